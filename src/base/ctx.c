@@ -1,0 +1,165 @@
+/* Context: see ctx.h and agon.h. */
+#include "base/ctx.h"
+#include "base/pool.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sched.h>
+
+static const char *const path_names[CPU_N_PATHS] = {"portable", "avx2", "avx512"};
+
+const char *agon_status_name(agon_status status) {
+    static const char *const names[] = {
+        "OK",        "EINVAL",       "ENOTFOUND", "EFORMAT",      "EIO",     "ENOMEM",  "ENUMERIC",
+        "EBUSY",     "EMISMATCH",    "EUNSUPPORTED", "EREFUSED", "EINTERRUPTED", "EBUDGET", "EREMOTE"};
+    int i = -(int)status;
+    return i >= 0 && i < (int)(sizeof names / sizeof *names) ? names[i] : "UNKNOWN";
+}
+
+const char *cpu_path_name(cpu_path path) {
+    return path_names[path];
+}
+
+bool cpu_path_present(cpu_path path) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    switch (path) {
+    case CPU_PORTABLE:
+        return true;
+    case CPU_AVX2:
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    case CPU_AVX512:
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    default:
+        return false;
+    }
+#else
+    return path == CPU_PORTABLE;
+#endif
+}
+
+static int usable_cores(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        return CPU_COUNT(&set);
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (int)n : 1;
+}
+
+static bool choose_cpu(const char *name, cpu_path *out) {
+    if (!name || !*name)
+        name = getenv("AGON_CPU");
+    if (!name || !*name) {
+        for (int p = CPU_N_PATHS - 1; p >= 0; p--)
+            if (cpu_path_present((cpu_path)p)) {
+                *out = (cpu_path)p;
+                return true;
+            }
+    }
+    for (int p = 0; name && p < CPU_N_PATHS; p++)
+        if (strcmp(name, path_names[p]) == 0 && cpu_path_present((cpu_path)p)) {
+            *out = (cpu_path)p;
+            return true;
+        }
+    return false;
+}
+
+agon_ctx_options agon_ctx_options_default(void) {
+    return (agon_ctx_options){.struct_size = sizeof(agon_ctx_options)};
+}
+
+agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out, char *reason,
+                         size_t reason_size) {
+    agon_ctx_options opt = options ? *options : agon_ctx_options_default();
+    if (reason_size && reason)
+        reason[0] = 0;
+    agon_ctx *ctx = calloc(1, sizeof *ctx);
+    if (!ctx)
+        return AGON_ENOMEM;
+    ctx->numerics = opt.numerics;
+    if (!choose_cpu(opt.cpu, &ctx->cpu)) {
+        const char *name = opt.cpu ? opt.cpu : getenv("AGON_CPU");
+        if (reason && reason_size)
+            snprintf(reason, reason_size,
+                     "CPU path '%.40s' is unknown or absent on this machine; use portable, avx2 or "
+                     "avx512, or leave AGON_CPU unset",
+                     name ? name : "");
+        free(ctx);
+        return AGON_EINVAL;
+    }
+#if defined(__x86_64__)
+    ctx->has_avx512_bf16 = ctx->cpu == CPU_AVX512 && __builtin_cpu_supports("avx512bf16");
+#endif
+    ctx->n_threads = opt.n_threads > 0 ? opt.n_threads : usable_cores();
+    ctx->pool = pool_new(ctx->n_threads);
+    if (!ctx->pool) {
+        if (reason && reason_size)
+            snprintf(reason, reason_size, "could not start %d worker threads", ctx->n_threads);
+        free(ctx);
+        return AGON_ENOMEM;
+    }
+    *out = ctx;
+    return AGON_OK;
+}
+
+void agon_ctx_free(agon_ctx *ctx) {
+    if (!ctx)
+        return;
+    pool_free(ctx->pool);
+    free(ctx);
+}
+
+const char *agon_error(const agon_ctx *ctx) {
+    return ctx ? ctx->message : "";
+}
+
+void agon_interrupt(agon_ctx *ctx) {
+    atomic_store(&ctx->interrupted, 1);
+}
+
+agon_status ctx_check_interrupt(agon_ctx *ctx) {
+    if (ctx && atomic_load_explicit(&ctx->interrupted, memory_order_relaxed))
+        return ctx_fail(ctx, AGON_EINTERRUPTED, "stopped on request; run the same command to go on");
+    return AGON_OK;
+}
+
+/* Messages reach terminals: show control bytes instead of sending them. */
+static void escape_into(char *dst, size_t size, const char *src) {
+    size_t n = 0;
+    for (; *src && n + 5 < size; src++) {
+        unsigned char c = (unsigned char)*src;
+        if ((c < 0x20 && c != '\n') || c == 0x7f)
+            n += (size_t)snprintf(dst + n, size - n, "\\x%02x", c);
+        else
+            dst[n++] = (char)c;
+    }
+    dst[n] = 0;
+}
+
+agon_status ctx_fail(agon_ctx *ctx, agon_status code, const char *format, ...) {
+    if (!ctx)
+        return code;
+    char raw[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(raw, sizeof raw, format, args);
+    va_end(args);
+    escape_into(ctx->message, sizeof ctx->message, raw);
+    return code;
+}
+
+agon_status ctx_prefix(agon_ctx *ctx, agon_status code, const char *format, ...) {
+    if (!ctx)
+        return code;
+    char prefix[512], old[1024], raw[1600];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(prefix, sizeof prefix, format, args);
+    va_end(args);
+    memcpy(old, ctx->message, sizeof old);
+    snprintf(raw, sizeof raw, "%s: %s", prefix, old);
+    escape_into(ctx->message, sizeof ctx->message, raw);
+    return code;
+}

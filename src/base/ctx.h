@@ -1,0 +1,39 @@
+/* The context every fallible function takes first: error sentence, worker threads, CPU path. */
+#ifndef BASE_CTX_H
+#define BASE_CTX_H
+
+#include "agon.h"
+#include <stdarg.h>
+#include <stdatomic.h>
+
+#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+
+typedef struct pool pool;
+
+typedef enum cpu_path { CPU_PORTABLE = 0, CPU_AVX2 = 1, CPU_AVX512 = 2, CPU_N_PATHS } cpu_path;
+
+struct agon_ctx {
+    char message[1024];
+    agon_numerics numerics;
+    cpu_path cpu;
+    bool has_avx512_bf16; /* for numerics: native */
+    pool *pool;
+    int n_threads;
+    atomic_int interrupted;
+};
+
+/* Records the sentence and returns `code`, so that faults read `return ctx_fail(ctx, ...)`. Set once,
+ * where the fault is found; upper layers pass the status on. Control characters are escaped, because
+ * messages may quote hostile files. A NULL ctx is allowed. */
+agon_status ctx_fail(agon_ctx *ctx, agon_status code, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* Puts "`prefix`: " in front of the recorded sentence (the file or step it happened in). */
+agon_status ctx_prefix(agon_ctx *ctx, agon_status code, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* AGON_EINTERRUPTED after agon_interrupt, else AGON_OK. Long loops ask at their safe points. */
+agon_status ctx_check_interrupt(agon_ctx *ctx);
+
+const char *cpu_path_name(cpu_path path);
+bool cpu_path_present(cpu_path path);
+
+#endif

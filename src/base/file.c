@@ -1,0 +1,244 @@
+/* Files, see file.h. */
+#include "base/file.h"
+#include "base/ctx.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static agon_status fail_errno(agon_ctx *ctx, const char *path, const char *doing) {
+    int e = errno;
+    agon_status code = e == ENOENT || e == ENOTDIR ? AGON_ENOTFOUND : AGON_EIO;
+    if (e == ENOSPC || e == EDQUOT)
+        return ctx_fail(ctx, AGON_EIO, "%s: no space left while %s; free some and run again", path,
+                        doing);
+    return ctx_fail(ctx, code, "%s: %s while %s", path, strerror(e), doing);
+}
+
+static agon_status open_regular(agon_ctx *ctx, const char *path, int *fd, size_t *size) {
+    struct stat st;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        return fail_errno(ctx, path, "opening");
+    if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(*fd);
+        return ctx_fail(ctx, AGON_EINVAL, "%s: not a regular file", path);
+    }
+    *size = (size_t)st.st_size;
+    return AGON_OK;
+}
+
+agon_status file_read(agon_ctx *ctx, const char *path, size_t limit_bytes, char **data, size_t *size) {
+    int fd;
+    size_t total, done = 0;
+    agon_status s = open_regular(ctx, path, &fd, &total);
+    if (s)
+        return s;
+    char *bytes = NULL;
+    if (total > limit_bytes)
+        s = ctx_fail(ctx, AGON_EINVAL, "%s: %zu bytes is more than the limit of %zu", path, total,
+                     limit_bytes);
+    else if (!(bytes = malloc(total + 1)))
+        s = ctx_fail(ctx, AGON_ENOMEM, "%s: no memory for %zu bytes", path, total);
+    while (!s && done < total) {
+        ssize_t n = read(fd, bytes + done, total - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            s = fail_errno(ctx, path, "reading");
+        else if (n == 0)
+            break;
+        else
+            done += (size_t)n;
+    }
+    close(fd);
+    if (s) {
+        free(bytes);
+        return s;
+    }
+    bytes[done] = 0;
+    *data = bytes;
+    *size = done;
+    return AGON_OK;
+}
+
+agon_status file_map_open(agon_ctx *ctx, const char *path, file_map *out) {
+    int fd;
+    size_t size;
+    agon_status s = open_regular(ctx, path, &fd, &size);
+    if (s)
+        return s;
+    if (size == 0) {
+        close(fd);
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: the file is empty", path);
+    }
+    void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (p == MAP_FAILED)
+        return fail_errno(ctx, path, "mapping");
+    *out = (file_map){p, size};
+    return AGON_OK;
+}
+
+void file_unmap(file_map *map) {
+    if (map->data)
+        munmap((void *)(uintptr_t)map->data, map->size);
+    *map = (file_map){0};
+}
+
+struct file_writer {
+    int fd;
+    uint64_t size;
+    char *path, *temporary;
+};
+
+static agon_status sync_folder_of(agon_ctx *ctx, const char *path) {
+    char *copy = strdup(path);
+    if (!copy)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    char *slash = strrchr(copy, '/');
+    const char *folder = ".";
+    if (slash == copy)
+        folder = "/";
+    else if (slash) {
+        *slash = 0;
+        folder = copy;
+    }
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    agon_status s = AGON_OK;
+    if (fd < 0 || fsync(fd) != 0)
+        s = fail_errno(ctx, folder, "syncing the folder");
+    if (fd >= 0)
+        close(fd);
+    free(copy);
+    return s;
+}
+
+agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out) {
+    file_writer *w = calloc(1, sizeof *w);
+    if (w) {
+        w->fd = -1;
+        w->path = strdup(path);
+        size_t size = strlen(path) + 16;
+        w->temporary = malloc(size);
+        if (w->temporary)
+            snprintf(w->temporary, size, "%s.tmpXXXXXX", path);
+    }
+    if (!w || !w->path || !w->temporary) {
+        if (w) {
+            free(w->temporary);
+            free(w->path);
+        }
+        free(w);
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    }
+    w->fd = mkostemp(w->temporary, O_CLOEXEC);
+    if (w->fd < 0) {
+        agon_status s = fail_errno(ctx, path, "creating");
+        w->temporary[0] = 0;
+        file_writer_abort(w);
+        return s;
+    }
+    mode_t mask = umask(0);
+    umask(mask);
+    (void)!fchmod(w->fd, 0666 & ~mask);
+    *out = w;
+    return AGON_OK;
+}
+
+agon_status file_writer_add(agon_ctx *ctx, file_writer *w, const void *data, size_t size) {
+    const char *p = data;
+    while (size > 0) {
+        ssize_t n = write(w->fd, p, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail_errno(ctx, w->path, "writing");
+        p += n;
+        size -= (size_t)n;
+        w->size += (uint64_t)n;
+    }
+    return AGON_OK;
+}
+
+uint64_t file_writer_size(const file_writer *w) {
+    return w->size;
+}
+
+agon_status file_writer_commit_take(agon_ctx *ctx, file_writer *w) {
+    agon_status s = AGON_OK;
+    if (fsync(w->fd) != 0)
+        s = fail_errno(ctx, w->path, "syncing");
+    if (close(w->fd) != 0 && !s)
+        s = fail_errno(ctx, w->path, "closing");
+    w->fd = -1;
+    if (!s && rename(w->temporary, w->path) != 0)
+        s = fail_errno(ctx, w->path, "renaming into place");
+    if (!s) {
+        w->temporary[0] = 0;
+        s = sync_folder_of(ctx, w->path);
+    }
+    file_writer_abort(w);
+    return s;
+}
+
+void file_writer_abort(file_writer *w) {
+    if (!w)
+        return;
+    if (w->fd >= 0)
+        close(w->fd);
+    if (w->temporary[0])
+        unlink(w->temporary);
+    free(w->temporary);
+    free(w->path);
+    free(w);
+}
+
+agon_status file_write(agon_ctx *ctx, const char *path, const void *data, size_t size) {
+    file_writer *w;
+    agon_status s = file_writer_open(ctx, path, &w);
+    if (s)
+        return s;
+    s = file_writer_add(ctx, w, data, size);
+    if (s) {
+        file_writer_abort(w);
+        return s;
+    }
+    return file_writer_commit_take(ctx, w);
+}
+
+agon_status folder_make(agon_ctx *ctx, const char *path) {
+    char *copy = strdup(path);
+    if (!copy)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = AGON_OK;
+    for (char *p = copy + 1; !s; p++) {
+        if (*p && *p != '/')
+            continue;
+        char saved = *p;
+        *p = 0;
+        if (mkdir(copy, 0777) != 0 && errno != EEXIST)
+            s = fail_errno(ctx, copy, "making the folder");
+        *p = saved;
+        if (!saved)
+            break;
+    }
+    if (!s && !folder_exists(path))
+        s = ctx_fail(ctx, AGON_EIO, "%s: exists but is not a folder", path);
+    free(copy);
+    return s;
+}
+
+bool file_exists(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool folder_exists(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}

@@ -1,0 +1,39 @@
+/* Files: whole reads with a limit, read-only maps, and writes that are never seen half done. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include "agon.h"
+
+/* Reads a whole file; *data new, NUL-terminated (free()), *size without the NUL. AGON_ENOTFOUND,
+ * AGON_EIO, AGON_EINVAL when longer than `limit_bytes`. gzip is not decoded. */
+AGON_MUST_CHECK agon_status file_read(agon_ctx *ctx, const char *path, size_t limit_bytes, char **data,
+                                      size_t *size);
+
+typedef struct file_map {
+    const uint8_t *data;
+    size_t size;
+} file_map;
+
+/* Maps a regular file read-only. Release with file_unmap. */
+AGON_MUST_CHECK agon_status file_map_open(agon_ctx *ctx, const char *path, file_map *out);
+void file_unmap(file_map *map);
+
+/* Durable write: temporary name beside it, write, fsync, rename, fsync the folder. Either the old
+ * content or all of the new one is there, whenever the power goes. */
+AGON_MUST_CHECK agon_status file_write(agon_ctx *ctx, const char *path, const void *data, size_t size);
+
+/* The same in pieces, for large files. file_writer_commit renames into place; file_writer_abort (NULL is fine) removes the
+ * temporary file. After a failed add only abort is allowed. */
+typedef struct file_writer file_writer;
+AGON_MUST_CHECK agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out);
+AGON_MUST_CHECK agon_status file_writer_add(agon_ctx *ctx, file_writer *w, const void *data, size_t size);
+uint64_t file_writer_size(const file_writer *w);
+AGON_MUST_CHECK agon_status file_writer_commit_take(agon_ctx *ctx, file_writer *w);
+void file_writer_abort(file_writer *w);
+
+/* Makes a folder and its missing parents. */
+AGON_MUST_CHECK agon_status folder_make(agon_ctx *ctx, const char *path);
+bool file_exists(const char *path);   /* a regular file */
+bool folder_exists(const char *path);
+
+#endif

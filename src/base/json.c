@@ -1,0 +1,130 @@
+/* JSON helpers, see json.h. */
+#include "base/json.h"
+#include "base/ctx.h"
+#include "base/file.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LIMIT_BYTES = 64 << 20 };
+
+agon_status json_parse(agon_ctx *ctx, const char *where, const char *text, size_t n, json_t **out) {
+    json_error_t error;
+    if (n > LIMIT_BYTES)
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: %zu bytes of JSON is more than %d", where, n,
+                        LIMIT_BYTES);
+    json_t *value = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    if (!value)
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: not valid JSON at line %d, column %d: %s", where,
+                        error.line, error.column, error.text);
+    *out = value;
+    return AGON_OK;
+}
+
+agon_status json_read_file(agon_ctx *ctx, const char *path, json_t **out) {
+    char *text;
+    size_t n;
+    agon_status s = file_read(ctx, path, LIMIT_BYTES, &text, &n);
+    if (s)
+        return s;
+    s = json_parse(ctx, path, text, n, out);
+    free(text);
+    return s;
+}
+
+char *json_canonical(const json_t *value) {
+    return json_dumps(value, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+}
+
+/* Finds a member; *found NULL when absent and not required. null counts as absent. */
+static agon_status member(agon_ctx *ctx, const char *where, const json_t *object, const char *key,
+                          bool required, json_t **found) {
+    *found = json_object_get(object, key);
+    if (json_is_null(*found))
+        *found = NULL;
+    if (!*found && required)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: '%s' is missing", where, key);
+    return AGON_OK;
+}
+
+static agon_status wrong_type(agon_ctx *ctx, const char *where, const char *key, const char *need) {
+    return ctx_fail(ctx, AGON_EINVAL, "%s: '%s' must be %s", where, key, need);
+}
+
+agon_status json_get_text(agon_ctx *ctx, const char *where, const json_t *object, const char *key,
+                          bool required, const char **out) {
+    json_t *v;
+    agon_status s = member(ctx, where, object, key, required, &v);
+    if (s || !v)
+        return s;
+    if (!json_is_string(v))
+        return wrong_type(ctx, where, key, "a string");
+    *out = json_string_value(v);
+    return AGON_OK;
+}
+
+agon_status json_get_int(agon_ctx *ctx, const char *where, const json_t *object, const char *key,
+                         bool required, int64_t *out) {
+    json_t *v;
+    agon_status s = member(ctx, where, object, key, required, &v);
+    if (s || !v)
+        return s;
+    if (!json_is_integer(v))
+        return wrong_type(ctx, where, key, "a whole number");
+    *out = json_integer_value(v);
+    return AGON_OK;
+}
+
+agon_status json_get_real(agon_ctx *ctx, const char *where, const json_t *object, const char *key,
+                          bool required, double *out) {
+    json_t *v;
+    agon_status s = member(ctx, where, object, key, required, &v);
+    if (s || !v)
+        return s;
+    if (!json_is_number(v))
+        return wrong_type(ctx, where, key, "a number");
+    *out = json_number_value(v);
+    return AGON_OK;
+}
+
+agon_status json_get_bool(agon_ctx *ctx, const char *where, const json_t *object, const char *key,
+                          bool required, bool *out) {
+    json_t *v;
+    agon_status s = member(ctx, where, object, key, required, &v);
+    if (s || !v)
+        return s;
+    if (!json_is_boolean(v))
+        return wrong_type(ctx, where, key, "true or false");
+    *out = json_is_true(v);
+    return AGON_OK;
+}
+
+agon_status jsonl_read(agon_ctx *ctx, const char *path, json_row row, void *arg) {
+    FILE *f = fopen(path, "rbe");
+    if (!f)
+        return ctx_fail(ctx, errno == ENOENT ? AGON_ENOTFOUND : AGON_EIO, "%s: %s", path,
+                        strerror(errno));
+    char *line = NULL, where[600];
+    size_t capacity = 0, number = 0;
+    ssize_t n;
+    agon_status s = AGON_OK;
+    while (!s && (n = getline(&line, &capacity, f)) >= 0) {
+        number++;
+        if (strspn(line, " \t\r\n") == (size_t)n)
+            continue;
+        snprintf(where, sizeof where, "%.500s:%zu", path, number);
+        json_t *object = NULL;
+        s = json_parse(ctx, where, line, (size_t)n, &object);
+        if (!s && !json_is_object(object))
+            s = ctx_fail(ctx, AGON_EFORMAT, "%s: each line must be a JSON object", where);
+        if (!s)
+            s = row(arg, where, object);
+        json_decref(object);
+    }
+    if (!s && ferror(f))
+        s = ctx_fail(ctx, AGON_EIO, "%s: %s while reading", path, strerror(errno));
+    free(line);
+    fclose(f);
+    return s;
+}

@@ -1,0 +1,40 @@
+/* random.h against V:rng.splitmix64 and V:splitmix64. */
+#include "test.h"
+#include "base/random.h"
+
+static void random__matches_published_splitmix64(void **state) {
+    (void)state;
+    rng r = rng_new(1234567);
+    assert_true(rng_next(&r) == 6457827717110365317u);
+    assert_true(rng_next(&r) == 3203168211198807973u);
+    r = rng_new(42);
+    assert_true(rng_uniform(&r) == 0.7415648787718233);
+}
+
+static void random__shuffle_matches_vector(void **state) {
+    (void)state;
+    static const size_t want[] = {0, 9, 5, 8, 6, 4, 7, 2, 1, 3};
+    size_t items[10];
+    for (size_t i = 0; i < 10; i++)
+        items[i] = i;
+    rng r = rng_new(42);
+    rng_shuffle(&r, items, 10);
+    for (size_t i = 0; i < 10; i++)
+        assert_int_equal(items[i], want[i]);
+}
+
+static void random__keys_give_different_seeds(void **state) {
+    (void)state;
+    assert_true(seed_derive(1, "a") != seed_derive(1, "b"));
+    assert_true(seed_derive(1, "a") != seed_derive(2, "a"));
+    assert_true(seed_derive(1, "a1") == seed_derivef(1, "a%d", 1));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random__matches_published_splitmix64),
+        cmocka_unit_test(random__shuffle_matches_vector),
+        cmocka_unit_test(random__keys_give_different_seeds),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
