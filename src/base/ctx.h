@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 
-#define PRINTF_LIKE(format, first) __attribute__((format(printf, format, first)))
+#define PRINTF_LIKE(text, first) __attribute__((format(printf, text, first)))
 
 typedef struct pool pool;
 

@@ -62,7 +62,7 @@ double rng_normal(rng *r) {
 
 void rng_shuffle(rng *r, size_t *items, size_t n) {
     for (size_t i = n; i-- > 1;) {
-        size_t j = (size_t)rng_below(r, i + 1), t = items[i];
+        size_t j = (size_t)(rng_next(r) % (i + 1)), t = items[i];
         items[i] = items[j];
         items[j] = t;
     }

@@ -25,7 +25,8 @@ uint64_t rng_below(rng *r, uint64_t n);
 int64_t rng_range(rng *r, int64_t low, int64_t high);
 /* Standard normal (Box-Muller, one value per two uniforms). */
 double rng_normal(rng *r);
-/* Fisher-Yates, from the last element down: j = floor(uniform*(i+1)) (training V:rng.splitmix64). */
+/* Fisher-Yates, from the last element down; j = next % (i + 1), as training V:rng.splitmix64 has it
+ * (the two specifications draw differently; the modulo bias is below 2^-40 for any set in memory). */
 void rng_shuffle(rng *r, size_t *items, size_t n);
 
 #endif
