@@ -1,0 +1,173 @@
+/* Kernels: matrix products, attention, output head, norms, activations, AdamW.
+ *
+ * Every function here obeys the arithmetic contract (docs/numerics.md): a row's result depends on that
+ * row's inputs only, never on the rows around it, on the number of threads or (numerics: portable) on
+ * the CPU. Activations are f32, row-major, [n_rows, width]; in bf16 compute the operands of a product
+ * are rounded to bf16 (nearest even, denormals to zero) on entry and accumulated in f32. Kernels do
+ * not allocate; caller mistakes are asserts. Work is split over ctx's threads inside. */
+#ifndef COMPUTE_COMPUTE_H
+#define COMPUTE_COMPUTE_H
+
+#include "agon.h"
+
+typedef enum compute_dtype { COMPUTE_F32 = 0, COMPUTE_BF16 = 1 } compute_dtype;
+
+/* ---- matrix.c: packed weights and the three products ------------------------------------------ */
+
+/* A weight matrix W [n_out, n_in] packed for y = x W^T and, when asked, for dx = dy W. */
+typedef struct matrix matrix;
+
+enum { MATRIX_FORWARD = 1, MATRIX_BACKWARD = 2 };
+
+/* *out new (matrix_free). `w` is row-major [n_out, n_in], borrowed for the call; it is rounded to bf16
+ * when dtype is COMPUTE_BF16. `uses`: MATRIX_FORWARD and/or MATRIX_BACKWARD. AGON_ENOMEM. */
+AGON_MUST_CHECK agon_status matrix_new(agon_ctx *ctx, compute_dtype dtype, size_t n_out, size_t n_in,
+                                       unsigned uses, const float *w, matrix **out);
+/* Packs new values into an existing matrix (after an optimiser step). */
+void matrix_set(agon_ctx *ctx, matrix *m, const float *w);
+/* Adds a use later (a frozen base that becomes trainable). */
+AGON_MUST_CHECK agon_status matrix_add_use(agon_ctx *ctx, matrix *m, unsigned use);
+void matrix_free(matrix *m);
+size_t matrix_n_out(const matrix *m);
+size_t matrix_n_in(const matrix *m);
+size_t matrix_bytes(const matrix *m);
+/* Row `row` as the products see it (bf16-rounded where dtype is bf16), [n_in]: embedding look-up. */
+void matrix_row(const matrix *m, size_t row, float *out);
+
+/* y[n_rows, n_out] = (accumulate ? y : 0) + scale * (x[n_rows, n_in] W^T) + bias. `bias` [n_out] f32 or NULL. scale
+ * multiplies the finished f32 product (LoRA's alpha/r); 1 is exact. */
+void matmul(agon_ctx *ctx, const float *x, size_t n_rows, const matrix *w, const float *bias,
+            float scale, bool accumulate, float *y);
+/* dx[n_rows, n_in] = (accumulate ? dx : 0) + scale * (dy[n_rows, n_out] W). Needs MATRIX_BACKWARD. */
+void matmul_dx(agon_ctx *ctx, const float *dy, size_t n_rows, const matrix *w, float scale,
+               bool accumulate, float *dx);
+/* dw[n_out, n_in] += scale * (dy[n_rows, n_out]^T x[n_rows, n_in]), both operands rounded to bf16 when dtype is
+ * bf16. One accumulator continues over calls in row order: rows are taken in blocks of 32 (the last
+ * one zero-padded), per block c += even chain + odd chain (bf16) or one ascending FMA chain (f32);
+ * scale multiplies dy before it is rounded. So calling it per tree gives the same bits as any other
+ * split into the same trees. */
+void matmul_dw(agon_ctx *ctx, compute_dtype dtype, const float *dy, const float *x, size_t n_rows,
+               size_t n_out, size_t n_in, float scale, float *dw);
+
+/* ---- attention.c ------------------------------------------------------------------------------- */
+
+typedef struct attention_shape {
+    size_t n_heads, n_kv_heads, head_dim; /* head h reads key head h / (n_heads / n_kv_heads) */
+    float scale;                          /* usually 1/sqrt(head_dim) */
+} attention_shape;
+
+/* The keys one query row may see: rows of k and v in order of absolute position, itself last. A
+ * shared prompt, a packed batch and a paged cache are all just row numbers. Blocks of the online
+ * softmax are 32 absolute positions. */
+typedef struct attention_keys {
+    const int32_t *rows;
+    int32_t n;
+} attention_keys;
+
+/* out[n_rows, n_heads*head_dim]; lse [n_rows, n_heads] or NULL (needed by the backward pass).
+ * q [n_rows, n_heads*head_dim]; k, v [any, n_kv_heads*head_dim]. */
+void attention(agon_ctx *ctx, const attention_shape *shape, size_t n_rows, const attention_keys *keys,
+               const float *q, const float *k, const float *v, float *out, float *lse);
+/* dq written; dk, dv [any, n_kv_heads*head_dim] accumulated, contributions in ascending query-row
+ * order for any thread count. */
+void attention_backward(agon_ctx *ctx, const attention_shape *shape, size_t n_rows,
+                        const attention_keys *keys, const float *q, const float *k, const float *v,
+                        const float *out, const float *lse, const float *d_out, float *dq, float *dk,
+                        float *dv);
+
+/* ---- head.c: the output head, never tokens x vocabulary in memory ------------------------------ */
+
+/* Per row, over logits = hidden W^T / temperature: log-sum-exp, and, each unless NULL,
+ * log_prob of targets[row] (a negative target: 0), entropy, mean over the vocabulary of log_prob.
+ * hidden [n_rows, n_in] after the final norm; W [vocabulary, n_in] packed FORWARD. All in nats, f32.
+ * Vocabulary segments are fixed and merged in ascending order. */
+void head_log_prob(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n_rows,
+                   const int32_t *targets, float temperature, float *lse, float *log_prob,
+                   float *entropy, float *mean_log_prob);
+
+/* Gradient of sum(d_log_prob*log_prob + d_entropy*entropy + d_mean*mean_log_prob): recomputes logits
+ * chunk by chunk. d_hidden [n_rows, n_in] written; dw [vocabulary, n_in] accumulated, or NULL. lse, and
+ * entropy where d_entropy is given, from head_log_prob. d_entropy, d_mean may be NULL. `scratch`
+ * >= head_scratch_floats(n_rows, n_in) floats. Needs MATRIX_BACKWARD. */
+size_t head_scratch_floats(size_t n_rows, size_t n_in);
+void head_backward(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n_rows,
+                   const int32_t *targets, float temperature, const float *lse, const float *entropy,
+                   const float *d_log_prob, const float *d_entropy, const float *d_mean,
+                   float *d_hidden, float *dw, float *scratch);
+
+/* logits [n_rows, vocabulary], not divided by any temperature: for a few rows (top-k, sampling). */
+void head_logits(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n_rows, float *logits);
+/* lse of one row of logits / temperature with exactly head_log_prob's segments and bits; log_prob of
+ * token t is logits[t] / temperature - lse. */
+float head_lse_of_logits(agon_ctx *ctx, const float *logits, size_t vocabulary, float temperature);
+
+/* ---- elementwise.c, norm.c, rope.c ------------------------------------------------------------- */
+
+/* y = x / sqrt(mean(x^2) + eps) * weight, per row; inv_rms [n_rows] or NULL. Sum of squares over
+ * sixteen lanes and one fixed tree. y may be x. */
+void rms_norm(agon_ctx *ctx, const float *x, size_t n_rows, size_t width, const float *weight,
+              float eps, float *y, float *inv_rms);
+/* dx written (or accumulated); dweight [width] accumulated in row order, or NULL. */
+void rms_norm_backward(agon_ctx *ctx, const float *x, const float *inv_rms, const float *weight,
+                       const float *dy, size_t n_rows, size_t width, bool accumulate, float *dx,
+                       float *dweight);
+
+/* Rotary embedding, rotate-half form (pairs i, i + head_dim/2), in place on x [n_rows, n_heads*head_dim].
+ * inv_freq [head_dim/2] (scaling already in it); positions [n_rows] absolute along the chain; direction
+ * +1 forward, -1 backward (the transpose). */
+void rope(agon_ctx *ctx, float *x, size_t n_rows, size_t n_heads, size_t head_dim,
+          const float *inv_freq, const int32_t *positions, int direction);
+
+/* y = silu(gate) * up, [n]. */
+void swiglu(agon_ctx *ctx, const float *gate, const float *up, size_t n, float *y);
+void swiglu_backward(agon_ctx *ctx, const float *gate, const float *up, const float *dy, size_t n,
+                     float *dgate, float *dup);
+void add_in_place(agon_ctx *ctx, float *y, const float *x, size_t n); /* y += x */
+/* db[width] += column sums of dy [n_rows, width], row order. */
+void bias_gradient(agon_ctx *ctx, const float *dy, size_t n_rows, size_t width, float *db);
+
+/* Own polynomial exp/log/sin/cos, equal bits on every path (max error: docs/numerics.md). */
+float math_exp(float x);
+float math_log(float x);
+
+/* ---- adamw.c ----------------------------------------------------------------------------------- */
+
+typedef struct adamw_options {
+    float lr, beta1, beta2, eps, weight_decay; /* weight_decay 0 where the mask says so */
+    int64_t step;                              /* from 1: bias correction */
+} adamw_options;
+
+/* theta -= lr*wd*theta; m, v; theta -= lr*mhat/(sqrt(vhat)+eps) (training.md section 9). g is
+ * multiplied by grad_scale first (clipping). */
+void adamw(agon_ctx *ctx, const adamw_options *options, float grad_scale, const float *g, size_t n,
+           float *theta, float *m, float *v);
+/* Sum of squares in f64 over fixed blocks, any thread count. NaN/inf propagate. */
+double sum_squares(agon_ctx *ctx, const float *x, size_t n);
+
+/* ---- selftest.c -------------------------------------------------------------------------------- */
+
+/* Runs each kernel on fixed inputs and compares SHA-256 of the bits with the recorded ones. AGON_EMISMATCH names
+ * the kernel and path. Takes a few milliseconds. */
+AGON_MUST_CHECK agon_status compute_self_test(agon_ctx *ctx);
+
+/* Round to bf16, nearest even, denormals to zero. */
+static inline uint16_t bf16_from_float(float f) {
+    union {
+        float f;
+        uint32_t u;
+    } x = {f};
+    if ((x.u & 0x7f800000u) == 0)
+        return (uint16_t)((x.u >> 16) & 0x8000u);
+    if ((x.u & 0x7fffffffu) > 0x7f800000u)
+        return (uint16_t)((x.u >> 16) | 0x40u);
+    return (uint16_t)((x.u + 0x7fffu + ((x.u >> 16) & 1u)) >> 16);
+}
+static inline float bf16_to_float(uint16_t b) {
+    union {
+        uint32_t u;
+        float f;
+    } x = {(uint32_t)b << 16};
+    return x.f;
+}
+
+#endif

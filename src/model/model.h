@@ -1,0 +1,132 @@
+/* The decoder: load, forward, backward, key-value cache.
+ *
+ * A model is weights packed for the kernels. Frozen models are shared read-only by any number of adapters. Reference model = the same
+ * model with adapter NULL (LoRA) or another model object (full fine-tuning). */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "compute/compute.h"
+#include "model/segment.h"
+#include "model/tokenizer.h"
+#include "model/weights.h"
+
+typedef struct model model;
+
+/* *out new. Packs every matrix in `dtype`; norms and biases stay f32. Keeps `weights` for config, tokenizer and export (taken, also on failure).
+ * AGON_EFORMAT names file and tensor; AGON_ENOMEM. */
+AGON_MUST_CHECK agon_status model_load_take(agon_ctx *ctx, weights *w, compute_dtype dtype, model **out);
+/* weights_open + tokenizer_new + model_load_take. */
+AGON_MUST_CHECK agon_status model_open(agon_ctx *ctx, const char *path, compute_dtype dtype, model **out);
+void model_free(model *m);
+const model_config *model_get_config(const model *m);
+const tokenizer *model_tokenizer(const model *m);
+const weights *model_weights(const model *m);
+compute_dtype model_dtype(const model *m);
+/* Hash of the weights as they are used now (base id for a frozen model). */
+AGON_MUST_CHECK agon_status model_id(agon_ctx *ctx, const model *m, hash256 *out);
+
+/* ---- trainable parameters ---------------------------------------------------------------------- */
+
+/* A flat view of what is trained: LoRA factors or all weights. f32 masters; the packed copies follow params_changed. */
+typedef struct parameter {
+    char name[128]; /* Hugging Face name, or "...lora_A.weight" */
+    size_t n_rows, n_columns;
+    float *value, *gradient; /* [n_rows, n_columns] */
+    bool decay;              /* weight decay applies (training.md section 9 mask) */
+} parameter;
+
+typedef struct parameters {
+    parameter *items;
+    size_t n;
+} parameters;
+
+/* LoRA: y = W x + (alpha/rank) B A x on the linear layers named in targets (NULL: all seven of a
+ * layer). A ~ N(0, 1/n_in)... from `seed`, B zero. A, B f32 masters, packed in the model's dtype. */
+typedef struct adapter_options {
+    size_t rank;
+    float alpha;
+    const char *const *targets;
+    size_t n_targets;
+    uint64_t seed;
+} adapter_options;
+
+AGON_MUST_CHECK agon_status adapter_new(agon_ctx *ctx, const model *m, const adapter_options *options,
+                                        adapter **out);
+void adapter_free(adapter *a);
+/* Borrowed until adapter_free; gradients are allocated on the first call. */
+AGON_MUST_CHECK agon_status adapter_parameters(agon_ctx *ctx, adapter *a, parameters *out);
+/* Repacks after values changed. */
+void adapter_changed(agon_ctx *ctx, adapter *a);
+/* SHA-256 over names, shapes and values. */
+hash256 adapter_hash(const adapter *a);
+/* Serialised form: a safetensors image with rank, alpha, targets in its metadata; *data new. */
+AGON_MUST_CHECK agon_status adapter_save(agon_ctx *ctx, const adapter *a, char **data, size_t *n);
+AGON_MUST_CHECK agon_status adapter_load(agon_ctx *ctx, const model *m, const char *where,
+                                         const void *data, size_t n, adapter **out);
+AGON_MUST_CHECK agon_status adapter_export_peft(agon_ctx *ctx, const adapter *a, const char *base_name,
+                                                const char *folder);
+AGON_MUST_CHECK agon_status adapter_import_peft(agon_ctx *ctx, const model *m, const char *folder,
+                                                adapter **out);
+/* A copy with the same values. */
+AGON_MUST_CHECK agon_status adapter_clone(agon_ctx *ctx, const adapter *a, adapter **out);
+
+/* Full fine-tuning: makes the model's weights trainable (f32 masters, gradients; a tied head is one
+ * parameter). The model then has one owner. */
+AGON_MUST_CHECK agon_status model_make_trainable(agon_ctx *ctx, model *m, parameters *out);
+void model_changed(agon_ctx *ctx, model *m);
+/* Exports the model, with the adapter merged when one is given. format: "hf" (folder) or "gguf". Reports the largest
+ * |merged - unmerged| over the last-token logits of a fixed text in *merge_error when not NULL. */
+AGON_MUST_CHECK agon_status model_export(agon_ctx *ctx, model *m, const adapter *a, const char *format,
+                                         const char *dtype, const char *path, double *merge_error);
+
+/* ---- forward and backward over a segment batch ------------------------------------------------- */
+
+/* Working memory for one batch at a time; grows, is kept between calls, has a limit. */
+typedef struct workspace workspace;
+AGON_MUST_CHECK agon_status workspace_new(agon_ctx *ctx, size_t limit_bytes, workspace **out);
+void workspace_free(workspace *w);
+/* Bytes a forward (training: with stored activations) of n_tokens needs. */
+size_t workspace_predict(const model *m, size_t n_tokens, size_t n_scored, bool training);
+
+/* Forward over a batch of trees. `out` arrays are the caller's. AGON_EINVAL: token out of range, chain
+ * longer than the model's context, bad parent. AGON_ENUMERIC: a log_prob is not finite. AGON_ENOMEM before anything runs. */
+AGON_MUST_CHECK agon_status model_forward(agon_ctx *ctx, const model *m, workspace *w,
+                                          const segment_batch *batch, const token_channels *out);
+
+/* The same for one tree, keeping activations for model_backward; same bits in `out`. */
+AGON_MUST_CHECK agon_status model_forward_train(agon_ctx *ctx, const model *m, workspace *w,
+                                                const segment_batch *tree, const token_channels *out);
+/* Gradients of sum over tokens of (d.log_prob*log_prob + d.entropy*entropy + d.mean_log_prob*mean_log_prob + <d.hidden, hidden>) are
+ * added to the gradients of `train`ed parameters: the tree's adapter when it is trainable, else the trainable model. NULL arrays are zero. Trees must come in the same order
+ * in every run; then any micro-batch split gives the same bits. */
+AGON_MUST_CHECK agon_status model_backward(agon_ctx *ctx, model *m, adapter *train, workspace *w,
+                                           const segment_batch *tree, const token_channels *d);
+
+/* ---- key-value cache, for generation ------------------------------------------------------------- */
+
+/* Rows of keys and values for all layers; a sequence is a list of rows in order of position, so prompts are shared by listing
+ * the same rows. */
+typedef struct kv_cache kv_cache;
+AGON_MUST_CHECK agon_status kv_cache_new(agon_ctx *ctx, const model *m, size_t n_rows, kv_cache **out);
+void kv_cache_free(kv_cache *c);
+size_t kv_cache_n_rows(const kv_cache *c);
+size_t kv_cache_row_bytes(const model *m);
+
+/* One token to run at a position: reads cache rows `rows[0..position)`, writes its own keys and
+ * values into rows[position]. */
+typedef struct decode_token {
+    int32_t token, position;
+    const int32_t *rows; /* [position + 1] */
+    const adapter *adapter;
+} decode_token;
+
+/* Runs n tokens (a prefill lists a prompt's tokens in order; a decode step one token a sequence). The
+ * final-norm hidden states of the tokens listed in `heads` [n_heads] (indices into tokens) go to hidden
+ * [n_heads, d_model]; sample from them with head_logits. Bits equal model_forward's on the same chain. */
+AGON_MUST_CHECK agon_status model_decode(agon_ctx *ctx, const model *m, workspace *w, kv_cache *cache,
+                                         const decode_token *tokens, size_t n, const size_t *heads,
+                                         size_t n_heads, float *hidden);
+/* The head's packed matrix [vocabulary, d_model]. */
+const matrix *model_head(const model *m);
+
+#endif

@@ -1,0 +1,70 @@
+/* Byte-level BPE tokenizer and chat templates.
+ *
+ * Token ids equal the reference tokenizer's (Hugging Face tokenizers) for the same files. Special
+ * strings ("<|im_end|>") become special tokens only where the caller says so: message content never
+ * parses them, so a query cannot forge a turn. */
+#ifndef MODEL_TOKENIZER_H
+#define MODEL_TOKENIZER_H
+
+#include "agon.h"
+#include "base/buffer.h"
+#include "model/weights.h"
+
+
+
+/* From an open model: GGUF metadata, or tokenizer.json (+ tokenizer_config.json) of its folder. *out
+ * new. The pre-tokenizer is the one the file names; AGON_EUNSUPPORTED says which it was. */
+AGON_MUST_CHECK agon_status tokenizer_new(agon_ctx *ctx, const weights *w, tokenizer **out);
+void tokenizer_free(tokenizer *t);
+
+typedef struct token_list {
+    int32_t *ids; /* new: free() through token_list_free */
+    size_t n, capacity;
+} token_list;
+void token_list_free(token_list *list);
+bool token_list_push(token_list *list, int32_t id);
+
+/* Appends the ids of text[n] to *out. parse_special: strings of special tokens become those tokens. No BOS/EOS is
+ * added here. Invalid UTF-8 is encoded byte by byte. AGON_ENOMEM. */
+AGON_MUST_CHECK agon_status tokenizer_encode(agon_ctx *ctx, const tokenizer *t, const char *text,
+                                             size_t n, bool parse_special, token_list *out);
+/* As raw scoring sees text: parse_special, plus BOS where the model's files ask for one. */
+AGON_MUST_CHECK agon_status tokenizer_encode_raw(agon_ctx *ctx, const tokenizer *t, const char *text,
+                                                 size_t n, token_list *out);
+/* New string of the ids' bytes (may end inside a UTF-8 sequence), *n its length. Special tokens are written when
+ * show_special, else skipped. NULL on memory. */
+char *tokenizer_decode(const tokenizer *t, const int32_t *ids, size_t n_ids, bool show_special,
+                       size_t *n);
+/* Bytes of one token, borrowed. */
+const char *tokenizer_bytes(const tokenizer *t, int32_t id, size_t *n);
+size_t tokenizer_n_vocabulary(const tokenizer *t);
+bool tokenizer_is_special(const tokenizer *t, int32_t id);
+int32_t tokenizer_find(const tokenizer *t, const char *text); /* -1: no such token */
+/* True when generation stops at this token (EOS, end of turn). */
+bool tokenizer_is_stop(const tokenizer *t, int32_t id);
+int32_t tokenizer_bos(const tokenizer *t); /* -1: none */
+int32_t tokenizer_eos(const tokenizer *t);
+/* The end-of-turn token a trained answer ends with (ChatML's <|im_end|>), else EOS. */
+int32_t tokenizer_end_of_turn(const tokenizer *t);
+
+/* ---- chat.c ------------------------------------------------------------------------------------ */
+
+typedef struct chat_message {
+    const char *role; /* system, user, assistant (tool where the family has one) */
+    const char *content;
+} chat_message;
+
+/* Appends the ids of the conversation in the model's template, as the reference renders it (including the family's
+ * default system message where its template adds one), with the opening of an assistant turn at the
+ * end when `open_answer`. Content is encoded without parsing special strings. mask, when not NULL,
+ * receives one byte a token: 1 on assistant content and its end-of-turn token.
+ * AGON_EUNSUPPORTED: template unknown; the sentence tells which names --chat-template takes. */
+AGON_MUST_CHECK agon_status chat_encode(agon_ctx *ctx, const tokenizer *t, const chat_message *messages,
+                                        size_t n_messages, bool open_answer, token_list *out,
+                                        buffer *mask);
+/* "chatml", "llama3", ... or NULL when the file's template is unknown. */
+const char *chat_template_name(const tokenizer *t);
+/* Uses a named family instead of the file's. AGON_EINVAL lists the names. */
+AGON_MUST_CHECK agon_status chat_template_set(agon_ctx *ctx, tokenizer *t, const char *name);
+
+#endif

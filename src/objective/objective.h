@@ -1,0 +1,93 @@
+/* The objective (waist 2): from channels to loss terms, gradients and metrics.
+ *
+ * A training algorithm is a pure function of numbers; it sees no model. One objective, one file and one
+ * line in table.c. `agon loss` calls exactly these functions. */
+#ifndef OBJECTIVE_OBJECTIVE_H
+#define OBJECTIVE_OBJECTIVE_H
+
+#include "agon.h"
+
+/* One response: per-token channels over its n completion tokens. NULL where not given. double, so that
+ * vectors match and pure functions stay exact; the engine converts from and to f32. */
+typedef struct response {
+    size_t n;
+    const double *log_prob;  /* required */
+    const double *reference; /* log_prob of the frozen reference */
+    const double *old;       /* log_prob of the policy that sampled it */
+    const double *values;    /* value head outputs */
+    const double *mask;      /* token weights; NULL: all 1 */
+    double reward;           /* NAN: none */
+    double advantage;        /* NAN: none */
+    double label;            /* 1 desirable, 0 undesirable, between: soft; NAN: none */
+    double weight;           /* row weight, default 1 */
+    double *d_log_prob;      /* [n] written */
+    double *d_values;        /* [n] written when values is given, or NULL */
+} response;
+
+/* Rows: a single response; a pair (chosen, rejected); or a group of K. */
+typedef struct row {
+    response *responses; /* single: 1; pair: [0] chosen, [1] rejected; group: K */
+    size_t n_responses;
+    double weight; /* default 1 */
+} row;
+
+typedef enum row_kind { ROW_SINGLE = 1, ROW_PAIR = 2, ROW_GROUP = 4 } row_kind;
+
+/* How far terms are coupled: what must be seen together before a gradient exists. */
+typedef enum coupling { COUPLED_TOKEN, COUPLED_ROW, COUPLED_STEP } coupling;
+
+enum objective_needs { NEEDS_REFERENCE = 1, NEEDS_OLD = 2, NEEDS_REWARD = 4, NEEDS_LABEL = 8, NEEDS_VALUES = 16, NEEDS_ADVANTAGE = 32 };
+
+typedef struct objective_option {
+    const char *name; /* beta, label_smoothing, gamma, clip, length_normalised, ... */
+    double value;     /* default */
+    double min, max;  /* inclusive */
+    const char *help;
+} objective_option;
+
+typedef struct metric {
+    const char *name; /* static storage */
+    double value;
+} metric;
+enum { MAX_METRICS = 24, MAX_OBJECTIVE_OPTIONS = 16 };
+
+typedef struct objective_result {
+    double loss;    /* the scalar that the gradients differentiate */
+    double *losses; /* [n_rows] written */
+    metric metrics[MAX_METRICS];
+    size_t n_metrics;
+} objective_result;
+
+typedef struct objective objective;
+struct objective {
+    const char *name;    /* "dpo" */
+    const char *summary; /* one line with its paper */
+    unsigned rows;       /* row_kind it takes */
+    unsigned needs;      /* objective_needs */
+    coupling coupling;
+    const objective_option *options; /* ends with a NULL name */
+    /* Loss over all rows of one optimiser step. For coupling below STEP the sum over rows divided by the normaliser
+     * may be formed row by row: see normaliser. options[i] matches the table's order. AGON_EINVAL names
+     * the row and what is missing; AGON_ENUMERIC a non-finite input. */
+    agon_status (*loss)(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+                        objective_result *out);
+    /* What the step's loss divides by (row weights, supervised tokens), computable before any
+     * forward from masks and weights alone. A trainer may call loss on a part of the step's rows and rescale
+     * by normaliser(part)/normaliser(step); the sum equals one call on all. NULL when coupling is COUPLED_STEP. */
+    double (*normaliser)(const double *options, const row *rows, size_t n_rows);
+};
+
+/* NULL when unknown. */
+const objective *objective_find(const char *name);
+/* The i-th objective, NULL after the last. */
+const objective *objective_at(size_t i);
+/* Fills `values` with defaults. */
+void objective_defaults(const objective *o, double values[MAX_OBJECTIVE_OPTIONS]);
+/* Sets "beta=0.1". AGON_EINVAL names the option, its range and the nearest known name. */
+AGON_MUST_CHECK agon_status objective_set(agon_ctx *ctx, const objective *o, const char *assignment,
+                                          double values[MAX_OBJECTIVE_OPTIONS]);
+/* `agon loss`: the JSON request of the CLI in, the JSON answer out (new string). */
+AGON_MUST_CHECK agon_status objective_loss_json(agon_ctx *ctx, const objective *o, const double *options,
+                                                const char *request, size_t n, char **answer);
+
+#endif

@@ -1,0 +1,90 @@
+/* The trainer: examples to optimiser steps.
+ *
+ * Order of the data, accumulation and schedule are functions of (options, seed) and the step number, so
+ * a run resumed from a checkpoint continues bit for bit. Normalisation is over the whole optimiser step
+ * (never per micro-batch). A micro-batch is one tree. */
+#ifndef TRAIN_TRAIN_H
+#define TRAIN_TRAIN_H
+
+#include "model/model.h"
+#include "objective/objective.h"
+
+/* One training row as tokens: a prompt and its responses (tree: prompt = root, responses = children). */
+typedef struct train_response {
+    const int32_t *tokens; /* [n], n >= 1 */
+    size_t n;
+    const float *mask;      /* [n] token weights, NULL: all 1 */
+    const float *old;       /* [n] log_probs at sampling, NULL none */
+    double reward, advantage, label, weight; /* NAN / 1 as in objective.h */
+} train_response;
+
+typedef struct train_row {
+    const int32_t *prompt; /* [n_prompt]; n_prompt may be 0: the response is then its own root and its
+                              first token is context only */
+    size_t n_prompt;
+    const train_response *responses;
+    size_t n_responses;
+    double weight;
+} train_row;
+
+typedef enum lr_schedule { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE } lr_schedule;
+
+typedef struct train_options {
+    const objective *objective;
+    double objective_options[MAX_OBJECTIVE_OPTIONS];
+    size_t batch_rows; /* rows an optimiser step */
+    size_t epochs;
+    size_t max_steps; /* 0: epochs decide */
+    float lr, beta1, beta2, eps, weight_decay, clip_norm;
+    lr_schedule schedule;
+    double warmup; /* share of the steps */
+    float temperature; /* policy, old and reference alike; 0 means 1 */
+    uint64_t seed; /* data order */
+    size_t checkpoint_every; /* steps; 0: only at the end */
+} train_options;
+train_options train_options_default(void); /* AdamW (0.9, 0.999), 1e-8, wd 0, clip 1, cosine, 3% warm-up, lr 1e-4 */
+
+typedef struct train_progress {
+    size_t step, n_steps;
+    double loss, grad_norm, lr;
+    size_t tokens;          /* all tokens run this step */
+    size_t supervised;      /* tokens with a mask > 0 */
+    const metric *metrics;
+    size_t n_metrics;
+} train_progress;
+
+/* What the trainer asks of its caller. All may be NULL. A status other than AGON_OK stops training. */
+typedef struct train_sink {
+    agon_status (*on_step)(void *arg, const train_progress *progress);
+    /* State after `step` optimiser steps: parameters, moments, counters; opaque bytes to be stored durably. Borrowed for the call. */
+    agon_status (*on_checkpoint)(void *arg, size_t step, const void *data, size_t n);
+    void *arg;
+} train_sink;
+
+/* Trains `train` (an adapter of m), or all weights of m when it is NULL (then `reference` must be given where the objective needs one). `reference`: model whose adapter-less forward
+ * gives reference log_probs; NULL with LoRA means m itself without adapter, or with `reference_adapter`. `resume`
+ * [n_resume]: bytes of an earlier on_checkpoint, NULL to start; AGON_EMISMATCH when they belong to other options, data or weights.
+ * AGON_ENUMERIC names step and rows when a loss or gradient is not finite. Asserts the step-0 invariants where the objective
+ * has a reference (policy == reference: margin 0). */
+AGON_MUST_CHECK agon_status train(agon_ctx *ctx, model *m, adapter *train, const model *reference,
+                                  const adapter *reference_adapter, const train_row *rows, size_t n_rows,
+                                  const train_options *options, const train_sink *sink,
+                                  const void *resume, size_t n_resume);
+/* Optimiser steps `train` will take. */
+size_t train_n_steps(const train_options *options, size_t n_rows);
+
+/* ---- data.c: TRL-style rows ---------------------------------------------------------------------- */
+
+/* Rows from JSONL, tokenised: {"messages": [...]}, {"prompt", "completion"}, {"prompt", "chosen", "rejected"}, {"prompt", "completion", "label"},
+ * {"prompt", "completions": [...], "rewards": [...]}. prompt/completion/chosen/rejected are strings (raw text) or message lists (chat template). A
+ * completion gets the end-of-turn (chat) or EOS (raw) token. Errors name file:line. Memory belongs to the dataset. */
+typedef struct dataset dataset;
+AGON_MUST_CHECK agon_status dataset_read(agon_ctx *ctx, const tokenizer *t, const char *path,
+                                         const objective *o, size_t max_tokens, dataset **out);
+void dataset_free(dataset *d);
+const train_row *dataset_rows(const dataset *d, size_t *n);
+size_t dataset_n_truncated(const dataset *d);
+/* Human-readable preview of row i: each token, its mask. New string. */
+char *dataset_preview(const dataset *d, const tokenizer *t, size_t i);
+
+#endif
