@@ -47,6 +47,29 @@ int32_t tokenizer_eos(const tokenizer *t);
 /* The end-of-turn token a trained answer ends with (ChatML's <|im_end|>), else EOS. */
 int32_t tokenizer_end_of_turn(const tokenizer *t);
 
+/* ---- for export -------------------------------------------------------------------------------- */
+
+/* The texts of tokenizer.json and tokenizer_config.json (chat template included) of a Hugging Face folder, new
+ * strings both (free()). A folder's own files are given back as they were; a GGUF's vocabulary is written anew.
+ * Written only on success. AGON_ENOMEM. */
+AGON_MUST_CHECK agon_status tokenizer_export_json(agon_ctx *ctx, const tokenizer *t,
+                                                  char **tokenizer_json,
+                                                  char **tokenizer_config_json);
+
+/* What GGUF stores of a tokenizer; everything borrowed from it. */
+typedef struct tokenizer_parts {
+    size_t n;                  /* vocabulary size, the model's when the file pads it */
+    const char *const *tokens; /* [n] GGUF spelling: byte-level unicode, special tokens as they are */
+    const int32_t *types;      /* [n] GGUF token types: 1 normal, 3 control, 4 user-defined, 5 unused */
+    size_t n_merges;
+    const char *const *merges; /* [n_merges] "left right" in byte-level unicode */
+    const char *pre;           /* llama.cpp's name of the pre-tokenizer: "smollm", "qwen2", "llama-bpe" */
+    const char *chat_template; /* Jinja source, NULL when the file has none */
+    int32_t bos, eos, pad, unk; /* -1: none */
+    bool add_bos;
+} tokenizer_parts;
+void tokenizer_get_parts(const tokenizer *t, tokenizer_parts *out);
+
 /* ---- chat.c ------------------------------------------------------------------------------------ */
 
 typedef struct chat_message {
