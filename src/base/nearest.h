@@ -1,0 +1,12 @@
+/* "Did you mean": the known word nearest to an unknown one, by edit distance. */
+#ifndef BASE_NEAREST_H
+#define BASE_NEAREST_H
+
+#include <stddef.h>
+
+/* One of words[n], or NULL when none is near (more than a third of its letters differ). */
+const char *nearest_word(const char *word, const char *const *words, size_t n);
+/* Levenshtein distance in bytes; words longer than 63 bytes are cut there. */
+size_t edit_distance(const char *a, const char *b);
+
+#endif

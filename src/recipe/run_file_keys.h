@@ -1,0 +1,127 @@
+/* The keys of a run file: section, name, type, member, default, least, most, comment.
+ * Included by run_file.c only, which defines KEY. A choice's comment starts with its choices. */
+
+#define BACKEND_KEYS(role)                                                                           \
+    KEY(#role, "backend", KEY_CHOICE, role.by.backend, "local", 0, 0,                                \
+        "local|remote|command|scripted: who plays the role")                                         \
+    KEY(#role, "url", KEY_TEXT, role.by.url, NULL, 0, 0,                                             \
+        "remote: base URL of an OpenAI-compatible server")                                           \
+    KEY(#role, "name", KEY_TEXT, role.by.name, NULL, 0, 0, "remote: model name sent to it")          \
+    KEY(#role, "key_env", KEY_TEXT, role.by.key_env, NULL, 0, 0,                                     \
+        "remote: environment variable with the key (never stored)")                                  \
+    KEY(#role, "command", KEY_TEXT, role.by.command, NULL, 0, 0,                                     \
+        "command: your program; one JSON line in, one out")                                          \
+    KEY(#role, "script", KEY_TEXT, role.by.script, NULL, 0, 0,                                       \
+        "scripted: JSON file of answers (tests)")                                                    \
+    KEY(#role, "timeout", KEY_REAL, role.by.timeout, "60", 0.1, 86400,                               \
+        "seconds before a remote or command answer counts as lost")                                  \
+    KEY(#role, "per_minute", KEY_INT, role.by.per_minute, "0", 0, 1e6,                               \
+        "remote: requests a minute at most; 0: no limit")
+
+KEY("", "name", KEY_TEXT, name, "run", 0, 0, "name of the run in the workspace")
+KEY("", "recipe", KEY_CHOICE, recipe, "loop", 0, 0, "loop|sealed: the procedure to follow")
+KEY("", "seed", KEY_INT, seed, "1", 0, 9e15, "every random choice follows from it")
+KEY("", "iterations", KEY_INT, iterations, "1", 1, 1000, "rounds of the loop")
+KEY("", "model", KEY_TEXT, model, NULL, 0, 0,
+    "GGUF file or Hugging Face folder; absent: $AGON_MODEL, else the cached SmolLM2-135M-Instruct")
+KEY("", "dtype", KEY_CHOICE, dtype, "bf16", 0, 0, "bf16|f32: operands of matrix products")
+KEY("", "numerics", KEY_CHOICE, numerics, "portable", 0, 0,
+    "portable|native: portable gives equal bits on every CPU")
+KEY("", "oracle", KEY_CHOICE, oracle, "open", 0, 0,
+    "open|sealed: sealed hides the verifier from attacker, critic, learner and gate")
+
+KEY("tasks", "cells", KEY_LIST, tasks.cells, NULL, 0, 0,
+    "family or family/cell names (agon eval --list); absent: all of them")
+KEY("tasks", "file", KEY_TEXT, tasks.file, NULL, 0, 0,
+    "JSONL of your own queries: {\"query\", \"answer\"?, \"verifier\"?}")
+
+BACKEND_KEYS(attacker)
+KEY("attacker", "queries", KEY_INT, attacker.queries, "512", 1, 1e6, "queries an iteration")
+KEY("attacker", "waves", KEY_INT, attacker.waves, "2", 1, 20,
+    "the first probes every cell alike, later ones aim where the learner fails but can learn")
+KEY("attacker", "variations", KEY_INT, attacker.variations, "32", 0, 1e5,
+    "queries the language model rewrites; kept only if every number, name and constraint is")
+KEY("attacker", "untargeted", KEY_REAL, attacker.untargeted, "0.2", 0, 1,
+    "share of later waves drawn evenly, as a control")
+KEY("attacker", "floor", KEY_REAL, attacker.floor, "0.1", 0, 1,
+    "weight every cell keeps, whatever its success")
+
+BACKEND_KEYS(learner)
+KEY("learner", "samples", KEY_INT, learner.samples, "4", 1, 64, "answers a query")
+KEY("learner", "max_tokens", KEY_INT, learner.max_tokens, "48", 1, 4096, "longest answer")
+KEY("learner", "temperature", KEY_REAL, learner.temperature, "0.8", 0.01, 5, "of the samples")
+KEY("learner", "top_p", KEY_REAL, learner.top_p, "0.95", 0.01, 1, "nucleus of the samples")
+
+BACKEND_KEYS(critic)
+KEY("critic", "examples", KEY_INT, critic.examples, "192", 0, 1e6,
+    "judged answers the model critic trains on each iteration; 0: no model critic")
+KEY("critic", "epochs", KEY_INT, critic.epochs, "2", 1, 100, "passes over them")
+KEY("critic", "lr", KEY_REAL, critic.lr, "0.0004", 1e-9, 1, "learning rate of the critic's adapter")
+KEY("critic", "alpha", KEY_REAL, critic.alpha, "0.15", 0, 1,
+    "the critic decides alone only where its error is below this ...")
+KEY("critic", "delta", KEY_REAL, critic.delta, "0.1", 0.0001, 0.5,
+    "... with this risk that the calibration was lucky")
+KEY("critic", "least_calibration", KEY_INT, critic.least_calibration, "20", 1, 1e6,
+    "judged items a family needs before its confidence counts")
+
+KEY("refine", "queries", KEY_INT, refine.queries, "160", 0, 1e6,
+    "failed queries answered again with the critique")
+KEY("refine", "samples", KEY_INT, refine.samples, "2", 1, 64, "refinements a query")
+KEY("refine", "form", KEY_CHOICE, refine.form, "full", 0, 0,
+    "full|masked: masked critiques do not contain the right answer")
+KEY("refine", "learnability", KEY_INT, refine.learnability, "24", 0, 1e5,
+    "failed queries on which both critique forms, a placebo and a plain retry are compared")
+
+KEY("human", "backend", KEY_CHOICE, human.backend, "simulated", 0, 0,
+    "simulated|queue: queue waits for nobody, agon review answers it")
+KEY("human", "labels", KEY_INT, human.labels, "100", 0, 1e7, "expert labels the run may use in all")
+KEY("human", "audits", KEY_INT, human.audits, "30", 0, 1e6, "of them, audits of automatic labels")
+KEY("human", "demonstrations", KEY_INT, human.demonstrations, "70", 0, 1e6,
+    "of them, answers written by the expert where nothing else passed")
+KEY("human", "calibration", KEY_INT, human.calibration, "0", 0, 1e6,
+    "of them, labels that train and calibrate the critic (sealed)")
+KEY("human", "gate_items", KEY_INT, human.gate_items, "0", 0, 1e6,
+    "held-out items the expert judges for the gate (sealed); two labels each")
+KEY("human", "error_rate", KEY_REAL, human.error_rate, "0.02", 0, 0.5,
+    "simulated: share of its verdicts that are wrong")
+
+KEY("build", "real_share", KEY_REAL, build.real_share, "0.25", 0, 1,
+    "least share of loss tokens that the lineage never produced")
+KEY("build", "replay_share", KEY_REAL, build.replay_share, "0.25", 0, 1,
+    "largest share of loss tokens from earlier iterations")
+KEY("build", "near_duplicate", KEY_REAL, build.near_duplicate, "0.8", 0.1, 1,
+    "Jaccard similarity from which a query is a duplicate")
+KEY("build", "per_query", KEY_INT, build.per_query, "2", 1, 64, "answers kept a query")
+KEY("build", "per_cell", KEY_INT, build.per_cell, "40", 1, 1e6, "examples kept a cell")
+
+KEY("train", "objective", KEY_TEXT, train.objective, "sft", 0, 0, "see agon train --help")
+KEY("train", "set", KEY_LIST, train.set, NULL, 0, 0, "options of the objective, [beta=0.1, ...]")
+KEY("train", "rank", KEY_INT, train.rank, "16", 1, 512, "LoRA rank on all linear layers")
+KEY("train", "lora_alpha", KEY_REAL, train.lora_alpha, "32", 0.01, 4096, "LoRA alpha")
+KEY("train", "lr", KEY_REAL, train.lr, "0.0008", 1e-9, 1, "learning rate")
+KEY("train", "epochs", KEY_INT, train.epochs, "2", 1, 100, "passes over the examples")
+KEY("train", "batch", KEY_INT, train.batch, "8", 1, 65536, "rows an optimiser step")
+KEY("train", "warmup", KEY_REAL, train.warmup, "0.05", 0, 1, "share of the steps")
+KEY("train", "checkpoint_every", KEY_INT, train.checkpoint_every, "25", 1, 1e9,
+    "optimiser steps between durable checkpoints")
+
+KEY("evaluate", "tasks", KEY_INT, evaluate.tasks, "512", 1, 1e6, "fresh held-out tasks, paired")
+KEY("evaluate", "text_tokens", KEY_INT, evaluate.text_tokens, "3000", 0, 1e7,
+    "tokens of held-out text for perplexity")
+KEY("evaluate", "general", KEY_INT, evaluate.general, "60", 0, 1e6,
+    "tasks of kinds never trained on, from the repository")
+KEY("evaluate", "gsm8k", KEY_INT, evaluate.gsm8k, "300", 0, 1319, "GSM8K questions where AGON_DATA is set")
+KEY("evaluate", "gsm8k_tokens", KEY_INT, evaluate.gsm8k_tokens, "96", 1, 4096, "longest answer to one")
+KEY("evaluate", "arms", KEY_BOOL, evaluate.arms, "true", 0, 0,
+    "sealed: train the control arms when the run is over")
+
+KEY("gate", "alpha", KEY_REAL, gate.alpha, "0.05", 0.0001, 0.5,
+    "risk of promoting a version that gained nothing, over all attempts of the lineage")
+KEY("gate", "attempts", KEY_INT, gate.attempts, "5", 1, 1000,
+    "promotion attempts that alpha is spread over")
+KEY("gate", "task_margin", KEY_REAL, gate.task_margin, "0.03", 0, 1,
+    "largest loss of accuracy on the general suite")
+KEY("gate", "perplexity_margin", KEY_REAL, gate.perplexity_margin, "0.03", 0, 1,
+    "largest relative rise of perplexity on held-out text")
+
+#undef BACKEND_KEYS

@@ -1,0 +1,70 @@
+/* Run files: what is wrong is said with line and nearest key; what is written reads back equal. */
+#include "test.h"
+#include "recipe/run_file.h"
+
+static agon_status parse(agon_ctx *ctx, const char *text, run_config **out) {
+    return run_file_parse(ctx, "x.yaml", text, strlen(text), out);
+}
+
+static void refused(const char *text, const char *sentence) {
+    agon_ctx *ctx = test_ctx(1, NULL);
+    run_config *c = NULL;
+    assert_int_not_equal(parse(ctx, text, &c), AGON_OK);
+    if (!strstr(agon_error(ctx), sentence))
+        fail_msg("'%s' does not contain '%s'", agon_error(ctx), sentence);
+    assert_null(c);
+    agon_ctx_free(ctx);
+}
+
+static void run_file__defaults_fill_what_is_absent(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    run_config *c;
+    assert_ok(ctx, parse(ctx, "seed: 7\ntrain:\n  lr: 0.001\n  set: [beta=0.2]\n", &c));
+    assert_int_equal(c->seed, 7);
+    assert_true(c->train.lr == 0.001);
+    assert_int_equal(c->train.rank, 16);
+    assert_string_equal(c->train.set.items[0], "beta=0.2");
+    run_config_free(c);
+    agon_ctx_free(ctx);
+}
+
+static void run_file__written_reads_back_equal(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    run_config *c, *again;
+    assert_ok(ctx, parse(ctx, "name: a\ntasks:\n  file: \"q: #1.jsonl\"\n", &c));
+    char *text = run_file_write(c);
+    assert_ok(ctx, parse(ctx, text, &again));
+    json_t *a = run_config_json(c), *b = run_config_json(again);
+    assert_true(json_equal(a, b));
+    json_decref(a);
+    json_decref(b);
+    free(text);
+    run_config_free(c);
+    run_config_free(again);
+    agon_ctx_free(ctx);
+}
+
+static void run_file__faults_are_named(void **state) {
+    (void)state;
+    refused("seed: 1\ntrain:\n  rnk: 4\n", "x.yaml:3: unknown key 'rnk' in section 'train'; did you mean 'rank'?");
+    refused("gaet:\n  alpha: 1\n", "did you mean 'gate'?");
+    refused("seed: many\n", "x.yaml:1: 'seed' must be a whole number");
+    refused("gate:\n  alpha: 3\n", "between 0.0001 and 0.5");
+    refused("oracle: half\n", "one of open|sealed");
+    refused("seed: 1\nseed: 2\n", "stands twice");
+    refused("seed: [1\n", "not valid YAML");
+    refused("- a\n", "'key: value' lines");
+    refused("human:\n  labels: 10\n", "raise labels or lower a part");
+    refused("train: 3\n", "section 'train' must hold");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(run_file__defaults_fill_what_is_absent),
+        cmocka_unit_test(run_file__written_reads_back_equal),
+        cmocka_unit_test(run_file__faults_are_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
