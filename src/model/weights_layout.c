@@ -1,0 +1,210 @@
+/* Tensor names and shapes of llama-family decoders, see weights_layout.h.
+ *
+ * One table serves both readers (names, shapes, which tensors must be there) and both writers. */
+#include "model/weights_layout.h"
+#include "base/ctx.h"
+#include "model/weights_private.h"
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum size_of { ONE, D_MODEL, D_FF, Q_DIM, KV_DIM, HEAD_DIM, VOCABULARY } size_of;
+typedef enum when { ALWAYS, IF_QKV_BIAS, IF_QK_NORM, IF_UNTIED } when;
+
+typedef struct layout_row {
+    const char *gguf, *name;
+    size_of rows, columns;
+    when present;
+    bool rotary;
+} layout_row;
+
+static const layout_row before[] = {
+    {"token_embd.weight", "model.embed_tokens.weight", VOCABULARY, D_MODEL, ALWAYS, false},
+};
+static const layout_row in_layer[] = {
+    {"attn_norm.weight", "input_layernorm.weight", ONE, D_MODEL, ALWAYS, false},
+    {"attn_q.weight", "self_attn.q_proj.weight", Q_DIM, D_MODEL, ALWAYS, true},
+    {"attn_k.weight", "self_attn.k_proj.weight", KV_DIM, D_MODEL, ALWAYS, true},
+    {"attn_v.weight", "self_attn.v_proj.weight", KV_DIM, D_MODEL, ALWAYS, false},
+    {"attn_output.weight", "self_attn.o_proj.weight", D_MODEL, Q_DIM, ALWAYS, false},
+    {"attn_q.bias", "self_attn.q_proj.bias", ONE, Q_DIM, IF_QKV_BIAS, true},
+    {"attn_k.bias", "self_attn.k_proj.bias", ONE, KV_DIM, IF_QKV_BIAS, true},
+    {"attn_v.bias", "self_attn.v_proj.bias", ONE, KV_DIM, IF_QKV_BIAS, false},
+    {"attn_q_norm.weight", "self_attn.q_norm.weight", ONE, HEAD_DIM, IF_QK_NORM, false},
+    {"attn_k_norm.weight", "self_attn.k_norm.weight", ONE, HEAD_DIM, IF_QK_NORM, false},
+    {"ffn_norm.weight", "post_attention_layernorm.weight", ONE, D_MODEL, ALWAYS, false},
+    {"ffn_gate.weight", "mlp.gate_proj.weight", D_FF, D_MODEL, ALWAYS, false},
+    {"ffn_up.weight", "mlp.up_proj.weight", D_FF, D_MODEL, ALWAYS, false},
+    {"ffn_down.weight", "mlp.down_proj.weight", D_MODEL, D_FF, ALWAYS, false},
+};
+static const layout_row after[] = {
+    {"output_norm.weight", "model.norm.weight", ONE, D_MODEL, ALWAYS, false},
+    {"output.weight", "lm_head.weight", VOCABULARY, D_MODEL, IF_UNTIED, false},
+};
+enum {
+    N_BEFORE = sizeof before / sizeof before[0],
+    N_IN_LAYER = sizeof in_layer / sizeof in_layer[0],
+    N_AFTER = sizeof after / sizeof after[0]
+};
+
+static bool present(const layout_row *row, const model_config *c) {
+    switch (row->present) {
+    case IF_QKV_BIAS:
+        return c->qkv_bias;
+    case IF_QK_NORM:
+        return c->qk_norm;
+    case IF_UNTIED:
+        return !c->tied_embeddings;
+    default:
+        return true;
+    }
+}
+
+static size_t resolve(size_of what, const model_config *c) {
+    switch (what) {
+    case D_MODEL:
+        return c->d_model;
+    case D_FF:
+        return c->d_ff;
+    case Q_DIM:
+        return c->n_heads * c->head_dim;
+    case KV_DIM:
+        return c->n_kv_heads * c->head_dim;
+    case HEAD_DIM:
+        return c->head_dim;
+    case VOCABULARY:
+        return c->n_vocabulary;
+    default:
+        return 1;
+    }
+}
+
+static size_t count(const layout_row *rows, size_t n, const model_config *c) {
+    size_t total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += present(&rows[i], c);
+    return total;
+}
+
+/* The i-th present row of a part of the table. */
+static const layout_row *pick(const layout_row *rows, const model_config *c, size_t i) {
+    for (;; rows++)
+        if (present(rows, c) && i-- == 0)
+            return rows;
+}
+
+size_t layout_n(const model_config *c) {
+    return N_BEFORE + c->n_layers * count(in_layer, N_IN_LAYER, c) + count(after, N_AFTER, c);
+}
+
+void layout_get(const model_config *c, size_t i, tensor_layout *out) {
+    size_t each = count(in_layer, N_IN_LAYER, c), layers = c->n_layers * each;
+    const layout_row *row;
+    if (i >= N_BEFORE && i < N_BEFORE + layers) {
+        size_t layer = (i - N_BEFORE) / each;
+        row = pick(in_layer, c, (i - N_BEFORE) % each);
+        snprintf(out->name, sizeof out->name, "model.layers.%zu.%s", layer, row->name);
+        snprintf(out->gguf_name, sizeof out->gguf_name, "blk.%zu.%s", layer, row->gguf);
+    } else {
+        row = i < N_BEFORE ? &before[i] : pick(after, c, i - N_BEFORE - layers);
+        snprintf(out->name, sizeof out->name, "%s", row->name);
+        snprintf(out->gguf_name, sizeof out->gguf_name, "%s", row->gguf);
+    }
+    out->n_rows = resolve(row->rows, c);
+    out->n_columns = resolve(row->columns, c);
+    out->vector = row->rows == ONE;
+    out->rotary = row->rotary;
+}
+
+/* "PREFIX.NUMBER.rest" gives rest, else NULL. Only canonical numbers count, so that each tensor has one name. */
+static const char *after_layer(const char *name, const char *prefix, unsigned *layer) {
+    size_t n = strlen(prefix);
+    if (strncmp(name, prefix, n) != 0 || !isdigit((unsigned char)name[n]))
+        return NULL;
+    char *end;
+    unsigned long value = strtoul(name + n, &end, 10);
+    if (*end != '.' || end - (name + n) > 6 || (name[n] == '0' && end - (name + n) > 1))
+        return NULL;
+    *layer = (unsigned)value;
+    return end + 1;
+}
+
+bool layout_name_of_gguf(const char *gguf_name, char out[96]) {
+    unsigned layer;
+    const char *rest = after_layer(gguf_name, "blk.", &layer);
+    for (int i = 0; rest && i < N_IN_LAYER; i++)
+        if (strcmp(rest, in_layer[i].gguf) == 0) {
+            snprintf(out, 96, "model.layers.%u.%s", layer, in_layer[i].name);
+            return true;
+        }
+    if (strcmp(gguf_name, before[0].gguf) == 0) {
+        snprintf(out, 96, "%s", before[0].name);
+        return true;
+    }
+    for (int i = 0; i < N_AFTER; i++)
+        if (strcmp(gguf_name, after[i].gguf) == 0) {
+            snprintf(out, 96, "%s", after[i].name);
+            return true;
+        }
+    return false;
+}
+
+bool layout_knows(const char *name) {
+    unsigned layer;
+    const char *rest = after_layer(name, "model.layers.", &layer);
+    for (int i = 0; rest && i < N_IN_LAYER; i++)
+        if (strcmp(rest, in_layer[i].name) == 0)
+            return true;
+    for (int i = 0; i < N_AFTER; i++)
+        if (strcmp(name, after[i].name) == 0)
+            return true;
+    return strcmp(name, before[0].name) == 0;
+}
+
+agon_status config_check(agon_ctx *ctx, const char *where, const model_config *c) {
+    const struct {
+        const char *name;
+        size_t value, limit;
+    } sizes[] = {
+        {"number of layers", c->n_layers, MAX_LAYERS},
+        {"model width", c->d_model, MAX_DIMENSION},
+        {"number of heads", c->n_heads, 1 << 16},
+        {"number of key-value heads", c->n_kv_heads, 1 << 16},
+        {"head width", c->head_dim, 1 << 14},
+        {"feed-forward width", c->d_ff, MAX_DIMENSION},
+        {"vocabulary size", c->n_vocabulary, MAX_DIMENSION},
+        {"context length", c->max_context, (size_t)1 << 31},
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        if (sizes[i].value < 1 || sizes[i].value > sizes[i].limit)
+            return ctx_fail(ctx, AGON_EFORMAT, "%s: the %s is %zu; it must be 1 to %zu", where,
+                            sizes[i].name, sizes[i].value, sizes[i].limit);
+    if (c->n_heads % c->n_kv_heads != 0)
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: %zu heads cannot share %zu key-value heads evenly",
+                        where, c->n_heads, c->n_kv_heads);
+    if (c->head_dim % 2 != 0)
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: the head width %zu is odd; RoPE needs pairs", where,
+                        c->head_dim);
+    if (!(c->norm_eps > 0 && c->norm_eps < 1))
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: the RMSNorm epsilon %g is not between 0 and 1", where,
+                        (double)c->norm_eps);
+    if (!(c->rope_theta > 1 && c->rope_theta <= 1e15))
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: the RoPE base %g is not between 1 and 1e15", where,
+                        c->rope_theta);
+    bool linear = strcmp(c->rope_scaling, "linear") == 0;
+    bool llama3 = strcmp(c->rope_scaling, "llama3") == 0;
+    if ((linear || llama3) && !(c->rope_factor >= 1 && c->rope_factor <= 1e6))
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: the RoPE scaling factor %g is not between 1 and 1e6",
+                        where, c->rope_factor);
+    if (llama3 && !(c->rope_low_freq_factor > 0 &&
+                    c->rope_high_freq_factor > c->rope_low_freq_factor &&
+                    c->rope_high_freq_factor <= 1e6 && c->rope_original_context >= 1 &&
+                    c->rope_original_context <= 1e9))
+        return ctx_fail(ctx, AGON_EFORMAT,
+                        "%s: llama3 RoPE scaling needs 0 < low_freq_factor < high_freq_factor and an "
+                        "original context of at least 1",
+                        where);
+    return AGON_OK;
+}
