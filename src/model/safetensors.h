@@ -10,7 +10,7 @@
  * __metadata__ through weights_meta_text. There is no config. `where` names it in errors. *out new. */
 AGON_MUST_CHECK agon_status safetensors_open_memory(agon_ctx *ctx, const char *where, const void *data,
                                                     size_t n, weights **out);
-/* Adds the tensors of an image to `w` (before weights_index). With `strip`, that prefix is removed from names. */
+/* Adds the tensors of an image to `w` (before weights_index). */
 AGON_MUST_CHECK agon_status safetensors_parse(agon_ctx *ctx, weights *w, const char *path,
                                               const uint8_t *data, size_t size);
 
