@@ -1,0 +1,36 @@
+/* Intervals for a share, see interval.h. Clopper and Pearson (1934) through beta quantiles; Wilson
+ * (1927). */
+#include "eval/interval.h"
+#include "eval/special.h"
+#include <assert.h>
+#include <math.h>
+
+double clopper_pearson_upper(size_t k, size_t n, double delta) {
+    assert(k <= n && delta > 0 && delta < 1);
+    if (k == n)
+        return 1;
+    return special_beta_quantile((double)k + 1, (double)(n - k), 1 - delta);
+}
+
+double clopper_pearson_lower(size_t k, size_t n, double delta) {
+    assert(k <= n && delta > 0 && delta < 1);
+    if (k == 0)
+        return 0;
+    return special_beta_quantile((double)k, (double)(n - k) + 1, delta);
+}
+
+interval clopper_pearson(size_t k, size_t n, double alpha) {
+    return (interval){clopper_pearson_lower(k, n, alpha / 2),
+                      clopper_pearson_upper(k, n, alpha / 2)};
+}
+
+interval wilson(size_t k, size_t n, double alpha) {
+    assert(k <= n && alpha > 0 && alpha < 1);
+    if (n == 0)
+        return (interval){0, 1};
+    double z = special_normal_quantile(1 - alpha / 2), m = (double)n, p = (double)k / m;
+    double centre = (p + z * z / (2 * m)) / (1 + z * z / m);
+    double half = z / (1 + z * z / m) * sqrt(p * (1 - p) / m + z * z / (4 * m * m));
+    /* At k = 0 and k = n the ends are 0 and 1 exactly; rounding must not say otherwise. */
+    return (interval){k == 0 ? 0 : fmax(0, centre - half), k == n ? 1 : fmin(1, centre + half)};
+}

@@ -1,0 +1,181 @@
+/* Prediction-powered inference, see ppi.h. F1: gate.md (power tuning: Angelopoulos, Duchi, Zrnic
+ * 2023, eq. for a mean); variances have ddof 1 everywhere. */
+#include "eval/ppi.h"
+#include "base/ctx.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "eval/special.h"
+#include <math.h>
+#include <stdlib.h>
+
+static const double SMALLEST_PROBABILITY = 0.05;
+
+static double mean_of(const double *x, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i];
+    return n ? sum / (double)n : 0;
+}
+
+/* Sum of squared distances from `centre`. */
+static double spread(const double *x, size_t n, double centre) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (x[i] - centre) * (x[i] - centre);
+    return sum;
+}
+
+static ppi_estimate with_interval(double estimate, double variance, double t) {
+    double se = sqrt(variance);
+    return (ppi_estimate){estimate, se, {estimate - t * se, estimate + t * se}};
+}
+
+typedef struct paired_input {
+    const double *unlabelled, *labelled, *truth;
+    size_t n_unlabelled, n_labelled;
+    double t; /* Student's quantile */
+} paired_input;
+
+static ppi_estimate at_lambda(const paired_input *in, double lambda) {
+    double n = (double)in->n_labelled, judged = mean_of(in->unlabelled, in->n_unlabelled), rest = 0,
+           variance = 0;
+    for (size_t i = 0; i < in->n_labelled; i++)
+        rest += in->truth[i] - lambda * in->labelled[i];
+    rest /= n;
+    for (size_t i = 0; i < in->n_labelled; i++) {
+        double d = in->truth[i] - lambda * in->labelled[i] - rest;
+        variance += d * d / (n - 1) / n;
+    }
+    if (in->n_unlabelled > 1) {
+        double big = (double)in->n_unlabelled;
+        variance +=
+            lambda * lambda * spread(in->unlabelled, in->n_unlabelled, judged) / (big - 1) / big;
+    }
+    return with_interval(lambda * judged + rest, variance, in->t);
+}
+
+static double tuned_lambda(const paired_input *in) {
+    double n = (double)in->n_labelled, big = (double)in->n_unlabelled;
+    if (in->n_unlabelled == 0)
+        return 0;
+    double d_mean = mean_of(in->truth, in->n_labelled),
+           h_mean = mean_of(in->labelled, in->n_labelled), cov = 0;
+    for (size_t i = 0; i < in->n_labelled; i++)
+        cov += (in->truth[i] - d_mean) * (in->labelled[i] - h_mean);
+    cov /= n - 1;
+    double all_mean = (n * h_mean + big * mean_of(in->unlabelled, in->n_unlabelled)) / (n + big);
+    double variance = (spread(in->unlabelled, in->n_unlabelled, all_mean) +
+                       spread(in->labelled, in->n_labelled, all_mean)) /
+                      (n + big - 1);
+    if (!(variance > 0)) /* a critic that says the same of every item tells nothing */
+        return 0;
+    return fmin(fmax(cov / ((1 + n / big) * variance), 0), 1);
+}
+
+static agon_status check_range(agon_ctx *ctx, const char *what, const double *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!(x[i] >= -1 && x[i] <= 1))
+            return ctx_fail(ctx, AGON_EINVAL, "gate: %s of item %zu is %g, outside [-1, 1]", what,
+                            i, x[i]);
+    return AGON_OK;
+}
+
+agon_status ppi_paired(agon_ctx *ctx, const double *unlabelled, size_t n_unlabelled,
+                       const double *labelled, const double *truth, size_t n_labelled, double alpha,
+                       ppi_result *out) {
+    if (n_labelled < 2 || n_unlabelled == 1)
+        return ctx_fail(ctx, AGON_EINVAL,
+                        "gate: %zu labelled and %zu unlabelled items are too few for an interval",
+                        n_labelled, n_unlabelled);
+    agon_status s = check_range(ctx, "judge difference", unlabelled, n_unlabelled);
+    if (!s)
+        s = check_range(ctx, "judge difference", labelled, n_labelled);
+    if (!s)
+        s = check_range(ctx, "true difference", truth, n_labelled);
+    if (s)
+        return s;
+    const paired_input in = {
+        unlabelled,   labelled,   truth,
+        n_unlabelled, n_labelled, special_student_quantile(1 - alpha / 2, (double)n_labelled - 1)};
+    ppi_result r = {
+        .n_labelled = n_labelled, .n_unlabelled = n_unlabelled, .lambda = tuned_lambda(&in)};
+    r.tuned = at_lambda(&in, r.lambda);
+    r.plain = at_lambda(&in, n_unlabelled ? 1 : 0);
+    r.labels_only = at_lambda(&in, 0);
+    double n = (double)n_labelled + (double)n_unlabelled;
+    double judged = ((double)n_labelled * mean_of(labelled, n_labelled) +
+                     (double)n_unlabelled * mean_of(unlabelled, n_unlabelled)) /
+                    n;
+    double variance =
+        (spread(labelled, n_labelled, judged) + spread(unlabelled, n_unlabelled, judged)) /
+        (n - 1) / n;
+    r.judge_only = with_interval(judged, variance, special_student_quantile(1 - alpha / 2, n - 1));
+    *out = r;
+    return AGON_OK;
+}
+
+agon_status horvitz_thompson(agon_ctx *ctx, const double *probability, const bool *included,
+                             const double *residual, size_t m, ht_result *out) {
+    if (m == 0)
+        return ctx_fail(ctx, AGON_EINVAL, "Horvitz-Thompson: no items");
+    ht_result r = {0};
+    for (size_t i = 0; i < m; i++) {
+        if (!included[i])
+            continue;
+        double p = probability[i];
+        if (!(p > 0 && p <= 1))
+            return ctx_fail(
+                ctx, AGON_EINVAL,
+                "Horvitz-Thompson: inclusion probability %g of item %zu is not in (0, 1]", p, i);
+        r.mean += residual[i] / p;
+        r.design_variance += (1 - p) / (p * p) * residual[i] * residual[i];
+    }
+    r.mean /= (double)m;
+    r.design_variance /= (double)m * (double)m;
+    *out = r;
+    return AGON_OK;
+}
+
+agon_status ppi_unequal(agon_ctx *ctx, const double *judge, const double *truth,
+                        const double *probability, const bool *included, size_t m, double lambda,
+                        double alpha, size_t draws, uint64_t seed, ppi_estimate *out) {
+    if (m == 0 || draws < 2)
+        return ctx_fail(ctx, AGON_EINVAL,
+                        "gate: needs items and at least two bootstrap draws (%zu, %zu)", m, draws);
+    agon_status s = check_range(ctx, "judge difference", judge, m);
+    for (size_t i = 0; !s && i < m; i++)
+        if (!(probability[i] >= SMALLEST_PROBABILITY && probability[i] <= 1))
+            s = ctx_fail(ctx, AGON_EINVAL,
+                         "gate: inclusion probability %g of item %zu is not in [%g, 1]",
+                         probability[i], i, SMALLEST_PROBABILITY);
+    if (s)
+        return s;
+    double *part = memory_new(m, sizeof *part), *means = memory_new(draws, sizeof *means);
+    if (!part || !means) {
+        s = ctx_fail(ctx, AGON_ENOMEM, "no memory to bootstrap %zu items", m);
+        goto done;
+    }
+    /* The estimate is a mean of one number an item, so items can be resampled as they are. */
+    for (size_t i = 0; i < m; i++) {
+        part[i] = lambda * judge[i];
+        if (included[i])
+            part[i] += (truth[i] - lambda * judge[i]) / probability[i];
+    }
+    rng r = rng_new(seed);
+    for (size_t b = 0; b < draws; b++) {
+        double sum = 0;
+        for (size_t i = 0; i < m; i++)
+            sum += part[rng_below(&r, m)];
+        means[b] = sum / (double)m;
+    }
+    special_sort(means, draws);
+    double middle = mean_of(means, draws);
+    *out = (ppi_estimate){
+        mean_of(part, m),
+        sqrt(spread(means, draws, middle) / (double)(draws - 1)),
+        {special_quantile(means, draws, alpha / 2), special_quantile(means, draws, 1 - alpha / 2)}};
+done:
+    free(part);
+    free(means);
+    return s;
+}

@@ -1,0 +1,44 @@
+/* When may a judge decide alone? Fixed-sequence testing of thresholds (Trust or Escalate, Jung et
+ * al. 2024), and when is asking a human worth its price. */
+#ifndef EVAL_SELECTIVE_H
+#define EVAL_SELECTIVE_H
+
+#include "agon.h"
+
+typedef struct selective_options {
+    double alpha; /* tolerated disagreement among what is not abstained on; 0.15 */
+    double delta; /* chance that the promise fails over calibrations; 0.1. A cascade of M judges:
+                     delta / M each */
+    size_t n_min; /* thresholds with fewer examples are not tested; 30 */
+} selective_options;
+selective_options selective_options_default(void);
+
+typedef struct selective_result {
+    bool abstain;          /* no threshold passed: every item escalates */
+    double lambda;         /* decide alone iff confidence >= lambda; +infinity when abstaining */
+    double coverage, risk; /* share decided alone, and error among it, on the calibration set; risk
+                              NaN when abstaining */
+    size_t n_tested;
+    /* The last threshold tested: examples at or above it, errors among them, exact upper bound. */
+    double last_lambda, last_bound;
+    size_t last_n, last_errors;
+} selective_result;
+
+/* V:selective_judge. confidence, error [n] of the calibration set (error: the judge disagreed with
+ * the expert). Distinct confidences are tested from high to low; the FIRST bound above alpha stops;
+ * the last passing one is lambda; none: abstain on everything. With probability >= 1 - delta,
+ * P(agree | not abstained) >= 1 - alpha. AGON_ENOMEM. */
+AGON_MUST_CHECK agon_status selective_judge(agon_ctx *ctx, const double *confidence,
+                                            const bool *error, size_t n,
+                                            const selective_options *options,
+                                            selective_result *out);
+/* True when this confidence may decide alone under the result. */
+bool selective_decides(const selective_result *r, double confidence);
+
+/* Expected value of perfect information about an item with P(correct) = p: (1-p) loss where it
+ * would be accepted (p gain > (1-p) loss), else p gain (V:value_of_information). A human of
+ * accuracy h is asked iff (2h-1) evpi > cost. */
+double value_of_information(double p, double gain, double loss);
+bool worth_asking(double p, double gain, double loss, double human_accuracy, double cost);
+
+#endif

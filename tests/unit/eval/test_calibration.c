@@ -1,0 +1,180 @@
+/* calibration.h against its vectors; the chosen map is the right one where the right one is known.
+ */
+#include "vectors.h"
+#include "base/random.h"
+#include "eval/calibration.h"
+
+typedef struct data {
+    double *p;
+    bool *y;
+    size_t n;
+} data;
+
+static data load(const json_t *c, const char *p, const char *y) {
+    data d;
+    d.p = vectors_list(json_object_get(c, p), &d.n);
+    d.y = vectors_flags(json_object_get(c, y), &d.n);
+    return d;
+}
+
+static void drop(data *d) {
+    free(d->p);
+    free(d->y);
+}
+
+static void check_ece(const json_t *c, double tol) {
+    data d = load(c, "conf", "correct");
+    assert_close(calibration_ece(d.p, d.y, d.n), vectors_number(c, "ece"), tol);
+    assert_close(calibration_brier(d.p, d.y, d.n), vectors_number(c, "brier"), tol);
+    drop(&d);
+}
+
+static void check_isotonic(const json_t *c, double tol) {
+    data d = load(c, "conf_sorted", "y");
+    size_t n;
+    double *fit = vectors_list(json_object_get(c, "fit"), &n);
+    calibrator k;
+    assert_ok(NULL, calibrator_fit_kind(NULL, CALIBRATOR_ISOTONIC, d.p, d.y, d.n, &k));
+    for (size_t i = 0; i < n; i++)
+        assert_close(calibrator_apply(&k, d.p[i]), fit[i], tol);
+    calibrator_free(&k);
+    free(fit);
+    drop(&d);
+}
+
+static void check_temperature(const json_t *c, double tol) {
+    data d = load(c, "conf", "correct");
+    calibrator k;
+    assert_ok(NULL, calibrator_fit_kind(NULL, CALIBRATOR_TEMPERATURE, d.p, d.y, d.n, &k));
+    assert_close(k.t, vectors_number(c, "T"), tol);
+    assert_close(calibration_nll(d.p, d.y, d.n), vectors_number(c, "nll_at_1"), tol);
+    for (size_t i = 0; i < d.n; i++)
+        d.p[i] = calibrator_apply(&k, d.p[i]);
+    assert_close(calibration_nll(d.p, d.y, d.n), vectors_number(c, "nll"), tol);
+    drop(&d);
+}
+
+static void check_platt(const json_t *c, double tol) {
+    data d = load(c, "conf", "correct");
+    calibrator k;
+    assert_ok(NULL, calibrator_fit_kind(NULL, CALIBRATOR_PLATT, d.p, d.y, d.n, &k));
+    assert_close(k.a, vectors_number(c, "a"), tol);
+    assert_close(k.b, vectors_number(c, "b"), tol);
+    drop(&d);
+}
+
+static void calibration__errors_match_vectors(void **state) {
+    (void)state;
+    vectors_each("ece_brier", check_ece);
+}
+
+static void calibration__isotonic_matches_vectors(void **state) {
+    (void)state;
+    vectors_each("isotonic_pav", check_isotonic);
+}
+
+static void calibration__temperature_matches_vectors(void **state) {
+    (void)state;
+    vectors_each("temperature_scaling", check_temperature);
+}
+
+static void calibration__platt_matches_vectors(void **state) {
+    (void)state;
+    vectors_each("platt", check_platt);
+}
+
+static void calibration__isotonic_does_not_depend_on_order_of_ties(void **state) {
+    (void)state;
+    const double p[] = {0.5, 0.5, 0.5, 0.9}, q[] = {0.9, 0.5, 0.5, 0.5};
+    const bool y[] = {1, 0, 0, 1}, z[] = {1, 0, 0, 1};
+    calibrator a, b;
+    assert_ok(NULL, calibrator_fit_kind(NULL, CALIBRATOR_ISOTONIC, p, y, 4, &a));
+    assert_ok(NULL, calibrator_fit_kind(NULL, CALIBRATOR_ISOTONIC, q, z, 4, &b));
+    assert_close(calibrator_apply(&a, 0.5), 1.0 / 3, 1e-15);
+    assert_close(calibrator_apply(&b, 0.5), 1.0 / 3, 1e-15);
+    assert_close(calibrator_apply(&a, 0.1), 1.0 / 3, 1e-15); /* below all that was seen */
+    assert_close(calibrator_apply(&a, 1), 1, 0);
+    calibrator_free(&a);
+    calibrator_free(&b);
+}
+
+/* An overconfident judge whose truth is sigmoid(logit/3 - 0.7): only Platt can say so. */
+static void calibration__choice_finds_the_planted_map(void **state) {
+    (void)state;
+    enum { N = 4000 };
+    double *p = calloc(N, sizeof *p);
+    bool *y = calloc(N, sizeof *y);
+    rng r = rng_new(5);
+    for (size_t i = 0; i < N; i++) {
+        double x = 4 * rng_normal(&r);
+        p[i] = 1 / (1 + exp(-x));
+        y[i] = rng_uniform(&r) < 1 / (1 + exp(-(x / 3 - 0.7)));
+    }
+    double before = calibration_ece(p, y, N);
+    calibrator c;
+    assert_ok(NULL, calibrator_fit(NULL, p, y, NULL, N, 1, &c));
+    assert_string_equal(calibrator_kind_name(c.kind), "platt");
+    assert_close(c.a, 1.0 / 3, 0.04);
+    assert_close(c.b, -0.7, 0.12);
+    for (size_t i = 0; i < N; i++)
+        p[i] = calibrator_apply(&c, p[i]);
+    assert_true(before > 0.15);
+    assert_true(calibration_ece(p, y, N) < 0.03);
+    calibrator_free(&c);
+    free(p);
+    free(y);
+}
+
+static void calibration__json_keeps_every_kind(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    const double p[] = {0.1, 0.4, 0.35, 0.8, 0.9, 0.6};
+    const bool y[] = {0, 0, 1, 1, 1, 0};
+    for (calibrator_kind k = CALIBRATOR_IDENTITY; k <= CALIBRATOR_ISOTONIC; k++) {
+        calibrator a, b;
+        assert_ok(ctx, calibrator_fit_kind(ctx, k, p, y, 6, &a));
+        json_t *o = calibrator_to_json(&a);
+        assert_non_null(o);
+        assert_ok(ctx, calibrator_from_json(ctx, "test", o, &b));
+        for (double x = 0; x <= 1; x += 0.05)
+            assert_true(calibrator_apply(&a, x) == calibrator_apply(&b, x));
+        json_decref(o);
+        calibrator_free(&a);
+        calibrator_free(&b);
+    }
+    json_t *bad =
+        json_pack("{s:s, s:[f,f], s:[f]}", "kind", "isotonic", "from", 0.1, 0.2, "value", 0.5);
+    calibrator c;
+    assert_int_equal(calibrator_from_json(ctx, "test", bad, &c), AGON_EFORMAT);
+    json_decref(bad);
+    agon_ctx_free(ctx);
+}
+
+static void calibration__refuses_what_is_no_confidence(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    const double p[] = {0.5, 1.5}, nan[] = {NAN};
+    const bool y[] = {1, 0};
+    calibrator c;
+    assert_int_equal(calibrator_fit(ctx, p, y, NULL, 2, 1, &c), AGON_EINVAL);
+    assert_int_equal(calibrator_fit(ctx, nan, y, NULL, 1, 1, &c), AGON_EINVAL);
+    assert_int_equal(calibrator_fit(ctx, p, y, NULL, 0, 1, &c), AGON_EINVAL);
+    assert_ok(ctx,
+              calibrator_fit(ctx, p, y, NULL, 1, 1, &c)); /* one example is little, not an error */
+    calibrator_free(&c);
+    agon_ctx_free(ctx);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(calibration__errors_match_vectors),
+        cmocka_unit_test(calibration__isotonic_matches_vectors),
+        cmocka_unit_test(calibration__temperature_matches_vectors),
+        cmocka_unit_test(calibration__platt_matches_vectors),
+        cmocka_unit_test(calibration__isotonic_does_not_depend_on_order_of_ties),
+        cmocka_unit_test(calibration__choice_finds_the_planted_map),
+        cmocka_unit_test(calibration__json_keeps_every_kind),
+        cmocka_unit_test(calibration__refuses_what_is_no_confidence),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,181 @@
+/* ppi.h against its vectors, and the acceptance simulation of gate.md. */
+#include "vectors.h"
+#include "base/random.h"
+#include "eval/ppi.h"
+#include "eval/special.h"
+
+static void ppi__paired_matches_vector(void **state) {
+    (void)state;
+    json_t *all = vectors_load("gate_vectors.json");
+    const json_t *v = json_object_get(all, "gate.ppi_paired"), *e = json_object_get(v, "expected");
+    const json_t *range = json_object_get(e, "interval95");
+    double tol = vectors_number(v, "tol");
+    size_t n_unlabelled, n;
+    double *u = vectors_list(json_object_get(v, "unlabelled_judge_difference"), &n_unlabelled);
+    double *l = vectors_list(json_object_get(v, "labelled_judge_difference"), &n);
+    double *d = vectors_list(json_object_get(v, "labelled_true_difference"), &n);
+    ppi_result r;
+    assert_ok(NULL, ppi_paired(NULL, u, n_unlabelled, l, d, n, 0.05, &r));
+    assert_close(r.lambda, vectors_number(e, "lambda"), tol);
+    assert_close(r.tuned.estimate, vectors_number(e, "estimate"), tol);
+    assert_close(r.tuned.standard_error, vectors_number(e, "standard_error"), tol);
+    assert_close(r.tuned.range.low, json_number_value(json_array_get(range, 0)), tol);
+    assert_close(r.tuned.range.high, json_number_value(json_array_get(range, 1)), tol);
+    assert_close(r.plain.estimate, vectors_number(e, "lambda1_estimate"), tol);
+    assert_close(r.plain.standard_error, vectors_number(e, "lambda1_standard_error"), tol);
+    assert_close(r.labels_only.estimate, vectors_number(e, "labels_only_estimate"), tol);
+    assert_close(r.labels_only.standard_error, vectors_number(e, "labels_only_standard_error"),
+                 tol);
+    assert_close(special_student_quantile(0.975, 7), vectors_number(e, "t_0.975_df7"), tol);
+    free(u);
+    free(l);
+    free(d);
+    json_decref(all);
+}
+
+static void ppi__horvitz_thompson_matches_vector(void **state) {
+    (void)state;
+    json_t *all = vectors_load("gate_vectors.json");
+    const json_t *v = json_object_get(all, "gate.horvitz_thompson"),
+                 *e = json_object_get(v, "expected");
+    double tol = vectors_number(v, "tol");
+    size_t m;
+    double *p = vectors_list(json_object_get(v, "inclusion_probability"), &m);
+    double *residual = vectors_list(json_object_get(v, "residual"), &m);
+    bool *included = vectors_flags(json_object_get(v, "included"), &m);
+    ht_result r;
+    assert_ok(NULL, horvitz_thompson(NULL, p, included, residual, m, &r));
+    assert_close(r.mean, vectors_number(e, "mean"), tol);
+    assert_close(r.design_variance, vectors_number(e, "design_variance"), tol);
+    free(p);
+    free(residual);
+    free(included);
+    json_decref(all);
+}
+
+/* A judge passes a right answer with `true_pass`, a wrong one with `false_pass`; `favour` is added
+ * for the candidate. */
+typedef struct judge {
+    const char *name;
+    double true_pass, false_pass, favour;
+} judge;
+
+static const judge judges[] = {
+    {"good", 0.9, 0.1, 0}, {"poor", 0.6, 0.5, 0}, {"partial to the candidate", 0.75, 0.30, 0.1}};
+
+typedef struct gates {
+    int covered, promoted, judge_promoted;
+    double width; /* mean, against labels only */
+} gates;
+
+/* `runs` gates of 800 items, n of them labelled, the candidate truly better by `gain`. */
+static gates simulate(const judge *j, double gain, size_t n, int runs, uint64_t seed) {
+    enum { ITEMS = 800 };
+    gates g = {0};
+    rng r = rng_new(seed);
+    for (int run = 0; run < runs; run++) {
+        double judged[ITEMS], truth[ITEMS];
+        for (size_t i = 0; i < ITEMS; i++) {
+            /* Versions of one lineage mostly agree: the candidate keeps the incumbent's result with
+             * probability 0.6. */
+            bool b = rng_uniform(&r) < 0.4, c = rng_uniform(&r) < 0.4;
+            if (rng_uniform(&r) < 0.6)
+                c = b;
+            if (!c && rng_uniform(&r) < gain / 0.6) /* P(c wrong) = 0.6, so the gain is exact */
+                c = true;
+            bool f_b = rng_uniform(&r) < (b ? j->true_pass : j->false_pass);
+            bool f_c = rng_uniform(&r) < (c ? j->true_pass : j->false_pass) + j->favour;
+            truth[i] = (double)c - b;
+            judged[i] = (double)f_c - f_b;
+        }
+        ppi_result p; /* items are exchangeable, so the first n are a random subset */
+        assert_ok(NULL, ppi_paired(NULL, judged + n, ITEMS - n, judged, truth, n, 0.05, &p));
+        g.covered += p.tuned.range.low <= gain && gain <= p.tuned.range.high;
+        g.promoted += p.tuned.range.low > 0;
+        g.judge_promoted += p.judge_only.range.low > 0;
+        g.width += p.tuned.standard_error / p.labels_only.standard_error / runs;
+    }
+    return g;
+}
+
+static void gate__interval_covers_and_null_is_not_promoted(void **state) {
+    (void)state;
+    enum { RUNS = 1000 };
+    for (size_t k = 0; k < sizeof judges / sizeof *judges; k++) {
+        gates null = simulate(&judges[k], 0, 100, RUNS, 100 + k);
+        gates gain = simulate(&judges[k], 0.15, 100, RUNS, 200 + k);
+        assert_true(null.covered >= 0.93 * RUNS);
+        assert_true(gain.covered >= 0.93 * RUNS);
+        assert_true(null.promoted <= (0.05 + 2 * sqrt(0.05 * 0.95 / RUNS)) * RUNS);
+        assert_true(gain.promoted >= 0.6 * RUNS); /* the gate also lets a real gain through */
+        assert_true(null.width < 1.02);           /* a useless critic costs nothing */
+        if (k == 0)
+            assert_true(null.width < 0.95); /* a good one buys precision */
+    }
+}
+
+static void gate__judge_alone_promotes_nothing_into_something(void **state) {
+    (void)state;
+    gates g = simulate(&judges[2], 0, 100, 1000, 300);
+    assert_true(g.judge_promoted > 900);
+}
+
+/* Labels taken by preference where the judge is unsure, with known probability: the estimate stays
+ * unbiased and its interval covers, where the plain mean of those labels is off. */
+static void ppi__unequal_inclusion_is_corrected(void **state) {
+    (void)state;
+    enum { RUNS = 200, ITEMS = 400 };
+    rng r = rng_new(17);
+    int covered = 0;
+    double sum = 0, naive_sum = 0;
+    for (int run = 0; run < RUNS; run++) {
+        double judged[ITEMS], truth[ITEMS], p[ITEMS], naive = 0, n_naive = 0;
+        bool included[ITEMS];
+        for (int i = 0; i < ITEMS; i++) {
+            bool unsure = rng_uniform(&r) < 0.3;
+            truth[i] = rng_uniform(&r) < (unsure ? 0.6 : 0.1); /* mean 0.25 */
+            judged[i] = unsure ? 0.5 : 0.1;
+            p[i] = unsure ? 0.6 : 0.15;
+            included[i] = rng_uniform(&r) < p[i];
+            naive += included[i] ? truth[i] : 0;
+            n_naive += included[i];
+        }
+        ppi_estimate e;
+        assert_ok(NULL, ppi_unequal(NULL, judged, truth, p, included, ITEMS, 0.8, 0.05, 300,
+                                    (uint64_t)run, &e));
+        covered += e.range.low <= 0.25 && 0.25 <= e.range.high;
+        sum += e.estimate / RUNS;
+        naive_sum += naive / n_naive / RUNS;
+    }
+    assert_close(sum, 0.25, 0.01);
+    assert_true(naive_sum > 0.35);
+    assert_true(covered >= 0.9 * RUNS);
+}
+
+static void ppi__refuses_what_has_no_interval(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    const double x[] = {0, 0.5, 2}, p[] = {0.01, 1, 1};
+    const bool included[] = {1, 1, 1};
+    ppi_result r;
+    ppi_estimate e;
+    assert_int_equal(ppi_paired(ctx, x, 2, x, x, 1, 0.05, &r), AGON_EINVAL);
+    assert_int_equal(ppi_paired(ctx, x, 2, x, x, 3, 0.05, &r),
+                     AGON_EINVAL); /* 2 is no difference */
+    assert_int_equal(ppi_unequal(ctx, x, x, p, included, 2, 1, 0.05, 100, 1, &e), AGON_EINVAL);
+    assert_ok(ctx, ppi_paired(ctx, NULL, 0, x, x, 2, 0.05, &r)); /* labels only */
+    assert_true(r.lambda == 0 && r.tuned.estimate == r.labels_only.estimate);
+    agon_ctx_free(ctx);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ppi__paired_matches_vector),
+        cmocka_unit_test(ppi__horvitz_thompson_matches_vector),
+        cmocka_unit_test(gate__interval_covers_and_null_is_not_promoted),
+        cmocka_unit_test(gate__judge_alone_promotes_nothing_into_something),
+        cmocka_unit_test(ppi__unequal_inclusion_is_corrected),
+        cmocka_unit_test(ppi__refuses_what_has_no_interval),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
