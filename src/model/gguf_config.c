@@ -93,19 +93,6 @@ static void get_vocabulary(keys *k, model_config *c) {
 
 /* ---- RoPE scaling ------------------------------------------------------------------------------ */
 
-/* The factor by which llama3 scaling divides frequency i of n (Llama 3.1, as in the reference converter). */
-static double llama3_factor(const model_config *c, size_t i) {
-    double frequency = pow(c->rope_theta, -2.0 * (double)i / (double)c->head_dim);
-    double wavelength = 2 * 3.14159265358979323846 / frequency;
-    if (wavelength < c->rope_original_context / c->rope_high_freq_factor)
-        return 1;
-    if (wavelength > c->rope_original_context / c->rope_low_freq_factor)
-        return c->rope_factor;
-    double smooth = (c->rope_original_context / wavelength - c->rope_low_freq_factor) /
-                    (c->rope_high_freq_factor - c->rope_low_freq_factor);
-    return 1 / ((1 - smooth) / c->rope_factor + smooth);
-}
-
 /* Llama 3.1 and later store only the resulting factors. Their parameters are taken back from them: every
  * published model has 1, 4 and 8192, the factor is the largest entry; all entries must then agree. */
 static agon_status rope_from_factors(agon_ctx *ctx, const char *path, const weights_tensor_entry *t,
@@ -124,7 +111,7 @@ static agon_status rope_from_factors(agon_ctx *ctx, const char *path, const weig
     c->rope_factor = stored[n - 1];
     bool agree = c->rope_factor >= 1 && c->rope_factor <= 1e6;
     for (size_t i = 0; agree && i < n; i++)
-        agree = fabs(stored[i] - llama3_factor(c, i)) <= 1e-3 * llama3_factor(c, i);
+        agree = fabs(stored[i] - rope_llama3_factor(c, i)) <= 1e-3 * rope_llama3_factor(c, i);
     free(stored);
     if (!agree)
         return ctx_fail(ctx, AGON_EUNSUPPORTED,

@@ -66,11 +66,12 @@ typedef struct tokenizer tokenizer;
 
 /* A Hugging Face folder (config.json, model.safetensors in dtype "f32" or "bf16", tokenizer.json,
  * tokenizer_config.json with chat template, generation_config.json) that transformers loads. Tensor names and shapes follow
- * from the config. Written under temporary names and renamed last. */
+ * from the config. dtype "f32", "bf16" or "f16". `tok` NULL: no tokenizer files. Written under temporary names and
+ * renamed last, config.json at the end. AGON_ENUMERIC: a value is not finite or too large for the dtype. */
 AGON_MUST_CHECK agon_status export_hf(agon_ctx *ctx, const char *folder, const model_config *config,
                                       const tokenizer *tok, const char *dtype, tensor_source source,
                                       void *arg);
-/* A GGUF file in "f32", "f16", "bf16" or "q8_0" (norms stay f32) that llama.cpp loads. */
+/* A GGUF file in "f32", "f16", "bf16" or "q8_0" (norms stay f32) that llama.cpp loads. `tok` as above. */
 AGON_MUST_CHECK agon_status export_gguf(agon_ctx *ctx, const char *path, const model_config *config,
                                         const tokenizer *tok, const char *dtype, tensor_source source,
                                         void *arg);

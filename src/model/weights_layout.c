@@ -163,6 +163,19 @@ bool layout_knows(const char *name) {
     return strcmp(name, before[0].name) == 0;
 }
 
+/* Llama 3.1, as in the reference converter. */
+double rope_llama3_factor(const model_config *c, size_t i) {
+    double frequency = pow(c->rope_theta, -2.0 * (double)i / (double)c->head_dim);
+    double wavelength = 2 * 3.14159265358979323846 / frequency;
+    if (wavelength < c->rope_original_context / c->rope_high_freq_factor)
+        return 1;
+    if (wavelength > c->rope_original_context / c->rope_low_freq_factor)
+        return c->rope_factor;
+    double smooth = (c->rope_original_context / wavelength - c->rope_low_freq_factor) /
+                    (c->rope_high_freq_factor - c->rope_low_freq_factor);
+    return 1 / ((1 - smooth) / c->rope_factor + smooth);
+}
+
 agon_status config_check(agon_ctx *ctx, const char *where, const model_config *c) {
     const struct {
         const char *name;

@@ -19,6 +19,8 @@ void layout_get(const model_config *config, size_t i, tensor_layout *out);
 bool layout_name_of_gguf(const char *gguf_name, char out[96]);
 /* True when the Hugging Face name is that of some llama-family tensor, of whatever layer. */
 bool layout_knows(const char *name);
+/* By what llama3 scaling divides the frequency of rotary pair i, i < head_dim/2. */
+double rope_llama3_factor(const model_config *config, size_t i);
 /* Checks ranges and divisibility; EFORMAT names `where` and the field. */
 AGON_MUST_CHECK agon_status config_check(agon_ctx *ctx, const char *where, const model_config *config);
 
