@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+"""Golden token ids from Hugging Face tokenizers, for tests/unit/model/test_tokenizer.c.
+
+Writes tests/golden/tokenizer_small.json (a byte-level BPE trained here on the sentences below) and
+tests/golden/tokenizer.json (texts as hex, ids under every pre-tokenizer, chats rendered by Jinja).
+With a tokenizer.json as argument, adds the ids of that vocabulary under the 'smollm' pre-tokenizer
+(key 'smollm2'): these run where the real model is present.
+
+    python3 scripts/reference/tokenizer.py [path/to/SmolLM2/tokenizer.json]
+"""
+import copy, json, os, random, sys
+import jinja2, tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers, decoders, trainers, AddedToken
+
+SEED = 20
+HERE = os.path.dirname(os.path.abspath(__file__))
+GOLDEN = os.path.join(HERE, "..", "..", "tests", "golden")
+SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|begin_of_text|>", "<|start_header_id|>",
+            "<|end_header_id|>", "<|eot_id|>", "[INST]", "[/INST]", "<s>", "</s>"]
+SENTENCES = [
+    "The learner answers, the critic explains what is wrong, and the learner tries again.",
+    "They're sure it's 42, we've seen 1234567 of them; I'll say so, don't you?",
+    "def f(x, y=3):\n    return {'sum': x + y}  # two  spaces\n\tif (a && b) { c->d[0] += 1; }\r\n",
+    "Un café à Genève coûte 4,50 €; naïve façade, Straße, señor, Dvořák.",
+    "学习者回答问题，评论者解释错误。東京で寿司を食べる。한국어 문장입니다.",
+    "Привет, мир! Καλημέρα κόσμε. שלום עולם. مرحبا بالعالم १२३ ٤٥٦",
+    "👍🏽 👩‍👩‍👧‍👦 🇨🇭 ✨ emoji 🙂🙃",
+    "   leading, trailing   \n\n\n and\u00a0hard\u3000spaces \u2028 lines\u0085 ",
+]
+TEXTS = SENTENCES + [
+    "", " ", "  ", "\n", " \n \n", "a", " a", "a ", "A1b2  33 4444 55555 ½ Ⅷ ² ",
+    "'s 'S 'LL don'T it\u2019s ſ'ſ K", "\u0000\u0001\u0007\u001b[0m\u007f\u0080\u009f", "\u180e x\u200bx \ufeff",
+    "e\u0301 é \u1e9b\u0323 \u212b ﬁ", "<|im_start|>user\nhi<|im_end|>\n", "x<|im_end|><|im_end|> y <|im_end",
+    "<|endoftext|>", "a" * 300, " " * 50 + "x", "\t\t\tx\t\n  y", "3.14159e-10 0x1F 1,000,000", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐍈",
+    "C:\\path\\file.txt http://a.b/c?d=e&f=#g", "$$ x^2 + y_1 \\le \\frac{1}{2} $$", "…—–„“”‚‘’«»",
+]
+GPT4 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+        r"|\s+(?!\S)|\s+")
+TEKKEN = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+          r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}"
+          r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+
+
+def split(regex, behaviour="Isolated", invert=False):
+    return {"type": "Split", "pattern": {"Regex": regex}, "behavior": behaviour, "invert": invert}
+
+
+def byte_level(use_regex, prefix=False):
+    return {"type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": True, "use_regex": use_regex}
+
+
+def sequence(*steps):
+    return {"type": "Sequence", "pretokenizers": list(steps)}
+
+
+DIGITS = {"type": "Digits", "individual_digits": True}
+# name: (named in GGUF, normalizer, pre_tokenizer, ignore_merges)
+VARIANTS = {
+    "gpt-2": (True, None, byte_level(True), False),
+    "smollm": (True, None, sequence(DIGITS, byte_level(True)), False),
+    "llama-bpe": (True, None, sequence(split(GPT4 % r"\p{N}{1,3}"), byte_level(False)), True),
+    "qwen2": (True, {"type": "NFC"}, sequence(split(GPT4 % r"\p{N}"), byte_level(False)), False),
+    "tekken": (True, None, sequence(split(TEKKEN), byte_level(False)), True),
+    "default": (True, None, sequence(split(r"[\p{P}\$\+<=>\^~\|]+"),
+                                     split(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"),
+                                     split(r"\p{N}+"), split("[0-9][0-9][0-9]"), byte_level(False)), False),
+    "prefix-space": (False, None, byte_level(True, True), False),
+    "digits-prefix": (False, None, sequence({"type": "Digits", "individual_digits": False}, byte_level(True, True)), False),
+    "merged-previous": (False, {"type": "NFKC"}, sequence(split(r"\s+", "MergedWithPrevious"), byte_level(False)), False),
+    "merged-next": (False, {"type": "NFD"}, sequence(split(r"\s|[aeiou]", "MergedWithNext"), byte_level(False)), False),
+    "contiguous": (False, {"type": "NFKD"}, sequence(split(r"[\w']", "Contiguous"), byte_level(False)), False),
+    "removed": (False, None, sequence(split(r"\s", "Removed"), byte_level(True)), False),
+    "inverted": (False, None, sequence(split(r"\w+|[^\w\s]+", "Removed", True), byte_level(False)), False),
+    "literal": (False, None, sequence({"type": "Split", "pattern": {"String": "."}, "behavior": "Isolated",
+                                       "invert": False}, byte_level(False)), False),
+}
+
+# The smallest programs that render what the families' own templates render.
+CHATS = {
+    "smollm2": ("""{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system
+You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>
+' }}{% endif %}{{'<|im_start|>' + message['role'] + '
+' + message['content'] + '<|im_end|>' + '
+'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant
+' }}{% endif %}""", "<|im_start|>", "<|im_end|>"),
+    "chatml-trim": ("{% for m in messages %}{% set message = m %}{{ '<|im_start|>' + message['role'] + '\\n' + "
+                    "message['content'] | trim + '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}"
+                    "{{ '<|im_start|>assistant\\n' }}{% endif %}", "<s>", "<|im_end|>"),
+    "llama3": ("{% for message in messages %}{% set content = '<|start_header_id|>' + message['role'] + "
+               "'<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' %}{% if loop.index0 == 0 %}"
+               "{% set content = bos_token + content %}{% endif %}{{ content }}{% endfor %}"
+               "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}",
+               "<|begin_of_text|>", "<|eot_id|>"),
+    "zephyr": ("{% for message in messages %}\n{% if message['role'] == 'user' %}\n{{ '<|user|>\\n' + message['content'] + "
+               "eos_token }}\n{% elif message['role'] == 'system' %}\n{{ '<|system|>\\n' + message['content'] + eos_token }}\n"
+               "{% elif message['role'] == 'assistant' %}\n{{ '<|assistant|>\\n'  + message['content'] + eos_token }}\n"
+               "{% endif %}\n{% if loop.last and add_generation_prompt %}\n{{ '<|assistant|>' }}\n{% endif %}\n{% endfor %}",
+               "<s>", "</s>"),
+    "mistral-v3-tekken": ("{% if messages[0]['role'] == 'system' %}{% set system_message = messages[0]['content'] %}"
+                          "{% set loop_messages = messages[1:] %}{% else %}{% set loop_messages = messages %}{% endif %}"
+                          "{{ bos_token }}{% for message in loop_messages %}{% if message['role'] == 'user' %}"
+                          "{% if loop.last and system_message is defined %}{{ '[INST]' + system_message + '\\n\\n' + "
+                          "message['content'] + '[/INST]' }}{% else %}{{ '[INST]' + message['content'] + '[/INST]' }}"
+                          "{% endif %}{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token }}"
+                          "{% endif %}{% endfor %}", "<s>", "</s>"),
+}
+CONVERSATIONS = [
+    [("user", "What is 12 + 30?")],
+    [("system", "Be brief."), ("user", "Hi"), ("assistant", "Hello."), ("user", " again \n")],
+    [("user", "\n\nleading line ends"), ("assistant", "\nAnswer é ½\n"), ("user", "日本語?"), ("assistant", "はい")],
+]
+
+
+def small_tokenizer():
+    tok = Tokenizer(models.BPE())
+    tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    tok.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=520, special_tokens=SPECIALS, show_progress=False,
+                                  initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    tok.train_from_iterator(SENTENCES * 3 + ["<think> the the that them then"], trainer)
+    tok.add_tokens([AddedToken("<think>", special=False, normalized=False), AddedToken("<word>", single_word=True, special=True),
+                    AddedToken("<strip>", lstrip=True, rstrip=True, special=True)])
+    return json.loads(tok.to_str())
+
+
+def with_variant(data, variant):
+    data = copy.deepcopy(data)
+    _, data["normalizer"], data["pre_tokenizer"], data["model"]["ignore_merges"] = variant
+    return Tokenizer.from_str(json.dumps(data))
+
+
+def random_texts(rng, n):
+    pools = ["abc XYZ 019 .,'\n\t", "éüßñçøŁ", "学習者東京한국", "👍🏽👩‍🇨🇭🙂", "\u0300\u0301\u0327e\u0308", "\u00a0\u2003\u3000\r\n ",
+             "١२३½²Ⅷ", "<|im_end|><think><word><strip>"]
+    return ["".join(rng.choice(rng.choice(pools)) for _ in range(rng.randint(1, 60))) for _ in range(n)]
+
+
+def chat_cases(data):
+    tok = with_variant(data, VARIANTS["smollm"])
+    out = []
+    for name, (template, bos, eos) in CHATS.items():
+        env = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False)
+        program = env.from_string(template)
+        for conversation in CONVERSATIONS:
+            messages = [{"role": r, "content": c} for r, c in conversation]
+            for open_answer in (False, True):
+                text = program.render(messages=messages, add_generation_prompt=open_answer, bos_token=bos, eos_token=eos)
+                out.append({"name": name, "template": template, "bos": bos, "eos": eos, "messages": messages, "open": open_answer,
+                            "text": text, "ids": tok.encode(text, add_special_tokens=False).ids})
+    return out
+
+
+def main():
+    rng = random.Random(SEED)
+    data = small_tokenizer()
+    texts = TEXTS + random_texts(rng, 60)
+    golden = {"made_by": "scripts/reference/tokenizer.py", "tokenizers": tokenizers.__version__, "seed": SEED,
+              "texts": [t.encode().hex() for t in texts], "variants": [], "chats": chat_cases(data)}
+    for name, variant in VARIANTS.items():
+        tok = with_variant(data, variant)
+        plain = with_variant(data, variant)
+        plain.encode_special_tokens = True
+        golden["variants"].append({
+            "name": name, "named": variant[0], "normalizer": variant[1], "pre_tokenizer": variant[2],
+            "ignore_merges": variant[3], "ids": [tok.encode(t, add_special_tokens=False).ids for t in texts],
+            "plain_ids": [plain.encode(t, add_special_tokens=False).ids for t in texts]})
+    if len(sys.argv) > 1:
+        real = with_variant(json.load(open(sys.argv[1])), VARIANTS["smollm"])
+        golden["smollm2"] = [real.encode(t, add_special_tokens=False).ids for t in texts]
+    os.makedirs(GOLDEN, exist_ok=True)
+    with open(os.path.join(GOLDEN, "tokenizer_small.json"), "w") as f:
+        json.dump(data, f, ensure_ascii=True, separators=(",", ":"))
+    with open(os.path.join(GOLDEN, "tokenizer.json"), "w") as f:
+        json.dump(golden, f, ensure_ascii=True, separators=(",", ":"))
+
+
+main()

@@ -1,0 +1,429 @@
+/* Chat templates, by recognising the known families.
+ *
+ * A model file carries a Jinja program; agon does not run it but recognises which family it belongs to,
+ * by strings that only that family's templates contain, and renders the conversation itself. The families
+ * and their turns are one table. Special strings are parsed in the markup only. Between two special
+ * tokens, markup ("user\n") and content are one text for the encoder, exactly as in the reference, so
+ * the ids are equal; a special string inside content stays text, so content cannot forge a turn.
+ *
+ * Llama 3.1's template prints a date; the one it uses where no clock is given (26 Jul 2024) is used
+ * always, so that the same conversation has the same ids on any day. */
+#include "model/tokenizer_private.h"
+#include "base/ctx.h"
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+
+enum { SYSTEM, USER, ASSISTANT, TOOL, N_ROLES };
+static const char *const role_names[N_ROLES] = {"system", "user", "assistant", "tool"};
+
+/* EOS_MARK in a turn stands for the model's own EOS token. */
+#define EOS_MARK "\x01"
+
+struct chat_family {
+    const char *name;
+    const char *marks[3]; /* all of them are in the template */
+    bool bos;             /* BOS first */
+    bool trim;            /* where the template itself cannot be asked */
+    bool system_with_last_user; /* the system message opens the last user turn (Mistral) */
+    bool dated_system;          /* a system turn always, with dates (Llama 3.1) */
+    bool thinks;                /* <think> blocks in answers (Qwen 3) */
+    bool drops_thinking;        /* earlier reasoning is cut off (DeepSeek R1) */
+    const char *open[N_ROLES], *close[N_ROLES]; /* open NULL: the family has no such role */
+    const char *end_of_turn;                    /* NULL: EOS */
+};
+
+#define IM(role) "<|im_start|>" role "\n"
+#define IM_END "<|im_end|>\n"
+#define HEADER(role) "<|start_header_id|>" role "<|end_header_id|>\n\n"
+
+/* In order of recognition: the more particular first. */
+static const chat_family families[] = {
+    {.name = "qwen3",
+     .marks = {"<|im_start|>", "reasoning_content", "<think>"},
+     .thinks = true,
+     .open = {IM("system"), IM("user"), IM("assistant"), NULL},
+     .close = {IM_END, IM_END, IM_END, NULL},
+     .end_of_turn = "<|im_end|>"},
+    {.name = "chatml",
+     .marks = {"<|im_start|>", "<|im_end|>"},
+     .open = {IM("system"), IM("user"), IM("assistant"), IM("tool")},
+     .close = {IM_END, IM_END, IM_END, IM_END},
+     .end_of_turn = "<|im_end|>"},
+    {.name = "llama3.1",
+     .marks = {"<|start_header_id|>", "<|eot_id|>", "Cutting Knowledge Date"},
+     .bos = true,
+     .trim = true,
+     .dated_system = true,
+     .open = {HEADER("system"), HEADER("user"), HEADER("assistant"), HEADER("ipython")},
+     .close = {"<|eot_id|>", "<|eot_id|>", "<|eot_id|>", "<|eot_id|>"},
+     .end_of_turn = "<|eot_id|>"},
+    {.name = "llama3",
+     .marks = {"<|start_header_id|>", "<|eot_id|>"},
+     .bos = true,
+     .trim = true,
+     .open = {HEADER("system"), HEADER("user"), HEADER("assistant"), NULL},
+     .close = {"<|eot_id|>", "<|eot_id|>", "<|eot_id|>", NULL},
+     .end_of_turn = "<|eot_id|>"},
+    {.name = "mistral-v7-tekken",
+     .marks = {"[SYSTEM_PROMPT]", "[INST]"},
+     .bos = true,
+     .open = {"[SYSTEM_PROMPT]", "[INST]", "", NULL},
+     .close = {"[/SYSTEM_PROMPT]", "[/INST]", EOS_MARK, NULL}},
+    {.name = "mistral-v3-tekken",
+     .marks = {"[INST]", "[/INST]"},
+     .bos = true,
+     .system_with_last_user = true,
+     .open = {"", "[INST]", "", NULL},
+     .close = {"\n\n", "[/INST]", EOS_MARK, NULL}},
+    {.name = "deepseek-r1",
+     .marks = {"<｜User｜>", "<｜Assistant｜>"},
+     .bos = true,
+     .drops_thinking = true,
+     .open = {"", "<｜User｜>", "<｜Assistant｜>", NULL},
+     .close = {"", "", EOS_MARK, NULL}},
+    {.name = "zephyr",
+     .marks = {"<|user|>", "<|assistant|>", "eos_token"},
+     .open = {"<|system|>\n", "<|user|>\n", "<|assistant|>\n", NULL},
+     .close = {EOS_MARK "\n", EOS_MARK "\n", EOS_MARK "\n", NULL}},
+};
+enum { N_FAMILIES = sizeof families / sizeof *families };
+
+#define FAMILY_NAMES "qwen3, chatml, llama3.1, llama3, mistral-v7-tekken, mistral-v3-tekken, deepseek-r1, zephyr"
+
+/* ---- recognition ----------------------------------------------------------------------------------- */
+
+/* The constant text of a default system turn in a ChatML template, written with a line end or with \n. */
+static const char *find_default_system(tokenizer *t) {
+    const char *open = "<|im_start|>system", *p = t->chat_template;
+    while ((p = strstr(p, open))) {
+        p += strlen(open);
+        if (*p == '\n')
+            p++;
+        else if (p[0] == '\\' && p[1] == 'n')
+            p += 2;
+        else
+            continue;
+        size_t n = strcspn(p, "<'\"{}");
+        if (n > 0 && strncmp(p + n, "<|im_end|>", 10) == 0)
+            return arena_text(t->arena, p, n);
+    }
+    return NULL;
+}
+
+void chat_recognise(tokenizer *t) {
+    static const char *const trims[] = {"content'] | trim", "content']|trim", "content\"] | trim",
+                                        "content | trim", "content|trim", "content'].strip()"};
+    const char *text = t->chat_template;
+    for (size_t i = 0; text && !t->family && i < N_FAMILIES; i++) {
+        bool all = true;
+        for (size_t k = 0; k < 3 && families[i].marks[k]; k++)
+            all = all && strstr(text, families[i].marks[k]);
+        if (all)
+            t->family = &families[i];
+    }
+    if (!t->family)
+        return;
+    for (size_t i = 0; i < sizeof trims / sizeof *trims; i++)
+        t->chat_trims = t->chat_trims || strstr(text, trims[i]);
+    t->chat_opens_thinking = t->family->drops_thinking && strstr(text, "<｜Assistant｜><think>");
+    t->default_system = find_default_system(t);
+}
+
+const char *chat_end_of_turn(const chat_family *family) {
+    return family->end_of_turn;
+}
+
+const char *chat_template_name(const tokenizer *t) {
+    return t->family ? t->family->name : NULL;
+}
+
+agon_status chat_template_set(agon_ctx *ctx, tokenizer *t, const char *name) {
+    for (size_t i = 0; i < N_FAMILIES; i++)
+        if (strcmp(families[i].name, name) == 0) {
+            if (t->family != &families[i]) { /* what was read off another family's template is not its own */
+                t->default_system = NULL;
+                t->chat_trims = families[i].trim;
+                t->chat_opens_thinking = false;
+            }
+            t->family = &families[i];
+            return AGON_OK;
+        }
+    return ctx_fail(ctx, AGON_EINVAL, "no chat template is called '%.60s' (known: " FAMILY_NAMES ")", name);
+}
+
+/* ---- writing turns ----------------------------------------------------------------------------------- */
+
+typedef struct writer {
+    agon_ctx *ctx;
+    const tokenizer *t;
+    token_list *ids;
+    buffer *mask;  /* of the tokens; NULL: not wanted */
+    buffer text;   /* plain text since the last special token */
+    buffer wanted; /* one byte for each byte of it: 1 where the mask is to be 1 */
+    buffer ends;
+} writer;
+
+static agon_status no_memory(agon_ctx *ctx) {
+    return ctx_fail(ctx, AGON_ENOMEM, "no memory to render the conversation");
+}
+
+static void writer_free(writer *w) {
+    buffer_free(&w->text);
+    buffer_free(&w->wanted);
+    buffer_free(&w->ends);
+}
+
+/* A token that holds the border between markup and answer counts as what it ends with. */
+static agon_status flush(writer *w) {
+    if (w->text.size == 0)
+        return AGON_OK;
+    buffer_clear(&w->ends);
+    size_t before = w->ids->n;
+    token_sink sink = {.ids = w->ids, .ends = &w->ends};
+    agon_status s = tokenizer_encode_run(w->ctx, w->t, w->text.data, w->text.size, false, &sink);
+    const size_t *ends = (const size_t *)(const void *)w->ends.data;
+    for (size_t i = before; !s && w->mask && i < w->ids->n; i++) {
+        size_t end = ends[i - before];
+        if (end < 1 || end > w->wanted.size)
+            end = end < 1 ? 1 : w->wanted.size;
+        if (!buffer_char(w->mask, w->wanted.data[end - 1]))
+            s = no_memory(w->ctx);
+    }
+    buffer_clear(&w->text);
+    buffer_clear(&w->wanted);
+    return s;
+}
+
+static agon_status put_text(writer *w, const char *text, size_t n, bool wanted) {
+    bool ok = buffer_append(&w->text, text, n);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = buffer_char(&w->wanted, (char)wanted);
+    return ok ? AGON_OK : no_memory(w->ctx);
+}
+
+static agon_status put_special(writer *w, int32_t id, bool wanted) {
+    agon_status s = flush(w);
+    if (!s && (!token_list_push(w->ids, id) || (w->mask && !buffer_char(w->mask, (char)wanted))))
+        s = no_memory(w->ctx);
+    return s;
+}
+
+/* Markup: its special strings become tokens, masked as asked; the rest is text with mask 0. */
+static agon_status put_markup(writer *w, const char *text, bool wanted_special) {
+    agon_status s = AGON_OK;
+    while (!s && *text) {
+        size_t n = strlen(text);
+        if (*text == EOS_MARK[0]) {
+            s = w->t->eos >= 0 ? put_special(w, w->t->eos, wanted_special) : AGON_OK;
+            text++;
+            continue;
+        }
+        const added_token *token = tokenizer_added_at(w->t, text, n);
+        if (token && token->special) {
+            s = put_special(w, token->id, wanted_special);
+            text += token->n;
+        } else {
+            s = put_text(w, text++, 1, false);
+        }
+    }
+    return s;
+}
+
+/* Content is brought into the tokenizer's normal form first, so that byte offsets stay what they are. */
+static agon_status put_content(writer *w, const char *text, size_t n, bool wanted) {
+    char *changed = NULL;
+    agon_status s = tokenizer_normalise(w->ctx, w->t, text, n, &changed, &n);
+    if (!s)
+        s = put_text(w, changed ? changed : text, n, wanted);
+    free(changed);
+    return s;
+}
+
+/* ---- the conversation ---------------------------------------------------------------------------------- */
+
+/* Python's str.strip(), which is Jinja's trim. */
+static void trim(const char **text, size_t *n) {
+    while (*n > 0) {
+        utf8proc_int32_t c = 0;
+        utf8proc_ssize_t k = utf8proc_iterate((const utf8proc_uint8_t *)*text, (utf8proc_ssize_t)*n, &c);
+        if (k <= 0 || !(tokenizer_is_space(c) || (c >= 0x1c && c <= 0x1f)))
+            break;
+        *text += k;
+        *n -= (size_t)k;
+    }
+    while (*n > 0) {
+        size_t k = 1;
+        while (k < 4 && k < *n && ((uint8_t)(*text)[*n - k] & 0xc0) == 0x80)
+            k++;
+        utf8proc_int32_t c = 0;
+        utf8proc_ssize_t used =
+            utf8proc_iterate((const utf8proc_uint8_t *)*text + *n - k, (utf8proc_ssize_t)k, &c);
+        if (used != (utf8proc_ssize_t)k || !(tokenizer_is_space(c) || (c >= 0x1c && c <= 0x1f)))
+            break;
+        *n -= k;
+    }
+}
+
+static void trim_line_ends(const char **text, size_t *n, bool front, bool back) {
+    for (; front && *n > 0 && **text == '\n'; (*text)++)
+        (*n)--;
+    while (back && *n > 0 && (*text)[*n - 1] == '\n')
+        (*n)--;
+}
+
+static const char *find_last(const char *text, size_t n, const char *what) {
+    size_t m = strlen(what);
+    for (size_t i = n < m ? 0 : n - m + 1; i-- > 0;)
+        if (memcmp(text + i, what, m) == 0)
+            return text + i;
+    return NULL;
+}
+
+/* What stands behind the last </think>. */
+static void drop_thinking(const char **text, size_t *n) {
+    const char *end = find_last(*text, *n, "</think>");
+    if (!end)
+        return;
+    end += strlen("</think>");
+    *n = (size_t)(*text + *n - end);
+    *text = end;
+}
+
+/* Qwen 3: an answer behind the last question keeps its reasoning in a <think> block, which the last
+ * answer has even when it is empty; earlier answers lose theirs. */
+static agon_status put_thinking_answer(writer *w, const char *text, size_t n, bool is_last, bool keeps) {
+    const char *reasoning = text;
+    size_t n_reasoning = 0;
+    const char *end = strstr(text, "</think>");
+    if (end && end < text + n) {
+        n_reasoning = (size_t)(end - text);
+        trim_line_ends(&reasoning, &n_reasoning, false, true);
+        const char *start = find_last(reasoning, n_reasoning, "<think>");
+        if (start) {
+            start += strlen("<think>");
+            n_reasoning = (size_t)(reasoning + n_reasoning - start);
+            reasoning = start;
+        }
+        trim_line_ends(&reasoning, &n_reasoning, true, true);
+        drop_thinking(&text, &n);
+        trim_line_ends(&text, &n, true, false);
+    }
+    agon_status s = AGON_OK;
+    if (keeps && (is_last || n_reasoning > 0)) {
+        trim_line_ends(&text, &n, true, false);
+        if ((s = put_text(w, "<think>\n", 8, true)) || (s = put_content(w, reasoning, n_reasoning, true)) ||
+            (s = put_text(w, "\n</think>\n\n", 11, true)))
+            return s;
+    }
+    return put_content(w, text, n, true);
+}
+
+static agon_status put_turn(writer *w, int role, const char *text, bool is_last, bool keeps_thinking) {
+    const chat_family *f = w->t->family;
+    size_t n = strlen(text);
+    bool answer = role == ASSISTANT;
+    agon_status s = put_markup(w, f->open[role], false);
+    if (w->t->chat_trims)
+        trim(&text, &n);
+    if (!s && role == SYSTEM && f->dated_system)
+        s = put_markup(w, "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n", false);
+    if (answer && f->drops_thinking)
+        drop_thinking(&text, &n);
+    if (!s)
+        s = answer && f->thinks ? put_thinking_answer(w, text, n, is_last, keeps_thinking)
+                                : put_content(w, text, n, answer);
+    return s ? s : put_markup(w, f->close[role], answer);
+}
+
+static int role_of(const char *name) {
+    for (int i = 0; name && i < N_ROLES; i++)
+        if (strcmp(name, role_names[i]) == 0)
+            return i;
+    return -1;
+}
+
+static agon_status check_messages(agon_ctx *ctx, const tokenizer *t, const chat_message *messages, size_t n) {
+    if (!t->family)
+        return ctx_fail(ctx, AGON_EUNSUPPORTED,
+                        t->chat_template
+                            ? "the model's chat template is not one agon knows; name the family it is "
+                              "closest to with --chat-template NAME (" FAMILY_NAMES ")"
+                            : "the model has no chat template; name one with --chat-template NAME "
+                              "(" FAMILY_NAMES "), or use plain prompts");
+    for (size_t i = 0; i < n; i++) {
+        int role = role_of(messages[i].role);
+        if (role < 0 || !t->family->open[role])
+            return ctx_fail(ctx, AGON_EINVAL,
+                            "message %zu: role '%.40s' is not one that template %s has (system, user, assistant)",
+                            i, messages[i].role ? messages[i].role : "", t->family->name);
+        if (!messages[i].content)
+            return ctx_fail(ctx, AGON_EINVAL, "message %zu has no content", i);
+        if (role == SYSTEM && i > 0 && t->family->system_with_last_user)
+            return ctx_fail(ctx, AGON_EINVAL, "message %zu: a system message must be the first", i);
+    }
+    return AGON_OK;
+}
+
+/* What comes before the first turn: BOS, and the family's own system turn where none is given. */
+static agon_status put_start(writer *w, const chat_message *messages, size_t n) {
+    const tokenizer *t = w->t;
+    agon_status s = AGON_OK;
+    if (t->family->bos && t->bos >= 0)
+        s = put_special(w, t->bos, false);
+    bool given = n > 0 && role_of(messages[0].role) == SYSTEM;
+    if (s || given || n == 0)
+        return s;
+    if (t->default_system)
+        return put_turn(w, SYSTEM, t->default_system, false, false);
+    return t->family->dated_system ? put_turn(w, SYSTEM, "", false, false) : AGON_OK;
+}
+
+static agon_status put_messages(writer *w, const chat_message *messages, size_t n) {
+    const chat_family *f = w->t->family;
+    size_t last_user = n;
+    for (size_t i = 0; i < n; i++)
+        if (role_of(messages[i].role) == USER)
+            last_user = i;
+    const char *held = NULL; /* Mistral's system message, until the last message, if that is a user's */
+    agon_status s = AGON_OK;
+    for (size_t i = 0; !s && i < n; i++) {
+        int role = role_of(messages[i].role);
+        if (role == SYSTEM && f->system_with_last_user) {
+            held = messages[i].content;
+            continue;
+        }
+        if (held && role == USER && i + 1 == n) {
+            if ((s = put_markup(w, f->open[USER], false)) ||
+                (s = put_content(w, held, strlen(held), false)) || (s = put_text(w, "\n\n", 2, false)) ||
+                (s = put_content(w, messages[i].content, strlen(messages[i].content), false)))
+                return s;
+            s = put_markup(w, f->close[USER], false);
+            continue;
+        }
+        s = put_turn(w, role, messages[i].content, i + 1 == n, i > last_user);
+    }
+    return s;
+}
+
+agon_status chat_encode(agon_ctx *ctx, const tokenizer *t, const chat_message *messages, size_t n_messages,
+                        bool open_answer, token_list *out, buffer *mask) {
+    size_t before = out->n;
+    agon_status s = check_messages(ctx, t, messages, n_messages);
+    if (s)
+        return s;
+    writer w = {.ctx = ctx, .t = t, .ids = out, .mask = mask};
+    s = put_start(&w, messages, n_messages);
+    if (!s)
+        s = put_messages(&w, messages, n_messages);
+    if (!s && open_answer)
+        s = put_markup(&w, t->family->open[ASSISTANT], false);
+    if (!s && open_answer && t->chat_opens_thinking)
+        s = put_text(&w, "<think>\n", 8, false);
+    if (!s)
+        s = flush(&w);
+    if (s)
+        out->n = before;
+    writer_free(&w);
+    return s;
+}

@@ -1,0 +1,122 @@
+/* The tokenizer of an open model: GGUF metadata, or the files of a Hugging Face folder. */
+#include "model/tokenizer_private.h"
+#include "base/buffer.h"
+#include "base/ctx.h"
+#include "base/file.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { FILE_LIMIT = 64 << 20 };
+
+static int32_t meta_id(const weights *w, const char *key) {
+    int64_t id = -1;
+    if (!weights_meta_int(w, key, &id) || id < 0 || id >= MAX_TOKENS)
+        return -1;
+    return (int32_t)id;
+}
+
+static agon_status open_gguf(agon_ctx *ctx, const weights *w, tokenizer **out) {
+    const char *where = weights_path(w), *model = weights_meta_text(w, "tokenizer.ggml.model");
+    gguf_strings tokens = {0}, merges = {0};
+    const int32_t *types = NULL;
+    size_t n_types = 0;
+    if (!model || !weights_meta_strings(w, "tokenizer.ggml.tokens", &tokens))
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: no tokenizer in the file (tokenizer.ggml.tokens)", where);
+    if (strcmp(model, "gpt2") != 0)
+        return ctx_fail(ctx, AGON_EUNSUPPORTED,
+                        "%s: a '%.40s' tokenizer (SentencePiece and the like, as Llama 2 and early Mistral have); "
+                        "agon reads byte-level BPE ('gpt2': Llama 3, Qwen, SmolLM, Mistral NeMo and later)",
+                        where, model);
+    if (!weights_meta_strings(w, "tokenizer.ggml.merges", &merges))
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: the tokenizer has no merges (tokenizer.ggml.merges)", where);
+    if (!weights_meta_ints(w, "tokenizer.ggml.token_type", &types, &n_types) || n_types != tokens.n)
+        types = NULL;
+    tokenizer_parts parts = {.n = tokens.n,
+                             .tokens = tokens.text,
+                             .types = types,
+                             .n_merges = merges.n,
+                             .merges = merges.text,
+                             .pre = weights_meta_text(w, "tokenizer.ggml.pre"),
+                             .chat_template = weights_meta_text(w, "tokenizer.chat_template"),
+                             .bos = meta_id(w, "tokenizer.ggml.bos_token_id"),
+                             .eos = meta_id(w, "tokenizer.ggml.eos_token_id"),
+                             .pad = meta_id(w, "tokenizer.ggml.padding_token_id"),
+                             .unk = meta_id(w, "tokenizer.ggml.unknown_token_id")};
+    const named_pretokenizer *named = parts.pre ? named_pretokenizer_find(parts.pre) : NULL;
+    int64_t add_bos = named && named->add_bos;
+    (void)weights_meta_int(w, "tokenizer.ggml.add_bos_token", &add_bos);
+    parts.add_bos = add_bos != 0;
+    return tokenizer_from_parts(ctx, where, &parts, weights_config(w)->n_vocabulary, out);
+}
+
+/* Reads folder/name; *text NULL when there is no such file. */
+static agon_status read_member(agon_ctx *ctx, const char *folder, const char *name, char **text, size_t *n) {
+    buffer path = {0};
+    if (!buffer_printf(&path, "%s/%s", folder, name))
+        return ctx_fail(ctx, AGON_ENOMEM, "no memory for a path");
+    agon_status s = file_exists(path.data) ? file_read(ctx, path.data, FILE_LIMIT, text, n) : AGON_OK;
+    buffer_free(&path);
+    return s;
+}
+
+/* generation_config.json may name several tokens that end an answer. */
+static agon_status read_stops(agon_ctx *ctx, const char *folder, tokenizer *t) {
+    char *text = NULL;
+    size_t n = 0;
+    json_t *root = NULL;
+    agon_status s = read_member(ctx, folder, "generation_config.json", &text, &n);
+    if (s || !text)
+        return s;
+    s = json_parse(ctx, "generation_config.json", text, n, &root);
+    free(text);
+    if (s)
+        return s;
+    const json_t *eos = json_object_get(root, "eos_token_id");
+    size_t n_eos = json_is_array(eos) ? json_array_size(eos) : 1;
+    for (size_t i = 0; i < n_eos; i++) {
+        const json_t *id = json_is_array(eos) ? json_array_get(eos, i) : eos;
+        if (json_is_integer(id) && json_integer_value(id) >= 0 && json_integer_value(id) < MAX_TOKENS)
+            tokenizer_add_stop(t, (int32_t)json_integer_value(id));
+    }
+    json_decref(root);
+    return AGON_OK;
+}
+
+static agon_status open_folder(agon_ctx *ctx, const weights *w, tokenizer **out) {
+    const char *folder = weights_path(w);
+    char *json = NULL, *config = NULL, *template = NULL;
+    size_t n_json = 0, n_config = 0, n_template = 0;
+    tokenizer *t = NULL;
+    buffer where = {0};
+    agon_status s = AGON_OK;
+    if (!buffer_printf(&where, "%s/tokenizer.json", folder))
+        s = ctx_fail(ctx, AGON_ENOMEM, "no memory for a path");
+    if (s || (s = read_member(ctx, folder, "tokenizer.json", &json, &n_json)) ||
+        (s = read_member(ctx, folder, "tokenizer_config.json", &config, &n_config)) ||
+        (s = read_member(ctx, folder, "chat_template.jinja", &template, &n_template)))
+        goto done;
+    if (!json) {
+        s = ctx_fail(ctx, AGON_ENOTFOUND,
+                     "%s: no tokenizer.json (older folders with tokenizer.model or vocab.json only: save the "
+                     "tokenizer with a current version of transformers)",
+                     folder);
+        goto done;
+    }
+    s = tokenizer_from_json(ctx, where.data, json, n_json, config, n_config, template,
+                            weights_config(w)->n_vocabulary, &t);
+    if (s || (s = read_stops(ctx, folder, t)))
+        goto done;
+    *out = t;
+    t = NULL;
+done:
+    tokenizer_free(t);
+    buffer_free(&where);
+    free(json);
+    free(config);
+    free(template);
+    return s;
+}
+
+agon_status tokenizer_new(agon_ctx *ctx, const weights *w, tokenizer **out) {
+    return weights_is_gguf(w) ? open_gguf(ctx, w, out) : open_folder(ctx, w, out);
+}
