@@ -415,3 +415,16 @@ agon_status gguf_parse(agon_ctx *ctx, weights *w, const char *path, const uint8_
         s = take_tensors(&c, n_tensors);
     return s ? s : gguf_configure(ctx, w, path);
 }
+
+agon_status gguf_open_memory(agon_ctx *ctx, const char *where, const void *data, size_t n, weights **out) {
+    weights *w = NULL;
+    agon_status s = weights_new(ctx, where, &w);
+    if (!s)
+        s = gguf_parse(ctx, w, w->path, data, n);
+    if (s) {
+        weights_free(w);
+        return s;
+    }
+    *out = w;
+    return AGON_OK;
+}

@@ -64,7 +64,10 @@ AGON_MUST_CHECK agon_status weights_add_tensor(agon_ctx *ctx, weights *w,
 AGON_MUST_CHECK agon_status weights_index(agon_ctx *ctx, weights *w);
 const weights_tensor_entry *weights_find(const weights *w, const char *name);
 
-/* gguf.c: the bytes stay the caller's until weights_free. */
+/* gguf.c. An image in memory (borrowed until weights_free); `where` names it in errors. *out new. */
+AGON_MUST_CHECK agon_status gguf_open_memory(agon_ctx *ctx, const char *where, const void *data, size_t n,
+                                             weights **out);
+/* The bytes stay the caller's until weights_free. */
 AGON_MUST_CHECK agon_status gguf_parse(agon_ctx *ctx, weights *w, const char *path, const uint8_t *data,
                                        size_t size);
 /* gguf_config.c: config from metadata and the tensors read; then names, shapes and row order. */
