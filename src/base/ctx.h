@@ -20,7 +20,15 @@ struct agon_ctx {
     pool *pool;
     int n_threads;
     atomic_int interrupted;
+    float *scratch; /* see ctx_scratch */
 };
+
+/* Working memory for kernels, which do not allocate: a part for each thread of the pool and, with
+ * thread = n_threads, one that the tasks of a job share. Its content never outlives one call. */
+enum { CTX_SCRATCH_FLOATS = 1 << 18 };
+static inline float *ctx_scratch(const agon_ctx *ctx, int thread) {
+    return ctx->scratch + (size_t)thread * CTX_SCRATCH_FLOATS;
+}
 
 /* Records the sentence and returns `code`, so that faults read `return ctx_fail(ctx, ...)`. Set once,
  * where the fault is found; upper layers pass the status on. Control characters are escaped, because

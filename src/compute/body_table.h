@@ -1,0 +1,22 @@
+/* The table of one CPU path; KERNELS is its name. */
+const kernels KERNELS = {
+    .round_rows = round_rows,
+    .panel_rows = panel_rows,
+    .scale_rows = scale_rows,
+    .multiply = multiply,
+    .softmax_segment = softmax_segment,
+    .logit_gradients = logit_gradients,
+    .attend = attend,
+    .attend_backward = attend_backward,
+    .rms_norm = rms_norm_rows,
+    .rms_norm_dx = rms_norm_dx,
+    .rms_norm_dweight = rms_norm_dweight,
+    .column_sums = column_sums,
+    .rope = rope_row,
+    .swiglu = swiglu_range,
+    .swiglu_backward = swiglu_backward_range,
+    .add = add_range,
+    .exp = exp_range,
+    .adamw = adamw_range,
+    .sum_squares = sum_squares_range,
+};

@@ -1,0 +1,217 @@
+/* The output head: log_prob, entropy and gradients without tokens x vocabulary in memory.
+ *
+ * The vocabulary is cut into fixed segments of 1024. Forward: each (row block, segment) task makes
+ * its logits in scratch memory and reduces them to a softmax_part; parts of a row are merged in
+ * ascending order. Backward: segment by segment, logits are made again and turned in place into
+ * their gradient, which is then multiplied into d_hidden and dw. (Chunked cross-entropy: Wijmans et
+ * al. 2024, "Cut your losses in large-vocabulary language models".) */
+#include "compute/matrix.h"
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+enum { HEAD_ROWS = 48 }; /* rows of a task: their logits of one segment take 192 KiB */
+
+typedef struct head_job {
+    agon_ctx *ctx;
+    const matrix *w;
+    const float *hidden;
+    size_t n_rows, n_segments, row_block;
+    const int32_t *targets;
+    float inv_temperature;
+    softmax_part *parts; /* [n_rows, n_segments] */
+    float *lse, *log_prob, *entropy, *mean_log_prob;
+    /* backward */
+    size_t segment;
+    const float *d_log_prob, *d_entropy, *d_mean;
+    float *d_logits; /* [n_rows, HEAD_SEGMENT] */
+} head_job;
+
+static size_t segment_size(const matrix *w, size_t segment) {
+    return size_min(HEAD_SEGMENT, w->n_out - segment * HEAD_SEGMENT);
+}
+
+static size_t count_segments(size_t vocabulary) {
+    return (vocabulary + HEAD_SEGMENT - 1) / HEAD_SEGMENT;
+}
+
+/* logits [n_rows, n] / temperature of columns [first, first + n); first a multiple of 16. `a` as from
+ * product_rows. */
+static void make_logits(const head_job *j, const float *a, size_t lda, size_t n_rows, size_t first,
+                        size_t n, float *logits, size_t ld) {
+    const pack *p = &j->w->forward;
+    kernels_of(j->ctx)->multiply(&(gemm){
+        .kind = j->w->dtype == COMPUTE_BF16 ? GEMM_BF16 : GEMM_F32,
+        .a = a, .lda = lda, .n_rows = n_rows, .k = p->k_padded,
+        .w = (const char *)p->data + first / LANES_N * p->panel_bytes,
+        .panel_bytes = p->panel_bytes, .n_cols = n,
+        .y = logits, .ldy = ld, .scale = j->inv_temperature});
+}
+
+static size_t head_row_block(const matrix *w, size_t n_rows) {
+    return product_row_block(w->forward.k_padded, n_rows, HEAD_ROWS);
+}
+
+/* ---- forward ----------------------------------------------------------------------------------- */
+
+static void segment_task(void *arg, size_t task, int thread) {
+    const head_job *j = arg;
+    /* Rows vary fastest: the threads share a segment's weights in the last-level cache. */
+    size_t n_blocks = (j->n_rows + j->row_block - 1) / j->row_block;
+    size_t segment = task / n_blocks, row = task % n_blocks * j->row_block;
+    size_t n_rows = size_min(j->row_block, j->n_rows - row), n = segment_size(j->w, segment), lda;
+    const float *a = product_rows(j->ctx, j->w->dtype, j->hidden + row * j->w->n_in, j->w->n_in, n_rows,
+                                  j->w->n_in, thread, &lda);
+    float *logits = ctx_scratch(j->ctx, thread) + CTX_SCRATCH_FLOATS - HEAD_ROWS * HEAD_SEGMENT;
+    make_logits(j, a, lda, n_rows, segment * HEAD_SEGMENT, n, logits, HEAD_SEGMENT);
+    for (size_t r = 0; r < n_rows; r++) {
+        const float *l = logits + r * HEAD_SEGMENT;
+        j->parts[(row + r) * j->n_segments + segment] = kernels_of(j->ctx)->softmax_segment(l, n);
+        if (j->log_prob && j->targets[row + r] >= 0 &&
+            (size_t)j->targets[row + r] / HEAD_SEGMENT == segment)
+            j->log_prob[row + r] = l[(size_t)j->targets[row + r] % HEAD_SEGMENT];
+    }
+}
+
+/* Merges n parts in ascending order. entropy = log(sum) - weighted/sum, both relative to the max. */
+static void merge_parts(const softmax_part *parts, size_t n, float *lse, float *entropy, float *plain) {
+    float max = parts[0].max, sum = 0, weighted = 0, all = 0;
+    for (size_t s = 1; s < n; s++)
+        max = parts[s].max > max ? parts[s].max : max;
+    for (size_t s = 0; s < n; s++) {
+        float shift = parts[s].max - max, factor = math_exp(shift);
+        sum = sum + parts[s].sum * factor;
+        weighted = weighted + (parts[s].weighted + parts[s].sum * shift) * factor;
+        all = all + parts[s].plain;
+    }
+    float log_sum = math_log(sum);
+    *lse = max + log_sum;
+    if (entropy)
+        *entropy = log_sum - weighted / sum;
+    if (plain)
+        *plain = all;
+}
+
+static void merge_task(void *arg, size_t row, int thread) {
+    (void)thread;
+    const head_job *j = arg;
+    float lse, plain;
+    merge_parts(j->parts + row * j->n_segments, j->n_segments, &lse, j->entropy ? j->entropy + row : NULL,
+                &plain);
+    if (j->lse)
+        j->lse[row] = lse;
+    if (j->log_prob)
+        j->log_prob[row] = j->targets[row] < 0 ? 0.0f : j->log_prob[row] - lse;
+    if (j->mean_log_prob)
+        j->mean_log_prob[row] = plain / (float)j->w->n_out - lse;
+}
+
+void head_log_prob(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n_rows,
+                   const int32_t *targets, float temperature, float *lse, float *log_prob,
+                   float *entropy, float *mean_log_prob) {
+    assert(w->forward.data && temperature > 0 && (targets || !log_prob));
+    const size_t n_segments = count_segments(w->n_out);
+    /* The parts of as many rows at a time as fit the shared scratch memory. */
+    size_t chunk = CTX_SCRATCH_FLOATS * sizeof(float) / sizeof(softmax_part) / n_segments;
+    assert(chunk > 0);
+    chunk = chunk > HEAD_ROWS ? chunk / HEAD_ROWS * HEAD_ROWS : chunk;
+    for (size_t row = 0; row < n_rows; row += chunk) {
+        size_t n = size_min(chunk, n_rows - row);
+        head_job j = {.ctx = ctx, .w = w, .hidden = hidden + row * w->n_in, .n_rows = n,
+                      .n_segments = n_segments, .row_block = head_row_block(w, n),
+                      .targets = targets ? targets + row : NULL,
+                      .inv_temperature = 1.0f / temperature,
+                      .parts = (softmax_part *)ctx_scratch(ctx, ctx->n_threads),
+                      .lse = lse ? lse + row : NULL,
+                      .log_prob = log_prob ? log_prob + row : NULL,
+                      .entropy = entropy ? entropy + row : NULL,
+                      .mean_log_prob = mean_log_prob ? mean_log_prob + row : NULL};
+        pool_run(ctx->pool, (n + j.row_block - 1) / j.row_block * n_segments, segment_task, &j);
+        pool_run(ctx->pool, n, merge_task, &j);
+    }
+}
+
+void head_logits(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n_rows, float *logits) {
+    matmul(ctx, hidden, n_rows, w, NULL, 1.0f, false, logits);
+}
+
+float head_lse_of_logits(agon_ctx *ctx, const float *logits, size_t vocabulary, float temperature) {
+    assert(vocabulary > 0 && temperature > 0);
+    const kernels *k = kernels_of(ctx);
+    const float inv = 1.0f / temperature;
+    unsigned mode = fp_mode_set();
+    /* Parts of a row, merged as merge_parts does, in two passes: no vocabulary is too large. */
+    enum { PARTS = 1024 };
+    softmax_part parts[PARTS];
+    parts[0] = (softmax_part){0};
+    size_t n_segments = count_segments(vocabulary);
+    assert(n_segments <= PARTS);
+    for (size_t s = 0; s < n_segments; s++) {
+        _Alignas(64) float scaled[HEAD_SEGMENT];
+        size_t n = size_min(HEAD_SEGMENT, vocabulary - s * HEAD_SEGMENT);
+        for (size_t i = 0; i < n; i++)
+            scaled[i] = logits[s * HEAD_SEGMENT + i] * inv;
+        parts[s] = k->softmax_segment(scaled, n);
+    }
+    float lse;
+    merge_parts(parts, n_segments, &lse, NULL, NULL);
+    fp_mode_restore(mode);
+    return lse;
+}
+
+/* ---- backward ---------------------------------------------------------------------------------- */
+
+enum { GRADIENT_COLUMNS = 256 };
+
+static void gradient_task(void *arg, size_t task, int thread) {
+    const head_job *j = arg;
+    const size_t n_segment = segment_size(j->w, j->segment);
+    size_t n_parts = (n_segment + GRADIENT_COLUMNS - 1) / GRADIENT_COLUMNS;
+    size_t row = task / n_parts * j->row_block, column = task % n_parts * GRADIENT_COLUMNS;
+    size_t n_rows = size_min(j->row_block, j->n_rows - row), lda;
+    size_t n = size_min(GRADIENT_COLUMNS, n_segment - column), first = j->segment * HEAD_SEGMENT + column;
+    const float *a = product_rows(j->ctx, j->w->dtype, j->hidden + row * j->w->n_in, j->w->n_in, n_rows,
+                                  j->w->n_in, thread, &lda);
+    float *logits = j->d_logits + row * HEAD_SEGMENT + column;
+    make_logits(j, a, lda, n_rows, first, n, logits, HEAD_SEGMENT);
+    for (size_t r = row; r < row + n_rows; r++, logits += HEAD_SEGMENT) {
+        bool has_target = j->targets && j->targets[r] >= 0;
+        float g = has_target && j->d_log_prob ? j->d_log_prob[r] : 0.0f;
+        float h = j->d_entropy ? j->d_entropy[r] : 0.0f, u = j->d_mean ? j->d_mean[r] : 0.0f;
+        logit_gradient c = {.lse = j->lse[r], .slope = (g + u) + (h != 0 ? h * j->entropy[r] : 0.0f),
+                            .d_entropy = h, .constant = u / (float)j->w->n_out,
+                            .inv_temperature = j->inv_temperature};
+        kernels_of(j->ctx)->logit_gradients(logits, n, &c);
+        if (has_target && (size_t)j->targets[r] >= first && (size_t)j->targets[r] < first + n)
+            logits[(size_t)j->targets[r] - first] += g * j->inv_temperature;
+    }
+}
+
+size_t head_scratch_floats(size_t n_rows, size_t n_in) {
+    (void)n_in;
+    return n_rows * HEAD_SEGMENT;
+}
+
+void head_backward(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n_rows,
+                   const int32_t *targets, float temperature, const float *lse, const float *entropy,
+                   const float *d_log_prob, const float *d_entropy, const float *d_mean,
+                   float *d_hidden, float *dw, float *scratch) {
+    assert(w->forward.data && w->backward.data && temperature > 0 && (entropy || !d_entropy));
+    head_job j = {.ctx = ctx, .w = w, .hidden = hidden, .n_rows = n_rows,
+                  .row_block = head_row_block(w, n_rows), .targets = targets,
+                  .inv_temperature = 1.0f / temperature, .lse = (float *)lse, .entropy = (float *)entropy,
+                  .d_log_prob = d_log_prob, .d_entropy = d_entropy, .d_mean = d_mean, .d_logits = scratch};
+    memset(d_hidden, 0, n_rows * w->n_in * sizeof *d_hidden);
+    size_t n_row_blocks = (n_rows + j.row_block - 1) / j.row_block;
+    for (j.segment = 0; j.segment < count_segments(w->n_out); j.segment++) {
+        size_t first = j.segment * HEAD_SEGMENT, n = segment_size(w, j.segment);
+        size_t n_parts = (n + GRADIENT_COLUMNS - 1) / GRADIENT_COLUMNS;
+        pool_run(ctx->pool, n_row_blocks * n_parts, gradient_task, &j);
+        product_run(ctx, &(product){.dtype = w->dtype, .x = scratch, .ldx = HEAD_SEGMENT, .n_rows = n_rows,
+                                    .w = &w->backward, .first_k = first, .k = n, .y = d_hidden,
+                                    .ldy = w->n_in, .resume = true});
+        if (dw)
+            weight_gradient_run(ctx, &(weight_gradient){w->dtype, scratch, HEAD_SEGMENT, hidden, w->n_in,
+                                                        n_rows, n, w->n_in, 1.0f, dw + first * w->n_in});
+    }
+}

@@ -1,0 +1,130 @@
+/* The single-threaded kernels behind compute.h, one table a CPU path.
+ *
+ * body_*.h hold every kernel once, written over sixteen virtual lanes (lanes_*.h).
+ * kernels_portable.c, kernels_avx2.c and kernels_avx512.c compile them for their path and fill a
+ * table. The order of operations is the body's and so the same everywhere; only the number of output
+ * elements held in registers differs. The files named after compute.h's sections (matrix.c, head.c,
+ * ...) cut the work into tasks and call the table of their context. */
+#ifndef COMPUTE_KERNELS_H
+#define COMPUTE_KERNELS_H
+
+#include "base/ctx.h"
+#include "base/pool.h"
+#include "compute/compute.h"
+
+enum {
+    LANES_N = 16,           /* virtual lanes: width of a column panel */
+    K_BLOCK = 32,           /* k of one step of the bf16 accumulation */
+    MAX_HEAD_DIM = 256,
+    HEAD_SEGMENT = 1024,    /* vocabulary entries of one softmax segment */
+};
+
+/* How the columns of a product are stored and accumulated. */
+typedef enum gemm_kind {
+    GEMM_BF16,    /* w: panels of 16 columns, [k/2][16][2] bf16; even and odd chains a K_BLOCK */
+    GEMM_F32,     /* w: panels [k][16] f32; one ascending chain */
+    GEMM_BF16_DW, /* as GEMM_BF16 with bf16 values held as f32 in panels [k][16], `a` by column */
+    GEMM_F32_DW,  /* as GEMM_F32, `a` by column */
+    GEMM_N_KINDS
+} gemm_kind;
+
+/* y[n_rows, n_cols] from a[n_rows, k] and w. Rounding is the caller's affair: for the bf16 kinds `a`
+ * holds bf16 values and k is a multiple of K_BLOCK (zero padded). */
+typedef struct gemm {
+    gemm_kind kind;
+    const float *a; /* element (row, k): a[row*lda + k], in the DW kinds a[k*lda + row] */
+    size_t lda, n_rows, k;
+    const void *w;
+    size_t panel_bytes; /* from one panel of 16 columns to the next */
+    size_t n_cols;
+    float *y;
+    size_t ldy;
+    const float *bias; /* [n_cols] or NULL */
+    float scale;
+    bool accumulate; /* y + (scale*product + bias) */
+    bool resume;     /* the chain goes on from y; scale, bias and accumulate are not used */
+} gemm;
+
+/* Online softmax over one segment: max, sum of exp(l - max), the same sum weighted by (l - max), and
+ * the plain sum. */
+typedef struct softmax_part {
+    float max, sum, weighted, plain;
+} softmax_part;
+
+/* Coefficients of a row's logit gradient: d_logit = (target? d_log_prob : 0) + constant
+ * - p * (slope + d_entropy * log p), times 1/temperature. */
+typedef struct logit_gradient {
+    float lse, slope, d_entropy, constant, inv_temperature;
+} logit_gradient;
+
+typedef struct attention_call {
+    const attention_shape *shape;
+    const attention_keys *keys;
+    const float *q, *k, *v;
+    float *out, *lse;
+    const float *d_out;
+    float *dq, *dk, *dv;
+    size_t n_rows;
+} attention_call;
+
+/* AdamW's scalars, computed once a call. */
+typedef struct adamw_step {
+    float grad_scale, beta1, one_minus_beta1, beta2, one_minus_beta2;
+    float correction1, correction2; /* 1 / (1 - beta^step) */
+    float lr, lr_decay, eps;        /* lr_decay = lr * weight_decay */
+} adamw_step;
+
+typedef struct kernels {
+    /* a[n_rows, lda] = x[n_rows, width], times scale, rounded to bf16, zeros up to lda. */
+    void (*round_rows)(const float *x, size_t ldx, size_t n_rows, size_t width, float scale, float *a,
+                       size_t lda);
+    /* Panels of 16 columns [width/16][n_rows + padding][16] of x, times scale; rounded when bf16. */
+    void (*panel_rows)(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width,
+                       bool bf16, float *panels);
+    /* a[n_rows, lda] = scale * x, rounded when bf16: the by-column operand of the DW kinds. */
+    void (*scale_rows)(const float *x, size_t ldx, size_t n_rows, size_t width, float scale, bool bf16,
+                       float *a, size_t lda);
+    void (*multiply)(const gemm *g);
+    softmax_part (*softmax_segment)(const float *logits, size_t n);
+    void (*logit_gradients)(float *logits, size_t n, const logit_gradient *g);
+    void (*attend)(const attention_call *call, size_t row, size_t kv_head);
+    void (*attend_backward)(const attention_call *call, size_t row, size_t kv_head);
+    void (*rms_norm)(const float *x, size_t n_rows, size_t width, const float *weight, float eps,
+                     float *y, float *inv_rms);
+    void (*rms_norm_dx)(const float *x, const float *inv_rms, const float *weight, const float *dy,
+                        size_t n_rows, size_t width, bool accumulate, float *dx);
+    /* Columns [first, first+n) of the weight's gradient, n <= 16. */
+    void (*rms_norm_dweight)(const float *x, const float *inv_rms, const float *dy, size_t n_rows,
+                             size_t width, size_t first, size_t n, float *dweight);
+    void (*column_sums)(const float *dy, size_t n_rows, size_t width, size_t first, size_t n, float *db);
+    void (*rope)(float *x, size_t n_heads, size_t head_dim, const float *inv_freq, int32_t position,
+                 int direction);
+    void (*swiglu)(const float *gate, const float *up, size_t n, float *y);
+    void (*swiglu_backward)(const float *gate, const float *up, const float *dy, size_t n,
+                            float *dgate, float *dup);
+    void (*add)(float *y, const float *x, size_t n);
+    void (*exp)(const float *x, size_t n, float *y);
+    void (*adamw)(const adamw_step *s, const float *g, size_t n, float *theta, float *m, float *v);
+    double (*sum_squares)(const float *x, size_t n);
+} kernels;
+
+extern const kernels kernels_portable;
+#if defined(__x86_64__)
+extern const kernels kernels_avx2, kernels_avx512;
+#endif
+
+const kernels *kernels_of(const agon_ctx *ctx);
+
+/* Runs fn over [0, n) cut into pieces of `grain` (a multiple of 16 keeps vectors whole); small n stays
+ * on the caller's thread. fn must not depend on where the cuts are. */
+typedef void (*range_task)(void *arg, size_t first, size_t n);
+void run_range(agon_ctx *ctx, size_t n, size_t grain, range_task fn, void *arg);
+
+static inline size_t round_up(size_t n, size_t to) {
+    return (n + to - 1) / to * to;
+}
+static inline size_t size_min(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+#endif

@@ -1,0 +1,31 @@
+/* Every kernel for AVX2. System headers come before the target is switched on, so that nothing but our
+ * own functions is compiled for it: these run only where cpu_path_present says so. */
+#include "compute/kernels.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+
+#include "compute/lanes_avx2.h"
+#include "compute/body_math.h"
+#include "compute/body_matmul.h"
+#include "compute/body_head.h"
+#include "compute/body_attention.h"
+#include "compute/body_rows.h"
+
+#define KERNELS kernels_avx2
+#include "compute/body_table.h"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif

@@ -1,0 +1,12 @@
+/* Every kernel in plain C: the reference, and the path of CPUs without AVX2. */
+#include "compute/kernels.h"
+#include <math.h>
+#include "compute/lanes_portable.h"
+#include "compute/body_math.h"
+#include "compute/body_matmul.h"
+#include "compute/body_head.h"
+#include "compute/body_attention.h"
+#include "compute/body_rows.h"
+
+#define KERNELS kernels_portable
+#include "compute/body_table.h"

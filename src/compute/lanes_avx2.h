@@ -1,0 +1,133 @@
+/* Sixteen virtual f32 lanes as two AVX2 registers; the operations are described in lanes_portable.h. */
+#include <immintrin.h>
+#include <string.h>
+
+#define LANES static inline __attribute__((always_inline))
+
+typedef struct lanes {
+    __m256 lo, hi;
+} lanes;
+
+#define BOTH(op, a, b) ((lanes){op((a).lo, (b).lo), op((a).hi, (b).hi)})
+
+LANES lanes v_load(const float *p) {
+    return (lanes){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+}
+LANES __m256i lane_mask(size_t n, int first) {
+    __m256i index = _mm256_add_epi32(_mm256_set1_epi32(first), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), index);
+}
+LANES lanes v_load_n(const float *p, size_t n) {
+    return (lanes){_mm256_maskload_ps(p, lane_mask(n, 0)), _mm256_maskload_ps(p + 8, lane_mask(n, 8))};
+}
+LANES void v_store(float *p, lanes a) {
+    _mm256_storeu_ps(p, a.lo);
+    _mm256_storeu_ps(p + 8, a.hi);
+}
+LANES void v_store_n(float *p, lanes a, size_t n) {
+    _mm256_maskstore_ps(p, lane_mask(n, 0), a.lo);
+    _mm256_maskstore_ps(p + 8, lane_mask(n, 8), a.hi);
+}
+LANES lanes v_set(float x) {
+    return (lanes){_mm256_set1_ps(x), _mm256_set1_ps(x)};
+}
+LANES lanes v_add(lanes a, lanes b) {
+    return BOTH(_mm256_add_ps, a, b);
+}
+LANES lanes v_sub(lanes a, lanes b) {
+    return BOTH(_mm256_sub_ps, a, b);
+}
+LANES lanes v_mul(lanes a, lanes b) {
+    return BOTH(_mm256_mul_ps, a, b);
+}
+LANES lanes v_div(lanes a, lanes b) {
+    return BOTH(_mm256_div_ps, a, b);
+}
+LANES lanes v_fma(lanes a, lanes b, lanes c) {
+    return (lanes){_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+}
+LANES lanes v_sqrt(lanes a) {
+    return (lanes){_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)};
+}
+LANES lanes v_round(lanes a) {
+    return (lanes){_mm256_round_ps(a.lo, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC),
+                   _mm256_round_ps(a.hi, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
+LANES lanes v_floor(lanes a) {
+    return (lanes){_mm256_floor_ps(a.lo), _mm256_floor_ps(a.hi)};
+}
+LANES lanes v_abs(lanes a) {
+    lanes sign = v_set(-0.0f);
+    return BOTH(_mm256_andnot_ps, sign, a);
+}
+LANES lanes v_max(lanes a, lanes b) {
+    return BOTH(_mm256_max_ps, a, b);
+}
+LANES lanes v_if_less(lanes a, lanes b, lanes x, lanes y) {
+    return (lanes){_mm256_blendv_ps(y.lo, x.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ)),
+                   _mm256_blendv_ps(y.hi, x.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ))};
+}
+LANES lanes v_first(lanes a, lanes b, size_t n) {
+    return (lanes){_mm256_blendv_ps(b.lo, a.lo, _mm256_castsi256_ps(lane_mask(n, 0))),
+                   _mm256_blendv_ps(b.hi, a.hi, _mm256_castsi256_ps(lane_mask(n, 8)))};
+}
+LANES __m256 exp2i_half(__m256 n) {
+    __m256i bits = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
+    __m256 in = _mm256_and_ps(_mm256_cmp_ps(n, _mm256_set1_ps(-126), _CMP_GE_OQ),
+                              _mm256_cmp_ps(n, _mm256_set1_ps(127), _CMP_LE_OQ));
+    return _mm256_and_ps(_mm256_castsi256_ps(bits), in);
+}
+LANES lanes v_exp2i(lanes n) {
+    return (lanes){exp2i_half(n.lo), exp2i_half(n.hi)};
+}
+LANES float v_sum(lanes a) {
+    __m256 s8 = _mm256_add_ps(a.lo, a.hi);
+    __m128 s4 = _mm_add_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));
+    __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
+    return _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
+}
+/* Four 8-wide rows a (i, i+4 for i = 0..3 in x[i] = [row i | row i+4] sums) to 8 sums: the tree's
+ * last three levels, transposing as they add. */
+LANES __m256 sum8(const lanes r[8]) {
+    __m256 x[4];
+    for (int i = 0; i < 4; i++) {
+        __m256 a = _mm256_add_ps(r[i].lo, r[i].hi), b = _mm256_add_ps(r[i + 4].lo, r[i + 4].hi);
+        x[i] = _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+    }
+    __m256 y[2];
+    for (int i = 0; i < 2; i++) {
+        __m256d a = _mm256_castps_pd(x[2 * i]), b = _mm256_castps_pd(x[2 * i + 1]);
+        y[i] = _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)),
+                             _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
+    }
+    return _mm256_add_ps(_mm256_shuffle_ps(y[0], y[1], 0x88), _mm256_shuffle_ps(y[0], y[1], 0xdd));
+}
+LANES lanes v_sum16(const lanes r[16]) {
+    return (lanes){sum8(r), sum8(r + 8)};
+}
+/* Integer rounding, because the conversion instruction of newer CPUs differs on denormals. */
+LANES __m256 bf16_half(__m256 x) {
+    const __m256i exponent = _mm256_set1_epi32(0x7f800000), high = _mm256_set1_epi32((int)0xffff0000);
+    __m256i u = _mm256_castps_si256(x);
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+    __m256i r = _mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), odd);
+    __m256i nan = _mm256_cmpgt_epi32(_mm256_and_si256(u, _mm256_set1_epi32(0x7fffffff)), exponent);
+    r = _mm256_blendv_epi8(r, _mm256_or_si256(u, _mm256_set1_epi32(0x400000)), nan);
+    __m256i tiny = _mm256_cmpeq_epi32(_mm256_and_si256(u, exponent), _mm256_setzero_si256());
+    r = _mm256_blendv_epi8(r, _mm256_and_si256(u, _mm256_set1_epi32((int)0x80000000)), tiny);
+    return _mm256_castsi256_ps(_mm256_and_si256(r, high));
+}
+LANES lanes v_bf16(lanes a) {
+    return (lanes){bf16_half(a.lo), bf16_half(a.hi)};
+}
+LANES void v_load_pairs(const uint16_t *p, lanes *even, lanes *odd) {
+    const __m256i high = _mm256_set1_epi32((int)0xffff0000);
+    __m256i a = _mm256_loadu_si256((const __m256i *)p), b = _mm256_loadu_si256((const __m256i *)p + 1);
+    even->lo = _mm256_castsi256_ps(_mm256_slli_epi32(a, 16));
+    even->hi = _mm256_castsi256_ps(_mm256_slli_epi32(b, 16));
+    odd->lo = _mm256_castsi256_ps(_mm256_and_si256(a, high));
+    odd->hi = _mm256_castsi256_ps(_mm256_and_si256(b, high));
+}
+
+#define TILE_ROWS 2
+#define TILE_COLS 1

@@ -1,0 +1,112 @@
+/* Sixteen virtual f32 lanes as one AVX-512 register; the operations are described in
+ * lanes_portable.h. */
+#include <immintrin.h>
+#include <string.h>
+
+#define LANES static inline __attribute__((always_inline))
+
+typedef __m512 lanes;
+
+LANES __mmask16 lane_mask(size_t n) {
+    return (__mmask16)((1u << n) - 1);
+}
+LANES lanes v_load(const float *p) {
+    return _mm512_loadu_ps(p);
+}
+LANES lanes v_load_n(const float *p, size_t n) {
+    return _mm512_maskz_loadu_ps(lane_mask(n), p);
+}
+LANES void v_store(float *p, lanes a) {
+    _mm512_storeu_ps(p, a);
+}
+LANES void v_store_n(float *p, lanes a, size_t n) {
+    _mm512_mask_storeu_ps(p, lane_mask(n), a);
+}
+LANES lanes v_set(float x) {
+    return _mm512_set1_ps(x);
+}
+LANES lanes v_add(lanes a, lanes b) {
+    return _mm512_add_ps(a, b);
+}
+LANES lanes v_sub(lanes a, lanes b) {
+    return _mm512_sub_ps(a, b);
+}
+LANES lanes v_mul(lanes a, lanes b) {
+    return _mm512_mul_ps(a, b);
+}
+LANES lanes v_div(lanes a, lanes b) {
+    return _mm512_div_ps(a, b);
+}
+LANES lanes v_fma(lanes a, lanes b, lanes c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+LANES lanes v_sqrt(lanes a) {
+    return _mm512_sqrt_ps(a);
+}
+LANES lanes v_round(lanes a) {
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+LANES lanes v_floor(lanes a) {
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+LANES lanes v_abs(lanes a) {
+    return _mm512_abs_ps(a);
+}
+LANES lanes v_max(lanes a, lanes b) {
+    return _mm512_max_ps(a, b);
+}
+LANES lanes v_if_less(lanes a, lanes b, lanes x, lanes y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+LANES lanes v_first(lanes a, lanes b, size_t n) {
+    return _mm512_mask_blend_ps(lane_mask(n), b, a);
+}
+LANES lanes v_exp2i(lanes n) {
+    __mmask16 in = _mm512_cmp_ps_mask(n, _mm512_set1_ps(-126), _CMP_GE_OQ) &
+                   _mm512_cmp_ps_mask(n, _mm512_set1_ps(127), _CMP_LE_OQ);
+    __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
+    return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(in, biased, 23));
+}
+LANES float v_sum(lanes a) {
+    __m256 s8 = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 s4 = _mm_add_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));
+    __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
+    return _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
+}
+/* The tree of v_sum for sixteen registers at once, transposing as it adds. */
+LANES lanes v_sum16(const lanes r[16]) {
+    lanes x[4];
+    for (int i = 0; i < 4; i++) { /* 128-bit part j of x[i]: the four partial sums of row i + 4j */
+        lanes a = r[i], b = r[i + 4], c = r[i + 8], d = r[i + 12];
+        a = v_add(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+        c = v_add(_mm512_shuffle_f32x4(c, d, 0x44), _mm512_shuffle_f32x4(c, d, 0xee));
+        x[i] = v_add(_mm512_shuffle_f32x4(a, c, 0x88), _mm512_shuffle_f32x4(a, c, 0xdd));
+    }
+    lanes y[2];
+    for (int i = 0; i < 2; i++) {
+        __m512d a = _mm512_castps_pd(x[2 * i]), b = _mm512_castps_pd(x[2 * i + 1]);
+        y[i] = v_add(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)),
+                     _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+    }
+    return v_add(_mm512_shuffle_ps(y[0], y[1], 0x88), _mm512_shuffle_ps(y[0], y[1], 0xdd));
+}
+/* Integer rounding, because the conversion instruction of newer CPUs differs on denormals. */
+LANES lanes v_bf16(lanes a) {
+    const __m512i exponent = _mm512_set1_epi32(0x7f800000), one = _mm512_set1_epi32(1);
+    __m512i u = _mm512_castps_si512(a);
+    __m512i odd = _mm512_and_epi32(_mm512_srli_epi32(u, 16), one);
+    __m512i r = _mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd);
+    __mmask16 nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+    r = _mm512_mask_or_epi32(r, nan, u, _mm512_set1_epi32(0x400000));
+    __mmask16 tiny = _mm512_testn_epi32_mask(u, exponent);
+    r = _mm512_mask_and_epi32(r, tiny, u, _mm512_set1_epi32((int)0x80000000));
+    return _mm512_castsi512_ps(_mm512_and_epi32(r, _mm512_set1_epi32((int)0xffff0000)));
+}
+LANES void v_load_pairs(const uint16_t *p, lanes *even, lanes *odd) {
+    __m512i w = _mm512_loadu_si512(p);
+    *even = _mm512_castsi512_ps(_mm512_slli_epi32(w, 16));
+    *odd = _mm512_castsi512_ps(_mm512_and_epi32(w, _mm512_set1_epi32((int)0xffff0000)));
+}
+
+#define TILE_ROWS 6
+#define TILE_COLS 2

@@ -1,0 +1,80 @@
+/* exp and log of one number, and the choice of the kernel table.
+ *
+ * math_exp repeats v_exp (body_math.h) operation by operation, so that code outside the kernels gets
+ * their bits. Polynomials after Cephes (Moshier). */
+#include "compute/kernels.h"
+#include <math.h>
+#include <string.h>
+
+const kernels *kernels_of(const agon_ctx *ctx) {
+#if defined(__x86_64__)
+    if (ctx->cpu == CPU_AVX512)
+        return &kernels_avx512;
+    if (ctx->cpu == CPU_AVX2)
+        return &kernels_avx2;
+#else
+    (void)ctx;
+#endif
+    return &kernels_portable;
+}
+
+static float power_of_two(int n) {
+    int32_t bits = (n + 127) * (1 << 23);
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+float math_exp(float x) {
+    if (x < -86.6f)
+        return 0.0f;
+    if (x > 88.8f)
+        return INFINITY;
+    if (isnan(x))
+        return x;
+    float n = rintf(x * 1.44269504088896341f);
+    float r = fmaf(n, -0.693359375f, x);
+    r = fmaf(n, 2.12194440e-4f, r);
+    float p = 1.9875691500e-4f;
+    p = fmaf(p, r, 1.3981999507e-3f);
+    p = fmaf(p, r, 8.3334519073e-3f);
+    p = fmaf(p, r, 4.1665795894e-2f);
+    p = fmaf(p, r, 1.6666665459e-1f);
+    p = fmaf(p, r, 5.0000001201e-1f);
+    p = fmaf(p, r * r, r) + 1.0f;
+    return (p + p) * power_of_two((int)n - 1);
+}
+
+/* Relative error below 1e-7, near 1 absolute. Denormal arguments count as zero, as everywhere. */
+float math_log(float x) {
+    if (isnan(x) || x < 0)
+        return NAN;
+    if (x < 1.17549435e-38f)
+        return -INFINITY;
+    if (isinf(x))
+        return x;
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    int e = (int)(bits >> 23) - 126; /* x = m * 2^e, m in [0.5, 1) */
+    bits = (bits & 0x7fffffu) | 0x3f000000u;
+    float m;
+    memcpy(&m, &bits, sizeof m);
+    if (m < 0.707106781186547524f) {
+        e--;
+        m = m + m;
+    }
+    float r = m - 1.0f, r2 = r * r;
+    float p = 7.0376836292e-2f;
+    p = fmaf(p, r, -1.1514610310e-1f);
+    p = fmaf(p, r, 1.1676998740e-1f);
+    p = fmaf(p, r, -1.2420140846e-1f);
+    p = fmaf(p, r, 1.4249322787e-1f);
+    p = fmaf(p, r, -1.6668057665e-1f);
+    p = fmaf(p, r, 2.0000714765e-1f);
+    p = fmaf(p, r, -2.4999993993e-1f);
+    p = fmaf(p, r, 3.3333331174e-1f);
+    p = (p * r) * r2;
+    p = fmaf((float)e, -2.12194440e-4f, p);
+    p = fmaf(-0.5f, r2, p);
+    return fmaf((float)e, 0.693359375f, r + p);
+}

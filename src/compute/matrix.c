@@ -1,0 +1,289 @@
+/* Packed weight matrices and the three products of a linear layer.
+ *
+ * Layout of a pack of K x N (columns are outputs of the product): panels of 16 columns, each k after
+ * k; bf16 keeps pairs of k together, [N/16][K/2][16][2], so that one 64-byte load gives sixteen even
+ * and sixteen odd operands and the AMX instruction can read the same bytes. K is padded to 32, N to
+ * 16, with zeros. For dx = dy W the transpose is packed as well.
+ *
+ * Work is cut by rows and by column panels, never along K. Blocking: the rounded rows of a task stay
+ * in the L2 cache while the panels stream through it once (bench/matmul has the measurements). */
+#include "compute/matrix.h"
+#include "base/memory.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- packing ----------------------------------------------------------------------------------- */
+
+static agon_status pack_new(agon_ctx *ctx, compute_dtype dtype, size_t n, size_t k, pack *out) {
+    pack p = {.n = n, .k = k, .k_padded = dtype == COMPUTE_BF16 ? round_up(k, K_BLOCK) : k};
+    size_t size = dtype == COMPUTE_BF16 ? sizeof(uint16_t) : sizeof(float);
+    p.panel_bytes = size_mul(size_mul(p.k_padded, LANES_N), size);
+    p.data = memory_new(round_up(n, LANES_N) / LANES_N, p.panel_bytes);
+    if (!p.data)
+        return ctx_fail(ctx, AGON_ENOMEM, "no memory for a weight matrix of %zu x %zu", n, k);
+    *out = p;
+    return AGON_OK;
+}
+
+/* Where element (column n, depth k) of a pack is, in elements. */
+static inline size_t bf16_at(const pack *p, size_t n, size_t k) {
+    return (n / LANES_N) * (p->panel_bytes / sizeof(uint16_t)) + (k / 2) * 2 * LANES_N +
+           (n % LANES_N) * 2 + (k & 1);
+}
+static inline size_t f32_at(const pack *p, size_t n, size_t k) {
+    return (n / LANES_N) * (p->panel_bytes / sizeof(float)) + k * LANES_N + n % LANES_N;
+}
+
+typedef struct pack_job {
+    compute_dtype dtype;
+    const pack *to;
+    const float *w;    /* source, or */
+    const pack *from;  /* the pack of the transpose */
+    size_t n_in;
+    bool transposed; /* `to` holds W^T: its columns are W's columns */
+} pack_job;
+
+static inline float pack_source(const pack_job *j, size_t n, size_t k) {
+    if (j->w)
+        return j->transposed ? j->w[k * j->n_in + n] : j->w[n * j->n_in + k];
+    if (j->dtype == COMPUTE_F32)
+        return ((const float *)j->from->data)[f32_at(j->from, k, n)];
+    return bf16_to_float(((const uint16_t *)j->from->data)[bf16_at(j->from, k, n)]);
+}
+
+static void pack_panel(void *arg, size_t panel, int thread) {
+    (void)thread;
+    const pack_job *j = arg;
+    size_t first = panel * LANES_N, n = size_min(LANES_N, j->to->n - first), n_k = j->to->k;
+    if (j->dtype == COMPUTE_F32) {
+        float *to = j->to->data;
+        for (size_t c = first; c < first + n; c++)
+            for (size_t k = 0; k < n_k; k++)
+                to[f32_at(j->to, c, k)] = pack_source(j, c, k);
+        return;
+    }
+    uint16_t *to = j->to->data;
+    for (size_t c = first; c < first + n; c++)
+        for (size_t k = 0; k < n_k; k++)
+            to[bf16_at(j->to, c, k)] = bf16_from_float(pack_source(j, c, k));
+}
+
+static void pack_run(agon_ctx *ctx, pack_job *job) {
+    pool_run(ctx->pool, round_up(job->to->n, LANES_N) / LANES_N, pack_panel, job);
+}
+
+/* ---- the matrix -------------------------------------------------------------------------------- */
+
+agon_status matrix_new(agon_ctx *ctx, compute_dtype dtype, size_t n_out, size_t n_in, unsigned uses,
+                       const float *w, matrix **out) {
+    assert(n_out > 0 && n_in > 0 && uses != 0 && (uses & ~3u) == 0);
+    agon_status status = AGON_OK;
+    matrix *m = calloc(1, sizeof *m);
+    if (!m)
+        return ctx_fail(ctx, AGON_ENOMEM, "no memory for a weight matrix");
+    m->dtype = dtype;
+    m->n_out = n_out;
+    m->n_in = n_in;
+    if (uses & MATRIX_FORWARD)
+        status = pack_new(ctx, dtype, n_out, n_in, &m->forward);
+    if (!status && (uses & MATRIX_BACKWARD))
+        status = pack_new(ctx, dtype, n_in, n_out, &m->backward);
+    if (status) {
+        matrix_free(m);
+        return status;
+    }
+    matrix_set(ctx, m, w);
+    *out = m;
+    return AGON_OK;
+}
+
+void matrix_set(agon_ctx *ctx, matrix *m, const float *w) {
+    if (m->forward.data)
+        pack_run(ctx, &(pack_job){m->dtype, &m->forward, w, NULL, m->n_in, false});
+    if (m->backward.data)
+        pack_run(ctx, &(pack_job){m->dtype, &m->backward, w, NULL, m->n_in, true});
+}
+
+agon_status matrix_add_use(agon_ctx *ctx, matrix *m, unsigned use) {
+    assert(use == MATRIX_FORWARD || use == MATRIX_BACKWARD);
+    bool transposed = use == MATRIX_BACKWARD;
+    pack *to = transposed ? &m->backward : &m->forward;
+    pack *from = transposed ? &m->forward : &m->backward;
+    if (to->data)
+        return AGON_OK;
+    agon_status status = pack_new(ctx, m->dtype, from->k, from->n, to);
+    if (status)
+        return status;
+    pack_run(ctx, &(pack_job){m->dtype, to, NULL, from, m->n_in, transposed});
+    return AGON_OK;
+}
+
+void matrix_free(matrix *m) {
+    if (!m)
+        return;
+    free(m->forward.data);
+    free(m->backward.data);
+    free(m);
+}
+
+size_t matrix_n_out(const matrix *m) {
+    return m->n_out;
+}
+
+size_t matrix_n_in(const matrix *m) {
+    return m->n_in;
+}
+
+static size_t pack_bytes(const pack *p) {
+    return p->data ? round_up(p->n, LANES_N) / LANES_N * p->panel_bytes : 0;
+}
+
+size_t matrix_bytes(const matrix *m) {
+    return sizeof *m + pack_bytes(&m->forward) + pack_bytes(&m->backward);
+}
+
+void matrix_row(const matrix *m, size_t row, float *out) {
+    assert(row < m->n_out);
+    const pack *p = m->forward.data ? &m->forward : &m->backward;
+    bool transposed = p == &m->backward;
+    for (size_t i = 0; i < m->n_in; i++) {
+        size_t n = transposed ? i : row, k = transposed ? row : i;
+        out[i] = m->dtype == COMPUTE_F32 ? ((const float *)p->data)[f32_at(p, n, k)]
+                                         : bf16_to_float(((const uint16_t *)p->data)[bf16_at(p, n, k)]);
+    }
+}
+
+/* ---- products with packed weights -------------------------------------------------------------- */
+
+enum {
+    ROWS_MAX = 96,                /* rows of one task: a multiple of every tile height */
+    ROWS_FLOATS = 96 * 1024,      /* of rounded rows: 384 KiB, a part of the L2 cache */
+    PANELS_MIN = 8,               /* a task's columns must repay the rounding of its rows */
+};
+
+size_t product_row_block(size_t k_padded, size_t n_rows, size_t cap) {
+    size_t most = ROWS_FLOATS / (k_padded + LANES_N);
+    most = most > cap ? cap : most < 6 ? most + (most == 0) : most / 6 * 6;
+    size_t n_blocks = (n_rows + most - 1) / most;
+    size_t even = n_blocks ? round_up((n_rows + n_blocks - 1) / n_blocks, 6) : most;
+    return even < most ? even : most;
+}
+
+const float *product_rows(agon_ctx *ctx, compute_dtype dtype, const float *x, size_t ldx, size_t n_rows,
+                          size_t k, int thread, size_t *lda) {
+    if (dtype == COMPUTE_F32) {
+        *lda = ldx;
+        return x;
+    }
+    /* An odd number of cache lines a row, so that the rows of a tile do not share cache sets. */
+    *lda = round_up(k, K_BLOCK) + LANES_N;
+    float *a = ctx_scratch(ctx, thread);
+    assert(n_rows * *lda <= CTX_SCRATCH_FLOATS);
+    kernels_of(ctx)->round_rows(x, ldx, n_rows, k, 1.0f, a, *lda);
+    return a;
+}
+
+typedef struct product_job {
+    agon_ctx *ctx;
+    const product *p;
+    size_t row_block, panels_per_task, n_panel_tasks;
+} product_job;
+
+static void product_task(void *arg, size_t task, int thread) {
+    const product_job *j = arg;
+    const product *p = j->p;
+    const pack *w = p->w;
+    size_t row = task / j->n_panel_tasks * j->row_block;
+    size_t panel = task % j->n_panel_tasks * j->panels_per_task, column = panel * LANES_N;
+    gemm g = {
+        .kind = p->dtype == COMPUTE_BF16 ? GEMM_BF16 : GEMM_F32,
+        .n_rows = size_min(j->row_block, p->n_rows - row),
+        .k = p->dtype == COMPUTE_BF16 ? round_up(p->k, K_BLOCK) : p->k,
+        .w = (const char *)w->data + panel * w->panel_bytes +
+             p->first_k * LANES_N * (p->dtype == COMPUTE_BF16 ? sizeof(uint16_t) : sizeof(float)),
+        .panel_bytes = w->panel_bytes,
+        .n_cols = size_min(j->panels_per_task * LANES_N, w->n - column),
+        .y = p->y + row * p->ldy + column,
+        .ldy = p->ldy,
+        .bias = p->bias ? p->bias + column : NULL,
+        .scale = p->scale,
+        .accumulate = p->accumulate,
+        .resume = p->resume,
+    };
+    g.a = product_rows(j->ctx, p->dtype, p->x + row * p->ldx, p->ldx, g.n_rows, p->k, thread, &g.lda);
+    kernels_of(j->ctx)->multiply(&g);
+}
+
+void product_run(agon_ctx *ctx, const product *p) {
+    if (p->n_rows == 0)
+        return;
+    product_job j = {.ctx = ctx, .p = p, .row_block = product_row_block(p->w->k_padded, p->n_rows, ROWS_MAX)};
+    size_t n_row_blocks = (p->n_rows + j.row_block - 1) / j.row_block;
+    size_t n_panels = round_up(p->w->n, LANES_N) / LANES_N;
+    /* About four tasks a thread, so that a slow core does not hold up the others. */
+    size_t parts = (4 * (size_t)ctx->n_threads + n_row_blocks - 1) / n_row_blocks;
+    size_t least = p->n_rows < 16 ? 2 : PANELS_MIN;
+    j.panels_per_task = round_up((n_panels + parts - 1) / parts, 2);
+    if (j.panels_per_task < least)
+        j.panels_per_task = least;
+    j.n_panel_tasks = (n_panels + j.panels_per_task - 1) / j.panels_per_task;
+    pool_run(ctx->pool, n_row_blocks * j.n_panel_tasks, product_task, &j);
+}
+
+void matmul(agon_ctx *ctx, const float *x, size_t n_rows, const matrix *w, const float *bias,
+            float scale, bool accumulate, float *y) {
+    assert(w->forward.data);
+    product_run(ctx, &(product){.dtype = w->dtype, .x = x, .ldx = w->n_in, .n_rows = n_rows,
+                                .w = &w->forward, .k = w->n_in, .y = y, .ldy = w->n_out,
+                                .bias = bias, .scale = scale, .accumulate = accumulate});
+}
+
+void matmul_dx(agon_ctx *ctx, const float *dy, size_t n_rows, const matrix *w, float scale,
+               bool accumulate, float *dx) {
+    assert(w->backward.data);
+    product_run(ctx, &(product){.dtype = w->dtype, .x = dy, .ldx = w->n_out, .n_rows = n_rows,
+                                .w = &w->backward, .k = w->n_out, .y = dx, .ldy = w->n_in,
+                                .scale = scale, .accumulate = accumulate});
+}
+
+/* ---- weight gradients -------------------------------------------------------------------------- */
+
+enum { DW_OUT = 96, DW_IN = 192, DW_ROWS = 256 }; /* one task's block and how many rows it packs at once */
+
+typedef struct dw_job {
+    agon_ctx *ctx;
+    const weight_gradient *g;
+    size_t n_in_blocks;
+} dw_job;
+
+static void dw_task(void *arg, size_t task, int thread) {
+    const dw_job *j = arg;
+    const weight_gradient *w = j->g;
+    const kernels *k = kernels_of(j->ctx);
+    const bool bf16 = w->dtype == COMPUTE_BF16;
+    size_t out = task / j->n_in_blocks * DW_OUT, in = task % j->n_in_blocks * DW_IN;
+    size_t n_out = size_min(DW_OUT, w->n_out - out), n_in = size_min(DW_IN, w->n_in - in);
+    float *a = ctx_scratch(j->ctx, thread), *b = a + DW_ROWS * DW_OUT;
+    const size_t lda = round_up(n_out, LANES_N);
+    for (size_t row = 0; row < w->n_rows; row += DW_ROWS) {
+        size_t n_rows = size_min(DW_ROWS, w->n_rows - row), padded = round_up(n_rows, K_BLOCK);
+        k->scale_rows(w->dy + row * w->ld_dy + out, w->ld_dy, n_rows, n_out, w->scale, bf16, a, lda);
+        memset(a + n_rows * lda, 0, (padded - n_rows) * lda * sizeof *a);
+        k->panel_rows(w->x + row * w->ldx + in, w->ldx, n_rows, padded, n_in, bf16, b);
+        k->multiply(&(gemm){.kind = bf16 ? GEMM_BF16_DW : GEMM_F32_DW,
+                            .a = a, .lda = lda, .n_rows = n_out, .k = padded,
+                            .w = b, .panel_bytes = padded * LANES_N * sizeof *b, .n_cols = n_in,
+                            .y = w->dw + out * w->n_in + in, .ldy = w->n_in, .resume = true});
+    }
+}
+
+void weight_gradient_run(agon_ctx *ctx, const weight_gradient *g) {
+    dw_job j = {ctx, g, (g->n_in + DW_IN - 1) / DW_IN};
+    pool_run(ctx->pool, (g->n_out + DW_OUT - 1) / DW_OUT * j.n_in_blocks, dw_task, &j);
+}
+
+void matmul_dw(agon_ctx *ctx, compute_dtype dtype, const float *dy, const float *x, size_t n_rows,
+               size_t n_out, size_t n_in, float scale, float *dw) {
+    weight_gradient_run(ctx, &(weight_gradient){dtype, dy, n_out, x, n_in, n_rows, n_out, n_in, scale, dw});
+}

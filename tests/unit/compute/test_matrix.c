@@ -1,0 +1,187 @@
+/* Matrix products: every CPU path and thread count equals the element-wise contract, odd sizes too. */
+#include "reference.h"
+
+typedef struct sizes {
+    size_t rows, n_out, n_in;
+} sizes;
+
+static const sizes cases[] = {{1, 1, 1},    {2, 16, 32},  {3, 17, 33},   {5, 15, 31},   {7, 48, 64},
+                              {6, 33, 100}, {12, 31, 65}, {13, 130, 47}, {35, 70, 129}, {97, 40, 35},
+                              {200, 24, 40}};
+enum { N_CASES = sizeof cases / sizeof *cases };
+
+typedef struct data {
+    sizes n;
+    float *x, *w, *dy, *bias, *y, *dx, *dw, *y_base, *dx_base, *dw_base;
+} data;
+
+static data data_new(sizes n, compute_dtype dtype, float scale) {
+    rng r = rng_new(n.rows * 1000003 + n.n_out * 1009 + n.n_in);
+    data d = {.n = n};
+    d.x = random_floats(&r, n.rows * n.n_in);
+    d.w = random_floats(&r, n.n_out * n.n_in);
+    d.dy = random_floats(&r, n.rows * n.n_out);
+    d.bias = random_floats(&r, n.n_out);
+    d.y_base = random_floats(&r, n.rows * n.n_out);
+    d.dx_base = random_floats(&r, n.rows * n.n_in);
+    d.dw_base = random_floats(&r, n.n_out * n.n_in);
+    d.y = random_floats(&r, n.rows * n.n_out);
+    d.dx = random_floats(&r, n.rows * n.n_in);
+    d.dw = random_floats(&r, n.n_out * n.n_in);
+    for (size_t i = 0; i < n.rows; i++)
+        for (size_t o = 0; o < n.n_out; o++) {
+            float c = product_element(dtype, d.x + i * n.n_in, 1, d.w + o * n.n_in, 1, n.n_in, 1, 0);
+            d.y[i * n.n_out + o] = d.y_base[i * n.n_out + o] + (c * scale + d.bias[o]);
+        }
+    for (size_t i = 0; i < n.rows; i++)
+        for (size_t k = 0; k < n.n_in; k++) {
+            float c = product_element(dtype, d.dy + i * n.n_out, 1, d.w + k, n.n_in, n.n_out, 1, 0);
+            d.dx[i * n.n_in + k] = d.dx_base[i * n.n_in + k] + c * scale;
+        }
+    for (size_t o = 0; o < n.n_out; o++)
+        for (size_t k = 0; k < n.n_in; k++)
+            d.dw[o * n.n_in + k] = product_element(dtype, d.dy + o, n.n_out, d.x + k, n.n_in, n.rows, scale,
+                                                   d.dw_base[o * n.n_in + k]);
+    return d;
+}
+
+static void data_free(data *d) {
+    float *all[] = {d->x, d->w, d->dy, d->bias, d->y, d->dx, d->dw, d->y_base, d->dx_base, d->dw_base};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+}
+
+static void check_products(agon_ctx *ctx, compute_dtype dtype, const data *d, float scale) {
+    sizes n = d->n;
+    size_t n_y = n.rows * n.n_out, n_x = n.rows * n.n_in, n_w = n.n_out * n.n_in;
+    float *y = malloc(n_y * sizeof *y), *dx = malloc(n_x * sizeof *dx), *dw = malloc(n_w * sizeof *dw);
+    memcpy(y, d->y_base, n_y * sizeof *y);
+    memcpy(dx, d->dx_base, n_x * sizeof *dx);
+    memcpy(dw, d->dw_base, n_w * sizeof *dw);
+    matrix *m = NULL;
+    assert_ok(ctx, matrix_new(ctx, dtype, n.n_out, n.n_in, MATRIX_FORWARD | MATRIX_BACKWARD, d->w, &m));
+    matmul(ctx, d->x, n.rows, m, d->bias, scale, true, y);
+    assert_same_bits(y, d->y, n_y);
+    matmul_dx(ctx, d->dy, n.rows, m, scale, true, dx);
+    assert_same_bits(dx, d->dx, n_x);
+    matmul_dw(ctx, dtype, d->dy, d->x, n.rows, n.n_out, n.n_in, scale, dw);
+    assert_same_bits(dw, d->dw, n_w);
+    matrix_free(m);
+    free(y);
+    free(dx);
+    free(dw);
+}
+
+static void matmul__equals_the_contract_on_every_path(void **state) {
+    (void)state;
+    for (int dtype = COMPUTE_F32; dtype <= COMPUTE_BF16; dtype++)
+        for (size_t i = 0; i < N_CASES; i++) {
+            float scale = i % 2 ? 1.0f : 0.3f;
+            data d = data_new(cases[i], (compute_dtype)dtype, scale);
+            FOR_EACH_CTX(ctx) check_products(ctx, (compute_dtype)dtype, &d, scale);
+            data_free(&d);
+        }
+}
+
+/* The micro-kernels have a variant for every number of rows left over. */
+static void matmul__row_counts_do_not_matter(void **state) {
+    (void)state;
+    enum { ROWS = 35, N_IN = 75, N_OUT = 50 };
+    rng r = rng_new(5);
+    float *x = random_floats(&r, ROWS * N_IN), *w = random_floats(&r, N_OUT * N_IN);
+    float all[ROWS * N_OUT], some[ROWS * N_OUT];
+    FOR_EACH_CTX(ctx) {
+        for (int dtype = COMPUTE_F32; dtype <= COMPUTE_BF16; dtype++) {
+            matrix *m = NULL;
+            assert_ok(ctx, matrix_new(ctx, (compute_dtype)dtype, N_OUT, N_IN, MATRIX_FORWARD, w, &m));
+            matmul(ctx, x, ROWS, m, NULL, 1, false, all);
+            for (size_t n = 1; n < ROWS; n++) {
+                matmul(ctx, x + (ROWS - n) * N_IN, n, m, NULL, 1, false, some);
+                assert_same_bits(some, all + (ROWS - n) * N_OUT, n * N_OUT);
+            }
+            matrix_free(m);
+        }
+    }
+    free(x);
+    free(w);
+}
+
+static void matmul_dw__continues_over_calls(void **state) {
+    (void)state;
+    enum { ROWS = 64, N_IN = 40, N_OUT = 20 };
+    rng r = rng_new(6);
+    float *x = random_floats(&r, ROWS * N_IN), *dy = random_floats(&r, ROWS * N_OUT);
+    float one[N_OUT * N_IN] = {0}, two[N_OUT * N_IN] = {0};
+    FOR_EACH_CTX(ctx) {
+        for (int dtype = COMPUTE_F32; dtype <= COMPUTE_BF16; dtype++) {
+            memset(one, 0, sizeof one);
+            memset(two, 0, sizeof two);
+            matmul_dw(ctx, (compute_dtype)dtype, dy, x, ROWS, N_OUT, N_IN, 1, one);
+            matmul_dw(ctx, (compute_dtype)dtype, dy, x, 32, N_OUT, N_IN, 1, two);
+            matmul_dw(ctx, (compute_dtype)dtype, dy + 32 * N_OUT, x + 32 * N_IN, 32, N_OUT, N_IN, 1, two);
+            assert_same_bits(one, two, N_OUT * N_IN);
+        }
+    }
+    free(x);
+    free(dy);
+}
+
+static void matrix__rows_and_later_uses_hold_the_same_values(void **state) {
+    (void)state;
+    enum { N_OUT = 37, N_IN = 45, ROWS = 3 };
+    rng r = rng_new(7);
+    float *w = random_floats(&r, N_OUT * N_IN), *dy = random_floats(&r, ROWS * N_OUT);
+    float row[N_IN], want[ROWS * N_IN], got[ROWS * N_IN];
+    agon_ctx *ctx = test_ctx(2, NULL);
+    for (int dtype = COMPUTE_F32; dtype <= COMPUTE_BF16; dtype++) {
+        matrix *both = NULL, *later = NULL, *backward = NULL;
+        compute_dtype t = (compute_dtype)dtype;
+        assert_ok(ctx, matrix_new(ctx, t, N_OUT, N_IN, MATRIX_FORWARD | MATRIX_BACKWARD, w, &both));
+        assert_ok(ctx, matrix_new(ctx, t, N_OUT, N_IN, MATRIX_FORWARD, w, &later));
+        assert_ok(ctx, matrix_new(ctx, t, N_OUT, N_IN, MATRIX_BACKWARD, w, &backward));
+        assert_true(matrix_bytes(later) < matrix_bytes(both));
+        assert_ok(ctx, matrix_add_use(ctx, later, MATRIX_BACKWARD));
+        assert_int_equal(matrix_bytes(later), matrix_bytes(both));
+        matmul_dx(ctx, dy, ROWS, both, 1, false, want);
+        matmul_dx(ctx, dy, ROWS, later, 1, false, got);
+        assert_same_bits(got, want, ROWS * N_IN);
+        for (size_t o = 0; o < N_OUT; o++) {
+            float expect[N_IN];
+            for (size_t i = 0; i < N_IN; i++)
+                expect[i] = t == COMPUTE_F32 ? w[o * N_IN + i] : bf16(w[o * N_IN + i]);
+            matrix_row(both, o, row);
+            assert_same_bits(row, expect, N_IN);
+            matrix_row(backward, o, row);
+            assert_same_bits(row, expect, N_IN);
+        }
+        matrix_free(both);
+        matrix_free(later);
+        matrix_free(backward);
+    }
+    agon_ctx_free(ctx);
+    free(w);
+    free(dy);
+}
+
+static void bf16__rounds_to_even_and_flushes_denormals(void **state) {
+    (void)state;
+    assert_int_equal(bf16_from_float(1.0f), 0x3f80);
+    assert_int_equal(bf16_from_float(1.00390625f), 0x3f80); /* half way: even */
+    assert_int_equal(bf16_from_float(1.01171875f), 0x3f82);
+    assert_int_equal(bf16_from_float(1e-39f), 0);
+    assert_int_equal(bf16_from_float(-1e-39f), 0x8000);
+    assert_int_equal(bf16_from_float(INFINITY), 0x7f80);
+    assert_int_equal(bf16_from_float(3.4e38f), 0x7f80);
+    assert_true(isnan(bf16_to_float(bf16_from_float(NAN))));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bf16__rounds_to_even_and_flushes_denormals),
+        cmocka_unit_test(matmul__equals_the_contract_on_every_path),
+        cmocka_unit_test(matmul__row_counts_do_not_matter),
+        cmocka_unit_test(matmul_dw__continues_over_calls),
+        cmocka_unit_test(matrix__rows_and_later_uses_hold_the_same_values),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
