@@ -1,0 +1,433 @@
+/* The decoder's forward pass over rows (pre-norm blocks of Llama: RMSNorm, grouped-query attention with
+ * RoPE, SwiGLU; Touvron et al. 2023), and model_forward / model_forward_train on top of it.
+ *
+ *   x = embedding[token]
+ *   per layer:  h = norm(x); q, k, v = linear(h) [head norms]; rope(q, k); x += o(attention(q, k, v))
+ *               h = norm(x);  x += down(silu(gate(h)) * up(h))
+ *   scores:     norm(x) of the rows that predict something, then the head; the others skip it
+ *
+ * The residual stream x is f32; each product rounds its operands as compute.h says, and nothing else is
+ * rounded. Rows are independent but for attention, so how trees are cut into segments, grouped into
+ * chunks and mixed with others cannot change a bit. */
+#include "model/model_private.h"
+#include "base/pool.h"
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Rows run together without gradients: enough for the products to be limited by arithmetic, few enough
+ * for one layer's buffers to stay small. Whole trees only, so a larger tree makes a larger chunk. */
+enum { CHUNK_ROWS = 1024 };
+
+/* ---- one layer ----------------------------------------------------------------------------------------- */
+
+void gather_rows(const float *from, const int32_t *rows, size_t n, size_t width, float *to) {
+    for (size_t i = 0; i < n; i++)
+        memcpy(to + i * width, from + (size_t)rows[i] * width, width * sizeof *to);
+}
+
+void embed_rows(agon_ctx *ctx, const model *m, const row_set *rows, float *x) {
+    (void)ctx;
+    for (size_t i = 0; i < rows->n; i++)
+        matrix_row(m->embedding, (size_t)rows->tokens[i], x + i * m->config.d_model);
+}
+
+size_t adapters_max_rank(const row_set *rows) {
+    size_t rank = 0;
+    for (size_t g = 0; g < rows->n_groups; g++)
+        if (rows->groups[g].adapter && rows->groups[g].adapter->rank > rank)
+            rank = rows->groups[g].adapter->rank;
+    return rank;
+}
+
+void linear_forward(agon_ctx *ctx, const model *m, size_t layer, linear_kind kind, const row_set *rows,
+                    const float *x, bool accumulate, float *low, float *y) {
+    const model_layer *l = &m->layers[layer];
+    const float *bias = kind < N_BIASED ? l->bias[kind] : NULL;
+    size_t n_in = linear_n_in(&m->config, kind), n_out = linear_n_out(&m->config, kind);
+    matmul(ctx, x, rows->n, l->linear[kind], bias, 1.0f, accumulate, y);
+    for (size_t g = 0; g < rows->n_groups; g++) {
+        const row_group *group = &rows->groups[g];
+        const lora *item = group->adapter ? adapter_item(group->adapter, layer, kind) : NULL;
+        if (!item || !item->a)
+            continue;
+        matmul(ctx, x + group->first * n_in, group->n, item->a, NULL, 1.0f, false, low);
+        matmul(ctx, low, group->n, item->b, NULL, adapter_scale(group->adapter), true,
+               y + group->first * n_out);
+    }
+}
+
+static void head_norms(agon_ctx *ctx, const model *m, const model_layer *l, size_t n,
+                       const activations *a) {
+    const model_config *c = &m->config;
+    if (!c->qk_norm)
+        return;
+    rms_norm(ctx, a->q_raw, n * c->n_heads, c->head_dim, l->q_norm, c->norm_eps, a->q, a->inv_rms_q);
+    rms_norm(ctx, a->k_raw, n * c->n_kv_heads, c->head_dim, l->k_norm, c->norm_eps, a->k, a->inv_rms_k);
+}
+
+static void keep_keys(const cache_layer *cache, const activations *a, size_t n, size_t width) {
+    for (size_t i = 0; i < n; i++) {
+        size_t to = (size_t)cache->write_rows[i] * width;
+        memcpy(cache->k + to, a->k + i * width, width * sizeof *a->k);
+        memcpy(cache->v + to, a->v + i * width, width * sizeof *a->v);
+    }
+}
+
+void layer_forward(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows,
+                   const activations *a, const layer_scratch *s, const cache_layer *cache, float *x) {
+    const model_config *c = &m->config;
+    const model_layer *l = &m->layers[layer];
+    const attention_shape shape = attention_shape_of(c);
+    const float *k = a->k, *v = a->v;
+    size_t n = rows->n, d = c->d_model;
+    if (a->x_attention)
+        memcpy(a->x_attention, x, n * d * sizeof *x);
+    rms_norm(ctx, x, n, d, l->attention_norm, c->norm_eps, s->normed, a->inv_rms_attention);
+    linear_forward(ctx, m, layer, LINEAR_Q, rows, s->normed, false, s->low, a->q_raw);
+    linear_forward(ctx, m, layer, LINEAR_K, rows, s->normed, false, s->low, a->k_raw);
+    linear_forward(ctx, m, layer, LINEAR_V, rows, s->normed, false, s->low, a->v);
+    head_norms(ctx, m, l, n, a);
+    rope(ctx, a->q, n, c->n_heads, c->head_dim, m->inv_freq, rows->positions, 1);
+    rope(ctx, a->k, n, c->n_kv_heads, c->head_dim, m->inv_freq, rows->positions, 1);
+    if (cache) {
+        keep_keys(cache, a, n, c->n_kv_heads * c->head_dim);
+        k = cache->k;
+        v = cache->v;
+    }
+    attention(ctx, &shape, n, rows->keys, a->q, k, v, a->attention, a->lse);
+    linear_forward(ctx, m, layer, LINEAR_O, rows, a->attention, true, s->low, x);
+    if (a->x_mlp)
+        memcpy(a->x_mlp, x, n * d * sizeof *x);
+    rms_norm(ctx, x, n, d, l->mlp_norm, c->norm_eps, s->normed, a->inv_rms_mlp);
+    linear_forward(ctx, m, layer, LINEAR_GATE, rows, s->normed, false, s->low, a->gate);
+    linear_forward(ctx, m, layer, LINEAR_UP, rows, s->normed, false, s->low, a->up);
+    swiglu(ctx, a->gate, a->up, n * c->d_ff, s->product);
+    linear_forward(ctx, m, layer, LINEAR_DOWN, rows, s->product, true, s->low, x);
+}
+
+/* ---- memory -------------------------------------------------------------------------------------------- */
+
+typedef enum keep { KEEP_NOTHING, KEEP_INPUT, KEEP_ALL } keep;
+
+static float *floats(workspace *w, region r, size_t n) {
+    return workspace_take(w, r, n, sizeof(float));
+}
+
+/* Bytes of activations_take's buffers. */
+static size_t activations_bytes(const model_config *c, size_t n, keep kept) {
+    size_t d = workspace_size(n * c->d_model, 4), f = workspace_size(n * c->d_ff, 4);
+    size_t q = workspace_size(n * c->n_heads * c->head_dim, 4), kv = workspace_size(n * c->n_kv_heads * c->head_dim, 4);
+    size_t bytes = 2 * q + 2 * kv + 2 * f;
+    if (kept == KEEP_NOTHING)
+        return bytes;
+    bytes += d + 2 * workspace_size(n, 4) + workspace_size(n * c->n_heads, 4);
+    if (c->qk_norm)
+        bytes += q + kv + workspace_size(n * c->n_heads, 4) + workspace_size(n * c->n_kv_heads, 4);
+    return bytes + (kept == KEEP_ALL ? d : 0);
+}
+
+/* KEEP_INPUT has all that a backward pass reads but x_attention, which the caller keeps per layer. */
+static activations activations_take(workspace *w, region r, const model_config *c, size_t n, keep kept) {
+    size_t q = n * c->n_heads * c->head_dim, kv = n * c->n_kv_heads * c->head_dim;
+    activations a = {.q = floats(w, r, q),
+                     .k = floats(w, r, kv),
+                     .v = floats(w, r, kv),
+                     .attention = floats(w, r, q),
+                     .gate = floats(w, r, n * c->d_ff),
+                     .up = floats(w, r, n * c->d_ff)};
+    a.q_raw = a.q;
+    a.k_raw = a.k;
+    if (kept == KEEP_NOTHING)
+        return a;
+    a.x_mlp = floats(w, r, n * c->d_model);
+    a.inv_rms_attention = floats(w, r, n);
+    a.inv_rms_mlp = floats(w, r, n);
+    a.lse = floats(w, r, n * c->n_heads);
+    if (c->qk_norm) {
+        a.q_raw = floats(w, r, q);
+        a.k_raw = floats(w, r, kv);
+        a.inv_rms_q = floats(w, r, n * c->n_heads);
+        a.inv_rms_k = floats(w, r, n * c->n_kv_heads);
+    }
+    if (kept == KEEP_ALL)
+        a.x_attention = floats(w, r, n * c->d_model);
+    return a;
+}
+
+size_t layer_scratch_bytes(const model_config *c, size_t n, size_t rank) {
+    return workspace_size(n * c->d_model, 4) + workspace_size(n * c->d_ff, 4) + workspace_size(n * rank, 4);
+}
+
+layer_scratch layer_scratch_take(workspace *w, region r, const model_config *c, size_t n, size_t rank) {
+    return (layer_scratch){floats(w, r, n * c->d_model), floats(w, r, n * c->d_ff), floats(w, r, n * rank)};
+}
+
+static size_t score_bytes(const model_config *c, size_t n_scored, size_t n_logits) {
+    size_t rows = n_scored > n_logits ? n_scored : n_logits;
+    return workspace_size(rows * c->d_model, 4) + 4 * workspace_size(n_scored, 4) +
+           workspace_size(n_logits * c->n_vocabulary, 4);
+}
+
+size_t forward_bytes(const model_config *c, size_t n, size_t rank) {
+    return workspace_size(n * c->d_model, 4) + activations_bytes(c, n, KEEP_NOTHING) +
+           layer_scratch_bytes(c, n, rank);
+}
+
+forward_buffers forward_buffers_take(workspace *w, const model_config *c, size_t n, size_t rank) {
+    forward_buffers b;
+    b.x = floats(w, REGION_SCRATCH, n * c->d_model);
+    b.layer = activations_take(w, REGION_SCRATCH, c, n, KEEP_NOTHING);
+    b.scratch = layer_scratch_take(w, REGION_SCRATCH, c, n, rank);
+    return b;
+}
+
+static size_t stored_bytes(const model_config *c, size_t n, size_t n_scored, bool recompute) {
+    size_t d = workspace_size(n * c->d_model, 4);
+    size_t layers = recompute ? size_add(size_mul(c->n_layers, d), activations_bytes(c, n, KEEP_INPUT))
+                              : size_mul(c->n_layers, activations_bytes(c, n, KEEP_ALL));
+    return size_add(layers, 2 * d + 2 * workspace_size(n, 4) + 2 * workspace_size(n_scored, 4));
+}
+
+size_t workspace_predict(const model *m, size_t n_tokens, size_t n_scored, bool training) {
+    const model_config *c = &m->config;
+    size_t low_rank = 64; /* adapters of usual size */
+    if (!training) {
+        size_t rows = n_tokens < CHUNK_ROWS ? n_tokens : CHUNK_ROWS;
+        return size_add(forward_bytes(c, rows, low_rank), score_bytes(c, n_scored < rows ? n_scored : rows, 0));
+    }
+    size_t scratch = backward_bytes(c, n_tokens, n_scored, low_rank);
+    size_t forward = layer_scratch_bytes(c, n_tokens, low_rank) + score_bytes(c, n_scored, 0);
+    return size_add(stored_bytes(c, n_tokens, n_scored, false), scratch > forward ? scratch : forward);
+}
+
+/* ---- scores ---------------------------------------------------------------------------------------------- */
+
+static agon_status check_finite(agon_ctx *ctx, const row_plan *p, const float *values, const char *what) {
+    for (size_t i = 0; i < p->n_scored; i++)
+        if (!isfinite(values[i]))
+            return ctx_fail(ctx, AGON_ENUMERIC, "the %s of batch token %zu (id %d) is not finite", what,
+                            p->scored_out[i], (int)p->scored_target[i]);
+    return AGON_OK;
+}
+
+static void scatter(const row_plan *p, const float *values, float *out) {
+    for (size_t i = 0; out && i < p->n_scored; i++)
+        out[p->scored_out[i]] = values[i];
+}
+
+/* Channels of the plan's rows from the last residual x. lse and entropy [n_scored], or NULL: scratch. */
+static agon_status score_rows(agon_ctx *ctx, const model *m, workspace *w, const row_plan *p,
+                              const float *x, const token_channels *out, float *lse, float *entropy) {
+    const model_config *c = &m->config;
+    size_t d = c->d_model, n = p->n_scored;
+    float *hidden = floats(w, REGION_SCRATCH, (n > p->n_logits ? n : p->n_logits) * d);
+    float *log_prob = floats(w, REGION_SCRATCH, n), *mean = floats(w, REGION_SCRATCH, n);
+    float *lse_scratch = floats(w, REGION_SCRATCH, n), *entropy_scratch = floats(w, REGION_SCRATCH, n);
+    float *logits = floats(w, REGION_SCRATCH, p->n_logits * c->n_vocabulary);
+    bool wants_entropy = out->entropy || entropy;
+    lse = lse ? lse : lse_scratch;
+    entropy = entropy ? entropy : entropy_scratch;
+    if (n) {
+        gather_rows(x, p->scored_row, n, d, hidden);
+        rms_norm(ctx, hidden, n, d, m->final_norm, c->norm_eps, hidden, NULL);
+    }
+    for (size_t g = 0; g < p->n_score_groups; g++) {
+        const score_group *s = &p->score_groups[g];
+        head_log_prob(ctx, m->head, hidden + s->first * d, s->n, p->scored_target + s->first, s->temperature,
+                      lse + s->first, log_prob + s->first, wants_entropy ? entropy + s->first : NULL,
+                      out->mean_log_prob ? mean + s->first : NULL);
+    }
+    agon_status status = check_finite(ctx, p, log_prob, "log_prob");
+    if (status)
+        return status;
+    scatter(p, log_prob, out->log_prob);
+    scatter(p, entropy, out->entropy);
+    scatter(p, mean, out->mean_log_prob);
+    if (p->n_logits && out->logits) {
+        gather_rows(x, p->logit_row, p->n_logits, d, hidden);
+        rms_norm(ctx, hidden, p->n_logits, d, m->final_norm, c->norm_eps, hidden, NULL);
+        head_logits(ctx, m->head, hidden, p->n_logits, logits);
+        for (size_t i = 0; i < p->n_logits; i++)
+            memcpy(out->logits + p->logit_out[i] * c->n_vocabulary, logits + i * c->n_vocabulary,
+                   c->n_vocabulary * sizeof *logits);
+    }
+    for (size_t i = 0; out->hidden && i < p->n_hidden; i++)
+        rms_norm(ctx, x + p->hidden[i].row * d, p->hidden[i].n, d, m->final_norm, c->norm_eps,
+                 out->hidden + p->hidden[i].out * d, NULL);
+    return AGON_OK;
+}
+
+static void clear_channels(const token_channels *out, size_t n_tokens) {
+    float *const channels[] = {out->log_prob, out->entropy, out->mean_log_prob};
+    for (size_t i = 0; i < sizeof channels / sizeof *channels; i++)
+        if (channels[i])
+            memset(channels[i], 0, n_tokens * sizeof(float));
+}
+
+/* ---- forward without gradients --------------------------------------------------------------------------- */
+
+static size_t chunk_bytes(const model_config *c, const row_plan *p) {
+    size_t rank = adapters_max_rank(&p->rows);
+    return size_add(forward_bytes(c, p->rows.n, rank), score_bytes(c, p->n_scored, p->n_logits));
+}
+
+static agon_status run_chunk(agon_ctx *ctx, const model *m, workspace *w, const row_plan *p,
+                             const token_channels *out) {
+    const model_config *c = &m->config;
+    agon_status status = workspace_begin(ctx, w, REGION_SCRATCH, chunk_bytes(c, p));
+    if (status)
+        return status;
+    forward_buffers b = forward_buffers_take(w, c, p->rows.n, adapters_max_rank(&p->rows));
+    embed_rows(ctx, m, &p->rows, b.x);
+    for (size_t l = 0; l < c->n_layers && !status; l++) {
+        layer_forward(ctx, m, l, &p->rows, &b.layer, &b.scratch, NULL, b.x);
+        status = ctx_check_interrupt(ctx);
+    }
+    return status ? status : score_rows(ctx, m, w, p, b.x, out, NULL, NULL);
+}
+
+/* Plans whole trees from `first` while they fit CHUNK_ROWS; at least one. */
+static agon_status next_chunk(agon_ctx *ctx, arena *plans, const segment_batch *batch,
+                              const batch_index *index, size_t first, size_t *n, row_plan *out) {
+    size_t rows = index->tree_tokens[first];
+    *n = 1;
+    while (first + *n < index->n_trees && rows + index->tree_tokens[first + *n] <= CHUNK_ROWS)
+        rows += index->tree_tokens[first + (*n)++];
+    return row_plan_new(ctx, plans, batch, index, first, *n, out);
+}
+
+static agon_status run_batch(agon_ctx *ctx, const model *m, workspace *w, const segment_batch *batch,
+                             const token_channels *out) {
+    arena *plans = NULL;
+    batch_index index;
+    agon_status status = workspace_plans(ctx, w, REGION_SCRATCH, &plans);
+    if (!status)
+        status = batch_index_new(ctx, plans, m, batch, &index);
+    if (status || batch->n_segments == 0)
+        return status;
+    row_plan *chunks = arena_take(plans, index.n_trees, sizeof *chunks);
+    size_t n_chunks = 0, most = 0;
+    if (!chunks)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory for a batch of %zu trees", index.n_trees);
+    for (size_t t = 0, n; t < index.n_trees && !status; t += n) {
+        status = next_chunk(ctx, plans, batch, &index, t, &n, &chunks[n_chunks]);
+        if (status)
+            return status;
+        size_t bytes = chunk_bytes(&m->config, &chunks[n_chunks++]);
+        most = bytes > most ? bytes : most;
+    }
+    if ((status = workspace_begin(ctx, w, REGION_SCRATCH, most))) /* ENOMEM before anything runs */
+        return status;
+    clear_channels(out, index.n_tokens);
+    for (size_t i = 0; i < n_chunks && !status; i++)
+        status = run_chunk(ctx, m, w, &chunks[i], out);
+    return status;
+}
+
+agon_status model_forward(agon_ctx *ctx, const model *m, workspace *w, const segment_batch *batch,
+                          const token_channels *out) {
+    unsigned mode = fp_mode_set();
+    agon_status status = run_batch(ctx, m, w, batch, out);
+    fp_mode_restore(mode);
+    return status;
+}
+
+/* ---- forward that keeps what the backward pass needs ------------------------------------------------------ */
+
+static agon_status plan_tree(agon_ctx *ctx, const model *m, workspace *w, const segment_batch *tree,
+                             train_state **out) {
+    arena *plans = NULL;
+    batch_index index;
+    agon_status status = workspace_plans(ctx, w, REGION_STORED, &plans);
+    train_state *s = status ? NULL : arena_take(plans, 1, sizeof *s);
+    if (status || !s)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory for a training step");
+    if ((status = batch_index_new(ctx, plans, m, tree, &index)))
+        return status;
+    if (index.n_trees != 1)
+        return ctx_fail(ctx, AGON_EINVAL, "a training batch is one tree; this one has %zu", index.n_trees);
+    if ((status = row_plan_new(ctx, plans, tree, &index, 0, 1, &s->plan)))
+        return status;
+    s->layers = arena_take(plans, m->config.n_layers, sizeof *s->layers);
+    if (!s->layers)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory for a training step");
+    s->model = m;
+    s->n_tokens = index.n_tokens;
+    s->n_segments = tree->n_segments;
+    *out = s;
+    return AGON_OK;
+}
+
+/* All activations where they fit beside the backward pass's scratch, else each layer's input only:
+ * the backward pass then runs a layer's forward again, with the same bits. */
+static agon_status take_stored(agon_ctx *ctx, const model *m, workspace *w, train_state *s) {
+    const model_config *c = &m->config;
+    size_t n = s->plan.rows.n, d = n * c->d_model, rank = adapters_max_rank(&s->plan.rows);
+    size_t forward = size_add(layer_scratch_bytes(c, n, rank), score_bytes(c, s->plan.n_scored, s->plan.n_logits));
+    size_t backward = backward_bytes(c, n, s->plan.n_scored, rank);
+    size_t scratch = forward > backward ? forward : backward;
+    size_t all = stored_bytes(c, n, s->plan.n_scored, false);
+    s->recompute = size_add(all, scratch) > w->limit;
+    size_t stored = s->recompute ? stored_bytes(c, n, s->plan.n_scored, true) : all;
+    agon_status status = workspace_begin(ctx, w, REGION_SCRATCH, scratch);
+    if (!status)
+        status = workspace_begin(ctx, w, REGION_STORED, stored);
+    if (status)
+        return status;
+    for (size_t l = 0; l < c->n_layers; l++) {
+        if (s->recompute)
+            s->layers[l] = (activations){.x_attention = floats(w, REGION_STORED, d)};
+        else
+            s->layers[l] = activations_take(w, REGION_STORED, c, n, KEEP_ALL);
+    }
+    if (s->recompute)
+        s->shared = activations_take(w, REGION_STORED, c, n, KEEP_INPUT);
+    s->x_final = floats(w, REGION_STORED, d);
+    s->lse = floats(w, REGION_STORED, s->plan.n_scored);
+    s->entropy = floats(w, REGION_STORED, s->plan.n_scored);
+    return AGON_OK;
+}
+
+activations train_state_layer(const train_state *s, size_t layer) {
+    activations a = s->recompute ? s->shared : s->layers[layer];
+    a.x_attention = s->layers[layer].x_attention;
+    return a;
+}
+
+static agon_status run_tree(agon_ctx *ctx, const model *m, workspace *w, const segment_batch *tree,
+                            const token_channels *out) {
+    train_state *s = NULL;
+    w->state = NULL;
+    agon_status status = plan_tree(ctx, m, w, tree, &s);
+    if (!status)
+        status = take_stored(ctx, m, w, s);
+    if (status)
+        return status;
+    const model_config *c = &m->config;
+    layer_scratch scratch = layer_scratch_take(w, REGION_SCRATCH, c, s->plan.rows.n, adapters_max_rank(&s->plan.rows));
+    embed_rows(ctx, m, &s->plan.rows, s->x_final);
+    for (size_t l = 0; l < c->n_layers && !status; l++) {
+        activations a = train_state_layer(s, l);
+        layer_forward(ctx, m, l, &s->plan.rows, &a, &scratch, NULL, s->x_final);
+        status = ctx_check_interrupt(ctx);
+    }
+    if (status)
+        return status;
+    clear_channels(out, s->n_tokens);
+    status = score_rows(ctx, m, w, &s->plan, s->x_final, out, s->lse,
+                        out->entropy ? s->entropy : NULL);
+    s->has_entropy = out->entropy != NULL;
+    if (!status)
+        w->state = s;
+    return status;
+}
+
+agon_status model_forward_train(agon_ctx *ctx, const model *m, workspace *w, const segment_batch *tree,
+                                const token_channels *out) {
+    unsigned mode = fp_mode_set();
+    agon_status status = run_tree(ctx, m, w, tree, out);
+    fp_mode_restore(mode);
+    return status;
+}

@@ -1,0 +1,263 @@
+/* What model.c, forward.c, backward.c, adapter.c, decode.c, kv_cache.c, workspace.c and model_export.c share. */
+#ifndef MODEL_MODEL_PRIVATE_H
+#define MODEL_MODEL_PRIVATE_H
+
+#include "base/ctx.h"
+#include "base/memory.h"
+#include "model/model.h"
+#include <math.h>
+
+/* The seven linear layers of a block, in the order their parameters are listed. */
+typedef enum linear_kind {
+    LINEAR_Q,
+    LINEAR_K,
+    LINEAR_V,
+    LINEAR_O,
+    LINEAR_GATE,
+    LINEAR_UP,
+    LINEAR_DOWN,
+    N_LINEARS
+} linear_kind;
+enum { N_BIASED = LINEAR_V + 1 }; /* only q, k and v may have a bias */
+
+/* "self_attn.q_proj" of each kind; its last part, "q_proj", is what adapters call targets. */
+const char *linear_path(linear_kind kind);
+const char *linear_target(linear_kind kind);
+size_t linear_n_in(const model_config *c, linear_kind kind);
+size_t linear_n_out(const model_config *c, linear_kind kind);
+
+typedef struct model_layer {
+    matrix *linear[N_LINEARS];
+    float *bias[N_BIASED];            /* [n_out] or NULL */
+    float *attention_norm, *mlp_norm; /* [d_model] */
+    float *q_norm, *k_norm;           /* [head_dim] or NULL */
+} model_layer;
+
+/* Where a layer's gradients go in full fine-tuning. */
+typedef struct layer_gradients {
+    float *linear[N_LINEARS], *bias[N_BIASED], *attention_norm, *mlp_norm, *q_norm, *k_norm;
+} layer_gradients;
+
+typedef struct trainable {
+    float *values, *gradients;
+    size_t n_values;
+    parameters parameters;
+    layer_gradients *layers;                  /* [n_layers] */
+    float *embedding, *final_norm, *head;     /* gradients; head == embedding when tied */
+} trainable;
+
+struct model {
+    model_config config;
+    compute_dtype dtype;
+    weights *weights;      /* NULL for a model built from a tensor_source */
+    tokenizer *tokenizer;  /* NULL likewise */
+    tensor_source source;  /* the values as loaded, asked again for training and export */
+    void *source_arg;
+    matrix *embedding, *head; /* head == embedding when tied */
+    float *final_norm;        /* [d_model] */
+    float *inv_freq;          /* [head_dim/2], scaling in it */
+    model_layer *layers;
+    arena *vectors;           /* norms, biases, inv_freq, layers */
+    trainable *train;         /* NULL: frozen */
+    bool has_backward;        /* every matrix is packed for matmul_dx */
+};
+
+/* A model from any source of tensors (tests and the check of an export use it). `source` and `arg` are
+ * borrowed until model_free. No tokenizer. *out new. */
+AGON_MUST_CHECK agon_status model_build(agon_ctx *ctx, const model_config *config, tensor_source source,
+                                        void *arg, compute_dtype dtype, model **out);
+/* Packs every matrix for the backward products. */
+AGON_MUST_CHECK agon_status model_prepare_backward(agon_ctx *ctx, model *m);
+/* Inverse frequencies of RoPE, computed in double, [head_dim/2]. */
+void rope_inv_freq(const model_config *config, float *out);
+/* The i-th tensor's current value: the trained master, or as loaded. A tensor_source with a const model as arg. */
+agon_status model_tensor(void *model_arg, agon_ctx *ctx, const char *name, size_t n, float *out);
+
+/* ---- adapters ------------------------------------------------------------------------------------ */
+
+typedef struct lora {
+    matrix *a, *b;              /* [rank, n_in], [n_out, rank]; NULL: not a target */
+    float *a_value, *b_value;
+    float *a_gradient, *b_gradient; /* NULL until adapter_parameters */
+} lora;
+
+struct adapter {
+    model_config config; /* of its base: sizes must agree */
+    compute_dtype dtype;
+    size_t rank;
+    float alpha;
+    bool target[N_LINEARS];
+    lora *items; /* [n_layers * N_LINEARS] */
+    float *values, *gradients; /* flat, [n_values]; gradients NULL until asked for */
+    size_t n_values;
+    parameters parameters;
+};
+
+static inline float adapter_scale(const adapter *a) {
+    return a->alpha / (float)a->rank;
+}
+static inline const lora *adapter_item(const adapter *a, size_t layer, linear_kind kind) {
+    return &a->items[layer * N_LINEARS + kind];
+}
+bool adapter_fits(const adapter *a, const model_config *config);
+
+/* ---- workspace ----------------------------------------------------------------------------------- */
+
+/* Two regions, so that what a training forward keeps survives the backward pass's own scratch. */
+typedef enum region { REGION_STORED, REGION_SCRATCH, N_REGIONS } region;
+
+typedef struct train_state train_state;
+
+struct workspace {
+    size_t limit;
+    struct {
+        char *data;
+        size_t capacity, used;
+        arena *plans; /* row plans, small */
+    } regions[N_REGIONS];
+    train_state *state; /* of the last model_forward_train, in REGION_STORED; NULL: none */
+};
+
+/* Empties the region and makes room for `bytes` (the sum of workspace_size of what follows). ENOMEM when
+ * the limit or memory does not allow it. */
+AGON_MUST_CHECK agon_status workspace_begin(agon_ctx *ctx, workspace *w, region r, size_t bytes);
+/* Uninitialised, 64-byte aligned; cannot fail within what workspace_begin was asked for. */
+void *workspace_take(workspace *w, region r, size_t n, size_t size);
+size_t workspace_size(size_t n, size_t size);
+/* The region's plan memory, empty. Borrowed until the next call for this region. */
+AGON_MUST_CHECK agon_status workspace_plans(agon_ctx *ctx, workspace *w, region r, arena **out);
+
+/* ---- rows ------------------------------------------------------------------------------------------ */
+
+/* Consecutive rows that use one adapter. */
+typedef struct row_group {
+    const adapter *adapter;
+    size_t first, n;
+} row_group;
+
+/* What a layer needs to know about the rows it works on. */
+typedef struct row_set {
+    size_t n;
+    const int32_t *tokens, *positions; /* [n] */
+    const attention_keys *keys;        /* [n] */
+    const row_group *groups;
+    size_t n_groups;
+} row_set;
+
+/* Consecutive scored tokens of one temperature. */
+typedef struct score_group {
+    float temperature;
+    size_t first, n;
+} score_group;
+
+/* A run of rows that is contiguous over the batch's tokens too. */
+typedef struct row_span {
+    size_t row, out, n;
+} row_span;
+
+/* Facts about a batch, found and checked before anything runs. Segments are grouped by tree. */
+typedef struct batch_index {
+    size_t n_tokens, n_trees;
+    size_t *order;       /* [n_segments] segments, tree after tree */
+    size_t *tree_begin;  /* [n_trees + 1] into order */
+    size_t *tree_tokens; /* [n_trees] */
+    size_t *first_token; /* [n_segments] over the batch's tokens */
+    int32_t *start;      /* [n_segments] position of the first token on its chain */
+    size_t *logit_slot;  /* [n_segments] among those that want logits */
+    /* Filled when a segment's tree is planned. */
+    size_t *first_row;   /* [n_segments] */
+    int32_t **chain;     /* [n_segments] rows by position; shared with a descendant leaf */
+} batch_index;
+
+/* Trees of a batch laid out as rows, tree after tree. */
+typedef struct row_plan {
+    row_set rows;
+    /* Tokens to be scored, in row order: which row predicts, what, and the index over the batch's tokens. */
+    size_t n_scored;
+    int32_t *scored_row, *scored_target;
+    size_t *scored_out;
+    score_group *score_groups;
+    size_t n_score_groups;
+    /* Last rows of segments that want logits. */
+    size_t n_logits;
+    int32_t *logit_row;
+    size_t *logit_out;
+    /* Segments that want hidden states. */
+    size_t n_hidden;
+    row_span *hidden;
+} row_plan;
+
+/* segment.c. AGON_EINVAL names the segment and what is wrong. Memory from `memory`. */
+AGON_MUST_CHECK agon_status batch_index_new(agon_ctx *ctx, arena *memory, const model *m,
+                                            const segment_batch *batch, batch_index *out);
+/* Rows of the trees [first, first + n). */
+AGON_MUST_CHECK agon_status row_plan_new(agon_ctx *ctx, arena *memory, const segment_batch *batch,
+                                         const batch_index *index, size_t first, size_t n, row_plan *out);
+
+/* One layer's intermediate values. Pointers are NULL where a mode does not keep them. */
+typedef struct activations {
+    float *x_attention, *x_mlp;              /* residual before each norm, [n, d_model] */
+    float *inv_rms_attention, *inv_rms_mlp;  /* [n] */
+    float *q_raw, *k_raw;                    /* before QK-norm; the same as q, k without it */
+    float *inv_rms_q, *inv_rms_k;            /* [n * heads] */
+    float *q, *k, *v;                        /* after RoPE */
+    float *attention, *lse;
+    float *gate, *up;
+} activations;
+
+/* Scratch shared by all layers. */
+typedef struct layer_scratch {
+    float *normed;  /* [n, d_model] */
+    float *product; /* [n, d_ff]: silu(gate) * up */
+    float *low;     /* [n, largest adapter rank] */
+} layer_scratch;
+
+/* Where decode keeps keys and values; NULL for a forward without cache. */
+typedef struct cache_layer {
+    float *k, *v;                /* [cache rows, kv_dim] */
+    const int32_t *write_rows;   /* [n] */
+} cache_layer;
+
+/* One block: x [n, d_model] is read and updated in place. */
+void layer_forward(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows,
+                   const activations *a, const layer_scratch *scratch, const cache_layer *cache, float *x);
+/* y = (accumulate ? y : 0) + W x + bias + adapters. */
+void linear_forward(agon_ctx *ctx, const model *m, size_t layer, linear_kind kind, const row_set *rows,
+                    const float *x, bool accumulate, float *low, float *y);
+void embed_rows(agon_ctx *ctx, const model *m, const row_set *rows, float *x);
+/* to[i] = from[rows[i]], [n, width]. */
+void gather_rows(const float *from, const int32_t *rows, size_t n, size_t width, float *to);
+
+/* Buffers of a forward without gradients, in REGION_SCRATCH. */
+typedef struct forward_buffers {
+    float *x; /* [n, d_model] */
+    activations layer;
+    layer_scratch scratch;
+} forward_buffers;
+size_t forward_bytes(const model_config *c, size_t n, size_t rank);
+forward_buffers forward_buffers_take(workspace *w, const model_config *c, size_t n, size_t rank);
+size_t layer_scratch_bytes(const model_config *c, size_t n, size_t rank);
+layer_scratch layer_scratch_take(workspace *w, region r, const model_config *c, size_t n, size_t rank);
+size_t adapters_max_rank(const row_set *rows);
+static inline attention_shape attention_shape_of(const model_config *c) {
+    return (attention_shape){c->n_heads, c->n_kv_heads, c->head_dim, 1.0f / sqrtf((float)c->head_dim)};
+}
+
+/* What model_backward needs of the forward before it. */
+struct train_state {
+    const model *model;
+    size_t n_tokens, n_segments;
+    row_plan plan;
+    bool recompute;       /* layers hold x_attention only; `shared` is filled again per layer */
+    activations *layers;  /* [n_layers] */
+    activations shared;
+    float *x_final;       /* residual after the last layer */
+    float *lse, *entropy; /* [n_scored]; entropy only where the forward was asked for it */
+    bool has_entropy;
+};
+/* Where the layer's values are (or, when recomputing, will be). */
+activations train_state_layer(const train_state *s, size_t layer);
+/* Scratch of model_backward. */
+size_t backward_bytes(const model_config *c, size_t n, size_t n_scored, size_t rank);
+
+#endif

@@ -1,0 +1,72 @@
+/* Working memory of forward and backward, see model_private.h: two growing blocks under one limit. */
+#include "model/model_private.h"
+#include <assert.h>
+#include <stdlib.h>
+
+enum { ALIGNMENT = 64 };
+
+size_t workspace_size(size_t n, size_t size) {
+    size_t bytes = size_add(size_mul(n, size), ALIGNMENT - 1);
+    return bytes == SIZE_MAX ? bytes : bytes & ~(size_t)(ALIGNMENT - 1);
+}
+
+agon_status workspace_new(agon_ctx *ctx, size_t limit_bytes, workspace **out) {
+    workspace *w = calloc(1, sizeof *w);
+    if (!w)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory making a workspace");
+    w->limit = limit_bytes ? limit_bytes : SIZE_MAX;
+    *out = w;
+    return AGON_OK;
+}
+
+agon_status workspace_plans(agon_ctx *ctx, workspace *w, region r, arena **out) {
+    arena_free(w->regions[r].plans);
+    w->regions[r].plans = NULL;
+    agon_status status = arena_new(ctx, 0, &w->regions[r].plans);
+    *out = w->regions[r].plans;
+    return status;
+}
+
+void workspace_free(workspace *w) {
+    if (!w)
+        return;
+    for (int r = 0; r < N_REGIONS; r++) {
+        free(w->regions[r].data);
+        arena_free(w->regions[r].plans);
+    }
+    free(w);
+}
+
+agon_status workspace_begin(agon_ctx *ctx, workspace *w, region r, size_t bytes) {
+    w->regions[r].used = 0;
+    if (bytes <= w->regions[r].capacity)
+        return AGON_OK;
+    free(w->regions[r].data);
+    w->regions[r].data = NULL;
+    w->regions[r].capacity = 0;
+    size_t other = w->regions[r == REGION_STORED ? REGION_SCRATCH : REGION_STORED].capacity;
+    size_t room = w->limit > other ? w->limit - other : 0;
+    if (bytes > room)
+        return ctx_fail(ctx, AGON_ENOMEM,
+                        "this batch needs %zu MiB of working memory and %zu MiB are allowed: use shorter sequences "
+                        "or fewer responses in a group",
+                        (bytes >> 20) + 1, room >> 20);
+    /* A little more than asked for, so that slowly growing batches do not move it each time. */
+    size_t capacity = workspace_size(size_add(bytes, bytes / 8), 1);
+    if (capacity > room)
+        capacity = workspace_size(bytes, 1);
+    w->regions[r].data = aligned_alloc(ALIGNMENT, capacity);
+    if (!w->regions[r].data)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory: a batch needs %zu MiB of working memory",
+                        (bytes >> 20) + 1);
+    w->regions[r].capacity = capacity;
+    return AGON_OK;
+}
+
+void *workspace_take(workspace *w, region r, size_t n, size_t size) {
+    size_t bytes = workspace_size(n, size);
+    assert(bytes <= w->regions[r].capacity - w->regions[r].used);
+    void *p = w->regions[r].data + w->regions[r].used;
+    w->regions[r].used += bytes;
+    return p;
+}
