@@ -47,7 +47,8 @@ static size_t selection_bytes(const model_config *c, size_t n) {
 size_t backward_bytes(const model_config *c, size_t n, size_t n_scored, size_t rank) {
     size_t d = workspace_size(n * c->d_model, 4), f = workspace_size(n * c->d_ff, 4);
     size_t q = workspace_size(n * c->n_heads * c->head_dim, 4), kv = workspace_size(n * c->n_kv_heads * c->head_dim, 4);
-    return 4 * d + 5 * f + 3 * q + 3 * kv + 4 * workspace_size(n * rank, 4) + selection_bytes(c, n_scored);
+    return 3 * d + 4 * f + 3 * q + 3 * kv + 2 * workspace_size(n * rank, 4) + workspace_size(n, 4) +
+           selection_bytes(c, n_scored);
 }
 
 static float *floats(workspace *w, size_t n) {

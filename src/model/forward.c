@@ -371,6 +371,7 @@ static agon_status take_stored(agon_ctx *ctx, const model *m, workspace *w, trai
     size_t all = stored_bytes(c, n, s->plan.n_scored, false);
     s->recompute = size_add(all, scratch) > w->limit;
     size_t stored = s->recompute ? stored_bytes(c, n, s->plan.n_scored, true) : all;
+    workspace_fit(w, stored, scratch);
     agon_status status = workspace_begin(ctx, w, REGION_SCRATCH, scratch);
     if (!status)
         status = workspace_begin(ctx, w, REGION_STORED, stored);

@@ -37,13 +37,27 @@ void workspace_free(workspace *w) {
     free(w);
 }
 
+static void drop(workspace *w, region r) {
+    free(w->regions[r].data);
+    w->regions[r].data = NULL;
+    w->regions[r].capacity = 0;
+}
+
+void workspace_fit(workspace *w, size_t stored, size_t scratch) {
+    size_t s = w->regions[REGION_STORED].capacity, t = w->regions[REGION_SCRATCH].capacity;
+    if (size_add(stored > s ? stored : s, scratch > t ? scratch : t) <= w->limit)
+        return;
+    drop(w, REGION_STORED);
+    drop(w, REGION_SCRATCH);
+}
+
 agon_status workspace_begin(agon_ctx *ctx, workspace *w, region r, size_t bytes) {
     w->regions[r].used = 0;
     if (bytes <= w->regions[r].capacity)
         return AGON_OK;
-    free(w->regions[r].data);
-    w->regions[r].data = NULL;
-    w->regions[r].capacity = 0;
+    drop(w, r);
+    if (r == REGION_SCRATCH && !w->state && size_add(bytes, w->regions[REGION_STORED].capacity) > w->limit)
+        drop(w, REGION_STORED);
     size_t other = w->regions[r == REGION_STORED ? REGION_SCRATCH : REGION_STORED].capacity;
     size_t room = w->limit > other ? w->limit - other : 0;
     if (bytes > room)

@@ -1,0 +1,355 @@
+/* LoRA adapters (Hu et al. 2021): y = W x + (alpha/rank) B A x on chosen linear layers.
+ *
+ * Values are f32 masters in one flat block, layer by layer, A before B; A and B are packed in the model's
+ * dtype for the products, so each of the two is rounded like every other product. Saved as a safetensors
+ * image whose metadata holds rank, alpha and targets. B starts at zero, so a new adapter changes nothing;
+ * A starts with variance 1/n_in, drawn per tensor from (seed, name), so the choice of targets does not
+ * move the others' values. */
+#include "model/model_private.h"
+#include "base/random.h"
+#include "model/safetensors.h"
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool adapter_fits(const adapter *a, const model_config *c) {
+    const model_config *b = &a->config;
+    return b->n_layers == c->n_layers && b->d_model == c->d_model && b->n_heads == c->n_heads &&
+           b->n_kv_heads == c->n_kv_heads && b->head_dim == c->head_dim && b->d_ff == c->d_ff;
+}
+
+void adapter_free(adapter *a) {
+    if (!a)
+        return;
+    for (size_t i = 0; a->items && i < a->config.n_layers * N_LINEARS; i++) {
+        matrix_free(a->items[i].a);
+        matrix_free(a->items[i].b);
+    }
+    free(a->items);
+    free(a->values);
+    free(a->gradients);
+    free(a->parameters.items);
+    free(a);
+}
+
+static void add_parameter(adapter *a, size_t layer, linear_kind kind, char which, size_t n_rows,
+                          size_t n_columns, float **value, size_t *at) {
+    parameter *p = &a->parameters.items[a->parameters.n++];
+    snprintf(p->name, sizeof p->name, "model.layers.%zu.%s.lora_%c.weight", layer, linear_path(kind), which);
+    p->n_rows = n_rows;
+    p->n_columns = n_columns;
+    p->value = *value = a->values + *at;
+    *at += n_rows * n_columns;
+}
+
+static size_t count_values(const adapter *a) {
+    size_t n = 0;
+    for (int k = 0; k < N_LINEARS; k++)
+        if (a->target[k])
+            n = size_add(n, size_mul(a->rank, linear_n_in(&a->config, k) + linear_n_out(&a->config, k)));
+    return size_mul(n, a->config.n_layers);
+}
+
+/* Memory, names and empty (zero) values for the targets set in `shape`. */
+static agon_status make(agon_ctx *ctx, const adapter *shape, adapter **out) {
+    adapter *a = calloc(1, sizeof *a);
+    if (!a)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory making an adapter");
+    *a = (adapter){.config = shape->config, .dtype = shape->dtype, .rank = shape->rank, .alpha = shape->alpha};
+    memcpy(a->target, shape->target, sizeof a->target);
+    size_t n_items = a->config.n_layers * N_LINEARS, at = 0;
+    a->n_values = count_values(a);
+    a->items = calloc(n_items, sizeof *a->items);
+    a->values = memory_new(a->n_values, sizeof(float));
+    a->parameters.items = calloc(2 * n_items, sizeof *a->parameters.items);
+    if (!a->items || !a->values || !a->parameters.items) {
+        adapter_free(a);
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory: an adapter of rank %zu has %zu values", shape->rank,
+                        count_values(shape));
+    }
+    for (size_t l = 0; l < a->config.n_layers; l++)
+        for (int k = 0; k < N_LINEARS; k++) {
+            lora *item = &a->items[l * N_LINEARS + (size_t)k];
+            if (!a->target[k])
+                continue;
+            add_parameter(a, l, k, 'A', a->rank, linear_n_in(&a->config, k), &item->a_value, &at);
+            add_parameter(a, l, k, 'B', linear_n_out(&a->config, k), a->rank, &item->b_value, &at);
+        }
+    assert(at == a->n_values);
+    *out = a;
+    return AGON_OK;
+}
+
+/* Packs A and B of every target for the first time; frees the adapter on failure. */
+static agon_status pack_take(agon_ctx *ctx, adapter *a, adapter **out) {
+    const unsigned uses = MATRIX_FORWARD | MATRIX_BACKWARD;
+    agon_status status = AGON_OK;
+    for (size_t i = 0; i < a->config.n_layers * N_LINEARS && !status; i++) {
+        lora *item = &a->items[i];
+        linear_kind kind = (linear_kind)(i % N_LINEARS);
+        if (!item->a_value)
+            continue;
+        status = matrix_new(ctx, a->dtype, a->rank, linear_n_in(&a->config, kind), uses, item->a_value, &item->a);
+        if (!status)
+            status = matrix_new(ctx, a->dtype, linear_n_out(&a->config, kind), a->rank, uses, item->b_value,
+                                &item->b);
+    }
+    if (status)
+        adapter_free(a);
+    else
+        *out = a;
+    return status;
+}
+
+static bool set_target(adapter *a, const char *name) {
+    for (int k = 0; k < N_LINEARS; k++)
+        if (strcmp(name, linear_target(k)) == 0)
+            return a->target[k] = true;
+    return false;
+}
+
+static agon_status set_shape(agon_ctx *ctx, const model *m, size_t rank, double alpha, adapter *shape) {
+    *shape = (adapter){.config = m->config, .dtype = m->dtype, .rank = rank, .alpha = (float)alpha};
+    if (rank < 1 || rank > 4096)
+        return ctx_fail(ctx, AGON_EINVAL, "adapter: rank %zu is not in 1 to 4096", rank);
+    if (!(alpha > 0 && alpha <= 1e6))
+        return ctx_fail(ctx, AGON_EINVAL, "adapter: alpha %g must be above 0 (usually rank or twice rank)", alpha);
+    return AGON_OK;
+}
+
+/* Irwin-Hall: twelve uniforms less six, variance 1, close to normal and exact in double: no library
+ * logarithm whose last bit could differ between machines. */
+static void draw(float *values, size_t n, double deviation, uint64_t seed) {
+    rng r = rng_new(seed);
+    for (size_t i = 0; i < n; i++) {
+        double sum = -6;
+        for (int j = 0; j < 12; j++)
+            sum += rng_uniform(&r);
+        values[i] = (float)(sum * deviation);
+    }
+}
+
+agon_status adapter_new(agon_ctx *ctx, const model *m, const adapter_options *options, adapter **out) {
+    adapter shape, *a = NULL;
+    agon_status status = set_shape(ctx, m, options->rank, options->alpha, &shape);
+    if (status)
+        return status;
+    for (int k = 0; k < N_LINEARS && !options->targets; k++)
+        shape.target[k] = true;
+    for (size_t i = 0; options->targets && i < options->n_targets; i++)
+        if (!set_target(&shape, options->targets[i]))
+            return ctx_fail(ctx, AGON_EINVAL,
+                            "adapter: unknown target '%s'; q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj and "
+                            "down_proj are known",
+                            options->targets[i]);
+    if (count_values(&shape) == 0)
+        return ctx_fail(ctx, AGON_EINVAL, "adapter: no target layers");
+    if ((status = make(ctx, &shape, &a)))
+        return status;
+    for (size_t i = 0; i < a->parameters.n; i += 2) {
+        const parameter *p = &a->parameters.items[i];
+        draw(p->value, p->n_rows * p->n_columns, 1 / sqrt((double)p->n_columns),
+             seed_derive(options->seed, p->name));
+    }
+    return pack_take(ctx, a, out);
+}
+
+agon_status adapter_clone(agon_ctx *ctx, const adapter *a, adapter **out) {
+    adapter *copy = NULL;
+    agon_status status = make(ctx, a, &copy);
+    if (status)
+        return status;
+    memcpy(copy->values, a->values, a->n_values * sizeof *a->values);
+    return pack_take(ctx, copy, out);
+}
+
+agon_status adapter_parameters(agon_ctx *ctx, adapter *a, parameters *out) {
+    if (!a->gradients) {
+        a->gradients = memory_new(a->n_values, sizeof(float));
+        if (!a->gradients)
+            return ctx_fail(ctx, AGON_ENOMEM, "out of memory for the gradients of an adapter of %zu values",
+                            a->n_values);
+        for (size_t i = 0; i < a->parameters.n; i++)
+            a->parameters.items[i].gradient = a->gradients + (a->parameters.items[i].value - a->values);
+        for (size_t i = 0; i < a->config.n_layers * N_LINEARS; i++)
+            if (a->items[i].a_value) {
+                a->items[i].a_gradient = a->gradients + (a->items[i].a_value - a->values);
+                a->items[i].b_gradient = a->gradients + (a->items[i].b_value - a->values);
+            }
+    }
+    *out = a->parameters;
+    return AGON_OK;
+}
+
+void adapter_changed(agon_ctx *ctx, adapter *a) {
+    for (size_t i = 0; i < a->config.n_layers * N_LINEARS; i++)
+        if (a->items[i].a) {
+            matrix_set(ctx, a->items[i].a, a->items[i].a_value);
+            matrix_set(ctx, a->items[i].b, a->items[i].b_value);
+        }
+}
+
+hash256 adapter_hash(const adapter *a) {
+    hasher *h = hasher_new();
+    char text[96];
+    if (!h)
+        return (hash256){{0}};
+    snprintf(text, sizeof text, "%zu,%.9g", a->rank, (double)a->alpha);
+    hasher_add_field(h, text);
+    for (size_t i = 0; i < a->parameters.n; i++) {
+        const parameter *p = &a->parameters.items[i];
+        snprintf(text, sizeof text, "%zu,%zu", p->n_rows, p->n_columns);
+        hasher_add_field(h, p->name);
+        hasher_add_field(h, text);
+        hasher_add(h, p->value, p->n_rows * p->n_columns * sizeof *p->value);
+    }
+    return hasher_end(h);
+}
+
+/* ---- saved form ------------------------------------------------------------------------------------------ */
+
+static json_t *metadata_new(const adapter *a) {
+    char rank[32], alpha[32], targets[N_LINEARS * 16] = "";
+    snprintf(rank, sizeof rank, "%zu", a->rank);
+    snprintf(alpha, sizeof alpha, "%.9g", (double)a->alpha);
+    for (int k = 0; k < N_LINEARS; k++)
+        if (a->target[k]) {
+            size_t n = strlen(targets);
+            snprintf(targets + n, sizeof targets - n, "%s%s", n ? "," : "", linear_target(k));
+        }
+    return json_pack("{s:s, s:s, s:s, s:s}", "format", "agon-lora", "rank", rank, "alpha", alpha, "targets",
+                     targets);
+}
+
+agon_status adapter_save(agon_ctx *ctx, const adapter *a, char **data, size_t *n) {
+    buffer b;
+    buffer_init(&b, (size_t)1 << 34);
+    json_t *metadata = metadata_new(a);
+    safetensors_item *items = calloc(a->parameters.n, sizeof *items);
+    agon_status status = AGON_OK;
+    if (!metadata || !items)
+        status = ctx_fail(ctx, AGON_ENOMEM, "out of memory saving an adapter");
+    for (size_t i = 0; !status && i < a->parameters.n; i++) {
+        const parameter *p = &a->parameters.items[i];
+        items[i] = (safetensors_item){.name = p->name, .dtype = "F32", .n_rows = p->n_rows, .n_columns = p->n_columns};
+    }
+    if (!status)
+        status = safetensors_header(ctx, items, a->parameters.n, metadata, &b);
+    /* Values are stored little-endian; every machine agon runs on is. */
+    if (!status && !buffer_append(&b, a->values, a->n_values * sizeof *a->values))
+        status = ctx_fail(ctx, AGON_ENOMEM, "out of memory saving an adapter");
+    if (!status) {
+        *n = b.size;
+        *data = buffer_take(&b);
+    }
+    buffer_free(&b);
+    free(items);
+    json_decref(metadata);
+    return status;
+}
+
+static agon_status read_values(agon_ctx *ctx, const weights *w, adapter *a) {
+    agon_status status = AGON_OK;
+    for (size_t i = 0; i < a->parameters.n && !status; i++) {
+        const parameter *p = &a->parameters.items[i];
+        status = weights_read(ctx, w, p->name, p->n_rows * p->n_columns, p->value);
+    }
+    return status;
+}
+
+static agon_status parse_metadata(agon_ctx *ctx, const model *m, const char *where, const weights *w,
+                                  adapter *shape) {
+    const char *rank = weights_meta_text(w, "rank"), *alpha = weights_meta_text(w, "alpha");
+    const char *targets = weights_meta_text(w, "targets"), *format = weights_meta_text(w, "format");
+    if (!rank || !alpha || !targets || !format || strcmp(format, "agon-lora") != 0)
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: not an adapter that agon saved (rank, alpha or targets missing)",
+                        where);
+    agon_status status = set_shape(ctx, m, strtoul(rank, NULL, 10), strtod(alpha, NULL), shape);
+    if (status)
+        return ctx_prefix(ctx, AGON_EFORMAT, "%s", where);
+    char name[32];
+    while (*targets) {
+        size_t n = strcspn(targets, ",");
+        snprintf(name, sizeof name, "%.*s", n < sizeof name ? (int)n : (int)sizeof name - 1, targets);
+        if (!set_target(shape, name))
+            return ctx_fail(ctx, AGON_EFORMAT, "%s: unknown adapter target '%s'", where, name);
+        targets += n + (targets[n] == ',');
+    }
+    size_t n_targets = 0;
+    for (int k = 0; k < N_LINEARS; k++)
+        n_targets += shape->target[k];
+    if (n_targets == 0 || weights_n_tensors(w) != 2 * n_targets * m->config.n_layers)
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: %zu tensors do not match its targets and the model's %zu layers",
+                        where, weights_n_tensors(w), m->config.n_layers);
+    return AGON_OK;
+}
+
+/* The rest of loading, the same for both kinds of file: memory, values, packing. */
+static agon_status fill(agon_ctx *ctx, const char *where, const weights *w, const adapter *shape,
+                        adapter **out) {
+    adapter *a = NULL;
+    agon_status status = make(ctx, shape, &a);
+    if (status)
+        return status;
+    if ((status = read_values(ctx, w, a))) {
+        adapter_free(a);
+        return ctx_prefix(ctx, status, "%s", where);
+    }
+    return pack_take(ctx, a, out);
+}
+
+agon_status adapter_load(agon_ctx *ctx, const model *m, const char *where, const void *data, size_t n,
+                         adapter **out) {
+    weights *w = NULL;
+    adapter shape;
+    agon_status status = safetensors_open_memory(ctx, where, data, n, &w);
+    if (!status)
+        status = parse_metadata(ctx, m, where, w, &shape);
+    if (!status)
+        status = fill(ctx, where, w, &shape, out);
+    weights_free(w);
+    return status;
+}
+
+/* ---- PEFT folders ------------------------------------------------------------------------------------------ */
+
+static agon_status give_value(void *arg, agon_ctx *ctx, const char *name, size_t n, float *out) {
+    const adapter *a = arg;
+    for (size_t i = 0; i < a->parameters.n; i++) {
+        const parameter *p = &a->parameters.items[i];
+        if (strcmp(p->name, name) == 0 && p->n_rows * p->n_columns == n) {
+            memcpy(out, p->value, n * sizeof *out);
+            return AGON_OK;
+        }
+    }
+    return ctx_fail(ctx, AGON_ENOTFOUND, "the adapter has no tensor %s of %zu values", name, n);
+}
+
+agon_status adapter_export_peft(agon_ctx *ctx, const adapter *a, const char *base_name, const char *folder) {
+    peft_info info = {.rank = a->rank, .alpha = a->alpha};
+    snprintf(info.base_name, sizeof info.base_name, "%s", base_name ? base_name : "");
+    for (int k = 0; k < N_LINEARS; k++)
+        if (a->target[k])
+            snprintf(info.targets[info.n_targets++], sizeof info.targets[0], "%s", linear_target(k));
+    return export_peft(ctx, folder, &a->config, &info, give_value, (void *)a);
+}
+
+agon_status adapter_import_peft(agon_ctx *ctx, const model *m, const char *folder, adapter **out) {
+    peft_info info;
+    weights *w = NULL;
+    adapter shape;
+    agon_status status = peft_open(ctx, folder, &info, &w);
+    if (!status)
+        status = set_shape(ctx, m, info.rank, info.alpha, &shape);
+    for (size_t i = 0; !status && i < info.n_targets; i++)
+        if (!set_target(&shape, info.targets[i]))
+            status = ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: an adapter on '%s' is not supported", folder,
+                              info.targets[i]);
+    if (!status && count_values(&shape) == 0)
+        status = ctx_fail(ctx, AGON_EFORMAT, "%s: the adapter has no target layers", folder);
+    if (!status)
+        status = fill(ctx, folder, w, &shape, out);
+    weights_free(w);
+    return status;
+}
