@@ -1,10 +1,10 @@
 /* The language-model backend (waist 3): whoever answers for a role.
  *
  * One file a backend, one struct of functions. `submit` queues requests, `poll` says what became of
- * them; backend_run is both for callers that wait. Backends: local (the engine: one base, an adapter a
- * request, all requests of a poll in one batch), remote (any OpenAI-compatible server), command (a
- * user's program over pipes), scripted (tests). Humans answer through the store's inbox instead: they
- * may take days (step/collect_reviews). */
+ * them; backend_run is both for callers that wait. Backends: local (the engine: one base, an
+ * adapter a request, all requests of a poll in one batch), remote (any OpenAI-compatible server),
+ * command (a user's program over pipes), scripted (tests). Humans answer through the store's inbox
+ * instead: they may take days (step/collect_reviews). */
 #ifndef ROLE_BACKEND_H
 #define ROLE_BACKEND_H
 
@@ -20,8 +20,8 @@ typedef struct backend_request {
     const char *role; /* attacker, learner, critic */
     const chat_message *messages;
     size_t n_messages;
-    const char *prompt; /* raw text instead of messages; NULL: messages */
-    size_t n_samples;   /* completions wanted; 0: only scores */
+    const char *prompt;    /* raw text instead of messages; NULL: messages */
+    size_t n_samples;      /* completions wanted; 0: only scores */
     const uint64_t *seeds; /* [n_samples] */
     sampling sampling;
     const adapter *adapter;           /* local: NULL is the base */
@@ -31,8 +31,10 @@ typedef struct backend_request {
 } backend_request;
 
 typedef struct backend_completion {
-    char *text;         /* NUL-terminated UTF-8 (invalid bytes replaced) */
-    size_t n_tokens;    /* 0 when the backend does not say */
+    char *text;       /* NUL-terminated UTF-8 (invalid bytes replaced) */
+    size_t n_tokens;  /* 0 when the backend does not say */
+    int32_t *tokens;  /* local: [n_tokens], else NULL */
+    float *log_probs; /* local: [n_tokens], else NULL */
     finish_reason finish;
 } backend_completion;
 
@@ -40,7 +42,7 @@ typedef enum backend_state { BACKEND_PENDING, BACKEND_DONE, BACKEND_FAILED } bac
 
 typedef struct backend_response {
     backend_state state;
-    char *error; /* failed: one sentence */
+    char *error;                     /* failed: one sentence */
     backend_completion *completions; /* [n_completions] */
     size_t n_completions;
     double *scores; /* [n_continuations] summed log_prob, nats */
@@ -53,21 +55,25 @@ void backend_response_free(backend_response *r);
 unsigned backend_capabilities(const backend *b);
 /* Same request, same answer, bit for bit: verify may re-execute it. */
 bool backend_reproducible(const backend *b);
-const char *backend_name(const backend *b); /* "local", "remote https://...", for records; no secrets */
+const char *
+backend_name(const backend *b); /* "local", "remote https://...", for records; no secrets */
 
 /* Queues n requests, borrowed until they are done; responses [n] is written as answers come. */
-AGON_MUST_CHECK agon_status backend_submit(agon_ctx *ctx, backend *b, const backend_request *requests,
-                                           size_t n, backend_response *responses);
+AGON_MUST_CHECK agon_status backend_submit(agon_ctx *ctx, backend *b,
+                                           const backend_request *requests, size_t n,
+                                           backend_response *responses);
 /* Works or waits up to timeout_seconds; *n_pending how many are not done. */
 AGON_MUST_CHECK agon_status backend_poll(agon_ctx *ctx, backend *b, double timeout_seconds,
                                          size_t *n_pending);
-/* submit and poll until all are done or failed. A failed request is no failure of the call unless all failed:
- * AGON_EREMOTE with the first one's sentence. On any failure all responses are freed. */
+/* submit and poll until all are done or failed. A failed request is no failure of the call unless
+ * all failed: AGON_EREMOTE with the first one's sentence. On any failure all responses are freed.
+ */
 AGON_MUST_CHECK agon_status backend_run(agon_ctx *ctx, backend *b, const backend_request *requests,
                                         size_t n, backend_response *responses);
 void backend_free(backend *b);
 
-/* ---- constructors, one file each ------------------------------------------------------------------ */
+/* ---- constructors, one file each
+ * ------------------------------------------------------------------ */
 
 /* m borrowed for the backend's life. */
 AGON_MUST_CHECK agon_status backend_local_new(agon_ctx *ctx, const model *m, size_t max_batch,
@@ -78,18 +84,31 @@ typedef struct backend_remote_options {
     const char *model;   /* name sent */
     const char *key_env; /* environment variable with the key; NULL: no key */
     double timeout_seconds;
-    int64_t per_minute;  /* 0: no limit */
-    int max_retries;     /* 0: 5 */
-    int max_parallel;    /* 0: 4 */
+    int64_t per_minute;     /* 0: no limit */
+    int max_retries;        /* 0: 5; negative: none */
+    int max_parallel;       /* 0: 4 */
+    double backoff_seconds; /* wait before the first retry, doubled each time; 0: 0.5 */
 } backend_remote_options;
 AGON_MUST_CHECK agon_status backend_remote_new(agon_ctx *ctx, const backend_remote_options *options,
                                                backend **out);
 
-/* command: run through /bin/sh -c; one JSON line in, one out, per request. */
+/* command: run through /bin/sh -c in a process group of its own, started at the first request; one
+ * JSON line in, one out, per request (see backend_command.c). */
 AGON_MUST_CHECK agon_status backend_command_new(agon_ctx *ctx, const char *command,
                                                 double timeout_seconds, backend **out);
 
-/* script: {"answers": {id: [text, ...]}, "scores": {id: [..]}, "default": text?}. */
-AGON_MUST_CHECK agon_status backend_scripted_new(agon_ctx *ctx, const json_t *script, backend **out);
+/* What a command backend went through so far; all zero for other backends. */
+typedef struct backend_command_report {
+    size_t n_bad_lines; /* lines on its output that were no answer */
+    size_t n_starts;
+    char last_words[1024]; /* end of what it wrote to its standard error */
+} backend_command_report;
+void backend_command_get_report(const backend *b, backend_command_report *out);
+
+/* Answers of an id serve its samples in turn, from the first again when they run out. "role:id" is
+ * looked up before id. script: {"answers": {id: [text, ...]}, "scores": {id: [..]}, "default":
+ * text?}. */
+AGON_MUST_CHECK agon_status backend_scripted_new(agon_ctx *ctx, const json_t *script,
+                                                 backend **out);
 
 #endif

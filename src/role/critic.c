@@ -1,0 +1,266 @@
+/* The critic, see critic.h. Likelihood judgements follow GenRM (Zhang et al. 2024): P(Yes) /
+ * (P(Yes) + P(No)) after "Is the answer correct?". */
+#include "role/critic.h"
+#include "base/buffer.h"
+#include "base/ctx.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "role/parse.h"
+#include "role/prompt.h"
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VERDICT_TOKENS = 400, CRITIQUE_TOKENS = 64 };
+
+static const char *const yes_no[] = {CRITIC_YES, CRITIC_NO};
+
+/* ---- the executable critic
+ * ----------------------------------------------------------------------- */
+
+const char *critique_form_name(critique_form form) {
+    return form == CRITIQUE_FULL ? "full" : "masked";
+}
+
+agon_status critic_executable(agon_ctx *ctx, const task_verdict *verdict, critique_form form,
+                              char **out) {
+    const char *words = form == CRITIQUE_FULL ? verdict->evidence : verdict->masked;
+    if (verdict->outcome == OUTCOME_UNKNOWN || !words || !*words)
+        return ctx_fail(ctx, AGON_EINVAL,
+                        "an answer that the verifier cannot judge gives no critique");
+    buffer b = {0};
+    buffer_init(&b, 2 * TASK_RESPONSE_MAX);
+    /* Evidence is a predicate ("says 78, but 42 + 25 = 67"); a capital letter or digit begins a
+     * sentence of its own. */
+    if (islower((unsigned char)*words))
+        buffer_text(&b, "It ");
+    buffer_text(&b, words);
+    if (!strchr(".!?", words[strlen(words) - 1]))
+        buffer_char(&b, '.');
+    char *text = buffer_take(&b);
+    buffer_free(&b);
+    if (!text)
+        return ctx_fail(ctx, AGON_ENOMEM, "no memory for a critique");
+    *out = text;
+    return AGON_OK;
+}
+
+/* ---- prompts
+ * ------------------------------------------------------------------------------------- */
+
+static agon_status render(agon_ctx *ctx, const char *name, const char *query, const char *answer,
+                          uint64_t seed, char **out) {
+    const prompt_field fields[] = {{"query", query}, {"answer", answer}};
+    return prompt_render(ctx, prompt_find(name), fields, 2, seed, out);
+}
+
+agon_status critic_likelihood_prompt(agon_ctx *ctx, const char *query, const char *answer,
+                                     char **out) {
+    return render(ctx, "critic-likelihood", query, answer, 0, out);
+}
+
+agon_status critic_training_row(agon_ctx *ctx, const char *query, const char *answer, bool correct,
+                                json_t **out) {
+    char *prompt = NULL;
+    agon_status s = critic_likelihood_prompt(ctx, query, answer, &prompt);
+    if (s)
+        return s;
+    json_t *row = json_pack("{s:s, s:s}", "prompt", prompt, "completion", yes_no[!correct]);
+    free(prompt);
+    if (!row) /* the text may also not be UTF-8, which JSON cannot hold */
+        return ctx_fail(ctx, AGON_EINVAL, "a critic's training row needs valid UTF-8");
+    *out = row;
+    return AGON_OK;
+}
+
+const char *critic_template(const backend *b) {
+    return backend_capabilities(b) & CAN_SCORE ? "critic-likelihood@1" : "critic-fenced@1";
+}
+
+/* ---- judging
+ * ------------------------------------------------------------------------------------- */
+
+void critic_judgement_free(critic_judgement *j) {
+    if (!j)
+        return;
+    free(j->critique);
+    free(j->error);
+    *j = (critic_judgement){.p = NAN};
+}
+
+/* A program's own verdict, if its answer holds one: P(correct), or NAN. */
+static double program_verdict(const json_t *extra) {
+    const json_t *verdict = json_object_get(extra, "verdict"),
+                 *confidence = json_object_get(extra, "confidence");
+    const char *word = json_string_value(verdict);
+    int pass = json_is_boolean(verdict)        ? json_is_true(verdict)
+               : word && !strcmp(word, "pass") ? 1
+               : word && !strcmp(word, "fail") ? 0
+                                               : -1;
+    if (pass < 0)
+        return NAN;
+    double sure = json_is_number(confidence) ? json_number_value(confidence) : 1;
+    if (!(sure >= 0 && sure <= 1))
+        return NAN;
+    return pass ? sure : 1 - sure;
+}
+
+static void read_votes(const backend_response *r, critic_judgement *j) {
+    size_t n_yes = 0, n_read = 0;
+    for (size_t i = 0; i < r->n_completions; i++) {
+        int vote = parse_yes_no(r->completions[i].text);
+        if (vote < 0) {
+            j->n_unparsable++;
+            continue;
+        }
+        n_yes += (size_t)vote;
+        if (n_read++ == 0)
+            j->critique = strdup(r->completions[i].text);
+    }
+    if (n_read)
+        j->p = (double)n_yes / (double)n_read;
+}
+
+static void read_judgement(const backend_response *r, critic_judgement *j) {
+    *j = (critic_judgement){.p = NAN,
+                            .n_prompt_tokens = r->n_prompt_tokens,
+                            .n_completion_tokens = r->n_completion_tokens};
+    if (r->state != BACKEND_DONE) {
+        j->error = strdup(r->error ? r->error : "no answer");
+        return;
+    }
+    double p[2];
+    if (r->n_scores == 2) {
+        if (parse_likelihood(r->scores, 2, p))
+            j->p = p[0];
+        return;
+    }
+    j->p = program_verdict(r->extra);
+    const char *evidence = json_string_value(json_object_get(r->extra, "evidence"));
+    if (evidence)
+        j->critique = strdup(evidence);
+    if (isnan(j->p) && !json_object_get(r->extra, "verdict"))
+        read_votes(r, j);
+}
+
+/* Requests of one kind for all items, run together. */
+typedef struct work {
+    backend_request *requests;
+    backend_response *responses;
+    char **prompts;
+    chat_message *messages;
+    uint64_t *seeds; /* [n, n_samples] */
+    json_t **extras;
+    size_t n;
+} work;
+
+static void work_free(work *w) {
+    for (size_t i = 0; i < w->n; i++) {
+        if (w->prompts)
+            free(w->prompts[i]);
+        if (w->responses)
+            backend_response_free(&w->responses[i]);
+        if (w->extras)
+            json_decref(w->extras[i]);
+    }
+    free(w->requests);
+    free(w->responses);
+    free(w->prompts);
+    free(w->messages);
+    free(w->seeds);
+    free(w->extras);
+}
+
+static agon_status work_new(agon_ctx *ctx, const critic_item *items, size_t n, size_t n_samples,
+                            const char *template, const adapter *version, work *w) {
+    size_t seeds = size_mul(n, n_samples ? n_samples : 1);
+    *w = (work){.requests = memory_new(n, sizeof *w->requests),
+                .responses = memory_new(n, sizeof *w->responses),
+                .prompts = memory_new(n, sizeof *w->prompts),
+                .messages = memory_new(n, sizeof *w->messages),
+                .seeds = memory_new(seeds, sizeof *w->seeds),
+                .extras = memory_new(n, sizeof *w->extras),
+                .n = n};
+    if (!w->requests || !w->responses || !w->prompts || !w->messages || !w->seeds || !w->extras)
+        return ctx_fail(ctx, AGON_ENOMEM, "no memory for %zu critic requests", n);
+    for (size_t i = 0; i < n; i++) {
+        agon_status s =
+            render(ctx, template, items[i].query, items[i].answer, items[i].seed, &w->prompts[i]);
+        if (s)
+            return s;
+        for (size_t k = 0; k < n_samples; k++)
+            w->seeds[i * n_samples + k] = seed_derivef(items[i].seed, "vote|%zu", k);
+        w->messages[i] = (chat_message){"user", w->prompts[i]};
+        w->requests[i] = (backend_request){.id = items[i].id,
+                                           .role = "critic",
+                                           .messages = &w->messages[i],
+                                           .n_messages = 1,
+                                           .n_samples = n_samples,
+                                           .seeds = w->seeds + i * n_samples,
+                                           .sampling = {.top_p = 1, .repetition_penalty = 1},
+                                           .adapter = version};
+    }
+    return AGON_OK;
+}
+
+static agon_status prepare_judging(agon_ctx *ctx, const backend *b, const critic_item *items,
+                                   size_t n, size_t n_votes, const adapter *version, work *w) {
+    bool score = backend_capabilities(b) & CAN_SCORE;
+    agon_status s = work_new(ctx, items, n,
+                             score     ? 0
+                             : n_votes ? n_votes
+                                       : 1,
+                             score ? "critic-likelihood" : "critic-fenced", version, w);
+    for (size_t i = 0; !s && i < n; i++) {
+        backend_request *r = &w->requests[i];
+        if (score) {
+            r->prompt = w->prompts[i];
+            r->n_messages = 0;
+            r->continuations = yes_no;
+            r->n_continuations = 2;
+            continue;
+        }
+        r->sampling.temperature = r->n_samples > 1 ? 0.7f : 0;
+        r->sampling.max_tokens = VERDICT_TOKENS;
+        /* What a program needs to judge without reading a prompt. */
+        r->extra = w->extras[i] =
+            json_pack("{s:s, s:s}", "query", items[i].query, "answer", items[i].answer);
+    }
+    return s;
+}
+
+agon_status critic_judge(agon_ctx *ctx, backend *b, const critic_item *items, size_t n,
+                         size_t n_votes, const adapter *version, critic_judgement *out) {
+    if (n == 0)
+        return AGON_OK;
+    work w;
+    agon_status s = prepare_judging(ctx, b, items, n, n_votes, version, &w);
+    if (!s)
+        s = backend_run(ctx, b, w.requests, n, w.responses);
+    for (size_t i = 0; !s && i < n; i++)
+        read_judgement(&w.responses[i], &out[i]);
+    work_free(&w);
+    return s;
+}
+
+agon_status critic_write(agon_ctx *ctx, backend *b, const critic_item *items, size_t n,
+                         const adapter *version, char **out) {
+    if (n == 0)
+        return AGON_OK;
+    work w;
+    agon_status s = work_new(ctx, items, n, 1, "critic-text", version, &w);
+    for (size_t i = 0; !s && i < n; i++) {
+        w.requests[i].sampling.temperature = 0;
+        w.requests[i].sampling.max_tokens = CRITIQUE_TOKENS;
+    }
+    if (!s)
+        s = backend_run(ctx, b, w.requests, n, w.responses);
+    for (size_t i = 0; !s && i < n; i++) {
+        out[i] = NULL;
+        if (w.responses[i].state == BACKEND_DONE && w.responses[i].n_completions)
+            out[i] = strdup(w.responses[i].completions[0].text);
+    }
+    work_free(&w);
+    return s;
+}

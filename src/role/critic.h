@@ -1,0 +1,86 @@
+/* The critic: critiques that a program derived from a verifier's evidence, judgements and critiques
+ * of a model, and the check that what a critique quotes is there (spec: loop 3.1, 3.4, 3.6). */
+#ifndef ROLE_CRITIC_H
+#define ROLE_CRITIC_H
+
+#include "role/backend.h"
+#include "task/task.h"
+
+/* ---- quotes
+ * -------------------------------------------------------------------------------------- */
+
+/* Is `quote` a part of `response`, up to case, compatibility forms, quotation marks and white
+ * space? *start, *end: its bytes in the response, when found. An empty quote is never found. */
+AGON_MUST_CHECK agon_status critic_find_quote(agon_ctx *ctx, const char *response,
+                                              const char *quote, bool *found, size_t *start,
+                                              size_t *end);
+
+typedef struct critic_quote {
+    bool found;
+    size_t start, end;           /* bytes of the response, when found */
+    size_t text_start, text_end; /* bytes of the critique, inside its <q></q> */
+} critic_quote;
+/* Every <q>...</q> of a critique, in order. *out new (free()), NULL when there is none. */
+AGON_MUST_CHECK agon_status critic_check_quotes(agon_ctx *ctx, const char *critique,
+                                                const char *response, critic_quote **out,
+                                                size_t *n);
+
+/* ---- the executable critic
+ * ----------------------------------------------------------------------- */
+
+typedef enum critique_form {
+    CRITIQUE_FULL,   /* may say what would have been right */
+    CRITIQUE_MASKED, /* where and why it is wrong, without the right answer */
+} critique_form;
+const char *critique_form_name(critique_form form); /* "full", "masked" */
+
+/* One or two sentences from a verifier's evidence, faithful by construction: "It says 78, but 42 +
+ * 25 = 67." *out new; AGON_EINVAL when the verdict is unknown (there is nothing to say). */
+AGON_MUST_CHECK agon_status critic_executable(agon_ctx *ctx, const task_verdict *verdict,
+                                              critique_form form, char **out);
+
+/* ---- the model critic
+ * ---------------------------------------------------------------------------- */
+
+#define CRITIC_YES " Yes"
+#define CRITIC_NO " No"
+
+typedef struct critic_item {
+    const char *id, *query, *answer;
+    uint64_t seed;
+} critic_item;
+
+typedef struct critic_judgement {
+    double
+        p; /* P(correct), uncalibrated; NAN: abstains (unparsable or failed), the item escalates */
+    char *critique;      /* what it wrote, new; NULL in likelihood form */
+    char *error;         /* failed: why, new */
+    size_t n_unparsable; /* votes without a verdict */
+    size_t n_prompt_tokens, n_completion_tokens;
+} critic_judgement;
+void critic_judgement_free(critic_judgement *j);
+
+/* The raw prompt whose continuations CRITIC_YES and CRITIC_NO are scored, "Question: .. Answer: ..
+ * Is the answer correct?"; *out new. Training uses the same: critic_training_row. */
+AGON_MUST_CHECK agon_status critic_likelihood_prompt(agon_ctx *ctx, const char *query,
+                                                     const char *answer, char **out);
+/* {"prompt", "completion"}; *out new. */
+AGON_MUST_CHECK agon_status critic_training_row(agon_ctx *ctx, const char *query,
+                                                const char *answer, bool correct, json_t **out);
+/* Template used for judging with this backend: "critic-likelihood@1" or "critic-fenced@1". Static
+ * storage. */
+const char *critic_template(const backend *b);
+
+/* P(correct) of each item, out[n]. A backend that scores gives it by likelihood (softmax over Yes
+ * and No); another by the share of Yes among n_votes written verdicts, or by what a program
+ * answers: {"verdict": "pass" | "fail" | true | false, "confidence"?: P(verdict), "evidence"?}. A
+ * failed item abstains and is no failure of the call. */
+AGON_MUST_CHECK agon_status critic_judge(agon_ctx *ctx, backend *b, const critic_item *items,
+                                         size_t n, size_t n_votes, const adapter *version,
+                                         critic_judgement *out);
+/* A textual critique of each item (answers believed wrong), out[n] new strings; NULL where there
+ * was no answer. */
+AGON_MUST_CHECK agon_status critic_write(agon_ctx *ctx, backend *b, const critic_item *items,
+                                         size_t n, const adapter *version, char **out);
+
+#endif

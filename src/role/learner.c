@@ -1,0 +1,18 @@
+/* The learner's prompts, see learner.h. */
+#include "role/learner.h"
+#include "role/prompt.h"
+
+agon_status learner_refine_prompt(agon_ctx *ctx, const char *query, const char *draft,
+                                  const char *critique, char **out) {
+    const prompt_field fields[] = {
+        {"query", query}, {"draft", draft}, {"critique", critique ? critique : ""}};
+    return prompt_render(ctx, prompt_find(critique ? "refine" : "retry"), fields, 3, 0, out);
+}
+
+const char *learner_answer_template(void) {
+    return "answer@1";
+}
+
+const char *learner_refine_template(bool with_critique) {
+    return with_critique ? "refine@1" : "retry@1";
+}

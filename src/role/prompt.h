@@ -1,0 +1,49 @@
+/* Prompt templates: id, version, hash, and fences that data cannot break (spec: loop 0.4, 8.2).
+ *
+ * Three kinds of field: {!name} puts a text in place as it is (a learner's query: that one is the
+ * instruction), {name} puts it neutralised (the short forms for models below about 1B parameters),
+ * and {{name}} neutralised inside a fence,
+ *
+ *     <<DATA 0123456789abcdef answer>>
+ *     ...
+ *     <<END 0123456789abcdef>>
+ *
+ * whose 16-digit nonce follows from the step's seed and occurs in none of the fields. Neutralised
+ * text keeps its meaning for a reader, but no longer holds special tokens (<|im_end|>, </s>,
+ * [INST], ...), fence marks or, inside fences, verdict marks ([[10]]): a backslash splits them.
+ * Fields are cut at PROMPT_FIELD_MAX bytes. */
+#ifndef ROLE_PROMPT_H
+#define ROLE_PROMPT_H
+
+#include "agon.h"
+#include "base/hash.h"
+
+enum { PROMPT_FIELD_MAX = 16 * 1024 };
+
+typedef struct prompt_template {
+    const char *name, *version, *role; /* role: attacker, learner, critic */
+    const char *body;
+} prompt_template;
+
+size_t prompt_n_templates(void);
+const prompt_template *prompt_template_at(size_t i);
+/* Asserts that it exists: names are constants of this program. */
+const prompt_template *prompt_find(const char *name);
+/* SHA-256 of the body. */
+hash256 prompt_hash(const prompt_template *t);
+/* name "@" version, the store's template id. `out` of at least 128 bytes. */
+void prompt_id(const prompt_template *t, char *out, size_t size);
+
+typedef struct prompt_field {
+    const char *name, *text;
+} prompt_field;
+
+/* *out new. AGON_EINVAL: a field of the template was not given. AGON_ENOMEM. */
+AGON_MUST_CHECK agon_status prompt_render(agon_ctx *ctx, const prompt_template *t,
+                                          const prompt_field *fields, size_t n_fields,
+                                          uint64_t seed, char **out);
+
+/* The neutralised form of a field's text; fenced: verdict marks too. New string, NULL on memory. */
+char *prompt_neutralise(const char *text, bool fenced);
+
+#endif

@@ -1,0 +1,183 @@
+/* critic.h, attacker.h with the scripted backend. */
+#include "test.h"
+#include "role/attacker.h"
+#include "role/critic.h"
+
+static void expect_quote(const char *response, const char *quote, const char *want) {
+    bool found = false;
+    size_t start = 0, end = 0;
+    assert_ok(NULL, critic_find_quote(NULL, response, quote, &found, &start, &end));
+    assert_int_equal(found, want != NULL);
+    if (want) {
+        assert_int_equal(end - start, strlen(want));
+        assert_memory_equal(response + start, want, end - start);
+    }
+}
+
+static void critic__quotes_are_found_where_they_are(void **state) {
+    (void)state;
+    expect_quote("The sum is 78, I think.", "sum is 78", "sum is 78");
+    expect_quote("The  sum\n is 78.", "the SUM is 78", "The  sum\n is 78");
+    expect_quote("She said \xE2\x80\x9Cno\xE2\x80\x9D.", "said \"no\"",
+                 "said \xE2\x80\x9Cno\xE2\x80\x9D");
+    expect_quote("Stra\xC3\x9F"
+                 "e",
+                 "STRASSE",
+                 "Stra\xC3\x9F"
+                 "e");
+    expect_quote("caf\xC3\xA9", "cafe\xCC\x81", "caf\xC3\xA9"); /* composed against decomposed */
+    expect_quote("The sum is 78.", "sum is 79", NULL);
+    expect_quote("The sum is 78.", "", NULL);
+    expect_quote("The sum is 78.", "  ", NULL);
+    expect_quote("", "x", NULL);
+    expect_quote("bad \xFF byte", "\xFF byte", "\xFF byte");
+}
+
+static void critic__fake_quotes_are_told_from_real_ones(void **state) {
+    (void)state;
+    const char *critique = "<q>42 + 25 = 78</q> is false. <q>carry the two</q> is nowhere. <q>open";
+    const char *response = "First, 42 + 25 = 78.";
+    critic_quote *quotes;
+    size_t n;
+    assert_ok(NULL, critic_check_quotes(NULL, critique, response, &quotes, &n));
+    assert_int_equal(n, 2);
+    assert_true(quotes[0].found && quotes[0].start == 7 && quotes[0].end == 19);
+    assert_false(quotes[1].found);
+    assert_memory_equal(critique + quotes[1].text_start, "carry the two", 13);
+    free(quotes);
+    assert_ok(NULL, critic_check_quotes(NULL, "no quotes", response, &quotes, &n));
+    assert_true(n == 0 && quotes == NULL);
+}
+
+static void critic__evidence_becomes_a_sentence(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    task_verdict v = {.outcome = OUTCOME_FAIL,
+                      .evidence = "says 78, but 42 + 25 = 67",
+                      .masked = "says 78, which is not the sum."};
+    char *full = NULL, *masked = NULL;
+    assert_ok(ctx, critic_executable(ctx, &v, CRITIQUE_FULL, &full));
+    assert_ok(ctx, critic_executable(ctx, &v, CRITIQUE_MASKED, &masked));
+    assert_string_equal(full, "It says 78, but 42 + 25 = 67.");
+    assert_string_equal(masked, "It says 78, which is not the sum.");
+    free(full);
+    free(masked);
+    v.outcome = OUTCOME_UNKNOWN;
+    assert_int_equal(critic_executable(ctx, &v, CRITIQUE_FULL, &full), AGON_EINVAL);
+    agon_ctx_free(ctx);
+}
+
+static backend *scripted(agon_ctx *ctx, const char *text) {
+    json_t *script = json_loads(text, 0, NULL);
+    backend *b = NULL;
+    assert_non_null(script);
+    assert_ok(ctx, backend_scripted_new(ctx, script, &b));
+    json_decref(script);
+    return b;
+}
+
+static void critic__likelihood_gives_p_correct(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    backend *b = scripted(ctx, "{\"scores\": {\"critic:i1\": [-1.0, -2.0], \"i2\": [-3.0, -3.0]}}");
+    const critic_item items[] = {{"i1", "q", "a", 1}, {"i2", "q", "b", 2}, {"i3", "q", "c", 3}};
+    critic_judgement j[3];
+    assert_ok(ctx, critic_judge(ctx, b, items, 3, 1, NULL, j));
+    assert_close(j[0].p, 1 / (1 + exp(-1)), 1e-12);
+    assert_close(j[1].p, 0.5, 1e-12);
+    assert_true(isnan(j[2].p)); /* no score: abstains, the others stand */
+    assert_non_null(j[2].error);
+    for (int i = 0; i < 3; i++)
+        critic_judgement_free(&j[i]);
+    assert_int_equal(critic_judge(ctx, b, items + 2, 1, 1, NULL, j), AGON_EREMOTE);
+    backend_free(b);
+    agon_ctx_free(ctx);
+}
+
+static void critic__training_row_is_the_judging_prompt(void **state) {
+    (void)state;
+    json_t *row = NULL;
+    char *prompt = NULL;
+    assert_ok(NULL, critic_training_row(NULL, "What is 2 + 2?", "5", false, &row));
+    assert_ok(NULL, critic_likelihood_prompt(NULL, "What is 2 + 2?", "5", &prompt));
+    assert_string_equal(json_string_value(json_object_get(row, "prompt")), prompt);
+    assert_string_equal(json_string_value(json_object_get(row, "completion")), CRITIC_NO);
+    json_decref(row);
+    free(prompt);
+}
+
+static void attacker__strips_labels_and_quotation_marks(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {
+        {" Add 7 to 12.\n\nTask: What", "Add 7 to 12."},
+        {"Other words: \"Add 7 to 12.\"\n", "Add 7 to 12."},
+        {"\"Yes\" or \"no\"", "\"Yes\" or \"no\""},
+        {"Task: Sort: b, a\nTask: next", "Sort: b, a"},
+        {" \n ", ""},
+        {"\"", "\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *got = attacker_parse(cases[i][0]);
+        assert_string_equal(got, cases[i][1]);
+        free(got);
+    }
+}
+
+static void attacker__empty_answers_are_counted_not_used(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    backend *b =
+        scripted(ctx, "{\"answers\": {\"a\": [\" Please add 7 to 12.\"], \"b\": [\"\\n\"]}}");
+    const attacker_item items[] = {{"a", "What is 12 + 7?", PERTURBATION_PARAPHRASE, 1},
+                                   {"b", "What is 12 + 7?", PERTURBATION_RENAME, 2},
+                                   {"c", "What is 12 + 7?", PERTURBATION_DISTRACTOR, 3}};
+    attacker_variation v[3];
+    assert_ok(ctx, attacker_vary(ctx, b, items, 3, NULL, v));
+    assert_string_equal(v[0].text, "Please add 7 to 12.");
+    assert_true(v[1].text == NULL && v[1].error && v[2].text == NULL && v[2].error);
+    for (int i = 0; i < 3; i++)
+        attacker_variation_free(&v[i]);
+    backend_free(b);
+    agon_ctx_free(ctx);
+}
+
+static void scripted__answers_samples_in_turn(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    backend *b = scripted(
+        ctx,
+        "{\"answers\": {\"x\": [\"one\", \"two\"], \"learner:x\": \"mine\"}, \"default\": \"d\"}");
+    const chat_message m = {"user", "hi"};
+    backend_request r[] = {
+        {.id = "x", .role = "critic", .messages = &m, .n_messages = 1, .n_samples = 3},
+        {.id = "x", .role = "learner", .messages = &m, .n_messages = 1, .n_samples = 1},
+        {.id = "y", .role = "learner", .messages = &m, .n_messages = 1, .n_samples = 1}};
+    backend_response out[3];
+    assert_true(backend_reproducible(b));
+    assert_ok(ctx, backend_run(ctx, b, r, 3, out));
+    assert_string_equal(out[0].completions[0].text, "one");
+    assert_string_equal(out[0].completions[2].text, "one");
+    assert_string_equal(out[0].completions[1].text, "two");
+    assert_string_equal(out[1].completions[0].text, "mine");
+    assert_string_equal(out[2].completions[0].text, "d");
+    for (int i = 0; i < 3; i++)
+        backend_response_free(&out[i]);
+    backend_request empty = {.id = "z", .n_samples = 1};
+    assert_int_equal(backend_run(ctx, b, &empty, 1, out), AGON_EINVAL);
+    backend_free(b);
+    agon_ctx_free(ctx);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(critic__quotes_are_found_where_they_are),
+        cmocka_unit_test(critic__fake_quotes_are_told_from_real_ones),
+        cmocka_unit_test(critic__evidence_becomes_a_sentence),
+        cmocka_unit_test(critic__likelihood_gives_p_correct),
+        cmocka_unit_test(critic__training_row_is_the_judging_prompt),
+        cmocka_unit_test(attacker__strips_labels_and_quotation_marks),
+        cmocka_unit_test(attacker__empty_answers_are_counted_not_used),
+        cmocka_unit_test(scripted__answers_samples_in_turn),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
