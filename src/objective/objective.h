@@ -15,11 +15,13 @@ typedef struct response {
     const double *reference; /* log_prob of the frozen reference */
     const double *old;       /* log_prob of the policy that sampled it */
     const double *values;    /* value head outputs */
+    const double *old_values; /* value head outputs at sampling; NULL: values */
     const double *mask;      /* token weights; NULL: all 1 */
     double reward;           /* NAN: none */
     double advantage;        /* NAN: none */
     double label;            /* 1 desirable, 0 undesirable, between: soft; NAN: none */
     double weight;           /* row weight, default 1 */
+    bool mismatched;         /* KTO: this completion belongs to another prompt; it counts in z0 only */
     double *d_log_prob;      /* [n] written */
     double *d_values;        /* [n] written when values is given, or NULL */
 } response;
@@ -36,7 +38,15 @@ typedef enum row_kind { ROW_SINGLE = 1, ROW_PAIR = 2, ROW_GROUP = 4 } row_kind;
 /* How far terms are coupled: what must be seen together before a gradient exists. */
 typedef enum coupling { COUPLED_TOKEN, COUPLED_ROW, COUPLED_STEP } coupling;
 
-enum objective_needs { NEEDS_REFERENCE = 1, NEEDS_OLD = 2, NEEDS_REWARD = 4, NEEDS_LABEL = 8, NEEDS_VALUES = 16, NEEDS_ADVANTAGE = 32 };
+enum objective_needs {
+    NEEDS_REFERENCE = 1,
+    NEEDS_OLD = 2,
+    NEEDS_REWARD = 4, /* or an advantage in its place, where the objective takes one */
+    NEEDS_LABEL = 8,
+    NEEDS_VALUES = 16,
+    NEEDS_ADVANTAGE = 32,
+    NEEDS_MISMATCHED = 64, /* the trainer adds (prompt i, response i+1) as mismatched rows */
+};
 
 typedef struct objective_option {
     const char *name; /* beta, label_smoothing, gamma, clip, length_normalised, ... */
@@ -66,6 +76,8 @@ struct objective {
     unsigned needs;      /* objective_needs */
     coupling coupling;
     const objective_option *options; /* ends with a NULL name */
+    /* `needs` under these options (a KL weight of 0 needs no reference); NULL: always `needs`. */
+    unsigned (*needs_with)(const double *options);
     /* Loss over all rows of one optimiser step. For coupling below STEP the sum over rows divided by the normaliser
      * may be formed row by row: see normaliser. options[i] matches the table's order. AGON_EINVAL names
      * the row and what is missing; AGON_ENUMERIC a non-finite input. */
@@ -81,6 +93,8 @@ struct objective {
 const objective *objective_find(const char *name);
 /* The i-th objective, NULL after the last. */
 const objective *objective_at(size_t i);
+/* What the objective needs under these options. */
+unsigned objective_needs_with(const objective *o, const double *options);
 /* Fills `values` with defaults. */
 void objective_defaults(const objective *o, double values[MAX_OBJECTIVE_OPTIONS]);
 /* Sets "beta=0.1". AGON_EINVAL names the option, its range and the nearest known name. */

@@ -1,0 +1,170 @@
+/* Shared by all objectives: see common.h. */
+#include "objective/common.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+double logsumexp(const double *x, size_t n) {
+    double max = -INFINITY, sum = 0;
+    for (size_t i = 0; i < n; i++)
+        max = fmax(max, x[i]);
+    if (!isfinite(max))
+        return max;
+    for (size_t i = 0; i < n; i++)
+        sum += exp(x[i] - max);
+    return max + log(sum);
+}
+
+double masked_sum(const response *r, const double *x) {
+    double sum = 0;
+    for (size_t t = 0; t < r->n; t++)
+        sum += token_weight(r, t) * x[t];
+    return sum;
+}
+
+double masked_length(const response *r) {
+    double sum = 0;
+    for (size_t t = 0; t < r->n; t++)
+        sum += token_weight(r, t);
+    return sum;
+}
+
+void sequence_gradient(response *r, double d) {
+    for (size_t t = 0; t < r->n; t++)
+        r->d_log_prob[t] = d * token_weight(r, t);
+}
+
+void clear_gradient(response *r) {
+    for (size_t t = 0; t < r->n; t++)
+        r->d_log_prob[t] = 0;
+    for (size_t t = 0; r->d_values && t < r->n; t++)
+        r->d_values[t] = 0;
+}
+
+double pair_weight(const row *r) {
+    return r->weight * r->responses[0].weight * r->responses[1].weight;
+}
+
+/* "row 3: chosen" for messages. */
+static void place_name(char *out, size_t size, unsigned kind, size_t i, size_t k) {
+    if (kind == ROW_PAIR)
+        snprintf(out, size, "row %zu: %s", i, k == 0 ? "chosen" : "rejected");
+    else if (kind == ROW_GROUP)
+        snprintf(out, size, "row %zu: response %zu", i, k);
+    else
+        snprintf(out, size, "row %zu", i);
+}
+
+static agon_status channel_check(agon_ctx *ctx, const char *place, const char *field, const double *x,
+                                 size_t n) {
+    for (size_t t = 0; x && t < n; t++)
+        if (!isfinite(x[t]))
+            return ctx_fail(ctx, AGON_ENUMERIC, "%s: %s[%zu] is not finite", place, field, t);
+    return AGON_OK;
+}
+
+static agon_status need(agon_ctx *ctx, const char *name, const char *place, const char *field, bool given) {
+    if (given)
+        return AGON_OK;
+    return ctx_fail(ctx, AGON_EINVAL, "%s: %s is missing; %s needs it", place, field, name);
+}
+
+static agon_status needs_check(agon_ctx *ctx, const char *name, const char *place, unsigned needs,
+                               const response *r) {
+    agon_status s = AGON_OK;
+    bool has_advantage = !isnan(r->advantage);
+    if (s == AGON_OK && (needs & NEEDS_REFERENCE))
+        s = need(ctx, name, place, "reference", r->reference != NULL);
+    if (s == AGON_OK && (needs & NEEDS_OLD))
+        s = need(ctx, name, place, "old", r->old != NULL);
+    if (s == AGON_OK && (needs & NEEDS_REWARD))
+        s = need(ctx, name, place, (needs & NEEDS_ADVANTAGE) ? "reward or advantage" : "reward",
+                 !isnan(r->reward) || ((needs & NEEDS_ADVANTAGE) && has_advantage));
+    else if (s == AGON_OK && (needs & NEEDS_ADVANTAGE))
+        s = need(ctx, name, place, "advantage", has_advantage);
+    if (s == AGON_OK && (needs & NEEDS_LABEL) && !r->mismatched)
+        s = need(ctx, name, place, "label", !isnan(r->label));
+    if (s == AGON_OK && (needs & NEEDS_VALUES) && !has_advantage)
+        s = need(ctx, name, place, "values", r->values != NULL);
+    return s;
+}
+
+static agon_status response_check(agon_ctx *ctx, const char *name, const char *place, unsigned needs,
+                                  const response *r) {
+    if (r->n == 0 || !r->log_prob)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: log_probs is empty; a response has at least one token", place);
+    assert(r->d_log_prob);
+    const struct {
+        const char *field;
+        const double *x;
+    } channels[] = {{"log_probs", r->log_prob}, {"reference", r->reference}, {"old", r->old},
+                    {"values", r->values},      {"old_values", r->old_values}, {"mask", r->mask}};
+    for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++) {
+        agon_status s = channel_check(ctx, place, channels[i].field, channels[i].x, r->n);
+        if (s != AGON_OK)
+            return s;
+    }
+    for (size_t t = 0; r->mask && t < r->n; t++)
+        if (r->mask[t] < 0)
+            return ctx_fail(ctx, AGON_EINVAL, "%s: mask[%zu] is %g; token weights are 0 or more", place, t,
+                            r->mask[t]);
+    if (!isfinite(r->weight) || r->weight < 0)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: weight is %g; it must be finite and 0 or more", place,
+                        r->weight);
+    if (isinf(r->reward) || isinf(r->advantage))
+        return ctx_fail(ctx, AGON_ENUMERIC, "%s: %s is not finite", place,
+                        isinf(r->reward) ? "reward" : "advantage");
+    if (!isnan(r->label) && !(r->label >= 0 && r->label <= 1))
+        return ctx_fail(ctx, AGON_EINVAL, "%s: label is %g; it lies between 0 and 1", place, r->label);
+    return needs_check(ctx, name, place, needs, r);
+}
+
+agon_status rows_check(agon_ctx *ctx, const char *name, unsigned kinds, unsigned needs, const row *rows,
+                       size_t n_rows) {
+    if (n_rows == 0)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows", name);
+    for (size_t i = 0; i < n_rows; i++) {
+        const row *r = &rows[i];
+        /* A pair and a group of two have the same shape; the objective says which it takes. */
+        unsigned fits = r->n_responses == 1   ? kinds & (ROW_SINGLE | ROW_GROUP)
+                        : r->n_responses == 2 ? kinds & (ROW_PAIR | ROW_GROUP)
+                                              : kinds & ROW_GROUP;
+        if (r->n_responses == 0 || !fits)
+            return ctx_fail(ctx, AGON_EINVAL, "row %zu: has %zu responses; %s takes %s", i, r->n_responses,
+                            name,
+                            kinds & ROW_PAIR                  ? "pairs (chosen, rejected)"
+                            : (kinds & ROW_GROUP) == ROW_GROUP ? "groups (responses)"
+                                                               : "single responses");
+        if (!isfinite(r->weight) || r->weight < 0)
+            return ctx_fail(ctx, AGON_EINVAL, "row %zu: weight is %g; it must be finite and 0 or more", i,
+                            r->weight);
+        unsigned kind = (kinds & ROW_PAIR) ? ROW_PAIR : r->n_responses > 1 ? ROW_GROUP : ROW_SINGLE;
+        for (size_t k = 0; k < r->n_responses; k++) {
+            char place[64];
+            place_name(place, sizeof place, kind, i, k);
+            agon_status s = response_check(ctx, name, place, needs, &r->responses[k]);
+            if (s != AGON_OK)
+                return s;
+        }
+    }
+    return AGON_OK;
+}
+
+agon_status weight_check(agon_ctx *ctx, const char *name, double total) {
+    if (total > 0 && isfinite(total))
+        return AGON_OK;
+    return ctx_fail(ctx, AGON_EINVAL,
+                    "%s: the weights (rows times mask) sum to %g, so the mean loss does not exist", name,
+                    total);
+}
+
+agon_status loss_check(agon_ctx *ctx, const char *name, size_t index, double loss) {
+    if (isfinite(loss))
+        return AGON_OK;
+    return ctx_fail(ctx, AGON_ENUMERIC, "row %zu: the %s loss is not finite", index, name);
+}
+
+void metric_add(objective_result *out, const char *name, double value) {
+    assert(out->n_metrics < MAX_METRICS);
+    out->metrics[out->n_metrics++] = (metric){name, value};
+}

@@ -1,0 +1,55 @@
+/* What objectives share: stable primitives, input checks, masked sums.
+ *
+ * Only the primitives of training.md 0.2 are used to form a loss: never log(softmax) or log(sigmoid). */
+#ifndef OBJECTIVE_COMMON_H
+#define OBJECTIVE_COMMON_H
+
+#include "base/ctx.h"
+#include "objective/objective.h"
+#include <math.h>
+
+/* log sigmoid(z) = min(z, 0) - log1p(exp(-|z|)). */
+static inline double logsig(double z) {
+    return fmin(z, 0.0) - log1p(exp(-fabs(z)));
+}
+
+static inline double sigmoid(double z) {
+    if (z >= 0)
+        return 1.0 / (1.0 + exp(-z));
+    double e = exp(z);
+    return e / (1.0 + e);
+}
+
+/* log(1 - exp(a)), a < 0 (Maechler 2012). */
+static inline double log1mexp(double a) {
+    return a > -M_LN2 ? log(-expm1(a)) : log1p(-exp(a));
+}
+
+double logsumexp(const double *x, size_t n);
+
+static inline double token_weight(const response *r, size_t t) {
+    return r->mask ? r->mask[t] : 1.0;
+}
+
+/* sum M*x, [n]. */
+double masked_sum(const response *r, const double *x);
+/* Supervised length: sum M. */
+double masked_length(const response *r);
+/* d_log_prob[t] = d * M[t]: the gradient of a loss that sees only S = sum M*log_prob. */
+void sequence_gradient(response *r, double d);
+void clear_gradient(response *r);
+/* Row weight times the weights of its responses (a pair is one example). */
+double pair_weight(const row *r);
+
+/* Checks shapes, ranges and finiteness of all rows against what `name` takes: `kinds` of row_kind and
+ * `needs` (reference, old, reward, label, advantage). AGON_EINVAL or AGON_ENUMERIC, naming row and field. */
+AGON_MUST_CHECK agon_status rows_check(agon_ctx *ctx, const char *name, unsigned kinds, unsigned needs,
+                                       const row *rows, size_t n_rows);
+/* AGON_EINVAL when every weight is 0, so that the mean does not exist. */
+AGON_MUST_CHECK agon_status weight_check(agon_ctx *ctx, const char *name, double total);
+AGON_MUST_CHECK agon_status loss_check(agon_ctx *ctx, const char *name, size_t index, double loss);
+
+/* Appends a metric; `name` static. */
+void metric_add(objective_result *out, const char *name, double value);
+
+#endif

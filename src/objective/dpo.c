@@ -1,0 +1,46 @@
+/* dpo: direct preference optimisation (Rafailov et al. 2023, arXiv 2305.18290, eq. 7).
+ *
+ *   z = beta * h,   loss = -logsig(z),   dS_w = -beta*sig(-z),   dS_l = beta*sig(-z)
+ *
+ * Implicit reward beta*(S - S_ref). At policy == reference the loss is log 2.
+ * Additions to the paper: label_smoothing > 0 makes it cDPO; length_normalised divides each log-ratio
+ * by its response's length. Both are off by default. */
+#include "objective/pair.h"
+#include "objective/table.h"
+
+enum { BETA, LABEL_SMOOTHING, LENGTH_NORMALISED };
+static const objective_option options_table[] = {
+    {"beta", 0.1, 1e-6, 1e6, "strength of the tie to the reference"},
+    {"label_smoothing", 0, 0, 0.5, "assumed share of swapped labels"},
+    {"length_normalised", 0, 0, 1, "1: mean log-ratio per token, 0: sum"},
+    {.name = NULL},
+};
+
+static pair_term term(const double *options, const pair *p) {
+    if (options[LENGTH_NORMALISED] == 0)
+        return pair_logistic(p, options[BETA], options[LABEL_SMOOTHING]);
+    pair mean = *p;
+    mean.log_ratio_w = p->log_ratio_w / p->n_w;
+    mean.log_ratio_l = p->log_ratio_l / p->n_l;
+    mean.h = mean.log_ratio_w - mean.log_ratio_l;
+    pair_term t = pair_logistic(&mean, options[BETA], options[LABEL_SMOOTHING]);
+    t.d_w /= p->n_w;
+    t.d_l /= p->n_l;
+    return t;
+}
+
+static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+                        objective_result *out) {
+    return pair_loss(ctx, "dpo", NEEDS_REFERENCE, term, options, rows, n_rows, out);
+}
+
+const objective objective_dpo = {
+    .name = "dpo",
+    .summary = "direct preference optimisation (arXiv 2305.18290)",
+    .rows = ROW_PAIR,
+    .needs = NEEDS_REFERENCE,
+    .coupling = COUPLED_ROW,
+    .options = options_table,
+    .loss = loss,
+    .normaliser = pair_normaliser,
+};

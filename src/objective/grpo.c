@@ -1,0 +1,166 @@
+/* grpo: group relative policy optimisation (Shao et al. 2024, arXiv 2402.03300, eq. 3 and 4).
+ *
+ *   A = (r - mean) / (std + 1e-4)    inside the group, unbiased std; an equal group gives exactly 0
+ *   l_t = max(-A*ratio, -A*clip(ratio, 1-clip, 1+clip_high)) + beta*k,   ratio = exp(lp - old)
+ *   loss = mean over sequences of the mean over tokens
+ *
+ * Options give the published variants: scale 0 and aggregation 2 is Dr. GRPO (arXiv 2503.20783),
+ * aggregation 1 with clip_high 0.28 is DAPO (arXiv 2503.14476).
+ * k is k3 of lp - reference as printed. In the loss its gradient is that of KL(ref || policy), not of
+ * eq. 3's KL(policy || ref); kl = 2 uses k2 = d^2/2, whose gradient is (training.md section 3).
+ * Deviations: std is the unbiased one with 1e-4 added; an `advantage` given by the caller is used in
+ * place of the rewards (then single responses are taken too); without `old` the ratio is 1. */
+#include "objective/policy.h"
+#include "objective/table.h"
+
+enum { BETA, CLIP, CLIP_HIGH, SCALE, AGGREGATION, MAX_LENGTH, KL };
+static const objective_option options_table[] = {
+    {"beta", 0, 0, 1e6, "weight of the KL term; 0 needs no reference"},
+    {"clip", 0.2, 0, 1, "lower clip range of the ratio"},
+    {"clip_high", 0, 0, 1e6, "upper clip range; 0: the same as clip"},
+    {"scale", 1, 0, 1, "1: divide by the group's std; 0: only subtract the mean"},
+    {"aggregation", 0, 0, 2, "0: mean per sequence, then over sequences; 1: over all tokens; 2: by max_length"},
+    {"max_length", 512, 1, 1e9, "divisor of the token sum for aggregation 2"},
+    {"kl", 3, 2, 3, "estimator of the KL term: 2 or 3"},
+    {.name = NULL},
+};
+static const double STD_FLOOR = 1e-4;
+
+static unsigned needs_with(const double *options) {
+    return NEEDS_REWARD | NEEDS_ADVANTAGE | (options[BETA] > 0 ? NEEDS_REFERENCE : 0);
+}
+
+/* What one unit of a response's token loss is divided by, before the step's normaliser. */
+static double inner_length(const double *options, const response *r) {
+    if (options[AGGREGATION] == 0) {
+        double n = masked_length(r);
+        return n > 0 ? n : 1; /* a wholly masked sequence counts, with loss 0 */
+    }
+    return 1;
+}
+
+static double normaliser(const double *options, const row *rows, size_t n_rows) {
+    double total = 0;
+    for (size_t i = 0; i < n_rows; i++)
+        for (size_t k = 0; k < rows[i].n_responses; k++) {
+            const response *r = &rows[i].responses[k];
+            double unit = options[AGGREGATION] == 1   ? masked_length(r)
+                          : options[AGGREGATION] == 2 ? options[MAX_LENGTH]
+                                                      : 1;
+            total += rows[i].weight * r->weight * unit;
+        }
+    return total;
+}
+
+/* Group statistics of the rewards. */
+typedef struct group_scale {
+    double mean, divisor;
+    bool given, equal;
+} group_scale;
+
+static agon_status group_statistics(agon_ctx *ctx, const double *options, const row *g, size_t i,
+                                    group_scale *out) {
+    group_scale a = {.given = all_advantages_given(g), .divisor = 1};
+    if (!a.given) {
+        for (size_t k = 0; k < g->n_responses; k++)
+            if (isnan(g->responses[k].reward))
+                return ctx_fail(ctx, AGON_EINVAL, "row %zu: response %zu: reward is missing; a group has "
+                                "rewards throughout or advantages throughout", i, k);
+        if (g->n_responses < 2)
+            return ctx_fail(ctx, AGON_EINVAL, "row %zu: advantage is missing; one response alone has no "
+                            "group to compare its reward with", i);
+        double n = (double)g->n_responses, sum = 0, squares = 0;
+        for (size_t k = 0; k < g->n_responses; k++)
+            sum += g->responses[k].reward;
+        a.mean = sum / n;
+        for (size_t k = 0; k < g->n_responses; k++)
+            squares += (g->responses[k].reward - a.mean) * (g->responses[k].reward - a.mean);
+        a.equal = rewards_equal(g);
+        if (options[SCALE] != 0)
+            a.divisor = sqrt(squares / (n - 1)) + STD_FLOOR;
+    }
+    *out = a;
+    return AGON_OK;
+}
+
+static double group_advantage(const group_scale *a, const response *r) {
+    if (a->given)
+        return r->advantage;
+    return a->equal ? 0 : (r->reward - a->mean) / a->divisor;
+}
+
+/* Token sum of one response over its inner length; d_log_prob scaled by `share`. */
+static double response_loss(const double *options, response *r, double advantage, double share,
+                            policy_metrics *m) {
+    double sum = 0, beta = options[BETA], length = inner_length(options, r);
+    double high = options[CLIP_HIGH] > 0 ? options[CLIP_HIGH] : options[CLIP];
+    for (size_t t = 0; t < r->n; t++) {
+        double u = token_weight(r, t), d_kl = 0, kl = 0;
+        clipped_term term = clipped_surrogate(r->log_prob[t] - old_log_prob(r, t), advantage,
+                                              options[CLIP], high);
+        if (beta > 0) {
+            double d = r->log_prob[t] - r->reference[t];
+            kl = options[KL] == 2 ? d * d / 2 : k3(d, &d_kl);
+            d_kl = options[KL] == 2 ? d : d_kl;
+        }
+        r->d_log_prob[t] = share * u / length * (term.d + beta * d_kl);
+        sum += u * (term.loss + beta * kl);
+        if (u > 0)
+            policy_metrics_token(m, r, t, &term);
+    }
+    return sum / length;
+}
+
+static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+                        objective_result *out) {
+    agon_status s = rows_check(ctx, "grpo", ROW_SINGLE | ROW_GROUP, needs_with(options), rows, n_rows);
+    if (s != AGON_OK)
+        return s;
+    double total = normaliser(options, rows, n_rows), sum = 0, reward = 0, equal = 0, groups = 0, rewards = 0;
+    s = weight_check(ctx, "grpo", total);
+    if (s != AGON_OK)
+        return s;
+    policy_metrics m = {0};
+    for (size_t i = 0; i < n_rows; i++) {
+        group_scale a = {0};
+        s = group_statistics(ctx, options, &rows[i], i, &a);
+        if (s != AGON_OK)
+            return s;
+        double row_sum = 0, row_total = normaliser(options, &rows[i], 1);
+        for (size_t k = 0; k < rows[i].n_responses; k++) {
+            response *r = &rows[i].responses[k];
+            double w = rows[i].weight * r->weight;
+            row_sum += w * response_loss(options, r, group_advantage(&a, r), w / total, &m);
+            m.sequences += 1;
+            reward += isnan(r->reward) ? 0 : r->reward;
+            rewards += isnan(r->reward) ? 0 : 1;
+        }
+        out->losses[i] = row_total > 0 ? row_sum / row_total : 0;
+        s = loss_check(ctx, "grpo", i, out->losses[i]);
+        if (s != AGON_OK)
+            return s;
+        sum += row_sum;
+        groups += a.given ? 0 : 1;
+        equal += a.equal ? 1 : 0;
+    }
+    out->loss = sum / total;
+    out->n_metrics = 0;
+    if (rewards > 0)
+        metric_add(out, "reward", reward / rewards);
+    metric_add(out, "equal_groups", equal);
+    metric_add(out, "equal_group_share", groups > 0 ? equal / groups : 0);
+    policy_metrics_add(&m, out);
+    return AGON_OK;
+}
+
+const objective objective_grpo = {
+    .name = "grpo",
+    .summary = "group relative policy optimisation, with Dr. GRPO and DAPO by option (arXiv 2402.03300)",
+    .rows = ROW_SINGLE | ROW_GROUP,
+    .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_REFERENCE,
+    .coupling = COUPLED_ROW,
+    .options = options_table,
+    .needs_with = needs_with,
+    .loss = loss,
+    .normaliser = normaliser,
+};

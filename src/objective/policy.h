@@ -1,0 +1,38 @@
+/* Policy-gradient pieces shared by grpo, rloo and ppo (training.md section 3). */
+#ifndef OBJECTIVE_POLICY_H
+#define OBJECTIVE_POLICY_H
+
+#include "objective/common.h"
+
+/* A log-ratio is held within +-20 before it is exponentiated, with no gradient beyond. */
+enum { MAX_LOG_RATIO = 20 };
+
+typedef struct clipped_term {
+    double loss, d; /* d loss / d log_ratio */
+    double ratio;
+    bool clipped;
+} clipped_term;
+
+/* max(-A*r, -A*clip(r, 1-low, 1+high)), r = exp(log_ratio); where the clipped branch is the larger, no
+ * gradient flows (Schulman et al. 2017, arXiv 1707.06347, eq. 7). */
+clipped_term clipped_surrogate(double log_ratio, double advantage, double low, double high);
+
+/* Schulman's k3 = exp(-d) - 1 + d of d = log_prob - reference, and its derivative. */
+double k3(double d, double *derivative);
+
+/* True when all rewards of the group are the same number: then there is nothing to compare. */
+bool rewards_equal(const row *g);
+bool all_advantages_given(const row *g);
+/* What old is when a rollout does not say: the policy itself, as a constant. */
+static inline double old_log_prob(const response *r, size_t t) {
+    return r->old ? r->old[t] : r->log_prob[t];
+}
+
+/* Sums over tokens for the metrics every policy-gradient method reports. */
+typedef struct policy_metrics {
+    double tokens, clipped, approximate_kl, reference_kl, sequences, max_ratio;
+} policy_metrics;
+void policy_metrics_token(policy_metrics *m, const response *r, size_t t, const clipped_term *term);
+void policy_metrics_add(const policy_metrics *m, objective_result *out);
+
+#endif

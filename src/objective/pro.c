@@ -1,0 +1,106 @@
+/* pro: preference ranking optimisation (Song et al. 2023, arXiv 2306.17492, eq. 7).
+ *
+ * s_k = mean log_prob of response k, sorted by reward, best first. For k = 1..K-1:
+ *   tau_i = r_k - r_i (i > k),   tau_k = max_i tau_i,   term_k = lse(s_k tau_k, {s_i tau_i}) - s_k tau_k
+ *   loss = sum_k term_k + sft*(K-1)^2 * (-S(best))
+ *
+ * No reference. Deviation: the released code exponentiates and adds 1e-10; this is a log-sum-exp. */
+#include "objective/common.h"
+#include "objective/table.h"
+
+enum { SFT };
+static const objective_option options_table[] = {
+    {"sft", 0.05, 0, 1e3, "weight of the likelihood of the best response, times (K-1)^2"},
+    {.name = NULL},
+};
+enum { MAX_RESPONSES = 256 };
+
+static double normaliser(const double *options, const row *rows, size_t n_rows) {
+    (void)options;
+    double total = 0;
+    for (size_t i = 0; i < n_rows; i++)
+        total += rows[i].weight;
+    return total;
+}
+
+/* order: indices by falling reward; equal rewards keep their order. */
+static void rank(const row *g, size_t *order) {
+    for (size_t k = 0; k < g->n_responses; k++) {
+        size_t j = k;
+        while (j > 0 && g->responses[order[j - 1]].reward < g->responses[k].reward) {
+            order[j] = order[j - 1];
+            j--;
+        }
+        order[j] = k;
+    }
+}
+
+/* Adds term_k for the responses order[0..n) (order[0] is the kth best); d [n] by rank, d term/d s. */
+static double rank_term(const row *g, const size_t *order, size_t n, const double *s, double *d) {
+    double z[MAX_RESPONSES], tau[MAX_RESPONSES];
+    double best = g->responses[order[0]].reward;
+    tau[0] = 0;
+    for (size_t i = 1; i < n; i++) {
+        tau[i] = best - g->responses[order[i]].reward;
+        tau[0] = fmax(tau[0], tau[i]);
+    }
+    for (size_t i = 0; i < n; i++)
+        z[i] = s[i] * tau[i];
+    double lse = logsumexp(z, n);
+    for (size_t i = 0; i < n; i++)
+        d[i] += tau[i] * (exp(z[i] - lse) - (i == 0 ? 1 : 0));
+    return lse - z[0];
+}
+
+static agon_status group_loss(agon_ctx *ctx, const double *options, const row *g, size_t index, double share,
+                              double *out) {
+    size_t n = g->n_responses, order[MAX_RESPONSES];
+    double s[MAX_RESPONSES], length[MAX_RESPONSES], d[MAX_RESPONSES] = {0}, sum = 0;
+    if (n < 2 || n > MAX_RESPONSES)
+        return ctx_fail(ctx, AGON_EINVAL, "row %zu: responses: pro ranks 2 to %d", index, MAX_RESPONSES);
+    rank(g, order);
+    for (size_t k = 0; k < n; k++) {
+        const response *r = &g->responses[order[k]];
+        length[k] = masked_length(r);
+        if (length[k] <= 0)
+            return ctx_fail(ctx, AGON_EINVAL, "row %zu: response %zu: mask leaves no token", index, order[k]);
+        s[k] = masked_sum(r, r->log_prob) / length[k];
+    }
+    for (size_t k = 0; k + 1 < n; k++)
+        sum += rank_term(g, order + k, n - k, s + k, d + k);
+    double sft = options[SFT] * (double)(n - 1) * (double)(n - 1);
+    for (size_t k = 0; k < n; k++)
+        sequence_gradient(&g->responses[order[k]], share * (d[k] / length[k] - (k == 0 ? sft : 0)));
+    *out = sum - sft * s[0] * length[0];
+    return loss_check(ctx, "pro", index, *out);
+}
+
+static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+                        objective_result *out) {
+    agon_status s = rows_check(ctx, "pro", ROW_GROUP, NEEDS_REWARD, rows, n_rows);
+    if (s != AGON_OK)
+        return s;
+    double total = normaliser(options, rows, n_rows), sum = 0;
+    s = weight_check(ctx, "pro", total);
+    for (size_t i = 0; s == AGON_OK && i < n_rows; i++) {
+        double share = rows[i].weight / total;
+        s = group_loss(ctx, options, &rows[i], i, share, &out->losses[i]);
+        sum += s == AGON_OK ? share * out->losses[i] : 0;
+    }
+    if (s != AGON_OK)
+        return s;
+    out->loss = sum;
+    out->n_metrics = 0;
+    return AGON_OK;
+}
+
+const objective objective_pro = {
+    .name = "pro",
+    .summary = "preference ranking optimisation over K responses (arXiv 2306.17492)",
+    .rows = ROW_GROUP,
+    .needs = NEEDS_REWARD,
+    .coupling = COUPLED_ROW,
+    .options = options_table,
+    .loss = loss,
+    .normaliser = normaliser,
+};

@@ -1,0 +1,34 @@
+/* rso-sigmoid: the sigmoid-norm loss of statistical rejection sampling (Liu et al. 2023, arXiv 2309.06657).
+ *
+ *   loss = -logsig(gamma * h),   option `beta` is gamma
+ *
+ * The same function as DPO; what differs is where the pairs come from (rejection samples labelled by a
+ * reward ranker), and the default scale. */
+#include "objective/pair.h"
+#include "objective/table.h"
+
+enum { BETA };
+static const objective_option options_table[] = {
+    {"beta", 0.05, 1e-6, 1e6, "gamma: scale of the margin"},
+    {.name = NULL},
+};
+
+static pair_term term(const double *options, const pair *p) {
+    return pair_logistic(p, options[BETA], 0);
+}
+
+static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+                        objective_result *out) {
+    return pair_loss(ctx, "rso-sigmoid", NEEDS_REFERENCE, term, options, rows, n_rows, out);
+}
+
+const objective objective_rso_sigmoid = {
+    .name = "rso-sigmoid",
+    .summary = "RSO sigmoid-norm loss (arXiv 2309.06657); beta is gamma",
+    .rows = ROW_PAIR,
+    .needs = NEEDS_REFERENCE,
+    .coupling = COUPLED_ROW,
+    .options = options_table,
+    .loss = loss,
+    .normaliser = pair_normaliser,
+};

@@ -1,0 +1,34 @@
+/* spin: self-play fine-tuning (Chen et al. 2024, arXiv 2401.01335, eq. 4.7).
+ *
+ *   loss = log(1 + exp(-lambda*(L(human) - L(own sample)))),   option `beta` is lambda
+ *
+ * chosen = the human answer, rejected = a sample of the previous iterate, which is also the reference.
+ * As a function it is DPO; the recipe makes it self-play. */
+#include "objective/pair.h"
+#include "objective/table.h"
+
+enum { BETA };
+static const objective_option options_table[] = {
+    {"beta", 0.1, 1e-6, 1e6, "lambda: scale of the margin"},
+    {.name = NULL},
+};
+
+static pair_term term(const double *options, const pair *p) {
+    return pair_logistic(p, options[BETA], 0);
+}
+
+static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+                        objective_result *out) {
+    return pair_loss(ctx, "spin", NEEDS_REFERENCE, term, options, rows, n_rows, out);
+}
+
+const objective objective_spin = {
+    .name = "spin",
+    .summary = "self-play fine-tuning: human answer against own previous sample (arXiv 2401.01335); beta is lambda",
+    .rows = ROW_PAIR,
+    .needs = NEEDS_REFERENCE,
+    .coupling = COUPLED_ROW,
+    .options = options_table,
+    .loss = loss,
+    .normaliser = pair_normaliser,
+};

@@ -1,0 +1,217 @@
+/* Properties every objective has: gradients, row-by-row evaluation, finiteness, options. */
+#include "rows.h"
+
+/* Random rows of the kind an objective takes, with every channel given. */
+static void random_rows(const objective *o, rng *random, test_rows *t) {
+    memset(t, 0, sizeof *t);
+    size_t k_max = o->rows & ROW_PAIR ? 2 : o->rows & ROW_GROUP ? 4 : 1;
+    for (size_t i = 0; i < 5; i++) {
+        for (size_t k = 0; k < k_max; k++) {
+            response *r = test_response(t, i, k, 1 + rng_below(random, 6));
+            channels *c = &t->channels[i][k];
+            for (size_t j = 0; j < r->n; j++) {
+                c->log_prob[j] = -0.05 - 2 * rng_uniform(random);
+                c->reference[j] = c->log_prob[j] + 0.6 * (rng_uniform(random) - 0.5);
+                c->old[j] = c->log_prob[j] + 0.6 * (rng_uniform(random) - 0.5);
+                c->values[j] = rng_uniform(random);
+                c->old_values[j] = c->values[j] + 0.6 * (rng_uniform(random) - 0.5);
+                c->mask[j] = j > 0 && rng_uniform(random) < 0.3 ? 0 : 1;
+            }
+            r->reference = c->reference, r->old = c->old, r->mask = c->mask;
+            r->values = c->values, r->old_values = c->old_values, r->d_values = c->d_values;
+            r->reward = rng_uniform(random), r->label = rng_below(random, 2);
+            r->weight = 0.5 + rng_uniform(random);
+            r->mismatched = !strcmp(o->name, "kto") && i == 4;
+        }
+        t->rows[i].weight = 0.5 + rng_uniform(random);
+    }
+}
+
+static double loss_of(agon_ctx *ctx, const objective *o, const double *options, test_rows *t) {
+    double losses[MAX_TEST_ROWS];
+    objective_result r = {.losses = losses};
+    assert_ok(ctx, o->loss(ctx, options, t->rows, t->n, &r));
+    return r.loss;
+}
+
+/* Central difference of the step's loss in one channel value. */
+static double difference(agon_ctx *ctx, const objective *o, const double *options, test_rows *t, double *x) {
+    const double h = 1e-6;
+    double kept = *x;
+    *x = kept + h;
+    double up = loss_of(ctx, o, options, t);
+    *x = kept - h;
+    double down = loss_of(ctx, o, options, t);
+    *x = kept;
+    return (up - down) / (2 * h);
+}
+
+static void check_gradients(agon_ctx *ctx, const objective *o, const double *options, test_rows *t) {
+    static test_rows analytic;
+    loss_of(ctx, o, options, t);
+    analytic = *t;
+    /* z0 is a constant in KTO: differences see it only through rows that are not mismatched when there are
+     * mismatched ones, and those rows themselves have no gradient. */
+    for (size_t i = 0; i < t->n; i++)
+        for (size_t k = 0; k < t->rows[i].n_responses; k++)
+            for (size_t j = 0; j < t->responses[i][k].n && !t->responses[i][k].mismatched; j++) {
+                double want = difference(ctx, o, options, t, &t->channels[i][k].log_prob[j]);
+                assert_close(analytic.channels[i][k].d_log_prob[j], want, 2e-7 + 1e-6 * fabs(want));
+                if (strcmp(o->name, "ppo") != 0)
+                    continue;
+                want = difference(ctx, o, options, t, &t->channels[i][k].values[j]);
+                assert_close(analytic.channels[i][k].d_values[j], want, 2e-7 + 1e-6 * fabs(want));
+            }
+}
+
+static void objectives__gradients_match_finite_differences(void **state) {
+    agon_ctx *ctx = *state;
+    const char *extra[][2] = {{"grpo", "beta=0.1"},        {"grpo", "aggregation=1"}, {"grpo", "kl=2"},
+                              {"ipo", "length_normalised=0"}, {"dpo", "length_normalised=1"},
+                              {"rso-hinge", "beta=2"},     {"exo-rw", "forward=1"},   {"dpo", "label_smoothing=0.2"}};
+    rng random = rng_new(5);
+    test_rows t;
+    double options[MAX_OBJECTIVE_OPTIONS];
+    for (size_t i = 0; objective_at(i); i++)
+        for (int repeat = 0; repeat < 4; repeat++) {
+            objective_defaults(objective_at(i), options);
+            random_rows(objective_at(i), &random, &t);
+            check_gradients(ctx, objective_at(i), options, &t);
+        }
+    for (size_t i = 0; i < sizeof extra / sizeof extra[0]; i++) {
+        const objective *o = objective_find(extra[i][0]);
+        objective_defaults(o, options);
+        if (!strcmp(extra[i][1], "kl=2"))
+            assert_ok(ctx, objective_set(ctx, o, "beta=0.1", options));
+        assert_ok(ctx, objective_set(ctx, o, extra[i][1], options));
+        random_rows(o, &random, &t);
+        check_gradients(ctx, o, options, &t);
+    }
+}
+
+/* One row at a time, rescaled by the normalisers, equals the whole step. */
+static void objectives__rows_add_up_to_the_step(void **state) {
+    agon_ctx *ctx = *state;
+    rng random = rng_new(6);
+    for (size_t o_i = 0; objective_at(o_i); o_i++) {
+        const objective *o = objective_at(o_i);
+        assert_true((o->normaliser == NULL) == (o->coupling == COUPLED_STEP));
+        if (!o->normaliser)
+            continue;
+        test_rows whole, part;
+        double options[MAX_OBJECTIVE_OPTIONS], losses[MAX_TEST_ROWS], sum = 0;
+        objective_defaults(o, options);
+        random_rows(o, &random, &whole);
+        part = whole;
+        for (size_t i = 0; i < part.n; i++) { /* the copy's pointers still lead into `whole` */
+            part.rows[i].responses = part.responses[i];
+            for (size_t k = 0; k < part.rows[i].n_responses; k++)
+                part.responses[i][k].d_log_prob = part.channels[i][k].d_log_prob;
+        }
+        objective_result r = {.losses = losses}, one;
+        assert_ok(ctx, o->loss(ctx, options, whole.rows, whole.n, &r));
+        double total = o->normaliser(options, whole.rows, whole.n);
+        for (size_t i = 0; i < part.n; i++) {
+            double single;
+            one = (objective_result){.losses = &single};
+            assert_ok(ctx, o->loss(ctx, options, &part.rows[i], 1, &one));
+            assert_close(single, losses[i], 1e-12);
+            double share = o->normaliser(options, &part.rows[i], 1) / total;
+            sum += share * one.loss;
+            for (size_t k = 0; k < part.rows[i].n_responses; k++)
+                for (size_t j = 0; j < part.responses[i][k].n; j++)
+                    assert_close(share * part.channels[i][k].d_log_prob[j],
+                                 whole.channels[i][k].d_log_prob[j], 1e-12);
+        }
+        assert_close(sum, r.loss, 1e-12);
+    }
+}
+
+static void objectives__name_the_bad_row(void **state) {
+    agon_ctx *ctx = *state;
+    rng random = rng_new(7);
+    for (size_t o_i = 0; objective_at(o_i); o_i++) {
+        const objective *o = objective_at(o_i);
+        double options[MAX_OBJECTIVE_OPTIONS], losses[MAX_TEST_ROWS];
+        objective_defaults(o, options);
+        test_rows t;
+        objective_result r = {.losses = losses};
+        random_rows(o, &random, &t);
+        t.channels[3][0].log_prob[0] = NAN;
+        assert_int_equal(o->loss(ctx, options, t.rows, t.n, &r), AGON_ENUMERIC);
+        assert_non_null(strstr(agon_error(ctx), "row 3"));
+        assert_non_null(strstr(agon_error(ctx), "log_probs[0]"));
+        random_rows(o, &random, &t);
+        t.rows[2].weight = -1;
+        assert_int_equal(o->loss(ctx, options, t.rows, t.n, &r), AGON_EINVAL);
+        assert_non_null(strstr(agon_error(ctx), "row 2"));
+        random_rows(o, &random, &t);
+        for (size_t i = 0; i < t.n; i++)
+            t.rows[i].weight = 0;
+        assert_int_equal(o->loss(ctx, options, t.rows, t.n, &r), AGON_EINVAL);
+        assert_int_equal(o->loss(ctx, options, t.rows, 0, &r), AGON_EINVAL);
+        if (objective_needs_with(o, options) & NEEDS_REFERENCE) {
+            random_rows(o, &random, &t);
+            t.responses[1][0].reference = NULL;
+            assert_int_equal(o->loss(ctx, options, t.rows, t.n, &r), AGON_EINVAL);
+            assert_non_null(strstr(agon_error(ctx), "row 1"));
+            assert_non_null(strstr(agon_error(ctx), "reference"));
+        }
+        if (o->needs & NEEDS_REWARD) {
+            random_rows(o, &random, &t);
+            t.responses[4][0].reward = NAN;
+            assert_int_equal(o->loss(ctx, options, t.rows, t.n, &r), AGON_EINVAL);
+            assert_non_null(strstr(agon_error(ctx), "row 4"));
+            assert_non_null(strstr(agon_error(ctx), "reward"));
+        }
+    }
+}
+
+static void objective_set__takes_names_and_ranges(void **state) {
+    agon_ctx *ctx = *state;
+    const objective *dpo = objective_find("dpo");
+    double options[MAX_OBJECTIVE_OPTIONS];
+    objective_defaults(dpo, options);
+    assert_close(options[0], 0.1, 0);
+    assert_ok(ctx, objective_set(ctx, dpo, "beta=0.25", options));
+    assert_close(options[0], 0.25, 0);
+    assert_int_equal(objective_set(ctx, dpo, "beta=0", options), AGON_EINVAL);
+    assert_int_equal(objective_set(ctx, dpo, "beta=nan", options), AGON_EINVAL);
+    assert_int_equal(objective_set(ctx, dpo, "beta=1x", options), AGON_EINVAL);
+    assert_int_equal(objective_set(ctx, dpo, "beta", options), AGON_EINVAL);
+    assert_int_equal(objective_set(ctx, dpo, "lable_smoothing=0.1", options), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(ctx), "label_smoothing"));
+    assert_int_equal(objective_set(ctx, objective_find("sft"), "beta=1", options), AGON_EINVAL);
+    assert_close(options[0], 0.25, 0);
+    assert_null(objective_find("dp"));
+}
+
+static void objectives__have_the_issues_names(void **state) {
+    (void)state;
+    const char *names[] = {"sft", "dpo", "cdpo", "rdpo", "ipo", "simpo", "orpo", "kto", "exo-pref", "exo-rw",
+                           "pro", "rso-hinge", "rso-sigmoid", "spin", "grpo", "rloo", "ppo"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        assert_non_null(objective_find(names[i]));
+        assert_non_null(objective_find(names[i])->summary);
+    }
+}
+
+static int setup(void **state) {
+    *state = test_ctx(1, NULL);
+    return 0;
+}
+static int teardown(void **state) {
+    agon_ctx_free(*state);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(objectives__gradients_match_finite_differences),
+        cmocka_unit_test(objectives__rows_add_up_to_the_step),
+        cmocka_unit_test(objectives__name_the_bad_row),
+        cmocka_unit_test(objective_set__takes_names_and_ranges),
+        cmocka_unit_test(objectives__have_the_issues_names),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
