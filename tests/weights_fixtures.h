@@ -117,6 +117,17 @@ static inline const char *fixture_golden(char out[2048], const char *name) {
     return out;
 }
 
+/* The real model the set-up fetched ($AGON_MODEL, else the user's cache), or NULL. */
+static inline const char *fixture_real_model(char out[2048]) {
+    const char *model = getenv("AGON_MODEL"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (model)
+        snprintf(out, 2048, "%s", model);
+    else
+        snprintf(out, 2048, "%s%s/agon/SmolLM2-135M-Instruct.Q4_1.gguf", cache ? cache : home ? home : "",
+                 cache ? "" : "/.cache");
+    return file_exists(out) || folder_exists(out) ? out : NULL;
+}
+
 /* An image to damage. */
 typedef struct fixture_image {
     char *data;
