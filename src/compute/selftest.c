@@ -1,1 +1,0 @@
-#include "compute/compute.h"
