@@ -56,7 +56,8 @@ typedef struct store_id {
 
 /* Anything anyone wrote. kind: query, response, critique, refinement, demonstration, judgement, ... */
 typedef struct text_record {
-    const char *run, *kind, *body;
+    const char *run, *kind;
+    const char *body; /* bytes that are not UTF-8 are stored as U+FFFD */
     int64_t iteration;
     const char *parent;   /* text id: the query of a response, the response of a critique, ... */
     int64_t turn;         /* position in a dialogue */
@@ -81,13 +82,14 @@ AGON_MUST_CHECK agon_status store_add_verification(store *s, const verification_
 typedef struct decision_record {
     const char *run, *response, *route, *reason; /* route: auto, escalate, audit, drop */
     int64_t iteration, judge_index;
-    double confidence, threshold, propensity;
+    double confidence, threshold, propensity; /* propensity 0 or NAN: 1 */
     const char *calibration;
     const json_t *meta;
 } decision_record;
 AGON_MUST_CHECK agon_status store_add_decision(store *s, const decision_record *r, store_id *id);
 
-/* A verdict with source and confidence. source: verifier, critic, cascade, principle, human, simulated. */
+/* A verdict with source and confidence. source: verifier, critic, cascade, principle, human, simulated,
+ * demonstration (gold the repository carries). */
 typedef struct label_record {
     const char *run, *target, *kind, *value, *source; /* target: text id; kind: point, pair, edit, span, demonstration */
     int64_t iteration;
@@ -97,8 +99,8 @@ typedef struct label_record {
     const char *derived_from, *supersedes; /* label ids */
     const char *purpose;  /* train, audit, calibration, gate, demonstration; a budget counts all */
     double confidence_raw, confidence; /* raw and calibrated */
-    double propensity, weight;         /* NAN: 1 */
-    double seconds;                    /* the human's time */
+    double propensity, weight;         /* 0 or NAN: 1 */
+    double seconds;                    /* the human's time; 0: not measured */
     bool sealed;                       /* descends from a sealed answer */
     const json_t *meta;
 } label_record;
@@ -123,6 +125,8 @@ typedef struct calibration_record {
     double threshold; /* NAN: abstains on everything */
     double auroc, ece, brier, error_bound;
     const json_t *parameters;
+    const char *const *labels; /* [n_labels] it was fitted on: AGON_EREFUSED if one is sealed */
+    size_t n_labels;
 } calibration_record;
 AGON_MUST_CHECK agon_status store_add_calibration(store *s, const calibration_record *r, store_id *id);
 
@@ -167,7 +171,7 @@ AGON_MUST_CHECK agon_status store_add_metric(store *s, const metric_record *r);
 typedef struct review_record {
     const char *run, *kind, *query, *response, *other, *critique, *purpose;
     int64_t iteration;
-    double priority, propensity;
+    double priority, propensity; /* propensity 0 or NAN: 1 */
     const json_t *meta;
 } review_record;
 AGON_MUST_CHECK agon_status store_add_review(store *s, const review_record *r, store_id *id);
@@ -185,7 +189,7 @@ typedef struct gate_record {
 AGON_MUST_CHECK agon_status store_add_gate(store *s, const gate_record *r, store_id *id);
 
 /* Budgets: adds a settled amount to a counter ("tokens.learner.out", "labels.simulated"). Invariant, checked
- * by journal_verify: counter = sum of its settlements. */
+ * by journal_verify: counter = sum of its settlements (view `settlement`). */
 AGON_MUST_CHECK agon_status store_settle(store *s, const char *run, const char *counter, int64_t amount);
 /* Committed plus queued. 0 for an unknown counter. */
 AGON_MUST_CHECK agon_status store_counter(store *s, const char *run, const char *counter, int64_t *out);

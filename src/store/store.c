@@ -1,0 +1,523 @@
+/* The workspace: opening, locking, the write queue and its transaction, see store.h.
+ *
+ * Invariants
+ *   1. At most one STORE_RUN store per folder: it holds a write lock on the file `lock` (an open file description
+ *      lock: it goes with the process, and others can ask about it without taking it).
+ *   2. Only STORE_RUN writes records; STORE_REVIEW writes the inbox and nothing else (an authorizer denies the
+ *      rest); STORE_READ opens read-only.
+ *   3. store_commit is the only writer of records. It applies the whole queue in one transaction or none of
+ *      it. The ledger's part goes first: its rows are idempotent, so a crash in between loses nothing.
+ *   4. The write lock of SQLite is held only inside store_commit, for milliseconds: reviewers can always write.
+ *   5. After a failed commit the database is as before and the queue is intact.
+ *
+ *      store_open --> [clean] --store_add_*--> [queued] --store_commit--> [clean]
+ *                        ^                        |  |         | failed
+ *                        '----store_rollback------'  '<--------'
+ */
+#include "base/file.h"
+#include "base/memory.h"
+#include "store/store_internal.h"
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BUSY_TIMEOUT_MS = 10000 };
+
+/* ---- small things ---------------------------------------------------------------------------------- */
+
+int64_t store_now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+json_t *json_text(const char *text) {
+    return text ? json_string(text) : json_null();
+}
+
+json_t *json_number(double x) {
+    return x != x ? json_null() : json_real(x);
+}
+
+char *store_path(const store *s, const char *name) {
+    char *path = NULL;
+    return asprintf(&path, "%s/%s", s->folder, name) < 0 ? NULL : path;
+}
+
+const char *store_folder(const store *s) {
+    return s->folder;
+}
+
+agon_ctx *store_ctx(const store *s) {
+    return s->ctx;
+}
+
+void store_set_hook(store *s, store_hook hook, void *arg) {
+    s->hook = hook;
+    s->hook_arg = arg;
+}
+
+void store_point(store *s, const char *point) {
+    if (s->hook)
+        s->hook(s->hook_arg, point);
+}
+
+/* ---- SQL ------------------------------------------------------------------------------------------- */
+
+agon_status store_sql_fail(store *s, sqlite3 *db, const char *doing) {
+    static const char refused[] = "refused: ";
+    int extended = db ? sqlite3_extended_errcode(db) : SQLITE_NOMEM;
+    const char *message = db ? sqlite3_errmsg(db) : "out of memory";
+    if (extended == SQLITE_CONSTRAINT_TRIGGER && strncmp(message, refused, sizeof refused - 1) == 0)
+        return ctx_fail(s->ctx, AGON_EREFUSED, "%s: %s", s->folder, message + sizeof refused - 1);
+    switch (extended & 0xff) {
+    case SQLITE_FULL:
+        return ctx_fail(s->ctx, AGON_EIO, "%s: no space left while %s; free some and run again",
+                        s->folder, doing);
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+        return ctx_fail(s->ctx, AGON_EIO, "%s: %s while %s (%s)", s->folder, message, doing,
+                        strerror(sqlite3_system_errno(db)));
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return ctx_fail(s->ctx, AGON_EBUSY, "%s: another program kept the database locked for %d s while %s",
+                        s->folder, BUSY_TIMEOUT_MS / 1000, doing);
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+        return ctx_fail(s->ctx, AGON_EFORMAT, "%s: the database is damaged (%s) while %s; restore it from a copy",
+                        s->folder, message, doing);
+    case SQLITE_NOMEM:
+        return ctx_fail(s->ctx, AGON_ENOMEM, "%s: out of memory while %s", s->folder, doing);
+    case SQLITE_AUTH:
+        return ctx_fail(s->ctx, AGON_EREFUSED, "%s: a reviewer's connection writes to the inbox only", s->folder);
+    case SQLITE_CONSTRAINT:
+        if (extended == SQLITE_CONSTRAINT_FOREIGNKEY)
+            return ctx_fail(s->ctx, AGON_EINVAL, "%s: a record refers to one that is not there (%s)",
+                            s->folder, doing);
+        return ctx_fail(s->ctx, AGON_EINVAL, "%s: %s while %s", s->folder, message, doing);
+    default:
+        return ctx_fail(s->ctx, AGON_EINVAL, "%s: %s while %s", s->folder, message, doing);
+    }
+}
+
+agon_status store_statement_get(store *s, sqlite3 *db, const char *sql, sqlite3_stmt **out) {
+    for (size_t i = 0; i < s->n_statements; i++)
+        if (s->statements[i].sql == sql) {
+            *out = s->statements[i].statement;
+            sqlite3_reset(*out);
+            sqlite3_clear_bindings(*out);
+            return AGON_OK;
+        }
+    if (s->n_statements == s->capacity_statements) {
+        size_t n = s->capacity_statements ? 2 * s->capacity_statements : 32;
+        store_statement *more = realloc(s->statements, n * sizeof *more);
+        if (!more)
+            return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        s->statements = more;
+        s->capacity_statements = n;
+    }
+    sqlite3_stmt *statement;
+    if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) != SQLITE_OK)
+        return store_sql_fail(s, db, "preparing a statement");
+    s->statements[s->n_statements++] = (store_statement){sql, statement};
+    *out = statement;
+    return AGON_OK;
+}
+
+agon_status store_bind(store *s, sqlite3 *db, sqlite3_stmt *statement, const json_t *values) {
+    for (size_t i = 0; i < json_array_size(values); i++) {
+        const json_t *v = json_array_get(values, i);
+        int column = (int)i + 1, rc;
+        switch (json_typeof(v)) {
+        case JSON_STRING:
+            rc = sqlite3_bind_text64(statement, column, json_string_value(v), json_string_length(v),
+                                     SQLITE_STATIC, SQLITE_UTF8);
+            break;
+        case JSON_INTEGER:
+            rc = sqlite3_bind_int64(statement, column, json_integer_value(v));
+            break;
+        case JSON_REAL:
+            rc = sqlite3_bind_double(statement, column, json_real_value(v));
+            break;
+        case JSON_TRUE:
+        case JSON_FALSE:
+            rc = sqlite3_bind_int(statement, column, json_is_true(v));
+            break;
+        case JSON_NULL:
+            rc = sqlite3_bind_null(statement, column);
+            break;
+        default:
+            return ctx_fail(s->ctx, AGON_EINVAL, "an SQL parameter is an array or object");
+        }
+        if (rc != SQLITE_OK)
+            return store_sql_fail(s, db, "binding a parameter");
+    }
+    return AGON_OK;
+}
+
+agon_status store_exec(store *s, sqlite3 *db, const char *sql) {
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        return store_sql_fail(s, db, "preparing the workspace");
+    return AGON_OK;
+}
+
+/* ---- the queue and its transaction ------------------------------------------------------------------ */
+
+agon_status store_queue_take(store *s, const char *sql, json_t *values, bool to_ledger) {
+    if (s->mode != STORE_RUN) {
+        json_decref(values);
+        return ctx_fail(s->ctx, AGON_EINVAL, "%s: opened for reading", s->folder);
+    }
+    if (values && s->n_queue == s->capacity_queue) {
+        size_t n = s->capacity_queue ? 2 * s->capacity_queue : 256;
+        store_write *more = realloc(s->queue, size_mul(n, sizeof *more));
+        if (more) {
+            s->queue = more;
+            s->capacity_queue = n;
+        }
+    }
+    if (!values || s->n_queue == s->capacity_queue) {
+        json_decref(values);
+        return ctx_fail(s->ctx, AGON_ENOMEM, "%s: out of memory", s->folder);
+    }
+    s->queue[s->n_queue++] = (store_write){sql, values, to_ledger};
+    return AGON_OK;
+}
+
+json_t *store_take_records(store *s) {
+    json_t *taken = s->records;
+    s->records = json_array();
+    return taken;
+}
+
+void store_rollback(store *s) {
+    for (size_t i = 0; i < s->n_queue; i++)
+        json_decref(s->queue[i].values);
+    s->n_queue = 0;
+    json_array_clear(s->records);
+    json_object_clear(s->oracles);
+    json_object_clear(s->sealed);
+    json_object_clear(s->settled);
+}
+
+static agon_status apply(store *s, sqlite3 *db, const store_write *w) {
+    sqlite3_stmt *statement;
+    agon_status status = store_statement_get(s, db, w->sql, &statement);
+    if (!status)
+        status = store_bind(s, db, statement, w->values);
+    if (!status && sqlite3_step(statement) != SQLITE_DONE)
+        status = store_sql_fail(s, db, "writing records");
+    if (statement && !status)
+        sqlite3_reset(statement);
+    return status;
+}
+
+/* One transaction over the queue's writes for agon.db or for the ledger. */
+static agon_status apply_queue(store *s, sqlite3 *db, bool to_ledger) {
+    if (sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+        return store_sql_fail(s, db, "beginning to write");
+    agon_status status = AGON_OK;
+    for (size_t i = 0; i < s->n_queue && !status; i++)
+        if (s->queue[i].to_ledger == to_ledger)
+            status = apply(s, db, &s->queue[i]);
+    if (!status && sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
+        status = store_sql_fail(s, db, "committing");
+    if (status) {
+        for (size_t i = 0; i < s->n_statements; i++)
+            sqlite3_reset(s->statements[i].statement);
+        if (!sqlite3_get_autocommit(db))
+            sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    return status;
+}
+
+static agon_status open_database(store *s, const char *name, int flags, sqlite3 **out) {
+    char *path = store_path(s, name);
+    if (!path)
+        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+    agon_status status = AGON_OK;
+    if (sqlite3_open_v2(path, out, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL) != SQLITE_OK) {
+        status = store_sql_fail(s, *out, "opening the database");
+        sqlite3_close(*out);
+        *out = NULL;
+    } else {
+        sqlite3_busy_timeout(*out, BUSY_TIMEOUT_MS);
+    }
+    free(path);
+    return status;
+}
+
+static agon_status open_ledger(store *s) {
+    if (s->ledger)
+        return AGON_OK;
+    agon_status status =
+        open_database(s, "sealed.db", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &s->ledger);
+    if (!status)
+        status = store_exec(s, s->ledger, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
+    if (!status)
+        status = store_exec(s, s->ledger, schema_ledger());
+    return status;
+}
+
+agon_status store_commit(store *s) {
+    agon_status status = AGON_OK;
+    bool ledger = false;
+    for (size_t i = 0; i < s->n_queue; i++)
+        ledger |= s->queue[i].to_ledger;
+    if (s->n_queue == 0)
+        return AGON_OK;
+    store_point(s, "commit.before");
+    if (ledger) {
+        status = open_ledger(s);
+        if (!status)
+            status = apply_queue(s, s->ledger, true);
+        store_point(s, "commit.ledger");
+    }
+    if (!status)
+        status = apply_queue(s, s->db, false);
+    if (status)
+        return status;
+    store_point(s, "commit.after");
+    store_rollback(s); /* the queue is written: empty it */
+    return AGON_OK;
+}
+
+agon_status store_write_now_take(store *s, const char *sql, json_t *values, bool synced) {
+    if (!values)
+        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+    store_write w = {sql, values, false};
+    agon_status status = AGON_OK;
+    if (!synced)
+        status = store_exec(s, s->db, "PRAGMA synchronous=NORMAL");
+    if (!status)
+        status = apply(s, s->db, &w);
+    if (status)
+        for (size_t i = 0; i < s->n_statements; i++)
+            sqlite3_reset(s->statements[i].statement);
+    if (!synced && sqlite3_exec(s->db, "PRAGMA synchronous=FULL", NULL, NULL, NULL) != SQLITE_OK && !status)
+        status = store_sql_fail(s, s->db, "restoring synchronous=FULL");
+    json_decref(values);
+    return status;
+}
+
+/* ---- the lock --------------------------------------------------------------------------------------- */
+
+static long read_pid(int fd) {
+    char digits[32] = {0};
+    ssize_t n = pread(fd, digits, sizeof digits - 1, 0);
+    return n > 0 ? strtol(digits, NULL, 10) : 0;
+}
+
+bool store_is_running(const char *folder, long *pid) {
+    char *path = NULL;
+    *pid = 0;
+    if (asprintf(&path, "%s/lock", folder) < 0)
+        return false;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    free(path);
+    if (fd < 0)
+        return false;
+    struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    bool running = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    if (running)
+        *pid = read_pid(fd);
+    close(fd);
+    return running;
+}
+
+static agon_status take_lock(store *s) {
+    char *path = store_path(s, "lock");
+    if (!path)
+        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+    agon_status status = AGON_OK;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (s->lock_fd < 0)
+        status = ctx_fail(s->ctx, AGON_EIO, "%s: %s while opening", path, strerror(errno));
+    else if (fcntl(s->lock_fd, F_OFD_SETLK, &lock) != 0)
+        status = errno == EAGAIN || errno == EACCES
+                     ? ctx_fail(s->ctx, AGON_EBUSY,
+                                "%s: process %ld is running here; wait for it, stop it, or choose another workspace",
+                                s->folder, read_pid(s->lock_fd))
+                     : ctx_fail(s->ctx, AGON_EIO, "%s: %s while locking", path, strerror(errno));
+    if (!status) {
+        char digits[32];
+        int n = snprintf(digits, sizeof digits, "%ld\n", (long)getpid());
+        /* The number is for people; a full disk must not keep the run from its own recovery. */
+        if (ftruncate(s->lock_fd, 0) != 0 || pwrite(s->lock_fd, digits, (size_t)n, 0) != n)
+            (void)0;
+    }
+    free(path);
+    return status;
+}
+
+/* ---- opening and closing ---------------------------------------------------------------------------- */
+
+static int only_inbox(void *arg, int action, const char *a, const char *b, const char *database,
+                      const char *trigger) {
+    (void)arg, (void)b, (void)database, (void)trigger;
+    switch (action) {
+    case SQLITE_INSERT:
+        return strcmp(a, "inbox") == 0 || strcmp(a, "sqlite_sequence") == 0 ? SQLITE_OK : SQLITE_DENY;
+    case SQLITE_UPDATE:
+        return strcmp(a, "sqlite_sequence") == 0 ? SQLITE_OK : SQLITE_DENY;
+    case SQLITE_SELECT:
+    case SQLITE_READ:
+    case SQLITE_FUNCTION:
+    case SQLITE_RECURSIVE:
+    case SQLITE_TRANSACTION:
+    case SQLITE_PRAGMA:
+        return SQLITE_OK;
+    default:
+        return SQLITE_DENY;
+    }
+}
+
+static agon_status read_pragma(store *s, const char *sql, int64_t *out) {
+    sqlite3_stmt *statement = NULL;
+    agon_status status = AGON_OK;
+    if (sqlite3_prepare_v2(s->db, sql, -1, &statement, NULL) != SQLITE_OK ||
+        sqlite3_step(statement) != SQLITE_ROW)
+        status = store_sql_fail(s, s->db, "reading the workspace's version");
+    else
+        *out = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return status;
+}
+
+static agon_status migrate_one(store *s, int version) {
+    char pragma[96];
+    agon_status status = store_exec(s, s->db, "BEGIN IMMEDIATE");
+    if (status)
+        return status;
+    for (int part = 0; !status && schema_migration(version, part); part++)
+        status = store_exec(s, s->db, schema_migration(version, part));
+    snprintf(pragma, sizeof pragma, "PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT;",
+             SCHEMA_APPLICATION_ID, version + 1);
+    if (!status)
+        status = store_exec(s, s->db, pragma);
+    if (status && !sqlite3_get_autocommit(s->db))
+        sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    return status;
+}
+
+static agon_status check_version(store *s) {
+    int64_t version = 0, application = 0;
+    agon_status status = read_pragma(s, "PRAGMA user_version", &version);
+    if (!status)
+        status = read_pragma(s, "PRAGMA application_id", &application);
+    if (status)
+        return status;
+    if (version > SCHEMA_VERSION)
+        return ctx_fail(s->ctx, AGON_EFORMAT,
+                        "%s/agon.db: schema version %lld is newer than this agon's %d; use a newer agon",
+                        s->folder, (long long)version, SCHEMA_VERSION);
+    if (version > 0 && application != SCHEMA_APPLICATION_ID)
+        return ctx_fail(s->ctx, AGON_EFORMAT, "%s/agon.db: a database, but not agon's", s->folder);
+    if (s->mode != STORE_RUN && version < SCHEMA_VERSION)
+        return ctx_fail(s->ctx, version ? AGON_EFORMAT : AGON_ENOTFOUND,
+                        version ? "%s: from an older agon; `agon run` brings it up to date"
+                                : "%s: no run has begun in this workspace yet",
+                        s->folder);
+    for (int v = (int)version; v < SCHEMA_VERSION && !status; v++)
+        status = migrate_one(s, v);
+    return status;
+}
+
+static agon_status open_all(store *s) {
+    static const int flags[] = {[STORE_RUN] = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                                [STORE_READ] = SQLITE_OPEN_READONLY,
+                                [STORE_REVIEW] = SQLITE_OPEN_READWRITE};
+    agon_status status = AGON_OK;
+    char *objects = store_path(s, "objects"), *db = store_path(s, "agon.db");
+    if (!objects || !db)
+        status = ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+    if (!status && s->mode == STORE_RUN)
+        status = folder_make(s->ctx, objects);
+    if (!status && s->mode == STORE_RUN)
+        status = take_lock(s);
+    if (!status && s->mode != STORE_RUN && !file_exists(db))
+        status = ctx_fail(s->ctx, AGON_ENOTFOUND, "%s: no workspace here (no agon.db); `agon run FILE --workspace %s` makes one",
+                          s->folder, s->folder);
+    free(objects);
+    free(db);
+    if (!status)
+        status = open_database(s, "agon.db", flags[s->mode], &s->db);
+    if (!status && s->mode == STORE_RUN)
+        status = store_exec(s, s->db, "PRAGMA journal_mode=WAL");
+    if (!status)
+        status = store_exec(s, s->db, "PRAGMA foreign_keys=ON; PRAGMA synchronous=FULL;");
+    if (!status)
+        status = check_version(s);
+    if (!status && s->mode == STORE_REVIEW)
+        sqlite3_set_authorizer(s->db, only_inbox, NULL);
+    return status;
+}
+
+/* INSERT INTO t (id, columns..., created_ms) ... ON CONFLICT DO NOTHING: equal content is one record. */
+static char *make_insert(const record_table *t) {
+    char names[1024], marks[256], *sql = NULL;
+    int n_names = snprintf(names, sizeof names, "id"), n_marks = snprintf(marks, sizeof marks, "?");
+    for (int i = 0; t->columns[i]; i++) {
+        n_names += snprintf(names + n_names, sizeof names - (size_t)n_names, ", %s", t->columns[i]);
+        n_marks += snprintf(marks + n_marks, sizeof marks - (size_t)n_marks, ", ?");
+    }
+    assert(n_names < (int)sizeof names && n_marks < (int)sizeof marks);
+    if (asprintf(&sql, "INSERT INTO %s (%s, created_ms) VALUES (%s, ?) ON CONFLICT (id) DO NOTHING",
+                 t->name, names, marks) < 0)
+        return NULL;
+    return sql;
+}
+
+agon_status store_open(agon_ctx *ctx, const char *folder, store_mode mode, store **out) {
+    store *s = calloc(1, sizeof *s);
+    if (!s)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    s->ctx = ctx;
+    s->mode = mode;
+    s->lock_fd = -1;
+    s->folder = strdup(folder);
+    s->records = json_array();
+    s->oracles = json_object();
+    s->sealed = json_object();
+    s->settled = json_object();
+    bool memory = s->folder && s->records && s->oracles && s->sealed && s->settled;
+    for (int k = 0; k < RECORD_N_KINDS && memory; k++)
+        memory = (s->insert_sql[k] = make_insert(schema_table((record_kind)k))) != NULL;
+    agon_status status = memory ? open_all(s) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    if (status) {
+        store_close(s);
+        return status;
+    }
+    *out = s;
+    return AGON_OK;
+}
+
+void store_close(store *s) {
+    if (!s)
+        return;
+    store_rollback(s);
+    for (size_t i = 0; i < s->n_statements; i++)
+        sqlite3_finalize(s->statements[i].statement);
+    free(s->statements);
+    sqlite3_close(s->ledger);
+    sqlite3_close(s->db);
+    for (int k = 0; k < RECORD_N_KINDS; k++)
+        free(s->insert_sql[k]);
+    free(s->queue);
+    json_decref(s->records);
+    json_decref(s->oracles);
+    json_decref(s->sealed);
+    json_decref(s->settled);
+    free(s->folder);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    free(s);
+}

@@ -1,0 +1,182 @@
+/* Objects: large bytes by their SHA-256, objects/ab/cdef... Written under a temporary name, synced and renamed before
+ * any row names them; a file that no row names is left over from a crash and is collected at the next run. */
+#include "base/file.h"
+#include "store/store_internal.h"
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char *hex_path(const store *s, const char *hex) {
+    char *path = NULL;
+    return asprintf(&path, "%s/objects/%.2s/%s", s->folder, hex, hex + 2) < 0 ? NULL : path;
+}
+
+agon_status object_path(store *s, const hash256 *hash, char **path) {
+    char hex[HASH_HEX_SIZE];
+    hash_hex(hash, hex);
+    char *made = hex_path(s, hex);
+    if (!made)
+        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+    *path = made;
+    return AGON_OK;
+}
+
+bool object_exists(const store *s, const hash256 *hash) {
+    char hex[HASH_HEX_SIZE];
+    hash_hex(hash, hex);
+    char *path = hex_path(s, hex);
+    bool exists = path && file_exists(path);
+    free(path);
+    return exists;
+}
+
+/* Is the object there and whole? A damaged one is written again. */
+static bool holds(const char *path, const hash256 *hash, size_t n) {
+    struct stat st;
+    file_map map = {0};
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || (size_t)st.st_size != n)
+        return false;
+    if (n == 0)
+        return true;
+    if (file_map_open(NULL, path, &map) != AGON_OK)
+        return false;
+    hash256 h = hash_bytes(map.data, map.size);
+    file_unmap(&map);
+    return memcmp(&h, hash, sizeof h) == 0;
+}
+
+agon_status object_write(store *s, const void *data, size_t n, hash256 *hash) {
+    hash256 h = hash_bytes(data, n);
+    char *path;
+    agon_status status = object_path(s, &h, &path);
+    if (status)
+        return status;
+    if (!holds(path, &h, n)) {
+        char *slash = strrchr(path, '/');
+        *slash = 0;
+        status = folder_make(s->ctx, path);
+        *slash = '/';
+        store_point(s, "object.before");
+        if (!status)
+            status = file_write(s->ctx, path, data, n);
+        store_point(s, "object.after");
+    }
+    free(path);
+    if (!status)
+        *hash = h;
+    return status;
+}
+
+agon_status object_put(store *s, const void *data, size_t n, hash256 *hash) {
+    char hex[HASH_HEX_SIZE];
+    hash256 h;
+    if (s->mode != STORE_RUN)
+        return ctx_fail(s->ctx, AGON_EINVAL, "%s: opened for reading", s->folder);
+    agon_status status = object_write(s, data, n, &h);
+    if (status)
+        return status;
+    hash_hex(&h, hex);
+    json_t *columns = json_pack("{sI}", "size", (json_int_t)n);
+    if (!columns)
+        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+    status = store_record_take(s, RECORD_OBJECT, columns, hex, NULL);
+    if (!status)
+        *hash = h;
+    return status;
+}
+
+agon_status object_get(store *s, const hash256 *hash, void **data, size_t *n) {
+    char *path, *bytes;
+    size_t size;
+    agon_status status = object_path(s, hash, &path);
+    if (status)
+        return status;
+    status = file_read(s->ctx, path, SIZE_MAX - 1, &bytes, &size);
+    if (!status) {
+        hash256 h = hash_bytes(bytes, size);
+        if (memcmp(&h, hash, sizeof h) != 0) {
+            status = ctx_fail(s->ctx, AGON_EMISMATCH,
+                              "%s: the content does not have the hash in its name; restore it from a copy", path);
+            free(bytes);
+        }
+    }
+    free(path);
+    if (!status) {
+        *data = bytes;
+        *n = size;
+    }
+    return status;
+}
+
+agon_status object_remove(store *s, const char *hex) {
+    char *path = hex_path(s, hex);
+    agon_status status = AGON_OK;
+    if (!path)
+        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+    if (unlink(path) != 0 && errno != ENOENT)
+        status = ctx_fail(s->ctx, AGON_EIO, "%s: %s while removing", path, strerror(errno));
+    free(path);
+    return status;
+}
+
+/* Files of one objects/ab folder. Temporary files (of another length) are removed when `sweep`. */
+static agon_status each_in(store *s, const char *prefix, bool sweep,
+                           agon_status (*fn)(void *arg, const char *hex), void *arg) {
+    char *path = NULL;
+    if (asprintf(&path, "%s/objects/%s", s->folder, prefix) < 0)
+        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+    DIR *folder = opendir(path);
+    agon_status status = AGON_OK;
+    for (struct dirent *e; folder && !status && (e = readdir(folder));) {
+        char hex[HASH_HEX_SIZE];
+        hash256 hash;
+        if (e->d_name[0] == '.')
+            continue;
+        if (strlen(e->d_name) == 62) {
+            snprintf(hex, sizeof hex, "%.2s%.62s", prefix, e->d_name);
+            if (hash_parse(hex, &hash) && fn)
+                status = fn(arg, hex);
+        } else if (sweep && strstr(e->d_name, ".tmp")) {
+            unlinkat(dirfd(folder), e->d_name, 0);
+        }
+    }
+    if (folder)
+        closedir(folder);
+    free(path);
+    return status;
+}
+
+static agon_status each_file(store *s, bool sweep, agon_status (*fn)(void *arg, const char *hex), void *arg) {
+    agon_status status = AGON_OK;
+    for (int i = 0; i < 256 && !status; i++) {
+        char prefix[3];
+        snprintf(prefix, sizeof prefix, "%02x", i);
+        status = each_in(s, prefix, sweep, fn, arg);
+    }
+    return status;
+}
+
+agon_status object_each(store *s, agon_status (*fn)(void *arg, const char *hex), void *arg) {
+    return each_file(s, false, fn, arg);
+}
+
+static agon_status collect_one(void *arg, const char *hex) {
+    store *s = arg;
+    int64_t named = 0;
+    json_t *parameters = json_pack("[s]", hex);
+    agon_status status = store_query_int(
+        s, "SELECT (SELECT count(*) FROM object WHERE id = ?1) + (SELECT count(*) FROM checkpoint WHERE object = ?1)",
+        parameters, &named);
+    json_decref(parameters);
+    if (!status && named == 0)
+        status = object_remove(s, hex);
+    return status;
+}
+
+agon_status object_collect(store *s) {
+    return each_file(s, true, collect_one, s);
+}
