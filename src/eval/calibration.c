@@ -67,8 +67,7 @@ double calibration_nll(const double *confidence, const bool *correct, size_t n) 
     return sum / (double)n;
 }
 
-/* ---- temperature
- * --------------------------------------------------------------------------------- */
+/* ---- temperature ---------------------------------------------------------------- */
 
 /* With s = 1/t the loss is convex in s, so its derivative sum (sigmoid(s x) - y) x is bisected. */
 static void fit_temperature(const double *x, const bool *y, size_t n, calibrator *out) {
@@ -82,8 +81,7 @@ static void fit_temperature(const double *x, const bool *y, size_t n, calibrator
     out->t = 2 / (low + high);
 }
 
-/* ---- Platt
- * --------------------------------------------------------------------------------------- */
+/* ---- Platt ---------------------------------------------------------------------- */
 
 static double platt_loss(const double *x, const bool *y, size_t n, const double target[2], double a,
                          double b) {
@@ -133,8 +131,7 @@ static void fit_platt(const double *x, const bool *y, size_t n, calibrator *out)
     out->b = b;
 }
 
-/* ---- isotonic
- * ------------------------------------------------------------------------------------ */
+/* ---- isotonic ------------------------------------------------------------------- */
 
 typedef struct example {
     double confidence, right, weight;
@@ -192,8 +189,7 @@ static double isotonic_at(const calibrator *c, double p) {
     return c->n_steps ? c->value[low] : p;
 }
 
-/* ---- the calibrator
- * ------------------------------------------------------------------------------ */
+/* ---- the calibrator ------------------------------------------------------------- */
 
 void calibrator_free(calibrator *c) {
     if (!c)
@@ -323,8 +319,7 @@ done:
     return s;
 }
 
-/* ---- as JSON
- * ------------------------------------------------------------------------------------- */
+/* ---- as JSON -------------------------------------------------------------------- */
 
 static json_t *reals(const double *values, size_t n) {
     json_t *array = json_array();

@@ -72,8 +72,7 @@ AGON_MUST_CHECK agon_status backend_run(agon_ctx *ctx, backend *b, const backend
                                         size_t n, backend_response *responses);
 void backend_free(backend *b);
 
-/* ---- constructors, one file each
- * ------------------------------------------------------------------ */
+/* ---- constructors, one file each ------------------------------------------------ */
 
 /* m borrowed for the backend's life. */
 AGON_MUST_CHECK agon_status backend_local_new(agon_ctx *ctx, const model *m, size_t max_batch,

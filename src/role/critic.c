@@ -16,8 +16,7 @@ enum { VERDICT_TOKENS = 400, CRITIQUE_TOKENS = 64 };
 
 static const char *const yes_no[] = {CRITIC_YES, CRITIC_NO};
 
-/* ---- the executable critic
- * ----------------------------------------------------------------------- */
+/* ---- the executable critic ------------------------------------------------------ */
 
 const char *critique_form_name(critique_form form) {
     return form == CRITIQUE_FULL ? "full" : "masked";
@@ -46,8 +45,7 @@ agon_status critic_executable(agon_ctx *ctx, const task_verdict *verdict, critiq
     return AGON_OK;
 }
 
-/* ---- prompts
- * ------------------------------------------------------------------------------------- */
+/* ---- prompts -------------------------------------------------------------------- */
 
 static agon_status render(agon_ctx *ctx, const char *name, const char *query, const char *answer,
                           uint64_t seed, char **out) {
@@ -78,8 +76,7 @@ const char *critic_template(const backend *b) {
     return backend_capabilities(b) & CAN_SCORE ? "critic-likelihood@1" : "critic-fenced@1";
 }
 
-/* ---- judging
- * ------------------------------------------------------------------------------------- */
+/* ---- judging -------------------------------------------------------------------- */
 
 void critic_judgement_free(critic_judgement *j) {
     if (!j)

@@ -6,8 +6,7 @@
 #include "role/backend.h"
 #include "task/task.h"
 
-/* ---- quotes
- * -------------------------------------------------------------------------------------- */
+/* ---- quotes --------------------------------------------------------------------- */
 
 /* Is `quote` a part of `response`, up to case, compatibility forms, quotation marks and white
  * space? *start, *end: its bytes in the response, when found. An empty quote is never found. */
@@ -25,8 +24,7 @@ AGON_MUST_CHECK agon_status critic_check_quotes(agon_ctx *ctx, const char *criti
                                                 const char *response, critic_quote **out,
                                                 size_t *n);
 
-/* ---- the executable critic
- * ----------------------------------------------------------------------- */
+/* ---- the executable critic ------------------------------------------------------ */
 
 typedef enum critique_form {
     CRITIQUE_FULL,   /* may say what would have been right */
@@ -39,8 +37,7 @@ const char *critique_form_name(critique_form form); /* "full", "masked" */
 AGON_MUST_CHECK agon_status critic_executable(agon_ctx *ctx, const task_verdict *verdict,
                                               critique_form form, char **out);
 
-/* ---- the model critic
- * ---------------------------------------------------------------------------- */
+/* ---- the model critic ----------------------------------------------------------- */
 
 #define CRITIC_YES " Yes"
 #define CRITIC_NO " No"

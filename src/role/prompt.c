@@ -88,8 +88,7 @@ void prompt_id(const prompt_template *t, char *out, size_t size) {
     snprintf(out, size, "%s@%s", t->name, t->version);
 }
 
-/* ---- neutralising
- * -------------------------------------------------------------------------------- */
+/* ---- neutralising --------------------------------------------------------------- */
 
 /* Must a backslash follow the byte at p? Special tokens of the known families look like
  * <|word|>, <word>, </word> or [WORD]; splitting every such shape needs no list that a new model
@@ -145,8 +144,7 @@ char *prompt_neutralise(const char *text, bool fenced) {
     return out;
 }
 
-/* ---- rendering
- * ----------------------------------------------------------------------------------- */
+/* ---- rendering ------------------------------------------------------------------ */
 
 static const char *field_text(const prompt_field *fields, size_t n, const char *name,
                               size_t length) {

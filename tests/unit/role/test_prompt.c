@@ -3,7 +3,8 @@
 #include "role/learner.h"
 #include "role/prompt.h"
 
-static char *render(const char *name, const char *query, const char *answer, uint64_t seed) {
+__attribute__((noinline)) static char *render(const char *name, const char *query,
+                                              const char *answer, uint64_t seed) {
     const prompt_field f[] = {{"query", query}, {"answer", answer}};
     char *out = NULL;
     assert_ok(NULL, prompt_render(NULL, prompt_find(name), f, 2, seed, &out));
