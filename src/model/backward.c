@@ -89,7 +89,7 @@ static void linear_backward(const pass *p, size_t layer, linear_kind kind, const
     if (!p->train) {
         const layer_gradients *g = &p->m->train->layers[layer];
         matmul_dw(ctx, p->m->dtype, dy, x, n, n_out, n_in, 1.0f, g->linear[kind]);
-        if (kind < N_BIASED && g->bias[kind])
+        if ((int)kind < N_BIASED && g->bias[kind])
             bias_gradient(ctx, dy, n, n_out, g->bias[kind]);
     }
     const adapter *a = p->rows->groups[0].adapter;

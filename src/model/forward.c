@@ -44,7 +44,7 @@ size_t adapters_max_rank(const row_set *rows) {
 void linear_forward(agon_ctx *ctx, const model *m, size_t layer, linear_kind kind, const row_set *rows,
                     const float *x, bool accumulate, float *low, float *y) {
     const model_layer *l = &m->layers[layer];
-    const float *bias = kind < N_BIASED ? l->bias[kind] : NULL;
+    const float *bias = (int)kind < N_BIASED ? l->bias[kind] : NULL;
     size_t n_in = linear_n_in(&m->config, kind), n_out = linear_n_out(&m->config, kind);
     matmul(ctx, x, rows->n, l->linear[kind], bias, 1.0f, accumulate, y);
     for (size_t g = 0; g < rows->n_groups; g++) {

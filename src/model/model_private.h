@@ -18,7 +18,7 @@ typedef enum linear_kind {
     LINEAR_DOWN,
     N_LINEARS
 } linear_kind;
-enum { N_BIASED = LINEAR_V + 1 }; /* only q, k and v may have a bias */
+#define N_BIASED 3 /* q, k and v, the first kinds, may have a bias */
 
 /* "self_attn.q_proj" of each kind; its last part, "q_proj", is what adapters call targets. */
 const char *linear_path(linear_kind kind);
