@@ -1,0 +1,249 @@
+/* Sampling: penalties, temperature, top-k, top-p, min-p, in that order, then the inverse of the
+ * cumulative distribution over ascending token ids.
+ *
+ *   repetition_penalty  logit / p when positive, * p when negative, once per token of prompt or answer
+ *                       (Keskar et al. 2019)
+ *   frequency, presence logit - count * f - (count > 0) * p over the answer's tokens
+ *   top-k, top-p        the most likely, ties by lower id; top-p keeps the fewest whose sum reaches p
+ *                       (Holtzman et al. 2020); min-p those with at least min_p times the largest
+ *
+ * The uniform of the i-th token is the i-th number of the splitmix64 stream of the sample's seed. Without
+ * truncation, the vocabulary is walked in blocks by their log-sum-exp and only one block token by token.
+ * log_prob is that of the plain distribution at the temperature, in the bits of head_log_prob. */
+#include "generate/sample.h"
+#include "base/ctx.h"
+#include "base/random.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK = 1024, MAX_BLOCKS = 4096 };
+
+sampling sampling_default(void) {
+    return (sampling){.temperature = 1, .top_p = 1, .repetition_penalty = 1, .max_tokens = 256};
+}
+
+agon_status sampling_check(agon_ctx *ctx, size_t request, const sampling *s) {
+    const struct {
+        const char *name, *range;
+        bool good;
+    } checks[] = {
+        {"temperature", "0 to 100", s->temperature >= 0 && s->temperature <= 100},
+        {"top_k", "0 (off) or more", s->top_k >= 0},
+        {"top_p", "above 0, at most 1", s->top_p > 0 && s->top_p <= 1},
+        {"min_p", "0 (off) to 1", s->min_p >= 0 && s->min_p <= 1},
+        {"repetition_penalty", "0.01 to 100", s->repetition_penalty >= 0.01f && s->repetition_penalty <= 100},
+        {"frequency_penalty", "-100 to 100", fabsf(s->frequency_penalty) <= 100},
+        {"presence_penalty", "-100 to 100", fabsf(s->presence_penalty) <= 100},
+    };
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
+        if (!checks[i].good)
+            return ctx_fail(ctx, AGON_EINVAL, "request %zu: %s must be %s", request, checks[i].name,
+                            checks[i].range);
+    return AGON_OK;
+}
+
+/* ---- scratch ----------------------------------------------------------------------------------------- */
+
+typedef struct candidate {
+    float logit; /* over temperature */
+    int32_t id;
+} candidate;
+
+typedef struct scratch {
+    float *adjusted;      /* [n] logits after penalties */
+    int32_t *count;       /* [n] of generated tokens; -1 less: seen in the prompt */
+    candidate *candidates; /* [n] */
+} scratch;
+
+size_t sample_scratch_bytes(size_t n) {
+    return n * (sizeof(float) + sizeof(int32_t) + sizeof(candidate));
+}
+
+static scratch scratch_at(void *memory, size_t n) {
+    scratch s;
+    s.candidates = memory;
+    s.adjusted = (float *)(s.candidates + n);
+    s.count = (int32_t *)(s.adjusted + n);
+    return s;
+}
+
+static bool has_penalties(const sampling *o) {
+    return o->repetition_penalty != 1 || o->frequency_penalty != 0 || o->presence_penalty != 0;
+}
+
+/* The logits to choose from: the model's own, or a copy after penalties. */
+static const float *penalised(const sample_input *in, const scratch *s) {
+    const sampling *o = in->options;
+    if (!has_penalties(o))
+        return in->logits;
+    memcpy(s->adjusted, in->logits, in->n_vocabulary * sizeof *s->adjusted);
+    memset(s->count, 0, in->n_vocabulary * sizeof *s->count);
+    for (size_t i = 0; i < in->n_generated; i++)
+        s->count[in->generated[i]]++;
+    for (size_t i = 0; i < in->n_generated + in->n_prompt; i++) {
+        bool generated = i < in->n_generated;
+        int32_t id = generated ? in->generated[i] : in->prompt[i - in->n_generated];
+        int32_t n = s->count[id];
+        if (n < 0)
+            continue; /* done */
+        float l = s->adjusted[id];
+        l = l > 0 ? l / o->repetition_penalty : l * o->repetition_penalty;
+        if (n > 0)
+            l = l - (float)n * o->frequency_penalty - o->presence_penalty;
+        s->adjusted[id] = l;
+        s->count[id] = -1;
+    }
+    return s->adjusted;
+}
+
+/* ---- choices ------------------------------------------------------------------------------------------ */
+
+static int32_t argmax(const float *logits, size_t n) {
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (logits[i] > logits[best])
+            best = i;
+    return (int32_t)best;
+}
+
+/* First i whose running sum of masses passes target; the last with any mass if rounding leaves none. */
+static size_t pick(const double *mass, size_t n, double target, double *before) {
+    double sum = 0;
+    size_t last = 0;
+    *before = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!(mass[i] > 0))
+            continue;
+        last = i;
+        *before = sum;
+        sum += mass[i];
+        if (sum > target)
+            return i;
+    }
+    return last;
+}
+
+static int32_t choose_from_all(agon_ctx *ctx, const float *logits, size_t n, float temperature, double u) {
+    double mass[MAX_BLOCKS], part[BLOCK], total = 0, before, unused;
+    float lse[MAX_BLOCKS], inverse = 1.0f / temperature, top = -INFINITY;
+    size_t n_blocks = (n + BLOCK - 1) / BLOCK;
+    for (size_t b = 0; b < n_blocks; b++) {
+        size_t size = n - b * BLOCK < BLOCK ? n - b * BLOCK : BLOCK;
+        lse[b] = head_lse_of_logits(ctx, logits + b * BLOCK, size, temperature);
+        top = lse[b] > top ? lse[b] : top;
+    }
+    for (size_t b = 0; b < n_blocks; b++)
+        total += mass[b] = (double)math_exp(lse[b] - top);
+    size_t block = pick(mass, n_blocks, u * total, &before);
+    const float *l = logits + block * BLOCK;
+    size_t size = n - block * BLOCK < BLOCK ? n - block * BLOCK : BLOCK;
+    double inside = 0, share = (u * total - before) / mass[block];
+    for (size_t i = 0; i < size; i++)
+        inside += part[i] = (double)math_exp(l[i] * inverse - lse[block]);
+    return (int32_t)(block * BLOCK + pick(part, size, share * inside, &unused));
+}
+
+static int by_logit(const void *a, const void *b) {
+    const candidate *x = a, *y = b;
+    if (x->logit != y->logit)
+        return x->logit > y->logit ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static int by_id(const void *a, const void *b) {
+    const candidate *x = a, *y = b;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static size_t collect(const float *logits, size_t n, float inverse, float lowest, candidate *out) {
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        if (logits[i] * inverse >= lowest)
+            out[count++] = (candidate){logits[i] * inverse, (int32_t)i};
+    return count;
+}
+
+/* How many of the sorted candidates top-p keeps, or 0 when they do not reach its share of the mass. */
+static size_t reach(const candidate *c, size_t n, float max, double wanted) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += (double)math_exp(c[i].logit - max);
+        if (sum >= wanted)
+            return i + 1;
+    }
+    return 0;
+}
+
+/* Keeps candidates by top-k, top-p and min-p. Only logits near the largest are collected and sorted; the
+ * range grows until it holds enough of them. */
+static size_t truncate_vocabulary(agon_ctx *ctx, const float *logits, size_t n, const sampling *o, candidate *out) {
+    static const float ranges[] = {6, 12, 24, INFINITY};
+    float inverse = 1.0f / o->temperature, max = logits[argmax(logits, n)] * inverse;
+    float lowest = o->min_p > 0 ? max + math_log(o->min_p) : -INFINITY;
+    bool by_k = o->top_k > 0 && (size_t)o->top_k < n;
+    if (!by_k && o->top_p >= 1)
+        return collect(logits, n, inverse, lowest, out);
+    double total = by_k ? 0 : (double)math_exp(head_lse_of_logits(ctx, logits, n, o->temperature) - max);
+    for (size_t r = 0; r < sizeof ranges / sizeof *ranges; r++) {
+        bool all = max - ranges[r] <= lowest || r + 1 == sizeof ranges / sizeof *ranges;
+        float from = max - ranges[r] > lowest ? max - ranges[r] : lowest;
+        size_t count = collect(logits, n, inverse, from, out);
+        if (by_k && count < (size_t)o->top_k && !all)
+            continue;
+        qsort(out, count, sizeof *out, by_logit);
+        if (by_k) {
+            count = count < (size_t)o->top_k ? count : (size_t)o->top_k;
+            total = 0;
+            for (size_t i = 0; i < count; i++)
+                total += (double)math_exp(out[i].logit - max);
+        }
+        size_t kept = o->top_p < 1 ? reach(out, count, max, (double)o->top_p * total) : count;
+        if (kept)
+            return kept;
+        if (all || by_k)
+            return count;
+    }
+    return n; /* not reached: the last range is everything */
+}
+
+static int32_t choose_truncated(agon_ctx *ctx, const float *logits, size_t n, const sampling *o, candidate *c,
+                                double u) {
+    float inverse = 1.0f / o->temperature, max = logits[argmax(logits, n)] * inverse;
+    size_t kept = truncate_vocabulary(ctx, logits, n, o, c);
+    qsort(c, kept, sizeof *c, by_id);
+    double total = 0, sum = 0;
+    for (size_t i = 0; i < kept; i++)
+        total += (double)math_exp(c[i].logit - max);
+    for (size_t i = 0; i < kept; i++) {
+        sum += (double)math_exp(c[i].logit - max);
+        if (sum > u * total)
+            return c[i].id;
+    }
+    return kept ? c[kept - 1].id : argmax(logits, n);
+}
+
+static double uniform_at(uint64_t seed, size_t i) {
+    rng r = rng_new(seed + (uint64_t)i * 0x9e3779b97f4a7c15u);
+    return rng_uniform(&r);
+}
+
+sample_choice sample_token(agon_ctx *ctx, const sample_input *in, void *memory) {
+    const sampling *o = in->options;
+    size_t n = in->n_vocabulary;
+    scratch s = scratch_at(memory, n);
+    const float *logits = penalised(in, &s);
+    float temperature = o->temperature > 0 ? o->temperature : 1.0f;
+    double u = uniform_at(in->seed, in->n_generated);
+    sample_choice choice;
+    bool truncated = o->top_k > 0 || o->top_p < 1 || o->min_p > 0;
+    if (o->temperature == 0)
+        choice.token = argmax(logits, n);
+    else if (truncated || n > (size_t)BLOCK * MAX_BLOCKS)
+        choice.token = choose_truncated(ctx, logits, n, o, s.candidates, u);
+    else
+        choice.token = choose_from_all(ctx, logits, n, temperature, u);
+    choice.log_prob = in->logits[choice.token] * (1.0f / temperature) -
+                      head_lse_of_logits(ctx, in->logits, n, temperature);
+    return choice;
+}
