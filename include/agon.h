@@ -82,6 +82,115 @@ AGON_API void agon_ctx_free(agon_ctx *ctx);
 /* The last failure's sentence, or "" after none. Borrowed until the next call with this ctx. */
 AGON_API const char *agon_error(const agon_ctx *ctx);
 
+/* ---- models ----------------------------------------------------------------------------------------
+ *
+ * A model argument is a GGUF file or a Hugging Face folder. Tokens are int32_t ids of the model's own
+ * vocabulary. What is called "new" here is released by the function named beside it. */
+
+AGON_API void agon_text_free(char *text); /* NULL is fine */
+AGON_API void agon_tokens_free(int32_t *tokens);
+
+/* The path of a model: `name` itself when it exists, else a model of that name taken in by agon_import; NULL
+ * or "": AGON_MODEL from the environment, else SmolLM2-135M-Instruct in the cache folder
+ * (${XDG_CACHE_HOME:-~/.cache}/agon). *path new: agon_text_free. AGON_ENOTFOUND says where it looked. */
+AGON_API AGON_MUST_CHECK agon_status agon_model_find(agon_ctx *ctx, const char *name, char **path);
+
+/* A tokenizer without the weights. *out new. `chat_template`: a family's name to use instead of the
+ * file's template, or NULL. AGON_EUNSUPPORTED names what the file asks for. */
+typedef struct agon_tokenizer agon_tokenizer;
+AGON_API AGON_MUST_CHECK agon_status agon_tokenizer_open(agon_ctx *ctx, const char *path,
+                                                         const char *chat_template, agon_tokenizer **out);
+AGON_API void agon_tokenizer_free(agon_tokenizer *t);
+
+/* Ids of text[n]. parse_special: "<|im_end|>" and the like become their tokens; with_bos: BOS first where the model's
+ * files ask for one. Bytes that are not UTF-8 are encoded one by one. *ids new (agon_tokens_free), never NULL. */
+AGON_API AGON_MUST_CHECK agon_status agon_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const char *text,
+                                                   size_t n, bool parse_special, bool with_bos,
+                                                   int32_t **ids, size_t *n_ids);
+/* Bytes of the ids, which may end inside a character; *text new (agon_text_free), NUL-terminated; *n without the NUL. */
+AGON_API AGON_MUST_CHECK agon_status agon_detokenize(agon_ctx *ctx, const agon_tokenizer *t, const int32_t *ids,
+                                                     size_t n_ids, bool show_special, char **text, size_t *n);
+
+typedef struct agon_message {
+    const char *role; /* "system", "user", "assistant" */
+    const char *content;
+} agon_message;
+
+/* A conversation in the model's chat template, with the opening of an answer at the end when `open_answer`. Special
+ * strings inside content stay text. *mask, when mask is not NULL: new (free with agon_text_free), one byte a token, 1 on answers. */
+AGON_API AGON_MUST_CHECK agon_status agon_chat_tokenize(agon_ctx *ctx, const agon_tokenizer *t,
+                                                        const agon_message *messages, size_t n_messages,
+                                                        bool open_answer, int32_t **ids, size_t *n_ids, char **mask);
+/* The token that ends an answer in a conversation; -1: none. */
+AGON_API int32_t agon_end_of_turn(const agon_tokenizer *t);
+/* The name of the chat template in use, NULL: unknown. Static storage. */
+AGON_API const char *agon_chat_template(const agon_tokenizer *t);
+
+typedef struct agon_model agon_model;
+typedef struct agon_adapter agon_adapter;
+
+typedef struct agon_model_options {
+    size_t struct_size;
+    bool f32;                  /* matrix products in f32; default bf16 operands, f32 accumulation */
+    const char *chat_template; /* as in agon_tokenizer_open */
+} agon_model_options;
+AGON_API agon_model_options agon_model_options_default(void);
+
+/* *out new. Weights are read-only and may be shared between contexts. */
+AGON_API AGON_MUST_CHECK agon_status agon_model_open(agon_ctx *ctx, const char *path,
+                                                     const agon_model_options *options, agon_model **out);
+AGON_API void agon_model_free(agon_model *m);
+/* Borrowed until agon_model_free. */
+AGON_API const agon_tokenizer *agon_model_tokenizer(const agon_model *m);
+/* {"path", "id", "architecture", "layers", "width", "heads", "kv_heads", "vocabulary", "context",
+ * "tied_embeddings", "chat_template", "dtype"}; *json new. Reads every byte for the id. */
+AGON_API AGON_MUST_CHECK agon_status agon_model_describe(agon_ctx *ctx, const agon_model *m, char **json);
+
+/* A PEFT folder (LoRA) for this model. *out new; free before the model. */
+AGON_API AGON_MUST_CHECK agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *folder,
+                                                       agon_adapter **out);
+AGON_API void agon_adapter_free(agon_adapter *a);
+
+/* ---- scoring --------------------------------------------------------------------------------------- */
+
+typedef struct agon_score_request {
+    const int32_t *prompt; /* [n_prompt], borrowed; n_prompt may be 0: then the first completion token is not
+                              scored (its log_prob is 0) */
+    size_t n_prompt;
+    const int32_t *completion; /* [n_completion]; may be 0 where only `top` is wanted */
+    size_t n_completion;
+} agon_score_request;
+
+typedef struct agon_top {
+    int32_t id;
+    float logit; /* not divided by the temperature */
+} agon_top;
+
+typedef struct agon_score_result {
+    double log_prob;  /* sum over the completion, nats */
+    float *log_probs; /* new, [n_completion] */
+    agon_top *top;    /* new, [n_top] after the last token, largest first (ties: smaller id) */
+    size_t n_top;
+} agon_score_result;
+
+/* Scores n requests; log_probs are of log_softmax(logits / temperature), temperature 0 means 1. A result
+ * does not depend on the other requests. results [n]: each new (agon_score_result_free); all zero on failure. AGON_EINVAL
+ * names a request that is empty or longer than the model's context. adapter NULL: the base. */
+AGON_API AGON_MUST_CHECK agon_status agon_score(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
+                                                const agon_score_request *requests, size_t n, double temperature,
+                                                size_t n_top, agon_score_result *results);
+AGON_API void agon_score_result_free(agon_score_result *r);
+
+/* ---- objectives and training ------------------------------------------------------------------------- */
+
+/* An objective on numbers: the request and answer of `agon loss` (docs/cli.md). settings [n_settings]: "beta=0.1". *answer new. AGON_ENOTFOUND:
+ * no such objective; AGON_EINVAL names the row or option and the nearest known name. */
+AGON_API AGON_MUST_CHECK agon_status agon_loss_json(agon_ctx *ctx, const char *objective,
+                                                    const char *const *settings, size_t n_settings,
+                                                    const char *request, size_t n, char **answer);
+/* [{"name", "summary", "options": [{"name", "default", "min", "max", "help"}]}]; *json new. */
+AGON_API AGON_MUST_CHECK agon_status agon_objectives(agon_ctx *ctx, char **json);
+
 /* Asks work under way with this context to stop at the next safe point with AGON_EINTERRUPTED.
  * Safe to call from a signal handler. */
 AGON_API void agon_interrupt(agon_ctx *ctx);

@@ -1,0 +1,259 @@
+/* agon.h, models: finding, opening, tokens. */
+#include "api/models.h"
+#include "base/buffer.h"
+#include "base/ctx.h"
+#include "base/file.h"
+#include "base/json.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* One definition wins when another part of the library also brings this trivial one. */
+__attribute__((weak)) void agon_text_free(char *text) {
+    free(text);
+}
+
+void agon_tokens_free(int32_t *tokens) {
+    free(tokens);
+}
+
+static agon_status no_memory(agon_ctx *ctx) {
+    return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+}
+
+/* ---- finding ------------------------------------------------------------------------------------------ */
+
+agon_status models_cache(agon_ctx *ctx, char **out) {
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    buffer path = {0};
+    if (xdg && *xdg)
+        buffer_printf(&path, "%s/agon", xdg);
+    else
+        buffer_printf(&path, "%s/.cache/agon", home && *home ? home : ".");
+    if (!(*out = buffer_take(&path)))
+        return no_memory(ctx);
+    return AGON_OK;
+}
+
+static bool exists(const char *path) {
+    return file_exists(path) || folder_exists(path);
+}
+
+static agon_status found(agon_ctx *ctx, const char *path, char **out) {
+    char *copy = strdup(path);
+    if (!copy)
+        return no_memory(ctx);
+    *out = copy;
+    return AGON_OK;
+}
+
+agon_status agon_model_find(agon_ctx *ctx, const char *name, char **path) {
+    const char *from_environment = getenv("AGON_MODEL");
+    if (name && *name && exists(name))
+        return found(ctx, name, path);
+    if ((!name || !*name) && from_environment && *from_environment) {
+        if (exists(from_environment))
+            return found(ctx, from_environment, path);
+        return ctx_fail(ctx, AGON_ENOTFOUND, "AGON_MODEL names '%.300s', which does not exist", from_environment);
+    }
+    char *cache = NULL;
+    buffer wanted = {0};
+    agon_status s = models_cache(ctx, &cache);
+    if (s)
+        return s;
+    if (!name || !*name)
+        buffer_printf(&wanted, "%s/" MODELS_DEFAULT_FILE, cache);
+    else if (!strchr(name, '/'))
+        buffer_printf(&wanted, "%s/models/%s", cache, name);
+    if (wanted.failed)
+        s = no_memory(ctx);
+    else if (wanted.data && exists(wanted.data))
+        s = found(ctx, wanted.data, path);
+    else if (!name || !*name)
+        s = ctx_fail(ctx, AGON_ENOTFOUND,
+                     "no model: give --model PATH, set AGON_MODEL, or run `make model`, which puts one at %.300s",
+                     wanted.data);
+    else
+        s = ctx_fail(ctx, AGON_ENOTFOUND,
+                     "model '%.300s' is neither a GGUF file or Hugging Face folder nor the name of one taken in by "
+                     "agon import",
+                     name);
+    buffer_free(&wanted);
+    free(cache);
+    return s;
+}
+
+/* ---- tokenizers ---------------------------------------------------------------------------------------- */
+
+agon_status agon_tokenizer_open(agon_ctx *ctx, const char *path, const char *chat_template,
+                                agon_tokenizer **out) {
+    weights *w = NULL;
+    agon_tokenizer *t = calloc(1, sizeof *t);
+    agon_status s = t ? weights_open(ctx, path, &w) : no_memory(ctx);
+    if (!s) {
+        t->own = true;
+        s = tokenizer_new(ctx, w, &t->t);
+    }
+    if (!s && chat_template)
+        s = chat_template_set(ctx, t->t, chat_template);
+    weights_free(w);
+    if (s) {
+        agon_tokenizer_free(t);
+        return s;
+    }
+    *out = t;
+    return AGON_OK;
+}
+
+void agon_tokenizer_free(agon_tokenizer *t) {
+    if (!t)
+        return;
+    if (t->own)
+        tokenizer_free(t->t);
+    free(t);
+}
+
+/* Hands a list over to the caller, never as NULL. */
+static agon_status give_tokens(agon_ctx *ctx, token_list *list, int32_t **ids, size_t *n_ids) {
+    size_t n = list->n;
+    if (!list->ids && !token_list_push(list, 0))
+        return no_memory(ctx);
+    *ids = list->ids;
+    *n_ids = n;
+    return AGON_OK;
+}
+
+agon_status agon_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const char *text, size_t n,
+                          bool parse_special, bool with_bos, int32_t **ids, size_t *n_ids) {
+    token_list list = {0};
+    agon_status s = with_bos && parse_special ? tokenizer_encode_raw(ctx, t->t, text, n, &list)
+                                              : tokenizer_encode(ctx, t->t, text, n, parse_special, &list);
+    if (!s)
+        s = give_tokens(ctx, &list, ids, n_ids);
+    if (s)
+        token_list_free(&list);
+    return s;
+}
+
+agon_status agon_detokenize(agon_ctx *ctx, const agon_tokenizer *t, const int32_t *ids, size_t n_ids,
+                            bool show_special, char **text, size_t *n) {
+    char *bytes = tokenizer_decode(t->t, ids, n_ids, show_special, n);
+    if (!bytes)
+        return no_memory(ctx);
+    *text = bytes;
+    return AGON_OK;
+}
+
+agon_status agon_chat_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const agon_message *messages,
+                               size_t n_messages, bool open_answer, int32_t **ids, size_t *n_ids, char **mask) {
+    token_list list = {0};
+    buffer bytes = {0};
+    chat_message *turns = calloc(n_messages + 1, sizeof *turns);
+    if (!turns)
+        return no_memory(ctx);
+    for (size_t i = 0; i < n_messages; i++)
+        turns[i] = (chat_message){messages[i].role, messages[i].content};
+    agon_status s = chat_encode(ctx, t->t, turns, n_messages, open_answer, &list, mask ? &bytes : NULL);
+    char *mask_bytes = NULL;
+    if (!s && mask && !(mask_bytes = buffer_take(&bytes)))
+        s = no_memory(ctx);
+    if (!s)
+        s = give_tokens(ctx, &list, ids, n_ids);
+    if (s) {
+        token_list_free(&list);
+        free(mask_bytes);
+    } else if (mask) {
+        *mask = mask_bytes;
+    }
+    buffer_free(&bytes);
+    free(turns);
+    return s;
+}
+
+int32_t agon_end_of_turn(const agon_tokenizer *t) {
+    return tokenizer_end_of_turn(t->t);
+}
+
+const char *agon_chat_template(const agon_tokenizer *t) {
+    return chat_template_name(t->t);
+}
+
+/* ---- models ---------------------------------------------------------------------------------------------- */
+
+agon_model_options agon_model_options_default(void) {
+    return (agon_model_options){.struct_size = sizeof(agon_model_options)};
+}
+
+agon_status agon_model_open(agon_ctx *ctx, const char *path, const agon_model_options *options,
+                            agon_model **out) {
+    agon_model_options o = options ? *options : agon_model_options_default();
+    agon_model *m = calloc(1, sizeof *m);
+    if (!m)
+        return no_memory(ctx);
+    agon_status s = model_open(ctx, path, o.f32 ? COMPUTE_F32 : COMPUTE_BF16, &m->m);
+    if (!s) {
+        /* The model has no other owner yet, so its tokenizer may still be changed. */
+        m->tokenizer.t = (tokenizer *)(uintptr_t)model_tokenizer(m->m);
+        if (o.chat_template)
+            s = chat_template_set(ctx, m->tokenizer.t, o.chat_template);
+    }
+    if (s) {
+        agon_model_free(m);
+        return s;
+    }
+    *out = m;
+    return AGON_OK;
+}
+
+void agon_model_free(agon_model *m) {
+    if (!m)
+        return;
+    model_free(m->m);
+    free(m);
+}
+
+const agon_tokenizer *agon_model_tokenizer(const agon_model *m) {
+    return &m->tokenizer;
+}
+
+agon_status agon_model_describe(agon_ctx *ctx, const agon_model *m, char **json) {
+    hash256 id;
+    char hex[HASH_HEX_SIZE];
+    const model_config *c = model_get_config(m->m);
+    agon_status s = model_id(ctx, m->m, &id);
+    if (s)
+        return s;
+    hash_hex(&id, hex);
+    const char *template = chat_template_name(m->tokenizer.t);
+    json_t *object = json_pack(
+        "{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:s?,s:s}", "path", weights_path(model_weights(m->m)), "id", hex,
+        "architecture", c->architecture, "layers", (json_int_t)c->n_layers, "width", (json_int_t)c->d_model, "heads",
+        (json_int_t)c->n_heads, "kv_heads", (json_int_t)c->n_kv_heads, "vocabulary", (json_int_t)c->n_vocabulary,
+        "context", (json_int_t)c->max_context, "tied_embeddings", (int)c->tied_embeddings, "chat_template", template,
+        "dtype", model_dtype(m->m) == COMPUTE_F32 ? "f32" : "bf16");
+    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    json_decref(object);
+    if (!text)
+        return no_memory(ctx);
+    *json = text;
+    return AGON_OK;
+}
+
+agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *folder, agon_adapter **out) {
+    agon_adapter *a = calloc(1, sizeof *a);
+    if (!a)
+        return no_memory(ctx);
+    agon_status s = adapter_import_peft(ctx, m->m, folder, &a->a);
+    if (s) {
+        free(a);
+        return s;
+    }
+    *out = a;
+    return AGON_OK;
+}
+
+void agon_adapter_free(agon_adapter *a) {
+    if (!a)
+        return;
+    adapter_free(a->a);
+    free(a);
+}

@@ -1,0 +1,27 @@
+/* The handles of agon.h's model functions. */
+#ifndef API_MODELS_H
+#define API_MODELS_H
+
+#include "model/model.h"
+
+struct agon_tokenizer {
+    tokenizer *t; /* borrowed from the model, or own */
+    bool own;
+};
+
+struct agon_model {
+    model *m;
+    agon_tokenizer tokenizer;
+};
+
+struct agon_adapter {
+    adapter *a;
+};
+
+/* The cache folder, ${XDG_CACHE_HOME:-~/.cache}/agon: *out new. */
+AGON_MUST_CHECK agon_status models_cache(agon_ctx *ctx, char **out);
+
+/* The file the front door fetches into the cache. */
+#define MODELS_DEFAULT_FILE "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+#endif

@@ -1,0 +1,51 @@
+/* agon.h, objectives on plain numbers. */
+#include "base/ctx.h"
+#include "base/json.h"
+#include "base/nearest.h"
+#include "objective/objective.h"
+#include <stdlib.h>
+
+static agon_status find(agon_ctx *ctx, const char *name, const objective **out) {
+    const char *names[64];
+    size_t n = 0;
+    for (; n < 64 && objective_at(n); n++)
+        names[n] = objective_at(n)->name;
+    *out = objective_find(name);
+    if (*out)
+        return AGON_OK;
+    const char *near = nearest_word(name, names, n);
+    return ctx_fail(ctx, AGON_ENOTFOUND, "no objective is called '%.40s'; %s%s", name, near ? "did you mean " : "",
+                    near ? near : "agon train --help lists them");
+}
+
+agon_status agon_loss_json(agon_ctx *ctx, const char *name, const char *const *settings, size_t n_settings,
+                           const char *request, size_t n, char **answer) {
+    const objective *o = NULL;
+    double options[MAX_OBJECTIVE_OPTIONS] = {0};
+    agon_status s = find(ctx, name, &o);
+    if (s)
+        return s;
+    objective_defaults(o, options);
+    for (size_t i = 0; !s && i < n_settings; i++)
+        s = objective_set(ctx, o, settings[i], options);
+    return s ? s : objective_loss_json(ctx, o, options, request, n, answer);
+}
+
+agon_status agon_objectives(agon_ctx *ctx, char **json) {
+    json_t *list = json_array();
+    const objective *o;
+    for (size_t i = 0; (o = objective_at(i)); i++) {
+        json_t *options = json_array();
+        for (const objective_option *p = o->options; p && p->name; p++)
+            json_array_append_new(options, json_pack("{s:s,s:f,s:f,s:f,s:s}", "name", p->name, "default", p->value,
+                                                     "min", p->min, "max", p->max, "help", p->help));
+        json_array_append_new(
+            list, json_pack("{s:s,s:s,s:o}", "name", o->name, "summary", o->summary, "options", options));
+    }
+    char *text = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    if (!text)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    *json = text;
+    return AGON_OK;
+}

@@ -1,0 +1,67 @@
+/* What every command shares: the table, option parsing, output, exit codes. Commands see agon.h only. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "agon.h"
+#include <jansson.h>
+#include <stdio.h>
+
+/* Exit codes, documented in docs/cli.md and `agon --help`. */
+enum exit_code {
+    EXIT_FINE = 0,
+    EXIT_OTHER = 1,
+    EXIT_USAGE = 2,
+    EXIT_NOT_FOUND = 3,
+    EXIT_BAD_DATA = 4,
+    EXIT_SYSTEM = 5,      /* disk, memory, network */
+    EXIT_BUSY = 6,        /* another runner holds the workspace */
+    EXIT_MISMATCH = 7,    /* verification failed: recorded and recomputed differ */
+    EXIT_STOPPED = 8,     /* interrupted; run the same command to go on */
+};
+int exit_code_of(agon_status status);
+
+typedef struct command {
+    const char *name, *summary;
+    const char *usage; /* after "agon ": arguments, options and an example */
+    int (*run)(int argc, char **argv); /* argv[0] is the command's name */
+} command;
+
+/* One option of a command. Exactly one of the targets is set. */
+typedef struct option_spec {
+    const char *name;    /* "--max-tokens" */
+    const char **text;   /* --name VALUE */
+    int64_t *integer;
+    double *real;
+    bool *flag;          /* --name */
+    const char ***list;  /* --name VALUE, may stand several times; new array ended by NULL */
+} option_spec;
+
+/* Parses argv against specs (ended by a NULL name); other words go to positional [*n_positional <= most], options may stand anywhere. Handles --help (prints
+ * `usage`, exit code EXIT_FINE in *code). Returns false when the command should end with *code: the sentence was printed. */
+bool parse_options(const command *self, int argc, char **argv, const option_spec *specs,
+                   const char **positional, size_t most, size_t *n_positional, int *code);
+
+/* Prints "agon NAME: sentence" to stderr and returns the exit code. */
+int fail_with(const char *name, agon_status status, const agon_ctx *ctx);
+int usage_error(const command *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A context that Ctrl-C and SIGTERM interrupt (the second time: at once). NULL: the reason was printed. */
+agon_ctx *open_context(const char *name);
+void close_context(agon_ctx *ctx);
+
+/* Prints text with control characters made visible: model output is hostile. */
+void print_safe(FILE *to, const char *text);
+
+/* Borrowed text of a member, "" when it is absent. */
+const char *member_text(const json_t *object, const char *key);
+
+/* For commands that ask one question of a workspace and print JSON or text: the answer, parsed; NULL: printed, *code set. */
+typedef agon_status (*workspace_question)(agon_ctx *ctx, const char *workspace, const void *arg, char **json);
+json_t *ask_workspace(const command *self, const char *workspace, workspace_question fn, const void *arg, int *code);
+void print_json(const json_t *value);
+
+extern const command command_chat, command_doctor, command_eval, command_export, command_generate,
+    command_import, command_init, command_log, command_loss, command_review, command_run, command_score,
+    command_show, command_status, command_tokenize, command_train, command_unseal, command_verify, command_why;
+
+#endif

@@ -1,0 +1,196 @@
+/* agon score: log-probabilities of completions, and the largest logits after them. */
+#include "cli/rows.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct item {
+    int32_t *prompt, *completion;
+    size_t n_prompt, n_completion;
+} item;
+
+typedef struct items {
+    item *rows;
+    size_t n, capacity;
+} items;
+
+static void items_free(items *list) {
+    for (size_t i = 0; i < list->n; i++) {
+        agon_tokens_free(list->rows[i].prompt);
+        agon_tokens_free(list->rows[i].completion);
+    }
+    free(list->rows);
+}
+
+/* A completion is tokenised by itself, as training and generation do. */
+static agon_status encode_texts(agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, item *out) {
+    const json_t *prompt = json_object_get(row, "prompt"), *completion = json_object_get(row, "completion");
+    agon_status s = agon_tokenize(ctx, t, prompt ? json_string_value(prompt) : "", json_string_length(prompt), true, true,
+                                  &out->prompt, &out->n_prompt);
+    if (!s)
+        s = agon_tokenize(ctx, t, completion ? json_string_value(completion) : "", json_string_length(completion), true, false,
+                          &out->completion, &out->n_completion);
+    return s;
+}
+
+/* The last message, when the assistant's, with its end of turn is what is scored. */
+static agon_status encode_messages(agon_ctx *ctx, const agon_tokenizer *t, const agon_message *messages, size_t n,
+                                   item *out) {
+    bool answered = strcmp(messages[n - 1].role, "assistant") == 0;
+    agon_status s = agon_chat_tokenize(ctx, t, messages, n - (answered ? 1 : 0), true, &out->prompt, &out->n_prompt, NULL);
+    if (s)
+        return s;
+    const char *text = answered ? messages[n - 1].content : "";
+    s = agon_tokenize(ctx, t, text, strlen(text), false, false, &out->completion, &out->n_completion);
+    if (s || !answered || agon_end_of_turn(t) < 0)
+        return s;
+    int32_t *grown = realloc(out->completion, (out->n_completion + 1) * sizeof *grown);
+    if (!grown)
+        return AGON_ENOMEM;
+    grown[out->n_completion++] = agon_end_of_turn(t);
+    out->completion = grown;
+    return AGON_OK;
+}
+
+static int read_row(agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, size_t line, item *out) {
+    const json_t *list = json_object_get(row, "messages"), *prompt = json_object_get(row, "prompt"),
+                 *completion = json_object_get(row, "completion");
+    agon_status s;
+    if (list) {
+        size_t n = 0;
+        agon_message *messages = read_messages("score", line, list, &n);
+        if (!messages)
+            return EXIT_BAD_DATA;
+        s = encode_messages(ctx, t, messages, n, out);
+        free(messages);
+    } else if ((prompt && !json_is_string(prompt)) || (completion && !json_is_string(completion)) || (!prompt && !completion)) {
+        fprintf(stderr, "agon score: input line %zu needs \"prompt\" and \"completion\" (texts), or \"messages\"\n", line);
+        return EXIT_BAD_DATA;
+    } else {
+        s = encode_texts(ctx, t, row, out);
+    }
+    if (!s && out->n_prompt + out->n_completion == 0) {
+        fprintf(stderr, "agon score: input line %zu has neither prompt nor completion\n", line);
+        return EXIT_BAD_DATA;
+    }
+    if (s)
+        fprintf(stderr, "agon score: input line %zu:\n", line);
+    return s ? fail_with("score", s, ctx) : EXIT_FINE;
+}
+
+static int read_rows(agon_ctx *ctx, const agon_tokenizer *t, char *text, items *out) {
+    size_t line = 0;
+    int code = EXIT_FINE;
+    json_t *row;
+    while (code == EXIT_FINE && (row = next_row("score", &text, &line, &code))) {
+        if (out->n == out->capacity) {
+            size_t capacity = out->capacity ? 2 * out->capacity : 64;
+            item *grown = realloc(out->rows, capacity * sizeof *grown);
+            if (!grown) {
+                json_decref(row);
+                return EXIT_SYSTEM;
+            }
+            out->rows = grown;
+            out->capacity = capacity;
+        }
+        out->rows[out->n] = (item){0};
+        code = read_row(ctx, t, row, line, &out->rows[out->n++]);
+        json_decref(row);
+    }
+    return code;
+}
+
+static void print_result(const item *r, const agon_score_result *result, bool json, bool top) {
+    if (!json) {
+        printf("%.6f  (%zu tokens)\n", result->log_prob, r->n_completion);
+        return;
+    }
+    json_t *answer = json_pack("{s:f,s:o,s:o}", "log_prob", result->log_prob, "log_probs",
+                               json_floats(result->log_probs, r->n_completion), "tokens",
+                               json_numbers(r->completion, r->n_completion));
+    if (top) {
+        json_t *list = json_array();
+        for (size_t i = 0; i < result->n_top; i++)
+            json_array_append_new(list, json_pack("{s:i,s:f}", "id", (int)result->top[i].id, "logit",
+                                                  (double)result->top[i].logit));
+        json_object_set_new(answer, "top", list);
+    }
+    print_json(answer);
+    json_decref(answer);
+}
+
+/* Some rows at a time, so that answers appear as they are made. */
+static int score_rows(const opened *o, const items *list, double temperature, size_t top, bool json) {
+    enum { AT_ONCE = 64 };
+    for (size_t i = 0; i < list->n; i += AT_ONCE) {
+        size_t n = list->n - i < AT_ONCE ? list->n - i : AT_ONCE;
+        agon_score_request requests[AT_ONCE];
+        agon_score_result results[AT_ONCE];
+        for (size_t k = 0; k < n; k++) {
+            const item *r = &list->rows[i + k];
+            requests[k] = (agon_score_request){r->prompt, r->n_prompt, r->completion, r->n_completion};
+        }
+        agon_status s = agon_score(o->ctx, o->model, o->adapter, requests, n, temperature, top, results);
+        if (s)
+            return fail_with("score", s, o->ctx);
+        for (size_t k = 0; k < n; k++) {
+            print_result(&list->rows[i + k], &results[k], json, top > 0);
+            agon_score_result_free(&results[k]);
+        }
+        fflush(stdout);
+    }
+    return EXIT_FINE;
+}
+
+static int run(int argc, char **argv) {
+    const char *model = NULL, *adapter = NULL, *dtype = NULL, *chat_template = NULL;
+    bool json = false;
+    double temperature = 1;
+    int64_t top = 0;
+    const option_spec specs[] = {{.name = "--model", .text = &model},
+                                 {.name = "--adapter", .text = &adapter},
+                                 {.name = "--dtype", .text = &dtype},
+                                 {.name = "--chat-template", .text = &chat_template},
+                                 {.name = "--temperature", .real = &temperature},
+                                 {.name = "--top", .integer = &top},
+                                 {.name = "--json", .flag = &json},
+                                 {0}};
+    size_t n;
+    int code;
+    if (!parse_options(&command_score, argc, argv, specs, NULL, 0, &n, &code))
+        return code;
+    if (top < 0 || !(temperature > 0))
+        return usage_error(&command_score, "--temperature must be above 0, --top 0 or more");
+    char *text = read_all("score", stdin, &n);
+    if (!text)
+        return EXIT_SYSTEM;
+    opened o;
+    items list = {0};
+    code = open_model("score", model, adapter, dtype, chat_template, &o);
+    if (code == EXIT_FINE) {
+        code = read_rows(o.ctx, agon_model_tokenizer(o.model), text, &list);
+        if (code == EXIT_FINE)
+            code = score_rows(&o, &list, temperature, (size_t)top, json);
+        close_model(&o);
+    }
+    items_free(&list);
+    free(text);
+    return code;
+}
+
+const command command_score = {
+    "score",
+    "log-probabilities of completions under a model",
+    "score [--model M] [--adapter DIR] [--dtype f32|bf16] [--temperature T] [--top N] [--json]\n\n"
+    "Reads JSON lines: {\"prompt\": \"...\", \"completion\": \"...\"} or {\"messages\": [...]} (the last answer is scored).\n"
+    "Prompt and completion are tokenised separately. With an empty prompt the first token is not scored: its\n"
+    "log_prob is 0.\n\n"
+    "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
+    "  --adapter DIR        PEFT folder on top of it\n"
+    "  --dtype f32|bf16     of the matrix products (default bf16)\n"
+    "  --temperature T      log_softmax(logits / T) (default 1)\n"
+    "  --top N              adds the N largest logits after the last token\n"
+    "  --chat-template NAME the family to use instead of the file's template\n"
+    "  --json               {\"log_prob\": sum, \"log_probs\": [...], \"tokens\": [...]} a line\n\n"
+    "  echo '{\"prompt\": \"The capital of France is\", \"completion\": \" Paris\"}' | agon score --model model.gguf --json",
+    run,
+};

@@ -1,0 +1,92 @@
+/* agon tokenize: text to token ids, as raw scoring sees it. */
+#include "cli/rows.h"
+#include <stdlib.h>
+#include <string.h>
+
+static void print_tokens(agon_ctx *ctx, const agon_tokenizer *t, const int32_t *ids, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        char *text = NULL;
+        size_t m = 0;
+        if (agon_detokenize(ctx, t, &ids[i], 1, true, &text, &m))
+            return;
+        json_t *shown = safe_string(text, m);
+        char *quoted = json_dumps(shown, JSON_ENCODE_ANY);
+        printf("%7d  %s\n", ids[i], quoted ? quoted : "");
+        free(quoted);
+        json_decref(shown);
+        agon_text_free(text);
+    }
+}
+
+/* The text, or with --chat one row of messages. */
+static agon_status encode(agon_ctx *ctx, const agon_tokenizer *t, const char *text, size_t n, bool chat, bool plain,
+                          int32_t **ids, size_t *n_ids, int *code) {
+    if (!chat)
+        return agon_tokenize(ctx, t, text, n, !plain, !plain, ids, n_ids);
+    const agon_message message = {"user", text};
+    (void)code;
+    return agon_chat_tokenize(ctx, t, &message, 1, true, ids, n_ids, NULL);
+}
+
+static int tokenize(const char *model, const char *chat_template, bool json, bool chat, bool plain) {
+    size_t n = 0, n_ids = 0;
+    char *path = NULL, *text = read_all("tokenize", stdin, &n);
+    int32_t *ids = NULL;
+    agon_tokenizer *t = NULL;
+    agon_ctx *ctx = text ? open_context("tokenize") : NULL;
+    int code = ctx ? EXIT_FINE : EXIT_SYSTEM;
+    if (!ctx) {
+        free(text);
+        return code;
+    }
+    agon_status s = agon_model_find(ctx, model, &path);
+    if (!s)
+        s = agon_tokenizer_open(ctx, path, chat_template, &t);
+    if (!s)
+        s = encode(ctx, t, text, n, chat, plain, &ids, &n_ids, &code);
+    if (s) {
+        code = fail_with("tokenize", s, ctx);
+    } else if (json) {
+        json_t *answer = json_pack("{s:o}", "tokens", json_numbers(ids, n_ids));
+        print_json(answer);
+        json_decref(answer);
+    } else {
+        print_tokens(ctx, t, ids, n_ids);
+    }
+    agon_tokens_free(ids);
+    agon_tokenizer_free(t);
+    agon_text_free(path);
+    close_context(ctx);
+    free(text);
+    return code;
+}
+
+static int run(int argc, char **argv) {
+    const char *model = NULL, *chat_template = NULL;
+    bool json = false, chat = false, plain = false;
+    const option_spec specs[] = {{.name = "--model", .text = &model},
+                                 {.name = "--json", .flag = &json},
+                                 {.name = "--chat", .flag = &chat},
+                                 {.name = "--plain", .flag = &plain},
+                                 {.name = "--chat-template", .text = &chat_template},
+                                 {0}};
+    size_t n;
+    int code;
+    if (!parse_options(&command_tokenize, argc, argv, specs, NULL, 0, &n, &code))
+        return code;
+    return tokenize(model, chat_template, json, chat, plain);
+}
+
+const command command_tokenize = {
+    "tokenize",
+    "text on stdin to token ids",
+    "tokenize [--model M] [--json] [--plain | --chat [--chat-template NAME]]\n\n"
+    "Reads text from stdin; special strings such as <|im_end|> become their tokens.\n\n"
+    "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
+    "  --json               {\"tokens\": [...]}\n"
+    "  --plain              special strings stay text, nothing is put in front\n"
+    "  --chat               the text is one user message in the model's chat template\n"
+    "  --chat-template NAME the family to use instead of the file's template\n\n"
+    "  printf 'Hello world' | agon tokenize --model model.gguf --json",
+    run,
+};

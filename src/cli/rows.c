@@ -1,0 +1,156 @@
+/* See rows.h. */
+#include "cli/rows.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { LIMIT_BYTES = 1 << 30 };
+
+char *read_all(const char *name, FILE *from, size_t *n) {
+    size_t capacity = 1 << 16, size = 0;
+    char *text = malloc(capacity);
+    while (text) {
+        size_t got = fread(text + size, 1, capacity - size - 1, from);
+        size += got;
+        if (got == 0)
+            break;
+        if (capacity - size > 1)
+            continue;
+        char *grown = capacity < LIMIT_BYTES ? realloc(text, capacity * 2) : NULL;
+        if (!grown) {
+            free(text);
+            text = NULL;
+            break;
+        }
+        text = grown;
+        capacity *= 2;
+    }
+    if (!text || ferror(from)) {
+        fprintf(stderr, "agon %s: the input could not be read, or is longer than 1 GiB\n", name);
+        free(text);
+        return NULL;
+    }
+    text[size] = 0;
+    *n = size;
+    return text;
+}
+
+/* Length of the well-formed UTF-8 character at p, 0 when there is none. */
+static size_t character_length(const unsigned char *p, size_t n) {
+    if (p[0] < 0x80)
+        return 1;
+    size_t want = p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : p[0] >= 0xe0 && p[0] <= 0xef ? 3 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
+    if (want == 0 || want > n)
+        return 0;
+    for (size_t i = 1; i < want; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    bool bad = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
+               (p[0] == 0xf4 && p[1] > 0x8f);
+    return bad ? 0 : want;
+}
+
+json_t *safe_string(const char *text, size_t n) {
+    char *clean = malloc(3 * n + 1);
+    size_t m = 0;
+    if (!clean)
+        return NULL;
+    for (size_t i = 0; i < n;) {
+        size_t k = character_length((const unsigned char *)text + i, n - i);
+        memcpy(clean + m, k ? text + i : "\xef\xbf\xbd", k ? k : 3);
+        m += k ? k : 3;
+        i += k ? k : 1;
+    }
+    json_t *value = json_stringn(clean, m);
+    free(clean);
+    return value;
+}
+
+json_t *json_numbers(const int32_t *values, size_t n) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_integer(values[i]));
+    return list;
+}
+
+json_t *json_floats(const float *values, size_t n) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_real(values[i]));
+    return list;
+}
+
+json_t *next_row(const char *name, char **at, size_t *line, int *code) {
+    while (**at) {
+        char *start = *at, *end = strchr(start, '\n');
+        *at = end ? end + 1 : start + strlen(start);
+        size_t n = end ? (size_t)(end - start) : strlen(start);
+        (*line)++;
+        if (strspn(start, " \t\r") >= n)
+            continue;
+        json_error_t error;
+        json_t *row = json_loadb(start, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+        if (json_is_object(row))
+            return row;
+        if (row)
+            fprintf(stderr, "agon %s: input line %zu is not a JSON object\n", name, *line);
+        else
+            fprintf(stderr, "agon %s: input line %zu is not JSON: %s (column %d)\n", name, *line, error.text,
+                    error.column);
+        json_decref(row);
+        *code = EXIT_BAD_DATA;
+        return NULL;
+    }
+    return NULL;
+}
+
+agon_message *read_messages(const char *name, size_t line, const json_t *list, size_t *n) {
+    *n = json_array_size(list);
+    agon_message *messages = calloc(*n + 1, sizeof *messages);
+    bool good = messages && json_is_array(list) && *n > 0;
+    for (size_t i = 0; good && i < *n; i++) {
+        const json_t *m = json_array_get(list, i);
+        messages[i].role = json_string_value(json_object_get(m, "role"));
+        messages[i].content = json_string_value(json_object_get(m, "content"));
+        good = messages[i].role && messages[i].content;
+    }
+    if (good)
+        return messages;
+    fprintf(stderr, "agon %s: input line %zu: 'messages' must be a list of {\"role\": text, \"content\": text}\n", name,
+            line);
+    free(messages);
+    return NULL;
+}
+
+int open_model(const char *name, const char *model, const char *adapter, const char *dtype, const char *chat_template,
+               opened *out) {
+    *out = (opened){0};
+    agon_model_options options = agon_model_options_default();
+    options.chat_template = chat_template;
+    options.f32 = dtype && strcmp(dtype, "f32") == 0;
+    if (dtype && !options.f32 && strcmp(dtype, "bf16") != 0) {
+        fprintf(stderr, "agon %s: --dtype is f32 or bf16, not '%.40s'\n", name, dtype);
+        return EXIT_USAGE;
+    }
+    out->ctx = open_context(name);
+    if (!out->ctx)
+        return EXIT_SYSTEM;
+    char *path = NULL;
+    agon_status s = agon_model_find(out->ctx, model, &path);
+    if (!s)
+        s = agon_model_open(out->ctx, path, &options, &out->model);
+    if (!s && adapter)
+        s = agon_adapter_open(out->ctx, out->model, adapter, &out->adapter);
+    agon_text_free(path);
+    if (!s)
+        return EXIT_FINE;
+    int code = fail_with(name, s, out->ctx);
+    close_model(out);
+    return code;
+}
+
+void close_model(opened *o) {
+    agon_adapter_free(o->adapter);
+    agon_model_free(o->model);
+    close_context(o->ctx);
+    *o = (opened){0};
+}
