@@ -1,0 +1,45 @@
+/* Learning rate, clipping and data order: functions of the step number alone, so that a resumed run
+ * continues as if it had never stopped (training.md section 9, V:opt.schedule, V:opt.clip). */
+#include "base/random.h"
+#include "train/train_private.h"
+#include <math.h>
+
+double schedule_lr(lr_schedule schedule, double peak, size_t warmup, size_t total, double min_ratio, size_t step) {
+    if (step < warmup)
+        return peak * (double)(step + 1) / (double)warmup;
+    if (schedule == SCHEDULE_CONSTANT)
+        return peak;
+    if (step >= total)
+        return peak * min_ratio;
+    double progress = (double)(step - warmup) / (double)(total - warmup);
+    double fall = schedule == SCHEDULE_LINEAR ? 1 - progress : 0.5 * (1 + cos(M_PI * progress));
+    return peak * (min_ratio + (1 - min_ratio) * fall);
+}
+
+double clip_scale(double norm, double max_norm) {
+    return max_norm > 0 ? fmin(1, max_norm / (norm + 1e-6)) : 1;
+}
+
+static size_t steps_per_epoch(size_t n_rows, size_t batch_rows) {
+    return (n_rows + batch_rows - 1) / batch_rows;
+}
+
+size_t train_n_steps(const train_options *options, size_t n_rows) {
+    if (options->max_steps > 0)
+        return options->max_steps;
+    if (options->batch_rows == 0)
+        return 0;
+    return size_mul(options->epochs, steps_per_epoch(n_rows, options->batch_rows));
+}
+
+size_t order_step(uint64_t seed, size_t n_rows, size_t batch_rows, size_t step, size_t *order,
+                  const size_t **first) {
+    size_t per_epoch = steps_per_epoch(n_rows, batch_rows), epoch = step / per_epoch;
+    size_t start = step % per_epoch * batch_rows;
+    for (size_t i = 0; i < n_rows; i++)
+        order[i] = i;
+    rng random = rng_new(seed_derivef(seed, "data-order|%zu", epoch));
+    rng_shuffle(&random, order, n_rows);
+    *first = order + start;
+    return n_rows - start < batch_rows ? n_rows - start : batch_rows;
+}

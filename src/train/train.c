@@ -1,0 +1,409 @@
+/* The trainer's loop: rows of a step to channels, objective, gradients, one AdamW update.
+ *
+ *   for each step:  rows = order(seed, step);  gradients = 0
+ *     coupling below STEP   per row: forward keeping activations, reference (cached), loss of the row,
+ *                           gradients * normaliser(row)/normaliser(step), backward
+ *     STEP                  score all rows, loss of all, then recompute and backward row by row
+ *     clip by one global norm; AdamW; repack; checkpoint
+ *
+ * Only scalars couple the rows, so one tree's activations are in memory at a time (training.md 0.8).
+ * Nothing here depends on wall time or threads. Equations: training.md section 9. */
+#include "train/train_private.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+train_options train_options_default(void) {
+    return (train_options){
+        .batch_rows = 8,
+        .epochs = 1,
+        .lr = 1e-4f,
+        .beta1 = 0.9f,
+        .beta2 = 0.999f,
+        .eps = 1e-8f,
+        .clip_norm = 1,
+        .schedule = SCHEDULE_COSINE,
+        .warmup = 0.03,
+        .temperature = 1,
+    };
+}
+
+/* ---- what can be refused before anything runs ------------------------------------------------------ */
+
+static agon_status check_options(agon_ctx *ctx, const train_options *o, size_t n_rows) {
+    if (!o->objective)
+        return ctx_fail(ctx, AGON_EINVAL, "train: no objective is given");
+    if (n_rows == 0)
+        return ctx_fail(ctx, AGON_EINVAL, "train: there are no rows to train on");
+    if (o->batch_rows == 0 || (o->epochs == 0 && o->max_steps == 0))
+        return ctx_fail(ctx, AGON_EINVAL, "train: batch_rows and epochs (or max_steps) must be 1 or more");
+    if (!(o->lr >= 0) || !isfinite(o->lr) || !(o->beta1 >= 0 && o->beta1 < 1) || !(o->beta2 >= 0 && o->beta2 < 1) ||
+        !(o->eps > 0) || !(o->weight_decay >= 0) || !(o->clip_norm >= 0))
+        return ctx_fail(ctx, AGON_EINVAL, "train: lr, weight_decay and clip_norm must be 0 or more, beta1 and beta2 "
+                        "from 0 to below 1, eps above 0");
+    if (!(o->warmup >= 0 && o->warmup <= 1) || !(o->temperature >= 0) || !isfinite(o->temperature))
+        return ctx_fail(ctx, AGON_EINVAL, "train: warmup is a share from 0 to 1, temperature 0 or more");
+    if ((o->objective->needs & NEEDS_MISMATCHED) && o->batch_rows < 2)
+        return ctx_fail(ctx, AGON_EINVAL, "train: %s needs batch_rows of 2 or more", o->objective->name);
+    return AGON_OK;
+}
+
+static agon_status check_row(const trainer *t, size_t i) {
+    const train_row *r = &t->data[i];
+    const objective *o = t->options->objective;
+    unsigned kind = r->n_responses == 1   ? ROW_SINGLE | ROW_GROUP
+                    : r->n_responses == 2 ? ROW_PAIR | ROW_GROUP
+                                          : ROW_GROUP;
+    if (r->n_responses == 0 || !(o->rows & kind))
+        return ctx_fail(t->ctx, AGON_EINVAL, "training row %zu has %zu responses; %s does not take such rows", i,
+                        r->n_responses, o->name);
+    for (size_t k = 0; k < r->n_responses; k++) {
+        const train_response *x = &r->responses[k];
+        if (x->n == 0)
+            return ctx_fail(t->ctx, AGON_EINVAL, "training row %zu, response %zu has no tokens", i, k);
+        if ((t->needs & NEEDS_OLD) && !x->old)
+            return ctx_fail(t->ctx, AGON_EINVAL, "training row %zu, response %zu: %s needs log_probs at sampling", i,
+                            k, o->name);
+        if ((t->needs & NEEDS_VALUES) && isnan(x->advantage))
+            return ctx_fail(t->ctx, AGON_EUNSUPPORTED, "training row %zu, response %zu: %s without a value head needs "
+                            "an advantage", i, k, o->name);
+    }
+    return AGON_OK;
+}
+
+/* ---- set-up -------------------------------------------------------------------------------------- */
+
+static agon_status moments_new(trainer *t) {
+    t->moment1 = memory_new(t->params.n, sizeof *t->moment1);
+    t->moment2 = memory_new(t->params.n, sizeof *t->moment2);
+    for (size_t i = 0; t->moment1 && t->moment2 && i < t->params.n; i++) {
+        size_t n = t->params.items[i].n_rows * t->params.items[i].n_columns;
+        t->moment1[i] = memory_new(n, sizeof(float));
+        t->moment2[i] = memory_new(n, sizeof(float));
+        if (!t->moment1[i] || !t->moment2[i])
+            return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory for the optimiser's moments");
+    }
+    if (!t->moment1 || !t->moment2)
+        return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
+    return AGON_OK;
+}
+
+static agon_status trainer_open(trainer *t) {
+    agon_ctx *ctx = t->ctx;
+    agon_status s = check_options(ctx, t->options, t->n_data);
+    if (s != AGON_OK)
+        return s;
+    t->needs = objective_needs_with(t->options->objective, t->options->objective_options);
+    if ((t->needs & NEEDS_REFERENCE) && !t->train && !t->reference)
+        return ctx_fail(ctx, AGON_EINVAL, "train: %s with full fine-tuning needs a reference model",
+                        t->options->objective->name);
+    for (size_t i = 0; i < t->n_data; i++)
+        if ((s = check_row(t, i)) != AGON_OK)
+            return s;
+    s = t->train ? adapter_parameters(ctx, t->train, &t->params) : model_make_trainable(ctx, t->m, &t->params);
+    if (s == AGON_OK)
+        s = moments_new(t);
+    if (s == AGON_OK)
+        s = workspace_new(ctx, 0, &t->work);
+    if (s == AGON_OK)
+        s = arena_new(ctx, 0, &t->step);
+    if (s != AGON_OK)
+        return s;
+    t->reference_cache = memory_new(t->n_data, sizeof *t->reference_cache);
+    if (!t->reference_cache)
+        return ctx_fail(ctx, AGON_ENOMEM, "train: out of memory");
+    return checkpoint_identity(t, &t->identity);
+}
+
+static void trainer_close(trainer *t) {
+    for (size_t i = 0; i < t->params.n; i++) {
+        free(t->moment1 ? t->moment1[i] : NULL);
+        free(t->moment2 ? t->moment2[i] : NULL);
+    }
+    for (size_t i = 0; t->reference_cache && i < t->n_data; i++)
+        free(t->reference_cache[i]);
+    free(t->moment1);
+    free(t->moment2);
+    free(t->reference_cache);
+    workspace_free(t->work);
+    arena_free(t->step);
+}
+
+static void parameters_changed(trainer *t) {
+    if (t->train)
+        adapter_changed(t->ctx, t->train);
+    else
+        model_changed(t->ctx, t->m);
+}
+
+/* ---- step-0 invariants ----------------------------------------------------------------------------- */
+
+/* True when policy and reference are the same function: then every log_prob must be the same bits. */
+static agon_status policy_is_reference(trainer *t, bool *out) {
+    *out = false;
+    if (!(t->needs & NEEDS_REFERENCE) || t->next_step > 0)
+        return AGON_OK;
+    if (t->train && (!t->reference || t->reference == t->m)) {
+        if (t->reference_adapter) {
+            hash256 a = adapter_hash(t->train), b = adapter_hash(t->reference_adapter);
+            *out = memcmp(&a, &b, sizeof a) == 0;
+            return AGON_OK;
+        }
+        for (size_t i = 0; i < t->params.n; i++) {
+            const parameter *p = &t->params.items[i];
+            for (size_t j = 0; strstr(p->name, "lora_B") && j < p->n_rows * p->n_columns; j++)
+                if (p->value[j] != 0)
+                    return AGON_OK;
+        }
+        *out = true;
+        return AGON_OK;
+    }
+    /* Full fine-tuning: whether two models hold the same weights cannot be asked cheaply (a trainable
+     * model's id is of its tensors, a frozen one's of its file); the margin metric of step 1 shows it. */
+    return AGON_OK;
+}
+
+static agon_status check_start(trainer *t, const row *rows, const step_row *index, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < rows[i].n_responses; k++) {
+            const response *r = &rows[i].responses[k];
+            for (size_t j = 0; j < r->n; j++)
+                if (r->log_prob[j] != r->reference[j])
+                    return ctx_fail(t->ctx, AGON_EMISMATCH,
+                                    "step 0, training row %zu, response %zu, token %zu: the policy is the reference, "
+                                    "but their log_probs are %.9g and %.9g", index[i].index, k, j, r->log_prob[j],
+                                    r->reference[j]);
+        }
+    return AGON_OK;
+}
+
+/* ---- one step -------------------------------------------------------------------------------------- */
+
+typedef struct step {
+    step_row *index; /* [n] */
+    row *rows;       /* [n] */
+    size_t n;
+    double *losses;
+    objective_result result;
+    double grad_norm, lr;
+    size_t tokens, supervised;
+} step;
+
+/* The step's rows, and for KTO the mismatched pairs (x_i, y_{i+1}) of the same step behind them. */
+static agon_status step_rows(trainer *t, step *s) {
+    size_t *order = arena_take(t->step, t->n_data, sizeof *order);
+    if (!order)
+        return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
+    const size_t *first;
+    size_t n = order_step(t->options->seed, t->n_data, t->options->batch_rows, t->next_step, order, &first);
+    bool mismatched = (t->needs & NEEDS_MISMATCHED) && n > 1;
+    s->n = mismatched ? 2 * n : n;
+    s->index = arena_take(t->step, s->n, sizeof *s->index);
+    s->rows = arena_take(t->step, s->n, sizeof *s->rows);
+    s->losses = arena_take(t->step, s->n, sizeof *s->losses);
+    if (!s->index || !s->rows || !s->losses)
+        return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
+    for (size_t i = 0; i < n; i++)
+        s->index[i] = (step_row){.index = first[i], .response_index = first[i]};
+    for (size_t i = 0; i < s->n - n; i++)
+        s->index[n + i] =
+            (step_row){.index = first[i], .response_index = first[(i + 1) % n], .mismatched = true};
+    s->result.losses = s->losses;
+    return channels_new(t, s->index, s->n, s->rows);
+}
+
+static void count_tokens(const trainer *t, step *s) {
+    for (size_t i = 0; i < s->n; i++) {
+        s->tokens += t->data[s->index[i].index].n_prompt + row_n_response_tokens(&t->data[s->index[i].response_index]);
+        for (size_t k = 0; !s->index[i].mismatched && k < s->rows[i].n_responses; k++)
+            for (size_t j = 0; j < s->rows[i].responses[k].n; j++)
+                s->supervised += s->rows[i].responses[k].mask[j] > 0;
+    }
+}
+
+/* "step 7, training row 12" in front of what went wrong there. */
+static agon_status in_row(const trainer *t, const step *s, size_t i, agon_status status) {
+    if (status == AGON_OK || status == AGON_EINTERRUPTED)
+        return status;
+    return ctx_prefix(t->ctx, status, "step %zu, training row %zu", t->next_step + 1, s->index[i].index);
+}
+
+static bool has_gradient(const row *r) {
+    for (size_t k = 0; k < r->n_responses; k++)
+        for (size_t j = 0; j < r->responses[k].n; j++)
+            if (r->responses[k].d_log_prob[j] != 0)
+                return true;
+    return false;
+}
+
+static agon_status score_row(trainer *t, step *s, size_t i, bool keep) {
+    agon_status status = ctx_check_interrupt(t->ctx);
+    /* The reference first: a training forward must be followed by its backward. */
+    if (status == AGON_OK && (t->needs & NEEDS_REFERENCE))
+        status = score_reference(t, &s->index[i], &s->rows[i]);
+    if (status == AGON_OK)
+        status = keep ? forward_row(t, &s->index[i], &s->rows[i]) : score_policy(t, &s->index[i], &s->rows[i]);
+    return status;
+}
+
+/* Coupling below STEP: a row's gradient needs that row only. */
+static agon_status row_by_row(trainer *t, step *s) {
+    const objective *o = t->options->objective;
+    const double *options = t->options->objective_options;
+    double total = o->normaliser(options, s->rows, s->n), loss;
+    if (!(total > 0))
+        return ctx_fail(t->ctx, AGON_EINVAL, "step %zu: no token of its rows is supervised (all weights are 0)",
+                        t->next_step + 1);
+    for (size_t i = 0; i < s->n; i++) {
+        bool whole = row_is_one_tree(t, &s->index[i]);
+        double share = o->normaliser(options, &s->rows[i], 1) / total;
+        agon_status status = score_row(t, s, i, whole && share > 0);
+        objective_result one = {.losses = &loss};
+        if (status == AGON_OK && share > 0)
+            status = o->loss(t->ctx, options, &s->rows[i], 1, &one);
+        if (status == AGON_OK && share > 0 && has_gradient(&s->rows[i]))
+            status = whole ? backward_row(t, &s->index[i], &s->rows[i], share)
+                           : recompute_backward(t, &s->index[i], &s->rows[i], share);
+        if (status != AGON_OK)
+            return in_row(t, s, i, status);
+    }
+    return AGON_OK;
+}
+
+/* COUPLED_STEP: score all, coefficients, recompute. */
+static agon_status two_passes(trainer *t, step *s) {
+    const objective *o = t->options->objective;
+    for (size_t i = 0; i < s->n; i++) {
+        agon_status status = score_row(t, s, i, false);
+        if (status != AGON_OK)
+            return in_row(t, s, i, status);
+    }
+    agon_status status = o->loss(t->ctx, t->options->objective_options, s->rows, s->n, &s->result);
+    if (status != AGON_OK)
+        return ctx_prefix(t->ctx, status, "step %zu", t->next_step + 1);
+    for (size_t i = 0; i < s->n; i++) {
+        status = ctx_check_interrupt(t->ctx);
+        if (status == AGON_OK && has_gradient(&s->rows[i]))
+            status = recompute_backward(t, &s->index[i], &s->rows[i], 1);
+        if (status != AGON_OK)
+            return in_row(t, s, i, status);
+    }
+    return AGON_OK;
+}
+
+static agon_status gradients(trainer *t, step *s) {
+    const objective *o = t->options->objective;
+    bool equal = false;
+    for (size_t i = 0; i < t->params.n; i++)
+        memset(t->params.items[i].gradient, 0,
+               t->params.items[i].n_rows * t->params.items[i].n_columns * sizeof(float));
+    agon_status status = o->coupling == COUPLED_STEP ? two_passes(t, s) : row_by_row(t, s);
+    if (status == AGON_OK)
+        status = policy_is_reference(t, &equal);
+    if (status == AGON_OK && equal)
+        status = check_start(t, s->rows, s->index, s->n);
+    /* The whole step at once for its loss and metrics, from the log_probs that are known by now. */
+    if (status == AGON_OK && o->coupling != COUPLED_STEP)
+        status = o->loss(t->ctx, t->options->objective_options, s->rows, s->n, &s->result);
+    return status;
+}
+
+static agon_status update(trainer *t, step *s) {
+    const train_options *o = t->options;
+    double squares = 0;
+    for (size_t i = 0; i < t->params.n; i++)
+        squares += sum_squares(t->ctx, t->params.items[i].gradient, t->params.items[i].n_rows * t->params.items[i].n_columns);
+    s->grad_norm = sqrt(squares);
+    if (!isfinite(s->grad_norm))
+        return ctx_fail(t->ctx, AGON_ENUMERIC, "step %zu: the gradient of %zu rows (first: training row %zu) is not "
+                        "finite; a lower learning rate or clip_norm may mend it", t->next_step + 1, s->n,
+                        s->index[0].index);
+    size_t n_steps = train_n_steps(o, t->n_data), warmup = (size_t)ceil(o->warmup * (double)n_steps);
+    s->lr = schedule_lr(o->schedule, (double)o->lr, warmup, n_steps, 0, t->next_step);
+    float scale = (float)clip_scale(s->grad_norm, (double)o->clip_norm);
+    for (size_t i = 0; i < t->params.n; i++) {
+        const parameter *p = &t->params.items[i];
+        adamw_options a = {.lr = (float)s->lr,
+                           .beta1 = o->beta1,
+                           .beta2 = o->beta2,
+                           .eps = o->eps,
+                           .weight_decay = p->decay ? o->weight_decay : 0,
+                           .step = (int64_t)t->next_step + 1};
+        adamw(t->ctx, &a, scale, p->gradient, p->n_rows * p->n_columns, p->value, t->moment1[i], t->moment2[i]);
+    }
+    parameters_changed(t);
+    return AGON_OK;
+}
+
+static agon_status report(const trainer *t, const step *s, const train_sink *sink) {
+    if (!sink || !sink->on_step)
+        return AGON_OK;
+    train_progress progress = {
+        .step = t->next_step,
+        .n_steps = train_n_steps(t->options, t->n_data),
+        .loss = s->result.loss,
+        .grad_norm = s->grad_norm,
+        .lr = s->lr,
+        .tokens = s->tokens,
+        .supervised = s->supervised,
+        .metrics = s->result.metrics,
+        .n_metrics = s->result.n_metrics,
+    };
+    return sink->on_step(sink->arg, &progress);
+}
+
+static agon_status store(const trainer *t, const train_sink *sink) {
+    size_t every = t->options->checkpoint_every, n_steps = train_n_steps(t->options, t->n_data);
+    bool due = t->next_step == n_steps || (every > 0 && t->next_step % every == 0);
+    if (!sink || !sink->on_checkpoint || !due)
+        return AGON_OK;
+    char *data = NULL;
+    size_t n = 0;
+    agon_status s = checkpoint_write(t, &data, &n);
+    if (s == AGON_OK)
+        s = sink->on_checkpoint(sink->arg, t->next_step, data, n);
+    free(data);
+    return s;
+}
+
+static agon_status run_step(trainer *t, const train_sink *sink) {
+    step s = {0};
+    arena_reset(t->step);
+    agon_status status = step_rows(t, &s);
+    if (status == AGON_OK) {
+        count_tokens(t, &s);
+        status = gradients(t, &s);
+    }
+    if (status == AGON_OK)
+        status = update(t, &s);
+    if (status != AGON_OK)
+        return status;
+    t->next_step++;
+    status = report(t, &s, sink);
+    return status == AGON_OK ? store(t, sink) : status;
+}
+
+agon_status train(agon_ctx *ctx, model *m, adapter *adapter, const model *reference,
+                  const struct adapter *reference_adapter, const train_row *rows, size_t n_rows,
+                  const train_options *options, const train_sink *sink, const void *resume, size_t n_resume) {
+    trainer t = {
+        .ctx = ctx,
+        .m = m,
+        .train = adapter,
+        .reference = reference,
+        .reference_adapter = reference_adapter,
+        .data = rows,
+        .n_data = n_rows,
+        .options = options,
+    };
+    agon_status s = trainer_open(&t);
+    if (s == AGON_OK && resume) {
+        s = checkpoint_read(&t, resume, n_resume);
+        if (s == AGON_OK)
+            parameters_changed(&t);
+    }
+    while (s == AGON_OK && t.next_step < train_n_steps(options, n_rows))
+        s = run_step(&t, sink);
+    trainer_close(&t);
+    return s;
+}

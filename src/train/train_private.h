@@ -1,0 +1,77 @@
+/* The trainer's parts: schedule, one step's channels, checkpoint image. Include only in src/train. */
+#ifndef TRAIN_TRAIN_PRIVATE_H
+#define TRAIN_TRAIN_PRIVATE_H
+
+#include "base/ctx.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "train/train.h"
+
+/* ---- schedule.c ---------------------------------------------------------------------------------- */
+
+/* Learning rate of 0-based `step`: linear warm-up over steps 0..warmup-1 that reaches the peak at
+ * warmup-1, then constant, linear or cosine to min_ratio*peak at `total`, constant after (training.md V:opt.schedule). */
+double schedule_lr(lr_schedule schedule, double peak, size_t warmup, size_t total, double min_ratio, size_t step);
+/* Factor of the gradients: min(1, max_norm / (norm + 1e-6)); max_norm 0: 1. */
+double clip_scale(double norm, double max_norm);
+/* The rows of 0-based `step`, a function of (seed, n_rows, batch_rows, step): each epoch is a new
+ * permutation, its last step takes what is left. `order` [n_rows] is scratch. Returns how many; *first points into order. */
+size_t order_step(uint64_t seed, size_t n_rows, size_t batch_rows, size_t step, size_t *order,
+                  const size_t **first);
+
+/* ---- score.c ------------------------------------------------------------------------------------- */
+
+/* Where log_probs come from and go to. */
+typedef struct trainer {
+    agon_ctx *ctx;
+    model *m;
+    adapter *train;                   /* NULL: all weights */
+    const model *reference;           /* NULL: m */
+    const adapter *reference_adapter; /* may be NULL */
+    const train_row *data;
+    size_t n_data;
+    const train_options *options;
+    unsigned needs; /* objective_needs_with */
+    workspace *work;
+    arena *step;              /* reset each step */
+    float **reference_cache;  /* [n_data] log_probs of all response tokens, or NULL: not yet computed */
+    parameters params;
+    float **moment1, **moment2; /* [params.n][values] */
+    size_t next_step;
+    hash256 identity;
+} trainer;
+
+/* A training row as channels: row of doubles with its index in the data. */
+typedef struct step_row {
+    size_t index;          /* into data, of the prompt */
+    size_t response_index; /* of the responses: the same, but for mismatched rows */
+    bool mismatched;
+} step_row;
+
+/* Tokens of all responses of a row. */
+size_t row_n_response_tokens(const train_row *r);
+/* Builds the objective's view: masks, rewards, room for channels and gradients, from the step arena. */
+AGON_MUST_CHECK agon_status channels_new(trainer *t, const step_row *rows, size_t n, row *out);
+/* Policy log_probs of one row, without keeping activations. */
+AGON_MUST_CHECK agon_status score_policy(trainer *t, const step_row *s, row *channels);
+/* Fills the reference channel, from the cache where it is known. */
+AGON_MUST_CHECK agon_status score_reference(trainer *t, const step_row *s, row *channels);
+/* Whether the row's responses hang under one root, so that one tree carries it. */
+bool row_is_one_tree(const trainer *t, const step_row *s);
+/* Forward of the whole row keeping activations; fills log_prob. */
+AGON_MUST_CHECK agon_status forward_row(trainer *t, const step_row *s, row *channels);
+/* Backward of the row that forward_row just ran: d_log_prob * scale. */
+AGON_MUST_CHECK agon_status backward_row(trainer *t, const step_row *s, const row *channels, double scale);
+/* Forward and backward one response at a time (rows without a prompt, or a step-coupled objective). */
+AGON_MUST_CHECK agon_status recompute_backward(trainer *t, const step_row *s, const row *channels, double scale);
+
+/* ---- checkpoint.c -------------------------------------------------------------------------------- */
+
+/* What a checkpoint must agree with: options, data, base weights, parameter shapes, arithmetic. */
+AGON_MUST_CHECK agon_status checkpoint_identity(trainer *t, hash256 *out);
+/* *data new (free()). */
+AGON_MUST_CHECK agon_status checkpoint_write(const trainer *t, char **data, size_t *n);
+/* Restores parameters, moments and next_step; the caller repacks. AGON_EMISMATCH, AGON_EFORMAT. */
+AGON_MUST_CHECK agon_status checkpoint_read(trainer *t, const void *data, size_t n);
+
+#endif
