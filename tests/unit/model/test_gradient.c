@@ -1,0 +1,257 @@
+/* Gradients of every kind of parameter against central finite differences on tiny f32 models. */
+#include "tiny_model.h"
+
+enum { PROMPT = 7, FIRST = 9, SECOND = 6, TOTAL = PROMPT + FIRST + SECOND };
+
+/* A prompt with two responses, the channels' weights, and whatever is trained. */
+typedef struct problem {
+    agon_ctx *ctx;
+    model *m;
+    adapter *train;
+    workspace *w;
+    int32_t tokens[TOTAL];
+    float d_log_prob[TOTAL], d_entropy[TOTAL], d_mean[TOTAL], *d_hidden;
+    segment segments[3];
+    segment_batch tree;
+} problem;
+
+static void problem_init(problem *p, agon_ctx *ctx, model *m, adapter *train, float temperature) {
+    const unsigned wants = WANT_LOG_PROB | WANT_ENTROPY | WANT_MEAN_LOG_PROB;
+    *p = (problem){.ctx = ctx, .m = m, .train = train};
+    assert_ok(ctx, workspace_new(ctx, 0, &p->w));
+    tiny_tokens(p->tokens, TOTAL, 3);
+    p->segments[0] = (segment){p->tokens, PROMPT, -1, train, WANT_LOG_PROB, temperature};
+    p->segments[1] = (segment){p->tokens + PROMPT, FIRST, 0, NULL, wants | WANT_HIDDEN, 0};
+    p->segments[2] = (segment){p->tokens + PROMPT + FIRST, SECOND, 0, NULL, wants, 0};
+    p->tree = (segment_batch){p->segments, 3};
+    p->d_hidden = calloc(TOTAL * m->config.d_model, sizeof(float));
+    rng r = rng_new(11);
+    for (size_t i = 0; i < TOTAL; i++) {
+        p->d_log_prob[i] = (float)(rng_uniform(&r) * 2 - 1);
+        p->d_entropy[i] = i < PROMPT ? 0 : (float)(rng_uniform(&r) * 2 - 1);
+        p->d_mean[i] = i < PROMPT ? 0 : (float)(rng_uniform(&r) * 2 - 1);
+    }
+    for (size_t i = PROMPT * m->config.d_model; i < (PROMPT + FIRST) * m->config.d_model; i++)
+        p->d_hidden[i] = (float)(rng_uniform(&r) * 0.2 - 0.1);
+}
+
+static void problem_free(problem *p) {
+    workspace_free(p->w);
+    free(p->d_hidden);
+}
+
+static double loss(problem *p, bool train) {
+    float log_prob[TOTAL], entropy[TOTAL], mean[TOTAL];
+    size_t d = p->m->config.d_model;
+    float *hidden = calloc(TOTAL * d, sizeof *hidden);
+    token_channels out = {log_prob, entropy, mean, NULL, hidden};
+    if (train)
+        assert_ok(p->ctx, model_forward_train(p->ctx, p->m, p->w, &p->tree, &out));
+    else
+        assert_ok(p->ctx, model_forward(p->ctx, p->m, p->w, &p->tree, &out));
+    double sum = 0;
+    for (size_t i = 0; i < TOTAL; i++)
+        sum += (double)log_prob[i] * (double)p->d_log_prob[i] + (double)entropy[i] * (double)p->d_entropy[i] +
+               (double)mean[i] * (double)p->d_mean[i];
+    for (size_t i = 0; i < TOTAL * d; i++)
+        sum += (double)hidden[i] * (double)p->d_hidden[i];
+    free(hidden);
+    return sum;
+}
+
+static void backward(problem *p) {
+    token_channels d = {p->d_log_prob, p->d_entropy, p->d_mean, NULL, p->d_hidden};
+    loss(p, true);
+    assert_ok(p->ctx, model_backward(p->ctx, p->m, p->train, p->w, &p->tree, &d));
+}
+
+static void changed(problem *p) {
+    if (p->train)
+        adapter_changed(p->ctx, p->train);
+    else
+        model_changed(p->ctx, p->m);
+}
+
+/* Along a random direction in one parameter: cheaper than each value, and a wrong one shows as well. */
+static void check_parameter(problem *p, const parameter *q, uint64_t seed) {
+    size_t n = q->n_rows * q->n_columns;
+    float *kept = malloc(n * sizeof *kept), *way = malloc(n * sizeof *way);
+    rng r = rng_new(seed);
+    double predicted = 0, size = 0;
+    const float step = 4e-3f;
+    memcpy(kept, q->value, n * sizeof *kept);
+    for (size_t i = 0; i < n; i++) {
+        way[i] = rng_uniform(&r) < 0.5 ? -1.0f : 1.0f;
+        way[i] /= sqrtf((float)n);
+        predicted += (double)way[i] * (double)q->gradient[i];
+        size += (double)q->gradient[i] * (double)q->gradient[i];
+    }
+    for (size_t i = 0; i < n; i++)
+        q->value[i] = kept[i] + step * way[i];
+    changed(p);
+    double up = loss(p, false);
+    for (size_t i = 0; i < n; i++)
+        q->value[i] = kept[i] - step * way[i];
+    changed(p);
+    double down = loss(p, false);
+    memcpy(q->value, kept, n * sizeof *kept);
+    changed(p);
+    double measured = (up - down) / (2 * (double)step), scale = sqrt(size / (double)n) + 1e-3;
+    if (!(fabs(measured - predicted) <= 0.02 * scale * 3 + 0.01 * fabs(measured) + 2e-3))
+        fail_msg("%s: gradient %g, differences say %g (norm %g)", q->name, predicted, measured, sqrt(size));
+    assert_true(size > 0);
+    free(kept);
+    free(way);
+}
+
+static void check_all(problem *p, const parameters *parameters) {
+    for (size_t i = 0; i < parameters->n; i++)
+        memset(parameters->items[i].gradient, 0,
+               parameters->items[i].n_rows * parameters->items[i].n_columns * sizeof(float));
+    backward(p);
+    for (size_t i = 0; i < parameters->n; i++)
+        for (uint64_t k = 0; k < 3; k++)
+            check_parameter(p, &parameters->items[i], 100 * i + k);
+}
+
+static void check_full(const model_config *c, float temperature) {
+    agon_ctx *ctx = test_ctx(1, NULL);
+    model *m = tiny_model(ctx, c, COMPUTE_F32);
+    parameters all;
+    problem p;
+    assert_ok(ctx, model_make_trainable(ctx, m, &all));
+    problem_init(&p, ctx, m, NULL, temperature);
+    check_all(&p, &all);
+    problem_free(&p);
+    model_free(m);
+    agon_ctx_free(ctx);
+}
+
+static void model__gradients_of_all_weights_match_differences(void **state) {
+    (void)state;
+    model_config c = tiny_config();
+    check_full(&c, 1);
+}
+
+static void model__gradients_with_bias_norms_and_untied_head_match_differences(void **state) {
+    (void)state;
+    model_config c = tiny_config();
+    c.qkv_bias = true;
+    c.qk_norm = true;
+    c.tied_embeddings = false;
+    check_full(&c, 0.7f);
+}
+
+static void adapter__gradients_match_differences(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    model_config c = tiny_config();
+    c.qk_norm = true;
+    model *m = tiny_model(ctx, &c, COMPUTE_F32);
+    adapter *a = tiny_adapter(ctx, m, 3, 5);
+    parameters all;
+    problem p;
+    assert_ok(ctx, adapter_parameters(ctx, a, &all));
+    problem_init(&p, ctx, m, a, 1.3f);
+    check_all(&p, &all);
+    problem_free(&p);
+    adapter_free(a);
+    model_free(m);
+    agon_ctx_free(ctx);
+}
+
+/* The gradients' bits, after two trees, in a fresh model. `limit` of the workspace: 0 none; *used: what the first tree
+ * took, stored and scratch. */
+static float *bits_of_gradients(int n_threads, size_t limit, compute_dtype dtype, bool lora, size_t *n,
+                                size_t used[N_REGIONS]) {
+    agon_ctx *ctx = test_ctx(n_threads, NULL);
+    model_config c = tiny_config();
+    c.n_layers = 6;
+    model *m = tiny_model(ctx, &c, dtype);
+    adapter *a = lora ? tiny_adapter(ctx, m, 3, 5) : NULL;
+    parameters all;
+    problem p;
+    if (lora)
+        assert_ok(ctx, adapter_parameters(ctx, a, &all));
+    else
+        assert_ok(ctx, model_make_trainable(ctx, m, &all));
+    problem_init(&p, ctx, m, a, 1);
+    p.w->limit = limit ? limit : p.w->limit;
+    backward(&p);
+    for (int r = 0; used && r < N_REGIONS; r++)
+        used[r] = p.w->regions[r].capacity;
+    p.segments[1].n_tokens = 4;
+    memmove(p.tokens + PROMPT + 4, p.tokens + PROMPT + FIRST, SECOND * sizeof(int32_t));
+    p.segments[2].tokens = p.tokens + PROMPT + 4;
+    p.segments[1].wants &= ~(unsigned)WANT_HIDDEN;
+    memset(p.d_hidden, 0, TOTAL * c.d_model * sizeof(float));
+    float lp[TOTAL], e[TOTAL];
+    token_channels out = {.log_prob = lp, .entropy = e}, d = {.log_prob = p.d_log_prob, .entropy = p.d_entropy};
+    assert_ok(ctx, model_forward_train(ctx, m, p.w, &p.tree, &out));
+    assert_ok(ctx, model_backward(ctx, m, a, p.w, &p.tree, &d));
+    *n = 0;
+    for (size_t i = 0; i < all.n; i++)
+        *n += all.items[i].n_rows * all.items[i].n_columns;
+    float *copy = malloc(*n * sizeof *copy);
+    memcpy(copy, all.items[0].gradient, *n * sizeof *copy);
+    problem_free(&p);
+    adapter_free(a);
+    model_free(m);
+    agon_ctx_free(ctx);
+    return copy;
+}
+
+static void model__gradients_do_not_depend_on_threads(void **state) {
+    (void)state;
+    for (int dtype = 0; dtype < 2; dtype++)
+        for (int lora = 0; lora < 2; lora++) {
+            size_t n = 0;
+            float *one = bits_of_gradients(1, 0, (compute_dtype)dtype, lora, &n, NULL);
+            for (int threads = 2; threads <= 3; threads++) {
+                float *more = bits_of_gradients(threads, 0, (compute_dtype)dtype, lora, &n, NULL);
+                assert_memory_equal(one, more, n * sizeof *one);
+                free(more);
+            }
+            free(one);
+        }
+}
+
+static void model__gradients_with_recomputation_are_the_same_bits(void **state) {
+    (void)state;
+    size_t n = 0, roomy[N_REGIONS], tight[N_REGIONS];
+    float *stored = bits_of_gradients(1, 0, COMPUTE_BF16, false, &n, roomy);
+    size_t limit = roomy[REGION_SCRATCH] + roomy[REGION_STORED] * 3 / 5;
+    float *again = bits_of_gradients(1, limit, COMPUTE_BF16, false, &n, tight);
+    assert_true(tight[REGION_STORED] < roomy[REGION_STORED] * 3 / 5); /* it really recomputed */
+    assert_memory_equal(stored, again, n * sizeof *stored);
+    free(stored);
+    free(again);
+}
+
+static void backward__refuses_a_call_out_of_order(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    model_config c = tiny_config();
+    model *m = tiny_model(ctx, &c, COMPUTE_F32);
+    problem p;
+    problem_init(&p, ctx, m, NULL, 1);
+    token_channels d = {.log_prob = p.d_log_prob};
+    assert_int_equal(model_backward(ctx, m, NULL, p.w, &p.tree, &d), AGON_EINVAL);
+    loss(&p, true);
+    assert_int_equal(model_backward(ctx, m, NULL, p.w, &p.tree, &d), AGON_EINVAL); /* frozen */
+    problem_free(&p);
+    model_free(m);
+    agon_ctx_free(ctx);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(model__gradients_of_all_weights_match_differences),
+        cmocka_unit_test(model__gradients_with_bias_norms_and_untied_head_match_differences),
+        cmocka_unit_test(adapter__gradients_match_differences),
+        cmocka_unit_test(model__gradients_do_not_depend_on_threads),
+        cmocka_unit_test(model__gradients_with_recomputation_are_the_same_bits),
+        cmocka_unit_test(backward__refuses_a_call_out_of_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
