@@ -251,9 +251,9 @@ static agon_status row_by_row(trainer *t, step *s) {
     const objective *o = t->options->objective;
     const double *options = t->options->objective_options;
     double total = o->normaliser(options, s->rows, s->n), loss;
-    if (!(total > 0))
-        return ctx_fail(t->ctx, AGON_EINVAL, "step %zu: no token of its rows is supervised (all weights are 0)",
-                        t->next_step + 1);
+    if (!(total > 0) || !isfinite(total))
+        return ctx_fail(t->ctx, AGON_EINVAL, "step %zu: the weights of its rows and tokens sum to %g; there is nothing "
+                        "to average", t->next_step + 1, total);
     for (size_t i = 0; i < s->n; i++) {
         bool whole = row_is_one_tree(t, &s->index[i]);
         double share = o->normaliser(options, &s->rows[i], 1) / total;
@@ -303,8 +303,11 @@ static agon_status gradients(trainer *t, step *s) {
     if (status == AGON_OK && equal)
         status = check_start(t, s->rows, s->index, s->n);
     /* The whole step at once for its loss and metrics, from the log_probs that are known by now. */
-    if (status == AGON_OK && o->coupling != COUPLED_STEP)
+    if (status == AGON_OK && o->coupling != COUPLED_STEP) {
         status = o->loss(t->ctx, t->options->objective_options, s->rows, s->n, &s->result);
+        if (status != AGON_OK)
+            status = ctx_prefix(t->ctx, status, "step %zu", t->next_step + 1);
+    }
     return status;
 }
 

@@ -1,0 +1,339 @@
+/* The trainer on a model of two layers: it learns, and a run is the same bits however it is cut. */
+#include "train/train_private.h"
+#include "base/random.h"
+#include "model/model_private.h"
+#include "test.h"
+
+enum { N_ROWS = 8, N_PROMPT = 5, N_RESPONSE = 6, K = 4, N_VOCABULARY = 61 };
+
+static agon_status tensor(void *arg, agon_ctx *ctx, const char *name, size_t n, float *out) {
+    (void)ctx, (void)arg;
+    rng r = rng_new(seed_derive(7, name));
+    double base = strstr(name, "norm") ? 1 : 0, spread = strstr(name, "embed") ? 1.2 : 0.2; /* large enough for sharp logits under a frozen norm */
+    for (size_t i = 0; i < n; i++)
+        out[i] = (float)(base + spread * (rng_uniform(&r) * 2 - 1));
+    return AGON_OK;
+}
+
+static model *new_model(agon_ctx *ctx, compute_dtype dtype) {
+    model_config c = {.architecture = "llama", .n_layers = 2, .d_model = 24, .n_heads = 4, .n_kv_heads = 2,
+                      .head_dim = 8, .d_ff = 40, .n_vocabulary = N_VOCABULARY, .max_context = 256,
+                      .norm_eps = 1e-5f, .rope_theta = 10000, .rope_scaling = "none", .tied_embeddings = true};
+    model *m = NULL;
+    assert_ok(ctx, model_build(ctx, &c, tensor, NULL, dtype, &m));
+    return m;
+}
+
+static adapter *new_adapter(agon_ctx *ctx, const model *m) {
+    adapter_options o = {.rank = 8, .alpha = 16, .seed = 3};
+    adapter *a = NULL;
+    assert_ok(ctx, adapter_new(ctx, m, &o, &a));
+    return a;
+}
+
+/* Random rows of k responses each. */
+typedef struct test_data {
+    train_row rows[N_ROWS];
+    train_response responses[N_ROWS][K];
+    int32_t prompts[N_ROWS][N_PROMPT], tokens[N_ROWS][K][N_RESPONSE];
+    float old[N_ROWS][K][N_RESPONSE];
+} test_data;
+
+static void new_data(test_data *d, size_t k, size_t n_prompt) {
+    rng r = rng_new(99);
+    memset(d, 0, sizeof *d);
+    for (size_t i = 0; i < N_ROWS; i++) {
+        for (size_t j = 0; j < N_PROMPT; j++)
+            d->prompts[i][j] = (int32_t)rng_below(&r, N_VOCABULARY);
+        for (size_t x = 0; x < k; x++) {
+            for (size_t j = 0; j < N_RESPONSE; j++) {
+                d->tokens[i][x][j] = (int32_t)rng_below(&r, N_VOCABULARY);
+                d->old[i][x][j] = -4;
+            }
+            d->responses[i][x] = (train_response){.tokens = d->tokens[i][x], .n = 2 + rng_below(&r, N_RESPONSE - 1),
+                                                  .reward = (double)rng_below(&r, 2), .advantage = NAN,
+                                                  .label = (double)(i % 2), .weight = 1};
+        }
+        d->rows[i] = (train_row){.prompt = d->prompts[i], .n_prompt = n_prompt, .responses = d->responses[i],
+                                 .n_responses = k, .weight = 1};
+    }
+}
+
+static train_options options_for(const char *name) {
+    train_options o = train_options_default();
+    o.objective = objective_find(name);
+    objective_defaults(o.objective, o.objective_options);
+    o.batch_rows = 3;
+    o.max_steps = 20;
+    o.lr = 5e-3f;
+    o.seed = 17;
+    return o;
+}
+
+/* What a run leaves: the last checkpoint, and the losses. */
+typedef struct record {
+    char *checkpoint;
+    size_t n, step, stop_at;
+    double first_loss, loss;
+} record;
+
+static agon_status on_step(void *arg, const train_progress *p) {
+    record *r = arg;
+    if (p->step == 1)
+        r->first_loss = p->loss;
+    r->loss = p->loss;
+    return AGON_OK;
+}
+
+static agon_status on_checkpoint(void *arg, size_t step, const void *data, size_t n) {
+    record *r = arg;
+    free(r->checkpoint);
+    r->checkpoint = malloc(n);
+    memcpy(r->checkpoint, data, n);
+    r->n = n;
+    r->step = step;
+    return step == r->stop_at ? AGON_EINTERRUPTED : AGON_OK;
+}
+
+typedef struct setting {
+    const char *objective;
+    size_t k, n_prompt;
+    bool lora;
+    compute_dtype dtype;
+    int n_threads;
+} setting;
+
+/* Trains from the start, or from `from`; stops at step `stop_at` when it is not 0. */
+static record run(const setting *s, const test_data *d, const record *from, size_t stop_at) {
+    agon_ctx *ctx = test_ctx(s->n_threads ? s->n_threads : 1, NULL);
+    model *m = new_model(ctx, s->dtype), *reference = s->lora ? NULL : new_model(ctx, s->dtype);
+    adapter *a = s->lora ? new_adapter(ctx, m) : NULL;
+    train_options o = options_for(s->objective);
+    record r = {.stop_at = stop_at};
+    o.checkpoint_every = stop_at;
+    train_sink sink = {on_step, on_checkpoint, &r};
+    agon_status status = train(ctx, m, a, reference, NULL, d->rows, N_ROWS, &o, &sink, from ? from->checkpoint : NULL,
+                               from ? from->n : 0);
+    if (status != (stop_at ? AGON_EINTERRUPTED : AGON_OK))
+        fail_msg("%s: %s", s->objective, agon_error(ctx));
+    assert_int_equal(r.step, stop_at ? stop_at : 20);
+    adapter_free(a);
+    model_free(m);
+    model_free(reference);
+    agon_ctx_free(ctx);
+    return r;
+}
+
+static const setting settings[] = {
+    {"sft", 1, N_PROMPT, true, COMPUTE_F32, 1},   {"sft", 1, N_PROMPT, false, COMPUTE_F32, 1},
+    {"dpo", 2, N_PROMPT, true, COMPUTE_BF16, 1},  {"dpo", 2, N_PROMPT, false, COMPUTE_BF16, 1},
+    {"grpo", K, N_PROMPT, true, COMPUTE_F32, 1},  {"grpo", K, N_PROMPT, false, COMPUTE_F32, 1},
+    {"kto", 1, N_PROMPT, true, COMPUTE_F32, 1},   {"sft", 1, 0, true, COMPUTE_F32, 1},
+    {"dpo", 2, 0, true, COMPUTE_F32, 1},
+};
+
+static void train__resumes_bit_for_bit(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        test_data d;
+        new_data(&d, settings[i].k, settings[i].n_prompt);
+        record whole = run(&settings[i], &d, NULL, 0);
+        record half = run(&settings[i], &d, NULL, 10);
+        record rest = run(&settings[i], &d, &half, 0);
+        assert_int_equal(whole.n, rest.n);
+        assert_memory_equal(whole.checkpoint, rest.checkpoint, whole.n);
+        assert_memory_not_equal(whole.checkpoint, half.checkpoint, whole.n);
+        free(whole.checkpoint), free(half.checkpoint), free(rest.checkpoint);
+    }
+}
+
+static void train__ignores_the_number_of_threads(void **state) {
+    (void)state;
+    for (size_t i = 1; i < sizeof settings / sizeof settings[0]; i += 2) {
+        test_data d;
+        setting two = settings[i];
+        two.n_threads = 2;
+        new_data(&d, two.k, two.n_prompt);
+        record one = run(&settings[i], &d, NULL, 0), other = run(&two, &d, NULL, 0);
+        assert_memory_equal(one.checkpoint, other.checkpoint, one.n);
+        free(one.checkpoint), free(other.checkpoint);
+    }
+}
+
+static void dpo__starts_at_log_two(void **state) {
+    (void)state;
+    test_data d;
+    const setting s = {"dpo", 2, N_PROMPT, true, COMPUTE_BF16, 1}, full = {"dpo", 2, N_PROMPT, false, COMPUTE_F32, 1};
+    new_data(&d, 2, N_PROMPT);
+    record r = run(&s, &d, NULL, 0), f = run(&full, &d, NULL, 0);
+    assert_true(fabs(r.first_loss - M_LN2) < 1e-15);
+    assert_true(fabs(f.first_loss - M_LN2) < 1e-15);
+    assert_true(r.loss < 0.6);
+    free(r.checkpoint), free(f.checkpoint);
+}
+
+/* Eight examples by heart, below 0.01 nat a token. */
+static void sft__overfits_eight_examples(void **state) {
+    agon_ctx *ctx = *state;
+    for (int lora = 0; lora < 2; lora++) {
+        test_data d;
+        new_data(&d, 1, N_PROMPT);
+        model *m = new_model(ctx, COMPUTE_F32);
+        adapter *a = lora ? new_adapter(ctx, m) : NULL;
+        train_options o = options_for("sft");
+        o.batch_rows = 8, o.max_steps = 400, o.lr = 1e-2f, o.schedule = SCHEDULE_LINEAR;
+        record r = {0};
+        train_sink sink = {on_step, NULL, &r};
+        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
+        if (!(r.loss < 0.01))
+            fail_msg("loss %g after training %s", r.loss, lora ? "an adapter" : "all weights");
+        adapter_free(a);
+        model_free(m);
+    }
+}
+
+/* A step's gradient does not depend on how rows are spread over trees: a group of two is two singles. */
+static void sft__groups_equal_singles(void **state) {
+    agon_ctx *ctx = *state;
+    test_data d;
+    new_data(&d, 2, N_PROMPT);
+    train_row singles[2] = {d.rows[0], d.rows[0]};
+    singles[0].n_responses = singles[1].n_responses = 1;
+    singles[1].responses = &d.responses[0][1];
+    record r[2] = {{0}, {0}};
+    for (int i = 0; i < 2; i++) {
+        model *m = new_model(ctx, COMPUTE_F32);
+        adapter *a = new_adapter(ctx, m);
+        train_options o = options_for("sft");
+        o.batch_rows = 2, o.max_steps = 2;
+        train_sink sink = {on_step, NULL, &r[i]};
+        assert_ok(ctx, train(ctx, m, a, NULL, NULL, i ? singles : d.rows, i ? 2 : 1, &o, &sink, NULL, 0));
+        adapter_free(a);
+        model_free(m);
+    }
+    assert_close(r[0].first_loss, r[1].first_loss, 1e-12);
+    assert_close(r[0].loss, r[1].loss, 1e-5);
+}
+
+static void grpo__raises_the_rewarded(void **state) {
+    agon_ctx *ctx = *state;
+    test_data d;
+    new_data(&d, K, N_PROMPT);
+    for (size_t i = 0; i < N_ROWS; i++)
+        for (size_t k = 0; k < K; k++)
+            d.responses[i][k].reward = k == 0;
+    model *m = new_model(ctx, COMPUTE_F32);
+    adapter *a = new_adapter(ctx, m);
+    train_options o = options_for("grpo");
+    workspace *w = NULL;
+    float before[N_PROMPT + N_RESPONSE], after[N_PROMPT + N_RESPONSE];
+    double rise = 0;
+    assert_ok(ctx, workspace_new(ctx, 0, &w));
+    for (int trained = 0; trained < 2; trained++) {
+        segment s[2] = {{.tokens = d.prompts[0], .n_tokens = N_PROMPT, .parent = -1, .adapter = a},
+                        {.tokens = d.tokens[0][0], .n_tokens = d.responses[0][0].n, .parent = 0, .wants = WANT_LOG_PROB}};
+        token_channels c = {.log_prob = trained ? after : before};
+        assert_ok(ctx, model_forward(ctx, m, w, &(segment_batch){s, 2}, &c));
+        if (!trained)
+            assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+    }
+    for (size_t j = 0; j < d.responses[0][0].n; j++)
+        rise += after[N_PROMPT + j] - before[N_PROMPT + j];
+    assert_true(rise > 0.5);
+    workspace_free(w);
+    adapter_free(a);
+    model_free(m);
+}
+
+static void train__refuses_foreign_checkpoints(void **state) {
+    agon_ctx *ctx = *state;
+    const setting s = {"sft", 1, N_PROMPT, true, COMPUTE_F32, 1};
+    test_data d;
+    new_data(&d, 1, N_PROMPT);
+    record half = run(&s, &d, NULL, 10);
+    model *m = new_model(ctx, COMPUTE_F32);
+    adapter *a = new_adapter(ctx, m);
+    train_options o = options_for("sft"), other = o;
+    other.lr = 1e-3f;
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &other, NULL, half.checkpoint, half.n), AGON_EMISMATCH);
+    d.tokens[3][0][1] ^= 1;
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.checkpoint, half.n), AGON_EMISMATCH);
+    d.tokens[3][0][1] ^= 1;
+    for (size_t n = 0; n < 64; n++)
+        assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.checkpoint, n), AGON_EFORMAT);
+    half.checkpoint[half.n / 2] ^= 1;
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.checkpoint, half.n), AGON_EFORMAT);
+    free(half.checkpoint);
+    adapter_free(a);
+    model_free(m);
+}
+
+static void train__names_step_and_row_of_a_bad_number(void **state) {
+    agon_ctx *ctx = *state;
+    test_data d;
+    new_data(&d, 2, N_PROMPT);
+    for (size_t i = 0; i < N_ROWS; i++)
+        d.rows[i].weight = INFINITY;
+    model *m = new_model(ctx, COMPUTE_F32);
+    adapter *a = new_adapter(ctx, m);
+    train_options o = options_for("dpo");
+    assert_int_not_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_OK);
+    assert_non_null(strstr(agon_error(ctx), "step 1"));
+    new_data(&d, 2, N_PROMPT);
+    d.tokens[5][1][0] = N_VOCABULARY; /* out of range */
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(ctx), "training row 5"));
+    parameters p;
+    new_data(&d, 2, N_PROMPT);
+    assert_ok(ctx, adapter_parameters(ctx, a, &p));
+    p.items[0].value[0] = NAN;
+    adapter_changed(ctx, a);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_ENUMERIC);
+    adapter_free(a);
+    model_free(m);
+}
+
+static void train__refuses_what_it_cannot_run(void **state) {
+    agon_ctx *ctx = *state;
+    test_data d;
+    new_data(&d, 1, N_PROMPT);
+    model *m = new_model(ctx, COMPUTE_F32);
+    adapter *a = new_adapter(ctx, m);
+    train_options o = options_for("dpo");
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
+    o = options_for("ppo");
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EUNSUPPORTED);
+    o = options_for("sft");
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, 0, &o, NULL, NULL, 0), AGON_EINVAL);
+    o.batch_rows = 0;
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
+    new_data(&d, 2, N_PROMPT);
+    o = options_for("dpo");
+    assert_int_equal(train(ctx, m, NULL, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
+    adapter_free(a);
+    model_free(m);
+}
+
+static int setup(void **state) {
+    *state = test_ctx(1, NULL);
+    return 0;
+}
+static int teardown(void **state) {
+    agon_ctx_free(*state);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(train__resumes_bit_for_bit),
+        cmocka_unit_test(train__ignores_the_number_of_threads),
+        cmocka_unit_test(dpo__starts_at_log_two),
+        cmocka_unit_test(sft__overfits_eight_examples),
+        cmocka_unit_test(sft__groups_equal_singles),
+        cmocka_unit_test(grpo__raises_the_rewarded),
+        cmocka_unit_test(train__refuses_foreign_checkpoints),
+        cmocka_unit_test(train__names_step_and_row_of_a_bad_number),
+        cmocka_unit_test(train__refuses_what_it_cannot_run),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
