@@ -1,17 +1,27 @@
 /* Worker threads, see pool.h. Workers spin a short while for the next job (a decode step launches
  * hundreds of short loops), then sleep on a condition variable. Tasks are claimed from a shared
- * counter: any thread may run any task. */
+ * counter: any thread may run any task.
+ *
+ * A worker joins a job only while it is open, and the caller closes it when no task is left. So the caller
+ * waits for workers that are at work, never for one the system has not scheduled: on a busy machine the
+ * threads that run do all the tasks. */
 #include "base/pool.h"
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
-enum { SPINS = 20000 };
+enum { SPINS = 20000, WAIT_SPINS = 2000 };
+
+/* The job word: generation << 32 | JOB_OPEN | workers inside. */
+#define JOB_OPEN ((uint64_t)1 << 31)
+#define JOB_INSIDE (JOB_OPEN - 1)
 
 typedef struct worker {
     pool *owner;
@@ -28,10 +38,9 @@ struct pool {
     void *arg;
     size_t n_tasks;
     _Alignas(64) atomic_size_t next;
-    _Alignas(64) atomic_uint generation; /* a new value: a new job (or the end) */
-    _Alignas(64) atomic_int running;     /* workers that have not finished the job */
+    _Alignas(64) _Atomic uint64_t job; /* a new generation: a new job (or the end) */
     atomic_int sleepers;
-    bool stop;
+    atomic_bool stop;
 };
 
 unsigned fp_mode_set(void) {
@@ -75,43 +84,73 @@ static void work(pool *p, int thread) {
     }
 }
 
-static unsigned wait_for_job(pool *p, unsigned seen) {
-    unsigned now;
+static uint32_t generation(uint64_t job) {
+    return (uint32_t)(job >> 32);
+}
+
+/* The job word once its generation is another than `seen`. */
+static uint64_t wait_for_job(pool *p, uint32_t seen) {
+    uint64_t now;
     for (int i = 0; i < SPINS; i++) {
-        now = atomic_load_explicit(&p->generation, memory_order_acquire);
-        if (now != seen)
+        now = atomic_load_explicit(&p->job, memory_order_acquire);
+        if (generation(now) != seen)
             return now;
         relax();
     }
     pthread_mutex_lock(&p->lock);
     atomic_fetch_add(&p->sleepers, 1);
-    while ((now = atomic_load(&p->generation)) == seen)
+    while (generation(now = atomic_load(&p->job)) == seen)
         pthread_cond_wait(&p->wake, &p->lock);
     atomic_fetch_sub(&p->sleepers, 1);
     pthread_mutex_unlock(&p->lock);
     return now;
 }
 
+/* Counts the worker in when the job is still open. */
+static bool join(pool *p, uint64_t job) {
+    while (job & JOB_OPEN)
+        if (atomic_compare_exchange_weak_explicit(&p->job, &job, job + 1, memory_order_acq_rel,
+                                                  memory_order_acquire))
+            return true;
+    return false;
+}
+
 static void *worker_main(void *arg) {
     worker *w = arg;
     pool *p = w->owner;
-    unsigned seen = 0;
+    uint32_t seen = 0;
     fp_mode_set();
     for (;;) {
-        seen = wait_for_job(p, seen);
-        if (p->stop)
+        uint64_t job = wait_for_job(p, seen);
+        if (atomic_load(&p->stop))
             return NULL;
-        work(p, w->index);
-        atomic_fetch_sub_explicit(&p->running, 1, memory_order_release);
+        seen = generation(job); /* should join meet a later job, it is only seen once more */
+        if (join(p, job)) {
+            work(p, w->index);
+            atomic_fetch_sub_explicit(&p->job, 1, memory_order_release);
+        }
     }
 }
 
-static void announce(pool *p) {
-    atomic_fetch_add(&p->generation, 1);
+static void announce(pool *p, uint64_t flags) {
+    uint64_t next = (uint64_t)(generation(atomic_load(&p->job)) + 1u) << 32;
+    atomic_store(&p->job, next | flags);
     if (atomic_load(&p->sleepers) > 0) {
         pthread_mutex_lock(&p->lock);
         pthread_cond_broadcast(&p->wake);
         pthread_mutex_unlock(&p->lock);
+    }
+}
+
+/* No worker may join any more; waits for those inside. */
+static void close_job(pool *p) {
+    uint64_t job = atomic_fetch_and_explicit(&p->job, ~JOB_OPEN, memory_order_acq_rel);
+    for (int i = 0; job & JOB_INSIDE; i++) {
+        if (i < WAIT_SPINS)
+            relax();
+        else
+            sched_yield(); /* the worker may need this core */
+        job = atomic_load_explicit(&p->job, memory_order_acquire);
     }
 }
 
@@ -149,8 +188,8 @@ pool *pool_new(int n_threads) {
 void pool_free(pool *p) {
     if (!p)
         return;
-    p->stop = true;
-    announce(p);
+    atomic_store(&p->stop, true);
+    announce(p, 0);
     for (int i = 1; i < p->n_threads; i++)
         pthread_join(p->workers[i].thread, NULL);
     pthread_cond_destroy(&p->wake);
@@ -170,13 +209,10 @@ void pool_run(pool *p, size_t n_tasks, pool_task fn, void *arg) {
     p->n_tasks = n_tasks;
     atomic_store_explicit(&p->next, 0, memory_order_relaxed);
     bool alone = p->n_threads == 1 || n_tasks <= 1;
-    if (!alone) {
-        atomic_store_explicit(&p->running, p->n_threads - 1, memory_order_relaxed);
-        announce(p);
-    }
+    if (!alone)
+        announce(p, JOB_OPEN);
     work(p, 0);
     if (!alone)
-        while (atomic_load_explicit(&p->running, memory_order_acquire) > 0)
-            relax();
+        close_job(p);
     fp_mode_restore(old);
 }
