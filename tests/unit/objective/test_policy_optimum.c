@@ -1,0 +1,171 @@
+/* Theory in small: a tabular policy over four responses, trained by exact expected gradients, lands where
+ * the papers say (training_vectors.json policy.optimum and policy.k3_in_loss). */
+#include "rows.h"
+
+enum { N = 4 };
+
+typedef struct bandit {
+    double reference[N], reward[N], logits[N], p[N];
+} bandit;
+
+static void softmax(bandit *b) {
+    double max = -INFINITY, sum = 0;
+    for (size_t k = 0; k < N; k++)
+        max = fmax(max, b->logits[k]);
+    for (size_t k = 0; k < N; k++)
+        sum += b->p[k] = exp(b->logits[k] - max);
+    for (size_t k = 0; k < N; k++)
+        b->p[k] /= sum;
+}
+
+static json_t *open_bandit(const char *id, bandit *b, json_t **root) {
+    json_t *v = test_vector(id, root);
+    for (size_t k = 0; k < N; k++) {
+        b->reference[k] = element(v, "inputs", "ref", k);
+        b->reward[k] = element(v, "inputs", "reward", k);
+        b->logits[k] = log(b->reference[k]);
+    }
+    return v;
+}
+
+static void fill(test_rows *t, size_t i, size_t k, const bandit *b, size_t y) {
+    test_sums(t, i, k, 1, log(b->p[y]), log(b->reference[y]));
+}
+
+/* d logits from d log_prob of each response: d * (onehot - p). */
+static void descend(bandit *b, const double *d, double rate) {
+    double sum = 0;
+    for (size_t k = 0; k < N; k++)
+        sum += d[k];
+    for (size_t k = 0; k < N; k++)
+        b->logits[k] -= rate * (d[k] - b->p[k] * sum);
+}
+
+static double distance(const bandit *b, json_t *v) {
+    double tv = 0;
+    for (size_t k = 0; k < N; k++)
+        tv += fabs(b->p[k] - element(v, "expected", "policy", k)) / 2;
+    return tv;
+}
+
+/* On-policy expectation: each response weighted by its probability, no sampling noise. */
+static void expected_step(agon_ctx *ctx, bandit *b, const char *name, const char *const *settings, bool advantage,
+                          bool singles, double rate) {
+    test_rows t = {0};
+    double d[N] = {0};
+    softmax(b);
+    for (size_t k = 0; k < N; k++) {
+        size_t i = singles ? k : 0, j = singles ? 0 : k;
+        fill(&t, i, j, b, k);
+        response *r = &t.responses[i][j];
+        r->weight = b->p[k];
+        r->reward = b->reward[k];
+        if (advantage)
+            r->advantage = b->reward[k];
+        r->values = t.channels[i][j].values; /* zero */
+        r->d_values = t.channels[i][j].d_values;
+    }
+    run_objective(ctx, name, settings, &t);
+    for (size_t k = 0; k < N; k++)
+        d[k] = t.responses[singles ? k : 0][singles ? 0 : k].d_log_prob[0];
+    descend(b, d, rate);
+}
+
+static void policy_gradients__reach_the_optimum(void **state) {
+    agon_ctx *ctx = *state;
+    const struct {
+        const char *name;
+        const char *const *settings;
+        bool advantage, singles;
+        const char *vector;
+    } cases[] = {
+        {"rloo", SET("beta=0.5"), false, false, "policy.optimum"},
+        {"ppo", SET("beta=0.5", "whiten=0", "value_coefficient=0"), false, true, "policy.optimum"},
+        {"grpo", SET("beta=0.5", "kl=2"), true, false, "policy.optimum"},
+        {"grpo", SET("beta=0.5", "kl=3"), true, false, "policy.k3_in_loss"},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        bandit b;
+        json_t *root, *v = open_bandit(cases[c].vector, &b, &root);
+        for (int step = 0; step < 20000; step++)
+            expected_step(ctx, &b, cases[c].name, cases[c].settings, cases[c].advantage, cases[c].singles, 0.5);
+        softmax(&b);
+        if (!(distance(&b, v) < 1e-4))
+            fail_msg("%s ends %g from %s", cases[c].name, distance(&b, v), cases[c].vector);
+        json_decref(root);
+    }
+}
+
+static void exo_rw__reaches_the_optimum(void **state) {
+    agon_ctx *ctx = *state;
+    bandit b;
+    json_t *root, *v = open_bandit("policy.optimum", &b, &root);
+    for (int step = 0; step < 4000; step++) {
+        test_rows t = {0};
+        double d[N];
+        softmax(&b);
+        for (size_t k = 0; k < N; k++) {
+            fill(&t, 0, k, &b, k);
+            t.responses[0][k].reward = b.reward[k];
+        }
+        run_objective(ctx, "exo-rw", SET("beta=1", "reward_beta=0.5"), &t);
+        for (size_t k = 0; k < N; k++)
+            d[k] = t.responses[0][k].d_log_prob[0];
+        descend(&b, d, 0.5);
+    }
+    softmax(&b);
+    assert_close(distance(&b, v), 0, 1e-4);
+    json_decref(root);
+}
+
+/* All ordered pairs, weighted by sigmoid(r_i - r_j): labels of a Bradley-Terry rater. */
+static void dpo__reaches_the_optimum_on_all_pairs(void **state) {
+    agon_ctx *ctx = *state;
+    bandit b;
+    json_t *root, *v = open_bandit("policy.optimum", &b, &root);
+    for (int step = 0; step < 20000; step++) {
+        test_rows t = {0};
+        double d[N] = {0};
+        size_t n = 0;
+        softmax(&b);
+        for (size_t i = 0; i < N; i++)
+            for (size_t j = 0; j < N; j++) {
+                if (i == j)
+                    continue;
+                fill(&t, n, 0, &b, i);
+                fill(&t, n, 1, &b, j);
+                t.rows[n++].weight = 1 / (1 + exp(b.reward[j] - b.reward[i]));
+            }
+        run_objective(ctx, "dpo", SET("beta=0.5"), &t);
+        n = 0;
+        for (size_t i = 0; i < N; i++)
+            for (size_t j = 0; j < N; j++) {
+                if (i == j)
+                    continue;
+                d[i] += t.responses[n][0].d_log_prob[0];
+                d[j] += t.responses[n++][1].d_log_prob[0];
+            }
+        descend(&b, d, 2);
+    }
+    softmax(&b);
+    assert_close(distance(&b, v), 0, 1e-4);
+    json_decref(root);
+}
+
+static int setup(void **state) {
+    *state = test_ctx(1, NULL);
+    return 0;
+}
+static int teardown(void **state) {
+    agon_ctx_free(*state);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(policy_gradients__reach_the_optimum),
+        cmocka_unit_test(exo_rw__reaches_the_optimum),
+        cmocka_unit_test(dpo__reaches_the_optimum_on_all_pairs),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
