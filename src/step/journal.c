@@ -1,334 +1,520 @@
-/* The journal's hashes and its verification (journal.h, step.h). */
-#include "step/journal.h"
-#include "base/ctx.h"
-#include "base/buffer.h"
-#include "base/json.h"
+/* Verifying and walking the journal, see step.h.
+ *
+ * Order: SQLite's own structure; every record's content against its id; each run's chain from its own record, with
+ * inputs, results, Merkle roots and the list of records each step wrote; records no step wrote; counters; foreign
+ * keys; descent; objects. The first fault found is the report. Everything is read in one transaction, so a run that
+ * goes on meanwhile is seen at one moment. */
+#include "base/file.h"
+#include "base/memory.h"
 #include "base/random.h"
-#include "step/step.h"
-#include "store/store_internal.h"
+#include "step/step_internal.h"
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static hash256 hash_json_take(json_t *value) {
-    char *text = value ? json_canonical(value) : NULL;
-    hash256 hash = hash_text(text ? text : "");
-    free(text);
-    json_decref(value);
-    return hash;
-}
-
-hash256 journal_genesis(const char *name, const char *seed, const char *config) {
-    return hash_json_take(json_pack("{s:s, s:s, s:s}", "config", config, "name", name, "seed", seed));
-}
-
-hash256 journal_link_hash(const journal_link *l) {
-    char prev[HASH_HEX_SIZE], in[HASH_HEX_SIZE], out[HASH_HEX_SIZE];
-    hash_hex(&l->prev, prev);
-    hash_hex(&l->input_hash, in);
-    hash_hex(&l->result_hash, out);
-    return hash_json_take(json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:I}", "prev", prev, "path", l->path, "item",
-                                    l->item, "kind", l->kind, "attempt", l->attempt, "input", in, "result", out, "records",
-                                    l->records, "n_items", (json_int_t)l->n_items));
-}
-
-hash256 journal_merkle_root(const hash256 *leaves, size_t n) {
-    hash256 *level = malloc((n ? n : 1) * sizeof *level), root = hash_bytes("", 0);
-    if (!level)
-        return root; /* differs from the recorded one: reported, never accepted */
-    if (n)
-        memcpy(level, leaves, n * sizeof *level);
-    for (size_t count = n; count > 1; count = (count + 1) / 2)
-        for (size_t i = 0; i < (count + 1) / 2; i++) {
-            if (2 * i + 1 < count) {
-                hash256 pair[2] = {level[2 * i], level[2 * i + 1]};
-                level[i] = hash_bytes(pair, sizeof pair);
-            } else {
-                level[i] = level[2 * i];
-            }
-        }
-    if (n)
-        root = level[0];
-    free(level);
-    return root;
-}
-
-uint64_t journal_seed(uint64_t run_seed_value, const char *path, const char *item, int attempt) {
-    return seed_derivef(run_seed_value, "%.240s|%.200s|%d", path, item, attempt);
-}
-
-/* ---- verification ------------------------------------------------------------------------------------------ */
-
-typedef struct checking {
+typedef struct verifier {
     agon_ctx *ctx;
     store *s;
     journal_report *report;
-} checking;
+    json_t *records;  /* "table/id" -> full hash of its content */
+    json_t *listed;   /* the same keys, of records some step lists */
+    json_t *ledger;   /* "run/response/checker" -> hash; NULL when it may not be opened */
+    json_t *settled;  /* "run/counter" -> sum of settlements */
+} verifier;
 
-static void problem(checking *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void problem(checking *c, const char *format, ...) {
-    if (!c->report->ok)
-        return; /* the first one counts */
+/* The first problem stays. Returns AGON_EMISMATCH, which ends the walk. */
+__attribute__((format(printf, 2, 3))) static agon_status problem(verifier *v, const char *format, ...) {
     va_list args;
     va_start(args, format);
-    vsnprintf(c->report->problem, sizeof c->report->problem, format, args);
+    if (v->report->ok)
+        vsnprintf(v->report->problem, sizeof v->report->problem, format, args);
     va_end(args);
-    c->report->ok = false;
+    v->report->ok = false;
+    return AGON_EMISMATCH;
 }
 
-static const char *text_member(const json_t *object, const char *key) {
-    const char *text = json_string_value(json_object_get(object, key));
+static const char *column(sqlite3_stmt *statement, int i) {
+    const char *text = (const char *)sqlite3_column_text(statement, i);
     return text ? text : "";
 }
 
-static bool hash_is(const hash256 *hash, const char *hex) {
-    char mine[HASH_HEX_SIZE];
-    hash_hex(hash, mine);
-    return strcmp(mine, hex) == 0;
-}
-
-/* One row of step or step_item against its own hashes. */
-static bool check_row(checking *c, const json_t *row_item, bool single, journal_link *link) {
-    const char *path = text_member(row_item, "path"), *item = text_member(row_item, "item");
-    *link = (journal_link){.path = path, .item = item, .kind = text_member(row_item, "kind"),
-                           .attempt = (int)json_integer_value(json_object_get(row_item, "attempt")),
-                           .records = text_member(row_item, "records"),
-                           .n_items = json_integer_value(json_object_get(row_item, "n_items"))};
-    bool parsed = hash_parse(text_member(row_item, "input_hash"), &link->input_hash) &&
-                  hash_parse(text_member(row_item, "result_hash"), &link->result_hash);
-    hash256 input = hash_text(text_member(row_item, "input")), result = hash_text(text_member(row_item, "result"));
-    if (!parsed || (single && (!hash_is(&input, text_member(row_item, "input_hash")) ||
-                               !hash_is(&result, text_member(row_item, "result_hash"))))) {
-        problem(c, "step %s%s%s: input or result differs from its hash", path, *item ? " item " : "", item);
-        return false;
-    }
-    return true;
-}
-
-static agon_status check_batch(checking *c, const char *run_name, const json_t *step_row_item) {
-    json_t *parameters = json_pack("[s, s, O]", run_name, text_member(step_row_item, "path"),
-                                   json_object_get(step_row_item, "attempt"));
-    json_t *rows = NULL, *row_item;
-    agon_status status = store_query_json(c->s,
-                                          "SELECT path, item, attempt, kind, input, input_hash, result, result_hash, records, 0 AS n_items, hash"
-                                          " FROM step_item WHERE run = ?1 AND path = ?2 AND attempt = ?3 ORDER BY position",
-                                          parameters, &rows);
-    size_t n = json_array_size(rows), i;
-    hash256 *leaves = calloc(n + 1, sizeof *leaves);
-    if (!status && !leaves)
-        status = ctx_fail(c->ctx, AGON_ENOMEM, "out of memory");
-    if (!status)
-        json_array_foreach(rows, i, row_item) {
-            journal_link link;
-            if (check_row(c, row_item, true, &link))
-                leaves[i] = journal_link_hash(&link);
-            if (!hash_is(&leaves[i], text_member(row_item, "hash")))
-                problem(c, "step %s item %s: the record differs from its hash", link.path, link.item);
-            c->report->n_items++;
-        }
-    if (!status) {
-        hash256 root = journal_merkle_root(leaves, n);
-        if (!hash_is(&root, text_member(step_row_item, "result_hash")))
-            problem(c, "step %s: its items do not make its Merkle root", text_member(step_row_item, "path"));
-    }
-    free(leaves);
-    json_decref(parameters);
-    json_decref(rows);
-    return status;
-}
-
-static agon_status check_chain(checking *c, const json_t *run_row) {
-    json_t *parameters = json_pack("[s]", text_member(run_row, "id")), *rows = NULL, *row_item;
-    agon_status status = store_query_json(
-        c->s,
-        "SELECT seq, path, item, attempt, kind, shape, input, input_hash, result, result_hash, records, n_items, prev, hash"
-        " FROM step WHERE run = ?1 ORDER BY seq",
-        parameters, &rows);
-    hash256 head = journal_genesis(text_member(run_row, "name"), text_member(run_row, "seed"), text_member(run_row, "config"));
-    if (!hash_is(&head, text_member(run_row, "hash")))
-        problem(c, "run %s: name, seed or configuration differ from their hash", text_member(run_row, "name"));
-    size_t i;
-    if (!status)
-        json_array_foreach(rows, i, row_item) {
-            bool single = strcmp(text_member(row_item, "shape"), "single") == 0;
-            journal_link link;
-            check_row(c, row_item, single, &link);
-            link.prev = head;
-            head = journal_link_hash(&link);
-            if (json_integer_value(json_object_get(row_item, "seq")) != (json_int_t)i || !hash_is(&head, text_member(row_item, "hash")))
-                problem(c, "step %s%s%s: the chain is broken here", link.path, *link.item ? " item " : "", link.item);
-            if (!single && !status)
-                status = check_batch(c, text_member(run_row, "id"), row_item);
-            c->report->n_steps++;
-            if (status || !c->report->ok)
-                break;
-        }
-    json_decref(parameters);
-    json_decref(rows);
-    return status;
-}
-
-/* Every record's content against its id. */
-static agon_status check_table(checking *c, record_kind kind) {
-    const record_table *t = schema_table(kind);
-    buffer sql = {0};
-    buffer_printf(&sql, "SELECT id");
-    for (int i = 0; t->columns[i]; i++)
-        buffer_printf(&sql, ", \"%s\"", t->columns[i]);
-    buffer_printf(&sql, " FROM \"%s\"", t->name);
+/* Calls fn for each row of `sql`, bound to up to three texts. */
+typedef agon_status (*row_visit)(verifier *v, sqlite3_stmt *row, void *arg);
+static agon_status each_row(verifier *v, const char *sql, const char *a, const char *b, int64_t c,
+                            row_visit fn, void *arg) {
     sqlite3_stmt *statement = NULL;
     agon_status status = AGON_OK;
-    if (sql.failed || sqlite3_prepare_v2(c->s->db, sql.data, -1, &statement, NULL) != SQLITE_OK)
-        status = store_sql_fail(c->s, c->s->db, "reading records");
-    while (!status && sqlite3_step(statement) == SQLITE_ROW) {
-        const char *id = (const char *)sqlite3_column_text(statement, 0);
-        json_t *columns = record_from_row(kind, statement);
-        hash256 hash;
-        char hex[HASH_HEX_SIZE];
-        status = columns ? record_hash(c->ctx, kind, columns, t->own_id ? id : NULL, &hash)
-                         : ctx_fail(c->ctx, AGON_ENOMEM, "out of memory");
-        if (!status && !t->own_id) {
-            hash_hex(&hash, hex);
-            if (!id || strncmp(hex, id, strlen(id)) != 0)
-                problem(c, "%s %s: its content differs from its id", t->name, id ? id : "");
-        }
-        json_decref(columns);
-        c->report->n_records++;
+    int rc = SQLITE_DONE;
+    if (sqlite3_prepare_v2(v->s->db, sql, -1, &statement, NULL) != SQLITE_OK)
+        return store_sql_fail(v->s, v->s->db, "reading the journal");
+    if (a)
+        sqlite3_bind_text(statement, 1, a, -1, SQLITE_TRANSIENT);
+    if (b) {
+        sqlite3_bind_text(statement, 2, b, -1, SQLITE_TRANSIENT);
+        sqlite3_bind_int64(statement, 3, c);
     }
+    while (!status && (rc = sqlite3_step(statement)) == SQLITE_ROW)
+        status = fn(v, statement, arg);
+    if (!status && rc != SQLITE_DONE)
+        status = store_sql_fail(v->s, v->s->db, "reading the journal");
     sqlite3_finalize(statement);
-    buffer_free(&sql);
     return status;
 }
 
-static agon_status check_object(void *arg, const char *hex) {
-    checking *c = arg;
+static agon_status no_memory(verifier *v) {
+    return ctx_fail(v->ctx, AGON_ENOMEM, "out of memory verifying the journal");
+}
+
+static bool set_text(json_t *object, const char *key, const char *value) {
+    return json_object_set_new_nocheck(object, key, json_string_nocheck(value)) == 0;
+}
+
+/* ---- records ---------------------------------------------------------------------------------------- */
+
+static agon_status check_record(verifier *v, sqlite3_stmt *row, void *arg) {
+    record_kind kind = *(record_kind *)arg;
+    const record_table *t = schema_table(kind);
+    const char *id = column(row, 0);
+    char hex[HASH_HEX_SIZE], key[160];
     hash256 hash;
-    void *data = NULL;
-    size_t n = 0;
-    json_t *parameters = json_pack("[s]", hex);
-    int64_t named = 0;
-    agon_status status = store_query_int(c->s,
-                                         "SELECT (SELECT count(*) FROM object WHERE id = ?1) + (SELECT count(*) FROM checkpoint WHERE object = ?1)",
-                                         parameters, &named);
-    json_decref(parameters);
-    c->report->n_objects++;
-    c->report->n_unreferenced_objects += named == 0;
-    if (status || named == 0 || !hash_parse(hex, &hash))
-        return status;
-    if (object_get(c->s, &hash, &data, &n) != AGON_OK)
-        problem(c, "object %.16s: %s", hex, agon_error(c->ctx));
-    free(data);
+    json_t *columns = record_from_row(kind, row);
+    if (!columns)
+        return no_memory(v);
+    /* Damaged text that is not UTF-8 cannot be made canonical: that is damage, too. */
+    agon_status status = record_hash(v->ctx, kind, columns, t->own_id ? id : NULL, &hash);
+    json_decref(columns);
+    if (!status)
+        hash_hex(&hash, hex);
+    if (status || (!t->own_id && strncmp(hex, id, 32) != 0) || (!t->own_id && strlen(id) != 32))
+        return problem(v, "%s %.64s: the content is not what its id was made from", t->name, id);
+    snprintf(key, sizeof key, "%s/%.100s", t->name, id);
+    v->report->n_records++;
+    return set_text(v->records, key, hex) ? AGON_OK : no_memory(v);
+}
+
+static agon_status check_records(verifier *v) {
+    agon_status status = AGON_OK;
+    for (int k = 0; k < RECORD_N_KINDS && !status; k++) {
+        const record_table *t = schema_table((record_kind)k);
+        record_kind kind = (record_kind)k;
+        char sql[1200];
+        int n = snprintf(sql, sizeof sql, "SELECT id");
+        for (int i = 0; t->columns[i]; i++)
+            n += snprintf(sql + n, sizeof sql - (size_t)n, ", %s", t->columns[i]);
+        snprintf(sql + n, sizeof sql - (size_t)n, " FROM %s", t->name);
+        status = each_row(v, sql, NULL, NULL, 0, check_record, &kind);
+    }
+    return status;
+}
+
+/* ---- the record lists of steps ---------------------------------------------------------------------- */
+
+static agon_status check_ledger_entry(verifier *v, const char *run, const char *where, const json_t *entry) {
+    char key[256];
+    if (!v->ledger)
+        return AGON_OK;
+    snprintf(key, sizeof key, "%.40s/%.80s/%.100s", run, json_string_value(json_array_get(entry, 1)),
+             json_string_value(json_array_get(entry, 3)));
+    const char *hash = json_string_value(json_object_get(v->ledger, key));
+    const char *listed = json_string_value(json_array_get(entry, 2));
+    if (!hash || !listed || strcmp(hash, listed) != 0)
+        return problem(v, "%s: the sealed answer for text %.32s is %s", where,
+                       json_string_value(json_array_get(entry, 1)), hash ? "not what was sealed" : "gone");
     return AGON_OK;
 }
 
-static agon_status check_objects(checking *c) {
-    json_t *rows = NULL, *row_item;
-    agon_status status = store_query_json(c->s, "SELECT id FROM object", NULL, &rows);
-    size_t i;
-    json_array_foreach(rows, i, row_item) {
-        hash256 hash;
-        if (!hash_parse(text_member(row_item, "id"), &hash) || !object_exists(c->s, &hash))
-            problem(c, "object %.16s is missing", text_member(row_item, "id"));
-    }
-    json_decref(rows);
-    return status ? status : object_each(c->s, check_object, c);
+static agon_status check_settlement(verifier *v, const char *run, const json_t *entry) {
+    char key[256];
+    snprintf(key, sizeof key, "%.40s/%.200s", run, json_string_value(json_array_get(entry, 1)));
+    json_int_t sum = json_integer_value(json_object_get(v->settled, key)) +
+                     json_integer_value(json_array_get(entry, 2));
+    return json_object_set_new(v->settled, key, json_integer(sum)) == 0 ? AGON_OK : no_memory(v);
 }
 
-static agon_status check_counts(checking *c) {
-    int64_t wrong = 0, broken = 0;
-    agon_status status = store_query_int(c->s,
-                                         "SELECT count(*) FROM counter k WHERE k.value <> (SELECT coalesce(sum(amount), 0)"
-                                         " FROM settlement s WHERE s.run = k.run AND s.counter = k.name)",
-                                         NULL, &wrong);
-    if (!status && wrong)
-        problem(c, "%lld counters differ from the sum of what was settled", (long long)wrong);
+static agon_status check_entry(verifier *v, const char *run, const char *where, const json_t *entry) {
+    const char *table = json_string_value(json_array_get(entry, 0));
+    const char *id = json_string_value(json_array_get(entry, 1));
+    char key[160];
+    if (!table || !id)
+        return problem(v, "%s: the list of its records is damaged", where);
+    if (strcmp(table, "settlement") == 0)
+        return check_settlement(v, run, entry);
+    if (strcmp(table, "ledger") == 0)
+        return check_ledger_entry(v, run, where, entry);
+    snprintf(key, sizeof key, "%s/%.100s", table, id);
+    const char *hash = json_string_value(json_object_get(v->records, key));
+    const char *listed = json_string_value(json_array_get(entry, 2));
+    if (!hash)
+        return problem(v, "%s: %s %.64s, which it wrote, is gone", where, table, id);
+    if (listed && strcmp(listed, hash) != 0)
+        return problem(v, "%s: %s %.64s was changed after it was written", where, table, id);
+    return set_text(v->listed, key, "") ? AGON_OK : no_memory(v);
+}
+
+static agon_status check_list(verifier *v, const char *run, const char *where, const char *records) {
+    json_t *list = json_loads(records, 0, NULL), *entry;
+    size_t i;
+    agon_status status = json_is_array(list) ? AGON_OK : problem(v, "%s: the list of its records is damaged", where);
+    json_array_foreach(list, i, entry)
+        if (!status)
+            status = check_entry(v, run, where, entry);
+    json_decref(list);
+    return status;
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------ */
+
+typedef struct chain {
+    const char *run, *name;
+    char head[HASH_HEX_SIZE];
+    int64_t seq;
+    /* the batch under the walk */
+    hash256 *leaves;
+    size_t n, capacity;
+} chain;
+
+static bool hash_is(const char *text, const char *hex) {
+    char now[HASH_HEX_SIZE];
+    text_hash(text, now);
+    return strcmp(now, hex) == 0;
+}
+
+#define ITEM_COLUMNS                                                                                \
+    "item, position, input, input_hash, result, result_hash, records, hash, kind, reproducible, attempt, path"
+
+/* One batch item: contents against hashes, leaf against its hash, records. */
+static agon_status check_item(verifier *v, sqlite3_stmt *row, void *arg) {
+    chain *c = arg;
+    char where[700], hex[HASH_HEX_SIZE];
+    hash256 leaf;
+    journal_item link = {.path = column(row, 11), .item = column(row, 0), .kind = column(row, 8),
+                         .input_hash = column(row, 3), .result_hash = column(row, 5), .records = column(row, 6),
+                         .attempt = sqlite3_column_int64(row, 10), .position = sqlite3_column_int64(row, 1),
+                         .reproducible = sqlite3_column_int(row, 9)};
+    snprintf(where, sizeof where, "run %.60s, step %.200s item '%.200s'", c->name, link.path, link.item);
+    if (!hash_is(column(row, 2), link.input_hash))
+        return problem(v, "%s: the recorded input is damaged", where);
+    if (!hash_is(column(row, 4), link.result_hash))
+        return problem(v, "%s: the recorded result is damaged", where);
+    if (!journal_item_hash(&link, &leaf)) /* not UTF-8 */
+        return problem(v, "%s: the record is damaged", where);
+    hash_hex(&leaf, hex);
+    if (strcmp(hex, column(row, 7)) != 0)
+        return problem(v, "%s: the record is damaged", where);
+    if (c->n == c->capacity) {
+        size_t n = c->capacity ? 2 * c->capacity : 256;
+        hash256 *more = realloc(c->leaves, size_mul(n, sizeof *more));
+        if (!more)
+            return no_memory(v);
+        c->leaves = more;
+        c->capacity = n;
+    }
+    c->leaves[c->n++] = leaf;
+    v->report->n_items++;
+    return check_list(v, c->run, where, link.records);
+}
+
+static agon_status check_batch(verifier *v, chain *c, const journal_row *link, const char *where) {
+    char hex[HASH_HEX_SIZE];
+    c->n = 0;
+    agon_status status = each_row(v, "SELECT " ITEM_COLUMNS " FROM step_item WHERE run = ?1 AND path = ?2"
+                                     " AND attempt = ?3 ORDER BY position",
+                                  c->run, link->path, link->attempt, check_item, c);
+    if (status)
+        return status;
+    if ((int64_t)c->n != link->n_items)
+        return problem(v, "%s: it has %zu items, but closed with %lld", where, c->n, (long long)link->n_items);
+    hash256 root = merkle_root(c->leaves, c->n);
+    hash_hex(&root, hex);
+    if (strcmp(hex, link->result_hash) != 0)
+        return problem(v, "%s: the Merkle root of its items is not the recorded one", where);
+    return AGON_OK;
+}
+
+#define STEP_COLUMNS                                                                                \
+    "seq, path, item, attempt, kind, shape, reproducible, input, input_hash, result, result_hash, records,"     \
+    " n_items, prev, hash"
+
+static agon_status check_step(verifier *v, sqlite3_stmt *row, void *arg) {
+    chain *c = arg;
+    char where[600], hex[HASH_HEX_SIZE];
+    journal_row link = {.run = c->run, .seq = sqlite3_column_int64(row, 0), .path = column(row, 1),
+                        .item = column(row, 2), .attempt = sqlite3_column_int64(row, 3), .kind = column(row, 4),
+                        .shape = column(row, 5), .reproducible = sqlite3_column_int(row, 6),
+                        .input_hash = column(row, 8), .result_hash = column(row, 10), .records = column(row, 11),
+                        .n_items = sqlite3_column_int64(row, 12), .prev = column(row, 13)};
+    bool batch = strcmp(link.shape, "batch") == 0;
+    snprintf(where, sizeof where, "run %.60s, step %lld (%.200s %.100s)", c->name, (long long)link.seq, link.path,
+             link.item);
+    v->report->n_steps++;
+    if (link.seq != c->seq + 1)
+        return problem(v, "%s: step %lld is missing before it", where, (long long)c->seq + 1);
+    if (strcmp(link.prev, c->head) != 0)
+        return problem(v, "%s: it does not follow the record before it", where);
+    if (!batch && !hash_is(column(row, 7), link.input_hash))
+        return problem(v, "%s: the recorded input is damaged", where);
+    if (!batch && !hash_is(column(row, 9), link.result_hash))
+        return problem(v, "%s: the recorded result is damaged", where);
+    if (!journal_row_hash(&link, hex) || strcmp(hex, column(row, 14)) != 0)
+        return problem(v, "%s: the record is damaged", where);
+    memcpy(c->head, hex, sizeof hex);
+    c->seq = link.seq;
+    agon_status status = check_list(v, c->run, where, link.records);
+    return status || !batch ? status : check_batch(v, c, &link, where);
+}
+
+/* Items of a batch that is not closed: only the batch a run stopped in. */
+static agon_status check_open_items(verifier *v, chain *c) {
+    json_t *parameters = json_pack("[s]", c->run);
+    int64_t n = 0;
+    static const char open[] = " FROM step_item i WHERE run = ?1 AND NOT EXISTS (SELECT 1 FROM step s WHERE"
+                               " s.run = i.run AND s.path = i.path AND s.attempt = i.attempt AND s.item = '')";
+    char sql[700];
+    snprintf(sql, sizeof sql, "SELECT count(DISTINCT path || '|' || attempt)%s", open);
+    agon_status status = store_query_int(v->s, sql, parameters, &n);
+    json_decref(parameters);
+    if (!status && n > 1)
+        return problem(v, "run %.60s: %lld batches were never closed; only the last may be open", c->name,
+                       (long long)n);
+    snprintf(sql, sizeof sql, "SELECT " ITEM_COLUMNS "%s ORDER BY position", open);
+    c->n = 0;
+    return status ? status : each_row(v, sql, c->run, NULL, 0, check_item, c);
+}
+
+static agon_status check_run(verifier *v, sqlite3_stmt *row, void *arg) {
+    (void)arg;
+    char id[64], name[128];
+    snprintf(id, sizeof id, "%s", column(row, 0));
+    snprintf(name, sizeof name, "%s", column(row, 1));
+    chain c = {.run = id, .name = name};
+    json_t *config = json_loads(column(row, 3), JSON_DECODE_ANY, NULL);
+    bool ok = config && journal_genesis(column(row, 1), column(row, 2), config, c.head) &&
+              strcmp(c.head, column(row, 4)) == 0 && strncmp(c.head, id, 32) == 0;
+    json_decref(config);
+    v->report->n_runs++;
+    if (!ok)
+        return problem(v, "run %.60s: its name, seed or configuration was changed", name);
+    agon_status status = each_row(v, "SELECT " STEP_COLUMNS " FROM step WHERE run = ?1 ORDER BY seq", id, NULL, 0,
+                                  check_step, &c);
     if (!status)
-        status = store_query_int(c->s, "SELECT count(*) FROM pragma_foreign_key_check", NULL, &broken);
-    if (!status && broken)
-        problem(c, "%lld records refer to records that do not exist", (long long)broken);
-    int64_t descent = 0;
+        status = check_open_items(v, &c);
+    free(c.leaves);
+    return status;
+}
+
+/* ---- the rest --------------------------------------------------------------------------------------- */
+
+static agon_status check_integrity_row(verifier *v, sqlite3_stmt *row, void *arg) {
+    (void)arg;
+    return strcmp(column(row, 0), "ok") == 0 ? AGON_OK : problem(v, "agon.db is damaged: %.300s", column(row, 0));
+}
+
+static agon_status check_foreign_row(verifier *v, sqlite3_stmt *row, void *arg) {
+    (void)arg;
+    return problem(v, "%s row %s refers to a %s that is not there", column(row, 0), column(row, 1), column(row, 2));
+}
+
+static agon_status check_counter(verifier *v, sqlite3_stmt *row, void *arg) {
+    (void)arg;
+    char key[256];
+    snprintf(key, sizeof key, "%.40s/%.200s", column(row, 0), column(row, 1));
+    json_int_t sum = json_integer_value(json_object_get(v->settled, key));
+    if (sum != sqlite3_column_int64(row, 2))
+        return problem(v, "counter %s is %lld, but its settlements add up to %lld", column(row, 1),
+                       (long long)sqlite3_column_int64(row, 2), (long long)sum);
+    json_object_del(v->settled, key);
+    return AGON_OK;
+}
+
+static agon_status check_object(verifier *v, sqlite3_stmt *row, void *arg) {
+    (void)arg;
+    const char *hex = column(row, 0);
+    hash256 want, got = hash_bytes("", 0);
+    char *path = NULL;
+    file_map map = {0};
+    if (!hash_parse(hex, &want))
+        return problem(v, "object %.64s: not a hash", hex);
+    agon_status status = object_path(v->s, &want, &path);
+    if (status)
+        return status;
+    v->report->n_objects++;
+    bool there = file_exists(path);
+    if (there && sqlite3_column_int64(row, 1) > 0 && file_map_open(v->ctx, path, &map) == AGON_OK) {
+        got = hash_bytes(map.data, map.size);
+        file_unmap(&map);
+    }
+    free(path);
+    if (!there)
+        return problem(v, "object %.64s: the file is gone", hex);
+    return memcmp(&got, &want, sizeof got) == 0 ? AGON_OK : problem(v, "object %.64s: the file is damaged", hex);
+}
+
+static agon_status count_unreferenced(void *arg, const char *hex) {
+    verifier *v = arg;
+    int64_t named = 0;
+    json_t *parameters = json_pack("[s]", hex);
+    agon_status status = store_query_int(v->s,
+                                         "SELECT (SELECT count(*) FROM object WHERE id = ?1) +"
+                                         " (SELECT count(*) FROM checkpoint WHERE object = ?1)",
+                                         parameters, &named);
+    json_decref(parameters);
+    v->report->n_unreferenced_objects += named == 0;
+    return status;
+}
+
+/* Records that no step lists were slipped in. */
+static agon_status check_listed(verifier *v) {
+    const char *key;
+    json_t *hash;
+    json_object_foreach(v->records, key, hash)
+        if (!json_object_get(v->listed, key))
+            return problem(v, "%s: no step of the journal wrote this record", key);
+    return AGON_OK;
+}
+
+static agon_status load_ledger(verifier *v) {
+    json_t *rows = NULL, *row;
+    size_t i;
+    agon_status status = store_ledger_read(v->s, &rows);
+    if (status == AGON_EREFUSED) /* a run is going: the ledger stays sealed */
+        return AGON_OK;
+    if (status)
+        return status;
+    v->ledger = json_object();
+    json_array_foreach(rows, i, row) {
+        char key[256], hex[HASH_HEX_SIZE];
+        json_t *content = json_copy(row);
+        json_object_del(content, "hash");
+        json_object_set_new(content, "table", json_string("ledger"));
+        char *canonical = content ? json_canonical(content) : NULL;
+        if (canonical)
+            text_hash(canonical, hex);
+        snprintf(key, sizeof key, "%.40s/%.80s/%.100s", json_string_value(json_object_get(row, "run")),
+                 json_string_value(json_object_get(row, "response")),
+                 json_string_value(json_object_get(row, "checker")));
+        if (!canonical || !v->ledger || !set_text(v->ledger, key, hex))
+            status = no_memory(v);
+        free(canonical);
+        json_decref(content);
+    }
+    json_decref(rows);
+    return status;
+}
+
+static agon_status verify_all(verifier *v) {
+    int64_t violations = 0;
+    agon_status status = each_row(v, "PRAGMA integrity_check(1)", NULL, NULL, 0, check_integrity_row, NULL);
     if (!status)
-        status = store_descent_violations(c->s, &descent);
-    if (!status && descent)
-        problem(c, "%lld examples or gate figures descend from a sealed answer", (long long)descent);
+        status = load_ledger(v);
+    if (!status)
+        status = check_records(v);
+    if (!status)
+        status = each_row(v, "SELECT id, name, seed, config, hash FROM run ORDER BY rowid", NULL, NULL, 0, check_run,
+                          NULL);
+    if (!status)
+        status = check_listed(v);
+    if (!status)
+        status = each_row(v, "SELECT run, name, value FROM counter", NULL, NULL, 0, check_counter, NULL);
+    if (!status && json_object_size(v->settled))
+        status = problem(v, "settlements of %s have no counter", json_object_iter_key(json_object_iter(v->settled)));
+    if (!status)
+        status = each_row(v, "PRAGMA foreign_key_check", NULL, NULL, 0, check_foreign_row, NULL);
+    if (!status)
+        status = store_descent_violations(v->s, &violations);
+    if (!status && violations)
+        status = problem(v, "%lld records descend from a sealed verifier answer", (long long)violations);
+    if (!status)
+        status = each_row(v, "SELECT id, size FROM object", NULL, NULL, 0, check_object, NULL);
+    if (!status)
+        status = object_each(v->s, count_unreferenced, v);
     return status;
 }
 
 agon_status journal_verify(agon_ctx *ctx, store *s, journal_report *report) {
-    *report = (journal_report){.ok = true};
-    checking c = {ctx, s, report};
-    json_t *runs = NULL, *run_row;
-    agon_status status = store_query_json(s, "SELECT id, name, seed, config, hash FROM run ORDER BY rowid", NULL, &runs);
-    size_t i;
-    if (!status)
-        json_array_foreach(runs, i, run_row) {
-            status = check_chain(&c, run_row);
-            report->n_runs++;
-            if (status || !report->ok)
-                break;
-        }
-    for (int k = 0; !status && report->ok && k < RECORD_N_KINDS; k++)
-        status = check_table(&c, (record_kind)k);
-    if (!status && report->ok)
-        status = check_counts(&c);
-    if (!status && report->ok)
-        status = check_objects(&c);
-    json_decref(runs);
-    return status;
-}
-
-/* ---- reading the journal ------------------------------------------------------------------------------------- */
-
-static agon_status visit_rows(agon_ctx *ctx, const json_t *rows, const char *run_name, uint64_t run_seed_value,
-                              step_visit fn, void *arg) {
-    json_t *row_item;
+    journal_report made = {.ok = true};
+    verifier v = {.ctx = ctx, .s = s, .report = &made, .records = json_object(), .listed = json_object(),
+                  .settled = json_object()};
     agon_status status = AGON_OK;
-    size_t i;
-    json_array_foreach((json_t *)(uintptr_t)rows, i, row_item) {
-        const char *input = text_member(row_item, "input"), *result = text_member(row_item, "result");
-        json_t *in = NULL, *out = NULL;
-        step_row r = {.run = run_name, .path = text_member(row_item, "path"), .item = text_member(row_item, "item"),
-                      .kind = text_member(row_item, "kind"),
-                      .attempt = (int)json_integer_value(json_object_get(row_item, "attempt")),
-                      .reproducible = json_integer_value(json_object_get(row_item, "reproducible")) != 0};
-        r.seed = journal_seed(run_seed_value, r.path, r.item, r.attempt);
-        status = json_parse(ctx, r.path, input, strlen(input), &in);
-        if (!status)
-            status = json_parse(ctx, r.path, result, strlen(result), &out);
-        r.input = in;
-        r.result = out;
-        if (!status)
-            status = fn(arg, &r);
-        json_decref(in);
-        json_decref(out);
-        if (status)
-            break;
+    if (!v.records || !v.listed || !v.settled)
+        status = no_memory(&v);
+    if (!status && sqlite3_exec(s->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+        status = store_sql_fail(s, s->db, "beginning to verify");
+    if (!status) {
+        status = verify_all(&v);
+        sqlite3_exec(s->db, "COMMIT", NULL, NULL, NULL);
     }
+    if (status == AGON_EFORMAT) /* SQLite found damage before we did */
+        status = problem(&v, "%.480s", agon_error(ctx));
+    if (!made.ok)
+        status = AGON_OK;
+    json_decref(v.records);
+    json_decref(v.listed);
+    json_decref(v.ledger);
+    json_decref(v.settled);
+    if (!status)
+        *report = made;
     return status;
 }
 
-agon_status step_iterate(agon_ctx *ctx, store *s, const char *run_name, step_visit fn, void *arg) {
-    json_t *parameters = json_pack("[s]", run_name ? run_name : ""), *runs = NULL, *rows = NULL;
+/* ---- walking ---------------------------------------------------------------------------------------- */
+
+typedef struct walk {
+    store *s;
+    const char *run;
+    uint64_t seed;
+    step_visit fn;
+    void *arg;
+} walk;
+
+static agon_status visit(verifier *v, walk *w, step_row *row, const char *input, const char *result) {
+    json_t *in = json_loads(input, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    json_t *out = json_loads(result, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    row->run = w->run;
+    row->seed = seed_derivef(w->seed, "%s|%s|%d", row->path, row->item, row->attempt);
+    row->input = in;
+    row->result = out;
+    agon_status status = in && out ? w->fn(w->arg, row)
+                                   : ctx_fail(v->ctx, AGON_EFORMAT, "step %s %s: not JSON; run `agon verify`",
+                                              row->path, row->item);
+    json_decref(in);
+    json_decref(out);
+    return status;
+}
+
+static agon_status walk_item(verifier *v, sqlite3_stmt *row, void *arg) {
+    step_row r = {.path = column(row, 11), .item = column(row, 0), .kind = column(row, 8),
+                  .attempt = sqlite3_column_int(row, 10), .reproducible = sqlite3_column_int(row, 9)};
+    return visit(v, arg, &r, column(row, 2), column(row, 4));
+}
+
+static agon_status walk_step(verifier *v, sqlite3_stmt *row, void *arg) {
+    walk *w = arg;
+    step_row r = {.path = column(row, 1), .item = column(row, 2), .kind = column(row, 4),
+                  .attempt = sqlite3_column_int(row, 3), .reproducible = sqlite3_column_int(row, 6)};
+    if (strcmp(column(row, 5), "batch") != 0)
+        return visit(v, w, &r, column(row, 7), column(row, 9));
+    return each_row(v, "SELECT " ITEM_COLUMNS " FROM step_item WHERE run = ?1 AND path = ?2 AND attempt = ?3"
+                       " ORDER BY position",
+                    w->run, r.path, r.attempt, walk_item, w);
+}
+
+agon_status step_iterate(agon_ctx *ctx, store *s, const char *run, step_visit fn, void *arg) {
+    verifier v = {.ctx = ctx, .s = s};
+    json_t *parameters = json_pack("[s?]", run), *rows = NULL;
     agon_status status = store_query_json(
-        s, "SELECT id, name, seed FROM run WHERE ?1 = '' OR name = ?1 ORDER BY rowid DESC LIMIT 1", parameters, &runs);
-    json_decref(parameters);
-    const json_t *found = json_array_get(runs, 0);
-    if (!status && !found)
-        status = ctx_fail(ctx, AGON_ENOTFOUND, "%s has no run%s%s", store_folder(s), run_name ? " named " : "",
-                          run_name ? run_name : "");
+        s, "SELECT id, seed FROM run WHERE ?1 IS NULL OR id = ?1 OR name = ?1 ORDER BY rowid DESC LIMIT 1",
+        parameters, &rows);
+    const json_t *row = status ? NULL : json_array_get(rows, 0);
+    if (!status && !row)
+        status = ctx_fail(ctx, AGON_ENOTFOUND, "%s: there is no run '%.60s'", s->folder, run ? run : "");
     if (!status) {
-        parameters = json_pack("[s]", text_member(found, "id"));
-        status = store_query_json(
-            s,
-            "SELECT s.path, coalesce(i.item, s.item) AS item, s.attempt, s.kind, s.reproducible, coalesce(i.input, s.input) AS input,"
-            " coalesce(i.result, s.result) AS result FROM step s LEFT JOIN step_item i ON i.run = s.run AND i.path = s.path"
-            " AND i.attempt = s.attempt AND s.shape = 'batch' WHERE s.run = ?1 AND (s.shape = 'single' OR i.item IS NOT NULL)"
-            " ORDER BY s.seq, i.position",
-            parameters, &rows);
-        json_decref(parameters);
+        walk w = {.s = s, .run = json_string_value(json_object_get(row, "id")), .fn = fn, .arg = arg,
+                  .seed = strtoull(json_string_value(json_object_get(row, "seed")), NULL, 10)};
+        status = each_row(&v, "SELECT " STEP_COLUMNS " FROM step WHERE run = ?1 ORDER BY seq", w.run, NULL, 0,
+                          walk_step, &w);
     }
-    if (!status)
-        status = visit_rows(ctx, rows, text_member(found, "name"), strtoull(text_member(found, "seed"), NULL, 10), fn, arg);
     json_decref(rows);
-    json_decref(runs);
+    json_decref(parameters);
     return status;
 }

@@ -208,14 +208,13 @@ void store_rollback(store *s) {
 }
 
 static agon_status apply(store *s, sqlite3 *db, const store_write *w) {
-    sqlite3_stmt *statement;
+    sqlite3_stmt *statement = NULL;
     agon_status status = store_statement_get(s, db, w->sql, &statement);
     if (!status)
         status = store_bind(s, db, statement, w->values);
     if (!status && sqlite3_step(statement) != SQLITE_DONE)
         status = store_sql_fail(s, db, "writing records");
-    if (statement && !status)
-        sqlite3_reset(statement);
+    sqlite3_reset(statement);
     return status;
 }
 
@@ -229,12 +228,8 @@ static agon_status apply_queue(store *s, sqlite3 *db, bool to_ledger) {
             status = apply(s, db, &s->queue[i]);
     if (!status && sqlite3_exec(db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
         status = store_sql_fail(s, db, "committing");
-    if (status) {
-        for (size_t i = 0; i < s->n_statements; i++)
-            sqlite3_reset(s->statements[i].statement);
-        if (!sqlite3_get_autocommit(db))
-            sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-    }
+    if (status && !sqlite3_get_autocommit(db))
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return status;
 }
 
@@ -298,9 +293,6 @@ agon_status store_write_now_take(store *s, const char *sql, json_t *values, bool
         status = store_exec(s, s->db, "PRAGMA synchronous=NORMAL");
     if (!status)
         status = apply(s, s->db, &w);
-    if (status)
-        for (size_t i = 0; i < s->n_statements; i++)
-            sqlite3_reset(s->statements[i].statement);
     if (!synced && sqlite3_exec(s->db, "PRAGMA synchronous=FULL", NULL, NULL, NULL) != SQLITE_OK && !status)
         status = store_sql_fail(s, s->db, "restoring synchronous=FULL");
     json_decref(values);

@@ -51,7 +51,7 @@ static bool holds(const char *path, const hash256 *hash, size_t n) {
 
 agon_status object_write(store *s, const void *data, size_t n, hash256 *hash) {
     hash256 h = hash_bytes(data, n);
-    char *path;
+    char *path = NULL;
     agon_status status = object_path(s, &h, &path);
     if (status)
         return status;
@@ -90,7 +90,7 @@ agon_status object_put(store *s, const void *data, size_t n, hash256 *hash) {
 }
 
 agon_status object_get(store *s, const hash256 *hash, void **data, size_t *n) {
-    char *path, *bytes;
+    char *path = NULL, *bytes = NULL;
     size_t size;
     agon_status status = object_path(s, hash, &path);
     if (status)

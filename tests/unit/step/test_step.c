@@ -1,240 +1,458 @@
-/* The durable step: what is recorded is not run again, a crash anywhere changes nothing, damage is found. */
-#include "test.h"
-#include "step/step.h"
-#include "base/ctx.h"
+/* The durable step: replay, mismatches, order, batches, checkpoints, the chain, verify. */
+#include "workspace.h"
+#include "base/random.h"
+#include "step/step_internal.h"
 #include <sqlite3.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <time.h>
 
-static void remove_folder(const char *folder) {
-    char command[300];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    if (system(command) != 0)
-        fail_msg("could not remove %s", folder);
-}
+typedef struct fixture {
+    agon_ctx *ctx;
+    char *folder;
+    store *s;
+    run *r;
+} fixture;
 
-static void fresh_folder(char *folder, size_t size, const char *name) {
-    const char *tmp = getenv("TMPDIR");
-    snprintf(folder, size, "%s/agon-test-%s-%d", tmp ? tmp : "/tmp", name, (int)getpid());
-    remove_folder(folder);
-}
-
-enum { N_ITEMS = 7, GROUP = 3 };
-
-typedef struct killer {
-    int left; /* points to pass before the process ends; < 0: never */
-} killer;
-
-static void count_point(void *arg, const char *point) {
-    killer *k = arg;
-    (void)point;
-    if (k->left >= 0 && k->left-- == 0)
-        _exit(99);
-}
-
-/* A small recipe: a batch, a step with a checkpoint, a step with records. Every run must take the same path. */
-static agon_status recipe(agon_ctx *ctx, const char *folder, killer *k, char head[HASH_HEX_SIZE]) {
-    store *s = NULL;
+static run *open_run(fixture *f, uint64_t seed) {
+    json_t *config = json_pack("{si}", "n", 3);
+    run_options options = {.name = "main", .seed = seed, .config = config};
     run *r = NULL;
-    agon_status status = store_open(ctx, folder, STORE_RUN, &s);
-    json_t *config = json_pack("{s:i}", "n", N_ITEMS);
-    run_options o = {.name = "test", .seed = 5, .config = config, .hook = count_point, .hook_arg = k};
-    if (!status)
-        status = run_begin(ctx, s, &o, &r);
-    step_item items[N_ITEMS];
-    char names[N_ITEMS][16];
-    for (int i = 0; i < N_ITEMS; i++) {
-        snprintf(names[i], sizeof names[i], "item%d", i);
-        items[i] = (step_item){names[i], config};
-    }
-    step_batch *b = NULL;
-    step_key key = {.path = "work/batch", .reproducible = true};
-    if (!status)
-        status = step_batch_begin(r, &key, items, N_ITEMS, &b);
-    for (int i = 0; !status && i < N_ITEMS; i++) {
-        if (step_batch_result(b, (size_t)i))
-            continue;
-        json_t *result = json_pack("{s:I}", "seed", (json_int_t)(step_batch_seed(b, (size_t)i) >> 1));
-        status = store_settle(s, run_id(r), "tokens", i + 1);
-        if (!status)
-            status = step_batch_record(b, (size_t)i, result);
-        json_decref(result);
-        if (!status && i % GROUP == GROUP - 1)
-            status = step_batch_flush(b);
-    }
-    if (!status)
-        status = step_batch_end(b);
-    step_batch_free(b);
-    step_key single = {.path = "work/train"};
-    bool done = false;
-    json_t *result = NULL;
-    if (!status)
-        status = step_begin(r, &single, config, &done, &result);
-    if (!status && !done) {
-        uint64_t n = 0;
-        void *data = NULL;
-        size_t size = 0;
-        status = step_checkpoint_get(r, &single, &n, &data, &size);
-        if (!status && n < 1)
-            status = step_checkpoint_put(r, &single, 1, "half", 4);
-        if (!status)
-            status = step_checkpoint_put(r, &single, 2, "more", 4);
-        free(data);
-        text_record text = {.run = run_id(r), .kind = "query", .body = "What is 1 + 1?", .slot = "a"};
-        store_id id;
-        if (!status)
-            status = store_add_text(s, &text, &id);
-        json_t *made = json_pack("{s:s}", "id", id.text);
-        if (!status)
-            status = step_commit(r, made);
-        json_decref(made);
-    }
-    json_decref(result);
-    hash256 h = r ? run_head(r) : hash_text("");
-    hash_hex(&h, head);
-    if (!status)
-        status = run_finish(r, "done", NULL);
-    run_end(r);
-    store_close(s);
+    assert_ok(f->ctx, run_begin(f->ctx, f->s, &options, &r));
     json_decref(config);
-    return status;
+    return r;
 }
 
-static void step__recorded_work_is_not_run_again(void **state) {
-    (void)state;
-    char folder[200], one[HASH_HEX_SIZE], two[HASH_HEX_SIZE];
-    agon_ctx *ctx = test_ctx(1, NULL);
-    killer never = {-1};
-    fresh_folder(folder, sizeof folder, "again");
-    assert_ok(ctx, recipe(ctx, folder, &never, one));
-    assert_ok(ctx, recipe(ctx, folder, &never, two));
-    assert_string_equal(one, two);
-    remove_folder(folder);
-    agon_ctx_free(ctx);
+static fixture open_fixture(void) {
+    fixture f = {.ctx = test_ctx(1, NULL), .folder = workspace_new()};
+    assert_ok(f.ctx, store_open(f.ctx, f.folder, STORE_RUN, &f.s));
+    f.r = open_run(&f, 7);
+    return f;
 }
 
-/* The process ends at its k-th journal point, for every k; run again, the chain is the uninterrupted one. */
-static void step__a_crash_anywhere_leaves_the_same_chain(void **state) {
-    (void)state;
-    char folder[200], want[HASH_HEX_SIZE], got[HASH_HEX_SIZE];
-    agon_ctx *ctx = test_ctx(1, NULL);
-    killer never = {-1};
-    fresh_folder(folder, sizeof folder, "whole");
-    assert_ok(ctx, recipe(ctx, folder, &never, want));
-    remove_folder(folder);
-    int crashed = 1, k = 0;
-    for (; crashed; k++) {
-        fresh_folder(folder, sizeof folder, "crash");
-        pid_t child = fork();
-        if (child == 0) {
-            killer at = {k};
-            agon_ctx *own = test_ctx(1, NULL);
-            _exit(recipe(own, folder, &at, got) == AGON_OK ? 0 : 1);
-        }
-        int status;
-        waitpid(child, &status, 0);
-        assert_true(WIFEXITED(status) && (WEXITSTATUS(status) == 99 || WEXITSTATUS(status) == 0));
-        crashed = WEXITSTATUS(status) == 99;
-        assert_ok(ctx, recipe(ctx, folder, &never, got));
-        assert_string_equal(got, want);
-        store *s;
-        journal_report report;
-        assert_ok(ctx, store_open(ctx, folder, STORE_READ, &s));
-        assert_ok(ctx, journal_verify(ctx, s, &report));
-        if (!report.ok)
-            fail_msg("after a crash at point %d: %s", k, report.problem);
-        store_close(s);
-        remove_folder(folder);
+static void reopen(fixture *f) {
+    run_end(f->r);
+    store_close(f->s);
+    assert_ok(f->ctx, store_open(f->ctx, f->folder, STORE_RUN, &f->s));
+    f->r = open_run(f, 7);
+}
+
+static void close_fixture(fixture *f) {
+    run_end(f->r);
+    store_close(f->s);
+    workspace_remove(f->folder);
+    agon_ctx_free(f->ctx);
+}
+
+/* One step whose result is {"v": value}; returns whether it ran. */
+static bool do_step(fixture *f, const char *path, int input, int value) {
+    step_key key = {.path = path};
+    json_t *in = json_integer(input), *result = NULL;
+    bool done = false;
+    assert_ok(f->ctx, step_begin(f->r, &key, in, &done, &result));
+    if (!done) {
+        result = json_pack("{si}", "v", value);
+        assert_ok(f->ctx, step_commit(f->r, result));
     }
-    assert_true(k > 12);
+    assert_int_equal(json_integer_value(json_object_get(result, "v")), value);
+    json_decref(in);
+    json_decref(result);
+    return !done;
+}
+
+static void step__recorded_result_is_returned_and_nothing_runs(void **state) {
+    (void)state;
+    fixture f = open_fixture();
+    assert_true(do_step(&f, "iteration/1/a", 1, 10));
+    assert_false(do_step(&f, "iteration/1/a", 1, 10));
+    hash256 head = run_head(f.r);
+    reopen(&f);
+    hash256 again = run_head(f.r);
+    assert_memory_equal(&head, &again, sizeof head);
+    assert_false(do_step(&f, "iteration/1/a", 1, 10));
+    assert_true(do_step(&f, "iteration/1/b", 1, 20));
+    close_fixture(&f);
+}
+
+static void step__changed_input_names_step_and_both_hashes(void **state) {
+    (void)state;
+    fixture f = open_fixture();
+    do_step(&f, "iteration/1/a", 1, 10);
+    reopen(&f);
+    step_key key = {.path = "iteration/1/a"};
+    json_t *in = json_integer(2), *result;
+    bool done;
+    assert_int_equal(step_begin(f.r, &key, in, &done, &result), AGON_EMISMATCH);
+    json_decref(in);
+    hash256 one = hash_text("1"), two = hash_text("2");
+    char hex[HASH_HEX_SIZE];
+    hash_hex(&one, hex);
+    assert_non_null(strstr(agon_error(f.ctx), hex));
+    hash_hex(&two, hex);
+    assert_non_null(strstr(agon_error(f.ctx), hex));
+    assert_non_null(strstr(agon_error(f.ctx), "iteration/1/a"));
+    close_fixture(&f);
+}
+
+static void step__another_path_on_replay_is_refused(void **state) {
+    (void)state;
+    fixture f = open_fixture();
+    do_step(&f, "iteration/1/a", 1, 10);
+    do_step(&f, "iteration/1/b", 1, 20);
+    reopen(&f);
+    json_t *result;
+    bool done;
+    assert_int_equal(step_begin(f.r, &(step_key){.path = "iteration/1/b"}, json_true(), &done, &result),
+                     AGON_EMISMATCH); /* other input, but also out of order */
+    assert_int_equal(step_begin(f.r, &(step_key){.path = "iteration/1/new"}, NULL, &done, &result), AGON_EMISMATCH);
+    assert_false(do_step(&f, "iteration/1/a", 1, 10));
+    assert_int_equal(step_begin(f.r, &(step_key){.path = "iteration/1/new"}, NULL, &done, &result), AGON_EMISMATCH);
+    assert_false(do_step(&f, "iteration/1/b", 1, 20));
+    assert_true(do_step(&f, "iteration/1/new", 1, 30));
+    close_fixture(&f);
+}
+
+static void step__aborted_step_leaves_nothing(void **state) {
+    (void)state;
+    fixture f = open_fixture();
+    json_t *result;
+    bool done;
+    int64_t n = -1;
+    step_key key = {.path = "iteration/1/a"};
+    assert_ok(f.ctx, step_begin(f.r, &key, NULL, &done, &result));
+    text_record t = {.run = run_id(f.r), .kind = "query", .body = "2 + 2?"};
+    assert_ok(f.ctx, store_add_text(f.s, &t, NULL));
+    step_abort(f.r);
+    assert_ok(f.ctx, store_query_int(f.s, "SELECT count(*) FROM text", NULL, &n));
+    assert_int_equal(n, 0);
+    assert_true(do_step(&f, "iteration/1/a", 1, 10));
+    /* Records that belong to no step are a recipe's mistake. */
+    assert_ok(f.ctx, store_add_text(f.s, &t, NULL));
+    assert_int_equal(step_begin(f.r, &(step_key){.path = "b"}, NULL, &done, &result), AGON_EINVAL);
+    close_fixture(&f);
+}
+
+static void step__seed_is_the_hash_of_its_key(void **state) {
+    (void)state;
+    fixture f = open_fixture();
+    step_key key = {.path = "iteration/1/respond", .item = "3", .attempt = 2};
+    hash256 h = hash_text("7|iteration/1/respond|3|2");
+    uint64_t want = 0;
+    for (int i = 0; i < 8; i++)
+        want = want << 8 | h.bytes[i];
+    assert_true(step_seed(f.r, &key) == want);
+    close_fixture(&f);
+}
+
+static void run__other_configuration_or_seed_is_refused(void **state) {
+    (void)state;
+    fixture f = open_fixture();
+    run *other = NULL;
+    run_end(f.r);
+    f.r = NULL;
+    json_t *config = json_pack("{si}", "n", 4);
+    run_options options = {.name = "main", .seed = 7, .config = config};
+    assert_int_equal(run_begin(f.ctx, f.s, &options, &other), AGON_EMISMATCH);
+    assert_non_null(strstr(agon_error(f.ctx), "'n'"));
+    json_object_set_new(config, "n", json_integer(3));
+    options.seed = 8;
+    assert_int_equal(run_begin(f.ctx, f.s, &options, &other), AGON_EMISMATCH);
+    assert_non_null(strstr(agon_error(f.ctx), "seed"));
+    options.name = "control";
+    assert_ok(f.ctx, run_begin(f.ctx, f.s, &options, &other));
+    run_end(other);
+    json_decref(config);
+    close_fixture(&f);
+}
+
+static void batch__resumes_with_what_was_flushed(void **state) {
+    (void)state;
+    fixture f = open_fixture();
+    json_t *in = json_integer(1), *result = json_pack("{si}", "v", 1);
+    step_item items[] = {{"a", in}, {"b", in}, {"c", in}};
+    step_key key = {.path = "iteration/1/respond"};
+    step_batch *b;
+    assert_ok(f.ctx, step_batch_begin(f.r, &key, items, 3, &b));
+    assert_ok(f.ctx, step_batch_record(b, 2, result));
+    assert_ok(f.ctx, step_batch_flush(b));
+    assert_ok(f.ctx, step_batch_record(b, 0, result));
+    assert_int_equal(step_batch_record(b, 0, result), AGON_EINVAL);
+    assert_int_equal(step_batch_end(b), AGON_EINVAL); /* b is missing */
+    step_batch_free(b);
+    reopen(&f);
+    /* An item whose input changed is named. */
+    json_t *changed = json_integer(2);
+    step_item others[] = {{"a", in}, {"b", in}, {"c", changed}};
+    assert_int_equal(step_batch_begin(f.r, &key, others, 3, &b), AGON_EMISMATCH);
+    assert_non_null(strstr(agon_error(f.ctx), "item 'c'"));
+    json_decref(changed);
+    assert_ok(f.ctx, step_batch_begin(f.r, &key, items, 3, &b));
+    assert_int_equal(step_batch_n_done(b), 1);
+    assert_null(step_batch_result(b, 0));
+    assert_int_equal(json_integer_value(json_object_get(step_batch_result(b, 2), "v")), 1);
+    assert_ok(f.ctx, step_batch_record(b, 1, result));
+    assert_ok(f.ctx, step_batch_record(b, 0, result));
+    assert_ok(f.ctx, step_batch_end(b));
+    step_batch_free(b);
+    hash256 head = run_head(f.r);
+    reopen(&f);
+    assert_ok(f.ctx, step_batch_begin(f.r, &key, items, 3, &b));
+    assert_int_equal(step_batch_n_done(b), 3);
+    assert_ok(f.ctx, step_batch_end(b));
+    step_batch_free(b);
+    hash256 again = run_head(f.r);
+    assert_memory_equal(&head, &again, sizeof head);
+    json_decref(in);
+    json_decref(result);
+    close_fixture(&f);
+}
+
+static hash256 whole_recipe(size_t stride) {
+    agon_ctx *ctx = test_ctx(1, NULL);
+    char *folder = workspace_new();
+    store *s;
+    hash256 head;
+    journal_report report;
+    assert_ok(ctx, store_open(ctx, folder, STORE_RUN, &s));
+    assert_ok(ctx, recipe_run(ctx, s, stride, NULL, NULL, &head));
+    store_close(s);
+    assert_ok(ctx, store_open(ctx, folder, STORE_READ, &s));
+    assert_ok(ctx, journal_verify(ctx, s, &report));
+    if (!report.ok)
+        fail_msg("%s", report.problem);
+    assert_int_equal(report.n_steps, 3);
+    assert_int_equal(report.n_items, RECIPE_ITEMS);
+    assert_int_equal(report.n_objects, 1);
+    assert_int_equal(report.n_unreferenced_objects, 0);
+    store_close(s);
+    workspace_remove(folder);
+    agon_ctx_free(ctx);
+    return head;
+}
+
+static void chain__order_of_completion_does_not_show(void **state) {
+    (void)state;
+    hash256 a = whole_recipe(1), b = whole_recipe(3), c = whole_recipe(5);
+    assert_memory_equal(&a, &b, sizeof a);
+    assert_memory_equal(&a, &c, sizeof a);
+}
+
+static void merkle__root_is_rfc_6962s(void **state) {
+    (void)state;
+    /* Leaves "", 00, 10: node(node(l0, l1), l2). */
+    hash256 l[3] = {merkle_leaf("", 0), merkle_leaf("\0", 1), merkle_leaf("\x10", 1)}, scratch[3];
+    uint8_t bytes[65] = {1};
+    memcpy(bytes + 1, &l[0], 32);
+    memcpy(bytes + 33, &l[1], 32);
+    hash256 left = hash_bytes(bytes, 65);
+    memcpy(bytes + 1, &left, 32);
+    memcpy(bytes + 33, &l[2], 32);
+    hash256 want = hash_bytes(bytes, 65);
+    memcpy(scratch, l, sizeof l);
+    hash256 got = merkle_root(scratch, 3);
+    assert_memory_equal(&got, &want, sizeof got);
+    char hex[HASH_HEX_SIZE]; /* the published leaf hash of the empty entry */
+    hash_hex(&l[0], hex);
+    assert_string_equal(hex, "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
+}
+
+static void journal__record_hash_convention(void **state) {
+    (void)state;
+    /* loop V:journal_chain: SHA-256 of canonical JSON (sorted keys, no spaces) without the hash field. */
+    char zeros[65], hex[HASH_HEX_SIZE];
+    memset(zeros, '0', 64);
+    zeros[64] = 0;
+    json_t *record = json_pack("{ss ss si ss}", "prev", zeros, "kind", "label", "value", 1, "id", "L1");
+    char *canonical = json_canonical(record);
+    text_hash(canonical, hex);
+    assert_string_equal(hex, "3c4dedfd778598f7096f5a2d874c9f52bc11f5ec42312e0bdd4af03deb6e9308");
+    free(canonical);
+    json_decref(record);
+}
+
+/* Runs SQL on the closed database, past all triggers. */
+static void tamper(const char *folder, const char *drop, const char *sql) {
+    char path[300];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/agon.db", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, drop, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_changes(db), 1);
+    sqlite3_close(db);
+}
+
+static void verify_finds(const char *drop, const char *sql, const char *named) {
+    agon_ctx *ctx = test_ctx(1, NULL);
+    char *folder = workspace_new();
+    store *s;
+    hash256 head;
+    journal_report report;
+    assert_ok(ctx, store_open(ctx, folder, STORE_RUN, &s));
+    assert_ok(ctx, recipe_run(ctx, s, 1, NULL, NULL, &head));
+    store_close(s);
+    tamper(folder, drop, sql);
+    assert_ok(ctx, store_open(ctx, folder, STORE_READ, &s));
+    assert_ok(ctx, journal_verify(ctx, s, &report));
+    assert_false(report.ok);
+    if (!strstr(report.problem, named))
+        fail_msg("%s: '%s' does not name '%s'", sql, report.problem, named);
+    store_close(s);
+    workspace_remove(folder);
     agon_ctx_free(ctx);
 }
 
-static void step__one_changed_byte_is_found(void **state) {
+static void verify__finds_one_changed_byte_wherever_it_is(void **state) {
     (void)state;
-    static const char *const damage[] = {
-        "DROP TRIGGER step_item_no_update; UPDATE step_item SET result = '{\"seed\":1}' WHERE position = 2",
-        "DROP TRIGGER step_no_update; UPDATE step SET result = '{}' WHERE path = 'work/train'",
-        "DROP TRIGGER text_no_update; UPDATE text SET body = 'What is 1 + 2?'",
-        "UPDATE counter SET value = value + 1",
-        "DROP TRIGGER step_no_delete; DELETE FROM step WHERE seq = 0",
-    };
-    char folder[200], path[300], head[HASH_HEX_SIZE];
+    verify_finds("DROP TRIGGER step_no_update", "UPDATE step SET result = replace(result, 'v', 'w') WHERE seq = 3",
+                 "step 3 (iteration/1/train");
+    verify_finds("DROP TRIGGER step_no_update", "UPDATE step SET input = '{\"n\":4}' WHERE seq = 1", "step 1");
+    verify_finds("DROP TRIGGER step_no_update", "UPDATE step SET records = '[]' WHERE seq = 1", "step 1");
+    verify_finds("DROP TRIGGER step_no_update", "UPDATE step SET attempt = 1 WHERE seq = 3", "step 3");
+    verify_finds("DROP TRIGGER step_item_no_update",
+                 "UPDATE step_item SET result = replace(result, 'a', 'b') WHERE position = 4", "item '4'");
+    verify_finds("DROP TRIGGER step_item_no_delete", "DELETE FROM step_item WHERE position = 6", "6 items");
+    verify_finds("DROP TRIGGER text_no_update", "UPDATE text SET body = body || '.' WHERE rowid = 2", "text");
+    verify_finds("DROP TRIGGER label_no_update", "UPDATE label SET confidence = 0.76 WHERE rowid = 1", "label");
+    verify_finds("DROP TRIGGER model_version_no_update", "UPDATE model_version SET iteration = 2", "model_version");
+    verify_finds("DROP TRIGGER version_status_no_delete", "DELETE FROM version_status", "version_status");
+    verify_finds("DROP TRIGGER run_no_update", "UPDATE run SET seed = '18'", "seed");
+    verify_finds("SELECT 1", "UPDATE counter SET value = value + 1 WHERE name = 'queries'", "counter queries");
+    verify_finds("SELECT 1",
+                 "INSERT INTO version_status SELECT 'ffffffffffffffffffffffffffffffff', run, 1, version, status,"
+                 " reason, held_out, 0 FROM version_status",
+                 "version_status");
+}
+
+static void flip_file(const char *folder, const char *relative, long offset) {
+    char path[400];
+    snprintf(path, sizeof path, "%s/%s", folder, relative);
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    fseek(f, offset, SEEK_SET);
+    int c = fgetc(f);
+    fseek(f, offset, SEEK_SET);
+    fputc(c ^ 1, f);
+    fclose(f);
+}
+
+static void verify__finds_a_damaged_object_and_a_damaged_ledger(void **state) {
+    (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
-    killer never = {-1};
-    for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
-        fresh_folder(folder, sizeof folder, "damage");
-        assert_ok(ctx, recipe(ctx, folder, &never, head));
-        snprintf(path, sizeof path, "%s/agon.db", folder);
-        sqlite3 *db;
-        assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-        assert_int_equal(sqlite3_exec(db, damage[i], NULL, NULL, NULL), SQLITE_OK);
-        sqlite3_close(db);
-        store *s;
-        journal_report report;
-        assert_ok(ctx, store_open(ctx, folder, STORE_READ, &s));
-        assert_ok(ctx, journal_verify(ctx, s, &report));
-        if (report.ok)
-            fail_msg("damage %zu was not found", i);
-        store_close(s);
-        remove_folder(folder);
+    char *folder = workspace_new(), relative[80];
+    store *s;
+    hash256 head;
+    journal_report report;
+    json_t *rows;
+    assert_ok(ctx, store_open(ctx, folder, STORE_RUN, &s));
+    assert_ok(ctx, recipe_run(ctx, s, 1, NULL, NULL, &head));
+    assert_ok(ctx, store_query_json(s, "SELECT id FROM object", NULL, &rows));
+    const char *hex = json_string_value(json_object_get(json_array_get(rows, 0), "id"));
+    snprintf(relative, sizeof relative, "objects/%.2s/%s", hex, hex + 2);
+    store_close(s);
+    flip_file(folder, relative, 5);
+    assert_ok(ctx, store_open(ctx, folder, STORE_READ, &s));
+    assert_ok(ctx, journal_verify(ctx, s, &report));
+    assert_false(report.ok);
+    assert_non_null(strstr(report.problem, hex));
+    store_close(s);
+    flip_file(folder, relative, 5);
+    char path[300];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/sealed.db", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE ledger SET outcome = 'pass'", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    assert_ok(ctx, store_open(ctx, folder, STORE_READ, &s));
+    assert_ok(ctx, journal_verify(ctx, s, &report));
+    assert_false(report.ok);
+    assert_non_null(strstr(report.problem, "sealed answer"));
+    json_decref(rows);
+    store_close(s);
+    workspace_remove(folder);
+    agon_ctx_free(ctx);
+}
+
+static agon_status count_steps(void *arg, const step_row *row) {
+    int *n = arg;
+    n[0]++;
+    if (strcmp(row->kind, "respond") == 0) {
+        char key[64];
+        snprintf(key, sizeof key, "iteration/1/respond|%s|0", row->item);
+        assert_true(row->seed == seed_derive(17, key));
+        assert_non_null(json_object_get(row->result, "response"));
+        n[1]++;
     }
+    n[2] += row->reproducible;
+    return AGON_OK;
+}
+
+static void step_iterate__gives_input_result_and_seed(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    char *folder = workspace_new();
+    store *s;
+    hash256 head;
+    int n[3] = {0};
+    assert_ok(ctx, store_open(ctx, folder, STORE_RUN, &s));
+    assert_ok(ctx, recipe_run(ctx, s, 1, NULL, NULL, &head));
+    assert_ok(ctx, step_iterate(ctx, s, NULL, count_steps, n));
+    assert_int_equal(n[0], 2 + RECIPE_ITEMS);
+    assert_int_equal(n[1], RECIPE_ITEMS);
+    assert_int_equal(n[2], 1);
+    store_close(s);
+    workspace_remove(folder);
     agon_ctx_free(ctx);
 }
 
-static void step__another_input_is_refused(void **state) {
+static void batch__thousand_items_cost_little(void **state) {
     (void)state;
-    char folder[200];
-    agon_ctx *ctx = test_ctx(1, NULL);
-    fresh_folder(folder, sizeof folder, "input");
-    for (int i = 0; i < 2; i++) {
-        store *s;
-        run *r;
-        json_t *config = json_object(), *input = json_pack("[i]", i), *result = NULL;
-        bool done;
-        run_options o = {.name = "a", .config = config};
-        step_key key = {.path = "p"};
-        assert_ok(ctx, store_open(ctx, folder, STORE_RUN, &s));
-        assert_ok(ctx, run_begin(ctx, s, &o, &r));
-        agon_status status = step_begin(r, &key, input, &done, &result);
-        if (i == 0) {
-            assert_ok(ctx, status);
-            assert_ok(ctx, step_commit(r, input));
-        } else {
-            assert_int_equal(status, AGON_EMISMATCH);
-            assert_non_null(strstr(agon_error(ctx), "step p"));
-        }
-        json_decref(config);
-        json_decref(input);
-        run_end(r);
-        store_close(s);
+    enum { N = 1000, GROUP = 64 };
+    fixture f = open_fixture();
+    static char names[N][8];
+    static step_item items[N];
+    json_t *in = json_string("what is 17 + 25?");
+    for (int i = 0; i < N; i++) {
+        snprintf(names[i], sizeof names[i], "%d", i);
+        items[i] = (step_item){names[i], in};
     }
-    remove_folder(folder);
-    agon_ctx_free(ctx);
-}
-
-static void step__a_second_runner_is_refused(void **state) {
-    (void)state;
-    char folder[200];
-    agon_ctx *ctx = test_ctx(1, NULL);
-    store *one, *two;
-    fresh_folder(folder, sizeof folder, "second");
-    assert_ok(ctx, store_open(ctx, folder, STORE_RUN, &one));
-    assert_int_equal(store_open(ctx, folder, STORE_RUN, &two), AGON_EBUSY);
-    assert_ok(ctx, store_open(ctx, folder, STORE_READ, &two));
-    store_close(two);
-    store_close(one);
-    remove_folder(folder);
-    agon_ctx_free(ctx);
+    struct timespec a, z;
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    step_batch *b;
+    assert_ok(f.ctx, step_batch_begin(f.r, &(step_key){.path = "iteration/1/respond"}, items, N, &b));
+    for (int i = 0; i < N; i++) {
+        text_record t = {.run = run_id(f.r), .kind = "response", .body = "It is 42.", .slot = names[i]};
+        json_t *result = json_pack("{si}", "tokens", i);
+        assert_ok(f.ctx, store_add_text(f.s, &t, NULL));
+        assert_ok(f.ctx, step_batch_record(b, (size_t)i, result));
+        json_decref(result);
+        if (i % GROUP == GROUP - 1)
+            assert_ok(f.ctx, step_batch_flush(b));
+    }
+    assert_ok(f.ctx, step_batch_end(b));
+    step_batch_free(b);
+    clock_gettime(CLOCK_MONOTONIC, &z);
+    double seconds = (double)(z.tv_sec - a.tv_sec) + 1e-9 * (double)(z.tv_nsec - a.tv_nsec);
+    print_message("1000 items in groups of 64: %.3f s\n", seconds);
+    assert_true(seconds < 20); /* a sanitizer on a busy machine; by itself well under a second */
+    json_decref(in);
+    close_fixture(&f);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(step__recorded_work_is_not_run_again),
-        cmocka_unit_test(step__a_crash_anywhere_leaves_the_same_chain),
-        cmocka_unit_test(step__one_changed_byte_is_found),
-        cmocka_unit_test(step__another_input_is_refused),
-        cmocka_unit_test(step__a_second_runner_is_refused),
+        cmocka_unit_test(step__recorded_result_is_returned_and_nothing_runs),
+        cmocka_unit_test(step__changed_input_names_step_and_both_hashes),
+        cmocka_unit_test(step__another_path_on_replay_is_refused),
+        cmocka_unit_test(step__aborted_step_leaves_nothing),
+        cmocka_unit_test(step__seed_is_the_hash_of_its_key),
+        cmocka_unit_test(run__other_configuration_or_seed_is_refused),
+        cmocka_unit_test(batch__resumes_with_what_was_flushed),
+        cmocka_unit_test(chain__order_of_completion_does_not_show),
+        cmocka_unit_test(merkle__root_is_rfc_6962s),
+        cmocka_unit_test(journal__record_hash_convention),
+        cmocka_unit_test(verify__finds_one_changed_byte_wherever_it_is),
+        cmocka_unit_test(verify__finds_a_damaged_object_and_a_damaged_ledger),
+        cmocka_unit_test(step_iterate__gives_input_result_and_seed),
+        cmocka_unit_test(batch__thousand_items_cost_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
