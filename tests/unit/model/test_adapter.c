@@ -1,0 +1,191 @@
+/* Adapters: saving, loading, cloning, hashes, the zero start, and hostile images. */
+#include "tiny_model.h"
+#include <unistd.h>
+
+static void log_probs(agon_ctx *ctx, const model *m, const adapter *a, float out[20]) {
+    int32_t tokens[20];
+    workspace *w = NULL;
+    tiny_tokens(tokens, 20, 8);
+    segment s = {tokens, 20, -1, a, WANT_LOG_PROB, 0};
+    segment_batch b = {&s, 1};
+    token_channels channels = {.log_prob = out};
+    assert_ok(ctx, workspace_new(ctx, 0, &w));
+    assert_ok(ctx, model_forward(ctx, m, w, &b, &channels));
+    workspace_free(w);
+}
+
+typedef struct fixture {
+    agon_ctx *ctx;
+    model *m;
+} fixture;
+
+static fixture begin(compute_dtype dtype) {
+    fixture f = {.ctx = test_ctx(1, NULL)};
+    model_config c = tiny_config();
+    f.m = tiny_model(f.ctx, &c, dtype);
+    return f;
+}
+
+static void end(fixture *f) {
+    model_free(f->m);
+    agon_ctx_free(f->ctx);
+}
+
+static void adapter__starts_without_effect(void **state) {
+    (void)state;
+    fixture f = begin(COMPUTE_BF16);
+    const char *targets[] = {"q_proj", "down_proj"};
+    adapter_options o = {.rank = 4, .alpha = 8, .targets = targets, .n_targets = 2, .seed = 1};
+    adapter *a = NULL;
+    parameters p;
+    float base[20], with[20];
+    assert_ok(f.ctx, adapter_new(f.ctx, f.m, &o, &a));
+    assert_ok(f.ctx, adapter_parameters(f.ctx, a, &p));
+    assert_int_equal(p.n, 2 * 2 * f.m->config.n_layers);
+    log_probs(f.ctx, f.m, NULL, base);
+    log_probs(f.ctx, f.m, a, with);
+    assert_memory_equal(base, with, sizeof base);
+    /* A has variance 1/n_in. */
+    double sum = 0, n = (double)(p.items[0].n_rows * p.items[0].n_columns);
+    for (size_t i = 0; i < (size_t)n; i++)
+        sum += (double)p.items[0].value[i] * (double)p.items[0].value[i];
+    assert_close(sum / n * (double)p.items[0].n_columns, 1, 0.5);
+    adapter_free(a);
+    end(&f);
+}
+
+static void adapter__save_load_and_clone_keep_every_bit(void **state) {
+    (void)state;
+    fixture f = begin(COMPUTE_BF16);
+    adapter *a = tiny_adapter(f.ctx, f.m, 3, 5), *loaded = NULL, *clone = NULL;
+    char *data = NULL;
+    size_t n = 0;
+    float base[20], want[20], got[20];
+    assert_ok(f.ctx, adapter_save(f.ctx, a, &data, &n));
+    assert_ok(f.ctx, adapter_load(f.ctx, f.m, "test", data, n, &loaded));
+    assert_ok(f.ctx, adapter_clone(f.ctx, a, &clone));
+    hash256 h = adapter_hash(a), hl = adapter_hash(loaded), hc = adapter_hash(clone);
+    assert_memory_equal(&h, &hl, sizeof h);
+    assert_memory_equal(&h, &hc, sizeof h);
+    log_probs(f.ctx, f.m, NULL, base);
+    log_probs(f.ctx, f.m, a, want);
+    assert_true(memcmp(base, want, sizeof base) != 0);
+    log_probs(f.ctx, f.m, loaded, got);
+    assert_memory_equal(want, got, sizeof want);
+    /* A clone is its own: changing it changes neither the original nor its hash. */
+    parameters p;
+    assert_ok(f.ctx, adapter_parameters(f.ctx, clone, &p));
+    p.items[1].value[0] += 1;
+    adapter_changed(f.ctx, clone);
+    hc = adapter_hash(clone);
+    assert_true(memcmp(&h, &hc, sizeof h) != 0);
+    log_probs(f.ctx, f.m, clone, got);
+    assert_true(memcmp(want, got, sizeof want) != 0);
+    log_probs(f.ctx, f.m, a, got);
+    assert_memory_equal(want, got, sizeof want);
+    free(data);
+    adapter_free(a);
+    adapter_free(loaded);
+    adapter_free(clone);
+    end(&f);
+}
+
+static void adapter__peft_folder_round_trip(void **state) {
+    (void)state;
+    fixture f = begin(COMPUTE_F32);
+    adapter *a = tiny_adapter(f.ctx, f.m, 3, 5), *again = NULL;
+    char folder[] = "/tmp/agon-peft-XXXXXX", command[128];
+    assert_non_null(mkdtemp(folder));
+    assert_ok(f.ctx, adapter_export_peft(f.ctx, a, "tiny", folder));
+    assert_ok(f.ctx, adapter_import_peft(f.ctx, f.m, folder, &again));
+    hash256 h = adapter_hash(a), g = adapter_hash(again);
+    assert_memory_equal(&h, &g, sizeof h);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+    adapter_free(a);
+    adapter_free(again);
+    end(&f);
+}
+
+static void adapter__refuses_damaged_images(void **state) {
+    (void)state;
+    fixture f = begin(COMPUTE_F32);
+    adapter *a = tiny_adapter(f.ctx, f.m, 3, 5), *out = NULL;
+    char *data = NULL;
+    size_t n = 0;
+    assert_ok(f.ctx, adapter_save(f.ctx, a, &data, &n));
+    for (size_t cut = 0; cut < n; cut += 1 + n / 37)
+        assert_true(adapter_load(f.ctx, f.m, "test", data, cut, &out) != AGON_OK);
+    /* An image for another model: more layers, other widths. */
+    model_config c = tiny_config();
+    c.n_layers = 3;
+    model *other = tiny_model(f.ctx, &c, COMPUTE_F32);
+    assert_int_equal(adapter_load(f.ctx, other, "test", data, n, &out), AGON_EFORMAT);
+    model_free(other);
+    c = tiny_config();
+    c.d_ff = 48;
+    other = tiny_model(f.ctx, &c, COMPUTE_F32);
+    assert_int_equal(adapter_load(f.ctx, other, "test", data, n, &out), AGON_EFORMAT);
+    model_free(other);
+    char *rank = memmem(data, n, "\"rank\":\"3\"", 10);
+    assert_non_null(rank);
+    rank[8] = '0';
+    assert_int_equal(adapter_load(f.ctx, f.m, "test", data, n, &out), AGON_EFORMAT);
+    assert_null(out);
+    free(data);
+    adapter_free(a);
+    end(&f);
+}
+
+static void adapter__refuses_bad_options(void **state) {
+    (void)state;
+    fixture f = begin(COMPUTE_F32);
+    const char *unknown[] = {"q_project"};
+    adapter *a = NULL;
+    adapter_options cases[] = {{.rank = 0, .alpha = 1},
+                               {.rank = 4, .alpha = 0},
+                               {.rank = 4, .alpha = NAN},
+                               {.rank = 4, .alpha = 4, .targets = unknown, .n_targets = 1},
+                               {.rank = 4, .alpha = 4, .targets = unknown, .n_targets = 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(adapter_new(f.ctx, f.m, &cases[i], &a), AGON_EINVAL);
+    assert_null(a);
+    end(&f);
+}
+
+/* Masters are the loaded values; what is packed follows them. */
+static void trainable__masters_start_as_loaded_and_repack(void **state) {
+    (void)state;
+    fixture f = begin(COMPUTE_BF16);
+    parameters p;
+    float before[20], after[20];
+    hash256 id, changed;
+    log_probs(f.ctx, f.m, NULL, before);
+    assert_ok(f.ctx, model_id(f.ctx, f.m, &id));
+    assert_ok(f.ctx, model_make_trainable(f.ctx, f.m, &p));
+    model_changed(f.ctx, f.m);
+    log_probs(f.ctx, f.m, NULL, after);
+    assert_memory_equal(before, after, sizeof before);
+    assert_string_equal(p.items[0].name, "model.embed_tokens.weight");
+    assert_false(p.items[0].decay);
+    assert_true(p.items[1].decay);
+    p.items[3].value[2] += 0.5f;
+    model_changed(f.ctx, f.m);
+    log_probs(f.ctx, f.m, NULL, after);
+    assert_true(memcmp(before, after, sizeof before) != 0);
+    assert_ok(f.ctx, model_id(f.ctx, f.m, &changed));
+    assert_true(memcmp(&id, &changed, sizeof id) != 0);
+    end(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(adapter__starts_without_effect),
+        cmocka_unit_test(adapter__save_load_and_clone_keep_every_bit),
+        cmocka_unit_test(adapter__peft_folder_round_trip),
+        cmocka_unit_test(adapter__refuses_damaged_images),
+        cmocka_unit_test(adapter__refuses_bad_options),
+        cmocka_unit_test(trainable__masters_start_as_loaded_and_repack),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
