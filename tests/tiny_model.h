@@ -12,7 +12,7 @@ static inline agon_status tiny_tensor(void *arg, agon_ctx *ctx, const char *name
     rng r = rng_new(seed_derive(*(uint64_t *)arg, name));
     bool norm = strstr(name, "norm") != NULL, embedding = strstr(name, "embed") || strstr(name, "lm_head");
     for (size_t i = 0; i < n; i++)
-        out[i] = (float)((norm ? 1.0 : 0.0) + (embedding ? 0.8 : 0.2) * (rng_uniform(&r) * 2 - 1));
+        out[i] = (float)((norm ? 1.0 : 0.0) + (embedding ? 0.4 : 0.3) * (rng_uniform(&r) * 2 - 1));
     return AGON_OK;
 }
 

@@ -1,0 +1,312 @@
+/* Generation: log_probs equal the forward's bits, samples do not depend on company or batch size, and the
+ * distribution drawn from is the one promised. */
+#include "base/ctx.h"
+#include "generate/generate.h"
+#include "generate/sample.h"
+#include "tiny_model.h"
+
+enum { N_PROMPTS = 3, SAMPLES = 5, LENGTH = 20 };
+
+typedef struct fixture {
+    agon_ctx *ctx;
+    model *m;
+    adapter *a;
+    int32_t prompts[N_PROMPTS][40];
+    uint64_t seeds[N_PROMPTS][SAMPLES];
+    generate_request requests[N_PROMPTS];
+} fixture;
+
+static void begin(fixture *f, compute_dtype dtype) {
+    static const size_t lengths[N_PROMPTS] = {11, 40, 1};
+    model_config c = tiny_config();
+    f->ctx = test_ctx(2, NULL);
+    f->m = tiny_model(f->ctx, &c, dtype);
+    f->a = tiny_adapter(f->ctx, f->m, 3, 9);
+    for (size_t i = 0; i < N_PROMPTS; i++) {
+        tiny_tokens(f->prompts[i], 40, 30 + i);
+        for (size_t j = 0; j < SAMPLES; j++)
+            f->seeds[i][j] = 1000 * i + j;
+        f->requests[i] = (generate_request){f->prompts[i], lengths[i], SAMPLES, f->seeds[i], i == 1 ? f->a : NULL,
+                                            sampling_default()};
+        f->requests[i].sampling.max_tokens = LENGTH + i;
+    }
+    f->requests[0].sampling.temperature = 0.7f;
+    f->requests[2].sampling.top_k = 9;
+    f->requests[2].sampling.repetition_penalty = 1.3f;
+}
+
+static void end(fixture *f) {
+    adapter_free(f->a);
+    model_free(f->m);
+    agon_ctx_free(f->ctx);
+}
+
+static void free_all(completion *c, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        completion_free(&c[i]);
+}
+
+static void assert_same(const completion *a, const completion *b) {
+    assert_int_equal(a->n_tokens, b->n_tokens);
+    assert_memory_equal(a->tokens, b->tokens, a->n_tokens * sizeof *a->tokens);
+    assert_memory_equal(a->log_probs, b->log_probs, a->n_tokens * sizeof *a->log_probs);
+    assert_int_equal(a->finish, b->finish);
+}
+
+static void generate__log_probs_equal_the_forward(void **state) {
+    (void)state;
+    for (int dtype = 0; dtype < 2; dtype++) {
+        fixture f;
+        completion c[N_PROMPTS * SAMPLES];
+        workspace *w = NULL;
+        float lp[128];
+        begin(&f, (compute_dtype)dtype);
+        assert_ok(f.ctx, workspace_new(f.ctx, 0, &w));
+        assert_ok(f.ctx, generate(f.ctx, f.m, f.requests, N_PROMPTS, NULL, c));
+        for (size_t i = 0; i < N_PROMPTS * SAMPLES; i++) {
+            const generate_request *q = &f.requests[i / SAMPLES];
+            assert_int_equal(c[i].n_tokens, q->sampling.max_tokens);
+            assert_int_equal(c[i].finish, FINISH_LENGTH);
+            segment s[] = {{q->prompt, q->n_prompt, -1, q->adapter, 0, q->sampling.temperature},
+                           {c[i].tokens, c[i].n_tokens, 0, NULL, WANT_LOG_PROB, 0}};
+            segment_batch b = {s, 2};
+            token_channels out = {.log_prob = lp};
+            assert_ok(f.ctx, model_forward(f.ctx, f.m, w, &b, &out));
+            assert_memory_equal(lp + q->n_prompt, c[i].log_probs, c[i].n_tokens * sizeof *lp);
+        }
+        free_all(c, N_PROMPTS * SAMPLES);
+        workspace_free(w);
+        end(&f);
+    }
+}
+
+static void generate__samples_do_not_depend_on_company(void **state) {
+    (void)state;
+    fixture f;
+    completion all[N_PROMPTS * SAMPLES], other[N_PROMPTS * SAMPLES];
+    begin(&f, COMPUTE_BF16);
+    assert_ok(f.ctx, generate(f.ctx, f.m, f.requests, N_PROMPTS, NULL, all));
+    /* Smaller batches; and a cache with room for hardly more than one sample. */
+    const generate_options options[] = {{.max_batch = 1}, {.max_batch = 4}, {.cache_limit_bytes = 80 * kv_cache_row_bytes(f.m)}};
+    for (size_t o = 0; o < 3; o++) {
+        assert_ok(f.ctx, generate(f.ctx, f.m, f.requests, N_PROMPTS, &options[o], other));
+        for (size_t i = 0; i < N_PROMPTS * SAMPLES; i++)
+            assert_same(&all[i], &other[i]);
+        free_all(other, N_PROMPTS * SAMPLES);
+    }
+    /* Alone: the fourth sample of the second request. */
+    generate_request alone = f.requests[1];
+    alone.n_samples = 1;
+    alone.seeds += 3;
+    assert_ok(f.ctx, generate(f.ctx, f.m, &alone, 1, NULL, other));
+    assert_same(&all[SAMPLES + 3], &other[0]);
+    free_all(other, 1);
+    /* Other seeds are other samples. */
+    assert_true(memcmp(all[0].tokens, all[1].tokens, all[0].n_tokens * sizeof(int32_t)) != 0);
+    free_all(all, N_PROMPTS * SAMPLES);
+    end(&f);
+}
+
+static void generate__greedy_takes_the_largest_logit(void **state) {
+    (void)state;
+    fixture f;
+    completion c;
+    workspace *w = NULL;
+    float logits[61];
+    int32_t chain[80];
+    begin(&f, COMPUTE_F32);
+    generate_request q = f.requests[0];
+    q.n_samples = 1;
+    q.sampling.temperature = 0;
+    assert_ok(f.ctx, workspace_new(f.ctx, 0, &w));
+    assert_ok(f.ctx, generate(f.ctx, f.m, &q, 1, NULL, &c));
+    memcpy(chain, q.prompt, q.n_prompt * sizeof *chain);
+    memcpy(chain + q.n_prompt, c.tokens, c.n_tokens * sizeof *chain);
+    for (size_t i = 0; i < c.n_tokens; i++) {
+        segment s = {chain, q.n_prompt + i, -1, NULL, WANT_LOGITS, 0};
+        segment_batch b = {&s, 1};
+        token_channels out = {.logits = logits};
+        assert_ok(f.ctx, model_forward(f.ctx, f.m, w, &b, &out));
+        for (int t = 0; t < 61; t++)
+            assert_true(logits[t] <= logits[c.tokens[i]]);
+    }
+    completion_free(&c);
+    workspace_free(w);
+    end(&f);
+}
+
+static void generate__ends_at_the_context(void **state) {
+    (void)state;
+    fixture f;
+    completion c[2];
+    int32_t prompt[257];
+    begin(&f, COMPUTE_F32);
+    tiny_tokens(prompt, 257, 1);
+    generate_request q = f.requests[0];
+    q.prompt = prompt;
+    q.n_samples = 2;
+    q.n_prompt = 250;
+    assert_ok(f.ctx, generate(f.ctx, f.m, &q, 1, NULL, c));
+    assert_true(c[0].n_tokens == 6 && c[0].finish == FINISH_LENGTH);
+    free_all(c, 2);
+    q.n_prompt = 256;
+    assert_ok(f.ctx, generate(f.ctx, f.m, &q, 1, NULL, c));
+    assert_true(c[1].n_tokens == 0 && c[1].finish == FINISH_LENGTH && c[1].text[0] == 0);
+    free_all(c, 2);
+    q.n_prompt = 257;
+    assert_int_equal(generate(f.ctx, f.m, &q, 1, NULL, c), AGON_EINVAL);
+    assert_true(c[0].tokens == NULL && c[1].text == NULL);
+    end(&f);
+}
+
+static int stop_after(void *arg, size_t request, size_t sample, int32_t token) {
+    (void)request;
+    (void)sample;
+    assert_in_range(token, 0, 60);
+    return --*(int *)arg == 0;
+}
+
+static void generate__refuses_and_stops(void **state) {
+    (void)state;
+    fixture f;
+    completion c[N_PROMPTS * SAMPLES];
+    begin(&f, COMPUTE_F32);
+    int left = 7;
+    generate_options o = {.on_token = stop_after, .arg = &left};
+    assert_int_equal(generate(f.ctx, f.m, f.requests, N_PROMPTS, &o, c), AGON_EINTERRUPTED);
+    assert_int_equal(left, 0);
+    o = (generate_options){.cache_limit_bytes = 1000};
+    assert_int_equal(generate(f.ctx, f.m, f.requests, N_PROMPTS, &o, c), AGON_ENOMEM);
+    generate_request q = f.requests[0];
+    q.sampling.top_p = 0;
+    assert_int_equal(generate(f.ctx, f.m, &q, 1, NULL, c), AGON_EINVAL);
+    q = f.requests[0];
+    q.n_prompt = 0;
+    assert_int_equal(generate(f.ctx, f.m, &q, 1, NULL, c), AGON_EINVAL);
+    for (size_t i = 0; i < SAMPLES; i++)
+        assert_null(c[i].tokens);
+    q.n_samples = 0;
+    q.n_prompt = 3;
+    assert_ok(f.ctx, generate(f.ctx, f.m, &q, 1, NULL, NULL));
+    end(&f);
+}
+
+/* ---- one row of logits ------------------------------------------------------------------------------------------ */
+
+enum { VOCABULARY = 3000, DRAWS = 20000 };
+
+/* How often each token is drawn over many seeds. */
+static void draw(agon_ctx *ctx, const float *logits, size_t n, const sampling *s, const int32_t *generated,
+                 size_t n_generated, int *count) {
+    void *scratch = malloc(sample_scratch_bytes(n));
+    memset(count, 0, n * sizeof *count);
+    for (uint64_t seed = 0; seed < DRAWS; seed++) {
+        sample_input in = {.logits = logits, .n_vocabulary = n, .options = s, .generated = generated,
+                           .n_generated = n_generated, .seed = seed_derivef(seed, "draw")};
+        count[sample_token(ctx, &in, scratch).token]++;
+    }
+    free(scratch);
+}
+
+static void sample__draws_the_softmax_at_the_temperature(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    float *logits = calloc(VOCABULARY, sizeof *logits);
+    int *count = calloc(VOCABULARY, sizeof *count);
+    sampling s = sampling_default();
+    s.temperature = 0.5f;
+    for (size_t i = 0; i < VOCABULARY; i++)
+        logits[i] = -4;
+    logits[3] = 1;
+    logits[1023] = 1.5f; /* in three blocks of the walk */
+    logits[1024] = 0.5f;
+    logits[2999] = 1.2f;
+    double total = 0;
+    for (size_t i = 0; i < VOCABULARY; i++)
+        total += exp((double)logits[i] / 0.5);
+    draw(ctx, logits, VOCABULARY, &s, NULL, 0, count);
+    static const size_t shown[] = {3, 1023, 1024, 2999};
+    for (size_t i = 0; i < 4; i++) {
+        double p = exp((double)logits[shown[i]] / 0.5) / total;
+        assert_close(count[shown[i]] / (double)DRAWS, p, 4 * sqrt(p * (1 - p) / DRAWS));
+    }
+    free(logits);
+    free(count);
+    agon_ctx_free(ctx);
+}
+
+static void sample__truncation_keeps_what_it_says(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    /* Probabilities 0.5, 0.25, 0.125, 0.0625, 0.0625 in scattered places. */
+    float logits[8];
+    int count[8];
+    for (int i = 0; i < 8; i++)
+        logits[i] = -1000;
+    static const int place[] = {6, 1, 3, 0, 7};
+    static const double p[] = {0.5, 0.25, 0.125, 0.0625, 0.0625};
+    for (int i = 0; i < 5; i++)
+        logits[place[i]] = (float)log(p[i]);
+    sampling s = sampling_default();
+    s.top_k = 4; /* the tie of 0 and 7 goes to 0 */
+    draw(ctx, logits, 8, &s, NULL, 0, count);
+    assert_true(count[6] && count[1] && count[3] && count[0] && !count[7]);
+    assert_close(count[6] / (double)DRAWS, 0.5 / 0.9375, 0.02);
+    s = sampling_default();
+    s.top_p = 0.7f; /* 0.5 < 0.7 <= 0.75 */
+    draw(ctx, logits, 8, &s, NULL, 0, count);
+    assert_int_equal(count[6] + count[1], DRAWS);
+    assert_close(count[6] / (double)DRAWS, 2.0 / 3, 0.02);
+    s = sampling_default();
+    s.min_p = 0.2f;
+    draw(ctx, logits, 8, &s, NULL, 0, count);
+    assert_true(count[3] && !count[0] && !count[7] && count[6] + count[1] + count[3] == DRAWS);
+    s.top_k = 1;
+    s.min_p = 0;
+    draw(ctx, logits, 8, &s, NULL, 0, count);
+    assert_int_equal(count[6], DRAWS);
+    agon_ctx_free(ctx);
+}
+
+static void sample__penalties_follow_their_formulas(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    float logits[] = {2, 1.9f, -1, -1.05f};
+    int32_t generated[] = {0, 0};
+    char scratch[4096];
+    sampling s = sampling_default();
+    sample_input in = {.logits = logits, .n_vocabulary = 4, .options = &s, .generated = generated, .n_generated = 2};
+    s.temperature = 0;
+    assert_int_equal(sample_token(ctx, &in, scratch).token, 0);
+    s.frequency_penalty = 0.04f; /* 2 - 2 * 0.04 = 1.92: still first */
+    assert_int_equal(sample_token(ctx, &in, scratch).token, 0);
+    s.presence_penalty = 0.04f; /* 1.88 */
+    assert_int_equal(sample_token(ctx, &in, scratch).token, 1);
+    s.frequency_penalty = s.presence_penalty = 0;
+    s.repetition_penalty = 1.1f; /* 2 / 1.1 */
+    sample_choice c = sample_token(ctx, &in, scratch);
+    assert_int_equal(c.token, 1);
+    /* log_prob is of the distribution before penalties. */
+    double sum = 0;
+    for (int i = 0; i < 4; i++)
+        sum += exp((double)logits[i]);
+    assert_close(c.log_prob, 1.9 - log(sum), 1e-5);
+    in.prompt = (const int32_t[]){1}; /* the prompt counts for repetition: both divided */
+    in.n_prompt = 1;
+    assert_int_equal(sample_token(ctx, &in, scratch).token, 0);
+    agon_ctx_free(ctx);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(generate__log_probs_equal_the_forward),
+        cmocka_unit_test(generate__samples_do_not_depend_on_company),
+        cmocka_unit_test(generate__greedy_takes_the_largest_logit),
+        cmocka_unit_test(generate__ends_at_the_context),
+        cmocka_unit_test(generate__refuses_and_stops),
+        cmocka_unit_test(sample__draws_the_softmax_at_the_temperature),
+        cmocka_unit_test(sample__truncation_keeps_what_it_says),
+        cmocka_unit_test(sample__penalties_follow_their_formulas),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
