@@ -18,7 +18,8 @@ typedef struct folded {
     size_t n;
 } folded;
 
-enum { MOST_OF_ONE = 32 }; /* the longest decomposition has 18 code points */
+/* The longest decomposition makes 18 code points of 3 bytes, so 6 a byte are room enough. */
+enum { MOST_OF_ONE = 32, MOST_A_BYTE = 6 };
 
 static void folded_free(folded *f) {
     free(f->code);
@@ -36,7 +37,7 @@ static int32_t straighten(int32_t code) {
 }
 
 static agon_status fold(agon_ctx *ctx, const char *text, folded *out) {
-    size_t n = strlen(text), most = size_add(size_mul(n, MOST_OF_ONE), MOST_OF_ONE);
+    size_t n = strlen(text), most = size_add(size_mul(n, MOST_A_BYTE), MOST_OF_ONE);
     folded f = {malloc(size_mul(most, sizeof(int32_t))), malloc(size_mul(most, sizeof(size_t))),
                 malloc(size_mul(most, sizeof(size_t))), 0};
     if (!f.code || !f.start || !f.end) {
@@ -58,7 +59,7 @@ static agon_status fold(agon_ctx *ctx, const char *text, folded *out) {
                 code, parts, MOST_OF_ONE, UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD,
                 &last);
         }
-        if (n_parts < 0 || n_parts > MOST_OF_ONE) {
+        if (n_parts < 0 || n_parts > MOST_OF_ONE || f.n + (size_t)n_parts > most - (n - i)) {
             parts[0] = code;
             n_parts = 1;
         }

@@ -26,6 +26,8 @@ static void critic__quotes_are_found_where_they_are(void **state) {
                  "Stra\xC3\x9F"
                  "e");
     expect_quote("caf\xC3\xA9", "cafe\xCC\x81", "caf\xC3\xA9"); /* composed against decomposed */
+    expect_quote("x\xEF\xB7\xBAy", "x \xEF\xB7\xBA", NULL); /* the longest decomposition there is */
+    expect_quote("\xEF\xB7\xBA\xEF\xB7\xBA\xEF\xB7\xBA", "\xEF\xB7\xBA", "\xEF\xB7\xBA");
     expect_quote("The sum is 78.", "sum is 79", NULL);
     expect_quote("The sum is 78.", "", NULL);
     expect_quote("The sum is 78.", "  ", NULL);
