@@ -4,7 +4,11 @@
 
 enum { ATTENTION_BLOCK = 32, MAX_VECTORS = MAX_HEAD_DIM / LANES_N };
 
+#if defined(__SANITIZE_ADDRESS__) /* see tile.h */
+#define FOR_D _Pragma("GCC unroll 1") for (size_t d = 0; d < n_vectors; d++)
+#else
 #define FOR_D _Pragma("GCC unroll 8") for (size_t d = 0; d < n_vectors; d++)
+#endif
 
 LANES void load_head(lanes *r, const float *p, size_t n_vectors, size_t tail) {
     FOR_D r[d] = d + 1 < n_vectors ? v_load(p + d * LANES_N) : v_load_n(p + d * LANES_N, tail);

@@ -6,7 +6,11 @@
 #define T_PASTE2(name, r, c) name##_##r##x##c
 #define T_PASTE(name, r, c) T_PASTE2(name, r, c)
 #define T_NAME(name) T_PASTE(name, T_ROWS, T_COLS)
+#if defined(__SANITIZE_ADDRESS__)
+#define UNROLL _Pragma("GCC unroll 1") /* unrolled, the instrumented tiles take minutes to compile */
+#else
 #define UNROLL _Pragma("GCC unroll 8")
+#endif
 #define FOR_M UNROLL for (int m = 0; m < T_ROWS; m++)
 #define FOR_N UNROLL for (int n = 0; n < T_COLS; n++)
 

@@ -1,0 +1,201 @@
+/* Start-up self-test: each kernel on fixed inputs, its bits hashed and compared with the recorded
+ * hash. Catches a CPU, compiler or library whose arithmetic differs from the contract before it can
+ * spoil a run. The hashes hold for every x86 path; they change only with the contract itself
+ * (docs/numerics.md tells how to record them). */
+#include "compute/compute.h"
+#include "base/ctx.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROWS = 13, N_IN = 70, N_OUT = 51, VOCABULARY = 1070, HEADS = 6, KV = 2, DIM = 64, KEYS = 45 };
+enum { Q_WIDTH = HEADS * DIM, KV_WIDTH = KV * DIM, SPACE = 1 << 18 };
+
+/* Inputs and outputs are taken from one block of memory, in order. */
+typedef struct bench {
+    agon_ctx *ctx;
+    rng r;
+    float *memory;
+    size_t used;
+} bench;
+
+static float *take(bench *b, size_t n) {
+    float *p = b->memory + b->used;
+    b->used += (n + 15) / 16 * 16;
+    return b->used <= SPACE ? p : NULL;
+}
+
+/* Exact in f32 and spread over magnitudes, denormals and both zeros included. */
+static float *inputs(bench *b, size_t n) {
+    float *x = take(b, n);
+    for (size_t i = 0; x && i < n; i++) {
+        float u = (float)((int64_t)(rng_next(&b->r) >> 40) - (1 << 23)) * 0x1p-22f;
+        uint64_t kind = rng_below(&b->r, 64);
+        x[i] = kind == 0 ? 0.0f * u : kind == 1 ? u * 1e-39f : kind < 8 ? u * 0x1p-12f : u;
+    }
+    return x;
+}
+
+static void add_bits(hasher *h, const float *x, size_t n) {
+    hasher_add(h, x, n * sizeof *x);
+}
+
+static agon_status test_products(bench *b, compute_dtype dtype, hasher *h) {
+    const float *w = inputs(b, N_OUT * N_IN), *x = inputs(b, ROWS * N_IN), *dy = inputs(b, ROWS * N_OUT);
+    float *y = inputs(b, ROWS * N_OUT), *dx = inputs(b, ROWS * N_IN), *dw = inputs(b, N_OUT * N_IN);
+    const float *bias = inputs(b, N_OUT);
+    matrix *m = NULL;
+    agon_status status = matrix_new(b->ctx, dtype, N_OUT, N_IN, MATRIX_FORWARD | MATRIX_BACKWARD, w, &m);
+    if (status)
+        return status;
+    matmul(b->ctx, x, ROWS, m, bias, 0.3f, true, y);
+    matmul_dx(b->ctx, dy, ROWS, m, 1.0f, false, dx);
+    matmul_dw(b->ctx, dtype, dy, x, ROWS, N_OUT, N_IN, 0.7f, dw);
+    add_bits(h, y, ROWS * N_OUT);
+    add_bits(h, dx, ROWS * N_IN);
+    add_bits(h, dw, N_OUT * N_IN);
+    matrix_free(m);
+    return AGON_OK;
+}
+
+static agon_status test_bf16(bench *b, hasher *h) {
+    return test_products(b, COMPUTE_BF16, h);
+}
+
+static agon_status test_f32(bench *b, hasher *h) {
+    return test_products(b, COMPUTE_F32, h);
+}
+
+static agon_status test_head(bench *b, hasher *h) {
+    const float *w = inputs(b, VOCABULARY * N_IN), *x = inputs(b, 3 * N_IN), *d = inputs(b, 9);
+    const int32_t targets[3] = {-1, 1023, 1024};
+    float *out = take(b, 12), *dx = take(b, 3 * N_IN), *dw = inputs(b, VOCABULARY * N_IN);
+    float *scratch = take(b, head_scratch_floats(3, N_IN));
+    matrix *m = NULL;
+    agon_status status =
+        matrix_new(b->ctx, COMPUTE_BF16, VOCABULARY, N_IN, MATRIX_FORWARD | MATRIX_BACKWARD, w, &m);
+    if (status)
+        return status;
+    head_log_prob(b->ctx, m, x, 3, targets, 0.7f, out, out + 3, out + 6, out + 9);
+    head_backward(b->ctx, m, x, 3, targets, 0.7f, out, out + 6, d, d + 3, d + 6, dx, dw, scratch);
+    add_bits(h, out, 12);
+    add_bits(h, dx, 3 * N_IN);
+    add_bits(h, dw, VOCABULARY * N_IN);
+    matrix_free(m);
+    return AGON_OK;
+}
+
+static agon_status test_attention(bench *b, hasher *h) {
+    const attention_shape shape = {HEADS, KV, DIM, 0.125f};
+    int32_t list[KEYS];
+    attention_keys keys[KEYS];
+    for (int i = 0; i < KEYS; i++) {
+        list[i] = i;
+        keys[i] = (attention_keys){list, i + 1};
+    }
+    const float *q = inputs(b, KEYS * Q_WIDTH), *k = inputs(b, KEYS * KV_WIDTH);
+    const float *v = inputs(b, KEYS * KV_WIDTH), *d_out = inputs(b, KEYS * Q_WIDTH);
+    float *out = take(b, KEYS * Q_WIDTH), *lse = take(b, KEYS * HEADS), *dq = take(b, KEYS * Q_WIDTH);
+    float *dk = inputs(b, KEYS * KV_WIDTH), *dv = inputs(b, KEYS * KV_WIDTH);
+    attention(b->ctx, &shape, KEYS, keys, q, k, v, out, lse);
+    attention_backward(b->ctx, &shape, KEYS, keys, q, k, v, out, lse, d_out, dq, dk, dv);
+    add_bits(h, out, KEYS * Q_WIDTH);
+    add_bits(h, lse, KEYS * HEADS);
+    add_bits(h, dq, KEYS * Q_WIDTH);
+    add_bits(h, dk, KEYS * KV_WIDTH);
+    add_bits(h, dv, KEYS * KV_WIDTH);
+    return AGON_OK;
+}
+
+static agon_status test_rows(bench *b, hasher *h) {
+    enum { N = ROWS * N_IN };
+    float *x = inputs(b, N), *w = inputs(b, N_IN), *dy = inputs(b, N), *y = take(b, N), *dx = take(b, N);
+    float *inv = take(b, ROWS), *dw = inputs(b, N_IN), *freq = take(b, N_IN / 2);
+    int32_t positions[ROWS];
+    for (int i = 0; i < ROWS; i++)
+        positions[i] = i * i * 40;
+    for (int i = 0; i < N_IN / 2; i++)
+        freq[i] = 1.0f / (float)(1 + 3 * i);
+    rms_norm(b->ctx, x, ROWS, N_IN, w, 1e-5f, y, inv);
+    rms_norm_backward(b->ctx, x, inv, w, dy, ROWS, N_IN, false, dx, dw);
+    bias_gradient(b->ctx, dy, ROWS, N_IN, dw);
+    rope(b->ctx, y, ROWS, 1, N_IN, freq, positions, 1);
+    add_bits(h, y, N);
+    add_bits(h, dx, N);
+    add_bits(h, dw, N_IN);
+    add_bits(h, inv, ROWS);
+    swiglu(b->ctx, x, dy, N, y);
+    swiglu_backward(b->ctx, x, dy, dx, N, x, dx);
+    add_in_place(b->ctx, y, dx, N);
+    add_bits(h, y, N);
+    add_bits(h, x, N);
+    return AGON_OK;
+}
+
+static agon_status test_adamw(bench *b, hasher *h) {
+    enum { N = 1000 };
+    float *theta = inputs(b, N), *g = inputs(b, N), *m = inputs(b, N), *v = inputs(b, N);
+    for (int i = 0; i < N; i++)
+        v[i] = v[i] * v[i];
+    adamw_options o = {.lr = 1e-3f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .weight_decay = 0.01f,
+                       .step = 7};
+    adamw(b->ctx, &o, 0.9f, g, N, theta, m, v);
+    double sum = sum_squares(b->ctx, theta, N);
+    add_bits(h, theta, N);
+    add_bits(h, m, N);
+    add_bits(h, v, N);
+    hasher_add(h, &sum, sizeof sum);
+    return AGON_OK;
+}
+
+static const struct {
+    const char *name;
+    agon_status (*run)(bench *b, hasher *h);
+    const char *golden;
+} kernels_tested[] = {
+    {"bf16 products", test_bf16,
+     "ead55a4311699f4c50aa3ee8f10e40b110bf5cf8fca0fdd139f66e4e586c7cf6"},
+    {"f32 products", test_f32,
+     "56023eb595deaf3ce40a14ae1d825ba259d7358ff6aaa4b563089e9d38bfec5e"},
+    {"output head", test_head,
+     "57f8de1c9690b9dfc4095c7c58d6767491eaf951424cfd3f42c3dcf5d88a631c"},
+    {"attention", test_attention,
+     "ccd05598736b26a9cccf987fccfa0f049e458e5c0ce5ac9ee9057dfbf0183231"},
+    {"norm, rotary embedding, SwiGLU", test_rows,
+     "4c5c137c5182befa3cda929825e4ca52b64e31496042af82723d5ec1b5768390"},
+    {"AdamW and gradient norm", test_adamw,
+     "3280525ed72b87bee11f6d1a1f65f13c304a2f32cef993525692aeb4938bab15"},
+};
+
+agon_status compute_self_test(agon_ctx *ctx) {
+    agon_status status = AGON_OK;
+    bench b = {.ctx = ctx, .memory = memory_new(SPACE, sizeof(float))};
+    if (!b.memory)
+        return ctx_fail(ctx, AGON_ENOMEM, "no memory for the start-up self-test");
+    for (size_t i = 0; i < sizeof kernels_tested / sizeof *kernels_tested && !status; i++) {
+        b.r = rng_new(i + 1);
+        b.used = 0;
+        hasher *h = hasher_new();
+        if (!h) {
+            status = ctx_fail(ctx, AGON_ENOMEM, "no memory for the start-up self-test");
+            break;
+        }
+        status = kernels_tested[i].run(&b, h);
+        hash256 hash = hasher_end(h);
+        char hex[HASH_HEX_SIZE];
+        hash_hex(&hash, hex);
+        if (!status && strcmp(hex, kernels_tested[i].golden) != 0)
+            status = ctx_fail(ctx, AGON_EMISMATCH,
+                              "start-up self-test: %s on CPU path %s gave bits %s, expected "
+                              "%.16s...; "
+                              "results would not be reproducible. Try AGON_CPU=portable, or report "
+                              "this CPU and compiler",
+                              kernels_tested[i].name, cpu_path_name(ctx->cpu), hex,
+                              kernels_tested[i].golden);
+    }
+    free(b.memory);
+    return status;
+}
