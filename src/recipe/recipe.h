@@ -1,0 +1,51 @@
+/* Recipes: what `agon run`, `verify`, `unseal` and `init` call. */
+#ifndef RECIPE_RECIPE_H
+#define RECIPE_RECIPE_H
+
+#include "recipe/run_file.h"
+#include "step/step.h"
+
+/* For the live view; comes on the caller's thread, often; everything borrowed for the call. */
+typedef struct recipe_progress {
+    int64_t iteration; /* from 1; 0 before the first */
+    const char *stage; /* attack, respond, critique, decide, refine, build, train, evaluate, gate, ... */
+    size_t done, total; /* of the stage, in `unit`s; total 0: not known */
+    const char *unit;   /* "queries", "answers", "steps" */
+    const char *message; /* a line worth printing once (stage finished, attack that worked); NULL mostly */
+    const json_t *data;  /* with a message: its figures; {"attack": {"query", "answer", "critique"}},
+                            {"families": [{"family", "before", "after", "n"}]}, ... NULL none */
+} recipe_progress;
+typedef void (*recipe_observer)(void *arg, const recipe_progress *progress);
+
+/* Runs the recipe that `config` names in the workspace, or resumes it; all state is in the store (STORE_RUN). *summary new:
+ * what the closing table prints:
+ *   {"run", "recipe", "oracle", "state", "iterations", "model",
+ *    "version": {"id", "status"}, "seconds", "tokens": {...},
+ *    "families": [{"family", "n", "before", "after", "gain", "ci95": [lo, hi]}], "held_out": {"n", "before", "after", "gain", "ci95"},
+ *    "general": [{"suite", "n", "before", "after", "verdict"}], "gate": {"verdict", "reason", "figures": {...}},
+ *    "labels": {"verifier", "critic", "human", "simulated", "demonstration"},
+ *    "budget": {"labels": n, "used": n, "audits": .., "demonstrations": .., "bought": "..."},
+ *    "learnability": {...}, "critic": [{"iteration", "family", "n", "auroc", "ece"}]}
+ * AGON_EINTERRUPTED after agon_interrupt: run again to go on. */
+AGON_MUST_CHECK agon_status recipe_run(agon_ctx *ctx, store *s, const run_config *config,
+                                       recipe_observer observer, void *arg, json_t **summary);
+
+/* What a run will cost before anything starts: {"tokens": {"generated", "scored", "trained", "equivalents"}, "minutes": x at the rate
+ * measured on this machine in about a second (rate 0: leave minutes out), "labels": {"expert", ...}}. *cost new. */
+AGON_MUST_CHECK agon_status recipe_cost(agon_ctx *ctx, const run_config *config, double tokens_per_second,
+                                        json_t **cost);
+
+/* Executes again up to `n` reproducible steps and batch items of the run (NULL: the latest), chosen evenly by `seed`, and compares their
+ * results bit for bit. The store may be open in any mode. *report new: {"executed", "equal", "skipped", "problem": text or null}.
+ * Damage is in the report; a status is for what kept it from looking. */
+AGON_MUST_CHECK agon_status recipe_reexecute(agon_ctx *ctx, store *s, const char *run, size_t n, uint64_t seed,
+                                             json_t **report);
+
+/* Opens the sealed ledger of a finished run and says what was true: *report new:
+ *   {"run", "gates": [{"iteration", "true_gain", "true_ci95", "estimate", "ci95", "covered", "judge_only", "labels_only", "verdict"}],
+ *    "label_noise": [{"source", "family", "difficulty", "n", "wrong"}], "critic": [{"family", "n", "auroc"}],
+ *    "arms": [{"arm", "before", "after", "gain", "ci95", "recovered"}], "labels": {...}, "pgr": x or null}
+ * AGON_EREFUSED while a run holds the workspace, or for a run that is not finished. */
+AGON_MUST_CHECK agon_status recipe_unseal(agon_ctx *ctx, store *s, const char *run, json_t **report);
+
+#endif

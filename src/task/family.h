@@ -1,0 +1,57 @@
+/* What a task family is made of; private to src/task. One family, one file, one line in table.c.
+ *
+ * A family gives its cells and six functions. task.c checks what every family must keep (a demonstration verifies, a
+ * tampered answer does not, ...), so that no family has to. */
+#ifndef TASK_FAMILY_H
+#define TASK_FAMILY_H
+
+#include "base/random.h"
+#include "task/task.h"
+
+struct task_family {
+    const char *name;
+    const task_cell *cells;
+    size_t n_cells;
+    /* Fills text, parameters and keep of a zeroed query whose family, cell, difficulty, hard, perturbation and seed are set. A function of (cell,
+     * seed, perturbation) alone. */
+    agon_status (*generate)(agon_ctx *ctx, const task_cell *cell, task_query *query);
+    /* See task_verify; `response` is at most TASK_RESPONSE_MAX bytes. */
+    agon_status (*verify)(agon_ctx *ctx, const task_query *query, const char *response, task_verdict *out);
+    agon_status (*demonstrate)(agon_ctx *ctx, const task_query *query, uint64_t seed, char **response);
+    agon_status (*tamper)(agon_ctx *ctx, const task_query *query, const char *correct, uint64_t seed,
+                          char **faulty, char **claim);
+    /* Parameters well formed (they may come from a file) and gold confirmed by a second way of solving: AGON_EMISMATCH / AGON_EINVAL. */
+    agon_status (*check)(agon_ctx *ctx, const task_query *query);
+    agon_status (*gold)(agon_ctx *ctx, const task_query *query, char **out); /* *out NULL: many answers are right */
+};
+
+#define TASK_FAMILIES(X)                                                                             \
+    X(arithmetic)                                                                                    \
+    X(word_problem)                                                                                  \
+    X(comparison)                                                                                    \
+    X(string)                                                                                        \
+    X(writing)
+
+#define DECLARE_FAMILY(name) extern const task_family family_##name;
+TASK_FAMILIES(DECLARE_FAMILY)
+#undef DECLARE_FAMILY
+extern const task_family family_user; /* user.c: no cells; queries come from a file */
+
+/* table.c. NULL when there is none; finds "user" too. */
+const task_family *family_find(const char *name);
+const task_cell *family_cell(const task_family *f, const char *name);
+
+/* ---- verdict.c: building what families return ---------------------------------------------------- */
+
+/* printf into a new string; AGON_ENOMEM. */
+agon_status task_format(agon_ctx *ctx, char **out, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Sets outcome, evidence, masked (NULL: as evidence) and the cited bytes [start, end) of response (equal: none). */
+agon_status verdict_set(agon_ctx *ctx, task_verdict *out, task_outcome outcome, const char *response,
+                        size_t start, size_t end, const char *masked, const char *evidence_format, ...)
+    __attribute__((format(printf, 8, 9)));
+/* Appends {"kind", "value"} to a keep list (made when *keep is NULL). kind: number, name, text, any. */
+agon_status keep_add(agon_ctx *ctx, json_t **keep, const char *kind, const char *value);
+/* One of n texts (numbers: rng_range of base/random.h). */
+const char *draw_text(rng *r, const char *const *texts, size_t n);
+
+#endif
