@@ -181,6 +181,62 @@ AGON_API AGON_MUST_CHECK agon_status agon_score(agon_ctx *ctx, const agon_model 
                                                 size_t n_top, agon_score_result *results);
 AGON_API void agon_score_result_free(agon_score_result *r);
 
+/* ---- generation -------------------------------------------------------------------------------------- */
+
+typedef struct agon_sampling {
+    size_t struct_size;
+    double temperature; /* 0: greedy; log_probs are then at temperature 1 */
+    int32_t top_k;      /* 0: off */
+    double top_p, min_p;                         /* 1 and 0: off */
+    double repetition_penalty;                   /* 1: off */
+    double frequency_penalty, presence_penalty;  /* 0: off */
+    size_t max_tokens;                           /* of an answer */
+    const char *const *stop;                     /* [n_stop] the answer ends before the first of these texts */
+    size_t n_stop;
+    bool ignore_stop_tokens;                     /* go on to max_tokens, for benchmarks */
+} agon_sampling;
+AGON_API agon_sampling agon_sampling_default(void); /* temperature 1, nothing cut, 256 tokens */
+
+typedef struct agon_generate_request {
+    const int32_t *prompt; /* [n_prompt], borrowed; n_prompt >= 1 */
+    size_t n_prompt;
+    size_t n_samples;
+    uint64_t seed;                /* sample k draws from a stream of (seed, prompt, k) and of nothing else */
+    const agon_adapter *adapter;  /* NULL: the base */
+    const agon_sampling *sampling; /* NULL: the default */
+} agon_generate_request;
+
+typedef struct agon_completion {
+    int32_t *tokens;  /* [n_tokens] new; with the stop token, when the model wrote one */
+    float *log_probs; /* [n_tokens] new; nats, of log_softmax(logits / temperature) before anything is cut: the bits of agon_score */
+    size_t n_tokens;
+    char *text; /* new, n_text bytes and a NUL; without special tokens and stop text; may end inside a character */
+    size_t n_text;
+    bool stopped; /* by a stop token or text; false: max_tokens or the model's context ended it */
+} agon_completion;
+AGON_API void agon_completion_free(agon_completion *c); /* what it holds, not c itself */
+
+typedef struct agon_generate_options {
+    size_t struct_size;
+    size_t max_batch;         /* samples a decoding step at most; 0: 64 */
+    size_t cache_limit_bytes; /* of keys and values; 0: 1 GiB */
+    /* For each new token, on the caller's thread: its bytes (none for a special token). Not 0 stops with
+     * AGON_EINTERRUPTED. NULL: none. */
+    int (*on_token)(void *arg, size_t request, size_t sample, int32_t token, const char *bytes, size_t n_bytes);
+    /* When a sample is complete, in no promised order: its place in `out` is filled. NULL: none. */
+    void (*on_done)(void *arg, size_t request, size_t sample);
+    void *arg;
+} agon_generate_options;
+AGON_API agon_generate_options agon_generate_options_default(void);
+
+/* Samples all requests in one continuous batch. out [sum of n_samples], request after request; each new
+ * (agon_completion_free), all zero on failure. A sample depends on its prompt, seed, number and sampling only, not on the
+ * other requests, the batch or the threads. AGON_EINVAL names the request: empty prompt, longer than the model's
+ * context, option out of range. AGON_EINTERRUPTED after agon_interrupt. `options` may be NULL. */
+AGON_API AGON_MUST_CHECK agon_status agon_generate(agon_ctx *ctx, const agon_model *m,
+                                                   const agon_generate_request *requests, size_t n,
+                                                   const agon_generate_options *options, agon_completion *out);
+
 /* ---- objectives and training ------------------------------------------------------------------------- */
 
 /* An objective on numbers: the request and answer of `agon loss` (docs/cli.md). settings [n_settings]: "beta=0.1". *answer new. AGON_ENOTFOUND:

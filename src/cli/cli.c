@@ -1,6 +1,7 @@
 /* Shared by the commands, see cli.h. */
 #include "cli/cli.h"
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -50,16 +51,33 @@ int usage_error(const command *self, const char *format, ...) {
     return EXIT_USAGE;
 }
 
-/* The option whose name shares the most letters at its start with the word. */
+/* Letters that differ when both words are lined up at the best place: enough for "did you mean". */
+size_t word_difference(const char *a, const char *b) {
+    size_t n = strlen(a), m = strlen(b), row[33];
+    if (n > 32 || m > 32)
+        return 99;
+    for (size_t j = 0; j <= m; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t change = diagonal + (a[i - 1] != b[j - 1]), least = row[j] < row[j - 1] ? row[j] : row[j - 1];
+            diagonal = row[j];
+            row[j] = change < least + 1 ? change : least + 1;
+        }
+    }
+    return row[m];
+}
+
+/* The nearest option, NULL when none is near. */
 static const char *similar_option(const option_spec *specs, const char *word) {
     const char *best = NULL;
-    size_t most = 2; /* the dashes */
+    size_t least = strlen(word) / 2;
     for (const option_spec *s = specs; s->name; s++) {
-        size_t n = 0;
-        while (word[n] && word[n] == s->name[n])
-            n++;
-        if (n > most) {
-            most = n;
+        size_t n = word_difference(s->name, word);
+        if (n < least) {
+            least = n;
             best = s->name;
         }
     }
@@ -71,14 +89,12 @@ static bool take_value(const command *self, const option_spec *s, const char *va
     errno = 0;
     if (s->text)
         *s->text = value;
-    if (s->integer) {
-        long long n = strtoll(value, &end, 10);
-        *s->integer = n;
-    }
+    if (s->integer)
+        *s->integer = strtoll(value, &end, 10);
     if (s->real)
         *s->real = strtod(value, &end);
-    if (end && (end == value || *end || errno)) {
-        *code = usage_error(self, "%s takes a number, not '%.40s'", s->name, value);
+    if (end && (end == value || *end || errno || (s->real && !isfinite(*s->real)))) {
+        *code = usage_error(self, "%s takes a %s, not '%.40s'", s->name, s->integer ? "whole number" : "number", value);
         return false;
     }
     if (s->list) {
@@ -97,43 +113,57 @@ static bool take_value(const command *self, const option_spec *s, const char *va
     return true;
 }
 
+static bool unknown_option(const command *self, const option_spec *specs, const char *name, int *code) {
+    const char *near = similar_option(specs, name);
+    *code = near ? usage_error(self, "unknown option '%.40s'; did you mean %s?", name, near)
+                 : usage_error(self, "unknown option '%.40s'", name);
+    return false;
+}
+
+/* The option at argv[*i]: --name VALUE, --name=VALUE or a flag. */
+static bool take_option(const command *self, int argc, char **argv, const option_spec *specs, int *i, int *code) {
+    char name[64];
+    const char *word = argv[*i], *equals = strchr(word, '=');
+    snprintf(name, sizeof name, "%.*s", (int)(equals ? equals - word : (ptrdiff_t)strlen(word)), word);
+    const option_spec *s = specs;
+    while (s->name && strcmp(s->name, name) != 0)
+        s++;
+    if (!s->name)
+        return unknown_option(self, specs, name, code);
+    if (s->flag && equals) {
+        *code = usage_error(self, "%s takes no value", name);
+        return false;
+    }
+    if (s->flag)
+        return *s->flag = true;
+    if (!equals && *i + 1 == argc) {
+        *code = usage_error(self, "%s needs a value", name);
+        return false;
+    }
+    return take_value(self, s, equals ? equals + 1 : argv[++*i], code);
+}
+
 bool parse_options(const command *self, int argc, char **argv, const option_spec *specs,
                    const char **positional, size_t most, size_t *n_positional, int *code) {
     size_t n = 0;
+    bool words_only = false;
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
-        if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-            printf("agon %s: %s\n\nusage: agon %s\n", self->name, self->summary, self->usage);
-            *code = EXIT_FINE;
-            return false;
-        }
-        if (strncmp(word, "--", 2) != 0) {
+        if (words_only || strncmp(word, "-", 1) != 0 || !word[1]) {
             if (n == most) {
                 *code = usage_error(self, "'%.60s' is one word too many", word);
                 return false;
             }
             positional[n++] = word;
-            continue;
-        }
-        const option_spec *s = specs;
-        while (s->name && strcmp(s->name, word) != 0)
-            s++;
-        if (!s->name) {
-            const char *near = similar_option(specs, word);
-            *code = near ? usage_error(self, "unknown option '%.40s'; did you mean %s?", word, near)
-                         : usage_error(self, "unknown option '%.40s'", word);
+        } else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+            printf("agon %s: %s\n\nusage: agon %s\n", self->name, self->summary, self->usage);
+            *code = EXIT_FINE;
+            return false;
+        } else if (strcmp(word, "--") == 0) {
+            words_only = true;
+        } else if (!take_option(self, argc, argv, specs, &i, code)) {
             return false;
         }
-        if (s->flag) {
-            *s->flag = true;
-            continue;
-        }
-        if (i + 1 == argc) {
-            *code = usage_error(self, "%s needs a value", word);
-            return false;
-        }
-        if (!take_value(self, s, argv[++i], code))
-            return false;
     }
     *n_positional = n;
     return true;

@@ -36,7 +36,10 @@ typedef struct option_spec {
     const char ***list;  /* --name VALUE, may stand several times; new array ended by NULL */
 } option_spec;
 
-/* Parses argv against specs (ended by a NULL name); other words go to positional [*n_positional <= most], options may stand anywhere. Handles --help (prints
+/* Letters to change, add or leave out between two words; 99 for long ones. */
+size_t word_difference(const char *a, const char *b);
+
+/* Parses argv against specs (ended by a NULL name); other words go to positional [*n_positional <= most], options may stand anywhere, also as --name=VALUE, and end at "--". Handles --help (prints
  * `usage`, exit code EXIT_FINE in *code). Returns false when the command should end with *code: the sentence was printed. */
 bool parse_options(const command *self, int argc, char **argv, const option_spec *specs,
                    const char **positional, size_t most, size_t *n_positional, int *code);

@@ -21,17 +21,6 @@ static void items_free(items *list) {
     free(list->rows);
 }
 
-/* A completion is tokenised by itself, as training and generation do. */
-static agon_status encode_texts(agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, item *out) {
-    const json_t *prompt = json_object_get(row, "prompt"), *completion = json_object_get(row, "completion");
-    agon_status s = agon_tokenize(ctx, t, prompt ? json_string_value(prompt) : "", json_string_length(prompt), true, true,
-                                  &out->prompt, &out->n_prompt);
-    if (!s)
-        s = agon_tokenize(ctx, t, completion ? json_string_value(completion) : "", json_string_length(completion), true, false,
-                          &out->completion, &out->n_completion);
-    return s;
-}
-
 /* The last message, when the assistant's, with its end of turn is what is scored. */
 static agon_status encode_messages(agon_ctx *ctx, const agon_tokenizer *t, const agon_message *messages, size_t n,
                                    item *out) {
@@ -51,30 +40,36 @@ static agon_status encode_messages(agon_ctx *ctx, const agon_tokenizer *t, const
     return AGON_OK;
 }
 
+/* {"prompt", "completion"}, {"messages"} that end with an answer, or {"messages", "completion"}. A completion is tokenised by
+ * itself, as training and generation do. */
 static int read_row(agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, size_t line, item *out) {
     const json_t *list = json_object_get(row, "messages"), *prompt = json_object_get(row, "prompt"),
                  *completion = json_object_get(row, "completion");
-    agon_status s;
-    if (list) {
+    int code = EXIT_FINE;
+    if (!list && !prompt && !completion) {
+        fprintf(stderr, "agon score: input line %zu needs \"prompt\" and \"completion\", or \"messages\"\n", line);
+        return EXIT_BAD_DATA;
+    }
+    if (list && !completion) {
         size_t n = 0;
         agon_message *messages = read_messages("score", line, list, &n);
         if (!messages)
             return EXIT_BAD_DATA;
-        s = encode_messages(ctx, t, messages, n, out);
+        agon_status s = encode_messages(ctx, t, messages, n, out);
         free(messages);
-    } else if ((prompt && !json_is_string(prompt)) || (completion && !json_is_string(completion)) || (!prompt && !completion)) {
-        fprintf(stderr, "agon score: input line %zu needs \"prompt\" and \"completion\" (texts), or \"messages\"\n", line);
-        return EXIT_BAD_DATA;
-    } else {
-        s = encode_texts(ctx, t, row, out);
+        return s ? fail_in_row("score", line, s, ctx) : EXIT_FINE;
     }
-    if (!s && out->n_prompt + out->n_completion == 0) {
+    if (list)
+        code = read_prompt("score", line, ctx, t, row, true, &out->prompt, &out->n_prompt);
+    else
+        code = read_tokens("score", line, ctx, t, "prompt", prompt, true, &out->prompt, &out->n_prompt);
+    if (code == EXIT_FINE)
+        code = read_tokens("score", line, ctx, t, "completion", completion, false, &out->completion, &out->n_completion);
+    if (code == EXIT_FINE && out->n_prompt + out->n_completion == 0) {
         fprintf(stderr, "agon score: input line %zu has neither prompt nor completion\n", line);
         return EXIT_BAD_DATA;
     }
-    if (s)
-        fprintf(stderr, "agon score: input line %zu:\n", line);
-    return s ? fail_with("score", s, ctx) : EXIT_FINE;
+    return code;
 }
 
 static int read_rows(agon_ctx *ctx, const agon_tokenizer *t, char *text, items *out) {
@@ -182,7 +177,7 @@ const command command_score = {
     "log-probabilities of completions under a model",
     "score [--model M] [--adapter DIR] [--dtype f32|bf16] [--temperature T] [--top N] [--json]\n\n"
     "Reads JSON lines: {\"prompt\": \"...\", \"completion\": \"...\"} or {\"messages\": [...]} (the last answer is scored).\n"
-    "Prompt and completion are tokenised separately. With an empty prompt the first token is not scored: its\n"
+    "Prompt and completion are texts, tokenised separately, or lists of token ids (agon generate's \"tokens\"). With an empty prompt the first token is not scored: its\n"
     "log_prob is 0.\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
     "  --adapter DIR        PEFT folder on top of it\n"

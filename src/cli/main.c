@@ -19,29 +19,10 @@ static void print_help(FILE *to) {
                 "  5 disk, memory or network, 6 busy, 7 verification failed, 8 stopped (run again to go on)\n");
 }
 
-/* Letters that differ when both words are lined up at the best place: enough for "did you mean". */
-static size_t difference(const char *a, const char *b) {
-    size_t n = strlen(a), m = strlen(b), row[33];
-    if (n > 32 || m > 32)
-        return 99;
-    for (size_t j = 0; j <= m; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= n; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= m; j++) {
-            size_t change = diagonal + (a[i - 1] != b[j - 1]), least = row[j] < row[j - 1] ? row[j] : row[j - 1];
-            diagonal = row[j];
-            row[j] = change < least + 1 ? change : least + 1;
-        }
-    }
-    return row[m];
-}
-
 static int unknown_command(const char *word) {
     const command *near = commands[0];
     for (size_t i = 1; i < N_COMMANDS; i++)
-        if (difference(word, commands[i]->name) < difference(word, near->name))
+        if (word_difference(word, commands[i]->name) < word_difference(word, near->name))
             near = commands[i];
     fprintf(stderr, "agon: there is no command '%.40s'; did you mean '%s'? agon --help lists all\n", word, near->name);
     return EXIT_USAGE;
@@ -52,7 +33,7 @@ int main(int argc, char **argv) {
         print_help(argc < 2 ? stderr : stdout);
         return argc < 2 ? EXIT_USAGE : EXIT_FINE;
     }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
         printf("agon %s\n", AGON_VERSION);
         return EXIT_FINE;
     }

@@ -121,6 +121,58 @@ agon_message *read_messages(const char *name, size_t line, const json_t *list, s
     return NULL;
 }
 
+int fail_in_row(const char *name, size_t line, agon_status status, const agon_ctx *ctx) {
+    fprintf(stderr, "agon %s: input line %zu: %s\n", name, line,
+            *agon_error(ctx) ? agon_error(ctx) : agon_status_name(status));
+    return exit_code_of(status);
+}
+
+static bool copy_ids(const json_t *list, int32_t **ids, size_t *n) {
+    int32_t *copy = calloc(json_array_size(list) + 1, sizeof *copy);
+    *n = json_array_size(list);
+    bool good = copy != NULL;
+    for (size_t i = 0; good && i < *n; i++) {
+        const json_t *v = json_array_get(list, i);
+        good = json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= INT32_MAX;
+        copy[i] = good ? (int32_t)json_integer_value(v) : 0;
+    }
+    if (good)
+        *ids = copy;
+    else
+        free(copy);
+    return good;
+}
+
+int read_tokens(const char *name, size_t line, agon_ctx *ctx, const agon_tokenizer *t, const char *key, const json_t *value,
+                bool first, int32_t **ids, size_t *n) {
+    if (json_is_array(value) && copy_ids(value, ids, n))
+        return EXIT_FINE;
+    if (value && !json_is_string(value)) {
+        fprintf(stderr, "agon %s: input line %zu: \"%s\" must be a text or a list of token ids\n", name, line, key);
+        return EXIT_BAD_DATA;
+    }
+    agon_status s = agon_tokenize(ctx, t, value ? json_string_value(value) : "", json_string_length(value), true, first, ids, n);
+    return s ? fail_in_row(name, line, s, ctx) : EXIT_FINE;
+}
+
+int read_prompt(const char *name, size_t line, agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, bool chat,
+                int32_t **ids, size_t *n) {
+    const json_t *list = json_object_get(row, "messages"), *prompt = json_object_get(row, "prompt");
+    agon_message user = {"user", json_string_value(prompt)}, *messages = NULL;
+    size_t n_messages = 1;
+    if (!list && !prompt) {
+        fprintf(stderr, "agon %s: input line %zu needs \"prompt\" or \"messages\"\n", name, line);
+        return EXIT_BAD_DATA;
+    }
+    if (!list && !(chat && user.content))
+        return read_tokens(name, line, ctx, t, "prompt", prompt, true, ids, n);
+    if (list && !(messages = read_messages(name, line, list, &n_messages)))
+        return EXIT_BAD_DATA;
+    agon_status s = agon_chat_tokenize(ctx, t, messages ? messages : &user, n_messages, true, ids, n, NULL);
+    free(messages);
+    return s ? fail_in_row(name, line, s, ctx) : EXIT_FINE;
+}
+
 int open_model(const char *name, const char *model, const char *adapter, const char *dtype, const char *chat_template,
                opened *out) {
     *out = (opened){0};

@@ -18,6 +18,18 @@ json_t *next_row(const char *name, char **at, size_t *line, int *code);
 /* "messages" of a row: new array (free), its strings borrowed from the row. NULL: the sentence was printed. */
 agon_message *read_messages(const char *name, size_t line, const json_t *list, size_t *n);
 
+/* "agon NAME: input line N: sentence"; returns the exit code. */
+int fail_in_row(const char *name, size_t line, agon_status status, const agon_ctx *ctx);
+
+/* A text, tokenised as raw text is, or a list of token ids; a NULL value is no tokens. `first`: BOS in front where the model's
+ * files ask for one. *ids new. Returns an exit code; the sentence was printed. */
+int read_tokens(const char *name, size_t line, agon_ctx *ctx, const agon_tokenizer *t, const char *key, const json_t *value,
+                bool first, int32_t **ids, size_t *n);
+
+/* The prompt of a row: "messages", or "prompt" (a text or token ids; with `chat` a text is one user message). *ids new. */
+int read_prompt(const char *name, size_t line, agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, bool chat,
+                int32_t **ids, size_t *n);
+
 /* Opens what --model, --adapter, --dtype and --chat-template ask for. Returns an exit code. */
 typedef struct opened {
     agon_ctx *ctx;

@@ -1,0 +1,148 @@
+/* agon.h, generation: requests to the continuous batch and completions back.
+ *
+ * The seed of a sample is derived from (request's seed, SHA-256 of the prompt's tokens, sample number), so a row
+ * of a file gets the same answers alone, among others, or in another order. */
+#include "api/models.h"
+#include "api/options.h"
+#include "base/hash.h"
+#include "base/random.h"
+#include "generate/generate.h"
+#include <stdlib.h>
+
+agon_sampling agon_sampling_default(void) {
+    return (agon_sampling){.struct_size = sizeof(agon_sampling),
+                           .temperature = 1,
+                           .top_p = 1,
+                           .repetition_penalty = 1,
+                           .max_tokens = 256};
+}
+
+agon_generate_options agon_generate_options_default(void) {
+    return (agon_generate_options){.struct_size = sizeof(agon_generate_options)};
+}
+
+void agon_completion_free(agon_completion *c) {
+    if (!c)
+        return;
+    free(c->tokens);
+    free(c->log_probs);
+    free(c->text);
+    *c = (agon_completion){0};
+}
+
+typedef struct generation {
+    agon_ctx *ctx;
+    const agon_model *m;
+    agon_generate_options options;
+    generate_request *requests;
+    uint64_t *seeds;   /* of all samples */
+    size_t *first_out; /* [n] of each request */
+    completion *made;  /* emptied into `out` as samples complete */
+    agon_completion *out;
+} generation;
+
+static void move_completion(generation *g, size_t i) {
+    completion *from = &g->made[i];
+    g->out[i] = (agon_completion){.tokens = from->tokens,
+                                  .log_probs = from->log_probs,
+                                  .n_tokens = from->n_tokens,
+                                  .text = from->text,
+                                  .n_text = from->n_text,
+                                  .stopped = from->finish == FINISH_STOP};
+    *from = (completion){0};
+}
+
+static int on_token(void *arg, size_t request, size_t sample, int32_t token) {
+    generation *g = arg;
+    const tokenizer *t = g->m->tokenizer.t;
+    size_t n = 0;
+    const char *bytes = "";
+    if (ctx_check_interrupt(g->ctx))
+        return 1;
+    if (!g->options.on_token)
+        return 0;
+    if (t && !tokenizer_is_special(t, token))
+        bytes = tokenizer_bytes(t, token, &n);
+    return g->options.on_token(g->options.arg, request, sample, token, bytes, n);
+}
+
+static void on_done(void *arg, size_t request, size_t sample) {
+    generation *g = arg;
+    move_completion(g, g->first_out[request] + sample);
+    if (g->options.on_done)
+        g->options.on_done(g->options.arg, request, sample);
+}
+
+static agon_status take_sampling(agon_ctx *ctx, const agon_sampling *given, sampling *out) {
+    agon_sampling o = agon_sampling_default();
+    agon_status s = options_take(ctx, "agon_sampling", given, sizeof o, &o);
+    if (s)
+        return s;
+    *out = sampling_default();
+    out->temperature = (float)o.temperature;
+    out->top_k = o.top_k;
+    out->top_p = (float)o.top_p;
+    out->min_p = (float)o.min_p;
+    out->repetition_penalty = (float)o.repetition_penalty;
+    out->frequency_penalty = (float)o.frequency_penalty;
+    out->presence_penalty = (float)o.presence_penalty;
+    out->max_tokens = o.max_tokens;
+    out->stop = o.stop;
+    out->n_stop = o.n_stop;
+    out->ignore_stop_tokens = o.ignore_stop_tokens;
+    return AGON_OK;
+}
+
+static agon_status take_request(generation *g, const agon_generate_request *r, size_t i, size_t first) {
+    char prompt[HASH_HEX_SIZE];
+    hash256 hash = hash_bytes(r->prompt, r->n_prompt * sizeof *r->prompt);
+    hash_hex(&hash, prompt);
+    for (size_t k = 0; k < r->n_samples; k++)
+        g->seeds[first + k] = seed_derivef(r->seed, "generate|%s|%zu", prompt, k);
+    g->first_out[i] = first;
+    g->requests[i] = (generate_request){.prompt = r->prompt,
+                                        .n_prompt = r->n_prompt,
+                                        .n_samples = r->n_samples,
+                                        .seeds = g->seeds + first,
+                                        .adapter = r->adapter ? r->adapter->a : NULL};
+    return take_sampling(g->ctx, r->sampling, &g->requests[i].sampling);
+}
+
+static agon_status make_room(generation *g, size_t n, size_t n_out) {
+    g->requests = calloc(n + 1, sizeof *g->requests);
+    g->first_out = calloc(n + 1, sizeof *g->first_out);
+    g->seeds = calloc(n_out + 1, sizeof *g->seeds);
+    g->made = calloc(n_out + 1, sizeof *g->made);
+    if (!g->requests || !g->first_out || !g->seeds || !g->made)
+        return ctx_fail(g->ctx, AGON_ENOMEM, "out of memory for %zu samples", n_out);
+    return AGON_OK;
+}
+
+agon_status agon_generate(agon_ctx *ctx, const agon_model *m, const agon_generate_request *requests, size_t n,
+                          const agon_generate_options *options, agon_completion *out) {
+    generation g = {.ctx = ctx, .m = m, .options = agon_generate_options_default(), .out = out};
+    size_t n_out = 0;
+    for (size_t i = 0; i < n; i++)
+        n_out += requests[i].n_samples;
+    if (n_out > 0)
+        memset(out, 0, n_out * sizeof *out);
+    agon_status s = options_take(ctx, "agon_generate_options", options, sizeof g.options, &g.options);
+    if (!s)
+        s = make_room(&g, n, n_out);
+    for (size_t i = 0, first = 0; !s && i < n; first += requests[i++].n_samples)
+        s = take_request(&g, &requests[i], i, first);
+    const generate_options inner = {.max_batch = g.options.max_batch,
+                                    .cache_limit_bytes = g.options.cache_limit_bytes,
+                                    .on_token = on_token,
+                                    .on_done = on_done,
+                                    .arg = &g};
+    if (!s)
+        s = generate(ctx, m->m, g.requests, n, &inner, g.made);
+    for (size_t i = 0; s && i < n_out; i++)
+        agon_completion_free(&out[i]);
+    free(g.requests);
+    free(g.first_out);
+    free(g.seeds);
+    free(g.made);
+    return s;
+}

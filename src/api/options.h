@@ -1,0 +1,24 @@
+/* Option structs of agon.h: their first member is struct_size, so that a program built against an older
+ * header keeps the defaults of what was added since. */
+#ifndef API_OPTIONS_H
+#define API_OPTIONS_H
+
+#include "base/ctx.h"
+#include <string.h>
+
+/* Copies *given over *out, which holds the defaults; `given` NULL leaves them. AGON_EINVAL: struct_size was not set, or is
+ * of a newer header. */
+AGON_MUST_CHECK static inline agon_status options_take(agon_ctx *ctx, const char *name, const void *given, size_t size,
+                                                       void *out) {
+    size_t given_size;
+    if (!given)
+        return AGON_OK;
+    memcpy(&given_size, given, sizeof given_size);
+    if (given_size < sizeof given_size || given_size > size)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: struct_size is %zu, this library knows %zu; begin with %s_default()", name,
+                        given_size, size, name);
+    memcpy(out, given, given_size);
+    return AGON_OK;
+}
+
+#endif

@@ -1,0 +1,273 @@
+/* agon generate: completions of prompts. */
+#include "cli/rows.h"
+#include "cli/stream.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct generate_arguments {
+    const char *model, *adapter, *dtype, *chat_template;
+    const char **stop;
+    bool json, chat;
+    int64_t n, max_tokens, seed, top_k;
+    agon_sampling sampling;
+} generate_arguments;
+
+/* The rows, their results, and how far they were printed: in the order of the input, each as soon as it is complete. */
+typedef struct job {
+    const generate_arguments *arguments;
+    agon_generate_request *requests; /* [n] */
+    int32_t **prompts;               /* [n] */
+    size_t n, capacity, n_samples;
+    agon_completion *out; /* [n * n_samples] */
+    size_t *n_done;       /* [n] */
+    size_t next;
+    stream *stream; /* NULL: print when complete */
+} job;
+
+static void job_free(job *j) {
+    for (size_t i = 0; i < j->n; i++)
+        agon_tokens_free(j->prompts[i]);
+    for (size_t i = 0; j->out && i < j->n * j->n_samples; i++)
+        agon_completion_free(&j->out[i]);
+    free(j->requests);
+    free(j->prompts);
+    free(j->out);
+    free(j->n_done);
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------ */
+
+/* Takes the ids, also on failure. */
+static bool add_request_take(job *j, int32_t *ids, size_t n, uint64_t seed, const agon_adapter *adapter) {
+    if (j->n == j->capacity) {
+        size_t capacity = j->capacity ? 2 * j->capacity : 64;
+        agon_generate_request *requests = realloc(j->requests, capacity * sizeof *requests);
+        j->requests = requests ? requests : j->requests;
+        int32_t **prompts = realloc(j->prompts, capacity * sizeof *prompts);
+        j->prompts = prompts ? prompts : j->prompts;
+        if (!requests || !prompts) {
+            agon_tokens_free(ids);
+            return false;
+        }
+        j->capacity = capacity;
+    }
+    j->prompts[j->n] = ids;
+    j->requests[j->n++] = (agon_generate_request){.prompt = ids,
+                                                  .n_prompt = n,
+                                                  .n_samples = j->n_samples,
+                                                  .seed = seed,
+                                                  .adapter = adapter,
+                                                  .sampling = &j->arguments->sampling};
+    return true;
+}
+
+static int read_row(job *j, const opened *o, const json_t *row, size_t line) {
+    const json_t *own_seed = json_object_get(row, "seed");
+    int32_t *ids = NULL;
+    size_t n = 0;
+    if (own_seed && !json_is_integer(own_seed)) {
+        fprintf(stderr, "agon generate: input line %zu: \"seed\" must be a whole number\n", line);
+        return EXIT_BAD_DATA;
+    }
+    int code = read_prompt("generate", line, o->ctx, agon_model_tokenizer(o->model), row, j->arguments->chat, &ids, &n);
+    if (code != EXIT_FINE)
+        return code;
+    if (n == 0) {
+        fprintf(stderr, "agon generate: input line %zu: the prompt is empty; give at least one character\n", line);
+        agon_tokens_free(ids);
+        return EXIT_BAD_DATA;
+    }
+    uint64_t seed = (uint64_t)(own_seed ? json_integer_value(own_seed) : j->arguments->seed);
+    return add_request_take(j, ids, n, seed, o->adapter) ? EXIT_FINE : EXIT_SYSTEM;
+}
+
+static int read_rows(job *j, const opened *o, char *text) {
+    size_t line = 0;
+    int code = EXIT_FINE;
+    json_t *row;
+    while (code == EXIT_FINE && (row = next_row("generate", &text, &line, &code))) {
+        code = read_row(j, o, row, line);
+        json_decref(row);
+    }
+    return code;
+}
+
+/* The whole of a text as one prompt. */
+static int read_text(job *j, const opened *o, const char *text, size_t n) {
+    json_t *row = json_pack("{s:o}", "prompt", safe_string(text, n));
+    int code = row ? read_row(j, o, row, 1) : EXIT_SYSTEM;
+    json_decref(row);
+    return code;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------ */
+
+static void print_row_json(const job *j, size_t row) {
+    json_t *list = json_array();
+    for (size_t k = 0; k < j->n_samples; k++) {
+        const agon_completion *c = &j->out[row * j->n_samples + k];
+        json_array_append_new(list, json_pack("{s:o,s:o,s:o,s:s}", "text", safe_string(c->text, c->n_text), "tokens",
+                                              json_numbers(c->tokens, c->n_tokens), "log_probs",
+                                              json_floats(c->log_probs, c->n_tokens), "finish",
+                                              c->stopped ? "stop" : "length"));
+    }
+    json_t *answer = json_pack("{s:o}", "completions", list);
+    print_json(answer);
+    json_decref(answer);
+}
+
+static void print_row_text(const job *j, size_t row) {
+    for (size_t k = 0; k < j->n_samples; k++) {
+        const agon_completion *c = &j->out[row * j->n_samples + k];
+        stream s = {.to = stdout};
+        if (j->n_samples > 1)
+            printf("%s--- sample %zu of %zu ---\n", k ? "\n" : "", k + 1, j->n_samples);
+        stream_end(&s, c->text, c->n_text);
+        putchar('\n');
+    }
+}
+
+static void on_done(void *arg, size_t request, size_t sample) {
+    job *j = arg;
+    (void)sample;
+    j->n_done[request]++;
+    for (; !j->stream && j->next < j->n && j->n_done[j->next] == j->n_samples; j->next++) {
+        if (j->arguments->json)
+            print_row_json(j, j->next);
+        else
+            print_row_text(j, j->next);
+        fflush(stdout);
+    }
+}
+
+static int on_token(void *arg, size_t request, size_t sample, int32_t token, const char *bytes, size_t n) {
+    job *j = arg;
+    (void)request, (void)sample, (void)token;
+    return stream_add(j->stream, bytes, n) ? 0 : 1;
+}
+
+static int generate_rows(job *j, const opened *o) {
+    stream live = {.to = stdout, .stop = j->arguments->sampling.stop, .n_stop = j->arguments->sampling.n_stop};
+    agon_generate_options options = agon_generate_options_default();
+    options.on_done = on_done;
+    options.arg = j;
+    if (j->n == 0)
+        return EXIT_FINE;
+    j->out = calloc(j->n * j->n_samples, sizeof *j->out);
+    j->n_done = calloc(j->n, sizeof *j->n_done);
+    if (!j->out || !j->n_done)
+        return EXIT_SYSTEM;
+    if (j->n == 1 && j->n_samples == 1 && !j->arguments->json && isatty(STDOUT_FILENO)) {
+        j->stream = &live;
+        options.on_token = on_token;
+    }
+    agon_status s = agon_generate(o->ctx, o->model, j->requests, j->n, &options, j->out);
+    if (!s && j->stream)
+        stream_end(&live, j->out[0].text, j->out[0].n_text);
+    if (j->stream)
+        putchar('\n');
+    stream_free(&live);
+    return s ? fail_with("generate", s, o->ctx) : EXIT_FINE;
+}
+
+static int generate_input(const generate_arguments *a, char *text, size_t n, bool one_prompt) {
+    opened o;
+    job j = {.arguments = a, .n_samples = (size_t)a->n};
+    int code = open_model("generate", a->model, a->adapter, a->dtype, a->chat_template, &o);
+    if (code != EXIT_FINE)
+        return code;
+    code = one_prompt ? read_text(&j, &o, text, n) : read_rows(&j, &o, text);
+    if (code == EXIT_FINE)
+        code = generate_rows(&j, &o);
+    job_free(&j);
+    close_model(&o);
+    return code;
+}
+
+/* ---- the command -------------------------------------------------------------------------------------- */
+
+static char *join_words(const char **words, size_t n) {
+    size_t size = 1;
+    for (size_t i = 0; i < n; i++)
+        size += strlen(words[i]) + 1;
+    char *text = malloc(size), *at = text;
+    for (size_t i = 0; text && i < n; i++)
+        at += sprintf(at, "%s%s", i ? " " : "", words[i]);
+    return text;
+}
+
+static int check_arguments(const command *self, const generate_arguments *a) {
+    if (a->n < 1 || a->n > 100000)
+        return usage_error(self, "--n must be from 1 to 100000");
+    if (a->max_tokens < 1 || a->max_tokens > 1 << 24)
+        return usage_error(self, "--max-tokens must be 1 or more");
+    if (a->top_k < 0 || a->top_k > 1 << 24)
+        return usage_error(self, "--top-k must be 0 (off) or more");
+    if (!(a->sampling.temperature >= 0))
+        return usage_error(self, "--temperature must be 0 (greedy) or more");
+    return EXIT_FINE;
+}
+
+static int run(int argc, char **argv) {
+    enum { MAX_WORDS = 4096 };
+    generate_arguments a = {.n = 1, .max_tokens = 256, .sampling = agon_sampling_default()};
+    const char *words[MAX_WORDS];
+    const option_spec specs[] = {{.name = "--model", .text = &a.model},
+                                 {.name = "--adapter", .text = &a.adapter},
+                                 {.name = "--dtype", .text = &a.dtype},
+                                 {.name = "--chat-template", .text = &a.chat_template},
+                                 {.name = "--json", .flag = &a.json},
+                                 {.name = "--chat", .flag = &a.chat},
+                                 {.name = "--n", .integer = &a.n},
+                                 {.name = "--max-tokens", .integer = &a.max_tokens},
+                                 {.name = "--temperature", .real = &a.sampling.temperature},
+                                 {.name = "--seed", .integer = &a.seed},
+                                 {.name = "--top-p", .real = &a.sampling.top_p},
+                                 {.name = "--top-k", .integer = &a.top_k},
+                                 {.name = "--min-p", .real = &a.sampling.min_p},
+                                 {.name = "--repetition-penalty", .real = &a.sampling.repetition_penalty},
+                                 {.name = "--stop", .list = &a.stop},
+                                 {0}};
+    size_t n_words = 0, n = 0;
+    int code = EXIT_FINE;
+    char *text = NULL;
+    if (parse_options(&command_generate, argc, argv, specs, words, MAX_WORDS, &n_words, &code) &&
+        (code = check_arguments(&command_generate, &a)) == EXIT_FINE) {
+        a.sampling.max_tokens = (size_t)a.max_tokens;
+        a.sampling.top_k = (int32_t)a.top_k;
+        a.sampling.stop = a.stop;
+        while (a.stop && a.stop[a.sampling.n_stop])
+            a.sampling.n_stop++;
+        text = n_words ? join_words(words, n_words) : read_all("generate", stdin, &n);
+        code = text ? generate_input(&a, text, n_words ? strlen(text) : n, n_words || !a.json) : EXIT_SYSTEM;
+    }
+    free(text);
+    free(a.stop);
+    return code;
+}
+
+const command command_generate = {
+    "generate",
+    "completions of prompts",
+    "generate [--model M] [--json] [--chat] [--n K] [--max-tokens N] [--temperature T] [--seed S] [options] [PROMPT...]\n\n"
+    "With --json reads JSON lines: {\"prompt\": \"...\"} or {\"messages\": [...]} (chat template), with \"seed\": N where a row\n"
+    "has its own. Without, the prompt is the words given, or all of stdin. All rows run in one continuous batch; what a row\n"
+    "gets depends on its prompt, the seed and the options only, not on the other rows or the threads. Rows with equal prompts\n"
+    "and seeds get equal answers; --n K asks for K different ones.\n\n"
+    "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
+    "  --adapter DIR        PEFT folder on top of it\n"
+    "  --dtype f32|bf16     of the matrix products (default bf16)\n"
+    "  --chat               a prompt is one user message in the model's chat template\n"
+    "  --chat-template NAME the family to use instead of the file's template\n"
+    "  --n K                samples a prompt (default 1)\n"
+    "  --max-tokens N       of an answer (default 256)\n"
+    "  --temperature T      0: greedy (default 1); log_probs are of log_softmax(logits / T)\n"
+    "  --seed S             (default 0)\n"
+    "  --top-k K, --top-p P, --min-p P, --repetition-penalty R   cut or change the distribution (default: off)\n"
+    "  --stop TEXT          ends an answer before TEXT; may stand several times\n"
+    "  --json               {\"completions\": [{\"text\", \"tokens\", \"log_probs\", \"finish\": \"stop|length\"}]} a line\n\n"
+    "  agon generate --chat --temperature 0 What is the capital of France?\n"
+    "  echo '{\"prompt\": \"Once upon a time\"}' | agon generate --model model.gguf --json --n 4 --seed 7",
+    run,
+};
