@@ -49,9 +49,21 @@ agon_status task_format(agon_ctx *ctx, char **out, const char *format, ...) __at
 agon_status verdict_set(agon_ctx *ctx, task_verdict *out, task_outcome outcome, const char *response,
                         size_t start, size_t end, const char *masked, const char *evidence_format, ...)
     __attribute__((format(printf, 8, 9)));
-/* Appends {"kind", "value"} to a keep list (made when *keep is NULL). kind: number, name, text, any. */
+/* Appends {"kind", "value"} to a keep list (made when *keep is NULL). kind: number (digits or number word), name (as
+ * written), text (a word or phrase, any case), any (one of several phrases separated by "|": "at most|no more than"). */
 agon_status keep_add(agon_ctx *ctx, json_t **keep, const char *kind, const char *value);
 /* One of n texts (numbers: rng_range of base/random.h). */
 const char *draw_text(rng *r, const char *const *texts, size_t n);
+
+/* ---- constraint.c: writing constraints by name, for writing.c and the user's own verifiers ------- */
+
+/* "lower_case", "max_words", ...; NULL past the end. */
+const char *writing_constraint_name(size_t i);
+/* Are these the arguments of constraint `name`? An object such as {"n": 10} or {"word": "however"}, NULL when it takes none.
+ * AGON_EINVAL: unknown name (with the nearest), missing, unknown or absurd argument; `where` begins the sentence. */
+agon_status writing_constraint_check(agon_ctx *ctx, const char *where, const char *name, const json_t *arguments);
+/* Judges a response by one constraint; checks its arguments first. */
+agon_status writing_constraint_verify(agon_ctx *ctx, const char *where, const char *name, const json_t *arguments,
+                                      const char *response, task_verdict *out);
 
 #endif
