@@ -1,5 +1,5 @@
 /* Speed of the matrix products at the shapes of a 135M model: GFLOP/s and GB/s of weights, median of
- * several runs. Build and run: bench/matmul/run. Arguments: number of threads (0: all), CPU path. */
+ * several runs. Arguments: number of threads (0: all), CPU path. */
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "base/random.h"

@@ -82,12 +82,14 @@ LANES void tile_finish(const gemm *g, const float *t, size_t stride, float *y, c
 static void multiply(const gemm *g) {
     const bool by_column = g->kind == GEMM_BF16_DW || g->kind == GEMM_F32_DW;
     const size_t n_panels = round_up(g->n_cols, LANES_N) / LANES_N;
+    const size_t n_tiles = (g->n_rows + TILE_ROWS - 1) / TILE_ROWS;
     for (size_t panel = 0; panel < n_panels; panel += TILE_COLS) {
         size_t cols = size_min(TILE_COLS, n_panels - panel), stride = cols * LANES_N;
         size_t first = panel * LANES_N, n_cols = size_min(stride, g->n_cols - first);
         const char *w = (const char *)g->w + panel * g->panel_bytes;
-        for (size_t row = 0; row < g->n_rows; row += TILE_ROWS) {
-            size_t rows = size_min(TILE_ROWS, g->n_rows - row);
+        /* Tiles of nearly equal height: 13 rows are 5 + 4 + 4, since a tile of one row takes as long as one of three. */
+        for (size_t row = 0, left = n_tiles, rows; left > 0; row += rows, left--) {
+            rows = (g->n_rows - row + left - 1) / left;
             _Alignas(64) float t[TILE_ROWS * TILE_COLS * LANES_N] = {0};
             float *y = g->y + row * g->ldy + first;
             if (g->resume)

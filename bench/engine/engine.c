@@ -1,0 +1,355 @@
+/* Speed of the engine by phase: prefill, generation, scoring, LoRA and full training, on real weights.
+ *
+ * One JSON object a line: tokens, seconds (median of the runs), tokens/s, and how much of the machine's
+ * measured FMA peak the phase's matrix products reach. The peak is measured in the same run, before and
+ * after each phase, because a shared machine is not the same from one minute to the next. `cpu_seconds` is the
+ * time all threads were running: with --threads 1 it leaves out what other processes took.
+ *
+ *   bench-engine MODEL.gguf [--threads N] [--cpu PATH] [--native] [--runs N] [--scale N] [PHASE...]
+ *
+ * Phases: prefill batch stream score lora_short lora_long sft; all when none is named. --scale divides the
+ * amount of work of `batch` and `score`. */
+#include "base/ctx.h"
+#include "base/memory.h"
+#include "base/pool.h"
+#include "base/random.h"
+#include "generate/generate.h"
+#include "train/train.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define TRY(call)                                                                                    \
+    do {                                                                                             \
+        if ((call) != AGON_OK) {                                                                     \
+            fprintf(stderr, "%s: %s\n", #call, agon_error(b->ctx));                                  \
+            exit(1);                                                                                 \
+        }                                                                                            \
+    } while (0)
+
+enum { MAX_RUNS = 32 };
+
+typedef struct bench {
+    agon_ctx *ctx;
+    model *m;
+    const char *path;
+    int runs, scale;
+    double linear_flop, head_flop; /* of one token, forward */
+    double seconds, cpu;           /* of the timed part of a run */
+} bench;
+
+/* What a run did: tokens to report, and the operations of its matrix products. */
+typedef struct work {
+    double tokens, flop;
+} work;
+
+static double clock_of(clockid_t id) {
+    struct timespec t;
+    clock_gettime(id, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void start(bench *b) {
+    b->seconds = clock_of(CLOCK_MONOTONIC);
+    b->cpu = clock_of(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+static void stop(bench *b) {
+    b->seconds = clock_of(CLOCK_MONOTONIC) - b->seconds;
+    b->cpu = clock_of(CLOCK_PROCESS_CPUTIME_ID) - b->cpu;
+}
+
+static int ascending(const void *a, const void *b) {
+    double d = *(const double *)a - *(const double *)b;
+    return (d > 0) - (d < 0);
+}
+
+/* ---- the peak ------------------------------------------------------------------------------------ */
+
+enum { CHAINS = 12, PEAK_STEPS = 400000 };
+
+/* Written out: compilers keep an array of accumulators in memory here. Every register holds zeros. */
+#if defined(__x86_64__)
+#define PEAK_LOOP(name, target_name, r)                                                              \
+    __attribute__((target(target_name), noinline)) static void name(void) {                          \
+        for (int n = 0; n < PEAK_STEPS; n++)                                                         \
+            __asm__ volatile(FMA(r, 0) FMA(r, 1) FMA(r, 2) FMA(r, 3) FMA(r, 4) FMA(r, 5) FMA(r, 6)   \
+                             FMA(r, 7) FMA(r, 8) FMA(r, 9) FMA(r, 10) FMA(r, 11)                     \
+                             ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",     \
+                                 "xmm8", "xmm9", "xmm10", "xmm11");                                  \
+    }
+#define FMA(r, i) "vfmadd231ps %%" r "12, %%" r "13, %%" r #i "\n\t"
+PEAK_LOOP(peak_avx512, "avx512f,avx2,fma", "zmm")
+PEAK_LOOP(peak_avx2, "avx2,fma", "ymm")
+#endif
+
+static void peak_task(void *arg, size_t task, int thread) {
+    (void)thread;
+    const agon_ctx *ctx = arg;
+    (void)task;
+#if defined(__x86_64__)
+    if (ctx->cpu == CPU_AVX2)
+        peak_avx2();
+    else if (ctx->cpu > CPU_AVX2)
+        peak_avx512();
+#else
+    (void)ctx;
+#endif
+}
+
+/* FLOP/s of FMA chains in registers, per second of processor time and by the wall clock; 0 without vectors. */
+static void measure_peak(bench *b, double *per_cpu, double *per_second) {
+    *per_cpu = *per_second = 0;
+    if (b->ctx->cpu < CPU_AVX2)
+        return;
+    double lanes = b->ctx->cpu == CPU_AVX2 ? 8 : 16;
+    double flop = 2 * lanes * CHAINS * PEAK_STEPS * 4.0 * b->ctx->n_threads;
+    start(b);
+    pool_run(b->ctx->pool, 4 * (size_t)b->ctx->n_threads, peak_task, b->ctx);
+    stop(b);
+    *per_second = flop / b->seconds;
+    *per_cpu = flop / b->cpu;
+}
+
+/* ---- phases -------------------------------------------------------------------------------------- */
+
+static int32_t *random_tokens(const bench *b, size_t n, uint64_t seed) {
+    rng r = rng_new(seed);
+    int32_t *tokens = malloc(n * sizeof *tokens);
+    for (size_t i = 0; tokens && i < n; i++)
+        tokens[i] = (int32_t)(100 + rng_below(&r, model_get_config(b->m)->n_vocabulary - 100));
+    return tokens;
+}
+
+static work run_prefill(bench *b) {
+    enum { N = 512 };
+    kv_cache *cache = NULL;
+    workspace *w = NULL;
+    int32_t *tokens = random_tokens(b, N, 1), rows[N];
+    decode_token list[N];
+    size_t head = N - 1, vocabulary = model_get_config(b->m)->n_vocabulary;
+    float *hidden = memory_new(model_get_config(b->m)->d_model, sizeof *hidden);
+    float *logits = memory_new(vocabulary, sizeof *logits);
+    for (int32_t i = 0; i < N; i++) {
+        rows[i] = i;
+        list[i] = (decode_token){tokens[i], i, rows, NULL};
+    }
+    TRY(kv_cache_new(b->ctx, b->m, N, &cache));
+    TRY(workspace_new(b->ctx, 0, &w));
+    TRY(model_decode(b->ctx, b->m, w, cache, list, N, &head, 1, hidden)); /* memory in place */
+    start(b);
+    TRY(model_decode(b->ctx, b->m, w, cache, list, N, &head, 1, hidden));
+    head_logits(b->ctx, model_head(b->m), hidden, 1, logits);
+    stop(b);
+    kv_cache_free(cache);
+    workspace_free(w);
+    free(tokens);
+    free(hidden);
+    free(logits);
+    return (work){N, N * b->linear_flop + b->head_flop};
+}
+
+static work run_generate(bench *b, size_t n_prompts, size_t n_samples, size_t n_new) {
+    enum { N_PROMPT = 40 };
+    generate_request *requests = calloc(n_prompts, sizeof *requests);
+    completion *out = calloc(n_prompts * n_samples, sizeof *out);
+    uint64_t *seeds = calloc(n_samples, sizeof *seeds);
+    sampling how = sampling_default();
+    how.max_tokens = n_new;
+    how.ignore_stop_tokens = true;
+    for (size_t i = 0; i < n_samples; i++)
+        seeds[i] = i + 1;
+    for (size_t i = 0; i < n_prompts; i++)
+        requests[i] = (generate_request){random_tokens(b, N_PROMPT, i + 7), N_PROMPT, n_samples, seeds, NULL, how};
+    start(b);
+    TRY(generate(b->ctx, b->m, requests, n_prompts, NULL, out));
+    stop(b);
+    for (size_t i = 0; i < n_prompts; i++)
+        free((void *)requests[i].prompt);
+    for (size_t i = 0; i < n_prompts * n_samples; i++)
+        completion_free(&out[i]);
+    free(requests);
+    free(out);
+    free(seeds);
+    double n = (double)(n_prompts * n_samples * n_new), prompt = (double)(n_prompts * N_PROMPT);
+    return (work){n, (n + prompt) * b->linear_flop + n * b->head_flop};
+}
+
+static work run_batch(bench *b) {
+    return run_generate(b, (size_t)(32 / b->scale > 0 ? 32 / b->scale : 1), 4, 64);
+}
+
+static work run_stream(bench *b) {
+    return run_generate(b, 1, 1, 64);
+}
+
+/* A prompt of 32 tokens and an answer of 96, as the roles' requests are. */
+static work run_score(bench *b) {
+    enum { PROMPT = 32, ANSWER = 96 };
+    size_t n = (size_t)(1000 / b->scale), n_tokens = n * (PROMPT + ANSWER);
+    segment *s = calloc(2 * n, sizeof *s);
+    int32_t *tokens = random_tokens(b, n_tokens, 3);
+    float *log_prob = memory_new(n_tokens, sizeof *log_prob);
+    workspace *w = NULL;
+    TRY(workspace_new(b->ctx, 0, &w));
+    for (size_t i = 0; i < n; i++) {
+        const int32_t *at = tokens + i * (PROMPT + ANSWER);
+        s[2 * i] = (segment){.tokens = at, .n_tokens = PROMPT, .parent = -1};
+        s[2 * i + 1] = (segment){.tokens = at + PROMPT, .n_tokens = ANSWER, .parent = (int32_t)(2 * i),
+                                 .wants = WANT_LOG_PROB};
+    }
+    start(b);
+    TRY(model_forward(b->ctx, b->m, w, &(segment_batch){s, 2 * n}, &(token_channels){.log_prob = log_prob}));
+    stop(b);
+    workspace_free(w);
+    free(s);
+    free(tokens);
+    free(log_prob);
+    return (work){(double)n_tokens, (double)n_tokens * b->linear_flop + (double)(n * ANSWER) * b->head_flop};
+}
+
+static agon_status second_step(void *arg, const train_progress *p) {
+    if (p->step == 1)
+        start(arg); /* the first step allocates */
+    return AGON_OK;
+}
+
+/* One supervised step of 8 rows; half of a row of at most 128 tokens is its prompt. */
+static work run_train(bench *b, bool full, bool shorter) {
+    enum { ROWS = 8, STEPS = 2 };
+    train_row rows[ROWS];
+    train_response responses[ROWS];
+    double tokens = 0, scored = 0;
+    adapter *a = NULL;
+    adapter_options lora = {.rank = 16, .alpha = 32, .seed = 1};
+    if (!full)
+        TRY(adapter_new(b->ctx, b->m, &lora, &a));
+    for (size_t i = 0; i < ROWS; i++) {
+        size_t n = shorter ? 64 + i * 64 / (ROWS - 1) : 512, n_prompt = shorter ? n / 2 : 1;
+        const int32_t *list = random_tokens(b, n, 50 + i);
+        responses[i] = (train_response){.tokens = list + n_prompt, .n = n - n_prompt, .weight = 1};
+        rows[i] = (train_row){.prompt = list, .n_prompt = n_prompt, .responses = &responses[i], .n_responses = 1,
+                              .weight = 1};
+        tokens += (double)n;
+        scored += (double)(n - n_prompt);
+    }
+    train_options o = train_options_default();
+    o.objective = objective_find("sft");
+    objective_defaults(o.objective, o.objective_options);
+    o.batch_rows = ROWS;
+    o.max_steps = STEPS;
+    train_sink sink = {.on_step = second_step, .arg = b};
+    TRY(train(b->ctx, b->m, a, NULL, NULL, rows, ROWS, &o, &sink, NULL, 0));
+    stop(b);
+    for (size_t i = 0; i < ROWS; i++)
+        free((void *)rows[i].prompt);
+    adapter_free(a);
+    double passes = full ? 3 : 2; /* forward, dx, and dw */
+    return (work){tokens, passes * tokens * b->linear_flop + (passes + 1) * scored * b->head_flop};
+}
+
+static work run_lora_short(bench *b) {
+    return run_train(b, false, true);
+}
+
+static work run_lora_long(bench *b) {
+    return run_train(b, false, false);
+}
+
+static work run_sft(bench *b) {
+    return run_train(b, true, false);
+}
+
+static const struct phase {
+    const char *name;
+    work (*run)(bench *b);
+} phases[] = {
+    {"prefill", run_prefill},       {"batch", run_batch},         {"stream", run_stream}, {"score", run_score},
+    {"lora_short", run_lora_short}, {"lora_long", run_lora_long}, {"sft", run_sft},
+};
+enum { N_PHASES = sizeof phases / sizeof *phases };
+
+/* ---- the program ----------------------------------------------------------------------------------- */
+
+static void run_phase(bench *b, const struct phase *p) {
+    double seconds[MAX_RUNS], cpu[MAX_RUNS], of_peak[MAX_RUNS], peak_cpu[2] = {0}, peak_wall[2];
+    work w = {0};
+    for (int i = 0; i < b->runs; i++) {
+        measure_peak(b, &peak_cpu[0], &peak_wall[0]);
+        w = p->run(b);
+        seconds[i] = b->seconds;
+        cpu[i] = b->cpu;
+        measure_peak(b, &peak_cpu[1], &peak_wall[1]);
+        double mean = (peak_cpu[0] + peak_cpu[1]) / 2;
+        of_peak[i] = mean > 0 ? w.flop / cpu[i] / mean : 0;
+    }
+    qsort(seconds, (size_t)b->runs, sizeof *seconds, ascending);
+    qsort(cpu, (size_t)b->runs, sizeof *cpu, ascending);
+    qsort(of_peak, (size_t)b->runs, sizeof *of_peak, ascending);
+    int middle = b->runs / 2;
+    printf("{\"phase\": \"%s\", \"path\": \"%s\", \"numerics\": \"%s\", \"threads\": %d, \"tokens\": %.0f, "
+           "\"seconds\": %.3f, \"tokens_per_s\": %.1f, \"cpu_seconds\": %.3f, \"tokens_per_cpu_s\": %.1f, "
+           "\"gflops_per_cpu_s\": %.1f, \"share_of_fma_peak\": %.3f, \"fma_peak_gflops_per_cpu_s\": %.1f}\n",
+           p->name, cpu_path_name(b->ctx->cpu), b->ctx->numerics ? "native" : "portable", b->ctx->n_threads, w.tokens,
+           seconds[middle], w.tokens / seconds[middle], cpu[middle], w.tokens / cpu[middle],
+           w.flop / cpu[middle] * 1e-9, of_peak[middle], (peak_cpu[0] + peak_cpu[1]) / 2 * 1e-9);
+    fflush(stdout);
+}
+
+static void count_operations(bench *b) {
+    const model_config *c = model_get_config(b->m);
+    double q = (double)(c->n_heads * c->head_dim), kv = (double)(c->n_kv_heads * c->head_dim), d = (double)c->d_model;
+    b->linear_flop = 2 * (double)c->n_layers * d * (2 * q + 2 * kv + 3 * (double)c->d_ff);
+    b->head_flop = 2 * (double)c->n_vocabulary * d;
+}
+
+static int usage(void) {
+    fprintf(stderr, "usage: bench-engine MODEL.gguf [--threads N] [--cpu PATH] [--native] [--runs N] [--scale N] "
+                    "[PHASE...]\n");
+    return 2;
+}
+
+int main(int argc, char **argv) {
+    agon_ctx_options options = agon_ctx_options_default();
+    bench one = {.runs = 3, .scale = 1}, *b = &one;
+    bool wanted[N_PHASES] = {0}, any = false;
+    for (int i = 1; i < argc; i++) {
+        bool more = i + 1 < argc;
+        if (more && strcmp(argv[i], "--threads") == 0)
+            options.n_threads = atoi(argv[++i]);
+        else if (more && strcmp(argv[i], "--cpu") == 0)
+            options.cpu = argv[++i];
+        else if (more && strcmp(argv[i], "--runs") == 0)
+            b->runs = atoi(argv[++i]);
+        else if (more && strcmp(argv[i], "--scale") == 0)
+            b->scale = atoi(argv[++i]);
+        else if (strcmp(argv[i], "--native") == 0)
+            options.numerics = AGON_NUMERICS_NATIVE;
+        else if (!b->path)
+            b->path = argv[i];
+        else {
+            int p = 0;
+            while (p < N_PHASES && strcmp(argv[i], phases[p].name) != 0)
+                p++;
+            if (p == N_PHASES)
+                return usage();
+            wanted[p] = any = true;
+        }
+    }
+    if (!b->path || b->runs < 1 || b->runs > MAX_RUNS || b->scale < 1)
+        return usage();
+    char reason[256];
+    if (agon_ctx_new(&options, &b->ctx, reason, sizeof reason) != AGON_OK) {
+        fprintf(stderr, "%s\n", reason);
+        return 1;
+    }
+    TRY(model_open(b->ctx, b->path, COMPUTE_BF16, &b->m));
+    count_operations(b);
+    for (int p = 0; p < N_PHASES; p++)
+        if (wanted[p] || !any)
+            run_phase(b, &phases[p]);
+    model_free(b->m);
+    agon_ctx_free(b->ctx);
+    return 0;
+}
