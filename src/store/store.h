@@ -251,7 +251,8 @@ AGON_MUST_CHECK agon_status store_query_int(store *s, const char *sql, const jso
 
 /* The forms of `agon status --json`, `log`, `show` and `why`. `run` NULL: the latest. *out new. */
 AGON_MUST_CHECK agon_status store_status(store *s, const char *run, json_t **out);
-AGON_MUST_CHECK agon_status store_log(store *s, const char *run, int64_t limit, json_t **out);
+/* The last `limit` (0: all) events with number > after. */
+AGON_MUST_CHECK agon_status store_log(store *s, const char *run, int64_t after, int64_t limit, json_t **out);
 /* The record with this id or unique prefix (>= 4 digits), its table, and the ids that refer to it. */
 AGON_MUST_CHECK agon_status store_show(store *s, const char *id, json_t **out);
 /* The whole chain upwards from an example, label, text, version or gate to the queries' seeds: an array

@@ -132,7 +132,8 @@ static agon_status counts(store *s, const char *sql, const char *run, json_t *in
 static agon_status find_run(store *s, const char *run, json_t **row) {
     json_t *rows;
     agon_status status = query_one(
-        s, "SELECT r.id, r.name, r.seed, p.state, p.iteration, p.stage, p.data AS data_json, p.updated_ms,"
+        s, "SELECT r.id, r.name, r.seed, p.state, coalesce(p.iteration, 0) AS iteration,"
+           " coalesce(p.stage, 'begin') AS stage, p.data AS data_json, p.updated_ms,"
            " r.created_ms FROM run r LEFT JOIN progress p ON p.run = r.id"
            " WHERE ?1 IS NULL OR r.name = ?1 OR r.id = ?1 ORDER BY r.rowid DESC LIMIT 1",
         run, &rows);
@@ -156,14 +157,23 @@ static const char *state_of(store *s, const json_t *run) {
     return state;
 }
 
+/* The versions a run made or gave a status to, in order of creation, with the latest status of that run. The
+ * learner's line is what `versions` lists; critics, attackers and control arms are not candidates and stand apart. */
+#define VERSIONS_SQL(in)                                                                              \
+    "SELECT v.id, v.parent, v.role, v.iteration, coalesce(s.status, 'candidate') AS status, s.reason," \
+    " s.held_out AS held_out_json FROM model_version v LEFT JOIN version_status s ON s.rowid ="       \
+    " (SELECT max(rowid) FROM version_status WHERE version = v.id AND (run = ?1 OR run IS NULL))"     \
+    " WHERE v.role " in " ('base', 'learner') AND (v.run = ?1 OR v.run IS NULL OR s.id IS NOT NULL"  \
+    " OR v.id IN (SELECT parent FROM model_version WHERE run = ?1)) ORDER BY v.rowid"
+
 agon_status store_status(store *s, const char *run, json_t **out) {
-    json_t *row = NULL, *versions = NULL, *labels = NULL, *tokens = NULL, *counters = NULL, *result = NULL;
+    json_t *row = NULL, *versions = NULL, *others = NULL, *labels = NULL, *tokens = NULL, *counters = NULL, *result = NULL;
     agon_status status = find_run(s, run, &row);
     const char *id = status ? NULL : json_string_value(json_object_get(row, "id"));
     if (!status)
-        status = query_one(s, "SELECT id, parent, role, iteration, coalesce(status, 'candidate') AS status,"
-                              " reason, held_out AS held_out_json FROM lineage"
-                              " WHERE run = ?1 OR run IS NULL ORDER BY number", id, &versions);
+        status = query_one(s, VERSIONS_SQL("IN"), id, &versions);
+    if (!status)
+        status = query_one(s, VERSIONS_SQL("NOT IN"), id, &others);
     labels = json_pack("{si si si si}", "verifier", 0, "critic", 0, "human", 0, "simulated", 0);
     tokens = json_object();
     counters = json_object();
@@ -178,10 +188,10 @@ agon_status store_status(store *s, const char *run, json_t **out) {
         status = counts(s, "SELECT name, value AS n FROM counter WHERE run = ?1 AND name NOT LIKE 'tokens.%'",
                         id, counters);
     if (!status) {
-        json_t *stage = json_object_get(row, "stage"), *iteration = json_object_get(row, "iteration");
-        result = json_pack("{sO ss sO? sO? sO sO sO sO sO? sO?}", "run", json_object_get(row, "name"), "state",
-                           state_of(s, row), "iteration", iteration, "stage", stage, "versions", versions,
-                           "labels", labels, "tokens", tokens, "counters", counters, "updated_ms",
+        result = json_pack("{sO ss sO sO sO sO sO sO sO sO? sO?}", "run", json_object_get(row, "name"), "state",
+                           state_of(s, row), "iteration", json_object_get(row, "iteration"), "stage",
+                           json_object_get(row, "stage"), "versions", versions, "labels", labels, "tokens", tokens,
+                           "counters", counters, "other_versions", others, "updated_ms",
                            json_object_get(row, "updated_ms"), "progress", json_object_get(row, "data"));
         if (!result)
             status = ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
@@ -190,21 +200,23 @@ agon_status store_status(store *s, const char *run, json_t **out) {
         *out = result;
     json_decref(row);
     json_decref(versions);
+    json_decref(others);
     json_decref(labels);
     json_decref(tokens);
     json_decref(counters);
     return status;
 }
 
-agon_status store_log(store *s, const char *run, int64_t limit, json_t **out) {
+agon_status store_log(store *s, const char *run, int64_t after, int64_t limit, json_t **out) {
     json_t *row = NULL, *parameters = NULL;
     agon_status status = find_run(s, run, &row);
     if (!status)
-        parameters = json_pack("[OI]", json_object_get(row, "id"), (json_int_t)(limit > 0 ? limit : -1));
+        parameters = json_pack("[OII]", json_object_get(row, "id"), (json_int_t)(limit > 0 ? limit : -1),
+                               (json_int_t)after);
     if (!status)
         status = store_query_json(s,
                                   "SELECT * FROM (SELECT number, time_ms, iteration, stage, message, data AS data_json"
-                                  " FROM event WHERE run = ?1 ORDER BY number DESC LIMIT ?2) ORDER BY number",
+                                  " FROM event WHERE run = ?1 AND number > ?3 ORDER BY number DESC LIMIT ?2) ORDER BY number",
                                   parameters, out);
     json_decref(row);
     json_decref(parameters);

@@ -352,7 +352,7 @@ static void readers__status_log_show_and_why(void **state) {
     char id[STORE_ID_SIZE];
     snprintf(id, sizeof id, "%s", json_string_value(json_object_get(version, "id")));
     json_decref(out);
-    assert_ok(f.ctx, store_log(f.s, NULL, 10, &out));
+    assert_ok(f.ctx, store_log(f.s, NULL, 0, 10, &out));
     assert_true(json_array_size(out) >= 2);
     json_decref(out);
     id[10] = 0; /* a prefix will do */
