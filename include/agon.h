@@ -247,6 +247,108 @@ AGON_API AGON_MUST_CHECK agon_status agon_loss_json(agon_ctx *ctx, const char *o
 /* [{"name", "summary", "options": [{"name", "default", "min", "max", "help"}]}]; *json new. */
 AGON_API AGON_MUST_CHECK agon_status agon_objectives(agon_ctx *ctx, char **json);
 
+/* ---- workspaces ----------------------------------------------------------------------------------------
+ *
+ * A workspace is the folder of a run (docs/architecture.md). `workspace` NULL: the only *.agon folder in the current
+ * folder; AGON_ENOTFOUND or AGON_EINVAL says what there is instead. `run` NULL: the latest run in it. Everything here
+ * works while another process runs the loop, except where the comment says otherwise. *json new: agon_text_free. */
+
+/* The folder itself; *path new (agon_text_free). */
+AGON_API AGON_MUST_CHECK agon_status agon_workspace_find(agon_ctx *ctx, const char *workspace, char **path);
+
+/* {"run", "state": "running|done|halted", "iteration", "stage", "versions": [{"id", "parent", "role", "iteration",
+ * "status": "base|candidate|promoted|rejected|rolled_back", "reason", "held_out": {"n", "before", "after", "ci95": [lo, hi]} or null}] in
+ * order of creation, "labels": {"verifier", "critic", "human", "simulated", ...}, "tokens": {...}, "counters": {...},
+ * "other_versions": critics and attackers, "updated_ms", "progress"}. `before` is the base on the same items, both are fractions; ci95 is
+ * the interval of after - before. "halted": stopped before its end; the same `agon run` goes on. */
+AGON_API AGON_MUST_CHECK agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *run,
+                                                      char **json);
+/* The last `limit` (0: all) events whose number is above `after`, oldest first:
+ * [{"number", "time_ms", "iteration", "stage", "message", "data"}]. */
+AGON_API AGON_MUST_CHECK agon_status agon_log_json(agon_ctx *ctx, const char *workspace, const char *run,
+                                                   int64_t after, size_t limit, char **json);
+/* The record whose id begins with `id` (at least 4 digits): {"table", "id", "record", "from": [{"id", "table", "because"}],
+ * "referred_by": [...]}. AGON_ENOTFOUND; AGON_EINVAL when several begin so. */
+AGON_API AGON_MUST_CHECK agon_status agon_show_json(agon_ctx *ctx, const char *workspace, const char *id,
+                                                    char **json);
+/* Where a record came from, up to the queries' seeds, breadth first: [{"depth", "table", "id", "of": id of the record it
+ * explains (absent in the first), "because", "record"}]. Errors as agon_show_json. */
+AGON_API AGON_MUST_CHECK agon_status agon_why_json(agon_ctx *ctx, const char *workspace, const char *id,
+                                                   char **json);
+/* Checks chain, records, counters, descent and objects, and executes up to `sample` reproducible steps of the latest run
+ * again, chosen by `seed`: {"ok", "problem": text or null, "runs", "steps", "items", "records", "objects",
+ * "unreferenced_objects", "reexecuted": {"executed", "equal", "skipped", "problem"} or null}. Damage is AGON_OK with "ok": false; a status says
+ * what kept it from looking. */
+AGON_API AGON_MUST_CHECK agon_status agon_verify_json(agon_ctx *ctx, const char *workspace, size_t sample,
+                                                      uint64_t seed, char **json);
+/* Opens the sealed ledger of a finished run and says what was true: {"run", "gates": [{"iteration", "true_gain", "true_ci95",
+ * "estimate", "ci95", "covered", "judge_only", "labels_only", "verdict"}], "label_noise": [{"source", "family", "difficulty", "n", "wrong"}],
+ * "critic": [{"family", "n", "auroc"}], "arms": [{"arm", "before", "after", "gain", "ci95", "recovered"}], "labels": {...}, "pgr"}.
+ * AGON_EREFUSED while a run is going or when it did not finish. */
+AGON_API AGON_MUST_CHECK agon_status agon_unseal_json(agon_ctx *ctx, const char *workspace, const char *run,
+                                                      char **json);
+
+/* ---- runs ---------------------------------------------------------------------------------------------- */
+
+/* What a run reports while it works; everything borrowed for the call. */
+typedef struct agon_progress {
+    size_t struct_size;
+    int64_t iteration;   /* from 1; 0 before the first */
+    const char *stage;   /* attack, respond, critique, decide, refine, build, train, evaluate, gate, ... */
+    size_t done, total;  /* of the stage, in `unit`s; total 0: not known */
+    const char *unit;    /* "queries", "answers", "steps" */
+    const char *message; /* a line worth printing once, or NULL */
+    const char *data;    /* with a message: its figures as JSON, such as {"attack": {"query", "answer", "critique"}} or
+                            {"families": [{"family", "before", "after", "n"}]}; NULL: none */
+} agon_progress;
+/* Called on the thread that called agon_run, often; it should return soon. It may call agon_interrupt. */
+typedef void (*agon_run_observer)(void *arg, const agon_progress *progress);
+
+typedef struct agon_run_options {
+    size_t struct_size;
+    const char *workspace;      /* NULL: the run file's stem + ".agon" in the current folder; made if need be */
+    agon_run_observer observer; /* NULL: none */
+    void *arg;
+} agon_run_options;
+AGON_API agon_run_options agon_run_options_default(void);
+
+/* Runs the recipe a run file names, or goes on with it. *summary, new, is JSON: {"run", "recipe", "oracle", "state", "iterations", "model",
+ * "version": {"id", "status"}, "seconds", "tokens", "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general",
+ * "gate": {"verdict", "reason", "figures"}, "labels", "budget", "learnability", "critic", "workspace", "example": id of a training
+ * example or null, "reviews": open review items}. AGON_EBUSY: another process runs in this workspace. AGON_EINTERRUPTED after
+ * agon_interrupt: all that was done is kept, and the same call goes on. AGON_EMISMATCH: the run file changed since the run began. */
+AGON_API AGON_MUST_CHECK agon_status agon_run(agon_ctx *ctx, const char *run_file,
+                                              const agon_run_options *options, char **summary);
+/* The workspace agon_run uses when none is given; *path new (agon_text_free). */
+AGON_API AGON_MUST_CHECK agon_status agon_run_workspace(agon_ctx *ctx, const char *run_file, char **path);
+
+/* Writes a commented run file to `output`, which must not exist. `queries` NULL or a JSONL file of the user's own queries,
+ * {"query", "answer"?, "verifier"?, "arguments"?}, every row of which is checked (AGON_EINVAL names the bad ones with file:line, at most
+ * 20, and nothing is written). *json, new: {"output", "queries": {"n", "with_answer", "with_verifier", "unverifiable"} or null,
+ * "cost": {"tokens", "minutes"?, "labels"}, "tokens_per_second": measured here, or null where there is no model}. */
+AGON_API AGON_MUST_CHECK agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *output,
+                                                        char **json);
+
+/* ---- reviews: questions to a human, answered at any time, also while a run is going ------------------------ */
+
+/* Open items, most urgent first: [{"id", "kind": "verdict|pair|demonstration|audit", "purpose", "iteration", "priority", "query", "response",
+ * "other", "critique" (texts or null), "spans": [[start, end]] bytes of the response that the critique cites}]. */
+AGON_API AGON_MUST_CHECK agon_status agon_reviews_json(agon_ctx *ctx, const char *workspace, char **json);
+
+typedef struct agon_review_answer {
+    size_t struct_size;
+    const char *review;   /* id of an item, or a unique beginning of it (at least 4 digits) */
+    const char *verdict;  /* "accept", "reject", "skip"; for a pair "A", "B" (or "reject" both) */
+    const char *text;     /* the corrected or new answer; NULL: none. A demonstration's "accept" needs one */
+    const char *note;     /* NULL: none */
+    const char *reviewer; /* a pseudonym; NULL: one made from this machine and user, which tells neither */
+    double seconds;       /* the human's time; 0: not measured */
+} agon_review_answer;
+/* Puts an answer into the inbox; the run collects it at its next iteration. An item may be answered again until then: the
+ * last answer counts. AGON_EINVAL: a verdict that the item's kind does not take; AGON_ENOTFOUND. */
+AGON_API AGON_MUST_CHECK agon_status agon_review(agon_ctx *ctx, const char *workspace,
+                                                 const agon_review_answer *answer);
+
 /* Asks work under way with this context to stop at the next safe point with AGON_EINTERRUPTED.
  * Safe to call from a signal handler. */
 AGON_API void agon_interrupt(agon_ctx *ctx);

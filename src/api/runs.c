@@ -1,0 +1,88 @@
+/* agon.h, runs: the recipe of a run file in a workspace. */
+#include "api/workspaces.h"
+#include "base/buffer.h"
+#include "base/ctx.h"
+#include "recipe/recipe.h"
+#include <stdlib.h>
+#include <string.h>
+
+agon_run_options agon_run_options_default(void) {
+    return (agon_run_options){.struct_size = sizeof(agon_run_options)};
+}
+
+agon_status agon_run_workspace(agon_ctx *ctx, const char *run_file, char **path) {
+    const char *name = strrchr(run_file, '/');
+    name = name ? name + 1 : run_file;
+    const char *dot = strrchr(name, '.');
+    size_t n = dot && dot != name ? (size_t)(dot - name) : strlen(name);
+    buffer text = {0};
+    if (n == 0)
+        return ctx_fail(ctx, AGON_EINVAL, "'%.200s' does not name a run file", run_file);
+    buffer_append(&text, name, n);
+    buffer_text(&text, ".agon");
+    if (!(*path = buffer_take(&text)))
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    return AGON_OK;
+}
+
+typedef struct relay {
+    agon_run_observer fn;
+    void *arg;
+} relay;
+
+static void pass_on(void *arg, const recipe_progress *p) {
+    const relay *to = arg;
+    char *data = p->data ? json_dumps(p->data, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    const agon_progress out = {sizeof out, p->iteration, p->stage, p->done, p->total, p->unit, p->message, data};
+    to->fn(to->arg, &out);
+    free(data);
+}
+
+/* What the closing words point at: the workspace, a training example to ask `agon why` about, and open questions. */
+static agon_status add_pointers(agon_ctx *ctx, store *s, const char *run, json_t *summary) {
+    json_t *rows = NULL, *parameters = json_pack("[s]", run ? run : "");
+    int64_t open = 0;
+    agon_status status = store_query_json(s,
+                                          "SELECT e.id FROM example e JOIN run r ON r.id = e.run WHERE r.name = ?1"
+                                          " ORDER BY e.origin = 'new' DESC, e.rowid DESC LIMIT 1",
+                                          parameters, &rows);
+    if (!status)
+        status = store_query_int(s, "SELECT count(*) FROM review_open", NULL, &open);
+    json_decref(parameters);
+    if (!status) {
+        json_t *id = json_object_get(json_array_get(rows, 0), "id");
+        if (json_object_set_new(summary, "workspace", json_string(store_folder(s))) != 0 ||
+            json_object_set_new(summary, "example", id ? json_incref(id) : json_null()) != 0 ||
+            json_object_set_new(summary, "reviews", json_integer(open)) != 0)
+            status = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    }
+    json_decref(rows);
+    return status;
+}
+
+agon_status agon_run(agon_ctx *ctx, const char *run_file, const agon_run_options *options, char **summary) {
+    agon_run_options o = options ? *options : agon_run_options_default();
+    relay to = {o.observer, o.arg};
+    run_config *config = NULL;
+    char *workspace = NULL;
+    store *s = NULL;
+    json_t *made = NULL;
+    agon_status status = run_file_read(ctx, run_file, &config);
+    if (!status)
+        status = o.workspace && *o.workspace ? agon_workspace_find(ctx, o.workspace, &workspace)
+                                             : agon_run_workspace(ctx, run_file, &workspace);
+    if (!status)
+        status = store_open(ctx, workspace, STORE_RUN, &s);
+    if (!status)
+        status = recipe_run(ctx, s, config, o.observer ? pass_on : NULL, &to, &made);
+    if (!status)
+        status = add_pointers(ctx, s, config->name, made);
+    store_close(s);
+    free(workspace);
+    run_config_free(config);
+    if (status) {
+        json_decref(made);
+        return status;
+    }
+    return workspaces_give_take(ctx, made, summary);
+}

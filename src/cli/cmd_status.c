@@ -1,0 +1,87 @@
+/* agon status: where a run is and what came of it so far. */
+#include "cli/cli.h"
+#include "cli/terminal.h"
+
+static agon_status ask(agon_ctx *ctx, const char *workspace, const void *arg, char **json) {
+    return agon_status_json(ctx, workspace, arg, json);
+}
+
+static void print_counts(const terminal *t, const char *title, const json_t *counts) {
+    const char *name, *comma = "";
+    const json_t *n;
+    printf("%s", title);
+    json_object_foreach((json_t *)(uintptr_t)counts, name, n) {
+        fputs(comma, stdout);
+        print_cut(t, stdout, name, 40, false);
+        printf(" %" JSON_INTEGER_FORMAT, json_integer_value(n));
+        comma = ", ";
+    }
+    printf("%s\n", *comma ? "" : "none");
+}
+
+static void print_version(const terminal *t, const json_t *v) {
+    const json_t *held_out = json_object_get(v, "held_out"), *ci = json_object_get(held_out, "ci95");
+    printf("  %.12s  ", member_text(v, "id"));
+    print_cut(t, stdout, member_text(v, "status"), 11, true);
+    if (json_is_object(held_out)) {
+        double before = json_number_value(json_object_get(held_out, "before"));
+        double after = json_number_value(json_object_get(held_out, "after"));
+        printf(" %5.1f %% -> %5.1f %%  %+5.1f points", 100 * before, 100 * after, 100 * (after - before));
+        if (json_array_size(ci) == 2)
+            printf(" [%+.1f, %+.1f]", 100 * json_number_value(json_array_get(ci, 0)),
+                   100 * json_number_value(json_array_get(ci, 1)));
+        printf(", n %" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(held_out, "n")));
+    }
+    puts("");
+    if (*member_text(v, "reason"))
+        print_paragraph(t, stdout, member_text(v, "reason"), 16, t->columns, 3);
+}
+
+static void print_status(const json_t *status) {
+    const terminal t = terminal_look(stdout);
+    const json_t *v, *versions = json_object_get(status, "versions");
+    size_t i;
+    fputs("run ", stdout);
+    print_cut(&t, stdout, member_text(status, "run"), 40, false);
+    printf(": %s, iteration %" JSON_INTEGER_FORMAT ", ", member_text(status, "state"),
+           json_integer_value(json_object_get(status, "iteration")));
+    print_cut(&t, stdout, member_text(status, "stage"), 40, false);
+    printf("\nversions, held-out success of the base and of the version on the same tasks:%s\n",
+           json_array_size(versions) ? "" : " none yet");
+    json_array_foreach(versions, i, v)
+        print_version(&t, v);
+    print_counts(&t, "labels: ", json_object_get(status, "labels"));
+    print_counts(&t, "tokens: ", json_object_get(status, "tokens"));
+}
+
+static int run(int argc, char **argv) {
+    const char *workspace = NULL, *name = NULL;
+    bool json = false;
+    const option_spec specs[] = {{.name = "--workspace", .text = &workspace},
+                                 {.name = "--run", .text = &name},
+                                 {.name = "--json", .flag = &json},
+                                 {0}};
+    size_t n;
+    int code;
+    if (!parse_options(&command_status, argc, argv, specs, NULL, 0, &n, &code))
+        return code;
+    json_t *status = ask_workspace(&command_status, workspace, ask, name, &code);
+    if (status && json)
+        print_json(status);
+    else if (status)
+        print_status(status);
+    json_decref(status);
+    return code;
+}
+
+const command command_status = {
+    "status",
+    "where a run is: stage, versions, labels, tokens",
+    "status [--workspace DIR] [--run NAME] [--json]\n\n"
+    "  --workspace DIR  the run's folder (default: the only *.agon folder here)\n"
+    "  --run NAME       a run of the workspace (default: the latest)\n"
+    "  --json           {\"run\", \"state\": \"running|done|halted\", \"iteration\", \"stage\", \"versions\": [{\"id\", \"parent\", \"status\",\n"
+    "                   \"held_out\": {\"n\", \"before\", \"after\", \"ci95\"}}], \"labels\", \"tokens\"}\n\n"
+    "  agon status --workspace quickstart.agon --json",
+    run,
+};

@@ -1,0 +1,71 @@
+#!/bin/sh
+# status, log, show, why and verify on a finished run: forms, exit codes, also while a runner holds the workspace.
+set -eu
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+fail() { echo "FAILED: $*"; exit 1; }
+has() { case "$1" in *"$2"*) ;; *) fail "no '$2' in: $1" ;; esac; }
+code_of() { set +e; "$@" >out 2>err; code=$?; set -e; }
+
+code_of "$AGON" status
+[ $code = 3 ] || fail "no workspace here must exit 3, not $code"
+has "$(cat err)" "no *.agon folder here"
+"$AGON_HELPERS/make_workspace" one.agon >/dev/null
+
+out=$("$AGON" status --json)
+has "$out" '"run":"main","state":"done","iteration":1,"stage":"'
+has "$out" '"versions":[{"id":"'
+has "$out" '"held_out":{"after":0.5,"before":0.25,"ci95":[0.1'
+has "$out" '"labels":{"verifier":5,"critic":2,"human":0,"simulated":0}'
+has "$out" '"tokens":{"learner.out":28}'
+version=$(echo "$out" | sed 's/.*"versions":\[{"id":"\([0-9a-f]*\)".*/\1/')
+has "$("$AGON" status)" "25.0 % ->  50.0 %"
+
+has "$("$AGON" log --n 1 --json)" '"message":"done"'
+[ "$("$AGON" log --json | wc -l)" -gt 1 ] || fail "log --json gives a line an event"
+"$AGON" log --follow >/dev/null # a finished run: it ends
+
+has "$("$AGON" show "$version")" "model_version $version"
+story=$("$AGON" why "$version")
+has "$story" "trained on: example"
+has "$story" "labelled by: label"
+has "$story" "response of: query"
+has "$("$AGON" why "$version" --json)" '"because":"labelled by"'
+code_of "$AGON" show zzzzzz
+[ $code = 3 ] || fail "an unknown id must exit 3, not $code"
+code_of "$AGON" why ab
+[ $code = 4 ] || fail "too short an id must exit 4, not $code"
+
+has "$("$AGON" verify --sample 0)" "all is as recorded"
+
+# Readers work beside a runner.
+mkfifo pipe
+"$AGON_HELPERS/make_workspace" one.agon hold <pipe >held &
+exec 3>pipe
+until [ -s held ]; do sleep 0.1; done
+has "$("$AGON" status --json)" '"run":"main"'
+has "$("$AGON" verify --sample 0 --json)" '"ok":true'
+exec 3>&-
+wait
+
+# Damage is found, in the database and in an object.
+object=$(find one.agon/objects -type f | head -n 1)
+cp "$object" kept
+chmod u+w "$object"
+printf 'X' | dd of="$object" bs=1 seek=3 conv=notrunc 2>/dev/null
+code_of "$AGON" verify --sample 0
+[ $code = 7 ] || fail "a changed object must exit 7, not $code"
+cp kept "$object"
+"$AGON" verify --sample 0 >/dev/null || fail "restored, it must verify"
+at=$(grep -abo 'says [0-9]' one.agon/agon.db | head -n 1 | cut -d: -f1)
+printf 'X' | dd of=one.agon/agon.db bs=1 seek=$((at + 1)) conv=notrunc 2>/dev/null
+code_of "$AGON" verify --sample 0
+[ $code = 7 ] || fail "a changed database must exit 7, not $code"
+has "$(cat out)" "DAMAGED"
+
+# Two workspaces: one must be named.
+mkdir two.agon
+code_of "$AGON" status
+[ $code = 4 ] || fail "two workspaces must exit 4, not $code"
+has "$(cat err)" "there are 2 workspaces here"
