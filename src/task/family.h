@@ -63,7 +63,7 @@ const char *writing_constraint_name(size_t i);
  * AGON_EINVAL: unknown name (with the nearest), missing, unknown or absurd argument; `where` begins the sentence. */
 agon_status writing_constraint_check(agon_ctx *ctx, const char *where, const char *name, const json_t *arguments);
 /* Judges a response by one constraint; checks its arguments first. */
-agon_status writing_constraint_verify(agon_ctx *ctx, const char *where, const char *name, const json_t *arguments,
-                                      const char *response, task_verdict *out);
+agon_status writing_constraint_verify(agon_ctx *ctx, const char *name, const json_t *arguments, const char *response,
+                                      task_verdict *out);
 
 #endif
