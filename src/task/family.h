@@ -25,12 +25,8 @@ struct task_family {
     agon_status (*gold)(agon_ctx *ctx, const task_query *query, char **out); /* *out NULL: many answers are right */
 };
 
-#define TASK_FAMILIES(X)                                                                             \
-    X(arithmetic)                                                                                    \
-    X(word_problem)                                                                                  \
-    X(comparison)                                                                                    \
-    X(string)                                                                                        \
-    X(writing)
+/* In table order; a family is added here when its file is. */
+#define TASK_FAMILIES(X) X(arithmetic)
 
 #define DECLARE_FAMILY(name) extern const task_family family_##name;
 TASK_FAMILIES(DECLARE_FAMILY)
@@ -54,6 +50,27 @@ agon_status verdict_set(agon_ctx *ctx, task_verdict *out, task_outcome outcome, 
 agon_status keep_add(agon_ctx *ctx, json_t **keep, const char *kind, const char *value);
 /* One of n texts (numbers: rng_range of base/random.h). */
 const char *draw_text(rng *r, const char *const *texts, size_t n);
+/* A sentence without numbers that has nothing to do with any task. */
+const char *draw_distractor(rng *r);
+/* `pattern` with every "{key}" replaced; *out new. fills [n]. A brace that opens no known key is text. */
+typedef struct text_fill {
+    const char *key, *value;
+} text_fill;
+agon_status task_fill(agon_ctx *ctx, const char *pattern, const text_fill *fills, size_t n, char **out);
+/* Judges a response by its one number (number_find). why: "42 + 25 = 67"; masked_why: completes "says 78, .." without
+ * the right answer, "which is not 42 + 25". */
+agon_status verdict_number(agon_ctx *ctx, task_verdict *out, const char *response, rational gold,
+                           const char *why, const char *masked_why);
+
+/* ---- writing.c, for the user's own rows ---------------------------------------------------------- */
+
+/* Names of the constraints a row may use as "verifier"; NULL past the end. */
+const char *writing_constraint_name(size_t i);
+/* AGON_EINVAL, with `where` in the sentence, when `arguments` (NULL: none) do not suit the constraint. */
+agon_status writing_constraint_check(agon_ctx *ctx, const char *where, const char *name,
+                                     const json_t *arguments);
+agon_status writing_constraint_verify(agon_ctx *ctx, const char *name, const json_t *arguments,
+                                      const char *response, task_verdict *out);
 
 /* ---- constraint.c: writing constraints by name, for writing.c and the user's own verifiers ------- */
 
