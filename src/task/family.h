@@ -1,4 +1,4 @@
-/* What a task family is made of; private to src/task. One family, one file, one line in table.c.
+/* What a task family is made of; private to src/task. One family, one file, one line in task_table.c.
  *
  * A family gives its cells and six functions. task.c checks what every family must keep (a demonstration verifies, a
  * tampered answer does not, ...), so that no family has to. */
@@ -33,7 +33,7 @@ TASK_FAMILIES(DECLARE_FAMILY)
 #undef DECLARE_FAMILY
 extern const task_family family_user; /* user.c: no cells; queries come from a file */
 
-/* table.c. NULL when there is none; finds "user" too. */
+/* task_table.c. NULL when there is none; finds "user" too. */
 const task_family *family_find(const char *name);
 const task_cell *family_cell(const task_family *f, const char *name);
 
