@@ -41,10 +41,12 @@ const command command_loss = {
     "an objective's loss and gradients on numbers given as JSON",
     "loss OBJECTIVE [--set k=v]...\n\n"
     "Reads one JSON object {\"rows\": [...]}. A response is {\"log_probs\": [...], \"reference\": [...]?, \"old\": [...]?,\n"
-    "\"values\": [...]?, \"mask\": [...]?, \"reward\": r?, \"advantage\": a?, \"label\": true|false?, \"weight\": w?}; a row is a\n"
-    "response, {\"chosen\": R, \"rejected\": R}, or {\"responses\": [R, ...]}. Writes {\"loss\", \"losses\", \"rows\" with\n"
-    "d_log_probs, \"metrics\"}.\n"
-    "Objectives: sft dpo cdpo rdpo ipo simpo orpo kto exo-pref exo-rw pro rso-hinge rso-sigmoid spin grpo rloo ppo.\n\n"
+    "\"values\": [...]?, \"mask\": [...]?, \"head\": [...]?, \"targets\": [...]?, \"reward\": r?, \"advantage\": a?,\n"
+    "\"label\": true|false?, \"weight\": w?}; a row is a response, {\"chosen\": R, \"rejected\": R}, or\n"
+    "{\"responses\": [R, ...]}. Writes {\"loss\", \"losses\", \"rows\" with d_log_probs, \"metrics\"}.\n"
+    "Likelihood: sft nll gce sce token-forward. Pairs: dpo cdpo rdpo dpo-forward ropo dpo-soft ipo simpo orpo exo-pref\n"
+    "rso-hinge rso-sigmoid spin modpo. Others: kto exo-rw pro grpo gspo rloo reinforce++ ppo.\n"
+    "Heads: bt plackett-luce rm-pointwise prm cloud classify aux-confidence.\n\n"
     "  --set k=v   an option of the objective: beta, label_smoothing, gamma, clip, length_normalised, ...\n\n"
     "  echo '{\"rows\":[{\"chosen\":{\"log_probs\":[-1],\"reference\":[-1]},\"rejected\":{\"log_probs\":[-2],\"reference\":[-1]}}]}' |\n"
     "    agon loss dpo --set beta=0.1",

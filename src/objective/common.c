@@ -30,15 +30,48 @@ double masked_length(const response *r) {
 }
 
 void sequence_gradient(response *r, double d) {
+    clear_gradient(r);
     for (size_t t = 0; t < r->n; t++)
         r->d_log_prob[t] = d * token_weight(r, t);
 }
 
 void clear_gradient(response *r) {
-    for (size_t t = 0; t < r->n; t++)
-        r->d_log_prob[t] = 0;
-    for (size_t t = 0; r->d_values && t < r->n; t++)
-        r->d_values[t] = 0;
+    double *const all[] = {r->d_log_prob, r->d_values, r->d_entropy, r->d_mean_log_prob};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        for (size_t t = 0; all[i] && t < r->n; t++)
+            all[i][t] = 0;
+    for (size_t t = 0; r->d_head && t < r->n * r->n_head; t++)
+        r->d_head[t] = 0;
+}
+
+size_t last_token(const response *r) {
+    for (size_t t = r->n; t-- > 0;)
+        if (token_weight(r, t) > 0)
+            return t;
+    return r->n;
+}
+
+void head_gradient(response *r, double d) {
+    clear_gradient(r);
+    if (r->d_head)
+        r->d_head[last_token(r)] = d;
+}
+
+double row_normaliser(const double *options, const row *rows, size_t n_rows) {
+    (void)options;
+    double total = 0;
+    for (size_t i = 0; i < n_rows; i++)
+        total += rows[i].weight;
+    return total;
+}
+
+double response_normaliser(const double *options, const row *rows, size_t n_rows) {
+    (void)options;
+    double total = 0;
+    for (size_t i = 0; i < n_rows; i++)
+        for (size_t k = 0; k < rows[i].n_responses; k++)
+            total += rows[i].weight * rows[i].responses[k].weight;
+    return total;
 }
 
 double pair_weight(const row *r) {
@@ -86,24 +119,44 @@ static agon_status needs_check(agon_ctx *ctx, const char *name, const char *plac
         s = need(ctx, name, place, "label", !isnan(r->label));
     if (s == AGON_OK && (needs & NEEDS_VALUES) && !has_advantage)
         s = need(ctx, name, place, "values", r->values != NULL);
+    const struct {
+        unsigned flag;
+        const char *field;
+        bool given;
+    } rest[] = {{NEEDS_HEAD, "head", r->head},
+                {NEEDS_TARGETS, "targets", r->targets},
+                {NEEDS_ENTROPY, "entropy", r->entropy},
+                {NEEDS_MEAN_LOG_PROB, "mean_log_prob", r->mean_log_prob}};
+    for (size_t i = 0; s == AGON_OK && i < sizeof rest / sizeof rest[0]; i++)
+        if (needs & rest[i].flag)
+            s = need(ctx, name, place, rest[i].field, rest[i].given);
     return s;
 }
 
 static agon_status response_check(agon_ctx *ctx, const char *name, const char *place, unsigned needs,
                                   const response *r) {
-    if (r->n == 0 || !r->log_prob)
+    bool head_only = (needs & NEEDS_HEAD) && !(needs & NEEDS_LOG_PROB);
+    if (r->n == 0 || (!r->log_prob && !head_only))
         return ctx_fail(ctx, AGON_EINVAL, "%s: log_probs is empty; a response has at least one token", place);
-    assert(r->d_log_prob);
+    assert(r->d_log_prob || !r->log_prob);
     const struct {
         const char *field;
         const double *x;
     } channels[] = {{"log_probs", r->log_prob}, {"reference", r->reference}, {"old", r->old},
-                    {"values", r->values},      {"old_values", r->old_values}, {"mask", r->mask}};
+                    {"values", r->values},      {"old_values", r->old_values}, {"mask", r->mask},
+                    {"entropy", r->entropy}, {"mean_log_prob", r->mean_log_prob}};
     for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++) {
         agon_status s = channel_check(ctx, place, channels[i].field, channels[i].x, r->n);
         if (s != AGON_OK)
             return s;
     }
+    agon_status finite = channel_check(ctx, place, "head", r->head, r->n * r->n_head);
+    if (finite != AGON_OK)
+        return finite;
+    for (size_t t = 0; r->targets && t < r->n; t++)
+        if (!isnan(r->targets[t]) && !(r->targets[t] >= 0 && r->targets[t] <= 1))
+            return ctx_fail(ctx, AGON_EINVAL, "%s: targets[%zu] is %g; it lies between 0 and 1", place, t,
+                            r->targets[t]);
     for (size_t t = 0; r->mask && t < r->n; t++)
         if (r->mask[t] < 0)
             return ctx_fail(ctx, AGON_EINVAL, "%s: mask[%zu] is %g; token weights are 0 or more", place, t,
@@ -142,11 +195,27 @@ agon_status rows_check(agon_ctx *ctx, const char *name, unsigned kinds, unsigned
         for (size_t k = 0; k < r->n_responses; k++) {
             char place[64];
             place_name(place, sizeof place, kind, i, k);
-            agon_status s = response_check(ctx, name, place, needs, &r->responses[k]);
+            /* A pair has one label: how likely it is that the chosen side is the better one. */
+            unsigned own = kind == ROW_PAIR && k == 1 ? needs & ~(unsigned)NEEDS_LABEL : needs;
+            agon_status s = response_check(ctx, name, place, own, &r->responses[k]);
             if (s != AGON_OK)
                 return s;
         }
     }
+    return AGON_OK;
+}
+
+agon_status heads_check(agon_ctx *ctx, const char *name, size_t n_head, const row *rows, size_t n_rows) {
+    for (size_t i = 0; i < n_rows; i++)
+        for (size_t k = 0; k < rows[i].n_responses; k++) {
+            const response *r = &rows[i].responses[k];
+            if (r->n_head == 0 || (n_head && r->n_head != n_head))
+                return ctx_fail(ctx, AGON_EINVAL, "row %zu: response %zu: the head has %zu outputs a token; %s takes %zu",
+                                i, k, r->n_head, name, n_head ? n_head : 1);
+            if (last_token(r) == r->n)
+                return ctx_fail(ctx, AGON_EINVAL, "row %zu: response %zu: mask leaves no token to read the head at", i,
+                                k);
+        }
     return AGON_OK;
 }
 

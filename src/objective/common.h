@@ -33,6 +33,17 @@ static inline double token_weight(const response *r, size_t t) {
 
 /* sum M*x, [n]. */
 double masked_sum(const response *r, const double *x);
+/* The token a head over the whole response is read at: the last with a mask above 0; n when there is none. */
+size_t last_token(const response *r);
+/* The only output of a reward head at that token. */
+static inline double head_reward(const response *r) {
+    return r->head[last_token(r)];
+}
+/* d head = d at that token, all other gradients of the response 0. */
+void head_gradient(response *r, double d);
+/* AGON_EINVAL unless every response has a head of `n_head` outputs (0: any number) and a token to read it at. */
+AGON_MUST_CHECK agon_status heads_check(agon_ctx *ctx, const char *name, size_t n_head, const row *rows,
+                                        size_t n_rows);
 /* Supervised length: sum M. */
 double masked_length(const response *r);
 /* d_log_prob[t] = d * M[t]: the gradient of a loss that sees only S = sum M*log_prob. */
@@ -40,6 +51,10 @@ void sequence_gradient(response *r, double d);
 void clear_gradient(response *r);
 /* Row weight times the weights of its responses (a pair is one example). */
 double pair_weight(const row *r);
+/* Sum of row weights: the normaliser where a row is one example. */
+double row_normaliser(const double *options, const row *rows, size_t n_rows);
+/* The same with the weight of each response. */
+double response_normaliser(const double *options, const row *rows, size_t n_rows);
 
 /* Checks shapes, ranges and finiteness of all rows against what `name` takes: `kinds` of row_kind and
  * `needs` (reference, old, reward, label, advantage). AGON_EINVAL or AGON_ENUMERIC, naming row and field. */

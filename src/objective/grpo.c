@@ -24,7 +24,6 @@ static const objective_option options_table[] = {
     {"kl", 3, 2, 3, "estimator of the KL term: 2 or 3"},
     {.name = NULL},
 };
-static const double STD_FLOOR = 1e-4;
 
 static unsigned needs_with(const double *options) {
     return NEEDS_REWARD | NEEDS_ADVANTAGE | (options[BETA] > 0 ? NEEDS_REFERENCE : 0);
@@ -52,48 +51,12 @@ static double normaliser(const double *options, const row *rows, size_t n_rows) 
     return total;
 }
 
-/* Group statistics of the rewards. */
-typedef struct group_scale {
-    double mean, divisor;
-    bool given, equal;
-} group_scale;
-
-static agon_status group_statistics(agon_ctx *ctx, const double *options, const row *g, size_t i,
-                                    group_scale *out) {
-    group_scale a = {.given = all_advantages_given(g), .divisor = 1};
-    if (!a.given) {
-        for (size_t k = 0; k < g->n_responses; k++)
-            if (isnan(g->responses[k].reward))
-                return ctx_fail(ctx, AGON_EINVAL, "row %zu: response %zu: reward is missing; a group has "
-                                "rewards throughout or advantages throughout", i, k);
-        if (g->n_responses < 2)
-            return ctx_fail(ctx, AGON_EINVAL, "row %zu: advantage is missing; one response alone has no "
-                            "group to compare its reward with", i);
-        double n = (double)g->n_responses, sum = 0, squares = 0;
-        for (size_t k = 0; k < g->n_responses; k++)
-            sum += g->responses[k].reward;
-        a.mean = sum / n;
-        for (size_t k = 0; k < g->n_responses; k++)
-            squares += (g->responses[k].reward - a.mean) * (g->responses[k].reward - a.mean);
-        a.equal = rewards_equal(g);
-        if (options[SCALE] != 0)
-            a.divisor = sqrt(squares / (n - 1)) + STD_FLOOR;
-    }
-    *out = a;
-    return AGON_OK;
-}
-
-static double group_advantage(const group_scale *a, const response *r) {
-    if (a->given)
-        return r->advantage;
-    return a->equal ? 0 : (r->reward - a->mean) / a->divisor;
-}
-
 /* Token sum of one response over its inner length; d_log_prob scaled by `share`. */
 static double response_loss(const double *options, response *r, double advantage, double share,
                             policy_metrics *m) {
     double sum = 0, beta = options[BETA], length = inner_length(options, r);
     double high = options[CLIP_HIGH] > 0 ? options[CLIP_HIGH] : options[CLIP];
+    clear_gradient(r);
     for (size_t t = 0; t < r->n; t++) {
         double u = token_weight(r, t), d_kl = 0, kl = 0;
         clipped_term term = clipped_surrogate(r->log_prob[t] - old_log_prob(r, t), advantage,
@@ -123,7 +86,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
     policy_metrics m = {0};
     for (size_t i = 0; i < n_rows; i++) {
         group_scale a = {0};
-        s = group_statistics(ctx, options, &rows[i], i, &a);
+        s = group_statistics(ctx, &rows[i], i, options[SCALE] != 0, &a);
         if (s != AGON_OK)
             return s;
         double row_sum = 0, row_total = normaliser(options, &rows[i], 1);

@@ -1,9 +1,11 @@
 /* `agon loss`: rows as JSON in, loss and gradients as JSON out.
  *
  * {"rows":[ROW...]}, ROW = RESPONSE | {"chosen":RESPONSE,"rejected":RESPONSE} | {"responses":[RESPONSE...]},
- * RESPONSE = {"log_probs":[...], "reference", "old", "values", "old_values", "mask": same length,
+ * RESPONSE = {"log_probs":[...], "reference", "old", "values", "old_values", "mask", "entropy",
+ *             "mean_log_prob", "targets" (null: none): same length, "head":[number or [outputs]] a token,
  *             "reward", "advantage", "label", "weight", "mismatched"}
- * Answer: {"loss", "losses":[per row], "rows":[same shape, "d_log_probs" (and "d_values")], "metrics"}.
+ * Answer: {"loss", "losses":[per row], "rows":[same shape, "d_log_probs" (and "d_values", "d_entropy",
+ * "d_mean_log_prob", "d_head" where the channel was given)], "metrics"}.
  * A pair or group may carry "weight" too. Unknown fields are refused: a misspelt channel must not be
  * taken for an absent one. */
 #include "base/ctx.h"
@@ -28,7 +30,8 @@ static agon_status fail_memory(agon_ctx *ctx) {
 }
 
 static const char *const response_fields[] = {"log_probs", "reference", "old",    "values", "old_values", "mask",
-                                              "reward",    "advantage", "label", "weight", "mismatched"};
+                                              "reward",    "advantage", "label", "weight", "mismatched",
+                                              "entropy",   "mean_log_prob", "targets", "head"};
 static const char *const pair_fields[] = {"chosen", "rejected", "weight"};
 static const char *const group_fields[] = {"responses", "weight"};
 static const char *const request_fields[] = {"rows"};
@@ -55,7 +58,8 @@ static agon_status check_fields(agon_ctx *ctx, const char *place, json_t *object
     return AGON_OK;
 }
 
-/* An array of n numbers into the arena; absent or null leaves *out. *n of SIZE_MAX takes the length. */
+/* An array of n numbers into the arena; absent or null leaves *out. *n of SIZE_MAX takes the length. A null among
+ * the targets is NAN: no label there. */
 static agon_status load_channel(loader *l, const char *place, json_t *object, const char *key, size_t *n,
                                 const double **out) {
     json_t *array = json_object_get(object, key);
@@ -73,11 +77,37 @@ static agon_status load_channel(loader *l, const char *place, json_t *object, co
         return fail_memory(l->ctx);
     for (size_t t = 0; t < size; t++) {
         json_t *number = json_array_get(array, t);
-        if (!json_is_number(number))
+        bool none = json_is_null(number) && strcmp(key, "targets") == 0;
+        if (!json_is_number(number) && !none)
             return ctx_fail(l->ctx, AGON_EINVAL, "%s: %s[%zu] is not a number", place, key, t);
-        x[t] = json_number_value(number);
+        x[t] = none ? NAN : json_number_value(number);
     }
     *out = x;
+    return AGON_OK;
+}
+
+/* "head": one number a token, or one list of outputs a token. *n as in load_channel. */
+static agon_status load_head(loader *l, const char *place, json_t *object, size_t *n, response *r) {
+    json_t *array = json_object_get(object, "head"), *first = json_array_get(array, 0);
+    r->n_head = json_is_array(first) ? json_array_size(first) : 1;
+    if (!json_is_array(first))
+        return load_channel(l, place, object, "head", n, &r->head);
+    size_t size = json_array_size(array), width = r->n_head;
+    if (*n == SIZE_MAX)
+        *n = size;
+    if (size != *n || width == 0 || size_mul(size, width) > MAX_TOKENS)
+        return ctx_fail(l->ctx, AGON_EINVAL, "%s: head has %zu tokens of %zu outputs, log_probs has %zu", place, size,
+                        width, *n);
+    double *x = arena_take(l->memory, size * width, sizeof *x);
+    if (!x)
+        return fail_memory(l->ctx);
+    for (size_t t = 0; t < size * width; t++) {
+        json_t *outputs = json_array_get(array, t / width), *number = json_array_get(outputs, t % width);
+        if (json_array_size(outputs) != width || !json_is_number(number))
+            return ctx_fail(l->ctx, AGON_EINVAL, "%s: head[%zu] must be a list of %zu numbers", place, t / width, width);
+        x[t] = json_number_value(number);
+    }
+    r->head = x;
     return AGON_OK;
 }
 
@@ -104,13 +134,17 @@ static agon_status load_response(loader *l, const char *place, json_t *object, r
     agon_status s = check_fields(l->ctx, place, object, response_fields, COUNT(response_fields));
     if (s == AGON_OK)
         s = load_channel(l, place, object, "log_probs", &n, &r.log_prob);
-    if (s == AGON_OK && !r.log_prob)
-        s = ctx_fail(l->ctx, AGON_EINVAL, "%s: log_probs is missing", place);
+    if (s == AGON_OK)
+        s = load_head(l, place, object, &n, &r);
+    if (s == AGON_OK && !r.log_prob && !(r.head && (l->o->needs & NEEDS_HEAD)))
+        s = ctx_fail(l->ctx, AGON_EINVAL, "%s: %s is missing", place,
+                     l->o->needs & NEEDS_HEAD ? "head" : "log_probs");
     const struct {
         const char *key;
         const double **out;
     } channels[] = {{"reference", &r.reference}, {"old", &r.old}, {"values", &r.values},
-                    {"old_values", &r.old_values}, {"mask", &r.mask}};
+                    {"old_values", &r.old_values}, {"mask", &r.mask},
+                    {"entropy", &r.entropy}, {"mean_log_prob", &r.mean_log_prob}, {"targets", &r.targets}};
     for (size_t i = 0; s == AGON_OK && i < COUNT(channels); i++)
         s = load_channel(l, place, object, channels[i].key, &n, channels[i].out);
     const struct {
@@ -124,11 +158,22 @@ static agon_status load_response(loader *l, const char *place, json_t *object, r
         return s;
     r.n = n;
     r.mismatched = mismatched != 0;
-    r.d_log_prob = arena_take(l->memory, n ? n : 1, sizeof *r.d_log_prob);
-    if (r.values)
-        r.d_values = arena_take(l->memory, n ? n : 1, sizeof *r.d_values);
-    if (!r.d_log_prob || (r.values && !r.d_values))
-        return fail_memory(l->ctx);
+    const struct {
+        const double *given;
+        size_t n;
+        double **d;
+    } gradients[] = {{r.log_prob, n, &r.d_log_prob},
+                     {r.values, n, &r.d_values},
+                     {r.entropy, n, &r.d_entropy},
+                     {r.mean_log_prob, n, &r.d_mean_log_prob},
+                     {r.head, n * r.n_head, &r.d_head}};
+    for (size_t i = 0; i < COUNT(gradients); i++) {
+        if (!gradients[i].given)
+            continue;
+        *gradients[i].d = arena_take(l->memory, gradients[i].n ? gradients[i].n : 1, sizeof(double));
+        if (!*gradients[i].d)
+            return fail_memory(l->ctx);
+    }
     *out = r;
     return AGON_OK;
 }
@@ -211,9 +256,27 @@ static bool put_array(json_t *parent, const char *key, const double *x, size_t n
     return array && json_object_set_new(parent, key, array) == 0;
 }
 
+/* As `head` was given: a number a token, or a list of outputs. */
+static bool put_head(json_t *object, const response *r) {
+    if (r->n_head == 1)
+        return put_array(object, "d_head", r->d_head, r->n);
+    json_t *tokens = json_array();
+    bool set = json_object_set_new(object, "d_head", tokens) == 0;
+    for (size_t t = 0; set && t < r->n; t++) {
+        json_t *outputs = json_array();
+        set = json_array_append_new(tokens, outputs) == 0;
+        for (size_t j = 0; set && j < r->n_head; j++)
+            set = json_array_append_new(outputs, json_real(r->d_head[t * r->n_head + j])) == 0;
+    }
+    return set;
+}
+
 static bool put_response(json_t *object, const response *r) {
-    return put_array(object, "d_log_probs", r->d_log_prob, r->n) &&
-           (!r->d_values || put_array(object, "d_values", r->d_values, r->n));
+    return (!r->d_log_prob || put_array(object, "d_log_probs", r->d_log_prob, r->n)) &&
+           (!r->d_values || put_array(object, "d_values", r->d_values, r->n)) &&
+           (!r->d_entropy || put_array(object, "d_entropy", r->d_entropy, r->n)) &&
+           (!r->d_mean_log_prob || put_array(object, "d_mean_log_prob", r->d_mean_log_prob, r->n)) &&
+           (!r->d_head || put_head(object, r));
 }
 
 static bool put_row(json_t *rows, const row *r, json_t *request) {

@@ -11,12 +11,17 @@
  * vectors match and pure functions stay exact; the engine converts from and to f32. */
 typedef struct response {
     size_t n;
-    const double *log_prob;  /* required */
+    const double *log_prob;  /* required, but by objectives that need a head only */
     const double *reference; /* log_prob of the frozen reference */
     const double *old;       /* log_prob of the policy that sampled it */
     const double *values;    /* value head outputs */
     const double *old_values; /* value head outputs at sampling; NULL: values */
     const double *mask;      /* token weights; NULL: all 1 */
+    const double *entropy, *mean_log_prob; /* of the whole next-token distribution: its entropy, and the mean over the
+                                              vocabulary of its log_probs */
+    const double *head;      /* [n, n_head] outputs of a head on each token (reward, class logits) */
+    size_t n_head;
+    const double *targets;   /* [n] labels of single tokens (a step is correct); NAN where there is none */
     double reward;           /* NAN: none */
     double advantage;        /* NAN: none */
     double label;            /* 1 desirable, 0 undesirable, between: soft; NAN: none */
@@ -24,6 +29,8 @@ typedef struct response {
     bool mismatched;         /* KTO: this completion belongs to another prompt; it counts in z0 only */
     double *d_log_prob;      /* [n] written */
     double *d_values;        /* [n] written when values is given, or NULL */
+    double *d_entropy, *d_mean_log_prob; /* the same */
+    double *d_head;          /* [n, n_head] the same */
 } response;
 
 /* Rows: a single response; a pair (chosen, rejected); or a group of K. */
@@ -46,6 +53,11 @@ enum objective_needs {
     NEEDS_VALUES = 16,
     NEEDS_ADVANTAGE = 32,
     NEEDS_MISMATCHED = 64, /* the trainer adds (prompt i, response i+1) as mismatched rows */
+    NEEDS_HEAD = 128,      /* log_prob is then optional, but with NEEDS_LOG_PROB */
+    NEEDS_LOG_PROB = 256,
+    NEEDS_TARGETS = 512,
+    NEEDS_ENTROPY = 1024,
+    NEEDS_MEAN_LOG_PROB = 2048,
 };
 
 typedef struct objective_option {
@@ -97,6 +109,9 @@ const objective *objective_at(size_t i);
 unsigned objective_needs_with(const objective *o, const double *options);
 /* Fills `values` with defaults. */
 void objective_defaults(const objective *o, double values[MAX_OBJECTIVE_OPTIONS]);
+/* Sets the option "progress" (share of the training steps done, in [0, 1]) where the objective has it: objectives
+ * with a ramp are still functions of their arguments alone. The trainer calls this before every step. */
+void objective_set_progress(const objective *o, double progress, double values[MAX_OBJECTIVE_OPTIONS]);
 /* Sets "beta=0.1". AGON_EINVAL names the option, its range and the nearest known name. */
 AGON_MUST_CHECK agon_status objective_set(agon_ctx *ctx, const objective *o, const char *assignment,
                                           double values[MAX_OBJECTIVE_OPTIONS]);

@@ -8,6 +8,9 @@ static agon_status pair_of(agon_ctx *ctx, const row *r, size_t i, bool reference
         .s_l = masked_sum(l, l->log_prob),
         .n_w = masked_length(w),
         .n_l = masked_length(l),
+        .label = w->label,
+        .given_w = w->reward,
+        .given_l = l->reward,
     };
     if (p.n_w <= 0 || p.n_l <= 0)
         return ctx_fail(ctx, AGON_EINVAL, "row %zu: %s: mask leaves no token", i,
@@ -32,7 +35,7 @@ agon_status pair_loss(agon_ctx *ctx, const char *name, unsigned needs, pair_func
     s = weight_check(ctx, name, total);
     if (s != AGON_OK)
         return s;
-    double loss = 0, reward_w = 0, reward_l = 0, accuracy = 0, s_w = 0, s_l = 0;
+    double loss = 0, reward_w = 0, reward_l = 0, accuracy = 0, s_w = 0, s_l = 0, n_w = 0, n_l = 0;
     for (size_t i = 0; i < n_rows; i++) {
         pair p = {0};
         s = pair_of(ctx, &rows[i], i, (needs & NEEDS_REFERENCE) != 0, &p);
@@ -52,6 +55,8 @@ agon_status pair_loss(agon_ctx *ctx, const char *name, unsigned needs, pair_func
         accuracy += t.reward_w > t.reward_l ? share : 0; /* strict: 0 where policy == reference */
         s_w += share * p.s_w;
         s_l += share * p.s_l;
+        n_w += share * p.n_w;
+        n_l += share * p.n_l;
     }
     out->loss = loss;
     out->n_metrics = 0;
@@ -61,6 +66,8 @@ agon_status pair_loss(agon_ctx *ctx, const char *name, unsigned needs, pair_func
     metric_add(out, "reward_rejected", reward_l);
     metric_add(out, "log_prob_chosen", s_w);
     metric_add(out, "log_prob_rejected", s_l);
+    metric_add(out, "length_chosen", n_w);
+    metric_add(out, "length_rejected", n_l);
     return AGON_OK;
 }
 

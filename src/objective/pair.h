@@ -13,6 +13,8 @@ typedef struct pair {
     double n_w, n_l;     /* supervised lengths */
     double log_ratio_w, log_ratio_l; /* S - S_ref */
     double h;            /* log_ratio_w - log_ratio_l */
+    double label;        /* of the chosen side: probability that it is the better one; NAN: none */
+    double given_w, given_l; /* rewards that came with the row; NAN: none */
 } pair;
 
 typedef struct pair_term {

@@ -35,6 +35,43 @@ bool all_advantages_given(const row *g) {
     return true;
 }
 
+static const double STD_FLOOR = 1e-4;
+
+agon_status group_statistics(agon_ctx *ctx, const row *g, size_t i, bool scaled, group_scale *out) {
+    group_scale a = {.given = all_advantages_given(g), .divisor = 1};
+    if (!a.given) {
+        for (size_t k = 0; k < g->n_responses; k++)
+            if (isnan(g->responses[k].reward))
+                return ctx_fail(ctx, AGON_EINVAL, "row %zu: response %zu: reward is missing; a group has "
+                                "rewards throughout or advantages throughout", i, k);
+        if (g->n_responses < 2)
+            return ctx_fail(ctx, AGON_EINVAL, "row %zu: advantage is missing; one response alone has no "
+                            "group to compare its reward with", i);
+        double n = (double)g->n_responses, sum = 0, squares = 0;
+        for (size_t k = 0; k < g->n_responses; k++)
+            sum += g->responses[k].reward;
+        a.mean = sum / n;
+        for (size_t k = 0; k < g->n_responses; k++)
+            squares += (g->responses[k].reward - a.mean) * (g->responses[k].reward - a.mean);
+        a.equal = rewards_equal(g);
+        if (scaled)
+            a.divisor = sqrt(squares / (n - 1)) + STD_FLOOR;
+    }
+    *out = a;
+    return AGON_OK;
+}
+
+double group_advantage(const group_scale *a, const response *r) {
+    if (a->given)
+        return r->advantage;
+    return a->equal ? 0 : (r->reward - a->mean) / a->divisor;
+}
+
+double adaptive_kl(double beta, double kl, double target, double n, double horizon) {
+    double error = fmax(-0.2, fmin(0.2, kl / target - 1));
+    return beta * (1 + error * n / horizon);
+}
+
 void policy_metrics_token(policy_metrics *m, const response *r, size_t t, const clipped_term *term) {
     double u = token_weight(r, t), ignored;
     m->tokens += u;

@@ -17,12 +17,26 @@ typedef struct clipped_term {
  * gradient flows (Schulman et al. 2017, arXiv 1707.06347, eq. 7). */
 clipped_term clipped_surrogate(double log_ratio, double advantage, double low, double high);
 
+/* Adaptive KL coefficient after an update of n episodes whose mean sequence KL was `kl` (Ziegler et al. 2019, arXiv
+ * 1909.08593, section 2.2): beta *= 1 + clip(kl/target - 1, -0.2, 0.2) * n / horizon. */
+double adaptive_kl(double beta, double kl, double target, double n, double horizon);
+
 /* Schulman's k3 = exp(-d) - 1 + d of d = log_prob - reference, and its derivative. */
 double k3(double d, double *derivative);
 
 /* True when all rewards of the group are the same number: then there is nothing to compare. */
 bool rewards_equal(const row *g);
 bool all_advantages_given(const row *g);
+/* A group's rewards as advantages: reward less the mean, over the unbiased std plus 1e-4 when `scaled`; exactly 0
+ * where all rewards are equal. An advantage that came with every response is taken as it is. */
+typedef struct group_scale {
+    double mean, divisor;
+    bool given, equal;
+} group_scale;
+/* AGON_EINVAL names row i: a reward is missing, or one response alone has nothing to be compared with. */
+AGON_MUST_CHECK agon_status group_statistics(agon_ctx *ctx, const row *g, size_t i, bool scaled, group_scale *out);
+double group_advantage(const group_scale *a, const response *r);
+
 /* What old is when a rollout does not say: the policy itself, as a constant. */
 static inline double old_log_prob(const response *r, size_t t) {
     return r->old ? r->old[t] : r->log_prob[t];

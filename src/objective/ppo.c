@@ -6,18 +6,19 @@
  *   return = A + V (before whitening);     A whitened over all response tokens of the step
  *   policy: masked mean of max(-A*ratio, -A*clip(ratio)),   ratio = exp(lp - old)
  *   value:  0.5 * masked mean of max((V-R)^2, (clip(V, V_old +- clip_value) - R)^2)
- *   loss = policy + value_coefficient * value
+ *   loss = policy + value_coefficient * value - entropy_coefficient * masked mean of the entropy
  *
  * V_t is read at the position that predicts token t. GAE uses old_values (the values at sampling) where
  * given, else values as constants. Masked tokens are no part of the trajectory. A given `advantage`
  * holds for every token of its response, as it is (no whitening, no value loss): then no value head is
- * needed. Deviation: no entropy bonus, since a response carries no entropy channel. */
+ * needed. whiten_rewards divides r_t by its std over the step and keeps its mean. */
 #include "objective/policy.h"
 #include "objective/table.h"
 
 #include <stdlib.h>
 
-enum { BETA, CLIP, CLIP_VALUE, VALUE_COEFFICIENT, GAMMA, LAMBDA, WHITEN };
+enum { BETA, CLIP, CLIP_VALUE, VALUE_COEFFICIENT, GAMMA, LAMBDA, WHITEN, WHITEN_REWARDS,
+       ENTROPY_COEFFICIENT };
 static const objective_option options_table[] = {
     {"beta", 0.05, 0, 1e6, "KL penalty on the reward; 0 needs no reference"},
     {"clip", 0.2, 0, 1, "clip range of the ratio"},
@@ -26,38 +27,49 @@ static const objective_option options_table[] = {
     {"gamma", 1, 0, 1, "discount"},
     {"lambda", 0.95, 0, 1, "GAE's lambda"},
     {"whiten", 1, 0, 1, "1: advantages of the step to mean 0, variance 1"},
+    {"whiten_rewards", 0, 0, 1, "1: token rewards of the step to variance 1, keeping their mean"},
+    {"entropy_coefficient", 0, 0, 1e6, "weight of the entropy bonus; above 0 needs entropy"},
     {.name = NULL},
 };
 static const double VARIANCE_FLOOR = 1e-8;
 
 static unsigned needs_with(const double *options) {
-    return NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_VALUES | (options[BETA] > 0 ? NEEDS_REFERENCE : 0);
+    return NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_VALUES | (options[BETA] > 0 ? NEEDS_REFERENCE : 0) |
+           (options[ENTROPY_COEFFICIENT] > 0 ? NEEDS_ENTROPY : 0);
 }
 
 static double old_value(const response *r, size_t t) {
     return r->old_values ? r->old_values[t] : r->values[t];
 }
 
-/* Generalised advantage estimation from the last token back, [n]; masked tokens get 0. */
-static void gae(const double *options, const response *r, double *advantage) {
-    double next_value = 0, next_advantage = 0;
+/* r_t: the KL penalty on every token, the reward on the last, [n]; masked tokens get 0. */
+static void token_rewards(const double *options, const response *r, double *out) {
     bool last = true;
     for (size_t t = r->n; t-- > 0;) {
-        advantage[t] = 0;
+        out[t] = 0;
         if (token_weight(r, t) == 0)
             continue;
-        double reward = last ? r->reward : 0;
+        out[t] = last ? r->reward : 0;
         if (options[BETA] > 0)
-            reward -= options[BETA] * (old_log_prob(r, t) - r->reference[t]);
-        double delta = reward + options[GAMMA] * next_value - old_value(r, t);
-        advantage[t] = delta + options[GAMMA] * options[LAMBDA] * next_advantage;
-        next_advantage = advantage[t];
-        next_value = old_value(r, t);
+            out[t] -= options[BETA] * (old_log_prob(r, t) - r->reference[t]);
         last = false;
     }
 }
 
-/* Mean and 1/sqrt(variance + 1e-8), unbiased, over the estimated advantages of the step. */
+/* Generalised advantage estimation from the last token back; x [n] holds r_t and gets A_t, 0 where masked. */
+static void gae(const double *options, const response *r, double *x) {
+    double next_value = 0, next_advantage = 0;
+    for (size_t t = r->n; t-- > 0;) {
+        if (token_weight(r, t) == 0)
+            continue;
+        double delta = x[t] + options[GAMMA] * next_value - old_value(r, t);
+        next_advantage = x[t] = delta + options[GAMMA] * options[LAMBDA] * next_advantage;
+        next_value = old_value(r, t);
+    }
+}
+
+/* Mean and 1/sqrt(variance + 1e-8), unbiased, over the estimated advantages (or token rewards) of
+ * the step. */
 static void whitening(const row *rows, size_t n_rows, const double *advantages, double *mean, double *scale) {
     double n = 0, sum = 0, squares = 0;
     for (int pass = 0; pass < 2; pass++) {
@@ -86,7 +98,8 @@ static double value_term(double value, double old, double target, double clip, d
 }
 
 typedef struct step_state {
-    double total, mean, scale, value_loss;
+    double total, mean, scale, value_loss, entropy;
+    double n, target_sum, target_squares, error_sum, error_squares; /* for the explained variance */
     policy_metrics m;
 } step_state;
 
@@ -106,6 +119,12 @@ static double response_loss(const double *options, response *r, double w, const 
         r->d_log_prob[t] = share * u * term.d;
         sum += u * term.loss;
         policy_metrics_token(&st->m, r, t, &term);
+        if (options[ENTROPY_COEFFICIENT] > 0) {
+            sum -= u * options[ENTROPY_COEFFICIENT] * r->entropy[t];
+            st->entropy += share * u * r->entropy[t];
+            if (r->d_entropy)
+                r->d_entropy[t] = -share * u * options[ENTROPY_COEFFICIENT];
+        }
         if (!values)
             continue;
         double d, target = estimate[t] + old_value(r, t);
@@ -114,6 +133,8 @@ static double response_loss(const double *options, response *r, double w, const 
             r->d_values[t] = share * u * options[VALUE_COEFFICIENT] * d;
         sum += u * options[VALUE_COEFFICIENT] * v;
         st->value_loss += share * u * v;
+        st->n += u, st->target_sum += u * target, st->target_squares += u * target * target;
+        st->error_sum += u * (target - r->values[t]), st->error_squares += u * (target - r->values[t]) * (target - r->values[t]);
     }
     st->m.sequences += 1;
     return sum;
@@ -134,8 +155,17 @@ static agon_status step_loss(agon_ctx *ctx, const double *options, const row *ro
     double *a = advantages, sum = 0, reward = 0, n_rewards = 0;
     for (size_t i = 0; i < n_rows; a += rows[i].responses->n, i++)
         if (isnan(rows[i].responses->advantage))
+            token_rewards(options, rows[i].responses, a);
+    if (options[WHITEN_REWARDS] != 0) {
+        whitening(rows, n_rows, advantages, &st->mean, &st->scale);
+        for (size_t t = 0; t < (size_t)(a - advantages); t++)
+            advantages[t] = (advantages[t] - st->mean) * st->scale + st->mean;
+    }
+    a = advantages;
+    for (size_t i = 0; i < n_rows; a += rows[i].responses->n, i++)
+        if (isnan(rows[i].responses->advantage))
             gae(options, rows[i].responses, a);
-    st->scale = 1;
+    st->mean = 0, st->scale = 1;
     if (options[WHITEN] != 0)
         whitening(rows, n_rows, advantages, &st->mean, &st->scale);
     a = advantages;
@@ -156,6 +186,13 @@ static agon_status step_loss(agon_ctx *ctx, const double *options, const row *ro
     if (n_rewards > 0)
         metric_add(out, "reward", reward / n_rewards);
     metric_add(out, "value_loss", st->value_loss);
+    if (st->n > 0) {
+        double spread = st->target_squares - st->target_sum * st->target_sum / st->n;
+        double left = st->error_squares - st->error_sum * st->error_sum / st->n;
+        metric_add(out, "explained_variance", spread > 0 ? 1 - left / spread : 0);
+    }
+    if (options[ENTROPY_COEFFICIENT] > 0)
+        metric_add(out, "entropy", st->entropy);
     policy_metrics_add(&st->m, out);
     return AGON_OK;
 }

@@ -2,52 +2,33 @@
  *
  *   loss = -sum w*M*lp / sum w*M   over the whole optimiser step,   d lp = -w*M / sum w*M
  *
+ * M is 1 on the response including its end token, or any weight of a token, a span or a response.
  * Deviation from eq. 2: the condition printed there is y_<=i, which leaks the target; log_prob here is
- * given y_<i. Eq. 2 sums over tokens: the sum is the metric `nll_sum`. */
-#include "objective/common.h"
+ * given y_<i. Eq. 2 sums over tokens: the sum is the metric `nll_sum`.
+ * label_smoothing e (Szegedy et al. 2016, arXiv 1512.00567) spreads the share e of every target evenly over the
+ * vocabulary:   l = -(1-e)*lp - e*mean_v log p_v. */
 #include "objective/table.h"
+#include "objective/token.h"
 
-static double normaliser(const double *options, const row *rows, size_t n_rows) {
-    (void)options;
-    double total = 0;
-    for (size_t i = 0; i < n_rows; i++)
-        for (size_t k = 0; k < rows[i].n_responses; k++)
-            total += rows[i].weight * rows[i].responses[k].weight * masked_length(&rows[i].responses[k]);
-    return total;
+enum { LABEL_SMOOTHING };
+static const objective_option options_table[] = {
+    {"label_smoothing", 0, 0, 0.5, "e: share of the target spread evenly over the vocabulary"},
+    {.name = NULL},
+};
+
+static unsigned needs_with(const double *options) {
+    return options[LABEL_SMOOTHING] > 0 ? NEEDS_MEAN_LOG_PROB : 0;
+}
+
+static token_term term(const double *options, const response *r, size_t t) {
+    double e = options[LABEL_SMOOTHING], even = e > 0 ? r->mean_log_prob[t] : 0;
+    return (token_term){.loss = -(1 - e) * r->log_prob[t] - e * even, .d = -(1 - e), .d_mean = -e};
 }
 
 static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = rows_check(ctx, "sft", ROW_SINGLE | ROW_GROUP, 0, rows, n_rows);
-    if (s != AGON_OK)
-        return s;
-    double total = normaliser(options, rows, n_rows);
-    s = weight_check(ctx, "sft", total);
-    if (s != AGON_OK)
-        return s;
-    double sum = 0, plain_sum = 0, tokens = 0;
-    for (size_t i = 0; i < n_rows; i++) {
-        double row_sum = 0, row_weight = normaliser(options, &rows[i], 1);
-        for (size_t k = 0; k < rows[i].n_responses; k++) {
-            response *r = &rows[i].responses[k];
-            double w = rows[i].weight * r->weight, nll = -masked_sum(r, r->log_prob);
-            row_sum += w * nll;
-            plain_sum += nll;
-            tokens += masked_length(r);
-            sequence_gradient(r, -w / total);
-        }
-        out->losses[i] = row_weight > 0 ? row_sum / row_weight : 0;
-        sum += row_sum;
-    }
-    out->loss = sum / total;
-    out->n_metrics = 0;
-    metric_add(out, "nll_sum", plain_sum);
-    metric_add(out, "tokens", tokens);
-    metric_add(out, "perplexity", exp(out->loss));
-    return loss_check(ctx, "sft", 0, out->loss);
+    return token_loss(ctx, "sft", needs_with(options), term, options, rows, n_rows, out);
 }
-
-static const objective_option options_table[] = {{.name = NULL}};
 
 const objective objective_sft = {
     .name = "sft",
@@ -55,6 +36,7 @@ const objective objective_sft = {
     .rows = ROW_SINGLE | ROW_GROUP,
     .coupling = COUPLED_TOKEN,
     .options = options_table,
+    .needs_with = needs_with,
     .loss = loss,
-    .normaliser = normaliser,
+    .normaliser = token_normaliser,
 };

@@ -35,6 +35,12 @@ void objective_defaults(const objective *o, double values[MAX_OBJECTIVE_OPTIONS]
         values[i] = 0;
 }
 
+void objective_set_progress(const objective *o, double progress, double values[MAX_OBJECTIVE_OPTIONS]) {
+    for (size_t i = 0; o->options[i].name; i++)
+        if (strcmp(o->options[i].name, "progress") == 0)
+            values[i] = fmax(0, fmin(1, progress));
+}
+
 static agon_status unknown_option(agon_ctx *ctx, const objective *o, const char *name) {
     const char *names[MAX_OBJECTIVE_OPTIONS] = {NULL};
     char list[512] = "";

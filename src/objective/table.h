@@ -21,7 +21,24 @@
     X(spin)                                                                                          \
     X(grpo)                                                                                          \
     X(rloo)                                                                                          \
-    X(ppo)
+    X(ppo)                                                                                           \
+    X(nll)                                                                                           \
+    X(gce)                                                                                           \
+    X(sce)                                                                                           \
+    X(token_forward)                                                                                 \
+    X(dpo_forward)                                                                                   \
+    X(ropo)                                                                                          \
+    X(dpo_soft)                                                                                      \
+    X(modpo)                                                                                         \
+    X(gspo)                                                                                          \
+    X(reinforce_pp)                                                                                  \
+    X(bt)                                                                                            \
+    X(plackett_luce)                                                                                 \
+    X(rm_pointwise)                                                                                  \
+    X(prm)                                                                                           \
+    X(cloud)                                                                                         \
+    X(classify)                                                                                      \
+    X(aux_confidence)
 
 #define DECLARE_OBJECTIVE(name) extern const objective objective_##name;
 OBJECTIVES(DECLARE_OBJECTIVE)

@@ -14,6 +14,9 @@ typedef struct channels {
     double log_prob[MAX_TEST_TOKENS], reference[MAX_TEST_TOKENS], old[MAX_TEST_TOKENS],
         values[MAX_TEST_TOKENS], old_values[MAX_TEST_TOKENS], mask[MAX_TEST_TOKENS],
         d_log_prob[MAX_TEST_TOKENS], d_values[MAX_TEST_TOKENS];
+    double entropy[MAX_TEST_TOKENS], mean_log_prob[MAX_TEST_TOKENS], targets[MAX_TEST_TOKENS],
+        head[2 * MAX_TEST_TOKENS], d_entropy[MAX_TEST_TOKENS], d_mean_log_prob[MAX_TEST_TOKENS],
+        d_head[2 * MAX_TEST_TOKENS];
 } channels;
 
 typedef struct test_rows {
@@ -51,6 +54,16 @@ static inline response *test_sums(test_rows *t, size_t i, size_t k, size_t n, do
         c->reference[j] = ref / (double)n;
     }
     r->reference = c->reference;
+    return r;
+}
+
+/* A response of one token with a head of one output. */
+static inline response *test_head(test_rows *t, size_t i, size_t k, double output) {
+    response *r = test_response(t, i, k, 1);
+    r->head = t->channels[i][k].head;
+    r->d_head = t->channels[i][k].d_head;
+    r->n_head = 1;
+    t->channels[i][k].head[0] = output;
     return r;
 }
 

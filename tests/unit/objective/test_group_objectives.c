@@ -1,4 +1,5 @@
 /* sft, kto, exo-rw, pro, grpo, rloo and ppo against training_vectors.json. */
+#include "objective/policy.h"
 #include "rows.h"
 
 static void sft__agrees_with_the_vectors(void **state) {
@@ -124,8 +125,12 @@ static void group_advantages__agree_with_the_vector(void **state) {
     const struct {
         const char *objective, *key;
         const char *const *settings;
-    } cases[] = {{"grpo", "grpo", NULL}, {"grpo", "dr_grpo", SET("scale=0")}, {"rloo", "rloo", SET("beta=0")}};
-    for (size_t c = 0; c < 3; c++) {
+    } cases[] = {{"grpo", "grpo", NULL},
+                 {"grpo", "dr_grpo", SET("scale=0")},
+                 {"rloo", "rloo", SET("beta=0")},
+                 {"gspo", "grpo", NULL},
+                 {"reinforce++", "rpp_baseline", SET("beta=0", "baseline=1")}};
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
         test_rows t = {0};
         for (size_t i = 0; i < 2; i++)
             for (size_t k = 0; k < 4; k++)
@@ -142,6 +147,136 @@ static void group_advantages__agree_with_the_vector(void **state) {
             assert_close(sum, 0, 1e-12);
         }
         assert_close(metric_of(&r, "equal_groups"), 1, 0);
+    }
+    /* Without a baseline the second group is not 0: its rewards are above the step's mean. */
+    test_rows t = {0};
+    for (size_t i = 0; i < 8; i++)
+        test_sums(&t, i, 0, 1, -1, 0)->reward = json_number_value(at(at(get(v, "inputs", "rewards"), i / 4), i % 4));
+    run_objective(ctx, "reinforce++", SET("beta=0"), &t);
+    for (size_t i = 0; i < 8; i++)
+        assert_close(advantage_seen(&t.responses[i][0], 1.0 / 8),
+                     json_number_value(at(at(get(v, "expected", "rpp"), i / 4), i % 4)), 1e-9);
+    json_decref(root);
+}
+
+/* The KL penalty of token t counts for it and all before it; then the step's tokens are normalised. */
+static void reinforce_pp__spreads_the_penalty(void **state) {
+    agon_ctx *ctx = *state;
+    test_rows t = {0};
+    const double k1[2] = {0.5, -0.25}, beta = 0.1, reward = 2;
+    response *r = test_response(&t, 0, 0, 2);
+    for (size_t j = 0; j < 2; j++) {
+        t.channels[0][0].log_prob[j] = -1;
+        t.channels[0][0].reference[j] = -1 - k1[j];
+    }
+    r->reference = t.channels[0][0].reference;
+    r->reward = reward;
+    run_objective(ctx, "reinforce++", SET("beta=0.1"), &t);
+    double a[2] = {reward - beta * (k1[0] + k1[1]), reward - beta * k1[1]}, mean = (a[0] + a[1]) / 2;
+    double std = sqrt((a[0] - mean) * (a[0] - mean) + (a[1] - mean) * (a[1] - mean));
+    for (size_t j = 0; j < 2; j++)
+        assert_close(-2 * r->d_log_prob[j], (a[j] - mean) / (std + 1e-8), 1e-12);
+}
+
+/* grpo's estimators over a whole categorical policy: their means, and what their gradients are gradients of. */
+static void kl_estimators__agree_with_the_vector(void **state) {
+    agon_ctx *ctx = *state;
+    json_t *root, *v = test_vector("kl.estimators", &root);
+    const struct {
+        const char *setting, *mean, *gradient;
+    } cases[] = {{"kl=2", "mean_k2", "grad_reverse_kl"}, {"kl=3", "mean_k3", "grad_forward_kl"}};
+    double p[3], q[3], k1 = 0, squares = 0, k3_squares = 0;
+    for (size_t c = 0; c < 2; c++) {
+        test_rows t = {0};
+        double total = 0, gradient[3], sum = 0;
+        for (size_t k = 0; k < 3; k++) {
+            p[k] = element(v, "inputs", "p", k), q[k] = element(v, "inputs", "q", k);
+            response *r = test_sums(&t, k, 0, 1, log(p[k]), log(q[k]));
+            r->advantage = 0, r->weight = p[k];
+            total += p[k];
+        }
+        assert_close(total, 1, 1e-15);
+        assert_close(run_objective(ctx, "grpo", SET("beta=1", cases[c].setting), &t).loss,
+                     number(v, "expected", cases[c].mean), 1e-7);
+        for (size_t k = 0; k < 3; k++)
+            sum += t.responses[k][0].d_log_prob[0]; /* weighted by p already */
+        for (size_t k = 0; k < 3; k++) {
+            gradient[k] = t.responses[k][0].d_log_prob[0] - p[k] * sum;
+            assert_close(gradient[k], element(v, "expected", cases[c].gradient, k), 1e-7);
+        }
+    }
+    for (size_t k = 0; k < 3; k++) {
+        double d = log(p[k] / q[k]), mean = number(v, "expected", "kl_exact"), ignored;
+        k1 += p[k] * d;
+        squares += p[k] * (d - mean) * (d - mean);
+        k3_squares += p[k] * (k3(d, &ignored) - mean) * (k3(d, &ignored) - mean);
+    }
+    assert_close(k1, number(v, "expected", "mean_k1"), 1e-7);
+    assert_close(sqrt(squares), number(v, "expected", "std_k1"), 1e-7);
+    assert_close(sqrt(k3_squares), number(v, "expected", "std_k3"), 1e-7);
+    json_decref(root);
+}
+
+static void adaptive_kl__agrees_with_the_vector(void **state) {
+    (void)state;
+    json_t *root, *v = test_vector("ppo.adaptive_kl", &root);
+    for (size_t i = 0; i < 3; i++)
+        assert_close(adaptive_kl(number(v, "inputs", "coef"), element(v, "inputs", "kl", i), number(v, "inputs", "target"),
+                                 number(v, "inputs", "n"), number(v, "inputs", "horizon")),
+                     element(v, "expected", "coef_next", i), 1e-12);
+    json_decref(root);
+}
+
+static void gspo__agrees_with_the_vector(void **state) {
+    agon_ctx *ctx = *state;
+    json_t *root, *v = test_vector("rl.gspo", &root);
+    test_rows t = {0};
+    size_t at_token = 0;
+    for (size_t i = 0; i < 2; i++) {
+        json_t *new = at(get(v, "inputs", "new_logp"), i), *old = at(get(v, "inputs", "old_logp"), i);
+        response *r = test_response(&t, i, 0, json_array_size(new));
+        r->advantage = element(v, "inputs", "advantages", i);
+        r->old = t.channels[i][0].old;
+        for (size_t j = 0; j < r->n; j++) {
+            t.channels[i][0].log_prob[j] = json_number_value(at(new, j));
+            t.channels[i][0].old[j] = json_number_value(at(old, j));
+        }
+    }
+    assert_close(run_objective(ctx, "gspo", NULL, &t).loss, number(v, "expected", "loss"), 1e-9);
+    for (size_t i = 0; i < 2; i++)
+        for (size_t j = 0; j < t.responses[i][0].n; j++)
+            assert_close(t.responses[i][0].d_log_prob[j], element(v, "expected", "grad_new_logp", at_token++), 1e-9);
+    json_decref(root);
+}
+
+/* Micro-batches of 6 and 2 tokens: rescaled by the normalisers they add up to the step's gradient, where the mean of
+ * means does not. The gradient of a parameter is the sum over tokens of d log_prob times its slope. */
+static void accumulation__agrees_with_the_vector(void **state) {
+    agon_ctx *ctx = *state;
+    json_t *root, *v = test_vector("opt.grad_accumulation", &root);
+    const objective *sft = objective_find("sft");
+    const char *sums[2] = {"grad_sum_a", "grad_sum_b"}, *counts[2] = {"tokens_a", "tokens_b"};
+    test_rows t = {0};
+    double got[2] = {0}, wrong[2] = {0}, losses[1], options[MAX_OBJECTIVE_OPTIONS];
+    objective_defaults(sft, options);
+    for (size_t i = 0; i < 2; i++)
+        test_response(&t, i, 0, (size_t)number(v, "inputs", counts[i]));
+    double step = sft->normaliser(options, t.rows, 2);
+    for (size_t i = 0; i < 2; i++) {
+        objective_result r = {.losses = losses};
+        const response *y = &t.responses[i][0];
+        assert_ok(ctx, sft->loss(ctx, options, &t.rows[i], 1, &r));
+        double share = sft->normaliser(options, &t.rows[i], 1) / step;
+        for (size_t j = 0; j < y->n; j++)
+            for (size_t p = 0; p < 2; p++) {
+                double g = -y->d_log_prob[j] * element(v, "inputs", sums[i], p) / (double)y->n;
+                got[p] += share * g;
+                wrong[p] += g / 2;
+            }
+    }
+    for (size_t p = 0; p < 2; p++) {
+        assert_close(got[p], element(v, "expected", "correct", p), 1e-9);
+        assert_close(wrong[p], element(v, "expected", "wrong_mean_of_means", p), 1e-9);
     }
     json_decref(root);
 }
@@ -280,6 +415,10 @@ static void ppo__whitens_as_the_vector(void **state) {
     run_objective(ctx, "ppo", NULL, &t);
     for (size_t i = 0; i < 3; i++)
         assert_close(-3 * t.responses[i][0].d_log_prob[0], element(v, "expected", "whitened", i), 1e-9);
+    /* Rewards keep their mean. */
+    run_objective(ctx, "ppo", SET("whiten=0", "whiten_rewards=1"), &t);
+    for (size_t i = 0; i < 3; i++)
+        assert_close(-3 * t.responses[i][0].d_log_prob[0], element(v, "expected", "keep_mean", i), 1e-9);
     json_decref(root);
 }
 
@@ -302,6 +441,43 @@ static void rloo__sequence_ratio_agrees_with_the_vector(void **state) {
         assert_close(t.losses[i], -element(v, "inputs", "advantages", i) * element(v, "expected", "rloo_sequence_ratio", i),
                      1e-9);
     json_decref(root);
+}
+
+/* The score is neither lost nor doubled: with no values and lambda 1, A_0 + beta * sum k1 is the score. */
+static void ppo__adds_the_score_once(void **state) {
+    agon_ctx *ctx = *state;
+    test_rows t = {0};
+    double kl = 0;
+    response *r = test_response(&t, 0, 0, 5);
+    for (size_t j = 0; j < 5; j++) {
+        t.channels[0][0].log_prob[j] = -1 - 0.1 * (double)j;
+        t.channels[0][0].reference[j] = -1.2;
+        t.channels[0][0].mask[j] = j != 4; /* the reward goes to the last supervised token */
+        kl += j != 4 ? t.channels[0][0].log_prob[j] + 1.2 : 0;
+    }
+    r->reference = t.channels[0][0].reference, r->values = t.channels[0][0].values, r->mask = t.channels[0][0].mask;
+    r->reward = 3;
+    run_objective(ctx, "ppo", SET("whiten=0", "beta=0.2", "lambda=1"), &t);
+    assert_close(-4 * r->d_log_prob[0] + 0.2 * kl, 3, 1e-12);
+    assert_close(r->d_log_prob[4], 0, 0);
+}
+
+static void ppo__explains_variance(void **state) {
+    agon_ctx *ctx = *state;
+    test_rows t = {0};
+    for (size_t i = 0; i < 4; i++) {
+        response *r = test_sums(&t, i, 0, 1, -1, -1);
+        r->reward = (double)(i * i);
+        t.channels[i][0].old_values[0] = 0;
+        t.channels[i][0].values[0] = (double)(i * i) - 2; /* off by a constant explains all */
+        r->values = t.channels[i][0].values, r->old_values = t.channels[i][0].old_values;
+    }
+    objective_result r = run_objective(ctx, "ppo", NULL, &t);
+    assert_close(metric_of(&r, "explained_variance"), 1, 1e-12);
+    for (size_t i = 0; i < 4; i++)
+        t.channels[i][0].values[0] = 7;
+    r = run_objective(ctx, "ppo", NULL, &t);
+    assert_close(metric_of(&r, "explained_variance"), 0, 1e-12);
 }
 
 static void rloo__equals_reinforce_on_policy(void **state) {
@@ -345,6 +521,13 @@ int main(void) {
         cmocka_unit_test(ppo__whitens_as_the_vector),
         cmocka_unit_test(rloo__sequence_ratio_agrees_with_the_vector),
         cmocka_unit_test(rloo__equals_reinforce_on_policy),
+        cmocka_unit_test(reinforce_pp__spreads_the_penalty),
+        cmocka_unit_test(kl_estimators__agree_with_the_vector),
+        cmocka_unit_test(adaptive_kl__agrees_with_the_vector),
+        cmocka_unit_test(gspo__agrees_with_the_vector),
+        cmocka_unit_test(accumulation__agrees_with_the_vector),
+        cmocka_unit_test(ppo__adds_the_score_once),
+        cmocka_unit_test(ppo__explains_variance),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

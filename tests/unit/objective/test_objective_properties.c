@@ -15,10 +15,17 @@ static void random_rows(const objective *o, rng *random, test_rows *t) {
                 c->old[j] = c->log_prob[j] + 0.6 * (rng_uniform(random) - 0.5);
                 c->values[j] = rng_uniform(random);
                 c->old_values[j] = c->values[j] + 0.6 * (rng_uniform(random) - 0.5);
+                c->entropy[j] = 2 * rng_uniform(random);
+                c->mean_log_prob[j] = -2 - 2 * rng_uniform(random);
+                c->head[j] = 2 * rng_uniform(random) - 1;
+                c->targets[j] = j > 0 && rng_uniform(random) < 0.3 ? NAN : rng_uniform(random);
                 c->mask[j] = j > 0 && rng_uniform(random) < 0.3 ? 0 : 1;
             }
             r->reference = c->reference, r->old = c->old, r->mask = c->mask;
             r->values = c->values, r->old_values = c->old_values, r->d_values = c->d_values;
+            r->entropy = c->entropy, r->d_entropy = c->d_entropy;
+            r->mean_log_prob = c->mean_log_prob, r->d_mean_log_prob = c->d_mean_log_prob;
+            r->head = c->head, r->d_head = c->d_head, r->n_head = 1, r->targets = c->targets;
             r->reward = rng_uniform(random), r->label = rng_below(random, 2);
             r->weight = 0.5 + rng_uniform(random);
             r->mismatched = !strcmp(o->name, "kto") && i == 4;
@@ -51,16 +58,23 @@ static void check_gradients(agon_ctx *ctx, const objective *o, const double *opt
     loss_of(ctx, o, options, t);
     analytic = *t;
     /* z0 is a constant in KTO: differences see it only through rows that are not mismatched when there are
-     * mismatched ones, and those rows themselves have no gradient. */
+     * mismatched ones, and those rows themselves have no gradient. PPO's old values are given, so values are
+     * seen by the value loss alone. */
     for (size_t i = 0; i < t->n; i++)
         for (size_t k = 0; k < t->rows[i].n_responses; k++)
             for (size_t j = 0; j < t->responses[i][k].n && !t->responses[i][k].mismatched; j++) {
-                double want = difference(ctx, o, options, t, &t->channels[i][k].log_prob[j]);
-                assert_close(analytic.channels[i][k].d_log_prob[j], want, 2e-7 + 1e-6 * fabs(want));
-                if (strcmp(o->name, "ppo") != 0)
-                    continue;
-                want = difference(ctx, o, options, t, &t->channels[i][k].values[j]);
-                assert_close(analytic.channels[i][k].d_values[j], want, 2e-7 + 1e-6 * fabs(want));
+                channels *c = &t->channels[i][k], *a = &analytic.channels[i][k];
+                const struct {
+                    double *x, d;
+                } all[] = {{&c->log_prob[j], a->d_log_prob[j]}, {&c->values[j], a->d_values[j]},
+                           {&c->entropy[j], a->d_entropy[j]}, {&c->mean_log_prob[j], a->d_mean_log_prob[j]},
+                           {&c->head[j], a->d_head[j]}};
+                for (size_t x = 0; x < sizeof all / sizeof all[0]; x++) {
+                    double want = difference(ctx, o, options, t, all[x].x);
+                    if (!(fabs(all[x].d - want) <= 2e-7 + 1e-6 * fabs(want)))
+                        fail_msg("%s: channel %zu, row %zu, response %zu, token %zu: %.9g, differences say %.9g",
+                                 o->name, x, i, k, j, all[x].d, want);
+                }
             }
 }
 
@@ -68,7 +82,15 @@ static void objectives__gradients_match_finite_differences(void **state) {
     agon_ctx *ctx = *state;
     const char *extra[][2] = {{"grpo", "beta=0.1"},        {"grpo", "aggregation=1"}, {"grpo", "kl=2"},
                               {"ipo", "length_normalised=0"}, {"dpo", "length_normalised=1"},
-                              {"rso-hinge", "beta=2"},     {"exo-rw", "forward=1"},   {"dpo", "label_smoothing=0.2"}};
+                              {"rso-hinge", "beta=2"},     {"exo-rw", "forward=1"},   {"dpo", "label_smoothing=0.2"},
+                              {"sft", "label_smoothing=0.1"}, {"ppo", "entropy_coefficient=0.1"},
+                              {"ppo", "whiten_rewards=1"},   {"reinforce++", "baseline=1"},
+                              {"gspo", "clip=0.2"},          {"gce", "q=0.3"},
+                              {"token-forward", "vocabulary=5"}, {"plackett-luce", "pairwise=1"},
+                              {"bt", "label_smoothing=0.1"}, {"rm-pointwise", "squared=1"},
+                              {"classify", "correction=1"},  {"classify", "correction=2"},
+                              {"classify", "label_smoothing=0.2"}, {"aux-confidence", "threshold=0"},
+                              {"aux-confidence", "threshold=2"}};
     rng random = rng_new(5);
     test_rows t;
     double options[MAX_OBJECTIVE_OPTIONS];
@@ -106,7 +128,10 @@ static void objectives__rows_add_up_to_the_step(void **state) {
         for (size_t i = 0; i < part.n; i++) { /* the copy's pointers still lead into `whole` */
             part.rows[i].responses = part.responses[i];
             for (size_t k = 0; k < part.rows[i].n_responses; k++)
+            {
                 part.responses[i][k].d_log_prob = part.channels[i][k].d_log_prob;
+                part.responses[i][k].d_head = part.channels[i][k].d_head;
+            }
         }
         objective_result r = {.losses = losses}, one;
         assert_ok(ctx, o->loss(ctx, options, whole.rows, whole.n, &r));
@@ -120,8 +145,11 @@ static void objectives__rows_add_up_to_the_step(void **state) {
             sum += share * one.loss;
             for (size_t k = 0; k < part.rows[i].n_responses; k++)
                 for (size_t j = 0; j < part.responses[i][k].n; j++)
+                {
                     assert_close(share * part.channels[i][k].d_log_prob[j],
                                  whole.channels[i][k].d_log_prob[j], 1e-12);
+                    assert_close(share * part.channels[i][k].d_head[j], whole.channels[i][k].d_head[j], 1e-12);
+                }
         }
         assert_close(sum, r.loss, 1e-12);
     }
@@ -189,10 +217,56 @@ static void objective_set__takes_names_and_ranges(void **state) {
 static void objectives__have_the_issues_names(void **state) {
     (void)state;
     const char *names[] = {"sft", "dpo", "cdpo", "rdpo", "ipo", "simpo", "orpo", "kto", "exo-pref", "exo-rw",
-                           "pro", "rso-hinge", "rso-sigmoid", "spin", "grpo", "rloo", "ppo"};
+                           "pro", "rso-hinge", "rso-sigmoid", "spin", "grpo", "rloo", "ppo", "nll", "gce", "sce",
+                           "token-forward", "dpo-forward", "ropo", "dpo-soft", "modpo", "gspo", "reinforce++", "bt",
+                           "plackett-luce", "rm-pointwise", "prm", "cloud", "classify", "aux-confidence"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         assert_non_null(objective_find(names[i]));
         assert_non_null(objective_find(names[i])->summary);
+    }
+}
+
+/* What an objective needs is asked for by name, in the row where it is missing. */
+static void objectives__ask_for_channels(void **state) {
+    agon_ctx *ctx = *state;
+    const struct {
+        const char *name, *setting, *channel;
+    } cases[] = {{"bt", NULL, "head"},        {"prm", NULL, "targets"},
+                 {"cloud", NULL, "log_probs"}, {"sft", "label_smoothing=0.1", "mean_log_prob"},
+                 {"dpo-soft", NULL, "label"}, {"ppo", "entropy_coefficient=0.1", "entropy"},
+                 {"modpo", NULL, "reward"},   {"classify", NULL, "label"},
+                 {"rm-pointwise", "squared=1", "reward"}};
+    rng random = rng_new(8);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const objective *o = objective_find(cases[i].name);
+        double options[MAX_OBJECTIVE_OPTIONS], losses[MAX_TEST_ROWS];
+        test_rows t;
+        objective_defaults(o, options);
+        if (cases[i].setting)
+            assert_ok(ctx, objective_set(ctx, o, cases[i].setting, options));
+        random_rows(o, &random, &t);
+        response *r = &t.responses[2][0];
+        r->head = strcmp(cases[i].channel, "head") ? r->head : NULL;
+        r->targets = NULL, r->mean_log_prob = NULL, r->entropy = NULL, r->label = NAN;
+        r->reward = strcmp(cases[i].channel, "reward") ? 1 : NAN;
+        if (!strcmp(cases[i].channel, "log_probs"))
+            r->log_prob = NULL;
+        objective_result out = {.losses = losses};
+        assert_int_equal(o->loss(ctx, options, t.rows, t.n, &out), AGON_EINVAL);
+        if (!strstr(agon_error(ctx), cases[i].channel) || !strstr(agon_error(ctx), "row 2"))
+            fail_msg("%s: \"%s\" does not name %s", cases[i].name, agon_error(ctx), cases[i].channel);
+    }
+}
+
+static void objective_set_progress__moves_ramps_only(void **state) {
+    (void)state;
+    double a[MAX_OBJECTIVE_OPTIONS], b[MAX_OBJECTIVE_OPTIONS];
+    for (size_t i = 0; objective_at(i); i++) {
+        const objective *o = objective_at(i);
+        objective_defaults(o, a), objective_defaults(o, b);
+        objective_set_progress(o, 0.25, a);
+        for (size_t j = 0; o->options[j].name; j++)
+            assert_close(a[j], strcmp(o->options[j].name, "progress") ? b[j] : 0.25, 0);
     }
 }
 
@@ -212,6 +286,8 @@ int main(void) {
         cmocka_unit_test(objectives__name_the_bad_row),
         cmocka_unit_test(objective_set__takes_names_and_ranges),
         cmocka_unit_test(objectives__have_the_issues_names),
+        cmocka_unit_test(objectives__ask_for_channels),
+        cmocka_unit_test(objective_set_progress__moves_ramps_only),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

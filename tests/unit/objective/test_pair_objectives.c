@@ -72,6 +72,69 @@ static void noise_robust__agrees_with_the_vector(void **state) {
     run_objective(ctx, "rdpo", SET("beta=0.1", "label_smoothing=0.1"), &t);
     expect_losses(v, "rdpo", &t);
     expect_gradient(v, "rdpo_grad_w", &t, 0);
+    run_objective(ctx, "dpo-forward", SET("beta=0.1", "label_smoothing=0.1"), &t);
+    expect_losses(v, "forward", &t);
+    expect_gradient(v, "forward_grad_w", &t, 0);
+    run_objective(ctx, "ropo", SET("beta=0.1", "alpha=14"), &t);
+    expect_losses(v, "ropo", &t);
+    expect_gradient(v, "ropo_grad_w", &t, 0);
+    json_decref(root);
+}
+
+static double slope(agon_ctx *ctx, const char *name, const char *setting, double z) {
+    test_rows t = {0};
+    test_sums(&t, 0, 0, 1, z, 0), test_sums(&t, 0, 1, 1, 0, 0);
+    run_objective(ctx, name, SET("beta=1", setting), &t);
+    return -t.responses[0][0].d_log_prob[0];
+}
+
+/* cdpo rests at ln((1-e)/e); forward correction and ropo let go of absurd pairs, dpo never does; ropo's weight is 1
+ * at most, at s = (1+a)/(2a). */
+static void noise_robust__ignores_absurd_pairs(void **state) {
+    agon_ctx *ctx = *state;
+    json_t *root, *v = test_vector("dpo.noise_robust", &root);
+    assert_close(slope(ctx, "cdpo", "label_smoothing=0.1", number(v, "expected", "cdpo_optimal_margin")), 0, 1e-12);
+    assert_true(slope(ctx, "dpo", "label_smoothing=0", -40) > 0.999);
+    assert_true(slope(ctx, "dpo-forward", "label_smoothing=0.1", -40) < 1e-12);
+    assert_true(slope(ctx, "ropo", "alpha=14", -40) < 0.26);
+    double s = number(v, "expected", "ropo_argmax_s"), z = log((1 - s) / s);
+    assert_close(slope(ctx, "ropo", "alpha=14", z), number(v, "expected", "ropo_max_weight"), 1e-9);
+    for (double x = -10; x <= 10; x += 0.25)
+        assert_true(slope(ctx, "ropo", "alpha=14", x) <= 1 + 1e-12);
+    assert_true(isfinite(slope(ctx, "dpo-forward", "label_smoothing=0", -900)));
+    json_decref(root);
+}
+
+static void dpo_soft__agrees_with_the_vector(void **state) {
+    agon_ctx *ctx = *state;
+    json_t *root, *v = test_vector("noise.mixed_feedback", &root);
+    test_rows t = {0};
+    for (size_t i = 0; i < 4; i++) {
+        test_sums(&t, i, 0, 1, number(v, "inputs", "z"), 0)->label = element(v, "expected", "posterior", i);
+        test_sums(&t, i, 1, 1, 0, 0);
+    }
+    run_objective(ctx, "dpo-soft", SET("beta=1"), &t);
+    expect_losses(v, "loss", &t);
+    json_decref(root);
+}
+
+static void modpo__agrees_with_the_vector(void **state) {
+    agon_ctx *ctx = *state;
+    json_t *root, *v = test_vector("moo.modpo", &root);
+    test_rows t;
+    three_pairs(v, &t);
+    for (size_t i = 0; i < 3; i++) {
+        t.responses[i][0].reward = element(v, "inputs", "margin_w", i);
+        t.responses[i][1].reward = element(v, "inputs", "margin_l", i);
+    }
+    run_objective(ctx, "modpo", SET("beta=0.1", "own_weight=0.6", "other_weight=0.4"), &t);
+    expect_losses(v, "loss", &t);
+    expect_gradient(v, "grad_pi_w", &t, 0);
+    run_objective(ctx, "modpo", SET("own_weight=1", "other_weight=0"), &t);
+    double z[3] = {t.losses[0], t.losses[1], t.losses[2]};
+    run_objective(ctx, "dpo", NULL, &t);
+    for (size_t i = 0; i < 3; i++)
+        assert_close(z[i], t.losses[i], 0);
     json_decref(root);
 }
 
@@ -169,6 +232,8 @@ static void pairs__start_at_the_known_loss(void **state) {
         {"rso-hinge", "hinge_norm", SET("beta=0.05")},
         {"spin", "dpo", NULL},
         {"rso-sigmoid", "dpo", NULL},
+        {"dpo-forward", "forward", SET("label_smoothing=0.1")},
+        {"ropo", "ropo", SET("alpha=14")},
     };
     rng random = rng_new(11);
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
@@ -237,6 +302,9 @@ int main(void) {
         cmocka_unit_test(dpo__agrees_with_the_vector),
         cmocka_unit_test(ipo__agrees_in_both_forms),
         cmocka_unit_test(noise_robust__agrees_with_the_vector),
+        cmocka_unit_test(noise_robust__ignores_absurd_pairs),
+        cmocka_unit_test(dpo_soft__agrees_with_the_vector),
+        cmocka_unit_test(modpo__agrees_with_the_vector),
         cmocka_unit_test(rdpo__is_unbiased_under_flips),
         cmocka_unit_test(rso__agrees_with_the_vector),
         cmocka_unit_test(simpo__agrees_with_the_vector),

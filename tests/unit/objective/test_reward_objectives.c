@@ -1,0 +1,280 @@
+/* Objectives over head outputs against training_vectors.json: rm.*, critique.cloud, w2s.*, noise.forward_backward. */
+#include "objective/classes.h"
+#include "rows.h"
+
+static void bt__agrees_with_the_vector(void **state) {
+    agon_ctx *ctx = *state;
+    json_t *root, *v = test_vector("rm.bradley_terry", &root);
+    test_rows t = {0};
+    for (size_t i = 0; i < 3; i++) {
+        test_head(&t, i, 0, element(v, "inputs", "r_chosen", i));
+        test_head(&t, i, 1, element(v, "inputs", "r_rejected", i));
+    }
+    objective_result r = run_objective(ctx, "bt", SET("centring=0"), &t);
+    assert_close(r.loss, number(v, "expected", "loss_mean"), 1e-9);
+    assert_close(metric_of(&r, "accuracy"), number(v, "expected", "accuracy"), 1e-9);
+    for (size_t i = 0; i < 3; i++)
+        assert_close(t.losses[i], element(v, "expected", "loss", i), 1e-9);
+    r = run_objective(ctx, "bt", SET("centring=0.01"), &t);
+    assert_close(metric_of(&r, "centring"), number(v, "expected", "centring"), 1e-9);
+    assert_close(r.loss, number(v, "expected", "loss_mean") + number(v, "expected", "centring"), 1e-9);
+    for (size_t i = 0; i < 3; i++) {
+        assert_close(t.responses[i][0].d_head[0], element(v, "expected", "grad_r_chosen", i), 1e-9);
+        assert_close(t.responses[i][1].d_head[0], element(v, "expected", "grad_r_rejected", i), 1e-9);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        t.responses[i][0].reward = element(v, "inputs", "margin", i);
+        t.responses[i][1].reward = 0;
+    }
+    assert_close(run_objective(ctx, "bt", SET("centring=0"), &t).loss, number(v, "expected", "loss_margin_mean"), 1e-9);
+    for (size_t i = 0; i < 3; i++)
+        assert_close(t.losses[i], element(v, "expected", "loss_margin", i), 1e-9);
+    json_decref(root);
+}
+
+/* A tie pulls both rewards together, and a swapped soft label is the swapped pair. */
+static void bt__ties_and_soft_labels(void **state) {
+    agon_ctx *ctx = *state;
+    test_rows t = {0}, swapped = {0};
+    test_head(&t, 0, 0, 0.7)->label = 0.5;
+    test_head(&t, 0, 1, 0.7);
+    assert_close(run_objective(ctx, "bt", SET("centring=0"), &t).loss, M_LN2, 1e-15);
+    assert_close(t.responses[0][0].d_head[0], 0, 1e-15);
+    test_head(&t, 0, 0, 1.5)->label = 0.2;
+    test_head(&swapped, 0, 0, 0.7)->label = 0.8;
+    test_head(&swapped, 0, 1, 1.5);
+    t.responses[0][0].reward = 0.4, t.responses[0][1].reward = 0.4;
+    assert_close(run_objective(ctx, "bt", NULL, &t).loss, run_objective(ctx, "bt", NULL, &swapped).loss, 1e-15);
+}
+
+/* Right padding is not read: a token with mask 0 after the end changes nothing. */
+static void bt__reads_the_last_supervised_token(void **state) {
+    agon_ctx *ctx = *state;
+    test_rows t = {0};
+    response *r = test_response(&t, 0, 0, 3);
+    channels *c = &t.channels[0][0];
+    memcpy(c->head, (double[]){5, 1.2, 99}, 3 * sizeof(double));
+    memcpy(c->mask, (double[]){1, 1, 0}, 3 * sizeof(double));
+    r->head = c->head, r->n_head = 1, r->mask = c->mask, r->d_head = c->d_head;
+    test_head(&t, 0, 1, 0.2);
+    objective_result out = run_objective(ctx, "bt", SET("centring=0"), &t);
+    assert_close(out.loss, log1p(exp(-1)), 1e-12);
+    assert_true(c->d_head[0] == 0 && c->d_head[1] < 0 && c->d_head[2] == 0);
+    c->mask[0] = c->mask[1] = 0;
+    double losses[1], options[MAX_OBJECTIVE_OPTIONS];
+    objective_defaults(objective_find("bt"), options);
+    out = (objective_result){.losses = losses};
+    assert_int_equal(objective_find("bt")->loss(ctx, options, t.rows, 1, &out), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(ctx), "no token"));
+}
+
+static void plackett_luce__agrees_with_the_vector(void **state) {
+    agon_ctx *ctx = *state;
+    json_t *root, *v = test_vector("rm.plackett_luce", &root);
+    const size_t place[4] = {2, 0, 3, 1}; /* with rewards the order is theirs */
+    for (int ranked = 0; ranked < 2; ranked++) {
+        test_rows t = {0};
+        for (size_t k = 0; k < 4; k++)
+            test_head(&t, 0, ranked ? place[k] : k, element(v, "inputs", "scores", k))->reward =
+                ranked ? 10 - (double)k : NAN;
+        assert_close(run_objective(ctx, "plackett-luce", NULL, &t).loss, number(v, "expected", "loss"), 1e-9);
+        for (size_t k = 0; k < 4; k++)
+            assert_close(t.responses[0][ranked ? place[k] : k].d_head[0], element(v, "expected", "grad", k), 1e-9);
+        assert_close(run_objective(ctx, "plackett-luce", SET("pairwise=1"), &t).loss,
+                     number(v, "expected", "pairwise_mean"), 1e-9);
+    }
+    /* Two responses: Bradley-Terry. */
+    test_rows t = {0};
+    test_head(&t, 0, 0, 1.2), test_head(&t, 0, 1, 0.2);
+    double pl = run_objective(ctx, "plackett-luce", NULL, &t).loss;
+    assert_close(pl, run_objective(ctx, "bt", SET("centring=0"), &t).loss, 1e-15);
+    json_decref(root);
+}
+
+static void pointwise__agrees_with_the_vector(void **state) {
+    agon_ctx *ctx = *state;
+    json_t *root, *v = test_vector("rm.pointwise", &root);
+    test_rows t = {0};
+    for (size_t i = 0; i < 3; i++) {
+        response *r = test_head(&t, i, 0, element(v, "inputs", "score", i));
+        r->label = r->reward = element(v, "inputs", "target", i);
+    }
+    assert_close(run_objective(ctx, "rm-pointwise", NULL, &t).loss, number(v, "expected", "bce_mean"), 1e-9);
+    for (size_t i = 0; i < 3; i++) {
+        assert_close(t.losses[i], element(v, "expected", "bce", i), 1e-9);
+        assert_close(t.responses[i][0].d_head[0], element(v, "expected", "bce_grad", i), 1e-9);
+    }
+    assert_close(run_objective(ctx, "rm-pointwise", SET("squared=1"), &t).loss, number(v, "expected", "mse"), 1e-9);
+    for (size_t i = 0; i < 3; i++)
+        assert_close(t.responses[i][0].d_head[0], element(v, "expected", "mse_grad", i), 1e-9);
+    json_decref(root);
+}
+
+static void prm__agrees_with_the_vector(void **state) {
+    agon_ctx *ctx = *state;
+    json_t *root, *v = test_vector("rm.process", &root);
+    test_rows t = {0};
+    response *r = test_response(&t, 0, 0, 5);
+    channels *c = &t.channels[0][0];
+    for (size_t j = 0; j < 4; j++) {
+        double label = element(v, "inputs", "step_label", j);
+        c->head[j] = element(v, "inputs", "step_logit", j);
+        c->targets[j] = label < 0 ? NAN : label;
+    }
+    c->head[4] = 50, c->targets[4] = NAN; /* a token inside a step */
+    r->head = c->head, r->n_head = 1, r->targets = c->targets, r->d_head = c->d_head;
+    objective_result out = run_objective(ctx, "prm", NULL, &t);
+    assert_close(out.loss, number(v, "expected", "loss"), 1e-9);
+    assert_close(metric_of(&out, "steps"), 3, 0);
+    assert_true(c->d_head[3] == 0 && c->d_head[4] == 0 && c->d_head[0] < 0 && c->d_head[2] > 0);
+    json_decref(root);
+}
+
+static void cloud__agrees_with_the_vector(void **state) {
+    agon_ctx *ctx = *state;
+    json_t *root, *v = test_vector("critique.cloud", &root);
+    const char *log_probs[2] = {"critique_logp_chosen", "critique_logp_rejected"}, *rewards[2] = {"r_chosen", "r_rejected"};
+    test_rows t = {0};
+    for (size_t k = 0; k < 2; k++) {
+        size_t n = json_array_size(get(v, "inputs", log_probs[k]));
+        response *r = test_response(&t, 0, k, n);
+        channels *c = &t.channels[0][k];
+        for (size_t j = 0; j < n; j++)
+            c->log_prob[j] = element(v, "inputs", log_probs[k], j);
+        c->head[n - 1] = number(v, "inputs", rewards[k]);
+        r->head = c->head, r->n_head = 1, r->d_head = c->d_head;
+    }
+    objective_result r = run_objective(ctx, "cloud", SET("lm=1.25"), &t);
+    assert_close(r.loss, number(v, "expected", "loss"), 1e-9);
+    assert_close(metric_of(&r, "bt"), number(v, "expected", "bt"), 1e-9);
+    assert_close(metric_of(&r, "lm"), number(v, "expected", "lm"), 1e-9);
+    assert_close(t.responses[0][1].d_log_prob[0], -1.25 / 5, 1e-12);
+    json_decref(root);
+}
+
+static void aux_rows(json_t *v, test_rows *t) {
+    memset(t, 0, sizeof *t);
+    for (size_t i = 0; i < 4; i++) {
+        response *r = test_response(t, i, 0, 1);
+        channels *c = &t->channels[i][0];
+        for (size_t j = 0; j < 2; j++)
+            c->head[j] = json_number_value(at(at(get(v, "inputs", "student_logits"), i), j));
+        r->head = c->head, r->n_head = 2, r->d_head = c->d_head;
+        r->label = element(v, "inputs", "weak_prob_positive", i);
+    }
+}
+
+static void aux_confidence__agrees_with_the_vector(void **state) {
+    agon_ctx *ctx = *state;
+    json_t *root, *v = test_vector("w2s.aux_confidence", &root);
+    test_rows t;
+    aux_rows(v, &t);
+    objective_result r = run_objective(ctx, "aux-confidence", SET("alpha=0.375", "threshold=0"), &t);
+    assert_close(r.loss, number(v, "expected", "loss_median"), 1e-9);
+    assert_close(metric_of(&r, "threshold"), number(v, "expected", "t_median"), 1e-9);
+    assert_close(metric_of(&r, "hard_positive"), 0.5, 1e-12);
+    for (size_t i = 0; i < 4; i++)
+        for (size_t j = 0; j < 2; j++)
+            assert_close(t.responses[i][0].d_head[j],
+                         json_number_value(at(at(get(v, "expected", "grad_median"), i), j)), 1e-9);
+    r = run_objective(ctx, "aux-confidence", SET("alpha=0.375", "threshold=1"), &t);
+    assert_close(r.loss, number(v, "expected", "loss_prior"), 1e-9);
+    assert_close(metric_of(&r, "threshold"), number(v, "expected", "t_prior"), 1e-9);
+    r = run_objective(ctx, "aux-confidence", SET("alpha=0.375", "threshold=2"), &t);
+    assert_close(r.loss, number(v, "expected", "released_loss"), 1e-9);
+    /* a = 0 is cross-entropy, whatever the threshold. */
+    double plain = number(v, "expected", "loss_plain_ce");
+    assert_close(run_objective(ctx, "aux-confidence", SET("alpha=0"), &t).loss, plain, 1e-9);
+    assert_close(metric_of(&r, "weak_cross_entropy"), plain, 1e-9);
+    double d = t.responses[1][0].d_head[1];
+    assert_close(run_objective(ctx, "classify", NULL, &t).loss, plain, 1e-9);
+    assert_close(t.responses[1][0].d_head[1], d, 1e-15);
+    json_decref(root);
+}
+
+static void aux_confidence__ramps_as_the_vector(void **state) {
+    agon_ctx *ctx = *state;
+    json_t *root, *v = test_vector("w2s.alpha_schedule", &root), *unused;
+    test_rows t;
+    aux_rows(test_vector("w2s.aux_confidence", &unused), &t);
+    for (size_t i = 0; i < 5; i++) {
+        char progress[64];
+        snprintf(progress, sizeof progress, "progress=%.17g", element(v, "inputs", "step_frac", i));
+        objective_result r = run_objective(ctx, "aux-confidence", SET("alpha=0.75", "warmup=0.2", progress), &t);
+        assert_close(metric_of(&r, "alpha"), element(v, "expected", "paper", i), 1e-9);
+        r = run_objective(ctx, "aux-confidence", SET("alpha=0.5", "warmup=0.1", "schedule=1", progress), &t);
+        assert_close(metric_of(&r, "alpha"), element(v, "expected", "released", i), 1e-9);
+    }
+    json_decref(root);
+    json_decref(unused);
+}
+
+static void classes__agree_with_the_vector(void **state) {
+    (void)state;
+    json_t *root, *v = test_vector("noise.forward_backward", &root);
+    double transition[9], logits[3], d[3];
+    for (size_t i = 0; i < 3; i++) {
+        logits[i] = element(v, "inputs", "logits", i);
+        for (size_t j = 0; j < 3; j++)
+            transition[3 * i + j] = json_number_value(at(at(get(v, "inputs", "T"), i), j));
+    }
+    size_t y = (size_t)number(v, "inputs", "label");
+    assert_close(classes_plain(logits, 3, y, d), number(v, "expected", "plain"), 1e-9);
+    assert_close(classes_forward(transition, logits, 3, y, d), number(v, "expected", "forward"), 1e-9);
+    for (size_t i = 0; i < 3; i++)
+        assert_close(d[i], element(v, "expected", "forward_grad", i), 1e-9);
+    for (size_t j = 0; j < 3; j++)
+        assert_close(classes_backward(transition, logits, 3, j, d), element(v, "expected", "backward_all_labels", j), 1e-9);
+    /* Unbiased: the expectation over observed labels of true class 0 is its plain loss, and so is the slope. */
+    double mean = 0, slope[3] = {0}, want[3];
+    for (size_t j = 0; j < 3; j++) {
+        mean += transition[j] * classes_backward(transition, logits, 3, j, d);
+        for (size_t i = 0; i < 3; i++)
+            slope[i] += transition[j] * d[i];
+    }
+    assert_close(mean, classes_plain(logits, 3, 0, want), 1e-12);
+    for (size_t i = 0; i < 3; i++)
+        assert_close(slope[i], want[i], 1e-12);
+    const double singular[4] = {0.5, 0.5, 0.5, 0.5};
+    assert_true(isnan(classes_backward(singular, logits, 2, 0, d)));
+    json_decref(root);
+}
+
+static void classify__without_flips_is_plain(void **state) {
+    agon_ctx *ctx = *state;
+    test_rows t = {0};
+    for (size_t i = 0; i < 4; i++)
+        test_head(&t, i, 0, (double)i - 1.7)->label = (double)(i % 2);
+    double plain = run_objective(ctx, "classify", NULL, &t).loss;
+    for (int c = 1; c < 3; c++) {
+        const char *setting = c == 1 ? "correction=1" : "correction=2";
+        assert_close(run_objective(ctx, "classify", SET(setting, "flip_negative=0", "flip_positive=0"), &t).loss, plain,
+                     1e-12);
+    }
+}
+
+static int setup(void **state) {
+    *state = test_ctx(1, NULL);
+    return 0;
+}
+static int teardown(void **state) {
+    agon_ctx_free(*state);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bt__agrees_with_the_vector),
+        cmocka_unit_test(bt__ties_and_soft_labels),
+        cmocka_unit_test(bt__reads_the_last_supervised_token),
+        cmocka_unit_test(plackett_luce__agrees_with_the_vector),
+        cmocka_unit_test(pointwise__agrees_with_the_vector),
+        cmocka_unit_test(prm__agrees_with_the_vector),
+        cmocka_unit_test(cloud__agrees_with_the_vector),
+        cmocka_unit_test(aux_confidence__agrees_with_the_vector),
+        cmocka_unit_test(aux_confidence__ramps_as_the_vector),
+        cmocka_unit_test(classes__agree_with_the_vector),
+        cmocka_unit_test(classify__without_flips_is_plain),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
