@@ -1,11 +1,12 @@
 /* Speed of the matrix products at the shapes of a 135M model: GFLOP/s and GB/s of weights, median of
- * several runs. Arguments: number of threads (0: all), CPU path. */
+ * several runs. Arguments: number of threads (0: all), CPU path, "native". */
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "compute/compute.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 typedef struct sample {
@@ -76,6 +77,7 @@ int main(int argc, char **argv) {
     agon_ctx_options options = agon_ctx_options_default();
     options.n_threads = argc > 1 ? atoi(argv[1]) : 0;
     options.cpu = argc > 2 ? argv[2] : NULL;
+    options.numerics = argc > 3 && strcmp(argv[3], "native") == 0 ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE;
     job j = {0};
     char reason[256];
     if (agon_ctx_new(&options, &j.ctx, reason, sizeof reason) != AGON_OK) {

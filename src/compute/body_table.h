@@ -1,9 +1,5 @@
-/* The table of one CPU path; KERNELS is its name. */
+/* The tables of one CPU path; KERNELS, CHAINS and PAIRS are their names. */
 const kernels KERNELS = {
-    .round_rows = round_rows,
-    .panel_rows = panel_rows,
-    .scale_rows = scale_rows,
-    .multiply = multiply,
     .softmax_segment = softmax_segment,
     .logit_gradients = logit_gradients,
     .attend = attend,
@@ -19,4 +15,19 @@ const kernels KERNELS = {
     .exp = exp_range,
     .adamw = adamw_range,
     .sum_squares = sum_squares_range,
+};
+
+const products CHAINS = {
+    .round_rows = round_rows,
+    .dw_rows = dw_rows,
+    .dw_panels = dw_panels,
+    .multiply = multiply,
+};
+
+const products PAIRS = {
+    .pairs = true,
+    .round_rows = round_pair_rows,
+    .dw_rows = dw_pair_rows,
+    .dw_panels = dw_pair_panels,
+    .multiply = multiply_pairs,
 };

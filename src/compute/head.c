@@ -37,10 +37,10 @@ static size_t count_segments(size_t vocabulary) {
 
 /* logits [n_rows, n] / temperature of columns [first, first + n); first a multiple of 16. `a` as from
  * product_rows. */
-static void make_logits(const head_job *j, const float *a, size_t lda, size_t n_rows, size_t first,
+static void make_logits(const head_job *j, const void *a, size_t lda, size_t n_rows, size_t first,
                         size_t n, float *logits, size_t ld) {
     const pack *p = &j->w->forward;
-    kernels_of(j->ctx)->multiply(&(gemm){
+    products_of(j->ctx, j->w->dtype)->multiply(&(gemm){
         .kind = j->w->dtype == COMPUTE_BF16 ? GEMM_BF16 : GEMM_F32,
         .a = a, .lda = lda, .n_rows = n_rows, .k = p->k_padded,
         .w = (const char *)p->data + first / LANES_N * p->panel_bytes,
@@ -60,7 +60,7 @@ static void segment_task(void *arg, size_t task, int thread) {
     size_t n_blocks = (j->n_rows + j->row_block - 1) / j->row_block;
     size_t segment = task / n_blocks, row = task % n_blocks * j->row_block;
     size_t n_rows = size_min(j->row_block, j->n_rows - row), n = segment_size(j->w, segment), lda;
-    const float *a = product_rows(j->ctx, j->w->dtype, j->hidden + row * j->w->n_in, j->w->n_in, n_rows,
+    const void *a = product_rows(j->ctx, j->w->dtype, j->hidden + row * j->w->n_in, j->w->n_in, n_rows,
                                   j->w->n_in, thread, &lda);
     float *logits = ctx_scratch(j->ctx, thread) + CTX_SCRATCH_FLOATS - HEAD_ROWS * HEAD_SEGMENT;
     make_logits(j, a, lda, n_rows, segment * HEAD_SEGMENT, n, logits, HEAD_SEGMENT);
@@ -170,7 +170,7 @@ static void gradient_task(void *arg, size_t task, int thread) {
     size_t row = task / n_parts * j->row_block, column = task % n_parts * GRADIENT_COLUMNS;
     size_t n_rows = size_min(j->row_block, j->n_rows - row), lda;
     size_t n = size_min(GRADIENT_COLUMNS, n_segment - column), first = j->segment * HEAD_SEGMENT + column;
-    const float *a = product_rows(j->ctx, j->w->dtype, j->hidden + row * j->w->n_in, j->w->n_in, n_rows,
+    const void *a = product_rows(j->ctx, j->w->dtype, j->hidden + row * j->w->n_in, j->w->n_in, n_rows,
                                   j->w->n_in, thread, &lda);
     float *logits = j->d_logits + row * HEAD_SEGMENT + column;
     make_logits(j, a, lda, n_rows, first, n, logits, HEAD_SEGMENT);

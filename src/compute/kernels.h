@@ -21,18 +21,19 @@ enum {
 
 /* How the columns of a product are stored and accumulated. */
 typedef enum gemm_kind {
-    GEMM_BF16,    /* w: panels of 16 columns, [k/2][16][2] bf16; even and odd chains a K_BLOCK */
+    GEMM_BF16,    /* w: panels of 16 columns, [k/2][16][2] bf16 */
     GEMM_F32,     /* w: panels [k][16] f32; one ascending chain */
-    GEMM_BF16_DW, /* as GEMM_BF16 with bf16 values held as f32 in panels [k][16], `a` by column */
-    GEMM_F32_DW,  /* as GEMM_F32, `a` by column */
+    GEMM_BF16_DW, /* a and w packed by dw_rows and dw_panels */
+    GEMM_F32_DW,
     GEMM_N_KINDS
 } gemm_kind;
 
 /* y[n_rows, n_cols] from a[n_rows, k] and w. Rounding is the caller's affair: for the bf16 kinds `a`
- * holds bf16 values and k is a multiple of K_BLOCK (zero padded). */
+ * holds bf16 values and k is a multiple of K_BLOCK (zero padded). An element of `a` takes 4 bytes: a float, or in
+ * products that work on pairs two bf16 of neighbouring k, the even one first. */
 typedef struct gemm {
     gemm_kind kind;
-    const float *a; /* element (row, k): a[row*lda + k], in the DW kinds a[k*lda + row] */
+    const void *a; /* element (row, k): a[row*lda + k]; packed by dw_rows: a[k*lda + row] */
     size_t lda, n_rows, k;
     const void *w;
     size_t panel_bytes; /* from one panel of 16 columns to the next */
@@ -74,17 +75,23 @@ typedef struct adamw_step {
     float lr, lr_decay, eps;        /* lr_decay = lr * weight_decay */
 } adamw_step;
 
-typedef struct kernels {
+/* Matrix products in one order of operations (docs/numerics.md) on one CPU path. lda counts elements of 4 bytes. */
+typedef struct products {
+    bool pairs;     /* bf16 operands are pairs of bf16, not floats */
+    bool dw_by_row; /* dw_rows packs a[row*lda + k] as well */
     /* a[n_rows, lda] = x[n_rows, width], times scale, rounded to bf16, zeros up to lda. */
-    void (*round_rows)(const float *x, size_t ldx, size_t n_rows, size_t width, float scale, float *a,
+    void (*round_rows)(const float *x, size_t ldx, size_t n_rows, size_t width, float scale, void *a,
                        size_t lda);
-    /* Panels of 16 columns [width/16][n_rows + padding][16] of x, times scale; rounded when bf16. */
-    void (*panel_rows)(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width,
-                       bool bf16, float *panels);
-    /* a[n_rows, lda] = scale * x, rounded when bf16: the by-column operand of the DW kinds. */
-    void (*scale_rows)(const float *x, size_t ldx, size_t n_rows, size_t width, float scale, bool bf16,
-                       float *a, size_t lda);
+    /* The operands of dw from rows of x, rounded when bf16, zeros from n_rows to padded_rows (even): scale * x by
+     * column, and panels of 16 columns [width/16][padded_rows][16] ([padded_rows/2][16] pairs). */
+    void (*dw_rows)(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, float scale,
+                    bool bf16, void *a, size_t lda);
+    void (*dw_panels)(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, bool bf16,
+                      void *panels);
     void (*multiply)(const gemm *g);
+} products;
+
+typedef struct kernels {
     softmax_part (*softmax_segment)(const float *logits, size_t n);
     void (*logit_gradients)(float *logits, size_t n, const logit_gradient *g);
     void (*attend)(const attention_call *call, size_t row, size_t kv_head);
@@ -114,6 +121,13 @@ extern const kernels kernels_avx2, kernels_avx512;
 #endif
 
 const kernels *kernels_of(const agon_ctx *ctx);
+
+/* chains_*: `numerics: portable`, and all f32 products. pairs_*: `numerics: native`. */
+extern const products chains_portable, pairs_portable;
+#if defined(__x86_64__)
+extern const products chains_avx2, chains_avx512, pairs_avx2, pairs_avx512, pairs_avx512_bf16;
+#endif
+const products *products_of(const agon_ctx *ctx, compute_dtype dtype);
 
 /* Runs fn over [0, n) cut into pieces of `grain` (a multiple of 16 keeps vectors whole); small n stays
  * on the caller's thread. fn must not depend on where the cuts are. */

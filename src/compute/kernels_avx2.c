@@ -15,12 +15,16 @@
 
 #include "compute/lanes_avx2.h"
 #include "compute/body_math.h"
+#include "compute/body_tiles.h"
 #include "compute/body_matmul.h"
+#include "compute/body_pairs.h"
 #include "compute/body_head.h"
 #include "compute/body_attention.h"
 #include "compute/body_rows.h"
 
 #define KERNELS kernels_avx2
+#define CHAINS chains_avx2
+#define PAIRS pairs_avx2
 #include "compute/body_table.h"
 
 #if defined(__clang__)

@@ -3,10 +3,14 @@
 #include <math.h>
 #include "compute/lanes_portable.h"
 #include "compute/body_math.h"
+#include "compute/body_tiles.h"
 #include "compute/body_matmul.h"
+#include "compute/body_pairs.h"
 #include "compute/body_head.h"
 #include "compute/body_attention.h"
 #include "compute/body_rows.h"
 
 #define KERNELS kernels_portable
+#define CHAINS chains_portable
+#define PAIRS pairs_portable
 #include "compute/body_table.h"

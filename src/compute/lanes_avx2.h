@@ -129,5 +129,41 @@ LANES void v_load_pairs(const uint16_t *p, lanes *even, lanes *odd) {
     odd->hi = _mm256_castsi256_ps(_mm256_and_si256(b, high));
 }
 
+typedef struct pairs {
+    __m256i lo, hi;
+} pairs;
+
+LANES pairs p_load(const void *p) {
+    return (pairs){_mm256_loadu_si256(p), _mm256_loadu_si256((const __m256i *)p + 1)};
+}
+LANES pairs p_set(uint32_t pair) {
+    return (pairs){_mm256_set1_epi32((int)pair), _mm256_set1_epi32((int)pair)};
+}
+LANES lanes p_even(pairs a) {
+    return (lanes){_mm256_castsi256_ps(_mm256_slli_epi32(a.lo, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(a.hi, 16))};
+}
+LANES lanes p_odd(pairs a) {
+    const __m256i high = _mm256_set1_epi32((int)0xffff0000);
+    return (lanes){_mm256_castsi256_ps(_mm256_and_si256(a.lo, high)), _mm256_castsi256_ps(_mm256_and_si256(a.hi, high))};
+}
+LANES lanes p_dot(pairs a, pairs b, lanes c) {
+    return v_fma(p_even(a), p_even(b), v_fma(p_odd(a), p_odd(b), c));
+}
+LANES __m256i pair_half(__m256 even, __m256 odd) {
+    return _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(bf16_half(even)), 16),
+                           _mm256_castps_si256(bf16_half(odd)));
+}
+LANES void p_store(void *p, lanes even, lanes odd) {
+    _mm256_storeu_si256(p, pair_half(even.lo, odd.lo));
+    _mm256_storeu_si256((__m256i *)p + 1, pair_half(even.hi, odd.hi));
+}
+LANES void p_store_row(uint16_t *p, lanes a) {
+    __m256i lo = _mm256_srli_epi32(_mm256_castps_si256(bf16_half(a.lo)), 16);
+    __m256i hi = _mm256_srli_epi32(_mm256_castps_si256(bf16_half(a.hi)), 16);
+    _mm256_storeu_si256((__m256i *)p, _mm256_permute4x64_epi64(_mm256_packus_epi32(lo, hi), 0xd8));
+}
+
+#define PAIR_ROWS 4
+#define PAIR_COLS 1
 #define TILE_ROWS 2
 #define TILE_COLS 1

@@ -108,5 +108,39 @@ LANES void v_load_pairs(const uint16_t *p, lanes *even, lanes *odd) {
     *odd = _mm512_castsi512_ps(_mm512_and_epi32(w, _mm512_set1_epi32((int)0xffff0000)));
 }
 
+typedef __m512i pairs;
+
+LANES pairs p_load(const void *p) {
+    return _mm512_loadu_si512(p);
+}
+LANES pairs p_set(uint32_t pair) {
+    return _mm512_set1_epi32((int)pair);
+}
+/* PAIRS_NATIVE: the CPU has AVX-512-BF16. Its conversions round like v_bf16 but for denormals, which the
+ * callers have flushed. */
+#if defined(PAIRS_NATIVE)
+LANES lanes p_dot(pairs a, pairs b, lanes c) {
+    return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b);
+}
+LANES void p_store_row(uint16_t *p, lanes a) {
+    _mm256_storeu_si256((__m256i *)p, (__m256i)_mm512_cvtneps_pbh(a));
+}
+#else
+LANES lanes p_dot(pairs a, pairs b, lanes c) {
+    const __m512i high = _mm512_set1_epi32((int)0xffff0000);
+    c = v_fma(_mm512_castsi512_ps(_mm512_and_epi32(a, high)), _mm512_castsi512_ps(_mm512_and_epi32(b, high)), c);
+    return v_fma(_mm512_castsi512_ps(_mm512_slli_epi32(a, 16)), _mm512_castsi512_ps(_mm512_slli_epi32(b, 16)), c);
+}
+LANES void p_store_row(uint16_t *p, lanes a) {
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(v_bf16(a)), 16)));
+}
+#endif
+LANES void p_store(void *p, lanes even, lanes odd) {
+    __m512i low = _mm512_srli_epi32(_mm512_castps_si512(v_bf16(even)), 16);
+    _mm512_storeu_si512(p, _mm512_or_epi32(low, _mm512_castps_si512(v_bf16(odd))));
+}
+
+#define PAIR_ROWS 12
+#define PAIR_COLS 2
 #define TILE_ROWS 6
 #define TILE_COLS 2

@@ -121,6 +121,42 @@ LANES void v_load_pairs(const uint16_t *p, lanes *even, lanes *odd) {
     }
 }
 
+/* Sixteen pairs of bf16, the even one in the low half of its 32 bits. */
+typedef struct pairs {
+    uint32_t u[16];
+} pairs;
+
+LANES pairs p_load(const void *p) {
+    pairs r;
+    memcpy(r.u, p, sizeof r.u);
+    return r;
+}
+LANES pairs p_set(uint32_t pair) {
+    pairs r;
+    EACH(i) r.u[i] = pair;
+    return r;
+}
+/* The odd halves' FMA onto c, then the even halves': the instruction VDPBF16PS. */
+LANES lanes p_dot(pairs a, pairs b, lanes c) {
+    EACH(i) {
+        c.f[i] = fmaf(bf16_to_float((uint16_t)(a.u[i] >> 16)), bf16_to_float((uint16_t)(b.u[i] >> 16)), c.f[i]);
+        c.f[i] = fmaf(bf16_to_float((uint16_t)a.u[i]), bf16_to_float((uint16_t)b.u[i]), c.f[i]);
+    }
+    return c;
+}
+/* Rounds to pairs. a must not hold denormals, which a product with 1 in this mode sees to. */
+LANES void p_store(void *p, lanes even, lanes odd) {
+    pairs r;
+    EACH(i) r.u[i] = bf16_from_float(even.f[i]) | (uint32_t)bf16_from_float(odd.f[i]) << 16;
+    memcpy(p, r.u, sizeof r.u);
+}
+/* The same for a row: neighbouring lanes are a pair. */
+LANES void p_store_row(uint16_t *p, lanes a) {
+    EACH(i) p[i] = bf16_from_float(a.f[i]);
+}
+
 /* Rows and columns (in vectors) of the register tiles: the reference is written for clarity. */
 #define TILE_ROWS 2
 #define TILE_COLS 1
+#define PAIR_ROWS 2
+#define PAIR_COLS 1

@@ -1,4 +1,4 @@
-/* exp and log of one number, and the choice of the kernel table.
+/* exp and log of one number, and the choice of the kernel tables.
  *
  * math_exp repeats v_exp (body_math.h) operation by operation, so that code outside the kernels gets
  * their bits. Polynomials after Cephes (Moshier). */
@@ -16,6 +16,17 @@ const kernels *kernels_of(const agon_ctx *ctx) {
     (void)ctx;
 #endif
     return &kernels_portable;
+}
+
+const products *products_of(const agon_ctx *ctx, compute_dtype dtype) {
+    bool pairs = dtype == COMPUTE_BF16 && ctx->numerics == AGON_NUMERICS_NATIVE;
+#if defined(__x86_64__)
+    if (ctx->cpu == CPU_AVX512)
+        return !pairs ? &chains_avx512 : ctx->has_avx512_bf16 ? &pairs_avx512_bf16 : &pairs_avx512;
+    if (ctx->cpu == CPU_AVX2)
+        return pairs ? &pairs_avx2 : &chains_avx2;
+#endif
+    return pairs ? &pairs_portable : &chains_portable;
 }
 
 static float power_of_two(int n) {

@@ -170,17 +170,19 @@ size_t product_row_block(size_t k_padded, size_t n_rows, size_t cap) {
     return even < most ? even : most;
 }
 
-const float *product_rows(agon_ctx *ctx, compute_dtype dtype, const float *x, size_t ldx, size_t n_rows,
-                          size_t k, int thread, size_t *lda) {
+const void *product_rows(agon_ctx *ctx, compute_dtype dtype, const float *x, size_t ldx, size_t n_rows,
+                         size_t k, int thread, size_t *lda) {
     if (dtype == COMPUTE_F32) {
         *lda = ldx;
         return x;
     }
+    const products *p = products_of(ctx, dtype);
     /* An odd number of cache lines a row, so that the rows of a tile do not share cache sets. */
-    *lda = round_up(k, K_BLOCK) + LANES_N;
+    *lda = round_up(k, K_BLOCK) / (p->pairs ? 2 : 1);
+    *lda += *lda / LANES_N % 2 ? 2 * LANES_N : LANES_N;
     float *a = ctx_scratch(ctx, thread);
     assert(n_rows * *lda <= CTX_SCRATCH_FLOATS);
-    kernels_of(ctx)->round_rows(x, ldx, n_rows, k, 1.0f, a, *lda);
+    p->round_rows(x, ldx, n_rows, k, 1.0f, a, *lda);
     return a;
 }
 
@@ -212,7 +214,7 @@ static void product_task(void *arg, size_t task, int thread) {
         .resume = p->resume,
     };
     g.a = product_rows(j->ctx, p->dtype, p->x + row * p->ldx, p->ldx, g.n_rows, p->k, thread, &g.lda);
-    kernels_of(j->ctx)->multiply(&g);
+    products_of(j->ctx, p->dtype)->multiply(&g);
 }
 
 void product_run(agon_ctx *ctx, const product *p) {
@@ -260,7 +262,7 @@ typedef struct dw_job {
 static void dw_task(void *arg, size_t task, int thread) {
     const dw_job *j = arg;
     const weight_gradient *w = j->g;
-    const kernels *k = kernels_of(j->ctx);
+    const products *k = products_of(j->ctx, w->dtype);
     const bool bf16 = w->dtype == COMPUTE_BF16;
     size_t out = task / j->n_in_blocks * DW_OUT, in = task % j->n_in_blocks * DW_IN;
     size_t n_out = size_min(DW_OUT, w->n_out - out), n_in = size_min(DW_IN, w->n_in - in);
@@ -268,13 +270,12 @@ static void dw_task(void *arg, size_t task, int thread) {
     const size_t lda = round_up(n_out, LANES_N);
     for (size_t row = 0; row < w->n_rows; row += DW_ROWS) {
         size_t n_rows = size_min(DW_ROWS, w->n_rows - row), padded = round_up(n_rows, K_BLOCK);
-        k->scale_rows(w->dy + row * w->ld_dy + out, w->ld_dy, n_rows, n_out, w->scale, bf16, a, lda);
-        memset(a + n_rows * lda, 0, (padded - n_rows) * lda * sizeof *a);
-        k->panel_rows(w->x + row * w->ldx + in, w->ldx, n_rows, padded, n_in, bf16, b);
+        k->dw_rows(w->dy + row * w->ld_dy + out, w->ld_dy, n_rows, padded, n_out, w->scale, bf16, a, lda);
+        k->dw_panels(w->x + row * w->ldx + in, w->ldx, n_rows, padded, n_in, bf16, b);
         k->multiply(&(gemm){.kind = bf16 ? GEMM_BF16_DW : GEMM_F32_DW,
                             .a = a, .lda = lda, .n_rows = n_out, .k = padded,
-                            .w = b, .panel_bytes = padded * LANES_N * sizeof *b, .n_cols = n_in,
-                            .y = w->dw + out * w->n_in + in, .ldy = w->n_in, .resume = true});
+                            .w = b, .panel_bytes = padded * LANES_N * (k->pairs ? sizeof(uint16_t) : sizeof(float)),
+                            .n_cols = n_in, .y = w->dw + out * w->n_in + in, .ldy = w->n_in, .resume = true});
     }
 }
 

@@ -36,7 +36,7 @@ void product_run(agon_ctx *ctx, const product *p);
  * cut n_rows evenly. */
 size_t product_row_block(size_t k_padded, size_t n_rows, size_t cap);
 /* The rows as the product reads them: x itself (f32) or rounded in the thread's scratch memory. */
-const float *product_rows(agon_ctx *ctx, compute_dtype dtype, const float *x, size_t ldx, size_t n_rows,
+const void *product_rows(agon_ctx *ctx, compute_dtype dtype, const float *x, size_t ldx, size_t n_rows,
                           size_t k, int thread, size_t *lda);
 
 typedef struct weight_gradient {

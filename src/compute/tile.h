@@ -14,7 +14,8 @@
 #define FOR_M UNROLL for (int m = 0; m < T_ROWS; m++)
 #define FOR_N UNROLL for (int n = 0; n < T_COLS; n++)
 
-static void T_NAME(tile_bf16)(const gemm *g, const float *a, const char *w, float *t) {
+static void T_NAME(tile_bf16)(const gemm *g, const void *rows, const char *w, float *t) {
+    const float *a = rows;
     const size_t lda = g->lda, panel = g->panel_bytes;
     lanes c[T_ROWS][T_COLS];
     FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
@@ -39,7 +40,8 @@ static void T_NAME(tile_bf16)(const gemm *g, const float *a, const char *w, floa
     FOR_M FOR_N v_store(t + (m * T_COLS + n) * LANES_N, c[m][n]);
 }
 
-static void T_NAME(tile_f32)(const gemm *g, const float *a, const char *w, float *t) {
+static void T_NAME(tile_f32)(const gemm *g, const void *rows, const char *w, float *t) {
+    const float *a = rows;
     const size_t lda = g->lda, panel = g->panel_bytes, n_k = g->k;
     lanes c[T_ROWS][T_COLS];
     FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
@@ -54,7 +56,8 @@ static void T_NAME(tile_f32)(const gemm *g, const float *a, const char *w, float
     FOR_M FOR_N v_store(t + (m * T_COLS + n) * LANES_N, c[m][n]);
 }
 
-static void T_NAME(tile_bf16_dw)(const gemm *g, const float *a, const char *w, float *t) {
+static void T_NAME(tile_bf16_dw)(const gemm *g, const void *rows, const char *w, float *t) {
+    const float *a = rows;
     const size_t lda = g->lda, panel = g->panel_bytes;
     lanes c[T_ROWS][T_COLS];
     FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
@@ -84,7 +87,8 @@ static void T_NAME(tile_bf16_dw)(const gemm *g, const float *a, const char *w, f
     FOR_M FOR_N v_store(t + (m * T_COLS + n) * LANES_N, c[m][n]);
 }
 
-static void T_NAME(tile_f32_dw)(const gemm *g, const float *a, const char *w, float *t) {
+static void T_NAME(tile_f32_dw)(const gemm *g, const void *rows, const char *w, float *t) {
+    const float *a = rows;
     const size_t lda = g->lda, panel = g->panel_bytes, n_k = g->k;
     lanes c[T_ROWS][T_COLS];
     FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);

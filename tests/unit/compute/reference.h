@@ -13,20 +13,26 @@ static inline float bf16(float x) {
 }
 
 /* One element of a product: a[k * da], b[k * db], started from c. */
-static inline float product_element(compute_dtype dtype, const float *a, size_t da, const float *b,
-                                    size_t db, size_t n, float scale_a, float c) {
+static inline float product_element(compute_dtype dtype, agon_numerics numerics, const float *a, size_t da,
+                                    const float *b, size_t db, size_t n, float scale_a, float c) {
     unsigned mode = fp_mode_set();
     if (dtype == COMPUTE_F32)
         for (size_t k = 0; k < n; k++)
             c = fmaf(a[k * da] * scale_a, b[k * db], c);
     else
         for (size_t block = 0; block < n; block += 32) {
-            float chain[2] = {0, 0};
-            for (size_t k = block; k < block + 32; k++) {
-                float x = k < n ? bf16(a[k * da] * scale_a) : 0, y = k < n ? bf16(b[k * db]) : 0;
-                chain[k & 1] = fmaf(x, y, chain[k & 1]);
+            float chain[2] = {0, 0}, x[32], y[32];
+            for (size_t i = 0, k = block; i < 32; i++, k++) {
+                x[i] = k < n ? bf16(a[k * da] * scale_a) : 0;
+                y[i] = k < n ? bf16(b[k * db]) : 0;
             }
-            c += chain[0] + chain[1];
+            for (size_t i = 0; i < 32; i++) {
+                if (numerics == AGON_NUMERICS_NATIVE)
+                    c = fmaf(x[i ^ 1], y[i ^ 1], c); /* the odd one of a pair first */
+                else
+                    chain[i & 1] = fmaf(x[i], y[i], chain[i & 1]);
+            }
+            c += numerics == AGON_NUMERICS_NATIVE ? 0 : chain[0] + chain[1];
         }
     fp_mode_restore(mode);
     return c;
@@ -55,5 +61,17 @@ static const char *const cpu_names[CPU_N_PATHS] = {"portable", "avx2", "avx512"}
     for (int path_ = 0; path_ < CPU_N_PATHS; path_++)                                                \
         for (int threads_ = 1; threads_ <= 3 && cpu_path_present((cpu_path)path_); threads_++)       \
             for (agon_ctx *ctx = test_ctx(threads_, cpu_names[path_]); ctx; agon_ctx_free(ctx), ctx = NULL)
+
+/* The same in both modes; native also without the instruction that makes it fast. */
+#define FOR_EACH_MODE(ctx)                                                                           \
+    FOR_EACH_CTX(ctx)                                                                                \
+        for (int mode_ = 0; mode_ < 3 && set_mode(ctx, mode_); mode_++)
+
+static inline bool set_mode(agon_ctx *ctx, int mode) {
+    ctx->numerics = mode ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE;
+    if (mode == 2)
+        ctx->has_avx512_bf16 = false;
+    return true;
+}
 
 #endif

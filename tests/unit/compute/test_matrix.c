@@ -15,7 +15,7 @@ typedef struct data {
     float *x, *w, *dy, *bias, *y, *dx, *dw, *y_base, *dx_base, *dw_base;
 } data;
 
-static data data_new(sizes n, compute_dtype dtype, float scale) {
+static data data_new(sizes n, compute_dtype dtype, agon_numerics numerics, float scale) {
     rng r = rng_new(n.rows * 1000003 + n.n_out * 1009 + n.n_in);
     data d = {.n = n};
     d.x = random_floats(&r, n.rows * n.n_in);
@@ -30,18 +30,18 @@ static data data_new(sizes n, compute_dtype dtype, float scale) {
     d.dw = random_floats(&r, n.n_out * n.n_in);
     for (size_t i = 0; i < n.rows; i++)
         for (size_t o = 0; o < n.n_out; o++) {
-            float c = product_element(dtype, d.x + i * n.n_in, 1, d.w + o * n.n_in, 1, n.n_in, 1, 0);
+            float c = product_element(dtype, numerics, d.x + i * n.n_in, 1, d.w + o * n.n_in, 1, n.n_in, 1, 0);
             d.y[i * n.n_out + o] = d.y_base[i * n.n_out + o] + (c * scale + d.bias[o]);
         }
     for (size_t i = 0; i < n.rows; i++)
         for (size_t k = 0; k < n.n_in; k++) {
-            float c = product_element(dtype, d.dy + i * n.n_out, 1, d.w + k, n.n_in, n.n_out, 1, 0);
+            float c = product_element(dtype, numerics, d.dy + i * n.n_out, 1, d.w + k, n.n_in, n.n_out, 1, 0);
             d.dx[i * n.n_in + k] = d.dx_base[i * n.n_in + k] + c * scale;
         }
     for (size_t o = 0; o < n.n_out; o++)
         for (size_t k = 0; k < n.n_in; k++)
-            d.dw[o * n.n_in + k] = product_element(dtype, d.dy + o, n.n_out, d.x + k, n.n_in, n.rows, scale,
-                                                   d.dw_base[o * n.n_in + k]);
+            d.dw[o * n.n_in + k] = product_element(dtype, numerics, d.dy + o, n.n_out, d.x + k, n.n_in, n.rows,
+                                                   scale, d.dw_base[o * n.n_in + k]);
     return d;
 }
 
@@ -77,9 +77,11 @@ static void matmul__equals_the_contract_on_every_path(void **state) {
     for (int dtype = COMPUTE_F32; dtype <= COMPUTE_BF16; dtype++)
         for (size_t i = 0; i < N_CASES; i++) {
             float scale = i % 2 ? 1.0f : 0.3f;
-            data d = data_new(cases[i], (compute_dtype)dtype, scale);
-            FOR_EACH_CTX(ctx) check_products(ctx, (compute_dtype)dtype, &d, scale);
-            data_free(&d);
+            data portable = data_new(cases[i], (compute_dtype)dtype, AGON_NUMERICS_PORTABLE, scale);
+            data native = data_new(cases[i], (compute_dtype)dtype, AGON_NUMERICS_NATIVE, scale);
+            FOR_EACH_MODE(ctx) check_products(ctx, (compute_dtype)dtype, ctx->numerics ? &native : &portable, scale);
+            data_free(&portable);
+            data_free(&native);
         }
 }
 
@@ -90,7 +92,7 @@ static void matmul__row_counts_do_not_matter(void **state) {
     rng r = rng_new(5);
     float *x = random_floats(&r, ROWS * N_IN), *w = random_floats(&r, N_OUT * N_IN);
     float all[ROWS * N_OUT], some[ROWS * N_OUT];
-    FOR_EACH_CTX(ctx) {
+    FOR_EACH_MODE(ctx) {
         for (int dtype = COMPUTE_F32; dtype <= COMPUTE_BF16; dtype++) {
             matrix *m = NULL;
             assert_ok(ctx, matrix_new(ctx, (compute_dtype)dtype, N_OUT, N_IN, MATRIX_FORWARD, w, &m));
@@ -112,7 +114,7 @@ static void matmul_dw__continues_over_calls(void **state) {
     rng r = rng_new(6);
     float *x = random_floats(&r, ROWS * N_IN), *dy = random_floats(&r, ROWS * N_OUT);
     float one[N_OUT * N_IN] = {0}, two[N_OUT * N_IN] = {0};
-    FOR_EACH_CTX(ctx) {
+    FOR_EACH_MODE(ctx) {
         for (int dtype = COMPUTE_F32; dtype <= COMPUTE_BF16; dtype++) {
             memset(one, 0, sizeof one);
             memset(two, 0, sizeof two);

@@ -1,9 +1,9 @@
-/* The start-up self-test passes on every CPU path here, with any number of threads. */
+/* The start-up self-test passes on every CPU path here, in both modes, with any number of threads. */
 #include "reference.h"
 
 static void self_test__passes_on_every_path(void **state) {
     (void)state;
-    FOR_EACH_CTX(ctx) assert_ok(ctx, compute_self_test(ctx));
+    FOR_EACH_MODE(ctx) assert_ok(ctx, compute_self_test(ctx));
 }
 
 /* The vector exponential (inside SwiGLU) and math_exp are written apart; they must not drift. */

@@ -259,6 +259,9 @@ static void train__refuses_foreign_checkpoints(void **state) {
     d.tokens[3][0][1] ^= 1;
     assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.checkpoint, half.n), AGON_EMISMATCH);
     d.tokens[3][0][1] ^= 1;
+    ctx->numerics = AGON_NUMERICS_NATIVE;
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.checkpoint, half.n), AGON_EMISMATCH);
+    ctx->numerics = AGON_NUMERICS_PORTABLE;
     for (size_t n = 0; n < 64; n++)
         assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.checkpoint, n), AGON_EFORMAT);
     half.checkpoint[half.n / 2] ^= 1;

@@ -1,0 +1,125 @@
+/* Matrix products of one thread in the order of `numerics: native`, which is that of the instruction VDPBF16PS: one
+ * chain of FMAs, and of each pair of k the odd one first. Half the accumulators of the portable order, so tiles
+ * are twice as high. PAIR_ROWS and PAIR_COLS: size of the largest tile. */
+
+#define T_COLS 1
+#define T_ROWS 1
+#include "compute/tile_pairs.h"
+#define T_ROWS 2
+#include "compute/tile_pairs.h"
+#if PAIR_ROWS >= 4
+#define T_ROWS 3
+#include "compute/tile_pairs.h"
+#define T_ROWS 4
+#include "compute/tile_pairs.h"
+#endif
+#if PAIR_ROWS == 12
+#define T_ROWS 5
+#include "compute/tile_pairs.h"
+#define T_ROWS 6
+#include "compute/tile_pairs.h"
+#define T_ROWS 7
+#include "compute/tile_pairs.h"
+#define T_ROWS 8
+#include "compute/tile_pairs.h"
+#define T_ROWS 9
+#include "compute/tile_pairs.h"
+#define T_ROWS 10
+#include "compute/tile_pairs.h"
+#define T_ROWS 11
+#include "compute/tile_pairs.h"
+#define T_ROWS 12
+#include "compute/tile_pairs.h"
+#endif
+#undef T_COLS
+#if PAIR_COLS == 2
+#define T_COLS 2
+#define T_ROWS 1
+#include "compute/tile_pairs.h"
+#define T_ROWS 2
+#include "compute/tile_pairs.h"
+#define T_ROWS 3
+#include "compute/tile_pairs.h"
+#define T_ROWS 4
+#include "compute/tile_pairs.h"
+#define T_ROWS 5
+#include "compute/tile_pairs.h"
+#define T_ROWS 6
+#include "compute/tile_pairs.h"
+#define T_ROWS 7
+#include "compute/tile_pairs.h"
+#define T_ROWS 8
+#include "compute/tile_pairs.h"
+#define T_ROWS 9
+#include "compute/tile_pairs.h"
+#define T_ROWS 10
+#include "compute/tile_pairs.h"
+#define T_ROWS 11
+#include "compute/tile_pairs.h"
+#define T_ROWS 12
+#include "compute/tile_pairs.h"
+#undef T_COLS
+#endif
+
+#if PAIR_ROWS == 12
+#define PAIR_SIZES(name, cols)                                                                       \
+    name##_1x##cols, name##_2x##cols, name##_3x##cols, name##_4x##cols, name##_5x##cols, name##_6x##cols, \
+        name##_7x##cols, name##_8x##cols, name##_9x##cols, name##_10x##cols, name##_11x##cols,       \
+        name##_12x##cols
+#elif PAIR_ROWS == 4
+#define PAIR_SIZES(name, cols) name##_1x##cols, name##_2x##cols, name##_3x##cols, name##_4x##cols
+#else
+#define PAIR_SIZES(name, cols) name##_1x##cols, name##_2x##cols
+#endif
+#if PAIR_COLS == 2
+#define PAIR_TILES(name) PAIR_SIZES(name, 1), PAIR_SIZES(name, 2)
+#else
+#define PAIR_TILES(name) PAIR_SIZES(name, 1)
+#endif
+
+static void multiply_pairs(const gemm *g) {
+    static const tile_fn by_row[] = {PAIR_TILES(tile_by_row)}, by_column[] = {PAIR_TILES(tile_by_column)};
+    bool dw = g->kind == GEMM_BF16_DW;
+    multiply_tiles(g, dw ? by_column : by_row, PAIR_ROWS, PAIR_COLS, dw);
+}
+
+static void round_pair_rows(const float *x, size_t ldx, size_t n_rows, size_t width, float scale, void *to,
+                            size_t lda) {
+    uint16_t *a = to;
+    lanes s = v_set(scale);
+    for (size_t row = 0; row < n_rows; row++)
+        for (size_t i = 0; i < 2 * lda; i += LANES_N) {
+            size_t n = i >= width ? 0 : size_min(LANES_N, width - i);
+            lanes v = n == LANES_N ? v_load(x + row * ldx + i) : v_load_n(n ? x + row * ldx + i : x, n);
+            p_store_row(a + row * 2 * lda + i, v_mul(v, s));
+        }
+}
+
+/* Columns [i, i + 16) of rows `row` and `row` + 1 as pairs; rows from n_rows on are zeros. */
+LANES void store_two_rows(const float *x, size_t ldx, size_t n_rows, size_t row, size_t i, size_t n, float scale,
+                          void *to) {
+    lanes even = v_load_n(x, 0), odd = even, s = v_set(scale);
+    if (row < n_rows)
+        even = v_mul(v_load_n(x + row * ldx + i, n), s);
+    if (row + 1 < n_rows)
+        odd = v_mul(v_load_n(x + (row + 1) * ldx + i, n), s);
+    p_store(to, even, odd);
+}
+
+static void dw_pair_rows(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, float scale,
+                         bool bf16, void *to, size_t lda) {
+    (void)bf16;
+    for (size_t row = 0; row < padded_rows; row += 2)
+        for (size_t i = 0; i < width; i += LANES_N)
+            store_two_rows(x, ldx, n_rows, row, i, size_min(LANES_N, width - i), scale,
+                           (uint32_t *)to + row / 2 * lda + i);
+}
+
+static void dw_pair_panels(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, bool bf16,
+                           void *panels) {
+    (void)bf16;
+    for (size_t row = 0; row < padded_rows; row += 2)
+        for (size_t i = 0; i < width; i += LANES_N)
+            store_two_rows(x, ldx, n_rows, row, i, size_min(LANES_N, width - i), 1.0f,
+                           (uint32_t *)panels + i * (padded_rows / 2) + row / 2 * LANES_N);
+}

@@ -1,0 +1,34 @@
+/* The products of `numerics: native` with VDPBF16PS, for CPUs with AVX-512-BF16 (AMD Zen 4 and later, Intel Sapphire
+ * Rapids and later). The other kernels are those of kernels_avx512.c. */
+#include "compute/kernels.h"
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")
+#endif
+
+#define PAIRS_NATIVE
+#include "compute/lanes_avx512.h"
+#include "compute/body_tiles.h"
+#include "compute/body_pairs.h"
+
+const products pairs_avx512_bf16 = {
+    .pairs = true,
+    .round_rows = round_pair_rows,
+    .dw_rows = dw_pair_rows,
+    .dw_panels = dw_pair_panels,
+    .multiply = multiply_pairs,
+};
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif

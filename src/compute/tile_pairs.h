@@ -1,0 +1,44 @@
+/* One register tile of a product over pairs of bf16, T_ROWS x (16 * T_COLS), with `a` by row and by column.
+ * Included by body_pairs.h once per tile size; see tile.h. */
+#define T_PASTE2(name, r, c) name##_##r##x##c
+#define T_PASTE(name, r, c) T_PASTE2(name, r, c)
+#define T_NAME(name) T_PASTE(name, T_ROWS, T_COLS)
+#if defined(__SANITIZE_ADDRESS__)
+#define UNROLL _Pragma("GCC unroll 1") /* unrolled, the instrumented tiles take minutes to compile */
+#else
+#define UNROLL _Pragma("GCC unroll 12")
+#endif
+#define FOR_M UNROLL for (size_t m = 0; m < T_ROWS; m++)
+#define FOR_N UNROLL for (size_t n = 0; n < T_COLS; n++)
+
+/* Pair k of row m is a[m * row + k * depth]. */
+LANES void T_NAME(tile_pairs)(const gemm *g, const uint32_t *a, size_t row, size_t depth, const char *w, float *t) {
+    const size_t panel = g->panel_bytes, n_pairs = g->k / 2;
+    lanes c[T_ROWS][T_COLS];
+    FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
+    for (size_t k = 0; k < n_pairs; k++) {
+        pairs b[T_COLS];
+        FOR_N b[n] = p_load(w + n * panel + k * LANES_N * sizeof(uint32_t));
+        FOR_M {
+            /* Three bases for twelve rows: one more index register a row would not fit. */
+            const uint32_t *base = a + m / 4 * (4 * row);
+            pairs am = p_set(base[m % 4 * row + k * depth]);
+            FOR_N c[m][n] = p_dot(am, b[n], c[m][n]);
+        }
+    }
+    FOR_M FOR_N v_store(t + (m * T_COLS + n) * LANES_N, c[m][n]);
+}
+static void T_NAME(tile_by_row)(const gemm *g, const void *a, const char *w, float *t) {
+    T_NAME(tile_pairs)(g, a, g->lda, 1, w, t);
+}
+static void T_NAME(tile_by_column)(const gemm *g, const void *a, const char *w, float *t) {
+    T_NAME(tile_pairs)(g, a, 1, g->lda, w, t);
+}
+
+#undef FOR_N
+#undef FOR_M
+#undef UNROLL
+#undef T_NAME
+#undef T_PASTE
+#undef T_PASTE2
+#undef T_ROWS
