@@ -247,6 +247,92 @@ AGON_API AGON_MUST_CHECK agon_status agon_loss_json(agon_ctx *ctx, const char *o
 /* [{"name", "summary", "options": [{"name", "default", "min", "max", "help"}]}]; *json new. */
 AGON_API AGON_MUST_CHECK agon_status agon_objectives(agon_ctx *ctx, char **json);
 
+/* Rows to train on, as exact tokens and masks. *out new; `t` must outlive it. JSONL rows: {"messages"}; {"prompt", "completion"} (+ "label",
+ * "weight", "reward", "advantage"); {"prompt", "chosen", "rejected"}; {"prompt", "completions", "rewards" or "advantages"}. Texts are raw,
+ * lists of {"role", "content"} go through the chat template. max_length: tokens of prompt and response, 0 = no limit; longer responses are
+ * cut, and rows whose prompt alone is longer left out: both count in n_truncated. AGON_EINVAL, AGON_EFORMAT name file and line. */
+typedef struct agon_dataset agon_dataset;
+AGON_API AGON_MUST_CHECK agon_status agon_dataset_open(agon_ctx *ctx, const agon_tokenizer *t, const char *path,
+                                                       const char *objective, size_t max_length, agon_dataset **out);
+AGON_API void agon_dataset_free(agon_dataset *d);
+AGON_API size_t agon_dataset_n_rows(const agon_dataset *d);
+AGON_API size_t agon_dataset_n_truncated(const agon_dataset *d);
+/* Tokens of all rows, prompts included. */
+AGON_API size_t agon_dataset_n_tokens(const agon_dataset *d);
+/* Row i exactly as it is trained on: a table of token, mask and text for people, or as_json {"row", "prompt": [ids],
+ * "responses": [{"tokens", "mask", "text": [of each token]}]}. *text new. AGON_EINVAL: there is no such row. */
+AGON_API AGON_MUST_CHECK agon_status agon_dataset_preview(agon_ctx *ctx, const agon_dataset *d, size_t i, bool as_json,
+                                                          char **text);
+
+typedef struct agon_metric {
+    const char *name;
+    double value;
+} agon_metric;
+
+typedef struct agon_train_progress {
+    size_t step, n_steps; /* step: from 1 */
+    double loss, grad_norm, learning_rate;
+    size_t tokens, supervised; /* of this step: run, and with a mask above 0 */
+    double seconds;            /* wall time of this step */
+    const agon_metric *metrics; /* [n_metrics] borrowed for the call */
+    size_t n_metrics;
+} agon_train_progress;
+
+typedef struct agon_train_options {
+    size_t struct_size;
+    const char *const *settings; /* [n_settings] the objective's: "beta=0.1" */
+    size_t n_settings;
+    size_t lora_rank;   /* 0: all weights */
+    double lora_alpha;  /* 0: twice the rank */
+    const char *adapter; /* PEFT folder to go on from, which is then the reference too; NULL: none */
+    size_t epochs, batch_rows; /* rows an optimiser step */
+    size_t max_steps;          /* 0: the epochs decide */
+    double learning_rate, weight_decay, clip_norm, warmup; /* warmup: share of the steps */
+    const char *schedule;      /* "cosine", "linear", "constant" */
+    double temperature;        /* of all log_probs */
+    uint64_t seed;             /* of the data's order and of new LoRA factors */
+    size_t checkpoint_every;   /* steps; 0: about every half minute (results do not depend on it) */
+    bool must_resume;          /* AGON_ENOTFOUND when there is nothing to go on with */
+    bool overwrite;            /* start anew over an earlier training */
+    /* After each step, on the caller's thread. Not AGON_OK stops with that status. NULL: none. */
+    agon_status (*on_step)(void *arg, const agon_train_progress *progress);
+    void (*on_resume)(void *arg, size_t step); /* goes on after this many steps; NULL: none */
+    void *arg;
+} agon_train_options;
+/* One epoch, 8 rows a step, learning rate 1e-4, cosine with 3% warm-up, clip_norm 1, all weights. */
+AGON_API agon_train_options agon_train_options_default(void);
+
+/* Trains m on d with the dataset's objective and leaves the result in the folder `output`: a PEFT adapter (lora_rank above 0 or an
+ * adapter given), else a Hugging Face folder in m's dtype. All weights: m itself changes and must have no other user, and where the objective has
+ * a reference, m's file is opened a second time for it.
+ * Durable: training.json says what is trained, checkpoint.bin how far; each is replaced whole. The same call after an interruption
+ * at any moment goes on, to the same bits; once done it changes nothing. *summary new: {"output", "kind": "peft|hf", "objective", "rows", "steps",
+ * "resumed_after", "id": SHA-256 of the result's values, "already_done"}.
+ * AGON_EINVAL: an option, a row, or an `output` that holds something else (names the first difference). AGON_EBUSY: another training writes there.
+ * AGON_EINTERRUPTED: stopped, with a checkpoint. AGON_ENUMERIC names step and rows. */
+AGON_API AGON_MUST_CHECK agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, const char *output,
+                                                const agon_train_options *options, char **summary);
+/* Optimiser steps agon_train will take in all. */
+AGON_API size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options);
+
+/* ---- models in and out ------------------------------------------------------------------------------- */
+
+/* Takes a GGUF file or Hugging Face folder into the cache folder as `name` (NULL: its file name without .gguf): every tensor and the
+ * tokenizer are read and checked, then the files are hard-linked or copied, and appear whole or not at all. *json new: {"name", "path",
+ * "id", "architecture", "parameters", "bytes", "chat_template"}. AGON_EINVAL: a bad name, or another model has it. */
+AGON_API AGON_MUST_CHECK agon_status agon_import(agon_ctx *ctx, const char *path, const char *name, char **json);
+
+/* Writes a model. format "hf" (folder) or "gguf": with the adapter merged into it, dtype "f32", "f16", "bf16" (NULL: bf16),
+ * and for gguf "q8_0"; "peft": the adapter itself (dtype NULL). *json new: {"path", "format", "dtype", "merge_error"}; merge_error is the largest
+ * |difference| over the last-token logits of a fixed text between this model with its adapter and the written file read back (null for peft).
+ * AGON_EINVAL: `path` exists already, unknown format or dtype, no adapter to write. */
+AGON_API AGON_MUST_CHECK agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, const char *format,
+                                                 const char *dtype, const char *path, char **json);
+
+/* Whether this machine can do the work: CPU path, kernels against their recorded bits, threads, memory, disk, and that `model` (as in
+ * agon_model_find) is there and answers. *json new: {"ok", "checks": [{"name", "ok", "detail"}], "version", "libraries": {name: version}}. A failed
+ * check is no failure of the call. */
+AGON_API AGON_MUST_CHECK agon_status agon_doctor(agon_ctx *ctx, const char *model, char **json);
 /* ---- workspaces ----------------------------------------------------------------------------------------
  *
  * A workspace is the folder of a run (docs/architecture.md). `workspace` NULL: the only *.agon folder in the current

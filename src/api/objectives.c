@@ -1,28 +1,14 @@
 /* agon.h, objectives on plain numbers. */
+#include "api/dataset.h"
 #include "base/ctx.h"
 #include "base/json.h"
-#include "base/nearest.h"
-#include "objective/objective.h"
 #include <stdlib.h>
-
-static agon_status find(agon_ctx *ctx, const char *name, const objective **out) {
-    const char *names[64];
-    size_t n = 0;
-    for (; n < 64 && objective_at(n); n++)
-        names[n] = objective_at(n)->name;
-    *out = objective_find(name);
-    if (*out)
-        return AGON_OK;
-    const char *near = nearest_word(name, names, n);
-    return ctx_fail(ctx, AGON_ENOTFOUND, "no objective is called '%.40s'; %s%s", name, near ? "did you mean " : "",
-                    near ? near : "agon train --help lists them");
-}
 
 agon_status agon_loss_json(agon_ctx *ctx, const char *name, const char *const *settings, size_t n_settings,
                            const char *request, size_t n, char **answer) {
     const objective *o = NULL;
     double options[MAX_OBJECTIVE_OPTIONS] = {0};
-    agon_status s = find(ctx, name, &o);
+    agon_status s = objective_named(ctx, name, &o);
     if (s)
         return s;
     objective_defaults(o, options);

@@ -356,10 +356,6 @@ static agon_status report(const trainer *t, const step *s, const train_sink *sin
 }
 
 static agon_status store(const trainer *t, const train_sink *sink) {
-    size_t every = t->options->checkpoint_every, n_steps = train_n_steps(t->options, t->n_data);
-    bool due = t->next_step == n_steps || (every > 0 && t->next_step % every == 0);
-    if (!sink || !sink->on_checkpoint || !due)
-        return AGON_OK;
     char *data = NULL;
     size_t n = 0;
     agon_status s = checkpoint_write(t, &data, &n);
@@ -367,6 +363,14 @@ static agon_status store(const trainer *t, const train_sink *sink) {
         s = sink->on_checkpoint(sink->arg, t->next_step, data, n);
     free(data);
     return s;
+}
+
+static bool checkpoint_is_due(const trainer *t, const train_sink *sink) {
+    size_t every = t->options->checkpoint_every;
+    if (!sink || !sink->on_checkpoint)
+        return false;
+    return t->next_step == train_n_steps(t->options, t->n_data) || (every > 0 && t->next_step % every == 0) ||
+           (sink->wants_checkpoint && sink->wants_checkpoint(sink->arg, t->next_step));
 }
 
 static agon_status run_step(trainer *t, const train_sink *sink) {
@@ -383,7 +387,7 @@ static agon_status run_step(trainer *t, const train_sink *sink) {
         return status;
     t->next_step++;
     status = report(t, &s, sink);
-    return status == AGON_OK ? store(t, sink) : status;
+    return status == AGON_OK && checkpoint_is_due(t, sink) ? store(t, sink) : status;
 }
 
 agon_status train(agon_ctx *ctx, model *m, adapter *adapter, const model *reference,
@@ -407,6 +411,11 @@ agon_status train(agon_ctx *ctx, model *m, adapter *adapter, const model *refere
     }
     while (s == AGON_OK && t.next_step < train_n_steps(options, n_rows))
         s = run_step(&t, sink);
+    /* Parameters change at the end of a step only, so what was stopped inside one is still the step before. */
+    if (s == AGON_EINTERRUPTED && ctx_check_interrupt(ctx) && t.next_step > 0 && sink && sink->on_checkpoint) {
+        agon_status stored = store(&t, sink);
+        s = stored == AGON_OK ? ctx_check_interrupt(ctx) : stored;
+    }
     trainer_close(&t);
     return s;
 }

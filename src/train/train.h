@@ -59,6 +59,8 @@ typedef struct train_sink {
     /* State after `step` optimiser steps: parameters, moments, counters; opaque bytes to be stored durably. Borrowed for the call. */
     agon_status (*on_checkpoint)(void *arg, size_t step, const void *data, size_t n);
     void *arg;
+    /* Whether to store now, beyond checkpoint_every; asked after each step. After agon_interrupt the last finished step is stored anyway. */
+    bool (*wants_checkpoint)(void *arg, size_t step);
 } train_sink;
 
 /* Trains `train` (an adapter of m), or all weights of m when it is NULL (then `reference` must be given where the objective needs one). `reference`: model whose adapter-less forward

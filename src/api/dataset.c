@@ -1,0 +1,135 @@
+/* agon.h, datasets: rows as the trainer will see them, and their preview. */
+#include "api/dataset.h"
+#include "base/ctx.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/nearest.h"
+#include <stdlib.h>
+#include <string.h>
+
+agon_status objective_named(agon_ctx *ctx, const char *name, const objective **out) {
+    const char *names[64];
+    size_t n = 0;
+    for (; n < 64 && objective_at(n); n++)
+        names[n] = objective_at(n)->name;
+    const objective *o = objective_find(name);
+    if (o) {
+        *out = o;
+        return AGON_OK;
+    }
+    const char *near = nearest_word(name, names, n);
+    return ctx_fail(ctx, AGON_ENOTFOUND, "no objective is called '%.40s'; %s%s", name, near ? "did you mean " : "",
+                    near ? near : "agon train --help lists them");
+}
+
+static agon_status hash_file(agon_ctx *ctx, const char *path, hash256 *out) {
+    file_map map;
+    agon_status s = file_map_open(ctx, path, &map);
+    if (s)
+        return s;
+    *out = hash_bytes(map.data, map.size);
+    file_unmap(&map);
+    return AGON_OK;
+}
+
+agon_status agon_dataset_open(agon_ctx *ctx, const agon_tokenizer *t, const char *path, const char *name,
+                              size_t max_length, agon_dataset **out) {
+    agon_dataset *d = calloc(1, sizeof *d);
+    if (!d)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    d->t = t->t;
+    d->max_length = max_length;
+    agon_status s = objective_named(ctx, name, &d->objective);
+    if (!s)
+        s = dataset_read(ctx, t->t, path, d->objective, max_length, &d->d);
+    if (!s)
+        s = hash_file(ctx, path, &d->file);
+    if (s) {
+        agon_dataset_free(d);
+        return s;
+    }
+    *out = d;
+    return AGON_OK;
+}
+
+void agon_dataset_free(agon_dataset *d) {
+    if (!d)
+        return;
+    dataset_free(d->d);
+    free(d);
+}
+
+size_t agon_dataset_n_rows(const agon_dataset *d) {
+    size_t n;
+    dataset_rows(d->d, &n);
+    return n;
+}
+
+size_t agon_dataset_n_truncated(const agon_dataset *d) {
+    return dataset_n_truncated(d->d);
+}
+
+size_t agon_dataset_n_tokens(const agon_dataset *d) {
+    size_t n, tokens = 0;
+    const train_row *rows = dataset_rows(d->d, &n);
+    for (size_t i = 0; i < n; i++) {
+        tokens += rows[i].n_prompt;
+        for (size_t k = 0; k < rows[i].n_responses; k++)
+            tokens += rows[i].responses[k].n;
+    }
+    return tokens;
+}
+
+/* ---- preview -------------------------------------------------------------------------------------------- */
+
+static json_t *ids_json(const int32_t *ids, size_t n) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_integer(ids[i]));
+    return list;
+}
+
+/* A token's bytes; those that are no UTF-8 by themselves are written as <0xE2>, as tokenizers name byte tokens. */
+static json_t *token_text(const tokenizer *t, int32_t id) {
+    size_t n = 0, m = 0;
+    char text[1024];
+    const char *bytes = tokenizer_bytes(t, id, &n);
+    json_t *whole = json_stringn(bytes ? bytes : "", bytes ? n : 0);
+    if (whole)
+        return whole;
+    for (size_t i = 0; i < n && m + 8 < sizeof text; i++)
+        m += (size_t)sprintf(text + m, "<0x%02X>", (unsigned char)bytes[i]);
+    return json_stringn(text, m);
+}
+
+static json_t *response_json(const tokenizer *t, const train_response *r) {
+    json_t *mask = json_array(), *text = json_array();
+    for (size_t i = 0; i < r->n; i++) {
+        json_array_append_new(mask, json_real(r->mask ? (double)r->mask[i] : 1));
+        json_array_append_new(text, token_text(t, r->tokens[i]));
+    }
+    return json_pack("{s:o,s:o,s:o}", "tokens", ids_json(r->tokens, r->n), "mask", mask, "text", text);
+}
+
+static char *preview_json(const agon_dataset *d, const train_row *row, size_t i) {
+    json_t *responses = json_array();
+    for (size_t k = 0; k < row->n_responses; k++)
+        json_array_append_new(responses, response_json(d->t, &row->responses[k]));
+    json_t *object = json_pack("{s:I,s:o,s:o}", "row", (json_int_t)i, "prompt", ids_json(row->prompt, row->n_prompt),
+                               "responses", responses);
+    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    json_decref(object);
+    return text;
+}
+
+agon_status agon_dataset_preview(agon_ctx *ctx, const agon_dataset *d, size_t i, bool as_json, char **text) {
+    size_t n;
+    const train_row *rows = dataset_rows(d->d, &n);
+    if (i >= n)
+        return ctx_fail(ctx, AGON_EINVAL, "there is no row %zu; the data has %zu", i, n);
+    char *made = as_json ? preview_json(d, &rows[i], i) : dataset_preview(d->d, d->t, i);
+    if (!made)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    *text = made;
+    return AGON_OK;
+}

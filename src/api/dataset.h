@@ -1,0 +1,19 @@
+/* The handle of agon.h's datasets. */
+#ifndef API_DATASET_H
+#define API_DATASET_H
+
+#include "api/models.h"
+#include "train/train.h"
+
+struct agon_dataset {
+    dataset *d;
+    const tokenizer *t; /* borrowed */
+    const objective *objective;
+    size_t max_length;
+    hash256 file; /* of the bytes read */
+};
+
+/* AGON_ENOTFOUND names the nearest objective. */
+AGON_MUST_CHECK agon_status objective_named(agon_ctx *ctx, const char *name, const objective **out);
+
+#endif

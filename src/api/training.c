@@ -1,0 +1,435 @@
+/* agon.h, training into a folder that survives kill -9.
+ *
+ *   training.json    what is trained (base, data, objective, every option), then "done" and the summary
+ *   checkpoint.bin   how far; gone when done
+ *   adapter_*, or a Hugging Face folder: the result
+ *
+ * Each file is replaced whole. The order is: training.json (not done), checkpoints, result, training.json (done), checkpoint
+ * removed; whatever is found at a start says where to go on. The folder itself carries the lock. */
+#include "api/dataset.h"
+#include "api/options.h"
+#include "base/buffer.h"
+#include "base/file.h"
+#include "base/json.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CHECKPOINT_SECONDS = 30 };
+
+agon_train_options agon_train_options_default(void) {
+    train_options o = train_options_default();
+    return (agon_train_options){.struct_size = sizeof(agon_train_options),
+                                .epochs = o.epochs,
+                                .batch_rows = o.batch_rows,
+                                .learning_rate = 1e-4,
+                                .weight_decay = (double)o.weight_decay,
+                                .clip_norm = (double)o.clip_norm,
+                                .warmup = o.warmup,
+                                .schedule = "cosine",
+                                .temperature = (double)o.temperature};
+}
+
+size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options) {
+    train_options o = train_options_default();
+    o.epochs = options->epochs;
+    o.batch_rows = options->batch_rows ? options->batch_rows : 1;
+    o.max_steps = options->max_steps;
+    return train_n_steps(&o, agon_dataset_n_rows(d));
+}
+
+typedef struct training {
+    agon_ctx *ctx;
+    agon_model *m;
+    const agon_dataset *d;
+    agon_train_options options;
+    train_options inner;
+    adapter *adapter, *reference_adapter; /* NULL: all weights; NULL: the base */
+    model *reference;                     /* for all weights, where the objective has one */
+    const char *output;
+    char *manifest_path, *checkpoint_path;
+    json_t *manifest;
+    int lock;
+    struct timespec step_start, stored;
+    size_t resumed_after;
+} training;
+
+static agon_status no_memory(agon_ctx *ctx) {
+    return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+}
+
+/* ---- options --------------------------------------------------------------------------------------------- */
+
+static agon_status take_schedule(training *t) {
+    static const char *const names[] = {"constant", "linear", "cosine"};
+    static const lr_schedule values[] = {SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE};
+    for (int i = 0; i < 3; i++)
+        if (t->options.schedule && strcmp(t->options.schedule, names[i]) == 0) {
+            t->inner.schedule = values[i];
+            return AGON_OK;
+        }
+    return ctx_fail(t->ctx, AGON_EINVAL, "the schedule is cosine, linear or constant, not '%.40s'",
+                    t->options.schedule ? t->options.schedule : "");
+}
+
+static agon_status take_options(training *t, const agon_train_options *given) {
+    agon_train_options *o = &t->options;
+    *o = agon_train_options_default();
+    agon_status s = options_take(t->ctx, "agon_train_options", given, sizeof *o, o);
+    t->inner = train_options_default();
+    t->inner.objective = t->d->objective;
+    objective_defaults(t->d->objective, t->inner.objective_options);
+    for (size_t i = 0; !s && i < o->n_settings; i++)
+        s = objective_set(t->ctx, t->d->objective, o->settings[i], t->inner.objective_options);
+    if (!s && o->adapter && o->lora_rank > 0)
+        s = ctx_fail(t->ctx, AGON_EINVAL, "give an adapter to go on from or the rank of a new one, not both");
+    if (!s)
+        s = take_schedule(t);
+    t->inner.batch_rows = o->batch_rows;
+    t->inner.epochs = o->epochs;
+    t->inner.max_steps = o->max_steps;
+    t->inner.lr = (float)o->learning_rate;
+    t->inner.weight_decay = (float)o->weight_decay;
+    t->inner.clip_norm = (float)o->clip_norm;
+    t->inner.warmup = o->warmup;
+    t->inner.temperature = (float)o->temperature;
+    t->inner.seed = o->seed;
+    t->inner.checkpoint_every = o->checkpoint_every;
+    return s;
+}
+
+/* What is trained, and what it is measured against. */
+static agon_status open_parameters(training *t) {
+    const agon_train_options *o = &t->options;
+    const model *m = t->m->m;
+    unsigned needs = objective_needs_with(t->d->objective, t->inner.objective_options);
+    agon_status s = AGON_OK;
+    if (o->adapter) {
+        s = adapter_import_peft(t->ctx, m, o->adapter, &t->adapter);
+        if (!s)
+            s = adapter_clone(t->ctx, t->adapter, &t->reference_adapter);
+    } else if (o->lora_rank > 0) {
+        adapter_options a = {.rank = o->lora_rank,
+                             .alpha = (float)(o->lora_alpha > 0 ? o->lora_alpha : 2 * (double)o->lora_rank),
+                             .seed = o->seed};
+        s = adapter_new(t->ctx, m, &a, &t->adapter);
+    } else if (needs & NEEDS_REFERENCE) {
+        s = model_open(t->ctx, weights_path(model_weights(m)), model_dtype(m), &t->reference);
+    }
+    return s;
+}
+
+/* ---- training.json --------------------------------------------------------------------------------------- */
+
+static void set_text(json_t *object, const char *key, const char *text) {
+    json_object_set_new(object, key, text ? json_string(text) : json_null());
+}
+
+static void set_hash(json_t *object, const char *key, const hash256 *hash) {
+    char hex[HASH_HEX_SIZE];
+    hash_hex(hash, hex);
+    set_text(object, key, hex);
+}
+
+static json_t *settings_json(const training *t) {
+    json_t *object = json_object();
+    const objective_option *p = t->d->objective->options;
+    for (size_t i = 0; p && p[i].name; i++)
+        json_object_set_new(object, p[i].name, json_real(t->inner.objective_options[i]));
+    return object;
+}
+
+/* Everything the result is a function of, so that a folder is never continued with something else. */
+static agon_status describe(training *t) {
+    const agon_train_options *o = &t->options;
+    char seed[24];
+    hash256 id;
+    agon_status s = model_id(t->ctx, t->m->m, &id);
+    if (s)
+        return s;
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
+    json_t *j = t->manifest = json_pack(
+        "{s:i,s:b,s:s,s:o,s:I,s:I,s:f,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:s,s:f,s:s}", "format", 1, "done", 0, "objective",
+        t->d->objective->name, "settings", settings_json(t), "max_length", (json_int_t)t->d->max_length, "lora_rank",
+        (json_int_t)o->lora_rank, "lora_alpha", o->lora_alpha, "epochs", (json_int_t)o->epochs, "batch_rows",
+        (json_int_t)o->batch_rows, "max_steps", (json_int_t)o->max_steps, "learning_rate", o->learning_rate, "weight_decay",
+        o->weight_decay, "clip_norm", o->clip_norm, "warmup", o->warmup, "schedule", o->schedule, "temperature",
+        o->temperature, "seed", seed);
+    if (!j)
+        return no_memory(t->ctx);
+    set_hash(j, "base", &id);
+    set_hash(j, "data", &t->d->file);
+    set_text(j, "dtype", model_dtype(t->m->m) == COMPUTE_F32 ? "f32" : "bf16");
+    set_text(j, "numerics", t->ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable");
+    set_text(j, "adapter", NULL);
+    if (t->reference_adapter) {
+        id = adapter_hash(t->reference_adapter);
+        set_hash(j, "adapter", &id);
+    }
+    return AGON_OK;
+}
+
+static agon_status write_manifest(training *t) {
+    char *text = json_dumps(t->manifest, JSON_INDENT(2));
+    agon_status s = text ? file_write(t->ctx, t->manifest_path, text, strlen(text)) : no_memory(t->ctx);
+    free(text);
+    return s;
+}
+
+static agon_status compare_manifest(training *t, const json_t *found) {
+    const char *key;
+    json_t *value;
+    json_object_foreach(t->manifest, key, value) {
+        json_t *other = json_object_get(found, key);
+        if (strcmp(key, "done") == 0 || (other && json_equal(value, other)))
+            continue;
+        char *was = other ? json_dumps(other, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+        char *is = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+        agon_status s = ctx_fail(t->ctx, AGON_EINVAL,
+                                 "%s holds a training with %s %.100s, not %.100s; give back what it was begun with, another "
+                                 "output folder, or --overwrite",
+                                 t->output, key, was ? was : "of another version", is ? is : "");
+        free(was);
+        free(is);
+        return s;
+    }
+    return AGON_OK;
+}
+
+/* ---- the folder ------------------------------------------------------------------------------------------ */
+
+static agon_status path_in(const training *t, const char *name, char **out) {
+    buffer b = {0};
+    buffer_printf(&b, "%s/%s", t->output, name);
+    *out = buffer_take(&b);
+    return *out ? AGON_OK : no_memory(t->ctx);
+}
+
+/* Temporary files that a killed run left: "NAME.tmpXXXXXX". */
+static bool is_leftover(const char *name) {
+    size_t n = strlen(name);
+    return n > 10 && strncmp(name + n - 10, ".tmp", 4) == 0;
+}
+
+/* Removes leftovers; *strange: the folder holds something else. */
+static agon_status look_around(training *t, bool *strange) {
+    DIR *folder = opendir(t->output);
+    if (!folder)
+        return ctx_fail(t->ctx, AGON_EIO, "%s cannot be read: %s", t->output, strerror(errno));
+    for (struct dirent *e; (e = readdir(folder));) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        if (is_leftover(e->d_name))
+            unlinkat(dirfd(folder), e->d_name, 0);
+        else
+            *strange = true;
+    }
+    closedir(folder);
+    return AGON_OK;
+}
+
+static agon_status open_folder(training *t) {
+    agon_status s = folder_make(t->ctx, t->output);
+    if (!s)
+        s = path_in(t, "training.json", &t->manifest_path);
+    if (!s)
+        s = path_in(t, "checkpoint.bin", &t->checkpoint_path);
+    if (s)
+        return s;
+    t->lock = open(t->output, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (t->lock < 0)
+        return ctx_fail(t->ctx, AGON_EIO, "%s cannot be opened: %s", t->output, strerror(errno));
+    if (flock(t->lock, LOCK_EX | LOCK_NB) != 0)
+        return ctx_fail(t->ctx, AGON_EBUSY, "another training writes to %s", t->output);
+    return AGON_OK;
+}
+
+/* What an earlier training left, its index files first. */
+static void remove_result(const training *t) {
+    static const char *const names[] = {"training.json", "checkpoint.bin", "adapter_config.json", "adapter_model.safetensors",
+                                        "config.json", "model.safetensors"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        unlinkat(t->lock, names[i], 0);
+}
+
+/* Finds out where the folder stands. *summary is set when it is done already. */
+static agon_status find_state(training *t, char **summary) {
+    bool strange = false;
+    json_t *found = NULL;
+    agon_status s = look_around(t, &strange);
+    if (s)
+        return s;
+    if (t->options.overwrite) {
+        remove_result(t);
+    } else if (file_exists(t->manifest_path)) {
+        s = json_read_file(t->ctx, t->manifest_path, &found);
+        if (!s)
+            s = compare_manifest(t, found);
+    } else if (strange) {
+        s = ctx_fail(t->ctx, AGON_EINVAL, "%s is not empty and holds no training; give another output folder, or --overwrite",
+                     t->output);
+    }
+    if (!s && json_is_true(json_object_get(found, "done"))) {
+        json_t *old = json_object_get(found, "summary");
+        unlink(t->checkpoint_path);
+        json_object_set_new(old, "already_done", json_true());
+        if (!(*summary = json_dumps(old, JSON_COMPACT)))
+            s = ctx_fail(t->ctx, AGON_EFORMAT, "%s has no summary", t->manifest_path);
+    } else if (!s && t->options.must_resume && !file_exists(t->checkpoint_path)) {
+        s = ctx_fail(t->ctx, AGON_ENOTFOUND, "%s has no checkpoint to go on from", t->output);
+    } else if (!s && !found) {
+        s = write_manifest(t);
+    }
+    json_decref(found);
+    return s;
+}
+
+/* ---- running --------------------------------------------------------------------------------------------- */
+
+static double seconds_since(const struct timespec *start) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) * 1e-9;
+}
+
+static agon_status on_step(void *arg, const train_progress *p) {
+    training *t = arg;
+    agon_metric metrics[MAX_METRICS];
+    for (size_t i = 0; i < p->n_metrics; i++)
+        metrics[i] = (agon_metric){p->metrics[i].name, p->metrics[i].value};
+    agon_train_progress progress = {.step = p->step,
+                                    .n_steps = p->n_steps,
+                                    .loss = p->loss,
+                                    .grad_norm = p->grad_norm,
+                                    .learning_rate = p->lr,
+                                    .tokens = p->tokens,
+                                    .supervised = p->supervised,
+                                    .seconds = seconds_since(&t->step_start),
+                                    .metrics = metrics,
+                                    .n_metrics = p->n_metrics};
+    agon_status s = t->options.on_step ? t->options.on_step(t->options.arg, &progress) : AGON_OK;
+    clock_gettime(CLOCK_MONOTONIC, &t->step_start);
+    return s;
+}
+
+static bool wants_checkpoint(void *arg, size_t step) {
+    training *t = arg;
+    (void)step;
+    return t->options.checkpoint_every == 0 && seconds_since(&t->stored) > CHECKPOINT_SECONDS;
+}
+
+static agon_status on_checkpoint(void *arg, size_t step, const void *data, size_t n) {
+    training *t = arg;
+    (void)step;
+    agon_status s = file_write(t->ctx, t->checkpoint_path, data, n);
+    clock_gettime(CLOCK_MONOTONIC, &t->stored);
+    t->step_start = t->stored;
+    return s;
+}
+
+/* The step a checkpoint stands at; the trainer checks the rest. */
+static size_t checkpoint_step(const file_map *image) {
+    uint64_t step = 0;
+    if (image->size >= 48)
+        memcpy(&step, image->data + 40, sizeof step);
+    return (size_t)step;
+}
+
+static agon_status run_training(training *t) {
+    size_t n_rows;
+    const train_row *rows = dataset_rows(t->d->d, &n_rows);
+    file_map image = {0};
+    agon_status s = AGON_OK;
+    const train_sink sink = {on_step, on_checkpoint, t, wants_checkpoint};
+    if (file_exists(t->checkpoint_path)) {
+        s = file_map_open(t->ctx, t->checkpoint_path, &image);
+        t->resumed_after = s ? 0 : checkpoint_step(&image);
+        if (!s && t->options.on_resume)
+            t->options.on_resume(t->options.arg, t->resumed_after);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &t->stored);
+    t->step_start = t->stored;
+    if (!s)
+        s = train(t->ctx, t->m->m, t->adapter, t->reference, t->reference_adapter, rows, n_rows, &t->inner, &sink,
+                  image.data, image.size);
+    if (image.data)
+        file_unmap(&image);
+    return s;
+}
+
+static agon_status write_result(training *t) {
+    char base[4096];
+    const char *path = weights_path(model_weights(t->m->m));
+    if (t->adapter)
+        return adapter_export_peft(t->ctx, t->adapter, strlen(path) < sizeof base && realpath(path, base) ? base : path,
+                                   t->output);
+    return model_export(t->ctx, t->m->m, NULL, "hf", model_dtype(t->m->m) == COMPUTE_F32 ? "f32" : "bf16", t->output, NULL);
+}
+
+static agon_status finish(training *t, char **summary) {
+    char hex[HASH_HEX_SIZE];
+    hash256 id;
+    agon_status s = AGON_OK;
+    if (t->adapter)
+        id = adapter_hash(t->adapter);
+    else
+        s = model_id(t->ctx, t->m->m, &id);
+    if (!s)
+        s = write_result(t);
+    if (s)
+        return s;
+    hash_hex(&id, hex);
+    json_t *j = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:s,s:b}", "output", t->output, "kind", t->adapter ? "peft" : "hf",
+                          "objective", t->d->objective->name, "rows", (json_int_t)agon_dataset_n_rows(t->d), "steps",
+                          (json_int_t)train_n_steps(&t->inner, agon_dataset_n_rows(t->d)), "resumed_after",
+                          (json_int_t)t->resumed_after, "id", hex, "already_done", 0);
+    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    json_object_set_new(t->manifest, "summary", j);
+    json_object_set_new(t->manifest, "done", json_true());
+    s = text ? write_manifest(t) : no_memory(t->ctx);
+    if (s) {
+        free(text);
+        return s;
+    }
+    unlink(t->checkpoint_path);
+    *summary = text;
+    return AGON_OK;
+}
+
+static void training_close(training *t) {
+    adapter_free(t->adapter);
+    adapter_free(t->reference_adapter);
+    model_free(t->reference);
+    json_decref(t->manifest);
+    free(t->manifest_path);
+    free(t->checkpoint_path);
+    if (t->lock >= 0)
+        close(t->lock);
+}
+
+agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, const char *output,
+                       const agon_train_options *options, char **summary) {
+    training t = {.ctx = ctx, .m = m, .d = d, .output = output, .lock = -1};
+    char *made = NULL;
+    agon_status s = take_options(&t, options);
+    if (!s)
+        s = open_folder(&t);
+    if (!s)
+        s = open_parameters(&t);
+    if (!s)
+        s = describe(&t);
+    if (!s)
+        s = find_state(&t, &made);
+    if (!s && !made)
+        s = run_training(&t);
+    if (!s && !made)
+        s = finish(&t, &made);
+    training_close(&t);
+    if (!s)
+        *summary = made;
+    return s;
+}

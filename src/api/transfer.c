@@ -1,0 +1,285 @@
+/* agon.h, models in and out: the cache of imported models, and export. */
+#include "api/models.h"
+#include "base/buffer.h"
+#include "base/ctx.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static agon_status no_memory(agon_ctx *ctx) {
+    return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+}
+
+/* ---- import: checking ------------------------------------------------------------------------------------ */
+
+typedef struct importing {
+    agon_ctx *ctx;
+    char source[PATH_MAX];
+    const char *name;
+    char *folder, *target, *temporary; /* cache/models, .../NAME, .../.NAME.PID.part */
+    weights *w;
+    tokenizer *t;
+    hash256 id;
+    uint64_t parameters, bytes;
+} importing;
+
+/* A name is one plain word of a path. */
+static agon_status take_name(importing *im, const char *name, char own[256]) {
+    const char *base = strrchr(im->source, '/');
+    snprintf(own, 256, "%s", name && *name ? name : base ? base + 1 : im->source);
+    size_t n = strlen(own);
+    if (!(name && *name) && n > 5 && strcmp(own + n - 5, ".gguf") == 0)
+        own[n - 5] = 0;
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    if (!own[0] || own[0] == '.' || own[0] == '-' || own[strspn(own, letters)] || strlen(own) > 128)
+        return ctx_fail(im->ctx, AGON_EINVAL, "'%.130s' is no name for a model: letters, digits, '.', '_' and '-', at most 128; "
+                        "give another with --name", own);
+    im->name = own;
+    return AGON_OK;
+}
+
+/* Reads every value: a model that is taken in can be used. */
+static agon_status check_tensors(importing *im) {
+    size_t n = weights_n_tensors(im->w), largest = 1;
+    for (size_t i = 0; i < n; i++) {
+        tensor_info t = weights_tensor(im->w, i);
+        size_t values = size_mul(t.n_rows, t.n_columns);
+        im->parameters += values;
+        largest = values > largest ? values : largest;
+    }
+    float *values = memory_new(largest, sizeof *values);
+    agon_status s = values ? AGON_OK : no_memory(im->ctx);
+    for (size_t i = 0; i < n && !s; i++) {
+        tensor_info t = weights_tensor(im->w, i);
+        s = weights_read(im->ctx, im->w, t.name, t.n_rows * t.n_columns, values);
+        if (!s)
+            s = ctx_check_interrupt(im->ctx);
+    }
+    free(values);
+    return s;
+}
+
+static agon_status check_source(importing *im) {
+    agon_status s = weights_open(im->ctx, im->source, &im->w);
+    if (!s)
+        s = tokenizer_new(im->ctx, im->w, &im->t);
+    if (!s)
+        s = check_tensors(im);
+    return s ? s : weights_id(im->ctx, im->w, &im->id);
+}
+
+/* ---- import: copying --------------------------------------------------------------------------------------- */
+
+static agon_status copy_bytes(importing *im, const char *from, const char *to) {
+    enum { PIECE = 1 << 24 };
+    file_map map = {0};
+    file_writer *w = NULL;
+    agon_status s = file_map_open(im->ctx, from, &map);
+    if (s)
+        return s;
+    s = file_writer_open(im->ctx, to, &w);
+    for (size_t at = 0; at < map.size && !s; at += PIECE) {
+        s = file_writer_add(im->ctx, w, map.data + at, map.size - at < PIECE ? map.size - at : PIECE);
+        if (!s)
+            s = ctx_check_interrupt(im->ctx);
+    }
+    if (s)
+        file_writer_abort(w);
+    else
+        s = file_writer_commit_take(im->ctx, w);
+    file_unmap(&map);
+    return s;
+}
+
+/* A hard link costs nothing; across file systems the bytes are copied. */
+static agon_status take_file(importing *im, const char *from, const char *to) {
+    struct stat info;
+    if (stat(from, &info) == 0)
+        im->bytes += (uint64_t)info.st_size;
+    if (linkat(AT_FDCWD, from, AT_FDCWD, to, AT_SYMLINK_FOLLOW) == 0)
+        return AGON_OK;
+    return copy_bytes(im, from, to);
+}
+
+static bool is_wanted(const char *name) {
+    static const char *const endings[] = {".json", ".safetensors", ".jinja", ".txt", ".model", ".md", "LICENSE"};
+    size_t n = strlen(name);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        size_t m = strlen(endings[i]);
+        if (name[0] != '.' && n >= m && strcmp(name + n - m, endings[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static agon_status take_folder(importing *im) {
+    DIR *folder = opendir(im->source);
+    if (!folder)
+        return ctx_fail(im->ctx, AGON_EIO, "%s cannot be read: %s", im->source, strerror(errno));
+    agon_status s = folder_make(im->ctx, im->temporary);
+    for (struct dirent *e; !s && (e = readdir(folder));) {
+        char from[PATH_MAX], to[PATH_MAX];
+        if (!is_wanted(e->d_name))
+            continue;
+        if (snprintf(from, sizeof from, "%s/%s", im->source, e->d_name) >= (int)sizeof from ||
+            snprintf(to, sizeof to, "%s/%s", im->temporary, e->d_name) >= (int)sizeof to)
+            s = ctx_fail(im->ctx, AGON_EINVAL, "%s/%s: the name is too long", im->source, e->d_name);
+        else if (file_exists(from))
+            s = take_file(im, from, to);
+    }
+    closedir(folder);
+    return s;
+}
+
+static void remove_temporary(const importing *im) {
+    DIR *folder = opendir(im->temporary);
+    if (folder) {
+        for (struct dirent *e; (e = readdir(folder));)
+            unlinkat(dirfd(folder), e->d_name, 0);
+        closedir(folder);
+        rmdir(im->temporary);
+    } else {
+        unlink(im->temporary);
+    }
+}
+
+static void sync_folder(const char *path) {
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)!fsync(fd);
+        close(fd);
+    }
+}
+
+static agon_status take_in(importing *im) {
+    bool is_folder = folder_exists(im->source);
+    remove_temporary(im); /* of a killed run with this process number */
+    agon_status s = is_folder ? take_folder(im) : take_file(im, im->source, im->temporary);
+    if (is_folder)
+        sync_folder(im->temporary);
+    if (!s && rename(im->temporary, im->target) != 0)
+        s = ctx_fail(im->ctx, AGON_EIO, "%s cannot be made: %s", im->target, strerror(errno));
+    if (s)
+        remove_temporary(im);
+    else
+        sync_folder(im->folder);
+    return s;
+}
+
+static bool there(const char *path) {
+    return file_exists(path) || folder_exists(path);
+}
+
+/* Another model under this name is refused; the same is fine. */
+static agon_status check_taken(importing *im) {
+    weights *old = NULL;
+    hash256 id;
+    agon_status s = weights_open(im->ctx, im->target, &old);
+    if (!s)
+        s = weights_id(im->ctx, old, &id);
+    if (!s && memcmp(&id, &im->id, sizeof id) == 0)
+        im->bytes = 0;
+    else
+        s = ctx_fail(im->ctx, AGON_EINVAL, "another model is called '%s' already: give another --name, or delete %s", im->name,
+                     im->target);
+    weights_free(old);
+    return s;
+}
+
+static agon_status make_paths(importing *im) {
+    char *cache = NULL;
+    buffer folder = {0}, target = {0}, temporary = {0};
+    agon_status s = models_cache(im->ctx, &cache);
+    if (s)
+        return s;
+    buffer_printf(&folder, "%s/models", cache);
+    buffer_printf(&target, "%s/models/%s", cache, im->name);
+    buffer_printf(&temporary, "%s/models/.%s.%ld.part", cache, im->name, (long)getpid());
+    free(cache);
+    im->folder = buffer_take(&folder);
+    im->target = buffer_take(&target);
+    im->temporary = buffer_take(&temporary);
+    if (!im->folder || !im->target || !im->temporary)
+        return no_memory(im->ctx);
+    return folder_make(im->ctx, im->folder);
+}
+
+static char *describe_import(const importing *im) {
+    char hex[HASH_HEX_SIZE];
+    hash_hex(&im->id, hex);
+    json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:s?}", "name", im->name, "path", im->target, "id", hex, "architecture",
+                          weights_config(im->w)->architecture, "parameters", (json_int_t)im->parameters, "bytes",
+                          (json_int_t)im->bytes, "chat_template", chat_template_name(im->t));
+    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    json_decref(j);
+    return text;
+}
+
+agon_status agon_import(agon_ctx *ctx, const char *path, const char *name, char **json) {
+    importing im = {.ctx = ctx};
+    char own_name[256], *text = NULL;
+    if (!realpath(path, im.source))
+        return ctx_fail(ctx, errno == ENOENT ? AGON_ENOTFOUND : AGON_EIO, "%.300s: %s", path, strerror(errno));
+    agon_status s = take_name(&im, name, own_name);
+    if (!s)
+        s = make_paths(&im);
+    if (!s)
+        s = check_source(&im);
+    if (!s)
+        s = there(im.target) ? check_taken(&im) : take_in(&im);
+    if (!s && !(text = describe_import(&im)))
+        s = no_memory(ctx);
+    tokenizer_free(im.t);
+    weights_free(im.w);
+    free(im.folder);
+    free(im.target);
+    free(im.temporary);
+    if (!s)
+        *json = text;
+    return s;
+}
+
+/* ---- export ------------------------------------------------------------------------------------------------- */
+
+static agon_status export_adapter(agon_ctx *ctx, const agon_model *m, const agon_adapter *a, const char *dtype,
+                                  const char *path) {
+    char base[PATH_MAX];
+    const char *source = weights_path(model_weights(m->m));
+    if (!a)
+        return ctx_fail(ctx, AGON_EINVAL, "export: there is no adapter to write; give one, or format hf or gguf");
+    if (dtype)
+        return ctx_fail(ctx, AGON_EINVAL, "export: an adapter is written in f32; leave the dtype out");
+    return adapter_export_peft(ctx, a->a, realpath(source, base) ? base : source, path);
+}
+
+agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, const char *format, const char *dtype,
+                        const char *path, char **json) {
+    double error = 0;
+    bool peft = strcmp(format, "peft") == 0;
+    if (!peft && strcmp(format, "hf") != 0 && strcmp(format, "gguf") != 0)
+        return ctx_fail(ctx, AGON_EINVAL, "export: the format is hf, gguf or peft, not '%.40s'", format);
+    if (there(path))
+        return ctx_fail(ctx, AGON_EINVAL, "export: %.300s exists already; give another path, or delete it", path);
+    if (!peft && !dtype)
+        dtype = "bf16";
+    agon_status s = peft ? export_adapter(ctx, m, a, dtype, path)
+                         : model_export(ctx, m->m, a ? a->a : NULL, format, dtype, path, &error);
+    if (s)
+        return s;
+    json_t *j = json_pack("{s:s,s:s,s:s,s:o}", "path", path, "format", format, "dtype", peft ? "f32" : dtype, "merge_error",
+                          peft ? json_null() : json_real(error));
+    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    json_decref(j);
+    if (!text)
+        return no_memory(ctx);
+    *json = text;
+    return AGON_OK;
+}

@@ -1,0 +1,54 @@
+/* agon export: a model, with an adapter merged, for other programs. */
+#include "cli/rows.h"
+
+static int run(int argc, char **argv) {
+    const char *model = NULL, *adapter = NULL, *format = NULL, *dtype = NULL, *output = NULL, *compute = NULL;
+    bool json = false;
+    const option_spec specs[] = {{.name = "--model", .text = &model},   {.name = "--adapter", .text = &adapter},
+                                 {.name = "--format", .text = &format}, {.name = "--dtype", .text = &dtype},
+                                 {.name = "--output", .text = &output}, {.name = "--compute", .text = &compute},
+                                 {.name = "--json", .flag = &json},     {0}};
+    size_t n;
+    int code;
+    if (!parse_options(&command_export, argc, argv, specs, NULL, 0, &n, &code))
+        return code;
+    if (!format || !output)
+        return usage_error(&command_export, "--format and --output are needed");
+    opened o;
+    char *text = NULL;
+    code = open_model("export", model, adapter, compute, NULL, &o);
+    if (code != EXIT_FINE)
+        return code;
+    agon_status s = agon_export(o.ctx, o.model, o.adapter, format, dtype, output, &text);
+    code = s ? fail_with("export", s, o.ctx) : EXIT_FINE;
+    if (!s && json) {
+        puts(text);
+    } else if (!s) {
+        json_t *j = json_loads(text, 0, NULL);
+        const json_t *error = json_object_get(j, "merge_error");
+        printf("%s: %s in %s\n", member_text(j, "path"), member_text(j, "format"), member_text(j, "dtype"));
+        if (json_is_number(error))
+            printf("read back, its logits differ by at most %.3g\n", json_number_value(error));
+        json_decref(j);
+    }
+    agon_text_free(text);
+    close_model(&o);
+    return code;
+}
+
+const command command_export = {
+    "export",
+    "a model for other programs, with an adapter merged",
+    "export --model M [--adapter DIR] --format hf|gguf|peft [--dtype T] --output PATH [--json]\n\n"
+    "hf is a folder that transformers loads, gguf a file that llama.cpp loads; both with the adapter merged into the weights.\n"
+    "The file is read back and compared: merge_error is the largest difference of the last logits of a fixed text. peft writes\n"
+    "the adapter itself.\n\n"
+    "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
+    "  --adapter DIR        PEFT folder to merge\n"
+    "  --dtype T            f32, f16, bf16 (default), and for gguf q8_0\n"
+    "  --compute f32|bf16   of the matrix products in the comparison (default bf16)\n"
+    "  --output PATH        must not exist\n"
+    "  --json               {\"path\", \"format\", \"dtype\", \"merge_error\"}\n\n"
+    "  agon export --model model.gguf --adapter tuned --format gguf --dtype q8_0 --output tuned.gguf",
+    run,
+};

@@ -1,0 +1,45 @@
+/* agon import: a model file or folder into the cache, under a name. */
+#include "cli/cli.h"
+
+static int run(int argc, char **argv) {
+    const char *path = NULL, *name = NULL;
+    bool json = false;
+    const option_spec specs[] = {{.name = "--name", .text = &name}, {.name = "--json", .flag = &json}, {0}};
+    size_t n;
+    int code;
+    if (!parse_options(&command_import, argc, argv, specs, &path, 1, &n, &code))
+        return code;
+    if (!path)
+        return usage_error(&command_import, "name a GGUF file or a Hugging Face folder");
+    agon_ctx *ctx = open_context("import");
+    char *text = NULL;
+    if (!ctx)
+        return EXIT_SYSTEM;
+    agon_status s = agon_import(ctx, path, name, &text);
+    code = s ? fail_with("import", s, ctx) : EXIT_FINE;
+    if (!s && json) {
+        puts(text);
+    } else if (!s) {
+        json_t *j = json_loads(text, 0, NULL);
+        printf("%s: %s, %.1f million parameters, chat template %s, id %.16s\nuse it as --model %s\n", member_text(j, "name"),
+               member_text(j, "architecture"), (double)json_integer_value(json_object_get(j, "parameters")) / 1e6,
+               *member_text(j, "chat_template") ? member_text(j, "chat_template") : "unknown", member_text(j, "id"),
+               member_text(j, "name"));
+        json_decref(j);
+    }
+    agon_text_free(text);
+    close_context(ctx);
+    return code;
+}
+
+const command command_import = {
+    "import",
+    "a model file or folder into the cache, under a name",
+    "import PATH [--name N] [--json]\n\n"
+    "Reads and checks every tensor and the tokenizer of a GGUF file or Hugging Face folder, then hard-links or copies it into\n"
+    "the cache folder (${XDG_CACHE_HOME:-~/.cache}/agon/models), whole or not at all.\n\n"
+    "  --name N   how --model will call it (default: the file's name without .gguf)\n"
+    "  --json     {\"name\", \"path\", \"id\", \"architecture\", \"parameters\", \"bytes\", \"chat_template\"}; bytes 0: it was there\n\n"
+    "  agon import Downloads/model.gguf --name mine && agon chat --model mine",
+    run,
+};

@@ -1,0 +1,216 @@
+/* agon train: rows in a file to an adapter or a model in a folder. */
+#include "cli/rows.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct train_arguments {
+    const char *objective, *model, *dtype, *chat_template, *data, *output;
+    const char **settings;
+    bool json, dry_run;
+    int64_t preview, lora, epochs, batch, seed, max_length, steps, checkpoint_every;
+    agon_train_options options;
+} train_arguments;
+
+/* ---- what is shown ------------------------------------------------------------------------------------ */
+
+static int show_preview(const train_arguments *a, const opened *o, const agon_dataset *d) {
+    size_t n = agon_dataset_n_rows(d);
+    for (size_t i = 0; i < n && i < (size_t)a->preview; i++) {
+        char *text = NULL;
+        agon_status s = agon_dataset_preview(o->ctx, d, i, a->json, &text);
+        if (s)
+            return fail_with("train", s, o->ctx);
+        if (a->json)
+            printf("{\"preview\":%s}\n", text);
+        else
+            print_safe(stdout, text);
+        agon_text_free(text);
+    }
+    return EXIT_FINE;
+}
+
+static void show_plan(const train_arguments *a, const agon_dataset *d) {
+    size_t rows = agon_dataset_n_rows(d), cut = agon_dataset_n_truncated(d), tokens = agon_dataset_n_tokens(d),
+           steps = agon_train_n_steps(d, &a->options);
+    if (a->json)
+        printf("{\"plan\":{\"objective\":\"%s\",\"rows\":%zu,\"truncated\":%zu,\"tokens\":%zu,\"steps\":%zu}}\n", a->objective,
+               rows, cut, tokens, steps);
+    else
+        printf("%s: %zu rows, %zu tokens an epoch, %zu steps%s\n", a->objective, rows, tokens, steps,
+               a->options.lora_rank || a->options.adapter ? ", LoRA" : ", all weights");
+    if (cut && !a->json)
+        printf("%zu rows are longer than --max-length %lld: cut at the end, or left out where the prompt alone is\n", cut,
+               (long long)a->max_length);
+    fflush(stdout);
+}
+
+static agon_status on_step(void *arg, const agon_train_progress *p) {
+    const train_arguments *a = arg;
+    double rate = p->seconds > 0 ? (double)p->tokens / p->seconds : 0;
+    if (!a->json) {
+        printf("step %zu/%zu  loss %.5f  grad_norm %.4f  lr %.3g  %.0f tokens/s", p->step, p->n_steps, p->loss, p->grad_norm,
+               p->learning_rate, rate);
+        for (size_t i = 0; i < p->n_metrics; i++)
+            printf("  %s %.4g", p->metrics[i].name, p->metrics[i].value);
+        putchar('\n');
+    } else {
+        json_t *metrics = json_object();
+        for (size_t i = 0; i < p->n_metrics; i++)
+            json_object_set_new(metrics, p->metrics[i].name, json_real(p->metrics[i].value));
+        json_t *line = json_pack("{s:I,s:I,s:f,s:f,s:f,s:I,s:I,s:f,s:o}", "step", (json_int_t)p->step, "steps",
+                                 (json_int_t)p->n_steps, "loss", p->loss, "grad_norm", p->grad_norm, "lr", p->learning_rate,
+                                 "tokens", (json_int_t)p->tokens, "supervised", (json_int_t)p->supervised,
+                                 "tokens_per_second", rate, "metrics", metrics);
+        print_json(line);
+        json_decref(line);
+    }
+    fflush(stdout);
+    return AGON_OK;
+}
+
+static void on_resume(void *arg, size_t step) {
+    const train_arguments *a = arg;
+    if (a->json)
+        printf("{\"resumed_after\":%zu}\n", step);
+    else
+        printf("going on after step %zu\n", step);
+    fflush(stdout);
+}
+
+static void show_summary(const train_arguments *a, const char *text) {
+    json_t *j = json_loads(text, 0, NULL);
+    if (a->json)
+        printf("{\"done\":%s}\n", text);
+    else
+        printf("%s: %s in %s, id %s\n", json_is_true(json_object_get(j, "already_done")) ? "done already" : "done",
+               strcmp(member_text(j, "kind"), "peft") == 0 ? "PEFT adapter" : "Hugging Face folder", member_text(j, "output"),
+               member_text(j, "id"));
+    json_decref(j);
+}
+
+/* ---- running ------------------------------------------------------------------------------------------ */
+
+static int train_on(train_arguments *a, const opened *o, const agon_dataset *d) {
+    char *summary = NULL;
+    int code = show_preview(a, o, d);
+    if (code != EXIT_FINE)
+        return code;
+    show_plan(a, d);
+    if (a->dry_run)
+        return EXIT_FINE;
+    agon_status s = agon_train(o->ctx, o->model, d, a->output, &a->options, &summary);
+    if (s)
+        return fail_with("train", s, o->ctx);
+    show_summary(a, summary);
+    agon_text_free(summary);
+    return EXIT_FINE;
+}
+
+static int train_files(train_arguments *a) {
+    opened o;
+    agon_dataset *d = NULL;
+    int code = open_model("train", a->model, NULL, a->dtype, a->chat_template, &o);
+    if (code != EXIT_FINE)
+        return code;
+    agon_status s = agon_dataset_open(o.ctx, agon_model_tokenizer(o.model), a->data, a->objective, (size_t)a->max_length, &d);
+    code = s ? fail_with("train", s, o.ctx) : train_on(a, &o, d);
+    agon_dataset_free(d);
+    close_model(&o);
+    return code;
+}
+
+static int check_arguments(train_arguments *a) {
+    if (!a->objective)
+        return usage_error(&command_train, "name an objective");
+    if (!a->data)
+        return usage_error(&command_train, "--data FILE.jsonl is missing");
+    if (!a->output && !a->dry_run)
+        return usage_error(&command_train, "--output DIR is missing");
+    if (a->preview < 0 || a->lora < 0 || a->epochs < 1 || a->batch < 1 || a->max_length < 0 || a->steps < 0 ||
+        a->checkpoint_every < 0)
+        return usage_error(&command_train, "--epochs and --batch must be 1 or more, other counts 0 or more");
+    if (a->lora > 65536 || a->batch > 1 << 24 || a->epochs > 1 << 24)
+        return usage_error(&command_train, "--lora, --batch or --epochs is too large to be meant");
+    a->options.lora_rank = (size_t)a->lora;
+    a->options.epochs = (size_t)a->epochs;
+    a->options.batch_rows = (size_t)a->batch;
+    a->options.max_steps = (size_t)a->steps;
+    a->options.seed = (uint64_t)a->seed;
+    a->options.checkpoint_every = (size_t)a->checkpoint_every;
+    a->options.settings = a->settings;
+    while (a->settings && a->settings[a->options.n_settings])
+        a->options.n_settings++;
+    return EXIT_FINE;
+}
+
+static int run(int argc, char **argv) {
+    train_arguments a = {.epochs = 1, .batch = 8, .max_length = 2048, .options = agon_train_options_default()};
+    a.options.on_step = on_step;
+    a.options.on_resume = on_resume;
+    a.options.arg = &a;
+    const option_spec specs[] = {{.name = "--model", .text = &a.model},
+                                 {.name = "--data", .text = &a.data},
+                                 {.name = "--output", .text = &a.output},
+                                 {.name = "--lora", .integer = &a.lora},
+                                 {.name = "--lora-alpha", .real = &a.options.lora_alpha},
+                                 {.name = "--adapter", .text = &a.options.adapter},
+                                 {.name = "--set", .list = &a.settings},
+                                 {.name = "--preview", .integer = &a.preview},
+                                 {.name = "--dry-run", .flag = &a.dry_run},
+                                 {.name = "--epochs", .integer = &a.epochs},
+                                 {.name = "--batch", .integer = &a.batch},
+                                 {.name = "--steps", .integer = &a.steps},
+                                 {.name = "--lr", .real = &a.options.learning_rate},
+                                 {.name = "--schedule", .text = &a.options.schedule},
+                                 {.name = "--warmup", .real = &a.options.warmup},
+                                 {.name = "--weight-decay", .real = &a.options.weight_decay},
+                                 {.name = "--clip-norm", .real = &a.options.clip_norm},
+                                 {.name = "--temperature", .real = &a.options.temperature},
+                                 {.name = "--seed", .integer = &a.seed},
+                                 {.name = "--max-length", .integer = &a.max_length},
+                                 {.name = "--checkpoint-every", .integer = &a.checkpoint_every},
+                                 {.name = "--resume", .flag = &a.options.must_resume},
+                                 {.name = "--overwrite", .flag = &a.options.overwrite},
+                                 {.name = "--dtype", .text = &a.dtype},
+                                 {.name = "--chat-template", .text = &a.chat_template},
+                                 {.name = "--json", .flag = &a.json},
+                                 {0}};
+    size_t n;
+    int code;
+    if (parse_options(&command_train, argc, argv, specs, &a.objective, 1, &n, &code) &&
+        (code = check_arguments(&a)) == EXIT_FINE)
+        code = train_files(&a);
+    free(a.settings);
+    return code;
+}
+
+const command command_train = {
+    "train",
+    "a model or adapter on rows in a file",
+    "train OBJECTIVE --model M --data FILE.jsonl --output DIR [--lora R] [--set k=v]... [options]\n\n"
+    "Objectives: sft dpo cdpo rdpo ipo simpo orpo kto exo-pref exo-rw pro rso-hinge rso-sigmoid spin grpo rloo ppo.\n"
+    "Rows: {\"messages\": [...]}; {\"prompt\", \"completion\"} (with \"label\": true|false for kto); {\"prompt\", \"chosen\",\n"
+    "\"rejected\"}; {\"prompt\", \"completions\": [...], \"rewards\": [...]} for grpo, rloo and the like. Texts are raw; lists of\n"
+    "{\"role\", \"content\"} go through the model's chat template.\n"
+    "Leaves a PEFT adapter (--lora, --adapter) or a Hugging Face folder in DIR. Killed at any moment, the same command goes on\n"
+    "and ends at the same bits; Ctrl-C stores where it stands and ends with exit code 8.\n\n"
+    "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
+    "  --preview N          first show N rows as exact tokens and loss mask; with --dry-run nothing else\n"
+    "  --lora R             train a LoRA adapter of rank R on all linear layers (default 0: all weights)\n"
+    "  --lora-alpha A       its scale is A/R (default 2R)\n"
+    "  --adapter DIR        go on from this PEFT adapter, which is then the reference too\n"
+    "  --set k=v            an option of the objective: beta, label_smoothing, gamma, clip, ...\n"
+    "  --epochs N (1)  --batch N rows a step (8)  --steps N (0: epochs decide)  --lr X (1e-4)\n"
+    "  --schedule cosine|linear|constant (cosine)  --warmup SHARE (0.03)  --weight-decay X (0)  --clip-norm X (1)\n"
+    "  --temperature T      of all log_probs (1)\n"
+    "  --seed S             of the data's order and the new factors (0)\n"
+    "  --max-length N       tokens of prompt and response (2048; 0: no limit); longer rows are cut\n"
+    "  --checkpoint-every N steps (default: about every half minute)\n"
+    "  --resume             only go on: an error where there is no checkpoint\n"
+    "  --overwrite          start anew over an earlier training in DIR\n"
+    "  --dtype f32|bf16     of the matrix products (default bf16); all weights are written in it\n"
+    "  --json               a line of JSON for each preview row, the plan, each step and the end\n\n"
+    "  agon train dpo --model model.gguf --data pairs.jsonl --output tuned --lora 16 --set beta=0.1 --preview 2",
+    run,
+};
