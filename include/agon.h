@@ -430,6 +430,7 @@ typedef struct agon_review_answer {
     const char *reviewer; /* a pseudonym; NULL: one made from this machine and user, which tells neither */
     double seconds;       /* the human's time; 0: not measured */
 } agon_review_answer;
+AGON_API agon_review_answer agon_review_answer_default(void);
 /* Puts an answer into the inbox; the run collects it at its next iteration. An item may be answered again until then: the
  * last answer counts. AGON_EINVAL: a verdict that the item's kind does not take; AGON_ENOTFOUND. */
 AGON_API AGON_MUST_CHECK agon_status agon_review(agon_ctx *ctx, const char *workspace,

@@ -1,4 +1,5 @@
 /* agon.h, reviews: open questions, and answers into the inbox. */
+#include "api/options.h"
 #include "api/workspaces.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
@@ -16,26 +17,55 @@ static void add_span(json_t *spans, json_int_t start, json_int_t end, size_t siz
         json_array_append_new(spans, json_pack("[II]", start, end));
 }
 
-/* Bytes of the response that the critique cites: the span its maker recorded ("span": [start, end] in its meta), and
- * whatever it quotes that is really there. */
+/* What stands between straight quotation marks and is really in the response. */
+static agon_status add_quoted(agon_ctx *ctx, const char *critique, const char *response, json_t *spans) {
+    for (const char *p = critique; (p = strchr(p, '"'));) {
+        const char *close = strchr(++p, '"');
+        size_t start = 0, end = 0;
+        bool found = false;
+        if (!close)
+            break;
+        char *quote = strndup(p, (size_t)(close - p));
+        agon_status s = quote ? critic_find_quote(ctx, response, quote, &found, &start, &end)
+                              : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        free(quote);
+        if (s)
+            return s;
+        if (found)
+            add_span(spans, (json_int_t)start, (json_int_t)end, strlen(response));
+        p = close + 1;
+    }
+    return AGON_OK;
+}
+
+static agon_status add_tagged(agon_ctx *ctx, const char *critique, const char *response, json_t *spans) {
+    critic_quote *quotes = NULL;
+    size_t n = 0;
+    agon_status s = critic_check_quotes(ctx, critique, response, &quotes, &n);
+    for (size_t i = 0; !s && i < n; i++)
+        if (quotes[i].found)
+            add_span(spans, (json_int_t)quotes[i].start, (json_int_t)quotes[i].end, strlen(response));
+    free(quotes);
+    return s;
+}
+
+/* Bytes of the response that the critique cites: the span its maker recorded ("span": [start, end] in its meta), and what it
+ * quotes, <q>so</q> or "so". */
 static agon_status cited_spans(agon_ctx *ctx, const json_t *row, json_t **out) {
     const char *response = json_string_value(json_object_get(row, "response"));
     const char *critique = json_string_value(json_object_get(row, "critique"));
     const json_t *span = json_object_get(json_object_get(row, "critique_meta"), "span");
-    critic_quote *quotes = NULL;
-    size_t n = 0, size = response ? strlen(response) : 0;
     agon_status s = AGON_OK;
     json_t *spans = json_array();
     if (!spans)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    if (json_array_size(span) == 2)
-        add_span(spans, json_integer_value(json_array_get(span, 0)), json_integer_value(json_array_get(span, 1)), size);
+    if (response && json_array_size(span) == 2)
+        add_span(spans, json_integer_value(json_array_get(span, 0)), json_integer_value(json_array_get(span, 1)),
+                 strlen(response));
     if (response && critique)
-        s = critic_check_quotes(ctx, critique, response, &quotes, &n);
-    for (size_t i = 0; !s && i < n; i++)
-        if (quotes[i].found)
-            add_span(spans, (json_int_t)quotes[i].start, (json_int_t)quotes[i].end, size);
-    free(quotes);
+        s = add_tagged(ctx, critique, response, spans);
+    if (!s && response && critique)
+        s = add_quoted(ctx, critique, response, spans);
     if (s)
         json_decref(spans);
     else
@@ -130,11 +160,19 @@ static agon_status check_verdict(agon_ctx *ctx, const char *kind, const agon_rev
                                                                   : "accept, reject or skip");
 }
 
-agon_status agon_review(agon_ctx *ctx, const char *workspace, const agon_review_answer *a) {
+agon_review_answer agon_review_answer_default(void) {
+    return (agon_review_answer){.struct_size = sizeof(agon_review_answer)};
+}
+
+agon_status agon_review(agon_ctx *ctx, const char *workspace, const agon_review_answer *given) {
+    agon_review_answer taken = agon_review_answer_default();
+    const agon_review_answer *a = &taken;
     store *s = NULL;
     json_t *item = NULL, *answer = NULL;
     char *name = NULL;
-    agon_status status = workspaces_open(ctx, workspace, STORE_REVIEW, &s);
+    agon_status status = options_take(ctx, "agon_review_answer", given, sizeof taken, &taken);
+    if (!status)
+        status = workspaces_open(ctx, workspace, STORE_REVIEW, &s);
     if (!status)
         status = find_item(ctx, s, a->review, &item);
     if (!status)

@@ -1,4 +1,5 @@
 /* agon.h, runs: the recipe of a run file in a workspace. */
+#include "api/options.h"
 #include "api/workspaces.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
@@ -61,13 +62,15 @@ static agon_status add_pointers(agon_ctx *ctx, store *s, const char *run, json_t
 }
 
 agon_status agon_run(agon_ctx *ctx, const char *run_file, const agon_run_options *options, char **summary) {
-    agon_run_options o = options ? *options : agon_run_options_default();
-    relay to = {o.observer, o.arg};
+    agon_run_options o = agon_run_options_default();
     run_config *config = NULL;
     char *workspace = NULL;
     store *s = NULL;
     json_t *made = NULL;
-    agon_status status = run_file_read(ctx, run_file, &config);
+    agon_status status = options_take(ctx, "agon_run_options", options, sizeof o, &o);
+    relay to = {o.observer, o.arg};
+    if (!status)
+        status = run_file_read(ctx, run_file, &config);
     if (!status)
         status = o.workspace && *o.workspace ? agon_workspace_find(ctx, o.workspace, &workspace)
                                              : agon_run_workspace(ctx, run_file, &workspace);

@@ -22,7 +22,8 @@ terminal terminal_look(FILE *to) {
     }
     if (t.columns < 20)
         t.columns = 20;
-    t.styled = t.is_terminal && kind && strcmp(kind, "dumb") != 0 && !(no_colour && *no_colour);
+    t.moves = t.is_terminal && kind && *kind && strcmp(kind, "dumb") != 0;
+    t.styled = t.moves && !(no_colour && *no_colour);
     return t;
 }
 

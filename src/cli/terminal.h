@@ -8,7 +8,8 @@
 #include <stdio.h>
 
 typedef struct terminal {
-    bool is_terminal, unicode, styled; /* styled: bold, reverse and the like may be used */
+    bool is_terminal, unicode;
+    bool moves, styled; /* takes cursor movements; bold, reverse and the like may be used */
     size_t columns, rows;              /* 80 x 24 when not known */
 } terminal;
 /* What `to` is at this moment. Columns follow $COLUMNS when it is no terminal. */

@@ -1,5 +1,5 @@
-/* make_workspace FOLDER [reviews] [hold]: a small finished run for the tests of the commands; with "reviews" three open
- * questions, with "hold" the runner's lock is kept until stdin ends. */
+/* make_workspace FOLDER [reviews] [hold] [inbox]: a small finished run for the tests of the commands; with "reviews" three
+ * open questions, with "hold" the runner's lock is kept until stdin ends, with "inbox" the answers are printed. */
 #include "workspace.h"
 
 static store_id add_text(run *r, const char *kind, const char *parent, const char *body, const json_t *meta) {
@@ -46,14 +46,28 @@ static agon_status add_reviews(agon_ctx *ctx, store *s) {
     return AGON_OK;
 }
 
+static agon_status print_inbox(store *s) {
+    json_t *rows = NULL, *row;
+    size_t i;
+    TRY(store_query_json(s, "SELECT reviewer, seconds, answer AS answer_json FROM inbox ORDER BY number", NULL, &rows));
+    json_array_foreach(rows, i, row) {
+        char *text = json_dumps(row, JSON_COMPACT);
+        puts(text ? text : "");
+        free(text);
+    }
+    json_decref(rows);
+    return AGON_OK;
+}
+
 int main(int argc, char **argv) {
     agon_ctx *ctx = test_ctx(1, NULL);
     store *s = NULL;
     hash256 head;
-    bool reviews = false, hold = false;
+    bool reviews = false, hold = false, inbox = false;
     for (int i = 2; i < argc; i++) {
         reviews |= strcmp(argv[i], "reviews") == 0;
         hold |= strcmp(argv[i], "hold") == 0;
+        inbox |= strcmp(argv[i], "inbox") == 0;
     }
     if (argc < 2)
         return 2;
@@ -62,6 +76,8 @@ int main(int argc, char **argv) {
         status = recipe_run(ctx, s, 1, NULL, NULL, &head);
     if (!status && reviews)
         status = add_reviews(ctx, s);
+    if (!status && inbox)
+        status = print_inbox(s);
     if (status)
         fprintf(stderr, "%s\n", agon_error(ctx));
     puts("ready");

@@ -1,0 +1,20 @@
+/* The terminal reviewer's parts: the screen and the keys. */
+#ifndef CLI_REVIEW_H
+#define CLI_REVIEW_H
+
+#include "cli/terminal.h"
+#include <jansson.h>
+
+/* One open item (agon_reviews_json) with its keys; `head` stands above it. */
+void review_draw(FILE *to, const terminal *t, const json_t *item, const char *head);
+/* What the keys do for an item of this kind. */
+const char *review_keys(const char *kind);
+
+/* One key: a byte, or EOF at the end of input, Ctrl-C and Ctrl-D. Waits; single keys on a terminal, where nothing is echoed. */
+int review_key(void);
+/* One line of text typed by the reviewer, new; NULL when it is empty. */
+char *review_line(const char *prompt);
+/* `text` in $VISUAL or $EDITOR; the text as it was saved, new; NULL: unchanged, emptied, no editor, or it failed (then *problem says so). */
+char *review_edit(const char *text, const char **problem);
+
+#endif

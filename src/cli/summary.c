@@ -1,0 +1,227 @@
+/* The table at the end of a run: before and after per family, labels, gate, and what to try next. */
+#include "cli/cli.h"
+#include "cli/live.h"
+#include "cli/terminal.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct table {
+    terminal t;
+    FILE *to;
+    size_t name; /* cells of the first column */
+} table;
+
+const char *share_text(const json_t *value, char out[24]) {
+    double x = json_number_value(value);
+    if (!json_is_number(value))
+        snprintf(out, 24, "-");
+    else if (x >= -1 && x <= 1)
+        snprintf(out, 24, "%.1f %%", 100 * x);
+    else
+        snprintf(out, 24, "%.4g", x);
+    return out;
+}
+
+static void title(const table *t, const char *text) {
+    fprintf(t->to, "\n%s%s%s\n", style_bold(&t->t), text, style_off(&t->t));
+}
+
+/* ---- numbers ------------------------------------------------------------------------------------------- */
+
+static void row_of_gain(const table *t, const char *name, const json_t *row) {
+    char before[24], after[24];
+    const json_t *ci = json_object_get(row, "ci95"), *gain = json_object_get(row, "gain");
+    double points = json_is_number(gain) ? json_number_value(gain)
+                                         : json_number_value(json_object_get(row, "after")) -
+                                               json_number_value(json_object_get(row, "before"));
+    fputs("  ", t->to);
+    print_cut(&t->t, t->to, name, t->name, true);
+    fprintf(t->to, "%6" JSON_INTEGER_FORMAT " %8s %8s  %+6.1f", json_integer_value(json_object_get(row, "n")),
+            share_text(json_object_get(row, "before"), before), share_text(json_object_get(row, "after"), after), 100 * points);
+    if (json_array_size(ci) == 2)
+        fprintf(t->to, " [%+.1f, %+.1f]", 100 * json_number_value(json_array_get(ci, 0)),
+                100 * json_number_value(json_array_get(ci, 1)));
+    fputc('\n', t->to);
+}
+
+static void print_families(const table *t, const json_t *summary) {
+    const json_t *row, *families = json_object_get(summary, "families"), *all = json_object_get(summary, "held_out");
+    size_t i;
+    if (!json_array_size(families) && !json_is_object(all))
+        return;
+    title(t, "success on fresh held-out tasks (gain in points, 95 % interval)");
+    fprintf(t->to, "  %-*s     n   before    after    gain\n", (int)t->name, "family");
+    json_array_foreach(families, i, row)
+        row_of_gain(t, member_text(row, "family"), row);
+    if (json_is_object(all))
+        row_of_gain(t, "all", all);
+}
+
+static void print_general(const table *t, const json_t *summary) {
+    char before[24], after[24];
+    const json_t *row, *suites = json_object_get(summary, "general");
+    size_t i;
+    if (!json_array_size(suites))
+        return;
+    title(t, "general suite");
+    json_array_foreach(suites, i, row) {
+        fputs("  ", t->to);
+        print_cut(&t->t, t->to, member_text(row, "suite"), t->name, true);
+        fprintf(t->to, "%6" JSON_INTEGER_FORMAT " %8s %8s  ", json_integer_value(json_object_get(row, "n")),
+                share_text(json_object_get(row, "before"), before), share_text(json_object_get(row, "after"), after));
+        print_cut(&t->t, t->to, member_text(row, "verdict"), t->t.columns > t->name + 30 ? t->t.columns - t->name - 29 : 12, false);
+        fputc('\n', t->to);
+    }
+}
+
+/* ---- members in words ---------------------------------------------------------------------------------- */
+
+static void value_text(FILE *to, const json_t *value) {
+    if (json_is_string(value))
+        fputs(json_string_value(value), to);
+    else if (json_is_real(value))
+        fprintf(to, "%.4g", json_real_value(value));
+    else if (json_is_null(value))
+        fputs("-", to);
+    else {
+        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(4));
+        fputs(text ? text : "", to);
+        free(text);
+    }
+}
+
+/* "name value, name value"; new text. */
+static char *members_text(const json_t *object) {
+    char *text = NULL;
+    size_t n = 0;
+    const char *name, *comma = "";
+    const json_t *value;
+    FILE *to = open_memstream(&text, &n);
+    if (!to)
+        return NULL;
+    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+        fprintf(to, "%s%s ", comma, name);
+        value_text(to, value);
+        comma = ", ";
+    }
+    fclose(to);
+    return text;
+}
+
+/* One line "name  value, value", broken under the value. */
+static void members_line(const table *t, const char *name, const json_t *value) {
+    char *made = json_is_object(value) ? members_text(value) : NULL;
+    char *text = made ? made : json_is_string(value) ? strdup(json_string_value(value))
+                                                     : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(4));
+    size_t column = 2 + 12, end = 0;
+    glyphs g = glyphs_of(&t->t, text ? text : "", text ? strlen(text) : 0);
+    fputs("  ", t->to);
+    print_cut(&t->t, t->to, name, column - 3, true);
+    for (size_t from = 0, lines = 0; from < g.n && lines < 12; lines++) {
+        size_t next = glyphs_line(&g, from, t->t.columns - column - 1, &end);
+        fprintf(t->to, "%*s", lines ? (int)column : 1, "");
+        glyphs_print(&t->t, t->to, &g, from, end);
+        fputc('\n', t->to);
+        from = next;
+    }
+    if (g.n == 0)
+        fputc('\n', t->to);
+    free(g.list);
+    free(text);
+}
+
+static void members_block(const table *t, const char *heading, const json_t *object) {
+    const char *name;
+    json_t *value;
+    if (!json_object_size(object))
+        return;
+    title(t, heading);
+    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+        members_line(t, name, value);
+}
+
+static void print_gate(const table *t, const json_t *gate) {
+    char *heading = NULL;
+    if (!json_is_object(gate) || asprintf(&heading, "gate: %.20s", member_text(gate, "verdict")) < 0)
+        return;
+    title(t, heading);
+    free(heading);
+    if (*member_text(gate, "reason"))
+        print_paragraph(&t->t, t->to, member_text(gate, "reason"), 2, t->t.columns, 6);
+    const char *name;
+    json_t *value;
+    json_object_foreach(json_object_get(gate, "figures"), name, value)
+        members_line(t, name, value);
+}
+
+static void print_critic(const table *t, const json_t *rows) {
+    char auroc[32], ece[32];
+    const json_t *row;
+    size_t i;
+    if (!json_array_size(rows))
+        return;
+    title(t, "model critic on audited items");
+    fprintf(t->to, "  %-*s iteration     n   AUROC     ECE\n", (int)t->name, "family");
+    json_array_foreach(rows, i, row) {
+        const json_t *a = json_object_get(row, "auroc"), *e = json_object_get(row, "ece");
+        snprintf(auroc, sizeof auroc, json_is_number(a) ? "%.3f" : "-", json_number_value(a));
+        snprintf(ece, sizeof ece, json_is_number(e) ? "%.3f" : "-", json_number_value(e));
+        fputs("  ", t->to);
+        print_cut(&t->t, t->to, member_text(row, "family"), t->name, true);
+        fprintf(t->to, " %9" JSON_INTEGER_FORMAT " %5" JSON_INTEGER_FORMAT " %7s %7s\n",
+                json_integer_value(json_object_get(row, "iteration")), json_integer_value(json_object_get(row, "n")), auroc, ece);
+    }
+}
+
+/* ---- what to try next ---------------------------------------------------------------------------------- */
+
+static void next_line(const table *t, const char *what, const char *format, const char *a, const char *b) {
+    fputs("  ", t->to);
+    fprintf(t->to, format, a, b);
+    fprintf(t->to, "   %s# %s%s\n", style_dim(&t->t), what, style_off(&t->t));
+}
+
+static void print_next(const table *t, const json_t *summary) {
+    const char *workspace = member_text(summary, "workspace"), *example = member_text(summary, "example");
+    const json_t *version = json_object_get(summary, "version");
+    json_int_t open = json_integer_value(json_object_get(summary, "reviews"));
+    char id[16];
+    snprintf(id, sizeof id, "%.12s", *example ? example : member_text(version, "id"));
+    title(t, "next");
+    if (*id)
+        next_line(t, "where it came from, down to the seed", "agon why %s --workspace %s", id, workspace);
+    if (open)
+        next_line(t, "questions wait for an answer", "agon review --workspace %s%s", workspace, "");
+    snprintf(id, sizeof id, "%.12s", member_text(version, "id"));
+    if (*id && strcmp(member_text(version, "status"), "promoted") == 0) {
+        next_line(t, "then: agon chat --model new-model", "agon export %s --workspace %s --output new-model", id, workspace);
+    }
+    if (strcmp(member_text(summary, "oracle"), "sealed") == 0)
+        next_line(t, "what was true all along", "agon unseal --workspace %s%s", workspace, "");
+    next_line(t, "journal, objects, a sample executed again", "agon verify --workspace %s%s", workspace, "");
+}
+
+void print_summary(FILE *to, const json_t *summary) {
+    char took[32];
+    table t = {terminal_look(to), to, 20};
+    const json_t *version = json_object_get(summary, "version"), *row;
+    size_t i, longest = 8;
+    json_array_foreach(json_object_get(summary, "families"), i, row)
+        if (strlen(member_text(row, "family")) > longest)
+            longest = strlen(member_text(row, "family"));
+    t.name = t.t.columns > 52 + longest ? longest : t.t.columns > 60 ? t.t.columns - 52 : 9;
+    fprintf(to, "\n%s: %s after %s", member_text(summary, "run"), member_text(summary, "state"),
+            duration_text(json_number_value(json_object_get(summary, "seconds")), took));
+    if (*member_text(version, "id"))
+        fprintf(to, "; version %.12s %s", member_text(version, "id"), member_text(version, "status"));
+    fputc('\n', to);
+    print_families(&t, summary);
+    print_general(&t, summary);
+    print_gate(&t, json_object_get(summary, "gate"));
+    members_block(&t, "labels by source", json_object_get(summary, "labels"));
+    members_block(&t, "expert budget and what it bought", json_object_get(summary, "budget"));
+    print_critic(&t, json_object_get(summary, "critic"));
+    members_block(&t, "learnability of critiques", json_object_get(summary, "learnability"));
+    members_block(&t, "tokens", json_object_get(summary, "tokens"));
+    print_next(&t, summary);
+}

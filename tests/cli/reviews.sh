@@ -1,0 +1,55 @@
+#!/bin/sh
+# review: driven by keys, by one command, beside a runner; the answers are in the inbox.
+set -eu
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+fail() { echo "FAILED: $*"; exit 1; }
+has() { case "$1" in *"$2"*) ;; *) fail "no '$2' in: $1" ;; esac; }
+unset VISUAL EDITOR AGON_REVIEWER || true
+
+# A runner holds the workspace all the time.
+mkfifo pipe
+"$AGON_HELPERS/make_workspace" a.agon reviews hold <pipe >held &
+exec 3>pipe
+until [ -s held ]; do sleep 0.1; done
+
+list=$("$AGON" review --json)
+has "$list" '"kind":"verdict"'
+has "$list" '"kind":"pair"'
+has "$list" '"kind":"demonstration"'
+has "$list" '"spans":[[0,12]]'
+first=$(echo "$list" | sed 's/^\[{"id":"\([0-9a-f]*\)".*/\1/')
+
+# The cited span is marked, control characters are visible, the critique stands beside it or below.
+screen=$(printf 'q' | COLUMNS=60 "$AGON" review)
+has "$screen" '[42 + 25 = 78], so the answer is 78.\x1b[2J'
+wide=$(printf 'q' | COLUMNS=120 "$AGON" review | grep '42 + 25 = 78\], so')
+has "$wide" 'It says "42 + 25 = 78"'
+long=$(printf 'q' | COLUMNS=60 "$AGON" review | awk 'length > 60' | wc -l)
+[ "$long" = 0 ] || fail "$long lines are wider than the terminal"
+
+# b does nothing for a verdict; edit, then B of the pair, then a demonstration in words.
+out=$(printf 'bebwthe sum is 67\n' | EDITOR='sed -i s/78/67/g' "$AGON" review --reviewer anna)
+has "$out" "3 answered, 0 still open"
+[ "$("$AGON" review --json)" = "[]" ] || fail "answered items are still open"
+"$AGON" review --answer "$first" accept >/dev/null # once more: allowed until the run collects it
+exec 3>&-
+wait
+
+inbox=$("$AGON_HELPERS/make_workspace" a.agon inbox)
+has "$inbox" '"verdict":"reject"'
+has "$inbox" '42 + 25 = 67, so the answer is 67.'
+has "$inbox" '"verdict":"B"'
+has "$inbox" '"text":"the sum is 67"'
+has "$inbox" '"reviewer":"anna"'
+has "$inbox" '"reviewer":"reviewer-'
+[ "$(echo "$inbox" | grep -c '"seconds":0.0,')" = 1 ] || fail "the time of answers given on the screen is recorded: $inbox"
+
+set +e
+"$AGON" review --answer "$first" B 2>err
+[ $? = 4 ] || fail "B does not answer a verdict"
+"$AGON" review --answer 00000000 accept 2>err
+[ $? = 3 ] || fail "an unknown item"
+"$AGON" review --answer "$first" 2>err
+[ $? = 2 ] || fail "an answer needs a verdict"
