@@ -26,7 +26,9 @@ struct task_family {
 };
 
 /* In table order; a family is added here when its file is. */
-#define TASK_FAMILIES(X) X(arithmetic)
+#define TASK_FAMILIES(X)                                                                             \
+    X(arithmetic)                                                                                    \
+    X(word_problem)
 
 #define DECLARE_FAMILY(name) extern const task_family family_##name;
 TASK_FAMILIES(DECLARE_FAMILY)
@@ -61,6 +63,8 @@ agon_status task_fill(agon_ctx *ctx, const char *pattern, const text_fill *fills
  * the right answer, "which is not 42 + 25". */
 agon_status verdict_number(agon_ctx *ctx, task_verdict *out, const char *response, rational gold,
                            const char *why, const char *masked_why);
+/* When the response writes a false equation ("3 * 4 = 13"), *out, a failure, cites it instead. */
+agon_status verdict_equation(agon_ctx *ctx, task_verdict *out, const char *response, const char *why);
 
 /* ---- writing.c, for the user's own rows ---------------------------------------------------------- */
 

@@ -140,3 +140,16 @@ agon_status verdict_number(agon_ctx *ctx, task_verdict *out, const char *respons
     free(masked);
     return status;
 }
+
+agon_status verdict_equation(agon_ctx *ctx, task_verdict *out, const char *response, const char *why) {
+    equation e;
+    size_t at = 0;
+    while (equation_next(response, at, &e) && equation_true(&e))
+        at = e.end;
+    if (!equation_next(response, at, &e))
+        return AGON_OK;
+    char masked[96];
+    snprintf(masked, sizeof masked, "writes %lld %c %lld = %lld, which is false", (long long)e.a, e.op,
+             (long long)e.b, (long long)e.c);
+    return verdict_set(ctx, out, OUTCOME_FAIL, response, e.start, e.end, masked, "%s: %s", masked, why);
+}
