@@ -28,7 +28,8 @@ struct task_family {
 /* In table order; a family is added here when its file is. */
 #define TASK_FAMILIES(X)                                                                             \
     X(arithmetic)                                                                                    \
-    X(word_problem)
+    X(word_problem)                                                                                  \
+    X(comparison)
 
 #define DECLARE_FAMILY(name) extern const task_family family_##name;
 TASK_FAMILIES(DECLARE_FAMILY)

@@ -407,11 +407,13 @@ number_answer number_find(const char *response) {
     number_token token, other;
     if (!counted(response, &token) || token.invalid)
         return (number_answer){.finding = NUMBER_NONE};
-    number_answer a = {NUMBER_SAID, token.value, token.start, token.end};
+    number_answer a = {NUMBER_SAID, token.value, token.start, token.end, 0, 0};
     bool fraction = memchr(response + a.start, '/', a.end - a.start) != NULL;
     if (listed_before(response, a.start, a.value, &other) ||
         listed_after(response, a.end, a.value, &other)) {
-        a = (number_answer){NUMBER_LISTED, token.value, other.start, other.end};
+        a.finding = NUMBER_LISTED;
+        a.other_start = other.start;
+        a.other_end = other.end;
     } else if ((fraction && a.value.denominator == 1) || is_operand(response, a.start, a.end)) {
         a.finding = NUMBER_UNEVALUATED;
     } else if (word_before(response, a.start, "not")) {

@@ -26,7 +26,8 @@ typedef enum number_finding {
 typedef struct number_answer {
     number_finding finding;
     rational value;
-    size_t start, end; /* the number; NUMBER_LISTED: the other one it is offered with */
+    size_t start, end;
+    size_t other_start, other_end; /* NUMBER_LISTED: a number it is offered with */
 } number_answer;
 
 /* The number that counts (parse_number) and whether the response stands by it. */

@@ -116,6 +116,10 @@ agon_status verdict_number(agon_ctx *ctx, task_verdict *out, const char *respons
         return verdict_set(ctx, out, OUTCOME_FAIL, response, 0, 0, "gives no number",
                            "gives no number, but %s", why);
     case NUMBER_LISTED:
+        if (rational_equal(a.value, gold)) { /* cite the one that is not the answer */
+            a.start = a.other_start;
+            a.end = a.other_end;
+        }
         return verdict_set(ctx, out, OUTCOME_FAIL, response, a.start, a.end,
                            "offers several numbers instead of one answer",
                            "offers several numbers instead of one answer: %s", why);

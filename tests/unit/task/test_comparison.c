@@ -1,0 +1,199 @@
+/* Comparing and sorting: what counts as an answer. */
+#include "test.h"
+#include "task/task.h"
+
+static task_query query(agon_ctx *ctx, const char *cell, const char *text, const char *items, const char *gold) {
+    char json[1024];
+    snprintf(json, sizeof json,
+             "{\"text\":\"%s\",\"family\":\"comparison\",\"cell\":\"%s\",\"perturbation\":\"none\",\"seed\":\"1\","
+             "\"parameters\":{\"items\":%s,\"gold\":%s},\"keep\":[]}",
+             text, cell, items, gold);
+    json_t *row = json_loads(json, 0, NULL);
+    assert_non_null(row);
+    task_query q = {0};
+    assert_ok(ctx, task_query_read(ctx, "row", row, &q));
+    json_decref(row);
+    return q;
+}
+
+typedef struct example {
+    const char *response;
+    bool right;
+} example;
+
+static void judge(const char *cell, const char *text, const char *items, const char *gold, const example *examples) {
+    agon_ctx *ctx = test_ctx(1, NULL);
+    task_query q = query(ctx, cell, text, items, gold);
+    for (; examples->response; examples++) {
+        task_verdict v = {0};
+        assert_ok(ctx, task_verify(ctx, &q, examples->response, &v));
+        if ((v.outcome == OUTCOME_PASS) != examples->right)
+            fail_msg("'%s' %s: %s", examples->response, examples->right ? "is right" : "is wrong", v.evidence);
+        task_verdict_free(&v);
+    }
+    task_query_free(&q);
+    agon_ctx_free(ctx);
+}
+
+static void test_larger(void **state) {
+    (void)state;
+    const example examples[] = {
+        {"98", true},
+        {"The larger number is 98.", true},
+        {"98 is larger than 45.", true},
+        {"**98** is the larger number of 45 and 98.", true},
+        {"45 is smaller than 98.", true},
+        {"98 > 45", true},
+        {"45 < 98", true},
+        {"The answer is 98.", true},
+        {"45", false},
+        {"45 is larger than 98.", false},
+        {"45 > 98", false},
+        {"98 < 45", false},
+        {"45 or 98", false},
+        {"98 or 45", false},
+        {"45, 98", false},
+        {"98 is larger than 45. 45 is larger than 98.", false},
+        {"98 is larger. The answer is 45.", false},
+        {"neither", false},
+        {"", false},
+        {NULL, false},
+    };
+    judge("larger_of_two", "Which is larger, 45 or 98?", "[45,98]", "98", examples);
+}
+
+static void test_smallest(void **state) {
+    (void)state;
+    const example examples[] = {
+        {"12", true},
+        {"12 is the smallest number in the list 45, 12, 98.", true},
+        {"45 is smaller than 98, and 12 is smaller than 45.", true},
+        {"98 is the largest, 12 is the smallest", true},
+        {"12 is the smallest. 45 is the smallest.", false},
+        {"12, 45, 98", false},
+        {"98, 45, 12", false},
+        {"45", false},
+        {NULL, false},
+    };
+    judge("smallest_number", "What is the smallest number: 45, 12, 98?", "[45,12,98]", "12", examples);
+}
+
+static void test_words(void **state) {
+    (void)state;
+    const example examples[] = {
+        {"apple, kiwi, pear", true},
+        {"Apple, kiwi and pear.", true},
+        {"1. apple\n2. kiwi\n3. pear", true},
+        {"- apple\n- kiwi\n- pear\n", true},
+        {"apple\nkiwi\npear", true},
+        {"The words in alphabetical order are: **apple**, **kiwi**, **pear**.", true},
+        {"Unsorted: pear, apple, kiwi\nSorted: apple, kiwi, pear", true},
+        {"apple, kiwi, pear. The first word is apple.", true},
+        {"pear, apple, kiwi", false},
+        {"apple, pear, kiwi", false},
+        {"apple, kiwi", false},
+        {"apple, kiwi, pear, apple", false},
+        {"apple, banana, kiwi, pear", false},
+        {"apple, apple, kiwi, pear", false},
+        {"apple, kiwi, pear, zebra.", false},
+        {"kiwi, apple, pear or apple, kiwi, pear", false},
+        {"pear, apple, kiwi or apple, kiwi, pear", false},
+        {"apple, kiwi, pear or pear, apple, kiwi", false},
+        {"apple, pear, kiwi\nkiwi, apple, pear\nkiwi, pear, apple\npear, kiwi, apple\napple, kiwi, pear", false},
+        {"apples, kiwis, pears", false},
+        {"", false},
+        {NULL, false},
+    };
+    judge("sort_three_words", "Sort these words alphabetically: pear, apple, kiwi", "[\"pear\",\"apple\",\"kiwi\"]",
+          "[\"apple\",\"kiwi\",\"pear\"]", examples);
+}
+
+static void test_numbers(void **state) {
+    (void)state;
+    const example examples[] = {
+        {"98, 45, 12, 7", true},
+        {"1. 98\n2. 45\n3. 12\n4. 7", true},
+        {"98 > 45 > 12 > 7", true},
+        {"98,45,12,7", true},
+        {"In descending order: 98, 45, 12 and 7.", true},
+        {"7, 12, 45, 98", false},
+        {"98, 45, 12", false},
+        {"98, 45, 7, 12", false},
+        {"98, 45, 12, 7, 3", false},
+        {"98, 45, 12, 7, as asked", true},
+        {"98, 50, 45, 12, 7", false},
+        {NULL, false},
+    };
+    judge("sort_numbers_descending", "Sort from largest to smallest: 12, 98, 7, 45", "[12,98,7,45]", "[98,45,12,7]",
+          examples);
+}
+
+static void test_evidence(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    task_query q = query(ctx, "sort_three_words", "Sort: pear, apple, kiwi", "[\"pear\",\"apple\",\"kiwi\"]",
+                         "[\"apple\",\"kiwi\",\"pear\"]");
+    task_verdict v = {0};
+    assert_ok(ctx, task_verify(ctx, &q, "It is apple, pear, kiwi.", &v));
+    assert_string_equal(v.evidence, "puts pear before kiwi, which is not in alphabetical order: in alphabetical order "
+                                    "it is apple, kiwi, pear");
+    assert_string_equal(v.masked, "puts pear before kiwi, which is not in alphabetical order");
+    assert_string_equal(v.quote, "apple, pear, kiwi");
+    assert_int_equal(v.span_start, 6);
+    task_verdict_free(&v);
+    task_query_free(&q);
+    q = query(ctx, "larger_of_two", "Which is larger, 45 or 98?", "[45,98]", "98");
+    assert_ok(ctx, task_verify(ctx, &q, "I say 45.", &v));
+    assert_string_equal(v.evidence, "says 45, but the larger of 45 and 98 is 98");
+    assert_string_equal(v.masked, "says 45, which is not the larger");
+    task_verdict_free(&v);
+    task_query_free(&q);
+    agon_ctx_free(ctx);
+}
+
+static void test_hostile_parameters(void **state) {
+    (void)state;
+    static const struct {
+        const char *cell, *parameters;
+    } rows[] = {
+        {"larger_of_two", "{\"items\":[45],\"gold\":45}"},
+        {"larger_of_two", "{\"items\":[45,98,3],\"gold\":98}"},
+        {"larger_of_two", "{\"items\":[45,98],\"gold\":45}"},
+        {"larger_of_two", "{\"items\":[45,45],\"gold\":45}"},
+        {"larger_of_two", "{\"items\":[45,98000],\"gold\":98000}"},
+        {"larger_of_two", "{\"items\":[45,-98],\"gold\":45}"},
+        {"larger_of_two", "{\"items\":{\"a\":1},\"gold\":45}"},
+        {"sort_three_words", "{\"items\":[\"b\",\"aa\",\"cc\"],\"gold\":[\"aa\",\"b\",\"cc\"]}"},
+        {"sort_three_words", "{\"items\":[\"aa\",\"bb\",\"cc\"],\"gold\":[\"aa\",\"bb\",\"cc\"]}"},
+        {"sort_three_words", "{\"items\":[\"bb\",\"aa\",\"cc\"],\"gold\":[\"bb\",\"aa\",\"cc\"]}"},
+        {"sort_three_words", "{\"items\":[\"bb\",\"a{}a\",\"cc\"],\"gold\":[]}"},
+        {"sort_three_words",
+         "{\"items\":[\"bb\",\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"cc\"],\"gold\":[]}"},
+        {"sort_three_words", "{\"items\":[3,2,1],\"gold\":[1,2,3]}"},
+        {"sort_three_words", "{}"},
+        {"sort_three_words", "{\"items\":[\"dd\",\"aa\",\"cc\"],\"gold\":[\"aa\",\"cc\",\"dd\"]}"}, /* not in the text */
+    };
+    agon_ctx *ctx = test_ctx(1, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char json[1024];
+        snprintf(json, sizeof json,
+                 "{\"text\":\"bb aa cc 45 98\",\"family\":\"comparison\",\"cell\":\"%s\",\"perturbation\":\"none\","
+                 "\"seed\":\"1\",\"parameters\":%s}",
+                 rows[i].cell, rows[i].parameters);
+        json_t *row = json_loads(json, 0, NULL);
+        assert_non_null(row);
+        task_query q = {0};
+        if (task_query_read(ctx, "row", row, &q) == AGON_OK)
+            fail_msg("accepted %s", rows[i].parameters);
+        json_decref(row);
+    }
+    agon_ctx_free(ctx);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_larger),   cmocka_unit_test(test_smallest), cmocka_unit_test(test_words),
+        cmocka_unit_test(test_numbers),  cmocka_unit_test(test_evidence), cmocka_unit_test(test_hostile_parameters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
