@@ -97,6 +97,9 @@ static agon_status trainer_open(trainer *t) {
     if ((t->needs & NEEDS_REFERENCE) && !t->train && !t->reference)
         return ctx_fail(ctx, AGON_EINVAL, "train: %s with full fine-tuning needs a reference model",
                         t->options->objective->name);
+    if (t->needs & (NEEDS_HEAD | NEEDS_TARGETS))
+        return ctx_fail(ctx, AGON_EUNSUPPORTED, "train: %s learns the outputs of a head, and the trainer has no head yet; "
+                        "agon loss computes it on numbers", t->options->objective->name);
     for (size_t i = 0; i < t->n_data; i++)
         if ((s = check_row(t, i)) != AGON_OK)
             return s;
@@ -231,7 +234,8 @@ static agon_status in_row(const trainer *t, const step *s, size_t i, agon_status
 static bool has_gradient(const row *r) {
     for (size_t k = 0; k < r->n_responses; k++)
         for (size_t j = 0; j < r->responses[k].n; j++)
-            if (r->responses[k].d_log_prob[j] != 0)
+            if (r->responses[k].d_log_prob[j] != 0 || (r->responses[k].d_entropy && r->responses[k].d_entropy[j] != 0) ||
+                (r->responses[k].d_mean_log_prob && r->responses[k].d_mean_log_prob[j] != 0))
                 return true;
     return false;
 }
@@ -249,7 +253,7 @@ static agon_status score_row(trainer *t, step *s, size_t i, bool keep) {
 /* Coupling below STEP: a row's gradient needs that row only. */
 static agon_status row_by_row(trainer *t, step *s) {
     const objective *o = t->options->objective;
-    const double *options = t->options->objective_options;
+    const double *options = t->step_options;
     double total = o->normaliser(options, s->rows, s->n), loss;
     if (!(total > 0) || !isfinite(total))
         return ctx_fail(t->ctx, AGON_EINVAL, "step %zu: the weights of its rows and tokens sum to %g; there is nothing "
@@ -278,7 +282,7 @@ static agon_status two_passes(trainer *t, step *s) {
         if (status != AGON_OK)
             return in_row(t, s, i, status);
     }
-    agon_status status = o->loss(t->ctx, t->options->objective_options, s->rows, s->n, &s->result);
+    agon_status status = o->loss(t->ctx, t->step_options, s->rows, s->n, &s->result);
     if (status != AGON_OK)
         return ctx_prefix(t->ctx, status, "step %zu", t->next_step + 1);
     for (size_t i = 0; i < s->n; i++) {
@@ -294,6 +298,8 @@ static agon_status two_passes(trainer *t, step *s) {
 static agon_status gradients(trainer *t, step *s) {
     const objective *o = t->options->objective;
     bool equal = false;
+    memcpy(t->step_options, t->options->objective_options, sizeof t->step_options);
+    objective_set_progress(o, (double)t->next_step / (double)train_n_steps(t->options, t->n_data), t->step_options);
     for (size_t i = 0; i < t->params.n; i++)
         memset(t->params.items[i].gradient, 0,
                t->params.items[i].n_rows * t->params.items[i].n_columns * sizeof(float));
@@ -304,7 +310,7 @@ static agon_status gradients(trainer *t, step *s) {
         status = check_start(t, s->rows, s->index, s->n);
     /* The whole step at once for its loss and metrics, from the log_probs that are known by now. */
     if (status == AGON_OK && o->coupling != COUPLED_STEP) {
-        status = o->loss(t->ctx, t->options->objective_options, s->rows, s->n, &s->result);
+        status = o->loss(t->ctx, t->step_options, s->rows, s->n, &s->result);
         if (status != AGON_OK)
             status = ctx_prefix(t->ctx, status, "step %zu", t->next_step + 1);
     }

@@ -32,6 +32,7 @@ typedef struct trainer {
     size_t n_data;
     const train_options *options;
     unsigned needs; /* objective_needs_with */
+    double step_options[MAX_OBJECTIVE_OPTIONS]; /* of the objective, with this step's progress */
     workspace *work;
     arena *step;              /* reset each step */
     float **reference_cache;  /* [n_data] log_probs of all response tokens, or NULL: not yet computed */

@@ -34,7 +34,8 @@ bool row_is_one_tree(const trainer *t, const step_row *s) {
 /* ---- channels ------------------------------------------------------------------------------------ */
 
 static agon_status channels_of(trainer *t, const step_row *s, const train_response *from, response *out) {
-    double *block = arena_take(t->step, size_mul(from->n, 5), sizeof *block);
+    bool entropy = t->needs & NEEDS_ENTROPY, mean = t->needs & NEEDS_MEAN_LOG_PROB;
+    double *block = arena_take(t->step, size_mul(from->n, 9), sizeof *block);
     if (!block)
         return no_memory(t);
     double *log_prob = block, *reference = block + from->n, *old = block + 2 * from->n,
@@ -57,6 +58,10 @@ static agon_status channels_of(trainer *t, const step_row *s, const train_respon
         .weight = from->weight,
         .mismatched = s->mismatched,
         .d_log_prob = block + 4 * from->n,
+        .entropy = entropy ? block + 5 * from->n : NULL,
+        .d_entropy = entropy ? block + 6 * from->n : NULL,
+        .mean_log_prob = mean ? block + 7 * from->n : NULL,
+        .d_mean_log_prob = mean ? block + 8 * from->n : NULL,
     };
     return AGON_OK;
 }
@@ -84,12 +89,16 @@ typedef struct row_tree {
     segment_batch batch;
     size_t first, n; /* the responses it carries */
     size_t n_prompt;
-    float *values; /* [n_tokens]: log_prob, or its gradient */
+    /* [n_tokens]: the channels, or their gradients; log_prob always, the others where the objective needs them. */
+    token_channels channels;
 } row_tree;
 
-static agon_status tree_new(trainer *t, const step_row *s, size_t only, const adapter *a, row_tree *out) {
+static agon_status tree_new(trainer *t, const step_row *s, size_t only, const adapter *a, unsigned needs,
+                            row_tree *out) {
     const train_row *prompt = prompt_of(t, s), *from = responses_of(t, s);
     bool all = only >= from->n_responses, rooted = prompt->n_prompt > 0;
+    unsigned wants = WANT_LOG_PROB | (needs & NEEDS_ENTROPY ? WANT_ENTROPY : 0) |
+                     (needs & NEEDS_MEAN_LOG_PROB ? WANT_MEAN_LOG_PROB : 0);
     row_tree tree = {.first = all ? 0 : only, .n = all ? from->n_responses : 1, .n_prompt = prompt->n_prompt};
     segment *segments = arena_take(t->step, tree.n + 1, sizeof *segments);
     if (!segments)
@@ -103,33 +112,52 @@ static agon_status tree_new(trainer *t, const step_row *s, size_t only, const ad
                                    .n_tokens = from->responses[k].n,
                                    .parent = rooted ? 0 : -1,
                                    .adapter = a,
-                                   .wants = WANT_LOG_PROB,
+                                   .wants = wants,
                                    .temperature = t->options->temperature};
     tree.batch = (segment_batch){segments, at};
-    tree.values = arena_take(t->step, segment_batch_n_tokens(&tree.batch), sizeof *tree.values);
-    if (!tree.values)
+    size_t n = segment_batch_n_tokens(&tree.batch);
+    float *values = arena_take(t->step, size_mul(n, 3), sizeof *values);
+    if (!values)
         return no_memory(t);
+    tree.channels = (token_channels){.log_prob = values,
+                                     .entropy = wants & WANT_ENTROPY ? values + n : NULL,
+                                     .mean_log_prob = wants & WANT_MEAN_LOG_PROB ? values + 2 * n : NULL};
     *out = tree;
     return AGON_OK;
 }
 
-/* Copies the responses' values between the tree's array and the double channels. */
-static void tree_to_log_prob(const row_tree *tree, row *channels) {
-    const float *from = tree->values + tree->n_prompt;
+/* Copies the responses' values between the tree's arrays and the double channels; an absent channel is skipped. */
+static void to_double(const row_tree *tree, const float *from, size_t at, const double *to, size_t n) {
+    for (size_t j = 0; from && to && j < n; j++)
+        ((double *)to)[j] = (double)from[tree->n_prompt + at + j];
+}
+
+static void tree_to_channels(const row_tree *tree, row *channels) {
+    size_t at = 0;
     for (size_t k = tree->first; k < tree->first + tree->n; k++) {
         response *r = &channels->responses[k];
-        for (size_t j = 0; j < r->n; j++)
-            ((double *)r->log_prob)[j] = (double)*from++;
+        to_double(tree, tree->channels.log_prob, at, r->log_prob, r->n);
+        to_double(tree, tree->channels.entropy, at, r->entropy, r->n);
+        to_double(tree, tree->channels.mean_log_prob, at, r->mean_log_prob, r->n);
+        at += r->n;
     }
 }
 
+static void to_float(const row_tree *tree, float *to, size_t at, const double *from, size_t n, double scale) {
+    for (size_t j = 0; to && from && j < n; j++)
+        to[tree->n_prompt + at + j] = (float)(scale * from[j]);
+}
+
+/* The tree's arrays are zero before, so the prompt has no gradient. */
 static void tree_from_gradient(const row_tree *tree, const row *channels, double scale) {
-    float *to = tree->values;
-    for (size_t j = 0; j < tree->n_prompt; j++)
-        *to++ = 0;
-    for (size_t k = tree->first; k < tree->first + tree->n; k++)
-        for (size_t j = 0; j < channels->responses[k].n; j++)
-            *to++ = (float)(scale * channels->responses[k].d_log_prob[j]);
+    size_t at = 0;
+    for (size_t k = tree->first; k < tree->first + tree->n; k++) {
+        const response *r = &channels->responses[k];
+        to_float(tree, tree->channels.log_prob, at, r->d_log_prob, r->n, scale);
+        to_float(tree, tree->channels.entropy, at, r->d_entropy, r->n, scale);
+        to_float(tree, tree->channels.mean_log_prob, at, r->d_mean_log_prob, r->n, scale);
+        at += r->n;
+    }
 }
 
 static size_t all_responses(const trainer *t, const step_row *s) {
@@ -138,22 +166,22 @@ static size_t all_responses(const trainer *t, const step_row *s) {
 
 agon_status score_policy(trainer *t, const step_row *s, row *channels) {
     row_tree tree;
-    agon_status status = tree_new(t, s, all_responses(t, s), t->train, &tree);
+    agon_status status = tree_new(t, s, all_responses(t, s), t->train, t->needs, &tree);
     if (status == AGON_OK)
-        status = model_forward(t->ctx, t->m, t->work, &tree.batch, &(token_channels){.log_prob = tree.values});
+        status = model_forward(t->ctx, t->m, t->work, &tree.batch, &tree.channels);
     if (status == AGON_OK)
-        tree_to_log_prob(&tree, channels);
+        tree_to_channels(&tree, channels);
     return status;
 }
 
 static agon_status run_reference(trainer *t, const step_row *s, float *out) {
     row_tree tree;
     const model *m = t->reference ? t->reference : t->m;
-    agon_status status = tree_new(t, s, all_responses(t, s), t->reference_adapter, &tree);
+    agon_status status = tree_new(t, s, all_responses(t, s), t->reference_adapter, 0, &tree);
     if (status == AGON_OK)
-        status = model_forward(t->ctx, m, t->work, &tree.batch, &(token_channels){.log_prob = tree.values});
+        status = model_forward(t->ctx, m, t->work, &tree.batch, &tree.channels);
     if (status == AGON_OK)
-        memcpy(out, tree.values + tree.n_prompt, row_n_response_tokens(responses_of(t, s)) * sizeof *out);
+        memcpy(out, tree.channels.log_prob + tree.n_prompt, row_n_response_tokens(responses_of(t, s)) * sizeof *out);
     return status;
 }
 
@@ -183,43 +211,43 @@ agon_status score_reference(trainer *t, const step_row *s, row *channels) {
 
 agon_status forward_row(trainer *t, const step_row *s, row *channels) {
     row_tree tree;
-    agon_status status = tree_new(t, s, all_responses(t, s), t->train, &tree);
+    agon_status status = tree_new(t, s, all_responses(t, s), t->train, t->needs, &tree);
     if (status == AGON_OK)
-        status = model_forward_train(t->ctx, t->m, t->work, &tree.batch, &(token_channels){.log_prob = tree.values});
+        status = model_forward_train(t->ctx, t->m, t->work, &tree.batch, &tree.channels);
     if (status == AGON_OK)
-        tree_to_log_prob(&tree, channels);
+        tree_to_channels(&tree, channels);
     return status;
 }
 
 agon_status backward_row(trainer *t, const step_row *s, const row *channels, double scale) {
     row_tree tree;
-    agon_status status = tree_new(t, s, all_responses(t, s), t->train, &tree);
+    agon_status status = tree_new(t, s, all_responses(t, s), t->train, t->needs, &tree);
     if (status != AGON_OK)
         return status;
     tree_from_gradient(&tree, channels, scale);
-    return model_backward(t->ctx, t->m, t->train, t->work, &tree.batch, &(token_channels){.log_prob = tree.values});
+    return model_backward(t->ctx, t->m, t->train, t->work, &tree.batch, &tree.channels);
 }
 
 agon_status recompute_backward(trainer *t, const step_row *s, const row *channels, double scale) {
     if (row_is_one_tree(t, s)) {
         row_tree tree;
-        agon_status status = tree_new(t, s, all_responses(t, s), t->train, &tree);
+        agon_status status = tree_new(t, s, all_responses(t, s), t->train, t->needs, &tree);
         if (status == AGON_OK)
             status = model_forward_train(t->ctx, t->m, t->work, &tree.batch,
-                                         &(token_channels){.log_prob = tree.values});
+                                         &tree.channels);
         return status == AGON_OK ? backward_row(t, s, channels, scale) : status;
     }
     for (size_t k = 0; k < channels->n_responses; k++) {
         row_tree tree;
-        agon_status status = tree_new(t, s, k, t->train, &tree);
+        agon_status status = tree_new(t, s, k, t->train, t->needs, &tree);
         if (status == AGON_OK)
             status = model_forward_train(t->ctx, t->m, t->work, &tree.batch,
-                                         &(token_channels){.log_prob = tree.values});
+                                         &tree.channels);
         if (status != AGON_OK)
             return status;
         tree_from_gradient(&tree, channels, scale);
         status = model_backward(t->ctx, t->m, t->train, t->work, &tree.batch,
-                                &(token_channels){.log_prob = tree.values});
+                                &tree.channels);
         if (status != AGON_OK)
             return status;
     }

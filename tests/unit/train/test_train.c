@@ -101,6 +101,7 @@ typedef struct setting {
     bool lora;
     compute_dtype dtype;
     int n_threads;
+    const char *option; /* of the objective, or NULL */
 } setting;
 
 /* Trains from the start, or from `from`; stops at step `stop_at` when it is not 0. */
@@ -110,6 +111,8 @@ static record run(const setting *s, const test_data *d, const record *from, size
     adapter *a = s->lora ? new_adapter(ctx, m) : NULL;
     train_options o = options_for(s->objective);
     record r = {.stop_at = stop_at};
+    if (s->option)
+        assert_ok(ctx, objective_set(ctx, o.objective, s->option, o.objective_options));
     o.checkpoint_every = stop_at;
     train_sink sink = {on_step, on_checkpoint, &r};
     agon_status status = train(ctx, m, a, reference, NULL, d->rows, N_ROWS, &o, &sink, from ? from->checkpoint : NULL,
@@ -125,11 +128,14 @@ static record run(const setting *s, const test_data *d, const record *from, size
 }
 
 static const setting settings[] = {
-    {"sft", 1, N_PROMPT, true, COMPUTE_F32, 1},   {"sft", 1, N_PROMPT, false, COMPUTE_F32, 1},
-    {"dpo", 2, N_PROMPT, true, COMPUTE_BF16, 1},  {"dpo", 2, N_PROMPT, false, COMPUTE_BF16, 1},
-    {"grpo", K, N_PROMPT, true, COMPUTE_F32, 1},  {"grpo", K, N_PROMPT, false, COMPUTE_F32, 1},
-    {"kto", 1, N_PROMPT, true, COMPUTE_F32, 1},   {"sft", 1, 0, true, COMPUTE_F32, 1},
-    {"dpo", 2, 0, true, COMPUTE_F32, 1},
+    {"sft", 1, N_PROMPT, true, COMPUTE_F32, 1, NULL},   {"sft", 1, N_PROMPT, false, COMPUTE_F32, 1, NULL},
+    {"dpo", 2, N_PROMPT, true, COMPUTE_BF16, 1, NULL},  {"dpo", 2, N_PROMPT, false, COMPUTE_BF16, 1, NULL},
+    {"grpo", K, N_PROMPT, true, COMPUTE_F32, 1, NULL},  {"grpo", K, N_PROMPT, false, COMPUTE_F32, 1, NULL},
+    {"kto", 1, N_PROMPT, true, COMPUTE_F32, 1, NULL},   {"sft", 1, 0, true, COMPUTE_F32, 1, NULL},
+    {"dpo", 2, 0, true, COMPUTE_F32, 1, NULL},
+    {"sft", 1, N_PROMPT, true, COMPUTE_F32, 1, "label_smoothing=0.1"},
+    {"dpo", 2, 0, true, COMPUTE_F32, 1, "label_smoothing=0.1"},
+    {"gce", 1, N_PROMPT, true, COMPUTE_F32, 1, "warmup=0.7"}, /* the ramp ends after the point of resuming */
 };
 
 static void train__resumes_bit_for_bit(void **state) {
@@ -145,6 +151,51 @@ static void train__resumes_bit_for_bit(void **state) {
         assert_memory_not_equal(whole.checkpoint, half.checkpoint, whole.n);
         free(whole.checkpoint), free(half.checkpoint), free(rest.checkpoint);
     }
+}
+
+/* Every objective the trainer can run, cut in half and put together again. */
+static void train__every_objective_resumes(void **state) {
+    (void)state;
+    size_t n = 0;
+    for (size_t i = 0; objective_at(i); i++) {
+        const objective *o = objective_at(i);
+        if (o->needs & NEEDS_HEAD)
+            continue;
+        const setting s = {o->name, o->rows & ROW_PAIR ? 2 : o->rows & ROW_GROUP ? K : 1, N_PROMPT, true, COMPUTE_F32, 1,
+                           NULL};
+        test_data d;
+        new_data(&d, s.k, N_PROMPT);
+        for (size_t j = 0; j < N_ROWS; j++)
+            for (size_t k = 0; k < s.k; k++)
+                d.responses[j][k].advantage = o->needs & NEEDS_VALUES ? d.responses[j][k].reward - 0.5 : NAN;
+        record whole = run(&s, &d, NULL, 0), half = run(&s, &d, NULL, 10), rest = run(&s, &d, &half, 0);
+        if (whole.n != rest.n || memcmp(whole.checkpoint, rest.checkpoint, whole.n) != 0)
+            fail_msg("%s: a resumed run differs", o->name);
+        if (memcmp(whole.checkpoint, half.checkpoint, whole.n) == 0)
+            fail_msg("%s: ten more steps change nothing", o->name);
+        free(whole.checkpoint), free(half.checkpoint), free(rest.checkpoint);
+        n++;
+    }
+    assert_true(n >= 27);
+}
+
+/* The vocabulary's mean log_prob reaches the weights: a smoothed target's cross-entropy falls to its entropy. */
+static void sft__smoothed_targets_are_learnt(void **state) {
+    agon_ctx *ctx = *state;
+    test_data d;
+    new_data(&d, 1, N_PROMPT);
+    model *m = new_model(ctx, COMPUTE_F32);
+    train_options o = options_for("sft");
+    o.batch_rows = 8, o.max_steps = 400, o.lr = 1e-2f, o.schedule = SCHEDULE_LINEAR;
+    assert_ok(ctx, objective_set(ctx, o.objective, "label_smoothing=0.3", o.objective_options));
+    record r = {0};
+    train_sink sink = {on_step, NULL, &r};
+    assert_ok(ctx, train(ctx, m, NULL, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
+    double other = 0.3 / N_VOCABULARY, own = 0.7 + other;
+    double entropy = -own * log(own) - (N_VOCABULARY - 1) * other * log(other);
+    if (!(r.loss > entropy && r.loss < entropy + 0.1))
+        fail_msg("loss %g, entropy of the target %g", r.loss, entropy);
+    model_free(m);
 }
 
 static void train__ignores_the_number_of_threads(void **state) {
@@ -163,7 +214,7 @@ static void train__ignores_the_number_of_threads(void **state) {
 static void dpo__starts_at_log_two(void **state) {
     (void)state;
     test_data d;
-    const setting s = {"dpo", 2, N_PROMPT, true, COMPUTE_BF16, 1}, full = {"dpo", 2, N_PROMPT, false, COMPUTE_F32, 1};
+    const setting s = {"dpo", 2, N_PROMPT, true, COMPUTE_BF16, 1, NULL}, full = {"dpo", 2, N_PROMPT, false, COMPUTE_F32, 1, NULL};
     new_data(&d, 2, N_PROMPT);
     record r = run(&s, &d, NULL, 0), f = run(&full, &d, NULL, 0);
     assert_true(fabs(r.first_loss - M_LN2) < 1e-15);
@@ -247,7 +298,7 @@ static void grpo__raises_the_rewarded(void **state) {
 
 static void train__refuses_foreign_checkpoints(void **state) {
     agon_ctx *ctx = *state;
-    const setting s = {"sft", 1, N_PROMPT, true, COMPUTE_F32, 1};
+    const setting s = {"sft", 1, N_PROMPT, true, COMPUTE_F32, 1, NULL};
     test_data d;
     new_data(&d, 1, N_PROMPT);
     record half = run(&s, &d, NULL, 10);
@@ -306,6 +357,9 @@ static void train__refuses_what_it_cannot_run(void **state) {
     assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
     o = options_for("ppo");
     assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EUNSUPPORTED);
+    o = options_for("rm-pointwise");
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EUNSUPPORTED);
+    assert_non_null(strstr(agon_error(ctx), "head"));
     o = options_for("sft");
     assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, 0, &o, NULL, NULL, 0), AGON_EINVAL);
     o.batch_rows = 0;
@@ -329,6 +383,8 @@ static int teardown(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(train__resumes_bit_for_bit),
+        cmocka_unit_test(train__every_objective_resumes),
+        cmocka_unit_test(sft__smoothed_targets_are_learnt),
         cmocka_unit_test(train__ignores_the_number_of_threads),
         cmocka_unit_test(dpo__starts_at_log_two),
         cmocka_unit_test(sft__overfits_eight_examples),
