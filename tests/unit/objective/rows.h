@@ -2,10 +2,9 @@
 #ifndef TESTS_ROWS_H
 #define TESTS_ROWS_H
 
-#include "base/json.h"
 #include "base/random.h"
 #include "objective/objective.h"
-#include "test.h"
+#include "training_vectors.h"
 
 enum { MAX_TEST_TOKENS = 16, MAX_TEST_RESPONSES = 8, MAX_TEST_ROWS = 16 };
 
@@ -65,43 +64,6 @@ static inline response *test_head(test_rows *t, size_t i, size_t k, double outpu
     r->n_head = 1;
     t->channels[i][k].head[0] = output;
     return r;
-}
-
-/* The case's {"inputs", "expected"}; the whole document is *root (json_decref). */
-static inline json_t *test_vector(const char *id, json_t **root) {
-    char path[512];
-    const char *source = getenv("AGON_SOURCE");
-    snprintf(path, sizeof path, "%s/tests/golden/training_vectors.json", source ? source : ".");
-    json_error_t error;
-    *root = json_load_file(path, 0, &error);
-    if (!*root)
-        fail_msg("%s: %s", path, error.text);
-    size_t i;
-    json_t *value;
-    json_array_foreach(json_object_get(*root, "cases"), i, value) {
-        if (strcmp(json_string_value(json_object_get(value, "id")), id) == 0)
-            return value;
-    }
-    fail_msg("%s has no case %s", path, id);
-    return NULL;
-}
-static inline json_t *at(json_t *list, size_t i) {
-    json_t *v = json_array_get(list, i);
-    if (!v)
-        fail_msg("vector has no element %zu", i);
-    return v;
-}
-static inline json_t *get(json_t *vector, const char *part, const char *key) {
-    json_t *v = json_object_get(json_object_get(vector, part), key);
-    if (!v)
-        fail_msg("vector has no %s.%s", part, key);
-    return v;
-}
-static inline double number(json_t *vector, const char *part, const char *key) {
-    return json_number_value(get(vector, part, key));
-}
-static inline double element(json_t *vector, const char *part, const char *key, size_t i) {
-    return json_number_value(at(get(vector, part, key), i));
 }
 
 static inline double metric_of(const objective_result *r, const char *name) {

@@ -1,0 +1,109 @@
+/* Rewards: see reward.h. */
+#include "eval/reward.h"
+#include "base/ctx.h"
+#include <math.h>
+#include <stdlib.h>
+
+reward_scale reward_scale_fit(const double *rewards, size_t n) {
+    double mean = 0, squares = 0;
+    for (size_t i = 0; i < n; i++)
+        mean += rewards[i] / (double)n;
+    for (size_t i = 0; i < n; i++)
+        squares += (rewards[i] - mean) * (rewards[i] - mean);
+    double std = sqrt(squares / (double)n);
+    return (reward_scale){mean, std > 0 ? std : 1};
+}
+
+agon_status ratings_standardise(agon_ctx *ctx, double *ratings, const size_t *rater, size_t n) {
+    double *own = malloc((n ? n : 1) * sizeof *own);
+    bool *done = calloc(n ? n : 1, sizeof *done);
+    if (!own || !done) {
+        free(own), free(done);
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu ratings", n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t m = 0;
+        for (size_t j = i; !done[i] && j < n; j++)
+            if (rater[j] == rater[i])
+                own[m++] = ratings[j];
+        reward_scale s = m ? reward_scale_fit(own, m) : (reward_scale){0, 1};
+        for (size_t j = i; m && j < n; j++)
+            if (rater[j] == rater[i]) {
+                ratings[j] = reward_scaled(&s, ratings[j]);
+                done[j] = true;
+            }
+    }
+    free(own);
+    free(done);
+    return AGON_OK;
+}
+
+void ensemble_rewards(const double *rewards, size_t k, size_t n, ensemble_rule rule, double strength, bool unbiased,
+                      double *out) {
+    for (size_t i = 0; i < n; i++) {
+        double mean = 0, least = INFINITY, squares = 0;
+        for (size_t m = 0; m < k; m++) {
+            mean += rewards[m * n + i] / (double)k;
+            least = fmin(least, rewards[m * n + i]);
+        }
+        for (size_t m = 0; m < k; m++)
+            squares += (rewards[m * n + i] - mean) * (rewards[m * n + i] - mean);
+        double variance = squares / (double)(unbiased && k > 1 ? k - 1 : k);
+        out[i] = rule == ENSEMBLE_WORST         ? least
+                 : rule == ENSEMBLE_UNCERTAIN   ? mean - strength * variance
+                 : rule == ENSEMBLE_LOWER_BOUND ? mean - strength * sqrt(variance)
+                                                : mean;
+    }
+}
+
+double process_score(const double *probability, size_t n, process_rule rule) {
+    double product = 1, least = INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        product *= probability[i];
+        least = fmin(least, probability[i]);
+    }
+    return rule == PROCESS_PRODUCT ? product : rule == PROCESS_LEAST ? least : probability[n - 1];
+}
+
+double rollout_label(const bool *correct, size_t n, bool hard) {
+    size_t right = 0;
+    for (size_t i = 0; i < n; i++)
+        right += correct[i];
+    return hard ? right > 0 : n > 0 ? (double)right / (double)n : 0;
+}
+
+double best_of_n_kl(double n) {
+    return log(n) - (n - 1) / n;
+}
+
+/* The factor of -b in the curve. */
+static double bend(double d, bool best_of_n) {
+    return best_of_n ? d * d : d > 0 ? d * log(d) : 0;
+}
+
+double overoptimisation_reward(const overoptimisation *c, double d) {
+    return c->a * d - c->b * bend(d, c->best_of_n);
+}
+
+double overoptimisation_peak(const overoptimisation *c) {
+    if (c->b <= 0)
+        return INFINITY;
+    return c->best_of_n ? c->a / (2 * c->b) : exp(c->a / c->b - 1);
+}
+
+agon_status overoptimisation_fit(agon_ctx *ctx, const double *d, const double *gold, size_t n, bool best_of_n,
+                                 overoptimisation *out) {
+    /* Normal equations of gold = a*x - b*y, x = d, y = bend(d). */
+    double xx = 0, xy = 0, yy = 0, xg = 0, yg = 0;
+    for (size_t i = 0; i < n; i++) {
+        double y = bend(d[i], best_of_n);
+        xx += d[i] * d[i], xy += d[i] * y, yy += y * y, xg += d[i] * gold[i], yg += y * gold[i];
+    }
+    double determinant = xx * yy - xy * xy;
+    if (!(determinant > 1e-12 * xx * yy))
+        return ctx_fail(ctx, AGON_EINVAL, "the curve of gold reward needs two or more distinct distances above 0");
+    *out = (overoptimisation){.a = (yy * xg - xy * yg) / determinant,
+                              .b = (xy * xg - xx * yg) / determinant,
+                              .best_of_n = best_of_n};
+    return AGON_OK;
+}

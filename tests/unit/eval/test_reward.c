@@ -1,0 +1,140 @@
+/* Rewards against training_vectors.json: rm.ensemble, rm.process, rm.overoptimisation. */
+#include "eval/reward.h"
+#include "base/random.h"
+#include "training_vectors.h"
+
+static void ensemble__agrees_with_the_vector(void **state) {
+    (void)state;
+    json_t *root, *v = test_vector("rm.ensemble", &root);
+    double rewards[20], out[4];
+    assert_int_equal(numbers(get(v, "inputs", "rewards"), rewards, 20), 20);
+    const struct {
+        ensemble_rule rule;
+        double strength;
+        bool unbiased;
+        const char *key, *best;
+    } cases[] = {{ENSEMBLE_MEAN, 0, false, "mean", "best_mean"},
+                 {ENSEMBLE_WORST, 0, false, "wco", "best_wco"},
+                 {ENSEMBLE_UNCERTAIN, 0.5, false, "uwo", "best_uwo"},
+                 {ENSEMBLE_UNCERTAIN, 0.5, true, "uwo_if_sample_var", "best_uwo"},
+                 {ENSEMBLE_UNCERTAIN, 1, false, "uwo_lambda1", "best_uwo_lambda1"},
+                 {ENSEMBLE_LOWER_BOUND, 1, false, "lcb", "best_lcb"}};
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        size_t best = 0;
+        ensemble_rewards(rewards, 5, 4, cases[c].rule, cases[c].strength, cases[c].unbiased, out);
+        expect_numbers(v, cases[c].key, out, 1e-9);
+        for (size_t i = 1; i < 4; i++)
+            best = out[i] > out[best] ? i : best;
+        assert_int_equal(best, (size_t)number(v, "expected", cases[c].best));
+    }
+    json_decref(root);
+}
+
+/* Planted rewards, members that err independently: by the mean, best-of-n falls for lucky errors; the conservative
+ * rules pick answers that are truly better. */
+static void ensemble__conservative_rules_resist(void **state) {
+    (void)state;
+    enum { N = 64, K = 5, TRIALS = 300 };
+    static double rewards[K * N], gold[N], out[N];
+    rng r = rng_new(5);
+    double chosen[3] = {0};
+    for (int trial = 0; trial < TRIALS; trial++) {
+        for (size_t i = 0; i < N; i++) {
+            gold[i] = rng_normal(&r);
+            double risk = rng_uniform(&r) < 0.2 ? 8 : 0.2; /* some answers lie outside what members know */
+            for (size_t m = 0; m < K; m++)
+                rewards[m * N + i] = gold[i] + risk * rng_normal(&r);
+        }
+        const ensemble_rule rules[3] = {ENSEMBLE_MEAN, ENSEMBLE_WORST, ENSEMBLE_UNCERTAIN};
+        for (size_t c = 0; c < 3; c++) {
+            size_t best = 0;
+            ensemble_rewards(rewards, K, N, rules[c], 0.5, false, out);
+            for (size_t i = 1; i < N; i++)
+                best = out[i] > out[best] ? i : best;
+            chosen[c] += gold[best] / TRIALS;
+        }
+    }
+    assert_true(chosen[0] < 0.6);
+    assert_true(chosen[1] > 1.5 && chosen[2] > 1.5);
+}
+
+static void process__agrees_with_the_vector(void **state) {
+    (void)state;
+    json_t *root, *v = test_vector("rm.process", &root);
+    double p[4];
+    size_t n = 0;
+    for (size_t i = 0; i < 4; i++)
+        if (element(v, "inputs", "step_label", i) >= 0)
+            p[n++] = 1 / (1 + exp(-element(v, "inputs", "step_logit", i)));
+    expect_numbers(v, "step_prob", p, 1e-9);
+    assert_close(process_score(p, n, PROCESS_PRODUCT), number(v, "expected", "agg_product"), 1e-9);
+    assert_close(process_score(p, n, PROCESS_LEAST), number(v, "expected", "agg_min"), 1e-9);
+    assert_close(process_score(p, n, PROCESS_LAST), number(v, "expected", "agg_last"), 1e-9);
+    for (size_t i = 0; i < 3; i++) {
+        bool correct[4];
+        for (size_t j = 0; j < 4; j++)
+            correct[j] = cell(v, "inputs", "rollout_correct", i, j) != 0;
+        assert_close(rollout_label(correct, 4, false), element(v, "expected", "mc_soft", i), 0);
+        assert_close(rollout_label(correct, 4, true), element(v, "expected", "mc_hard", i), 0);
+    }
+    json_decref(root);
+}
+
+static void overoptimisation__agrees_with_the_vector(void **state) {
+    agon_ctx *ctx = *state;
+    json_t *root, *v = test_vector("rm.overoptimisation", &root);
+    double kl[4];
+    for (size_t i = 0; i < 4; i++)
+        kl[i] = best_of_n_kl(element(v, "inputs", "n", i));
+    expect_numbers(v, "kl", kl, 1e-9);
+    const char *keys[2] = {"rl", "bon"}, *peaks[2] = {"rl_peak_d", "bon_peak_d"}, *tops[2] = {"rl_peak_R", "bon_peak_R"};
+    for (int bon = 0; bon < 2; bon++) {
+        json_t *in = get(v, "inputs", keys[bon]);
+        overoptimisation c = {json_number_value(json_object_get(in, "a")), json_number_value(json_object_get(in, "b")), bon};
+        double d = overoptimisation_peak(&c);
+        assert_close(d, number(v, "expected", peaks[bon]), 1e-9);
+        assert_close(overoptimisation_reward(&c, d), number(v, "expected", tops[bon]), 1e-9);
+        double x[5] = {0.5, 1, 1.5, 2, 4}, y[5];
+        for (size_t i = 0; i < 5; i++)
+            y[i] = overoptimisation_reward(&c, x[i]);
+        overoptimisation fit;
+        assert_ok(ctx, overoptimisation_fit(ctx, x, y, 5, bon, &fit));
+        assert_close(fit.a, c.a, 1e-9);
+        assert_close(fit.b, c.b, 1e-9);
+        assert_int_equal(overoptimisation_fit(ctx, x, y, 1, bon, &fit), AGON_EINVAL);
+    }
+    assert_true(isinf(overoptimisation_peak(&(overoptimisation){1, 0, true})));
+    json_decref(root);
+}
+
+static void ratings__are_standardised_by_rater(void **state) {
+    agon_ctx *ctx = *state;
+    double x[6] = {1, 10, 2, 20, 3, 5};
+    const size_t rater[6] = {4, 7, 4, 7, 4, 9};
+    assert_ok(ctx, ratings_standardise(ctx, x, rater, 6));
+    assert_close(x[0], -sqrt(1.5), 1e-12);
+    assert_close(x[2], 0, 1e-12);
+    assert_close(x[1], -1, 1e-12);
+    assert_close(x[3], 1, 1e-12);
+    assert_close(x[5], 0, 0); /* one rating says nothing */
+}
+
+static int setup(void **state) {
+    *state = test_ctx(1, NULL);
+    return 0;
+}
+static int teardown(void **state) {
+    agon_ctx_free(*state);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ensemble__agrees_with_the_vector),
+        cmocka_unit_test(ensemble__conservative_rules_resist),
+        cmocka_unit_test(process__agrees_with_the_vector),
+        cmocka_unit_test(overoptimisation__agrees_with_the_vector),
+        cmocka_unit_test(ratings__are_standardised_by_rater),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
