@@ -435,6 +435,36 @@ AGON_API agon_review_answer agon_review_answer_default(void);
  * last answer counts. AGON_EINVAL: a verdict that the item's kind does not take; AGON_ENOTFOUND. */
 AGON_API AGON_MUST_CHECK agon_status agon_review(agon_ctx *ctx, const char *workspace,
                                                  const agon_review_answer *answer);
+/* ---- evaluation -------------------------------------------------------------------------------------- */
+
+typedef struct agon_eval_options {
+    size_t struct_size;
+    const char *suite; /* "tasks", "general", "perplexity", "gsm8k", "ifeval"; NULL or "all": each in turn */
+    size_t n;          /* questions of a suite, documents of perplexity, tasks of a cell; 0: the suite's default */
+    uint64_t seed;     /* of the tasks that are drawn, and of the bootstrap */
+    bool items;        /* every question, response and verdict too */
+    /* Called after each batch of answers; NULL none. */
+    void (*on_progress)(void *arg, const char *suite, size_t done, size_t total);
+    void *arg;
+} agon_eval_options;
+AGON_API agon_eval_options agon_eval_options_default(void);
+
+/* Evaluates a model (adapter NULL: as it is): one greedy answer a question, so equal calls give equal results. With
+ * `against`, a second version answers the same questions and the two are compared in pairs; it may be `m` itself with
+ * another adapter. *json new: {"suites": [...]}, of each
+ *   questions   {"name", "id", "n", "right", "rate", "ci95" (Clopper-Pearson), "groups": [{"name", the same}], "items"?,
+ *               "against": {the same, "gain", "gain_ci95" (Newcombe), "both", "gained", "lost", "neither",
+ *               "mcnemar_p" (exact), "non_inferiority": {"margin", "alpha", "lower", "p", "holds"} (Tango)}}
+ *   perplexity  {"name", "id", "documents", "tokens", "perplexity", "nats_per_token", "against": {"perplexity",
+ *               "rise", "non_inferiority": {"margin", "alpha", "upper", "p", "holds"}}}
+ *   not run     {"name", "not_run": why}, only under "all"
+ * "id" is a hash of the questions: equal ids, equal questions. AGON_ENOTFOUND: no such suite, or its data is absent. */
+AGON_API AGON_MUST_CHECK agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
+                                               const agon_model *against, const agon_adapter *against_adapter,
+                                               const agon_eval_options *options, char **json);
+/* What can be evaluated here: {"suites": [{"name", "summary", "n" or "not_run"}], "cells": [{"name", "difficulty", "hard",
+ * "by_default"}]}; *json new. */
+AGON_API AGON_MUST_CHECK agon_status agon_suites(agon_ctx *ctx, char **json);
 
 /* Asks work under way with this context to stop at the next safe point with AGON_EINTERRUPTED.
  * Safe to call from a signal handler. */

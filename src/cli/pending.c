@@ -9,7 +9,6 @@ static int not_here(int argc, char **argv) {
 #define PENDING(word) __attribute__((weak)) const command command_##word = {#word, "not in this build", #word, not_here}
 PENDING(chat);
 PENDING(doctor);
-PENDING(eval);
 PENDING(export);
 PENDING(generate);
 PENDING(import);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-static const suite_def *const table[] = {&suite_general};
+static const suite_def *const table[] = {&suite_general, &suite_gsm8k};
 enum { N_SUITES = sizeof table / sizeof *table };
 
 struct suite {

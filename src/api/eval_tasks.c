@@ -1,0 +1,99 @@
+/* agon.h, evaluation: freshly seeded tasks of all default cells. */
+#include "api/evals.h"
+#include "base/ctx.h"
+#include "base/memory.h"
+#include "task/task.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { DEFAULT_PER_CELL = 16, MAX_PER_CELL = 100000, MAX_TOKENS = 128 };
+
+typedef struct tasks {
+    task_query *queries;
+    char (*ids)[96];
+    size_t n;
+} tasks;
+
+static void tasks_free(void *arg) {
+    tasks *t = arg;
+    if (!t)
+        return;
+    for (size_t i = 0; i < t->n; i++)
+        task_query_free(&t->queries[i]);
+    free(t->queries);
+    free(t->ids);
+    free(t);
+}
+
+static suite_item get(const void *arg, size_t i) {
+    const tasks *t = arg;
+    return (suite_item){t->ids[i], t->queries[i].family, t->queries[i].text, MAX_TOKENS};
+}
+
+static agon_status judge(agon_ctx *ctx, const void *arg, size_t i, const char *response, bool *right, char **evidence) {
+    const tasks *t = arg;
+    task_verdict v = {0};
+    agon_status s = task_verify(ctx, &t->queries[i], response, &v);
+    if (s)
+        return s;
+    *right = v.outcome == OUTCOME_PASS;
+    *evidence = v.evidence;
+    v.evidence = NULL;
+    task_verdict_free(&v);
+    return AGON_OK;
+}
+
+static agon_status draw(agon_ctx *ctx, tasks *t, const size_t *cells, size_t n_cells, size_t per_cell, uint64_t seed) {
+    for (size_t c = 0; c < n_cells; c++) {
+        for (size_t k = 0; k < per_cell; k++) {
+            agon_status s = task_generate(ctx, cells[c], task_seed(seed, "eval", cells[c], k), PERTURBATION_NONE,
+                                          &t->queries[t->n]);
+            if (s)
+                return s;
+            snprintf(t->ids[t->n], sizeof t->ids[0], "%s/%s/%zu", task_cell_family(cells[c]),
+                     task_cell_at(cells[c])->name, k);
+            t->n++;
+        }
+    }
+    return AGON_OK;
+}
+
+static agon_status hash_tasks(agon_ctx *ctx, const tasks *t, hash256 *out) {
+    hasher *h = hasher_new();
+    if (!h)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory for tasks");
+    for (size_t i = 0; i < t->n; i++) {
+        hasher_add_field(h, t->ids[i]);
+        hasher_add_field(h, t->queries[i].text);
+    }
+    *out = hasher_end(h);
+    return AGON_OK;
+}
+
+agon_status eval_tasks_open(agon_ctx *ctx, size_t n, uint64_t seed, questions *out) {
+    size_t per_cell = n ? n : DEFAULT_PER_CELL, n_cells = 0;
+    if (per_cell > MAX_PER_CELL)
+        return ctx_fail(ctx, AGON_EINVAL, "%zu tasks a cell: at most %d", per_cell, MAX_PER_CELL);
+    size_t *cells = memory_new(task_n_cells() + 1, sizeof *cells);
+    tasks *t = calloc(1, sizeof *t);
+    hash256 hash = {0};
+    agon_status s = cells && t ? task_select(ctx, NULL, cells, &n_cells) : ctx_fail(ctx, AGON_ENOMEM, "out of memory for tasks");
+    if (s)
+        goto done;
+    t->queries = memory_new(size_mul(n_cells, per_cell), sizeof *t->queries);
+    t->ids = memory_new(size_mul(n_cells, per_cell), sizeof *t->ids);
+    if (!t->queries || !t->ids) {
+        s = ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu tasks", n_cells * per_cell);
+        goto done;
+    }
+    s = draw(ctx, t, cells, n_cells, per_cell, seed);
+    if (!s)
+        s = hash_tasks(ctx, t, &hash);
+done:
+    free(cells);
+    if (s)
+        tasks_free(t);
+    else
+        *out = (questions){t, t->n, get, judge, tasks_free, hash};
+    return s;
+}

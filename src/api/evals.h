@@ -1,0 +1,32 @@
+/* What the parts of agon_eval share. */
+#ifndef API_EVALS_H
+#define API_EVALS_H
+
+#include "api/models.h"
+#include "base/json.h"
+#include "eval/suite.h"
+
+/* Questions with a judge: a suite, or tasks that were generated. */
+typedef struct questions {
+    void *arg;
+    size_t n;
+    suite_item (*get)(const void *arg, size_t i);
+    agon_status (*judge)(agon_ctx *ctx, const void *arg, size_t i, const char *response, bool *right, char **evidence);
+    void (*free)(void *arg);
+    hash256 hash;
+} questions;
+
+/* A version under evaluation. */
+typedef struct version {
+    const agon_model *m;
+    const adapter *a;
+} version;
+
+/* Tasks of all default cells, n (0: 16) a cell, drawn from `seed` in the namespace "eval". */
+AGON_MUST_CHECK agon_status eval_tasks_open(agon_ctx *ctx, size_t n, uint64_t seed, questions *out);
+
+/* The perplexity suite of one version, or two when `against` is not NULL; *out new. */
+AGON_MUST_CHECK agon_status eval_perplexity(agon_ctx *ctx, const version *now, const version *against,
+                                            const agon_eval_options *options, json_t **out);
+
+#endif

@@ -1,0 +1,255 @@
+/* agon eval: a model on the suites, alone or against another. */
+#include "cli/rows.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct eval_arguments {
+    const char *model, *adapter, *against, *dtype, *chat_template, *suite;
+    int64_t n, seed;
+    bool list, json, items;
+} eval_arguments;
+
+/* ---- what there is ------------------------------------------------------------------------------------- */
+
+static void print_list(const json_t *all) {
+    size_t i;
+    const json_t *v;
+    printf("suites\n");
+    json_array_foreach(json_object_get(all, "suites"), i, v) {
+        printf("  %-11s %s", member_text(v, "name"), member_text(v, "summary"));
+        if (json_object_get(v, "n"))
+            printf(" (%lld)", (long long)json_integer_value(json_object_get(v, "n")));
+        if (json_object_get(v, "not_run"))
+            printf("; not run: %s", member_text(v, "not_run"));
+        putchar('\n');
+    }
+    printf("\ncells of tasks (difficulty 1 to 5; * drawn unless others are named, h in the harder half of its family)\n");
+    json_array_foreach(json_object_get(all, "cells"), i, v) {
+        printf("  %d %c%c %s\n", (int)json_integer_value(json_object_get(v, "difficulty")),
+               json_is_true(json_object_get(v, "by_default")) ? '*' : ' ', json_is_true(json_object_get(v, "hard")) ? 'h' : ' ',
+               member_text(v, "name"));
+    }
+}
+
+static agon_status ask_list(agon_ctx *ctx, const char *workspace, const void *arg, char **json) {
+    (void)workspace, (void)arg;
+    return agon_suites(ctx, json);
+}
+
+static int list(bool json) {
+    int code;
+    json_t *all = ask_workspace(&command_eval, NULL, ask_list, NULL, &code);
+    if (!all)
+        return code ? code : EXIT_OTHER;
+    if (json)
+        print_json(all);
+    else
+        print_list(all);
+    json_decref(all);
+    return code;
+}
+
+/* ---- results --------------------------------------------------------------------------------------------- */
+
+static double number(const json_t *object, const char *key) {
+    return json_number_value(json_object_get(object, key));
+}
+
+static double end_of(const json_t *object, const char *key, size_t i) {
+    return json_number_value(json_array_get(json_object_get(object, key), i));
+}
+
+static void print_share(const json_t *v) {
+    printf(" %4.0f/%-4.0f %5.1f%% [%5.1f, %5.1f]", number(v, "right"), number(v, "n"), 100 * number(v, "rate"),
+           100 * end_of(v, "ci95", 0), 100 * end_of(v, "ci95", 1));
+}
+
+static void print_row(const char *name, const json_t *v) {
+    const json_t *against = json_object_get(v, "against");
+    printf("  %-16.16s", name);
+    print_share(v);
+    if (against) {
+        print_share(against);
+        printf("  %+6.1f [%+6.1f, %+6.1f]  +%.0f -%.0f  p %.3g", 100 * number(against, "gain"),
+               100 * end_of(against, "gain_ci95", 0), 100 * end_of(against, "gain_ci95", 1), number(against, "gained"),
+               number(against, "lost"), number(against, "mcnemar_p"));
+    }
+    putchar('\n');
+}
+
+static void print_non_inferiority(const json_t *against, const char *bound) {
+    const json_t *f = json_object_get(against, "non_inferiority");
+    printf("  %s: %s (margin %g points, one-sided %g%% bound %+.1f, p %.3g)\n",
+           json_is_true(json_object_get(f, "holds")) ? "not inferior" : "not shown to be non-inferior",
+           strcmp(bound, "upper") == 0 ? "rise of perplexity in %" : "difference in points", 100 * number(f, "margin"),
+           100 * (1 - number(f, "alpha")), 100 * number(f, bound), number(f, "p"));
+}
+
+static void print_items(const json_t *items) {
+    size_t i;
+    const json_t *v;
+    json_array_foreach(items, i, v) {
+        printf("\n%s %s\n  asked: ", json_is_true(json_object_get(v, "right")) ? "right" : "wrong", member_text(v, "id"));
+        print_safe(stdout, member_text(v, "query"));
+        printf("\n  answer: ");
+        print_safe(stdout, member_text(v, "response"));
+        printf("\n  verdict: ");
+        print_safe(stdout, member_text(v, "evidence"));
+        putchar('\n');
+    }
+}
+
+static void print_questions(const json_t *v) {
+    const json_t *groups = json_object_get(v, "groups"), *against = json_object_get(v, "against"), *g;
+    size_t i;
+    printf("%s: right, share and 95%% interval%s\n", member_text(v, "name"),
+           against ? "; the same of the version it is compared with; gain in points, 95% interval, gained, lost, McNemar's p" : "");
+    json_array_foreach(groups, i, g) {
+        if (strcmp(member_text(g, "name"), member_text(v, "name")) != 0)
+            print_row(member_text(g, "name"), g);
+    }
+    print_row("all", v);
+    if (against)
+        print_non_inferiority(against, "lower");
+    print_items(json_object_get(v, "items"));
+}
+
+static void print_perplexity(const json_t *v) {
+    const json_t *against = json_object_get(v, "against");
+    printf("perplexity: %.3f over %.0f tokens of %.0f documents", number(v, "perplexity"), number(v, "tokens"),
+           number(v, "documents"));
+    if (against)
+        printf("; the other %.3f", number(against, "perplexity"));
+    if (json_object_get(against, "not_comparable"))
+        printf("; no comparison: %s", member_text(against, "not_comparable"));
+    putchar('\n');
+    if (json_object_get(against, "rise")) {
+        printf("  rise %+.2f%%\n", 100 * number(against, "rise"));
+        print_non_inferiority(against, "upper");
+    }
+}
+
+static void print_results(const json_t *all) {
+    size_t i;
+    const json_t *v;
+    json_array_foreach(json_object_get(all, "suites"), i, v) {
+        if (i > 0)
+            putchar('\n');
+        if (json_object_get(v, "not_run"))
+            printf("%s: not run: %s\n", member_text(v, "name"), member_text(v, "not_run"));
+        else if (json_object_get(v, "perplexity"))
+            print_perplexity(v);
+        else
+            print_questions(v);
+    }
+}
+
+/* ---- running --------------------------------------------------------------------------------------------- */
+
+static void on_progress(void *arg, const char *suite, size_t done, size_t total) {
+    (void)arg;
+    fprintf(stderr, "\r%s %zu/%zu ", suite, done, total);
+    if (done == total)
+        fprintf(stderr, "\r\x1b[K");
+}
+
+/* A PEFT folder says so by its configuration. */
+static bool is_adapter(const char *path) {
+    char file[4096];
+    struct stat s;
+    return snprintf(file, sizeof file, "%s/adapter_config.json", path) < (int)sizeof file && stat(file, &s) == 0;
+}
+
+/* The second version: an adapter on the same model, or another model. */
+static agon_status open_against(const opened *o, const eval_arguments *a, agon_model **model, agon_adapter **adapter) {
+    char *path = NULL;
+    agon_model_options options = agon_model_options_default();
+    options.chat_template = a->chat_template;
+    options.f32 = a->dtype && strcmp(a->dtype, "f32") == 0;
+    if (is_adapter(a->against))
+        return agon_adapter_open(o->ctx, o->model, a->against, adapter);
+    agon_status s = agon_model_find(o->ctx, a->against, &path);
+    if (!s)
+        s = agon_model_open(o->ctx, path, &options, model);
+    agon_text_free(path);
+    return s;
+}
+
+static int evaluate(const eval_arguments *a) {
+    opened o;
+    agon_model *model = NULL;
+    agon_adapter *adapter = NULL;
+    char *text = NULL;
+    int code = open_model("eval", a->model, a->adapter, a->dtype, a->chat_template, &o);
+    if (code != EXIT_FINE)
+        return code;
+    agon_eval_options options = agon_eval_options_default();
+    options.suite = a->suite;
+    options.n = (size_t)a->n;
+    options.seed = (uint64_t)a->seed;
+    options.items = a->items;
+    options.on_progress = isatty(STDERR_FILENO) ? on_progress : NULL;
+    agon_status s = a->against ? open_against(&o, a, &model, &adapter) : AGON_OK;
+    if (!s)
+        s = agon_eval(o.ctx, o.model, o.adapter, a->against ? (model ? model : o.model) : NULL, adapter, &options, &text);
+    code = s ? fail_with("eval", s, o.ctx) : EXIT_FINE;
+    json_t *results = text ? json_loads(text, 0, NULL) : NULL;
+    if (results && !a->json)
+        print_results(results);
+    else if (results)
+        print_json(results);
+    json_decref(results);
+    agon_text_free(text);
+    agon_adapter_free(adapter);
+    agon_model_free(model);
+    close_model(&o);
+    return code;
+}
+
+static int run(int argc, char **argv) {
+    eval_arguments a = {.suite = "tasks"};
+    const option_spec specs[] = {{.name = "--model", .text = &a.model},
+                                 {.name = "--adapter", .text = &a.adapter},
+                                 {.name = "--against", .text = &a.against},
+                                 {.name = "--suite", .text = &a.suite},
+                                 {.name = "--n", .integer = &a.n},
+                                 {.name = "--seed", .integer = &a.seed},
+                                 {.name = "--dtype", .text = &a.dtype},
+                                 {.name = "--chat-template", .text = &a.chat_template},
+                                 {.name = "--list", .flag = &a.list},
+                                 {.name = "--items", .flag = &a.items},
+                                 {.name = "--json", .flag = &a.json},
+                                 {0}};
+    size_t n;
+    int code;
+    if (!parse_options(&command_eval, argc, argv, specs, NULL, 0, &n, &code))
+        return code;
+    if (a.n < 0 || a.seed < 0)
+        return usage_error(&command_eval, "--n and --seed must be 0 or more");
+    return a.list ? list(a.json) : evaluate(&a);
+}
+
+const command command_eval = {
+    "eval",
+    "a model or adapter on the suites, alone or against another",
+    "eval [--model M] [--adapter DIR] [--suite tasks|general|perplexity|gsm8k|all] [--against ADAPTER_OR_MODEL] [--n N]\n"
+    "       [--seed S] [--items] [--list] [--json]\n\n"
+    "One greedy answer a question, judged by a program. Intervals are exact (Clopper-Pearson); with --against both versions\n"
+    "answer the same questions: gain with Newcombe's interval, McNemar's exact test, and non-inferiority within 3 points\n"
+    "(perplexity: within 3%).\n\n"
+    "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
+    "  --adapter DIR        PEFT folder on top of it\n"
+    "  --suite NAME         tasks (default): freshly drawn tasks of all default cells; or a suite of --list; or all\n"
+    "  --against X          the version to compare with: a PEFT folder for the same model, or another model\n"
+    "  --n N                tasks of each cell (default 16), questions of a suite or documents of perplexity (default: its own)\n"
+    "  --seed S             of the tasks that are drawn (default 0)\n"
+    "  --items              every question, answer and verdict too\n"
+    "  --list               suites and cells, and what would not run here\n"
+    "  --dtype f32|bf16     of the matrix products (default bf16)\n"
+    "  --chat-template NAME the family to use instead of the file's template\n"
+    "  --json               everything as one JSON object\n\n"
+    "  agon eval --suite general --model model.gguf --adapter trained --against base.gguf",
+    run,
+};
