@@ -29,7 +29,8 @@ struct task_family {
 #define TASK_FAMILIES(X)                                                                             \
     X(arithmetic)                                                                                    \
     X(word_problem)                                                                                  \
-    X(comparison)
+    X(comparison)                                                                                    \
+    X(writing)
 
 #define DECLARE_FAMILY(name) extern const task_family family_##name;
 TASK_FAMILIES(DECLARE_FAMILY)
@@ -67,16 +68,6 @@ agon_status verdict_number(agon_ctx *ctx, task_verdict *out, const char *respons
 /* When the response writes a false equation ("3 * 4 = 13"), *out, a failure, cites it instead. */
 agon_status verdict_equation(agon_ctx *ctx, task_verdict *out, const char *response, const char *why);
 
-/* ---- writing.c, for the user's own rows ---------------------------------------------------------- */
-
-/* Names of the constraints a row may use as "verifier"; NULL past the end. */
-const char *writing_constraint_name(size_t i);
-/* AGON_EINVAL, with `where` in the sentence, when `arguments` (NULL: none) do not suit the constraint. */
-agon_status writing_constraint_check(agon_ctx *ctx, const char *where, const char *name,
-                                     const json_t *arguments);
-agon_status writing_constraint_verify(agon_ctx *ctx, const char *name, const json_t *arguments,
-                                      const char *response, task_verdict *out);
-
 /* ---- constraint.c: writing constraints by name, for writing.c and the user's own verifiers ------- */
 
 /* "lower_case", "max_words", ...; NULL past the end. */
@@ -87,5 +78,7 @@ agon_status writing_constraint_check(agon_ctx *ctx, const char *where, const cha
 /* Judges a response by one constraint; checks its arguments first. */
 agon_status writing_constraint_verify(agon_ctx *ctx, const char *name, const json_t *arguments, const char *response,
                                       task_verdict *out);
+/* Where the response goes on after repeating the whole request word by word; 0: it does not repeat it. */
+size_t request_repeated(const char *response, const char *request);
 
 #endif
