@@ -102,6 +102,14 @@ static const char *draw_wording(rng *r, char op, task_perturbation perturbation)
     return draw_text(r, from, N_WORDINGS);
 }
 
+/* One of these must survive a rewording, or it asks for something else. */
+static const char *operation_words(char op) {
+    return op == '+'   ? "+|plus|sum|add|added|adding|total"
+           : op == '-' ? "-|minus|subtract|subtracted|subtracting|difference|taken from|take away"
+           : op == '*' ? "*|x|times|product|multiply|multiplied|multiplying"
+                       : "/|divide|divided|dividing|quotient|go into|goes into";
+}
+
 static agon_status write_text(agon_ctx *ctx, rng *r, const terms *t, task_query *query) {
     char a[24], b[24], op[2] = {t->op, 0}, *text = NULL;
     snprintf(a, sizeof a, "%lld", (long long)t->a);
@@ -110,6 +118,7 @@ static agon_status write_text(agon_ctx *ctx, rng *r, const terms *t, task_query 
     agon_status status;
     if ((status = keep_add(ctx, &query->keep, "number", a)) ||
         (status = keep_add(ctx, &query->keep, "number", b)) ||
+        (status = keep_add(ctx, &query->keep, "any", operation_words(t->op))) ||
         (status = task_fill(ctx, draw_wording(r, t->op, query->perturbation), fills, 3, &text)))
         return status;
     if (query->perturbation == PERTURBATION_DISTRACTOR)

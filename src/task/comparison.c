@@ -229,6 +229,17 @@ static const char *draw_wording(rng *r, const choice *c, bool rare) {
     return draw_text(r, wordings[which][rare], 3);
 }
 
+/* One of these must survive a rewording, or it asks for something else. */
+static const char *asked_words(const struct kind *k) {
+    if (k->words)
+        return "alphabetical|alphabetically|dictionary|A to Z|index";
+    if (k->order)
+        return k->down ? "descending|largest to smallest|starting with the largest|highest to the lowest|go down"
+                       : "ascending|smallest to largest|starting with the smallest|lowest to the highest|go up";
+    return k->down ? "larger|largest|greater|greatest|bigger|biggest|higher|highest"
+                   : "smaller|smallest|less|lesser|least|lower|lowest";
+}
+
 static agon_status write_text(agon_ctx *ctx, rng *r, const choice *c, task_query *query) {
     char commas[LIST_SIZE], with_or[LIST_SIZE], with_and[LIST_SIZE], *text = NULL;
     list_text(c, NULL, ", ", ", ", commas, sizeof commas);
@@ -237,6 +248,8 @@ static agon_status write_text(agon_ctx *ctx, rng *r, const choice *c, task_query
     agon_status status = AGON_OK;
     for (int i = 0; i < c->n && !status; i++)
         status = keep_add(ctx, &query->keep, c->kind->words ? "text" : "number", c->items[i]);
+    if (!status)
+        status = keep_add(ctx, &query->keep, "any", asked_words(c->kind));
     const text_fill fills[] = {{"L", commas}, {"O", with_or}, {"A", with_and}};
     if (status || (status = task_fill(ctx, draw_wording(r, c, query->perturbation == PERTURBATION_PARAPHRASE), fills, 3,
                                       &text)))

@@ -13,11 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/nearest.h"
 
-enum { MAX_ANSWERS = 64, SNIPPET = 60 };
+enum { MAX_ANSWERS = 64, SNIPPET = 120 };
 static const char *const own_verifiers[] = {"number", "exact", "contains"};
 enum { N_OWN = sizeof own_verifiers / sizeof *own_verifiers };
 
@@ -324,15 +325,24 @@ static size_t answer_places(const char *response, const char *starts[N_PLACES], 
     return n;
 }
 
-/* The beginning of a response for a sentence: printable, cut at a character's edge. */
+/* The beginning of a text for a sentence: whole characters, no control characters, '?' for what is not UTF-8. */
 static void snippet(const char *text, size_t n, char out[SNIPPET + 8]) {
-    size_t k = 0;
-    bool cut = n > SNIPPET;
-    for (size_t i = 0; i < n && k < SNIPPET; i++) {
-        unsigned char c = (unsigned char)text[i];
-        out[k++] = c < 0x20 || c >= 0x7f ? (isspace(c) ? ' ' : '?') : (char)c;
+    size_t i = 0, k = 0;
+    while (i < n && k < SNIPPET) {
+        utf8proc_int32_t c;
+        utf8proc_ssize_t size = utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(n - i), &c);
+        if (size > 0 && k + (size_t)size > SNIPPET)
+            break;
+        if (size <= 0 || c < 0x20 || c == 0x7f) {
+            out[k++] = size > 0 ? ' ' : '?';
+            i++;
+            continue;
+        }
+        memcpy(out + k, text + i, (size_t)size);
+        k += (size_t)size;
+        i += (size_t)size;
     }
-    strcpy(out + k, cut ? "..." : "");
+    strcpy(out + k, i < n ? "..." : "");
 }
 
 static agon_status verify_exact(agon_ctx *ctx, const user_task *t, const char *response, task_verdict *out) {
@@ -344,12 +354,13 @@ static agon_status verify_exact(agon_ctx *ctx, const user_task *t, const char *r
             return verdict_set(ctx, out, OUTCOME_PASS, response, at, at + sizes[i], NULL,
                                "gives the reference answer");
         }
-    char said[SNIPPET + 8];
+    char said[SNIPPET + 8], right[SNIPPET + 8];
     snippet(starts[1], sizes[1], said);
+    snippet(gold, strlen(gold), right);
     size_t at = (size_t)(starts[1] - response);
     return verdict_set(ctx, out, OUTCOME_FAIL, response, at, at + sizes[1],
                        sizes[1] ? "does not give the reference answer" : "gives no answer",
-                       "says \"%s\", but the answer is \"%.200s\"", said, gold);
+                       "says \"%s\", but the answer is \"%s\"", said, right);
 }
 
 static bool word_edge(const char *text, const char *p, size_t n) {
@@ -358,20 +369,23 @@ static bool word_edge(const char *text, const char *p, size_t n) {
 }
 
 static agon_status verify_contains(agon_ctx *ctx, const user_task *t, const char *response, task_verdict *out) {
+    char right[SNIPPET + 8];
     size_t i;
     json_t *entry;
     json_array_foreach((json_t *)t->answers, i, entry) {
         const char *answer = json_string_value(entry);
         size_t n = strlen(answer);
+        snippet(answer, n, right);
         for (const char *p = response; (p = strcasestr(p, answer)); p++)
             if (word_edge(response, p, n)) {
                 size_t at = (size_t)(p - response);
-                return verdict_set(ctx, out, OUTCOME_PASS, response, at, at + n, NULL, "contains \"%.200s\"",
-                                   answer);
+                return verdict_set(ctx, out, OUTCOME_PASS, response, at, at + n, NULL, "contains \"%s\"", right);
             }
     }
+    const char *first = json_string_value(json_array_get(t->answers, 0));
+    snippet(first, strlen(first), right);
     return verdict_set(ctx, out, OUTCOME_FAIL, response, 0, 0, "does not contain the reference answer",
-                       "does not contain \"%.200s\"", json_string_value(json_array_get(t->answers, 0)));
+                       "does not contain \"%s\"", right);
 }
 
 static agon_status verify(agon_ctx *ctx, const task_query *query, const char *response, task_verdict *out) {
