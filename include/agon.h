@@ -410,7 +410,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_run_workspace(agon_ctx *ctx, const cha
 
 /* Writes a commented run file to `output`, which must not exist. `queries` NULL or a JSONL file of the user's own queries,
  * {"query", "answer"?, "verifier"?, "arguments"?}, every row of which is checked (AGON_EINVAL names the bad ones with file:line, at most
- * 20, and nothing is written). *json, new: {"output", "queries": {"n", "with_answer", "with_verifier", "unverifiable"} or null,
+ * 20, and nothing is written). *json, new: {"output", "queries": {"n", "with_answer", "with_verifier", "unverifiable", "duplicates"} or null,
  * "cost": {"tokens", "minutes"?, "labels"}, "tokens_per_second": measured here, or null where there is no model}. */
 AGON_API AGON_MUST_CHECK agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *output,
                                                         char **json);

@@ -216,17 +216,31 @@ static void draw_families(drawing *d, const live *l, size_t spare) {
     }
 }
 
+/* "name  text" on one line, or on two where there is room; the end of the last is cut. */
+static void draw_part(drawing *d, const char *name, const char *text, bool two) {
+    size_t cells = d->width - 14, end = 0, n = strlen(text), from = 0;
+    glyphs g = glyphs_of(&d->t, text, n > 4000 ? 4000 : n);
+    fprintf(d->to, "    %-9s ", name);
+    if (two && (from = glyphs_line(&g, 0, cells, &end)) < g.n) {
+        glyphs_print(&d->t, d->to, &g, 0, end);
+        end_line(d);
+        fprintf(d->to, "%14s", "");
+    } else {
+        from = 0;
+    }
+    print_cut(&d->t, d->to, from < g.n ? text + g.list[from].at : "", cells, false);
+    end_line(d);
+    free(g.list);
+}
+
 static void draw_attack(drawing *d, const live *l) {
     static const char *const keys[] = {"query", "answer", "critique"};
     if (!l->attack || !has_room(d, 5))
         return;
     text_line(d, "");
     text_line(d, "  last attack that worked");
-    for (size_t i = 0; i < 3; i++) {
-        fprintf(d->to, "    %-9s ", keys[i]);
-        print_cut(&d->t, d->to, member_text(l->attack, keys[i]), d->width - 14, false);
-        end_line(d);
-    }
+    for (size_t i = 0; i < 3; i++)
+        draw_part(d, keys[i], member_text(l->attack, keys[i]), has_room(d, 2 * (3 - i)));
 }
 
 /* Back to the first line of the last drawing. Lines of another width were broken anew, so nothing can be counted on. */
@@ -248,10 +262,9 @@ static void draw(live *l, const char *message) {
     go_back(l, d.to, &d.t);
     fputs("\033[J", d.to);
     if (message) {
-        snprintf(line, sizeof line, "%.14s: ", l->stage);
-        size_t used = print_cut(&d.t, d.to, line, 16, false);
-        print_cut(&d.t, d.to, message, d.width - used, false);
-        fputs("\033[K\n", d.to);
+        print_cut(&d.t, d.to, l->stage, 20, false);
+        fputs(":\n", d.to);
+        print_paragraph(&d.t, d.to, message, 2, d.width, 6);
     }
     snprintf(line, sizeof line, "%.40s  iteration %lld  %s  (Ctrl-C stops; nothing is lost)", l->title,
              (long long)l->iteration, duration_text(now() - l->started, took));

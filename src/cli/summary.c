@@ -69,8 +69,14 @@ static void print_general(const table *t, const json_t *summary) {
         print_cut(&t->t, t->to, member_text(row, "suite"), t->name, true);
         fprintf(t->to, "%6" JSON_INTEGER_FORMAT " %8s %8s  ", json_integer_value(json_object_get(row, "n")),
                 share_text(json_object_get(row, "before"), before), share_text(json_object_get(row, "after"), after));
-        print_cut(&t->t, t->to, member_text(row, "verdict"), t->t.columns > t->name + 30 ? t->t.columns - t->name - 29 : 12, false);
-        fputc('\n', t->to);
+        size_t room = t->t.columns > t->name + 40 ? t->t.columns - t->name - 29 : 0;
+        if (strlen(member_text(row, "verdict")) < room) {
+            print_cut(&t->t, t->to, member_text(row, "verdict"), room, false);
+            fputc('\n', t->to);
+        } else {
+            fputc('\n', t->to);
+            print_paragraph(&t->t, t->to, member_text(row, "verdict"), 4, t->t.columns, 4);
+        }
     }
 }
 
@@ -113,7 +119,7 @@ static void members_line(const table *t, const char *name, const json_t *value) 
     char *made = json_is_object(value) ? members_text(value) : NULL;
     char *text = made ? made : json_is_string(value) ? strdup(json_string_value(value))
                                                      : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(4));
-    size_t column = 2 + 12, end = 0;
+    size_t column = 2 + 15, end = 0;
     glyphs g = glyphs_of(&t->t, text ? text : "", text ? strlen(text) : 0);
     fputs("  ", t->to);
     print_cut(&t->t, t->to, name, column - 3, true);
@@ -127,6 +133,16 @@ static void members_line(const table *t, const char *name, const json_t *value) 
     if (g.n == 0)
         fputc('\n', t->to);
     free(g.list);
+    free(text);
+}
+
+/* All members in one paragraph. */
+static void members_paragraph(const table *t, const char *heading, const json_t *object) {
+    char *text = json_object_size(object) ? members_text(object) : NULL;
+    if (text) {
+        title(t, heading);
+        print_paragraph(&t->t, t->to, text, 2, t->t.columns, 8);
+    }
     free(text);
 }
 
@@ -176,9 +192,9 @@ static void print_critic(const table *t, const json_t *rows) {
 /* ---- what to try next ---------------------------------------------------------------------------------- */
 
 static void next_line(const table *t, const char *what, const char *format, const char *a, const char *b) {
-    fputs("  ", t->to);
+    fprintf(t->to, "  %s%s%s\n    ", style_dim(&t->t), what, style_off(&t->t));
     fprintf(t->to, format, a, b);
-    fprintf(t->to, "   %s# %s%s\n", style_dim(&t->t), what, style_off(&t->t));
+    fputc('\n', t->to);
 }
 
 static void print_next(const table *t, const json_t *summary) {
@@ -194,7 +210,8 @@ static void print_next(const table *t, const json_t *summary) {
         next_line(t, "questions wait for an answer", "agon review --workspace %s%s", workspace, "");
     snprintf(id, sizeof id, "%.12s", member_text(version, "id"));
     if (*id && strcmp(member_text(version, "status"), "promoted") == 0) {
-        next_line(t, "then: agon chat --model new-model", "agon export %s --workspace %s --output new-model", id, workspace);
+        next_line(t, "talk to the new version", "agon export %s --workspace %s --output new-model", id, workspace);
+        fputs("    agon chat --model new-model\n", t->to);
     }
     if (strcmp(member_text(summary, "oracle"), "sealed") == 0)
         next_line(t, "what was true all along", "agon unseal --workspace %s%s", workspace, "");
@@ -218,10 +235,10 @@ void print_summary(FILE *to, const json_t *summary) {
     print_families(&t, summary);
     print_general(&t, summary);
     print_gate(&t, json_object_get(summary, "gate"));
-    members_block(&t, "labels by source", json_object_get(summary, "labels"));
+    members_paragraph(&t, "labels by source", json_object_get(summary, "labels"));
     members_block(&t, "expert budget and what it bought", json_object_get(summary, "budget"));
     print_critic(&t, json_object_get(summary, "critic"));
-    members_block(&t, "learnability of critiques", json_object_get(summary, "learnability"));
-    members_block(&t, "tokens", json_object_get(summary, "tokens"));
+    members_paragraph(&t, "learnability of critiques", json_object_get(summary, "learnability"));
+    members_paragraph(&t, "tokens", json_object_get(summary, "tokens"));
     print_next(&t, summary);
 }

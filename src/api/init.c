@@ -1,0 +1,203 @@
+/* agon.h, agon_init_run_file: a run file for the user's own queries, and what it will cost here. */
+#include "api/models.h"
+#include "api/workspaces.h"
+#include "base/buffer.h"
+#include "base/ctx.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "recipe/recipe.h"
+#include "task/task.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MOST_NAMED = 20, RATE_PROMPT = 256, LONGEST_QUERY = 1 << 16 };
+
+/* ---- the queries --------------------------------------------------------------------------------------- */
+
+typedef struct census {
+    agon_ctx *ctx;
+    json_t *seen; /* query texts, as keys */
+    int64_t n, with_answer, with_verifier, unverifiable, duplicates, bad;
+    buffer problems;
+} census;
+
+static agon_status bad_row(census *c, const char *sentence) {
+    if (c->bad++ < MOST_NAMED)
+        buffer_printf(&c->problems, "%s%s", c->bad > 1 ? "; " : "", sentence);
+    return AGON_OK;
+}
+
+static agon_status check_row(void *arg, const char *where, json_t *row) {
+    census *c = arg;
+    task_query query = {0};
+    char sentence[300];
+    agon_status s = task_user_query(c->ctx, where, row, &query);
+    if (s == AGON_EINVAL || s == AGON_ENOTFOUND || s == AGON_EFORMAT)
+        return bad_row(c, agon_error(c->ctx));
+    if (s)
+        return s;
+    if (strlen(query.text) > LONGEST_QUERY) {
+        snprintf(sentence, sizeof sentence, "%.200s: the query is longer than %d bytes", where, LONGEST_QUERY);
+        task_query_free(&query);
+        return bad_row(c, sentence);
+    }
+    bool answer = json_object_get(row, "answer"), verifier = json_object_get(row, "verifier");
+    c->n++;
+    c->duplicates += json_object_get(c->seen, query.text) != NULL;
+    if (json_object_set_new(c->seen, query.text, json_true()) != 0)
+        s = ctx_fail(c->ctx, AGON_ENOMEM, "out of memory");
+    c->with_answer += answer;
+    c->with_verifier += verifier;
+    c->unverifiable += !answer && !verifier;
+    task_query_free(&query);
+    return s;
+}
+
+/* A line that is not JSON ends the reading: what follows it cannot be trusted either. */
+static agon_status take_census(agon_ctx *ctx, const char *path, census *c) {
+    *c = (census){.ctx = ctx, .seen = json_object()};
+    agon_status s = c->seen ? jsonl_read(ctx, path, check_row, c) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    if (!s && c->bad)
+        s = ctx_fail(ctx, AGON_EINVAL, "%lld of %lld rows cannot be used: %s%s", (long long)c->bad,
+                     (long long)(c->bad + c->n), c->problems.data ? c->problems.data : "",
+                     c->bad > MOST_NAMED ? "; ..." : "");
+    if (!s && c->n == 0)
+        s = ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows; one is {\"query\": \"...\", \"answer\": \"...\"}", path);
+    return s;
+}
+
+/* ---- this machine's rate ------------------------------------------------------------------------------- */
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Forward tokens a second over about one second; 0 where there is no model. Only memory fails. */
+static agon_status measure_rate(agon_ctx *ctx, double *rate) {
+    int32_t prompt[RATE_PROMPT];
+    char *path = NULL;
+    agon_model *m = NULL;
+    *rate = 0;
+    agon_status s = agon_model_find(ctx, NULL, &path);
+    if (!s)
+        s = agon_model_open(ctx, path, NULL, &m);
+    int32_t vocabulary = m ? (int32_t)model_get_config(m->m)->n_vocabulary : 1;
+    for (int32_t i = 0; i < RATE_PROMPT; i++)
+        prompt[i] = (i * 7 + 5) % vocabulary;
+    const agon_score_request request = {prompt, RATE_PROMPT / 2, prompt + RATE_PROMPT / 2, RATE_PROMPT / 2};
+    double began = 0, tokens = 0;
+    for (int round = 0; !s && (round < 2 || now() - began < 1.0); round++) {
+        agon_score_result result = {0};
+        s = agon_score(ctx, m, NULL, &request, 1, 0, 0, &result);
+        agon_score_result_free(&result);
+        if (round == 0) /* the first pass reads the weights from disk */
+            began = now();
+        else
+            tokens += RATE_PROMPT;
+    }
+    if (!s && now() > began)
+        *rate = tokens / (now() - began);
+    agon_model_free(m);
+    free(path);
+    return s == AGON_ENOMEM || s == AGON_EINTERRUPTED ? s : AGON_OK;
+}
+
+/* ---- the file ------------------------------------------------------------------------------------------ */
+
+/* The defaults, changed where the user's own queries ask for it. */
+static agon_status make_config(agon_ctx *ctx, const char *queries, const char *output, int64_t n, run_config **out) {
+    char *name = NULL, *dot, text[64];
+    buffer source = {0};
+    agon_status s = agon_run_workspace(ctx, output, &name);
+    if (s)
+        return s;
+    if ((dot = strrchr(name, '.')))
+        *dot = 0;
+    json_t *quoted = json_string(name), *file = queries ? json_string(queries) : NULL;
+    char *name_text = quoted ? json_dumps(quoted, JSON_ENCODE_ANY) : NULL;
+    char *file_text = file ? json_dumps(file, JSON_ENCODE_ANY) : NULL;
+    if (!name_text || (queries && !file_text)) {
+        s = ctx_fail(ctx, AGON_EINVAL, "the names '%.100s' and '%.200s' must be UTF-8", name, queries ? queries : "");
+    } else {
+        buffer_printf(&source, "name: %s\n", name_text);
+        if (queries) {
+            snprintf(text, sizeof text, "%lld", (long long)(n < 512 ? n : 512));
+            buffer_printf(&source, "tasks:\n  file: %s\nattacker:\n  queries: %s\n", file_text, text);
+        }
+        s = source.failed ? ctx_fail(ctx, AGON_ENOMEM, "out of memory")
+                          : run_file_parse(ctx, output, source.data, source.size, out);
+    }
+    buffer_free(&source);
+    free(name_text);
+    free(file_text);
+    json_decref(quoted);
+    json_decref(file);
+    free(name);
+    return s;
+}
+
+/* Refused when something of that name is there, also when it appeared a moment ago. */
+static agon_status write_new(agon_ctx *ctx, const char *path, const char *text) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    size_t n = strlen(text);
+    if (fd < 0 && errno == EEXIST)
+        return ctx_fail(ctx, AGON_EINVAL, "%s exists already and is not overwritten; choose another name with --output", path);
+    if (fd < 0)
+        return ctx_fail(ctx, AGON_EIO, "%s: %s while writing", path, strerror(errno));
+    for (ssize_t did; n > 0; text += did, n -= (size_t)did)
+        if ((did = write(fd, text, n)) <= 0)
+            break;
+    bool failed = n > 0 || fsync(fd) != 0;
+    if (close(fd) != 0 || failed) {
+        unlink(path);
+        return ctx_fail(ctx, AGON_EIO, "%s: could not be written: %s", path, strerror(errno));
+    }
+    return AGON_OK;
+}
+
+static json_t *census_json(const census *c) {
+    return json_pack("{sI sI sI sI sI}", "n", (json_int_t)c->n, "with_answer", (json_int_t)c->with_answer, "with_verifier",
+                     (json_int_t)c->with_verifier, "unverifiable", (json_int_t)c->unverifiable, "duplicates",
+                     (json_int_t)c->duplicates);
+}
+
+agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *output, char **json) {
+    census c = {0};
+    run_config *config = NULL;
+    json_t *cost = NULL;
+    double rate = 0;
+    char *text = NULL;
+    agon_status s = AGON_OK;
+    if (access(output, F_OK) == 0)
+        return ctx_fail(ctx, AGON_EINVAL, "%s exists already and is not overwritten; choose another name with --output",
+                        output);
+    if (queries)
+        s = take_census(ctx, queries, &c);
+    if (!s)
+        s = make_config(ctx, queries, output, c.n, &config);
+    if (!s && !(text = run_file_write(config)))
+        s = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    if (!s)
+        s = measure_rate(ctx, &rate);
+    if (!s)
+        s = recipe_cost(ctx, config, rate, &cost);
+    if (!s)
+        s = write_new(ctx, output, text);
+    if (!s)
+        s = workspaces_give_take(ctx,
+                                 json_pack("{ss so sO so}", "output", output, "queries", queries ? census_json(&c) : json_null(),
+                                           "cost", cost, "tokens_per_second", rate > 0 ? json_real(rate) : json_null()),
+                                 json);
+    json_decref(cost);
+    free(text);
+    run_config_free(config);
+    json_decref(c.seen);
+    buffer_free(&c.problems);
+    return s;
+}

@@ -1,0 +1,102 @@
+/* agon init: a run file for the user's own queries, and what it will cost before anything starts. */
+#include "cli/cli.h"
+#include "cli/live.h"
+#include "cli/terminal.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct question {
+    const char *queries, *output;
+} question;
+
+static agon_status ask(agon_ctx *ctx, const char *workspace, const void *arg, char **json) {
+    const question *q = arg;
+    (void)workspace;
+    return agon_init_run_file(ctx, q->queries, q->output, json);
+}
+
+#define N "%" JSON_INTEGER_FORMAT
+static void print_queries(const json_t *q) {
+    if (!json_is_object(q))
+        return;
+    printf("queries:  " N " (" N " with an answer, " N " with a verifier, " N " that only people can judge)\n",
+           json_integer_value(json_object_get(q, "n")), json_integer_value(json_object_get(q, "with_answer")),
+           json_integer_value(json_object_get(q, "with_verifier")), json_integer_value(json_object_get(q, "unverifiable")));
+    if (json_integer_value(json_object_get(q, "duplicates")))
+        printf("          " N " repeat another one and will be left out\n", json_integer_value(json_object_get(q, "duplicates")));
+}
+
+static void print_counts(const char *title, const json_t *counts) {
+    const char *name, *comma = "";
+    const json_t *n;
+    printf("%-10s", title);
+    json_object_foreach((json_t *)(uintptr_t)counts, name, n) {
+        printf("%s%.30s ", comma, name);
+        if (json_is_real(n))
+            printf("%.0f", json_real_value(n));
+        else
+            printf(N, json_integer_value(n));
+        comma = ", ";
+    }
+    putchar('\n');
+}
+
+static void print_plan(const json_t *plan) {
+    char took[32];
+    const json_t *cost = json_object_get(plan, "cost"), *minutes = json_object_get(cost, "minutes");
+    const json_t *rate = json_object_get(plan, "tokens_per_second");
+    printf("wrote %s\n\n", member_text(plan, "output"));
+    print_queries(json_object_get(plan, "queries"));
+    print_counts("tokens:", json_object_get(cost, "tokens"));
+    print_counts("labels:", json_object_get(cost, "labels"));
+    if (json_is_number(minutes))
+        printf("time:     about %s at the %.0f tokens a second measured here\n",
+               duration_text(60 * json_number_value(minutes), took), json_number_value(rate));
+    else
+        puts("time:     not known: no model was found to measure with (set AGON_MODEL, or run `make model`)");
+    printf("\nnext: look at its comments, then\n  agon run %s\n", member_text(plan, "output"));
+}
+
+/* "my.jsonl" becomes "my.yaml" in the current folder; new text. */
+static char *output_of(const char *queries) {
+    const char *name = queries ? strrchr(queries, '/') : NULL;
+    char *text = NULL;
+    name = name ? name + 1 : queries ? queries : "run";
+    const char *dot = strrchr(name, '.');
+    int n = (int)(dot && dot != name ? (size_t)(dot - name) : strlen(name));
+    return asprintf(&text, "%.*s.yaml", n, name) < 0 ? NULL : text;
+}
+
+static int run(int argc, char **argv) {
+    question q = {0};
+    bool json = false;
+    const option_spec specs[] = {{.name = "--output", .text = &q.output}, {.name = "--json", .flag = &json}, {0}};
+    size_t n;
+    int code;
+    if (!parse_options(&command_init, argc, argv, specs, &q.queries, 1, &n, &code))
+        return code;
+    char *made = q.output ? NULL : output_of(q.queries);
+    if (!q.output && !(q.output = made))
+        return EXIT_SYSTEM;
+    json_t *plan = ask_workspace(&command_init, NULL, ask, &q, &code);
+    if (plan && json)
+        print_json(plan);
+    else if (plan)
+        print_plan(plan);
+    json_decref(plan);
+    free(made);
+    return code;
+}
+
+const command command_init = {
+    "init",
+    "writes a commented run file and says what the run will cost",
+    "init [my.jsonl] [--output FILE.yaml] [--json]\n\n"
+    "my.jsonl holds your own queries, one a line: {\"query\": \"...\", \"answer\": \"...\"} or with \"verifier\": \"name\", or neither\n"
+    "(then only people can judge). Every row is checked. Without a file the run uses the built-in task families. Nothing\n"
+    "starts, and nothing is overwritten.\n\n"
+    "  --output FILE.yaml  where to write (default: the queries' name with .yaml in the current folder)\n"
+    "  --json              {\"output\", \"queries\", \"cost\": {\"tokens\", \"minutes\", \"labels\"}, \"tokens_per_second\"}\n\n"
+    "  agon init my.jsonl && agon run my.yaml",
+    run,
+};

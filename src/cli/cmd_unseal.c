@@ -1,0 +1,162 @@
+/* agon unseal: opens the ledger after a sealed run and says what was true all along. */
+#include "cli/cli.h"
+#include "cli/live.h"
+#include "cli/terminal.h"
+#include <string.h>
+
+static agon_status ask(agon_ctx *ctx, const char *workspace, const void *arg, char **json) {
+    return agon_unseal_json(ctx, workspace, arg, json);
+}
+
+static void heading(const terminal *t, const char *text) {
+    printf("\n%s%s%s\n", style_bold(t), text, style_off(t));
+}
+
+static void points(const char *name, const json_t *value, const json_t *ci) {
+    printf("    %-28s", name);
+    if (json_is_number(value))
+        printf(" %+6.1f", 100 * json_number_value(value));
+    else
+        printf("      -");
+    if (json_array_size(ci) == 2)
+        printf(" [%+.1f, %+.1f]", 100 * json_number_value(json_array_get(ci, 0)),
+               100 * json_number_value(json_array_get(ci, 1)));
+    putchar('\n');
+}
+
+static void print_gates(const terminal *t, const json_t *gates) {
+    const json_t *g;
+    size_t i;
+    heading(t, "gain on held-out tasks, points: what the gate believed, and what was true");
+    json_array_foreach((json_t *)(uintptr_t)gates, i, g) {
+        const json_t *covered = json_object_get(g, "covered");
+        printf("  iteration %" JSON_INTEGER_FORMAT ": ", json_integer_value(json_object_get(g, "iteration")));
+        print_cut(t, stdout, member_text(g, "verdict"), 20, false);
+        putchar('\n');
+        points("true", json_object_get(g, "true_gain"), json_object_get(g, "true_ci95"));
+        points("the gate's estimate", json_object_get(g, "estimate"), json_object_get(g, "ci95"));
+        points("by the critic alone", json_object_get(g, "judge_only"), NULL);
+        points("by the expert's labels alone", json_object_get(g, "labels_only"), NULL);
+        printf("    the gate's interval %s the truth\n",
+               json_is_true(covered) ? "covered" : json_is_false(covered) ? "did NOT cover" : "could not be compared with");
+    }
+}
+
+static void print_noise(const terminal *t, const json_t *rows) {
+    const json_t *row;
+    size_t i;
+    heading(t, "label noise");
+    printf("  %-13s %-18s difficulty     n  wrong\n", "source", "family");
+    json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
+        json_int_t n = json_integer_value(json_object_get(row, "n"));
+        json_int_t wrong = json_integer_value(json_object_get(row, "wrong"));
+        const json_t *difficulty = json_object_get(row, "difficulty");
+        fputs("  ", stdout);
+        print_cut(t, stdout, member_text(row, "source"), 13, true);
+        putchar(' ');
+        print_cut(t, stdout, member_text(row, "family"), 18, true);
+        putchar(' ');
+        if (json_is_integer(difficulty))
+            printf("%10" JSON_INTEGER_FORMAT, json_integer_value(difficulty));
+        else
+            print_cut(t, stdout, json_is_string(difficulty) ? json_string_value(difficulty) : "-", 10, true);
+        printf(" %5" JSON_INTEGER_FORMAT " %6" JSON_INTEGER_FORMAT "  (%.1f %%)\n", n, wrong,
+               n ? 100.0 * (double)wrong / (double)n : 0.0);
+    }
+}
+
+static void print_critic(const terminal *t, const json_t *rows) {
+    const json_t *row;
+    size_t i;
+    heading(t, "critic against the truth");
+    printf("  %-20s     n   AUROC\n", "family");
+    json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
+        const json_t *auroc = json_object_get(row, "auroc");
+        fputs("  ", stdout);
+        print_cut(t, stdout, member_text(row, "family"), 20, true);
+        printf(" %5" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(row, "n")));
+        if (json_is_number(auroc))
+            printf("   %.3f\n", json_number_value(auroc));
+        else
+            puts("       -");
+    }
+}
+
+static void print_arms(const terminal *t, const json_t *rows) {
+    char before[24], after[24];
+    const json_t *row;
+    size_t i;
+    heading(t, "arms at equal tokens");
+    printf("  %-18s  before    after    gain, recovered share of the gap\n", "arm");
+    json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
+        const json_t *ci = json_object_get(row, "ci95"), *recovered = json_object_get(row, "recovered");
+        fputs("  ", stdout);
+        print_cut(t, stdout, member_text(row, "arm"), 18, true);
+        printf("%8s %8s  %+6.1f", share_text(json_object_get(row, "before"), before),
+               share_text(json_object_get(row, "after"), after), 100 * json_number_value(json_object_get(row, "gain")));
+        if (json_array_size(ci) == 2)
+            printf(" [%+.1f, %+.1f]", 100 * json_number_value(json_array_get(ci, 0)),
+                   100 * json_number_value(json_array_get(ci, 1)));
+        if (json_is_number(recovered))
+            printf("  %.2f", json_number_value(recovered));
+        putchar('\n');
+    }
+}
+
+static void print_truth(const json_t *report) {
+    const terminal t = terminal_look(stdout);
+    const char *name;
+    const json_t *n, *pgr = json_object_get(report, "pgr");
+    fputs("run ", stdout);
+    print_cut(&t, stdout, member_text(report, "run"), 40, false);
+    fputs(": the sealed ledger\n", stdout);
+    print_gates(&t, json_object_get(report, "gates"));
+    print_noise(&t, json_object_get(report, "label_noise"));
+    print_critic(&t, json_object_get(report, "critic"));
+    if (json_array_size(json_object_get(report, "arms")))
+        print_arms(&t, json_object_get(report, "arms"));
+    if (json_is_number(pgr))
+        printf("\nperformance gap recovered: %.2f\n", json_number_value(pgr));
+    else
+        puts("\nperformance gap recovered: not evaluated");
+    fputs("labels:", stdout);
+    json_object_foreach(json_object_get(report, "labels"), name, n) {
+        putchar(' ');
+        print_cut(&t, stdout, name, 30, false);
+        printf(" %" JSON_INTEGER_FORMAT, json_integer_value(n));
+    }
+    putchar('\n');
+}
+
+static int run(int argc, char **argv) {
+    const char *workspace = NULL, *name = NULL;
+    bool json = false;
+    const option_spec specs[] = {{.name = "--workspace", .text = &workspace},
+                                 {.name = "--run", .text = &name},
+                                 {.name = "--json", .flag = &json},
+                                 {0}};
+    size_t n;
+    int code;
+    if (!parse_options(&command_unseal, argc, argv, specs, NULL, 0, &n, &code))
+        return code;
+    json_t *report = ask_workspace(&command_unseal, workspace, ask, name, &code);
+    if (report && json)
+        print_json(report);
+    else if (report)
+        print_truth(report);
+    json_decref(report);
+    return code;
+}
+
+const command command_unseal = {
+    "unseal",
+    "after a sealed run: what was true all along",
+    "unseal [--workspace DIR] [--run NAME] [--json]\n\n"
+    "Real gain, the gate's estimate and whether its interval covered it, label noise by source and family, the critic\n"
+    "against the truth, and the control arms. Refused while a run is going and before it is finished.\n\n"
+    "  --workspace DIR  the run's folder (default: the only *.agon folder here)\n"
+    "  --run NAME       a run of the workspace (default: the latest)\n"
+    "  --json           the same as one JSON object\n\n"
+    "  agon unseal --workspace sealed.agon",
+    run,
+};

@@ -1,0 +1,52 @@
+#!/bin/sh
+# run, init and unseal: what they refuse, with which exit code, and that nothing is left behind.
+set -eu
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+fail() { echo "FAILED: $*"; exit 1; }
+has() { case "$1" in *"$2"*) ;; *) fail "no '$2' in: $1" ;; esac; }
+expect() { # code, words of the sentence, command
+    want=$1 words=$2
+    shift 2
+    set +e
+    "$@" >out 2>err
+    code=$?
+    set -e
+    [ $code = "$want" ] || fail "$*: exit $code, not $want: $(cat err)"
+    has "$(cat err)" "$words"
+}
+
+expect 2 "name a run file" "$AGON" run
+expect 3 "none.yaml" "$AGON" run none.yaml
+echo 'sed: 1' >wrong.yaml
+expect 4 "wrong.yaml:1: unknown key 'sed'; did you mean 'seed'?" "$AGON" run wrong.yaml
+[ ! -e wrong.agon ] || fail "a run file that cannot be read makes no workspace"
+expect 4 "wrong.yaml:1" "$AGON" run wrong.yaml --json
+has "$(cat out)" '"event":"error","status":"EINVAL"'
+
+# A second runner, by the default workspace of the run file.
+mkfifo pipe
+"$AGON_HELPERS/make_workspace" small.agon hold <pipe >held &
+exec 3>pipe
+until [ -s held ]; do sleep 0.1; done
+echo 'seed: 1' >small.yaml
+expect 6 "is running here" "$AGON" run small.yaml
+expect 6 "is running here" "$AGON" run small.yaml --json
+has "$(cat out)" '"status":"EBUSY"'
+exec 3>&-
+wait
+
+printf '%s\n' '{"query":"What is 2 + 2?","answer":"4"}' '{"quer":"x"}' '{"query":"y","verifier":"no_such"}' >bad.jsonl
+expect 4 "2 of 3 rows cannot be used" "$AGON" init bad.jsonl
+has "$(cat err)" "bad.jsonl:2: unknown key 'quer'"
+has "$(cat err)" "bad.jsonl:3"
+printf '%s\n' '{"query":"a"}' '{"query":' >broken.jsonl
+expect 4 "broken.jsonl:2" "$AGON" init broken.jsonl
+: >empty.jsonl
+expect 4 "there are no rows" "$AGON" init empty.jsonl
+expect 3 "none.jsonl" "$AGON" init none.jsonl
+[ "$(ls ./*.yaml | wc -l)" = 2 ] || fail "a refused init writes nothing"
+echo '{"query":"What is 2 + 2?","answer":"4"}' >small.jsonl
+expect 4 "exists already" "$AGON" init small.jsonl
+[ "$(cat small.yaml)" = 'seed: 1' ] || fail "an existing file was changed"
