@@ -330,9 +330,10 @@ AGON_API AGON_MUST_CHECK agon_status agon_export(agon_ctx *ctx, agon_model *m, c
                                                  const char *dtype, const char *path, char **json);
 
 /* Whether this machine can do the work: CPU path, kernels against their recorded bits, threads, memory, disk, and that `model` (as in
- * agon_model_find) is there and answers. *json new: {"ok", "checks": [{"name", "ok", "detail"}], "version", "libraries": {name: version}}. A failed
+ * agon_model_find) is there and answers. *json new: {"ok", "checks": [{"name", "ok", "detail"}], "version", "libraries": {name: version}, "machine"}. A failed
  * check is no failure of the call. */
 AGON_API AGON_MUST_CHECK agon_status agon_doctor(agon_ctx *ctx, const char *model, char **json);
+
 /* ---- workspaces ----------------------------------------------------------------------------------------
  *
  * A workspace is the folder of a run (docs/architecture.md). `workspace` NULL: the only *.agon folder in the current

@@ -9,17 +9,22 @@
 
 agon_status objective_named(agon_ctx *ctx, const char *name, const objective **out) {
     const char *names[64];
-    size_t n = 0;
-    for (; n < 64 && objective_at(n); n++)
+    char all[1024] = "";
+    size_t n = 0, used = 0;
+    for (; n < 64 && objective_at(n); n++) {
         names[n] = objective_at(n)->name;
+        int wrote = snprintf(all + used, sizeof all - used, "%s%s", n ? ", " : "", names[n]);
+        used += (size_t)wrote < sizeof all - used ? (size_t)wrote : 0;
+    }
     const objective *o = objective_find(name);
     if (o) {
         *out = o;
         return AGON_OK;
     }
     const char *near = nearest_word(name, names, n);
-    return ctx_fail(ctx, AGON_ENOTFOUND, "no objective is called '%.40s'; %s%s", name, near ? "did you mean " : "",
-                    near ? near : "agon train --help lists them");
+    if (near)
+        return ctx_fail(ctx, AGON_ENOTFOUND, "no objective is called '%.40s'; did you mean %s?", name, near);
+    return ctx_fail(ctx, AGON_ENOTFOUND, "no objective is called '%.40s'; there are %s", name, all);
 }
 
 static agon_status hash_file(agon_ctx *ctx, const char *path, hash256 *out) {

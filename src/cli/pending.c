@@ -7,18 +7,12 @@ static int not_here(int argc, char **argv) {
     return EXIT_OTHER;
 }
 #define PENDING(word) __attribute__((weak)) const command command_##word = {#word, "not in this build", #word, not_here}
-PENDING(chat);
-PENDING(doctor);
-PENDING(export);
-PENDING(generate);
-PENDING(import);
 PENDING(init);
 PENDING(log);
 PENDING(review);
 PENDING(run);
 PENDING(show);
 PENDING(status);
-PENDING(train);
 PENDING(unseal);
 PENDING(verify);
 PENDING(why);

@@ -1,0 +1,133 @@
+#!/bin/sh
+# The fixed forms other tools call, help, exit codes, and what bad input is told.
+. "$(dirname "$0")/common"
+
+# ---- help: every command of the list has usage and an example
+run 0 "$agon" --help
+commands=$(sed -n 's/^  \([a-z]*\)  *.*/\1/p' out | sort -u)
+for c in init run status log show why verify unseal review generate chat score tokenize train loss eval import export doctor; do
+    echo "$commands" | grep -qx "$c" || fail "agon --help does not list $c"
+done
+for c in generate chat score tokenize train loss import export doctor; do
+    run 0 "$agon" "$c" --help
+    says out "^usage: agon $c"
+    [ "$(grep -c "agon $c" out)" -ge 2 ] || fail "agon $c --help has no example"
+done
+run 0 "$agon" --version
+run 2 "$agon"
+run 2 "$agon" generat
+says err "did you mean 'generate'"
+
+# ---- tokenize
+printf 'the cat' | run 0 "$agon" tokenize --model "$tiny" --json
+says out '^\{"tokens":\[260,[0-9,]*\]\}$'
+printf '' | run 0 "$agon" tokenize --model "$tiny" --json
+says out '^\{"tokens":\[\]\}$'
+printf '<|im_end|>' | run 0 "$agon" tokenize --model "$tiny" --json
+says out '^\{"tokens":\[2\]\}$'
+
+# ---- score
+cat >rows <<'END'
+{"prompt": "the", "completion": " cat"}
+{"prompt": "", "completion": "abc"}
+{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}]}
+
+{"prompt": [260], "completion": [35, 102]}
+END
+run 0 "$agon" score --model "$tiny" --dtype f32 --json <rows
+[ "$(wc -l <out)" = 4 ] || fail "four rows, four answers"
+grep -Evq '^\{"log_prob":-[0-9.e+-]+,"log_probs":\[[-0-9.,e]+\],"tokens":\[[0-9,]+\]\}$' out && fail "a line of score has another form"
+[ "$(sed -n 2p out | sed 's/.*"log_probs":\[\([^,]*\),.*/\1/')" = 0.0 ] || fail "the first token without a prompt was scored"
+sed -n 3p out | grep -q '"tokens":\[[0-9,]*,2\]' || fail "a scored answer ends with its end of turn"
+printf '{"prompt":"the","completion":""}\n' | run 0 "$agon" score --model "$tiny" --json --top 3
+says out '"top":\[(\{"id":[0-9]+,"logit":[-0-9.e]+\},?){3}\]'
+
+# ---- generate
+printf '{"prompt":"the"}\n{"messages":[{"role":"user","content":"hi"}]}\n' >rows
+run 0 "$agon" generate --model "$tiny" --json --n 2 --max-tokens 5 --temperature 0.8 --seed 4 --top-p 0.9 --top-k 50 <rows
+[ "$(wc -l <out)" = 2 ] || fail "two rows, two answers"
+one='\{"text":"([^"\\]|\\.)*","tokens":\[[0-9,]+\],"log_probs":\[[-0-9.,e]+\],"finish":"(stop|length)"\}'
+grep -Evq "^\{\"completions\":\[$one,$one\]\}\$" out && fail "a line of generate has another form"
+run 0 "$agon" generate --model "$tiny" --max-tokens 4 --temperature 0 the cat </dev/null
+[ -s out ] || fail "no text"
+printf '' | run 0 "$agon" generate --model "$tiny" --json
+
+# ---- loss: DPO at policy = reference is log 2; a metric and gradients in the same shape
+printf '{"rows":[{"chosen":{"log_probs":[-1],"reference":[-1]},"rejected":{"log_probs":[-2],"reference":[-2]}}]}' |
+    run 0 "$agon" loss dpo --set beta=0.1
+says out '"loss":0\.693147180559945'
+says out '"d_log_probs":\[-0\.05[0-9]*\]'
+says out '"metrics":\{'
+
+# ---- wrong usage: 2
+run 2 "$agon" generate --modle x </dev/null
+says err "did you mean --model"; one_sentence
+run 2 "$agon" score --top many </dev/null
+one_sentence
+run 2 "$agon" generate --model </dev/null
+run 2 "$agon" train sft --output x
+says err -- '--data'
+run 2 "$agon" export --model "$tiny" --format hf
+run 2 "$agon" loss </dev/null
+run 2 "$agon" generate --model "$tiny" --dtype f8 --json </dev/null
+
+# ---- not found: 3
+run 3 "$agon" generate --model /nowhere/model.gguf --json </dev/null
+says err "/nowhere/model.gguf"; one_sentence
+run 3 "$agon" tokenize --json </dev/null
+says err "make model"; one_sentence
+run 3 "$agon" import /nowhere/model.gguf
+one_sentence
+printf '{"rows":[]}' | run 3 "$agon" loss dop
+says err "sft, dpo, cdpo"; one_sentence
+run 3 "$agon" train sft --model "$tiny" --data missing.jsonl --output x
+one_sentence
+
+# ---- bad data: 4, with what and where
+size=$(wc -c <"$tiny")
+for part in 0 3 100 $((size / 2)) $((size - 1)); do
+    head -c "$part" "$tiny" >cut.gguf
+    run 4 "$agon" generate --model cut.gguf --json </dev/null
+    says err "cut.gguf"; one_sentence
+done
+mkdir -p empty_folder
+run 3 "$agon" generate --model empty_folder --json </dev/null
+says err 'config.json'; one_sentence
+bad() { # bad PATTERN COMMAND...
+    pattern=$1
+    shift
+    run 4 "$@"
+    says err "$pattern"; one_sentence
+}
+printf '{"prompt":"a"}\n{"prompt":\n' >rows
+bad 'line 2' "$agon" generate --model "$tiny" --json <rows
+printf '[1]\n' | bad 'line 1' "$agon" score --model "$tiny" --json
+printf '{"prompt":7}\n' | bad 'line 1' "$agon" generate --model "$tiny" --json
+printf '{"prompt":""}\n' | bad 'line 1.*empty' "$agon" generate --model "$tiny" --json
+printf '{"prompt":[99999]}\n' | bad '99999' "$agon" generate --model "$tiny" --json
+printf '{"messages":[{"role":"user"}]}\n' | bad 'line 1.*messages' "$agon" generate --model "$tiny" --json
+printf '{"messages":[{"role":"user","content":"a"},{"role":"robot","content":"\\u001b[2J"}]}\n' >rows
+"$agon" generate --model "$tiny" --json --max-tokens 1 <rows >out 2>err
+LC_ALL=C grep -q "$(printf '\033')" err && fail "an escape sequence reached the terminal"
+printf '{"prompt":"a","completion":"b"' | bad 'line 1' "$agon" score --model "$tiny" --json
+printf '{}\n' | bad 'line 1' "$agon" score --model "$tiny" --json
+printf '{"rows":[{"log_probs":"x"}]}' | bad 'row' "$agon" loss sft
+printf '{"rows":[{"log_probs":[-1]}]}' | bad 'beta' "$agon" loss dpo --set bta=1
+printf '{"rows":[{"log_probs":[-1]}]}' | bad '.' "$agon" loss dpo
+printf '{"rows":[{"log_probs":[1e999]}]}' | bad '.' "$agon" loss sft
+printf 'rubbish' | bad '.' "$agon" loss sft
+printf '' | bad '.' "$agon" loss sft
+long=$(printf 'a%.0s' $(seq 1 400))
+printf '{"prompt":"%s"}\n' "$long" | bad 'context' "$agon" generate --model "$tiny" --json
+
+# ---- doctor: all checks in one object, 0 only when fine
+"$agon" doctor --model "$tiny" --json >out 2>err
+code=$?
+says out '"checks":\['
+says out '"name":"arithmetic","ok":true'
+says out '"name":"inference","ok":true'
+grep -q '^{"ok":true' out && [ $code != 0 ] && fail "fine, but exit code $code"
+grep -q '^{"ok":false' out && [ $code = 0 ] && fail "not fine, but exit code 0"
+run 1 "$agon" doctor --model /nowhere --json
+says out '"ok":false'
+done_testing

@@ -1,0 +1,58 @@
+#!/bin/sh
+# What a row gets depends on its prompt, seed and options only; a rollout's log_probs are the score's, bit for bit.
+. "$(dirname "$0")/common"
+
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13; do
+    printf '{"prompt":"row %s of the file and in the middle"}\n' "$i"
+done >rows
+g="--json --max-tokens 12 --seed 11 --temperature 0.9"
+for dtype in f32 bf16; do
+    run 0 "$agon" generate --model "$tiny" $g --dtype $dtype <rows
+    cp out all
+    for i in 1 7 13; do
+        sed -n "${i}p" rows | run 0 "$agon" generate --model "$tiny" $g --dtype $dtype
+        sed -n "${i}p" all >one
+        same one out
+    done
+    tac rows | run 0 "$agon" generate --model "$tiny" $g --dtype $dtype
+    tac out >turned
+    same turned all
+    if command -v taskset >/dev/null 2>&1; then
+        first=$(taskset -cp $$ 2>/dev/null | sed 's/.*: \([0-9]*\).*/\1/')
+        run 0 taskset -c "$first" "$agon" generate --model "$tiny" $g --dtype $dtype <rows
+        same out all
+    fi
+done
+run 0 "$agon" generate --model "$tiny" $g --dtype bf16 --seed 12 <rows
+differ out all
+
+# The first of four samples is the only one of one.
+sed -n 1p rows | run 0 "$agon" generate --model "$tiny" $g --n 1
+sed 's/^{"completions":\[\({.*}\)\]}$/\1/' out >first
+sed -n 1p rows | run 0 "$agon" generate --model "$tiny" $g --n 4
+grep -qF "$(cat first)" out || fail "the first sample depends on how many there are"
+
+# Rollout and score: the same numbers, written the same way.
+for t in 1 0.7; do
+    run 0 "$agon" generate --model "$tiny" --json --max-tokens 12 --seed 3 --temperature $t <rows
+    field tokens out >tokens
+    field log_probs out >rollout
+    paste -d '|' rows tokens | sed 's/}|\(.*\)$/,"completion":\1}/' >scored
+    run 0 "$agon" score --model "$tiny" --json --temperature $t <scored
+    field log_probs out >score
+    same rollout score
+done
+
+# A stop text ends the answer before it.
+sed -n 1p rows | run 0 "$agon" generate --model "$tiny" --json --max-tokens 40 --seed 5 --chat
+sed -n 1p rows | run 0 "$agon" generate --model "$tiny" --json --max-tokens 40 --seed 5 --stop e --stop t --stop a
+says out '"finish":"(stop|length)"'
+
+# A row's own seed; a conversation; chat from a pipe.
+printf '{"prompt":"x y","seed":11}\n' | run 0 "$agon" generate --model "$tiny" --json --max-tokens 8 --seed 99
+cp out own
+printf '{"prompt":"x y"}\n' | run 0 "$agon" generate --model "$tiny" --json --max-tokens 8 --seed 11
+same own out
+printf 'hi\n/system be brief\nhi\n/reset\n/nonsense\n/quit\n' | run 0 "$agon" chat --model "$tiny" --max-tokens 4
+says out 'a new conversation, with this system message'
+done_testing

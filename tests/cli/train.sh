@@ -1,0 +1,117 @@
+#!/bin/sh
+# Training: preview, killed and run again to the same bits, stopped cleanly, refused where it would mix two trainings.
+. "$(dirname "$0")/common"
+
+for i in 1 2 3 4 5 6 7 8; do
+    printf '{"messages":[{"role":"user","content":"say %s"},{"role":"assistant","content":"the number %s"}]}\n' $i $i
+done >sft.jsonl
+for i in 1 2 3 4 5 6; do
+    printf '{"prompt":[{"role":"user","content":"say %s"}],"chosen":"the number %s","rejected":"no"}\n' $i $i
+done >pairs.jsonl
+for i in 1 2 3 4; do
+    printf '{"prompt":"say %s","completions":["the %s","on","a b"],"rewards":[1,0,0.5]}\n' $i $i
+done >groups.jsonl
+
+# ---- preview: exact tokens and mask, and nothing is trained
+run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output never --preview 2 --dry-run
+says out '1  prompt  "<\|im_start\|>"'
+says out '260  1       "the"'
+says out '2  1       "<\|im_end\|>"'
+[ ! -e never ] || fail "a dry run wrote something"
+run 0 "$agon" train dpo --model "$tiny" --data pairs.jsonl --preview 1 --dry-run --json
+says out '"preview":\{"row":0,"prompt":\[1,.*"responses":\[\{"tokens":\[260.*"mask":\[1.0'
+
+# ---- each kind of row and result
+run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output sft --batch 4 --lr 3e-3 --epochs 2 --json
+says out '"step":4,"steps":4,"loss":[0-9.]+,"grad_norm":[0-9.e-]+,"lr":'
+says out '"tokens_per_second":'
+[ -f sft/config.json ] && [ -f sft/model.safetensors ] || fail "no Hugging Face folder"
+first=$(field loss out | head -1) last=$(field loss out | tail -1)
+awk "BEGIN { exit !($last < $first) }" || fail "the loss went from $first to $last"
+run 0 "$agon" generate --model sft --temperature 0 --max-tokens 4 the </dev/null
+for how in "--lora 4" ""; do
+    rm -rf dpo
+    run 0 "$agon" train dpo --model "$tiny" --data pairs.jsonl --output dpo $how --batch 3 --set beta=0.2 --json
+    # Policy and reference are the same function at the first step: log 2, to the last bits.
+    says out '"step":1,.*"loss":0\.6931471805[0-9]*,'
+done
+run 0 "$agon" train grpo --model "$tiny" --data groups.jsonl --output grpo --lora 4 --batch 2
+run 0 "$agon" generate --model "$tiny" --adapter grpo --max-tokens 4 the </dev/null
+run 4 "$agon" train dpo --model "$tiny" --data sft.jsonl --output wrong --lora 4
+says err 'sft.jsonl:1: dpo learns from rows with prompt, chosen and rejected'; one_sentence
+run 4 "$agon" train grpo --model "$tiny" --data pairs.jsonl --output wrong --lora 4
+says err 'rewards'; one_sentence
+(sed -n 1,2p sft.jsonl; echo '{"messages": [}') >broken.jsonl
+run 4 "$agon" train sft --model "$tiny" --data broken.jsonl --output wrong --lora 4
+says err 'broken.jsonl:3'; one_sentence
+[ ! -e wrong ] || fail "something was left of a refused training"
+
+# ---- kill -9 after some steps, run again: the same bits. 500 lines of steps are more than two pipes hold, so a training
+# whose reader went away cannot have ended.
+killed() { # killed OUTPUT STEPS OPTIONS...: reads STEPS steps, then kills
+    output=$1 steps=$2
+    shift 2
+    rm -f pipe
+    mkfifo pipe
+    "$agon" train sft --model "$tiny" --data sft.jsonl --output "$output" --json "$@" >pipe 2>err &
+    trainer=$!
+    seen=0
+    while [ $seen -lt "$steps" ] && read -r line; do
+        case $line in *'"step":'*) seen=$((seen + 1)) ;; esac
+    done <pipe
+    kill -9 $trainer
+    wait $trainer 2>/dev/null
+    [ $seen = "$steps" ] || fail "only $seen steps were seen before the kill"
+}
+for how in "--lora 4" ""; do
+    rm -rf whole killed
+    options="$how --batch 2 --lr 1e-2 --steps 500 --checkpoint-every 10"
+    run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output whole $options --json
+    id=$(field id out)
+    for at in 12 25; do
+        killed killed $at $options
+        [ ! -f killed/config.json ] && [ ! -f killed/adapter_config.json ] || fail "the killed training had ended"
+    done
+    run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output killed $options --json
+    says out '"resumed_after":[1-9]'
+    [ "$(field id out)" = "$id" ] || fail "the id after two kills is $(field id out), not $id"
+    for f in model.safetensors adapter_model.safetensors; do
+        [ ! -f whole/$f ] || same whole/$f killed/$f
+    done
+    ls killed | grep -q 'tmp\|checkpoint' && fail "leftovers: $(ls killed)"
+    # Done is done: the same command changes nothing, another is refused.
+    run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output killed $options --json
+    says out '"already_done":true'
+    run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output killed $options --lr 2e-2
+    says err 'learning_rate'; one_sentence
+done
+
+# ---- Ctrl-C: stored and exit code 8, then on to the same bits
+rm -rf stopped
+rm -f pipe
+mkfifo pipe
+options="--lora 4 --batch 2 --lr 1e-2 --steps 500"
+run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output whole2 $options --json
+id=$(field id out)
+"$agon" train sft --model "$tiny" --data sft.jsonl --output stopped $options --json >pipe 2>err &
+trainer=$!
+{ read -r line; read -r line; read -r line; kill -TERM $trainer; cat >/dev/null; } <pipe
+wait $trainer
+code=$?
+[ $code = 8 ] || fail "stopped with exit code $code, not 8"
+one_sentence
+[ -f stopped/checkpoint.bin ] || fail "stopped without a checkpoint"
+run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output stopped --resume $options --json
+[ "$(field id out)" = "$id" ] || fail "the id after Ctrl-C differs"
+
+# ---- folders that hold something else
+mkdir other && echo x >other/mine
+run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output other --lora 4
+says err 'not empty'; one_sentence
+[ "$(cat other/mine)" = x ] || fail "somebody's file was touched"
+run 3 "$agon" train sft --model "$tiny" --data sft.jsonl --output fresh --lora 4 --resume
+one_sentence
+printf 'damaged' >stopped/training.json
+run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output stopped $options
+one_sentence
+done_testing

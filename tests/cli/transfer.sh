@@ -1,0 +1,72 @@
+#!/bin/sh
+# Export and import: what goes out comes back with the same answers.
+. "$(dirname "$0")/common"
+
+for i in 1 2 3 4 5 6; do
+    printf '{"prompt":"say %s","completion":" the number %s"}\n' $i $i
+done >sft.jsonl
+run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output tuned --lora 4 --batch 2 --lr 2e-2 --epochs 3
+scored() { # scored FILE OPTIONS...: exact log_probs of a few rows
+    into=$1
+    shift
+    run 0 "$agon" score --dtype f32 --json "$@" <sft.jsonl
+    cp out "$into"
+}
+scored base --model "$tiny"
+scored with --model "$tiny" --adapter tuned
+differ base with
+
+# ---- f32 files hold the weights exactly
+run 0 "$agon" export --model "$tiny" --format hf --dtype f32 --compute f32 --output plain --json
+says out '"merge_error":0.0'
+scored plain_out --model plain
+same base plain_out
+run 0 "$agon" export --model plain --format gguf --dtype f32 --compute f32 --output plain.gguf
+scored gguf_out --model plain.gguf
+same base gguf_out
+
+# ---- merged: equal up to rounding of the sum
+for format in hf gguf; do
+    run 0 "$agon" export --model "$tiny" --adapter tuned --format $format --dtype f32 --compute f32 --output merged_$format --json
+    error=$(field merge_error out)
+    awk "BEGIN { exit !($error > 0 && $error < 1e-4) }" || fail "merge error $error"
+    scored merged_out --model merged_$format
+    paste merged_out with | sed 's/{"log_prob":\([^,]*\).*{"log_prob":\([^,]*\).*/\1 \2/' |
+        awk '{ d = ($1 - $2) / $2; if (d * d > 1e-10) exit 1 }' || fail "merged and unmerged scores differ"
+done
+run 0 "$agon" export --model "$tiny" --adapter tuned --format gguf --dtype q8_0 --output small.gguf
+run 0 "$agon" generate --model small.gguf --max-tokens 3 --temperature 0 the </dev/null
+
+# ---- the adapter by itself
+run 0 "$agon" export --model "$tiny" --adapter tuned --format peft --output copy
+same tuned/adapter_model.safetensors copy/adapter_model.safetensors
+run 4 "$agon" export --model "$tiny" --format peft --output copy2
+one_sentence
+run 4 "$agon" export --model "$tiny" --format onnx --output copy2
+says err "hf, gguf or peft"; one_sentence
+run 4 "$agon" export --model "$tiny" --format hf --output plain
+says err "exists"; one_sentence
+run 4 "$agon" export --model "$tiny" --format hf --dtype f8 --output copy2
+one_sentence
+[ ! -e copy2 ] || fail "a refused export left something"
+
+# ---- import: file and folder, under a name, whole or not at all
+run 0 "$agon" import plain.gguf --name mine --json
+says out '"name":"mine","path":"[^"]*/cache/agon/models/mine","id":"[0-9a-f]{64}"'
+scored mine_out --model mine
+same base mine_out
+run 0 "$agon" import merged_hf
+scored named_out --model merged_hf
+mv merged_hf moved
+scored cached_out --model merged_hf
+same named_out cached_out
+run 0 "$agon" import plain.gguf --name mine
+run 4 "$agon" import merged_gguf --name mine
+says err "already"; one_sentence
+run 4 "$agon" import plain.gguf --name ../evil
+one_sentence
+head -c 50000 plain.gguf >cut.gguf
+run 4 "$agon" import cut.gguf
+says err cut.gguf; one_sentence
+[ "$(ls -A cache/agon/models | sort | tr '\n' ' ')" = "merged_hf mine " ] || fail "the cache holds $(ls -A cache/agon/models)"
+done_testing
