@@ -144,7 +144,8 @@ static agon_status response_check(agon_ctx *ctx, const char *name, const char *p
         const double *x;
     } channels[] = {{"log_probs", r->log_prob}, {"reference", r->reference}, {"old", r->old},
                     {"values", r->values},      {"old_values", r->old_values}, {"mask", r->mask},
-                    {"entropy", r->entropy}, {"mean_log_prob", r->mean_log_prob}};
+                    {"entropy", r->entropy}, {"mean_log_prob", r->mean_log_prob},
+                    {"token_rewards", r->token_rewards}};
     for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++) {
         agon_status s = channel_check(ctx, place, channels[i].field, channels[i].x, r->n);
         if (s != AGON_OK)

@@ -2,7 +2,7 @@
  *
  * {"rows":[ROW...]}, ROW = RESPONSE | {"chosen":RESPONSE,"rejected":RESPONSE} | {"responses":[RESPONSE...]},
  * RESPONSE = {"log_probs":[...], "reference", "old", "values", "old_values", "mask", "entropy",
- *             "mean_log_prob", "targets" (null: none): same length, "head":[number or [outputs]] a token,
+ *             "mean_log_prob", "token_rewards", "targets" (null: none): same length, "head":[number or [outputs]] a token,
  *             "reward", "advantage", "label", "weight", "mismatched"}
  * Answer: {"loss", "losses":[per row], "rows":[same shape, "d_log_probs" (and "d_values", "d_entropy",
  * "d_mean_log_prob", "d_head" where the channel was given)], "metrics"}.
@@ -31,7 +31,7 @@ static agon_status fail_memory(agon_ctx *ctx) {
 
 static const char *const response_fields[] = {"log_probs", "reference", "old",    "values", "old_values", "mask",
                                               "reward",    "advantage", "label", "weight", "mismatched",
-                                              "entropy",   "mean_log_prob", "targets", "head"};
+                                              "entropy",   "mean_log_prob", "targets", "head", "token_rewards"};
 static const char *const pair_fields[] = {"chosen", "rejected", "weight"};
 static const char *const group_fields[] = {"responses", "weight"};
 static const char *const request_fields[] = {"rows"};
@@ -144,7 +144,8 @@ static agon_status load_response(loader *l, const char *place, json_t *object, r
         const double **out;
     } channels[] = {{"reference", &r.reference}, {"old", &r.old}, {"values", &r.values},
                     {"old_values", &r.old_values}, {"mask", &r.mask},
-                    {"entropy", &r.entropy}, {"mean_log_prob", &r.mean_log_prob}, {"targets", &r.targets}};
+                    {"entropy", &r.entropy}, {"mean_log_prob", &r.mean_log_prob}, {"targets", &r.targets},
+                    {"token_rewards", &r.token_rewards}};
     for (size_t i = 0; s == AGON_OK && i < COUNT(channels); i++)
         s = load_channel(l, place, object, channels[i].key, &n, channels[i].out);
     const struct {

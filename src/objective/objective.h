@@ -17,6 +17,7 @@ typedef struct response {
     const double *values;    /* value head outputs */
     const double *old_values; /* value head outputs at sampling; NULL: values */
     const double *mask;      /* token weights; NULL: all 1 */
+    const double *token_rewards; /* added to the reward where a method has rewards of single tokens (ppo, reinforce++) */
     const double *entropy, *mean_log_prob; /* of the whole next-token distribution: its entropy, and the mean over the
                                               vocabulary of its log_probs */
     const double *head;      /* [n, n_head] outputs of a head on each token (reward, class logits) */

@@ -1,7 +1,7 @@
 /* ppo: proximal policy optimisation with a KL penalty (Schulman et al. 2017, arXiv 1707.06347; Ziegler et
  * al. 2019, arXiv 1909.08593; training.md section 3).
  *
- *   r_t = -beta*k1_t + [t = last]*reward,  k1 = old - reference
+ *   r_t = -beta*k1_t + token_rewards_t + [t = last]*reward,  k1 = old - reference
  *   delta_t = r_t + gamma*V_{t+1} - V_t,   A_t = delta_t + gamma*lambda*A_{t+1},   V after the end = 0
  *   return = A + V (before whitening);     A whitened over all response tokens of the step
  *   policy: masked mean of max(-A*ratio, -A*clip(ratio)),   ratio = exp(lp - old)
@@ -42,14 +42,14 @@ static double old_value(const response *r, size_t t) {
     return r->old_values ? r->old_values[t] : r->values[t];
 }
 
-/* r_t: the KL penalty on every token, the reward on the last, [n]; masked tokens get 0. */
+/* r_t: the KL penalty and its own reward on every token, the response's reward on the last, [n]; masked tokens get 0. */
 static void token_rewards(const double *options, const response *r, double *out) {
     bool last = true;
     for (size_t t = r->n; t-- > 0;) {
         out[t] = 0;
         if (token_weight(r, t) == 0)
             continue;
-        out[t] = last ? r->reward : 0;
+        out[t] = (last ? r->reward : 0) + (r->token_rewards ? r->token_rewards[t] : 0);
         if (options[BETA] > 0)
             out[t] -= options[BETA] * (old_log_prob(r, t) - r->reference[t]);
         last = false;

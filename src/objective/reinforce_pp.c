@@ -1,6 +1,6 @@
 /* reinforce++: critic-free policy gradient with globally normalised advantages (Hu et al. 2025, arXiv 2501.03262).
  *
- *   A_t = reward - beta * sum_{i >= t} k1_i,   k1 = old - reference
+ *   A_t = reward + sum_{i >= t} (token_rewards_i - beta * k1_i),   k1 = old - reference
  *   baseline = 1 first subtracts the group's mean reward (REINFORCE++-baseline)
  *   A normalised over all response tokens of the step: (A - mean) / (std + 1e-8), unbiased std
  *   loss = masked mean over the step's tokens of max(-A*ratio, -A*clip(ratio))
@@ -32,6 +32,7 @@ static void estimate(const double *options, const response *r, double reward, do
     for (size_t t = r->n; t-- > 0;) {
         if (options[BETA] > 0)
             rest -= options[BETA] * token_weight(r, t) * (old_log_prob(r, t) - r->reference[t]);
+        rest += r->token_rewards ? token_weight(r, t) * r->token_rewards[t] : 0;
         out[t] = rest;
     }
 }

@@ -70,6 +70,8 @@ static void add_row(hasher *h, const train_row *r) {
         hasher_add(h, x->tokens, x->n * sizeof *x->tokens);
         add_floats(h, "mask", x->mask, x->n);
         add_floats(h, "old", x->old, x->n);
+        add_floats(h, "token_rewards", x->token_rewards, x->n);
+            add_floats(h, "token_rewards", x->token_rewards, x->n);
         add_number(h, "reward", x->reward);
         add_number(h, "advantage", x->advantage);
         add_number(h, "label", x->label);

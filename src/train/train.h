@@ -15,6 +15,7 @@ typedef struct train_response {
     size_t n;
     const float *mask;      /* [n] token weights, NULL: all 1 */
     const float *old;       /* [n] log_probs at sampling, NULL none */
+    const float *token_rewards; /* [n] rewards of single tokens (critique_spans.h), NULL none */
     double reward, advantage, label, weight; /* NAN / 1 as in objective.h */
 } train_response;
 

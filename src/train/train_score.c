@@ -35,7 +35,7 @@ bool row_is_one_tree(const trainer *t, const step_row *s) {
 
 static agon_status channels_of(trainer *t, const step_row *s, const train_response *from, response *out) {
     bool entropy = t->needs & NEEDS_ENTROPY, mean = t->needs & NEEDS_MEAN_LOG_PROB;
-    double *block = arena_take(t->step, size_mul(from->n, 9), sizeof *block);
+    double *block = arena_take(t->step, size_mul(from->n, 10), sizeof *block);
     if (!block)
         return no_memory(t);
     double *log_prob = block, *reference = block + from->n, *old = block + 2 * from->n,
@@ -43,6 +43,7 @@ static agon_status channels_of(trainer *t, const step_row *s, const train_respon
     for (size_t j = 0; j < from->n; j++) {
         mask[j] = from->mask ? (double)from->mask[j] : 1;
         old[j] = from->old ? (double)from->old[j] : 0;
+        block[9 * from->n + j] = from->token_rewards ? (double)from->token_rewards[j] : 0;
     }
     if (prompt_of(t, s)->n_prompt == 0)
         mask[0] = 0; /* nothing precedes it */
@@ -51,6 +52,7 @@ static agon_status channels_of(trainer *t, const step_row *s, const train_respon
         .log_prob = log_prob,
         .reference = t->needs & NEEDS_REFERENCE ? reference : NULL,
         .old = from->old ? old : NULL,
+        .token_rewards = from->token_rewards ? block + 9 * from->n : NULL,
         .mask = mask,
         .reward = from->reward,
         .advantage = from->advantage,

@@ -1,5 +1,5 @@
 /* random.h against V:rng.splitmix64 and V:splitmix64. */
-#include "test.h"
+#include "training_vectors.h"
 #include "base/random.h"
 
 static void random__matches_published_splitmix64(void **state) {
@@ -9,6 +9,25 @@ static void random__matches_published_splitmix64(void **state) {
     assert_true(rng_next(&r) == 3203168211198807973u);
     r = rng_new(42);
     assert_true(rng_uniform(&r) == 0.7415648787718233);
+}
+
+static void random__matches_the_training_vector(void **state) {
+    (void)state;
+    json_t *root, *v = test_vector("rng.splitmix64", &root);
+    size_t items[10];
+    rng r = rng_new((uint64_t)number(v, "inputs", "seed"));
+    for (size_t i = 0; i < 5; i++)
+        assert_true(rng_next(&r) == strtoull(json_string_value(at(get(v, "expected", "u64"), i)), NULL, 10));
+    r = rng_new((uint64_t)number(v, "inputs", "seed_uniform"));
+    for (size_t i = 0; i < 5; i++)
+        assert_true(rng_uniform(&r) == element(v, "expected", "uniforms", i));
+    for (size_t i = 0; i < 10; i++)
+        items[i] = i;
+    r = rng_new((uint64_t)number(v, "inputs", "seed_shuffle"));
+    rng_shuffle(&r, items, 10);
+    for (size_t i = 0; i < 10; i++)
+        assert_int_equal(items[i], (size_t)element(v, "expected", "permutation", i));
+    json_decref(root);
 }
 
 static void random__shuffle_matches_vector(void **state) {
@@ -33,6 +52,7 @@ static void random__keys_give_different_seeds(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random__matches_published_splitmix64),
+        cmocka_unit_test(random__matches_the_training_vector),
         cmocka_unit_test(random__shuffle_matches_vector),
         cmocka_unit_test(random__keys_give_different_seeds),
     };
