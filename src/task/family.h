@@ -30,6 +30,7 @@ struct task_family {
     X(arithmetic)                                                                                    \
     X(word_problem)                                                                                  \
     X(comparison)                                                                                    \
+    X(string)                                                                                        \
     X(writing)
 
 #define DECLARE_FAMILY(name) extern const task_family family_##name;

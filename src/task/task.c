@@ -216,7 +216,7 @@ static agon_status mask(agon_ctx *ctx, const task_family *f, const task_query *q
     char *gold = NULL;
     agon_status status = f->gold(ctx, query, &gold);
     if (status == AGON_OK && gold && holds_word(v->masked, gold)) {
-        char *plain = strdup("the answer is wrong");
+        char *plain = strdup("is wrong");
         if (plain) {
             free(v->masked);
             v->masked = plain;

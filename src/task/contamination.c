@@ -1,0 +1,142 @@
+/* Evaluation items that may not be trained on (spec: loop 0.2 BUILD, 7.7).
+ *
+ * Free texts: any shared 13-gram of lower-cased white-space tokens, an 8-gram for items of fewer than 26 tokens; an item of
+ * fewer than 8 tokens is hit only by the same text ("Yes." must not clear a corpus). Generated queries: equal task_identity. */
+#include <stdlib.h>
+#include <string.h>
+#include "base/ctx.h"
+#include "base/hash.h"
+#include "task/ngram.h"
+#include "task/task.h"
+
+enum { LONG_GRAM = 13, SHORT_GRAM = 8, SHORT_ITEM = 26 };
+
+struct contamination {
+    hash_set long_grams, short_grams, whole_texts, identities;
+};
+
+agon_status contamination_new(agon_ctx *ctx, contamination **out) {
+    contamination *c = calloc(1, sizeof *c);
+    if (!c)
+        return ctx_fail(ctx, AGON_ENOMEM, "memory for the evaluation items is exhausted");
+    *out = c;
+    return AGON_OK;
+}
+
+void contamination_free(contamination *c) {
+    if (!c)
+        return;
+    set_free(&c->long_grams);
+    set_free(&c->short_grams);
+    set_free(&c->whole_texts);
+    set_free(&c->identities);
+    free(c);
+}
+
+agon_status contamination_add_text(agon_ctx *ctx, contamination *c, const char *text) {
+    token_list t = {0};
+    agon_status status = tokens_read(ctx, text, &t);
+    if (status != AGON_OK)
+        return status;
+    size_t width = t.n >= SHORT_ITEM ? LONG_GRAM : t.n >= SHORT_GRAM ? SHORT_GRAM : t.n;
+    hash_set *set = t.n >= SHORT_ITEM ? &c->long_grams : t.n >= SHORT_GRAM ? &c->short_grams : &c->whole_texts;
+    for (size_t i = 0; t.n > 0 && i + width <= t.n && status == AGON_OK; i++)
+        status = set_add(ctx, set, tokens_hash(&t, i, width));
+    tokens_free(&t);
+    return status;
+}
+
+static bool shares_gram(const hash_set *set, const token_list *t, size_t width) {
+    for (size_t i = 0; set->n > 0 && i + width <= t->n; i++)
+        if (set_has(set, tokens_hash(t, i, width)))
+            return true;
+    return false;
+}
+
+agon_status contamination_has_text(agon_ctx *ctx, const contamination *c, const char *text, bool *hit) {
+    token_list t = {0};
+    agon_status status = tokens_read(ctx, text, &t);
+    if (status != AGON_OK)
+        return status;
+    *hit = shares_gram(&c->long_grams, &t, LONG_GRAM) || shares_gram(&c->short_grams, &t, SHORT_GRAM) ||
+           (t.n > 0 && shares_gram(&c->whole_texts, &t, t.n));
+    tokens_free(&t);
+    return AGON_OK;
+}
+
+static agon_status identity_hash(agon_ctx *ctx, const task_query *query, uint64_t *out) {
+    char *identity = task_identity(query);
+    if (!identity)
+        return ctx_fail(ctx, AGON_ENOMEM, "memory for a task's identity is exhausted");
+    hash256 h = hash_text(identity);
+    memcpy(out, h.bytes, sizeof *out);
+    free(identity);
+    return AGON_OK;
+}
+
+static bool is_user(const task_query *query) {
+    return strcmp(query->family, "user") == 0;
+}
+
+agon_status contamination_add_query(agon_ctx *ctx, contamination *c, const task_query *query) {
+    uint64_t hash = 0;
+    agon_status status = identity_hash(ctx, query, &hash);
+    if (status == AGON_OK)
+        status = set_add(ctx, &c->identities, hash);
+    return status == AGON_OK && is_user(query) ? contamination_add_text(ctx, c, query->text) : status;
+}
+
+agon_status contamination_has_query(agon_ctx *ctx, const contamination *c, const task_query *query, bool *hit) {
+    uint64_t hash = 0;
+    bool found = false;
+    agon_status status = identity_hash(ctx, query, &hash);
+    if (status != AGON_OK)
+        return status;
+    found = set_has(&c->identities, hash);
+    if (!found && is_user(query))
+        status = contamination_has_text(ctx, c, query->text, &found);
+    if (status == AGON_OK)
+        *hit = found;
+    return status;
+}
+
+/* ---- overlap of one text with a corpus ----------------------------------------------------------- */
+
+static agon_status corpus_grams(agon_ctx *ctx, const char *const *corpus, size_t n_corpus, size_t n, hash_set *out) {
+    agon_status status = AGON_OK;
+    for (size_t k = 0; k < n_corpus && status == AGON_OK; k++) {
+        token_list t = {0};
+        status = tokens_read(ctx, corpus[k], &t);
+        for (size_t i = 0; status == AGON_OK && i + n <= t.n; i++)
+            status = set_add(ctx, out, tokens_hash(&t, i, n));
+        tokens_free(&t);
+    }
+    return status;
+}
+
+agon_status ngram_overlap(agon_ctx *ctx, const char *test, const char *const *corpus, size_t n_corpus, size_t n,
+                          size_t *hits, size_t *n_ngrams, double *token_coverage) {
+    hash_set grams = {0};
+    token_list t = {0};
+    size_t n_hits = 0, covered = 0, covered_to = 0;
+    if (n == 0)
+        return ctx_fail(ctx, AGON_EINVAL, "n-grams need n of at least 1");
+    agon_status status = corpus_grams(ctx, corpus, n_corpus, n, &grams);
+    if (status == AGON_OK)
+        status = tokens_read(ctx, test, &t);
+    if (status == AGON_OK) {
+        for (size_t i = 0; i + n <= t.n; i++)
+            if (set_has(&grams, tokens_hash(&t, i, n))) {
+                size_t from = i > covered_to ? i : covered_to;
+                n_hits++;
+                covered += i + n - from;
+                covered_to = i + n;
+            }
+        *hits = n_hits;
+        *n_ngrams = t.n >= n ? t.n - n + 1 : 0;
+        *token_coverage = t.n ? (double)covered / (double)t.n : 0;
+    }
+    tokens_free(&t);
+    set_free(&grams);
+    return status;
+}

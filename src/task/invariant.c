@@ -1,0 +1,411 @@
+/* Does a language model's rewording still ask the same? (loop 2.8; the attacker's variations)
+ *
+ * The keep list of a query holds what its meaning hangs on: {"kind", "value"} with kind
+ *   number  occurs in digits or as a number word
+ *   name    occurs as written (RENAME: other names may stand there, as many as before)
+ *   text    a word or phrase occurs, whatever the case
+ *   any     one of several phrases, separated by "|", occurs: the usual wordings of one constraint
+ * Beyond the list: the numbers of both texts are the same multiset ("twice" and "half" count as numbers), what stands in quotation
+ * marks stays, no name is new, a question or an order is there, the answer is not said, the length is within bounds.
+ * Rejecting a good rewording costs one of many; passing a changed question costs a wrong label, so doubt rejects. */
+#include <stdlib.h>
+#include <string.h>
+#include "base/ctx.h"
+#include "task/family.h"
+#include "task/number.h"
+#include "task/words.h"
+
+enum { MAX_NUMBERS = 64, MAX_NAMES = 64, MAX_BYTES = 4096 };
+
+typedef struct variation {
+    agon_ctx *ctx;
+    const task_query *query;
+    task_perturbation perturbation;
+    const char *text;
+    char **reason; /* set: rejected */
+} variation;
+
+#define REJECT(v, ...) task_format((v)->ctx, (v)->reason, __VA_ARGS__)
+
+/* ---- numbers ------------------------------------------------------------------------------------- */
+
+/* Words that stand for a number. "one" is left out: it is mostly a pronoun or an article. */
+static const struct number_name {
+    const char *word;
+    int64_t numerator, denominator;
+} number_names[] = {
+    {"zero", 0, 1}, {"two", 2, 1}, {"three", 3, 1}, {"four", 4, 1}, {"five", 5, 1}, {"six", 6, 1}, {"seven", 7, 1},
+    {"eight", 8, 1}, {"nine", 9, 1}, {"ten", 10, 1}, {"eleven", 11, 1}, {"twelve", 12, 1}, {"thirteen", 13, 1},
+    {"fourteen", 14, 1}, {"fifteen", 15, 1}, {"sixteen", 16, 1}, {"seventeen", 17, 1}, {"eighteen", 18, 1},
+    {"nineteen", 19, 1}, {"twenty", 20, 1}, {"thirty", 30, 1}, {"forty", 40, 1}, {"fifty", 50, 1}, {"sixty", 60, 1},
+    {"seventy", 70, 1}, {"eighty", 80, 1}, {"ninety", 90, 1}, {"hundred", 100, 1}, {"thousand", 1000, 1},
+    {"million", 1000000, 1}, {"half", 1, 2}, {"quarter", 1, 4}, {"dozen", 12, 1},
+    /* factors: kept apart from the numbers by a denominator that nothing else has */
+    {"twice", 2, -1}, {"double", 2, -1}, {"thrice", 3, -1}, {"triple", 3, -1},
+};
+
+typedef struct numbers {
+    rational values[MAX_NUMBERS];
+    size_t n;
+    bool too_many;
+} numbers;
+
+static void numbers_add(numbers *out, rational value) {
+    if (out->n < MAX_NUMBERS)
+        out->values[out->n++] = value;
+    else
+        out->too_many = true;
+}
+
+static const struct number_name *number_name(const char *text, span s) {
+    size_t end;
+    for (size_t i = 0; i < sizeof number_names / sizeof *number_names; i++)
+        if (phrase_at(text, s.start, number_names[i].word, &end) && end == s.end)
+            return &number_names[i];
+    return NULL;
+}
+
+/* Digits, then number words; "twenty-one" and "three hundred" read as one number. */
+static void numbers_read(const char *text, numbers *out) {
+    size_t length = strlen(text), at = 0;
+    number_token token;
+    *out = (numbers){0};
+    for (size_t from = 0; number_next(text, from, length, &token); from = token.end)
+        numbers_add(out, token.value);
+    int64_t whole = -1;
+    size_t behind = 0;
+    for (span s; word_next(text, &at, &s);) {
+        const struct number_name *name = number_name(text, s);
+        bool near = whole >= 0 && s.start == behind + 1;
+        size_t end;
+        if (near && phrase_at(text, s.start, "one", &end) && end == s.end && text[behind] == '-') {
+            whole += 1;
+            behind = s.end;
+            continue;
+        }
+        if (!name || name->denominator != 1 || !near) {
+            if (whole >= 0)
+                numbers_add(out, (rational){whole, 1});
+            whole = -1;
+        }
+        if (!name)
+            continue;
+        if (name->denominator != 1) {
+            numbers_add(out, (rational){name->numerator, name->denominator});
+        } else {
+            whole = whole < 0 ? name->numerator
+                    : name->numerator >= 100 && whole < 1000000 ? whole * name->numerator
+                                                                : whole + name->numerator;
+            behind = s.end;
+        }
+    }
+    if (whole >= 0)
+        numbers_add(out, (rational){whole, 1});
+}
+
+static size_t numbers_count(const numbers *list, rational value) {
+    size_t n = 0;
+    for (size_t i = 0; i < list->n; i++)
+        n += list->values[i].numerator == value.numerator && list->values[i].denominator == value.denominator;
+    return n;
+}
+
+static agon_status check_numbers(const variation *v) {
+    numbers before, after;
+    char value[64];
+    numbers_read(v->query->text, &before);
+    numbers_read(v->text, &after);
+    if (before.too_many || after.too_many)
+        return REJECT(v, "it holds more than %d numbers", MAX_NUMBERS);
+    for (size_t i = 0; i < before.n; i++)
+        if (numbers_count(&after, before.values[i]) < numbers_count(&before, before.values[i])) {
+            rational_text(before.values[i], value, sizeof value);
+            return before.values[i].denominator < 0 ? REJECT(v, "the word twice, double or triple is gone")
+                                                    : REJECT(v, "the number %s is gone", value);
+        }
+    for (size_t i = 0; i < after.n; i++)
+        if (numbers_count(&after, after.values[i]) > numbers_count(&before, after.values[i])) {
+            rational_text(after.values[i], value, sizeof value);
+            return after.values[i].denominator < 0 ? REJECT(v, "it adds the word twice, double or triple")
+                                                   : REJECT(v, "it adds the number %s", value);
+        }
+    return AGON_OK;
+}
+
+/* ---- names --------------------------------------------------------------------------------------- */
+
+/* Capitalised words that are no names, wherever they stand. */
+static bool is_common(const char *text, span s) {
+    static const char *const common[] = {
+        "i", "i'm", "i'd", "i'll", "i've", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "json",
+        "english", "ok",
+    };
+    size_t end;
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++)
+        if (phrase_at(text, s.start, common[i], &end) && end == s.end)
+            return true;
+    return false;
+}
+
+/* Words that often begin a sentence and are no names. */
+static bool is_starter(const char *text, span s) {
+    static const char *const starters[] = {
+        "a", "an", "the", "this", "that", "these", "those", "there", "here", "it", "he", "she", "they", "we", "you", "his", "her",
+        "their", "my", "our", "your", "its", "if", "when", "while", "after", "before", "then", "now", "today", "yesterday",
+        "how", "what", "which", "who", "where", "why", "can", "could", "would", "will", "do", "does", "did", "is", "are", "was",
+        "in", "on", "at", "from", "for", "to", "of", "with", "by", "each", "every", "all", "some", "both", "and", "but", "or",
+        "so", "as", "given", "suppose", "imagine", "find", "give", "tell", "write", "calculate", "compute", "work", "please",
+        "count", "list", "say", "name", "spell", "put", "sort", "order", "let", "consider", "determine", "add", "together",
+        "altogether", "later", "next", "finally", "first", "one", "two", "three", "four", "five", "six", "seven", "eight",
+        "nine", "ten", "answer", "question", "out", "also", "not", "no", "yes", "during", "once", "since", "everyone", "people",
+    };
+    size_t end;
+    for (size_t i = 0; i < sizeof starters / sizeof *starters; i++)
+        if (phrase_at(text, s.start, starters[i], &end) && end == s.end)
+            return true;
+    return false;
+}
+
+typedef struct names {
+    span at[MAX_NAMES];
+    size_t n;
+} names;
+
+static bool spans_equal(const char *a, span x, const char *b, span y) {
+    return x.end - x.start == y.end - y.start && memcmp(a + x.start, b + y.start, x.end - x.start) == 0;
+}
+
+static bool names_have(const char *text, const names *list, const char *other, span s) {
+    for (size_t i = 0; i < list->n; i++)
+        if (spans_equal(text, list->at[i], other, s))
+            return true;
+    return false;
+}
+
+/* "Tom's" names Tom. */
+static span without_genitive(const char *text, span s) {
+    if (s.end - s.start > 2 && text[s.end - 1] == 's' && text[s.end - 2] == '\'')
+        s.end -= 2;
+    return s;
+}
+
+/* Distinct capitalised words that may be names. inside_only: at the start of a sentence any word is capitalised, so there only what
+ * also occurs inside one counts. */
+static void names_read(const char *text, bool inside_only, names *out) {
+    size_t at = 0, last = 0;
+    bool start = true;
+    *out = (names){0};
+    for (span s; word_next(text, &at, &s); last = s.end) {
+        for (size_t i = last; i < s.start; i++)
+            start = start || strchr(".?!:\"\n", text[i]);
+        size_t p = s.start;
+        int32_t first = text_next(text, &p);
+        span bare = without_genitive(text, s);
+        bool counts = code_is_upper(first) && bare.end > p && !is_common(text, s) && !(start && (inside_only || is_starter(text, s)));
+        start = false;
+        if (counts && out->n < MAX_NAMES && !names_have(text, out, text, bare))
+            out->at[out->n++] = bare;
+    }
+}
+
+static bool holds_exactly(const char *text, const char *name) {
+    size_t at = 0, n = strlen(name);
+    for (span s; word_next(text, &at, &s);) {
+        span bare = without_genitive(text, s);
+        if (bare.end - bare.start == n && memcmp(text + bare.start, name, n) == 0)
+            return true;
+    }
+    return strchr(name, ' ') && strstr(text, name);
+}
+
+static size_t kept_names(const task_query *query) {
+    size_t n = 0, i;
+    const json_t *entry;
+    json_array_foreach(query->keep, i, entry) {
+        const char *kind = json_string_value(json_object_get(entry, "kind"));
+        n += kind && strcmp(kind, "name") == 0;
+    }
+    return n;
+}
+
+static agon_status check_names(const variation *v) {
+    names before, inside, all;
+    size_t kept = kept_names(v->query);
+    char name[EXCERPT_SIZE];
+    names_read(v->query->text, false, &before);
+    names_read(v->text, true, &inside);
+    names_read(v->text, false, &all);
+    if (v->perturbation == PERTURBATION_RENAME && kept > 0) {
+        if (all.n != kept)
+            return REJECT(v, "it has %zu name%s where %zu %s expected", all.n, all.n == 1 ? "" : "s", kept,
+                          kept == 1 ? "is" : "are");
+        return AGON_OK;
+    }
+    for (size_t i = 0; i < inside.n; i++)
+        if (!names_have(v->query->text, &before, v->text, inside.at[i]) &&
+            !phrase_find(v->query->text, 0, excerpt(v->text, inside.at[i].start, inside.at[i].end, name), &(span){0, 0}))
+            return REJECT(v, "it adds the name %s", excerpt(v->text, inside.at[i].start, inside.at[i].end, name));
+    return AGON_OK;
+}
+
+/* ---- the keep list and quotations ---------------------------------------------------------------- */
+
+static bool holds_any(const char *text, const char *list) {
+    char phrase[256];
+    span s;
+    for (size_t k = 0; alternative(list, k, phrase, sizeof phrase); k++)
+        if (phrase_find(text, 0, phrase, &s))
+            return true;
+    return false;
+}
+
+static bool holds_number(const char *text, const char *value) {
+    numbers have, want;
+    numbers_read(text, &have);
+    numbers_read(value, &want);
+    for (size_t i = 0; i < want.n; i++)
+        if (numbers_count(&have, want.values[i]) == 0)
+            return strcmp(value, "1") == 0; /* "one" is not counted as a number */
+    return true;
+}
+
+static agon_status check_kept(const variation *v) {
+    size_t i;
+    const json_t *entry;
+    span s;
+    json_array_foreach(v->query->keep, i, entry) {
+        const char *kind = json_string_value(json_object_get(entry, "kind"));
+        const char *value = json_string_value(json_object_get(entry, "value"));
+        if (!kind || !value)
+            return ctx_fail(v->ctx, AGON_EINVAL, "keep list: entry %zu has no kind or value", i + 1);
+        if (strcmp(kind, "number") == 0 && !holds_number(v->text, value))
+            return REJECT(v, "the number %s is gone", value);
+        if (strcmp(kind, "name") == 0 && v->perturbation != PERTURBATION_RENAME && !holds_exactly(v->text, value))
+            return REJECT(v, "the name %s is gone", value);
+        if (strcmp(kind, "text") == 0 && !phrase_find(v->text, 0, value, &s))
+            return REJECT(v, "the text '%s' is gone", value);
+        if (strcmp(kind, "any") == 0 && !holds_any(v->text, value))
+            return REJECT(v, "the condition is gone: none of '%s' occurs", value);
+    }
+    return AGON_OK;
+}
+
+/* What stands between double quotation marks in the query, word by word. */
+static agon_status check_quotes(const variation *v) {
+    for (const char *p = v->query->text; (p = strchr(p, '"'));) {
+        const char *end = strchr(p + 1, '"');
+        if (!end)
+            break;
+        char quoted[600];
+        size_t n = (size_t)(end - p) - 1;
+        span s;
+        if (n > 0 && n < sizeof quoted) {
+            memcpy(quoted, p + 1, n);
+            quoted[n] = 0;
+            if (!phrase_find(v->text, 0, quoted, &s))
+                return REJECT(v, "the quoted text '%s' is gone", quoted);
+        }
+        p = end + 1;
+    }
+    return AGON_OK;
+}
+
+/* ---- question, answer, form ---------------------------------------------------------------------- */
+
+/* A question mark outside quotation marks, or an order among the words. */
+static bool asks(const char *text) {
+    static const char *const orders[] = {
+        "write", "give", "list", "spell", "count", "reverse", "sort", "find", "calculate", "compute", "tell", "say", "name",
+        "put", "make", "answer", "determine", "work out", "solve", "describe", "compose", "ask", "repeat", "order", "arrange",
+        "capitalize", "capitalise", "break", "state", "provide", "create", "show", "choose", "pick", "add", "subtract",
+        "multiply", "divide", "convert", "think of", "suggest", "pose", "copy", "rewrite", "generate", "produce", "explain",
+        "how many", "how much", "what is", "what are",
+    };
+    span s;
+    if (strchr(text, '?'))
+        return true;
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
+        if (phrase_find(text, 0, orders[i], &s))
+            return true;
+    return false;
+}
+
+static size_t count_phrase(const char *text, const char *phrase) {
+    size_t n = 0, at = 0;
+    for (span s; phrase_find(text, at, phrase, &s); at = s.end)
+        n++;
+    return n;
+}
+
+/* The gold answer said more often than in the query, or announced. Numbers were compared before. */
+static agon_status check_answer(const variation *v) {
+    char *gold = NULL;
+    agon_status status = task_gold(v->ctx, v->query, &gold);
+    if (status != AGON_OK)
+        return status == AGON_EUNSUPPORTED ? AGON_OK : status;
+    if (gold && *gold && strspn(gold, "0123456789-./") != strlen(gold) && strlen(gold) > 1 &&
+        count_phrase(v->text, gold) > count_phrase(v->query->text, gold))
+        status = REJECT(v, "it gives the answer away");
+    else if (count_phrase(v->text, "the answer is") > count_phrase(v->query->text, "the answer is"))
+        status = REJECT(v, "it says what the answer is");
+    free(gold);
+    return status;
+}
+
+static agon_status check_form(const variation *v) {
+    size_t before = text_n_words(v->query->text), after = text_n_words(v->text);
+    span s = text_trim(v->text);
+    for (size_t at = 0; v->text[at];) {
+        size_t start = at;
+        int32_t c = text_next(v->text, &at);
+        if (c == 0xFFFD || (c < ' ' && c != '\n' && c != '\t') || c == 0x7F)
+            return REJECT(v, "byte %zu is no plain text", start);
+    }
+    if (strlen(v->text) > MAX_BYTES)
+        return REJECT(v, "it is longer than %d bytes", MAX_BYTES);
+    if (strstr(v->text, "<|") || strstr(v->text, "|>"))
+        return REJECT(v, "it holds a chat marker");
+    if (s.end - s.start == strlen(v->query->text) && memcmp(v->text + s.start, v->query->text, s.end - s.start) == 0)
+        return REJECT(v, "it is the same wording");
+    if (after < 3 || after * 5 < before * 2)
+        return REJECT(v, "it has %zu words, the query has %zu: too short", after, before);
+    if (after > 3 * before + 12)
+        return REJECT(v, "it has %zu words, the query has %zu: too long", after, before);
+    if (asks(v->query->text) && !asks(v->text))
+        return REJECT(v, "it asks nothing");
+    return AGON_OK;
+}
+
+agon_status task_variation_check(agon_ctx *ctx, const task_query *query, task_perturbation perturbation, const char *text,
+                                 bool *ok, char **reason) {
+    static agon_status (*const checks[])(const variation *) = {check_form,  check_numbers, check_kept,
+                                                               check_quotes, check_names,   check_answer};
+    char *why = NULL;
+    variation v = {ctx, query, perturbation, text, &why};
+    agon_status status = AGON_OK;
+    for (size_t i = 0; i < sizeof checks / sizeof *checks && status == AGON_OK && !why; i++)
+        status = checks[i](&v);
+    if (status != AGON_OK) {
+        free(why);
+        return status;
+    }
+    *ok = !why;
+    *reason = why;
+    return AGON_OK;
+}
+
+agon_status task_variation(agon_ctx *ctx, const task_query *query, task_perturbation perturbation, const char *text,
+                           task_query *out) {
+    span s = text_trim(text);
+    task_query q = *query;
+    q.perturbation = perturbation;
+    q.text = strndup(text + s.start, s.end - s.start);
+    q.parameters = json_deep_copy(query->parameters);
+    q.keep = json_deep_copy(query->keep);
+    if (!q.text || (query->parameters && !q.parameters) || (query->keep && !q.keep)) {
+        task_query_free(&q);
+        return ctx_fail(ctx, AGON_ENOMEM, "memory for a reworded query is exhausted");
+    }
+    *out = q;
+    return AGON_OK;
+}
