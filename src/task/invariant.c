@@ -337,14 +337,14 @@ static size_t count_phrase(const char *text, const char *phrase) {
     return n;
 }
 
-/* The gold answer said more often than in the query, or announced. Numbers were compared before. */
+/* The gold answer said more often than in the query (common words aside), or announced. Numbers were compared before. */
 static agon_status check_answer(const variation *v) {
     char *gold = NULL;
     agon_status status = task_gold(v->ctx, v->query, &gold);
     if (status != AGON_OK)
         return status == AGON_EUNSUPPORTED ? AGON_OK : status;
     if (gold && *gold && strspn(gold, "0123456789-./") != strlen(gold) && strlen(gold) > 1 &&
-        count_phrase(v->text, gold) > count_phrase(v->query->text, gold))
+        !is_starter(gold, (span){0, strlen(gold)}) && count_phrase(v->text, gold) > count_phrase(v->query->text, gold))
         status = REJECT(v, "it gives the answer away");
     else if (count_phrase(v->text, "the answer is") > count_phrase(v->query->text, "the answer is"))
         status = REJECT(v, "it says what the answer is");

@@ -177,7 +177,7 @@ bool alternative(const char *list, size_t k, char *out, size_t size) {
 /* ---- sentences ----------------------------------------------------------------------------------- */
 
 static bool is_abbreviation(const char *text, size_t start, size_t stop) {
-    static const char *const known[] = {"mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "p.s"};
+    static const char *const known[] = {"mr", "mrs", "ms", "dr", "prof", "st", "vs", "etc", "e.g", "i.e", "p.s", "a.m", "p.m", "u.s"};
     size_t n = stop - start, end;
     if (n == 1 && text[start] >= 'A' && text[start] <= 'Z' && text[start] != 'I')
         return true; /* an initial */

@@ -1,0 +1,129 @@
+/* Evaluation items in training texts: 13-grams, 8-grams for short items, whole tiny items, identities. */
+#include "vectors.h"
+#include "task/task.h"
+
+static void check_overlap(const json_t *c, double tol) {
+    agon_ctx *ctx = test_ctx(1, NULL);
+    const json_t *list = json_object_get(c, "corpus");
+    const char *corpus[16];
+    size_t n = json_array_size(list), hits = 0, n_ngrams = 0;
+    double coverage = -1;
+    for (size_t i = 0; i < n; i++)
+        corpus[i] = json_string_value(json_array_get(list, i));
+    assert_ok(ctx, ngram_overlap(ctx, json_string_value(json_object_get(c, "test")), corpus, n, vectors_count(c, "n"), &hits,
+                                 &n_ngrams, &coverage));
+    assert_int_equal(hits, vectors_count(c, "hits"));
+    assert_int_equal(n_ngrams, vectors_count(c, "ngrams"));
+    assert_close(coverage, vectors_number(c, "token_coverage"), tol);
+    agon_ctx_free(ctx);
+}
+
+static void test_overlap(void **state) {
+    (void)state;
+    vectors_each("ngram_overlap", check_overlap);
+    agon_ctx *ctx = test_ctx(1, NULL);
+    size_t hits = 9, n_ngrams = 9;
+    double coverage = 9;
+    assert_ok(ctx, ngram_overlap(ctx, "one two", NULL, 0, 3, &hits, &n_ngrams, &coverage));
+    assert_int_equal(hits + n_ngrams, 0);
+    assert_close(coverage, 0, 0);
+    assert_int_equal(ngram_overlap(ctx, "a", NULL, 0, 0, &hits, &n_ngrams, &coverage), AGON_EINVAL);
+    agon_ctx_free(ctx);
+}
+
+/* Words first .. first + n - 1. */
+static const char *words_of(int first, int n, char *out) {
+    out[0] = 0;
+    for (int i = first; i < first + n; i++)
+        sprintf(out + strlen(out), "word%d ", i);
+    return out;
+}
+
+static bool hits(agon_ctx *ctx, const contamination *c, const char *before, const char *middle) {
+    char text[2048];
+    bool hit = false;
+    snprintf(text, sizeof text, "%s %s and so on", before, middle);
+    assert_ok(ctx, contamination_has_text(ctx, c, text, &hit));
+    return hit;
+}
+
+static void test_texts(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    contamination *c = NULL;
+    char text[1024];
+    bool hit = true;
+    assert_ok(ctx, contamination_new(ctx, &c));
+    assert_false(hits(ctx, c, "", words_of(0, 30, text)));
+    assert_ok(ctx, contamination_add_text(ctx, c, words_of(0, 30, text)));   /* long: 13-grams */
+    assert_ok(ctx, contamination_add_text(ctx, c, words_of(100, 25, text))); /* short: 8-grams */
+    assert_ok(ctx, contamination_add_text(ctx, c, "Yes it is."));            /* tiny: the whole text */
+    assert_true(hits(ctx, c, "before", words_of(5, 13, text)));
+    assert_false(hits(ctx, c, "before", words_of(5, 12, text)));
+    assert_true(hits(ctx, c, "before", words_of(110, 8, text)));
+    assert_false(hits(ctx, c, "before", words_of(110, 7, text)));
+    assert_false(hits(ctx, c, "He said:", "Yes it is."));
+    assert_ok(ctx, contamination_has_text(ctx, c, " yes  IT is.", &hit));
+    assert_true(hit);
+    assert_ok(ctx, contamination_has_text(ctx, c, "", &hit));
+    assert_false(hit);
+    contamination_free(c);
+    contamination_free(NULL);
+    agon_ctx_free(ctx);
+}
+
+static void test_queries(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    contamination *c = NULL;
+    task_query a = {0}, reworded = {0}, other = {0};
+    bool hit = false;
+    assert_ok(ctx, contamination_new(ctx, &c));
+    assert_ok(ctx, task_generate(ctx, 2, 5, PERTURBATION_NONE, &a));
+    assert_ok(ctx, task_generate(ctx, 2, 5, PERTURBATION_DISTRACTOR, &reworded));
+    assert_ok(ctx, task_generate(ctx, 2, 6, PERTURBATION_NONE, &other));
+    assert_ok(ctx, contamination_add_query(ctx, c, &a));
+    assert_ok(ctx, contamination_has_query(ctx, c, &reworded, &hit));
+    assert_true(hit);
+    assert_ok(ctx, contamination_has_query(ctx, c, &other, &hit));
+    assert_false(hit);
+    assert_ok(ctx, contamination_has_text(ctx, c, a.text, &hit)); /* templates are shared by design */
+    assert_false(hit);
+    task_query_free(&a);
+    task_query_free(&reworded);
+    task_query_free(&other);
+    contamination_free(c);
+    agon_ctx_free(ctx);
+}
+
+static void test_user_queries(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    contamination *c = NULL;
+    task_query a = {0}, b = {0};
+    bool hit = false;
+    const char *text = "Which of the seven hills of the city of Rome is the highest one?";
+    json_t *first = json_pack("{s:s,s:s}", "query", text, "answer", "Quirinal"), *second = json_pack("{s:s}", "query", text);
+    assert_ok(ctx, contamination_new(ctx, &c));
+    assert_ok(ctx, task_user_query(ctx, "row 1", first, &a));
+    assert_ok(ctx, task_user_query(ctx, "row 2", second, &b));
+    assert_ok(ctx, contamination_add_query(ctx, c, &a));
+    assert_ok(ctx, contamination_has_query(ctx, c, &b, &hit)); /* another row, the same text */
+    assert_true(hit);
+    task_query_free(&a);
+    task_query_free(&b);
+    json_decref(first);
+    json_decref(second);
+    contamination_free(c);
+    agon_ctx_free(ctx);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_overlap),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_queries),
+        cmocka_unit_test(test_user_queries),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
