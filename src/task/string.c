@@ -1,33 +1,16 @@
 /* Family "string": work on the letters of a word and the words of a short text.
  *
  * Parameters: {"word"} or {"words": [..]} or {"sentence"}, {"n"} where a number is part of the question, and {"gold"}.
- * The answer is found in natural text by its form: a spelled word is a run of single letters, a letter stands alone, a
- * word stands last, in quotation marks or before "is". Naming several candidates, or the whole text over again, is no
- * answer. The second solver works backwards through the text, the first forwards. */
+ * string_judge.c finds and judges the answer, string_draw.c has the words. The second solver reads the gold back against
+ * the material. */
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "task/family.h"
+#include "task/string_puzzle.h"
 #include "task/words.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef enum work {
-    SPELL_HYPHENS, SPELL_SPACES, FIRST_LETTER, LAST_LETTER, COUNT_LETTERS, COUNT_LETTER, COUNT_WORDS, FIRST_WORD,
-    LAST_WORD, REVERSE_WORD, REVERSE_LIST, UPPER_WORD, CAPITALISE, REPEAT_WORD,
-} work;
-
-/* What a parameter object holds beside "gold". */
-typedef enum material { A_WORD, A_SENTENCE, A_LIST } material;
-
-typedef struct kind {
-    const char *cell;
-    work work;
-    material material;
-    int64_t low, high; /* letters of the word, words of the sentence or list */
-    const char *usual[2], *rare[2];
-    const char *keep; /* wordings of which a rewording needs one */
-} kind;
 
 static const task_cell cells[] = {
     {"first_letter", 1, false, true},
@@ -112,41 +95,6 @@ static const kind kinds[] = {
 };
 _Static_assert(sizeof kinds / sizeof *kinds == N_CELLS, "one kind a cell");
 
-/* Common words of 3 to 9 letters. */
-static const char *const words[] = {
-    "cat", "dog", "sun", "map", "cup", "hat", "pen", "bus", "key", "box", "egg", "ice", "fox", "bag", "bed", "car", "toy",
-    "jam", "leg", "net", "owl", "pot", "rug", "sky", "tea", "van", "web", "zoo", "arm", "bee", "cow", "day", "ear", "fan",
-    "gas", "ink", "jet", "lip", "mud", "nut", "oak", "pie", "red", "sea", "top", "bird", "fish", "tree", "moon", "star",
-    "book", "door", "milk", "rain", "snow", "wind", "hand", "foot", "lamp", "road", "ship", "king", "bell", "cake", "desk",
-    "farm", "gold", "hill", "iron", "jump", "kite", "leaf", "nose", "park", "rose", "salt", "tent", "wolf", "yard", "boat",
-    "coat", "duck", "face", "gate", "home", "lake", "mind", "neck", "pipe", "ring", "sand", "team", "wall", "apple",
-    "bread", "chair", "dance", "eagle", "field", "grape", "horse", "juice", "knife", "lemon", "mouse", "night", "ocean",
-    "paper", "queen", "river", "stone", "table", "uncle", "voice", "water", "youth", "zebra", "beach", "cloud", "dream",
-    "earth", "flame", "glass", "heart", "light", "music", "nurse", "piano", "smile", "train", "wheel", "plant", "sugar",
-    "ant", "axe", "bat", "bow", "can", "cap", "den", "dot", "fig", "fin", "fog", "gem", "gum", "ham", "hen", "hut", "jar",
-    "job", "jug", "kid", "lid", "log", "mat", "men", "mix", "mop", "oil", "pan", "paw", "pig", "pin", "ram", "rat", "rib",
-    "saw", "six", "tap", "tie", "tub", "wax", "bean", "bark", "barn", "belt", "bone", "bowl", "bulb", "cave", "chin", "clay",
-    "corn", "crab", "crow", "dawn", "deer", "dish", "drum", "dust", "fern", "film", "flag", "fork", "frog", "goat", "harp",
-    "hawk", "herb", "hook", "horn", "joke", "knee", "lace", "lawn", "lime", "lion", "mask", "meal", "mint", "mole", "nest",
-    "oven", "palm", "path", "pear", "plum", "poem", "pond", "port", "raft", "rope", "sail", "seed", "shoe", "silk", "soap",
-    "song", "soup", "swan", "tail", "tide", "toad", "town", "vase", "vine", "wave", "wing", "wool", "worm", "actor", "badge",
-    "basin", "berry", "brush", "cabin", "camel", "candy", "chalk", "cliff", "coast", "crown", "daisy", "ferry", "fence",
-    "ghost", "glove", "honey", "hotel", "igloo", "jewel", "koala", "ladle", "magic", "melon", "novel", "olive", "onion",
-    "panda", "peach", "pearl", "petal", "pilot", "porch", "raven", "robin", "sauce", "shelf", "skirt", "snail", "spoon",
-    "squid", "straw", "tiger", "torch", "tower", "tulip", "violin", "walrus", "wizard", "basket", "beaver", "butter",
-    "button", "camera", "castle", "cherry", "copper", "cotton", "desert", "dragon", "finger", "forest", "helmet", "insect",
-    "kettle", "ladder", "lizard", "meadow", "mirror", "museum", "napkin", "pepper", "pillow", "pocket", "potato", "puzzle",
-    "ribbon", "rocket", "saddle", "salmon", "shadow", "spider", "statue", "sunset", "tunnel", "turtle", "valley", "velvet",
-    "animal", "bottle", "candle", "doctor", "engine", "family", "garden", "hammer", "island", "jacket", "kitten", "letter",
-    "market", "needle", "orange", "pencil", "rabbit", "school", "ticket", "window", "yellow", "bridge", "carpet", "dinner",
-    "flower", "guitar", "monkey", "planet", "silver", "spring", "summer", "winter", "blanket", "captain", "diamond",
-    "evening", "feather", "giraffe", "holiday", "journey", "kitchen", "library", "machine", "picture", "rainbow", "teacher",
-    "village", "weather", "banana", "balloon", "cabbage", "mountain", "elephant", "sandwich", "building", "computer",
-    "daughter", "football", "hospital", "internet", "language", "magazine", "notebook", "question", "umbrella", "vacation",
-    "chocolate", "breakfast", "butterfly", "crocodile", "pineapple", "telephone", "adventure", "classroom", "dangerous",
-};
-enum { N_WORDS = sizeof words / sizeof *words };
-
 static const kind *kind_find(const char *cell) {
     for (size_t i = 0; i < N_CELLS; i++)
         if (strcmp(kinds[i].cell, cell) == 0)
@@ -155,17 +103,6 @@ static const kind *kind_find(const char *cell) {
 }
 
 /* ---- parameters ---------------------------------------------------------------------------------- */
-
-enum { LIST_MAX = 8, FIELD_MAX = 200 };
-typedef struct puzzle { /* texts borrowed from the query */
-    const kind *kind;
-    const char *text; /* the word or the sentence */
-    const char *list[LIST_MAX];
-    size_t n_list;
-    int64_t n;          /* REPEAT_WORD */
-    const char *letter; /* COUNT_LETTER */
-    const char *gold;
-} puzzle;
 
 static bool is_plain_word(const char *word) {
     size_t n = strspn(word, "abcdefghijklmnopqrstuvwxyz");
@@ -360,54 +297,10 @@ static bool gold_is_right(const puzzle *p) {
 
 /* ---- generate ------------------------------------------------------------------------------------ */
 
-static const char *draw_word(rng *r, int64_t low, int64_t high) {
-    for (;;) {
-        const char *word = draw_text(r, words, N_WORDS);
-        int64_t n = (int64_t)strlen(word);
-        if (n >= low && n <= high)
-            return word;
-    }
-}
-
-/* "The old dog sleeps near the house." with the given number of words, 3 to 7. */
-static void draw_sentence(rng *r, int64_t n_words, char *out, size_t size) {
-    static const char *const who[] = {"dog", "cat", "teacher", "farmer", "boy", "girl", "doctor", "bird", "horse", "child",
-                                      "baker", "nurse", "king", "sailor", "painter", "driver", "singer", "woman"};
-    static const char *const how[] = {"old", "young", "happy", "tired", "quiet", "little", "brave", "clever", "hungry"};
-    static const char *const does[] = {"sleeps", "waits", "sings", "walks", "works", "smiles", "rests", "sits", "stays",
-                                       "plays", "talks", "reads"};
-    static const char *const when[] = {"today", "outside", "alone", "again", "here", "slowly", "inside"};
-    static const char *const where[] = {"house", "river", "garden", "school", "window", "market", "station", "bridge",
-                                        "lake", "forest", "church", "table"};
-    static const char *const near[] = {"near", "behind", "by"};
-    const char *w = draw_text(r, who, 18), *h = draw_text(r, how, 9), *d = draw_text(r, does, 12),
-               *t = draw_text(r, when, 7), *p = draw_text(r, where, 12), *b = draw_text(r, near, 3);
-    switch (n_words) {
-    case 3:
-        snprintf(out, size, "The %s %s.", w, d);
-        break;
-    case 4:
-        snprintf(out, size, "The %s %s %s.", w, d, t);
-        break;
-    case 5:
-        snprintf(out, size, "The %s %s %s %s.", h, w, d, t);
-        break;
-    case 6:
-        snprintf(out, size, "The %s %s %s the %s.", w, d, b, p);
-        break;
-    default:
-        snprintf(out, size, "The %s %s %s %s the %s.", h, w, d, b, p);
-    }
-    static const char *const starts[] = {"The", "My", "Our", "This", "One", "Every", "That", "Her", "His"};
-    char rest[FIELD_MAX];
-    snprintf(rest, sizeof rest, "%s", out + 3);
-    snprintf(out, size, "%s%s", draw_text(r, starts, 9), rest);
-}
-
 static json_t *draw_list(rng *r, int64_t n) {
     json_t *list = json_array();
     while ((int64_t)json_array_size(list) < n) {
-        const char *word = draw_word(r, 3, 6);
+        const char *word = string_word(r, 3, 6);
         bool seen = false;
         for (size_t i = 0; i < json_array_size(list); i++)
             seen = seen || strcmp(json_string_value(json_array_get(list, i)), word) == 0;
@@ -423,10 +316,10 @@ static json_t *draw_material(const kind *k, rng *r) {
     if (k->material == A_LIST)
         return json_pack("{s:s,s:o}", "gold", "", "words", draw_list(r, n));
     if (k->material == A_SENTENCE) {
-        draw_sentence(r, n, sentence, sizeof sentence);
+        string_sentence(r, n, sentence, sizeof sentence);
         return json_pack("{s:s,s:s}", "gold", "", "sentence", sentence);
     }
-    const char *word = draw_word(r, k->low, k->high);
+    const char *word = string_word(r, k->low, k->high);
     json_t *o = json_pack("{s:s,s:s}", "gold", "", "word", word);
     if (k->work == REPEAT_WORD)
         json_object_set_new(o, "n", json_integer(rng_range(r, 2, 5)));
@@ -490,303 +383,10 @@ static agon_status string_generate(agon_ctx *ctx, const task_cell *cell, task_qu
     return status == AGON_OK ? keep_puzzle(ctx, &p, &query->keep) : status;
 }
 
-/* ---- finding the answer -------------------------------------------------------------------------- */
-
-static bool same_bytes(const char *text, span s, const char *word) {
-    return s.end - s.start == strlen(word) && memcmp(text + s.start, word, s.end - s.start) == 0;
-}
-
-static bool same_word(const char *text, span s, const char *word) {
-    size_t end;
-    return phrase_at(text, s.start, word, &end) && end == s.end;
-}
-
-static bool is_single_letter(const char *text, span s) {
-    size_t p = s.start;
-    return code_is_letter(text_next(text, &p)) && p == s.end;
-}
-
-/* The last run of single letters with one `mark` between them ("c-a-t"), at least two letters. */
-static bool find_spelling(const char *text, char mark, span *out) {
-    size_t at = 0, n = 0;
-    bool found = false;
-    span s, run = {0, 0};
-    while (word_next(text, &at, &s)) {
-        bool joined = n > 0 && s.start == run.end + 1 && text[run.end] == mark;
-        if (!is_single_letter(text, s)) {
-            n = 0;
-            continue;
-        }
-        run = (span){joined ? run.start : s.start, s.end};
-        n = joined ? n + 1 : 1;
-        if (n >= 2) {
-            *out = run;
-            found = true;
-        }
-    }
-    return found;
-}
-
-/* A letter that stands alone; "a" and "I" before another word are words. */
-static bool is_letter_answer(const char *text, span s) {
-    if (!is_single_letter(text, s))
-        return false;
-    bool quoted = s.start > 0 && (text[s.start - 1] == '"' || text[s.start - 1] == '\'');
-    size_t p = s.end;
-    int32_t after = text_next(text, &p), beyond = after == ' ' ? text_next(text, &p) : 0;
-    bool article = strchr("aAI", text[s.start]) && beyond && code_is_word(beyond);
-    return quoted || !article;
-}
-
-/* The last letter that stands alone; *several: others stand there too. */
-static bool find_letter(const char *text, span *out, bool *several) {
-    size_t at = 0, end;
-    bool found = false;
-    *several = false;
-    for (span s; word_next(text, &at, &s);)
-        if (is_letter_answer(text, s)) {
-            char letter[8] = "";
-            memcpy(letter, text + s.start, s.end - s.start < 7 ? s.end - s.start : 7);
-            *several = *several || (found && !phrase_at(text, out->start, letter, &end));
-            *out = s;
-            found = true;
-        }
-    return found;
-}
-
-/* The word a text gives as its answer: the first before "is" when the text begins with it, else the last in quotation marks, else
- * the last. `skip` is the material, which may be quoted on the way. */
-static bool find_word(const char *text, const char *skip, span *out) {
-    size_t at = 0, n = 0, end;
-    bool found = false, quoted = false, first_is = false;
-    span first = {0, 0}, last_quoted = {0, 0};
-    for (span s; word_next(text, &at, &s); n++) {
-        first = n == 0 ? s : first;
-        first_is = first_is || (n == 1 && same_word(text, s, "is") && text[at] == ' ');
-        bool opens = s.start > 0 && strchr("\"'*", text[s.start - 1]), closes = text[s.end] && strchr("\"'*.,!", text[s.end]);
-        if (opens && closes && !(phrase_at(text, s.start, skip, &end) && end == s.end && !first_is)) {
-            last_quoted = s;
-            quoted = true;
-        }
-        *out = s;
-        found = true;
-    }
-    static const char *const subjects[] = {"it", "this", "that", "here", "the", "answer"};
-    for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++)
-        first_is = first_is && !same_word(text, first, subjects[i]);
-    *out = quoted ? last_quoted : first_is ? first : *out;
-    return found;
-}
-
-/* A number in digits or, when there is none, the last number word up to twenty. */
-static int64_t number_word(const char *text, span *out) {
-    static const char *const names[] = {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-                                        "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
-                                        "eighteen", "nineteen", "twenty"};
-    size_t at = 0;
-    int64_t n = -1;
-    for (span s; word_next(text, &at, &s);)
-        for (int64_t i = 0; i <= 20; i++)
-            if (same_word(text, s, names[i])) {
-                n = i;
-                *out = s;
-            }
-    return n;
-}
-
-/* ---- verify -------------------------------------------------------------------------------------- */
-
-typedef struct judged {
-    agon_ctx *ctx;
-    const puzzle *p;
-    const char *response;
-    task_verdict *out;
-} judged;
-
-static agon_status right(const judged *j, span s, const char *said) {
-    return verdict_set(j->ctx, j->out, OUTCOME_PASS, j->response, s.start, s.end, NULL, "says %s, which is right", said);
-}
-
-/* what: "the first letter of 'garden'". A sentence holds the answer, so the masked form does not cite it. */
-static agon_status wrong(const judged *j, span s, const char *said, const char *what) {
-    char *masked = NULL;
-    const char *bare = j->p->kind->work == FIRST_WORD  ? "what comes first"
-                       : j->p->kind->work == LAST_WORD ? "what comes last"
-                                                       : what;
-    agon_status status = task_format(j->ctx, &masked, "says %s, which is not %s", said, bare);
-    if (status == AGON_OK)
-        status = verdict_set(j->ctx, j->out, OUTCOME_FAIL, j->response, s.start, s.end, masked, "says %s, but %s is %s", said,
-                             what, j->p->gold);
-    free(masked);
-    return status;
-}
-
-static agon_status none(const judged *j, const char *missing) {
-    return verdict_set(j->ctx, j->out, OUTCOME_FAIL, j->response, 0, 0, NULL, "%s", missing);
-}
-
-static agon_status judge_spelling(const judged *j, const char *what) {
-    bool hyphens = j->p->kind->work == SPELL_HYPHENS;
-    span s;
-    char said[EXCERPT_SIZE];
-    if (!find_spelling(j->response, hyphens ? '-' : ' ', &s))
-        return none(j, hyphens ? "does not give single letters with hyphens between them"
-                               : "does not give single letters with spaces between them");
-    excerpt(j->response, s.start, s.end, said);
-    return same_word(j->response, s, j->p->gold) ? right(j, s, said) : wrong(j, s, said, what);
-}
-
-static agon_status judge_letter(const judged *j, const char *what) {
-    span s;
-    bool several;
-    char said[EXCERPT_SIZE];
-    if (!find_letter(j->response, &s, &several))
-        return none(j, "does not name a single letter");
-    if (several)
-        return none(j, "names several letters instead of one");
-    excerpt(j->response, s.start, s.end, said);
-    return same_word(j->response, s, j->p->gold) ? right(j, s, said) : wrong(j, s, said, what);
-}
-
-/* Is `where` a part of the sentence said over again? */
-static bool in_copy(const puzzle *p, const char *response, span where) {
-    char copy[FIELD_MAX + 8];
-    if (p->kind->material != A_SENTENCE)
-        return false;
-    snprintf(copy, sizeof copy, "%.*s", (int)strcspn(p->text, "."), p->text);
-    span s;
-    for (size_t at = 0; phrase_find(response, at, copy, &s); at = s.end)
-        if (where.start >= s.start && where.end <= s.end)
-            return true;
-    return false;
-}
-
-static agon_status judge_word(const judged *j, const char *what) {
-    span s;
-    char said[EXCERPT_SIZE];
-    bool exact = j->p->kind->work == UPPER_WORD || j->p->kind->work == CAPITALISE;
-    if (!find_word(j->response, j->p->text, &s))
-        return none(j, "has no word in it");
-    if (in_copy(j->p, j->response, s))
-        return none(j, "repeats the sentence instead of naming one word of it");
-    excerpt(j->response, s.start, s.end, said);
-    bool same = exact ? same_bytes(j->response, s, j->p->gold) : same_word(j->response, s, j->p->gold);
-    return same ? right(j, s, said) : wrong(j, s, said, what);
-}
-
-static agon_status judge_number(const judged *j, const char *what) {
-    rational value;
-    span s = {0, 0};
-    char said[64] = "";
-    int64_t n = -1;
-    if (parse_number(j->response, &value, &s.start, &s.end)) {
-        rational gold = {atoll(j->p->gold), 1};
-        char why[FIELD_MAX * 2], masked[FIELD_MAX * 2];
-        snprintf(why, sizeof why, "%s is %s", what, j->p->gold);
-        snprintf(masked, sizeof masked, "which is not %s", what);
-        return verdict_number(j->ctx, j->out, j->response, gold, why, masked);
-    }
-    n = number_word(j->response, &s);
-    if (n < 0)
-        return none(j, "gives no number");
-    snprintf(said, sizeof said, "%.*s", (int)(s.end - s.start), j->response + s.start);
-    return n == atoll(j->p->gold) ? right(j, s, said) : wrong(j, s, said, what);
-}
-
-/* The words of the list where they occur in the response; the last n_list of them count, and only a repeat of the question
- * may stand before them. */
-static agon_status judge_list(const judged *j, const char *what) {
-    const puzzle *p = j->p;
-    span where[2 * LIST_MAX + 1];
-    size_t which[2 * LIST_MAX + 1], n = 0, at = 0;
-    char said[EXCERPT_SIZE];
-    for (span s; n <= 2 * p->n_list && word_next(j->response, &at, &s);)
-        for (size_t i = 0; i < p->n_list; i++)
-            if (same_word(j->response, s, p->list[i])) {
-                where[n] = s;
-                which[n++] = i;
-                break;
-            }
-    if (n != p->n_list && n != 2 * p->n_list)
-        return n < p->n_list ? none(j, "does not name all the words") : none(j, "does not name every word once");
-    size_t first = n - p->n_list;
-    bool ok = true;
-    for (size_t i = 0; i < p->n_list; i++)
-        ok = ok && which[first + i] == p->n_list - 1 - i;
-    for (size_t i = 0; i < first; i++)
-        ok = ok && which[i] == i;
-    span s = {where[first].start, where[n - 1].end};
-    excerpt(j->response, s.start, s.end, said);
-    return ok ? right(j, s, said) : wrong(j, s, said, what);
-}
-
-/* Exactly n times, in one run, with nothing but punctuation between them. */
-static agon_status judge_repeats(const judged *j, const char *what) {
-    size_t at = 0, run = 0, longest = 0, total = 0;
-    span cited = {0, 0};
-    for (span s; word_next(j->response, &at, &s);) {
-        bool same = same_word(j->response, s, j->p->text);
-        run = same ? run + 1 : 0;
-        total += same;
-        longest = run > longest ? run : longest;
-        if (same && total == 1)
-            cited.start = s.start;
-        cited.end = same ? s.end : cited.end;
-    }
-    char said[80];
-    snprintf(said, sizeof said, "it %zu time%s", total, total == 1 ? "" : "s");
-    if ((int64_t)longest == j->p->n && (total == longest || total == longest + 1)) /* "The word sun: sun sun sun" */
-        return right(j, cited, said);
-    return verdict_set(j->ctx, j->out, OUTCOME_FAIL, j->response, cited.start, cited.end, NULL, "says %s in all, but %s", said,
-                       what);
-}
-
 static agon_status string_verify(agon_ctx *ctx, const task_query *query, const char *response, task_verdict *out) {
     puzzle p;
-    char what[FIELD_MAX + 64];
     agon_status status = puzzle_read(ctx, query, &p);
-    if (status != AGON_OK)
-        return status;
-    judged j = {ctx, &p, response, out};
-    const char *t = p.text;
-    switch (p.kind->work) {
-    case SPELL_HYPHENS:
-    case SPELL_SPACES:
-        snprintf(what, sizeof what, "'%s' spelled out", t);
-        return judge_spelling(&j, what);
-    case FIRST_LETTER:
-    case LAST_LETTER:
-        snprintf(what, sizeof what, "the %s letter of '%s'", p.kind->work == FIRST_LETTER ? "first" : "last", t);
-        return judge_letter(&j, what);
-    case COUNT_LETTERS:
-        snprintf(what, sizeof what, "the number of letters in '%s'", t);
-        return judge_number(&j, what);
-    case COUNT_LETTER:
-        snprintf(what, sizeof what, "the number of times '%s' occurs in '%s'", p.letter, t);
-        return judge_number(&j, what);
-    case COUNT_WORDS:
-        snprintf(what, sizeof what, "the number of words in '%s'", t);
-        return judge_number(&j, what);
-    case FIRST_WORD:
-    case LAST_WORD:
-        snprintf(what, sizeof what, "the %s word of '%s'", p.kind->work == FIRST_WORD ? "first" : "last", t);
-        return judge_word(&j, what);
-    case REVERSE_WORD:
-        snprintf(what, sizeof what, "'%s' backwards", t);
-        return judge_word(&j, what);
-    case UPPER_WORD:
-        snprintf(what, sizeof what, "'%s' in capital letters", t);
-        return judge_word(&j, what);
-    case CAPITALISE:
-        snprintf(what, sizeof what, "'%s' with a capital first letter only", t);
-        return judge_word(&j, what);
-    case REVERSE_LIST:
-        return judge_list(&j, "the reverse order");
-    case REPEAT_WORD:
-        snprintf(what, sizeof what, "'%s' is asked %lld times in a row", t, (long long)p.n);
-        return judge_repeats(&j, what);
-    }
-    return ctx_fail(ctx, AGON_EINVAL, "string: there is no cell '%.60s'", query->cell);
+    return status == AGON_OK ? puzzle_judge(ctx, &p, response, out) : status;
 }
 
 /* ---- demonstrate, tamper ------------------------------------------------------------------------- */

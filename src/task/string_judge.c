@@ -1,0 +1,307 @@
+/* Family "string": finding an answer in natural text and judging it.
+ *
+ * The answer is found by its form: a spelled word is a run of single letters, a letter stands alone, a word stands last, in
+ * quotation marks or before "is". Naming several candidates, or the whole text over again, is no answer. */
+#include "base/ctx.h"
+#include "task/family.h"
+#include "task/string_puzzle.h"
+#include "task/words.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- finding the answer -------------------------------------------------------------------------- */
+
+static bool same_bytes(const char *text, span s, const char *word) {
+    return s.end - s.start == strlen(word) && memcmp(text + s.start, word, s.end - s.start) == 0;
+}
+
+static bool same_word(const char *text, span s, const char *word) {
+    size_t end;
+    return phrase_at(text, s.start, word, &end) && end == s.end;
+}
+
+static bool is_single_letter(const char *text, span s) {
+    size_t p = s.start;
+    return code_is_letter(text_next(text, &p)) && p == s.end;
+}
+
+/* The last run of single letters with one `mark` between them ("c-a-t"), at least two letters. */
+static bool find_spelling(const char *text, char mark, span *out) {
+    size_t at = 0, n = 0;
+    bool found = false;
+    span s, run = {0, 0};
+    while (word_next(text, &at, &s)) {
+        bool joined = n > 0 && s.start == run.end + 1 && text[run.end] == mark;
+        if (!is_single_letter(text, s)) {
+            n = 0;
+            continue;
+        }
+        run = (span){joined ? run.start : s.start, s.end};
+        n = joined ? n + 1 : 1;
+        if (n >= 2) {
+            *out = run;
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* A letter that stands alone; "a" and "I" before another word are words. */
+static bool is_letter_answer(const char *text, span s) {
+    if (!is_single_letter(text, s))
+        return false;
+    bool quoted = s.start > 0 && (text[s.start - 1] == '"' || text[s.start - 1] == '\'');
+    size_t p = s.end;
+    int32_t after = text_next(text, &p), beyond = after == ' ' ? text_next(text, &p) : 0;
+    bool article = strchr("aAI", text[s.start]) && beyond && code_is_word(beyond);
+    return quoted || !article;
+}
+
+/* The last letter that stands alone; *several: others stand there too. */
+static bool find_letter(const char *text, span *out, bool *several) {
+    size_t at = 0, end;
+    bool found = false;
+    *several = false;
+    for (span s; word_next(text, &at, &s);)
+        if (is_letter_answer(text, s)) {
+            char letter[8] = "";
+            memcpy(letter, text + s.start, s.end - s.start < 7 ? s.end - s.start : 7);
+            *several = *several || (found && !phrase_at(text, out->start, letter, &end));
+            *out = s;
+            found = true;
+        }
+    return found;
+}
+
+/* The word a text gives as its answer: the first before "is" when the text begins with it, else the last in quotation marks, else
+ * the last. `skip` is the material, which may be quoted on the way. */
+static bool find_word(const char *text, const char *skip, span *out) {
+    size_t at = 0, n = 0, end;
+    bool found = false, quoted = false, first_is = false;
+    span first = {0, 0}, last_quoted = {0, 0};
+    for (span s; word_next(text, &at, &s); n++) {
+        first = n == 0 ? s : first;
+        first_is = first_is || (n == 1 && same_word(text, s, "is") && text[at] == ' ');
+        bool opens = s.start > 0 && strchr("\"'*", text[s.start - 1]), closes = text[s.end] && strchr("\"'*.,!", text[s.end]);
+        if (opens && closes && !(phrase_at(text, s.start, skip, &end) && end == s.end && !first_is)) {
+            last_quoted = s;
+            quoted = true;
+        }
+        *out = s;
+        found = true;
+    }
+    static const char *const subjects[] = {"it", "this", "that", "here", "the", "answer"};
+    for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++)
+        first_is = first_is && !same_word(text, first, subjects[i]);
+    *out = quoted ? last_quoted : first_is ? first : *out;
+    return found;
+}
+
+/* A number in digits or, when there is none, the last number word up to twenty. */
+static int64_t number_word(const char *text, span *out) {
+    static const char *const names[] = {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+                                        "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
+                                        "eighteen", "nineteen", "twenty"};
+    size_t at = 0;
+    int64_t n = -1;
+    for (span s; word_next(text, &at, &s);)
+        for (int64_t i = 0; i <= 20; i++)
+            if (same_word(text, s, names[i])) {
+                n = i;
+                *out = s;
+            }
+    return n;
+}
+
+/* ---- verify -------------------------------------------------------------------------------------- */
+
+typedef struct judged {
+    agon_ctx *ctx;
+    const puzzle *p;
+    const char *response;
+    task_verdict *out;
+} judged;
+
+static agon_status right(const judged *j, span s, const char *said) {
+    return verdict_set(j->ctx, j->out, OUTCOME_PASS, j->response, s.start, s.end, NULL, "says %s, which is right", said);
+}
+
+/* what: "the first letter of 'garden'". A sentence holds the answer, so the masked form does not cite it. */
+static agon_status wrong(const judged *j, span s, const char *said, const char *what) {
+    char *masked = NULL;
+    const char *bare = j->p->kind->work == FIRST_WORD  ? "what comes first"
+                       : j->p->kind->work == LAST_WORD ? "what comes last"
+                                                       : what;
+    agon_status status = task_format(j->ctx, &masked, "says %s, which is not %s", said, bare);
+    if (status == AGON_OK)
+        status = verdict_set(j->ctx, j->out, OUTCOME_FAIL, j->response, s.start, s.end, masked, "says %s, but %s is %s", said,
+                             what, j->p->gold);
+    free(masked);
+    return status;
+}
+
+static agon_status none(const judged *j, const char *missing) {
+    return verdict_set(j->ctx, j->out, OUTCOME_FAIL, j->response, 0, 0, NULL, "%s", missing);
+}
+
+static agon_status judge_spelling(const judged *j, const char *what) {
+    bool hyphens = j->p->kind->work == SPELL_HYPHENS;
+    span s;
+    char said[EXCERPT_SIZE];
+    if (!find_spelling(j->response, hyphens ? '-' : ' ', &s))
+        return none(j, hyphens ? "does not give single letters with hyphens between them"
+                               : "does not give single letters with spaces between them");
+    excerpt(j->response, s.start, s.end, said);
+    return same_word(j->response, s, j->p->gold) ? right(j, s, said) : wrong(j, s, said, what);
+}
+
+static agon_status judge_letter(const judged *j, const char *what) {
+    span s;
+    bool several;
+    char said[EXCERPT_SIZE];
+    if (!find_letter(j->response, &s, &several))
+        return none(j, "does not name a single letter");
+    if (several)
+        return none(j, "names several letters instead of one");
+    excerpt(j->response, s.start, s.end, said);
+    return same_word(j->response, s, j->p->gold) ? right(j, s, said) : wrong(j, s, said, what);
+}
+
+/* Is `where` a part of the sentence said over again? */
+static bool in_copy(const puzzle *p, const char *response, span where) {
+    char copy[FIELD_MAX + 8];
+    if (p->kind->material != A_SENTENCE)
+        return false;
+    snprintf(copy, sizeof copy, "%.*s", (int)strcspn(p->text, "."), p->text);
+    span s;
+    for (size_t at = 0; phrase_find(response, at, copy, &s); at = s.end)
+        if (where.start >= s.start && where.end <= s.end)
+            return true;
+    return false;
+}
+
+static agon_status judge_word(const judged *j, const char *what) {
+    span s;
+    char said[EXCERPT_SIZE];
+    bool exact = j->p->kind->work == UPPER_WORD || j->p->kind->work == CAPITALISE;
+    if (!find_word(j->response, j->p->text, &s))
+        return none(j, "has no word in it");
+    if (in_copy(j->p, j->response, s))
+        return none(j, "repeats the sentence instead of naming one word of it");
+    excerpt(j->response, s.start, s.end, said);
+    bool same = exact ? same_bytes(j->response, s, j->p->gold) : same_word(j->response, s, j->p->gold);
+    return same ? right(j, s, said) : wrong(j, s, said, what);
+}
+
+static agon_status judge_number(const judged *j, const char *what) {
+    rational value;
+    span s = {0, 0};
+    char said[64] = "";
+    int64_t n = -1;
+    if (parse_number(j->response, &value, &s.start, &s.end)) {
+        rational gold = {atoll(j->p->gold), 1};
+        char why[FIELD_MAX * 2], masked[FIELD_MAX * 2];
+        snprintf(why, sizeof why, "%s is %s", what, j->p->gold);
+        snprintf(masked, sizeof masked, "which is not %s", what);
+        return verdict_number(j->ctx, j->out, j->response, gold, why, masked);
+    }
+    n = number_word(j->response, &s);
+    if (n < 0)
+        return none(j, "gives no number");
+    snprintf(said, sizeof said, "%.*s", (int)(s.end - s.start), j->response + s.start);
+    return n == atoll(j->p->gold) ? right(j, s, said) : wrong(j, s, said, what);
+}
+
+/* The words of the list where they occur in the response; the last n_list of them count, and only a repeat of the question
+ * may stand before them. */
+static agon_status judge_list(const judged *j, const char *what) {
+    const puzzle *p = j->p;
+    span where[2 * LIST_MAX + 1];
+    size_t which[2 * LIST_MAX + 1], n = 0, at = 0;
+    char said[EXCERPT_SIZE];
+    for (span s; n <= 2 * p->n_list && word_next(j->response, &at, &s);)
+        for (size_t i = 0; i < p->n_list; i++)
+            if (same_word(j->response, s, p->list[i])) {
+                where[n] = s;
+                which[n++] = i;
+                break;
+            }
+    if (n != p->n_list && n != 2 * p->n_list)
+        return n < p->n_list ? none(j, "does not name all the words") : none(j, "does not name every word once");
+    size_t first = n - p->n_list;
+    bool ok = true;
+    for (size_t i = 0; i < p->n_list; i++)
+        ok = ok && which[first + i] == p->n_list - 1 - i;
+    for (size_t i = 0; i < first; i++)
+        ok = ok && which[i] == i;
+    span s = {where[first].start, where[n - 1].end};
+    excerpt(j->response, s.start, s.end, said);
+    return ok ? right(j, s, said) : wrong(j, s, said, what);
+}
+
+/* Exactly n times, in one run, with nothing but punctuation between them. */
+static agon_status judge_repeats(const judged *j, const char *what) {
+    size_t at = 0, run = 0, longest = 0, total = 0;
+    span cited = {0, 0};
+    for (span s; word_next(j->response, &at, &s);) {
+        bool same = same_word(j->response, s, j->p->text);
+        run = same ? run + 1 : 0;
+        total += same;
+        longest = run > longest ? run : longest;
+        if (same && total == 1)
+            cited.start = s.start;
+        cited.end = same ? s.end : cited.end;
+    }
+    char said[80];
+    snprintf(said, sizeof said, "it %zu time%s", total, total == 1 ? "" : "s");
+    if ((int64_t)longest == j->p->n && (total == longest || total == longest + 1)) /* "The word sun: sun sun sun" */
+        return right(j, cited, said);
+    return verdict_set(j->ctx, j->out, OUTCOME_FAIL, j->response, cited.start, cited.end, NULL, "says %s in all, but %s", said,
+                       what);
+}
+
+agon_status puzzle_judge(agon_ctx *ctx, const puzzle *p, const char *response, task_verdict *out) {
+    char what[FIELD_MAX + 64];
+    judged j = {ctx, p, response, out};
+    const char *t = p->text;
+    switch (p->kind->work) {
+    case SPELL_HYPHENS:
+    case SPELL_SPACES:
+        snprintf(what, sizeof what, "'%s' spelled out", t);
+        return judge_spelling(&j, what);
+    case FIRST_LETTER:
+    case LAST_LETTER:
+        snprintf(what, sizeof what, "the %s letter of '%s'", p->kind->work == FIRST_LETTER ? "first" : "last", t);
+        return judge_letter(&j, what);
+    case COUNT_LETTERS:
+        snprintf(what, sizeof what, "the number of letters in '%s'", t);
+        return judge_number(&j, what);
+    case COUNT_LETTER:
+        snprintf(what, sizeof what, "the number of times '%s' occurs in '%s'", p->letter, t);
+        return judge_number(&j, what);
+    case COUNT_WORDS:
+        snprintf(what, sizeof what, "the number of words in '%s'", t);
+        return judge_number(&j, what);
+    case FIRST_WORD:
+    case LAST_WORD:
+        snprintf(what, sizeof what, "the %s word of '%s'", p->kind->work == FIRST_WORD ? "first" : "last", t);
+        return judge_word(&j, what);
+    case REVERSE_WORD:
+        snprintf(what, sizeof what, "'%s' backwards", t);
+        return judge_word(&j, what);
+    case UPPER_WORD:
+        snprintf(what, sizeof what, "'%s' in capital letters", t);
+        return judge_word(&j, what);
+    case CAPITALISE:
+        snprintf(what, sizeof what, "'%s' with a capital first letter only", t);
+        return judge_word(&j, what);
+    case REVERSE_LIST:
+        return judge_list(&j, "the reverse order");
+    case REPEAT_WORD:
+        snprintf(what, sizeof what, "'%s' is asked %lld times in a row", t, (long long)p->n);
+        return judge_repeats(&j, what);
+    }
+    return ctx_fail(ctx, AGON_EINVAL, "string: there is no such work (%d)", (int)p->kind->work);
+}
+
