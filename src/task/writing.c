@@ -27,8 +27,8 @@ typedef struct form {
     const char *keep; /* wordings of which a rewording needs one; NULL: none */
 } form;
 
-/* name, difficulty, hard, by default. Not by default: what the base model does already, and what so small a model
- * did not learn from examples: counting words and letters while it writes. */
+/* name, difficulty, hard, by default. Not by default, run by name: what asks for counting words or letters while writing, and
+ * no_digits, which says little about a model that seldom writes digits. */
 static const task_cell cells[] = {
     {"no_commas", 1, false, true},
     {"max_words", 1, false, true},
