@@ -4,6 +4,7 @@
  *   exact     the response, its last line, or what follows "answer is", "Answer:", "####" or stands in \boxed{} is an accepted answer but for
  *             case, blanks and final punctuation
  *   contains  an accepted answer occurs as whole words
+ *   and every writing constraint (constraint.c), with its "arguments"
  *
  * Without "verifier": "number" when every answer is a number, else "exact"; without an answer too, the verdict is
  * unknown. Parameters hold the query as the file gave it, because it is what tells two such tasks apart. */
@@ -23,7 +24,7 @@ static const char *const own_verifiers[] = {"number", "exact", "contains"};
 enum { N_OWN = sizeof own_verifiers / sizeof *own_verifiers };
 
 const char *task_verifier_name(size_t i) {
-    return i < N_OWN ? own_verifiers[i] : NULL;
+    return i < N_OWN ? own_verifiers[i] : writing_constraint_name(i - N_OWN);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------------------- */
@@ -104,15 +105,19 @@ static agon_status check_keys(agon_ctx *ctx, const char *where, const json_t *ro
     return AGON_OK;
 }
 
-static agon_status check_verifier(agon_ctx *ctx, const char *where, const char *name, size_t n_answers) {
+static agon_status check_verifier(agon_ctx *ctx, const char *where, const char *name, size_t n_answers,
+                                  const json_t *arguments) {
     for (size_t i = 0; i < N_OWN; i++)
         if (strcmp(name, own_verifiers[i]) == 0)
             return n_answers > 0 ? AGON_OK
                                  : ctx_fail(ctx, AGON_EINVAL, "%s: verifier '%s' needs an 'answer'", where, name);
     const char *known[64];
     size_t n = 0;
-    for (const char *k; n < 64 && (k = task_verifier_name(n)); n++)
+    for (const char *k; n < 64 && (k = task_verifier_name(n)); n++) {
+        if (n >= N_OWN && strcmp(name, k) == 0)
+            return writing_constraint_check(ctx, where, name, arguments);
         known[n] = k;
+    }
     const char *nearest = nearest_word(name, known, n);
     return ctx_fail(ctx, AGON_EINVAL, "%s: unknown verifier '%.60s'%s%s%s", where, name,
                     nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
@@ -221,7 +226,7 @@ static agon_status read_task(agon_ctx *ctx, const task_query *query, user_task *
             return ctx_fail(ctx, AGON_EINVAL, "%s: verifier 'number' cannot use the answer '%.60s'", where,
                             json_string_value(a));
     }
-    if (t.verifier && (status = check_verifier(ctx, where, t.verifier, n)))
+    if (t.verifier && (status = check_verifier(ctx, where, t.verifier, n, t.arguments)))
         return status;
     *out = t;
     return AGON_OK;
@@ -400,7 +405,9 @@ static agon_status verify(agon_ctx *ctx, const task_query *query, const char *re
         return verify_number(ctx, &t, response, out);
     if (strcmp(t.verifier, "exact") == 0)
         return verify_exact(ctx, &t, response, out);
-    return verify_contains(ctx, &t, response, out);
+    if (strcmp(t.verifier, "contains") == 0)
+        return verify_contains(ctx, &t, response, out);
+    return writing_constraint_verify(ctx, t.verifier, t.arguments, response, out);
 }
 
 static agon_status demonstrate(agon_ctx *ctx, const task_query *query, uint64_t seed, char **response) {

@@ -34,6 +34,10 @@ static void test_judging(void **state) {
         {"{\"query\":\"Capital?\",\"answer\":\"Paris\",\"verifier\":\"contains\"}", "Parisian", OUTCOME_FAIL},
         {"{\"query\":\"Capital?\",\"answer\":[\"Paris\",\"City of Light\"]}", "city  of\nlight", OUTCOME_PASS},
         {"{\"query\":\"What is love?\"}", "Baby", OUTCOME_UNKNOWN},
+        {"{\"query\":\"Be brief\",\"verifier\":\"max_words\",\"arguments\":{\"n\":3}}", "Yes, of course.", OUTCOME_PASS},
+        {"{\"query\":\"Be brief\",\"verifier\":\"max_words\",\"arguments\":{\"n\":3}}", "Yes, of course I will.", OUTCOME_FAIL},
+        {"{\"query\":\"Be calm\",\"verifier\":\"lower_case\"}", "all is well.", OUTCOME_PASS},
+        {"{\"query\":\"Be calm\",\"verifier\":\"lower_case\"}", "ALL IS WELL.", OUTCOME_FAIL},
         {"{\"query\":\"What is love?\",\"answer\":null}", "Baby", OUTCOME_UNKNOWN},
         {"{\"query\":\"Capital?\",\"answer\":\"Paris\"}", "\xff\xfe\x01", OUTCOME_FAIL},
     };
@@ -78,6 +82,8 @@ static void test_hostile_rows(void **state) {
         {"{\"query\":\"a\",\"answer\":\"b\",\"verifier\":\"number\"}", "cannot use the answer"},
         {"{\"query\":\"a\",\"verifier\":\"exact\"}", "needs an 'answer'"},
         {"{\"query\":\"a\",\"verifier\":3}", "verifier"},
+        {"{\"query\":\"a\",\"verifier\":\"max_words\"}", "max_words"},
+        {"{\"query\":\"a\",\"verifier\":\"max_wrods\",\"arguments\":{\"n\":3}}", "did you mean 'max_words'"},
     };
     agon_ctx *ctx = test_ctx(1, NULL);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -141,9 +147,8 @@ static void test_names(void **state) {
     size_t n = 0;
     while (task_verifier_name(n))
         n++;
-    assert_true(n >= 3);
+    assert_true(n >= 3 + 15);
     assert_string_equal(task_verifier_name(0), "number");
-    assert_null(task_verifier_name(n + 100));
 }
 
 int main(void) {
