@@ -34,7 +34,7 @@ typedef struct importing {
 /* A name is one plain word of a path. */
 static agon_status take_name(importing *im, const char *name, char own[256]) {
     const char *base = strrchr(im->source, '/');
-    snprintf(own, 256, "%s", name && *name ? name : base ? base + 1 : im->source);
+    snprintf(own, 256, "%.255s", name && *name ? name : base ? base + 1 : im->source);
     size_t n = strlen(own);
     if (!(name && *name) && n > 5 && strcmp(own + n - 5, ".gguf") == 0)
         own[n - 5] = 0;
