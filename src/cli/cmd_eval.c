@@ -234,7 +234,7 @@ static int run(int argc, char **argv) {
 const command command_eval = {
     "eval",
     "a model or adapter on the suites, alone or against another",
-    "eval [--model M] [--adapter DIR] [--suite tasks|general|perplexity|gsm8k|all] [--against ADAPTER_OR_MODEL] [--n N]\n"
+    "eval [--model M] [--adapter DIR] [--suite tasks|general|perplexity|gsm8k|ifeval|all] [--against ADAPTER_OR_MODEL] [--n N]\n"
     "       [--seed S] [--items] [--list] [--json]\n\n"
     "One greedy answer a question, judged by a program. Intervals are exact (Clopper-Pearson); with --against both versions\n"
     "answer the same questions: gain with Newcombe's interval, McNemar's exact test, and non-inferiority within 3 points\n"

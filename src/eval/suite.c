@@ -10,7 +10,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-static const suite_def *const table[] = {&suite_general, &suite_gsm8k};
+static const suite_def *const table[] = {&suite_general, &suite_gsm8k, &suite_ifeval};
 enum { N_SUITES = sizeof table / sizeof *table };
 
 struct suite {
