@@ -1,6 +1,6 @@
 /* A product cut into register tiles: panels of 16 columns outside, rows inside. */
 
-/* `t` [rows][16*cols] holds the start of the chains on entry and the result on return. */
+/* `t` [rows][16*cols] holds the start of the chains on entry when g->resume, and the result on return. */
 typedef void (*tile_fn)(const gemm *g, const void *a, const char *w, float *t);
 
 enum { TILE_ROWS_MAX = 12, TILE_COLS_MAX = 2 };
@@ -45,8 +45,6 @@ LANES void multiply_tiles(const gemm *g, const tile_fn *tiles, size_t most_rows,
             float *y = g->y + row * g->ldy + first;
             if (g->resume)
                 tile_load(t, stride, y, g->ldy, rows, n_cols);
-            else
-                memset(t, 0, rows * stride * sizeof *t);
             const char *a = (const char *)g->a + row * (by_column ? 1 : g->lda) * sizeof(float);
             tiles[(cols - 1) * most_rows + rows - 1](g, a, w, t);
             tile_finish(g, t, stride, y, g->bias ? g->bias + first : NULL, rows, n_cols);

@@ -220,7 +220,7 @@ static void product_task(void *arg, size_t task, int thread) {
 void product_run(agon_ctx *ctx, const product *p) {
     if (p->n_rows == 0)
         return;
-    product_job j = {.ctx = ctx, .p = p, .row_block = product_row_block(p->w->k_padded, p->n_rows, ROWS_MAX)};
+    product_job j = {.ctx = ctx, .p = p, .row_block = product_row_block(round_up(p->k, K_BLOCK), p->n_rows, ROWS_MAX)};
     size_t n_row_blocks = (p->n_rows + j.row_block - 1) / j.row_block;
     size_t n_panels = round_up(p->w->n, LANES_N) / LANES_N;
     /* About four tasks a thread, so that a slow core does not hold up the others. */

@@ -2,7 +2,7 @@
  * Included by body_matmul.h once per tile size, with T_ROWS and T_COLS literal: accumulators must be
  * plain registers, and gcc keeps arrays sized by parameters in memory.
  *
- * `t` [T_ROWS][16*T_COLS] holds the start of the chains on entry and the result on return. */
+ * `t` as in body_tiles.h. */
 #define T_PASTE2(name, r, c) name##_##r##x##c
 #define T_PASTE(name, r, c) T_PASTE2(name, r, c)
 #define T_NAME(name) T_PASTE(name, T_ROWS, T_COLS)
@@ -18,7 +18,9 @@ static void T_NAME(tile_bf16)(const gemm *g, const void *rows, const char *w, fl
     const float *a = rows;
     const size_t lda = g->lda, panel = g->panel_bytes;
     lanes c[T_ROWS][T_COLS];
-    FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
+    FOR_M FOR_N c[m][n] = v_set(0.0f);
+    if (g->resume)
+        FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
     for (size_t block = 0; block < g->k; block += K_BLOCK) {
         lanes even[T_ROWS][T_COLS], odd[T_ROWS][T_COLS];
         FOR_M FOR_N even[m][n] = odd[m][n] = v_set(0.0f);
@@ -44,7 +46,9 @@ static void T_NAME(tile_f32)(const gemm *g, const void *rows, const char *w, flo
     const float *a = rows;
     const size_t lda = g->lda, panel = g->panel_bytes, n_k = g->k;
     lanes c[T_ROWS][T_COLS];
-    FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
+    FOR_M FOR_N c[m][n] = v_set(0.0f);
+    if (g->resume)
+        FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
     for (size_t k = 0; k < n_k; k++) {
         lanes b[T_COLS];
         FOR_N b[n] = v_load((const float *)(w + n * panel) + k * LANES_N);
@@ -60,7 +64,9 @@ static void T_NAME(tile_bf16_dw)(const gemm *g, const void *rows, const char *w,
     const float *a = rows;
     const size_t lda = g->lda, panel = g->panel_bytes;
     lanes c[T_ROWS][T_COLS];
-    FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
+    FOR_M FOR_N c[m][n] = v_set(0.0f);
+    if (g->resume)
+        FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
     for (size_t block = 0; block < g->k; block += K_BLOCK) {
         lanes even[T_ROWS][T_COLS], odd[T_ROWS][T_COLS];
         FOR_M FOR_N even[m][n] = odd[m][n] = v_set(0.0f);
@@ -91,7 +97,9 @@ static void T_NAME(tile_f32_dw)(const gemm *g, const void *rows, const char *w, 
     const float *a = rows;
     const size_t lda = g->lda, panel = g->panel_bytes, n_k = g->k;
     lanes c[T_ROWS][T_COLS];
-    FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
+    FOR_M FOR_N c[m][n] = v_set(0.0f);
+    if (g->resume)
+        FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
     for (size_t k = 0; k < n_k; k++) {
         lanes b[T_COLS];
         FOR_N b[n] = v_load((const float *)(w + n * panel) + k * LANES_N);

@@ -15,7 +15,9 @@
 LANES void T_NAME(tile_pairs)(const gemm *g, const uint32_t *a, size_t row, size_t depth, const char *w, float *t) {
     const size_t panel = g->panel_bytes, n_pairs = g->k / 2;
     lanes c[T_ROWS][T_COLS];
-    FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
+    FOR_M FOR_N c[m][n] = v_set(0.0f);
+    if (g->resume)
+        FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
     for (size_t k = 0; k < n_pairs; k++) {
         pairs b[T_COLS];
         FOR_N b[n] = p_load(w + n * panel + k * LANES_N * sizeof(uint32_t));
