@@ -1,6 +1,6 @@
 /* Attention of one query row and one key head, forward and backward (online softmax: Milakov and
- * Gimelshein 2018; backward from the log-sum-exp: Dao et al. 2022). All query heads that share the
- * key head are done together, so that its keys and values are read from cache. */
+ * Gimelshein 2018; backward from the log-sum-exp: Dao et al. 2022). Query heads that share the key head are
+ * done together, so that its keys and values are read once. */
 
 enum { ATTENTION_BLOCK = 32, MAX_VECTORS = MAX_HEAD_DIM / LANES_N };
 
@@ -22,38 +22,60 @@ LANES void store_head(float *p, const lanes *r, size_t n_vectors, size_t tail) {
     }
 }
 
-/* Lane j: q . row j of `base`, for n <= 16 rows; zeros beyond. */
-LANES lanes dot_rows(const lanes *q, const float *base, size_t ld, const int32_t *rows, size_t n,
-                     size_t n_vectors, size_t tail) {
-    lanes partial[LANES_N];
-    for (size_t j = 0; j < n; j++) {
-        lanes k[MAX_VECTORS], sum = v_set(0.0f);
-        load_head(k, base + (size_t)rows[j] * ld, n_vectors, tail);
-        FOR_D sum = v_fma(q[d], k[d], sum);
-        partial[j] = sum;
-    }
-    for (size_t j = n; j < LANES_N; j++)
-        partial[j] = v_set(0.0f);
-    return v_sum16(partial);
+/* Query heads done together hold their vectors in registers; the key and value rows are read once for all. */
+#define FOR_G _Pragma("GCC unroll 4") for (size_t g = 0; g < heads; g++)
+typedef lanes head_vectors[MAX_VECTORS];
+
+/* The rows of many sequences do not fit the caches, and no hardware guesses where the next one is. For the rows of one
+ * long text, which do fit, fetching ahead costs a few percent. */
+LANES bool fetches_ahead(const attention_call *c) {
+    return c->n_rows < 256;
+}
+LANES void fetch_row(const float *p, size_t n_vectors) {
+    for (size_t d = 0; d < n_vectors; d++)
+        __builtin_prefetch(p + d * LANES_N);
 }
 
-/* out += sum of weight[j] * row j of `base`, ascending j. */
-LANES void add_rows(lanes *out, const float *weight, const float *base, size_t ld, const int32_t *rows,
-                    size_t n, size_t n_vectors, size_t tail) {
+/* dots[g], lane j: q[g] . row j of `base`, for n <= 16 rows; zeros beyond. The same rows of `next`, unless NULL, are used soon. */
+LANES void dot_rows(lanes *dots, const head_vectors *q, size_t heads, const float *base, const float *next, size_t ld,
+                    const int32_t *rows, size_t n, size_t n_vectors, size_t tail) {
+    lanes partial[HEADS_TOGETHER][LANES_N];
     for (size_t j = 0; j < n; j++) {
-        lanes v[MAX_VECTORS], p = v_set(weight[j]);
+        lanes k[MAX_VECTORS];
+        load_head(k, base + (size_t)rows[j] * ld, n_vectors, tail);
+        if (next)
+            fetch_row(next + (size_t)rows[j] * ld, n_vectors);
+        FOR_G {
+            lanes sum = v_set(0.0f);
+            FOR_D sum = v_fma(q[g][d], k[d], sum);
+            partial[g][j] = sum;
+        }
+    }
+    for (size_t j = n; j < LANES_N; j++)
+        FOR_G partial[g][j] = v_set(0.0f);
+    FOR_G dots[g] = v_sum16(partial[g]);
+}
+
+/* out[g] += sum of weight[g][j] * row j of `base`, ascending j. */
+LANES void add_rows(head_vectors *out, const float *weight, size_t weight_ld, size_t heads, const float *base,
+                    size_t ld, const int32_t *rows, size_t n, size_t n_vectors, size_t tail) {
+    for (size_t j = 0; j < n; j++) {
+        lanes v[MAX_VECTORS];
         load_head(v, base + (size_t)rows[j] * ld, n_vectors, tail);
-        FOR_D out[d] = v_fma(p, v[d], out[d]);
+        FOR_G {
+            lanes p = v_set(weight[g * weight_ld + j]);
+            FOR_D out[g][d] = v_fma(p, v[d], out[g][d]);
+        }
     }
 }
 
 LANES float max_lane(lanes a) {
     _Alignas(64) float each[LANES_N];
     v_store(each, a);
-    float top = each[0];
-    for (int i = 1; i < LANES_N; i++)
-        top = each[i] > top ? each[i] : top;
-    return top;
+    for (int half = LANES_N / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            each[i] = each[i] > each[i + half] ? each[i] : each[i + half];
+    return each[0];
 }
 
 /* exp of one number by lane 0: the bits of math_exp. */
@@ -63,107 +85,153 @@ LANES float exp_one(float x) {
     return each[0];
 }
 
-LANES void attend_head(const attention_call *c, size_t row, size_t head, size_t kv_head,
-                       size_t n_vectors, size_t tail) {
+typedef struct softmax_state {
+    float max, sum;
+} softmax_state;
+
+/* Takes n more scores s0, s1 of one head: their weights go to p [ATTENTION_BLOCK]. */
+LANES void softmax_block(softmax_state *state, lanes s0, lanes s1, size_t n, float *p, lanes *out, size_t n_vectors) {
+    const lanes lowest = v_set(-INFINITY), zero = v_set(0.0f);
+    const size_t n0 = size_min(LANES_N, n), n1 = n - n0;
+    s0 = v_first(s0, lowest, n0);
+    s1 = v_first(s1, lowest, n1);
+    float top = max_lane(v_max(s0, s1));
+    top = top > state->max ? top : state->max;
+    if (top != state->max) { /* else the factor is exp(0), which is 1 */
+        float correction = exp_one(state->max - top);
+        state->sum = state->sum * correction;
+        FOR_D out[d] = v_mul(out[d], v_set(correction));
+    }
+    lanes p0 = v_first(v_exp(v_sub(s0, v_set(top))), zero, n0);
+    lanes p1 = n1 ? v_first(v_exp(v_sub(s1, v_set(top))), zero, n1) : zero;
+    v_store(p, p0);
+    v_store(p + LANES_N, p1);
+    state->sum = state->sum + v_sum(v_add(p0, p1));
+    state->max = top;
+}
+
+LANES void attend_heads(const attention_call *c, size_t row, size_t head, size_t heads, size_t kv_head,
+                        size_t n_vectors, size_t tail) {
     const size_t dim = c->shape->head_dim, ld = c->shape->n_kv_heads * dim;
-    const float *k = c->k + kv_head * dim, *v = c->v + kv_head * dim;
+    const float *k = c->k + kv_head * dim, *v = c->v + kv_head * dim, *next = fetches_ahead(c) ? v : NULL;
     const attention_keys keys = c->keys[row];
     const size_t at = (row * c->shape->n_heads + head) * dim;
-    lanes q[MAX_VECTORS], out[MAX_VECTORS], scale = v_set(c->shape->scale);
-    load_head(q, c->q + at, n_vectors, tail);
-    FOR_D out[d] = v_set(0.0f);
-    float max = -INFINITY, sum = 0;
+    const lanes scale = v_set(c->shape->scale);
+    head_vectors q[HEADS_TOGETHER], out[HEADS_TOGETHER];
+    softmax_state state[HEADS_TOGETHER];
+    FOR_G {
+        load_head(q[g], c->q + at + g * dim, n_vectors, tail);
+        FOR_D out[g][d] = v_set(0.0f);
+        state[g] = (softmax_state){-INFINITY, 0};
+    }
     for (size_t first = 0; first < (size_t)keys.n; first += ATTENTION_BLOCK) {
         const size_t n = size_min(ATTENTION_BLOCK, (size_t)keys.n - first);
         const size_t n0 = size_min(LANES_N, n), n1 = n - n0;
         const int32_t *rows = keys.rows + first;
-        const lanes lowest = v_set(-INFINITY), zero = v_set(0.0f);
-        lanes s0 = v_mul(dot_rows(q, k, ld, rows, n0, n_vectors, tail), scale), s1 = lowest;
-        s0 = v_first(s0, lowest, n0);
+        lanes s0[HEADS_TOGETHER], s1[HEADS_TOGETHER];
+        _Alignas(64) float p[HEADS_TOGETHER][ATTENTION_BLOCK];
+        dot_rows(s0, q, heads, k, next, ld, rows, n0, n_vectors, tail);
+        FOR_G s1[g] = s0[g];
         if (n1)
-            s1 = v_first(v_mul(dot_rows(q, k, ld, rows + n0, n1, n_vectors, tail), scale), lowest, n1);
-        float top = max_lane(v_max(s0, s1));
-        top = top > max ? top : max;
-        float correction = exp_one(max - top);
-        _Alignas(64) float p[ATTENTION_BLOCK];
-        lanes p0 = v_first(v_exp(v_sub(s0, v_set(top))), zero, n0);
-        lanes p1 = n1 ? v_first(v_exp(v_sub(s1, v_set(top))), zero, n1) : zero;
-        v_store(p, p0);
-        v_store(p + LANES_N, p1);
-        sum = sum * correction + v_sum(v_add(p0, p1));
-        FOR_D out[d] = v_mul(out[d], v_set(correction));
-        add_rows(out, p, v, ld, rows, n, n_vectors, tail);
-        max = top;
+            dot_rows(s1, q, heads, k, next, ld, rows + n0, n1, n_vectors, tail);
+        FOR_G softmax_block(&state[g], v_mul(s0[g], scale), v_mul(s1[g], scale), n, p[g], out[g], n_vectors);
+        for (size_t j = first + n; next && j < size_min(first + n + ATTENTION_BLOCK, (size_t)keys.n); j++)
+            fetch_row(k + (size_t)keys.rows[j] * ld, n_vectors);
+        add_rows(out, p[0], ATTENTION_BLOCK, heads, v, ld, rows, n, n_vectors, tail);
     }
-    FOR_D out[d] = v_div(out[d], v_set(sum));
-    store_head(c->out + at, out, n_vectors, tail);
-    if (c->lse)
-        c->lse[row * c->shape->n_heads + head] = max + math_log(sum);
+    FOR_G {
+        FOR_D out[g][d] = v_div(out[g][d], v_set(state[g].sum));
+        store_head(c->out + at + g * dim, out[g], n_vectors, tail);
+        if (c->lse)
+            c->lse[row * c->shape->n_heads + head + g] = state[g].max + math_log(state[g].sum);
+    }
 }
 
-static void attend(const attention_call *c, size_t row, size_t kv_head) {
-    const size_t dim = c->shape->head_dim, group = c->shape->n_heads / c->shape->n_kv_heads;
-    for (size_t h = kv_head * group; h < (kv_head + 1) * group; h++)
-        if (dim == 64)
-            attend_head(c, row, h, kv_head, 4, LANES_N);
-        else if (dim == 128)
-            attend_head(c, row, h, kv_head, 8, LANES_N);
-        else
-            attend_head(c, row, h, kv_head, round_up(dim, LANES_N) / LANES_N,
-                        dim - (dim - 1) / LANES_N * LANES_N);
-}
-
-/* row j of `base` += weight[j] * x. */
-LANES void spread_rows(const lanes *x, const float *weight, float *base, size_t ld, const int32_t *rows,
-                       size_t n, size_t n_vectors, size_t tail) {
+/* base's row j += weight[g][j] * x[g], heads in ascending order. */
+LANES void spread_rows(const head_vectors *x, const float *weight, size_t weight_ld, size_t heads, float *base,
+                       size_t ld, const int32_t *rows, size_t n, size_t n_vectors, size_t tail) {
     for (size_t j = 0; j < n; j++) {
         float *to = base + (size_t)rows[j] * ld;
-        lanes r[MAX_VECTORS], p = v_set(weight[j]);
+        lanes r[MAX_VECTORS];
         load_head(r, to, n_vectors, tail);
-        FOR_D r[d] = v_fma(p, x[d], r[d]);
+        FOR_G {
+            lanes p = v_set(weight[g * weight_ld + j]);
+            FOR_D r[d] = v_fma(p, x[g][d], r[d]);
+        }
         store_head(to, r, n_vectors, tail);
     }
 }
 
-LANES void attend_backward_head(const attention_call *c, size_t row, size_t head, size_t kv_head,
-                                size_t n_vectors, size_t tail) {
+LANES void attend_backward_heads(const attention_call *c, size_t row, size_t head, size_t heads, size_t kv_head,
+                                 size_t n_vectors, size_t tail) {
     const size_t dim = c->shape->head_dim, ld = c->shape->n_kv_heads * dim, offset = kv_head * dim;
     const attention_keys keys = c->keys[row];
     const size_t at = (row * c->shape->n_heads + head) * dim;
-    lanes q[MAX_VECTORS], d_out[MAX_VECTORS], dq[MAX_VECTORS];
-    lanes scale = v_set(c->shape->scale), zero = v_set(0.0f), dot = zero;
-    load_head(q, c->out + at, n_vectors, tail);
-    load_head(d_out, c->d_out + at, n_vectors, tail);
-    FOR_D dot = v_fma(d_out[d], q[d], dot);
-    const lanes delta = v_set(v_sum(dot)), lse = v_set(c->lse[row * c->shape->n_heads + head]);
-    load_head(q, c->q + at, n_vectors, tail);
-    FOR_D dq[d] = zero;
+    const lanes scale = v_set(c->shape->scale), zero = v_set(0.0f);
+    head_vectors q[HEADS_TOGETHER], d_out[HEADS_TOGETHER], dq[HEADS_TOGETHER];
+    lanes delta[HEADS_TOGETHER], lse[HEADS_TOGETHER];
+    FOR_G {
+        lanes dot = zero;
+        load_head(q[g], c->out + at + g * dim, n_vectors, tail);
+        load_head(d_out[g], c->d_out + at + g * dim, n_vectors, tail);
+        FOR_D dot = v_fma(d_out[g][d], q[g][d], dot);
+        delta[g] = v_set(v_sum(dot));
+        lse[g] = v_set(c->lse[row * c->shape->n_heads + head + g]);
+        load_head(q[g], c->q + at + g * dim, n_vectors, tail);
+        FOR_D dq[g][d] = zero;
+    }
     for (size_t first = 0; first < (size_t)keys.n; first += LANES_N) {
         const size_t n = size_min(LANES_N, (size_t)keys.n - first);
         const int32_t *rows = keys.rows + first;
-        lanes s = v_mul(dot_rows(q, c->k + offset, ld, rows, n, n_vectors, tail), scale);
-        lanes p = v_first(v_exp(v_sub(s, lse)), zero, n);
-        lanes dp = dot_rows(d_out, c->v + offset, ld, rows, n, n_vectors, tail);
-        lanes ds = v_mul(v_mul(p, v_sub(dp, delta)), scale);
-        _Alignas(64) float weight[LANES_N], d_score[LANES_N];
-        v_store(weight, p);
-        v_store(d_score, ds);
-        add_rows(dq, d_score, c->k + offset, ld, rows, n, n_vectors, tail);
-        spread_rows(q, d_score, c->dk + offset, ld, rows, n, n_vectors, tail);
-        spread_rows(d_out, weight, c->dv + offset, ld, rows, n, n_vectors, tail);
+        lanes s[HEADS_TOGETHER], dp[HEADS_TOGETHER];
+        _Alignas(64) float weight[HEADS_TOGETHER][LANES_N], d_score[HEADS_TOGETHER][LANES_N];
+        dot_rows(s, q, heads, c->k + offset, NULL, ld, rows, n, n_vectors, tail);
+        dot_rows(dp, d_out, heads, c->v + offset, NULL, ld, rows, n, n_vectors, tail);
+        FOR_G {
+            lanes p = v_first(v_exp(v_sub(v_mul(s[g], scale), lse[g])), zero, n);
+            v_store(weight[g], p);
+            v_store(d_score[g], v_mul(v_mul(p, v_sub(dp[g], delta[g])), scale));
+        }
+        add_rows(dq, d_score[0], LANES_N, heads, c->k + offset, ld, rows, n, n_vectors, tail);
+        spread_rows(q, d_score[0], LANES_N, heads, c->dk + offset, ld, rows, n, n_vectors, tail);
+        spread_rows(d_out, weight[0], LANES_N, heads, c->dv + offset, ld, rows, n, n_vectors, tail);
     }
-    store_head(c->dq + at, dq, n_vectors, tail);
+    FOR_G store_head(c->dq + at + g * dim, dq[g], n_vectors, tail);
 }
 
-static void attend_backward(const attention_call *c, size_t row, size_t kv_head) {
-    const size_t dim = c->shape->head_dim, group = c->shape->n_heads / c->shape->n_kv_heads;
-    for (size_t h = kv_head * group; h < (kv_head + 1) * group; h++)
-        if (dim == 64)
-            attend_backward_head(c, row, h, kv_head, 4, LANES_N);
-        else if (dim == 128)
-            attend_backward_head(c, row, h, kv_head, 8, LANES_N);
-        else
-            attend_backward_head(c, row, h, kv_head, round_up(dim, LANES_N) / LANES_N,
-                                 dim - (dim - 1) / LANES_N * LANES_N);
-}
+/* `name`: all query heads of one key head, HEADS_TOGETHER at a time where their vectors fit the registers. */
+#if HEADS_TOGETHER == 4
+#define SEVERAL_HEADS(heads_fn)                                                                      \
+    if (dim == 64) {                                                                                 \
+        for (; end - h >= 4; h += 4)                                                                 \
+            heads_fn(c, row, h, 4, kv_head, 4, LANES_N);                                             \
+        if (end - h == 3)                                                                            \
+            heads_fn(c, row, h, 3, kv_head, 4, LANES_N), h = end;                                    \
+        if (end - h == 2)                                                                            \
+            heads_fn(c, row, h, 2, kv_head, 4, LANES_N), h = end;                                    \
+    } else if (dim == 128) {                                                                         \
+        for (; end - h >= 2; h += 2)                                                                 \
+            heads_fn(c, row, h, 2, kv_head, 8, LANES_N);                                             \
+    }
+#else
+#define SEVERAL_HEADS(heads_fn)
+#endif
+#define FOR_ALL_HEADS(name, heads_fn)                                                                \
+    static void name(const attention_call *c, size_t row, size_t kv_head) {                          \
+        const size_t dim = c->shape->head_dim, group = c->shape->n_heads / c->shape->n_kv_heads;     \
+        size_t h = kv_head * group;                                                                  \
+        const size_t end = h + group;                                                                \
+        SEVERAL_HEADS(heads_fn)                                                                      \
+        for (; h < end; h++)                                                                         \
+            if (dim == 64)                                                                           \
+                heads_fn(c, row, h, 1, kv_head, 4, LANES_N);                                         \
+            else if (dim == 128)                                                                     \
+                heads_fn(c, row, h, 1, kv_head, 8, LANES_N);                                         \
+            else                                                                                     \
+                heads_fn(c, row, h, 1, kv_head, round_up(dim, LANES_N) / LANES_N,                    \
+                         dim - (dim - 1) / LANES_N * LANES_N);                                       \
+    }
+FOR_ALL_HEADS(attend, attend_heads)
+FOR_ALL_HEADS(attend_backward, attend_backward_heads)
 #undef FOR_D
+#undef FOR_G

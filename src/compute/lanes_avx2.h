@@ -163,6 +163,7 @@ LANES void p_store_row(uint16_t *p, lanes a) {
     _mm256_storeu_si256((__m256i *)p, _mm256_permute4x64_epi64(_mm256_packus_epi32(lo, hi), 0xd8));
 }
 
+#define HEADS_TOGETHER 1 /* of attention */
 #define PAIR_ROWS 4
 #define PAIR_COLS 1
 #define TILE_ROWS 2

@@ -140,6 +140,7 @@ LANES void p_store(void *p, lanes even, lanes odd) {
     _mm512_storeu_si512(p, _mm512_or_epi32(low, _mm512_castps_si512(v_bf16(odd))));
 }
 
+#define HEADS_TOGETHER 4 /* of attention */
 #define PAIR_ROWS 12
 #define PAIR_COLS 2
 #define TILE_ROWS 6
