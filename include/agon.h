@@ -67,7 +67,7 @@ typedef struct agon_ctx_options {
     int n_threads;          /* 0: one per core the process may use */
     agon_numerics numerics; /* default portable */
     const char *cpu;        /* NULL: AGON_CPU from the environment, else the best present;
-                               "portable", "avx2", "avx512" */
+                               "portable", "avx2", "avx512", "amx" */
 } agon_ctx_options;
 
 AGON_API agon_ctx_options agon_ctx_options_default(void);

@@ -6,8 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 #include <sched.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#endif
 
-static const char *const path_names[CPU_N_PATHS] = {"portable", "avx2", "avx512"};
+static const char *const path_names[CPU_N_PATHS] = {"portable", "avx2", "avx512", "amx"};
 
 const char *agon_status_name(agon_status status) {
     static const char *const names[] = {
@@ -21,6 +25,21 @@ const char *cpu_path_name(cpu_path path) {
     return path_names[path];
 }
 
+#if defined(__x86_64__)
+/* AMX with bf16 in the CPU, its state switched on by the system, and this process allowed to use it. */
+static bool amx_present(void) {
+    enum { TILE_DATA = 18, REQUEST_PERMISSION = 0x1023 /* ARCH_REQ_XCOMP_PERM */ };
+    unsigned a, b, c, d, low, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & (1u << 27)) || !__get_cpuid_count(7, 0, &a, &b, &c, &d))
+        return false;
+    if (!(d & (1u << 22)) || !(d & (1u << 24))) /* AMX-BF16, AMX-TILE */
+        return false;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    (void)high;
+    return (low >> 17 & 3) == 3 && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
+#endif
+
 bool cpu_path_present(cpu_path path) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
@@ -32,6 +51,8 @@ bool cpu_path_present(cpu_path path) {
     case CPU_AVX512:
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    case CPU_AMX:
+        return cpu_path_present(CPU_AVX512) && __builtin_cpu_supports("avx512bf16") && amx_present();
     default:
         return false;
     }
@@ -83,14 +104,16 @@ agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out, char *
         const char *name = opt.cpu ? opt.cpu : getenv("AGON_CPU");
         if (reason && reason_size)
             snprintf(reason, reason_size,
-                     "CPU path '%.40s' is unknown or absent on this machine; use portable, avx2 or "
-                     "avx512, or leave AGON_CPU unset",
+                     "CPU path '%.40s' is unknown or absent on this machine; use portable, avx2, avx512 "
+                     "or amx, or leave AGON_CPU unset",
                      name ? name : "");
         free(ctx);
         return AGON_EINVAL;
     }
+    const char *named = opt.cpu && *opt.cpu ? opt.cpu : getenv("AGON_CPU");
+    ctx->cpu_forced = named && *named;
 #if defined(__x86_64__)
-    ctx->has_avx512_bf16 = ctx->cpu == CPU_AVX512 && __builtin_cpu_supports("avx512bf16");
+    ctx->has_avx512_bf16 = ctx->cpu >= CPU_AVX512 && __builtin_cpu_supports("avx512bf16");
 #endif
     ctx->n_threads = opt.n_threads > 0 ? opt.n_threads : usable_cores();
     ctx->pool = pool_new(ctx->n_threads);

@@ -10,13 +10,16 @@
 
 typedef struct pool pool;
 
-typedef enum cpu_path { CPU_PORTABLE = 0, CPU_AVX2 = 1, CPU_AVX512 = 2, CPU_N_PATHS } cpu_path;
+typedef enum cpu_path { CPU_PORTABLE = 0, CPU_AVX2 = 1, CPU_AVX512 = 2, CPU_AMX = 3, CPU_N_PATHS } cpu_path;
 
 struct agon_ctx {
     char message[1024];
     agon_numerics numerics;
     cpu_path cpu;
     bool has_avx512_bf16; /* for numerics: native */
+    bool cpu_forced;      /* the caller or AGON_CPU named the path: no other is taken instead */
+    bool cpu_checked;     /* compute_check_once has passed */
+    bool amx_failed;      /* the AMX path did not pass it; AVX-512 is in use */
     pool *pool;
     int n_threads;
     atomic_int interrupted;

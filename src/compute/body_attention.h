@@ -4,7 +4,7 @@
 
 enum { ATTENTION_BLOCK = 32, MAX_VECTORS = MAX_HEAD_DIM / LANES_N };
 
-#if defined(__SANITIZE_ADDRESS__) /* see tile.h */
+#if defined(__SANITIZE_ADDRESS__) || defined(LANES_PLAIN) /* see tile.h */
 #define FOR_D _Pragma("GCC unroll 1") for (size_t d = 0; d < n_vectors; d++)
 #else
 #define FOR_D _Pragma("GCC unroll 8") for (size_t d = 0; d < n_vectors; d++)
@@ -199,37 +199,37 @@ LANES void attend_backward_heads(const attention_call *c, size_t row, size_t hea
     FOR_G store_head(c->dq + at + g * dim, dq[g], n_vectors, tail);
 }
 
-/* `name`: all query heads of one key head, HEADS_TOGETHER at a time where their vectors fit the registers. */
+/* `name`: all query heads of one key head, several at a time where their vectors fit the registers. Each case is
+ * compiled for itself, so only sizes in use have one. */
 #if HEADS_TOGETHER == 4
-#define SEVERAL_HEADS(heads_fn)                                                                      \
+#define USUAL_HEADS(heads_fn)                                                                        \
     if (dim == 64) {                                                                                 \
         for (; end - h >= 4; h += 4)                                                                 \
             heads_fn(c, row, h, 4, kv_head, 4, LANES_N);                                             \
         if (end - h == 3)                                                                            \
             heads_fn(c, row, h, 3, kv_head, 4, LANES_N), h = end;                                    \
-        if (end - h == 2)                                                                            \
-            heads_fn(c, row, h, 2, kv_head, 4, LANES_N), h = end;                                    \
+        for (; h < end; h++)                                                                         \
+            heads_fn(c, row, h, 1, kv_head, 4, LANES_N);                                             \
     } else if (dim == 128) {                                                                         \
         for (; end - h >= 2; h += 2)                                                                 \
             heads_fn(c, row, h, 2, kv_head, 8, LANES_N);                                             \
     }
+#elif !defined(LANES_PLAIN)
+#define USUAL_HEADS(heads_fn)                                                                        \
+    for (; dim == 64 && h < end; h++)                                                                \
+        heads_fn(c, row, h, 1, kv_head, 4, LANES_N);
 #else
-#define SEVERAL_HEADS(heads_fn)
+#define USUAL_HEADS(heads_fn)
 #endif
 #define FOR_ALL_HEADS(name, heads_fn)                                                                \
     static void name(const attention_call *c, size_t row, size_t kv_head) {                          \
         const size_t dim = c->shape->head_dim, group = c->shape->n_heads / c->shape->n_kv_heads;     \
         size_t h = kv_head * group;                                                                  \
         const size_t end = h + group;                                                                \
-        SEVERAL_HEADS(heads_fn)                                                                      \
+        USUAL_HEADS(heads_fn)                                                                        \
         for (; h < end; h++)                                                                         \
-            if (dim == 64)                                                                           \
-                heads_fn(c, row, h, 1, kv_head, 4, LANES_N);                                         \
-            else if (dim == 128)                                                                     \
-                heads_fn(c, row, h, 1, kv_head, 8, LANES_N);                                         \
-            else                                                                                     \
-                heads_fn(c, row, h, 1, kv_head, round_up(dim, LANES_N) / LANES_N,                    \
-                         dim - (dim - 1) / LANES_N * LANES_N);                                       \
+            heads_fn(c, row, h, 1, kv_head, round_up(dim, LANES_N) / LANES_N,                        \
+                     dim - (dim - 1) / LANES_N * LANES_N);                                           \
     }
 FOR_ALL_HEADS(attend, attend_heads)
 FOR_ALL_HEADS(attend_backward, attend_backward_heads)

@@ -125,7 +125,7 @@ const kernels *kernels_of(const agon_ctx *ctx);
 /* chains_*: `numerics: portable`, and all f32 products. pairs_*: `numerics: native`. */
 extern const products chains_portable, pairs_portable;
 #if defined(__x86_64__)
-extern const products chains_avx2, chains_avx512, pairs_avx2, pairs_avx512, pairs_avx512_bf16;
+extern const products chains_avx2, chains_avx512, chains_amx, pairs_avx2, pairs_avx512, pairs_avx512_bf16;
 #endif
 const products *products_of(const agon_ctx *ctx, compute_dtype dtype);
 

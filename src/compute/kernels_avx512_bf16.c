@@ -16,6 +16,7 @@
 #define PAIRS_NATIVE
 #include "compute/lanes_avx512.h"
 #include "compute/body_tiles.h"
+#include "compute/body_pack_pairs.h"
 #include "compute/body_pairs.h"
 
 const products pairs_avx512_bf16 = {

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#define LANES_PLAIN /* loops stay loops: unrolled, they take half a minute to compile */
 #define LANES static inline __attribute__((always_inline))
 #define EACH(i) for (int i = 0; i < 16; i++)
 

@@ -8,7 +8,7 @@
 
 const kernels *kernels_of(const agon_ctx *ctx) {
 #if defined(__x86_64__)
-    if (ctx->cpu == CPU_AVX512)
+    if (ctx->cpu >= CPU_AVX512)
         return &kernels_avx512;
     if (ctx->cpu == CPU_AVX2)
         return &kernels_avx2;
@@ -21,7 +21,9 @@ const kernels *kernels_of(const agon_ctx *ctx) {
 const products *products_of(const agon_ctx *ctx, compute_dtype dtype) {
     bool pairs = dtype == COMPUTE_BF16 && ctx->numerics == AGON_NUMERICS_NATIVE;
 #if defined(__x86_64__)
-    if (ctx->cpu == CPU_AVX512)
+    if (ctx->cpu == CPU_AMX && !pairs && dtype == COMPUTE_BF16)
+        return &chains_amx;
+    if (ctx->cpu >= CPU_AVX512)
         return !pairs ? &chains_avx512 : ctx->has_avx512_bf16 ? &pairs_avx512_bf16 : &pairs_avx512;
     if (ctx->cpu == CPU_AVX2)
         return pairs ? &pairs_avx2 : &chains_avx2;

@@ -267,9 +267,9 @@ static void dw_task(void *arg, size_t task, int thread) {
     size_t out = task / j->n_in_blocks * DW_OUT, in = task % j->n_in_blocks * DW_IN;
     size_t n_out = size_min(DW_OUT, w->n_out - out), n_in = size_min(DW_IN, w->n_in - in);
     float *a = ctx_scratch(j->ctx, thread), *b = a + DW_ROWS * DW_OUT;
-    const size_t lda = round_up(n_out, LANES_N);
     for (size_t row = 0; row < w->n_rows; row += DW_ROWS) {
         size_t n_rows = size_min(DW_ROWS, w->n_rows - row), padded = round_up(n_rows, K_BLOCK);
+        const size_t lda = k->dw_by_row ? padded / 2 + LANES_N : round_up(n_out, LANES_N);
         k->dw_rows(w->dy + row * w->ld_dy + out, w->ld_dy, n_rows, padded, n_out, w->scale, bf16, a, lda);
         k->dw_panels(w->x + row * w->ldx + in, w->ldx, n_rows, padded, n_in, bf16, b);
         k->multiply(&(gemm){.kind = bf16 ? GEMM_BF16_DW : GEMM_F32_DW,

@@ -203,3 +203,16 @@ agon_status compute_self_test(agon_ctx *ctx) {
     free(b.memory);
     return status;
 }
+
+agon_status compute_check_once(agon_ctx *ctx) {
+    if (ctx->cpu_checked)
+        return AGON_OK;
+    agon_status status = compute_self_test(ctx);
+    if (status == AGON_EMISMATCH && ctx->cpu == CPU_AMX && !ctx->cpu_forced) {
+        ctx->cpu = CPU_AVX512;
+        ctx->amx_failed = true;
+        status = compute_self_test(ctx);
+    }
+    ctx->cpu_checked = status == AGON_OK;
+    return status;
+}

@@ -3,7 +3,7 @@
 #define T_PASTE2(name, r, c) name##_##r##x##c
 #define T_PASTE(name, r, c) T_PASTE2(name, r, c)
 #define T_NAME(name) T_PASTE(name, T_ROWS, T_COLS)
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(LANES_PLAIN)
 #define UNROLL _Pragma("GCC unroll 1") /* unrolled, the instrumented tiles take minutes to compile */
 #else
 #define UNROLL _Pragma("GCC unroll 12")

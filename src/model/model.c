@@ -230,6 +230,8 @@ static agon_status build(agon_ctx *ctx, model *m, const model_config *config, te
     m->source = source;
     m->source_arg = arg;
     agon_status status = check_config(ctx, &m->config);
+    if (!status)
+        status = compute_check_once(ctx); /* nothing is computed by kernels whose bits nobody has checked */
     return status ? status : load_all(ctx, m);
 }
 
