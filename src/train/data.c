@@ -382,26 +382,51 @@ static agon_status read_row(void *arg, const char *where, json_t *object) {
                                                                             : read_single(r, where, object);
 }
 
-agon_status dataset_read(agon_ctx *ctx, const tokenizer *t, const char *path, const objective *o, size_t max_tokens,
-                         dataset **out) {
+/* A dataset from whatever feeds rows to the reader. */
+static agon_status dataset_fill(agon_ctx *ctx, const tokenizer *t, const char *where, const objective *o, size_t max_tokens,
+                                agon_status (*feed)(reader *r, const void *from), const void *from, dataset **out) {
     dataset *d = calloc(1, sizeof *d);
     if (!d)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory reading %s", path);
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory reading %s", where);
     reader r = {.ctx = ctx, .t = t, .o = o, .max_tokens = max_tokens, .d = d};
     agon_status s = arena_new(ctx, 0, &d->memory);
     if (s == AGON_OK)
-        s = jsonl_read(ctx, path, read_row, &r);
+        s = feed(&r, from);
     if (s == AGON_OK && d->n == 0)
         s = d->n_truncated
-                ? ctx_fail(ctx, AGON_EINVAL, "%s: all %zu rows have prompts of %zu tokens or more", path, d->n_truncated,
+                ? ctx_fail(ctx, AGON_EINVAL, "%s: all %zu rows have prompts of %zu tokens or more", where, d->n_truncated,
                            max_tokens)
-                : ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows", path);
+                : ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows", where);
     if (s != AGON_OK) {
         dataset_free(d);
         return s;
     }
     *out = d;
     return AGON_OK;
+}
+
+static agon_status feed_file(reader *r, const void *path) {
+    return jsonl_read(r->ctx, path, read_row, r);
+}
+
+agon_status dataset_read(agon_ctx *ctx, const tokenizer *t, const char *path, const objective *o, size_t max_tokens,
+                         dataset **out) {
+    return dataset_fill(ctx, t, path, o, max_tokens, feed_file, path, out);
+}
+
+static agon_status feed_array(reader *r, const void *rows) {
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < json_array_size(rows) && s == AGON_OK; i++) {
+        char where[32];
+        snprintf(where, sizeof where, "row %zu", i);
+        s = read_row(r, where, json_array_get(rows, i));
+    }
+    return s;
+}
+
+agon_status dataset_from_json(agon_ctx *ctx, const tokenizer *t, const json_t *rows, const objective *o,
+                              size_t max_tokens, dataset **out) {
+    return dataset_fill(ctx, t, "the training rows", o, max_tokens, feed_array, rows, out);
 }
 
 void dataset_free(dataset *d) {

@@ -8,6 +8,7 @@
 
 #include "model/model.h"
 #include "objective/objective.h"
+#include <jansson.h>
 
 /* One training row as tokens: a prompt and its responses (tree: prompt = root, responses = children). */
 typedef struct train_response {
@@ -84,6 +85,9 @@ size_t train_n_steps(const train_options *options, size_t n_rows);
 typedef struct dataset dataset;
 AGON_MUST_CHECK agon_status dataset_read(agon_ctx *ctx, const tokenizer *t, const char *path,
                                          const objective *o, size_t max_tokens, dataset **out);
+/* The same from an array of rows in memory; errors name the row's number. */
+AGON_MUST_CHECK agon_status dataset_from_json(agon_ctx *ctx, const tokenizer *t, const json_t *rows, const objective *o,
+                                              size_t max_tokens, dataset **out);
 void dataset_free(dataset *d);
 const train_row *dataset_rows(const dataset *d, size_t *n);
 size_t dataset_n_truncated(const dataset *d);

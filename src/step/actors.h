@@ -1,0 +1,56 @@
+/* Who plays the roles of a run, and the model versions in play.
+ *
+ * A version's id is SHA-256 over the base's id and the adapter's hash; the base's own id stands for the base itself. Adapters are
+ * read from the workspace's objects when first asked for and kept. */
+#ifndef STEP_ACTORS_H
+#define STEP_ACTORS_H
+
+#include "base/memory.h"
+#include "role/backend.h"
+#include "step/step.h"
+
+typedef struct actors_version {
+    char id[STORE_ID_SIZE];
+    adapter *adapter;
+} actors_version;
+
+enum { ACTORS_MAX_VERSIONS = 64 };
+
+/* Filled by the recipe; everything but `versions` is borrowed. */
+typedef struct actors {
+    agon_ctx *ctx;
+    store *store;
+    run *run;     /* NULL when steps are executed again by verify */
+    model *model; /* NULL when no role is local */
+    char base[STORE_ID_SIZE]; /* version id of the base */
+    backend *attacker, *learner, *critic;
+    bool sealed; /* the oracle of this run: verifier answers go to the ledger and nowhere else */
+    int64_t iteration;
+    actors_version versions[ACTORS_MAX_VERSIONS];
+    size_t n_versions;
+    /* Progress of the stage under way; NULL none. */
+    void (*progress)(void *arg, const char *stage, size_t done, size_t total, const char *unit);
+    void *progress_arg;
+} actors;
+
+void actors_free_versions(actors *a);
+/* *out borrowed until actors_free_versions; NULL for the base (id NULL, "" or the base's). AGON_ENOTFOUND: not a version of this
+ * workspace. */
+AGON_MUST_CHECK agon_status actors_adapter(actors *a, const char *version, const adapter **out);
+/* Id of the version that `adapter` makes on this base. */
+void actors_version_id(const actors *a, const adapter *adapter, char out[STORE_ID_SIZE]);
+/* Who answers for "attacker", "critic" or "learner". */
+backend *actors_backend(const actors *a, const char *role);
+void actors_progress(const actors *a, const char *stage, size_t done, size_t total, const char *unit);
+
+/* ---- JSON that flows through a recipe ------------------------------------------------------------------ */
+
+const char *field_text(const json_t *object, const char *key); /* "" when absent; borrowed */
+int64_t field_int(const json_t *object, const char *key);
+double field_real(const json_t *object, const char *key); /* NAN when absent or null */
+bool field_true(const json_t *object, const char *key);
+json_t *real_or_null(double x); /* NAN and infinities become null */
+/* AGON_ENOMEM when `value` is NULL, for results of json_pack (which also fails on text that is not UTF-8). */
+AGON_MUST_CHECK agon_status json_made(agon_ctx *ctx, const json_t *value);
+
+#endif

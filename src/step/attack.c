@@ -1,0 +1,212 @@
+/* Queries: drawn by programs, reworded by a language model, or the user's own. Which to draw is decided by the recipe. */
+#include "base/ctx.h"
+#include "role/attacker.h"
+#include "role/prompt.h"
+#include "step/items.h"
+#include "step/work.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct recorder {
+    actors *a;
+    query_list *queries;
+    const size_t *which; /* vary: the originals */
+    const char *version;
+} recorder;
+
+/* The text record of a query; its id as {"text": id}. */
+static agon_status add_query_text(actors *a, const json_t *task, const char *producer, const char *parent,
+                                  const char *template_id, json_t **ids) {
+    store_id id;
+    json_t *meta = json_pack("{sO sO sO}", "seed", json_object_get(task, "seed"), "perturbation",
+                             json_object_get(task, "perturbation"), "parameters", json_object_get(task, "parameters"));
+    text_record r = {.run = run_id(a->run),
+                     .kind = "query",
+                     .body = field_text(task, "text"),
+                     .iteration = a->iteration,
+                     .parent = parent,
+                     .producer = producer,
+                     .template_id = template_id,
+                     .family = field_text(task, "family"),
+                     .cell = field_text(task, "cell"),
+                     .oracle = a->sealed ? "sealed" : "open",
+                     .meta = meta};
+    agon_status s = json_made(a->ctx, meta);
+    if (!s)
+        s = store_add_text(a->store, &r, &id);
+    if (!s) {
+        *ids = json_pack("{ss}", "text", id.text);
+        s = json_made(a->ctx, *ids);
+    }
+    json_decref(meta);
+    return s;
+}
+
+static agon_status append_query(actors *a, query_list *out, json_t *task, const json_t *ids, bool varied) {
+    query *q = query_list_add(out);
+    if (!q)
+        return ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a query");
+    snprintf(q->id, sizeof q->id, "%s", field_text(ids, "text"));
+    q->varied = varied;
+    return query_set(a, out, q, task);
+}
+
+/* ---- drawn by programs ------------------------------------------------------------------------------- */
+
+static agon_status record_drawn(void *arg, size_t i, const json_t *out, json_t **ids) {
+    recorder *r = arg;
+    const json_t *task = json_object_get(out, "query");
+    char producer[80];
+    (void)i;
+    snprintf(producer, sizeof producer, "generator:%s", field_text(task, "family"));
+    return add_query_text(r->a, task, producer, NULL, NULL, ids);
+}
+
+agon_status draw_queries(actors *a, const char *path, const draw *draws, size_t n, query_list *out) {
+    json_t *inputs = json_array(), *results = NULL, *result;
+    recorder r = {.a = a};
+    size_t i;
+    for (i = 0; i < n; i++) {
+        char cell[128], seed[24];
+        snprintf(cell, sizeof cell, "%s/%s", task_cell_family(draws[i].cell), task_cell_at(draws[i].cell)->name);
+        snprintf(seed, sizeof seed, "%llu", (unsigned long long)draws[i].seed);
+        json_array_append_new(inputs, json_pack("{ss ss ss}", "cell", cell, "seed", seed, "perturbation",
+                                                task_perturbation_name(draws[i].perturbation)));
+    }
+    agon_status s = work_run(a, path, &work_draw, inputs, record_drawn, &r, &results);
+    json_array_foreach(results, i, result) {
+        if (!s)
+            s = append_query(a, out, json_object_get(json_object_get(result, "out"), "query"),
+                             json_object_get(result, "ids"), false);
+    }
+    json_decref(results);
+    json_decref(inputs);
+    return s;
+}
+
+/* ---- reworded by the attacker ------------------------------------------------------------------------- */
+
+/* The reworded query as JSON when it still asks the same; *task NULL and *reason (new) when it does not. */
+static agon_status check_variation(actors *a, const query *original, task_perturbation p, const char *text,
+                                   json_t **task, char **reason) {
+    task_query from = {0}, to = {0};
+    bool ok = false;
+    agon_status s = query_task(a, original, &from);
+    if (!s)
+        s = task_variation_check(a->ctx, &from, p, text, &ok, reason);
+    if (!s && ok)
+        s = task_variation(a->ctx, &from, p, text, &to);
+    if (!s && ok)
+        s = task_query_json(a->ctx, &to, task);
+    task_query_free(&from);
+    task_query_free(&to);
+    return s;
+}
+
+static task_perturbation kind_of_variation(size_t i) {
+    return (task_perturbation)(PERTURBATION_PARAPHRASE + i % (PERTURBATION_N - PERTURBATION_PARAPHRASE));
+}
+
+static agon_status record_variation(void *arg, size_t i, const json_t *out, json_t **ids) {
+    recorder *r = arg;
+    const query *original = &r->queries->items[r->which[i]];
+    const char *text = json_string_value(json_object_get(out, "text"));
+    json_t *task = NULL;
+    char *reason = NULL;
+    agon_status s = store_settle(r->a->store, run_id(r->a->run), "tokens.attacker", field_int(out, "n_tokens"));
+    if (!s && text)
+        s = check_variation(r->a, original, kind_of_variation(i), text, &task, &reason);
+    if (!s && task)
+        s = add_query_text(r->a, task, r->version, original->id, attacker_template(kind_of_variation(i)), ids);
+    if (!s && task && json_object_set(*ids, "task", task) != 0)
+        s = ctx_fail(r->a->ctx, AGON_ENOMEM, "no memory for a variation");
+    if (!s && !task) {
+        *ids = json_pack("{ss}", "rejected", reason ? reason : "no answer");
+        s = json_made(r->a->ctx, *ids);
+    }
+    json_decref(task);
+    free(reason);
+    return s;
+}
+
+agon_status vary_queries(actors *a, const char *path, query_list *queries, const size_t *which, size_t n,
+                         const char *version, size_t *n_rejected) {
+    json_t *inputs = json_array(), *results = NULL, *result;
+    recorder r = {.a = a, .queries = queries, .which = which, .version = version};
+    size_t i;
+    for (i = 0; i < n; i++) {
+        const query *q = &queries->items[which[i]];
+        json_array_append_new(inputs, json_pack("{ss ss ss ss}", "id", q->id, "query", q->text, "perturbation",
+                                                task_perturbation_name(kind_of_variation(i)), "version", version));
+    }
+    agon_status s = work_run(a, path, &work_vary, inputs, record_variation, &r, &results);
+    json_array_foreach(results, i, result) {
+        const json_t *ids = json_object_get(result, "ids");
+        json_t *task = json_object_get(ids, "task");
+        if (!s && task)
+            s = append_query(a, queries, task, ids, true);
+        *n_rejected += !task;
+    }
+    json_decref(results);
+    json_decref(inputs);
+    return s;
+}
+
+/* ---- the user's own ------------------------------------------------------------------------------------ */
+
+typedef struct file_reader {
+    actors *a;
+    json_t *tasks;
+} file_reader;
+
+static agon_status read_row(void *arg, const char *where, json_t *object) {
+    file_reader *r = arg;
+    task_query q = {0};
+    json_t *task = NULL;
+    agon_status s = task_user_query(r->a->ctx, where, object, &q);
+    if (!s)
+        s = task_query_json(r->a->ctx, &q, &task);
+    if (!s && json_array_append(r->tasks, task) != 0)
+        s = ctx_fail(r->a->ctx, AGON_ENOMEM, "no memory for %s", where);
+    json_decref(task);
+    task_query_free(&q);
+    return s;
+}
+
+/* The file is read inside the step: a replay uses what was there then. */
+agon_status read_user_queries(actors *a, const char *path, const char *file, query_list *out) {
+    file_reader r = {a, json_array()};
+    json_t *result = NULL, *ids = json_array(), *input = json_pack("{ss}", "file", file);
+    step_key key = {.path = path, .kind = "read_queries"};
+    bool done = false;
+    size_t i;
+    json_t *task;
+    agon_status s = r.tasks && ids ? json_made(a->ctx, input) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", file);
+    if (!s)
+        s = step_begin(a->run, &key, input, &done, &result);
+    if (!s && !done) {
+        s = jsonl_read(a->ctx, file, read_row, &r);
+        json_array_foreach(r.tasks, i, task) {
+            json_t *id = NULL;
+            if (!s)
+                s = add_query_text(a, task, "user", NULL, NULL, &id);
+            json_array_append_new(ids, id ? id : json_null());
+        }
+        if (!s && !(result = json_pack("{sO sO}", "queries", r.tasks, "ids", ids)))
+            s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", file);
+        if (!s)
+            s = step_commit(a->run, result);
+        else
+            step_abort(a->run);
+    }
+    json_t *tasks = json_object_get(result, "queries");
+    json_array_foreach(tasks, i, task) {
+        if (!s)
+            s = append_query(a, out, task, json_array_get(json_object_get(result, "ids"), i), false);
+    }
+    json_decref(result);
+    json_decref(ids);
+    json_decref(input);
+    json_decref(r.tasks);
+    return s;
+}

@@ -1,0 +1,58 @@
+/* Critiques from a verifier's evidence: faithful by construction, in a full and an answer-masked form. */
+#include "base/ctx.h"
+#include "role/critic.h"
+#include "step/items.h"
+#include <stdlib.h>
+
+agon_status critique_words(actors *a, const answer *x, int form, char **out) {
+    const task_verdict v = {.outcome = x->outcome, .evidence = (char *)x->evidence, .masked = (char *)x->masked};
+    return critic_executable(a->ctx, &v, (critique_form)form, out);
+}
+
+static agon_status add_critique(actors *a, const answer *x, int form, json_t *ids) {
+    char *words = NULL;
+    store_id id;
+    agon_status s = critique_words(a, x, form, &words);
+    text_record t = {.run = run_id(a->run),
+                     .kind = "critique",
+                     .body = words,
+                     .iteration = a->iteration,
+                     .parent = x->id,
+                     .producer = "executable critic",
+                     .slot = critique_form_name((critique_form)form)};
+    if (!s)
+        s = store_add_text(a->store, &t, &id);
+    if (!s && json_array_append_new(ids, json_string(id.text)) != 0)
+        s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a critique");
+    free(words);
+    return s;
+}
+
+agon_status critique_answers(actors *a, const char *path, answer_list *answers, const size_t *which, size_t n) {
+    json_t *input = json_array(), *ids = json_array(), *result = NULL;
+    step_key key = {.path = path, .kind = "critique"};
+    bool done = false;
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(input, json_string(answers->items[which[i]].id));
+    agon_status s = json_array_size(input) == n && ids ? step_begin(a->run, &key, input, &done, &result)
+                                                       : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
+    if (!s && !done) {
+        for (size_t i = 0; i < n && !s; i++)
+            for (int form = CRITIQUE_FULL; form <= CRITIQUE_MASKED && !s; form++)
+                s = add_critique(a, &answers->items[which[i]], form, ids);
+        result = s ? NULL : json_incref(ids);
+        if (!s)
+            s = step_commit(a->run, result);
+        else
+            step_abort(a->run);
+    }
+    for (size_t i = 0; i < n && !s; i++)
+        for (int form = CRITIQUE_FULL; form <= CRITIQUE_MASKED; form++) {
+            const char *id = json_string_value(json_array_get(result, 2 * i + (size_t)form));
+            snprintf(answers->items[which[i]].critique[form], STORE_ID_SIZE, "%s", id ? id : "");
+        }
+    json_decref(result);
+    json_decref(ids);
+    json_decref(input);
+    return s;
+}

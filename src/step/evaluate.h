@@ -1,0 +1,57 @@
+/* Held-out evaluation of a version and the gate that promotes or rejects it. */
+#ifndef STEP_EVALUATE_H
+#define STEP_EVALUATE_H
+
+#include "eval/paired.h"
+#include "eval/ppi.h"
+#include "eval/suite.h"
+#include "step/items.h"
+
+/* The version's one greedy answer to each query, as answers of kind "evaluation" appended to out in query order. */
+AGON_MUST_CHECK agon_status evaluate_answers(actors *a, const char *path, const query_list *queries, const char *version,
+                                             size_t max_tokens, answer_list *out);
+/* Greedy answers to a suite, judged: right [suite_n_items]. */
+AGON_MUST_CHECK agon_status evaluate_suite(actors *a, const char *path, const suite *s, const char *version, bool *right);
+/* Negative log-likelihood of the held-out documents: nll [n_documents]. */
+AGON_MUST_CHECK agon_status evaluate_text(actors *a, const char *path, const perplexity_suite *p, size_t limit,
+                                          const char *version, double *nll);
+
+enum { GATE_MAX_SUITES = 8 };
+
+typedef struct gate_suite {
+    const char *name;
+    bool run;           /* false: "not run" */
+    paired_table table; /* candidate against incumbent */
+    double margin;
+} gate_suite;
+
+/* What the gate looks at. Exactly one of primary (open) and estimate (sealed) decides G1. */
+typedef struct gate_evidence {
+    const char *candidate, *incumbent;
+    const paired_table *primary;
+    const ppi_result *estimate;
+    size_t attempt; /* of this lineage, from 1 */
+    double alpha;   /* over all attempts */
+    gate_suite suites[GATE_MAX_SUITES];
+    size_t n_suites;
+    const perplexity_comparison *perplexity; /* NULL: not run */
+    size_t n_documents;
+    double perplexity_margin;
+    bool contaminated;  /* a training example is an evaluation item */
+    bool over_budget;   /* more expert labels than the run file allows */
+    const char *chain_problem; /* NULL: the journal verifies */
+} gate_evidence;
+
+/* Promote iff G1, G2 and G7 hold (loop section 1; intersection-union, so no correction among them); G3 to G6 say "not evaluated".
+ * figures: new. reason: static or part of figures. Pure. */
+AGON_MUST_CHECK agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, json_t **figures);
+
+/* Writes the verdict at `path`: gate record over labels [n_labels], metrics and the version's new status with held_out. */
+AGON_MUST_CHECK agon_status gate_record_verdict(actors *a, const char *path, const gate_evidence *e, bool promote,
+                                                const json_t *figures, const json_t *held_out,
+                                                const char *const *labels, size_t n_labels);
+
+/* {"n", "before", "after", "gain", "ci95": [lo, hi]} of a paired table; new. */
+json_t *paired_json(const paired_table *t);
+
+#endif

@@ -1,0 +1,192 @@
+/* Labels that cost a human: the simulated expert of unattended runs, and the queue for real ones. The simulated expert answers from the
+ * verifier with a stated error rate and is always labelled "simulated", never human. */
+#include "base/ctx.h"
+#include "step/items.h"
+#include "step/work.h"
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct recorder {
+    actors *a;
+    const query_list *queries;
+    const answer_list *answers;
+    const size_t *which;
+    const expert_options *options;
+} recorder;
+
+static label_record expert_label(const recorder *r, const char *kind, const char *value) {
+    return (label_record){.run = run_id(r->a->run),
+                          .kind = kind,
+                          .value = value,
+                          .source = "simulated",
+                          .iteration = r->a->iteration,
+                          .producer = "simulated expert",
+                          .purpose = r->options->purpose,
+                          .confidence_raw = 1,
+                          .confidence = 1 - r->options->error_rate,
+                          .propensity = r->options->propensity};
+}
+
+static agon_status count_label(const recorder *r) {
+    char purpose[64];
+    snprintf(purpose, sizeof purpose, "expert.%s", r->options->purpose);
+    agon_status s = store_settle(r->a->store, run_id(r->a->run), "labels.simulated", 1);
+    return s ? s : store_settle(r->a->store, run_id(r->a->run), purpose, 1);
+}
+
+/* ---- verdicts ------------------------------------------------------------------------------------------ */
+
+static agon_status record_verdict(void *arg, size_t i, const json_t *out, json_t **ids) {
+    recorder *r = arg;
+    const char *verdict = json_string_value(json_object_get(out, "verdict"));
+    store_id id = {""};
+    agon_status s = AGON_OK;
+    if (verdict) {
+        label_record l = expert_label(r, "point", verdict);
+        l.target = r->answers->items[r->which[i]].id;
+        s = store_add_label(r->a->store, &l, &id);
+        if (!s)
+            s = count_label(r);
+    }
+    if (!s) {
+        *ids = json_pack("{ss}", "label", id.text);
+        s = json_made(r->a->ctx, *ids);
+    }
+    return s;
+}
+
+agon_status expert_judges(actors *a, const char *path, const query_list *queries, const answer_list *answers,
+                          const size_t *which, size_t n, const expert_options *options, task_outcome *verdicts,
+                          store_id *labels) {
+    recorder r = {a, queries, answers, which, options};
+    json_t *inputs = json_array(), *results = NULL;
+    for (size_t i = 0; i < n; i++) {
+        const answer *x = &answers->items[which[i]];
+        json_array_append_new(inputs, json_pack("{ss sO ss sf}", "answer", x->id, "query", queries->items[x->query].task,
+                                                "response", x->text, "error_rate", options->error_rate));
+    }
+    agon_status s = work_run(a, path, &work_expert, inputs, record_verdict, &r, &results);
+    for (size_t i = 0; i < n && !s; i++) {
+        const json_t *result = json_array_get(results, i);
+        const char *verdict = field_text(json_object_get(result, "out"), "verdict");
+        verdicts[i] = strcmp(verdict, "pass") == 0   ? OUTCOME_PASS
+                      : strcmp(verdict, "fail") == 0 ? OUTCOME_FAIL
+                                                     : OUTCOME_UNKNOWN;
+        if (labels)
+            snprintf(labels[i].text, sizeof labels[i].text, "%s", field_text(json_object_get(result, "ids"), "label"));
+    }
+    json_decref(results);
+    json_decref(inputs);
+    return s;
+}
+
+/* ---- demonstrations -------------------------------------------------------------------------------------- */
+
+static agon_status record_demonstration(void *arg, size_t i, const json_t *out, json_t **ids) {
+    recorder *r = arg;
+    const query *q = &r->queries->items[r->which[i]];
+    const char *text = json_string_value(json_object_get(out, "text"));
+    store_id id = {""}, label = {""};
+    agon_status s = AGON_OK;
+    if (text) {
+        text_record t = {.run = run_id(r->a->run),
+                         .kind = "demonstration",
+                         .body = text,
+                         .iteration = r->a->iteration,
+                         .parent = q->id,
+                         .producer = "simulated expert",
+                         .family = q->family,
+                         .cell = q->cell_name,
+                         .slot = r->options->purpose};
+        label_record l = expert_label(r, "demonstration", "pass");
+        l.target = q->id;
+        l.other = id.text;
+        s = store_add_text(r->a->store, &t, &id);
+        if (!s)
+            s = store_add_label(r->a->store, &l, &label);
+        if (!s)
+            s = count_label(r);
+    }
+    if (!s) {
+        *ids = json_pack("{ss ss}", "text", id.text, "label", label.text);
+        s = json_made(r->a->ctx, *ids);
+    }
+    return s;
+}
+
+static agon_status append_demonstration(actors *a, size_t query, const json_t *result, answer_list *out) {
+    const char *text = json_string_value(json_object_get(json_object_get(result, "out"), "text"));
+    const json_t *ids = json_object_get(result, "ids");
+    if (!text)
+        return AGON_OK;
+    answer *x = answer_list_add(out);
+    if (x)
+        x->text = arena_copy(out->memory, text);
+    if (!x || !x->text)
+        return ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a demonstration");
+    x->query = query;
+    x->kind = "demonstration";
+    x->outcome = OUTCOME_PASS;
+    x->source = "simulated";
+    snprintf(x->id, sizeof x->id, "%s", field_text(ids, "text"));
+    snprintf(x->label, sizeof x->label, "%s", field_text(ids, "label"));
+    return AGON_OK;
+}
+
+agon_status expert_demonstrates(actors *a, const char *path, const query_list *queries, const size_t *which, size_t n,
+                                const expert_options *options, answer_list *out) {
+    recorder r = {a, queries, NULL, which, options};
+    json_t *inputs = json_array(), *results = NULL;
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(inputs, json_pack("{sO}", "query", queries->items[which[i]].task));
+    agon_status s = work_run(a, path, &work_demonstrate, inputs, record_demonstration, &r, &results);
+    for (size_t i = 0; i < n && !s; i++)
+        s = append_demonstration(a, which[i], json_array_get(results, i), out);
+    json_decref(results);
+    json_decref(inputs);
+    return s;
+}
+
+/* ---- the queue ------------------------------------------------------------------------------------------- */
+
+static agon_status add_reviews(actors *a, const query_list *queries, const answer_list *answers, const size_t *which,
+                               size_t n, const char *kind, const char *purpose, double propensity) {
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < n && !s; i++) {
+        const answer *x = answers ? &answers->items[which[i]] : NULL;
+        review_record r = {.run = run_id(a->run),
+                           .kind = kind,
+                           .query = queries->items[x ? x->query : which[i]].id,
+                           .response = x ? x->id : NULL,
+                           .critique = x && *x->critique[0] ? x->critique[0] : NULL,
+                           .purpose = purpose,
+                           .iteration = a->iteration,
+                           .priority = (double)(n - i),
+                           .propensity = propensity};
+        s = store_add_review(a->store, &r, NULL);
+    }
+    return s;
+}
+
+agon_status ask_reviewers(actors *a, const char *path, const query_list *queries, const answer_list *answers,
+                          const size_t *which, size_t n, const char *kind, const char *purpose, double propensity) {
+    json_t *input = json_array(), *result = NULL;
+    step_key key = {.path = path, .kind = "escalate"};
+    bool done = false;
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(input, json_string(answers ? answers->items[which[i]].id : queries->items[which[i]].id));
+    agon_status s = json_made(a->ctx, input);
+    if (!s)
+        s = step_begin(a->run, &key, input, &done, &result);
+    if (!s && !done) {
+        s = add_reviews(a, queries, answers, which, n, kind, purpose, propensity);
+        result = s ? NULL : json_pack("{sI}", "asked", (json_int_t)n);
+        if (!s)
+            s = step_commit(a->run, result);
+        else
+            step_abort(a->run);
+    }
+    json_decref(result);
+    json_decref(input);
+    return s;
+}

@@ -1,0 +1,138 @@
+/* The gate, see evaluate.h. G1 gain, G2 nothing lost, G7 the books are in order (loop section 1; gate.md where the oracle is sealed). */
+#include "base/ctx.h"
+#include "eval/multiplicity.h"
+#include "step/evaluate.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { MIN_GATE_LABELS = 100 }; /* gate.md F1: no promotion on fewer */
+
+json_t *paired_json(const paired_table *t) {
+    double n = (double)paired_n(t);
+    interval ci = paired_difference(t, 0.05);
+    return json_pack("{sI sf sf sf s[ff]}", "n", (json_int_t)paired_n(t), "before",
+                     n > 0 ? (double)(t->both + t->lost) / n : 0, "after", n > 0 ? (double)(t->both + t->gained) / n : 0,
+                     "gain", paired_gain(t), "ci95", ci.low, ci.high);
+}
+
+static json_t *estimate_json(const ppi_estimate *e) {
+    return json_pack("{sf sf s[ff]}", "estimate", e->estimate, "standard_error", e->standard_error, "ci95", e->range.low,
+                     e->range.high);
+}
+
+static json_t *gain_open(const gate_evidence *e, double alpha, bool *holds) {
+    double p = mcnemar_one_sided(e->primary->gained, e->primary->lost);
+    *holds = p < alpha;
+    return json_pack("{sb so sf sf sI ss}", "holds", *holds, "table", paired_json(e->primary), "p", p, "alpha", alpha,
+                     "attempt", (json_int_t)e->attempt, "test", "one-sided exact McNemar");
+}
+
+/* The interval of e->estimate must have been made at 2 * the attempt's alpha: its lower end is the one-sided bound. */
+static json_t *gain_sealed(const gate_evidence *e, double alpha, bool *holds) {
+    const ppi_result *r = e->estimate;
+    *holds = r->tuned.range.low > 0 && r->n_labelled >= MIN_GATE_LABELS;
+    return json_pack("{sb so so so sI sI sf sf sI ss}", "holds", *holds, "tuned", estimate_json(&r->tuned), "labels_only",
+                     estimate_json(&r->labels_only), "judge_only", estimate_json(&r->judge_only), "labelled",
+                     (json_int_t)r->n_labelled, "unlabelled", (json_int_t)r->n_unlabelled, "lambda", r->lambda, "alpha",
+                     alpha, "attempt", (json_int_t)e->attempt, "test", "prediction-powered inference, lower bound above 0");
+}
+
+static json_t *suite_json(const gate_suite *s, bool *holds) {
+    if (!s->run)
+        return json_pack("{ss ss}", "suite", s->name, "verdict", "not run");
+    noninferiority ni = noninferiority_tango(s->table.gained, s->table.lost, paired_n(&s->table), s->margin, 0.05);
+    *holds = *holds && ni.holds;
+    json_t *row = paired_json(&s->table);
+    json_t *more = json_pack("{ss sf sf sf ss}", "suite", s->name, "margin", s->margin, "p", ni.p, "lower", ni.lower,
+                             "verdict", ni.holds ? "not inferior" : "not shown to be not inferior");
+    json_object_update(row, more);
+    json_decref(more);
+    return row;
+}
+
+static json_t *text_json(const gate_evidence *e, bool *holds) {
+    const perplexity_comparison *c = e->perplexity;
+    if (!c)
+        return json_pack("{ss ss}", "suite", "held-out text", "verdict", "not run");
+    *holds = *holds && c->holds;
+    return json_pack("{ss sI sf sf sf sf sf ss}", "suite", "held-out text", "n", (json_int_t)e->n_documents, "before",
+                     c->before, "after", c->after, "rise", c->rise, "upper", c->upper, "margin", e->perplexity_margin,
+                     "verdict", c->holds ? "not inferior" : "not shown to be not inferior");
+}
+
+static json_t *nothing_lost(const gate_evidence *e, bool *holds) {
+    json_t *list = json_array();
+    *holds = true;
+    json_array_append_new(list, text_json(e, holds));
+    for (size_t i = 0; i < e->n_suites; i++)
+        json_array_append_new(list, suite_json(&e->suites[i], holds));
+    return json_pack("{sb so}", "holds", *holds, "suites", list);
+}
+
+static json_t *books(const gate_evidence *e, bool *holds) {
+    *holds = !e->contaminated && !e->over_budget && !e->chain_problem;
+    return json_pack("{sb ss ss ss}", "holds", *holds, "journal", e->chain_problem ? e->chain_problem : "intact",
+                     "contamination", e->contaminated ? "a training example is an evaluation item" : "none", "budget",
+                     e->over_budget ? "more expert labels than allowed" : "kept");
+}
+
+agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, json_t **figures) {
+    bool g1 = false, g2 = false, g7 = false;
+    double alpha = alpha_spending(e->alpha, e->attempt);
+    json_t *gain = e->primary ? gain_open(e, alpha, &g1) : gain_sealed(e, alpha, &g1), *lost = nothing_lost(e, &g2),
+           *order = books(e, &g7);
+    const char *reason = !g1   ? "no gain shown on held-out tasks (G1)"
+                         : !g2 ? "something may have been lost on the general suite (G2)"
+                         : !g7 ? "journal, contamination or budget (G7)"
+                               : "gain shown, nothing lost, books in order";
+    json_t *made = json_pack("{so so so ss ss ss ss ss}", "G1", gain, "G2", lost, "G7", order, "G3", "not evaluated", "G4",
+                             "not evaluated", "G5", "not evaluated", "G6", "not evaluated", "reason", reason);
+    if (!made)
+        return ctx_fail(ctx, AGON_ENOMEM, "no memory for the gate's figures");
+    *promote = g1 && g2 && g7;
+    *figures = made;
+    return AGON_OK;
+}
+
+static agon_status add_verdict(actors *a, const gate_evidence *e, bool promote, const json_t *figures,
+                               const json_t *held_out, const char *const *labels, size_t n_labels) {
+    const char *reason = field_text(figures, "reason");
+    gate_record g = {.run = run_id(a->run),
+                     .candidate = e->candidate,
+                     .incumbent = e->incumbent,
+                     .verdict = promote ? "promote" : "reject",
+                     .reason = reason,
+                     .iteration = a->iteration,
+                     .figures = figures,
+                     .labels = labels,
+                     .n_labels = n_labels};
+    version_status_record v = {.run = run_id(a->run),
+                               .version = e->candidate,
+                               .status = promote ? "promoted" : "rejected",
+                               .reason = reason,
+                               .iteration = a->iteration,
+                               .held_out = held_out};
+    agon_status s = store_add_gate(a->store, &g, NULL);
+    return s ? s : store_add_version_status(a->store, &v);
+}
+
+agon_status gate_record_verdict(actors *a, const char *path, const gate_evidence *e, bool promote, const json_t *figures,
+                                const json_t *held_out, const char *const *labels, size_t n_labels) {
+    json_t *input = json_pack("{ss ss}", "candidate", e->candidate, "incumbent", e->incumbent), *result = NULL;
+    step_key key = {.path = path, .kind = "gate"};
+    bool done = false;
+    agon_status s = json_made(a->ctx, input);
+    if (!s)
+        s = step_begin(a->run, &key, input, &done, &result);
+    if (!s && !done) {
+        s = add_verdict(a, e, promote, figures, held_out, labels, n_labels);
+        result = s ? NULL : json_pack("{ss sO}", "verdict", promote ? "promote" : "reject", "figures", figures);
+        if (!s)
+            s = step_commit(a->run, result);
+        else
+            step_abort(a->run);
+    }
+    json_decref(result);
+    json_decref(input);
+    return s;
+}

@@ -1,0 +1,75 @@
+/* Lists of queries and answers, see items.h. */
+#include "step/items.h"
+#include "base/ctx.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool grow(void **items, size_t *capacity, size_t n, size_t size) {
+    if (n < *capacity)
+        return true;
+    size_t more = *capacity ? 2 * *capacity : 64;
+    void *grown = realloc(*items, size_mul(more, size));
+    if (!grown)
+        return false;
+    *items = grown;
+    *capacity = more;
+    return true;
+}
+
+query *query_list_add(query_list *l) {
+    if (!grow((void **)&l->items, &l->capacity, l->n, sizeof *l->items))
+        return NULL;
+    l->items[l->n] = (query){.cell = SIZE_MAX};
+    return &l->items[l->n++];
+}
+
+answer *answer_list_add(answer_list *l) {
+    if (!grow((void **)&l->items, &l->capacity, l->n, sizeof *l->items))
+        return NULL;
+    l->items[l->n] = (answer){.draft = SIZE_MAX, .outcome = OUTCOME_UNKNOWN, .log_prob = NAN, .p_raw = NAN, .p = NAN};
+    return &l->items[l->n++];
+}
+
+void query_list_free(query_list *l) {
+    for (size_t i = 0; i < l->n; i++)
+        json_decref(l->items[i].task);
+    free(l->items);
+    *l = (query_list){0};
+}
+
+void answer_list_free(answer_list *l) {
+    free(l->items);
+    *l = (answer_list){0};
+}
+
+size_t cell_find(const char *family, const char *name) {
+    for (size_t i = 0; i < task_n_cells(); i++)
+        if (strcmp(task_cell_family(i), family) == 0 && strcmp(task_cell_at(i)->name, name) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+agon_status query_set(actors *a, query_list *l, query *q, json_t *task) {
+    task_query t = {0};
+    agon_status s = task_query_read(a->ctx, "a journaled query", task, &t);
+    if (s)
+        return s;
+    q->task = json_incref(task);
+    q->text = field_text(task, "text");
+    q->family = field_text(task, "family");
+    q->cell_name = field_text(task, "cell");
+    q->cell = cell_find(q->family, q->cell_name);
+    q->difficulty = t.difficulty;
+    q->hard = t.hard;
+    q->perturbation = t.perturbation;
+    char *identity = task_identity(&t);
+    q->identity = identity ? arena_copy(l->memory, identity) : NULL;
+    free(identity);
+    task_query_free(&t);
+    return q->identity ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a query");
+}
+
+agon_status query_task(actors *a, const query *q, task_query *out) {
+    return task_query_read(a->ctx, "a journaled query", q->task, out);
+}

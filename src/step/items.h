@@ -1,0 +1,130 @@
+/* Queries and answers as a recipe holds them: rebuilt from the journal by every replay, so they need no storage of their own. Strings belong
+ * to the arena the lists were made with. */
+#ifndef STEP_ITEMS_H
+#define STEP_ITEMS_H
+
+#include "step/actors.h"
+#include "task/task.h"
+
+typedef struct query {
+    char id[STORE_ID_SIZE]; /* of its text record */
+    json_t *task;           /* task_query_json; owned by the list */
+    const char *text, *family, *cell_name; /* borrowed from task */
+    const char *identity;   /* task_identity */
+    size_t cell;            /* index of the cell; SIZE_MAX: the user's own */
+    int difficulty;
+    bool hard, varied;      /* varied: worded by a language model */
+    task_perturbation perturbation;
+} query;
+
+typedef struct answer {
+    char id[STORE_ID_SIZE];
+    size_t query;     /* in the query list */
+    size_t draft;     /* a refinement's draft in the answer list; SIZE_MAX none */
+    const char *kind; /* response, refinement, demonstration, evaluation; static */
+    const char *text;
+    int64_t n_tokens;
+    double log_prob; /* NAN: not known */
+    bool failed;     /* the backend gave no answer */
+    /* What is believed of it, and who says so. */
+    task_outcome outcome;
+    const char *source; /* verifier, critic, simulated, human; static; NULL: nobody yet */
+    char label[STORE_ID_SIZE], verification[STORE_ID_SIZE];
+    const char *evidence, *masked;
+    char critique[2][STORE_ID_SIZE]; /* text records by critique_form; "" none */
+    double p_raw, p;                 /* the model critic's P(correct), as given and calibrated; NAN none */
+} answer;
+
+typedef struct query_list {
+    query *items;
+    size_t n, capacity;
+    arena *memory; /* borrowed */
+} query_list;
+
+typedef struct answer_list {
+    answer *items;
+    size_t n, capacity;
+    arena *memory;
+} answer_list;
+
+void query_list_free(query_list *l);
+void answer_list_free(answer_list *l);
+/* A zeroed item at the end, borrowed until the next add; NULL on memory. */
+query *query_list_add(query_list *l);
+answer *answer_list_add(answer_list *l);
+/* Fills a query from task JSON (taken over by reference count). AGON_EFORMAT as task_query_read. */
+AGON_MUST_CHECK agon_status query_set(actors *a, query_list *l, query *q, json_t *task);
+/* The wording as a task_query, new (task_query_free). */
+AGON_MUST_CHECK agon_status query_task(actors *a, const query *q, task_query *out);
+/* Index of a cell by its full name, SIZE_MAX when there is none. */
+size_t cell_find(const char *family, const char *name);
+
+/* ---- primitives: each a journaled path ------------------------------------------------------------------ */
+
+/* attack.c: queries drawn by programs. */
+typedef struct draw {
+    size_t cell;
+    uint64_t seed;
+    task_perturbation perturbation;
+} draw;
+/* Appends one query a draw. */
+AGON_MUST_CHECK agon_status draw_queries(actors *a, const char *path, const draw *draws, size_t n, query_list *out);
+/* Rewordings by the attacker's language model of `which` [n]; kept when task_variation_check says that the task is the same, else
+ * counted in *n_rejected. */
+AGON_MUST_CHECK agon_status vary_queries(actors *a, const char *path, query_list *queries, const size_t *which, size_t n,
+                                         const char *version, size_t *n_rejected);
+/* The user's own queries (tasks.file). */
+AGON_MUST_CHECK agon_status read_user_queries(actors *a, const char *path, const char *file, query_list *out);
+
+/* respond.c: answers of a version. */
+typedef struct ask {
+    size_t query;
+    size_t draft;       /* SIZE_MAX none */
+    const char *prompt; /* the user message */
+    const char *parent; /* text the answer belongs under: the query, or the draft it refines */
+} ask;
+typedef struct ask_options {
+    const char *version, *kind, *template_id; /* kind and template static */
+    size_t samples, max_tokens;
+    double temperature, top_p; /* temperature 0: greedy */
+} ask_options;
+/* Appends samples answers an ask. */
+AGON_MUST_CHECK agon_status respond(actors *a, const char *path, const query_list *queries, const ask *asks, size_t n,
+                                    const ask_options *options, answer_list *out);
+
+/* verify_answers.c: what the verifier says of answers [from, n). Open: outcome, evidence and a label. Sealed: the answer goes to the ledger and
+ * nothing comes back. */
+AGON_MUST_CHECK agon_status verify_answers(actors *a, const char *path, const query_list *queries, answer_list *answers,
+                                           size_t from);
+
+/* judge_answers.c: P(correct) by the model critic of `which` [n] into p_raw. */
+AGON_MUST_CHECK agon_status judge_answers(actors *a, const char *path, const query_list *queries, answer_list *answers,
+                                          const size_t *which, size_t n, const char *version);
+
+/* critique_answers.c: critiques in both forms from the evidence of failed answers `which` [n], as text records. */
+AGON_MUST_CHECK agon_status critique_answers(actors *a, const char *path, answer_list *answers, const size_t *which,
+                                             size_t n);
+/* The critique's words, new string. */
+AGON_MUST_CHECK agon_status critique_words(actors *a, const answer *answer, int form, char **out);
+
+/* expert.c: labels that cost a human. */
+typedef struct expert_options {
+    const char *purpose; /* audit, train, calibration, gate, demonstration; static */
+    double error_rate, propensity;
+} expert_options;
+/* The simulated expert judges `which` [n]: verdict[i] OUTCOME_UNKNOWN where it does not know. Labels "simulated" are written, ids to
+ * labels [n] when not NULL. Each counts one in "labels.simulated". */
+AGON_MUST_CHECK agon_status expert_judges(actors *a, const char *path, const query_list *queries,
+                                          const answer_list *answers, const size_t *which, size_t n,
+                                          const expert_options *options, task_outcome *verdicts, store_id *labels);
+/* The simulated expert writes an answer to each query of `which` [n]; appended with kind "demonstration", outcome pass. */
+AGON_MUST_CHECK agon_status expert_demonstrates(actors *a, const char *path, const query_list *queries,
+                                                const size_t *which, size_t n, const expert_options *options,
+                                                answer_list *out);
+/* The same questions put in the queue for `agon review`. kind: verdict, audit, demonstration; answers NULL for demonstrations (which then
+ * names queries). */
+AGON_MUST_CHECK agon_status ask_reviewers(actors *a, const char *path, const query_list *queries,
+                                          const answer_list *answers, const size_t *which, size_t n, const char *kind,
+                                          const char *purpose, double propensity);
+
+#endif

@@ -1,0 +1,299 @@
+/* The durable training step, see train_version.h. The result names the version and nothing that an interruption could change: losses and
+ * rates go to the live view and the log. */
+#include "step/train_version.h"
+#include "base/ctx.h"
+#include "train/train.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_TOKENS = 1024 };
+
+/* ---- examples ------------------------------------------------------------------------------------------ */
+
+agon_status example_count_tokens(actors *a, const char *answer, int64_t *n) {
+    if (a->model) {
+        token_list ids = {0};
+        agon_status s = tokenizer_encode(a->ctx, model_tokenizer(a->model), answer, strlen(answer), false, &ids);
+        *n = (int64_t)ids.n + 1;
+        token_list_free(&ids);
+        return s;
+    }
+    int64_t words = 1;
+    for (const char *p = answer; *p; p++)
+        words += *p == ' ';
+    *n = words * 4 / 3 + 1;
+    return AGON_OK;
+}
+
+static json_t *example_row(const example *e) {
+    if (e->raw && !e->rejected)
+        return json_pack("{ss ss}", "prompt", e->prompt, "completion", e->chosen);
+    if (e->raw)
+        return json_pack("{ss ss ss}", "prompt", e->prompt, "chosen", e->chosen, "rejected", e->rejected);
+    json_t *prompt = json_pack("[{ss ss}]", "role", "user", "content", e->prompt);
+    json_t *chosen = json_pack("[{ss ss}]", "role", "assistant", "content", e->chosen);
+    if (!e->rejected)
+        return json_pack("{so so}", "prompt", prompt, "completion", chosen);
+    return json_pack("{so so s[{ss ss}]}", "prompt", prompt, "chosen", chosen, "rejected", "role", "assistant", "content",
+                     e->rejected);
+}
+
+static agon_status add_examples(actors *a, const example *examples, size_t n, json_t *ids) {
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < n && !s; i++) {
+        const example *e = &examples[i];
+        json_t *fields = example_row(e);
+        char slot[24];
+        store_id id;
+        snprintf(slot, sizeof slot, "%zu", i);
+        example_record r = {.run = run_id(a->run),
+                            .objective = e->objective,
+                            .origin = e->origin,
+                            .iteration = a->iteration,
+                            .n_tokens = e->n_tokens,
+                            .fields = fields,
+                            .labels = e->labels,
+                            .n_labels = e->n_labels,
+                            .texts = e->texts,
+                            .n_texts = e->n_texts,
+                            .slot = slot};
+        s = json_made(a->ctx, fields);
+        if (!s)
+            s = store_add_example(a->store, &r, &id);
+        if (!s && json_array_append_new(ids, json_string(id.text)) != 0)
+            s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for an example");
+        json_decref(fields);
+    }
+    return s;
+}
+
+/* What the examples are, for the step's input: changed examples are a changed recipe. */
+static json_t *examples_digest(const example *examples, size_t n) {
+    char hex[HASH_HEX_SIZE];
+    hasher *h = hasher_new();
+    for (size_t i = 0; h && i < n; i++) {
+        const char *fields[] = {examples[i].objective, examples[i].origin, examples[i].prompt, examples[i].chosen,
+                                examples[i].rejected ? examples[i].rejected : ""};
+        for (size_t k = 0; k < sizeof fields / sizeof *fields; k++)
+            hasher_add_field(h, fields[k]);
+    }
+    if (!h)
+        return NULL;
+    hash256 digest = hasher_end(h);
+    hash_hex(&digest, hex);
+    return json_pack("{ss sI}", "examples", hex, "n", (json_int_t)n);
+}
+
+agon_status build_examples(actors *a, const char *path, example *examples, size_t n) {
+    json_t *input = examples_digest(examples, n), *ids = json_array(), *result = NULL;
+    step_key key = {.path = path, .kind = "build"};
+    bool done = false;
+    agon_status s = ids ? json_made(a->ctx, input) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
+    if (!s)
+        s = step_begin(a->run, &key, input, &done, &result);
+    if (!s && !done) {
+        s = add_examples(a, examples, n, ids);
+        result = s ? NULL : json_incref(ids);
+        if (!s)
+            s = step_commit(a->run, result);
+        else
+            step_abort(a->run);
+    }
+    for (size_t i = 0; i < n && !s; i++) {
+        const char *id = json_string_value(json_array_get(result, i));
+        snprintf(examples[i].id, sizeof examples[i].id, "%s", id ? id : "");
+    }
+    json_decref(result);
+    json_decref(ids);
+    json_decref(input);
+    return s;
+}
+
+/* ---- training ------------------------------------------------------------------------------------------ */
+
+typedef struct training {
+    actors *a;
+    const step_key *key;
+    const train_plan *plan;
+} training;
+
+static agon_status on_step(void *arg, const train_progress *p) {
+    const training *t = arg;
+    actors_progress(t->a, strcmp(t->plan->role, "critic") == 0 ? "train critic" : "train", p->step, p->n_steps, "steps");
+    return ctx_check_interrupt(t->a->ctx);
+}
+
+static agon_status on_checkpoint(void *arg, size_t step, const void *data, size_t n) {
+    const training *t = arg;
+    return step_checkpoint_put(t->a->run, t->key, step, data, n);
+}
+
+static agon_status plan_options(actors *a, const train_plan *plan, uint64_t seed, train_options *o) {
+    *o = train_options_default();
+    o->objective = objective_find(plan->objective);
+    if (!o->objective)
+        return ctx_fail(a->ctx, AGON_ENOTFOUND, "there is no objective '%s'", plan->objective);
+    objective_defaults(o->objective, o->objective_options);
+    for (size_t i = 0; i < plan->n_settings; i++) {
+        agon_status s = objective_set(a->ctx, o->objective, plan->settings[i], o->objective_options);
+        if (s)
+            return s;
+    }
+    o->batch_rows = plan->batch;
+    o->epochs = plan->epochs;
+    o->lr = (float)plan->lr;
+    o->warmup = plan->warmup;
+    o->seed = seed;
+    o->checkpoint_every = plan->checkpoint_every;
+    return AGON_OK;
+}
+
+static agon_status start_adapter(actors *a, const train_plan *plan, uint64_t seed, const adapter **parent, adapter **out) {
+    agon_status s = actors_adapter(a, plan->parent, parent);
+    if (!s && *parent)
+        return adapter_clone(a->ctx, *parent, out);
+    const adapter_options o = {.rank = plan->rank, .alpha = (float)plan->alpha, .seed = seed};
+    return s ? s : adapter_new(a->ctx, a->model, &o, out);
+}
+
+static json_t *training_rows(const example *examples, size_t n) {
+    json_t *rows = json_array();
+    for (size_t i = 0; rows && i < n; i++)
+        if (json_array_append_new(rows, example_row(&examples[i])) != 0) {
+            json_decref(rows);
+            return NULL;
+        }
+    return rows;
+}
+
+/* Tokens of all rows times epochs: what the run is charged for. */
+static int64_t trained_tokens(const dataset *d, size_t epochs) {
+    size_t n_rows, n = 0;
+    const train_row *rows = dataset_rows(d, &n_rows);
+    for (size_t i = 0; i < n_rows; i++) {
+        n += rows[i].n_prompt;
+        for (size_t k = 0; k < rows[i].n_responses; k++)
+            n += rows[i].responses[k].n;
+    }
+    return (int64_t)(n * epochs);
+}
+
+static agon_status add_version(actors *a, const adapter *trained, const example *examples, size_t n,
+                               const train_plan *plan, const json_t *input, json_t **result) {
+    char *data = NULL, version[STORE_ID_SIZE], object[HASH_HEX_SIZE], hex[HASH_HEX_SIZE];
+    size_t size = 0;
+    hash256 h;
+    const char **ids = memory_new(n, sizeof *ids);
+    agon_status s = ids ? adapter_save(a->ctx, trained, &data, &size) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory");
+    if (!s)
+        s = object_put(a->store, data, size, &h);
+    for (size_t i = 0; i < n && !s; i++)
+        ids[i] = examples[i].id;
+    if (!s) {
+        char *canonical = json_canonical(input);
+        hash256 config = hash_text(canonical ? canonical : "");
+        free(canonical);
+        hash_hex(&h, object);
+        hash_hex(&config, hex);
+        actors_version_id(a, trained, version);
+        version_record v = {.run = run_id(a->run),
+                            .id = version,
+                            .parent = plan->parent,
+                            .role = plan->role,
+                            .iteration = a->iteration,
+                            .object = object,
+                            .base = a->base,
+                            .data_hash = field_text(input, "examples"),
+                            .config_hash = hex,
+                            .numerics = a->ctx->numerics == AGON_NUMERICS_PORTABLE ? "portable" : "native",
+                            .examples = ids,
+                            .n_examples = n};
+        version_status_record status = {.run = run_id(a->run), .version = version, .status = "candidate",
+                                        .iteration = a->iteration};
+        s = store_add_version(a->store, &v);
+        if (!s)
+            s = store_add_version_status(a->store, &status);
+    }
+    if (!s) {
+        *result = json_pack("{ss ss}", "version", version, "object", object);
+        s = json_made(a->ctx, *result);
+    }
+    free(data);
+    free(ids);
+    return s;
+}
+
+static agon_status run_training(actors *a, const step_key *key, const json_t *input, const example *examples, size_t n,
+                                const train_plan *plan, json_t **result) {
+    uint64_t seed = step_seed(a->run, key), at = 0;
+    train_options o;
+    adapter *trained = NULL;
+    const adapter *parent = NULL;
+    dataset *d = NULL;
+    void *resume = NULL;
+    size_t n_resume = 0, n_rows = 0;
+    training t = {a, key, plan};
+    const train_sink sink = {on_step, on_checkpoint, &t};
+    json_t *rows = training_rows(examples, n);
+    agon_status s = rows ? plan_options(a, plan, seed, &o) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for training rows");
+    if (!s)
+        s = dataset_from_json(a->ctx, model_tokenizer(a->model), rows, o.objective, MAX_TOKENS, &d);
+    if (!s)
+        s = start_adapter(a, plan, seed, &parent, &trained);
+    if (!s)
+        s = step_checkpoint_get(a->run, key, &at, &resume, &n_resume);
+    if (!s) {
+        const train_row *list = dataset_rows(d, &n_rows);
+        s = train(a->ctx, a->model, trained, NULL, parent, list, n_rows, &o, &sink, resume, n_resume);
+    }
+    if (!s)
+        s = store_settle(a->store, run_id(a->run), "tokens.trained", trained_tokens(d, plan->epochs));
+    if (!s)
+        s = add_version(a, trained, examples, n, plan, input, result);
+    free(resume);
+    adapter_free(trained);
+    dataset_free(d);
+    json_decref(rows);
+    return s;
+}
+
+static json_t *plan_json(const example *examples, size_t n, const train_plan *p) {
+    json_t *input = examples_digest(examples, n), *settings = json_array();
+    for (size_t i = 0; i < p->n_settings; i++)
+        json_array_append_new(settings, json_string(p->settings[i]));
+    json_t *plan = json_pack("{ss ss ss so sI sI sI sf sf sf}", "role", p->role, "parent", p->parent, "objective",
+                             p->objective, "settings", settings, "rank", (json_int_t)p->rank, "epochs",
+                             (json_int_t)p->epochs, "batch", (json_int_t)p->batch, "alpha", p->alpha, "lr", p->lr, "warmup",
+                             p->warmup);
+    if (input && json_object_update(input, plan) != 0) {
+        json_decref(input);
+        input = NULL;
+    }
+    json_decref(plan);
+    return input;
+}
+
+agon_status train_version(actors *a, const char *path, const example *examples, size_t n, const train_plan *plan,
+                          char version[STORE_ID_SIZE]) {
+    json_t *input = plan_json(examples, n, plan), *result = NULL;
+    step_key key = {.path = path, .kind = "train"};
+    bool done = false;
+    agon_status s = json_made(a->ctx, input);
+    if (!s && !a->model)
+        s = ctx_fail(a->ctx, AGON_EUNSUPPORTED, "training needs the local model; give learner or critic 'backend: local'");
+    if (!s)
+        s = step_begin(a->run, &key, input, &done, &result);
+    if (!s && !done) {
+        s = run_training(a, &key, input, examples, n, plan, &result);
+        if (!s)
+            s = step_commit(a->run, result);
+        else
+            step_abort(a->run);
+    }
+    if (!s)
+        snprintf(version, STORE_ID_SIZE, "%s", field_text(result, "version"));
+    json_decref(result);
+    json_decref(input);
+    return s;
+}

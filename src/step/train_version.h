@@ -1,0 +1,42 @@
+/* From labelled examples to a new model version, durably. */
+#ifndef STEP_TRAIN_VERSION_H
+#define STEP_TRAIN_VERSION_H
+
+#include "step/actors.h"
+
+enum { EXAMPLE_MAX_SOURCES = 4 };
+
+/* One training example and where it came from; strings borrowed. */
+typedef struct example {
+    const char *objective, *origin; /* as in example_record */
+    const char *prompt;             /* the user's message, or raw text */
+    const char *chosen, *rejected;  /* the answer; rejected NULL where there is no pair */
+    bool raw;                       /* text as it is, no chat template */
+    const char *labels[EXAMPLE_MAX_SOURCES], *texts[EXAMPLE_MAX_SOURCES];
+    size_t n_labels, n_texts;
+    int64_t n_tokens;        /* loss tokens */
+    char id[STORE_ID_SIZE];  /* of its record, filled by build_examples */
+} example;
+
+/* Loss tokens of an answer under the local model's tokenizer (end of turn included); without one, words and a third. */
+AGON_MUST_CHECK agon_status example_count_tokens(actors *a, const char *answer, int64_t *n);
+
+/* Writes the example records at `path`. AGON_EREFUSED when one descends from a sealed answer. */
+AGON_MUST_CHECK agon_status build_examples(actors *a, const char *path, example *examples, size_t n);
+
+typedef struct train_plan {
+    const char *role;   /* learner, critic; static */
+    const char *parent; /* version to go on from; the base: a fresh adapter */
+    const char *objective;
+    char *const *settings; /* "beta=0.1" [n_settings] */
+    size_t n_settings;
+    size_t rank, epochs, batch, checkpoint_every;
+    double alpha, lr, warmup;
+} train_plan;
+
+/* Trains a LoRA version on examples [n] at `path`; goes on from the last checkpoint after an interruption, bit for bit. Writes version and status
+ * "candidate". version: its id. AGON_EUNSUPPORTED without a local model. */
+AGON_MUST_CHECK agon_status train_version(actors *a, const char *path, const example *examples, size_t n,
+                                          const train_plan *plan, char version[STORE_ID_SIZE]);
+
+#endif

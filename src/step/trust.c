@@ -1,0 +1,299 @@
+/* Calibration and the critic's own decisions, see trust.h. */
+#include "step/trust.h"
+#include "base/ctx.h"
+#include "base/random.h"
+#include "eval/agreement.h"
+#include "role/critic.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One family's, or everybody's, tested answers. */
+typedef struct sample {
+    double *p, *confidence;
+    bool *right, *error;
+    size_t n;
+} sample;
+
+static bool sample_new(sample *x, size_t n) {
+    *x = (sample){.p = memory_new(n + 1, sizeof *x->p),
+                  .confidence = memory_new(n + 1, sizeof *x->confidence),
+                  .right = memory_new(n + 1, sizeof *x->right),
+                  .error = memory_new(n + 1, sizeof *x->error)};
+    return x->p && x->confidence && x->right && x->error;
+}
+
+static void sample_free(sample *x) {
+    free(x->p);
+    free(x->confidence);
+    free(x->right);
+    free(x->error);
+}
+
+static void sample_add(sample *x, double p, bool right) {
+    x->p[x->n] = p;
+    x->confidence[x->n] = fmax(p, 1 - p);
+    x->right[x->n] = right;
+    x->error[x->n++] = (p >= 0.5) != right;
+}
+
+static bool for_fitting(const query *q) {
+    return seed_derive(0, q->identity) & 1;
+}
+
+void trust_free(trust_table *t) {
+    calibrator_free(&t->calibrator);
+    *t = (trust_table){0};
+}
+
+const trust *trust_find(const trust_table *t, const char *family) {
+    for (size_t i = 0; i < t->n_families; i++)
+        if (strcmp(t->families[i].family, family) == 0)
+            return &t->families[i];
+    return NULL;
+}
+
+double trust_p(const trust_table *t, double p_raw) {
+    return isnan(p_raw) ? NAN : calibrator_apply(&t->calibrator, p_raw);
+}
+
+bool trust_decides(const trust_table *t, const char *family, double p_raw, bool *pass) {
+    const trust *f = trust_find(t, family);
+    double p = trust_p(t, p_raw);
+    if (!f || isnan(p))
+        return false;
+    *pass = p >= 0.5;
+    return selective_decides(&f->selective, fmax(p, 1 - p));
+}
+
+json_t *trust_json(const trust_table *t) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < t->n_families; i++) {
+        const trust *f = &t->families[i];
+        json_array_append_new(
+            list, json_pack("{ss sI so so so so so}", "family", f->family, "n", (json_int_t)f->n, "auroc",
+                            real_or_null(f->auroc), "ece", real_or_null(f->ece), "brier", real_or_null(f->brier),
+                            "threshold", real_or_null(f->selective.lambda), "coverage",
+                            real_or_null(f->selective.abstain ? 0 : f->selective.coverage)));
+    }
+    return list;
+}
+
+/* ---- calibration --------------------------------------------------------------------------------------- */
+
+static agon_status measure(agon_ctx *ctx, const sample *x, double *area, double *ece, double *brier) {
+    *area = *ece = *brier = NAN;
+    if (x->n == 0)
+        return AGON_OK;
+    *ece = calibration_ece(x->p, x->right, x->n);
+    *brier = calibration_brier(x->p, x->right, x->n);
+    return auroc(ctx, x->p, x->right, x->n, area);
+}
+
+static agon_status fit(actors *a, const query_list *queries, const answer_list *answers, const size_t *which,
+                       const bool *truth, size_t n, trust_table *t) {
+    sample x;
+    uint64_t *groups = memory_new(n + 1, sizeof *groups);
+    agon_status s = sample_new(&x, n) && groups ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to calibrate");
+    for (size_t i = 0; i < n && !s; i++) {
+        const answer *y = &answers->items[which[i]];
+        if (isnan(y->p_raw) || !for_fitting(&queries->items[y->query]))
+            continue;
+        groups[x.n] = seed_derive(1, queries->items[y->query].identity);
+        sample_add(&x, y->p_raw, truth[i]);
+    }
+    t->n_fitted = x.n;
+    if (!s && x.n >= 10) /* fewer say nothing: the identity stays */
+        s = calibrator_fit(a->ctx, x.p, x.right, groups, x.n, 1, &t->calibrator);
+    sample_free(&x);
+    free(groups);
+    return s;
+}
+
+static agon_status test_family(actors *a, const query_list *queries, const answer_list *answers, const size_t *which,
+                               const bool *truth, size_t n, const char *family, const trust_options *o, trust_table *t,
+                               sample *all) {
+    sample x;
+    trust *f = &t->families[t->n_families];
+    agon_status s = sample_new(&x, n) ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to calibrate");
+    for (size_t i = 0; i < n && !s; i++) {
+        const answer *y = &answers->items[which[i]];
+        const query *q = &queries->items[y->query];
+        if (isnan(y->p_raw) || for_fitting(q) || strcmp(q->family, family) != 0)
+            continue;
+        sample_add(&x, calibrator_apply(&t->calibrator, y->p_raw), truth[i]);
+        sample_add(all, x.p[x.n - 1], truth[i]);
+    }
+    *f = (trust){.family = family, .n = x.n};
+    const selective_options so = {.alpha = o->alpha, .delta = o->delta, .n_min = o->least};
+    if (!s)
+        s = measure(a->ctx, &x, &f->auroc, &f->ece, &f->brier);
+    if (!s)
+        s = selective_judge(a->ctx, x.confidence, x.error, x.n, &so, &f->selective);
+    if (!s)
+        t->n_families++;
+    sample_free(&x);
+    return s;
+}
+
+static agon_status add_calibrations(actors *a, trust_table *t, const char *const *labels, size_t n, json_t *ids) {
+    json_t *parameters = calibrator_to_json(&t->calibrator);
+    agon_status s = json_made(a->ctx, parameters);
+    for (size_t i = 0; i < t->n_families && !s; i++) {
+        const trust *f = &t->families[i];
+        store_id id;
+        calibration_record r = {.run = run_id(a->run),
+                                .critic = t->critic,
+                                .family = f->family,
+                                .method = calibrator_kind_name(t->calibrator.kind),
+                                .iteration = a->iteration,
+                                .n = (int64_t)f->n,
+                                .threshold = f->selective.abstain ? NAN : f->selective.lambda,
+                                .auroc = f->auroc,
+                                .ece = f->ece,
+                                .brier = f->brier,
+                                .error_bound = f->selective.last_bound,
+                                .parameters = parameters,
+                                .labels = labels,
+                                .n_labels = n};
+        s = store_add_calibration(a->store, &r, &id);
+        if (!s && json_array_append_new(ids, json_string(id.text)) != 0)
+            s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a calibration");
+    }
+    json_decref(parameters);
+    return s;
+}
+
+static agon_status record_calibrations(actors *a, const char *path, trust_table *t, const char *const *labels, size_t n) {
+    json_t *list = json_array(), *input = NULL, *ids = json_array(), *result = NULL;
+    step_key key = {.path = path, .kind = "calibrate"};
+    bool done = false;
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_string(labels[i]));
+    input = json_pack("{ss so}", "critic", t->critic, "labels", list);
+    agon_status s = ids ? json_made(a->ctx, input) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
+    if (!s)
+        s = step_begin(a->run, &key, input, &done, &result);
+    if (!s && !done) {
+        s = add_calibrations(a, t, labels, n, ids);
+        result = s ? NULL : json_incref(ids);
+        if (!s)
+            s = step_commit(a->run, result);
+        else
+            step_abort(a->run);
+    }
+    for (size_t i = 0; i < t->n_families && !s; i++) {
+        const char *id = json_string_value(json_array_get(result, i));
+        snprintf(t->families[i].record, STORE_ID_SIZE, "%s", id ? id : "");
+    }
+    json_decref(result);
+    json_decref(ids);
+    json_decref(input);
+    return s;
+}
+
+agon_status trust_calibrate(actors *a, const char *path, const char *critic, const query_list *queries,
+                            const answer_list *answers, const size_t *which, const bool *truth,
+                            const char *const *labels, size_t n, const trust_options *o, trust_table *out) {
+    trust_table t = {0};
+    sample all;
+    snprintf(t.critic, sizeof t.critic, "%s", critic);
+    agon_status s = sample_new(&all, n) ? fit(a, queries, answers, which, truth, n, &t)
+                                        : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to calibrate");
+    for (size_t i = 0; i < n && !s; i++) {
+        const char *family = queries->items[answers->items[which[i]].query].family;
+        if (!trust_find(&t, family) && t.n_families < TRUST_MAX_FAMILIES)
+            s = test_family(a, queries, answers, which, truth, n, family, o, &t, &all);
+    }
+    t.n = all.n;
+    if (!s)
+        s = measure(a->ctx, &all, &t.auroc, &t.ece, &t.brier);
+    if (!s)
+        s = record_calibrations(a, path, &t, labels, n);
+    sample_free(&all);
+    if (s)
+        trust_free(&t);
+    else
+        *out = t;
+    return s;
+}
+
+/* ---- deciding ------------------------------------------------------------------------------------------ */
+
+static agon_status add_decision(actors *a, const trust_table *t, const query_list *queries, const answer *x, json_t *out) {
+    const trust *f = trust_find(t, queries->items[x->query].family);
+    double p = trust_p(t, x->p_raw);
+    bool pass = false, alone = trust_decides(t, queries->items[x->query].family, x->p_raw, &pass);
+    store_id decision, label = {""};
+    decision_record d = {.run = run_id(a->run),
+                         .response = x->id,
+                         .route = alone ? "auto" : "escalate",
+                         .reason = alone  ? "the critic's confidence earned it"
+                                   : !f   ? "no calibration for this family"
+                                   : isnan(p) ? "the critic abstained"
+                                              : "the critic's confidence is below the threshold",
+                         .iteration = a->iteration,
+                         .confidence = isnan(p) ? NAN : fmax(p, 1 - p),
+                         .threshold = f && !f->selective.abstain ? f->selective.lambda : NAN,
+                         .calibration = f && *f->record ? f->record : NULL};
+    label_record l = {.run = run_id(a->run),
+                      .target = x->id,
+                      .kind = "point",
+                      .value = pass ? "pass" : "fail",
+                      .source = "critic",
+                      .iteration = a->iteration,
+                      .producer = t->critic,
+                      .calibration = d.calibration,
+                      .decision = decision.text,
+                      .purpose = "train",
+                      .confidence_raw = x->p_raw,
+                      .confidence = d.confidence};
+    agon_status s = store_add_decision(a->store, &d, &decision);
+    if (!s && alone) {
+        s = store_add_label(a->store, &l, &label);
+        if (!s)
+            s = store_settle(a->store, run_id(a->run), "labels.critic", 1);
+    }
+    if (!s && json_array_append_new(out, json_string(label.text)) != 0)
+        s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a decision");
+    return s;
+}
+
+agon_status trust_decide(actors *a, const char *path, const trust_table *t, const query_list *queries,
+                         answer_list *answers, const size_t *which, size_t n, size_t *n_decided) {
+    json_t *list = json_array(), *input = NULL, *labels = json_array(), *result = NULL;
+    step_key key = {.path = path, .kind = "decide"};
+    bool done = false;
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_string(answers->items[which[i]].id));
+    input = json_pack("{ss so}", "critic", t->critic, "answers", list);
+    agon_status s = labels ? json_made(a->ctx, input) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
+    if (!s)
+        s = step_begin(a->run, &key, input, &done, &result);
+    if (!s && !done) {
+        for (size_t i = 0; i < n && !s; i++)
+            s = add_decision(a, t, queries, &answers->items[which[i]], labels);
+        result = s ? NULL : json_incref(labels);
+        if (!s)
+            s = step_commit(a->run, result);
+        else
+            step_abort(a->run);
+    }
+    *n_decided = 0;
+    for (size_t i = 0; i < n && !s; i++) {
+        answer *x = &answers->items[which[i]];
+        const char *label = json_string_value(json_array_get(result, i));
+        bool pass = false;
+        x->p = trust_p(t, x->p_raw);
+        if (!label || !*label || !trust_decides(t, queries->items[x->query].family, x->p_raw, &pass))
+            continue;
+        x->outcome = pass ? OUTCOME_PASS : OUTCOME_FAIL;
+        x->source = "critic";
+        snprintf(x->label, sizeof x->label, "%s", label);
+        (*n_decided)++;
+    }
+    json_decref(result);
+    json_decref(labels);
+    json_decref(input);
+    return s;
+}

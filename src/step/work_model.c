@@ -1,0 +1,132 @@
+/* Work of models besides answering: variations of queries, judgements, scores of text.
+ *
+ * vary  {"query", "perturbation", "version"} -> {"text" or null, "error"?, "n_prompt", "n_tokens"}
+ * judge {"query", "answer", "version"} -> {"p": P(correct) or null, "n_prompt", "n_tokens", "critique"?, "error"?}
+ * score {"documents", "hash", "version"} -> {"nll": [..], "n_tokens": [..]}: held-out text, a document each; hash pins which text */
+#include "base/ctx.h"
+#include "eval/suite.h"
+#include "role/attacker.h"
+#include "role/critic.h"
+#include "step/work.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VARY_CHUNK = 64, JUDGE_CHUNK = 128, SCORE_CHUNK = 1 };
+
+/* One version a path: all requests of a chunk share it. */
+static agon_status version_of(actors *a, const json_t *const *inputs, const adapter **out) {
+    return actors_adapter(a, field_text(inputs[0], "version"), out);
+}
+
+static task_perturbation perturbation_of(const json_t *input) {
+    int p = PERTURBATION_N - 1;
+    while (p > PERTURBATION_PARAPHRASE &&
+           strcmp(task_perturbation_name((task_perturbation)p), field_text(input, "perturbation")) != 0)
+        p--;
+    return (task_perturbation)p;
+}
+
+static agon_status vary(actors *a, const json_t *const *inputs, const uint64_t *seeds, size_t n, json_t **outs) {
+    attacker_item *items = memory_new(n, sizeof *items);
+    attacker_variation *v = memory_new(n, sizeof *v);
+    const adapter *version = NULL;
+    agon_status s = items && v ? version_of(a, inputs, &version) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to vary");
+    for (size_t i = 0; i < n && !s; i++)
+        items[i] = (attacker_item){.id = field_text(inputs[i], "id"),
+                                   .query = field_text(inputs[i], "query"),
+                                   .perturbation = perturbation_of(inputs[i]),
+                                   .seed = seeds[i]};
+    if (!s)
+        s = attacker_vary(a->ctx, a->attacker, items, n, version, v);
+    for (size_t i = 0; i < n && !s; i++) {
+        outs[i] = json_pack("{ss? ss* sI sI}", "text", v[i].text, "error", v[i].error, "n_prompt",
+                            (json_int_t)v[i].n_prompt_tokens, "n_tokens", (json_int_t)v[i].n_completion_tokens);
+        s = json_made(a->ctx, outs[i]);
+    }
+    for (size_t i = 0; v && i < n; i++)
+        attacker_variation_free(&v[i]);
+    free(v);
+    free(items);
+    return s;
+}
+
+static agon_status judge(actors *a, const json_t *const *inputs, const uint64_t *seeds, size_t n, json_t **outs) {
+    critic_item *items = memory_new(n, sizeof *items);
+    critic_judgement *j = memory_new(n, sizeof *j);
+    const adapter *version = NULL;
+    agon_status s = items && j ? version_of(a, inputs, &version) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to judge");
+    for (size_t i = 0; i < n && !s; i++)
+        items[i] = (critic_item){field_text(inputs[i], "id"), field_text(inputs[i], "query"),
+                                 field_text(inputs[i], "answer"), seeds[i]};
+    if (!s)
+        s = critic_judge(a->ctx, a->critic, items, n, 1, version, j);
+    for (size_t i = 0; i < n && !s; i++) {
+        outs[i] = json_pack("{so sI sI ss* ss*}", "p", real_or_null(j[i].p), "n_prompt", (json_int_t)j[i].n_prompt_tokens,
+                            "n_tokens", (json_int_t)j[i].n_completion_tokens, "critique", j[i].critique, "error",
+                            j[i].error);
+        s = json_made(a->ctx, outs[i]);
+    }
+    for (size_t i = 0; j && i < n; i++)
+        critic_judgement_free(&j[i]);
+    free(j);
+    free(items);
+    return s;
+}
+
+static agon_status write_scores(actors *a, const perplexity_suite *p, const double *nll, json_t **out) {
+    json_t *values = json_array(), *counts = json_array();
+    for (size_t i = 0; i < perplexity_n_documents(p); i++) {
+        json_array_append_new(values, json_real(nll[i]));
+        json_array_append_new(counts, json_integer((json_int_t)perplexity_n_scored(p, i)));
+    }
+    *out = json_pack("{so so}", "nll", values, "n_tokens", counts);
+    return json_made(a->ctx, *out);
+}
+
+static agon_status score_documents(actors *a, const json_t *input, json_t **out) {
+    perplexity_suite *p = NULL;
+    const adapter *version = NULL;
+    double *nll = NULL;
+    char hex[HASH_HEX_SIZE];
+    agon_status s = a->model ? actors_adapter(a, field_text(input, "version"), &version)
+                             : ctx_fail(a->ctx, AGON_EUNSUPPORTED, "scoring text needs the local model");
+    if (!s)
+        s = perplexity_open(a->ctx, model_tokenizer(a->model), NULL, (size_t)field_int(input, "documents"), &p);
+    if (!s) {
+        hash256 h = perplexity_hash(p);
+        hash_hex(&h, hex);
+        if (strcmp(hex, field_text(input, "hash")) != 0)
+            s = ctx_fail(a->ctx, AGON_EMISMATCH, "the held-out text is not the one this run began with");
+    }
+    if (!s && !(nll = memory_new(perplexity_n_documents(p), sizeof *nll)))
+        s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory to score text");
+    if (!s)
+        s = perplexity_score(a->ctx, a->model, version, p, nll);
+    if (!s)
+        s = write_scores(a, p, nll, out);
+    free(nll);
+    perplexity_free(p);
+    return s;
+}
+
+static agon_status score(actors *a, const json_t *const *inputs, const uint64_t *seeds, size_t n, json_t **outs) {
+    agon_status s = AGON_OK;
+    (void)seeds;
+    for (size_t i = 0; i < n && !s; i++)
+        s = score_documents(a, inputs[i], &outs[i]);
+    return s;
+}
+
+static bool attacker_reproducible(const actors *a, const json_t *input) {
+    (void)input;
+    return backend_reproducible(a->attacker);
+}
+static bool critic_reproducible(const actors *a, const json_t *input) {
+    (void)input;
+    return backend_reproducible(a->critic);
+}
+
+const work_kind work_vary = {"vary", "queries", VARY_CHUNK, false, vary, attacker_reproducible};
+const work_kind work_judge = {"judge", "judgements", JUDGE_CHUNK, false, judge, critic_reproducible};
+const work_kind work_score = {"score", "texts", SCORE_CHUNK, false, score, NULL};
