@@ -320,6 +320,39 @@ json_t *run_config_json(const run_config *c) {
     return all;
 }
 
+static void drop_nulls(json_t *object) {
+    const char *name;
+    json_t *value;
+    void *next;
+    json_object_foreach_safe(object, next, name, value) {
+        if (json_is_null(value))
+            json_object_del(object, name);
+        else if (json_is_object(value))
+            drop_nulls(value);
+    }
+}
+
+/* JSON is YAML, so the reader of run files reads it. */
+agon_status run_config_from_json(agon_ctx *ctx, const char *where, const json_t *json, const char *model,
+                                 run_config **out) {
+    json_t *copy = json_deep_copy(json);
+    run_config *config = NULL;
+    if (copy)
+        drop_nulls(copy);
+    char *text = copy ? json_dumps(copy, 0) : NULL;
+    agon_status s = text ? run_file_parse(ctx, where, text, strlen(text), &config)
+                         : ctx_fail(ctx, AGON_EFORMAT, "%s is not JSON", where);
+    if (!s && model && *model)
+        s = set_text(ctx, &config->model, model);
+    free(text);
+    json_decref(copy);
+    if (s)
+        run_config_free(config);
+    else
+        *out = config;
+    return s;
+}
+
 /* Writes the value as YAML; false when there is none (the line is then a comment). */
 static bool write_value(buffer *b, const run_config *c, const key *k) {
     const void *p = (const char *)c + k->offset;

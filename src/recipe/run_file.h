@@ -67,12 +67,12 @@ typedef struct run_config {
         double lora_alpha, lr, warmup;
     } train;
     struct {
-        int64_t tasks, text_tokens, general, gsm8k, gsm8k_tokens;
+        int64_t tasks, documents, general, gsm8k;
         bool arms;
     } evaluate;
     struct {
-        double alpha, task_margin, perplexity_margin;
-        int64_t attempts;
+        double alpha, task_margin, general_margin, perplexity_margin;
+        int64_t rejections;
     } gate;
     char *source; /* path it was read from */
 } run_config;
@@ -86,6 +86,9 @@ AGON_MUST_CHECK agon_status run_file_parse(agon_ctx *ctx, const char *where, con
 void run_config_free(run_config *config);
 /* Everything that decides the run's content, defaults included. New reference; NULL on memory. */
 json_t *run_config_json(const run_config *config);
+/* The way back, from what the journal pinned; model: its path, or NULL. *out new. */
+AGON_MUST_CHECK agon_status run_config_from_json(agon_ctx *ctx, const char *where, const json_t *json, const char *model,
+                                                 run_config **out);
 /* A commented run file with these values. New string; NULL on memory. */
 char *run_file_write(const run_config *config);
 

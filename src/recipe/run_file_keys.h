@@ -75,9 +75,9 @@ KEY("refine", "learnability", KEY_INT, refine.learnability, "24", 0, 1e5,
 KEY("human", "backend", KEY_CHOICE, human.backend, "simulated", 0, 0,
     "simulated|queue: queue waits for nobody, agon review answers it")
 KEY("human", "labels", KEY_INT, human.labels, "100", 0, 1e7, "expert labels the run may use in all")
-KEY("human", "audits", KEY_INT, human.audits, "30", 0, 1e6, "of them, audits of automatic labels")
+KEY("human", "audits", KEY_INT, human.audits, "30", 0, 1e6, "of them, audits of automatic labels in an iteration")
 KEY("human", "demonstrations", KEY_INT, human.demonstrations, "70", 0, 1e6,
-    "of them, answers written by the expert where nothing else passed")
+    "of them, answers written by the expert in an iteration, where nothing else passed")
 KEY("human", "calibration", KEY_INT, human.calibration, "0", 0, 1e6,
     "of them, labels that train and calibrate the critic (sealed)")
 KEY("human", "gate_items", KEY_INT, human.gate_items, "0", 0, 1e6,
@@ -106,21 +106,22 @@ KEY("train", "checkpoint_every", KEY_INT, train.checkpoint_every, "25", 1, 1e9,
     "optimiser steps between durable checkpoints")
 
 KEY("evaluate", "tasks", KEY_INT, evaluate.tasks, "512", 1, 1e6, "fresh held-out tasks, paired")
-KEY("evaluate", "text_tokens", KEY_INT, evaluate.text_tokens, "3000", 0, 1e7,
-    "tokens of held-out text for perplexity")
-KEY("evaluate", "general", KEY_INT, evaluate.general, "60", 0, 1e6,
-    "tasks of kinds never trained on, from the repository")
+KEY("evaluate", "documents", KEY_INT, evaluate.documents, "100", 0, 1e6,
+    "documents of held-out text for perplexity, at most; 0: none")
+KEY("evaluate", "general", KEY_INT, evaluate.general, "120", 0, 1e6,
+    "questions of kinds never trained on, from the repository, at most; 0: none")
 KEY("evaluate", "gsm8k", KEY_INT, evaluate.gsm8k, "300", 0, 1319, "GSM8K questions where AGON_DATA is set")
-KEY("evaluate", "gsm8k_tokens", KEY_INT, evaluate.gsm8k_tokens, "96", 1, 4096, "longest answer to one")
 KEY("evaluate", "arms", KEY_BOOL, evaluate.arms, "true", 0, 0,
     "sealed: train the control arms when the run is over")
 
 KEY("gate", "alpha", KEY_REAL, gate.alpha, "0.05", 0.0001, 0.5,
-    "risk of promoting a version that gained nothing, over all attempts of the lineage")
-KEY("gate", "attempts", KEY_INT, gate.attempts, "5", 1, 1000,
-    "promotion attempts that alpha is spread over")
+    "risk of promoting a version that gained nothing; attempt t may spend 6 / (pi t)^2 of it")
+KEY("gate", "rejections", KEY_INT, gate.rejections, "3", 1, 1000,
+    "rejected candidates in a row after which the run halts")
+KEY("gate", "general_margin", KEY_REAL, gate.general_margin, "0.1", 0, 1,
+    "the same for the repository's 120 or so general questions, too few to show 3 points")
 KEY("gate", "task_margin", KEY_REAL, gate.task_margin, "0.03", 0, 1,
-    "largest loss of accuracy on the general suite")
+    "largest loss of accuracy on external suites")
 KEY("gate", "perplexity_margin", KEY_REAL, gate.perplexity_margin, "0.03", 0, 1,
     "largest relative rise of perplexity on held-out text")
 

@@ -1,0 +1,173 @@
+/* Planning attacks, see aim.h. */
+#include "recipe/aim.h"
+#include "base/ctx.h"
+#include "base/random.h"
+#include "eval/curriculum.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_TRIES = 24 }; /* draws for one query before a cell counts as used up */
+
+agon_status aim_new(agon_ctx *ctx, const size_t *cells, size_t n, double near_duplicate, aim *out) {
+    aim a = {.cells = cells, .n = n, .records = memory_new(n + 1, sizeof *a.records)};
+    agon_status s = a.records ? dedup_new(ctx, near_duplicate, &a.seen) : ctx_fail(ctx, AGON_ENOMEM, "no memory to aim");
+    if (!s)
+        s = contamination_new(ctx, &a.held_out);
+    if (s)
+        aim_free(&a);
+    else
+        *out = a;
+    return s;
+}
+
+void aim_free(aim *a) {
+    free(a->records);
+    dedup_free(a->seen);
+    contamination_free(a->held_out);
+    *a = (aim){0};
+}
+
+static size_t sum(const size_t *x) {
+    size_t total = 0;
+    for (size_t p = 0; p < PERTURBATION_N; p++)
+        total += x[p];
+    return total;
+}
+size_t aim_solved(const cell_record *r) {
+    return sum(r->solved);
+}
+size_t aim_tried(const cell_record *r) {
+    return sum(r->tried);
+}
+
+size_t aim_place(const aim *a, size_t cell) {
+    for (size_t i = 0; i < a->n; i++)
+        if (a->cells[i] == cell)
+            return i;
+    return SIZE_MAX;
+}
+
+/* Half of the queries are worded plainly, the rest by one of the perturbations. */
+static task_perturbation any_perturbation(rng *r) {
+    return rng_below(r, 2) ? PERTURBATION_NONE
+                           : (task_perturbation)(PERTURBATION_NONE + 1 + rng_below(r, PERTURBATION_N - 1));
+}
+
+/* ---- held out ------------------------------------------------------------------------------------------ */
+
+agon_status aim_held_out(cast *c, aim *a, const char *path, const char *space, size_t n, query_list *out) {
+    draw *draws = memory_new(n + 1, sizeof *draws);
+    rng r = rng_new(seed_derivef((uint64_t)c->config->seed, "held_out|%s", space));
+    size_t from = out->n;
+    agon_status s = draws ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for held-out queries");
+    for (size_t i = 0; i < n && !s; i++) {
+        size_t cell = a->cells[i % a->n];
+        draws[i] = (draw){cell, task_seed((uint64_t)c->config->seed, space, cell, i / a->n), any_perturbation(&r)};
+    }
+    if (!s)
+        s = draw_queries(&c->actors, path, draws, n, out);
+    for (size_t i = from; i < out->n && !s; i++) {
+        task_query q = {0};
+        s = query_task(&c->actors, &out->items[i], &q);
+        if (!s)
+            s = contamination_add_query(c->actors.ctx, a->held_out, &q);
+        task_query_free(&q);
+    }
+    free(draws);
+    return s;
+}
+
+/* ---- waves --------------------------------------------------------------------------------------------- */
+
+/* Is this draw worth asking? Counts why not. */
+static agon_status acceptable(cast *c, aim *a, const draw *d, bool *ok) {
+    agon_ctx *ctx = c->actors.ctx;
+    task_query q = {0};
+    size_t earlier = SIZE_MAX;
+    bool hit = false;
+    agon_status s = task_generate(ctx, d->cell, d->seed, d->perturbation, &q);
+    *ok = false;
+    if (!s && task_check(ctx, &q) != AGON_OK) {
+        a->rejected.ill_posed++;
+        goto done;
+    }
+    if (!s)
+        s = dedup_find(ctx, a->seen, q.text, &earlier);
+    if (!s)
+        s = contamination_has_query(ctx, a->held_out, &q, &hit);
+    a->rejected.duplicate += earlier != SIZE_MAX;
+    a->rejected.held_out += earlier == SIZE_MAX && hit;
+    *ok = !s && earlier == SIZE_MAX && !hit;
+    if (*ok)
+        s = dedup_add(ctx, a->seen, q.text);
+done:
+    task_query_free(&q);
+    return s;
+}
+
+typedef struct aiming {
+    double *cells;      /* probabilities, [n] */
+    size_t *solved, *tried;
+} aiming;
+
+static agon_status weigh(cast *c, const aim *a, aiming *w) {
+    *w = (aiming){memory_new(a->n + 1, sizeof(double)), memory_new(a->n + 1, sizeof(size_t)),
+                  memory_new(a->n + 1, sizeof(size_t))};
+    if (!w->cells || !w->solved || !w->tried)
+        return ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to aim");
+    for (size_t i = 0; i < a->n; i++) {
+        w->solved[i] = aim_solved(&a->records[i]);
+        w->tried[i] = aim_tried(&a->records[i]);
+    }
+    curriculum_probabilities(w->solved, w->tried, a->n, c->config->attacker.floor, w->cells);
+    return AGON_OK;
+}
+
+/* Within a cell the wording it fails more often, by the same weight. */
+static task_perturbation aimed_perturbation(const cell_record *r, rng *rng) {
+    double p[PERTURBATION_N];
+    curriculum_probabilities(r->solved, r->tried, PERTURBATION_N, 0.5, p);
+    return (task_perturbation)curriculum_draw(p, PERTURBATION_N, rng_uniform(rng));
+}
+
+agon_status aim_wave(cast *c, aim *a, size_t wave, size_t n, bool targeted, draw **out, size_t *n_out) {
+    draw *draws = memory_new(n + 1, sizeof *draws);
+    aiming w = {0};
+    rng r = rng_new(seed_derivef((uint64_t)c->config->seed, "wave|%lld|%zu", (long long)c->actors.iteration, wave));
+    size_t kept = 0, turn = 0;
+    agon_status s = draws ? weigh(c, a, &w) : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for a wave");
+    for (size_t i = 0; i < n && !s; i++) {
+        bool aimed = targeted && rng_uniform(&r) >= c->config->attacker.untargeted, ok = false;
+        size_t place = aimed ? curriculum_draw(w.cells, a->n, rng_uniform(&r)) : turn++ % a->n;
+        cell_record *cell = &a->records[place];
+        for (size_t k = 0; k < MAX_TRIES && !ok && !s; k++) {
+            draws[kept] = (draw){a->cells[place],
+                                 task_seed((uint64_t)c->config->seed, "train", a->cells[place], cell->next++),
+                                 aimed ? aimed_perturbation(cell, &r) : any_perturbation(&r)};
+            s = acceptable(c, a, &draws[kept], &ok);
+        }
+        kept += ok;
+    }
+    free(w.cells);
+    free(w.solved);
+    free(w.tried);
+    if (s) {
+        free(draws);
+        return s;
+    }
+    *out = draws;
+    *n_out = kept;
+    return AGON_OK;
+}
+
+void aim_count(aim *a, const query_list *queries, const answer_list *answers, size_t from) {
+    for (size_t i = from; i < answers->n; i++) {
+        const answer *x = &answers->items[i];
+        const query *q = &queries->items[x->query];
+        size_t place = aim_place(a, q->cell);
+        if (place == SIZE_MAX || x->outcome == OUTCOME_UNKNOWN)
+            continue;
+        a->records[place].tried[q->perturbation]++;
+        a->records[place].solved[q->perturbation] += x->outcome == OUTCOME_PASS;
+    }
+}

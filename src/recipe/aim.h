@@ -1,0 +1,41 @@
+/* Where the attacker aims: cells where the learner fails but can learn (loop 2.11), nothing twice, nothing held out. Everything here is a pure
+ * function of the run's seed and of what was answered before. */
+#ifndef RECIPE_AIM_H
+#define RECIPE_AIM_H
+
+#include "recipe/cast.h"
+
+typedef struct cell_record {
+    size_t solved[PERTURBATION_N], tried[PERTURBATION_N]; /* answers */
+    uint64_t next; /* index of the next training seed */
+} cell_record;
+
+typedef struct rejected_queries {
+    size_t duplicate, held_out, ill_posed;
+} rejected_queries;
+
+typedef struct aim {
+    const size_t *cells; /* indices of task cells, [n]; borrowed */
+    size_t n;
+    cell_record *records; /* [n] */
+    dedup *seen;
+    contamination *held_out;
+    rejected_queries rejected;
+} aim;
+
+AGON_MUST_CHECK agon_status aim_new(agon_ctx *ctx, const size_t *cells, size_t n, double near_duplicate, aim *out);
+void aim_free(aim *a);
+size_t aim_solved(const cell_record *r);
+size_t aim_tried(const cell_record *r);
+/* Place of a cell in the aim's list, SIZE_MAX when it is not there. */
+size_t aim_place(const aim *a, size_t cell);
+
+/* Draws n fresh evaluation queries of namespace `space`, evenly over the cells; they count as held out from then on. */
+AGON_MUST_CHECK agon_status aim_held_out(cast *c, aim *a, const char *path, const char *space, size_t n, query_list *out);
+/* Plans a wave of n training queries: well-posed, not seen, not held out. targeted false: cells in turn; true: by curriculum weight, a share
+ * `untargeted` of it in turn. Fewer come when a cell has nothing new left. */
+AGON_MUST_CHECK agon_status aim_wave(cast *c, aim *a, size_t wave, size_t n, bool targeted, draw **out, size_t *n_out);
+/* Counts answers [from, n) of known outcome. */
+void aim_count(aim *a, const query_list *queries, const answer_list *answers, size_t from);
+
+#endif

@@ -1,0 +1,320 @@
+/* Opening what a run file names, see cast.h. */
+#include "recipe/cast.h"
+#include "base/ctx.h"
+#include "model/model.h"
+#include "role/prompt.h"
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- backends ------------------------------------------------------------------------------------------ */
+
+static agon_status open_backend(cast *c, const char *role, const backend_config *b, backend **out) {
+    agon_ctx *ctx = c->actors.ctx;
+    if (strcmp(b->backend, "remote") == 0) {
+        if (!b->url || !b->name)
+            return ctx_fail(ctx, AGON_EINVAL, "%s: backend remote needs url and name in the run file", role);
+        const backend_remote_options o = {.url = b->url, .model = b->name, .key_env = b->key_env,
+                                          .timeout_seconds = b->timeout, .per_minute = b->per_minute};
+        return backend_remote_new(ctx, &o, out);
+    }
+    if (strcmp(b->backend, "command") == 0) {
+        if (!b->command)
+            return ctx_fail(ctx, AGON_EINVAL, "%s: backend command needs command in the run file", role);
+        return backend_command_new(ctx, b->command, b->timeout, out);
+    }
+    if (strcmp(b->backend, "scripted") == 0) {
+        json_t *script = NULL;
+        if (!b->script)
+            return ctx_fail(ctx, AGON_EINVAL, "%s: backend scripted needs script in the run file", role);
+        agon_status s = json_read_file(ctx, b->script, &script);
+        if (!s)
+            s = backend_scripted_new(ctx, script, out);
+        json_decref(script);
+        return s;
+    }
+    return backend_local_new(ctx, c->model, 0, out);
+}
+
+static bool is_local(const backend_config *b) {
+    return strcmp(b->backend, "local") == 0;
+}
+
+/* The base's version id: of its weights, or of the name of a learner that is played elsewhere. */
+static agon_status identify_base(cast *c) {
+    hash256 id;
+    char text[512];
+    if (c->model) {
+        agon_status s = model_id(c->actors.ctx, c->model, &id);
+        if (s)
+            return s;
+    } else {
+        snprintf(text, sizeof text, "%s", backend_name(c->learner));
+        id = hash_text(text);
+    }
+    hash_hex(&id, c->actors.base);
+    return AGON_OK;
+}
+
+agon_status cast_open_actors(agon_ctx *ctx, store *s, const run_config *config, cast *out) {
+    const backend_config *by[] = {&config->attacker.by, &config->learner.by, &config->critic.by};
+    *out = (cast){.actors = {.ctx = ctx, .store = s}, .config = config, .stage = ""};
+    out->actors.sealed = strcmp(config->oracle, "sealed") == 0;
+    agon_status status = arena_new(ctx, 0, &out->memory);
+    if (!status && (is_local(by[0]) || is_local(by[1]) || is_local(by[2]))) {
+        if (!config->model)
+            return ctx_fail(ctx, AGON_EINVAL, "the run file names no model");
+        status = model_open(ctx, config->model, strcmp(config->dtype, "f32") == 0 ? COMPUTE_F32 : COMPUTE_BF16,
+                            &out->model);
+    }
+    if (!status)
+        status = open_backend(out, "attacker", by[0], &out->attacker);
+    if (!status)
+        status = open_backend(out, "learner", by[1], &out->learner);
+    if (!status)
+        status = open_backend(out, "critic", by[2], &out->critic);
+    if (!status)
+        status = identify_base(out);
+    out->actors.model = out->model;
+    out->actors.attacker = out->attacker;
+    out->actors.learner = out->learner;
+    out->actors.critic = out->critic;
+    return status;
+}
+
+/* ---- the run's first step ------------------------------------------------------------------------------ */
+
+static agon_status open_suite(cast *c, const char *name, int64_t limit, suite **out) {
+    if (limit == 0)
+        return AGON_OK;
+    agon_status s = suite_open(c->actors.ctx, name, (size_t)limit, out);
+    return s == AGON_ENOTFOUND ? AGON_OK : s; /* "not run" */
+}
+
+static json_t *hash_or_null(const hash256 *h) {
+    char hex[HASH_HEX_SIZE];
+    if (!h)
+        return json_null();
+    hash_hex(h, hex);
+    return json_string(hex);
+}
+
+static json_t *describe_suites(const cast *c) {
+    hash256 general, gsm8k, text;
+    if (c->general)
+        general = suite_hash(c->general);
+    if (c->gsm8k)
+        gsm8k = suite_hash(c->gsm8k);
+    if (c->text)
+        text = perplexity_hash(c->text);
+    return json_pack("{so so so}", "general", hash_or_null(c->general ? &general : NULL), "gsm8k",
+                     hash_or_null(c->gsm8k ? &gsm8k : NULL), "text", hash_or_null(c->text ? &text : NULL));
+}
+
+static agon_status write_templates(cast *c) {
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < prompt_n_templates() && !s; i++) {
+        const prompt_template *t = prompt_template_at(i);
+        const template_record r = {t->name, t->version, t->role, t->body};
+        s = store_add_template(c->actors.store, &r, NULL);
+    }
+    return s;
+}
+
+static agon_status write_base(cast *c) {
+    version_record v = {.run = run_id(c->run),
+                        .id = c->actors.base,
+                        .role = "base",
+                        .path = c->model ? c->config->model : backend_name(c->learner),
+                        .numerics = c->config->numerics};
+    version_status_record status = {.run = run_id(c->run), .version = c->actors.base, .status = "base"};
+    agon_status s = write_templates(c);
+    if (!s)
+        s = store_add_version(c->actors.store, &v);
+    return s ? s : store_add_version_status(c->actors.store, &status);
+}
+
+static agon_status begin_step(cast *c) {
+    json_t *input = json_pack("{ss}", "base", c->actors.base), *suites = describe_suites(c), *result = NULL;
+    step_key key = {.path = "begin", .kind = "begin"};
+    bool done = false;
+    agon_status s = json_made(c->actors.ctx, input && suites ? input : NULL);
+    if (!s)
+        s = step_begin(c->run, &key, input, &done, &result);
+    if (!s && !done) {
+        s = write_base(c);
+        result = s ? NULL : json_pack("{sO}", "suites", suites);
+        if (!s)
+            s = step_commit(c->run, result);
+        else
+            step_abort(c->run);
+    }
+    if (!s && !json_equal(json_object_get(result, "suites"), suites))
+        s = ctx_fail(c->actors.ctx, AGON_EMISMATCH,
+                     "the held-out suites are not those this run began with (is AGON_DATA set as it was then?); restore "
+                     "them, or start a new workspace");
+    json_decref(result);
+    json_decref(suites);
+    json_decref(input);
+    return s;
+}
+
+static agon_status begin_run(cast *c) {
+    json_t *config = run_config_json(c->config);
+    agon_status s = json_made(c->actors.ctx, config);
+    if (!s) {
+        json_object_del(config, "model");      /* where the file lies decides nothing; its hash is in the first step */
+        json_object_del(config, "iterations"); /* a finished run may be given more */
+        const run_options o = {.name = c->config->name, .seed = (uint64_t)c->config->seed, .config = config};
+        s = run_begin(c->actors.ctx, c->actors.store, &o, &c->run);
+    }
+    c->actors.run = c->run;
+    json_decref(config);
+    return s;
+}
+
+static void on_progress(void *arg, const char *stage, size_t done, size_t total, const char *unit) {
+    cast *c = arg;
+    const recipe_progress p = {.iteration = c->actors.iteration, .stage = stage, .done = done, .total = total, .unit = unit};
+    if (c->observer)
+        c->observer(c->observer_arg, &p);
+}
+
+agon_status cast_open(agon_ctx *ctx, store *store, const run_config *config, recipe_observer observer, void *arg,
+                      cast *out) {
+    agon_status s = cast_open_actors(ctx, store, config, out);
+    out->observer = observer;
+    out->observer_arg = arg;
+    out->actors.progress = on_progress;
+    out->actors.progress_arg = out;
+    if (!s)
+        s = open_suite(out, "general", config->evaluate.general, &out->general);
+    if (!s)
+        s = open_suite(out, "gsm8k", config->evaluate.gsm8k, &out->gsm8k);
+    if (!s && out->model && config->evaluate.documents > 0)
+        s = perplexity_open(ctx, model_tokenizer(out->model), NULL, (size_t)config->evaluate.documents, &out->text);
+    if (!s)
+        s = begin_run(out);
+    return s ? s : begin_step(out);
+}
+
+void cast_close(cast *c) {
+    run_end(c->run);
+    actors_free_versions(&c->actors);
+    suite_free(c->general);
+    suite_free(c->gsm8k);
+    perplexity_free(c->text);
+    backend_free(c->attacker);
+    backend_free(c->learner);
+    backend_free(c->critic);
+    model_free(c->model);
+    arena_free(c->memory);
+    *c = (cast){0};
+}
+
+/* ---- saying what happens --------------------------------------------------------------------------------- */
+
+agon_status cast_stage(cast *c, const char *stage) {
+    c->stage = stage;
+    on_progress(c, stage, 0, 0, "");
+    return run_stage(c->run, c->actors.iteration, stage);
+}
+
+void cast_say(cast *c, json_t *data, const char *format, ...) {
+    char message[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    const recipe_progress p = {.iteration = c->actors.iteration, .stage = c->stage, .unit = "", .message = message,
+                               .data = data};
+    if (c->observer)
+        c->observer(c->observer_arg, &p);
+    json_decref(data);
+}
+
+const char *cast_path(cast *c, const char *format, ...) {
+    char rest[200];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(rest, sizeof rest, format, args);
+    va_end(args);
+    const char *path = arena_printf(c->memory, "iteration/%lld/%s", (long long)c->actors.iteration, rest);
+    return path ? path : "";
+}
+
+/* ---- suites ---------------------------------------------------------------------------------------------- */
+
+void suite_results_free(suite_results *r) {
+    free(r->general);
+    free(r->gsm8k);
+    free(r->nll);
+    *r = (suite_results){0};
+}
+
+static agon_status one_suite(cast *c, const char *name, const suite *s, const char *version, bool **right) {
+    if (!s)
+        return AGON_OK;
+    *right = memory_new(suite_n_items(s), sizeof **right);
+    if (!*right)
+        return ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for suite %s", name);
+    return evaluate_suite(&c->actors, cast_path(c, "evaluate/%.12s/%s", version, name), s, version, *right);
+}
+
+agon_status cast_evaluate_suites(cast *c, const char *version, suite_results *out) {
+    suite_results r = {0};
+    snprintf(r.version, sizeof r.version, "%s", version);
+    agon_status s = one_suite(c, "general", c->general, version, &r.general);
+    if (!s)
+        s = one_suite(c, "gsm8k", c->gsm8k, version, &r.gsm8k);
+    if (!s && c->text) {
+        r.nll = memory_new(perplexity_n_documents(c->text), sizeof *r.nll);
+        s = r.nll ? evaluate_text(&c->actors, cast_path(c, "evaluate/%.12s/text", version), c->text,
+                                  (size_t)c->config->evaluate.documents, version, r.nll)
+                  : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for held-out text");
+    }
+    if (s)
+        suite_results_free(&r);
+    else
+        *out = r;
+    return s;
+}
+
+static void add_suite(gate_evidence *e, const char *name, const suite *s, const bool *now, const bool *before,
+                      double margin) {
+    gate_suite *g = &e->suites[e->n_suites++];
+    *g = (gate_suite){.name = name, .run = s && now && before, .margin = margin};
+    if (g->run)
+        g->table = paired_count(now, before, suite_n_items(s));
+}
+
+agon_status cast_compare_suites(cast *c, const suite_results *now, const suite_results *before, gate_evidence *e,
+                                perplexity_comparison *comparison) {
+    const run_config *config = c->config;
+    e->perplexity_margin = config->gate.perplexity_margin;
+    add_suite(e, "general", c->general, now->general, before->general, config->gate.general_margin);
+    add_suite(e, "gsm8k", c->gsm8k, now->gsm8k, before->gsm8k, config->gate.task_margin);
+    if (!c->text)
+        return AGON_OK;
+    size_t n = perplexity_n_documents(c->text), *scored = memory_new(n, sizeof *scored);
+    if (!scored)
+        return ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for held-out text");
+    for (size_t i = 0; i < n; i++)
+        scored[i] = perplexity_n_scored(c->text, i);
+    agon_status s = perplexity_compare(c->actors.ctx, before->nll, now->nll, scored, n, config->gate.perplexity_margin, 0.05,
+                                       2000, (uint64_t)config->seed, comparison);
+    free(scored);
+    e->perplexity = comparison;
+    e->n_documents = n;
+    return s;
+}
+
+agon_status cast_check_journal(cast *c, char **problem) {
+    journal_report *report = memory_new(1, sizeof *report);
+    if (!report)
+        return ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to verify the journal");
+    agon_status s = journal_verify(c->actors.ctx, c->actors.store, report);
+    *problem = s || report->ok ? NULL : strdup(report->problem);
+    free(report);
+    return s;
+}

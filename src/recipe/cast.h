@@ -1,0 +1,53 @@
+/* What a run file names, opened: model, backends, suites. Shared by all recipes. */
+#ifndef RECIPE_CAST_H
+#define RECIPE_CAST_H
+
+#include "eval/suite.h"
+#include "recipe/recipe.h"
+#include "step/evaluate.h"
+
+typedef struct cast {
+    actors actors;
+    model *model;
+    backend *attacker, *learner, *critic;
+    const run_config *config;
+    run *run;
+    arena *memory; /* the run's strings */
+    /* Held-out suites; NULL where one is not there. */
+    suite *general, *gsm8k;
+    perplexity_suite *text;
+    recipe_observer observer;
+    void *observer_arg;
+    const char *stage; /* static */
+} cast;
+
+/* Opens everything and writes the base version, templates and what is evaluated as the run's first step. config->model must be a path. A suite that
+ * was there when the run began and is not now (or the other way round) is AGON_EMISMATCH. cast_close frees also after a failure. */
+AGON_MUST_CHECK agon_status cast_open(agon_ctx *ctx, store *s, const run_config *config, recipe_observer observer,
+                                      void *arg, cast *out);
+void cast_close(cast *c);
+/* Model and backends without a run, for executing steps again. */
+AGON_MUST_CHECK agon_status cast_open_actors(agon_ctx *ctx, store *s, const run_config *config, cast *out);
+
+/* Stage for status, log and the live view. `stage` static. */
+AGON_MUST_CHECK agon_status cast_stage(cast *c, const char *stage);
+/* A line worth printing, with its figures (taken; NULL none). */
+void cast_say(cast *c, json_t *data_take, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* "iteration/2/attack" and the like, from the run's arena; NULL only on memory, which the journal then refuses as a path. */
+const char *cast_path(cast *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A version's results on the suites, computed once. */
+typedef struct suite_results {
+    char version[STORE_ID_SIZE];
+    bool *general, *gsm8k; /* NULL where the suite is not there */
+    double *nll;
+} suite_results;
+AGON_MUST_CHECK agon_status cast_evaluate_suites(cast *c, const char *version, suite_results *out);
+void suite_results_free(suite_results *r);
+/* Fills the suites and perplexity of the evidence. *comparison must live as long as the evidence. */
+AGON_MUST_CHECK agon_status cast_compare_suites(cast *c, const suite_results *now, const suite_results *before,
+                                                gate_evidence *e, perplexity_comparison *comparison);
+/* G7: verifies the journal; *problem new or NULL. */
+AGON_MUST_CHECK agon_status cast_check_journal(cast *c, char **problem);
+
+#endif

@@ -1,0 +1,230 @@
+/* Choosing training examples, see choose.h. */
+#include "recipe/choose.h"
+#include "base/ctx.h"
+#include <stdlib.h>
+#include <string.h>
+
+void example_list_free(example_list *l) {
+    free(l->items);
+    *l = (example_list){0};
+}
+
+static agon_status add(cast *c, example_list *l, const example *e) {
+    if (l->n == l->capacity) {
+        size_t more = l->capacity ? 2 * l->capacity : 64;
+        example *grown = realloc(l->items, size_mul(more, sizeof *grown));
+        if (!grown)
+            return ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for examples");
+        l->items = grown;
+        l->capacity = more;
+    }
+    l->items[l->n++] = *e;
+    return AGON_OK;
+}
+
+static bool has_example(const example_list *l, const char *prompt, const char *chosen) {
+    for (size_t i = 0; i < l->n; i++)
+        if (strcmp(l->items[i].prompt, prompt) == 0 && strcmp(l->items[i].chosen, chosen) == 0)
+            return true;
+    return false;
+}
+
+static agon_status make_example(cast *c, const query *q, const answer *chosen, const answer *rejected, const char *origin,
+                                example *e) {
+    *e = (example){.objective = rejected                                      ? "pref"
+                                : strcmp(chosen->kind, "refinement") == 0 ? "refine"
+                                                                          : "sft",
+                   .origin = origin,
+                   .prompt = q->text,
+                   .chosen = chosen->text,
+                   .rejected = rejected ? rejected->text : NULL};
+    e->texts[e->n_texts++] = q->id;
+    e->texts[e->n_texts++] = chosen->id;
+    e->labels[e->n_labels++] = chosen->label;
+    if (rejected) {
+        e->texts[e->n_texts++] = rejected->id;
+        e->labels[e->n_labels++] = rejected->label;
+    }
+    return example_count_tokens(&c->actors, chosen->text, &e->n_tokens);
+}
+
+static agon_status is_held_out(cast *c, const aim *a, const query *q, bool *hit) {
+    task_query t = {0};
+    agon_status s = query_task(&c->actors, q, &t);
+    if (!s)
+        s = contamination_has_query(c->actors.ctx, a->held_out, &t, hit);
+    task_query_free(&t);
+    return s;
+}
+
+/* Counters that hold while answers are taken: per query and per place (a cell, or all of the user's queries together). */
+typedef struct caps {
+    size_t *query, *place;
+} caps;
+
+static size_t place_of(const aim *a, const query *q) {
+    size_t place = aim_place(a, q->cell);
+    return place == SIZE_MAX ? a->n : place;
+}
+
+static agon_status take(cast *c, const aim *a, const query_list *queries, const answer *x, const answer *rejected, caps *k,
+                        int64_t room, example_list *out, choice *report, int64_t *taken) {
+    const run_config *config = c->config;
+    const query *q = &queries->items[x->query];
+    bool held_out = false;
+    example e;
+    *taken = 0;
+    if (has_example(out, q->text, x->text)) {
+        report->dropped_duplicate++;
+        return AGON_OK;
+    }
+    if (k->query[x->query] >= (size_t)config->build.per_query || k->place[place_of(a, q)] >= (size_t)config->build.per_cell) {
+        report->dropped_cap++;
+        return AGON_OK;
+    }
+    agon_status s = is_held_out(c, a, q, &held_out);
+    if (!s && held_out)
+        report->dropped_contaminated++;
+    if (s || held_out)
+        return s;
+    s = make_example(c, q, x, rejected, "new", &e);
+    if (!s && e.n_tokens > room) {
+        report->dropped_floor++;
+        return AGON_OK;
+    }
+    if (!s)
+        s = add(c, out, &e);
+    if (!s) {
+        *taken = e.n_tokens;
+        k->query[x->query]++;
+        k->place[place_of(a, q)]++;
+        report->n_new++;
+        report->new_tokens += e.n_tokens;
+    }
+    return s;
+}
+
+static agon_status caps_new(cast *c, const aim *a, const query_list *queries, caps *k) {
+    *k = (caps){memory_new(queries->n + 1, sizeof(size_t)), memory_new(a->n + 1, sizeof(size_t))};
+    return k->query && k->place ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to choose examples");
+}
+
+static void caps_free(caps *k) {
+    free(k->query);
+    free(k->place);
+}
+
+static bool is_demonstration(const answer *x) {
+    return strcmp(x->kind, "demonstration") == 0;
+}
+
+static agon_status take_real(cast *c, const query_list *queries, const answer_list *answers, size_t from, caps *k,
+                             example_list *out, choice *report) {
+    agon_status s = AGON_OK;
+    for (size_t i = from; i < answers->n && !s; i++) {
+        const answer *x = &answers->items[i];
+        example e;
+        if (!is_demonstration(x) || x->outcome != OUTCOME_PASS)
+            continue;
+        s = make_example(c, &queries->items[x->query], x, NULL, "real", &e);
+        if (!s)
+            s = add(c, out, &e);
+        if (!s) {
+            k->query[x->query]++;
+            report->n_real++;
+            report->real_tokens += e.n_tokens;
+        }
+    }
+    return s;
+}
+
+/* Earlier examples: real ones always come again (they are the floor), the rest up to its share. */
+static agon_status take_replay(cast *c, const example_list *earlier, bool real, int64_t room, example_list *out,
+                               choice *report) {
+    agon_status s = AGON_OK;
+    for (size_t i = earlier->n; i-- > 0 && !s;) { /* the latest first */
+        example e = earlier->items[i];
+        bool was_real = strcmp(e.origin, "real") == 0;
+        if (was_real != real || (!real && report->replay_tokens + e.n_tokens > room))
+            continue;
+        if (!real)
+            e.origin = "replay";
+        s = add(c, out, &e);
+        *(real ? &report->n_real : &report->n_replay) += 1;
+        *(real ? &report->real_tokens : &report->replay_tokens) += e.n_tokens;
+    }
+    return s;
+}
+
+/* Passing answers, one a cell in turn, until the room is used up: no cell crowds out another. */
+static agon_status take_new(cast *c, const aim *a, const query_list *queries, const answer_list *answers, size_t from,
+                            int64_t room, caps *k, example_list *out, choice *report) {
+    size_t *cursor = memory_new(a->n + 1, sizeof *cursor);
+    agon_status s = cursor ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to choose examples");
+    bool any = true;
+    for (size_t p = 0; p <= a->n && !s; p++)
+        cursor[p] = from;
+    while (any && !s) {
+        any = false;
+        for (size_t p = 0; p <= a->n && !s; p++) {
+            int64_t taken = 0;
+            while (cursor[p] < answers->n && !taken && !s) {
+                const answer *x = &answers->items[cursor[p]++];
+                if (x->outcome != OUTCOME_PASS || is_demonstration(x) || strcmp(x->kind, "evaluation") == 0 ||
+                    place_of(a, &queries->items[x->query]) != p)
+                    continue;
+                s = take(c, a, queries, x, NULL, k, room, out, report, &taken);
+            }
+            room -= taken;
+            any = any || taken;
+        }
+    }
+    free(cursor);
+    return s;
+}
+
+agon_status choose_examples(cast *c, const aim *a, const query_list *queries, const answer_list *answers, size_t from,
+                            const example_list *earlier, example_list *out, choice *report) {
+    const double floor = c->config->build.real_share, replay = c->config->build.replay_share;
+    caps k;
+    *report = (choice){0};
+    agon_status s = caps_new(c, a, queries, &k);
+    if (!s)
+        s = take_real(c, queries, answers, from, &k, out, report);
+    if (!s)
+        s = take_replay(c, earlier, true, 0, out, report);
+    int64_t total = floor > 0 ? (int64_t)((double)report->real_tokens / floor) : INT64_MAX / 4;
+    if (!s)
+        s = take_replay(c, earlier, false, (int64_t)(replay * (double)total), out, report);
+    if (!s)
+        s = take_new(c, a, queries, answers, from, total - report->real_tokens - report->replay_tokens, &k, out, report);
+    caps_free(&k);
+    return s;
+}
+
+static const answer *failing_answer(const answer_list *answers, size_t from, size_t query) {
+    for (size_t i = from; i < answers->n; i++) {
+        const answer *x = &answers->items[i];
+        if (x->query == query && x->outcome == OUTCOME_FAIL && *x->text && *x->label && strcmp(x->kind, "evaluation") != 0)
+            return x;
+    }
+    return NULL;
+}
+
+agon_status choose_pairs(cast *c, const aim *a, const query_list *queries, const answer_list *answers, size_t from,
+                         example_list *out, choice *report) {
+    caps k;
+    *report = (choice){0};
+    agon_status s = caps_new(c, a, queries, &k);
+    for (size_t i = from; i < answers->n && !s; i++) {
+        const answer *x = &answers->items[i];
+        const answer *worse = x->outcome == OUTCOME_PASS && strcmp(x->kind, "evaluation") != 0
+                                  ? failing_answer(answers, from, x->query)
+                                  : NULL;
+        int64_t taken;
+        if (worse)
+            s = take(c, a, queries, x, worse, &k, INT64_MAX, out, report, &taken);
+    }
+    caps_free(&k);
+    return s;
+}

@@ -1,0 +1,29 @@
+/* What is trained on: the fresh-data floor, caps, duplicates and contamination (loop section 1, BUILD). Pure. */
+#ifndef RECIPE_CHOOSE_H
+#define RECIPE_CHOOSE_H
+
+#include "recipe/aim.h"
+#include "step/train_version.h"
+
+typedef struct example_list {
+    example *items;
+    size_t n, capacity;
+} example_list;
+void example_list_free(example_list *l);
+
+typedef struct choice {
+    size_t n_real, n_replay, n_new;
+    int64_t real_tokens, replay_tokens, new_tokens; /* loss tokens */
+    size_t dropped_duplicate, dropped_cap, dropped_floor, dropped_contaminated;
+} choice;
+
+/* Chooses SFT examples from answers whose outcome is pass: demonstrations (real) all, then earlier examples (replay) and new answers, cells in
+ * turn, as far as real tokens keep their share: too little real data shrinks what is new, never the floor. Appends to out. */
+AGON_MUST_CHECK agon_status choose_examples(cast *c, const aim *a, const query_list *queries, const answer_list *answers,
+                                            size_t from_answer, const example_list *earlier, example_list *out,
+                                            choice *report);
+/* Preference pairs (chosen passes, rejected fails, one query) for objectives that learn from pairs; same caps. */
+AGON_MUST_CHECK agon_status choose_pairs(cast *c, const aim *a, const query_list *queries, const answer_list *answers,
+                                         size_t from_answer, example_list *out, choice *report);
+
+#endif

@@ -1,0 +1,196 @@
+/* Running recipes, and what stands beside a run: its cost beforehand and its re-execution afterwards. */
+#include "recipe/recipe.h"
+#include "base/ctx.h"
+#include "base/random.h"
+#include "recipe/recipe_private.h"
+#include "step/work.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const struct {
+    const char *name;
+    agon_status (*run)(cast *c, json_t **summary);
+} recipes[] = {{"loop", loop_recipe}, {"sealed", sealed_recipe}};
+enum { N_RECIPES = sizeof recipes / sizeof *recipes };
+
+static double now_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* What the store counted, beside what the recipe reports. */
+static agon_status complete_summary(cast *c, double seconds, json_t *summary) {
+    json_t *status = NULL;
+    agon_status s = store_status(c->actors.store, run_id(c->run), &status);
+    if (!s) {
+        json_t *more = json_pack("{ss ss ss sI sf sO? sO?}", "run", c->config->name, "recipe", c->config->recipe, "oracle",
+                                 c->config->oracle, "iterations", (json_int_t)c->config->iterations, "seconds", seconds,
+                                 "tokens", json_object_get(status, "tokens"), "labels", json_object_get(status, "labels"));
+        s = json_made(c->actors.ctx, more);
+        if (!s && json_object_update(summary, more) != 0)
+            s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the summary");
+        json_decref(more);
+    }
+    json_decref(status);
+    return s;
+}
+
+static agon_status check_oracle(agon_ctx *ctx, const run_config *config) {
+    bool sealed = strcmp(config->recipe, "sealed") == 0, oracle = strcmp(config->oracle, "sealed") == 0;
+    if (sealed == oracle)
+        return AGON_OK;
+    return ctx_fail(ctx, AGON_EINVAL, "%s: recipe %s needs 'oracle: %s': it %s the verifier's answers", config->source,
+                    config->recipe, sealed ? "sealed" : "open", sealed ? "never sees" : "learns from");
+}
+
+agon_status recipe_run(agon_ctx *ctx, store *store, const run_config *config, recipe_observer observer, void *arg,
+                       json_t **summary) {
+    cast c;
+    json_t *made = NULL;
+    double began = now_seconds();
+    size_t i = 0;
+    agon_status s = check_oracle(ctx, config);
+    if (s)
+        return s;
+    while (i < N_RECIPES && strcmp(recipes[i].name, config->recipe) != 0)
+        i++;
+    if (i == N_RECIPES)
+        return ctx_fail(ctx, AGON_ENOTFOUND, "there is no recipe '%s'", config->recipe);
+    s = cast_open(ctx, store, config, observer, arg, &c);
+    if (!s)
+        s = recipes[i].run(&c, &made);
+    if (!s)
+        s = complete_summary(&c, now_seconds() - began, made);
+    cast_close(&c);
+    if (s)
+        json_decref(made);
+    else
+        *summary = made;
+    return s;
+}
+
+/* ---- cost ------------------------------------------------------------------------------------------------ */
+
+/* Tokens of a usual query in a chat template, of an answer, and of a word problem's working: measured over the task families. */
+static const double PROMPT_TOKENS = 52, ANSWER_TOKENS = 16, SUITE_PROMPT_TOKENS = 90, EXAMPLE_TOKENS = 68,
+                    CRITIC_PROMPT_TOKENS = 48;
+
+agon_status recipe_cost(agon_ctx *ctx, const run_config *r, double tokens_per_second, json_t **cost) {
+    const double answers = (double)(r->attacker.queries * r->learner.samples), it = (double)r->iterations;
+    const double refined = (double)(r->refine.queries * r->refine.samples + 4 * r->refine.learnability);
+    const double versions = it + 1;
+    double generated = it * (answers + refined) * ANSWER_TOKENS +
+                       2 * it * (double)r->evaluate.tasks * ANSWER_TOKENS +
+                       versions * ((double)r->evaluate.general * ANSWER_TOKENS + (double)r->evaluate.gsm8k * 4 * ANSWER_TOKENS);
+    double read = it * ((double)r->attacker.queries * PROMPT_TOKENS + refined * 2 * PROMPT_TOKENS) +
+                  2 * it * (double)r->evaluate.tasks * PROMPT_TOKENS +
+                  versions * ((double)r->evaluate.general * PROMPT_TOKENS + (double)r->evaluate.gsm8k * SUITE_PROMPT_TOKENS);
+    double scored = it * (double)r->critic.examples * CRITIC_PROMPT_TOKENS + versions * (double)r->evaluate.documents * 250;
+    double examples = fmin((double)(r->human.demonstrations * 4), answers);
+    double trained = it * (examples * EXAMPLE_TOKENS * (double)r->train.epochs +
+                           (double)(r->critic.examples * r->critic.epochs) * CRITIC_PROMPT_TOKENS);
+    double equivalents = generated + read + scored + 2 * trained;
+    json_t *made = json_pack("{s{sf sf sf sf sf} s{sI sI sI}}", "tokens", "generated", generated, "read", read, "scored",
+                             scored, "trained", trained, "equivalents", equivalents, "labels", "expert",
+                             (json_int_t)r->human.labels, "audits", (json_int_t)(r->human.audits * r->iterations),
+                             "demonstrations", (json_int_t)(r->human.demonstrations * r->iterations));
+    if (!made)
+        return ctx_fail(ctx, AGON_ENOMEM, "no memory for the cost");
+    if (tokens_per_second > 0)
+        json_object_set_new(made, "minutes", json_real(equivalents / tokens_per_second / 60));
+    *cost = made;
+    return AGON_OK;
+}
+
+/* ---- executing again ---------------------------------------------------------------------------------------- */
+
+typedef struct again {
+    cast *c;
+    size_t n_rows, n_wanted, at, next; /* rows that may be taken; the next one to take */
+    size_t executed, equal, skipped;
+    uint64_t seed;
+    bool counting;
+    char problem[256];
+} again;
+
+static bool may_take(const step_row *row) {
+    return row->reproducible && json_object_get(row->result, "out");
+}
+
+static agon_status visit(void *arg, const step_row *row) {
+    again *x = arg;
+    bool known = false, equal = false;
+    if (!may_take(row)) {
+        x->skipped += x->counting;
+        return AGON_OK;
+    }
+    if (x->counting) {
+        x->n_rows++;
+        return AGON_OK;
+    }
+    if (x->at++ != x->next || x->executed == x->n_wanted)
+        return AGON_OK;
+    agon_status s = work_again(&x->c->actors, row, &known, &equal);
+    if (s)
+        return s;
+    x->executed += known;
+    x->equal += equal;
+    x->skipped += !known;
+    if (known && !equal && !*x->problem)
+        snprintf(x->problem, sizeof x->problem, "step %.150s item %.40s gives another result now", row->path, row->item);
+    /* One row of each of n_wanted equal stretches, drawn by seed. */
+    size_t stretch = x->n_rows / x->n_wanted, k = x->executed + (size_t)!known;
+    rng r = rng_new(seed_derivef(x->seed, "again|%zu", k));
+    x->next = k * stretch + (size_t)rng_below(&r, stretch ? stretch : 1);
+    if (x->next < x->at)
+        x->next = x->at;
+    return ctx_check_interrupt(x->c->actors.ctx);
+}
+
+/* The run file as the journal pinned it, and the model from the base version's record. */
+static agon_status recorded_config(agon_ctx *ctx, store *store, const char *run, run_config **out) {
+    json_t *rows = NULL, *parameters = json_pack("[s?]", run);
+    agon_status s = json_made(ctx, parameters);
+    if (!s)
+        s = store_query_json(store,
+                             "SELECT r.name, r.config, v.path FROM run r LEFT JOIN model_version v ON v.run = r.id AND v.role ="
+                             " 'base' WHERE ?1 IS NULL OR r.name = ?1 OR r.id = ?1 ORDER BY r.rowid DESC LIMIT 1",
+                             parameters, &rows);
+    const json_t *row = json_array_get(rows, 0);
+    if (!s && !row)
+        s = ctx_fail(ctx, AGON_ENOTFOUND, "this workspace has no run%s%s", run ? " " : "", run ? run : "");
+    json_t *config = row ? json_loads(field_text(row, "config"), 0, NULL) : NULL;
+    if (!s)
+        s = run_config_from_json(ctx, "the recorded run file", config, field_text(row, "path"), out);
+    json_decref(config);
+    json_decref(rows);
+    json_decref(parameters);
+    return s;
+}
+
+agon_status recipe_reexecute(agon_ctx *ctx, store *store, const char *run, size_t n, uint64_t seed, json_t **report) {
+    run_config *config = NULL;
+    cast c = {0};
+    again x = {.c = &c, .n_wanted = n ? n : 1, .seed = seed, .counting = true};
+    agon_status s = recorded_config(ctx, store, run, &config);
+    if (!s)
+        s = step_iterate(ctx, store, run, visit, &x);
+    if (!s && x.n_rows > 0 && n > 0) {
+        s = cast_open_actors(ctx, store, config, &c);
+        x.counting = false;
+        x.n_wanted = n < x.n_rows ? n : x.n_rows;
+        if (!s)
+            s = step_iterate(ctx, store, run, visit, &x);
+    }
+    if (!s) {
+        *report = json_pack("{sI sI sI ss?}", "executed", (json_int_t)x.executed, "equal", (json_int_t)x.equal, "skipped",
+                            (json_int_t)x.skipped, "problem", *x.problem ? x.problem : NULL);
+        s = json_made(ctx, *report);
+    }
+    cast_close(&c);
+    run_config_free(config);
+    return s;
+}

@@ -1,0 +1,11 @@
+/* Recipes among themselves: one function a recipe, named in recipe.c's table. */
+#ifndef RECIPE_RECIPE_PRIVATE_H
+#define RECIPE_RECIPE_PRIVATE_H
+
+#include "recipe/cast.h"
+
+/* Runs to the end on an open cast; *summary as recipe_run says (recipe.c adds labels, tokens and time). */
+agon_status loop_recipe(cast *c, json_t **summary);
+agon_status sealed_recipe(cast *c, json_t **summary);
+
+#endif

@@ -1,0 +1,155 @@
+/* Answers of reviewers, from the inbox into the run. The loop never waits: what came since the last look is taken, the rest joins later. */
+#include "base/ctx.h"
+#include "step/items.h"
+#include <string.h>
+
+/* What a reviewer's answer amounts to: "pass", "fail", or NULL for a skip. */
+static const char *verdict_of(const json_t *answer) {
+    const char *v = field_text(answer, "verdict");
+    return strcmp(v, "accept") == 0 ? "pass" : strcmp(v, "reject") == 0 ? "fail" : NULL;
+}
+
+static label_record human_label(actors *a, const json_t *row, const char *kind, const char *value, const char *target) {
+    return (label_record){.run = run_id(a->run),
+                          .target = target,
+                          .kind = kind,
+                          .value = value,
+                          .source = "human",
+                          .iteration = a->iteration,
+                          .producer = field_text(row, "reviewer"),
+                          .purpose = *field_text(row, "purpose") ? field_text(row, "purpose") : "train",
+                          .confidence_raw = 1,
+                          .confidence = 1,
+                          .propensity = field_real(row, "propensity"),
+                          .seconds = field_real(row, "seconds")};
+}
+
+/* A written answer: its text record and a demonstration label. */
+static agon_status add_written(actors *a, const json_t *row, const char *text, json_t *taken) {
+    char slot[32];
+    store_id id, label = {""};
+    snprintf(slot, sizeof slot, "review %lld", (long long)field_int(row, "number"));
+    text_record t = {.run = run_id(a->run),
+                     .kind = "demonstration",
+                     .body = text,
+                     .iteration = a->iteration,
+                     .parent = field_text(row, "query"),
+                     .producer = field_text(row, "reviewer"),
+                     .slot = slot};
+    agon_status s = store_add_text(a->store, &t, &id);
+    label_record l = human_label(a, row, "demonstration", "pass", field_text(row, "query"));
+    l.other = id.text;
+    if (!s)
+        s = store_add_label(a->store, &l, &label);
+    if (!s && json_array_append_new(taken, json_pack("{ss ss ss ss}", "query", field_text(row, "query"), "text", text, "id",
+                                                     id.text, "label", label.text)) != 0)
+        s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a review");
+    return s;
+}
+
+static agon_status add_verdict(actors *a, const json_t *row, const char *verdict, json_t *taken) {
+    store_id label;
+    const label_record l = human_label(a, row, "point", verdict, field_text(row, "response"));
+    agon_status s = store_add_label(a->store, &l, &label);
+    if (!s && json_array_append_new(taken, json_pack("{ss ss ss}", "response", field_text(row, "response"), "verdict", verdict,
+                                                     "label", label.text)) != 0)
+        s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a review");
+    return s;
+}
+
+static agon_status take_row(actors *a, const json_t *row, json_t *taken) {
+    const json_t *answer = json_object_get(row, "answer");
+    const char *verdict = verdict_of(answer), *text = field_text(answer, "text");
+    agon_status s = AGON_OK;
+    size_t before = json_array_size(taken);
+    if (verdict && *field_text(row, "response"))
+        s = add_verdict(a, row, verdict, taken);
+    if (!s && *text)
+        s = add_written(a, row, text, taken);
+    if (!s && json_array_size(taken) > before)
+        s = store_settle(a->store, run_id(a->run), "labels.human", 1);
+    return s;
+}
+
+static agon_status read_inbox(actors *a, int64_t last, json_t **result) {
+    json_t *rows = NULL, *row, *taken = json_array();
+    size_t i;
+    agon_status s = taken ? store_inbox_read(a->store, run_id(a->run), last, &rows)
+                          : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for reviews");
+    json_array_foreach(rows, i, row) {
+        if (!s)
+            s = take_row(a, row, taken);
+        last = field_int(row, "number");
+    }
+    if (!s) {
+        *result = json_pack("{sI sO}", "last", (json_int_t)last, "taken", taken);
+        s = json_made(a->ctx, *result);
+    }
+    json_decref(rows);
+    json_decref(taken);
+    return s;
+}
+
+static size_t find_query(const query_list *l, const char *id) {
+    size_t i = 0;
+    while (i < l->n && strcmp(l->items[i].id, id) != 0)
+        i++;
+    return i;
+}
+
+static agon_status apply(actors *a, const query_list *queries, answer_list *answers, const json_t *taken,
+                         size_t *n_verdicts) {
+    const char *text = json_string_value(json_object_get(taken, "text")), *label = field_text(taken, "label");
+    for (size_t i = 0; !text && i < answers->n; i++) {
+        answer *x = &answers->items[i];
+        if (strcmp(x->id, field_text(taken, "response")) != 0)
+            continue;
+        x->outcome = strcmp(field_text(taken, "verdict"), "pass") == 0 ? OUTCOME_PASS : OUTCOME_FAIL;
+        x->source = "human";
+        snprintf(x->label, sizeof x->label, "%s", label);
+    }
+    *n_verdicts += !text;
+    size_t query = text ? find_query(queries, field_text(taken, "query")) : queries->n;
+    if (query == queries->n)
+        return AGON_OK;
+    answer *x = answer_list_add(answers);
+    if (x)
+        x->text = arena_copy(answers->memory, text);
+    if (!x || !x->text)
+        return ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a demonstration");
+    x->query = query;
+    x->kind = "demonstration";
+    x->outcome = OUTCOME_PASS;
+    x->source = "human";
+    snprintf(x->id, sizeof x->id, "%s", field_text(taken, "id"));
+    snprintf(x->label, sizeof x->label, "%s", label);
+    return AGON_OK;
+}
+
+agon_status collect_reviews(actors *a, const char *path, const query_list *queries, answer_list *answers, int64_t *last,
+                            size_t *n_verdicts) {
+    json_t *input = json_pack("{sI}", "after", (json_int_t)*last), *result = NULL, *item;
+    step_key key = {.path = path, .kind = "collect_reviews"};
+    bool done = false;
+    size_t i;
+    agon_status s = json_made(a->ctx, input);
+    if (!s)
+        s = step_begin(a->run, &key, input, &done, &result);
+    if (!s && !done) {
+        s = read_inbox(a, *last, &result);
+        if (!s)
+            s = step_commit(a->run, result);
+        else
+            step_abort(a->run);
+    }
+    json_t *taken = json_object_get(result, "taken");
+    json_array_foreach(taken, i, item) {
+        if (!s)
+            s = apply(a, queries, answers, item, n_verdicts);
+    }
+    if (!s)
+        *last = field_int(result, "last");
+    json_decref(result);
+    json_decref(input);
+    return s;
+}
