@@ -118,8 +118,7 @@ static bool is_demonstration(const answer *x) {
     return strcmp(x->kind, "demonstration") == 0;
 }
 
-static agon_status take_real(cast *c, const query_list *queries, const answer_list *answers, size_t from, caps *k,
-                             example_list *out, choice *report) {
+agon_status choose_real(cast *c, const query_list *queries, const answer_list *answers, size_t from, example_list *out) {
     agon_status s = AGON_OK;
     for (size_t i = from; i < answers->n && !s; i++) {
         const answer *x = &answers->items[i];
@@ -129,11 +128,6 @@ static agon_status take_real(cast *c, const query_list *queries, const answer_li
         s = make_example(c, &queries->items[x->query], x, NULL, "real", &e);
         if (!s)
             s = add(c, out, &e);
-        if (!s) {
-            k->query[x->query]++;
-            report->n_real++;
-            report->real_tokens += e.n_tokens;
-        }
     }
     return s;
 }
@@ -190,7 +184,11 @@ agon_status choose_examples(cast *c, const aim *a, const query_list *queries, co
     *report = (choice){0};
     agon_status s = caps_new(c, a, queries, &k);
     if (!s)
-        s = take_real(c, queries, answers, from, &k, out, report);
+        s = choose_real(c, queries, answers, from, out);
+    for (size_t i = 0; i < out->n; i++) {
+        report->n_real++;
+        report->real_tokens += out->items[i].n_tokens;
+    }
     if (!s)
         s = take_replay(c, earlier, true, 0, out, report);
     int64_t total = floor > 0 ? (int64_t)((double)report->real_tokens / floor) : INT64_MAX / 4;

@@ -17,8 +17,12 @@ typedef struct choice {
     size_t dropped_duplicate, dropped_cap, dropped_floor, dropped_contaminated;
 } choice;
 
+/* Demonstrations from answer `from` on, as examples of origin "real"; appends to out. */
+AGON_MUST_CHECK agon_status choose_real(cast *c, const query_list *queries, const answer_list *answers, size_t from,
+                                        example_list *out);
 /* Chooses SFT examples from answers whose outcome is pass: demonstrations (real) all, then earlier examples (replay) and new answers, cells in
- * turn, as far as real tokens keep their share: too little real data shrinks what is new, never the floor. Appends to out. */
+ * turn, as far as real tokens keep their share: too little real data shrinks what is new, never the floor. out: empty
+ * before. */
 AGON_MUST_CHECK agon_status choose_examples(cast *c, const aim *a, const query_list *queries, const answer_list *answers,
                                             size_t from_answer, const example_list *earlier, example_list *out,
                                             choice *report);

@@ -17,9 +17,9 @@
 #include "eval/curriculum.h"
 #include "recipe/choose.h"
 #include "recipe/recipe_private.h"
+#include "recipe/school.h"
 #include "role/critic.h"
 #include "role/learner.h"
-#include "step/trust.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -378,69 +378,6 @@ static agon_status critic_material(loop *l, size_t most, picked *train, picked *
     return s;
 }
 
-static agon_status critic_example(loop *l, const answer *x, example *e) {
-    char *prompt = NULL;
-    agon_status s = critic_likelihood_prompt(l->c->actors.ctx, l->queries.items[x->query].text, x->text, &prompt);
-    *e = (example){.objective = "critique",
-                   .origin = "new",
-                   .prompt = prompt ? arena_copy(l->c->memory, prompt) : NULL,
-                   .chosen = x->outcome == OUTCOME_PASS ? CRITIC_YES : CRITIC_NO,
-                   .raw = true,
-                   .labels = {x->label},
-                   .n_labels = 1,
-                   .texts = {l->queries.items[x->query].id, x->id},
-                   .n_texts = 2,
-                   .n_tokens = 2};
-    free(prompt);
-    return s || e->prompt ? s : ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for the critic");
-}
-
-static agon_status train_critic(loop *l, const picked *material, char version[STORE_ID_SIZE]) {
-    cast *c = l->c;
-    const run_config *config = l->config;
-    example *examples = memory_new(material->n + 1, sizeof *examples);
-    agon_status s = examples ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the critic");
-    for (size_t i = 0; i < material->n && !s; i++)
-        s = critic_example(l, &l->answers.items[material->items[i]], &examples[i]);
-    const train_plan plan = {.role = "critic",
-                             .parent = l->critic,
-                             .objective = "sft",
-                             .rank = (size_t)config->train.rank,
-                             .epochs = (size_t)config->critic.epochs,
-                             .batch = (size_t)config->train.batch,
-                             .checkpoint_every = (size_t)config->train.checkpoint_every,
-                             .alpha = config->train.lora_alpha,
-                             .lr = config->critic.lr,
-                             .warmup = config->train.warmup};
-    if (!s)
-        s = build_examples(&c->actors, cast_path(c, "critic/build"), examples, material->n);
-    if (!s)
-        s = train_version(&c->actors, cast_path(c, "critic/train"), examples, material->n, &plan, version);
-    free(examples);
-    return s;
-}
-
-/* Judges the test answers with one version and calibrates it on them. */
-static agon_status test_critic(loop *l, const char *name, const char *version, const picked *test, trust_table *out) {
-    cast *c = l->c;
-    bool *truth = memory_new(test->n + 1, sizeof *truth);
-    const char **labels = memory_new(test->n + 1, sizeof *labels);
-    agon_status s = truth && labels ? judge_answers(&c->actors, cast_path(c, "critic/%s/judge", name), &l->queries,
-                                                    &l->answers, test->items, test->n, version)
-                                    : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the critic");
-    for (size_t i = 0; i < test->n && !s; i++) {
-        truth[i] = l->answers.items[test->items[i]].outcome == OUTCOME_PASS;
-        labels[i] = l->answers.items[test->items[i]].label;
-    }
-    const trust_options o = {l->config->critic.alpha, l->config->critic.delta, (size_t)l->config->critic.least_calibration};
-    if (!s)
-        s = trust_calibrate(&c->actors, cast_path(c, "critic/%s/calibrate", name), version, &l->queries, &l->answers,
-                            test->items, truth, labels, test->n, &o, out);
-    free(truth);
-    free(labels);
-    return s;
-}
-
 static void report_critic(loop *l, const trust_table *before) {
     json_t *report = json_pack("{sI sI so so so so}", "iteration", (json_int_t)l->c->actors.iteration, "n",
                                (json_int_t)l->trust.n, "auroc_before", real_or_null(before->auroc), "auroc",
@@ -461,12 +398,12 @@ static agon_status criticise(loop *l) {
     if (!s)
         s = critic_material(l, (size_t)l->config->critic.examples, &train, &test);
     if (!s && train.n > 0 && test.n > 0) {
-        s = test_critic(l, "before", l->critic, &test, &before);
+        s = school_test(l->c, "critic/before", l->critic, &l->queries, &l->answers, test.items, test.n, &before);
         if (!s)
-            s = train_critic(l, &train, version);
+            s = school_train(l->c, "critic", l->critic, &l->queries, &l->answers, train.items, train.n, version);
         trust_free(&l->trust);
         if (!s)
-            s = test_critic(l, "after", version, &test, &l->trust);
+            s = school_test(l->c, "critic/after", version, &l->queries, &l->answers, test.items, test.n, &l->trust);
         if (!s) {
             memcpy(l->critic, version, sizeof version);
             report_critic(l, &before);
@@ -677,19 +614,7 @@ static agon_status build(loop *l) {
 
 static agon_status train_learner(loop *l) {
     cast *c = l->c;
-    const run_config *config = l->config;
-    const train_plan plan = {.role = "learner",
-                             .parent = l->learner,
-                             .objective = config->train.objective,
-                             .settings = config->train.set.items,
-                             .n_settings = config->train.set.n,
-                             .rank = (size_t)config->train.rank,
-                             .epochs = (size_t)config->train.epochs,
-                             .batch = (size_t)config->train.batch,
-                             .checkpoint_every = (size_t)config->train.checkpoint_every,
-                             .alpha = config->train.lora_alpha,
-                             .lr = config->train.lr,
-                             .warmup = config->train.warmup};
+    const train_plan plan = school_learner_plan(c, l->learner);
     agon_status s = cast_stage(c, "train");
     if (!s)
         s = train_version(&c->actors, cast_path(c, "train"), l->examples.items, l->examples.n, &plan, l->candidate);

@@ -126,6 +126,11 @@ AGON_MUST_CHECK agon_status expert_demonstrates(actors *a, const char *path, con
 AGON_MUST_CHECK agon_status ask_reviewers(actors *a, const char *path, const query_list *queries,
                                           const answer_list *answers, const size_t *which, size_t n, const char *kind,
                                           const char *purpose, double propensity);
+/* tamper_answers.c: plants one fault in each known-good answer of `which` [n]; appended with kind "tampered", outcome fail, label "principle". Fewer come
+ * where no fault could be planted. */
+AGON_MUST_CHECK agon_status tamper_answers(actors *a, const char *path, const query_list *queries, answer_list *answers,
+                                           const size_t *which, size_t n);
+
 /* Reads the inbox after *last at `path` (a step: a replay sees what was read then). Verdicts become labels "human" and set outcome and source of
  * the answers they are about; written answers become demonstrations appended to the answers. *last moves on. */
 AGON_MUST_CHECK agon_status collect_reviews(actors *a, const char *path, const query_list *queries, answer_list *answers,

@@ -208,11 +208,11 @@ static agon_status add_version(actors *a, const adapter *trained, const example 
                             .config_hash = hex,
                             .numerics = a->ctx->numerics == AGON_NUMERICS_PORTABLE ? "portable" : "native",
                             .examples = ids,
-                            .n_examples = n};
+                            .n_examples = plan->control ? 0 : n};
         version_status_record status = {.run = run_id(a->run), .version = version, .status = "candidate",
                                         .iteration = a->iteration};
         s = store_add_version(a->store, &v);
-        if (!s)
+        if (!s && !plan->control)
             s = store_add_version_status(a->store, &status);
     }
     if (!s) {

@@ -32,6 +32,7 @@ typedef struct train_plan {
     size_t n_settings;
     size_t rank, epochs, batch, checkpoint_every;
     double alpha, lr, warmup;
+    bool control; /* a control arm: no lineage, no example records behind it */
 } train_plan;
 
 /* Trains a LoRA version on examples [n] at `path`; goes on from the last checkpoint after an interruption, bit for bit. Writes version and status

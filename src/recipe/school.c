@@ -1,0 +1,80 @@
+/* Training learner and critic, see school.h. */
+#include "recipe/school.h"
+#include "base/ctx.h"
+#include "role/critic.h"
+#include <stdlib.h>
+
+static agon_status critic_example(cast *c, const query_list *queries, const answer *x, example *e) {
+    char *prompt = NULL;
+    agon_status s = critic_likelihood_prompt(c->actors.ctx, queries->items[x->query].text, x->text, &prompt);
+    *e = (example){.objective = "critique",
+                   .origin = "new",
+                   .prompt = prompt ? arena_copy(c->memory, prompt) : NULL,
+                   .chosen = x->outcome == OUTCOME_PASS ? CRITIC_YES : CRITIC_NO,
+                   .raw = true,
+                   .labels = {x->label},
+                   .n_labels = 1,
+                   .texts = {queries->items[x->query].id, x->id},
+                   .n_texts = 2,
+                   .n_tokens = 2};
+    free(prompt);
+    return s || e->prompt ? s : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the critic");
+}
+
+static train_plan plan_of(const run_config *config, const char *role, const char *parent) {
+    return (train_plan){.role = role,
+                        .parent = parent,
+                        .objective = "sft",
+                        .rank = (size_t)config->train.rank,
+                        .batch = (size_t)config->train.batch,
+                        .checkpoint_every = (size_t)config->train.checkpoint_every,
+                        .alpha = config->train.lora_alpha,
+                        .warmup = config->train.warmup};
+}
+
+agon_status school_train(cast *c, const char *name, const char *parent, const query_list *queries,
+                         const answer_list *answers, const size_t *which, size_t n, char version[STORE_ID_SIZE]) {
+    train_plan plan = plan_of(c->config, "critic", parent);
+    example *examples = memory_new(n + 1, sizeof *examples);
+    agon_status s = examples ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the critic");
+    plan.epochs = (size_t)c->config->critic.epochs;
+    plan.lr = c->config->critic.lr;
+    for (size_t i = 0; i < n && !s; i++)
+        s = critic_example(c, queries, &answers->items[which[i]], &examples[i]);
+    if (!s)
+        s = build_examples(&c->actors, cast_path(c, "%s/build", name), examples, n);
+    if (!s)
+        s = train_version(&c->actors, cast_path(c, "%s/train", name), examples, n, &plan, version);
+    free(examples);
+    return s;
+}
+
+agon_status school_test(cast *c, const char *name, const char *version, const query_list *queries, answer_list *answers,
+                        const size_t *which, size_t n, trust_table *out) {
+    bool *truth = memory_new(n + 1, sizeof *truth);
+    const char **labels = memory_new(n + 1, sizeof *labels);
+    agon_status s = truth && labels
+                        ? judge_answers(&c->actors, cast_path(c, "%s/judge", name), queries, answers, which, n, version)
+                        : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the critic");
+    for (size_t i = 0; i < n && !s; i++) {
+        truth[i] = answers->items[which[i]].outcome == OUTCOME_PASS;
+        labels[i] = answers->items[which[i]].label;
+    }
+    const trust_options o = {c->config->critic.alpha, c->config->critic.delta, (size_t)c->config->critic.least_calibration};
+    if (!s)
+        s = trust_calibrate(&c->actors, cast_path(c, "%s/calibrate", name), version, queries, answers, which, truth, labels,
+                            n, &o, out);
+    free(truth);
+    free(labels);
+    return s;
+}
+
+train_plan school_learner_plan(const cast *c, const char *parent) {
+    train_plan plan = plan_of(c->config, "learner", parent);
+    plan.objective = c->config->train.objective;
+    plan.settings = c->config->train.set.items;
+    plan.n_settings = c->config->train.set.n;
+    plan.epochs = (size_t)c->config->train.epochs;
+    plan.lr = c->config->train.lr;
+    return plan;
+}

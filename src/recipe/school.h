@@ -1,0 +1,19 @@
+/* How learner and critic are trained and the critic is examined: the same in every recipe. */
+#ifndef RECIPE_SCHOOL_H
+#define RECIPE_SCHOOL_H
+
+#include "recipe/cast.h"
+#include "step/train_version.h"
+#include "step/trust.h"
+
+/* Trains a critic on judged answers `which` [n] (their outcome and label) at "NAME/build" and "NAME/train". version: the new one. */
+AGON_MUST_CHECK agon_status school_train(cast *c, const char *name, const char *parent, const query_list *queries,
+                                         const answer_list *answers, const size_t *which, size_t n,
+                                         char version[STORE_ID_SIZE]);
+/* Judges answers of known outcome with a critic at "NAME/judge" and calibrates it on them at "NAME/calibrate". */
+AGON_MUST_CHECK agon_status school_test(cast *c, const char *name, const char *version, const query_list *queries,
+                                        answer_list *answers, const size_t *which, size_t n, trust_table *out);
+/* The learner's training as the run file has it, going on from `parent`. */
+train_plan school_learner_plan(const cast *c, const char *parent);
+
+#endif
