@@ -150,22 +150,23 @@ static agon_status visit(void *arg, const step_row *row) {
     return ctx_check_interrupt(x->c->actors.ctx);
 }
 
-/* The run file as the journal pinned it, and the model from the base version's record. */
-static agon_status recorded_config(agon_ctx *ctx, store *store, const char *run, run_config **out) {
+agon_status recorded_run(agon_ctx *ctx, store *store, const char *run, json_t **row, run_config **config) {
     json_t *rows = NULL, *parameters = json_pack("[s?]", run);
     agon_status s = json_made(ctx, parameters);
     if (!s)
         s = store_query_json(store,
-                             "SELECT r.name, r.config, v.path FROM run r LEFT JOIN model_version v ON v.run = r.id AND v.role ="
-                             " 'base' WHERE ?1 IS NULL OR r.name = ?1 OR r.id = ?1 ORDER BY r.rowid DESC LIMIT 1",
+                             "SELECT r.id, r.name, r.seed, r.config, v.path FROM run r JOIN model_version v ON v.run = r.id AND"
+                             " v.role = 'base' WHERE ?1 IS NULL OR r.name = ?1 OR r.id = ?1 ORDER BY r.rowid DESC LIMIT 1",
                              parameters, &rows);
-    const json_t *row = json_array_get(rows, 0);
-    if (!s && !row)
+    const json_t *found = json_array_get(rows, 0);
+    if (!s && !found)
         s = ctx_fail(ctx, AGON_ENOTFOUND, "this workspace has no run%s%s", run ? " " : "", run ? run : "");
-    json_t *config = row ? json_loads(field_text(row, "config"), 0, NULL) : NULL;
+    json_t *pinned = found ? json_loads(field_text(found, "config"), 0, NULL) : NULL;
     if (!s)
-        s = run_config_from_json(ctx, "the recorded run file", config, field_text(row, "path"), out);
-    json_decref(config);
+        s = run_config_from_json(ctx, "the recorded run file", pinned, field_text(found, "path"), config);
+    if (!s)
+        *row = json_incref((json_t *)found);
+    json_decref(pinned);
     json_decref(rows);
     json_decref(parameters);
     return s;
@@ -175,7 +176,9 @@ agon_status recipe_reexecute(agon_ctx *ctx, store *store, const char *run, size_
     run_config *config = NULL;
     cast c = {0};
     again x = {.c = &c, .n_wanted = n ? n : 1, .seed = seed, .counting = true};
-    agon_status s = recorded_config(ctx, store, run, &config);
+    json_t *row = NULL;
+    agon_status s = recorded_run(ctx, store, run, &row, &config);
+    run = field_text(row, "id");
     if (!s)
         s = step_iterate(ctx, store, run, visit, &x);
     if (!s && x.n_rows > 0 && n > 0) {
@@ -192,5 +195,6 @@ agon_status recipe_reexecute(agon_ctx *ctx, store *store, const char *run, size_
     }
     cast_close(&c);
     run_config_free(config);
+    json_decref(row);
     return s;
 }
