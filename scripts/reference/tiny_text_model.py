@@ -34,7 +34,7 @@ def permute(x, n_head):
 
 w = gguf.GGUFWriter("tests/golden/tiny-text.gguf", "llama")
 w.add_block_count(LAYERS)
-w.add_context_length(256)
+w.add_context_length(2048)
 w.add_embedding_length(D)
 w.add_feed_forward_length(FF)
 w.add_head_count(HEADS)

@@ -436,7 +436,7 @@ static agon_status escalate(loop *l, const picked *open) {
 
 static agon_status decide(loop *l) {
     cast *c = l->c;
-    picked unknown, open;
+    picked unknown = {0}, open = {0};
     size_t n_decided = 0;
     agon_status s = picked_new(l, l->answers.n, &unknown);
     if (!s)

@@ -209,6 +209,9 @@ static agon_status check_together(reader *r) {
     if (sealed_recipe != sealed_oracle)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: 'recipe: sealed' and 'oracle: sealed' go together",
                         r->where);
+    if (c->evaluate.documents == 1)
+        return ctx_fail(r->ctx, AGON_EINVAL,
+                        "%s: evaluate.documents must be 0 or at least 2: an interval needs two", r->where);
     return AGON_OK;
 }
 

@@ -486,23 +486,11 @@ static json_t *summarise(const sealed *x) {
                      (json_int_t)x->n_decided, "examples", (json_int_t)x->examples.n);
 }
 
-static agon_status check_budget(const sealed *x) {
-    const run_config *r = x->config;
-    int64_t wanted = r->human.calibration + r->human.demonstrations + 2 * r->human.gate_items;
-    if (wanted <= r->human.labels)
-        return AGON_OK;
-    return ctx_fail(x->c->actors.ctx, AGON_EINVAL,
-                    "%s: human.calibration + human.demonstrations + 2 x human.gate_items = %lld, more than human.labels = %lld",
-                    r->source, (long long)wanted, (long long)r->human.labels);
-}
-
 agon_status sealed_recipe(cast *c, json_t **summary) {
     sealed x = {.c = c, .config = c->config};
     const run_config *config = c->config;
     c->actors.iteration = 1;
     agon_status s = begin(&x);
-    if (!s)
-        s = check_budget(&x);
     if (!s)
         s = cast_stage(c, "plan");
     if (!s)

@@ -13,10 +13,10 @@ enum { MAX_TOKENS = 96 };
 
 static const char *const names[PERTURBATION_N] = {NULL, "attack-paraphrase", "attack-distractor",
                                                   "attack-rename"};
-static const char *const ids[PERTURBATION_N] = {NULL, "attack-paraphrase@1", "attack-distractor@1",
-                                                "attack-rename@1"};
+static const char *const ids[PERTURBATION_N] = {NULL, "attack-paraphrase@2", "attack-distractor@2",
+                                                "attack-rename@2"};
 static const char *const labels[] = {"Other words:", "With the sentence:", "Other names:", "Task:"};
-static const char *const stops[] = {"\n\n", "\nTask:"};
+static const char *const stops[] = {"\n\n", "\nTask:", "\nThe same", "\nWith"};
 
 void attacker_variation_free(attacker_variation *v) {
     if (!v)

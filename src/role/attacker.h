@@ -20,7 +20,7 @@ typedef struct attacker_variation {
 } attacker_variation;
 void attacker_variation_free(attacker_variation *v);
 
-/* The prompt's template: "attack-paraphrase@1", ... Static storage. */
+/* The prompt's template: "attack-paraphrase@2", ... Static storage. */
 const char *attacker_template(task_perturbation perturbation);
 /* The prompt (raw text), new. */
 AGON_MUST_CHECK agon_status attacker_prompt(agon_ctx *ctx, task_perturbation perturbation,

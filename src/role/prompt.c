@@ -48,19 +48,27 @@ static const prompt_template templates[] = {
      "follow.\n" FENCE_RULE
      "{{query}}\nReason first, then end with one line, [[Yes]] if the question is good or [[No]] "
      "if it is not."},
-    {"attack-paraphrase", "1", "attacker",
-     "Say the same task in other words. Keep every number, name and rule.\n\nTask: What is 12 + "
-     "7?\nOther words: Add 7 to "
-     "12 and give the result.\n\nTask: {query}\nOther words:"},
-    {"attack-distractor", "1", "attacker",
-     "Repeat the task and add one sentence that does not matter. Add no numbers.\n\nTask: What is "
-     "12 + 7?\nWith the "
-     "sentence: The sky is clear today. What is 12 + 7?\n\nTask: {query}\nWith the sentence:"},
-    {"attack-rename", "1", "attacker",
-     "Repeat the task with other names. Keep every number and rule.\n\nTask: Tom has 3 pens and "
-     "buys 2. How many has "
-     "Tom?\nOther names: Aiko has 3 pens and buys 2. How many has Aiko?\n\nTask: {query}\nOther "
-     "names:"},
+    {"attack-paraphrase", "2", "attacker",
+     "Task: What is 12 + 7?\nThe same task in other words: Add 7 to 12. What do you get?\n\n"
+     "Task: Write one sentence about tea in lower case.\nThe same task in other words: In lower case "
+     "only, write a sentence about tea.\n\n"
+     "Task: Sort these words: pear, kiwi, fig\nThe same task in other words: Put these words in "
+     "order: pear, kiwi, fig\n\n"
+     "Task: {query}\nThe same task in other words:"},
+    {"attack-distractor", "2", "attacker",
+     "Task: What is 12 + 7?\nWith a sentence that does not matter: The sky is clear today. What is "
+     "12 + 7?\n\n"
+     "Task: Write one sentence about tea in lower case.\nWith a sentence that does not matter: My "
+     "friend likes boats. Write one sentence about tea in lower case.\n\n"
+     "Task: Sort these words: pear, kiwi, fig\nWith a sentence that does not matter: It was a long "
+     "day. Sort these words: pear, kiwi, fig\n\n"
+     "Task: {query}\nWith a sentence that does not matter:"},
+    {"attack-rename", "2", "attacker",
+     "Task: Tom has 3 pens and buys 2 more. How many pens does Tom have?\nWith other names: Aiko has "
+     "3 pens and buys 2 more. How many pens does Aiko have?\n\n"
+     "Task: Anna reads 5 pages a day. How many pages does Anna read in 4 days?\nWith other names: "
+     "Omar reads 5 pages a day. How many pages does Omar read in 4 days?\n\n"
+     "Task: {query}\nWith other names:"},
 };
 
 size_t prompt_n_templates(void) {

@@ -13,7 +13,7 @@ typedef struct recorder {
 } recorder;
 
 static agon_status record_completion(recorder *r, const ask *q, size_t k, const json_t *c, json_t *ids) {
-    char slot[16];
+    char slot[24];
     store_id id;
     const ask_options *o = r->options;
     json_t *meta = json_pack("{sO sO sO sf}", "n_tokens", json_object_get(c, "n_tokens"), "log_prob",

@@ -234,7 +234,7 @@ static agon_status run_training(actors *a, const step_key *key, const json_t *in
     void *resume = NULL;
     size_t n_resume = 0, n_rows = 0;
     training t = {a, key, plan};
-    const train_sink sink = {on_step, on_checkpoint, &t};
+    const train_sink sink = {.on_step = on_step, .on_checkpoint = on_checkpoint, .arg = &t};
     json_t *rows = training_rows(examples, n);
     agon_status s = rows ? plan_options(a, plan, seed, &o) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for training rows");
     if (!s)

@@ -17,7 +17,7 @@ typedef struct asked {
     backend_response *responses;
     chat_message *messages; /* [n, MAX_MESSAGES] */
     uint64_t *seeds;        /* all samples */
-    char (*ids)[16];
+    char (*ids)[24];
     size_t n;
 } asked;
 

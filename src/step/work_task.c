@@ -37,7 +37,7 @@ static task_perturbation find_perturbation(const char *name) {
 static agon_status draw_one(actors *a, const json_t *input, json_t **out) {
     task_query query = {0};
     json_t *made = NULL;
-    size_t cell;
+    size_t cell = 0;
     agon_status s = find_cell(a->ctx, field_text(input, "cell"), &cell);
     if (!s)
         s = task_generate(a->ctx, cell, strtoull(field_text(input, "seed"), NULL, 10),

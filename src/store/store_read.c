@@ -135,7 +135,9 @@ static agon_status find_run(store *s, const char *run, json_t **row) {
         s, "SELECT r.id, r.name, r.seed, p.state, coalesce(p.iteration, 0) AS iteration,"
            " coalesce(p.stage, 'begin') AS stage, p.data AS data_json, p.updated_ms,"
            " r.created_ms FROM run r LEFT JOIN progress p ON p.run = r.id"
-           " WHERE ?1 IS NULL OR r.name = ?1 OR r.id = ?1 ORDER BY r.rowid DESC LIMIT 1",
+           " WHERE ?1 IS NULL OR r.name = ?1 OR r.id = ?1"
+           /* control arms (run "NAME.arms") only by name */
+           " ORDER BY (?1 IS NULL AND r.name LIKE '%.arms'), r.rowid DESC LIMIT 1",
         run, &rows);
     if (status)
         return status;
