@@ -9,8 +9,8 @@
 enum { MAX_TRIES = 24 }; /* draws for one query before a cell counts as used up */
 
 agon_status aim_new(agon_ctx *ctx, const size_t *cells, size_t n, double near_duplicate, aim *out) {
-    aim a = {.cells = cells, .n = n, .records = memory_new(n + 1, sizeof *a.records)};
-    agon_status s = a.records ? dedup_new(ctx, near_duplicate, &a.seen) : ctx_fail(ctx, AGON_ENOMEM, "no memory to aim");
+    aim a = {.cells = cells, .n = n, .records = memory_new(n + 1, sizeof *a.records), .asked = json_object()};
+    agon_status s = a.records && a.asked ? dedup_new(ctx, near_duplicate, &a.seen) : ctx_fail(ctx, AGON_ENOMEM, "no memory to aim");
     if (!s)
         s = contamination_new(ctx, &a.held_out);
     if (s)
@@ -24,6 +24,7 @@ void aim_free(aim *a) {
     free(a->records);
     dedup_free(a->seen);
     contamination_free(a->held_out);
+    json_decref(a->asked);
     *a = (aim){0};
 }
 
@@ -55,17 +56,34 @@ static task_perturbation any_perturbation(rng *r) {
 
 /* ---- held out ------------------------------------------------------------------------------------------ */
 
+/* A task that nobody was asked in training. */
+static agon_status fresh(cast *c, const aim *a, const draw *d, bool *ok) {
+    task_query q = {0};
+    agon_status s = task_generate(c->actors.ctx, d->cell, d->seed, d->perturbation, &q);
+    char *identity = s ? NULL : task_identity(&q);
+    *ok = identity && !json_object_get(a->asked, identity);
+    free(identity);
+    task_query_free(&q);
+    return s;
+}
+
 agon_status aim_held_out(cast *c, aim *a, const char *path, const char *space, size_t n, query_list *out) {
     draw *draws = memory_new(n + 1, sizeof *draws);
+    uint64_t *next = memory_new(a->n + 1, sizeof *next);
     rng r = rng_new(seed_derivef((uint64_t)c->config->seed, "held_out|%s", space));
-    size_t from = out->n;
-    agon_status s = draws ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for held-out queries");
+    size_t from = out->n, kept = 0;
+    agon_status s = draws && next ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for held-out queries");
     for (size_t i = 0; i < n && !s; i++) {
-        size_t cell = a->cells[i % a->n];
-        draws[i] = (draw){cell, task_seed((uint64_t)c->config->seed, space, cell, i / a->n), any_perturbation(&r)};
+        size_t place = i % a->n, cell = a->cells[place];
+        bool ok = false;
+        for (size_t k = 0; k < MAX_TRIES && !ok && !s; k++) {
+            draws[kept] = (draw){cell, task_seed((uint64_t)c->config->seed, space, cell, next[place]++), any_perturbation(&r)};
+            s = fresh(c, a, &draws[kept], &ok);
+        }
+        kept += ok;
     }
     if (!s)
-        s = draw_queries(&c->actors, path, draws, n, out);
+        s = draw_queries(&c->actors, path, draws, kept, out);
     for (size_t i = from; i < out->n && !s; i++) {
         task_query q = {0};
         s = query_task(&c->actors, &out->items[i], &q);
@@ -74,6 +92,7 @@ agon_status aim_held_out(cast *c, aim *a, const char *path, const char *space, s
         task_query_free(&q);
     }
     free(draws);
+    free(next);
     return s;
 }
 
@@ -98,8 +117,12 @@ static agon_status acceptable(cast *c, aim *a, const draw *d, bool *ok) {
     a->rejected.duplicate += earlier != SIZE_MAX;
     a->rejected.held_out += earlier == SIZE_MAX && hit;
     *ok = !s && earlier == SIZE_MAX && !hit;
+    char *identity = *ok ? task_identity(&q) : NULL;
     if (*ok)
         s = dedup_add(ctx, a->seen, q.text);
+    if (identity)
+        json_object_set_new(a->asked, identity, json_true());
+    free(identity);
 done:
     task_query_free(&q);
     return s;
@@ -151,6 +174,31 @@ agon_status aim_wave(cast *c, aim *a, size_t wave, size_t n, bool targeted, draw
     free(w.cells);
     free(w.solved);
     free(w.tried);
+    if (s) {
+        free(draws);
+        return s;
+    }
+    *out = draws;
+    *n_out = kept;
+    return AGON_OK;
+}
+
+agon_status aim_gold(cast *c, aim *a, size_t n, draw **out, size_t *n_out) {
+    draw *draws = memory_new(n * a->n + 1, sizeof *draws);
+    size_t kept = 0;
+    agon_status s = draws ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for gold examples");
+    for (size_t place = 0; place < a->n && !s; place++) {
+        uint64_t next = 0;
+        for (size_t i = 0; i < n && !s; i++) {
+            bool ok = false;
+            for (size_t k = 0; k < MAX_TRIES && !ok && !s; k++) {
+                draws[kept] = (draw){a->cells[place], task_seed((uint64_t)c->config->seed, "gold", a->cells[place], next++),
+                                     PERTURBATION_NONE};
+                s = acceptable(c, a, &draws[kept], &ok);
+            }
+            kept += ok;
+        }
+    }
     if (s) {
         free(draws);
         return s;

@@ -19,6 +19,7 @@ typedef struct aim {
     size_t n;
     cell_record *records; /* [n] */
     dedup *seen;
+    json_t *asked; /* identities of the tasks that were asked in training: no later evaluation may hold one */
     contamination *held_out;
     rejected_queries rejected;
 } aim;
@@ -30,11 +31,14 @@ size_t aim_tried(const cell_record *r);
 /* Place of a cell in the aim's list, SIZE_MAX when it is not there. */
 size_t aim_place(const aim *a, size_t cell);
 
-/* Draws n fresh evaluation queries of namespace `space`, evenly over the cells; they count as held out from then on. */
+/* Draws n fresh evaluation queries of namespace `space`, evenly over the cells, none of a task asked before; they count as held out from then on.
+ * Fewer come from a cell that has no other tasks left. */
 AGON_MUST_CHECK agon_status aim_held_out(cast *c, aim *a, const char *path, const char *space, size_t n, query_list *out);
 /* Plans a wave of n training queries: well-posed, not seen, not held out. targeted false: cells in turn; true: by curriculum weight, a share
  * `untargeted` of it in turn. Fewer come when a cell has nothing new left. */
 AGON_MUST_CHECK agon_status aim_wave(cast *c, aim *a, size_t wave, size_t n, bool targeted, draw **out, size_t *n_out);
+/* Plans the repository's gold examples: n tasks a cell of namespace "gold", under the same conditions as a wave. */
+AGON_MUST_CHECK agon_status aim_gold(cast *c, aim *a, size_t n, draw **out, size_t *n_out);
 /* Counts answers [from, n) of known outcome. */
 void aim_count(aim *a, const query_list *queries, const answer_list *answers, size_t from);
 

@@ -168,6 +168,28 @@ static agon_status read_file(loop *l) {
     return s;
 }
 
+/* The repository's own gold examples: data the lineage never produced. Once, with the first iteration. */
+static agon_status gold(loop *l) {
+    cast *c = l->c;
+    draw *draws = NULL;
+    size_t n = 0, from = l->queries.n, *which = NULL;
+    const expert_options o = {.purpose = "demonstration", .propensity = 1, .gold = true};
+    if (l->config->build.gold == 0 || c->actors.iteration > 1)
+        return AGON_OK;
+    agon_status s = aim_gold(c, &l->aim, (size_t)l->config->build.gold, &draws, &n);
+    if (!s)
+        s = draw_queries(&c->actors, cast_path(c, "gold/draw"), draws, n, &l->queries);
+    if (!s && !(which = memory_new(n + 1, sizeof *which)))
+        s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for gold examples");
+    for (size_t i = 0; i < n && !s; i++)
+        which[i] = from + i;
+    if (!s)
+        s = expert_demonstrates(&c->actors, cast_path(c, "gold/demonstrate"), &l->queries, which, n, &o, &l->answers);
+    free(which);
+    free(draws);
+    return s;
+}
+
 static agon_status attack(loop *l) {
     const run_config *config = l->config;
     agon_status s = cast_stage(l->c, "attack");
@@ -175,6 +197,8 @@ static agon_status attack(loop *l) {
     l->first_answer = l->answers.n;
     if (!s && l->queries.n > 0 && l->c->actors.iteration == 1)
         s = ask_learner(l, "attack/file", 0);
+    if (!s)
+        s = gold(l);
     size_t waves = (size_t)config->attacker.waves, n = (size_t)config->attacker.queries;
     for (size_t w = 1; w <= waves && l->n_cells && !s; w++)
         s = attack_wave(l, w, n * w / waves - n * (w - 1) / waves);
@@ -420,7 +444,7 @@ static agon_status criticise(loop *l) {
 static agon_status escalate(loop *l, const picked *open) {
     cast *c = l->c;
     size_t n = within_budget(l, (int64_t)open->n);
-    const expert_options o = {"train", l->config->human.error_rate, 1};
+    const expert_options o = {.purpose = "train", .error_rate = l->config->human.error_rate, .propensity = 1};
     if (n == 0)
         return AGON_OK;
     if (!simulated(l))
@@ -475,13 +499,15 @@ static agon_status audit(loop *l) {
     size_t n = within_budget(l, l->config->human.audits), agreed = 0;
     agon_status s = picked_new(l, l->answers.n, &all);
     for (size_t i = l->first_answer; i < l->answers.n && !s; i++)
-        if (l->answers.items[i].source)
+        if (l->answers.items[i].source && strcmp(l->answers.items[i].kind, "demonstration") != 0)
             all.items[all.n++] = i;
     rng r = rng_new(seed_derivef((uint64_t)l->config->seed, "audit|%lld", (long long)c->actors.iteration));
     if (!s)
         rng_shuffle(&r, all.items, all.n);
     n = n < all.n ? n : all.n;
-    const expert_options o = {"audit", l->config->human.error_rate, all.n ? (double)n / (double)all.n : 1};
+    const expert_options o = {.purpose = "audit",
+                              .error_rate = l->config->human.error_rate,
+                              .propensity = all.n ? (double)n / (double)all.n : 1};
     task_outcome *verdicts = memory_new(n + 1, sizeof *verdicts);
     if (!s && !verdicts)
         s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to audit");
@@ -512,6 +538,9 @@ static agon_status demonstration_queries(loop *l, size_t most, picked *out) {
     agon_status s = picked_new(l, most, out);
     if (!s && (!given || !used))
         s = ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for demonstrations");
+    for (size_t i = 0; i < l->answers.n && !s; i++)
+        if (strcmp(l->answers.items[i].kind, "demonstration") == 0)
+            used[l->answers.items[i].query] = true;
     while (out->n < most && !s) {
         size_t best = SIZE_MAX, chosen = SIZE_MAX;
         double worth = 0.05;
@@ -542,7 +571,7 @@ static agon_status demonstration_queries(loop *l, size_t most, picked *out) {
 static agon_status demonstrate(loop *l) {
     cast *c = l->c;
     picked which = {0};
-    const expert_options o = {"demonstration", 0, 1};
+    const expert_options o = {.purpose = "demonstration", .propensity = 1};
     size_t from = l->answers.n;
     agon_status s = demonstration_queries(l, within_budget(l, l->config->human.demonstrations), &which);
     if (!s && which.n > 0 && !simulated(l))

@@ -111,7 +111,7 @@ static agon_status label_answers(sealed *x) {
     agon_status s = answers_to_label(x, (size_t)x->config->human.calibration, &which, &n);
     task_outcome *verdicts = memory_new(n + 1, sizeof *verdicts);
     store_id *labels = memory_new(n + 1, sizeof *labels);
-    const expert_options o = {"calibration", x->config->human.error_rate, 1};
+    const expert_options o = {.purpose = "calibration", .error_rate = x->config->human.error_rate, .propensity = 1};
     if (!s && (!verdicts || !labels))
         s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to label");
     if (!s)
@@ -134,7 +134,7 @@ static agon_status demonstrations(sealed *x) {
     cast *c = x->c;
     size_t most = (size_t)x->config->human.demonstrations, n = 0, from = x->answers.n;
     size_t *which = memory_new(most + 1, sizeof *which);
-    const expert_options o = {"demonstration", 0, 1};
+    const expert_options o = {.purpose = "demonstration", .propensity = 1};
     agon_status s = which ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for demonstrations");
     for (size_t i = 0; i < x->queries.n && n < most && !s; i++)
         which[n++] = i;
@@ -321,7 +321,9 @@ static agon_status label_held_out(sealed *x, gate_data *g) {
     size_t n = x->held_out.n, k = 0, *which = memory_new(2 * n + 1, sizeof *which);
     task_outcome *verdicts = memory_new(2 * n + 1, sizeof *verdicts);
     store_id *ids = memory_new(2 * n + 1, sizeof *ids);
-    const expert_options o = {"gate", x->config->human.error_rate, n ? (double)x->config->human.gate_items / (double)n : 1};
+    const expert_options o = {.purpose = "gate",
+                              .error_rate = x->config->human.error_rate,
+                              .propensity = n ? (double)x->config->human.gate_items / (double)n : 1};
     agon_status s = which && verdicts && ids ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the gate");
     for (size_t i = 0; i < n && !s; i++)
         if (g->labelled[i]) {

@@ -14,13 +14,17 @@ typedef struct recorder {
     const expert_options *options;
 } recorder;
 
+static const char *producer_of(const recorder *r) {
+    return r->options->gold ? "gold" : "simulated expert";
+}
+
 static label_record expert_label(const recorder *r, const char *kind, const char *value) {
     return (label_record){.run = run_id(r->a->run),
                           .kind = kind,
                           .value = value,
-                          .source = "simulated",
+                          .source = r->options->gold ? "demonstration" : "simulated",
                           .iteration = r->a->iteration,
-                          .producer = "simulated expert",
+                          .producer = producer_of(r),
                           .purpose = r->options->purpose,
                           .confidence_raw = 1,
                           .confidence = 1 - r->options->error_rate,
@@ -29,6 +33,8 @@ static label_record expert_label(const recorder *r, const char *kind, const char
 
 static agon_status count_label(const recorder *r) {
     char purpose[64];
+    if (r->options->gold)
+        return AGON_OK;
     snprintf(purpose, sizeof purpose, "expert.%s", r->options->purpose);
     agon_status s = store_settle(r->a->store, run_id(r->a->run), "labels.simulated", 1);
     return s ? s : store_settle(r->a->store, run_id(r->a->run), purpose, 1);
@@ -94,7 +100,7 @@ static agon_status record_demonstration(void *arg, size_t i, const json_t *out, 
                          .body = text,
                          .iteration = r->a->iteration,
                          .parent = q->id,
-                         .producer = "simulated expert",
+                         .producer = producer_of(r),
                          .family = q->family,
                          .cell = q->cell_name,
                          .slot = r->options->purpose};
@@ -114,7 +120,7 @@ static agon_status record_demonstration(void *arg, size_t i, const json_t *out, 
     return s;
 }
 
-static agon_status append_demonstration(actors *a, size_t query, const json_t *result, answer_list *out) {
+static agon_status append_demonstration(actors *a, size_t query, const json_t *result, bool gold, answer_list *out) {
     const char *text = json_string_value(json_object_get(json_object_get(result, "out"), "text"));
     const json_t *ids = json_object_get(result, "ids");
     if (!text)
@@ -127,7 +133,7 @@ static agon_status append_demonstration(actors *a, size_t query, const json_t *r
     x->query = query;
     x->kind = "demonstration";
     x->outcome = OUTCOME_PASS;
-    x->source = "simulated";
+    x->source = gold ? "demonstration" : "simulated";
     snprintf(x->id, sizeof x->id, "%s", field_text(ids, "text"));
     snprintf(x->label, sizeof x->label, "%s", field_text(ids, "label"));
     return AGON_OK;
@@ -141,7 +147,7 @@ agon_status expert_demonstrates(actors *a, const char *path, const query_list *q
         json_array_append_new(inputs, json_pack("{sO}", "query", queries->items[which[i]].task));
     agon_status s = work_run(a, path, &work_demonstrate, inputs, record_demonstration, &r, &results);
     for (size_t i = 0; i < n && !s; i++)
-        s = append_demonstration(a, which[i], json_array_get(results, i), out);
+        s = append_demonstration(a, which[i], json_array_get(results, i), options->gold, out);
     json_decref(results);
     json_decref(inputs);
     return s;

@@ -110,6 +110,7 @@ AGON_MUST_CHECK agon_status critique_words(actors *a, const answer *answer, int 
 /* expert.c: labels that cost a human. */
 typedef struct expert_options {
     const char *purpose; /* audit, train, calibration, gate, demonstration; static */
+    bool gold;           /* demonstrations: the repository's own, label "demonstration"; they cost no expert */
     double error_rate, propensity;
 } expert_options;
 /* The simulated expert judges `which` [n]: verdict[i] OUTCOME_UNKNOWN where it does not know. Labels "simulated" are written, ids to
