@@ -247,14 +247,40 @@ AGON_API AGON_MUST_CHECK agon_status agon_loss_json(agon_ctx *ctx, const char *o
 /* [{"name", "summary", "options": [{"name", "default", "min", "max", "help"}]}]; *json new. */
 AGON_API AGON_MUST_CHECK agon_status agon_objectives(agon_ctx *ctx, char **json);
 
-/* Rows to train on, as exact tokens and masks. *out new; `t` must outlive it. JSONL rows: {"messages"}; {"prompt", "completion"} (+ "label",
+/* Rows to train on, as exact tokens and masks. *out new; `t` must outlive it. JSONL rows: {"text"}; {"messages"}; {"prompt", "completion"} (+ "label",
  * "weight", "reward", "advantage"); {"prompt", "chosen", "rejected"}; {"prompt", "completions", "rewards" or "advantages"}. Texts are raw,
  * lists of {"role", "content"} go through the chat template. max_length: tokens of prompt and response, 0 = no limit; longer responses are
  * cut, and rows whose prompt alone is longer left out: both count in n_truncated. AGON_EINVAL, AGON_EFORMAT name file and line. */
 typedef struct agon_dataset agon_dataset;
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_open(agon_ctx *ctx, const agon_tokenizer *t, const char *path,
                                                        const char *objective, size_t max_length, agon_dataset **out);
+typedef struct agon_dataset_options {
+    size_t struct_size;
+    size_t max_length; /* as above */
+    bool skip_bad;     /* rows that cannot be learnt from are left out and counted, not an error */
+    size_t group_size; /* completions a group must have; 0: any number the objective takes */
+} agon_dataset_options;
+AGON_API agon_dataset_options agon_dataset_options_default(void);
+/* The same with options (NULL: the defaults). A row without the fields its objective needs, an empty completion, a pair whose sides are
+ * equal, a label or weight out of range, a reward that is not finite, a group of the wrong size: named by file and line, or counted. */
+AGON_API AGON_MUST_CHECK agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const char *path,
+                                                            const char *objective, const agon_dataset_options *options,
+                                                            agon_dataset **out);
+/* {"objective", "rows", "responses", "prompt_tokens", "response_tokens", "supervised_tokens", "longest", "truncated", "double_end":
+ * completions that brought their own end token, "skipped", "faults": {reason: count}, "skipped_rows": [{"fault", "sentence"}] (at most 1,000),
+ * "packing": share of the room that best-fit packing fills}; *json new. */
+AGON_API AGON_MUST_CHECK agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **json);
 AGON_API void agon_dataset_free(agon_dataset *d);
+
+/* A file of other people's rows (JSONL or one JSON list) to JSONL that agon_dataset_open takes. format: "alpaca", "sharegpt", "hh", "gsm8k",
+ * "spin", "trl", "auto" or NULL (told by each row's fields). skip_bad: as above. `to` is written whole or not at all. *json new: {"rows",
+ * "skipped", "formats": {name: count}, "first_skipped"}. AGON_EINVAL names file and line. */
+AGON_API AGON_MUST_CHECK agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *format, const char *to,
+                                                       bool skip_bad, char **json);
+/* Divides a JSONL file into n files by shares [n] that sum to 1. Rows of one prompt stay together; equal rows are written once. *json
+ * new: {"parts": [{"path", "rows"}], "duplicates"}. AGON_EINVAL. */
+AGON_API AGON_MUST_CHECK agon_status agon_data_split(agon_ctx *ctx, const char *from, uint64_t seed,
+                                                     const char *const *paths, const double *shares, size_t n, char **json);
 AGON_API size_t agon_dataset_n_rows(const agon_dataset *d);
 AGON_API size_t agon_dataset_n_truncated(const agon_dataset *d);
 /* Tokens of all rows, prompts included. */

@@ -1,5 +1,6 @@
 /* agon.h, datasets: rows as the trainer will see them, and their preview. */
 #include "api/dataset.h"
+#include "api/options.h"
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -39,14 +40,26 @@ static agon_status hash_file(agon_ctx *ctx, const char *path, hash256 *out) {
 
 agon_status agon_dataset_open(agon_ctx *ctx, const agon_tokenizer *t, const char *path, const char *name,
                               size_t max_length, agon_dataset **out) {
+    agon_dataset_options options = agon_dataset_options_default();
+    options.max_length = max_length;
+    return agon_dataset_open_with(ctx, t, path, name, &options, out);
+}
+
+agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const char *path, const char *name,
+                                   const agon_dataset_options *given, agon_dataset **out) {
+    agon_dataset_options o = agon_dataset_options_default();
+    agon_status s = options_take(ctx, "agon_dataset_options", given, sizeof o, &o);
+    if (s)
+        return s;
     agon_dataset *d = calloc(1, sizeof *d);
     if (!d)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     d->t = t->t;
-    d->max_length = max_length;
-    agon_status s = objective_named(ctx, name, &d->objective);
+    d->max_length = o.max_length;
+    s = objective_named(ctx, name, &d->objective);
     if (!s)
-        s = dataset_read(ctx, t->t, path, d->objective, max_length, &d->d);
+        s = dataset_read_with(ctx, t->t, path, d->objective,
+                              &(dataset_options){o.max_length, o.skip_bad, o.group_size}, &d->d);
     if (!s)
         s = hash_file(ctx, path, &d->file);
     if (s) {

@@ -101,6 +101,10 @@ agon_status json_get_bool(agon_ctx *ctx, const char *where, const json_t *object
 }
 
 agon_status jsonl_read(agon_ctx *ctx, const char *path, json_row row, void *arg) {
+    return jsonl_read_lenient(ctx, path, row, NULL, arg);
+}
+
+agon_status jsonl_read_lenient(agon_ctx *ctx, const char *path, json_row row, json_bad_line bad, void *arg) {
     FILE *f = fopen(path, "rbe");
     if (!f)
         return ctx_fail(ctx, errno == ENOENT ? AGON_ENOTFOUND : AGON_EIO, "%s: %s", path,
@@ -118,7 +122,9 @@ agon_status jsonl_read(agon_ctx *ctx, const char *path, json_row row, void *arg)
         s = json_parse(ctx, where, line, (size_t)n, &object);
         if (!s && !json_is_object(object))
             s = ctx_fail(ctx, AGON_EFORMAT, "%s: each line must be a JSON object", where);
-        if (!s)
+        if (s && s != AGON_ENOMEM && bad)
+            s = bad(arg, s);
+        else if (!s)
             s = row(arg, where, object);
         json_decref(object);
     }

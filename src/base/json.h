@@ -29,5 +29,10 @@ AGON_MUST_CHECK agon_status json_get_bool(agon_ctx *ctx, const char *where, cons
  * `where`; stops at its first non-zero status. Files may be gzip-free UTF-8 up to 4 GiB, lines up to 64 MiB. */
 typedef agon_status (*json_row)(void *arg, const char *where, json_t *object);
 AGON_MUST_CHECK agon_status jsonl_read(agon_ctx *ctx, const char *path, json_row row, void *arg);
+/* The same; a line that is no JSON object goes to `bad` with the status and the recorded sentence, and reading goes on
+ * when it returns AGON_OK. */
+typedef agon_status (*json_bad_line)(void *arg, agon_status status);
+AGON_MUST_CHECK agon_status jsonl_read_lenient(agon_ctx *ctx, const char *path, json_row row, json_bad_line bad,
+                                               void *arg);
 
 #endif

@@ -63,7 +63,7 @@ typedef agon_status (*workspace_question)(agon_ctx *ctx, const char *workspace, 
 json_t *ask_workspace(const command *self, const char *workspace, workspace_question fn, const void *arg, int *code);
 void print_json(const json_t *value);
 
-extern const command command_chat, command_doctor, command_eval, command_export, command_generate,
+extern const command command_chat, command_data, command_doctor, command_eval, command_export, command_generate,
     command_import, command_init, command_log, command_loss, command_review, command_run, command_score,
     command_show, command_status, command_tokenize, command_train, command_unseal, command_verify, command_why;
 

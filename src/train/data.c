@@ -1,14 +1,19 @@
 /* Datasets: TRL-style JSONL rows to exact tokens and masks.
  *
+ *   {"text"}                                                     a document: every token is supervised, no prompt
  *   {"messages": [{"role","content"}...]}                        one response: assistant turns are supervised
  *   {"prompt", "completion"} (+ "label", "weight", "reward", "advantage")
- *   {"prompt", "chosen", "rejected"}; without "prompt", the messages both begin with are the prompt
+ *   {"prompt", "chosen", "rejected"} (+ "label": P(chosen is better), "margin", "rewards": [chosen, rejected]);
+ *                              without "prompt", the messages both begin with are the prompt
  *   {"prompt", "completions": [...], "rewards": [...] or "advantages": [...]}
+ *   {"prompt", "completions": [steps], "labels": [...]}          one response, a line a step, a label at each step's end
  *
  * A text is raw: prompt and completion are tokenised separately, special strings parsed, EOS after the
  * completion. A list of messages goes through the chat template: content is never parsed for special
  * strings, the answer ends with the end-of-turn token. What follows the last supervised token (the
- * template's newline) is dropped, and what precedes the first is prompt: recutting changes no bit. */
+ * template's newline) is dropped, and what precedes the first is prompt: recutting changes no bit.
+ *
+ * A row that cannot be learnt from is refused by file and line, or left out and counted (data_fault). */
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/json.h"
@@ -19,12 +24,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_MESSAGES = 4096, MAX_COMPLETIONS = 4096 };
+enum { MAX_MESSAGES = 4096, MAX_COMPLETIONS = 4096, MAX_SKIPPED = 1000 };
+
+typedef struct skipped_row {
+    data_fault fault;
+    const char *sentence;
+} skipped_row;
 
 struct dataset {
     arena *memory;
     train_row *rows;
-    size_t n, capacity, n_truncated;
+    size_t n, capacity, n_truncated, n_double_end, n_skipped;
+    size_t faults[N_DATA_FAULTS];
+    skipped_row *skipped; /* [min(n_skipped, MAX_SKIPPED)] */
 };
 
 typedef struct reader {
@@ -33,7 +45,12 @@ typedef struct reader {
     const objective *o;
     size_t max_tokens;
     dataset *d;
+    dataset_options options;
+    data_fault fault; /* of the row being read; FAULT_FIELDS until something else is found */
 } reader;
+
+/* `return BAD(r, FAULT_EQUAL, ...)`: what is wrong with this row. */
+#define BAD(r, kind, ...) ((r)->fault = (kind), ctx_fail((r)->ctx, AGON_EINVAL, __VA_ARGS__))
 
 static agon_status no_memory(reader *r) {
     return ctx_fail(r->ctx, AGON_ENOMEM, "out of memory reading training rows");
@@ -124,6 +141,10 @@ static agon_status encode_turns(reader *r, const char *where, const chat *prompt
     return s == AGON_OK ? trim(r, where, e) : s;
 }
 
+static agon_status empty(reader *r, const char *where, const char *key) {
+    return BAD(r, FAULT_EMPTY, "%s: %s is empty; there is nothing to learn from", where, key);
+}
+
 static agon_status encode_raw(reader *r, const char *where, const char *prompt, const char *completion, example *e) {
     int32_t eos = tokenizer_eos(r->t);
     agon_status s = tokenizer_encode_raw(r->ctx, r->t, prompt, strlen(prompt), &e->tokens);
@@ -132,7 +153,9 @@ static agon_status encode_raw(reader *r, const char *where, const char *prompt, 
         s = tokenizer_encode(r->ctx, r->t, completion, strlen(completion), true, &e->tokens);
     if (s != AGON_OK)
         return ctx_prefix(r->ctx, s, "%s", where);
-    if ((eos >= 0 && !token_list_push(&e->tokens, eos)) || !pad_mask(&e->mask, e->n_prompt, 0) ||
+    bool ended = eos >= 0 && e->tokens.n > e->n_prompt && e->tokens.ids[e->tokens.n - 1] == eos;
+    r->d->n_double_end += ended; /* it brought its own: a second would be learnt as text */
+    if ((eos >= 0 && !ended && !token_list_push(&e->tokens, eos)) || !pad_mask(&e->mask, e->n_prompt, 0) ||
         !pad_mask(&e->mask, e->tokens.n, 1))
         return no_memory(r);
     return trim(r, where, e);
@@ -149,6 +172,9 @@ static agon_status encode_pair(reader *r, const char *where, const char *key, co
                                example *e) {
     if (!completion || (!json_is_string(completion) && !json_is_array(completion)))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be a text or a list of messages", where, key);
+    /* A sample of a group may be empty: the policy said nothing, and its reward judges that. */
+    if (json_is_string(completion) && json_string_length(completion) == 0 && strcmp(key, "completions") != 0)
+        return empty(r, where, key);
     if (p->text && json_is_string(completion))
         return encode_raw(r, where, p->text, json_string_value(completion), e);
     if (p->text)
@@ -157,6 +183,8 @@ static agon_status encode_pair(reader *r, const char *where, const char *key, co
     chat all = p->messages;
     if (json_is_array(completion)) {
         agon_status s = read_messages(r, where, key, completion, &all);
+        if (s == AGON_OK && *all.messages[all.n - 1].content == '\0')
+            s = empty(r, where, key);
         return s == AGON_OK ? encode_turns(r, where, &p->messages, &all, e) : s;
     }
     all.messages = arena_take(r->d->memory, all.n + 1, sizeof *all.messages);
@@ -234,6 +262,17 @@ static agon_status read_prompt(reader *r, const char *where, json_t *object, pro
                     p ? "must be a text or a list of messages" : "is missing");
 }
 
+/* What a number may be, by its name: labels in [0, 1], weights 0 or more, all finite. */
+static agon_status number_check(reader *r, const char *where, const char *key, double x) {
+    if (!isfinite(x))
+        return BAD(r, FAULT_NOT_FINITE, "%s: %s is not finite", where, key);
+    if (strncmp(key, "label", 5) == 0 && !(x >= 0 && x <= 1))
+        return BAD(r, FAULT_RANGE, "%s: %s is %g; it lies between 0 and 1", where, key, x);
+    if (strcmp(key, "weight") == 0 && x < 0)
+        return BAD(r, FAULT_RANGE, "%s: weight is %g; it must be 0 or more", where, x);
+    return AGON_OK;
+}
+
 /* A number, or true and false; absent leaves *out. */
 static agon_status read_number(reader *r, const char *where, json_t *object, const char *key, double *out) {
     json_t *v = json_object_get(object, key);
@@ -241,7 +280,27 @@ static agon_status read_number(reader *r, const char *where, json_t *object, con
         return AGON_OK;
     if (!json_is_number(v) && !json_is_boolean(v))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be a number", where, key);
-    *out = json_is_boolean(v) ? json_is_true(v) : json_number_value(v);
+    double x = json_is_boolean(v) ? json_is_true(v) : json_number_value(v);
+    agon_status s = number_check(r, where, key, x);
+    if (s == AGON_OK)
+        *out = x;
+    return s;
+}
+
+/* A document: no prompt, every token supervised (the trainer leaves the first out: nothing precedes it). */
+static agon_status encode_text(reader *r, const char *where, json_t *text, example *e) {
+    if (!json_is_string(text))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: text must be a text", where);
+    if (json_string_length(text) == 0)
+        return empty(r, where, "text");
+    return encode_raw(r, where, "", json_string_value(text), e);
+}
+
+/* An answer without a word would be learnt as "say nothing". */
+static agon_status answers_check(reader *r, const char *where, const chat *c) {
+    for (size_t i = 0; i < c->n; i++)
+        if (strcmp(c->messages[i].role, "assistant") == 0 && *c->messages[i].content == '\0')
+            return BAD(r, FAULT_EMPTY, "%s: messages[%zu] is an empty answer", where, i);
     return AGON_OK;
 }
 
@@ -251,9 +310,13 @@ static agon_status read_single(reader *r, const char *where, json_t *object) {
     train_row *kept = NULL;
     json_t *messages = json_object_get(object, "messages");
     agon_status s;
-    if (messages) {
+    if (json_object_get(object, "text")) {
+        s = encode_text(r, where, json_object_get(object, "text"), &e);
+    } else if (messages) {
         s = json_is_array(messages) ? read_messages(r, where, "messages", messages, &p.messages)
                                     : ctx_fail(r->ctx, AGON_EINVAL, "%s: messages must be a list", where);
+        if (s == AGON_OK)
+            s = answers_check(r, where, &p.messages);
         if (s == AGON_OK)
             s = encode_messages(r, where, &p.messages, &e);
     } else {
@@ -300,6 +363,46 @@ static agon_status common_prompt(reader *r, const char *where, json_t *object, j
     return built ? AGON_OK : no_memory(r);
 }
 
+/* Numbers of a list as long as the completions; absent is fine. */
+static agon_status read_list(reader *r, const char *where, json_t *object, const char *key, size_t n, size_t k,
+                             double *out) {
+    json_t *list = json_object_get(object, key);
+    if (!list || json_is_null(list))
+        return AGON_OK;
+    if (!json_is_array(list) || json_array_size(list) != n)
+        return BAD(r, FAULT_GROUP, "%s: %s must be a list of %zu numbers, one a completion", where, key, n);
+    json_t *v = json_array_get(list, k);
+    if (!json_is_number(v) && !json_is_boolean(v))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s[%zu] is not a number", where, key, k);
+    double x = json_is_boolean(v) ? json_is_true(v) : json_number_value(v);
+    agon_status s = number_check(r, where, key, x);
+    if (s == AGON_OK)
+        *out = x;
+    return s;
+}
+
+/* weight, label (how likely the chosen side is the better one), and rewards of both sides or their margin. */
+static agon_status pair_numbers(reader *r, const char *where, json_t *object, train_row *row) {
+    train_response *w = (train_response *)&row->responses[0], *l = (train_response *)&row->responses[1];
+    double margin = NAN;
+    agon_status s = read_number(r, where, object, "weight", &row->weight);
+    if (s == AGON_OK)
+        s = read_number(r, where, object, "label", &w->label);
+    if (s == AGON_OK)
+        s = read_number(r, where, object, "margin", &margin);
+    if (s == AGON_OK && !isnan(margin))
+        w->reward = margin, l->reward = 0;
+    if (s == AGON_OK)
+        s = read_list(r, where, object, "rewards", 2, 0, &w->reward);
+    if (s == AGON_OK)
+        s = read_list(r, where, object, "rewards", 2, 1, &l->reward);
+    if (s == AGON_OK && (r->o->needs & NEEDS_REWARD) && isnan(w->reward))
+        s = ctx_fail(r->ctx, AGON_EINVAL, "%s: rewards (or margin) is missing; %s needs it", where, r->o->name);
+    if (s == AGON_OK && (r->o->needs & NEEDS_LABEL) && isnan(w->label))
+        s = ctx_fail(r->ctx, AGON_EINVAL, "%s: label is missing; %s needs it", where, r->o->name);
+    return s;
+}
+
 static agon_status read_pair(reader *r, const char *where, json_t *object) {
     example e[2] = {{{0}, {0}, 0}, {{0}, {0}, 0}};
     prompt p = {0};
@@ -314,27 +417,25 @@ static agon_status read_pair(reader *r, const char *where, json_t *object) {
         s = encode_pair(r, where, "chosen", &p, chosen, &e[0]);
     if (s == AGON_OK)
         s = encode_pair(r, where, "rejected", &p, rejected, &e[1]);
+    if (s == AGON_OK && e[0].tokens.n == e[1].tokens.n &&
+        memcmp(e[0].tokens.ids, e[1].tokens.ids, e[0].tokens.n * sizeof(int32_t)) == 0)
+        s = BAD(r, FAULT_EQUAL, "%s: chosen and rejected are the same; such a pair teaches nothing", where);
     if (s == AGON_OK)
         s = keep_row(r, where, e, 2, &kept);
     if (s == AGON_OK && kept)
-        s = read_number(r, where, object, "weight", &kept->weight);
+        s = pair_numbers(r, where, object, kept);
     example_free(&e[0]);
     example_free(&e[1]);
     return s;
 }
 
-/* Numbers of a list as long as the completions; absent is fine. */
-static agon_status read_list(reader *r, const char *where, json_t *object, const char *key, size_t n, size_t k,
-                             double *out) {
-    json_t *list = json_object_get(object, key);
-    if (!list || json_is_null(list))
-        return AGON_OK;
-    if (!json_is_array(list) || json_array_size(list) != n)
-        return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be a list of %zu numbers, one a completion", where, key, n);
-    json_t *v = json_array_get(list, k);
-    if (!json_is_number(v) && !json_is_boolean(v))
-        return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s[%zu] is not a number", where, key, k);
-    *out = json_is_boolean(v) ? json_is_true(v) : json_number_value(v);
+/* Sizes that can be compared, and the size that was asked for. */
+static agon_status group_check(reader *r, const char *where, json_t *object, size_t n) {
+    if (r->options.group_size && n != r->options.group_size)
+        return BAD(r, FAULT_GROUP, "%s: completions has %zu; groups of %zu are asked for", where, n, r->options.group_size);
+    bool compared = !(r->o->rows & ROW_SINGLE) || ((r->o->needs & NEEDS_REWARD) && !json_object_get(object, "advantages"));
+    if (n < 2 && compared)
+        return BAD(r, FAULT_GROUP, "%s: completions has one; %s compares two or more", where, r->o->name);
     return AGON_OK;
 }
 
@@ -348,7 +449,9 @@ static agon_status read_group(reader *r, const char *where, json_t *object) {
     example *e = calloc(n, sizeof *e);
     if (!e)
         return no_memory(r);
-    agon_status s = read_prompt(r, where, object, &p);
+    agon_status s = group_check(r, where, object, n);
+    if (s == AGON_OK)
+        s = read_prompt(r, where, object, &p);
     for (size_t k = 0; k < n && s == AGON_OK; k++)
         s = encode_pair(r, where, "completions", &p, json_array_get(completions, k), &e[k]);
     if (s == AGON_OK)
@@ -367,35 +470,118 @@ static agon_status read_group(reader *r, const char *where, json_t *object) {
     return s;
 }
 
+/* Steps of a solution as one response: a line each, its label at its last token. */
+static agon_status read_steps(reader *r, const char *where, json_t *object) {
+    json_t *steps = json_object_get(object, "completions");
+    size_t n = json_array_size(steps), ends[MAX_COMPLETIONS];
+    const char *prompt = json_string_value(json_object_get(object, "prompt"));
+    example e = {0};
+    train_row *kept = NULL;
+    if (!prompt || !json_is_array(steps) || n == 0 || n > MAX_COMPLETIONS)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: stepwise rows have a prompt (text) and completions, a list of 1 to %d texts",
+                        where, MAX_COMPLETIONS);
+    agon_status s = tokenizer_encode_raw(r->ctx, r->t, prompt, strlen(prompt), &e.tokens);
+    e.n_prompt = e.tokens.n;
+    for (size_t k = 0; k < n && s == AGON_OK; k++) {
+        const char *step = json_string_value(json_array_get(steps, k));
+        if (!step || !*step)
+            s = BAD(r, FAULT_EMPTY, "%s: completions[%zu] is no text, or empty", where, k);
+        if (s == AGON_OK)
+            s = tokenizer_encode(r->ctx, r->t, step, strlen(step), true, &e.tokens);
+        if (s == AGON_OK)
+            s = tokenizer_encode(r->ctx, r->t, "\n", 1, true, &e.tokens);
+        ends[k] = e.tokens.n - 1;
+    }
+    if (s == AGON_OK && (!pad_mask(&e.mask, e.n_prompt, 0) || !pad_mask(&e.mask, e.tokens.n, 1)))
+        s = no_memory(r);
+    if (s == AGON_OK)
+        s = keep_row(r, where, &e, 1, &kept);
+    if (s == AGON_OK && kept) {
+        train_response *x = (train_response *)kept->responses;
+        float *targets = arena_take(r->d->memory, x->n, sizeof *targets);
+        for (size_t t = 0; targets && t < x->n; t++)
+            targets[t] = NAN;
+        x->targets = targets;
+        s = targets ? AGON_OK : no_memory(r);
+        for (size_t k = 0; k < n && s == AGON_OK; k++) {
+            double label = NAN;
+            s = read_list(r, where, object, "labels", n, k, &label);
+            if (s == AGON_OK && isnan(label))
+                s = ctx_fail(r->ctx, AGON_EINVAL, "%s: labels is missing; %s needs it", where, r->o->name);
+            if (s == AGON_OK && ends[k] - e.n_prompt < x->n)
+                targets[ends[k] - e.n_prompt] = (float)label;
+        }
+    }
+    example_free(&e);
+    return s;
+}
+
 static agon_status read_row(void *arg, const char *where, json_t *object) {
     reader *r = arg;
+    if (r->o->needs & NEEDS_TARGETS)
+        return read_steps(r, where, object);
     bool pair = json_object_get(object, "chosen") || json_object_get(object, "rejected");
     bool group = json_object_get(object, "completions") != NULL;
     row_kind kind = pair ? ROW_PAIR : group ? ROW_GROUP : ROW_SINGLE;
     if (!(r->o->rows & kind))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s learns from rows with %s", where, r->o->name,
-                        r->o->rows & ROW_PAIR            ? "prompt, chosen and rejected"
-                        : r->o->needs & NEEDS_REWARD     ? "prompt, completions and rewards"
-                        : r->o->rows & ROW_SINGLE        ? "messages, or prompt and completion"
-                                                         : "prompt, completions and rewards");
+                        r->o->rows & ROW_PAIR     ? "prompt, chosen and rejected"
+                        : r->o->rows & ROW_SINGLE ? "messages, or prompt and completion"
+                                                  : "prompt, completions and rewards");
     return kind == ROW_PAIR ? read_pair(r, where, object) : kind == ROW_GROUP ? read_group(r, where, object)
                                                                             : read_single(r, where, object);
 }
 
+/* Counts the row the recorded sentence is about, and keeps the first sentences. */
+static agon_status skip(reader *r, data_fault fault) {
+    dataset *d = r->d;
+    d->faults[fault]++;
+    if (d->n_skipped < MAX_SKIPPED) {
+        if (!d->skipped)
+            d->skipped = arena_take(d->memory, MAX_SKIPPED, sizeof *d->skipped);
+        char *sentence = arena_copy(d->memory, agon_error(r->ctx));
+        if (!d->skipped || !sentence)
+            return no_memory(r);
+        d->skipped[d->n_skipped] = (skipped_row){fault, sentence};
+    }
+    d->n_skipped++;
+    return AGON_OK;
+}
+
+static agon_status take_row(void *arg, const char *where, json_t *object) {
+    reader *r = arg;
+    dataset *d = r->d;
+    size_t n = d->n, n_truncated = d->n_truncated, n_double_end = d->n_double_end;
+    r->fault = FAULT_FIELDS;
+    agon_status s = read_row(r, where, object);
+    if ((s != AGON_EINVAL && s != AGON_EFORMAT) || !r->options.skip_bad)
+        return s;
+    d->n = n, d->n_truncated = n_truncated, d->n_double_end = n_double_end;
+    return skip(r, r->fault);
+}
+
+static agon_status take_bad_line(void *arg, agon_status status) {
+    reader *r = arg;
+    return r->options.skip_bad ? skip(r, FAULT_FORMAT) : status;
+}
+
 /* A dataset from whatever feeds rows to the reader. */
-static agon_status dataset_fill(agon_ctx *ctx, const tokenizer *t, const char *where, const objective *o, size_t max_tokens,
-                                agon_status (*feed)(reader *r, const void *from), const void *from, dataset **out) {
+static agon_status dataset_fill(agon_ctx *ctx, const tokenizer *t, const char *where, const objective *o,
+                                const dataset_options *options, agon_status (*feed)(reader *r, const void *from),
+                                const void *from, dataset **out) {
     dataset *d = calloc(1, sizeof *d);
     if (!d)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory reading %s", where);
-    reader r = {.ctx = ctx, .t = t, .o = o, .max_tokens = max_tokens, .d = d};
+    reader r = {.ctx = ctx, .t = t, .o = o, .max_tokens = options->max_tokens, .d = d, .options = *options};
     agon_status s = arena_new(ctx, 0, &d->memory);
     if (s == AGON_OK)
         s = feed(&r, from);
     if (s == AGON_OK && d->n == 0)
-        s = d->n_truncated
+        s = d->n_skipped ? ctx_fail(ctx, AGON_EINVAL, "%s: none of the rows can be learnt from; the first of %zu left out: "
+                                    "%s", where, d->n_skipped, d->skipped[0].sentence)
+            : d->n_truncated
                 ? ctx_fail(ctx, AGON_EINVAL, "%s: all %zu rows have prompts of %zu tokens or more", where, d->n_truncated,
-                           max_tokens)
+                           options->max_tokens)
                 : ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows", where);
     if (s != AGON_OK) {
         dataset_free(d);
@@ -406,12 +592,17 @@ static agon_status dataset_fill(agon_ctx *ctx, const tokenizer *t, const char *w
 }
 
 static agon_status feed_file(reader *r, const void *path) {
-    return jsonl_read(r->ctx, path, read_row, r);
+    return jsonl_read_lenient(r->ctx, path, take_row, take_bad_line, r);
+}
+
+agon_status dataset_read_with(agon_ctx *ctx, const tokenizer *t, const char *path, const objective *o,
+                              const dataset_options *options, dataset **out) {
+    return dataset_fill(ctx, t, path, o, options, feed_file, path, out);
 }
 
 agon_status dataset_read(agon_ctx *ctx, const tokenizer *t, const char *path, const objective *o, size_t max_tokens,
                          dataset **out) {
-    return dataset_fill(ctx, t, path, o, max_tokens, feed_file, path, out);
+    return dataset_read_with(ctx, t, path, o, &(dataset_options){.max_tokens = max_tokens}, out);
 }
 
 static agon_status feed_array(reader *r, const void *rows) {
@@ -419,14 +610,16 @@ static agon_status feed_array(reader *r, const void *rows) {
     for (size_t i = 0; i < json_array_size(rows) && s == AGON_OK; i++) {
         char where[32];
         snprintf(where, sizeof where, "row %zu", i);
-        s = read_row(r, where, json_array_get(rows, i));
+        s = take_row(r, where, json_array_get(rows, i));
     }
     return s;
 }
 
 agon_status dataset_from_json(agon_ctx *ctx, const tokenizer *t, const json_t *rows, const objective *o,
                               size_t max_tokens, dataset **out) {
-    return dataset_fill(ctx, t, "the training rows", o, max_tokens, feed_array, rows, out);
+    /* Rows that a run made from model output: an empty or equal answer must not end the run. */
+    const dataset_options options = {.max_tokens = max_tokens, .skip_bad = true};
+    return dataset_fill(ctx, t, "the training rows", o, &options, feed_array, rows, out);
 }
 
 void dataset_free(dataset *d) {
@@ -444,6 +637,37 @@ const train_row *dataset_rows(const dataset *d, size_t *n) {
 
 size_t dataset_n_truncated(const dataset *d) {
     return d->n_truncated;
+}
+
+const char *data_fault_name(data_fault f) {
+    static const char *const names[N_DATA_FAULTS] = {"format", "fields", "empty", "equal", "range", "not finite", "group"};
+    return f < N_DATA_FAULTS ? names[f] : "";
+}
+
+const char *dataset_skipped(const dataset *d, size_t i, data_fault *fault) {
+    if (i >= d->n_skipped || i >= MAX_SKIPPED)
+        return NULL;
+    *fault = d->skipped[i].fault;
+    return d->skipped[i].sentence;
+}
+
+dataset_summary dataset_summarise(const dataset *d) {
+    dataset_summary s = {.n_rows = d->n, .n_truncated = d->n_truncated, .n_skipped = d->n_skipped,
+                         .n_double_end = d->n_double_end};
+    memcpy(s.faults, d->faults, sizeof s.faults);
+    for (size_t i = 0; i < d->n; i++) {
+        const train_row *row = &d->rows[i];
+        s.n_prompt_tokens += row->n_prompt;
+        s.n_responses += row->n_responses;
+        for (size_t k = 0; k < row->n_responses; k++) {
+            const train_response *r = &row->responses[k];
+            s.n_response_tokens += r->n;
+            for (size_t j = 0; j < r->n; j++)
+                s.n_supervised += r->mask[j] > 0;
+            s.longest = row->n_prompt + r->n > s.longest ? row->n_prompt + r->n : s.longest;
+        }
+    }
+    return s;
 }
 
 /* ---- preview --------------------------------------------------------------------------------------- */

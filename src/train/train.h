@@ -16,6 +16,7 @@ typedef struct train_response {
     size_t n;
     const float *mask;      /* [n] token weights, NULL: all 1 */
     const float *old;       /* [n] log_probs at sampling, NULL none */
+    const float *targets; /* [n] labels of single tokens (the ends of steps), NAN elsewhere; NULL none */
     const float *token_rewards; /* [n] rewards of single tokens (critique_spans.h), NULL none */
     double reward, advantage, label, weight; /* NAN / 1 as in objective.h */
 } train_response;
@@ -79,15 +80,48 @@ size_t train_n_steps(const train_options *options, size_t n_rows);
 
 /* ---- data.c: TRL-style rows ---------------------------------------------------------------------- */
 
-/* Rows from JSONL, tokenised: {"messages": [...]}, {"prompt", "completion"}, {"prompt", "chosen", "rejected"}, {"prompt", "completion", "label"},
- * {"prompt", "completions": [...], "rewards": [...]}. prompt/completion/chosen/rejected are strings (raw text) or message lists (chat template). A
+/* Rows from JSONL, tokenised: {"text"}, {"messages": [...]}, {"prompt", "completion"}, {"prompt", "chosen", "rejected"}, {"prompt", "completion",
+ * "label"}, {"prompt", "completions": [...], "rewards": [...]}, {"prompt", "completions": [steps], "labels": [...]}. prompt/completion/chosen/rejected are strings (raw text) or message lists (chat template). A
  * completion gets the end-of-turn (chat) or EOS (raw) token. Errors name file:line. Memory belongs to the dataset. */
 typedef struct dataset dataset;
 AGON_MUST_CHECK agon_status dataset_read(agon_ctx *ctx, const tokenizer *t, const char *path,
                                          const objective *o, size_t max_tokens, dataset **out);
-/* The same from an array of rows in memory; errors name the row's number. */
+/* The same from an array of rows in memory, those that cannot be learnt from left out and counted; sentences name the row's number. */
 AGON_MUST_CHECK agon_status dataset_from_json(agon_ctx *ctx, const tokenizer *t, const json_t *rows, const objective *o,
                                               size_t max_tokens, dataset **out);
+/* What can be wrong with a row. */
+typedef enum data_fault {
+    FAULT_FORMAT,     /* the line is no JSON object */
+    FAULT_FIELDS,     /* a field the objective needs is missing, or of another form */
+    FAULT_EMPTY,      /* an empty completion */
+    FAULT_EQUAL,      /* chosen and rejected are the same tokens */
+    FAULT_RANGE,      /* a label outside [0, 1], a negative weight */
+    FAULT_NOT_FINITE, /* a reward, advantage or margin that is not finite */
+    FAULT_GROUP,      /* a group of another size than asked for, or too small to compare */
+    N_DATA_FAULTS
+} data_fault;
+const char *data_fault_name(data_fault f);
+
+typedef struct dataset_options {
+    size_t max_tokens; /* of prompt and response; 0: no limit */
+    bool skip_bad;     /* bad rows are left out and counted, not an error */
+    size_t group_size; /* completions a group must have; 0: any number the objective takes */
+} dataset_options;
+AGON_MUST_CHECK agon_status dataset_read_with(agon_ctx *ctx, const tokenizer *t, const char *path, const objective *o,
+                                              const dataset_options *options, dataset **out);
+
+typedef struct dataset_summary {
+    size_t n_rows, n_responses, n_prompt_tokens, n_response_tokens, n_supervised;
+    size_t n_truncated;   /* rows cut, or left out because their prompt alone is too long */
+    size_t n_skipped;     /* bad rows left out */
+    size_t n_double_end;  /* completions that brought their own end token or its text */
+    size_t longest;       /* prompt and response */
+    size_t faults[N_DATA_FAULTS];
+} dataset_summary;
+dataset_summary dataset_summarise(const dataset *d);
+/* The sentence (file:line) of the i-th row left out, with its fault; NULL after the last that was kept: at most 1,000. */
+const char *dataset_skipped(const dataset *d, size_t i, data_fault *fault);
+
 void dataset_free(dataset *d);
 const train_row *dataset_rows(const dataset *d, size_t *n);
 size_t dataset_n_truncated(const dataset *d);

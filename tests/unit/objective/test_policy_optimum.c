@@ -152,6 +152,73 @@ static void dpo__reaches_the_optimum_on_all_pairs(void **state) {
     json_decref(root);
 }
 
+/* Each unordered pair once, with the rater's probability as its soft label. */
+static void dpo_soft__reaches_the_optimum(void **state) {
+    agon_ctx *ctx = *state;
+    bandit b;
+    json_t *root, *v = open_bandit("policy.optimum", &b, &root);
+    for (int step = 0; step < 20000; step++) {
+        test_rows t = {0};
+        double d[N] = {0};
+        size_t n = 0;
+        softmax(&b);
+        for (size_t i = 0; i < N; i++)
+            for (size_t j = 0; j < i; j++) {
+                fill(&t, n, 0, &b, i);
+                fill(&t, n, 1, &b, j);
+                t.responses[n++][0].label = 1 / (1 + exp(b.reward[j] - b.reward[i]));
+            }
+        run_objective(ctx, "dpo-soft", SET("beta=0.5"), &t);
+        n = 0;
+        for (size_t i = 0; i < N; i++)
+            for (size_t j = 0; j < i; j++) {
+                d[i] += t.responses[n][0].d_log_prob[0];
+                d[j] += t.responses[n++][1].d_log_prob[0];
+            }
+        descend(&b, d, 2);
+    }
+    softmax(&b);
+    assert_close(distance(&b, v), 0, 1e-4);
+    json_decref(root);
+}
+
+/* A family of one mode (a discrete bell of width 1 around mu) cannot hold two good answers: the forward cross-entropy
+ * settles between them, EXO's reverse KL on one of them (the bimodal picture of arXiv 2402.00856, figure 1). */
+static double bell_mean(agon_ctx *ctx, const char *setting) {
+    enum { PLACES = 8 };
+    double mu = 3, log_p[PLACES], slope[PLACES];
+    for (int step = 0; step < 4000; step++) {
+        test_rows t = {0};
+        double max = -INFINITY, sum = 0, mean = 0, d = 0;
+        for (size_t k = 0; k < PLACES; k++) {
+            log_p[k] = -0.5 * ((double)k - mu) * ((double)k - mu);
+            max = fmax(max, log_p[k]);
+        }
+        for (size_t k = 0; k < PLACES; k++)
+            sum += exp(log_p[k] - max);
+        for (size_t k = 0; k < PLACES; k++) {
+            log_p[k] -= max + log(sum);
+            mean += exp(log_p[k]) * ((double)k - mu);
+        }
+        for (size_t k = 0; k < PLACES; k++) {
+            slope[k] = (double)k - mu - mean;
+            test_sums(&t, 0, k, 1, log_p[k], log(1.0 / PLACES))->reward = k == 1 || k == 6 ? 2 : 0;
+        }
+        run_objective(ctx, "exo-rw", SET("beta=1", "reward_beta=0.3", setting), &t);
+        for (size_t k = 0; k < PLACES; k++)
+            d += t.responses[0][k].d_log_prob[0] * slope[k];
+        mu -= 0.02 * d;
+    }
+    return mu;
+}
+
+static void exo_rw__seeks_a_mode(void **state) {
+    agon_ctx *ctx = *state;
+    double reverse = bell_mean(ctx, "forward=0"), forward = bell_mean(ctx, "forward=1");
+    if (!(reverse < 1.6 && forward > 3.2 && forward < 3.8))
+        fail_msg("reverse settles at %g, forward at %g", reverse, forward);
+}
+
 static int setup(void **state) {
     *state = test_ctx(1, NULL);
     return 0;
@@ -166,6 +233,8 @@ int main(void) {
         cmocka_unit_test(policy_gradients__reach_the_optimum),
         cmocka_unit_test(exo_rw__reaches_the_optimum),
         cmocka_unit_test(dpo__reaches_the_optimum_on_all_pairs),
+        cmocka_unit_test(dpo_soft__reaches_the_optimum),
+        cmocka_unit_test(exo_rw__seeks_a_mode),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -184,7 +184,21 @@ static void data__names_file_and_line(void **state) {
         {"dpo", "{\"chosen\": \"a\", \"rejected\": \"b\"}\n", "prompt is missing"},
         {"dpo", "{\"messages\": [{\"role\":\"user\",\"content\":\"a\"}]}\n", "dpo learns from"},
         {"kto", "{\"prompt\": \"a\", \"completion\": \"b\"}\n", "label"},
-        {"grpo", "{\"prompt\": \"a\", \"completions\": [\"b\"], \"rewards\": [1, 2]}\n", "rewards"},
+        {"grpo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"rewards\": [1, 2, 3]}\n", "rewards"},
+        {"grpo", "{\"prompt\": \"a\", \"completions\": [\"b\"], \"rewards\": [1]}\n", "two or more"},
+        {"sft", "{\"prompt\": \"a\", \"completion\": \"\"}\n", "completion is empty"},
+        {"sft", "{\"text\": \"\"}\n", "text is empty"},
+        {"sft", "{\"messages\": [{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"\"}]}\n",
+         "empty answer"},
+        {"sft", "{\"prompt\": \"a\", \"completion\": \"b\", \"weight\": -1}\n", "weight"},
+        {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"b\"}\n", "the same"},
+        {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"\"}\n", "rejected is empty"},
+        {"dpo-soft", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\"}\n", "label is missing"},
+        {"modpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\"}\n", "margin"},
+        {"kto", "{\"prompt\": \"a\", \"completion\": \"b\", \"label\": 2}\n", "between 0 and 1"},
+        {"kto", "{\"prompt\": \"a\", \"completion\": \"b\", \"label\": NaN}\n", ":1"},
+        {"prm", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"labels\": [true]}\n", "labels"},
+        {"prm", "{\"prompt\": \"a\", \"completions\": [\"b\", \"\"], \"labels\": [true, false]}\n", "completions[1]"},
         {"grpo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"]}\n", "rewards is missing"},
         {"grpo", "{\"prompt\": \"a\", \"completions\": []}\n", "completions"},
     };
@@ -196,6 +210,103 @@ static void data__names_file_and_line(void **state) {
     }
 }
 
+/* Left out and counted by reason, the good rows kept as they are without them. */
+static void data__skips_and_counts(void **state) {
+    world *w = *state;
+    static const char text[] =
+        "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\"}\n"
+        "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"b\"}\n"
+        "not json\n"
+        "{\"prompt\": \"a\", \"chosen\": \"\", \"rejected\": \"b\"}\n"
+        "{\"prompt\": \"a\", \"chosen\": \"b\"}\n"
+        "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"label\": 1.5}\n"
+        "{\"prompt\": \"a\", \"chosen\": \"d<|endoftext|>\", \"rejected\": \"c\", \"label\": 0.75, \"margin\": 2}\n";
+    dataset *d = NULL;
+    size_t n;
+    assert_ok(w->ctx, file_write(w->ctx, w->path, text, strlen(text)));
+    const dataset_options options = {.skip_bad = true};
+    assert_ok(w->ctx, dataset_read_with(w->ctx, w->t, w->path, objective_find("dpo"), &options, &d));
+    const train_row *rows = dataset_rows(d, &n);
+    assert_int_equal(n, 2);
+    expect(w, &rows[0], 1, "a", "c<|endoftext|>", EOS);
+    expect(w, &rows[1], 0, "a", "d<|endoftext|>", EOS); /* one end token, not two */
+    assert_close(rows[1].responses[0].label, 0.75, 0);
+    assert_close(rows[1].responses[0].reward - rows[1].responses[1].reward, 2, 0);
+    dataset_summary s = dataset_summarise(d);
+    assert_int_equal(s.n_rows, 2);
+    assert_int_equal(s.n_responses, 4);
+    assert_int_equal(s.n_skipped, 5);
+    assert_int_equal(s.n_double_end, 1);
+    const data_fault faults[] = {FAULT_EQUAL, FAULT_FORMAT, FAULT_EMPTY, FAULT_FIELDS, FAULT_RANGE};
+    for (size_t i = 0; i < 5; i++) {
+        char line[8];
+        data_fault fault;
+        const char *sentence = dataset_skipped(d, i, &fault);
+        snprintf(line, sizeof line, ":%zu", i + 2);
+        assert_int_equal(fault, faults[i]);
+        assert_int_equal(s.faults[fault], 1);
+        if (!strstr(sentence, line) || !strstr(sentence, w->path))
+            fail_msg("\"%s\" does not name line %s", sentence, line);
+    }
+    data_fault fault;
+    assert_null(dataset_skipped(d, 5, &fault));
+    dataset_free(d);
+    assert_ok(w->ctx, file_write(w->ctx, w->path, "not json\n", 9));
+    d = NULL;
+    assert_int_equal(dataset_read_with(w->ctx, w->t, w->path, objective_find("dpo"), &options, &d), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(w->ctx), "none of the rows"));
+    assert_null(d);
+}
+
+/* Rows of a run come from model output: a bad one is left out, and the run goes on. */
+static void data__rows_in_memory_are_skipped(void **state) {
+    world *w = *state;
+    size_t n;
+    dataset *d = NULL;
+    json_t *rows = json_loads("[{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"\"}, {\"prompt\": \"a\", \"chosen\": \"b\", "
+                              "\"rejected\": \"c\"}]", 0, NULL);
+    assert_ok(w->ctx, dataset_from_json(w->ctx, w->t, rows, objective_find("dpo"), 0, &d));
+    dataset_rows(d, &n);
+    assert_int_equal(n, 1);
+    assert_int_equal(dataset_summarise(d).faults[FAULT_EMPTY], 1);
+    dataset_free(d);
+    json_decref(rows);
+}
+
+static void data__group_sizes(void **state) {
+    world *w = *state;
+    static const char text[] = "{\"prompt\": \"q\", \"completions\": [\"a\",\"b\",\"c\"], \"rewards\": [1,0,0.5]}\n"
+                               "{\"prompt\": \"q\", \"completions\": [\"a\",\"b\"], \"rewards\": [1,0]}\n";
+    dataset *d = NULL;
+    assert_ok(w->ctx, file_write(w->ctx, w->path, text, strlen(text)));
+    dataset_options options = {.group_size = 3};
+    assert_int_equal(dataset_read_with(w->ctx, w->t, w->path, objective_find("grpo"), &options, &d), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(w->ctx), ":2"));
+    options.skip_bad = true;
+    assert_ok(w->ctx, dataset_read_with(w->ctx, w->t, w->path, objective_find("grpo"), &options, &d));
+    assert_int_equal(dataset_summarise(d).faults[FAULT_GROUP], 1);
+    dataset_free(d);
+}
+
+static void data__documents_and_steps(void **state) {
+    world *w = *state;
+    size_t n, labelled = 0;
+    dataset *d = read_ok(w, "nll", "{\"text\": \"two plus three\"}\n");
+    const train_row *rows = dataset_rows(d, &n);
+    assert_int_equal(rows[0].n_prompt, 0);
+    expect(w, &rows[0], 0, "", "two plus three<|endoftext|>", EOS);
+    assert_int_equal(supervised(&rows[0].responses[0]), rows[0].responses[0].n);
+    dataset_free(d);
+    d = read_ok(w, "prm", "{\"prompt\": \"q\", \"completions\": [\"one two\", \"three\"], \"labels\": [true, false]}\n");
+    const train_response *r = &dataset_rows(d, &n)[0].responses[0];
+    expect(w, &dataset_rows(d, &n)[0], 0, "q", "one two\nthree\n", r->tokens[r->n - 1]);
+    for (size_t t = 0; t < r->n; t++)
+        labelled += !isnan(r->targets[t]);
+    assert_int_equal(labelled, 2);
+    assert_close(r->targets[r->n - 1], 0, 0);
+    dataset_free(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(data__raw_rows_end_with_eos),
@@ -204,6 +315,10 @@ int main(void) {
         cmocka_unit_test(data__groups_and_labels),
         cmocka_unit_test(data__long_rows_are_cut_and_counted),
         cmocka_unit_test(data__names_file_and_line),
+        cmocka_unit_test(data__skips_and_counts),
+        cmocka_unit_test(data__rows_in_memory_are_skipped),
+        cmocka_unit_test(data__group_sizes),
+        cmocka_unit_test(data__documents_and_steps),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

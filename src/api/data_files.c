@@ -1,0 +1,110 @@
+/* agon.h, files of rows: convert, divide, and what a dataset holds. */
+#include "api/dataset.h"
+#include "api/options.h"
+#include "base/json.h"
+#include "train/convert.h"
+#include "train/selection.h"
+#include <stdlib.h>
+
+static agon_status give(agon_ctx *ctx, json_t *object, char **json) {
+    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    json_decref(object);
+    if (!text)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    *json = text;
+    return AGON_OK;
+}
+
+agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *format, const char *to, bool skip_bad,
+                              char **json) {
+    data_format f = DATA_AUTO;
+    convert_report r = {0};
+    agon_status s = format ? data_format_find(ctx, format, &f) : AGON_OK;
+    if (!s)
+        s = convert_file(ctx, from, f, to, skip_bad, &r);
+    if (s)
+        return s;
+    json_t *formats = json_object();
+    for (size_t i = 0; i < N_DATA_FORMATS; i++)
+        if (r.by_format[i])
+            json_object_set_new(formats, data_format_name((data_format)i), json_integer((json_int_t)r.by_format[i]));
+    json_t *object = json_pack("{s:I,s:I,s:o}", "rows", (json_int_t)r.n_rows, "skipped", (json_int_t)r.n_skipped, "formats",
+                               formats);
+    if (object && r.n_skipped)
+        json_object_set_new(object, "first_skipped", json_string(r.first_skipped));
+    return give(ctx, object, json);
+}
+
+agon_status agon_data_split(agon_ctx *ctx, const char *from, uint64_t seed, const char *const *paths, const double *shares,
+                            size_t n, char **json) {
+    split_part *parts = calloc(n ? n : 1, sizeof *parts);
+    size_t duplicates = 0;
+    if (!parts)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    for (size_t k = 0; k < n; k++)
+        parts[k] = (split_part){.path = paths[k], .share = shares[k]};
+    agon_status s = split_file(ctx, from, seed, parts, n, &duplicates);
+    json_t *list = s ? NULL : json_array();
+    for (size_t k = 0; !s && k < n; k++)
+        json_array_append_new(list, json_pack("{s:s,s:I}", "path", parts[k].path, "rows", (json_int_t)parts[k].n_rows));
+    free(parts);
+    return s ? s : give(ctx, json_pack("{s:o,s:I}", "parts", list, "duplicates", (json_int_t)duplicates), json);
+}
+
+agon_dataset_options agon_dataset_options_default(void) {
+    return (agon_dataset_options){.struct_size = sizeof(agon_dataset_options)};
+}
+
+/* Share of the tokens' room that best-fit packing into rows of `capacity` would fill. */
+static agon_status packing(agon_ctx *ctx, const agon_dataset *d, size_t capacity, double *out) {
+    size_t n, n_bins = 0, tokens = 0;
+    const train_row *rows = dataset_rows(d->d, &n);
+    size_t *lengths = calloc(n ? n : 1, 2 * sizeof *lengths);
+    if (!lengths)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    for (size_t i = 0; i < n; i++) {
+        lengths[i] = rows[i].n_prompt;
+        for (size_t k = 0; k < rows[i].n_responses; k++)
+            lengths[i] += rows[i].responses[k].n;
+        tokens += lengths[i];
+        capacity = lengths[i] > capacity ? lengths[i] : capacity;
+    }
+    agon_status s = pack_best_fit(ctx, lengths, n, capacity, lengths + n, &n_bins);
+    free(lengths);
+    if (!s)
+        *out = n_bins ? (double)tokens / ((double)n_bins * (double)capacity) : 0;
+    return s;
+}
+
+agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **json) {
+    dataset_summary x = dataset_summarise(d->d);
+    double packed = 0;
+    agon_status s = packing(ctx, d, d->max_length, &packed);
+    if (s)
+        return s;
+    json_t *faults = json_object(), *skipped = json_array();
+    for (size_t f = 0; f < N_DATA_FAULTS; f++)
+        if (x.faults[f])
+            json_object_set_new(faults, data_fault_name((data_fault)f), json_integer((json_int_t)x.faults[f]));
+    data_fault fault;
+    const char *sentence;
+    for (size_t i = 0; (sentence = dataset_skipped(d->d, i, &fault)); i++)
+        json_array_append_new(skipped, json_pack("{s:s,s:s}", "fault", data_fault_name(fault), "sentence", sentence));
+    const struct {
+        const char *name;
+        size_t value;
+    } counts[] = {{"rows", x.n_rows},
+                  {"responses", x.n_responses},
+                  {"prompt_tokens", x.n_prompt_tokens},
+                  {"response_tokens", x.n_response_tokens},
+                  {"supervised_tokens", x.n_supervised},
+                  {"longest", x.longest},
+                  {"truncated", x.n_truncated},
+                  {"double_end", x.n_double_end},
+                  {"skipped", x.n_skipped}};
+    json_t *object = json_pack("{s:s,s:f,s:o,s:o}", "objective", d->objective->name, "packing", packed, "faults", faults,
+                               "skipped_rows", skipped);
+    for (size_t i = 0; object && i < sizeof counts / sizeof counts[0]; i++)
+        json_object_set_new(object, counts[i].name, json_integer((json_int_t)counts[i].value));
+    return give(ctx, object, json);
+}

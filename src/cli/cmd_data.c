@@ -1,0 +1,237 @@
+/* agon data: files of rows converted, checked, divided and counted before anything trains. */
+#include "cli/rows.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- convert and split ------------------------------------------------------------------------------------ */
+
+static int convert(const char *file, const char *from, const char *to, bool skip_bad, bool json) {
+    char *answer = NULL;
+    if (!to)
+        return usage_error(&command_data, "say where to write: --to FILE");
+    agon_ctx *ctx = open_context("data");
+    if (!ctx)
+        return EXIT_SYSTEM;
+    agon_status s = agon_data_convert(ctx, file, from, to, skip_bad, &answer);
+    int code = s ? fail_with("data", s, ctx) : EXIT_FINE;
+    json_t *report = s ? NULL : json_loads(answer, 0, NULL);
+    if (json && report) {
+        puts(answer);
+    } else if (report) {
+        const char *format;
+        json_t *count;
+        printf("%s: %lld rows", to, (long long)json_integer_value(json_object_get(report, "rows")));
+        json_object_foreach(json_object_get(report, "formats"), format, count)
+            printf(", %lld %s", (long long)json_integer_value(count), format);
+        putchar('\n');
+        if (json_object_get(report, "first_skipped")) {
+            printf("%lld rows left out; the first: ", (long long)json_integer_value(json_object_get(report, "skipped")));
+            print_safe(stdout, member_text(report, "first_skipped"));
+            putchar('\n');
+        }
+    }
+    json_decref(report);
+    agon_text_free(answer);
+    close_context(ctx);
+    return code;
+}
+
+enum { MOST_PATH = 4096 };
+
+/* "a/b.jsonl" and "test": "a/b.test.jsonl". */
+static bool part_path(const char *file, const char *part, char out[MOST_PATH]) {
+    const char *dot = strrchr(file, '.'), *slash = strrchr(file, '/');
+    size_t stem = dot && (!slash || dot > slash + 1) && dot != file ? (size_t)(dot - file) : strlen(file);
+    int n = snprintf(out, MOST_PATH, "%.*s.%s%s", (int)stem, file, part, file[stem] ? file + stem : ".jsonl");
+    return n > 0 && n < MOST_PATH;
+}
+
+static int split(const char *file, double validation, double test, int64_t seed, bool json) {
+    static const char *const names[3] = {"train", "validation", "test"};
+    const double shares[3] = {1 - validation - test, validation, test};
+    char paths[3][MOST_PATH], *answer = NULL;
+    const char *used[3];
+    double of[3];
+    size_t n = 0;
+    if (!(validation >= 0) || !(test >= 0) || validation + test <= 0 || validation + test >= 1)
+        return usage_error(&command_data, "--validation and --test are shares, above 0 and below 1 together");
+    for (size_t k = 0; k < 3; k++) {
+        if (shares[k] <= 0)
+            continue;
+        if (!part_path(file, names[k], paths[k]))
+            return usage_error(&command_data, "the file's name is too long");
+        used[n] = paths[k], of[n++] = shares[k];
+    }
+    agon_ctx *ctx = open_context("data");
+    if (!ctx)
+        return EXIT_SYSTEM;
+    agon_status s = agon_data_split(ctx, file, (uint64_t)seed, used, of, n, &answer);
+    int code = s ? fail_with("data", s, ctx) : EXIT_FINE;
+    json_t *report = s ? NULL : json_loads(answer, 0, NULL), *part;
+    size_t i;
+    if (json && report) {
+        puts(answer);
+    } else if (report) {
+        json_array_foreach(json_object_get(report, "parts"), i, part)
+            printf("%s: %lld rows\n", member_text(part, "path"), (long long)json_integer_value(json_object_get(part, "rows")));
+        printf("%lld equal rows written once; rows of one prompt stay together\n",
+               (long long)json_integer_value(json_object_get(report, "duplicates")));
+    }
+    json_decref(report);
+    agon_text_free(answer);
+    close_context(ctx);
+    return code;
+}
+
+/* ---- check and stats ---------------------------------------------------------------------------------------- */
+
+static long long count_of(const json_t *report, const char *key) {
+    return (long long)json_integer_value(json_object_get(report, key));
+}
+
+static void show_report(const json_t *report, bool list) {
+    json_t *skipped = json_object_get(report, "skipped_rows"), *row, *faults = json_object_get(report, "faults"), *count;
+    const char *fault;
+    size_t i;
+    printf("%s: %lld rows, %lld responses\n", member_text(report, "objective"), count_of(report, "rows"),
+           count_of(report, "responses"));
+    printf("tokens: %lld of prompts, %lld of responses, %lld supervised; longest %lld\n", count_of(report, "prompt_tokens"),
+           count_of(report, "response_tokens"), count_of(report, "supervised_tokens"), count_of(report, "longest"));
+    printf("packing: %.1f%% of the room filled by best fit\n", 100 * json_real_value(json_object_get(report, "packing")));
+    printf("truncated: %lld\n", count_of(report, "truncated"));
+    printf("own end token: %lld completions brought one; no second is added\n", count_of(report, "double_end"));
+    printf("bad rows: %lld", count_of(report, "skipped"));
+    json_object_foreach(faults, fault, count) printf(", %s %lld", fault, (long long)json_integer_value(count));
+    putchar('\n');
+    if (!list)
+        return;
+    json_array_foreach(skipped, i, row) {
+        fputs("  ", stdout);
+        print_safe(stdout, member_text(row, "sentence"));
+        putchar('\n');
+    }
+    if (count_of(report, "skipped") > (long long)json_array_size(skipped))
+        printf("  and %lld more\n", count_of(report, "skipped") - (long long)json_array_size(skipped));
+}
+
+static int show_rows(agon_ctx *ctx, const agon_dataset *d, int64_t n) {
+    for (size_t i = 0; i < agon_dataset_n_rows(d) && (int64_t)i < n; i++) {
+        char *text = NULL;
+        agon_status s = agon_dataset_preview(ctx, d, i, false, &text);
+        if (s)
+            return fail_with("data", s, ctx);
+        print_safe(stdout, text);
+        agon_text_free(text);
+    }
+    return EXIT_FINE;
+}
+
+typedef struct check_arguments {
+    const char *file, *objective, *model, *chat_template;
+    int64_t max_length, group_size, show;
+    bool json, check; /* check: list bad rows, and fail where there are any */
+} check_arguments;
+
+static int check(const check_arguments *a) {
+    char *path = NULL, *answer = NULL;
+    agon_tokenizer *t = NULL;
+    agon_dataset *d = NULL;
+    if (!a->objective)
+        return usage_error(&command_data, "say what the rows are for: --objective NAME, such as sft or dpo");
+    if (a->max_length < 0 || a->group_size < 0 || a->show < 0)
+        return usage_error(&command_data, "--max-length, --group-size and --show are 0 or more");
+    agon_ctx *ctx = open_context("data");
+    if (!ctx)
+        return EXIT_SYSTEM;
+    agon_dataset_options options = agon_dataset_options_default();
+    options.max_length = (size_t)a->max_length, options.group_size = (size_t)a->group_size, options.skip_bad = true;
+    agon_status s = agon_model_find(ctx, a->model, &path);
+    if (!s)
+        s = agon_tokenizer_open(ctx, path, a->chat_template, &t);
+    if (!s)
+        s = agon_dataset_open_with(ctx, t, a->file, a->objective, &options, &d);
+    if (!s)
+        s = agon_dataset_report(ctx, d, &answer);
+    int code = s ? fail_with("data", s, ctx) : EXIT_FINE;
+    json_t *report = s ? NULL : json_loads(answer, 0, NULL);
+    if (report && a->json)
+        puts(answer);
+    else if (report) {
+        show_report(report, a->check);
+        code = show_rows(ctx, d, a->show);
+    }
+    if (report && a->check && code == EXIT_FINE && count_of(report, "skipped") > 0)
+        code = EXIT_BAD_DATA;
+    json_decref(report);
+    agon_text_free(answer);
+    agon_dataset_free(d);
+    agon_tokenizer_free(t);
+    agon_text_free(path);
+    close_context(ctx);
+    return code;
+}
+
+/* ---- the command ---------------------------------------------------------------------------------------------- */
+
+static int run(int argc, char **argv) {
+    const char *words[2] = {NULL, NULL}, *from = NULL, *to = NULL;
+    check_arguments a = {.show = -1};
+    bool skip_bad = false;
+    int64_t seed = 0;
+    double validation = 0, test = 0.1;
+    const option_spec specs[] = {{.name = "--from", .text = &from},
+                                 {.name = "--to", .text = &to},
+                                 {.name = "--skip-bad", .flag = &skip_bad},
+                                 {.name = "--validation", .real = &validation},
+                                 {.name = "--test", .real = &test},
+                                 {.name = "--seed", .integer = &seed},
+                                 {.name = "--objective", .text = &a.objective},
+                                 {.name = "--model", .text = &a.model},
+                                 {.name = "--chat-template", .text = &a.chat_template},
+                                 {.name = "--max-length", .integer = &a.max_length},
+                                 {.name = "--group-size", .integer = &a.group_size},
+                                 {.name = "--show", .integer = &a.show},
+                                 {.name = "--json", .flag = &a.json},
+                                 {0}};
+    size_t n;
+    int code;
+    if (!parse_options(&command_data, argc, argv, specs, words, 2, &n, &code))
+        return code;
+    if (n < 2)
+        return usage_error(&command_data, "say what to do and with which file: agon data check rows.jsonl --objective sft");
+    a.file = words[1];
+    if (strcmp(words[0], "convert") == 0)
+        return convert(a.file, from, to, skip_bad, a.json);
+    if (strcmp(words[0], "split") == 0)
+        return split(a.file, validation, test, seed, a.json);
+    a.check = strcmp(words[0], "check") == 0;
+    if (!a.check && strcmp(words[0], "stats") != 0)
+        return usage_error(&command_data, "'%.40s' is none of convert, check, split, stats", words[0]);
+    a.show = a.show >= 0 ? a.show : a.check;
+    return check(&a);
+}
+
+const command command_data = {
+    "data",
+    "rows to train on: convert, check, split, stats",
+    "data convert FILE --to OUT [--from FORMAT] [--skip-bad]\n"
+    "       agon data check FILE --objective NAME [--show N]\n"
+    "       agon data stats FILE --objective NAME\n"
+    "       agon data split FILE [--test 0.1] [--validation 0] [--seed N]\n\n"
+    "convert  Alpaca, ShareGPT, HH-RLHF, GSM8K and SPIN (JSONL or one JSON list) to rows that agon train takes.\n"
+    "check    reads the file as agon train would: bad rows by line and reason, truncation, end tokens, and the exact\n"
+    "         tokens and mask of the first rows; exit code 4 where there are bad rows.\n"
+    "stats    the counts alone.\n"
+    "split    FILE.train, FILE.test (and FILE.validation): rows of one prompt stay together, equal rows are written once.\n\n"
+    "  --from FORMAT        auto (default), trl, alpaca, sharegpt, hh, gsm8k, spin\n"
+    "  --skip-bad           leave out rows that cannot be converted, and count them\n"
+    "  --objective NAME     what the rows are for, as in agon train\n"
+    "  --model M            whose tokens and chat template (default: $AGON_MODEL, else the cached model)\n"
+    "  --chat-template NAME the family to use instead of the file's template\n"
+    "  --max-length N       tokens of prompt and response; 0: no limit\n"
+    "  --group-size N       completions a group must have; 0: any\n"
+    "  --show N             rows to show token by token (check: 1)\n"
+    "  --json               reports as JSON\n\n"
+    "  agon data convert alpaca_data.json --to rows.jsonl && agon data check rows.jsonl --objective sft",
+    run,
+};

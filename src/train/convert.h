@@ -1,0 +1,48 @@
+/* Rows of other people's data as rows of ours, and files of rows divided. */
+#ifndef TRAIN_CONVERT_H
+#define TRAIN_CONVERT_H
+
+#include "agon.h"
+#include <jansson.h>
+
+typedef enum data_format {
+    DATA_AUTO,     /* told by the fields of each row */
+    DATA_TRL,      /* ours already: text, messages, prompt and completion, chosen and rejected, completions */
+    DATA_ALPACA,   /* {"instruction", "input"?, "output", "system"?} */
+    DATA_SHAREGPT, /* {"conversations": [{"from", "value"}...], "system"?} */
+    DATA_HH,       /* {"chosen", "rejected"}: transcripts of "\n\nHuman: ... \n\nAssistant: ..." */
+    DATA_GSM8K,    /* {"question", "answer"} */
+    DATA_SPIN,     /* {"real": [messages], "generated": [messages]} */
+    N_DATA_FORMATS
+} data_format;
+const char *data_format_name(data_format f);
+/* AGON_EINVAL names the formats and the nearest. */
+AGON_MUST_CHECK agon_status data_format_find(agon_ctx *ctx, const char *name, data_format *out);
+
+/* One row in TRL's form: messages, or prompt, chosen and rejected as messages. *out new (json_decref). AGON_EINVAL names
+ * `where` and the field: missing, of another form, unknown speaker, sides that do not share their prompt. *format gets
+ * what was found. */
+AGON_MUST_CHECK agon_status convert_row(agon_ctx *ctx, const char *where, data_format from, json_t *row, json_t **out,
+                                        data_format *format);
+
+typedef struct convert_report {
+    size_t n_rows, n_skipped, by_format[N_DATA_FORMATS];
+    char first_skipped[512]; /* the sentence of the first row left out */
+} convert_report;
+/* A file (JSONL, or one JSON list) to JSONL at `to`, written whole or not at all. skip_bad: bad rows are left out and
+ * counted. AGON_EINVAL, AGON_EFORMAT name file and line, or the place in the list. */
+AGON_MUST_CHECK agon_status convert_file(agon_ctx *ctx, const char *from, data_format format, const char *to,
+                                         bool skip_bad, convert_report *out);
+
+typedef struct split_part {
+    const char *path;
+    double share; /* of the groups of rows; the shares sum to 1 */
+    size_t n_rows; /* written */
+} split_part;
+/* Divides a JSONL file by a permutation of the seed. Rows with the same prompt (prompt, or first user message, or text)
+ * stay together, so that no test prompt was trained on; equal rows are written once, *n_duplicates counts the others.
+ * Every part is written whole or not at all. AGON_EINVAL: shares, or fewer prompts than parts. */
+AGON_MUST_CHECK agon_status split_file(agon_ctx *ctx, const char *from, uint64_t seed, split_part *parts, size_t n_parts,
+                                       size_t *n_duplicates);
+
+#endif

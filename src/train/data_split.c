@@ -1,0 +1,195 @@
+/* Dividing a file of rows: see convert.h. */
+#include "base/buffer.h"
+#include "base/ctx.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "train/convert.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct split_row {
+    hash256 whole, prompt;
+    char *line;
+} split_row;
+
+typedef struct splitter {
+    agon_ctx *ctx;
+    split_row *rows;
+    size_t n, capacity;
+} splitter;
+
+/* What two rows must not share across parts. */
+static json_t *prompt_of(json_t *row) {
+    static const char *const keys[] = {"prompt", "question", "instruction", "text"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (json_object_get(row, keys[i]))
+            return json_object_get(row, keys[i]);
+    json_t *messages = json_object_get(row, "messages");
+    messages = messages ? messages : json_object_get(row, "chosen");
+    for (size_t i = 0; i < json_array_size(messages); i++) {
+        const char *role = json_string_value(json_object_get(json_array_get(messages, i), "role"));
+        if (role && strcmp(role, "user") == 0)
+            return json_array_get(messages, i);
+    }
+    return row;
+}
+
+/* The same prompt as a text and as one user message must meet. */
+static agon_status prompt_hash(agon_ctx *ctx, json_t *row, hash256 *out) {
+    json_t *prompt = prompt_of(row), *only = json_is_array(prompt) && json_array_size(prompt) == 1 ? json_array_get(prompt, 0) : prompt;
+    const char *content = json_is_object(only) && only != row ? json_string_value(json_object_get(only, "content"))
+                                                              : json_string_value(only);
+    char *text = content ? NULL : json_canonical(prompt);
+    if (!content && !text)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory dividing rows");
+    *out = hash_bytes(content ? content : text, strlen(content ? content : text));
+    free(text);
+    return AGON_OK;
+}
+
+static agon_status keep_row(void *arg, const char *where, json_t *object) {
+    splitter *x = arg;
+    (void)where;
+    if (x->n == x->capacity) {
+        size_t capacity = x->capacity ? 2 * x->capacity : 256;
+        split_row *grown = realloc(x->rows, size_mul(capacity, sizeof *grown));
+        if (!grown)
+            return ctx_fail(x->ctx, AGON_ENOMEM, "out of memory dividing rows");
+        x->rows = grown, x->capacity = capacity;
+    }
+    split_row *r = &x->rows[x->n];
+    char *whole = json_canonical(object);
+    r->line = json_dumps(object, JSON_COMPACT);
+    agon_status s = whole && r->line ? prompt_hash(x->ctx, object, &r->prompt)
+                                     : ctx_fail(x->ctx, AGON_ENOMEM, "out of memory dividing rows");
+    if (whole)
+        r->whole = hash_bytes(whole, strlen(whole));
+    free(whole);
+    if (s == AGON_OK)
+        x->n++;
+    else
+        free(r->line);
+    return s;
+}
+
+/* A row's place in the file with its hashes; sorting brings equal prompts, and equal rows within, together. */
+typedef struct place {
+    const split_row *row;
+    size_t index, group;
+} place;
+
+static int by_hash(const void *a, const void *b) {
+    const place *x = a, *y = b;
+    int order = memcmp(&x->row->prompt, &y->row->prompt, sizeof x->row->prompt);
+    order = order ? order : memcmp(&x->row->whole, &y->row->whole, sizeof x->row->whole);
+    return order ? order : (x->index > y->index) - (x->index < y->index);
+}
+
+static int by_index(const void *a, const void *b) {
+    const place *x = a, *y = b;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+/* Numbers the prompts in the order of the file's hashes and drops equal rows; back in file order. */
+static size_t group_rows(place *places, size_t *n) {
+    size_t kept = 0, groups = 0;
+    qsort(places, *n, sizeof *places, by_hash);
+    for (size_t i = 0; i < *n; i++) {
+        const place *last = kept ? &places[kept - 1] : NULL;
+        bool same_prompt = last && memcmp(&last->row->prompt, &places[i].row->prompt, sizeof last->row->prompt) == 0;
+        if (same_prompt && memcmp(&last->row->whole, &places[i].row->whole, sizeof last->row->whole) == 0)
+            continue;
+        groups += !same_prompt;
+        places[kept] = places[i];
+        places[kept++].group = groups - 1;
+    }
+    *n = kept;
+    qsort(places, kept, sizeof *places, by_index);
+    return groups;
+}
+
+static agon_status write_parts(agon_ctx *ctx, const place *places, size_t n, const size_t *part_of, split_part *parts,
+                               size_t n_parts) {
+    agon_status s = AGON_OK;
+    for (size_t k = 0; k < n_parts && s == AGON_OK; k++) {
+        buffer b = {0};
+        bool kept = true;
+        parts[k].n_rows = 0;
+        for (size_t i = 0; i < n && kept; i++) {
+            if (part_of[places[i].group] != k)
+                continue;
+            kept = buffer_text(&b, places[i].row->line) && buffer_char(&b, '\n');
+            parts[k].n_rows++;
+        }
+        s = kept ? file_write(ctx, parts[k].path, b.data, b.size) : ctx_fail(ctx, AGON_ENOMEM, "out of memory dividing rows");
+        buffer_free(&b);
+    }
+    return s;
+}
+
+static agon_status check_shares(agon_ctx *ctx, const split_part *parts, size_t n_parts) {
+    double sum = 0;
+    for (size_t k = 0; k < n_parts; k++) {
+        if (!(parts[k].share > 0 && parts[k].share <= 1))
+            return ctx_fail(ctx, AGON_EINVAL, "%s: the share is %g; it lies above 0 and is at most 1", parts[k].path,
+                            parts[k].share);
+        sum += parts[k].share;
+    }
+    if (n_parts == 0 || fabs(sum - 1) > 1e-9)
+        return ctx_fail(ctx, AGON_EINVAL, "the shares of the parts sum to %g, not to 1", sum);
+    return AGON_OK;
+}
+
+agon_status split_file(agon_ctx *ctx, const char *from, uint64_t seed, split_part *parts, size_t n_parts,
+                       size_t *n_duplicates) {
+    splitter x = {.ctx = ctx};
+    place *places = NULL;
+    size_t *order = NULL, *part_of = NULL;
+    agon_status s = check_shares(ctx, parts, n_parts);
+    if (s == AGON_OK)
+        s = jsonl_read(ctx, from, keep_row, &x);
+    if (s != AGON_OK)
+        goto done;
+    places = memory_new(x.n ? x.n : 1, sizeof *places);
+    order = memory_new(x.n ? x.n : 1, sizeof *order);
+    part_of = memory_new(x.n ? x.n : 1, sizeof *part_of);
+    if (!places || !order || !part_of) {
+        s = ctx_fail(ctx, AGON_ENOMEM, "out of memory dividing rows");
+        goto done;
+    }
+    for (size_t i = 0; i < x.n; i++)
+        places[i] = (place){&x.rows[i], i, 0};
+    size_t kept = x.n, groups = group_rows(places, &kept), at = 0;
+    if (groups < n_parts) {
+        s = ctx_fail(ctx, AGON_EINVAL, "%s: %zu different prompts do not fill %zu parts", from, groups, n_parts);
+        goto done;
+    }
+    for (size_t g = 0; g < groups; g++)
+        order[g] = g;
+    rng r = rng_new(seed_derive(seed, "data-split"));
+    rng_shuffle(&r, order, groups);
+    double sum = 0;
+    for (size_t k = 0; k < n_parts; k++) { /* at least one prompt each, and one left for each of the rest */
+        sum += parts[k].share;
+        size_t end = k + 1 == n_parts ? groups : (size_t)llround(sum * (double)groups);
+        end = end <= at ? at + 1 : end;
+        end = end > groups - (n_parts - 1 - k) ? groups - (n_parts - 1 - k) : end;
+        for (; at < end; at++)
+            part_of[order[at]] = k;
+    }
+    s = write_parts(ctx, places, kept, part_of, parts, n_parts);
+    if (s == AGON_OK)
+        *n_duplicates = x.n - kept;
+done:
+    for (size_t i = 0; i < x.n; i++)
+        free(x.rows[i].line);
+    free(x.rows);
+    free(places);
+    free(order);
+    free(part_of);
+    return s;
+}

@@ -1,0 +1,189 @@
+/* Other people's formats to ours, and files divided without leaks. */
+#include "train/convert.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "test.h"
+#include <unistd.h>
+
+typedef struct world {
+    agon_ctx *ctx;
+    char folder[64], from[96], to[96], other[96];
+} world;
+
+static int setup(void **state) {
+    static world w;
+    w.ctx = test_ctx(1, NULL);
+    strcpy(w.folder, "/tmp/agon-convert-XXXXXX");
+    assert_non_null(mkdtemp(w.folder));
+    snprintf(w.from, sizeof w.from, "%s/from", w.folder);
+    snprintf(w.to, sizeof w.to, "%s/to", w.folder);
+    snprintf(w.other, sizeof w.other, "%s/other", w.folder);
+    *state = &w;
+    return 0;
+}
+
+static int teardown(void **state) {
+    world *w = *state;
+    unlink(w->from), unlink(w->to), unlink(w->other);
+    rmdir(w->folder);
+    agon_ctx_free(w->ctx);
+    return 0;
+}
+
+static agon_status convert(world *w, data_format format, const char *text, bool skip_bad, convert_report *r) {
+    assert_ok(w->ctx, file_write(w->ctx, w->from, text, strlen(text)));
+    unlink(w->to);
+    return convert_file(w->ctx, w->from, format, w->to, skip_bad, r);
+}
+
+static char *read_back(world *w, const char *path) {
+    char *text = NULL;
+    size_t n;
+    assert_ok(w->ctx, file_read(w->ctx, path, 1 << 20, &text, &n));
+    return text;
+}
+
+static void convert__makes_our_rows(void **state) {
+    world *w = *state;
+    const struct {
+        data_format format;
+        const char *in, *out;
+    } cases[] = {
+        {DATA_ALPACA, "{\"instruction\":\"Add\",\"input\":\"1 2\",\"output\":\"3\"}",
+         "{\"messages\":[{\"role\":\"user\",\"content\":\"Add\\n\\n1 2\"},{\"role\":\"assistant\",\"content\":\"3\"}]}"},
+        {DATA_ALPACA, "{\"instruction\":\"Hi\",\"input\":\"\",\"output\":\"Yes\",\"system\":\"Be\"}",
+         "{\"messages\":[{\"role\":\"system\",\"content\":\"Be\"},{\"role\":\"user\",\"content\":\"Hi\"},"
+         "{\"role\":\"assistant\",\"content\":\"Yes\"}]}"},
+        {DATA_SHAREGPT, "{\"conversations\":[{\"from\":\"human\",\"value\":\"a\"},{\"from\":\"gpt\",\"value\":\"b\"},"
+                        "{\"from\":\"human\",\"value\":\"unanswered\"}]}",
+         "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"}]}"},
+        {DATA_GSM8K, "{\"question\":\"2+2?\",\"answer\":\"four\\n#### 4\"}",
+         "{\"prompt\":[{\"role\":\"user\",\"content\":\"2+2?\"}],\"completion\":[{\"role\":\"assistant\",\"content\":"
+         "\"four\\n#### 4\"}]}"},
+        {DATA_HH, "{\"chosen\":\"\\n\\nHuman: Hi\\n\\nAssistant: Yes?\\n\\nHuman: Go\\n\\nAssistant: Gone.\",\"rejected\":"
+                  "\"\\n\\nHuman: Hi\\n\\nAssistant: Yes?\\n\\nHuman: Go\\n\\nAssistant: No\\n\\nnever\"}",
+         "{\"prompt\":[{\"role\":\"user\",\"content\":\"Hi\"},{\"role\":\"assistant\",\"content\":\"Yes?\"},{\"role\":"
+         "\"user\",\"content\":\"Go\"}],\"chosen\":[{\"role\":\"assistant\",\"content\":\"Gone.\"}],\"rejected\":[{\"role\":"
+         "\"assistant\",\"content\":\"No\\n\\nnever\"}]}"},
+        {DATA_SPIN, "{\"real\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"}],\"generated\":"
+                    "[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"b\"}]}",
+         "{\"prompt\":[{\"role\":\"user\",\"content\":\"q\"}],\"chosen\":[{\"role\":\"assistant\",\"content\":\"a\"}],"
+         "\"rejected\":[{\"role\":\"assistant\",\"content\":\"b\"}]}"},
+        {DATA_TRL, "{\"prompt\":\"a\",\"completion\":\"b\"}", "{\"prompt\":\"a\",\"completion\":\"b\"}"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (int told = 0; told < 2; told++) {
+            convert_report r;
+            assert_ok(w->ctx, convert(w, told ? cases[i].format : DATA_AUTO, cases[i].in, false, &r));
+            assert_int_equal(r.n_rows, 1);
+            assert_int_equal(r.by_format[cases[i].format], 1);
+            char *text = read_back(w, w->to);
+            json_t *got = json_loads(text, 0, NULL), *want = json_loads(cases[i].out, 0, NULL);
+            if (!json_equal(got, want))
+                fail_msg("case %zu: %s", i, text);
+            json_decref(got), json_decref(want);
+            free(text);
+        }
+}
+
+static void convert__names_the_bad_row(void **state) {
+    world *w = *state;
+    const struct {
+        data_format format;
+        const char *in, *words;
+    } cases[] = {
+        {DATA_AUTO, "{\"foo\": 1}", "no known format"},
+        {DATA_AUTO, "", "no rows"},
+        {DATA_ALPACA, "{\"instruction\":\"a\"}", "output"},
+        {DATA_ALPACA, "{\"instruction\":\"a\",\"output\":\"\"}", "output is empty"},
+        {DATA_SHAREGPT, "{\"conversations\":[]}", "conversations"},
+        {DATA_SHAREGPT, "{\"conversations\":[{\"from\":\"alien\",\"value\":\"x\"}]}", "alien"},
+        {DATA_SHAREGPT, "{\"conversations\":[{\"from\":\"human\",\"value\":\"x\"}]}", "no answer"},
+        {DATA_HH, "{\"chosen\":\"Human: a\",\"rejected\":\"b\"}", "begin"},
+        {DATA_HH, "{\"chosen\":\"\\n\\nHuman: a\\n\\nAssistant: b\",\"rejected\":\"\\n\\nHuman: c\\n\\nAssistant: d\"}", "differ"},
+        {DATA_HH, "{\"chosen\":\"\\n\\nHuman: a\",\"rejected\":\"\\n\\nHuman: a\"}", "messages"},
+        {DATA_SPIN, "{\"real\":[],\"generated\":1}", "generated"},
+        {DATA_GSM8K, "{\"question\":\"a\"", ":1"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        convert_report r;
+        agon_status s = convert(w, cases[i].format, cases[i].in, false, &r);
+        if (s == AGON_OK || !strstr(agon_error(w->ctx), cases[i].words) || !strstr(agon_error(w->ctx), w->from))
+            fail_msg("case %zu: \"%s\" does not say \"%s\"", i, agon_error(w->ctx), cases[i].words);
+        assert_int_not_equal(access(w->to, F_OK), 0); /* nothing half-written */
+    }
+    data_format f;
+    assert_int_equal(data_format_find(w->ctx, "alpacca", &f), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(w->ctx), "did you mean alpaca"));
+}
+
+static void convert__skips_and_counts(void **state) {
+    world *w = *state;
+    convert_report r;
+    /* One JSON list, as Alpaca and ShareGPT are handed around; and lines. */
+    assert_ok(w->ctx, convert(w, DATA_AUTO, " [{\"instruction\":\"a\",\"output\":\"b\"}, 3, {\"x\":1},\n{\"question\":\"q\",\"answer\":\"r\"}]",
+                              true, &r));
+    assert_int_equal(r.n_rows, 2);
+    assert_int_equal(r.n_skipped, 2);
+    assert_int_equal(r.by_format[DATA_ALPACA] + r.by_format[DATA_GSM8K], 2);
+    assert_non_null(strstr(r.first_skipped, "row 1"));
+    assert_ok(w->ctx, convert(w, DATA_AUTO, "{\"question\":\"q\",\"answer\":\"r\"}\n{broken\n{\"question\":NaN}\n", true, &r));
+    assert_int_equal(r.n_rows, 1);
+    assert_int_equal(r.n_skipped, 2);
+    assert_non_null(strstr(r.first_skipped, ":2"));
+}
+
+static size_t count_lines(const char *text) {
+    size_t n = 0;
+    for (; *text; text++)
+        n += *text == '\n';
+    return n;
+}
+
+static void split__keeps_prompts_together(void **state) {
+    world *w = *state;
+    char *text = malloc(1 << 16), *at = text;
+    for (int i = 0; i < 100; i++) /* every prompt three times, once as messages, once a duplicate */
+        at += sprintf(at, "{\"prompt\":\"q%d\",\"completion\":\"a\"}\n{\"completion\":\"a\",\"prompt\":\"q%d\"}\n"
+                          "{\"messages\":[{\"role\":\"user\",\"content\":\"q%d\"},{\"role\":\"assistant\",\"content\":\"b\"}]}\n",
+                      i, i, i);
+    assert_ok(w->ctx, file_write(w->ctx, w->from, text, strlen(text)));
+    free(text);
+    split_part parts[2] = {{w->to, 0.8, 0}, {w->other, 0.2, 0}};
+    size_t duplicates;
+    assert_ok(w->ctx, split_file(w->ctx, w->from, 7, parts, 2, &duplicates));
+    assert_int_equal(duplicates, 100);
+    assert_int_equal(parts[0].n_rows, 160);
+    assert_int_equal(parts[1].n_rows, 40);
+    char *train = read_back(w, w->to), *test = read_back(w, w->other);
+    assert_int_equal(count_lines(train), 160);
+    for (int i = 0; i < 100; i++) {
+        char mark[16];
+        snprintf(mark, sizeof mark, "\"q%d\"", i);
+        assert_int_equal(strstr(train, mark) != NULL, strstr(test, mark) == NULL);
+    }
+    /* The seed decides, the order of the lines does not. */
+    assert_ok(w->ctx, split_file(w->ctx, w->from, 7, parts, 2, &duplicates));
+    char *again = read_back(w, w->to);
+    assert_string_equal(train, again);
+    free(again);
+    assert_ok(w->ctx, split_file(w->ctx, w->from, 8, parts, 2, &duplicates));
+    again = read_back(w, w->to);
+    assert_string_not_equal(train, again);
+    free(train), free(test), free(again);
+    parts[0].share = 0.9;
+    assert_int_equal(split_file(w->ctx, w->from, 7, parts, 2, &duplicates), AGON_EINVAL);
+    assert_ok(w->ctx, file_write(w->ctx, w->from, "{\"text\":\"one\"}\n", 15));
+    parts[0].share = 0.8;
+    assert_int_equal(split_file(w->ctx, w->from, 7, parts, 2, &duplicates), AGON_EINVAL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(convert__makes_our_rows),
+        cmocka_unit_test(convert__names_the_bad_row),
+        cmocka_unit_test(convert__skips_and_counts),
+        cmocka_unit_test(split__keeps_prompts_together),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
