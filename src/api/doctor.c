@@ -54,8 +54,9 @@ static void check_cpu(doctor *d) {
           d->ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable");
     check(d, "threads", d->ctx->n_threads > 0, "%d threads, %ld cores online", d->ctx->n_threads,
           sysconf(_SC_NPROCESSORS_ONLN));
-    agon_status s = compute_self_test(d->ctx);
-    check(d, "arithmetic", s == AGON_OK, "%s", s ? agon_error(d->ctx) : "every kernel gives its recorded bits");
+    agon_status s = compute_check_once(d->ctx);
+    check(d, "arithmetic", s == AGON_OK, "%s%s", s ? agon_error(d->ctx) : "every kernel gives its recorded bits",
+          d->ctx->amx_failed ? "; those of AMX did not, so AVX-512 is used in its place" : "");
 }
 
 /* "MemAvailable" in MiB; -1: unknown. */

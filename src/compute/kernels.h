@@ -128,6 +128,7 @@ extern const products chains_portable, pairs_portable;
 extern const products chains_avx2, chains_avx512, chains_amx, pairs_avx2, pairs_avx512, pairs_avx512_bf16;
 #endif
 const products *products_of(const agon_ctx *ctx, compute_dtype dtype);
+const products *pairs_of(const agon_ctx *ctx); /* also what packs bf16 matrices in both modes */
 
 /* Runs fn over [0, n) cut into pieces of `grain` (a multiple of 16 keeps vectors whole); small n stays
  * on the caller's thread. fn must not depend on where the cuts are. */

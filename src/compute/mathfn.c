@@ -18,17 +18,28 @@ const kernels *kernels_of(const agon_ctx *ctx) {
     return &kernels_portable;
 }
 
-const products *products_of(const agon_ctx *ctx, compute_dtype dtype) {
-    bool pairs = dtype == COMPUTE_BF16 && ctx->numerics == AGON_NUMERICS_NATIVE;
+const products *pairs_of(const agon_ctx *ctx) {
 #if defined(__x86_64__)
-    if (ctx->cpu == CPU_AMX && !pairs && dtype == COMPUTE_BF16)
+    if (ctx->cpu >= CPU_AVX512)
+        return ctx->has_avx512_bf16 ? &pairs_avx512_bf16 : &pairs_avx512;
+    if (ctx->cpu == CPU_AVX2)
+        return &pairs_avx2;
+#endif
+    return &pairs_portable;
+}
+
+const products *products_of(const agon_ctx *ctx, compute_dtype dtype) {
+    if (dtype == COMPUTE_BF16 && ctx->numerics == AGON_NUMERICS_NATIVE)
+        return pairs_of(ctx);
+#if defined(__x86_64__)
+    if (ctx->cpu == CPU_AMX && dtype == COMPUTE_BF16)
         return &chains_amx;
     if (ctx->cpu >= CPU_AVX512)
-        return !pairs ? &chains_avx512 : ctx->has_avx512_bf16 ? &pairs_avx512_bf16 : &pairs_avx512;
+        return &chains_avx512;
     if (ctx->cpu == CPU_AVX2)
-        return pairs ? &pairs_avx2 : &chains_avx2;
+        return &chains_avx2;
 #endif
-    return pairs ? &pairs_portable : &chains_portable;
+    return &chains_portable;
 }
 
 static float power_of_two(int n) {

@@ -42,34 +42,46 @@ typedef struct pack_job {
     const pack *from;  /* the pack of the transpose */
     size_t n_in;
     bool transposed; /* `to` holds W^T: its columns are W's columns */
+    const products *packer; /* over pairs */
 } pack_job;
 
-static inline float pack_source(const pack_job *j, size_t n, size_t k) {
-    if (j->w)
-        return j->transposed ? j->w[k * j->n_in + n] : j->w[n * j->n_in + k];
-    if (j->dtype == COMPUTE_F32)
-        return ((const float *)j->from->data)[f32_at(j->from, k, n)];
-    return bf16_to_float(((const uint16_t *)j->from->data)[bf16_at(j->from, k, n)]);
+/* v[k - first_k][c] of 16 columns from `column` and K_BLOCK depths; n and n_k of them exist. */
+static void pack_block(const pack_job *j, size_t column, size_t n, size_t first_k, size_t n_k, float *v) {
+    if (j->w && !j->transposed) {
+        for (size_t c = 0; c < n; c++)
+            for (size_t k = 0; k < n_k; k++)
+                v[k * LANES_N + c] = j->w[(column + c) * j->n_in + first_k + k];
+        return;
+    }
+    for (size_t k = 0; k < n_k; k++)
+        for (size_t c = 0; c < n; c++) {
+            size_t at = j->w ? 0 : j->dtype == COMPUTE_F32 ? f32_at(j->from, first_k + k, column + c)
+                                                           : bf16_at(j->from, first_k + k, column + c);
+            v[k * LANES_N + c] = j->w                       ? j->w[(first_k + k) * j->n_in + column + c]
+                                 : j->dtype == COMPUTE_F32 ? ((const float *)j->from->data)[at]
+                                                           : bf16_to_float(((const uint16_t *)j->from->data)[at]);
+        }
 }
 
+/* Blocks of K_BLOCK x 16, so that both sides of a transpose stay in cache. */
 static void pack_panel(void *arg, size_t panel, int thread) {
     (void)thread;
     const pack_job *j = arg;
-    size_t first = panel * LANES_N, n = size_min(LANES_N, j->to->n - first), n_k = j->to->k;
-    if (j->dtype == COMPUTE_F32) {
-        float *to = j->to->data;
-        for (size_t c = first; c < first + n; c++)
-            for (size_t k = 0; k < n_k; k++)
-                to[f32_at(j->to, c, k)] = pack_source(j, c, k);
-        return;
+    const size_t column = panel * LANES_N, n = size_min(LANES_N, j->to->n - column);
+    char *to = (char *)j->to->data + panel * j->to->panel_bytes;
+    for (size_t k = 0; k < j->to->k; k += K_BLOCK) {
+        float v[K_BLOCK * LANES_N] = {0};
+        size_t n_k = size_min(K_BLOCK, j->to->k - k);
+        pack_block(j, column, n, k, n_k, v);
+        if (j->dtype == COMPUTE_F32)
+            memcpy(to + k * LANES_N * sizeof(float), v, n_k * LANES_N * sizeof(float));
+        else
+            j->packer->dw_panels(v, LANES_N, n_k, K_BLOCK, LANES_N, true, to + k * LANES_N * sizeof(uint16_t));
     }
-    uint16_t *to = j->to->data;
-    for (size_t c = first; c < first + n; c++)
-        for (size_t k = 0; k < n_k; k++)
-            to[bf16_at(j->to, c, k)] = bf16_from_float(pack_source(j, c, k));
 }
 
 static void pack_run(agon_ctx *ctx, pack_job *job) {
+    job->packer = pairs_of(ctx);
     pool_run(ctx->pool, round_up(job->to->n, LANES_N) / LANES_N, pack_panel, job);
 }
 
@@ -100,9 +112,9 @@ agon_status matrix_new(agon_ctx *ctx, compute_dtype dtype, size_t n_out, size_t 
 
 void matrix_set(agon_ctx *ctx, matrix *m, const float *w) {
     if (m->forward.data)
-        pack_run(ctx, &(pack_job){m->dtype, &m->forward, w, NULL, m->n_in, false});
+        pack_run(ctx, &(pack_job){m->dtype, &m->forward, w, NULL, m->n_in, false, NULL});
     if (m->backward.data)
-        pack_run(ctx, &(pack_job){m->dtype, &m->backward, w, NULL, m->n_in, true});
+        pack_run(ctx, &(pack_job){m->dtype, &m->backward, w, NULL, m->n_in, true, NULL});
 }
 
 agon_status matrix_add_use(agon_ctx *ctx, matrix *m, unsigned use) {
@@ -115,7 +127,7 @@ agon_status matrix_add_use(agon_ctx *ctx, matrix *m, unsigned use) {
     agon_status status = pack_new(ctx, m->dtype, from->k, from->n, to);
     if (status)
         return status;
-    pack_run(ctx, &(pack_job){m->dtype, to, NULL, from, m->n_in, transposed});
+    pack_run(ctx, &(pack_job){m->dtype, to, NULL, from, m->n_in, transposed, NULL});
     return AGON_OK;
 }
 
