@@ -1,7 +1,7 @@
 /* Continuous batching (Yu et al. 2022, Orca) over a key-value cache with shared prompts (Kwon et al. 2023).
  *
- * A request is admitted with as many of its samples as fit: its prompt gets cache rows once, each sample
- * rows for all it may write, so nothing admitted ever has to be thrown out again. Each turn runs one
+ * A request is admitted with as many of its samples as fit: its prompt gets cache rows once, and those of an admitted
+ * prompt that begins alike are used again; each sample gets rows for all it may write, so nothing admitted ever has to be thrown out again. Each turn runs one
  * token of every sample that has one, and prompt tokens of newly admitted requests up to a budget, in
  * one model_decode; then every sample with a new hidden state draws its next token. A finished sample's
  * rows are free for the next one at once; a prompt's when its last sample is done.
@@ -57,6 +57,7 @@ typedef struct scheduler {
     size_t n_active, max_batch;
     int32_t *free_rows;
     size_t n_free;
+    uint32_t *uses; /* [cache rows] requests whose prompt a row belongs to */
     kv_cache *cache;
     workspace *work;
     /* one turn */
@@ -146,7 +147,8 @@ static void release_prompt(scheduler *s, request_state *r) {
     if (++r->n_done < r->request->n_samples || !r->rows)
         return;
     for (size_t i = r->request->n_prompt; i-- > 0;)
-        s->free_rows[s->n_free++] = r->rows[i];
+        if (--s->uses[r->rows[i]] == 0)
+            s->free_rows[s->n_free++] = r->rows[i];
     free(r->rows);
     free(r->hidden);
     r->rows = NULL;
@@ -166,14 +168,40 @@ static agon_status finish_sample(scheduler *s, sample_state *x, finish_reason fi
 
 /* ---- admission ------------------------------------------------------------------------------------------ */
 
-static agon_status admit_prompt(scheduler *s, request_state *r) {
+/* Tokens two prompts have in common from the start; the last is left out, since its hidden state is wanted. */
+static size_t common_prefix(const generate_request *a, const generate_request *b) {
+    size_t n = 0, most = (a->n_prompt < b->n_prompt ? a->n_prompt : b->n_prompt) - 1;
+    while (n < most && a->prompt[n] == b->prompt[n])
+        n++;
+    return a->adapter == b->adapter ? n : 0;
+}
+
+/* The admitted request that begins most like r, such as one under the same instructions; *n tokens of it are the same. Its
+ * prompt runs before r's in any turn, because it stands before it among the active. */
+static const request_state *find_prefix(const scheduler *s, const request_state *r, size_t *n) {
+    const request_state *best = NULL;
+    *n = 0;
+    for (size_t i = 0; i < s->n_active; i++) {
+        size_t common = common_prefix(s->active[i]->owner->request, r->request);
+        if (common > *n) {
+            best = s->active[i]->owner;
+            *n = common;
+        }
+    }
+    return best;
+}
+
+static agon_status admit_prompt(scheduler *s, request_state *r, const request_state *like, size_t n_like) {
     size_t n = r->request->n_prompt;
     r->rows = malloc(n * sizeof *r->rows);
     r->hidden = memory_new(model_get_config(s->m)->d_model, sizeof *r->hidden);
     if (!r->rows || !r->hidden)
         return no_memory(s);
-    for (size_t i = 0; i < n; i++)
-        r->rows[i] = s->free_rows[--s->n_free];
+    for (size_t i = 0; i < n; i++) {
+        r->rows[i] = i < n_like ? like->rows[i] : s->free_rows[--s->n_free];
+        s->uses[r->rows[i]]++;
+    }
+    r->n_prefilled = n_like;
     return AGON_OK;
 }
 
@@ -191,11 +219,13 @@ static agon_status admit(scheduler *s) {
             status = write_completion(s, r, r->next_sample++, NULL, FINISH_LENGTH);
             continue;
         }
-        size_t needed = answer_rows(r) + (r->rows ? 0 : r->request->n_prompt);
+        size_t n_like = 0;
+        const request_state *like = r->rows ? NULL : find_prefix(s, r, &n_like);
+        size_t needed = answer_rows(r) + (r->rows ? 0 : r->request->n_prompt - n_like);
         if (needed > s->n_free)
             return AGON_OK;
         if (!r->rows)
-            status = admit_prompt(s, r);
+            status = admit_prompt(s, r, like, n_like);
         if (!status)
             status = sample_new(s, r, &s->active[s->n_active]);
         if (!status) {
@@ -458,7 +488,8 @@ static agon_status make_cache(scheduler *s) {
                         largest, limit >> 20, allowed);
     n = n < largest ? largest : n;
     s->free_rows = malloc(n * sizeof *s->free_rows);
-    if (!s->free_rows)
+    s->uses = calloc(n, sizeof *s->uses);
+    if (!s->free_rows || !s->uses)
         return no_memory(s);
     for (size_t i = 0; i < n; i++)
         s->free_rows[s->n_free++] = (int32_t)(n - 1 - i);
@@ -494,6 +525,7 @@ static void scheduler_free(scheduler *s) {
     free(s->requests);
     free(s->active);
     free(s->free_rows);
+    free(s->uses);
     kv_cache_free(s->cache);
     workspace_free(s->work);
     free(s->tokens);

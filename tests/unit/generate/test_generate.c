@@ -107,6 +107,62 @@ static void generate__samples_do_not_depend_on_company(void **state) {
     end(&f);
 }
 
+typedef struct order {
+    bool second_began, first_done, together;
+} order;
+
+static int note_token(void *arg, size_t request, size_t sample, int32_t token) {
+    (void)sample, (void)token;
+    order *o = arg;
+    o->second_began |= request == 1;
+    return 0;
+}
+
+static void note_done(void *arg, size_t request, size_t sample) {
+    (void)sample;
+    order *o = arg;
+    if (request == 0 && !o->first_done)
+        o->together = o->second_began;
+    o->first_done |= request == 0;
+}
+
+/* A cache for one prompt and two answers holds two requests at once when their prompts begin alike; and what they
+ * say is what each says alone, also when the third comes after the first has left. */
+static void generate__shares_what_prompts_have_in_common(void **state) {
+    (void)state;
+    fixture f;
+    completion all[3], alone;
+    begin(&f, COMPUTE_BF16);
+    int32_t prompts[3][40];
+    generate_request r[3];
+    for (size_t i = 0; i < 3; i++) {
+        memcpy(prompts[i], f.prompts[1], sizeof prompts[i]);
+        prompts[i][39 - 5 * i] ^= (int32_t)i; /* 0: as it was; 1: its token 34; 2: its token 29 */
+        r[i] = f.requests[1];
+        r[i].prompt = prompts[i];
+        r[i].n_samples = 1;
+        r[i].sampling.max_tokens = 10 + 4 * i;
+    }
+    order seen = {0};
+    generate_options options = {.cache_limit_bytes = 70 * kv_cache_row_bytes(f.m), .on_token = note_token,
+                                .on_done = note_done, .arg = &seen};
+    assert_ok(f.ctx, generate(f.ctx, f.m, r, 3, &options, all));
+    assert_true(seen.together);
+    for (size_t i = 0; i < 3; i++) {
+        assert_ok(f.ctx, generate(f.ctx, f.m, &r[i], 1, NULL, &alone));
+        assert_same(&all[i], &alone);
+        completion_free(&alone);
+    }
+    free_all(all, 3);
+    /* Another adapter's keys are other keys. */
+    seen = (order){0};
+    r[1].adapter = NULL;
+    assert_ok(f.ctx, generate(f.ctx, f.m, r, 2, &options, all));
+    assert_false(seen.together);
+    free_all(all, 2);
+    end(&f);
+}
+
 static void generate__greedy_takes_the_largest_logit(void **state) {
     (void)state;
     fixture f;
@@ -301,6 +357,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(generate__log_probs_equal_the_forward),
         cmocka_unit_test(generate__samples_do_not_depend_on_company),
+        cmocka_unit_test(generate__shares_what_prompts_have_in_common),
         cmocka_unit_test(generate__greedy_takes_the_largest_logit),
         cmocka_unit_test(generate__ends_at_the_context),
         cmocka_unit_test(generate__refuses_and_stops),
