@@ -106,9 +106,36 @@ typedef struct plan_builder {
     int32_t **chain;
 } plan_builder;
 
+/* The first n tokens of a root are rows of an earlier tree: two prompts under the same instructions. */
+typedef struct shared_prefix {
+    const int32_t *rows;
+    size_t n;
+} shared_prefix;
+
+/* The longest one among the trees from `first` on before the one that begins at `begin`. The last token of a root always has a
+ * row of its own, and so has every token somebody asks about. Bits are equal: a row depends on its chain only. */
+static shared_prefix find_prefix(const plan_builder *b, size_t first, size_t begin) {
+    const size_t *order = b->index->order;
+    const segment *g = &b->batch->segments[order[begin]];
+    shared_prefix best = {0};
+    if (g->wants & (WANT_SCORE | WANT_HIDDEN))
+        return best;
+    for (size_t i = first; i < begin; i++) {
+        const segment *o = &b->batch->segments[order[i]];
+        size_t n = 0;
+        if (o->parent >= 0 || o->adapter != g->adapter)
+            continue;
+        while (n + 1 < g->n_tokens && n < o->n_tokens && g->tokens[n] == o->tokens[n])
+            n++;
+        if (n > best.n)
+            best = (shared_prefix){b->chain[order[i]], n};
+    }
+    return best;
+}
+
 /* Gives every segment of the tree its chain array, from the last segment to the first: a segment
  * without one is a leaf and owns a new array, which its ancestors borrow. */
-static bool make_chains(plan_builder *b, size_t begin, size_t end) {
+static bool make_chains(plan_builder *b, size_t begin, size_t end, shared_prefix shared) {
     for (size_t i = end; i-- > begin;) {
         size_t s = b->index->order[i];
         if (b->chain[s])
@@ -123,6 +150,8 @@ static bool make_chains(plan_builder *b, size_t begin, size_t end) {
             if (!b->chain[a])
                 b->chain[a] = rows;
         }
+        for (size_t j = 0; j < shared.n; j++)
+            rows[j] = shared.rows[j];
     }
     return true;
 }
@@ -158,25 +187,27 @@ static void add_wants(plan_builder *b, size_t s) {
         p->hidden[p->n_hidden++] = (row_span){row, token, g->n_tokens};
 }
 
-static bool add_tree(plan_builder *b, size_t begin, size_t end) {
+/* The tree order[begin..end); trees from order[first] on are in the plan already. */
+static bool add_tree(plan_builder *b, size_t first_tree, size_t begin, size_t end) {
     const batch_index *x = b->index;
     const segment *root = &b->batch->segments[x->order[begin]];
     row_set *rows = &b->plan->rows;
     size_t first = rows->n, scored = b->plan->n_scored;
+    const shared_prefix shared = find_prefix(b, first_tree, begin);
     for (size_t i = begin; i < end; i++) {
-        size_t s = x->order[i];
+        size_t s = x->order[i], skipped = i == begin ? shared.n : 0;
         const segment *g = &b->batch->segments[s];
-        b->first_row[s] = rows->n;
-        for (size_t j = 0; j < g->n_tokens; j++, rows->n++) {
+        b->first_row[s] = rows->n - skipped; /* where token 0 would be, so that the others are where they should */
+        for (size_t j = skipped; j < g->n_tokens; j++, rows->n++) {
             b->tokens[rows->n] = g->tokens[j];
             b->positions[rows->n] = x->start[s] + (int32_t)j;
         }
     }
-    if (!make_chains(b, begin, end))
+    if (!make_chains(b, begin, end, shared))
         return false;
     for (size_t i = begin; i < end; i++) {
         size_t s = x->order[i];
-        for (size_t r = b->first_row[s]; r < b->first_row[s] + b->batch->segments[s].n_tokens; r++)
+        for (size_t r = b->first_row[s] + (i == begin ? shared.n : 0); r < b->first_row[s] + b->batch->segments[s].n_tokens; r++)
             b->keys[r] = (attention_keys){b->chain[s], b->positions[r] + 1};
         add_wants(b, s);
     }
@@ -213,7 +244,7 @@ agon_status row_plan_new(agon_ctx *ctx, arena *memory, const segment_batch *batc
               p.scored_target && p.scored_out && p.score_groups && p.logit_row && p.logit_out && p.hidden;
     p.rows = (row_set){.tokens = b.tokens, .positions = b.positions, .keys = b.keys, .groups = b.groups};
     for (size_t t = first; ok && t < first + n; t++)
-        ok = add_tree(&b, index->tree_begin[t], index->tree_begin[t + 1]);
+        ok = add_tree(&b, begin, index->tree_begin[t], index->tree_begin[t + 1]);
     if (!ok)
         return no_memory(ctx, n_rows);
     *out = p;

@@ -118,6 +118,57 @@ static void forward__company_and_order_change_no_bit(void **state) {
 }
 
 /* More trees than one chunk of rows holds give what each gives alone. */
+/* Prompts that begin alike, as under the same instructions: the common tokens are rows once, for the same adapter only, and
+ * nothing anybody asked for changes. */
+static void forward__prompts_share_what_they_have_in_common(void **state) {
+    (void)state;
+    enum { PROMPT = 36, ANSWER = 7, TREES = 4, TREE = PROMPT + ANSWER };
+    agon_ctx *ctx = test_ctx(2, NULL);
+    model_config c = tiny_config();
+    model *m = tiny_model(ctx, &c, COMPUTE_BF16);
+    adapter *a = tiny_adapter(ctx, m, 3, 9);
+    workspace *w = NULL;
+    arena *memory = NULL;
+    int32_t prompts[TREES][PROMPT], answers[TREES][ANSWER];
+    segment s[2 * TREES];
+    float all[TREES * TREE], alone[TREE], logits[TREES * 61], logit[61];
+    for (size_t i = 0; i < TREES; i++) {
+        tiny_tokens(prompts[i], PROMPT, 4);
+        prompts[i][PROMPT - 1 - 3 * i] ^= (int32_t)(i > 0); /* 0: as it was; 1: token 32; 2: token 29; 3: token 26 */
+        tiny_tokens(answers[i], ANSWER, 60 + i);
+        s[2 * i] = (segment){prompts[i], PROMPT, -1, i == 3 ? a : NULL, WANT_LOGITS, 0};
+        s[2 * i + 1] = (segment){answers[i], ANSWER, (int32_t)(2 * i), NULL, WANT_LOG_PROB, 0};
+    }
+    assert_ok(ctx, workspace_new(ctx, 0, &w));
+    assert_ok(ctx, arena_new(ctx, 0, &memory));
+    segment_batch batch = {s, 2 * TREES};
+    token_channels out = {.log_prob = all, .logits = logits};
+    assert_ok(ctx, model_forward(ctx, m, w, &batch, &out));
+    for (size_t i = 0; i < TREES; i++) {
+        segment one[] = {s[2 * i], s[2 * i + 1]};
+        one[1].parent = 0;
+        segment_batch lone = {one, 2};
+        out = (token_channels){.log_prob = alone, .logits = logit};
+        assert_ok(ctx, model_forward(ctx, m, w, &lone, &out));
+        assert_memory_equal(alone, all + i * TREE, sizeof alone);
+        assert_memory_equal(logit, logits + i * 61, sizeof logit);
+    }
+    batch_index index;
+    row_plan plan;
+    assert_ok(ctx, batch_index_new(ctx, memory, m, &batch, &index));
+    assert_ok(ctx, row_plan_new(ctx, memory, &batch, &index, 0, TREES, &plan));
+    assert_int_equal(plan.rows.n, TREES * TREE - 32 - 29);
+    s[2].wants = WANT_LOG_PROB; /* asked about: computed for itself */
+    assert_ok(ctx, batch_index_new(ctx, memory, m, &batch, &index));
+    assert_ok(ctx, row_plan_new(ctx, memory, &batch, &index, 0, TREES, &plan));
+    assert_int_equal(plan.rows.n, TREES * TREE - 29);
+    arena_free(memory);
+    workspace_free(w);
+    adapter_free(a);
+    model_free(m);
+    agon_ctx_free(ctx);
+}
+
 static void forward__chunks_change_no_bit(void **state) {
     (void)state;
     enum { TREES = 40, LENGTH = 60 };
@@ -351,6 +402,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forward__recutting_a_chain_changes_no_bit),
         cmocka_unit_test(forward__company_and_order_change_no_bit),
+        cmocka_unit_test(forward__prompts_share_what_they_have_in_common),
         cmocka_unit_test(forward__chunks_change_no_bit),
         cmocka_unit_test(forward__threads_and_cpu_paths_change_no_bit),
         cmocka_unit_test(decode__equals_forward_however_it_is_cut),
