@@ -61,6 +61,20 @@ static agon_status add_pointers(agon_ctx *ctx, store *s, const char *run, json_t
     return status;
 }
 
+/* The run file's model by path; a run whose roles are all played elsewhere needs none. */
+static agon_status find_model(agon_ctx *ctx, run_config *config) {
+    char *path = NULL;
+    if (strcmp(config->attacker.by.backend, "local") != 0 && strcmp(config->learner.by.backend, "local") != 0 &&
+        strcmp(config->critic.by.backend, "local") != 0)
+        return AGON_OK;
+    agon_status status = agon_model_find(ctx, config->model, &path);
+    if (!status) {
+        free(config->model);
+        config->model = path;
+    }
+    return status;
+}
+
 agon_status agon_run(agon_ctx *ctx, const char *run_file, const agon_run_options *options, char **summary) {
     agon_run_options o = agon_run_options_default();
     run_config *config = NULL;
@@ -76,6 +90,8 @@ agon_status agon_run(agon_ctx *ctx, const char *run_file, const agon_run_options
                                              : agon_run_workspace(ctx, run_file, &workspace);
     if (!status)
         status = store_open(ctx, workspace, STORE_RUN, &s);
+    if (!status)
+        status = find_model(ctx, config);
     if (!status)
         status = recipe_run(ctx, s, config, o.observer ? pass_on : NULL, &to, &made);
     if (!status)
