@@ -525,9 +525,10 @@ static agon_status read_row(void *arg, const char *where, json_t *object) {
     row_kind kind = pair ? ROW_PAIR : group ? ROW_GROUP : ROW_SINGLE;
     if (!(r->o->rows & kind))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s learns from rows with %s", where, r->o->name,
-                        r->o->rows & ROW_PAIR     ? "prompt, chosen and rejected"
-                        : r->o->rows & ROW_SINGLE ? "messages, or prompt and completion"
-                                                  : "prompt, completions and rewards");
+                        r->o->rows & ROW_PAIR            ? "prompt, chosen and rejected"
+                        : r->o->needs & NEEDS_REWARD     ? "prompt, completions and rewards"
+                        : r->o->rows & ROW_SINGLE        ? "messages, or prompt and completion"
+                                                         : "prompt, completions and rewards");
     return kind == ROW_PAIR ? read_pair(r, where, object) : kind == ROW_GROUP ? read_group(r, where, object)
                                                                             : read_single(r, where, object);
 }
