@@ -114,7 +114,7 @@ static record run(const setting *s, const test_data *d, const record *from, size
     if (s->option)
         assert_ok(ctx, objective_set(ctx, o.objective, s->option, o.objective_options));
     o.checkpoint_every = stop_at;
-    train_sink sink = {on_step, on_checkpoint, &r};
+    train_sink sink = {.on_step = on_step, .on_checkpoint = on_checkpoint, .arg = &r};
     agon_status status = train(ctx, m, a, reference, NULL, d->rows, N_ROWS, &o, &sink, from ? from->checkpoint : NULL,
                                from ? from->n : 0);
     if (status != (stop_at ? AGON_EINTERRUPTED : AGON_OK))
@@ -189,7 +189,7 @@ static void sft__smoothed_targets_are_learnt(void **state) {
     o.batch_rows = 8, o.max_steps = 400, o.lr = 1e-2f, o.schedule = SCHEDULE_LINEAR;
     assert_ok(ctx, objective_set(ctx, o.objective, "label_smoothing=0.3", o.objective_options));
     record r = {0};
-    train_sink sink = {on_step, NULL, &r};
+    train_sink sink = {.on_step = on_step, .arg = &r};
     assert_ok(ctx, train(ctx, m, NULL, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
     double other = 0.3 / N_VOCABULARY, own = 0.7 + other;
     double entropy = -own * log(own) - (N_VOCABULARY - 1) * other * log(other);
@@ -234,7 +234,7 @@ static void sft__overfits_eight_examples(void **state) {
         train_options o = options_for("sft");
         o.batch_rows = 8, o.max_steps = 400, o.lr = 1e-2f, o.schedule = SCHEDULE_LINEAR;
         record r = {0};
-        train_sink sink = {on_step, NULL, &r};
+        train_sink sink = {.on_step = on_step, .arg = &r};
         assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
         if (!(r.loss < 0.01))
             fail_msg("loss %g after training %s", r.loss, lora ? "an adapter" : "all weights");
@@ -257,7 +257,7 @@ static void sft__groups_equal_singles(void **state) {
         adapter *a = new_adapter(ctx, m);
         train_options o = options_for("sft");
         o.batch_rows = 2, o.max_steps = 2;
-        train_sink sink = {on_step, NULL, &r[i]};
+        train_sink sink = {.on_step = on_step, .arg = &r[i]};
         assert_ok(ctx, train(ctx, m, a, NULL, NULL, i ? singles : d.rows, i ? 2 : 1, &o, &sink, NULL, 0));
         adapter_free(a);
         model_free(m);
