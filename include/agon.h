@@ -146,7 +146,8 @@ AGON_API const agon_tokenizer *agon_model_tokenizer(const agon_model *m);
  * "tied_embeddings", "chat_template", "dtype"}; *json new. Reads every byte for the id. */
 AGON_API AGON_MUST_CHECK agon_status agon_model_describe(agon_ctx *ctx, const agon_model *m, char **json);
 
-/* A PEFT folder (LoRA) for this model. *out new; free before the model. */
+/* A PEFT folder (LoRA) for this model, or a version of a workspace: "quickstart.agon:3fa9c1" (id or its beginning), "quickstart.agon" for
+ * the latest promoted one. *out new; free before the model. AGON_EINVAL: a version that sits on another base. */
 AGON_API AGON_MUST_CHECK agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *folder,
                                                        agon_adapter **out);
 AGON_API void agon_adapter_free(agon_adapter *a);
@@ -428,7 +429,7 @@ AGON_API agon_run_options agon_run_options_default(void);
 /* Runs the recipe a run file names, or goes on with it. *summary, new, is JSON: {"run", "recipe", "oracle", "state", "iterations", "model",
  * "version": {"id", "status"}, "seconds", "tokens", "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general",
  * "gate": {"verdict", "reason", "figures"}, "labels", "budget", "learnability", "critic", "workspace", "example": id of a training
- * example or null, "reviews": open review items}. AGON_EBUSY: another process runs in this workspace. AGON_EINTERRUPTED after
+ * example or null, "reviews": open review items, "model_option": the run file's model or null}. AGON_EBUSY: another process runs in this workspace. AGON_EINTERRUPTED after
  * agon_interrupt: all that was done is kept, and the same call goes on. AGON_EMISMATCH: the run file changed since the run began. */
 AGON_API AGON_MUST_CHECK agon_status agon_run(agon_ctx *ctx, const char *run_file,
                                               const agon_run_options *options, char **summary);

@@ -242,7 +242,10 @@ agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *fo
     agon_adapter *a = calloc(1, sizeof *a);
     if (!a)
         return no_memory(ctx);
-    agon_status s = adapter_import_peft(ctx, m->m, folder, &a->a);
+    bool is_version = false;
+    agon_status s = versions_adapter(ctx, m->m, folder, &is_version, &a->a);
+    if (!s && !is_version)
+        s = adapter_import_peft(ctx, m->m, folder, &a->a);
     if (s) {
         free(a);
         return s;

@@ -18,6 +18,10 @@ struct agon_adapter {
     adapter *a;
 };
 
+/* When `name` is a workspace or WORKSPACE:ID, *is_version is true and *out, new, the version's adapter. Else *is_version false. */
+AGON_MUST_CHECK agon_status versions_adapter(agon_ctx *ctx, const model *m, const char *name, bool *is_version,
+                                             adapter **out);
+
 /* The cache folder, ${XDG_CACHE_HOME:-~/.cache}/agon: *out new. */
 AGON_MUST_CHECK agon_status models_cache(agon_ctx *ctx, char **out);
 

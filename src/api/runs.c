@@ -40,8 +40,8 @@ static void pass_on(void *arg, const recipe_progress *p) {
 }
 
 /* What the closing words point at: the workspace, a training example to ask `agon why` about, and open questions. */
-static agon_status add_pointers(agon_ctx *ctx, store *s, const char *run, json_t *summary) {
-    json_t *rows = NULL, *parameters = json_pack("[s]", run ? run : "");
+static agon_status add_pointers(agon_ctx *ctx, store *s, const run_config *config, json_t *summary) {
+    json_t *rows = NULL, *parameters = json_pack("[s]", config->name);
     int64_t open = 0;
     agon_status status = store_query_json(s,
                                           "SELECT e.id FROM example e JOIN run r ON r.id = e.run WHERE r.name = ?1"
@@ -54,6 +54,7 @@ static agon_status add_pointers(agon_ctx *ctx, store *s, const char *run, json_t
         json_t *id = json_object_get(json_array_get(rows, 0), "id");
         if (json_object_set_new(summary, "workspace", json_string(store_folder(s))) != 0 ||
             json_object_set_new(summary, "example", id ? json_incref(id) : json_null()) != 0 ||
+            json_object_set_new(summary, "model_option", config->model ? json_string(config->model) : json_null()) != 0 ||
             json_object_set_new(summary, "reviews", json_integer(open)) != 0)
             status = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     }
@@ -95,7 +96,7 @@ agon_status agon_run(agon_ctx *ctx, const char *run_file, const agon_run_options
     if (!status)
         status = recipe_run(ctx, s, config, o.observer ? pass_on : NULL, &to, &made);
     if (!status)
-        status = add_pointers(ctx, s, config->name, made);
+        status = add_pointers(ctx, s, config, made);
     store_close(s);
     free(workspace);
     run_config_free(config);

@@ -198,15 +198,6 @@ void close_context(agon_ctx *ctx) {
     agon_ctx_free(ctx);
 }
 
-void print_safe(FILE *to, const char *text) {
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        if ((*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f)
-            fprintf(to, "\\x%02x", *p);
-        else
-            fputc(*p, to);
-    }
-}
-
 const char *member_text(const json_t *object, const char *key) {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : "";

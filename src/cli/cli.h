@@ -52,7 +52,7 @@ int usage_error(const command *self, const char *format, ...) __attribute__((for
 agon_ctx *open_context(const char *name);
 void close_context(agon_ctx *ctx);
 
-/* Prints text with control characters made visible: model output is hostile. */
+/* Prints text with what could move the cursor, reorder or hide made visible; lines and tabs stay: model output is hostile (terminal.c). */
 void print_safe(FILE *to, const char *text);
 
 /* Borrowed text of a member, "" when it is absent. */

@@ -227,7 +227,7 @@ const command command_chat = {
     "One line a turn; answers appear as they are written. /reset begins anew, /system TEXT sets the system message,\n"
     "/quit leaves; Ctrl-C stops the answer only.\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
-    "  --adapter DIR        PEFT folder on top of it\n"
+    "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), on top of it\n"
     "  --dtype f32|bf16     of the matrix products (default bf16)\n"
     "  --chat-template NAME the family to use instead of the file's template\n"
     "  --system TEXT        the system message\n"

@@ -240,7 +240,7 @@ const command command_eval = {
     "answer the same questions: gain with Newcombe's interval, McNemar's exact test, and non-inferiority within 3 points\n"
     "(perplexity: within 3%).\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
-    "  --adapter DIR        PEFT folder on top of it\n"
+    "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), on top of it\n"
     "  --suite NAME         tasks (default): freshly drawn tasks of all default cells; or a suite of --list; or all\n"
     "  --against X          the version to compare with: a PEFT folder for the same model, or another model\n"
     "  --n N                tasks of each cell (default 16), questions of a suite or documents of perplexity (default: its own)\n"

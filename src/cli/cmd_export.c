@@ -44,7 +44,7 @@ const command command_export = {
     "The file is read back and compared: merge_error is the largest difference of the last logits of a fixed text. peft writes\n"
     "the adapter itself.\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
-    "  --adapter DIR        PEFT folder to merge\n"
+    "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), to merge\n"
     "  --dtype T            f32, f16, bf16 (default), and for gguf q8_0\n"
     "  --compute f32|bf16   of the matrix products in the comparison (default bf16)\n"
     "  --output PATH        must not exist\n"

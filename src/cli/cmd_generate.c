@@ -256,7 +256,7 @@ const command command_generate = {
     "gets depends on its prompt, the seed and the options only, not on the other rows or the threads. Rows with equal prompts\n"
     "and seeds get equal answers; --n K asks for K different ones.\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
-    "  --adapter DIR        PEFT folder on top of it\n"
+    "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), on top of it\n"
     "  --dtype f32|bf16     of the matrix products (default bf16)\n"
     "  --chat               a prompt is one user message in the model's chat template\n"
     "  --chat-template NAME the family to use instead of the file's template\n"

@@ -180,7 +180,7 @@ const command command_score = {
     "Prompt and completion are texts, tokenised separately, or lists of token ids (agon generate's \"tokens\"). With an empty prompt the first token is not scored: its\n"
     "log_prob is 0.\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
-    "  --adapter DIR        PEFT folder on top of it\n"
+    "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), on top of it\n"
     "  --dtype f32|bf16     of the matrix products (default bf16)\n"
     "  --temperature T      log_softmax(logits / T) (default 1)\n"
     "  --top N              adds the N largest logits after the last token\n"

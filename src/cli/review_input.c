@@ -1,6 +1,7 @@
 /* The reviewer's keys and texts, see review.h. */
 #include "cli/review.h"
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -76,14 +77,17 @@ static bool run_editor(const char *editor, const char *path) {
     if (asprintf(&command, "%s \"$1\"", editor) < 0)
         return false;
     fflush(stdout);
+    void (*before)(int) = signal(SIGINT, SIG_IGN); /* Ctrl-C in the editor is the editor's */
     pid_t pid = fork();
     if (pid == 0) {
+        signal(SIGINT, SIG_DFL);
         execl("/bin/sh", "sh", "-c", command, "sh", path, (char *)NULL);
         _exit(127);
     }
     free(command);
     while (pid > 0 && waitpid(pid, &state, 0) < 0 && errno == EINTR)
         ;
+    signal(SIGINT, before);
     return pid > 0 && WIFEXITED(state) && WEXITSTATUS(state) == 0;
 }
 

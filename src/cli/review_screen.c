@@ -120,7 +120,7 @@ void review_draw(FILE *to, const terminal *t, const json_t *item, const char *he
     const column critique = {pair ? "critique of A" : "critique", member_text(item, "critique"), NULL, true};
     const column *second = *other.text ? &other : *critique.text ? &critique : NULL;
     if (t->moves)
-        fputs("\033[H\033[2J\033[3J", to);
+        fputs("\033[H\033[2J", to);
     print_cut(t, to, head, t->columns - 1, false);
     fputs("\n\n", to);
     draw_one(to, t, &query);

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 #include "cli/live.h"
 #include "cli/terminal.h"
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -191,9 +192,13 @@ static void print_critic(const table *t, const json_t *rows) {
 
 /* ---- what to try next ---------------------------------------------------------------------------------- */
 
-static void next_line(const table *t, const char *what, const char *format, const char *a, const char *b) {
+static void next_line(const table *t, const char *what, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void next_line(const table *t, const char *what, const char *format, ...) {
+    va_list args;
     fprintf(t->to, "  %s%s%s\n    ", style_dim(&t->t), what, style_off(&t->t));
-    fprintf(t->to, format, a, b);
+    va_start(args, format);
+    vfprintf(t->to, format, args);
+    va_end(args);
     fputc('\n', t->to);
 }
 
@@ -207,15 +212,18 @@ static void print_next(const table *t, const json_t *summary) {
     if (*id)
         next_line(t, "where it came from, down to the seed", "agon why %s --workspace %s", id, workspace);
     if (open)
-        next_line(t, "questions wait for an answer", "agon review --workspace %s%s", workspace, "");
+        next_line(t, "questions wait for an answer", "agon review --workspace %s", workspace);
     snprintf(id, sizeof id, "%.12s", member_text(version, "id"));
     if (*id && strcmp(member_text(version, "status"), "promoted") == 0) {
-        next_line(t, "talk to the new version", "agon export %s --workspace %s --output new-model", id, workspace);
-        fputs("    agon chat --model new-model\n", t->to);
+        const char *model = member_text(summary, "model_option");
+        char *option = NULL;
+        if (asprintf(&option, "%s%s%s", *model ? "--model " : "", model, *model ? " " : "") >= 0)
+            next_line(t, "talk to the new version", "agon chat %s--adapter %s:%s", option, workspace, id);
+        free(option);
     }
     if (strcmp(member_text(summary, "oracle"), "sealed") == 0)
-        next_line(t, "what was true all along", "agon unseal --workspace %s%s", workspace, "");
-    next_line(t, "journal, objects, a sample executed again", "agon verify --workspace %s%s", workspace, "");
+        next_line(t, "what was true all along", "agon unseal --workspace %s", workspace);
+    next_line(t, "journal, objects, a sample executed again", "agon verify --workspace %s", workspace);
 }
 
 void print_summary(FILE *to, const json_t *summary) {

@@ -1,5 +1,6 @@
 /* Text on a terminal, see terminal.h. */
 #include "cli/terminal.h"
+#include "cli/cli.h"
 #include <langinfo.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -29,9 +30,11 @@ terminal terminal_look(FILE *to) {
 
 /* ---- glyphs -------------------------------------------------------------------------------------------- */
 
-/* Could it move the cursor, reorder the line, or hide? */
+/* Could it move the cursor, reorder the line, or hide? Joiners (in emoji, in Indic scripts) may stay. */
 static bool is_harmful(utf8proc_int32_t c) {
     utf8proc_category_t k = utf8proc_category(c);
+    if (c == 0x200c || c == 0x200d)
+        return false;
     return k == UTF8PROC_CATEGORY_CC || k == UTF8PROC_CATEGORY_CF || k == UTF8PROC_CATEGORY_CS ||
            k == UTF8PROC_CATEGORY_CN || k == UTF8PROC_CATEGORY_CO || k == UTF8PROC_CATEGORY_ZL ||
            k == UTF8PROC_CATEGORY_ZP;
@@ -124,6 +127,14 @@ size_t glyphs_print(const terminal *t, FILE *to, const glyphs *g, size_t from, s
         cells += !t->styled;
     }
     return cells;
+}
+
+void print_safe(FILE *to, const char *text) {
+    const terminal t = {.unicode = true};
+    glyphs g = glyphs_of(&t, text, strlen(text));
+    for (size_t i = 0; i < g.n; i++)
+        fputs(g.list[i].newline ? "\n" : text[g.list[i].at] == '\t' ? "\t" : g.list[i].text, to);
+    free(g.list);
 }
 
 /* ---- lines --------------------------------------------------------------------------------------------- */
