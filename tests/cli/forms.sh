@@ -117,7 +117,7 @@ printf '{"rows":[{"log_probs":[-1]}]}' | bad '.' "$agon" loss dpo
 printf '{"rows":[{"log_probs":[1e999]}]}' | bad '.' "$agon" loss sft
 printf 'rubbish' | bad '.' "$agon" loss sft
 printf '' | bad '.' "$agon" loss sft
-long=$(printf 'a%.0s' $(seq 1 400))
+long=$(printf 'a%.0s' $(seq 1 40000))
 printf '{"prompt":"%s"}\n' "$long" | bad 'context' "$agon" generate --model "$tiny" --json
 
 # ---- doctor: all checks in one object, 0 only when fine
