@@ -9,7 +9,7 @@ void example_list_free(example_list *l) {
     *l = (example_list){0};
 }
 
-static agon_status add(cast *c, example_list *l, const example *e) {
+agon_status example_add(cast *c, example_list *l, const example *e) {
     if (l->n == l->capacity) {
         size_t more = l->capacity ? 2 * l->capacity : 64;
         example *grown = realloc(l->items, size_mul(more, sizeof *grown));
@@ -93,7 +93,7 @@ static agon_status take(cast *c, const aim *a, const query_list *queries, const 
         return AGON_OK;
     }
     if (!s)
-        s = add(c, out, &e);
+        s = example_add(c, out, &e);
     if (!s) {
         *taken = e.n_tokens;
         k->query[x->query]++;
@@ -127,7 +127,7 @@ agon_status choose_real(cast *c, const query_list *queries, const answer_list *a
             continue;
         s = make_example(c, &queries->items[x->query], x, NULL, "real", &e);
         if (!s)
-            s = add(c, out, &e);
+            s = example_add(c, out, &e);
     }
     return s;
 }
@@ -143,7 +143,7 @@ static agon_status take_replay(cast *c, const example_list *earlier, bool real, 
             continue;
         if (!real)
             e.origin = "replay";
-        s = add(c, out, &e);
+        s = example_add(c, out, &e);
         *(real ? &report->n_real : &report->n_replay) += 1;
         *(real ? &report->real_tokens : &report->replay_tokens) += e.n_tokens;
     }

@@ -10,6 +10,7 @@ typedef struct example_list {
     size_t n, capacity;
 } example_list;
 void example_list_free(example_list *l);
+AGON_MUST_CHECK agon_status example_add(cast *c, example_list *l, const example *e); /* copies the struct; strings borrowed */
 
 typedef struct choice {
     size_t n_real, n_replay, n_new;
@@ -17,6 +18,8 @@ typedef struct choice {
     size_t dropped_duplicate, dropped_cap, dropped_floor, dropped_contaminated;
 } choice;
 
+/* prose.c: documents of data/real.txt, at most, as examples of origin "real" at "prose"; appends to out. Without a local model: none. */
+AGON_MUST_CHECK agon_status prose_examples(cast *c, size_t documents, example_list *out);
 /* Demonstrations from answer `from` on, as examples of origin "real"; appends to out. */
 AGON_MUST_CHECK agon_status choose_real(cast *c, const query_list *queries, const answer_list *answers, size_t from,
                                         example_list *out);

@@ -821,6 +821,8 @@ static agon_status plan(loop *l) {
     l->held_out_answers.n = 0;
     if (!s)
         s = read_file(l);
+    if (!s && c->actors.iteration == 1)
+        s = prose_examples(c, (size_t)l->config->build.documents, &l->earlier);
     if (!s && l->n_cells)
         s = aim_held_out(c, &l->aim, cast_path(c, "held_out"), space, (size_t)l->config->evaluate.tasks, &l->held_out);
     return s;

@@ -58,7 +58,7 @@ typedef struct run_config {
     } human;
     struct {
         double real_share, replay_share, near_duplicate;
-        int64_t gold, per_query, per_cell;
+        int64_t documents, gold, per_query, per_cell;
     } build;
     struct {
         char *objective;

@@ -91,6 +91,8 @@ KEY("build", "replay_share", KEY_REAL, build.replay_share, "0.25", 0, 1,
     "largest share of loss tokens from earlier iterations")
 KEY("build", "near_duplicate", KEY_REAL, build.near_duplicate, "0.8", 0.1, 1,
     "Jaccard similarity from which a query is a duplicate")
+KEY("build", "documents", KEY_INT, build.documents, "30", 0, 1e6,
+    "documents of the repository's plain prose mixed in as real data, at most; they keep the model's English")
 KEY("build", "gold", KEY_INT, build.gold, "0", 0, 1000,
     "gold examples a cell that the generators make; they count as real and cost no expert")
 KEY("build", "per_query", KEY_INT, build.per_query, "2", 1, 64, "answers kept a query")

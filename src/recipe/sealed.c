@@ -226,6 +226,8 @@ static agon_status train_learner(sealed *x) {
     example_list real = {0}; /* the expert's own answers: data the lineage never produced */
     agon_status s = cast_stage(c, "build");
     if (!s && x->n_decided > 0)
+        s = prose_examples(c, (size_t)x->config->build.documents, &real);
+    if (!s && x->n_decided > 0)
         s = choose_real(c, &x->queries, &x->answers, 0, &real);
     if (!s && x->n_decided > 0)
         s = choose_examples(c, &x->hard, &x->queries, &x->answers, x->first_hard, &real, &x->examples, &x->choice);

@@ -108,8 +108,9 @@ static agon_status read_all(unsealing *u) {
     agon_status s = store_ledger_read(u->store, &ledger);
     if (!s)
         s = rows_of(u,
-                    "SELECT t.id, t.kind, t.parent AS query, t.producer, t.family, t.cell, t.body, q.body AS prompt FROM text t"
-                    " JOIN text q ON q.id = t.parent WHERE t.run = ?1 AND t.kind IN ('response', 'evaluation', 'demonstration')"
+                    "SELECT t.id, t.kind, t.parent AS query, t.producer, t.family, t.cell, t.body, coalesce(q.body, '') AS"
+                    " prompt FROM text t LEFT JOIN text q ON q.id = t.parent WHERE t.run = ?1 AND t.kind IN ('response',"
+                    " 'evaluation', 'demonstration', 'document')"
                     " ORDER BY t.rowid",
                     &u->answers);
     if (!s)
@@ -231,18 +232,19 @@ static agon_status arm_add(unsealing *u, arm *a, size_t capacity, const told *t)
     if (a->n == capacity)
         return AGON_OK;
     example *e = &a->examples[a->n++];
-    *e = (example){.objective = "sft", .origin = "new", .prompt = t->prompt, .chosen = t->text};
+    *e = (example){.objective = "sft", .origin = "new", .prompt = t->prompt, .chosen = t->text,
+                   .raw = strcmp(t->kind, "document") == 0};
     agon_status s = example_count_tokens(&u->c->actors, t->text, &e->n_tokens);
     a->n_tokens += e->n_tokens;
     return s;
 }
 
-/* The expert's demonstrations are in every arm, as they were in the candidate's training. */
+/* The expert's demonstrations and the plain prose are in every arm, as they were in the candidate's training. */
 static agon_status arm_begin(unsealing *u, arm *a, const char *name, size_t capacity) {
     *a = (arm){.name = name, .examples = memory_new(capacity + 1, sizeof *a->examples)};
     agon_status s = a->examples ? AGON_OK : ctx_fail(u->c->actors.ctx, AGON_ENOMEM, "no memory for an arm");
     for (size_t i = 0; i < u->n && !s; i++)
-        if (strcmp(u->told[i].kind, "demonstration") == 0)
+        if (strcmp(u->told[i].kind, "demonstration") == 0 || strcmp(u->told[i].kind, "document") == 0)
             s = arm_add(u, a, capacity, &u->told[i]);
     return s;
 }

@@ -1,0 +1,77 @@
+/* Plain prose that people wrote (data/real.txt), as real data: it keeps the fresh-data floor and the model's English (loop section 1, BUILD).
+ * It is not the held-out text, and shares no 8-word sequence with it. */
+#include "base/ctx.h"
+#include "base/share.h"
+#include "recipe/choose.h"
+#include <stdlib.h>
+
+static agon_status add_documents(cast *c, const perplexity_suite *p, json_t *ids) {
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < perplexity_n_documents(p) && !s; i++) {
+        store_id id;
+        const text_record t = {.run = run_id(c->run),
+                               .kind = "document",
+                               .body = perplexity_document(p, i),
+                               .iteration = c->actors.iteration,
+                               .producer = "data/real.txt",
+                               .oracle = "open"};
+        s = store_add_text(c->actors.store, &t, &id);
+        if (!s && json_array_append_new(ids, json_string(id.text)) != 0)
+            s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for documents");
+    }
+    return s;
+}
+
+/* Writes the documents' text records; *ids new. */
+static agon_status record_documents(cast *c, const perplexity_suite *p, json_t **ids) {
+    char hex[HASH_HEX_SIZE];
+    hash256 h = perplexity_hash(p);
+    hash_hex(&h, hex);
+    json_t *input = json_pack("{ss}", "hash", hex), *list = json_array();
+    step_key key = {.path = cast_path(c, "prose"), .kind = "read_documents"};
+    bool done = false;
+    *ids = NULL;
+    agon_status s = list ? json_made(c->actors.ctx, input) : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for documents");
+    if (!s)
+        s = step_begin(c->run, &key, input, &done, ids);
+    if (!s && !done) {
+        s = add_documents(c, p, list);
+        *ids = s ? NULL : json_incref(list);
+        if (!s)
+            s = step_commit(c->run, *ids);
+        else
+            step_abort(c->run);
+    }
+    json_decref(list);
+    json_decref(input);
+    return s;
+}
+
+agon_status prose_examples(cast *c, size_t documents, example_list *out) {
+    perplexity_suite *p = NULL;
+    char *path = NULL;
+    json_t *ids = NULL;
+    if (documents == 0 || !c->model)
+        return AGON_OK;
+    agon_status s = share_find(c->actors.ctx, "real.txt", &path);
+    if (!s)
+        s = perplexity_open(c->actors.ctx, model_tokenizer(c->model), path, documents, &p);
+    if (!s)
+        s = record_documents(c, p, &ids);
+    for (size_t i = 0; !s && i < perplexity_n_documents(p); i++) {
+        const char *id = json_string_value(json_array_get(ids, i));
+        example e = {.objective = "sft",
+                     .origin = "real",
+                     .prompt = "",
+                     .chosen = arena_copy(c->memory, perplexity_document(p, i)),
+                     .raw = true,
+                     .n_texts = 1,
+                     .n_tokens = (int64_t)perplexity_n_scored(p, i)};
+        e.texts[0] = id ? arena_copy(c->memory, id) : NULL;
+        s = e.chosen && e.texts[0] ? example_add(c, out, &e) : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for documents");
+    }
+    json_decref(ids);
+    perplexity_free(p);
+    free(path);
+    return s;
+}
