@@ -26,7 +26,7 @@ typedef struct cast {
 AGON_MUST_CHECK agon_status cast_open(agon_ctx *ctx, store *s, const run_config *config, recipe_observer observer,
                                       void *arg, cast *out);
 void cast_close(cast *c);
-/* Model and backends without a run, for executing steps again. */
+/* Model and backends without a run, for executing steps again. The context computes in the run file's numerics from then on. */
 AGON_MUST_CHECK agon_status cast_open_actors(agon_ctx *ctx, store *s, const run_config *config, cast *out);
 
 /* Stage for status, log and the live view. `stage` static. */
