@@ -48,6 +48,22 @@ size_t aim_place(const aim *a, size_t cell) {
     return SIZE_MAX;
 }
 
+static agon_status keep_clear_of_suite(agon_ctx *ctx, const aim *a, const suite *x) {
+    agon_status s = AGON_OK;
+    for (size_t i = 0; x && i < suite_n_items(x) && !s; i++)
+        s = contamination_add_text(ctx, a->held_out, suite_get(x, i).query);
+    return s;
+}
+
+agon_status aim_keep_clear(cast *c, aim *a) {
+    agon_status s = keep_clear_of_suite(c->actors.ctx, a, c->general);
+    if (!s)
+        s = keep_clear_of_suite(c->actors.ctx, a, c->gsm8k);
+    for (size_t i = 0; c->text && i < perplexity_n_documents(c->text) && !s; i++)
+        s = contamination_add_text(c->actors.ctx, a->held_out, perplexity_document(c->text, i));
+    return s;
+}
+
 /* Half of the queries are worded plainly, the rest by one of the perturbations. */
 static task_perturbation any_perturbation(rng *r) {
     return rng_below(r, 2) ? PERTURBATION_NONE

@@ -26,6 +26,8 @@ typedef struct aim {
 
 AGON_MUST_CHECK agon_status aim_new(agon_ctx *ctx, const size_t *cells, size_t n, double near_duplicate, aim *out);
 void aim_free(aim *a);
+/* Adds the run's suites and held-out text to what training must not contain. */
+AGON_MUST_CHECK agon_status aim_keep_clear(cast *c, aim *a);
 size_t aim_solved(const cell_record *r);
 size_t aim_tried(const cell_record *r);
 /* Place of a cell in the aim's list, SIZE_MAX when it is not there. */

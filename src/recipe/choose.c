@@ -48,11 +48,16 @@ static agon_status make_example(cast *c, const query *q, const answer *chosen, c
     return example_count_tokens(&c->actors, chosen->text, &e->n_tokens);
 }
 
-static agon_status is_held_out(cast *c, const aim *a, const query *q, bool *hit) {
+/* The same task as an evaluation query, or an n-gram in common with an evaluation text. */
+static agon_status is_held_out(cast *c, const aim *a, const query *q, const char *response, bool *hit) {
     task_query t = {0};
     agon_status s = query_task(&c->actors, q, &t);
     if (!s)
         s = contamination_has_query(c->actors.ctx, a->held_out, &t, hit);
+    if (!s && !*hit)
+        s = contamination_has_text(c->actors.ctx, a->held_out, q->text, hit);
+    if (!s && !*hit)
+        s = contamination_has_text(c->actors.ctx, a->held_out, response, hit);
     task_query_free(&t);
     return s;
 }
@@ -82,7 +87,7 @@ static agon_status take(cast *c, const aim *a, const query_list *queries, const 
         report->dropped_cap++;
         return AGON_OK;
     }
-    agon_status s = is_held_out(c, a, q, &held_out);
+    agon_status s = is_held_out(c, a, q, x->text, &held_out);
     if (!s && held_out)
         report->dropped_contaminated++;
     if (s || held_out)

@@ -908,6 +908,8 @@ static agon_status loop_begin(loop *l) {
         s = task_select(c->actors.ctx, names, l->cells, &l->n_cells);
     if (!s)
         s = aim_new(c->actors.ctx, l->cells, l->n_cells, config->build.near_duplicate, &l->aim);
+    if (!s)
+        s = aim_keep_clear(c, &l->aim);
     json_decref(names);
     return s;
 }

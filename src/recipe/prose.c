@@ -53,7 +53,7 @@ agon_status prose_examples(cast *c, size_t documents, example_list *out) {
     json_t *ids = NULL;
     if (documents == 0 || !c->model)
         return AGON_OK;
-    agon_status s = share_find(c->actors.ctx, "real.txt", &path);
+    agon_status s = share_find(c->actors.ctx, "data/real.txt", &path);
     if (!s)
         s = perplexity_open(c->actors.ctx, model_tokenizer(c->model), path, documents, &p);
     if (!s)

@@ -26,8 +26,9 @@ static agon_status complete_summary(cast *c, double seconds, json_t *summary) {
     json_t *status = NULL;
     agon_status s = store_status(c->actors.store, run_id(c->run), &status);
     if (!s) {
-        json_t *more = json_pack("{ss ss ss sI sf sO? sO?}", "run", c->config->name, "recipe", c->config->recipe, "oracle",
+        json_t *more = json_pack("{ss ss ss sI sf sf sO? sO?}", "run", c->config->name, "recipe", c->config->recipe, "oracle",
                                  c->config->oracle, "iterations", (json_int_t)c->config->iterations, "seconds", seconds,
+                                 "journal_seconds", run_journal_seconds(c->run),
                                  "tokens", json_object_get(status, "tokens"), "labels", json_object_get(status, "labels"));
         s = json_made(c->actors.ctx, more);
         if (!s && json_object_update(summary, more) != 0)

@@ -20,7 +20,7 @@ typedef void (*recipe_observer)(void *arg, const recipe_progress *progress);
 /* Runs the recipe that `config` names in the workspace, or resumes it; all state is in the store (STORE_RUN). *summary new:
  * what the closing table prints:
  *   {"run", "recipe", "oracle", "state", "iterations", "model",
- *    "version": {"id", "status"}, "seconds", "tokens": {...},
+ *    "version": {"id", "status"}, "seconds", "journal_seconds", "tokens": {...},
  *    "families": [{"family", "n", "before", "after", "gain", "ci95": [lo, hi]}], "held_out": {"n", "before", "after", "gain", "ci95"},
  *    "general": [{"suite", "n", "before", "after", "verdict"}], "gate": {"verdict", "reason", "figures": {...}},
  *    "labels": {"verifier", "critic", "human", "simulated", "demonstration"},

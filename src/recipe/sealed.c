@@ -460,6 +460,8 @@ static agon_status begin(sealed *x) {
         s = aim_new(c->actors.ctx, x->cells, x->n_easy, config->build.near_duplicate, &x->easy);
     if (!s)
         s = aim_new(c->actors.ctx, x->cells + x->n_easy, x->n_cells - x->n_easy, config->build.near_duplicate, &x->hard);
+    if (!s)
+        s = aim_keep_clear(c, &x->hard);
     free(all);
     json_decref(names);
     return s;

@@ -36,6 +36,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- the run ---------------------------------------------------------------------------------------- */
 
@@ -220,6 +221,28 @@ agon_status run_stage(run *r, int64_t iteration, const char *stage) {
     return status ? status : store_progress(r->store, r->id, "running", iteration, stage, NULL);
 }
 
+/* ---- the journal's own cost: nested scopes count once ---------------------------------------------- */
+
+static double monotonic_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double run_journal_seconds(const run *r) {
+    return r->seconds;
+}
+
+run_clock run_clock_start(run *r) {
+    bool outermost = r && r->clocks++ == 0;
+    return (run_clock){r, outermost ? monotonic_seconds() : 0};
+}
+
+void run_clock_stop(run_clock *c) {
+    if (c->run && --c->run->clocks == 0)
+        c->run->seconds += monotonic_seconds() - c->since;
+}
+
 const char *run_id(const run *r) {
     return r->id;
 }
@@ -385,6 +408,7 @@ static agon_status open_step(run *r, const step_key *key, char *input_taken, con
 }
 
 agon_status step_begin(run *r, const step_key *key, const json_t *input, bool *done, json_t **result) {
+    RUN_CLOCK(r);
     agon_status status = step_check_key(r, key);
     if (status)
         return status;
@@ -437,6 +461,7 @@ static void drop_object(run *r, const char *hex) {
 }
 
 agon_status step_commit(run *r, const json_t *result) {
+    RUN_CLOCK(r);
     if (r->open != OPEN_SINGLE)
         return ctx_fail(r->ctx, AGON_EINVAL, "step_commit without step_begin");
     char hash[HASH_HEX_SIZE];
@@ -498,6 +523,7 @@ static agon_status find_checkpoint(run *r, const step_key *key, uint64_t *n, cha
 }
 
 agon_status step_checkpoint_put(run *r, const step_key *key, uint64_t n, const void *data, size_t size) {
+    RUN_CLOCK(r);
     char old[HASH_HEX_SIZE], hex[HASH_HEX_SIZE];
     hash256 hash;
     uint64_t before;

@@ -41,6 +41,17 @@ agon_ctx *run_ctx(const run *r);
 /* Hash of the last chained record. */
 hash256 run_head(const run *r);
 
+/* Seconds this process spent in the journal and the store's records: steps, batches, checkpoints, and what is between run_clock_start and the end of
+ * the scope. For reports only; never part of a result. */
+double run_journal_seconds(const run *r);
+typedef struct run_clock {
+    run *run;
+    double since;
+} run_clock;
+run_clock run_clock_start(run *r); /* NULL is fine */
+void run_clock_stop(run_clock *c);
+#define RUN_CLOCK(r) __attribute__((cleanup(run_clock_stop), unused)) run_clock clock_ = run_clock_start(r)
+
 typedef struct step_key {
     const char *path;
     const char *item; /* NULL: none */

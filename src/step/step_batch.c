@@ -158,6 +158,7 @@ static agon_status find_link(step_batch *b, int64_t *seq) {
 
 agon_status step_batch_begin(run *r, const step_key *key, const step_item *items, size_t n_items,
                              step_batch **out) {
+    RUN_CLOCK(r);
     const step_key place = {.path = key->path, .attempt = key->attempt};
     char memory[128];
     agon_status status = step_check_key(r, &place);
@@ -237,6 +238,7 @@ static agon_status queue_item(step_batch *b, size_t i, const char *result, const
 }
 
 agon_status step_batch_record(step_batch *b, size_t i, const json_t *result) {
+    RUN_CLOCK(b->run);
     if (b->closed || b->failed || i >= b->n || b->items[i].result)
         return ctx_fail(b->run->ctx, AGON_EINVAL, "step %s: item %zu cannot be recorded %s", b->path, i,
                         b->failed ? "after a failed flush" : i < b->n ? "again" : "(there is no such item)");
@@ -268,6 +270,7 @@ agon_status step_batch_record(step_batch *b, size_t i, const json_t *result) {
 }
 
 agon_status step_batch_flush(step_batch *b) {
+    RUN_CLOCK(b->run);
     if (b->closed)
         return AGON_OK;
     if (b->failed)
@@ -308,6 +311,7 @@ static void close_run(step_batch *b) {
 }
 
 agon_status step_batch_end(step_batch *b) {
+    RUN_CLOCK(b->run);
     if (b->closed)
         return AGON_OK;
     if (b->n_done != b->n)

@@ -25,6 +25,9 @@ struct run {
     bool reproducible;
     char *input;
     char input_hash[HASH_HEX_SIZE];
+    /* time spent in the journal, see step.h */
+    double seconds;
+    int clocks;
 };
 
 /* A row of the chain. `records` is the canonical list; for a batch `result_hash` is the Merkle root. */

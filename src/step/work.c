@@ -43,6 +43,7 @@ static void chunk_free(chunk *c) {
 
 static agon_status record_item(actors *a, const work_kind *kind, step_batch *b, size_t i, const json_t *out,
                                work_record record, void *arg) {
+    RUN_CLOCK(a->run); /* the records an item brings belong to the journal's cost */
     json_t *ids = NULL, *result = NULL;
     agon_status s = record ? record(arg, i, out, &ids) : AGON_OK;
     if (!s) {
