@@ -550,7 +550,8 @@ agon_status generate(agon_ctx *ctx, const model *m, const generate_request *requ
         return no_memory(&s);
     for (size_t i = 0; i < n_requests; i++)
         n_out += requests[i].n_samples;
-    memset(out, 0, n_out * sizeof *out);
+    if (n_out)
+        memset(out, 0, n_out * sizeof *out);
     status = check_requests(&s, requests, &n_out);
     if (!status && n_out > 0) {
         s.max_batch = s.max_batch < n_out ? s.max_batch : n_out;
