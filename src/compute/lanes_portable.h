@@ -7,7 +7,12 @@
 #include <string.h>
 
 #define LANES_PLAIN /* loops stay loops: unrolled, they take half a minute to compile */
+/* Instrumented by a sanitizer, inlined lanes take many minutes to compile. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LANES static __attribute__((noinline, unused))
+#else
 #define LANES static inline __attribute__((always_inline))
+#endif
 #define EACH(i) for (int i = 0; i < 16; i++)
 
 typedef struct lanes {
