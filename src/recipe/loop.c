@@ -31,7 +31,7 @@ typedef struct loop {
     aim aim;
     query_list queries, held_out;
     answer_list answers, held_out_answers;
-    size_t n_file_held_out;           /* the user's own, first in held_out; the same in every iteration */
+    size_t n_file, n_file_held_out;   /* the user's own, first in queries and in held_out; the same in every iteration */
     size_t first_query, first_answer; /* of this iteration */
     int64_t inbox;                    /* the last review collected */
     example_list examples, earlier;
@@ -40,7 +40,7 @@ typedef struct loop {
     char learner[STORE_ID_SIZE], critic[STORE_ID_SIZE], candidate[STORE_ID_SIZE];
     suite_results incumbent_suites;
     size_t attempt, rejections;
-    int64_t labels_used, audits, audits_agreed, demonstrations;
+    int64_t labels_used, asked, audits, audits_agreed, demonstrations; /* asked: questions put in the queue, answered or not */
     json_t *learnability, *critic_reports, *gate, *held_out_json, *families; /* of the last iteration */
     bool promoted;
 } loop;
@@ -55,21 +55,22 @@ static agon_status picked_new(loop *l, size_t capacity, picked *out) {
     return out->items ? AGON_OK : ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for %zu items", capacity);
 }
 
-/* What the expert's budget still allows of `wanted`. */
-static size_t within_budget(const loop *l, int64_t wanted) {
-    int64_t left = l->config->human.labels - l->labels_used;
-    return (size_t)(wanted < left ? wanted : left > 0 ? left : 0);
-}
-
 static bool simulated(const loop *l) {
     return strcmp(l->config->human.backend, "simulated") == 0;
 }
 
+/* What the expert's budget still allows of `wanted`. In a queue every open question may yet be answered, so it counts. */
+static size_t within_budget(const loop *l, int64_t wanted) {
+    int64_t left = l->config->human.labels - (simulated(l) ? l->labels_used : l->asked);
+    left = left > 0 ? left : 0;
+    return (size_t)(wanted < left ? (wanted > 0 ? wanted : 0) : left);
+}
+
 /* ---- attack, respond ----------------------------------------------------------------------------------- */
 
-static agon_status ask_learner(loop *l, const char *path, size_t from_query) {
+static agon_status ask_learner(loop *l, const char *path, size_t from_query, size_t n) {
     cast *c = l->c;
-    size_t n = l->queries.n - from_query, from = l->answers.n;
+    size_t from = l->answers.n;
     ask *asks = memory_new(n + 1, sizeof *asks);
     if (!asks)
         return ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to ask");
@@ -136,7 +137,7 @@ static agon_status attack_wave(loop *l, size_t wave, size_t n) {
     if (!s)
         s = reword(l, path, from, (size_t)(l->config->attacker.variations / l->config->attacker.waves));
     if (!s)
-        s = ask_learner(l, path, from);
+        s = ask_learner(l, path, from, l->queries.n - from);
     if (!s)
         say_wave(l, wave, from, from_answer);
     free(draws);
@@ -153,8 +154,10 @@ static agon_status read_file(loop *l) {
     for (size_t i = 0; i < all.n && !s; i++) {
         bool held_out = seed_derive(0, all.items[i].text) % 5 == 0;
         query *q = query_list_add(held_out ? &l->held_out : &l->queries);
-        if (!q)
-            return ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the user's queries");
+        if (!q) {
+            s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the user's queries");
+            break;
+        }
         *q = all.items[i];
         json_incref(q->task);
         task_query t = {0};
@@ -164,6 +167,7 @@ static agon_status read_file(loop *l) {
         task_query_free(&t);
     }
     query_list_free(&all);
+    l->n_file = l->queries.n;
     l->n_file_held_out = l->held_out.n;
     return s;
 }
@@ -195,8 +199,8 @@ static agon_status attack(loop *l) {
     agon_status s = cast_stage(l->c, "attack");
     l->first_query = l->c->actors.iteration == 1 ? 0 : l->queries.n;
     l->first_answer = l->answers.n;
-    if (!s && l->queries.n > 0 && l->c->actors.iteration == 1)
-        s = ask_learner(l, "attack/file", 0);
+    if (!s && l->n_file > 0) /* the user's own are asked again of every version */
+        s = ask_learner(l, "attack/file", 0, l->n_file);
     if (!s)
         s = gold(l);
     size_t waves = (size_t)config->attacker.waves, n = (size_t)config->attacker.queries;
@@ -441,15 +445,22 @@ static agon_status criticise(loop *l) {
 
 /* ---- deciding what nobody could verify --------------------------------------------------------------------- */
 
+/* To a human, with the model critic's words beside the answer; the audits keep their part of the budget. */
 static agon_status escalate(loop *l, const picked *open) {
     cast *c = l->c;
-    size_t n = within_budget(l, (int64_t)open->n);
+    size_t left = within_budget(l, INT64_MAX), audits = within_budget(l, l->config->human.audits),
+           n = open->n < left - audits ? open->n : left - audits;
     const expert_options o = {.purpose = "train", .error_rate = l->config->human.error_rate, .propensity = 1};
     if (n == 0)
         return AGON_OK;
-    if (!simulated(l))
-        return ask_reviewers(&c->actors, cast_path(c, "decide/ask"), &l->queries, &l->answers, open->items, n, "verdict",
-                             "train", 1);
+    if (!simulated(l)) {
+        l->asked += (int64_t)n;
+        agon_status written = write_critiques(&c->actors, cast_path(c, "decide/criticise"), &l->queries, &l->answers,
+                                              open->items, n, l->critic);
+        return written ? written
+                       : ask_reviewers(&c->actors, cast_path(c, "decide/ask"), &l->queries, &l->answers, open->items, n,
+                                       "verdict", "train", 1);
+    }
     task_outcome *verdicts = memory_new(n, sizeof *verdicts);
     agon_status s = verdicts ? expert_judges(&c->actors, cast_path(c, "decide/expert"), &l->queries, &l->answers,
                                              open->items, n, &o, verdicts, NULL)
@@ -496,7 +507,7 @@ static agon_status decide(loop *l) {
 static agon_status audit(loop *l) {
     cast *c = l->c;
     picked all;
-    size_t n = within_budget(l, l->config->human.audits), agreed = 0;
+    size_t n = within_budget(l, l->config->human.audits), agreed = 0, judged = 0;
     agon_status s = picked_new(l, l->answers.n, &all);
     for (size_t i = l->first_answer; i < l->answers.n && !s; i++)
         if (l->answers.items[i].source && strcmp(l->answers.items[i].kind, "demonstration") != 0)
@@ -511,27 +522,44 @@ static agon_status audit(loop *l) {
     task_outcome *verdicts = memory_new(n + 1, sizeof *verdicts);
     if (!s && !verdicts)
         s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to audit");
-    if (!s && n > 0 && !simulated(l))
+    if (!s && n > 0 && !simulated(l)) {
+        l->asked += (int64_t)n;
         s = ask_reviewers(&c->actors, cast_path(c, "human/audit"), &l->queries, &l->answers, all.items, n, "audit", "audit",
                           o.propensity);
+    }
     if (!s && n > 0 && simulated(l)) {
         s = expert_judges(&c->actors, cast_path(c, "human/audit"), &l->queries, &l->answers, all.items, n, &o, verdicts, NULL);
-        for (size_t i = 0; i < n && !s; i++)
-            agreed += verdicts[i] == l->answers.items[all.items[i]].outcome;
-        l->labels_used += (int64_t)n;
-        l->audits += (int64_t)n;
+        for (size_t i = 0; i < n && !s; i++) { /* where the expert knows nothing, no label was given */
+            judged += verdicts[i] != OUTCOME_UNKNOWN;
+            agreed += verdicts[i] != OUTCOME_UNKNOWN && verdicts[i] == l->answers.items[all.items[i]].outcome;
+        }
+        l->labels_used += (int64_t)judged;
+        l->audits += (int64_t)judged;
         l->audits_agreed += (int64_t)agreed;
-        if (!s)
-            cast_say(c, NULL, "audit of %zu automatic labels: %zu agree (95%% interval from %.0f%%)", n, agreed,
-                     100 * clopper_pearson(agreed, n, 0.05).low);
+        if (!s && judged > 0)
+            cast_say(c, NULL, "audit of %zu automatic labels: %zu agree (95%% interval from %.0f%%)", judged, agreed,
+                     100 * clopper_pearson(agreed, judged, 0.05).low);
     }
     free(verdicts);
     free(all.items);
     return s;
 }
 
-/* Queries for the expert to answer: one a cell in turn, each time in the cell where an answer is worth most, (share failed) / (1 +
- * demonstrations it has). */
+/* The user's own queries that nothing passed. */
+static void unanswered_of_user(const loop *l, size_t most, bool *used, picked *out) {
+    for (size_t q = 0; q < l->n_file && out->n < most; q++) {
+        bool passed = used[q];
+        for (size_t i = l->first_answer; i < l->answers.n && !passed; i++)
+            passed = l->answers.items[i].query == q && l->answers.items[i].outcome == OUTCOME_PASS;
+        if (passed)
+            continue;
+        used[q] = true;
+        out->items[out->n++] = q;
+    }
+}
+
+/* Queries for the expert to answer: the user's own, then one a cell in turn, each time in the cell where an answer is worth most, (share
+ * failed) / (1 + demonstrations it has). */
 static agon_status demonstration_queries(loop *l, size_t most, picked *out) {
     size_t *given = memory_new(l->n_cells + 1, sizeof *given);
     bool *used = memory_new(l->queries.n + 1, sizeof *used);
@@ -541,6 +569,8 @@ static agon_status demonstration_queries(loop *l, size_t most, picked *out) {
     for (size_t i = 0; i < l->answers.n && !s; i++)
         if (strcmp(l->answers.items[i].kind, "demonstration") == 0)
             used[l->answers.items[i].query] = true;
+    if (!s)
+        unanswered_of_user(l, most, used, out);
     while (out->n < most && !s) {
         size_t best = SIZE_MAX, chosen = SIZE_MAX;
         double worth = 0.05;
@@ -574,9 +604,11 @@ static agon_status demonstrate(loop *l) {
     const expert_options o = {.purpose = "demonstration", .propensity = 1};
     size_t from = l->answers.n;
     agon_status s = demonstration_queries(l, within_budget(l, l->config->human.demonstrations), &which);
-    if (!s && which.n > 0 && !simulated(l))
+    if (!s && which.n > 0 && !simulated(l)) {
+        l->asked += (int64_t)which.n;
         s = ask_reviewers(&c->actors, cast_path(c, "human/demonstrate"), &l->queries, NULL, which.items, which.n,
                           "demonstration", "demonstration", 1);
+    }
     if (!s && which.n > 0 && simulated(l)) {
         s = expert_demonstrates(&c->actors, cast_path(c, "human/demonstrate"), &l->queries, which.items, which.n, &o,
                                 &l->answers);
@@ -597,17 +629,59 @@ static agon_status ask_human(loop *l) {
     return s ? s : demonstrate(l);
 }
 
-/* What reviewers answered since the last look: verdicts on answers, and demonstrations, which are real data. */
+/* A verdict that came late: an accepted answer joins this iteration as a copy, a rejected one is not replayed. */
+static agon_status join_late(loop *l, size_t i) {
+    answer copy = l->answers.items[i];
+    if (copy.outcome == OUTCOME_PASS) {
+        answer *x = answer_list_add(&l->answers);
+        if (!x)
+            return ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for a late answer");
+        *x = copy;
+        return AGON_OK;
+    }
+    size_t kept = 0;
+    for (size_t k = 0; k < l->earlier.n; k++) {
+        const example *e = &l->earlier.items[k];
+        if (e->n_texts < 2 || strcmp(e->texts[1], copy.id) != 0)
+            l->earlier.items[kept++] = *e;
+    }
+    l->earlier.n = kept;
+    return AGON_OK;
+}
+
+/* What a verdict of a reviewer changes: `was` is the answer before. */
+static agon_status settle_verdict(loop *l, const answer *was, size_t i) {
+    const answer *x = &l->answers.items[i];
+    if (strcmp(was->label, x->label) == 0)
+        return AGON_OK;
+    if (was->source && strcmp(was->source, "human") != 0) { /* it had an automatic label: an audit */
+        l->audits++;
+        l->audits_agreed += was->outcome == x->outcome;
+    }
+    return i < l->first_answer ? join_late(l, i) : AGON_OK;
+}
+
+/* What reviewers answered since the last look: verdicts on answers, also of earlier iterations, and demonstrations, which are real data. */
 static agon_status collect(loop *l) {
-    size_t n_verdicts = 0, from = l->answers.n;
+    size_t n_verdicts = 0, from = l->answers.n, n_written = 0;
     if (simulated(l))
         return AGON_OK;
+    answer *was = memory_new(from + 1, sizeof *was);
+    if (!was)
+        return ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for reviews");
+    if (from > 0)
+        memcpy(was, l->answers.items, from * sizeof *was);
     agon_status s = collect_reviews(&l->c->actors, cast_path(l->c, "human/collect"), &l->queries, &l->answers, &l->inbox,
                                     &n_verdicts);
-    l->labels_used += (int64_t)(n_verdicts + l->answers.n - from);
-    l->demonstrations += (int64_t)(l->answers.n - from);
-    if (!s && n_verdicts + l->answers.n > from)
-        cast_say(l->c, NULL, "reviewers gave %zu verdicts and wrote %zu answers", n_verdicts, l->answers.n - from);
+    for (size_t i = from; i < l->answers.n && !s; i++, n_written++)
+        l->labels_used += l->answers.items[i].draft == SIZE_MAX; /* an answer mended is one label with its verdict */
+    l->labels_used += (int64_t)n_verdicts;
+    l->demonstrations += (int64_t)n_written;
+    for (size_t i = 0; i < from && !s; i++)
+        s = settle_verdict(l, &was[i], i);
+    if (!s && n_verdicts + n_written > 0)
+        cast_say(l->c, NULL, "reviewers gave %zu verdicts and wrote %zu answers", n_verdicts, n_written);
+    free(was);
     return s;
 }
 
@@ -779,11 +853,12 @@ static agon_status gate(loop *l, held_out_result *r) {
                        .primary = &primary,
                        .attempt = ++l->attempt,
                        .alpha = l->config->gate.alpha,
-                       .contaminated = false, /* choose_examples leaves out what is held out */
                        .over_budget = l->labels_used > l->config->human.labels};
     agon_status s = cast_stage(c, "gate");
     if (!s)
         s = cast_compare_suites(c, &r->suites, &l->incumbent_suites, &e, &comparison);
+    if (!s)
+        s = choose_check(c, &l->aim, &l->examples, &e.contaminated);
     if (!s)
         s = cast_check_journal(c, &problem);
     e.chain_problem = problem;

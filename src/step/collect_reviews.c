@@ -24,8 +24,8 @@ static label_record human_label(actors *a, const json_t *row, const char *kind, 
                           .seconds = field_real(row, "seconds")};
 }
 
-/* A written answer: its text record and a demonstration label. */
-static agon_status add_written(actors *a, const json_t *row, const char *text, json_t *taken) {
+/* A written answer: its text record and a demonstration label. mends: the response it corrects, which got its verdict with it; NULL. */
+static agon_status add_written(actors *a, const json_t *row, const char *text, const char *mends, json_t *taken) {
     char slot[32];
     store_id id, label = {""};
     snprintf(slot, sizeof slot, "review %lld", (long long)field_int(row, "number"));
@@ -41,8 +41,8 @@ static agon_status add_written(actors *a, const json_t *row, const char *text, j
     l.other = id.text;
     if (!s)
         s = store_add_label(a->store, &l, &label);
-    if (!s && json_array_append_new(taken, json_pack("{ss ss ss ss}", "query", field_text(row, "query"), "text", text, "id",
-                                                     id.text, "label", label.text)) != 0)
+    if (!s && json_array_append_new(taken, json_pack("{ss ss ss ss ss*}", "query", field_text(row, "query"), "text", text, "id",
+                                                     id.text, "label", label.text, "mends", mends)) != 0)
         s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a review");
     return s;
 }
@@ -65,7 +65,7 @@ static agon_status take_row(actors *a, const json_t *row, json_t *taken) {
     if (verdict && *field_text(row, "response"))
         s = add_verdict(a, row, verdict, taken);
     if (!s && *text)
-        s = add_written(a, row, text, taken);
+        s = add_written(a, row, text, verdict && *field_text(row, "response") ? field_text(row, "response") : NULL, taken);
     if (!s && json_array_size(taken) > before)
         s = store_settle(a->store, run_id(a->run), "labels.human", 1);
     return s;
@@ -97,6 +97,13 @@ static size_t find_query(const query_list *l, const char *id) {
     return i;
 }
 
+static size_t find_answer(const answer_list *l, const char *id) {
+    size_t i = 0;
+    while (i < l->n && strcmp(l->items[i].id, id) != 0)
+        i++;
+    return i < l->n ? i : SIZE_MAX;
+}
+
 static agon_status apply(actors *a, const query_list *queries, answer_list *answers, const json_t *taken,
                          size_t *n_verdicts) {
     const char *text = json_string_value(json_object_get(taken, "text")), *label = field_text(taken, "label");
@@ -118,6 +125,7 @@ static agon_status apply(actors *a, const query_list *queries, answer_list *answ
     if (!x || !x->text)
         return ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a demonstration");
     x->query = query;
+    x->draft = *field_text(taken, "mends") ? find_answer(answers, field_text(taken, "mends")) : SIZE_MAX;
     x->kind = "demonstration";
     x->outcome = OUTCOME_PASS;
     x->source = "human";

@@ -20,7 +20,7 @@ typedef struct query {
 typedef struct answer {
     char id[STORE_ID_SIZE];
     size_t query;     /* in the query list */
-    size_t draft;     /* a refinement's draft in the answer list; SIZE_MAX none */
+    size_t draft;     /* the answer it refines or a reviewer mended, in the answer list; SIZE_MAX none */
     const char *kind; /* response, refinement, demonstration, evaluation; static */
     const char *text;
     int64_t n_tokens;
@@ -106,6 +106,10 @@ AGON_MUST_CHECK agon_status critique_answers(actors *a, const char *path, answer
                                              size_t n);
 /* The critique's words, new string. */
 AGON_MUST_CHECK agon_status critique_words(actors *a, const answer *answer, int form, char **out);
+
+/* write_critiques.c: what the model critic says in words of `which` [n], as text records; critique[CRITIQUE_FULL] of those answers. */
+AGON_MUST_CHECK agon_status write_critiques(actors *a, const char *path, const query_list *queries, answer_list *answers,
+                                            const size_t *which, size_t n, const char *version);
 
 /* expert.c: labels that cost a human. */
 typedef struct expert_options {

@@ -20,7 +20,8 @@ typedef struct work_kind {
 } work_kind;
 
 extern const work_kind work_draw, work_vary, work_generate, work_judge, work_verify, work_seal, work_expert, work_demonstrate,
-    work_score;
+    work_score,
+    work_criticise;
 
 /* Derives records of item i from its output, inside the durable step: *ids (new JSON, may stay NULL) is kept with the result. */
 typedef agon_status (*work_record)(void *arg, size_t i, const json_t *out, json_t **ids);

@@ -96,6 +96,8 @@ static agon_status execute(actors *a, const json_t *const *inputs, const uint64_
         s = read_input(a, inputs[i], seeds[i], &q, i, &at);
     if (!s)
         s = backend_run(a->ctx, actors_backend(a, field_text(inputs[0], "role")), q.requests, n, q.responses);
+    if (s && s != AGON_EINTERRUPTED)
+        s = ctx_prefix(a->ctx, s, "%s, request", field_text(inputs[0], "role"));
     for (size_t i = 0; i < n && !s; i++) {
         n_failed += q.responses[i].state != BACKEND_DONE;
         s = write_output(a, &q.responses[i], &outs[i]);

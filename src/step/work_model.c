@@ -2,6 +2,7 @@
  *
  * vary  {"query", "perturbation", "version"} -> {"text" or null, "error"?, "n_prompt", "n_tokens"}
  * judge {"query", "answer", "version"} -> {"p": P(correct) or null, "n_prompt", "n_tokens", "critique"?, "error"?}
+ * criticise {"id", "query", "answer", "version"} -> {"critique": words or null}
  * score {"documents", "hash", "version"} -> {"nll": [..], "n_tokens": [..]}: held-out text, a document each; hash pins which text */
 #include "base/ctx.h"
 #include "eval/suite.h"
@@ -74,6 +75,27 @@ static agon_status judge(actors *a, const json_t *const *inputs, const uint64_t 
     return s;
 }
 
+static agon_status criticise(actors *a, const json_t *const *inputs, const uint64_t *seeds, size_t n, json_t **outs) {
+    critic_item *items = memory_new(n, sizeof *items);
+    char **words = memory_new(n, sizeof *words);
+    const adapter *version = NULL;
+    agon_status s = items && words ? version_of(a, inputs, &version) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to criticise");
+    for (size_t i = 0; i < n && !s; i++)
+        items[i] = (critic_item){field_text(inputs[i], "id"), field_text(inputs[i], "query"),
+                                 field_text(inputs[i], "answer"), seeds[i]};
+    if (!s)
+        s = critic_write(a->ctx, a->critic, items, n, version, words);
+    for (size_t i = 0; i < n && !s; i++) {
+        outs[i] = json_pack("{ss?}", "critique", words[i]);
+        s = json_made(a->ctx, outs[i]);
+    }
+    for (size_t i = 0; words && i < n; i++)
+        free(words[i]);
+    free(words);
+    free(items);
+    return s;
+}
+
 static agon_status write_scores(actors *a, const perplexity_suite *p, const double *nll, json_t **out) {
     json_t *values = json_array(), *counts = json_array();
     for (size_t i = 0; i < perplexity_n_documents(p); i++) {
@@ -129,4 +151,5 @@ static bool critic_reproducible(const actors *a, const json_t *input) {
 
 const work_kind work_vary = {"vary", "queries", VARY_CHUNK, false, vary, attacker_reproducible};
 const work_kind work_judge = {"judge", "judgements", JUDGE_CHUNK, false, judge, critic_reproducible};
+const work_kind work_criticise = {"criticise", "critiques", VARY_CHUNK, false, criticise, critic_reproducible};
 const work_kind work_score = {"score", "texts", SCORE_CHUNK, false, score, NULL};

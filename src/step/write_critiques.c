@@ -1,0 +1,55 @@
+/* The model critic in words, for the reviewer who reads an answer that nobody could verify. */
+#include "base/ctx.h"
+#include "role/critic.h"
+#include "step/items.h"
+#include "step/work.h"
+
+typedef struct recorder {
+    actors *a;
+    const answer_list *answers;
+    const size_t *which;
+    const char *version;
+} recorder;
+
+static agon_status record_critique(void *arg, size_t i, const json_t *out, json_t **ids) {
+    recorder *r = arg;
+    const char *words = field_text(out, "critique");
+    store_id id = {""};
+    const text_record t = {.run = run_id(r->a->run),
+                           .kind = "critique",
+                           .body = words,
+                           .iteration = r->a->iteration,
+                           .parent = r->answers->items[r->which[i]].id,
+                           .producer = r->version,
+                           .template_id = "critic-text@1",
+                           .slot = "written"};
+    agon_status s = *words ? store_add_text(r->a->store, &t, &id) : AGON_OK;
+    if (!s) {
+        *ids = json_pack("{ss}", "text", id.text);
+        s = json_made(r->a->ctx, *ids);
+    }
+    return s;
+}
+
+agon_status write_critiques(actors *a, const char *path, const query_list *queries, answer_list *answers, const size_t *which,
+                            size_t n, const char *version) {
+    json_t *inputs = json_array(), *results = NULL;
+    recorder r = {a, answers, which, version};
+    agon_status s = json_made(a->ctx, inputs);
+    for (size_t i = 0; i < n && !s; i++) {
+        const answer *x = &answers->items[which[i]];
+        json_t *input = json_pack("{ss ss ss ss}", "id", x->id, "query", queries->items[x->query].text, "answer", x->text,
+                                  "version", version);
+        s = json_made(a->ctx, input);
+        if (!s && json_array_append_new(inputs, input) != 0)
+            s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
+    }
+    if (!s)
+        s = work_run(a, path, &work_criticise, inputs, record_critique, &r, &results);
+    for (size_t i = 0; i < n && !s; i++)
+        snprintf(answers->items[which[i]].critique[CRITIQUE_FULL], STORE_ID_SIZE, "%s",
+                 field_text(json_object_get(json_array_get(results, i), "ids"), "text"));
+    json_decref(results);
+    json_decref(inputs);
+    return s;
+}
