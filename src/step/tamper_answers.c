@@ -13,7 +13,7 @@ static agon_status add_tampered(actors *a, const query_list *queries, const answ
     if (!s)
         s = task_tamper(a->ctx, &q, x->text, seed, &faulty, &claim);
     task_query_free(&q);
-    if (s == AGON_EUNSUPPORTED || s == AGON_EINVAL) /* no fault fits here, or the answer was not good after all */
+    if (s == AGON_EUNSUPPORTED || s == AGON_EINVAL) /* no fault fits here */
         return json_array_append_new(made, json_null()) ? ctx_fail(a->ctx, AGON_ENOMEM, "no memory") : AGON_OK;
     text_record t = {.run = run_id(a->run), .kind = "tampered", .body = faulty, .iteration = a->iteration, .parent = from->id,
                      .producer = "planted fault", .family = from->family, .cell = from->cell_name, .slot = x->id};

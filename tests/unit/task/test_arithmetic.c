@@ -104,6 +104,12 @@ static void test_faults_vary(void **state) {
         free(claim);
     }
     assert_true(carry && swapped && by_one);
+    /* A wrong answer taken for good is spoiled like any other: whether it was right must not show. */
+    char *faulty = NULL, *claim = NULL;
+    assert_ok(ctx, task_tamper(ctx, &q, "47 + 36 = 85", 1, &faulty, &claim));
+    expect(ctx, &q, faulty, false);
+    free(faulty);
+    free(claim);
     task_query_free(&q);
     agon_ctx_free(ctx);
 }
