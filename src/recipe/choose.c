@@ -62,6 +62,40 @@ static agon_status is_held_out(cast *c, const aim *a, const query *q, const char
     return s;
 }
 
+static agon_status text_is_held_out(cast *c, const aim *a, const example *e, bool *hit) {
+    const char *texts[] = {e->prompt, e->chosen, e->rejected};
+    agon_status s = AGON_OK;
+    *hit = false;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts && !*hit && !s; i++)
+        if (texts[i] && *texts[i])
+            s = contamination_has_text(c->actors.ctx, a->held_out, texts[i], hit);
+    return s;
+}
+
+agon_status choose_check(cast *c, const aim *a, const example_list *l, bool *contaminated) {
+    agon_status s = AGON_OK;
+    *contaminated = false;
+    for (size_t i = 0; i < l->n && !*contaminated && !s; i++)
+        s = text_is_held_out(c, a, &l->items[i], contaminated);
+    return s;
+}
+
+/* Leaves out what shares text with an evaluation: people's answers and documents are not above that. */
+static agon_status drop_held_out(cast *c, const aim *a, example_list *l, choice *report) {
+    size_t kept = 0;
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < l->n && !s; i++) {
+        bool hit = false;
+        s = text_is_held_out(c, a, &l->items[i], &hit);
+        report->dropped_contaminated += hit;
+        if (!hit)
+            l->items[kept++] = l->items[i];
+    }
+    if (!s)
+        l->n = kept;
+    return s;
+}
+
 /* Counters that hold while answers are taken: per query and per place (a cell, or all of the user's queries together). */
 typedef struct caps {
     size_t *query, *place;
@@ -190,12 +224,14 @@ agon_status choose_examples(cast *c, const aim *a, const query_list *queries, co
     agon_status s = caps_new(c, a, queries, &k);
     if (!s)
         s = choose_real(c, queries, answers, from, out);
-    for (size_t i = 0; i < out->n; i++) {
-        report->n_real++;
-        report->real_tokens += out->items[i].n_tokens;
-    }
     if (!s)
         s = take_replay(c, earlier, true, 0, out, report);
+    if (!s)
+        s = drop_held_out(c, a, out, report);
+    report->n_real = out->n;
+    report->real_tokens = 0;
+    for (size_t i = 0; i < out->n; i++)
+        report->real_tokens += out->items[i].n_tokens;
     int64_t total = floor > 0 ? (int64_t)((double)report->real_tokens / floor) : INT64_MAX / 4;
     if (!s)
         s = take_replay(c, earlier, false, (int64_t)(replay * (double)total), out, report);

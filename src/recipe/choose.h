@@ -29,6 +29,8 @@ AGON_MUST_CHECK agon_status choose_real(cast *c, const query_list *queries, cons
 AGON_MUST_CHECK agon_status choose_examples(cast *c, const aim *a, const query_list *queries, const answer_list *answers,
                                             size_t from_answer, const example_list *earlier, example_list *out,
                                             choice *report);
+/* For the gate's G7, of what was chosen: does an example share text with an evaluation? */
+AGON_MUST_CHECK agon_status choose_check(cast *c, const aim *a, const example_list *l, bool *contaminated);
 /* Preference pairs (chosen passes, rejected fails, one query) for objectives that learn from pairs; same caps. */
 AGON_MUST_CHECK agon_status choose_pairs(cast *c, const aim *a, const query_list *queries, const answer_list *answers,
                                          size_t from_answer, example_list *out, choice *report);

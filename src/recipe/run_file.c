@@ -209,6 +209,16 @@ static agon_status check_together(reader *r) {
     if (sealed_recipe != sealed_oracle)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: 'recipe: sealed' and 'oracle: sealed' go together",
                         r->where);
+    if (sealed_recipe && strcmp(c->human.backend, "simulated") != 0)
+        return ctx_fail(r->ctx, AGON_EINVAL,
+                        "%s: the sealed recipe asks the simulated expert only; set 'human: {backend: simulated}'", r->where);
+    if (sealed_recipe && c->iterations != 1)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: the sealed recipe is one iteration; set 'iterations: 1'", r->where);
+    if (sealed_recipe && (c->human.gate_items < 2 || c->evaluate.tasks < c->human.gate_items + 2))
+        return ctx_fail(r->ctx, AGON_EINVAL,
+                        "%s: the sealed gate needs at least 2 labelled items (human.gate_items; 100 for a promotion) and 2 more "
+                        "in evaluate.tasks",
+                        r->where);
     if (c->evaluate.documents == 1)
         return ctx_fail(r->ctx, AGON_EINVAL,
                         "%s: evaluate.documents must be 0 or at least 2: an interval needs two", r->where);

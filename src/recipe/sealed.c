@@ -192,8 +192,8 @@ static agon_status teach_critics(sealed *x) {
         s = school_test(c, "critic/reward", x->critic[0], &x->queries, &x->answers, x->material[2], x->n_material[2],
                         &x->trust);
     if (!s)
-        cast_say(c, json_pack("{s{sf sf so}}", "critic", "auroc", x->trust.auroc, "ece", x->trust.ece, "families",
-                              trust_json(&x->trust)),
+        cast_say(c, json_pack("{s{so so so}}", "critic", "auroc", real_or_null(x->trust.auroc), "ece",
+                              real_or_null(x->trust.ece), "families", trust_json(&x->trust)),
                  "critics taught on %zu and %zu labels and planted faults; AUROC %.2f on %zu easy answers", x->n_material[0],
                  x->n_material[1], x->trust.auroc, x->trust.n);
     return s;
@@ -325,7 +325,7 @@ static agon_status label_held_out(sealed *x, gate_data *g) {
     store_id *ids = memory_new(2 * n + 1, sizeof *ids);
     const expert_options o = {.purpose = "gate",
                               .error_rate = x->config->human.error_rate,
-                              .propensity = n ? (double)x->config->human.gate_items / (double)n : 1};
+                              .propensity = n ? fmin(1, (double)x->config->human.gate_items / (double)n) : 1};
     agon_status s = which && verdicts && ids ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the gate");
     for (size_t i = 0; i < n && !s; i++)
         if (g->labelled[i]) {
@@ -350,7 +350,8 @@ static agon_status label_held_out(sealed *x, gate_data *g) {
     return s;
 }
 
-static agon_status estimate_gain(sealed *x, const gate_data *g, ppi_result *out) {
+/* decides: at twice the attempt's alpha, so that its lower end is a one-sided bound at alpha. reported: at 95%. */
+static agon_status estimate_gain(sealed *x, const gate_data *g, ppi_result *decides, ppi_result *reported) {
     size_t n = x->held_out.n, n_labelled = 0, n_rest = 0;
     double *rest = memory_new(n + 1, sizeof *rest), *judge = memory_new(n + 1, sizeof *judge),
            *truth = memory_new(n + 1, sizeof *truth);
@@ -361,27 +362,32 @@ static agon_status estimate_gain(sealed *x, const gate_data *g, ppi_result *out)
             truth[n_labelled++] = g->truth[i];
         } else
             rest[n_rest++] = g->judge[i];
-    if (!s) /* twice the attempt's alpha: the lower end is then a one-sided bound at alpha */
+    if (!s)
         s = ppi_paired(x->c->actors.ctx, rest, n_rest, judge, truth, n_labelled,
-                       2 * alpha_spending(x->config->gate.alpha, 1), out);
+                       2 * alpha_spending(x->config->gate.alpha, 1), decides);
+    if (!s)
+        s = ppi_paired(x->c->actors.ctx, rest, n_rest, judge, truth, n_labelled, 0.05, reported);
     free(rest);
     free(judge);
     free(truth);
     return s;
 }
 
-static agon_status decide_gate(sealed *x, gate_data *g, const ppi_result *estimate) {
+static agon_status decide_gate(sealed *x, gate_data *g, const ppi_result *decides, const ppi_result *estimate) {
     cast *c = x->c;
     char *problem = NULL;
     json_t *figures = NULL, *held_out = NULL;
     perplexity_comparison comparison;
     gate_evidence e = {.candidate = x->candidate,
                        .incumbent = c->actors.base,
-                       .estimate = estimate,
+                       .estimate = decides,
+                       .reported = estimate,
                        .attempt = 1,
                        .alpha = x->config->gate.alpha,
                        .over_budget = x->labels_used > x->config->human.labels};
     agon_status s = cast_compare_suites(c, &g->now, &g->before, &e, &comparison);
+    if (!s)
+        s = choose_check(c, &x->hard, &x->examples, &e.contaminated);
     if (!s)
         s = cast_check_journal(c, &problem);
     e.chain_problem = problem;
@@ -411,7 +417,7 @@ static agon_status decide_gate(sealed *x, gate_data *g, const ppi_result *estima
 static agon_status gate(sealed *x) {
     cast *c = x->c;
     gate_data g = {0};
-    ppi_result estimate;
+    ppi_result decides, reported;
     agon_status s = draw_subset(x, &g);
     if (!s)
         s = answer_held_out(x);
@@ -426,9 +432,9 @@ static agon_status gate(sealed *x) {
     if (!s)
         s = label_held_out(x, &g);
     if (!s)
-        s = estimate_gain(x, &g, &estimate);
+        s = estimate_gain(x, &g, &decides, &reported);
     if (!s)
-        s = decide_gate(x, &g, &estimate);
+        s = decide_gate(x, &g, &decides, &reported);
     gate_data_free(&g);
     return s;
 }

@@ -29,7 +29,8 @@ typedef struct gate_suite {
 typedef struct gate_evidence {
     const char *candidate, *incumbent;
     const paired_table *primary;
-    const ppi_result *estimate;
+    const ppi_result *estimate; /* made at 2 * the attempt's alpha: the lower end decides */
+    const ppi_result *reported; /* the same at 95%, for the figures; NULL: estimate is shown */
     size_t attempt; /* of this lineage, from 1 */
     double alpha;   /* over all attempts */
     gate_suite suites[GATE_MAX_SUITES];

@@ -29,9 +29,10 @@ static json_t *gain_open(const gate_evidence *e, double alpha, bool *holds) {
 
 /* The interval of e->estimate must have been made at 2 * the attempt's alpha: its lower end is the one-sided bound. */
 static json_t *gain_sealed(const gate_evidence *e, double alpha, bool *holds) {
-    const ppi_result *r = e->estimate;
-    *holds = r->tuned.range.low > 0 && r->n_labelled >= MIN_GATE_LABELS;
-    return json_pack("{sb so so so sI sI sf sf sI ss}", "holds", *holds, "tuned", estimate_json(&r->tuned), "labels_only",
+    const ppi_result *r = e->reported ? e->reported : e->estimate;
+    double bound = e->estimate->tuned.range.low;
+    *holds = bound > 0 && r->n_labelled >= MIN_GATE_LABELS;
+    return json_pack("{sb sf so so so sI sI sf sf sI ss}", "holds", *holds, "lower_bound", bound, "tuned", estimate_json(&r->tuned), "labels_only",
                      estimate_json(&r->labels_only), "judge_only", estimate_json(&r->judge_only), "labelled",
                      (json_int_t)r->n_labelled, "unlabelled", (json_int_t)r->n_unlabelled, "lambda", r->lambda, "alpha",
                      alpha, "attempt", (json_int_t)e->attempt, "test", "prediction-powered inference, lower bound above 0");
