@@ -1,0 +1,234 @@
+/* The gate: how often it promotes a version that gained nothing, how often it sees one that did, and what each condition does. */
+#include "base/random.h"
+#include "eval/multiplicity.h"
+#include "step/evaluate.h"
+#include "test.h"
+#include <jansson.h>
+
+static const paired_table clear_gain = {300, 120, 20, 160};
+
+static gate_evidence good(const paired_table *primary) {
+    return (gate_evidence){.candidate = "new", .incumbent = "old", .primary = primary, .attempt = 1, .alpha = 0.05};
+}
+
+/* Decides and returns the figures (new) and the verdict. */
+static json_t *decide(agon_ctx *ctx, const gate_evidence *e, bool *promote) {
+    json_t *figures = NULL;
+    assert_ok(ctx, gate_decide(ctx, e, promote, &figures));
+    assert_non_null(figures);
+    return figures;
+}
+
+static bool verdict(agon_ctx *ctx, const gate_evidence *e) {
+    bool promote = false;
+    json_decref(decide(ctx, e, &promote));
+    return promote;
+}
+
+static bool holds(const json_t *figures, const char *condition) {
+    const json_t *value = json_object_get(json_object_get(figures, condition), "holds");
+    assert_true(json_is_boolean(value));
+    return json_is_true(value);
+}
+
+/* Shares of items that only one of the two versions gets right. */
+static paired_table simulate(rng *r, size_t n, double gained, double lost) {
+    paired_table t = {0};
+    for (size_t i = 0; i < n; i++) {
+        double u = rng_uniform(r);
+        t.gained += u < gained;
+        t.lost += u >= gained && u < gained + lost;
+        t.both += u >= gained + lost && u < 0.6;
+    }
+    t.neither = n - t.both - t.gained - t.lost;
+    return t;
+}
+
+static size_t n_promoted(agon_ctx *ctx, uint64_t seed, size_t n_gates, size_t n, double gained, double lost) {
+    size_t promoted = 0;
+    rng r = rng_new(seed);
+    for (size_t i = 0; i < n_gates; i++) {
+        paired_table t = simulate(&r, n, gained, lost);
+        gate_evidence e = good(&t);
+        promoted += verdict(ctx, &e);
+    }
+    return promoted;
+}
+
+static void gate__null_candidate__is_promoted_at_most_alpha_of_the_time(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    const double n_gates = 400, alpha = 0.05;
+    size_t promoted = n_promoted(ctx, 11, 400, 512, 0.1, 0.1);
+    assert_true((double)promoted <= n_gates * alpha + 2 * sqrt(n_gates * alpha * (1 - alpha)));
+    assert_true(promoted >= 1); /* a gate that never opens would hold this too: at alpha / 1.6 about a dozen pass */
+    agon_ctx_free(ctx);
+}
+
+static void gate__ten_points_on_1000_items__are_seen(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    assert_true(n_promoted(ctx, 12, 200, 1000, 0.2, 0.1) >= 180);
+    agon_ctx_free(ctx);
+}
+
+/* Tables on both sides of the boundary, for several attempts: the test is one-sided McNemar and nothing else. */
+static void gate__open__is_one_sided_mcnemar_at_the_attempts_alpha(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    size_t n_yes = 0, n_no = 0;
+    for (size_t attempt = 1; attempt <= 5; attempt++)
+        for (size_t gained = 0; gained <= 40; gained++) {
+            paired_table t = {50, gained, 12, 50};
+            gate_evidence e = good(&t);
+            e.attempt = attempt;
+            bool promote, want = mcnemar_one_sided(gained, 12) < 0.05 * 6 / (M_PI * M_PI * (double)(attempt * attempt));
+            json_t *figures = decide(ctx, &e, &promote), *g1 = json_object_get(figures, "G1");
+            assert_int_equal(promote, want);
+            assert_int_equal(holds(figures, "G1"), want);
+            assert_close(json_real_value(json_object_get(g1, "p")), mcnemar_one_sided(gained, 12), 0);
+            assert_close(json_real_value(json_object_get(g1, "alpha")), alpha_spending(0.05, attempt), 0);
+            n_yes += want;
+            n_no += !want;
+            json_decref(figures);
+        }
+    assert_true(n_yes > 20 && n_no > 20);
+    agon_ctx_free(ctx);
+}
+
+static void gate__fewer_right_answers__never_promote(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    paired_table t = {300, 20, 120, 160};
+    gate_evidence e = good(&t);
+    assert_false(verdict(ctx, &e));
+    agon_ctx_free(ctx);
+}
+
+static void gate__sealed__needs_a_bound_above_zero_and_100_labels(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static const struct {
+        size_t n;
+        double low;
+        bool want;
+    } cases[] = {{100, 0.01, true}, {99, 0.01, false}, {2, 0.5, false}, {400, 0, false}, {400, -0.01, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const ppi_result r = {.n_labelled = cases[i].n, .n_unlabelled = 500, .lambda = 0.4,
+                              .tuned = {0.05, 0.02, {cases[i].low, 0.9}},
+                              /* The other estimates decide nothing. */
+                              .plain = {0.5, 0.1, {0.3, 0.7}}, .labels_only = {0.5, 0.1, {0.3, 0.7}},
+                              .judge_only = {0.5, 0.1, {0.3, 0.7}}};
+        gate_evidence e = good(NULL);
+        bool promote;
+        e.estimate = &r;
+        json_t *figures = decide(ctx, &e, &promote);
+        assert_int_equal(promote, cases[i].want);
+        assert_int_equal(holds(figures, "G1"), cases[i].want);
+        json_decref(figures);
+    }
+    agon_ctx_free(ctx);
+}
+
+static gate_suite suite_of(const char *name, paired_table t) {
+    return (gate_suite){.name = name, .run = true, .table = t, .margin = 0.1};
+}
+
+static void gate__one_inferior_suite__is_enough_to_reject(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    const paired_table same = {100, 5, 5, 90}, worse = {70, 2, 40, 88};
+    for (size_t bad = 0; bad <= 3; bad++) { /* 3: none */
+        gate_evidence e = good(&clear_gain);
+        bool promote;
+        e.n_suites = 3;
+        for (size_t i = 0; i < 3; i++)
+            e.suites[i] = suite_of("s", i == bad ? worse : same);
+        json_t *figures = decide(ctx, &e, &promote);
+        assert_int_equal(promote, bad == 3);
+        assert_int_equal(holds(figures, "G2"), bad == 3);
+        assert_true(holds(figures, "G1") && holds(figures, "G7"));
+        assert_int_equal(strstr(json_string_value(json_object_get(figures, "reason")), "G2") != NULL, bad != 3);
+        json_decref(figures);
+    }
+    agon_ctx_free(ctx);
+}
+
+static void gate__text_that_got_worse__rejects(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    perplexity_comparison c = {.before = 10, .after = 11, .rise = 0.1, .upper = 0.12, .p = 0.9, .holds = false};
+    gate_evidence e = good(&clear_gain);
+    e.perplexity = &c;
+    assert_false(verdict(ctx, &e));
+    c.holds = true;
+    assert_true(verdict(ctx, &e));
+    agon_ctx_free(ctx);
+}
+
+static void gate__suites_not_run__say_so_and_do_not_fail(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    gate_evidence e = good(&clear_gain);
+    bool promote;
+    e.n_suites = 2;
+    e.suites[0] = (gate_suite){.name = "gsm8k", .run = false, .table = {0, 0, 40, 0}, .margin = 0.03};
+    e.suites[1] = suite_of("general", (paired_table){100, 5, 5, 90});
+    json_t *figures = decide(ctx, &e, &promote), *list = json_object_get(json_object_get(figures, "G2"), "suites"), *row;
+    size_t i, n_not_run = 0;
+    assert_true(promote);
+    json_array_foreach(list, i, row)
+        n_not_run += strcmp(json_string_value(json_object_get(row, "verdict")), "not run") == 0;
+    assert_int_equal(json_array_size(list), 3); /* held-out text is the third */
+    assert_int_equal(n_not_run, 2);
+    json_decref(figures);
+    agon_ctx_free(ctx);
+}
+
+static void gate__books_out_of_order__reject_whatever_was_gained(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    for (int bad = 0; bad < 4; bad++) { /* 3: none */
+        gate_evidence e = good(&clear_gain);
+        bool promote;
+        e.contaminated = bad == 0;
+        e.over_budget = bad == 1;
+        e.chain_problem = bad == 2 ? "step 4 does not match its hash" : NULL;
+        json_t *figures = decide(ctx, &e, &promote);
+        assert_int_equal(promote, bad == 3);
+        assert_int_equal(holds(figures, "G7"), bad == 3);
+        assert_string_equal(json_string_value(json_object_get(json_object_get(figures, "G7"), "journal")),
+                            bad == 2 ? e.chain_problem : "intact");
+        json_decref(figures);
+    }
+    agon_ctx_free(ctx);
+}
+
+static void gate__what_nobody_measured__is_called_not_evaluated(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static const char *const names[] = {"G3", "G4", "G5", "G6"};
+    gate_evidence e = good(&clear_gain);
+    bool promote;
+    json_t *figures = decide(ctx, &e, &promote);
+    for (size_t i = 0; i < 4; i++)
+        assert_string_equal(json_string_value(json_object_get(figures, names[i])), "not evaluated");
+    json_decref(figures);
+    agon_ctx_free(ctx);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gate__null_candidate__is_promoted_at_most_alpha_of_the_time),
+        cmocka_unit_test(gate__ten_points_on_1000_items__are_seen),
+        cmocka_unit_test(gate__open__is_one_sided_mcnemar_at_the_attempts_alpha),
+        cmocka_unit_test(gate__fewer_right_answers__never_promote),
+        cmocka_unit_test(gate__sealed__needs_a_bound_above_zero_and_100_labels),
+        cmocka_unit_test(gate__one_inferior_suite__is_enough_to_reject),
+        cmocka_unit_test(gate__text_that_got_worse__rejects),
+        cmocka_unit_test(gate__suites_not_run__say_so_and_do_not_fail),
+        cmocka_unit_test(gate__books_out_of_order__reject_whatever_was_gained),
+        cmocka_unit_test(gate__what_nobody_measured__is_called_not_evaluated),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,227 @@
+/* Whom the critic's calibration trusts: families of known reliability, many times over. */
+#include "actors.h"
+#include "step/trust.h"
+#include <malloc.h>
+
+enum { PER_FAMILY = 130, N = 2 * PER_FAMILY, LEAST = 30 };
+static const char *const families[2] = {"arithmetic", "comparison"};
+static const trust_options usual = {.alpha = 0.15, .delta = 0.1, .least = LEAST};
+
+typedef struct bench {
+    stand *x;
+    size_t which[N];
+    bool truth[N];
+    const char *labels[N];
+    store_id ids[N];
+} bench;
+
+/* N answers of two families, each with a label (whose value does not matter here: the truth is the caller's). */
+static bench *bench_new(void) {
+    bench *b = calloc(1, sizeof *b);
+    const char *texts[N];
+    size_t queries[N];
+    task_outcome verdicts[N];
+    const expert_options o = {.purpose = "calibration", .propensity = 1};
+    assert_non_null(b);
+    b->x = stand_new(NULL);
+    stand_draw(b->x, "a", "arithmetic", "two_digit_sum", PER_FAMILY);
+    for (size_t i = 0; i < task_n_cells(); i++)
+        if (strcmp(task_cell_family(i), families[1]) == 0) {
+            stand_draw(b->x, "c", families[1], task_cell_at(i)->name, PER_FAMILY);
+            break;
+        }
+    for (size_t i = 0; i < N; i++) {
+        b->which[i] = queries[i] = i;
+        texts[i] = "I do not know.";
+    }
+    stand_answers(b->x, "answers", queries, texts, N);
+    assert_ok(b->x->ctx, expert_judges(&b->x->actors, "labels", &b->x->queries, &b->x->answers, b->which, N, &o, verdicts,
+                                       b->ids));
+    for (size_t i = 0; i < N; i++)
+        b->labels[i] = b->ids[i].text;
+    return b;
+}
+
+static void bench_free(bench *b) {
+    stand_free(b->x);
+    free(b);
+}
+
+/* The critic says pass or fail with a confidence between 0.8 and 1, and is wrong at the family's rate. */
+static void simulate(bench *b, rng *r, const double wrong[2]) {
+    for (size_t i = 0; i < N; i++) {
+        bool pass = rng_uniform(r) < 0.5;
+        double sure = 0.8 + 0.2 * rng_uniform(r);
+        b->truth[i] = pass != (rng_uniform(r) < wrong[i / PER_FAMILY]);
+        b->x->answers.items[i].p_raw = pass ? sure : 1 - sure;
+    }
+}
+
+static void calibrate(bench *b, const char *path, size_t n, const trust_options *o, trust_table *t) {
+    assert_ok(b->x->ctx, trust_calibrate(&b->x->actors, path, "base", &b->x->queries, &b->x->answers, b->which, b->truth,
+                                         b->labels, n, o, t));
+}
+
+/* Share of wrong decisions among those that would be taken alone, exactly: the critic's raw verdict is wrong at `wrong`. 0 when none is. */
+static double risk_of(const trust_table *t, const char *family, double wrong, double *coverage) {
+    double errors = 0;
+    size_t taken = 0;
+    for (size_t i = 0; i < 400; i++) {
+        double sure = 0.8 + 0.2 * ((double)(i / 2) + 0.5) / 200, p = i % 2 ? sure : 1 - sure;
+        bool pass = false;
+        if (!trust_decides(t, family, p, &pass))
+            continue;
+        taken++;
+        errors += pass == (p >= 0.5) ? wrong : 1 - wrong;
+    }
+    *coverage = (double)taken / 400;
+    return taken ? errors / (double)taken : 0;
+}
+
+/* 300 calibrations: one family deserves trust, the other is a little worse than allowed. Being lucky is allowed at delta. */
+static void trust__over_many_calibrations__is_undeserved_at_most_delta_of_the_time(void **state) {
+    (void)state;
+    const double wrong[2] = {0.01, 0.18}, n = 300;
+    bench *b = bench_new();
+    rng r = rng_new(3);
+    size_t violations[2] = {0}, trusted[2] = {0};
+    for (size_t i = 0; i < N; i++) /* which labels a calibration names is not at stake here, and writing them all takes long */
+        b->labels[i] = b->ids[0].text;
+    for (size_t k = 0; k < (size_t)n; k++) {
+        char path[32];
+        trust_table t;
+        snprintf(path, sizeof path, "calibrate/%zu", k);
+        simulate(b, &r, wrong);
+        calibrate(b, path, N, &usual, &t);
+        for (int f = 0; f < 2; f++) {
+            double coverage, risk = risk_of(&t, families[f], wrong[f], &coverage);
+            trusted[f] += coverage > 0.5;
+            violations[f] += risk > usual.alpha;
+        }
+        trust_free(&t);
+    }
+    assert_true((double)violations[1] <= usual.delta * n + 3 * sqrt(n * usual.delta * (1 - usual.delta)));
+    assert_int_equal(violations[0], 0);
+    assert_true(trusted[0] >= 0.8 * n); /* and trust that is deserved is given */
+    bench_free(b);
+}
+
+static void trust__is_per_family(void **state) {
+    (void)state;
+    const double wrong[2] = {0, 0.5};
+    bench *b = bench_new();
+    rng r = rng_new(4);
+    trust_table t;
+    bool pass = false;
+    simulate(b, &r, wrong);
+    calibrate(b, "calibrate", N, &usual, &t);
+    assert_false(trust_find(&t, families[0])->selective.abstain);
+    assert_true(trust_find(&t, families[1])->selective.abstain);
+    assert_true(trust_decides(&t, families[0], 0.999, &pass) && pass);
+    assert_true(trust_decides(&t, families[0], 0.001, &pass) && !pass);
+    assert_false(trust_decides(&t, families[1], 0.999, &pass));
+    assert_false(trust_decides(&t, "writing", 0.999, &pass)); /* never tested */
+    assert_null(trust_find(&t, "writing"));
+    assert_true(trust_find(&t, families[0])->auroc > 0.99 && trust_find(&t, families[1])->auroc < 0.8);
+    trust_free(&t);
+    bench_free(b);
+}
+
+/* What is fitted on is not what is tested on, and one query's answers stay on one side. */
+static void trust__halves__share_no_query(void **state) {
+    (void)state;
+    const double wrong[2] = {0.1, 0.1};
+    bench *b = bench_new();
+    rng r = rng_new(5);
+    trust_table t;
+    simulate(b, &r, wrong);
+    for (size_t i = 0; i < N; i++)
+        b->x->answers.items[i].query = i < PER_FAMILY ? 0 : PER_FAMILY; /* two queries in all */
+    calibrate(b, "calibrate", N, &usual, &t);
+    assert_int_equal(t.n_fitted + t.n, N);
+    assert_true(t.n % PER_FAMILY == 0 && t.n_fitted % PER_FAMILY == 0);
+    trust_free(&t);
+    bench_free(b);
+}
+
+static void trust__a_critic_that_always_says_the_same__earns_none(void **state) {
+    (void)state;
+    const double wrong[2] = {0.5, 0.5};
+    bench *b = bench_new();
+    rng r = rng_new(6);
+    trust_table t;
+    bool pass;
+    simulate(b, &r, wrong);
+    for (size_t i = 0; i < N; i++)
+        b->x->answers.items[i].p_raw = 0.97;
+    calibrate(b, "calibrate", N, &usual, &t);
+    for (int f = 0; f < 2; f++)
+        for (double p = 0; p <= 1; p += 0.125)
+            assert_false(trust_decides(&t, families[f], p, &pass));
+    trust_free(&t);
+    bench_free(b);
+}
+
+static void trust__too_few_tested__earn_none(void **state) {
+    (void)state;
+    const double wrong[2] = {0, 0};
+    bench *b = bench_new();
+    rng r = rng_new(7);
+    trust_table t;
+    bool pass = false;
+    simulate(b, &r, wrong);
+    calibrate(b, "calibrate/all", N, &usual, &t);
+    size_t tested = trust_find(&t, families[0])->n;
+    assert_true(tested > LEAST && trust_decides(&t, families[0], 0.999, &pass));
+    trust_free(&t);
+    trust_options o = usual;
+    o.least = tested + 1;
+    calibrate(b, "calibrate/few", N, &o, &t);
+    assert_false(trust_decides(&t, families[0], 0.999, &pass));
+    trust_free(&t);
+    bench_free(b);
+}
+
+static void trust__answers_the_critic_abstained_on__are_left_out_and_escalate(void **state) {
+    (void)state;
+    const double wrong[2] = {0, 0};
+    bench *b = bench_new();
+    rng r = rng_new(8);
+    trust_table t;
+    size_t n_decided = 99, n_abstained = 0;
+    simulate(b, &r, wrong);
+    for (size_t i = 0; i < N; i += 3) {
+        b->x->answers.items[i].p_raw = NAN;
+        n_abstained++;
+    }
+    calibrate(b, "calibrate", N, &usual, &t);
+    assert_int_equal(t.n + t.n_fitted, N - n_abstained);
+    assert_ok(b->x->ctx, trust_decide(&b->x->actors, "decide", &t, &b->x->queries, &b->x->answers, b->which, 60, &n_decided));
+    size_t want = 0;
+    for (size_t i = 0; i < 60; i++) {
+        const answer *y = &b->x->answers.items[i];
+        bool pass = false, alone = i % 3 != 0 && trust_decides(&t, families[0], y->p_raw, &pass);
+        assert_int_equal(y->source != NULL, alone);
+        assert_int_equal(y->outcome, !alone ? OUTCOME_UNKNOWN : b->truth[i] ? OUTCOME_PASS : OUTCOME_FAIL);
+        want += alone;
+    }
+    assert_true(want >= 30 && n_decided == want); /* of 40 it had an opinion on */
+    assert_int_equal(stand_count(b->x, "SELECT count(*) FROM decision WHERE route = 'auto'"), want);
+    assert_int_equal(stand_count(b->x, "SELECT count(*) FROM decision WHERE route = 'escalate'"), 60 - want);
+    assert_int_equal(stand_count(b->x, "SELECT count(*) FROM label WHERE source = 'critic'"), want);
+    trust_free(&t);
+    bench_free(b);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trust__over_many_calibrations__is_undeserved_at_most_delta_of_the_time),
+        cmocka_unit_test(trust__is_per_family),
+        cmocka_unit_test(trust__halves__share_no_query),
+        cmocka_unit_test(trust__a_critic_that_always_says_the_same__earns_none),
+        cmocka_unit_test(trust__too_few_tested__earn_none),
+        cmocka_unit_test(trust__answers_the_critic_abstained_on__are_left_out_and_escalate),
+    };
+    mallopt(M_TRIM_THRESHOLD, 64 << 20); /* thousands of small transactions, each giving its memory back, are mostly page faults */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
