@@ -251,7 +251,7 @@ static agon_status refine_message(loop *l, const picked *drafts, size_t i, int f
                                        : critique_words(&l->c->actors, about,
                                                         form == FORM_PLACEBO ? CRITIQUE_MASKED : form, &words);
     if (!s)
-        s = learner_refine_prompt(l->c->actors.ctx, l->queries.items[x->query].text, x->text, words, &message);
+        s = learner_refine_prompt(l->c->actors.ctx, l->queries.items[x->query].text, words, &message);
     if (!s && !(*out = arena_copy(l->c->memory, message)))
         s = ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for a prompt");
     free(words);

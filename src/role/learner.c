@@ -2,11 +2,9 @@
 #include "role/learner.h"
 #include "role/prompt.h"
 
-agon_status learner_refine_prompt(agon_ctx *ctx, const char *query, const char *draft,
-                                  const char *critique, char **out) {
-    const prompt_field fields[] = {
-        {"query", query}, {"draft", draft}, {"critique", critique ? critique : ""}};
-    return prompt_render(ctx, prompt_find(critique ? "refine" : "retry"), fields, 3, 0, out);
+agon_status learner_refine_prompt(agon_ctx *ctx, const char *query, const char *critique, char **out) {
+    const prompt_field fields[] = {{"query", query}, {"critique", critique ? critique : ""}};
+    return prompt_render(ctx, prompt_find(critique ? "refine" : "retry"), fields, 2, 0, out);
 }
 
 const char *learner_answer_template(void) {
@@ -14,5 +12,5 @@ const char *learner_answer_template(void) {
 }
 
 const char *learner_refine_template(bool with_critique) {
-    return with_critique ? "refine@1" : "retry@1";
+    return with_critique ? "refine@2" : "retry@2";
 }

@@ -15,12 +15,11 @@
 
 static const prompt_template templates[] = {
     {"answer", "1", "learner", "{!query}"},
-    {"refine", "1", "learner",
-     "{!query}\n\nAn earlier answer was:\n{draft}\n\nThat answer is wrong. {critique}\n\nGive the "
-     "correct answer."},
-    {"retry", "1", "learner",
-     "{!query}\n\nAn earlier answer was:\n{draft}\n\nThat answer is wrong. Give the correct "
-     "answer."},
+    /* The draft is not shown again: small models copy it (of 26 failures with full critiques the base
+     * mended 10 with it, 18 without). The critique cites what matters of it. */
+    {"refine", "2", "learner",
+     "{!query}\n\nA first answer was wrong. {critique}\n\nGive the correct answer."},
+    {"retry", "2", "learner", "{!query}\n\nA first answer was wrong. Give the correct answer."},
     {"critic-likelihood", "1", "critic",
      "Question: {query}\nAnswer: {answer}\nIs the answer correct?"},
     {"critic-text", "1", "critic",

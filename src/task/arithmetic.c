@@ -170,7 +170,7 @@ static const char *wrong_place(rational said, int64_t gold) {
 }
 
 static agon_status verify(agon_ctx *ctx, const task_query *query, const char *response, task_verdict *out) {
-    terms t;
+    terms t = {0};
     agon_status status = read_terms(ctx, query, &t);
     if (status)
         return status;
@@ -194,7 +194,7 @@ static agon_status verify(agon_ctx *ctx, const task_query *query, const char *re
 }
 
 static agon_status demonstrate(agon_ctx *ctx, const task_query *query, uint64_t seed, char **response) {
-    terms t;
+    terms t = {0};
     agon_status status = read_terms(ctx, query, &t);
     if (status)
         return status;
@@ -257,7 +257,7 @@ static int64_t draw_fault(rng *r, const terms *t, const char **name) {
 
 static agon_status tamper(agon_ctx *ctx, const task_query *query, const char *correct, uint64_t seed,
                           char **faulty, char **claim) {
-    terms t;
+    terms t = {0};
     agon_status status = read_terms(ctx, query, &t);
     if (status)
         return status;
@@ -282,7 +282,7 @@ static agon_status tamper(agon_ctx *ctx, const task_query *query, const char *co
 /* ---- the second way ------------------------------------------------------------------------------------------- */
 
 static agon_status check(agon_ctx *ctx, const task_query *query) {
-    terms t;
+    terms t = {0};
     agon_status status = read_terms(ctx, query, &t);
     if (status)
         return status;
@@ -298,7 +298,7 @@ static agon_status check(agon_ctx *ctx, const task_query *query) {
 }
 
 static agon_status gold_text(agon_ctx *ctx, const task_query *query, char **out) {
-    terms t;
+    terms t = {0};
     agon_status status = read_terms(ctx, query, &t);
     return status ? status : task_format(ctx, out, "%lld", (long long)t.gold);
 }

@@ -320,7 +320,7 @@ static int claim_after(const char *text) {
 /* The number claimed by "98 is larger than 45" or "45 < 98"; superlatives outdo comparatives, of which a chain may have
  * several. false: no such claim. *torn: claims that differ. */
 static bool claimed(const choice *c, const char *response, number_token *out, bool *torn) {
-    number_token t;
+    number_token t = {0};
     size_t end = strlen(response);
     bool found = false;
     int strength = 0;
@@ -364,7 +364,7 @@ static agon_status verify_one(agon_ctx *ctx, const choice *c, const char *respon
     list_text(c, NULL, ", ", " and ", list, sizeof list);
     snprintf(why, sizeof why, "%s of %s is %lld", asked(c->kind), list, (long long)gold);
     snprintf(masked, sizeof masked, "which is not %s", asked(c->kind));
-    number_token t;
+    number_token t = {0};
     bool torn = false;
     if (has_mark(response) || !claimed(c, response, &t, &torn))
         return verdict_number(ctx, out, response, (rational){gold, 1}, why, masked);

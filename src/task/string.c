@@ -366,7 +366,7 @@ static agon_status keep_puzzle(agon_ctx *ctx, const puzzle *p, json_t **keep) {
 }
 
 static agon_status string_generate(agon_ctx *ctx, const task_cell *cell, task_query *query) {
-    puzzle p;
+    puzzle p = {0};
     rng r = rng_new(query->seed);
     char *gold = NULL;
     query->parameters = draw_material(kind_find(cell->name), &r);
@@ -384,7 +384,7 @@ static agon_status string_generate(agon_ctx *ctx, const task_cell *cell, task_qu
 }
 
 static agon_status string_verify(agon_ctx *ctx, const task_query *query, const char *response, task_verdict *out) {
-    puzzle p;
+    puzzle p = {0};
     agon_status status = puzzle_read(ctx, query, &p);
     return status == AGON_OK ? puzzle_judge(ctx, &p, response, out) : status;
 }
@@ -430,7 +430,7 @@ static agon_status phrase(agon_ctx *ctx, const puzzle *p, const char *answer, ch
 }
 
 static agon_status string_demonstrate(agon_ctx *ctx, const task_query *query, uint64_t seed, char **response) {
-    puzzle p;
+    puzzle p = {0};
     (void)seed; /* one plain style; the words of the query are variety enough */
     agon_status status = puzzle_read(ctx, query, &p);
     return status == AGON_OK ? phrase(ctx, &p, p.gold, response) : status;
@@ -509,7 +509,7 @@ static const char *wrong_answer(const puzzle *p, rng *r, char *out, size_t size)
 
 static agon_status string_tamper(agon_ctx *ctx, const task_query *query, const char *correct, uint64_t seed, char **faulty,
                                  char **claim) {
-    puzzle p;
+    puzzle p = {0};
     rng r = rng_new(seed);
     char answer[2 * FIELD_MAX], *text = NULL;
     task_verdict v = {0};
@@ -534,7 +534,7 @@ static agon_status string_tamper(agon_ctx *ctx, const task_query *query, const c
 /* ---- check --------------------------------------------------------------------------------------- */
 
 static agon_status string_check(agon_ctx *ctx, const task_query *query) {
-    puzzle p;
+    puzzle p = {0};
     span s;
     agon_status status = puzzle_read(ctx, query, &p);
     if (status != AGON_OK)
@@ -552,7 +552,7 @@ static agon_status string_check(agon_ctx *ctx, const task_query *query) {
 }
 
 static agon_status string_gold(agon_ctx *ctx, const task_query *query, char **out) {
-    puzzle p;
+    puzzle p = {0};
     agon_status status = puzzle_read(ctx, query, &p);
     return status == AGON_OK ? task_format(ctx, out, "%s", p.gold) : status;
 }

@@ -36,7 +36,7 @@ static bool is_blank(const char *text) {
 /* The whole text is one number. */
 static bool is_number(const char *text, rational *out) {
     size_t end = strlen(text);
-    number_token t;
+    number_token t = {0};
     while (end > 0 && isspace((unsigned char)text[end - 1]))
         end--;
     size_t start = strspn(text, " \t\r\n$");
@@ -135,7 +135,7 @@ static const char *default_verifier(const json_t *answers) {
 
 /* Numbers and double-quoted texts of the query must survive a rewording. */
 static agon_status keep_of(agon_ctx *ctx, const char *text, json_t **keep) {
-    number_token t;
+    number_token t = {0};
     size_t end = strlen(text);
     agon_status status = AGON_OK;
     for (size_t i = 0; !status && number_next(text, i, end, &t); i = t.end) {
@@ -233,7 +233,7 @@ static agon_status read_task(agon_ctx *ctx, const task_query *query, user_task *
 }
 
 static agon_status check(agon_ctx *ctx, const task_query *query) {
-    user_task t;
+    user_task t = {0};
     return read_task(ctx, query, &t);
 }
 
@@ -394,7 +394,7 @@ static agon_status verify_contains(agon_ctx *ctx, const user_task *t, const char
 }
 
 static agon_status verify(agon_ctx *ctx, const task_query *query, const char *response, task_verdict *out) {
-    user_task t;
+    user_task t = {0};
     agon_status status = read_task(ctx, query, &t);
     if (status)
         return status;
@@ -411,7 +411,7 @@ static agon_status verify(agon_ctx *ctx, const task_query *query, const char *re
 }
 
 static agon_status demonstrate(agon_ctx *ctx, const task_query *query, uint64_t seed, char **response) {
-    user_task t;
+    user_task t = {0};
     agon_status status = read_task(ctx, query, &t);
     if (status)
         return status;
@@ -424,7 +424,7 @@ static agon_status demonstrate(agon_ctx *ctx, const task_query *query, uint64_t 
 
 static agon_status tamper(agon_ctx *ctx, const task_query *query, const char *correct, uint64_t seed,
                           char **faulty, char **claim) {
-    user_task t;
+    user_task t = {0};
     agon_status status = read_task(ctx, query, &t);
     if (status)
         return status;
@@ -447,7 +447,7 @@ static agon_status tamper(agon_ctx *ctx, const task_query *query, const char *co
 }
 
 static agon_status gold(agon_ctx *ctx, const task_query *query, char **out) {
-    user_task t;
+    user_task t = {0};
     agon_status status = read_task(ctx, query, &t);
     if (status)
         return status;

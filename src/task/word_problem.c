@@ -287,7 +287,7 @@ static void diagnose(const problem *p, rational said, char *out, size_t size) {
 }
 
 static agon_status verify(agon_ctx *ctx, const task_query *query, const char *response, task_verdict *out) {
-    problem p;
+    problem p = {0};
     char *why = NULL, masked[128];
     rational said = {0, 1};
     agon_status status;
@@ -316,7 +316,7 @@ static agon_status answer_text(agon_ctx *ctx, const problem *p, char **out) {
 }
 
 static agon_status demonstrate(agon_ctx *ctx, const task_query *query, uint64_t seed, char **response) {
-    problem p;
+    problem p = {0};
     agon_status status = read_problem(ctx, query, &p);
     (void)seed; /* one style: a small model learns it from few examples */
     return status ? status : answer_text(ctx, &p, response);
@@ -383,7 +383,7 @@ static agon_status tamper_number(agon_ctx *ctx, rng *r, const problem *p, const 
 
 static agon_status tamper(agon_ctx *ctx, const task_query *query, const char *correct, uint64_t seed, char **faulty,
                           char **claim) {
-    problem p;
+    problem p = {0};
     char *usual = NULL;
     agon_status status;
     if ((status = read_problem(ctx, query, &p)) || (status = answer_text(ctx, &p, &usual)))
@@ -401,7 +401,7 @@ static agon_status tamper(agon_ctx *ctx, const task_query *query, const char *co
 /* ---- the second way ------------------------------------------------------------------------------------------------ */
 
 static agon_status check(agon_ctx *ctx, const task_query *query) {
-    problem p;
+    problem p = {0};
     agon_status status = read_problem(ctx, query, &p);
     if (status)
         return status;
@@ -413,7 +413,7 @@ static agon_status check(agon_ctx *ctx, const task_query *query) {
 }
 
 static agon_status gold_text(agon_ctx *ctx, const task_query *query, char **out) {
-    problem p;
+    problem p = {0};
     agon_status status = read_problem(ctx, query, &p);
     return status ? status : task_format(ctx, out, "%lld", (long long)p.gold);
 }

@@ -536,6 +536,8 @@ static void compose_list(const request *q, rng *r, buffer *b) {
 
 static void compose_title(const request *q, rng *r, buffer *b) {
     const char *adjective = q->topic->adjectives[rng_below(r, 3)], *name = text_of(q, "word");
+    if (!*name) /* checked parameters always have one */
+        return;
     buffer_printf(b, "<<%c%s %c%s>>", to_capital(adjective[0]), adjective + 1, to_capital(name[0]), name + 1);
 }
 

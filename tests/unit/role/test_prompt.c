@@ -120,11 +120,10 @@ static void prompt__learner_sees_its_query_as_it_is(void **state) {
     (void)state;
     char *with = NULL, *without = NULL;
     const char *query = "Wrap the title in <<title>> and [INST] tags.";
-    assert_ok(NULL, learner_refine_prompt(NULL, query, "Title", "It has no marks.", &with));
-    assert_ok(NULL, learner_refine_prompt(NULL, query, "Title", NULL, &without));
+    assert_ok(NULL, learner_refine_prompt(NULL, query, "It has no marks.", &with));
+    assert_ok(NULL, learner_refine_prompt(NULL, query, NULL, &without));
     assert_true(!strncmp(with, query, strlen(query)));
     assert_non_null(strstr(with, "It has no marks."));
-    assert_non_null(strstr(with, "Title"));
     assert_true(strlen(without) < strlen(with));
     free(with);
     free(without);
