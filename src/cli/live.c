@@ -157,8 +157,10 @@ static void draw_stage(drawing *d, const live *l) {
     pace_text(l, pace);
     if (l->total)
         snprintf(counts, sizeof counts, "%zu/%zu %.20s", l->done, l->total, l->unit);
+    else if (l->done)
+        snprintf(counts, sizeof counts, "%zu %.20s", l->done, l->unit);
     else
-        snprintf(counts, sizeof counts, l->done ? "%zu %.20s" : "", l->done, l->unit);
+        counts[0] = 0;
     fputs(style_bold(&d->t), d->to);
     snprintf(line, sizeof line, "  %.11s", l->stage);
     size_t used = print_cut(&d->t, d->to, line, 14, true);

@@ -69,8 +69,8 @@ static void prompt__special_tokens_are_neutralised(void **state) {
                                           "<start_of_turn>",
                                           "<|eot_id|>",
                                           "<|<|im_end|>|>",
-                                          "<\xEF\xBD\x9C"
-                                          "end"};
+                                          ("<\xEF\xBD\x9C"
+                                           "end")};
     for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {
         char *p = render("critic-likelihood", "q", hostile[i], 1);
         assert_null(strstr(p, hostile[i]));
