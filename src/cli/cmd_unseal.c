@@ -24,6 +24,10 @@ static void points(const char *name, const json_t *value, const json_t *ci) {
     putchar('\n');
 }
 
+static void estimate(const char *name, const json_t *e) {
+    points(name, json_object_get(e, "estimate"), json_object_get(e, "ci95"));
+}
+
 static void print_gates(const terminal *t, const json_t *gates) {
     const json_t *g;
     size_t i;
@@ -35,8 +39,8 @@ static void print_gates(const terminal *t, const json_t *gates) {
         putchar('\n');
         points("true", json_object_get(g, "true_gain"), json_object_get(g, "true_ci95"));
         points("the gate's estimate", json_object_get(g, "estimate"), json_object_get(g, "ci95"));
-        points("by the critic alone", json_object_get(g, "judge_only"), NULL);
-        points("by the expert's labels alone", json_object_get(g, "labels_only"), NULL);
+        estimate("by the critic alone", json_object_get(g, "judge_only"));
+        estimate("by the expert's labels alone", json_object_get(g, "labels_only"));
         printf("    the gate's interval %s the truth\n",
                json_is_true(covered) ? "covered" : json_is_false(covered) ? "did NOT cover" : "could not be compared with");
     }
@@ -69,10 +73,12 @@ static void print_critic(const terminal *t, const json_t *rows) {
     const json_t *row;
     size_t i;
     heading(t, "critic against the truth");
-    printf("  %-20s     n   AUROC\n", "family");
+    printf("  %-8s %-20s     n   AUROC\n", "critic", "family");
     json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
         const json_t *auroc = json_object_get(row, "auroc");
         fputs("  ", stdout);
+        print_cut(t, stdout, member_text(row, "critic"), 8, true);
+        putchar(' ');
         print_cut(t, stdout, member_text(row, "family"), 20, true);
         printf(" %5" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(row, "n")));
         if (json_is_number(auroc))
@@ -87,9 +93,9 @@ static void print_arms(const terminal *t, const json_t *rows) {
     const json_t *row;
     size_t i;
     heading(t, "arms at equal tokens");
-    printf("  %-18s  before    after    gain, recovered share of the gap\n", "arm");
+    printf("  %-18s  before    after    gain\n", "arm");
     json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
-        const json_t *ci = json_object_get(row, "ci95"), *recovered = json_object_get(row, "recovered");
+        const json_t *ci = json_object_get(row, "ci95");
         fputs("  ", stdout);
         print_cut(t, stdout, member_text(row, "arm"), 18, true);
         printf("%8s %8s  %+6.1f", share_text(json_object_get(row, "before"), before),
@@ -97,8 +103,6 @@ static void print_arms(const terminal *t, const json_t *rows) {
         if (json_array_size(ci) == 2)
             printf(" [%+.1f, %+.1f]", 100 * json_number_value(json_array_get(ci, 0)),
                    100 * json_number_value(json_array_get(ci, 1)));
-        if (json_is_number(recovered))
-            printf("  %.2f", json_number_value(recovered));
         putchar('\n');
     }
 }

@@ -42,9 +42,12 @@ AGON_MUST_CHECK agon_status recipe_reexecute(agon_ctx *ctx, store *s, const char
                                              json_t **report);
 
 /* Opens the sealed ledger of a finished run and says what was true: *report new:
- *   {"run", "gates": [{"iteration", "true_gain", "true_ci95", "estimate", "ci95", "covered", "judge_only", "labels_only", "verdict"}],
- *    "label_noise": [{"source", "family", "difficulty", "n", "wrong"}], "critic": [{"family", "n", "auroc"}],
- *    "arms": [{"arm", "before", "after", "gain", "ci95", "recovered"}], "labels": {...}, "pgr": x or null}
+ *   {"run", "gates": [{"iteration", "truth", "true_gain", "true_ci95", "estimate", "ci95", "covered", "verdict",
+ *                       "judge_only": {"estimate", "ci95"}, "labels_only": {"estimate", "ci95"}}],
+ *    "label_noise": [{"source", "family", "difficulty", "n", "wrong", "accepted_wrong"}],
+ *    "critic": [{"critic": "reward" | "gate", "family", "n", "auroc"}],
+ *    "arms": [{"arm", "before", "after", "gain", "ci95", "examples", "loss_tokens"}], "labels": {...},
+ *    "recovered": {"pgr", "ci95", "gap", "gap_is_noise"}, "pgr": x, null where the gap is noise}
  * AGON_EREFUSED while a run holds the workspace, or for a run that is not finished. */
 AGON_MUST_CHECK agon_status recipe_unseal(agon_ctx *ctx, store *s, const char *run, json_t **report);
 

@@ -7,6 +7,7 @@
  * The arms are a run of their own in the workspace, "NAME.arms": journaled, resumable, outside the lineage. */
 #include "base/ctx.h"
 #include "base/random.h"
+#include "eval/agreement.h"
 #include "eval/recovery.h"
 #include "recipe/recipe_private.h"
 #include "recipe/school.h"
@@ -28,6 +29,7 @@ typedef struct unsealing {
     store *store;
     const char *run, *name;
     json_t *answers, *labels, *versions, *gates, *tasks; /* rows; tasks: query id -> task */
+    json_t *judged; /* [{"id", "p", "critic"}]: P(correct) that a critic gave, reward (trained the learner) or gate */
     told *told;
     size_t n;
     json_t *index; /* text id -> place in told */
@@ -45,8 +47,17 @@ static agon_status rows_of(unsealing *u, const char *sql, json_t **out) {
 
 /* ---- reading -------------------------------------------------------------------------------------------- */
 
+static void keep_judgement(unsealing *u, const step_row *row) {
+    const json_t *p = json_object_get(json_object_get(row->result, "out"), "p");
+    const char *critic = strstr(row->path, "/decide/") ? "reward" : strstr(row->path, "/gate/") ? "gate" : NULL;
+    if (strcmp(row->kind, "judge") == 0 && critic && json_is_number(p))
+        json_array_append_new(u->judged, json_pack("{ss sf ss}", "id", field_text(row->input, "id"), "p",
+                                                   json_number_value(p), "critic", critic));
+}
+
 static agon_status keep_task(void *arg, const step_row *row) {
     unsealing *u = arg;
+    keep_judgement(u, row);
     json_t *task = json_object_get(json_object_get(row->result, "out"), "query");
     const char *id = field_text(json_object_get(row->result, "ids"), "text");
     if (strcmp(row->kind, "draw") == 0 && task && *id)
@@ -105,6 +116,7 @@ static agon_status read_all(unsealing *u) {
     json_t *ledger = NULL;
     u->tasks = json_object();
     u->index = json_object();
+    u->judged = json_array();
     agon_status s = store_ledger_read(u->store, &ledger);
     if (!s)
         s = rows_of(u,
@@ -141,6 +153,7 @@ static void unsealing_free(unsealing *u) {
     json_decref(u->gates);
     json_decref(u->tasks);
     json_decref(u->index);
+    json_decref(u->judged);
     free(u->told);
 }
 
@@ -176,9 +189,9 @@ static json_t *gate_report(const unsealing *u, const json_t *gate) {
         double gain = paired_gain(&t), low = json_number_value(json_array_get(ci, 0)),
                high = json_number_value(json_array_get(ci, 1));
         json_t *truth = paired_json(&t);
-        report = json_pack("{sO so sf sO? sO? sb sO? sO? sO?}", "iteration", json_object_get(gate, "iteration"), "truth", truth,
-                           "true_gain", gain, "estimate", json_object_get(tuned, "estimate"), "interval",
-                           json_object_get(tuned, "ci95"), "covered", low <= gain && gain <= high, "judge_only",
+        report = json_pack("{sO so sf sO? sO? sO? sb sO? sO? sO?}", "iteration", json_object_get(gate, "iteration"), "truth",
+                           truth, "true_gain", gain, "true_ci95", json_object_get(truth, "ci95"), "estimate",
+                           json_object_get(tuned, "estimate"), "ci95", json_object_get(tuned, "ci95"), "covered", low <= gain && gain <= high, "judge_only",
                            json_object_get(g1, "judge_only"), "labels_only", json_object_get(g1, "labels_only"), "verdict",
                            json_object_get(gate, "verdict"));
     }
@@ -215,6 +228,46 @@ static json_t *label_noise(const unsealing *u) {
     json_object_foreach(counts, key, row) json_array_append(list, row);
     json_decref(counts);
     return list;
+}
+
+/* ---- critics ---------------------------------------------------------------------------------------------- */
+
+/* How well one critic's P(correct) told right from wrong in one family; *row NULL when it judged nothing there. */
+static agon_status critic_row(const unsealing *u, const char *critic, const char *family, json_t **row) {
+    size_t n = 0, i, most = json_array_size(u->judged);
+    double *p = memory_new(most + 1, sizeof *p), area = 0;
+    bool *right = memory_new(most + 1, sizeof *right);
+    json_t *judgement;
+    agon_status s = p && right ? AGON_OK : ctx_fail(u->c->actors.ctx, AGON_ENOMEM, "no memory for the critics");
+    json_array_foreach(u->judged, i, judgement) {
+        const told *t = find_told(u, field_text(judgement, "id"));
+        if (s || !t || !t->known || strcmp(t->family, family) != 0 || strcmp(field_text(judgement, "critic"), critic) != 0)
+            continue;
+        p[n] = field_real(judgement, "p");
+        right[n++] = t->right;
+    }
+    if (!s && n > 0)
+        s = auroc(u->c->actors.ctx, p, right, n, &area);
+    if (!s && n > 0) {
+        *row = json_pack("{ss ss sI so}", "critic", critic, "family", family, "n", (json_int_t)n, "auroc", real_or_null(area));
+        s = json_made(u->c->actors.ctx, *row);
+    }
+    free(p);
+    free(right);
+    return s;
+}
+
+static agon_status critic_report(const unsealing *u, json_t *list) {
+    static const char *const critics[] = {"reward", "gate"};
+    agon_status s = AGON_OK;
+    for (size_t k = 0; k < 2; k++)
+        for (size_t f = 0; f < task_n_families() && !s; f++) {
+            json_t *row = NULL;
+            s = critic_row(u, critics[k], task_family_name(f), &row);
+            if (!s && row && json_array_append_new(list, row) != 0)
+                s = ctx_fail(u->c->actors.ctx, AGON_ENOMEM, "no memory for the critics");
+        }
+    return s;
 }
 
 /* ---- control arms --------------------------------------------------------------------------------------------- */
@@ -413,6 +466,8 @@ static agon_status report_arms(unsealing *u, arm *critic, arm *arms, json_t *rep
         json_object_set_new(report, "recovered",
                             json_pack("{so s[oo] sf sb}", "pgr", real_or_null(r.pgr), "ci95", real_or_null(r.range.low),
                                       real_or_null(r.range.high), "gap", r.gap, "gap_is_noise", r.gap_is_noise));
+    if (!s && !r.gap_is_noise)
+        json_object_set_new(report, "pgr", real_or_null(r.pgr));
     json_decref(list);
     free(before);
     free(now);
@@ -442,15 +497,22 @@ static agon_status run_arms(unsealing *u, json_t *report) {
 
 /* ---- the report ------------------------------------------------------------------------------------------------- */
 
-static agon_status make_report(unsealing *u, json_t **out) {
-    json_t *gates = json_array(), *gate, *report;
+static agon_status make_report(unsealing *u, const json_t *status, json_t **out) {
+    json_t *gates = json_array(), *critics = json_array(), *gate, *report;
     size_t i;
+    agon_status s = gates && critics ? critic_report(u, critics) : ctx_fail(u->c->actors.ctx, AGON_ENOMEM, "no memory to report");
+    if (s) {
+        json_decref(gates);
+        json_decref(critics);
+        return s;
+    }
     json_array_foreach(u->gates, i, gate) {
         json_t *row = gate_report(u, gate);
         if (row)
             json_array_append_new(gates, row);
     }
-    report = json_pack("{ss so so}", "run", u->name, "gates", gates, "label_noise", label_noise(u));
+    report = json_pack("{ss so so so sO? sn}", "run", u->name, "gates", gates, "label_noise", label_noise(u), "critic", critics,
+                       "labels", json_object_get(status, "labels"), "pgr");
     *out = report;
     return json_made(u->c->actors.ctx, report);
 }
@@ -504,7 +566,7 @@ agon_status recipe_unseal(agon_ctx *ctx, store *store, const char *run, json_t *
     if (!s)
         s = read_all(&u);
     if (!s)
-        s = make_report(&u, &report);
+        s = make_report(&u, status, &report);
     if (!s && config->evaluate.arms && *u.candidate)
         s = with_arms(&u, config, report);
     unsealing_free(&u);

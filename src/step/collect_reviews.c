@@ -71,13 +71,22 @@ static agon_status take_row(actors *a, const json_t *row, json_t *taken) {
     return s;
 }
 
+/* An item may be answered again before it is collected: the last answer stands. */
+static bool answered_again(const json_t *rows, size_t i) {
+    const char *review = field_text(json_array_get(rows, i), "review");
+    for (size_t k = i + 1; k < json_array_size(rows); k++)
+        if (strcmp(field_text(json_array_get(rows, k), "review"), review) == 0)
+            return true;
+    return false;
+}
+
 static agon_status read_inbox(actors *a, int64_t last, json_t **result) {
     json_t *rows = NULL, *row, *taken = json_array();
     size_t i;
     agon_status s = taken ? store_inbox_read(a->store, run_id(a->run), last, &rows)
                           : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for reviews");
     json_array_foreach(rows, i, row) {
-        if (!s)
+        if (!s && !answered_again(rows, i))
             s = take_row(a, row, taken);
         last = field_int(row, "number");
     }
