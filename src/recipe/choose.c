@@ -233,8 +233,9 @@ agon_status choose_examples(cast *c, const aim *a, const query_list *queries, co
     for (size_t i = 0; i < out->n; i++)
         report->real_tokens += out->items[i].n_tokens;
     int64_t total = floor > 0 ? (int64_t)((double)report->real_tokens / floor) : INT64_MAX / 4;
-    if (!s)
-        s = take_replay(c, earlier, false, (int64_t)(replay * (double)total), out, report);
+    int64_t left = total - report->real_tokens, share = (int64_t)(replay * (double)total);
+    if (!s) /* a large replay_share may not eat into the floor either */
+        s = take_replay(c, earlier, false, share < left ? share : left, out, report);
     if (!s)
         s = take_new(c, a, queries, answers, from, total - report->real_tokens - report->replay_tokens, &k, out, report);
     caps_free(&k);

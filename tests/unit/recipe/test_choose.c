@@ -1,0 +1,269 @@
+/* What is trained on, over made-up answers: the floor of real data, caps, duplicates, contamination, replay, pairs. */
+#include "actors.h"
+#include "recipe/choose.h"
+
+enum { PER_CELL = 8 };
+static const char *const cells[][2] = {{"arithmetic", "one_digit_sum"}, {"arithmetic", "two_digit_sum"}, {"writing", "lower_case"}};
+enum { N_CELLS = sizeof cells / sizeof *cells };
+
+typedef struct bench {
+    stand *x;
+    run_config *config;
+    cast cast;
+    size_t indices[N_CELLS];
+    aim aim;
+    example_list earlier, out;
+    choice report;
+} bench;
+
+static bench *bench_new(void) {
+    static const char yaml[] = "model: none\nbuild: {real_share: 0, replay_share: 0.25, per_query: 64, per_cell: 1000}\n";
+    bench *b = calloc(1, sizeof *b);
+    assert_non_null(b);
+    b->x = stand_new(NULL);
+    assert_ok(b->x->ctx, run_file_parse(b->x->ctx, "test.yaml", yaml, strlen(yaml), &b->config));
+    for (size_t i = 0; i < N_CELLS; i++) {
+        stand_draw(b->x, cells[i][1], cells[i][0], cells[i][1], PER_CELL);
+        b->indices[i] = cell_find(cells[i][0], cells[i][1]);
+    }
+    b->cast = (cast){.actors = b->x->actors, .config = b->config, .run = b->x->run, .memory = b->x->memory};
+    assert_ok(b->x->ctx, aim_new(b->x->ctx, b->indices, N_CELLS, 0.8, &b->aim));
+    return b;
+}
+
+static void bench_free(bench *b) {
+    example_list_free(&b->earlier);
+    example_list_free(&b->out);
+    aim_free(&b->aim);
+    run_config_free(b->config);
+    stand_free(b->x);
+    free(b);
+}
+
+static answer *add(bench *b, size_t query, const char *kind, task_outcome outcome, const char *text) {
+    answer *y = answer_list_add(&b->x->answers);
+    assert_non_null(y);
+    y->query = query;
+    y->kind = kind;
+    y->outcome = outcome;
+    y->text = arena_copy(b->x->memory, text);
+    snprintf(y->id, sizeof y->id, "id%zu", b->x->answers.n);
+    snprintf(y->label, sizeof y->label, "label%zu", b->x->answers.n);
+    return y;
+}
+
+/* `words` words that no other call gives. */
+static const char *words(bench *b, size_t n) {
+    char text[1024];
+    size_t used = (size_t)snprintf(text, sizeof text, "w%zu", b->x->answers.n);
+    for (size_t i = 1; i < n; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, " x");
+    return arena_copy(b->x->memory, text);
+}
+
+static void choose(bench *b) {
+    example_list_free(&b->out);
+    assert_ok(b->x->ctx, choose_examples(&b->cast, &b->aim, &b->x->queries, &b->x->answers, 0, &b->earlier, &b->out, &b->report));
+}
+
+static int64_t tokens(const example_list *l, const char *origin) {
+    int64_t n = 0;
+    for (size_t i = 0; i < l->n; i++)
+        n += strcmp(l->items[i].origin, origin) == 0 ? l->items[i].n_tokens : 0;
+    return n;
+}
+
+static void add_earlier(bench *b, const char *origin, const char *chosen, int64_t n_tokens) {
+    const example e = {.objective = "sft", .origin = origin, .prompt = "earlier", .chosen = chosen, .n_tokens = n_tokens};
+    assert_ok(b->x->ctx, example_add(&b->cast, &b->earlier, &e));
+}
+
+static void choose__real_data__keeps_its_share_whatever_comes(void **state) {
+    (void)state;
+    static const double shares[] = {0, 0.1, 0.25, 0.5, 0.9, 1}, replays[] = {0, 0.25, 1};
+    bench *b = bench_new();
+    rng r = rng_new(1);
+    size_t n_short = 0, n_with_new = 0;
+    for (size_t k = 0; k < 360; k++) {
+        double share = b->config->build.real_share = shares[k % 6];
+        b->config->build.replay_share = replays[k / 6 % 3];
+        b->x->answers.n = 0;
+        b->earlier.n = 0;
+        for (size_t i = rng_below(&r, 10); i > 0; i--)
+            add(b, rng_below(&r, N_CELLS * PER_CELL), "demonstration", OUTCOME_PASS, words(b, 1 + rng_below(&r, 40)));
+        for (size_t i = rng_below(&r, 60); i > 0; i--)
+            add(b, rng_below(&r, N_CELLS * PER_CELL), "response", OUTCOME_PASS, words(b, 1 + rng_below(&r, 40)));
+        for (size_t i = rng_below(&r, 20); i > 0; i--)
+            add_earlier(b, rng_below(&r, 3) ? "new" : "real", "before", 1 + (int64_t)rng_below(&r, 40));
+        choose(b);
+        int64_t real = tokens(&b->out, "real"), fresh = tokens(&b->out, "new"), replay = tokens(&b->out, "replay");
+        assert_int_equal(real, b->report.real_tokens);
+        assert_int_equal(fresh, b->report.new_tokens);
+        assert_int_equal(replay, b->report.replay_tokens);
+        assert_int_equal(b->out.n, b->report.n_real + b->report.n_new + b->report.n_replay);
+        assert_true((double)real >= share * (double)(real + fresh + replay) - 1e-9);
+        n_short += b->report.dropped_floor > 0;
+        n_with_new += fresh > 0 && share > 0;
+    }
+    assert_true(n_short > 50 && n_with_new > 50); /* the floor was felt, and did not simply drop all */
+    bench_free(b);
+}
+
+static void choose__too_little_real_data__shrinks_what_is_new(void **state) {
+    (void)state;
+    bench *b = bench_new();
+    int64_t last = -1;
+    b->config->build.real_share = 0.5;
+    for (size_t n_real = 0; n_real <= 6; n_real += 2) {
+        b->x->answers.n = 0;
+        for (size_t i = 0; i < n_real; i++)
+            add(b, i, "demonstration", OUTCOME_PASS, words(b, 9));
+        for (size_t i = 0; i < 20; i++)
+            add(b, i, "response", OUTCOME_PASS, words(b, 9));
+        choose(b);
+        assert_int_equal(b->report.n_new, n_real); /* as many, of the same length, at a share of one half */
+        assert_true(b->report.new_tokens > last);
+        last = b->report.new_tokens;
+    }
+    bench_free(b);
+}
+
+static void choose__per_query_and_per_cell__are_capped(void **state) {
+    (void)state;
+    bench *b = bench_new();
+    size_t of_query[N_CELLS * PER_CELL] = {0}, of_cell[N_CELLS] = {0};
+    b->config->build.per_query = 2;
+    b->config->build.per_cell = 5;
+    for (size_t k = 0; k < 4; k++)
+        for (size_t q = 0; q < N_CELLS * PER_CELL; q++)
+            add(b, q, k == 3 ? "refinement" : "response", OUTCOME_PASS, words(b, 3));
+    choose(b);
+    for (size_t i = 0; i < b->out.n; i++)
+        for (size_t q = 0; q < N_CELLS * PER_CELL; q++)
+            if (b->out.items[i].texts[0] == b->x->queries.items[q].id) {
+                of_query[q]++;
+                of_cell[q / PER_CELL]++;
+            }
+    for (size_t q = 0; q < N_CELLS * PER_CELL; q++)
+        assert_true(of_query[q] <= 2);
+    for (size_t c = 0; c < N_CELLS; c++)
+        assert_int_equal(of_cell[c], 5);
+    assert_int_equal(b->report.dropped_cap, 4 * N_CELLS * PER_CELL - 5 * N_CELLS);
+    bench_free(b);
+}
+
+static void choose__the_same_answer_twice__is_one_example(void **state) {
+    (void)state;
+    bench *b = bench_new();
+    add(b, 0, "response", OUTCOME_PASS, "The answer is 7.");
+    add(b, 0, "response", OUTCOME_PASS, "The answer is 7.");
+    add(b, 1, "response", OUTCOME_PASS, "The answer is 7.");
+    add(b, 0, "demonstration", OUTCOME_PASS, "It is 7.");
+    add(b, 0, "response", OUTCOME_PASS, "It is 7.");
+    choose(b);
+    assert_int_equal(b->report.n_new, 2);
+    assert_int_equal(b->report.n_real, 1);
+    assert_int_equal(b->report.dropped_duplicate, 2);
+    bench_free(b);
+}
+
+static void choose__only_what_passed__and_no_evaluation(void **state) {
+    (void)state;
+    bench *b = bench_new();
+    add(b, 0, "response", OUTCOME_FAIL, "a");
+    add(b, 1, "response", OUTCOME_UNKNOWN, "b");
+    add(b, 2, "evaluation", OUTCOME_PASS, "c");
+    add(b, 3, "demonstration", OUTCOME_FAIL, "d");
+    add(b, 4, "refinement", OUTCOME_PASS, "e");
+    choose(b);
+    assert_int_equal(b->out.n, 1);
+    assert_string_equal(b->out.items[0].chosen, "e");
+    assert_string_equal(b->out.items[0].objective, "refine");
+    assert_string_equal(b->out.items[0].labels[0], "label5");
+    bench_free(b);
+}
+
+/* The same task in other words is the same task; a text is recognised by its word sequences. */
+static void choose__what_is_held_out__is_left_out(void **state) {
+    (void)state;
+    static const char held_out[] = "the seventh ferry left the old harbour before any of the lamps were lit";
+    bench *b = bench_new();
+    task_query q = {0}, reworded = {0};
+    size_t other = SIZE_MAX;
+    assert_ok(b->x->ctx, query_task(&b->x->actors, &b->x->queries.items[PER_CELL], &q));
+    assert_ok(b->x->ctx, task_variation(b->x->ctx, &q, PERTURBATION_PARAPHRASE, "In quite other words, what is it?", &reworded));
+    assert_ok(b->x->ctx, contamination_add_query(b->x->ctx, b->aim.held_out, &reworded));
+    assert_ok(b->x->ctx, contamination_add_text(b->x->ctx, b->aim.held_out, held_out));
+    for (size_t i = PER_CELL + 1; i < 2 * PER_CELL; i++) /* one of another task */
+        if (strcmp(b->x->queries.items[i].identity, b->x->queries.items[PER_CELL].identity) != 0)
+            other = i;
+    assert_true(other != SIZE_MAX);
+    add(b, PER_CELL, "response", OUTCOME_PASS, "one");
+    add(b, other, "response", OUTCOME_PASS, "two");
+    add(b, other, "response", OUTCOME_PASS, "I read: The seventh ferry left the old harbour before any of the lamps were lit, so.");
+    choose(b);
+    assert_int_equal(b->out.n, 1);
+    assert_string_equal(b->out.items[0].chosen, "two");
+    assert_int_equal(b->report.dropped_contaminated, 2);
+    task_query_free(&q);
+    task_query_free(&reworded);
+    bench_free(b);
+}
+
+static void choose__replay__is_the_latest_up_to_its_share(void **state) {
+    (void)state;
+    static const char *const latest[] = {"e7", "e6", "e5"};
+    bench *b = bench_new();
+    b->config->build.real_share = 0.25;
+    b->config->build.replay_share = 0.25;
+    add_earlier(b, "real", "gold", 30); /* the floor: 120 tokens in all, 30 of them replayed */
+    for (int i = 0; i < 8; i++)
+        add_earlier(b, i % 2 ? "new" : "replay", arena_printf(b->x->memory, "e%d", i), 10);
+    choose(b);
+    assert_int_equal(b->report.n_real, 1);
+    assert_int_equal(b->report.real_tokens, 30);
+    assert_int_equal(b->report.n_replay, 3);
+    assert_int_equal(b->report.replay_tokens, 30);
+    assert_string_equal(b->out.items[0].origin, "real");
+    for (size_t i = 1; i < b->out.n; i++) {
+        assert_string_equal(b->out.items[i].origin, "replay");
+        assert_string_equal(b->out.items[i].chosen, latest[i - 1]);
+    }
+    bench_free(b);
+}
+
+static void choose__pairs__are_a_pass_and_a_failure_of_one_query(void **state) {
+    (void)state;
+    bench *b = bench_new();
+    b->config->build.per_query = 1;
+    add(b, 0, "response", OUTCOME_PASS, "right 0");
+    add(b, 1, "response", OUTCOME_FAIL, "wrong 1");
+    add(b, 2, "response", OUTCOME_FAIL, "wrong 2");
+    add(b, 2, "response", OUTCOME_UNKNOWN, "who knows");
+    add(b, 2, "refinement", OUTCOME_PASS, "right 2");
+    add(b, 2, "response", OUTCOME_PASS, "also right 2");
+    add(b, 3, "evaluation", OUTCOME_FAIL, "wrong 3");
+    add(b, 3, "response", OUTCOME_PASS, "right 3");
+    assert_ok(b->x->ctx, choose_pairs(&b->cast, &b->aim, &b->x->queries, &b->x->answers, 0, &b->out, &b->report));
+    assert_int_equal(b->out.n, 1);
+    assert_string_equal(b->out.items[0].chosen, "right 2");
+    assert_string_equal(b->out.items[0].rejected, "wrong 2");
+    assert_string_equal(b->out.items[0].objective, "pref");
+    assert_int_equal(b->out.items[0].n_labels, 2);
+    assert_int_equal(b->report.dropped_cap, 1);
+    bench_free(b);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(choose__real_data__keeps_its_share_whatever_comes),
+        cmocka_unit_test(choose__too_little_real_data__shrinks_what_is_new),
+        cmocka_unit_test(choose__per_query_and_per_cell__are_capped),
+        cmocka_unit_test(choose__the_same_answer_twice__is_one_example),
+        cmocka_unit_test(choose__only_what_passed__and_no_evaluation),
+        cmocka_unit_test(choose__what_is_held_out__is_left_out),
+        cmocka_unit_test(choose__replay__is_the_latest_up_to_its_share),
+        cmocka_unit_test(choose__pairs__are_a_pass_and_a_failure_of_one_query),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
