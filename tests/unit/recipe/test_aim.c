@@ -1,0 +1,186 @@
+/* Where the attacker aims, and that no task is both trained on and held out. */
+#include "actors.h"
+#include "recipe/aim.h"
+
+enum { MAX_CELLS = 4 };
+
+typedef struct bench {
+    stand *x;
+    run_config *config;
+    cast cast;
+    size_t cells[MAX_CELLS];
+    aim aim;
+} bench;
+
+static bench *bench_new(const char *seed, const char *const cells[][2], size_t n) {
+    char yaml[200];
+    bench *b = calloc(1, sizeof *b);
+    assert_non_null(b);
+    b->x = stand_new(NULL);
+    snprintf(yaml, sizeof yaml, "model: none\nseed: %s\nattacker: {untargeted: 0.2, floor: 0.1}\n", seed);
+    assert_ok(b->x->ctx, run_file_parse(b->x->ctx, "test.yaml", yaml, strlen(yaml), &b->config));
+    for (size_t i = 0; i < n; i++) {
+        b->cells[i] = cell_find(cells[i][0], cells[i][1]);
+        assert_true(b->cells[i] != SIZE_MAX);
+    }
+    b->cast = (cast){.actors = b->x->actors, .config = b->config, .run = b->x->run, .memory = b->x->memory};
+    assert_ok(b->x->ctx, aim_new(b->x->ctx, b->cells, n, 0.8, &b->aim));
+    return b;
+}
+
+static void bench_free(bench *b) {
+    aim_free(&b->aim);
+    run_config_free(b->config);
+    stand_free(b->x);
+    free(b);
+}
+
+static const char *const small[][2] = {{"arithmetic", "one_digit_sum"}, {"arithmetic", "two_digit_sum"}, {"writing", "lower_case"}};
+static const char *const large[][2] = {{"arithmetic", "three_digit_sum"}, {"arithmetic", "two_digit_sum"}, {"writing", "lower_case"}};
+
+/* One-digit sums are so few that both sides want the same ones all the time. */
+static void aim__over_three_iterations__no_task_is_asked_and_held_out(void **state) {
+    (void)state;
+    bench *b = bench_new("5", small, 3);
+    stand *x = b->x;
+    query_list held_out = {.memory = x->memory}, asked = {.memory = x->memory};
+    size_t n_shared = 0;
+    for (int64_t iteration = 1; iteration <= 3; iteration++) {
+        char path[64], space[32];
+        b->cast.actors.iteration = x->actors.iteration = iteration;
+        snprintf(path, sizeof path, "%d/held_out", (int)iteration);
+        snprintf(space, sizeof space, "held_out/%d", (int)iteration);
+        assert_ok(x->ctx, aim_held_out(&b->cast, &b->aim, path, space, 45, &held_out));
+        for (size_t wave = 1; wave <= 2; wave++) {
+            draw *draws = NULL;
+            size_t n = 0;
+            snprintf(path, sizeof path, "%d/wave/%zu", (int)iteration, wave);
+            assert_ok(x->ctx, aim_wave(&b->cast, &b->aim, wave, 60, wave > 1, &draws, &n));
+            assert_ok(x->ctx, draw_queries(&x->actors, path, draws, n, &asked));
+            free(draws);
+        }
+        if (iteration == 1) { /* gold examples are training too */
+            draw *draws = NULL;
+            size_t n = 0;
+            assert_ok(x->ctx, aim_gold(&b->cast, &b->aim, 6, &draws, &n));
+            assert_true(n > 6);
+            assert_ok(x->ctx, draw_queries(&x->actors, "gold", draws, n, &asked));
+            free(draws);
+        }
+    }
+    for (size_t i = 0; i < asked.n; i++)
+        for (size_t k = 0; k < held_out.n; k++)
+            n_shared += strcmp(asked.items[i].identity, held_out.items[k].identity) == 0;
+    assert_int_equal(n_shared, 0);
+    assert_true(asked.n > 100 && held_out.n > 80);
+    assert_true(b->aim.rejected.held_out > 0 && b->aim.rejected.duplicate > 0);
+    for (size_t i = 0; i < asked.n; i++)
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(asked.items[i].text, asked.items[k].text);
+    query_list_free(&held_out);
+    query_list_free(&asked);
+    bench_free(b);
+}
+
+static void wave_counts(bench *b, bool targeted, size_t n, size_t count[MAX_CELLS]) {
+    draw *draws = NULL;
+    size_t n_draws = 0;
+    assert_ok(b->x->ctx, aim_wave(&b->cast, &b->aim, 2, n, targeted, &draws, &n_draws));
+    memset(count, 0, MAX_CELLS * sizeof *count);
+    for (size_t i = 0; i < n_draws; i++)
+        count[aim_place(&b->aim, draws[i].cell)]++;
+    free(draws);
+}
+
+static void record(cell_record *r, size_t solved, size_t tried) {
+    *r = (cell_record){.next = r->next};
+    for (size_t p = 0; p < PERTURBATION_N; p++) {
+        r->solved[p] = solved;
+        r->tried[p] = tried;
+    }
+}
+
+static void aim__targeted_waves__go_where_success_is_near_one_half(void **state) {
+    (void)state;
+    bench *b = bench_new("5", large, 3);
+    size_t count[MAX_CELLS], even[MAX_CELLS];
+    for (size_t half = 0; half < 2; half++) {
+        for (size_t i = 0; i < 3; i++)
+            record(&b->aim.records[i], i == half ? 20 : i == 2 ? 0 : 40, 40); /* one half, always, never */
+        wave_counts(b, true, 150, count);
+        assert_true(count[half] > 90 && count[1 - half] < 40 && count[2] < 40);
+        assert_true(count[1 - half] > 0 && count[2] > 0); /* the floor and the untargeted share */
+        wave_counts(b, false, 60, even);
+        assert_true(even[0] == 20 && even[1] == 20 && even[2] == 20);
+    }
+    bench_free(b);
+}
+
+static void aim__counts__what_is_known_only(void **state) {
+    (void)state;
+    bench *b = bench_new("5", large, 3);
+    stand *x = b->x;
+    static const char *const texts[] = {"a", "b", "c", "d"};
+    static const task_outcome outcomes[] = {OUTCOME_PASS, OUTCOME_FAIL, OUTCOME_UNKNOWN, OUTCOME_PASS};
+    static const size_t queries[4] = {0};
+    stand_draw(x, "q", "arithmetic", "two_digit_sum", 1);
+    x->queries.items[0].perturbation = PERTURBATION_RENAME;
+    stand_answers(x, "answers", queries, texts, 4);
+    for (size_t i = 0; i < 4; i++)
+        x->answers.items[i].outcome = outcomes[i];
+    aim_count(&b->aim, &x->queries, &x->answers, 1);
+    const cell_record *r = &b->aim.records[1];
+    assert_int_equal(aim_tried(r), 2); /* from the second on; nobody knows the third */
+    assert_int_equal(aim_solved(r), 1);
+    assert_int_equal(r->tried[PERTURBATION_RENAME], 2);
+    assert_int_equal(aim_tried(&b->aim.records[0]), 0);
+    bench_free(b);
+}
+
+/* Draws of a wave as text. */
+static char *wave_text(bench *b, int64_t iteration, size_t wave, bool targeted) {
+    draw *draws = NULL;
+    size_t n = 0;
+    char *text = NULL;
+    b->cast.actors.iteration = iteration;
+    assert_ok(b->x->ctx, aim_wave(&b->cast, &b->aim, wave, 30, targeted, &draws, &n));
+    for (size_t i = 0; i < n; i++) {
+        char *more;
+        assert_true(asprintf(&more, "%s%zu,%llu,%d;", text ? text : "", draws[i].cell, (unsigned long long)draws[i].seed,
+                             (int)draws[i].perturbation) > 0);
+        free(text);
+        text = more;
+    }
+    free(draws);
+    return text;
+}
+
+static void aim__follows_from_the_seed(void **state) {
+    (void)state;
+    static const char *const seeds[] = {"5", "5", "6"};
+    char *text[3], *second[3];
+    for (int i = 0; i < 3; i++) {
+        bench *b = bench_new(seeds[i], large, 3);
+        text[i] = wave_text(b, 1, 1, true);
+        second[i] = wave_text(b, 1, 2, false);
+        bench_free(b);
+    }
+    assert_string_equal(text[0], text[1]);
+    assert_string_equal(second[0], second[1]);
+    assert_string_not_equal(text[0], text[2]);
+    assert_string_not_equal(second[0], second[2]);
+    for (int i = 0; i < 3; i++) {
+        free(text[i]);
+        free(second[i]);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(aim__over_three_iterations__no_task_is_asked_and_held_out),
+        cmocka_unit_test(aim__targeted_waves__go_where_success_is_near_one_half),
+        cmocka_unit_test(aim__counts__what_is_known_only),
+        cmocka_unit_test(aim__follows_from_the_seed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
