@@ -471,6 +471,8 @@ typedef struct agon_eval_options {
     size_t n;          /* questions of a suite, documents of perplexity, tasks of a cell; 0: the suite's default */
     uint64_t seed;     /* of the tasks that are drawn, and of the bootstrap */
     bool items;        /* every question, response and verdict too */
+    const char *const *cells; /* [n_cells] "family" or "family/cell": what tasks are drawn from; 0: the default cells */
+    size_t n_cells;
     /* Called after each batch of answers; NULL none. */
     void (*on_progress)(void *arg, const char *suite, size_t done, size_t total);
     void *arg;

@@ -70,14 +70,26 @@ static agon_status hash_tasks(agon_ctx *ctx, const tasks *t, hash256 *out) {
     return AGON_OK;
 }
 
-agon_status eval_tasks_open(agon_ctx *ctx, size_t n, uint64_t seed, questions *out) {
-    size_t per_cell = n ? n : DEFAULT_PER_CELL, n_cells = 0;
+/* The cells the options name; cells [task_n_cells()]. */
+static agon_status select_cells(agon_ctx *ctx, const agon_eval_options *o, size_t *cells, size_t *n) {
+    json_t *names = json_array();
+    bool good = names != NULL;
+    for (size_t i = 0; good && i < o->n_cells; i++)
+        good = json_array_append_new(names, json_string(o->cells[i])) == 0;
+    agon_status s = good ? task_select(ctx, names, cells, n)
+                         : ctx_fail(ctx, AGON_EINVAL, "a cell's name is not UTF-8; agon eval --list shows them");
+    json_decref(names);
+    return s;
+}
+
+agon_status eval_tasks_open(agon_ctx *ctx, const agon_eval_options *o, questions *out) {
+    size_t per_cell = o->n ? o->n : DEFAULT_PER_CELL, n_cells = 0;
     if (per_cell > MAX_PER_CELL)
         return ctx_fail(ctx, AGON_EINVAL, "%zu tasks a cell: at most %d", per_cell, MAX_PER_CELL);
     size_t *cells = memory_new(task_n_cells() + 1, sizeof *cells);
     tasks *t = calloc(1, sizeof *t);
     hash256 hash = {0};
-    agon_status s = cells && t ? task_select(ctx, NULL, cells, &n_cells) : ctx_fail(ctx, AGON_ENOMEM, "out of memory for tasks");
+    agon_status s = cells && t ? select_cells(ctx, o, cells, &n_cells) : ctx_fail(ctx, AGON_ENOMEM, "out of memory for tasks");
     if (s)
         goto done;
     t->queries = memory_new(size_mul(n_cells, per_cell), sizeof *t->queries);
@@ -86,7 +98,7 @@ agon_status eval_tasks_open(agon_ctx *ctx, size_t n, uint64_t seed, questions *o
         s = ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu tasks", n_cells * per_cell);
         goto done;
     }
-    s = draw(ctx, t, cells, n_cells, per_cell, seed);
+    s = draw(ctx, t, cells, n_cells, per_cell, o->seed);
     if (!s)
         s = hash_tasks(ctx, t, &hash);
 done:

@@ -233,7 +233,7 @@ static void suite_release(void *arg) {
 
 static agon_status open_questions(agon_ctx *ctx, const char *name, const agon_eval_options *o, questions *out) {
     if (strcmp(name, "tasks") == 0)
-        return eval_tasks_open(ctx, o->n, o->seed, out);
+        return eval_tasks_open(ctx, o, out);
     suite *s = NULL;
     agon_status status = suite_open(ctx, name, o->n, &s);
     if (!status)

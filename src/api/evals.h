@@ -22,8 +22,8 @@ typedef struct version {
     const adapter *a;
 } version;
 
-/* Tasks of all default cells, n (0: 16) a cell, drawn from `seed` in the namespace "eval". */
-AGON_MUST_CHECK agon_status eval_tasks_open(agon_ctx *ctx, size_t n, uint64_t seed, questions *out);
+/* Tasks of the cells the options name (none: those by default), n (0: 16) a cell, drawn in the namespace "eval". */
+AGON_MUST_CHECK agon_status eval_tasks_open(agon_ctx *ctx, const agon_eval_options *options, questions *out);
 
 /* The perplexity suite of one version, or two when `against` is not NULL; *out new. */
 AGON_MUST_CHECK agon_status eval_perplexity(agon_ctx *ctx, const version *now, const version *against,

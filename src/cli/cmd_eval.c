@@ -7,6 +7,7 @@
 
 typedef struct eval_arguments {
     const char *model, *adapter, *against, *dtype, *chat_template, *suite;
+    const char **cells; /* ended by NULL, or NULL */
     int64_t n, seed;
     bool list, json, items;
 } eval_arguments;
@@ -190,6 +191,9 @@ static int evaluate(const eval_arguments *a) {
     options.n = (size_t)a->n;
     options.seed = (uint64_t)a->seed;
     options.items = a->items;
+    options.cells = a->cells;
+    while (a->cells && a->cells[options.n_cells])
+        options.n_cells++;
     options.on_progress = isatty(STDERR_FILENO) ? on_progress : NULL;
     agon_status s = a->against ? open_against(&o, a, &model, &adapter) : AGON_OK;
     if (!s)
@@ -216,6 +220,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--suite", .text = &a.suite},
                                  {.name = "--n", .integer = &a.n},
                                  {.name = "--seed", .integer = &a.seed},
+                                 {.name = "--cells", .list = &a.cells},
                                  {.name = "--dtype", .text = &a.dtype},
                                  {.name = "--chat-template", .text = &a.chat_template},
                                  {.name = "--list", .flag = &a.list},
@@ -224,18 +229,21 @@ static int run(int argc, char **argv) {
                                  {0}};
     size_t n;
     int code;
-    if (!parse_options(&command_eval, argc, argv, specs, NULL, 0, &n, &code))
-        return code;
-    if (a.n < 0 || a.seed < 0)
-        return usage_error(&command_eval, "--n and --seed must be 0 or more");
-    return a.list ? list(a.json) : evaluate(&a);
+    if (parse_options(&command_eval, argc, argv, specs, NULL, 0, &n, &code)) {
+        if (a.n < 0 || a.seed < 0)
+            code = usage_error(&command_eval, "--n and --seed must be 0 or more");
+        else
+            code = a.list ? list(a.json) : evaluate(&a);
+    }
+    free(a.cells);
+    return code;
 }
 
 const command command_eval = {
     "eval",
     "a model or adapter on the suites, alone or against another",
     "eval [--model M] [--adapter DIR] [--suite tasks|general|perplexity|gsm8k|ifeval|all] [--against ADAPTER_OR_MODEL] [--n N]\n"
-    "       [--seed S] [--items] [--list] [--json]\n\n"
+    "       [--seed S] [--cells NAME]... [--items] [--list] [--json]\n\n"
     "One greedy answer a question, judged by a program. Intervals are exact (Clopper-Pearson); with --against both versions\n"
     "answer the same questions: gain with Newcombe's interval, McNemar's exact test, and non-inferiority within 3 points\n"
     "(perplexity: within 3%).\n\n"
@@ -244,6 +252,7 @@ const command command_eval = {
     "  --suite NAME         tasks (default): freshly drawn tasks of all default cells; or a suite of --list; or all\n"
     "  --against X          the version to compare with: a PEFT folder for the same model, or another model\n"
     "  --n N                tasks of each cell (default 16), questions of a suite or documents of perplexity (default: its own)\n"
+    "  --cells NAME         draw tasks from this family or family/cell of --list; may stand several times\n"
     "  --seed S             of the tasks that are drawn (default 0)\n"
     "  --items              every question, answer and verdict too\n"
     "  --list               suites and cells, and what would not run here\n"

@@ -39,6 +39,8 @@ model=${AGON_MODEL:-${XDG_CACHE_HOME:-$HOME/.cache}/agon/SmolLM2-135M-Instruct.Q
 code_of "$AGON" eval --model "$model" --suite genral
 [ $code = 3 ] || fail "an unknown suite must exit 3, not $code"
 has "$(cat err)" "did you mean general?"
+code_of "$AGON" eval --model "$model" --cells arithmetics
+[ $code = 4 ] || fail "an unknown cell must exit 4, not $code"
 code_of env -u AGON_DATA "$AGON" eval --model "$model" --suite gsm8k
 [ $code = 3 ] || fail "a suite without its data must exit 3, not $code"
 has "$(cat err)" "AGON_DATA"
@@ -52,7 +54,9 @@ has "$(cat first)" '"items":[{"id":"general/capital/0"'
 out=$("$AGON" eval --model "$model" --suite perplexity --n 2 --against "$model" --json)
 has "$out" '"rise":0.0'
 has "$out" '"holds":true'
-out=$(env -u AGON_DATA "$AGON" eval --model "$model" --suite all --n 1 --seed 7 --against "$model")
+out=$(env -u AGON_DATA "$AGON" eval --model "$model" --suite all --n 1 --seed 7 --cells arithmetic/one_digit_sum \
+    --cells comparison/larger_of_two --against "$model")
+has "$out" "comparison"
 has "$out" "arithmetic"
 has "$out" "+0 -0"
 has "$out" "perplexity: "

@@ -5,7 +5,8 @@
 
 static questions draw(agon_ctx *ctx, size_t n, uint64_t seed) {
     questions q = {0};
-    assert_ok(ctx, eval_tasks_open(ctx, n, seed, &q));
+    const agon_eval_options o = {.n = n, .seed = seed};
+    assert_ok(ctx, eval_tasks_open(ctx, &o, &q));
     return q;
 }
 
@@ -62,8 +63,28 @@ static void eval_tasks__too_many_are_refused(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
     questions q = {0};
-    assert_int_equal(eval_tasks_open(ctx, SIZE_MAX, 1, &q), AGON_EINVAL);
+    const agon_eval_options o = {.n = SIZE_MAX, .seed = 1};
+    assert_int_equal(eval_tasks_open(ctx, &o, &q), AGON_EINVAL);
     assert_null(q.arg);
+    agon_ctx_free(ctx);
+}
+
+static void eval_tasks__take_the_cells_named(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    questions q = {0}, all = draw(ctx, 2, 7);
+    const char *one[] = {"arithmetic/two_digit_sum"}, *unknown[] = {"arithmetic/two_digit_sums"};
+    agon_eval_options o = {.n = 2, .seed = 7, .cells = one, .n_cells = 1};
+    assert_ok(ctx, eval_tasks_open(ctx, &o, &q));
+    assert_int_equal(q.n, 2);
+    size_t at = 0; /* the same tasks as among all cells */
+    while (strcmp(all.get(all.arg, at).id, q.get(q.arg, 0).id) != 0)
+        assert_true(++at < all.n);
+    assert_string_equal(all.get(all.arg, at).query, q.get(q.arg, 0).query);
+    q.free(q.arg), all.free(all.arg);
+    o.cells = unknown;
+    assert_int_equal(eval_tasks_open(ctx, &o, &q), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(ctx), "two_digit_sum"));
     agon_ctx_free(ctx);
 }
 
@@ -85,6 +106,7 @@ int main(void) {
         cmocka_unit_test(eval_tasks__follow_the_seed),
         cmocka_unit_test(eval_tasks__are_judged),
         cmocka_unit_test(eval_tasks__too_many_are_refused),
+        cmocka_unit_test(eval_tasks__take_the_cells_named),
         cmocka_unit_test(suites__are_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
