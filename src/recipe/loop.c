@@ -370,6 +370,8 @@ static agon_status refine(loop *l) {
 
 /* ---- the model critic -------------------------------------------------------------------------------------- */
 
+enum { CRITIC_MAX_TOKENS = 512 }; /* of an answer: with its query it must fit a training row */
+
 /* Verified answers of this iteration, at most one a query and as many right as wrong: the first half to train on, the rest to calibrate. Halves
  * share no query. */
 static agon_status critic_material(loop *l, size_t most, picked *train, picked *test) {
@@ -394,7 +396,11 @@ static agon_status critic_material(loop *l, size_t most, picked *train, picked *
         const answer *x = &l->answers.items[order.items[k]];
         size_t side = seed_derive(2, l->queries.items[x->query].identity) & 1, right = x->outcome == OUTCOME_PASS;
         size_t limit = side ? most / 4 : most / 2; /* the test side is half as large, each verdict half of it */
+        int64_t n_tokens = 0;
         if (used[x->query] || n_side[side][right] >= limit)
+            continue;
+        s = example_count_tokens(&l->c->actors, x->text, &n_tokens);
+        if (s || n_tokens > CRITIC_MAX_TOKENS)
             continue;
         used[x->query] = true;
         n_side[side][right]++;

@@ -168,7 +168,7 @@ agon_status backend_run(agon_ctx *ctx, backend *b, const backend_request *reques
     }
     if (s)
         b->table->cancel(b);
-    else if (n && count(responses, n, BACKEND_FAILED) == n)
+    else if (n && !(b->capabilities & IN_PROCESS) && count(responses, n, BACKEND_FAILED) == n)
         s = ctx_fail(ctx, AGON_EREMOTE, "%s: %s", requests[0].id ? requests[0].id : "request",
                      responses[0].error ? responses[0].error : "failed");
     if (s)

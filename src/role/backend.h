@@ -13,7 +13,12 @@
 
 typedef struct backend backend;
 
-enum backend_capability { CAN_GENERATE = 1, CAN_SCORE = 2, CAN_HIDDEN = 4 };
+enum backend_capability {
+    CAN_GENERATE = 1,
+    CAN_SCORE = 2,
+    CAN_HIDDEN = 4,
+    IN_PROCESS = 8 /* computes here: a request fails by its own fault, never because a server is down */
+};
 
 typedef struct backend_request {
     const char *id;   /* item id: names the request in errors, scripts and programs' input */

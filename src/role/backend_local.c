@@ -312,7 +312,7 @@ agon_status backend_local_new(agon_ctx *ctx, const model *m, size_t max_batch, b
         free(name);
         return ctx_fail(ctx, AGON_ENOMEM, "no memory for a local backend");
     }
-    b->base = (backend){&table, name, CAN_GENERATE | CAN_SCORE, true};
+    b->base = (backend){&table, name, CAN_GENERATE | CAN_SCORE | IN_PROCESS, true};
     b->m = m;
     b->max_batch = max_batch;
     *out = &b->base;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 64, MAX_MESSAGES = 32 };
+enum { CHUNK = 64, MAX_MESSAGES = 32, MAX_BYTES_A_TOKEN = 64 };
 
 typedef struct asked {
     backend_request *requests;
@@ -55,23 +55,34 @@ static agon_status read_input(actors *a, const json_t *input, uint64_t seed, ask
     return actors_adapter(a, field_text(input, "version"), &r->adapter);
 }
 
-static json_t *completion_json(const backend_completion *c) {
+/* A program or server may answer with a megabyte although few tokens were asked for: what is over goes, at a character's boundary. */
+static size_t bounded_length(const char *text, size_t max_tokens) {
+    size_t n = strlen(text), most = size_mul(max_tokens, MAX_BYTES_A_TOKEN);
+    if (n <= most)
+        return n;
+    while (most > 0 && ((unsigned char)text[most] & 0xC0) == 0x80)
+        most--;
+    return most;
+}
+
+static json_t *completion_json(const backend_completion *c, size_t max_tokens) {
+    size_t n = c->log_probs ? strlen(c->text) : bounded_length(c->text, max_tokens);
     double log_prob = 0;
     for (size_t i = 0; c->log_probs && i < c->n_tokens; i++)
         log_prob += (double)c->log_probs[i];
-    return json_pack("{ss sI so ss}", "text", c->text, "n_tokens", (json_int_t)c->n_tokens, "log_prob",
+    return json_pack("{ss% sI so ss}", "text", c->text, n, "n_tokens", (json_int_t)c->n_tokens, "log_prob",
                      c->log_probs ? json_real(log_prob) : json_null(), "finish",
-                     c->finish == FINISH_STOP ? "stop" : "length");
+                     c->finish == FINISH_STOP && !c->text[n] ? "stop" : "length");
 }
 
-static agon_status write_output(actors *a, const backend_response *r, json_t **out) {
+static agon_status write_output(actors *a, const backend_response *r, size_t max_tokens, json_t **out) {
     if (r->state != BACKEND_DONE) {
         *out = json_pack("{ss}", "error", r->error ? r->error : "no answer");
         return json_made(a->ctx, *out);
     }
     json_t *list = json_array();
     for (size_t k = 0; k < r->n_completions; k++)
-        json_array_append_new(list, completion_json(&r->completions[k]));
+        json_array_append_new(list, completion_json(&r->completions[k], max_tokens));
     *out = json_array_size(list) == r->n_completions
                ? json_pack("{so sI}", "completions", list, "n_prompt", (json_int_t)r->n_prompt_tokens)
                : NULL;
@@ -100,9 +111,9 @@ static agon_status execute(actors *a, const json_t *const *inputs, const uint64_
         s = ctx_prefix(a->ctx, s, "%s, request", field_text(inputs[0], "role"));
     for (size_t i = 0; i < n && !s; i++) {
         n_failed += q.responses[i].state != BACKEND_DONE;
-        s = write_output(a, &q.responses[i], &outs[i]);
+        s = write_output(a, &q.responses[i], q.requests[i].sampling.max_tokens, &outs[i]);
     }
-    if (!s && n_failed == n)
+    if (!s && n_failed == n && !(backend_capabilities(actors_backend(a, field_text(inputs[0], "role"))) & IN_PROCESS))
         s = ctx_fail(a->ctx, AGON_EREMOTE, "every request to the %s failed; the first: %s; run again to go on",
                      field_text(inputs[0], "role"), field_text(outs[0], "error"));
     asked_free(&q);
