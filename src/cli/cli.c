@@ -190,6 +190,7 @@ agon_ctx *open_context(const char *name) {
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its size limit is a failed write with a sentence, not a death */
     return ctx;
 }
 

@@ -36,11 +36,13 @@ typedef struct loop {
     int64_t inbox;                    /* the last review collected */
     example_list examples, earlier;
     choice choice;
+    size_t n_written; /* of the examples: the expert's own answers, and their share of the loss tokens */
+    double written_share;
     trust_table trust;
     char learner[STORE_ID_SIZE], critic[STORE_ID_SIZE], candidate[STORE_ID_SIZE];
     suite_results incumbent_suites;
     size_t attempt, rejections;
-    int64_t labels_used, asked, audits, audits_agreed, demonstrations; /* asked: questions put in the queue, answered or not */
+    int64_t labels_used, asked, audits, audits_agreed, demonstrations, resolved; /* asked: questions put in the queue, answered or not */
     json_t *learnability, *critic_reports, *gate, *held_out_json, *families; /* of the last iteration */
     bool promoted;
 } loop;
@@ -663,6 +665,8 @@ static agon_status settle_verdict(loop *l, const answer *was, size_t i) {
     if (was->source && strcmp(was->source, "human") != 0) { /* it had an automatic label: an audit */
         l->audits++;
         l->audits_agreed += was->outcome == x->outcome;
+    } else if (!was->source) {
+        l->resolved++;
     }
     return i < l->first_answer ? join_late(l, i) : AGON_OK;
 }
@@ -701,6 +705,24 @@ static bool learns_from_pairs(const loop *l) {
     return true;
 }
 
+/* What demonstrations bought: their part of what is trained on. The repository's gold examples cost no expert. */
+static void weigh_written(loop *l) {
+    int64_t written = 0, all = 0;
+    l->n_written = 0;
+    for (size_t k = 0; k < l->examples.n; k++) {
+        const example *e = &l->examples.items[k];
+        bool found = false;
+        all += e->n_tokens;
+        for (size_t i = 0; i < l->answers.n && !found; i++) {
+            const answer *x = &l->answers.items[i];
+            found = x->text == e->chosen && strcmp(x->kind, "demonstration") == 0 && strcmp(x->source, "demonstration") != 0;
+        }
+        l->n_written += found;
+        written += found ? e->n_tokens : 0;
+    }
+    l->written_share = all > 0 ? (double)written / (double)all : 0;
+}
+
 static agon_status build(loop *l) {
     cast *c = l->c;
     agon_status s = cast_stage(c, "build");
@@ -711,6 +733,7 @@ static agon_status build(loop *l) {
                                                    &l->examples, &l->choice);
     if (!s)
         s = build_examples(&c->actors, cast_path(c, "build"), l->examples.items, l->examples.n);
+    weigh_written(l);
     const choice *k = &l->choice;
     if (!s)
         cast_say(c, NULL, "%zu examples: %zu real, %zu new, %zu replayed (%lld, %lld, %lld loss tokens); dropped %zu for the "
@@ -945,9 +968,14 @@ static agon_status iteration(loop *l) {
 
 static json_t *summarise(const loop *l, bool halted) {
     const run_config *config = l->config;
-    json_t *budget = json_pack("{sI sI sI sI sI}", "labels", (json_int_t)config->human.labels, "used",
+    double agreement = clopper_pearson((size_t)l->audits_agreed, (size_t)l->audits, 0.05).low;
+    json_t *budget = json_pack("{sI sI sI sI so sI sI sI sf}", "labels", (json_int_t)config->human.labels, "used",
                                (json_int_t)l->labels_used, "audits", (json_int_t)l->audits, "audits_agreed",
-                               (json_int_t)l->audits_agreed, "demonstrations", (json_int_t)l->demonstrations);
+                               (json_int_t)l->audits_agreed, "right_at_least",
+                               l->audits > 0 ? real_or_null(agreement) : json_null(), "resolved",
+                               (json_int_t)l->resolved, "demonstrations", (json_int_t)l->demonstrations,
+                               "trained_on", (json_int_t)l->n_written, "token_share",
+                               l->written_share);
     return json_pack("{ss ss s{ss ss} sO? sO? sO? so sO? sO}", "state", halted ? "halted" : "done", "base", l->c->actors.base,
                      "version", "id", *l->candidate ? l->candidate : l->learner, "status",
                      !*l->candidate ? "base" : l->promoted ? "promoted" : "rejected", "families", l->families, "held_out",

@@ -24,7 +24,8 @@ typedef void (*recipe_observer)(void *arg, const recipe_progress *progress);
  *    "families": [{"family", "n", "before", "after", "gain", "ci95": [lo, hi]}], "held_out": {"n", "before", "after", "gain", "ci95"},
  *    "general": [{"suite", "n", "before", "after", "verdict"}], "gate": {"verdict", "reason", "figures": {...}},
  *    "labels": {"verifier", "critic", "human", "simulated", "demonstration"},
- *    "budget": {"labels": n, "used": n, "audits": .., "demonstrations": .., "bought": "..."},
+ *    "budget": {"labels": n, "used": n, "audits", "audits_agreed", "right_at_least": of automatic labels, lower end at 95%,
+ *               "resolved": escalations a reviewer decided, "demonstrations", "trained_on": of them, "token_share": of the loss},
  *    "learnability": {...}, "critic": [{"iteration", "family", "n", "auroc", "ece"}]}
  * AGON_EINTERRUPTED after agon_interrupt: run again to go on. */
 AGON_MUST_CHECK agon_status recipe_run(agon_ctx *ctx, store *s, const run_config *config,
