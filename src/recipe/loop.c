@@ -954,6 +954,11 @@ static agon_status iteration(loop *l) {
         l->rejections++;
         return AGON_OK;
     }
+    if (!s && strcmp(l->config->learner.by.backend, "local") != 0) { /* a candidate trained here would never be asked */
+        cast_say(l->c, NULL, "the learner is played by %.100s: its weights are not here, so the examples stay in the workspace and "
+                 "nothing is trained", backend_name(l->c->learner));
+        return AGON_OK;
+    }
     if (!s)
         s = train_learner(l);
     if (!s)

@@ -212,6 +212,9 @@ static agon_status check_together(reader *r) {
     if (sealed_recipe && strcmp(c->human.backend, "simulated") != 0)
         return ctx_fail(r->ctx, AGON_EINVAL,
                         "%s: the sealed recipe asks the simulated expert only; set 'human: {backend: simulated}'", r->where);
+    if (sealed_recipe && strcmp(c->learner.by.backend, "local") != 0)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: the sealed recipe trains the learner; set 'learner: {backend: local}'",
+                        r->where);
     if (sealed_recipe && c->iterations != 1)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: the sealed recipe is one iteration; set 'iterations: 1'", r->where);
     if (sealed_recipe && (c->human.gate_items < 2 || c->evaluate.tasks < c->human.gate_items + 2))

@@ -53,6 +53,10 @@ static void run_file__faults_are_named(void **state) {
     refused("seed: many\n", "x.yaml:1: 'seed' must be a whole number");
     refused("gate:\n  alpha: 3\n", "between 0.0001 and 0.5");
     refused("oracle: half\n", "one of open|sealed");
+    refused("recipe: sealed\noracle: sealed\n", "2 labelled items");
+    refused("recipe: sealed\noracle: sealed\nhuman: {backend: queue}\n", "simulated expert only");
+    refused("recipe: sealed\noracle: sealed\niterations: 2\n", "one iteration");
+    refused("recipe: sealed\noracle: sealed\nlearner: {backend: command, command: x}\n", "backend: local");
     refused("seed: 1\nseed: 2\n", "stands twice");
     refused("seed: [1\n", "not valid YAML");
     refused("- a\n", "'key: value' lines");
