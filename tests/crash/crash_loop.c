@@ -13,7 +13,8 @@ static const char loop_yaml[] =
     "name: crash\nseed: 3\niterations: 2\ntasks:\n  cells: [arithmetic/one_digit_sum, writing/lower_case]\n"
     "attacker: {queries: 6, waves: 2, variations: 2}\nlearner: {samples: 2, max_tokens: 6}\n"
     "critic: {examples: 8, epochs: 1}\nrefine: {queries: 3, samples: 1, learnability: 2}\n"
-    "human: {labels: 20, audits: 2, demonstrations: 4}\ntrain: {rank: 2, epochs: 2, batch: 2, checkpoint_every: 1}\n"
+    "human: {labels: 20, audits: 2, demonstrations: 4}\nbuild: {documents: 1}\n"
+    "train: {rank: 2, epochs: 2, batch: 2, checkpoint_every: 1}\n"
     "evaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n";
 
 static const char sealed_yaml[] =
@@ -21,6 +22,7 @@ static const char sealed_yaml[] =
     "attacker: {queries: 8}\nlearner: {samples: 2, max_tokens: 6}\n"
     "critic: {epochs: 1, alpha: 0.9, delta: 0.5, least_calibration: 1}\n"
     "human: {labels: 60, audits: 0, calibration: 24, demonstrations: 6, gate_items: 8}\n"
+    "build: {documents: 1}\n"
     "train: {rank: 2, epochs: 1, batch: 4, checkpoint_every: 2}\n"
     "evaluate: {tasks: 16, general: 2, documents: 2, gsm8k: 0}\n";
 
@@ -156,12 +158,12 @@ static void survives(const char *yaml, long every, int n_random) {
 
 static void loop__killed_anywhere__ends_the_same(void **state) {
     (void)state;
-    survives(loop_yaml, 9, 8);
+    survives(loop_yaml, 17, 6);
 }
 
 static void sealed__killed_anywhere__ends_the_same(void **state) {
     (void)state;
-    survives(sealed_yaml, 9, 4);
+    survives(sealed_yaml, 17, 3);
 }
 
 static void loop__executed_again__gives_the_same(void **state) {
