@@ -1,15 +1,19 @@
 # agon's front door. The build itself is Meson's; this file installs what is missing and names the jobs.
 #
-#   make run      set up, build, fetch the model once, run the quickstart loop
+#   make run      set up, fetch the model once, build, run the quickstart loop
 #   make test     set up, build, run every test
 #   make check    the short tier: unit tests of the normal build
 #   make build    the command at build/agon
+#   make bench    the measurements of bench/README.md
+#   make format   clang-format over the sources (needs clang-format)
+#   make install  build and install (DESTDIR is honoured; the prefix is Meson's)
+#   make clean    removes the build folders
 MAKEFLAGS += --no-print-directory
 BUILD ?= build
 
 .PHONY: run build setup model test check bench format install clean help
 
-run: build model
+run: model build
 	@$(BUILD)/agon run examples/quickstart.yaml --workspace quickstart.agon
 
 build: setup
@@ -21,14 +25,14 @@ setup:
 model: setup
 	@scripts/get-model
 
-test: build model
+test: model build
 	@scripts/test all
 
 check: build
 	@scripts/test quick
 
-bench: build model
-	@bench/run
+bench: model build
+	@bench/run $(BUILD)
 
 format:
 	@clang-format -i $$(find src include tests bench examples -name '*.[ch]')
@@ -40,4 +44,4 @@ clean:
 	rm -rf build build-*
 
 help:
-	@sed -n '2,8p' Makefile
+	@sed -n 's/^#   //p' Makefile
