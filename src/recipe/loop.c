@@ -420,8 +420,13 @@ static void report_critic(loop *l, const trust_table *before) {
                                real_or_null(l->trust.auroc), "ece", real_or_null(l->trust.ece), "families",
                                trust_json(&l->trust));
     json_array_append(l->critic_reports, report);
-    cast_say(l->c, json_pack("{so}", "critic", report), "critic: AUROC %.2f before training, %.2f after; ECE %.2f (n %zu)",
-             before->auroc, l->trust.auroc, l->trust.ece, l->trust.n);
+    char was[24] = "undefined", is[24] = "undefined";
+    if (!isnan(before->auroc))
+        snprintf(was, sizeof was, "%.2f", before->auroc);
+    if (!isnan(l->trust.auroc))
+        snprintf(is, sizeof is, "%.2f", l->trust.auroc);
+    cast_say(l->c, json_pack("{so}", "critic", report), "critic: AUROC %s before training, %s after; ECE %.2f (n %zu)", was,
+             is, l->trust.ece, l->trust.n);
 }
 
 static agon_status criticise(loop *l) {
@@ -897,11 +902,30 @@ static agon_status gate(loop *l, held_out_result *r) {
     return s;
 }
 
+/* After a rejection what people wrote stays (it was paid for), what the model wrote is quarantined. */
+static agon_status keep_real(loop *l) {
+    example_list kept = {0};
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < l->earlier.n && !s; i++)
+        if (strcmp(l->earlier.items[i].origin, "real") != 0)
+            s = example_add(l->c, &kept, &l->earlier.items[i]);
+    for (size_t i = 0; i < l->examples.n && !s; i++)
+        if (strcmp(l->examples.items[i].origin, "real") == 0)
+            s = example_add(l->c, &kept, &l->examples.items[i]);
+    if (s) {
+        example_list_free(&kept);
+        return s;
+    }
+    example_list_free(&l->earlier);
+    l->earlier = kept;
+    return AGON_OK;
+}
+
 /* A promoted version becomes the parent of the next; a rejected one stays in the lineage with its reason, its new data unused. */
 static agon_status settle(loop *l, held_out_result *r) {
     l->rejections = l->promoted ? 0 : l->rejections + 1;
     if (!l->promoted)
-        return AGON_OK;
+        return keep_real(l);
     memcpy(l->learner, l->candidate, sizeof l->learner);
     suite_results_free(&l->incumbent_suites);
     l->incumbent_suites = r->suites;
