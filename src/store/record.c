@@ -127,9 +127,12 @@ static columns begin(store *s, record_kind kind) {
     return c;
 }
 
+/* Takes the value over. */
 static void put(columns *c, const char *key, json_t *value) {
-    if (c->status || json_is_null(value))
+    if (c->status || json_is_null(value)) {
+        json_decref(value);
         return;
+    }
     if (json_object_set_new(c->object, key, value) != 0)
         c->status = ctx_fail(c->s->ctx, AGON_EINVAL, "%s: '%s' is not valid UTF-8 or not a finite number",
                              c->table, key);
