@@ -89,9 +89,10 @@ agon_status respond(actors *a, const char *path, const query_list *queries, cons
     agon_status s = json_made(a->ctx, inputs);
     size_t i;
     for (i = 0; i < n && !s; i++) {
-        json_t *input = json_pack("{ss s[{ss ss}] ss sI sf sf sI}", "role", "learner", "messages", "role", "user", "content",
-                                  asks[i].prompt, "version", o->version, "samples", (json_int_t)o->samples, "temperature",
-                                  o->temperature, "top_p", o->top_p, "max_tokens", (json_int_t)o->max_tokens);
+        json_t *input = json_pack("{ss ss s[{ss ss}] ss sI sf sf sI}", "id", asks[i].parent, "role", "learner", "messages",
+                                  "role", "user", "content", asks[i].prompt, "version", o->version, "samples",
+                                  (json_int_t)o->samples, "temperature", o->temperature, "top_p", o->top_p, "max_tokens",
+                                  (json_int_t)o->max_tokens);
         s = json_made(a->ctx, input);
         if (!s && json_array_append_new(inputs, input) != 0)
             s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);

@@ -74,8 +74,10 @@ static agon_status run_chunk(actors *a, const work_kind *kind, step_batch *b, ch
 static agon_status run_missing(actors *a, const char *path, const work_kind *kind, const json_t *inputs, step_batch *b,
                                work_record record, void *arg) {
     chunk c;
-    size_t n = json_array_size(inputs);
-    agon_status s = chunk_new(&c, kind->chunk) ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
+    /* Chunks of equal size: a request that fails alone in a short last chunk would look like a backend that is down. */
+    size_t n = json_array_size(inputs), missing = n - step_batch_n_done(b);
+    size_t n_chunks = (missing + kind->chunk - 1) / kind->chunk, size = n_chunks ? (missing + n_chunks - 1) / n_chunks : 1;
+    agon_status s = chunk_new(&c, size) ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
     const char *stage = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
     for (size_t i = 0; i < n && !s; i++) {
         if (step_batch_result(b, i))
@@ -83,7 +85,7 @@ static agon_status run_missing(actors *a, const char *path, const work_kind *kin
         c.items[c.n] = i;
         c.inputs[c.n] = json_array_get(inputs, i);
         c.seeds[c.n++] = step_batch_seed(b, i);
-        if (c.n == kind->chunk) {
+        if (c.n == size) {
             s = run_chunk(a, kind, b, &c, record, arg);
             actors_progress(a, stage, step_batch_n_done(b), n, kind->unit);
         }

@@ -1,6 +1,6 @@
 /* Work "generate": messages and a version to sampled answers.
  *
- * input  {"role", "messages": [{"role", "content"}], "version", "samples", "temperature", "top_p", "max_tokens"}
+ * input  {"id"?, "role", "messages": [{"role", "content"}], "version", "samples", "temperature", "top_p", "max_tokens"}
  * output {"completions": [{"text", "n_tokens", "log_prob", "finish"}], "n_prompt"}, or {"error": sentence} for a request that
  *        failed alone; when every request of a chunk failed, the backend is down and nothing is recorded.
  * Sample k's seed follows from the item's seed and k, so an answer does not depend on what else is asked. */
@@ -39,8 +39,9 @@ static agon_status read_input(actors *a, const json_t *input, uint64_t seed, ask
         return ctx_fail(a->ctx, AGON_EINVAL, "a request has more than %d messages", MAX_MESSAGES);
     json_array_foreach(list, k, message)
         q->messages[i * MAX_MESSAGES + k] = (chat_message){field_text(message, "role"), field_text(message, "content")};
-    snprintf(q->ids[i], sizeof q->ids[i], "%zu", i);
-    *r = (backend_request){.id = q->ids[i],
+    /* Never the place in the chunk: scripts and programs answer by id, and chunks are cut anew after an interruption. */
+    snprintf(q->ids[i], sizeof q->ids[i], "%016llx", (unsigned long long)seed);
+    *r = (backend_request){.id = *field_text(input, "id") ? field_text(input, "id") : q->ids[i],
                            .role = field_text(input, "role"),
                            .messages = &q->messages[i * MAX_MESSAGES],
                            .n_messages = json_array_size(list),
