@@ -414,31 +414,47 @@ static agon_status critic_material(loop *l, size_t most, picked *train, picked *
     return s;
 }
 
+/* before: NULL where nothing was trained. */
 static void report_critic(loop *l, const trust_table *before) {
     json_t *report = json_pack("{sI sI so so so so}", "iteration", (json_int_t)l->c->actors.iteration, "n",
-                               (json_int_t)l->trust.n, "auroc_before", real_or_null(before->auroc), "auroc",
+                               (json_int_t)l->trust.n, "auroc_before", real_or_null(before ? before->auroc : NAN), "auroc",
                                real_or_null(l->trust.auroc), "ece", real_or_null(l->trust.ece), "families",
                                trust_json(&l->trust));
     json_array_append(l->critic_reports, report);
+    json_t *data = json_pack("{so}", "critic", report);
     char was[24] = "undefined", is[24] = "undefined";
-    if (!isnan(before->auroc))
+    if (before && !isnan(before->auroc))
         snprintf(was, sizeof was, "%.2f", before->auroc);
     if (!isnan(l->trust.auroc))
         snprintf(is, sizeof is, "%.2f", l->trust.auroc);
-    cast_say(l->c, json_pack("{so}", "critic", report), "critic: AUROC %s before training, %s after; ECE %.2f (n %zu)", was,
-             is, l->trust.ece, l->trust.n);
+    if (before)
+        cast_say(l->c, data, "critic: AUROC %s before training, %s after; ECE %.2f (n %zu)", was, is, l->trust.ece, l->trust.n);
+    else
+        cast_say(l->c, data, "critic: AUROC %s as it is, ECE %.2f (n %zu)", is, l->trust.ece, l->trust.n);
+}
+
+/* A critic that is played elsewhere cannot be trained here, but it can earn trust as it is. */
+static agon_status examine(loop *l, const picked *test) {
+    trust_free(&l->trust);
+    agon_status s = school_test(l->c, "critic/examine", l->critic, &l->queries, &l->answers, test->items, test->n, &l->trust);
+    if (!s)
+        report_critic(l, NULL);
+    return s;
 }
 
 static agon_status criticise(loop *l) {
     picked train = {0}, test = {0};
     trust_table before = {0};
     char version[STORE_ID_SIZE];
-    if (l->config->critic.examples == 0 || !l->c->model)
+    bool local = strcmp(l->config->critic.by.backend, "local") == 0;
+    if (l->config->critic.examples == 0)
         return AGON_OK;
     agon_status s = cast_stage(l->c, "critique");
     if (!s)
         s = critic_material(l, (size_t)l->config->critic.examples, &train, &test);
-    if (!s && train.n > 0 && test.n > 0) {
+    if (!s && !local && test.n > 0)
+        s = examine(l, &test);
+    if (!s && local && train.n > 0 && test.n > 0) {
         s = school_test(l->c, "critic/before", l->critic, &l->queries, &l->answers, test.items, test.n, &before);
         if (!s)
             s = school_train(l->c, "critic", l->critic, &l->queries, &l->answers, train.items, train.n, version);

@@ -1,0 +1,185 @@
+/* The loop on a user's own queries and with a user's own programs as learner and critic; a tiny model where one is needed. */
+#include "actors.h"
+#include "recipe/recipe.h"
+
+/* ---- tasks.file ------------------------------------------------------------------------------------------------- */
+
+static const char *write_file(stand *x, const char *name, const char *text) {
+    const char *path = arena_printf(x->memory, "%s/%s", x->folder, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+    return path;
+}
+
+static task_outcome verdict(stand *x, size_t query, const char *response) {
+    task_query q = {0};
+    task_verdict v = {0};
+    assert_ok(x->ctx, query_task(&x->actors, &x->queries.items[query], &q));
+    assert_ok(x->ctx, task_verify(x->ctx, &q, response, &v));
+    task_outcome outcome = v.outcome;
+    task_verdict_free(&v);
+    task_query_free(&q);
+    return outcome;
+}
+
+static void file__rows__are_judged_as_they_say(void **state) {
+    (void)state;
+    static const char rows[] = "{\"query\": \"How many legs has a spider?\", \"answer\": 8}\n"
+                               "\n"
+                               "{\"query\": \"Capital of France?\", \"answer\": [\"Paris\", \"City of Paris\"]}\n"
+                               "{\"query\": \"Name a colour of the flag.\", \"answer\": \"red\", \"verifier\": \"contains\"}\n"
+                               "{\"query\": \"Why is the sky blue?\"}\n"
+                               "{\"query\": \"Why is the sky blue?\"}\n";
+    stand *x = stand_new(NULL);
+    const char *path = write_file(x, "own.jsonl", rows);
+    assert_ok(x->ctx, read_user_queries(&x->actors, "file", path, &x->queries));
+    assert_int_equal(x->queries.n, 5);
+    assert_int_equal(verdict(x, 0, "It has 8 legs."), OUTCOME_PASS);
+    assert_int_equal(verdict(x, 0, "It has 6 legs."), OUTCOME_FAIL);
+    assert_int_equal(verdict(x, 1, "Paris."), OUTCOME_PASS);
+    assert_int_equal(verdict(x, 1, "Lyon"), OUTCOME_FAIL);
+    assert_int_equal(verdict(x, 2, "One of them is Red, I think"), OUTCOME_PASS);
+    assert_int_equal(verdict(x, 2, "One of them is blue"), OUTCOME_FAIL);
+    assert_int_equal(verdict(x, 3, "Because it is."), OUTCOME_UNKNOWN);
+    assert_string_equal(x->queries.items[3].id, x->queries.items[4].id);
+    assert_string_equal(x->queries.items[0].family, "user");
+    write_file(x, "own.jsonl", "{\"query\": \"Something else\"}\n"); /* a replay uses what was read */
+    stand_again(x);
+    assert_ok(x->ctx, read_user_queries(&x->actors, "file", path, &x->queries));
+    assert_int_equal(x->queries.n, 5);
+    assert_string_equal(x->queries.items[1].text, "Capital of France?");
+    stand_free(x);
+}
+
+static void file__bad_rows__are_named_by_line(void **state) {
+    (void)state;
+    static const struct {
+        const char *row, *word;
+    } bad[] = {{"{\"query\": \"a\", \"anwser\": 1}", "anwser"},
+               {"{\"answer\": 1}", "query"},
+               {"{\"query\": \"\"}", "query"},
+               {"{\"query\": \"a\", \"verifier\": \"numbr\", \"answer\": 1}", "numbr"},
+               {"{\"query\": \"a\", \"verifier\": \"number\"}", "answer"},
+               {"[1, 2]", "object"},
+               {"{\"query\": \"a\"", "own.jsonl"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        stand *x = stand_new(NULL);
+        const char *path = write_file(x, "own.jsonl", arena_printf(x->memory, "{\"query\": \"good\"}\n\n%s\n", bad[i].row));
+        agon_status s = read_user_queries(&x->actors, "file", path, &x->queries);
+        assert_true(s == AGON_EINVAL || s == AGON_EFORMAT);
+        assert_non_null(strstr(agon_error(x->ctx), "own.jsonl:3"));
+        assert_non_null(strstr(agon_error(x->ctx), bad[i].word));
+        assert_int_equal(x->queries.n, 0);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM text"), 0);
+        write_file(x, "own.jsonl", "{\"query\": \"good\"}\n"); /* mended: the same command goes on */
+        assert_ok(x->ctx, read_user_queries(&x->actors, "file", path, &x->queries));
+        assert_int_equal(x->queries.n, 1);
+        stand_free(x);
+    }
+}
+
+/* ---- whole runs --------------------------------------------------------------------------------------------------- */
+
+static const char small[] = "critic: {examples: 8, epochs: 1}\nrefine: {queries: 2, samples: 1, learnability: 2}\n"
+                            "train: {rank: 2, epochs: 1, batch: 2}\nbuild: {documents: 2, real_share: 0}\n"
+                            "evaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n";
+
+/* Runs a recipe in the stand's folder (whose own run is closed meanwhile); *summary new. */
+static agon_status run_recipe(stand *x, const char *yaml, json_t **summary) {
+    run_config *config = NULL;
+    char path[600];
+    store *s = NULL;
+    assert_ok(x->ctx, run_file_parse(x->ctx, "test.yaml", yaml, strlen(yaml), &config));
+    snprintf(path, sizeof path, "%s/tests/golden/tiny-text.gguf", getenv("AGON_SOURCE"));
+    config->model = strdup(path);
+    stand_close(x);
+    assert_ok(x->ctx, store_open(x->ctx, x->folder, STORE_RUN, &s));
+    agon_status status = recipe_run(x->ctx, s, config, NULL, NULL, summary);
+    store_close(s);
+    run_config_free(config);
+    stand_open(x);
+    return status;
+}
+
+static const char *text_of(const json_t *summary, const char *key) {
+    return field_text(summary, key);
+}
+
+/* Ten queries with an answer and ten that nobody can verify, answered by a script. Eight expert labels are allowed in all. */
+static void loop__own_queries__escalate_within_the_budget(void **state) {
+    (void)state;
+    char *rows = NULL, *more;
+    static const char *const backends[] = {"queue", "simulated"};
+    for (int i = 0; i < 20; i++) {
+        assert_true(asprintf(&more, i % 2 ? "%s{\"query\": \"How much is %d and %d?\", \"answer\": %d}\n"
+                                          : "%s{\"query\": \"What do you think of the numbers %d and %d?\"}\n",
+                             rows ? rows : "", i, i + 1, 2 * i + 1) > 0);
+        free(rows);
+        rows = more;
+    }
+    for (int k = 0; k < 2; k++) {
+        stand *x = stand_new(NULL);
+        json_t *summary = NULL;
+        const char *file = write_file(x, "own.jsonl", rows);
+        const char *script = write_file(x, "script.json", "{\"default\": \"The answer is 7.\"}");
+        const char *yaml = arena_printf(x->memory,
+                                        "name: own\ntasks: {file: %s}\nlearner: {backend: scripted, script: %s, samples: 2}\n"
+                                        "human: {backend: %s, labels: 8, audits: 4, demonstrations: 4}\n%s",
+                                        file, script, backends[k], small);
+        assert_ok(x->ctx, run_recipe(x, yaml, &summary));
+        assert_string_equal(text_of(summary, "state"), "done");
+        assert_true(stand_count(x, "SELECT count(*) FROM decision WHERE route = 'escalate'") >= 10);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM decision WHERE route = 'auto'"), 0); /* nothing was calibrated here */
+        assert_true(stand_count(x, "SELECT count(*) FROM label WHERE source = 'simulated'") <= 8);
+        assert_true(stand_count(x, "SELECT count(*) FROM review_item") <= 8);
+        if (k == 0)
+            assert_true(stand_count(x, "SELECT count(*) FROM review_item WHERE kind = 'verdict'") > 0);
+        json_decref(summary);
+        stand_free(x);
+    }
+    free(rows);
+}
+
+/* Programs that answer whatever they are asked: one JSON line in, one out. */
+static const char learner_program[] =
+    "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/');"
+    " echo \"{\\\"id\\\":\\\"$id\\\",\\\"completions\\\":[\\\"The answer is 7.\\\"]}\"; done\n";
+static const char critic_program[] =
+    "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/');"
+    " echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"fail\\\",\\\"confidence\\\":0.9,\\\"evidence\\\":\\\"too short\\\"}\"; done\n";
+
+static void loop__programs_as_learner_and_critic__run_to_the_end(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL;
+    journal_report report;
+    const char *learner = write_file(x, "learner.sh", learner_program), *critic = write_file(x, "critic.sh", critic_program);
+    const char *yaml = arena_printf(x->memory,
+                                    "name: programs\ntasks: {cells: [arithmetic/one_digit_sum]}\n"
+                                    "attacker: {queries: 8, waves: 1, variations: 0}\n"
+                                    "learner: {backend: command, command: sh %s, samples: 1}\n"
+                                    "critic: {backend: command, command: sh %s}\n%s",
+                                    learner, critic, strchr(small, '\n') + 1);
+    assert_ok(x->ctx, run_recipe(x, yaml, &summary));
+    assert_string_equal(text_of(summary, "state"), "done");
+    assert_true(stand_count(x, "SELECT count(*) FROM text WHERE kind = 'response' AND body = 'The answer is 7.'") >= 4);
+    /* The program is examined as a critic, and nothing is trained in its place that nobody would ever ask. */
+    assert_true(stand_count(x, "SELECT count(*) FROM calibration") > 0);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM model_version WHERE role <> 'base'"), 0);
+    assert_ok(x->ctx, journal_verify(x->ctx, x->store, &report));
+    assert_string_equal(report.problem, "");
+    json_decref(summary);
+    stand_free(x);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(file__rows__are_judged_as_they_say),
+        cmocka_unit_test(file__bad_rows__are_named_by_line),
+        cmocka_unit_test(loop__own_queries__escalate_within_the_budget),
+        cmocka_unit_test(loop__programs_as_learner_and_critic__run_to_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
