@@ -21,9 +21,10 @@ static agon_status ask(agon_ctx *ctx, const char *workspace, const void *arg, ch
 static void detail(const story *s, size_t indent, const char *name, const char *text) {
     if (!text || !*text)
         return;
-    printf("%*s%s: ", (int)indent, "", name);
+    printf("%*s%s:", (int)indent, "", name);
     size_t used = indent + strlen(name) + 2;
     if (used + strlen(text) <= s->t.columns && !strchr(text, '\n')) {
+        putchar(' ');
         print_cut(&s->t, stdout, text, s->t.columns, false);
         putchar('\n');
     } else {
@@ -42,19 +43,34 @@ static const char *in_words(const json_t *value, char **made) {
     return *made = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6));
 }
 
+/* A conversation: one line of detail a turn. */
+static bool turns(const story *s, size_t indent, const json_t *list) {
+    const json_t *turn;
+    size_t i;
+    if (!*member_text(json_array_get(list, 0), "content"))
+        return false;
+    json_array_foreach((json_t *)(uintptr_t)list, i, turn)
+        detail(s, indent, member_text(turn, "role"), member_text(turn, "content"));
+    return true;
+}
+
+static void member_detail(const story *s, size_t indent, const char *name, const json_t *value) {
+    char *made;
+    if (turns(s, indent, value))
+        return;
+    detail(s, indent, name, in_words(value, &made));
+    free(made);
+}
+
 static void details(const story *s, size_t indent, const json_t *record, const char *const *keys) {
     for (size_t i = 0; keys[i]; i++) {
-        char *made;
         const json_t *value = json_object_get(record, keys[i]);
-        const char *text = in_words(value, &made), *name;
+        const char *name;
         json_t *member;
         if (!json_is_object(value))
-            detail(s, indent, keys[i], text);
-        free(made);
-        json_object_foreach((json_t *)(uintptr_t)(json_is_object(value) ? value : NULL), name, member) {
-            detail(s, indent, name, in_words(member, &made));
-            free(made);
-        }
+            member_detail(s, indent, keys[i], value);
+        json_object_foreach((json_t *)(uintptr_t)(json_is_object(value) ? value : NULL), name, member)
+            member_detail(s, indent, name, member);
     }
 }
 

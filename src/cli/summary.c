@@ -61,7 +61,10 @@ static void print_families(const table *t, const json_t *summary) {
 static void print_general(const table *t, const json_t *summary) {
     char before[24], after[24];
     const json_t *row, *suites = json_object_get(summary, "general");
+    const json_t *figures = json_object_get(json_object_get(summary, "gate"), "figures");
     size_t i;
+    if (!json_array_size(suites)) /* the gate's table of them */
+        suites = json_object_get(json_object_get(figures, "G2"), "suites");
     if (!json_array_size(suites))
         return;
     title(t, "general suite");
@@ -83,17 +86,45 @@ static void print_general(const table *t, const json_t *summary) {
 
 /* ---- members in words ---------------------------------------------------------------------------------- */
 
+static void print_members(FILE *to, const json_t *object);
+
 static void value_text(FILE *to, const json_t *value) {
+    const json_t *item;
+    size_t i;
     if (json_is_string(value))
         fputs(json_string_value(value), to);
     else if (json_is_real(value))
         fprintf(to, "%.4g", json_real_value(value));
-    else if (json_is_null(value))
-        fputs("-", to);
-    else {
-        char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(4));
-        fputs(text ? text : "", to);
-        free(text);
+    else if (json_is_integer(value))
+        fprintf(to, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    else if (json_is_boolean(value))
+        fputs(json_is_true(value) ? "yes" : "no", to);
+    else if (json_is_object(value)) {
+        fputc('(', to);
+        print_members(to, value);
+        fputc(')', to);
+    } else if (json_is_array(value)) {
+        fputc('[', to);
+        json_array_foreach((json_t *)(uintptr_t)value, i, item) {
+            fputs(i ? ", " : "", to);
+            value_text(to, item);
+        }
+        fputc(']', to);
+    } else {
+        fputc('-', to);
+    }
+}
+
+/* Tables inside have a place of their own. */
+static void print_members(FILE *to, const json_t *object) {
+    const char *name, *comma = "";
+    const json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+        if (json_is_object(json_array_get(value, 0)))
+            continue;
+        fprintf(to, "%s%s ", comma, name);
+        value_text(to, value);
+        comma = ", ";
     }
 }
 
@@ -101,16 +132,10 @@ static void value_text(FILE *to, const json_t *value) {
 static char *members_text(const json_t *object) {
     char *text = NULL;
     size_t n = 0;
-    const char *name, *comma = "";
-    const json_t *value;
     FILE *to = open_memstream(&text, &n);
     if (!to)
         return NULL;
-    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
-        fprintf(to, "%s%s ", comma, name);
-        value_text(to, value);
-        comma = ", ";
-    }
+    print_members(to, object);
     fclose(to);
     return text;
 }
@@ -158,17 +183,32 @@ static void members_block(const table *t, const char *heading, const json_t *obj
 }
 
 static void print_gate(const table *t, const json_t *gate) {
-    char *heading = NULL;
-    if (!json_is_object(gate) || asprintf(&heading, "gate: %.20s", member_text(gate, "verdict")) < 0)
-        return;
-    title(t, heading);
-    free(heading);
-    if (*member_text(gate, "reason"))
-        print_paragraph(&t->t, t->to, member_text(gate, "reason"), 2, t->t.columns, 6);
+    char *heading = NULL, *absent = NULL;
+    size_t n = 0;
     const char *name;
     json_t *value;
-    json_object_foreach(json_object_get(gate, "figures"), name, value)
-        members_line(t, name, value);
+    FILE *left = open_memstream(&absent, &n);
+    if (!left)
+        return;
+    if (json_is_object(gate) && asprintf(&heading, "gate: %.20s", member_text(gate, "verdict")) >= 0) {
+        title(t, heading);
+        if (*member_text(gate, "reason"))
+            print_paragraph(&t->t, t->to, member_text(gate, "reason"), 2, t->t.columns, 6);
+        json_object_foreach(json_object_get(gate, "figures"), name, value) {
+            if (json_is_string(value) && strcmp(json_string_value(value), "not evaluated") == 0)
+                fprintf(left, "%s%s", ftell(left) > 0 ? ", " : "", name);
+            else if (strcmp(name, "reason") != 0)
+                members_line(t, name, value);
+        }
+    }
+    fclose(left);
+    if (absent && *absent) {
+        value = json_string(absent);
+        members_line(t, "not evaluated", value);
+        json_decref(value);
+    }
+    free(absent);
+    free(heading);
 }
 
 static void print_critic(const table *t, const json_t *rows) {
@@ -184,7 +224,7 @@ static void print_critic(const table *t, const json_t *rows) {
         snprintf(auroc, sizeof auroc, json_is_number(a) ? "%.3f" : "-", json_number_value(a));
         snprintf(ece, sizeof ece, json_is_number(e) ? "%.3f" : "-", json_number_value(e));
         fputs("  ", t->to);
-        print_cut(&t->t, t->to, member_text(row, "family"), t->name, true);
+        print_cut(&t->t, t->to, *member_text(row, "family") ? member_text(row, "family") : "all", t->name, true);
         fprintf(t->to, " %9" JSON_INTEGER_FORMAT " %5" JSON_INTEGER_FORMAT " %7s %7s\n",
                 json_integer_value(json_object_get(row, "iteration")), json_integer_value(json_object_get(row, "n")), auroc, ece);
     }
@@ -234,6 +274,8 @@ void print_summary(FILE *to, const json_t *summary) {
     json_array_foreach(json_object_get(summary, "families"), i, row)
         if (strlen(member_text(row, "family")) > longest)
             longest = strlen(member_text(row, "family"));
+    if (longest < 13)
+        longest = 13; /* "held-out text" */
     t.name = t.t.columns > 52 + longest ? longest : t.t.columns > 60 ? t.t.columns - 52 : 9;
     fprintf(to, "\n%s: %s after %s", member_text(summary, "run"), member_text(summary, "state"),
             duration_text(json_number_value(json_object_get(summary, "seconds")), took));

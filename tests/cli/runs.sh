@@ -50,3 +50,35 @@ expect 3 "none.jsonl" "$AGON" init none.jsonl
 echo '{"query":"What is 2 + 2?","answer":"4"}' >small.jsonl
 expect 4 "exists already" "$AGON" init small.jsonl
 [ "$(cat small.yaml)" = 'seed: 1' ] || fail "an existing file was changed"
+
+# A plan for good rows: counts, what it costs, and a file that says so.
+printf '%s\n' '{"query":"What is 2 + 2?","answer":"4"}' '{"query":"Say hello"}' '{"query":"Say hello"}' >good.jsonl
+plan=$("$AGON" init good.jsonl --json)
+has "$plan" '"output":"good.yaml","queries":{"n":3,"with_answer":1,"with_verifier":0,"unverifiable":2,"duplicates":1}'
+has "$plan" '"equivalents":'
+has "$plan" '"labels":{"expert":100'
+grep -q 'file: "good.jsonl"' good.yaml || fail "the run file does not name the queries"
+grep -q 'queries: 3 ' good.yaml || fail "as many queries as there are rows"
+
+# Ctrl-C on the real loop, where the model is there: exit 8, halted, and nothing of it lost.
+model=${AGON_MODEL:-${XDG_CACHE_HOME:-$HOME/.cache}/agon/SmolLM2-135M-Instruct.Q4_1.gguf}
+if [ ! -e "$model" ]; then
+    echo "the part that needs the model's weights is skipped: they are not at the usual place"
+    exit 0
+fi
+"$AGON" run "$AGON_SOURCE/examples/smoke.yaml" --json >events 2>err &
+runner=$!
+until grep -q '"event":"message"' events; do
+    kill -0 $runner 2>/dev/null || fail "the run ended by itself: $(cat err)"
+    sleep 0.1
+done
+kill -INT $runner
+set +e
+wait $runner
+code=$?
+set -e
+[ $code = 8 ] || fail "a stopped run must exit 8, not $code: $(cat err)"
+has "$(cat err)" "Run the same command again to go on"
+has "$(cat events)" '"event":"error","status":"EINTERRUPTED"'
+has "$("$AGON" status --workspace smoke.agon --json)" '"state":"halted"'
+"$AGON" verify --workspace smoke.agon --sample 0 >/dev/null || fail "a stopped run's journal is whole"
