@@ -23,7 +23,7 @@ static void print_event(const terminal *t, const json_t *event, bool json) {
     printf("%s  %3" JSON_INTEGER_FORMAT "  ", when, json_integer_value(json_object_get(event, "iteration")));
     print_cut(t, stdout, member_text(event, "stage"), 10, true);
     fputs("  ", stdout);
-    print_cut(t, stdout, member_text(event, "message"), t->columns > 60 ? t->columns - 33 : 400, false);
+    print_cut(t, stdout, member_text(event, "message"), t->is_terminal && t->columns > 60 ? t->columns - 33 : 2000, false);
     putchar('\n');
 }
 
