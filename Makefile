@@ -17,7 +17,7 @@ run: model build
 	@$(BUILD)/agon run examples/quickstart.yaml --workspace quickstart.agon
 
 build: setup
-	@scripts/build $(BUILD)
+	@TARGETS=product scripts/build $(BUILD)
 
 setup:
 	@scripts/setup
@@ -38,7 +38,7 @@ format:
 	@clang-format -i $$(find src include tests bench examples -name '*.[ch]')
 
 install: build
-	@meson install -C $(BUILD)
+	@meson install -C $(BUILD) --no-rebuild
 
 clean:
 	rm -rf build build-*
