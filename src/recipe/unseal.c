@@ -366,14 +366,6 @@ static agon_status fill_arm(unsealing *u, arm *a, size_t capacity, int64_t token
     return s;
 }
 
-static agon_status count_only(void *arg, size_t i, const json_t *out, json_t **ids) {
-    (void)arg;
-    (void)i;
-    (void)out;
-    (void)ids;
-    return AGON_OK;
-}
-
 /* The arm's greedy answers to the held-out queries, judged by the verifier: the run is over, nothing is sealed any more. */
 static agon_status test_arm(unsealing *u, arm *a) {
     cast *c = u->c;
@@ -390,7 +382,7 @@ static agon_status test_arm(unsealing *u, arm *a) {
                                                 (json_int_t)c->config->learner.max_tokens));
     }
     if (!s)
-        s = work_run(&c->actors, cast_path(c, "arm/%s/tasks", a->name), &work_generate, inputs, count_only, NULL, &results);
+        s = work_run(&c->actors, cast_path(c, "arm/%s/tasks", a->name), &work_generate, inputs, NULL, NULL, &results);
     a->right = memory_new(json_array_size(inputs) + 1, sizeof *a->right);
     for (size_t i = 0; i < json_array_size(inputs) && !s; i++) {
         task_query q = {0};
