@@ -182,6 +182,21 @@ AGON_API AGON_MUST_CHECK agon_status agon_score(agon_ctx *ctx, const agon_model 
                                                 size_t n_top, agon_score_result *results);
 AGON_API void agon_score_result_free(agon_score_result *r);
 
+typedef struct agon_reward_result {
+    double reward;         /* of the whole completion: the head after its last token */
+    double *token_rewards; /* new, [n_tokens] the head after each token (process rewards: at the ends of the steps) */
+    size_t n_tokens;
+} agon_reward_result;
+
+/* Whether the adapter (else the model) has a reward head: a folder of agon train bt, plackett-luce, rm-pointwise, prm or cloud, or any
+ * sequence classifier of one label. */
+AGON_API bool agon_has_reward(const agon_model *m, const agon_adapter *adapter);
+/* Rewards of n completions; the completion should end with its end token, as in training. results [n]: each new
+ * (agon_reward_result_free); all zero on failure. AGON_EINVAL: no reward head, or a request that is empty or too long. */
+AGON_API AGON_MUST_CHECK agon_status agon_reward(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
+                                                 const agon_score_request *requests, size_t n, agon_reward_result *results);
+AGON_API void agon_reward_result_free(agon_reward_result *r);
+
 /* ---- generation -------------------------------------------------------------------------------------- */
 
 typedef struct agon_sampling {

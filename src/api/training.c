@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <time.h>
@@ -121,6 +122,18 @@ static agon_status open_parameters(training *t) {
         s = model_open(t->ctx, weights_path(model_weights(m)), model_dtype(m), &t->reference);
     }
     return s;
+}
+
+/* The head the objective reads, on what is trained. One that came with it goes on. A value head starts at zero: the first values
+ * must not move the policy. */
+static agon_status add_head(training *t) {
+    unsigned needs = objective_needs_with(t->d->objective, t->inner.objective_options);
+    head_kind kind = needs & NEEDS_HEAD ? HEAD_REWARD : HEAD_VALUE;
+    double deviation = kind == HEAD_REWARD ? 1 / sqrt((double)model_get_config(t->m->m)->d_model + 1) : 0;
+    if (!(needs & (NEEDS_HEAD | NEEDS_VALUES)))
+        return AGON_OK;
+    return t->adapter ? adapter_add_head(t->ctx, t->adapter, kind, deviation, t->options.seed)
+                      : model_add_head(t->ctx, t->m->m, kind, deviation, t->options.seed);
 }
 
 /* ---- training.json --------------------------------------------------------------------------------------- */
@@ -420,6 +433,8 @@ agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, cons
         s = open_folder(&t);
     if (!s)
         s = open_parameters(&t);
+    if (!s)
+        s = add_head(&t);
     if (!s)
         s = describe(&t);
     if (!s)

@@ -136,9 +136,43 @@ static int score_rows(const opened *o, const items *list, double temperature, si
     return EXIT_FINE;
 }
 
+static void print_reward(const agon_reward_result *r, bool json) {
+    json_t *answer = json_pack("{s:f}", "reward", r->reward), *list = json_array();
+    for (size_t i = 0; i < r->n_tokens; i++)
+        json_array_append_new(list, json_real(r->token_rewards[i]));
+    json_object_set_new(answer, "token_rewards", list);
+    if (json)
+        print_json(answer);
+    else
+        printf("%.6f\n", r->reward);
+    json_decref(answer);
+}
+
+static int reward_rows(const opened *o, const items *list, bool json) {
+    enum { AT_ONCE = 64 };
+    for (size_t i = 0; i < list->n; i += AT_ONCE) {
+        size_t n = list->n - i < AT_ONCE ? list->n - i : AT_ONCE;
+        agon_score_request requests[AT_ONCE];
+        agon_reward_result results[AT_ONCE];
+        for (size_t k = 0; k < n; k++) {
+            const item *r = &list->rows[i + k];
+            requests[k] = (agon_score_request){r->prompt, r->n_prompt, r->completion, r->n_completion};
+        }
+        agon_status s = agon_reward(o->ctx, o->model, o->adapter, requests, n, results);
+        if (s)
+            return fail_with("score", s, o->ctx);
+        for (size_t k = 0; k < n; k++) {
+            print_reward(&results[k], json);
+            agon_reward_result_free(&results[k]);
+        }
+        fflush(stdout);
+    }
+    return EXIT_FINE;
+}
+
 static int run(int argc, char **argv) {
     const char *model = NULL, *adapter = NULL, *dtype = NULL, *chat_template = NULL;
-    bool json = false;
+    bool json = false, reward = false;
     double temperature = 1;
     int64_t top = 0;
     const option_spec specs[] = {{.name = "--model", .text = &model},
@@ -147,6 +181,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--chat-template", .text = &chat_template},
                                  {.name = "--temperature", .real = &temperature},
                                  {.name = "--top", .integer = &top},
+                                 {.name = "--reward", .flag = &reward},
                                  {.name = "--json", .flag = &json},
                                  {0}};
     size_t n;
@@ -164,7 +199,7 @@ static int run(int argc, char **argv) {
     if (code == EXIT_FINE) {
         code = read_rows(o.ctx, agon_model_tokenizer(o.model), text, &list);
         if (code == EXIT_FINE)
-            code = score_rows(&o, &list, temperature, (size_t)top, json);
+            code = reward ? reward_rows(&o, &list, json) : score_rows(&o, &list, temperature, (size_t)top, json);
         close_model(&o);
     }
     items_free(&list);
@@ -175,7 +210,7 @@ static int run(int argc, char **argv) {
 const command command_score = {
     "score",
     "log-probabilities of completions under a model",
-    "score [--model M] [--adapter DIR] [--dtype f32|bf16] [--temperature T] [--top N] [--json]\n\n"
+    "score [--model M] [--adapter DIR] [--dtype f32|bf16] [--temperature T] [--top N] [--reward] [--json]\n\n"
     "Reads JSON lines: {\"prompt\": \"...\", \"completion\": \"...\"} or {\"messages\": [...]} (the last answer is scored).\n"
     "Prompt and completion are texts, tokenised separately, or lists of token ids (agon generate's \"tokens\"). With an empty prompt the first token is not scored: its\n"
     "log_prob is 0.\n\n"
@@ -184,6 +219,8 @@ const command command_score = {
     "  --dtype f32|bf16     of the matrix products (default bf16)\n"
     "  --temperature T      log_softmax(logits / T) (default 1)\n"
     "  --top N              adds the N largest logits after the last token\n"
+    "  --reward             what the reward head of the adapter or model says instead (agon train bt and the like): the reward\n"
+    "                       after the last token; with --json also after each token\n"
     "  --chat-template NAME the family to use instead of the file's template\n"
     "  --json               {\"log_prob\": sum, \"log_probs\": [...], \"tokens\": [...]} a line\n\n"
     "  echo '{\"prompt\": \"The capital of France is\", \"completion\": \" Paris\"}' | agon score --model model.gguf --json",

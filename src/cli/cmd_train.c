@@ -189,7 +189,8 @@ const command command_train = {
     "train",
     "a model or adapter on rows in a file",
     "train OBJECTIVE --model M --data FILE.jsonl --output DIR [--lora R] [--set k=v]... [options]\n\n"
-    "Objectives: sft dpo cdpo rdpo ipo simpo orpo kto exo-pref exo-rw pro rso-hinge rso-sigmoid spin grpo rloo ppo.\n"
+    "Objectives: sft dpo cdpo rdpo ipo simpo orpo kto exo-pref exo-rw pro rso-hinge rso-sigmoid spin grpo rloo ppo;\n"
+    "reward models: bt plackett-luce rm-pointwise prm cloud; class heads: classify aux-confidence; all: docs/algorithms.md.\n"
     "Rows: {\"messages\": [...]}; {\"prompt\", \"completion\"} (with \"label\": true|false for kto); {\"prompt\", \"chosen\",\n"
     "\"rejected\"}; {\"prompt\", \"completions\": [...], \"rewards\": [...]} for grpo, rloo and the like. Texts are raw; lists of\n"
     "{\"role\", \"content\"} go through the model's chat template.\n"

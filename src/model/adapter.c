@@ -30,6 +30,7 @@ void adapter_free(adapter *a) {
     free(a->values);
     free(a->gradients);
     free(a->parameters.items);
+    heads_free(a->heads);
     free(a);
 }
 
@@ -62,7 +63,7 @@ static agon_status make(agon_ctx *ctx, const adapter *shape, adapter **out) {
     a->n_values = count_values(a);
     a->items = calloc(n_items, sizeof *a->items);
     a->values = memory_new(a->n_values, sizeof(float));
-    a->parameters.items = calloc(2 * n_items, sizeof *a->parameters.items);
+    a->parameters.items = calloc(2 * n_items + N_HEAD_TENSORS, sizeof *a->parameters.items);
     if (!a->items || !a->values || !a->parameters.items) {
         adapter_free(a);
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory: an adapter of rank %zu has %zu values", shape->rank,
@@ -120,7 +121,7 @@ static agon_status set_shape(agon_ctx *ctx, const model *m, size_t rank, double 
 
 /* Irwin-Hall: twelve uniforms less six, variance 1, close to normal and exact in double: no library
  * logarithm whose last bit could differ between machines. */
-static void draw(float *values, size_t n, double deviation, uint64_t seed) {
+void draw_normal(float *values, size_t n, double deviation, uint64_t seed) {
     rng r = rng_new(seed);
     for (size_t i = 0; i < n; i++) {
         double sum = -6;
@@ -149,7 +150,7 @@ agon_status adapter_new(agon_ctx *ctx, const model *m, const adapter_options *op
         return status;
     for (size_t i = 0; i < a->parameters.n; i += 2) {
         const parameter *p = &a->parameters.items[i];
-        draw(p->value, p->n_rows * p->n_columns, 1 / sqrt((double)p->n_columns),
+        draw_normal(p->value, p->n_rows * p->n_columns, 1 / sqrt((double)p->n_columns),
              seed_derive(options->seed, p->name));
     }
     return pack_take(ctx, a, out);
@@ -161,7 +162,33 @@ agon_status adapter_clone(agon_ctx *ctx, const adapter *a, adapter **out) {
     if (status)
         return status;
     memcpy(copy->values, a->values, a->n_values * sizeof *a->values);
+    if ((status = heads_clone(ctx, a->heads, copy->heads))) {
+        adapter_free(copy);
+        return status;
+    }
+    heads_add_parameters(copy->heads, &copy->parameters);
     return pack_take(ctx, copy, out);
+}
+
+/* Parameters in the flat array; those of heads are listed behind them. */
+static size_t n_factors(const adapter *a) {
+    return a->parameters.n - heads_n_parameters(a->heads);
+}
+
+agon_status adapter_add_head(agon_ctx *ctx, adapter *a, head_kind kind, double deviation, uint64_t seed) {
+    if (a->heads[kind])
+        return AGON_OK;
+    size_t n = n_factors(a);
+    agon_status status = scalar_head_new(ctx, kind, a->config.d_model, deviation, seed, &a->heads[kind]);
+    if (status)
+        return status;
+    a->parameters.n = n;
+    heads_add_parameters(a->heads, &a->parameters);
+    return AGON_OK;
+}
+
+scalar_head *adapter_head(const adapter *a, head_kind kind) {
+    return a->heads[kind];
 }
 
 agon_status adapter_parameters(agon_ctx *ctx, adapter *a, parameters *out) {
@@ -170,7 +197,7 @@ agon_status adapter_parameters(agon_ctx *ctx, adapter *a, parameters *out) {
         if (!a->gradients)
             return ctx_fail(ctx, AGON_ENOMEM, "out of memory for the gradients of an adapter of %zu values",
                             a->n_values);
-        for (size_t i = 0; i < a->parameters.n; i++)
+        for (size_t i = 0; i < n_factors(a); i++)
             a->parameters.items[i].gradient = a->gradients + (a->parameters.items[i].value - a->values);
         for (size_t i = 0; i < a->config.n_layers * N_LINEARS; i++)
             if (a->items[i].a_value) {
@@ -232,13 +259,17 @@ agon_status adapter_save(agon_ctx *ctx, const adapter *a, char **data, size_t *n
         status = ctx_fail(ctx, AGON_ENOMEM, "out of memory saving an adapter");
     for (size_t i = 0; !status && i < a->parameters.n; i++) {
         const parameter *p = &a->parameters.items[i];
-        items[i] = (safetensors_item){.name = p->name, .dtype = "F32", .n_rows = p->n_rows, .n_columns = p->n_columns};
+        items[i] = (safetensors_item){.name = p->name, .dtype = "F32", .n_rows = p->n_rows, .n_columns = p->n_columns,
+                                      .vector = strcmp(p->name, "v_head.summary.bias") == 0};
     }
     if (!status)
         status = safetensors_header(ctx, items, a->parameters.n, metadata, &b);
     /* Values are stored little-endian; every machine agon runs on is. */
-    if (!status && !buffer_append(&b, a->values, a->n_values * sizeof *a->values))
-        status = ctx_fail(ctx, AGON_ENOMEM, "out of memory saving an adapter");
+    for (size_t i = 0; !status && i < a->parameters.n; i++) {
+        const parameter *p = &a->parameters.items[i];
+        if (!buffer_append(&b, p->value, p->n_rows * p->n_columns * sizeof *p->value))
+            status = ctx_fail(ctx, AGON_ENOMEM, "out of memory saving an adapter");
+    }
     if (!status) {
         *n = b.size;
         *data = buffer_take(&b);
@@ -279,7 +310,9 @@ static agon_status parse_metadata(agon_ctx *ctx, const model *m, const char *whe
     size_t n_targets = 0;
     for (int k = 0; k < N_LINEARS; k++)
         n_targets += shape->target[k];
-    if (n_targets == 0 || weights_n_tensors(w) != 2 * n_targets * m->config.n_layers)
+    unsigned heads = heads_in(w);
+    size_t n_heads = (heads & 1u << HEAD_REWARD ? 1 : 0) + (heads & 1u << HEAD_VALUE ? 2 : 0);
+    if (n_targets == 0 || weights_n_tensors(w) != 2 * n_targets * m->config.n_layers + n_heads)
         return ctx_fail(ctx, AGON_EFORMAT, "%s: %zu tensors do not match its targets and the model's %zu layers",
                         where, weights_n_tensors(w), m->config.n_layers);
     return AGON_OK;
@@ -292,10 +325,13 @@ static agon_status fill(agon_ctx *ctx, const char *where, const weights *w, cons
     agon_status status = make(ctx, shape, &a);
     if (status)
         return status;
-    if ((status = read_values(ctx, w, a))) {
+    if (!(status = read_values(ctx, w, a)))
+        status = heads_read(ctx, w, heads_in(w), a->config.d_model, a->heads);
+    if (status) {
         adapter_free(a);
         return ctx_prefix(ctx, status, "%s", where);
     }
+    heads_add_parameters(a->heads, &a->parameters);
     return pack_take(ctx, a, out);
 }
 
@@ -327,7 +363,7 @@ static agon_status give_value(void *arg, agon_ctx *ctx, const char *name, size_t
 }
 
 agon_status adapter_export_peft(agon_ctx *ctx, const adapter *a, const char *base_name, const char *folder) {
-    peft_info info = {.rank = a->rank, .alpha = a->alpha};
+    peft_info info = {.rank = a->rank, .alpha = a->alpha, .heads = heads_mask(a->heads)};
     snprintf(info.base_name, sizeof info.base_name, "%s", base_name ? base_name : "");
     for (int k = 0; k < N_LINEARS; k++)
         if (a->target[k])

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "model/export_private.h"
 #include "model/safetensors.h"
+#include "model/scalar_head.h"
 #include "model/tokenizer.h"
 #include "model/weights_layout.h"
 #include <stdlib.h>
@@ -66,7 +67,23 @@ static void set_token_ids(json_t *o, const tokenizer *tok, bool stops) {
         set(o, "eos_token_id", json_integer(parts.eos));
 }
 
-static json_t *config_object(const model_config *c, const tokenizer *tok, const char *dtype) {
+/* A sequence classifier of one label. It reads the last token that is not padding, so padding may not be the token an answer
+ * ends with: null then, and transformers reads the last token (of one sequence at a time). */
+static void set_classifier(json_t *o, const model_config *c, const tokenizer *tok) {
+    char name[64];
+    snprintf(name, sizeof name, "%.*sForSequenceClassification", (int)(strlen(class_name(c)) - strlen("ForCausalLM")),
+             class_name(c));
+    set(o, "architectures", json_pack("[s]", name));
+    set(o, "id2label", json_pack("{s:s}", "0", "LABEL_0"));
+    set(o, "label2id", json_pack("{s:i}", "LABEL_0", 0));
+    tokenizer_parts parts = {.pad = -1};
+    if (tok)
+        tokenizer_get_parts(tok, &parts);
+    if (tok && (parts.pad == tokenizer_end_of_turn(tok) || parts.pad == parts.eos))
+        set(o, "pad_token_id", json_null());
+}
+
+static json_t *config_object(const model_config *c, const tokenizer *tok, const char *dtype, unsigned heads) {
     json_t *o = json_pack("{s:[s], s:s, s:s}", "architectures", class_name(c), "model_type",
                           c->architecture, "torch_dtype", dtype);
     set(o, "hidden_size", json_integer((json_int_t)c->d_model));
@@ -89,6 +106,8 @@ static json_t *config_object(const model_config *c, const tokenizer *tok, const 
     set_window(o, c);
     if (tok)
         set_token_ids(o, tok, false);
+    if (heads & 1u << HEAD_REWARD)
+        set_classifier(o, c, tok);
     return o;
 }
 
@@ -104,6 +123,23 @@ static agon_status add_json(agon_ctx *ctx, export_files *files, const char *name
 
 /* ---- model.safetensors ------------------------------------------------------------------------- */
 
+/* Appends the heads' tensors to the layout [n]; the new n. */
+static size_t add_heads(tensor_layout *layout, size_t n, size_t width, unsigned heads) {
+    for (size_t i = 0; i < N_HEAD_TENSORS; i++) {
+        const head_tensor *h = head_tensor_at(i);
+        if (!(heads & 1u << h->kind))
+            continue;
+        layout[n] = (tensor_layout){.n_rows = 1, .n_columns = h->bias ? 1 : width, .vector = h->bias};
+        snprintf(layout[n++].name, sizeof layout->name, "%s", h->name);
+    }
+    return n;
+}
+
+/* Heads stay f32: a reward's few digits must not be lost to the file's type. */
+static const quant_type *type_of(const tensor_layout *t, const quant_type *type) {
+    return head_tensor_find(t->name) ? quant_find("F32") : type;
+}
+
 static agon_status write_header(agon_ctx *ctx, file_writer *w, const tensor_layout *layout, size_t n,
                                 const quant_type *type) {
     safetensors_item *items = memory_new(n, sizeof *items);
@@ -111,7 +147,7 @@ static agon_status write_header(agon_ctx *ctx, file_writer *w, const tensor_layo
     json_t *metadata = json_pack("{s:s}", "format", "pt");
     agon_status s = items && metadata ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; !s && i < n; i++)
-        items[i] = (safetensors_item){layout[i].name, type->name, layout[i].n_rows, layout[i].n_columns,
+        items[i] = (safetensors_item){layout[i].name, type_of(&layout[i], type)->name, layout[i].n_rows, layout[i].n_columns,
                                       layout[i].vector};
     if (!s)
         s = safetensors_header(ctx, items, n, metadata, &header);
@@ -124,19 +160,21 @@ static agon_status write_header(agon_ctx *ctx, file_writer *w, const tensor_layo
 }
 
 static agon_status write_tensors(agon_ctx *ctx, export_files *files, const model_config *c,
-                                 const quant_type *type, tensor_source source, void *arg) {
-    size_t n = layout_n(c);
+                                 const quant_type *type, unsigned heads, tensor_source source, void *arg) {
+    size_t n = layout_n(c), n_decoder = n;
     file_writer *w = NULL;
-    tensor_layout *layout = memory_new(n, sizeof *layout);
+    tensor_layout *layout = memory_new(n + N_HEAD_TENSORS, sizeof *layout);
     agon_status s = layout ? export_add(ctx, files, "model.safetensors", NULL, &w)
                            : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    for (size_t i = 0; !s && i < n; i++)
+    for (size_t i = 0; !s && i < n_decoder; i++)
         layout_get(c, i, &layout[i]);
+    if (!s)
+        n = add_heads(layout, n, c->d_model, heads);
     if (!s)
         s = write_header(ctx, w, layout, n, type);
     for (size_t i = 0; !s && i < n; i++)
-        s = export_tensor(ctx, w, layout[i].name, layout[i].n_rows, layout[i].n_columns, type, 0, source,
-                          arg);
+        s = export_tensor(ctx, w, layout[i].name, layout[i].n_rows, layout[i].n_columns, type_of(&layout[i], type), 0,
+                          source, arg);
     free(layout);
     return s;
 }
@@ -175,6 +213,11 @@ static agon_status check_exportable(agon_ctx *ctx, const char *folder, const mod
 
 agon_status export_hf(agon_ctx *ctx, const char *folder, const model_config *config, const tokenizer *tok,
                       const char *dtype, tensor_source source, void *arg) {
+    return export_hf_heads(ctx, folder, config, tok, dtype, 0, source, arg);
+}
+
+agon_status export_hf_heads(agon_ctx *ctx, const char *folder, const model_config *config, const tokenizer *tok,
+                            const char *dtype, unsigned heads, tensor_source source, void *arg) {
     const quant_type *type = NULL;
     export_files files = {0};
     agon_status s = check_exportable(ctx, folder, config);
@@ -187,11 +230,11 @@ agon_status export_hf(agon_ctx *ctx, const char *folder, const model_config *con
                                                          : "bfloat16";
     s = export_begin(ctx, folder, &files);
     if (!s)
-        s = write_tensors(ctx, &files, config, type, source, arg);
+        s = write_tensors(ctx, &files, config, type, heads, source, arg);
     if (!s && tok)
         s = add_tokenizer(ctx, &files, tok);
     if (!s)
-        s = add_json(ctx, &files, "config.json", config_object(config, tok, torch));
+        s = add_json(ctx, &files, "config.json", config_object(config, tok, torch, heads));
     if (!s)
         s = export_commit(ctx, &files);
     export_abort(&files);

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "model/export_private.h"
 #include "model/safetensors.h"
+#include "model/scalar_head.h"
 #include "model/weights_layout.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ static bool is_target(const peft_info *info, const tensor_layout *t) {
 typedef struct factor {
     char name[128]; /* with the prefix */
     size_t n_rows, n_columns;
+    bool vector;
 } factor;
 
 /* A and B of every adapted layer, in file order; `factors` [2 * layout_n]. */
@@ -51,7 +53,21 @@ static size_t list_factors(const model_config *c, const peft_info *info, factor 
     return n;
 }
 
-static agon_status write_factors(agon_ctx *ctx, export_files *files, const factor *factors, size_t n,
+/* The tensors of the head of one kind, [N_HEAD_TENSORS]. PEFT keeps a classifier's "score" among the factors (modules_to_save); TRL
+ * keeps a value head beside them, in model.safetensors, under its own name. */
+static size_t list_head(const model_config *c, const peft_info *info, head_kind kind, factor *factors) {
+    size_t n = 0;
+    for (size_t i = 0; i < N_HEAD_TENSORS; i++) {
+        const head_tensor *h = head_tensor_at(i);
+        if (h->kind != kind || !(info->heads & 1u << kind))
+            continue;
+        factors[n] = (factor){.n_rows = 1, .n_columns = h->bias ? 1 : c->d_model, .vector = h->bias};
+        snprintf(factors[n++].name, sizeof factors->name, "%s%s", kind == HEAD_REWARD ? PREFIX : "", h->name);
+    }
+    return n;
+}
+
+static agon_status write_factors(agon_ctx *ctx, export_files *files, const char *file, const factor *factors, size_t n,
                                  tensor_source source, void *arg) {
     file_writer *w = NULL;
     buffer header = {0};
@@ -60,15 +76,16 @@ static agon_status write_factors(agon_ctx *ctx, export_files *files, const facto
     agon_status s = items && metadata ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; !s && i < n; i++)
         items[i] = (safetensors_item){factors[i].name, "F32", factors[i].n_rows, factors[i].n_columns,
-                                      false};
+                                      factors[i].vector};
     if (!s)
         s = safetensors_header(ctx, items, n, metadata, &header);
     if (!s)
-        s = export_add(ctx, files, "adapter_model.safetensors", NULL, &w);
+        s = export_add(ctx, files, file, NULL, &w);
     if (!s)
         s = file_writer_add(ctx, w, header.data, header.size);
     for (size_t i = 0; !s && i < n; i++)
-        s = export_tensor(ctx, w, factors[i].name + strlen(PREFIX), factors[i].n_rows,
+        s = export_tensor(ctx, w, factors[i].name + (strncmp(factors[i].name, PREFIX, strlen(PREFIX)) ? 0 : strlen(PREFIX)),
+                          factors[i].n_rows,
                           factors[i].n_columns, quant_find("F32"), 0, source, arg);
     json_decref(metadata);
     buffer_free(&header);
@@ -80,10 +97,12 @@ static agon_status add_config(agon_ctx *ctx, export_files *files, const peft_inf
     json_t *targets = json_array();
     for (size_t i = 0; i < info->n_targets; i++)
         json_array_append_new(targets, json_string(info->targets[i]));
-    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:s, s:b, s:b, s:n, s:o}", "peft_type", "LORA",
-                          "task_type", "CAUSAL_LM", "base_model_name_or_path", info->base_name, "r",
+    bool reward = info->heads & 1u << HEAD_REWARD;
+    json_t *saved = reward ? json_pack("[s]", "score") : json_null();
+    json_t *o = json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:s, s:b, s:b, s:o, s:o}", "peft_type", "LORA",
+                          "task_type", reward ? "SEQ_CLS" : "CAUSAL_LM", "base_model_name_or_path", info->base_name, "r",
                           (json_int_t)info->rank, "lora_alpha", info->alpha, "lora_dropout", 0.0, "bias",
-                          "none", "fan_in_fan_out", 0, "inference_mode", 1, "modules_to_save",
+                          "none", "fan_in_fan_out", 0, "inference_mode", 1, "modules_to_save", saved,
                           "target_modules", targets);
     char *text = o ? json_dumps(o, JSON_INDENT(2) | JSON_SORT_KEYS | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(o);
@@ -117,13 +136,16 @@ agon_status export_peft(agon_ctx *ctx, const char *folder, const model_config *c
     agon_status s = check_info(ctx, folder, info);
     if (s)
         return s;
-    factor *factors = memory_new(2 * layout_n(config), sizeof *factors);
+    factor *factors = memory_new(2 * layout_n(config) + N_HEAD_TENSORS, sizeof *factors), value[N_HEAD_TENSORS];
     if (!factors)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    size_t n = list_factors(config, info, factors);
+    size_t n = list_factors(config, info, factors), n_value = list_head(config, info, HEAD_VALUE, value);
+    n += list_head(config, info, HEAD_REWARD, factors + n);
     s = export_begin(ctx, folder, &files);
     if (!s)
-        s = write_factors(ctx, &files, factors, n, source, arg);
+        s = write_factors(ctx, &files, "adapter_model.safetensors", factors, n, source, arg);
+    if (!s && n_value)
+        s = write_factors(ctx, &files, "model.safetensors", value, n_value, source, arg);
     if (!s)
         s = add_config(ctx, &files, info);
     if (!s)

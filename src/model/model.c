@@ -261,6 +261,8 @@ agon_status model_load_take(agon_ctx *ctx, weights *w, compute_dtype dtype, mode
     m->weights = w;
     agon_status status = tokenizer_new(ctx, w, &m->tokenizer);
     if (!status)
+        status = heads_read(ctx, w, heads_in(w), weights_config(w)->d_model, m->heads);
+    if (!status)
         status = build(ctx, m, weights_config(w), read_weights, w, dtype);
     if (status)
         model_free(m);
@@ -296,6 +298,7 @@ void model_free(model *m) {
         matrix_free(m->head);
     matrix_free(m->embedding);
     trainable_free(m->train);
+    heads_free(m->heads);
     arena_free(m->vectors);
     tokenizer_free(m->tokenizer);
     weights_free(m->weights);
@@ -322,6 +325,15 @@ const matrix *model_head(const model *m) {
     return m->head;
 }
 
+agon_status model_add_head(agon_ctx *ctx, model *m, head_kind kind, double deviation, uint64_t seed) {
+    assert(m->heads[kind] || !m->train);
+    return m->heads[kind] ? AGON_OK : scalar_head_new(ctx, kind, m->config.d_model, deviation, seed, &m->heads[kind]);
+}
+
+scalar_head *model_scalar_head(const model *m, head_kind kind) {
+    return m->heads[kind];
+}
+
 /* ---- training ------------------------------------------------------------------------------------------ */
 
 agon_status model_prepare_backward(agon_ctx *ctx, model *m) {
@@ -344,7 +356,7 @@ static agon_status trainable_new(agon_ctx *ctx, const model_config *c, size_t n_
         t->values = memory_new(n_values, sizeof(float));
         t->gradients = memory_new(n_values, sizeof(float));
         t->layers = calloc(c->n_layers, sizeof *t->layers);
-        t->parameters.items = calloc(n_tensors(c), sizeof *t->parameters.items);
+        t->parameters.items = calloc(n_tensors(c) + N_HEAD_TENSORS, sizeof *t->parameters.items);
     }
     if (!t || !t->values || !t->gradients || !t->layers || !t->parameters.items) {
         trainable_free(t);
@@ -390,13 +402,14 @@ agon_status model_make_trainable(agon_ctx *ctx, model *m, parameters *out) {
     }
     if (c->tied_embeddings)
         t->head = t->embedding;
+    heads_add_parameters(m->heads, &t->parameters);
     *out = t->parameters;
     return AGON_OK;
 }
 
 void model_changed(agon_ctx *ctx, model *m) {
     assert(m->train);
-    for (size_t i = 0; i < m->train->parameters.n; i++) {
+    for (size_t i = 0; i < n_tensors(&m->config); i++) { /* heads have no packed copy */
         tensor_slot s = get_slot(m, i);
         const parameter *p = &m->train->parameters.items[i];
         if (s.matrix)
@@ -408,6 +421,8 @@ void model_changed(agon_ctx *ctx, model *m) {
 
 agon_status model_tensor(void *model_arg, agon_ctx *ctx, const char *name, size_t n, float *out) {
     const model *m = model_arg;
+    if (heads_tensor(m->heads, name, n, out))
+        return AGON_OK;
     for (size_t i = 0; m->train && i < m->train->parameters.n; i++) {
         const parameter *p = &m->train->parameters.items[i];
         if (strcmp(p->name, name) == 0 && p->n_rows * p->n_columns == n) {
@@ -444,6 +459,13 @@ agon_status model_id(agon_ctx *ctx, const model *m, hash256 *out) {
             hasher_add(h, values, n * sizeof *values);
     }
     free(values);
+    parameter heads[N_HEAD_TENSORS];
+    parameters list = {.items = heads};
+    heads_add_parameters(m->heads, &list);
+    for (size_t i = 0; i < list.n; i++) {
+        hasher_add_field(h, heads[i].name);
+        hasher_add(h, heads[i].value, heads[i].n_columns * sizeof *heads[i].value);
+    }
     hash256 id = hasher_end(h);
     if (!status)
         *out = id;

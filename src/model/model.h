@@ -6,6 +6,7 @@
 #define MODEL_MODEL_H
 
 #include "compute/compute.h"
+#include "model/scalar_head.h"
 #include "model/segment.h"
 #include "model/tokenizer.h"
 #include "model/weights.h"
@@ -17,6 +18,14 @@ typedef struct model model;
 AGON_MUST_CHECK agon_status model_load_take(agon_ctx *ctx, weights *w, compute_dtype dtype, model **out);
 /* weights_open + tokenizer_new + model_load_take. */
 AGON_MUST_CHECK agon_status model_open(agon_ctx *ctx, const char *path, compute_dtype dtype, model **out);
+/* A model drawn from a seed, for training from scratch; no tokenizer, no file. `init` is borrowed until model_free. *out new. */
+typedef struct model_init {
+    model_config config;
+    uint64_t seed;
+} model_init;
+AGON_MUST_CHECK agon_status model_random(agon_ctx *ctx, const model_init *init, compute_dtype dtype, model **out);
+/* A model with the weights `from` has now, without its heads; `from` is borrowed until model_free and may not be trained meanwhile. */
+AGON_MUST_CHECK agon_status model_copy(agon_ctx *ctx, const model *from, model **out);
 void model_free(model *m);
 const model_config *model_get_config(const model *m);
 const tokenizer *model_tokenizer(const model *m);
@@ -67,6 +76,11 @@ AGON_MUST_CHECK agon_status adapter_export_peft(agon_ctx *ctx, const adapter *a,
                                                 const char *folder);
 AGON_MUST_CHECK agon_status adapter_import_peft(agon_ctx *ctx, const model *m, const char *folder,
                                                 adapter **out);
+/* A new head of this kind on the adapter, part of it from now on (parameters, hash, file); where it has one already, that stays.
+ * `deviation` and `seed` as in scalar_head_new. Call it before adapter_parameters. */
+AGON_MUST_CHECK agon_status adapter_add_head(agon_ctx *ctx, adapter *a, head_kind kind, double deviation, uint64_t seed);
+/* Borrowed; NULL: none. */
+scalar_head *adapter_head(const adapter *a, head_kind kind);
 /* A copy with the same values. */
 AGON_MUST_CHECK agon_status adapter_clone(agon_ctx *ctx, const adapter *a, adapter **out);
 
@@ -74,6 +88,9 @@ AGON_MUST_CHECK agon_status adapter_clone(agon_ctx *ctx, const adapter *a, adapt
  * parameter). The model then has one owner. */
 AGON_MUST_CHECK agon_status model_make_trainable(agon_ctx *ctx, model *m, parameters *out);
 void model_changed(agon_ctx *ctx, model *m);
+/* As for adapters; call it before model_make_trainable. A folder that stores heads is opened with them. */
+AGON_MUST_CHECK agon_status model_add_head(agon_ctx *ctx, model *m, head_kind kind, double deviation, uint64_t seed);
+scalar_head *model_scalar_head(const model *m, head_kind kind);
 /* Exports the model, with the adapter merged when one is given. format: "hf" (folder) or "gguf". Reports the largest
  * |merged - unmerged| over the last-token logits of a fixed text in *merge_error when not NULL. */
 AGON_MUST_CHECK agon_status model_export(agon_ctx *ctx, model *m, const adapter *a, const char *format,

@@ -44,6 +44,8 @@ static void merge_rows(const merge *g, const lora *item, linear_kind kind, float
 static agon_status merged_tensor(void *arg, agon_ctx *ctx, const char *name, size_t n, float *out) {
     const merge *g = arg;
     linear_kind kind = LINEAR_Q;
+    if (g->adapter && heads_tensor(g->adapter->heads, name, n, out))
+        return AGON_OK;
     agon_status status = model_tensor((void *)g->model, ctx, name, n, out);
     const lora *item = status || !g->adapter ? NULL : find_item(g->adapter, name, &kind);
     if (item)
@@ -99,13 +101,16 @@ agon_status model_export(agon_ctx *ctx, model *m, const adapter *a, const char *
         return ctx_fail(ctx, AGON_EINVAL, "export: the model has no tokenizer to write beside it");
     if (a && !adapter_fits(a, &m->config))
         return ctx_fail(ctx, AGON_EINVAL, "export: the adapter was made for another model's sizes");
+    unsigned stored = heads_mask(m->heads) | (a ? heads_mask(a->heads) : 0);
+    if (gguf && stored & 1u << HEAD_REWARD)
+        return ctx_fail(ctx, AGON_EUNSUPPORTED, "export: a GGUF file has no place for the reward head; use format hf");
     size_t widest = m->config.d_ff > m->config.d_model ? m->config.d_ff : m->config.d_model;
     size_t heads = m->config.n_heads * m->config.head_dim;
     merge g = {.model = m, .adapter = a, .row = malloc((widest > heads ? widest : heads) * sizeof(double))};
     if (!g.row)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory exporting a model");
     agon_status status = gguf ? export_gguf(ctx, path, &m->config, m->tokenizer, dtype, merged_tensor, &g)
-                              : export_hf(ctx, path, &m->config, m->tokenizer, dtype, merged_tensor, &g);
+                              : export_hf_heads(ctx, path, &m->config, m->tokenizer, dtype, stored, merged_tensor, &g);
     free(g.row);
     if (!status && merge_error)
         status = compare(ctx, m, a, path, merge_error);

@@ -5,7 +5,9 @@
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "model/model.h"
+#include <assert.h>
 #include <math.h>
+#include <stdio.h>
 
 /* The seven linear layers of a block, in the order their parameters are listed. */
 typedef enum linear_kind {
@@ -60,6 +62,7 @@ struct model {
     arena *vectors;           /* norms, biases, inv_freq, layers */
     trainable *train;         /* NULL: frozen */
     bool has_backward;        /* every matrix is packed for matmul_dx */
+    scalar_head *heads[N_HEAD_KINDS]; /* NULL: none */
 };
 
 /* A model from any source of tensors (tests and the check of an export use it). `source` and `arg` are
@@ -72,6 +75,30 @@ AGON_MUST_CHECK agon_status model_prepare_backward(agon_ctx *ctx, model *m);
 void rope_inv_freq(const model_config *config, float *out);
 /* The i-th tensor's current value: the trained master, or as loaded. A tensor_source with a const model as arg. */
 agon_status model_tensor(void *model_arg, agon_ctx *ctx, const char *name, size_t n, float *out);
+
+/* ---- scalar heads (scalar_head.c) ------------------------------------------------------------------- */
+
+struct scalar_head {
+    head_kind kind;
+    size_t width;
+    float *values, *gradients; /* [width + 1]: weight, then bias (unused in a reward head) */
+};
+/* Irwin-Hall normal values from a seed, equal on every machine (adapter.c). */
+void draw_normal(float *values, size_t n, double deviation, uint64_t seed);
+/* The tensor's values among the heads of a model or adapter; NULL: no such head. */
+float *head_tensor_values(scalar_head *const heads[N_HEAD_KINDS], const head_tensor *t);
+size_t heads_n_parameters(scalar_head *const heads[N_HEAD_KINDS]);
+/* Appends them in the order of head_tensor_at; there must be room. */
+void heads_add_parameters(scalar_head *const heads[N_HEAD_KINDS], parameters *p);
+/* Copies a head's tensor [n]; false when there is none of this name and size. */
+bool heads_tensor(scalar_head *const heads[N_HEAD_KINDS], const char *name, size_t n, float *out);
+unsigned heads_mask(scalar_head *const heads[N_HEAD_KINDS]); /* bit 1 << kind */
+unsigned heads_in(const weights *w);
+AGON_MUST_CHECK agon_status heads_read(agon_ctx *ctx, const weights *w, unsigned mask, size_t width,
+                                       scalar_head *heads[N_HEAD_KINDS]);
+AGON_MUST_CHECK agon_status heads_clone(agon_ctx *ctx, scalar_head *const from[N_HEAD_KINDS],
+                                        scalar_head *to[N_HEAD_KINDS]);
+void heads_free(scalar_head *heads[N_HEAD_KINDS]);
 
 /* ---- adapters ------------------------------------------------------------------------------------ */
 
@@ -91,6 +118,7 @@ struct adapter {
     float *values, *gradients; /* flat, [n_values]; gradients NULL until asked for */
     size_t n_values;
     parameters parameters;
+    scalar_head *heads[N_HEAD_KINDS]; /* NULL: none */
 };
 
 static inline float adapter_scale(const adapter *a) {

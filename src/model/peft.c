@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "model/export_private.h"
 #include "model/safetensors.h"
+#include "model/scalar_head.h"
 #include "model/weights_layout.h"
 #include "model/weights_private.h"
 #include <math.h>
@@ -27,9 +28,16 @@ static bool is_set(const json_t *o, const char *key) {
            !(json_is_array(v) && !json_array_size(v));
 }
 
+/* A reward head is the one module agon reads that is saved whole. */
+static bool saves_other_modules(const json_t *o) {
+    const json_t *list = json_object_get(o, "modules_to_save");
+    const char *name = json_array_size(list) == 1 ? json_string_value(json_array_get(list, 0)) : NULL;
+    return is_set(o, "modules_to_save") && !(name && strcmp(name, "score") == 0);
+}
+
 static agon_status check_variant(agon_ctx *ctx, const char *where, const json_t *o) {
     static const char *const refused[] = {"use_dora",      "rank_pattern",      "alpha_pattern",
-                                          "fan_in_fan_out", "modules_to_save",  "megatron_config",
+                                          "fan_in_fan_out", "megatron_config",
                                           "use_qalora",    "trainable_token_indices",
                                           "target_parameters"};
     const char *type = "LORA", *bias = "none";
@@ -45,6 +53,9 @@ static agon_status check_variant(agon_ctx *ctx, const char *where, const json_t 
     for (size_t i = 0; !s && i < sizeof refused / sizeof refused[0]; i++)
         if (is_set(o, refused[i]))
             return ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: '%s' is not supported", where, refused[i]);
+    if (!s && saves_other_modules(o))
+        return ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: 'modules_to_save' is not supported but for a reward head, [\"score\"]",
+                        where);
     return s;
 }
 
@@ -112,6 +123,11 @@ static agon_status take_names(agon_ctx *ctx, weights *w, peft_info *info) {
         bool b = false;
         if (strncmp(t->name, PREFIX, strlen(PREFIX)) == 0)
             t->name += strlen(PREFIX);
+        const head_tensor *head = head_tensor_find(t->name);
+        if (head) {
+            info->heads |= 1u << head->kind;
+            continue;
+        }
         if (!split_name(t->name, &module, &b))
             return ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: tensor '%s' is no LoRA factor of a linear layer",
                             t->file, t->stored_name);
@@ -126,12 +142,17 @@ static agon_status take_names(agon_ctx *ctx, weights *w, peft_info *info) {
 }
 
 static agon_status check_pairs(agon_ctx *ctx, const weights *w) {
-    if (w->n_tensors == 0)
-        return ctx_fail(ctx, AGON_EFORMAT, "%s: adapter_model.safetensors holds no tensors", w->path);
+    size_t n_factors = 0;
+    for (size_t i = 0; i < w->n_tensors; i++)
+        n_factors += head_tensor_find(w->tensors[i].name) ? 0 : 1;
+    if (n_factors == 0)
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: adapter_model.safetensors holds no LoRA factors", w->path);
     for (size_t i = 0; i < w->n_tensors; i++) {
         char other[NAME_LIMIT + 1];
         size_t module = 0;
         bool b = false;
+        if (head_tensor_find(w->tensors[i].name))
+            continue;
         snprintf(other, sizeof other, "%s", w->tensors[i].name);
         (void)split_name(other, &module, &b); /* take_names let only such names through */
         other[module + 6] = b ? 'A' : 'B';
@@ -151,6 +172,15 @@ static agon_status open_tensors(agon_ctx *ctx, weights *w, const char *folder, c
     return s ? s : safetensors_parse(ctx, w, kept, map.data, map.size);
 }
 
+/* Of the tensors from `first` on only heads stay: a whole model in the same folder is none of the adapter's. */
+static void keep_heads(weights *w, size_t first) {
+    size_t kept = first;
+    for (size_t i = first; i < w->n_tensors; i++)
+        if (head_tensor_find(w->tensors[i].name))
+            w->tensors[kept++] = w->tensors[i];
+    w->n_tensors = kept;
+}
+
 agon_status peft_open(agon_ctx *ctx, const char *folder, peft_info *info, weights **out) {
     weights *w = NULL;
     json_t *root = NULL;
@@ -160,7 +190,8 @@ agon_status peft_open(agon_ctx *ctx, const char *folder, peft_info *info, weight
         return s;
     const char *config = arena_printf(w->memory, "%s/adapter_config.json", folder);
     const char *tensors = arena_printf(w->memory, "%s/adapter_model.safetensors", folder);
-    if (!config || !tensors)
+    const char *value = arena_printf(w->memory, "%s/model.safetensors", folder); /* where TRL keeps a value head */
+    if (!config || !tensors || !value)
         s = ctx_fail(ctx, AGON_ENOMEM, "%s: out of memory", folder);
     if (!s)
         s = json_read_file(ctx, config, &root);
@@ -170,6 +201,11 @@ agon_status peft_open(agon_ctx *ctx, const char *folder, peft_info *info, weight
         s = read_info(ctx, config, root, &found);
     if (!s)
         s = open_tensors(ctx, w, folder, tensors);
+    size_t n_factors = w->n_tensors;
+    if (!s && file_exists(value))
+        s = open_tensors(ctx, w, folder, value);
+    if (!s)
+        keep_heads(w, n_factors);
     if (!s)
         s = take_names(ctx, w, &found);
     if (!s)

@@ -71,6 +71,11 @@ typedef struct tokenizer tokenizer;
 AGON_MUST_CHECK agon_status export_hf(agon_ctx *ctx, const char *folder, const model_config *config,
                                       const tokenizer *tok, const char *dtype, tensor_source source,
                                       void *arg);
+/* The same with scalar heads (bit 1 << kind of scalar_head.h), in f32, asked from `source` by their names: a reward head makes
+ * the folder a sequence classifier of one label, a value head is TRL's. */
+AGON_MUST_CHECK agon_status export_hf_heads(agon_ctx *ctx, const char *folder, const model_config *config,
+                                            const tokenizer *tok, const char *dtype, unsigned heads, tensor_source source,
+                                            void *arg);
 /* A GGUF file in "f32", "f16", "bf16" or "q8_0" (norms stay f32) that llama.cpp loads. `tok` as above. */
 AGON_MUST_CHECK agon_status export_gguf(agon_ctx *ctx, const char *path, const model_config *config,
                                         const tokenizer *tok, const char *dtype, tensor_source source,
@@ -83,6 +88,7 @@ typedef struct peft_info {
     size_t n_targets;
     char targets[16][32];
     char base_name[256];
+    unsigned heads; /* scalar heads (scalar_head.h), bit 1 << kind */
 } peft_info;
 /* source is asked for "model.layers.0.self_attn.q_proj.lora_A.weight" [r, in] and ..lora_B.. [out, r]. */
 AGON_MUST_CHECK agon_status export_peft(agon_ctx *ctx, const char *folder, const model_config *config,

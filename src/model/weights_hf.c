@@ -3,6 +3,7 @@
 #include "base/ctx.h"
 #include "base/json.h"
 #include "model/safetensors.h"
+#include "model/scalar_head.h"
 #include "model/weights_layout.h"
 #include "model/weights_private.h"
 #include <stdlib.h>
@@ -126,10 +127,19 @@ static agon_status check_tensors(agon_ctx *ctx, const weights *w, const char *fo
     /* A tied head may be stored all the same; it is a copy of the embedding. */
     if (c->tied_embeddings && weights_has(w, "lm_head.weight"))
         extra++;
+    for (size_t i = 0; i < N_HEAD_TENSORS; i++) {
+        const head_tensor *h = head_tensor_at(i);
+        const weights_tensor_entry *t = weights_find(w, h->name);
+        size_t width = h->bias ? 1 : c->d_model;
+        extra += t ? 1 : 0;
+        if (t && (t->n_rows != 1 || t->n_columns != width))
+            return ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: the head '%s' is %zu x %zu; agon reads heads of one output, 1 x %zu",
+                            t->file, t->name, t->n_rows, t->n_columns, width);
+    }
     if (w->n_tensors == n + extra)
         return AGON_OK;
     for (size_t i = 0; i < w->n_tensors; i++)
-        if (!layout_knows(w->tensors[i].name))
+        if (!layout_knows(w->tensors[i].name) && !head_tensor_find(w->tensors[i].name))
             return ctx_fail(ctx, AGON_EUNSUPPORTED,
                             "%s: tensor '%s' belongs to no llama-family decoder that agon can run",
                             w->tensors[i].file, w->tensors[i].name);

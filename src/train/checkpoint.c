@@ -71,7 +71,10 @@ static void add_row(hasher *h, const train_row *r) {
         add_floats(h, "mask", x->mask, x->n);
         add_floats(h, "old", x->old, x->n);
         add_floats(h, "token_rewards", x->token_rewards, x->n);
-            add_floats(h, "token_rewards", x->token_rewards, x->n);
+        if (x->old_values)
+            add_floats(h, "old_values", x->old_values, x->n);
+        if (x->targets)
+            add_floats(h, "targets", x->targets, x->n);
         add_number(h, "reward", x->reward);
         add_number(h, "advantage", x->advantage);
         add_number(h, "label", x->label);

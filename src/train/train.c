@@ -64,9 +64,11 @@ static agon_status check_row(const trainer *t, size_t i) {
         if ((t->needs & NEEDS_OLD) && !x->old)
             return ctx_fail(t->ctx, AGON_EINVAL, "training row %zu, response %zu: %s needs log_probs at sampling", i,
                             k, o->name);
-        if ((t->needs & NEEDS_VALUES) && isnan(x->advantage))
+        if ((t->needs & NEEDS_VALUES) && !t->head && isnan(x->advantage))
             return ctx_fail(t->ctx, AGON_EUNSUPPORTED, "training row %zu, response %zu: %s without a value head needs "
                             "an advantage", i, k, o->name);
+        if ((t->needs & NEEDS_TARGETS) && !x->targets)
+            return ctx_fail(t->ctx, AGON_EINVAL, "training row %zu, response %zu: %s needs labels of its steps", i, k, o->name);
     }
     return AGON_OK;
 }
@@ -88,6 +90,19 @@ static agon_status moments_new(trainer *t) {
     return AGON_OK;
 }
 
+/* The head the objective reads. Values may be missing where every row brings its advantage (check_row). */
+static agon_status find_head(trainer *t) {
+    head_kind kind = t->needs & NEEDS_HEAD ? HEAD_REWARD : HEAD_VALUE;
+    if (!(t->needs & (NEEDS_HEAD | NEEDS_VALUES)))
+        return AGON_OK;
+    t->head = t->train ? adapter_head(t->train, kind) : model_scalar_head(t->m, kind);
+    t->head_only = (t->needs & NEEDS_HEAD) && !(t->needs & NEEDS_LOG_PROB);
+    if ((t->needs & NEEDS_HEAD) && !t->head)
+        return ctx_fail(t->ctx, AGON_EINVAL, "train: %s learns the outputs of a reward head, and the %s has none",
+                        t->options->objective->name, t->train ? "adapter" : "model");
+    return AGON_OK;
+}
+
 static agon_status trainer_open(trainer *t) {
     agon_ctx *ctx = t->ctx;
     agon_status s = check_options(ctx, t->options, t->n_data);
@@ -97,9 +112,8 @@ static agon_status trainer_open(trainer *t) {
     if ((t->needs & NEEDS_REFERENCE) && !t->train && !t->reference)
         return ctx_fail(ctx, AGON_EINVAL, "train: %s with full fine-tuning needs a reference model",
                         t->options->objective->name);
-    if (t->needs & (NEEDS_HEAD | NEEDS_TARGETS))
-        return ctx_fail(ctx, AGON_EUNSUPPORTED, "train: %s learns the outputs of a head, and the trainer has no head yet; "
-                        "agon loss computes it on numbers", t->options->objective->name);
+    if ((s = find_head(t)) != AGON_OK)
+        return s;
     for (size_t i = 0; i < t->n_data; i++)
         if ((s = check_row(t, i)) != AGON_OK)
             return s;
@@ -128,6 +142,8 @@ static void trainer_close(trainer *t) {
     free(t->moment1);
     free(t->moment2);
     free(t->reference_cache);
+    free(t->hidden);
+    free(t->d_hidden);
     workspace_free(t->work);
     arena_free(t->step);
 }
@@ -234,7 +250,9 @@ static agon_status in_row(const trainer *t, const step *s, size_t i, agon_status
 static bool has_gradient(const row *r) {
     for (size_t k = 0; k < r->n_responses; k++)
         for (size_t j = 0; j < r->responses[k].n; j++)
-            if (r->responses[k].d_log_prob[j] != 0 || (r->responses[k].d_entropy && r->responses[k].d_entropy[j] != 0) ||
+            if ((r->responses[k].d_log_prob && r->responses[k].d_log_prob[j] != 0) ||
+                (r->responses[k].d_head && r->responses[k].d_head[j] != 0) ||
+                (r->responses[k].d_values && r->responses[k].d_values[j] != 0) || (r->responses[k].d_entropy && r->responses[k].d_entropy[j] != 0) ||
                 (r->responses[k].d_mean_log_prob && r->responses[k].d_mean_log_prob[j] != 0))
                 return true;
     return false;

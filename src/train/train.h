@@ -16,6 +16,7 @@ typedef struct train_response {
     size_t n;
     const float *mask;      /* [n] token weights, NULL: all 1 */
     const float *old;       /* [n] log_probs at sampling, NULL none */
+    const float *old_values; /* [n] value head outputs at sampling, NULL none */
     const float *targets; /* [n] labels of single tokens (the ends of steps), NAN elsewhere; NULL none */
     const float *token_rewards; /* [n] rewards of single tokens (critique_spans.h), NULL none */
     double reward, advantage, label, weight; /* NAN / 1 as in objective.h */
@@ -69,6 +70,7 @@ typedef struct train_sink {
 /* Trains `train` (an adapter of m), or all weights of m when it is NULL (then `reference` must be given where the objective needs one). `reference`: model whose adapter-less forward
  * gives reference log_probs; NULL with LoRA means m itself without adapter, or with `reference_adapter`. `resume`
  * [n_resume]: bytes of an earlier on_checkpoint, NULL to start; AGON_EMISMATCH when they belong to other options, data or weights.
+ * Where the objective reads a head, the adapter (else the model) must have one of that kind (adapter_add_head): it is trained with the rest.
  * AGON_ENUMERIC names step and rows when a loss or gradient is not finite. Asserts the step-0 invariants where the objective
  * has a reference (policy == reference: margin 0). */
 AGON_MUST_CHECK agon_status train(agon_ctx *ctx, model *m, adapter *train, const model *reference,

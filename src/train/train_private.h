@@ -32,6 +32,10 @@ typedef struct trainer {
     size_t n_data;
     const train_options *options;
     unsigned needs; /* objective_needs_with */
+    scalar_head *head; /* the reward or value head the objective reads; NULL: none */
+    bool head_only;    /* no log_probs: the vocabulary is never touched */
+    float *hidden, *d_hidden; /* [n_hidden] of the last tree the head read, and its gradient */
+    size_t n_hidden;
     double step_options[MAX_OBJECTIVE_OPTIONS]; /* of the objective, with this step's progress */
     workspace *work;
     arena *step;              /* reset each step */

@@ -35,7 +35,7 @@ bool row_is_one_tree(const trainer *t, const step_row *s) {
 
 static agon_status channels_of(trainer *t, const step_row *s, const train_response *from, response *out) {
     bool entropy = t->needs & NEEDS_ENTROPY, mean = t->needs & NEEDS_MEAN_LOG_PROB;
-    double *block = arena_take(t->step, size_mul(from->n, 10), sizeof *block);
+    double *block = arena_take(t->step, size_mul(from->n, 14), sizeof *block);
     if (!block)
         return no_memory(t);
     double *log_prob = block, *reference = block + from->n, *old = block + 2 * from->n,
@@ -44,6 +44,8 @@ static agon_status channels_of(trainer *t, const step_row *s, const train_respon
         mask[j] = from->mask ? (double)from->mask[j] : 1;
         old[j] = from->old ? (double)from->old[j] : 0;
         block[9 * from->n + j] = from->token_rewards ? (double)from->token_rewards[j] : 0;
+        block[12 * from->n + j] = from->old_values ? (double)from->old_values[j] : 0;
+        block[13 * from->n + j] = from->targets ? (double)from->targets[j] : 0;
     }
     if (prompt_of(t, s)->n_prompt == 0)
         mask[0] = 0; /* nothing precedes it */
@@ -64,7 +66,15 @@ static agon_status channels_of(trainer *t, const step_row *s, const train_respon
         .d_entropy = entropy ? block + 6 * from->n : NULL,
         .mean_log_prob = mean ? block + 7 * from->n : NULL,
         .d_mean_log_prob = mean ? block + 8 * from->n : NULL,
+        .old_values = from->old_values ? block + 12 * from->n : NULL,
+        .targets = from->targets ? block + 13 * from->n : NULL,
     };
+    if (t->head_only)
+        out->log_prob = out->d_log_prob = NULL;
+    if (t->head && (t->needs & NEEDS_HEAD))
+        out->head = block + 10 * from->n, out->d_head = block + 11 * from->n, out->n_head = 1;
+    else if (t->head)
+        out->values = block + 10 * from->n, out->d_values = block + 11 * from->n;
     return AGON_OK;
 }
 
@@ -91,16 +101,32 @@ typedef struct row_tree {
     segment_batch batch;
     size_t first, n; /* the responses it carries */
     size_t n_prompt;
-    /* [n_tokens]: the channels, or their gradients; log_prob always, the others where the objective needs them. */
+    /* [n_tokens]: the channels, or their gradients; the ones the objective needs, hidden [n_tokens, d_model] for a head. */
     token_channels channels;
+    double *d_head; /* [n_tokens] gradients of the head's outputs, scratch */
 } row_tree;
+
+/* Room for the hidden states of n tokens, one tree at a time. */
+static bool hidden_room(trainer *t, size_t n) {
+    size_t wanted = size_mul(n, model_get_config(t->m)->d_model);
+    if (wanted <= t->n_hidden)
+        return true;
+    free(t->hidden);
+    free(t->d_hidden);
+    t->hidden = memory_new(wanted, sizeof *t->hidden);
+    t->d_hidden = memory_new(wanted, sizeof *t->d_hidden);
+    t->n_hidden = t->hidden && t->d_hidden ? wanted : 0;
+    return t->n_hidden > 0;
+}
 
 static agon_status tree_new(trainer *t, const step_row *s, size_t only, const adapter *a, unsigned needs,
                             row_tree *out) {
     const train_row *prompt = prompt_of(t, s), *from = responses_of(t, s);
     bool all = only >= from->n_responses, rooted = prompt->n_prompt > 0;
-    unsigned wants = WANT_LOG_PROB | (needs & NEEDS_ENTROPY ? WANT_ENTROPY : 0) |
-                     (needs & NEEDS_MEAN_LOG_PROB ? WANT_MEAN_LOG_PROB : 0);
+    bool head = t->head && (needs & (NEEDS_HEAD | NEEDS_VALUES)), value = head && (needs & NEEDS_VALUES);
+    bool log_prob = !(head && t->head_only);
+    unsigned wants = (log_prob ? WANT_LOG_PROB : 0) | (needs & NEEDS_ENTROPY ? WANT_ENTROPY : 0) |
+                     (needs & NEEDS_MEAN_LOG_PROB ? WANT_MEAN_LOG_PROB : 0) | (head ? WANT_HIDDEN : 0);
     row_tree tree = {.first = all ? 0 : only, .n = all ? from->n_responses : 1, .n_prompt = prompt->n_prompt};
     segment *segments = arena_take(t->step, tree.n + 1, sizeof *segments);
     if (!segments)
@@ -108,6 +134,7 @@ static agon_status tree_new(trainer *t, const step_row *s, size_t only, const ad
     size_t at = 0;
     if (rooted)
         segments[at++] = (segment){.tokens = prompt->prompt, .n_tokens = prompt->n_prompt, .parent = -1,
+                                   .wants = value ? WANT_HIDDEN : 0, /* the first value is read at the prompt's last token */
                                    .adapter = a, .temperature = t->options->temperature};
     for (size_t k = tree.first; k < tree.first + tree.n; k++)
         segments[at++] = (segment){.tokens = from->responses[k].tokens,
@@ -119,9 +146,11 @@ static agon_status tree_new(trainer *t, const step_row *s, size_t only, const ad
     tree.batch = (segment_batch){segments, at};
     size_t n = segment_batch_n_tokens(&tree.batch);
     float *values = arena_take(t->step, size_mul(n, 3), sizeof *values);
-    if (!values)
+    tree.d_head = head ? arena_take(t->step, n, sizeof *tree.d_head) : NULL;
+    if (!values || (head && (!tree.d_head || !hidden_room(t, n))))
         return no_memory(t);
-    tree.channels = (token_channels){.log_prob = values,
+    tree.channels = (token_channels){.log_prob = log_prob ? values : NULL,
+                                     .hidden = head ? t->hidden : NULL,
                                      .entropy = wants & WANT_ENTROPY ? values + n : NULL,
                                      .mean_log_prob = wants & WANT_MEAN_LOG_PROB ? values + 2 * n : NULL};
     *out = tree;
@@ -134,10 +163,33 @@ static void to_double(const row_tree *tree, const float *from, size_t at, const 
         ((double *)to)[j] = (double)from[tree->n_prompt + at + j];
 }
 
-static void tree_to_channels(const row_tree *tree, row *channels) {
+/* The token whose hidden state token j of the response at `at` is read from: itself, or the one that predicts it (values);
+ * SIZE_MAX: nothing precedes it. */
+static size_t head_token(const row_tree *tree, const response *r, size_t at, size_t j) {
+    if (r->head)
+        return tree->n_prompt + at + j;
+    if (j > 0)
+        return tree->n_prompt + at + j - 1;
+    return tree->n_prompt ? tree->n_prompt - 1 : SIZE_MAX;
+}
+
+static void head_to_channels(const trainer *t, const row_tree *tree, size_t at, response *r) {
+    double *to = (double *)(r->head ? r->head : r->values);
+    size_t width = model_get_config(t->m)->d_model;
+    for (size_t j = 0; to && j < r->n; j++) {
+        size_t token = head_token(tree, r, at, j);
+        to[j] = 0; /* a token nothing precedes has no value, and no weight (channels_of) */
+        if (token != SIZE_MAX)
+            scalar_head_forward(t->head, tree->channels.hidden + token * width, 1, &to[j]);
+    }
+}
+
+static void tree_to_channels(const trainer *t, const row_tree *tree, row *channels) {
     size_t at = 0;
     for (size_t k = tree->first; k < tree->first + tree->n; k++) {
         response *r = &channels->responses[k];
+        if (t->head && tree->channels.hidden)
+            head_to_channels(t, tree, at, r);
         to_double(tree, tree->channels.log_prob, at, r->log_prob, r->n);
         to_double(tree, tree->channels.entropy, at, r->entropy, r->n);
         to_double(tree, tree->channels.mean_log_prob, at, r->mean_log_prob, r->n);
@@ -150,16 +202,35 @@ static void to_float(const row_tree *tree, float *to, size_t at, const double *f
         to[tree->n_prompt + at + j] = (float)(scale * from[j]);
 }
 
-/* The tree's arrays are zero before, so the prompt has no gradient. */
-static void tree_from_gradient(const row_tree *tree, const row *channels, double scale) {
-    size_t at = 0;
+static void head_from_gradient(const row_tree *tree, size_t at, const response *r, double scale) {
+    const double *from = r->head ? r->d_head : r->d_values;
+    for (size_t j = 0; from && j < r->n; j++) {
+        size_t token = head_token(tree, r, at, j);
+        if (token != SIZE_MAX)
+            tree->d_head[token] += scale * from[j]; /* responses of a group meet at the prompt's last token */
+    }
+}
+
+/* The tree's arrays are zero before, so the prompt has no gradient but what values read there. The head's own gradient comes
+ * from the hidden states of the forward before, which are still in t->hidden. */
+static void tree_from_gradient(trainer *t, row_tree *tree, const row *channels, double scale) {
+    size_t at = 0, n = segment_batch_n_tokens(&tree->batch);
+    if (t->head)
+        memset(tree->d_head, 0, n * sizeof *tree->d_head);
     for (size_t k = tree->first; k < tree->first + tree->n; k++) {
         const response *r = &channels->responses[k];
         to_float(tree, tree->channels.log_prob, at, r->d_log_prob, r->n, scale);
         to_float(tree, tree->channels.entropy, at, r->d_entropy, r->n, scale);
         to_float(tree, tree->channels.mean_log_prob, at, r->d_mean_log_prob, r->n, scale);
+        if (t->head)
+            head_from_gradient(tree, at, r, scale);
         at += r->n;
     }
+    if (!t->head)
+        return;
+    memset(t->d_hidden, 0, n * model_get_config(t->m)->d_model * sizeof *t->d_hidden);
+    scalar_head_backward(t->head, t->hidden, tree->d_head, n, t->d_hidden);
+    tree->channels.hidden = t->d_hidden;
 }
 
 static size_t all_responses(const trainer *t, const step_row *s) {
@@ -172,7 +243,7 @@ agon_status score_policy(trainer *t, const step_row *s, row *channels) {
     if (status == AGON_OK)
         status = model_forward(t->ctx, t->m, t->work, &tree.batch, &tree.channels);
     if (status == AGON_OK)
-        tree_to_channels(&tree, channels);
+        tree_to_channels(t, &tree, channels);
     return status;
 }
 
@@ -211,45 +282,43 @@ agon_status score_reference(trainer *t, const step_row *s, row *channels) {
 
 /* ---- training passes ----------------------------------------------------------------------------- */
 
+/* Forward of one response, or of all, keeping activations. */
+static agon_status forward_tree(trainer *t, const step_row *s, size_t only, row_tree *tree) {
+    agon_status status = tree_new(t, s, only, t->train, t->needs, tree);
+    return status == AGON_OK ? model_forward_train(t->ctx, t->m, t->work, &tree->batch, &tree->channels) : status;
+}
+
+/* Backward of what forward_tree just ran. */
+static agon_status backward_tree(trainer *t, const step_row *s, size_t only, const row *channels, double scale) {
+    row_tree tree;
+    agon_status status = tree_new(t, s, only, t->train, t->needs, &tree);
+    if (status != AGON_OK)
+        return status;
+    tree_from_gradient(t, &tree, channels, scale);
+    return model_backward(t->ctx, t->m, t->train, t->work, &tree.batch, &tree.channels);
+}
+
 agon_status forward_row(trainer *t, const step_row *s, row *channels) {
     row_tree tree;
-    agon_status status = tree_new(t, s, all_responses(t, s), t->train, t->needs, &tree);
+    agon_status status = forward_tree(t, s, all_responses(t, s), &tree);
     if (status == AGON_OK)
-        status = model_forward_train(t->ctx, t->m, t->work, &tree.batch, &tree.channels);
-    if (status == AGON_OK)
-        tree_to_channels(&tree, channels);
+        tree_to_channels(t, &tree, channels);
     return status;
 }
 
 agon_status backward_row(trainer *t, const step_row *s, const row *channels, double scale) {
-    row_tree tree;
-    agon_status status = tree_new(t, s, all_responses(t, s), t->train, t->needs, &tree);
-    if (status != AGON_OK)
-        return status;
-    tree_from_gradient(&tree, channels, scale);
-    return model_backward(t->ctx, t->m, t->train, t->work, &tree.batch, &tree.channels);
+    return backward_tree(t, s, all_responses(t, s), channels, scale);
 }
 
 agon_status recompute_backward(trainer *t, const step_row *s, const row *channels, double scale) {
-    if (row_is_one_tree(t, s)) {
+    bool whole = row_is_one_tree(t, s);
+    size_t n = whole ? 1 : channels->n_responses;
+    for (size_t k = 0; k < n; k++) {
         row_tree tree;
-        agon_status status = tree_new(t, s, all_responses(t, s), t->train, t->needs, &tree);
+        size_t only = whole ? all_responses(t, s) : k;
+        agon_status status = forward_tree(t, s, only, &tree);
         if (status == AGON_OK)
-            status = model_forward_train(t->ctx, t->m, t->work, &tree.batch,
-                                         &tree.channels);
-        return status == AGON_OK ? backward_row(t, s, channels, scale) : status;
-    }
-    for (size_t k = 0; k < channels->n_responses; k++) {
-        row_tree tree;
-        agon_status status = tree_new(t, s, k, t->train, t->needs, &tree);
-        if (status == AGON_OK)
-            status = model_forward_train(t->ctx, t->m, t->work, &tree.batch,
-                                         &tree.channels);
-        if (status != AGON_OK)
-            return status;
-        tree_from_gradient(&tree, channels, scale);
-        status = model_backward(t->ctx, t->m, t->train, t->work, &tree.batch,
-                                &tree.channels);
+            status = backward_tree(t, s, only, channels, scale);
         if (status != AGON_OK)
             return status;
     }

@@ -36,7 +36,7 @@ typedef struct test_data {
     train_row rows[N_ROWS];
     train_response responses[N_ROWS][K];
     int32_t prompts[N_ROWS][N_PROMPT], tokens[N_ROWS][K][N_RESPONSE];
-    float old[N_ROWS][K][N_RESPONSE];
+    float old[N_ROWS][K][N_RESPONSE], targets[N_ROWS][K][N_RESPONSE];
 } test_data;
 
 static void new_data(test_data *d, size_t k, size_t n_prompt) {
@@ -49,6 +49,7 @@ static void new_data(test_data *d, size_t k, size_t n_prompt) {
             for (size_t j = 0; j < N_RESPONSE; j++) {
                 d->tokens[i][x][j] = (int32_t)rng_below(&r, N_VOCABULARY);
                 d->old[i][x][j] = -4;
+                d->targets[i][x][j] = j == 1 || j == 3 ? (float)((i + j / 2) % 2) : NAN; /* ends of steps */
             }
             d->responses[i][x] = (train_response){.tokens = d->tokens[i][x], .n = 2 + rng_below(&r, N_RESPONSE - 1),
                                                   .reward = (double)rng_below(&r, 2), .advantage = NAN,
@@ -104,12 +105,25 @@ typedef struct setting {
     const char *option; /* of the objective, or NULL */
 } setting;
 
+/* The head the objective reads. */
+static void add_head(agon_ctx *ctx, model *m, adapter *a, const objective *o) {
+    head_kind kind = o->needs & NEEDS_HEAD ? HEAD_REWARD : HEAD_VALUE;
+    if (!(o->needs & (NEEDS_HEAD | NEEDS_VALUES)))
+        return;
+    double deviation = kind == HEAD_REWARD ? 0.2 : 0;
+    if (a)
+        assert_ok(ctx, adapter_add_head(ctx, a, kind, deviation, 3));
+    else
+        assert_ok(ctx, model_add_head(ctx, m, kind, deviation, 3));
+}
+
 /* Trains from the start, or from `from`; stops at step `stop_at` when it is not 0. */
 static record run(const setting *s, const test_data *d, const record *from, size_t stop_at) {
     agon_ctx *ctx = test_ctx(s->n_threads ? s->n_threads : 1, NULL);
     model *m = new_model(ctx, s->dtype), *reference = s->lora ? NULL : new_model(ctx, s->dtype);
     adapter *a = s->lora ? new_adapter(ctx, m) : NULL;
     train_options o = options_for(s->objective);
+    add_head(ctx, m, a, o.objective);
     record r = {.stop_at = stop_at};
     if (s->option)
         assert_ok(ctx, objective_set(ctx, o.objective, s->option, o.objective_options));
@@ -153,30 +167,149 @@ static void train__resumes_bit_for_bit(void **state) {
     }
 }
 
-/* Every objective the trainer can run, cut in half and put together again. */
+/* Every objective, cut in half and put together again; those with a head also with all weights. */
+static void check_resumes(const objective *o, bool lora) {
+    const setting s = {o->name, o->rows & ROW_PAIR ? 2 : o->rows & ROW_GROUP ? K : 1, N_PROMPT, lora, COMPUTE_F32, 1, NULL};
+    test_data d;
+    new_data(&d, s.k, N_PROMPT);
+    for (size_t j = 0; j < N_ROWS; j++)
+        for (size_t k = 0; k < s.k; k++)
+            d.responses[j][k].targets = o->needs & NEEDS_TARGETS ? d.targets[j][k] : NULL;
+    record whole = run(&s, &d, NULL, 0), half = run(&s, &d, NULL, 10), rest = run(&s, &d, &half, 0);
+    if (whole.n != rest.n || memcmp(whole.checkpoint, rest.checkpoint, whole.n) != 0)
+        fail_msg("%s: a resumed run differs", o->name);
+    if (memcmp(whole.checkpoint, half.checkpoint, whole.n) == 0)
+        fail_msg("%s: ten more steps change nothing", o->name);
+    free(whole.checkpoint), free(half.checkpoint), free(rest.checkpoint);
+}
+
 static void train__every_objective_resumes(void **state) {
     (void)state;
     size_t n = 0;
-    for (size_t i = 0; objective_at(i); i++) {
-        const objective *o = objective_at(i);
-        if (o->needs & NEEDS_HEAD)
-            continue;
-        const setting s = {o->name, o->rows & ROW_PAIR ? 2 : o->rows & ROW_GROUP ? K : 1, N_PROMPT, true, COMPUTE_F32, 1,
-                           NULL};
-        test_data d;
-        new_data(&d, s.k, N_PROMPT);
-        for (size_t j = 0; j < N_ROWS; j++)
-            for (size_t k = 0; k < s.k; k++)
-                d.responses[j][k].advantage = o->needs & NEEDS_VALUES ? d.responses[j][k].reward - 0.5 : NAN;
-        record whole = run(&s, &d, NULL, 0), half = run(&s, &d, NULL, 10), rest = run(&s, &d, &half, 0);
-        if (whole.n != rest.n || memcmp(whole.checkpoint, rest.checkpoint, whole.n) != 0)
-            fail_msg("%s: a resumed run differs", o->name);
-        if (memcmp(whole.checkpoint, half.checkpoint, whole.n) == 0)
-            fail_msg("%s: ten more steps change nothing", o->name);
-        free(whole.checkpoint), free(half.checkpoint), free(rest.checkpoint);
-        n++;
+    for (; objective_at(n); n++) {
+        check_resumes(objective_at(n), true);
+        if (objective_at(n)->needs & (NEEDS_HEAD | NEEDS_VALUES))
+            check_resumes(objective_at(n), false);
     }
-    assert_true(n >= 27);
+    assert_true(n >= 34);
+}
+
+/* ---- heads ----------------------------------------------------------------------------------------------- */
+
+/* A reward head learns which of two is better, whatever is trained; only then is the loss far below log 2. */
+static void bt__learns_the_better_of_two(void **state) {
+    agon_ctx *ctx = *state;
+    for (int lora = 0; lora < 2; lora++) {
+        test_data d;
+        new_data(&d, 2, N_PROMPT);
+        for (size_t i = 0; i < N_ROWS; i++)
+            for (size_t k = 0; k < 2; k++)
+                d.responses[i][k].label = d.responses[i][k].reward = NAN;
+        model *m = new_model(ctx, COMPUTE_F32);
+        adapter *a = lora ? new_adapter(ctx, m) : NULL;
+        train_options o = options_for("bt");
+        add_head(ctx, m, a, o.objective);
+        o.batch_rows = 8, o.max_steps = 60, o.lr = 1e-2f;
+        record r = {0};
+        train_sink sink = {.on_step = on_step, .arg = &r};
+        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
+        if (!(r.first_loss > 0.3 && r.loss < 0.1))
+            fail_msg("bt: loss from %g to %g with %s", r.first_loss, r.loss, lora ? "an adapter" : "all weights");
+        adapter_free(a);
+        model_free(m);
+    }
+}
+
+static double value_metric(const train_progress *p, const char *name) {
+    for (size_t i = 0; i < p->n_metrics; i++)
+        if (strcmp(p->metrics[i].name, name) == 0)
+            return p->metrics[i].value;
+    return NAN;
+}
+
+static agon_status on_value(void *arg, const train_progress *p) {
+    double *loss = arg;
+    loss[p->step == 1 ? 0 : 1] = value_metric(p, "value_loss");
+    return AGON_OK;
+}
+
+/* The value head fits the returns: its loss falls to a part of the first, where all values are 0. */
+static void ppo__value_head_fits_returns(void **state) {
+    agon_ctx *ctx = *state;
+    test_data d;
+    new_data(&d, 1, N_PROMPT);
+    model *m = new_model(ctx, COMPUTE_F32);
+    adapter *a = new_adapter(ctx, m);
+    train_options o = options_for("ppo");
+    add_head(ctx, m, a, o.objective);
+    o.batch_rows = 8, o.max_steps = 120, o.lr = 1e-2f, o.schedule = SCHEDULE_CONSTANT;
+    assert_ok(ctx, objective_set(ctx, o.objective, "value_coefficient=10", o.objective_options));
+    assert_ok(ctx, objective_set(ctx, o.objective, "lambda=1", o.objective_options));
+    double losses[2] = {0};
+    train_sink sink = {.on_step = on_value, .arg = losses};
+    assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
+    if (!(losses[0] > 0.1 && losses[1] < 0.3 * losses[0]))
+        fail_msg("value loss from %g to %g", losses[0], losses[1]);
+    adapter_free(a);
+    model_free(m);
+}
+
+/* The loss of one step over all rows at the weights as they are; gradients are left in the parameters. */
+static double loss_here(agon_ctx *ctx, model *m, adapter *a, const test_data *d, const char *name) {
+    train_options o = options_for(name);
+    o.batch_rows = N_ROWS, o.max_steps = 1, o.lr = 0;
+    record r = {0};
+    train_sink sink = {.on_step = on_step, .arg = &r};
+    assert_ok(ctx, train(ctx, m, a, NULL, NULL, d->rows, N_ROWS, &o, &sink, NULL, 0));
+    return r.loss;
+}
+
+/* The trainer's gradient of whole objectives, head and factors, against central differences along one direction each. */
+static void heads__gradients_match_differences(void **state) {
+    agon_ctx *ctx = *state;
+    static const char *const names[] = {"bt", "plackett-luce", "rm-pointwise", "prm", "cloud", "classify"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const objective *o = objective_find(names[i]);
+        test_data d;
+        new_data(&d, o->rows & ROW_PAIR ? 2 : o->rows & ROW_GROUP ? K : 1, N_PROMPT);
+        for (size_t j = 0; j < N_ROWS; j++)
+            d.responses[j][0].targets = o->needs & NEEDS_TARGETS ? d.targets[j][0] : NULL;
+        model *m = new_model(ctx, COMPUTE_F32);
+        adapter *a = new_adapter(ctx, m);
+        add_head(ctx, m, a, o);
+        parameters p;
+        assert_ok(ctx, adapter_parameters(ctx, a, &p));
+        rng r = rng_new(31);
+        for (size_t q = 1; q + 1 < p.n; q += 2) /* B is zero at first, and so would be the gradient of A */
+            for (size_t j = 0; j < p.items[q].n_rows * p.items[q].n_columns; j++)
+                p.items[q].value[j] = (float)(rng_uniform(&r) - 0.5) * 0.2f;
+        adapter_changed(ctx, a);
+        for (size_t q = 0; q < p.n; q += q + 3 < p.n ? 3 : 1) {
+            size_t n = p.items[q].n_rows * p.items[q].n_columns;
+            float *kept = malloc(n * sizeof *kept), *way = malloc(n * sizeof *way);
+            double predicted = 0, ends[2];
+            loss_here(ctx, m, a, &d, names[i]);
+            memcpy(kept, p.items[q].value, n * sizeof *kept);
+            for (size_t j = 0; j < n; j++) {
+                way[j] = (rng_uniform(&r) < 0.5 ? -1.0f : 1.0f) / sqrtf((float)n);
+                predicted += (double)way[j] * (double)p.items[q].gradient[j];
+            }
+            for (int side = 0; side < 2; side++) {
+                for (size_t j = 0; j < n; j++)
+                    p.items[q].value[j] = kept[j] + (side ? -4e-3f : 4e-3f) * way[j];
+                adapter_changed(ctx, a);
+                ends[side] = loss_here(ctx, m, a, &d, names[i]);
+            }
+            memcpy(p.items[q].value, kept, n * sizeof *kept);
+            adapter_changed(ctx, a);
+            free(kept), free(way);
+            double measured = (ends[0] - ends[1]) / 8e-3;
+            if (!(fabs(measured - predicted) <= 0.02 * fabs(predicted) + 1e-3))
+                fail_msg("%s, %s: gradient %g, differences say %g", names[i], p.items[q].name, predicted, measured);
+        }
+        adapter_free(a);
+        model_free(m);
+    }
 }
 
 /* The vocabulary's mean log_prob reaches the weights: a smoothed target's cross-entropy falls to its entropy. */
@@ -358,7 +491,7 @@ static void train__refuses_what_it_cannot_run(void **state) {
     o = options_for("ppo");
     assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EUNSUPPORTED);
     o = options_for("rm-pointwise");
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EUNSUPPORTED);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
     assert_non_null(strstr(agon_error(ctx), "head"));
     o = options_for("sft");
     assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, 0, &o, NULL, NULL, 0), AGON_EINVAL);
@@ -384,6 +517,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(train__resumes_bit_for_bit),
         cmocka_unit_test(train__every_objective_resumes),
+        cmocka_unit_test(bt__learns_the_better_of_two),
+        cmocka_unit_test(ppo__value_head_fits_returns),
+        cmocka_unit_test(heads__gradients_match_differences),
         cmocka_unit_test(sft__smoothed_targets_are_learnt),
         cmocka_unit_test(train__ignores_the_number_of_threads),
         cmocka_unit_test(dpo__starts_at_log_two),

@@ -1,0 +1,115 @@
+/* agon.h, rewards: what a trained reward head says of completions. Each request is a tree, as in score.c. */
+#include "api/models.h"
+#include "base/ctx.h"
+#include "base/memory.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GROUP_TOKENS = 4096, GROUP_REQUESTS = 64 };
+
+typedef struct rewarder {
+    agon_ctx *ctx;
+    const model *m;
+    const adapter *adapter;
+    const scalar_head *head;
+    workspace *work;
+} rewarder;
+
+static size_t length(const agon_score_request *r) {
+    return r->n_prompt + r->n_completion;
+}
+
+static agon_status check_request(const rewarder *w, const agon_score_request *r, size_t i) {
+    size_t most = model_get_config(w->m)->max_context;
+    if (r->n_completion == 0)
+        return ctx_fail(w->ctx, AGON_EINVAL, "request %zu has no completion to reward", i + 1);
+    if (r->n_prompt > most || r->n_completion > most - r->n_prompt)
+        return ctx_fail(w->ctx, AGON_EINVAL, "request %zu has %zu tokens; the model's context is %zu", i + 1, length(r),
+                        most);
+    return AGON_OK;
+}
+
+static agon_status take_result(const rewarder *w, const float *hidden, size_t n, agon_reward_result *out) {
+    out->token_rewards = calloc(n, sizeof *out->token_rewards);
+    if (!out->token_rewards)
+        return ctx_fail(w->ctx, AGON_ENOMEM, "out of memory for a result");
+    scalar_head_forward(w->head, hidden, n, out->token_rewards);
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(out->token_rewards[i]))
+            return ctx_fail(w->ctx, AGON_ENUMERIC, "the reward after token %zu is not finite", i + 1);
+    out->n_tokens = n;
+    out->reward = out->token_rewards[n - 1];
+    return AGON_OK;
+}
+
+static agon_status reward_group(const rewarder *w, const agon_score_request *requests, size_t n, agon_reward_result *results) {
+    segment segments[2 * GROUP_REQUESTS];
+    size_t n_segments = 0, n_tokens = 0, width = model_get_config(w->m)->d_model;
+    for (size_t i = 0; i < n; i++) {
+        const agon_score_request *r = &requests[i];
+        int32_t parent = -1;
+        if (r->n_prompt > 0) {
+            parent = (int32_t)n_segments;
+            segments[n_segments++] =
+                (segment){.tokens = r->prompt, .n_tokens = r->n_prompt, .parent = -1, .adapter = w->adapter};
+        }
+        segments[n_segments++] = (segment){.tokens = r->completion, .n_tokens = r->n_completion, .parent = parent,
+                                           .adapter = w->adapter, .wants = WANT_HIDDEN};
+        n_tokens += length(r);
+    }
+    float *hidden = memory_new(size_mul(n_tokens, width), sizeof *hidden);
+    if (!hidden)
+        return ctx_fail(w->ctx, AGON_ENOMEM, "out of memory for %zu requests", n);
+    const segment_batch batch = {segments, n_segments};
+    const token_channels out = {.hidden = hidden};
+    agon_status s = model_forward(w->ctx, w->m, w->work, &batch, &out);
+    const float *at = hidden;
+    for (size_t i = 0; !s && i < n; i++) {
+        s = take_result(w, at + requests[i].n_prompt * width, requests[i].n_completion, &results[i]);
+        at += length(&requests[i]) * width;
+    }
+    free(hidden);
+    return s;
+}
+
+bool agon_has_reward(const agon_model *m, const agon_adapter *adapter) {
+    return (adapter && adapter_head(adapter->a, HEAD_REWARD)) || model_scalar_head(m->m, HEAD_REWARD);
+}
+
+agon_status agon_reward(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_score_request *requests,
+                        size_t n, agon_reward_result *results) {
+    rewarder w = {.ctx = ctx, .m = m->m, .adapter = adapter ? adapter->a : NULL};
+    w.head = w.adapter && adapter_head(w.adapter, HEAD_REWARD) ? adapter_head(w.adapter, HEAD_REWARD)
+                                                               : model_scalar_head(w.m, HEAD_REWARD);
+    if (!w.head)
+        return ctx_fail(ctx, AGON_EINVAL, "the model has no reward head; train one with agon train bt, plackett-luce, "
+                        "rm-pointwise or prm, and give its folder");
+    agon_status s = AGON_OK;
+    for (size_t i = 0; !s && i < n; i++)
+        s = check_request(&w, &requests[i], i);
+    if (!s)
+        s = workspace_new(ctx, 0, &w.work);
+    if (s)
+        return s;
+    if (n > 0)
+        memset(results, 0, n * sizeof *results);
+    for (size_t i = 0, take; !s && i < n; i += take) {
+        size_t tokens = length(&requests[i]);
+        for (take = 1; i + take < n && take < GROUP_REQUESTS; take++)
+            if ((tokens += length(&requests[i + take])) > GROUP_TOKENS)
+                break;
+        s = reward_group(&w, requests + i, take, results + i);
+    }
+    for (size_t i = 0; s && i < n; i++)
+        agon_reward_result_free(&results[i]);
+    workspace_free(w.work);
+    return s;
+}
+
+void agon_reward_result_free(agon_reward_result *r) {
+    if (!r)
+        return;
+    free(r->token_rewards);
+    *r = (agon_reward_result){0};
+}

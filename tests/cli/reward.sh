@@ -1,0 +1,62 @@
+#!/bin/sh
+# Reward models: trained on each kind of row, killed half-way to the same bits, read back by agon score --reward.
+. "$(dirname "$0")/common"
+
+for i in 1 2 3 4 5 6; do
+    printf '{"prompt":"say %s","chosen":"the number %s","rejected":"no no","margin":0.5}\n' $i $i >>pairs.jsonl
+    printf '{"prompt":"say %s","completions":["the %s","on","a b"],"rewards":[1,0,0.5]}\n' $i $i >>ranks.jsonl
+    printf '{"prompt":"say %s","completion":"the %s","label":%s,"reward":%s}\n' $i $i $((i % 2)) $i >>labels.jsonl
+    printf '{"prompt":"say %s","completions":["the number","%s"],"labels":[true,false]}\n' $i $i >>steps.jsonl
+done
+
+# ---- killed at a checkpoint, run again: the same bits, for every kind of reward model. 400 lines of steps are more than a pipe holds.
+for pair in bt:pairs plackett-luce:ranks rm-pointwise:labels classify:labels aux-confidence:labels prm:steps cloud:pairs ppo:labels; do
+    name=${pair%:*} data=${pair#*:}.jsonl
+    how="--lora 4"
+    [ $name != prm ] || how="" # all weights once
+    options="--data $data $how --batch 3 --lr 1e-2 --steps 400 --checkpoint-every 50 --json"
+    run 0 "$agon" train $name --model "$tiny" --output whole-$name $options
+    id=$(field id out)
+    rm -f pipe
+    mkfifo pipe
+    "$agon" train $name --model "$tiny" --output cut-$name $options >pipe 2>err &
+    trainer=$!
+    while read -r line; do
+        case $line in *'"step":51,'*) break ;; esac
+    done <pipe
+    kill -9 $trainer 2>/dev/null
+    wait $trainer 2>/dev/null
+    [ ! -f cut-$name/adapter_config.json ] && [ ! -f cut-$name/config.json ] || fail "$name had ended before the kill"
+    run 0 "$agon" train $name --model "$tiny" --output cut-$name $options
+    says out '"resumed_after":[1-9]'
+    [ "$(field id out | tail -1)" = "$id" ] || fail "$name: $(field id out) after the kill, not $id"
+    for f in model.safetensors adapter_model.safetensors; do
+        [ ! -f whole-$name/$f ] || same whole-$name/$f cut-$name/$f
+    done
+done
+
+# ---- the trained rewards prefer what was chosen
+printf '{"prompt":"say 3","completion":"the number 3"}\n{"prompt":"say 3","completion":"no no"}\n' >ask.jsonl
+run 0 "$agon" score --reward --model "$tiny" --adapter whole-bt --json <ask.jsonl
+says out '^\{"reward":-?[0-9.e-]+,"token_rewards":\['
+awk -F'[:,]' 'NR==1 {a=$2} NR==2 {exit !(a > $2 + 1)}' out || fail "the chosen answer is not worth more"
+says whole-bt/adapter_config.json '"task_type": "SEQ_CLS"'
+run 0 "$agon" score --reward --model whole-prm <ask.jsonl
+says whole-prm/config.json 'ForSequenceClassification'
+[ -f whole-ppo/model.safetensors ] || fail "no value head beside the policy"
+
+# ---- a reward model goes on from where it is: its head with it
+run 0 "$agon" train bt --model "$tiny" --adapter whole-bt --data pairs.jsonl --output on --batch 6 --steps 1 --json
+awk -F'"loss":' '/"loss"/ {split($2, x, ","); exit !(x[1] < 0.5)}' out || fail "the head was lost"
+
+# ---- refused in one sentence
+run 4 "$agon" score --reward --model "$tiny" <ask.jsonl
+says err 'no reward head'; one_sentence
+run 4 "$agon" train prm --model "$tiny" --data ranks.jsonl --output wrong --lora 4
+says err 'ranks.jsonl:1: labels'; one_sentence
+run 4 "$agon" train bt --model "$tiny" --data ranks.jsonl --output wrong --lora 4
+says err 'ranks.jsonl:1: bt learns from rows with prompt, chosen and rejected'; one_sentence
+printf '{"prompt":"a","completion":"b","label":2}\n' >range.jsonl
+run 4 "$agon" train classify --model "$tiny" --data range.jsonl --output wrong --lora 4
+says err 'range.jsonl:1: label is 2'; one_sentence
+done_testing
