@@ -1,5 +1,6 @@
 /* agon.h, whether this machine can do the work: a list of checks, each with what was found and how to mend it. */
 #include "api/models.h"
+#include "base/clock.h"
 #include "base/ctx.h"
 #include "base/hash.h"
 #include "base/json.h"
@@ -14,7 +15,6 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 #include <utf8proc.h>
 #include <yaml.h>
@@ -103,15 +103,14 @@ static agon_status try_model(doctor *d, const agon_model *m) {
     static const char text[] = "The capital of France is Paris, and two and two make four.";
     int32_t *ids = NULL;
     size_t n = 0;
-    struct timespec from, to;
+    double from, seconds;
     agon_score_result result = {0};
     agon_status s = agon_tokenize(d->ctx, &m->tokenizer, text, sizeof text - 1, false, true, &ids, &n);
     agon_score_request request = {.completion = ids, .n_completion = n};
-    clock_gettime(CLOCK_MONOTONIC, &from);
+    from = monotonic_seconds();
     if (!s)
         s = agon_score(d->ctx, m, NULL, &request, 1, 1, 0, &result);
-    clock_gettime(CLOCK_MONOTONIC, &to);
-    double seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) * 1e-9;
+    seconds = monotonic_seconds() - from;
     if (!s)
         check(d, "inference", true, "%zu tokens scored, %.3f nats a token, in %.0f ms", n,
               n > 1 ? -result.log_prob / (double)(n - 1) : 0, 1000 * seconds);

@@ -2,6 +2,7 @@
 #include "api/models.h"
 #include "api/workspaces.h"
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -11,7 +12,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MOST_NAMED = 20, RATE_PROMPT = 256, LONGEST_QUERY = 1 << 16 };
@@ -72,12 +72,6 @@ static agon_status take_census(agon_ctx *ctx, const char *path, census *c) {
 
 /* ---- this machine's rate ------------------------------------------------------------------------------- */
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Forward tokens a second over about one second; 0 where there is no model. Only memory fails. */
 static agon_status measure_rate(agon_ctx *ctx, double *rate) {
     int32_t prompt[RATE_PROMPT];
@@ -92,17 +86,17 @@ static agon_status measure_rate(agon_ctx *ctx, double *rate) {
         prompt[i] = (i * 7 + 5) % vocabulary;
     const agon_score_request request = {prompt, RATE_PROMPT / 2, prompt + RATE_PROMPT / 2, RATE_PROMPT / 2};
     double began = 0, tokens = 0;
-    for (int round = 0; !s && (round < 2 || now() - began < 1.0); round++) {
+    for (int round = 0; !s && (round < 2 || monotonic_seconds() - began < 1.0); round++) {
         agon_score_result result = {0};
         s = agon_score(ctx, m, NULL, &request, 1, 0, 0, &result);
         agon_score_result_free(&result);
         if (round == 0) /* the first pass reads the weights from disk */
-            began = now();
+            began = monotonic_seconds();
         else
             tokens += RATE_PROMPT;
     }
-    if (!s && now() > began)
-        *rate = tokens / (now() - began);
+    if (!s && monotonic_seconds() > began)
+        *rate = tokens / (monotonic_seconds() - began);
     agon_model_free(m);
     free(path);
     return s == AGON_ENOMEM || s == AGON_EINTERRUPTED ? s : AGON_OK;

@@ -9,6 +9,7 @@
 #include "api/dataset.h"
 #include "api/options.h"
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include <dirent.h>
@@ -17,7 +18,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { CHECKPOINT_SECONDS = 30 };
@@ -55,7 +55,7 @@ typedef struct training {
     char *manifest_path, *checkpoint_path;
     json_t *manifest;
     int lock;
-    struct timespec step_start, stored;
+    double step_start, stored; /* monotonic_seconds */
     size_t resumed_after;
 } training;
 
@@ -303,12 +303,6 @@ static agon_status find_state(training *t, char **summary) {
 
 /* ---- running --------------------------------------------------------------------------------------------- */
 
-static double seconds_since(const struct timespec *start) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) * 1e-9;
-}
-
 static agon_status on_step(void *arg, const train_progress *p) {
     training *t = arg;
     agon_metric metrics[MAX_METRICS];
@@ -321,25 +315,25 @@ static agon_status on_step(void *arg, const train_progress *p) {
                                     .learning_rate = p->lr,
                                     .tokens = p->tokens,
                                     .supervised = p->supervised,
-                                    .seconds = seconds_since(&t->step_start),
+                                    .seconds = monotonic_seconds() - t->step_start,
                                     .metrics = metrics,
                                     .n_metrics = p->n_metrics};
     agon_status s = t->options.on_step ? t->options.on_step(t->options.arg, &progress) : AGON_OK;
-    clock_gettime(CLOCK_MONOTONIC, &t->step_start);
+    t->step_start = monotonic_seconds();
     return s;
 }
 
 static bool wants_checkpoint(void *arg, size_t step) {
     training *t = arg;
     (void)step;
-    return t->options.checkpoint_every == 0 && seconds_since(&t->stored) > CHECKPOINT_SECONDS;
+    return t->options.checkpoint_every == 0 && monotonic_seconds() - t->stored > CHECKPOINT_SECONDS;
 }
 
 static agon_status on_checkpoint(void *arg, size_t step, const void *data, size_t n) {
     training *t = arg;
     (void)step;
     agon_status s = file_write(t->ctx, t->checkpoint_path, data, n);
-    clock_gettime(CLOCK_MONOTONIC, &t->stored);
+    t->stored = monotonic_seconds();
     t->step_start = t->stored;
     return s;
 }
@@ -364,7 +358,7 @@ static agon_status run_training(training *t) {
         if (!s && t->options.on_resume)
             t->options.on_resume(t->options.arg, t->resumed_after);
     }
-    clock_gettime(CLOCK_MONOTONIC, &t->stored);
+    t->stored = monotonic_seconds();
     t->step_start = t->stored;
     if (!s)
         s = train(t->ctx, t->m->m, t->adapter, t->reference, t->reference_adapter, rows, n_rows, &t->inner, &sink,

@@ -62,6 +62,8 @@ const char *member_text(const json_t *object, const char *key);
 typedef agon_status (*workspace_question)(agon_ctx *ctx, const char *workspace, const void *arg, char **json);
 json_t *ask_workspace(const command *self, const char *workspace, workspace_question fn, const void *arg, int *code);
 void print_json(const json_t *value);
+/* Seconds of a clock that only goes forward, for durations. */
+double seconds_now(void);
 
 extern const command command_chat, command_data, command_doctor, command_eval, command_export, command_generate,
     command_import, command_init, command_log, command_loss, command_review, command_run, command_score,

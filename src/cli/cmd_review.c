@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct session {
     agon_ctx *ctx;
@@ -13,12 +12,6 @@ typedef struct session {
     size_t at, answered;
     char note[160]; /* about the last key; stands in the head of the next screen */
 } session;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static agon_status load_items(session *s) {
     char *text = NULL;
@@ -78,7 +71,7 @@ static agon_status write_answer(session *s, const json_t *item, int key, double 
         return AGON_OK;
     }
     bool demonstration = strcmp(member_text(item, "kind"), "demonstration") == 0;
-    agon_status status = record(s, item, demonstration ? "accept" : "reject", text, now() - began);
+    agon_status status = record(s, item, demonstration ? "accept" : "reject", text, seconds_now() - began);
     free(text);
     return status;
 }
@@ -92,7 +85,7 @@ static agon_status one_item(session *s, bool *over) {
              member_text(item, "kind"), member_text(item, "purpose"), *s->note ? "  |  " : "", s->note);
     s->note[0] = 0;
     review_draw(stdout, &t, item, head);
-    double began = now();
+    double began = seconds_now();
     int key = review_key();
     const char *verdict = verdict_of(member_text(item, "kind"), key);
     if (key == EOF || key == 'q') {
@@ -100,7 +93,7 @@ static agon_status one_item(session *s, bool *over) {
         return AGON_OK;
     }
     if (verdict)
-        return record(s, item, verdict, NULL, now() - began);
+        return record(s, item, verdict, NULL, seconds_now() - began);
     if (key == 'e' || key == 'w')
         return write_answer(s, item, key, began);
     if (key == 'p' && s->at > 0)

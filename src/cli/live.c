@@ -5,7 +5,6 @@
 #include "cli/terminal.h"
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { STAGES = 8, NAME = 32 };
 #define DRAW_EVERY 0.2  /* seconds */
@@ -32,19 +31,13 @@ struct live {
     size_t lines, columns; /* of the last drawing */
 };
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 live *live_new(live_mode mode, const char *title) {
     live *l = calloc(1, sizeof *l);
     if (!l)
         return NULL;
     l->mode = mode;
     l->title = title;
-    l->started = l->stage_started = now();
+    l->started = l->stage_started = seconds_now();
     return l;
 }
 
@@ -75,7 +68,7 @@ static void end_stage(live *l) {
     if (l->n_past == STAGES)
         memmove(l->past, l->past + 1, --l->n_past * sizeof *l->past);
     stage_done *past = &l->past[l->n_past++];
-    *past = (stage_done){.n = l->done, .seconds = now() - l->stage_started};
+    *past = (stage_done){.n = l->done, .seconds = seconds_now() - l->stage_started};
     memcpy(past->name, l->stage, NAME);
     memcpy(past->unit, l->unit, NAME);
 }
@@ -90,7 +83,7 @@ static bool take(live *l, const agon_progress *p) {
             l->n_past = 0;
         l->iteration = p->iteration;
         snprintf(l->stage, NAME, "%s", stage);
-        l->stage_started = now();
+        l->stage_started = seconds_now();
         l->first = p->done;
     }
     snprintf(l->unit, NAME, "%s", p->unit ? p->unit : "");
@@ -112,7 +105,7 @@ static bool take(live *l, const agon_progress *p) {
 
 /* "85/s, 12 s left"; "" before there is anything to say. */
 static const char *pace_text(const live *l, char out[64]) {
-    double seconds = now() - l->stage_started, did = (double)(l->done - (l->done > l->first ? l->first : l->done));
+    double seconds = seconds_now() - l->stage_started, did = (double)(l->done - (l->done > l->first ? l->first : l->done));
     char left[32];
     out[0] = 0;
     if (did <= 0 || seconds < 0.5)
@@ -269,7 +262,7 @@ static void draw(live *l, const char *message) {
         print_paragraph(&d.t, d.to, message, 2, d.width, 6);
     }
     snprintf(line, sizeof line, "%.40s  iteration %lld  %s  (Ctrl-C stops; nothing is lost)", l->title,
-             (long long)l->iteration, duration_text(now() - l->started, took));
+             (long long)l->iteration, duration_text(seconds_now() - l->started, took));
     text_line(&d, line);
     draw_past(&d, l);
     draw_stage(&d, l);
@@ -289,7 +282,7 @@ static void draw(live *l, const char *message) {
 static void plain(const live *l, const char *message) {
     terminal t = terminal_look(stdout);
     char took[32], pace[64];
-    printf("%s, iteration %lld, ", duration_text(now() - l->started, took), (long long)l->iteration);
+    printf("%s, iteration %lld, ", duration_text(seconds_now() - l->started, took), (long long)l->iteration);
     print_cut(&t, stdout, l->stage, 30, false);
     fputs(": ", stdout);
     if (message) {
@@ -323,9 +316,9 @@ void live_observe(void *arg, const agon_progress *p) {
     live *l = arg;
     double every = l->mode == LIVE_SCREEN ? DRAW_EVERY : l->mode == LIVE_JSON ? JSON_EVERY : PLAIN_EVERY;
     bool fresh = take(l, p), complete = p->total && p->done == p->total;
-    if (l->mode == LIVE_QUIET || (!fresh && !p->message && !(complete && l->mode != LIVE_PLAIN) && now() - l->drawn < every))
+    if (l->mode == LIVE_QUIET || (!fresh && !p->message && !(complete && l->mode != LIVE_PLAIN) && seconds_now() - l->drawn < every))
         return;
-    l->drawn = now();
+    l->drawn = seconds_now();
     /* The attack stands in the view; as a message it would push everything else away. */
     if (l->mode == LIVE_SCREEN)
         draw(l, p->data && strstr(p->data, "\"attack\"") ? NULL : p->message);

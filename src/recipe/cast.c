@@ -2,6 +2,7 @@
 #include "recipe/cast.h"
 #include "base/ctx.h"
 #include "model/model.h"
+#include "role/learner.h"
 #include "role/prompt.h"
 #include <stdarg.h>
 #include <stdlib.h>
@@ -122,7 +123,8 @@ static agon_status write_templates(cast *c) {
     return s;
 }
 
-static agon_status write_base(cast *c) {
+static agon_status write_base(void *arg, json_t **result) {
+    cast *c = arg;
     version_record v = {.run = run_id(c->run),
                         .id = c->actors.base,
                         .role = "base",
@@ -132,24 +134,18 @@ static agon_status write_base(cast *c) {
     agon_status s = write_templates(c);
     if (!s)
         s = store_add_version(c->actors.store, &v);
-    return s ? s : store_add_version_status(c->actors.store, &status);
+    if (!s)
+        s = store_add_version_status(c->actors.store, &status);
+    *result = s ? NULL : json_pack("{so}", "suites", describe_suites(c));
+    return s;
 }
 
 static agon_status begin_step(cast *c) {
     json_t *input = json_pack("{ss}", "base", c->actors.base), *suites = describe_suites(c), *result = NULL;
-    step_key key = {.path = "begin", .kind = "begin"};
-    bool done = false;
-    agon_status s = json_made(c->actors.ctx, input && suites ? input : NULL);
+    const step_key key = {.path = "begin", .kind = "begin"};
+    agon_status s = json_made(c->actors.ctx, suites);
     if (!s)
-        s = step_begin(c->run, &key, input, &done, &result);
-    if (!s && !done) {
-        s = write_base(c);
-        result = s ? NULL : json_pack("{sO}", "suites", suites);
-        if (!s)
-            s = step_commit(c->run, result);
-        else
-            step_abort(c->run);
-    }
+        s = step_once(c->run, &key, input, write_base, c, &result);
     if (!s && !json_equal(json_object_get(result, "suites"), suites))
         s = ctx_fail(c->actors.ctx, AGON_EMISMATCH,
                      "the held-out suites are not those this run began with (is AGON_DATA set as it was then?); restore "
@@ -245,6 +241,22 @@ const char *cast_path(cast *c, const char *format, ...) {
     va_end(args);
     const char *path = arena_printf(c->memory, "iteration/%lld/%s", (long long)c->actors.iteration, rest);
     return path ? path : "";
+}
+
+/* ---- the learner ------------------------------------------------------------------------------------------- */
+
+agon_status cast_ask_learner(cast *c, const char *name, const char *version, const query_list *queries, size_t from, size_t n,
+                             size_t samples, answer_list *answers) {
+    const ask_options o = {.version = version,
+                           .kind = "response",
+                           .template_id = learner_answer_template(),
+                           .samples = samples,
+                           .max_tokens = (size_t)c->config->learner.max_tokens,
+                           .temperature = c->config->learner.temperature,
+                           .top_p = c->config->learner.top_p};
+    size_t first = answers->n;
+    agon_status s = respond_queries(&c->actors, cast_path(c, "%s/respond", name), queries, from, n, &o, answers);
+    return s ? s : verify_answers(&c->actors, cast_path(c, "%s/%s", name, c->actors.sealed ? "seal" : "verify"), queries, answers, first);
 }
 
 /* ---- suites ---------------------------------------------------------------------------------------------- */

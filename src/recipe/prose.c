@@ -5,13 +5,22 @@
 #include "recipe/choose.h"
 #include <stdlib.h>
 
-static agon_status add_documents(cast *c, const perplexity_suite *p, json_t *ids) {
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < perplexity_n_documents(p) && !s; i++) {
+typedef struct prose {
+    cast *c;
+    const perplexity_suite *p;
+} prose;
+
+/* Writes the documents' text records. */
+static agon_status add_documents(void *arg, json_t **result) {
+    const prose *d = arg;
+    cast *c = d->c;
+    json_t *ids = *result = json_array();
+    agon_status s = json_made(c->actors.ctx, ids);
+    for (size_t i = 0; i < perplexity_n_documents(d->p) && !s; i++) {
         store_id id;
         const text_record t = {.run = run_id(c->run),
                                .kind = "document",
-                               .body = perplexity_document(p, i),
+                               .body = perplexity_document(d->p, i),
                                .iteration = c->actors.iteration,
                                .producer = "data/real.txt",
                                .oracle = "open"};
@@ -22,27 +31,15 @@ static agon_status add_documents(cast *c, const perplexity_suite *p, json_t *ids
     return s;
 }
 
-/* Writes the documents' text records; *ids new. */
+/* *ids new: of the documents' text records. */
 static agon_status record_documents(cast *c, const perplexity_suite *p, json_t **ids) {
     char hex[HASH_HEX_SIZE];
     hash256 h = perplexity_hash(p);
     hash_hex(&h, hex);
-    json_t *input = json_pack("{ss}", "hash", hex), *list = json_array();
-    step_key key = {.path = cast_path(c, "prose"), .kind = "read_documents"};
-    bool done = false;
-    *ids = NULL;
-    agon_status s = list ? json_made(c->actors.ctx, input) : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for documents");
-    if (!s)
-        s = step_begin(c->run, &key, input, &done, ids);
-    if (!s && !done) {
-        s = add_documents(c, p, list);
-        *ids = s ? NULL : json_incref(list);
-        if (!s)
-            s = step_commit(c->run, *ids);
-        else
-            step_abort(c->run);
-    }
-    json_decref(list);
+    prose d = {c, p};
+    json_t *input = json_pack("{ss}", "hash", hex);
+    const step_key key = {.path = cast_path(c, "prose"), .kind = "read_documents"};
+    agon_status s = step_once(c->run, &key, input, add_documents, &d, ids);
     json_decref(input);
     return s;
 }

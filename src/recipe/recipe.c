@@ -1,5 +1,6 @@
 /* Running recipes, and what stands beside a run: its cost beforehand and its re-execution afterwards. */
 #include "recipe/recipe.h"
+#include "base/clock.h"
 #include "base/ctx.h"
 #include "base/random.h"
 #include "recipe/recipe_private.h"
@@ -7,19 +8,12 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const struct {
     const char *name;
     agon_status (*run)(cast *c, json_t **summary);
 } recipes[] = {{"loop", loop_recipe}, {"sealed", sealed_recipe}};
 enum { N_RECIPES = sizeof recipes / sizeof *recipes };
-
-static double now_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* What the store counted, beside what the recipe reports. */
 static agon_status complete_summary(cast *c, double seconds, json_t *summary) {
@@ -43,7 +37,7 @@ agon_status recipe_run(agon_ctx *ctx, store *store, const run_config *config, re
                        json_t **summary) {
     cast c;
     json_t *made = NULL;
-    double began = now_seconds();
+    double began = monotonic_seconds();
     size_t i = 0;
     agon_status s;
     while (i < N_RECIPES && strcmp(recipes[i].name, config->recipe) != 0)
@@ -54,7 +48,7 @@ agon_status recipe_run(agon_ctx *ctx, store *store, const run_config *config, re
     if (!s)
         s = recipes[i].run(&c, &made);
     if (!s)
-        s = complete_summary(&c, now_seconds() - began, made);
+        s = complete_summary(&c, monotonic_seconds() - began, made);
     cast_close(&c);
     if (s)
         json_decref(made);

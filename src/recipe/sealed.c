@@ -14,7 +14,6 @@
 #include "recipe/choose.h"
 #include "recipe/recipe_private.h"
 #include "recipe/school.h"
-#include "role/learner.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,29 +38,6 @@ typedef struct sealed {
     bool promoted;
 } sealed;
 
-/* The last path of a stage's answers to queries [from, n). */
-static agon_status ask_learner(sealed *x, const char *name, size_t from_query, size_t samples) {
-    cast *c = x->c;
-    size_t n = x->queries.n - from_query, from = x->answers.n;
-    ask *asks = memory_new(n + 1, sizeof *asks);
-    if (!asks)
-        return ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to ask");
-    for (size_t i = 0; i < n; i++) {
-        const query *q = &x->queries.items[from_query + i];
-        asks[i] = (ask){from_query + i, SIZE_MAX, q->text, q->id};
-    }
-    const ask_options o = {.version = c->actors.base,
-                           .kind = "response",
-                           .template_id = learner_answer_template(),
-                           .samples = samples,
-                           .max_tokens = (size_t)x->config->learner.max_tokens,
-                           .temperature = x->config->learner.temperature,
-                           .top_p = x->config->learner.top_p};
-    agon_status s = respond(&c->actors, cast_path(c, "%s/respond", name), &x->queries, asks, n, &o, &x->answers);
-    free(asks);
-    return s ? s : verify_answers(&c->actors, cast_path(c, "%s/seal", name), &x->queries, &x->answers, from);
-}
-
 static agon_status attack(sealed *x, const char *name, aim *a, size_t n, size_t samples) {
     draw *draws = NULL;
     size_t n_draws = 0, from = x->queries.n;
@@ -69,7 +45,7 @@ static agon_status attack(sealed *x, const char *name, aim *a, size_t n, size_t 
     if (!s)
         s = draw_queries(&x->c->actors, cast_path(x->c, "%s/draw", name), draws, n_draws, &x->queries);
     if (!s)
-        s = ask_learner(x, name, from, samples);
+        s = cast_ask_learner(x->c, name, x->c->actors.base, &x->queries, from, x->queries.n - from, samples, &x->answers);
     free(draws);
     return s;
 }

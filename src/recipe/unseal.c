@@ -376,10 +376,7 @@ static agon_status test_arm(unsealing *u, arm *a) {
         const told *t = &u->told[i];
         if (strcmp(t->kind, "evaluation") != 0 || strcmp(t->producer, u->base) != 0)
             continue;
-        json_array_append_new(inputs, json_pack("{ss ss s[{ss ss}] ss si sf sf sI}", "id", t->query, "role", "learner",
-                                                "messages", "role", "user", "content", t->prompt, "version", a->version,
-                                                "samples", 1, "temperature", 0.0, "top_p", 1.0, "max_tokens",
-                                                (json_int_t)c->config->learner.max_tokens));
+        json_array_append_new(inputs, generate_greedy(t->query, t->prompt, a->version, (size_t)c->config->learner.max_tokens));
     }
     if (!s)
         s = work_run(&c->actors, cast_path(c, "arm/%s/tasks", a->name), &work_generate, inputs, NULL, NULL, &results);

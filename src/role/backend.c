@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <utf8proc.h>
 
 static const double POLL_SECONDS = 1;
@@ -73,12 +72,6 @@ char *backend_clean_text(const char *text, size_t n) {
     }
     out[at] = 0;
     return out;
-}
-
-double backend_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 json_t *backend_seed_json(uint64_t seed) {

@@ -29,6 +29,7 @@
  * Standard error is read all the time, and its last bytes are kept for the sentences of failures.
  */
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "role/backend_private.h"
@@ -156,7 +157,7 @@ static agon_status start(agon_ctx *ctx, command *b) {
     b->report.n_starts++;
     for (size_t i = 0; i < b->n; i++)
         b->queue[i].sent = false;
-    b->last_progress = backend_now();
+    b->last_progress = monotonic_seconds();
     return s;
 }
 
@@ -178,12 +179,12 @@ static void read_last_words(command *b) {
 
 /* Waits for the program's end up to `seconds`; true when it is over. */
 static bool reap(command *b, double seconds, int *status) {
-    double end = backend_now() + seconds;
+    double end = monotonic_seconds() + seconds;
     for (;;) {
         pid_t done = waitpid(b->pid, status, WNOHANG);
         if (done == b->pid || (done < 0 && errno != EINTR))
             return true;
-        if (backend_now() >= end)
+        if (monotonic_seconds() >= end)
             return false;
         poll(NULL, 0, 5);
     }
@@ -435,7 +436,7 @@ static void on_line(command *b, const char *line, size_t n) {
         remove_asked(b, i);
         b->n_bad_in_a_row = b->n_deaths_in_a_row = 0;
         b->answered = true;
-        b->last_progress = backend_now();
+        b->last_progress = monotonic_seconds();
     }
     json_decref(answer);
 }
@@ -478,7 +479,7 @@ static agon_status command_submit(agon_ctx *ctx, backend *base, const backend_re
         b->capacity = capacity;
     }
     if (b->n == 0) /* it was idle: waiting for work is no lack of progress */
-        b->last_progress = backend_now();
+        b->last_progress = monotonic_seconds();
     for (size_t i = 0; i < n; i++)
         b->queue[b->n++] = (asked){&requests[i], &responses[i], 0, false};
     return AGON_OK;
@@ -511,7 +512,7 @@ static void exchange(command *b, double seconds) {
 static agon_status command_poll(agon_ctx *ctx, backend *base, double timeout_seconds,
                                 size_t *n_pending) {
     command *b = (command *)base;
-    double end = backend_now() + timeout_seconds;
+    double end = monotonic_seconds() + timeout_seconds;
     for (;;) {
         agon_status s = ctx_check_interrupt(ctx);
         if (!s && b->n && !b->pid)
@@ -519,7 +520,7 @@ static agon_status command_poll(agon_ctx *ctx, backend *base, double timeout_sec
         if (s)
             return s;
         fill_window(b);
-        double now = backend_now(), left = fmin(end - now, LONGEST_WAIT);
+        double now = monotonic_seconds(), left = fmin(end - now, LONGEST_WAIT);
         *n_pending = b->n;
         if (b->n == 0 || left <= 0)
             return AGON_OK;
@@ -527,7 +528,7 @@ static agon_status command_poll(agon_ctx *ctx, backend *base, double timeout_sec
         if (b->n && b->pid && b->n_bad_in_a_row >= BAD_LINES) {
             stop(b, false);
             fail_oldest(b, "answers with lines that are no answers");
-        } else if (b->n && b->pid && backend_now() - b->last_progress > b->timeout_seconds) {
+        } else if (b->n && b->pid && monotonic_seconds() - b->last_progress > b->timeout_seconds) {
             char why[64];
             snprintf(why, sizeof why, "gave no answer within %g s", b->timeout_seconds);
             stop(b, false);

@@ -44,8 +44,6 @@ void backend_fail(backend_response *r, const char *format, ...)
 bool backend_make_room(backend_response *r, size_t n_completions, size_t n_scores);
 /* Valid UTF-8 without NUL: what is not becomes U+FFFD. New string, NULL on memory. */
 char *backend_clean_text(const char *text, size_t n);
-/* Seconds of a clock that only goes forward. */
-double backend_now(void);
 /* A seed as a JSON integer that every language reads exactly: its low 53 bits. */
 json_t *backend_seed_json(uint64_t seed);
 /* [{"role", "content"}, ...], new, NULL on memory. */

@@ -14,6 +14,7 @@
  * not followed, since they would carry it to another host. An answer larger than ANSWER_LIMIT is
  * cut off and refused. */
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "base/random.h"
@@ -33,7 +34,7 @@ typedef struct transfer {
     transfer_state state;
     size_t item, sample; /* which request of the queue */
     int attempt;
-    double not_before; /* on backend_now's clock */
+    double not_before; /* on the clock of monotonic_seconds */
     CURL *handle;
     struct curl_slist *headers;
     char *body;
@@ -262,7 +263,7 @@ static void finished(remote *b, transfer *t, CURLcode code) {
     if (is_answer || !pending)
         return;
     if (retry && t->attempt < b->max_retries) {
-        t->not_before = backend_now() + wait_seconds(b, t, retry_after);
+        t->not_before = monotonic_seconds() + wait_seconds(b, t, retry_after);
         t->attempt++;
         t->state = WAITING;
         return;
@@ -326,7 +327,7 @@ static agon_status remote_submit(agon_ctx *ctx, backend *base, const backend_req
 
 /* Starts what may start; *next: when the earliest that had to wait may. */
 static agon_status start_waiting(agon_ctx *ctx, remote *b, double *next) {
-    double now = backend_now();
+    double now = monotonic_seconds();
     *next = INFINITY;
     for (size_t i = 0; i < b->n_transfers; i++) {
         transfer *t = b->transfers[i];
@@ -396,7 +397,7 @@ static size_t settle(remote *b) {
 static agon_status remote_poll(agon_ctx *ctx, backend *base, double timeout_seconds,
                                size_t *n_pending) {
     remote *b = (remote *)base;
-    double end = backend_now() + timeout_seconds, next;
+    double end = monotonic_seconds() + timeout_seconds, next;
     for (;;) {
         agon_status s = ctx_check_interrupt(ctx);
         if (!s)
@@ -407,7 +408,7 @@ static agon_status remote_poll(agon_ctx *ctx, backend *base, double timeout_seco
         curl_multi_perform(b->multi, &running);
         collect(b);
         *n_pending = settle(b);
-        double now = backend_now(), left = fmin(end - now, LONGEST_POLL);
+        double now = monotonic_seconds(), left = fmin(end - now, LONGEST_POLL);
         if (*n_pending == 0 || left <= 0)
             return AGON_OK;
         if (b->n_under_way < b->max_parallel && next > now)

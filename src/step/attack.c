@@ -156,6 +156,7 @@ agon_status vary_queries(actors *a, const char *path, query_list *queries, const
 
 typedef struct file_reader {
     actors *a;
+    const char *file;
     json_t *tasks;
 } file_reader;
 
@@ -173,39 +174,36 @@ static agon_status read_row(void *arg, const char *where, json_t *object) {
     return s;
 }
 
+static agon_status read_file(void *arg, json_t **result) {
+    file_reader *r = arg;
+    json_t *ids = json_array(), *task;
+    size_t i;
+    agon_status s = ids ? jsonl_read(r->a->ctx, r->file, read_row, r) : ctx_fail(r->a->ctx, AGON_ENOMEM, "no memory for %s", r->file);
+    json_array_foreach(r->tasks, i, task) {
+        json_t *id = NULL;
+        if (!s)
+            s = add_query_text(r->a, task, "user", NULL, NULL, &id);
+        json_array_append_new(ids, id ? id : json_null());
+    }
+    *result = s ? NULL : json_pack("{sO sO}", "queries", r->tasks, "ids", ids);
+    json_decref(ids);
+    return s;
+}
+
 /* The file is read inside the step: a replay uses what was there then. */
 agon_status read_user_queries(actors *a, const char *path, const char *file, query_list *out) {
-    file_reader r = {a, json_array()};
-    json_t *result = NULL, *ids = json_array(), *input = json_pack("{ss}", "file", file);
-    step_key key = {.path = path, .kind = "read_queries"};
-    bool done = false;
+    file_reader r = {a, file, json_array()};
+    json_t *result = NULL, *input = json_pack("{ss}", "file", file), *task;
+    const step_key key = {.path = path, .kind = "read_queries"};
     size_t i;
-    json_t *task;
-    agon_status s = r.tasks && ids ? json_made(a->ctx, input) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", file);
-    if (!s)
-        s = step_begin(a->run, &key, input, &done, &result);
-    if (!s && !done) {
-        s = jsonl_read(a->ctx, file, read_row, &r);
-        json_array_foreach(r.tasks, i, task) {
-            json_t *id = NULL;
-            if (!s)
-                s = add_query_text(a, task, "user", NULL, NULL, &id);
-            json_array_append_new(ids, id ? id : json_null());
-        }
-        if (!s && !(result = json_pack("{sO sO}", "queries", r.tasks, "ids", ids)))
-            s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", file);
-        if (!s)
-            s = step_commit(a->run, result);
-        else
-            step_abort(a->run);
-    }
+    agon_status s = r.tasks ? step_once(a->run, &key, input, read_file, &r, &result)
+                            : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", file);
     json_t *tasks = json_object_get(result, "queries");
     json_array_foreach(tasks, i, task) {
         if (!s)
             s = append_query(a, out, task, json_array_get(json_object_get(result, "ids"), i), false);
     }
     json_decref(result);
-    json_decref(ids);
     json_decref(input);
     json_decref(r.tasks);
     return s;

@@ -80,8 +80,16 @@ static bool answered_again(const json_t *rows, size_t i) {
     return false;
 }
 
-static agon_status read_inbox(actors *a, int64_t last, json_t **result) {
+typedef struct inbox {
+    actors *a;
+    int64_t last;
+} inbox;
+
+static agon_status read_inbox(void *arg, json_t **result) {
+    const inbox *in = arg;
+    actors *a = in->a;
     json_t *rows = NULL, *row, *taken = json_array();
+    int64_t last = in->last;
     size_t i;
     agon_status s = taken ? store_inbox_read(a->store, run_id(a->run), last, &rows)
                           : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for reviews");
@@ -90,10 +98,7 @@ static agon_status read_inbox(actors *a, int64_t last, json_t **result) {
             s = take_row(a, row, taken);
         last = field_int(row, "number");
     }
-    if (!s) {
-        *result = json_pack("{sI sO}", "last", (json_int_t)last, "taken", taken);
-        s = json_made(a->ctx, *result);
-    }
+    *result = s ? NULL : json_pack("{sI sO}", "last", (json_int_t)last, "taken", taken);
     json_decref(rows);
     json_decref(taken);
     return s;
@@ -146,19 +151,10 @@ static agon_status apply(actors *a, const query_list *queries, answer_list *answ
 agon_status collect_reviews(actors *a, const char *path, const query_list *queries, answer_list *answers, int64_t *last,
                             size_t *n_verdicts) {
     json_t *input = json_pack("{sI}", "after", (json_int_t)*last), *result = NULL, *item;
-    step_key key = {.path = path, .kind = "collect_reviews"};
-    bool done = false;
+    const step_key key = {.path = path, .kind = "collect_reviews"};
+    inbox in = {a, *last};
     size_t i;
-    agon_status s = json_made(a->ctx, input);
-    if (!s)
-        s = step_begin(a->run, &key, input, &done, &result);
-    if (!s && !done) {
-        s = read_inbox(a, *last, &result);
-        if (!s)
-            s = step_commit(a->run, result);
-        else
-            step_abort(a->run);
-    }
+    agon_status s = step_once(a->run, &key, input, read_inbox, &in, &result);
     json_t *taken = json_object_get(result, "taken");
     json_array_foreach(taken, i, item) {
         if (!s)

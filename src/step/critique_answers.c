@@ -28,31 +28,35 @@ static agon_status add_critique(actors *a, const answer *x, int form, json_t *id
     return s;
 }
 
+typedef struct to_criticise {
+    actors *a;
+    const answer_list *answers;
+    const size_t *which;
+    size_t n;
+} to_criticise;
+
+static agon_status add_critiques(void *arg, json_t **result) {
+    const to_criticise *x = arg;
+    json_t *ids = json_array();
+    agon_status s = ids ? AGON_OK : ctx_fail(x->a->ctx, AGON_ENOMEM, "no memory for critiques");
+    for (size_t i = 0; i < x->n && !s; i++)
+        for (int form = CRITIQUE_FULL; form <= CRITIQUE_MASKED && !s; form++)
+            s = add_critique(x->a, &x->answers->items[x->which[i]], form, ids);
+    *result = ids;
+    return s;
+}
+
 agon_status critique_answers(actors *a, const char *path, answer_list *answers, const size_t *which, size_t n) {
-    json_t *input = json_array(), *ids = json_array(), *result = NULL;
-    step_key key = {.path = path, .kind = "critique"};
-    bool done = false;
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(input, json_string(answers->items[which[i]].id));
-    agon_status s = json_array_size(input) == n && ids ? step_begin(a->run, &key, input, &done, &result)
-                                                       : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
-    if (!s && !done) {
-        for (size_t i = 0; i < n && !s; i++)
-            for (int form = CRITIQUE_FULL; form <= CRITIQUE_MASKED && !s; form++)
-                s = add_critique(a, &answers->items[which[i]], form, ids);
-        result = s ? NULL : json_incref(ids);
-        if (!s)
-            s = step_commit(a->run, result);
-        else
-            step_abort(a->run);
-    }
+    json_t *input = answer_ids(answers, which, n), *result = NULL;
+    const step_key key = {.path = path, .kind = "critique"};
+    to_criticise x = {a, answers, which, n};
+    agon_status s = step_once(a->run, &key, input, add_critiques, &x, &result);
     for (size_t i = 0; i < n && !s; i++)
         for (int form = CRITIQUE_FULL; form <= CRITIQUE_MASKED; form++) {
             const char *id = json_string_value(json_array_get(result, 2 * i + (size_t)form));
             snprintf(answers->items[which[i]].critique[form], STORE_ID_SIZE, "%s", id ? id : "");
         }
     json_decref(result);
-    json_decref(ids);
     json_decref(input);
     return s;
 }

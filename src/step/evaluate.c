@@ -8,20 +8,13 @@
 
 agon_status evaluate_answers(actors *a, const char *path, const query_list *queries, const char *version,
                              size_t max_tokens, answer_list *out) {
-    ask *asks = memory_new(queries->n + 1, sizeof *asks);
-    if (!asks)
-        return ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
-    for (size_t i = 0; i < queries->n; i++)
-        asks[i] = (ask){i, SIZE_MAX, queries->items[i].text, queries->items[i].id};
     const ask_options o = {.version = version,
                            .kind = "evaluation",
                            .template_id = learner_answer_template(),
                            .samples = 1,
                            .max_tokens = max_tokens,
                            .top_p = 1};
-    agon_status s = respond(a, path, queries, asks, queries->n, &o, out);
-    free(asks);
-    return s;
+    return respond_queries(a, path, queries, 0, queries->n, &o, out);
 }
 
 static agon_status count_tokens(void *arg, size_t i, const json_t *out, json_t **ids) {
@@ -39,9 +32,7 @@ agon_status evaluate_suite(actors *a, const char *path, const suite *suite, cons
     agon_status s = json_made(a->ctx, inputs);
     for (size_t i = 0; i < n && !s; i++) {
         suite_item item = suite_get(suite, i);
-        json_t *input = json_pack("{ss ss s[{ss ss}] ss si sf sf sI}", "id", item.id, "role", "learner", "messages", "role",
-                                  "user", "content", item.query, "version", version, "samples", 1, "temperature", 0.0,
-                                  "top_p", 1.0, "max_tokens", (json_int_t)item.max_tokens);
+        json_t *input = generate_greedy(item.id, item.query, version, item.max_tokens);
         s = json_made(a->ctx, input);
         if (!s && json_array_append_new(inputs, input) != 0)
             s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);

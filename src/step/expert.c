@@ -155,43 +155,49 @@ agon_status expert_demonstrates(actors *a, const char *path, const query_list *q
 
 /* ---- the queue ------------------------------------------------------------------------------------------- */
 
-static agon_status add_reviews(actors *a, const query_list *queries, const answer_list *answers, const size_t *which,
-                               size_t n, const char *kind, const char *purpose, double propensity) {
+typedef struct questions {
+    actors *a;
+    const query_list *queries;
+    const answer_list *answers; /* NULL: about queries */
+    const size_t *which;
+    size_t n;
+    const char *kind, *purpose;
+    double propensity;
+} questions;
+
+static agon_status add_reviews(void *arg, json_t **result) {
+    const questions *q = arg;
     agon_status s = AGON_OK;
-    for (size_t i = 0; i < n && !s; i++) {
-        const answer *x = answers ? &answers->items[which[i]] : NULL;
-        review_record r = {.run = run_id(a->run),
-                           .kind = kind,
-                           .query = queries->items[x ? x->query : which[i]].id,
+    for (size_t i = 0; i < q->n && !s; i++) {
+        const answer *x = q->answers ? &q->answers->items[q->which[i]] : NULL;
+        review_record r = {.run = run_id(q->a->run),
+                           .kind = q->kind,
+                           .query = q->queries->items[x ? x->query : q->which[i]].id,
                            .response = x ? x->id : NULL,
                            .critique = x && *x->critique[0] ? x->critique[0] : NULL,
-                           .purpose = purpose,
-                           .iteration = a->iteration,
-                           .priority = (double)(n - i),
-                           .propensity = propensity};
-        s = store_add_review(a->store, &r, NULL);
+                           .purpose = q->purpose,
+                           .iteration = q->a->iteration,
+                           .priority = (double)(q->n - i),
+                           .propensity = q->propensity};
+        s = store_add_review(q->a->store, &r, NULL);
     }
+    *result = json_pack("{sI}", "asked", (json_int_t)q->n);
     return s;
+}
+
+static json_t *query_ids(const query_list *l, const size_t *which, size_t n) {
+    json_t *ids = json_array();
+    for (size_t i = 0; ids && i < n; i++)
+        json_array_append_new(ids, json_string(l->items[which[i]].id));
+    return ids;
 }
 
 agon_status ask_reviewers(actors *a, const char *path, const query_list *queries, const answer_list *answers,
                           const size_t *which, size_t n, const char *kind, const char *purpose, double propensity) {
-    json_t *input = json_array(), *result = NULL;
-    step_key key = {.path = path, .kind = "escalate"};
-    bool done = false;
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(input, json_string(answers ? answers->items[which[i]].id : queries->items[which[i]].id));
-    agon_status s = json_made(a->ctx, input);
-    if (!s)
-        s = step_begin(a->run, &key, input, &done, &result);
-    if (!s && !done) {
-        s = add_reviews(a, queries, answers, which, n, kind, purpose, propensity);
-        result = s ? NULL : json_pack("{sI}", "asked", (json_int_t)n);
-        if (!s)
-            s = step_commit(a->run, result);
-        else
-            step_abort(a->run);
-    }
+    json_t *input = answers ? answer_ids(answers, which, n) : query_ids(queries, which, n), *result = NULL;
+    const step_key key = {.path = path, .kind = "escalate"};
+    questions q = {a, queries, answers, which, n, kind, purpose, propensity};
+    agon_status s = step_once(a->run, &key, input, add_reviews, &q, &result);
     json_decref(result);
     json_decref(input);
     return s;

@@ -95,44 +95,46 @@ agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, js
     return AGON_OK;
 }
 
-static agon_status add_verdict(actors *a, const gate_evidence *e, bool promote, const json_t *figures,
-                               const json_t *held_out, const char *const *labels, size_t n_labels) {
-    const char *reason = field_text(figures, "reason");
-    gate_record g = {.run = run_id(a->run),
-                     .candidate = e->candidate,
-                     .incumbent = e->incumbent,
-                     .verdict = promote ? "promote" : "reject",
+typedef struct verdict {
+    actors *a;
+    const gate_evidence *e;
+    const char *word; /* promote, reject */
+    const json_t *figures, *held_out;
+    const char *const *labels;
+    size_t n_labels;
+} verdict;
+
+static agon_status add_verdict(void *arg, json_t **result) {
+    const verdict *d = arg;
+    const char *reason = field_text(d->figures, "reason"), *run = run_id(d->a->run);
+    gate_record g = {.run = run,
+                     .candidate = d->e->candidate,
+                     .incumbent = d->e->incumbent,
+                     .verdict = d->word,
                      .reason = reason,
-                     .iteration = a->iteration,
-                     .figures = figures,
-                     .labels = labels,
-                     .n_labels = n_labels};
-    version_status_record v = {.run = run_id(a->run),
-                               .version = e->candidate,
-                               .status = promote ? "promoted" : "rejected",
+                     .iteration = d->a->iteration,
+                     .figures = d->figures,
+                     .labels = d->labels,
+                     .n_labels = d->n_labels};
+    version_status_record v = {.run = run,
+                               .version = d->e->candidate,
+                               .status = strcmp(d->word, "promote") == 0 ? "promoted" : "rejected",
                                .reason = reason,
-                               .iteration = a->iteration,
-                               .held_out = held_out};
-    agon_status s = store_add_gate(a->store, &g, NULL);
-    return s ? s : store_add_version_status(a->store, &v);
+                               .iteration = d->a->iteration,
+                               .held_out = d->held_out};
+    agon_status s = store_add_gate(d->a->store, &g, NULL);
+    if (!s)
+        s = store_add_version_status(d->a->store, &v);
+    *result = json_pack("{ss sO}", "verdict", d->word, "figures", d->figures);
+    return s;
 }
 
 agon_status gate_record_verdict(actors *a, const char *path, const gate_evidence *e, bool promote, const json_t *figures,
                                 const json_t *held_out, const char *const *labels, size_t n_labels) {
     json_t *input = json_pack("{ss ss}", "candidate", e->candidate, "incumbent", e->incumbent), *result = NULL;
-    step_key key = {.path = path, .kind = "gate"};
-    bool done = false;
-    agon_status s = json_made(a->ctx, input);
-    if (!s)
-        s = step_begin(a->run, &key, input, &done, &result);
-    if (!s && !done) {
-        s = add_verdict(a, e, promote, figures, held_out, labels, n_labels);
-        result = s ? NULL : json_pack("{ss sO}", "verdict", promote ? "promote" : "reject", "figures", figures);
-        if (!s)
-            s = step_commit(a->run, result);
-        else
-            step_abort(a->run);
-    }
+    const step_key key = {.path = path, .kind = "gate"};
+    verdict d = {a, e, promote ? "promote" : "reject", figures, held_out, labels, n_labels};
+    agon_status s = step_once(a->run, &key, input, add_verdict, &d, &result);
     json_decref(result);
     json_decref(input);
     return s;

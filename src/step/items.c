@@ -43,6 +43,16 @@ void answer_list_free(answer_list *l) {
     *l = (answer_list){0};
 }
 
+json_t *answer_ids(const answer_list *l, const size_t *which, size_t n) {
+    json_t *ids = json_array();
+    for (size_t i = 0; ids && i < n; i++)
+        if (json_array_append_new(ids, json_string(l->items[which[i]].id)) != 0) {
+            json_decref(ids);
+            return NULL;
+        }
+    return ids;
+}
+
 size_t cell_find(const char *family, const char *name) {
     for (size_t i = 0; i < task_n_cells(); i++)
         if (strcmp(task_cell_family(i), family) == 0 && strcmp(task_cell_at(i)->name, name) == 0)

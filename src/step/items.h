@@ -52,6 +52,8 @@ void answer_list_free(answer_list *l);
 /* A zeroed item at the end, borrowed until the next add; NULL on memory. */
 query *query_list_add(query_list *l);
 answer *answer_list_add(answer_list *l);
+/* Ids of the answers `which` [n], new; NULL on memory. */
+json_t *answer_ids(const answer_list *l, const size_t *which, size_t n);
 /* Fills a query from task JSON (taken over by reference count). AGON_EFORMAT as task_query_read. */
 AGON_MUST_CHECK agon_status query_set(actors *a, query_list *l, query *q, json_t *task);
 /* The wording as a task_query, new (task_query_free). */
@@ -91,6 +93,9 @@ typedef struct ask_options {
 /* Appends samples answers an ask. */
 AGON_MUST_CHECK agon_status respond(actors *a, const char *path, const query_list *queries, const ask *asks, size_t n,
                                     const ask_options *options, answer_list *out);
+/* The same of queries [from, from + n), each asked as it stands. */
+AGON_MUST_CHECK agon_status respond_queries(actors *a, const char *path, const query_list *queries, size_t from, size_t n,
+                                            const ask_options *options, answer_list *out);
 
 /* verify_answers.c: what the verifier says of answers [from, n). Open: outcome, evidence and a label. Sealed: the answer goes to the ledger and
  * nothing comes back. */

@@ -89,10 +89,8 @@ agon_status respond(actors *a, const char *path, const query_list *queries, cons
     agon_status s = json_made(a->ctx, inputs);
     size_t i;
     for (i = 0; i < n && !s; i++) {
-        json_t *input = json_pack("{ss ss s[{ss ss}] ss sI sf sf sI}", "id", asks[i].parent, "role", "learner", "messages",
-                                  "role", "user", "content", asks[i].prompt, "version", o->version, "samples",
-                                  (json_int_t)o->samples, "temperature", o->temperature, "top_p", o->top_p, "max_tokens",
-                                  (json_int_t)o->max_tokens);
+        json_t *input = generate_input(asks[i].parent, asks[i].prompt, o->version, o->samples, o->max_tokens, o->temperature,
+                                       o->top_p);
         s = json_made(a->ctx, input);
         if (!s && json_array_append_new(inputs, input) != 0)
             s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
@@ -105,5 +103,19 @@ agon_status respond(actors *a, const char *path, const query_list *queries, cons
     }
     json_decref(results);
     json_decref(inputs);
+    return s;
+}
+
+agon_status respond_queries(actors *a, const char *path, const query_list *queries, size_t from, size_t n,
+                            const ask_options *o, answer_list *out) {
+    ask *asks = memory_new(n + 1, sizeof *asks);
+    if (!asks)
+        return ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
+    for (size_t i = 0; i < n; i++) {
+        const query *q = &queries->items[from + i];
+        asks[i] = (ask){from + i, SIZE_MAX, q->text, q->id};
+    }
+    agon_status s = respond(a, path, queries, asks, n, o, out);
+    free(asks);
     return s;
 }

@@ -32,11 +32,11 @@
  *             step_batch_record, step_batch_flush
  */
 #include "step/step_internal.h"
+#include "base/clock.h"
 #include "base/random.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* ---- the run ---------------------------------------------------------------------------------------- */
 
@@ -222,12 +222,6 @@ agon_status run_stage(run *r, int64_t iteration, const char *stage) {
 }
 
 /* ---- the journal's own cost: nested scopes count once ---------------------------------------------- */
-
-static double monotonic_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 double run_journal_seconds(const run *r) {
     return r->seconds;
@@ -496,6 +490,28 @@ agon_status step_commit(run *r, const json_t *result) {
 void step_abort(run *r) {
     store_rollback(r->store);
     close_step(r);
+}
+
+agon_status step_once(run *r, const step_key *key, const json_t *input, step_work work, void *arg, json_t **result) {
+    json_t *made = NULL;
+    bool done = false;
+    if (!input)
+        return ctx_fail(r->ctx, AGON_ENOMEM, "step %s: no memory for its input, or it is not UTF-8", key->path);
+    agon_status status = step_begin(r, key, input, &done, &made);
+    if (!status && !done) {
+        status = work(arg, &made);
+        if (!status && !made)
+            status = ctx_fail(r->ctx, AGON_ENOMEM, "step %s: no memory for its result, or it is not UTF-8", key->path);
+        if (!status)
+            status = step_commit(r, made);
+        else
+            step_abort(r);
+    }
+    if (status)
+        json_decref(made);
+    else
+        *result = made;
+    return status;
 }
 
 /* ---- checkpoints ------------------------------------------------------------------------------------ */

@@ -74,6 +74,13 @@ AGON_MUST_CHECK agon_status step_begin(run *r, const step_key *key, const json_t
 AGON_MUST_CHECK agon_status step_commit(run *r, const json_t *result);
 void step_abort(run *r);
 
+/* The work of a step: queues its records and makes *result (new). */
+typedef agon_status (*step_work)(void *arg, json_t **result);
+/* A whole single step: the recorded result, or else work's, committed with the records it queued; aborted when work fails. *result
+ * new. input borrowed; NULL is AGON_ENOMEM, as json_pack gives it. */
+AGON_MUST_CHECK agon_status step_once(run *r, const step_key *key, const json_t *input, step_work work, void *arg,
+                                      json_t **result);
+
 /* Trainer state and the like, inside an open step: durable at once, outside the chain, gone after the step commits. A later n
  * replaces an earlier one. get: *n 0 and *data NULL when there is none; *data new (free()). */
 AGON_MUST_CHECK agon_status step_checkpoint_put(run *r, const step_key *key, uint64_t n, const void *data,

@@ -50,29 +50,34 @@ static agon_status append_tampered(actors *a, const answer *x, const json_t *mad
     return AGON_OK;
 }
 
+typedef struct to_tamper {
+    actors *a;
+    const query_list *queries;
+    const answer_list *answers;
+    const size_t *which;
+    size_t n;
+    uint64_t seed;
+} to_tamper;
+
+static agon_status add_all(void *arg, json_t **result) {
+    const to_tamper *x = arg;
+    json_t *made = json_array();
+    agon_status s = made ? AGON_OK : ctx_fail(x->a->ctx, AGON_ENOMEM, "no memory for planted faults");
+    for (size_t i = 0; i < x->n && !s; i++)
+        s = add_tampered(x->a, x->queries, &x->answers->items[x->which[i]], x->seed + i, made);
+    *result = made;
+    return s;
+}
+
 agon_status tamper_answers(actors *a, const char *path, const query_list *queries, answer_list *answers, const size_t *which,
                            size_t n) {
-    json_t *input = json_array(), *made = json_array(), *result = NULL;
-    step_key key = {.path = path, .kind = "tamper"};
-    bool done = false;
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(input, json_string(answers->items[which[i]].id));
-    agon_status s = made ? json_made(a->ctx, input) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
-    if (!s)
-        s = step_begin(a->run, &key, input, &done, &result);
-    if (!s && !done) {
-        for (size_t i = 0; i < n && !s; i++)
-            s = add_tampered(a, queries, &answers->items[which[i]], step_seed(a->run, &key) + i, made);
-        result = s ? NULL : json_incref(made);
-        if (!s)
-            s = step_commit(a->run, result);
-        else
-            step_abort(a->run);
-    }
+    json_t *input = answer_ids(answers, which, n), *result = NULL;
+    const step_key key = {.path = path, .kind = "tamper"};
+    to_tamper x = {a, queries, answers, which, n, step_seed(a->run, &key)};
+    agon_status s = step_once(a->run, &key, input, add_all, &x, &result);
     for (size_t i = 0; i < n && !s; i++)
         s = append_tampered(a, &answers->items[which[i]], json_array_get(result, i), answers);
     json_decref(result);
-    json_decref(made);
     json_decref(input);
     return s;
 }

@@ -39,10 +39,19 @@ static json_t *example_row(const example *e) {
                      e->rejected);
 }
 
-static agon_status add_examples(actors *a, const example *examples, size_t n, json_t *ids) {
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < n && !s; i++) {
-        const example *e = &examples[i];
+typedef struct to_build {
+    actors *a;
+    const example *examples;
+    size_t n;
+} to_build;
+
+static agon_status add_examples(void *arg, json_t **result) {
+    const to_build *b = arg;
+    actors *a = b->a;
+    json_t *ids = *result = json_array();
+    agon_status s = json_made(a->ctx, ids);
+    for (size_t i = 0; i < b->n && !s; i++) {
+        const example *e = &b->examples[i];
         json_t *fields = example_row(e);
         char slot[24];
         store_id id;
@@ -86,26 +95,15 @@ static json_t *examples_digest(const example *examples, size_t n) {
 }
 
 agon_status build_examples(actors *a, const char *path, example *examples, size_t n) {
-    json_t *input = examples_digest(examples, n), *ids = json_array(), *result = NULL;
-    step_key key = {.path = path, .kind = "build"};
-    bool done = false;
-    agon_status s = ids ? json_made(a->ctx, input) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
-    if (!s)
-        s = step_begin(a->run, &key, input, &done, &result);
-    if (!s && !done) {
-        s = add_examples(a, examples, n, ids);
-        result = s ? NULL : json_incref(ids);
-        if (!s)
-            s = step_commit(a->run, result);
-        else
-            step_abort(a->run);
-    }
+    json_t *input = examples_digest(examples, n), *result = NULL;
+    const step_key key = {.path = path, .kind = "build"};
+    to_build b = {a, examples, n};
+    agon_status s = step_once(a->run, &key, input, add_examples, &b, &result);
     for (size_t i = 0; i < n && !s; i++) {
         const char *id = json_string_value(json_array_get(result, i));
         snprintf(examples[i].id, sizeof examples[i].id, "%s", id ? id : "");
     }
     json_decref(result);
-    json_decref(ids);
     json_decref(input);
     return s;
 }
@@ -116,6 +114,9 @@ typedef struct training {
     actors *a;
     const step_key *key;
     const train_plan *plan;
+    const json_t *input;
+    const example *examples;
+    size_t n;
 } training;
 
 static agon_status on_step(void *arg, const train_progress *p) {
@@ -179,8 +180,10 @@ static int64_t trained_tokens(const dataset *d, size_t epochs) {
     return (int64_t)(n * epochs);
 }
 
-static agon_status add_version(actors *a, const adapter *trained, const example *examples, size_t n,
-                               const train_plan *plan, const json_t *input, json_t **result) {
+static agon_status add_version(const training *t, const adapter *trained, json_t **result) {
+    actors *a = t->a;
+    const train_plan *plan = t->plan;
+    size_t n = t->n;
     char *data = NULL, version[STORE_ID_SIZE], object[HASH_HEX_SIZE], hex[HASH_HEX_SIZE];
     size_t size = 0;
     hash256 h;
@@ -189,9 +192,9 @@ static agon_status add_version(actors *a, const adapter *trained, const example 
     if (!s)
         s = object_put(a->store, data, size, &h);
     for (size_t i = 0; i < n && !s; i++)
-        ids[i] = examples[i].id;
+        ids[i] = t->examples[i].id;
     if (!s) {
-        char *canonical = json_canonical(input);
+        char *canonical = json_canonical(t->input);
         hash256 config = hash_text(canonical ? canonical : "");
         free(canonical);
         hash_hex(&h, object);
@@ -204,7 +207,7 @@ static agon_status add_version(actors *a, const adapter *trained, const example 
                             .iteration = a->iteration,
                             .object = object,
                             .base = a->base,
-                            .data_hash = field_text(input, "examples"),
+                            .data_hash = field_text(t->input, "examples"),
                             .config_hash = hex,
                             .numerics = a->ctx->numerics == AGON_NUMERICS_PORTABLE ? "portable" : "native",
                             .examples = ids,
@@ -215,34 +218,33 @@ static agon_status add_version(actors *a, const adapter *trained, const example 
         if (!s && !plan->control)
             s = store_add_version_status(a->store, &status);
     }
-    if (!s) {
+    if (!s)
         *result = json_pack("{ss ss}", "version", version, "object", object);
-        s = json_made(a->ctx, *result);
-    }
     free(data);
     free(ids);
     return s;
 }
 
-static agon_status run_training(actors *a, const step_key *key, const json_t *input, const example *examples, size_t n,
-                                const train_plan *plan, json_t **result) {
-    uint64_t seed = step_seed(a->run, key), at = 0;
+static agon_status run_training(void *arg, json_t **result) {
+    training *t = arg;
+    actors *a = t->a;
+    const train_plan *plan = t->plan;
+    uint64_t seed = step_seed(a->run, t->key), at = 0;
     train_options o;
     adapter *trained = NULL;
     const adapter *parent = NULL;
     dataset *d = NULL;
     void *resume = NULL;
     size_t n_resume = 0, n_rows = 0;
-    training t = {a, key, plan};
-    const train_sink sink = {.on_step = on_step, .on_checkpoint = on_checkpoint, .arg = &t};
-    json_t *rows = training_rows(examples, n);
+    const train_sink sink = {.on_step = on_step, .on_checkpoint = on_checkpoint, .arg = t};
+    json_t *rows = training_rows(t->examples, t->n);
     agon_status s = rows ? plan_options(a, plan, seed, &o) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for training rows");
     if (!s)
         s = dataset_from_json(a->ctx, model_tokenizer(a->model), rows, o.objective, MAX_TOKENS, &d);
     if (!s)
         s = start_adapter(a, plan, seed, &parent, &trained);
     if (!s)
-        s = step_checkpoint_get(a->run, key, &at, &resume, &n_resume);
+        s = step_checkpoint_get(a->run, t->key, &at, &resume, &n_resume);
     if (!s) {
         const train_row *list = dataset_rows(d, &n_rows);
         s = train(a->ctx, a->model, trained, NULL, parent, list, n_rows, &o, &sink, resume, n_resume);
@@ -250,7 +252,7 @@ static agon_status run_training(actors *a, const step_key *key, const json_t *in
     if (!s)
         s = store_settle(a->store, run_id(a->run), "tokens.trained", trained_tokens(d, plan->epochs));
     if (!s)
-        s = add_version(a, trained, examples, n, plan, input, result);
+        s = add_version(t, trained, result);
     free(resume);
     adapter_free(trained);
     dataset_free(d);
@@ -277,20 +279,11 @@ static json_t *plan_json(const example *examples, size_t n, const train_plan *p)
 agon_status train_version(actors *a, const char *path, const example *examples, size_t n, const train_plan *plan,
                           char version[STORE_ID_SIZE]) {
     json_t *input = plan_json(examples, n, plan), *result = NULL;
-    step_key key = {.path = path, .kind = "train"};
-    bool done = false;
-    agon_status s = json_made(a->ctx, input);
-    if (!s && !a->model)
-        s = ctx_fail(a->ctx, AGON_EUNSUPPORTED, "training needs the local model; give learner or critic 'backend: local'");
-    if (!s)
-        s = step_begin(a->run, &key, input, &done, &result);
-    if (!s && !done) {
-        s = run_training(a, &key, input, examples, n, plan, &result);
-        if (!s)
-            s = step_commit(a->run, result);
-        else
-            step_abort(a->run);
-    }
+    const step_key key = {.path = path, .kind = "train"};
+    training t = {a, &key, plan, input, examples, n};
+    agon_status s = a->model ? step_once(a->run, &key, input, run_training, &t, &result)
+                             : ctx_fail(a->ctx, AGON_EUNSUPPORTED,
+                                        "training needs the local model; give learner or critic 'backend: local'");
     if (!s)
         snprintf(version, STORE_ID_SIZE, "%s", field_text(result, "version"));
     json_decref(result);

@@ -23,6 +23,11 @@ extern const work_kind work_draw, work_vary, work_generate, work_judge, work_ver
     work_score,
     work_criticise;
 
+/* Input of work_generate: the learner asked one message; id: of the record it is about. New; NULL on memory or text that is not UTF-8. */
+json_t *generate_input(const char *id, const char *prompt, const char *version, size_t samples, size_t max_tokens,
+                       double temperature, double top_p);
+json_t *generate_greedy(const char *id, const char *prompt, const char *version, size_t max_tokens); /* one sample */
+
 /* Derives records of item i from its output, inside the durable step: *ids (new JSON, may stay NULL) is kept with the result. */
 typedef agon_status (*work_record)(void *arg, size_t i, const json_t *out, json_t **ids);
 

@@ -10,6 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+json_t *generate_input(const char *id, const char *prompt, const char *version, size_t samples, size_t max_tokens,
+                       double temperature, double top_p) {
+    return json_pack("{ss ss s[{ss ss}] ss sI sf sf sI}", "id", id, "role", "learner", "messages", "role", "user", "content",
+                     prompt, "version", version, "samples", (json_int_t)samples, "temperature", temperature, "top_p", top_p,
+                     "max_tokens", (json_int_t)max_tokens);
+}
+
+json_t *generate_greedy(const char *id, const char *prompt, const char *version, size_t max_tokens) {
+    return generate_input(id, prompt, version, 1, max_tokens, 0, 1);
+}
+
 enum { CHUNK = 64, MAX_MESSAGES = 32, MAX_BYTES_A_TOKEN = 64 };
 
 typedef struct asked {

@@ -1,0 +1,167 @@
+/* The loop's model critic, see loop.c: it learns from verdicts, is examined on others, and decides alone where nobody can verify and its calibrated
+ * confidence earned it (loop 3.7); the rest escalates. */
+#include "base/ctx.h"
+#include "base/random.h"
+#include "recipe/loop_private.h"
+#include "recipe/school.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CRITIC_MAX_TOKENS = 512 }; /* of an answer: with its query it must fit a training row */
+
+/* Verified answers of this iteration, at most one a query and as many right as wrong: the first half to train on, the rest to calibrate. Halves
+ * share no query. */
+static agon_status critic_material(loop *l, size_t most, picked *train, picked *test) {
+    picked order;
+    size_t n_side[2][2] = {{0}};
+    bool *used = memory_new(l->queries.n + 1, sizeof *used);
+    agon_status s = picked_new(l, l->answers.n, &order);
+    if (!s)
+        s = picked_new(l, l->answers.n, train);
+    if (!s)
+        s = picked_new(l, l->answers.n, test);
+    if (!s && !used)
+        s = ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for the critic");
+    for (size_t i = l->first_answer; i < l->answers.n && !s; i++)
+        if (l->answers.items[i].outcome != OUTCOME_UNKNOWN && strcmp(l->answers.items[i].kind, "response") == 0 &&
+            *l->answers.items[i].text)
+            order.items[order.n++] = i;
+    rng r = rng_new(seed_derivef((uint64_t)l->config->seed, "critic|%lld", (long long)l->c->actors.iteration));
+    if (!s)
+        rng_shuffle(&r, order.items, order.n);
+    for (size_t k = 0; k < order.n && !s; k++) {
+        const answer *x = &l->answers.items[order.items[k]];
+        size_t side = seed_derive(2, l->queries.items[x->query].identity) & 1, right = x->outcome == OUTCOME_PASS;
+        size_t limit = side ? most / 4 : most / 2; /* the test side is half as large, each verdict half of it */
+        int64_t n_tokens = 0;
+        if (used[x->query] || n_side[side][right] >= limit)
+            continue;
+        s = example_count_tokens(&l->c->actors, x->text, &n_tokens);
+        if (s || n_tokens > CRITIC_MAX_TOKENS)
+            continue;
+        used[x->query] = true;
+        n_side[side][right]++;
+        picked *to = side ? test : train;
+        to->items[to->n++] = order.items[k];
+    }
+    free(order.items);
+    free(used);
+    return s;
+}
+
+/* before: NULL where nothing was trained. */
+static void report_critic(loop *l, const trust_table *before) {
+    json_t *report = json_pack("{sI sI so so so so}", "iteration", (json_int_t)l->c->actors.iteration, "n",
+                               (json_int_t)l->trust.n, "auroc_before", real_or_null(before ? before->auroc : NAN), "auroc",
+                               real_or_null(l->trust.auroc), "ece", real_or_null(l->trust.ece), "families",
+                               trust_json(&l->trust));
+    json_array_append(l->critic_reports, report);
+    json_t *data = json_pack("{so}", "critic", report);
+    char was[24] = "undefined", is[24] = "undefined";
+    if (before && !isnan(before->auroc))
+        snprintf(was, sizeof was, "%.2f", before->auroc);
+    if (!isnan(l->trust.auroc))
+        snprintf(is, sizeof is, "%.2f", l->trust.auroc);
+    if (before)
+        cast_say(l->c, data, "critic: AUROC %s before training, %s after; ECE %.2f (n %zu)", was, is, l->trust.ece, l->trust.n);
+    else
+        cast_say(l->c, data, "critic: AUROC %s as it is, ECE %.2f (n %zu)", is, l->trust.ece, l->trust.n);
+}
+
+/* A critic that is played elsewhere cannot be trained here, but it can earn trust as it is. */
+static agon_status examine(loop *l, const picked *test) {
+    trust_free(&l->trust);
+    agon_status s = school_test(l->c, "critic/examine", l->critic, &l->queries, &l->answers, test->items, test->n, &l->trust);
+    if (!s)
+        report_critic(l, NULL);
+    return s;
+}
+
+agon_status loop_criticise(loop *l) {
+    picked train = {0}, test = {0};
+    trust_table before = {0};
+    char version[STORE_ID_SIZE];
+    bool local = strcmp(l->config->critic.by.backend, "local") == 0;
+    if (l->config->critic.examples == 0)
+        return AGON_OK;
+    agon_status s = cast_stage(l->c, "critique");
+    if (!s)
+        s = critic_material(l, (size_t)l->config->critic.examples, &train, &test);
+    if (!s && !local && test.n > 0)
+        s = examine(l, &test);
+    if (!s && local && train.n > 0 && test.n > 0) {
+        s = school_test(l->c, "critic/before", l->critic, &l->queries, &l->answers, test.items, test.n, &before);
+        if (!s)
+            s = school_train(l->c, "critic", l->critic, &l->queries, &l->answers, train.items, train.n, version);
+        trust_free(&l->trust);
+        if (!s)
+            s = school_test(l->c, "critic/after", version, &l->queries, &l->answers, test.items, test.n, &l->trust);
+        if (!s) {
+            memcpy(l->critic, version, sizeof version);
+            report_critic(l, &before);
+        }
+    }
+    trust_free(&before);
+    free(train.items);
+    free(test.items);
+    return s;
+}
+
+/* ---- deciding what nobody could verify --------------------------------------------------------------------- */
+
+/* To a human, with the model critic's words beside the answer; the audits keep their part of the budget. */
+static agon_status escalate(loop *l, const picked *open) {
+    cast *c = l->c;
+    size_t left = loop_within_budget(l, INT64_MAX), audits = loop_within_budget(l, l->config->human.audits),
+           n = open->n < left - audits ? open->n : left - audits;
+    const expert_options o = {.purpose = "train", .error_rate = l->config->human.error_rate, .propensity = 1};
+    if (n == 0)
+        return AGON_OK;
+    if (!loop_simulated(l)) {
+        l->asked += (int64_t)n;
+        agon_status written = write_critiques(&c->actors, cast_path(c, "decide/criticise"), &l->queries, &l->answers,
+                                              open->items, n, l->critic);
+        return written ? written
+                       : ask_reviewers(&c->actors, cast_path(c, "decide/ask"), &l->queries, &l->answers, open->items, n,
+                                       "verdict", "train", 1);
+    }
+    task_outcome *verdicts = memory_new(n, sizeof *verdicts);
+    agon_status s = verdicts ? expert_judges(&c->actors, cast_path(c, "decide/expert"), &l->queries, &l->answers,
+                                             open->items, n, &o, verdicts, NULL)
+                             : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to escalate");
+    free(verdicts); /* the simulated expert knows what the verifier knows: of unverifiable answers nothing */
+    return s;
+}
+
+agon_status loop_decide(loop *l) {
+    cast *c = l->c;
+    picked unknown = {0}, open = {0};
+    size_t n_decided = 0;
+    agon_status s = picked_new(l, l->answers.n, &unknown);
+    if (!s)
+        s = picked_new(l, l->answers.n, &open);
+    for (size_t i = l->first_answer; i < l->answers.n && !s; i++)
+        if (l->answers.items[i].outcome == OUTCOME_UNKNOWN && *l->answers.items[i].text)
+            unknown.items[unknown.n++] = i;
+    if (!s && unknown.n > 0) {
+        s = cast_stage(c, "decide");
+        if (!s)
+            s = judge_answers(&c->actors, cast_path(c, "decide/judge"), &l->queries, &l->answers, unknown.items, unknown.n,
+                              l->critic);
+        if (!s)
+            s = trust_decide(&c->actors, cast_path(c, "decide"), &l->trust, &l->queries, &l->answers, unknown.items,
+                             unknown.n, &n_decided);
+        for (size_t k = 0; k < unknown.n && !s; k++)
+            if (!l->answers.items[unknown.items[k]].source)
+                open.items[open.n++] = unknown.items[k];
+        if (!s)
+            s = escalate(l, &open);
+        if (!s)
+            cast_say(c, NULL, "%zu answers nobody can verify: the critic decided %zu, %zu wait for a human or are dropped",
+                     unknown.n, n_decided, open.n);
+    }
+    free(unknown.items);
+    free(open.items);
+    return s;
+}

@@ -1,0 +1,171 @@
+/* The loop's evaluation and gate, see loop.c: base, incumbent and candidate answer the same fresh tasks; step/gate.c decides. */
+#include "base/ctx.h"
+#include "recipe/loop_private.h"
+#include <stdlib.h>
+#include <string.h>
+
+void held_out_result_free(held_out_result *r) {
+    if (r->incumbent != r->base)
+        free(r->incumbent);
+    free(r->base);
+    free(r->candidate);
+    free(r->labels);
+    suite_results_free(&r->suites);
+}
+
+static agon_status held_out_answers(loop *l, const char *version, bool **right, held_out_result *r) {
+    cast *c = l->c;
+    answer_list *list = &l->held_out_answers;
+    size_t from = list->n;
+    agon_status s = evaluate_answers(&c->actors, cast_path(c, "evaluate/%.12s/tasks", version), &l->held_out, version,
+                                     (size_t)l->config->learner.max_tokens, list);
+    if (!s)
+        s = verify_answers(&c->actors, cast_path(c, "evaluate/%.12s/verify", version), &l->held_out, list, from);
+    if (!s && !(*right = memory_new(l->held_out.n + 1, sizeof **right)))
+        s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to evaluate");
+    for (size_t i = 0; i < l->held_out.n && !s; i++) {
+        const answer *x = &list->items[from + i];
+        (*right)[i] = x->outcome == OUTCOME_PASS;
+        const char *label = *x->label ? arena_copy(c->memory, x->label) : NULL;
+        if (label && strcmp(version, c->actors.base) != 0)
+            r->labels[r->n_labels++] = label;
+        else if (label && strcmp(l->learner, c->actors.base) == 0)
+            r->labels[r->n_labels++] = label;
+    }
+    return s;
+}
+
+agon_status loop_evaluate(loop *l, held_out_result *r) {
+    cast *c = l->c;
+    bool first = strcmp(l->learner, c->actors.base) == 0;
+    agon_status s = cast_stage(c, "evaluate");
+    r->labels = memory_new(3 * l->held_out.n + 1, sizeof *r->labels);
+    if (!s && !r->labels)
+        s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to evaluate");
+    if (!s)
+        s = held_out_answers(l, c->actors.base, &r->base, r);
+    if (!s && first)
+        r->incumbent = r->base;
+    else if (!s)
+        s = held_out_answers(l, l->learner, &r->incumbent, r);
+    if (!s)
+        s = held_out_answers(l, l->candidate, &r->candidate, r);
+    if (!s && strcmp(l->incumbent_suites.version, l->learner) != 0)
+        s = cast_evaluate_suites(c, l->learner, &l->incumbent_suites);
+    return s ? s : cast_evaluate_suites(c, l->candidate, &r->suites);
+}
+
+/* Success per family, candidate against base. */
+static json_t *family_table(const loop *l, const held_out_result *r) {
+    json_t *list = json_array();
+    bool *now = memory_new(l->held_out.n + 1, sizeof *now), *before = memory_new(l->held_out.n + 1, sizeof *before);
+    for (size_t i = 0; i < l->held_out.n && now && before; i++) {
+        const char *family = l->held_out.items[i].family;
+        bool listed = false;
+        size_t n = 0;
+        for (size_t k = 0; k < i && !listed; k++)
+            listed = strcmp(l->held_out.items[k].family, family) == 0;
+        if (listed)
+            continue;
+        for (size_t k = i; k < l->held_out.n; k++)
+            if (strcmp(l->held_out.items[k].family, family) == 0) {
+                now[n] = r->candidate[k];
+                before[n++] = r->base[k];
+            }
+        paired_table t = paired_count(now, before, n);
+        json_t *row = paired_json(&t);
+        json_object_set_new(row, "family", json_string(family));
+        json_array_append_new(list, row);
+    }
+    free(now);
+    free(before);
+    return list;
+}
+
+static agon_status record_gate(loop *l, const held_out_result *r, gate_evidence *e) {
+    cast *c = l->c;
+    json_t *figures = NULL;
+    paired_table against_base = paired_count(r->candidate, r->base, l->held_out.n);
+    json_t *held_out = paired_json(&against_base);
+    bool promote = false;
+    agon_status s = json_made(c->actors.ctx, held_out);
+    if (!s)
+        s = gate_decide(c->actors.ctx, e, &promote, &figures);
+    if (!s)
+        s = gate_record_verdict(&c->actors, cast_path(c, "gate"), e, promote, figures, held_out, r->labels, r->n_labels);
+    if (!s) {
+        json_decref(l->gate);
+        json_decref(l->held_out_json);
+        json_decref(l->families);
+        l->gate = json_pack("{ss sO sO}", "verdict", promote ? "promote" : "reject", "reason",
+                            json_object_get(figures, "reason"), "figures", figures);
+        l->held_out_json = json_incref(held_out);
+        l->families = family_table(l, r);
+        l->promoted = promote;
+        cast_say(c, json_pack("{sO sO sO}", "gate", l->gate, "families", l->families, "held_out", held_out),
+                 "%s: %s; held out %.1f%% -> %.1f%% (n %zu)", promote ? "promoted" : "rejected", field_text(figures, "reason"),
+                 100 * field_real(held_out, "before"), 100 * field_real(held_out, "after"), l->held_out.n);
+    }
+    json_decref(figures);
+    json_decref(held_out);
+    return s;
+}
+
+agon_status loop_gate(loop *l, held_out_result *r) {
+    cast *c = l->c;
+    char *problem = NULL;
+    perplexity_comparison comparison;
+    paired_table primary = paired_count(r->candidate, r->incumbent, l->held_out.n);
+    gate_evidence e = {.candidate = l->candidate,
+                       .incumbent = l->learner,
+                       .primary = &primary,
+                       .attempt = ++l->attempt,
+                       .alpha = l->config->gate.alpha,
+                       .over_budget = l->labels_used > l->config->human.labels};
+    agon_status s = cast_stage(c, "gate");
+    if (!s)
+        s = cast_compare_suites(c, &r->suites, &l->incumbent_suites, &e, &comparison);
+    if (!s)
+        s = choose_check(c, &l->aim, &l->examples, &e.contaminated);
+    if (!s)
+        s = cast_check_journal(c, &problem);
+    e.chain_problem = problem;
+    if (!s)
+        s = record_gate(l, r, &e);
+    free(problem);
+    return s;
+}
+
+/* After a rejection what people wrote stays (it was paid for), what the model wrote is quarantined. */
+static agon_status keep_real(loop *l) {
+    example_list kept = {0};
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < l->earlier.n && !s; i++)
+        if (strcmp(l->earlier.items[i].origin, "real") != 0)
+            s = example_add(l->c, &kept, &l->earlier.items[i]);
+    for (size_t i = 0; i < l->examples.n && !s; i++)
+        if (strcmp(l->examples.items[i].origin, "real") == 0)
+            s = example_add(l->c, &kept, &l->examples.items[i]);
+    if (s) {
+        example_list_free(&kept);
+        return s;
+    }
+    example_list_free(&l->earlier);
+    l->earlier = kept;
+    return AGON_OK;
+}
+
+/* A promoted version becomes the parent of the next; a rejected one stays in the lineage with its reason, its new data unused. */
+agon_status loop_settle(loop *l, held_out_result *r) {
+    l->rejections = l->promoted ? 0 : l->rejections + 1;
+    if (!l->promoted)
+        return keep_real(l);
+    memcpy(l->learner, l->candidate, sizeof l->learner);
+    suite_results_free(&l->incumbent_suites);
+    l->incumbent_suites = r->suites;
+    r->suites = (suite_results){0};
+    example_list_free(&l->earlier);
+    l->earlier = l->examples;
+    l->examples = (example_list){0};
+    return AGON_OK;
+}

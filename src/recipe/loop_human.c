@@ -1,0 +1,206 @@
+/* The loop's human side, see loop.c: what is asked, within the budget, and what came back. The loop never waits: answers that come later join
+ * the iteration under way. */
+#include "base/ctx.h"
+#include "base/random.h"
+#include "eval/curriculum.h"
+#include "recipe/loop_private.h"
+#include <stdlib.h>
+#include <string.h>
+
+bool loop_simulated(const loop *l) {
+    return strcmp(l->config->human.backend, "simulated") == 0;
+}
+
+size_t loop_within_budget(const loop *l, int64_t wanted) {
+    int64_t left = l->config->human.labels - (loop_simulated(l) ? l->labels_used : l->asked);
+    left = left > 0 ? left : 0;
+    return (size_t)(wanted < left ? (wanted > 0 ? wanted : 0) : left);
+}
+
+/* ---- asking --------------------------------------------------------------------------------------------------- */
+
+/* A random sample of automatically labelled answers, whatever their confidence: is the labelling right? */
+static agon_status audit(loop *l) {
+    cast *c = l->c;
+    picked all;
+    size_t n = loop_within_budget(l, l->config->human.audits), agreed = 0, judged = 0;
+    agon_status s = picked_new(l, l->answers.n, &all);
+    for (size_t i = l->first_answer; i < l->answers.n && !s; i++)
+        if (l->answers.items[i].source && strcmp(l->answers.items[i].kind, "demonstration") != 0)
+            all.items[all.n++] = i;
+    rng r = rng_new(seed_derivef((uint64_t)l->config->seed, "audit|%lld", (long long)c->actors.iteration));
+    if (!s)
+        rng_shuffle(&r, all.items, all.n);
+    n = n < all.n ? n : all.n;
+    const expert_options o = {.purpose = "audit",
+                              .error_rate = l->config->human.error_rate,
+                              .propensity = all.n ? (double)n / (double)all.n : 1};
+    task_outcome *verdicts = memory_new(n + 1, sizeof *verdicts);
+    if (!s && !verdicts)
+        s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to audit");
+    if (!s && n > 0 && !loop_simulated(l)) {
+        l->asked += (int64_t)n;
+        s = ask_reviewers(&c->actors, cast_path(c, "human/audit"), &l->queries, &l->answers, all.items, n, "audit", "audit",
+                          o.propensity);
+    }
+    if (!s && n > 0 && loop_simulated(l)) {
+        s = expert_judges(&c->actors, cast_path(c, "human/audit"), &l->queries, &l->answers, all.items, n, &o, verdicts, NULL);
+        for (size_t i = 0; i < n && !s; i++) { /* where the expert knows nothing, no label was given */
+            judged += verdicts[i] != OUTCOME_UNKNOWN;
+            agreed += verdicts[i] != OUTCOME_UNKNOWN && verdicts[i] == l->answers.items[all.items[i]].outcome;
+        }
+        l->labels_used += (int64_t)judged;
+        l->audits += (int64_t)judged;
+        l->audits_agreed += (int64_t)agreed;
+        if (!s && judged > 0)
+            cast_say(c, NULL, "audit of %zu automatic labels: %zu agree (95%% interval from %.0f%%)", judged, agreed,
+                     100 * clopper_pearson(agreed, judged, 0.05).low);
+    }
+    free(verdicts);
+    free(all.items);
+    return s;
+}
+
+/* The user's own queries that nothing passed. */
+static void unanswered_of_user(const loop *l, size_t most, bool *used, picked *out) {
+    for (size_t q = 0; q < l->n_file && out->n < most; q++) {
+        bool passed = used[q];
+        for (size_t i = l->first_answer; i < l->answers.n && !passed; i++)
+            passed = l->answers.items[i].query == q && l->answers.items[i].outcome == OUTCOME_PASS;
+        if (passed)
+            continue;
+        used[q] = true;
+        out->items[out->n++] = q;
+    }
+}
+
+/* Queries for the expert to answer: the user's own, then one a cell in turn, each time in the cell where an answer is worth most, (share
+ * failed) / (1 + demonstrations it has). */
+static agon_status demonstration_queries(loop *l, size_t most, picked *out) {
+    size_t *given = memory_new(l->n_cells + 1, sizeof *given);
+    bool *used = memory_new(l->queries.n + 1, sizeof *used);
+    agon_status s = picked_new(l, most, out);
+    if (!s && (!given || !used))
+        s = ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for demonstrations");
+    for (size_t i = 0; i < l->answers.n && !s; i++)
+        if (strcmp(l->answers.items[i].kind, "demonstration") == 0)
+            used[l->answers.items[i].query] = true;
+    if (!s)
+        unanswered_of_user(l, most, used, out);
+    while (out->n < most && !s) {
+        size_t best = SIZE_MAX, chosen = SIZE_MAX;
+        double worth = 0.05;
+        for (size_t p = 0; p < l->n_cells; p++) {
+            const cell_record *r = &l->aim.records[p];
+            double w = (1 - curriculum_mean(aim_solved(r), aim_tried(r))) / (double)(1 + given[p]);
+            if (w > worth) {
+                worth = w;
+                best = p;
+            }
+        }
+        for (size_t i = l->first_query; best != SIZE_MAX && i < l->queries.n && chosen == SIZE_MAX; i++)
+            if (!used[i] && !l->queries.items[i].varied && l->queries.items[i].cell == l->cells[best])
+                chosen = i;
+        if (best == SIZE_MAX)
+            break;
+        given[best] += chosen == SIZE_MAX ? 1000 : 1; /* a cell without queries left */
+        if (chosen != SIZE_MAX) {
+            used[chosen] = true;
+            out->items[out->n++] = chosen;
+        }
+    }
+    free(given);
+    free(used);
+    return s;
+}
+
+static agon_status demonstrate(loop *l) {
+    cast *c = l->c;
+    picked which = {0};
+    const expert_options o = {.purpose = "demonstration", .propensity = 1};
+    size_t from = l->answers.n;
+    agon_status s = demonstration_queries(l, loop_within_budget(l, l->config->human.demonstrations), &which);
+    if (!s && which.n > 0 && !loop_simulated(l)) {
+        l->asked += (int64_t)which.n;
+        s = ask_reviewers(&c->actors, cast_path(c, "human/demonstrate"), &l->queries, NULL, which.items, which.n,
+                          "demonstration", "demonstration", 1);
+    }
+    if (!s && which.n > 0 && loop_simulated(l)) {
+        s = expert_demonstrates(&c->actors, cast_path(c, "human/demonstrate"), &l->queries, which.items, which.n, &o,
+                                &l->answers);
+        l->labels_used += (int64_t)(l->answers.n - from);
+        l->demonstrations += (int64_t)(l->answers.n - from);
+        if (!s)
+            cast_say(c, NULL, "the simulated expert wrote %zu answers where nothing passed (%lld of %lld labels used)",
+                     l->answers.n - from, (long long)l->labels_used, (long long)l->config->human.labels);
+    }
+    free(which.items);
+    return s;
+}
+
+agon_status loop_ask_human(loop *l) {
+    agon_status s = cast_stage(l->c, "human");
+    if (!s)
+        s = audit(l);
+    return s ? s : demonstrate(l);
+}
+
+/* ---- collecting ----------------------------------------------------------------------------------------------- */
+
+/* A verdict that came late: an accepted answer joins this iteration as a copy, a rejected one is not replayed. */
+static agon_status join_late(loop *l, size_t i) {
+    answer copy = l->answers.items[i];
+    if (copy.outcome == OUTCOME_PASS) {
+        answer *x = answer_list_add(&l->answers);
+        if (!x)
+            return ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for a late answer");
+        *x = copy;
+        return AGON_OK;
+    }
+    size_t kept = 0;
+    for (size_t k = 0; k < l->earlier.n; k++) {
+        const example *e = &l->earlier.items[k];
+        if (e->n_texts < 2 || strcmp(e->texts[1], copy.id) != 0)
+            l->earlier.items[kept++] = *e;
+    }
+    l->earlier.n = kept;
+    return AGON_OK;
+}
+
+/* What a verdict of a reviewer changes: `was` is the answer before. */
+static agon_status settle_verdict(loop *l, const answer *was, size_t i) {
+    const answer *x = &l->answers.items[i];
+    if (strcmp(was->label, x->label) == 0)
+        return AGON_OK;
+    if (was->source && strcmp(was->source, "human") != 0) { /* it had an automatic label: an audit */
+        l->audits++;
+        l->audits_agreed += was->outcome == x->outcome;
+    } else if (!was->source) {
+        l->resolved++;
+    }
+    return i < l->first_answer ? join_late(l, i) : AGON_OK;
+}
+
+/* What reviewers answered since the last look: verdicts on answers, also of earlier iterations, and demonstrations, which are real data. */
+agon_status loop_collect(loop *l) {
+    size_t n_verdicts = 0, from = l->answers.n, n_written = 0;
+    if (loop_simulated(l))
+        return AGON_OK;
+    answer *was = memory_new(from + 1, sizeof *was);
+    if (!was)
+        return ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for reviews");
+    if (from > 0)
+        memcpy(was, l->answers.items, from * sizeof *was);
+    agon_status s = collect_reviews(&l->c->actors, cast_path(l->c, "human/collect"), &l->queries, &l->answers, &l->inbox,
+                                    &n_verdicts);
+    for (size_t i = from; i < l->answers.n && !s; i++, n_written++)
+        l->labels_used += l->answers.items[i].draft == SIZE_MAX; /* an answer mended is one label with its verdict */
+    l->labels_used += (int64_t)n_verdicts;
+    l->demonstrations += (int64_t)n_written;
+    for (size_t i = 0; i < from && !s; i++)
+        s = settle_verdict(l, &was[i], i);
+    if (!s && n_verdicts + n_written > 0)
+        cast_say(l->c, NULL, "reviewers gave %zu verdicts and wrote %zu answers", n_verdicts, n_written);
+    free(was);
+    return s;
+}

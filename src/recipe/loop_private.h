@@ -1,0 +1,63 @@
+/* The loop's parts among themselves: what an iteration holds, and its stages, one file a few. Read loop.c first. */
+#ifndef RECIPE_LOOP_PRIVATE_H
+#define RECIPE_LOOP_PRIVATE_H
+
+#include "recipe/choose.h"
+#include "step/trust.h"
+
+typedef struct loop {
+    cast *c;
+    const run_config *config;
+    size_t *cells, n_cells;
+    aim aim;
+    query_list queries, held_out;
+    answer_list answers, held_out_answers;
+    size_t n_file, n_file_held_out;   /* the user's own, first in queries and in held_out; the same in every iteration */
+    size_t first_query, first_answer; /* of this iteration */
+    int64_t inbox;                    /* the last review collected */
+    example_list examples, earlier;
+    choice choice;
+    size_t n_written; /* of the examples: the expert's own answers, and their share of the loss tokens */
+    double written_share;
+    trust_table trust;
+    char learner[STORE_ID_SIZE], critic[STORE_ID_SIZE], candidate[STORE_ID_SIZE];
+    suite_results incumbent_suites;
+    size_t attempt, rejections;
+    int64_t labels_used, asked, audits, audits_agreed, demonstrations, resolved; /* asked: questions put in the queue, answered or not */
+    json_t *learnability, *critic_reports, *gate, *held_out_json, *families; /* of the last iteration */
+    bool promoted;
+} loop;
+
+/* Indices of something, filled up to a capacity fixed when made. */
+typedef struct picked {
+    size_t *items, n;
+} picked;
+AGON_MUST_CHECK agon_status picked_new(loop *l, size_t capacity, picked *out); /* free(out->items) */
+
+typedef struct held_out_result {
+    bool *base, *incumbent, *candidate; /* [n held out]; incumbent may be base */
+    const char **labels;                /* of incumbent's and candidate's verdicts */
+    size_t n_labels;
+    suite_results suites;
+} held_out_result;
+void held_out_result_free(held_out_result *r);
+
+/* loop_attack.c: waves of queries and the learner's answers, judged by the verifier. */
+AGON_MUST_CHECK agon_status loop_attack(loop *l);
+/* loop_critic.c: the model critic trained and examined; what nobody could verify decided, escalated or dropped. */
+AGON_MUST_CHECK agon_status loop_criticise(loop *l);
+AGON_MUST_CHECK agon_status loop_decide(loop *l);
+/* loop_refine.c: failures answered again with the critique; how much a critique helps. */
+AGON_MUST_CHECK agon_status loop_refine(loop *l);
+/* loop_human.c: audits and demonstrations asked for; what reviewers answered since the last look. */
+AGON_MUST_CHECK agon_status loop_ask_human(loop *l);
+AGON_MUST_CHECK agon_status loop_collect(loop *l);
+bool loop_simulated(const loop *l);
+/* What the expert's budget still allows of `wanted`. In a queue every open question may yet be answered, so it counts. */
+size_t loop_within_budget(const loop *l, int64_t wanted);
+/* loop_gate.c: held-out answers and suites of base, incumbent and candidate; the verdict; what follows from it. */
+AGON_MUST_CHECK agon_status loop_evaluate(loop *l, held_out_result *r);
+AGON_MUST_CHECK agon_status loop_gate(loop *l, held_out_result *r);
+AGON_MUST_CHECK agon_status loop_settle(loop *l, held_out_result *r);
+
+#endif

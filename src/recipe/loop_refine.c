@@ -1,0 +1,164 @@
+/* The loop's refinement, see loop.c: failed queries are answered again with the verifier's evidence as a critique, and what a critique is worth
+ * is measured against a critique of something else and against simply trying again (loop 3.6, learnable). */
+#include "base/ctx.h"
+#include "base/random.h"
+#include "eval/curriculum.h"
+#include "recipe/loop_private.h"
+#include "role/critic.h"
+#include "role/learner.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* The first failed, non-empty answer of every query that nothing passed, in an order drawn by seed. */
+static agon_status failures(loop *l, size_t most, picked *out) {
+    agon_status s = picked_new(l, l->answers.n, out);
+    bool *passed = memory_new(l->queries.n + 1, sizeof *passed), *listed = memory_new(l->queries.n + 1, sizeof *listed);
+    if (!s && (!passed || !listed))
+        s = ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for failures");
+    for (size_t i = l->first_answer; i < l->answers.n && !s; i++)
+        if (l->answers.items[i].outcome == OUTCOME_PASS)
+            passed[l->answers.items[i].query] = true;
+    for (size_t i = l->first_answer; i < l->answers.n && !s; i++) {
+        const answer *x = &l->answers.items[i];
+        if (x->outcome != OUTCOME_FAIL || !*x->text || !x->evidence || passed[x->query] || listed[x->query])
+            continue;
+        listed[x->query] = true;
+        out->items[out->n++] = i;
+    }
+    free(passed);
+    free(listed);
+    if (s)
+        return s;
+    rng r = rng_new(seed_derivef((uint64_t)l->config->seed, "refine|%lld", (long long)l->c->actors.iteration));
+    rng_shuffle(&r, out->items, out->n);
+    out->n = out->n < most ? out->n : most;
+    return AGON_OK;
+}
+
+enum { FORM_PLACEBO = 2, FORM_RETRY = 3 };
+
+/* The message that asks for a better answer: with the critique in a form, with another item's, or with none. */
+static agon_status refine_message(loop *l, const picked *drafts, size_t i, int form, const char **out) {
+    const answer *x = &l->answers.items[drafts->items[i]];
+    const answer *about = form == FORM_PLACEBO ? &l->answers.items[drafts->items[(i + 1) % drafts->n]] : x;
+    char *words = NULL, *message = NULL;
+    agon_status s = form == FORM_RETRY ? AGON_OK
+                                       : critique_words(&l->c->actors, about,
+                                                        form == FORM_PLACEBO ? CRITIQUE_MASKED : form, &words);
+    if (!s)
+        s = learner_refine_prompt(l->c->actors.ctx, l->queries.items[x->query].text, words, &message);
+    if (!s && !(*out = arena_copy(l->c->memory, message)))
+        s = ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for a prompt");
+    free(words);
+    free(message);
+    return s;
+}
+
+/* Asks for refinements of the drafts, `samples` each, and verifies them; they are appended to the answers. */
+static agon_status refine_drafts(loop *l, const char *name, const picked *drafts, int form, size_t samples,
+                                 double temperature) {
+    cast *c = l->c;
+    ask *asks = memory_new(drafts->n + 1, sizeof *asks);
+    size_t from = l->answers.n;
+    agon_status s = asks ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to refine");
+    for (size_t i = 0; i < drafts->n && !s; i++) {
+        const answer *x = &l->answers.items[drafts->items[i]];
+        const char *critique = form == FORM_PLACEBO || form == FORM_RETRY ? "" : x->critique[form];
+        asks[i] = (ask){x->query, drafts->items[i], NULL, *critique ? critique : x->id};
+        s = refine_message(l, drafts, i, form, &asks[i].prompt);
+    }
+    const ask_options o = {.version = l->learner,
+                           .kind = "refinement",
+                           .template_id = learner_refine_template(form != FORM_RETRY),
+                           .samples = samples,
+                           .max_tokens = (size_t)l->config->learner.max_tokens,
+                           .temperature = temperature,
+                           .top_p = temperature > 0 ? l->config->learner.top_p : 1};
+    if (!s)
+        s = respond(&c->actors, cast_path(c, "%s/respond", name), &l->queries, asks, drafts->n, &o, &l->answers);
+    if (!s)
+        s = verify_answers(&c->actors, cast_path(c, "%s/verify", name), &l->queries, &l->answers, from);
+    free(asks);
+    return s;
+}
+
+static agon_status measure_uplift(loop *l, const double *score[4], size_t n, json_t **out) {
+    static const char *const names[] = {"full", "masked"};
+    double *before = memory_new(n + 1, sizeof *before); /* every draft failed */
+    json_t *report = json_pack("{sI}", "n", (json_int_t)n);
+    agon_status s = before && report ? AGON_OK : ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for learnability");
+    double retry = 0;
+    for (size_t i = 0; i < n; i++)
+        retry += score[FORM_RETRY][i] / (double)n;
+    for (int form = 0; form < 2 && !s; form++) {
+        critic_uplift u;
+        s = critic_uplift_measure(l->c->actors.ctx, before, score[form], score[FORM_PLACEBO], n, 2000,
+                                  (uint64_t)l->config->seed, 0.05, &u);
+        if (!s)
+            json_object_set_new(report, names[form],
+                                json_pack("{sf sf sf s[ff]}", "uplift", u.uplift, "over_placebo", u.net, "over_retry",
+                                          u.uplift - retry, "ci95", u.net_range.low, u.net_range.high));
+    }
+    free(before);
+    if (s)
+        json_decref(report);
+    else
+        *out = report;
+    return s;
+}
+
+/* How much does a critique help, in each form, beyond a critique of something else and beyond simply trying again? */
+static agon_status learnability(loop *l, const picked *failed) {
+    static const char *const names[] = {"learnability/full", "learnability/masked", "learnability/placebo",
+                                        "learnability/retry"};
+    picked some = {failed->items, failed->n < (size_t)l->config->refine.learnability ? failed->n
+                                                                                      : (size_t)l->config->refine.learnability};
+    const double *score[4] = {0};
+    agon_status s = AGON_OK;
+    if (some.n < 2)
+        return AGON_OK;
+    for (int form = 0; form < 4 && !s; form++) {
+        size_t from = l->answers.n;
+        double *right = arena_take(l->c->memory, some.n, sizeof *right);
+        s = right ? refine_drafts(l, names[form], &some, form, 1, 0)
+                  : ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for learnability");
+        for (size_t i = 0; i < some.n && !s; i++)
+            right[i] = l->answers.items[from + i].outcome == OUTCOME_PASS;
+        score[form] = right;
+    }
+    json_decref(l->learnability);
+    l->learnability = NULL;
+    if (!s)
+        s = measure_uplift(l, score, some.n, &l->learnability);
+    if (!s)
+        cast_say(l->c, json_pack("{sO}", "learnability", l->learnability),
+                 "critiques on %zu failures: full %+.0f points over placebo, masked %+.0f", some.n,
+                 100 * field_real(json_object_get(l->learnability, "full"), "over_placebo"),
+                 100 * field_real(json_object_get(l->learnability, "masked"), "over_placebo"));
+    return s;
+}
+
+agon_status loop_refine(loop *l) {
+    picked failed = {0};
+    size_t n_passed = 0, from;
+    int form = strcmp(l->config->refine.form, "full") == 0 ? CRITIQUE_FULL : CRITIQUE_MASKED;
+    agon_status s = cast_stage(l->c, "refine");
+    size_t queries = (size_t)l->config->refine.queries, learn = (size_t)l->config->refine.learnability;
+    if (!s)
+        s = failures(l, queries > learn ? queries : learn, &failed);
+    if (!s)
+        s = critique_answers(&l->c->actors, cast_path(l->c, "critique"), &l->answers, failed.items, failed.n);
+    if (!s)
+        s = learnability(l, &failed);
+    from = l->answers.n;
+    failed.n = failed.n < queries ? failed.n : queries;
+    if (!s)
+        s = refine_drafts(l, "refine", &failed, form, (size_t)l->config->refine.samples, l->config->learner.temperature);
+    for (size_t i = from; i < l->answers.n && !s; i++)
+        n_passed += l->answers.items[i].outcome == OUTCOME_PASS;
+    if (!s)
+        cast_say(l->c, NULL, "refined %zu failures with %s critiques: %zu of %zu answers now pass", failed.n,
+                 l->config->refine.form, n_passed, l->answers.n - from);
+    free(failed.items);
+    return s;
+}
