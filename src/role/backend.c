@@ -10,6 +10,7 @@
 #include <utf8proc.h>
 
 static const double POLL_SECONDS = 1;
+enum { CLEARLY_DOWN = 4 }; /* so many that fail by their own fault, and none that does not: it is the backend's */
 
 void backend_response_free(backend_response *r) {
     if (!r)
@@ -148,6 +149,13 @@ static size_t count(const backend_response *r, size_t n, backend_state state) {
     return found;
 }
 
+static bool is_down(const backend *b, const backend_response *r, size_t n) {
+    size_t n_own = 0;
+    for (size_t i = 0; i < n; i++)
+        n_own += r[i].own_fault;
+    return n && !(b->capabilities & IN_PROCESS) && count(r, n, BACKEND_FAILED) == n && (n_own < n || n >= CLEARLY_DOWN);
+}
+
 agon_status backend_run(agon_ctx *ctx, backend *b, const backend_request *requests, size_t n,
                         backend_response *responses) {
     agon_status s = backend_submit(ctx, b, requests, n, responses);
@@ -161,9 +169,9 @@ agon_status backend_run(agon_ctx *ctx, backend *b, const backend_request *reques
     }
     if (s)
         b->table->cancel(b);
-    else if (n && !(b->capabilities & IN_PROCESS) && count(responses, n, BACKEND_FAILED) == n)
-        s = ctx_fail(ctx, AGON_EREMOTE, "%s: %s", requests[0].id ? requests[0].id : "request",
-                     responses[0].error ? responses[0].error : "failed");
+    else if (is_down(b, responses, n))
+        s = ctx_fail(ctx, AGON_EREMOTE, "%s: %s; every request failed, run again to go on",
+                     requests[0].id ? requests[0].id : "request", responses[0].error ? responses[0].error : "failed");
     if (s)
         for (size_t i = 0; i < n; i++)
             backend_response_free(&responses[i]);

@@ -17,6 +17,7 @@ enum backend_capability {
     CAN_GENERATE = 1,
     CAN_SCORE = 2,
     CAN_HIDDEN = 4,
+    IS_REMOTE = 16, /* another model, maybe of another family, behind a server */
     IN_PROCESS = 8 /* computes here: a request fails by its own fault, never because a server is down */
 };
 
@@ -48,6 +49,7 @@ typedef enum backend_state { BACKEND_PENDING, BACKEND_DONE, BACKEND_FAILED } bac
 typedef struct backend_response {
     backend_state state;
     char *error;                     /* failed: one sentence */
+    bool own_fault;                  /* failed: this request was refused or answered badly; others may fare better */
     backend_completion *completions; /* [n_completions] */
     size_t n_completions;
     double *scores; /* [n_continuations] summed log_prob, nats */
@@ -71,8 +73,9 @@ AGON_MUST_CHECK agon_status backend_submit(agon_ctx *ctx, backend *b,
 AGON_MUST_CHECK agon_status backend_poll(agon_ctx *ctx, backend *b, double timeout_seconds,
                                          size_t *n_pending);
 /* submit and poll until all are done or failed. A failed request is no failure of the call unless
- * all failed: AGON_EREMOTE with the first one's sentence. On any failure all responses are freed.
- */
+ * all failed: AGON_EREMOTE with the first one's sentence. (One to three that all failed by their own
+ * fault stay failed requests: were they the last ones left, running again would never go on.) On any
+ * failure all responses are freed. */
 AGON_MUST_CHECK agon_status backend_run(agon_ctx *ctx, backend *b, const backend_request *requests,
                                         size_t n, backend_response *responses);
 void backend_free(backend *b);

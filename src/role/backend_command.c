@@ -402,7 +402,7 @@ static size_t token_count(const json_t *answer, const char *key) {
 }
 
 /* Fills a response from an answer: completions, or a verdict in their place. */
-static void take_answer(const backend_request *q, json_t *answer, backend_response *r) {
+static void read_answer(const backend_request *q, json_t *answer, backend_response *r) {
     const char *error = json_string_value(json_object_get(answer, "error"));
     if (error) {
         backend_fail(r, "the command says: %.400s", error);
@@ -422,6 +422,11 @@ static void take_answer(const backend_request *q, json_t *answer, backend_respon
     if (json_object_size(answer))
         r->extra = json_incref(answer);
     r->state = BACKEND_DONE;
+}
+
+static void take_answer(const backend_request *q, json_t *answer, backend_response *r) {
+    read_answer(q, answer, r);
+    r->own_fault = r->state == BACKEND_FAILED; /* the program is there: it answered */
 }
 
 static void on_line(command *b, const char *line, size_t n) {

@@ -279,6 +279,7 @@ static void finished(remote *b, transfer *t, CURLcode code) {
                      b->url, shown, tries);
     else
         backend_fail(r, "%s: status %ld%s (tried %d times)", b->url, status, shown, tries);
+    r->own_fault = t->too_large || (code == CURLE_OK && (status == 200 || status == 400 || status == 413 || status == 422));
 }
 
 /* ---- the backend ---------------------------------------------------------------- */
@@ -500,7 +501,7 @@ agon_status backend_remote_new(agon_ctx *ctx, const backend_remote_options *opti
         curl_global_cleanup();
         return ctx_fail(ctx, AGON_ENOMEM, "no memory for a remote backend");
     }
-    b->base = (backend){.table = &table, .capabilities = CAN_GENERATE};
+    b->base = (backend){.table = &table, .capabilities = CAN_GENERATE | IS_REMOTE};
     b->url = strdup(options->url);
     b->model = strdup(options->model);
     b->key_env = options->key_env ? strdup(options->key_env) : NULL;

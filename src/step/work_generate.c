@@ -2,7 +2,7 @@
  *
  * input  {"id"?, "role", "messages": [{"role", "content"}], "version", "samples", "temperature", "top_p", "max_tokens"}
  * output {"completions": [{"text", "n_tokens", "log_prob", "finish"}], "n_prompt"}, or {"error": sentence} for a request that
- *        failed alone; when every request of a chunk failed, the backend is down and nothing is recorded.
+ *        failed alone; when the backend is down (backend_run) nothing is recorded.
  * Sample k's seed follows from the item's seed and k, so an answer does not depend on what else is asked. */
 #include "base/ctx.h"
 #include "base/random.h"
@@ -103,7 +103,7 @@ static agon_status write_output(actors *a, const backend_response *r, size_t max
 
 /* All requests of a chunk go to one backend: a path never mixes roles. */
 static agon_status execute(actors *a, const json_t *const *inputs, const uint64_t *seeds, size_t n, json_t **outs) {
-    size_t n_samples = 0, at = 0, n_failed = 0;
+    size_t n_samples = 0, at = 0;
     for (size_t i = 0; i < n; i++)
         n_samples += (size_t)field_int(inputs[i], "samples");
     asked q = {.requests = memory_new(n, sizeof *q.requests),
@@ -121,13 +121,8 @@ static agon_status execute(actors *a, const json_t *const *inputs, const uint64_
         s = backend_run(a->ctx, actors_backend(a, field_text(inputs[0], "role")), q.requests, n, q.responses);
     if (s && s != AGON_EINTERRUPTED)
         s = ctx_prefix(a->ctx, s, "%s, request", field_text(inputs[0], "role"));
-    for (size_t i = 0; i < n && !s; i++) {
-        n_failed += q.responses[i].state != BACKEND_DONE;
+    for (size_t i = 0; i < n && !s; i++)
         s = write_output(a, &q.responses[i], q.requests[i].sampling.max_tokens, &outs[i]);
-    }
-    if (!s && n_failed == n && !(backend_capabilities(actors_backend(a, field_text(inputs[0], "role"))) & IN_PROCESS))
-        s = ctx_fail(a->ctx, AGON_EREMOTE, "every request to the %s failed; the first: %s; run again to go on",
-                     field_text(inputs[0], "role"), field_text(outs[0], "error"));
     asked_free(&q);
     return s;
 }

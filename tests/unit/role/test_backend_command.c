@@ -175,6 +175,21 @@ static void command__wrong_answers_fail_their_request_only(void **state) {
     teardown(f);
 }
 
+/* The last request left may be one that the program refuses: that is no reason never to go on. */
+static void command__a_single_refusal_is_not_a_program_that_is_down(void **state) {
+    (void)state;
+    static const char refusing[] = "while read -r line; do " ID "echo \"{\\\"id\\\":\\\"$id\\\",\\\"error\\\":\\\"too hard\\\"}\"; done";
+    for (size_t n = 1; n <= 4; n++) {
+        fixture *f = setup(refusing, 10);
+        assert_int_equal(backend_run(f->ctx, f->b, f->requests, n, f->responses), n < 4 ? AGON_OK : AGON_EREMOTE);
+        if (n < 4) {
+            assert_int_equal(f->responses[n - 1].state, BACKEND_FAILED);
+            assert_non_null(strstr(f->responses[n - 1].error, "too hard"));
+        }
+        teardown(f);
+    }
+}
+
 static void command__a_slow_request_times_out_alone(void **state) {
     (void)state;
     fixture *f =
@@ -300,6 +315,7 @@ int main(void) {
         cmocka_unit_test(command__endless_garbage_fails_with_a_sample_of_it),
         cmocka_unit_test(command__an_endless_line_fails),
         cmocka_unit_test(command__wrong_answers_fail_their_request_only),
+        cmocka_unit_test(command__a_single_refusal_is_not_a_program_that_is_down),
         cmocka_unit_test(command__a_slow_request_times_out_alone),
         cmocka_unit_test(command__death_is_told_with_code_and_last_words),
         cmocka_unit_test(command__a_closed_input_raises_no_signal),

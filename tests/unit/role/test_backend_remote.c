@@ -1,119 +1,8 @@
 /* The remote backend against a small server on the loopback address, one process a test. */
-#include "test.h"
+#include "loopback.h"
 #include "role/backend.h"
+#include "base/clock.h"
 #include "base/json.h"
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-enum { REQUEST_MAX = 16384, KEPT = 16 };
-
-/* What the server saw, in memory that both processes share. */
-typedef struct seen {
-    volatile int n;
-    char requests[KEPT][REQUEST_MAX];
-} seen;
-
-typedef void (*handler)(int fd, int index, const char *request);
-
-typedef struct server {
-    pid_t pid;
-    char url[64];
-    seen *seen;
-} server;
-
-static void send_all(int fd, const char *data, size_t n) {
-    while (n) {
-        ssize_t sent = send(fd, data, n, MSG_NOSIGNAL);
-        if (sent <= 0)
-            return;
-        data += sent;
-        n -= (size_t)sent;
-    }
-}
-
-static void reply(int fd, int status, const char *headers, const char *body) {
-    char head[512];
-    int n = snprintf(head, sizeof head,
-                     "HTTP/1.1 %d X\r\nContent-Length: %zu\r\nConnection: close\r\n%s\r\n", status,
-                     strlen(body), headers);
-    send_all(fd, head, (size_t)n);
-    send_all(fd, body, strlen(body));
-}
-
-static void good(int fd, const char *text) {
-    char body[512];
-    snprintf(body, sizeof body,
-             "{\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":\"%s\"},\"finish_"
-             "reason\":\"stop\"}],"
-             "\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3}}",
-             text);
-    reply(fd, 200, "", body);
-}
-
-static void read_request(int fd, char *out) {
-    size_t n = 0, want = REQUEST_MAX;
-    while (n < want && n + 1 < REQUEST_MAX) {
-        ssize_t got = recv(fd, out + n, REQUEST_MAX - 1 - n, 0);
-        if (got <= 0)
-            break;
-        n += (size_t)got;
-        out[n] = 0;
-        const char *body = strstr(out, "\r\n\r\n"), *length = strcasestr(out, "content-length:");
-        if (body && length)
-            want = (size_t)(body + 4 - out) + (size_t)atol(length + 15);
-    }
-    out[n] = 0;
-}
-
-static void serve(int listener, seen *s, handler handle) {
-    for (int i = 0;; i++) {
-        int fd = accept(listener, NULL, NULL);
-        if (fd < 0)
-            _exit(1);
-        char *request = s->requests[i < KEPT ? i : KEPT - 1];
-        read_request(fd, request);
-        s->n = i + 1;
-        handle(fd, i, request);
-        close(fd);
-    }
-}
-
-static server server_start(handler handle) {
-    server s = {0};
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(listener >= 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(listener, 16), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
-    snprintf(s.url, sizeof s.url, "http://127.0.0.1:%d/v1", ntohs(address.sin_port));
-    s.seen = mmap(NULL, sizeof *s.seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    assert_true(s.seen != MAP_FAILED);
-    s.pid = fork();
-    if (s.pid == 0)
-        serve(listener, s.seen, handle);
-    close(listener);
-    return s;
-}
-
-static void server_stop(server *s) {
-    kill(s->pid, SIGKILL);
-    waitpid(s->pid, NULL, 0);
-    munmap(s->seen, sizeof *s->seen);
-}
-
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static const chat_message question = {"user", "What is 2 + 2?"};
 static const uint64_t seeds[] = {11, 22, 33, 44};
@@ -144,9 +33,12 @@ static agon_status run_one(const backend_remote_options *o, char **text) {
     backend_request q = ask("q1", 1);
     backend_response r;
     agon_status s = backend_run(ctx, b, &q, 1, &r);
-    *text = strdup(s ? agon_error(ctx) : r.completions[0].text);
+    *text = strdup(s ? agon_error(ctx) : r.state == BACKEND_FAILED ? r.error : r.completions[0].text);
+    bool refused = !s && r.state == BACKEND_FAILED; /* by its own fault: the server is there */
     if (!s)
         backend_response_free(&r);
+    if (refused)
+        s = AGON_EREFUSED;
     backend_free(b);
     agon_ctx_free(ctx);
     return s;
@@ -293,20 +185,20 @@ static void remote__waits_as_long_as_retry_after_says(void **state) {
     server s = server_start(busy_once);
     backend_remote_options o = quick(&s);
     char *text;
-    double start = seconds();
+    double start = monotonic_seconds();
     assert_int_equal(run_one(&o, &text), AGON_OK);
     assert_string_equal(text, "four");
-    assert_true(seconds() - start >= 0.95); /* the backoff alone would be 10 ms */
+    assert_true(monotonic_seconds() - start >= 0.95); /* the backoff alone would be 10 ms */
     assert_int_equal(s.seen->n, 2);
     free(text);
     server_stop(&s);
 }
 
-static void expect_failure(handler handle, int tries, const char *words) {
+static void expect_failure(handler handle, agon_status status, int tries, const char *words) {
     server s = server_start(handle);
     backend_remote_options o = quick(&s);
     char *text;
-    assert_int_equal(run_one(&o, &text), AGON_EREMOTE);
+    assert_int_equal(run_one(&o, &text), status);
     if (!strstr(text, s.url) || !strstr(text, words))
         fail_msg("\"%s\" lacks the url or \"%s\"", text, words);
     assert_int_equal(s.seen->n, tries);
@@ -316,13 +208,13 @@ static void expect_failure(handler handle, int tries, const char *words) {
 
 static void remote__server_errors_are_tried_again_then_told(void **state) {
     (void)state;
-    expect_failure(always_500, 3, "status 500");
-    expect_failure(always_500, 3, "on fire");
+    expect_failure(always_500, AGON_EREMOTE, 3, "status 500");
+    expect_failure(always_500, AGON_EREMOTE, 3, "on fire");
 }
 
 static void remote__answers_that_are_none_are_tried_again_then_told(void **state) {
     (void)state;
-    expect_failure(garbage, 3, "no chat completion");
+    expect_failure(garbage, AGON_EREFUSED, 3, "no chat completion");
     server s = server_start(garbage_then_good);
     backend_remote_options o = quick(&s);
     char *text;
@@ -333,12 +225,12 @@ static void remote__answers_that_are_none_are_tried_again_then_told(void **state
 
 static void remote__oversized_answers_are_cut_off(void **state) {
     (void)state;
-    expect_failure(oversized, 1, "longer than 8 MiB");
+    expect_failure(oversized, AGON_EREFUSED, 1, "longer than 8 MiB");
 }
 
 static void remote__redirects_are_not_followed(void **state) {
     (void)state;
-    expect_failure(elsewhere, 1, "status 302");
+    expect_failure(elsewhere, AGON_EREMOTE, 1, "status 302");
 }
 
 static void remote__broken_connections_are_tried_again(void **state) {
@@ -359,9 +251,9 @@ static void remote__silence_times_out(void **state) {
     o.timeout_seconds = 0.3;
     o.max_retries = -1;
     char *text;
-    double start = seconds();
+    double start = monotonic_seconds();
     assert_int_equal(run_one(&o, &text), AGON_EREMOTE);
-    assert_true(seconds() - start < 3);
+    assert_true(monotonic_seconds() - start < 3);
     assert_non_null(strstr(text, s.url));
     free(text);
     server_stop(&s);
@@ -419,9 +311,9 @@ static void remote__rate_limit_spaces_requests(void **state) {
     assert_ok(ctx, backend_remote_new(ctx, &o, &b));
     backend_request q = ask("q1", 4);
     backend_response r;
-    double start = seconds();
+    double start = monotonic_seconds();
     assert_ok(ctx, backend_run(ctx, b, &q, 1, &r));
-    assert_true(seconds() - start >= 0.59);
+    assert_true(monotonic_seconds() - start >= 0.59);
     backend_response_free(&r);
     backend_free(b);
     agon_ctx_free(ctx);
