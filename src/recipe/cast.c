@@ -75,12 +75,15 @@ agon_status cast_open_actors(agon_ctx *ctx, store *s, const run_config *config, 
         status = open_backend(out, "learner", by[1], &out->learner);
     if (!status)
         status = open_backend(out, "critic", by[2], &out->critic);
+    if (!status && config->verifier.command)
+        status = backend_command_new(ctx, config->verifier.command, config->verifier.timeout, &out->verifier);
     if (!status)
         status = identify_base(out);
     out->actors.model = out->model;
     out->actors.attacker = out->attacker;
     out->actors.learner = out->learner;
     out->actors.critic = out->critic;
+    out->actors.verifier = out->verifier;
     return status;
 }
 
@@ -204,6 +207,7 @@ void cast_close(cast *c) {
     backend_free(c->attacker);
     backend_free(c->learner);
     backend_free(c->critic);
+    backend_free(c->verifier);
     model_free(c->model);
     arena_free(c->memory);
     *c = (cast){0};

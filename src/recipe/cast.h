@@ -9,7 +9,7 @@
 typedef struct cast {
     actors actors;
     model *model;
-    backend *attacker, *learner, *critic;
+    backend *attacker, *learner, *critic, *verifier; /* verifier NULL: none but the task families' own */
     const run_config *config;
     run *run;
     arena *memory; /* the run's strings */

@@ -32,7 +32,7 @@ static const key keys[] = {
 #undef KEY
 enum { N_KEYS = sizeof keys / sizeof *keys };
 
-static const char *const sections[] = {"tasks", "attacker", "learner", "critic", "refine", "human",
+static const char *const sections[] = {"tasks", "verifier", "attacker", "learner", "critic", "refine", "human",
                                        "build", "train",    "evaluate", "gate"};
 enum { N_SECTIONS = sizeof sections / sizeof *sections };
 
@@ -215,6 +215,10 @@ static agon_status check_together(reader *r) {
     if (sealed_recipe && strcmp(c->learner.by.backend, "local") != 0)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: the sealed recipe trains the learner; set 'learner: {backend: local}'",
                         r->where);
+    if (sealed_recipe && c->tasks.file)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: the sealed recipe draws its queries and reads no 'tasks.file'", r->where);
+    if (c->verifier.command && !c->tasks.file)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: verifier.command judges your own queries; name them in 'tasks.file'", r->where);
     if (sealed_recipe && c->iterations != 1)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: the sealed recipe is one iteration; set 'iterations: 1'", r->where);
     if (sealed_recipe && (c->human.gate_items < 2 || c->evaluate.tasks < c->human.gate_items + 2))

@@ -33,6 +33,10 @@ typedef struct run_config {
         char *file;
     } tasks;
     struct {
+        char *command;
+        double timeout;
+    } verifier;
+    struct {
         backend_config by;
         int64_t queries, waves, variations;
         double untargeted, floor;

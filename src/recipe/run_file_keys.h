@@ -35,6 +35,11 @@ KEY("tasks", "cells", KEY_LIST, tasks.cells, NULL, 0, 0,
 KEY("tasks", "file", KEY_TEXT, tasks.file, NULL, 0, 0,
     "JSONL of your own queries: {\"query\", \"answer\"?, \"verifier\"?}")
 
+KEY("verifier", "command", KEY_TEXT, verifier.command, NULL, 0, 0,
+    "your program that judges answers to your own queries, all that name no other verifier; one JSON line in, one out")
+KEY("verifier", "timeout", KEY_REAL, verifier.timeout, "60", 0.1, 86400,
+    "seconds before a verdict counts as lost (the answer is then unknown)")
+
 BACKEND_KEYS(attacker)
 KEY("attacker", "queries", KEY_INT, attacker.queries, "512", 1, 1e6, "queries an iteration")
 KEY("attacker", "waves", KEY_INT, attacker.waves, "2", 1, 20,

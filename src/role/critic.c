@@ -49,8 +49,8 @@ agon_status critic_executable(agon_ctx *ctx, const task_verdict *verdict, critiq
 
 static agon_status render(agon_ctx *ctx, const char *name, const char *query, const char *answer,
                           uint64_t seed, char **out) {
-    const prompt_field fields[] = {{"query", query}, {"answer", answer}};
-    return prompt_render(ctx, prompt_find(name), fields, 2, seed, out);
+    const prompt_field fields[] = {{"query", query}, {"answer", answer}, {"rewording", answer}};
+    return prompt_render(ctx, prompt_find(name), fields, 3, seed, out);
 }
 
 agon_status critic_likelihood_prompt(agon_ctx *ctx, const char *query, const char *answer,
@@ -233,6 +233,25 @@ agon_status critic_judge(agon_ctx *ctx, backend *b, const critic_item *items, si
         return AGON_OK;
     work w;
     agon_status s = prepare_judging(ctx, b, items, n, n_votes, version, &w);
+    if (!s)
+        s = backend_run(ctx, b, w.requests, n, w.responses);
+    for (size_t i = 0; !s && i < n; i++)
+        read_judgement(&w.responses[i], &out[i]);
+    work_free(&w);
+    return s;
+}
+
+agon_status critic_same_task(agon_ctx *ctx, backend *b, const critic_item *items, size_t n,
+                             critic_judgement *out) {
+    if (n == 0)
+        return AGON_OK;
+    work w;
+    agon_status s = work_new(ctx, items, n, 1, "validity", NULL, &w);
+    for (size_t i = 0; !s && i < n; i++) {
+        w.requests[i].sampling.max_tokens = VERDICT_TOKENS;
+        w.requests[i].extra = w.extras[i] =
+            json_pack("{s:s, s:s}", "query", items[i].query, "rewording", items[i].answer);
+    }
     if (!s)
         s = backend_run(ctx, b, w.requests, n, w.responses);
     for (size_t i = 0; !s && i < n; i++)

@@ -75,6 +75,10 @@ const char *critic_template(const backend *b);
 AGON_MUST_CHECK agon_status critic_judge(agon_ctx *ctx, backend *b, const critic_item *items,
                                          size_t n, size_t n_votes, const adapter *version,
                                          critic_judgement *out);
+/* Is each item's `answer`, a rewording of its query, the same task and well posed (loop 2.8ii)? p is 1
+ * for [[Yes]], 0 for [[No]], NAN without either. For models that keep a format. */
+AGON_MUST_CHECK agon_status critic_same_task(agon_ctx *ctx, backend *b, const critic_item *items,
+                                             size_t n, critic_judgement *out);
 /* A textual critique of each item (answers believed wrong), out[n] new strings; NULL where there
  * was no answer. */
 AGON_MUST_CHECK agon_status critic_write(agon_ctx *ctx, backend *b, const critic_item *items,

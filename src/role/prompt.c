@@ -41,12 +41,13 @@ static const prompt_template templates[] = {
      "You are a careful examiner.\nSay which answer serves the question better.\n" FENCE_RULE
      "{{query}}\n{{A}}\n{{B}}\nName what separates the two, then end with one line: [[A]], [[B]], "
      "or [[C]] for a tie."},
-    {"validity", "1", "critic",
-     "You check exam questions.\nA good question is self-contained and has exactly one right "
-     "answer or one clear rule to "
-     "follow.\n" FENCE_RULE
-     "{{query}}\nReason first, then end with one line, [[Yes]] if the question is good or [[No]] "
-     "if it is not."},
+    {"validity", "2", "critic",
+     "You check exam questions.\nThe rewording should ask exactly what the query asks: every number, "
+     "condition and thing asked for is kept; other names of people and remarks that change nothing "
+     "are fine. Decide whether it is the same task and well posed by itself, with one right answer "
+     "or one clear rule to follow.\n" FENCE_RULE "{{query}}\n{{rewording}}\nReason first, then end "
+     "with one line, [[Yes]] if it is the same task and well posed or [[No]] if it is not. Example "
+     "of the last line: Same: [[No]]"},
     {"attack-paraphrase", "2", "attacker",
      "Task: What is 12 + 7?\nThe same task in other words: Add 7 to 12. What do you get?\n\n"
      "Task: Write one sentence about tea in lower case.\nThe same task in other words: In lower case "

@@ -24,6 +24,7 @@ typedef struct actors {
     model *model; /* NULL when no role is local */
     char base[STORE_ID_SIZE]; /* version id of the base */
     backend *attacker, *learner, *critic;
+    backend *verifier; /* a program for the user's own queries; NULL none */
     bool sealed; /* the oracle of this run: verifier answers go to the ledger and nowhere else */
     int64_t iteration;
     actors_version versions[ACTORS_MAX_VERSIONS];

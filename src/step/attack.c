@@ -129,10 +129,52 @@ static agon_status record_variation(void *arg, size_t i, const json_t *out, json
     return s;
 }
 
+/* Who can judge a rewording beside the program: a remote critic, else the remote attacker itself (which is of its own family: better than nobody);
+ * NULL where no role is remote. */
+static const char *judge_of_rewordings(const actors *a) {
+    return backend_capabilities(a->critic) & IS_REMOTE     ? "critic"
+           : backend_capabilities(a->attacker) & IS_REMOTE ? "attacker"
+                                                           : NULL;
+}
+
+static agon_status record_validation(void *arg, size_t i, const json_t *out, json_t **ids) {
+    recorder *r = arg;
+    (void)i;
+    (void)ids;
+    return store_settle(r->a->store, run_id(r->a->run), "tokens.critic", field_int(out, "n_prompt") + field_int(out, "n_tokens"));
+}
+
+/* Puts the rewordings that the program let pass to the judge; all but a clear yes lose their "task". */
+static agon_status judge_rewordings(recorder *r, const char *path, const char *judge, json_t *results) {
+    actors *a = r->a;
+    json_t *inputs = json_array(), *said = NULL, *result;
+    const char *place = arena_printf(r->queries->memory, "%s/validate", path);
+    size_t i, k = 0;
+    agon_status s = inputs && place ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to judge rewordings");
+    json_array_foreach(results, i, result) {
+        const json_t *ids = json_object_get(result, "ids"), *task = json_object_get(ids, "task");
+        if (task)
+            json_array_append_new(inputs, json_pack("{ss ss ss ss}", "id", field_text(ids, "text"), "query",
+                                                    r->queries->items[r->which[i]].text, "rewording", field_text(task, "text"),
+                                                    "judge", judge));
+    }
+    if (!s)
+        s = work_run(a, place, &work_validate, inputs, record_validation, r, &said);
+    json_array_foreach(results, i, result) {
+        json_t *ids = json_object_get(result, "ids");
+        if (!s && json_object_get(ids, "task") && !field_true(json_object_get(json_array_get(said, k++), "out"), "same"))
+            json_object_del(ids, "task");
+    }
+    json_decref(said);
+    json_decref(inputs);
+    return s;
+}
+
 agon_status vary_queries(actors *a, const char *path, query_list *queries, const size_t *which, size_t n,
                          const char *version, size_t *n_rejected) {
     json_t *inputs = json_array(), *results = NULL, *result;
     recorder r = {.a = a, .queries = queries, .which = which, .version = version};
+    const char *judge = judge_of_rewordings(a);
     size_t i;
     for (i = 0; i < n; i++) {
         const query *q = &queries->items[which[i]];
@@ -140,6 +182,8 @@ agon_status vary_queries(actors *a, const char *path, query_list *queries, const
                                                 task_perturbation_name(kind_of_variation(i)), "version", version));
     }
     agon_status s = work_run(a, path, &work_vary, inputs, record_variation, &r, &results);
+    if (!s && judge)
+        s = judge_rewordings(&r, path, judge, results);
     json_array_foreach(results, i, result) {
         const json_t *ids = json_object_get(result, "ids");
         json_t *task = json_object_get(ids, "task");
@@ -164,7 +208,15 @@ static agon_status read_row(void *arg, const char *where, json_t *object) {
     file_reader *r = arg;
     task_query q = {0};
     json_t *task = NULL;
-    agon_status s = task_user_query(r->a->ctx, where, object, &q);
+    const char *named = field_text(object, "verifier");
+    agon_status s = AGON_OK;
+    if (r->a->verifier && !*named && json_object_set_new(object, "verifier", json_string(TASK_VERIFIER_PROGRAM)) != 0)
+        s = ctx_fail(r->a->ctx, AGON_ENOMEM, "no memory for %s", where);
+    else if (!r->a->verifier && strcmp(named, TASK_VERIFIER_PROGRAM) == 0)
+        s = ctx_fail(r->a->ctx, AGON_EINVAL, "%s: the row leaves its verdict to a program, and the run file names none; set "
+                                             "'verifier: {command: ...}' there", where);
+    if (!s)
+        s = task_user_query(r->a->ctx, where, object, &q);
     if (!s)
         s = task_query_json(r->a->ctx, &q, &task);
     if (!s && json_array_append(r->tasks, task) != 0)

@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const work_kind *const kinds[] = {&work_draw,   &work_vary,   &work_generate,    &work_judge, &work_verify,
-                                         &work_seal,   &work_expert, &work_demonstrate, &work_score, &work_criticise};
+                                         &work_seal,   &work_expert, &work_demonstrate, &work_score, &work_criticise,
+                                         &work_validate};
 enum { N_KINDS = sizeof kinds / sizeof *kinds, NAME_SIZE = 24 };
 
 typedef struct chunk {

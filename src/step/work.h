@@ -20,8 +20,7 @@ typedef struct work_kind {
 } work_kind;
 
 extern const work_kind work_draw, work_vary, work_generate, work_judge, work_verify, work_seal, work_expert, work_demonstrate,
-    work_score,
-    work_criticise;
+    work_score, work_criticise, work_validate;
 
 /* Input of work_generate: the learner asked one message; id: of the record it is about. New; NULL on memory or text that is not UTF-8. */
 json_t *generate_input(const char *id, const char *prompt, const char *version, size_t samples, size_t max_tokens,

@@ -2,6 +2,7 @@
  *
  * vary  {"query", "perturbation", "version"} -> {"text" or null, "error"?, "n_prompt", "n_tokens"}
  * judge {"query", "answer", "version"} -> {"p": P(correct) or null, "n_prompt", "n_tokens", "critique"?, "error"?}
+ * validate {"id", "query", "rewording", "judge": role} -> {"same": true, false or null, "n_prompt", "n_tokens", "critique"?, "error"?}
  * criticise {"id", "query", "answer", "version"} -> {"critique": words or null}
  * score {"documents", "hash", "version"} -> {"nll": [..], "n_tokens": [..]}: held-out text, a document each; hash pins which text */
 #include "base/ctx.h"
@@ -66,6 +67,29 @@ static agon_status judge(actors *a, const json_t *const *inputs, const uint64_t 
         outs[i] = json_pack("{so sI sI ss* ss*}", "p", real_or_null(j[i].p), "n_prompt", (json_int_t)j[i].n_prompt_tokens,
                             "n_tokens", (json_int_t)j[i].n_completion_tokens, "critique", j[i].critique, "error",
                             j[i].error);
+        s = json_made(a->ctx, outs[i]);
+    }
+    for (size_t i = 0; j && i < n; i++)
+        critic_judgement_free(&j[i]);
+    free(j);
+    free(items);
+    return s;
+}
+
+/* A judge from another family reads what a language model reworded. */
+static agon_status validate(actors *a, const json_t *const *inputs, const uint64_t *seeds, size_t n, json_t **outs) {
+    critic_item *items = memory_new(n, sizeof *items);
+    critic_judgement *j = memory_new(n, sizeof *j);
+    agon_status s = items && j ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to validate");
+    for (size_t i = 0; i < n && !s; i++)
+        items[i] = (critic_item){field_text(inputs[i], "id"), field_text(inputs[i], "query"),
+                                 field_text(inputs[i], "rewording"), seeds[i]};
+    if (!s)
+        s = critic_same_task(a->ctx, actors_backend(a, field_text(inputs[0], "judge")), items, n, j);
+    for (size_t i = 0; i < n && !s; i++) {
+        outs[i] = json_pack("{so sI sI ss* ss*}", "same", isnan(j[i].p) ? json_null() : json_boolean(j[i].p > 0.5), "n_prompt",
+                            (json_int_t)j[i].n_prompt_tokens, "n_tokens", (json_int_t)j[i].n_completion_tokens, "critique",
+                            j[i].critique, "error", j[i].error);
         s = json_made(a->ctx, outs[i]);
     }
     for (size_t i = 0; j && i < n; i++)
@@ -149,6 +173,11 @@ static bool critic_reproducible(const actors *a, const json_t *input) {
     return backend_reproducible(a->critic);
 }
 
+static bool judge_reproducible(const actors *a, const json_t *input) {
+    return backend_reproducible(actors_backend(a, field_text(input, "judge")));
+}
+
+const work_kind work_validate = {"validate", "queries", VARY_CHUNK, false, validate, judge_reproducible};
 const work_kind work_vary = {"vary", "queries", VARY_CHUNK, false, vary, attacker_reproducible};
 const work_kind work_judge = {"judge", "judgements", JUDGE_CHUNK, false, judge, critic_reproducible};
 const work_kind work_criticise = {"criticise", "critiques", VARY_CHUNK, false, criticise, critic_reproducible};

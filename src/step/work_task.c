@@ -1,4 +1,4 @@
-/* Work that only programs do: drawing queries, verifying, the simulated expert.
+/* Work that only programs do: drawing queries, verifying (here, or by a program of the user's), the simulated expert.
  *
  * draw        {"cell", "seed", "perturbation"} -> {"query": task_query_json}
  * verify      {"query", "response"} -> {"outcome", "evidence", "masked", "span": [start, end]}
@@ -8,6 +8,7 @@
  * demonstrate {"query"} -> {"text"}: a correct answer as an expert would write it; null where nobody knows one */
 #include "base/ctx.h"
 #include "base/random.h"
+#include "role/verifier.h"
 #include "step/work.h"
 #include "task/task.h"
 #include <stdlib.h>
@@ -52,7 +53,7 @@ static agon_status draw_one(actors *a, const json_t *input, json_t **out) {
     return s;
 }
 
-static agon_status verdict_of(actors *a, const json_t *input, task_verdict *verdict) {
+static agon_status judge_here(actors *a, const json_t *input, task_verdict *verdict) {
     task_query query = {0};
     agon_status s = task_query_read(a->ctx, "a journaled query", json_object_get(input, "query"), &query);
     if (!s)
@@ -61,29 +62,80 @@ static agon_status verdict_of(actors *a, const json_t *input, task_verdict *verd
     return s;
 }
 
-static agon_status verify_one(actors *a, const json_t *input, json_t **out) {
-    task_verdict v = {0};
-    agon_status s = verdict_of(a, input, &v);
-    if (!s) {
-        *out = json_pack("{ss ss* ss* s[II]}", "outcome", task_outcome_name(v.outcome), "evidence", v.evidence, "masked",
-                         v.masked, "span", (json_int_t)v.span_start, (json_int_t)v.span_end);
-        s = json_made(a->ctx, *out);
+/* The program is asked about all that is left to it at once. Requests are named by their seeds: never by a place in the chunk. */
+static agon_status judge_by_program(actors *a, const json_t *const *inputs, const uint64_t *seeds, size_t n, task_verdict *verdicts) {
+    verifier_item *items = memory_new(n, sizeof *items);
+    task_verdict *told = memory_new(n, sizeof *told);
+    char(*ids)[24] = memory_new(n, sizeof *ids);
+    size_t k = 0;
+    agon_status s = items && told && ids ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %zu verdicts", n);
+    for (size_t i = 0; i < n && !s; i++) {
+        const json_t *task = json_object_get(inputs[i], "query");
+        if (!verifier_is_program(task))
+            continue;
+        snprintf(ids[k], sizeof ids[k], "%016llx", (unsigned long long)seeds[i]);
+        items[k] = (verifier_item){ids[k], task, field_text(inputs[i], "response")};
+        k++;
     }
-    task_verdict_free(&v);
+    if (!s)
+        s = verifier_ask(a->ctx, a->verifier, items, k, told);
+    k = 0;
+    for (size_t i = 0; i < n && !s; i++)
+        if (verifier_is_program(json_object_get(inputs[i], "query")))
+            verdicts[i] = told[k++];
+    free(items);
+    free(told);
+    free(ids);
     return s;
 }
 
-static agon_status expert_one(actors *a, const json_t *input, uint64_t seed, json_t **out) {
-    task_verdict v = {0};
-    rng r = rng_new(seed);
-    agon_status s = verdict_of(a, input, &v);
-    if (!s) {
-        bool wrong = rng_uniform(&r) < field_real(input, "error_rate"), pass = (v.outcome == OUTCOME_PASS) != wrong;
-        *out = json_pack("{ss?}", "verdict", v.outcome == OUTCOME_UNKNOWN ? NULL : pass ? "pass" : "fail");
-        s = json_made(a->ctx, *out);
-    }
-    task_verdict_free(&v);
+/* The verifier's word on every input, whoever it is: *out new (free_verdicts). */
+static agon_status judge_all(actors *a, const json_t *const *inputs, const uint64_t *seeds, size_t n, task_verdict **out) {
+    task_verdict *verdicts = *out = memory_new(n, sizeof *verdicts);
+    if (!verdicts)
+        return ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %zu verdicts", n);
+    agon_status s = judge_by_program(a, inputs, seeds, n, verdicts);
+    for (size_t i = 0; i < n && !s; i++)
+        if (!verifier_is_program(json_object_get(inputs[i], "query")))
+            s = judge_here(a, inputs[i], &verdicts[i]);
     return s;
+}
+
+static void free_verdicts(task_verdict *verdicts, size_t n) {
+    for (size_t i = 0; verdicts && i < n; i++)
+        task_verdict_free(&verdicts[i]);
+    free(verdicts);
+}
+
+static agon_status verify_all(actors *a, const json_t *const *inputs, const uint64_t *seeds, size_t n, json_t **outs) {
+    task_verdict *v = NULL;
+    agon_status s = judge_all(a, inputs, seeds, n, &v);
+    for (size_t i = 0; i < n && !s; i++) {
+        outs[i] = json_pack("{ss ss* ss* s[II]}", "outcome", task_outcome_name(v[i].outcome), "evidence", v[i].evidence, "masked",
+                            v[i].masked, "span", (json_int_t)v[i].span_start, (json_int_t)v[i].span_end);
+        s = json_made(a->ctx, outs[i]);
+    }
+    free_verdicts(v, n);
+    return s;
+}
+
+static agon_status expert_all(actors *a, const json_t *const *inputs, const uint64_t *seeds, size_t n, json_t **outs) {
+    task_verdict *v = NULL;
+    agon_status s = judge_all(a, inputs, seeds, n, &v);
+    for (size_t i = 0; i < n && !s; i++) {
+        rng r = rng_new(seeds[i]);
+        bool wrong = rng_uniform(&r) < field_real(inputs[i], "error_rate"), pass = (v[i].outcome == OUTCOME_PASS) != wrong;
+        outs[i] = json_pack("{ss?}", "verdict", v[i].outcome == OUTCOME_UNKNOWN ? NULL : pass ? "pass" : "fail");
+        s = json_made(a->ctx, outs[i]);
+    }
+    free_verdicts(v, n);
+    return s;
+}
+
+/* A program of the user's may answer otherwise next time. */
+static bool decided_here(const actors *a, const json_t *input) {
+    (void)a;
+    return !verifier_is_program(json_object_get(input, "query"));
 }
 
 static agon_status demonstrate_one(actors *a, const json_t *input, uint64_t seed, json_t **out) {
@@ -112,12 +164,10 @@ static agon_status demonstrate_one(actors *a, const json_t *input, uint64_t seed
         return s;                                                                                    \
     }
 FOR_EACH(draw_all, draw_one(a, inputs[i], &outs[i]))
-FOR_EACH(verify_all, verify_one(a, inputs[i], &outs[i]))
-FOR_EACH(expert_all, expert_one(a, inputs[i], seeds[i], &outs[i]))
 FOR_EACH(demonstrate_all, demonstrate_one(a, inputs[i], seeds[i], &outs[i]))
 
 const work_kind work_draw = {"draw", "queries", CHUNK, false, draw_all, NULL};
-const work_kind work_verify = {"verify", "answers", CHUNK, false, verify_all, NULL};
-const work_kind work_seal = {"seal", "answers", CHUNK, true, verify_all, NULL};
-const work_kind work_expert = {"expert", "labels", CHUNK, false, expert_all, NULL};
+const work_kind work_verify = {"verify", "answers", CHUNK, false, verify_all, decided_here};
+const work_kind work_seal = {"seal", "answers", CHUNK, true, verify_all, decided_here};
+const work_kind work_expert = {"expert", "labels", CHUNK, false, expert_all, decided_here};
 const work_kind work_demonstrate = {"demonstrate", "labels", CHUNK, false, demonstrate_all, NULL};

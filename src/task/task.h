@@ -117,6 +117,8 @@ AGON_MUST_CHECK agon_status task_user_query(agon_ctx *ctx, const char *where, co
                                             task_query *out);
 /* Names a row may use: "number", "exact", "contains", and every writing constraint ("max_words", ...). NULL past the end. */
 const char *task_verifier_name(size_t i);
+/* The verifier that is no function of this library but a program of the user's (role/verifier): here its verdict is unknown. */
+#define TASK_VERIFIER_PROGRAM "program"
 
 /* ---- invariant.c: a language model's rewording of a query ---------------------------------------- */
 

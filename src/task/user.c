@@ -4,6 +4,7 @@
  *   exact     the response, its last line, or what follows "answer is", "Answer:", "####" or stands in \boxed{} is an accepted answer but for
  *             case, blanks and final punctuation
  *   contains  an accepted answer occurs as whole words
+ *   program   what the program that the run file names says (role/verifier.h)
  *   and every writing constraint (constraint.c), with its "arguments"
  *
  * Without "verifier": "number" when every answer is a number, else "exact"; without an answer too, the verdict is
@@ -20,7 +21,7 @@
 #include "base/nearest.h"
 
 enum { MAX_ANSWERS = 64, SNIPPET = 120 };
-static const char *const own_verifiers[] = {"number", "exact", "contains"};
+static const char *const own_verifiers[] = {"number", "exact", "contains", TASK_VERIFIER_PROGRAM};
 enum { N_OWN = sizeof own_verifiers / sizeof *own_verifiers };
 
 const char *task_verifier_name(size_t i) {
@@ -109,7 +110,7 @@ static agon_status check_verifier(agon_ctx *ctx, const char *where, const char *
                                   const json_t *arguments) {
     for (size_t i = 0; i < N_OWN; i++)
         if (strcmp(name, own_verifiers[i]) == 0)
-            return n_answers > 0 ? AGON_OK
+            return n_answers > 0 || strcmp(name, TASK_VERIFIER_PROGRAM) == 0 ? AGON_OK
                                  : ctx_fail(ctx, AGON_EINVAL, "%s: verifier '%s' needs an 'answer'", where, name);
     const char *known[64];
     size_t n = 0;
@@ -401,6 +402,8 @@ static agon_status verify(agon_ctx *ctx, const task_query *query, const char *re
     if (!t.verifier)
         return verdict_set(ctx, out, OUTCOME_UNKNOWN, response, 0, 0, NULL,
                            "the query has neither a reference answer nor a verifier");
+    if (strcmp(t.verifier, TASK_VERIFIER_PROGRAM) == 0)
+        return verdict_set(ctx, out, OUTCOME_UNKNOWN, response, 0, 0, NULL, "only the run file's verifier program can tell");
     if (strcmp(t.verifier, "number") == 0)
         return verify_number(ctx, &t, response, out);
     if (strcmp(t.verifier, "exact") == 0)
@@ -416,7 +419,7 @@ static agon_status demonstrate(agon_ctx *ctx, const task_query *query, uint64_t 
     if (status)
         return status;
     size_t n = json_array_size(t.answers);
-    if (n == 0 || !t.verifier)
+    if (n == 0 || !t.verifier || strcmp(t.verifier, TASK_VERIFIER_PROGRAM) == 0)
         return ctx_fail(ctx, AGON_EUNSUPPORTED, "the query has no reference answer to show");
     rng r = rng_new(seed);
     return task_format(ctx, response, "%s", json_string_value(json_array_get(t.answers, rng_below(&r, n))));
