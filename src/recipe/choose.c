@@ -106,8 +106,9 @@ static size_t place_of(const aim *a, const query *q) {
     return place == SIZE_MAX ? a->n : place;
 }
 
-static agon_status take(cast *c, const aim *a, const query_list *queries, const answer *x, const answer *rejected, caps *k,
-                        int64_t room, example_list *out, choice *report, int64_t *taken) {
+/* label: of a preference between the two; NULL: each has its own. */
+static agon_status take(cast *c, const aim *a, const query_list *queries, const answer *x, const answer *rejected,
+                        const char *label, caps *k, int64_t room, example_list *out, choice *report, int64_t *taken) {
     const run_config *config = c->config;
     const query *q = &queries->items[x->query];
     bool held_out = false;
@@ -122,11 +123,17 @@ static agon_status take(cast *c, const aim *a, const query_list *queries, const 
         return AGON_OK;
     }
     agon_status s = is_held_out(c, a, q, x->text, &held_out);
+    if (!s && rejected && !held_out)
+        s = contamination_has_text(c->actors.ctx, a->held_out, rejected->text, &held_out);
     if (!s && held_out)
         report->dropped_contaminated++;
     if (s || held_out)
         return s;
     s = make_example(c, q, x, rejected, "new", &e);
+    if (label) {
+        e.labels[0] = label;
+        e.n_labels = 1;
+    }
     if (!s && e.n_tokens > room) {
         report->dropped_floor++;
         return AGON_OK;
@@ -206,7 +213,7 @@ static agon_status take_new(cast *c, const aim *a, const query_list *queries, co
                 if (x->outcome != OUTCOME_PASS || is_demonstration(x) || strcmp(x->kind, "evaluation") == 0 ||
                     place_of(a, &queries->items[x->query]) != p)
                     continue;
-                s = take(c, a, queries, x, NULL, k, room, out, report, &taken);
+                s = take(c, a, queries, x, NULL, NULL, k, room, out, report, &taken);
             }
             room -= taken;
             any = any || taken;
@@ -251,20 +258,76 @@ static const answer *failing_answer(const answer_list *answers, size_t from, siz
     return NULL;
 }
 
+/* What a demonstration is preferred to: the answer it mends, else one that failed. */
+static const answer *worse_than_written(const answer_list *answers, const answer *x) {
+    const answer *draft = x->draft == SIZE_MAX ? NULL : &answers->items[x->draft];
+    return draft && draft->outcome == OUTCOME_FAIL && *draft->text && *draft->label ? draft : failing_answer(answers, 0, x->query);
+}
+
+/* Pairs whose chosen side the lineage never produced; without a worse answer there is no pair. */
+static agon_status real_pairs(cast *c, const query_list *queries, const answer_list *answers, size_t from, const example_list *earlier,
+                              example_list *out) {
+    agon_status s = AGON_OK;
+    for (size_t i = from; i < answers->n && !s; i++) {
+        const answer *x = &answers->items[i], *worse = is_demonstration(x) ? worse_than_written(answers, x) : NULL;
+        example e;
+        if (!worse || x->outcome != OUTCOME_PASS)
+            continue;
+        s = make_example(c, &queries->items[x->query], x, worse, "real", &e);
+        if (!s)
+            s = example_add(c, out, &e);
+    }
+    for (size_t i = earlier->n; i-- > 0 && !s;) /* earlier examples may also be prose, which is no pair */
+        if (earlier->items[i].rejected && strcmp(earlier->items[i].origin, "real") == 0)
+            s = example_add(c, out, &earlier->items[i]);
+    return s;
+}
+
+static agon_status new_pairs(cast *c, const aim *a, const query_list *queries, const answer_list *answers, size_t from,
+                             const preference_list *preferences, size_t from_preference, int64_t room, caps *k, example_list *out,
+                             choice *report) {
+    agon_status s = AGON_OK;
+    int64_t taken = 0;
+    for (size_t i = from_preference; i < preferences->n && !s; i++, room -= taken) {
+        const preference *p = &preferences->items[i];
+        s = take(c, a, queries, &answers->items[p->chosen], &answers->items[p->rejected], p->label, k, room, out, report, &taken);
+    }
+    for (size_t i = from; i < answers->n && !s; i++) {
+        const answer *x = &answers->items[i];
+        bool fits = x->outcome == OUTCOME_PASS && !is_demonstration(x) && strcmp(x->kind, "evaluation") != 0;
+        const answer *worse = fits ? failing_answer(answers, from, x->query) : NULL;
+        if (worse)
+            s = take(c, a, queries, x, worse, NULL, k, room, out, report, &taken);
+        room -= worse ? taken : 0;
+    }
+    return s;
+}
+
 agon_status choose_pairs(cast *c, const aim *a, const query_list *queries, const answer_list *answers, size_t from,
+                         const preference_list *preferences, size_t from_preference, const example_list *earlier,
                          example_list *out, choice *report) {
+    const double floor = c->config->build.real_share, replay = c->config->build.replay_share;
+    example_list pairs = {0};
     caps k;
     *report = (choice){0};
     agon_status s = caps_new(c, a, queries, &k);
-    for (size_t i = from; i < answers->n && !s; i++) {
-        const answer *x = &answers->items[i];
-        const answer *worse = x->outcome == OUTCOME_PASS && strcmp(x->kind, "evaluation") != 0
-                                  ? failing_answer(answers, from, x->query)
-                                  : NULL;
-        int64_t taken;
-        if (worse)
-            s = take(c, a, queries, x, worse, &k, INT64_MAX, out, report, &taken);
-    }
+    if (!s)
+        s = real_pairs(c, queries, answers, from, earlier, out);
+    if (!s)
+        s = drop_held_out(c, a, out, report);
+    report->n_real = out->n;
+    for (size_t i = 0; i < out->n; i++)
+        report->real_tokens += out->items[i].n_tokens;
+    for (size_t i = 0; i < earlier->n && !s; i++)
+        if (earlier->items[i].rejected)
+            s = example_add(c, &pairs, &earlier->items[i]);
+    int64_t total = floor > 0 ? (int64_t)((double)report->real_tokens / floor) : INT64_MAX / 4;
+    int64_t left = total - report->real_tokens, share = (int64_t)(replay * (double)total);
+    if (!s)
+        s = take_replay(c, &pairs, false, share < left ? share : left, out, report);
+    if (!s)
+        s = new_pairs(c, a, queries, answers, from, preferences, from_preference, left - report->replay_tokens, &k, out, report);
+    example_list_free(&pairs);
     caps_free(&k);
     return s;
 }

@@ -31,8 +31,11 @@ AGON_MUST_CHECK agon_status choose_examples(cast *c, const aim *a, const query_l
                                             choice *report);
 /* For the gate's G7, of what was chosen: does an example share text with an evaluation? */
 AGON_MUST_CHECK agon_status choose_check(cast *c, const aim *a, const example_list *l, bool *contaminated);
-/* Preference pairs (chosen passes, rejected fails, one query) for objectives that learn from pairs; same caps. */
+/* The same for objectives that learn from pairs of answers to one query: what people wrote against what failed (real), reviewers' preferences from
+ * from_preference on, and what passed against what failed (new), earlier pairs (replay); the same floor, shares and caps. Counted are the
+ * loss tokens of the chosen side. */
 AGON_MUST_CHECK agon_status choose_pairs(cast *c, const aim *a, const query_list *queries, const answer_list *answers,
-                                         size_t from_answer, example_list *out, choice *report);
+                                         size_t from_answer, const preference_list *preferences, size_t from_preference,
+                                         const example_list *earlier, example_list *out, choice *report);
 
 #endif

@@ -75,7 +75,7 @@ static agon_status plan(loop *l) {
 
 /* ---- build, train ------------------------------------------------------------------------------------------------ */
 
-static bool learns_from_pairs(const loop *l) {
+bool loop_learns_from_pairs(const loop *l) {
     static const char *const singles[] = {"sft", NULL};
     for (size_t i = 0; singles[i]; i++)
         if (strcmp(l->config->train.objective, singles[i]) == 0)
@@ -106,9 +106,10 @@ static agon_status build(loop *l) {
     agon_status s = cast_stage(c, "build");
     example_list_free(&l->examples);
     if (!s)
-        s = learns_from_pairs(l) ? choose_pairs(c, &l->aim, &l->queries, &l->answers, l->first_answer, &l->examples, &l->choice)
-                                 : choose_examples(c, &l->aim, &l->queries, &l->answers, l->first_answer, &l->earlier,
-                                                   &l->examples, &l->choice);
+        s = loop_learns_from_pairs(l)
+                ? choose_pairs(c, &l->aim, &l->queries, &l->answers, l->first_answer, &l->preferences, l->first_preference,
+                               &l->earlier, &l->examples, &l->choice)
+                : choose_examples(c, &l->aim, &l->queries, &l->answers, l->first_answer, &l->earlier, &l->examples, &l->choice);
     if (!s)
         s = build_examples(&c->actors, cast_path(c, "build"), l->examples.items, l->examples.n);
     weigh_written(l);
@@ -198,6 +199,7 @@ static void loop_free(loop *l) {
     query_list_free(&l->held_out);
     answer_list_free(&l->answers);
     answer_list_free(&l->held_out_answers);
+    preference_list_free(&l->preferences);
     example_list_free(&l->examples);
     example_list_free(&l->earlier);
     trust_free(&l->trust);

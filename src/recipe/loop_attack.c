@@ -79,6 +79,8 @@ static agon_status gold(loop *l) {
         which[i] = from + i;
     if (!s)
         s = expert_demonstrates(&c->actors, cast_path(c, "gold/demonstrate"), &l->queries, which, n, &o, &l->answers);
+    if (!s && n > 0 && loop_learns_from_pairs(l)) /* what a gold answer is preferred to */
+        s = ask_learner(l, "gold", from, n);
     free(which);
     free(draws);
     return s;
@@ -89,6 +91,7 @@ agon_status loop_attack(loop *l) {
     agon_status s = cast_stage(l->c, "attack");
     l->first_query = l->c->actors.iteration == 1 ? 0 : l->queries.n;
     l->first_answer = l->answers.n;
+    l->first_preference = l->preferences.n;
     if (!s && l->n_file > 0) /* the user's own are asked again of every version */
         s = ask_learner(l, "attack/file", 0, l->n_file);
     if (!s)

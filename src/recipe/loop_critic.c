@@ -110,7 +110,62 @@ agon_status loop_criticise(loop *l) {
 
 /* ---- deciding what nobody could verify --------------------------------------------------------------------- */
 
-/* To a human, with the model critic's words beside the answer; the audits keep their part of the budget. */
+/* The first other open answer to the same query that says something else, behind place k; SIZE_MAX: none. */
+static size_t rival(const loop *l, const picked *open, size_t k) {
+    const answer *x = &l->answers.items[open->items[k]];
+    for (size_t i = k + 1; i < open->n; i++) {
+        const answer *y = &l->answers.items[open->items[i]];
+        if (y->query == x->query && strcmp(y->text, x->text) != 0)
+            return i;
+    }
+    return SIZE_MAX;
+}
+
+/* The open answers as questions, `most` at most. Where the loop learns from pairs, two answers to one query are one question (which is better?),
+ * easier to decide than whether either is right; the query's other answers are dropped. */
+static agon_status questions(loop *l, const picked *open, size_t most, answer_pair **pairs, size_t *n_pairs, picked *alone) {
+    bool *used = memory_new(l->queries.n + 1, sizeof *used);
+    *pairs = memory_new(most + 1, sizeof **pairs);
+    agon_status s = picked_new(l, most, alone);
+    if (!s && (!used || !*pairs))
+        s = ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory to escalate");
+    for (size_t k = 0; k < open->n && *n_pairs + alone->n < most && !s; k++) {
+        size_t i = open->items[k], query = l->answers.items[i].query;
+        size_t other = loop_learns_from_pairs(l) && !used[query] ? rival(l, open, k) : SIZE_MAX;
+        if (used[query])
+            continue;
+        used[query] = loop_learns_from_pairs(l);
+        if (other == SIZE_MAX)
+            alone->items[alone->n++] = i;
+        else
+            (*pairs)[(*n_pairs)++] = (answer_pair){i, open->items[other]};
+    }
+    free(used);
+    return s;
+}
+
+/* To reviewers: pairs as they are (words about one of two would favour the other), single answers with the model critic's words beside them. */
+static agon_status ask_queue(loop *l, const picked *open, size_t most) {
+    cast *c = l->c;
+    answer_pair *pairs = NULL;
+    picked alone = {0};
+    size_t n_pairs = 0;
+    agon_status s = questions(l, open, most, &pairs, &n_pairs, &alone);
+    l->asked += (int64_t)(n_pairs + alone.n);
+    if (!s && n_pairs > 0)
+        s = ask_preferences(&c->actors, cast_path(c, "decide/pairs"), &l->queries, &l->answers, pairs, n_pairs, "train", 1);
+    if (!s && alone.n > 0)
+        s = write_critiques(&c->actors, cast_path(c, "decide/criticise"), &l->queries, &l->answers, alone.items, alone.n,
+                            l->critic);
+    if (!s && alone.n > 0)
+        s = ask_reviewers(&c->actors, cast_path(c, "decide/ask"), &l->queries, &l->answers, alone.items, alone.n, "verdict",
+                          "train", 1);
+    free(pairs);
+    free(alone.items);
+    return s;
+}
+
+/* To a human; the audits keep their part of the budget. */
 static agon_status escalate(loop *l, const picked *open) {
     cast *c = l->c;
     size_t left = loop_within_budget(l, INT64_MAX), audits = loop_within_budget(l, l->config->human.audits),
@@ -118,14 +173,8 @@ static agon_status escalate(loop *l, const picked *open) {
     const expert_options o = {.purpose = "train", .error_rate = l->config->human.error_rate, .propensity = 1};
     if (n == 0)
         return AGON_OK;
-    if (!loop_simulated(l)) {
-        l->asked += (int64_t)n;
-        agon_status written = write_critiques(&c->actors, cast_path(c, "decide/criticise"), &l->queries, &l->answers,
-                                              open->items, n, l->critic);
-        return written ? written
-                       : ask_reviewers(&c->actors, cast_path(c, "decide/ask"), &l->queries, &l->answers, open->items, n,
-                                       "verdict", "train", 1);
-    }
+    if (!loop_simulated(l))
+        return ask_queue(l, open, n);
     task_outcome *verdicts = memory_new(n, sizeof *verdicts);
     agon_status s = verdicts ? expert_judges(&c->actors, cast_path(c, "decide/expert"), &l->queries, &l->answers,
                                              open->items, n, &o, verdicts, NULL)

@@ -19,6 +19,21 @@ size_t loop_within_budget(const loop *l, int64_t wanted) {
 
 /* ---- asking --------------------------------------------------------------------------------------------------- */
 
+/* A reviewer reads the verifier's critique beside an answer that failed, with the place it cites marked. */
+static agon_status criticise_for_reviewers(loop *l, const size_t *which, size_t n) {
+    picked failed = {0};
+    agon_status s = picked_new(l, n, &failed);
+    for (size_t i = 0; i < n && !s; i++) {
+        const answer *x = &l->answers.items[which[i]];
+        if (x->outcome == OUTCOME_FAIL && x->evidence && *x->evidence && !*x->critique[0])
+            failed.items[failed.n++] = which[i];
+    }
+    if (!s && failed.n > 0)
+        s = critique_answers(&l->c->actors, cast_path(l->c, "human/critique"), &l->answers, failed.items, failed.n);
+    free(failed.items);
+    return s;
+}
+
 /* A random sample of automatically labelled answers, whatever their confidence: is the labelling right? */
 static agon_status audit(loop *l) {
     cast *c = l->c;
@@ -40,9 +55,11 @@ static agon_status audit(loop *l) {
         s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to audit");
     if (!s && n > 0 && !loop_simulated(l)) {
         l->asked += (int64_t)n;
+        s = criticise_for_reviewers(l, all.items, n);
+    }
+    if (!s && n > 0 && !loop_simulated(l))
         s = ask_reviewers(&c->actors, cast_path(c, "human/audit"), &l->queries, &l->answers, all.items, n, "audit", "audit",
                           o.propensity);
-    }
     if (!s && n > 0 && loop_simulated(l)) {
         s = expert_judges(&c->actors, cast_path(c, "human/audit"), &l->queries, &l->answers, all.items, n, &o, verdicts, NULL);
         for (size_t i = 0; i < n && !s; i++) { /* where the expert knows nothing, no label was given */
@@ -183,7 +200,7 @@ static agon_status settle_verdict(loop *l, const answer *was, size_t i) {
 
 /* What reviewers answered since the last look: verdicts on answers, also of earlier iterations, and demonstrations, which are real data. */
 agon_status loop_collect(loop *l) {
-    size_t n_verdicts = 0, from = l->answers.n, n_written = 0;
+    size_t n_labels = 0, from = l->answers.n, n_preferences = l->preferences.n;
     if (loop_simulated(l))
         return AGON_OK;
     answer *was = memory_new(from + 1, sizeof *was);
@@ -191,16 +208,18 @@ agon_status loop_collect(loop *l) {
         return ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for reviews");
     if (from > 0)
         memcpy(was, l->answers.items, from * sizeof *was);
-    agon_status s = collect_reviews(&l->c->actors, cast_path(l->c, "human/collect"), &l->queries, &l->answers, &l->inbox,
-                                    &n_verdicts);
-    for (size_t i = from; i < l->answers.n && !s; i++, n_written++)
-        l->labels_used += l->answers.items[i].draft == SIZE_MAX; /* an answer mended is one label with its verdict */
-    l->labels_used += (int64_t)n_verdicts;
+    agon_status s = collect_reviews(&l->c->actors, cast_path(l->c, "human/collect"), &l->queries, &l->answers,
+                                    &l->preferences, &l->inbox, &n_labels);
+    size_t n_written = l->answers.n - from;
+    n_preferences = l->preferences.n - n_preferences;
+    l->labels_used += (int64_t)n_labels;
     l->demonstrations += (int64_t)n_written;
+    l->resolved += (int64_t)n_preferences;
     for (size_t i = 0; i < from && !s; i++)
         s = settle_verdict(l, &was[i], i);
-    if (!s && n_verdicts + n_written > 0)
-        cast_say(l->c, NULL, "reviewers gave %zu verdicts and wrote %zu answers", n_verdicts, n_written);
+    if (!s && n_labels > 0)
+        cast_say(l->c, NULL, "reviewers answered %zu questions: %zu answers written, %zu preferred to another", n_labels, n_written,
+                 n_preferences);
     free(was);
     return s;
 }

@@ -12,8 +12,9 @@ typedef struct loop {
     aim aim;
     query_list queries, held_out;
     answer_list answers, held_out_answers;
+    preference_list preferences;
     size_t n_file, n_file_held_out;   /* the user's own, first in queries and in held_out; the same in every iteration */
-    size_t first_query, first_answer; /* of this iteration */
+    size_t first_query, first_answer, first_preference; /* of this iteration */
     int64_t inbox;                    /* the last review collected */
     example_list examples, earlier;
     choice choice;
@@ -53,6 +54,8 @@ AGON_MUST_CHECK agon_status loop_refine(loop *l);
 AGON_MUST_CHECK agon_status loop_ask_human(loop *l);
 AGON_MUST_CHECK agon_status loop_collect(loop *l);
 bool loop_simulated(const loop *l);
+/* Does train.objective learn from pairs (chosen, rejected)? */
+bool loop_learns_from_pairs(const loop *l);
 /* What the expert's budget still allows of `wanted`. In a queue every open question may yet be answered, so it counts. */
 size_t loop_within_budget(const loop *l, int64_t wanted);
 /* loop_gate.c: held-out answers and suites of base, incumbent and candidate; the verdict; what follows from it. */

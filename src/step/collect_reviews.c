@@ -24,8 +24,22 @@ static label_record human_label(actors *a, const json_t *row, const char *kind, 
                           .seconds = field_real(row, "seconds")};
 }
 
-/* A written answer: its text record and a demonstration label. mends: the response it corrects, which got its verdict with it; NULL. */
-static agon_status add_written(actors *a, const json_t *row, const char *text, const char *mends, json_t *taken) {
+static agon_status took(actors *a, json_t *taken, json_t *entry) {
+    return json_array_append_new(taken, entry) ? ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a review") : AGON_OK;
+}
+
+/* A verdict on `target`; from: the label it follows from, "" none. *label: the new one. */
+static agon_status add_verdict(actors *a, const json_t *row, const char *target, const char *verdict, const char *from,
+                               store_id *label, json_t *taken) {
+    label_record l = human_label(a, row, "point", verdict, target);
+    l.derived_from = *from ? from : NULL;
+    agon_status s = store_add_label(a->store, &l, label);
+    return s ? s : took(a, taken, json_pack("{ss ss ss}", "response", target, "verdict", verdict, "label", label->text));
+}
+
+/* A written answer: its text record and a demonstration label. mends: the response it corrects, "" none. */
+static agon_status add_written(actors *a, const json_t *row, const char *text, const char *mends, const char *from,
+                               json_t *taken) {
     char slot[32];
     store_id id, label = {""};
     snprintf(slot, sizeof slot, "review %lld", (long long)field_int(row, "number"));
@@ -39,35 +53,44 @@ static agon_status add_written(actors *a, const json_t *row, const char *text, c
     agon_status s = store_add_text(a->store, &t, &id);
     label_record l = human_label(a, row, "demonstration", "pass", field_text(row, "query"));
     l.other = id.text;
+    l.derived_from = *from ? from : NULL;
     if (!s)
         s = store_add_label(a->store, &l, &label);
-    if (!s && json_array_append_new(taken, json_pack("{ss ss ss ss ss*}", "query", field_text(row, "query"), "text", text, "id",
-                                                     id.text, "label", label.text, "mends", mends)) != 0)
-        s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a review");
-    return s;
+    return s ? s : took(a, taken, json_pack("{ss ss ss ss ss*}", "query", field_text(row, "query"), "text", text, "id", id.text,
+                                            "label", label.text, "mends", *mends ? mends : NULL));
 }
 
-static agon_status add_verdict(actors *a, const json_t *row, const char *verdict, json_t *taken) {
+/* A or B of a pair; the label's target is what was preferred, `other` what was not. */
+static agon_status add_preference(actors *a, const json_t *row, bool first, json_t *taken) {
+    const char *chosen = field_text(row, first ? "response" : "other"), *rejected = field_text(row, first ? "other" : "response");
     store_id label;
-    const label_record l = human_label(a, row, "point", verdict, field_text(row, "response"));
+    label_record l = human_label(a, row, "pair", "preferred", chosen);
+    l.other = rejected;
     agon_status s = store_add_label(a->store, &l, &label);
-    if (!s && json_array_append_new(taken, json_pack("{ss ss ss}", "response", field_text(row, "response"), "verdict", verdict,
-                                                     "label", label.text)) != 0)
-        s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a review");
-    return s;
+    return s ? s : took(a, taken, json_pack("{ss ss ss}", "chosen", chosen, "rejected", rejected, "label", label.text));
 }
 
-static agon_status take_row(actors *a, const json_t *row, json_t *taken) {
+/* One answered question is one label; what else is recorded for it is derived from the first. */
+static agon_status take_row(actors *a, const json_t *row, json_t *taken, size_t *n_labels) {
     const json_t *answer = json_object_get(row, "answer");
-    const char *verdict = verdict_of(answer), *text = field_text(answer, "text");
+    const char *word = field_text(answer, "verdict"), *verdict = verdict_of(answer), *text = field_text(answer, "text");
+    const char *response = field_text(row, "response"), *other = field_text(row, "other");
+    bool pair = strcmp(field_text(row, "kind"), "pair") == 0, preferred = pair && (strcmp(word, "A") == 0 || strcmp(word, "B") == 0);
+    store_id label = {""}, further;
     agon_status s = AGON_OK;
     size_t before = json_array_size(taken);
-    if (verdict && *field_text(row, "response"))
-        s = add_verdict(a, row, verdict, taken);
+    if (preferred)
+        s = add_preference(a, row, strcmp(word, "A") == 0, taken);
+    else if (verdict && *response)
+        s = add_verdict(a, row, response, verdict, "", &label, taken);
+    if (!s && pair && *label.text) /* neither */
+        s = add_verdict(a, row, other, verdict, label.text, &further, taken);
     if (!s && *text)
-        s = add_written(a, row, text, verdict && *field_text(row, "response") ? field_text(row, "response") : NULL, taken);
-    if (!s && json_array_size(taken) > before)
+        s = add_written(a, row, text, *label.text ? response : "", label.text, taken);
+    if (!s && json_array_size(taken) > before) {
+        ++*n_labels;
         s = store_settle(a->store, run_id(a->run), "labels.human", 1);
+    }
     return s;
 }
 
@@ -90,15 +113,15 @@ static agon_status read_inbox(void *arg, json_t **result) {
     actors *a = in->a;
     json_t *rows = NULL, *row, *taken = json_array();
     int64_t last = in->last;
-    size_t i;
+    size_t i, n_labels = 0;
     agon_status s = taken ? store_inbox_read(a->store, run_id(a->run), last, &rows)
                           : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for reviews");
     json_array_foreach(rows, i, row) {
         if (!s && !answered_again(rows, i))
-            s = take_row(a, row, taken);
+            s = take_row(a, row, taken, &n_labels);
         last = field_int(row, "number");
     }
-    *result = s ? NULL : json_pack("{sI sO}", "last", (json_int_t)last, "taken", taken);
+    *result = s ? NULL : json_pack("{sI sI sO}", "labels", (json_int_t)n_labels, "last", (json_int_t)last, "taken", taken);
     json_decref(rows);
     json_decref(taken);
     return s;
@@ -118,24 +141,37 @@ static size_t find_answer(const answer_list *l, const char *id) {
     return i < l->n ? i : SIZE_MAX;
 }
 
-static agon_status apply(actors *a, const query_list *queries, answer_list *answers, const json_t *taken,
-                         size_t *n_verdicts) {
-    const char *text = json_string_value(json_object_get(taken, "text")), *label = field_text(taken, "label");
-    for (size_t i = 0; !text && i < answers->n; i++) {
+static void apply_verdict(answer_list *answers, const json_t *taken) {
+    for (size_t i = 0; i < answers->n; i++) {
         answer *x = &answers->items[i];
         if (strcmp(x->id, field_text(taken, "response")) != 0)
             continue;
         x->outcome = strcmp(field_text(taken, "verdict"), "pass") == 0 ? OUTCOME_PASS : OUTCOME_FAIL;
         x->source = "human";
-        snprintf(x->label, sizeof x->label, "%s", label);
+        snprintf(x->label, sizeof x->label, "%s", field_text(taken, "label"));
     }
-    *n_verdicts += !text;
-    size_t query = text ? find_query(queries, field_text(taken, "query")) : queries->n;
+}
+
+static agon_status apply_preference(actors *a, const answer_list *answers, const json_t *taken, preference_list *out) {
+    size_t chosen = find_answer(answers, field_text(taken, "chosen")), rejected = find_answer(answers, field_text(taken, "rejected"));
+    if (chosen == SIZE_MAX || rejected == SIZE_MAX)
+        return AGON_OK;
+    preference *p = preference_list_add(out);
+    if (!p)
+        return ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a preference");
+    p->chosen = chosen;
+    p->rejected = rejected;
+    snprintf(p->label, sizeof p->label, "%s", field_text(taken, "label"));
+    return AGON_OK;
+}
+
+static agon_status apply_written(actors *a, const query_list *queries, answer_list *answers, const json_t *taken) {
+    size_t query = find_query(queries, field_text(taken, "query"));
     if (query == queries->n)
         return AGON_OK;
     answer *x = answer_list_add(answers);
     if (x)
-        x->text = arena_copy(answers->memory, text);
+        x->text = arena_copy(answers->memory, field_text(taken, "text"));
     if (!x || !x->text)
         return ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a demonstration");
     x->query = query;
@@ -144,12 +180,12 @@ static agon_status apply(actors *a, const query_list *queries, answer_list *answ
     x->outcome = OUTCOME_PASS;
     x->source = "human";
     snprintf(x->id, sizeof x->id, "%s", field_text(taken, "id"));
-    snprintf(x->label, sizeof x->label, "%s", label);
+    snprintf(x->label, sizeof x->label, "%s", field_text(taken, "label"));
     return AGON_OK;
 }
 
-agon_status collect_reviews(actors *a, const char *path, const query_list *queries, answer_list *answers, int64_t *last,
-                            size_t *n_verdicts) {
+agon_status collect_reviews(actors *a, const char *path, const query_list *queries, answer_list *answers,
+                            preference_list *preferences, int64_t *last, size_t *n_labels) {
     json_t *input = json_pack("{sI}", "after", (json_int_t)*last), *result = NULL, *item;
     const step_key key = {.path = path, .kind = "collect_reviews"};
     inbox in = {a, *last};
@@ -157,11 +193,17 @@ agon_status collect_reviews(actors *a, const char *path, const query_list *queri
     agon_status s = step_once(a->run, &key, input, read_inbox, &in, &result);
     json_t *taken = json_object_get(result, "taken");
     json_array_foreach(taken, i, item) {
-        if (!s)
-            s = apply(a, queries, answers, item, n_verdicts);
+        if (!s && json_object_get(item, "text"))
+            s = apply_written(a, queries, answers, item);
+        else if (!s && json_object_get(item, "chosen"))
+            s = apply_preference(a, answers, item, preferences);
+        else if (!s)
+            apply_verdict(answers, item);
     }
-    if (!s)
+    if (!s) {
         *last = field_int(result, "last");
+        *n_labels = (size_t)field_int(result, "labels");
+    }
     json_decref(result);
     json_decref(input);
     return s;

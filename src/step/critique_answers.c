@@ -12,6 +12,9 @@ agon_status critique_words(actors *a, const answer *x, int form, char **out) {
 static agon_status add_critique(actors *a, const answer *x, int form, json_t *ids) {
     char *words = NULL;
     store_id id;
+    json_t *meta = x->span_end > x->span_start
+                       ? json_pack("{s[II]}", "span", (json_int_t)x->span_start, (json_int_t)x->span_end)
+                       : NULL; /* what agon review marks in the answer */
     agon_status s = critique_words(a, x, form, &words);
     text_record t = {.run = run_id(a->run),
                      .kind = "critique",
@@ -19,11 +22,13 @@ static agon_status add_critique(actors *a, const answer *x, int form, json_t *id
                      .iteration = a->iteration,
                      .parent = x->id,
                      .producer = "executable critic",
-                     .slot = critique_form_name((critique_form)form)};
+                     .slot = critique_form_name((critique_form)form),
+                     .meta = meta};
     if (!s)
         s = store_add_text(a->store, &t, &id);
     if (!s && json_array_append_new(ids, json_string(id.text)) != 0)
         s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a critique");
+    json_decref(meta);
     free(words);
     return s;
 }

@@ -159,7 +159,7 @@ typedef struct questions {
     actors *a;
     const query_list *queries;
     const answer_list *answers; /* NULL: about queries */
-    const size_t *which;
+    const size_t *which, *others; /* others NULL: no pairs */
     size_t n;
     const char *kind, *purpose;
     double propensity;
@@ -174,6 +174,7 @@ static agon_status add_reviews(void *arg, json_t **result) {
                            .kind = q->kind,
                            .query = q->queries->items[x ? x->query : q->which[i]].id,
                            .response = x ? x->id : NULL,
+                           .other = q->others ? q->answers->items[q->others[i]].id : NULL,
                            .critique = x && *x->critique[0] ? x->critique[0] : NULL,
                            .purpose = q->purpose,
                            .iteration = q->a->iteration,
@@ -196,9 +197,31 @@ agon_status ask_reviewers(actors *a, const char *path, const query_list *queries
                           const size_t *which, size_t n, const char *kind, const char *purpose, double propensity) {
     json_t *input = answers ? answer_ids(answers, which, n) : query_ids(queries, which, n), *result = NULL;
     const step_key key = {.path = path, .kind = "escalate"};
-    questions q = {a, queries, answers, which, n, kind, purpose, propensity};
+    questions q = {a, queries, answers, which, NULL, n, kind, purpose, propensity};
     agon_status s = step_once(a->run, &key, input, add_reviews, &q, &result);
     json_decref(result);
     json_decref(input);
+    return s;
+}
+
+agon_status ask_preferences(actors *a, const char *path, const query_list *queries, const answer_list *answers,
+                            const answer_pair *pairs, size_t n, const char *purpose, double propensity) {
+    size_t *first = memory_new(n + 1, sizeof *first), *second = memory_new(n + 1, sizeof *second);
+    const step_key key = {.path = path, .kind = "escalate"};
+    questions q = {a, queries, answers, first, second, n, "pair", purpose, propensity};
+    json_t *input = NULL, *result = NULL;
+    agon_status s = first && second ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
+    for (size_t i = 0; i < n && !s; i++) {
+        first[i] = pairs[i].a;
+        second[i] = pairs[i].b;
+    }
+    if (!s) {
+        input = json_pack("{so so}", "a", answer_ids(answers, first, n), "b", answer_ids(answers, second, n));
+        s = step_once(a->run, &key, input, add_reviews, &q, &result);
+    }
+    json_decref(result);
+    json_decref(input);
+    free(first);
+    free(second);
     return s;
 }

@@ -31,6 +31,18 @@ answer *answer_list_add(answer_list *l) {
     return &l->items[l->n++];
 }
 
+preference *preference_list_add(preference_list *l) {
+    if (!grow((void **)&l->items, &l->capacity, l->n, sizeof *l->items))
+        return NULL;
+    l->items[l->n] = (preference){0};
+    return &l->items[l->n++];
+}
+
+void preference_list_free(preference_list *l) {
+    free(l->items);
+    *l = (preference_list){0};
+}
+
 void query_list_free(query_list *l) {
     for (size_t i = 0; i < l->n; i++)
         json_decref(l->items[i].task);

@@ -31,6 +31,7 @@ typedef struct answer {
     const char *source; /* verifier, critic, simulated, human; static; NULL: nobody yet */
     char label[STORE_ID_SIZE], verification[STORE_ID_SIZE];
     const char *evidence, *masked;
+    size_t span_start, span_end; /* bytes of the text that the evidence is about; equal: none */
     char critique[2][STORE_ID_SIZE]; /* text records by critique_form; "" none */
     double p_raw, p;                 /* the model critic's P(correct), as given and calibrated; NAN none */
 } answer;
@@ -47,11 +48,24 @@ typedef struct answer_list {
     arena *memory;
 } answer_list;
 
+/* Of two answers to one query a reviewer prefers one: worth knowing where nobody can say what is right. */
+typedef struct preference {
+    size_t chosen, rejected; /* in the answer list */
+    char label[STORE_ID_SIZE];
+} preference;
+
+typedef struct preference_list {
+    preference *items;
+    size_t n, capacity;
+} preference_list;
+
 void query_list_free(query_list *l);
 void answer_list_free(answer_list *l);
+void preference_list_free(preference_list *l);
 /* A zeroed item at the end, borrowed until the next add; NULL on memory. */
 query *query_list_add(query_list *l);
 answer *answer_list_add(answer_list *l);
+preference *preference_list_add(preference_list *l);
 /* Ids of the answers `which` [n], new; NULL on memory. */
 json_t *answer_ids(const answer_list *l, const size_t *which, size_t n);
 /* Fills a query from task JSON (taken over by reference count). AGON_EFORMAT as task_query_read. */
@@ -71,11 +85,11 @@ typedef struct draw {
 } draw;
 /* Appends one query a draw. */
 AGON_MUST_CHECK agon_status draw_queries(actors *a, const char *path, const draw *draws, size_t n, query_list *out);
-/* Rewordings by the attacker's language model of `which` [n]; kept when task_variation_check says that the task is the same, else
- * counted in *n_rejected. */
+/* Rewordings by the attacker's language model of `which` [n]; kept when task_variation_check says that the task is the same, and, where attacker or
+ * critic is remote, the judge behind it says so too (loop 2.8); else counted in *n_rejected. */
 AGON_MUST_CHECK agon_status vary_queries(actors *a, const char *path, query_list *queries, const size_t *which, size_t n,
                                          const char *version, size_t *n_rejected);
-/* The user's own queries (tasks.file). */
+/* The user's own queries (tasks.file). With a verifier program, rows that name no other verifier are left to it. */
 AGON_MUST_CHECK agon_status read_user_queries(actors *a, const char *path, const char *file, query_list *out);
 
 /* respond.c: answers of a version. */
@@ -136,14 +150,22 @@ AGON_MUST_CHECK agon_status expert_demonstrates(actors *a, const char *path, con
 AGON_MUST_CHECK agon_status ask_reviewers(actors *a, const char *path, const query_list *queries,
                                           const answer_list *answers, const size_t *which, size_t n, const char *kind,
                                           const char *purpose, double propensity);
+/* Pairs of answers to one query: the reviewer says which serves it better. */
+typedef struct answer_pair {
+    size_t a, b;
+} answer_pair;
+AGON_MUST_CHECK agon_status ask_preferences(actors *a, const char *path, const query_list *queries, const answer_list *answers,
+                                            const answer_pair *pairs, size_t n, const char *purpose, double propensity);
 /* tamper_answers.c: plants one fault in each known-good answer of `which` [n]; appended with kind "tampered", outcome fail, label "principle". Fewer come
  * where no fault could be planted. */
 AGON_MUST_CHECK agon_status tamper_answers(actors *a, const char *path, const query_list *queries, answer_list *answers,
                                            const size_t *which, size_t n);
 
 /* Reads the inbox after *last at `path` (a step: a replay sees what was read then). Verdicts become labels "human" and set outcome and source of
- * the answers they are about; written answers become demonstrations appended to the answers. *last moves on. */
+ * the answers they are about; a chosen answer of a pair becomes a preference, with "neither" both fail; written answers become demonstrations
+ * appended to the answers. *last moves on. *n_labels: questions answered, one label each whatever follows from it (further records are derived from
+ * the first). */
 AGON_MUST_CHECK agon_status collect_reviews(actors *a, const char *path, const query_list *queries, answer_list *answers,
-                                            int64_t *last, size_t *n_verdicts);
+                                            preference_list *preferences, int64_t *last, size_t *n_labels);
 
 #endif

@@ -69,6 +69,9 @@ static agon_status believe(actors *a, answer_list *list, answer *x, const json_t
     x->source = "verifier";
     snprintf(x->label, sizeof x->label, "%s", field_text(ids, "label"));
     snprintf(x->verification, sizeof x->verification, "%s", field_text(ids, "verification"));
+    const json_t *span = json_object_get(out, "span");
+    x->span_start = (size_t)json_integer_value(json_array_get(span, 0));
+    x->span_end = (size_t)json_integer_value(json_array_get(span, 1));
     x->evidence = arena_copy(list->memory, field_text(out, "evidence"));
     x->masked = arena_copy(list->memory, field_text(out, "masked"));
     return x->evidence && x->masked ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for evidence");

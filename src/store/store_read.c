@@ -168,6 +168,10 @@ static const char *state_of(store *s, const json_t *run) {
     " WHERE v.role " in " ('base', 'learner') AND (v.run = ?1 OR v.run IS NULL OR s.id IS NOT NULL"  \
     " OR v.id IN (SELECT parent FROM model_version WHERE run = ?1)) ORDER BY v.rowid"
 
+/* A reviewer's one answer may leave several labels (the verdict, and the text that mends it): those derived from the first do not count again. */
+#define LABELS_SQL                                                                                    \
+    "SELECT source AS name, count(*) AS n FROM label WHERE run = ?1 AND (source <> 'human' OR derived_from IS NULL) GROUP BY source"
+
 agon_status store_status(store *s, const char *run, json_t **out) {
     json_t *row = NULL, *versions = NULL, *others = NULL, *labels = NULL, *tokens = NULL, *counters = NULL, *result = NULL;
     agon_status status = find_run(s, run, &row);
@@ -182,7 +186,7 @@ agon_status store_status(store *s, const char *run, json_t **out) {
     if (!status && (!labels || !tokens || !counters))
         status = ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
     if (!status)
-        status = counts(s, "SELECT source AS name, count(*) AS n FROM label WHERE run = ?1 GROUP BY source", id, labels);
+        status = counts(s, LABELS_SQL, id, labels);
     if (!status)
         status = counts(s, "SELECT substr(name, 8) AS name, value AS n FROM counter WHERE run = ?1"
                            " AND name LIKE 'tokens.%'", id, tokens);

@@ -14,6 +14,7 @@ typedef struct bench {
     aim aim;
     example_list earlier, out;
     choice report;
+    preference_list preferences;
 } bench;
 
 static bench *bench_new(void) {
@@ -34,6 +35,7 @@ static bench *bench_new(void) {
 static void bench_free(bench *b) {
     example_list_free(&b->earlier);
     example_list_free(&b->out);
+    preference_list_free(&b->preferences);
     aim_free(&b->aim);
     run_config_free(b->config);
     stand_free(b->x);
@@ -64,6 +66,12 @@ static const char *words(bench *b, size_t n) {
 static void choose(bench *b) {
     example_list_free(&b->out);
     assert_ok(b->x->ctx, choose_examples(&b->cast, &b->aim, &b->x->queries, &b->x->answers, 0, &b->earlier, &b->out, &b->report));
+}
+
+static void choose_of_pairs(bench *b) {
+    example_list_free(&b->out);
+    assert_ok(b->x->ctx, choose_pairs(&b->cast, &b->aim, &b->x->queries, &b->x->answers, 0, &b->preferences, 0, &b->earlier, &b->out,
+                                      &b->report));
 }
 
 static int64_t tokens(const example_list *l, const char *origin) {
@@ -244,13 +252,70 @@ static void choose__pairs__are_a_pass_and_a_failure_of_one_query(void **state) {
     add(b, 2, "response", OUTCOME_PASS, "also right 2");
     add(b, 3, "evaluation", OUTCOME_FAIL, "wrong 3");
     add(b, 3, "response", OUTCOME_PASS, "right 3");
-    assert_ok(b->x->ctx, choose_pairs(&b->cast, &b->aim, &b->x->queries, &b->x->answers, 0, &b->out, &b->report));
+    choose_of_pairs(b);
     assert_int_equal(b->out.n, 1);
     assert_string_equal(b->out.items[0].chosen, "right 2");
     assert_string_equal(b->out.items[0].rejected, "wrong 2");
     assert_string_equal(b->out.items[0].objective, "pref");
     assert_int_equal(b->out.items[0].n_labels, 2);
     assert_int_equal(b->report.dropped_cap, 1);
+    bench_free(b);
+}
+
+/* Pairs keep the floor too: what people wrote against what failed is real, and too little of it shrinks the rest. */
+static void choose__pairs__keep_the_share_of_real_data(void **state) {
+    (void)state;
+    bench *b = bench_new();
+    int64_t last = -1;
+    b->config->build.real_share = 0.5;
+    b->config->build.replay_share = 0.25;
+    for (size_t n_real = 0; n_real <= 6; n_real += 2) {
+        b->x->answers.n = 0;
+        b->earlier.n = 0;
+        for (size_t i = 0; i < 20; i++) {
+            add(b, i, "response", OUTCOME_FAIL, words(b, 9));
+            add(b, i, "response", OUTCOME_PASS, words(b, 9));
+        }
+        for (size_t i = 0; i < n_real; i++)
+            add(b, i, "demonstration", OUTCOME_PASS, words(b, 9));
+        add(b, 21, "demonstration", OUTCOME_PASS, words(b, 9)); /* preferred to nothing: no pair */
+        add_earlier(b, "real", "prose", 1000);                  /* no pair either */
+        const example replayed = {.objective = "pref", .origin = "new", .prompt = "earlier", .chosen = "a", .rejected = "b", .n_tokens = 8};
+        assert_ok(b->x->ctx, example_add(&b->cast, &b->earlier, &replayed));
+        choose_of_pairs(b);
+        int64_t real = tokens(&b->out, "real"), fresh = tokens(&b->out, "new"), replay = tokens(&b->out, "replay");
+        assert_int_equal(b->report.n_real, n_real);
+        assert_int_equal(real, b->report.real_tokens);
+        assert_true(real >= fresh + replay);
+        assert_true(replay <= (real + fresh + replay) / 4 + 1);
+        assert_int_equal(b->report.n_replay, n_real >= 2); /* 2 of 13 tokens each leave room for 8 */
+        assert_true(fresh > last || n_real == 0);
+        for (size_t i = 0; i < b->out.n; i++)
+            assert_non_null(b->out.items[i].rejected);
+        last = fresh;
+    }
+    bench_free(b);
+}
+
+static void choose__pairs__hold_what_reviewers_preferred(void **state) {
+    (void)state;
+    bench *b = bench_new();
+    add(b, 0, "response", OUTCOME_UNKNOWN, "fair");
+    add(b, 0, "response", OUTCOME_UNKNOWN, "good");
+    add(b, 1, "response", OUTCOME_FAIL, "draft");
+    add(b, 1, "demonstration", OUTCOME_PASS, "mended")->draft = 2;
+    preference *p = preference_list_add(&b->preferences);
+    assert_non_null(p);
+    *p = (preference){1, 0, "chosen by ada"};
+    choose_of_pairs(b);
+    assert_int_equal(b->out.n, 2);
+    assert_string_equal(b->out.items[0].origin, "real");
+    assert_string_equal(b->out.items[0].chosen, "mended");
+    assert_string_equal(b->out.items[0].rejected, "draft");
+    assert_string_equal(b->out.items[1].chosen, "good");
+    assert_string_equal(b->out.items[1].rejected, "fair");
+    assert_int_equal(b->out.items[1].n_labels, 1);
+    assert_string_equal(b->out.items[1].labels[0], "chosen by ada");
     bench_free(b);
 }
 
@@ -264,6 +329,8 @@ int main(void) {
         cmocka_unit_test(choose__what_is_held_out__is_left_out),
         cmocka_unit_test(choose__replay__is_the_latest_up_to_its_share),
         cmocka_unit_test(choose__pairs__are_a_pass_and_a_failure_of_one_query),
+        cmocka_unit_test(choose__pairs__keep_the_share_of_real_data),
+        cmocka_unit_test(choose__pairs__hold_what_reviewers_preferred),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -142,6 +142,49 @@ static void loop__own_queries__escalate_within_the_budget(void **state) {
     free(rows);
 }
 
+/* Where nobody can verify and the loop learns from pairs, reviewers say which of two answers is better, and the next iteration holds it. */
+static void loop__two_unverifiable_answers__become_a_preference(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL, *items = NULL, *item, *pairs = NULL;
+    size_t i;
+    const char *file = write_file(x, "own.jsonl",
+                                  "{\"query\": \"Why is the sky blue?\"}\n{\"query\": \"Why is the sea salt?\"}\n"
+                                  "{\"query\": \"Why do cats purr?\"}\n{\"query\": \"Why do we dream?\"}\n");
+    const char *learner = write_file(x, "learner.sh",
+                                     "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/');"
+                                     " echo \"{\\\"id\\\":\\\"$id\\\",\\\"completions\\\":[\\\"Because.\\\",\\\"For a reason.\\\"]}\"; done\n");
+    const char *yaml = "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {backend: command, command: sh %s, samples: 2}\n"
+                       "critic: {examples: 0}\ntrain: {objective: dpo, rank: 2, epochs: 1, batch: 2}\n"
+                       "human: {backend: queue, labels: 8, audits: 0, demonstrations: 0}\n"
+                       "build: {documents: 2, real_share: 0}\nevaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n";
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, 1, file, learner), &summary));
+    json_decref(summary);
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT id, kind FROM review_item", NULL, &items));
+    assert_true(json_array_size(items) >= 2);
+    json_t *prefer_b = json_pack("{ss}", "verdict", "B");
+    json_array_foreach(items, i, item) {
+        assert_string_equal(field_text(item, "kind"), "pair"); /* one question for two answers */
+        assert_ok(x->ctx, store_inbox_add(x->store, field_text(item, "id"), "reviewer-1", 3, prefer_b));
+    }
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, 2, file, learner), &summary));
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT fields AS fields_json, l.source, l.kind FROM example e JOIN example_label k ON k.example = e.id"
+                                       " JOIN label l ON l.id = k.label WHERE e.objective = 'pref'", NULL, &pairs));
+    assert_int_equal(json_array_size(pairs), json_array_size(items));
+    item = json_array_get(pairs, 0);
+    assert_string_equal(field_text(item, "source"), "human");
+    assert_string_equal(field_text(item, "kind"), "pair");
+    const json_t *chosen = json_array_get(json_object_get(json_object_get(item, "fields"), "chosen"), 0);
+    assert_string_equal(field_text(chosen, "content"), "For a reason.");
+    assert_int_equal(field_int(json_object_get(summary, "labels"), "human"), json_array_size(items));
+    assert_int_equal(field_int(json_object_get(summary, "budget"), "resolved"), json_array_size(items));
+    json_decref(prefer_b);
+    json_decref(pairs);
+    json_decref(items);
+    json_decref(summary);
+    stand_free(x);
+}
+
 /* Programs that answer whatever they are asked: one JSON line in, one out. */
 static const char learner_program[] =
     "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/');"
@@ -179,6 +222,7 @@ int main(void) {
         cmocka_unit_test(file__rows__are_judged_as_they_say),
         cmocka_unit_test(file__bad_rows__are_named_by_line),
         cmocka_unit_test(loop__own_queries__escalate_within_the_budget),
+        cmocka_unit_test(loop__two_unverifiable_answers__become_a_preference),
         cmocka_unit_test(loop__programs_as_learner_and_critic__run_to_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

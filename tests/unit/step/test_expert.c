@@ -138,7 +138,8 @@ static void ask_and_collect(stand *x, bool answering) {
     static const size_t queries[] = {0, 1, 2, 3}, two[] = {2, 3};
     static const char *const texts[] = {"one", "two", "three", "four"};
     int64_t last = 0;
-    size_t n_verdicts = 0;
+    size_t n_labels = 0;
+    preference_list preferences = {0};
     stand_draw(x, "q", "arithmetic", "two_digit_sum", 4);
     stand_answers(x, "answers", queries, texts, 4);
     assert_ok(x->ctx, ask_reviewers(&x->actors, "ask", &x->queries, &x->answers, queries, 4, "verdict", "train", 0.5));
@@ -155,8 +156,8 @@ static void ask_and_collect(stand *x, bool answering) {
         json_decref(verdicts);
         json_decref(written);
     }
-    assert_ok(x->ctx, collect_reviews(&x->actors, "collect/1", &x->queries, &x->answers, &last, &n_verdicts));
-    assert_int_equal(n_verdicts, 2);
+    assert_ok(x->ctx, collect_reviews(&x->actors, "collect/1", &x->queries, &x->answers, &preferences, &last, &n_labels));
+    assert_int_equal(n_labels, 3);
     assert_int_equal(x->answers.n, 5);
     assert_int_equal(x->answers.items[0].outcome, OUTCOME_PASS);
     assert_int_equal(x->answers.items[1].outcome, OUTCOME_FAIL);
@@ -175,8 +176,8 @@ static void ask_and_collect(stand *x, bool answering) {
         reply(x, review_id(verdicts, 3), "{\"verdict\": \"accept\"}");
         json_decref(verdicts);
     }
-    assert_ok(x->ctx, collect_reviews(&x->actors, "collect/2", &x->queries, &x->answers, &last, &n_verdicts));
-    assert_int_equal(n_verdicts, 3);
+    assert_ok(x->ctx, collect_reviews(&x->actors, "collect/2", &x->queries, &x->answers, &preferences, &last, &n_labels));
+    assert_int_equal(n_labels, 1);
     assert_int_equal(x->answers.n, 5);
     assert_int_equal(x->answers.items[3].outcome, OUTCOME_PASS);
 }

@@ -22,7 +22,18 @@ static void say(stand *x, const json_t *ids, size_t item, const char *verdict, c
 
 static size_t collected(stand *x, const char *path, int64_t *last) {
     size_t n = 0;
-    assert_ok(x->ctx, collect_reviews(&x->actors, path, &x->queries, &x->answers, last, &n));
+    preference_list preferences = {0};
+    assert_ok(x->ctx, collect_reviews(&x->actors, path, &x->queries, &x->answers, &preferences, last, &n));
+    assert_int_equal(preferences.n, 0);
+    preference_list_free(&preferences);
+    return n;
+}
+
+static int64_t human_labels(stand *x) {
+    json_t *status = NULL;
+    assert_ok(x->ctx, store_status(x->store, run_id(x->run), &status));
+    int64_t n = field_int(json_object_get(status, "labels"), "human");
+    json_decref(status);
     return n;
 }
 
@@ -58,6 +69,71 @@ static void a_mended_answer_knows_its_draft(void **state) {
     assert_string_equal(y->text, "42");
     assert_int_equal(y->query, 1);
     assert_int_equal(y->draft, 1);
+    assert_int_equal(human_labels(x), 1); /* verdict and text: one answer of one person */
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM label WHERE source = 'human'"), 2);
+    json_decref(ids);
+    stand_free(x);
+}
+
+/* Three answers to one query, two pairs of them asked. */
+static stand *paired(json_t **ids) {
+    static const char *const texts[] = {"one", "two", "three"};
+    static const size_t queries[] = {0, 0, 0};
+    static const answer_pair pairs[] = {{0, 1}, {1, 2}};
+    stand *x = stand_new(NULL);
+    stand_draw(x, "draw", "arithmetic", "two_digit_sum", 1);
+    stand_answers(x, "answers", queries, texts, 3);
+    assert_ok(x->ctx, ask_preferences(&x->actors, "ask", &x->queries, &x->answers, pairs, 2, "train", 1));
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT * FROM review_item ORDER BY priority DESC", NULL, ids));
+    assert_int_equal(json_array_size(*ids), 2);
+    assert_string_equal(field_text(json_array_get(*ids, 1), "response"), x->answers.items[1].id);
+    assert_string_equal(field_text(json_array_get(*ids, 1), "other"), x->answers.items[2].id);
+    return x;
+}
+
+static void the_better_of_two_is_a_preference(void **state) {
+    (void)state;
+    json_t *ids = NULL, *rows = NULL;
+    preference_list p = {0};
+    stand *x = paired(&ids);
+    int64_t last = 0;
+    size_t n = 0;
+    say(x, ids, 0, "B", NULL);
+    say(x, ids, 1, "A", NULL);
+    for (int again = 0; again < 2; again++) { /* a replay comes to the same */
+        last = 0;
+        p.n = 0;
+        assert_ok(x->ctx, collect_reviews(&x->actors, "collect", &x->queries, &x->answers, &p, &last, &n));
+        assert_int_equal(n, 2);
+        assert_int_equal(p.n, 2);
+        assert_true(p.items[0].chosen == 1 && p.items[0].rejected == 0 && p.items[1].chosen == 1 && p.items[1].rejected == 2);
+        assert_int_equal(x->answers.items[1].outcome, OUTCOME_UNKNOWN); /* better is not right */
+    }
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT * FROM label WHERE kind = 'pair' ORDER BY rowid", NULL, &rows));
+    assert_int_equal(json_array_size(rows), 2);
+    assert_string_equal(field_text(json_array_get(rows, 0), "source"), "human");
+    assert_string_equal(field_text(json_array_get(rows, 0), "target"), x->answers.items[1].id);
+    assert_string_equal(field_text(json_array_get(rows, 0), "other"), x->answers.items[0].id);
+    assert_string_equal(field_text(json_array_get(rows, 0), "id"), p.items[0].label);
+    assert_int_equal(human_labels(x), 2);
+    preference_list_free(&p);
+    json_decref(rows);
+    json_decref(ids);
+    stand_free(x);
+}
+
+static void neither_of_two_fails_both_at_the_price_of_one(void **state) {
+    (void)state;
+    json_t *ids = NULL;
+    stand *x = paired(&ids);
+    int64_t last = 0;
+    say(x, ids, 0, "reject", NULL);
+    say(x, ids, 1, "skip", NULL);
+    assert_int_equal(collected(x, "collect", &last), 1);
+    assert_int_equal(x->answers.items[0].outcome, OUTCOME_FAIL);
+    assert_int_equal(x->answers.items[1].outcome, OUTCOME_FAIL);
+    assert_int_equal(x->answers.items[2].outcome, OUTCOME_UNKNOWN);
+    assert_int_equal(human_labels(x), 1);
     json_decref(ids);
     stand_free(x);
 }
@@ -66,6 +142,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_word_stands),
         cmocka_unit_test(a_mended_answer_knows_its_draft),
+        cmocka_unit_test(the_better_of_two_is_a_preference),
+        cmocka_unit_test(neither_of_two_fails_both_at_the_price_of_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
