@@ -5,7 +5,6 @@
 #include "base/random.h"
 #include "recipe/recipe_private.h"
 #include "step/work.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,39 +54,6 @@ agon_status recipe_run(agon_ctx *ctx, store *store, const run_config *config, re
     else
         *summary = made;
     return s;
-}
-
-/* ---- cost ------------------------------------------------------------------------------------------------ */
-
-/* Tokens of a usual query in a chat template, of an answer, and of a word problem's working: measured over the task families. */
-static const double PROMPT_TOKENS = 52, ANSWER_TOKENS = 16, SUITE_PROMPT_TOKENS = 90, EXAMPLE_TOKENS = 68,
-                    CRITIC_PROMPT_TOKENS = 48;
-
-agon_status recipe_cost(agon_ctx *ctx, const run_config *r, double tokens_per_second, json_t **cost) {
-    const double answers = (double)(r->attacker.queries * r->learner.samples), it = (double)r->iterations;
-    const double refined = (double)(r->refine.queries * r->refine.samples + 4 * r->refine.learnability);
-    const double versions = it + 1;
-    double generated = it * (answers + refined) * ANSWER_TOKENS +
-                       2 * it * (double)r->evaluate.tasks * ANSWER_TOKENS +
-                       versions * ((double)r->evaluate.general * ANSWER_TOKENS + (double)r->evaluate.gsm8k * 4 * ANSWER_TOKENS);
-    double read = it * ((double)r->attacker.queries * PROMPT_TOKENS + refined * 2 * PROMPT_TOKENS) +
-                  2 * it * (double)r->evaluate.tasks * PROMPT_TOKENS +
-                  versions * ((double)r->evaluate.general * PROMPT_TOKENS + (double)r->evaluate.gsm8k * SUITE_PROMPT_TOKENS);
-    double scored = it * (double)r->critic.examples * CRITIC_PROMPT_TOKENS + versions * (double)r->evaluate.documents * 250;
-    double examples = fmin((double)(r->human.demonstrations * 4), answers);
-    double trained = it * (examples * EXAMPLE_TOKENS * (double)r->train.epochs +
-                           (double)(r->critic.examples * r->critic.epochs) * CRITIC_PROMPT_TOKENS);
-    double equivalents = generated + read + scored + 2 * trained;
-    json_t *made = json_pack("{s{sf sf sf sf sf} s{sI sI sI}}", "tokens", "generated", generated, "read", read, "scored",
-                             scored, "trained", trained, "equivalents", equivalents, "labels", "expert",
-                             (json_int_t)r->human.labels, "audits", (json_int_t)(r->human.audits * r->iterations),
-                             "demonstrations", (json_int_t)(r->human.demonstrations * r->iterations));
-    if (!made)
-        return ctx_fail(ctx, AGON_ENOMEM, "no memory for the cost");
-    if (tokens_per_second > 0)
-        json_object_set_new(made, "minutes", json_real(equivalents / tokens_per_second / 60));
-    *cost = made;
-    return AGON_OK;
 }
 
 /* ---- executing again ---------------------------------------------------------------------------------------- */

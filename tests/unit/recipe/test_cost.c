@@ -1,0 +1,96 @@
+/* The estimate beforehand: it follows what the run file says will be done, the user's own rows and the sealed recipe included. */
+#include "recipe/recipe.h"
+#include "test.h"
+#include <unistd.h>
+
+static json_t *cost_of(agon_ctx *ctx, const char *yaml) {
+    run_config *config = NULL;
+    json_t *cost = NULL;
+    assert_ok(ctx, run_file_parse(ctx, "test.yaml", yaml, strlen(yaml), &config));
+    assert_ok(ctx, recipe_cost(ctx, config, 1000, &cost));
+    run_config_free(config);
+    return cost;
+}
+
+static double figure(agon_ctx *ctx, const char *yaml, const char *part, const char *name) {
+    json_t *cost = cost_of(ctx, yaml);
+    const json_t *x = json_object_get(json_object_get(cost, part), name);
+    assert_non_null(x);
+    double value = json_number_value(x);
+    json_decref(cost);
+    return value;
+}
+
+static char *with_file(agon_ctx *ctx, size_t n, const char *row, const char *rest, char path[64]) {
+    char *yaml = NULL;
+    (void)ctx;
+    snprintf(path, 64, "/tmp/agon-cost-XXXXXX");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    for (size_t i = 0; i < n; i++)
+        assert_true(dprintf(fd, "%s\n", row) > 0);
+    close(fd);
+    assert_true(asprintf(&yaml, "tasks: {file: %s}\nlearner: {max_tokens: 48}\ncritic: {examples: 0}\n%s", path, rest) > 0);
+    return yaml;
+}
+
+static double of_file(agon_ctx *ctx, size_t n, const char *row, const char *rest, const char *name) {
+    char path[64];
+    char *yaml = with_file(ctx, n, row, rest, path);
+    double value = figure(ctx, yaml, "tokens", name);
+    unlink(path);
+    free(yaml);
+    return value;
+}
+
+static void cost__own_rows__are_what_is_asked(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static const char answered[] = "{\"query\": \"How many legs has a spider?\", \"answer\": 8}", open[] = "{\"query\": \"Why?\"}";
+    /* 80 of 100 rows asked, 4 samples of 48 tokens; 20 held out, asked of base and candidate. Suites and refinement apart. */
+    static const char bare[] = "refine: {queries: 0, learnability: 0}\nevaluate: {general: 0, gsm8k: 0, documents: 0}\n";
+    assert_close(of_file(ctx, 100, answered, bare, "generated"), 80 * 4 * 48 + 2 * 20 * 48, 1e-6);
+    assert_close(of_file(ctx, 200, answered, bare, "generated"), 2 * of_file(ctx, 100, answered, bare, "generated"), 1e-6);
+    assert_close(of_file(ctx, 100, answered, bare, "scored"), 0, 1e-6);
+    assert_true(of_file(ctx, 100, open, bare, "scored") > 80 * 4 * 48); /* the critic reads every answer nobody can verify */
+    static const char program[] = "refine: {queries: 0, learnability: 0}\nevaluate: {general: 0, gsm8k: 0, documents: 0}\nverifier: {command: x}\n";
+    assert_close(of_file(ctx, 100, open, program, "scored"), 0, 1e-6);
+    agon_ctx_free(ctx);
+}
+
+static void cost__generated_tasks__do_not_count_beside_a_file_alone(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static const char row[] = "{\"query\": \"Two and two?\", \"answer\": 4}";
+    double few = of_file(ctx, 10, row, "attacker: {queries: 10}\n", "generated"), many = of_file(ctx, 10, row, "attacker: {queries: 1000}\n", "generated");
+    assert_close(few, many, 1e-6);
+    assert_true(figure(ctx, "attacker: {queries: 1000}\n", "tokens", "generated") -
+                    figure(ctx, "attacker: {queries: 100}\n", "tokens", "generated") >= 900 * 4 * 16 - 1e-6);
+    agon_ctx_free(ctx);
+}
+
+#define SEALED "recipe: sealed\noracle: sealed\nattacker: {queries: 100}\ncritic: {epochs: 2}\n"                             \
+               "human: {labels: 400, audits: 0, calibration: 120, demonstrations: 30, gate_items: 100}\n"
+
+static void cost__sealed__counts_calibration_gate_and_arms(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static const char arms[] = SEALED "evaluate: {tasks: 300}\n", none[] = SEALED "evaluate: {tasks: 300, arms: false}\n",
+                      fewer[] = SEALED "evaluate: {tasks: 202, arms: false}\n";
+    assert_close(figure(ctx, arms, "labels", "calibration"), 120, 0);
+    assert_close(figure(ctx, arms, "labels", "gate"), 200, 0);
+    assert_close(figure(ctx, arms, "labels", "audits"), 0, 0);
+    assert_close(figure(ctx, arms, "tokens", "generated") - figure(ctx, none, "tokens", "generated"), 3 * 300 * 16, 1e-6);
+    assert_true(figure(ctx, arms, "tokens", "trained") > 2 * figure(ctx, none, "tokens", "trained"));
+    assert_close(figure(ctx, none, "tokens", "scored") - figure(ctx, fewer, "tokens", "scored"), 2 * 98 * 48, 1e-6);
+    agon_ctx_free(ctx);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cost__own_rows__are_what_is_asked),
+        cmocka_unit_test(cost__generated_tasks__do_not_count_beside_a_file_alone),
+        cmocka_unit_test(cost__sealed__counts_calibration_gate_and_arms),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
