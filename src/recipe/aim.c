@@ -169,6 +169,17 @@ static task_perturbation aimed_perturbation(const cell_record *r, rng *rng) {
     return (task_perturbation)curriculum_draw(p, PERTURBATION_N, rng_uniform(rng));
 }
 
+/* The cell of the next draw: by weight, or (NULL) in turn. Retired ones are passed over four times of five; where all are, one comes all the same. */
+static size_t next_place(aim *a, const double *weights, size_t *turn, rng *r) {
+    size_t place = 0;
+    for (size_t k = 0; k < AIM_RETEST * a->n; k++) {
+        place = weights ? curriculum_draw(weights, a->n, rng_uniform(r)) : (*turn)++ % a->n;
+        if (!a->records[place].retired || ++a->records[place].passed_over % AIM_RETEST == 0)
+            break;
+    }
+    return place;
+}
+
 agon_status aim_wave(cast *c, aim *a, size_t wave, size_t n, bool targeted, draw **out, size_t *n_out) {
     draw *draws = memory_new(n + 1, sizeof *draws);
     aiming w = {0};
@@ -177,7 +188,7 @@ agon_status aim_wave(cast *c, aim *a, size_t wave, size_t n, bool targeted, draw
     agon_status s = draws ? weigh(c, a, &w) : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for a wave");
     for (size_t i = 0; i < n && !s; i++) {
         bool aimed = targeted && rng_uniform(&r) >= c->config->attacker.untargeted, ok = false;
-        size_t place = aimed ? curriculum_draw(w.cells, a->n, rng_uniform(&r)) : turn++ % a->n;
+        size_t place = next_place(a, aimed ? w.cells : NULL, &turn, &r);
         cell_record *cell = &a->records[place];
         for (size_t k = 0; k < MAX_TRIES && !ok && !s; k++) {
             draws[kept] = (draw){a->cells[place],
@@ -224,14 +235,44 @@ agon_status aim_gold(cast *c, aim *a, size_t n, draw **out, size_t *n_out) {
     return AGON_OK;
 }
 
+static void count_one(cell_record *r, task_perturbation p, bool solved) {
+    size_t at = r->n % AIM_WINDOW;
+    if (r->n >= AIM_WINDOW) { /* the oldest leaves */
+        r->tried[r->window[at].perturbation]--;
+        r->solved[r->window[at].perturbation] -= r->window[at].solved;
+    }
+    r->window[at].perturbation = (uint8_t)p;
+    r->window[at].solved = solved;
+    r->n++;
+    r->tried[p]++;
+    r->solved[p] += solved;
+    r->now_tried++;
+    r->now_solved += solved;
+    if (!solved) {
+        r->retired = false;
+        r->solved_iterations = 0;
+    }
+}
+
 void aim_count(aim *a, const query_list *queries, const answer_list *answers, size_t from) {
     for (size_t i = from; i < answers->n; i++) {
         const answer *x = &answers->items[i];
         const query *q = &queries->items[x->query];
         size_t place = aim_place(a, q->cell);
-        if (place == SIZE_MAX || x->outcome == OUTCOME_UNKNOWN)
-            continue;
-        a->records[place].tried[q->perturbation]++;
-        a->records[place].solved[q->perturbation] += x->outcome == OUTCOME_PASS;
+        if (place != SIZE_MAX && x->outcome != OUTCOME_UNKNOWN)
+            count_one(&a->records[place], q->perturbation, x->outcome == OUTCOME_PASS);
     }
+}
+
+size_t aim_retire(aim *a) {
+    size_t n = 0;
+    for (size_t i = 0; i < a->n; i++) {
+        cell_record *r = &a->records[i];
+        if (r->now_tried >= AIM_SURE)
+            r->solved_iterations = r->now_solved == r->now_tried ? r->solved_iterations + 1 : 0;
+        r->retired = r->retired || r->solved_iterations >= AIM_SOLVED_ITERATIONS;
+        r->now_solved = r->now_tried = 0;
+        n += r->retired;
+    }
+    return n;
 }

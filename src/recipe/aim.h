@@ -5,8 +5,22 @@
 
 #include "recipe/cast.h"
 
+enum { AIM_WINDOW = 64, AIM_RETEST = 5, AIM_SOLVED_ITERATIONS = 2, AIM_SURE = 8 };
+
+/* What the learner did in a cell lately: its last AIM_WINDOW answers, so that the record follows a learner that learns (loop 2.11). A cell in which all
+ * of at least AIM_SURE answers passed in each of two iterations in a row retires: of the draws that would go there one in AIM_RETEST does, and
+ * a failure brings it back. */
 typedef struct cell_record {
-    size_t solved[PERTURBATION_N], tried[PERTURBATION_N]; /* answers */
+    size_t solved[PERTURBATION_N], tried[PERTURBATION_N]; /* of the window */
+    struct {
+        uint8_t perturbation;
+        bool solved;
+    } window[AIM_WINDOW]; /* a ring */
+    size_t n;                        /* answers in all */
+    size_t now_solved, now_tried;    /* of this iteration */
+    size_t solved_iterations;        /* in a row */
+    size_t passed_over;              /* draws, while retired */
+    bool retired;
     uint64_t next; /* index of the next training seed */
 } cell_record;
 
@@ -43,5 +57,7 @@ AGON_MUST_CHECK agon_status aim_wave(cast *c, aim *a, size_t wave, size_t n, boo
 AGON_MUST_CHECK agon_status aim_gold(cast *c, aim *a, size_t n, draw **out, size_t *n_out);
 /* Counts answers [from, n) of known outcome. */
 void aim_count(aim *a, const query_list *queries, const answer_list *answers, size_t from);
+/* Ends an iteration: retires what is solved. Returns how many cells are retired now. */
+size_t aim_retire(aim *a);
 
 #endif

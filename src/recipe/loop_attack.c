@@ -99,6 +99,9 @@ agon_status loop_attack(loop *l) {
     size_t waves = (size_t)config->attacker.waves, n = (size_t)config->attacker.queries;
     for (size_t w = 1; w <= waves && l->n_cells && !s; w++)
         s = attack_wave(l, w, n * w / waves - n * (w - 1) / waves);
+    size_t n_retired = s ? 0 : aim_retire(&l->aim);
+    if (!s && n_retired > 0)
+        cast_say(l->c, NULL, "%zu of %zu cells are solved and asked only now and then", n_retired, l->n_cells);
     if (!s)
         cast_say(l->c, NULL, "rejected before asking: %zu duplicates, %zu held out, %zu ill-posed", l->aim.rejected.duplicate,
                  l->aim.rejected.held_out, l->aim.rejected.ill_posed);

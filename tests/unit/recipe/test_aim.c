@@ -137,6 +137,71 @@ static void aim__counts__what_is_known_only(void **state) {
     bench_free(b);
 }
 
+/* n answers of one cell to a query in one wording. */
+static void answers_of(bench *b, size_t query, task_perturbation p, size_t n, bool solved) {
+    stand *x = b->x;
+    size_t from = x->answers.n;
+    x->queries.items[query].perturbation = p;
+    for (size_t i = 0; i < n; i++) {
+        answer *y = answer_list_add(&x->answers);
+        assert_non_null(y);
+        y->query = query;
+        y->outcome = solved ? OUTCOME_PASS : OUTCOME_FAIL;
+    }
+    aim_count(&b->aim, &x->queries, &x->answers, from);
+}
+
+static void aim__only_the_last_answers__count(void **state) {
+    (void)state;
+    bench *b = bench_new("5", large, 3);
+    const cell_record *r = &b->aim.records[1];
+    stand_draw(b->x, "q", "arithmetic", "two_digit_sum", 1);
+    answers_of(b, 0, PERTURBATION_NONE, 50, false);
+    answers_of(b, 0, PERTURBATION_RENAME, 30, true);
+    assert_int_equal(aim_tried(r), AIM_WINDOW);
+    assert_int_equal(aim_solved(r), 30);
+    assert_int_equal(r->tried[PERTURBATION_NONE], AIM_WINDOW - 30);
+    answers_of(b, 0, PERTURBATION_RENAME, 34, true);
+    assert_int_equal(aim_solved(r), AIM_WINDOW); /* what it could not do before is forgotten */
+    assert_int_equal(r->tried[PERTURBATION_NONE], 0);
+    bench_free(b);
+}
+
+static void aim__a_solved_cell__retires_and_comes_back(void **state) {
+    (void)state;
+    bench *b = bench_new("5", large, 3);
+    size_t count[MAX_CELLS];
+    stand_draw(b->x, "q", "arithmetic", "two_digit_sum", 1);
+    answers_of(b, 0, PERTURBATION_NONE, 40, true);
+    assert_int_equal(aim_retire(&b->aim), 0); /* one iteration may be luck */
+    answers_of(b, 0, PERTURBATION_NONE, AIM_SURE - 1, true);
+    assert_int_equal(aim_retire(&b->aim), 0); /* too few to say */
+    answers_of(b, 0, PERTURBATION_NONE, AIM_SURE, true);
+    assert_int_equal(aim_retire(&b->aim), 1);
+    wave_counts(b, false, 110, count);
+    assert_true(count[1] == 10 && count[0] == 50 && count[2] == 50); /* one turn in five */
+    wave_counts(b, true, 110, count);
+    assert_true(count[1] > 0 && count[1] < 15);
+    answers_of(b, 0, PERTURBATION_NONE, 20, true);
+    assert_int_equal(aim_retire(&b->aim), 1);
+    answers_of(b, 0, PERTURBATION_NONE, 1, false); /* the re-test finds a fault */
+    assert_int_equal(aim_retire(&b->aim), 0);
+    wave_counts(b, false, 60, count);
+    assert_true(count[0] == 20 && count[1] == 20 && count[2] == 20);
+    bench_free(b);
+}
+
+static void aim__all_retired__still_draws(void **state) {
+    (void)state;
+    bench *b = bench_new("5", large, 3);
+    size_t count[MAX_CELLS];
+    for (size_t i = 0; i < 3; i++)
+        b->aim.records[i].retired = true;
+    wave_counts(b, false, 30, count);
+    assert_int_equal(count[0] + count[1] + count[2], 30);
+    bench_free(b);
+}
+
 /* Draws of a wave as text. */
 static char *wave_text(bench *b, int64_t iteration, size_t wave, bool targeted) {
     draw *draws = NULL;
@@ -180,6 +245,9 @@ int main(void) {
         cmocka_unit_test(aim__over_three_iterations__no_task_is_asked_and_held_out),
         cmocka_unit_test(aim__targeted_waves__go_where_success_is_near_one_half),
         cmocka_unit_test(aim__counts__what_is_known_only),
+        cmocka_unit_test(aim__only_the_last_answers__count),
+        cmocka_unit_test(aim__a_solved_cell__retires_and_comes_back),
+        cmocka_unit_test(aim__all_retired__still_draws),
         cmocka_unit_test(aim__follows_from_the_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
