@@ -203,6 +203,7 @@ static void loop_free(loop *l) {
     example_list_free(&l->examples);
     example_list_free(&l->earlier);
     trust_free(&l->trust);
+    free(l->judged);
     suite_results_free(&l->incumbent_suites);
     json_decref(l->learnability);
     json_decref(l->critic_reports);

@@ -183,6 +183,63 @@ static agon_status escalate(loop *l, const picked *open) {
     return s;
 }
 
+/* ---- the monitor --------------------------------------------------------------------------------------------- */
+
+agon_status loop_note_judged(loop *l, size_t i, bool right, const char *label) {
+    if (l->n_judged == l->judged_capacity) {
+        size_t more = l->judged_capacity ? 2 * l->judged_capacity : 64;
+        judged_answer *grown = realloc(l->judged, size_mul(more, sizeof *grown));
+        if (!grown)
+            return ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for an expert's verdict");
+        l->judged = grown;
+        l->judged_capacity = more;
+    }
+    size_t at = 0; /* a second verdict on the same answer stands in the first one's place */
+    while (at < l->n_judged && l->judged[at].answer != i)
+        at++;
+    l->n_judged += at == l->n_judged;
+    judged_answer *j = &l->judged[at];
+    *j = (judged_answer){.answer = i, .right = right};
+    snprintf(j->label, sizeof j->label, "%s", label);
+    return AGON_OK;
+}
+
+/* May the critic have been trained on this answer? Verified answers to queries of the training side (critic_material). */
+static bool may_have_taught(const loop *l, const answer *x) {
+    return x->source && strcmp(x->source, "verifier") == 0 && (seed_derive(2, l->queries.items[x->query].identity) & 1) == 0;
+}
+
+/* Before it decides anything: does the critic's calibration still hold on what experts judged? */
+static agon_status watch(loop *l) {
+    cast *c = l->c;
+    size_t n = 0;
+    picked which = {0};
+    json_t *report = NULL, *row;
+    judged_answer *fair = memory_new(l->n_judged + 1, sizeof *fair);
+    agon_status s = picked_new(l, l->n_judged, &which);
+    if (!s && !fair)
+        s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the monitor");
+    for (size_t i = 0; i < l->n_judged && !s; i++)
+        if (!may_have_taught(l, &l->answers.items[l->judged[i].answer])) {
+            which.items[n] = l->judged[i].answer;
+            fair[n++] = l->judged[i];
+        }
+    if (!s && n > 0 && l->trust.n_families > 0) {
+        s = judge_answers(&c->actors, cast_path(c, "monitor/judge"), &l->queries, &l->answers, which.items, n, l->critic);
+        if (!s)
+            s = monitor_critic(&c->actors, cast_path(c, "monitor"), &l->trust, &l->queries, &l->answers, fair, n, &report);
+    }
+    json_array_foreach(report, n, row) {
+        if (field_true(row, "suspended"))
+            cast_say(c, json_pack("{sO}", "monitor", row), "the critic's calibration no longer holds for %s: of %lld judged answers it agrees on %.0f%%; it "
+                     "decides nothing there", field_text(row, "family"), (long long)field_int(row, "n"), 100 * field_real(row, "agreement"));
+    }
+    json_decref(report);
+    free(which.items);
+    free(fair);
+    return s;
+}
+
 agon_status loop_decide(loop *l) {
     cast *c = l->c;
     picked unknown = {0}, open = {0};
@@ -195,6 +252,8 @@ agon_status loop_decide(loop *l) {
             unknown.items[unknown.n++] = i;
     if (!s && unknown.n > 0) {
         s = cast_stage(c, "decide");
+        if (!s)
+            s = watch(l);
         if (!s)
             s = judge_answers(&c->actors, cast_path(c, "decide/judge"), &l->queries, &l->answers, unknown.items, unknown.n,
                               l->critic);

@@ -51,7 +51,8 @@ static agon_status audit(loop *l) {
                               .error_rate = l->config->human.error_rate,
                               .propensity = all.n ? (double)n / (double)all.n : 1};
     task_outcome *verdicts = memory_new(n + 1, sizeof *verdicts);
-    if (!s && !verdicts)
+    store_id *labels = memory_new(n + 1, sizeof *labels);
+    if (!s && (!verdicts || !labels))
         s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to audit");
     if (!s && n > 0 && !loop_simulated(l)) {
         l->asked += (int64_t)n;
@@ -61,8 +62,10 @@ static agon_status audit(loop *l) {
         s = ask_reviewers(&c->actors, cast_path(c, "human/audit"), &l->queries, &l->answers, all.items, n, "audit", "audit",
                           o.propensity);
     if (!s && n > 0 && loop_simulated(l)) {
-        s = expert_judges(&c->actors, cast_path(c, "human/audit"), &l->queries, &l->answers, all.items, n, &o, verdicts, NULL);
+        s = expert_judges(&c->actors, cast_path(c, "human/audit"), &l->queries, &l->answers, all.items, n, &o, verdicts, labels);
         for (size_t i = 0; i < n && !s; i++) { /* where the expert knows nothing, no label was given */
+            if (verdicts[i] != OUTCOME_UNKNOWN)
+                s = loop_note_judged(l, all.items[i], verdicts[i] == OUTCOME_PASS, labels[i].text);
             judged += verdicts[i] != OUTCOME_UNKNOWN;
             agreed += verdicts[i] != OUTCOME_UNKNOWN && verdicts[i] == l->answers.items[all.items[i]].outcome;
         }
@@ -74,6 +77,7 @@ static agon_status audit(loop *l) {
                      100 * clopper_pearson(agreed, judged, 0.05).low);
     }
     free(verdicts);
+    free(labels);
     free(all.items);
     return s;
 }
@@ -195,7 +199,8 @@ static agon_status settle_verdict(loop *l, const answer *was, size_t i) {
     } else if (!was->source) {
         l->resolved++;
     }
-    return i < l->first_answer ? join_late(l, i) : AGON_OK;
+    agon_status s = loop_note_judged(l, i, x->outcome == OUTCOME_PASS, x->label);
+    return !s && i < l->first_answer ? join_late(l, i) : s;
 }
 
 /* What reviewers answered since the last look: verdicts on answers, also of earlier iterations, and demonstrations, which are real data. */

@@ -3,7 +3,7 @@
 #define RECIPE_LOOP_PRIVATE_H
 
 #include "recipe/choose.h"
-#include "step/trust.h"
+#include "step/monitor.h"
 
 typedef struct loop {
     cast *c;
@@ -21,6 +21,8 @@ typedef struct loop {
     size_t n_written; /* of the examples: the expert's own answers, and their share of the loss tokens */
     double written_share;
     trust_table trust;
+    judged_answer *judged; /* by an expert, [n_judged]: what the monitor watches the critic on */
+    size_t n_judged, judged_capacity;
     char learner[STORE_ID_SIZE], critic[STORE_ID_SIZE], candidate[STORE_ID_SIZE];
     suite_results incumbent_suites;
     size_t attempt, rejections;
@@ -48,6 +50,8 @@ AGON_MUST_CHECK agon_status loop_attack(loop *l);
 /* loop_critic.c: the model critic trained and examined; what nobody could verify decided, escalated or dropped. */
 AGON_MUST_CHECK agon_status loop_criticise(loop *l);
 AGON_MUST_CHECK agon_status loop_decide(loop *l);
+/* Answer i was judged by an expert: for the monitor. */
+AGON_MUST_CHECK agon_status loop_note_judged(loop *l, size_t i, bool right, const char *label);
 /* loop_refine.c: failures answered again with the critique; how much a critique helps. */
 AGON_MUST_CHECK agon_status loop_refine(loop *l);
 /* loop_human.c: audits and demonstrations asked for; what reviewers answered since the last look. */

@@ -48,7 +48,7 @@ void trust_free(trust_table *t) {
 
 const trust *trust_find(const trust_table *t, const char *family) {
     for (size_t i = 0; i < t->n_families; i++)
-        if (strcmp(t->families[i].family, family) == 0)
+        if (!t->families[i].suspended && strcmp(t->families[i].family, family) == 0)
             return &t->families[i];
     return NULL;
 }
@@ -229,7 +229,7 @@ static agon_status add_decision(actors *a, const trust_table *t, const query_lis
                          .response = x->id,
                          .route = alone ? "auto" : "escalate",
                          .reason = alone  ? "the critic's confidence earned it"
-                                   : !f   ? "no calibration for this family"
+                                   : !f   ? "no valid calibration for this family"
                                    : isnan(p) ? "the critic abstained"
                                               : "the critic's confidence is below the threshold",
                          .iteration = a->iteration,

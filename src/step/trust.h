@@ -13,6 +13,7 @@ typedef struct trust {
     double auroc, ece, brier; /* NAN where not defined */
     selective_result selective;
     char record[STORE_ID_SIZE]; /* calibration record */
+    bool suspended; /* the monitor saw that it no longer holds (monitor.h): as if there were none */
 } trust;
 
 enum { TRUST_MAX_FAMILIES = 32 };
