@@ -1,7 +1,7 @@
 /* The loop with a sealed oracle: nobody in it sees a verifier's answer (gate.md; loop 3.3, 3.7).
  *
- *   easy half   the learner answers; the simulated expert labels some; two critics learn from disjoint labels and from planted faults;
- *               a third part of the labels calibrates the first, per family
+ *   easy half   the learner answers; the simulated expert labels some; two critics learn from disjoint halves of the labels and from planted
+ *               faults, and each is calibrated, per family, on the other's half
  *   hard half   the learner answers; the first critic decides alone where it earned trust, the rest is dropped (there are no labels here)
  *   train       the learner learns from what the critic let pass
  *   gate        fresh hard tasks; the second critic, which gave no training reward, judges both versions' answers, the expert labels a random
@@ -18,6 +18,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+typedef struct picked {
+    size_t *items, n;
+} picked;
+
+static agon_status picked_new(agon_ctx *ctx, size_t capacity, picked *out) {
+    *out = (picked){memory_new(capacity + 1, sizeof *out->items), 0};
+    return out->items ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "no memory for %zu answers", capacity);
+}
+
+static void picked_add(picked *p, size_t i) {
+    p->items[p->n++] = i;
+}
+
 typedef struct sealed {
     cast *c;
     const run_config *config;
@@ -27,9 +40,9 @@ typedef struct sealed {
     query_list queries, held_out;
     answer_list answers, held_out_answers;
     size_t first_hard; /* answer */
-    size_t *material[3], n_material[3]; /* labelled answers: first critic, second critic, calibration */
-    char critic[2][STORE_ID_SIZE], candidate[STORE_ID_SIZE];
-    trust_table trust;
+    picked taught[2], natural[2]; /* labelled answers by half: what a critic learns from; the learner's own among them */
+    char critic[2][STORE_ID_SIZE], candidate[STORE_ID_SIZE]; /* critics: of the training reward, and the second, of the gate */
+    trust_table trust[2];
     example_list examples;
     choice choice;
     size_t n_judged, n_decided;
@@ -52,9 +65,9 @@ static agon_status attack(sealed *x, const char *name, aim *a, size_t n, size_t 
 
 /* ---- the easy half: what the critics learn from -------------------------------------------------------- */
 
-/* Which part of the labels a query's answers belong to: a hash of the task, so that no task is in two parts. */
-static size_t part_of(const query *q) {
-    return (size_t)(seed_derive(3, q->identity) % 3);
+/* Which half of the labels a query's answers belong to: a hash of the task, so that no task is in both. */
+static size_t half_of(const query *q) {
+    return (size_t)(seed_derive(3, q->identity) & 1);
 }
 
 /* One answer a query, in an order drawn by seed, for the expert to judge. */
@@ -121,12 +134,12 @@ static agon_status demonstrations(sealed *x) {
     return s;
 }
 
-/* Known-good answers of the two training parts, each with a fault planted. The calibration part stays natural. */
+/* Known-good answers, each with a fault planted: they teach, but calibrate nobody. */
 static agon_status plant_faults(sealed *x) {
     size_t *which = memory_new(x->answers.n + 1, sizeof *which), n = 0;
     agon_status s = which ? AGON_OK : ctx_fail(x->c->actors.ctx, AGON_ENOMEM, "no memory for planted faults");
     for (size_t i = 0; i < x->answers.n && !s; i++)
-        if (x->answers.items[i].outcome == OUTCOME_PASS && part_of(&x->queries.items[x->answers.items[i].query]) < 2)
+        if (x->answers.items[i].outcome == OUTCOME_PASS)
             which[n++] = i;
     if (!s)
         s = tamper_answers(&x->c->actors, cast_path(x->c, "tamper"), &x->queries, &x->answers, which, n);
@@ -134,25 +147,41 @@ static agon_status plant_faults(sealed *x) {
     return s;
 }
 
-static agon_status divide_material(sealed *x) {
-    for (int part = 0; part < 3; part++) {
-        x->material[part] = memory_new(x->answers.n + 1, sizeof(size_t));
-        if (!x->material[part])
-            return ctx_fail(x->c->actors.ctx, AGON_ENOMEM, "no memory for the critics");
+static agon_status divide_labels(sealed *x) {
+    agon_status s = AGON_OK;
+    for (int half = 0; half < 2 && !s; half++) {
+        s = picked_new(x->c->actors.ctx, x->answers.n, &x->taught[half]);
+        if (!s)
+            s = picked_new(x->c->actors.ctx, x->answers.n, &x->natural[half]);
     }
-    for (size_t i = 0; i < x->answers.n; i++) {
+    for (size_t i = 0; i < x->answers.n && !s; i++) {
         const answer *y = &x->answers.items[i];
-        size_t part = part_of(&x->queries.items[y->query]);
-        bool natural = strcmp(y->kind, "response") == 0;
-        if (y->outcome != OUTCOME_UNKNOWN && (part < 2 || natural))
-            x->material[part][x->n_material[part]++] = i;
+        size_t half = half_of(&x->queries.items[y->query]);
+        if (y->outcome == OUTCOME_UNKNOWN)
+            continue;
+        picked_add(&x->taught[half], i);
+        if (strcmp(y->kind, "response") == 0)
+            picked_add(&x->natural[half], i);
     }
-    return AGON_OK;
+    return s;
+}
+
+static agon_status teach_critic(sealed *x, const char *name, int k) {
+    cast *c = x->c;
+    const picked *taught = &x->taught[k], *others = &x->natural[!k];
+    agon_status s = school_train(c, name, c->actors.base, &x->queries, &x->answers, taught->items, taught->n, x->critic[k]);
+    if (!s)
+        s = school_test(c, name, x->critic[k], &x->queries, &x->answers, others->items, others->n, &x->trust[k]);
+    if (!s)
+        cast_say(c, json_pack("{s{ss so so so}}", "critic", "name", name, "auroc", real_or_null(x->trust[k].auroc), "ece",
+                              real_or_null(x->trust[k].ece), "families", trust_json(&x->trust[k])),
+                 "%s taught on %zu labels and planted faults; AUROC %.2f on %zu other easy answers", name, taught->n,
+                 x->trust[k].auroc, x->trust[k].n);
+    return s;
 }
 
 static agon_status teach_critics(sealed *x) {
-    cast *c = x->c;
-    agon_status s = cast_stage(c, "critique");
+    agon_status s = cast_stage(x->c, "critique");
     if (!s)
         s = label_answers(x);
     if (!s)
@@ -160,19 +189,10 @@ static agon_status teach_critics(sealed *x) {
     if (!s)
         s = plant_faults(x);
     if (!s)
-        s = divide_material(x);
-    for (int k = 0; k < 2 && !s; k++)
-        s = school_train(c, k ? "critic/gate" : "critic/reward", c->actors.base, &x->queries, &x->answers, x->material[k],
-                         x->n_material[k], x->critic[k]);
+        s = divide_labels(x);
     if (!s)
-        s = school_test(c, "critic/reward", x->critic[0], &x->queries, &x->answers, x->material[2], x->n_material[2],
-                        &x->trust);
-    if (!s)
-        cast_say(c, json_pack("{s{so so so}}", "critic", "auroc", real_or_null(x->trust.auroc), "ece",
-                              real_or_null(x->trust.ece), "families", trust_json(&x->trust)),
-                 "critics taught on %zu and %zu labels and planted faults; AUROC %.2f on %zu easy answers", x->n_material[0],
-                 x->n_material[1], x->trust.auroc, x->trust.n);
-    return s;
+        s = teach_critic(x, "critic/reward", 0);
+    return s ? s : teach_critic(x, "critic/second", 1);
 }
 
 /* ---- the hard half: training on the critic's word ---------------------------------------------------------- */
@@ -188,7 +208,7 @@ static agon_status judge_hard(sealed *x) {
     if (!s)
         s = judge_answers(&c->actors, cast_path(c, "decide/judge"), &x->queries, &x->answers, which, n, x->critic[0]);
     if (!s)
-        s = trust_decide(&c->actors, cast_path(c, "decide"), &x->trust, &x->queries, &x->answers, which, n, &x->n_decided);
+        s = trust_decide(&c->actors, cast_path(c, "decide"), &x->trust[0], &x->queries, &x->answers, which, n, &x->n_decided);
     if (!s)
         cast_say(c, json_pack("{sI sI}", "judged", (json_int_t)n, "decided", (json_int_t)x->n_decided),
                  "the critic decided %zu of %zu hard answers alone; the rest is dropped", x->n_decided, n);
@@ -286,7 +306,8 @@ static agon_status judge_held_out(sealed *x, gate_data *g) {
         s = judge_answers(&c->actors, cast_path(c, "gate/judge"), &x->held_out, &x->held_out_answers, which, 2 * n,
                           x->critic[1]);
     for (size_t i = 0; i < n && !s; i++) {
-        double before = x->held_out_answers.items[i].p_raw, after = x->held_out_answers.items[n + i].p_raw;
+        double before = trust_p(&x->trust[1], x->held_out_answers.items[i].p_raw),
+               after = trust_p(&x->trust[1], x->held_out_answers.items[n + i].p_raw);
         g->judge[i] = (isnan(after) ? 0.5 : after) - (isnan(before) ? 0.5 : before); /* an abstention favours nobody */
     }
     free(which);
@@ -457,20 +478,22 @@ static void sealed_free(sealed *x) {
     query_list_free(&x->held_out);
     answer_list_free(&x->answers);
     answer_list_free(&x->held_out_answers);
-    for (int k = 0; k < 3; k++)
-        free(x->material[k]);
+    for (int k = 0; k < 2; k++) {
+        free(x->taught[k].items);
+        free(x->natural[k].items);
+        trust_free(&x->trust[k]);
+    }
     example_list_free(&x->examples);
-    trust_free(&x->trust);
     json_decref(x->gate);
 }
 
 static json_t *summarise(const sealed *x) {
     const run_config *config = x->config;
-    return json_pack("{ss ss s{ss ss} sO? s{sI sI sI} so s{sI sI sI}}", "state", "done", "base", x->c->actors.base, "version",
+    return json_pack("{ss ss s{ss ss} sO? s{sI sI sI} so so s{sI sI sI}}", "state", "done", "base", x->c->actors.base, "version",
                      "id", *x->candidate ? x->candidate : x->c->actors.base, "status",
                      !*x->candidate ? "base" : x->promoted ? "promoted" : "rejected", "gate", x->gate, "budget", "labels",
                      (json_int_t)config->human.labels, "used", (json_int_t)x->labels_used, "gate", (json_int_t)x->gate_labels,
-                     "critic", trust_json(&x->trust), "critic_decisions", "judged", (json_int_t)x->n_judged, "decided",
+                     "critic", trust_json(&x->trust[0]), "gate_critic", trust_json(&x->trust[1]), "critic_decisions", "judged", (json_int_t)x->n_judged, "decided",
                      (json_int_t)x->n_decided, "examples", (json_int_t)x->examples.n);
 }
 

@@ -8,36 +8,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One family's, or everybody's, tested answers. */
+/* Tested answers of one family, or of all: what the critic said, raw and calibrated, and what was true. */
 typedef struct sample {
-    double *p, *confidence;
-    bool *right, *error;
+    double *raw, *p;
+    bool *right;
     size_t n;
 } sample;
 
 static bool sample_new(sample *x, size_t n) {
-    *x = (sample){.p = memory_new(n + 1, sizeof *x->p),
-                  .confidence = memory_new(n + 1, sizeof *x->confidence),
-                  .right = memory_new(n + 1, sizeof *x->right),
-                  .error = memory_new(n + 1, sizeof *x->error)};
-    return x->p && x->confidence && x->right && x->error;
+    *x = (sample){.raw = memory_new(n + 1, sizeof *x->raw),
+                  .p = memory_new(n + 1, sizeof *x->p),
+                  .right = memory_new(n + 1, sizeof *x->right)};
+    return x->raw && x->p && x->right;
 }
 
 static void sample_free(sample *x) {
+    free(x->raw);
     free(x->p);
-    free(x->confidence);
     free(x->right);
-    free(x->error);
 }
 
-static void sample_add(sample *x, double p, bool right) {
+static void sample_add(sample *x, double raw, double p, bool right) {
+    x->raw[x->n] = raw;
     x->p[x->n] = p;
-    x->confidence[x->n] = fmax(p, 1 - p);
-    x->right[x->n] = right;
-    x->error[x->n++] = (p >= 0.5) != right;
+    x->right[x->n++] = right;
 }
 
-static bool for_fitting(const query *q) {
+/* Answers to one query share a half. */
+static size_t half_of(const query *q) {
     return seed_derive(0, q->identity) & 1;
 }
 
@@ -59,11 +57,17 @@ double trust_p(const trust_table *t, double p_raw) {
 
 bool trust_decides(const trust_table *t, const char *family, double p_raw, bool *pass) {
     const trust *f = trust_find(t, family);
-    double p = trust_p(t, p_raw);
-    if (!f || isnan(p))
+    if (!f || isnan(p_raw))
         return false;
-    *pass = p >= 0.5;
-    return selective_decides(&f->selective, fmax(p, 1 - p));
+    bool may_pass = selective_decides(&f->pass, p_raw), may_fail = selective_decides(&f->fail, 1 - p_raw);
+    *pass = may_pass && may_fail ? p_raw >= 0.5 : may_pass;
+    return may_pass || may_fail;
+}
+
+/* The raw score from which this verdict is the critic's own; NAN: never. */
+static double threshold_of(const trust *f, bool pass) {
+    const selective_result *r = pass ? &f->pass : &f->fail;
+    return r->abstain ? NAN : pass ? r->lambda : 1 - r->lambda;
 }
 
 json_t *trust_json(const trust_table *t) {
@@ -71,10 +75,10 @@ json_t *trust_json(const trust_table *t) {
     for (size_t i = 0; i < t->n_families; i++) {
         const trust *f = &t->families[i];
         json_array_append_new(
-            list, json_pack("{ss sI so so so so so}", "family", f->family, "n", (json_int_t)f->n, "auroc",
+            list, json_pack("{ss sI so so so so so so}", "family", f->family, "n", (json_int_t)f->n, "auroc",
                             real_or_null(f->auroc), "ece", real_or_null(f->ece), "brier", real_or_null(f->brier),
-                            "threshold", real_or_null(f->selective.lambda), "coverage",
-                            real_or_null(f->selective.abstain ? 0 : f->selective.coverage)));
+                            "pass_from", real_or_null(threshold_of(f, true)), "fail_to",
+                            real_or_null(threshold_of(f, false)), "coverage", real_or_null(f->coverage)));
     }
     return list;
 }
@@ -87,60 +91,86 @@ static agon_status measure(agon_ctx *ctx, const sample *x, double *area, double 
         return AGON_OK;
     *ece = calibration_ece(x->p, x->right, x->n);
     *brier = calibration_brier(x->p, x->right, x->n);
-    return auroc(ctx, x->p, x->right, x->n, area);
+    return auroc(ctx, x->raw, x->right, x->n, area);
 }
 
+/* A calibrator from one half of the answers (0, 1) or from all (2). */
 static agon_status fit(actors *a, const query_list *queries, const answer_list *answers, const size_t *which,
-                       const bool *truth, size_t n, trust_table *t) {
+                       const bool *truth, size_t n, size_t half, calibrator *out) {
     sample x;
     uint64_t *groups = memory_new(n + 1, sizeof *groups);
     agon_status s = sample_new(&x, n) && groups ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to calibrate");
     for (size_t i = 0; i < n && !s; i++) {
         const answer *y = &answers->items[which[i]];
-        if (isnan(y->p_raw) || !for_fitting(&queries->items[y->query]))
+        const query *q = &queries->items[y->query];
+        if (isnan(y->p_raw) || (half < 2 && half_of(q) != half))
             continue;
-        groups[x.n] = seed_derive(1, queries->items[y->query].identity);
-        sample_add(&x, y->p_raw, truth[i]);
+        groups[x.n] = seed_derive(1, q->identity);
+        sample_add(&x, y->p_raw, y->p_raw, truth[i]);
     }
-    t->n_fitted = x.n;
     if (!s && x.n >= 10) /* fewer say nothing: the identity stays */
-        s = calibrator_fit(a->ctx, x.p, x.right, groups, x.n, 1, &t->calibrator);
+        s = calibrator_fit(a->ctx, x.p, x.right, groups, x.n, 1, out);
     sample_free(&x);
     free(groups);
     return s;
 }
 
+/* The scores from which one verdict may be the critic's own, tested from the most extreme on. */
+static agon_status judge_verdict(actors *a, const sample *x, bool pass, const trust_options *o, selective_result *out) {
+    double *confidence = memory_new(x->n + 1, sizeof *confidence);
+    bool *error = memory_new(x->n + 1, sizeof *error);
+    const selective_options so = {.alpha = o->alpha, .delta = o->delta / 2, .n_min = o->least};
+    agon_status s = confidence && error ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to calibrate");
+    for (size_t i = 0; i < x->n && !s; i++) {
+        confidence[i] = pass ? x->raw[i] : 1 - x->raw[i];
+        error[i] = x->right[i] != pass;
+    }
+    if (!s)
+        s = selective_judge(a->ctx, confidence, error, x->n, &so, out);
+    free(confidence);
+    free(error);
+    return s;
+}
+
+/* halves [2]: calibrators of the two halves; each answer's P comes from the half it is not in. */
 static agon_status test_family(actors *a, const query_list *queries, const answer_list *answers, const size_t *which,
-                               const bool *truth, size_t n, const char *family, const trust_options *o, trust_table *t,
-                               sample *all) {
+                               const bool *truth, size_t n, const char *family, const calibrator halves[2],
+                               const trust_options *o, trust_table *t, sample *all) {
     sample x;
     trust *f = &t->families[t->n_families];
     agon_status s = sample_new(&x, n) ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to calibrate");
     for (size_t i = 0; i < n && !s; i++) {
         const answer *y = &answers->items[which[i]];
         const query *q = &queries->items[y->query];
-        if (isnan(y->p_raw) || for_fitting(q) || strcmp(q->family, family) != 0)
+        if (isnan(y->p_raw) || strcmp(q->family, family) != 0)
             continue;
-        sample_add(&x, calibrator_apply(&t->calibrator, y->p_raw), truth[i]);
-        sample_add(all, x.p[x.n - 1], truth[i]);
+        double p = calibrator_apply(&halves[!half_of(q)], y->p_raw);
+        sample_add(&x, y->p_raw, p, truth[i]);
+        sample_add(all, y->p_raw, p, truth[i]);
     }
     *f = (trust){.family = family, .n = x.n};
-    const selective_options so = {.alpha = o->alpha, .delta = o->delta, .n_min = o->least};
     if (!s)
         s = measure(a->ctx, &x, &f->auroc, &f->ece, &f->brier);
     if (!s)
-        s = selective_judge(a->ctx, x.confidence, x.error, x.n, &so, &f->selective);
+        s = judge_verdict(a, &x, true, o, &f->pass);
+    if (!s)
+        s = judge_verdict(a, &x, false, o, &f->fail);
     if (!s)
         t->n_families++;
+    for (size_t i = 0; i < x.n && !s; i++) {
+        bool pass;
+        f->coverage += trust_decides(t, family, x.raw[i], &pass) / (double)x.n;
+    }
     sample_free(&x);
     return s;
 }
 
 static agon_status add_calibrations(actors *a, trust_table *t, const char *const *labels, size_t n, json_t *ids) {
-    json_t *parameters = calibrator_to_json(&t->calibrator);
-    agon_status s = json_made(a->ctx, parameters);
+    agon_status s = AGON_OK;
     for (size_t i = 0; i < t->n_families && !s; i++) {
         const trust *f = &t->families[i];
+        json_t *parameters = json_pack("{so so so}", "calibrator", calibrator_to_json(&t->calibrator), "pass_from",
+                                       real_or_null(threshold_of(f, true)), "fail_to", real_or_null(threshold_of(f, false)));
         store_id id;
         calibration_record r = {.run = run_id(a->run),
                                 .critic = t->critic,
@@ -148,19 +178,21 @@ static agon_status add_calibrations(actors *a, trust_table *t, const char *const
                                 .method = calibrator_kind_name(t->calibrator.kind),
                                 .iteration = a->iteration,
                                 .n = (int64_t)f->n,
-                                .threshold = f->selective.abstain ? NAN : f->selective.lambda,
+                                .threshold = threshold_of(f, true),
                                 .auroc = f->auroc,
                                 .ece = f->ece,
                                 .brier = f->brier,
-                                .error_bound = f->selective.last_bound,
+                                .error_bound = f->pass.last_bound,
                                 .parameters = parameters,
                                 .labels = labels,
                                 .n_labels = n};
-        s = store_add_calibration(a->store, &r, &id);
+        s = json_made(a->ctx, parameters);
+        if (!s)
+            s = store_add_calibration(a->store, &r, &id);
         if (!s && json_array_append_new(ids, json_string(id.text)) != 0)
             s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a calibration");
+        json_decref(parameters);
     }
-    json_decref(parameters);
     return s;
 }
 
@@ -196,20 +228,25 @@ agon_status trust_calibrate(actors *a, const char *path, const char *critic, con
                             const answer_list *answers, const size_t *which, const bool *truth,
                             const char *const *labels, size_t n, const trust_options *o, trust_table *out) {
     trust_table t = {0};
+    calibrator halves[2] = {{0}};
     sample all;
     snprintf(t.critic, sizeof t.critic, "%s", critic);
-    agon_status s = sample_new(&all, n) ? fit(a, queries, answers, which, truth, n, &t)
+    agon_status s = sample_new(&all, n) ? fit(a, queries, answers, which, truth, n, 2, &t.calibrator)
                                         : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to calibrate");
+    for (size_t half = 0; half < 2 && !s; half++)
+        s = fit(a, queries, answers, which, truth, n, half, &halves[half]);
     for (size_t i = 0; i < n && !s; i++) {
         const char *family = queries->items[answers->items[which[i]].query].family;
         if (!trust_find(&t, family) && t.n_families < TRUST_MAX_FAMILIES)
-            s = test_family(a, queries, answers, which, truth, n, family, o, &t, &all);
+            s = test_family(a, queries, answers, which, truth, n, family, halves, o, &t, &all);
     }
     t.n = all.n;
     if (!s)
         s = measure(a->ctx, &all, &t.auroc, &t.ece, &t.brier);
     if (!s)
         s = record_calibrations(a, path, &t, labels, n);
+    calibrator_free(&halves[0]);
+    calibrator_free(&halves[1]);
     sample_free(&all);
     if (s)
         trust_free(&t);
@@ -228,13 +265,13 @@ static agon_status add_decision(actors *a, const trust_table *t, const query_lis
     decision_record d = {.run = run_id(a->run),
                          .response = x->id,
                          .route = alone ? "auto" : "escalate",
-                         .reason = alone  ? "the critic's confidence earned it"
+                         .reason = alone  ? "the critic's score earned it"
                                    : !f   ? "no valid calibration for this family"
                                    : isnan(p) ? "the critic abstained"
-                                              : "the critic's confidence is below the threshold",
+                                              : "the critic's score is between the thresholds",
                          .iteration = a->iteration,
-                         .confidence = isnan(p) ? NAN : fmax(p, 1 - p),
-                         .threshold = f && !f->selective.abstain ? f->selective.lambda : NAN,
+                         .confidence = alone && !pass ? 1 - p : alone || isnan(p) ? p : fmax(p, 1 - p),
+                         .threshold = f && alone ? threshold_of(f, pass) : NAN,
                          .calibration = f && *f->record ? f->record : NULL};
     label_record l = {.run = run_id(a->run),
                       .target = x->id,

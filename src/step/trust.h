@@ -1,5 +1,8 @@
-/* Where the model critic has earned trust: calibration of its P(correct) on expert-checked answers, and per family the confidence from which
- * it may decide alone (Trust or Escalate, loop 3.7). A critic version without calibration decides nothing. */
+/* Where the model critic has earned trust: calibration of its P(correct) on checked answers, and per family and verdict the score from which it may
+ * decide alone (Trust or Escalate, loop 3.7). A critic version without calibration decides nothing.
+ *
+ * The two verdicts earn trust apart, each at delta / 2: where most answers fail, a critic that calls all of them wrong is seldom mistaken, and that
+ * must not buy a word for its passes, on which the learner trains. Thresholds stand on the raw score, which needs no fitting: every label tests. */
 #ifndef STEP_TRUST_H
 #define STEP_TRUST_H
 
@@ -11,7 +14,8 @@ typedef struct trust {
     const char *family;
     size_t n; /* answers it was tested on */
     double auroc, ece, brier; /* NAN where not defined */
-    selective_result selective;
+    selective_result pass, fail; /* confidences: the raw score, and 1 - the raw score */
+    double coverage; /* share of those answers it would decide alone */
     char record[STORE_ID_SIZE]; /* calibration record */
     bool suspended; /* the monitor saw that it no longer holds (monitor.h): as if there were none */
 } trust;
@@ -23,18 +27,18 @@ typedef struct trust_table {
     calibrator calibrator;
     trust families[TRUST_MAX_FAMILIES];
     size_t n_families;
-    size_t n_fitted, n; /* answers used to fit, and to test */
-    double auroc, ece, brier; /* over all families, on the test half */
+    size_t n; /* answers tested */
+    double auroc, ece, brier; /* over all families */
 } trust_table;
 
 typedef struct trust_options {
     double alpha, delta;
-    size_t least; /* tested answers a family needs */
+    size_t least; /* tested answers that a threshold needs above it */
 } trust_options;
 
-/* Fits the calibrator on half of the checked answers `which` [n] (queries halved by a hash, so that one query's answers stay together) and sets
- * thresholds per family on the other half. truth [n]: what the expert or verifier said; labels [n]: ids of those labels, recorded with
- * the calibration at `path`. Every answer must have p_raw (NAN abstains and is left out). Sets p of nothing. Free with trust_free. */
+/* Tests the critic on the checked answers `which` [n] and fits its calibrator. ECE and Brier score come from calibrators fitted on the half of the
+ * queries that an answer is not in; the one kept is fitted on all. truth [n]: what the expert or verifier said; labels [n]: ids of those
+ * labels, recorded with the calibration at `path`. Answers whose p_raw is NAN are left out. Free with trust_free. */
 AGON_MUST_CHECK agon_status trust_calibrate(actors *a, const char *path, const char *critic, const query_list *queries,
                                             const answer_list *answers, const size_t *which, const bool *truth,
                                             const char *const *labels, size_t n, const trust_options *options,
@@ -46,7 +50,7 @@ const trust *trust_find(const trust_table *t, const char *family);
 double trust_p(const trust_table *t, double p_raw);
 /* May the critic decide on this answer alone? Sets *pass to its verdict. */
 bool trust_decides(const trust_table *t, const char *family, double p_raw, bool *pass);
-/* [{"family", "n", "auroc", "ece", "brier", "threshold", "coverage"}], new. */
+/* [{"family", "n", "auroc", "ece", "brier", "pass_from", "fail_to", "coverage"}], raw scores or null, new. */
 json_t *trust_json(const trust_table *t);
 
 /* Writes the critic's verdicts on `which` [n] at `path`: a decision record for each (auto, or escalate where trust was not earned), and a label
