@@ -10,11 +10,11 @@
 
 enum { CRITIC_MAX_TOKENS = 512 }; /* of an answer: with its query it must fit a training row */
 
-/* Verified answers of this iteration, at most one a query and as many right as wrong: the first half to train on, the rest to calibrate. Halves
- * share no query. */
+/* Verified answers of this iteration, at most one a query: on one side as many right as wrong, to train on; on the other as they come, to calibrate
+ * for what comes. The sides share no query. */
 static agon_status critic_material(loop *l, size_t most, picked *train, picked *test) {
     picked order;
-    size_t n_side[2][2] = {{0}};
+    size_t n_right[2] = {0};
     bool *used = memory_new(l->queries.n + 1, sizeof *used);
     agon_status s = picked_new(l, l->answers.n, &order);
     if (!s)
@@ -33,15 +33,14 @@ static agon_status critic_material(loop *l, size_t most, picked *train, picked *
     for (size_t k = 0; k < order.n && !s; k++) {
         const answer *x = &l->answers.items[order.items[k]];
         size_t side = seed_derive(2, l->queries.items[x->query].identity) & 1, right = x->outcome == OUTCOME_PASS;
-        size_t limit = side ? most / 4 : most / 2; /* the test side is half as large, each verdict half of it */
         int64_t n_tokens = 0;
-        if (used[x->query] || n_side[side][right] >= limit)
+        if (used[x->query] || (side ? test->n >= most : n_right[right] >= most / 2))
             continue;
         s = example_count_tokens(&l->c->actors, x->text, &n_tokens);
         if (s || n_tokens > CRITIC_MAX_TOKENS)
             continue;
         used[x->query] = true;
-        n_side[side][right]++;
+        n_right[right] += !side;
         picked *to = side ? test : train;
         to->items[to->n++] = order.items[k];
     }
