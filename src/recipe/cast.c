@@ -249,6 +249,11 @@ const char *cast_path(cast *c, const char *format, ...) {
 
 /* ---- the learner ------------------------------------------------------------------------------------------- */
 
+agon_status picked_new(cast *c, size_t capacity, picked *out) {
+    *out = (picked){memory_new(capacity + 1, sizeof *out->items), 0};
+    return out->items ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for %zu items", capacity);
+}
+
 agon_status cast_ask_learner(cast *c, const char *name, const char *version, const query_list *queries, size_t from, size_t n,
                              size_t samples, answer_list *answers) {
     const ask_options o = {.version = version,

@@ -36,6 +36,12 @@ void cast_say(cast *c, json_t *data_take, const char *format, ...) __attribute__
 /* "iteration/2/attack" and the like, from the run's arena; NULL only on memory, which the journal then refuses as a path. */
 const char *cast_path(cast *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Indices of queries or answers, filled by the caller up to a capacity fixed when made. */
+typedef struct picked {
+    size_t *items, n;
+} picked;
+AGON_MUST_CHECK agon_status picked_new(cast *c, size_t capacity, picked *out); /* free(out->items) */
+
 /* The learner's sampled answers to queries [from, from + n) at "NAME/respond", and the verifier's word at "NAME/verify" (sealed: to the
  * ledger, at "NAME/seal"); appended. */
 AGON_MUST_CHECK agon_status cast_ask_learner(cast *c, const char *name, const char *version, const query_list *queries, size_t from,

@@ -20,11 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-agon_status picked_new(loop *l, size_t capacity, picked *out) {
-    *out = (picked){memory_new(capacity + 1, sizeof *out->items), 0};
-    return out->items ? AGON_OK : ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for %zu items", capacity);
-}
-
 /* ---- plan -------------------------------------------------------------------------------------------------------- */
 
 /* The user's own queries: four of five are asked, the fifth is held out (by a hash of its text). */

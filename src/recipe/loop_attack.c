@@ -16,7 +16,7 @@ static agon_status ask_learner(loop *l, const char *path, size_t from_query, siz
 static agon_status reword(loop *l, const char *path, size_t from, size_t wanted) {
     picked which;
     size_t n = l->queries.n - from, n_rejected = 0;
-    agon_status s = picked_new(l, wanted, &which);
+    agon_status s = picked_new(l->c, wanted, &which);
     for (size_t k = 0; k < wanted && n > 0 && !s; k++)
         which.items[which.n++] = from + k * n / wanted;
     if (!s)

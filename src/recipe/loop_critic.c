@@ -16,11 +16,11 @@ static agon_status critic_material(loop *l, size_t most, picked *train, picked *
     picked order;
     size_t n_right[2] = {0};
     bool *used = memory_new(l->queries.n + 1, sizeof *used);
-    agon_status s = picked_new(l, l->answers.n, &order);
+    agon_status s = picked_new(l->c, l->answers.n, &order);
     if (!s)
-        s = picked_new(l, l->answers.n, train);
+        s = picked_new(l->c, l->answers.n, train);
     if (!s)
-        s = picked_new(l, l->answers.n, test);
+        s = picked_new(l->c, l->answers.n, test);
     if (!s && !used)
         s = ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for the critic");
     for (size_t i = l->first_answer; i < l->answers.n && !s; i++)
@@ -125,7 +125,7 @@ static size_t rival(const loop *l, const picked *open, size_t k) {
 static agon_status questions(loop *l, const picked *open, size_t most, answer_pair **pairs, size_t *n_pairs, picked *alone) {
     bool *used = memory_new(l->queries.n + 1, sizeof *used);
     *pairs = memory_new(most + 1, sizeof **pairs);
-    agon_status s = picked_new(l, most, alone);
+    agon_status s = picked_new(l->c, most, alone);
     if (!s && (!used || !*pairs))
         s = ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory to escalate");
     for (size_t k = 0; k < open->n && *n_pairs + alone->n < most && !s; k++) {
@@ -215,7 +215,7 @@ static agon_status watch(loop *l) {
     picked which = {0};
     json_t *report = NULL, *row;
     judged_answer *fair = memory_new(l->n_judged + 1, sizeof *fair);
-    agon_status s = picked_new(l, l->n_judged, &which);
+    agon_status s = picked_new(l->c, l->n_judged, &which);
     if (!s && !fair)
         s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the monitor");
     for (size_t i = 0; i < l->n_judged && !s; i++)
@@ -243,9 +243,9 @@ agon_status loop_decide(loop *l) {
     cast *c = l->c;
     picked unknown = {0}, open = {0};
     size_t n_decided = 0;
-    agon_status s = picked_new(l, l->answers.n, &unknown);
+    agon_status s = picked_new(l->c, l->answers.n, &unknown);
     if (!s)
-        s = picked_new(l, l->answers.n, &open);
+        s = picked_new(l->c, l->answers.n, &open);
     for (size_t i = l->first_answer; i < l->answers.n && !s; i++)
         if (l->answers.items[i].outcome == OUTCOME_UNKNOWN && *l->answers.items[i].text)
             unknown.items[unknown.n++] = i;

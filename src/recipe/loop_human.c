@@ -22,7 +22,7 @@ size_t loop_within_budget(const loop *l, int64_t wanted) {
 /* A reviewer reads the verifier's critique beside an answer that failed, with the place it cites marked. */
 static agon_status criticise_for_reviewers(loop *l, const size_t *which, size_t n) {
     picked failed = {0};
-    agon_status s = picked_new(l, n, &failed);
+    agon_status s = picked_new(l->c, n, &failed);
     for (size_t i = 0; i < n && !s; i++) {
         const answer *x = &l->answers.items[which[i]];
         if (x->outcome == OUTCOME_FAIL && x->evidence && *x->evidence && !*x->critique[0])
@@ -39,7 +39,7 @@ static agon_status audit(loop *l) {
     cast *c = l->c;
     picked all;
     size_t n = loop_within_budget(l, l->config->human.audits), agreed = 0, judged = 0;
-    agon_status s = picked_new(l, l->answers.n, &all);
+    agon_status s = picked_new(l->c, l->answers.n, &all);
     for (size_t i = l->first_answer; i < l->answers.n && !s; i++)
         if (l->answers.items[i].source && strcmp(l->answers.items[i].kind, "demonstration") != 0)
             all.items[all.n++] = i;
@@ -100,7 +100,7 @@ static void unanswered_of_user(const loop *l, size_t most, bool *used, picked *o
 static agon_status demonstration_queries(loop *l, size_t most, picked *out) {
     size_t *given = memory_new(l->n_cells + 1, sizeof *given);
     bool *used = memory_new(l->queries.n + 1, sizeof *used);
-    agon_status s = picked_new(l, most, out);
+    agon_status s = picked_new(l->c, most, out);
     if (!s && (!given || !used))
         s = ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for demonstrations");
     for (size_t i = 0; i < l->answers.n && !s; i++)

@@ -31,12 +31,6 @@ typedef struct loop {
     bool promoted;
 } loop;
 
-/* Indices of something, filled up to a capacity fixed when made. */
-typedef struct picked {
-    size_t *items, n;
-} picked;
-AGON_MUST_CHECK agon_status picked_new(loop *l, size_t capacity, picked *out); /* free(out->items) */
-
 typedef struct held_out_result {
     bool *base, *incumbent, *candidate; /* [n held out]; incumbent may be base */
     const char **labels;                /* of incumbent's and candidate's verdicts */

@@ -11,7 +11,7 @@
 
 /* The first failed, non-empty answer of every query that nothing passed, in an order drawn by seed. */
 static agon_status failures(loop *l, size_t most, picked *out) {
-    agon_status s = picked_new(l, l->answers.n, out);
+    agon_status s = picked_new(l->c, l->answers.n, out);
     bool *passed = memory_new(l->queries.n + 1, sizeof *passed), *listed = memory_new(l->queries.n + 1, sizeof *listed);
     if (!s && (!passed || !listed))
         s = ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for failures");

@@ -18,19 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct picked {
-    size_t *items, n;
-} picked;
-
-static agon_status picked_new(agon_ctx *ctx, size_t capacity, picked *out) {
-    *out = (picked){memory_new(capacity + 1, sizeof *out->items), 0};
-    return out->items ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "no memory for %zu answers", capacity);
-}
-
-static void picked_add(picked *p, size_t i) {
-    p->items[p->n++] = i;
-}
-
 typedef struct sealed {
     cast *c;
     const run_config *config;
@@ -150,18 +137,18 @@ static agon_status plant_faults(sealed *x) {
 static agon_status divide_labels(sealed *x) {
     agon_status s = AGON_OK;
     for (int half = 0; half < 2 && !s; half++) {
-        s = picked_new(x->c->actors.ctx, x->answers.n, &x->taught[half]);
+        s = picked_new(x->c, x->answers.n, &x->taught[half]);
         if (!s)
-            s = picked_new(x->c->actors.ctx, x->answers.n, &x->natural[half]);
+            s = picked_new(x->c, x->answers.n, &x->natural[half]);
     }
     for (size_t i = 0; i < x->answers.n && !s; i++) {
         const answer *y = &x->answers.items[i];
         size_t half = half_of(&x->queries.items[y->query]);
         if (y->outcome == OUTCOME_UNKNOWN)
             continue;
-        picked_add(&x->taught[half], i);
+        x->taught[half].items[x->taught[half].n++] = i;
         if (strcmp(y->kind, "response") == 0)
-            picked_add(&x->natural[half], i);
+            x->natural[half].items[x->natural[half].n++] = i;
     }
     return s;
 }
