@@ -68,12 +68,14 @@ typedef struct agon_ctx_options {
     agon_numerics numerics; /* default portable */
     const char *cpu;        /* NULL: AGON_CPU from the environment, else the best present;
                                "portable", "avx2", "avx512", "amx" */
+    const char *memory;     /* what the process may use in all: MiB ("8192") or "unlimited". NULL: AGON_MEMORY from the environment,
+                               else what the system has available. What would not fit is refused before it begins */
 } agon_ctx_options;
 
 AGON_API agon_ctx_options agon_ctx_options_default(void);
 
 /* Makes a context: error message, worker threads, CPU path. *out is new; free with agon_ctx_free.
- * AGON_EINVAL: unknown or absent cpu path. AGON_ENOMEM. `options` may be NULL. On failure there is
+ * AGON_EINVAL: unknown or absent cpu path, no limit of memory. AGON_ENOMEM. `options` may be NULL. On failure there is
  * no context to ask, so the reason is written to `reason` [reason_size] when it is not NULL. */
 AGON_API AGON_MUST_CHECK agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out,
                                                   char *reason, size_t reason_size);
@@ -199,6 +201,11 @@ AGON_API void agon_reward_result_free(agon_reward_result *r);
 
 /* ---- generation -------------------------------------------------------------------------------------- */
 
+typedef struct agon_logit_bias {
+    int32_t id;
+    float bias; /* -100 to 100, added to the token's logit */
+} agon_logit_bias;
+
 typedef struct agon_sampling {
     size_t struct_size;
     double temperature; /* 0: greedy; log_probs are then at temperature 1 */
@@ -210,8 +217,15 @@ typedef struct agon_sampling {
     const char *const *stop;                     /* [n_stop] the answer ends before the first of these texts */
     size_t n_stop;
     bool ignore_stop_tokens;                     /* go on to max_tokens, for benchmarks */
+    const agon_logit_bias *logit_bias;           /* [n_logit_bias] before the penalties; several of one token add up */
+    size_t n_logit_bias;
+    const int32_t *allowed; /* [n_allowed] no other token is written; without a stop token among them the answer ends at
+                               max_tokens or a stop text. n_allowed 0: any */
+    size_t n_allowed;
 } agon_sampling;
-AGON_API agon_sampling agon_sampling_default(void); /* temperature 1, nothing cut, 256 tokens */
+/* Temperature 1, nothing cut, 256 tokens. Order of the steps: logit_bias, penalties, allowed, temperature, top_k, top_p, min_p. None
+ * of them changes a log_prob, which is always of the whole distribution. */
+AGON_API agon_sampling agon_sampling_default(void);
 
 typedef struct agon_generate_request {
     const int32_t *prompt; /* [n_prompt], borrowed; n_prompt >= 1 */
@@ -242,13 +256,18 @@ typedef struct agon_generate_options {
     /* When a sample is complete, in no promised order: its place in `out` is filled. NULL: none. */
     void (*on_done)(void *arg, size_t request, size_t sample);
     void *arg;
+    /* Asked on the caller's thread before each token of a sample, for grammars and the like: may_follow [n_vocabulary] is all 1, set
+     * to 0 what may not come after the answer's tokens [n_tokens] so far. It must depend on these alone. Nothing left is AGON_EINVAL.
+     * NULL: none. */
+    void (*mask)(void *arg, size_t request, size_t sample, const int32_t *tokens, size_t n_tokens, uint8_t *may_follow,
+                 size_t n_vocabulary);
 } agon_generate_options;
 AGON_API agon_generate_options agon_generate_options_default(void);
 
 /* Samples all requests in one continuous batch. out [sum of n_samples], request after request; each new
  * (agon_completion_free), all zero on failure. A sample depends on its prompt, seed, number and sampling only, not on the
  * other requests, the batch or the threads. AGON_EINVAL names the request: empty prompt, longer than the model's
- * context, option out of range. AGON_EINTERRUPTED after agon_interrupt. `options` may be NULL. */
+ * context, option out of range, a token outside the vocabulary. AGON_EINTERRUPTED after agon_interrupt. `options` may be NULL. */
 AGON_API AGON_MUST_CHECK agon_status agon_generate(agon_ctx *ctx, const agon_model *m,
                                                    const agon_generate_request *requests, size_t n,
                                                    const agon_generate_options *options, agon_completion *out);
@@ -354,6 +373,16 @@ AGON_API agon_train_options agon_train_options_default(void);
  * AGON_EINTERRUPTED: stopped, with a checkpoint. AGON_ENUMERIC names step and rows. */
 AGON_API AGON_MUST_CHECK agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, const char *output,
                                                 const agon_train_options *options, char **summary);
+/* What agon_train with these options would take, before anything is begun; an adapter to go on from is read for its size. It is refused
+ * with AGON_ENOMEM where `peak` - `resident` exceeds `available`. */
+typedef struct agon_memory {
+    size_t resident;  /* bytes of the process now, the model's among them */
+    size_t peak;      /* predicted for the whole process */
+    size_t available; /* what it can still get, SIZE_MAX: not known or not limited */
+    bool recomputes;  /* activations that do not fit are computed again: slower, with the same bits */
+} agon_memory;
+AGON_API AGON_MUST_CHECK agon_status agon_train_memory(agon_ctx *ctx, const agon_model *m, const agon_dataset *d,
+                                                       const agon_train_options *options, agon_memory *out);
 /* Optimiser steps agon_train will take in all. */
 AGON_API size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options);
 
@@ -375,6 +404,21 @@ AGON_API AGON_MUST_CHECK agon_status agon_export(agon_ctx *ctx, agon_model *m, c
  * agon_model_find) is there and answers. *json new: {"ok", "checks": [{"name", "ok", "detail"}], "version", "libraries": {name: version}, "machine"}. A failed
  * check is no failure of the call. */
 AGON_API AGON_MUST_CHECK agon_status agon_doctor(agon_ctx *ctx, const char *model, char **json);
+
+typedef struct agon_bench_options {
+    size_t struct_size;
+    size_t runs;            /* of each kernel, the median counts; 0: 5 */
+    size_t n_out, n_in;     /* of one weight matrix; 0: those of a model of 135M weights */
+    size_t rows;            /* rows of activations; 0: 1, 16, 64 and 256 */
+    void (*on_result)(void *arg, const char *json); /* each kernel's line when it is measured, borrowed for the call; NULL: none */
+    void *arg;
+} agon_bench_options;
+AGON_API agon_bench_options agon_bench_options_default(void);
+/* Speed of a group of kernels ("matmul") on this context's CPU path, threads and numerics. *json new: {"cpu", "numerics", "threads",
+ * "peak": {"f32_gflops", "bf16_gflops", "read_gbytes_per_s"}, the best of nine short runs, "kernels": [{"kernel", "n_out",
+ * "n_in", "rows", "gflops", "share_of_peak", "weight_gbytes_per_s"}]}. share_of_peak is of the instruction the kernel uses.
+ * AGON_ENOTFOUND: no such group; AGON_EINVAL; AGON_EINTERRUPTED. */
+AGON_API AGON_MUST_CHECK agon_status agon_bench(agon_ctx *ctx, const char *group, const agon_bench_options *options, char **json);
 
 /* ---- workspaces ----------------------------------------------------------------------------------------
  *

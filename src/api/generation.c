@@ -73,6 +73,12 @@ static void on_done(void *arg, size_t request, size_t sample) {
         g->options.on_done(g->options.arg, request, sample);
 }
 
+static void on_mask(void *arg, size_t request, size_t sample, const int32_t *tokens, size_t n_tokens,
+                    uint8_t *may_follow, size_t n_vocabulary) {
+    generation *g = arg;
+    g->options.mask(g->options.arg, request, sample, tokens, n_tokens, may_follow, n_vocabulary);
+}
+
 static agon_status take_sampling(agon_ctx *ctx, const agon_sampling *given, sampling *out) {
     agon_sampling o = agon_sampling_default();
     agon_status s = options_take(ctx, "agon_sampling", given, sizeof o, &o);
@@ -90,6 +96,10 @@ static agon_status take_sampling(agon_ctx *ctx, const agon_sampling *given, samp
     out->stop = o.stop;
     out->n_stop = o.n_stop;
     out->ignore_stop_tokens = o.ignore_stop_tokens;
+    out->biases = o.logit_bias;
+    out->n_biases = o.n_logit_bias;
+    out->allowed = o.allowed;
+    out->n_allowed = o.n_allowed;
     return AGON_OK;
 }
 
@@ -135,6 +145,7 @@ agon_status agon_generate(agon_ctx *ctx, const agon_model *m, const agon_generat
                                     .cache_limit_bytes = g.options.cache_limit_bytes,
                                     .on_token = on_token,
                                     .on_done = on_done,
+                                    .mask = g.options.mask ? on_mask : NULL,
                                     .arg = &g};
     if (!s)
         s = generate(ctx, m->m, g.requests, n, &inner, g.made);

@@ -1,4 +1,5 @@
 /* agon generate: completions of prompts. */
+#include "cli/row_sampling.h"
 #include "cli/rows.h"
 #include "cli/stream.h"
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 
 typedef struct generate_arguments {
     const char *model, *adapter, *dtype, *chat_template;
-    const char **stop;
+    const char **stop, **biases, *allowed;
     bool json, chat;
     int64_t n, max_tokens, seed, top_k;
     agon_sampling sampling;
@@ -18,6 +19,7 @@ typedef struct job {
     const generate_arguments *arguments;
     agon_generate_request *requests; /* [n] */
     int32_t **prompts;               /* [n] */
+    row_sampling **own;              /* [n] a row's own options, NULL: the command's */
     size_t n, capacity, n_samples;
     agon_completion *out; /* [n * n_samples] */
     size_t *n_done;       /* [n] */
@@ -26,44 +28,52 @@ typedef struct job {
 } job;
 
 static void job_free(job *j) {
-    for (size_t i = 0; i < j->n; i++)
+    for (size_t i = 0; i < j->n; i++) {
         agon_tokens_free(j->prompts[i]);
+        row_sampling_free(j->own[i]);
+    }
     for (size_t i = 0; j->out && i < j->n * j->n_samples; i++)
         agon_completion_free(&j->out[i]);
     free(j->requests);
     free(j->prompts);
+    free(j->own);
     free(j->out);
     free(j->n_done);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------ */
 
-/* Takes the ids, also on failure. */
-static bool add_request_take(job *j, int32_t *ids, size_t n, uint64_t seed, const agon_adapter *adapter) {
+/* Takes the ids and the options, also on failure. */
+static bool add_request_take(job *j, int32_t *ids, size_t n, uint64_t seed, row_sampling *own, const agon_adapter *adapter) {
     if (j->n == j->capacity) {
         size_t capacity = j->capacity ? 2 * j->capacity : 64;
         agon_generate_request *requests = realloc(j->requests, capacity * sizeof *requests);
         j->requests = requests ? requests : j->requests;
         int32_t **prompts = realloc(j->prompts, capacity * sizeof *prompts);
         j->prompts = prompts ? prompts : j->prompts;
-        if (!requests || !prompts) {
+        row_sampling **grown = realloc(j->own, capacity * sizeof(row_sampling *));
+        j->own = grown ? grown : j->own;
+        if (!requests || !prompts || !grown) {
             agon_tokens_free(ids);
+            row_sampling_free(own);
             return false;
         }
         j->capacity = capacity;
     }
     j->prompts[j->n] = ids;
+    j->own[j->n] = own;
     j->requests[j->n++] = (agon_generate_request){.prompt = ids,
                                                   .n_prompt = n,
                                                   .n_samples = j->n_samples,
                                                   .seed = seed,
                                                   .adapter = adapter,
-                                                  .sampling = &j->arguments->sampling};
+                                                  .sampling = own ? &own->options : &j->arguments->sampling};
     return true;
 }
 
-static int read_row(job *j, const opened *o, const json_t *row, size_t line) {
+static int read_row(job *j, const opened *o, json_t *row, size_t line) {
     const json_t *own_seed = json_object_get(row, "seed");
+    row_sampling *own = NULL;
     int32_t *ids = NULL;
     size_t n = 0;
     if (own_seed && !json_is_integer(own_seed)) {
@@ -78,8 +88,13 @@ static int read_row(job *j, const opened *o, const json_t *row, size_t line) {
         agon_tokens_free(ids);
         return EXIT_BAD_DATA;
     }
+    code = row_sampling_read("generate", line, row, &j->arguments->sampling, &own);
+    if (code != EXIT_FINE) {
+        agon_tokens_free(ids);
+        return code;
+    }
     uint64_t seed = (uint64_t)(own_seed ? json_integer_value(own_seed) : j->arguments->seed);
-    return add_request_take(j, ids, n, seed, o->adapter) ? EXIT_FINE : EXIT_SYSTEM;
+    return add_request_take(j, ids, n, seed, own, o->adapter) ? EXIT_FINE : EXIT_SYSTEM;
 }
 
 static int read_rows(job *j, const opened *o, char *text) {
@@ -209,6 +224,23 @@ static int check_arguments(const command *self, const generate_arguments *a) {
     return EXIT_FINE;
 }
 
+/* The lists of the command line; *biases and *allowed new. */
+static int take_lists(generate_arguments *a, agon_logit_bias **biases, int32_t **allowed) {
+    agon_sampling *s = &a->sampling;
+    s->stop = a->stop;
+    while (a->stop && a->stop[s->n_stop])
+        s->n_stop++;
+    while (a->biases && a->biases[s->n_logit_bias])
+        s->n_logit_bias++;
+    if (s->n_logit_bias && !parse_biases(a->biases, s->n_logit_bias, biases))
+        return usage_error(&command_generate, "--logit-bias takes ID=BIAS, such as 198=-100");
+    if (a->allowed && !parse_ids(a->allowed, allowed, &s->n_allowed))
+        return usage_error(&command_generate, "--allowed-tokens takes ID,ID,...");
+    s->logit_bias = *biases;
+    s->allowed = *allowed;
+    return EXIT_FINE;
+}
+
 static int run(int argc, char **argv) {
     enum { MAX_WORDS = 4096 };
     generate_arguments a = {.n = 1, .max_tokens = 256, .sampling = agon_sampling_default()};
@@ -227,23 +259,30 @@ static int run(int argc, char **argv) {
                                  {.name = "--top-k", .integer = &a.top_k},
                                  {.name = "--min-p", .real = &a.sampling.min_p},
                                  {.name = "--repetition-penalty", .real = &a.sampling.repetition_penalty},
+                                 {.name = "--frequency-penalty", .real = &a.sampling.frequency_penalty},
+                                 {.name = "--presence-penalty", .real = &a.sampling.presence_penalty},
+                                 {.name = "--logit-bias", .list = &a.biases},
+                                 {.name = "--allowed-tokens", .text = &a.allowed},
                                  {.name = "--stop", .list = &a.stop},
                                  {0}};
     size_t n_words = 0, n = 0;
     int code = EXIT_FINE;
     char *text = NULL;
+    agon_logit_bias *biases = NULL;
+    int32_t *allowed = NULL;
     if (parse_options(&command_generate, argc, argv, specs, words, MAX_WORDS, &n_words, &code) &&
-        (code = check_arguments(&command_generate, &a)) == EXIT_FINE) {
+        (code = check_arguments(&command_generate, &a)) == EXIT_FINE &&
+        (code = take_lists(&a, &biases, &allowed)) == EXIT_FINE) {
         a.sampling.max_tokens = (size_t)a.max_tokens;
         a.sampling.top_k = (int32_t)a.top_k;
-        a.sampling.stop = a.stop;
-        while (a.stop && a.stop[a.sampling.n_stop])
-            a.sampling.n_stop++;
         text = n_words ? join_words(words, n_words) : read_all("generate", stdin, &n);
         code = text ? generate_input(&a, text, n_words ? strlen(text) : n, n_words || !a.json) : EXIT_SYSTEM;
     }
     free(text);
+    free(biases);
+    free(allowed);
     free(a.stop);
+    free(a.biases);
     return code;
 }
 
@@ -251,8 +290,8 @@ const command command_generate = {
     "generate",
     "completions of prompts",
     "generate [--model M] [--json] [--chat] [--n K] [--max-tokens N] [--temperature T] [--seed S] [options] [PROMPT...]\n\n"
-    "With --json reads JSON lines: {\"prompt\": \"...\"} or {\"messages\": [...]} (chat template), with \"seed\": N where a row\n"
-    "has its own. Without, the prompt is the words given, or all of stdin. All rows run in one continuous batch; what a row\n"
+    "With --json reads JSON lines: {\"prompt\": \"...\"} or {\"messages\": [...]} (chat template), with \"seed\", \"max_tokens\",\n"
+    "\"temperature\", \"stop\", \"logit_bias\" and so on where a row has its own (docs/cli.md). Without, the prompt is the words given, or all of stdin. All rows run in one continuous batch; what a row\n"
     "gets depends on its prompt, the seed and the options only, not on the other rows or the threads. Rows with equal prompts\n"
     "and seeds get equal answers; --n K asks for K different ones.\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
@@ -264,7 +303,10 @@ const command command_generate = {
     "  --max-tokens N       of an answer (default 256)\n"
     "  --temperature T      0: greedy (default 1); log_probs are of log_softmax(logits / T)\n"
     "  --seed S             (default 0)\n"
-    "  --top-k K, --top-p P, --min-p P, --repetition-penalty R   cut or change the distribution (default: off)\n"
+    "  --top-k K, --top-p P, --min-p P   cut the distribution (default: off)\n"
+    "  --repetition-penalty R, --frequency-penalty F, --presence-penalty F   of tokens that were there (default: off)\n"
+    "  --logit-bias ID=B    adds B to a token's logit; may stand several times (ids: agon tokenize)\n"
+    "  --allowed-tokens ID,ID,...   no other token is written\n"
     "  --stop TEXT          ends an answer before TEXT; may stand several times\n"
     "  --json               {\"completions\": [{\"text\", \"tokens\", \"log_probs\", \"finish\": \"stop|length\"}]} a line\n\n"
     "  agon generate --chat --temperature 0 What is the capital of France?\n"

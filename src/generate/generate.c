@@ -9,6 +9,7 @@
  * What a sample gets depends on its own chain only (model_decode's rows are independent), so admission
  * order, batch size and the other requests cannot change it. */
 #include "generate/generate.h"
+#include "base/available.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/memory.h"
@@ -67,6 +68,7 @@ typedef struct scheduler {
     bool *head_is_prompt;
     float *hidden;        /* [max_batch + TURN_TOKENS, d_model] */
     float *gathered, *logits; /* [LOGIT_ROWS, ..] */
+    uint8_t *masks;       /* [max_batch, n_vocabulary]; NULL: options->mask is */
     char *scratch;        /* [n_threads] */
 } scheduler;
 
@@ -331,6 +333,7 @@ static void draw_task(void *arg, size_t i, int thread) {
                        .n_prompt = q->n_prompt,
                        .generated = x->tokens,
                        .n_generated = x->n,
+                       .may_follow = d->s->masks ? d->s->masks + i * n : NULL,
                        .seed = q->seeds[x->index]};
     d->choice[i] = sample_token(d->s->ctx, &in, d->s->scratch + (size_t)thread * sample_scratch_bytes(n));
 }
@@ -354,6 +357,10 @@ static size_t find_stop(const sampling *o, const buffer *text, size_t n_before) 
 static agon_status accept(scheduler *s, sample_state *x, sample_choice c, bool *finished, finish_reason *why) {
     const generate_request *q = x->owner->request;
     const tokenizer *t = model_tokenizer(s->m);
+    if (c.token < 0)
+        return ctx_fail(s->ctx, AGON_EINVAL,
+                        "request %zu, sample %zu: no token is allowed after %zu of its answer; allow at least one",
+                        (size_t)(x->owner - s->requests), x->index, x->n);
     if (!isfinite(c.log_prob))
         return ctx_fail(s->ctx, AGON_ENUMERIC, "request %zu, sample %zu: the log_prob of token %zu is not finite",
                         (size_t)(x->owner - s->requests), x->index, x->n);
@@ -385,10 +392,22 @@ static agon_status accept(scheduler *s, sample_state *x, sample_choice c, bool *
     return AGON_OK;
 }
 
+/* On the caller's thread: the answer may come from a script, or keep state. */
+static void ask_masks(scheduler *s, sample_state **ready, size_t n) {
+    size_t n_vocabulary = model_get_config(s->m)->n_vocabulary;
+    for (size_t i = 0; s->masks && i < n; i++) {
+        const sample_state *x = ready[i];
+        uint8_t *mask = s->masks + i * n_vocabulary;
+        memset(mask, 1, n_vocabulary);
+        s->options->mask(s->options->arg, (size_t)(x->owner - s->requests), x->index, x->tokens, x->n, mask, n_vocabulary);
+    }
+}
+
 /* Draws for ready[n], whose hidden states take at most LOGIT_ROWS distinct rows (row[i] of `gathered`). */
 static agon_status draw_block(scheduler *s, sample_state **ready, const size_t *row, size_t n, size_t n_rows,
                               sample_choice *choice) {
     head_logits(s->ctx, model_head(s->m), s->gathered, n_rows, s->logits);
+    ask_masks(s, ready, n);
     draw d = {s, ready, row, choice};
     pool_run(s->ctx->pool, n, draw_task, &d);
     return AGON_OK;
@@ -458,7 +477,7 @@ static agon_status check_requests(scheduler *s, const generate_request *requests
             if (q->prompt[j] < 0 || (size_t)q->prompt[j] >= c->n_vocabulary)
                 return ctx_fail(s->ctx, AGON_EINVAL, "request %zu: token %zu, id %d, is not in the vocabulary of %zu",
                                 i, j, (int)q->prompt[j], c->n_vocabulary);
-        agon_status status = sampling_check(s->ctx, i, &q->sampling);
+        agon_status status = sampling_check(s->ctx, i, c->n_vocabulary, &q->sampling);
         if (status)
             return status;
         size_t room = c->max_context - q->n_prompt, wanted = q->sampling.max_tokens;
@@ -468,9 +487,26 @@ static agon_status check_requests(scheduler *s, const generate_request *requests
     return AGON_OK;
 }
 
+/* Logits, hidden states and activations of the largest turn. */
+static size_t bytes_beside_cache(const scheduler *s) {
+    const model_config *c = model_get_config(s->m);
+    size_t turn = s->max_batch + TURN_TOKENS, rows = s->max_batch < LOGIT_ROWS ? s->max_batch : LOGIT_ROWS, rank = 0;
+    for (size_t i = 0; i < s->n_requests; i++) {
+        const adapter *a = s->requests[i].request->adapter;
+        rank = a && adapter_rank(a) > rank ? adapter_rank(a) : rank;
+    }
+    workspace_need work = workspace_predict(s->m, turn, 0, rank, USE_FORWARD);
+    size_t vocabulary = size_add(size_mul(rows, c->n_vocabulary * sizeof(float)),
+                                 size_mul((size_t)s->ctx->n_threads, sample_scratch_bytes(c->n_vocabulary)));
+    if (s->options->mask)
+        vocabulary = size_add(vocabulary, size_mul(s->max_batch, c->n_vocabulary));
+    return size_add(work.scratch, size_add(vocabulary, size_mul(turn + rows, c->d_model * sizeof(float))));
+}
+
 /* Rows for everything at once, or for a full batch of the largest, or what the limit allows. */
 static agon_status make_cache(scheduler *s) {
     size_t limit = s->options->cache_limit_bytes ? s->options->cache_limit_bytes : default_cache_bytes;
+    size_t beside = bytes_beside_cache(s), room = memory_room(s->ctx);
     size_t all = 0, largest = 1;
     for (size_t i = 0; i < s->n_requests; i++) {
         const request_state *r = &s->requests[i];
@@ -478,9 +514,17 @@ static agon_status make_cache(scheduler *s) {
         all = size_add(all, size_add(r->request->n_prompt, size_mul(r->request->n_samples, answer_rows(r))));
         largest = one > largest ? one : largest;
     }
-    size_t batch = size_mul(largest, s->max_batch), allowed = limit / kv_cache_row_bytes(s->m);
+    size_t batch = size_mul(largest, s->max_batch), allowed;
+    /* Less than was allowed where memory is short: a smaller batch gives the same samples. */
+    if (room != SIZE_MAX && room > beside && (room - beside) / 8 * 7 < limit)
+        limit = (room - beside) / 8 * 7;
+    allowed = limit / kv_cache_row_bytes(s->m);
     size_t n = all < batch ? all : batch;
     n = n < allowed ? n : allowed;
+    agon_status status = memory_check(s->ctx, size_add(beside, size_mul(largest, kv_cache_row_bytes(s->m))),
+                                      "generating this prompt's answer", "use a shorter prompt, fewer tokens or a smaller batch");
+    if (status)
+        return status;
     if (largest > n && largest > allowed)
         return ctx_fail(s->ctx, AGON_ENOMEM,
                         "a prompt and its answer take %zu rows of key-value cache and %zu MiB hold %zu: allow more "
@@ -509,7 +553,8 @@ static agon_status make_buffers(scheduler *s) {
     s->gathered = memory_new(rows * c->d_model, sizeof(float));
     s->logits = memory_new(size_mul(rows, c->n_vocabulary), sizeof(float));
     s->scratch = memory_new(threads, sample_scratch_bytes(c->n_vocabulary));
-    if (!s->active || !s->tokens || !s->heads || !s->head_owner || !s->head_is_prompt || !s->hidden ||
+    s->masks = s->options->mask ? memory_new(s->max_batch, c->n_vocabulary) : NULL;
+    if ((s->options->mask && !s->masks) || !s->active || !s->tokens || !s->heads || !s->head_owner || !s->head_is_prompt || !s->hidden ||
         !s->gathered || !s->logits || !s->scratch)
         return no_memory(s);
     return workspace_new(s->ctx, 0, &s->work);
@@ -535,6 +580,7 @@ static void scheduler_free(scheduler *s) {
     free(s->hidden);
     free(s->gathered);
     free(s->logits);
+    free(s->masks);
     free(s->scratch);
 }
 

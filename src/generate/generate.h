@@ -15,6 +15,10 @@ typedef struct sampling {
     float min_p;       /* 0: off */
     float repetition_penalty;              /* 1: off */
     float frequency_penalty, presence_penalty; /* 0: off */
+    const agon_logit_bias *biases; /* [n_biases] before the penalties; several for one token add up */
+    size_t n_biases;
+    const int32_t *allowed; /* [n_allowed] no other token is written, stop tokens included; n_allowed 0: any */
+    size_t n_allowed;
     size_t max_tokens;
     const char *const *stop; /* the answer ends before the first of these strings */
     size_t n_stop;
@@ -30,7 +34,6 @@ typedef struct generate_request {
     const uint64_t *seeds; /* [n_samples] */
     const adapter *adapter; /* NULL: the base */
     sampling sampling;
-    /* Allowed first tokens and so on are for later; see docs/architecture.md. */
 } generate_request;
 
 typedef enum finish_reason { FINISH_STOP, FINISH_LENGTH } finish_reason;
@@ -51,6 +54,10 @@ typedef struct generate_options {
     /* Called on the caller's thread for each new token: request, sample, token id; NULL none. Non-zero stops with
      * AGON_EINTERRUPTED. */
     int (*on_token)(void *arg, size_t request, size_t sample, int32_t token);
+    /* Called on the caller's thread before each token of a sample: sets may_follow[i] [n_vocabulary], all 1, to 0 for what may not
+     * come after tokens [n_tokens] of its answer. What `allowed` leaves out stays out. Must depend on nothing else. NULL none. */
+    void (*mask)(void *arg, size_t request, size_t sample, const int32_t *tokens, size_t n_tokens, uint8_t *may_follow,
+                 size_t n_vocabulary);
     /* Called when a sample is complete, in completion order. */
     void (*on_done)(void *arg, size_t request, size_t sample);
     void *arg;
@@ -58,7 +65,7 @@ typedef struct generate_options {
 
 /* out[sum of n_samples], request after request; each completion new (completion_free). On failure all of out is zero. A
  * prompt longer than the context is AGON_EINVAL; a sample that reaches the context's end finishes with FINISH_LENGTH.
- * AGON_EINTERRUPTED after agon_interrupt. */
+ * AGON_EINVAL too where no token is allowed. AGON_EINTERRUPTED after agon_interrupt. */
 AGON_MUST_CHECK agon_status generate(agon_ctx *ctx, const model *m, const generate_request *requests,
                                      size_t n_requests, const generate_options *options,
                                      completion *out);

@@ -1,4 +1,4 @@
-/* Sampling: penalties, temperature, top-k, top-p, min-p, in that order, then the inverse of the
+/* Sampling: logit bias, penalties, allowed tokens, temperature, top-k, top-p, min-p, in that order, then the inverse of the
  * cumulative distribution over ascending token ids.
  *
  *   repetition_penalty  logit / p when positive, * p when negative, once per token of prompt or answer
@@ -23,7 +23,24 @@ sampling sampling_default(void) {
     return (sampling){.temperature = 1, .top_p = 1, .repetition_penalty = 1, .max_tokens = 256};
 }
 
-agon_status sampling_check(agon_ctx *ctx, size_t request, const sampling *s) {
+static agon_status check_tokens(agon_ctx *ctx, size_t request, size_t n_vocabulary, const sampling *s) {
+    for (size_t i = 0; i < s->n_biases; i++) {
+        const agon_logit_bias *b = &s->biases[i];
+        if (b->id < 0 || (size_t)b->id >= n_vocabulary)
+            return ctx_fail(ctx, AGON_EINVAL, "request %zu: logit_bias of token %d, which is not in the vocabulary of %zu",
+                            request, (int)b->id, n_vocabulary);
+        if (!(fabsf(b->bias) <= 100))
+            return ctx_fail(ctx, AGON_EINVAL, "request %zu: the logit_bias of token %d must be -100 to 100", request,
+                            (int)b->id);
+    }
+    for (size_t i = 0; i < s->n_allowed; i++)
+        if (s->allowed[i] < 0 || (size_t)s->allowed[i] >= n_vocabulary)
+            return ctx_fail(ctx, AGON_EINVAL, "request %zu: allowed token %d is not in the vocabulary of %zu", request,
+                            (int)s->allowed[i], n_vocabulary);
+    return AGON_OK;
+}
+
+agon_status sampling_check(agon_ctx *ctx, size_t request, size_t n_vocabulary, const sampling *s) {
     const struct {
         const char *name, *range;
         bool good;
@@ -40,7 +57,7 @@ agon_status sampling_check(agon_ctx *ctx, size_t request, const sampling *s) {
         if (!checks[i].good)
             return ctx_fail(ctx, AGON_EINVAL, "request %zu: %s must be %s", request, checks[i].name,
                             checks[i].range);
-    return AGON_OK;
+    return check_tokens(ctx, request, n_vocabulary, s);
 }
 
 /* ---- scratch ----------------------------------------------------------------------------------------- */
@@ -51,7 +68,7 @@ typedef struct candidate {
 } candidate;
 
 typedef struct scratch {
-    float *adjusted;      /* [n] logits after penalties */
+    float *adjusted;      /* [n] logits after bias, penalties and what is allowed; -inf: not allowed */
     int32_t *count;       /* [n] of generated tokens; -1 less: seen in the prompt */
     candidate *candidates; /* [n] */
 } scratch;
@@ -72,12 +89,8 @@ static bool has_penalties(const sampling *o) {
     return o->repetition_penalty != 1 || o->frequency_penalty != 0 || o->presence_penalty != 0;
 }
 
-/* The logits to choose from: the model's own, or a copy after penalties. */
-static const float *penalised(const sample_input *in, const scratch *s) {
+static void penalise(const sample_input *in, const scratch *s) {
     const sampling *o = in->options;
-    if (!has_penalties(o))
-        return in->logits;
-    memcpy(s->adjusted, in->logits, in->n_vocabulary * sizeof *s->adjusted);
     memset(s->count, 0, in->n_vocabulary * sizeof *s->count);
     for (size_t i = 0; i < in->n_generated; i++)
         s->count[in->generated[i]]++;
@@ -94,6 +107,36 @@ static const float *penalised(const sample_input *in, const scratch *s) {
         s->adjusted[id] = l;
         s->count[id] = -1;
     }
+}
+
+static bool is_restricted(const sample_input *in) {
+    return in->options->n_allowed > 0 || in->may_follow;
+}
+
+static void restrict_tokens(const sample_input *in, const scratch *s) {
+    const sampling *o = in->options;
+    if (o->n_allowed > 0) {
+        memset(s->count, 0, in->n_vocabulary * sizeof *s->count);
+        for (size_t i = 0; i < o->n_allowed; i++)
+            s->count[o->allowed[i]] = 1;
+    }
+    for (size_t i = 0; i < in->n_vocabulary; i++)
+        if ((o->n_allowed > 0 && !s->count[i]) || (in->may_follow && !in->may_follow[i]))
+            s->adjusted[i] = -INFINITY;
+}
+
+/* The logits to choose from: the model's own, or a copy that is changed. */
+static const float *adjust(const sample_input *in, const scratch *s) {
+    const sampling *o = in->options;
+    if (!has_penalties(o) && !is_restricted(in) && o->n_biases == 0)
+        return in->logits;
+    memcpy(s->adjusted, in->logits, in->n_vocabulary * sizeof *s->adjusted);
+    for (size_t i = 0; i < o->n_biases; i++)
+        s->adjusted[o->biases[i].id] += o->biases[i].bias;
+    if (has_penalties(o))
+        penalise(in, s);
+    if (is_restricted(in))
+        restrict_tokens(in, s);
     return s->adjusted;
 }
 
@@ -156,10 +199,11 @@ static int by_id(const void *a, const void *b) {
     return (x->id > y->id) - (x->id < y->id);
 }
 
+/* Those that are allowed and reach `lowest`. */
 static size_t collect(const float *logits, size_t n, float inverse, float lowest, candidate *out) {
     size_t count = 0;
     for (size_t i = 0; i < n; i++)
-        if (logits[i] * inverse >= lowest)
+        if (logits[i] * inverse >= lowest && logits[i] > -INFINITY)
             out[count++] = (candidate){logits[i] * inverse, (int32_t)i};
     return count;
 }
@@ -175,16 +219,28 @@ static size_t reach(const candidate *c, size_t n, float max, double wanted) {
     return 0;
 }
 
+static double mass_of(const candidate *c, size_t n, float max) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)math_exp(c[i].logit - max);
+    return sum;
+}
+
 /* Keeps candidates by top-k, top-p and min-p. Only logits near the largest are collected and sorted; the
  * range grows until it holds enough of them. */
-static size_t truncate_vocabulary(agon_ctx *ctx, const float *logits, size_t n, const sampling *o, candidate *out) {
+static size_t truncate_vocabulary(agon_ctx *ctx, const float *logits, size_t n, const sampling *o, bool restricted,
+                                  candidate *out) {
     static const float ranges[] = {6, 12, 24, INFINITY};
     float inverse = 1.0f / o->temperature, max = logits[argmax(logits, n)] * inverse;
     float lowest = o->min_p > 0 ? max + math_log(o->min_p) : -INFINITY;
     bool by_k = o->top_k > 0 && (size_t)o->top_k < n;
     if (!by_k && o->top_p >= 1)
         return collect(logits, n, inverse, lowest, out);
-    double total = by_k ? 0 : (double)math_exp(head_lse_of_logits(ctx, logits, n, o->temperature) - max);
+    double total = 0; /* the mass that top-p takes its share of */
+    if (!by_k && restricted)
+        total = mass_of(out, collect(logits, n, inverse, -INFINITY, out), max);
+    else if (!by_k)
+        total = (double)math_exp(head_lse_of_logits(ctx, logits, n, o->temperature) - max);
     for (size_t r = 0; r < sizeof ranges / sizeof *ranges; r++) {
         bool all = max - ranges[r] <= lowest || r + 1 == sizeof ranges / sizeof *ranges;
         float from = max - ranges[r] > lowest ? max - ranges[r] : lowest;
@@ -194,9 +250,7 @@ static size_t truncate_vocabulary(agon_ctx *ctx, const float *logits, size_t n, 
         qsort(out, count, sizeof *out, by_logit);
         if (by_k) {
             count = count < (size_t)o->top_k ? count : (size_t)o->top_k;
-            total = 0;
-            for (size_t i = 0; i < count; i++)
-                total += (double)math_exp(out[i].logit - max);
+            total = mass_of(out, count, max);
         }
         size_t kept = o->top_p < 1 ? reach(out, count, max, (double)o->top_p * total) : count;
         if (kept)
@@ -207,14 +261,12 @@ static size_t truncate_vocabulary(agon_ctx *ctx, const float *logits, size_t n, 
     return n; /* not reached: the last range is everything */
 }
 
-static int32_t choose_truncated(agon_ctx *ctx, const float *logits, size_t n, const sampling *o, candidate *c,
-                                double u) {
+static int32_t choose_truncated(agon_ctx *ctx, const float *logits, size_t n, const sampling *o, bool restricted,
+                                candidate *c, double u) {
     float inverse = 1.0f / o->temperature, max = logits[argmax(logits, n)] * inverse;
-    size_t kept = truncate_vocabulary(ctx, logits, n, o, c);
+    size_t kept = truncate_vocabulary(ctx, logits, n, o, restricted, c);
     qsort(c, kept, sizeof *c, by_id);
-    double total = 0, sum = 0;
-    for (size_t i = 0; i < kept; i++)
-        total += (double)math_exp(c[i].logit - max);
+    double total = mass_of(c, kept, max), sum = 0;
     for (size_t i = 0; i < kept; i++) {
         sum += (double)math_exp(c[i].logit - max);
         if (sum > u * total)
@@ -232,15 +284,17 @@ sample_choice sample_token(agon_ctx *ctx, const sample_input *in, void *memory) 
     const sampling *o = in->options;
     size_t n = in->n_vocabulary;
     scratch s = scratch_at(memory, n);
-    const float *logits = penalised(in, &s);
+    const float *logits = adjust(in, &s);
     float temperature = o->temperature > 0 ? o->temperature : 1.0f;
     double u = uniform_at(in->seed, in->n_generated);
     sample_choice choice;
     bool truncated = o->top_k > 0 || o->top_p < 1 || o->min_p > 0;
+    if (is_restricted(in) && logits[argmax(logits, n)] == -INFINITY)
+        return (sample_choice){-1, 0};
     if (o->temperature == 0)
         choice.token = argmax(logits, n);
-    else if (truncated || n > (size_t)BLOCK * MAX_BLOCKS)
-        choice.token = choose_truncated(ctx, logits, n, o, s.candidates, u);
+    else if (truncated || is_restricted(in) || n > (size_t)BLOCK * MAX_BLOCKS)
+        choice.token = choose_truncated(ctx, logits, n, o, is_restricted(in), s.candidates, u);
     else
         choice.token = choose_from_all(ctx, logits, n, temperature, u);
     choice.log_prob = in->logits[choice.token] * (1.0f / temperature) -

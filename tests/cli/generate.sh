@@ -48,6 +48,46 @@ sed -n 1p rows | run 0 "$agon" generate --model "$tiny" --json --max-tokens 40 -
 sed -n 1p rows | run 0 "$agon" generate --model "$tiny" --json --max-tokens 40 --seed 5 --stop e --stop t --stop a
 says out '"finish":"(stop|length)"'
 
+# Bias, allowed tokens and penalties, as flags and as a row's own keys.
+p='{"prompt":"one two"'
+greedy="--json --temperature 0 --max-tokens 8"
+echo "$p}" | run 0 "$agon" generate --model "$tiny" $greedy
+best=$(field tokens out | sed 's/\[\([0-9]*\).*/\1/')
+echo "$p}" | run 0 "$agon" generate --model "$tiny" $greedy --logit-bias "$best=-100"
+cp out flag
+if field tokens out | grep -Eq "[[,]$best[],]"; then fail "token $best is biased away and was written"; fi
+echo "$p,\"logit_bias\":{\"$best\":-100}}" | run 0 "$agon" generate --model "$tiny" $greedy
+same flag out
+echo "$p}" | run 0 "$agon" generate --model "$tiny" --json --max-tokens 8 --seed 2 --allowed-tokens 70,71,72
+cp out flag
+field tokens out | grep -Eqx '\[(7[012],){7}7[012]\]' || fail "other tokens than the allowed ones"
+echo "$p,\"allowed_tokens\":[70,71,72],\"max_tokens\":8}" | run 0 "$agon" generate --model "$tiny" --json --seed 2
+same flag out
+# What was written twice and more costs 100 each time: only the three that are allowed, none three times before each came twice.
+echo "$p,\"allowed_tokens\":[70,71,72],\"frequency_penalty\":100}" | run 0 "$agon" generate --model "$tiny" $greedy
+for id in 70 71 72; do
+    n=$(field tokens out | grep -o "$id" | wc -l)
+    [ "$n" -ge 2 ] && [ "$n" -le 3 ] || fail "token $id stands $n times among eight"
+done
+cp out row
+echo "$p}" | run 0 "$agon" generate --model "$tiny" $greedy --allowed-tokens 70,71,72 --frequency-penalty 100
+same row out
+echo "$p,\"presence_penalty\":100,\"allowed_tokens\":[70,71]}" | run 0 "$agon" generate --model "$tiny" $greedy --max-tokens 2
+field tokens out | grep -Eqx '\[70,71\]|\[71,70\]' || fail "the presence penalty does nothing"
+echo "$p,\"stop\":[\"e\",\"t\",\"a\"],\"seed\":5,\"max_tokens\":40}" | run 0 "$agon" generate --model "$tiny" --json
+cp out row
+echo "$p}" | run 0 "$agon" generate --model "$tiny" --json --max-tokens 40 --seed 5 --stop e --stop t --stop a
+same row out
+for bad in '"logit_bias":[1]' '"logit_bias":{"x":1}' '"logit_bias":{"5":"a"}' '"allowed_tokens":[]' '"allowed_tokens":[-1]' '"stop":""' \
+    '"stop":[1]' '"temperature":"hot"' '"top_k":1.5' '"max_tokens":0' '"logit_bias":{"999999":1}' '"min_p":2' '"logit_bias":{"5":101}'; do
+    echo "$p,$bad}" | run 4 "$agon" generate --model "$tiny" --json
+    one_sentence
+done
+for bad in "--logit-bias 5" "--logit-bias x=1" "--logit-bias 5=nan" "--allowed-tokens 5," "--allowed-tokens -3"; do
+    echo "$p}" | run 2 "$agon" generate --model "$tiny" --json $bad
+    one_sentence
+done
+
 # A row's own seed; a conversation; chat from a pipe.
 printf '{"prompt":"x y","seed":11}\n' | run 0 "$agon" generate --model "$tiny" --json --max-tokens 8 --seed 99
 cp out own

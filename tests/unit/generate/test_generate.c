@@ -353,6 +353,134 @@ static void sample__penalties_follow_their_formulas(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* Bias, allowed tokens and a mask decide what is drawn; the log_prob stays that of the whole distribution. */
+static void sample__bias_and_allowed_tokens(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    float logits[8];
+    int count[8];
+    for (int i = 0; i < 8; i++)
+        logits[i] = (float)log(i < 4 ? 0.2 : 0.05);
+    sampling s = sampling_default();
+    const agon_logit_bias bias[] = {{5, (float)log(4.0)}, {5, (float)log(2.0)}, {0, -100}};
+    s.biases = bias;
+    s.n_biases = 3; /* weights 0, 0.2, 0.2, 0.2, 0.05, 0.4, 0.05, 0.05: sum 1.15 */
+    draw(ctx, logits, 8, &s, NULL, 0, count);
+    assert_int_equal(count[0], 0);
+    assert_close(count[5] / (double)DRAWS, 0.4 / 1.15, 0.02);
+    const int32_t allowed[] = {0, 4, 5, 5};
+    s.allowed = allowed;
+    s.n_allowed = 4; /* 0, 0.05, 0.4 */
+    draw(ctx, logits, 8, &s, NULL, 0, count);
+    assert_int_equal(count[4] + count[5], DRAWS);
+    assert_close(count[5] / (double)DRAWS, 0.4 / 0.45, 0.02);
+    /* top-p is of what is allowed: 0.4 of 0.45 are enough for it. Of everything, 0.4 of 1.15 are not. */
+    s.top_p = 0.8f;
+    draw(ctx, logits, 8, &s, NULL, 0, count);
+    assert_int_equal(count[5], DRAWS);
+    s = sampling_default();
+    s.allowed = allowed;
+    s.n_allowed = 1;
+    s.temperature = 0;
+    char scratch[4096];
+    uint8_t mask[8] = {1, 1, 1, 1, 0, 1, 1, 1};
+    sample_input in = {.logits = logits, .n_vocabulary = 8, .options = &s};
+    sample_choice c = sample_token(ctx, &in, scratch);
+    assert_int_equal(c.token, 0);
+    assert_close(c.log_prob, log(0.2), 1e-5);
+    s.allowed = allowed + 1; /* 4 and 5, and the mask takes 4 */
+    s.n_allowed = 2;
+    in.may_follow = mask;
+    assert_int_equal(sample_token(ctx, &in, scratch).token, 5);
+    mask[5] = 0;
+    assert_int_equal(sample_token(ctx, &in, scratch).token, -1);
+    s.temperature = 1;
+    assert_int_equal(sample_token(ctx, &in, scratch).token, -1);
+    agon_ctx_free(ctx);
+}
+
+/* A vocabulary of several softmax segments of which some have nothing allowed. */
+static void sample__allowed_tokens_far_apart(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static float logits[VOCABULARY];
+    static int count[VOCABULARY];
+    const int32_t allowed[] = {2999, 7};
+    sampling s = sampling_default();
+    s.allowed = allowed;
+    s.n_allowed = 2;
+    logits[2999] = 1;
+    for (int top_p = 0; top_p < 2; top_p++) {
+        s.top_p = top_p ? 0.99f : 1;
+        draw(ctx, logits, VOCABULARY, &s, NULL, 0, count);
+        assert_int_equal(count[7] + count[2999], DRAWS);
+        assert_close(count[2999] / (double)DRAWS, 1 / (1 + exp(-1)), 0.02);
+    }
+    agon_ctx_free(ctx);
+}
+
+/* Even tokens after odd ones and the other way round. */
+static void alternate(void *arg, size_t request, size_t sample, const int32_t *tokens, size_t n_tokens,
+                      uint8_t *may_follow, size_t n_vocabulary) {
+    (void)request;
+    (void)sample;
+    ++*(size_t *)arg;
+    int last = n_tokens ? tokens[n_tokens - 1] % 2 : 0;
+    for (size_t i = 0; i < n_vocabulary; i++)
+        may_follow[i] = (int)(i % 2) != last;
+}
+
+static void forbid(void *arg, size_t request, size_t sample, const int32_t *tokens, size_t n_tokens, uint8_t *may_follow,
+                   size_t n_vocabulary) {
+    (void)arg, (void)request, (void)sample, (void)tokens;
+    if (n_tokens == 3)
+        memset(may_follow, 0, n_vocabulary);
+}
+
+static void generate__asks_for_masks(void **state) {
+    (void)state;
+    fixture f;
+    completion all[N_PROMPTS * SAMPLES], alone;
+    size_t asked = 0, n_tokens = 0;
+    begin(&f, COMPUTE_BF16);
+    generate_options options = {.mask = alternate, .arg = &asked};
+    assert_ok(f.ctx, generate(f.ctx, f.m, f.requests, N_PROMPTS, &options, all));
+    for (size_t i = 0; i < N_PROMPTS * SAMPLES; i++) {
+        n_tokens += all[i].n_tokens;
+        for (size_t j = 0; j < all[i].n_tokens; j++)
+            assert_int_equal(all[i].tokens[j] % 2, j % 2 ? 0 : 1);
+    }
+    assert_int_equal(asked, n_tokens);
+    generate_request one = f.requests[1];
+    one.n_samples = 1;
+    assert_ok(f.ctx, generate(f.ctx, f.m, &one, 1, &options, &alone));
+    assert_same(&all[SAMPLES], &alone);
+    completion_free(&alone);
+    free_all(all, N_PROMPTS * SAMPLES);
+    options.mask = forbid;
+    assert_int_equal(generate(f.ctx, f.m, &one, 1, &options, &alone), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(f.ctx), "no token is allowed after 3"));
+    /* Tokens and biases out of range are named. */
+    int32_t allowed[] = {3, 61};
+    one.sampling.allowed = allowed;
+    one.sampling.n_allowed = 2;
+    assert_int_equal(generate(f.ctx, f.m, &one, 1, NULL, &alone), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(f.ctx), "allowed token 61"));
+    agon_logit_bias bias[] = {{-1, 0}, {3, NAN}};
+    one.sampling.n_allowed = 1;
+    one.sampling.biases = bias;
+    one.sampling.n_biases = 1;
+    assert_int_equal(generate(f.ctx, f.m, &one, 1, NULL, &alone), AGON_EINVAL);
+    one.sampling.biases = bias + 1;
+    assert_int_equal(generate(f.ctx, f.m, &one, 1, NULL, &alone), AGON_EINVAL);
+    one.sampling.n_biases = 0;
+    assert_ok(f.ctx, generate(f.ctx, f.m, &one, 1, NULL, &alone));
+    for (size_t i = 0; i < alone.n_tokens; i++)
+        assert_int_equal(alone.tokens[i], 3);
+    completion_free(&alone);
+    end(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(generate__log_probs_equal_the_forward),
@@ -364,6 +492,9 @@ int main(void) {
         cmocka_unit_test(sample__draws_the_softmax_at_the_temperature),
         cmocka_unit_test(sample__truncation_keeps_what_it_says),
         cmocka_unit_test(sample__penalties_follow_their_formulas),
+        cmocka_unit_test(sample__bias_and_allowed_tokens),
+        cmocka_unit_test(sample__allowed_tokens_far_apart),
+        cmocka_unit_test(generate__asks_for_masks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
