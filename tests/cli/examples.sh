@@ -1,0 +1,66 @@
+#!/bin/sh
+# The programs of examples/c against an installed prefix: header, shared library with its soname, static library, agon.pc.
+. "$(dirname "$0")/common"
+
+if [ "${AGON_TEST_SANITIZED:-}" ]; then
+    echo "skipped: a library built with a sanitizer does not link into a plain program"
+    exit 77
+fi
+build=${AGON_HELPERS:-$(dirname "$agon")}
+count
+meson install -C "$build" --no-rebuild --destdir "$work/prefix" >log 2>&1 || fail "meson install: $(tail -3 log)"
+pc=$(find prefix -name agon.pc)
+[ -f "$pc" ] || fail "no agon.pc was installed"
+prefix=$work/prefix$(sed -n 's/^prefix=//p' "$pc")
+export PKG_CONFIG_PATH="$work/$(dirname "$pc")"
+ask() { pkg-config --define-variable=prefix="$prefix" "$@"; }
+library=$(dirname "$(find "$prefix" -name libagon.so)")
+export LD_LIBRARY_PATH="$library"
+warnings="-std=c17 -D_DEFAULT_SOURCE -Wall -Wextra -Werror -O1"
+
+count
+[ "$(pkg-config --modversion agon)" = "$("$agon" --version | sed 's/agon //')" ] || fail "agon.pc has another version"
+for name in generate score dpo; do
+    # shellcheck disable=SC2046
+    run 0 ${CC:-cc} $warnings "$source/examples/c/$name.c" -o $name $(ask --cflags --libs agon)
+done
+if command -v readelf >/dev/null 2>&1; then
+    readelf -d score >needed
+    says needed 'NEEDED.*\[libagon\.so\.0\]'
+    # What the header does not mention is not exported.
+    readelf --dyn-syms -W "$library/libagon.so" | awk '$5 == "GLOBAL" && $7 != "UND" { print $8 }' >exported
+    count
+    if grep -v '^agon_' exported; then fail "exported beside agon_..."; fi
+fi
+# shellcheck disable=SC2046,SC2086
+run 0 ${CC:-cc} $warnings "$source/examples/c/score.c" -o score-static $(ask --cflags agon) "$library/libagon.a" \
+    $(pkg-config --libs $(pkg-config --print-requires-private agon)) -lm -lpthread
+
+run 0 ./score "$tiny" "one two" " three" " seven seven" "x"
+cp out dynamic
+count
+[ "$(wc -l <dynamic)" = 3 ] || fail "score prints a line a continuation"
+sort -rn dynamic >sorted
+same dynamic sorted
+run 0 ./score-static "$tiny" "one two" " three" " seven seven" "x"
+same out dynamic
+# The same number as the command's.
+printf '{"prompt":"one two","completion":"x"}\n' | run 0 "$agon" score --model "$tiny" --json
+x=$(field log_prob out)
+count
+awk -v x="$x" '$3 == "x" && ($1 - x) ^ 2 < 1e-6 { found = 1 } END { exit !found }' dynamic || fail "score and agon score disagree: $x"
+
+run 0 ./generate "$tiny" "one two"
+says out '^\([0-9]+ tokens, log_prob -[0-9.]+ nats\)'
+run 1 ./generate "$work/absent.gguf" "one two"
+one_sentence
+
+# DPO raises the reward; a second run finds every round done and prints the same.
+run 0 ./dpo "$tiny" folder 3 1e-2
+cp out first
+says out '^after 3 rounds: mean reward'
+count
+awk '{ r[NR] = $NF } END { exit !(NR == 4 && r[4] > r[1] + 0.05) }' first || fail "DPO did not raise the reward"
+run 0 ./dpo "$tiny" folder 3 1e-2
+same out first
+done_testing
