@@ -1,10 +1,12 @@
 /* agon.h, whether this machine can do the work: a list of checks, each with what was found and how to mend it. */
 #include "api/models.h"
 #include "base/clock.h"
+#include "base/available.h"
 #include "base/ctx.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "compute/compute.h"
+#include "train/train.h"
 #include <curl/curl.h>
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -59,28 +61,33 @@ static void check_cpu(doctor *d) {
           d->ctx->amx_failed ? "; those of AMX did not, so AVX-512 is used in its place" : "");
 }
 
-/* "MemAvailable" in MiB; -1: unknown. */
-static long memory_available(void) {
-    char line[256];
-    long kib = -1;
-    FILE *f = fopen("/proc/meminfo", "re");
-    while (f && kib < 0 && fgets(line, sizeof line, f))
-        if (sscanf(line, "MemAvailable: %ld", &kib) != 1)
-            kib = -1;
-    if (f)
-        fclose(f);
-    return kib < 0 ? -1 : kib / 1024;
-}
-
 enum { WANTED_MEMORY_MIB = 1024, WANTED_DISK_MIB = 1024 };
 
 static void check_memory(doctor *d) {
-    long mib = memory_available();
-    if (mib < 0)
-        check(d, "memory", true, "how much is free is not known here");
+    size_t bytes = memory_room(d->ctx), mib = bytes >> 20;
+    if (bytes == SIZE_MAX)
+        check(d, "memory", true, "how much is free is not known here, or AGON_MEMORY is unlimited");
     else
-        check(d, "memory", mib >= WANTED_MEMORY_MIB, "%ld MiB free%s", mib,
+        check(d, "memory", mib >= WANTED_MEMORY_MIB, "%zu MiB can be had (system, control group, AGON_MEMORY)%s", mib,
               mib >= WANTED_MEMORY_MIB ? "" : "; a small model needs about 1 GiB, the quickstart up to 3: end other programs");
+}
+
+/* What training would take on this model: eight rows of 512 tokens a step, all of them responses. */
+static void predict_memory(doctor *d, const model *m) {
+    enum { TOKENS = 512, ROWS = 8, RANK = 16 };
+    train_options o = train_options_default();
+    train_response response = {.n = TOKENS, .weight = 1};
+    train_row rows[ROWS];
+    size_t room = memory_room(d->ctx), limit;
+    o.objective = objective_find("sft");
+    objective_defaults(o.objective, o.objective_options);
+    for (size_t i = 0; i < ROWS; i++)
+        rows[i] = (train_row){.responses = &response, .n_responses = 1, .weight = 1};
+    train_memory lora = train_predict(m, adapter_n_values(model_get_config(m), RANK), RANK, rows, ROWS, &o);
+    train_memory full = train_predict(m, 0, 0, rows, ROWS, &o);
+    size_t a = train_memory_total(&lora, room, &limit), b = train_memory_total(&full, room, &limit);
+    check(d, "training", true, "on rows of %d tokens: about %zu MiB more for LoRA of rank %d%s, %zu MiB for all weights%s", TOKENS,
+          a >> 20, RANK, a > room ? " (does not fit)" : "", b >> 20, b > room ? " (does not fit)" : "");
 }
 
 static void check_disk(doctor *d, const char *name, const char *path) {
@@ -135,6 +142,8 @@ static void check_model(doctor *d, const char *name) {
         check(d, "model", true, "%s: id %.16s, chat template %s", path, id ? id : "", template ? template : "unknown");
     if (!s && (s = try_model(d, m)))
         check(d, "inference", false, "%s", agon_error(d->ctx));
+    if (!s)
+        predict_memory(d, m->m);
     json_decref(j);
     agon_text_free(text);
     agon_text_free(path);

@@ -8,10 +8,12 @@
  * removed; whatever is found at a start says where to go on. The folder itself carries the lock. */
 #include "api/dataset.h"
 #include "api/options.h"
+#include "base/available.h"
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/memory.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -101,6 +103,62 @@ static agon_status take_options(training *t, const agon_train_options *given) {
     t->inner.seed = o->seed;
     t->inner.checkpoint_every = o->checkpoint_every;
     return s;
+}
+
+/* ---- memory ---------------------------------------------------------------------------------------------- */
+
+/* A second adapter to measure against has its values and both packs of bf16 or f32. */
+static size_t adapter_bytes(const training *t, size_t n_values) {
+    return size_mul(n_values, sizeof(float) + 2 * (model_dtype(t->m->m) == COMPUTE_F32 ? sizeof(float) : sizeof(uint16_t)));
+}
+
+/* What this training adds to the process, and whether its activations fit. */
+static agon_status predict(training *t, size_t room, size_t *more, bool *recomputes) {
+    const agon_train_options *o = &t->options;
+    const model *m = t->m->m;
+    const model_config *c = model_get_config(m);
+    size_t n_rows, rank = o->lora_rank, extra = 0, limit;
+    if (o->adapter) {
+        adapter *a = NULL;
+        agon_status s = adapter_import_peft(t->ctx, m, o->adapter, &a);
+        if (s)
+            return s;
+        rank = adapter_rank(a);
+        adapter_free(a);
+    }
+    size_t n_lora = adapter_n_values(c, rank);
+    const train_row *rows = dataset_rows(t->d->d, &n_rows);
+    train_memory n = train_predict(m, n_lora, rank, rows, n_rows, &t->inner);
+    if (rank > 0)
+        extra = size_mul(o->adapter ? 2 : 1, adapter_bytes(t, n_lora));
+    else if (objective_needs_with(t->d->objective, t->inner.objective_options) & NEEDS_REFERENCE)
+        extra = model_predict(c, model_dtype(m), MATRIX_FORWARD);
+    n.rest = size_add(n.rest, extra);
+    *more = train_memory_total(&n, room, &limit);
+    *recomputes = limit > 0;
+    return AGON_OK;
+}
+
+agon_status agon_train_memory(agon_ctx *ctx, const agon_model *m, const agon_dataset *d, const agon_train_options *options,
+                              agon_memory *out) {
+    training t = {.ctx = ctx, .m = (agon_model *)m, .d = d, .lock = -1};
+    agon_memory found = {.resident = memory_resident(), .available = memory_room(ctx)};
+    size_t more = 0;
+    agon_status s = take_options(&t, options);
+    if (!s)
+        s = predict(&t, found.available, &more, &found.recomputes);
+    if (s)
+        return s;
+    found.peak = size_add(found.resident, more);
+    *out = found;
+    return AGON_OK;
+}
+
+static agon_status check_memory(training *t) {
+    size_t more = 0;
+    bool recomputes;
+    agon_status s = predict(t, memory_room(t->ctx), &more, &recomputes);
+    return s ? s : memory_check(t->ctx, more, "this training", "use shorter rows (max_length), LoRA, or a smaller model");
 }
 
 /* What is trained, and what it is measured against. */
@@ -425,6 +483,8 @@ agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, cons
     agon_status s = take_options(&t, options);
     if (!s)
         s = open_folder(&t);
+    if (!s)
+        s = check_memory(&t);
     if (!s)
         s = open_parameters(&t);
     if (!s)

@@ -91,11 +91,32 @@ agon_ctx_options agon_ctx_options_default(void) {
     return (agon_ctx_options){.struct_size = sizeof(agon_ctx_options)};
 }
 
+/* "unlimited", or MiB from 1 on. */
+static bool choose_memory(const char *text, size_t *out) {
+    if (!text || !*text)
+        text = getenv("AGON_MEMORY");
+    if (!text || !*text)
+        return true;
+    if (strcmp(text, "unlimited") == 0) {
+        *out = SIZE_MAX;
+        return true;
+    }
+    char *end = NULL;
+    unsigned long long mib = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
+    if (mib == 0 || mib > SIZE_MAX >> 21 || *end)
+        return false;
+    *out = (size_t)mib << 20;
+    return true;
+}
+
 agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out, char *reason,
                          size_t reason_size) {
-    agon_ctx_options opt = options ? *options : agon_ctx_options_default();
+    agon_ctx_options opt = agon_ctx_options_default();
+    size_t given = options ? options->struct_size : 0;
     if (reason_size && reason)
         reason[0] = 0;
+    if (options) /* a program of an older header gives fewer of them */
+        memcpy(&opt, options, given && given < sizeof opt ? given : sizeof opt);
     agon_ctx *ctx = calloc(1, sizeof *ctx);
     if (!ctx)
         return AGON_ENOMEM;
@@ -107,6 +128,13 @@ agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out, char *
                      "CPU path '%.40s' is unknown or absent on this machine; use portable, avx2, avx512 "
                      "or amx, or leave AGON_CPU unset",
                      name ? name : "");
+        free(ctx);
+        return AGON_EINVAL;
+    }
+    if (!choose_memory(opt.memory, &ctx->memory_limit)) {
+        if (reason && reason_size)
+            snprintf(reason, reason_size, "the memory limit (AGON_MEMORY) is a number of MiB or 'unlimited', not '%.40s'",
+                     opt.memory && *opt.memory ? opt.memory : getenv("AGON_MEMORY"));
         free(ctx);
         return AGON_EINVAL;
     }

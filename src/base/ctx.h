@@ -22,6 +22,7 @@ struct agon_ctx {
     bool amx_failed;      /* the AMX path did not pass it; AVX-512 is in use */
     pool *pool;
     int n_threads;
+    size_t memory_limit; /* bytes the process may use in all; 0: what the system gives, SIZE_MAX: no limit */
     atomic_int interrupted;
     float *scratch; /* see ctx_scratch */
 };

@@ -30,19 +30,39 @@ static int show_preview(const train_arguments *a, const opened *o, const agon_da
     return EXIT_FINE;
 }
 
-static void show_plan(const train_arguments *a, const agon_dataset *d) {
+static void show_memory(const agon_memory *m) {
+    printf("memory: %zu MiB at the peak, %zu of them now", m->peak >> 20, m->resident >> 20);
+    if (m->available != SIZE_MAX)
+        printf(", %zu MiB more can be had%s", m->available >> 20,
+               m->peak - m->resident > m->available ? ": IT DOES NOT FIT" : "");
+    puts(m->recomputes ? " (activations are computed again to fit)" : "");
+}
+
+static int show_plan(const train_arguments *a, const opened *o, const agon_dataset *d) {
+    agon_memory memory;
+    agon_status s = agon_train_memory(o->ctx, o->model, d, &a->options, &memory);
+    if (s)
+        return fail_with("train", s, o->ctx);
     size_t rows = agon_dataset_n_rows(d), cut = agon_dataset_n_truncated(d), tokens = agon_dataset_n_tokens(d),
            steps = agon_train_n_steps(d, &a->options);
+    char available[32] = "null";
+    if (memory.available != SIZE_MAX)
+        snprintf(available, sizeof available, "%zu", memory.available);
     if (a->json)
-        printf("{\"plan\":{\"objective\":\"%s\",\"rows\":%zu,\"truncated\":%zu,\"tokens\":%zu,\"steps\":%zu}}\n", a->objective,
-               rows, cut, tokens, steps);
+        printf("{\"plan\":{\"objective\":\"%s\",\"rows\":%zu,\"truncated\":%zu,\"tokens\":%zu,\"steps\":%zu,\"memory\":{"
+               "\"resident\":%zu,\"peak\":%zu,\"available\":%s,\"recomputes\":%s}}}\n",
+               a->objective, rows, cut, tokens, steps, memory.resident, memory.peak, available,
+               memory.recomputes ? "true" : "false");
     else
         printf("%s: %zu rows, %zu tokens an epoch, %zu steps%s\n", a->objective, rows, tokens, steps,
                a->options.lora_rank || a->options.adapter ? ", LoRA" : ", all weights");
+    if (!a->json)
+        show_memory(&memory);
     if (cut && !a->json)
         printf("%zu rows are longer than --max-length %lld: cut at the end, or left out where the prompt alone is\n", cut,
                (long long)a->max_length);
     fflush(stdout);
+    return EXIT_FINE;
 }
 
 static agon_status on_step(void *arg, const agon_train_progress *p) {
@@ -96,9 +116,9 @@ static int train_on(train_arguments *a, const opened *o, const agon_dataset *d) 
     int code = show_preview(a, o, d);
     if (code != EXIT_FINE)
         return code;
-    show_plan(a, d);
-    if (a->dry_run)
-        return EXIT_FINE;
+    code = show_plan(a, o, d);
+    if (code != EXIT_FINE || a->dry_run)
+        return code;
     agon_status s = agon_train(o->ctx, o->model, d, a->output, &a->options, &summary);
     if (s)
         return fail_with("train", s, o->ctx);

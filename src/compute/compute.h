@@ -31,6 +31,8 @@ void matrix_free(matrix *m);
 size_t matrix_n_out(const matrix *m);
 size_t matrix_n_in(const matrix *m);
 size_t matrix_bytes(const matrix *m);
+/* What one made so will have. SIZE_MAX: more than can be counted. */
+size_t matrix_predict(compute_dtype dtype, size_t n_out, size_t n_in, unsigned uses);
 /* Row `row` as the products see it (bf16-rounded where dtype is bf16), [n_in]: embedding look-up. */
 void matrix_row(const matrix *m, size_t row, float *out);
 
@@ -143,6 +145,14 @@ void adamw(agon_ctx *ctx, const adamw_options *options, float grad_scale, const 
            float *theta, float *m, float *v);
 /* Sum of squares in f64 over fixed blocks, any thread count. NaN/inf propagate. */
 double sum_squares(agon_ctx *ctx, const float *x, size_t n);
+
+/* ---- peak.c ------------------------------------------------------------------------------------ */
+
+/* Runs multiply-adds in registers on all threads, for the caller to time: returns how many floating-point operations they were. bf16:
+ * the instruction that products of bf16 use in this context (AMX, VDPBF16PS, else the same FMA as f32). */
+double compute_peak_flop(agon_ctx *ctx, bool bf16);
+/* Reads n floats on all threads, to be timed as well. */
+void compute_read(agon_ctx *ctx, const float *from, size_t n);
 
 /* ---- selftest.c -------------------------------------------------------------------------------- */
 

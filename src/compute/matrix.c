@@ -155,6 +155,13 @@ size_t matrix_bytes(const matrix *m) {
     return sizeof *m + pack_bytes(&m->forward) + pack_bytes(&m->backward);
 }
 
+size_t matrix_predict(compute_dtype dtype, size_t n_out, size_t n_in, unsigned uses) {
+    size_t size = dtype == COMPUTE_BF16 ? sizeof(uint16_t) : sizeof(float), depth = dtype == COMPUTE_BF16 ? K_BLOCK : 1;
+    size_t forward = size_mul(size_mul(round_up(n_out, LANES_N), round_up(n_in, depth)), size);
+    size_t backward = size_mul(size_mul(round_up(n_in, LANES_N), round_up(n_out, depth)), size);
+    return size_add(uses & MATRIX_FORWARD ? forward : 0, uses & MATRIX_BACKWARD ? backward : 0);
+}
+
 void matrix_row(const matrix *m, size_t row, float *out) {
     assert(row < m->n_out);
     const pack *p = m->forward.data ? &m->forward : &m->backward;

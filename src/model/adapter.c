@@ -34,6 +34,10 @@ void adapter_free(adapter *a) {
     free(a);
 }
 
+size_t adapter_rank(const adapter *a) {
+    return a->rank;
+}
+
 static void add_parameter(adapter *a, size_t layer, linear_kind kind, char which, size_t n_rows,
                           size_t n_columns, float **value, size_t *at) {
     parameter *p = &a->parameters.items[a->parameters.n++];

@@ -164,7 +164,7 @@ layer_scratch layer_scratch_take(workspace *w, region r, const model_config *c, 
     return (layer_scratch){floats(w, r, n * c->d_model), floats(w, r, n * c->d_ff), floats(w, r, n * rank)};
 }
 
-static size_t score_bytes(const model_config *c, size_t n_scored, size_t n_logits) {
+size_t score_bytes(const model_config *c, size_t n_scored, size_t n_logits) {
     size_t rows = n_scored > n_logits ? n_scored : n_logits;
     return workspace_size(rows * c->d_model, 4) + 4 * workspace_size(n_scored, 4) +
            workspace_size(n_logits * c->n_vocabulary, 4);
@@ -183,23 +183,11 @@ forward_buffers forward_buffers_take(workspace *w, const model_config *c, size_t
     return b;
 }
 
-static size_t stored_bytes(const model_config *c, size_t n, size_t n_scored, bool recompute) {
+size_t stored_bytes(const model_config *c, size_t n, size_t n_scored, bool recompute) {
     size_t d = workspace_size(n * c->d_model, 4);
     size_t layers = recompute ? size_add(size_mul(c->n_layers, d), activations_bytes(c, n, KEEP_INPUT))
                               : size_mul(c->n_layers, activations_bytes(c, n, KEEP_ALL));
     return size_add(layers, 2 * d + 2 * workspace_size(n, 4) + 2 * workspace_size(n_scored, 4));
-}
-
-size_t workspace_predict(const model *m, size_t n_tokens, size_t n_scored, bool training) {
-    const model_config *c = &m->config;
-    size_t low_rank = 64; /* adapters of usual size */
-    if (!training) {
-        size_t rows = n_tokens < CHUNK_ROWS ? n_tokens : CHUNK_ROWS;
-        return size_add(forward_bytes(c, rows, low_rank), score_bytes(c, n_scored < rows ? n_scored : rows, 0));
-    }
-    size_t scratch = backward_bytes(c, n_tokens, n_scored, low_rank);
-    size_t forward = layer_scratch_bytes(c, n_tokens, low_rank) + score_bytes(c, n_scored, 0);
-    return size_add(stored_bytes(c, n_tokens, n_scored, false), scratch > forward ? scratch : forward);
 }
 
 /* ---- scores ---------------------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
  * packs the masters again. RoPE scaling "llama3": Llama 3.1's reference (frequencies above the high
  * wavelength bound divided by the factor, blended between the bounds). */
 #include "model/model_private.h"
+#include "base/available.h"
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
@@ -223,6 +224,13 @@ static agon_status load_all(agon_ctx *ctx, model *m) {
     return status;
 }
 
+/* The packed weights beside the largest tensor as f32, which is there while it is packed. */
+static agon_status check_memory(agon_ctx *ctx, const model *m) {
+    size_t moment = size_mul(model_largest_tensor(&m->config), sizeof(float));
+    return memory_check(ctx, size_add(model_predict(&m->config, m->dtype, MATRIX_FORWARD), moment), "loading this model",
+                        "use a smaller one, or end other programs");
+}
+
 static agon_status build(agon_ctx *ctx, model *m, const model_config *config, tensor_source source,
                          void *arg, compute_dtype dtype) {
     m->config = *config;
@@ -232,6 +240,8 @@ static agon_status build(agon_ctx *ctx, model *m, const model_config *config, te
     agon_status status = check_config(ctx, &m->config);
     if (!status)
         status = compute_check_once(ctx); /* nothing is computed by kernels whose bits nobody has checked */
+    if (!status)
+        status = check_memory(ctx, m);
     return status ? status : load_all(ctx, m);
 }
 
@@ -319,6 +329,10 @@ const weights *model_weights(const model *m) {
 
 compute_dtype model_dtype(const model *m) {
     return m->dtype;
+}
+
+bool model_has_backward(const model *m) {
+    return m->has_backward;
 }
 
 const matrix *model_head(const model *m) {

@@ -27,10 +27,17 @@ AGON_MUST_CHECK agon_status model_random(agon_ctx *ctx, const model_init *init, 
 /* A model with the weights `from` has now, without its heads; `from` is borrowed until model_free and may not be trained meanwhile. */
 AGON_MUST_CHECK agon_status model_copy(agon_ctx *ctx, const model *from, model **out);
 void model_free(model *m);
+/* Bytes of the weights packed for `uses` (MATRIX_FORWARD: with norms and biases). */
+size_t model_predict(const model_config *c, compute_dtype dtype, unsigned uses);
+/* All values, and those of the largest tensor; an adapter's, on all seven layers. */
+size_t model_n_values(const model_config *c);
+size_t model_largest_tensor(const model_config *c);
+size_t adapter_n_values(const model_config *c, size_t rank);
 const model_config *model_get_config(const model *m);
 const tokenizer *model_tokenizer(const model *m);
 const weights *model_weights(const model *m);
 compute_dtype model_dtype(const model *m);
+bool model_has_backward(const model *m); /* packed for the backward products already */
 /* Hash of the weights as they are used now (base id for a frozen model). */
 AGON_MUST_CHECK agon_status model_id(agon_ctx *ctx, const model *m, hash256 *out);
 
@@ -62,6 +69,7 @@ typedef struct adapter_options {
 AGON_MUST_CHECK agon_status adapter_new(agon_ctx *ctx, const model *m, const adapter_options *options,
                                         adapter **out);
 void adapter_free(adapter *a);
+size_t adapter_rank(const adapter *a);
 /* Borrowed until adapter_free; gradients are allocated on the first call. */
 AGON_MUST_CHECK agon_status adapter_parameters(agon_ctx *ctx, adapter *a, parameters *out);
 /* Repacks after values changed. */
@@ -102,8 +110,13 @@ AGON_MUST_CHECK agon_status model_export(agon_ctx *ctx, model *m, const adapter 
 typedef struct workspace workspace;
 AGON_MUST_CHECK agon_status workspace_new(agon_ctx *ctx, size_t limit_bytes, workspace **out);
 void workspace_free(workspace *w);
-/* Bytes a forward (training: with stored activations) of n_tokens needs. */
-size_t workspace_predict(const model *m, size_t n_tokens, size_t n_scored, bool training);
+/* Bytes that one tree of n_tokens, n_scored of them scored, takes of a workspace: what is kept between forward and backward, and what
+ * both need beside it. RECOMPUTE keeps a layer's input only. */
+typedef enum workspace_use { USE_FORWARD, USE_TRAINING, USE_TRAINING_RECOMPUTE } workspace_use;
+typedef struct workspace_need {
+    size_t stored, scratch;
+} workspace_need;
+workspace_need workspace_predict(const model *m, size_t n_tokens, size_t n_scored, size_t rank, workspace_use use);
 
 /* Forward over a batch of trees. `out` arrays are the caller's. AGON_EINVAL: token out of range, chain
  * longer than the model's context, bad parent. AGON_ENUMERIC: a log_prob is not finite. AGON_ENOMEM before anything runs. */

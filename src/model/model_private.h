@@ -266,6 +266,9 @@ typedef struct forward_buffers {
 } forward_buffers;
 size_t forward_bytes(const model_config *c, size_t n, size_t rank);
 forward_buffers forward_buffers_take(workspace *w, const model_config *c, size_t n, size_t rank);
+/* Scoring after the last layer; what a training forward keeps. */
+size_t score_bytes(const model_config *c, size_t n_scored, size_t n_logits);
+size_t stored_bytes(const model_config *c, size_t n, size_t n_scored, bool recompute);
 size_t layer_scratch_bytes(const model_config *c, size_t n, size_t rank);
 layer_scratch layer_scratch_take(workspace *w, region r, const model_config *c, size_t n, size_t rank);
 size_t adapters_max_rank(const row_set *rows);

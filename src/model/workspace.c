@@ -1,9 +1,10 @@
 /* Working memory of forward and backward, see model_private.h: two growing blocks under one limit. */
 #include "model/model_private.h"
+#include "base/available.h"
 #include <assert.h>
 #include <stdlib.h>
 
-enum { ALIGNMENT = 64 };
+enum { ALIGNMENT = 64, WORTH_ASKING = 1 << 26 /* below it, what the system says is no help */ };
 
 size_t workspace_size(size_t n, size_t size) {
     size_t bytes = size_add(size_mul(n, size), ALIGNMENT - 1);
@@ -65,6 +66,11 @@ agon_status workspace_begin(agon_ctx *ctx, workspace *w, region r, size_t bytes)
                         "this batch needs %zu MiB of working memory and %zu MiB are allowed: use shorter sequences "
                         "or fewer responses in a group",
                         (bytes >> 20) + 1, room >> 20);
+    if (bytes >= WORTH_ASKING) {
+        agon_status status = memory_check(ctx, bytes, "this batch", "use shorter sequences or fewer responses in a group");
+        if (status)
+            return status;
+    }
     /* A little more than asked for, so that slowly growing batches do not move it each time. */
     size_t capacity = workspace_size(size_add(bytes, bytes / 8), 1);
     if (capacity > room)

@@ -9,6 +9,7 @@
  * Only scalars couple the rows, so one tree's activations are in memory at a time (training.md 0.8).
  * Nothing here depends on wall time or threads. Equations: training.md section 9. */
 #include "train/train_private.h"
+#include "base/available.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,18 @@ static agon_status find_head(trainer *t) {
     return AGON_OK;
 }
 
+/* Refuses what will not fit before anything is allocated. Where the activations alone do not fit, the workspace gets a limit, and
+ * keeps what fits of them: the bits are the same. */
+static agon_status plan_memory(trainer *t, size_t *workspace_limit) {
+    size_t n_lora = 0, rank = 0;
+    if (t->train) {
+        rank = adapter_rank(t->train);
+        n_lora = adapter_n_values(model_get_config(t->m), rank);
+    }
+    train_memory n = train_predict(t->m, n_lora, rank, t->data, t->n_data, t->options);
+    return memory_check(t->ctx, train_memory_total(&n, memory_room(t->ctx), workspace_limit), "this training", "use shorter rows, LoRA, or a smaller model");
+}
+
 static agon_status trainer_open(trainer *t) {
     agon_ctx *ctx = t->ctx;
     agon_status s = check_options(ctx, t->options, t->n_data);
@@ -117,11 +130,14 @@ static agon_status trainer_open(trainer *t) {
     for (size_t i = 0; i < t->n_data; i++)
         if ((s = check_row(t, i)) != AGON_OK)
             return s;
-    s = t->train ? adapter_parameters(ctx, t->train, &t->params) : model_make_trainable(ctx, t->m, &t->params);
+    size_t workspace_limit = 0;
+    s = plan_memory(t, &workspace_limit);
+    if (s == AGON_OK)
+        s = t->train ? adapter_parameters(ctx, t->train, &t->params) : model_make_trainable(ctx, t->m, &t->params);
     if (s == AGON_OK)
         s = moments_new(t);
     if (s == AGON_OK)
-        s = workspace_new(ctx, 0, &t->work);
+        s = workspace_new(ctx, workspace_limit, &t->work);
     if (s == AGON_OK)
         s = arena_new(ctx, 0, &t->step);
     if (s != AGON_OK)

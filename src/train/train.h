@@ -77,6 +77,19 @@ AGON_MUST_CHECK agon_status train(agon_ctx *ctx, model *m, adapter *train, const
                                   const adapter *reference_adapter, const train_row *rows, size_t n_rows,
                                   const train_options *options, const train_sink *sink,
                                   const void *resume, size_t n_resume);
+/* What `train` will add to the process's memory at its peak, in bytes. */
+typedef struct train_memory {
+    size_t weights;     /* packed for the backward products */
+    size_t parameters;  /* masters and gradients where they are not there yet, moments */
+    size_t activations; /* of the largest row, with what the backward pass needs beside them */
+    size_t recomputed;  /* the same where a layer's activations are computed again instead of kept */
+    size_t rest;        /* channels of a step, log_probs of the reference, the image of a checkpoint */
+} train_memory;
+/* n_lora: values of the adapter and its rank, 0 when all weights are trained. Rows as in `train`. */
+train_memory train_predict(const model *m, size_t n_lora, size_t rank, const train_row *rows, size_t n_rows,
+                           const train_options *options);
+/* The sum, which exceeds `room` only where the training cannot be done in it. *workspace_limit: 0, or what the activations must do with. */
+size_t train_memory_total(const train_memory *n, size_t room, size_t *workspace_limit);
 /* Optimiser steps `train` will take. */
 size_t train_n_steps(const train_options *options, size_t n_rows);
 

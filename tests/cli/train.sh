@@ -104,6 +104,20 @@ one_sentence
 run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output stopped --resume $options --json
 [ "$(field id out)" = "$id" ] || fail "the id after Ctrl-C differs"
 
+# ---- memory: predicted in the plan, refused in one sentence, a limit can be set
+run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --lora 4 --dry-run --json
+says out '"memory":\{"resident":[0-9]+,"peak":[0-9]+,"available":([0-9]+|null),"recomputes":false\}'
+run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --lora 4 --dry-run
+says out '^memory: [0-9]+ MiB at the peak'
+AGON_MEMORY=unlimited run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --lora 4 --dry-run --json
+says out '"available":null'
+AGON_MEMORY=1 run 5 "$agon" train sft --model "$tiny" --data sft.jsonl --output small --lora 4
+says err 'needs about [0-9]+ MiB of memory more and 0 MiB are there'; one_sentence
+AGON_MEMORY=1 run 5 "$agon" generate --model "$tiny" hello
+one_sentence
+AGON_MEMORY=much run 5 "$agon" generate --model "$tiny" hello
+says err 'AGON_MEMORY'; one_sentence
+
 # ---- folders that hold something else
 mkdir other && echo x >other/mine
 run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output other --lora 4

@@ -1,0 +1,121 @@
+/* See available.h. Sources: proc(5), and the kernel's documents on control groups, where memory.current and usage_in_bytes count file
+ * pages that are given up under pressure: those on the inactive list are taken as room. */
+#include "base/available.h"
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The number behind `key` in a file of "key value" lines, times `unit`; key NULL: the file's first word. SIZE_MAX: absent, "max" or
+ * too large to be meant. */
+static size_t read_value(const char *path, const char *key, size_t unit) {
+    char line[512], format[96] = "%llu";
+    unsigned long long value;
+    size_t found = SIZE_MAX;
+    FILE *f = fopen(path, "re");
+    if (key)
+        snprintf(format, sizeof format, "%s%%llu", key);
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, format, &value) == 1) {
+            found = value > (1ull << 60) ? SIZE_MAX : (size_t)value * unit;
+            break;
+        }
+    if (f)
+        fclose(f);
+    return found;
+}
+
+typedef struct group_files {
+    const char *limit, *usage, *inactive;
+} group_files;
+
+static size_t room_in(const char *folder, const group_files *names) {
+    char path[PATH_MAX + 64];
+    snprintf(path, sizeof path, "%s/%s", folder, names->limit);
+    size_t limit = read_value(path, NULL, 1);
+    snprintf(path, sizeof path, "%s/%s", folder, names->usage);
+    size_t usage = read_value(path, NULL, 1);
+    snprintf(path, sizeof path, "%s/memory.stat", folder);
+    size_t inactive = read_value(path, names->inactive, 1);
+    if (limit == SIZE_MAX || usage == SIZE_MAX)
+        return SIZE_MAX;
+    usage -= inactive < usage ? inactive : 0;
+    return usage < limit ? limit - usage : 0;
+}
+
+/* The least room from the group up to the root. Inside a container the path may be the host's: then only the root is there. */
+static size_t room_along(const char *mount, char *group, const group_files *names) {
+    char folder[PATH_MAX];
+    size_t least = SIZE_MAX;
+    for (;;) {
+        snprintf(folder, sizeof folder, "%s%s", mount, group);
+        size_t room = room_in(folder, names);
+        least = room < least ? room : least;
+        char *slash = strrchr(group, '/');
+        if (!slash)
+            return least;
+        *slash = 0;
+    }
+}
+
+static size_t group_room(const char *root) {
+    static const group_files v2 = {"memory.max", "memory.current", "inactive_file "};
+    static const group_files v1 = {"memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "};
+    char path[PATH_MAX], line[2048], mount[PATH_MAX];
+    size_t least = SIZE_MAX;
+    snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f)) {
+        char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
+        if (!group)
+            continue;
+        *group++ = 0;
+        group[strcspn(group, "\n")] = 0;
+        bool old = strstr(controllers, "memory") != NULL;
+        if (!old && controllers[1])
+            continue; /* another controller's hierarchy */
+        snprintf(mount, sizeof mount, "%s/sys/fs/cgroup%s", root, old ? "/memory" : "");
+        size_t room = room_along(mount, group, old ? &v1 : &v2);
+        least = room < least ? room : least;
+    }
+    if (f)
+        fclose(f);
+    return least;
+}
+
+size_t memory_available(const char *root) {
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/proc/meminfo", root);
+    size_t system = read_value(path, "MemAvailable: ", 1024), group = group_room(root);
+    return system < group ? system : group;
+}
+
+size_t memory_resident(void) {
+    unsigned long long total, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (f && fscanf(f, "%llu %llu", &total, &resident) != 2)
+        resident = 0;
+    if (f)
+        fclose(f);
+    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+size_t memory_room(const agon_ctx *ctx) {
+    if (ctx->memory_limit == 0)
+        return memory_available("");
+    if (ctx->memory_limit == SIZE_MAX)
+        return SIZE_MAX;
+    size_t resident = memory_resident();
+    return resident < ctx->memory_limit ? ctx->memory_limit - resident : 0;
+}
+
+agon_status memory_check(agon_ctx *ctx, size_t bytes, const char *what, const char *mend) {
+    size_t room = memory_room(ctx);
+    if (bytes <= room)
+        return AGON_OK;
+    return ctx_fail(ctx, AGON_ENOMEM,
+                    "%s needs about %zu MiB of memory more and %zu MiB are there: %s, or set AGON_MEMORY to what it may use in all "
+                    "(MiB, or unlimited)",
+                    what, (bytes >> 20) + 1, room >> 20, mend);
+}

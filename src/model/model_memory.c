@@ -1,0 +1,52 @@
+/* What a model, an adapter and a pass over a tree take, before any of it is allocated. */
+#include "model/model_private.h"
+
+size_t model_predict(const model_config *c, compute_dtype dtype, unsigned uses) {
+    size_t layer = 0;
+    for (int k = 0; k < N_LINEARS; k++)
+        layer = size_add(layer, matrix_predict(dtype, linear_n_out(c, (linear_kind)k), linear_n_in(c, (linear_kind)k), uses));
+    size_t bytes = size_add(size_mul(c->n_layers, layer), matrix_predict(dtype, c->n_vocabulary, c->d_model, uses));
+    if (!c->tied_embeddings && (uses & MATRIX_FORWARD))
+        bytes = size_add(bytes, matrix_predict(dtype, c->n_vocabulary, c->d_model, MATRIX_FORWARD));
+    return bytes;
+}
+
+size_t model_n_values(const model_config *c) {
+    size_t layer = size_mul(2, c->d_model);
+    for (int k = 0; k < N_LINEARS; k++) {
+        layer = size_add(layer, size_mul(linear_n_out(c, (linear_kind)k), linear_n_in(c, (linear_kind)k)));
+        if (c->qkv_bias && k < N_BIASED)
+            layer = size_add(layer, linear_n_out(c, (linear_kind)k));
+    }
+    if (c->qk_norm)
+        layer = size_add(layer, 2 * c->head_dim);
+    size_t table = size_mul(c->n_vocabulary, c->d_model);
+    return size_add(size_add(size_mul(c->n_layers, layer), c->d_model), size_mul(c->tied_embeddings ? 1 : 2, table));
+}
+
+size_t model_largest_tensor(const model_config *c) {
+    size_t largest = size_mul(c->n_vocabulary, c->d_model);
+    for (int k = 0; k < N_LINEARS; k++) {
+        size_t n = size_mul(linear_n_out(c, (linear_kind)k), linear_n_in(c, (linear_kind)k));
+        largest = n > largest ? n : largest;
+    }
+    return largest;
+}
+
+size_t adapter_n_values(const model_config *c, size_t rank) {
+    size_t sum = 0;
+    for (int k = 0; k < N_LINEARS; k++)
+        sum = size_add(sum, linear_n_out(c, (linear_kind)k) + linear_n_in(c, (linear_kind)k));
+    return size_mul(size_mul(sum, c->n_layers), rank);
+}
+
+workspace_need workspace_predict(const model *m, size_t n_tokens, size_t n_scored, size_t rank, workspace_use use) {
+    const model_config *c = &m->config;
+    size_t forward = size_add(forward_bytes(c, n_tokens, rank), score_bytes(c, n_scored, 0));
+    if (use == USE_FORWARD)
+        return (workspace_need){0, forward};
+    size_t backward = backward_bytes(c, n_tokens, n_scored, rank);
+    forward = size_add(layer_scratch_bytes(c, n_tokens, rank), score_bytes(c, n_scored, 0));
+    return (workspace_need){stored_bytes(c, n_tokens, n_scored, use == USE_TRAINING_RECOMPUTE),
+                            forward > backward ? forward : backward};
+}

@@ -1,0 +1,76 @@
+/* Peak memory of a training, from the same sizes that the passes allocate by. Everything counted here is in memory at once: moments
+ * and workspace stay while a checkpoint's image is made. */
+#include "train/train_private.h"
+
+/* Threads' scratch memory that is touched for the first time, and what malloc keeps between large and small pieces. */
+enum { ALLOCATOR_BYTES = 8 << 20 };
+
+typedef struct widest {
+    size_t tokens, scored, prompt, responses;
+} widest;
+
+static size_t size_max(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+/* The largest trees that are run: whole rows, or single responses where a row has no prompt to hang them on. */
+static widest find_widest(const train_row *rows, size_t n_rows) {
+    widest w = {0};
+    for (size_t i = 0; i < n_rows; i++) {
+        const train_row *r = &rows[i];
+        size_t all = row_n_response_tokens(r), longest = 0;
+        for (size_t k = 0; k < r->n_responses; k++)
+            longest = size_max(longest, r->responses[k].n);
+        size_t scored = r->n_prompt > 0 ? all : longest;
+        w.tokens = size_max(w.tokens, r->n_prompt + scored);
+        w.scored = size_max(w.scored, scored);
+        w.prompt = size_max(w.prompt, r->n_prompt);
+        w.responses = size_max(w.responses, all);
+    }
+    return w;
+}
+
+static size_t activations(const model *m, const widest *w, size_t rank, workspace_use use) {
+    workspace_need train = workspace_predict(m, w->tokens, w->scored, rank, use);
+    workspace_need score = workspace_predict(m, w->prompt + w->responses, w->responses, rank, USE_FORWARD);
+    return size_add(train.stored, size_max(train.scratch, score.scratch));
+}
+
+/* Ten doubles a response token, and three floats a token for each of up to three trees of a row. */
+static size_t step_bytes(const widest *w, size_t batch_rows, size_t n_rows) {
+    size_t row = size_add(size_mul(w->responses, 10 * sizeof(double)),
+                          size_mul(w->prompt + w->responses, 9 * sizeof(float)));
+    return size_mul(row, batch_rows < n_rows ? batch_rows : n_rows);
+}
+
+train_memory train_predict(const model *m, size_t n_lora, size_t rank, const train_row *rows, size_t n_rows,
+                           const train_options *o) {
+    const model_config *c = model_get_config(m);
+    widest w = find_widest(rows, n_rows);
+    bool reference = objective_needs_with(o->objective, o->objective_options) & NEEDS_REFERENCE;
+    if (objective_needs_with(o->objective, o->objective_options) & NEEDS_MISMATCHED) {
+        w.tokens = w.prompt + w.responses; /* one row's prompt with another's response */
+        w.scored = w.responses;
+    }
+    size_t values = n_lora ? n_lora : model_n_values(c), cached = 0;
+    for (size_t i = 0; reference && i < n_rows; i++)
+        cached = size_add(cached, size_mul(row_n_response_tokens(&rows[i]), sizeof(float)));
+    train_memory n = {.weights = model_has_backward(m) ? 0 : model_predict(c, model_dtype(m), MATRIX_BACKWARD),
+                      .parameters = size_mul(values, (n_lora ? 3 : 4) * sizeof(float)),
+                      .activations = activations(m, &w, rank, USE_TRAINING),
+                      .recomputed = activations(m, &w, rank, USE_TRAINING_RECOMPUTE)};
+    n.rest = size_add(size_add(step_bytes(&w, o->batch_rows, n_rows), cached), size_mul(values, 3 * sizeof(float)));
+    n.rest = size_add(n.rest, ALLOCATOR_BYTES);
+    return n;
+}
+
+size_t train_memory_total(const train_memory *n, size_t room, size_t *workspace_limit) {
+    size_t fixed = size_add(size_add(n->weights, n->parameters), n->rest), all = size_add(fixed, n->activations);
+    *workspace_limit = 0;
+    if (all <= room)
+        return all;
+    /* Rows whose activations fit keep them, larger ones compute them again. An eighth stays free: what the system says is an estimate. */
+    size_t left = room > fixed ? (room - fixed) / 8 * 7 : 0;
+    *workspace_limit = left > n->recomputed ? left : n->recomputed;
+    return size_add(fixed, *workspace_limit);
+}

@@ -1,0 +1,153 @@
+/* The predicted peak of a training against the measured one, each in a process of its own. */
+#include "train/train_private.h"
+#include "base/available.h"
+#include "model/model_private.h"
+#include "test.h"
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { N_ROWS = 2, N_PROMPT = 300, N_RESPONSE = 400, K = 2, N_VOCABULARY = 3000 };
+#define TOLERANCE 0.12
+
+static agon_status tensor(void *arg, agon_ctx *ctx, const char *name, size_t n, float *out) {
+    (void)ctx, (void)arg;
+    for (size_t i = 0; i < n; i++)
+        out[i] = strstr(name, "norm") ? 1 : (float)((i * 2654435761u >> 16) % 1000) * 1e-4f - 0.05f;
+    return AGON_OK;
+}
+
+typedef struct data {
+    train_row rows[N_ROWS];
+    train_response responses[N_ROWS][K];
+    int32_t tokens[N_PROMPT + N_RESPONSE];
+} data;
+
+static void new_data(data *d) {
+    for (size_t i = 0; i < N_PROMPT + N_RESPONSE; i++)
+        d->tokens[i] = (int32_t)(i * 7919 % N_VOCABULARY);
+    for (size_t i = 0; i < N_ROWS; i++) {
+        for (size_t k = 0; k < K; k++)
+            d->responses[i][k] = (train_response){.tokens = d->tokens + N_PROMPT - 50 * k, .n = N_RESPONSE - 100 * i,
+                                                  .reward = NAN, .advantage = NAN, .label = NAN, .weight = 1};
+        d->rows[i] = (train_row){.prompt = d->tokens, .n_prompt = N_PROMPT, .responses = d->responses[i],
+                                 .n_responses = K, .weight = 1};
+    }
+}
+
+static agon_status drop_checkpoint(void *arg, size_t step, const void *bytes, size_t n) {
+    (void)arg, (void)step, (void)bytes, (void)n;
+    return AGON_OK;
+}
+
+typedef struct figures {
+    agon_status status;
+    size_t predicted, measured, kept; /* kept: predicted without a limit */
+    hash256 hash;
+    char message[256];
+} figures;
+
+/* One step of DPO; `mib` of memory beyond the model (0: no limit). */
+static figures train_once(bool lora, size_t mib) {
+    static data d;
+    figures f = {0};
+    agon_ctx *ctx = test_ctx(1, NULL);
+    model_config c = {.architecture = "llama", .n_layers = 6, .d_model = 192, .n_heads = 6, .n_kv_heads = 2,
+                      .head_dim = 32, .d_ff = 768, .n_vocabulary = N_VOCABULARY, .max_context = 2048,
+                      .norm_eps = 1e-5f, .rope_theta = 10000, .rope_scaling = "none", .tied_embeddings = true};
+    model *m = NULL, *reference = NULL;
+    adapter *a = NULL;
+    new_data(&d);
+    assert_ok(ctx, model_build(ctx, &c, tensor, NULL, COMPUTE_BF16, &m));
+    adapter_options ao = {.rank = 8, .alpha = 16, .seed = 3};
+    if (lora)
+        assert_ok(ctx, adapter_new(ctx, m, &ao, &a));
+    else
+        assert_ok(ctx, model_build(ctx, &c, tensor, NULL, COMPUTE_BF16, &reference));
+    train_options o = train_options_default();
+    o.objective = objective_find("dpo");
+    objective_defaults(o.objective, o.objective_options);
+    o.batch_rows = N_ROWS;
+    size_t now = memory_resident(), limit, n_lora = lora ? adapter_n_values(&c, 8) : 0;
+    ctx->memory_limit = mib ? now + (mib << 20) : SIZE_MAX;
+    train_memory n = train_predict(m, n_lora, lora ? 8 : 0, d.rows, N_ROWS, &o);
+    f.kept = train_memory_total(&n, SIZE_MAX, &limit);
+    f.predicted = now + train_memory_total(&n, memory_room(ctx), &limit);
+    train_sink sink = {.on_checkpoint = drop_checkpoint};
+    f.status = train(ctx, m, a, reference, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0);
+    snprintf(f.message, sizeof f.message, "%s", agon_error(ctx));
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    f.measured = (size_t)usage.ru_maxrss * 1024;
+    if (!f.status && a)
+        f.hash = adapter_hash(a);
+    else if (!f.status)
+        assert_ok(ctx, model_id(ctx, m, &f.hash));
+    adapter_free(a);
+    model_free(reference);
+    model_free(m);
+    agon_ctx_free(ctx);
+    return f;
+}
+
+static figures in_child(bool lora, size_t mib) {
+    int pipes[2];
+    figures f = {.status = AGON_EIO};
+    assert_int_equal(pipe(pipes), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        f = train_once(lora, mib);
+        _exit(write(pipes[1], &f, sizeof f) == sizeof f ? 0 : 1);
+    }
+    assert_true(child > 0);
+    close(pipes[1]);
+    assert_int_equal(read(pipes[0], &f, sizeof f), sizeof f);
+    close(pipes[0]);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    return f;
+}
+
+static void assert_predicted(const figures *f) {
+    double ratio = (double)f->predicted / (double)f->measured;
+    print_message("predicted %zu MiB, measured %zu MiB, ratio %.3f\n", f->predicted >> 20, f->measured >> 20, ratio);
+    assert_close(ratio, 1, TOLERANCE);
+}
+
+static void memory__is_predicted(void **state) {
+    (void)state;
+    if (getenv("AGON_TEST_SANITIZED"))
+        skip(); /* a sanitizer's own memory is several times the process's */
+    figures lora = in_child(true, 0), full = in_child(false, 0);
+    assert_int_equal(lora.status, AGON_OK);
+    assert_predicted(&lora);
+    assert_int_equal(full.status, AGON_OK);
+    assert_predicted(&full);
+    /* Less than everything kept would take: a layer at a time is computed again, to the same bits. */
+    size_t less = (lora.kept >> 20) * 6 / 10;
+    figures tight = in_child(true, less);
+    if (tight.status)
+        fail_msg("%s", tight.message);
+    assert_true(tight.measured < lora.measured * 85 / 100);
+    assert_true(tight.measured < tight.predicted * (1 + TOLERANCE));
+    assert_memory_equal(&tight.hash, &lora.hash, sizeof lora.hash);
+}
+
+/* Bits and refusal hold under a sanitizer too. */
+static void memory__is_refused_before_anything_runs(void **state) {
+    (void)state;
+    figures f = in_child(false, 20);
+    assert_int_equal(f.status, AGON_ENOMEM);
+    assert_non_null(strstr(f.message, "this training needs about"));
+    assert_non_null(strstr(f.message, "AGON_MEMORY"));
+    assert_null(strchr(f.message, '\n'));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory__is_predicted),
+        cmocka_unit_test(memory__is_refused_before_anything_runs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
