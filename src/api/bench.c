@@ -1,0 +1,221 @@
+/* agon.h, speed of the kernels beside what the machine can do, measured in the same run. */
+#include "api/options.h"
+#include "base/available.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "compute/compute.h"
+#include <stdlib.h>
+#include <time.h>
+
+enum { MAX_RUNS = 101, READ_FLOATS = 1 << 25 };
+static const double least_seconds = 0.01; /* of one timed run: products of small matrices are repeated */
+
+agon_bench_options agon_bench_options_default(void) {
+    return (agon_bench_options){.struct_size = sizeof(agon_bench_options), .runs = 5};
+}
+
+typedef enum kernel { MATMUL, MATMUL_F32, MATMUL_DX, MATMUL_DW, HEAD_LOG_PROB, N_KERNELS } kernel;
+static const char *const kernel_names[N_KERNELS] = {"matmul", "matmul_f32", "matmul_dx", "matmul_dw", "head_log_prob"};
+
+typedef struct bench {
+    agon_ctx *ctx;
+    agon_bench_options options;
+    matrix *bf16, *f32; /* of the shape under measurement */
+    float *x, *y, *dw;
+    size_t n_out, n_in, rows;
+    double peak_f32, peak_bf16, read; /* a second */
+    json_t *kernels;
+} bench;
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int ascending(const void *a, const void *b) {
+    double d = *(const double *)a - *(const double *)b;
+    return (d > 0) - (d < 0);
+}
+
+static agon_status no_memory(agon_ctx *ctx) {
+    return ctx_fail(ctx, AGON_ENOMEM, "out of memory for a measurement");
+}
+
+/* ---- the machine ------------------------------------------------------------------------------------------ */
+
+/* The best of some short runs: a peak is what the machine can do, whatever else it did in between. */
+static agon_status measure_machine(bench *b) {
+    enum { TRIES = 9 };
+    float *memory = malloc(READ_FLOATS * sizeof *memory);
+    if (!memory)
+        return no_memory(b->ctx);
+    memset(memory, 0, READ_FLOATS * sizeof *memory); /* else every page is the one page of zeros */
+    for (int i = 0; i < TRIES; i++) {
+        double start = now(), rate = compute_peak_flop(b->ctx, false);
+        rate /= now() - start;
+        b->peak_f32 = rate > b->peak_f32 ? rate : b->peak_f32;
+        start = now();
+        rate = compute_peak_flop(b->ctx, true);
+        rate /= now() - start;
+        b->peak_bf16 = rate > b->peak_bf16 ? rate : b->peak_bf16;
+        start = now();
+        compute_read(b->ctx, memory, READ_FLOATS);
+        rate = READ_FLOATS * sizeof *memory / (now() - start);
+        b->read = rate > b->read ? rate : b->read;
+    }
+    free(memory);
+    return ctx_check_interrupt(b->ctx);
+}
+
+/* ---- one kernel ------------------------------------------------------------------------------------------- */
+
+static void run_once(const bench *b, kernel k) {
+    switch (k) {
+    case MATMUL:
+        matmul(b->ctx, b->x, b->rows, b->bf16, NULL, 1, false, b->y);
+        break;
+    case MATMUL_F32:
+        matmul(b->ctx, b->x, b->rows, b->f32, NULL, 1, false, b->y);
+        break;
+    case MATMUL_DX:
+        matmul_dx(b->ctx, b->y, b->rows, b->bf16, 1, false, b->x);
+        break;
+    case MATMUL_DW:
+        matmul_dw(b->ctx, COMPUTE_BF16, b->y, b->x, b->rows, b->n_out, b->n_in, 1, b->dw);
+        break;
+    default:
+        head_log_prob(b->ctx, b->bf16, b->x, b->rows, NULL, 1, b->y, NULL, NULL, NULL);
+    }
+}
+
+static double median_seconds(const bench *b, kernel k) {
+    double seconds[MAX_RUNS], start = now();
+    run_once(b, k); /* weights into the cache they will be in, pages touched */
+    double first = now() - start;
+    size_t repeat = first < least_seconds ? (size_t)(least_seconds / (first > 1e-7 ? first : 1e-7)) + 1 : 1;
+    for (size_t i = 0; i < b->options.runs; i++) {
+        start = now();
+        for (size_t r = 0; r < repeat; r++)
+            run_once(b, k);
+        seconds[i] = (now() - start) / (double)repeat;
+    }
+    qsort(seconds, b->options.runs, sizeof *seconds, ascending);
+    return seconds[b->options.runs / 2];
+}
+
+static agon_status measure(bench *b, kernel k) {
+    double seconds = median_seconds(b, k), flop = 2.0 * (double)b->rows * (double)b->n_out * (double)b->n_in;
+    double peak = k == MATMUL_F32 ? b->peak_f32 : b->peak_bf16;
+    double weights = (double)matrix_predict(k == MATMUL_F32 ? COMPUTE_F32 : COMPUTE_BF16, b->n_out, b->n_in, MATRIX_FORWARD);
+    json_t *line = json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:f}", "kernel", kernel_names[k], "n_out", (json_int_t)b->n_out, "n_in",
+                             (json_int_t)b->n_in, "rows", (json_int_t)b->rows, "gflops", flop / seconds * 1e-9,
+                             "share_of_peak", flop / seconds / peak, "weight_gbytes_per_s", weights / seconds * 1e-9);
+    char *text = line && b->options.on_result ? json_dumps(line, JSON_COMPACT) : NULL;
+    if (text)
+        b->options.on_result(b->options.arg, text);
+    free(text);
+    return json_array_append_new(b->kernels, line) ? no_memory(b->ctx) : ctx_check_interrupt(b->ctx);
+}
+
+/* ---- one shape -------------------------------------------------------------------------------------------- */
+
+static float *random_floats(rng *r, size_t n) {
+    float *x = memory_new(n, sizeof *x);
+    for (size_t i = 0; x && i < n; i++)
+        x[i] = (float)rng_uniform(r) - 0.5f;
+    return x;
+}
+
+static void release(bench *b) {
+    matrix_free(b->bf16);
+    matrix_free(b->f32);
+    free(b->x);
+    free(b->y);
+    free(b->dw);
+    b->bf16 = b->f32 = NULL;
+    b->x = b->y = b->dw = NULL;
+}
+
+static agon_status prepare(bench *b, size_t n_out, size_t n_in, size_t most_rows) {
+    rng r = rng_new(1);
+    b->n_out = n_out;
+    b->n_in = n_in;
+    size_t values = size_mul(n_out, n_in), floats = size_add(size_mul(values, 5), size_mul(most_rows, size_add(n_out, n_in)));
+    agon_status s = memory_check(b->ctx, size_mul(floats, sizeof(float)), "this measurement", "measure a smaller matrix");
+    if (s)
+        return s;
+    b->dw = random_floats(&r, values);
+    b->x = random_floats(&r, size_mul(most_rows, n_in));
+    b->y = random_floats(&r, size_mul(most_rows, n_out));
+    if (!b->dw || !b->x || !b->y)
+        return no_memory(b->ctx);
+    const unsigned both = MATRIX_FORWARD | MATRIX_BACKWARD;
+    s = matrix_new(b->ctx, COMPUTE_BF16, n_out, n_in, both, b->dw, &b->bf16);
+    return s ? s : matrix_new(b->ctx, COMPUTE_F32, n_out, n_in, MATRIX_FORWARD, b->dw, &b->f32);
+}
+
+static agon_status measure_shape(bench *b, size_t n_out, size_t n_in) {
+    static const size_t usual[] = {1, 16, 64, 256};
+    enum { MOST = 256, HEAD = 8192 /* from here on a matrix is an output head */ };
+    size_t n = b->options.rows ? 1 : sizeof usual / sizeof *usual;
+    agon_status s = prepare(b, n_out, n_in, b->options.rows ? b->options.rows : MOST);
+    for (size_t i = 0; i < n && !s; i++) {
+        b->rows = b->options.rows ? b->options.rows : usual[i];
+        for (int k = 0; k < (n_out >= HEAD ? N_KERNELS : HEAD_LOG_PROB) && !s; k++)
+            s = measure(b, (kernel)k);
+    }
+    release(b);
+    return s;
+}
+
+static agon_status measure_all(bench *b) {
+    static const size_t shapes[][2] = {{576, 576}, {192, 576}, {1536, 576}, {576, 1536}, {49152, 576}};
+    agon_status s = compute_check_once(b->ctx);
+    if (!s)
+        s = measure_machine(b);
+    if (!s && b->options.n_out)
+        return measure_shape(b, b->options.n_out, b->options.n_in);
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes && !s; i++)
+        s = measure_shape(b, shapes[i][0], shapes[i][1]);
+    return s;
+}
+
+static agon_status take_options(bench *b, const char *group, const agon_bench_options *given) {
+    enum { MOST = 1 << 20 };
+    agon_bench_options *o = &b->options;
+    *o = agon_bench_options_default();
+    agon_status s = options_take(b->ctx, "agon_bench_options", given, sizeof *o, o);
+    if (s)
+        return s;
+    if (strcmp(group, "matmul") != 0)
+        return ctx_fail(b->ctx, AGON_ENOTFOUND, "there are no measurements called '%.40s'; there is matmul", group);
+    o->runs = o->runs ? o->runs : 5;
+    if (o->runs > MAX_RUNS || o->n_out > MOST || o->n_in > MOST || o->rows > MOST || !o->n_out != !o->n_in)
+        return ctx_fail(b->ctx, AGON_EINVAL,
+                        "a measurement takes 1 to %d runs, n_out and n_in together, and sizes up to %d", MAX_RUNS, MOST);
+    return AGON_OK;
+}
+
+agon_status agon_bench(agon_ctx *ctx, const char *group, const agon_bench_options *options, char **json) {
+    bench b = {.ctx = ctx, .kernels = json_array()};
+    char *text = NULL;
+    if (!b.kernels)
+        return no_memory(ctx);
+    agon_status s = take_options(&b, group, options);
+    if (!s)
+        s = measure_all(&b);
+    json_t *answer = s ? NULL
+                       : json_pack("{s:s,s:s,s:i,s:{s:f,s:f,s:f},s:O}", "cpu", cpu_path_name(ctx->cpu), "numerics",
+                                   ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable", "threads", ctx->n_threads,
+                                   "peak", "f32_gflops", b.peak_f32 * 1e-9, "bf16_gflops", b.peak_bf16 * 1e-9,
+                                   "read_gbytes_per_s", b.read * 1e-9, "kernels", b.kernels);
+    if (!s && !(text = answer ? json_dumps(answer, JSON_COMPACT) : NULL))
+        s = no_memory(ctx);
+    json_decref(answer);
+    json_decref(b.kernels);
+    if (!s)
+        *json = text;
+    return s;
+}

@@ -1,0 +1,88 @@
+/* agon bench: each kernel's rate and its share of what the machine can do. */
+#include "cli/cli.h"
+#include <string.h>
+
+typedef struct bench_arguments {
+    const char *group;
+    bool json;
+    int64_t runs, out, in, rows;
+} bench_arguments;
+
+static void show_line(void *arg, const char *text) {
+    const bench_arguments *a = arg;
+    json_t *j = json_loads(text, 0, NULL);
+    if (a->json)
+        puts(text);
+    else
+        printf("%-14s %6lld x %-6lld %5lld rows %10.1f GFLOP/s %6.1f%% of its peak\n", member_text(j, "kernel"),
+               (long long)json_integer_value(json_object_get(j, "n_out")),
+               (long long)json_integer_value(json_object_get(j, "n_in")),
+               (long long)json_integer_value(json_object_get(j, "rows")),
+               json_real_value(json_object_get(j, "gflops")), 100 * json_real_value(json_object_get(j, "share_of_peak")));
+    fflush(stdout);
+    json_decref(j);
+}
+
+/* What comes after the lines: the machine. */
+static void show_machine(const bench_arguments *a, const char *text) {
+    json_t *j = json_loads(text, 0, NULL), *peak = json_object_get(j, "peak");
+    json_object_del(j, "kernels");
+    if (a->json)
+        print_json(j);
+    else
+        printf("%s, numerics %s, %lld threads: peak %.1f GFLOP/s in f32, %.1f in bf16; memory %.1f GB/s\n", member_text(j, "cpu"),
+               member_text(j, "numerics"), (long long)json_integer_value(json_object_get(j, "threads")),
+               json_real_value(json_object_get(peak, "f32_gflops")), json_real_value(json_object_get(peak, "bf16_gflops")),
+               json_real_value(json_object_get(peak, "read_gbytes_per_s")));
+    json_decref(j);
+}
+
+static int measure(bench_arguments *a) {
+    agon_bench_options options = agon_bench_options_default();
+    char *text = NULL;
+    agon_ctx *ctx = open_context("bench");
+    if (!ctx)
+        return EXIT_SYSTEM;
+    options.runs = (size_t)a->runs;
+    options.n_out = (size_t)a->out;
+    options.n_in = (size_t)a->in;
+    options.rows = (size_t)a->rows;
+    options.on_result = show_line;
+    options.arg = a;
+    agon_status s = agon_bench(ctx, a->group, &options, &text);
+    int code = s ? fail_with("bench", s, ctx) : EXIT_FINE;
+    if (!s)
+        show_machine(a, text);
+    agon_text_free(text);
+    close_context(ctx);
+    return code;
+}
+
+static int run(int argc, char **argv) {
+    bench_arguments a = {.runs = 5};
+    const option_spec specs[] = {{.name = "--json", .flag = &a.json},   {.name = "--runs", .integer = &a.runs},
+                                 {.name = "--out", .integer = &a.out},  {.name = "--in", .integer = &a.in},
+                                 {.name = "--rows", .integer = &a.rows}, {0}};
+    size_t n = 0;
+    int code;
+    if (!parse_options(&command_bench, argc, argv, specs, &a.group, 1, &n, &code))
+        return code;
+    if (!a.group)
+        return usage_error(&command_bench, "name what to measure: matmul");
+    if (a.runs < 1 || a.out < 0 || a.in < 0 || a.rows < 0)
+        return usage_error(&command_bench, "--runs must be 1 or more, sizes 0 (the usual ones) or more");
+    return measure(&a);
+}
+
+const command command_bench = {
+    "bench",
+    "speed of the kernels",
+    "bench matmul [--json] [--runs N] [--out N --in N] [--rows N]\n\n"
+    "Each kernel's median rate on the shapes of a model of 135M weights, or on one of your own, and its share of the peak of the\n"
+    "instruction it uses, measured in the same run. $AGON_CPU (portable, avx2, avx512, amx) picks the path.\n\n"
+    "  --json     a line a kernel, then one about the machine (docs/cli.md)\n"
+    "  --runs N   of each, the median counts (default 5)\n"
+    "  --out N --in N   of the weight matrix, --rows N of activations\n\n"
+    "  agon bench matmul --out 1536 --in 576 --rows 64",
+    run,
+};
