@@ -113,7 +113,8 @@ static agon_status plan_memory(trainer *t, size_t *workspace_limit) {
         n_lora = adapter_n_values(model_get_config(t->m), rank);
     }
     train_memory n = train_predict(t->m, n_lora, rank, t->data, t->n_data, t->options);
-    return memory_check(t->ctx, train_memory_total(&n, memory_room(t->ctx), workspace_limit), "this training", "use shorter rows, LoRA, or a smaller model");
+    return memory_check(t->ctx, train_memory_total(&n, memory_room(t->ctx), workspace_limit), "this training",
+                        "use shorter rows, LoRA, or a smaller model");
 }
 
 static agon_status trainer_open(trainer *t) {

@@ -3,7 +3,7 @@
 #include "train/train_private.h"
 
 /* Threads' scratch memory that is touched for the first time, and what malloc keeps between large and small pieces. */
-enum { ALLOCATOR_BYTES = 8 << 20 };
+enum { ALLOCATOR_BYTES = 4 << 20 };
 
 typedef struct widest {
     size_t tokens, scored, prompt, responses;
@@ -47,8 +47,9 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
                            const train_options *o) {
     const model_config *c = model_get_config(m);
     widest w = find_widest(rows, n_rows);
-    bool reference = objective_needs_with(o->objective, o->objective_options) & NEEDS_REFERENCE;
-    if (objective_needs_with(o->objective, o->objective_options) & NEEDS_MISMATCHED) {
+    unsigned needs = objective_needs_with(o->objective, o->objective_options);
+    bool reference = needs & NEEDS_REFERENCE;
+    if (needs & NEEDS_MISMATCHED) {
         w.tokens = w.prompt + w.responses; /* one row's prompt with another's response */
         w.scored = w.responses;
     }
@@ -60,6 +61,8 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
                       .activations = activations(m, &w, rank, USE_TRAINING),
                       .recomputed = activations(m, &w, rank, USE_TRAINING_RECOMPUTE)};
     n.rest = size_add(size_add(step_bytes(&w, o->batch_rows, n_rows), cached), size_mul(values, 3 * sizeof(float)));
+    if (needs & (NEEDS_HEAD | NEEDS_VALUES)) /* hidden states that a head reads, and their gradients */
+        n.rest = size_add(n.rest, size_mul(size_mul(w.prompt + w.responses, 2 * c->d_model), sizeof(float)));
     n.rest = size_add(n.rest, ALLOCATOR_BYTES);
     return n;
 }
@@ -71,6 +74,7 @@ size_t train_memory_total(const train_memory *n, size_t room, size_t *workspace_
         return all;
     /* Rows whose activations fit keep them, larger ones compute them again. An eighth stays free: what the system says is an estimate. */
     size_t left = room > fixed ? (room - fixed) / 8 * 7 : 0;
-    *workspace_limit = left > n->recomputed ? left : n->recomputed;
+    size_t least = size_add(n->recomputed, n->recomputed / 8); /* a workspace takes an eighth more than it is asked for */
+    *workspace_limit = left > least ? left : least;
     return size_add(fixed, *workspace_limit);
 }

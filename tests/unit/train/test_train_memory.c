@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { N_ROWS = 2, N_PROMPT = 300, N_RESPONSE = 400, K = 2, N_VOCABULARY = 3000 };
+enum { N_ROWS = 1, N_PROMPT = 200, N_RESPONSE = 300, K = 2, N_VOCABULARY = 3000 };
 #define TOLERANCE 0.12
 
 static agon_status tensor(void *arg, agon_ctx *ctx, const char *name, size_t n, float *out) {
@@ -28,7 +28,7 @@ static void new_data(data *d) {
         d->tokens[i] = (int32_t)(i * 7919 % N_VOCABULARY);
     for (size_t i = 0; i < N_ROWS; i++) {
         for (size_t k = 0; k < K; k++)
-            d->responses[i][k] = (train_response){.tokens = d->tokens + N_PROMPT - 50 * k, .n = N_RESPONSE - 100 * i,
+            d->responses[i][k] = (train_response){.tokens = d->tokens + N_PROMPT - 50 * k, .n = N_RESPONSE,
                                                   .reward = NAN, .advantage = NAN, .label = NAN, .weight = 1};
         d->rows[i] = (train_row){.prompt = d->tokens, .n_prompt = N_PROMPT, .responses = d->responses[i],
                                  .n_responses = K, .weight = 1};
@@ -125,11 +125,11 @@ static void memory__is_predicted(void **state) {
     assert_int_equal(full.status, AGON_OK);
     assert_predicted(&full);
     /* Less than everything kept would take: a layer at a time is computed again, to the same bits. */
-    size_t less = (lora.kept >> 20) * 6 / 10;
+    size_t less = (lora.kept >> 20) * 3 / 4;
     figures tight = in_child(true, less);
     if (tight.status)
         fail_msg("%s", tight.message);
-    assert_true(tight.measured < lora.measured * 85 / 100);
+    assert_true(tight.measured < lora.measured * 9 / 10);
     assert_true(tight.measured < tight.predicted * (1 + TOLERANCE));
     assert_memory_equal(&tight.hash, &lora.hash, sizeof lora.hash);
 }
