@@ -3,6 +3,7 @@
 #include "base/ctx.h"
 #include "role/critic.h"
 #include <stdlib.h>
+#include <string.h>
 
 static agon_status critic_example(cast *c, const query_list *queries, const answer *x, example *e) {
     char *prompt = NULL;
@@ -21,6 +22,20 @@ static agon_status critic_example(cast *c, const query_list *queries, const answ
     return s || e->prompt ? s : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the critic");
 }
 
+/* Repeats the rarer verdict until both weigh alike, else the critic learns which verdict is frequent and little more; how frequent it is, calibration
+ * knows. examples has room for 2 n; the new n. */
+static size_t balance_verdicts(example *examples, size_t n) {
+    size_t n_yes = 0, more = n;
+    for (size_t i = 0; i < n; i++)
+        n_yes += strcmp(examples[i].chosen, CRITIC_YES) == 0;
+    bool yes = n_yes < n - n_yes;
+    size_t rare = yes ? n_yes : n - n_yes, frequent = n - rare;
+    for (size_t i = 0; rare > 0 && more - n < frequent - rare; i = (i + 1) % n)
+        if ((strcmp(examples[i].chosen, CRITIC_YES) == 0) == yes)
+            examples[more++] = examples[i];
+    return more;
+}
+
 static train_plan plan_of(const run_config *config, const char *role, const char *parent) {
     return (train_plan){.role = role,
                         .parent = parent,
@@ -35,7 +50,7 @@ static train_plan plan_of(const run_config *config, const char *role, const char
 agon_status school_train(cast *c, const char *name, const char *parent, const query_list *queries,
                          const answer_list *answers, const size_t *which, size_t n, char version[STORE_ID_SIZE]) {
     train_plan plan = plan_of(c->config, "critic", parent);
-    example *examples = memory_new(n + 1, sizeof *examples);
+    example *examples = memory_new(2 * n + 1, sizeof *examples);
     agon_status s = examples ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the critic");
     plan.epochs = (size_t)c->config->critic.epochs;
     plan.lr = c->config->critic.lr;
@@ -44,7 +59,7 @@ agon_status school_train(cast *c, const char *name, const char *parent, const qu
     if (!s)
         s = build_examples(&c->actors, cast_path(c, "%s/build", name), examples, n);
     if (!s)
-        s = train_version(&c->actors, cast_path(c, "%s/train", name), examples, n, &plan, version);
+        s = train_version(&c->actors, cast_path(c, "%s/train", name), examples, balance_verdicts(examples, n), &plan, version);
     free(examples);
     return s;
 }
