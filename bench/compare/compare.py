@@ -1,0 +1,182 @@
+"""Measures rows of rows.py, agon against each peer, back to back, and prints one table.
+
+Every measurement is a process of its own. agon with native numerics runs before and after the peers of a row, so that a
+machine that changes shows as drift; portable runs once. The rate is the work over the fastest repetition, for all alike; agon's is
+the mean of its two visits.
+
+usage: compare.py --folder FOLDER --agon bench-compare [--output RESULTS.jsonl] [--prefix "nice -n -10"] [--table FILE...] [ROW...]"""
+import argparse
+import datetime
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+
+from rows import ROWS
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+LIMIT = 1200  # seconds of one measurement
+
+# Large tensors of PyTorch otherwise go through mmap and munmap at every step: keeping memory helps all peers.
+KEPT_MEMORY = ("glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=68719476736:"
+               "glibc.malloc.top_pad=268435456:glibc.malloc.arena_max=1")
+
+
+class Bench:
+    def __init__(self, a):
+        self.a = a
+        self.inputs = os.path.join(a.folder, "inputs.json")
+
+    def model(self, kind):
+        return os.path.join(self.a.folder, "hf" if kind == "hf" else f"model-{kind}.gguf")
+
+    def run(self, command, environment):
+        """The last JSON line that it prints, or the reason why there is none."""
+        whole = shlex.split(self.a.prefix) + command
+        try:
+            p = subprocess.run(whole, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               timeout=LIMIT, env={**os.environ, **environment})
+        except subprocess.TimeoutExpired:
+            return {"failed": f"took more than {LIMIT} s"}
+        lines = [x for x in p.stdout.splitlines() if x.startswith("{")]
+        if p.returncode or not lines:
+            return {"failed": " | ".join(p.stderr.strip().splitlines()[-3:]) or f"exit code {p.returncode}"}
+        return json.loads(lines[-1])
+
+    def agon(self, row, numerics):
+        command = [self.a.agon, row.name, self.model("hf"), self.inputs] + row.options.split()
+        return self.run(command + (["--native"] if numerics == "native" else []) + self.a.agon_options.split(), {})
+
+    def peer(self, peer):
+        python = os.path.join(self.a.folder, peer.venv, "bin", "python")
+        if not os.path.exists(python):
+            return {"failed": "not installed"}
+        command = [python, os.path.join(HERE, "peers", peer.script), "--model", self.model(peer.model), "--inputs", self.inputs]
+        return self.run(command + peer.options.split(), {"GLIBC_TUNABLES": KEPT_MEMORY})
+
+    def measure(self, row):
+        visits = [("agon native", lambda: self.agon(row, "native"))]
+        visits += [(p.name, lambda p=p: self.peer(p)) for p in row.peers if self.wanted(p)]
+        visits += [("agon portable", lambda: self.agon(row, "portable")), ("agon native", lambda: self.agon(row, "native"))]
+        for who, visit in visits:
+            r = {"row": row.name, "who": who, "at": datetime.datetime.now().isoformat(timespec="seconds"),
+                 "load": round(os.getloadavg()[0], 1), **visit()}
+            if "failed" not in r:
+                r["rate"] = rate(r, row.skip if who.startswith("agon") else 0)
+            print(f"{row.name:8} {who:26} " + (r["failed"] if "failed" in r else f"{r['rate']:.2f} {row.unit}, {r['peak_rss_mb']:.0f} MB"),
+                  file=sys.stderr, flush=True)
+            yield r
+
+    def wanted(self, peer):
+        return not self.a.peers or any(x.lower() in peer.name.lower() for x in self.a.peers.split(","))
+
+
+def rate(r, skip):
+    """Work a second in the fastest repetition; the first is left out where it makes the memory."""
+    times = r["seconds"][skip:] or r["seconds"]
+    return r["tokens"] / min(times)
+
+
+def machine():
+    model = next((x.split(":")[1].strip() for x in open("/proc/cpuinfo") if x.startswith("model name")), platform.machine())
+    return f"{model}, {os.cpu_count()} cores, {datetime.date.today()}"
+
+
+def mean(values):
+    return sum(values) / len(values) if values else None
+
+
+def by_name(results, row):
+    """{who: [result, ...]} of those that did not fail."""
+    out = {}
+    for r in results:
+        if r["row"] == row.name and "failed" not in r:
+            out.setdefault(r["who"], []).append(r)
+    return out
+
+
+def number(x, digits=3):
+    return "" if x is None else f"{x:,.0f}" if x >= 100 else f"{x:.{digits}g}"
+
+
+def table_lines(results):
+    yield "| work | who | rate | peak MB | agon native / it | goal | agon's memory / it | goal | agon portable / it |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for row in ROWS:
+        found = by_name(results, row)
+        native, portable = found.get("agon native", []), found.get("agon portable", [])
+        rates = [r["rate"] for r in native]
+        own = mean(rates)
+        if not found:
+            continue
+        drift = f" (drift {max(rates) / min(rates) - 1:.0%})" if len(rates) > 1 else ""
+        for who, rs in (("**agon, native**" + drift, native), ("**agon, portable**", portable)):
+            if rs:
+                yield (f"| {row.title} | {who} | {number(mean([r['rate'] for r in rs]))} {row.unit} | "
+                       f"{max(r['peak_rss_mb'] for r in rs):,.0f} | | | | | |")
+        for peer in row.peers:
+            if peer.name not in found:
+                failed = [r["failed"] for r in results if r["row"] == row.name and r["who"] == peer.name]
+                if failed:
+                    yield f"| | {peer.name} | failed: {failed[-1][:60]} | | | | | | |"
+                continue
+            rs = found[peer.name]
+            its, memory = max(r["rate"] for r in rs), min(r["peak_rss_mb"] for r in rs)
+            ratio = own / its if own else None
+            share = max(r["peak_rss_mb"] for r in native) / memory if native else None
+            other = mean([r["rate"] for r in portable])
+            yield (f"| | {peer.name} | {number(its)} | {memory:,.0f} | {number(ratio)} x{' ✓' if ratio and ratio >= peer.goal else ''} | "
+                   f"{peer.goal:g} | {number(share, 2)}{' ✓' if peer.memory and share and share <= peer.memory else ''} | "
+                   f"{f'{peer.memory:.2g}' if peer.memory else ''} | {number(other / its) + ' x' if other else ''} |")
+
+
+def versions_line(results):
+    found = {}
+    for r in results:
+        found.update(r.get("versions", {}))
+    return ", ".join(f"{k} {v}" for k, v in sorted(found.items()))
+
+
+def show(results):
+    print(machine())
+    print(versions_line(results))
+    print()
+    print("\n".join(table_lines(results)))
+
+
+def read(paths):
+    return [json.loads(line) for path in paths for line in open(path)]
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--folder", help="what bench/compare/setup made")
+    p.add_argument("--agon", help="the program bench-compare")
+    p.add_argument("--agon-options", default="", help='such as "--cpu avx2"')
+    p.add_argument("--output", help="append each result as a line of JSON")
+    p.add_argument("--prefix", default="", help='before each command: "flock FILE nice -n -10"')
+    p.add_argument("--peers", default="", help="only peers whose name holds one of these, with commas between")
+    p.add_argument("--table", nargs="+", help="measure nothing: the table of these files")
+    p.add_argument("rows", nargs="*")
+    a = p.parse_args()
+    if a.table:
+        return show(read(a.table))
+    unknown = set(a.rows) - {r.name for r in ROWS}
+    if unknown:
+        p.error(f"no row {', '.join(unknown)}; there are {', '.join(r.name for r in ROWS)}")
+    results = []
+    for row in ROWS:
+        if a.rows and row.name not in a.rows:
+            continue
+        for r in Bench(a).measure(row):
+            results.append(r)
+            if a.output:
+                with open(a.output, "a") as f:
+                    f.write(json.dumps(r) + "\n")
+    show(results)
+
+
+if __name__ == "__main__":
+    main()
