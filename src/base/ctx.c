@@ -145,7 +145,7 @@ agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out, char *
 #endif
     ctx->n_threads = opt.n_threads > 0 ? opt.n_threads : usable_cores();
     ctx->pool = pool_new(ctx->n_threads);
-    ctx->scratch = aligned_alloc(64, ((size_t)ctx->n_threads + 1) * CTX_SCRATCH_FLOATS * sizeof(float));
+    ctx->scratch = aligned_alloc(64, ((size_t)ctx->n_threads * CTX_SCRATCH_FLOATS + CTX_SHARED_FLOATS) * sizeof(float));
     if (!ctx->pool || !ctx->scratch) {
         if (reason && reason_size)
             snprintf(reason, reason_size, "could not start %d worker threads", ctx->n_threads);

@@ -28,8 +28,8 @@ struct agon_ctx {
 };
 
 /* Working memory for kernels, which do not allocate: a part for each thread of the pool and, with
- * thread = n_threads, one that the tasks of a job share. Its content never outlives one call. */
-enum { CTX_SCRATCH_FLOATS = 1 << 18 };
+ * thread = n_threads, a larger one that the tasks of a job share. Its content never outlives one call. */
+enum { CTX_SCRATCH_FLOATS = 1 << 18, CTX_SHARED_FLOATS = 1 << 20 };
 static inline float *ctx_scratch(const agon_ctx *ctx, int thread) {
     return ctx->scratch + (size_t)thread * CTX_SCRATCH_FLOATS;
 }

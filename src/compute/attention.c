@@ -1,18 +1,20 @@
 /* Attention over key lists, forward and backward: the cutting into tasks. The arithmetic is in
  * body_attention.h.
  *
- * Forward: any (rows, key head) may run anywhere. Backward adds to dk and dv, so a task owns one key
- * head and one class of trees and takes its query rows in ascending order; trees are told apart by
- * their first key, and rows of different trees share no key. */
+ * Forward: any (rows, key head) may run anywhere. Backward goes over chunks of query rows in ascending order, each in two
+ * passes: first tasks by query row write dq and keep the softmax weights p and the score gradients ds; then tasks by key
+ * position add p and ds times the chunk's rows to dv and dk. So both passes run on all threads, a key's row is read and
+ * written once a chunk, and its sum still takes query rows in ascending order. */
 #include "compute/kernels.h"
 #include <assert.h>
 
-enum { ROWS_PER_TASK = 8, TREE_CLASSES = 16 };
+enum { ROWS_PER_TASK = 8, CHUNK = 32 /* query rows */, KEYS_PER_TASK = 16 };
 
 typedef struct attention_job {
     const kernels *kernels;
     attention_call call;
-    size_t rows_per_task;
+    size_t rows_per_task; /* forward */
+    size_t most_keys;     /* of a row of the chunk, backward */
 } attention_job;
 
 static void check_shape(const attention_shape *s) {
@@ -41,28 +43,58 @@ void attention(agon_ctx *ctx, const attention_shape *shape, size_t n_rows, const
     pool_run(ctx->pool, n_blocks * shape->n_kv_heads, attention_task, &j);
 }
 
-/* A fixed function of the tree's first key, so that a tree is always whole in one class. */
-static size_t tree_class(const attention_keys *keys) {
-    return ((uint32_t)keys->rows[0] * 2654435761u >> 16) % TREE_CLASSES;
-}
+/* ---- backward ---------------------------------------------------------------------------------- */
 
-static void backward_task(void *arg, size_t task, int thread) {
+enum { BACKWARD_ROWS = 4 };
+
+static void query_task(void *arg, size_t task, int thread) {
     (void)thread;
     const attention_job *j = arg;
-    size_t n_kv = j->call.shape->n_kv_heads, class = task / n_kv;
-    for (size_t row = 0; row < j->call.n_rows; row++)
-        if (tree_class(&j->call.keys[row]) == class)
-            j->kernels->attend_backward(&j->call, row, task % n_kv);
+    size_t n_kv = j->call.shape->n_kv_heads, first = j->call.first_row + task / n_kv * BACKWARD_ROWS;
+    size_t end = size_min(first + BACKWARD_ROWS, j->call.first_row + j->call.n_chunk);
+    for (size_t row = first; row < end; row++)
+        j->kernels->attend_backward(&j->call, row, task % n_kv);
+}
+
+static void key_task(void *arg, size_t task, int thread) {
+    (void)thread;
+    const attention_job *j = arg;
+    size_t n_kv = j->call.shape->n_kv_heads, first = task / n_kv * KEYS_PER_TASK;
+    j->kernels->attend_backward_keys(&j->call, first, size_min(first + KEYS_PER_TASK, j->most_keys), task % n_kv);
+}
+
+static size_t longest(const attention_keys *keys, size_t n) {
+    size_t most = 0;
+    for (size_t i = 0; i < n; i++)
+        most = (size_t)keys[i].n > most ? (size_t)keys[i].n : most;
+    return most;
+}
+
+size_t attention_scratch_floats(const attention_shape *shape, size_t n_rows, size_t most_keys) {
+    return 2 * size_min(n_rows, CHUNK) * shape->n_heads * round_up(most_keys, LANES_N);
 }
 
 void attention_backward(agon_ctx *ctx, const attention_shape *shape, size_t n_rows,
                         const attention_keys *keys, const float *q, const float *k, const float *v,
                         const float *out, const float *lse, const float *d_out, float *dq, float *dk,
-                        float *dv) {
+                        float *dv, float *scratch, size_t n_scratch) {
     check_shape(shape);
+    assert(n_scratch >= attention_scratch_floats(shape, n_rows, longest(keys, n_rows)));
+    (void)n_scratch;
     attention_job j = {.kernels = kernels_of(ctx),
                        .call = {.shape = shape, .keys = keys, .q = q, .k = k, .v = v,
                                 .out = (float *)out, .lse = (float *)lse, .d_out = d_out, .dq = dq,
-                                .dk = dk, .dv = dv, .n_rows = n_rows}};
-    pool_run(ctx->pool, TREE_CLASSES * shape->n_kv_heads, backward_task, &j);
+                                .dk = dk, .dv = dv, .n_rows = n_rows, .weights = scratch}};
+    for (size_t row = 0; row < n_rows; row += CHUNK) {
+        attention_call *c = &j.call;
+        c->first_row = row;
+        c->n_chunk = size_min(CHUNK, n_rows - row);
+        j.most_keys = longest(keys + row, c->n_chunk);
+        c->ld_weights = round_up(j.most_keys, LANES_N);
+        c->d_scores = scratch + c->n_chunk * shape->n_heads * c->ld_weights;
+        size_t n_row_tasks = (c->n_chunk + BACKWARD_ROWS - 1) / BACKWARD_ROWS;
+        size_t n_key_tasks = (j.most_keys + KEYS_PER_TASK - 1) / KEYS_PER_TASK;
+        pool_run(ctx->pool, n_row_tasks * shape->n_kv_heads, query_task, &j);
+        pool_run(ctx->pool, n_key_tasks * shape->n_kv_heads, key_task, &j);
+    }
 }

@@ -147,26 +147,14 @@ LANES void attend_heads(const attention_call *c, size_t row, size_t head, size_t
     }
 }
 
-/* base's row j += weight[g][j] * x[g], heads in ascending order. */
-LANES void spread_rows(const head_vectors *x, const float *weight, size_t weight_ld, size_t heads, float *base,
-                       size_t ld, const int32_t *rows, size_t n, size_t n_vectors, size_t tail) {
-    for (size_t j = 0; j < n; j++) {
-        float *to = base + (size_t)rows[j] * ld;
-        lanes r[MAX_VECTORS];
-        load_head(r, to, n_vectors, tail);
-        FOR_G {
-            lanes p = v_set(weight[g * weight_ld + j]);
-            FOR_D r[d] = v_fma(p, x[g][d], r[d]);
-        }
-        store_head(to, r, n_vectors, tail);
-    }
-}
-
+/* dq of the row, and the weights and d_scores that dk and dv are made of. */
 LANES void attend_backward_heads(const attention_call *c, size_t row, size_t head, size_t heads, size_t kv_head,
                                  size_t n_vectors, size_t tail) {
     const size_t dim = c->shape->head_dim, ld = c->shape->n_kv_heads * dim, offset = kv_head * dim;
     const attention_keys keys = c->keys[row];
     const size_t at = (row * c->shape->n_heads + head) * dim;
+    const size_t kept = ((row - c->first_row) * c->shape->n_heads + head) * c->ld_weights;
+    float *weight = c->weights + kept, *d_score = c->d_scores + kept;
     const lanes scale = v_set(c->shape->scale), zero = v_set(0.0f);
     head_vectors q[HEADS_TOGETHER], d_out[HEADS_TOGETHER], dq[HEADS_TOGETHER];
     lanes delta[HEADS_TOGETHER], lse[HEADS_TOGETHER];
@@ -184,17 +172,14 @@ LANES void attend_backward_heads(const attention_call *c, size_t row, size_t hea
         const size_t n = size_min(LANES_N, (size_t)keys.n - first);
         const int32_t *rows = keys.rows + first;
         lanes s[HEADS_TOGETHER], dp[HEADS_TOGETHER];
-        _Alignas(64) float weight[HEADS_TOGETHER][LANES_N], d_score[HEADS_TOGETHER][LANES_N];
         dot_rows(s, q, heads, c->k + offset, NULL, ld, rows, n, n_vectors, tail);
         dot_rows(dp, d_out, heads, c->v + offset, NULL, ld, rows, n, n_vectors, tail);
         FOR_G {
             lanes p = v_first(v_exp(v_sub(v_mul(s[g], scale), lse[g])), zero, n);
-            v_store(weight[g], p);
-            v_store(d_score[g], v_mul(v_mul(p, v_sub(dp[g], delta[g])), scale));
+            v_store(weight + g * c->ld_weights + first, p);
+            v_store(d_score + g * c->ld_weights + first, v_mul(v_mul(p, v_sub(dp[g], delta[g])), scale));
         }
-        add_rows(dq, d_score[0], LANES_N, heads, c->k + offset, ld, rows, n, n_vectors, tail);
-        spread_rows(q, d_score[0], LANES_N, heads, c->dk + offset, ld, rows, n, n_vectors, tail);
-        spread_rows(d_out, weight[0], LANES_N, heads, c->dv + offset, ld, rows, n, n_vectors, tail);
+        add_rows(dq, d_score + first, c->ld_weights, heads, c->k + offset, ld, rows, n, n_vectors, tail);
     }
     FOR_G store_head(c->dq + at + g * dim, dq[g], n_vectors, tail);
 }
@@ -233,5 +218,68 @@ LANES void attend_backward_heads(const attention_call *c, size_t row, size_t hea
     }
 FOR_ALL_HEADS(attend, attend_heads)
 FOR_ALL_HEADS(attend_backward, attend_backward_heads)
+
+#define FOR_K _Pragma("GCC unroll 4") for (size_t k = 0; k < n_keys; k++)
+
+/* to's rows of n_keys keys from position `key` on += sum over `n` query rows and their heads, ascending, of weight * x. The
+ * query rows have one list of keys; the sums stay in registers. */
+LANES void gather_keys(const attention_call *c, size_t row, size_t n, size_t kv_head, size_t key, size_t n_keys,
+                       const float *weight, const float *x, float *to, size_t n_vectors, size_t tail) {
+    const size_t dim = c->shape->head_dim, n_heads = c->shape->n_heads, ld = c->shape->n_kv_heads * dim;
+    const size_t group = n_heads / c->shape->n_kv_heads;
+    const int32_t *rows = c->keys[row].rows + key;
+    head_vectors sum[KEYS_TOGETHER];
+    FOR_K load_head(sum[k], to + (size_t)rows[k] * ld + kv_head * dim, n_vectors, tail);
+    for (size_t r = row; r < row + n; r++)
+        for (size_t h = kv_head * group; h < (kv_head + 1) * group; h++) {
+            const float *w = weight + ((r - c->first_row) * n_heads + h) * c->ld_weights + key;
+            lanes v[MAX_VECTORS];
+            load_head(v, x + (r * n_heads + h) * dim, n_vectors, tail);
+            FOR_K {
+                lanes p = v_set(w[k]);
+                FOR_D sum[k][d] = v_fma(p, v[d], sum[k][d]);
+            }
+        }
+    FOR_K store_head(to + (size_t)rows[k] * ld + kv_head * dim, sum[k], n_vectors, tail);
+}
+
+/* dk and dv of n_keys keys from the query rows of the chunk, in ascending order. */
+LANES void spread_tile(const attention_call *c, size_t kv_head, size_t key, size_t n_keys, size_t n_vectors,
+                       size_t tail) {
+    const size_t end = c->first_row + c->n_chunk;
+    for (size_t row = c->first_row, next; row < end; row = next) {
+        const attention_keys keys = c->keys[row];
+        next = row + 1;
+        if ((size_t)keys.n >= key + n_keys) {
+            while (next < end && c->keys[next].rows == keys.rows && (size_t)c->keys[next].n >= key + n_keys)
+                next++;
+            gather_keys(c, row, next - row, kv_head, key, n_keys, c->d_scores, c->q, c->dk, n_vectors, tail);
+            gather_keys(c, row, next - row, kv_head, key, n_keys, c->weights, c->d_out, c->dv, n_vectors, tail);
+            continue;
+        }
+        for (size_t j = key; j < (size_t)keys.n; j++) {
+            gather_keys(c, row, 1, kv_head, j, 1, c->d_scores, c->q, c->dk, n_vectors, tail);
+            gather_keys(c, row, 1, kv_head, j, 1, c->weights, c->d_out, c->dv, n_vectors, tail);
+        }
+    }
+}
+
+static void attend_backward_keys(const attention_call *c, size_t first, size_t end, size_t kv_head) {
+    const size_t dim = c->shape->head_dim, n_vectors = round_up(dim, LANES_N) / LANES_N;
+    size_t key = first;
+#if KEYS_TOGETHER == 4
+    for (; dim == 64 && key + 4 <= end; key += 4)
+        spread_tile(c, kv_head, key, 4, 4, LANES_N);
+    for (; dim == 128 && key + 2 <= end; key += 2)
+        spread_tile(c, kv_head, key, 2, 8, LANES_N);
+#endif
+#if !defined(LANES_PLAIN)
+    for (; dim == 64 && key < end; key++)
+        spread_tile(c, kv_head, key, 1, 4, LANES_N);
+#endif
+    for (; key < end; key++)
+        spread_tile(c, kv_head, key, 1, n_vectors, dim - (n_vectors - 1) * LANES_N);
+}
 #undef FOR_D
 #undef FOR_G
+#undef FOR_K

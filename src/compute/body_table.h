@@ -4,6 +4,7 @@ const kernels KERNELS = {
     .logit_gradients = logit_gradients,
     .attend = attend,
     .attend_backward = attend_backward,
+    .attend_backward_keys = attend_backward_keys,
     .rms_norm = rms_norm_rows,
     .rms_norm_dx = rms_norm_dx,
     .rms_norm_dweight = rms_norm_dweight,

@@ -70,12 +70,14 @@ typedef struct attention_keys {
  * q [n_rows, n_heads*head_dim]; k, v [any, n_kv_heads*head_dim]. */
 void attention(agon_ctx *ctx, const attention_shape *shape, size_t n_rows, const attention_keys *keys,
                const float *q, const float *k, const float *v, float *out, float *lse);
-/* dq written; dk, dv [any, n_kv_heads*head_dim] accumulated, contributions in ascending query-row
- * order for any thread count. */
+/* dq written; dk, dv [any, n_kv_heads*head_dim] accumulated, contributions in ascending query-row order for any thread
+ * count. A key stands at the same position of every list that has it. `scratch` [n_scratch]: what attention_scratch_floats
+ * says for the longest list, or more. */
+size_t attention_scratch_floats(const attention_shape *shape, size_t n_rows, size_t most_keys);
 void attention_backward(agon_ctx *ctx, const attention_shape *shape, size_t n_rows,
                         const attention_keys *keys, const float *q, const float *k, const float *v,
                         const float *out, const float *lse, const float *d_out, float *dq, float *dk,
-                        float *dv);
+                        float *dv, float *scratch, size_t n_scratch);
 
 /* ---- head.c: the output head, never tokens x vocabulary in memory ------------------------------ */
 

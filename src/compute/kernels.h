@@ -66,6 +66,10 @@ typedef struct attention_call {
     const float *d_out;
     float *dq, *dk, *dv;
     size_t n_rows;
+    /* Backward, one chunk of query rows: p and ds of row, head and key position,
+     * [(row - first_row) * n_heads + head][ld_weights]. */
+    size_t first_row, n_chunk, ld_weights;
+    float *weights, *d_scores;
 } attention_call;
 
 /* AdamW's scalars, computed once a call. */
@@ -95,7 +99,9 @@ typedef struct kernels {
     softmax_part (*softmax_segment)(const float *logits, size_t n);
     void (*logit_gradients)(float *logits, size_t n, const logit_gradient *g);
     void (*attend)(const attention_call *call, size_t row, size_t kv_head);
+    /* dq, weights and d_scores of a row of the chunk; then dk and dv of key positions [first, end) from all its rows. */
     void (*attend_backward)(const attention_call *call, size_t row, size_t kv_head);
+    void (*attend_backward_keys)(const attention_call *call, size_t first, size_t end, size_t kv_head);
     void (*rms_norm)(const float *x, size_t n_rows, size_t width, const float *weight, float eps,
                      float *y, float *inv_rms);
     void (*rms_norm_dx)(const float *x, const float *inv_rms, const float *weight, const float *dy,

@@ -164,6 +164,7 @@ LANES void p_store_row(uint16_t *p, lanes a) {
 }
 
 #define HEADS_TOGETHER 1 /* of attention */
+#define KEYS_TOGETHER 1 /* of its backward pass */
 #define PAIR_ROWS 4
 #define PAIR_COLS 1
 #define TILE_ROWS 2

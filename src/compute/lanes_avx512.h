@@ -125,6 +125,11 @@ LANES lanes p_dot(pairs a, pairs b, lanes c) {
 LANES void p_store_row(uint16_t *p, lanes a) {
     _mm256_storeu_si256((__m256i *)p, (__m256i)_mm512_cvtneps_pbh(a));
 }
+LANES void p_store(void *p, lanes even, lanes odd) {
+    __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(even));
+    __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(odd));
+    _mm512_storeu_si512(p, _mm512_or_epi32(low, _mm512_slli_epi32(high, 16)));
+}
 #else
 LANES lanes p_dot(pairs a, pairs b, lanes c) {
     const __m512i high = _mm512_set1_epi32((int)0xffff0000);
@@ -134,13 +139,14 @@ LANES lanes p_dot(pairs a, pairs b, lanes c) {
 LANES void p_store_row(uint16_t *p, lanes a) {
     _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(v_bf16(a)), 16)));
 }
-#endif
 LANES void p_store(void *p, lanes even, lanes odd) {
     __m512i low = _mm512_srli_epi32(_mm512_castps_si512(v_bf16(even)), 16);
     _mm512_storeu_si512(p, _mm512_or_epi32(low, _mm512_castps_si512(v_bf16(odd))));
 }
+#endif
 
 #define HEADS_TOGETHER 4 /* of attention */
+#define KEYS_TOGETHER 4 /* of its backward pass */
 #define PAIR_ROWS 12
 #define PAIR_COLS 2
 #define TILE_ROWS 6

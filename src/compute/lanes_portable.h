@@ -163,6 +163,7 @@ LANES void p_store_row(uint16_t *p, lanes a) {
 
 /* Rows and columns (in vectors) of the register tiles: the reference is written for clarity. */
 #define HEADS_TOGETHER 1 /* of attention */
+#define KEYS_TOGETHER 1 /* of its backward pass */
 #define TILE_ROWS 2
 #define TILE_COLS 1
 #define PAIR_ROWS 2

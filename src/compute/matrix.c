@@ -268,39 +268,89 @@ void matmul_dx(agon_ctx *ctx, const float *dy, size_t n_rows, const matrix *w, f
                                 .scale = scale, .accumulate = accumulate});
 }
 
-/* ---- weight gradients -------------------------------------------------------------------------- */
+/* ---- weight gradients --------------------------------------------------------------------------
+ *
+ * Both operands are packed once, in blocks, into the scratch memory that the tasks share, then multiplied block by block;
+ * as many rows at a time as fit there. */
 
-enum { DW_OUT = 96, DW_IN = 192, DW_ROWS = 256 }; /* one task's block and how many rows it packs at once */
+enum { DW_OUT = 96, DW_IN = 192, DW_ROWS = 512, DW_SLICE = 42 * DW_IN /* of K_BLOCK rows both fit */ };
 
 typedef struct dw_job {
-    agon_ctx *ctx;
     const weight_gradient *g;
-    size_t n_in_blocks;
+    const products *k;
+    size_t ld_dw;
+    size_t n_out_blocks, n_in_blocks;
+    size_t row, n_rows, padded; /* the rows packed now */
+    size_t lda, a_floats, b_floats; /* of a block */
+    float *a, *b;
 } dw_job;
 
-static void dw_task(void *arg, size_t task, int thread) {
+/* Layout of a block of `padded` rows; returns the floats all blocks take. */
+static size_t dw_layout(dw_job *j, size_t padded) {
+    const size_t share = j->k->pairs ? 2 : 1;
+    j->padded = padded;
+    j->lda = j->k->dw_by_row ? padded / 2 + LANES_N : DW_OUT;
+    j->a_floats = (j->k->dw_by_row ? DW_OUT : padded / share) * j->lda;
+    j->b_floats = padded / share * DW_IN;
+    return j->n_out_blocks * j->a_floats + j->n_in_blocks * j->b_floats;
+}
+
+static void dw_pack_task(void *arg, size_t task, int thread) {
+    (void)thread;
     const dw_job *j = arg;
     const weight_gradient *w = j->g;
-    const products *k = products_of(j->ctx, w->dtype);
     const bool bf16 = w->dtype == COMPUTE_BF16;
-    size_t out = task / j->n_in_blocks * DW_OUT, in = task % j->n_in_blocks * DW_IN;
-    size_t n_out = size_min(DW_OUT, w->n_out - out), n_in = size_min(DW_IN, w->n_in - in);
-    float *a = ctx_scratch(j->ctx, thread), *b = a + DW_ROWS * DW_OUT;
-    for (size_t row = 0; row < w->n_rows; row += DW_ROWS) {
-        size_t n_rows = size_min(DW_ROWS, w->n_rows - row), padded = round_up(n_rows, K_BLOCK);
-        const size_t lda = k->dw_by_row ? padded / 2 + LANES_N : round_up(n_out, LANES_N);
-        k->dw_rows(w->dy + row * w->ld_dy + out, w->ld_dy, n_rows, padded, n_out, w->scale, bf16, a, lda);
-        k->dw_panels(w->x + row * w->ldx + in, w->ldx, n_rows, padded, n_in, bf16, b);
-        k->multiply(&(gemm){.kind = bf16 ? GEMM_BF16_DW : GEMM_F32_DW,
-                            .a = a, .lda = lda, .n_rows = n_out, .k = padded,
-                            .w = b, .panel_bytes = padded * LANES_N * (k->pairs ? sizeof(uint16_t) : sizeof(float)),
-                            .n_cols = n_in, .y = w->dw + out * w->n_in + in, .ldy = w->n_in, .resume = true});
+    if (task < j->n_out_blocks) {
+        size_t out = task * DW_OUT;
+        j->k->dw_rows(w->dy + j->row * w->ld_dy + out, w->ld_dy, j->n_rows, j->padded, size_min(DW_OUT, w->n_out - out),
+                      w->scale, bf16, j->a + task * j->a_floats, j->lda);
+        return;
+    }
+    size_t block = task - j->n_out_blocks, in = block * DW_IN;
+    j->k->dw_panels(w->x + j->row * w->ldx + in, w->ldx, j->n_rows, j->padded, size_min(DW_IN, w->n_in - in), bf16,
+                    j->b + block * j->b_floats);
+}
+
+static void dw_task(void *arg, size_t task, int thread) {
+    (void)thread;
+    const dw_job *j = arg;
+    const weight_gradient *w = j->g;
+    size_t out = task / j->n_in_blocks, in = task % j->n_in_blocks;
+    j->k->multiply(&(gemm){.kind = w->dtype == COMPUTE_BF16 ? GEMM_BF16_DW : GEMM_F32_DW,
+                           .a = j->a + out * j->a_floats, .lda = j->lda,
+                           .n_rows = size_min(DW_OUT, w->n_out - out * DW_OUT), .k = j->padded,
+                           .w = j->b + in * j->b_floats,
+                           .panel_bytes = j->padded * LANES_N * (j->k->pairs ? sizeof(uint16_t) : sizeof(float)),
+                           .n_cols = size_min(DW_IN, w->n_in - in * DW_IN),
+                           .y = w->dw + out * DW_OUT * j->ld_dw + in * DW_IN, .ldy = j->ld_dw, .resume = true});
+}
+
+static void weight_gradient_slice(agon_ctx *ctx, const weight_gradient *g, size_t ld_dw) {
+    dw_job j = {.g = g, .k = products_of(ctx, g->dtype), .ld_dw = ld_dw, .n_out_blocks = (g->n_out + DW_OUT - 1) / DW_OUT,
+                .n_in_blocks = (g->n_in + DW_IN - 1) / DW_IN, .a = ctx_scratch(ctx, ctx->n_threads)};
+    size_t most = size_min(DW_ROWS, round_up(g->n_rows, K_BLOCK));
+    while (dw_layout(&j, most) > CTX_SHARED_FLOATS)
+        most -= K_BLOCK;
+    for (j.row = 0; j.row < g->n_rows; j.row += most) {
+        j.n_rows = size_min(most, g->n_rows - j.row);
+        dw_layout(&j, round_up(j.n_rows, K_BLOCK));
+        j.b = j.a + j.n_out_blocks * j.a_floats;
+        pool_run(ctx->pool, j.n_out_blocks + j.n_in_blocks, dw_pack_task, &j);
+        pool_run(ctx->pool, j.n_out_blocks * j.n_in_blocks, dw_task, &j);
     }
 }
 
 void weight_gradient_run(agon_ctx *ctx, const weight_gradient *g) {
-    dw_job j = {ctx, g, (g->n_in + DW_IN - 1) / DW_IN};
-    pool_run(ctx->pool, (g->n_out + DW_OUT - 1) / DW_OUT * j.n_in_blocks, dw_task, &j);
+    for (size_t out = 0; out < g->n_out; out += DW_SLICE)
+        for (size_t in = 0; in < g->n_in; in += DW_SLICE) {
+            weight_gradient slice = *g;
+            slice.dy += out;
+            slice.x += in;
+            slice.dw += out * g->n_in + in;
+            slice.n_out = size_min(DW_SLICE, g->n_out - out);
+            slice.n_in = size_min(DW_SLICE, g->n_in - in);
+            weight_gradient_slice(ctx, &slice, g->n_in);
+        }
 }
 
 void matmul_dw(agon_ctx *ctx, compute_dtype dtype, const float *dy, const float *x, size_t n_rows,

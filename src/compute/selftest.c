@@ -100,8 +100,11 @@ static agon_status test_attention(bench *b, hasher *h) {
     const float *v = inputs(b, KEYS * KV_WIDTH), *d_out = inputs(b, KEYS * Q_WIDTH);
     float *out = take(b, KEYS * Q_WIDTH), *lse = take(b, KEYS * HEADS), *dq = take(b, KEYS * Q_WIDTH);
     float *dk = inputs(b, KEYS * KV_WIDTH), *dv = inputs(b, KEYS * KV_WIDTH);
+    size_t n_scratch = attention_scratch_floats(&shape, KEYS, KEYS);
+    float *scratch = take(b, n_scratch);
     attention(b->ctx, &shape, KEYS, keys, q, k, v, out, lse);
-    attention_backward(b->ctx, &shape, KEYS, keys, q, k, v, out, lse, d_out, dq, dk, dv);
+    attention_backward(b->ctx, &shape, KEYS, keys, q, k, v, out, lse, d_out, dq, dk, dv, scratch,
+                       n_scratch);
     add_bits(h, out, KEYS * Q_WIDTH);
     add_bits(h, lse, KEYS * HEADS);
     add_bits(h, dq, KEYS * Q_WIDTH);

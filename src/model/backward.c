@@ -27,6 +27,8 @@ typedef struct pass {
     float *dk, *dv;          /* [n, n_kv_heads*head_dim] */
     float *dq_raw, *dk_raw;  /* the same as dq, dk without head norms */
     float *low, *d_low;      /* [n, rank] */
+    float *attention_scratch; /* [n_attention_scratch] */
+    size_t n_attention_scratch;
 } pass;
 
 /* Selected scored tokens: those with a gradient. */
@@ -47,8 +49,9 @@ static size_t selection_bytes(const model_config *c, size_t n) {
 size_t backward_bytes(const model_config *c, size_t n, size_t n_scored, size_t rank) {
     size_t d = workspace_size(n * c->d_model, 4), f = workspace_size(n * c->d_ff, 4);
     size_t q = workspace_size(n * c->n_heads * c->head_dim, 4), kv = workspace_size(n * c->n_kv_heads * c->head_dim, 4);
+    const attention_shape shape = attention_shape_of(c);
     return 3 * d + 4 * f + 3 * q + 3 * kv + 2 * workspace_size(n * rank, 4) + workspace_size(n, 4) +
-           selection_bytes(c, n_scored);
+           workspace_size(attention_scratch_floats(&shape, n, n), 4) + selection_bytes(c, n_scored);
 }
 
 static float *floats(workspace *w, size_t n) {
@@ -74,6 +77,9 @@ static void pass_take(pass *p, workspace *w, size_t rank) {
     p->dk_raw = c->qk_norm ? floats(w, kv) : p->dk;
     p->low = floats(w, n * rank);
     p->d_low = floats(w, n * rank);
+    const attention_shape shape = attention_shape_of(c);
+    p->n_attention_scratch = attention_scratch_floats(&shape, n, n);
+    p->attention_scratch = floats(w, p->n_attention_scratch);
 }
 
 /* ---- one linear layer ------------------------------------------------------------------------------------ */
@@ -149,7 +155,7 @@ static void attention_block_backward(const pass *p, size_t layer, const activati
     memset(p->dk, 0, kv * sizeof *p->dk);
     memset(p->dv, 0, kv * sizeof *p->dv);
     attention_backward(p->ctx, &shape, n, p->rows->keys, a->q, a->k, a->v, a->attention, a->lse,
-                       p->d_attention, p->dq, p->dk, p->dv);
+                       p->d_attention, p->dq, p->dk, p->dv, p->attention_scratch, p->n_attention_scratch);
     head_backward_rotary(p, layer, a);
     rms_norm(p->ctx, a->x_attention, n, d, l->attention_norm, c->norm_eps, p->normed, NULL);
     float *d_normed = below ? p->d_normed : NULL;

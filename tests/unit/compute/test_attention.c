@@ -93,13 +93,15 @@ static void check_dim(size_t dim) {
         out[i] = malloc(f->n_q * sizeof(float)), dq[i] = malloc(f->n_q * sizeof(float));
         dk[i] = malloc(f->n_kv * sizeof(float)), dv[i] = malloc(f->n_kv * sizeof(float));
     }
+    size_t n_scratch = attention_scratch_floats(&f->shape, ROWS, KEYS);
+    float *scratch = malloc(n_scratch * sizeof *scratch);
     int at = 0;
     FOR_EACH_CTX(ctx) {
         memset(dk[at], 0, f->n_kv * sizeof(float));
         memset(dv[at], 0, f->n_kv * sizeof(float));
         attention(ctx, &f->shape, ROWS, f->keys, f->q, f->k, f->v, out[at], lse[at]);
         attention_backward(ctx, &f->shape, ROWS, f->keys, f->q, f->k, f->v, out[at], lse[at], f->d_out,
-                           dq[at], dk[at], dv[at]);
+                           dq[at], dk[at], dv[at], scratch, n_scratch);
         assert_same_bits(out[at], out[0], f->n_q);
         assert_same_bits(lse[at], lse[0], ROWS * HEADS);
         assert_same_bits(dq[at], dq[0], f->n_q);
@@ -122,6 +124,7 @@ static void check_dim(size_t dim) {
     }
     for (int i = 0; i < 2; i++)
         free(out[i]), free(dq[i]), free(dk[i]), free(dv[i]);
+    free(scratch);
     release(f);
 }
 
