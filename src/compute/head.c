@@ -48,8 +48,8 @@ static void make_logits(const head_job *j, const void *a, size_t lda, size_t n_r
         .y = logits, .ldy = ld, .scale = j->inv_temperature});
 }
 
-static size_t head_row_block(const matrix *w, size_t n_rows) {
-    return product_row_block(w->forward.k_padded, n_rows, HEAD_ROWS);
+static size_t head_row_block(const agon_ctx *ctx, const matrix *w, size_t n_rows) {
+    return product_row_block(ctx, w->dtype, w->forward.k_padded, n_rows, HEAD_ROWS);
 }
 
 /* ---- forward ----------------------------------------------------------------------------------- */
@@ -118,7 +118,7 @@ void head_log_prob(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n
     for (size_t row = 0; row < n_rows; row += chunk) {
         size_t n = size_min(chunk, n_rows - row);
         head_job j = {.ctx = ctx, .w = w, .hidden = hidden + row * w->n_in, .n_rows = n,
-                      .n_segments = n_segments, .row_block = head_row_block(w, n),
+                      .n_segments = n_segments, .row_block = head_row_block(ctx, w, n),
                       .targets = targets ? targets + row : NULL,
                       .inv_temperature = 1.0f / temperature,
                       .parts = (softmax_part *)ctx_scratch(ctx, ctx->n_threads),
@@ -198,7 +198,7 @@ void head_backward(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n
                    float *d_hidden, float *dw, float *scratch) {
     assert(w->forward.data && w->backward.data && temperature > 0 && (entropy || !d_entropy));
     head_job j = {.ctx = ctx, .w = w, .hidden = hidden, .n_rows = n_rows,
-                  .row_block = head_row_block(w, n_rows), .targets = targets,
+                  .row_block = head_row_block(ctx, w, n_rows), .targets = targets,
                   .inv_temperature = 1.0f / temperature, .lse = (float *)lse, .entropy = (float *)entropy,
                   .d_log_prob = d_log_prob, .d_entropy = d_entropy, .d_mean = d_mean, .d_logits = scratch};
     memset(d_hidden, 0, n_rows * w->n_in * sizeof *d_hidden);

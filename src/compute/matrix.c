@@ -181,11 +181,12 @@ enum {
     PANELS_MIN = 8,               /* a task's columns must repay the rounding of its rows */
 };
 
-size_t product_row_block(size_t k_padded, size_t n_rows, size_t cap) {
-    size_t most = ROWS_FLOATS / (k_padded + LANES_N);
-    most = most > cap ? cap : most < 6 ? most + (most == 0) : most / 6 * 6;
+size_t product_row_block(const agon_ctx *ctx, compute_dtype dtype, size_t k_padded, size_t n_rows, size_t cap) {
+    enum { TILE = 12 }; /* a multiple of every tile's height */
+    size_t most = ROWS_FLOATS / (k_padded / (products_of(ctx, dtype)->pairs ? 2 : 1) + 2 * LANES_N);
+    most = most > cap ? cap : most < TILE ? most + (most == 0) : most / TILE * TILE;
     size_t n_blocks = (n_rows + most - 1) / most;
-    size_t even = n_blocks ? round_up((n_rows + n_blocks - 1) / n_blocks, 6) : most;
+    size_t even = n_blocks ? round_up((n_rows + n_blocks - 1) / n_blocks, TILE) : most;
     return even < most ? even : most;
 }
 
@@ -239,7 +240,8 @@ static void product_task(void *arg, size_t task, int thread) {
 void product_run(agon_ctx *ctx, const product *p) {
     if (p->n_rows == 0)
         return;
-    product_job j = {.ctx = ctx, .p = p, .row_block = product_row_block(round_up(p->k, K_BLOCK), p->n_rows, ROWS_MAX)};
+    product_job j = {.ctx = ctx, .p = p, 
+                     .row_block = product_row_block(ctx, p->dtype, round_up(p->k, K_BLOCK), p->n_rows, ROWS_MAX)};
     size_t n_row_blocks = (p->n_rows + j.row_block - 1) / j.row_block;
     size_t n_panels = round_up(p->w->n, LANES_N) / LANES_N;
     /* About four tasks a thread, so that a slow core does not hold up the others. */

@@ -32,9 +32,9 @@ typedef struct product {
 } product;
 
 void product_run(agon_ctx *ctx, const product *p);
-/* Rows a task should take, at most `cap` (a multiple of 6): they fit the thread's scratch memory and
+/* Rows a task should take, at most `cap` (a multiple of 12): they fit the thread's scratch memory and
  * cut n_rows evenly. */
-size_t product_row_block(size_t k_padded, size_t n_rows, size_t cap);
+size_t product_row_block(const agon_ctx *ctx, compute_dtype dtype, size_t k_padded, size_t n_rows, size_t cap);
 /* The rows as the product reads them: x itself (f32) or rounded in the thread's scratch memory. */
 const void *product_rows(agon_ctx *ctx, compute_dtype dtype, const float *x, size_t ldx, size_t n_rows,
                           size_t k, int thread, size_t *lda);

@@ -14,13 +14,13 @@
 #define FOR_M UNROLL for (int m = 0; m < T_ROWS; m++)
 #define FOR_N UNROLL for (int n = 0; n < T_COLS; n++)
 
-static void T_NAME(tile_bf16)(const gemm *g, const void *rows, const char *w, float *t) {
+static void T_NAME(tile_bf16)(const gemm *g, const void *rows, const char *w, float *t, size_t ldt) {
     const float *a = rows;
     const size_t lda = g->lda, panel = g->panel_bytes;
     lanes c[T_ROWS][T_COLS];
     FOR_M FOR_N c[m][n] = v_set(0.0f);
     if (g->resume)
-        FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
+        FOR_M FOR_N c[m][n] = v_load(t + (size_t)m * ldt + n * LANES_N);
     for (size_t block = 0; block < g->k; block += K_BLOCK) {
         lanes even[T_ROWS][T_COLS], odd[T_ROWS][T_COLS];
         FOR_M FOR_N even[m][n] = odd[m][n] = v_set(0.0f);
@@ -39,16 +39,16 @@ static void T_NAME(tile_bf16)(const gemm *g, const void *rows, const char *w, fl
         a += K_BLOCK;
         w += K_BLOCK * LANES_N * sizeof(uint16_t);
     }
-    FOR_M FOR_N v_store(t + (m * T_COLS + n) * LANES_N, c[m][n]);
+    FOR_M FOR_N v_store(t + (size_t)m * ldt + n * LANES_N, c[m][n]);
 }
 
-static void T_NAME(tile_f32)(const gemm *g, const void *rows, const char *w, float *t) {
+static void T_NAME(tile_f32)(const gemm *g, const void *rows, const char *w, float *t, size_t ldt) {
     const float *a = rows;
     const size_t lda = g->lda, panel = g->panel_bytes, n_k = g->k;
     lanes c[T_ROWS][T_COLS];
     FOR_M FOR_N c[m][n] = v_set(0.0f);
     if (g->resume)
-        FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
+        FOR_M FOR_N c[m][n] = v_load(t + (size_t)m * ldt + n * LANES_N);
     for (size_t k = 0; k < n_k; k++) {
         lanes b[T_COLS];
         FOR_N b[n] = v_load((const float *)(w + n * panel) + k * LANES_N);
@@ -57,16 +57,16 @@ static void T_NAME(tile_f32)(const gemm *g, const void *rows, const char *w, flo
             FOR_N c[m][n] = v_fma(am, b[n], c[m][n]);
         }
     }
-    FOR_M FOR_N v_store(t + (m * T_COLS + n) * LANES_N, c[m][n]);
+    FOR_M FOR_N v_store(t + (size_t)m * ldt + n * LANES_N, c[m][n]);
 }
 
-static void T_NAME(tile_bf16_dw)(const gemm *g, const void *rows, const char *w, float *t) {
+static void T_NAME(tile_bf16_dw)(const gemm *g, const void *rows, const char *w, float *t, size_t ldt) {
     const float *a = rows;
     const size_t lda = g->lda, panel = g->panel_bytes;
     lanes c[T_ROWS][T_COLS];
     FOR_M FOR_N c[m][n] = v_set(0.0f);
     if (g->resume)
-        FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
+        FOR_M FOR_N c[m][n] = v_load(t + (size_t)m * ldt + n * LANES_N);
     for (size_t block = 0; block < g->k; block += K_BLOCK) {
         lanes even[T_ROWS][T_COLS], odd[T_ROWS][T_COLS];
         FOR_M FOR_N even[m][n] = odd[m][n] = v_set(0.0f);
@@ -90,16 +90,16 @@ static void T_NAME(tile_bf16_dw)(const gemm *g, const void *rows, const char *w,
         a += K_BLOCK * lda;
         w += K_BLOCK * LANES_N * sizeof(float);
     }
-    FOR_M FOR_N v_store(t + (m * T_COLS + n) * LANES_N, c[m][n]);
+    FOR_M FOR_N v_store(t + (size_t)m * ldt + n * LANES_N, c[m][n]);
 }
 
-static void T_NAME(tile_f32_dw)(const gemm *g, const void *rows, const char *w, float *t) {
+static void T_NAME(tile_f32_dw)(const gemm *g, const void *rows, const char *w, float *t, size_t ldt) {
     const float *a = rows;
     const size_t lda = g->lda, panel = g->panel_bytes, n_k = g->k;
     lanes c[T_ROWS][T_COLS];
     FOR_M FOR_N c[m][n] = v_set(0.0f);
     if (g->resume)
-        FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
+        FOR_M FOR_N c[m][n] = v_load(t + (size_t)m * ldt + n * LANES_N);
     for (size_t k = 0; k < n_k; k++) {
         lanes b[T_COLS];
         FOR_N b[n] = v_load((const float *)(w + n * panel) + k * LANES_N);
@@ -108,7 +108,7 @@ static void T_NAME(tile_f32_dw)(const gemm *g, const void *rows, const char *w, 
             FOR_N c[m][n] = v_fma(am, b[n], c[m][n]);
         }
     }
-    FOR_M FOR_N v_store(t + (m * T_COLS + n) * LANES_N, c[m][n]);
+    FOR_M FOR_N v_store(t + (size_t)m * ldt + n * LANES_N, c[m][n]);
 }
 
 #undef FOR_N

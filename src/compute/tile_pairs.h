@@ -12,12 +12,13 @@
 #define FOR_N UNROLL for (size_t n = 0; n < T_COLS; n++)
 
 /* Pair k of row m is a[m * row + k * depth]. */
-LANES void T_NAME(tile_pairs)(const gemm *g, const uint32_t *a, size_t row, size_t depth, const char *w, float *t) {
+LANES void T_NAME(tile_pairs)(const gemm *g, const uint32_t *a, size_t row, size_t depth, const char *w, float *t,
+                                  size_t ldt) {
     const size_t panel = g->panel_bytes, n_pairs = g->k / 2;
     lanes c[T_ROWS][T_COLS];
     FOR_M FOR_N c[m][n] = v_set(0.0f);
     if (g->resume)
-        FOR_M FOR_N c[m][n] = v_load(t + (m * T_COLS + n) * LANES_N);
+        FOR_M FOR_N c[m][n] = v_load(t + m * ldt + n * LANES_N);
     for (size_t k = 0; k < n_pairs; k++) {
         pairs b[T_COLS];
         FOR_N b[n] = p_load(w + n * panel + k * LANES_N * sizeof(uint32_t));
@@ -28,13 +29,13 @@ LANES void T_NAME(tile_pairs)(const gemm *g, const uint32_t *a, size_t row, size
             FOR_N c[m][n] = p_dot(am, b[n], c[m][n]);
         }
     }
-    FOR_M FOR_N v_store(t + (m * T_COLS + n) * LANES_N, c[m][n]);
+    FOR_M FOR_N v_store(t + m * ldt + n * LANES_N, c[m][n]);
 }
-static void T_NAME(tile_by_row)(const gemm *g, const void *a, const char *w, float *t) {
-    T_NAME(tile_pairs)(g, a, g->lda, 1, w, t);
+static void T_NAME(tile_by_row)(const gemm *g, const void *a, const char *w, float *t, size_t ldt) {
+    T_NAME(tile_pairs)(g, a, g->lda, 1, w, t, ldt);
 }
-static void T_NAME(tile_by_column)(const gemm *g, const void *a, const char *w, float *t) {
-    T_NAME(tile_pairs)(g, a, 1, g->lda, w, t);
+static void T_NAME(tile_by_column)(const gemm *g, const void *a, const char *w, float *t, size_t ldt) {
+    T_NAME(tile_pairs)(g, a, 1, g->lda, w, t, ldt);
 }
 
 #undef FOR_N
