@@ -1,6 +1,6 @@
 /* agon's side of the comparison with other engines: one row of work a run, on the inputs that the peers get too.
  *
- * The last line is one JSON object: {"row", "tokens": of one repetition, "seconds": of each, "load_seconds", "peak_rss_mb"}.
+ * The last line is one JSON object: {"row", "tokens": of one repetition, "seconds" and "cpu_seconds": of each, "load_seconds", "peak_rss_mb"}.
  * Generation and scoring go through the public API. Training runs the trainer under agon_train, whose checkpoints and
  * result on disk are no part of a step.
  *
@@ -32,23 +32,33 @@ typedef struct bench {
     const char *path;
     json_t *inputs;
     agon_model *open; /* of the public API; NULL while training */
-    double load_seconds, mark;
-    double seconds[MAX_SECONDS];
+    double load_seconds, mark, cpu_mark;
+    double seconds[MAX_SECONDS], cpu_seconds[MAX_SECONDS];
     size_t n_seconds, n_steps;
     double tokens;
 } bench;
 
-static double now(void) {
+static double clock_of(clockid_t id) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(id, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void lap(bench *b) {
-    double t = now();
-    if (b->n_seconds < MAX_SECONDS)
-        b->seconds[b->n_seconds++] = t - b->mark;
+static double now(void) {
+    return clock_of(CLOCK_MONOTONIC);
+}
+
+static void start(bench *b) {
     b->mark = now();
+    b->cpu_mark = clock_of(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+static void lap(bench *b) {
+    if (b->n_seconds < MAX_SECONDS) {
+        b->seconds[b->n_seconds] = now() - b->mark;
+        b->cpu_seconds[b->n_seconds++] = clock_of(CLOCK_PROCESS_CPUTIME_ID) - b->cpu_mark;
+    }
+    start(b);
 }
 
 /* ---- inputs ---------------------------------------------------------------------------------------- */
@@ -88,9 +98,9 @@ static size_t n_inputs(const bench *b, const char *name) {
 /* ---- generation and scoring -------------------------------------------------------------------------- */
 
 static void open_model(bench *b) {
-    double start = now();
+    double began = now();
     TRY(agon_model_open(b->ctx, b->path, NULL, &b->open));
-    b->load_seconds = now() - start;
+    b->load_seconds = now() - began;
 }
 
 /* n_prompts prompts under `name`, `runs` times after one small request that puts memory in place. */
@@ -114,7 +124,7 @@ static void time_generation(bench *b, const char *name, size_t n_prompts, size_t
         agon_completion_free(&out[i]);
     requests[0].sampling = &how;
     for (int r = 0; r < runs; r++) {
-        b->mark = now();
+        start(b);
         TRY(agon_generate(b->ctx, b->open, requests, n_prompts, &options, out));
         lap(b);
         for (size_t i = 0; i < n_prompts * n_samples; i++)
@@ -160,7 +170,7 @@ static void run_score(bench *b) {
     for (size_t i = 0; i < 8; i++)
         agon_score_result_free(&results[i]);
     for (size_t i = 0; i < n; i += SCORED) {
-        b->mark = now();
+        start(b);
         TRY(agon_score(b->ctx, b->open, NULL, requests + i, SCORED, 1, 0, results + i));
         lap(b);
     }
@@ -219,9 +229,9 @@ static train_options options_of(const bench *b, const char *objective, const cha
 }
 
 static void load_for_training(bench *b, model **m) {
-    double start = now();
+    double began = now();
     TRY(model_open(b->ctx, b->path, COMPUTE_BF16, m));
-    b->load_seconds += now() - start;
+    b->load_seconds += now() - began;
 }
 
 /* Next-token loss on whole sequences; the first step, which puts memory in place, is the first of `seconds`. */
@@ -241,7 +251,7 @@ static void time_sft(bench *b, size_t rank) {
         *response_of(&r, i, 0) = (train_response){.tokens = x.tokens + 1, .n = x.n - 1, .weight = 1};
         b->tokens = (double)(SFT_ROWS * x.n);
     }
-    b->mark = now();
+    start(b);
     TRY(train(b->ctx, m, a, NULL, NULL, r.row, r.n, &o, &sink, NULL, 0));
 }
 
@@ -268,7 +278,7 @@ static void run_dpo(bench *b) {
         *response_of(&r, i, 1) = (train_response){.tokens = rejected.tokens, .n = rejected.n, .weight = 1};
     }
     b->tokens = PAIRS;
-    b->mark = now();
+    start(b);
     TRY(train(b->ctx, m, NULL, reference, NULL, r.row, r.n, &o, &sink, NULL, 0));
 }
 
@@ -342,7 +352,7 @@ static void run_grpo(bench *b) {
                                                            .advantage = NAN, .weight = 1};
     }
     b->tokens = 1; /* a step */
-    b->mark = now();
+    start(b);
     roll_out(&x, 0);
     TRY(train(b->ctx, x.m, NULL, reference, NULL, x.rows.row, x.rows.n, &o, &sink, NULL, 0));
 }
@@ -377,6 +387,9 @@ static void print_result(const bench *b, const char *row) {
            b->tokens, b->load_seconds, peak_rss_mb());
     for (size_t i = 0; i < b->n_seconds; i++)
         printf("%s%.4f", i ? ", " : "", b->seconds[i]);
+    printf("], \"cpu_seconds\": [");
+    for (size_t i = 0; i < b->n_seconds; i++)
+        printf("%s%.4f", i ? ", " : "", b->cpu_seconds[i]);
     printf("]}\n");
 }
 

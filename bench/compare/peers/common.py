@@ -39,22 +39,23 @@ def peak_rss_mb():
 
 
 class Laps:
-    """Seconds of each repetition; shown as they come, so that a stopped run is not lost."""
+    """Seconds of each repetition, by the clock and of processor time; shown as they come."""
 
     def __init__(self):
-        self.seconds = []
-        self.mark = time.perf_counter()
+        self.seconds, self.cpu_seconds = [], []
+        self.start()
 
     def start(self):
-        self.mark = time.perf_counter()
+        self.mark, self.cpu = time.perf_counter(), time.process_time()
 
     def lap(self):
         self.seconds.append(round(time.perf_counter() - self.mark, 4))
+        self.cpu_seconds.append(round(time.process_time() - self.cpu, 4))
         print(f"{len(self.seconds)}: {self.seconds[-1]:.2f} s", file=sys.stderr, flush=True)
-        self.mark = time.perf_counter()
+        self.start()
 
 
 def result(laps, **more):
-    print(json.dumps({**more, "seconds": laps.seconds, "peak_rss_mb": round(peak_rss_mb())}), flush=True)
+    print(json.dumps({**more, "seconds": laps.seconds, "cpu_seconds": laps.cpu_seconds, "peak_rss_mb": round(peak_rss_mb())}), flush=True)
     sys.stdout.flush()
     os._exit(0)  # the engines' own threads may hang at exit
