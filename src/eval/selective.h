@@ -9,7 +9,8 @@ typedef struct selective_options {
     double alpha; /* tolerated disagreement among what is not abstained on; 0.15 */
     double delta; /* chance that the promise fails over calibrations; 0.1. A cascade of M judges:
                      delta / M each */
-    size_t n_min; /* thresholds with fewer examples are not tested; 30 */
+    size_t n_min; /* thresholds with fewer examples are not tested; 30. Nor are those that no example could pass: where even without an
+                     error the bound is above alpha, testing would only end the sequence */
 } selective_options;
 selective_options selective_options_default(void);
 

@@ -3,7 +3,7 @@
  *   easy half   the learner answers; the simulated expert labels some; two critics learn from disjoint halves of the labels and from planted
  *               faults, and each is calibrated, per family, on the other's half
  *   hard half   the learner answers; the first critic decides alone where it earned trust, the rest is dropped (there are no labels here)
- *   train       the learner learns from what the critic let pass
+ *   train       the learner learns from what the expert wrote or accepted, and from what the critic let pass
  *   gate        fresh hard tasks; the second critic, which gave no training reward, judges both versions' answers, the expert labels a random
  *               subset drawn beforehand, and prediction-powered inference joins the two
  *
@@ -203,18 +203,17 @@ static agon_status judge_hard(sealed *x) {
     return s;
 }
 
+/* What the expert wrote or accepted is learned from in any case, what the critic let pass where it earned trust. */
 static agon_status train_learner(sealed *x) {
     cast *c = x->c;
     const train_plan plan = school_learner_plan(c, c->actors.base);
-    example_list real = {0}; /* the expert's own answers: data the lineage never produced */
+    example_list prose = {0};
     agon_status s = cast_stage(c, "build");
-    if (!s && x->n_decided > 0)
-        s = prose_examples(c, (size_t)x->config->build.documents, &real);
-    if (!s && x->n_decided > 0)
-        s = choose_real(c, &x->queries, &x->answers, 0, &real);
-    if (!s && x->n_decided > 0)
-        s = choose_examples(c, &x->hard, &x->queries, &x->answers, x->first_hard, &real, &x->examples, &x->choice);
-    example_list_free(&real);
+    if (!s)
+        s = prose_examples(c, (size_t)x->config->build.documents, &prose);
+    if (!s)
+        s = choose_examples(c, &x->hard, &x->queries, &x->answers, 0, &prose, &x->examples, &x->choice);
+    example_list_free(&prose);
     if (!s)
         s = build_examples(&c->actors, cast_path(c, "build"), x->examples.items, x->examples.n);
     if (!s && x->examples.n > 0)
@@ -222,7 +221,8 @@ static agon_status train_learner(sealed *x) {
     if (!s && x->examples.n > 0)
         s = train_version(&c->actors, cast_path(c, "train"), x->examples.items, x->examples.n, &plan, x->candidate);
     if (!s)
-        cast_say(c, NULL, "%zu examples on the critic's word", x->examples.n);
+        cast_say(c, NULL, "%zu examples: %zu real ones, %zu answers that the expert or the critic let pass", x->examples.n,
+                 x->choice.n_real, x->choice.n_new);
     return s;
 }
 
@@ -510,10 +510,8 @@ agon_status sealed_recipe(cast *c, json_t **summary) {
         s = train_learner(&x);
     if (!s && x.examples.n > 0)
         s = gate(&x);
-    if (!s && x.examples.n == 0)
-        cast_say(c, NULL, "the critic earned no trust, so nothing was learned on its word");
     if (!s)
-        s = run_finish(c->run, "done", x.examples.n ? "the gate decided" : "the critic earned no trust");
+        s = run_finish(c->run, "done", x.examples.n ? "the gate decided" : "there was nothing to learn from");
     if (!s) {
         *summary = summarise(&x);
         s = json_made(c->actors.ctx, *summary);
