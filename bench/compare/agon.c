@@ -159,6 +159,7 @@ static void run_prefill(bench *b) {
 static void run_score(bench *b) {
     open_model(b);
     size_t n = n_inputs(b, "score") / SCORED * SCORED;
+    n = n < b->n_steps * SCORED ? n : b->n_steps * SCORED;
     agon_score_request *requests = calloc(n, sizeof *requests);
     agon_score_result *results = calloc(n, sizeof *results);
     for (size_t i = 0; i < n; i++) {

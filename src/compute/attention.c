@@ -8,7 +8,7 @@
 #include "compute/kernels.h"
 #include <assert.h>
 
-enum { ROWS_PER_TASK = 8, CHUNK = 32 /* query rows */, KEYS_PER_TASK = 16 };
+enum { ROWS_PER_TASK = 16, CHUNK = 32 /* query rows */, KEYS_PER_TASK = 16 };
 
 typedef struct attention_job {
     const kernels *kernels;
@@ -23,13 +23,27 @@ static void check_shape(const attention_shape *s) {
     (void)s;
 }
 
+/* Rows [first, end): those that stand together under one list of keys in blocks, the others one by one. */
+static void run_rows(const attention_call *c, size_t first, size_t end, size_t kv_head,
+                     void (*one)(const attention_call *, size_t, size_t),
+                     void (*block)(const attention_call *, size_t, size_t, size_t)) {
+    for (size_t row = first, n; row < end; row += n) {
+        n = 1;
+        while (row + n < end && c->keys[row + n].rows == c->keys[row].rows)
+            n++;
+        if (block && n >= 4 && c->shape->head_dim == 64)
+            block(c, row, n -= n % 4, kv_head);
+        else
+            one(c, row, kv_head), n = 1;
+    }
+}
+
 static void attention_task(void *arg, size_t task, int thread) {
     (void)thread;
     const attention_job *j = arg;
     size_t n_kv = j->call.shape->n_kv_heads, first = task / n_kv * j->rows_per_task;
     size_t end = size_min(first + j->rows_per_task, j->call.n_rows);
-    for (size_t row = first; row < end; row++)
-        j->kernels->attend(&j->call, row, task % n_kv);
+    run_rows(&j->call, first, end, task % n_kv, j->kernels->attend, j->kernels->attend_rows);
 }
 
 void attention(agon_ctx *ctx, const attention_shape *shape, size_t n_rows, const attention_keys *keys,
@@ -45,15 +59,14 @@ void attention(agon_ctx *ctx, const attention_shape *shape, size_t n_rows, const
 
 /* ---- backward ---------------------------------------------------------------------------------- */
 
-enum { BACKWARD_ROWS = 4 };
+enum { BACKWARD_ROWS = 16 };
 
 static void query_task(void *arg, size_t task, int thread) {
     (void)thread;
     const attention_job *j = arg;
     size_t n_kv = j->call.shape->n_kv_heads, first = j->call.first_row + task / n_kv * BACKWARD_ROWS;
     size_t end = size_min(first + BACKWARD_ROWS, j->call.first_row + j->call.n_chunk);
-    for (size_t row = first; row < end; row++)
-        j->kernels->attend_backward(&j->call, row, task % n_kv);
+    run_rows(&j->call, first, end, task % n_kv, j->kernels->attend_backward, j->kernels->attend_backward_rows);
 }
 
 static void key_task(void *arg, size_t task, int thread) {

@@ -69,6 +69,7 @@ LANES void add_rows(head_vectors *out, const float *weight, size_t weight_ld, si
     }
 }
 
+#if !defined(V_MAX_LANE)
 LANES float max_lane(lanes a) {
     _Alignas(64) float each[LANES_N];
     v_store(each, a);
@@ -77,6 +78,7 @@ LANES float max_lane(lanes a) {
             each[i] = each[i] > each[i + half] ? each[i] : each[i + half];
     return each[0];
 }
+#endif
 
 /* exp of one number by lane 0: the bits of math_exp. */
 LANES float exp_one(float x) {
@@ -218,6 +220,196 @@ LANES void attend_backward_heads(const attention_call *c, size_t row, size_t hea
     }
 FOR_ALL_HEADS(attend, attend_heads)
 FOR_ALL_HEADS(attend_backward, attend_backward_heads)
+
+/* ---- several query rows with one list of keys ------------------------------------------------------
+ *
+ * Blocks of keys are transposed once for all rows. Then a register holds one dimension of sixteen keys, and the sums over
+ * groups of 16 dimensions and the tree over them, which are dot_rows' to the bit, are done for sixteen keys without moving
+ * anything between lanes. For head_dim 64. */
+#if defined(ROWS_TOGETHER)
+enum { TILE_DIM = 64, BLOCK_ROWS = 16 };
+typedef float key_tile[TILE_DIM][LANES_N];
+#define FOR_R _Pragma("GCC unroll 4") for (size_t r = 0; r < ROWS_TOGETHER; r++)
+
+/* t[d][j] = dimension d of row rows[j]; zeros from n on. */
+static __attribute__((noinline)) void transpose_rows(key_tile t, const float *base, size_t ld, const int32_t *rows, size_t n) {
+    for (size_t d = 0; d < TILE_DIM; d += LANES_N) {
+        lanes x[LANES_N];
+#pragma GCC unroll 16
+        for (size_t j = 0; j < LANES_N; j++)
+            x[j] = j < n ? v_load(base + (size_t)rows[j] * ld + d) : v_set(0.0f);
+        v_transpose16(x);
+#pragma GCC unroll 16
+        for (size_t j = 0; j < LANES_N; j++)
+            v_store(t[d + j], x[j]);
+    }
+}
+
+/* dots[r], lane j: row r of x . key j. Not inlined: it is long, and used often. */
+static __attribute__((noinline)) void dot_tile(lanes *dots, const float *x, size_t ldx, const key_tile t) {
+    lanes part[4][ROWS_TOGETHER];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; i++) {
+        static const size_t in_tree_order[4] = {0, 8, 4, 12};
+        lanes sum[4][ROWS_TOGETHER];
+#pragma GCC unroll 4
+        for (size_t s = 0; s < 4; s++) {
+            FOR_R sum[s][r] = v_set(0.0f);
+#pragma GCC unroll 4
+            for (size_t d = i + in_tree_order[s]; d < TILE_DIM; d += LANES_N) {
+                lanes k = v_load(t[d]);
+                FOR_R sum[s][r] = v_fma(v_set(x[r * ldx + d]), k, sum[s][r]);
+            }
+        }
+        FOR_R part[i][r] = v_add(v_add(sum[0][r], sum[1][r]), v_add(sum[2][r], sum[3][r]));
+    }
+    FOR_R dots[r] = v_add(v_add(part[0][r], part[2][r]), v_add(part[1][r], part[3][r]));
+}
+
+LANES size_t most_keys(const attention_keys *keys, size_t n) {
+    size_t most = 0;
+    for (size_t r = 0; r < n; r++)
+        most = (size_t)keys[r].n > most ? (size_t)keys[r].n : most;
+    return most;
+}
+
+/* Scores of ROWS_TOGETHER rows and `heads` heads against a block: scores[r][g][half]. */
+typedef lanes block_scores[ROWS_TOGETHER][HEADS_TOGETHER][2];
+
+static void score_block(block_scores scores, const float *x, size_t ldx, size_t heads, const key_tile *tiles, size_t n) {
+    for (size_t g = 0; g < heads; g++) {
+        lanes dots[ROWS_TOGETHER];
+        dot_tile(dots, x + g * TILE_DIM, ldx, tiles[0]);
+        FOR_R scores[r][g][0] = scores[r][g][1] = dots[r];
+        if (n <= LANES_N)
+            continue;
+        dot_tile(dots, x + g * TILE_DIM, ldx, tiles[1]);
+        FOR_R scores[r][g][1] = dots[r];
+    }
+}
+
+static void transpose_block(key_tile *tiles, const float *base, size_t ld, const int32_t *rows, size_t n) {
+    transpose_rows(tiles[0], base, ld, rows, size_min(LANES_N, n));
+    if (n > LANES_N)
+        transpose_rows(tiles[1], base, ld, rows + LANES_N, n - LANES_N);
+}
+
+LANES void attend_rows_heads(const attention_call *c, size_t row, size_t n_rows, size_t head, size_t heads,
+                             size_t kv_head) {
+    const size_t ld = c->shape->n_kv_heads * TILE_DIM, ldq = c->shape->n_heads * TILE_DIM;
+    const float *k = c->k + kv_head * TILE_DIM, *v = c->v + kv_head * TILE_DIM;
+    const attention_keys *keys = c->keys + row;
+    const size_t most = most_keys(keys, n_rows), n_vectors = 4;
+    const lanes scale = v_set(c->shape->scale);
+    softmax_state state[BLOCK_ROWS][HEADS_TOGETHER];
+    for (size_t m = 0; m < n_rows; m++)
+        FOR_G {
+            FOR_D v_store(c->out + (row + m) * ldq + (head + g) * TILE_DIM + d * LANES_N, v_set(0.0f));
+            state[m][g] = (softmax_state){-INFINITY, 0};
+        }
+    for (size_t first = 0; first < most; first += ATTENTION_BLOCK) {
+        const size_t n_block = size_min(ATTENTION_BLOCK, most - first);
+        const int32_t *rows = keys->rows + first;
+        _Alignas(64) key_tile tiles[2];
+        transpose_block(tiles, k, ld, rows, n_block);
+        for (size_t m = 0; m < n_rows; m += ROWS_TOGETHER) {
+            block_scores s;
+            if (most_keys(keys + m, ROWS_TOGETHER) <= first)
+                continue;
+            score_block(s, c->q + (row + m) * ldq + head * TILE_DIM, ldq, heads, tiles, n_block);
+            for (size_t r = 0; r < ROWS_TOGETHER; r++) {
+                if ((size_t)keys[m + r].n <= first)
+                    continue;
+                const size_t n = size_min(ATTENTION_BLOCK, (size_t)keys[m + r].n - first);
+                float *to = c->out + (row + m + r) * ldq + head * TILE_DIM;
+                head_vectors out[HEADS_TOGETHER];
+                _Alignas(64) float p[HEADS_TOGETHER][ATTENTION_BLOCK];
+                FOR_G load_head(out[g], to + g * TILE_DIM, n_vectors, LANES_N);
+                FOR_G softmax_block(&state[m + r][g], v_mul(s[r][g][0], scale), v_mul(s[r][g][1], scale), n, p[g],
+                                    out[g], n_vectors);
+                add_rows(out, p[0], ATTENTION_BLOCK, heads, v, ld, rows, n, n_vectors, LANES_N);
+                FOR_G store_head(to + g * TILE_DIM, out[g], n_vectors, LANES_N);
+            }
+        }
+    }
+    for (size_t m = 0; m < n_rows; m++)
+        FOR_G {
+            float *to = c->out + (row + m) * ldq + (head + g) * TILE_DIM;
+            FOR_D v_store(to + d * LANES_N, v_div(v_load(to + d * LANES_N), v_set(state[m][g].sum)));
+            if (c->lse)
+                c->lse[(row + m) * c->shape->n_heads + head + g] = state[m][g].max + math_log(state[m][g].sum);
+        }
+}
+
+LANES void attend_backward_rows_heads(const attention_call *c, size_t row, size_t n_rows, size_t head, size_t heads,
+                                      size_t kv_head) {
+    const size_t n_heads = c->shape->n_heads, ld = c->shape->n_kv_heads * TILE_DIM, ldq = n_heads * TILE_DIM;
+    const float *k = c->k + kv_head * TILE_DIM, *v = c->v + kv_head * TILE_DIM;
+    const attention_keys *keys = c->keys + row;
+    const size_t most = most_keys(keys, n_rows), n_vectors = 4;
+    const lanes scale = v_set(c->shape->scale), zero = v_set(0.0f);
+    float delta[BLOCK_ROWS][HEADS_TOGETHER];
+    for (size_t m = 0; m < n_rows; m++)
+        FOR_G {
+            const size_t at = (row + m) * ldq + (head + g) * TILE_DIM;
+            lanes dot = zero;
+            FOR_D dot = v_fma(v_load(c->d_out + at + d * LANES_N), v_load(c->out + at + d * LANES_N), dot);
+            delta[m][g] = v_sum(dot);
+            FOR_D v_store(c->dq + at + d * LANES_N, zero);
+        }
+    for (size_t first = 0; first < most; first += ATTENTION_BLOCK) {
+        const size_t n_block = size_min(ATTENTION_BLOCK, most - first);
+        const int32_t *rows = keys->rows + first;
+        _Alignas(64) key_tile k_tiles[2], v_tiles[2];
+        transpose_block(k_tiles, k, ld, rows, n_block);
+        transpose_block(v_tiles, v, ld, rows, n_block);
+        for (size_t m = 0; m < n_rows; m += ROWS_TOGETHER) {
+            block_scores s, dp;
+            if (most_keys(keys + m, ROWS_TOGETHER) <= first)
+                continue;
+            const size_t at = (row + m) * ldq + head * TILE_DIM;
+            score_block(s, c->q + at, ldq, heads, k_tiles, n_block);
+            score_block(dp, c->d_out + at, ldq, heads, v_tiles, n_block);
+            for (size_t r = 0; r < ROWS_TOGETHER; r++) {
+                if ((size_t)keys[m + r].n <= first)
+                    continue;
+                const size_t n = size_min(ATTENTION_BLOCK, (size_t)keys[m + r].n - first);
+                const size_t kept = ((row + m + r - c->first_row) * n_heads + head) * c->ld_weights + first;
+                float *to = c->dq + at + r * ldq;
+                head_vectors dq[HEADS_TOGETHER];
+                FOR_G {
+                    lanes lse = v_set(c->lse[(row + m + r) * n_heads + head + g]), d = v_set(delta[m + r][g]);
+                    for (size_t half = 0; half * LANES_N < n; half++) {
+                        size_t at_half = kept + g * c->ld_weights + half * LANES_N;
+                        lanes p = v_first(v_exp(v_sub(v_mul(s[r][g][half], scale), lse)), zero,
+                                          size_min(LANES_N, n - half * LANES_N));
+                        v_store(c->weights + at_half, p);
+                        v_store(c->d_scores + at_half, v_mul(v_mul(p, v_sub(dp[r][g][half], d)), scale));
+                    }
+                    load_head(dq[g], to + g * TILE_DIM, n_vectors, LANES_N);
+                }
+                add_rows(dq, c->d_scores + kept, c->ld_weights, heads, k, ld, rows, n, n_vectors, LANES_N);
+                FOR_G store_head(to + g * TILE_DIM, dq[g], n_vectors, LANES_N);
+            }
+        }
+    }
+}
+
+#define FOR_ALL_HEADS_OF_ROWS(name, heads_fn)                                                        \
+    static void name(const attention_call *c, size_t row, size_t n_rows, size_t kv_head) {           \
+        const size_t group = c->shape->n_heads / c->shape->n_kv_heads, end = (kv_head + 1) * group;  \
+        size_t h = kv_head * group;                                                                  \
+        for (; end - h >= 4; h += 4)                                                                 \
+            heads_fn(c, row, n_rows, h, 4, kv_head);                                                 \
+        if (end - h == 3)                                                                            \
+            heads_fn(c, row, n_rows, h, 3, kv_head), h = end;                                        \
+        for (; h < end; h++)                                                                         \
+            heads_fn(c, row, n_rows, h, 1, kv_head);                                                 \
+    }
+FOR_ALL_HEADS_OF_ROWS(attend_rows, attend_rows_heads)
+FOR_ALL_HEADS_OF_ROWS(attend_backward_rows, attend_backward_rows_heads)
+#undef FOR_R
+#endif
 
 #define FOR_K _Pragma("GCC unroll 4") for (size_t k = 0; k < n_keys; k++)
 

@@ -3,6 +3,10 @@ const kernels KERNELS = {
     .softmax_segment = softmax_segment,
     .logit_gradients = logit_gradients,
     .attend = attend,
+#if defined(ROWS_TOGETHER)
+    .attend_rows = attend_rows,
+    .attend_backward_rows = attend_backward_rows,
+#endif
     .attend_backward = attend_backward,
     .attend_backward_keys = attend_backward_keys,
     .rms_norm = rms_norm_rows,

@@ -101,6 +101,9 @@ typedef struct kernels {
     void (*attend)(const attention_call *call, size_t row, size_t kv_head);
     /* dq, weights and d_scores of a row of the chunk; then dk and dv of key positions [first, end) from all its rows. */
     void (*attend_backward)(const attention_call *call, size_t row, size_t kv_head);
+    /* The same bits for n_rows (a multiple of 4, at most 16) rows that have one list of keys, head_dim 64; NULL: not on this path. */
+    void (*attend_rows)(const attention_call *call, size_t row, size_t n_rows, size_t kv_head);
+    void (*attend_backward_rows)(const attention_call *call, size_t row, size_t n_rows, size_t kv_head);
     void (*attend_backward_keys)(const attention_call *call, size_t first, size_t end, size_t kv_head);
     void (*rms_norm)(const float *x, size_t n_rows, size_t width, const float *weight, float eps,
                      float *y, float *inv_rms);

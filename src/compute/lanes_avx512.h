@@ -90,6 +90,38 @@ LANES lanes v_sum16(const lanes r[16]) {
     }
     return v_add(_mm512_shuffle_ps(y[0], y[1], 0x88), _mm512_shuffle_ps(y[0], y[1], 0xdd));
 }
+#define V_MAX_LANE
+LANES float max_lane(lanes a) {
+    __m256 m8 = _mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 m4 = _mm_max_ps(_mm256_castps256_ps128(m8), _mm256_extractf128_ps(m8, 1));
+    __m128 m2 = _mm_max_ps(m4, _mm_movehl_ps(m4, m4));
+    return _mm_cvtss_f32(_mm_max_ss(m2, _mm_movehdup_ps(m2)));
+}
+/* Element j of r[i] goes to element i of r[j]. */
+LANES void v_transpose16(lanes r[16]) {
+    lanes t[16], u[16];
+#pragma GCC unroll 8
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 16; i += 4) /* 128-bit part p of u[i + c]: element 4p + c of rows i to i + 3 */
+        for (int c = 0; c < 4; c += 2) {
+            __m512d a = _mm512_castps_pd(t[i + c / 2]), b = _mm512_castps_pd(t[i + 2 + c / 2]);
+            u[i + c] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+            u[i + c + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+        }
+#pragma GCC unroll 8
+    for (int c = 0; c < 4; c++) {
+        lanes even[2] = {_mm512_shuffle_f32x4(u[c], u[4 + c], 0x88), _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0x88)};
+        lanes odd[2] = {_mm512_shuffle_f32x4(u[c], u[4 + c], 0xdd), _mm512_shuffle_f32x4(u[8 + c], u[12 + c], 0xdd)};
+        r[c] = _mm512_shuffle_f32x4(even[0], even[1], 0x88);
+        r[4 + c] = _mm512_shuffle_f32x4(odd[0], odd[1], 0x88);
+        r[8 + c] = _mm512_shuffle_f32x4(even[0], even[1], 0xdd);
+        r[12 + c] = _mm512_shuffle_f32x4(odd[0], odd[1], 0xdd);
+    }
+}
 /* Integer rounding, because the conversion instruction of newer CPUs differs on denormals. */
 LANES lanes v_bf16(lanes a) {
     const __m512i exponent = _mm512_set1_epi32(0x7f800000), one = _mm512_set1_epi32(1);
@@ -147,6 +179,7 @@ LANES void p_store(void *p, lanes even, lanes odd) {
 
 #define HEADS_TOGETHER 4 /* of attention */
 #define KEYS_TOGETHER 4 /* of its backward pass */
+#define ROWS_TOGETHER 4 /* of attention's query rows */
 #define PAIR_ROWS 12
 #define PAIR_COLS 2
 #define TILE_ROWS 6
