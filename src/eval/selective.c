@@ -37,13 +37,11 @@ agon_status selective_judge(agon_ctx *ctx, const double *confidence, const bool 
         qsort(items, n, sizeof *items, most_confident_first);
     selective_result r = {
         .abstain = true, .lambda = INFINITY, .risk = NAN, .last_lambda = NAN, .last_bound = NAN};
-    size_t n_errors = 0, n_least = options->n_min;
-    while (n_least <= n && clopper_pearson_upper(0, n_least ? n_least : 1, options->delta) > options->alpha)
-        n_least++;
+    size_t n_errors = 0;
     for (size_t i = 0; i < n; i++) {
         n_errors += items[i].error;
         bool last_of_value = i + 1 == n || items[i + 1].confidence != items[i].confidence;
-        if (!last_of_value || i + 1 < n_least)
+        if (!last_of_value || i + 1 < options->n_min)
             continue;
         double bound = clopper_pearson_upper(n_errors, i + 1, options->delta);
         r.n_tested++;
@@ -61,6 +59,10 @@ agon_status selective_judge(agon_ctx *ctx, const double *confidence, const bool 
     free(items);
     *out = r;
     return AGON_OK;
+}
+
+size_t selective_least(double alpha, double delta) {
+    return (size_t)fmax(1, ceil(log(delta) / log1p(-alpha) - 1e-9));
 }
 
 bool selective_decides(const selective_result *r, double confidence) {

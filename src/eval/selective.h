@@ -9,8 +9,7 @@ typedef struct selective_options {
     double alpha; /* tolerated disagreement among what is not abstained on; 0.15 */
     double delta; /* chance that the promise fails over calibrations; 0.1. A cascade of M judges:
                      delta / M each */
-    size_t n_min; /* thresholds with fewer examples are not tested; 30. Nor are those that no example could pass: where even without an
-                     error the bound is above alpha, testing would only end the sequence */
+    size_t n_min; /* thresholds with fewer examples are not tested; 30. Below selective_least the first test cannot pass, and ends the sequence */
 } selective_options;
 selective_options selective_options_default(void);
 
@@ -33,6 +32,8 @@ AGON_MUST_CHECK agon_status selective_judge(agon_ctx *ctx, const double *confide
                                             const bool *error, size_t n,
                                             const selective_options *options,
                                             selective_result *out);
+/* The fewest examples that without an error show one below alpha at risk delta, both in (0, 1). */
+size_t selective_least(double alpha, double delta);
 /* True when this confidence may decide alone under the result. */
 bool selective_decides(const selective_result *r, double confidence);
 

@@ -119,7 +119,8 @@ static agon_status fit(actors *a, const query_list *queries, const answer_list *
 static agon_status judge_verdict(actors *a, const sample *x, bool pass, const trust_options *o, selective_result *out) {
     double *confidence = memory_new(x->n + 1, sizeof *confidence);
     bool *error = memory_new(x->n + 1, sizeof *error);
-    const selective_options so = {.alpha = o->alpha, .delta = o->delta / 2, .n_min = o->least};
+    const size_t least = selective_least(o->alpha, o->delta / 2);
+    const selective_options so = {o->alpha, o->delta / 2, o->least > least ? o->least : least};
     agon_status s = confidence && error ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to calibrate");
     for (size_t i = 0; i < x->n && !s; i++) {
         confidence[i] = pass ? x->raw[i] : 1 - x->raw[i];

@@ -1,6 +1,7 @@
 /* selective.h against its vectors, and its promise by simulation (spec: loop 3.7 ACC). */
 #include "vectors.h"
 #include "base/random.h"
+#include "eval/interval.h"
 #include "eval/selective.h"
 
 static void selective__matches_vectors(void **state) {
@@ -99,21 +100,14 @@ static void selective__value_of_information_matches_vectors(void **state) {
     vectors_each("value_of_information", check_voi);
 }
 
-/* One right example proves nothing (its bound is 0.9), but it may not end the sequence before anything could be proved. */
-static void selective__starts_where_a_pass_is_possible(void **state) {
+static void selective__least_is_where_no_error_just_passes(void **state) {
     (void)state;
-    double confidence[30];
-    bool error[30] = {false};
-    for (size_t i = 0; i < 30; i++)
-        confidence[i] = 1 - 0.01 * (double)i;
-    const selective_options o = {.alpha = 0.15, .delta = 0.1, .n_min = 1};
-    selective_result r;
-    assert_ok(NULL, selective_judge(NULL, confidence, error, 30, &o, &r));
-    assert_false(r.abstain);
-    assert_close(r.lambda, confidence[29], 0);
-    assert_int_equal(r.n_tested, 30 - 14); /* 0.85^14 > 0.1 >= 0.85^15 */
-    assert_ok(NULL, selective_judge(NULL, confidence, error, 14, &o, &r));
-    assert_true(r.abstain);
+    for (double alpha = 0.05; alpha < 0.5; alpha += 0.05)
+        for (double delta = 0.05; delta < 0.3; delta += 0.05) {
+            size_t least = selective_least(alpha, delta);
+            assert_true(clopper_pearson_upper(0, least, delta) <= alpha + 1e-9);
+            assert_true(least == 1 || clopper_pearson_upper(0, least - 1, delta) > alpha);
+        }
 }
 
 int main(void) {
@@ -121,7 +115,7 @@ int main(void) {
         cmocka_unit_test(selective__matches_vectors),
         cmocka_unit_test(selective__keeps_its_promise),
         cmocka_unit_test(selective__abstains_on_everything_when_the_top_fails),
-        cmocka_unit_test(selective__starts_where_a_pass_is_possible),
+        cmocka_unit_test(selective__least_is_where_no_error_just_passes),
         cmocka_unit_test(selective__value_of_information_matches_vectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -213,6 +213,23 @@ static void trust__too_few_tested__earn_none(void **state) {
     bench_free(b);
 }
 
+/* However few the caller allows, the sequence starts where trust can be earned. */
+static void trust__one_is_not_too_few_to_start_from(void **state) {
+    (void)state;
+    const double wrong[2] = {0, 0};
+    bench *b = bench_new();
+    rng r = rng_new(9);
+    trust_table t;
+    trust_options o = usual;
+    bool pass = false;
+    o.least = 1;
+    simulate(b, &r, wrong);
+    calibrate(b, "calibrate", N, &o, &t);
+    assert_true(trust_decides(&t, families[0], 0.999, &pass) && pass);
+    trust_free(&t);
+    bench_free(b);
+}
+
 static void trust__answers_the_critic_abstained_on__are_left_out_and_escalate(void **state) {
     (void)state;
     const double wrong[2] = {0, 0};
@@ -252,6 +269,7 @@ int main(void) {
         cmocka_unit_test(trust__calibration_is_measured_on_queries_it_was_not_fitted_on),
         cmocka_unit_test(trust__a_critic_that_always_says_the_same__earns_none),
         cmocka_unit_test(trust__too_few_tested__earn_none),
+        cmocka_unit_test(trust__one_is_not_too_few_to_start_from),
         cmocka_unit_test(trust__answers_the_critic_abstained_on__are_left_out_and_escalate),
     };
     mallopt(M_TRIM_THRESHOLD, 64 << 20); /* thousands of small transactions, each giving its memory back, are mostly page faults */
