@@ -48,27 +48,27 @@ static const prompt_template templates[] = {
      "or one clear rule to follow.\n" FENCE_RULE "{{query}}\n{{rewording}}\nReason first, then end "
      "with one line, [[Yes]] if it is the same task and well posed or [[No]] if it is not. Example "
      "of the last line: Same: [[No]]"},
-    {"attack-paraphrase", "2", "attacker",
+    /* A base model goes on with what it is shown: the more kinds of task, the fewer answers in place of rewordings. */
+    {"attack-paraphrase", "3", "attacker",
      "Task: What is 12 + 7?\nThe same task in other words: Add 7 to 12. What do you get?\n\n"
      "Task: Write one sentence about tea in lower case.\nThe same task in other words: In lower case "
      "only, write a sentence about tea.\n\n"
+     "Task: Which letter does the word \"rose\" end with?\nThe same task in other words: What is the "
+     "last letter of the word \"rose\"?\n\n"
+     "Task: Write the smaller number: 5 or 3.\nThe same task in other words: Which is the smaller "
+     "number, 5 or 3?\n\n"
      "Task: Sort these words: pear, kiwi, fig\nThe same task in other words: Put these words in "
      "order: pear, kiwi, fig\n\n"
      "Task: {query}\nThe same task in other words:"},
-    {"attack-distractor", "2", "attacker",
-     "Task: What is 12 + 7?\nWith a sentence that does not matter: The sky is clear today. What is "
-     "12 + 7?\n\n"
-     "Task: Write one sentence about tea in lower case.\nWith a sentence that does not matter: My "
-     "friend likes boats. Write one sentence about tea in lower case.\n\n"
-     "Task: Sort these words: pear, kiwi, fig\nWith a sentence that does not matter: It was a long "
-     "day. Sort these words: pear, kiwi, fig\n\n"
-     "Task: {query}\nWith a sentence that does not matter:"},
-    {"attack-rename", "2", "attacker",
-     "Task: Tom has 3 pens and buys 2 more. How many pens does Tom have?\nWith other names: Aiko has "
-     "3 pens and buys 2 more. How many pens does Aiko have?\n\n"
-     "Task: Anna reads 5 pages a day. How many pages does Anna read in 4 days?\nWith other names: "
-     "Omar reads 5 pages a day. How many pages does Omar read in 4 days?\n\n"
-     "Task: {query}\nWith other names:"},
+    {"attack-distractor", "3", "attacker",
+     "A remark that has nothing to do with the task.\n\n"
+     "Task: What is 12 + 7?\nRemark: The sky is clear today.\n\n"
+     "Task: Write one sentence about tea in lower case.\nRemark: My friend likes boats.\n\n"
+     "Task: Sort these words: pear, kiwi, fig\nRemark: It was a long day.\n\n"
+     "Task: {query}\nRemark:"},
+    {"attack-rename", "3", "attacker",
+     "Names: Tom\nOther names: Aiko\n\nNames: Anna, Ben\nOther names: Omar, Lucia\n\nNames: Sam, Mia\n"
+     "Other names: Priya, Jack\n\nNames: {names}\nOther names:"},
 };
 
 size_t prompt_n_templates(void) {

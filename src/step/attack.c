@@ -103,21 +103,46 @@ static agon_status check_variation(actors *a, const query *original, task_pertur
     return s;
 }
 
-static task_perturbation kind_of_variation(size_t i) {
-    return (task_perturbation)(PERTURBATION_PARAPHRASE + i % (PERTURBATION_N - PERTURBATION_PARAPHRASE));
+/* The query's names, new; empty where it has none, or more than are replaced. */
+static json_t *names_of(const query *q) {
+    json_t *names = json_array(), *entry;
+    size_t i;
+    json_array_foreach(json_object_get(q->task, "keep"), i, entry) {
+        if (strcmp(field_text(entry, "kind"), "name") == 0)
+            json_array_append(names, json_object_get(entry, "value"));
+    }
+    if (json_array_size(names) > ATTACKER_MAX_NAMES)
+        json_array_clear(names);
+    return names;
+}
+
+/* Each kind in turn; other names only where there are names. */
+static task_perturbation kind_of_variation(const query *q, size_t i) {
+    json_t *names = names_of(q);
+    bool any = json_array_size(names) > 0;
+    json_decref(names);
+    return any ? (task_perturbation)(PERTURBATION_PARAPHRASE + i % (PERTURBATION_N - PERTURBATION_PARAPHRASE))
+           : i % 2 ? PERTURBATION_DISTRACTOR
+                   : PERTURBATION_PARAPHRASE;
 }
 
 static agon_status record_variation(void *arg, size_t i, const json_t *out, json_t **ids) {
     recorder *r = arg;
     const query *original = &r->queries->items[r->which[i]];
-    const char *text = json_string_value(json_object_get(out, "text"));
-    json_t *task = NULL;
+    const task_perturbation kind = kind_of_variation(original, i);
+    json_t *task = NULL, *texts = json_object_get(out, "texts"), *text;
     char *reason = NULL;
+    size_t k;
     agon_status s = store_settle(r->a->store, run_id(r->a->run), "tokens.attacker", field_int(out, "n_tokens"));
-    if (!s && text)
-        s = check_variation(r->a, original, kind_of_variation(i), text, &task, &reason);
+    json_array_foreach(texts, k, text) {
+        if (s || task)
+            break;
+        free(reason);
+        reason = NULL;
+        s = check_variation(r->a, original, kind, json_string_value(text), &task, &reason);
+    }
     if (!s && task)
-        s = add_query_text(r->a, task, r->version, original->id, attacker_template(kind_of_variation(i)), ids);
+        s = add_query_text(r->a, task, r->version, original->id, attacker_template(kind), ids);
     if (!s && task && json_object_set(*ids, "task", task) != 0)
         s = ctx_fail(r->a->ctx, AGON_ENOMEM, "no memory for a variation");
     if (!s && !task) {
@@ -178,8 +203,10 @@ agon_status vary_queries(actors *a, const char *path, query_list *queries, const
     size_t i;
     for (i = 0; i < n; i++) {
         const query *q = &queries->items[which[i]];
-        json_array_append_new(inputs, json_pack("{ss ss ss ss}", "id", q->id, "query", q->text, "perturbation",
-                                                task_perturbation_name(kind_of_variation(i)), "version", version));
+        const task_perturbation kind = kind_of_variation(q, i);
+        json_array_append_new(inputs, json_pack("{ss ss ss ss so*}", "id", q->id, "query", q->text, "perturbation",
+                                                task_perturbation_name(kind), "version", version, "names",
+                                                kind == PERTURBATION_RENAME ? names_of(q) : NULL));
     }
     agon_status s = work_run(a, path, &work_vary, inputs, record_variation, &r, &results);
     if (!s && judge)

@@ -1,6 +1,6 @@
 /* Work of models besides answering: variations of queries, judgements, scores of text.
  *
- * vary  {"query", "perturbation", "version"} -> {"text" or null, "error"?, "n_prompt", "n_tokens"}
+ * vary  {"query", "perturbation", "version", "names"?} -> {"texts", "error"?, "n_prompt", "n_tokens"}
  * judge {"query", "answer", "version"} -> {"p": P(correct) or null, "n_prompt", "n_tokens", "critique"?, "error"?}
  * validate {"id", "query", "rewording", "judge": role} -> {"same": true, false or null, "n_prompt", "n_tokens", "critique"?, "error"?}
  * criticise {"id", "query", "answer", "version"} -> {"critique": words or null}
@@ -29,27 +29,45 @@ static task_perturbation perturbation_of(const json_t *input) {
     return (task_perturbation)p;
 }
 
+typedef const char *name_list[ATTACKER_MAX_NAMES];
+
+static attacker_item item_to_vary(const json_t *input, uint64_t seed, name_list names) {
+    attacker_item x = {.id = field_text(input, "id"), .query = field_text(input, "query"), .perturbation = perturbation_of(input),
+                       .seed = seed, .names = names};
+    const json_t *list = json_object_get(input, "names");
+    while (x.n_names < json_array_size(list) && x.n_names < ATTACKER_MAX_NAMES) {
+        names[x.n_names] = json_string_value(json_array_get(list, x.n_names));
+        x.n_names++;
+    }
+    return x;
+}
+
+static agon_status variation_json(actors *a, const attacker_variation *v, json_t **out) {
+    json_t *texts = json_array();
+    for (size_t k = 0; k < v->n_texts; k++)
+        json_array_append_new(texts, json_string(v->texts[k]));
+    *out = json_pack("{so ss* sI sI}", "texts", texts, "error", v->error, "n_prompt", (json_int_t)v->n_prompt_tokens, "n_tokens",
+                     (json_int_t)v->n_completion_tokens);
+    return json_made(a->ctx, *out);
+}
+
 static agon_status vary(actors *a, const json_t *const *inputs, const uint64_t *seeds, size_t n, json_t **outs) {
     attacker_item *items = memory_new(n, sizeof *items);
     attacker_variation *v = memory_new(n, sizeof *v);
+    name_list *names = memory_new(n, sizeof *names);
     const adapter *version = NULL;
-    agon_status s = items && v ? version_of(a, inputs, &version) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to vary");
+    agon_status s = items && v && names ? version_of(a, inputs, &version) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to vary");
     for (size_t i = 0; i < n && !s; i++)
-        items[i] = (attacker_item){.id = field_text(inputs[i], "id"),
-                                   .query = field_text(inputs[i], "query"),
-                                   .perturbation = perturbation_of(inputs[i]),
-                                   .seed = seeds[i]};
+        items[i] = item_to_vary(inputs[i], seeds[i], names[i]);
     if (!s)
         s = attacker_vary(a->ctx, a->attacker, items, n, version, v);
-    for (size_t i = 0; i < n && !s; i++) {
-        outs[i] = json_pack("{ss? ss* sI sI}", "text", v[i].text, "error", v[i].error, "n_prompt",
-                            (json_int_t)v[i].n_prompt_tokens, "n_tokens", (json_int_t)v[i].n_completion_tokens);
-        s = json_made(a->ctx, outs[i]);
-    }
+    for (size_t i = 0; i < n && !s; i++)
+        s = variation_json(a, &v[i], &outs[i]);
     for (size_t i = 0; v && i < n; i++)
         attacker_variation_free(&v[i]);
     free(v);
     free(items);
+    free(names);
     return s;
 }
 

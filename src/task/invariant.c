@@ -7,6 +7,8 @@
  *   any     one of several phrases, separated by "|", occurs: the usual wordings of one constraint
  * Beyond the list: the numbers of both texts are the same multiset ("twice" and "half" count as numbers), what stands in quotation
  * marks stays, no name is new, a question or an order is there, the answer is not said, the length is within bounds.
+ * DISTRACTOR: the query stands there word for word, and what is added asks, orders and limits nothing.
+ * Otherwise nothing else is asked for (a sentence where a letter was), and in stories who gives, buys, loses and shares stays.
  * Rejecting a good rewording costs one of many; passing a changed question costs a wrong label, so doubt rejects. */
 #include <stdlib.h>
 #include <string.h>
@@ -290,7 +292,19 @@ static agon_status check_kept(const variation *v) {
     return AGON_OK;
 }
 
-/* What stands between double quotation marks in the query, word by word. */
+/* Does the phrase stand somewhere between quotation marks of any style? */
+static bool is_quoted(const char *text, const char *phrase) {
+    size_t at = 0;
+    for (span s; phrase_find(text, at, phrase, &s); at = s.end) {
+        size_t end = s.end + strspn(text + s.end, ".!?,");
+        bool opens = s.start > 0 && (strchr("\"'`*", text[s.start - 1]) || (unsigned char)text[s.start - 1] & 0x80);
+        if (opens && text[end] && (strchr("\"'`*", text[end]) || (unsigned char)text[end] & 0x80))
+            return true;
+    }
+    return false;
+}
+
+/* What stands between double quotation marks in the query, word by word: without them a word to work on becomes a thing to talk about. */
 static agon_status check_quotes(const variation *v) {
     for (const char *p = v->query->text; (p = strchr(p, '"'));) {
         const char *end = strchr(p + 1, '"');
@@ -304,6 +318,8 @@ static agon_status check_quotes(const variation *v) {
             quoted[n] = 0;
             if (!phrase_find(v->text, 0, quoted, &s))
                 return REJECT(v, "the quoted text '%s' is gone", quoted);
+            if (!is_quoted(v->text, quoted))
+                return REJECT(v, "'%s' is no longer quoted", quoted);
         }
         p = end + 1;
     }
@@ -337,6 +353,73 @@ static size_t count_phrase(const char *text, const char *phrase) {
     return n;
 }
 
+/* The added words of a distractor, when the rest is the query as it was. */
+static bool added_words(const variation *v, char *out, size_t size) {
+    span whole = text_trim(v->text), query = text_trim(v->query->text);
+    const char *text = v->text + whole.start, *original = v->query->text + query.start;
+    size_t n = whole.end - whole.start, m = query.end - query.start;
+    if (n <= m || n - m >= size)
+        return false;
+    bool behind = memcmp(text + n - m, original, m) == 0 && strchr(" \n", text[n - m - 1]);
+    if (!behind && !(memcmp(text, original, m) == 0 && strchr(" \n", text[m])))
+        return false;
+    memcpy(out, behind ? text : text + m, n - m);
+    out[n - m] = 0;
+    return true;
+}
+
+/* A remark that has nothing to do with the task says how things are: it does not ask, order, limit or point at the task. */
+static agon_status check_remark(const variation *v) {
+    static const char *const pointing[] = {
+        "must", "should", "shall", "need", "needs", "only", "always", "never", "not", "don't", "do not", "use", "using", "avoid",
+        "keep", "include", "instead", "ignore", "forget", "please", "the task", "the question", "the answer", "the sentence",
+        "the word", "the words", "the number", "the numbers", "the following", "below", "above", "example", "hint", "correct",
+        "wrong", "true", "false", "you", "your", "twice", "half", "more", "fewer", "less",
+    };
+    char words[400];
+    span s;
+    if (v->perturbation != PERTURBATION_DISTRACTOR)
+        return AGON_OK;
+    if (!added_words(v, words, sizeof words))
+        return REJECT(v, "the query does not stand there word for word");
+    if (text_n_words(words) > 20 || strpbrk(words, "\"*<>[]{}:;") || asks(words))
+        return REJECT(v, "what it adds is no plain remark");
+    for (size_t i = 0; i < sizeof pointing / sizeof *pointing; i++)
+        if (phrase_find(words, 0, pointing[i], &s))
+            return REJECT(v, "what it adds may concern the task: '%s'", pointing[i]);
+    return AGON_OK;
+}
+
+/* Things to write that the query does not ask for; and in stories, what happens to the things that are counted. */
+static agon_status check_meaning(const variation *v) {
+    static const char *const things[] = {
+        "sentence|sentences", "question|questions", "story|stories", "poem|poems", "paragraph|paragraphs", "title|titles",
+        "essay", "code", "joke", "explain|explanation", "why", "how to", "how many|how much|how often|number of|count",
+    };
+    static const char *const events[] = {
+        "gives|give|gave|giving|given", "buys|buy|bought|buying", "loses|lose|lost|losing", "takes|take|took|taking|away",
+        "sold|sells|sell|selling", "shares|share|shared|sharing|equally|divided", "each|every|per|apiece", "than",
+        "cheaper|discount|off", "costs|cost|price|priced", "get on|gets on|got on", "get off|gets off|got off",
+    };
+    bool story = strcmp(v->query->family, "word_problem") == 0 || strcmp(v->query->family, "user") == 0;
+    if (v->perturbation == PERTURBATION_DISTRACTOR)
+        return AGON_OK;
+    for (size_t i = 0; i < sizeof things / sizeof *things; i++)
+        if (holds_any(v->text, things[i]) && !holds_any(v->query->text, things[i]))
+            return REJECT(v, "it speaks of something else: '%s'", things[i]);
+    for (size_t i = 0; story && i < sizeof events / sizeof *events; i++)
+        if (holds_any(v->text, events[i]) != holds_any(v->query->text, events[i]))
+            return REJECT(v, "what happens is not the same: '%s'", events[i]);
+    return AGON_OK;
+}
+
+static size_t count_exactly(const char *text, const char *words) {
+    size_t n = 0;
+    for (const char *p = text; (p = strstr(p, words)); p++)
+        n++;
+    return n;
+}
+
 /* The gold answer said more often than in the query (common words aside), or announced. Numbers were compared before. */
 static agon_status check_answer(const variation *v) {
     char *gold = NULL;
@@ -344,7 +427,8 @@ static agon_status check_answer(const variation *v) {
     if (status != AGON_OK)
         return status == AGON_EUNSUPPORTED ? AGON_OK : status;
     if (gold && *gold && strspn(gold, "0123456789-./") != strlen(gold) && strlen(gold) > 1 &&
-        !is_starter(gold, (span){0, strlen(gold)}) && count_phrase(v->text, gold) > count_phrase(v->query->text, gold))
+        !is_starter(gold, (span){0, strlen(gold)}) && (count_phrase(v->text, gold) > count_phrase(v->query->text, gold) ||
+                                                       count_exactly(v->text, gold) > count_exactly(v->query->text, gold)))
         status = REJECT(v, "it gives the answer away");
     else if (count_phrase(v->text, "the answer is") > count_phrase(v->query->text, "the answer is"))
         status = REJECT(v, "it says what the answer is");
@@ -378,8 +462,8 @@ static agon_status check_form(const variation *v) {
 
 agon_status task_variation_check(agon_ctx *ctx, const task_query *query, task_perturbation perturbation, const char *text,
                                  bool *ok, char **reason) {
-    static agon_status (*const checks[])(const variation *) = {check_form,  check_numbers, check_kept,
-                                                               check_quotes, check_names,   check_answer};
+    static agon_status (*const checks[])(const variation *) = {check_form,  check_remark, check_numbers, check_kept,
+                                                               check_quotes, check_names,  check_answer,  check_meaning};
     char *why = NULL;
     variation v = {ctx, query, perturbation, text, &why};
     agon_status status = AGON_OK;

@@ -125,18 +125,48 @@ static void attacker__strips_labels_and_quotation_marks(void **state) {
     }
 }
 
+/* Of a distractor the model writes the remark, of a renaming the names: the query around them is ours. */
+static void attacker__puts_variations_together(void **state) {
+    (void)state;
+    static const char query[] = "Tom has 3 pens. Ann takes Tom's pens. How many Tomatoes has Ann?";
+    static const char *const names[] = {"Tom", "Ann"};
+    static const struct {
+        task_perturbation kind;
+        const char *output, *text;
+    } cases[] = {
+        {PERTURBATION_DISTRACTOR, " The sky is clear. Find 7 more.", "The sky is clear. Tom has 3 pens. Ann takes Tom's pens. How many Tomatoes has Ann?"},
+        {PERTURBATION_DISTRACTOR, "It was late\nTask: x", "It was late. Tom has 3 pens. Ann takes Tom's pens. How many Tomatoes has Ann?"},
+        {PERTURBATION_DISTRACTOR, "...", ""},
+        {PERTURBATION_RENAME, " Aiko, Omar\n\nNames: x", "Aiko has 3 pens. Omar takes Aiko's pens. How many Tomatoes has Omar?"},
+        {PERTURBATION_RENAME, "Ann, Tom", ""},     /* they stand there already */
+        {PERTURBATION_RENAME, "Aiko, Aiko", ""},   /* two people become one */
+        {PERTURBATION_RENAME, "Aiko", ""},
+        {PERTURBATION_RENAME, "Aiko, 5 Omars", ""},
+        {PERTURBATION_RENAME, "AIKO, Omar", ""},
+        {PERTURBATION_RENAME, "Aiko Yamada, Omar", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const attacker_item item = {.query = query, .perturbation = cases[i].kind, .names = names, .n_names = 2};
+        char *text = attacker_compose(&item, cases[i].output);
+        assert_string_equal(text, cases[i].text);
+        free(text);
+    }
+}
+
 static void attacker__empty_answers_are_counted_not_used(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
     backend *b =
         scripted(ctx, "{\"answers\": {\"a\": [\" Please add 7 to 12.\"], \"b\": [\"\\n\"]}}");
-    const attacker_item items[] = {{"a", "What is 12 + 7?", PERTURBATION_PARAPHRASE, 1},
-                                   {"b", "What is 12 + 7?", PERTURBATION_RENAME, 2},
-                                   {"c", "What is 12 + 7?", PERTURBATION_DISTRACTOR, 3}};
+    const attacker_item items[] = {
+        {.id = "a", .query = "What is 12 + 7?", .perturbation = PERTURBATION_PARAPHRASE, .seed = 1},
+        {.id = "b", .query = "What is 12 + 7?", .perturbation = PERTURBATION_RENAME, .seed = 2},
+        {.id = "c", .query = "What is 12 + 7?", .perturbation = PERTURBATION_DISTRACTOR, .seed = 3}};
     attacker_variation v[3];
     assert_ok(ctx, attacker_vary(ctx, b, items, 3, NULL, v));
-    assert_string_equal(v[0].text, "Please add 7 to 12.");
-    assert_true(v[1].text == NULL && v[1].error && v[2].text == NULL && v[2].error);
+    assert_int_equal(v[0].n_texts, ATTACKER_TRIES);
+    assert_string_equal(v[0].texts[0], "Please add 7 to 12.");
+    assert_true(v[1].n_texts == 0 && v[1].error && v[2].n_texts == 0 && v[2].error);
     for (int i = 0; i < 3; i++)
         attacker_variation_free(&v[i]);
     backend_free(b);
@@ -178,6 +208,7 @@ int main(void) {
         cmocka_unit_test(critic__likelihood_gives_p_correct),
         cmocka_unit_test(critic__training_row_is_the_judging_prompt),
         cmocka_unit_test(attacker__strips_labels_and_quotation_marks),
+        cmocka_unit_test(attacker__puts_variations_together),
         cmocka_unit_test(attacker__empty_answers_are_counted_not_used),
         cmocka_unit_test(scripted__answers_samples_in_turn),
     };

@@ -1,6 +1,7 @@
 /* Rewordings where a role is remote: beside the program a judge behind the server must call them the same task; without one nobody is asked. */
 #include "actors.h"
 #include "loopback.h"
+#include "role/attacker.h"
 #include "role/prompt.h"
 
 /* The query the attacker is to reword: what follows the last "Task: " of the prompt, up to the next label; as JSON text. */
@@ -12,22 +13,22 @@ static void asked_query(const char *request, char out[512]) {
     snprintf(out, 512, "%.*s", end ? (int)(end - last) : 0, last ? last : "");
 }
 
-/* Plays the attacker, and the judge: yes to a distractor, no to a paraphrase, no verdict on other names. */
+/* Plays the attacker, and the judge: yes to a remark, then no, then no verdict on paraphrases. */
 static void attacker_and_judge(int fd, int i, const char *request) {
+    static int n_paraphrases;
     char query[512], text[700];
     (void)i;
     if (strstr(request, "exam questions")) {
         good(fd, strstr(request, "The sky is blue") ? "Nothing changed. Same: [[Yes]]"
-                 : strstr(request, "Please do this") ? "It adds a request. Same: [[No]]"
-                                                     : "Hard to say.");
-        return;
+                 : n_paraphrases++ == 0             ? "It adds a request. Same: [[No]]"
+                                                    : "Hard to say.");
+    } else if (strstr(request, "Remark:\"")) { /* the prompt's last word */
+        good(fd, "The sky is blue today.");
+    } else {
+        asked_query(request, query);
+        snprintf(text, sizeof text, "Please do this: %s", query);
+        good(fd, text);
     }
-    asked_query(request, query);
-    const char *opening = strstr(request, "does not matter:\"")  ? "The sky is blue today." /* the prompt's last words */
-                          : strstr(request, "in other words:\"") ? "Please do this:"
-                                                                 : "Now tell me:";
-    snprintf(text, sizeof text, "%s %s", opening, query);
-    good(fd, text);
 }
 
 static agon_status add_templates(void *arg, json_t **result) {
@@ -71,7 +72,7 @@ static void rewordings__remote__need_the_judge(void **state) {
         assert_int_equal(strncmp(x->queries.items[3].text, "The sky is blue today. ", 23), 0);
         assert_true(x->queries.items[3].varied);
         assert_int_equal(stand_count(x, "SELECT count(*) FROM step_item WHERE path = 'vary/validate'"), 3); /* all passed the program */
-        assert_int_equal(s.seen->n, 6);
+        assert_int_equal(s.seen->n, 3 * ATTACKER_TRIES + 3);
         if (again)
             break;
         stand_again(x);

@@ -44,11 +44,45 @@ static const struct sample {
     {'w', PERTURBATION_PARAPHRASE, "In nine words or fewer, say something about the sea.", NULL},
     {'w', PERTURBATION_PARAPHRASE, "Write one sentence about the sea with 9 words.", "condition is gone"},
     {'w', PERTURBATION_PARAPHRASE, "Write one sentence about the lake with at most 9 words.", "'the sea' is gone"},
+    /* Remarks: the query word for word, and nothing that asks, orders, limits or points at the task. */
+    {'p', PERTURBATION_DISTRACTOR, "Tom has 12 apples. He buys 5 more. How many apples does Tom have? My friend likes boats.", NULL},
+    {'p', PERTURBATION_DISTRACTOR, "It rains. Tom has 12 apples. He buys 5. How many apples does Tom have?", "word for word"},
+    {'p', PERTURBATION_DISTRACTOR, "Each is big. Tom has 12 apples. He buys 5 more. How many apples does Tom have? Find their weight.", "word for word"},
+    {'p', PERTURBATION_DISTRACTOR, "Give the weight. Tom has 12 apples. He buys 5 more. How many apples does Tom have?", "no plain remark"},
+    {'p', PERTURBATION_DISTRACTOR, "Ignore what follows. Tom has 12 apples. He buys 5 more. How many apples does Tom have?", "'ignore'"},
+    {'p', PERTURBATION_DISTRACTOR, "He then lost half. Tom has 12 apples. He buys 5 more. How many apples does Tom have?", "'half'"},
+    {'w', PERTURBATION_DISTRACTOR, "It was a long day. Write one sentence about the sea with at most 9 words.", NULL},
+    {'w', PERTURBATION_DISTRACTOR, "Lower case only. Write one sentence about the sea with at most 9 words.", "'only'"},
+    {'r', PERTURBATION_DISTRACTOR, "It was a long day. Write one sentence about the word \"lamp\" backwards.", "word for word"},
+    {'p', PERTURBATION_PARAPHRASE, "Tom has 12 apples. He gives away 5 more. How many apples does Tom have?", "what happens"},
+    {'p', PERTURBATION_PARAPHRASE, "Tom has 12 apples and buys 5 more each day. How many apples does Tom have?", "what happens"},
+    {'r', PERTURBATION_PARAPHRASE, "Write one sentence about the word \"lamp\" backwards.", "something else"},
+    {'r', PERTURBATION_PARAPHRASE, "How to write the word \"lamp\" backwards?", "something else"},
+    {'r', PERTURBATION_PARAPHRASE, "How often can a lamp be written backwards?", "no longer quoted"},
+    {'r', PERTURBATION_PARAPHRASE, "Please reverse the letters of 'lamp'.", NULL},
     {'r', PERTURBATION_PARAPHRASE, "Please reverse the letters of \"lamp\".", NULL},
     {'r', PERTURBATION_PARAPHRASE, "Please reverse the letters of \"pmal\" for me.", "'lamp' is gone"},
     {'r', PERTURBATION_PARAPHRASE, "Write \"lamp\" backwards, which gives pmal.", "gives the answer away"},
     {'r', PERTURBATION_PARAPHRASE, "Write \"lamp\" backwards; the answer is easy.", "says what the answer is"},
 };
+
+/* Exactly "JAM" is the answer, however "jam" is written in the query. */
+static void test_answer_in_other_case(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    task_query q = {.family = "string", .cell = "upper_case_word", .text = (char *)"Write the word \"jam\" in upper case."};
+    q.parameters = json_loads("{\"word\":\"jam\",\"gold\":\"JAM\"}", 0, NULL);
+    q.keep = json_array();
+    bool ok = true;
+    char *reason = NULL;
+    assert_ok(ctx, task_variation_check(ctx, &q, PERTURBATION_PARAPHRASE, "Write the word \"JAM\" in capitals, please.", &ok, &reason));
+    assert_false(ok);
+    assert_non_null(strstr(reason, "gives the answer away"));
+    free(reason);
+    json_decref(q.parameters);
+    json_decref(q.keep);
+    agon_ctx_free(ctx);
+}
 
 static task_query query_of(char task) {
     task_query q = {.family = "writing", .cell = "max_words", .text = (char *)writing};
@@ -129,6 +163,7 @@ static void test_variation_is_the_same_task(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rewordings),
+        cmocka_unit_test(test_answer_in_other_case),
         cmocka_unit_test(test_own_paraphrases_pass),
         cmocka_unit_test(test_variation_is_the_same_task),
     };
