@@ -61,7 +61,8 @@ class Bench:
         visits += [(p.name, lambda p=p: self.peer(p)) for p in row.peers if self.wanted(p)]
         if not self.a.native_only:
             visits += [("agon portable", lambda: self.agon(row, "portable"))]
-        visits += [("agon native", lambda: self.agon(row, "native"))]
+        if not self.a.once:
+            visits += [("agon native", lambda: self.agon(row, "native"))]
         for who, visit in visits:
             r = {"row": row.name, "who": who, "at": datetime.datetime.now().isoformat(timespec="seconds"),
                  "load": round(os.getloadavg()[0], 1), **visit()}
@@ -172,6 +173,7 @@ def main():
     p.add_argument("--agon", help="the program bench-compare")
     p.add_argument("--agon-options", default="", help='such as "--cpu avx2"')
     p.add_argument("--native-only", action="store_true", help="leave agon's portable numerics out")
+    p.add_argument("--once", action="store_true", help="agon runs before the peers only")
     p.add_argument("--output", help="append each result as a line of JSON")
     p.add_argument("--prefix", default="", help='before each command: "flock FILE nice -n -10"')
     p.add_argument("--peers", default="", help="only peers whose name holds one of these, with commas between")

@@ -39,7 +39,7 @@ ROWS = [
         Peer("TRL, packed", "trl_train.py", "--method sft", 8, 1 / 2)]),
     Row("lora", "LoRA r = 16, all linear layers, 8 x 512", "tokens/s", skip=1, peers=[
         Peer("PyTorch + PEFT", "torch_train.py", "--lora 16", 5, 1 / 5),
-        Peer("PyTorch + PEFT, compiled", "torch_train.py", "--lora 16 --compile", 5, 1 / 5)]),
+        Peer("PEFT compiled", "torch_train.py", "--lora 16 --compile", 5, 1 / 5)]),
     Row("dpo", "DPO, full, 16 pairs a step, 32 + 96 tokens", "pairs/s", skip=1, peers=[
         Peer("TRL", "trl_train.py", "--method dpo", 8, 1 / 3)]),
     Row("grpo", "GRPO step, 8 prompts x 4 x 64 new, reference on", "steps/s", skip=1, peers=[

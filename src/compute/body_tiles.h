@@ -1,7 +1,8 @@
 /* A product cut into register tiles: panels of 16 columns outside, rows inside. */
 
-/* `t` [rows][16*cols], rows `ldt` apart, holds the start of the chains on entry when g->resume, and the result on return. */
-typedef void (*tile_fn)(const gemm *g, const void *a, const char *w, float *t, size_t ldt);
+/* `t` [rows][16*cols], rows `ldt` apart, holds the start of the chains on entry when g->resume, and on return scale times the chains,
+ * on top of what t held when `add`. */
+typedef void (*tile_fn)(const gemm *g, const void *a, const char *w, float *t, size_t ldt, float scale, bool add);
 
 enum { TILE_ROWS_MAX = 12, TILE_COLS_MAX = 2 };
 
@@ -34,8 +35,9 @@ LANES void tile_finish(const gemm *g, const float *t, size_t stride, float *y, c
 LANES void multiply_tiles(const gemm *g, const tile_fn *tiles, size_t most_rows, size_t most_cols, bool by_column) {
     const size_t n_panels = round_up(g->n_cols, LANES_N) / LANES_N;
     const size_t n_tiles = (g->n_rows + most_rows - 1) / most_rows;
-    /* Chains that are the result as they are go straight to y. */
-    const bool direct = g->resume || (g->scale == 1 && !g->bias && !g->accumulate);
+    /* Whole tiles without a bias go straight to y. */
+    const bool direct = g->resume || !g->bias, add = g->accumulate && !g->resume;
+    const float scale = g->resume ? 1.0f : g->scale;
     for (size_t panel = 0; panel < n_panels; panel += most_cols) {
         size_t cols = size_min(most_cols, n_panels - panel), stride = cols * LANES_N;
         size_t first = panel * LANES_N, n_cols = size_min(stride, g->n_cols - first);
@@ -48,12 +50,12 @@ LANES void multiply_tiles(const gemm *g, const tile_fn *tiles, size_t most_rows,
             const char *a = (const char *)g->a + row * (by_column ? 1 : g->lda) * sizeof(float);
             const tile_fn tile = tiles[(cols - 1) * most_rows + rows - 1];
             if (direct && n_cols == stride) {
-                tile(g, a, w, y, g->ldy);
+                tile(g, a, w, y, g->ldy, scale, add);
                 continue;
             }
             if (g->resume)
                 tile_load(t, stride, y, g->ldy, rows, n_cols);
-            tile(g, a, w, t, stride);
+            tile(g, a, w, t, stride, 1.0f, false);
             tile_finish(g, t, stride, y, g->bias ? g->bias + first : NULL, rows, n_cols);
         }
     }

@@ -12,9 +12,17 @@
 #define UNROLL _Pragma("GCC unroll 8")
 #endif
 #define FOR_M UNROLL for (int m = 0; m < T_ROWS; m++)
+#define T_AT (t + (size_t)m * ldt + n * LANES_N)
+#define T_END                                                                                        \
+    lanes factor = v_set(scale);                                                                     \
+    FOR_M FOR_N c[m][n] = v_mul(c[m][n], factor);                                                    \
+    if (add)                                                                                         \
+        FOR_M FOR_N c[m][n] = v_add(v_load(T_AT), c[m][n]);                                          \
+    FOR_M FOR_N v_store(T_AT, c[m][n]);
 #define FOR_N UNROLL for (int n = 0; n < T_COLS; n++)
 
-static void T_NAME(tile_bf16)(const gemm *g, const void *rows, const char *w, float *t, size_t ldt) {
+static void T_NAME(tile_bf16)(const gemm *g, const void *rows, const char *w, float *t, size_t ldt,
+                              float scale, bool add) {
     const float *a = rows;
     const size_t lda = g->lda, panel = g->panel_bytes;
     lanes c[T_ROWS][T_COLS];
@@ -39,10 +47,11 @@ static void T_NAME(tile_bf16)(const gemm *g, const void *rows, const char *w, fl
         a += K_BLOCK;
         w += K_BLOCK * LANES_N * sizeof(uint16_t);
     }
-    FOR_M FOR_N v_store(t + (size_t)m * ldt + n * LANES_N, c[m][n]);
+    T_END
 }
 
-static void T_NAME(tile_f32)(const gemm *g, const void *rows, const char *w, float *t, size_t ldt) {
+static void T_NAME(tile_f32)(const gemm *g, const void *rows, const char *w, float *t, size_t ldt,
+                             float scale, bool add) {
     const float *a = rows;
     const size_t lda = g->lda, panel = g->panel_bytes, n_k = g->k;
     lanes c[T_ROWS][T_COLS];
@@ -57,10 +66,11 @@ static void T_NAME(tile_f32)(const gemm *g, const void *rows, const char *w, flo
             FOR_N c[m][n] = v_fma(am, b[n], c[m][n]);
         }
     }
-    FOR_M FOR_N v_store(t + (size_t)m * ldt + n * LANES_N, c[m][n]);
+    T_END
 }
 
-static void T_NAME(tile_bf16_dw)(const gemm *g, const void *rows, const char *w, float *t, size_t ldt) {
+static void T_NAME(tile_bf16_dw)(const gemm *g, const void *rows, const char *w, float *t, size_t ldt,
+                                 float scale, bool add) {
     const float *a = rows;
     const size_t lda = g->lda, panel = g->panel_bytes;
     lanes c[T_ROWS][T_COLS];
@@ -90,10 +100,11 @@ static void T_NAME(tile_bf16_dw)(const gemm *g, const void *rows, const char *w,
         a += K_BLOCK * lda;
         w += K_BLOCK * LANES_N * sizeof(float);
     }
-    FOR_M FOR_N v_store(t + (size_t)m * ldt + n * LANES_N, c[m][n]);
+    T_END
 }
 
-static void T_NAME(tile_f32_dw)(const gemm *g, const void *rows, const char *w, float *t, size_t ldt) {
+static void T_NAME(tile_f32_dw)(const gemm *g, const void *rows, const char *w, float *t, size_t ldt,
+                                float scale, bool add) {
     const float *a = rows;
     const size_t lda = g->lda, panel = g->panel_bytes, n_k = g->k;
     lanes c[T_ROWS][T_COLS];
@@ -108,10 +119,12 @@ static void T_NAME(tile_f32_dw)(const gemm *g, const void *rows, const char *w, 
             FOR_N c[m][n] = v_fma(am, b[n], c[m][n]);
         }
     }
-    FOR_M FOR_N v_store(t + (size_t)m * ldt + n * LANES_N, c[m][n]);
+    T_END
 }
 
 #undef FOR_N
+#undef T_AT
+#undef T_END
 #undef FOR_M
 #undef UNROLL
 #undef T_NAME

@@ -9,11 +9,18 @@
 #define UNROLL _Pragma("GCC unroll 12")
 #endif
 #define FOR_M UNROLL for (size_t m = 0; m < T_ROWS; m++)
+#define T_AT (t + (size_t)m * ldt + n * LANES_N)
+#define T_END                                                                                        \
+    lanes factor = v_set(scale);                                                                     \
+    FOR_M FOR_N c[m][n] = v_mul(c[m][n], factor);                                                    \
+    if (add)                                                                                         \
+        FOR_M FOR_N c[m][n] = v_add(v_load(T_AT), c[m][n]);                                          \
+    FOR_M FOR_N v_store(T_AT, c[m][n]);
 #define FOR_N UNROLL for (size_t n = 0; n < T_COLS; n++)
 
 /* Pair k of row m is a[m * row + k * depth]. */
 LANES void T_NAME(tile_pairs)(const gemm *g, const uint32_t *a, size_t row, size_t depth, const char *w, float *t,
-                                  size_t ldt) {
+                                  size_t ldt, float scale, bool add) {
     const size_t panel = g->panel_bytes, n_pairs = g->k / 2;
     lanes c[T_ROWS][T_COLS];
     FOR_M FOR_N c[m][n] = v_set(0.0f);
@@ -29,16 +36,20 @@ LANES void T_NAME(tile_pairs)(const gemm *g, const uint32_t *a, size_t row, size
             FOR_N c[m][n] = p_dot(am, b[n], c[m][n]);
         }
     }
-    FOR_M FOR_N v_store(t + m * ldt + n * LANES_N, c[m][n]);
+    T_END
 }
-static void T_NAME(tile_by_row)(const gemm *g, const void *a, const char *w, float *t, size_t ldt) {
-    T_NAME(tile_pairs)(g, a, g->lda, 1, w, t, ldt);
+static void T_NAME(tile_by_row)(const gemm *g, const void *a, const char *w, float *t, size_t ldt,
+                                float scale, bool add) {
+    T_NAME(tile_pairs)(g, a, g->lda, 1, w, t, ldt, scale, add);
 }
-static void T_NAME(tile_by_column)(const gemm *g, const void *a, const char *w, float *t, size_t ldt) {
-    T_NAME(tile_pairs)(g, a, 1, g->lda, w, t, ldt);
+static void T_NAME(tile_by_column)(const gemm *g, const void *a, const char *w, float *t, size_t ldt,
+                                   float scale, bool add) {
+    T_NAME(tile_pairs)(g, a, 1, g->lda, w, t, ldt, scale, add);
 }
 
 #undef FOR_N
+#undef T_AT
+#undef T_END
 #undef FOR_M
 #undef UNROLL
 #undef T_NAME
