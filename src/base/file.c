@@ -90,6 +90,11 @@ void file_unmap(file_map *map) {
     *map = (file_map){0};
 }
 
+void file_map_release(const file_map *map) {
+    if (map->data)
+        madvise((void *)(uintptr_t)map->data, map->size, MADV_DONTNEED);
+}
+
 struct file_writer {
     int fd;
     uint64_t size;

@@ -17,6 +17,8 @@ typedef struct file_map {
 /* Maps a regular file read-only. Release with file_unmap. */
 AGON_MUST_CHECK agon_status file_map_open(agon_ctx *ctx, const char *path, file_map *out);
 void file_unmap(file_map *map);
+/* Gives back the memory of what was read so far; it is read from the file again when it is wanted. */
+void file_map_release(const file_map *map);
 
 /* Durable write: temporary name beside it, write, fsync, rename, fsync the folder. Either the old
  * content or all of the new one is there, whenever the power goes. */

@@ -259,7 +259,9 @@ agon_status model_build(agon_ctx *ctx, const model_config *config, tensor_source
 }
 
 static agon_status read_weights(void *arg, agon_ctx *ctx, const char *name, size_t n, float *out) {
-    return weights_read(ctx, arg, name, n, out);
+    agon_status status = weights_read(ctx, arg, name, n, out);
+    weights_release(arg);
+    return status;
 }
 
 agon_status model_load_take(agon_ctx *ctx, weights *w, compute_dtype dtype, model **out) {

@@ -32,6 +32,11 @@ void weights_free(weights *w) {
     free(w);
 }
 
+void weights_release(const weights *w) {
+    for (size_t i = 0; i < w->n_files; i++)
+        file_map_release(&w->files[i].map);
+}
+
 /* Makes room for one more item of a growing array. */
 static void *grown(void *items, size_t n, size_t *capacity, size_t size) {
     if (n < *capacity)
@@ -268,6 +273,7 @@ static int by_path(const void *a, const void *b) {
 agon_status weights_id(agon_ctx *ctx, const weights *w, hash256 *out) {
     if (w->gguf && w->n_files == 1) {
         *out = hash_bytes(w->files[0].map.data, w->files[0].map.size);
+        weights_release(w);
         return AGON_OK;
     }
     weights_file *files = malloc((w->n_files + 1) * sizeof *files);
@@ -285,6 +291,7 @@ agon_status weights_id(agon_ctx *ctx, const weights *w, hash256 *out) {
         hasher_add(h, one.bytes, sizeof one.bytes);
     }
     *out = hasher_end(h);
+    weights_release(w);
     free(files);
     return AGON_OK;
 }

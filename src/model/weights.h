@@ -33,6 +33,8 @@ typedef struct tensor_info {
  * AGON_ENOTFOUND, AGON_EFORMAT (file, tensor and what disagrees), AGON_EUNSUPPORTED (architecture). */
 AGON_MUST_CHECK agon_status weights_open(agon_ctx *ctx, const char *path, weights **out);
 void weights_free(weights *w);
+/* Gives back the memory of tensors that were read: the packed copies are what is used. */
+void weights_release(const weights *w);
 const model_config *weights_config(const weights *w);
 const char *weights_path(const weights *w);
 bool weights_is_gguf(const weights *w);
