@@ -193,6 +193,33 @@ static const char critic_program[] =
     "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/');"
     " echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"fail\\\",\\\"confidence\\\":0.9,\\\"evidence\\\":\\\"too short\\\"}\"; done\n";
 
+/* The run file's program judges rows that name no verifier, in training and in evaluation. */
+static void loop__program_as_verifier__labels_own_queries(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL;
+    static const char verifier_program[] =
+        "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/');"
+        " echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"fail\\\",\\\"evidence\\\":\\\"says seven\\\"}\"; done\n";
+    const char *file = write_file(x, "own.jsonl", "{\"query\": \"Why is the sky blue?\"}\n{\"query\": \"Why is the sea salt?\"}\n"
+                                                  "{\"query\": \"Three and four?\", \"answer\": 7, \"verifier\": \"number\"}\n"
+                                                  "{\"query\": \"Why do cats purr?\"}\n{\"query\": \"Why do we dream?\"}\n");
+    const char *learner = write_file(x, "learner.sh", learner_program), *verifier = write_file(x, "verifier.sh", verifier_program);
+    const char *yaml = arena_printf(x->memory,
+                                    "name: own\ntasks: {file: %s}\nverifier: {command: sh %s}\n"
+                                    "learner: {backend: command, command: sh %s, samples: 1}\ncritic: {examples: 0}\n"
+                                    "human: {labels: 8, audits: 2, demonstrations: 2}\n%s",
+                                    file, verifier, learner, strchr(small, '\n') + 1);
+    assert_ok(x->ctx, run_recipe(x, yaml, &summary));
+    int64_t n_failed = stand_count(x, "SELECT count(*) FROM verification WHERE outcome = 'fail' AND evidence = 'says seven'");
+    assert_true(n_failed >= 2);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM label WHERE source = 'verifier' AND value = 'fail'"), n_failed);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM verification WHERE outcome = 'unknown'"), 0);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM decision"), 0); /* nothing is left to the critic */
+    json_decref(summary);
+    stand_free(x);
+}
+
 static void loop__programs_as_learner_and_critic__run_to_the_end(void **state) {
     (void)state;
     stand *x = stand_new(NULL);
@@ -223,6 +250,7 @@ int main(void) {
         cmocka_unit_test(file__bad_rows__are_named_by_line),
         cmocka_unit_test(loop__own_queries__escalate_within_the_budget),
         cmocka_unit_test(loop__two_unverifiable_answers__become_a_preference),
+        cmocka_unit_test(loop__program_as_verifier__labels_own_queries),
         cmocka_unit_test(loop__programs_as_learner_and_critic__run_to_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,6 +57,8 @@ static void run_file__faults_are_named(void **state) {
     refused("recipe: sealed\noracle: sealed\nhuman: {backend: queue}\n", "simulated expert only");
     refused("recipe: sealed\noracle: sealed\niterations: 2\n", "one iteration");
     refused("recipe: sealed\noracle: sealed\nlearner: {backend: command, command: x}\n", "backend: local");
+    refused("recipe: sealed\noracle: sealed\ntasks: {file: x.jsonl}\n", "reads no 'tasks.file'");
+    refused("verifier: {command: x}\n", "name them in 'tasks.file'");
     refused("seed: 1\nseed: 2\n", "stands twice");
     refused("seed: [1\n", "not valid YAML");
     refused("- a\n", "'key: value' lines");
