@@ -197,30 +197,33 @@ static agon_status add_calibrations(actors *a, trust_table *t, const char *const
     return s;
 }
 
+typedef struct to_record {
+    actors *a;
+    trust_table *t;
+    const char *const *labels;
+    size_t n;
+} to_record;
+
+static agon_status add_all_calibrations(void *arg, json_t **result) {
+    const to_record *r = arg;
+    *result = json_array();
+    agon_status s = json_made(r->a->ctx, *result);
+    return s ? s : add_calibrations(r->a, r->t, r->labels, r->n, *result);
+}
+
 static agon_status record_calibrations(actors *a, const char *path, trust_table *t, const char *const *labels, size_t n) {
-    json_t *list = json_array(), *input = NULL, *ids = json_array(), *result = NULL;
-    step_key key = {.path = path, .kind = "calibrate"};
-    bool done = false;
+    json_t *list = json_array(), *result = NULL;
+    const step_key key = {.path = path, .kind = "calibrate"};
+    to_record r = {a, t, labels, n};
     for (size_t i = 0; i < n; i++)
         json_array_append_new(list, json_string(labels[i]));
-    input = json_pack("{ss so}", "critic", t->critic, "labels", list);
-    agon_status s = ids ? json_made(a->ctx, input) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
-    if (!s)
-        s = step_begin(a->run, &key, input, &done, &result);
-    if (!s && !done) {
-        s = add_calibrations(a, t, labels, n, ids);
-        result = s ? NULL : json_incref(ids);
-        if (!s)
-            s = step_commit(a->run, result);
-        else
-            step_abort(a->run);
-    }
+    json_t *input = json_pack("{ss so}", "critic", t->critic, "labels", list);
+    agon_status s = step_once(a->run, &key, input, add_all_calibrations, &r, &result);
     for (size_t i = 0; i < t->n_families && !s; i++) {
         const char *id = json_string_value(json_array_get(result, i));
         snprintf(t->families[i].record, STORE_ID_SIZE, "%s", id ? id : "");
     }
     json_decref(result);
-    json_decref(ids);
     json_decref(input);
     return s;
 }
@@ -297,26 +300,30 @@ static agon_status add_decision(actors *a, const trust_table *t, const query_lis
     return s;
 }
 
+typedef struct to_decide {
+    actors *a;
+    const trust_table *t;
+    const query_list *queries;
+    const answer_list *answers;
+    const size_t *which;
+    size_t n;
+} to_decide;
+
+static agon_status add_decisions(void *arg, json_t **result) {
+    const to_decide *d = arg;
+    *result = json_array();
+    agon_status s = json_made(d->a->ctx, *result);
+    for (size_t i = 0; i < d->n && !s; i++)
+        s = add_decision(d->a, d->t, d->queries, &d->answers->items[d->which[i]], *result);
+    return s;
+}
+
 agon_status trust_decide(actors *a, const char *path, const trust_table *t, const query_list *queries,
                          answer_list *answers, const size_t *which, size_t n, size_t *n_decided) {
-    json_t *list = json_array(), *input = NULL, *labels = json_array(), *result = NULL;
-    step_key key = {.path = path, .kind = "decide"};
-    bool done = false;
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_string(answers->items[which[i]].id));
-    input = json_pack("{ss so}", "critic", t->critic, "answers", list);
-    agon_status s = labels ? json_made(a->ctx, input) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
-    if (!s)
-        s = step_begin(a->run, &key, input, &done, &result);
-    if (!s && !done) {
-        for (size_t i = 0; i < n && !s; i++)
-            s = add_decision(a, t, queries, &answers->items[which[i]], labels);
-        result = s ? NULL : json_incref(labels);
-        if (!s)
-            s = step_commit(a->run, result);
-        else
-            step_abort(a->run);
-    }
+    json_t *result = NULL, *input = json_pack("{ss so}", "critic", t->critic, "answers", answer_ids(answers, which, n));
+    const step_key key = {.path = path, .kind = "decide"};
+    to_decide d = {a, t, queries, answers, which, n};
+    agon_status s = step_once(a->run, &key, input, add_decisions, &d, &result);
     *n_decided = 0;
     for (size_t i = 0; i < n && !s; i++) {
         answer *x = &answers->items[which[i]];
@@ -331,7 +338,6 @@ agon_status trust_decide(actors *a, const char *path, const trust_table *t, cons
         (*n_decided)++;
     }
     json_decref(result);
-    json_decref(labels);
     json_decref(input);
     return s;
 }
