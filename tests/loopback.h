@@ -1,6 +1,6 @@
 /* A small HTTP server on the loopback address for tests of remote backends: one forked process, one connection at a time.
  * It cannot outlive or block its test: it dies with its parent (a failed assertion leaves no orphan that holds the test's output open), after
- * a minute, and when a peer is silent for LOOPBACK_SECONDS. */
+ * four minutes, and when a peer is silent for LOOPBACK_SECONDS. */
 #ifndef TESTS_LOOPBACK_H
 #define TESTS_LOOPBACK_H
 
@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { REQUEST_MAX = 16384, KEPT = 64, LOOPBACK_SECONDS = 10, LOOPBACK_LIFE = 60 };
+enum { REQUEST_MAX = 16384, KEPT = 64, LOOPBACK_SECONDS = 10, LOOPBACK_LIFE = 240 };
 
 /* What the server saw, in memory that both processes share. */
 typedef struct seen {

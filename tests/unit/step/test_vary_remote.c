@@ -60,7 +60,7 @@ static void rewordings__remote__need_the_judge(void **state) {
     (void)state;
     server s = server_start(attacker_and_judge); /* before there is a lock it would inherit */
     stand *x = stand_new(NULL);
-    const backend_remote_options o = {.url = s.url, .model = "m", .timeout_seconds = 5, .max_retries = -1, .max_parallel = 1};
+    const backend_remote_options o = {.url = s.url, .model = "m", .timeout_seconds = 60, .max_retries = -1, .max_parallel = 1};
     backend *b = NULL;
     assert_ok(x->ctx, backend_remote_new(x->ctx, &o, &b));
     for (int again = 0; again < 2; again++) { /* the second time all is recorded, and the server is gone */
