@@ -11,7 +11,7 @@
 #include <sys/syscall.h>
 #endif
 
-static const char *const path_names[CPU_N_PATHS] = {"portable", "avx2", "avx512", "amx"};
+static const char *const path_names[CPU_N_PATHS] = {"portable", "avx2", "avx512", "amx", "neon"};
 
 const char *agon_status_name(agon_status status) {
     static const char *const names[] = {
@@ -56,6 +56,8 @@ bool cpu_path_present(cpu_path path) {
     default:
         return false;
     }
+#elif defined(__aarch64__)
+    return path == CPU_PORTABLE || path == CPU_NEON; /* every 64-bit ARM has NEON */
 #else
     return path == CPU_PORTABLE;
 #endif
@@ -125,8 +127,8 @@ agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out, char *
         const char *name = opt.cpu ? opt.cpu : getenv("AGON_CPU");
         if (reason && reason_size)
             snprintf(reason, reason_size,
-                     "CPU path '%.40s' is unknown or absent on this machine; use portable, avx2, avx512 "
-                     "or amx, or leave AGON_CPU unset",
+                     "CPU path '%.40s' is unknown or absent on this machine; use portable, avx2, avx512, "
+                     "amx or neon, or leave AGON_CPU unset",
                      name ? name : "");
         free(ctx);
         return AGON_EINVAL;

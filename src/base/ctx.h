@@ -10,7 +10,7 @@
 
 typedef struct pool pool;
 
-typedef enum cpu_path { CPU_PORTABLE = 0, CPU_AVX2 = 1, CPU_AVX512 = 2, CPU_AMX = 3, CPU_N_PATHS } cpu_path;
+typedef enum cpu_path { CPU_PORTABLE = 0, CPU_AVX2 = 1, CPU_AVX512 = 2, CPU_AMX = 3, CPU_NEON = 4, CPU_N_PATHS } cpu_path;
 
 struct agon_ctx {
     char message[1024];

@@ -1,7 +1,7 @@
 /* The single-threaded kernels behind compute.h, one table a CPU path.
  *
  * body_*.h hold every kernel once, written over sixteen virtual lanes (lanes_*.h).
- * kernels_portable.c, kernels_avx2.c and kernels_avx512.c compile them for their path and fill a
+ * kernels_portable.c, kernels_avx2.c, kernels_avx512.c and kernels_neon.c compile them for their path and fill a
  * table. The order of operations is the body's and so the same everywhere; only the number of output
  * elements held in registers differs. The files named after compute.h's sections (matrix.c, head.c,
  * ...) cut the work into tasks and call the table of their context. */
@@ -127,6 +127,8 @@ typedef struct kernels {
 extern const kernels kernels_portable;
 #if defined(__x86_64__)
 extern const kernels kernels_avx2, kernels_avx512;
+#elif defined(__aarch64__)
+extern const kernels kernels_neon;
 #endif
 
 const kernels *kernels_of(const agon_ctx *ctx);
@@ -135,6 +137,8 @@ const kernels *kernels_of(const agon_ctx *ctx);
 extern const products chains_portable, pairs_portable;
 #if defined(__x86_64__)
 extern const products chains_avx2, chains_avx512, chains_amx, pairs_avx2, pairs_avx512, pairs_avx512_bf16;
+#elif defined(__aarch64__)
+extern const products chains_neon, pairs_neon;
 #endif
 const products *products_of(const agon_ctx *ctx, compute_dtype dtype);
 const products *pairs_of(const agon_ctx *ctx); /* also what packs bf16 matrices in both modes */

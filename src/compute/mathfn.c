@@ -12,6 +12,9 @@ const kernels *kernels_of(const agon_ctx *ctx) {
         return &kernels_avx512;
     if (ctx->cpu == CPU_AVX2)
         return &kernels_avx2;
+#elif defined(__aarch64__)
+    if (ctx->cpu == CPU_NEON)
+        return &kernels_neon;
 #else
     (void)ctx;
 #endif
@@ -24,6 +27,11 @@ const products *pairs_of(const agon_ctx *ctx) {
         return ctx->has_avx512_bf16 ? &pairs_avx512_bf16 : &pairs_avx512;
     if (ctx->cpu == CPU_AVX2)
         return &pairs_avx2;
+#elif defined(__aarch64__)
+    if (ctx->cpu == CPU_NEON)
+        return &pairs_neon;
+#else
+    (void)ctx;
 #endif
     return &pairs_portable;
 }
@@ -38,6 +46,9 @@ const products *products_of(const agon_ctx *ctx, compute_dtype dtype) {
         return &chains_avx512;
     if (ctx->cpu == CPU_AVX2)
         return &chains_avx2;
+#elif defined(__aarch64__)
+    if (ctx->cpu == CPU_NEON)
+        return &chains_neon;
 #endif
     return &chains_portable;
 }

@@ -54,7 +54,7 @@ static inline float *random_floats(rng *r, size_t n) {
                 fail_msg("%s[%zu] = %.9g, %s has %.9g", #a, i_, (double)a_[i_], #b, (double)b_[i_]); \
     } while (0)
 
-static const char *const cpu_names[CPU_N_PATHS] = {"portable", "avx2", "avx512", "amx"};
+static const char *const cpu_names[CPU_N_PATHS] = {"portable", "avx2", "avx512", "amx", "neon"};
 
 /* for each CPU path of this machine and 1 to 3 threads */
 #define FOR_EACH_CTX(ctx)                                                                            \
