@@ -250,6 +250,16 @@ static agon_status keep_texts(reader *r, const char *json, size_t n_json) {
     return r->t->json_text && r->t->config_text ? AGON_OK : no_memory(r->ctx, r->where);
 }
 
+/* transformers writes "no limit" as a model_max_length of 10^30, more than an integer holds: then numbers are read as reals. */
+static agon_status parse_config(agon_ctx *ctx, const char *text, size_t n, json_t **out) {
+    agon_status s = json_parse(ctx, "tokenizer_config.json", text, n, out);
+    json_t *value = s == AGON_EFORMAT ? json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL) : NULL;
+    if (!value)
+        return s;
+    *out = value;
+    return AGON_OK;
+}
+
 agon_status tokenizer_from_json(agon_ctx *ctx, const char *where, const char *json, size_t n_json,
                                 const char *config, size_t n_config, const char *chat_template,
                                 size_t n_vocabulary, tokenizer **out) {
@@ -257,7 +267,7 @@ agon_status tokenizer_from_json(agon_ctx *ctx, const char *where, const char *js
     reader r = {.ctx = ctx, .where = where};
     agon_status s = json_parse(ctx, where, json, n_json, &root);
     if (!s && config)
-        s = json_parse(ctx, "tokenizer_config.json", config, n_config, &config_root);
+        s = parse_config(ctx, config, n_config, &config_root);
     if (s)
         goto done;
     r.root = root;

@@ -220,7 +220,9 @@ static void tokenizer__long_words_are_not_quadratic(void **state) {
 
 static void tokenizer__finds_tokens_and_stops(void **state) {
     (void)state;
-    const char *config = "{\"bos_token\":\"<s>\",\"eos_token\":{\"content\":\"</s>\"},\"pad_token\":null}";
+    /* The number is what transformers writes for "no limit". */
+    const char *config = "{\"bos_token\":\"<s>\",\"eos_token\":{\"content\":\"</s>\"},\"pad_token\":null,"
+                         "\"model_max_length\":1000000000000000019884624838656}";
     tokenizer *t = small_with(variant_named("smollm"), config, NULL);
     assert_int_equal(tokenizer_bos(t), tokenizer_find(t, "<s>"));
     assert_int_equal(tokenizer_eos(t), tokenizer_find(t, "</s>"));
