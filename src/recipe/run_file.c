@@ -155,6 +155,8 @@ static agon_status read_pair(reader *r, const char *section, yaml_node_t *name, 
     const char *word = (char *)name->data.scalar.value;
     for (size_t i = 0; !*section && i < N_SECTIONS; i++)
         if (strcmp(word, sections[i]) == 0) {
+            if (value->type == YAML_SCALAR_NODE && value->data.scalar.length == 0)
+                return AGON_OK; /* all of its lines are comments */
             if (value->type != YAML_MAPPING_NODE)
                 return ctx_fail(r->ctx, AGON_EINVAL, "%s:%zu: section '%s' must hold 'key: value' lines",
                                 r->where, line_of(name), word);

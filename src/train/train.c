@@ -62,6 +62,10 @@ static agon_status check_row(const trainer *t, size_t i) {
         const train_response *x = &r->responses[k];
         if (x->n == 0)
             return ctx_fail(t->ctx, AGON_EINVAL, "training row %zu, response %zu has no tokens", i, k);
+        if (r->n_prompt + x->n > model_get_config(t->m)->max_context)
+            return ctx_fail(t->ctx, AGON_EINVAL, "training row %zu, response %zu: prompt and response have %zu tokens and the "
+                            "model's context is %zu; give a smaller max_length", i, k, r->n_prompt + x->n,
+                            model_get_config(t->m)->max_context);
         if ((t->needs & NEEDS_OLD) && !x->old)
             return ctx_fail(t->ctx, AGON_EINVAL, "training row %zu, response %zu: %s needs log_probs at sampling", i,
                             k, o->name);

@@ -500,6 +500,15 @@ static void train__refuses_what_it_cannot_run(void **state) {
     new_data(&d, 2, N_PROMPT);
     o = options_for("dpo");
     assert_int_equal(train(ctx, m, NULL, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
+    /* Longer than the model's context: said before the first step, with the row. */
+    int32_t prompt[256] = {0};
+    new_data(&d, 1, N_PROMPT);
+    d.rows[5].prompt = prompt;
+    d.rows[5].n_prompt = 256;
+    o = options_for("sft");
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(ctx), "training row 5"));
+    assert_non_null(strstr(agon_error(ctx), "context is 256"));
     adapter_free(a);
     model_free(m);
 }
