@@ -49,5 +49,5 @@ ROWS = [
     Row("stream", "one stream, 64 new tokens", "tokens/s", inference("stream", 1, 2, 1)),
     Row("score", "log_probs of 1,000 sequences of 128 tokens", "tokens/s", peers=[
         Peer("transformers", "hf_infer.py", "--what score", 5),
-        Peer("transformers, compiled", "hf_infer.py", "--what score --compile", 5)]),
+        Peer("PyTorch compiled", "hf_infer.py", "--what score --compile", 5)]),
 ]

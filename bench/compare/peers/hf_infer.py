@@ -57,7 +57,7 @@ def score():
     ids = torch.tensor(inputs["score"])
     run(ids[:a.batch])
     step = SCORED // a.batch * a.batch
-    for first in range(0, 4 * SCORED, SCORED):
+    for first in range(0, len(ids) - SCORED + 1, SCORED):
         laps.start()
         for i in range(first, first + step, a.batch):
             run(ids[i:i + a.batch])
