@@ -10,6 +10,10 @@ typedef struct train_arguments {
     bool json, dry_run;
     int64_t preview, lora, epochs, batch, seed, max_length, steps, checkpoint_every;
     agon_train_options options;
+    bool is_online;
+    const char **cells;
+    int64_t rounds, prompts, samples, max_tokens;
+    agon_online_options online;
 } train_arguments;
 
 /* ---- what is shown ------------------------------------------------------------------------------------ */
@@ -127,6 +131,38 @@ static int train_on(train_arguments *a, const opened *o, const agon_dataset *d) 
     return EXIT_FINE;
 }
 
+static void on_round(void *arg, const char *text) {
+    const train_arguments *a = arg;
+    json_t *j = json_loads(text, 0, NULL);
+    if (a->json)
+        puts(text);
+    else
+        printf("round %d/%d  reward %.4f  KL %.3f  length %.1f  ended %.2f  distinct %.2f  rows %d\n",
+               (int)json_integer_value(json_object_get(j, "round")), (int)json_integer_value(json_object_get(j, "rounds")),
+               json_number_value(json_object_get(j, "reward")), json_number_value(json_object_get(j, "kl")),
+               json_number_value(json_object_get(j, "length")), json_number_value(json_object_get(j, "ended")),
+               json_number_value(json_object_get(j, "distinct")), (int)json_integer_value(json_object_get(j, "rows")));
+    fflush(stdout);
+    json_decref(j);
+}
+
+static int train_rounds(train_arguments *a) {
+    opened o;
+    char *summary = NULL;
+    int code = open_model("train", a->model, NULL, a->dtype, a->chat_template, &o);
+    if (code != EXIT_FINE)
+        return code;
+    agon_status s = agon_train_online(o.ctx, o.model, a->objective, a->output, &a->options, &a->online, &summary);
+    if (s == AGON_EINTERRUPTED)
+        fprintf(stderr, "agon train: stopped; whole rounds are kept. Run the same command again to go on\n");
+    code = s == AGON_EINTERRUPTED ? EXIT_STOPPED : s ? fail_with("train", s, o.ctx) : EXIT_FINE;
+    if (summary)
+        show_summary(a, summary);
+    agon_text_free(summary);
+    close_model(&o);
+    return code;
+}
+
 static int train_files(train_arguments *a) {
     opened o;
     agon_dataset *d = NULL;
@@ -143,7 +179,11 @@ static int train_files(train_arguments *a) {
 static int check_arguments(train_arguments *a) {
     if (!a->objective)
         return usage_error(&command_train, "name an objective");
-    if (!a->data)
+    if (a->is_online && (a->data || a->dry_run || a->preview))
+        return usage_error(&command_train, "--online makes its own rows: --data, --preview and --dry-run do not go with it");
+    if (a->rounds < 1 || a->prompts < 1 || a->samples < 1 || a->max_tokens < 1)
+        return usage_error(&command_train, "--rounds, --prompts, --samples and --max-tokens must be 1 or more");
+    if (!a->data && !a->is_online)
         return usage_error(&command_train, "--data FILE.jsonl is missing");
     if (!a->output && !a->dry_run)
         return usage_error(&command_train, "--output DIR is missing");
@@ -159,13 +199,23 @@ static int check_arguments(train_arguments *a) {
     a->options.seed = (uint64_t)a->seed;
     a->options.checkpoint_every = (size_t)a->checkpoint_every;
     a->options.settings = a->settings;
+    a->online.rounds = (size_t)a->rounds;
+    a->online.prompts = (size_t)a->prompts;
+    a->online.samples = (size_t)a->samples;
+    a->online.max_tokens = (size_t)a->max_tokens;
+    a->online.cells = a->cells;
+    while (a->cells && a->cells[a->online.n_cells])
+        a->online.n_cells++;
     while (a->settings && a->settings[a->options.n_settings])
         a->options.n_settings++;
     return EXIT_FINE;
 }
 
 static int run(int argc, char **argv) {
-    train_arguments a = {.epochs = 1, .batch = 8, .max_length = 2048, .options = agon_train_options_default()};
+    train_arguments a = {.epochs = 1, .batch = 8, .max_length = 2048, .options = agon_train_options_default(),
+                         .rounds = 10, .prompts = 16, .samples = 4, .max_tokens = 48, .online = agon_online_options_default()};
+    a.online.on_round = on_round;
+    a.online.arg = &a;
     a.options.on_step = on_step;
     a.options.on_resume = on_resume;
     a.options.arg = &a;
@@ -194,13 +244,24 @@ static int run(int argc, char **argv) {
                                  {.name = "--overwrite", .flag = &a.options.overwrite},
                                  {.name = "--dtype", .text = &a.dtype},
                                  {.name = "--chat-template", .text = &a.chat_template},
+                                 {.name = "--online", .flag = &a.is_online},
+                                 {.name = "--cells", .list = &a.cells},
+                                 {.name = "--rounds", .integer = &a.rounds},
+                                 {.name = "--prompts", .integer = &a.prompts},
+                                 {.name = "--samples", .integer = &a.samples},
+                                 {.name = "--max-tokens", .integer = &a.max_tokens},
+                                 {.name = "--no-end-penalty", .real = &a.online.no_end_penalty},
+                                 {.name = "--kl-target", .real = &a.online.kl_target},
+                                 {.name = "--kl-horizon", .real = &a.online.kl_horizon},
+                                 {.name = "--reward-model", .text = &a.online.reward_model},
                                  {.name = "--json", .flag = &a.json},
                                  {0}};
     size_t n;
     int code;
     if (parse_options(&command_train, argc, argv, specs, &a.objective, 1, &n, &code) &&
         (code = check_arguments(&a)) == EXIT_FINE)
-        code = train_files(&a);
+        code = a.is_online ? train_rounds(&a) : train_files(&a);
+    free(a.cells);
     free(a.settings);
     return code;
 }
@@ -231,6 +292,11 @@ const command command_train = {
     "  --resume             only go on: an error where there is no checkpoint\n"
     "  --overwrite          start anew over an earlier training in DIR\n"
     "  --dtype f32|bf16     of the matrix products (default bf16); all weights are written in it\n"
+    "  --online             rounds instead of a file: answers to generated tasks are sampled, rewarded and trained on (--lora or --adapter)\n"
+    "    --cells NAME       family or family/cell, may stand several times  --rounds N (10)  --prompts N a round (16)\n"
+    "    --samples N a prompt (4)  --max-tokens N (48)  --no-end-penalty X (1)\n"
+    "    --reward-model DIR adapter with a reward head (agon train bt) instead of the verifier\n"
+    "    --kl-horizon N     beta follows the KL to --kl-target (6); 0: fixed\n"
     "  --json               a line of JSON for each preview row, the plan, each step and the end\n\n"
     "  agon train dpo --model model.gguf --data pairs.jsonl --output tuned --lora 16 --set beta=0.1 --preview 2",
     run,

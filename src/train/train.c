@@ -121,6 +121,50 @@ static agon_status plan_memory(trainer *t, size_t *workspace_limit) {
                         "use shorter rows, LoRA, or a smaller model");
 }
 
+/* Copies between the trainer's moments and those its caller carries. */
+static void copy_moments(trainer *t, train_moments *m, bool take) {
+    size_t at = 0;
+    for (size_t i = 0; i < t->params.n; i++) {
+        size_t n = t->params.items[i].n_rows * t->params.items[i].n_columns;
+        memcpy(take ? t->moment1[i] : m->first + at, take ? m->first + at : t->moment1[i], n * sizeof(float));
+        memcpy(take ? t->moment2[i] : m->second + at, take ? m->second + at : t->moment2[i], n * sizeof(float));
+        at += n;
+    }
+}
+
+static size_t n_parameter_values(const trainer *t) {
+    size_t n = 0;
+    for (size_t i = 0; i < t->params.n; i++)
+        n += t->params.items[i].n_rows * t->params.items[i].n_columns;
+    return n;
+}
+
+static agon_status take_moments(trainer *t) {
+    train_moments *m = t->options->moments;
+    if (!m || !m->first)
+        return AGON_OK;
+    if (m->n_values != n_parameter_values(t))
+        return ctx_fail(t->ctx, AGON_EMISMATCH, "train: the carried moments are of %zu values; these parameters have %zu",
+                        m->n_values, n_parameter_values(t));
+    t->first_step = m->step;
+    copy_moments(t, m, true);
+    return AGON_OK;
+}
+
+static agon_status give_moments(trainer *t) {
+    train_moments *m = t->options->moments;
+    size_t n = n_parameter_values(t);
+    if (!m)
+        return AGON_OK;
+    if (!m->first)
+        *m = (train_moments){memory_new(n, sizeof(float)), memory_new(n, sizeof(float)), n, 0};
+    if (!m->first || !m->second)
+        return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory for the optimiser's moments");
+    m->step += t->next_step;
+    copy_moments(t, m, false);
+    return AGON_OK;
+}
+
 static agon_status trainer_open(trainer *t) {
     agon_ctx *ctx = t->ctx;
     agon_status s = check_options(ctx, t->options, t->n_data);
@@ -141,6 +185,8 @@ static agon_status trainer_open(trainer *t) {
         s = t->train ? adapter_parameters(ctx, t->train, &t->params) : model_make_trainable(ctx, t->m, &t->params);
     if (s == AGON_OK)
         s = moments_new(t);
+    if (s == AGON_OK)
+        s = take_moments(t);
     if (s == AGON_OK)
         s = workspace_new(ctx, workspace_limit, &t->work);
     if (s == AGON_OK)
@@ -376,7 +422,7 @@ static agon_status update(trainer *t, step *s) {
                            .beta2 = o->beta2,
                            .eps = o->eps,
                            .weight_decay = p->decay ? o->weight_decay : 0,
-                           .step = (int64_t)t->next_step + 1};
+                           .step = (int64_t)(t->first_step + t->next_step) + 1};
         adamw(t->ctx, &a, scale, p->gradient, p->n_rows * p->n_columns, p->value, t->moment1[i], t->moment2[i]);
     }
     parameters_changed(t);
@@ -456,6 +502,8 @@ agon_status train(agon_ctx *ctx, model *m, adapter *adapter, const model *refere
     }
     while (s == AGON_OK && t.next_step < train_n_steps(options, n_rows))
         s = run_step(&t, sink);
+    if (s == AGON_OK)
+        s = give_moments(&t);
     /* Parameters change at the end of a step only, so what was stopped inside one is still the step before. */
     if (s == AGON_EINTERRUPTED && ctx_check_interrupt(ctx) && t.next_step > 0 && sink && sink->on_checkpoint) {
         agon_status stored = store(&t, sink);

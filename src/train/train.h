@@ -33,6 +33,12 @@ typedef struct train_row {
 
 typedef enum lr_schedule { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE } lr_schedule;
 
+/* AdamW's moments, carried from one training to the next (rounds of online training). Zero-initialise; free both. */
+typedef struct train_moments {
+    float *first, *second; /* [n_values] of all parameters in order; NULL: none yet */
+    size_t n_values, step; /* optimiser steps taken so far */
+} train_moments;
+
 typedef struct train_options {
     const objective *objective;
     double objective_options[MAX_OBJECTIVE_OPTIONS];
@@ -45,6 +51,7 @@ typedef struct train_options {
     float temperature; /* policy, old and reference alike; 0 means 1 */
     uint64_t seed; /* data order */
     size_t checkpoint_every; /* steps; 0: only at the end */
+    train_moments *moments; /* taken up at the start, written at the end; NULL: they begin at zero and are dropped */
 } train_options;
 train_options train_options_default(void); /* AdamW (0.9, 0.999), 1e-8, wd 0, clip 1, cosine, 3% warm-up, lr 1e-4 */
 

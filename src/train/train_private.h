@@ -42,7 +42,7 @@ typedef struct trainer {
     float **reference_cache;  /* [n_data] log_probs of all response tokens, or NULL: not yet computed */
     parameters params;
     float **moment1, **moment2; /* [params.n][values] */
-    size_t next_step;
+    size_t next_step, first_step; /* steps taken; steps of earlier trainings whose moments are carried on */
     hash256 identity;
 } trainer;
 

@@ -1,0 +1,412 @@
+/* agon.h, online training: the policy samples answers to tasks, a verifier or a reward model rewards them, it trains on that.
+ *
+ *   online.json   what is trained (base, objective, every option), the rounds so far, then "done" and the summary
+ *   state.bin     how far: adapter, moments, KL coefficient after the last whole round; gone when done
+ *   adapter_*     the result
+ *
+ * Each file is replaced whole; a round that was interrupted is done again, to the same bits. */
+#include "api/dataset.h"
+#include "api/models.h"
+#include "api/options.h"
+#include "base/buffer.h"
+#include "base/ctx.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "task/task.h"
+#include "train/online.h"
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+agon_online_options agon_online_options_default(void) {
+    return (agon_online_options){.struct_size = sizeof(agon_online_options), .rounds = 10, .prompts = 16, .samples = 4,
+                                 .max_tokens = 48, .no_end_penalty = 1, .kl_target = 6};
+}
+
+typedef struct online_run {
+    agon_ctx *ctx;
+    agon_model *m;
+    agon_train_options options;
+    agon_online_options online;
+    online_options inner;
+    const objective *objective;
+    const char *output;
+    adapter *adapter, *reference, *reward; /* reward NULL: the verifier */
+    size_t *cells, n_cells;
+    task_query *queries; /* [n_prompts] of the round */
+    token_list *tokens, *demonstrations; /* the same */
+    json_t *manifest;
+    char *manifest_path, *state_path;
+    int lock;
+    size_t resumed_after;
+} online_run;
+
+static agon_status no_memory(agon_ctx *ctx) {
+    return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+}
+
+/* ---- options --------------------------------------------------------------------------------------------- */
+
+static agon_status take_cells(online_run *r) {
+    json_t *names = json_array();
+    for (size_t i = 0; i < r->online.n_cells; i++)
+        json_array_append_new(names, json_string(r->online.cells[i]));
+    r->cells = calloc(task_n_cells() + 1, sizeof *r->cells);
+    agon_status s = names && r->cells ? task_select(r->ctx, names, r->cells, &r->n_cells) : no_memory(r->ctx);
+    json_decref(names);
+    return s;
+}
+
+static agon_status take_options(online_run *r, const char *name, const agon_train_options *given, const agon_online_options *online) {
+    agon_train_options *o = &r->options;
+    agon_online_options *n = &r->online;
+    train_options *t = &r->inner.train;
+    *o = agon_train_options_default();
+    *n = agon_online_options_default();
+    agon_status s = options_take(r->ctx, "agon_train_options", given, sizeof *o, o);
+    if (!s)
+        s = options_take(r->ctx, "agon_online_options", online, sizeof *n, n);
+    if (!s)
+        s = objective_named(r->ctx, name, &r->objective);
+    if (s)
+        return s;
+    *t = train_options_default();
+    t->objective = r->objective;
+    objective_defaults(r->objective, t->objective_options);
+    for (size_t i = 0; i < o->n_settings && !s; i++)
+        s = objective_set(r->ctx, r->objective, o->settings[i], t->objective_options);
+    if (!s && o->lora_rank == 0 && !o->adapter)
+        s = ctx_fail(r->ctx, AGON_EUNSUPPORTED, "online training trains an adapter: give the rank of a new one (--lora 16) or one to "
+                     "go on from");
+    if (!s && o->adapter && o->lora_rank > 0)
+        s = ctx_fail(r->ctx, AGON_EINVAL, "give an adapter to go on from or the rank of a new one, not both");
+    t->batch_rows = o->batch_rows;
+    t->epochs = o->epochs;
+    t->lr = (float)o->learning_rate;
+    t->weight_decay = (float)o->weight_decay;
+    t->clip_norm = (float)o->clip_norm;
+    t->temperature = (float)o->temperature;
+    t->seed = o->seed;
+    t->warmup = 0; /* a round is a few steps; the rate is the same in all of them */
+    t->schedule = SCHEDULE_CONSTANT;
+    r->inner.n_rounds = n->rounds;
+    r->inner.n_prompts = n->prompts;
+    r->inner.n_samples = n->samples;
+    r->inner.max_tokens = n->max_tokens;
+    r->inner.no_end_penalty = n->no_end_penalty;
+    r->inner.kl_target = n->kl_target;
+    r->inner.kl_horizon = n->kl_horizon;
+    return s ? s : take_cells(r);
+}
+
+static agon_status open_adapters(online_run *r) {
+    const agon_train_options *o = &r->options;
+    const model *m = r->m->m;
+    agon_status s;
+    if (o->adapter) {
+        s = adapter_import_peft(r->ctx, m, o->adapter, &r->adapter);
+        if (!s)
+            s = adapter_clone(r->ctx, r->adapter, &r->reference);
+    } else {
+        adapter_options a = {.rank = o->lora_rank, .seed = o->seed,
+                             .alpha = (float)(o->lora_alpha > 0 ? o->lora_alpha : 2 * (double)o->lora_rank)};
+        s = adapter_new(r->ctx, m, &a, &r->adapter);
+    }
+    if (!s && r->online.reward_model)
+        s = adapter_import_peft(r->ctx, m, r->online.reward_model, &r->reward);
+    if (!s && r->reward && !adapter_head(r->reward, HEAD_REWARD))
+        s = ctx_fail(r->ctx, AGON_EINVAL, "%s has no reward head; train one with agon train bt", r->online.reward_model);
+    return s;
+}
+
+/* ---- prompts and rewards ----------------------------------------------------------------------------------- */
+
+static agon_status encode_demonstration(online_run *r, size_t i, uint64_t seed) {
+    const tokenizer *t = r->m->tokenizer.t;
+    char *text = NULL;
+    agon_status s = task_demonstrate(r->ctx, &r->queries[i], seed, &text);
+    if (!s)
+        s = tokenizer_encode(r->ctx, t, text, strlen(text), false, &r->demonstrations[i]);
+    if (!s && tokenizer_end_of_turn(t) >= 0 && !token_list_push(&r->demonstrations[i], tokenizer_end_of_turn(t)))
+        s = no_memory(r->ctx);
+    free(text);
+    return s;
+}
+
+static void clear_prompts(online_run *r) {
+    for (size_t i = 0; r->queries && i < r->inner.n_prompts; i++) {
+        task_query_free(&r->queries[i]);
+        token_list_free(&r->tokens[i]);
+        token_list_free(&r->demonstrations[i]);
+        r->tokens[i] = r->demonstrations[i] = (token_list){0};
+    }
+}
+
+/* Cells in turn, each query from a seed of its own: no query is asked twice in a run by key. */
+static agon_status give_prompts(void *arg, size_t round, online_prompt *out) {
+    online_run *r = arg;
+    agon_status s = AGON_OK;
+    clear_prompts(r);
+    for (size_t i = 0; i < r->inner.n_prompts && !s; i++) {
+        size_t at = round * r->inner.n_prompts + i, cell = r->cells[at % r->n_cells];
+        s = task_generate(r->ctx, cell, task_seed(r->options.seed, "online", cell, at), PERTURBATION_NONE, &r->queries[i]);
+        const chat_message message = {"user", s ? "" : r->queries[i].text};
+        if (!s)
+            s = chat_encode(r->ctx, r->m->tokenizer.t, &message, 1, true, &r->tokens[i], NULL);
+        if (!s && strcmp(r->objective->name, "spin") == 0)
+            s = encode_demonstration(r, i, task_seed(r->options.seed, "online demonstration", cell, at));
+        out[i] = (online_prompt){r->tokens[i].ids, r->tokens[i].n, r->demonstrations[i].ids, r->demonstrations[i].n};
+    }
+    return s;
+}
+
+static agon_status verify(online_run *r, const completion *samples, double *rewards) {
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < r->inner.n_prompts * r->inner.n_samples && !s; i++) {
+        task_verdict v = {0};
+        s = task_verify(r->ctx, &r->queries[i / r->inner.n_samples], samples[i].text, &v);
+        rewards[i] = v.outcome == OUTCOME_PASS;
+        task_verdict_free(&v);
+    }
+    return s;
+}
+
+/* The reward head after the last token of each sample. */
+static agon_status ask_reward_model(online_run *r, const online_prompt *prompts, const completion *samples, double *rewards) {
+    agon_adapter handle = {r->reward};
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < r->inner.n_prompts * r->inner.n_samples && !s; i++) {
+        const online_prompt *p = &prompts[i / r->inner.n_samples];
+        const agon_score_request request = {p->tokens, p->n, samples[i].tokens, samples[i].n_tokens};
+        agon_reward_result result;
+        s = agon_reward(r->ctx, r->m, &handle, &request, 1, &result);
+        rewards[i] = s ? 0 : result.reward;
+        if (!s)
+            agon_reward_result_free(&result);
+    }
+    return s;
+}
+
+static agon_status give_rewards(void *arg, size_t round, const online_prompt *prompts, const completion *samples, double *rewards) {
+    online_run *r = arg;
+    (void)round;
+    return r->reward ? ask_reward_model(r, prompts, samples, rewards) : verify(r, samples, rewards);
+}
+
+/* ---- the folder -------------------------------------------------------------------------------------------- */
+
+static agon_status write_manifest(online_run *r) {
+    char *text = json_dumps(r->manifest, JSON_INDENT(2) | JSON_SORT_KEYS);
+    agon_status s = text ? file_write(r->ctx, r->manifest_path, text, strlen(text)) : no_memory(r->ctx);
+    free(text);
+    return s;
+}
+
+static json_t *number(double x) {
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static json_t *report_json(const online_report *p) {
+    return json_pack("{s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I,s:o,s:o}", "round", (json_int_t)p->round, "rounds",
+                     (json_int_t)p->n_rounds, "reward", p->reward, "reward_std", p->reward_std, "length", p->length, "ended",
+                     p->ended, "kl", p->kl, "distinct", p->distinct, "flat_groups", p->flat_groups, "rows", (json_int_t)p->n_rows,
+                     "beta", number(p->beta), "loss", number(p->loss));
+}
+
+/* After the state of the round is stored. A kill in between leaves a state one round ahead of the list: the round is then missing
+ * from the list alone. */
+static agon_status on_round(void *arg, const online_report *p) {
+    online_run *r = arg;
+    json_t *one = report_json(p);
+    char *text = one ? json_dumps(one, JSON_COMPACT) : NULL;
+    agon_status s = text && json_array_append(json_object_get(r->manifest, "rounds"), one) == 0 ? write_manifest(r) : no_memory(r->ctx);
+    if (!s && r->online.on_round)
+        r->online.on_round(r->online.arg, text);
+    free(text);
+    json_decref(one);
+    return s;
+}
+
+static agon_status on_state(void *arg, size_t rounds, const void *data, size_t n) {
+    online_run *r = arg;
+    (void)rounds;
+    return file_write(r->ctx, r->state_path, data, n);
+}
+
+static json_t *cells_json(const online_run *r) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < r->n_cells; i++)
+        json_array_append_new(list, json_sprintf("%s/%s", task_cell_family(r->cells[i]), task_cell_at(r->cells[i])->name));
+    return list;
+}
+
+static json_t *hash_json(const hash256 *h) {
+    char hex[HASH_HEX_SIZE];
+    hash_hex(h, hex);
+    return json_string(hex);
+}
+
+/* Everything the result is a function of. */
+static agon_status describe(online_run *r) {
+    const agon_train_options *o = &r->options;
+    hash256 base, from = {{0}}, judge = {{0}};
+    json_t *settings = json_object();
+    agon_status s = model_id(r->ctx, r->m->m, &base);
+    if (r->reference)
+        from = adapter_hash(r->reference);
+    if (r->reward)
+        judge = adapter_hash(r->reward);
+    for (size_t i = 0; r->objective->options[i].name; i++)
+        json_object_set_new(settings, r->objective->options[i].name, json_real(r->inner.train.objective_options[i]));
+    r->manifest = json_pack(
+        "{s:i,s:b,s:s,s:o,s:o,s:o,s:o,s:o,s:I,s:f,s:I,s:I,s:f,s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:s,s:s,s:[]}", "format", 1,
+        "done", 0, "objective", r->objective->name, "settings", settings, "base", hash_json(&base), "adapter", hash_json(&from),
+        "reward_model", hash_json(&judge), "cells", cells_json(r), "lora_rank", (json_int_t)o->lora_rank, "lora_alpha", o->lora_alpha,
+        "epochs", (json_int_t)o->epochs, "batch_rows", (json_int_t)o->batch_rows, "learning_rate", o->learning_rate, "weight_decay",
+        o->weight_decay, "clip_norm", o->clip_norm, "temperature", o->temperature, "seed", (json_int_t)o->seed, "n_rounds",
+        (json_int_t)r->online.rounds, "prompts", (json_int_t)r->online.prompts, "samples", (json_int_t)r->online.samples,
+        "max_tokens", (json_int_t)r->online.max_tokens, "no_end_penalty", r->online.no_end_penalty, "kl_target", r->online.kl_target,
+        "kl_horizon", r->online.kl_horizon, "dtype", model_dtype(r->m->m) == COMPUTE_F32 ? "f32" : "bf16", "numerics",
+        r->ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable", "rounds");
+    return s ? s : r->manifest ? AGON_OK : no_memory(r->ctx);
+}
+
+static agon_status path_in(const online_run *r, const char *name, char **out) {
+    buffer b = {0};
+    buffer_printf(&b, "%s/%s", r->output, name);
+    *out = buffer_take(&b);
+    return *out ? AGON_OK : no_memory(r->ctx);
+}
+
+static agon_status open_folder(online_run *r) {
+    agon_status s = folder_make(r->ctx, r->output);
+    if (!s)
+        s = path_in(r, "online.json", &r->manifest_path);
+    if (!s)
+        s = path_in(r, "state.bin", &r->state_path);
+    if (s)
+        return s;
+    r->lock = open(r->output, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (r->lock < 0 || flock(r->lock, LOCK_EX | LOCK_NB) != 0)
+        return ctx_fail(r->ctx, AGON_EBUSY, "another training writes to %s", r->output);
+    return AGON_OK;
+}
+
+/* Goes on with what the folder holds, or begins. *summary is set when it is done already. */
+static agon_status find_state(online_run *r, char **summary) {
+    json_t *found = NULL, *value;
+    const char *key;
+    agon_status s = AGON_OK;
+    bool strange = faccessat(r->lock, "adapter_config.json", F_OK, 0) == 0 || faccessat(r->lock, "config.json", F_OK, 0) == 0 ||
+                   faccessat(r->lock, "training.json", F_OK, 0) == 0;
+    if (r->options.overwrite) {
+        unlink(r->manifest_path);
+        unlink(r->state_path);
+    }
+    if (!file_exists(r->manifest_path) && strange && !r->options.overwrite)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training; give another output folder, or "
+                        "--overwrite", r->output);
+    if (!file_exists(r->manifest_path))
+        return write_manifest(r);
+    s = json_read_file(r->ctx, r->manifest_path, &found);
+    json_object_foreach(r->manifest, key, value)
+        if (!s && strcmp(key, "done") != 0 && strcmp(key, "rounds") != 0 && !json_equal(value, json_object_get(found, key)))
+            s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an online training with another %s; give back what it was begun with, another "
+                         "output folder, or --overwrite", r->output, key);
+    if (!s && json_is_true(json_object_get(found, "done"))) {
+        json_object_set_new(json_object_get(found, "summary"), "already_done", json_true());
+        if (!(*summary = json_dumps(json_object_get(found, "summary"), JSON_COMPACT)))
+            s = ctx_fail(r->ctx, AGON_EFORMAT, "%s has no summary", r->manifest_path);
+    } else if (!s && json_is_array(json_object_get(found, "rounds"))) {
+        json_object_set(r->manifest, "rounds", json_object_get(found, "rounds"));
+    }
+    json_decref(found);
+    return s;
+}
+
+static agon_status run_rounds(online_run *r) {
+    file_map image = {0};
+    const online_sink sink = {give_prompts, give_rewards, on_round, NULL, on_state, r};
+    agon_status s = AGON_OK;
+    r->queries = calloc(r->inner.n_prompts, sizeof *r->queries);
+    r->tokens = calloc(r->inner.n_prompts, sizeof *r->tokens);
+    r->demonstrations = calloc(r->inner.n_prompts, sizeof *r->demonstrations);
+    if (!r->queries || !r->tokens || !r->demonstrations)
+        return no_memory(r->ctx);
+    if (file_exists(r->state_path))
+        s = file_map_open(r->ctx, r->state_path, &image);
+    uint64_t rounds = 0;
+    if (!s && image.size >= 48)
+        memcpy(&rounds, image.data + 40, sizeof rounds);
+    r->resumed_after = rounds;
+    if (!s)
+        s = online_train(r->ctx, r->m->m, r->adapter, r->reference, &r->inner, &sink, image.data, image.size);
+    if (image.data)
+        file_unmap(&image);
+    return s;
+}
+
+static agon_status finish(online_run *r, char **summary) {
+    char base[4096];
+    const char *path = weights_path(model_weights(r->m->m));
+    hash256 id = adapter_hash(r->adapter);
+    agon_status s = adapter_export_peft(r->ctx, r->adapter, strlen(path) < sizeof base && realpath(path, base) ? base : path, r->output);
+    if (s)
+        return s;
+    json_t *j = json_pack("{s:s,s:s,s:s,s:I,s:I,s:o,s:b}", "output", r->output, "kind", "peft", "objective", r->objective->name, "rounds",
+                          (json_int_t)r->inner.n_rounds, "resumed_after", (json_int_t)r->resumed_after, "id", hash_json(&id),
+                          "already_done", 0);
+    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    json_object_set_new(r->manifest, "summary", j);
+    json_object_set_new(r->manifest, "done", json_true());
+    s = text ? write_manifest(r) : no_memory(r->ctx);
+    if (s)
+        free(text);
+    else
+        *summary = text;
+    if (!s)
+        unlink(r->state_path);
+    return s;
+}
+
+static void online_close(online_run *r) {
+    clear_prompts(r);
+    free(r->queries);
+    free(r->tokens);
+    free(r->demonstrations);
+    free(r->cells);
+    adapter_free(r->adapter);
+    adapter_free(r->reference);
+    adapter_free(r->reward);
+    json_decref(r->manifest);
+    free(r->manifest_path);
+    free(r->state_path);
+    if (r->lock >= 0)
+        close(r->lock);
+}
+
+agon_status agon_train_online(agon_ctx *ctx, agon_model *m, const char *objective, const char *output,
+                              const agon_train_options *options, const agon_online_options *online, char **summary) {
+    online_run r = {.ctx = ctx, .m = m, .output = output, .lock = -1};
+    char *made = NULL;
+    agon_status s = take_options(&r, objective, options, online);
+    if (!s)
+        s = open_adapters(&r);
+    if (!s)
+        s = describe(&r);
+    if (!s)
+        s = open_folder(&r);
+    if (!s)
+        s = find_state(&r, &made);
+    if (!s && !made)
+        s = run_rounds(&r);
+    if (!s && !made)
+        s = finish(&r, &made);
+    online_close(&r);
+    if (!s)
+        *summary = made;
+    return s;
+}

@@ -1,0 +1,465 @@
+/* Online training, see online.h.
+ *
+ *   for each round:  prompts;  K samples a prompt with their log_probs;  rewards
+ *                    KL to the reference; values at sampling;  rows;  train;  beta follows the KL;  store
+ *
+ * The optimiser's moments go on from round to round. Formulas: training.md section 3 (details that decide success). */
+#include "train/online.h"
+#include "base/buffer.h"
+#include "base/ctx.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "train/selection.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct online {
+    agon_ctx *ctx;
+    model *m;
+    adapter *a;
+    const adapter *reference;
+    online_options options;
+    const online_sink *sink;
+    unsigned needs;
+    bool pairs;
+    train_moments moments;
+    workspace *work;
+    size_t round;
+    int beta; /* index of the option; -1: none */
+    /* of the round */
+    arena *memory;
+    online_prompt *prompts;
+    completion *samples; /* [n_prompts, n_samples] */
+    double *rewards;     /* the same, with penalties */
+    float **values;      /* the same: value head outputs; NULL: none */
+    train_row *rows;
+    size_t n_rows;
+    online_report report;
+} online;
+
+static agon_status no_memory(online *o) {
+    return ctx_fail(o->ctx, AGON_ENOMEM, "online training: out of memory");
+}
+
+static size_t n_samples(const online *o) {
+    return o->options.n_prompts * o->options.n_samples;
+}
+
+/* ---- what can be refused before anything runs ------------------------------------------------------------------ */
+
+static agon_status check(online *o) {
+    const online_options *p = &o->options;
+    const objective *x = p->train.objective;
+    if (!x)
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: no objective is given");
+    o->needs = objective_needs_with(x, p->train.objective_options);
+    o->pairs = !(x->rows & (ROW_GROUP | ROW_SINGLE));
+    bool rewarded = o->pairs || (o->needs & (NEEDS_REWARD | NEEDS_LABEL));
+    if (!rewarded || (o->needs & (NEEDS_HEAD | NEEDS_TARGETS)))
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s does not learn from samples and their rewards; grpo, rloo, "
+                        "reinforce++, ppo, dpo and the like do", x->name);
+    if (o->pairs && (o->needs & NEEDS_REWARD))
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s needs margins of other objectives, which samples do not bring",
+                        x->name);
+    if (p->n_rounds < 1 || p->n_prompts < 1 || p->n_samples < 1 || p->max_tokens < 1)
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: rounds, prompts, samples and tokens must be 1 or more");
+    if (p->n_samples < 2 && strcmp(x->name, "spin") != 0 && (o->pairs || (x->rows & ROW_GROUP)))
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s compares samples of one prompt; ask for 2 or more", x->name);
+    if (!(p->no_end_penalty >= 0) || !(p->kl_target >= 0) || !(p->kl_horizon >= 0))
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: penalty, KL target and horizon must be 0 or more");
+    o->beta = -1;
+    for (int i = 0; x->options[i].name; i++)
+        if (strcmp(x->options[i].name, "beta") == 0)
+            o->beta = i;
+    if (p->kl_horizon > 0 && (o->beta < 0 || !(p->kl_target > 0)))
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: an adaptive KL needs a target above 0 and an objective with beta");
+    return AGON_OK;
+}
+
+/* ---- sampling and rewarding ---------------------------------------------------------------------------------- */
+
+static agon_status sample(online *o) {
+    const online_options *p = &o->options;
+    generate_request *requests = arena_take(o->memory, p->n_prompts, sizeof *requests);
+    uint64_t *seeds = arena_take(o->memory, n_samples(o), sizeof *seeds);
+    if (!requests || !seeds)
+        return no_memory(o);
+    sampling s = sampling_default();
+    s.temperature = p->train.temperature > 0 ? p->train.temperature : 1;
+    s.max_tokens = p->max_tokens;
+    for (size_t i = 0; i < n_samples(o); i++)
+        seeds[i] = seed_derivef(p->train.seed, "online %zu %zu", o->round, i);
+    for (size_t i = 0; i < p->n_prompts; i++)
+        requests[i] = (generate_request){.prompt = o->prompts[i].tokens, .n_prompt = o->prompts[i].n, .n_samples = p->n_samples,
+                                         .seeds = seeds + i * p->n_samples, .adapter = o->a, .sampling = s};
+    return generate(o->ctx, o->m, requests, p->n_prompts, &(generate_options){0}, o->samples);
+}
+
+static agon_status take_rewards(online *o) {
+    const online_options *p = &o->options;
+    size_t n = n_samples(o), ended = 0, flat = 0, different = 0;
+    double sum = 0, squares = 0, length = 0;
+    agon_status s = o->sink->rewards(o->sink->arg, o->round, o->prompts, o->samples, o->rewards);
+    for (size_t i = 0; i < n && !s; i++) {
+        const completion *c = &o->samples[i];
+        if (!isfinite(o->rewards[i]))
+            return ctx_fail(o->ctx, AGON_ENUMERIC, "round %zu, prompt %zu, sample %zu: the reward is not finite", o->round + 1,
+                            i / p->n_samples, i % p->n_samples);
+        size_t first = i - i % p->n_samples, j = first;
+        while (j < i && (o->samples[j].n_tokens != c->n_tokens ||
+                         memcmp(o->samples[j].tokens, c->tokens, c->n_tokens * sizeof *c->tokens) != 0))
+            j++;
+        different += j == i;
+        sum += o->rewards[i];
+        squares += o->rewards[i] * o->rewards[i];
+        length += (double)c->n_tokens;
+        ended += c->finish == FINISH_STOP;
+        if (c->finish != FINISH_STOP)
+            o->rewards[i] -= p->no_end_penalty;
+    }
+    for (size_t i = 0; i < p->n_prompts && !s; i++) {
+        size_t k = 1;
+        while (k < p->n_samples && o->rewards[i * p->n_samples + k] == o->rewards[i * p->n_samples])
+            k++;
+        flat += k == p->n_samples;
+    }
+    double mean = sum / (double)n;
+    o->report.reward = mean;
+    o->report.reward_std = sqrt(fmax(squares / (double)n - mean * mean, 0));
+    o->report.length = length / (double)n;
+    o->report.ended = (double)ended / (double)n;
+    o->report.distinct = (double)different / (double)n;
+    o->report.flat_groups = (double)flat / (double)p->n_prompts;
+    return s;
+}
+
+/* One sample's forward under an adapter: log_prob [n_tokens], or with a head the values that predict its tokens. */
+static agon_status score(online *o, const online_prompt *prompt, const completion *c, const adapter *a, const scalar_head *head,
+                         float *log_prob, float *values) {
+    size_t n = prompt->n + c->n_tokens, width = model_get_config(o->m)->d_model;
+    float *channel = memory_new(n, sizeof *channel), *hidden = head ? memory_new(size_mul(n, width), sizeof *hidden) : NULL;
+    if (!channel || (head && !hidden)) {
+        free(channel);
+        return no_memory(o);
+    }
+    unsigned wants = head ? WANT_HIDDEN : WANT_LOG_PROB;
+    const segment segments[2] = {
+        {.tokens = prompt->tokens, .n_tokens = prompt->n, .parent = -1, .adapter = a, .temperature = o->options.train.temperature,
+         .wants = head ? WANT_HIDDEN : 0},
+        {.tokens = c->tokens, .n_tokens = c->n_tokens, .parent = 0, .adapter = a, .wants = wants,
+         .temperature = o->options.train.temperature},
+    };
+    const token_channels out = {.log_prob = channel, .hidden = hidden};
+    agon_status s = model_forward(o->ctx, o->m, o->work, &(segment_batch){segments, 2}, &out);
+    for (size_t j = 0; j < c->n_tokens && !s; j++) {
+        if (log_prob)
+            log_prob[j] = channel[prompt->n + j];
+        if (values) {
+            double v;
+            scalar_head_forward(head, hidden + (prompt->n + j - 1) * width, 1, &v);
+            values[j] = (float)v;
+        }
+    }
+    free(channel);
+    free(hidden);
+    return s;
+}
+
+/* KL to the reference, and the values at sampling where the objective reads values. */
+static agon_status score_samples(online *o) {
+    const scalar_head *head = o->needs & NEEDS_VALUES ? adapter_head(o->a, HEAD_VALUE) : NULL;
+    double kl = 0;
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < n_samples(o) && !s; i++) {
+        const online_prompt *prompt = &o->prompts[i / o->options.n_samples];
+        const completion *c = &o->samples[i];
+        float *reference = arena_take(o->memory, c->n_tokens, sizeof *reference);
+        if (!reference)
+            return no_memory(o);
+        s = score(o, prompt, c, o->reference, NULL, reference, NULL);
+        for (size_t j = 0; j < c->n_tokens && !s; j++)
+            kl += (double)c->log_probs[j] - (double)reference[j];
+        if (s || !head)
+            continue;
+        if (!(o->values[i] = arena_take(o->memory, c->n_tokens, sizeof **o->values)))
+            return no_memory(o);
+        s = score(o, prompt, c, o->a, head, NULL, o->values[i]);
+    }
+    o->report.kl = kl / (double)n_samples(o);
+    return s;
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------------ */
+
+static train_response response_of(const online *o, size_t i) {
+    const completion *c = &o->samples[i];
+    return (train_response){.tokens = c->tokens, .n = c->n_tokens, .old = c->log_probs, .old_values = o->values[i],
+                            .reward = o->rewards[i], .advantage = NAN, .label = NAN, .weight = 1};
+}
+
+static agon_status add_row(online *o, size_t prompt, size_t k, train_response **out) {
+    train_response *r = *out = arena_take(o->memory, k, sizeof *r);
+    if (!r)
+        return no_memory(o);
+    o->rows[o->n_rows++] = (train_row){.prompt = o->prompts[prompt].tokens, .n_prompt = o->prompts[prompt].n, .responses = r,
+                                       .n_responses = k, .weight = 1};
+    return AGON_OK;
+}
+
+static bool same_tokens(const train_response *a, const train_response *b) {
+    return a->n == b->n && memcmp(a->tokens, b->tokens, a->n * sizeof *a->tokens) == 0;
+}
+
+/* A pair has no rewards of its own: margins are the objective's business, not the judge's scale. */
+static agon_status add_pair(online *o, size_t prompt, train_response chosen, train_response rejected) {
+    train_response *r;
+    chosen.reward = rejected.reward = NAN;
+    chosen.old = rejected.old = NULL;
+    chosen.label = o->needs & NEEDS_LABEL ? 1 : NAN;
+    if (same_tokens(&chosen, &rejected))
+        return AGON_OK;
+    agon_status s = add_row(o, prompt, 2, &r);
+    if (!s)
+        r[0] = chosen, r[1] = rejected;
+    return s;
+}
+
+static agon_status rows_of_prompt(online *o, size_t i) {
+    const objective *x = o->options.train.objective;
+    const online_prompt *p = &o->prompts[i];
+    size_t k = o->options.n_samples, first = i * k, best, worst;
+    train_response *r;
+    agon_status s = AGON_OK;
+    if (strcmp(x->name, "spin") == 0) {
+        if (p->n_demonstration == 0)
+            return ctx_fail(o->ctx, AGON_EINVAL, "round %zu, prompt %zu: spin needs a demonstration", o->round + 1, i);
+        train_response human = {.tokens = p->demonstration, .n = p->n_demonstration, .reward = NAN, .advantage = NAN,
+                                .label = NAN, .weight = 1};
+        return add_pair(o, i, human, response_of(o, first));
+    }
+    if (o->pairs)
+        return select_pair(o->rewards + first, k, &best, &worst)
+                   ? add_pair(o, i, response_of(o, first + best), response_of(o, first + worst))
+                   : AGON_OK;
+    if (x->rows & ROW_GROUP) {
+        s = add_row(o, i, k, &r);
+        for (size_t j = 0; j < k && !s; j++)
+            r[j] = response_of(o, first + j);
+        return s;
+    }
+    for (size_t j = 0; j < k && !s; j++) {
+        s = add_row(o, i, 1, &r);
+        if (s)
+            break;
+        *r = response_of(o, first + j);
+        if (o->needs & NEEDS_LABEL)
+            r->label = r->reward >= 0.5;
+    }
+    return s;
+}
+
+/* ---- a round ---------------------------------------------------------------------------------------------------- */
+
+static agon_status keep_loss(void *arg, const train_progress *p) {
+    online *o = arg;
+    o->report.loss = p->loss;
+    return o->sink->on_step ? o->sink->on_step(o->sink->arg, p) : AGON_OK;
+}
+
+static agon_status learn(online *o) {
+    adapter *start = NULL;
+    const adapter *reference = o->reference;
+    train_options t = o->options.train;
+    const train_sink sink = {.on_step = keep_loss, .arg = o};
+    if (o->n_rows == 0 || ((o->needs & NEEDS_MISMATCHED) && o->n_rows < 2))
+        return AGON_OK; /* every prompt was a tie: nothing to learn this round */
+    agon_status s = o->pairs ? adapter_clone(o->ctx, o->a, &start) : AGON_OK;
+    if (s)
+        return s;
+    t.seed = seed_derivef(t.seed, "order %zu", o->round);
+    t.moments = &o->moments;
+    t.checkpoint_every = 0;
+    s = train(o->ctx, o->m, o->a, NULL, o->pairs ? start : reference, o->rows, o->n_rows, &t, &sink, NULL, 0);
+    adapter_free(start);
+    return s == AGON_OK ? s : ctx_prefix(o->ctx, s, "round %zu", o->round + 1);
+}
+
+/* beta *= 1 + clip(KL/target - 1, -0.2, 0.2) * episodes / horizon; the same as the objectives' adaptive_kl. */
+static void follow_kl(online *o) {
+    const online_options *p = &o->options;
+    double *beta = o->beta >= 0 ? &o->options.train.objective_options[o->beta] : NULL;
+    if (beta && p->kl_horizon > 0)
+        *beta *= 1 + fmin(fmax(o->report.kl / p->kl_target - 1, -0.2), 0.2) * (double)n_samples(o) / p->kl_horizon;
+    o->report.beta = beta ? *beta : NAN;
+}
+
+static void free_samples(online *o) {
+    for (size_t i = 0; o->samples && i < n_samples(o); i++)
+        completion_free(&o->samples[i]);
+    o->samples = NULL;
+}
+
+static agon_status run_round(online *o) {
+    const online_options *p = &o->options;
+    size_t n = n_samples(o);
+    arena_reset(o->memory);
+    o->report = (online_report){.round = o->round + 1, .n_rounds = p->n_rounds, .loss = NAN};
+    o->n_rows = 0;
+    o->prompts = arena_take(o->memory, p->n_prompts, sizeof *o->prompts);
+    o->rewards = arena_take(o->memory, n, sizeof *o->rewards);
+    o->values = arena_take(o->memory, n, sizeof *o->values);
+    o->rows = arena_take(o->memory, n, sizeof *o->rows);
+    completion *samples = arena_take(o->memory, n, sizeof *samples);
+    if (!o->prompts || !o->rewards || !o->values || !o->rows || !samples)
+        return no_memory(o);
+    agon_status s = o->sink->prompts(o->sink->arg, o->round, o->prompts);
+    o->samples = samples;
+    if (!s)
+        s = sample(o);
+    if (!s)
+        s = take_rewards(o);
+    if (!s)
+        s = score_samples(o);
+    for (size_t i = 0; i < p->n_prompts && !s; i++)
+        s = rows_of_prompt(o, i);
+    o->report.n_rows = o->n_rows;
+    if (!s)
+        s = learn(o);
+    free_samples(o);
+    if (!s)
+        follow_kl(o);
+    return s;
+}
+
+/* ---- state ------------------------------------------------------------------------------------------------------ */
+
+/* "AGONONL1" | identity 32 | rounds u64 | beta f64 | steps u64 | n moments u64 | adapter bytes u64 | moments f32 [2, n] | adapter |
+ * SHA-256 of everything before. */
+static const char MAGIC[8] = {'A', 'G', 'O', 'N', 'O', 'N', 'L', '1'};
+enum { HEAD_SIZE = 8 + 32 + 5 * 8 };
+
+static hash256 identity_of(const online *o) {
+    const online_options *p = &o->options;
+    buffer b = {0};
+    buffer_printf(&b, "%s|%zu|%zu|%zu|%.17g|%.17g|%.17g", p->train.objective->name, p->n_prompts, p->n_samples, p->max_tokens,
+                  p->no_end_penalty, p->kl_target, p->kl_horizon);
+    buffer_printf(&b, "|%zu|%zu|%zu|%.9g|%.9g|%.9g|%.9g|%.9g|%.9g|%d|%.17g|%.9g|%llu|%d", p->train.batch_rows, p->train.epochs,
+                  p->train.max_steps, (double)p->train.lr, (double)p->train.beta1, (double)p->train.beta2, (double)p->train.eps,
+                  (double)p->train.weight_decay, (double)p->train.clip_norm, (int)p->train.schedule, p->train.warmup,
+                  (double)p->train.temperature, (unsigned long long)p->train.seed, (int)o->ctx->numerics);
+    for (int i = 0; p->train.objective->options[i].name; i++)
+        buffer_printf(&b, "|%.17g", i == o->beta ? 0 : p->train.objective_options[i]);
+    hash256 id = b.failed ? (hash256){{0}} : hash_bytes(b.data, b.size);
+    buffer_free(&b);
+    return id;
+}
+
+static agon_status store(online *o) {
+    char *image = NULL;
+    size_t n = 0;
+    buffer b = {0};
+    buffer_init(&b, (size_t)1 << 34);
+    if (!o->sink->on_state)
+        return AGON_OK;
+    agon_status s = adapter_save(o->ctx, o->a, &image, &n);
+    if (s)
+        return s;
+    hash256 id = identity_of(o);
+    double beta = o->beta >= 0 ? o->options.train.objective_options[o->beta] : 0;
+    const uint64_t numbers[] = {o->round, 0, o->moments.step, o->moments.n_values, n};
+    buffer_append(&b, MAGIC, sizeof MAGIC);
+    buffer_append(&b, id.bytes, sizeof id.bytes);
+    buffer_append(&b, numbers, sizeof numbers);
+    if (b.data)
+        memcpy(b.data + 8 + 32 + 8, &beta, sizeof beta);
+    buffer_append(&b, o->moments.first, o->moments.n_values * sizeof *o->moments.first);
+    buffer_append(&b, o->moments.second, o->moments.n_values * sizeof *o->moments.second);
+    buffer_append(&b, image, n);
+    hash256 check_sum = b.failed ? id : hash_bytes(b.data, b.size);
+    buffer_append(&b, check_sum.bytes, sizeof check_sum.bytes);
+    s = b.failed ? no_memory(o) : o->sink->on_state(o->sink->arg, o->round, b.data, b.size);
+    buffer_free(&b);
+    free(image);
+    return s;
+}
+
+/* The stored adapter's values into ours: same shape, or the state is another's. */
+static agon_status take_adapter(online *o, const char *data, size_t n) {
+    adapter *stored = NULL;
+    parameters from, to;
+    agon_status s = adapter_load(o->ctx, o->m, "the online state", data, n, &stored);
+    if (!s)
+        s = adapter_parameters(o->ctx, stored, &from);
+    if (!s)
+        s = adapter_parameters(o->ctx, o->a, &to);
+    for (size_t i = 0; !s && i < to.n; i++) {
+        bool same = from.n == to.n && from.items[i].n_rows == to.items[i].n_rows &&
+                    from.items[i].n_columns == to.items[i].n_columns && strcmp(from.items[i].name, to.items[i].name) == 0;
+        if (!same)
+            s = ctx_fail(o->ctx, AGON_EMISMATCH, "the online state belongs to an adapter of another shape");
+        else
+            memcpy(to.items[i].value, from.items[i].value, to.items[i].n_rows * to.items[i].n_columns * sizeof(float));
+    }
+    if (!s)
+        adapter_changed(o->ctx, o->a);
+    adapter_free(stored);
+    return s;
+}
+
+static agon_status restore(online *o, const char *data, size_t n) {
+    uint64_t numbers[5];
+    hash256 id = identity_of(o), check_sum;
+    if (n < HEAD_SIZE + sizeof check_sum || memcmp(data, MAGIC, sizeof MAGIC) != 0)
+        return ctx_fail(o->ctx, AGON_EFORMAT, "the online state is not one of this version");
+    check_sum = hash_bytes(data, n - sizeof check_sum);
+    if (memcmp(&check_sum, data + n - sizeof check_sum, sizeof check_sum) != 0)
+        return ctx_fail(o->ctx, AGON_EFORMAT, "the online state is damaged: its checksum disagrees");
+    if (memcmp(&id, data + 8, sizeof id) != 0)
+        return ctx_fail(o->ctx, AGON_EMISMATCH, "the online state belongs to other options; start anew, or give back what it "
+                        "was made with");
+    memcpy(numbers, data + 40, sizeof numbers);
+    size_t n_moments = numbers[3], bytes = size_mul(n_moments, 2 * sizeof(float));
+    if (n != size_add(size_add(HEAD_SIZE + sizeof check_sum, bytes), numbers[4]))
+        return ctx_fail(o->ctx, AGON_EFORMAT, "the online state has the wrong length");
+    if (n_moments) {
+        o->moments = (train_moments){memory_new(n_moments, sizeof(float)), memory_new(n_moments, sizeof(float)), n_moments, numbers[2]};
+        if (!o->moments.first || !o->moments.second)
+            return no_memory(o);
+        memcpy(o->moments.first, data + HEAD_SIZE, bytes / 2);
+        memcpy(o->moments.second, data + HEAD_SIZE + bytes / 2, bytes / 2);
+    }
+    o->round = numbers[0];
+    if (o->beta >= 0)
+        memcpy(&o->options.train.objective_options[o->beta], data + 48, sizeof(double));
+    return take_adapter(o, data + HEAD_SIZE + bytes, numbers[4]);
+}
+
+agon_status online_train(agon_ctx *ctx, model *m, adapter *a, const adapter *reference, const online_options *options,
+                         const online_sink *sink, const void *resume, size_t n_resume) {
+    online o = {.ctx = ctx, .m = m, .a = a, .reference = reference, .options = *options, .sink = sink};
+    agon_status s = check(&o);
+    if (!s)
+        s = arena_new(ctx, 0, &o.memory);
+    if (!s)
+        s = workspace_new(ctx, 0, &o.work);
+    if (!s && (o.needs & NEEDS_VALUES))
+        s = adapter_add_head(ctx, a, HEAD_VALUE, 0, options->train.seed);
+    if (!s && resume)
+        s = restore(&o, resume, n_resume);
+    while (!s && o.round < options->n_rounds) {
+        s = run_round(&o);
+        if (s)
+            break;
+        o.round++;
+        s = store(&o);
+        if (!s && sink->on_round)
+            s = sink->on_round(sink->arg, &o.report);
+    }
+    free(o.moments.first);
+    free(o.moments.second);
+    workspace_free(o.work);
+    arena_free(o.memory);
+    return s;
+}

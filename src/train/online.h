@@ -1,0 +1,64 @@
+/* Online training: rounds of sampling from the policy, rewarding, training. One driver for every objective; what a round's samples
+ * become follows from the rows the objective takes:
+ *
+ *   group of K     the K samples of a prompt with their rewards (grpo, gspo, rloo, reinforce++, exo-rw, pro)
+ *   single         each sample with its reward, log_probs and, where the objective reads values, values at sampling (ppo); for an
+ *                  objective that reads labels, label 1 where the reward is at least 1/2 (kto)
+ *   pair           the best and the worst of K, ties dropped (dpo and its kin: OAIF, 2402.04792); for `spin` the demonstration against
+ *                  the first own sample (2401.01335)
+ *
+ * Groups and singles are measured against `reference` (KL to where training began), pairs against the policy at the start of the round.
+ * A round is a function of (options, seed, the round's number, the state before it), so a run stopped anywhere goes on from its last
+ * stored round to the same bits. */
+#ifndef TRAIN_ONLINE_H
+#define TRAIN_ONLINE_H
+
+#include "generate/generate.h"
+#include "train/train.h"
+
+typedef struct online_prompt {
+    const int32_t *tokens; /* [n], n >= 1 */
+    size_t n;
+    const int32_t *demonstration; /* [n_demonstration] an answer as a person would give it; spin needs it, else NULL */
+    size_t n_demonstration;
+} online_prompt;
+
+typedef struct online_options {
+    train_options train; /* of one round: objective, epochs, batch_rows, lr, seed ...; its temperature is the sampler's too */
+    size_t n_rounds, n_prompts, n_samples, max_tokens;
+    double no_end_penalty; /* taken from the reward of a sample that reached max_tokens (1) */
+    double kl_target, kl_horizon; /* the objective's beta follows the KL (Ziegler et al. 2019, 2.2); horizon 0: it is fixed */
+} online_options;
+
+typedef struct online_report {
+    size_t round, n_rounds; /* round from 1 */
+    double reward, reward_std; /* of the samples, before penalties */
+    double length, ended;      /* mean tokens; share that ended by themselves */
+    double kl;                 /* mean over samples of the summed log-ratio to the reference, at sampling */
+    double distinct;           /* share of different samples */
+    double flat_groups;        /* share of prompts whose samples all have the same reward */
+    size_t n_rows;             /* trained on */
+    double beta, loss;         /* beta NAN: the objective has none */
+} online_report;
+
+/* What the driver asks of its caller. Any status but AGON_OK stops. */
+typedef struct online_sink {
+    /* Prompts of the 0-based round, out [n_prompts]; borrowed until the next call. */
+    agon_status (*prompts)(void *arg, size_t round, online_prompt *out);
+    /* Rewards of samples [n_prompts, n_samples], finite. */
+    agon_status (*rewards)(void *arg, size_t round, const online_prompt *prompts, const completion *samples, double *rewards);
+    agon_status (*on_round)(void *arg, const online_report *r);  /* may be NULL */
+    agon_status (*on_step)(void *arg, const train_progress *p);  /* may be NULL */
+    /* State after `rounds` rounds, to be stored durably; borrowed for the call. May be NULL. */
+    agon_status (*on_state)(void *arg, size_t rounds, const void *data, size_t n);
+    void *arg;
+} online_sink;
+
+/* Trains the adapter `a` of m. `reference`: NULL is m without adapter. `resume` [n_resume]: bytes of on_state, NULL to start;
+ * AGON_EMISMATCH when they belong to other options. AGON_EINVAL: an objective that cannot learn from samples and rewards; AGON_ENUMERIC:
+ * a reward that is not finite (round, prompt, sample). */
+AGON_MUST_CHECK agon_status online_train(agon_ctx *ctx, model *m, adapter *a, const adapter *reference,
+                                         const online_options *options, const online_sink *sink, const void *resume,
+                                         size_t n_resume);
+
+#endif

@@ -1,0 +1,199 @@
+/* Online training: with every kind of row the policy moves to what is rewarded, and a run cut anywhere ends at the same bits. */
+#include "train/online.h"
+#include "base/random.h"
+#include "tiny_model.h"
+
+enum { N_PROMPTS = 8, N_SAMPLES = 4, N_TOKENS = 5, N_PROMPT = 4, LIKED = 20 };
+
+typedef struct world {
+    int32_t tokens[N_PROMPTS][N_PROMPT], demonstration[N_TOKENS];
+    double first, last, kl, beta;
+    char *state;
+    size_t n_state, rounds, stop_at;
+    double bad; /* not 0: the reward of every sample */
+} world;
+
+static agon_status prompts(void *arg, size_t round, online_prompt *out) {
+    world *w = arg;
+    rng r = rng_new(round);
+    for (size_t i = 0; i < N_PROMPTS; i++) {
+        for (size_t j = 0; j < N_PROMPT; j++)
+            w->tokens[i][j] = (int32_t)rng_below(&r, 61);
+        out[i] = (online_prompt){w->tokens[i], N_PROMPT, w->demonstration, N_TOKENS};
+    }
+    for (size_t j = 0; j < N_TOKENS; j++)
+        w->demonstration[j] = (int32_t)rng_below(&r, LIKED);
+    return AGON_OK;
+}
+
+/* The share of tokens below LIKED: a third of the vocabulary. */
+static agon_status rewards(void *arg, size_t round, const online_prompt *p, const completion *samples, double *out) {
+    const world *w = arg;
+    (void)round, (void)p;
+    for (size_t i = 0; i < N_PROMPTS * N_SAMPLES; i++) {
+        out[i] = w->bad;
+        for (size_t j = 0; j < samples[i].n_tokens && w->bad == 0; j++)
+            out[i] += samples[i].tokens[j] < LIKED ? 1.0 / N_TOKENS : 0;
+    }
+    return AGON_OK;
+}
+
+static agon_status on_round(void *arg, const online_report *r) {
+    world *w = arg;
+    if (r->round == 1)
+        w->first = r->reward;
+    w->last = r->reward;
+    w->kl = r->kl;
+    w->beta = r->beta;
+    if (r->round == 1)
+        assert_close(r->kl, 0, 1e-12); /* sampler and trainer agree to the last bit: the policy is its reference */
+    return r->round == w->stop_at ? AGON_EINTERRUPTED : AGON_OK;
+}
+
+static agon_status on_state(void *arg, size_t rounds, const void *data, size_t n) {
+    world *w = arg;
+    free(w->state);
+    w->state = malloc(n);
+    memcpy(w->state, data, n);
+    w->n_state = n;
+    w->rounds = rounds;
+    return AGON_OK;
+}
+
+static online_options options_for(const char *name, size_t n_rounds) {
+    online_options o = {.train = train_options_default(), .n_rounds = n_rounds, .n_prompts = N_PROMPTS, .n_samples = N_SAMPLES,
+                        .max_tokens = N_TOKENS};
+    o.train.objective = objective_find(name);
+    objective_defaults(o.train.objective, o.train.objective_options);
+    o.train.batch_rows = 8;
+    o.train.epochs = 2;
+    o.train.lr = 1e-2f;
+    o.train.schedule = SCHEDULE_CONSTANT;
+    o.train.warmup = 0;
+    o.train.seed = 3;
+    return o;
+}
+
+static agon_status run(const online_options *o, world *w, const world *from) {
+    agon_ctx *ctx = test_ctx(1, NULL);
+    model_config c = tiny_config();
+    model *m = tiny_model(ctx, &c, COMPUTE_F32);
+    adapter *a = NULL;
+    assert_ok(ctx, adapter_new(ctx, m, &(adapter_options){.rank = 4, .alpha = 8, .seed = 2}, &a));
+    const online_sink sink = {prompts, rewards, on_round, NULL, on_state, w};
+    agon_status s = online_train(ctx, m, a, NULL, o, &sink, from ? from->state : NULL, from ? from->n_state : 0);
+    if (s && s != AGON_EINTERRUPTED && w->bad == 0 && !from)
+        fail_msg("%s: %s", o->train.objective->name, agon_error(ctx));
+    if (w->bad != 0)
+        assert_non_null(strstr(agon_error(ctx), "round 1, prompt 0, sample 0"));
+    adapter_free(a);
+    model_free(m);
+    agon_ctx_free(ctx);
+    return s;
+}
+
+static const char *const names[] = {"grpo", "gspo", "rloo", "reinforce++", "ppo", "dpo", "exo-rw", "kto", "spin", "ipo"};
+
+static void online__every_kind_of_row_learns(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        online_options o = options_for(names[i], 14);
+        agon_ctx *ctx = test_ctx(1, NULL);
+        if (strcmp(names[i], "gspo") == 0) { /* its usual clip is for thousands of steps */
+            assert_ok(ctx, objective_set(ctx, o.train.objective, "clip=0.2", o.train.objective_options));
+            assert_ok(ctx, objective_set(ctx, o.train.objective, "clip_high=0.2", o.train.objective_options));
+        }
+        if (strcmp(names[i], "exo-rw") == 0) /* rewards of this spread are small beside its usual temperature */
+            assert_ok(ctx, objective_set(ctx, o.train.objective, "reward_beta=0.05", o.train.objective_options));
+        agon_ctx_free(ctx);
+        world w = {0};
+        assert_int_equal(run(&o, &w, NULL), AGON_OK);
+        if (!(w.last > w.first + 0.1 && w.kl > 0))
+            fail_msg("%s: the reward went from %g to %g, KL %g", names[i], w.first, w.last, w.kl);
+        free(w.state);
+    }
+}
+
+static void online__resumes_bit_for_bit(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        online_options o = options_for(names[i], 4);
+        world whole = {0}, half = {.stop_at = 2}, rest = {0};
+        if (strcmp(names[i], "ppo") == 0)
+            o.kl_target = 0.1, o.kl_horizon = 200;
+        assert_int_equal(run(&o, &whole, NULL), AGON_OK);
+        assert_int_equal(run(&o, &half, NULL), AGON_EINTERRUPTED);
+        assert_int_equal(half.rounds, 2);
+        assert_int_equal(run(&o, &rest, &half), AGON_OK);
+        if (whole.n_state != rest.n_state || memcmp(whole.state, rest.state, whole.n_state) != 0)
+            fail_msg("%s: a resumed run differs", names[i]);
+        free(whole.state), free(half.state), free(rest.state);
+    }
+}
+
+/* beta grows by a fifth of episodes/horizon while the KL is above the target, and shrinks while it is below. */
+static void online__beta_follows_the_kl(void **state) {
+    (void)state;
+    online_options o = options_for("ppo", 1);
+    world w = {0};
+    o.kl_target = 1;
+    o.kl_horizon = 320;
+    double before = o.train.objective_options[0];
+    assert_int_equal(run(&o, &w, NULL), AGON_OK);
+    assert_close(w.beta, before * (1 - 0.2 * N_PROMPTS * N_SAMPLES / 320), 1e-12);
+    free(w.state);
+}
+
+static void online__refuses_what_it_cannot_run(void **state) {
+    (void)state;
+    world w = {0};
+    agon_ctx *ctx = test_ctx(1, NULL);
+    const online_sink sink = {prompts, rewards, on_round, NULL, on_state, &w};
+    model_config c = tiny_config();
+    model *m = tiny_model(ctx, &c, COMPUTE_F32);
+    adapter *a = NULL;
+    assert_ok(ctx, adapter_new(ctx, m, &(adapter_options){.rank = 4, .alpha = 8, .seed = 2}, &a));
+    static const char *const refused[] = {"sft", "bt", "prm", "classify", "modpo"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        online_options o = options_for(refused[i], 1);
+        assert_int_equal(online_train(ctx, m, a, NULL, &o, &sink, NULL, 0), AGON_EINVAL);
+    }
+    online_options o = options_for("grpo", 1);
+    o.n_samples = 1;
+    assert_int_equal(online_train(ctx, m, a, NULL, &o, &sink, NULL, 0), AGON_EINVAL);
+    o = options_for("gspo", 1);
+    o.kl_horizon = 10, o.kl_target = 1; /* gspo has no beta */
+    assert_int_equal(online_train(ctx, m, a, NULL, &o, &sink, NULL, 0), AGON_EINVAL);
+    adapter_free(a);
+    model_free(m);
+    agon_ctx_free(ctx);
+    o = options_for("grpo", 1);
+    w.bad = NAN;
+    assert_int_equal(run(&o, &w, NULL), AGON_ENUMERIC);
+    free(w.state);
+}
+
+static void online__refuses_foreign_states(void **state) {
+    (void)state;
+    online_options o = options_for("dpo", 2), other = o;
+    world w = {.stop_at = 1}, again = {0};
+    assert_int_equal(run(&o, &w, NULL), AGON_EINTERRUPTED);
+    other.train.lr = 1e-3f;
+    assert_int_equal(run(&other, &again, &w), AGON_EMISMATCH);
+    w.state[w.n_state / 2] ^= 1;
+    assert_int_equal(run(&o, &again, &w), AGON_EFORMAT);
+    w.n_state = 50;
+    assert_int_equal(run(&o, &again, &w), AGON_EFORMAT);
+    free(w.state);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(online__every_kind_of_row_learns),
+        cmocka_unit_test(online__resumes_bit_for_bit),
+        cmocka_unit_test(online__beta_follows_the_kl),
+        cmocka_unit_test(online__refuses_what_it_cannot_run),
+        cmocka_unit_test(online__refuses_foreign_states),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
