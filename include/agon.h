@@ -383,8 +383,53 @@ typedef struct agon_memory {
 } agon_memory;
 AGON_API AGON_MUST_CHECK agon_status agon_train_memory(agon_ctx *ctx, const agon_model *m, const agon_dataset *d,
                                                        const agon_train_options *options, agon_memory *out);
+
+typedef struct agon_online_options {
+    size_t struct_size;
+    const char *const *cells; /* [n_cells] "family" or "family/cell" of the generated tasks; none: those by default */
+    size_t n_cells;
+    size_t rounds, prompts, samples, max_tokens; /* prompts a round, samples a prompt, tokens a sample */
+    double no_end_penalty;        /* taken from the reward of a sample that did not end by itself */
+    double kl_target, kl_horizon; /* horizon above 0: the objective's beta follows the KL (Ziegler et al. 2019) */
+    const char *reward_model;     /* PEFT folder with a reward head; NULL: the tasks' verifiers, 1 for a pass */
+    /* After each round, JSON: {"round", "rounds", "reward", "reward_std", "length", "ended", "kl", "distinct", "flat_groups", "rows", "beta",
+     * "loss"}. NULL: none. */
+    void (*on_round)(void *arg, const char *json);
+    void *arg;
+} agon_online_options;
+/* 10 rounds of 16 prompts and 4 samples of 48 tokens, penalty 1, fixed KL coefficient. */
+AGON_API agon_online_options agon_online_options_default(void);
+/* Rounds of sampling answers to tasks, rewarding and training an adapter: any objective that learns from groups, rewarded samples or pairs
+ * (online and iterative DPO, SPIN by demonstrations). `epochs`, `batch_rows` and the learning rate of `options` are of one round; its
+ * temperature is the sampler's too. A PEFT folder in `output`, durable as agon_train's: after an interruption the same call goes on with
+ * the last whole round. *summary new: {"output", "kind", "objective", "rounds", "resumed_after", "id", "already_done"}. AGON_EINVAL,
+ * AGON_EUNSUPPORTED (all weights), AGON_EBUSY, AGON_EINTERRUPTED, AGON_ENUMERIC. */
+AGON_API AGON_MUST_CHECK agon_status agon_train_online(agon_ctx *ctx, agon_model *m, const char *objective, const char *output,
+                                                       const agon_train_options *options, const agon_online_options *online,
+                                                       char **summary);
 /* Optimiser steps agon_train will take in all. */
 AGON_API size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options);
+
+/* ---- experiments on small models ------------------------------------------------------------------------ */
+
+typedef struct agon_experiment_options {
+    size_t struct_size;
+    const char *output;    /* folder of result.json, curves and stages; NULL: the file's stem in the current folder */
+    const char *expected;  /* the experiment the file must hold ("weak-to-strong"); NULL: any */
+    bool full;             /* with what the file's "full" changes: more seeds */
+    bool plan_only;        /* only how long it will take */
+    /* A line of progress, from any thread, one at a time; NULL: none. */
+    void (*on_line)(void *arg, const char *text);
+    void *arg;
+} agon_experiment_options;
+AGON_API agon_experiment_options agon_experiment_options_default(void);
+/* The i-th experiment's name and what it asks, static; false after the last. */
+AGON_API bool agon_experiment_list(size_t i, const char **name, const char **summary);
+/* Runs the experiment of a YAML file ("experiment: NAME" and its options): models from scratch on tasks whose truth is known. *json new:
+ * {"experiment", "settings", "minutes_expected", ...}. What is finished is kept in `output`; the same call after an interruption goes on,
+ * to the same figures. AGON_EINVAL, AGON_EFORMAT, AGON_EINTERRUPTED. */
+AGON_API AGON_MUST_CHECK agon_status agon_experiment(agon_ctx *ctx, const char *file, const agon_experiment_options *options,
+                                                     char **json);
 
 /* ---- models in and out ------------------------------------------------------------------------------- */
 

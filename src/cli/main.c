@@ -6,14 +6,15 @@ static const command *const commands[] = {
     &command_init,   &command_run,    &command_status, &command_log,      &command_show,
     &command_why,    &command_verify, &command_unseal, &command_review,   &command_generate,
     &command_chat,   &command_score,  &command_tokenize, &command_data,     &command_train,  &command_loss,
-    &command_eval,   &command_import, &command_export, &command_doctor, &command_bench,
+    &command_eval,   &command_weak_to_strong, &command_experiment, &command_import, &command_export, &command_doctor,
+    &command_bench,
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_help(FILE *to) {
     fprintf(to, "agon %s: the superalignment loop\n\nusage: agon COMMAND [options]\n\n", AGON_VERSION);
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(to, "  %-14s %s\n", commands[i]->name, commands[i]->summary);
     fprintf(to, "\nagon COMMAND --help shows options and an example.\n\n"
                 "exit codes: 0 fine, 1 other failure, 2 wrong usage, 3 not found, 4 bad data or model file,\n"
                 "  5 disk, memory or network, 6 busy, 7 verification failed, 8 stopped (run again to go on)\n");

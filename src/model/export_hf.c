@@ -7,6 +7,7 @@
 #include "model/scalar_head.h"
 #include "model/tokenizer.h"
 #include "model/weights_layout.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

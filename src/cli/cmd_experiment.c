@@ -1,0 +1,76 @@
+/* agon experiment: models from scratch on tasks whose truth is known. */
+#include "cli/experiments.h"
+#include <string.h>
+
+static void on_line(void *arg, const char *text) {
+    FILE *to = *(const bool *)arg ? stderr : stdout; /* JSON has stdout to itself */
+    fprintf(to, "%s\n", text);
+    fflush(to);
+}
+
+int run_experiment_command(const command *self, int argc, char **argv, const char *expected, void (*show)(const json_t *result)) {
+    const char *file = NULL;
+    bool json = false;
+    char *text = NULL;
+    agon_experiment_options o = agon_experiment_options_default();
+    const option_spec specs[] = {{.name = "--output", .text = &o.output}, {.name = "--full", .flag = &o.full},
+                                 {.name = "--plan", .flag = &o.plan_only}, {.name = "--json", .flag = &json},
+                                 {0}};
+    size_t n;
+    int code;
+    if (!parse_options(self, argc, argv, specs, &file, 1, &n, &code))
+        return code;
+    if (!file)
+        return usage_error(self, "name an experiment's file");
+    agon_ctx *ctx = open_context(self->name);
+    if (!ctx)
+        return EXIT_SYSTEM;
+    o.expected = expected;
+    o.on_line = on_line;
+    o.arg = &json;
+    agon_status s = agon_experiment(ctx, file, &o, &text);
+    if (s == AGON_EINTERRUPTED) {
+        fprintf(stderr, "agon %s: stopped; what is finished is kept. Run the same command again to go on\n", self->name);
+        code = EXIT_STOPPED;
+    } else {
+        code = s ? fail_with(self->name, s, ctx) : EXIT_FINE;
+    }
+    json_t *result = text ? json_loads(text, 0, NULL) : NULL;
+    if (text && json)
+        puts(text);
+    else if (result && !o.plan_only)
+        show(result);
+    json_decref(result);
+    agon_text_free(text);
+    close_context(ctx);
+    return code;
+}
+
+static void show_json(const json_t *result) {
+    json_dumpf(result, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(5));
+    putchar('\n');
+}
+
+static int run(int argc, char **argv) {
+    const char *name, *summary;
+    if (argc == 2 && strcmp(argv[1], "--list") == 0) {
+        for (size_t i = 0; agon_experiment_list(i, &name, &summary); i++)
+            printf("%-18s %s\n", name, summary);
+        return EXIT_FINE;
+    }
+    return run_experiment_command(&command_experiment, argc, argv, NULL, show_json);
+}
+
+const command command_experiment = {
+    "experiment",
+    "an experiment on small models, from its file",
+    "experiment FILE.yaml [--output DIR] [--full] [--plan] [--json]\n\n"
+    "The file names an experiment and its options (examples/*.yaml); `agon experiment --list` shows which there are. Models are trained\n"
+    "from scratch on tasks whose truth a program knows. Stop it at any moment and run the same command again: it goes on.\n\n"
+    "  --output DIR   where result.json, curves and finished parts are kept (default: the file's stem + .out)\n"
+    "  --full         with what the file's \"full\" changes, usually more seeds; how long it takes is said first\n"
+    "  --plan         only say how long it takes\n"
+    "  --json         the result as one line of JSON; progress goes to stderr\n\n"
+    "  agon experiment examples/dpo_noise.yaml --output noise",
+    run,
+};

@@ -1,0 +1,61 @@
+/* agon weak-to-strong: the protocol of weak-to-strong generalisation, with its controls. */
+#include "cli/experiments.h"
+#include <math.h>
+
+static double number(const json_t *o, const char *key) {
+    const json_t *v = json_object_get(o, key);
+    return json_is_number(v) ? json_number_value(v) : NAN;
+}
+
+static void show_condition(const json_t *c) {
+    const json_t *range = json_object_get(c, "interval");
+    const json_t *low = json_array_get(range, 0), *high = json_array_get(range, 1);
+    printf("    %-18s %.3f   ", member_text(c, "condition"), number(c, "accuracy"));
+    if (json_is_number(low) && json_is_number(high) && isfinite(number(c, "pgr")))
+        printf("%+.2f  [%+.2f, %+.2f]\n", number(c, "pgr"), json_number_value(low), json_number_value(high));
+    else
+        printf("undefined: no gap\n");
+}
+
+static void show_task(const json_t *t) {
+    size_t i;
+    json_t *c;
+    printf("  %s: weak %.3f, ceiling %.3f%s\n", member_text(t, "task"), number(t, "weak"), number(t, "ceiling"),
+           json_is_true(json_object_get(t, "gap_is_noise")) ? " (the gap is within its noise: its PGR means nothing)" : "");
+    printf("    %-18s %-7s %s\n", "student", "right", "gap recovered [95%]");
+    json_array_foreach(json_object_get(t, "conditions"), i, c)
+        show_condition(c);
+}
+
+static void show(const json_t *result) {
+    static const char *const kinds[][2] = {{"classification", "is the statement true?"}, {"generation", "complete the statement"}};
+    for (int k = 0; k < 2; k++) {
+        const json_t *list = json_object_get(result, kinds[k][0]);
+        size_t i;
+        json_t *t;
+        if (json_array_size(list))
+            printf("\n%s\n", kinds[k][1]);
+        json_array_foreach(list, i, t)
+            show_task(t);
+    }
+}
+
+static int run(int argc, char **argv) {
+    return run_experiment_command(&command_weak_to_strong, argc, argv, "weak-to-strong", show);
+}
+
+const command command_weak_to_strong = {
+    "weak-to-strong",
+    "what a strong learner recovers from weak labels",
+    "weak-to-strong FILE.yaml [--output DIR] [--full] [--plan] [--json]\n\n"
+    "A weak supervisor is trained on half A, its labels of half B train a stronger student, and a ceiling is the same student on the truth.\n"
+    "Prints how much of the gap each student recovers (PGR), with intervals over seeds and items: naive, auxiliary confidence loss (both\n"
+    "schedules), only the most confident labels, errors replaced by random flips of the same rates, bootstrapping, specialists. Models are\n"
+    "trained from scratch. Stop it at any moment and run the same command again: it goes on.\n\n"
+    "  --output DIR   where result.json, curves.svg and finished parts are kept (default: the file's stem + .out)\n"
+    "  --full         with what the file's \"full\" changes, usually more seeds; how long it takes is said first\n"
+    "  --plan         only say how long it takes\n"
+    "  --json         the result as one line of JSON; progress goes to stderr\n\n"
+    "  agon weak-to-strong examples/weak_to_strong.yaml",
+    run,
+};

@@ -1,0 +1,45 @@
+/* Experiments: files that name one of them and its options, run by one command to a folder with result.json and stages.
+ *
+ *   experiment: weak-to-strong
+ *   seeds: 1
+ *   full: {seeds: 5}      what --full changes
+ *
+ * One experiment is one file and one line in experiment.c's table. They share the laboratory (lab.h) and do not include one another. */
+#ifndef RECIPE_EXPERIMENT_H
+#define RECIPE_EXPERIMENT_H
+
+#include "recipe/lab.h"
+
+typedef struct experiment {
+    const char *name, *summary;
+    const char *defaults; /* JSON: every option with its default */
+    /* What it will do, for the estimate: rows trained and rows asked, by size of the ladder "ladder". */
+    agon_status (*plan)(lab *l, double *trained, double *asked);
+    agon_status (*run)(lab *l, json_t **result); /* *result new */
+} experiment;
+
+enum { EXPERIMENT_MAX_SIZES = 6 };
+
+/* The i-th, NULL after the last. */
+const experiment *experiment_at(size_t i);
+
+typedef struct experiment_request {
+    const char *file, *output;
+    bool full, plan_only;
+    const char *expected; /* name it must have; NULL: any */
+    void (*say)(void *arg, const char *text);
+    void *arg;
+} experiment_request;
+/* *result new: {"experiment", "settings", "minutes_expected", ...}; also written to OUTPUT/result.json. AGON_EINVAL, AGON_EFORMAT name the
+ * file and the option; AGON_EINTERRUPTED: the same call goes on. */
+AGON_MUST_CHECK agon_status experiment_run(agon_ctx *ctx, const experiment_request *r, json_t **result);
+
+#define EXPERIMENTS(X)                                                                               \
+    X(weak_to_strong)                                                                                \
+    X(preference_noise)                                                                              \
+    X(noise_cleaning)
+#define DECLARE_EXPERIMENT(name) extern const experiment experiment_##name;
+EXPERIMENTS(DECLARE_EXPERIMENT)
+#undef DECLARE_EXPERIMENT
+
+#endif

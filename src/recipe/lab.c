@@ -1,0 +1,322 @@
+/* The laboratory's ground: options, stages, works. See lab.h. */
+#include "recipe/lab.h"
+#include "base/buffer.h"
+#include "base/ctx.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/nearest.h"
+#include "base/pool.h"
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+enum { FILE_LIMIT = 1 << 20, MAX_DEPTH = 8 };
+
+/* ---- YAML ------------------------------------------------------------------------------------------------ */
+
+/* A plain scalar that reads as a number, true or false is one; everything else is a text. */
+static json_t *scalar_json(const yaml_node_t *node) {
+    const char *text = (const char *)node->data.scalar.value;
+    char *end = NULL;
+    if (node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || !*text)
+        return json_string(text);
+    if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+        return json_boolean(*text == 't');
+    long long whole = strtoll(text, &end, 10);
+    if (!*end)
+        return json_integer(whole);
+    double real = strtod(text, &end);
+    return !*end && isfinite(real) ? json_real(real) : json_string(text);
+}
+
+static json_t *node_json(yaml_document_t *d, const yaml_node_t *node, int depth) {
+    if (!node || depth > MAX_DEPTH)
+        return NULL;
+    if (node->type == YAML_SCALAR_NODE)
+        return scalar_json(node);
+    json_t *made = node->type == YAML_SEQUENCE_NODE ? json_array() : json_object();
+    bool fine = made != NULL;
+    if (node->type == YAML_SEQUENCE_NODE)
+        for (const yaml_node_item_t *i = node->data.sequence.items.start; fine && i < node->data.sequence.items.top; i++)
+            fine = json_array_append_new(made, node_json(d, yaml_document_get_node(d, *i), depth + 1)) == 0;
+    else
+        for (const yaml_node_pair_t *p = node->data.mapping.pairs.start; fine && p < node->data.mapping.pairs.top; p++) {
+            const yaml_node_t *key = yaml_document_get_node(d, p->key);
+            fine = key && key->type == YAML_SCALAR_NODE &&
+                   !json_object_get(made, (const char *)key->data.scalar.value) &&
+                   json_object_set_new(made, (const char *)key->data.scalar.value,
+                                       node_json(d, yaml_document_get_node(d, p->value), depth + 1)) == 0;
+        }
+    if (fine)
+        return made;
+    json_decref(made);
+    return NULL;
+}
+
+agon_status lab_read_yaml(agon_ctx *ctx, const char *path, json_t **out) {
+    char *text = NULL;
+    size_t n = 0;
+    yaml_parser_t parser;
+    yaml_document_t document;
+    json_t *made = NULL;
+    agon_status s = file_read(ctx, path, FILE_LIMIT, &text, &n);
+    if (s)
+        return s;
+    if (!yaml_parser_initialize(&parser)) {
+        free(text);
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory reading %s", path);
+    }
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text, n);
+    if (!yaml_parser_load(&parser, &document)) {
+        s = ctx_fail(ctx, AGON_EFORMAT, "%s:%zu: %s", path, parser.problem_mark.line + 1,
+                     parser.problem ? parser.problem : "not YAML");
+    } else {
+        const yaml_node_t *root = yaml_document_get_root_node(&document);
+        if (root && root->type == YAML_MAPPING_NODE)
+            made = node_json(&document, root, 0);
+        if (!made)
+            s = ctx_fail(ctx, AGON_EFORMAT, "%s: must be a mapping of keys, each once, at most %d deep", path, MAX_DEPTH);
+        yaml_document_delete(&document);
+    }
+    yaml_parser_delete(&parser);
+    free(text);
+    if (!s)
+        *out = made;
+    return s;
+}
+
+/* ---- settings -------------------------------------------------------------------------------------------- */
+
+static agon_status unknown_key(agon_ctx *ctx, const char *where, const char *key, const json_t *defaults) {
+    const char *known[64], *name;
+    size_t n = 0;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)defaults, name, value)
+        if (n < 64)
+            known[n++] = name;
+    const char *near = nearest_word(key, known, n);
+    return near ? ctx_fail(ctx, AGON_EINVAL, "%s: there is no option '%.60s'; did you mean %s?", where, key, near)
+                : ctx_fail(ctx, AGON_EINVAL, "%s: there is no option '%.60s'", where, key);
+}
+
+static bool same_kind(const json_t *a, const json_t *b) {
+    return json_typeof(a) == json_typeof(b) || (json_is_real(a) && json_is_number(b)) ||
+           (json_is_boolean(a) && json_is_boolean(b));
+}
+
+static const char *kind_name(const json_t *v) {
+    return json_is_object(v)    ? "a mapping"
+           : json_is_array(v)   ? "a list"
+           : json_is_string(v)  ? "a text"
+           : json_is_integer(v) ? "a whole number"
+           : json_is_real(v)    ? "a number"
+                                : "true or false";
+}
+
+agon_status lab_settings(agon_ctx *ctx, const char *where, const json_t *defaults, const json_t *given, json_t **out) {
+    json_t *made = json_deep_copy(defaults), *value;
+    const char *key;
+    agon_status s = made ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    json_object_foreach((json_t *)(uintptr_t)given, key, value) {
+        const json_t *usual = json_object_get(defaults, key);
+        json_t *inner = NULL;
+        if (s)
+            break;
+        if (!usual)
+            s = unknown_key(ctx, where, key, defaults);
+        else if (!same_kind(usual, value))
+            s = ctx_fail(ctx, AGON_EINVAL, "%s: %s must be %s", where, key, kind_name(usual));
+        else if (json_is_object(usual))
+            s = lab_settings(ctx, where, usual, value, &inner);
+        else
+            inner = json_is_real(usual) ? json_real(json_number_value(value)) : json_incref(value);
+        if (!s && json_object_set_new(made, key, inner) != 0)
+            s = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    }
+    if (s)
+        json_decref(made);
+    else
+        *out = made;
+    return s;
+}
+
+agon_status lab_int(const lab *l, const char *key, int64_t low, int64_t high, size_t *out) {
+    int64_t x = json_integer_value(json_object_get(l->settings, key));
+    if (x < low || x > high)
+        return ctx_fail(l->ctx, AGON_EINVAL, "%s is %lld; it must be from %lld to %lld", key, (long long)x, (long long)low,
+                        (long long)high);
+    *out = (size_t)x;
+    return AGON_OK;
+}
+
+agon_status lab_real(const lab *l, const char *key, double low, double high, double *out) {
+    double x = json_number_value(json_object_get(l->settings, key));
+    if (!(x >= low && x <= high))
+        return ctx_fail(l->ctx, AGON_EINVAL, "%s is %g; it must be from %g to %g", key, x, low, high);
+    *out = x;
+    return AGON_OK;
+}
+
+agon_status lab_open(lab *l) {
+    buffer path = {0};
+    char *text = json_canonical(l->settings);
+    pthread_mutex_init(&l->saying, NULL);
+    if (!text)
+        return ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+    hash256 id = hash_bytes(text, strlen(text));
+    hash_hex(&id, l->identity);
+    free(text);
+    buffer_printf(&path, "%s/stages", l->output);
+    agon_status s = path.failed ? ctx_fail(l->ctx, AGON_ENOMEM, "out of memory") : folder_make(l->ctx, path.data);
+    buffer_free(&path);
+    return s;
+}
+
+void lab_close(lab *l) {
+    pthread_mutex_destroy(&l->saying);
+}
+
+void lab_say(lab *l, const char *format, ...) {
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (!l->say)
+        return;
+    pthread_mutex_lock(&l->saying);
+    l->say(l->arg, text);
+    pthread_mutex_unlock(&l->saying);
+}
+
+agon_status lab_write(const lab *l, const char *name, const char *text) {
+    buffer path = {0};
+    buffer_printf(&path, "%s/%s", l->output, name);
+    agon_status s = path.failed ? ctx_fail(l->ctx, AGON_ENOMEM, "out of memory")
+                                : file_write(l->ctx, path.data, text, strlen(text));
+    buffer_free(&path);
+    return s;
+}
+
+/* ---- stages ---------------------------------------------------------------------------------------------- */
+
+/* A stage on disk: "AGONLAB1" | n u64 | x f64 [n] | SHA-256 of everything before. */
+static const char MAGIC[8] = {'A', 'G', 'O', 'N', 'L', 'A', 'B', '1'};
+
+static agon_status stage_path(const lab *l, agon_ctx *ctx, const char *key, buffer *out) {
+    char hex[HASH_HEX_SIZE];
+    buffer name = {0};
+    buffer_printf(&name, "%s|numerics %d|%s", l->identity, (int)l->ctx->numerics, key);
+    if (name.failed)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    hash256 id = hash_bytes(name.data, name.size);
+    hash_hex(&id, hex);
+    buffer_free(&name);
+    buffer_printf(out, "%s/stages/%.32s", l->output, hex);
+    return out->failed ? ctx_fail(ctx, AGON_ENOMEM, "out of memory") : AGON_OK;
+}
+
+agon_status lab_recall(const lab *l, agon_ctx *ctx, const char *key, double *x, size_t n, bool *found) {
+    buffer path = {0};
+    char *data = NULL;
+    size_t size = 0, wanted = sizeof MAGIC + 8 + n * sizeof *x + sizeof(hash256);
+    *found = false;
+    agon_status s = stage_path(l, ctx, key, &path);
+    if (!s && file_exists(path.data))
+        s = file_read(ctx, path.data, (size_t)1 << 32, &data, &size);
+    if (!s && data && size == wanted) {
+        hash256 check = hash_bytes(data, size - sizeof check);
+        *found = memcmp(data, MAGIC, sizeof MAGIC) == 0 && memcmp(&check, data + size - sizeof check, sizeof check) == 0;
+        if (*found)
+            memcpy(x, data + sizeof MAGIC + 8, n * sizeof *x);
+    }
+    buffer_free(&path);
+    free(data);
+    return s;
+}
+
+agon_status lab_keep(const lab *l, agon_ctx *ctx, const char *key, const double *x, size_t n) {
+    buffer path = {0}, image = {0};
+    uint64_t count = n;
+    buffer_init(&image, (size_t)1 << 32);
+    agon_status s = stage_path(l, ctx, key, &path);
+    if (!s) {
+        buffer_append(&image, MAGIC, sizeof MAGIC);
+        buffer_append(&image, (const char *)&count, sizeof count);
+        buffer_append(&image, (const char *)x, n * sizeof *x);
+        hash256 check = image.failed ? (hash256){{0}} : hash_bytes(image.data, image.size);
+        buffer_append(&image, (const char *)&check, sizeof check);
+        s = image.failed ? ctx_fail(ctx, AGON_ENOMEM, "out of memory")
+                         : file_write(ctx, path.data, image.data, image.size);
+    }
+    buffer_free(&path);
+    buffer_free(&image);
+    return s;
+}
+
+/* ---- works ----------------------------------------------------------------------------------------------- */
+
+typedef struct works {
+    lab *l;
+    lab_work fn;
+    void *arg;
+    agon_ctx **contexts;   /* [n threads] */
+    agon_status *statuses; /* [n] */
+    char (*sentences)[512]; /* [n] */
+} works;
+
+static void run_work(void *arg, size_t i, int thread) {
+    works *w = arg;
+    agon_ctx *ctx = w->contexts[thread];
+    if (atomic_load(&w->l->ctx->interrupted)) {
+        w->statuses[i] = AGON_EINTERRUPTED;
+        return;
+    }
+    w->statuses[i] = w->fn(w->arg, ctx, i);
+    if (w->statuses[i])
+        snprintf(w->sentences[i], sizeof w->sentences[i], "%s", agon_error(ctx));
+}
+
+static agon_status open_contexts(works *w, int n) {
+    agon_ctx_options o = agon_ctx_options_default();
+    char reason[256];
+    o.n_threads = 1;
+    o.numerics = w->l->ctx->numerics;
+    o.cpu = cpu_path_name(w->l->ctx->cpu);
+    for (int i = 0; i < n; i++) {
+        agon_status s = agon_ctx_new(&o, &w->contexts[i], reason, sizeof reason);
+        if (s)
+            return ctx_fail(w->l->ctx, s, "%s", reason);
+    }
+    return AGON_OK;
+}
+
+agon_status lab_run(lab *l, size_t n, lab_work fn, void *arg) {
+    int n_threads = l->ctx->n_threads;
+    works w = {.l = l, .fn = fn, .arg = arg};
+    w.contexts = calloc((size_t)n_threads, sizeof *w.contexts);
+    w.statuses = calloc(n + 1, sizeof *w.statuses);
+    w.sentences = calloc(n + 1, sizeof *w.sentences);
+    pool *p = pool_new(n_threads);
+    agon_status s = w.contexts && w.statuses && w.sentences && p ? AGON_OK
+                                                                 : ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+    if (!s)
+        s = open_contexts(&w, n_threads);
+    if (!s)
+        pool_run(p, n, run_work, &w);
+    if (!s)
+        s = ctx_check_interrupt(l->ctx);
+    for (size_t i = 0; i < n && !s; i++)
+        if (w.statuses[i])
+            s = ctx_fail(l->ctx, w.statuses[i], "%s", w.sentences[i]);
+    for (int i = 0; w.contexts && i < n_threads; i++)
+        agon_ctx_free(w.contexts[i]);
+    pool_free(p);
+    free(w.contexts);
+    free(w.statuses);
+    free(w.sentences);
+    return s;
+}

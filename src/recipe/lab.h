@@ -1,0 +1,124 @@
+/* The laboratory: small models trained from scratch on sequence tasks (task/sequence.h), for experiments whose truth is known.
+ *
+ * What experiments share: an options file, a ladder of models, rows, training, judging and completing, independent works on all cores,
+ * and stages. A stage is a named array of numbers that is a function of the options alone; it is kept in the output folder, so an
+ * experiment that was stopped is run again and goes on, to the same figures. Experiments do not include one another. */
+#ifndef RECIPE_LAB_H
+#define RECIPE_LAB_H
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "model/model.h"
+#include "task/sequence.h"
+#include "train/train.h"
+#include <pthread.h>
+
+typedef struct lab {
+    agon_ctx *ctx;      /* of the caller: threads, interruption, the sentence of a failure */
+    const char *output; /* folder of stages and results */
+    json_t *settings;   /* every option with its value (borrowed) */
+    char identity[HASH_HEX_SIZE]; /* of the settings: stages of other settings are not found */
+    void (*say)(void *arg, const char *text); /* a line of progress; may come from any thread, one at a time. NULL: none */
+    void *arg;
+    pthread_mutex_t saying;
+} lab;
+
+/* ---- options ------------------------------------------------------------------------------------------- */
+
+/* A YAML file as JSON: mappings, lists, numbers, true and false, texts; at most 1 MiB. *out new. AGON_EFORMAT names the line. */
+AGON_MUST_CHECK agon_status lab_read_yaml(agon_ctx *ctx, const char *path, json_t **out);
+/* `given` over `defaults`: the members of both, at every depth of objects. AGON_EINVAL names a member that has no default, and the
+ * nearest that has, or one of another type. *out new. */
+AGON_MUST_CHECK agon_status lab_settings(agon_ctx *ctx, const char *where, const json_t *defaults, const json_t *given,
+                                         json_t **out);
+/* A whole number of the settings in [low, high]; AGON_EINVAL. */
+AGON_MUST_CHECK agon_status lab_int(const lab *l, const char *key, int64_t low, int64_t high, size_t *out);
+AGON_MUST_CHECK agon_status lab_real(const lab *l, const char *key, double low, double high, double *out);
+/* Sets identity, makes the folder; then lab_close, once. */
+AGON_MUST_CHECK agon_status lab_open(lab *l);
+void lab_close(lab *l);
+void lab_say(lab *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Writes a text file into the folder. */
+AGON_MUST_CHECK agon_status lab_write(const lab *l, const char *name, const char *text);
+
+/* ---- stages and works ------------------------------------------------------------------------------------ */
+
+/* x [n] of an earlier run under these settings; *found false: not there, or damaged. */
+AGON_MUST_CHECK agon_status lab_recall(const lab *l, agon_ctx *ctx, const char *key, double *x, size_t n, bool *found);
+AGON_MUST_CHECK agon_status lab_keep(const lab *l, agon_ctx *ctx, const char *key, const double *x, size_t n);
+/* Runs fn(arg, ctx, i) for i in [0, n) on all cores, each with a context of one thread: no result depends on how many there are. The
+ * failure of the smallest i is the result. AGON_EINTERRUPTED after agon_interrupt of the lab's context. */
+typedef agon_status (*lab_work)(void *arg, agon_ctx *ctx, size_t i);
+AGON_MUST_CHECK agon_status lab_run(lab *l, size_t n, lab_work fn, void *arg);
+
+/* ---- models ---------------------------------------------------------------------------------------------- */
+
+typedef struct lab_size {
+    size_t width, layers;
+    double corpus; /* share of the corpus it is pretrained on: a weaker model of the same size has read less */
+} lab_size;
+/* The ladder of the settings, [{"width", "layers", "corpus" (1)}, ...], weakest first; at most `most`. */
+AGON_MUST_CHECK agon_status lab_ladder(const lab *l, const char *key, lab_size *out, size_t most, size_t *n);
+
+typedef struct lab_model {
+    model_init init;
+    model *m;
+} lab_model;
+AGON_MUST_CHECK agon_status lab_model_new(agon_ctx *ctx, const lab_size *size, uint64_t seed, lab_model **out);
+/* `from` must outlive it. */
+AGON_MUST_CHECK agon_status lab_model_copy(agon_ctx *ctx, const lab_model *from, lab_model **out);
+void lab_model_free(lab_model *m);
+size_t lab_model_n_values(const lab_size *size);
+/* A model trained on true statements, from its stage where it is known. *out new; *loss in nats a token. */
+AGON_MUST_CHECK agon_status lab_pretrained(lab *l, agon_ctx *ctx, const lab_size *size, const char *key, uint64_t seed,
+                                           const sequence_item *corpus, size_t n, size_t batch, double lr, lab_model **out,
+                                           double *loss);
+
+/* Corpus of one family: true statements, and in a share `verdicts` of it true and false ones with what someone said of them;
+ * none of the taken items. What a model knows of truth before it is taught comes from here. out [n]. */
+AGON_MUST_CHECK agon_status lab_corpus(agon_ctx *ctx, size_t family, uint64_t seed, double verdicts, const sequence_item *taken,
+                                       size_t n_taken, size_t n, sequence_item *out);
+
+/* ---- training and asking ----------------------------------------------------------------------------------- */
+
+/* Rows of items; free with lab_rows_free. The items are copied. */
+typedef struct lab_rows {
+    arena *memory;
+    train_row *rows;
+    size_t n;
+} lab_rows;
+/* Documents: every token is learnt. */
+AGON_MUST_CHECK agon_status lab_documents(agon_ctx *ctx, const sequence_item *items, size_t n, lab_rows *out);
+/* Classes: a label P(true) and a weight (NULL: 1) at END. Items of weight 0 are left out. */
+AGON_MUST_CHECK agon_status lab_labelled(agon_ctx *ctx, const sequence_item *items, size_t n, const double *labels,
+                                         const double *weights, lab_rows *out);
+/* Answers: source to the rest of each item. */
+AGON_MUST_CHECK agon_status lab_answers(agon_ctx *ctx, const sequence_item *items, size_t n, const double *weights,
+                                        lab_rows *out);
+/* Pairs with one source: chosen and rejected items [n], P(chosen is the better one) (NULL: 1). */
+AGON_MUST_CHECK agon_status lab_pairs(agon_ctx *ctx, const sequence_item *chosen, const sequence_item *rejected, size_t n,
+                                      const double *labels, lab_rows *out);
+void lab_rows_free(lab_rows *r);
+
+typedef struct lab_training {
+    const char *objective, *settings[8]; /* "beta=0.1"; NULL ends */
+    size_t steps, batch;
+    double lr;
+    uint64_t seed;
+    const model *reference; /* NULL: none */
+    double *loss;           /* gets the mean loss of the last tenth of the steps; NULL: not wanted */
+} lab_training;
+/* All weights; a class head of zeros is added where the objective reads one. */
+AGON_MUST_CHECK agon_status lab_train(lab *l, agon_ctx *ctx, lab_model *m, const lab_rows *rows, const lab_training *t);
+/* Output of the class or reward head after END, [n]. */
+AGON_MUST_CHECK agon_status lab_reward(agon_ctx *ctx, const lab_model *m, const sequence_item *items, size_t n, double *out);
+/* P(true) of each item by the class head, [n]. */
+AGON_MUST_CHECK agon_status lab_judge(agon_ctx *ctx, const lab_model *m, const sequence_item *items, size_t n, double *p);
+/* Completes the sources, token by token: greedily (temperature 0) or by sampling with a uniform keyed by (seed, item, position). out [n]:
+ * the items with the model's answer; log_prob [n] (NULL: not wanted) the mean log_prob of its tokens at that temperature (0: 1). */
+AGON_MUST_CHECK agon_status lab_complete(agon_ctx *ctx, const lab_model *m, const sequence_item *items, size_t n,
+                                         double temperature, uint64_t seed, sequence_item *out, double *log_prob);
+/* Summed log_prob of the answers given their sources, [n]. */
+AGON_MUST_CHECK agon_status lab_score(agon_ctx *ctx, const lab_model *m, const sequence_item *items, size_t n, double *out);
+
+#endif

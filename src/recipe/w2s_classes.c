@@ -1,0 +1,467 @@
+/* Weak-to-strong on classification: is the statement true? (Burns et al. 2023, 2312.09390; training.md section 6.)
+ *
+ *   weak       smallest model on half A with the truth; its P(true) on half B are the weak labels
+ *   ceiling    largest model on half B with the truth
+ *   students   on half B with weak labels, as they are or as a condition below makes them
+ *
+ * Every model starts from the same pretraining of its size and takes the same number of steps, so that conditions with fewer items
+ * differ in what they saw, not in how long they learnt. Works of one level are independent; each is a stage. */
+#include "recipe/weak_to_strong.h"
+#include "base/ctx.h"
+#include "eval/calibration.h"
+#include "eval/recovery.h"
+#include "eval/votes.h"
+#include "train/noise.h"
+#include "train/selection.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum label_source { TRUTH_A, TRUTH_B, SPECIALIST, SOFT, HARD, CONFIDENT, RANDOM, MATCHED, SHUFFLED, BOOTSTRAP, ENSEMBLE } label_source;
+typedef enum model_choice { SMALLEST, MIDDLE, LARGEST } model_choice;
+
+typedef struct condition {
+    const char *name;
+    label_source source;
+    model_choice model;
+    double share; /* CONFIDENT, RANDOM: of the labels kept; SPECIALIST: its domain */
+    const char *objective, *settings[3];
+} condition;
+
+static const condition conditions[] = {
+    {"weak", TRUTH_A, SMALLEST, 0, "classify", {0}},
+    {"ceiling", TRUTH_B, LARGEST, 0, "classify", {0}},
+    {"specialist-0", SPECIALIST, SMALLEST, 0, "classify", {0}},
+    {"specialist-1", SPECIALIST, SMALLEST, 1, "classify", {0}},
+    {"specialist-2", SPECIALIST, SMALLEST, 2, "classify", {0}},
+    /* the first level ends here: what follows needs its labels */
+    {"naive", SOFT, LARGEST, 0, "classify", {0}},
+    {"naive-smallest", SOFT, SMALLEST, 0, "classify", {0}},
+    {"naive-middle", SOFT, MIDDLE, 0, "classify", {0}},
+    {"hard", HARD, LARGEST, 0, "classify", {0}},
+    {"aux-linear", SOFT, LARGEST, 0, "aux-confidence", {"threshold=1", "schedule=0"}},
+    {"aux-released", SOFT, LARGEST, 0, "aux-confidence", {"threshold=2", "schedule=1", "warmup=0.1"}},
+    {"confident-25", CONFIDENT, LARGEST, 0.25, "classify", {0}},
+    {"confident-50", CONFIDENT, LARGEST, 0.5, "classify", {0}},
+    {"confident-75", CONFIDENT, LARGEST, 0.75, "classify", {0}},
+    {"random-25", RANDOM, LARGEST, 0.25, "classify", {0}},
+    {"random-50", RANDOM, LARGEST, 0.5, "classify", {0}},
+    {"matched-flips", MATCHED, LARGEST, 0, "classify", {0}},
+    {"shuffled", SHUFFLED, LARGEST, 0, "classify", {0}},
+    {"bootstrap", BOOTSTRAP, LARGEST, 0, "classify", {0}},
+    {"ensemble", ENSEMBLE, LARGEST, 0, "classify", {0}},
+};
+enum { N_CONDITIONS = sizeof conditions / sizeof *conditions, N_FIRST = 2 + W2S_N_SPECIALISTS, WEAK = 0, CEILING = 1 };
+_Static_assert((int)N_CONDITIONS <= (int)W2S_MAX_CONDITIONS, "too many conditions");
+
+/* P(true) of all items by every condition: p[((seed * n_families) + family) * N_CONDITIONS + condition] [n_all]. */
+typedef struct classes {
+    w2s *w;
+    const w2s_items *items; /* [n_seeds, n_families] */
+    size_t n_families, first, n_level; /* conditions of the level that runs */
+    double **p;
+} classes;
+
+static double *result_of(const classes *c, size_t seed, size_t family, size_t condition) {
+    return c->p[(seed * c->n_families + family) * N_CONDITIONS + condition];
+}
+
+static const w2s_items *items_of(const classes *c, size_t seed, size_t family) {
+    return &c->items[seed * c->n_families + family];
+}
+
+/* The weak labels of half B within a result [n_all]. */
+static const double *on_b(const w2s *w, const w2s_items *s, const double *p) {
+    (void)w;
+    return p + (s->b - s->items);
+}
+
+/* ---- labels ------------------------------------------------------------------------------------------------ */
+
+/* Labels and weights (0: left out) for the items a condition trains on, both [n_train]. */
+typedef struct label_set {
+    const sequence_item *items;
+    double *labels, *weights;
+} label_set;
+
+static void keep_only(const size_t *kept, size_t n_kept, double *weights, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        weights[i] = 0;
+    for (size_t i = 0; i < n_kept; i++)
+        weights[kept[i]] = 1;
+}
+
+/* Half of those kept of each predicted class, so that confidence does not unbalance the classes (2312.09390 balances too). */
+static agon_status keep_confident(agon_ctx *ctx, const double *weak, size_t n, double share, double *weights) {
+    double *doubt = malloc(n * sizeof *doubt);
+    size_t *where = malloc(n * sizeof *where), *picked = malloc(n * sizeof *picked);
+    agon_status s = doubt && where && picked ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    for (size_t i = 0; i < n; i++)
+        weights[i] = 0;
+    for (int label = 0; label < 2 && !s; label++) {
+        size_t m = 0;
+        for (size_t i = 0; i < n; i++)
+            if ((weak[i] > 0.5) == label) {
+                where[m] = i;
+                doubt[m++] = -confidence_weight(weak[i]);
+            }
+        size_t keep = (size_t)ceil(share * (double)m);
+        s = m ? select_smallest(ctx, doubt, m, keep, picked) : AGON_OK;
+        for (size_t i = 0; i < keep && !s; i++)
+            weights[where[picked[i]]] = 1;
+    }
+    free(doubt);
+    free(where);
+    free(picked);
+    return s;
+}
+
+static agon_status keep_random(agon_ctx *ctx, uint64_t seed, size_t n, double share, double *weights) {
+    size_t *order = malloc(n * sizeof *order);
+    if (!order)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    for (size_t i = 0; i < n; i++)
+        order[i] = i;
+    rng r = rng_new(seed);
+    rng_shuffle(&r, order, n);
+    keep_only(order, (size_t)ceil(share * (double)n), weights, n);
+    free(order);
+    return AGON_OK;
+}
+
+/* Errors at the supervisor's rates of each true class, without its reasons. The truth is used for this control alone. */
+static agon_status matched_flips(agon_ctx *ctx, uint64_t seed, const sequence_item *items, const double *weak, size_t n,
+                                 double *labels) {
+    int *given = malloc(3 * n * sizeof *given), *truth = given + n, *out = given + 2 * n;
+    if (!given)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    for (size_t i = 0; i < n; i++) {
+        given[i] = weak[i] > 0.5;
+        truth[i] = items[i].truth;
+    }
+    agon_status s = noise_matched(ctx, seed, given, truth, n, 2, out);
+    for (size_t i = 0; i < n && !s; i++)
+        labels[i] = out[i];
+    free(given);
+    return s;
+}
+
+static void shuffle_labels(uint64_t seed, double *labels, size_t n) {
+    rng r = rng_new(seed);
+    for (size_t i = n; i > 1; i--) {
+        size_t j = (size_t)rng_below(&r, i);
+        double t = labels[i - 1];
+        labels[i - 1] = labels[j];
+        labels[j] = t;
+    }
+}
+
+/* Shares of right answers of specialist e on each domain of the validation items, and over all of them (the last). */
+static void competence(const classes *c, size_t seed, size_t family, size_t e, double out[SEQUENCE_N_DOMAINS + 1]) {
+    const w2s_items *s = items_of(c, seed, family);
+    const double *p = result_of(c, seed, family, 2 + e);
+    double right[SEQUENCE_N_DOMAINS + 1] = {0}, n[SEQUENCE_N_DOMAINS + 1] = {0};
+    for (size_t i = 0; i < c->w->n_validation; i++) {
+        const sequence_item *item = &s->validation[i];
+        bool correct = (p[item - s->items] > 0.5) == item->truth;
+        const int places[2] = {item->domain, SEQUENCE_N_DOMAINS};
+        for (int k = 0; k < 2; k++) {
+            right[places[k]] += correct;
+            n[places[k]]++;
+        }
+    }
+    for (int d = 0; d <= SEQUENCE_N_DOMAINS; d++)
+        out[d] = n[d] > 0 ? right[d] / n[d] : 0.5;
+}
+
+/* P(true) of item i by the specialists: log-odds votes, and the controls. */
+typedef enum fusion { FUSE_VOTES, FUSE_BEST, FUSE_MAJORITY, FUSE_MEAN, FUSE_ROUTE, N_FUSIONS } fusion;
+static const char *const fusion_names[N_FUSIONS] = {"log_odds_votes", "best_single", "majority", "mean_probability", "routing"};
+
+typedef struct panel {
+    double c[W2S_N_SPECIALISTS][SEQUENCE_N_DOMAINS + 1];
+    const double *p[W2S_N_SPECIALISTS];
+} panel;
+
+static panel panel_of(const classes *c, size_t seed, size_t family) {
+    panel x;
+    for (size_t e = 0; e < W2S_N_SPECIALISTS; e++) {
+        competence(c, seed, family, e, x.c[e]);
+        x.p[e] = result_of(c, seed, family, 2 + e);
+    }
+    return x;
+}
+
+static size_t most_competent(const panel *x, int domain) {
+    size_t best = 0;
+    for (size_t e = 1; e < W2S_N_SPECIALISTS; e++)
+        best = x->c[e][domain] > x->c[best][domain] ? e : best;
+    return best;
+}
+
+static double fuse(const panel *x, fusion how, const sequence_item *item, size_t at) {
+    double accuracy[W2S_N_SPECIALISTS], votes[W2S_N_SPECIALISTS], mean = 0, count = 0;
+    for (size_t e = 0; e < W2S_N_SPECIALISTS; e++) {
+        accuracy[e] = x->c[e][item->domain];
+        votes[e] = x->p[e][at] > 0.5;
+        mean += x->p[e][at] / W2S_N_SPECIALISTS;
+        count += votes[e];
+    }
+    switch (how) {
+    case FUSE_BEST:
+        return x->p[most_competent(x, SEQUENCE_N_DOMAINS)][at];
+    case FUSE_MAJORITY:
+        return count > W2S_N_SPECIALISTS / 2.0 ? 1 : 0;
+    case FUSE_MEAN:
+        return mean;
+    case FUSE_ROUTE:
+        return x->p[most_competent(x, item->domain)][at];
+    default:
+        return votes_fuse(accuracy, votes, NULL, W2S_N_SPECIALISTS, 0.05).posterior;
+    }
+}
+
+/* What a condition trains on. */
+static agon_status make_labels(const classes *c, agon_ctx *ctx, size_t seed, size_t family, const condition *k, label_set *out) {
+    const w2s *w = c->w;
+    const w2s_items *s = items_of(c, seed, family);
+    const double *weak = on_b(w, s, result_of(c, seed, family, WEAK));
+    uint64_t draw = seed_derivef(w->seed + seed, "%s %zu", k->name, s->family);
+    bool truth = k->source == TRUTH_A || k->source == TRUTH_B || k->source == SPECIALIST;
+    out->items = k->source == TRUTH_A || k->source == SPECIALIST ? s->a : s->b;
+    panel x = {0};
+    if (k->source == ENSEMBLE)
+        x = panel_of(c, seed, family);
+    for (size_t i = 0; i < w->n_train; i++) {
+        const sequence_item *item = &out->items[i];
+        out->weights[i] = k->source == SPECIALIST ? item->domain == (int)k->share : 1;
+        out->labels[i] = truth                   ? item->truth
+                         : k->source == HARD     ? weak[i] > 0.5
+                         : k->source == ENSEMBLE ? fuse(&x, FUSE_VOTES, item, (size_t)(item - s->items))
+                                                 : weak[i];
+    }
+    switch (k->source) {
+    case CONFIDENT:
+        return keep_confident(ctx, weak, w->n_train, k->share, out->weights);
+    case RANDOM:
+        return keep_random(ctx, draw, w->n_train, k->share, out->weights);
+    case MATCHED:
+        return matched_flips(ctx, draw, out->items, weak, w->n_train, out->labels);
+    case SHUFFLED:
+        shuffle_labels(draw, out->labels, w->n_train);
+        return AGON_OK;
+    default:
+        return AGON_OK;
+    }
+}
+
+/* ---- works ------------------------------------------------------------------------------------------------- */
+
+static size_t size_of(const w2s *w, model_choice m) {
+    return m == SMALLEST ? 0 : m == LARGEST ? w->n_sizes - 1 : w->n_sizes / 2;
+}
+
+/* A model of this size on these labels; its P(true) of all items. */
+static agon_status learn(const classes *c, agon_ctx *ctx, size_t seed, const w2s_items *s, size_t size, const condition *k,
+                         const label_set *labels, double *p) {
+    const w2s *w = c->w;
+    char alpha[32];
+    lab_model *x = NULL;
+    lab_rows rows;
+    lab_training t = {.objective = k->objective, .steps = w->steps, .batch = w->batch, .lr = w->lr,
+                      .seed = seed_derivef(w->seed + seed, "order %zu", s->family)};
+    size_t n_settings = 0;
+    for (; n_settings < 3 && k->settings[n_settings]; n_settings++)
+        t.settings[n_settings] = k->settings[n_settings];
+    snprintf(alpha, sizeof alpha, "alpha=%.17g", w->alpha);
+    if (strcmp(k->objective, "aux-confidence") == 0)
+        t.settings[n_settings] = alpha;
+    agon_status status = lab_model_copy(ctx, w2s_model(w, seed, size), &x);
+    if (!status)
+        status = lab_labelled(ctx, labels->items, w->n_train, labels->labels, labels->weights, &rows);
+    if (status) {
+        lab_model_free(x);
+        return status;
+    }
+    status = lab_train(w->l, ctx, x, &rows, &t);
+    if (!status)
+        status = lab_judge(ctx, x, s->items, w->n_all, p);
+    lab_rows_free(&rows);
+    lab_model_free(x);
+    return status;
+}
+
+/* Bootstrapping: each size learns from the labels of the one before, on the same half B. */
+static agon_status climb(const classes *c, agon_ctx *ctx, size_t seed, const w2s_items *s, const condition *k, label_set *labels,
+                         double *p) {
+    const w2s *w = c->w;
+    agon_status status = AGON_OK;
+    for (size_t size = w->n_sizes > 1 ? 1 : 0; size < w->n_sizes && !status; size++) {
+        status = learn(c, ctx, seed, s, size, k, labels, p);
+        memcpy(labels->labels, on_b(w, s, p), w->n_train * sizeof *labels->labels);
+    }
+    return status;
+}
+
+static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
+    const classes *c = arg;
+    w2s *w = c->w;
+    const condition *k = &conditions[c->first + i % c->n_level];
+    size_t family = i / c->n_level % c->n_families, seed = i / c->n_level / c->n_families;
+    const w2s_items *s = items_of(c, seed, family);
+    double *p = result_of(c, seed, family, (size_t)(k - conditions));
+    char key[160];
+    bool found = false;
+    snprintf(key, sizeof key, "classes %zu %s %s", seed, sequence_family_name(s->family), k->name);
+    agon_status status = lab_recall(w->l, ctx, key, p, w->n_all, &found);
+    if (status || found)
+        return status;
+    label_set labels = {.labels = malloc(w->n_train * sizeof(double)), .weights = malloc(w->n_train * sizeof(double))};
+    if (!labels.labels || !labels.weights)
+        status = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    if (!status)
+        status = make_labels(c, ctx, seed, family, k, &labels);
+    if (!status)
+        status = k->source == BOOTSTRAP ? climb(c, ctx, seed, s, k, &labels, p)
+                                        : learn(c, ctx, seed, s, size_of(w, k->model), k, &labels, p);
+    if (!status)
+        status = lab_keep(w->l, ctx, key, p, w->n_all);
+    size_t right = 0;
+    for (size_t j = 0; j < w->n_test && !status; j++)
+        right += (p[s->test + j - s->items] > 0.5) == s->test[j].truth;
+    if (!status)
+        lab_say(w->l, "seed %zu  %-10s %-16s test accuracy %.3f", seed, sequence_family_name(s->family), k->name,
+                (double)right / (double)w->n_test);
+    free(labels.labels);
+    free(labels.weights);
+    return status;
+}
+
+/* ---- figures ----------------------------------------------------------------------------------------------- */
+
+static double label_accuracy(const w2s *w, const w2s_items *s, const panel *x, fusion how) {
+    size_t right = 0;
+    for (size_t i = 0; i < w->n_train; i++)
+        right += (fuse(x, how, &s->b[i], (size_t)(s->b + i - s->items)) > 0.5) == s->b[i].truth;
+    return (double)right / (double)w->n_train;
+}
+
+static double weak_label_accuracy(const w2s *w, const w2s_items *s, const double *weak, const double *weights) {
+    double right = 0, n = 0;
+    for (size_t i = 0; i < w->n_train; i++) {
+        right += weights[i] * ((weak[i] > 0.5) == s->b[i].truth);
+        n += weights[i];
+    }
+    return n > 0 ? right / n : NAN;
+}
+
+static json_t *number(double x) {
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+/* Agreement of a student with its supervisor where that one is right and wrong, and the student's calibration, on the test items. */
+static agon_status imitation_json(const classes *c, agon_ctx *ctx, size_t seed, size_t family, size_t condition, json_t **out) {
+    const w2s *w = c->w;
+    const w2s_items *s = items_of(c, seed, family);
+    const double *weak = result_of(c, seed, family, WEAK), *p = result_of(c, seed, family, condition);
+    int *all = malloc(3 * w->n_test * sizeof *all);
+    double *confidence = malloc(w->n_test * sizeof *confidence);
+    bool *correct = malloc(w->n_test * sizeof *correct);
+    agon_status status = all && confidence && correct ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    for (size_t i = 0; i < w->n_test && !status; i++) {
+        size_t at = (size_t)(s->test + i - s->items);
+        all[i] = weak[at] > 0.5;
+        all[w->n_test + i] = p[at] > 0.5;
+        all[2 * w->n_test + i] = s->test[i].truth;
+        confidence[i] = fmax(p[at], 1 - p[at]);
+        correct[i] = all[w->n_test + i] == all[2 * w->n_test + i];
+    }
+    if (!status) {
+        imitation m = imitation_measure(all, all + w->n_test, all + 2 * w->n_test, w->n_test);
+        *out = json_pack("{s:s,s:o,s:o,s:o,s:f}", "condition", conditions[condition].name, "agree_where_weak_is_right",
+                         number(m.agree_right), "agree_where_weak_is_wrong", number(m.agree_wrong), "error_correlation",
+                         number(m.error_correlation), "calibration_error", calibration_ece(confidence, correct, w->n_test));
+    }
+    free(all);
+    free(confidence);
+    free(correct);
+    return status;
+}
+
+static agon_status add_extra(const classes *c, size_t seed, size_t family, json_t *list) {
+    const w2s *w = c->w;
+    const w2s_items *s = items_of(c, seed, family);
+    const double *weak = on_b(w, s, result_of(c, seed, family, WEAK));
+    panel x = panel_of(c, seed, family);
+    double *weights = malloc(w->n_train * sizeof *weights);
+    json_t *fused = json_object(), *kept = json_object(), *imitations = json_array();
+    agon_status status = weights ? AGON_OK : ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
+    for (int f = 0; f < N_FUSIONS; f++)
+        json_object_set_new(fused, fusion_names[f], json_real(label_accuracy(w, s, &x, (fusion)f)));
+    for (size_t k = 0; k < N_CONDITIONS && !status; k++)
+        if (conditions[k].source == CONFIDENT) {
+            status = keep_confident(w->l->ctx, weak, w->n_train, conditions[k].share, weights);
+            json_object_set_new(kept, conditions[k].name, number(weak_label_accuracy(w, s, weak, weights)));
+        }
+    for (size_t i = 0; i < w->n_train && !status; i++)
+        weights[i] = 1;
+    for (size_t k = N_FIRST; k < N_CONDITIONS && !status; k++) {
+        json_t *one = NULL;
+        status = imitation_json(c, w->l->ctx, seed, family, k, &one);
+        json_array_append_new(imitations, one);
+    }
+    if (!status)
+        json_array_append_new(list, json_pack("{s:I,s:f,s:O,s:O,s:O}", "seed", (json_int_t)seed, "weak_label_accuracy",
+                                              weak_label_accuracy(w, s, weak, weights), "kept_label_accuracy", kept,
+                                              "specialist_label_accuracy", fused, "students", imitations));
+    json_decref(fused);
+    json_decref(kept);
+    json_decref(imitations);
+    free(weights);
+    return status;
+}
+
+static agon_status take_scores(const classes *c, size_t family, w2s_scores *out) {
+    const w2s *w = c->w;
+    *out = (w2s_scores){.task = sequence_family_name(items_of(c, 0, family)->family), .family = family,
+                        .n_conditions = N_CONDITIONS, .weak = WEAK, .ceiling = CEILING, .extra = json_array()};
+    agon_status status = AGON_OK;
+    for (size_t k = 0; k < N_CONDITIONS; k++) {
+        out->names[k] = conditions[k].name;
+        out->scores[k] = malloc(w->n_seeds * w->n_test * sizeof *out->scores[k]);
+        if (!out->scores[k])
+            return ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
+        for (size_t seed = 0; seed < w->n_seeds; seed++) {
+            const w2s_items *s = items_of(c, seed, family);
+            const double *p = result_of(c, seed, family, k) + (s->test - s->items);
+            for (size_t i = 0; i < w->n_test; i++)
+                out->scores[k][seed * w->n_test + i] = (p[i] > 0.5) == s->test[i].truth;
+        }
+    }
+    for (size_t seed = 0; seed < w->n_seeds && !status; seed++)
+        status = add_extra(c, seed, family, out->extra);
+    return status;
+}
+
+agon_status w2s_classes(w2s *w, const w2s_items *items, size_t n_families, w2s_scores *out) {
+    size_t n_results = w->n_seeds * n_families * N_CONDITIONS;
+    classes c = {.w = w, .items = items, .n_families = n_families, .p = calloc(n_results + 1, sizeof *c.p)};
+    agon_status s = c.p ? AGON_OK : ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
+    for (size_t i = 0; i < n_results && !s; i++)
+        if (!(c.p[i] = malloc(w->n_all * sizeof **c.p)))
+            s = ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
+    c.n_level = N_FIRST;
+    if (!s)
+        s = lab_run(w->l, w->n_seeds * n_families * c.n_level, run_one, &c);
+    c.first = N_FIRST;
+    c.n_level = N_CONDITIONS - N_FIRST;
+    if (!s)
+        s = lab_run(w->l, w->n_seeds * n_families * c.n_level, run_one, &c);
+    for (size_t f = 0; f < n_families && !s; f++)
+        s = take_scores(&c, f, &out[f]);
+    for (size_t i = 0; c.p && i < n_results; i++)
+        free(c.p[i]);
+    free(c.p);
+    return s;
+}

@@ -1,0 +1,272 @@
+/* experiment: weak-to-strong. Which parts of a weak supervisor's signal are useful to a stronger learner?
+ *
+ *   corpus    true statements of all families, and statements with what someone said of them (right, wrong); every size of the ladder
+ *             is pretrained on it, so that larger models know more, and what they know is to be elicited by the labels
+ *   split     test (the same under every seed), half A, half B, validation: drawn once, none twice, none in the corpus
+ *   classes   w2s_classes.c: is a statement true?      answers   w2s_answers.c: complete it
+ *
+ * Protocol and measures: Burns et al. 2023, 2312.09390; training.md section 6. */
+#include "recipe/weak_to_strong.h"
+#include "base/ctx.h"
+#include "recipe/experiment.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char defaults[] =
+    "{\"seed\": 1, \"seeds\": 1, \"families\": [\"compare\", \"brackets\", \"sorting\", \"reversal\", \"agreement\"],"
+    "\"generative\": [\"sorting\", \"reversal\"],"
+    "\"ladder\": [{\"width\": 16, \"layers\": 2}, {\"width\": 32, \"layers\": 2}, {\"width\": 48, \"layers\": 3}],"
+    "\"corpus_items\": 600000, \"corpus_lr\": 0.003, \"verdicts\": 0.5, \"train_items\": 1000, \"validation_items\": 300,"
+    "\"test_items\": 1000, \"epochs\": 3, \"batch\": 32, \"lr\": 0.001, \"alpha\": 0.5, \"draws\": 2000}";
+
+enum { MAX_FAMILIES = 16 };
+
+/* ---- options ----------------------------------------------------------------------------------------------- */
+
+static agon_status take_families(const lab *l, const char *key, bool generative, size_t *out, size_t *n) {
+    const json_t *list = json_object_get(l->settings, key);
+    *n = json_array_size(list);
+    if (*n > MAX_FAMILIES)
+        return ctx_fail(l->ctx, AGON_EINVAL, "%s: at most %d", key, MAX_FAMILIES);
+    for (size_t i = 0; i < *n; i++) {
+        const char *name = json_string_value(json_array_get(list, i));
+        out[i] = name ? sequence_family_find(name) : SIZE_MAX;
+        if (out[i] == SIZE_MAX || (generative && !sequence_is_generative(out[i])))
+            return ctx_fail(l->ctx, AGON_EINVAL, "%s: '%.40s' is no %sfamily of sequence tasks", key, name ? name : "",
+                            generative ? "generative " : "");
+        for (size_t j = 0; j < i; j++)
+            if (out[j] == out[i])
+                return ctx_fail(l->ctx, AGON_EINVAL, "%s: %s stands twice", key, name);
+    }
+    return AGON_OK;
+}
+
+typedef struct options {
+    w2s w;
+    size_t classes[MAX_FAMILIES], answers[MAX_FAMILIES], n_classes, n_answers;
+} options;
+
+static agon_status take_options(lab *l, options *o) {
+    w2s *w = &o->w;
+    size_t seed = 0, epochs = 0;
+    *o = (options){.w = {.l = l}};
+    const struct {
+        const char *key;
+        int64_t low, high;
+        size_t *out;
+    } whole[] = {{"seed", 0, INT64_MAX, &seed},          {"seeds", 1, 100, &w->n_seeds},
+                 {"corpus_items", 64, 10000000, &w->n_corpus}, {"train_items", 32, 1000000, &w->n_train},
+                 {"validation_items", 30, 1000000, &w->n_validation}, {"test_items", 50, 1000000, &w->n_test},
+                 {"epochs", 1, 1000, &epochs},           {"batch", 1, 4096, &w->batch},
+                 {"draws", 100, 1000000, &w->draws}};
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
+        s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
+    if (!s)
+        s = lab_real(l, "lr", 0, 1, &w->lr);
+    if (!s)
+        s = lab_real(l, "corpus_lr", 0, 1, &w->corpus_lr);
+    if (!s)
+        s = lab_real(l, "verdicts", 0, 1, &w->verdicts);
+    if (!s)
+        s = lab_real(l, "alpha", 0, 1, &w->alpha);
+    if (!s)
+        s = lab_ladder(l, "ladder", w->ladder, W2S_MAX_SIZES, &w->n_sizes);
+    if (!s)
+        s = take_families(l, "families", false, o->classes, &o->n_classes);
+    if (!s)
+        s = take_families(l, "generative", true, o->answers, &o->n_answers);
+    if (!s && o->n_classes + o->n_answers == 0)
+        s = ctx_fail(l->ctx, AGON_EINVAL, "families and generative are both empty; there is nothing to learn");
+    w->seed = seed;
+    w->n_all = w->n_test + 2 * w->n_train + w->n_validation;
+    w->steps = epochs * w->n_train / w->batch;
+    if (!s && w->steps == 0)
+        s = ctx_fail(l->ctx, AGON_EINVAL, "batch is larger than all rows of all epochs");
+    return s;
+}
+
+/* ---- data -------------------------------------------------------------------------------------------------- */
+
+/* The items of one task: test from the run's seed alone, the rest from this seed. `answers`: true statements only. */
+static agon_status draw_items(const w2s *w, size_t seed, size_t family, bool answers, w2s_items *out) {
+    static const bool yes = true;
+    const bool *truth = answers ? &yes : NULL;
+    const char *kind = answers ? "answers" : "classes";
+    agon_ctx *ctx = w->l->ctx;
+    *out = (w2s_items){.family = family, .items = calloc(w->n_all, sizeof *out->items)};
+    if (!out->items)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu items", w->n_all);
+    out->test = out->items;
+    out->a = out->test + w->n_test;
+    out->b = out->a + w->n_train;
+    out->validation = out->b + w->n_train;
+    agon_status s = sequence_draw_set(ctx, family, seed_derivef(w->seed, "%s test %zu", kind, family), truth, NULL, 0, true,
+                                      w->n_test, out->items);
+    if (!s)
+        s = sequence_draw_set(ctx, family, seed_derivef(w->seed, "%s train %zu %zu", kind, family, seed), truth, out->items,
+                              w->n_test, true, w->n_all - w->n_test, out->items + w->n_test);
+    return s;
+}
+
+static agon_status draw_all(const w2s *w, const size_t *families, size_t n, bool answers, w2s_items *out) {
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < w->n_seeds * n && !s; i++)
+        s = draw_items(w, i / n, families[i % n], answers, &out[i]);
+    return s;
+}
+
+/* Statements of the families in turn, without the items of this seed's tasks. *out new, [n_corpus]. */
+static agon_status draw_corpus(const options *o, size_t seed, const w2s_items *classes, const w2s_items *answers,
+                               sequence_item **out) {
+    const w2s *w = &o->w;
+    size_t used[2 * MAX_FAMILIES], n = 0;
+    for (size_t i = 0; i < o->n_classes + o->n_answers; i++) {
+        size_t f = i < o->n_classes ? o->classes[i] : o->answers[i - o->n_classes], j = 0;
+        while (j < n && used[j] != f)
+            j++;
+        if (j == n)
+            used[n++] = f;
+    }
+    sequence_item *corpus = calloc(w->n_corpus, sizeof *corpus), *taken = malloc(2 * w->n_all * sizeof *taken);
+    agon_status s = corpus && taken ? AGON_OK : ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
+    for (size_t k = 0, at = 0; k < n && !s; k++) {
+        size_t n_taken = 0, end = w->n_corpus * (k + 1) / n;
+        for (size_t i = 0; i < o->n_classes; i++)
+            if (o->classes[i] == used[k])
+                memcpy(taken + n_taken++ * w->n_all, classes[seed * o->n_classes + i].items, w->n_all * sizeof *taken);
+        for (size_t i = 0; i < o->n_answers; i++)
+            if (o->answers[i] == used[k])
+                memcpy(taken + n_taken++ * w->n_all, answers[seed * o->n_answers + i].items, w->n_all * sizeof *taken);
+        s = lab_corpus(w->l->ctx, used[k], seed_derivef(w->seed + seed, "corpus %zu", used[k]), w->verdicts, taken,
+                       n_taken * w->n_all, end - at, corpus + at);
+        at = end;
+    }
+    free(taken);
+    /* In an order that makes the beginning a fair part of the whole. */
+    rng r = rng_new(seed_derivef(w->seed + seed, "corpus order"));
+    for (size_t i = w->n_corpus; i > 1 && !s; i--) {
+        size_t j = (size_t)rng_below(&r, i);
+        sequence_item t = corpus[i - 1];
+        corpus[i - 1] = corpus[j];
+        corpus[j] = t;
+    }
+    if (s)
+        free(corpus);
+    else
+        *out = corpus;
+    return s;
+}
+
+/* ---- pretraining ------------------------------------------------------------------------------------------- */
+
+typedef struct pretraining {
+    w2s *w;
+    sequence_item **corpora; /* [n_seeds] */
+} pretraining;
+
+static agon_status pretrain_one(void *arg, agon_ctx *ctx, size_t i) {
+    const pretraining *p = arg;
+    w2s *w = p->w;
+    size_t seed = i / w->n_sizes, size = w->n_sizes - 1 - i % w->n_sizes; /* the longest first */
+    char key[64];
+    double loss = 0;
+    snprintf(key, sizeof key, "pretrain %zu %zu", seed, size);
+    agon_status s = lab_pretrained(w->l, ctx, &w->ladder[size], key, seed_derivef(w->seed + seed, "model %zu", size),
+                                   p->corpora[seed], (size_t)(w->ladder[size].corpus * (double)w->n_corpus), w->batch, w->corpus_lr,
+                                   &w->models[seed * w->n_sizes + size], &loss);
+    if (!s)
+        lab_say(w->l, "seed %zu  pretrained width %zu, %zu layers (%zu values), %.3f nats a token", seed, w->ladder[size].width,
+                w->ladder[size].layers, lab_model_n_values(&w->ladder[size]), loss);
+    return s;
+}
+
+static agon_status pretrain_all(const options *o, w2s *w, const w2s_items *classes, const w2s_items *answers) {
+    pretraining p = {.w = w, .corpora = calloc(w->n_seeds, sizeof *p.corpora)};
+    w->models = calloc(w->n_seeds * w->n_sizes, sizeof *w->models);
+    agon_status s = p.corpora && w->models ? AGON_OK : ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
+    for (size_t seed = 0; seed < w->n_seeds && !s; seed++)
+        s = draw_corpus(o, seed, classes, answers, &p.corpora[seed]);
+    if (!s)
+        s = lab_run(w->l, w->n_seeds * w->n_sizes, pretrain_one, &p);
+    for (size_t seed = 0; p.corpora && seed < w->n_seeds; seed++)
+        free(p.corpora[seed]);
+    free(p.corpora);
+    return s;
+}
+
+/* ---- the experiment ---------------------------------------------------------------------------------------- */
+
+static agon_status run(lab *l, json_t **result) {
+    options o;
+    agon_status s = take_options(l, &o);
+    if (s)
+        return s;
+    w2s *w = &o.w;
+    w2s_items *classes = calloc(w->n_seeds * o.n_classes + 1, sizeof *classes),
+              *answers = calloc(w->n_seeds * o.n_answers + 1, sizeof *answers);
+    w2s_scores class_scores[MAX_FAMILIES] = {{0}}, answer_scores[MAX_FAMILIES] = {{0}};
+    if (!classes || !answers)
+        s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+    if (!s)
+        s = draw_all(w, o.classes, o.n_classes, false, classes);
+    if (!s)
+        s = draw_all(w, o.answers, o.n_answers, true, answers);
+    if (!s)
+        s = pretrain_all(&o, w, classes, answers);
+    if (!s && o.n_classes)
+        s = w2s_classes(w, classes, o.n_classes, class_scores);
+    if (!s && o.n_answers)
+        s = w2s_answers(w, answers, o.n_answers, answer_scores);
+    if (!s)
+        s = w2s_report(w, class_scores, o.n_classes, answer_scores, o.n_answers, result);
+    for (size_t i = 0; i < MAX_FAMILIES; i++) {
+        w2s_scores_free(&class_scores[i]);
+        w2s_scores_free(&answer_scores[i]);
+    }
+    for (size_t i = 0; w->models && i < w->n_seeds * w->n_sizes; i++)
+        lab_model_free(w->models[i]);
+    free(w->models);
+    for (size_t i = 0; classes && i < w->n_seeds * o.n_classes; i++)
+        free(classes[i].items);
+    for (size_t i = 0; answers && i < w->n_seeds * o.n_answers; i++)
+        free(answers[i].items);
+    free(classes);
+    free(answers);
+    return s;
+}
+
+/* Conditions by size: see the tables of w2s_classes.c and w2s_answers.c. */
+static agon_status plan(lab *l, double *trained, double *asked) {
+    options o;
+    agon_status s = take_options(l, &o);
+    if (s)
+        return s;
+    const w2s *w = &o.w;
+    double rows = (double)(w->steps * w->batch), seeds = (double)w->n_seeds;
+    size_t large = w->n_sizes - 1, middle = w->n_sizes / 2;
+    for (size_t i = 0; i < w->n_sizes; i++)
+        trained[i] += seeds * w->ladder[i].corpus * (double)w->n_corpus;
+    const struct {
+        size_t size;
+        double classes, answers;
+    } counts[] = {{0, 5, 2}, {middle, 1, 0}, {large, 12, 6}};
+    for (size_t k = 0; k < 3; k++) {
+        trained[counts[k].size] += seeds * rows * (counts[k].classes * (double)o.n_classes + counts[k].answers * (double)o.n_answers);
+        /* An answer is a pass a token: about seven. */
+        asked[counts[k].size] += seeds * (counts[k].classes * (double)(o.n_classes * w->n_all) +
+                                          7 * counts[k].answers * (double)(o.n_answers * (w->n_test + w->n_train)));
+    }
+    for (size_t i = w->n_sizes > 1 ? 1 : 0; i < w->n_sizes; i++)
+        trained[i] += seeds * rows * (double)(o.n_classes + o.n_answers);
+    return AGON_OK;
+}
+
+const experiment experiment_weak_to_strong = {
+    .name = "weak-to-strong",
+    .summary = "which parts of a weak supervisor's signal are useful to a stronger learner",
+    .defaults = defaults,
+    .plan = plan,
+    .run = run,
+};

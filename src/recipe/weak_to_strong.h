@@ -1,0 +1,49 @@
+/* What the files of the weak-to-strong experiment share: the data, the ladder, and what is known of each condition. */
+#ifndef RECIPE_WEAK_TO_STRONG_H
+#define RECIPE_WEAK_TO_STRONG_H
+
+#include "recipe/lab.h"
+
+enum { W2S_MAX_SIZES = 6, W2S_MAX_CONDITIONS = 32, W2S_N_SPECIALISTS = SEQUENCE_N_DOMAINS };
+
+/* The items of one task under one seed, one after the other. The test items are the same under every seed. */
+typedef struct w2s_items {
+    size_t family;
+    sequence_item *items;                    /* [n_all] */
+    const sequence_item *test, *a, *b, *validation; /* into items */
+} w2s_items;
+
+typedef struct w2s {
+    lab *l;
+    size_t n_seeds, n_sizes, n_train, n_validation, n_test, n_all, batch, steps, draws, n_corpus;
+    double lr, corpus_lr, verdicts, alpha;
+    uint64_t seed;
+    lab_size ladder[W2S_MAX_SIZES];
+    lab_model **models; /* [n_seeds, n_sizes] pretrained; frozen */
+} w2s;
+
+/* The size of the k-th model of the ladder under a seed. */
+static inline const lab_model *w2s_model(const w2s *w, size_t seed, size_t size) {
+    return w->models[seed * w->n_sizes + size];
+}
+
+/* One family's figures: scores in [0, 1] of the test items, [n_seeds, n_test], of every condition. */
+typedef struct w2s_scores {
+    const char *task;
+    size_t family, n_conditions;
+    const char *names[W2S_MAX_CONDITIONS];
+    double *scores[W2S_MAX_CONDITIONS];
+    size_t weak, ceiling; /* indices of the supervisor and of the same student on the truth */
+    json_t *extra;        /* what else is known: qualities of labels, imitation, calibration */
+} w2s_scores;
+void w2s_scores_free(w2s_scores *s);
+
+/* Everything of the classification tasks; out [n_families]. */
+AGON_MUST_CHECK agon_status w2s_classes(w2s *w, const w2s_items *items, size_t n_families, w2s_scores *out);
+/* Everything of the generative tasks. */
+AGON_MUST_CHECK agon_status w2s_answers(w2s *w, const w2s_items *items, size_t n_families, w2s_scores *out);
+/* PGR of every condition with intervals, as JSON; the curves as SVG. */
+AGON_MUST_CHECK agon_status w2s_report(w2s *w, const w2s_scores *classes, size_t n_classes, const w2s_scores *answers,
+                                       size_t n_answers, json_t **out);
+
+#endif

@@ -1,0 +1,47 @@
+/* Sequence tasks: short statements in a small alphabet of token ids, with a program that knows whether they are true. For experiments
+ * on models trained from scratch, where thousands of items and their truth are needed in seconds.
+ *
+ * A statement is [family, source..., '=', answer..., END]. A true one is drawn, a false one is a true one with one fault that the
+ * verifier confirms. Reading all of it and judging is the classification task; completing the source the generative one.
+ * One family is one line in the table of sequence.c. */
+#ifndef TASK_SEQUENCE_H
+#define TASK_SEQUENCE_H
+
+#include "agon.h"
+#include "base/random.h"
+
+enum { SEQUENCE_MAX = 32, SEQUENCE_VOCABULARY = 160, SEQUENCE_END = 0, SEQUENCE_EQUALS = 1, SEQUENCE_RIGHT = 10,
+       SEQUENCE_WRONG = 11, SEQUENCE_N_DOMAINS = 3 };
+
+typedef struct sequence_item {
+    int32_t tokens[SEQUENCE_MAX];
+    size_t n;        /* END included */
+    size_t n_source; /* tokens up to and with '=': what a completion starts from */
+    int domain;      /* kind of item within the family, 0 .. SEQUENCE_N_DOMAINS - 1 */
+    bool truth;
+} sequence_item;
+
+size_t sequence_n_families(void);
+const char *sequence_family_name(size_t family);
+/* SIZE_MAX when unknown. */
+size_t sequence_family_find(const char *name);
+/* Whether the answer follows from the source, so that completing it is a task too. */
+bool sequence_is_generative(size_t family);
+/* A true statement, or one with one fault, from the stream. */
+void sequence_draw(size_t family, bool truth, rng *r, sequence_item *out);
+/* Makes a true statement false by one fault, its source unchanged where the answer follows from it. False: none was found in some tries
+ * (all letters equal); the item is as it was. */
+AGON_MUST_CHECK bool sequence_spoil(size_t family, rng *r, sequence_item *item);
+/* n items, half of them true where `truth` is NULL, else all of that truth. None is the same as one of the `n_taken` items at `taken`,
+ * nor, when `distinct`, as another of the set: the same source where the answer follows from it, else the same tokens. AGON_EINVAL:
+ * the family has not so many. */
+AGON_MUST_CHECK agon_status sequence_draw_set(agon_ctx *ctx, size_t family, uint64_t seed, const bool *truth,
+                                              const sequence_item *taken, size_t n_taken, bool distinct, size_t n, sequence_item *out);
+/* Appends what someone says of the statement after its END, RIGHT or WRONG: text of a corpus, no statement any more. */
+void sequence_add_verdict(sequence_item *item);
+/* Judges any tokens: well formed and true. Never trusts `truth`, `n_source` or `domain`. */
+bool sequence_verify(size_t family, const int32_t *tokens, size_t n);
+/* "compare 4821 = 4790": for people; at most `size` bytes. */
+void sequence_text(const int32_t *tokens, size_t n, char *out, size_t size);
+
+#endif

@@ -1,0 +1,98 @@
+#!/bin/sh
+# Experiments: each runs from its file, a killed one ends at the same figures, wrong options are said in one sentence.
+. "$(dirname "$0")/common"
+
+cat >w2s.yaml <<'END'
+experiment: weak-to-strong
+families: [agreement, sorting]
+generative: [reversal]
+ladder: [{width: 8, layers: 1}, {width: 16, layers: 1}]
+corpus_items: 640
+train_items: 64
+validation_items: 30
+test_items: 50
+epochs: 1
+draws: 100
+full: {seeds: 2}
+END
+cat >noise.yaml <<'END'
+experiment: preference-noise
+ladder: [{width: 16, layers: 1}]
+corpus_items: 640
+pairs: 64
+test_items: 50
+rates: [0, 0.3]
+epochs: 1
+draws: 100
+END
+cat >cleaning.yaml <<'END'
+experiment: noise-cleaning
+families: [agreement, compare]
+ladder: [{width: 16, layers: 1}]
+corpus_items: 640
+items: 120
+folds: 2
+epochs: 1
+END
+
+# ---- how long it takes is said before anything runs, and more for --full
+run 0 "$agon" weak-to-strong w2s.yaml --output plan --plan --json
+says out '"minutes_expected"'
+says err 'about [0-9.]+ minutes on [0-9]+ idle cores'
+[ ! -f plan/result.json ] || fail "a plan ran"
+
+# ---- every experiment, whole and killed
+for name in w2s noise cleaning; do
+    run 0 "$agon" experiment $name.yaml --output whole-$name --json
+    says out '"experiment":'
+    [ -f whole-$name/result.json ] || fail "no result"
+    # Killed once half of the stages are there, whatever they are.
+    n=$(ls whole-$name/stages | wc -l)
+    "$agon" experiment $name.yaml --output cut-$name --json >out 2>err &
+    pid=$!
+    while kill -0 $pid 2>/dev/null && [ "$(ls cut-$name/stages 2>/dev/null | wc -l)" -lt $((n / 2)) ]; do :; done
+    kill -9 $pid 2>/dev/null
+    wait $pid 2>/dev/null
+    [ ! -f cut-$name/result.json ] || fail "$name had ended before the kill"
+    run 0 "$agon" experiment $name.yaml --output cut-$name --json
+    same whole-$name/result.json cut-$name/result.json
+done
+[ -f whole-w2s/curves.svg ] && [ -f whole-noise/curves.svg ] || fail "no curves"
+
+# ---- what is in a result: every condition of every task, the controls, an interval
+for what in naive aux-linear aux-released confident-25 confident-50 confident-75 matched-flips shuffled bootstrap ensemble scrambled-errors; do
+    says whole-w2s/result.json "\"condition\": \"$what\""
+done
+says whole-w2s/result.json '"log_odds_votes"'
+says whole-noise/result.json '"method": "ours"'
+says whole-cleaning/result.json '"planted": (true|false)'
+run 0 "$agon" weak-to-strong w2s.yaml --output whole-w2s
+says out 'gap recovered'
+run 0 "$agon" experiment --list
+says out '^weak-to-strong '
+
+# ---- other options are another experiment: nothing of the old one is taken over
+sed 's/seed: 1//; s/draws: 100/draws: 100\nseed: 5/' w2s.yaml >other.yaml
+run 0 "$agon" experiment other.yaml --output whole-w2s --json
+differ whole-w2s/result.json cut-w2s/result.json
+
+# ---- refused in one sentence
+echo 'experiment: weak-to-stong' >bad.yaml
+run 4 "$agon" experiment bad.yaml --output bad
+says err 'did you mean weak-to-strong'; one_sentence
+echo 'experiment: noise-cleaning' >bad.yaml
+run 4 "$agon" weak-to-strong bad.yaml --output bad
+says err 'noise-cleaning, not weak-to-strong'; one_sentence
+printf 'experiment: weak-to-strong\ntrain_item: 3\n' >bad.yaml
+run 4 "$agon" weak-to-strong bad.yaml --output bad
+says err 'did you mean train_items'; one_sentence
+printf 'experiment: weak-to-strong\ngenerative: [compare]\n' >bad.yaml
+run 4 "$agon" weak-to-strong bad.yaml --output bad
+says err "no generative family"; one_sentence
+printf 'experiment: weak-to-strong\ntrain_items: 20000\nfamilies: [addition]\n' >bad.yaml
+run 4 "$agon" weak-to-strong bad.yaml --output bad --json
+tail -1 err >last && mv last err
+says err 'ask for fewer'; one_sentence
+run 3 "$agon" experiment nothing.yaml
+one_sentence
+done_testing

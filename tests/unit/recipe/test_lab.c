@@ -1,0 +1,203 @@
+/* The laboratory: options are checked, stages come back only whole and only under their settings, works do not depend on threads,
+ * models learn. */
+#include "recipe/lab.h"
+#include "test.h"
+#include <unistd.h>
+
+typedef struct fixture {
+    agon_ctx *ctx;
+    char folder[64];
+    lab l;
+} fixture;
+
+static fixture begin(int n_threads, const char *settings) {
+    fixture f = {.ctx = test_ctx(n_threads, NULL), .folder = "/tmp/agon-lab-XXXXXX"};
+    assert_non_null(mkdtemp(f.folder));
+    f.l = (lab){.ctx = f.ctx, .settings = json_loads(settings, 0, NULL)};
+    return f;
+}
+
+static void end(fixture *f) {
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", f->folder);
+    assert_int_equal(system(command), 0);
+    json_decref(f->l.settings);
+    agon_ctx_free(f->ctx);
+}
+
+static json_t *yaml(fixture *f, const char *text, agon_status wanted) {
+    char path[128];
+    json_t *out = NULL;
+    snprintf(path, sizeof path, "%s/x.yaml", f->folder);
+    FILE *file = fopen(path, "w");
+    fputs(text, file);
+    fclose(file);
+    assert_int_equal(lab_read_yaml(f->ctx, path, &out), wanted);
+    return out;
+}
+
+static void lab__reads_options(void **state) {
+    (void)state;
+    fixture f = begin(1, "{}");
+    json_t *given = yaml(&f, "a: 3\nb: 1e-3\nc: [x, 'true', true]\nd: {e: text}\n", AGON_OK), *out = NULL;
+    json_t *defaults = json_loads("{\"a\":1,\"b\":2.0,\"c\":[],\"d\":{\"e\":\"\",\"g\":4},\"h\":false}", 0, NULL);
+    assert_ok(f.ctx, lab_settings(f.ctx, "x.yaml", defaults, given, &out));
+    json_t *want = json_loads("{\"a\":3,\"b\":0.001,\"c\":[\"x\",\"true\",true],\"d\":{\"e\":\"text\",\"g\":4},\"h\":false}", 0, NULL);
+    assert_true(json_equal(out, want));
+    json_decref(out), json_decref(want), json_decref(given);
+    given = yaml(&f, "aa: 3\n", AGON_OK);
+    assert_int_equal(lab_settings(f.ctx, "x.yaml", defaults, given, &out), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(f.ctx), "did you mean a"));
+    json_decref(given);
+    given = yaml(&f, "d: {g: text}\n", AGON_OK);
+    assert_int_equal(lab_settings(f.ctx, "x.yaml", defaults, given, &out), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(f.ctx), "g must be a whole number"));
+    json_decref(given), json_decref(defaults);
+    yaml(&f, "a: [1\n", AGON_EFORMAT);
+    yaml(&f, "- 1\n", AGON_EFORMAT);
+    yaml(&f, "a: 1\na: 2\n", AGON_EFORMAT);
+    yaml(&f, "a: [[[[[[[[[[[1]]]]]]]]]]]\n", AGON_EFORMAT);
+    end(&f);
+}
+
+static void lab__stages_come_back_whole_or_not(void **state) {
+    (void)state;
+    fixture f = begin(1, "{\"x\": 1}");
+    const double x[] = {1, -0.0, 3.5};
+    double y[3] = {0};
+    bool found = true;
+    char command[160];
+    f.l.output = f.folder;
+    assert_ok(f.ctx, lab_open(&f.l));
+    assert_ok(f.ctx, lab_recall(&f.l, f.ctx, "k", y, 3, &found));
+    assert_false(found);
+    assert_ok(f.ctx, lab_keep(&f.l, f.ctx, "k", x, 3));
+    assert_ok(f.ctx, lab_recall(&f.l, f.ctx, "k", y, 3, &found));
+    assert_true(found);
+    assert_memory_equal(x, y, sizeof x);
+    assert_ok(f.ctx, lab_recall(&f.l, f.ctx, "other", y, 3, &found));
+    assert_false(found);
+    assert_ok(f.ctx, lab_recall(&f.l, f.ctx, "k", y, 2, &found));
+    assert_false(found);
+    lab other = f.l;
+    other.settings = json_loads("{\"x\": 2}", 0, NULL);
+    assert_ok(f.ctx, lab_open(&other));
+    assert_ok(f.ctx, lab_recall(&other, f.ctx, "k", y, 3, &found));
+    assert_false(found);
+    json_decref(other.settings);
+    lab_close(&other);
+    snprintf(command, sizeof command, "for f in %s/stages/*; do printf x | dd of=$f bs=1 seek=20 conv=notrunc 2>/dev/null; done", f.folder);
+    assert_int_equal(system(command), 0);
+    assert_ok(f.ctx, lab_recall(&f.l, f.ctx, "k", y, 3, &found));
+    assert_false(found);
+    lab_close(&f.l);
+    end(&f);
+}
+
+static agon_status fails_at_three(void *arg, agon_ctx *ctx, size_t i) {
+    int *done = arg;
+    done[i] = 1;
+    if (i == 3 || i == 5) {
+        json_t *t = NULL;
+        char name[32];
+        snprintf(name, sizeof name, "/nowhere/%zu", i);
+        return lab_read_yaml(ctx, name, &t);
+    }
+    return AGON_OK;
+}
+
+static void lab__first_failure_is_the_smallest(void **state) {
+    (void)state;
+    for (int n_threads = 1; n_threads < 4; n_threads++) {
+        fixture f = begin(n_threads, "{}");
+        int done[8] = {0};
+        f.l.output = f.folder;
+        assert_int_equal(lab_run(&f.l, 8, fails_at_three, done), AGON_ENOTFOUND);
+        for (int i = 0; i < 8; i++)
+            assert_true(done[i]);
+        end(&f);
+    }
+}
+
+/* ---- models ------------------------------------------------------------------------------------------------ */
+
+enum { N_ITEMS = 96 };
+
+static agon_status train_and_judge(void *arg, agon_ctx *ctx, size_t i) {
+    double *p = arg;
+    static const lab_size size = {16, 1, 1};
+    lab l = {.ctx = ctx};
+    lab_model *m = NULL;
+    lab_rows rows = {0};
+    sequence_item items[N_ITEMS];
+    double labels[N_ITEMS];
+    const lab_training t = {.objective = "classify", .steps = 60, .batch = 16, .lr = 1e-2, .seed = i};
+    agon_status s = sequence_draw_set(ctx, sequence_family_find("agreement"), 5, NULL, NULL, 0, true, N_ITEMS, items);
+    for (size_t k = 0; k < N_ITEMS; k++)
+        labels[k] = items[k].truth;
+    if (!s)
+        s = lab_model_new(ctx, &size, 7, &m);
+    if (!s)
+        s = lab_labelled(ctx, items, N_ITEMS, labels, NULL, &rows);
+    if (!s)
+        s = lab_train(&l, ctx, m, &rows, &t);
+    if (!s)
+        s = lab_judge(ctx, m, items, N_ITEMS, p + i * N_ITEMS);
+    lab_rows_free(&rows);
+    lab_model_free(m);
+    return s;
+}
+
+static void lab__models_learn_alike_on_any_threads(void **state) {
+    (void)state;
+    double p[2][3 * N_ITEMS];
+    sequence_item items[N_ITEMS];
+    for (int k = 0; k < 2; k++) {
+        fixture f = begin(k ? 3 : 1, "{}");
+        assert_ok(f.ctx, lab_run(&f.l, 3, train_and_judge, p[k]));
+        assert_ok(f.ctx, sequence_draw_set(f.ctx, sequence_family_find("agreement"), 5, NULL, NULL, 0, true, N_ITEMS, items));
+        end(&f);
+    }
+    assert_memory_equal(p[0], p[1], sizeof p[0]);
+    size_t right = 0;
+    for (size_t i = 0; i < N_ITEMS; i++)
+        right += (p[0][i] > 0.5) == items[i].truth;
+    if (right < N_ITEMS * 3 / 4)
+        fail_msg("%zu of %d items learnt by heart", right, N_ITEMS);
+}
+
+/* What is sampled depends on seed and place, scores agree with what sampling reports. */
+static void lab__completions_score_as_reported(void **state) {
+    (void)state;
+    fixture f = begin(1, "{}");
+    static const lab_size size = {16, 1, 1};
+    lab_model *m = NULL;
+    sequence_item items[40], out[40], again[40], part[3];
+    double mean[40], sum[40];
+    const bool yes = true;
+    assert_ok(f.ctx, sequence_draw_set(f.ctx, sequence_family_find("reversal"), 5, &yes, NULL, 0, true, 40, items));
+    assert_ok(f.ctx, lab_model_new(f.ctx, &size, 7, &m));
+    assert_ok(f.ctx, lab_complete(f.ctx, m, items, 40, 1, 3, out, mean));
+    assert_ok(f.ctx, lab_complete(f.ctx, m, items, 40, 1, 3, again, NULL));
+    assert_memory_equal(out, again, sizeof out);
+    assert_ok(f.ctx, lab_complete(f.ctx, m, items, 3, 1, 3, part, NULL));
+    assert_memory_equal(out, part, sizeof part);
+    assert_ok(f.ctx, lab_score(f.ctx, m, out, 40, sum));
+    for (int i = 0; i < 40; i++) {
+        assert_memory_equal(out[i].tokens, items[i].tokens, items[i].n_source * sizeof(int32_t));
+        assert_close(sum[i] / (double)(out[i].n - out[i].n_source), mean[i], 1e-4);
+    }
+    lab_model_free(m);
+    end(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lab__reads_options),
+        cmocka_unit_test(lab__stages_come_back_whole_or_not),
+        cmocka_unit_test(lab__first_failure_is_the_smallest),
+        cmocka_unit_test(lab__models_learn_alike_on_any_threads),
+        cmocka_unit_test(lab__completions_score_as_reported),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

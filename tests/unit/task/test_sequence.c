@@ -1,0 +1,109 @@
+/* Sequence tasks: what is drawn true verifies, what is drawn false does not, nothing is drawn twice. */
+#include "task/sequence.h"
+#include "test.h"
+
+static void sequence__drawn_truth_verifies(void **state) {
+    (void)state;
+    for (size_t f = 0; f < sequence_n_families(); f++) {
+        rng r = rng_new(3 + f);
+        int domains[SEQUENCE_N_DOMAINS] = {0};
+        for (int i = 0; i < 600; i++) {
+            sequence_item s;
+            sequence_draw(f, i % 2, &r, &s);
+            assert_int_equal(s.truth, i % 2);
+            assert_int_equal(sequence_verify(f, s.tokens, s.n), i % 2);
+            assert_true(s.n <= SEQUENCE_MAX && s.n_source < s.n && s.tokens[s.n - 1] == SEQUENCE_END);
+            for (size_t j = 0; j < s.n; j++)
+                assert_true(s.tokens[j] >= 0 && s.tokens[j] < SEQUENCE_VOCABULARY);
+            domains[s.domain]++;
+            for (size_t g = 0; g < sequence_n_families(); g++)
+                assert_true(g == f || !sequence_verify(g, s.tokens, s.n));
+        }
+        for (int d = 0; d < SEQUENCE_N_DOMAINS; d++)
+            if (domains[d] < 20)
+                fail_msg("%s: domain %d has %d of 600 items", sequence_family_name(f), d, domains[d]);
+    }
+}
+
+/* A false statement is one change away from a true one: some token put back makes it true, or it is a swap. */
+static void sequence__faults_are_subtle(void **state) {
+    (void)state;
+    for (size_t f = 0; f < sequence_n_families(); f++) {
+        rng a = rng_new(9), b = rng_new(9);
+        for (int i = 0; i < 50; i++) {
+            sequence_item whole, faulty;
+            size_t changed = 0;
+            sequence_draw(f, true, &a, &whole);
+            a = b;
+            sequence_draw(f, false, &b, &faulty);
+            a = b;
+            if (whole.n != faulty.n)
+                continue;
+            for (size_t j = 0; j < whole.n; j++)
+                changed += whole.tokens[j] != faulty.tokens[j];
+            /* compare swaps its sides; drawn again after eight vain changes, an item is another one */
+            if (changed > 2 && strcmp(sequence_family_name(f), "compare") != 0 && faulty.tokens[1] == whole.tokens[1] &&
+                faulty.tokens[2] == whole.tokens[2])
+                fail_msg("%s: a fault changes %zu tokens", sequence_family_name(f), changed);
+        }
+    }
+}
+
+static void sequence__verifier_trusts_nothing(void **state) {
+    (void)state;
+    rng r = rng_new(4);
+    int32_t tokens[SEQUENCE_MAX];
+    for (int i = 0; i < 20000; i++) {
+        size_t n = rng_below(&r, SEQUENCE_MAX + 1);
+        for (size_t j = 0; j < n; j++)
+            tokens[j] = (int32_t)rng_below(&r, SEQUENCE_VOCABULARY + 2) - 1;
+        for (size_t f = 0; f < sequence_n_families(); f++)
+            (void)sequence_verify(f, tokens, n); /* no fault of memory; almost never true */
+    }
+    sequence_item s;
+    sequence_draw(sequence_family_find("addition"), true, &r, &s);
+    assert_false(sequence_verify(sequence_family_find("addition"), s.tokens, s.n - 1));
+    assert_true(sequence_family_find("no such") == SIZE_MAX);
+}
+
+static void sequence__sets_repeat_nothing(void **state) {
+    (void)state;
+    enum { N = 400 };
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static sequence_item first[N], second[N], again[N];
+    for (size_t f = 0; f < sequence_n_families(); f++) {
+        size_t n_true = 0;
+        assert_ok(ctx, sequence_draw_set(ctx, f, 1, NULL, NULL, 0, true, N, first));
+        assert_ok(ctx, sequence_draw_set(ctx, f, 2, NULL, first, N, true, N, second));
+        assert_ok(ctx, sequence_draw_set(ctx, f, 1, NULL, NULL, 0, true, N, again));
+        assert_memory_equal(first, again, sizeof first);
+        for (size_t i = 0; i < N; i++) {
+            size_t key = sequence_is_generative(f) ? first[i].n_source : first[i].n;
+            n_true += first[i].truth;
+            for (size_t j = 0; j < N; j++) {
+                bool same = j != i && memcmp(first[i].tokens, first[j].tokens, key * sizeof(int32_t)) == 0;
+                bool taken = memcmp(first[i].tokens, second[j].tokens, key * sizeof(int32_t)) == 0;
+                if (same || taken)
+                    fail_msg("%s: an item is drawn twice", sequence_family_name(f));
+            }
+        }
+        assert_int_equal(n_true, N / 2);
+    }
+    /* Only 100 * 100 sums exist. */
+    sequence_item *many = calloc(12000, sizeof *many);
+    bool yes = true;
+    assert_int_equal(sequence_draw_set(ctx, sequence_family_find("addition"), 1, &yes, NULL, 0, true, 12000, many), AGON_EINVAL);
+    assert_ok(ctx, sequence_draw_set(ctx, sequence_family_find("addition"), 1, &yes, NULL, 0, false, 12000, many));
+    free(many);
+    agon_ctx_free(ctx);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sequence__drawn_truth_verifies),
+        cmocka_unit_test(sequence__faults_are_subtle),
+        cmocka_unit_test(sequence__verifier_trusts_nothing),
+        cmocka_unit_test(sequence__sets_repeat_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
