@@ -94,7 +94,7 @@ static agon_status try_size(void *arg, agon_ctx *ctx, size_t i) {
 static agon_status estimate(lab *l, const experiment *e, double *minutes) {
     double trained[EXPERIMENT_MAX_SIZES] = {0}, asked[EXPERIMENT_MAX_SIZES] = {0}, seconds = 0;
     trial t = {.l = l};
-    size_t n;
+    size_t n = 0;
     agon_status s = e->plan(l, trained, asked);
     if (!s)
         s = lab_ladder(l, "ladder", t.sizes, EXPERIMENT_MAX_SIZES, &n);
