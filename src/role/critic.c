@@ -227,18 +227,23 @@ static agon_status prepare_judging(agon_ctx *ctx, const backend *b, const critic
     return s;
 }
 
+/* Asks and reads the judgements, unless preparing the work failed (s). Frees the work. */
+static agon_status run_judging(agon_ctx *ctx, backend *b, agon_status s, work *w, critic_judgement *out) {
+    if (!s)
+        s = backend_run(ctx, b, w->requests, w->n, w->responses);
+    for (size_t i = 0; !s && i < w->n; i++)
+        read_judgement(&w->responses[i], &out[i]);
+    work_free(w);
+    return s;
+}
+
 agon_status critic_judge(agon_ctx *ctx, backend *b, const critic_item *items, size_t n,
                          size_t n_votes, const adapter *version, critic_judgement *out) {
     if (n == 0)
         return AGON_OK;
     work w;
     agon_status s = prepare_judging(ctx, b, items, n, n_votes, version, &w);
-    if (!s)
-        s = backend_run(ctx, b, w.requests, n, w.responses);
-    for (size_t i = 0; !s && i < n; i++)
-        read_judgement(&w.responses[i], &out[i]);
-    work_free(&w);
-    return s;
+    return run_judging(ctx, b, s, &w, out);
 }
 
 agon_status critic_same_task(agon_ctx *ctx, backend *b, const critic_item *items, size_t n,
@@ -252,12 +257,7 @@ agon_status critic_same_task(agon_ctx *ctx, backend *b, const critic_item *items
         w.requests[i].extra = w.extras[i] =
             json_pack("{s:s, s:s}", "query", items[i].query, "rewording", items[i].answer);
     }
-    if (!s)
-        s = backend_run(ctx, b, w.requests, n, w.responses);
-    for (size_t i = 0; !s && i < n; i++)
-        read_judgement(&w.responses[i], &out[i]);
-    work_free(&w);
-    return s;
+    return run_judging(ctx, b, s, &w, out);
 }
 
 agon_status critic_write(agon_ctx *ctx, backend *b, const critic_item *items, size_t n,
