@@ -71,6 +71,6 @@ const command command_experiment = {
     "  --full         with what the file's \"full\" changes, usually more seeds; how long it takes is said first\n"
     "  --plan         only say how long it takes\n"
     "  --json         the result as one line of JSON; progress goes to stderr\n\n"
-    "  agon experiment examples/dpo_noise.yaml --output noise",
+    "  agon experiment examples/preference_noise.yaml --output noise",
     run,
 };

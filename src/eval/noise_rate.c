@@ -9,6 +9,53 @@ double flip_rate_from_agreement(double agreement) {
     return agreement <= 0.5 ? 0.5 : (1 - sqrt(2 * agreement - 1)) / 2;
 }
 
+static double sigmoid(double x) {
+    return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
+}
+
+static double flip_log_likelihood(const double *margins, size_t n, double slope, double rate) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        double p = sigmoid(slope * margins[i]);
+        sum += log(fmax((1 - rate) * p + rate * (1 - p), 1e-300));
+    }
+    return sum;
+}
+
+/* The likelihood is concave in the rate at a given slope: thirds of the interval are thrown away. */
+static double best_rate(const double *margins, size_t n, double slope, double most) {
+    double low = 0, high = most;
+    for (int i = 0; i < 40; i++) {
+        double a = low + (high - low) / 3, b = high - (high - low) / 3;
+        if (flip_log_likelihood(margins, n, slope, a) < flip_log_likelihood(margins, n, slope, b))
+            low = a;
+        else
+            high = b;
+    }
+    return (low + high) / 2;
+}
+
+flip_model flip_model_fit(const double *margins, size_t n, double most) {
+    flip_model best = {0, 0};
+    double square = 0, top = -INFINITY;
+    for (size_t i = 0; i < n; i++)
+        square += margins[i] * margins[i] / (double)n;
+    /* In the slope there may be several peaks, so all of a grid is tried: from 1/20 to 50 at a margin of typical size. */
+    for (double t = -3; t <= 4 && square > 0; t += 0.125) {
+        double slope = exp(t) / sqrt(square), rate = best_rate(margins, n, slope, most);
+        double here = flip_log_likelihood(margins, n, slope, rate);
+        if (here > top)
+            top = here, best = (flip_model){rate, slope};
+    }
+    return best;
+}
+
+double flip_model_posterior(const flip_model *f, double margin) {
+    double p = sigmoid(f->slope * margin), right = (1 - f->rate) * p, wrong = f->rate * (1 - p);
+    /* At rate 0 every label is right, also where sigmoid underflows. */
+    return right + wrong > 0 ? right / (right + wrong) : f->rate > 0 ? 0 : 1;
+}
+
 void noise_report_free(noise_report *r) {
     free(r->thresholds);
     free(r->confident_joint);

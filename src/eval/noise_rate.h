@@ -8,6 +8,17 @@
  * e = (1 - sqrt(2a-1))/2; 0.5 where a <= 1/2 (V:noise.flip_rate). */
 double flip_rate_from_agreement(double agreement);
 
+/* Symmetric flips read off out-of-sample margins: m_i speaks for the label given to item i, which is right with probability
+ * sigmoid(slope m_i) and reversed with probability rate, so P(label | m) = (1 - rate) sigmoid(slope m) + rate sigmoid(-slope m). Where a judge is sure its
+ * labels disagree at the flip rate; a weak judge is given a small slope in place of a large rate. */
+typedef struct flip_model {
+    double rate, slope;
+} flip_model;
+/* Largest likelihood over rate in [0, most] and slope > 0; margins [n] finite, n >= 1, in any unit. All margins 0: rate 0, slope 0. */
+flip_model flip_model_fit(const double *margins, size_t n, double most);
+/* Probability that a label with this margin is right. */
+double flip_model_posterior(const flip_model *f, double margin);
+
 /* One label that is probably wrong, and why. */
 typedef struct noise_finding {
     size_t item, given, latent; /* the label, and the one the model's probabilities speak for */

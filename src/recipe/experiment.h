@@ -37,7 +37,8 @@ AGON_MUST_CHECK agon_status experiment_run(agon_ctx *ctx, const experiment_reque
 #define EXPERIMENTS(X)                                                                               \
     X(weak_to_strong)                                                                                \
     X(preference_noise)                                                                              \
-    X(noise_cleaning)
+    X(noise_cleaning)                                                                                \
+    X(exo_dpo)
 #define DECLARE_EXPERIMENT(name) extern const experiment experiment_##name;
 EXPERIMENTS(DECLARE_EXPERIMENT)
 #undef DECLARE_EXPERIMENT

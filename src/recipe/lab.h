@@ -98,6 +98,9 @@ AGON_MUST_CHECK agon_status lab_answers(agon_ctx *ctx, const sequence_item *item
 /* Pairs with one source: chosen and rejected items [n], P(chosen is the better one) (NULL: 1). */
 AGON_MUST_CHECK agon_status lab_pairs(agon_ctx *ctx, const sequence_item *chosen, const sequence_item *rejected, size_t n,
                                       const double *labels, lab_rows *out);
+/* Groups: k completions of one source with their rewards, items and rewards [n, k]. */
+AGON_MUST_CHECK agon_status lab_groups(agon_ctx *ctx, const sequence_item *items, const double *rewards, size_t n, size_t k,
+                                       lab_rows *out);
 void lab_rows_free(lab_rows *r);
 
 typedef struct lab_training {

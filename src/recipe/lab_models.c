@@ -189,6 +189,24 @@ agon_status lab_pairs(agon_ctx *ctx, const sequence_item *chosen, const sequence
     return s;
 }
 
+agon_status lab_groups(agon_ctx *ctx, const sequence_item *items, const double *rewards, size_t n, size_t k, lab_rows *out) {
+    const sequence_item **group = malloc(k * sizeof *group);
+    if (!group)
+        return no_memory(ctx);
+    agon_status s = rows_begin(ctx, n, out);
+    for (size_t i = 0; i < n && !s; i++) {
+        for (size_t j = 0; j < k; j++)
+            group[j] = &items[i * k + j];
+        train_response *r = add_row(out, group, k, group[0]->n_source, 1);
+        if (!r)
+            s = no_memory(ctx);
+        for (size_t j = 0; j < k && !s; j++)
+            r[j].reward = rewards[i * k + j];
+    }
+    free(group);
+    return s;
+}
+
 /* ---- training ---------------------------------------------------------------------------------------------- */
 
 typedef struct watch {

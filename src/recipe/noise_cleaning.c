@@ -1,11 +1,15 @@
 /* experiment: noise-cleaning. Are planted wrong labels found, and is said why?
  *
  *   labels     true or false of n statements a family, each reversed with probability `rate` (train/noise.h)
- *   judge      k folds: a pretrained model trained on the noisy labels of the other folds says P(true) of this one (out of sample)
+ *   judges     two, both out of sample over k folds: a pretrained model trained on the noisy labels of the other folds says P(true)
+ *              of this one; or the pretrained model's likelihood of the answer given its source, made a probability by an isotonic map fitted
+ *              to the noisy labels of the other folds. The one whose probabilities have the smaller cross-entropy with the labels
+ *              as given is believed: no truth is used
  *   cleaning   confident learning (Northcutt et al. 2021, 1911.00068) lists what it would drop, surest first, with the label given and the
  *              one the judge's probabilities speak for; the small-loss rule, told the true rate, is the baseline
  *   measure    precision and recall of what is flagged against what was planted, with exact intervals; the estimated rate */
 #include "base/ctx.h"
+#include "eval/calibration.h"
 #include "eval/interval.h"
 #include "eval/noise_rate.h"
 #include "recipe/experiment.h"
@@ -22,6 +26,8 @@ static const char defaults[] =
     "\"folds\": 4, \"epochs\": 3, \"batch\": 32, \"lr\": 0.001, \"shown\": 10}";
 
 enum { MAX_FAMILIES = 16, MAX_FOLDS = 20 };
+typedef enum judge_kind { JUDGE_CLASS, JUDGE_LIKELIHOOD, N_JUDGES } judge_kind;
+static const char *const judge_names[N_JUDGES] = {"class", "likelihood"};
 
 typedef struct cleaning {
     lab *l;
@@ -31,7 +37,7 @@ typedef struct cleaning {
     lab_size size;
     lab_model **models;   /* [n_seeds] */
     sequence_item *items; /* [n_seeds, n_families, n_items] */
-    double *p;            /* the same: P(true) out of sample */
+    double *p;            /* [n_seeds, n_families, N_JUDGES, n_items] P(true) out of sample */
 } cleaning;
 
 static agon_status take_families(cleaning *c) {
@@ -135,20 +141,59 @@ static agon_status judge_fold(const cleaning *c, agon_ctx *ctx, size_t seed, siz
     return s;
 }
 
+/* Probabilities of this fold's labels from `confidence` [n_items], by the labels of the other folds. scratch [n_items]. */
+static agon_status calibrate_fold(const cleaning *c, agon_ctx *ctx, size_t fold, const double *confidence, const double *labels,
+                                  double *scratch, bool *correct, double *p) {
+    size_t from = c->n_items * fold / c->n_folds, to = c->n_items * (fold + 1) / c->n_folds, n = 0;
+    calibrator map = {0};
+    for (size_t i = 0; i < c->n_items; i++)
+        if (i < from || i >= to)
+            scratch[n] = confidence[i], correct[n++] = labels[i] > 0.5;
+    agon_status s = calibrator_fit_kind(ctx, CALIBRATOR_ISOTONIC, scratch, correct, n, &map);
+    for (size_t i = from; i < to && !s; i++)
+        p[i] = calibrator_apply(&map, confidence[i]);
+    calibrator_free(&map);
+    return s;
+}
+
+/* Geometric mean probability of each answer's tokens, which an isotonic map needs only in order; then out of sample. */
+static agon_status judge_by_likelihood(const cleaning *c, agon_ctx *ctx, size_t seed, size_t family, const double *labels, double *p) {
+    const sequence_item *items = items_of(c, seed, family);
+    size_t n = c->n_items;
+    double *confidence = malloc(2 * n * sizeof *confidence);
+    bool *correct = malloc(n * sizeof *correct);
+    agon_status s = confidence && correct ? lab_score(ctx, c->models[seed], items, n, confidence)
+                                          : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    for (size_t i = 0; i < n && !s; i++)
+        confidence[i] = exp(confidence[i] / (double)(items[i].n - items[i].n_source));
+    for (size_t fold = 0; fold < c->n_folds && !s; fold++)
+        s = calibrate_fold(c, ctx, fold, confidence, labels, confidence + n, correct, p);
+    free(confidence);
+    free(correct);
+    return s;
+}
+
+static double *judged_of(const cleaning *c, size_t seed, size_t family) {
+    return c->p + (seed * c->n_families + family) * N_JUDGES * c->n_items;
+}
+
 static agon_status judge(void *arg, agon_ctx *ctx, size_t i) {
     cleaning *c = arg;
     size_t seed = i / c->n_families, family = i % c->n_families, n = c->n_items;
-    double *p = c->p + i * n, *labels = malloc(2 * n * sizeof *labels);
+    double *p = judged_of(c, seed, family), *labels = malloc(2 * n * sizeof *labels);
     bool found = false, *flipped = malloc(n * sizeof *flipped);
     char key[96];
-    snprintf(key, sizeof key, "judge %zu %s", seed, sequence_family_name(c->families[family]));
-    agon_status s = labels && flipped ? lab_recall(c->l, ctx, key, p, n, &found) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    snprintf(key, sizeof key, "judges %zu %s", seed, sequence_family_name(c->families[family]));
+    agon_status s = labels && flipped ? lab_recall(c->l, ctx, key, p, N_JUDGES * n, &found)
+                                      : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s && !found) {
         noisy_labels(c, seed, family, flipped, labels);
         for (size_t fold = 0; fold < c->n_folds && !s; fold++)
-            s = judge_fold(c, ctx, seed, family, fold, labels, labels + n, p);
+            s = judge_fold(c, ctx, seed, family, fold, labels, labels + n, p + JUDGE_CLASS * n);
         if (!s)
-            s = lab_keep(c->l, ctx, key, p, n);
+            s = judge_by_likelihood(c, ctx, seed, family, labels, p + JUDGE_LIKELIHOOD * n);
+        if (!s)
+            s = lab_keep(c->l, ctx, key, p, N_JUDGES * n);
         if (!s)
             lab_say(c->l, "seed %zu  %s judged out of sample", seed, sequence_family_name(c->families[family]));
     }
@@ -185,11 +230,22 @@ static json_t *finding_json(const sequence_item *item, const noise_finding *f, b
                      f->margin, "planted", (int)planted);
 }
 
+/* The judge that agrees best with the labels as given; cross-entropies of both in nats. */
+static judge_kind believed(const double *p, const double *labels, bool *scratch, size_t n, double nats[N_JUDGES]) {
+    for (size_t i = 0; i < n; i++)
+        scratch[i] = labels[i] > 0.5;
+    for (int k = 0; k < N_JUDGES; k++)
+        nats[k] = calibration_nll(p + (size_t)k * n, scratch, n);
+    return nats[JUDGE_LIKELIHOOD] < nats[JUDGE_CLASS] ? JUDGE_LIKELIHOOD : JUDGE_CLASS;
+}
+
 /* One family under one seed: what confident learning and the small-loss rule flag. */
 static agon_status clean(const cleaning *c, size_t seed, size_t family, counts *confident, counts *small_loss, json_t *shown,
-                         json_t *rates) {
+                         json_t *about) {
     size_t n = c->n_items, n_small;
-    const double *p = c->p + (seed * c->n_families + family) * n;
+    const double *p = judged_of(c, seed, family);
+    judge_kind kind = JUDGE_CLASS;
+    double nats[N_JUDGES] = {0};
     double *labels = malloc(4 * n * sizeof *labels), *both = labels + n, *gain = labels + 3 * n;
     size_t *given = malloc(2 * n * sizeof *given), *picked = given + n;
     bool *flipped = malloc(2 * n * sizeof *flipped), *flags = flipped + n;
@@ -198,6 +254,8 @@ static agon_status clean(const cleaning *c, size_t seed, size_t family, counts *
     agon_status s = labels && given && flipped ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s) {
         noisy_labels(c, seed, family, flipped, labels);
+        kind = believed(p, labels, flags, n, nats);
+        p += (size_t)kind * n;
         memset(flags, 0, n * sizeof *flags);
         for (size_t i = 0; i < n; i++) {
             given[i] = labels[i] > 0.5;
@@ -213,7 +271,8 @@ static agon_status clean(const cleaning *c, size_t seed, size_t family, counts *
             json_array_append_new(shown, finding_json(&items_of(c, seed, family)[f->item], f, flipped[f->item]));
     }
     if (!s) {
-        json_array_append_new(rates, json_real(report.noise_rate));
+        json_array_append_new(about, json_pack("{s:f,s:s,s:f,s:f}", "estimated_rate", report.noise_rate, "judge", judge_names[kind],
+                                               "class_nats", nats[JUDGE_CLASS], "likelihood_nats", nats[JUDGE_LIKELIHOOD]));
         add_counts(confident, flags, flipped, n);
         memset(flags, 0, n * sizeof *flags);
         n_small = (size_t)lround(c->rate * (double)n);
@@ -233,14 +292,14 @@ static agon_status report_all(const cleaning *c, json_t **result) {
     agon_status s = AGON_OK;
     for (size_t family = 0; family < c->n_families && !s; family++) {
         counts confident = {0}, small_loss = {0};
-        json_t *shown = json_array(), *rates = json_array();
+        json_t *shown = json_array(), *seeds = json_array();
         for (size_t seed = 0; seed < c->n_seeds && !s; seed++)
-            s = clean(c, seed, family, &confident, &small_loss, shown, rates);
+            s = clean(c, seed, family, &confident, &small_loss, shown, seeds);
         json_array_append_new(list, json_pack("{s:s,s:O,s:o,s:o,s:O}", "task", sequence_family_name(c->families[family]),
-                                              "estimated_rate", rates, "confident_learning", quality_json(&confident),
+                                              "seeds", seeds, "confident_learning", quality_json(&confident),
                                               "small_loss_at_true_rate", quality_json(&small_loss), "would_drop", shown));
         json_decref(shown);
-        json_decref(rates);
+        json_decref(seeds);
     }
     if (!s)
         *result = json_pack("{s:f,s:O}", "planted_rate", c->rate, "tasks", list);
@@ -256,7 +315,7 @@ static agon_status run(lab *l, json_t **result) {
     size_t n = c.n_seeds * c.n_families;
     c.models = calloc(c.n_seeds, sizeof *c.models);
     c.items = calloc(n * c.n_items, sizeof *c.items);
-    c.p = calloc(n * c.n_items, sizeof *c.p);
+    c.p = calloc(n * N_JUDGES * c.n_items, sizeof *c.p);
     if (!c.models || !c.items || !c.p)
         s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
     if (!s)
@@ -278,7 +337,7 @@ static agon_status plan(lab *l, double *trained, double *asked) {
         return s;
     double works = (double)(c.n_seeds * c.n_families);
     trained[0] = (double)(c.n_seeds * c.n_corpus) + works * (double)((c.n_folds - 1) * c.epochs * c.n_items);
-    asked[0] = works * (double)c.n_items;
+    asked[0] = works * N_JUDGES * (double)c.n_items;
     return AGON_OK;
 }
 

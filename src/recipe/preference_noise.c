@@ -1,13 +1,15 @@
 /* experiment: preference-noise. What is left of preference training when a share of the pairs is swapped?
  *
- *   base       a model pretrained on true statements, not to the end: it completes some sources rightly and some not
- *   pairs      chosen: the true answer; rejected: a wrong sample of the base where it has one, else a true answer with one fault;
- *              each pair is swapped with probability e (train/noise.h)
+ *   base       a model pretrained on statements whose answers were blurred (sequence_blur): it knows what is right and often says something
+ *              else, so that there is a gain to keep
+ *   pairs      two completions sampled from the base, chosen: the one with the larger gold reward (sequence_grade); each pair is swapped with
+ *              probability e (train/noise.h)
  *   methods    dpo, cdpo, rdpo and dpo-forward told the true e; rdpo told the estimated e; ropo; and
- *   ours       two reward models, each on half of the swapped pairs, say of the other half how likely each pair is right
- *              (out of sample); confident learning estimates e from that; the posterior of each pair given its label and e
- *              is a soft label for dpo-soft
- *   measure    share of test sources completed rightly (greedy), and how much of the gain at e = 0 is kept
+ *   ours       two dpo policies, each on half of the swapped pairs, give margins to the other half (out of sample); a model of symmetric flips is
+ *              fitted to them (flip_model_fit), and its rate is the estimated e; the posterior that a pair is right is a soft label for
+ *              dpo-soft
+ *   measure    on sources held out: share of clean pairs that the implicit reward log pi - log base ranks rightly (the base: 1/2); mean gold
+ *              reward of sampled completions; share completed rightly (greedy). Of each how much of the gain at e = 0 is kept
  *
  * Every method sees the same pairs and takes the same steps from the same base. Spec: training.md section 5. */
 #include "base/ctx.h"
@@ -22,10 +24,13 @@
 
 static const char defaults[] =
     "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}],"
-    "\"corpus_items\": 24000, \"corpus_lr\": 0.003, \"pairs\": 1000, \"test_items\": 500, \"rates\": [0, 0.1, 0.2, 0.3, 0.4],"
-    "\"epochs\": 3, \"batch\": 32, \"lr\": 0.0003, \"beta\": 0.1, \"reward_lr\": 0.001, \"draws\": 2000}";
+    "\"corpus_items\": 24000, \"corpus_lr\": 0.003, \"blur\": 0.3, \"pairs\": 1000, \"test_items\": 500, \"samples\": 2, \"rates\": [0, 0.1, 0.2, 0.3, 0.4],"
+    "\"epochs\": 3, \"batch\": 32, \"lr\": 0.0003, \"beta\": 0.1, \"draws\": 2000}";
 
-enum { MAX_RATES = 8 };
+enum { MAX_RATES = 8, N_TRIES = 4 };
+
+typedef enum measure { RANKED, GOLD, RIGHT, N_MEASURES } measure;
+static const char *const measure_names[N_MEASURES] = {"ranked", "gold", "right"};
 
 typedef enum told { TOLD_NOTHING, TOLD_RATE, TOLD_ESTIMATE, TOLD_LABELS } told;
 static const struct method {
@@ -41,16 +46,16 @@ enum { N_METHODS = sizeof methods / sizeof *methods };
 
 typedef struct noise {
     lab *l;
-    size_t n_seeds, n_pairs, n_test, n_corpus, n_rates, batch, steps, family, draws;
-    double rates[MAX_RATES], lr, corpus_lr, beta, reward_lr;
+    size_t n_seeds, n_pairs, n_test, n_all, n_samples, n_corpus, n_rates, batch, steps, family, draws;
+    double rates[MAX_RATES], lr, corpus_lr, blur, beta;
     uint64_t seed;
     lab_size size;
-    lab_model **base;              /* [n_seeds] */
-    sequence_item *right, *wrong;  /* [n_seeds, n_pairs] */
-    sequence_item *test;           /* [n_test] the same under every seed */
-    double *base_scores;           /* [n_seeds, n_test] */
-    double *soft;                  /* [n_seeds, n_rates, n_pairs + 1] q of each pair, then the estimated rate */
-    double *scores;                /* [n_seeds, n_rates, N_METHODS, n_test] */
+    lab_model **base;             /* [n_seeds] */
+    sequence_item *sources;       /* [n_seeds, n_all] true statements: n_pairs to learn from, then the n_test, the same under every seed */
+    sequence_item *right, *wrong; /* the same: the better and the worse completion */
+    double *base_scores;          /* [n_seeds, N_MEASURES, n_test] */
+    double *soft;                 /* [n_seeds, n_rates, n_pairs + 1] q of each pair, then the estimated rate */
+    double *scores;               /* [n_seeds, n_rates, N_METHODS, N_MEASURES, n_test] */
 } noise;
 
 /* ---- options ----------------------------------------------------------------------------------------------- */
@@ -80,22 +85,25 @@ static agon_status take_options(lab *l, noise *x) {
         size_t *out;
     } whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
                  {"pairs", 32, 1000000, &x->n_pairs}, {"test_items", 50, 1000000, &x->n_test}, {"epochs", 1, 1000, &epochs},
-                 {"batch", 1, 4096, &x->batch}, {"draws", 100, 1000000, &x->draws}};
+                 {"samples", 1, 1000, &x->n_samples}, {"batch", 1, 4096, &x->batch}, {"draws", 100, 1000000, &x->draws}};
     const struct {
         const char *key;
         double high, *out;
-    } real[] = {{"lr", 1, &x->lr}, {"corpus_lr", 1, &x->corpus_lr}, {"reward_lr", 1, &x->reward_lr}, {"beta", 1000, &x->beta}};
+    } real[] = {{"lr", 1, &x->lr}, {"corpus_lr", 1, &x->corpus_lr}, {"beta", 1000, &x->beta}};
     agon_status s = take_rates(x);
     for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
         s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
     for (size_t i = 0; i < sizeof real / sizeof *real && !s; i++)
         s = lab_real(l, real[i].key, 1e-9, real[i].high, real[i].out);
     if (!s)
+        s = lab_real(l, "blur", 0, 1, &x->blur);
+    if (!s)
         s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
     x->family = family ? sequence_family_find(family) : SIZE_MAX;
     if (!s && (x->family == SIZE_MAX || !sequence_is_generative(x->family)))
         s = ctx_fail(l->ctx, AGON_EINVAL, "family: '%.40s' is no generative family of sequence tasks", family ? family : "");
     x->seed = seed;
+    x->n_all = x->n_pairs + x->n_test;
     x->steps = epochs * x->n_pairs / x->batch;
     if (!s && x->steps == 0)
         s = ctx_fail(l->ctx, AGON_EINVAL, "batch is larger than all pairs of all epochs");
@@ -104,60 +112,125 @@ static agon_status take_options(lab *l, noise *x) {
 
 /* ---- base and pairs ---------------------------------------------------------------------------------------- */
 
-static agon_status draw_pairs(noise *x, agon_ctx *ctx, size_t seed, sequence_item *right, sequence_item *wrong) {
-    const lab_model *base = x->base[seed];
-    sequence_item *samples = malloc(x->n_pairs * sizeof *samples);
-    if (!samples)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    agon_status s = lab_complete(ctx, base, right, x->n_pairs, 1, seed_derivef(x->seed + seed, "samples"), samples, NULL);
-    rng r = rng_new(seed_derivef(x->seed + seed, "faults"));
-    for (size_t i = 0; i < x->n_pairs && !s; i++) {
-        wrong[i] = samples[i];
-        if (!sequence_verify(x->family, samples[i].tokens, samples[i].n))
+/* The first two of N_TRIES samples that differ in reward; where none do, the true answer and one with a fault. */
+static void pick_pair(size_t family, rng *r, const sequence_item *truth, const sequence_item *samples, sequence_item *right,
+                      sequence_item *wrong) {
+    for (size_t j = 1; j < N_TRIES; j++) {
+        double a = sequence_grade(truth, &samples[0]), b = sequence_grade(truth, &samples[j]);
+        if (a == b)
             continue;
-        wrong[i] = right[i];
-        while (!sequence_spoil(x->family, &r, &wrong[i])) /* six equal letters: another item takes their place */
-            sequence_draw(x->family, true, &r, &right[i]), wrong[i] = right[i];
+        *right = samples[a > b ? 0 : j];
+        *wrong = samples[a > b ? j : 0];
+        return;
     }
-    free(samples);
+    *right = *wrong = *truth;
+    if (!sequence_spoil(family, r, wrong)) /* six equal letters: one is left out */
+        wrong->tokens[--wrong->n - 1] = SEQUENCE_END;
+}
+
+static agon_status draw_pairs(noise *x, agon_ctx *ctx, size_t seed) {
+    const sequence_item *truth = x->sources + seed * x->n_all;
+    sequence_item *asked = malloc(2 * N_TRIES * x->n_all * sizeof *asked), *samples = asked + N_TRIES * x->n_all;
+    rng r = rng_new(seed_derivef(x->seed + seed, "faults"));
+    if (!asked)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    for (size_t i = 0; i < N_TRIES * x->n_all; i++)
+        asked[i] = truth[i / N_TRIES];
+    agon_status s = lab_complete(ctx, x->base[seed], asked, N_TRIES * x->n_all, 1, seed_derivef(x->seed + seed, "samples"), samples,
+                                 NULL);
+    for (size_t i = 0; i < x->n_all && !s; i++)
+        pick_pair(x->family, &r, &truth[i], samples + i * N_TRIES, &x->right[seed * x->n_all + i], &x->wrong[seed * x->n_all + i]);
+    free(asked);
+    return s;
+}
+
+static const sequence_item *test_of(const noise *x, size_t seed, const sequence_item *which) {
+    return which + seed * x->n_all + x->n_pairs;
+}
+
+/* Implicit reward log pi - log base of completions, [n]. */
+static agon_status implicit_reward(const noise *x, agon_ctx *ctx, size_t seed, const lab_model *policy, const sequence_item *items,
+                                   size_t n, double *out) {
+    double *base = malloc(n * sizeof *base);
+    agon_status s = base ? lab_score(ctx, policy, items, n, out) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    if (!s)
+        s = lab_score(ctx, x->base[seed], items, n, base);
+    for (size_t i = 0; i < n && !s; i++)
+        out[i] -= base[i];
+    free(base);
+    return s;
+}
+
+/* Every measure of a policy on the held-out sources, out [N_MEASURES, n_test]. */
+static agon_status measure_policy(const noise *x, agon_ctx *ctx, size_t seed, const lab_model *policy, double *out) {
+    size_t n = x->n_test, n_samples = n * x->n_samples;
+    const sequence_item *truth = test_of(x, seed, x->sources);
+    sequence_item *asked = malloc(2 * n_samples * sizeof *asked), *said = asked + n_samples;
+    double *better = malloc(2 * n * sizeof *better), *worse = better + n;
+    agon_status s = asked && better ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    if (!s)
+        s = implicit_reward(x, ctx, seed, policy, test_of(x, seed, x->right), n, better);
+    if (!s)
+        s = implicit_reward(x, ctx, seed, policy, test_of(x, seed, x->wrong), n, worse);
+    for (size_t i = 0; i < n && !s; i++)
+        out[RANKED * n + i] = better[i] > worse[i] ? 1 : better[i] == worse[i] ? 0.5 : 0;
+    if (!s)
+        s = lab_complete(ctx, policy, truth, n, 0, 0, said, NULL);
+    for (size_t i = 0; i < n && !s; i++) {
+        out[RIGHT * n + i] = sequence_verify(x->family, said[i].tokens, said[i].n);
+        out[GOLD * n + i] = 0;
+    }
+    for (size_t i = 0; i < n_samples && !s; i++)
+        asked[i] = truth[i / x->n_samples];
+    if (!s)
+        s = lab_complete(ctx, policy, asked, n_samples, 1, seed_derivef(x->seed + seed, "test samples"), said, NULL);
+    for (size_t i = 0; i < n_samples && !s; i++)
+        out[GOLD * n + i / x->n_samples] += sequence_grade(&asked[i], &said[i]) / (double)x->n_samples;
+    free(asked);
+    free(better);
+    return s;
+}
+
+static double mean(const double *x, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i];
+    return sum / (double)n;
+}
+
+static agon_status draw_sources(noise *x, agon_ctx *ctx, size_t seed, sequence_item *corpus) {
+    static const bool yes = true;
+    sequence_item *sources = x->sources + seed * x->n_all, *test = sources + x->n_pairs;
+    agon_status s = sequence_draw_set(ctx, x->family, seed_derive(x->seed, "test"), &yes, NULL, 0, true, x->n_test, test);
+    if (!s)
+        s = sequence_draw_set(ctx, x->family, seed_derivef(x->seed + seed, "pairs"), &yes, test, x->n_test, true, x->n_pairs, sources);
+    if (!s)
+        s = sequence_draw_set(ctx, x->family, seed_derivef(x->seed + seed, "corpus"), &yes, sources, x->n_all, false, x->n_corpus,
+                              corpus);
+    rng r = rng_new(seed_derivef(x->seed + seed, "blur"));
+    for (size_t i = 0; i < x->n_corpus && !s; i++)
+        sequence_blur(&r, x->blur, &corpus[i]);
     return s;
 }
 
 static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
     noise *x = arg;
-    static const bool yes = true;
-    sequence_item *right = x->right + seed * x->n_pairs;
-    size_t n_taken = x->n_test + x->n_pairs;
-    sequence_item *corpus = calloc(x->n_corpus, sizeof *corpus), *taken = malloc(n_taken * sizeof *taken),
-                  *out = malloc(x->n_test * sizeof *out);
-    double loss = 0;
+    sequence_item *corpus = calloc(x->n_corpus, sizeof *corpus);
+    double loss = 0, *scores = x->base_scores + seed * N_MEASURES * x->n_test;
     char key[32];
     snprintf(key, sizeof key, "base %zu", seed);
-    agon_status s = corpus && taken && out ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = corpus ? draw_sources(x, ctx, seed, corpus) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s)
-        s = sequence_draw_set(ctx, x->family, seed_derivef(x->seed + seed, "pairs"), &yes, x->test, x->n_test, true, x->n_pairs,
-                              right);
-    if (!s) {
-        memcpy(taken, x->test, x->n_test * sizeof *taken);
-        memcpy(taken + x->n_test, right, x->n_pairs * sizeof *taken);
-        s = sequence_draw_set(ctx, x->family, seed_derivef(x->seed + seed, "corpus"), &yes, taken, n_taken, false, x->n_corpus,
-                              corpus);
-    }
+        s = lab_pretrained(x->l, ctx, &x->size, key, seed_derivef(x->seed + seed, "model"), corpus, x->n_corpus, 32, x->corpus_lr,
+                           &x->base[seed], &loss);
     if (!s)
-        s = lab_pretrained(x->l, ctx, &x->size, key, seed_derivef(x->seed + seed, "model"), corpus, x->n_corpus, x->batch,
-                           x->corpus_lr, &x->base[seed], &loss);
+        s = draw_pairs(x, ctx, seed);
     if (!s)
-        s = draw_pairs(x, ctx, seed, right, x->wrong + seed * x->n_pairs);
+        s = measure_policy(x, ctx, seed, x->base[seed], scores);
     if (!s)
-        s = lab_complete(ctx, x->base[seed], x->test, x->n_test, 0, 0, out, NULL);
-    double sum = 0;
-    for (size_t i = 0; i < x->n_test && !s; i++)
-        sum += x->base_scores[seed * x->n_test + i] = sequence_verify(x->family, out[i].tokens, out[i].n);
-    if (!s)
-        lab_say(x->l, "seed %zu  base: %.3f nats a token, test answers right %.3f", seed, loss, sum / (double)x->n_test);
+        lab_say(x->l, "seed %zu  base: %.3f nats a token, gold reward %.3f, test answers right %.3f", seed, loss,
+                mean(scores + GOLD * x->n_test, x->n_test), mean(scores + RIGHT * x->n_test, x->n_test));
     free(corpus);
-    free(taken);
-    free(out);
     return s;
 }
 
@@ -165,7 +238,7 @@ static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
 static void noisy_pairs(const noise *x, size_t seed, size_t rate, bool *flipped, sequence_item *chosen, sequence_item *rejected) {
     noise_flips(seed_derivef(x->seed + seed, "flips"), x->rates[rate], x->n_pairs, flipped);
     for (size_t i = 0; i < x->n_pairs; i++) {
-        const sequence_item *right = &x->right[seed * x->n_pairs + i], *wrong = &x->wrong[seed * x->n_pairs + i];
+        const sequence_item *right = &x->right[seed * x->n_all + i], *wrong = &x->wrong[seed * x->n_all + i];
         chosen[i] = flipped[i] ? *wrong : *right;
         rejected[i] = flipped[i] ? *right : *wrong;
     }
@@ -173,60 +246,33 @@ static void noisy_pairs(const noise *x, size_t seed, size_t rate, bool *flipped,
 
 /* ---- ours: which pairs are right, out of sample --------------------------------------------------------------- */
 
-/* A reward model on the pairs of the other fold; p of this fold's pairs: sigmoid of the reward's difference. */
+/* A policy trained on the pairs of the other fold; margins of this fold's pairs: the implicit reward's difference. */
 static agon_status judge_fold(const noise *x, agon_ctx *ctx, size_t seed, size_t fold, const sequence_item *chosen,
-                              const sequence_item *rejected, double *p) {
+                              const sequence_item *rejected, double *margins) {
     size_t half = x->n_pairs / 2, from = fold ? 0 : half, n = fold ? half : x->n_pairs - half;
     size_t to = fold ? half : 0, m = fold ? x->n_pairs - half : half;
-    lab_model *reward = NULL;
+    lab_model *judge = NULL;
     lab_rows rows = {0};
+    char beta[40];
     double *r = malloc(2 * m * sizeof *r);
-    const lab_training t = {.objective = "bt", .steps = x->steps / 2 + 1, .batch = x->batch, .lr = x->reward_lr,
-                            .seed = seed_derivef(x->seed + seed, "fold %zu", fold)};
-    agon_status s = r ? lab_model_copy(ctx, x->base[seed], &reward) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    snprintf(beta, sizeof beta, "beta=%.17g", x->beta);
+    const lab_training t = {.objective = "dpo", .settings = {beta}, .steps = x->steps / 2 + 1, .batch = x->batch, .lr = x->lr,
+                            .reference = x->base[seed]->m, .seed = seed_derivef(x->seed + seed, "fold %zu", fold)};
+    agon_status s = r ? lab_model_copy(ctx, x->base[seed], &judge) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s)
         s = lab_pairs(ctx, chosen + from, rejected + from, n, NULL, &rows);
     if (!s)
-        s = lab_train(x->l, ctx, reward, &rows, &t);
+        s = lab_train(x->l, ctx, judge, &rows, &t);
     if (!s)
-        s = lab_reward(ctx, reward, chosen + to, m, r);
+        s = implicit_reward(x, ctx, seed, judge, chosen + to, m, r);
     if (!s)
-        s = lab_reward(ctx, reward, rejected + to, m, r + m);
+        s = implicit_reward(x, ctx, seed, judge, rejected + to, m, r + m);
     for (size_t i = 0; i < m && !s; i++)
-        p[to + i] = 1 / (1 + exp(r[m + i] - r[i]));
+        margins[to + i] = r[i] - r[m + i];
     lab_rows_free(&rows);
-    lab_model_free(reward);
+    lab_model_free(judge);
     free(r);
     return s;
-}
-
-/* Share of swapped pairs by confident learning. Each pair is written down in a random order, so that both labels occur. */
-static agon_status estimate_rate(agon_ctx *ctx, uint64_t seed, const double *p, size_t n, double *rate) {
-    double *probabilities = malloc(2 * n * sizeof *probabilities);
-    size_t *labels = malloc(n * sizeof *labels);
-    noise_report report = {0};
-    rng r = rng_new(seed);
-    agon_status s = probabilities && labels ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    for (size_t i = 0; i < n && !s; i++) {
-        labels[i] = rng_below(&r, 2);
-        probabilities[2 * i + labels[i]] = p[i];
-        probabilities[2 * i + 1 - labels[i]] = 1 - p[i];
-    }
-    if (!s)
-        s = confident_learning(ctx, probabilities, labels, n, 2, &report);
-    if (!s)
-        *rate = fmin(report.noise_rate, 0.45);
-    noise_report_free(&report);
-    free(probabilities);
-    free(labels);
-    return s;
-}
-
-/* p is of the swapped labels: p = (1-e) t + e (1-t). Given that the label says so, the pair is right with
- * q = t (1-e) / (t (1-e) + (1-t) e). */
-static double posterior(double p, double e) {
-    double t = fmin(fmax((p - e) / (1 - 2 * e), 0.01), 0.99);
-    return t * (1 - e) / (t * (1 - e) + (1 - t) * e);
 }
 
 static agon_status judge_pairs(void *arg, agon_ctx *ctx, size_t i) {
@@ -242,10 +288,10 @@ static agon_status judge_pairs(void *arg, agon_ctx *ctx, size_t i) {
         noisy_pairs(x, seed, rate, flipped, chosen, rejected);
         for (size_t fold = 0; fold < 2 && !s; fold++)
             s = judge_fold(x, ctx, seed, fold, chosen, rejected, q);
-        if (!s)
-            s = estimate_rate(ctx, seed_derivef(x->seed + seed, "order"), q, n, &q[n]);
-        for (size_t k = 0; k < n && !s; k++)
-            q[k] = posterior(q[k], q[n]);
+        flip_model f = s ? (flip_model){0} : flip_model_fit(q, n, 0.45);
+        for (size_t k = 0; k < n; k++)
+            q[k] = flip_model_posterior(&f, q[k]);
+        q[n] = f.rate;
         if (!s)
             s = lab_keep(x->l, ctx, key, q, n + 1);
         if (!s)
@@ -259,7 +305,7 @@ static agon_status judge_pairs(void *arg, agon_ctx *ctx, size_t i) {
 /* ---- training ------------------------------------------------------------------------------------------------ */
 
 static agon_status train_policy(const noise *x, agon_ctx *ctx, size_t seed, size_t rate, const struct method *m,
-                                const sequence_item *chosen, const sequence_item *rejected, sequence_item *out) {
+                                const sequence_item *chosen, const sequence_item *rejected, double *scores) {
     const double *q = x->soft + (seed * x->n_rates + rate) * (x->n_pairs + 1);
     double e = m->told == TOLD_ESTIMATE ? q[x->n_pairs] : x->rates[rate];
     char beta[40], smoothing[40];
@@ -277,32 +323,35 @@ static agon_status train_policy(const noise *x, agon_ctx *ctx, size_t seed, size
     if (!s)
         s = lab_train(x->l, ctx, policy, &rows, &t);
     if (!s)
-        s = lab_complete(ctx, policy, x->test, x->n_test, 0, 0, out, NULL);
+        s = measure_policy(x, ctx, seed, policy, scores);
     lab_rows_free(&rows);
     lab_model_free(policy);
     return s;
 }
 
+static double *scores_of(const noise *x, size_t seed, size_t rate, size_t method) {
+    return x->scores + ((seed * x->n_rates + rate) * N_METHODS + method) * N_MEASURES * x->n_test;
+}
+
 static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     noise *x = arg;
     size_t method = i % N_METHODS, rate = i / N_METHODS % x->n_rates, seed = i / N_METHODS / x->n_rates, n = x->n_pairs;
-    double *scores = x->scores + i * x->n_test, sum = 0;
+    double *scores = scores_of(x, seed, rate, method);
     char key[96];
     bool found = false, *flipped = malloc(n * sizeof *flipped);
-    sequence_item *chosen = malloc((2 * n + x->n_test) * sizeof *chosen), *rejected = chosen + n, *out = chosen + 2 * n;
+    sequence_item *chosen = malloc(2 * n * sizeof *chosen), *rejected = chosen + n;
     snprintf(key, sizeof key, "policy %zu %g %s", seed, x->rates[rate], methods[method].name);
-    agon_status s = flipped && chosen ? lab_recall(x->l, ctx, key, scores, x->n_test, &found)
+    agon_status s = flipped && chosen ? lab_recall(x->l, ctx, key, scores, N_MEASURES * x->n_test, &found)
                                       : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s && !found) {
         noisy_pairs(x, seed, rate, flipped, chosen, rejected);
-        s = train_policy(x, ctx, seed, rate, &methods[method], chosen, rejected, out);
-        for (size_t k = 0; k < x->n_test && !s; k++)
-            sum += scores[k] = sequence_verify(x->family, out[k].tokens, out[k].n);
+        s = train_policy(x, ctx, seed, rate, &methods[method], chosen, rejected, scores);
         if (!s)
-            s = lab_keep(x->l, ctx, key, scores, x->n_test);
+            s = lab_keep(x->l, ctx, key, scores, N_MEASURES * x->n_test);
         if (!s)
-            lab_say(x->l, "seed %zu  %.0f%% swapped  %-14s test answers right %.3f", seed, 100 * x->rates[rate],
-                    methods[method].name, sum / (double)x->n_test);
+            lab_say(x->l, "seed %zu  %2.0f%% swapped  %-14s ranked %.3f, gold reward %.3f, right %.3f", seed, 100 * x->rates[rate],
+                    methods[method].name, mean(scores + RANKED * x->n_test, x->n_test), mean(scores + GOLD * x->n_test, x->n_test),
+                    mean(scores + RIGHT * x->n_test, x->n_test));
     }
     free(flipped);
     free(chosen);
@@ -311,25 +360,56 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
 
 /* ---- figures ------------------------------------------------------------------------------------------------- */
 
-static const double *scores_of(const noise *x, size_t seed, size_t rate, size_t method) {
-    return x->scores + ((seed * x->n_rates + rate) * N_METHODS + method) * x->n_test;
+/* Means of one draw over seeds and sources: of the base, then of each rate and method; every measure. */
+typedef struct table {
+    double base[N_MEASURES], of[MAX_RATES][N_METHODS][N_MEASURES];
+} table;
+
+static void add_means(const noise *x, const double *scores, const size_t *items, double out[N_MEASURES]) {
+    for (size_t k = 0; k < N_MEASURES; k++)
+        for (size_t i = 0; i < x->n_test; i++)
+            out[k] += scores[k * x->n_test + (items ? items[i] : i)] / (double)(x->n_seeds * x->n_test);
 }
 
-/* Mean of item `k` under a drawn seed: accuracy, gain and gain at rate 0, over drawn seeds and items. */
-typedef struct figures {
-    double accuracy, gain, kept;
-} figures;
+static void fill(const noise *x, const size_t *seeds, const size_t *items, table *out) {
+    *out = (table){0};
+    for (size_t i = 0; i < x->n_seeds; i++) {
+        size_t seed = seeds ? seeds[i] : i;
+        add_means(x, x->base_scores + seed * N_MEASURES * x->n_test, items, out->base);
+        for (size_t rate = 0; rate < x->n_rates; rate++)
+            for (size_t m = 0; m < N_METHODS; m++)
+                add_means(x, scores_of(x, seed, rate, m), items, out->of[rate][m]);
+    }
+}
 
-static figures figures_of(const noise *x, size_t rate, size_t method, const size_t *seeds, const size_t *items) {
-    double here = 0, clean = 0, base = 0, n = (double)(x->n_seeds * x->n_test);
-    for (size_t a = 0; a < x->n_seeds; a++)
-        for (size_t b = 0; b < x->n_test; b++) {
-            size_t seed = seeds ? seeds[a] : a, item = items ? items[b] : b;
-            here += scores_of(x, seed, rate, method)[item] / n;
-            clean += scores_of(x, seed, 0, 0)[item] / n; /* plain dpo on clean pairs is the gain to be kept */
-            base += x->base_scores[seed * x->n_test + item] / n;
-        }
-    return (figures){here, here - base, clean > base ? (here - base) / (clean - base) : NAN};
+/* Percentile bootstrap over seeds and sources, jointly over everything: drawn [draws]. */
+static agon_status draw_tables(const noise *x, table *drawn) {
+    size_t *seeds = malloc((x->n_seeds + x->n_test) * sizeof *seeds), *items = seeds + x->n_seeds;
+    if (!seeds)
+        return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+    rng r = rng_new(seed_derive(x->seed, "bootstrap"));
+    for (size_t d = 0; d < x->draws; d++) {
+        for (size_t i = 0; i < x->n_seeds; i++)
+            seeds[i] = (size_t)rng_below(&r, x->n_seeds);
+        for (size_t i = 0; i < x->n_test; i++)
+            items[i] = (size_t)rng_below(&r, x->n_test);
+        fill(x, seeds, items, &drawn[d]);
+    }
+    free(seeds);
+    return AGON_OK;
+}
+
+/* Plain dpo on clean pairs, the first of both tables, is the gain to be kept. NAN where there is none. */
+static double kept(const table *t, size_t rate, size_t method, size_t k) {
+    double gain = t->of[0][0][k] - t->base[k];
+    return gain > 0 ? (t->of[rate][method][k] - t->base[k]) / gain : NAN;
+}
+
+typedef enum figure { VALUE, KEPT, KEPT_OVER_DPO, N_FIGURES } figure;
+static const char *const figure_names[N_FIGURES] = {"value", "kept", "kept_over_dpo"};
+
+static double figure_of(const table *t, figure f, size_t rate, size_t method, size_t k) {
+    return f == VALUE ? t->of[rate][method][k] : kept(t, rate, method, k) - (f == KEPT ? 0 : kept(t, rate, 0, k));
 }
 
 static int ascending(const void *a, const void *b) {
@@ -337,109 +417,115 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static json_t *number(double x) {
-    return isfinite(x) ? json_real(x) : json_null();
+typedef struct estimate {
+    double value, low, high;
+} estimate;
+
+/* 95%; draws without a gain at rate 0 are left out. scratch [draws]. */
+static estimate estimate_of(const noise *x, const table *whole, const table *drawn, figure f, size_t rate, size_t method, size_t k,
+                            double *scratch) {
+    size_t n = 0;
+    for (size_t d = 0; d < x->draws; d++) {
+        double one = figure_of(&drawn[d], f, rate, method, k);
+        if (isfinite(one))
+            scratch[n++] = one;
+    }
+    qsort(scratch, n, sizeof *scratch, ascending);
+    return (estimate){figure_of(whole, f, rate, method, k), n ? scratch[n / 40] : NAN, n ? scratch[n - 1 - n / 40] : NAN};
 }
 
-/* Percentile bootstrap over seeds and items, jointly over all conditions. */
-static agon_status interval_of(const noise *x, size_t rate, size_t method, double accuracy[2], double kept[2]) {
-    size_t n = 0, *seeds = malloc(x->n_seeds * sizeof *seeds), *items = malloc(x->n_test * sizeof *items);
-    double *a = malloc(x->draws * sizeof *a), *k = malloc(x->draws * sizeof *k);
-    agon_status s = seeds && items && a && k ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-    rng r = rng_new(seed_derive(x->seed, "bootstrap"));
-    for (size_t d = 0; d < x->draws && !s; d++) {
-        for (size_t i = 0; i < x->n_seeds; i++)
-            seeds[i] = (size_t)rng_below(&r, x->n_seeds);
-        for (size_t i = 0; i < x->n_test; i++)
-            items[i] = (size_t)rng_below(&r, x->n_test);
-        figures f = figures_of(x, rate, method, seeds, items);
-        a[d] = f.accuracy;
-        if (isfinite(f.kept))
-            k[n++] = f.kept;
-    }
-    if (!s) {
-        qsort(a, x->draws, sizeof *a, ascending);
-        qsort(k, n, sizeof *k, ascending);
-        accuracy[0] = a[x->draws / 40], accuracy[1] = a[x->draws - 1 - x->draws / 40];
-        kept[0] = n ? k[n / 40] : NAN, kept[1] = n ? k[n - 1 - n / 40] : NAN;
-    }
-    free(seeds), free(items), free(a), free(k);
-    return s;
+static json_t *number(double x) {
+    return isfinite(x) ? json_real(x) : json_null();
 }
 
 typedef struct curves {
     double x[MAX_RATES], y[N_METHODS][MAX_RATES], low[N_METHODS][MAX_RATES], high[N_METHODS][MAX_RATES];
 } curves;
 
-static agon_status draw(const noise *x, const curves *c) {
-    plot_series series[N_METHODS];
+/* Two panels: how much of the gain in ranking, and in gold reward, is kept. */
+static agon_status draw(const noise *x, const curves c[2]) {
+    plot_series series[2][N_METHODS];
+    plot_panel panels[2];
     char *svg = NULL;
-    for (size_t m = 0; m < N_METHODS; m++)
-        series[m] = (plot_series){methods[m].name, c->x, c->y[m], c->low[m], c->high[m], x->n_rates, false};
-    const plot_panel panel = {.title = sequence_family_name(x->family), .x_name = "share of pairs swapped",
-                              .y_name = "share of the clean gain kept", .series = series, .n_series = N_METHODS,
-                              .y_low = -0.5, .y_high = 1.5};
-    agon_status s = plot_svg(x->l->ctx, &panel, 1, 1, &svg);
+    for (size_t k = 0; k < 2; k++) {
+        for (size_t m = 0; m < N_METHODS; m++)
+            series[k][m] = (plot_series){methods[m].name, c[k].x, c[k].y[m], c[k].low[m], c[k].high[m], x->n_rates, false};
+        panels[k] = (plot_panel){.title = k == RANKED ? "held-out pairs ranked rightly" : "gold reward of samples",
+                                 .x_name = "share of pairs swapped", .y_name = "share of the clean gain kept", .series = series[k],
+                                 .n_series = N_METHODS, .y_low = -0.5, .y_high = 1.25};
+    }
+    agon_status s = plot_svg(x->l->ctx, panels, 2, 2, &svg);
     if (!s)
         s = lab_write(x->l, "curves.svg", svg);
     free(svg);
     return s;
 }
 
-static agon_status report(const noise *x, json_t **result) {
-    json_t *list = json_array(), *rates = json_array();
-    curves *c = calloc(1, sizeof *c);
-    agon_status s = c ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-    for (size_t rate = 0; rate < x->n_rates && !s; rate++) {
+/* One method at one rate: every figure of every measure. */
+static json_t *method_json(const noise *x, const table *whole, const table *drawn, size_t rate, size_t m, curves c[2],
+                           double *scratch) {
+    json_t *out = json_pack("{s:s,s:f}", "method", methods[m].name, "rate", x->rates[rate]);
+    for (size_t k = 0; k < N_MEASURES; k++) {
+        json_t *one = json_object();
+        for (int f = 0; f < N_FIGURES; f++) {
+            estimate e = estimate_of(x, whole, drawn, (figure)f, rate, m, k, scratch);
+            json_object_set_new(one, figure_names[f], json_pack("[o,o,o]", number(e.value), number(e.low), number(e.high)));
+            if (f == KEPT && k < 2)
+                c[k].x[rate] = x->rates[rate], c[k].y[m][rate] = e.value, c[k].low[m][rate] = e.low, c[k].high[m][rate] = e.high;
+        }
+        json_object_set_new(out, measure_names[k], one);
+    }
+    return out;
+}
+
+static json_t *rates_json(const noise *x) {
+    json_t *out = json_array();
+    for (size_t rate = 0; rate < x->n_rates; rate++) {
         json_t *estimates = json_array();
         for (size_t seed = 0; seed < x->n_seeds; seed++)
             json_array_append_new(estimates, json_real(x->soft[(seed * x->n_rates + rate) * (x->n_pairs + 1) + x->n_pairs]));
-        json_array_append_new(rates, json_pack("{s:f,s:o}", "rate", x->rates[rate], "estimated", estimates));
-        c->x[rate] = x->rates[rate];
-        for (size_t m = 0; m < N_METHODS && !s; m++) {
-            figures f = figures_of(x, rate, m, NULL, NULL);
-            double accuracy[2], kept[2];
-            s = interval_of(x, rate, m, accuracy, kept);
-            if (s)
-                break;
-            c->y[m][rate] = f.kept, c->low[m][rate] = kept[0], c->high[m][rate] = kept[1];
-            json_array_append_new(list, json_pack("{s:s,s:f,s:f,s:[f,f],s:f,s:o,s:[o,o]}", "method", methods[m].name, "rate",
-                                                  x->rates[rate], "accuracy", f.accuracy, "accuracy_interval", accuracy[0],
-                                                  accuracy[1], "gain", f.gain, "kept", number(f.kept), "kept_interval",
-                                                  number(kept[0]), number(kept[1])));
-        }
+        json_array_append_new(out, json_pack("{s:f,s:o}", "rate", x->rates[rate], "estimated", estimates));
     }
-    double base = 0;
-    for (size_t i = 0; i < x->n_seeds * x->n_test; i++)
-        base += x->base_scores[i] / (double)(x->n_seeds * x->n_test);
+    return out;
+}
+
+static agon_status report(const noise *x, json_t **result) {
+    json_t *list = json_array();
+    table whole, *drawn = malloc(x->draws * sizeof *drawn);
+    curves *c = calloc(2, sizeof *c);
+    double *scratch = malloc(x->draws * sizeof *scratch);
+    agon_status s = drawn && c && scratch ? draw_tables(x, drawn) : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+    if (!s)
+        fill(x, NULL, NULL, &whole);
+    for (size_t i = 0; i < x->n_rates * N_METHODS && !s; i++)
+        json_array_append_new(list, method_json(x, &whole, drawn, i / N_METHODS, i % N_METHODS, c, scratch));
     if (!s)
         s = draw(x, c);
     if (!s)
-        *result = json_pack("{s:f,s:O,s:O}", "base_accuracy", base, "rates", rates, "methods", list);
+        *result = json_pack("{s:{s:f,s:f,s:f},s:o,s:O}", "base", "ranked", whole.base[RANKED], "gold", whole.base[GOLD], "right",
+                            whole.base[RIGHT], "rates", rates_json(x), "methods", list);
     json_decref(list);
-    json_decref(rates);
+    free(drawn);
     free(c);
+    free(scratch);
     return s;
 }
 
 static agon_status run(lab *l, json_t **result) {
     noise x;
-    static const bool yes = true;
     agon_status s = take_options(l, &x);
     if (s)
         return s;
     size_t n = x.n_seeds * x.n_rates;
     x.base = calloc(x.n_seeds, sizeof *x.base);
-    x.right = calloc(x.n_seeds * x.n_pairs, sizeof *x.right);
-    x.wrong = calloc(x.n_seeds * x.n_pairs, sizeof *x.wrong);
-    x.test = calloc(x.n_test, sizeof *x.test);
-    x.base_scores = calloc(x.n_seeds * x.n_test, sizeof *x.base_scores);
+    x.sources = calloc(x.n_seeds * x.n_all, sizeof *x.sources);
+    x.right = calloc(x.n_seeds * x.n_all, sizeof *x.right);
+    x.wrong = calloc(x.n_seeds * x.n_all, sizeof *x.wrong);
+    x.base_scores = calloc(x.n_seeds * N_MEASURES * x.n_test, sizeof *x.base_scores);
     x.soft = calloc(n * (x.n_pairs + 1), sizeof *x.soft);
-    x.scores = calloc(n * N_METHODS * x.n_test, sizeof *x.scores);
-    if (!x.base || !x.right || !x.wrong || !x.test || !x.base_scores || !x.soft || !x.scores)
+    x.scores = calloc(n * N_METHODS * N_MEASURES * x.n_test, sizeof *x.scores);
+    if (!x.base || !x.sources || !x.right || !x.wrong || !x.base_scores || !x.soft || !x.scores)
         s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
-    if (!s)
-        s = sequence_draw_set(l->ctx, x.family, seed_derive(x.seed, "test"), &yes, NULL, 0, true, x.n_test, x.test);
     if (!s)
         s = lab_run(l, x.n_seeds, prepare_seed, &x);
     if (!s)
@@ -450,7 +536,7 @@ static agon_status run(lab *l, json_t **result) {
         s = report(&x, result);
     for (size_t i = 0; x.base && i < x.n_seeds; i++)
         lab_model_free(x.base[i]);
-    free(x.base), free(x.right), free(x.wrong), free(x.test), free(x.base_scores), free(x.soft), free(x.scores);
+    free(x.base), free(x.sources), free(x.right), free(x.wrong), free(x.base_scores), free(x.soft), free(x.scores);
     return s;
 }
 
@@ -462,7 +548,8 @@ static agon_status plan(lab *l, double *trained, double *asked) {
         return s;
     double seeds = (double)x.n_seeds, n = seeds * (double)x.n_rates;
     trained[0] = seeds * (double)x.n_corpus + n * (N_METHODS + 1) * 2 * (double)(x.steps * x.batch);
-    asked[0] = n * N_METHODS * (2.0 * (double)x.n_pairs + 7.0 * (double)x.n_test) + 7 * seeds * (double)(x.n_pairs + x.n_test);
+    double measured = (4 + 7.0 * (double)(1 + x.n_samples)) * (double)x.n_test; /* a completion is a pass a token, about seven */
+    asked[0] = n * N_METHODS * (2.0 * (double)x.n_pairs + measured) + seeds * (7.0 * N_TRIES * (double)x.n_all + measured);
     return AGON_OK;
 }
 

@@ -306,6 +306,19 @@ bool sequence_verify(size_t family, const int32_t *tokens, size_t n) {
            families[family].verify(tokens + 1, n - 2);
 }
 
+void sequence_blur(rng *r, double rate, sequence_item *item) {
+    for (size_t i = item->n_source; i + 1 < item->n; i++)
+        if (rng_uniform(r) < rate)
+            item->tokens[i] = item->tokens[1 + rng_below(r, item->n_source - 2)];
+}
+
+double sequence_grade(const sequence_item *truth, const sequence_item *completion) {
+    size_t n = truth->n > completion->n ? truth->n : completion->n, right = 0;
+    for (size_t i = truth->n_source; i < truth->n && i < completion->n; i++)
+        right += truth->tokens[i] == completion->tokens[i];
+    return (double)right / (double)(n - truth->n_source);
+}
+
 /* A change may leave a statement true (equal letters): another change then. */
 bool sequence_spoil(size_t family, rng *r, sequence_item *item) {
     const sequence_item whole = *item;

@@ -41,6 +41,12 @@ AGON_MUST_CHECK agon_status sequence_draw_set(agon_ctx *ctx, size_t family, uint
 void sequence_add_verdict(sequence_item *item);
 /* Judges any tokens: well formed and true. Never trusts `truth`, `n_source` or `domain`. */
 bool sequence_verify(size_t family, const int32_t *tokens, size_t n);
+/* Each place of the answer but END becomes, with probability `rate`, a symbol drawn from the source (it may be the right one). A model
+ * trained on such statements knows the answer and yet often says something else: what there is to gain by preferences. */
+void sequence_blur(rng *r, double rate, sequence_item *item);
+/* Share of the answer's places, END among them, where a completion of a true statement's source has the right token; the longer of the two
+ * answers counts. 1: the whole right answer, and nothing else. A gold reward in closed form, for items whose answer follows from the source. */
+double sequence_grade(const sequence_item *truth, const sequence_item *completion);
 /* "compare 4821 = 4790": for people; at most `size` bytes. */
 void sequence_text(const int32_t *tokens, size_t n, char *out, size_t size);
 

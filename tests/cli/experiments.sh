@@ -34,6 +34,18 @@ items: 120
 folds: 2
 epochs: 1
 END
+cat >exo.yaml <<'END'
+experiment: exo-dpo
+ladder: [{width: 16, layers: 1}]
+corpus_items: 640
+prompts: 32
+betas: [0.3, 3]
+epochs: 1
+test_items: 50
+samples: 2
+ideal_samples: 4
+draws: 100
+END
 
 # ---- how long it takes is said before anything runs, and more for --full
 run 0 "$agon" weak-to-strong w2s.yaml --output plan --plan --json
@@ -42,7 +54,7 @@ says err 'about [0-9.]+ minutes on [0-9]+ idle cores'
 [ ! -f plan/result.json ] || fail "a plan ran"
 
 # ---- every experiment, whole and killed
-for name in w2s noise cleaning; do
+for name in w2s noise cleaning exo; do
     run 0 "$agon" experiment $name.yaml --output whole-$name --json
     says out '"experiment":'
     [ -f whole-$name/result.json ] || fail "no result"
@@ -57,7 +69,7 @@ for name in w2s noise cleaning; do
     run 0 "$agon" experiment $name.yaml --output cut-$name --json
     same whole-$name/result.json cut-$name/result.json
 done
-[ -f whole-w2s/curves.svg ] && [ -f whole-noise/curves.svg ] || fail "no curves"
+[ -f whole-w2s/curves.svg ] && [ -f whole-noise/curves.svg ] && [ -f whole-exo/front.svg ] || fail "no curves"
 
 # ---- what is in a result: every condition of every task, the controls, an interval
 for what in naive aux-linear aux-released confident-25 confident-50 confident-75 matched-flips shuffled bootstrap ensemble scrambled-errors; do
@@ -65,6 +77,11 @@ for what in naive aux-linear aux-released confident-25 confident-50 confident-75
 done
 says whole-w2s/result.json '"log_odds_votes"'
 says whole-noise/result.json '"method": "ours"'
+for what in kept kept_over_dpo; do says whole-noise/result.json "\"$what\""; done
+for what in dpo exo-pref dpo-rw exo-rw; do says whole-exo/result.json "\"method\": \"$what\""; done
+says whole-exo/result.json '"claim": "(reproduced|refuted|undecided)"'
+says whole-exo/result.json '"best_there_is"'
+says whole-cleaning/result.json '"judge": "(class|likelihood)"'
 says whole-cleaning/result.json '"planted": (true|false)'
 run 0 "$agon" weak-to-strong w2s.yaml --output whole-w2s
 says out 'gap recovered'
@@ -93,6 +110,12 @@ printf 'experiment: weak-to-strong\ntrain_items: 20000\nfamilies: [addition]\n' 
 run 4 "$agon" weak-to-strong bad.yaml --output bad --json
 tail -1 err >last && mv last err
 says err 'ask for fewer'; one_sentence
+sed 's/betas.*/betas: [0]/' exo.yaml >bad.yaml
+run 4 "$agon" experiment bad.yaml --output bad
+says err 'betas: 0 is not from'; one_sentence
+sed 's/ideal_samples.*/candidates: 3/' exo.yaml >bad.yaml
+run 4 "$agon" experiment bad.yaml --output bad
+says err 'candidates is 3; it must be even'; one_sentence
 run 3 "$agon" experiment nothing.yaml
 one_sentence
 done_testing

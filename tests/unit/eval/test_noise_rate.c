@@ -69,6 +69,48 @@ static void confident_learning__finds_planted_noise(void **state) {
     noise_report_free(&report);
 }
 
+/* Margins of a sure and of an unsure judge, any unit: the planted rate is found, and posteriors are calibrated. */
+static void flip_model__recovers_planted_rates(void **state) {
+    (void)state;
+    enum { N = 20000 };
+    static double margins[N];
+    static bool right[N];
+    const double rates[] = {0, 0.1, 0.3, 0.4}, slopes[] = {6, 2};
+    for (size_t c = 0; c < 8; c++) {
+        double rate = rates[c % 4], slope = slopes[c / 4], unit = c % 2 ? 40 : 0.01;
+        rng r = rng_new(31 + c);
+        for (size_t i = 0; i < N; i++) {
+            double m = rng_normal(&r);
+            bool truth = rng_uniform(&r) < 1 / (1 + exp(-slope * m)), label = truth != (rng_uniform(&r) < rate);
+            right[i] = truth == label;
+            margins[i] = unit * (label ? m : -m);
+        }
+        flip_model f = flip_model_fit(margins, N, 0.45);
+        assert_close(f.rate, rate, 0.03);
+        assert_close(f.slope * unit, slope, 0.25 * slope);
+        /* Of the labels given a posterior near p, the share p is right. */
+        for (int low = 0; low < 10; low++) {
+            double sum = 0, n = 0, mean = 0;
+            for (size_t i = 0; i < N; i++) {
+                double p = flip_model_posterior(&f, margins[i]);
+                if (p < low / 10.0 || p >= (low + 1) / 10.0)
+                    continue;
+                sum += right[i], mean += p, n++;
+            }
+            if (n > 400)
+                assert_close(sum / n, mean / n, 0.1);
+        }
+    }
+    const double none[3] = {0};
+    flip_model f = flip_model_fit(none, 3, 0.45);
+    assert_close(f.rate, 0, 0);
+    assert_close(flip_model_posterior(&f, 0), 1, 0);
+    f = (flip_model){0.2, 1e6};
+    assert_close(flip_model_posterior(&f, -1), 0, 1e-12);
+    assert_close(flip_model_posterior(&f, 1), 1, 1e-12);
+    assert_close(flip_model_posterior(&f, 0), 0.8, 1e-12);
+}
+
 static void dawid_skene__agrees_with_the_vector(void **state) {
     agon_ctx *ctx = *state;
     json_t *root, *v = test_vector("noise.dawid_skene", &root);
@@ -134,6 +176,7 @@ int main(void) {
         cmocka_unit_test(flip_rate__agrees_with_the_vector),
         cmocka_unit_test(confident_learning__agrees_with_the_vector),
         cmocka_unit_test(confident_learning__finds_planted_noise),
+        cmocka_unit_test(flip_model__recovers_planted_rates),
         cmocka_unit_test(dawid_skene__agrees_with_the_vector),
         cmocka_unit_test(dawid_skene__recovers_raters),
     };

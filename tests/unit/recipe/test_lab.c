@@ -191,6 +191,36 @@ static void lab__completions_score_as_reported(void **state) {
     end(&f);
 }
 
+/* Groups carry each completion with its own reward and share the source. */
+static void lab__groups_keep_rewards(void **state) {
+    (void)state;
+    fixture f = begin(1, "{}");
+    sequence_item items[12];
+    double rewards[12];
+    lab_rows rows = {0};
+    const bool yes = true;
+    assert_ok(f.ctx, sequence_draw_set(f.ctx, sequence_family_find("reversal"), 5, &yes, NULL, 0, true, 12, items));
+    for (int i = 0; i < 12; i++) {
+        if (i % 4) /* four of each source, each with another first letter of the answer */
+            items[i] = items[i - 1], items[i].tokens[items[i].n_source] = 26 + i;
+        rewards[i] = i / 12.0;
+    }
+    assert_ok(f.ctx, lab_groups(f.ctx, items, rewards, 3, 4, &rows));
+    assert_int_equal(rows.n, 3);
+    for (size_t i = 0; i < 12; i++) {
+        const train_row *row = &rows.rows[i / 4];
+        const train_response *r = &row->responses[i % 4];
+        assert_int_equal(row->n_responses, 4);
+        assert_int_equal(row->n_prompt, items[i].n_source);
+        assert_memory_equal(row->prompt, items[i].tokens, row->n_prompt * sizeof(int32_t));
+        assert_int_equal(r->n, items[i].n - items[i].n_source);
+        assert_memory_equal(r->tokens, items[i].tokens + items[i].n_source, r->n * sizeof(int32_t));
+        assert_close(r->reward, rewards[i], 0);
+    }
+    lab_rows_free(&rows);
+    end(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lab__reads_options),
@@ -198,6 +228,7 @@ int main(void) {
         cmocka_unit_test(lab__first_failure_is_the_smallest),
         cmocka_unit_test(lab__models_learn_alike_on_any_threads),
         cmocka_unit_test(lab__completions_score_as_reported),
+        cmocka_unit_test(lab__groups_keep_rewards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,61 @@ static void sequence__verifier_trusts_nothing(void **state) {
     assert_true(sequence_family_find("no such") == SIZE_MAX);
 }
 
+static void sequence__grades_by_place(void **state) {
+    (void)state;
+    rng r = rng_new(8);
+    for (size_t f = 0; f < sequence_n_families(); f++) {
+        if (!sequence_is_generative(f))
+            continue;
+        for (int i = 0; i < 200; i++) {
+            sequence_item truth, other;
+            sequence_draw(f, true, &r, &truth);
+            assert_close(sequence_grade(&truth, &truth), 1, 0);
+            other = truth;
+            other.tokens[truth.n_source] ^= 1; /* one place of the answer */
+            double places = (double)(truth.n - truth.n_source);
+            assert_close(sequence_grade(&truth, &other), (places - 1) / places, 1e-15);
+            other = truth;
+            other.n = truth.n_source; /* nothing said */
+            assert_close(sequence_grade(&truth, &other), 0, 0);
+            other = truth;
+            other.tokens[other.n - 1] = SEQUENCE_EQUALS; /* went on instead of ending */
+            other.tokens[other.n++] = SEQUENCE_END;
+            assert_close(sequence_grade(&truth, &other), (places - 1) / (places + 1), 1e-15);
+        }
+    }
+}
+
+/* Blurred at the stated rate, with symbols of the source, source and END as they were. */
+static void sequence__blur_leaves_the_source(void **state) {
+    (void)state;
+    rng r = rng_new(9);
+    double changed = 0, places = 0;
+    for (int i = 0; i < 4000; i++) {
+        sequence_item truth, item;
+        sequence_draw(sequence_family_find("reversal"), true, &r, &truth);
+        item = truth;
+        sequence_blur(&r, 0.3, &item);
+        assert_int_equal(item.n, truth.n);
+        assert_memory_equal(item.tokens, truth.tokens, truth.n_source * sizeof(int32_t));
+        assert_int_equal(item.tokens[item.n - 1], SEQUENCE_END);
+        for (size_t j = item.n_source; j + 1 < item.n; j++) {
+            bool of_source = false;
+            for (size_t k = 1; k + 1 < item.n_source; k++)
+                of_source = of_source || item.tokens[k] == item.tokens[j];
+            assert_true(of_source);
+            changed += item.tokens[j] != truth.tokens[j], places++;
+        }
+    }
+    /* A letter drawn from six is the right one in 1/6, a little more where letters repeat. */
+    assert_close(changed / places, 0.3 * 5 / 6 * 25 / 26, 0.01);
+    sequence_item truth, item;
+    sequence_draw(sequence_family_find("sorting"), true, &r, &truth);
+    item = truth;
+    sequence_blur(&r, 0, &item);
+    assert_memory_equal(&item, &truth, sizeof item);
+}
+
 static void sequence__sets_repeat_nothing(void **state) {
     (void)state;
     enum { N = 400 };
@@ -103,6 +158,8 @@ int main(void) {
         cmocka_unit_test(sequence__drawn_truth_verifies),
         cmocka_unit_test(sequence__faults_are_subtle),
         cmocka_unit_test(sequence__verifier_trusts_nothing),
+        cmocka_unit_test(sequence__grades_by_place),
+        cmocka_unit_test(sequence__blur_leaves_the_source),
         cmocka_unit_test(sequence__sets_repeat_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,596 @@
+/* experiment: exo-dpo. Does EXO (Ji et al. 2024, 2402.00856) reach more gold reward than DPO at the same KL from the reference?
+ *
+ *   reference  a model pretrained on statements whose answers were blurred (sequence_blur): it knows what is right and often says something else
+ *   reward     known in closed form: the share of the answer's places that are right (sequence_grade)
+ *   data       `candidates` completions of each source, sampled from the reference; pairs are the 1st and 2nd, 3rd and 4th, ... of them,
+ *              and which is chosen is drawn from Bradley-Terry, P(a over b) = sigmoid(reward_scale (r_a - r_b)); equal ones are no pair
+ *   methods    on pairs   dpo (forward KL)      exo-pref (reverse KL)
+ *              on groups  dpo-rw (forward KL)   exo-rw (reverse KL), both told the rewards, reward_beta = 1 / reward_scale
+ *              dpo, dpo-rw and exo-rw have one optimum, reference * exp(reward_scale r / beta); exo-pref with hard labels has the log odds
+ *              (2P - 1) ln((1-e)/e) in place of logit P
+ *   measure    completions sampled from each policy for sources it never saw: mean gold reward, and KL(policy || reference) from the exact
+ *              log_probs of both. A front over all betas and learning rates for each method (eval/reward_kl.h), beside it the best there
+ *              is: the reference tilted by the gold reward
+ *
+ * Every method sees the same completions, starts from the reference and takes the same steps, each on as many completions. */
+#include "base/ctx.h"
+#include "eval/front.h"
+#include "eval/plot.h"
+#include "eval/reward_kl.h"
+#include "recipe/experiment.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char defaults[] =
+    "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}], \"corpus_items\": 24000,"
+    "\"corpus_lr\": 0.003, \"blur\": 0.3, \"prompts\": 1000, \"candidates\": 4, \"reward_scale\": 6.0, \"betas\": [0.1, 0.3, 1, 3, 10],"
+    "\"lrs\": [0.0003], \"epochs\": 2, \"batch\": 16, \"test_items\": 500, \"samples\": 4, \"ideal_samples\": 32, \"kl_limit\": 2.0,"
+    "\"kl_at\": [0.5, 1.0, 2.0], \"draws\": 2000}";
+
+enum { MAX_LIST = 8, MAX_ROWS = 64 };
+
+static const struct method {
+    const char *name, *objective;
+    bool groups, forward;
+} methods[] = {
+    {"dpo", "dpo", false, true},
+    {"exo-pref", "exo-pref", false, false},
+    {"dpo-rw", "exo-rw", true, true},
+    {"exo-rw", "exo-rw", true, false},
+};
+enum { N_METHODS = sizeof methods / sizeof *methods, DPO = 0, EXO_PREF, DPO_RW, EXO_RW };
+/* What is compared: an EXO with a DPO. The paper's claim is that the difference is above 0. */
+static const struct contrast {
+    int exo, dpo;
+    const char *what;
+} contrasts[] = {
+    {EXO_PREF, DPO, "the same pairs"},
+    {EXO_RW, DPO_RW, "the same groups and rewards"},
+    {EXO_RW, DPO, "the same completions, rewards against pairs"},
+};
+enum { N_CONTRASTS = sizeof contrasts / sizeof *contrasts };
+
+typedef struct list {
+    double x[MAX_LIST];
+    size_t n;
+} list;
+
+typedef struct duel {
+    lab *l;
+    size_t n_seeds, n_corpus, n_prompts, n_candidates, n_test, n_samples, n_ideal, n_policies, batch, steps, family, draws;
+    list betas, lrs, kl_at;
+    double corpus_lr, blur, scale, kl_limit;
+    uint64_t seed;
+    lab_size size;
+    lab_model **reference;     /* [n_seeds] */
+    sequence_item *test;       /* [n_test] true statements, the same under every seed */
+    sequence_item *candidates; /* [n_seeds, n_prompts, n_candidates] */
+    double *rewards;           /* the same */
+    reward_kl *base;           /* [n_seeds, n_test] of the reference; KL 0 */
+    reward_kl *ideal;          /* [n_seeds, betas, n_test] */
+    reward_kl *found;          /* [n_seeds, N_METHODS, n_policies, n_test] means of a source's samples */
+} duel;
+
+static double beta_of(const duel *x, size_t policy) {
+    return x->betas.x[policy / x->lrs.n];
+}
+
+static double lr_of(const duel *x, size_t policy) {
+    return x->lrs.x[policy % x->lrs.n];
+}
+
+/* ---- options ----------------------------------------------------------------------------------------------- */
+
+static agon_status take_list(const lab *l, const char *key, double low, double high, list *out) {
+    const json_t *given = json_object_get(l->settings, key);
+    out->n = json_array_size(given);
+    if (out->n < 1 || out->n > MAX_LIST)
+        return ctx_fail(l->ctx, AGON_EINVAL, "%s: 1 to %d numbers", key, MAX_LIST);
+    for (size_t i = 0; i < out->n; i++) {
+        out->x[i] = json_number_value(json_array_get(given, i));
+        if (!(out->x[i] >= low && out->x[i] <= high))
+            return ctx_fail(l->ctx, AGON_EINVAL, "%s: %g is not from %g to %g", key, out->x[i], low, high);
+    }
+    return AGON_OK;
+}
+
+static agon_status take_options(lab *l, duel *x) {
+    size_t seed = 0, epochs = 0, n_sizes = 0;
+    const char *family = json_string_value(json_object_get(l->settings, "family"));
+    *x = (duel){.l = l};
+    const struct {
+        const char *key;
+        int64_t low, high;
+        size_t *out;
+    } whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
+                 {"prompts", 16, 1000000, &x->n_prompts}, {"candidates", 2, 64, &x->n_candidates}, {"epochs", 1, 1000, &epochs},
+                 {"batch", 1, 4096, &x->batch}, {"test_items", 50, 1000000, &x->n_test}, {"samples", 1, 1000, &x->n_samples},
+                 {"ideal_samples", 2, 10000, &x->n_ideal}, {"draws", 100, 1000000, &x->draws}};
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
+        s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
+    if (!s)
+        s = lab_real(l, "corpus_lr", 1e-9, 1, &x->corpus_lr);
+    if (!s)
+        s = lab_real(l, "blur", 0, 1, &x->blur);
+    if (!s)
+        s = lab_real(l, "reward_scale", 1e-3, 1e3, &x->scale);
+    if (!s)
+        s = lab_real(l, "kl_limit", 1e-3, 1e3, &x->kl_limit);
+    if (!s)
+        s = take_list(l, "betas", 1e-5, 1e5, &x->betas);
+    if (!s)
+        s = take_list(l, "lrs", 1e-9, 1, &x->lrs);
+    if (!s)
+        s = take_list(l, "kl_at", 0, x->kl_limit, &x->kl_at);
+    if (!s)
+        s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
+    x->family = family ? sequence_family_find(family) : SIZE_MAX;
+    if (!s && (x->family == SIZE_MAX || !sequence_is_generative(x->family)))
+        s = ctx_fail(l->ctx, AGON_EINVAL, "family: '%.40s' is no generative family of sequence tasks", family ? family : "");
+    if (!s && x->n_candidates % 2)
+        s = ctx_fail(l->ctx, AGON_EINVAL, "candidates is %zu; it must be even, since pairs are made of them", x->n_candidates);
+    x->seed = seed;
+    x->n_policies = x->betas.n * x->lrs.n;
+    if (!s && x->n_policies > MAX_ROWS)
+        s = ctx_fail(l->ctx, AGON_EINVAL, "betas and lrs make more than %d policies a method", MAX_ROWS);
+    x->steps = epochs * x->n_prompts / x->batch;
+    if (!s && x->steps == 0)
+        s = ctx_fail(l->ctx, AGON_EINVAL, "batch is larger than all prompts of all epochs");
+    return s;
+}
+
+/* ---- reference and data -------------------------------------------------------------------------------------- */
+
+/* `k` completions of each of the items, [n, k], and their gold rewards. */
+static agon_status sample(agon_ctx *ctx, const lab_model *m, const sequence_item *items, size_t n, size_t k, uint64_t seed,
+                          sequence_item *out, double *rewards) {
+    sequence_item *sources = malloc(n * k * sizeof *sources);
+    if (!sources)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu completions", n * k);
+    for (size_t i = 0; i < n * k; i++)
+        sources[i] = items[i / k];
+    agon_status s = lab_complete(ctx, m, sources, n * k, 1, seed, out, NULL);
+    for (size_t i = 0; i < n * k && !s; i++)
+        rewards[i] = sequence_grade(&items[i / k], &out[i]);
+    free(sources);
+    return s;
+}
+
+/* Means of the reference on the test sources, and of the reference tilted towards each beta's optimum. */
+static agon_status measure_reference(const duel *x, agon_ctx *ctx, size_t seed) {
+    size_t k = x->n_ideal;
+    sequence_item *out = malloc(x->n_test * k * sizeof *out);
+    double *rewards = malloc(x->n_test * k * sizeof *rewards);
+    agon_status s = out && rewards ? sample(ctx, x->reference[seed], x->test, x->n_test, k, seed_derivef(x->seed + seed, "ideal"),
+                                            out, rewards)
+                                   : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    for (size_t i = 0; i < x->n_test && !s; i++) {
+        x->base[seed * x->n_test + i] = reward_tilt(rewards + i * k, k, 0);
+        for (size_t b = 0; b < x->betas.n; b++)
+            x->ideal[(seed * x->betas.n + b) * x->n_test + i] = reward_tilt(rewards + i * k, k, x->scale / x->betas.x[b]);
+    }
+    free(out);
+    free(rewards);
+    return s;
+}
+
+static double mean_reward(const reward_kl *x, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += x[i].reward;
+    return sum / (double)n;
+}
+
+static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
+    duel *x = arg;
+    static const bool yes = true;
+    size_t n_taken = x->n_test + x->n_prompts, first = seed * x->n_prompts * x->n_candidates;
+    sequence_item *corpus = calloc(x->n_corpus, sizeof *corpus), *taken = malloc(n_taken * sizeof *taken);
+    double loss = 0;
+    char key[32];
+    snprintf(key, sizeof key, "reference %zu", seed);
+    agon_status s = corpus && taken ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    if (!s) {
+        memcpy(taken, x->test, x->n_test * sizeof *taken);
+        s = sequence_draw_set(ctx, x->family, seed_derivef(x->seed + seed, "prompts"), &yes, x->test, x->n_test, true,
+                              x->n_prompts, taken + x->n_test);
+    }
+    if (!s)
+        s = sequence_draw_set(ctx, x->family, seed_derivef(x->seed + seed, "corpus"), &yes, taken, n_taken, false, x->n_corpus,
+                              corpus);
+    rng r = rng_new(seed_derivef(x->seed + seed, "blur"));
+    for (size_t i = 0; i < x->n_corpus && !s; i++)
+        sequence_blur(&r, x->blur, &corpus[i]);
+    if (!s)
+        s = lab_pretrained(x->l, ctx, &x->size, key, seed_derivef(x->seed + seed, "model"), corpus, x->n_corpus, 32, x->corpus_lr,
+                           &x->reference[seed], &loss);
+    if (!s)
+        s = sample(ctx, x->reference[seed], taken + x->n_test, x->n_prompts, x->n_candidates,
+                   seed_derivef(x->seed + seed, "candidates"), x->candidates + first, x->rewards + first);
+    if (!s)
+        s = measure_reference(x, ctx, seed);
+    if (!s)
+        lab_say(x->l, "seed %zu  reference: %.3f nats a token, gold reward %.3f", seed, loss,
+                mean_reward(x->base + seed * x->n_test, x->n_test));
+    free(corpus);
+    free(taken);
+    return s;
+}
+
+static bool same_answer(const sequence_item *a, const sequence_item *b) {
+    return a->n == b->n && memcmp(a->tokens, b->tokens, a->n * sizeof *a->tokens) == 0;
+}
+
+/* Pairs of neighbouring candidates, the chosen one drawn by Bradley-Terry. chosen, rejected: room for half of all candidates. */
+static size_t draw_pairs(const duel *x, size_t seed, sequence_item *chosen, sequence_item *rejected) {
+    size_t first = seed * x->n_prompts * x->n_candidates, n = 0;
+    const sequence_item *c = x->candidates + first;
+    const double *r = x->rewards + first;
+    rng stream = rng_new(seed_derivef(x->seed + seed, "preferences"));
+    for (size_t i = 0; i < x->n_prompts * x->n_candidates; i += 2) {
+        bool first_wins = rng_uniform(&stream) < 1 / (1 + exp(x->scale * (r[i + 1] - r[i])));
+        if (same_answer(&c[i], &c[i + 1]))
+            continue;
+        chosen[n] = c[first_wins ? i : i + 1];
+        rejected[n++] = c[first_wins ? i + 1 : i];
+    }
+    return n;
+}
+
+/* ---- policies -------------------------------------------------------------------------------------------------- */
+
+static agon_status make_rows(const duel *x, agon_ctx *ctx, size_t seed, const struct method *m, lab_rows *out) {
+    size_t first = seed * x->n_prompts * x->n_candidates, half = x->n_prompts * x->n_candidates / 2;
+    if (m->groups)
+        return lab_groups(ctx, x->candidates + first, x->rewards + first, x->n_prompts, x->n_candidates, out);
+    sequence_item *chosen = malloc(2 * half * sizeof *chosen), *rejected = chosen + half;
+    if (!chosen)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    size_t n = draw_pairs(x, seed, chosen, rejected);
+    agon_status s = n ? lab_pairs(ctx, chosen, rejected, n, NULL, out)
+                      : ctx_fail(ctx, AGON_EINVAL, "the reference completes every source in one way; there are no pairs");
+    free(chosen);
+    return s;
+}
+
+static agon_status train_policy(const duel *x, agon_ctx *ctx, size_t seed, const struct method *m, size_t policy, lab_model *out) {
+    char beta[40], reward_beta[40], forward[16];
+    lab_rows rows = {0};
+    snprintf(beta, sizeof beta, "beta=%.17g", beta_of(x, policy));
+    snprintf(reward_beta, sizeof reward_beta, "reward_beta=%.17g", 1 / x->scale);
+    snprintf(forward, sizeof forward, "forward=%d", m->forward);
+    const lab_training t = {.objective = m->objective,
+                            .settings = {beta, m->groups ? reward_beta : NULL, m->groups ? forward : NULL},
+                            .steps = x->steps,
+                            .batch = m->groups ? x->batch : x->batch * x->n_candidates / 2,
+                            .lr = lr_of(x, policy),
+                            .reference = x->reference[seed]->m,
+                            .seed = seed_derivef(x->seed + seed, "order")};
+    agon_status s = make_rows(x, ctx, seed, m, &rows);
+    if (!s)
+        s = lab_train(x->l, ctx, out, &rows, &t);
+    lab_rows_free(&rows);
+    return s;
+}
+
+/* Means over each source's samples, out [n_test]. */
+static agon_status measure(const duel *x, agon_ctx *ctx, size_t seed, const lab_model *policy, reward_kl *out) {
+    size_t n = x->n_test * x->n_samples;
+    sequence_item *samples = malloc(n * sizeof *samples);
+    double *rewards = malloc(3 * n * sizeof *rewards), *ours = rewards + n, *reference = rewards + 2 * n;
+    agon_status s = samples && rewards ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    if (!s)
+        s = sample(ctx, policy, x->test, x->n_test, x->n_samples, seed_derivef(x->seed + seed, "test samples"), samples, rewards);
+    if (!s)
+        s = lab_score(ctx, policy, samples, n, ours);
+    if (!s)
+        s = lab_score(ctx, x->reference[seed], samples, n, reference);
+    for (size_t i = 0; i < x->n_test && !s; i++) {
+        out[i] = (reward_kl){0, 0};
+        for (size_t k = i * x->n_samples; k < (i + 1) * x->n_samples; k++) {
+            out[i].reward += rewards[k] / (double)x->n_samples;
+            out[i].kl += (ours[k] - reference[k]) / (double)x->n_samples;
+        }
+    }
+    free(samples);
+    free(rewards);
+    return s;
+}
+
+static reward_kl *found_of(const duel *x, size_t seed, size_t method, size_t policy) {
+    return x->found + ((seed * N_METHODS + method) * x->n_policies + policy) * x->n_test;
+}
+
+/* Means over sources of drawn indices (NULL: all). */
+static reward_kl mean_of(const reward_kl *x, size_t n, const size_t *items) {
+    reward_kl sum = {0, 0};
+    for (size_t i = 0; i < n; i++) {
+        const reward_kl *one = &x[items ? items[i] : i];
+        sum.reward += one->reward / (double)n;
+        sum.kl += one->kl / (double)n;
+    }
+    return sum;
+}
+
+static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
+    duel *x = arg;
+    size_t policy = i % x->n_policies, method = i / x->n_policies % N_METHODS, seed = i / x->n_policies / N_METHODS;
+    reward_kl *out = found_of(x, seed, method, policy);
+    lab_model *m = NULL;
+    char key[96];
+    bool known = false;
+    _Static_assert(sizeof(reward_kl) == 2 * sizeof(double), "a stage is an array of doubles");
+    snprintf(key, sizeof key, "policy %zu %s %zu", seed, methods[method].name, policy);
+    agon_status s = lab_recall(x->l, ctx, key, (double *)out, 2 * x->n_test, &known);
+    if (s || known)
+        return s;
+    s = lab_model_copy(ctx, x->reference[seed], &m);
+    if (!s)
+        s = train_policy(x, ctx, seed, &methods[method], policy, m);
+    if (!s)
+        s = measure(x, ctx, seed, m, out);
+    if (!s)
+        s = lab_keep(x->l, ctx, key, (const double *)out, 2 * x->n_test);
+    if (!s) {
+        reward_kl mean = mean_of(out, x->n_test, NULL);
+        lab_say(x->l, "seed %zu  %-8s beta %-5g lr %-6g gold reward %.3f at a KL of %.3f", seed, methods[method].name,
+                beta_of(x, policy), lr_of(x, policy), mean.reward, mean.kl);
+    }
+    lab_model_free(m);
+    return s;
+}
+
+/* ---- figures --------------------------------------------------------------------------------------------------- */
+
+/* One method's figures, means over seeds: of the front up to the KL limit, and at each KL asked for. */
+typedef struct figures {
+    double mean, at[MAX_LIST];
+} figures;
+
+static reward_front front_under(const duel *x, size_t seed, size_t method, const size_t *items) {
+    reward_kl points[MAX_ROWS];
+    for (size_t p = 0; p < x->n_policies; p++)
+        points[p] = mean_of(found_of(x, seed, method, p), x->n_test, items);
+    return reward_front_of(points, x->n_policies, mean_of(x->base + seed * x->n_test, x->n_test, items).reward);
+}
+
+static figures figures_of(const duel *x, size_t method, const size_t *seeds, const size_t *items) {
+    figures f = {0};
+    double n = (double)x->n_seeds;
+    for (size_t i = 0; i < x->n_seeds; i++) {
+        reward_front front = front_under(x, seeds ? seeds[i] : i, method, items);
+        f.mean += reward_front_mean(&front, x->kl_limit) / n;
+        for (size_t k = 0; k < x->kl_at.n; k++)
+            f.at[k] += reward_front_at(&front, x->kl_at.x[k]) / n;
+    }
+    return f;
+}
+
+/* Bootstrap over seeds and sources, the same draws for every method: figures [draws, N_METHODS]. */
+static agon_status draw_figures(const duel *x, figures *out) {
+    size_t *seeds = malloc((x->n_seeds + x->n_test) * sizeof *seeds), *items = seeds + x->n_seeds;
+    if (!seeds)
+        return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+    rng r = rng_new(seed_derive(x->seed, "bootstrap"));
+    for (size_t d = 0; d < x->draws; d++) {
+        for (size_t i = 0; i < x->n_seeds; i++)
+            seeds[i] = (size_t)rng_below(&r, x->n_seeds);
+        for (size_t i = 0; i < x->n_test; i++)
+            items[i] = (size_t)rng_below(&r, x->n_test);
+        for (size_t m = 0; m < N_METHODS; m++)
+            out[d * N_METHODS + m] = figures_of(x, m, seeds, items);
+    }
+    free(seeds);
+    return AGON_OK;
+}
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The k-th figure (0: the mean, then at each KL) of `a`, less that of `b` (-1: nothing). */
+static double figure(const figures *f, int a, int b, size_t k) {
+    double x = k ? f[a].at[k - 1] : f[a].mean;
+    return b < 0 ? x : x - (k ? f[b].at[k - 1] : f[b].mean);
+}
+
+typedef struct estimate {
+    double value, low, high;
+} estimate;
+
+/* 95% by percentiles; `scratch` [draws]. */
+static estimate estimate_of(const duel *x, const figures *whole, const figures *drawn, int a, int b, size_t k, double *scratch) {
+    size_t n = x->draws, tail = n / 40;
+    for (size_t d = 0; d < n; d++)
+        scratch[d] = figure(drawn + d * N_METHODS, a, b, k);
+    qsort(scratch, n, sizeof *scratch, ascending);
+    return (estimate){figure(whole, a, b, k), scratch[tail], scratch[n - 1 - tail]};
+}
+
+static json_t *estimate_json(const estimate *e) {
+    return json_pack("{s:f,s:[f,f]}", "value", e->value, "interval", e->low, e->high);
+}
+
+static json_t *at_json(const duel *x, const figures *whole, const figures *drawn, int a, int b, double *scratch) {
+    json_t *out = json_array();
+    for (size_t k = 0; k < x->kl_at.n; k++) {
+        estimate e = estimate_of(x, whole, drawn, a, b, k + 1, scratch);
+        json_t *one = estimate_json(&e);
+        json_object_set_new(one, "kl", json_real(x->kl_at.x[k]));
+        json_array_append_new(out, one);
+    }
+    return out;
+}
+
+/* Of the policies themselves, without mixtures, above the reference and below the KL limit; a mean over seeds. */
+static agon_status hypervolume(const duel *x, size_t method, double *out) {
+    double sum = 0, points[2 * MAX_ROWS], one = 0;
+    agon_status s = AGON_OK;
+    for (size_t seed = 0; seed < x->n_seeds && !s; seed++) {
+        const double reference[] = {0, mean_reward(x->base + seed * x->n_test, x->n_test)};
+        for (size_t p = 0; p < x->n_policies; p++) {
+            reward_kl mean = mean_of(found_of(x, seed, method, p), x->n_test, NULL);
+            points[2 * p] = x->kl_limit - fmax(mean.kl, 0), points[2 * p + 1] = mean.reward;
+        }
+        s = front_hypervolume(x->l->ctx, points, x->n_policies, 2, reference, &one);
+        sum += one;
+    }
+    if (!s)
+        *out = sum / (double)x->n_seeds;
+    return s;
+}
+
+static json_t *contrast_json(const duel *x, const struct contrast *c, const figures *whole, const figures *drawn, double *scratch) {
+    estimate e = estimate_of(x, whole, drawn, c->exo, c->dpo, 0, scratch);
+    const char *finding = e.low > 0 ? "reproduced" : e.high < 0 ? "refuted" : "undecided";
+    lab_say(x->l, "%s less %s (%s): %+.4f [%+.4f, %+.4f] of gold reward, mean over a KL up to %g: the claim is %s",
+            methods[c->exo].name, methods[c->dpo].name, c->what, e.value, e.low, e.high, x->kl_limit, finding);
+    return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o}", "exo", methods[c->exo].name, "dpo", methods[c->dpo].name, "on", c->what, "claim",
+                     finding, "difference", estimate_json(&e), "at", at_json(x, whole, drawn, c->exo, c->dpo, scratch));
+}
+
+/* Mean over seeds and sources of one policy, or of a tilted reference. */
+static reward_kl over_seeds(const duel *x, const reward_kl *first, size_t stride) {
+    reward_kl sum = {0, 0};
+    for (size_t seed = 0; seed < x->n_seeds; seed++) {
+        reward_kl one = mean_of(first + seed * stride, x->n_test, NULL);
+        sum.reward += one.reward / (double)x->n_seeds;
+        sum.kl += one.kl / (double)x->n_seeds;
+    }
+    return sum;
+}
+
+static reward_kl policy_mean(const duel *x, size_t method, size_t policy) {
+    return over_seeds(x, found_of(x, 0, method, policy), N_METHODS * x->n_policies * x->n_test);
+}
+
+static reward_kl ideal_mean(const duel *x, size_t beta) {
+    return over_seeds(x, x->ideal + beta * x->n_test, x->betas.n * x->n_test);
+}
+
+static agon_status fronts_json(const duel *x, const figures *whole, const figures *drawn, double *scratch, json_t *out) {
+    agon_status s = AGON_OK;
+    for (size_t m = 0; m < N_METHODS && !s; m++) {
+        double volume = 0;
+        json_t *policies = json_array();
+        for (size_t p = 0; p < x->n_policies; p++) {
+            reward_kl mean = policy_mean(x, m, p);
+            json_array_append_new(policies, json_pack("{s:f,s:f,s:f,s:f}", "beta", beta_of(x, p), "lr", lr_of(x, p), "reward",
+                                                      mean.reward, "kl", mean.kl));
+        }
+        s = hypervolume(x, m, &volume);
+        estimate e = estimate_of(x, whole, drawn, (int)m, -1, 0, scratch);
+        json_array_append_new(out, json_pack("{s:s,s:o,s:o,s:f,s:o}", "method", methods[m].name, "policies", policies, "mean_reward",
+                                             estimate_json(&e), "hypervolume", volume, "at",
+                                             at_json(x, whole, drawn, (int)m, -1, scratch)));
+    }
+    return s;
+}
+
+static agon_status draw(const duel *x) {
+    double kl[N_METHODS + 1][MAX_ROWS + 1], reward[N_METHODS + 1][MAX_ROWS + 1];
+    plot_series series[N_METHODS + 1];
+    char *svg = NULL;
+    double base = over_seeds(x, x->base, x->n_test).reward;
+    for (size_t m = 0; m <= N_METHODS; m++) {
+        reward_kl points[MAX_ROWS];
+        size_t n = m < N_METHODS ? x->n_policies : x->betas.n;
+        for (size_t p = 0; p < n; p++)
+            points[p] = m < N_METHODS ? policy_mean(x, m, p) : ideal_mean(x, p);
+        reward_front f = reward_front_of(points, n, base);
+        for (size_t i = 0; i < f.n; i++)
+            kl[m][i] = f.points[i].kl, reward[m][i] = f.points[i].reward;
+        series[m] = (plot_series){m < N_METHODS ? methods[m].name : "best there is", kl[m], reward[m], NULL, NULL, f.n, false};
+    }
+    const plot_panel panel = {.title = sequence_family_name(x->family), .x_name = "KL(policy || reference), nats",
+                              .y_name = "gold reward", .series = series, .n_series = N_METHODS + 1};
+    agon_status s = plot_svg(x->l->ctx, &panel, 1, 1, &svg);
+    if (!s)
+        s = lab_write(x->l, "front.svg", svg);
+    free(svg);
+    return s;
+}
+
+static agon_status report(const duel *x, json_t **result) {
+    figures whole[N_METHODS], *drawn = malloc(x->draws * N_METHODS * sizeof *drawn);
+    double *scratch = malloc(x->draws * sizeof *scratch);
+    json_t *fronts = json_array(), *compared = json_array(), *ideal = json_array();
+    agon_status s = drawn && scratch ? draw_figures(x, drawn) : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+    for (size_t m = 0; m < N_METHODS; m++)
+        whole[m] = figures_of(x, m, NULL, NULL);
+    if (!s)
+        s = fronts_json(x, whole, drawn, scratch, fronts);
+    for (size_t c = 0; c < N_CONTRASTS && !s; c++)
+        json_array_append_new(compared, contrast_json(x, &contrasts[c], whole, drawn, scratch));
+    for (size_t b = 0; b < x->betas.n && !s; b++) {
+        reward_kl mean = ideal_mean(x, b);
+        json_array_append_new(ideal, json_pack("{s:f,s:f,s:f}", "beta", x->betas.x[b], "reward", mean.reward, "kl", mean.kl));
+    }
+    if (!s)
+        s = draw(x);
+    if (!s)
+        *result = json_pack("{s:f,s:f,s:O,s:O,s:O}", "reference_reward", over_seeds(x, x->base, x->n_test).reward, "kl_limit",
+                            x->kl_limit, "fronts", fronts, "contrasts", compared, "best_there_is", ideal);
+    json_decref(fronts), json_decref(compared), json_decref(ideal);
+    free(drawn);
+    free(scratch);
+    return s;
+}
+
+/* ---- the experiment -------------------------------------------------------------------------------------------- */
+
+static agon_status run(lab *l, json_t **result) {
+    duel x;
+    static const bool yes = true;
+    agon_status s = take_options(l, &x);
+    if (s)
+        return s;
+    size_t n_candidates = x.n_seeds * x.n_prompts * x.n_candidates, n_policies = x.n_seeds * N_METHODS * x.n_policies;
+    x.reference = calloc(x.n_seeds, sizeof *x.reference);
+    x.test = calloc(x.n_test, sizeof *x.test);
+    x.candidates = calloc(n_candidates, sizeof *x.candidates);
+    x.rewards = calloc(n_candidates, sizeof *x.rewards);
+    x.base = calloc(x.n_seeds * x.n_test, sizeof *x.base);
+    x.ideal = calloc(x.n_seeds * x.betas.n * x.n_test, sizeof *x.ideal);
+    x.found = calloc(n_policies * x.n_test, sizeof *x.found);
+    if (!x.reference || !x.test || !x.candidates || !x.rewards || !x.base || !x.ideal || !x.found)
+        s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+    if (!s)
+        s = sequence_draw_set(l->ctx, x.family, seed_derive(x.seed, "test"), &yes, NULL, 0, true, x.n_test, x.test);
+    if (!s)
+        s = lab_run(l, x.n_seeds, prepare_seed, &x);
+    if (!s)
+        s = lab_run(l, n_policies, run_one, &x);
+    if (!s)
+        s = report(&x, result);
+    for (size_t i = 0; x.reference && i < x.n_seeds; i++)
+        lab_model_free(x.reference[i]);
+    free(x.reference), free(x.test), free(x.candidates), free(x.rewards), free(x.base), free(x.ideal), free(x.found);
+    return s;
+}
+
+/* A completion is a pass a token, about seven; the reference reads every row once for each policy. */
+static agon_status plan(lab *l, double *trained, double *asked) {
+    duel x;
+    agon_status s = take_options(l, &x);
+    if (s)
+        return s;
+    double policies = (double)(x.n_seeds * N_METHODS * x.n_policies), seeds = (double)x.n_seeds;
+    double rows = (double)(x.steps * x.batch * x.n_candidates), samples = (double)(x.n_test * x.n_samples);
+    trained[0] = seeds * (double)x.n_corpus + policies * rows;
+    asked[0] = policies * ((double)(x.n_prompts * x.n_candidates) + 9 * samples) +
+               7 * seeds * (double)(x.n_prompts * x.n_candidates + x.n_test * x.n_ideal);
+    return AGON_OK;
+}
+
+const experiment experiment_exo_dpo = {
+    .name = "exo-dpo",
+    .summary = "gold reward against KL: EXO beside DPO where the reward is known",
+    .defaults = defaults,
+    .plan = plan,
+    .run = run,
+};
