@@ -24,9 +24,9 @@
 #include <string.h>
 
 static const char defaults[] =
-    "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}], \"corpus_items\": 24000,"
+    "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}], \"corpus_items\": 120000,"
     "\"corpus_lr\": 0.003, \"blur\": 0.3, \"prompts\": 1000, \"candidates\": 4, \"reward_scale\": 6.0, \"betas\": [0.1, 0.3, 1, 3, 10],"
-    "\"lrs\": [0.0003], \"epochs\": 2, \"batch\": 16, \"test_items\": 500, \"samples\": 4, \"ideal_samples\": 32, \"kl_limit\": 2.0,"
+    "\"lrs\": [0.0003, 0.001], \"epochs\": 2, \"batch\": 16, \"test_items\": 500, \"samples\": 4, \"ideal_samples\": 32, \"kl_limit\": 2.0,"
     "\"kl_at\": [0.5, 1.0, 2.0], \"draws\": 2000}";
 
 enum { MAX_LIST = 8, MAX_ROWS = 64 };
