@@ -15,13 +15,13 @@ agon_bench_options agon_bench_options_default(void) {
     return (agon_bench_options){.struct_size = sizeof(agon_bench_options), .runs = 5};
 }
 
-typedef enum kernel { MATMUL, MATMUL_F32, MATMUL_DX, MATMUL_DW, HEAD_LOG_PROB, N_KERNELS } kernel;
-static const char *const kernel_names[N_KERNELS] = {"matmul", "matmul_f32", "matmul_dx", "matmul_dw", "head_log_prob"};
+typedef enum kernel { MATMUL, MATMUL_F32, MATMUL_Q8, MATMUL_DX, MATMUL_DW, HEAD_LOG_PROB, N_KERNELS } kernel;
+static const char *const kernel_names[N_KERNELS] = {"matmul", "matmul_f32", "matmul_q8", "matmul_dx", "matmul_dw", "head_log_prob"};
 
 typedef struct bench {
     agon_ctx *ctx;
     agon_bench_options options;
-    matrix *bf16, *f32; /* of the shape under measurement */
+    matrix *bf16, *f32, *q8; /* of the shape under measurement; q8 NULL: no whole blocks */
     float *x, *y, *dw;
     size_t n_out, n_in, rows;
     double peak_f32, peak_bf16, read; /* a second */
@@ -79,6 +79,9 @@ static void run_once(const bench *b, kernel k) {
     case MATMUL_F32:
         matmul(b->ctx, b->x, b->rows, b->f32, NULL, 1, false, b->y);
         break;
+    case MATMUL_Q8:
+        matmul(b->ctx, b->x, b->rows, b->q8, NULL, 1, false, b->y);
+        break;
     case MATMUL_DX:
         matmul_dx(b->ctx, b->y, b->rows, b->bf16, 1, false, b->x);
         break;
@@ -108,10 +111,11 @@ static double median_seconds(const bench *b, kernel k) {
 static agon_status measure(bench *b, kernel k) {
     double seconds = median_seconds(b, k), flop = 2.0 * (double)b->rows * (double)b->n_out * (double)b->n_in;
     double peak = k == MATMUL_F32 ? b->peak_f32 : b->peak_bf16;
-    double weights = (double)matrix_predict(k == MATMUL_F32 ? COMPUTE_F32 : COMPUTE_BF16, b->n_out, b->n_in, MATRIX_FORWARD);
+    size_t weights = k == MATMUL_Q8 ? matrix_predict_q8(b->n_out, b->n_in)
+                                    : matrix_predict(k == MATMUL_F32 ? COMPUTE_F32 : COMPUTE_BF16, b->n_out, b->n_in, MATRIX_FORWARD);
     json_t *line = json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:f}", "kernel", kernel_names[k], "n_out", (json_int_t)b->n_out, "n_in",
                              (json_int_t)b->n_in, "rows", (json_int_t)b->rows, "gflops", flop / seconds * 1e-9,
-                             "share_of_peak", flop / seconds / peak, "weight_gbytes_per_s", weights / seconds * 1e-9);
+                             "share_of_peak", flop / seconds / peak, "weight_gbytes_per_s", (double)weights / seconds * 1e-9);
     char *text = line && b->options.on_result ? json_dumps(line, JSON_COMPACT) : NULL;
     if (text)
         b->options.on_result(b->options.arg, text);
@@ -131,11 +135,30 @@ static float *random_floats(rng *r, size_t n) {
 static void release(bench *b) {
     matrix_free(b->bf16);
     matrix_free(b->f32);
+    matrix_free(b->q8);
     free(b->x);
     free(b->y);
     free(b->dw);
-    b->bf16 = b->f32 = NULL;
+    b->bf16 = b->f32 = b->q8 = NULL;
     b->x = b->y = b->dw = NULL;
+}
+
+static agon_status prepare_q8(bench *b, size_t n_values) {
+    enum { BLOCK = 32 };
+    if (b->n_in % BLOCK != 0)
+        return AGON_OK;
+    int8_t *values = malloc(n_values);
+    float *scales = malloc(n_values / BLOCK * sizeof *scales);
+    agon_status s = values && scales ? AGON_OK : no_memory(b->ctx);
+    for (size_t i = 0; i < n_values && !s; i++) {
+        values[i] = (int8_t)(b->dw[i] * 254);
+        scales[i / BLOCK] = 0x1p-8f;
+    }
+    if (!s)
+        s = matrix_new_q8(b->ctx, b->n_out, b->n_in, values, scales, &b->q8);
+    free(values);
+    free(scales);
+    return s;
 }
 
 static agon_status prepare(bench *b, size_t n_out, size_t n_in, size_t most_rows) {
@@ -153,7 +176,9 @@ static agon_status prepare(bench *b, size_t n_out, size_t n_in, size_t most_rows
         return no_memory(b->ctx);
     const unsigned both = MATRIX_FORWARD | MATRIX_BACKWARD;
     s = matrix_new(b->ctx, COMPUTE_BF16, n_out, n_in, both, b->dw, &b->bf16);
-    return s ? s : matrix_new(b->ctx, COMPUTE_F32, n_out, n_in, MATRIX_FORWARD, b->dw, &b->f32);
+    if (!s)
+        s = matrix_new(b->ctx, COMPUTE_F32, n_out, n_in, MATRIX_FORWARD, b->dw, &b->f32);
+    return s ? s : prepare_q8(b, values);
 }
 
 static agon_status measure_shape(bench *b, size_t n_out, size_t n_in) {
@@ -164,7 +189,7 @@ static agon_status measure_shape(bench *b, size_t n_out, size_t n_in) {
     for (size_t i = 0; i < n && !s; i++) {
         b->rows = b->options.rows ? b->options.rows : usual[i];
         for (int k = 0; k < (n_out >= HEAD ? N_KERNELS : HEAD_LOG_PROB) && !s; k++)
-            s = measure(b, (kernel)k);
+            s = k == MATMUL_Q8 && !b->q8 ? AGON_OK : measure(b, (kernel)k);
     }
     release(b);
     return s;

@@ -16,7 +16,7 @@ struct agon_ctx {
     char message[1024];
     agon_numerics numerics;
     cpu_path cpu;
-    bool has_avx512_bf16; /* for numerics: native */
+    bool has_avx512_bf16; /* for numerics: native and 8-bit weights */
     bool cpu_forced;      /* the caller or AGON_CPU named the path: no other is taken instead */
     bool cpu_checked;     /* compute_check_once has passed */
     bool amx_failed;      /* the AMX path did not pass it; AVX-512 is in use */

@@ -40,14 +40,22 @@
 #else
 #define TILE_SIZES(name, cols) {name##_1x##cols, name##_2x##cols}
 #endif
+#if TILE_ROWS == 6
+#define Q8_SIZES(name, cols) {name##_1x##cols, name##_2x##cols, name##_3x##cols, name##_4x##cols}
+#else
+#define Q8_SIZES(name, cols) {name##_1x##cols, name##_2x##cols}
+#endif
 #if TILE_COLS == 2
+#define TILES_Q8 {Q8_SIZES(tile_q8, 1), Q8_SIZES(tile_q8, 2)}
 #define TILE_KIND(name) {TILE_SIZES(name, 1), TILE_SIZES(name, 2)}
 #else
+#define TILES_Q8 {Q8_SIZES(tile_q8, 1)}
 #define TILE_KIND(name) {TILE_SIZES(name, 1)}
 #endif
 static const tile_fn tiles[GEMM_N_KINDS][TILE_COLS][TILE_ROWS] = {
     [GEMM_BF16] = TILE_KIND(tile_bf16),
     [GEMM_F32] = TILE_KIND(tile_f32),
+    [GEMM_Q8] = TILES_Q8,
     [GEMM_BF16_DW] = TILE_KIND(tile_bf16_dw),
     [GEMM_F32_DW] = TILE_KIND(tile_f32_dw),
 };

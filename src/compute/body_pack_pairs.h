@@ -1,4 +1,4 @@
-/* Rows and panels of f32 as pairs of bf16: what products over pairs read. */
+/* Rows and panels of f32, and panels of 8-bit weights, as pairs of bf16: what products over pairs read. */
 
 static void round_pair_rows(const float *x, size_t ldx, size_t n_rows, size_t width, float scale, void *to,
                             size_t lda) {
@@ -30,4 +30,13 @@ static void dw_pair_panels(const float *x, size_t ldx, size_t n_rows, size_t pad
         for (size_t i = 0; i < width; i += LANES_N)
             store_two_rows(x, ldx, n_rows, row, i, size_min(LANES_N, width - i), 1.0f,
                            (uint32_t *)panels + i * (padded_rows / 2) + row / 2 * LANES_N);
+}
+
+static void unpack_q8(const char *w, size_t n_blocks, void *to) {
+    char *out = to;
+    for (size_t block = 0; block < n_blocks; block++, w += Q8_BLOCK) {
+        q8_scales s = q8_load(w);
+        for (int k = 0; k < K_BLOCK; k += 2, out += LANES_N * sizeof(uint32_t))
+            p_put(out, p_load_q8((const int8_t *)w + Q8_VALUES + k * LANES_N, s));
+    }
 }

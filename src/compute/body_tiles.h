@@ -5,6 +5,9 @@
 typedef void (*tile_fn)(const gemm *g, const void *a, const char *w, float *t, size_t ldt, float scale, bool add);
 
 enum { TILE_ROWS_MAX = 12, TILE_COLS_MAX = 2 };
+/* So few rows wait for the weights to come from memory: one panel at a time is one stream, which the CPU fetches ahead better than
+ * two in turn. */
+enum { STREAM_ROWS = 4 };
 
 /* Copies the start of the chains of one tile from y, n_cols of its columns being real. */
 LANES void tile_load(float *t, size_t stride, const float *y, size_t ldy, size_t n_rows, size_t n_cols) {
@@ -38,8 +41,9 @@ LANES void multiply_tiles(const gemm *g, const tile_fn *tiles, size_t most_rows,
     /* Whole tiles without a bias go straight to y. */
     const bool direct = g->resume || !g->bias, add = g->accumulate && !g->resume;
     const float scale = g->resume ? 1.0f : g->scale;
-    for (size_t panel = 0; panel < n_panels; panel += most_cols) {
-        size_t cols = size_min(most_cols, n_panels - panel), stride = cols * LANES_N;
+    const size_t at_once = g->n_rows <= STREAM_ROWS && !by_column ? 1 : most_cols;
+    for (size_t panel = 0; panel < n_panels; panel += at_once) {
+        size_t cols = size_min(at_once, n_panels - panel), stride = cols * LANES_N;
         size_t first = panel * LANES_N, n_cols = size_min(stride, g->n_cols - first);
         const char *w = (const char *)g->w + panel * g->panel_bytes;
         /* Tiles of nearly equal height: 13 rows are 5 + 4 + 4, since a tile of one row takes as long as one of three. */

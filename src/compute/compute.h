@@ -23,7 +23,16 @@ enum { MATRIX_FORWARD = 1, MATRIX_BACKWARD = 2 };
  * when dtype is COMPUTE_BF16. `uses`: MATRIX_FORWARD and/or MATRIX_BACKWARD. AGON_ENOMEM. */
 AGON_MUST_CHECK agon_status matrix_new(agon_ctx *ctx, compute_dtype dtype, size_t n_out, size_t n_in,
                                        unsigned uses, const float *w, matrix **out);
-/* Packs new values into an existing matrix (after an optimiser step). */
+/* A matrix of 8-bit weights in half the memory, FORWARD only: W[o][i] = values[o * n_in + i] * scales[o * n_in/32 + i/32], n_in a
+ * multiple of 32. Every product has the bits of matrix_new(COMPUTE_BF16) of the same W: an element is multiplied out and rounded
+ * to bf16 as it is read. Scales are f32 that hold finite f16 values (then no element is a denormal). */
+AGON_MUST_CHECK agon_status matrix_new_q8(agon_ctx *ctx, size_t n_out, size_t n_in, const int8_t *values, const float *scales,
+                                          matrix **out);
+size_t matrix_predict_q8(size_t n_out, size_t n_in);
+bool matrix_is_q8(const matrix *m);
+/* Makes 8-bit weights ordinary ones, which matrix_set needs. */
+AGON_MUST_CHECK agon_status matrix_widen(agon_ctx *ctx, matrix *m);
+/* Packs new values into an existing matrix (after an optimiser step). Not 8-bit. */
 void matrix_set(agon_ctx *ctx, matrix *m, const float *w);
 /* Adds a use later (a frozen base that becomes trainable). */
 AGON_MUST_CHECK agon_status matrix_add_use(agon_ctx *ctx, matrix *m, unsigned use);

@@ -10,8 +10,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { HEAD_ROWS = 48 }; /* rows of a task: their logits of one segment take 192 KiB */
-
 typedef struct head_job {
     agon_ctx *ctx;
     const matrix *w;
@@ -37,15 +35,12 @@ static size_t count_segments(size_t vocabulary) {
 
 /* logits [n_rows, n] / temperature of columns [first, first + n); first a multiple of 16. `a` as from
  * product_rows. */
-static void make_logits(const head_job *j, const void *a, size_t lda, size_t n_rows, size_t first,
+static void make_logits(const head_job *j, int thread, const void *a, size_t lda, size_t n_rows, size_t first,
                         size_t n, float *logits, size_t ld) {
-    const pack *p = &j->w->forward;
-    products_of(j->ctx, j->w->dtype)->multiply(&(gemm){
-        .kind = j->w->dtype == COMPUTE_BF16 ? GEMM_BF16 : GEMM_F32,
-        .a = a, .lda = lda, .n_rows = n_rows, .k = p->k_padded,
-        .w = (const char *)p->data + first / LANES_N * p->panel_bytes,
-        .panel_bytes = p->panel_bytes, .n_cols = n,
-        .y = logits, .ldy = ld, .scale = j->inv_temperature});
+    gemm g = {.a = a, .lda = lda, .n_rows = n_rows, .k = j->w->forward.k_padded, .n_cols = n, .y = logits, .ldy = ld,
+              .scale = j->inv_temperature};
+    product_weights(&j->w->forward, j->w->dtype, first / LANES_N, 0, &g);
+    product_multiply(j->ctx, j->w->dtype, thread, &g);
 }
 
 static size_t head_row_block(const agon_ctx *ctx, const matrix *w, size_t n_rows) {
@@ -62,8 +57,8 @@ static void segment_task(void *arg, size_t task, int thread) {
     size_t n_rows = size_min(j->row_block, j->n_rows - row), n = segment_size(j->w, segment), lda;
     const void *a = product_rows(j->ctx, j->w->dtype, j->hidden + row * j->w->n_in, j->w->n_in, n_rows,
                                   j->w->n_in, thread, &lda);
-    float *logits = ctx_scratch(j->ctx, thread) + CTX_SCRATCH_FLOATS - HEAD_ROWS * HEAD_SEGMENT;
-    make_logits(j, a, lda, n_rows, segment * HEAD_SEGMENT, n, logits, HEAD_SEGMENT);
+    float *logits = ctx_scratch(j->ctx, thread) + HEAD_AT;
+    make_logits(j, thread, a, lda, n_rows, segment * HEAD_SEGMENT, n, logits, HEAD_SEGMENT);
     for (size_t r = 0; r < n_rows; r++) {
         const float *l = logits + r * HEAD_SEGMENT;
         j->parts[(row + r) * j->n_segments + segment] = kernels_of(j->ctx)->softmax_segment(l, n);
@@ -173,7 +168,7 @@ static void gradient_task(void *arg, size_t task, int thread) {
     const void *a = product_rows(j->ctx, j->w->dtype, j->hidden + row * j->w->n_in, j->w->n_in, n_rows,
                                   j->w->n_in, thread, &lda);
     float *logits = j->d_logits + row * HEAD_SEGMENT + column;
-    make_logits(j, a, lda, n_rows, first, n, logits, HEAD_SEGMENT);
+    make_logits(j, thread, a, lda, n_rows, first, n, logits, HEAD_SEGMENT);
     for (size_t r = row; r < row + n_rows; r++, logits += HEAD_SEGMENT) {
         bool has_target = j->targets && j->targets[r] >= 0;
         float g = has_target && j->d_log_prob ? j->d_log_prob[r] : 0.0f;

@@ -17,12 +17,18 @@ enum {
     K_BLOCK = 32,           /* k of one step of the bf16 accumulation */
     MAX_HEAD_DIM = 256,
     HEAD_SEGMENT = 1024,    /* vocabulary entries of one softmax segment */
+    HEAD_ROWS = 48,         /* rows of a task of the output head: their logits of one segment take 192 KiB */
+    Q8_VALUES = LANES_N * sizeof(float),         /* K_BLOCK k of 16 columns in 8 bits: 16 f32 scales, then */
+    Q8_BLOCK = Q8_VALUES + K_BLOCK * LANES_N,    /* [k/2][16][2] int8 */
 };
+
+#define Q8_ROWS 4 /* the most rows of the products that unpack 8-bit weights in registers; the preprocessor needs it */
 
 /* How the columns of a product are stored and accumulated. */
 typedef enum gemm_kind {
     GEMM_BF16,    /* w: panels of 16 columns, [k/2][16][2] bf16 */
     GEMM_F32,     /* w: panels [k][16] f32; one ascending chain */
+    GEMM_Q8,      /* as GEMM_BF16, w: panels of 8-bit weights (matrix_q8.c), rounded to bf16 in registers; few rows */
     GEMM_BF16_DW, /* a and w packed by dw_rows and dw_panels */
     GEMM_F32_DW,
     GEMM_N_KINDS
@@ -93,6 +99,9 @@ typedef struct products {
     void (*dw_panels)(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, bool bf16,
                       void *panels);
     void (*multiply)(const gemm *g);
+    size_t q8_rows; /* the most rows of GEMM_Q8; 0: it is not here */
+    /* n_blocks (of K_BLOCK) of one panel of GEMM_Q8 as GEMM_BF16 has them. Of products over pairs only. */
+    void (*unpack_q8)(const char *w, size_t n_blocks, void *to);
 } products;
 
 typedef struct kernels {
@@ -136,7 +145,7 @@ const kernels *kernels_of(const agon_ctx *ctx);
 /* chains_*: `numerics: portable`, and all f32 products. pairs_*: `numerics: native`. */
 extern const products chains_portable, pairs_portable;
 #if defined(__x86_64__)
-extern const products chains_avx2, chains_avx512, chains_amx, pairs_avx2, pairs_avx512, pairs_avx512_bf16;
+extern const products chains_avx2, chains_avx512, chains_amx, pairs_avx2, pairs_avx512, chains_avx512_bf16, pairs_avx512_bf16;
 #elif defined(__aarch64__)
 extern const products chains_neon, pairs_neon;
 #endif

@@ -131,6 +131,7 @@ const products PRODUCTS_AMX = {
     .dw_rows = dw_rows_amx,
     .dw_panels = dw_pair_panels,
     .multiply = multiply_amx,
+    .unpack_q8 = unpack_q8,
 };
 
 #if defined(__clang__)

@@ -1,5 +1,6 @@
 /* The products of `numerics: native` with VDPBF16PS, for CPUs with AVX-512-BF16 (AMD Zen 4 and later, Intel Sapphire
- * Rapids and later). The other kernels are those of kernels_avx512.c. */
+ * Rapids and later), and the portable ones, whose 8-bit weights are rounded by its conversion. The other kernels are those of
+ * kernels_avx512.c. */
 #include "compute/kernels.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -16,8 +17,17 @@
 #define PAIRS_NATIVE
 #include "compute/lanes_avx512.h"
 #include "compute/body_tiles.h"
+#include "compute/body_matmul.h"
 #include "compute/body_pack_pairs.h"
 #include "compute/body_pairs.h"
+
+const products chains_avx512_bf16 = {
+    .round_rows = round_rows,
+    .dw_rows = dw_rows,
+    .dw_panels = dw_panels,
+    .multiply = multiply,
+    .q8_rows = Q8_ROWS,
+};
 
 const products pairs_avx512_bf16 = {
     .pairs = true,
@@ -25,6 +35,8 @@ const products pairs_avx512_bf16 = {
     .dw_rows = dw_pair_rows,
     .dw_panels = dw_pair_panels,
     .multiply = multiply_pairs,
+    .q8_rows = Q8_ROWS,
+    .unpack_q8 = unpack_q8,
 };
 
 #if defined(__clang__)

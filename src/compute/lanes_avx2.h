@@ -163,6 +163,38 @@ LANES void p_store_row(uint16_t *p, lanes a) {
     _mm256_storeu_si256((__m256i *)p, _mm256_permute4x64_epi64(_mm256_packus_epi32(lo, hi), 0xd8));
 }
 
+typedef lanes q8_scales;
+LANES q8_scales q8_load(const void *p) {
+    return v_load(p);
+}
+/* Rounds what is neither a NaN nor a denormal: integers times a finite f16. */
+LANES __m256 q8_half(__m256i integers, __m256 scales) {
+    __m256i u = _mm256_castps_si256(_mm256_mul_ps(_mm256_cvtepi32_ps(integers), scales));
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+    u = _mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), odd);
+    return _mm256_castsi256_ps(_mm256_and_si256(u, _mm256_set1_epi32((int)0xffff0000)));
+}
+LANES void v_load_q8(const int8_t *p, q8_scales s, lanes *even, lanes *odd) {
+    __m256i lo = _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)p));
+    __m256i hi = _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)p + 1));
+    even->lo = q8_half(_mm256_srai_epi32(_mm256_slli_epi32(lo, 24), 24), s.lo);
+    even->hi = q8_half(_mm256_srai_epi32(_mm256_slli_epi32(hi, 24), 24), s.hi);
+    odd->lo = q8_half(_mm256_srai_epi32(lo, 8), s.lo);
+    odd->hi = q8_half(_mm256_srai_epi32(hi, 8), s.hi);
+}
+LANES __m256i q8_pair_half(__m256 even, __m256 odd) {
+    return _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(even), 16), _mm256_castps_si256(odd));
+}
+LANES pairs p_load_q8(const int8_t *p, q8_scales s) {
+    lanes even, odd;
+    v_load_q8(p, s, &even, &odd);
+    return (pairs){q8_pair_half(even.lo, odd.lo), q8_pair_half(even.hi, odd.hi)};
+}
+LANES void p_put(void *p, pairs a) {
+    _mm256_storeu_si256(p, a.lo);
+    _mm256_storeu_si256((__m256i *)p + 1, a.hi);
+}
+
 #define HEADS_TOGETHER 1 /* of attention */
 #define KEYS_TOGETHER 1 /* of its backward pass */
 #define PAIR_ROWS 4

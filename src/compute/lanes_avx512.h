@@ -177,6 +177,62 @@ LANES void p_store(void *p, lanes even, lanes odd) {
 }
 #endif
 
+LANES __m512 q8_floats(__m512i integers, __m512 scales) {
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(integers), scales);
+}
+#if defined(PAIRS_NATIVE)
+/* Each scale twice: values are taken in the order of memory, pair after pair. */
+typedef struct q8_scales {
+    __m512 lo, hi;
+} q8_scales;
+LANES q8_scales q8_load(const void *p) {
+    const __m512i lo = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+    __m512 s = _mm512_loadu_ps(p);
+    return (q8_scales){_mm512_permutexvar_ps(lo, s),
+                       _mm512_permutexvar_ps(_mm512_add_epi32(lo, _mm512_set1_epi32(8)), s)};
+}
+LANES pairs p_load_q8(const int8_t *p, q8_scales s) {
+    __m512i lo = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p));
+    __m512i hi = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p + 1));
+    return (__m512i)_mm512_cvtne2ps_pbh(q8_floats(hi, s.hi), q8_floats(lo, s.lo));
+}
+LANES void v_load_q8(const int8_t *p, q8_scales s, lanes *even, lanes *odd) {
+    pairs both = p_load_q8(p, s);
+    *even = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
+    *odd = _mm512_castsi512_ps(_mm512_and_epi32(both, _mm512_set1_epi32((int)0xffff0000)));
+}
+#else
+typedef lanes q8_scales;
+LANES q8_scales q8_load(const void *p) {
+    return v_load(p);
+}
+/* Rounds what is neither a NaN nor a denormal: integers times a finite f16. The low half is not cleared. */
+LANES __m512i q8_round(__m512i integers, __m512 scales) {
+    __m512i u = _mm512_castps_si512(q8_floats(integers, scales));
+    __m512i odd = _mm512_and_epi32(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+    return _mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd);
+}
+LANES void q8_both(const int8_t *p, q8_scales s, __m512i *even, __m512i *odd) {
+    __m512i both = _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p));
+    *even = q8_round(_mm512_srai_epi32(_mm512_slli_epi32(both, 24), 24), s);
+    *odd = _mm512_and_epi32(q8_round(_mm512_srai_epi32(both, 8), s), _mm512_set1_epi32((int)0xffff0000));
+}
+LANES pairs p_load_q8(const int8_t *p, q8_scales s) {
+    __m512i even, odd;
+    q8_both(p, s, &even, &odd);
+    return _mm512_or_epi32(_mm512_srli_epi32(even, 16), odd);
+}
+LANES void v_load_q8(const int8_t *p, q8_scales s, lanes *even, lanes *odd) {
+    __m512i e, o;
+    q8_both(p, s, &e, &o);
+    *even = _mm512_castsi512_ps(_mm512_and_epi32(e, _mm512_set1_epi32((int)0xffff0000)));
+    *odd = _mm512_castsi512_ps(o);
+}
+#endif
+LANES void p_put(void *p, pairs a) {
+    _mm512_storeu_si512(p, a);
+}
+
 #define HEADS_TOGETHER 4 /* of attention */
 #define KEYS_TOGETHER 4 /* of its backward pass */
 #define ROWS_TOGETHER 4 /* of attention's query rows */

@@ -155,6 +155,30 @@ LANES void p_store_row(uint16_t *p, lanes a) {
         vst1_u16(p + 4 * i, vshrn_n_u32(bf16_quad(a.q[i]), 16));
 }
 
+typedef lanes q8_scales;
+LANES q8_scales q8_load(const void *p) {
+    return v_load(p);
+}
+LANES pairs p_load_q8(const int8_t *p, q8_scales s) {
+    pairs r;
+    for (int i = 0; i < 4; i++) {
+        int32x4_t both = vmovl_s16(vreinterpret_s16_s8(vld1_s8(p + 8 * i)));
+        float32x4_t even = vcvtq_f32_s32(vshrq_n_s32(vshlq_n_s32(both, 24), 24)), odd = vcvtq_f32_s32(vshrq_n_s32(both, 8));
+        r.q[i] = vorrq_u32(vshrq_n_u32(bf16_quad(vmulq_f32(even, s.q[i])), 16), bf16_quad(vmulq_f32(odd, s.q[i])));
+    }
+    return r;
+}
+LANES void v_load_q8(const int8_t *p, q8_scales s, lanes *even, lanes *odd) {
+    pairs both = p_load_q8(p, s);
+    *even = p_even(both);
+    *odd = p_odd(both);
+}
+LANES void p_put(void *p, pairs a) {
+    uint32_t *u = p;
+    for (int i = 0; i < 4; i++)
+        vst1q_u32(u + 4 * i, a.q[i]);
+}
+
 #define HEADS_TOGETHER 1 /* of attention */
 #define KEYS_TOGETHER 1 /* of its backward pass */
 #define PAIR_ROWS 4

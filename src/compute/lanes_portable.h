@@ -161,6 +161,30 @@ LANES void p_store_row(uint16_t *p, lanes a) {
     EACH(i) p[i] = bf16_from_float(a.f[i]);
 }
 
+/* 8-bit weights: the scales of sixteen columns, and sixteen pairs of int8 as the bf16 values that scale * int8 is rounded to. */
+typedef lanes q8_scales;
+LANES q8_scales q8_load(const void *p) {
+    return v_load(p);
+}
+LANES pairs p_load_q8(const int8_t *p, q8_scales s) {
+    pairs r;
+    EACH(i) {
+        r.u[i] = bf16_from_float((float)p[2 * i] * s.f[i]);
+        r.u[i] |= (uint32_t)bf16_from_float((float)p[2 * i + 1] * s.f[i]) << 16;
+    }
+    return r;
+}
+LANES void v_load_q8(const int8_t *p, q8_scales s, lanes *even, lanes *odd) {
+    pairs both = p_load_q8(p, s);
+    EACH(i) {
+        even->f[i] = bf16_to_float((uint16_t)both.u[i]);
+        odd->f[i] = bf16_to_float((uint16_t)(both.u[i] >> 16));
+    }
+}
+LANES void p_put(void *p, pairs a) {
+    memcpy(p, a.u, sizeof a.u);
+}
+
 /* Rows and columns (in vectors) of the register tiles: the reference is written for clarity. */
 #define HEADS_TOGETHER 1 /* of attention */
 #define KEYS_TOGETHER 1 /* of its backward pass */

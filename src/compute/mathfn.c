@@ -43,7 +43,7 @@ const products *products_of(const agon_ctx *ctx, compute_dtype dtype) {
     if (ctx->cpu == CPU_AMX && dtype == COMPUTE_BF16)
         return &chains_amx;
     if (ctx->cpu >= CPU_AVX512)
-        return &chains_avx512;
+        return ctx->has_avx512_bf16 ? &chains_avx512_bf16 : &chains_avx512;
     if (ctx->cpu == CPU_AVX2)
         return &chains_avx2;
 #elif defined(__aarch64__)

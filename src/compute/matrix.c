@@ -3,10 +3,10 @@
  * Layout of a pack of K x N (columns are outputs of the product): panels of 16 columns, each k after
  * k; bf16 keeps pairs of k together, [N/16][K/2][16][2], so that one 64-byte load gives sixteen even
  * and sixteen odd operands and the AMX instruction can read the same bytes. K is padded to 32, N to
- * 16, with zeros. For dx = dy W the transpose is packed as well.
+ * 16, with zeros. For dx = dy W the transpose is packed as well. 8-bit weights: matrix_q8.c.
  *
  * Work is cut by rows and by column panels, never along K. Blocking: the rounded rows of a task stay
- * in the L2 cache while the panels stream through it once (bench/matmul has the measurements). */
+ * in the L2 cache while the panels stream through it once (`agon bench matmul` measures it). */
 #include "compute/matrix.h"
 #include "base/memory.h"
 #include <assert.h>
@@ -15,7 +15,7 @@
 
 /* ---- packing ----------------------------------------------------------------------------------- */
 
-static agon_status pack_new(agon_ctx *ctx, compute_dtype dtype, size_t n, size_t k, pack *out) {
+agon_status pack_new(agon_ctx *ctx, compute_dtype dtype, size_t n, size_t k, pack *out) {
     pack p = {.n = n, .k = k, .k_padded = dtype == COMPUTE_BF16 ? round_up(k, K_BLOCK) : k};
     size_t size = dtype == COMPUTE_BF16 ? sizeof(uint16_t) : sizeof(float);
     p.panel_bytes = size_mul(size_mul(p.k_padded, LANES_N), size);
@@ -33,6 +33,13 @@ static inline size_t bf16_at(const pack *p, size_t n, size_t k) {
 }
 static inline size_t f32_at(const pack *p, size_t n, size_t k) {
     return (n / LANES_N) * (p->panel_bytes / sizeof(float)) + k * LANES_N + n % LANES_N;
+}
+
+float pack_value(const pack *p, compute_dtype dtype, size_t n, size_t k) {
+    if (p->q8)
+        return pack_value_q8(p, n, k);
+    return dtype == COMPUTE_F32 ? ((const float *)p->data)[f32_at(p, n, k)]
+                                : bf16_to_float(((const uint16_t *)p->data)[bf16_at(p, n, k)]);
 }
 
 typedef struct pack_job {
@@ -54,13 +61,9 @@ static void pack_block(const pack_job *j, size_t column, size_t n, size_t first_
         return;
     }
     for (size_t k = 0; k < n_k; k++)
-        for (size_t c = 0; c < n; c++) {
-            size_t at = j->w ? 0 : j->dtype == COMPUTE_F32 ? f32_at(j->from, first_k + k, column + c)
-                                                           : bf16_at(j->from, first_k + k, column + c);
-            v[k * LANES_N + c] = j->w                       ? j->w[(first_k + k) * j->n_in + column + c]
-                                 : j->dtype == COMPUTE_F32 ? ((const float *)j->from->data)[at]
-                                                           : bf16_to_float(((const uint16_t *)j->from->data)[at]);
-        }
+        for (size_t c = 0; c < n; c++)
+            v[k * LANES_N + c] = j->w ? j->w[(first_k + k) * j->n_in + column + c]
+                                      : pack_value(j->from, j->dtype, first_k + k, column + c);
 }
 
 /* Blocks of K_BLOCK x 16, so that both sides of a transpose stay in cache. */
@@ -111,6 +114,7 @@ agon_status matrix_new(agon_ctx *ctx, compute_dtype dtype, size_t n_out, size_t 
 }
 
 void matrix_set(agon_ctx *ctx, matrix *m, const float *w) {
+    assert(!m->forward.q8);
     if (m->forward.data)
         pack_run(ctx, &(pack_job){m->dtype, &m->forward, w, NULL, m->n_in, false, NULL});
     if (m->backward.data)
@@ -167,16 +171,14 @@ void matrix_row(const matrix *m, size_t row, float *out) {
     const pack *p = m->forward.data ? &m->forward : &m->backward;
     bool transposed = p == &m->backward;
     for (size_t i = 0; i < m->n_in; i++) {
-        size_t n = transposed ? i : row, k = transposed ? row : i;
-        out[i] = m->dtype == COMPUTE_F32 ? ((const float *)p->data)[f32_at(p, n, k)]
-                                         : bf16_to_float(((const uint16_t *)p->data)[bf16_at(p, n, k)]);
+        float value = pack_value(p, m->dtype, transposed ? i : row, transposed ? row : i);
+        out[i] = p->q8 ? bf16_to_float(bf16_from_float(value)) : value;
     }
 }
 
 /* ---- products with packed weights -------------------------------------------------------------- */
 
 enum {
-    ROWS_MAX = 96,                /* rows of one task: a multiple of every tile height */
     ROWS_FLOATS = 96 * 1024,      /* of rounded rows: 384 KiB, a part of the L2 cache */
     PANELS_MIN = 8,               /* a task's columns must repay the rounding of its rows */
 };
@@ -201,9 +203,25 @@ const void *product_rows(agon_ctx *ctx, compute_dtype dtype, const float *x, siz
     *lda = round_up(k, K_BLOCK) / (p->pairs ? 2 : 1);
     *lda += *lda / LANES_N % 2 ? 2 * LANES_N : LANES_N;
     float *a = ctx_scratch(ctx, thread);
-    assert(n_rows * *lda <= CTX_SCRATCH_FLOATS);
+    assert(n_rows * *lda <= Q8_AT);
     p->round_rows(x, ldx, n_rows, k, 1.0f, a, *lda);
     return a;
+}
+
+void product_weights(const pack *w, compute_dtype dtype, size_t panel, size_t first_k, gemm *g) {
+    assert(first_k == 0 || !w->q8);
+    g->kind = w->q8 ? GEMM_Q8 : dtype == COMPUTE_BF16 ? GEMM_BF16 : GEMM_F32;
+    g->w = (const char *)w->data + panel * w->panel_bytes +
+           first_k * LANES_N * (dtype == COMPUTE_BF16 ? sizeof(uint16_t) : sizeof(float));
+    g->panel_bytes = w->panel_bytes;
+}
+
+void product_multiply(agon_ctx *ctx, compute_dtype dtype, int thread, const gemm *g) {
+    const products *p = products_of(ctx, dtype);
+    if (g->kind == GEMM_Q8 && g->n_rows > p->q8_rows)
+        product_multiply_q8(ctx, p, thread, g);
+    else
+        p->multiply(g);
 }
 
 typedef struct product_job {
@@ -219,12 +237,8 @@ static void product_task(void *arg, size_t task, int thread) {
     size_t row = task / j->n_panel_tasks * j->row_block;
     size_t panel = task % j->n_panel_tasks * j->panels_per_task, column = panel * LANES_N;
     gemm g = {
-        .kind = p->dtype == COMPUTE_BF16 ? GEMM_BF16 : GEMM_F32,
         .n_rows = size_min(j->row_block, p->n_rows - row),
         .k = p->dtype == COMPUTE_BF16 ? round_up(p->k, K_BLOCK) : p->k,
-        .w = (const char *)w->data + panel * w->panel_bytes +
-             p->first_k * LANES_N * (p->dtype == COMPUTE_BF16 ? sizeof(uint16_t) : sizeof(float)),
-        .panel_bytes = w->panel_bytes,
         .n_cols = size_min(j->panels_per_task * LANES_N, w->n - column),
         .y = p->y + row * p->ldy + column,
         .ldy = p->ldy,
@@ -233,8 +247,9 @@ static void product_task(void *arg, size_t task, int thread) {
         .accumulate = p->accumulate,
         .resume = p->resume,
     };
+    product_weights(w, p->dtype, panel, p->first_k, &g);
     g.a = product_rows(j->ctx, p->dtype, p->x + row * p->ldx, p->ldx, g.n_rows, p->k, thread, &g.lda);
-    products_of(j->ctx, p->dtype)->multiply(&g);
+    product_multiply(j->ctx, p->dtype, thread, &g);
 }
 
 void product_run(agon_ctx *ctx, const product *p) {

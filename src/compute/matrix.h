@@ -1,13 +1,28 @@
-/* Inside of matrix.c that the output head shares: packs and the products over them. */
+/* Inside of matrix.c that the output head and matrix_q8.c share: packs and the products over them. */
 #ifndef COMPUTE_MATRIX_H
 #define COMPUTE_MATRIX_H
 
 #include "compute/kernels.h"
 
+/* A thread's scratch memory: rounded rows at its start; at its end what 8-bit weights are unpacked to (Q8_DEPTH k of two
+ * panels, and sums where the depth is greater) and the head's logits. */
+enum {
+    ROWS_MAX = 96, /* rows of one task: a multiple of every tile height */
+    Q8_DEPTH = 2048,
+    Q8_PANELS = 2,
+    Q8_PANEL_FLOATS = Q8_DEPTH / 2 * LANES_N,
+    Q8_SUMS = ROWS_MAX * Q8_PANELS * LANES_N,
+    HEAD_FLOATS = HEAD_ROWS * HEAD_SEGMENT,
+    HEAD_AT = CTX_SCRATCH_FLOATS - HEAD_FLOATS,
+    Q8_SUMS_AT = HEAD_AT - Q8_SUMS,
+    Q8_AT = Q8_SUMS_AT - Q8_PANELS * Q8_PANEL_FLOATS,
+};
+
 /* One packed orientation: `n` columns of depth `k`; data NULL when not wanted. Layout: matrix.c. */
 typedef struct pack {
     void *data;
     size_t n, k, k_padded, panel_bytes;
+    bool q8; /* 8-bit weights; compute is bf16 */
 } pack;
 
 struct matrix {
@@ -32,6 +47,16 @@ typedef struct product {
 } product;
 
 void product_run(agon_ctx *ctx, const product *p);
+/* Fills kind, w and panel_bytes: panels of `w` from the given one on, depths from first_k on (0 when it is 8-bit). */
+void product_weights(const pack *w, compute_dtype dtype, size_t panel, size_t first_k, gemm *g);
+/* The product g, of at most ROWS_MAX rows, inside a task of `thread`. */
+void product_multiply(agon_ctx *ctx, compute_dtype dtype, int thread, const gemm *g);
+/* The same where g's weights are 8-bit. */
+void product_multiply_q8(agon_ctx *ctx, const products *p, int thread, const gemm *g);
+/* Element (column n, depth k); of 8-bit weights before it is rounded to bf16. */
+float pack_value(const pack *p, compute_dtype dtype, size_t n, size_t k);
+float pack_value_q8(const pack *p, size_t n, size_t k);
+AGON_MUST_CHECK agon_status pack_new(agon_ctx *ctx, compute_dtype dtype, size_t n, size_t k, pack *out);
 /* Rows a task should take, at most `cap` (a multiple of 12): they fit the thread's scratch memory and
  * cut n_rows evenly. */
 size_t product_row_block(const agon_ctx *ctx, compute_dtype dtype, size_t k_padded, size_t n_rows, size_t cap);

@@ -65,6 +65,28 @@ static agon_status test_bf16(bench *b, hasher *h) {
     return test_products(b, COMPUTE_BF16, h);
 }
 
+/* Few rows and many, which 8-bit weights take two ways. */
+static agon_status test_q8(bench *b, hasher *h) {
+    enum { N_Q8 = 96 };
+    int8_t values[N_OUT * N_Q8];
+    float *scales = take(b, N_OUT * N_Q8 / 32), *y = take(b, ROWS * N_OUT);
+    const float *x = inputs(b, ROWS * N_Q8), *bias = inputs(b, N_OUT);
+    matrix *m = NULL;
+    for (size_t i = 0; i < N_OUT * N_Q8; i++)
+        values[i] = (int8_t)((int)rng_below(&b->r, 256) - 128);
+    for (size_t i = 0; i < N_OUT * N_Q8 / 32; i++)
+        scales[i] = (float)rng_below(&b->r, 2048) * 0x1p-18f;
+    agon_status status = matrix_new_q8(b->ctx, N_OUT, N_Q8, values, scales, &m);
+    if (status)
+        return status;
+    matmul(b->ctx, x, ROWS, m, bias, 0.3f, false, y);
+    add_bits(h, y, ROWS * N_OUT);
+    matmul(b->ctx, x, 3, m, bias, 0.3f, true, y);
+    add_bits(h, y, 3 * N_OUT);
+    matrix_free(m);
+    return AGON_OK;
+}
+
 static agon_status test_f32(bench *b, hasher *h) {
     return test_products(b, COMPUTE_F32, h);
 }
@@ -174,6 +196,8 @@ static const struct {
      "4c5c137c5182befa3cda929825e4ca52b64e31496042af82723d5ec1b5768390", NULL},
     {"AdamW and gradient norm", test_adamw,
      "3280525ed72b87bee11f6d1a1f65f13c304a2f32cef993525692aeb4938bab15", NULL},
+    {"8-bit products", test_q8, "1670162d8363aa702aa5f933718b362da34cd98d66aea48ff962e38006500d69",
+     "f4053b4188879ba722c3986d1d3a0d17a95fb42a05c98b106b9db063142b45d0"},
 };
 
 agon_status compute_self_test(agon_ctx *ctx) {

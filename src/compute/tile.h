@@ -1,4 +1,4 @@
-/* One register tile of a product, T_ROWS x (16 * T_COLS), in the four accumulation kinds.
+/* One register tile of a product, T_ROWS x (16 * T_COLS), in the accumulation kinds.
  * Included by body_matmul.h once per tile size, with T_ROWS and T_COLS literal: accumulators must be
  * plain registers, and gcc keeps arrays sized by parameters in memory.
  *
@@ -49,6 +49,39 @@ static void T_NAME(tile_bf16)(const gemm *g, const void *rows, const char *w, fl
     }
     T_END
 }
+
+#if T_ROWS <= Q8_ROWS
+static void T_NAME(tile_q8)(const gemm *g, const void *rows, const char *w, float *t, size_t ldt, float scale,
+                            bool add) {
+    const float *a = rows;
+    const size_t lda = g->lda, panel = g->panel_bytes;
+    lanes c[T_ROWS][T_COLS];
+    FOR_M FOR_N c[m][n] = v_set(0.0f);
+    if (g->resume)
+        FOR_M FOR_N c[m][n] = v_load(t + (size_t)m * ldt + n * LANES_N);
+    for (size_t block = 0; block < g->k; block += K_BLOCK) {
+        lanes even[T_ROWS][T_COLS], odd[T_ROWS][T_COLS];
+        q8_scales s[T_COLS];
+        FOR_N s[n] = q8_load(w + n * panel);
+        FOR_M FOR_N even[m][n] = odd[m][n] = v_set(0.0f);
+        for (int k = 0; k < K_BLOCK; k += 2) {
+            lanes we[T_COLS], wo[T_COLS];
+            FOR_N v_load_q8((const int8_t *)(w + n * panel) + Q8_VALUES + k * LANES_N, s[n], &we[n], &wo[n]);
+            FOR_M {
+                lanes ae = v_set(a[m * lda + k]), ao = v_set(a[m * lda + k + 1]);
+                FOR_N {
+                    even[m][n] = v_fma(ae, we[n], even[m][n]);
+                    odd[m][n] = v_fma(ao, wo[n], odd[m][n]);
+                }
+            }
+        }
+        FOR_M FOR_N c[m][n] = v_add(c[m][n], v_add(even[m][n], odd[m][n]));
+        a += K_BLOCK;
+        w += Q8_BLOCK;
+    }
+    T_END
+}
+#endif
 
 static void T_NAME(tile_f32)(const gemm *g, const void *rows, const char *w, float *t, size_t ldt,
                              float scale, bool add) {

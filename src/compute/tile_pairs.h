@@ -38,6 +38,32 @@ LANES void T_NAME(tile_pairs)(const gemm *g, const uint32_t *a, size_t row, size
     }
     T_END
 }
+#if T_ROWS <= Q8_ROWS
+static void T_NAME(tile_q8_pairs)(const gemm *g, const void *rows, const char *w, float *t, size_t ldt, float scale,
+                                  bool add) {
+    const uint32_t *a = rows;
+    const size_t lda = g->lda, panel = g->panel_bytes;
+    lanes c[T_ROWS][T_COLS];
+    FOR_M FOR_N c[m][n] = v_set(0.0f);
+    if (g->resume)
+        FOR_M FOR_N c[m][n] = v_load(t + m * ldt + n * LANES_N);
+    for (size_t block = 0; block < g->k; block += K_BLOCK) {
+        q8_scales s[T_COLS];
+        FOR_N s[n] = q8_load(w + n * panel);
+        for (size_t k = 0; k < K_BLOCK; k += 2) {
+            pairs b[T_COLS];
+            FOR_N b[n] = p_load_q8((const int8_t *)(w + n * panel) + Q8_VALUES + k * LANES_N, s[n]);
+            FOR_M {
+                pairs am = p_set(a[m * lda + k / 2]);
+                FOR_N c[m][n] = p_dot(am, b[n], c[m][n]);
+            }
+        }
+        a += K_BLOCK / 2;
+        w += Q8_BLOCK;
+    }
+    T_END
+}
+#endif
 static void T_NAME(tile_by_row)(const gemm *g, const void *a, const char *w, float *t, size_t ldt,
                                 float scale, bool add) {
     T_NAME(tile_pairs)(g, a, g->lda, 1, w, t, ldt, scale, add);

@@ -1,7 +1,8 @@
 /* Loading, packing and training state of a decoder: Llama, SmolLM2, Mistral, Qwen2 and Qwen3 differ in
  * their config only (biases on q, k, v; norms on each head's q and k; tied head; RoPE scaling).
  *
- * Every matrix is packed once in the compute dtype; norms and biases stay f32. Full fine-tuning adds
+ * Every matrix is packed once in the compute dtype; norms and biases stay f32. In bf16 compute a matrix that its file stores as Q8_0
+ * stays in 8 bits (the same bits come out, and decoding reads half the memory) until all weights are trained. Full fine-tuning adds
  * one flat block of f32 masters and one of gradients, in the order of the parameter list; model_changed
  * packs the masters again. RoPE scaling "llama3": Llama 3.1's reference (frequencies above the high
  * wavelength bound divided by the factor, blended between the bounds). */
@@ -179,9 +180,23 @@ static agon_status check_config(agon_ctx *ctx, model_config *c) {
     return AGON_OK;
 }
 
+static bool keeps_q8(const model *m, const char *name) {
+    return m->weights && m->dtype == COMPUTE_BF16 && weights_is_q8(m->weights, name);
+}
+
+static agon_status load_q8(agon_ctx *ctx, model *m, const tensor_slot *s, float *scratch) {
+    size_t n = s->n_rows * s->n_columns;
+    int8_t *integers = (int8_t *)(scratch + n / 32);
+    agon_status status = weights_read_q8(ctx, m->weights, s->name, n, integers, scratch);
+    weights_release(m->weights);
+    return status ? status : matrix_new_q8(ctx, s->n_rows, s->n_columns, integers, scratch, s->matrix);
+}
+
 static agon_status load_slot(agon_ctx *ctx, model *m, const tensor_slot *s, float *scratch) {
     size_t n = s->n_rows * s->n_columns;
     float *to = scratch;
+    if (s->matrix && keeps_q8(m, s->name))
+        return load_q8(ctx, m, s, scratch);
     if (s->vector) {
         *s->vector = to = arena_take(m->vectors, n, sizeof(float));
         if (!to)
@@ -225,10 +240,25 @@ static agon_status load_all(agon_ctx *ctx, model *m) {
 }
 
 /* The packed weights beside the largest tensor as f32, which is there while it is packed. */
-static agon_status check_memory(agon_ctx *ctx, const model *m) {
-    size_t moment = size_mul(model_largest_tensor(&m->config), sizeof(float));
-    return memory_check(ctx, size_add(model_predict(&m->config, m->dtype, MATRIX_FORWARD), moment), "loading this model",
-                        "use a smaller one, or end other programs");
+static agon_status check_memory(agon_ctx *ctx, model *m) {
+    size_t bytes = size_mul(model_largest_tensor(&m->config), sizeof(float));
+    for (size_t i = 0; i < n_tensors(&m->config); i++) {
+        tensor_slot s = get_slot(m, i);
+        if (s.matrix)
+            bytes = size_add(bytes, keeps_q8(m, s.name) ? matrix_predict_q8(s.n_rows, s.n_columns)
+                                                        : matrix_predict(m->dtype, s.n_rows, s.n_columns, MATRIX_FORWARD));
+    }
+    return memory_check(ctx, bytes, "loading this model", "use a smaller one, or end other programs");
+}
+
+size_t model_widen_bytes(const model *m) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < n_tensors(&m->config); i++) {
+        tensor_slot s = get_slot((model *)m, i); /* only read */
+        if (s.matrix && matrix_is_q8(*s.matrix))
+            bytes += matrix_predict(m->dtype, s.n_rows, s.n_columns, MATRIX_FORWARD) - matrix_predict_q8(s.n_rows, s.n_columns);
+    }
+    return bytes;
 }
 
 static agon_status build(agon_ctx *ctx, model *m, const model_config *config, tensor_source source,
@@ -401,6 +431,8 @@ agon_status model_make_trainable(agon_ctx *ctx, model *m, parameters *out) {
     m->train = t;
     for (size_t i = 0; i < n_tensors(c) && !status; i++) {
         tensor_slot s = get_slot(m, i);
+        if (s.matrix && (status = matrix_widen(ctx, *s.matrix)))
+            break;
         parameter *p = &t->parameters.items[t->parameters.n++];
         snprintf(p->name, sizeof p->name, "%s", s.name);
         p->n_rows = s.n_rows;

@@ -13,7 +13,7 @@
 
 typedef struct model model;
 
-/* *out new. Packs every matrix in `dtype`; norms and biases stay f32. Keeps `weights` for config, tokenizer and export (taken, also on failure).
+/* *out new. Packs every matrix in `dtype` (Q8_0 ones stay in 8 bits in bf16 compute, with the same results); norms and biases stay f32. Keeps `weights` for config, tokenizer and export (taken, also on failure).
  * AGON_EFORMAT names file and tensor; AGON_ENOMEM. */
 AGON_MUST_CHECK agon_status model_load_take(agon_ctx *ctx, weights *w, compute_dtype dtype, model **out);
 /* weights_open + tokenizer_new + model_load_take. */
@@ -29,6 +29,8 @@ AGON_MUST_CHECK agon_status model_copy(agon_ctx *ctx, const model *from, model *
 void model_free(model *m);
 /* Bytes of the weights packed for `uses` (MATRIX_FORWARD: with norms and biases). */
 size_t model_predict(const model_config *c, compute_dtype dtype, unsigned uses);
+/* What full fine-tuning adds where weights are kept in 8 bits. */
+size_t model_widen_bytes(const model *m);
 /* All values, and those of the largest tensor; an adapter's, on all seven layers. */
 size_t model_n_values(const model_config *c);
 size_t model_largest_tensor(const model_config *c);

@@ -83,6 +83,13 @@ static void from_q8_0(const uint8_t *source, size_t n_blocks, float *out) {
     }
 }
 
+void quant_split_q8_0(const uint8_t *source, size_t n_blocks, int8_t *integers, float *scales) {
+    for (size_t b = 0; b < n_blocks; b++, source += 34) {
+        scales[b] = f16_to_f32(load16(source));
+        memcpy(integers + 32 * b, source + 2, 32);
+    }
+}
+
 /* In the four- and five-bit formats byte i holds value i (low nibble) and value i + 16 (high nibble). */
 static void from_q4_0(const uint8_t *source, size_t n_blocks, float *out) {
     for (size_t b = 0; b < n_blocks; b++, source += 18, out += 32) {

@@ -25,6 +25,9 @@ float f16_to_f32(uint16_t h);
 uint16_t f16_from_f32(float x);
 uint16_t bf16_from_f32(float x);
 
+/* Q8_0 as it is stored: n_blocks scales, and 32 integers each. */
+void quant_split_q8_0(const uint8_t *source, size_t n_blocks, int8_t *integers, float *scales);
+
 /* n values as `type` (F32, F16, BF16, or Q8_0 with n a multiple of 32) into out. */
 void quant_store(const quant_type *type, const float *values, size_t n, uint8_t *out);
 bool quant_can_store(const quant_type *type);

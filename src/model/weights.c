@@ -207,13 +207,47 @@ static bool all_finite(const float *values, size_t n) {
     return !bad;
 }
 
-agon_status weights_read(agon_ctx *ctx, const weights *w, const char *name, size_t n, float *out) {
+static agon_status find_sized(agon_ctx *ctx, const weights *w, const char *name, size_t n, const weights_tensor_entry **out) {
     const weights_tensor_entry *t = weights_find(w, name);
     if (!t)
         return ctx_fail(ctx, AGON_ENOTFOUND, "%s: there is no tensor '%s'", w->path, name);
     if (t->n_rows * t->n_columns != n)
         return ctx_fail(ctx, AGON_EFORMAT, "%s: tensor '%s' is %zu x %zu where %zu values are needed",
                         t->file, t->stored_name, t->n_rows, t->n_columns, n);
+    *out = t;
+    return AGON_OK;
+}
+
+static agon_status check_finite(agon_ctx *ctx, const weights_tensor_entry *t, const float *values, size_t n) {
+    if (all_finite(values, n))
+        return AGON_OK;
+    return ctx_fail(ctx, AGON_EFORMAT, "%s: tensor '%s' holds a value that is not finite; the file is damaged", t->file,
+                    t->stored_name);
+}
+
+bool weights_is_q8(const weights *w, const char *name) {
+    const weights_tensor_entry *t = weights_find(w, name);
+    return t && t->n_rows > 1 && t->type == quant_find("Q8_0");
+}
+
+agon_status weights_read_q8(agon_ctx *ctx, const weights *w, const char *name, size_t n, int8_t *integers, float *scales) {
+    const weights_tensor_entry *t;
+    agon_status status = find_sized(ctx, w, name, n, &t);
+    if (status)
+        return status;
+    size_t n_blocks = t->n_columns / t->type->block;
+    for (size_t r = 0; r < t->n_rows; r++) {
+        size_t stored = t->interleaved_head ? interleaved_row(r, t->interleaved_head) : r;
+        quant_split_q8_0(t->data + stored * t->row_bytes, n_blocks, integers + r * t->n_columns, scales + r * n_blocks);
+    }
+    return check_finite(ctx, t, scales, t->n_rows * n_blocks);
+}
+
+agon_status weights_read(agon_ctx *ctx, const weights *w, const char *name, size_t n, float *out) {
+    const weights_tensor_entry *t;
+    agon_status status = find_sized(ctx, w, name, n, &t);
+    if (status)
+        return status;
     if (t->interleaved_head && t->n_rows == 1) {
         agon_status s = read_interleaved_vector(ctx, t, out);
         if (s)
@@ -221,11 +255,7 @@ agon_status weights_read(agon_ctx *ctx, const weights *w, const char *name, size
     } else {
         read_rows(t, out);
     }
-    if (!all_finite(out, n))
-        return ctx_fail(ctx, AGON_EFORMAT,
-                        "%s: tensor '%s' holds a value that is not finite; the file is damaged", t->file,
-                        t->stored_name);
-    return AGON_OK;
+    return check_finite(ctx, t, out, n);
 }
 
 /* ---- metadata ---------------------------------------------------------------------------------- */

@@ -45,6 +45,11 @@ tensor_info weights_tensor(const weights *w, size_t i);
 AGON_MUST_CHECK agon_status weights_read(agon_ctx *ctx, const weights *w, const char *name, size_t n,
                                          float *out);
 bool weights_has(const weights *w, const char *name);
+/* Whether the tensor is a matrix stored as Q8_0: blocks of 32 int8 with one scale. */
+bool weights_is_q8(const weights *w, const char *name);
+/* Its integers [n] and the scales of its blocks [n/32]; value i is integers[i] * scales[i/32]. Errors as weights_read. */
+AGON_MUST_CHECK agon_status weights_read_q8(agon_ctx *ctx, const weights *w, const char *name, size_t n, int8_t *integers,
+                                            float *scales);
 /* Content id: SHA-256 of the file bytes (GGUF), or over sorted (name, SHA-256 of bytes) of config and shards. */
 AGON_MUST_CHECK agon_status weights_id(agon_ctx *ctx, const weights *w, hash256 *out);
 

@@ -60,6 +60,8 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
                       .parameters = size_mul(values, (n_lora ? 3 : 4) * sizeof(float)),
                       .activations = activations(m, &w, rank, USE_TRAINING),
                       .recomputed = activations(m, &w, rank, USE_TRAINING_RECOMPUTE)};
+    if (!n_lora)
+        n.weights = size_add(n.weights, model_widen_bytes(m));
     n.rest = size_add(size_add(step_bytes(&w, o->batch_rows, n_rows), cached), size_mul(values, 3 * sizeof(float)));
     if (needs & (NEEDS_HEAD | NEEDS_VALUES)) /* hidden states that a head reads, and their gradients */
         n.rest = size_add(n.rest, size_mul(size_mul(w.prompt + w.responses, 2 * c->d_model), sizeof(float)));

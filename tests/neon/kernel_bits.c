@@ -62,6 +62,23 @@ static void products(agon_ctx *ctx, const char *path, compute_dtype dtype, size_
         free(all[i]);
 }
 
+/* Few rows and many, which 8-bit weights take two ways. */
+static void products_q8(agon_ctx *ctx, const char *path, size_t rows, size_t n_out, size_t n_in) {
+    state = rows * 1000003 + n_out * 1009 + n_in;
+    float *w = values(n_out * n_in), *x = values(rows * n_in), *y = values(rows * n_out), *scales = values(n_out * n_in / 32);
+    int8_t *integers = malloc(n_out * n_in);
+    matrix *m = NULL;
+    for (size_t i = 0; i < n_out * n_in; i++)
+        integers[i] = (int8_t)(w[i] * 100);
+    for (size_t i = 0; i < n_out * n_in / 32; i++)
+        scales[i] = (float)(i * 37 % 2048) * 0x1p-18f;
+    check(matrix_new_q8(ctx, n_out, n_in, integers, scales, &m), ctx);
+    matmul(ctx, x, rows, m, NULL, 1, false, y);
+    show(path, ctx->numerics ? "matmul-q8-native" : "matmul-q8", rows, n_out, n_in, y, rows * n_out * sizeof *y);
+    matrix_free(m);
+    free(integers), free(w), free(x), free(y), free(scales);
+}
+
 static void head(agon_ctx *ctx, const char *path, size_t rows, size_t vocabulary, size_t n_in) {
     state = vocabulary;
     float *w = values(vocabulary * n_in), *x = values(rows * n_in), *d = values(3 * rows), *out = values(4 * rows);
@@ -157,8 +174,10 @@ int main(void) {
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             products(ctx, path, COMPUTE_F32, sizes[i][0], sizes[i][1], sizes[i][2]);
             products(ctx, path, COMPUTE_BF16, sizes[i][0], sizes[i][1], sizes[i][2]);
+            products_q8(ctx, path, sizes[i][0], sizes[i][1], 96);
             ctx->numerics = AGON_NUMERICS_NATIVE;
             products(ctx, path, COMPUTE_BF16, sizes[i][0], sizes[i][1], sizes[i][2]);
+            products_q8(ctx, path, sizes[i][0], sizes[i][1], 96);
             ctx->numerics = AGON_NUMERICS_PORTABLE;
             rows_and_adamw(ctx, path, sizes[i][0], sizes[i][2]);
         }

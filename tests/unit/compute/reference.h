@@ -62,14 +62,14 @@ static const char *const cpu_names[CPU_N_PATHS] = {"portable", "avx2", "avx512",
         for (int threads_ = 1; threads_ <= 3 && cpu_path_present((cpu_path)path_); threads_++)       \
             for (agon_ctx *ctx = test_ctx(threads_, cpu_names[path_]); ctx; agon_ctx_free(ctx), ctx = NULL)
 
-/* The same in both modes; native also without the instruction that makes it fast. */
+/* The same in both modes; each also without the instructions that make it fast. */
 #define FOR_EACH_MODE(ctx)                                                                           \
     FOR_EACH_CTX(ctx)                                                                                \
-        for (int mode_ = 0; mode_ < 3 && set_mode(ctx, mode_); mode_++)
+        for (int mode_ = 0; mode_ < 4 && set_mode(ctx, mode_); mode_++)
 
 static inline bool set_mode(agon_ctx *ctx, int mode) {
-    ctx->numerics = mode ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE;
-    if (mode == 2)
+    ctx->numerics = mode == 1 || mode == 2 ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE;
+    if (mode >= 2)
         ctx->has_avx512_bf16 = false;
     return true;
 }

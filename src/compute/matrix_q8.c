@@ -1,0 +1,139 @@
+/* 8-bit weights: the blocks of a Q8_0 file in the order the products want, half the bytes of bf16.
+ *
+ * A panel is sixteen columns; 32 k of it are sixteen f32 scales and [16][16][2] int8, pair after pair as bf16 panels have them. An
+ * element is scale * int8 rounded to bf16: what packing the file's dequantised values gives. So results do not depend on how
+ * weights are kept. Few rows (decoding, which waits for memory) unpack in registers; many rows unpack two panels once in
+ * scratch memory that fits the L2 cache and go on as with bf16 weights. */
+#include "base/memory.h"
+#include "compute/matrix.h"
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the pack ---------------------------------------------------------------------------------- */
+
+typedef struct q8_job {
+    const products *packer;
+    const pack *from, *to;
+    const int8_t *values; /* [n, k] */
+    const float *scales;  /* [n, k / 32] */
+} q8_job;
+
+static void pack_task(void *arg, size_t panel, int thread) {
+    (void)thread;
+    const q8_job *j = arg;
+    const size_t column = panel * LANES_N, n = size_min(LANES_N, j->to->n - column), n_k = j->to->k;
+    for (size_t k = 0; k < n_k; k += K_BLOCK) {
+        char *block = (char *)j->to->data + panel * j->to->panel_bytes + k / K_BLOCK * Q8_BLOCK;
+        float scales[LANES_N] = {0};
+        int8_t values[K_BLOCK * LANES_N] = {0};
+        for (size_t c = 0; c < n; c++) {
+            scales[c] = j->scales[((column + c) * n_k + k) / K_BLOCK];
+            for (size_t i = 0; i < K_BLOCK; i++)
+                values[i / 2 * 2 * LANES_N + 2 * c + i % 2] = j->values[(column + c) * n_k + k + i];
+        }
+        memcpy(block, scales, sizeof scales);
+        memcpy(block + Q8_VALUES, values, sizeof values);
+    }
+}
+
+agon_status matrix_new_q8(agon_ctx *ctx, size_t n_out, size_t n_in, const int8_t *values, const float *scales,
+                          matrix **out) {
+    assert(n_out > 0 && n_in > 0 && n_in % K_BLOCK == 0);
+    matrix *m = calloc(1, sizeof *m);
+    pack p = {.n = n_out, .k = n_in, .k_padded = n_in, .panel_bytes = size_mul(n_in / K_BLOCK, Q8_BLOCK), .q8 = true};
+    p.data = memory_new(round_up(n_out, LANES_N) / LANES_N, p.panel_bytes);
+    if (!m || !p.data) {
+        free(m);
+        free(p.data);
+        return ctx_fail(ctx, AGON_ENOMEM, "no memory for a weight matrix of %zu x %zu", n_out, n_in);
+    }
+    *m = (matrix){.dtype = COMPUTE_BF16, .n_out = n_out, .n_in = n_in, .forward = p};
+    pool_run(ctx->pool, round_up(n_out, LANES_N) / LANES_N, pack_task,
+             &(q8_job){.to = &m->forward, .values = values, .scales = scales});
+    *out = m;
+    return AGON_OK;
+}
+
+size_t matrix_predict_q8(size_t n_out, size_t n_in) {
+    return size_mul(size_mul(round_up(n_out, LANES_N) / LANES_N, n_in / K_BLOCK), Q8_BLOCK);
+}
+
+bool matrix_is_q8(const matrix *m) {
+    return m->forward.q8;
+}
+
+float pack_value_q8(const pack *p, size_t n, size_t k) {
+    const char *block = (const char *)p->data + n / LANES_N * p->panel_bytes + k / K_BLOCK * Q8_BLOCK;
+    const int8_t *values = (const int8_t *)block + Q8_VALUES;
+    float scale;
+    memcpy(&scale, block + n % LANES_N * sizeof scale, sizeof scale);
+    return (float)values[k % K_BLOCK / 2 * 2 * LANES_N + n % LANES_N * 2 + k % 2] * scale;
+}
+
+static void widen_task(void *arg, size_t panel, int thread) {
+    (void)thread;
+    const q8_job *j = arg;
+    j->packer->unpack_q8((const char *)j->from->data + panel * j->from->panel_bytes, j->from->k / K_BLOCK,
+                         (char *)j->to->data + panel * j->to->panel_bytes);
+}
+
+agon_status matrix_widen(agon_ctx *ctx, matrix *m) {
+    pack wide;
+    if (!m->forward.q8)
+        return AGON_OK;
+    agon_status status = pack_new(ctx, COMPUTE_BF16, m->n_out, m->n_in, &wide);
+    if (status)
+        return status;
+    pool_run(ctx->pool, round_up(m->n_out, LANES_N) / LANES_N, widen_task,
+             &(q8_job){.packer = pairs_of(ctx), .from = &m->forward, .to = &wide});
+    free(m->forward.data);
+    m->forward = wide;
+    return AGON_OK;
+}
+
+/* ---- products of many rows ----------------------------------------------------------------------- */
+
+/* y + (scale * sum + bias), as tile_finish does it. */
+static void finish(const gemm *g, const float *sums, size_t column, size_t n_cols) {
+    for (size_t row = 0; row < g->n_rows; row++)
+        for (size_t c = 0; c < n_cols; c++) {
+            float *y = g->y + row * g->ldy + column + c, r = sums[row * Q8_PANELS * LANES_N + c] * g->scale;
+            if (g->bias)
+                r = r + g->bias[column + c];
+            *y = g->accumulate ? *y + r : r;
+        }
+}
+
+void product_multiply_q8(agon_ctx *ctx, const products *p, int thread, const gemm *g) {
+    assert(!g->resume && g->n_rows <= ROWS_MAX);
+    float *panels = ctx_scratch(ctx, thread) + Q8_AT, *sums = ctx_scratch(ctx, thread) + Q8_SUMS_AT;
+    const bool whole = g->k <= Q8_DEPTH;
+    for (size_t column = 0; column < g->n_cols; column += Q8_PANELS * LANES_N) {
+        gemm part = *g;
+        part.kind = GEMM_BF16;
+        part.w = panels;
+        part.n_cols = size_min(Q8_PANELS * LANES_N, g->n_cols - column);
+        part.y = g->y + column;
+        part.bias = g->bias ? g->bias + column : NULL;
+        if (!whole) { /* the chains go on from slice to slice */
+            part.y = sums;
+            part.ldy = Q8_PANELS * LANES_N;
+            part.bias = NULL;
+            part.scale = 1.0f;
+            part.accumulate = false;
+        }
+        for (size_t k = 0; k < g->k; k += Q8_DEPTH) {
+            part.k = size_min(Q8_DEPTH, g->k - k);
+            part.a = (const float *)g->a + k / (p->pairs ? 2 : 1);
+            part.panel_bytes = part.k * LANES_N * sizeof(uint16_t);
+            part.resume = k > 0;
+            for (size_t c = 0; c < part.n_cols; c += LANES_N)
+                pairs_of(ctx)->unpack_q8((const char *)g->w + (column + c) / LANES_N * g->panel_bytes + k / K_BLOCK * Q8_BLOCK,
+                                         part.k / K_BLOCK, (char *)panels + c / LANES_N * part.panel_bytes);
+            p->multiply(&part);
+        }
+        if (!whole)
+            finish(g, sums, column, part.n_cols);
+    }
+}
