@@ -11,7 +11,6 @@
  * amount of work of `batch` and `score`. */
 #include "base/ctx.h"
 #include "base/memory.h"
-#include "base/pool.h"
 #include "base/random.h"
 #include "generate/generate.h"
 #include "train/train.h"
@@ -67,46 +66,10 @@ static int ascending(const void *a, const void *b) {
 
 /* ---- the peak ------------------------------------------------------------------------------------ */
 
-enum { CHAINS = 12, PEAK_STEPS = 400000 };
-
-/* Written out: compilers keep an array of accumulators in memory here. Every register holds zeros. */
-#if defined(__x86_64__)
-#define PEAK_LOOP(name, target_name, r)                                                              \
-    __attribute__((target(target_name), noinline)) static void name(void) {                          \
-        for (int n = 0; n < PEAK_STEPS; n++)                                                         \
-            __asm__ volatile(FMA(r, 0) FMA(r, 1) FMA(r, 2) FMA(r, 3) FMA(r, 4) FMA(r, 5) FMA(r, 6)   \
-                             FMA(r, 7) FMA(r, 8) FMA(r, 9) FMA(r, 10) FMA(r, 11)                     \
-                             ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",     \
-                                 "xmm8", "xmm9", "xmm10", "xmm11");                                  \
-    }
-#define FMA(r, i) "vfmadd231ps %%" r "12, %%" r "13, %%" r #i "\n\t"
-PEAK_LOOP(peak_avx512, "avx512f,avx2,fma", "zmm")
-PEAK_LOOP(peak_avx2, "avx2,fma", "ymm")
-#endif
-
-static void peak_task(void *arg, size_t task, int thread) {
-    (void)thread;
-    const agon_ctx *ctx = arg;
-    (void)task;
-#if defined(__x86_64__)
-    if (ctx->cpu == CPU_AVX2)
-        peak_avx2();
-    else if (ctx->cpu > CPU_AVX2)
-        peak_avx512();
-#else
-    (void)ctx;
-#endif
-}
-
-/* FLOP/s of FMA chains in registers, per second of processor time and by the wall clock; 0 without vectors. */
+/* FLOP/s of FMA chains in registers, per second of processor time and by the wall clock. */
 static void measure_peak(bench *b, double *per_cpu, double *per_second) {
-    *per_cpu = *per_second = 0;
-    if (b->ctx->cpu < CPU_AVX2)
-        return;
-    double lanes = b->ctx->cpu == CPU_AVX2 ? 8 : 16;
-    double flop = 2 * lanes * CHAINS * PEAK_STEPS * 4.0 * b->ctx->n_threads;
     start(b);
-    pool_run(b->ctx->pool, 4 * (size_t)b->ctx->n_threads, peak_task, b->ctx);
+    double flop = compute_peak_flop(b->ctx, false);
     stop(b);
     *per_second = flop / b->seconds;
     *per_cpu = flop / b->cpu;
@@ -282,7 +245,7 @@ static void run_phase(bench *b, const struct phase *p) {
         cpu[i] = b->cpu;
         measure_peak(b, &peak_cpu[1], &peak_wall[1]);
         double mean = (peak_cpu[0] + peak_cpu[1]) / 2;
-        of_peak[i] = mean > 0 ? w.flop / cpu[i] / mean : 0;
+        of_peak[i] = w.flop / cpu[i] / mean;
     }
     qsort(seconds, (size_t)b->runs, sizeof *seconds, ascending);
     qsort(cpu, (size_t)b->runs, sizeof *cpu, ascending);
