@@ -89,7 +89,7 @@ static void run_once(const bench *b, kernel k) {
         matmul_dw(b->ctx, COMPUTE_BF16, b->y, b->x, b->rows, b->n_out, b->n_in, 1, b->dw);
         break;
     default:
-        head_log_prob(b->ctx, b->bf16, b->x, b->rows, NULL, 1, b->y, NULL, NULL, NULL);
+        head_log_prob(b->ctx, b->bf16, b->x, b->rows, NULL, 1, b->y, NULL, NULL, NULL, NULL);
     }
 }
 

@@ -90,23 +90,31 @@ void attention_backward(agon_ctx *ctx, const attention_shape *shape, size_t n_ro
 
 /* ---- head.c: the output head, never tokens x vocabulary in memory ------------------------------ */
 
+/* Logits of some rows between head_log_prob, which fills them, and head_backward, which then need not compute them again. How many is
+ * the caller's bound on memory; the bits are the same with any number. */
+typedef struct kept_logits {
+    float *logits;      /* [n_rows, vocabulary], over temperature */
+    size_t n_rows;      /* head_log_prob: its first rows */
+    const int32_t *row; /* [rows of head_backward] ascending: which one each was; from n_rows on not kept. NULL: row i is i */
+} kept_logits;
+
 /* Per row, over logits = hidden W^T / temperature: log-sum-exp, and, each unless NULL,
  * log_prob of targets[row] (a negative target: 0), entropy, mean over the vocabulary of log_prob.
  * hidden [n_rows, n_in] after the final norm; W [vocabulary, n_in] packed FORWARD. All in nats, f32.
- * Vocabulary segments are fixed and merged in ascending order. */
+ * Vocabulary segments are fixed and merged in ascending order. `keep`: NULL, or where logits are kept. */
 void head_log_prob(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n_rows,
                    const int32_t *targets, float temperature, float *lse, float *log_prob,
-                   float *entropy, float *mean_log_prob);
+                   float *entropy, float *mean_log_prob, const kept_logits *keep);
 
 /* Gradient of sum(d_log_prob*log_prob + d_entropy*entropy + d_mean*mean_log_prob): recomputes logits
  * chunk by chunk. d_hidden [n_rows, n_in] written; dw [vocabulary, n_in] accumulated, or NULL. lse, and
- * entropy where d_entropy is given, from head_log_prob. d_entropy, d_mean may be NULL. `scratch`
+ * entropy where d_entropy is given, from head_log_prob. d_entropy, d_mean, kept may be NULL. `scratch`
  * >= head_scratch_floats(n_rows, n_in) floats. Needs MATRIX_BACKWARD. */
 size_t head_scratch_floats(size_t n_rows, size_t n_in);
 void head_backward(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n_rows,
                    const int32_t *targets, float temperature, const float *lse, const float *entropy,
                    const float *d_log_prob, const float *d_entropy, const float *d_mean,
-                   float *d_hidden, float *dw, float *scratch);
+                   float *d_hidden, float *dw, float *scratch, const kept_logits *kept);
 
 /* logits [n_rows, vocabulary], not divided by any temperature: for a few rows (top-k, sampling). */
 void head_logits(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n_rows, float *logits);

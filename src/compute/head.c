@@ -3,7 +3,7 @@
  * The vocabulary is cut into fixed segments of 1024. Forward: each (row block, segment) task makes
  * its logits in scratch memory and reduces them to a softmax_part; parts of a row are merged in
  * ascending order. Backward: segment by segment, logits are made again and turned in place into
- * their gradient, which is then multiplied into d_hidden and dw. (Chunked cross-entropy: Wijmans et
+ * their gradient, which is then multiplied into d_hidden and dw; those that were kept are copied. (Chunked cross-entropy: Wijmans et
  * al. 2024, "Cut your losses in large-vocabulary language models".) */
 #include "compute/matrix.h"
 #include <assert.h>
@@ -23,6 +23,8 @@ typedef struct head_job {
     size_t segment;
     const float *d_log_prob, *d_entropy, *d_mean;
     float *d_logits; /* [n_rows, HEAD_SEGMENT] */
+    const kept_logits *kept; /* NULL: none */
+    size_t first_row;        /* of the call that these rows begin at */
 } head_job;
 
 static size_t segment_size(const matrix *w, size_t segment) {
@@ -61,6 +63,9 @@ static void segment_task(void *arg, size_t task, int thread) {
     make_logits(j, thread, a, lda, n_rows, segment * HEAD_SEGMENT, n, logits, HEAD_SEGMENT);
     for (size_t r = 0; r < n_rows; r++) {
         const float *l = logits + r * HEAD_SEGMENT;
+        const size_t in_call = j->first_row + row + r;
+        if (j->kept && in_call < j->kept->n_rows)
+            memcpy(j->kept->logits + in_call * j->w->n_out + segment * HEAD_SEGMENT, l, n * sizeof *l);
         j->parts[(row + r) * j->n_segments + segment] = kernels_of(j->ctx)->softmax_segment(l, n);
         if (j->log_prob && j->targets[row + r] >= 0 &&
             (size_t)j->targets[row + r] / HEAD_SEGMENT == segment)
@@ -103,7 +108,7 @@ static void merge_task(void *arg, size_t row, int thread) {
 
 void head_log_prob(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n_rows,
                    const int32_t *targets, float temperature, float *lse, float *log_prob,
-                   float *entropy, float *mean_log_prob) {
+                   float *entropy, float *mean_log_prob, const kept_logits *keep) {
     assert(w->forward.data && temperature > 0 && (targets || !log_prob));
     const size_t n_segments = count_segments(w->n_out);
     /* The parts of as many rows at a time as fit the shared scratch memory. */
@@ -120,7 +125,8 @@ void head_log_prob(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n
                       .lse = lse ? lse + row : NULL,
                       .log_prob = log_prob ? log_prob + row : NULL,
                       .entropy = entropy ? entropy + row : NULL,
-                      .mean_log_prob = mean_log_prob ? mean_log_prob + row : NULL};
+                      .mean_log_prob = mean_log_prob ? mean_log_prob + row : NULL,
+                      .kept = keep, .first_row = row};
         pool_run(ctx->pool, (n + j.row_block - 1) / j.row_block * n_segments, segment_task, &j);
         pool_run(ctx->pool, n, merge_task, &j);
     }
@@ -158,6 +164,18 @@ float head_lse_of_logits(agon_ctx *ctx, const float *logits, size_t vocabulary, 
 
 enum { GRADIENT_COLUMNS = 256 };
 
+/* Copies [n_rows, n] kept logits from column `first` on; false when some of them were not kept. */
+static bool copy_kept(const head_job *j, size_t row, size_t n_rows, size_t first, size_t n, float *logits) {
+    const kept_logits *k = j->kept;
+    const size_t last = row + n_rows - 1;
+    if (!k || (k->row ? (size_t)k->row[last] : last) >= k->n_rows)
+        return false;
+    for (size_t r = 0; r < n_rows; r++)
+        memcpy(logits + r * HEAD_SEGMENT, k->logits + (k->row ? (size_t)k->row[row + r] : row + r) * j->w->n_out + first,
+               n * sizeof *logits);
+    return true;
+}
+
 static void gradient_task(void *arg, size_t task, int thread) {
     const head_job *j = arg;
     const size_t n_segment = segment_size(j->w, j->segment);
@@ -165,10 +183,12 @@ static void gradient_task(void *arg, size_t task, int thread) {
     size_t row = task / n_parts * j->row_block, column = task % n_parts * GRADIENT_COLUMNS;
     size_t n_rows = size_min(j->row_block, j->n_rows - row), lda;
     size_t n = size_min(GRADIENT_COLUMNS, n_segment - column), first = j->segment * HEAD_SEGMENT + column;
-    const void *a = product_rows(j->ctx, j->w->dtype, j->hidden + row * j->w->n_in, j->w->n_in, n_rows,
-                                  j->w->n_in, thread, &lda);
     float *logits = j->d_logits + row * HEAD_SEGMENT + column;
-    make_logits(j, thread, a, lda, n_rows, first, n, logits, HEAD_SEGMENT);
+    if (!copy_kept(j, row, n_rows, first, n, logits)) {
+        const void *a = product_rows(j->ctx, j->w->dtype, j->hidden + row * j->w->n_in, j->w->n_in, n_rows, j->w->n_in, thread,
+                                     &lda);
+        make_logits(j, thread, a, lda, n_rows, first, n, logits, HEAD_SEGMENT);
+    }
     for (size_t r = row; r < row + n_rows; r++, logits += HEAD_SEGMENT) {
         bool has_target = j->targets && j->targets[r] >= 0;
         float g = has_target && j->d_log_prob ? j->d_log_prob[r] : 0.0f;
@@ -190,12 +210,12 @@ size_t head_scratch_floats(size_t n_rows, size_t n_in) {
 void head_backward(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n_rows,
                    const int32_t *targets, float temperature, const float *lse, const float *entropy,
                    const float *d_log_prob, const float *d_entropy, const float *d_mean,
-                   float *d_hidden, float *dw, float *scratch) {
+                   float *d_hidden, float *dw, float *scratch, const kept_logits *kept) {
     assert(w->forward.data && w->backward.data && temperature > 0 && (entropy || !d_entropy));
     head_job j = {.ctx = ctx, .w = w, .hidden = hidden, .n_rows = n_rows,
                   .row_block = head_row_block(ctx, w, n_rows), .targets = targets,
                   .inv_temperature = 1.0f / temperature, .lse = (float *)lse, .entropy = (float *)entropy,
-                  .d_log_prob = d_log_prob, .d_entropy = d_entropy, .d_mean = d_mean, .d_logits = scratch};
+                  .d_log_prob = d_log_prob, .d_entropy = d_entropy, .d_mean = d_mean, .d_logits = scratch, .kept = kept};
     memset(d_hidden, 0, n_rows * w->n_in * sizeof *d_hidden);
     size_t n_row_blocks = (n_rows + j.row_block - 1) / j.row_block;
     for (j.segment = 0; j.segment < count_segments(w->n_out); j.segment++) {

@@ -101,8 +101,8 @@ static agon_status test_head(bench *b, hasher *h) {
         matrix_new(b->ctx, COMPUTE_BF16, VOCABULARY, N_IN, MATRIX_FORWARD | MATRIX_BACKWARD, w, &m);
     if (status)
         return status;
-    head_log_prob(b->ctx, m, x, 3, targets, 0.7f, out, out + 3, out + 6, out + 9);
-    head_backward(b->ctx, m, x, 3, targets, 0.7f, out, out + 6, d, d + 3, d + 6, dx, dw, scratch);
+    head_log_prob(b->ctx, m, x, 3, targets, 0.7f, out, out + 3, out + 6, out + 9, NULL);
+    head_backward(b->ctx, m, x, 3, targets, 0.7f, out, out + 6, d, d + 3, d + 6, dx, dw, scratch, NULL);
     add_bits(h, out, 12);
     add_bits(h, dx, 3 * N_IN);
     add_bits(h, dw, VOCABULARY * N_IN);

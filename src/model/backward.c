@@ -34,7 +34,7 @@ typedef struct pass {
 /* Selected scored tokens: those with a gradient. */
 typedef struct selection {
     size_t n;
-    int32_t *row, *target;
+    int32_t *row, *target, *scored; /* scored: which of the tree's scored tokens */
     float *lse, *entropy, *d_log_prob, *d_entropy, *d_mean;
     float *hidden, *d_hidden; /* [n, d_model] */
     float *head_scratch;
@@ -42,7 +42,7 @@ typedef struct selection {
 } selection;
 
 static size_t selection_bytes(const model_config *c, size_t n) {
-    return 7 * workspace_size(n, 4) + 2 * workspace_size(n * c->d_model, 4) +
+    return 8 * workspace_size(n, 4) + 2 * workspace_size(n * c->d_model, 4) +
            workspace_size(head_scratch_floats(n, c->d_model), 4);
 }
 
@@ -189,6 +189,7 @@ static selection select_scored(const pass *p, workspace *w, const token_channels
     size_t most = plan->n_scored, width = p->m->config.d_model;
     selection s = {.row = workspace_take(w, REGION_SCRATCH, most, sizeof(int32_t)),
                    .target = workspace_take(w, REGION_SCRATCH, most, sizeof(int32_t)),
+                   .scored = workspace_take(w, REGION_SCRATCH, most, sizeof(int32_t)),
                    .lse = floats(w, most),
                    .entropy = floats(w, most),
                    .d_log_prob = floats(w, most),
@@ -203,6 +204,7 @@ static selection select_scored(const pass *p, workspace *w, const token_channels
         s.any_entropy |= de != 0;
         s.any_mean |= dm != 0;
         s.row[s.n] = plan->scored_row[i];
+        s.scored[s.n] = (int32_t)i;
         s.target[s.n] = plan->scored_target[i];
         s.lse[s.n] = p->state->lse[i];
         s.entropy[s.n] = p->state->has_entropy ? p->state->entropy[i] : 0;
@@ -226,11 +228,13 @@ static void top_backward(const pass *p, workspace *w, const token_channels *d) {
     memset(p->d_normed, 0, n * width * sizeof *p->d_normed);
     rms_norm(p->ctx, state->x_final, n, width, p->m->final_norm, c->norm_eps, p->normed, inv_rms);
     if (s.n) {
+        kept_logits kept = state->kept;
+        kept.row = s.scored;
         gather_rows(p->normed, s.row, s.n, width, s.hidden);
         head_backward(p->ctx, p->m->head, s.hidden, s.n, s.target, state->plan.score_groups[0].temperature,
                       s.lse, s.entropy, s.d_log_prob, s.any_entropy ? s.d_entropy : NULL,
                       s.any_mean ? s.d_mean : NULL, s.d_hidden, p->train ? NULL : p->m->train->head,
-                      s.head_scratch);
+                      s.head_scratch, &kept);
         for (size_t i = 0; i < s.n; i++)
             for (size_t j = 0; j < width; j++)
                 p->d_normed[(size_t)s.row[i] * width + j] += s.d_hidden[i * width + j];

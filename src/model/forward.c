@@ -190,6 +190,18 @@ size_t stored_bytes(const model_config *c, size_t n, size_t n_scored, bool recom
     return size_add(layers, 2 * d + 2 * workspace_size(n, 4) + 2 * workspace_size(n_scored, 4));
 }
 
+/* Of a tree's first scored tokens, as many as a constant size holds: never tokens x vocabulary. */
+static size_t kept_logits_rows(const model_config *c, size_t n_scored) {
+    enum { KEPT_FLOATS = 25 << 20 };
+    size_t most = KEPT_FLOATS / c->n_vocabulary;
+    return n_scored < most ? n_scored : most;
+}
+
+size_t kept_logits_bytes(const model_config *c, size_t n_scored) {
+    size_t rows = kept_logits_rows(c, n_scored);
+    return rows ? workspace_size(rows * c->n_vocabulary, 4) : 0;
+}
+
 /* ---- scores ---------------------------------------------------------------------------------------------- */
 
 static agon_status check_finite(agon_ctx *ctx, const row_plan *p, const float *values, const char *what) {
@@ -207,7 +219,8 @@ static void scatter(const row_plan *p, const float *values, float *out) {
 
 /* Channels of the plan's rows from the last residual x. lse and entropy [n_scored], or NULL: scratch. */
 static agon_status score_rows(agon_ctx *ctx, const model *m, workspace *w, const row_plan *p,
-                              const float *x, const token_channels *out, float *lse, float *entropy) {
+                              const float *x, const token_channels *out, float *lse, float *entropy,
+                              const kept_logits *keep) {
     const model_config *c = &m->config;
     size_t d = c->d_model, n = p->n_scored;
     float *hidden = floats(w, REGION_SCRATCH, (n > p->n_logits ? n : p->n_logits) * d);
@@ -221,11 +234,12 @@ static agon_status score_rows(agon_ctx *ctx, const model *m, workspace *w, const
         gather_rows(x, p->scored_row, n, d, hidden);
         rms_norm(ctx, hidden, n, d, m->final_norm, c->norm_eps, hidden, NULL);
     }
+    assert(!keep || p->n_score_groups <= 1);
     for (size_t g = 0; g < p->n_score_groups; g++) {
         const score_group *s = &p->score_groups[g];
         head_log_prob(ctx, m->head, hidden + s->first * d, s->n, p->scored_target + s->first, s->temperature,
                       lse + s->first, log_prob + s->first, wants_entropy ? entropy + s->first : NULL,
-                      out->mean_log_prob ? mean + s->first : NULL);
+                      out->mean_log_prob ? mean + s->first : NULL, keep);
     }
     agon_status status = check_finite(ctx, p, log_prob, "log_prob");
     if (status)
@@ -273,7 +287,7 @@ static agon_status run_chunk(agon_ctx *ctx, const model *m, workspace *w, const 
         layer_forward(ctx, m, l, &p->rows, &b.layer, &b.scratch, NULL, b.x);
         status = ctx_check_interrupt(ctx);
     }
-    return status ? status : score_rows(ctx, m, w, p, b.x, out, NULL, NULL);
+    return status ? status : score_rows(ctx, m, w, p, b.x, out, NULL, NULL, NULL);
 }
 
 /* Plans whole trees from `first` while they fit CHUNK_ROWS; at least one. */
@@ -356,9 +370,11 @@ static agon_status take_stored(agon_ctx *ctx, const model *m, workspace *w, trai
     size_t forward = size_add(layer_scratch_bytes(c, n, rank), score_bytes(c, s->plan.n_scored, s->plan.n_logits));
     size_t backward = backward_bytes(c, n, s->plan.n_scored, rank);
     size_t scratch = forward > backward ? forward : backward;
-    size_t all = stored_bytes(c, n, s->plan.n_scored, false);
+    size_t all = stored_bytes(c, n, s->plan.n_scored, false), kept = kept_logits_bytes(c, s->plan.n_scored);
     s->recompute = size_add(all, scratch) > w->limit;
-    size_t stored = s->recompute ? stored_bytes(c, n, s->plan.n_scored, true) : all;
+    if (size_add(size_add(all, kept), scratch) > w->limit)
+        kept = 0;
+    size_t stored = s->recompute ? stored_bytes(c, n, s->plan.n_scored, true) : size_add(all, kept);
     workspace_fit(w, stored, scratch);
     agon_status status = workspace_begin(ctx, w, REGION_SCRATCH, scratch);
     if (!status)
@@ -376,6 +392,10 @@ static agon_status take_stored(agon_ctx *ctx, const model *m, workspace *w, trai
     s->x_final = floats(w, REGION_STORED, d);
     s->lse = floats(w, REGION_STORED, s->plan.n_scored);
     s->entropy = floats(w, REGION_STORED, s->plan.n_scored);
+    if (kept) {
+        s->kept.n_rows = kept_logits_rows(c, s->plan.n_scored);
+        s->kept.logits = floats(w, REGION_STORED, s->kept.n_rows * c->n_vocabulary);
+    }
     return AGON_OK;
 }
 
@@ -406,7 +426,7 @@ static agon_status run_tree(agon_ctx *ctx, const model *m, workspace *w, const s
         return status;
     clear_channels(out, s->n_tokens);
     status = score_rows(ctx, m, w, &s->plan, s->x_final, out, s->lse,
-                        out->entropy ? s->entropy : NULL);
+                        out->entropy ? s->entropy : NULL, s->kept.n_rows ? &s->kept : NULL);
     s->has_entropy = out->entropy != NULL;
     if (!status)
         w->state = s;

@@ -47,6 +47,7 @@ workspace_need workspace_predict(const model *m, size_t n_tokens, size_t n_score
         return (workspace_need){0, forward};
     size_t backward = backward_bytes(c, n_tokens, n_scored, rank);
     forward = size_add(layer_scratch_bytes(c, n_tokens, rank), score_bytes(c, n_scored, 0));
-    return (workspace_need){stored_bytes(c, n_tokens, n_scored, use == USE_TRAINING_RECOMPUTE),
+    size_t kept = use == USE_TRAINING ? kept_logits_bytes(c, n_scored) : 0;
+    return (workspace_need){size_add(stored_bytes(c, n_tokens, n_scored, use == USE_TRAINING_RECOMPUTE), kept),
                             forward > backward ? forward : backward};
 }

@@ -269,6 +269,7 @@ forward_buffers forward_buffers_take(workspace *w, const model_config *c, size_t
 /* Scoring after the last layer; what a training forward keeps. */
 size_t score_bytes(const model_config *c, size_t n_scored, size_t n_logits);
 size_t stored_bytes(const model_config *c, size_t n, size_t n_scored, bool recompute);
+size_t kept_logits_bytes(const model_config *c, size_t n_scored); /* more, where they fit */
 size_t layer_scratch_bytes(const model_config *c, size_t n, size_t rank);
 layer_scratch layer_scratch_take(workspace *w, region r, const model_config *c, size_t n, size_t rank);
 size_t adapters_max_rank(const row_set *rows);
@@ -287,6 +288,7 @@ struct train_state {
     float *x_final;       /* residual after the last layer */
     float *lse, *entropy; /* [n_scored]; entropy only where the forward was asked for it */
     bool has_entropy;
+    kept_logits kept; /* of the first scored tokens, where memory allows */
 };
 /* Where the layer's values are (or, when recomputing, will be). */
 activations train_state_layer(const train_state *s, size_t layer);

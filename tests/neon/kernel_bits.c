@@ -88,8 +88,8 @@ static void head(agon_ctx *ctx, const char *path, size_t rows, size_t vocabulary
         targets[i] = (int32_t)(i * 977 % vocabulary);
     matrix *m = NULL;
     check(matrix_new(ctx, COMPUTE_BF16, vocabulary, n_in, MATRIX_FORWARD | MATRIX_BACKWARD, w, &m), ctx);
-    head_log_prob(ctx, m, x, rows, targets, 0.7f, out, out + rows, out + 2 * rows, out + 3 * rows);
-    head_backward(ctx, m, x, rows, targets, 0.7f, out, out + 2 * rows, d, d + rows, d + 2 * rows, dx, dw, scratch);
+    head_log_prob(ctx, m, x, rows, targets, 0.7f, out, out + rows, out + 2 * rows, out + 3 * rows, NULL);
+    head_backward(ctx, m, x, rows, targets, 0.7f, out, out + 2 * rows, d, d + rows, d + 2 * rows, dx, dw, scratch, NULL);
     show(path, "head", rows, vocabulary, n_in, out, 4 * rows * sizeof *out);
     show(path, "head_dx", rows, vocabulary, n_in, dx, rows * n_in * sizeof *dx);
     show(path, "head_dw", rows, vocabulary, n_in, dw, vocabulary * n_in * sizeof *dw);

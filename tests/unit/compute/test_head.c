@@ -57,7 +57,7 @@ static void head__values_are_right_and_equal_on_every_path(void **state) {
         FOR_EACH_CTX(ctx) {
             matrix *w = NULL;
             assert_ok(ctx, matrix_new(ctx, (compute_dtype)dtype, V, N_IN, MATRIX_FORWARD, f.w, &w));
-            head_log_prob(ctx, w, f.hidden, ROWS, f.targets, t, got[0], got[1], got[2], got[3]);
+            head_log_prob(ctx, w, f.hidden, ROWS, f.targets, t, got[0], got[1], got[2], got[3], NULL);
             if (!seen)
                 memcpy(first, got, sizeof got);
             seen = true;
@@ -66,7 +66,7 @@ static void head__values_are_right_and_equal_on_every_path(void **state) {
             for (int i = 0; i < ROWS; i++) {
                 float lse = head_lse_of_logits(ctx, logits + i * V, V, t), one[2];
                 assert_same_bits(&lse, &got[0][i], 1);
-                head_log_prob(ctx, w, f.hidden + i * N_IN, 1, f.targets + i, t, one, one + 1, NULL, NULL);
+                head_log_prob(ctx, w, f.hidden + i * N_IN, 1, f.targets + i, t, one, one + 1, NULL, NULL, NULL);
                 assert_same_bits(one, &got[0][i], 1);
                 assert_same_bits(one + 1, &got[1][i], 1);
                 if (f.targets[i] >= 0)
@@ -104,10 +104,10 @@ static void head_backward__equals_finite_differences(void **state) {
         FOR_EACH_CTX(ctx) {
             matrix *w = NULL;
             assert_ok(ctx, matrix_new(ctx, (compute_dtype)dtype, V, N_IN, 3, f.w, &w));
-            head_log_prob(ctx, w, f.hidden, ROWS, f.targets, t, lse, log_prob, entropy, NULL);
+            head_log_prob(ctx, w, f.hidden, ROWS, f.targets, t, lse, log_prob, entropy, NULL, NULL);
             memset(dw, 0, V * N_IN * sizeof *dw);
             head_backward(ctx, w, f.hidden, ROWS, f.targets, t, lse, entropy, f.d_log_prob, f.d_entropy,
-                          f.d_mean, d_hidden, dw, scratch);
+                          f.d_mean, d_hidden, dw, scratch, NULL);
             if (!seen)
                 memcpy(d0, d_hidden, sizeof d0), memcpy(dw0, dw, V * N_IN * sizeof *dw);
             seen = true;
@@ -149,8 +149,60 @@ static void head_backward__equals_finite_differences(void **state) {
     release(&f);
 }
 
+/* d_hidden of every second row, which is what a mask leaves, from logits of the first n_kept rows. `spoil`: after they were
+ * changed. */
+static void gradient_of_half(agon_ctx *ctx, const fixture *f, const matrix *w, size_t n_kept, bool spoil, float *d_hidden,
+                             float *dw) {
+    enum { HALF = ROWS / 2 };
+    float lse[ROWS], log_prob[ROWS], hidden[HALF * N_IN], d[HALF], some[HALF];
+    float *scratch = malloc(head_scratch_floats(HALF, N_IN) * sizeof *scratch);
+    int32_t row[HALF], targets[HALF];
+    kept_logits kept = {.logits = malloc((n_kept * V + 1) * sizeof(float)), .n_rows = n_kept};
+    head_log_prob(ctx, w, f->hidden, ROWS, f->targets, 0.7f, lse, log_prob, NULL, NULL, &kept);
+    for (int i = 0; i < HALF; i++) {
+        row[i] = 2 * i + 1;
+        targets[i] = f->targets[row[i]];
+        some[i] = lse[row[i]];
+        d[i] = f->d_log_prob[row[i]];
+        memcpy(hidden + i * N_IN, f->hidden + row[i] * N_IN, N_IN * sizeof *hidden);
+    }
+    for (size_t i = 0; spoil && i < n_kept * V; i++)
+        kept.logits[i] += 1;
+    kept.row = row;
+    memset(dw, 0, V * N_IN * sizeof *dw);
+    head_backward(ctx, w, hidden, HALF, targets, 0.7f, some, NULL, d, NULL, NULL, d_hidden, dw, scratch, &kept);
+    free(kept.logits);
+    free(scratch);
+}
+
+static void head__kept_logits_change_no_bit(void **state) {
+    (void)state;
+    enum { N = ROWS / 2 * N_IN };
+    fixture f = make();
+    float want[N], got[N], *dw = malloc(V * N_IN * sizeof *dw), *dw0 = malloc(V * N_IN * sizeof *dw);
+    for (int threads = 1; threads <= 3; threads++) {
+        agon_ctx *ctx = test_ctx(threads, NULL);
+        matrix *w = NULL;
+        assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, V, N_IN, 3, f.w, &w));
+        gradient_of_half(ctx, &f, w, 0, false, want, dw0);
+        for (size_t n_kept = 1; n_kept <= ROWS; n_kept += 10) {
+            gradient_of_half(ctx, &f, w, n_kept, false, got, dw);
+            assert_same_bits(got, want, N);
+            assert_same_bits(dw, dw0, V * N_IN);
+        }
+        gradient_of_half(ctx, &f, w, ROWS, true, got, dw);
+        assert_memory_not_equal(got, want, sizeof want); /* they are used */
+        matrix_free(w);
+        agon_ctx_free(ctx);
+    }
+    free(dw);
+    free(dw0);
+    release(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(head__kept_logits_change_no_bit),
         cmocka_unit_test(head__values_are_right_and_equal_on_every_path),
         cmocka_unit_test(head_backward__equals_finite_differences),
     };

@@ -73,8 +73,8 @@ static void check_head(agon_ctx *ctx, const data *d, const matrix *wide, const m
     int32_t targets[ROWS];
     for (size_t i = 0; i < ROWS; i++)
         targets[i] = (int32_t)(i * 7 % d->n.n_out);
-    head_log_prob(ctx, wide, d->x, ROWS, targets, 0.7f, want[0], want[1], want[2], NULL);
-    head_log_prob(ctx, q8, d->x, ROWS, targets, 0.7f, got[0], got[1], got[2], NULL);
+    head_log_prob(ctx, wide, d->x, ROWS, targets, 0.7f, want[0], want[1], want[2], NULL, NULL);
+    head_log_prob(ctx, q8, d->x, ROWS, targets, 0.7f, got[0], got[1], got[2], NULL, NULL);
     assert_memory_equal(got, want, sizeof want);
 }
 

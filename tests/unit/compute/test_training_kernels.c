@@ -33,10 +33,10 @@ static void head__agrees_with_nll_masked(void **state) {
     }
     matrix *w = NULL;
     assert_ok(ctx, matrix_new(ctx, COMPUTE_F32, V, V, MATRIX_FORWARD | MATRIX_BACKWARD, identity, &w));
-    head_log_prob(ctx, w, logits, ROWS, targets, 1, lse, log_prob, entropy, mean);
+    head_log_prob(ctx, w, logits, ROWS, targets, 1, lse, log_prob, entropy, mean, NULL);
     expect_floats(v, "logp", log_prob, ROWS);
     expect_floats(v, "entropy_per_token", entropy, ROWS);
-    head_backward(ctx, w, logits, ROWS, targets, 1, lse, NULL, d, NULL, NULL, d_logits, NULL, scratch);
+    head_backward(ctx, w, logits, ROWS, targets, 1, lse, NULL, d, NULL, NULL, d_logits, NULL, scratch, NULL);
     expect_floats(v, "grad_logits", d_logits, ROWS * V);
     matrix_free(w);
     free(scratch);
