@@ -68,7 +68,7 @@ typedef struct scheduler {
     bool *head_is_prompt;
     float *hidden;        /* [max_batch + TURN_TOKENS, d_model] */
     float *gathered, *logits; /* [LOGIT_ROWS, ..] */
-    uint8_t *masks;       /* [max_batch, n_vocabulary]; NULL: options->mask is */
+    uint8_t *masks;       /* [LOGIT_ROWS, n_vocabulary]; NULL: options->mask is */
     char *scratch;        /* [n_threads] */
 } scheduler;
 
@@ -403,7 +403,7 @@ static void ask_masks(scheduler *s, sample_state **ready, size_t n) {
     }
 }
 
-/* Draws for ready[n], whose hidden states take at most LOGIT_ROWS distinct rows (row[i] of `gathered`). */
+/* Draws for ready[n], whose hidden states take at most LOGIT_ROWS distinct rows (row[i] of `gathered`); with masks n <= LOGIT_ROWS. */
 static agon_status draw_block(scheduler *s, sample_state **ready, const size_t *row, size_t n, size_t n_rows,
                               sample_choice *choice) {
     head_logits(s->ctx, model_head(s->m), s->gathered, n_rows, s->logits);
@@ -417,9 +417,10 @@ static agon_status draw_all(scheduler *s, sample_state **ready, size_t n, size_t
     size_t d = model_get_config(s->m)->d_model;
     agon_status status = AGON_OK;
     for (size_t first = 0, i = 0; i < n && !status; first = i) {
+        const size_t end = s->masks && n - first > LOGIT_ROWS ? first + LOGIT_ROWS : n;
         size_t n_rows = 0;
         /* Samples of one prompt stand together and share the prompt's last hidden state. */
-        for (; i < n && (n_rows < LOGIT_ROWS || ready[i]->hidden == ready[i - 1]->hidden); i++) {
+        for (; i < end && (n_rows < LOGIT_ROWS || ready[i]->hidden == ready[i - 1]->hidden); i++) {
             if (i == first || ready[i]->hidden != ready[i - 1]->hidden)
                 memcpy(s->gathered + n_rows++ * d, ready[i]->hidden, d * sizeof(float));
             row[i] = n_rows - 1;
@@ -499,7 +500,7 @@ static size_t bytes_beside_cache(const scheduler *s) {
     size_t vocabulary = size_add(size_mul(rows, c->n_vocabulary * sizeof(float)),
                                  size_mul((size_t)s->ctx->n_threads, sample_scratch_bytes(c->n_vocabulary)));
     if (s->options->mask)
-        vocabulary = size_add(vocabulary, size_mul(s->max_batch, c->n_vocabulary));
+        vocabulary = size_add(vocabulary, size_mul(rows, c->n_vocabulary));
     return size_add(work.scratch, size_add(vocabulary, size_mul(turn + rows, c->d_model * sizeof(float))));
 }
 
@@ -553,7 +554,7 @@ static agon_status make_buffers(scheduler *s) {
     s->gathered = memory_new(rows * c->d_model, sizeof(float));
     s->logits = memory_new(size_mul(rows, c->n_vocabulary), sizeof(float));
     s->scratch = memory_new(threads, sample_scratch_bytes(c->n_vocabulary));
-    s->masks = s->options->mask ? memory_new(s->max_batch, c->n_vocabulary) : NULL;
+    s->masks = s->options->mask ? memory_new(rows, c->n_vocabulary) : NULL;
     if ((s->options->mask && !s->masks) || !s->active || !s->tokens || !s->heads || !s->head_owner || !s->head_is_prompt || !s->hidden ||
         !s->gathered || !s->logits || !s->scratch)
         return no_memory(s);

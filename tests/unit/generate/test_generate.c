@@ -481,8 +481,37 @@ static void generate__asks_for_masks(void **state) {
     end(&f);
 }
 
+/* More samples of one prompt's hidden state than masks and logits are held for at a time. */
+static void generate__masks_of_a_large_batch_are_those_of_each_alone(void **state) {
+    (void)state;
+    enum { MANY = 150 };
+    fixture f;
+    static completion all[MANY];
+    completion alone;
+    uint64_t seeds[MANY];
+    size_t asked = 0;
+    begin(&f, COMPUTE_BF16);
+    generate_options options = {.max_batch = 200, .mask = alternate, .arg = &asked};
+    generate_request many = f.requests[0];
+    many.n_samples = MANY;
+    many.seeds = seeds;
+    for (size_t i = 0; i < MANY; i++)
+        seeds[i] = 1000 + i;
+    assert_ok(f.ctx, generate(f.ctx, f.m, &many, 1, &options, all));
+    many.n_samples = 1;
+    for (size_t i = 0; i < MANY; i += 7) {
+        many.seeds = seeds + i;
+        assert_ok(f.ctx, generate(f.ctx, f.m, &many, 1, &options, &alone));
+        assert_same(&all[i], &alone);
+        completion_free(&alone);
+    }
+    free_all(all, MANY);
+    end(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(generate__masks_of_a_large_batch_are_those_of_each_alone),
         cmocka_unit_test(generate__log_probs_equal_the_forward),
         cmocka_unit_test(generate__samples_do_not_depend_on_company),
         cmocka_unit_test(generate__shares_what_prompts_have_in_common),
