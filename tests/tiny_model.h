@@ -55,6 +55,23 @@ static inline adapter *tiny_adapter(agon_ctx *ctx, const model *m, size_t rank, 
     return a;
 }
 
+/* The same for two or three dimensions, at an uneven vector: U and the singular values are not those of the start. */
+static inline adapter *tiny_preference_adapter(agon_ctx *ctx, const model *m, size_t rank, size_t n, uint64_t seed) {
+    static const char *const names[] = {"helpful", "harmless", "brief"};
+    const double vector[3] = {0.5, 0.3, 0.2}, two[2] = {0.7, 0.3};
+    adapter_options o = {.rank = rank, .alpha = 2 * (float)rank, .seed = seed, .dimensions = names, .n_dimensions = n};
+    adapter *a = NULL;
+    parameters p;
+    assert_ok(ctx, adapter_new(ctx, m, &o, &a));
+    assert_ok(ctx, adapter_parameters(ctx, a, &p));
+    rng r = rng_new(seed + 1);
+    for (size_t i = 0; i < p.n; i++)
+        for (size_t j = 0; !strstr(p.items[i].name, "lora_A") && j < p.items[i].n_rows * p.items[i].n_columns; j++)
+            p.items[i].value[j] += (float)(rng_uniform(&r) - 0.5) * 0.3f;
+    assert_ok(ctx, adapter_set_preference(ctx, a, n == 2 ? two : vector, n));
+    return a;
+}
+
 static inline void tiny_tokens(int32_t *tokens, size_t n, uint64_t seed) {
     rng r = rng_new(seed);
     for (size_t i = 0; i < n; i++)

@@ -26,11 +26,5 @@ double rank_correlation(const double *x, const double *y, size_t n);
 /* Euclidean projection of x [m] onto the simplex, in place of `out` [m] (Duchi et al. 2008): a context's preference
  * vector is that of base + offset (V:moo.context_vector). AGON_ENOMEM. */
 AGON_MUST_CHECK agon_status simplex_project(agon_ctx *ctx, const double *x, size_t m, double *out);
-/* sum w_i J_i, and its gradient w. */
-double scalarise_linear(const double *values, const double *weights, size_t m, double *d);
-/* max_i w_i (ideal_i - J_i), to be minimised; the gradient acts on the active objective only (the first of equals),
- * *active. d may be NULL (V:moo.scalarise). */
-double scalarise_tchebycheff(const double *values, const double *ideal, const double *weights, size_t m, size_t *active,
-                             double *d);
 
 #endif

@@ -4,7 +4,9 @@
  * dtype for the products, so each of the two is rounded like every other product. Saved as a safetensors
  * image whose metadata holds rank, alpha and targets. B starts at zero, so a new adapter changes nothing;
  * A starts with variance 1/n_in, drawn per tensor from (seed, name), so the choice of targets does not
- * move the others' values. */
+ * move the others' values.
+ *
+ * With dimensions (adapter_preference.c) the parameters of a layer are A, U and S, and B is made of them. */
 #include "model/model_private.h"
 #include "base/random.h"
 #include "model/safetensors.h"
@@ -29,6 +31,8 @@ void adapter_free(adapter *a) {
     free(a->items);
     free(a->values);
     free(a->gradients);
+    free(a->installed);
+    free(a->d_installed);
     free(a->parameters.items);
     heads_free(a->heads);
     free(a);
@@ -36,6 +40,11 @@ void adapter_free(adapter *a) {
 
 size_t adapter_rank(const adapter *a) {
     return a->rank;
+}
+
+size_t adapter_bytes(const adapter *a) {
+    size_t packed = 2 * (a->dtype == COMPUTE_F32 ? sizeof(float) : sizeof(uint16_t));
+    return size_add(size_mul(a->n_values, sizeof(float) + packed), size_mul(a->n_installed, sizeof(float)));
 }
 
 static void add_parameter(adapter *a, size_t layer, linear_kind kind, char which, size_t n_rows,
@@ -48,48 +57,79 @@ static void add_parameter(adapter *a, size_t layer, linear_kind kind, char which
     *at += n_rows * n_columns;
 }
 
+/* Singular values of a layer, and the scale of the vector. */
+static size_t n_singular(const adapter *a) {
+    return a->rank - a->n_dimensions + 1;
+}
+
 static size_t count_values(const adapter *a) {
     size_t n = 0;
     for (int k = 0; k < N_LINEARS; k++)
         if (a->target[k])
-            n = size_add(n, size_mul(a->rank, linear_n_in(&a->config, k) + linear_n_out(&a->config, k)));
+            n = size_add(n, size_add(size_mul(a->rank, linear_n_in(&a->config, k) + linear_n_out(&a->config, k)),
+                                     a->n_dimensions ? n_singular(a) : 0));
     return size_mul(n, a->config.n_layers);
 }
 
+static size_t count_installed(const adapter *a) {
+    size_t n = 0;
+    for (int k = 0; k < N_LINEARS && a->n_dimensions; k++)
+        if (a->target[k])
+            n = size_add(n, size_mul(a->rank, linear_n_out(&a->config, k)));
+    return size_mul(n, a->config.n_layers);
+}
+
+/* The parameters of one layer, in order. */
+static void add_layer(adapter *a, size_t layer, linear_kind kind, size_t *at, size_t *at_installed) {
+    lora *item = &a->items[layer * N_LINEARS + (size_t)kind];
+    size_t n_out = linear_n_out(&a->config, kind);
+    add_parameter(a, layer, kind, 'A', a->rank, linear_n_in(&a->config, kind), &item->a_value, at);
+    if (!a->n_dimensions) {
+        add_parameter(a, layer, kind, 'B', n_out, a->rank, &item->b_value, at);
+        return;
+    }
+    add_parameter(a, layer, kind, 'U', n_out, a->rank, &item->u_value, at);
+    add_parameter(a, layer, kind, 'S', 1, n_singular(a), &item->singular_value, at);
+    item->b_value = a->installed + *at_installed;
+    *at_installed += n_out * a->rank;
+}
+
 /* Memory, names and empty (zero) values for the targets set in `shape`. */
-static agon_status make(agon_ctx *ctx, const adapter *shape, adapter **out) {
+agon_status adapter_make(agon_ctx *ctx, const adapter *shape, adapter **out) {
     adapter *a = calloc(1, sizeof *a);
     if (!a)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory making an adapter");
-    *a = (adapter){.config = shape->config, .dtype = shape->dtype, .rank = shape->rank, .alpha = shape->alpha};
+    *a = (adapter){.config = shape->config, .dtype = shape->dtype, .rank = shape->rank, .alpha = shape->alpha,
+                   .n_dimensions = shape->n_dimensions};
     memcpy(a->target, shape->target, sizeof a->target);
-    size_t n_items = a->config.n_layers * N_LINEARS, at = 0;
+    memcpy(a->dimensions, shape->dimensions, sizeof a->dimensions);
+    memcpy(a->preference, shape->preference, sizeof a->preference);
+    size_t n_items = a->config.n_layers * N_LINEARS, at = 0, at_installed = 0;
     a->n_values = count_values(a);
+    a->n_installed = count_installed(a);
+    a->installed = memory_new(a->n_installed, sizeof(float));
     a->items = calloc(n_items, sizeof *a->items);
     a->values = memory_new(a->n_values, sizeof(float));
-    a->parameters.items = calloc(2 * n_items + N_HEAD_TENSORS, sizeof *a->parameters.items);
-    if (!a->items || !a->values || !a->parameters.items) {
+    a->parameters.items = calloc(3 * n_items + N_HEAD_TENSORS, sizeof *a->parameters.items);
+    if (!a->items || !a->values || !a->installed || !a->parameters.items) {
         adapter_free(a);
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory: an adapter of rank %zu has %zu values", shape->rank,
                         count_values(shape));
     }
     for (size_t l = 0; l < a->config.n_layers; l++)
-        for (int k = 0; k < N_LINEARS; k++) {
-            lora *item = &a->items[l * N_LINEARS + (size_t)k];
-            if (!a->target[k])
-                continue;
-            add_parameter(a, l, k, 'A', a->rank, linear_n_in(&a->config, k), &item->a_value, &at);
-            add_parameter(a, l, k, 'B', linear_n_out(&a->config, k), a->rank, &item->b_value, &at);
-        }
+        for (int k = 0; k < N_LINEARS; k++)
+            if (a->target[k])
+                add_layer(a, l, k, &at, &at_installed);
     assert(at == a->n_values);
     *out = a;
     return AGON_OK;
 }
 
 /* Packs A and B of every target for the first time; frees the adapter on failure. */
-static agon_status pack_take(agon_ctx *ctx, adapter *a, adapter **out) {
+agon_status adapter_pack_take(agon_ctx *ctx, adapter *a, adapter **out) {
     const unsigned uses = MATRIX_FORWARD | MATRIX_BACKWARD;
     agon_status status = AGON_OK;
+    adapter_install(a);
     for (size_t i = 0; i < a->config.n_layers * N_LINEARS && !status; i++) {
         lora *item = &a->items[i];
         linear_kind kind = (linear_kind)(i % N_LINEARS);
@@ -135,9 +175,38 @@ void draw_normal(float *values, size_t n, double deviation, uint64_t seed) {
     }
 }
 
+/* Names and the even vector into the shape; its rank grows by the slots, and alpha with it, so that alpha / rank stays. */
+static agon_status set_dimensions(agon_ctx *ctx, const char *const *names, size_t n, adapter *shape) {
+    agon_status status = n ? dimensions_check(ctx, names, n) : AGON_OK;
+    if (status || !n)
+        return status;
+    shape->alpha *= (float)(shape->rank + n) / (float)shape->rank;
+    shape->rank += n;
+    shape->n_dimensions = n;
+    for (size_t i = 0; i < n; i++) {
+        snprintf(shape->dimensions[i], sizeof shape->dimensions[i], "%s", names[i]);
+        shape->preference[i] = 1 / (double)n;
+    }
+    return AGON_OK;
+}
+
+/* A random, B zero; with dimensions U zero, and the diagonal 1 at the even vector. */
+static void draw_values(adapter *a, uint64_t seed) {
+    for (size_t i = 0; i < a->parameters.n; i++) {
+        const parameter *p = &a->parameters.items[i];
+        if (strstr(p->name, ".lora_A."))
+            draw_normal(p->value, p->n_rows * p->n_columns, 1 / sqrt((double)p->n_columns), seed_derive(seed, p->name));
+    }
+    for (size_t i = 0; i < a->config.n_layers * N_LINEARS; i++)
+        for (size_t j = 0; a->items[i].singular_value && j < n_singular(a); j++)
+            a->items[i].singular_value[j] = j + 1 < n_singular(a) ? 1 : (float)a->n_dimensions;
+}
+
 agon_status adapter_new(agon_ctx *ctx, const model *m, const adapter_options *options, adapter **out) {
     adapter shape, *a = NULL;
-    agon_status status = set_shape(ctx, m, options->rank, options->alpha, &shape);
+    agon_status status = set_shape(ctx, m, options->rank, (double)options->alpha, &shape);
+    if (!status)
+        status = set_dimensions(ctx, options->dimensions, options->n_dimensions, &shape);
     if (status)
         return status;
     for (int k = 0; k < N_LINEARS && !options->targets; k++)
@@ -150,19 +219,15 @@ agon_status adapter_new(agon_ctx *ctx, const model *m, const adapter_options *op
                             options->targets[i]);
     if (count_values(&shape) == 0)
         return ctx_fail(ctx, AGON_EINVAL, "adapter: no target layers");
-    if ((status = make(ctx, &shape, &a)))
+    if ((status = adapter_make(ctx, &shape, &a)))
         return status;
-    for (size_t i = 0; i < a->parameters.n; i += 2) {
-        const parameter *p = &a->parameters.items[i];
-        draw_normal(p->value, p->n_rows * p->n_columns, 1 / sqrt((double)p->n_columns),
-             seed_derive(options->seed, p->name));
-    }
-    return pack_take(ctx, a, out);
+    draw_values(a, options->seed);
+    return adapter_pack_take(ctx, a, out);
 }
 
 agon_status adapter_clone(agon_ctx *ctx, const adapter *a, adapter **out) {
     adapter *copy = NULL;
-    agon_status status = make(ctx, a, &copy);
+    agon_status status = adapter_make(ctx, a, &copy);
     if (status)
         return status;
     memcpy(copy->values, a->values, a->n_values * sizeof *a->values);
@@ -171,7 +236,7 @@ agon_status adapter_clone(agon_ctx *ctx, const adapter *a, adapter **out) {
         return status;
     }
     heads_add_parameters(copy->heads, &copy->parameters);
-    return pack_take(ctx, copy, out);
+    return adapter_pack_take(ctx, copy, out);
 }
 
 /* Parameters in the flat array; those of heads are listed behind them. */
@@ -195,25 +260,44 @@ scalar_head *adapter_head(const adapter *a, head_kind kind) {
     return a->heads[kind];
 }
 
+/* Where each layer's gradients lie, once there is room for them. */
+static void set_gradients(adapter *a) {
+    for (size_t i = 0; i < n_factors(a); i++)
+        a->parameters.items[i].gradient = a->gradients + (a->parameters.items[i].value - a->values);
+    for (size_t i = 0; i < a->config.n_layers * N_LINEARS; i++) {
+        lora *item = &a->items[i];
+        if (!item->a_value)
+            continue;
+        item->a_gradient = a->gradients + (item->a_value - a->values);
+        if (!item->u_value) {
+            item->b_gradient = a->gradients + (item->b_value - a->values);
+            continue;
+        }
+        item->b_gradient = a->d_installed + (item->b_value - a->installed);
+        item->u_gradient = a->gradients + (item->u_value - a->values);
+        item->singular_gradient = a->gradients + (item->singular_value - a->values);
+    }
+}
+
 agon_status adapter_parameters(agon_ctx *ctx, adapter *a, parameters *out) {
     if (!a->gradients) {
-        a->gradients = memory_new(a->n_values, sizeof(float));
-        if (!a->gradients)
+        float *gradients = memory_new(a->n_values, sizeof(float)), *d_installed = memory_new(a->n_installed, sizeof(float));
+        if (!gradients || !d_installed) {
+            free(gradients);
+            free(d_installed);
             return ctx_fail(ctx, AGON_ENOMEM, "out of memory for the gradients of an adapter of %zu values",
                             a->n_values);
-        for (size_t i = 0; i < n_factors(a); i++)
-            a->parameters.items[i].gradient = a->gradients + (a->parameters.items[i].value - a->values);
-        for (size_t i = 0; i < a->config.n_layers * N_LINEARS; i++)
-            if (a->items[i].a_value) {
-                a->items[i].a_gradient = a->gradients + (a->items[i].a_value - a->values);
-                a->items[i].b_gradient = a->gradients + (a->items[i].b_value - a->values);
-            }
+        }
+        a->gradients = gradients;
+        a->d_installed = d_installed;
+        set_gradients(a);
     }
     *out = a->parameters;
     return AGON_OK;
 }
 
 void adapter_changed(agon_ctx *ctx, adapter *a) {
+    adapter_install(a);
     for (size_t i = 0; i < a->config.n_layers * N_LINEARS; i++)
         if (a->items[i].a) {
             matrix_set(ctx, a->items[i].a, a->items[i].a_value);
@@ -228,6 +312,8 @@ hash256 adapter_hash(const adapter *a) {
         return (hash256){{0}};
     snprintf(text, sizeof text, "%zu,%.9g", a->rank, (double)a->alpha);
     hasher_add_field(h, text);
+    if (a->n_dimensions)
+        hasher_add(h, a->preference, a->n_dimensions * sizeof *a->preference);
     for (size_t i = 0; i < a->parameters.n; i++) {
         const parameter *p = &a->parameters.items[i];
         snprintf(text, sizeof text, "%zu,%zu", p->n_rows, p->n_columns);
@@ -249,8 +335,17 @@ static json_t *metadata_new(const adapter *a) {
             size_t n = strlen(targets);
             snprintf(targets + n, sizeof targets - n, "%s%s", n ? "," : "", linear_target(k));
         }
-    return json_pack("{s:s, s:s, s:s, s:s}", "format", "agon-lora", "rank", rank, "alpha", alpha, "targets",
-                     targets);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "format", "agon-lora", "rank", rank, "alpha", alpha, "targets",
+                          targets);
+    if (!o || !a->n_dimensions)
+        return o;
+    char names[MAX_DIMENSIONS * (MAX_DIMENSION_NAME + 1)] = "";
+    for (size_t i = 0; i < a->n_dimensions; i++) {
+        size_t n = strlen(names);
+        snprintf(names + n, sizeof names - n, "%s%s", n ? "," : "", a->dimensions[i]);
+    }
+    json_object_set_new(o, "dimensions", json_string(names));
+    return o;
 }
 
 agon_status adapter_save(agon_ctx *ctx, const adapter *a, char **data, size_t *n) {
@@ -293,6 +388,26 @@ static agon_status read_values(agon_ctx *ctx, const weights *w, adapter *a) {
     return status;
 }
 
+/* "helpful,harmless" of the metadata; the rank in the file has the slots in it already. */
+static agon_status parse_dimensions(agon_ctx *ctx, const char *where, const char *text, adapter *shape) {
+    char names[MAX_DIMENSIONS][MAX_DIMENSION_NAME + 2];
+    const char *list[MAX_DIMENSIONS];
+    size_t n = 0, rank = shape->rank;
+    float alpha = shape->alpha;
+    for (; *text && n < MAX_DIMENSIONS; n++) {
+        size_t size = strcspn(text, ",");
+        snprintf(names[n], sizeof names[n], "%.*s", size < sizeof names[n] ? (int)size : (int)sizeof names[n] - 1, text);
+        list[n] = names[n];
+        text += size + (text[size] == ',');
+    }
+    if (*text || n >= rank)
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: its dimensions are too many for a rank of %zu", where, rank);
+    agon_status status = set_dimensions(ctx, list, n, shape);
+    shape->rank = rank;
+    shape->alpha = alpha;
+    return status ? ctx_prefix(ctx, AGON_EFORMAT, "%s", where) : AGON_OK;
+}
+
 static agon_status parse_metadata(agon_ctx *ctx, const model *m, const char *where, const weights *w,
                                   adapter *shape) {
     const char *rank = weights_meta_text(w, "rank"), *alpha = weights_meta_text(w, "alpha");
@@ -303,6 +418,9 @@ static agon_status parse_metadata(agon_ctx *ctx, const model *m, const char *whe
     agon_status status = set_shape(ctx, m, strtoul(rank, NULL, 10), strtod(alpha, NULL), shape);
     if (status)
         return ctx_prefix(ctx, AGON_EFORMAT, "%s", where);
+    const char *dimensions = weights_meta_text(w, "dimensions");
+    if (dimensions && (status = parse_dimensions(ctx, where, dimensions, shape)))
+        return status;
     char name[32];
     while (*targets) {
         size_t n = strcspn(targets, ",");
@@ -316,7 +434,8 @@ static agon_status parse_metadata(agon_ctx *ctx, const model *m, const char *whe
         n_targets += shape->target[k];
     unsigned heads = heads_in(w);
     size_t n_heads = (heads & 1u << HEAD_REWARD ? 1 : 0) + (heads & 1u << HEAD_VALUE ? 2 : 0);
-    if (n_targets == 0 || weights_n_tensors(w) != 2 * n_targets * m->config.n_layers + n_heads)
+    size_t n_layer = shape->n_dimensions ? 3 : 2;
+    if (n_targets == 0 || weights_n_tensors(w) != n_layer * n_targets * m->config.n_layers + n_heads)
         return ctx_fail(ctx, AGON_EFORMAT, "%s: %zu tensors do not match its targets and the model's %zu layers",
                         where, weights_n_tensors(w), m->config.n_layers);
     return AGON_OK;
@@ -326,7 +445,7 @@ static agon_status parse_metadata(agon_ctx *ctx, const model *m, const char *whe
 static agon_status fill(agon_ctx *ctx, const char *where, const weights *w, const adapter *shape,
                         adapter **out) {
     adapter *a = NULL;
-    agon_status status = make(ctx, shape, &a);
+    agon_status status = adapter_make(ctx, shape, &a);
     if (status)
         return status;
     if (!(status = read_values(ctx, w, a)))
@@ -336,7 +455,7 @@ static agon_status fill(agon_ctx *ctx, const char *where, const weights *w, cons
         return ctx_prefix(ctx, status, "%s", where);
     }
     heads_add_parameters(a->heads, &a->parameters);
-    return pack_take(ctx, a, out);
+    return adapter_pack_take(ctx, a, out);
 }
 
 agon_status adapter_load(agon_ctx *ctx, const model *m, const char *where, const void *data, size_t n,
@@ -360,6 +479,15 @@ static agon_status give_value(void *arg, agon_ctx *ctx, const char *name, size_t
         const parameter *p = &a->parameters.items[i];
         if (strcmp(p->name, name) == 0 && p->n_rows * p->n_columns == n) {
             memcpy(out, p->value, n * sizeof *out);
+            return AGON_OK;
+        }
+    }
+    for (size_t i = 0; a->n_dimensions && i < a->config.n_layers * N_LINEARS; i++) { /* B of the vector that stands */
+        char own[128];
+        linear_kind kind = (linear_kind)(i % N_LINEARS);
+        snprintf(own, sizeof own, "model.layers.%zu.%s.lora_B.weight", i / N_LINEARS, linear_path(kind));
+        if (a->items[i].b_value && strcmp(own, name) == 0 && a->rank * linear_n_out(&a->config, kind) == n) {
+            memcpy(out, a->items[i].b_value, n * sizeof *out);
             return AGON_OK;
         }
     }

@@ -58,25 +58,34 @@ typedef struct parameters {
     size_t n;
 } parameters;
 
+enum { MAX_DIMENSIONS = 16, MAX_DIMENSION_NAME = 40 };
+
 /* LoRA: y = W x + (alpha/rank) B A x on the linear layers named in targets (NULL: all seven of a
- * layer). A ~ N(0, 1/n_in)... from `seed`, B zero. A, B f32 masters, packed in the model's dtype. */
+ * layer). A ~ N(0, 1/n_in)... from `seed`, B zero. A, B f32 masters, packed in the model's dtype.
+ * With dimensions the adapter takes a preference vector (panacea.h): `rank` shared singular values and a slot a dimension, B made of U,
+ * those values and the vector. U is zero, the values are 1 and the vectors' scale their number, so that at the even vector, which it begins
+ * with, it is a plain adapter of that many columns; the scale stays alpha/rank. */
 typedef struct adapter_options {
     size_t rank;
     float alpha;
     const char *const *targets;
     size_t n_targets;
     uint64_t seed;
+    const char *const *dimensions; /* [n_dimensions] names of letters, digits, _ and -; 2 or more, or none */
+    size_t n_dimensions;
 } adapter_options;
 
 AGON_MUST_CHECK agon_status adapter_new(agon_ctx *ctx, const model *m, const adapter_options *options,
                                         adapter **out);
 void adapter_free(adapter *a);
 size_t adapter_rank(const adapter *a);
+/* Bytes of its values and packs, without gradients. */
+size_t adapter_bytes(const adapter *a);
 /* Borrowed until adapter_free; gradients are allocated on the first call. */
 AGON_MUST_CHECK agon_status adapter_parameters(agon_ctx *ctx, adapter *a, parameters *out);
 /* Repacks after values changed. */
 void adapter_changed(agon_ctx *ctx, adapter *a);
-/* SHA-256 over names, shapes and values. */
+/* SHA-256 over names, shapes and values, and the preference vector where there is one. */
 hash256 adapter_hash(const adapter *a);
 /* Serialised form: a safetensors image with rank, alpha, targets in its metadata; *data new. */
 AGON_MUST_CHECK agon_status adapter_save(agon_ctx *ctx, const adapter *a, char **data, size_t *n);
@@ -86,6 +95,27 @@ AGON_MUST_CHECK agon_status adapter_export_peft(agon_ctx *ctx, const adapter *a,
                                                 const char *folder);
 AGON_MUST_CHECK agon_status adapter_import_peft(agon_ctx *ctx, const model *m, const char *folder,
                                                 adapter **out);
+/* DIR/panacea.safetensors, which holds an adapter with dimensions whole, else the PEFT folder. */
+AGON_MUST_CHECK agon_status adapter_open(agon_ctx *ctx, const model *m, const char *folder, adapter **out);
+/* Writes both: that file, and the PEFT adapter of the vector it stands at. */
+AGON_MUST_CHECK agon_status adapter_export_dimensions(agon_ctx *ctx, const adapter *a, const char *base_name, const char *folder);
+
+/* Names of an adapter's dimensions in the order of the vector; 0: it takes none. Borrowed; NULL after the last. */
+size_t adapter_n_dimensions(const adapter *a);
+const char *adapter_dimension(const adapter *a, size_t i);
+/* Checks names, or a vector for them: n entries, 0 or more, that sum to 1 within 0.001. AGON_EINVAL says what is wrong. */
+AGON_MUST_CHECK agon_status dimensions_check(agon_ctx *ctx, const char *const *names, size_t n);
+AGON_MUST_CHECK agon_status preference_check(agon_ctx *ctx, const char *what, const double *preference, size_t n, size_t n_wanted);
+/* From now on the adapter is that of this vector [n], which is made to sum to 1. AGON_EINVAL: no such vector, or an adapter without dimensions. */
+AGON_MUST_CHECK agon_status adapter_set_preference(agon_ctx *ctx, adapter *a, const double *preference, size_t n);
+/* Moves the gradient that backward passes left on B into those of U, sigma and scale, at the vector that stands. No effect without
+ * dimensions; call it before the vector changes and before gradients are read. */
+void adapter_collect_gradient(adapter *a);
+
+/* The exact interpolation of adapters of one base: dW = sum_i weights_i dW_i, as one adapter of the sum of their ranks and targets of all.
+ * *out new. AGON_EINVAL: weights that are no preference vector, heads, targets that differ. */
+AGON_MUST_CHECK agon_status adapter_soup(agon_ctx *ctx, const model *m, const adapter *const *members, const double *weights, size_t n,
+                                         adapter **out);
 /* A new head of this kind on the adapter, part of it from now on (parameters, hash, file); where it has one already, that stays.
  * `deviation` and `seed` as in scalar_head_new. Call it before adapter_parameters. */
 AGON_MUST_CHECK agon_status adapter_add_head(agon_ctx *ctx, adapter *a, head_kind kind, double deviation, uint64_t seed);

@@ -106,6 +106,8 @@ typedef struct lora {
     matrix *a, *b;              /* [rank, n_in], [n_out, rank]; NULL: not a target */
     float *a_value, *b_value;
     float *a_gradient, *b_gradient; /* NULL until adapter_parameters */
+    /* With dimensions b is made of these (panacea.h): U [n_out, rank], sigma and scale [k + 1]. */
+    float *u_value, *singular_value, *u_gradient, *singular_gradient;
 } lora;
 
 struct adapter {
@@ -119,7 +121,19 @@ struct adapter {
     size_t n_values;
     parameters parameters;
     scalar_head *heads[N_HEAD_KINDS]; /* NULL: none */
+    /* Several dimensions: b_value and b_gradient of all items lie in these two, outside the parameters. */
+    size_t n_dimensions;
+    char dimensions[MAX_DIMENSIONS][MAX_DIMENSION_NAME + 1];
+    double preference[MAX_DIMENSIONS];
+    float *installed, *d_installed; /* [n_installed] */
+    size_t n_installed;
 };
+
+/* adapter.c, for adapter_preference.c: memory, names and zero values for a shape; packing, which frees on failure. */
+AGON_MUST_CHECK agon_status adapter_make(agon_ctx *ctx, const adapter *shape, adapter **out);
+AGON_MUST_CHECK agon_status adapter_pack_take(agon_ctx *ctx, adapter *a, adapter **out);
+/* B of every item from U, the singular values and the vector; nothing without dimensions. */
+void adapter_install(adapter *a);
 
 static inline float adapter_scale(const adapter *a) {
     return a->alpha / (float)a->rank;

@@ -61,6 +61,18 @@ static void add_options(hasher *h, const trainer *t) {
     hasher_add(h, &o->seed, sizeof o->seed); /* 64 bits do not fit a double */
 }
 
+static void add_preferences(hasher *h, const trainer *t) {
+    const train_preferences *p = &t->options->preferences;
+    add_number(h, "aggregate", (double)p->aggregate);
+    add_number(h, "vectors", (double)p->vectors);
+    for (size_t i = 0; i < adapter_n_dimensions(t->train); i++) {
+        hasher_add_field(h, adapter_dimension(t->train, i));
+        add_number(h, "ideal", p->ideal[i]);
+    }
+    for (size_t i = 0; i < t->n_data; i++)
+        add_number(h, "dimension", (double)t->data[i].dimension);
+}
+
 static void add_row(hasher *h, const train_row *r) {
     add_number(h, "prompt", (double)r->n_prompt);
     hasher_add(h, r->prompt, r->n_prompt * sizeof *r->prompt);
@@ -110,6 +122,8 @@ agon_status checkpoint_identity(trainer *t, hash256 *out) {
         return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
     hasher_add_field(h, "agon training 1");
     add_options(h, t);
+    if (t->dimension_rows)
+        add_preferences(h, t);
     add_number(h, "parameters", (double)t->params.n);
     for (size_t i = 0; i < t->params.n; i++) {
         hasher_add_field(h, t->params.items[i].name);

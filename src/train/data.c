@@ -8,6 +8,8 @@
  *   {"prompt", "completions": [...], "rewards": [...] or "advantages": [...]}
  *   {"prompt", "completions": [steps], "labels": [...]}          one response, a line a step, a label at each step's end
  *
+ * each with "dimension" where several are trained together.
+ *
  * A text is raw: prompt and completion are tokenised separately, special strings parsed, EOS after the
  * completion. A list of messages goes through the chat template: content is never parsed for special
  * strings, the answer ends with the end-of-turn token. What follows the last supervised token (the
@@ -533,6 +535,24 @@ static agon_status read_row(void *arg, const char *where, json_t *object) {
                                                                             : read_single(r, where, object);
 }
 
+/* The row's dimension among those asked for. */
+static agon_status take_dimension(reader *r, const char *where, json_t *object, train_row *row) {
+    const char *name = NULL;
+    agon_status s = json_get_text(r->ctx, where, object, "dimension", true, &name);
+    if (s != AGON_OK)
+        return s;
+    char names[MAX_DIMENSIONS * (MAX_DIMENSION_NAME + 2)] = "";
+    for (size_t i = 0, at = 0; i < r->options.n_dimensions; i++) {
+        if (strcmp(r->options.dimensions[i], name) == 0) {
+            row->dimension = i;
+            return AGON_OK;
+        }
+        int wrote = snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", r->options.dimensions[i]);
+        at += (size_t)wrote < sizeof names - at ? (size_t)wrote : 0;
+    }
+    return BAD(r, FAULT_RANGE, "%s: dimension is '%.60s'; the dimensions are %s", where, name, names);
+}
+
 /* Counts the row the recorded sentence is about, and keeps the first sentences. */
 static agon_status skip(reader *r, data_fault fault) {
     dataset *d = r->d;
@@ -555,6 +575,8 @@ static agon_status take_row(void *arg, const char *where, json_t *object) {
     size_t n = d->n, n_truncated = d->n_truncated, n_double_end = d->n_double_end;
     r->fault = FAULT_FIELDS;
     agon_status s = read_row(r, where, object);
+    if (s == AGON_OK && r->options.n_dimensions && d->n > n)
+        s = take_dimension(r, where, object, &d->rows[n]);
     if ((s != AGON_EINVAL && s != AGON_EFORMAT) || !r->options.skip_bad)
         return s;
     d->n = n, d->n_truncated = n_truncated, d->n_double_end = n_double_end;

@@ -26,6 +26,7 @@ train_options train_options_default(void) {
         .schedule = SCHEDULE_COSINE,
         .warmup = 0.03,
         .temperature = 1,
+        .preferences = {.vectors = 4},
     };
 }
 
@@ -117,6 +118,8 @@ static agon_status plan_memory(trainer *t, size_t *workspace_limit) {
         n_lora = adapter_n_values(model_get_config(t->m), rank);
     }
     train_memory n = train_predict(t->m, n_lora, rank, t->data, t->n_data, t->options);
+    if (t->train && adapter_n_dimensions(t->train)) /* B and its gradient are no parameters then */
+        n.parameters = size_add(n.parameters, size_mul(n_lora, sizeof(float)));
     return memory_check(t->ctx, train_memory_total(&n, memory_room(t->ctx), workspace_limit), "this training",
                         "use shorter rows, LoRA, or a smaller model");
 }
@@ -174,7 +177,7 @@ static agon_status trainer_open(trainer *t) {
     if ((t->needs & NEEDS_REFERENCE) && !t->train && !t->reference)
         return ctx_fail(ctx, AGON_EINVAL, "train: %s with full fine-tuning needs a reference model",
                         t->options->objective->name);
-    if ((s = find_head(t)) != AGON_OK)
+    if ((s = find_head(t)) != AGON_OK || (s = preference_check_options(t)) != AGON_OK)
         return s;
     for (size_t i = 0; i < t->n_data; i++)
         if ((s = check_row(t, i)) != AGON_OK)
@@ -209,6 +212,7 @@ static void trainer_close(trainer *t) {
     free(t->moment1);
     free(t->moment2);
     free(t->reference_cache);
+    free(t->dimension_rows);
     free(t->hidden);
     free(t->d_hidden);
     workspace_free(t->work);
@@ -237,7 +241,7 @@ static agon_status policy_is_reference(trainer *t, bool *out) {
         }
         for (size_t i = 0; i < t->params.n; i++) {
             const parameter *p = &t->params.items[i];
-            for (size_t j = 0; strstr(p->name, "lora_B") && j < p->n_rows * p->n_columns; j++)
+            for (size_t j = 0; (strstr(p->name, "lora_B") || strstr(p->name, "lora_U")) && j < p->n_rows * p->n_columns; j++)
                 if (p->value[j] != 0)
                     return AGON_OK;
         }
@@ -265,39 +269,6 @@ static agon_status check_start(trainer *t, const row *rows, const step_row *inde
 
 /* ---- one step -------------------------------------------------------------------------------------- */
 
-typedef struct step {
-    step_row *index; /* [n] */
-    row *rows;       /* [n] */
-    size_t n;
-    double *losses;
-    objective_result result;
-    double grad_norm, lr;
-    size_t tokens, supervised;
-} step;
-
-/* The step's rows, and for KTO the mismatched pairs (x_i, y_{i+1}) of the same step behind them. */
-static agon_status step_rows(trainer *t, step *s) {
-    size_t *order = arena_take(t->step, t->n_data, sizeof *order);
-    if (!order)
-        return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
-    const size_t *first;
-    size_t n = order_step(t->options->seed, t->n_data, t->options->batch_rows, t->next_step, order, &first);
-    bool mismatched = (t->needs & NEEDS_MISMATCHED) && n > 1;
-    s->n = mismatched ? 2 * n : n;
-    s->index = arena_take(t->step, s->n, sizeof *s->index);
-    s->rows = arena_take(t->step, s->n, sizeof *s->rows);
-    s->losses = arena_take(t->step, s->n, sizeof *s->losses);
-    if (!s->index || !s->rows || !s->losses)
-        return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
-    for (size_t i = 0; i < n; i++)
-        s->index[i] = (step_row){.index = first[i], .response_index = first[i]};
-    for (size_t i = 0; i < s->n - n; i++)
-        s->index[n + i] =
-            (step_row){.index = first[i], .response_index = first[(i + 1) % n], .mismatched = true};
-    s->result.losses = s->losses;
-    return channels_new(t, s->index, s->n, s->rows);
-}
-
 static void count_tokens(const trainer *t, step *s) {
     for (size_t i = 0; i < s->n; i++) {
         s->tokens += t->data[s->index[i].index].n_prompt + row_n_response_tokens(&t->data[s->index[i].response_index]);
@@ -305,6 +276,36 @@ static void count_tokens(const trainer *t, step *s) {
             for (size_t j = 0; j < s->rows[i].responses[k].n; j++)
                 s->supervised += s->rows[i].responses[k].mask[j] > 0;
     }
+}
+
+agon_status step_of_rows(trainer *t, const size_t *index, size_t n, step *s) {
+    bool mismatched = (t->needs & NEEDS_MISMATCHED) && n > 1;
+    *s = (step){.n = mismatched ? 2 * n : n};
+    s->index = arena_take(t->step, s->n, sizeof *s->index);
+    s->rows = arena_take(t->step, s->n, sizeof *s->rows);
+    s->losses = arena_take(t->step, s->n, sizeof *s->losses);
+    if (!s->index || !s->rows || !s->losses)
+        return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
+    for (size_t i = 0; i < n; i++)
+        s->index[i] = (step_row){.index = index[i], .response_index = index[i]};
+    for (size_t i = 0; i < s->n - n; i++)
+        s->index[n + i] =
+            (step_row){.index = index[i], .response_index = index[(i + 1) % n], .mismatched = true};
+    s->result.losses = s->losses;
+    agon_status status = channels_new(t, s->index, s->n, s->rows);
+    if (status == AGON_OK)
+        count_tokens(t, s);
+    return status;
+}
+
+/* The rows of the step that is due. */
+static agon_status step_rows(trainer *t, step *s) {
+    size_t *order = arena_take(t->step, t->n_data, sizeof *order);
+    if (!order)
+        return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
+    const size_t *first;
+    size_t n = order_step(t->options->seed, t->n_data, t->options->batch_rows, t->next_step, order, &first);
+    return step_of_rows(t, first, n, s);
 }
 
 /* "step 7, training row 12" in front of what went wrong there. */
@@ -336,7 +337,7 @@ static agon_status score_row(trainer *t, step *s, size_t i, bool keep) {
 }
 
 /* Coupling below STEP: a row's gradient needs that row only. */
-static agon_status row_by_row(trainer *t, step *s) {
+static agon_status row_by_row(trainer *t, step *s, double scale) {
     const objective *o = t->options->objective;
     const double *options = t->step_options;
     double total = o->normaliser(options, s->rows, s->n), loss;
@@ -351,55 +352,67 @@ static agon_status row_by_row(trainer *t, step *s) {
         if (status == AGON_OK && share > 0)
             status = o->loss(t->ctx, options, &s->rows[i], 1, &one);
         if (status == AGON_OK && share > 0 && has_gradient(&s->rows[i]))
-            status = whole ? backward_row(t, &s->index[i], &s->rows[i], share)
-                           : recompute_backward(t, &s->index[i], &s->rows[i], share);
+            status = whole ? backward_row(t, &s->index[i], &s->rows[i], scale * share)
+                           : recompute_backward(t, &s->index[i], &s->rows[i], scale * share);
         if (status != AGON_OK)
             return in_row(t, s, i, status);
     }
     return AGON_OK;
 }
 
-/* COUPLED_STEP: score all, coefficients, recompute. */
-static agon_status two_passes(trainer *t, step *s) {
-    const objective *o = t->options->objective;
+/* The whole step at once, from the log_probs that are known by now. */
+static agon_status step_loss(trainer *t, step *s) {
+    agon_status status = t->options->objective->loss(t->ctx, t->step_options, s->rows, s->n, &s->result);
+    return status == AGON_OK ? status : ctx_prefix(t->ctx, status, "step %zu", t->next_step + 1);
+}
+
+agon_status step_score(trainer *t, step *s) {
     for (size_t i = 0; i < s->n; i++) {
         agon_status status = score_row(t, s, i, false);
         if (status != AGON_OK)
             return in_row(t, s, i, status);
     }
-    agon_status status = o->loss(t->ctx, t->step_options, s->rows, s->n, &s->result);
+    return step_loss(t, s);
+}
+
+/* COUPLED_STEP: score all, coefficients, recompute. */
+static agon_status two_passes(trainer *t, step *s, double scale) {
+    agon_status status = step_score(t, s);
     if (status != AGON_OK)
-        return ctx_prefix(t->ctx, status, "step %zu", t->next_step + 1);
+        return status;
     for (size_t i = 0; i < s->n; i++) {
         status = ctx_check_interrupt(t->ctx);
         if (status == AGON_OK && has_gradient(&s->rows[i]))
-            status = recompute_backward(t, &s->index[i], &s->rows[i], 1);
+            status = recompute_backward(t, &s->index[i], &s->rows[i], scale);
         if (status != AGON_OK)
             return in_row(t, s, i, status);
     }
     return AGON_OK;
 }
 
-static agon_status gradients(trainer *t, step *s) {
+agon_status step_gradients(trainer *t, step *s, double scale) {
     const objective *o = t->options->objective;
     bool equal = false;
+    agon_status status = o->coupling == COUPLED_STEP ? two_passes(t, s, scale) : row_by_row(t, s, scale);
+    if (status == AGON_OK)
+        status = policy_is_reference(t, &equal);
+    if (status == AGON_OK && equal)
+        status = check_start(t, s->rows, s->index, s->n);
+    return status == AGON_OK && o->coupling != COUPLED_STEP ? step_loss(t, s) : status;
+}
+
+/* Gradients of the step that is due: of one batch, or of every preference vector's. */
+static agon_status gradients(trainer *t, step *s) {
+    const objective *o = t->options->objective;
     memcpy(t->step_options, t->options->objective_options, sizeof t->step_options);
     objective_set_progress(o, (double)t->next_step / (double)train_n_steps(t->options, t->n_data), t->step_options);
     for (size_t i = 0; i < t->params.n; i++)
         memset(t->params.items[i].gradient, 0,
                t->params.items[i].n_rows * t->params.items[i].n_columns * sizeof(float));
-    agon_status status = o->coupling == COUPLED_STEP ? two_passes(t, s) : row_by_row(t, s);
-    if (status == AGON_OK)
-        status = policy_is_reference(t, &equal);
-    if (status == AGON_OK && equal)
-        status = check_start(t, s->rows, s->index, s->n);
-    /* The whole step at once for its loss and metrics, from the log_probs that are known by now. */
-    if (status == AGON_OK && o->coupling != COUPLED_STEP) {
-        status = o->loss(t->ctx, t->step_options, s->rows, s->n, &s->result);
-        if (status != AGON_OK)
-            status = ctx_prefix(t->ctx, status, "step %zu", t->next_step + 1);
-    }
-    return status;
+    if (t->dimension_rows)
+        return preference_gradients(t, s);
+    agon_status status = step_rows(t, s);
+    return status == AGON_OK ? step_gradients(t, s, 1) : status;
 }
 
 static agon_status update(trainer *t, step *s) {
@@ -467,11 +480,7 @@ static bool checkpoint_is_due(const trainer *t, const train_sink *sink) {
 static agon_status run_step(trainer *t, const train_sink *sink) {
     step s = {0};
     arena_reset(t->step);
-    agon_status status = step_rows(t, &s);
-    if (status == AGON_OK) {
-        count_tokens(t, &s);
-        status = gradients(t, &s);
-    }
+    agon_status status = gradients(t, &s);
     if (status == AGON_OK)
         status = update(t, &s);
     if (status != AGON_OK)
@@ -504,6 +513,8 @@ agon_status train(agon_ctx *ctx, model *m, adapter *adapter, const model *refere
         s = run_step(&t, sink);
     if (s == AGON_OK)
         s = give_moments(&t);
+    if (s == AGON_OK && t.dimension_rows)
+        s = preference_even(&t);
     /* Parameters change at the end of a step only, so what was stopped inside one is still the step before. */
     if (s == AGON_EINTERRUPTED && ctx_check_interrupt(ctx) && t.next_step > 0 && sink && sink->on_checkpoint) {
         agon_status stored = store(&t, sink);

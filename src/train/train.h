@@ -29,9 +29,21 @@ typedef struct train_row {
     const train_response *responses;
     size_t n_responses;
     double weight;
+    size_t dimension; /* what it was labelled for, where several dimensions are trained */
 } train_row;
 
 typedef enum lr_schedule { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE } lr_schedule;
+
+/* How the losses of several dimensions become one (objective/scalarise.h). */
+typedef enum aggregation { AGGREGATE_LINEAR, AGGREGATE_TCHEBYCHEFF } aggregation;
+
+/* Panacea: an adapter with dimensions is trained under preference vectors drawn evenly from the simplex, `vectors` an optimiser step, each on rows
+ * of its own of every dimension; the step's loss is the mean over the vectors of the aggregated losses. */
+typedef struct train_preferences {
+    aggregation aggregate;
+    size_t vectors;               /* a step; batch_rows is a multiple of vectors * dimensions */
+    double ideal[MAX_DIMENSIONS]; /* the least loss of each dimension, where Tchebycheff measures from */
+} train_preferences;
 
 /* AdamW's moments, carried from one training to the next (rounds of online training). Zero-initialise; free both. */
 typedef struct train_moments {
@@ -51,9 +63,10 @@ typedef struct train_options {
     float temperature; /* policy, old and reference alike; 0 means 1 */
     uint64_t seed; /* data order */
     size_t checkpoint_every; /* steps; 0: only at the end */
+    train_preferences preferences; /* read where the adapter has dimensions */
     train_moments *moments; /* taken up at the start, written at the end; NULL: they begin at zero and are dropped */
 } train_options;
-train_options train_options_default(void); /* AdamW (0.9, 0.999), 1e-8, wd 0, clip 1, cosine, 3% warm-up, lr 1e-4 */
+train_options train_options_default(void); /* AdamW (0.9, 0.999), 1e-8, wd 0, clip 1, cosine, 3% warm-up, lr 1e-4, linear, 4 vectors */
 
 typedef struct train_progress {
     size_t step, n_steps;
@@ -78,6 +91,7 @@ typedef struct train_sink {
  * gives reference log_probs; NULL with LoRA means m itself without adapter, or with `reference_adapter`. `resume`
  * [n_resume]: bytes of an earlier on_checkpoint, NULL to start; AGON_EMISMATCH when they belong to other options, data or weights.
  * Where the objective reads a head, the adapter (else the model) must have one of that kind (adapter_add_head): it is trained with the rest.
+ * An adapter with dimensions is trained for all preference vectors (train_preferences) and stands at the even one afterwards; it learns no head.
  * AGON_ENUMERIC names step and rows when a loss or gradient is not finite. Asserts the step-0 invariants where the objective
  * has a reference (policy == reference: margin 0). */
 AGON_MUST_CHECK agon_status train(agon_ctx *ctx, model *m, adapter *train, const model *reference,
@@ -128,6 +142,8 @@ typedef struct dataset_options {
     size_t max_tokens; /* of prompt and response; 0: no limit */
     bool skip_bad;     /* bad rows are left out and counted, not an error */
     size_t group_size; /* completions a group must have; 0: any number the objective takes */
+    const char *const *dimensions; /* [n_dimensions] what each row's "dimension" is one of; 0: rows need none */
+    size_t n_dimensions;
 } dataset_options;
 AGON_MUST_CHECK agon_status dataset_read_with(agon_ctx *ctx, const tokenizer *t, const char *path, const objective *o,
                                               const dataset_options *options, dataset **out);

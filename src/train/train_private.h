@@ -44,6 +44,8 @@ typedef struct trainer {
     float **moment1, **moment2; /* [params.n][values] */
     size_t next_step, first_step; /* steps taken; steps of earlier trainings whose moments are carried on */
     hash256 identity;
+    size_t *dimension_rows; /* [n_data] rows of dimension 0, then of 1, ...; NULL: no dimensions */
+    size_t dimension_first[MAX_DIMENSIONS + 1];
 } trainer;
 
 /* A training row as channels: row of doubles with its index in the data. */
@@ -69,6 +71,34 @@ AGON_MUST_CHECK agon_status forward_row(trainer *t, const step_row *s, row *chan
 AGON_MUST_CHECK agon_status backward_row(trainer *t, const step_row *s, const row *channels, double scale);
 /* Forward and backward one response at a time (rows without a prompt, or a step-coupled objective). */
 AGON_MUST_CHECK agon_status recompute_backward(trainer *t, const step_row *s, const row *channels, double scale);
+
+/* ---- train.c, for train_preference.c -------------------------------------------------------------- */
+
+typedef struct step {
+    step_row *index; /* [n] */
+    row *rows;       /* [n] */
+    size_t n;
+    double *losses;
+    objective_result result;
+    double grad_norm, lr;
+    size_t tokens, supervised;
+} step;
+
+/* Channels of the rows at `index` [n], and for objectives that need them the mismatched pairs (x_i, y_{i+1}) behind them. */
+AGON_MUST_CHECK agon_status step_of_rows(trainer *t, const size_t *index, size_t n, step *s);
+/* Scores all rows, without gradients, and fills the result. */
+AGON_MUST_CHECK agon_status step_score(trainer *t, step *s);
+/* Adds `scale` times the gradients of the rows' loss, checks step 0, and fills the result. */
+AGON_MUST_CHECK agon_status step_gradients(trainer *t, step *s, double scale);
+
+/* ---- train_preference.c: several dimensions ------------------------------------------------------- */
+
+/* AGON_EINVAL: rows, batch or objective with which the adapter's dimensions cannot be trained. */
+AGON_MUST_CHECK agon_status preference_check_options(trainer *t);
+/* One optimiser step's gradients over all its vectors; *s gets loss, metrics (the mean loss of each dimension) and counts. */
+AGON_MUST_CHECK agon_status preference_gradients(trainer *t, step *s);
+/* The adapter at the even vector again. */
+AGON_MUST_CHECK agon_status preference_even(trainer *t);
 
 /* ---- checkpoint.c -------------------------------------------------------------------------------- */
 

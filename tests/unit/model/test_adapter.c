@@ -107,6 +107,147 @@ static void adapter__peft_folder_round_trip(void **state) {
     end(&f);
 }
 
+/* ---- several dimensions ------------------------------------------------------------------------------------- */
+
+/* At the start no vector changes anything; later each vector is another function, and a vector that comes back the same one. */
+static void dimensions__vector_chooses_the_function(void **state) {
+    (void)state;
+    fixture f = begin(COMPUTE_BF16);
+    static const char *const names[] = {"helpful", "harmless"};
+    const double one[2] = {0.7, 0.3}, two[2] = {0.2, 0.8}, rounded[2] = {0.3333, 0.6666};
+    adapter_options o = {.rank = 3, .alpha = 6, .seed = 5, .dimensions = names, .n_dimensions = 2};
+    adapter *a = NULL;
+    float base[20], first[20], second[20], got[20];
+    assert_ok(f.ctx, adapter_new(f.ctx, f.m, &o, &a));
+    assert_int_equal(adapter_rank(a), 5);
+    assert_string_equal(adapter_dimension(a, 1), "harmless");
+    assert_null(adapter_dimension(a, 2));
+    log_probs(f.ctx, f.m, NULL, base);
+    assert_ok(f.ctx, adapter_set_preference(f.ctx, a, two, 2));
+    log_probs(f.ctx, f.m, a, got);
+    assert_memory_equal(base, got, sizeof base);
+    adapter_free(a);
+    a = tiny_preference_adapter(f.ctx, f.m, 3, 2, 5);
+    log_probs(f.ctx, f.m, a, first); /* at one */
+    assert_ok(f.ctx, adapter_set_preference(f.ctx, a, two, 2));
+    log_probs(f.ctx, f.m, a, second);
+    assert_true(memcmp(first, second, sizeof first) != 0);
+    assert_ok(f.ctx, adapter_set_preference(f.ctx, a, rounded, 2));
+    assert_ok(f.ctx, adapter_set_preference(f.ctx, a, one, 2));
+    log_probs(f.ctx, f.m, a, got);
+    assert_memory_equal(first, got, sizeof first);
+    adapter_free(a);
+    end(&f);
+}
+
+static void dimensions__save_load_and_clone_keep_every_bit(void **state) {
+    (void)state;
+    fixture f = begin(COMPUTE_BF16);
+    const double vector[3] = {0.1, 0.6, 0.3};
+    adapter *a = tiny_preference_adapter(f.ctx, f.m, 3, 3, 5), *loaded = NULL, *clone = NULL, *plain = NULL;
+    char *data = NULL, folder[] = "/tmp/agon-panacea-XXXXXX", command[128];
+    size_t n = 0;
+    float want[20], got[20];
+    assert_ok(f.ctx, adapter_save(f.ctx, a, &data, &n));
+    assert_ok(f.ctx, adapter_load(f.ctx, f.m, "test", data, n, &loaded));
+    assert_int_equal(adapter_n_dimensions(loaded), 3);
+    assert_string_equal(adapter_dimension(loaded, 2), "brief");
+    assert_ok(f.ctx, adapter_set_preference(f.ctx, loaded, vector, 3));
+    assert_ok(f.ctx, adapter_clone(f.ctx, loaded, &clone));
+    assert_ok(f.ctx, adapter_set_preference(f.ctx, a, vector, 3));
+    hash256 h = adapter_hash(a), hl = adapter_hash(loaded), hc = adapter_hash(clone);
+    assert_memory_equal(&h, &hl, sizeof h);
+    assert_memory_equal(&h, &hc, sizeof h);
+    log_probs(f.ctx, f.m, a, want);
+    log_probs(f.ctx, f.m, clone, got);
+    assert_memory_equal(want, got, sizeof want);
+    adapter_free(clone);
+    adapter_free(loaded);
+    for (size_t cut = 0; cut < n; cut += 1 + n / 37)
+        assert_true(adapter_load(f.ctx, f.m, "test", data, cut, &loaded) != AGON_OK);
+    /* Its PEFT files are the vector it stands at, bit for bit; the folder opened whole takes any vector. */
+    assert_non_null(mkdtemp(folder));
+    assert_ok(f.ctx, adapter_export_dimensions(f.ctx, a, "tiny", folder));
+    assert_ok(f.ctx, adapter_import_peft(f.ctx, f.m, folder, &plain));
+    assert_int_equal(adapter_n_dimensions(plain), 0);
+    log_probs(f.ctx, f.m, plain, got);
+    assert_memory_equal(want, got, sizeof want);
+    assert_ok(f.ctx, adapter_open(f.ctx, f.m, folder, &loaded));
+    assert_ok(f.ctx, adapter_set_preference(f.ctx, loaded, vector, 3));
+    log_probs(f.ctx, f.m, loaded, got);
+    assert_memory_equal(want, got, sizeof want);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+    free(data);
+    adapter_free(a);
+    adapter_free(plain);
+    adapter_free(loaded);
+    end(&f);
+}
+
+static void refuses_vector(fixture *f, adapter *a, const double *x, size_t n, const char *why) {
+    assert_int_equal(adapter_set_preference(f->ctx, a, x, n), AGON_EINVAL);
+    if (!strstr(agon_error(f->ctx), why))
+        fail_msg("'%s' does not say '%s'", agon_error(f->ctx), why);
+}
+
+static void dimensions__refuses_what_is_no_vector(void **state) {
+    (void)state;
+    fixture f = begin(COMPUTE_F32);
+    adapter *a = tiny_preference_adapter(f.ctx, f.m, 3, 2, 5), *plain = tiny_adapter(f.ctx, f.m, 3, 5), *none = NULL;
+    float want[20], got[20];
+    log_probs(f.ctx, f.m, a, want);
+    refuses_vector(&f, a, (const double[]){0.2, 0.3, 0.5}, 3, "helpful, harmless");
+    refuses_vector(&f, a, (const double[]){1.2, -0.2}, 2, "-0.2");
+    refuses_vector(&f, a, (const double[]){0.3, 0.3}, 2, "sum to 1");
+    refuses_vector(&f, a, (const double[]){NAN, 1}, 2, "nan");
+    refuses_vector(&f, plain, (const double[]){0.5, 0.5}, 2, "takes no preference vector");
+    log_probs(f.ctx, f.m, a, got);
+    assert_memory_equal(want, got, sizeof want);
+    const char *const lists[][2] = {{"a", "a"}, {"a", "b c"}, {"a", ""}};
+    for (size_t i = 0; i < 3; i++) {
+        adapter_options o = {.rank = 2, .alpha = 4, .dimensions = lists[i], .n_dimensions = 2};
+        assert_int_equal(adapter_new(f.ctx, f.m, &o, &none), AGON_EINVAL);
+    }
+    adapter_free(a);
+    adapter_free(plain);
+    end(&f);
+}
+
+/* A soup is the interpolation of weights: its effect on any layer is the weighted sum, here seen where the members are the same and where
+ * one has all the weight. */
+static void soup__interpolates_the_weights(void **state) {
+    (void)state;
+    fixture f = begin(COMPUTE_F32);
+    adapter *a = tiny_adapter(f.ctx, f.m, 3, 5), *b = tiny_adapter(f.ctx, f.m, 2, 6), *soup = NULL;
+    float want[20], got[20];
+    assert_ok(f.ctx, adapter_soup(f.ctx, f.m, (const adapter *const[]){a, b}, (const double[]){0.25, 0.75}, 2, &soup));
+    assert_int_equal(adapter_rank(soup), 5);
+    for (size_t i = 0; i < f.m->config.n_layers * N_LINEARS; i++) {
+        size_t n_in = linear_n_in(&f.m->config, (linear_kind)(i % N_LINEARS));
+        double d[3] = {0}; /* entry (1, 2) of dW: the soup's, the members' */
+        const adapter *of[3] = {soup, a, b};
+        for (size_t k = 0; k < 3; k++)
+            for (size_t r = 0; r < of[k]->rank; r++)
+                d[k] += (double)adapter_scale(of[k]) * (double)of[k]->items[i].b_value[of[k]->rank + r] *
+                        (double)of[k]->items[i].a_value[r * n_in + 2];
+        assert_close(d[0], 0.25 * d[1] + 0.75 * d[2], 1e-6);
+        assert_true(d[1] != 0 && d[2] != 0);
+    }
+    adapter_free(soup);
+    assert_ok(f.ctx, adapter_soup(f.ctx, f.m, (const adapter *const[]){a, b}, (const double[]){1, 0}, 2, &soup));
+    log_probs(f.ctx, f.m, a, want);
+    log_probs(f.ctx, f.m, soup, got);
+    for (size_t i = 0; i < 20; i++)
+        assert_close((double)got[i], (double)want[i], 1e-4);
+    adapter_free(soup);
+    assert_int_equal(adapter_soup(f.ctx, f.m, (const adapter *const[]){a, b}, (const double[]){1, 1}, 2, &soup), AGON_EINVAL);
+    assert_int_equal(adapter_soup(f.ctx, f.m, (const adapter *const[]){a}, (const double[]){1}, 1, &soup), AGON_EINVAL);
+    adapter_free(a);
+    adapter_free(b);
+    end(&f);
+}
+
 static void adapter__refuses_damaged_images(void **state) {
     (void)state;
     fixture f = begin(COMPUTE_F32);
@@ -183,6 +324,10 @@ int main(void) {
         cmocka_unit_test(adapter__starts_without_effect),
         cmocka_unit_test(adapter__save_load_and_clone_keep_every_bit),
         cmocka_unit_test(adapter__peft_folder_round_trip),
+        cmocka_unit_test(dimensions__vector_chooses_the_function),
+        cmocka_unit_test(dimensions__save_load_and_clone_keep_every_bit),
+        cmocka_unit_test(dimensions__refuses_what_is_no_vector),
+        cmocka_unit_test(soup__interpolates_the_weights),
         cmocka_unit_test(adapter__refuses_damaged_images),
         cmocka_unit_test(adapter__refuses_bad_options),
         cmocka_unit_test(trainable__masters_start_as_loaded_and_repack),

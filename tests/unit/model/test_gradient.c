@@ -63,6 +63,8 @@ static void backward(problem *p) {
     token_channels d = {p->d_log_prob, p->d_entropy, p->d_mean, NULL, p->d_hidden};
     loss(p, true);
     assert_ok(p->ctx, model_backward(p->ctx, p->m, p->train, p->w, &p->tree, &d));
+    if (p->train)
+        adapter_collect_gradient(p->train);
 }
 
 static void changed(problem *p) {
@@ -160,6 +162,25 @@ static void adapter__gradients_match_differences(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* A, U and the singular values with the scale of the vector, at an uneven vector. */
+static void adapter__gradients_with_dimensions_match_differences(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    model_config c = tiny_config();
+    model *m = tiny_model(ctx, &c, COMPUTE_F32);
+    adapter *a = tiny_preference_adapter(ctx, m, 3, 3, 5);
+    parameters all;
+    problem p;
+    assert_ok(ctx, adapter_parameters(ctx, a, &all));
+    assert_int_equal(all.n, 3 * 7 * c.n_layers);
+    problem_init(&p, ctx, m, a, 1.3f);
+    check_all(&p, &all);
+    problem_free(&p);
+    adapter_free(a);
+    model_free(m);
+    agon_ctx_free(ctx);
+}
+
 /* The gradients' bits, after two trees, in a fresh model. `limit` of the workspace: 0 none; *used: what the first tree
  * took, stored and scratch. */
 static float *bits_of_gradients(int n_threads, size_t limit, compute_dtype dtype, bool lora, size_t *n,
@@ -249,6 +270,7 @@ int main(void) {
         cmocka_unit_test(model__gradients_of_all_weights_match_differences),
         cmocka_unit_test(model__gradients_with_bias_norms_and_untied_head_match_differences),
         cmocka_unit_test(adapter__gradients_match_differences),
+        cmocka_unit_test(adapter__gradients_with_dimensions_match_differences),
         cmocka_unit_test(model__gradients_do_not_depend_on_threads),
         cmocka_unit_test(model__gradients_with_recomputation_are_the_same_bits),
         cmocka_unit_test(backward__refuses_a_call_out_of_order),

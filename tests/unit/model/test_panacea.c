@@ -1,20 +1,21 @@
 /* Panacea and soups against training_vectors.json: moo.panacea, moo.rewarded_soup. */
-#include "train/panacea.h"
+#include "model/panacea.h"
 #include "base/random.h"
 #include "training_vectors.h"
 
 static void panacea__agrees_with_the_vector(void **state) {
     (void)state;
     json_t *root, *v = test_vector("moo.panacea", &root);
-    double flat[16], preference[2], got[4] = {0}, d_sigma[1] = {0}, d_scale = 0;
-    float u[6], b[6], d_b[6], d_u[6], sigma = (float)element(v, "inputs", "sigma", 0), scale = (float)number(v, "inputs", "s");
+    double flat[16], preference[2], got[4] = {0}, d_sigma;
+    float u[6], b[6], d_b[6], d_u[6] = {0}, d_singular[2] = {0};
+    const float singular[2] = {(float)element(v, "inputs", "sigma", 0), (float)number(v, "inputs", "s")};
     const panacea_shape s = {2, 1, 2};
     numbers(get(v, "inputs", "U"), flat, 16);
     for (size_t i = 0; i < 6; i++)
         u[i] = (float)flat[i];
     numbers(get(v, "inputs", "preference"), preference, 2);
     numbers(get(v, "inputs", "V"), flat, 16); /* [3, 2] */
-    panacea_install(&s, u, &sigma, scale, preference, b);
+    panacea_install(&s, u, singular, preference, b);
     for (size_t i = 0; i < 2; i++)
         for (size_t j = 0; j < 2; j++)
             for (size_t r = 0; r < 3; r++)
@@ -23,9 +24,10 @@ static void panacea__agrees_with_the_vector(void **state) {
     for (size_t i = 0; i < 2; i++) /* d b = G V^T */
         for (size_t r = 0; r < 3; r++)
             d_b[3 * i + r] = (float)(cell(v, "inputs", "G", i, 0) * flat[2 * r] + cell(v, "inputs", "G", i, 1) * flat[2 * r + 1]);
-    panacea_gradient(&s, u, &sigma, scale, preference, d_b, d_u, d_sigma, &d_scale);
-    assert_close(d_scale, number(v, "expected", "grad_s"), 1e-6);
-    expect_numbers(v, "grad_sigma", d_sigma, 1e-6);
+    panacea_gradient(&s, u, singular, preference, d_b, d_u, d_singular);
+    assert_close((double)d_singular[1], number(v, "expected", "grad_s"), 1e-6);
+    d_sigma = (double)d_singular[0];
+    expect_numbers(v, "grad_sigma", &d_sigma, 1e-6);
     const double diagonal[3] = {0.2, 0.5, 1.5};
     expect_numbers(v, "diag", diagonal, 1e-12);
     for (size_t i = 0; i < 6; i++)
@@ -64,15 +66,15 @@ static void panacea__recovers_a_known_front(void **state) {
     (void)state;
     const double target[2][4] = {{1, 0, 0, 1}, {-1, 0.5, 0.5, -1}};
     const panacea_shape s = {2, 2, 2};
-    float u[8] = {0}, v[8], sigma[2] = {0.5f, 0.5f}, scale = 1, b[8];
+    float u[8] = {0}, v[8], singular[3] = {0.5f, 0.5f, 1}, b[8];
     rng r = rng_new(14);
     for (size_t i = 0; i < 8; i++)
         v[i] = (float)(rng_uniform(&r) - 0.5);
     for (int step = 0; step < 6000; step++) {
-        double lambda[2] = {rng_uniform(&r), 0}, w[4], d_sigma[2] = {0}, d_scale = 0;
-        float d_b[8] = {0}, d_v[8] = {0}, d_u[8];
+        double lambda[2] = {rng_uniform(&r), 0}, w[4];
+        float d_b[8] = {0}, d_v[8] = {0}, d_u[8] = {0}, d_singular[3] = {0};
         lambda[1] = 1 - lambda[0];
-        panacea_install(&s, u, sigma, scale, lambda, b);
+        panacea_install(&s, u, singular, lambda, b);
         delta(b, v, w);
         for (size_t e = 0; e < 4; e++) {
             double g = 2 * (w[e] - lambda[0] * target[0][e] - lambda[1] * target[1][e]); /* of the weighted sum of losses */
@@ -81,18 +83,17 @@ static void panacea__recovers_a_known_front(void **state) {
                 d_v[2 * k + e % 2] += (float)(g * (double)b[4 * (e / 2) + k]);
             }
         }
-        panacea_gradient(&s, u, sigma, scale, lambda, d_b, d_u, d_sigma, &d_scale);
+        panacea_gradient(&s, u, singular, lambda, d_b, d_u, d_singular);
         const float rate = 0.05f;
         for (size_t i = 0; i < 8; i++)
             u[i] -= rate * d_u[i], v[i] -= rate * d_v[i];
-        for (size_t i = 0; i < 2; i++)
-            sigma[i] -= rate * (float)d_sigma[i];
-        scale -= rate * (float)d_scale;
+        for (size_t i = 0; i < 3; i++)
+            singular[i] -= rate * d_singular[i];
     }
     double found[11][2], best[11][2];
     for (size_t i = 0; i < 11; i++) {
         double lambda[2] = {1 - (double)i / 10, (double)i / 10}, w[4], ideal[4];
-        panacea_install(&s, u, sigma, scale, lambda, b);
+        panacea_install(&s, u, singular, lambda, b);
         delta(b, v, w);
         for (size_t e = 0; e < 4; e++)
             ideal[e] = lambda[0] * target[0][e] + lambda[1] * target[1][e];
