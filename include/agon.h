@@ -153,6 +153,18 @@ AGON_API AGON_MUST_CHECK agon_status agon_model_describe(agon_ctx *ctx, const ag
 AGON_API AGON_MUST_CHECK agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *folder,
                                                        agon_adapter **out);
 AGON_API void agon_adapter_free(agon_adapter *a);
+/* The dimensions an adapter was trained for (Panacea, agon train --dimensions): how many, and the i-th's name (NULL after the last; borrowed).
+ * 0: it takes no preference vector. Such an adapter opens at the even vector. */
+AGON_API size_t agon_adapter_n_dimensions(const agon_adapter *a);
+AGON_API const char *agon_adapter_dimension(const agon_adapter *a, size_t i);
+/* The adapter at a preference vector [n]: numbers from 0 on that sum to 1, one a dimension. *out new; `a` stays as it is, so one batch of
+ * requests may use several vectors. AGON_EINVAL says what is wrong with the vector; AGON_ENOMEM. */
+AGON_API AGON_MUST_CHECK agon_status agon_adapter_at(agon_ctx *ctx, const agon_adapter *a, const double *preference, size_t n,
+                                                     agon_adapter **out);
+/* Rewarded soup: the weights of n adapters of m, two or more, interpolated by `weights` [n], which sum to 1, into a PEFT folder `output` that must
+ * not exist. Exact: dW = sum weights_i dW_i, its rank the sum of theirs. *json new: {"path", "rank", "id"}. AGON_EINVAL. */
+AGON_API AGON_MUST_CHECK agon_status agon_soup(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *adapters, const double *weights,
+                                               size_t n, const char *output, char **json);
 
 /* ---- scoring --------------------------------------------------------------------------------------- */
 
@@ -294,6 +306,8 @@ typedef struct agon_dataset_options {
     size_t max_length; /* as above */
     bool skip_bad;     /* rows that cannot be learnt from are left out and counted, not an error */
     size_t group_size; /* completions a group must have; 0: any number the objective takes */
+    const char *const *dimensions; /* [n_dimensions] 2 to 16 names; each row's "dimension" is one of them. Borrowed for the call. 0: none */
+    size_t n_dimensions;
 } agon_dataset_options;
 AGON_API agon_dataset_options agon_dataset_options_default(void);
 /* The same with options (NULL: the defaults). A row without the fields its objective needs, an empty completion, a pair whose sides are
@@ -359,8 +373,15 @@ typedef struct agon_train_options {
     agon_status (*on_step)(void *arg, const agon_train_progress *progress);
     void (*on_resume)(void *arg, size_t step); /* goes on after this many steps; NULL: none */
     void *arg;
+    /* Where the dataset has dimensions (Panacea): one new adapter (lora_rank: its shared singular values; a slot a dimension comes on top) is
+     * trained under preference vectors drawn from the simplex, `vectors` a step, each on rows of its own; batch_rows is a multiple of
+     * vectors * dimensions. */
+    const char *aggregate;     /* of the dimensions' losses: "linear" or "tchebycheff" */
+    size_t vectors;
+    const double *ideal;       /* [n_ideal] least loss of each dimension, where tchebycheff measures from; 0: zeros */
+    size_t n_ideal;
 } agon_train_options;
-/* One epoch, 8 rows a step, learning rate 1e-4, cosine with 3% warm-up, clip_norm 1, all weights. */
+/* One epoch, 8 rows a step, linear over 4 vectors where there are dimensions, learning rate 1e-4, cosine with 3% warm-up, clip_norm 1, all weights. */
 AGON_API agon_train_options agon_train_options_default(void);
 
 /* Trains m on d with the dataset's objective and leaves the result in the folder `output`: a PEFT adapter (lora_rank above 0 or an

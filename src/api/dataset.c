@@ -51,15 +51,20 @@ agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const
     agon_status s = options_take(ctx, "agon_dataset_options", given, sizeof o, &o);
     if (s)
         return s;
+    if (o.n_dimensions && (s = dimensions_check(ctx, o.dimensions, o.n_dimensions)))
+        return s;
     agon_dataset *d = calloc(1, sizeof *d);
     if (!d)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    d->n_dimensions = o.n_dimensions;
+    for (size_t i = 0; i < o.n_dimensions; i++)
+        snprintf(d->dimensions[i], sizeof d->dimensions[i], "%s", o.dimensions[i]);
     d->t = t->t;
     d->max_length = o.max_length;
     s = objective_named(ctx, name, &d->objective);
     if (!s)
         s = dataset_read_with(ctx, t->t, path, d->objective,
-                              &(dataset_options){o.max_length, o.skip_bad, o.group_size}, &d->d);
+                              &(dataset_options){o.max_length, o.skip_bad, o.group_size, o.dimensions, o.n_dimensions}, &d->d);
     if (!s)
         s = hash_file(ctx, path, &d->file);
     if (s) {

@@ -11,6 +11,8 @@ struct agon_dataset {
     const objective *objective;
     size_t max_length;
     hash256 file; /* of the bytes read */
+    char dimensions[MAX_DIMENSIONS][MAX_DIMENSION_NAME + 1];
+    size_t n_dimensions; /* 0: rows have none */
 };
 
 /* AGON_ENOTFOUND names the nearest objective. */

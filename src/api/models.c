@@ -245,7 +245,7 @@ agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *fo
     bool is_version = false;
     agon_status s = versions_adapter(ctx, m->m, folder, &is_version, &a->a);
     if (!s && !is_version)
-        s = adapter_import_peft(ctx, m->m, folder, &a->a);
+        s = adapter_open(ctx, m->m, folder, &a->a);
     if (s) {
         free(a);
         return s;

@@ -2,7 +2,7 @@
  *
  *   training.json    what is trained (base, data, objective, every option), then "done" and the summary
  *   checkpoint.bin   how far; gone when done
- *   adapter_*, or a Hugging Face folder: the result
+ *   adapter_*, or a Hugging Face folder: the result; panacea.safetensors: an adapter with dimensions, whole
  *
  * Each file is replaced whole. The order is: training.json (not done), checkpoints, result, training.json (done), checkpoint
  * removed; whatever is found at a start says where to go on. The folder itself carries the lock. */
@@ -34,7 +34,9 @@ agon_train_options agon_train_options_default(void) {
                                 .clip_norm = (double)o.clip_norm,
                                 .warmup = o.warmup,
                                 .schedule = "cosine",
-                                .temperature = (double)o.temperature};
+                                .temperature = (double)o.temperature,
+                                .aggregate = "linear",
+                                .vectors = o.preferences.vectors};
 }
 
 size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options) {
@@ -79,6 +81,27 @@ static agon_status take_schedule(training *t) {
                     t->options.schedule ? t->options.schedule : "");
 }
 
+/* Panacea's options; they say nothing where the rows have no dimensions. */
+static agon_status take_preferences(training *t) {
+    const agon_train_options *o = &t->options;
+    train_preferences *p = &t->inner.preferences;
+    if (!t->d->n_dimensions)
+        return AGON_OK;
+    bool linear = o->aggregate && strcmp(o->aggregate, "linear") == 0;
+    if (!linear && !(o->aggregate && strcmp(o->aggregate, "tchebycheff") == 0))
+        return ctx_fail(t->ctx, AGON_EINVAL, "losses of several dimensions are aggregated by linear or tchebycheff, not '%.40s'",
+                        o->aggregate ? o->aggregate : "");
+    if (o->adapter || o->lora_rank == 0)
+        return ctx_fail(t->ctx, AGON_EINVAL, "several dimensions are trained in a new adapter; give it a rank (--lora)");
+    if (o->n_ideal && o->n_ideal != t->d->n_dimensions)
+        return ctx_fail(t->ctx, AGON_EINVAL, "there are %zu ideal losses for %zu dimensions", o->n_ideal, t->d->n_dimensions);
+    p->aggregate = linear ? AGGREGATE_LINEAR : AGGREGATE_TCHEBYCHEFF;
+    p->vectors = o->vectors;
+    for (size_t i = 0; i < o->n_ideal; i++)
+        p->ideal[i] = o->ideal[i];
+    return AGON_OK;
+}
+
 static agon_status take_options(training *t, const agon_train_options *given) {
     agon_train_options *o = &t->options;
     *o = agon_train_options_default();
@@ -92,6 +115,8 @@ static agon_status take_options(training *t, const agon_train_options *given) {
         s = ctx_fail(t->ctx, AGON_EINVAL, "give an adapter to go on from or the rank of a new one, not both");
     if (!s)
         s = take_schedule(t);
+    if (!s)
+        s = take_preferences(t);
     t->inner.batch_rows = o->batch_rows;
     t->inner.epochs = o->epochs;
     t->inner.max_steps = o->max_steps;
@@ -108,7 +133,7 @@ static agon_status take_options(training *t, const agon_train_options *given) {
 /* ---- memory ---------------------------------------------------------------------------------------------- */
 
 /* A second adapter to measure against has its values and both packs of bf16 or f32. */
-static size_t adapter_bytes(const training *t, size_t n_values) {
+static size_t reference_bytes(const training *t, size_t n_values) {
     return size_mul(n_values, sizeof(float) + 2 * (model_dtype(t->m->m) == COMPUTE_F32 ? sizeof(float) : sizeof(uint16_t)));
 }
 
@@ -117,7 +142,7 @@ static agon_status predict(training *t, size_t room, size_t *more, bool *recompu
     const agon_train_options *o = &t->options;
     const model *m = t->m->m;
     const model_config *c = model_get_config(m);
-    size_t n_rows, rank = o->lora_rank, extra = 0, limit;
+    size_t n_rows, rank = o->lora_rank + (o->lora_rank ? t->d->n_dimensions : 0), extra = 0, limit;
     if (o->adapter) {
         adapter *a = NULL;
         agon_status s = adapter_import_peft(t->ctx, m, o->adapter, &a);
@@ -130,7 +155,7 @@ static agon_status predict(training *t, size_t room, size_t *more, bool *recompu
     const train_row *rows = dataset_rows(t->d->d, &n_rows);
     train_memory n = train_predict(m, n_lora, rank, rows, n_rows, &t->inner);
     if (rank > 0)
-        extra = size_mul(o->adapter ? 2 : 1, adapter_bytes(t, n_lora));
+        extra = size_mul(o->adapter ? 2 : 1, reference_bytes(t, n_lora));
     else if (objective_needs_with(t->d->objective, t->inner.objective_options) & NEEDS_REFERENCE)
         extra = model_predict(c, model_dtype(m), MATRIX_FORWARD);
     n.rest = size_add(n.rest, extra);
@@ -175,6 +200,11 @@ static agon_status open_parameters(training *t) {
         adapter_options a = {.rank = o->lora_rank,
                              .alpha = (float)(o->lora_alpha > 0 ? o->lora_alpha : 2 * (double)o->lora_rank),
                              .seed = o->seed};
+        const char *names[MAX_DIMENSIONS];
+        for (size_t i = 0; i < t->d->n_dimensions; i++)
+            names[i] = t->d->dimensions[i];
+        a.dimensions = names;
+        a.n_dimensions = t->d->n_dimensions;
         s = adapter_new(t->ctx, m, &a, &t->adapter);
     } else if (needs & NEEDS_REFERENCE) {
         s = model_open(t->ctx, weights_path(model_weights(m)), model_dtype(m), &t->reference);
@@ -206,6 +236,20 @@ static void set_hash(json_t *object, const char *key, const hash256 *hash) {
     set_text(object, key, hex);
 }
 
+/* What several dimensions add to the manifest. */
+static void describe_dimensions(const training *t, json_t *j) {
+    const train_preferences *p = &t->inner.preferences;
+    json_t *names = json_array(), *ideal = json_array();
+    for (size_t i = 0; i < t->d->n_dimensions; i++) {
+        json_array_append_new(names, json_string(t->d->dimensions[i]));
+        json_array_append_new(ideal, json_real(p->ideal[i]));
+    }
+    json_object_set_new(j, "dimensions", names);
+    json_object_set_new(j, "ideal", ideal);
+    json_object_set_new(j, "vectors", json_integer((json_int_t)p->vectors));
+    set_text(j, "aggregate", p->aggregate == AGGREGATE_LINEAR ? "linear" : "tchebycheff");
+}
+
 static json_t *settings_json(const training *t) {
     json_t *object = json_object();
     const objective_option *p = t->d->objective->options;
@@ -232,6 +276,8 @@ static agon_status describe(training *t) {
         o->temperature, "seed", seed);
     if (!j)
         return no_memory(t->ctx);
+    if (t->d->n_dimensions)
+        describe_dimensions(t, j);
     set_hash(j, "base", &id);
     set_hash(j, "data", &t->d->file);
     set_text(j, "dtype", model_dtype(t->m->m) == COMPUTE_F32 ? "f32" : "bf16");
@@ -254,6 +300,9 @@ static agon_status write_manifest(training *t) {
 static agon_status compare_manifest(training *t, const json_t *found) {
     const char *key;
     json_t *value;
+    if (json_object_get(found, "dimensions") && !json_object_get(t->manifest, "dimensions"))
+        return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training with dimensions; give them again, another output folder, or --overwrite",
+                        t->output);
     json_object_foreach(t->manifest, key, value) {
         json_t *other = json_object_get(found, key);
         if (strcmp(key, "done") == 0 || (other && json_equal(value, other)))
@@ -322,7 +371,7 @@ static agon_status open_folder(training *t) {
 /* What an earlier training left, its index files first. */
 static void remove_result(const training *t) {
     static const char *const names[] = {"training.json", "checkpoint.bin", "adapter_config.json", "adapter_model.safetensors",
-                                        "config.json", "model.safetensors"};
+                                        "panacea.safetensors", "config.json", "model.safetensors"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unlinkat(t->lock, names[i], 0);
 }
@@ -429,9 +478,11 @@ static agon_status run_training(training *t) {
 static agon_status write_result(training *t) {
     char base[4096];
     const char *path = weights_path(model_weights(t->m->m));
-    if (t->adapter)
-        return adapter_export_peft(t->ctx, t->adapter, strlen(path) < sizeof base && realpath(path, base) ? base : path,
-                                   t->output);
+    if (t->adapter) {
+        const char *name = strlen(path) < sizeof base && realpath(path, base) ? base : path;
+        return adapter_n_dimensions(t->adapter) ? adapter_export_dimensions(t->ctx, t->adapter, name, t->output)
+                                                : adapter_export_peft(t->ctx, t->adapter, name, t->output);
+    }
     return model_export(t->ctx, t->m->m, NULL, "hf", model_dtype(t->m->m) == COMPUTE_F32 ? "f32" : "bf16", t->output, NULL);
 }
 

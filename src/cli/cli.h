@@ -68,7 +68,7 @@ double seconds_now(void);
 extern const command command_bench, command_chat, command_data, command_doctor, command_eval, command_experiment, command_export,
     command_generate,
     command_import, command_init, command_log, command_loss, command_review, command_run, command_score,
-    command_show, command_status, command_tokenize, command_train, command_unseal, command_verify, command_weak_to_strong,
+    command_show, command_soup, command_status, command_tokenize, command_train, command_unseal, command_verify, command_weak_to_strong,
     command_why;
 
 #endif

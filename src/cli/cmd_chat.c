@@ -1,5 +1,5 @@
 /* agon chat: a conversation in the terminal. */
-#include "cli/rows.h"
+#include "cli/preference.h"
 #include "cli/stream.h"
 #include <errno.h>
 #include <signal.h>
@@ -182,13 +182,14 @@ static size_t context_of(const opened *o, int *code) {
 }
 
 static int run(int argc, char **argv) {
-    const char *model = NULL, *adapter = NULL, *dtype = NULL, *chat_template = NULL, *system_message = NULL;
+    const char *model = NULL, *adapter = NULL, *preference = NULL, *dtype = NULL, *chat_template = NULL, *system_message = NULL;
     chat s = {.sampling = agon_sampling_default(), .terminal = isatty(STDIN_FILENO)};
     int64_t max_tokens = 512, seed = 0;
     s.sampling.temperature = 0.7;
     s.sampling.top_p = 0.95;
     const option_spec specs[] = {{.name = "--model", .text = &model},
                                  {.name = "--adapter", .text = &adapter},
+                                 {.name = "--preference", .text = &preference},
                                  {.name = "--dtype", .text = &dtype},
                                  {.name = "--chat-template", .text = &chat_template},
                                  {.name = "--system", .text = &system_message},
@@ -206,6 +207,10 @@ static int run(int argc, char **argv) {
     code = open_model("chat", model, adapter, dtype, chat_template, &s.o);
     if (code != EXIT_FINE)
         return code;
+    if ((code = apply_preference("chat", preference, &s.o)) != EXIT_FINE) {
+        close_model(&s.o);
+        return code;
+    }
     struct sigaction action = {.sa_handler = on_interrupt}; /* without SA_RESTART: reading a line ends */
     sigaction(SIGINT, &action, NULL);
     s.sampling.max_tokens = (size_t)max_tokens;
@@ -228,6 +233,7 @@ const command command_chat = {
     "/quit leaves; Ctrl-C stops the answer only.\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
     "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), on top of it\n"
+    "  --preference X,X...  how much each dimension of the adapter weighs; sums to 1 (default: all alike; agon train --dimensions)\n"
     "  --dtype f32|bf16     of the matrix products (default bf16)\n"
     "  --chat-template NAME the family to use instead of the file's template\n"
     "  --system TEXT        the system message\n"

@@ -1,12 +1,12 @@
 /* agon eval: a model on the suites, alone or against another. */
-#include "cli/rows.h"
+#include "cli/preference.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct eval_arguments {
-    const char *model, *adapter, *against, *dtype, *chat_template, *suite;
+    const char *model, *adapter, *preference, *against, *dtype, *chat_template, *suite;
     const char **cells; /* ended by NULL, or NULL */
     int64_t n, seed;
     bool list, json, items;
@@ -184,6 +184,8 @@ static int evaluate(const eval_arguments *a) {
     agon_adapter *adapter = NULL;
     char *text = NULL;
     int code = open_model("eval", a->model, a->adapter, a->dtype, a->chat_template, &o);
+    if (code == EXIT_FINE && (code = apply_preference("eval", a->preference, &o)) != EXIT_FINE)
+        close_model(&o);
     if (code != EXIT_FINE)
         return code;
     agon_eval_options options = agon_eval_options_default();
@@ -216,6 +218,7 @@ static int run(int argc, char **argv) {
     eval_arguments a = {.suite = "tasks"};
     const option_spec specs[] = {{.name = "--model", .text = &a.model},
                                  {.name = "--adapter", .text = &a.adapter},
+                                 {.name = "--preference", .text = &a.preference},
                                  {.name = "--against", .text = &a.against},
                                  {.name = "--suite", .text = &a.suite},
                                  {.name = "--n", .integer = &a.n},
@@ -249,6 +252,7 @@ const command command_eval = {
     "(perplexity: within 3%).\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
     "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), on top of it\n"
+    "  --preference X,X...  how much each dimension of the adapter weighs; sums to 1 (default: all alike; agon train --dimensions)\n"
     "  --suite NAME         tasks (default): freshly drawn tasks of all default cells; or a suite of --list; or all\n"
     "  --against X          the version to compare with: a PEFT folder for the same model, or another model\n"
     "  --n N                tasks of each cell (default 16), questions of a suite or documents of perplexity (default: its own)\n"

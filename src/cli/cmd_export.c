@@ -1,12 +1,13 @@
 /* agon export: a model, with an adapter merged, for other programs. */
-#include "cli/rows.h"
+#include "cli/preference.h"
 
 static int run(int argc, char **argv) {
-    const char *model = NULL, *adapter = NULL, *format = NULL, *dtype = NULL, *output = NULL, *compute = NULL;
+    const char *model = NULL, *adapter = NULL, *format = NULL, *dtype = NULL, *output = NULL, *compute = NULL, *preference = NULL;
     bool json = false;
     const option_spec specs[] = {{.name = "--model", .text = &model},   {.name = "--adapter", .text = &adapter},
                                  {.name = "--format", .text = &format}, {.name = "--dtype", .text = &dtype},
                                  {.name = "--output", .text = &output}, {.name = "--compute", .text = &compute},
+                                 {.name = "--preference", .text = &preference},
                                  {.name = "--json", .flag = &json},     {0}};
     size_t n;
     int code;
@@ -19,6 +20,10 @@ static int run(int argc, char **argv) {
     code = open_model("export", model, adapter, compute, NULL, &o);
     if (code != EXIT_FINE)
         return code;
+    if ((code = apply_preference("export", preference, &o)) != EXIT_FINE) {
+        close_model(&o);
+        return code;
+    }
     agon_status s = agon_export(o.ctx, o.model, o.adapter, format, dtype, output, &text);
     code = s ? fail_with("export", s, o.ctx) : EXIT_FINE;
     if (!s && json) {
@@ -45,6 +50,7 @@ const command command_export = {
     "the adapter itself.\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
     "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), to merge\n"
+    "  --preference X,X...  the vector of an adapter with dimensions, fixed from then on: an ordinary adapter or model (default: even)\n"
     "  --dtype T            f32, f16, bf16 (default), and for gguf q8_0\n"
     "  --compute f32|bf16   of the matrix products in the comparison (default bf16)\n"
     "  --output PATH        must not exist\n"

@@ -1,4 +1,5 @@
 /* agon generate: completions of prompts. */
+#include "cli/preference.h"
 #include "cli/row_sampling.h"
 #include "cli/rows.h"
 #include "cli/stream.h"
@@ -7,7 +8,7 @@
 #include <unistd.h>
 
 typedef struct generate_arguments {
-    const char *model, *adapter, *dtype, *chat_template;
+    const char *model, *adapter, *preference, *dtype, *chat_template;
     const char **stop, **biases, *allowed;
     bool json, chat;
     int64_t n, max_tokens, seed, top_k;
@@ -21,6 +22,7 @@ typedef struct job {
     int32_t **prompts;               /* [n] */
     row_sampling **own;              /* [n] a row's own options, NULL: the command's */
     size_t n, capacity, n_samples;
+    preference_vectors vectors;
     agon_completion *out; /* [n * n_samples] */
     size_t *n_done;       /* [n] */
     size_t next;
@@ -39,6 +41,7 @@ static void job_free(job *j) {
     free(j->own);
     free(j->out);
     free(j->n_done);
+    vectors_free(&j->vectors);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------ */
@@ -76,6 +79,7 @@ static int read_row(job *j, const opened *o, json_t *row, size_t line) {
     row_sampling *own = NULL;
     int32_t *ids = NULL;
     size_t n = 0;
+    const agon_adapter *adapter;
     if (own_seed && !json_is_integer(own_seed)) {
         fprintf(stderr, "agon generate: input line %zu: \"seed\" must be a whole number\n", line);
         return EXIT_BAD_DATA;
@@ -89,12 +93,15 @@ static int read_row(job *j, const opened *o, json_t *row, size_t line) {
         return EXIT_BAD_DATA;
     }
     code = row_sampling_read("generate", line, row, &j->arguments->sampling, &own);
+    if (code == EXIT_FINE)
+        code = row_adapter("generate", line, row, o, &j->vectors, &adapter);
     if (code != EXIT_FINE) {
         agon_tokens_free(ids);
+        row_sampling_free(own);
         return code;
     }
     uint64_t seed = (uint64_t)(own_seed ? json_integer_value(own_seed) : j->arguments->seed);
-    return add_request_take(j, ids, n, seed, own, o->adapter) ? EXIT_FINE : EXIT_SYSTEM;
+    return add_request_take(j, ids, n, seed, own, adapter) ? EXIT_FINE : EXIT_SYSTEM;
 }
 
 static int read_rows(job *j, const opened *o, char *text) {
@@ -192,7 +199,9 @@ static int generate_input(const generate_arguments *a, char *text, size_t n, boo
     int code = open_model("generate", a->model, a->adapter, a->dtype, a->chat_template, &o);
     if (code != EXIT_FINE)
         return code;
-    code = one_prompt ? read_text(&j, &o, text, n) : read_rows(&j, &o, text);
+    code = apply_preference("generate", a->preference, &o);
+    if (code == EXIT_FINE)
+        code = one_prompt ? read_text(&j, &o, text, n) : read_rows(&j, &o, text);
     if (code == EXIT_FINE)
         code = generate_rows(&j, &o);
     job_free(&j);
@@ -247,6 +256,7 @@ static int run(int argc, char **argv) {
     const char *words[MAX_WORDS];
     const option_spec specs[] = {{.name = "--model", .text = &a.model},
                                  {.name = "--adapter", .text = &a.adapter},
+                                 {.name = "--preference", .text = &a.preference},
                                  {.name = "--dtype", .text = &a.dtype},
                                  {.name = "--chat-template", .text = &a.chat_template},
                                  {.name = "--json", .flag = &a.json},
@@ -290,12 +300,13 @@ const command command_generate = {
     "generate",
     "completions of prompts",
     "generate [--model M] [--json] [--chat] [--n K] [--max-tokens N] [--temperature T] [--seed S] [options] [PROMPT...]\n\n"
-    "With --json reads JSON lines: {\"prompt\": \"...\"} or {\"messages\": [...]} (chat template), with \"seed\", \"max_tokens\",\n"
+    "With --json reads JSON lines: {\"prompt\": \"...\"} or {\"messages\": [...]} (chat template), with \"seed\", \"preference\", \"max_tokens\",\n"
     "\"temperature\", \"stop\", \"logit_bias\" and so on where a row has its own (docs/cli.md). Without, the prompt is the words given, or all of stdin. All rows run in one continuous batch; what a row\n"
     "gets depends on its prompt, the seed and the options only, not on the other rows or the threads. Rows with equal prompts\n"
     "and seeds get equal answers; --n K asks for K different ones.\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
     "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), on top of it\n"
+    "  --preference X,X...  how much each dimension of the adapter weighs; sums to 1 (default: all alike; agon train --dimensions)\n"
     "  --dtype f32|bf16     of the matrix products (default bf16)\n"
     "  --chat               a prompt is one user message in the model's chat template\n"
     "  --chat-template NAME the family to use instead of the file's template\n"

@@ -1,16 +1,18 @@
 /* agon score: log-probabilities of completions, and the largest logits after them. */
-#include "cli/rows.h"
+#include "cli/preference.h"
 #include <stdlib.h>
 #include <string.h>
 
 typedef struct item {
     int32_t *prompt, *completion;
     size_t n_prompt, n_completion;
+    const agon_adapter *adapter; /* borrowed */
 } item;
 
 typedef struct items {
     item *rows;
     size_t n, capacity;
+    preference_vectors vectors;
 } items;
 
 static void items_free(items *list) {
@@ -19,6 +21,7 @@ static void items_free(items *list) {
         agon_tokens_free(list->rows[i].completion);
     }
     free(list->rows);
+    vectors_free(&list->vectors);
 }
 
 /* The last message, when the assistant's, with its end of turn is what is scored. */
@@ -72,7 +75,7 @@ static int read_row(agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, s
     return code;
 }
 
-static int read_rows(agon_ctx *ctx, const agon_tokenizer *t, char *text, items *out) {
+static int read_rows(const opened *o, char *text, items *out) {
     size_t line = 0;
     int code = EXIT_FINE;
     json_t *row;
@@ -88,7 +91,9 @@ static int read_rows(agon_ctx *ctx, const agon_tokenizer *t, char *text, items *
             out->capacity = capacity;
         }
         out->rows[out->n] = (item){0};
-        code = read_row(ctx, t, row, line, &out->rows[out->n++]);
+        code = read_row(o->ctx, agon_model_tokenizer(o->model), row, line, &out->rows[out->n++]);
+        if (code == EXIT_FINE)
+            code = row_adapter("score", line, row, o, &out->vectors, &out->rows[out->n - 1].adapter);
         json_decref(row);
     }
     return code;
@@ -113,18 +118,26 @@ static void print_result(const item *r, const agon_score_result *result, bool js
     json_decref(answer);
 }
 
-/* Some rows at a time, so that answers appear as they are made. */
+enum { AT_ONCE = 64 };
+
+/* How many rows from the i-th on are asked together: some at a time, so that answers appear as they are made, and of one adapter. */
+static size_t rows_together(const items *list, size_t i) {
+    size_t n = 1;
+    while (n < AT_ONCE && i + n < list->n && list->rows[i + n].adapter == list->rows[i].adapter)
+        n++;
+    return n;
+}
+
 static int score_rows(const opened *o, const items *list, double temperature, size_t top, bool json) {
-    enum { AT_ONCE = 64 };
-    for (size_t i = 0; i < list->n; i += AT_ONCE) {
-        size_t n = list->n - i < AT_ONCE ? list->n - i : AT_ONCE;
+    for (size_t i = 0, n; i < list->n; i += n) {
+        n = rows_together(list, i);
         agon_score_request requests[AT_ONCE];
         agon_score_result results[AT_ONCE];
         for (size_t k = 0; k < n; k++) {
             const item *r = &list->rows[i + k];
             requests[k] = (agon_score_request){r->prompt, r->n_prompt, r->completion, r->n_completion};
         }
-        agon_status s = agon_score(o->ctx, o->model, o->adapter, requests, n, temperature, top, results);
+        agon_status s = agon_score(o->ctx, o->model, list->rows[i].adapter, requests, n, temperature, top, results);
         if (s)
             return fail_with("score", s, o->ctx);
         for (size_t k = 0; k < n; k++) {
@@ -149,16 +162,15 @@ static void print_reward(const agon_reward_result *r, bool json) {
 }
 
 static int reward_rows(const opened *o, const items *list, bool json) {
-    enum { AT_ONCE = 64 };
-    for (size_t i = 0; i < list->n; i += AT_ONCE) {
-        size_t n = list->n - i < AT_ONCE ? list->n - i : AT_ONCE;
+    for (size_t i = 0, n; i < list->n; i += n) {
+        n = rows_together(list, i);
         agon_score_request requests[AT_ONCE];
         agon_reward_result results[AT_ONCE];
         for (size_t k = 0; k < n; k++) {
             const item *r = &list->rows[i + k];
             requests[k] = (agon_score_request){r->prompt, r->n_prompt, r->completion, r->n_completion};
         }
-        agon_status s = agon_reward(o->ctx, o->model, o->adapter, requests, n, results);
+        agon_status s = agon_reward(o->ctx, o->model, list->rows[i].adapter, requests, n, results);
         if (s)
             return fail_with("score", s, o->ctx);
         for (size_t k = 0; k < n; k++) {
@@ -171,12 +183,13 @@ static int reward_rows(const opened *o, const items *list, bool json) {
 }
 
 static int run(int argc, char **argv) {
-    const char *model = NULL, *adapter = NULL, *dtype = NULL, *chat_template = NULL;
+    const char *model = NULL, *adapter = NULL, *preference = NULL, *dtype = NULL, *chat_template = NULL;
     bool json = false, reward = false;
     double temperature = 1;
     int64_t top = 0;
     const option_spec specs[] = {{.name = "--model", .text = &model},
                                  {.name = "--adapter", .text = &adapter},
+                                 {.name = "--preference", .text = &preference},
                                  {.name = "--dtype", .text = &dtype},
                                  {.name = "--chat-template", .text = &chat_template},
                                  {.name = "--temperature", .real = &temperature},
@@ -197,12 +210,14 @@ static int run(int argc, char **argv) {
     items list = {0};
     code = open_model("score", model, adapter, dtype, chat_template, &o);
     if (code == EXIT_FINE) {
-        code = read_rows(o.ctx, agon_model_tokenizer(o.model), text, &list);
+        code = apply_preference("score", preference, &o);
+        if (code == EXIT_FINE)
+            code = read_rows(&o, text, &list);
         if (code == EXIT_FINE)
             code = reward ? reward_rows(&o, &list, json) : score_rows(&o, &list, temperature, (size_t)top, json);
+        items_free(&list);
         close_model(&o);
     }
-    items_free(&list);
     free(text);
     return code;
 }
@@ -216,6 +231,8 @@ const command command_score = {
     "log_prob is 0.\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
     "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), on top of it\n"
+    "  --preference X,X...  how much each dimension of the adapter weighs; sums to 1 (default: all alike; agon train --dimensions)\n"
+    "                       or \"preference\": [X, ...] in a row\n"
     "  --dtype f32|bf16     of the matrix products (default bf16)\n"
     "  --temperature T      log_softmax(logits / T) (default 1)\n"
     "  --top N              adds the N largest logits after the last token\n"

@@ -1,5 +1,5 @@
 /* agon train: rows in a file to an adapter or a model in a folder. */
-#include "cli/rows.h"
+#include "cli/preference.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +10,12 @@ typedef struct train_arguments {
     bool json, dry_run;
     int64_t preview, lora, epochs, batch, seed, max_length, steps, checkpoint_every;
     agon_train_options options;
+    const char *dimension_list, *ideal_list;
+    char *dimension_text;
+    const char *dimensions[17]; /* one more than there may be: the library says so */
+    size_t n_dimensions;
+    double *ideal;
+    int64_t vectors;
     bool is_online;
     const char **cells;
     int64_t rounds, prompts, samples, max_tokens;
@@ -169,11 +175,43 @@ static int train_files(train_arguments *a) {
     int code = open_model("train", a->model, NULL, a->dtype, a->chat_template, &o);
     if (code != EXIT_FINE)
         return code;
-    agon_status s = agon_dataset_open(o.ctx, agon_model_tokenizer(o.model), a->data, a->objective, (size_t)a->max_length, &d);
+    agon_dataset_options options = agon_dataset_options_default();
+    options.max_length = (size_t)a->max_length;
+    options.dimensions = a->dimensions;
+    options.n_dimensions = a->n_dimensions;
+    agon_status s = agon_dataset_open_with(o.ctx, agon_model_tokenizer(o.model), a->data, a->objective, &options, &d);
     code = s ? fail_with("train", s, o.ctx) : train_on(a, &o, d);
     agon_dataset_free(d);
     close_model(&o);
     return code;
+}
+
+/* --dimensions and what goes with it. */
+static int take_dimensions(train_arguments *a) {
+    enum { MOST = sizeof a->dimensions / sizeof *a->dimensions };
+    if (!a->dimension_list)
+        return a->ideal_list || strcmp(a->options.aggregate, "linear") != 0
+                   ? usage_error(&command_train, "--aggregate and --ideal go with --dimensions NAME,NAME,...")
+                   : EXIT_FINE;
+    if (a->is_online)
+        return usage_error(&command_train, "--online makes rows without dimensions: --dimensions does not go with it");
+    if (a->vectors < 1 || a->vectors > 4096)
+        return usage_error(&command_train, "--vectors must be from 1 to 4096");
+    if (a->ideal_list && !parse_numbers(a->ideal_list, &a->ideal, &a->options.n_ideal))
+        return usage_error(&command_train, "--ideal takes numbers and commas, one loss a dimension");
+    a->options.ideal = a->ideal;
+    a->options.vectors = (size_t)a->vectors;
+    if (!(a->dimension_text = strdup(a->dimension_list)))
+        return EXIT_SYSTEM;
+    for (char *at = a->dimension_text; a->n_dimensions < MOST;) {
+        char *end = strchr(at, ',');
+        a->dimensions[a->n_dimensions++] = at;
+        if (!end)
+            break;
+        *end = 0;
+        at = end + 1;
+    }
+    return EXIT_FINE;
 }
 
 static int check_arguments(train_arguments *a) {
@@ -208,11 +246,11 @@ static int check_arguments(train_arguments *a) {
         a->online.n_cells++;
     while (a->settings && a->settings[a->options.n_settings])
         a->options.n_settings++;
-    return EXIT_FINE;
+    return take_dimensions(a);
 }
 
 static int run(int argc, char **argv) {
-    train_arguments a = {.epochs = 1, .batch = 8, .max_length = 2048, .options = agon_train_options_default(),
+    train_arguments a = {.epochs = 1, .batch = 8, .max_length = 2048, .vectors = 4, .options = agon_train_options_default(),
                          .rounds = 10, .prompts = 16, .samples = 4, .max_tokens = 48, .online = agon_online_options_default()};
     a.online.on_round = on_round;
     a.online.arg = &a;
@@ -226,6 +264,10 @@ static int run(int argc, char **argv) {
                                  {.name = "--lora-alpha", .real = &a.options.lora_alpha},
                                  {.name = "--adapter", .text = &a.options.adapter},
                                  {.name = "--set", .list = &a.settings},
+                                 {.name = "--dimensions", .text = &a.dimension_list},
+                                 {.name = "--aggregate", .text = &a.options.aggregate},
+                                 {.name = "--vectors", .integer = &a.vectors},
+                                 {.name = "--ideal", .text = &a.ideal_list},
                                  {.name = "--preview", .integer = &a.preview},
                                  {.name = "--dry-run", .flag = &a.dry_run},
                                  {.name = "--epochs", .integer = &a.epochs},
@@ -263,6 +305,8 @@ static int run(int argc, char **argv) {
         code = a.is_online ? train_rounds(&a) : train_files(&a);
     free(a.cells);
     free(a.settings);
+    free(a.dimension_text);
+    free(a.ideal);
     return code;
 }
 
@@ -283,6 +327,10 @@ const command command_train = {
     "  --lora-alpha A       its scale is A/R (default 2R)\n"
     "  --adapter DIR        go on from this PEFT adapter, which is then the reference too\n"
     "  --set k=v            an option of the objective: beta, label_smoothing, gamma, clip, ...\n"
+    "  --dimensions A,B     rows have a \"dimension\", A or B: one new adapter (--lora R, and a slot each) for all preference vectors between them\n"
+    "                       (Panacea); --preference chooses one at generation\n"
+    "    --aggregate linear|tchebycheff (linear)  --vectors N a step (4); --batch is a multiple of N times the dimensions\n"
+    "    --ideal L,L        least loss of each dimension, where tchebycheff measures from (zeros)\n"
     "  --epochs N (1)  --batch N rows a step (8)  --steps N (0: epochs decide)  --lr X (1e-4)\n"
     "  --schedule cosine|linear|constant (cosine)  --warmup SHARE (0.03)  --weight-decay X (0)  --clip-norm X (1)\n"
     "  --temperature T      of all log_probs (1)\n"

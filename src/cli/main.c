@@ -5,7 +5,7 @@
 static const command *const commands[] = {
     &command_init,   &command_run,    &command_status, &command_log,      &command_show,
     &command_why,    &command_verify, &command_unseal, &command_review,   &command_generate,
-    &command_chat,   &command_score,  &command_tokenize, &command_data,     &command_train,  &command_loss,
+    &command_chat,   &command_score,  &command_tokenize, &command_data,     &command_train,  &command_soup,   &command_loss,
     &command_eval,   &command_weak_to_strong, &command_experiment, &command_import, &command_export, &command_doctor,
     &command_bench,
 };

@@ -1,0 +1,26 @@
+/* Preference vectors on the command line and in rows. */
+#ifndef CLI_PREFERENCE_H
+#define CLI_PREFERENCE_H
+
+#include "cli/rows.h"
+
+/* "0.3,0.7" as numbers; *out new, *n. False: it is no such list. */
+bool parse_numbers(const char *text, double **out, size_t *n);
+
+/* --preference of a command: the opened adapter is at this vector from now on; NULL text: it stays. Returns an exit code; the sentence was printed. */
+int apply_preference(const char *name, const char *text, opened *o);
+
+/* The adapters of the vectors that rows of a file ask for: one for each different vector. Zero-initialise; free with vectors_free. */
+typedef struct preference_vectors {
+    struct preference_vector {
+        double *numbers;
+        size_t n;
+        agon_adapter *adapter;
+    } *items;
+    size_t n;
+} preference_vectors;
+void vectors_free(preference_vectors *v);
+/* The adapter for a row: that of its "preference", else the opened one. Borrowed. Returns an exit code; the sentence was printed. */
+int row_adapter(const char *name, size_t line, const json_t *row, const opened *o, preference_vectors *v, const agon_adapter **out);
+
+#endif
