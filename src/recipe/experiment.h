@@ -38,7 +38,8 @@ AGON_MUST_CHECK agon_status experiment_run(agon_ctx *ctx, const experiment_reque
     X(weak_to_strong)                                                                                \
     X(preference_noise)                                                                              \
     X(noise_cleaning)                                                                                \
-    X(exo_dpo)
+    X(exo_dpo)                                                                                      \
+    X(panacea_front)
 #define DECLARE_EXPERIMENT(name) extern const experiment experiment_##name;
 EXPERIMENTS(DECLARE_EXPERIMENT)
 #undef DECLARE_EXPERIMENT
