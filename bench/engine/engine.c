@@ -5,10 +5,11 @@
  * after each phase, because a shared machine is not the same from one minute to the next. `cpu_seconds` is the
  * time all threads were running: with --threads 1 it leaves out what other processes took.
  *
- *   bench-engine MODEL.gguf [--threads N] [--cpu PATH] [--native] [--runs N] [--scale N] [PHASE...]
+ *   bench-engine MODEL.gguf [--threads N] [--cpu PATH] [--native] [--runs N] [--scale N] [--growth | PHASE...]
  *
  * Phases: prefill batch stream score lora_short lora_long sft; all when none is named. --scale divides the
- * amount of work of `batch` and `score`. */
+ * amount of work of `batch` and `score`. --growth instead: time and peak memory of prefill, generation, a LoRA and a full step
+ * at 1, 2, 4 and 8 times the length and the batch, each in a process of its own. */
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "base/random.h"
@@ -17,7 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define TRY(call)                                                                                    \
     do {                                                                                             \
@@ -85,32 +88,42 @@ static int32_t *random_tokens(const bench *b, size_t n, uint64_t seed) {
     return tokens;
 }
 
-static work run_prefill(bench *b) {
-    enum { N = 512 };
+/* Prompts of n tokens each, in one go. */
+static work prefill(bench *b, size_t n_prompts, size_t n) {
     kv_cache *cache = NULL;
     workspace *w = NULL;
-    int32_t *tokens = random_tokens(b, N, 1), rows[N];
-    decode_token list[N];
-    size_t head = N - 1, vocabulary = model_get_config(b->m)->n_vocabulary;
-    float *hidden = memory_new(model_get_config(b->m)->d_model, sizeof *hidden);
-    float *logits = memory_new(vocabulary, sizeof *logits);
-    for (int32_t i = 0; i < N; i++) {
-        rows[i] = i;
-        list[i] = (decode_token){tokens[i], i, rows, NULL};
+    size_t all = n_prompts * n, vocabulary = model_get_config(b->m)->n_vocabulary;
+    int32_t *tokens = random_tokens(b, all, 1), *rows = malloc(all * sizeof *rows);
+    decode_token *list = calloc(all, sizeof *list);
+    size_t *heads = calloc(n_prompts, sizeof *heads);
+    float *hidden = memory_new(n_prompts * model_get_config(b->m)->d_model, sizeof *hidden);
+    float *logits = memory_new(n_prompts * vocabulary, sizeof *logits);
+    for (size_t i = 0; i < all; i++) {
+        rows[i] = (int32_t)i;
+        list[i] = (decode_token){tokens[i], (int32_t)(i % n), rows + i / n * n, NULL};
     }
-    TRY(kv_cache_new(b->ctx, b->m, N, &cache));
+    for (size_t i = 0; i < n_prompts; i++)
+        heads[i] = (i + 1) * n - 1;
+    TRY(kv_cache_new(b->ctx, b->m, all, &cache));
     TRY(workspace_new(b->ctx, 0, &w));
-    TRY(model_decode(b->ctx, b->m, w, cache, list, N, &head, 1, hidden)); /* memory in place */
+    TRY(model_decode(b->ctx, b->m, w, cache, list, all, heads, n_prompts, hidden)); /* memory in place */
     start(b);
-    TRY(model_decode(b->ctx, b->m, w, cache, list, N, &head, 1, hidden));
-    head_logits(b->ctx, model_head(b->m), hidden, 1, logits);
+    TRY(model_decode(b->ctx, b->m, w, cache, list, all, heads, n_prompts, hidden));
+    head_logits(b->ctx, model_head(b->m), hidden, n_prompts, logits);
     stop(b);
     kv_cache_free(cache);
     workspace_free(w);
     free(tokens);
+    free(rows);
+    free(list);
+    free(heads);
     free(hidden);
     free(logits);
-    return (work){N, N * b->linear_flop + b->head_flop};
+    return (work){(double)all, (double)all * b->linear_flop + (double)n_prompts * b->head_flop};
+}
+
+static work run_prefill(bench *b) {
+    return prefill(b, 1, 512);
 }
 
 static work run_generate(bench *b, size_t n_prompts, size_t n_samples, size_t n_new) {
@@ -178,18 +191,18 @@ static agon_status second_step(void *arg, const train_progress *p) {
     return AGON_OK;
 }
 
-/* One supervised step of 8 rows; half of a row of at most 128 tokens is its prompt. */
-static work run_train(bench *b, bool full, bool shorter) {
-    enum { ROWS = 8, STEPS = 2 };
-    train_row rows[ROWS];
-    train_response responses[ROWS];
+/* One supervised step of n_rows rows of `length` tokens, or of 64 to 128 when it is 0, half of them the prompt. */
+static work run_train(bench *b, bool full, size_t n_rows, size_t length) {
+    enum { MOST_ROWS = 64, STEPS = 2 };
+    train_row rows[MOST_ROWS];
+    train_response responses[MOST_ROWS];
     double tokens = 0, scored = 0;
     adapter *a = NULL;
     adapter_options lora = {.rank = 16, .alpha = 32, .seed = 1};
     if (!full)
         TRY(adapter_new(b->ctx, b->m, &lora, &a));
-    for (size_t i = 0; i < ROWS; i++) {
-        size_t n = shorter ? 64 + i * 64 / (ROWS - 1) : 512, n_prompt = shorter ? n / 2 : 1;
+    for (size_t i = 0; i < n_rows; i++) {
+        size_t n = length ? length : 64 + i * 64 / (n_rows - 1), n_prompt = length ? 1 : n / 2;
         const int32_t *list = random_tokens(b, n, 50 + i);
         responses[i] = (train_response){.tokens = list + n_prompt, .n = n - n_prompt, .weight = 1};
         rows[i] = (train_row){.prompt = list, .n_prompt = n_prompt, .responses = &responses[i], .n_responses = 1,
@@ -200,12 +213,12 @@ static work run_train(bench *b, bool full, bool shorter) {
     train_options o = train_options_default();
     o.objective = objective_find("sft");
     objective_defaults(o.objective, o.objective_options);
-    o.batch_rows = ROWS;
+    o.batch_rows = n_rows;
     o.max_steps = STEPS;
     train_sink sink = {.on_step = second_step, .arg = b};
-    TRY(train(b->ctx, b->m, a, NULL, NULL, rows, ROWS, &o, &sink, NULL, 0));
+    TRY(train(b->ctx, b->m, a, NULL, NULL, rows, n_rows, &o, &sink, NULL, 0));
     stop(b);
-    for (size_t i = 0; i < ROWS; i++)
+    for (size_t i = 0; i < n_rows; i++)
         free((void *)rows[i].prompt);
     adapter_free(a);
     double passes = full ? 3 : 2; /* forward, dx, and dw */
@@ -213,15 +226,15 @@ static work run_train(bench *b, bool full, bool shorter) {
 }
 
 static work run_lora_short(bench *b) {
-    return run_train(b, false, true);
+    return run_train(b, false, 8, 0);
 }
 
 static work run_lora_long(bench *b) {
-    return run_train(b, false, false);
+    return run_train(b, false, 8, 512);
 }
 
 static work run_sft(bench *b) {
-    return run_train(b, true, false);
+    return run_train(b, true, 8, 512);
 }
 
 static const struct phase {
@@ -232,6 +245,78 @@ static const struct phase {
     {"lora_short", run_lora_short}, {"lora_long", run_lora_long}, {"sft", run_sft},
 };
 enum { N_PHASES = sizeof phases / sizeof *phases };
+
+/* ---- growth ------------------------------------------------------------------------------------------ */
+
+/* One row of work at 64 tokens, and everything at 2, 4 and 8 times the length or the batch. */
+typedef enum growing { GROW_PREFILL, GROW_GENERATE, GROW_LORA, GROW_SFT, N_GROWING } growing;
+static const char *const growing_names[N_GROWING] = {"prefill", "generation", "lora step", "sft step"};
+
+static work run_growing(bench *b, growing what, size_t batch, size_t length) {
+    switch (what) {
+    case GROW_PREFILL:
+        return prefill(b, batch, length);
+    case GROW_GENERATE:
+        return run_generate(b, batch, 1, length);
+    default:
+        return run_train(b, what == GROW_SFT, batch, length);
+    }
+}
+
+/* VmHWM or VmRSS of this process; 0 where /proc does not tell. */
+static double resident_mib(const char *name) {
+    char line[128];
+    double kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (strncmp(line, name, strlen(name)) == 0)
+            kib = strtod(line + strlen(name) + 1, NULL);
+    if (f)
+        fclose(f);
+    return kib / 1024;
+}
+
+/* The peak counts from here: loading the model has one of its own. */
+static void reset_peak(void) {
+    FILE *f = fopen("/proc/self/clear_refs", "w");
+    if (f) {
+        fputs("5", f);
+        fclose(f);
+    }
+}
+
+static void open_bench(bench *b, const agon_ctx_options *options);
+
+/* In a process of its own, so that its peak is its own. */
+static void grow_once(bench *b, const agon_ctx_options *options, growing what, bool longer, size_t times) {
+    enum { LENGTH = 64, BATCH = 1 };
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        open_bench(b, options);
+        double model = resident_mib("VmRSS");
+        reset_peak();
+        work w = run_growing(b, what, longer ? BATCH : BATCH * times, longer ? LENGTH * times : LENGTH);
+        printf("{\"growth\": \"%s\", \"of\": \"%s\", \"times\": %zu, \"tokens\": %.0f, \"seconds\": %.3f, "
+               "\"cpu_seconds\": %.3f, \"peak_mib\": %.0f, \"model_mib\": %.0f}\n",
+               growing_names[what], longer ? "length" : "batch", times, w.tokens, b->seconds, b->cpu,
+               resident_mib("VmHWM"), model);
+        fflush(stdout);
+        _exit(0);
+    }
+    int how = 0;
+    if (child < 0 || waitpid(child, &how, 0) < 0 || how != 0) {
+        fprintf(stderr, "%s at %zu times did not run\n", growing_names[what], times);
+        exit(1);
+    }
+}
+
+static void grow(bench *b, const agon_ctx_options *options) {
+    for (growing what = 0; what < N_GROWING; what++)
+        for (size_t times = 1; times <= 8; times *= 2)
+            for (int longer = 1; longer >= (times == 1); longer--)
+                grow_once(b, options, what, longer, times);
+}
 
 /* ---- the program ----------------------------------------------------------------------------------- */
 
@@ -267,16 +352,26 @@ static void count_operations(bench *b) {
     b->head_flop = 2 * (double)c->n_vocabulary * d;
 }
 
+static void open_bench(bench *b, const agon_ctx_options *options) {
+    char reason[256];
+    if (agon_ctx_new(options, &b->ctx, reason, sizeof reason) != AGON_OK) {
+        fprintf(stderr, "%s\n", reason);
+        exit(1);
+    }
+    TRY(model_open(b->ctx, b->path, COMPUTE_BF16, &b->m));
+    count_operations(b);
+}
+
 static int usage(void) {
     fprintf(stderr, "usage: bench-engine MODEL.gguf [--threads N] [--cpu PATH] [--native] [--runs N] [--scale N] "
-                    "[PHASE...]\n");
+                    "[--growth | PHASE...]\n");
     return 2;
 }
 
 int main(int argc, char **argv) {
     agon_ctx_options options = agon_ctx_options_default();
     bench one = {.runs = 3, .scale = 1}, *b = &one;
-    bool wanted[N_PHASES] = {0}, any = false;
+    bool wanted[N_PHASES] = {0}, any = false, growth = false;
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
         if (more && strcmp(argv[i], "--threads") == 0)
@@ -289,6 +384,8 @@ int main(int argc, char **argv) {
             b->scale = atoi(argv[++i]);
         else if (strcmp(argv[i], "--native") == 0)
             options.numerics = AGON_NUMERICS_NATIVE;
+        else if (strcmp(argv[i], "--growth") == 0)
+            growth = true;
         else if (!b->path)
             b->path = argv[i];
         else {
@@ -302,13 +399,11 @@ int main(int argc, char **argv) {
     }
     if (!b->path || b->runs < 1 || b->runs > MAX_RUNS || b->scale < 1)
         return usage();
-    char reason[256];
-    if (agon_ctx_new(&options, &b->ctx, reason, sizeof reason) != AGON_OK) {
-        fprintf(stderr, "%s\n", reason);
-        return 1;
+    if (growth) {
+        grow(b, &options);
+        return 0;
     }
-    TRY(model_open(b->ctx, b->path, COMPUTE_BF16, &b->m));
-    count_operations(b);
+    open_bench(b, &options);
     for (int p = 0; p < N_PHASES; p++)
         if (wanted[p] || !any)
             run_phase(b, &phases[p]);

@@ -167,12 +167,10 @@ typedef lanes q8_scales;
 LANES q8_scales q8_load(const void *p) {
     return v_load(p);
 }
-/* Rounds what is neither a NaN nor a denormal: integers times a finite f16. */
+/* The product's first 8 bits, rounded to nearest even: Veltkamp's splitting, which test_matrix_q8 tries on each integer and scale. */
 LANES __m256 q8_half(__m256i integers, __m256 scales) {
-    __m256i u = _mm256_castps_si256(_mm256_mul_ps(_mm256_cvtepi32_ps(integers), scales));
-    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
-    u = _mm256_add_epi32(_mm256_add_epi32(u, _mm256_set1_epi32(0x7fff)), odd);
-    return _mm256_castsi256_ps(_mm256_and_si256(u, _mm256_set1_epi32((int)0xffff0000)));
+    __m256 p = _mm256_mul_ps(_mm256_cvtepi32_ps(integers), scales), t = _mm256_mul_ps(p, _mm256_set1_ps(65537));
+    return _mm256_sub_ps(t, _mm256_sub_ps(t, p));
 }
 LANES void v_load_q8(const int8_t *p, q8_scales s, lanes *even, lanes *odd) {
     __m256i lo = _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)p));

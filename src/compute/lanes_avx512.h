@@ -206,27 +206,20 @@ typedef lanes q8_scales;
 LANES q8_scales q8_load(const void *p) {
     return v_load(p);
 }
-/* Rounds what is neither a NaN nor a denormal: integers times a finite f16. The low half is not cleared. */
-LANES __m512i q8_round(__m512i integers, __m512 scales) {
-    __m512i u = _mm512_castps_si512(q8_floats(integers, scales));
-    __m512i odd = _mm512_and_epi32(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
-    return _mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd);
-}
-LANES void q8_both(const int8_t *p, q8_scales s, __m512i *even, __m512i *odd) {
-    __m512i both = _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p));
-    *even = q8_round(_mm512_srai_epi32(_mm512_slli_epi32(both, 24), 24), s);
-    *odd = _mm512_and_epi32(q8_round(_mm512_srai_epi32(both, 8), s), _mm512_set1_epi32((int)0xffff0000));
-}
-LANES pairs p_load_q8(const int8_t *p, q8_scales s) {
-    __m512i even, odd;
-    q8_both(p, s, &even, &odd);
-    return _mm512_or_epi32(_mm512_srli_epi32(even, 16), odd);
+/* The product's first 8 bits, rounded to nearest even: Veltkamp's splitting, which test_matrix_q8 tries on each integer and scale. */
+LANES __m512 q8_round(__m512i integers, __m512 scales) {
+    __m512 p = q8_floats(integers, scales), t = _mm512_mul_ps(p, _mm512_set1_ps(65537));
+    return _mm512_sub_ps(t, _mm512_sub_ps(t, p));
 }
 LANES void v_load_q8(const int8_t *p, q8_scales s, lanes *even, lanes *odd) {
-    __m512i e, o;
-    q8_both(p, s, &e, &o);
-    *even = _mm512_castsi512_ps(_mm512_and_epi32(e, _mm512_set1_epi32((int)0xffff0000)));
-    *odd = _mm512_castsi512_ps(o);
+    __m512i both = _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p));
+    *even = q8_round(_mm512_srai_epi32(_mm512_slli_epi32(both, 24), 24), s);
+    *odd = q8_round(_mm512_srai_epi32(both, 8), s);
+}
+LANES pairs p_load_q8(const int8_t *p, q8_scales s) {
+    lanes even, odd;
+    v_load_q8(p, s, &even, &odd);
+    return _mm512_or_epi32(_mm512_srli_epi32(_mm512_castps_si512(even), 16), _mm512_castps_si512(odd));
 }
 #endif
 LANES void p_put(void *p, pairs a) {
