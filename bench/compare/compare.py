@@ -46,7 +46,7 @@ class Bench:
         return json.loads(lines[-1])
 
     def agon(self, row, numerics):
-        command = [self.a.agon, row.name, self.model("hf"), self.inputs] + row.options.split()
+        command = [self.a.agon, row.work or row.name, self.model(row.model), self.inputs] + row.options.split()
         return self.run(command + (["--native"] if numerics == "native" else []) + self.a.agon_options.split(), {})
 
     def peer(self, peer):
@@ -64,8 +64,8 @@ class Bench:
         if not self.a.once:
             visits += [("agon native", lambda: self.agon(row, "native"))]
         for who, visit in visits:
-            r = {"row": row.name, "who": who, "at": datetime.datetime.now().isoformat(timespec="seconds"),
-                 "load": round(os.getloadavg()[0], 1), **visit()}
+            r = {**visit(), "row": row.name, "who": who, "at": datetime.datetime.now().isoformat(timespec="seconds"),
+                 "load": round(os.getloadavg()[0], 1)}
             if "failed" not in r:
                 skip = row.skip if who.startswith("agon") else 0
                 r["rate"], r["cpu_rate"] = rate(r, "seconds", skip), rate(r, "cpu_seconds", skip)

@@ -16,19 +16,20 @@ class Peer:
 
 @dataclass
 class Row:
-    name: str              # of bench-compare's row too
+    name: str
     title: str
     unit: str
     peers: list = field(default_factory=list)
     options: str = ""      # of bench-compare
     skip: int = 0          # repetitions that put memory in place, agon's
+    work: str = ""         # bench-compare's row, where it is not the name
+    model: str = "hf"      # of agon: "hf", or a GGUF type
 
 
 def inference(what, vllm, llama, hf):
     return [Peer("vLLM", "vllm_infer.py", f"--what {what}", vllm, venv="venv-vllm"),
             Peer("llama.cpp f16", "llamacpp_infer.py", f"--what {what}", llama, model="f16"),
             Peer("llama.cpp bf16", "llamacpp_infer.py", f"--what {what}", 1, model="bf16"),
-            Peer("llama.cpp q8_0", "llamacpp_infer.py", f"--what {what}", 1.5 if what == "stream" else 1, model="q8_0"),
             Peer("transformers", "hf_infer.py", f"--what {what}", hf)]
 
 
@@ -47,6 +48,8 @@ ROWS = [
     Row("batch", "generation, 32 prompts x 4 samples x 64, T = 1", "tokens/s", inference("batch", 3, 10, 1)),
     Row("prefill", "prefill, 512 tokens", "tokens/s", inference("prefill", 2, 1, 1)),
     Row("stream", "one stream, 64 new tokens", "tokens/s", inference("stream", 1, 2, 1)),
+    Row("stream-q8", "one stream, 64 new tokens, 8-bit weights", "tokens/s", work="stream", model="q8_0", peers=[
+        Peer("llama.cpp q8_0", "llamacpp_infer.py", "--what stream", 1.5, model="q8_0")]),
     Row("score", "log_probs of 1,000 sequences of 128 tokens", "tokens/s", peers=[
         Peer("transformers", "hf_infer.py", "--what score", 5),
         Peer("PyTorch compiled", "hf_infer.py", "--what score --compile", 5)]),
