@@ -28,17 +28,6 @@ static const condition conditions[] = {
 enum { N_CONDITIONS = sizeof conditions / sizeof *conditions, N_FIRST = 2, WEAK = 0, CEILING = 1 };
 
 /* A result: right or wrong of the test items [n_test], then the answers to half B: mean log_prob and tokens, [n_train, 1 + SEQUENCE_MAX]. */
-typedef struct answers {
-    w2s *w;
-    const w2s_items *items;
-    size_t n_families, first, n_level, n_values;
-    double **x;
-} answers;
-
-static double *result_of(const answers *c, size_t seed, size_t family, size_t condition) {
-    return c->x[(seed * c->n_families + family) * N_CONDITIONS + condition];
-}
-
 static void unpack(const w2s *w, const w2s_items *s, const double *x, sequence_item *out, double *log_prob) {
     for (size_t i = 0; i < w->n_train; i++) {
         const double *from = x + w->n_test + i * (1 + SEQUENCE_MAX);
@@ -101,16 +90,16 @@ static void bench_free(bench *x) {
     free(x->targets), free(x->test), free(x->b), free(x->log_prob), free(x->weights), free(x->picked);
 }
 
-static agon_status make_targets(const answers *c, agon_ctx *ctx, size_t seed, size_t family, const condition *k, bench *x) {
-    const w2s *w = c->w;
-    const w2s_items *s = &c->items[seed * c->n_families + family];
+static agon_status make_targets(const w2s_grid *g, agon_ctx *ctx, size_t seed, size_t family, const condition *k, bench *x) {
+    const w2s *w = g->w;
+    const w2s_items *s = w2s_grid_items(g, seed, family);
     for (size_t i = 0; i < w->n_train; i++)
         x->weights[i] = 1;
     if (k->source == TRUE_A || k->source == TRUE_B) {
         memcpy(x->targets, k->source == TRUE_A ? s->a : s->b, w->n_train * sizeof *x->targets);
         return AGON_OK;
     }
-    unpack(w, s, result_of(c, seed, family, WEAK), x->targets, x->log_prob);
+    unpack(w, s, w2s_grid_result(g, seed, family, WEAK), x->targets, x->log_prob);
     if (k->source == SCRAMBLED)
         scramble(s->family, seed_derivef(w->seed + seed, "scramble %zu", s->family), x->targets, x->picked, w->n_train);
     if (k->source != SURE)
@@ -126,8 +115,7 @@ static agon_status make_targets(const answers *c, agon_ctx *ctx, size_t seed, si
     return status;
 }
 
-static agon_status learn(const answers *c, agon_ctx *ctx, size_t seed, const w2s_items *s, size_t size, bench *x) {
-    const w2s *w = c->w;
+static agon_status learn(const w2s *w, agon_ctx *ctx, size_t seed, const w2s_items *s, size_t size, bench *x) {
     lab_model *m = NULL;
     lab_rows rows;
     const lab_training t = {.objective = "sft", .steps = w->steps, .batch = w->batch, .lr = w->lr,
@@ -149,76 +137,40 @@ static agon_status learn(const answers *c, agon_ctx *ctx, size_t seed, const w2s
     return status;
 }
 
-static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
-    const answers *c = arg;
-    w2s *w = c->w;
-    const condition *k = &conditions[c->first + i % c->n_level];
-    size_t family = i / c->n_level % c->n_families, seed = i / c->n_level / c->n_families;
-    const w2s_items *s = &c->items[seed * c->n_families + family];
-    double *out = result_of(c, seed, family, (size_t)(k - conditions)), right = 0;
-    char key[160];
-    bool found = false;
-    bench x = {0};
-    snprintf(key, sizeof key, "answers %zu %s %s", seed, sequence_family_name(s->family), k->name);
-    agon_status status = lab_recall(w->l, ctx, key, out, c->n_values, &found);
-    if (status || found)
-        return status;
-    status = bench_new(w, ctx, &x);
+static agon_status train_condition(const w2s_grid *g, agon_ctx *ctx, size_t seed, size_t family, size_t number, double *out) {
+    const w2s *w = g->w;
+    const condition *k = &conditions[number];
+    const w2s_items *s = w2s_grid_items(g, seed, family);
+    bench x;
+    agon_status status = bench_new(w, ctx, &x);
     if (!status)
-        status = make_targets(c, ctx, seed, family, k, &x);
+        status = make_targets(g, ctx, seed, family, k, &x);
     size_t first = k->source == CLIMB && w->n_sizes > 1 ? 1 : k->largest ? w->n_sizes - 1 : 0;
     size_t last = k->largest ? w->n_sizes - 1 : 0;
     for (size_t size = first; size <= last && !status; size++) {
-        status = learn(c, ctx, seed, s, size, &x);
+        status = learn(w, ctx, seed, s, size, &x);
         memcpy(x.targets, x.b, w->n_train * sizeof *x.targets);
     }
-    if (!status) {
-        pack(w, x.test, s->family, x.b, x.log_prob, out);
-        status = lab_keep(w->l, ctx, key, out, c->n_values);
-    }
-    for (size_t j = 0; j < w->n_test && !status; j++)
-        right += out[j];
     if (!status)
-        lab_say(w->l, "seed %zu  %-10s %-16s test answers right %.3f", seed, sequence_family_name(s->family), k->name,
-                right / (double)w->n_test);
+        pack(w, x.test, s->family, x.b, x.log_prob, out);
     bench_free(&x);
     return status;
 }
 
-static agon_status take_scores(const answers *c, size_t family, w2s_scores *out) {
-    const w2s *w = c->w;
-    *out = (w2s_scores){.task = sequence_family_name(c->items[family].family), .family = family,
-                        .n_conditions = N_CONDITIONS, .weak = WEAK, .ceiling = CEILING, .extra = json_array()};
-    for (size_t k = 0; k < N_CONDITIONS; k++) {
-        out->names[k] = conditions[k].name;
-        out->scores[k] = malloc(w->n_seeds * w->n_test * sizeof *out->scores[k]);
-        if (!out->scores[k])
-            return ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
-        for (size_t seed = 0; seed < w->n_seeds; seed++)
-            memcpy(out->scores[k] + seed * w->n_test, result_of(c, seed, family, k), w->n_test * sizeof **out->scores);
-    }
-    return AGON_OK;
+static const char *name_of(size_t condition) {
+    return conditions[condition].name;
+}
+
+static bool right(const w2s_items *s, const double *x, size_t j) {
+    (void)s;
+    return x[j] > 0;
 }
 
 agon_status w2s_answers(w2s *w, const w2s_items *items, size_t n_families, w2s_scores *out) {
-    size_t n_results = w->n_seeds * n_families * N_CONDITIONS;
-    answers c = {.w = w, .items = items, .n_families = n_families, .n_values = w->n_test + w->n_train * (1 + SEQUENCE_MAX),
-                 .x = calloc(n_results + 1, sizeof *c.x)};
-    agon_status s = c.x ? AGON_OK : ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
-    for (size_t i = 0; i < n_results && !s; i++)
-        if (!(c.x[i] = malloc(c.n_values * sizeof **c.x)))
-            s = ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
-    c.n_level = N_FIRST;
-    if (!s)
-        s = lab_run(w->l, w->n_seeds * n_families * c.n_level, run_one, &c);
-    c.first = N_FIRST;
-    c.n_level = N_CONDITIONS - N_FIRST;
-    if (!s)
-        s = lab_run(w->l, w->n_seeds * n_families * c.n_level, run_one, &c);
-    for (size_t f = 0; f < n_families && !s; f++)
-        s = take_scores(&c, f, &out[f]);
-    for (size_t i = 0; c.x && i < n_results; i++)
-        free(c.x[i]);
-    free(c.x);
+    w2s_grid g = {.w = w, .items = items, .kind = "answers", .n_families = n_families, .n_conditions = N_CONDITIONS,
+                  .n_first = N_FIRST, .n_values = w->n_test + w->n_train * (1 + SEQUENCE_MAX), .weak = WEAK, .ceiling = CEILING,
+                  .name = name_of, .train = train_condition, .right = right};
+    agon_status s = w2s_grid_run(&g, out);
+    w2s_grid_free(&g);
     return s;
 }

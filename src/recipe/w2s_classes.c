@@ -55,25 +55,8 @@ static const condition conditions[] = {
 enum { N_CONDITIONS = sizeof conditions / sizeof *conditions, N_FIRST = 2 + W2S_N_SPECIALISTS, WEAK = 0, CEILING = 1 };
 _Static_assert((int)N_CONDITIONS <= (int)W2S_MAX_CONDITIONS, "too many conditions");
 
-/* P(true) of all items by every condition: p[((seed * n_families) + family) * N_CONDITIONS + condition] [n_all]. */
-typedef struct classes {
-    w2s *w;
-    const w2s_items *items; /* [n_seeds, n_families] */
-    size_t n_families, first, n_level; /* conditions of the level that runs */
-    double **p;
-} classes;
-
-static double *result_of(const classes *c, size_t seed, size_t family, size_t condition) {
-    return c->p[(seed * c->n_families + family) * N_CONDITIONS + condition];
-}
-
-static const w2s_items *items_of(const classes *c, size_t seed, size_t family) {
-    return &c->items[seed * c->n_families + family];
-}
-
-/* The weak labels of half B within a result [n_all]. */
-static const double *on_b(const w2s *w, const w2s_items *s, const double *p) {
-    (void)w;
+/* The labels of half B within a result, which is P(true) of all items [n_all]. */
+static const double *on_b(const w2s_items *s, const double *p) {
     return p + (s->b - s->items);
 }
 
@@ -158,11 +141,11 @@ static void shuffle_labels(uint64_t seed, double *labels, size_t n) {
 }
 
 /* Shares of right answers of specialist e on each domain of the validation items, and over all of them (the last). */
-static void competence(const classes *c, size_t seed, size_t family, size_t e, double out[SEQUENCE_N_DOMAINS + 1]) {
-    const w2s_items *s = items_of(c, seed, family);
-    const double *p = result_of(c, seed, family, 2 + e);
+static void competence(const w2s_grid *g, size_t seed, size_t family, size_t e, double out[SEQUENCE_N_DOMAINS + 1]) {
+    const w2s_items *s = w2s_grid_items(g, seed, family);
+    const double *p = w2s_grid_result(g, seed, family, 2 + e);
     double right[SEQUENCE_N_DOMAINS + 1] = {0}, n[SEQUENCE_N_DOMAINS + 1] = {0};
-    for (size_t i = 0; i < c->w->n_validation; i++) {
+    for (size_t i = 0; i < g->w->n_validation; i++) {
         const sequence_item *item = &s->validation[i];
         bool correct = (p[item - s->items] > 0.5) == item->truth;
         const int places[2] = {item->domain, SEQUENCE_N_DOMAINS};
@@ -184,11 +167,11 @@ typedef struct panel {
     const double *p[W2S_N_SPECIALISTS];
 } panel;
 
-static panel panel_of(const classes *c, size_t seed, size_t family) {
+static panel panel_of(const w2s_grid *g, size_t seed, size_t family) {
     panel x;
     for (size_t e = 0; e < W2S_N_SPECIALISTS; e++) {
-        competence(c, seed, family, e, x.c[e]);
-        x.p[e] = result_of(c, seed, family, 2 + e);
+        competence(g, seed, family, e, x.c[e]);
+        x.p[e] = w2s_grid_result(g, seed, family, 2 + e);
     }
     return x;
 }
@@ -223,16 +206,16 @@ static double fuse(const panel *x, fusion how, const sequence_item *item, size_t
 }
 
 /* What a condition trains on. */
-static agon_status make_labels(const classes *c, agon_ctx *ctx, size_t seed, size_t family, const condition *k, label_set *out) {
-    const w2s *w = c->w;
-    const w2s_items *s = items_of(c, seed, family);
-    const double *weak = on_b(w, s, result_of(c, seed, family, WEAK));
+static agon_status make_labels(const w2s_grid *g, agon_ctx *ctx, size_t seed, size_t family, const condition *k, label_set *out) {
+    const w2s *w = g->w;
+    const w2s_items *s = w2s_grid_items(g, seed, family);
+    const double *weak = on_b(s, w2s_grid_result(g, seed, family, WEAK));
     uint64_t draw = seed_derivef(w->seed + seed, "%s %zu", k->name, s->family);
     bool truth = k->source == TRUTH_A || k->source == TRUTH_B || k->source == SPECIALIST;
     out->items = k->source == TRUTH_A || k->source == SPECIALIST ? s->a : s->b;
     panel x = {0};
     if (k->source == ENSEMBLE)
-        x = panel_of(c, seed, family);
+        x = panel_of(g, seed, family);
     for (size_t i = 0; i < w->n_train; i++) {
         const sequence_item *item = &out->items[i];
         out->weights[i] = k->source == SPECIALIST ? item->domain == (int)k->share : 1;
@@ -263,9 +246,8 @@ static size_t size_of(const w2s *w, model_choice m) {
 }
 
 /* A model of this size on these labels; its P(true) of all items. */
-static agon_status learn(const classes *c, agon_ctx *ctx, size_t seed, const w2s_items *s, size_t size, const condition *k,
+static agon_status learn(const w2s *w, agon_ctx *ctx, size_t seed, const w2s_items *s, size_t size, const condition *k,
                          const label_set *labels, double *p) {
-    const w2s *w = c->w;
     char alpha[32];
     lab_model *x = NULL;
     lab_rows rows;
@@ -293,49 +275,37 @@ static agon_status learn(const classes *c, agon_ctx *ctx, size_t seed, const w2s
 }
 
 /* Bootstrapping: each size learns from the labels of the one before, on the same half B. */
-static agon_status climb(const classes *c, agon_ctx *ctx, size_t seed, const w2s_items *s, const condition *k, label_set *labels,
+static agon_status climb(const w2s *w, agon_ctx *ctx, size_t seed, const w2s_items *s, const condition *k, label_set *labels,
                          double *p) {
-    const w2s *w = c->w;
     agon_status status = AGON_OK;
     for (size_t size = w->n_sizes > 1 ? 1 : 0; size < w->n_sizes && !status; size++) {
-        status = learn(c, ctx, seed, s, size, k, labels, p);
-        memcpy(labels->labels, on_b(w, s, p), w->n_train * sizeof *labels->labels);
+        status = learn(w, ctx, seed, s, size, k, labels, p);
+        memcpy(labels->labels, on_b(s, p), w->n_train * sizeof *labels->labels);
     }
     return status;
 }
 
-static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
-    const classes *c = arg;
-    w2s *w = c->w;
-    const condition *k = &conditions[c->first + i % c->n_level];
-    size_t family = i / c->n_level % c->n_families, seed = i / c->n_level / c->n_families;
-    const w2s_items *s = items_of(c, seed, family);
-    double *p = result_of(c, seed, family, (size_t)(k - conditions));
-    char key[160];
-    bool found = false;
-    snprintf(key, sizeof key, "classes %zu %s %s", seed, sequence_family_name(s->family), k->name);
-    agon_status status = lab_recall(w->l, ctx, key, p, w->n_all, &found);
-    if (status || found)
-        return status;
+static agon_status train_condition(const w2s_grid *g, agon_ctx *ctx, size_t seed, size_t family, size_t number, double *p) {
+    const w2s *w = g->w;
+    const condition *k = &conditions[number];
+    const w2s_items *s = w2s_grid_items(g, seed, family);
     label_set labels = {.labels = malloc(w->n_train * sizeof(double)), .weights = malloc(w->n_train * sizeof(double))};
-    if (!labels.labels || !labels.weights)
-        status = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status status = labels.labels && labels.weights ? make_labels(g, ctx, seed, family, k, &labels)
+                                                         : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!status)
-        status = make_labels(c, ctx, seed, family, k, &labels);
-    if (!status)
-        status = k->source == BOOTSTRAP ? climb(c, ctx, seed, s, k, &labels, p)
-                                        : learn(c, ctx, seed, s, size_of(w, k->model), k, &labels, p);
-    if (!status)
-        status = lab_keep(w->l, ctx, key, p, w->n_all);
-    size_t right = 0;
-    for (size_t j = 0; j < w->n_test && !status; j++)
-        right += (p[s->test + j - s->items] > 0.5) == s->test[j].truth;
-    if (!status)
-        lab_say(w->l, "seed %zu  %-10s %-16s test accuracy %.3f", seed, sequence_family_name(s->family), k->name,
-                (double)right / (double)w->n_test);
+        status = k->source == BOOTSTRAP ? climb(w, ctx, seed, s, k, &labels, p)
+                                        : learn(w, ctx, seed, s, size_of(w, k->model), k, &labels, p);
     free(labels.labels);
     free(labels.weights);
     return status;
+}
+
+static const char *name_of(size_t condition) {
+    return conditions[condition].name;
+}
+
+static bool right(const w2s_items *s, const double *p, size_t j) {
+    return (p[s->test + j - s->items] > 0.5) == s->test[j].truth;
 }
 
 /* ---- figures ----------------------------------------------------------------------------------------------- */
@@ -361,10 +331,10 @@ static json_t *number(double x) {
 }
 
 /* Agreement of a student with its supervisor where that one is right and wrong, and the student's calibration, on the test items. */
-static agon_status imitation_json(const classes *c, agon_ctx *ctx, size_t seed, size_t family, size_t condition, json_t **out) {
-    const w2s *w = c->w;
-    const w2s_items *s = items_of(c, seed, family);
-    const double *weak = result_of(c, seed, family, WEAK), *p = result_of(c, seed, family, condition);
+static agon_status imitation_json(const w2s_grid *g, agon_ctx *ctx, size_t seed, size_t family, size_t condition, json_t **out) {
+    const w2s *w = g->w;
+    const w2s_items *s = w2s_grid_items(g, seed, family);
+    const double *weak = w2s_grid_result(g, seed, family, WEAK), *p = w2s_grid_result(g, seed, family, condition);
     int *all = malloc(3 * w->n_test * sizeof *all);
     double *confidence = malloc(w->n_test * sizeof *confidence);
     bool *correct = malloc(w->n_test * sizeof *correct);
@@ -389,11 +359,11 @@ static agon_status imitation_json(const classes *c, agon_ctx *ctx, size_t seed, 
     return status;
 }
 
-static agon_status add_extra(const classes *c, size_t seed, size_t family, json_t *list) {
-    const w2s *w = c->w;
-    const w2s_items *s = items_of(c, seed, family);
-    const double *weak = on_b(w, s, result_of(c, seed, family, WEAK));
-    panel x = panel_of(c, seed, family);
+static agon_status add_extra(const w2s_grid *g, size_t seed, size_t family, json_t *list) {
+    const w2s *w = g->w;
+    const w2s_items *s = w2s_grid_items(g, seed, family);
+    const double *weak = on_b(s, w2s_grid_result(g, seed, family, WEAK));
+    panel x = panel_of(g, seed, family);
     double *weights = malloc(w->n_train * sizeof *weights);
     json_t *fused = json_object(), *kept = json_object(), *imitations = json_array();
     agon_status status = weights ? AGON_OK : ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
@@ -408,7 +378,7 @@ static agon_status add_extra(const classes *c, size_t seed, size_t family, json_
         weights[i] = 1;
     for (size_t k = N_FIRST; k < N_CONDITIONS && !status; k++) {
         json_t *one = NULL;
-        status = imitation_json(c, w->l->ctx, seed, family, k, &one);
+        status = imitation_json(g, w->l->ctx, seed, family, k, &one);
         json_array_append_new(imitations, one);
     }
     if (!status)
@@ -422,46 +392,13 @@ static agon_status add_extra(const classes *c, size_t seed, size_t family, json_
     return status;
 }
 
-static agon_status take_scores(const classes *c, size_t family, w2s_scores *out) {
-    const w2s *w = c->w;
-    *out = (w2s_scores){.task = sequence_family_name(items_of(c, 0, family)->family), .family = family,
-                        .n_conditions = N_CONDITIONS, .weak = WEAK, .ceiling = CEILING, .extra = json_array()};
-    agon_status status = AGON_OK;
-    for (size_t k = 0; k < N_CONDITIONS; k++) {
-        out->names[k] = conditions[k].name;
-        out->scores[k] = malloc(w->n_seeds * w->n_test * sizeof *out->scores[k]);
-        if (!out->scores[k])
-            return ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
-        for (size_t seed = 0; seed < w->n_seeds; seed++) {
-            const w2s_items *s = items_of(c, seed, family);
-            const double *p = result_of(c, seed, family, k) + (s->test - s->items);
-            for (size_t i = 0; i < w->n_test; i++)
-                out->scores[k][seed * w->n_test + i] = (p[i] > 0.5) == s->test[i].truth;
-        }
-    }
-    for (size_t seed = 0; seed < w->n_seeds && !status; seed++)
-        status = add_extra(c, seed, family, out->extra);
-    return status;
-}
-
 agon_status w2s_classes(w2s *w, const w2s_items *items, size_t n_families, w2s_scores *out) {
-    size_t n_results = w->n_seeds * n_families * N_CONDITIONS;
-    classes c = {.w = w, .items = items, .n_families = n_families, .p = calloc(n_results + 1, sizeof *c.p)};
-    agon_status s = c.p ? AGON_OK : ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
-    for (size_t i = 0; i < n_results && !s; i++)
-        if (!(c.p[i] = malloc(w->n_all * sizeof **c.p)))
-            s = ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
-    c.n_level = N_FIRST;
-    if (!s)
-        s = lab_run(w->l, w->n_seeds * n_families * c.n_level, run_one, &c);
-    c.first = N_FIRST;
-    c.n_level = N_CONDITIONS - N_FIRST;
-    if (!s)
-        s = lab_run(w->l, w->n_seeds * n_families * c.n_level, run_one, &c);
-    for (size_t f = 0; f < n_families && !s; f++)
-        s = take_scores(&c, f, &out[f]);
-    for (size_t i = 0; c.p && i < n_results; i++)
-        free(c.p[i]);
-    free(c.p);
+    w2s_grid g = {.w = w, .items = items, .kind = "classes", .n_families = n_families, .n_conditions = N_CONDITIONS,
+                  .n_first = N_FIRST, .n_values = w->n_all, .weak = WEAK, .ceiling = CEILING, .name = name_of,
+                  .train = train_condition, .right = right};
+    agon_status s = w2s_grid_run(&g, out);
+    for (size_t i = 0; i < n_families * w->n_seeds && !s; i++)
+        s = add_extra(&g, i % w->n_seeds, i / w->n_seeds, out[i / w->n_seeds].extra);
+    w2s_grid_free(&g);
     return s;
 }

@@ -38,6 +38,29 @@ typedef struct w2s_scores {
 } w2s_scores;
 void w2s_scores_free(w2s_scores *s);
 
+/* The trainings of one kind of task: every condition under every seed and family. Each is a stage of the lab, its result n_values numbers. */
+typedef struct w2s_grid w2s_grid;
+struct w2s_grid {
+    w2s *w;
+    const w2s_items *items; /* [n_seeds, n_families] */
+    const char *kind;       /* begins the stages' names */
+    size_t n_families, n_conditions, n_values, weak, ceiling;
+    size_t n_first; /* conditions before this one need nothing, the others the results of these */
+    const char *(*name)(size_t condition);
+    agon_status (*train)(const w2s_grid *g, agon_ctx *ctx, size_t seed, size_t family, size_t condition, double *x);
+    bool (*right)(const w2s_items *s, const double *x, size_t j); /* of test item j, by the result x */
+    double **x;                                                   /* of w2s_grid_run */
+    size_t first, n_level;                                        /* conditions under way */
+};
+/* Runs all; scores without `extra`, out [n_families]. w2s_grid_free also after a failure. */
+AGON_MUST_CHECK agon_status w2s_grid_run(w2s_grid *g, w2s_scores *out);
+void w2s_grid_free(w2s_grid *g);
+/* [n_values], borrowed. */
+double *w2s_grid_result(const w2s_grid *g, size_t seed, size_t family, size_t condition);
+static inline const w2s_items *w2s_grid_items(const w2s_grid *g, size_t seed, size_t family) {
+    return &g->items[seed * g->n_families + family];
+}
+
 /* Everything of the classification tasks; out [n_families]. */
 AGON_MUST_CHECK agon_status w2s_classes(w2s *w, const w2s_items *items, size_t n_families, w2s_scores *out);
 /* Everything of the generative tasks. */
