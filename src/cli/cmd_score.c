@@ -118,37 +118,6 @@ static void print_result(const item *r, const agon_score_result *result, bool js
     json_decref(answer);
 }
 
-enum { AT_ONCE = 64 };
-
-/* How many rows from the i-th on are asked together: some at a time, so that answers appear as they are made, and of one adapter. */
-static size_t rows_together(const items *list, size_t i) {
-    size_t n = 1;
-    while (n < AT_ONCE && i + n < list->n && list->rows[i + n].adapter == list->rows[i].adapter)
-        n++;
-    return n;
-}
-
-static int score_rows(const opened *o, const items *list, double temperature, size_t top, bool json) {
-    for (size_t i = 0, n; i < list->n; i += n) {
-        n = rows_together(list, i);
-        agon_score_request requests[AT_ONCE];
-        agon_score_result results[AT_ONCE];
-        for (size_t k = 0; k < n; k++) {
-            const item *r = &list->rows[i + k];
-            requests[k] = (agon_score_request){r->prompt, r->n_prompt, r->completion, r->n_completion};
-        }
-        agon_status s = agon_score(o->ctx, o->model, list->rows[i].adapter, requests, n, temperature, top, results);
-        if (s)
-            return fail_with("score", s, o->ctx);
-        for (size_t k = 0; k < n; k++) {
-            print_result(&list->rows[i + k], &results[k], json, top > 0);
-            agon_score_result_free(&results[k]);
-        }
-        fflush(stdout);
-    }
-    return EXIT_FINE;
-}
-
 static void print_reward(const agon_reward_result *r, bool json) {
     json_t *answer = json_pack("{s:f}", "reward", r->reward), *list = json_array();
     for (size_t i = 0; i < r->n_tokens; i++)
@@ -161,21 +130,38 @@ static void print_reward(const agon_reward_result *r, bool json) {
     json_decref(answer);
 }
 
-static int reward_rows(const opened *o, const items *list, bool json) {
+enum { AT_ONCE = 64 };
+
+/* How many rows from the i-th on are asked together: some at a time, so that answers appear as they are made, and of one adapter. */
+static size_t rows_together(const items *list, size_t i) {
+    size_t n = 1;
+    while (n < AT_ONCE && i + n < list->n && list->rows[i + n].adapter == list->rows[i].adapter)
+        n++;
+    return n;
+}
+
+static int score_rows(const opened *o, const items *list, double temperature, size_t top, bool reward, bool json) {
     for (size_t i = 0, n; i < list->n; i += n) {
         n = rows_together(list, i);
+        const agon_adapter *adapter = list->rows[i].adapter;
         agon_score_request requests[AT_ONCE];
-        agon_reward_result results[AT_ONCE];
+        agon_score_result scores[AT_ONCE];
+        agon_reward_result rewards[AT_ONCE];
         for (size_t k = 0; k < n; k++) {
             const item *r = &list->rows[i + k];
             requests[k] = (agon_score_request){r->prompt, r->n_prompt, r->completion, r->n_completion};
         }
-        agon_status s = agon_reward(o->ctx, o->model, list->rows[i].adapter, requests, n, results);
+        agon_status s = reward ? agon_reward(o->ctx, o->model, adapter, requests, n, rewards)
+                               : agon_score(o->ctx, o->model, adapter, requests, n, temperature, top, scores);
         if (s)
             return fail_with("score", s, o->ctx);
-        for (size_t k = 0; k < n; k++) {
-            print_reward(&results[k], json);
-            agon_reward_result_free(&results[k]);
+        for (size_t k = 0; k < n && reward; k++) {
+            print_reward(&rewards[k], json);
+            agon_reward_result_free(&rewards[k]);
+        }
+        for (size_t k = 0; k < n && !reward; k++) {
+            print_result(&list->rows[i + k], &scores[k], json, top > 0);
+            agon_score_result_free(&scores[k]);
         }
         fflush(stdout);
     }
@@ -214,7 +200,7 @@ static int run(int argc, char **argv) {
         if (code == EXIT_FINE)
             code = read_rows(&o, text, &list);
         if (code == EXIT_FINE)
-            code = reward ? reward_rows(&o, &list, json) : score_rows(&o, &list, temperature, (size_t)top, json);
+            code = score_rows(&o, &list, temperature, (size_t)top, reward, json);
         items_free(&list);
         close_model(&o);
     }

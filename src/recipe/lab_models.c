@@ -333,6 +333,13 @@ static agon_status ask(asker *a, const segment *segments, size_t n) {
     return model_forward(a->ctx, a->m, a->work, &batch, &out);
 }
 
+static agon_status ask_items(asker *a, const sequence_item *items, size_t n, unsigned wants) {
+    segment segments[ASK_ITEMS];
+    for (size_t k = 0; k < n; k++)
+        segments[k] = (segment){.tokens = items[k].tokens, .n_tokens = items[k].n, .parent = -1, .wants = wants};
+    return ask(a, segments, n);
+}
+
 agon_status lab_judge(agon_ctx *ctx, const lab_model *x, const sequence_item *items, size_t n, double *p) {
     agon_status s = lab_reward(ctx, x, items, n, p);
     for (size_t i = 0; i < n && !s; i++)
@@ -347,12 +354,8 @@ agon_status lab_reward(agon_ctx *ctx, const lab_model *x, const sequence_item *i
     assert(head);
     agon_status s = asker_open(&a, ctx, x->m);
     for (size_t i = 0, take; i < n && !s; i += take) {
-        segment segments[ASK_ITEMS];
         take = n - i < ASK_ITEMS ? n - i : ASK_ITEMS;
-        for (size_t k = 0; k < take; k++)
-            segments[k] = (segment){.tokens = items[i + k].tokens, .n_tokens = items[i + k].n, .parent = -1,
-                                    .wants = WANT_HIDDEN};
-        s = ask(&a, segments, take);
+        s = ask_items(&a, items + i, take, WANT_HIDDEN);
         for (size_t k = 0, end = 0; k < take && !s; k++) {
             end += items[i + k].n;
             scalar_head_forward(head, a.hidden + (end - 1) * width, 1, &out[i + k]);
@@ -366,12 +369,8 @@ agon_status lab_score(agon_ctx *ctx, const lab_model *x, const sequence_item *it
     asker a;
     agon_status s = asker_open(&a, ctx, x->m);
     for (size_t i = 0, take; i < n && !s; i += take) {
-        segment segments[ASK_ITEMS];
         take = n - i < ASK_ITEMS ? n - i : ASK_ITEMS;
-        for (size_t k = 0; k < take; k++)
-            segments[k] = (segment){.tokens = items[i + k].tokens, .n_tokens = items[i + k].n, .parent = -1,
-                                    .wants = WANT_LOG_PROB};
-        s = ask(&a, segments, take);
+        s = ask_items(&a, items + i, take, WANT_LOG_PROB);
         for (size_t k = 0, at = 0; k < take && !s; at += items[i + k].n, k++) {
             out[i + k] = 0;
             for (size_t j = items[i + k].n_source; j < items[i + k].n; j++)

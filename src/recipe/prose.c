@@ -10,25 +10,18 @@ typedef struct prose {
     const perplexity_suite *p;
 } prose;
 
-/* Writes the documents' text records. */
-static agon_status add_documents(void *arg, json_t **result) {
+static agon_status add_document(void *arg, size_t i, json_t *ids) {
     const prose *d = arg;
     cast *c = d->c;
-    json_t *ids = *result = json_array();
-    agon_status s = json_made(c->actors.ctx, ids);
-    for (size_t i = 0; i < perplexity_n_documents(d->p) && !s; i++) {
-        store_id id;
-        const text_record t = {.run = run_id(c->run),
-                               .kind = "document",
-                               .body = perplexity_document(d->p, i),
-                               .iteration = c->actors.iteration,
-                               .producer = "data/real.txt",
-                               .oracle = "open"};
-        s = store_add_text(c->actors.store, &t, &id);
-        if (!s && json_array_append_new(ids, json_string(id.text)) != 0)
-            s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for documents");
-    }
-    return s;
+    store_id id;
+    const text_record t = {.run = run_id(c->run),
+                           .kind = "document",
+                           .body = perplexity_document(d->p, i),
+                           .iteration = c->actors.iteration,
+                           .producer = "data/real.txt",
+                           .oracle = "open"};
+    agon_status s = store_add_text(c->actors.store, &t, &id);
+    return s ? s : json_append(c->actors.ctx, ids, json_string(id.text));
 }
 
 /* *ids new: of the documents' text records. */
@@ -39,7 +32,7 @@ static agon_status record_documents(cast *c, const perplexity_suite *p, json_t *
     prose d = {c, p};
     json_t *input = json_pack("{ss}", "hash", hex);
     const step_key key = {.path = cast_path(c, "prose"), .kind = "read_documents"};
-    agon_status s = step_once(c->run, &key, input, add_documents, &d, ids);
+    agon_status s = step_list(c->run, &key, input, perplexity_n_documents(p), add_document, &d, ids);
     json_decref(input);
     return s;
 }

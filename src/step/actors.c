@@ -103,3 +103,7 @@ json_t *real_or_null(double x) {
 agon_status json_made(agon_ctx *ctx, const json_t *value) {
     return value ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "no memory for a record, or its text is not UTF-8");
 }
+
+agon_status json_append(agon_ctx *ctx, json_t *list, json_t *value) {
+    return json_made(ctx, json_array_append_new(list, value) == 0 ? list : NULL);
+}

@@ -9,7 +9,7 @@ agon_status critique_words(actors *a, const answer *x, int form, char **out) {
     return critic_executable(a->ctx, &v, (critique_form)form, out);
 }
 
-static agon_status add_critique(actors *a, const answer *x, int form, json_t *ids) {
+static agon_status record_form(actors *a, const answer *x, int form, json_t *ids) {
     char *words = NULL;
     store_id id;
     json_t *meta = x->span_end > x->span_start
@@ -26,8 +26,8 @@ static agon_status add_critique(actors *a, const answer *x, int form, json_t *id
                      .meta = meta};
     if (!s)
         s = store_add_text(a->store, &t, &id);
-    if (!s && json_array_append_new(ids, json_string(id.text)) != 0)
-        s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a critique");
+    if (!s)
+        s = json_append(a->ctx, ids, json_string(id.text));
     json_decref(meta);
     free(words);
     return s;
@@ -37,25 +37,19 @@ typedef struct to_criticise {
     actors *a;
     const answer_list *answers;
     const size_t *which;
-    size_t n;
 } to_criticise;
 
-static agon_status add_critiques(void *arg, json_t **result) {
+static agon_status add_critique(void *arg, size_t i, json_t *ids) {
     const to_criticise *x = arg;
-    json_t *ids = json_array();
-    agon_status s = ids ? AGON_OK : ctx_fail(x->a->ctx, AGON_ENOMEM, "no memory for critiques");
-    for (size_t i = 0; i < x->n && !s; i++)
-        for (int form = CRITIQUE_FULL; form <= CRITIQUE_MASKED && !s; form++)
-            s = add_critique(x->a, &x->answers->items[x->which[i]], form, ids);
-    *result = ids;
-    return s;
+    const answer *y = &x->answers->items[x->which[i]];
+    agon_status s = record_form(x->a, y, CRITIQUE_FULL, ids);
+    return s ? s : record_form(x->a, y, CRITIQUE_MASKED, ids);
 }
 
 agon_status critique_answers(actors *a, const char *path, answer_list *answers, const size_t *which, size_t n) {
     json_t *input = answer_ids(answers, which, n), *result = NULL;
     const step_key key = {.path = path, .kind = "critique"};
-    to_criticise x = {a, answers, which, n};
-    agon_status s = step_once(a->run, &key, input, add_critiques, &x, &result);
+    agon_status s = step_list(a->run, &key, input, n, add_critique, &(to_criticise){a, answers, which}, &result);
     for (size_t i = 0; i < n && !s; i++)
         for (int form = CRITIQUE_FULL; form <= CRITIQUE_MASKED; form++) {
             const char *id = json_string_value(json_array_get(result, 2 * i + (size_t)form));

@@ -32,10 +32,7 @@ agon_status evaluate_suite(actors *a, const char *path, const suite *suite, cons
     agon_status s = json_made(a->ctx, inputs);
     for (size_t i = 0; i < n && !s; i++) {
         suite_item item = suite_get(suite, i);
-        json_t *input = generate_greedy(item.id, item.query, version, item.max_tokens);
-        s = json_made(a->ctx, input);
-        if (!s && json_array_append_new(inputs, input) != 0)
-            s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
+        s = json_append(a->ctx, inputs, generate_greedy(item.id, item.query, version, item.max_tokens));
     }
     if (!s)
         s = work_run(a, path, &work_generate, inputs, count_tokens, a, &results);

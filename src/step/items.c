@@ -65,6 +65,23 @@ json_t *answer_ids(const answer_list *l, const size_t *which, size_t n) {
     return ids;
 }
 
+agon_status answers_to_judge(actors *a, const query_list *queries, const answer_list *answers, const size_t *which, size_t n,
+                             const char *version, json_t **out) {
+    json_t *inputs = json_array();
+    agon_status s = json_made(a->ctx, inputs);
+    for (size_t i = 0; i < n && !s; i++) {
+        const answer *x = &answers->items[which[i]];
+        s = json_append(a->ctx, inputs,
+                        json_pack("{ss ss ss ss}", "id", x->id, "query", queries->items[x->query].text, "answer", x->text,
+                                  "version", version));
+    }
+    if (s)
+        json_decref(inputs);
+    else
+        *out = inputs;
+    return s;
+}
+
 size_t cell_find(const char *family, const char *name) {
     for (size_t i = 0; i < task_n_cells(); i++)
         if (strcmp(task_cell_family(i), family) == 0 && strcmp(task_cell_at(i)->name, name) == 0)

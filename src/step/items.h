@@ -68,6 +68,9 @@ answer *answer_list_add(answer_list *l);
 preference *preference_list_add(preference_list *l);
 /* Ids of the answers `which` [n], new; NULL on memory. */
 json_t *answer_ids(const answer_list *l, const size_t *which, size_t n);
+/* Of each of them what the model critic reads: the input of work_judge and work_criticise. *out new. */
+AGON_MUST_CHECK agon_status answers_to_judge(actors *a, const query_list *queries, const answer_list *answers, const size_t *which,
+                                             size_t n, const char *version, json_t **out);
 /* Fills a query from task JSON (taken over by reference count). AGON_EFORMAT as task_query_read. */
 AGON_MUST_CHECK agon_status query_set(actors *a, query_list *l, query *q, json_t *task);
 /* The wording as a task_query, new (task_query_free). */

@@ -63,26 +63,18 @@ static agon_status add_metric(const monitor *m, const char *name, const watch *w
     return store_add_metric(m->a->store, &r);
 }
 
-static agon_status record(void *arg, json_t **result) {
+static agon_status record(void *arg, size_t i, json_t *list) {
     const monitor *m = arg;
-    json_t *list = *result = json_array();
-    agon_status s = json_made(m->a->ctx, list);
-    for (size_t i = 0; i < m->n && !s; i++) {
-        const watch *w = &m->families[i];
-        json_t *row = json_pack("{ss sI sf sf sf sf sb}", "family", w->family, "n", (json_int_t)w->n, "agreement",
-                                (double)w->n_agreed / (double)w->n, "ece", w->ece, "bias", w->bias, "p", w->adjusted, "suspended",
-                                w->adjusted <= LEVEL);
-        s = json_made(m->a->ctx, row);
-        if (!s)
-            s = add_metric(m, "critic.agreement", w, (double)w->n_agreed / (double)w->n, NULL);
-        if (!s)
-            s = add_metric(m, "critic.ece", w, w->ece, NULL);
-        if (!s)
-            s = add_metric(m, "critic.bias", w, w->bias, row);
-        if (json_array_append_new(list, row) != 0 && !s)
-            s = ctx_fail(m->a->ctx, AGON_ENOMEM, "no memory for the monitor");
-    }
-    return s;
+    const watch *w = &m->families[i];
+    json_t *row = json_pack("{ss sI sf sf sf sf sb}", "family", w->family, "n", (json_int_t)w->n, "agreement",
+                            (double)w->n_agreed / (double)w->n, "ece", w->ece, "bias", w->bias, "p", w->adjusted, "suspended",
+                            w->adjusted <= LEVEL);
+    agon_status s = json_append(m->a->ctx, list, row);
+    if (!s)
+        s = add_metric(m, "critic.agreement", w, (double)w->n_agreed / (double)w->n, NULL);
+    if (!s)
+        s = add_metric(m, "critic.ece", w, w->ece, NULL);
+    return s ? s : add_metric(m, "critic.bias", w, w->bias, row);
 }
 
 static json_t *input_of(const trust_table *t, const judged_answer *judged, size_t n) {
@@ -106,7 +98,7 @@ agon_status monitor_critic(actors *a, const char *path, trust_table *t, const qu
     if (!s)
         s = adjust(&m);
     if (!s)
-        s = step_once(a->run, &key, input, record, &m, &result);
+        s = step_list(a->run, &key, input, m.n, record, &m, &result);
     json_array_foreach(result, i, row) {
         for (size_t k = 0; k < t->n_families; k++)
             if (strcmp(t->families[k].family, field_text(row, "family")) == 0)

@@ -34,10 +34,8 @@ static agon_status record_completion(recorder *r, const ask *q, size_t k, const 
     agon_status s = json_made(r->a->ctx, meta);
     if (!s)
         s = store_add_text(r->a->store, &t, &id);
-    if (!s && json_array_append_new(ids, json_string(id.text)) != 0)
-        s = ctx_fail(r->a->ctx, AGON_ENOMEM, "no memory for an answer");
     json_decref(meta);
-    return s;
+    return s ? s : json_append(r->a->ctx, ids, json_string(id.text));
 }
 
 static agon_status record_answers(void *arg, size_t i, const json_t *out, json_t **ids) {
@@ -88,13 +86,9 @@ agon_status respond(actors *a, const char *path, const query_list *queries, cons
     json_t *inputs = json_array(), *results = NULL, *result;
     agon_status s = json_made(a->ctx, inputs);
     size_t i;
-    for (i = 0; i < n && !s; i++) {
-        json_t *input = generate_input(asks[i].parent, asks[i].prompt, o->version, o->samples, o->max_tokens, o->temperature,
-                                       o->top_p);
-        s = json_made(a->ctx, input);
-        if (!s && json_array_append_new(inputs, input) != 0)
-            s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
-    }
+    for (i = 0; i < n && !s; i++)
+        s = json_append(a->ctx, inputs, generate_input(asks[i].parent, asks[i].prompt, o->version, o->samples, o->max_tokens,
+                                                       o->temperature, o->top_p));
     if (!s)
         s = work_run(a, path, &work_generate, inputs, record_answers, &r, &results);
     json_array_foreach(results, i, result) {

@@ -514,6 +514,25 @@ agon_status step_once(run *r, const step_key *key, const json_t *input, step_wor
     return status;
 }
 
+typedef struct to_list {
+    step_add add;
+    void *arg;
+    size_t n;
+} to_list;
+
+static agon_status add_all(void *arg, json_t **result) {
+    const to_list *x = arg;
+    agon_status status = AGON_OK;
+    *result = json_array();
+    for (size_t i = 0; *result && i < x->n && !status; i++)
+        status = x->add(x->arg, i, *result);
+    return status;
+}
+
+agon_status step_list(run *r, const step_key *key, const json_t *input, size_t n, step_add add, void *arg, json_t **result) {
+    return step_once(r, key, input, add_all, &(to_list){add, arg, n}, result);
+}
+
 /* ---- checkpoints ------------------------------------------------------------------------------------ */
 
 static json_t *checkpoint_key(run *r, const step_key *key) {

@@ -81,6 +81,11 @@ typedef agon_status (*step_work)(void *arg, json_t **result);
 AGON_MUST_CHECK agon_status step_once(run *r, const step_key *key, const json_t *input, step_work work, void *arg,
                                       json_t **result);
 
+/* A whole single step whose result is a list: add queues the records of thing i [n] and appends what is remembered of it. */
+typedef agon_status (*step_add)(void *arg, size_t i, json_t *list);
+AGON_MUST_CHECK agon_status step_list(run *r, const step_key *key, const json_t *input, size_t n, step_add add, void *arg,
+                                      json_t **result);
+
 /* Trainer state and the like, inside an open step: durable at once, outside the chain, gone after the step commits. A later n
  * replaces an earlier one. get: *n 0 and *data NULL when there is none; *data new (free()). */
 AGON_MUST_CHECK agon_status step_checkpoint_put(run *r, const step_key *key, uint64_t n, const void *data,

@@ -4,17 +4,28 @@
 #include "step/items.h"
 #include <stdlib.h>
 
-static agon_status add_tampered(actors *a, const query_list *queries, const answer *x, uint64_t seed, json_t *made) {
+typedef struct to_tamper {
+    actors *a;
+    const query_list *queries;
+    const answer_list *answers;
+    const size_t *which;
+    uint64_t seed;
+} to_tamper;
+
+static agon_status add_tampered(void *arg, size_t i, json_t *made) {
+    const to_tamper *tamper = arg;
+    actors *a = tamper->a;
+    const answer *x = &tamper->answers->items[tamper->which[i]];
+    const query *from = &tamper->queries->items[x->query];
     task_query q = {0};
     char *faulty = NULL, *claim = NULL;
     store_id id, label;
-    const query *from = &queries->items[x->query];
     agon_status s = query_task(a, from, &q);
     if (!s)
-        s = task_tamper(a->ctx, &q, x->text, seed, &faulty, &claim);
+        s = task_tamper(a->ctx, &q, x->text, tamper->seed + i, &faulty, &claim);
     task_query_free(&q);
     if (s == AGON_EUNSUPPORTED || s == AGON_EINVAL) /* no fault fits here */
-        return json_array_append_new(made, json_null()) ? ctx_fail(a->ctx, AGON_ENOMEM, "no memory") : AGON_OK;
+        return json_append(a->ctx, made, json_null());
     text_record t = {.run = run_id(a->run), .kind = "tampered", .body = faulty, .iteration = a->iteration, .parent = from->id,
                      .producer = "planted fault", .family = from->family, .cell = from->cell_name, .slot = x->id};
     if (!s)
@@ -24,9 +35,9 @@ static agon_status add_tampered(actors *a, const query_list *queries, const answ
                       .confidence_raw = 1, .confidence = 1};
     if (!s)
         s = store_add_label(a->store, &l, &label);
-    if (!s && json_array_append_new(made, json_pack("{ss ss ss ss}", "text", faulty, "id", id.text, "label", label.text, "claim",
-                                                    claim)) != 0)
-        s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a planted fault");
+    if (!s)
+        s = json_append(a->ctx, made,
+                        json_pack("{ss ss ss ss}", "text", faulty, "id", id.text, "label", label.text, "claim", claim));
     free(faulty);
     free(claim);
     return s;
@@ -50,31 +61,12 @@ static agon_status append_tampered(actors *a, const answer *x, const json_t *mad
     return AGON_OK;
 }
 
-typedef struct to_tamper {
-    actors *a;
-    const query_list *queries;
-    const answer_list *answers;
-    const size_t *which;
-    size_t n;
-    uint64_t seed;
-} to_tamper;
-
-static agon_status add_all(void *arg, json_t **result) {
-    const to_tamper *x = arg;
-    json_t *made = json_array();
-    agon_status s = made ? AGON_OK : ctx_fail(x->a->ctx, AGON_ENOMEM, "no memory for planted faults");
-    for (size_t i = 0; i < x->n && !s; i++)
-        s = add_tampered(x->a, x->queries, &x->answers->items[x->which[i]], x->seed + i, made);
-    *result = made;
-    return s;
-}
-
 agon_status tamper_answers(actors *a, const char *path, const query_list *queries, answer_list *answers, const size_t *which,
                            size_t n) {
     json_t *input = answer_ids(answers, which, n), *result = NULL;
     const step_key key = {.path = path, .kind = "tamper"};
-    to_tamper x = {a, queries, answers, which, n, step_seed(a->run, &key)};
-    agon_status s = step_once(a->run, &key, input, add_all, &x, &result);
+    to_tamper x = {a, queries, answers, which, step_seed(a->run, &key)};
+    agon_status s = step_list(a->run, &key, input, n, add_tampered, &x, &result);
     for (size_t i = 0; i < n && !s; i++)
         s = append_tampered(a, &answers->items[which[i]], json_array_get(result, i), answers);
     json_decref(result);

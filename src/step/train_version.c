@@ -42,39 +42,32 @@ static json_t *example_row(const example *e) {
 typedef struct to_build {
     actors *a;
     const example *examples;
-    size_t n;
 } to_build;
 
-static agon_status add_examples(void *arg, json_t **result) {
+static agon_status add_example(void *arg, size_t i, json_t *ids) {
     const to_build *b = arg;
     actors *a = b->a;
-    json_t *ids = *result = json_array();
-    agon_status s = json_made(a->ctx, ids);
-    for (size_t i = 0; i < b->n && !s; i++) {
-        const example *e = &b->examples[i];
-        json_t *fields = example_row(e);
-        char slot[24];
-        store_id id;
-        snprintf(slot, sizeof slot, "%zu", i);
-        example_record r = {.run = run_id(a->run),
-                            .objective = e->objective,
-                            .origin = e->origin,
-                            .iteration = a->iteration,
-                            .n_tokens = e->n_tokens,
-                            .fields = fields,
-                            .labels = e->labels,
-                            .n_labels = e->n_labels,
-                            .texts = e->texts,
-                            .n_texts = e->n_texts,
-                            .slot = slot};
-        s = json_made(a->ctx, fields);
-        if (!s)
-            s = store_add_example(a->store, &r, &id);
-        if (!s && json_array_append_new(ids, json_string(id.text)) != 0)
-            s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for an example");
-        json_decref(fields);
-    }
-    return s;
+    const example *e = &b->examples[i];
+    json_t *fields = example_row(e);
+    char slot[24];
+    store_id id;
+    snprintf(slot, sizeof slot, "%zu", i);
+    example_record r = {.run = run_id(a->run),
+                        .objective = e->objective,
+                        .origin = e->origin,
+                        .iteration = a->iteration,
+                        .n_tokens = e->n_tokens,
+                        .fields = fields,
+                        .labels = e->labels,
+                        .n_labels = e->n_labels,
+                        .texts = e->texts,
+                        .n_texts = e->n_texts,
+                        .slot = slot};
+    agon_status s = json_made(a->ctx, fields);
+    if (!s)
+        s = store_add_example(a->store, &r, &id);
+    json_decref(fields);
+    return s ? s : json_append(a->ctx, ids, json_string(id.text));
 }
 
 /* What the examples are, for the step's input: changed examples are a changed recipe. */
@@ -97,8 +90,7 @@ static json_t *examples_digest(const example *examples, size_t n) {
 agon_status build_examples(actors *a, const char *path, example *examples, size_t n) {
     json_t *input = examples_digest(examples, n), *result = NULL;
     const step_key key = {.path = path, .kind = "build"};
-    to_build b = {a, examples, n};
-    agon_status s = step_once(a->run, &key, input, add_examples, &b, &result);
+    agon_status s = step_list(a->run, &key, input, n, add_example, &(to_build){a, examples}, &result);
     for (size_t i = 0; i < n && !s; i++) {
         const char *id = json_string_value(json_array_get(result, i));
         snprintf(examples[i].id, sizeof examples[i].id, "%s", id ? id : "");

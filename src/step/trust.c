@@ -166,49 +166,41 @@ static agon_status test_family(actors *a, const query_list *queries, const answe
     return s;
 }
 
-static agon_status add_calibrations(actors *a, trust_table *t, const char *const *labels, size_t n, json_t *ids) {
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < t->n_families && !s; i++) {
-        const trust *f = &t->families[i];
-        json_t *parameters = json_pack("{so so so}", "calibrator", calibrator_to_json(&t->calibrator), "pass_from",
-                                       real_or_null(threshold_of(f, true)), "fail_to", real_or_null(threshold_of(f, false)));
-        store_id id;
-        calibration_record r = {.run = run_id(a->run),
-                                .critic = t->critic,
-                                .family = f->family,
-                                .method = calibrator_kind_name(t->calibrator.kind),
-                                .iteration = a->iteration,
-                                .n = (int64_t)f->n,
-                                .threshold = threshold_of(f, true),
-                                .auroc = f->auroc,
-                                .ece = f->ece,
-                                .brier = f->brier,
-                                .error_bound = f->pass.last_bound,
-                                .parameters = parameters,
-                                .labels = labels,
-                                .n_labels = n};
-        s = json_made(a->ctx, parameters);
-        if (!s)
-            s = store_add_calibration(a->store, &r, &id);
-        if (!s && json_array_append_new(ids, json_string(id.text)) != 0)
-            s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a calibration");
-        json_decref(parameters);
-    }
-    return s;
-}
-
 typedef struct to_record {
     actors *a;
-    trust_table *t;
+    const trust_table *t;
     const char *const *labels;
     size_t n;
 } to_record;
 
-static agon_status add_all_calibrations(void *arg, json_t **result) {
-    const to_record *r = arg;
-    *result = json_array();
-    agon_status s = json_made(r->a->ctx, *result);
-    return s ? s : add_calibrations(r->a, r->t, r->labels, r->n, *result);
+static agon_status add_calibration(void *arg, size_t i, json_t *ids) {
+    const to_record *x = arg;
+    const trust_table *t = x->t;
+    const trust *f = &t->families[i];
+    json_t *parameters = json_pack("{so so so}", "calibrator", calibrator_to_json(&t->calibrator), "pass_from",
+                                   real_or_null(threshold_of(f, true)), "fail_to", real_or_null(threshold_of(f, false)));
+    store_id id;
+    calibration_record r = {.run = run_id(x->a->run),
+                            .critic = t->critic,
+                            .family = f->family,
+                            .method = calibrator_kind_name(t->calibrator.kind),
+                            .iteration = x->a->iteration,
+                            .n = (int64_t)f->n,
+                            .threshold = threshold_of(f, true),
+                            .auroc = f->auroc,
+                            .ece = f->ece,
+                            .brier = f->brier,
+                            .error_bound = f->pass.last_bound,
+                            .parameters = parameters,
+                            .labels = x->labels,
+                            .n_labels = x->n};
+    agon_status s = json_made(x->a->ctx, parameters);
+    if (!s)
+        s = store_add_calibration(x->a->store, &r, &id);
+    if (!s)
+        s = json_append(x->a->ctx, ids, json_string(id.text));
+    json_decref(parameters);
+    return s;
 }
 
 static agon_status record_calibrations(actors *a, const char *path, trust_table *t, const char *const *labels, size_t n) {
@@ -218,7 +210,7 @@ static agon_status record_calibrations(actors *a, const char *path, trust_table 
     for (size_t i = 0; i < n; i++)
         json_array_append_new(list, json_string(labels[i]));
     json_t *input = json_pack("{ss so}", "critic", t->critic, "labels", list);
-    agon_status s = step_once(a->run, &key, input, add_all_calibrations, &r, &result);
+    agon_status s = step_list(a->run, &key, input, t->n_families, add_calibration, &r, &result);
     for (size_t i = 0; i < t->n_families && !s; i++) {
         const char *id = json_string_value(json_array_get(result, i));
         snprintf(t->families[i].record, STORE_ID_SIZE, "%s", id ? id : "");
@@ -261,10 +253,23 @@ agon_status trust_calibrate(actors *a, const char *path, const char *critic, con
 
 /* ---- deciding ------------------------------------------------------------------------------------------ */
 
-static agon_status add_decision(actors *a, const trust_table *t, const query_list *queries, const answer *x, json_t *out) {
-    const trust *f = trust_find(t, queries->items[x->query].family);
+typedef struct to_decide {
+    actors *a;
+    const trust_table *t;
+    const query_list *queries;
+    const answer_list *answers;
+    const size_t *which;
+} to_decide;
+
+static agon_status add_decision(void *arg, size_t i, json_t *out) {
+    const to_decide *to = arg;
+    actors *a = to->a;
+    const trust_table *t = to->t;
+    const answer *x = &to->answers->items[to->which[i]];
+    const char *family = to->queries->items[x->query].family;
+    const trust *f = trust_find(t, family);
     double p = trust_p(t, x->p_raw);
-    bool pass = false, alone = trust_decides(t, queries->items[x->query].family, x->p_raw, &pass);
+    bool pass = false, alone = trust_decides(t, family, x->p_raw, &pass);
     store_id decision, label = {""};
     decision_record d = {.run = run_id(a->run),
                          .response = x->id,
@@ -295,35 +300,15 @@ static agon_status add_decision(actors *a, const trust_table *t, const query_lis
         if (!s)
             s = store_settle(a->store, run_id(a->run), "labels.critic", 1);
     }
-    if (!s && json_array_append_new(out, json_string(label.text)) != 0)
-        s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a decision");
-    return s;
-}
-
-typedef struct to_decide {
-    actors *a;
-    const trust_table *t;
-    const query_list *queries;
-    const answer_list *answers;
-    const size_t *which;
-    size_t n;
-} to_decide;
-
-static agon_status add_decisions(void *arg, json_t **result) {
-    const to_decide *d = arg;
-    *result = json_array();
-    agon_status s = json_made(d->a->ctx, *result);
-    for (size_t i = 0; i < d->n && !s; i++)
-        s = add_decision(d->a, d->t, d->queries, &d->answers->items[d->which[i]], *result);
-    return s;
+    return s ? s : json_append(a->ctx, out, json_string(label.text));
 }
 
 agon_status trust_decide(actors *a, const char *path, const trust_table *t, const query_list *queries,
                          answer_list *answers, const size_t *which, size_t n, size_t *n_decided) {
     json_t *result = NULL, *input = json_pack("{ss so}", "critic", t->critic, "answers", answer_ids(answers, which, n));
     const step_key key = {.path = path, .kind = "decide"};
-    to_decide d = {a, t, queries, answers, which, n};
-    agon_status s = step_once(a->run, &key, input, add_decisions, &d, &result);
+    to_decide d = {a, t, queries, answers, which};
+    agon_status s = step_list(a->run, &key, input, n, add_decision, &d, &result);
     *n_decided = 0;
     for (size_t i = 0; i < n && !s; i++) {
         answer *x = &answers->items[which[i]];

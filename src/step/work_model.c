@@ -71,60 +71,59 @@ static agon_status vary(actors *a, const json_t *const *inputs, const uint64_t *
     return s;
 }
 
-static agon_status judge(actors *a, const json_t *const *inputs, const uint64_t *seeds, size_t n, json_t **outs) {
+/* `key`: the text that is judged. New; NULL on memory. */
+static critic_item *critic_items(const json_t *const *inputs, const uint64_t *seeds, size_t n, const char *key) {
     critic_item *items = memory_new(n, sizeof *items);
-    critic_judgement *j = memory_new(n, sizeof *j);
-    const adapter *version = NULL;
-    agon_status s = items && j ? version_of(a, inputs, &version) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to judge");
-    for (size_t i = 0; i < n && !s; i++)
-        items[i] = (critic_item){field_text(inputs[i], "id"), field_text(inputs[i], "query"),
-                                 field_text(inputs[i], "answer"), seeds[i]};
-    if (!s)
-        s = critic_judge(a->ctx, a->critic, items, n, 1, version, j);
-    for (size_t i = 0; i < n && !s; i++) {
-        outs[i] = json_pack("{so sI sI ss* ss*}", "p", real_or_null(j[i].p), "n_prompt", (json_int_t)j[i].n_prompt_tokens,
-                            "n_tokens", (json_int_t)j[i].n_completion_tokens, "critique", j[i].critique, "error",
-                            j[i].error);
-        s = json_made(a->ctx, outs[i]);
-    }
+    for (size_t i = 0; items && i < n; i++)
+        items[i] = (critic_item){field_text(inputs[i], "id"), field_text(inputs[i], "query"), field_text(inputs[i], key),
+                                 seeds[i]};
+    return items;
+}
+
+static void free_judgements(critic_judgement *j, size_t n) {
     for (size_t i = 0; j && i < n; i++)
         critic_judgement_free(&j[i]);
     free(j);
+}
+
+static agon_status judgement_json(actors *a, const char *key, json_t *value, const critic_judgement *j, json_t **out) {
+    *out = json_pack("{so sI sI ss* ss*}", key, value, "n_prompt", (json_int_t)j->n_prompt_tokens, "n_tokens",
+                     (json_int_t)j->n_completion_tokens, "critique", j->critique, "error", j->error);
+    return json_made(a->ctx, *out);
+}
+
+static agon_status judge(actors *a, const json_t *const *inputs, const uint64_t *seeds, size_t n, json_t **outs) {
+    critic_item *items = critic_items(inputs, seeds, n, "answer");
+    critic_judgement *j = memory_new(n, sizeof *j);
+    const adapter *version = NULL;
+    agon_status s = items && j ? version_of(a, inputs, &version) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to judge");
+    if (!s)
+        s = critic_judge(a->ctx, a->critic, items, n, 1, version, j);
+    for (size_t i = 0; i < n && !s; i++)
+        s = judgement_json(a, "p", real_or_null(j[i].p), &j[i], &outs[i]);
+    free_judgements(j, n);
     free(items);
     return s;
 }
 
 /* A judge from another family reads what a language model reworded. */
 static agon_status validate(actors *a, const json_t *const *inputs, const uint64_t *seeds, size_t n, json_t **outs) {
-    critic_item *items = memory_new(n, sizeof *items);
+    critic_item *items = critic_items(inputs, seeds, n, "rewording");
     critic_judgement *j = memory_new(n, sizeof *j);
-    agon_status s = items && j ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to validate");
+    agon_status s = items && j ? critic_same_task(a->ctx, actors_backend(a, field_text(inputs[0], "judge")), items, n, j)
+                               : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to validate");
     for (size_t i = 0; i < n && !s; i++)
-        items[i] = (critic_item){field_text(inputs[i], "id"), field_text(inputs[i], "query"),
-                                 field_text(inputs[i], "rewording"), seeds[i]};
-    if (!s)
-        s = critic_same_task(a->ctx, actors_backend(a, field_text(inputs[0], "judge")), items, n, j);
-    for (size_t i = 0; i < n && !s; i++) {
-        outs[i] = json_pack("{so sI sI ss* ss*}", "same", isnan(j[i].p) ? json_null() : json_boolean(j[i].p > 0.5), "n_prompt",
-                            (json_int_t)j[i].n_prompt_tokens, "n_tokens", (json_int_t)j[i].n_completion_tokens, "critique",
-                            j[i].critique, "error", j[i].error);
-        s = json_made(a->ctx, outs[i]);
-    }
-    for (size_t i = 0; j && i < n; i++)
-        critic_judgement_free(&j[i]);
-    free(j);
+        s = judgement_json(a, "same", isnan(j[i].p) ? json_null() : json_boolean(j[i].p > 0.5), &j[i], &outs[i]);
+    free_judgements(j, n);
     free(items);
     return s;
 }
 
 static agon_status criticise(actors *a, const json_t *const *inputs, const uint64_t *seeds, size_t n, json_t **outs) {
-    critic_item *items = memory_new(n, sizeof *items);
+    critic_item *items = critic_items(inputs, seeds, n, "answer");
     char **words = memory_new(n, sizeof *words);
     const adapter *version = NULL;
     agon_status s = items && words ? version_of(a, inputs, &version) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory to criticise");
-    for (size_t i = 0; i < n && !s; i++)
-        items[i] = (critic_item){field_text(inputs[i], "id"), field_text(inputs[i], "query"),
-                                 field_text(inputs[i], "answer"), seeds[i]};
     if (!s)
         s = critic_write(a->ctx, a->critic, items, n, version, words);
     for (size_t i = 0; i < n && !s; i++) {

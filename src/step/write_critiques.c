@@ -33,17 +33,9 @@ static agon_status record_critique(void *arg, size_t i, const json_t *out, json_
 
 agon_status write_critiques(actors *a, const char *path, const query_list *queries, answer_list *answers, const size_t *which,
                             size_t n, const char *version) {
-    json_t *inputs = json_array(), *results = NULL;
+    json_t *inputs = NULL, *results = NULL;
     recorder r = {a, answers, which, version};
-    agon_status s = json_made(a->ctx, inputs);
-    for (size_t i = 0; i < n && !s; i++) {
-        const answer *x = &answers->items[which[i]];
-        json_t *input = json_pack("{ss ss ss ss}", "id", x->id, "query", queries->items[x->query].text, "answer", x->text,
-                                  "version", version);
-        s = json_made(a->ctx, input);
-        if (!s && json_array_append_new(inputs, input) != 0)
-            s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
-    }
+    agon_status s = answers_to_judge(a, queries, answers, which, n, version, &inputs);
     if (!s)
         s = work_run(a, path, &work_criticise, inputs, record_critique, &r, &results);
     for (size_t i = 0; i < n && !s; i++)
