@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """agon beside transformers (and llama.cpp): small random models of each architecture, made by transformers, in both directions.
 
-    scripts/reference/interop.py [--agon build/agon] [--python PYTHON]
+    scripts/reference/interop.py [--agon build/agon] [--python PYTHON] [--model GGUF]
 
-Prints a line of JSON a model: the largest difference of logits and log_probs, of the gradient's norm, and of the weights after three
+With --model also: that model exported by agon as GGUF, its tokens and greedy answers in llama.cpp against agon's. Prints a line of JSON a model: the largest difference of logits and log_probs, of the gradient's norm, and of the weights after three
 steps of AdamW (in units of the learning rate); whether the greedy text is the same, there and after export as Hugging Face folder
 and as GGUF. Without --python it makes a virtual environment in ${XDG_CACHE_HOME:-~/.cache}/agon/interop once and installs torch,
 transformers and llama-cpp-python there (PIP_EXTRA_INDEX_URL may name an index with builds of torch for CPUs). Never part of the tests."""
@@ -84,22 +84,24 @@ def greedy_there(model, prompts):
     return out
 
 
-def greedy_llama(path, prompts):
+def greedy_llama(path, texts, prompts, ends=(0,)):
+    """Are llama.cpp's tokens of the texts the prompts, and its greedy answers to them?"""
     try:
         from llama_cpp import Llama
     except ImportError:
-        return None
+        return None, None
     llama = Llama(model_path=str(path), n_ctx=256, verbose=False, logits_all=False)
+    equal = all(llama.tokenize(x.encode(), add_bos=False, special=False) == p for x, p in zip(texts, prompts))
     out = []
     for p in prompts:
         llama.reset()
         tokens = []
         for token in llama.generate(p, temp=0.0, top_k=1, repeat_penalty=1.0):
             tokens.append(int(token))
-            if len(tokens) == NEW or token == 0:
+            if len(tokens) == NEW or token in ends:
                 break
         out.append(tokens)
-    return out
+    return equal, out
 
 
 def scores(agon, folder, model, prompts):
@@ -179,7 +181,8 @@ def check(agon, name, config, work):
     gguf = work / (name + ".gguf")
     agon.lines("export", "--json", "--model", str(folder), "--format", "gguf", "--dtype", "f32", "--output", str(gguf))
     result["exported_gguf_greedy_equal"] = same(agon.greedy(gguf, prompts), want)
-    there = greedy_llama(gguf, prompts)
+    equal, there = greedy_llama(gguf, PROMPTS, prompts)
+    result["llama_cpp_tokens_equal"] = "not run" if there is None else equal
     result["llama_cpp_greedy_equal"] = "not run" if there is None else there == want
     torch.manual_seed(11)
     sub = work / (name + "-training")
@@ -189,14 +192,32 @@ def check(agon, name, config, work):
     return result
 
 
+TEXTS = PROMPTS + ["Café, naïve: 3.14159 + 12345", "def f(x):\n    return x + 1\n", "中文和日本語、🙂 emoji\t tabs  and   spaces", "It's I'll we'VE"]
+
+
+def real_model(agon, model, work):
+    """Weights that were trained: exported as GGUF, the file read by both."""
+    path = work / "real.gguf"
+    agon.lines("export", "--json", "--model", model, "--format", "gguf", "--dtype", "f32", "--output", str(path))
+    prompts = [json.loads(subprocess.run([agon.path, "tokenize", "--model", str(path), "--plain", "--json"], input=x, capture_output=True,
+                                         text=True, check=True).stdout)["tokens"] for x in TEXTS]
+    answers = agon.greedy(path, prompts)
+    ends = {a["tokens"][-1] for a in answers if a["finish"] == "stop"}
+    equal, there = greedy_llama(path, TEXTS, prompts, ends)
+    return {"model": pathlib.Path(model).name, "llama_cpp_tokens_equal": "not run" if there is None else equal,
+            "llama_cpp_greedy_equal": "not run" if there is None else there == [a["tokens"] for a in answers]}
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--agon", default=str(ROOT / "build" / "agon"))
     parser.add_argument("--python")
+    parser.add_argument("--model")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     a = parser.parse_args()
     if not a.inside:
-        os.execv(a.python or environment(), [a.python or environment(), __file__, "--inside", "--agon", a.agon])
+        python = a.python or environment()
+        os.execv(python, [python, __file__, "--inside", "--agon", a.agon] + (["--model", a.model] if a.model else []))
     import torch, transformers
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
@@ -207,6 +228,10 @@ def main():
             r = check(Agon(a.agon), name, config, pathlib.Path(folder))
             print(json.dumps(r), flush=True)
             good = good and all(r[k] is not False for k in r) and r["logit_difference"] < 1e-3
+        if a.model:
+            r = real_model(Agon(a.agon), a.model, pathlib.Path(folder))
+            print(json.dumps(r), flush=True)
+            good = good and all(r[k] is not False for k in r)
     sys.exit(0 if good else 1)
 
 
