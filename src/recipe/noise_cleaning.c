@@ -22,7 +22,7 @@
 
 static const char defaults[] =
     "{\"seed\": 1, \"seeds\": 1, \"families\": [\"compare\", \"brackets\", \"sorting\", \"reversal\", \"agreement\"],"
-    "\"ladder\": [{\"width\": 48, \"layers\": 3}], \"corpus_items\": 200000, \"corpus_lr\": 0.003, \"verdicts\": 0.5, \"items\": 1500, \"rate\": 0.2,"
+    "\"ladder\": [{\"width\": 48, \"layers\": 3}], \"corpus_items\": 500000, \"corpus_lr\": 0.003, \"verdicts\": 0.5, \"items\": 1500, \"rate\": 0.2,"
     "\"folds\": 4, \"epochs\": 3, \"batch\": 32, \"lr\": 0.001, \"shown\": 10}";
 
 enum { MAX_FAMILIES = 16, MAX_FOLDS = 20 };

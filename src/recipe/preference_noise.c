@@ -24,8 +24,8 @@
 
 static const char defaults[] =
     "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}],"
-    "\"corpus_items\": 120000, \"corpus_lr\": 0.003, \"blur\": 0.3, \"pairs\": 2000, \"test_items\": 1000, \"samples\": 1, \"rates\": [0, 0.1, 0.2, 0.3, 0.4],"
-    "\"epochs\": 3, \"batch\": 32, \"lr\": 0.0005, \"beta\": 0.1, \"draws\": 2000}";
+    "\"corpus_items\": 120000, \"corpus_lr\": 0.003, \"blur\": 0.3, \"pairs\": 1000, \"test_items\": 500, \"samples\": 1, \"rates\": [0, 0.1, 0.2, 0.3, 0.4],"
+    "\"epochs\": 10, \"batch\": 32, \"lr\": 0.0005, \"beta\": 0.1, \"draws\": 2000}";
 
 enum { MAX_RATES = 8, N_TRIES = 4 };
 
