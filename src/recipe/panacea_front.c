@@ -1,7 +1,7 @@
 /* experiment: panacea-front. Does one adapter with a preference vector find the whole of a front that is known?
  *
- *   problem    n contexts, answers of two letters; dimension i wants letters of its own in each place: r_i is the share of them that is right.
- *              J_i = E r_i - beta KL(policy || base): all answers can be listed, so J is exact, no sampling
+ *   problem    contexts of three letters, answers of two; dimension i wants letters of its own in each place: r_i is the share of them that is
+ *              right. J_i = E r_i - beta KL(policy || base). The letters are the model's whole vocabulary, so its answers can be listed and J is exact
  *   known      the best policy under lambda is base * exp(sum lambda_i r_i / beta) for every context; J_i are concave in the policy, so these
  *              are the whole front (Panacea, MODPO and the soups are measured against it)
  *   panacea    one SVD-LoRA for all vectors; exo-rw over all answers, whose loss of dimension i is (E under even answers) -J_i / beta;
@@ -11,7 +11,7 @@
  *   measure    scaled so that the known front goes from (0, 1) to (1, 0): hypervolume over (0, 0) as a share of the known front's at the same
  *              vectors, inner product, sparsity, spacing, rank correlation of weight and objective. Spec: training.md section 8
  *
- * Pairs are both orders of every two answers, weighted by how likely a rater who follows Bradley-Terry on r_i prefers them so. */
+ * Pairs are both orders of every two answers, weighted by how likely a rater who follows Bradley-Terry on r_i / beta prefers them so. */
 #include "base/ctx.h"
 #include "eval/front.h"
 #include "eval/plot.h"
@@ -23,12 +23,13 @@
 #include <string.h>
 
 static const char defaults[] =
-    "{\"seed\": 1, \"seeds\": 1, \"ladder\": [{\"width\": 32, \"layers\": 2}], \"contexts\": 24, \"letters\": 4, \"corpus_items\": 16000,"
-    "\"corpus_lr\": 0.003, \"beta\": 0.25, \"rank\": 8, \"steps\": 600, \"batch\": 16, \"vectors\": 4, \"lr\": 0.01}";
+    "{\"seed\": 1, \"seeds\": 1, \"ladder\": [{\"width\": 32, \"layers\": 2}], \"contexts\": 24, \"letters\": 4, \"corpus_steps\": 300,"
+    "\"corpus_lr\": 0.003, \"beta\": 0.25, \"rank\": 8, \"steps\": 2500, \"batch\": 16, \"vectors\": 4, \"lr\": 0.003, \"soup_lr\": 0.003,"
+    "\"pair_lr\": 0.003}";
 
 /* Vectors (1 - i/GRID, i/GRID). MODPO trains a policy for each of its own, so it has every 20th only. */
 enum { GRID = 100, N_POINTS = GRID + 1, FEW = 20, MAX_CONTEXTS = 64, MAX_LETTERS = 8, MAX_ANSWERS = MAX_LETTERS * MAX_LETTERS,
-       ANSWER = 3, LETTER = 26, CONTEXT = 60, N_MODPO = GRID / FEW + 1 };
+       PROMPT = 3, ANSWER = 2, N_MODPO = GRID / FEW + 1 };
 
 typedef enum method { KNOWN, LINEAR, TCHEBYCHEFF, LINEAR_DPO, SOUP, MODPO, N_METHODS } method;
 static const char *const method_names[N_METHODS] = {"known", "panacea-linear", "panacea-tchebycheff", "panacea-linear-dpo", "soup", "modpo"};
@@ -42,13 +43,13 @@ typedef struct problem {
 } problem;
 
 typedef struct measured {
-    double j[2], elsewhere; /* objectives; probability of anything that is no answer, at its largest */
+    double j[2];
 } measured;
 
 typedef struct front {
     lab *l;
-    size_t n_seeds, n_contexts, n_letters, n_answers, n_corpus, rank, steps, batch, vectors;
-    double beta, lr, corpus_lr;
+    size_t n_seeds, n_contexts, n_letters, n_answers, corpus_steps, rank, steps, batch, vectors;
+    double beta, lr, soup_lr, pair_lr, corpus_lr;
     uint64_t seed;
     lab_size size;
     problem *problems;   /* [n_seeds] */
@@ -63,21 +64,25 @@ static agon_status take_options(lab *l, front *x) {
         int64_t low, high;
         size_t *out;
     } whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"contexts", 2, MAX_CONTEXTS, &x->n_contexts},
-                 {"letters", 2, MAX_LETTERS, &x->n_letters}, {"corpus_items", 64, 10000000, &x->n_corpus}, {"rank", 1, 64, &x->rank},
+                 {"letters", 2, MAX_LETTERS, &x->n_letters}, {"corpus_steps", 1, 1000000, &x->corpus_steps}, {"rank", 1, 64, &x->rank},
                  {"steps", 1, 1000000, &x->steps}, {"batch", 2, 4096, &x->batch}, {"vectors", 1, 1024, &x->vectors}};
     agon_status s = AGON_OK;
     for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
         s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
     if (!s)
         s = lab_real(l, "beta", 0.01, 10, &x->beta);
-    if (!s)
-        s = lab_real(l, "lr", 1e-9, 1, &x->lr);
-    if (!s)
-        s = lab_real(l, "corpus_lr", 1e-9, 1, &x->corpus_lr);
+    const struct {
+        const char *key;
+        double *out;
+    } rates[] = {{"lr", &x->lr}, {"soup_lr", &x->soup_lr}, {"pair_lr", &x->pair_lr}, {"corpus_lr", &x->corpus_lr}};
+    for (size_t i = 0; i < sizeof rates / sizeof *rates && !s; i++)
+        s = lab_real(l, rates[i].key, 1e-9, 1, rates[i].out);
     if (!s)
         s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
     if (!s && x->batch % (2 * x->vectors) != 0)
         s = ctx_fail(l->ctx, AGON_EINVAL, "batch must be a multiple of twice the vectors");
+    if (!s && x->n_contexts > x->n_letters * x->n_letters * x->n_letters)
+        s = ctx_fail(l->ctx, AGON_EINVAL, "%zu letters make fewer than %zu contexts", x->n_letters, x->n_contexts);
     x->seed = seed;
     x->n_answers = x->n_letters * x->n_letters;
     return s;
@@ -90,14 +95,13 @@ static uint64_t seed_of(const front *x, size_t seed, const char *what) {
 /* ---- the problem, and its front -------------------------------------------------------------------------------- */
 
 static void answer_tokens(const front *x, size_t k, int32_t out[ANSWER]) {
-    out[0] = LETTER + (int32_t)(k / x->n_letters);
-    out[1] = LETTER + (int32_t)(k % x->n_letters);
-    out[2] = SEQUENCE_END;
+    out[0] = (int32_t)(k / x->n_letters);
+    out[1] = (int32_t)(k % x->n_letters);
 }
 
-static void prompt_tokens(size_t context, int32_t out[2]) {
-    out[0] = CONTEXT + (int32_t)context;
-    out[1] = SEQUENCE_EQUALS;
+static void prompt_tokens(const front *x, size_t context, int32_t out[PROMPT]) {
+    for (size_t i = 0; i < PROMPT; i++, context /= x->n_letters)
+        out[i] = (int32_t)(context % x->n_letters);
 }
 
 static double reward(const front *x, const problem *p, size_t context, size_t dimension, size_t k) {
@@ -141,10 +145,10 @@ static measured known_point(const front *x, const problem *p, const double lambd
 
 static agon_status ask(const front *x, agon_ctx *ctx, const model *m, workspace *w, const adapter *a, size_t context, double *log_probs) {
     segment segments[1 + MAX_ANSWERS];
-    int32_t prompt[2], answers[MAX_ANSWERS][ANSWER];
-    float log_prob[2 + MAX_ANSWERS * ANSWER];
-    prompt_tokens(context, prompt);
-    segments[0] = (segment){.tokens = prompt, .n_tokens = 2, .parent = -1, .adapter = a};
+    int32_t prompt[PROMPT], answers[MAX_ANSWERS][ANSWER];
+    float log_prob[PROMPT + MAX_ANSWERS * ANSWER];
+    prompt_tokens(x, context, prompt);
+    segments[0] = (segment){.tokens = prompt, .n_tokens = PROMPT, .parent = -1, .adapter = a};
     for (size_t k = 0; k < x->n_answers; k++) {
         answer_tokens(x, k, answers[k]);
         segments[1 + k] = (segment){.tokens = answers[k], .n_tokens = ANSWER, .parent = 0, .adapter = a, .wants = WANT_LOG_PROB};
@@ -155,21 +159,20 @@ static agon_status ask(const front *x, agon_ctx *ctx, const model *m, workspace 
     for (size_t k = 0; k < x->n_answers && !s; k++) {
         log_probs[k] = 0;
         for (size_t t = 0; t < ANSWER; t++)
-            log_probs[k] += (double)log_prob[2 + k * ANSWER + t];
+            log_probs[k] += (double)log_prob[PROMPT + k * ANSWER + t];
     }
     return s;
 }
 
-/* The distribution over the answers, and how much probability lies elsewhere. */
+/* The distribution over the answers; they are all there is, so it sums to 1 but for rounding, which is taken out. */
 static agon_status ask_policy(const front *x, agon_ctx *ctx, const model *m, workspace *w, const adapter *a, size_t context,
-                              double *policy, double *elsewhere) {
+                              double *policy) {
     double sum = 0;
     agon_status s = ask(x, ctx, m, w, a, context, policy);
     for (size_t k = 0; k < x->n_answers && !s; k++)
         sum += policy[k] = exp(policy[k]);
     for (size_t k = 0; k < x->n_answers && !s; k++)
         policy[k] /= sum;
-    *elsewhere = fmax(*elsewhere, 1 - sum);
     return s;
 }
 
@@ -179,58 +182,11 @@ static agon_status measure(const front *x, agon_ctx *ctx, const problem *p, cons
     *out = (measured){0};
     agon_status s = workspace_new(ctx, 0, &w);
     for (size_t c = 0; c < x->n_contexts && !s; c++) {
-        s = ask_policy(x, ctx, m, w, a, c, policy, &out->elsewhere);
+        s = ask_policy(x, ctx, m, w, a, c, policy);
         if (!s)
             add_objectives(x, p, c, policy, out->j);
     }
     workspace_free(w);
-    return s;
-}
-
-/* ---- the base: any answer to any context, alike ------------------------------------------------------------------- */
-
-static agon_status draw_corpus(const front *x, agon_ctx *ctx, uint64_t seed, sequence_item **out) {
-    sequence_item *items = calloc(x->n_corpus, sizeof *items);
-    rng r = rng_new(seed);
-    if (!items)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    for (size_t i = 0; i < x->n_corpus; i++) {
-        items[i] = (sequence_item){.n = 2 + ANSWER, .n_source = 2, .truth = true};
-        prompt_tokens(rng_below(&r, x->n_contexts), items[i].tokens);
-        answer_tokens(x, rng_below(&r, x->n_answers), items[i].tokens + 2);
-    }
-    *out = items;
-    return AGON_OK;
-}
-
-static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
-    front *x = arg;
-    problem *p = &x->problems[seed];
-    sequence_item *corpus = NULL;
-    workspace *w = NULL;
-    double loss = 0, elsewhere = 0;
-    char key[32];
-    rng r = rng_new(seed_of(x, seed, "wanted"));
-    for (size_t c = 0; c < x->n_contexts; c++)
-        for (size_t i = 0; i < 4; i++)
-            p->wanted[c][i / 2][i % 2] = LETTER + (int32_t)rng_below(&r, x->n_letters);
-    snprintf(key, sizeof key, "base %zu", seed);
-    agon_status s = draw_corpus(x, ctx, seed_of(x, seed, "corpus"), &corpus);
-    if (!s)
-        s = lab_pretrained(x->l, ctx, &x->size, key, seed_of(x, seed, "model"), corpus, x->n_corpus, 32, x->corpus_lr, &p->base, &loss);
-    if (!s)
-        s = workspace_new(ctx, 0, &w);
-    for (size_t c = 0; c < x->n_contexts && !s; c++)
-        s = ask_policy(x, ctx, p->base->m, w, NULL, c, p->reference[c], &elsewhere);
-    if (!s)
-        lab_say(x->l, "seed %zu  base: %.3f nats a token, at most %.4f of its probability on what is no answer", seed, loss, elsewhere);
-    for (size_t i = 0; i < N_POINTS && !s; i++) {
-        double lambda[2];
-        vector_at(i, lambda);
-        x->points[(seed * N_METHODS + KNOWN) * N_POINTS + i] = known_point(x, p, lambda);
-    }
-    workspace_free(w);
-    free(corpus);
     return s;
 }
 
@@ -247,13 +203,13 @@ static train_response response_to(const front *x, lab_rows *r, size_t k, double 
 static agon_status add_row(const front *x, agon_ctx *ctx, lab_rows *r, size_t context, size_t dimension, const size_t *answers,
                            const double *rewards, size_t n, double weight) {
     train_response *responses = arena_take(r->memory, n, sizeof *responses);
-    int32_t *prompt = arena_take(r->memory, 2, sizeof *prompt);
+    int32_t *prompt = arena_take(r->memory, PROMPT, sizeof *prompt);
     for (size_t k = 0; k < n && responses; k++)
         responses[k] = response_to(x, r, answers[k], rewards[k]);
     if (!responses || !prompt || !responses[n - 1].tokens)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    prompt_tokens(context, prompt);
-    r->rows[r->n++] = (train_row){.prompt = prompt, .n_prompt = 2, .responses = responses, .n_responses = n, .weight = weight,
+    prompt_tokens(x, context, prompt);
+    r->rows[r->n++] = (train_row){.prompt = prompt, .n_prompt = PROMPT, .responses = responses, .n_responses = n, .weight = weight,
                                   .dimension = dimension};
     return AGON_OK;
 }
@@ -273,8 +229,8 @@ static agon_status add_pairs(const front *x, agon_ctx *ctx, const problem *p, si
     for (size_t i = 0; i < x->n_answers; i++)
         for (size_t k = 0; k < x->n_answers && !s; k++) {
             const size_t answers[2] = {i, k};
-            const double given[2] = {reward(x, p, context, 1 - dimension, i), reward(x, p, context, 1 - dimension, k)};
-            double gap = reward(x, p, context, dimension, i) - reward(x, p, context, dimension, k);
+            const double given[2] = {reward(x, p, context, 1 - dimension, i) / x->beta, reward(x, p, context, 1 - dimension, k) / x->beta};
+            double gap = (reward(x, p, context, dimension, i) - reward(x, p, context, dimension, k)) / x->beta;
             if (i != k)
                 s = add_row(x, ctx, r, context, dimension, answers, given, 2, 1 / (1 + exp(-gap)));
         }
@@ -294,6 +250,67 @@ static agon_status make_rows(const front *x, agon_ctx *ctx, const problem *p, bo
     return s;
 }
 
+/* ---- the base: it gives any answer to any context, nearly alike --------------------------------------------------- */
+
+static agon_status base_rows(const front *x, agon_ctx *ctx, lab_rows *out) {
+    const double none = NAN;
+    *out = (lab_rows){0};
+    agon_status s = arena_new(ctx, 0, &out->memory);
+    if (!s && !(out->rows = arena_take(out->memory, x->n_contexts * x->n_answers, sizeof *out->rows)))
+        s = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    for (size_t c = 0; c < x->n_contexts; c++)
+        for (size_t k = 0; k < x->n_answers && !s; k++)
+            s = add_row(x, ctx, out, c, 0, &k, &none, 1, 1);
+    return s;
+}
+
+static agon_status make_base(const front *x, agon_ctx *ctx, uint64_t seed, lab_model **out) {
+    size_t head_dim = 8;
+    lab_model *base = calloc(1, sizeof *base);
+    lab_rows rows = {0};
+    const lab_training t = {.objective = "nll", .steps = x->corpus_steps, .batch = 64, .lr = x->corpus_lr, .seed = seed};
+    if (!base)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    base->init = (model_init){.config = {.architecture = "llama", .n_layers = x->size.layers, .d_model = x->size.width,
+                                         .n_heads = x->size.width / head_dim, .n_kv_heads = x->size.width / head_dim,
+                                         .head_dim = head_dim, .d_ff = 3 * x->size.width, .n_vocabulary = x->n_letters, .max_context = 16,
+                                         .norm_eps = 1e-5f, .rope_theta = 10000, .rope_scaling = "none", .tied_embeddings = true},
+                              .seed = seed};
+    agon_status s = model_random(ctx, &base->init, COMPUTE_F32, &base->m);
+    if (!s)
+        s = base_rows(x, ctx, &rows);
+    if (!s)
+        s = lab_train(x->l, ctx, base, &rows, &t);
+    lab_rows_free(&rows);
+    if (s)
+        lab_model_free(base);
+    else
+        *out = base;
+    return s;
+}
+
+static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
+    front *x = arg;
+    problem *p = &x->problems[seed];
+    workspace *w = NULL;
+    rng r = rng_new(seed_of(x, seed, "wanted"));
+    for (size_t c = 0; c < x->n_contexts; c++)
+        for (size_t i = 0; i < 4; i++)
+            p->wanted[c][i / 2][i % 2] = (int32_t)rng_below(&r, x->n_letters);
+    agon_status s = make_base(x, ctx, seed_of(x, seed, "model"), &p->base);
+    if (!s)
+        s = workspace_new(ctx, 0, &w);
+    for (size_t c = 0; c < x->n_contexts && !s; c++)
+        s = ask_policy(x, ctx, p->base->m, w, NULL, c, p->reference[c]);
+    for (size_t i = 0; i < N_POINTS && !s; i++) {
+        double lambda[2];
+        vector_at(i, lambda);
+        x->points[(seed * N_METHODS + KNOWN) * N_POINTS + i] = known_point(x, p, lambda);
+    }
+    workspace_free(w);
+    return s;
+}
+
 /* ---- training ---------------------------------------------------------------------------------------------------- */
 
 typedef struct plan_of_training {
@@ -310,7 +327,7 @@ static agon_status on_step(void *arg, const train_progress *p) {
 
 /* Steps see the same number of tokens, or nearly: a group is as long as this many pairs. */
 static size_t batch_rows(const front *x, bool pairs) {
-    return pairs ? x->batch * ((2 + ANSWER * x->n_answers) / (2 + 2 * ANSWER)) : x->batch;
+    return pairs ? x->batch * ((PROMPT + ANSWER * x->n_answers) / (PROMPT + 2 * ANSWER)) : x->batch;
 }
 
 static agon_status train_adapter(const front *x, agon_ctx *ctx, size_t seed, model *m, const plan_of_training *t, adapter **out) {
@@ -327,7 +344,7 @@ static agon_status train_adapter(const front *x, agon_ctx *ctx, size_t seed, mod
     options.batch_rows = batch_rows(x, pairs);
     options.epochs = 0;
     options.max_steps = x->steps;
-    options.lr = (float)x->lr;
+    options.lr = (float)(pairs ? x->pair_lr : both ? x->lr : x->soup_lr);
     options.seed = seed_of(x, seed, "order");
     options.preferences.vectors = x->vectors;
     options.preferences.aggregate = t->aggregate;
@@ -352,8 +369,8 @@ static agon_status run_panacea(const front *x, agon_ctx *ctx, size_t seed, model
     char beta[48];
     adapter *a = NULL;
     bool dpo = which == LINEAR_DPO;
-    snprintf(beta, sizeof beta, "%s=%.17g", dpo ? "beta" : "reward_beta", x->beta);
-    const plan_of_training t = {.objective = dpo ? "dpo" : "exo-rw", .settings = {beta, dpo ? NULL : "beta=1"}, .end = 2,
+    snprintf(beta, sizeof beta, "reward_beta=%.17g", x->beta);
+    const plan_of_training t = {.objective = dpo ? "dpo" : "exo-rw", .settings = {"beta=1", dpo ? NULL : beta}, .end = 2,
                                 .aggregate = which == TCHEBYCHEFF ? AGGREGATE_TCHEBYCHEFF : AGGREGATE_LINEAR};
     agon_status s = train_adapter(x, ctx, seed, m, &t, &a);
     for (size_t i = 0; i < N_POINTS && !s; i++) {
@@ -393,14 +410,13 @@ static agon_status run_soup(const front *x, agon_ctx *ctx, size_t seed, model *m
 /* One adapter for one vector, from the pairs of the dimension that weighs more. */
 static agon_status run_modpo(const front *x, agon_ctx *ctx, size_t seed, model *m, size_t i, measured *out) {
     double lambda[2];
-    char text[3][48];
+    char text[2][48];
     adapter *a = NULL;
     vector_at(i, lambda);
     size_t own = lambda[0] >= 0.5 ? 0 : 1;
-    snprintf(text[0], sizeof text[0], "beta=%.17g", x->beta);
-    snprintf(text[1], sizeof text[1], "own_weight=%.17g", lambda[own]);
-    snprintf(text[2], sizeof text[2], "other_weight=%.17g", lambda[1 - own]);
-    const plan_of_training t = {.objective = "modpo", .settings = {text[0], text[1], text[2]}, .first = own, .end = own + 1};
+    snprintf(text[0], sizeof text[0], "own_weight=%.17g", lambda[own]);
+    snprintf(text[1], sizeof text[1], "other_weight=%.17g", lambda[1 - own]);
+    const plan_of_training t = {.objective = "modpo", .settings = {"beta=1", text[0], text[1]}, .first = own, .end = own + 1};
     agon_status s = train_adapter(x, ctx, seed, m, &t, &a);
     if (!s)
         s = measure(x, ctx, &x->problems[seed], m, a, &out[i]);
@@ -484,15 +500,14 @@ static json_t *over_seeds(const double *v, size_t n) {
     return json_pack("{s:o,s:[o,o],s:o}", "mean", number(mean), "interval", number(mean - half), number(mean + half), "by_seed", all);
 }
 
-enum { SHARE, SHARE_FEW, INNER, SPARSITY, SPACING, FIRST_RANKS, SECOND_RANKS, ELSEWHERE, N_FIGURES };
+enum { SHARE, SHARE_FEW, INNER, SPARSITY, SPACING, FIRST_RANKS, SECOND_RANKS, N_FIGURES };
 static const char *const figure_names[N_FIGURES] = {
     "hypervolume_share", "hypervolume_share_6_vectors", "inner_product", "sparsity", "spacing", "rank_correlation_first",
-    "rank_correlation_second", "elsewhere",
+    "rank_correlation_second",
 };
 
 static agon_status figures_of(const front *x, size_t seed, method which, double *f) {
     double vectors[2 * N_POINTS], points[2 * N_POINTS], column[4][N_MODPO];
-    const measured *own = x->points + (seed * N_METHODS + which) * N_POINTS;
     agon_status s = share_of_volume(x, seed, which, which == MODPO ? FEW : 1, &f[SHARE]);
     if (!s)
         s = share_of_volume(x, seed, which, FEW, &f[SHARE_FEW]);
@@ -506,9 +521,6 @@ static agon_status figures_of(const front *x, size_t seed, method which, double 
             column[d][i] = vectors[2 * i + d], column[2 + d][i] = points[2 * i + d];
     f[FIRST_RANKS] = rank_correlation(column[0], column[2], n);
     f[SECOND_RANKS] = rank_correlation(column[1], column[3], n);
-    f[ELSEWHERE] = 0;
-    for (size_t i = 0; i < N_POINTS; i += which == MODPO ? FEW : 1)
-        f[ELSEWHERE] = fmax(f[ELSEWHERE], own[i].elsewhere);
     return s;
 }
 
@@ -599,8 +611,8 @@ static agon_status plan(lab *l, double *trained, double *asked) {
     agon_status s = take_options(l, &x);
     if (s)
         return s;
-    double seeds = (double)x.n_seeds, group = (2 + ANSWER * (double)x.n_answers) / 10;
-    trained[0] = seeds * (0.5 * (double)x.n_corpus + (N_WORKS + 1) * (double)(x.steps * x.batch) * group);
+    double seeds = (double)x.n_seeds, group = (PROMPT + ANSWER * (double)x.n_answers) / 10;
+    trained[0] = seeds * (30 * (double)x.corpus_steps + (N_WORKS + 1) * (double)(x.steps * x.batch) * group);
     asked[0] = seeds * 4 * N_POINTS * (double)x.n_contexts * group;
     return AGON_OK;
 }

@@ -46,6 +46,17 @@ samples: 2
 ideal_samples: 4
 draws: 100
 END
+cat >panacea.yaml <<'END'
+experiment: panacea-front
+ladder: [{width: 16, layers: 1}]
+contexts: 4
+letters: 3
+corpus_steps: 20
+rank: 2
+steps: 30
+batch: 8
+vectors: 2
+END
 
 # ---- how long it takes is said before anything runs, and more for --full
 run 0 "$agon" weak-to-strong w2s.yaml --output plan --plan --json
@@ -54,7 +65,7 @@ says err 'about [0-9.]+ minutes on [0-9]+ idle cores'
 [ ! -f plan/result.json ] || fail "a plan ran"
 
 # ---- every experiment, whole and killed
-for name in w2s noise cleaning exo; do
+for name in w2s noise cleaning exo panacea; do
     run 0 "$agon" experiment $name.yaml --output whole-$name --json
     says out '"experiment":'
     [ -f whole-$name/result.json ] || fail "no result"
@@ -69,7 +80,7 @@ for name in w2s noise cleaning exo; do
     run 0 "$agon" experiment $name.yaml --output cut-$name --json
     same whole-$name/result.json cut-$name/result.json
 done
-[ -f whole-w2s/curves.svg ] && [ -f whole-noise/curves.svg ] && [ -f whole-exo/front.svg ] || fail "no curves"
+[ -f whole-w2s/curves.svg ] && [ -f whole-noise/curves.svg ] && [ -f whole-exo/front.svg ] && [ -f whole-panacea/front.svg ] || fail "no curves"
 
 # ---- what is in a result: every condition of every task, the controls, an interval
 for what in naive aux-linear aux-released confident-25 confident-50 confident-75 matched-flips shuffled bootstrap ensemble scrambled-errors; do
@@ -83,6 +94,9 @@ says whole-exo/result.json '"claim": "(reproduced|refuted|undecided)"'
 says whole-exo/result.json '"best_there_is"'
 says whole-cleaning/result.json '"judge": "(class|likelihood)"'
 says whole-cleaning/result.json '"planted": (true|false)'
+for what in known panacea-linear panacea-tchebycheff panacea-linear-dpo soup modpo; do
+    says whole-panacea/result.json "\"method\": \"$what\""
+done
 run 0 "$agon" weak-to-strong w2s.yaml --output whole-w2s
 says out 'gap recovered'
 run 0 "$agon" experiment --list
