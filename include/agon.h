@@ -554,8 +554,8 @@ AGON_API agon_run_options agon_run_options_default(void);
 /* Runs the recipe a run file names, or goes on with it. *summary, new, is JSON: {"run", "recipe", "oracle", "state", "iterations", "model",
  * "version": {"id", "status"}, "seconds", "tokens", "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general",
  * "gate": {"verdict", "reason", "figures"}, "labels", "budget", "learnability", "critic", "workspace", "example": id of a training
- * example or null, "reviews": open review items, "model_option": the run file's model or null}. AGON_EBUSY: another process runs in this workspace. AGON_EINTERRUPTED after
- * agon_interrupt: all that was done is kept, and the same call goes on. AGON_EMISMATCH: the run file changed since the run began. */
+ * example or null, "reviews": open review items, "model_option": the run file's model or null}. AGON_EBUSY: another process runs in this workspace.
+ * AGON_EINVAL: the folder holds other things and no workspace. AGON_EINTERRUPTED after agon_interrupt: all that was done is kept, and the same call goes on. AGON_EMISMATCH: the run file changed since the run began. */
 AGON_API AGON_MUST_CHECK agon_status agon_run(agon_ctx *ctx, const char *run_file,
                                               const agon_run_options *options, char **summary);
 /* The workspace agon_run uses when none is given; *path new (agon_text_free). */

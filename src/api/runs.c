@@ -4,6 +4,8 @@
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "recipe/recipe.h"
+#include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,6 +78,26 @@ static agon_status find_model(agon_ctx *ctx, run_config *config) {
     return status;
 }
 
+/* Somebody's folder of other things is not made into a workspace. What a run killed at its first moment leaves is none of these. */
+static agon_status check_folder(agon_ctx *ctx, const char *path) {
+    char other[81] = "";
+    bool ours = false;
+    DIR *folder = opendir(path);
+    for (struct dirent *e; folder && (e = readdir(folder));) {
+        const char *name = e->d_name;
+        if (strcmp(name, "agon.db") == 0)
+            ours = true;
+        else if (*name != '.' && strncmp(name, "agon.db-", 8) != 0 && strcmp(name, "lock") != 0 && strcmp(name, "objects") != 0)
+            snprintf(other, sizeof other, "%s", name);
+    }
+    if (folder)
+        closedir(folder);
+    if (*other && !ours)
+        return ctx_fail(ctx, AGON_EINVAL, "%s holds other things ('%s') and no workspace; give a folder that is empty or not there yet",
+                        path, other);
+    return AGON_OK;
+}
+
 agon_status agon_run(agon_ctx *ctx, const char *run_file, const agon_run_options *options, char **summary) {
     agon_run_options o = agon_run_options_default();
     run_config *config = NULL;
@@ -89,6 +111,8 @@ agon_status agon_run(agon_ctx *ctx, const char *run_file, const agon_run_options
     if (!status)
         status = o.workspace && *o.workspace ? agon_workspace_find(ctx, o.workspace, &workspace)
                                              : agon_run_workspace(ctx, run_file, &workspace);
+    if (!status)
+        status = check_folder(ctx, workspace);
     if (!status)
         status = store_open(ctx, workspace, STORE_RUN, &s);
     if (!status)

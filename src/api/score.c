@@ -28,6 +28,12 @@ static agon_status check_request(const scorer *s, const agon_score_request *r, s
     if (r->n_prompt > most || r->n_completion > most - r->n_prompt)
         return ctx_fail(s->ctx, AGON_EINVAL, "request %zu has %zu tokens; the model's context is %zu", i + 1,
                         length(r), most);
+    for (size_t t = 0; t < length(r); t++) {
+        int32_t id = t < r->n_prompt ? r->prompt[t] : r->completion[t - r->n_prompt];
+        if (id < 0 || (size_t)id >= s->n_vocabulary)
+            return ctx_fail(s->ctx, AGON_EINVAL, "request %zu: token %zu, id %d, is not in the vocabulary of %zu", i + 1, t, (int)id,
+                            s->n_vocabulary);
+    }
     return AGON_OK;
 }
 

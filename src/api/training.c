@@ -59,6 +59,7 @@ typedef struct training {
     char *manifest_path, *checkpoint_path;
     json_t *manifest;
     int lock;
+    bool began; /* by this call: the manifest is its own */
     double step_start, stored; /* monotonic_seconds */
     size_t resumed_after;
 } training;
@@ -402,6 +403,7 @@ static agon_status find_state(training *t, char **summary) {
     } else if (!s && t->options.must_resume && !file_exists(t->checkpoint_path)) {
         s = ctx_fail(t->ctx, AGON_ENOTFOUND, "%s has no checkpoint to go on from", t->output);
     } else if (!s && !found) {
+        t->began = true;
         s = write_manifest(t);
     }
     json_decref(found);
@@ -548,6 +550,9 @@ agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, cons
         s = run_training(&t);
     if (!s && !made)
         s = finish(&t, &made);
+    /* What can never be trained must not keep the folder from better options. */
+    if (s == AGON_EINVAL && t.began && !file_exists(t.checkpoint_path))
+        unlink(t.manifest_path);
     training_close(&t);
     if (!s)
         *summary = made;

@@ -119,7 +119,8 @@ agon_status jsonl_read_lenient(agon_ctx *ctx, const char *path, json_row row, js
             continue;
         snprintf(where, sizeof where, "%.500s:%zu", path, number);
         json_t *object = NULL;
-        s = json_parse(ctx, where, line, (size_t)n, &object);
+        size_t mark = number == 1 && strncmp(line, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* a byte order mark */
+        s = json_parse(ctx, where, line + mark, (size_t)n - mark, &object);
         if (!s && !json_is_object(object))
             s = ctx_fail(ctx, AGON_EFORMAT, "%s: each line must be a JSON object", where);
         if (s && s != AGON_ENOMEM && bad)

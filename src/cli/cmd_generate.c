@@ -285,8 +285,9 @@ static int run(int argc, char **argv) {
         (code = take_lists(&a, &biases, &allowed)) == EXIT_FINE) {
         a.sampling.max_tokens = (size_t)a.max_tokens;
         a.sampling.top_k = (int32_t)a.top_k;
-        text = n_words ? join_words(words, n_words) : read_all("generate", stdin, &n);
-        code = text ? generate_input(&a, text, n_words ? strlen(text) : n, n_words || !a.json) : EXIT_SYSTEM;
+        bool lines = a.json && !n_words;
+        text = n_words ? join_words(words, n_words) : lines ? read_lines("generate", stdin) : read_all("generate", stdin, &n);
+        code = text ? generate_input(&a, text, n_words ? strlen(text) : n, !lines) : lines ? EXIT_BAD_DATA : EXIT_SYSTEM;
     }
     free(text);
     free(biases);

@@ -5,7 +5,7 @@
 
 typedef struct item {
     int32_t *prompt, *completion;
-    size_t n_prompt, n_completion;
+    size_t n_prompt, n_completion, line;
     const agon_adapter *adapter; /* borrowed */
 } item;
 
@@ -90,7 +90,7 @@ static int read_rows(const opened *o, char *text, items *out) {
             out->rows = grown;
             out->capacity = capacity;
         }
-        out->rows[out->n] = (item){0};
+        out->rows[out->n] = (item){.line = line};
         code = read_row(o->ctx, agon_model_tokenizer(o->model), row, line, &out->rows[out->n++]);
         if (code == EXIT_FINE)
             code = row_adapter("score", line, row, o, &out->vectors, &out->rows[out->n - 1].adapter);
@@ -140,6 +140,23 @@ static size_t rows_together(const items *list, size_t i) {
     return n;
 }
 
+static agon_score_request request_of(const item *r) {
+    return (agon_score_request){r->prompt, r->n_prompt, r->completion, r->n_completion};
+}
+
+/* Says which of n rows that were asked together is refused: they are asked one by one. */
+static int fail_with_line(const opened *o, const item *rows, size_t n, double temperature, agon_status status) {
+    for (size_t k = 0; k < n && status == AGON_EINVAL; k++) {
+        const agon_score_request request = request_of(&rows[k]);
+        agon_score_result result;
+        agon_status s = agon_score(o->ctx, o->model, rows[k].adapter, &request, 1, temperature, 0, &result);
+        if (s)
+            return fail_in_row("score", rows[k].line, s, o->ctx);
+        agon_score_result_free(&result);
+    }
+    return fail_with("score", status, o->ctx);
+}
+
 static int score_rows(const opened *o, const items *list, double temperature, size_t top, bool reward, bool json) {
     for (size_t i = 0, n; i < list->n; i += n) {
         n = rows_together(list, i);
@@ -147,14 +164,12 @@ static int score_rows(const opened *o, const items *list, double temperature, si
         agon_score_request requests[AT_ONCE];
         agon_score_result scores[AT_ONCE];
         agon_reward_result rewards[AT_ONCE];
-        for (size_t k = 0; k < n; k++) {
-            const item *r = &list->rows[i + k];
-            requests[k] = (agon_score_request){r->prompt, r->n_prompt, r->completion, r->n_completion};
-        }
+        for (size_t k = 0; k < n; k++)
+            requests[k] = request_of(&list->rows[i + k]);
         agon_status s = reward ? agon_reward(o->ctx, o->model, adapter, requests, n, rewards)
                                : agon_score(o->ctx, o->model, adapter, requests, n, temperature, top, scores);
         if (s)
-            return fail_with("score", s, o->ctx);
+            return reward ? fail_with("score", s, o->ctx) : fail_with_line(o, list->rows + i, n, temperature, s);
         for (size_t k = 0; k < n && reward; k++) {
             print_reward(&rewards[k], json);
             agon_reward_result_free(&rewards[k]);
@@ -189,9 +204,9 @@ static int run(int argc, char **argv) {
         return code;
     if (top < 0 || !(temperature > 0))
         return usage_error(&command_score, "--temperature must be above 0, --top 0 or more");
-    char *text = read_all("score", stdin, &n);
+    char *text = read_lines("score", stdin);
     if (!text)
-        return EXIT_SYSTEM;
+        return EXIT_BAD_DATA;
     opened o;
     items list = {0};
     code = open_model("score", model, adapter, dtype, chat_template, &o);

@@ -24,7 +24,11 @@ static agon_status encode(agon_ctx *ctx, const agon_tokenizer *t, const char *te
     if (!chat)
         return agon_tokenize(ctx, t, text, n, !plain, !plain, ids, n_ids);
     const agon_message message = {"user", text};
-    (void)code;
+    if (strlen(text) != n) {
+        fprintf(stderr, "agon tokenize: the text holds a NUL character, which a chat message cannot\n");
+        *code = EXIT_BAD_DATA;
+        return AGON_EINVAL;
+    }
     return agon_chat_tokenize(ctx, t, &message, 1, true, ids, n_ids, NULL);
 }
 
@@ -44,13 +48,13 @@ static int tokenize(const char *model, const char *chat_template, bool json, boo
         s = agon_tokenizer_open(ctx, path, chat_template, &t);
     if (!s)
         s = encode(ctx, t, text, n, chat, plain, &ids, &n_ids, &code);
-    if (s) {
+    if (s && code == EXIT_FINE) {
         code = fail_with("tokenize", s, ctx);
-    } else if (json) {
+    } else if (!s && json) {
         json_t *answer = json_pack("{s:o}", "tokens", json_numbers(ids, n_ids));
         print_json(answer);
         json_decref(answer);
-    } else {
+    } else if (!s) {
         print_tokens(ctx, t, ids, n_ids);
     }
     agon_tokens_free(ids);

@@ -1,5 +1,6 @@
 /* See row_sampling.h. Ranges are the library's affair; here only the form is checked. */
 #include "cli/row_sampling.h"
+#include "cli/rows.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -116,7 +117,7 @@ static int read_stop(const char *name, size_t line, row_sampling *s) {
     if (!(s->stop = calloc(n + 1, sizeof *s->stop)))
         return EXIT_SYSTEM;
     for (size_t i = 0; i < n; i++) {
-        s->stop[i] = json_string_value(json_is_array(v) ? json_array_get(v, i) : v);
+        s->stop[i] = whole_text(json_is_array(v) ? json_array_get(v, i) : v);
         if (!s->stop[i] || !*s->stop[i])
             return bad(name, line, "stop", "a text or a list of texts, none of them empty");
     }

@@ -34,6 +34,18 @@ char *read_all(const char *name, FILE *from, size_t *n) {
     return text;
 }
 
+char *read_lines(const char *name, FILE *from) {
+    size_t n = 0, line = 1;
+    char *text = read_all(name, from, &n);
+    if (!text || strlen(text) == n)
+        return text;
+    for (const char *p = text; *p; p++)
+        line += *p == '\n';
+    fprintf(stderr, "agon %s: input line %zu holds a NUL byte; the input must be JSON lines in UTF-8\n", name, line);
+    free(text);
+    return NULL;
+}
+
 /* Length of the well-formed UTF-8 character at p, 0 when there is none. */
 static size_t character_length(const unsigned char *p, size_t n) {
     if (p[0] < 0x80)
@@ -81,10 +93,11 @@ json_t *json_floats(const float *values, size_t n) {
 
 json_t *next_row(const char *name, char **at, size_t *line, int *code) {
     while (**at) {
-        char *start = *at, *end = strchr(start, '\n');
-        *at = end ? end + 1 : start + strlen(start);
-        size_t n = end ? (size_t)(end - start) : strlen(start);
-        (*line)++;
+        char *start = *at, *end = start + strcspn(start, "\n");
+        *at = *end ? end + 1 : end;
+        if ((*line)++ == 0 && strncmp(start, "\xef\xbb\xbf", 3) == 0) /* a byte order mark */
+            start += 3;
+        size_t n = (size_t)(end - start);
         if (strspn(start, " \t\r") >= n)
             continue;
         json_error_t error;
@@ -103,20 +116,25 @@ json_t *next_row(const char *name, char **at, size_t *line, int *code) {
     return NULL;
 }
 
+const char *whole_text(const json_t *value) {
+    const char *text = json_string_value(value);
+    return text && strlen(text) == json_string_length(value) ? text : NULL;
+}
+
 agon_message *read_messages(const char *name, size_t line, const json_t *list, size_t *n) {
     *n = json_array_size(list);
     agon_message *messages = calloc(*n + 1, sizeof *messages);
     bool good = messages && json_is_array(list) && *n > 0;
     for (size_t i = 0; good && i < *n; i++) {
         const json_t *m = json_array_get(list, i);
-        messages[i].role = json_string_value(json_object_get(m, "role"));
-        messages[i].content = json_string_value(json_object_get(m, "content"));
+        messages[i].role = whole_text(json_object_get(m, "role"));
+        messages[i].content = whole_text(json_object_get(m, "content"));
         good = messages[i].role && messages[i].content;
     }
     if (good)
         return messages;
-    fprintf(stderr, "agon %s: input line %zu: 'messages' must be a list of {\"role\": text, \"content\": text}\n", name,
-            line);
+    fprintf(stderr, "agon %s: input line %zu: 'messages' must be a list of {\"role\": text, \"content\": text}, the texts "
+                    "without NUL characters\n", name, line);
     free(messages);
     return NULL;
 }
@@ -158,10 +176,14 @@ int read_tokens(const char *name, size_t line, agon_ctx *ctx, const agon_tokeniz
 int read_prompt(const char *name, size_t line, agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, bool chat,
                 int32_t **ids, size_t *n) {
     const json_t *list = json_object_get(row, "messages"), *prompt = json_object_get(row, "prompt");
-    agon_message user = {"user", json_string_value(prompt)}, *messages = NULL;
+    agon_message user = {"user", whole_text(prompt)}, *messages = NULL;
     size_t n_messages = 1;
     if (!list && !prompt) {
         fprintf(stderr, "agon %s: input line %zu needs \"prompt\" or \"messages\"\n", name, line);
+        return EXIT_BAD_DATA;
+    }
+    if (!list && chat && json_is_string(prompt) && !user.content) {
+        fprintf(stderr, "agon %s: input line %zu: \"prompt\" holds a NUL character, which a chat message cannot\n", name, line);
         return EXIT_BAD_DATA;
     }
     if (!list && !(chat && user.content))

@@ -6,6 +6,8 @@
 
 /* Everything on a stream, at most 1 GiB; new, NUL-terminated; NULL: the reason was printed. */
 char *read_all(const char *name, FILE *from, size_t *n);
+/* The same for JSON lines: a NUL byte, which would hide the lines after it, is refused. */
+char *read_lines(const char *name, FILE *from);
 /* n bytes as a JSON string; what is not UTF-8 becomes U+FFFD. */
 json_t *safe_string(const char *text, size_t n);
 json_t *json_numbers(const int32_t *values, size_t n);
@@ -14,6 +16,9 @@ json_t *json_floats(const float *values, size_t n);
 /* The next line of *at that is not empty, as an object, with its number in *line. NULL at the end, or with *code set when it
  * is not one (the sentence was printed). */
 json_t *next_row(const char *name, char **at, size_t *line, int *code);
+
+/* A string that holds no NUL, borrowed; else NULL: where texts end at a NUL the rest would be lost. */
+const char *whole_text(const json_t *value);
 
 /* "messages" of a row: new array (free), its strings borrowed from the row. NULL: the sentence was printed. */
 agon_message *read_messages(const char *name, size_t line, const json_t *list, size_t *n);

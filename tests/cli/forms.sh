@@ -117,6 +117,24 @@ printf '{"rows":[{"log_probs":[-1]}]}' | bad '.' "$agon" loss dpo
 printf '{"rows":[{"log_probs":[1e999]}]}' | bad '.' "$agon" loss sft
 printf 'rubbish' | bad '.' "$agon" loss sft
 printf '' | bad '.' "$agon" loss sft
+# Nothing is cut silently: a NUL in a message or between lines is refused, in a raw text it is a token. A byte order mark is no text.
+printf '{"messages":[{"role":"user","content":"a\\u0000b"}]}\n' >rows
+bad 'line 1.*NUL' "$agon" generate --model "$tiny" --json <rows
+bad 'line 1.*NUL' "$agon" score --model "$tiny" --json <rows
+printf '{"prompt":"a\\u0000b"}\n' | bad 'line 1.*NUL' "$agon" generate --model "$tiny" --json --chat
+printf '{"prompt":"a","stop":"b\\u0000"}\n' | bad 'line 1.*stop' "$agon" generate --model "$tiny" --json
+printf 'a\0b' | bad 'NUL' "$agon" tokenize --model "$tiny" --chat --json
+printf '{"prompt":"a","completion":"b"}\n\0\n{"prompt":"c","completion":"d"}\n' >rows
+bad 'line 2.*NUL' "$agon" score --model "$tiny" --json <rows
+bad 'line 2.*NUL' "$agon" generate --model "$tiny" --json <rows
+printf '{"prompt":"a\\u0000","completion":"b\\u0000c"}\n' | run 0 "$agon" score --model "$tiny" --json
+says out '"tokens":\[[0-9]+,[0-9]+,[0-9]+\]'
+printf '\357\273\277{"prompt":"a","completion":"b"}\n' | run 0 "$agon" score --model "$tiny" --json
+# Rows are scored some at a time; the line that is refused is named all the same.
+i=0
+while [ $i -lt 70 ]; do echo '{"prompt":"a","completion":"b"}'; i=$((i + 1)); done >rows
+printf '\n{"prompt":"a","completion":[99999]}\n' >>rows
+bad 'line 72.*token 1, id 99999' "$agon" score --model "$tiny" --json <rows
 long=$(printf 'a%.0s' $(seq 1 40000))
 printf '{"prompt":"%s"}\n' "$long" | bad 'context' "$agon" generate --model "$tiny" --json
 

@@ -37,6 +37,12 @@ has "$(cat out)" '"status":"EBUSY"'
 exec 3>&-
 wait
 
+# Somebody's folder is not made into a workspace.
+mkdir other
+echo x >other/mine
+expect 4 "other holds other things ('mine')" "$AGON" run small.yaml --workspace other
+[ "$(ls -A other)" = mine ] || fail "something was put into somebody's folder"
+
 printf '%s\n' '{"query":"What is 2 + 2?","answer":"4"}' '{"quer":"x"}' '{"query":"y","verifier":"no_such"}' >bad.jsonl
 expect 4 "2 of 3 rows cannot be used" "$AGON" init bad.jsonl
 has "$(cat err)" "bad.jsonl:2: unknown key 'quer'"

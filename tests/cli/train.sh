@@ -118,6 +118,12 @@ one_sentence
 AGON_MEMORY=much run 5 "$agon" generate --model "$tiny" hello
 says err 'AGON_MEMORY'; one_sentence
 
+# ---- options that cannot be trained keep no folder from better ones; a byte order mark is no text
+run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output retried --steps 1 --lr -1
+one_sentence
+{ printf '\357\273\277' && cat sft.jsonl; } >marked.jsonl
+run 0 "$agon" train sft --model "$tiny" --data marked.jsonl --output retried --steps 1 --lr 1e-3
+
 # ---- folders that hold something else
 mkdir other && echo x >other/mine
 run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output other --lora 4
