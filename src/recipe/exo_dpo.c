@@ -581,7 +581,7 @@ static agon_status plan(lab *l, double *trained, double *asked) {
         return s;
     double policies = (double)(x.n_seeds * N_METHODS * x.n_policies), seeds = (double)x.n_seeds;
     double rows = (double)(x.steps * x.batch * x.n_candidates), samples = (double)(x.n_test * x.n_samples);
-    trained[0] = seeds * (double)x.n_corpus + policies * rows;
+    trained[0] = lab_rounds(l, x.n_seeds) * (double)x.n_corpus + policies * rows;
     asked[0] = policies * ((double)(x.n_prompts * x.n_candidates) + 9 * samples) +
                7 * seeds * (double)(x.n_prompts * x.n_candidates + x.n_test * x.n_ideal);
     return AGON_OK;

@@ -320,3 +320,8 @@ agon_status lab_run(lab *l, size_t n, lab_work fn, void *arg) {
     free(w.sentences);
     return s;
 }
+
+double lab_rounds(const lab *l, size_t n) {
+    size_t cores = (size_t)l->ctx->n_threads;
+    return (double)((n + cores - 1) / cores * cores);
+}

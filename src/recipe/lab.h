@@ -50,6 +50,8 @@ AGON_MUST_CHECK agon_status lab_keep(const lab *l, agon_ctx *ctx, const char *ke
  * failure of the smallest i is the result. AGON_EINTERRUPTED after agon_interrupt of the lab's context. */
 typedef agon_status (*lab_work)(void *arg, agon_ctx *ctx, size_t i);
 AGON_MUST_CHECK agon_status lab_run(lab *l, size_t n, lab_work fn, void *arg);
+/* n works of equal length as the estimate counts them, which divides by the cores: rounded up to whole rounds, since one work runs on one core. */
+double lab_rounds(const lab *l, size_t n);
 
 /* ---- models ---------------------------------------------------------------------------------------------- */
 

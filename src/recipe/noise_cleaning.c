@@ -336,7 +336,7 @@ static agon_status plan(lab *l, double *trained, double *asked) {
     if (s)
         return s;
     double works = (double)(c.n_seeds * c.n_families);
-    trained[0] = (double)(c.n_seeds * c.n_corpus) + works * (double)((c.n_folds - 1) * c.epochs * c.n_items);
+    trained[0] = lab_rounds(l, c.n_seeds) * (double)c.n_corpus + works * (double)((c.n_folds - 1) * c.epochs * c.n_items);
     asked[0] = works * N_JUDGES * (double)c.n_items;
     return AGON_OK;
 }

@@ -547,7 +547,7 @@ static agon_status plan(lab *l, double *trained, double *asked) {
     if (s)
         return s;
     double seeds = (double)x.n_seeds, n = seeds * (double)x.n_rates;
-    trained[0] = seeds * (double)x.n_corpus + n * (N_METHODS + 1) * 2 * (double)(x.steps * x.batch);
+    trained[0] = lab_rounds(l, x.n_seeds) * (double)x.n_corpus + n * (N_METHODS + 1) * 2 * (double)(x.steps * x.batch);
     double measured = (4 + 7.0 * (double)(1 + x.n_samples)) * (double)x.n_test; /* a completion is a pass a token, about seven */
     asked[0] = n * N_METHODS * (2.0 * (double)x.n_pairs + measured) + seeds * (7.0 * N_TRIES * (double)x.n_all + measured);
     return AGON_OK;
