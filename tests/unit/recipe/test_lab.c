@@ -191,6 +191,15 @@ static void lab__completions_score_as_reported(void **state) {
     end(&f);
 }
 
+static void lab__estimates_count_whole_rounds(void **state) {
+    (void)state;
+    fixture f = begin(3, "{}");
+    const size_t n[] = {0, 1, 3, 4, 7}, want[] = {0, 3, 3, 6, 9};
+    for (int i = 0; i < 5; i++)
+        assert_close(lab_rounds(&f.l, n[i]), (double)want[i], 0);
+    end(&f);
+}
+
 /* Groups carry each completion with its own reward and share the source. */
 static void lab__groups_keep_rewards(void **state) {
     (void)state;
@@ -228,6 +237,7 @@ int main(void) {
         cmocka_unit_test(lab__first_failure_is_the_smallest),
         cmocka_unit_test(lab__models_learn_alike_on_any_threads),
         cmocka_unit_test(lab__completions_score_as_reported),
+        cmocka_unit_test(lab__estimates_count_whole_rounds),
         cmocka_unit_test(lab__groups_keep_rewards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
