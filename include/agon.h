@@ -315,6 +315,17 @@ AGON_API agon_dataset_options agon_dataset_options_default(void);
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const char *path,
                                                             const char *objective, const agon_dataset_options *options,
                                                             agon_dataset **out);
+/* Two answers to a prompt in tokens, such as two completions of agon_generate. */
+typedef struct agon_pair {
+    const int32_t *prompt; /* [n_prompt] */
+    size_t n_prompt;
+    const agon_completion *chosen, *rejected; /* their tokens count, nothing else is read */
+} agon_pair;
+/* Pairs in memory, for dpo and the other objectives on pairs: what was sampled is what is trained on, without a file and without encoding its
+ * text again (an answer that was cut short gets no end token). pairs [n] are copied. *out new; `t` must outlive it. AGON_ENOTFOUND: no such
+ * objective; AGON_EINVAL: it does not take pairs alone, there are none, or names the pair (from 1) with an empty side or two equal ones. */
+AGON_API AGON_MUST_CHECK agon_status agon_dataset_from_pairs(agon_ctx *ctx, const agon_tokenizer *t, const agon_pair *pairs, size_t n,
+                                                             const char *objective, agon_dataset **out);
 /* {"objective", "rows", "responses", "prompt_tokens", "response_tokens", "supervised_tokens", "longest", "truncated", "double_end":
  * completions that brought their own end token, "skipped", "faults": {reason: count}, "skipped_rows": [{"fault", "sentence"}] (at most 1,000),
  * "packing": share of the room that best-fit packing fills}; *json new. */

@@ -645,6 +645,43 @@ agon_status dataset_from_json(agon_ctx *ctx, const tokenizer *t, const json_t *r
     return dataset_fill(ctx, t, "the training rows", o, &options, feed_array, rows, out);
 }
 
+static const int32_t *copy_tokens(arena *memory, const int32_t *ids, size_t n) {
+    int32_t *copy = arena_take(memory, n + 1, sizeof *copy);
+    if (copy && n)
+        memcpy(copy, ids, n * sizeof *copy);
+    return copy;
+}
+
+/* False: out of memory. */
+static bool copy_row(arena *memory, const train_row *from, train_row *to) {
+    train_response *responses = arena_take(memory, from->n_responses, sizeof *responses);
+    *to = *from;
+    to->responses = responses;
+    bool good = responses && (to->prompt = copy_tokens(memory, from->prompt, from->n_prompt));
+    for (size_t k = 0; k < from->n_responses && good; k++) {
+        const train_response *r = &from->responses[k];
+        responses[k] = (train_response){.n = r->n, .reward = r->reward, .advantage = r->advantage, .label = r->label, .weight = r->weight};
+        good = (responses[k].tokens = copy_tokens(memory, r->tokens, r->n)) != NULL;
+    }
+    return good;
+}
+
+agon_status dataset_from_rows(agon_ctx *ctx, const train_row *rows, size_t n, dataset **out) {
+    dataset *d = calloc(1, sizeof *d);
+    if (!d)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu rows", n);
+    d->rows = calloc(n + 1, sizeof *d->rows);
+    agon_status s = arena_new(ctx, 0, &d->memory);
+    for (size_t i = 0; i < n && !s; i++)
+        if (!d->rows || !copy_row(d->memory, &rows[i], &d->rows[d->n++]))
+            s = ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu rows", n);
+    if (s)
+        dataset_free(d);
+    else
+        *out = d;
+    return s;
+}
+
 void dataset_free(dataset *d) {
     if (!d)
         return;

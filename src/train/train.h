@@ -125,6 +125,8 @@ AGON_MUST_CHECK agon_status dataset_read(agon_ctx *ctx, const tokenizer *t, cons
 /* The same from an array of rows in memory, those that cannot be learnt from left out and counted; sentences name the row's number. */
 AGON_MUST_CHECK agon_status dataset_from_json(agon_ctx *ctx, const tokenizer *t, const json_t *rows, const objective *o,
                                               size_t max_tokens, dataset **out);
+/* Rows that are tokens already, copied: prompts, responses' tokens and numbers; their channels (mask, old, ...) are not. */
+AGON_MUST_CHECK agon_status dataset_from_rows(agon_ctx *ctx, const train_row *rows, size_t n, dataset **out);
 /* What can be wrong with a row. */
 typedef enum data_fault {
     FAULT_FORMAT,     /* the line is no JSON object */
