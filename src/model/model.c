@@ -8,6 +8,7 @@
  * wavelength bound divided by the factor, blended between the bounds). */
 #include "model/model_private.h"
 #include "base/available.h"
+#include "model/weights_layout.h"
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
@@ -240,13 +241,14 @@ static agon_status load_all(agon_ctx *ctx, model *m) {
 }
 
 /* The packed weights beside the largest tensor as f32, which is there while it is packed. */
-static agon_status check_memory(agon_ctx *ctx, model *m) {
+static agon_status check_memory(agon_ctx *ctx, const model *m) {
     size_t bytes = size_mul(model_largest_tensor(&m->config), sizeof(float));
-    for (size_t i = 0; i < n_tensors(&m->config); i++) {
-        tensor_slot s = get_slot(m, i);
-        if (s.matrix)
-            bytes = size_add(bytes, keeps_q8(m, s.name) ? matrix_predict_q8(s.n_rows, s.n_columns)
-                                                        : matrix_predict(m->dtype, s.n_rows, s.n_columns, MATRIX_FORWARD));
+    for (size_t i = 0; i < layout_n(&m->config); i++) {
+        tensor_layout t;
+        layout_get(&m->config, i, &t);
+        if (!t.vector)
+            bytes = size_add(bytes, keeps_q8(m, t.name) ? matrix_predict_q8(t.n_rows, t.n_columns)
+                                                        : matrix_predict(m->dtype, t.n_rows, t.n_columns, MATRIX_FORWARD));
     }
     return memory_check(ctx, bytes, "loading this model", "use a smaller one, or end other programs");
 }
