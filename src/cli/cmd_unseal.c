@@ -107,10 +107,25 @@ static void print_arms(const terminal *t, const json_t *rows) {
     }
 }
 
+/* Of the gap between the arms labels_only and oracle, the share that training on the critic's word recovers. */
+static void print_recovered(const json_t *recovered) {
+    const json_t *pgr = json_object_get(recovered, "pgr"), *ci = json_object_get(recovered, "ci95");
+    double gap = 100 * json_number_value(json_object_get(recovered, "gap"));
+    fputs("\nperformance gap recovered: ", stdout);
+    if (!recovered)
+        fputs("not evaluated", stdout);
+    else if (json_is_number(pgr))
+        printf("%.2f [%.2f, %.2f] of %.1f points between labels_only and oracle", json_number_value(pgr),
+               json_number_value(json_array_get(ci, 0)), json_number_value(json_array_get(ci, 1)), gap);
+    else
+        printf("undefined, the oracle is not above labels_only (%+.1f points)", gap);
+    puts(json_is_true(json_object_get(recovered, "gap_is_noise")) ? "; a gap this small is noise" : "");
+}
+
 static void print_truth(const json_t *report) {
     const terminal t = terminal_look(stdout);
     const char *name;
-    const json_t *n, *pgr = json_object_get(report, "pgr");
+    const json_t *n;
     fputs("run ", stdout);
     print_cut(&t, stdout, member_text(report, "run"), 40, false);
     fputs(": the sealed ledger\n", stdout);
@@ -119,10 +134,7 @@ static void print_truth(const json_t *report) {
     print_critic(&t, json_object_get(report, "critic"));
     if (json_array_size(json_object_get(report, "arms")))
         print_arms(&t, json_object_get(report, "arms"));
-    if (json_is_number(pgr))
-        printf("\nperformance gap recovered: %.2f\n", json_number_value(pgr));
-    else
-        puts("\nperformance gap recovered: not evaluated");
+    print_recovered(json_object_get(report, "recovered"));
     fputs("labels:", stdout);
     json_object_foreach(json_object_get(report, "labels"), name, n) {
         putchar(' ');
