@@ -231,7 +231,7 @@ bool weights_is_q8(const weights *w, const char *name) {
 }
 
 agon_status weights_read_q8(agon_ctx *ctx, const weights *w, const char *name, size_t n, int8_t *integers, float *scales) {
-    const weights_tensor_entry *t;
+    const weights_tensor_entry *t = NULL;
     agon_status status = find_sized(ctx, w, name, n, &t);
     if (status)
         return status;
@@ -244,7 +244,7 @@ agon_status weights_read_q8(agon_ctx *ctx, const weights *w, const char *name, s
 }
 
 agon_status weights_read(agon_ctx *ctx, const weights *w, const char *name, size_t n, float *out) {
-    const weights_tensor_entry *t;
+    const weights_tensor_entry *t = NULL;
     agon_status status = find_sized(ctx, w, name, n, &t);
     if (status)
         return status;

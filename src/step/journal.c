@@ -404,6 +404,7 @@ static agon_status load_ledger(verifier *v) {
 
 static agon_status verify_all(verifier *v) {
     int64_t violations = 0;
+    bool differs = false;
     agon_status status = each_row(v, "PRAGMA integrity_check(1)", NULL, NULL, 0, check_integrity_row, NULL);
     if (!status)
         status = load_ledger(v);
@@ -428,6 +429,10 @@ static agon_status verify_all(verifier *v) {
         status = each_row(v, "SELECT id, size FROM object", NULL, NULL, 0, check_object, NULL);
     if (!status)
         status = object_each(v->s, count_unreferenced, v);
+    if (!status)
+        status = store_schema_differs(v->s, &differs);
+    if (!status && differs)
+        status = problem(v, "agon.db: its tables, triggers or views are not those that agon made");
     return status;
 }
 

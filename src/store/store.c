@@ -400,6 +400,37 @@ static agon_status migrate_one(store *s, int version) {
     return status;
 }
 
+/* Everything the database defines, a line each: name and SQL, by name. NULL: out of memory or not readable. */
+static char *definitions(sqlite3 *db) {
+    sqlite3_stmt *statement = NULL;
+    char *all = NULL;
+    if (sqlite3_prepare_v2(db,
+                           "SELECT coalesce(group_concat(name || ': ' || sql, char(10)), '') FROM"
+                           " (SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name)",
+                           -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        all = strdup((const char *)sqlite3_column_text(statement, 0));
+    sqlite3_finalize(statement);
+    return all;
+}
+
+agon_status store_schema_differs(store *s, bool *differs) {
+    sqlite3 *fresh = NULL;
+    char *here = NULL, *there = NULL;
+    agon_status status = sqlite3_open(":memory:", &fresh) == SQLITE_OK ? AGON_OK : store_sql_fail(s, fresh, "making a schema");
+    for (int version = 0; version < SCHEMA_VERSION; version++)
+        for (int part = 0; !status && schema_migration(version, part); part++)
+            status = store_exec(s, fresh, schema_migration(version, part));
+    if (!status && (!(here = definitions(s->db)) || !(there = definitions(fresh))))
+        status = store_sql_fail(s, s->db, "reading the schema");
+    if (!status)
+        *differs = strcmp(here, there) != 0;
+    free(here);
+    free(there);
+    sqlite3_close(fresh);
+    return status;
+}
+
 static agon_status check_version(store *s) {
     int64_t version = 0, application = 0;
     agon_status status = read_pragma(s, "PRAGMA user_version", &version);

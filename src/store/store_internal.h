@@ -44,6 +44,8 @@ agon_status store_statement_get(store *s, sqlite3 *db, const char *sql, sqlite3_
 agon_status store_bind(store *s, sqlite3 *db, sqlite3_stmt *statement, const json_t *values);
 /* Runs SQL without results. */
 agon_status store_exec(store *s, sqlite3 *db, const char *sql);
+/* Whether tables, triggers or views are others than the schema's: a trigger that was taken out refuses nothing any more. */
+agon_status store_schema_differs(store *s, bool *differs);
 /* Appends a write to the queue; `values` taken. */
 agon_status store_queue_take(store *s, const char *sql, json_t *values, bool to_ledger);
 /* Applies one write in a transaction of its own, at once, durably or (synced false) not; `values` taken. */

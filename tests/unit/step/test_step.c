@@ -315,6 +315,9 @@ static void verify__finds_one_changed_byte_wherever_it_is(void **state) {
     verify_finds("DROP TRIGGER model_version_no_update", "UPDATE model_version SET iteration = 2", "model_version");
     verify_finds("DROP TRIGGER version_status_no_delete", "DELETE FROM version_status", "version_status");
     verify_finds("DROP TRIGGER run_no_update", "UPDATE run SET seed = '18'", "seed");
+    const char *nothing = "UPDATE counter SET value = value WHERE name = 'queries'";
+    verify_finds("DROP TRIGGER step_no_update", nothing, "triggers");
+    verify_finds("CREATE TRIGGER quiet BEFORE INSERT ON label BEGIN SELECT raise(IGNORE); END", nothing, "triggers");
     verify_finds("SELECT 1", "UPDATE counter SET value = value + 1 WHERE name = 'queries'", "counter queries");
     verify_finds("SELECT 1",
                  "INSERT INTO version_status SELECT 'ffffffffffffffffffffffffffffffff', run, 1, version, status,"
