@@ -38,7 +38,8 @@ agon_status agon_experiment(agon_ctx *ctx, const char *file, const agon_experime
     if (!s && !o.output)
         s = default_output(ctx, file, &folder);
     const experiment_request r = {.file = file, .output = o.output ? o.output : folder, .full = o.full, .plan_only = o.plan_only,
-                                  .expected = o.expected, .say = o.on_line, .arg = o.arg};
+                                  .expected = o.expected, .say = o.on_line, .arg = o.arg,
+                                  .find_model = agon_model_find};
     if (!s)
         s = experiment_run(ctx, &r, &result);
     char *text = result ? json_dumps(result, JSON_COMPACT | JSON_SORT_KEYS) : NULL;

@@ -130,7 +130,7 @@ static agon_status write_result(lab *l, const experiment *e, double minutes, jso
 static agon_status run_opened(lab *l, const experiment_request *r, const experiment *e, json_t **result) {
     double minutes = 0;
     json_t *found = NULL;
-    agon_status s = estimate(l, e, &minutes);
+    agon_status s = e->minutes ? e->minutes(l, &minutes) : estimate(l, e, &minutes);
     if (s)
         return s;
     lab_say(l, "%s: about %.1f minutes on %d idle cores of this machine, less what is done already", e->name, minutes, l->ctx->n_threads);
@@ -156,7 +156,8 @@ agon_status experiment_run(agon_ctx *ctx, const experiment_request *r, json_t **
                      r->expected);
     if (!s)
         s = take_settings(ctx, r, e, given, &settings);
-    lab l = {.ctx = ctx, .output = r->output, .settings = settings, .say = r->say, .arg = r->arg};
+    lab l = {.ctx = ctx, .output = r->output, .settings = settings, .say = r->say, .arg = r->arg,
+             .find_model = r->find_model};
     if (!s) {
         s = lab_open(&l);
         if (!s)

@@ -16,6 +16,8 @@ typedef struct experiment {
     /* What it will do, for the estimate: rows trained and rows asked, by size of the ladder "ladder". */
     agon_status (*plan)(lab *l, double *trained, double *asked);
     agon_status (*run)(lab *l, json_t **result); /* *result new */
+    /* Minutes on idle cores, for experiments that are not on a ladder; NULL: by `plan`. */
+    agon_status (*minutes)(lab *l, double *minutes);
 } experiment;
 
 enum { EXPERIMENT_MAX_SIZES = 6 };
@@ -29,6 +31,7 @@ typedef struct experiment_request {
     const char *expected; /* name it must have; NULL: any */
     void (*say)(void *arg, const char *text);
     void *arg;
+    agon_status (*find_model)(agon_ctx *ctx, const char *name, char **path);
 } experiment_request;
 /* *result new: {"experiment", "settings", "minutes_expected", ...}; also written to OUTPUT/result.json. AGON_EINVAL, AGON_EFORMAT name the
  * file and the option; AGON_EINTERRUPTED: the same call goes on. */
@@ -38,8 +41,9 @@ AGON_MUST_CHECK agon_status experiment_run(agon_ctx *ctx, const experiment_reque
     X(weak_to_strong)                                                                                \
     X(preference_noise)                                                                              \
     X(noise_cleaning)                                                                                \
-    X(exo_dpo)                                                                                      \
-    X(panacea_front)
+    X(exo_dpo)                                                                                       \
+    X(panacea_front)                                                                                 \
+    X(critique_forms)
 #define DECLARE_EXPERIMENT(name) extern const experiment experiment_##name;
 EXPERIMENTS(DECLARE_EXPERIMENT)
 #undef DECLARE_EXPERIMENT

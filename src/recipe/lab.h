@@ -21,6 +21,7 @@ typedef struct lab {
     void (*say)(void *arg, const char *text); /* a line of progress; may come from any thread, one at a time. NULL: none */
     void *arg;
     pthread_mutex_t saying;
+    agon_status (*find_model)(agon_ctx *ctx, const char *name, char **path); /* as agon_model_find, for experiments on a model of the user's */
 } lab;
 
 /* ---- options ------------------------------------------------------------------------------------------- */

@@ -1,0 +1,430 @@
+/* experiment: critique-forms. Which form of feedback on a model's own failures teaches it the most, at equal trained tokens?
+ *
+ *   drafts    one answer of the base to each training query; a verifier judges it
+ *   forms     what is told, and so what a failed draft gives to train on (critique_forms.h). Drafts that passed are trained on in every
+ *             form: the forms differ in the failed ones alone. LoRA from the same start, SFT (span-reward: reinforce++)
+ *   tokens    rows of a form's pool in random order, again and again, until `tokens` of the responses are trained on
+ *   measure   greedy answers to fresh test queries, less the base's on the same; and less those of `score`
+ *   learnability  share of failed drafts mended greedily after a critique, less a critique of another answer, less a plain retry
+ *   reward model  AUROC of reward models that read a critique (forms_reward.c)
+ *
+ * The critic is the tasks' verifier, so critiques are true; what differs is how much they say. Answers after a critique are verified once
+ * more before they are trained on (retry, masked, full), as the loop does: so these forms know the score of two answers. `refined` is
+ * the task's demonstration. Spec: training.md section 7; intervals: percentile bootstrap over seeds and queries. */
+#include "recipe/critique_forms.h"
+#include "base/ctx.h"
+#include "base/random.h"
+#include "eval/agreement.h"
+#include "eval/learnability.h"
+#include "eval/paired.h"
+#include "recipe/experiment.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char defaults[] =
+    "{\"model\": \"\", \"numerics\": \"portable\", \"seed\": 1, \"seeds\": 1, \"cells\": [\"arithmetic\", \"comparison\", \"string\"],"
+    "\"queries\": 400, \"test_queries\": 300, \"temperature\": 0.7, \"max_tokens\": 48, \"tokens\": 4000, \"rank\": 16, \"batch\": 8,"
+    "\"lr\": 0.0005, \"reward_drafts\": 200, \"reward_epochs\": 2, \"reward_lr\": 0.0005, \"draws\": 2000}";
+
+/* ---- options ----------------------------------------------------------------------------------------------- */
+
+static agon_status take_options(lab *l, forms *x) {
+    size_t seed = 0;
+    *x = (forms){.l = l};
+    const struct {
+        const char *key;
+        int64_t low, high;
+        size_t *out;
+    } whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"queries", 4, 100000, &x->n_queries},
+                 {"test_queries", 4, 100000, &x->n_test}, {"max_tokens", 1, 1024, &x->max_tokens}, {"tokens", 1, 10000000, &x->budget},
+                 {"rank", 1, 1024, &x->rank}, {"batch", 1, 4096, &x->batch}, {"draws", 100, 1000000, &x->draws},
+                 {"reward_drafts", 0, 100000, &x->n_reward}, {"reward_epochs", 1, 1000, &x->reward_epochs}};
+    const struct {
+        const char *key;
+        double low, high, *out;
+    } real[] = {{"lr", 1e-9, 1, &x->lr}, {"reward_lr", 1e-9, 1, &x->reward_lr}, {"temperature", 0, 100, &x->temperature}};
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
+        s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
+    for (size_t i = 0; i < sizeof real / sizeof *real && !s; i++)
+        s = lab_real(l, real[i].key, real[i].low, real[i].high, real[i].out);
+    x->seed = seed;
+    return s;
+}
+
+static agon_status take_numerics(lab *l) {
+    const char *name = json_string_value(json_object_get(l->settings, "numerics"));
+    bool native = name && strcmp(name, "native") == 0;
+    if (!native && (!name || strcmp(name, "portable") != 0))
+        return ctx_fail(l->ctx, AGON_EINVAL, "numerics is portable or native, not '%.40s'", name ? name : "");
+    l->ctx->numerics = native ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE;
+    return AGON_OK;
+}
+
+static agon_status open_all(lab *l, forms *x) {
+    char *path = NULL, hex[HASH_HEX_SIZE];
+    hash256 id;
+    agon_status s = take_options(l, x);
+    if (!s)
+        s = take_numerics(l);
+    x->cells = s ? NULL : calloc(task_n_cells() + 1, sizeof *x->cells);
+    if (!s && !x->cells)
+        s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+    if (!s)
+        s = task_select(l->ctx, json_object_get(l->settings, "cells"), x->cells, &x->n_cells);
+    if (!s)
+        s = arena_new(l->ctx, 0, &x->memory);
+    if (!s)
+        s = arena_new(l->ctx, 0, &x->round);
+    if (!s)
+        s = l->find_model(l->ctx, json_string_value(json_object_get(l->settings, "model")), &path);
+    if (!s)
+        s = model_open(l->ctx, path, COMPUTE_BF16, &x->m);
+    if (!s)
+        s = model_id(l->ctx, x->m, &id);
+    if (!s) {
+        hash_hex(&id, hex);
+        snprintf(x->base, sizeof x->base, "%s", hex);
+    }
+    free(path);
+    return s;
+}
+
+static void close_all(forms *x) {
+    forms_queries_free(x->test, x->n_test);
+    model_free(x->m);
+    arena_free(x->memory);
+    arena_free(x->round);
+    free(x->cells);
+    free(x->scores);
+}
+
+/* ---- how long it takes --------------------------------------------------------------------------------------- */
+
+/* Three of four drafts are taken to fail; a row with a critique is about twice as long. */
+static agon_status expect(lab *l, double *minutes) {
+    forms x;
+    double answer = 0, row = 0, tokens = 1;
+    agon_status s = open_all(l, &x);
+    if (!s)
+        s = forms_try(&x, &answer, &row, &tokens);
+    double drafts = (double)x.n_queries, test = (double)x.n_test, judged = x.n_reward ? (double)x.n_reward + test : 0;
+    double answers = drafts * (1 + 0.75 * N_TRIES) + N_FORMS * test + judged;
+    double rows = N_FORMS * (double)x.budget / tokens + 2 * (N_REWARD_ARMS - 1) * (double)(x.n_reward * x.reward_epochs) + 2 * judged;
+    if (!s)
+        *minutes = (double)x.n_seeds * (answers * answer + rows * row) / 60 / l->ctx->n_threads;
+    close_all(&x);
+    return s;
+}
+
+/* ---- figures -------------------------------------------------------------------------------------------------- */
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static json_t *number(double x) {
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+/* Mean over seeds and queries of x - y; y_seeds: y has a value under each seed, else it is the same under all. Its percentile interval over
+ * drawn seeds and queries. */
+static agon_status difference(const forms *x, const double *a, const double *b, bool b_seeds, double *mean, interval *range) {
+    size_t *items = malloc(x->n_test * sizeof *items), n = x->n_seeds * x->n_test;
+    double *draws = malloc(x->draws * sizeof *draws);
+    agon_status s = items && draws ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+    rng r = rng_new(seed_derive(x->seed, "bootstrap"));
+    *mean = 0;
+    for (size_t i = 0; i < n && !s; i++)
+        *mean += (a[i] - b[b_seeds ? i : i % x->n_test]) / (double)n;
+    for (size_t d = 0; d < x->draws && !s; d++) {
+        draws[d] = 0;
+        for (size_t i = 0; i < x->n_test; i++)
+            items[i] = (size_t)rng_below(&r, x->n_test);
+        for (size_t k = 0; k < x->n_seeds; k++) {
+            size_t seed = (size_t)rng_below(&r, x->n_seeds);
+            for (size_t i = 0; i < x->n_test; i++)
+                draws[d] += (a[seed * x->n_test + items[i]] - b[(b_seeds ? seed * x->n_test : 0) + items[i]]) / (double)n;
+        }
+    }
+    if (!s) {
+        qsort(draws, x->draws, sizeof *draws, ascending);
+        *range = (interval){draws[x->draws / 40], draws[x->draws - 1 - x->draws / 40]};
+    }
+    free(items);
+    free(draws);
+    return s;
+}
+
+/* scores [n_seeds, n_test] of one form out of [n_seeds, N_FORMS, n_test + FORMS_FIGURES]. */
+static void scores_of(const forms *x, size_t form, double *out, double figures[FORMS_FIGURES]) {
+    size_t wide = x->n_test + FORMS_FIGURES;
+    for (size_t k = 0; k < FORMS_FIGURES; k++)
+        figures[k] = 0;
+    for (size_t seed = 0; seed < x->n_seeds; seed++) {
+        const double *from = x->scores + (seed * N_FORMS + form) * wide;
+        memcpy(out + seed * x->n_test, from, x->n_test * sizeof *out);
+        for (size_t k = 0; k < FORMS_FIGURES; k++)
+            figures[k] += from[x->n_test + k] / (double)x->n_seeds;
+    }
+}
+
+static agon_status form_json(const forms *x, size_t form, const double *base, const double *score, double *here, json_t **out) {
+    double figures[FORMS_FIGURES], gain, over, accuracy = 0;
+    interval gain_range, over_range;
+    json_t *seeds = json_array();
+    scores_of(x, form, here, figures);
+    agon_status s = difference(x, here, base, false, &gain, &gain_range);
+    if (!s)
+        s = difference(x, here, score, true, &over, &over_range);
+    for (size_t seed = 0; seed < x->n_seeds && !s; seed++) {
+        double one = 0;
+        for (size_t i = 0; i < x->n_test; i++)
+            one += here[seed * x->n_test + i] / (double)x->n_test;
+        json_array_append_new(seeds, json_real(one));
+        accuracy += one / (double)x->n_seeds;
+    }
+    if (s) {
+        json_decref(seeds);
+        return s;
+    }
+    *out = json_pack("{s:s,s:f,s:o,s:f,s:[f,f],s:f,s:[f,f],s:f,s:f,s:f,s:f}", "form", form_name((enum form)form), "accuracy", accuracy,
+                     "by_seed", seeds, "gain", gain, "gain_interval", gain_range.low, gain_range.high, "over_score", over,
+                     "over_score_interval", over_range.low, over_range.high, "pool", figures[0], "rows", figures[1], "tokens",
+                     figures[2], "passes", figures[3]);
+    return *out ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+}
+
+static agon_status forms_json(const forms *x, const double *base, json_t **out) {
+    size_t n = x->n_seeds * x->n_test;
+    double *score = malloc(2 * n * sizeof *score), *here = score + n, figures[FORMS_FIGURES];
+    json_t *list = json_array();
+    agon_status s = score && list ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+    if (!s)
+        scores_of(x, FORM_SCORE, score, figures);
+    for (size_t f = 0; f < N_FORMS && !s; f++) {
+        json_t *one = NULL;
+        s = form_json(x, f, base, score, here, &one);
+        if (!s)
+            json_array_append_new(list, one);
+    }
+    free(score);
+    if (s)
+        json_decref(list);
+    else
+        *out = list;
+    return s;
+}
+
+/* ---- learnability of the critiques ------------------------------------------------------------------------------ */
+
+/* Mended or not, of all seeds' failed drafts one after the other. */
+typedef struct mended {
+    double *score[N_TRIES];
+    size_t n, n_tokens[2]; /* tokens of the masked, full critiques */
+} mended;
+
+static agon_status count_tokens(const forms *x, const char *text, size_t *n) {
+    token_list ids = {0};
+    agon_status s = tokenizer_encode(x->l->ctx, model_tokenizer(x->m), text, strlen(text), false, &ids);
+    *n += ids.n;
+    token_list_free(&ids);
+    return s;
+}
+
+static agon_status note_tries(const forms *x, mended *m) {
+    agon_status s = AGON_OK;
+    for (int t = 0; t < N_TRIES; t++)
+        for (size_t k = 0; k < x->n_failed; k++)
+            m->score[t][m->n + k] = x->tries[t][k].pass;
+    for (size_t k = 0; k < x->n_failed && !s; k++) {
+        s = count_tokens(x, x->drafts[x->failed[k]].masked, &m->n_tokens[0]);
+        if (!s)
+            s = count_tokens(x, x->drafts[x->failed[k]].full, &m->n_tokens[1]);
+    }
+    m->n += x->n_failed;
+    return s;
+}
+
+static agon_status learnability_json(const forms *x, const mended *m, json_t **out) {
+    static const struct {
+        const char *name;
+        attempt own, other;
+    } kinds[2] = {{"masked", TRY_MASKED, TRY_OTHER_MASKED}, {"full", TRY_FULL, TRY_OTHER_FULL}};
+    double *draft = memory_new(m->n + 1, sizeof *draft); /* all failed */
+    json_t *object = json_pack("{s:I}", "n", (json_int_t)m->n);
+    agon_status s = draft && object ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+    for (int k = 0; k < 2 && m->n > 0 && !s; k++) {
+        learnability l;
+        bootstrap_result placebo = {0}, retry = {0};
+        uint64_t seed = seed_derive(x->seed, "learnability");
+        s = learnability_measure(x->l->ctx, draft, m->score[kinds[k].own], m->score[TRY_RETRY], m->score[kinds[k].other], m->n,
+                                 m->n_tokens[k], &l);
+        if (!s)
+            s = paired_bootstrap(x->l->ctx, m->score[kinds[k].own], m->score[kinds[k].other], m->n, x->draws, seed, 0.05, &placebo);
+        if (!s)
+            s = paired_bootstrap(x->l->ctx, m->score[kinds[k].own], m->score[TRY_RETRY], m->n, x->draws, seed, 0.05, &retry);
+        if (!s)
+            json_object_set_new(object, kinds[k].name,
+                                json_pack("{s:f,s:f,s:[f,f],s:f,s:[f,f],s:f}", "mended", l.gain, "over_placebo", placebo.mean,
+                                          "over_placebo_interval", placebo.range.low, placebo.range.high, "over_retry", retry.mean,
+                                          "over_retry_interval", retry.range.low, retry.range.high, "tokens_each",
+                                          (double)m->n_tokens[k] / (double)m->n));
+    }
+    free(draft);
+    if (s)
+        json_decref(object);
+    else
+        *out = object;
+    return s;
+}
+
+/* ---- reward models ---------------------------------------------------------------------------------------------- */
+
+/* AUROC of rewards [n_seeds, N_REWARD_ARMS, n_test]: the mean over seeds, and its interval over drawn seeds and queries. */
+static agon_status auroc_of(const forms *x, const double *rewards, size_t arm, double *mean, interval *range) {
+    size_t n = x->n_test, n_draws = 0;
+    double *drawn = malloc(n * sizeof *drawn), *draws = malloc((x->draws + 1) * sizeof *draws), one = NAN;
+    bool *label = malloc(n * sizeof *label);
+    size_t *items = malloc(n * sizeof *items);
+    agon_status s = drawn && draws && label && items ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+    rng r = rng_new(seed_derive(x->seed, "bootstrap of rewards"));
+    for (size_t d = 0; d <= x->draws && !s; d++) { /* d = 0: as it is */
+        double sum = 0;
+        for (size_t i = 0; i < n; i++) {
+            items[i] = d ? (size_t)rng_below(&r, n) : i;
+            label[i] = x->base_answers[items[i]].pass;
+        }
+        for (size_t k = 0; k < x->n_seeds && !s; k++) {
+            size_t seed = d ? (size_t)rng_below(&r, x->n_seeds) : k;
+            for (size_t i = 0; i < n; i++)
+                drawn[i] = rewards[(seed * N_REWARD_ARMS + arm) * n + items[i]];
+            s = auroc(x->l->ctx, drawn, label, n, &one);
+            sum += one / (double)x->n_seeds;
+        }
+        if (d == 0)
+            *mean = sum;
+        else if (isfinite(sum))
+            draws[n_draws++] = sum;
+    }
+    *range = (interval){NAN, NAN};
+    if (!s && n_draws >= 40) {
+        qsort(draws, n_draws, sizeof *draws, ascending);
+        *range = (interval){draws[n_draws / 40], draws[n_draws - 1 - n_draws / 40]};
+    }
+    free(drawn), free(draws), free(label), free(items);
+    return s;
+}
+
+static agon_status reward_json(const forms *x, const double *rewards, json_t **out) {
+    json_t *list = json_array();
+    agon_status s = AGON_OK;
+    for (size_t arm = 0; x->n_reward > 0 && arm < N_REWARD_ARMS && !s; arm++) {
+        double mean = NAN;
+        interval range = {NAN, NAN};
+        s = auroc_of(x, rewards, arm, &mean, &range);
+        if (!s)
+            json_array_append_new(list, json_pack("{s:s,s:o,s:[o,o]}", "critique", forms_reward_name(arm), "auroc", number(mean),
+                                                  "interval", number(range.low), number(range.high)));
+    }
+    if (s)
+        json_decref(list);
+    else
+        *out = list;
+    return s;
+}
+
+/* ---- the experiment ----------------------------------------------------------------------------------------------- */
+
+static agon_status ask_base(forms *x, double *base) {
+    const forms_query **which = arena_take(x->memory, x->n_test, sizeof *which);
+    forms_query *test = arena_take(x->memory, x->n_test, sizeof *test);
+    x->base_answers = arena_take(x->memory, x->n_test, sizeof *x->base_answers);
+    agon_status s = which && test && x->base_answers ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+    double right = 0;
+    if (!s)
+        s = forms_draw(x, x->memory, "forms test", x->seed, x->n_test, test);
+    x->test = test;
+    for (size_t i = 0; i < x->n_test && !s; i++)
+        which[i] = &test[i];
+    if (!s)
+        s = forms_ask(x, x->memory, "base", NULL, which, NULL, x->n_test, 0, x->seed, x->max_tokens, true, x->base_answers);
+    for (size_t i = 0; i < x->n_test && !s; i++) {
+        base[i] = x->base_answers[i].pass;
+        right += base[i] / (double)x->n_test;
+    }
+    if (!s)
+        lab_say(x->l, "base: %.1f%% of %zu test answers right", 100 * right, x->n_test);
+    return s;
+}
+
+static agon_status run_seeds(forms *x, double *base, double *rewards, mended *m) {
+    agon_status s = ask_base(x, base);
+    for (size_t seed = 0; seed < x->n_seeds && !s; seed++) {
+        s = forms_prepare(x, seed);
+        if (!s)
+            s = note_tries(x, m);
+        for (size_t f = 0; f < N_FORMS && !s; f++)
+            s = forms_train(x, seed, (form)f, x->scores + (seed * N_FORMS + f) * (x->n_test + FORMS_FIGURES));
+        if (!s && x->n_reward > 0)
+            s = forms_reward(x, seed, rewards + seed * N_REWARD_ARMS * x->n_test);
+        forms_queries_free(x->queries, x->n_queries);
+        x->queries = NULL;
+    }
+    return s;
+}
+
+static agon_status report(const forms *x, const double *base, const double *rewards, const mended *m, json_t **result) {
+    json_t *forms_list = NULL, *learnable = NULL, *reward_models = NULL;
+    double right = 0;
+    for (size_t i = 0; i < x->n_test; i++)
+        right += base[i] / (double)x->n_test;
+    agon_status s = forms_json(x, base, &forms_list);
+    if (!s)
+        s = learnability_json(x, m, &learnable);
+    if (!s)
+        s = reward_json(x, rewards, &reward_models);
+    if (!s && !(*result = json_pack("{s:s,s:f,s:O,s:O,s:O}", "base", x->base, "base_accuracy", right, "forms", forms_list,
+                                    "learnability", learnable, "reward_models", reward_models)))
+        s = ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+    json_decref(forms_list);
+    json_decref(learnable);
+    json_decref(reward_models);
+    return s;
+}
+
+static agon_status run(lab *l, json_t **result) {
+    forms x;
+    mended m = {0};
+    double *base = NULL, *rewards = NULL;
+    agon_status s = open_all(l, &x);
+    if (!s) {
+        base = memory_new(x.n_test, sizeof *base);
+        rewards = memory_new(x.n_seeds * N_REWARD_ARMS * x.n_test, sizeof *rewards);
+        x.scores = memory_new(x.n_seeds * N_FORMS * (x.n_test + FORMS_FIGURES), sizeof *x.scores);
+        for (int t = 0; t < N_TRIES; t++)
+            m.score[t] = memory_new(x.n_seeds * x.n_queries, sizeof *m.score[t]);
+        if (!base || !rewards || !x.scores || !m.score[0] || !m.score[1] || !m.score[2] || !m.score[3] || !m.score[4])
+            s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+    }
+    if (!s)
+        s = run_seeds(&x, base, rewards, &m);
+    if (!s)
+        s = report(&x, base, rewards, &m, result);
+    for (int t = 0; t < N_TRIES; t++)
+        free(m.score[t]);
+    free(base);
+    free(rewards);
+    close_all(&x);
+    return s;
+}
+
+const experiment experiment_critique_forms = {
+    .name = "critique-forms",
+    .summary = "which form of feedback teaches the most at equal tokens: score, span, critique, refined answer",
+    .defaults = defaults,
+    .minutes = expect,
+    .run = run,
+};
