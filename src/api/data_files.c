@@ -106,5 +106,10 @@ agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **jso
                                "skipped_rows", skipped);
     for (size_t i = 0; object && i < sizeof counts / sizeof counts[0]; i++)
         json_object_set_new(object, counts[i].name, json_integer((json_int_t)counts[i].value));
+    const size_t *q = x.spans.quotes;
+    if (object && x.spans.offsets + q[QUOTE_NONE] + q[QUOTE_EXACT] + q[QUOTE_FOLDED] + q[QUOTE_FUZZY])
+        json_object_set_new(object, "spans", json_pack("{s:I,s:I,s:I,s:I,s:I}", "offsets", (json_int_t)x.spans.offsets, "exact",
+                                                       (json_int_t)q[QUOTE_EXACT], "folded", (json_int_t)q[QUOTE_FOLDED], "fuzzy",
+                                                       (json_int_t)q[QUOTE_FUZZY], "not_found", (json_int_t)q[QUOTE_NONE]));
     return give(ctx, object, json);
 }

@@ -202,7 +202,13 @@ static json_t *response_json(const tokenizer *t, const train_response *r) {
         json_array_append_new(mask, json_real(r->mask ? (double)r->mask[i] : 1));
         json_array_append_new(text, token_text(t, r->tokens[i]));
     }
-    return json_pack("{s:o,s:o,s:o}", "tokens", ids_json(r->tokens, r->n), "mask", mask, "text", text);
+    json_t *object = json_pack("{s:o,s:o,s:o}", "tokens", ids_json(r->tokens, r->n), "mask", mask, "text", text);
+    json_t *rewards = r->token_rewards ? json_array() : NULL;
+    for (size_t i = 0; rewards && i < r->n; i++)
+        json_array_append_new(rewards, json_real((double)r->token_rewards[i]));
+    if (rewards)
+        json_object_set_new(object, "token_rewards", rewards);
+    return object;
 }
 
 static char *preview_json(const agon_dataset *d, const train_row *row, size_t i) {

@@ -100,6 +100,11 @@ static void show_report(const json_t *report, bool list) {
     printf("packing: %.1f%% of the room filled by best fit\n", 100 * json_real_value(json_object_get(report, "packing")));
     printf("truncated: %lld\n", count_of(report, "truncated"));
     printf("own end token: %lld completions brought one; no second is added\n", count_of(report, "double_end"));
+    const json_t *spans = json_object_get(report, "spans");
+    if (spans)
+        printf("spans: %lld by offsets; quotes: %lld exact, %lld with case and spaces folded, %lld with edits, %lld not found and dropped\n",
+               count_of(spans, "offsets"), count_of(spans, "exact"), count_of(spans, "folded"), count_of(spans, "fuzzy"),
+               count_of(spans, "not_found"));
     printf("bad rows: %lld", count_of(report, "skipped"));
     json_object_foreach(faults, fault, count) printf(", %s %lld", fault, (long long)json_integer_value(count));
     putchar('\n');

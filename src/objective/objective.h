@@ -59,6 +59,7 @@ enum objective_needs {
     NEEDS_TARGETS = 512,
     NEEDS_ENTROPY = 1024,
     NEEDS_MEAN_LOG_PROB = 2048,
+    TAKES_TOKEN_REWARDS = 4096, /* no need: rows may have rewards of single tokens */
 };
 
 typedef struct objective_option {

@@ -11,6 +11,10 @@ typedef struct text_span {
 } text_span;
 
 typedef enum quote_match { QUOTE_NONE, QUOTE_EXACT, QUOTE_FOLDED, QUOTE_FUZZY } quote_match;
+/* Spans found by their offsets, and quotes by how they matched (QUOTE_NONE: dropped). */
+typedef struct span_tally {
+    size_t offsets, quotes[QUOTE_FUZZY + 1];
+} span_tally;
 enum { MOST_QUOTE_PLACES = 16, MOST_QUOTE_BYTES = 4096 };
 /* Where a critic's quote stands in `text`: exact; else with ASCII case and runs of white space folded; else the window
  * with the least edits, when they are at most 0.2 of the quote. Of several exact or folded places the one nearest to

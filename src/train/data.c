@@ -10,6 +10,10 @@
  *
  * each with "dimension" where several are trained together.
  *
+ * Rows of single responses may have "spans" (row_spans.h): rewards and weights of parts of the completion; groups a list of them a
+ * completion. For objectives that read a head, "critique" ("chosen_critique", "rejected_critique"; "critiques": [...]) follows the response
+ * (critique_join); cloud learns the words of the critique alone.
+ *
  * A text is raw: prompt and completion are tokenised separately, special strings parsed, EOS after the
  * completion. A list of messages goes through the chat template: content is never parsed for special
  * strings, the answer ends with the end-of-turn token. What follows the last supervised token (the
@@ -20,6 +24,7 @@
 #include "base/ctx.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "train/row_spans.h"
 #include "train/train.h"
 #include <math.h>
 #include <stdio.h>
@@ -38,6 +43,7 @@ struct dataset {
     train_row *rows;
     size_t n, capacity, n_truncated, n_double_end, n_skipped;
     size_t faults[N_DATA_FAULTS];
+    span_tally spans;
     skipped_row *skipped; /* [min(n_skipped, MAX_SKIPPED)] */
 };
 
@@ -306,12 +312,92 @@ static agon_status answers_check(reader *r, const char *where, const chat *c) {
     return AGON_OK;
 }
 
+/* ---- critiques and spans ------------------------------------------------------------------------------ */
+
+/* The text of a completion: a string, or a single message's content; NULL: neither. */
+static const char *completion_text(const json_t *completion) {
+    if (json_is_string(completion))
+        return json_string_value(completion);
+    return json_array_size(completion) == 1 ? json_string_value(json_object_get(json_array_get(completion, 0), "content")) : NULL;
+}
+
+/* What an objective with a head reads: the response with the critique after it. *completion is put in its place, owned by `object`
+ * under `slot`. *n_context: bytes of the text before the critique, 0 without one. */
+static agon_status add_critique(reader *r, const char *where, json_t *object, const char *key, json_t *critique, const char *slot,
+                                json_t **completion, size_t *n_context) {
+    const char *text = completion_text(*completion);
+    *n_context = 0;
+    if (!critique || json_is_null(critique) || !(r->o->needs & NEEDS_HEAD) || !*completion)
+        return AGON_OK;
+    if (!json_is_string(critique) || !text)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be a text, beside a text or one message", where, key);
+    if (!*text)
+        return empty(r, where, "the answer before a critique");
+    char *joined = critique_join(text, json_string_value(critique), n_context);
+    json_t *whole = joined ? json_string(joined) : NULL, *made = whole;
+    free(joined);
+    if (whole && json_is_array(*completion)) {
+        json_t *message = json_copy(json_array_get(*completion, 0));
+        bool built = message && json_object_set_new(message, "content", whole) == 0;
+        made = built ? json_pack("[o]", message) : NULL;
+    }
+    if (!made || json_object_set_new(object, slot, made) != 0)
+        return no_memory(r);
+    *completion = made;
+    return AGON_OK;
+}
+
+/* cloud: a head, and the words of the critique before it. */
+static bool learns_words(const reader *r) {
+    return (r->o->needs & NEEDS_HEAD) && (r->o->needs & NEEDS_LOG_PROB);
+}
+
+/* Rewards and weights of spans on a response that was kept, maybe cut. n_context: the first bytes are read and not learnt. */
+static agon_status place_spans(reader *r, const char *where, const json_t *spans, const json_t *completion, size_t n_context,
+                               const example *e, train_response *kept) {
+    const char *text = completion_text(completion);
+    size_t n = e->tokens.n - e->n_prompt;
+    bool rewarded = false;
+    if ((!spans || json_is_null(spans)) && n_context == 0)
+        return AGON_OK;
+    if (!text)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: spans need a completion of one text or message", where);
+    size_t(*offsets)[2] = arena_take(r->d->memory, n, sizeof *offsets);
+    double *rewards = arena_take(r->d->memory, n, sizeof *rewards), *weights = arena_take(r->d->memory, n, sizeof *weights);
+    float *token_rewards = arena_take(r->d->memory, n, sizeof *token_rewards), *mask = (float *)(uintptr_t)kept->mask, left = 0;
+    if (!offsets || !rewards || !weights || !token_rewards)
+        return no_memory(r);
+    for (size_t t = 0; t < n; t++)
+        weights[t] = 1;
+    agon_status s = token_offsets(r->ctx, r->t, e->tokens.ids + e->n_prompt, n, text, strlen(text), true, offsets);
+    if (s != AGON_OK)
+        return ctx_prefix(r->ctx, s, "%s", where);
+    if (spans && !json_is_null(spans))
+        s = row_spans_place(r->ctx, where, spans, text, (const size_t(*)[2])offsets, n,
+                            r->o->needs & TAKES_TOKEN_REWARDS ? rewards : NULL, weights, &rewarded, &r->d->spans);
+    for (size_t t = 0; t < n && s == AGON_OK && t < kept->n; t++) {
+        bool context = n_context > 0 && offsets[t][1] > offsets[t][0] && offsets[t][0] < n_context;
+        mask[t] = context ? 0 : mask[t] * (float)weights[t];
+        token_rewards[t] = (float)rewards[t];
+        left += mask[t];
+    }
+    if (s == AGON_OK && !(left > 0))
+        s = BAD(r, FAULT_EMPTY, "%s: the weights of the spans leave no token to learn from", where);
+    if (s == AGON_OK && rewarded)
+        kept->token_rewards = token_rewards;
+    return s;
+}
+
 static agon_status read_single(reader *r, const char *where, json_t *object) {
     example e = {0};
     prompt p = {0};
     train_row *kept = NULL;
-    json_t *messages = json_object_get(object, "messages");
+    json_t *messages = json_object_get(object, "messages"), *completion = json_object_get(object, "completion");
+    json_t *spans = json_object_get(object, "spans");
+    size_t n_context = 0;
     agon_status s;
+    if (spans && !completion)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: spans are of a completion (or of completions), which this row has not", where);
     if (json_object_get(object, "text")) {
         s = encode_text(r, where, json_object_get(object, "text"), &e);
     } else if (messages) {
@@ -324,7 +410,9 @@ static agon_status read_single(reader *r, const char *where, json_t *object) {
     } else {
         s = read_prompt(r, where, object, &p);
         if (s == AGON_OK)
-            s = encode_pair(r, where, "completion", &p, json_object_get(object, "completion"), &e);
+            s = add_critique(r, where, object, "critique", json_object_get(object, "critique"), "completion", &completion, &n_context);
+        if (s == AGON_OK)
+            s = encode_pair(r, where, "completion", &p, completion, &e);
     }
     if (s == AGON_OK)
         s = keep_row(r, where, &e, 1, &kept);
@@ -338,6 +426,8 @@ static agon_status read_single(reader *r, const char *where, json_t *object) {
             s = read_number(r, where, object, numbers[i].key, numbers[i].out);
         if (s == AGON_OK && (r->o->needs & NEEDS_LABEL) && isnan(x->label))
             s = ctx_fail(r->ctx, AGON_EINVAL, "%s: label is missing; %s needs it", where, r->o->name);
+        if (s == AGON_OK)
+            s = place_spans(r, where, spans, completion, learns_words(r) ? n_context : 0, &e, x);
     }
     example_free(&e);
     return s;
@@ -410,9 +500,17 @@ static agon_status read_pair(reader *r, const char *where, json_t *object) {
     prompt p = {0};
     train_row *kept = NULL;
     json_t *chosen = json_object_get(object, "chosen"), *rejected = json_object_get(object, "rejected");
+    size_t n_context[2] = {0, 0};
     agon_status s = AGON_OK;
+    if (json_object_get(object, "spans"))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: spans go with a completion or completions, not with a pair", where);
     if (!json_object_get(object, "prompt"))
         s = common_prompt(r, where, object, &chosen, &rejected);
+    if (s == AGON_OK)
+        s = add_critique(r, where, object, "chosen_critique", json_object_get(object, "chosen_critique"), "chosen", &chosen, &n_context[0]);
+    if (s == AGON_OK)
+        s = add_critique(r, where, object, "rejected_critique", json_object_get(object, "rejected_critique"), "rejected", &rejected,
+                         &n_context[1]);
     if (s == AGON_OK)
         s = read_prompt(r, where, object, &p);
     if (s == AGON_OK)
@@ -426,6 +524,8 @@ static agon_status read_pair(reader *r, const char *where, json_t *object) {
         s = keep_row(r, where, e, 2, &kept);
     if (s == AGON_OK && kept)
         s = pair_numbers(r, where, object, kept);
+    for (size_t k = 0; k < 2 && s == AGON_OK && kept && learns_words(r); k++)
+        s = place_spans(r, where, NULL, k ? rejected : chosen, n_context[k], &e[k], (train_response *)&kept->responses[k]);
     example_free(&e[0]);
     example_free(&e[1]);
     return s;
@@ -442,10 +542,13 @@ static agon_status group_check(reader *r, const char *where, json_t *object, siz
 }
 
 static agon_status read_group(reader *r, const char *where, json_t *object) {
-    json_t *completions = json_object_get(object, "completions");
+    json_t *completions = json_object_get(object, "completions"), *spans = json_object_get(object, "spans");
+    json_t *critiques = json_object_get(object, "critiques");
     size_t n = json_array_size(completions);
     prompt p = {0};
     train_row *kept = NULL;
+    if ((spans && json_array_size(spans) != n) || (critiques && json_array_size(critiques) != n))
+        return BAD(r, FAULT_GROUP, "%s: spans and critiques are lists of %zu, one entry a completion", where, n);
     if (!json_is_array(completions) || n == 0 || n > MAX_COMPLETIONS)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: completions must be a list of 1 to %d", where, MAX_COMPLETIONS);
     example *e = calloc(n, sizeof *e);
@@ -454,8 +557,15 @@ static agon_status read_group(reader *r, const char *where, json_t *object) {
     agon_status s = group_check(r, where, object, n);
     if (s == AGON_OK)
         s = read_prompt(r, where, object, &p);
-    for (size_t k = 0; k < n && s == AGON_OK; k++)
-        s = encode_pair(r, where, "completions", &p, json_array_get(completions, k), &e[k]);
+    for (size_t k = 0; k < n && s == AGON_OK; k++) {
+        json_t *one = json_array_get(completions, k);
+        char slot[48];
+        size_t n_context;
+        snprintf(slot, sizeof slot, "completion with its critique %zu", k);
+        s = add_critique(r, where, object, "critiques", json_array_get(critiques, k), slot, &one, &n_context);
+        if (s == AGON_OK)
+            s = encode_pair(r, where, "completions", &p, one, &e[k]);
+    }
     if (s == AGON_OK)
         s = keep_row(r, where, e, n, &kept);
     for (size_t k = 0; k < n && s == AGON_OK && kept; k++) {
@@ -465,6 +575,8 @@ static agon_status read_group(reader *r, const char *where, json_t *object) {
             s = read_list(r, where, object, "advantages", n, k, &x->advantage);
         if (s == AGON_OK && (r->o->needs & NEEDS_REWARD) && isnan(x->reward) && isnan(x->advantage))
             s = ctx_fail(r->ctx, AGON_EINVAL, "%s: rewards is missing; %s needs it", where, r->o->name);
+        if (s == AGON_OK)
+            s = place_spans(r, where, json_array_get(spans, k), json_array_get(completions, k), 0, &e[k], x);
     }
     for (size_t k = 0; k < n; k++)
         example_free(&e[k]);
@@ -573,13 +685,14 @@ static agon_status take_row(void *arg, const char *where, json_t *object) {
     reader *r = arg;
     dataset *d = r->d;
     size_t n = d->n, n_truncated = d->n_truncated, n_double_end = d->n_double_end;
+    const span_tally spans = d->spans;
     r->fault = FAULT_FIELDS;
     agon_status s = read_row(r, where, object);
     if (s == AGON_OK && r->options.n_dimensions && d->n > n)
         s = take_dimension(r, where, object, &d->rows[n]);
     if ((s != AGON_EINVAL && s != AGON_EFORMAT) || !r->options.skip_bad)
         return s;
-    d->n = n, d->n_truncated = n_truncated, d->n_double_end = n_double_end;
+    d->n = n, d->n_truncated = n_truncated, d->n_double_end = n_double_end, d->spans = spans;
     return skip(r, r->fault);
 }
 
@@ -713,7 +826,7 @@ const char *dataset_skipped(const dataset *d, size_t i, data_fault *fault) {
 
 dataset_summary dataset_summarise(const dataset *d) {
     dataset_summary s = {.n_rows = d->n, .n_truncated = d->n_truncated, .n_skipped = d->n_skipped,
-                         .n_double_end = d->n_double_end};
+                         .n_double_end = d->n_double_end, .spans = d->spans};
     memcpy(s.faults, d->faults, sizeof s.faults);
     for (size_t i = 0; i < d->n; i++) {
         const train_row *row = &d->rows[i];
@@ -767,8 +880,13 @@ char *dataset_preview(const dataset *d, const tokenizer *t, size_t i) {
         if (!isnan(r->label))
             buffer_printf(&b, ", label %g", r->label);
         buffer_char(&b, '\n');
-        for (size_t j = 0; j < r->n; j++)
-            preview_token(&b, t, r->tokens[j], r->mask[j] > 0 ? "1" : "0");
+        for (size_t j = 0; j < r->n; j++) {
+            char mask[32];
+            int used = snprintf(mask, sizeof mask, "%.4g", (double)r->mask[j]);
+            if (r->token_rewards && r->token_rewards[j] != 0)
+                snprintf(mask + used, sizeof mask - (size_t)used, " %+.3g", (double)r->token_rewards[j]);
+            preview_token(&b, t, r->tokens[j], mask);
+        }
     }
     char *text = buffer_take(&b);
     buffer_free(&b);

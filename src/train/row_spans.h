@@ -18,11 +18,6 @@
 AGON_MUST_CHECK agon_status token_offsets(agon_ctx *ctx, const tokenizer *t, const int32_t *tokens, size_t n, const char *text,
                                           size_t n_text, bool special, size_t (*out)[2]);
 
-/* Spans found by their offsets, and quotes by how they matched (QUOTE_NONE: dropped). */
-typedef struct span_tally {
-    size_t offsets, quotes[QUOTE_FUZZY + 1];
-} span_tally;
-
 /* "spread", "each", "last"; AGON_EINVAL names all three. */
 AGON_MUST_CHECK agon_status span_placement_find(agon_ctx *ctx, const char *where, const char *name, span_placement *out);
 

@@ -8,6 +8,7 @@
 
 #include "model/model.h"
 #include "objective/objective.h"
+#include "train/critique_spans.h"
 #include <jansson.h>
 
 /* One training row as tokens: a prompt and its responses (tree: prompt = root, responses = children). */
@@ -18,7 +19,7 @@ typedef struct train_response {
     const float *old;       /* [n] log_probs at sampling, NULL none */
     const float *old_values; /* [n] value head outputs at sampling, NULL none */
     const float *targets; /* [n] labels of single tokens (the ends of steps), NAN elsewhere; NULL none */
-    const float *token_rewards; /* [n] rewards of single tokens (critique_spans.h), NULL none */
+    const float *token_rewards; /* [n] rewards of single tokens (row_spans.h), NULL none */
     double reward, advantage, label, weight; /* NAN / 1 as in objective.h */
 } train_response;
 
@@ -156,6 +157,7 @@ typedef struct dataset_summary {
     size_t n_skipped;     /* bad rows left out */
     size_t n_double_end;  /* completions that brought their own end token or its text */
     size_t longest;       /* prompt and response */
+    span_tally spans;     /* of the rows kept */
     size_t faults[N_DATA_FAULTS];
 } dataset_summary;
 dataset_summary dataset_summarise(const dataset *d);
