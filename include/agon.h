@@ -210,6 +210,9 @@ AGON_API bool agon_has_reward(const agon_model *m, const agon_adapter *adapter);
 AGON_API AGON_MUST_CHECK agon_status agon_reward(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
                                                  const agon_score_request *requests, size_t n, agon_reward_result *results);
 AGON_API void agon_reward_result_free(agon_reward_result *r);
+/* The response with a critique after it, "RESPONSE\n\nCritique: CRITIQUE", as reward models that were trained on rows with critiques read
+ * both. *text new (agon_text_free). */
+AGON_API AGON_MUST_CHECK agon_status agon_critique_join(agon_ctx *ctx, const char *response, const char *critique, char **text);
 
 /* ---- generation -------------------------------------------------------------------------------------- */
 
@@ -295,7 +298,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_loss_json(agon_ctx *ctx, const char *o
 AGON_API AGON_MUST_CHECK agon_status agon_objectives(agon_ctx *ctx, char **json);
 
 /* Rows to train on, as exact tokens and masks. *out new; `t` must outlive it. JSONL rows: {"text"}; {"messages"}; {"prompt", "completion"} (+ "label",
- * "weight", "reward", "advantage"); {"prompt", "chosen", "rejected"}; {"prompt", "completions", "rewards" or "advantages"}. Texts are raw,
+ * "weight", "reward", "advantage"); {"prompt", "chosen", "rejected"}; {"prompt", "completions", "rewards" or "advantages"}; with "spans" and critiques: docs/cli.md. Texts are raw,
  * lists of {"role", "content"} go through the chat template. max_length: tokens of prompt and response, 0 = no limit; longer responses are
  * cut, and rows whose prompt alone is longer left out: both count in n_truncated. AGON_EINVAL, AGON_EFORMAT name file and line. */
 typedef struct agon_dataset agon_dataset;
@@ -333,7 +336,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_dataset_report(agon_ctx *ctx, const ag
 AGON_API void agon_dataset_free(agon_dataset *d);
 
 /* A file of other people's rows (JSONL or one JSON list) to JSONL that agon_dataset_open takes. format: "alpaca", "sharegpt", "hh", "gsm8k",
- * "spin", "trl", "auto" or NULL (told by each row's fields). skip_bad: as above. `to` is written whole or not at all. *json new: {"rows",
+ * "spin", "trl", "refine-sft", "refine-guided", "refine-pairs", "refine-critic", "auto" or NULL (told by each row's fields). skip_bad: as above. `to` is written whole or not at all. *json new: {"rows",
  * "skipped", "formats": {name: count}, "first_skipped"}. AGON_EINVAL names file and line. */
 AGON_API AGON_MUST_CHECK agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *format, const char *to,
                                                        bool skip_bad, char **json);
@@ -424,8 +427,12 @@ typedef struct agon_online_options {
     double no_end_penalty;        /* taken from the reward of a sample that did not end by itself */
     double kl_target, kl_horizon; /* horizon above 0: the objective's beta follows the KL (Ziegler et al. 2019) */
     const char *reward_model;     /* PEFT folder with a reward head; NULL: the tasks' verifiers, 1 for a pass */
+    /* Above 0 (ppo, reinforce++): what the verifier cites in a sample that fails loses this much, on its exact tokens (RELC, 2401.07382), held
+     * so that a sample's sum is at most 0.5 * std(reward) * sqrt(tokens). */
+    double span_reward;
+    const char *span_placement; /* of it: "spread" over the tokens, on "each", on the "last" */
     /* After each round, JSON: {"round", "rounds", "reward", "reward_std", "length", "ended", "kl", "distinct", "flat_groups", "rows", "beta",
-     * "loss"}. NULL: none. */
+     * "loss"}, with span_reward "flagged" and "span_reward". NULL: none. */
     void (*on_round)(void *arg, const char *json);
     void *arg;
 } agon_online_options;

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "task/task.h"
 #include "train/online.h"
+#include "train/row_spans.h"
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@
 
 agon_online_options agon_online_options_default(void) {
     return (agon_online_options){.struct_size = sizeof(agon_online_options), .rounds = 10, .prompts = 16, .samples = 4,
-                                 .max_tokens = 48, .no_end_penalty = 1, .kl_target = 6};
+                                 .max_tokens = 48, .no_end_penalty = 1, .kl_target = 6, .span_placement = "spread"};
 }
 
 typedef struct online_run {
@@ -36,7 +37,9 @@ typedef struct online_run {
     const char *output;
     adapter *adapter, *reference, *reward; /* reward NULL: the verifier */
     size_t *cells, n_cells;
+    span_placement placement;
     task_query *queries; /* [n_prompts] of the round */
+    text_span *spans;    /* [n_prompts, n_samples] what the verifier cites in failed samples; NULL: not wanted */
     token_list *tokens, *demonstrations; /* the same */
     json_t *manifest;
     char *manifest_path, *state_path;
@@ -99,6 +102,11 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
     r->inner.no_end_penalty = n->no_end_penalty;
     r->inner.kl_target = n->kl_target;
     r->inner.kl_horizon = n->kl_horizon;
+    r->inner.span_rewards = n->span_reward > 0;
+    if (!s && !(n->span_reward >= 0 && isfinite(n->span_reward)))
+        s = ctx_fail(r->ctx, AGON_EINVAL, "the reward of spans (%g) must be 0 or more: what is cited loses it", n->span_reward);
+    if (!s)
+        s = span_placement_find(r->ctx, "online training", n->span_placement ? n->span_placement : "spread", &r->placement);
     return s ? s : take_cells(r);
 }
 
@@ -169,6 +177,8 @@ static agon_status verify(online_run *r, const completion *samples, double *rewa
         task_verdict v = {0};
         s = task_verify(r->ctx, &r->queries[i / r->inner.n_samples], samples[i].text, &v);
         rewards[i] = v.outcome == OUTCOME_PASS;
+        if (r->spans)
+            r->spans[i] = (text_span){v.span_start, v.outcome == OUTCOME_FAIL ? v.span_end : v.span_start, -r->online.span_reward};
         task_verdict_free(&v);
     }
     return s;
@@ -193,7 +203,22 @@ static agon_status ask_reward_model(online_run *r, const online_prompt *prompts,
 static agon_status give_rewards(void *arg, size_t round, const online_prompt *prompts, const completion *samples, double *rewards) {
     online_run *r = arg;
     (void)round;
-    return r->reward ? ask_reward_model(r, prompts, samples, rewards) : verify(r, samples, rewards);
+    agon_status s = r->reward && !r->spans ? AGON_OK : verify(r, samples, rewards);
+    return s || !r->reward ? s : ask_reward_model(r, prompts, samples, rewards);
+}
+
+static agon_status give_token_rewards(void *arg, size_t i, const completion *sample, double *out) {
+    online_run *r = arg;
+    const text_span *span = &r->spans[i];
+    size_t(*offsets)[2] = calloc(sample->n_tokens + 1, sizeof *offsets);
+    agon_status s = offsets ? AGON_OK : no_memory(r->ctx);
+    if (!s && span->end > span->start) {
+        s = token_offsets(r->ctx, r->m->tokenizer.t, sample->tokens, sample->n_tokens, sample->text, sample->n_text, false, offsets);
+        if (!s)
+            span_rewards((const size_t(*)[2])offsets, sample->n_tokens, span, 1, r->placement, out);
+    }
+    free(offsets);
+    return s;
 }
 
 /* ---- the folder -------------------------------------------------------------------------------------------- */
@@ -221,6 +246,10 @@ static json_t *report_json(const online_report *p) {
 static agon_status on_round(void *arg, const online_report *p) {
     online_run *r = arg;
     json_t *one = report_json(p);
+    if (one && r->spans) {
+        json_object_set_new(one, "flagged", json_real(p->flagged));
+        json_object_set_new(one, "span_reward", json_real(p->span_reward));
+    }
     char *text = one ? json_dumps(one, JSON_COMPACT) : NULL;
     agon_status s = text && json_array_append(json_object_get(r->manifest, "rounds"), one) == 0 ? write_manifest(r) : no_memory(r->ctx);
     if (!s && r->online.on_round)
@@ -271,6 +300,10 @@ static agon_status describe(online_run *r) {
         "max_tokens", (json_int_t)r->online.max_tokens, "no_end_penalty", r->online.no_end_penalty, "kl_target", r->online.kl_target,
         "kl_horizon", r->online.kl_horizon, "dtype", model_dtype(r->m->m) == COMPUTE_F32 ? "f32" : "bf16", "numerics",
         r->ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable", "rounds");
+    if (r->manifest && r->inner.span_rewards) {
+        json_object_set_new(r->manifest, "span_reward", json_real(r->online.span_reward));
+        json_object_set_new(r->manifest, "span_placement", json_string(r->online.span_placement));
+    }
     return s ? s : r->manifest ? AGON_OK : no_memory(r->ctx);
 }
 
@@ -329,12 +362,14 @@ static agon_status find_state(online_run *r, char **summary) {
 
 static agon_status run_rounds(online_run *r) {
     file_map image = {0};
-    const online_sink sink = {give_prompts, give_rewards, on_round, NULL, on_state, r};
+    const online_sink sink = {give_prompts, give_rewards, on_round, NULL, on_state, r, give_token_rewards};
     agon_status s = AGON_OK;
     r->queries = calloc(r->inner.n_prompts, sizeof *r->queries);
     r->tokens = calloc(r->inner.n_prompts, sizeof *r->tokens);
     r->demonstrations = calloc(r->inner.n_prompts, sizeof *r->demonstrations);
-    if (!r->queries || !r->tokens || !r->demonstrations)
+    if (r->inner.span_rewards)
+        r->spans = calloc(r->inner.n_prompts * r->inner.n_samples, sizeof *r->spans);
+    if (!r->queries || !r->tokens || !r->demonstrations || (r->inner.span_rewards && !r->spans))
         return no_memory(r->ctx);
     if (file_exists(r->state_path))
         s = file_map_open(r->ctx, r->state_path, &image);
@@ -378,6 +413,7 @@ static void online_close(online_run *r) {
     free(r->tokens);
     free(r->demonstrations);
     free(r->cells);
+    free(r->spans);
     adapter_free(r->adapter);
     adapter_free(r->reference);
     adapter_free(r->reward);

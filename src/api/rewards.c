@@ -2,6 +2,7 @@
 #include "api/models.h"
 #include "base/ctx.h"
 #include "base/memory.h"
+#include "train/row_spans.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,4 +113,12 @@ void agon_reward_result_free(agon_reward_result *r) {
         return;
     free(r->token_rewards);
     *r = (agon_reward_result){0};
+}
+
+agon_status agon_critique_join(agon_ctx *ctx, const char *response, const char *critique, char **text) {
+    char *made = critique_join(response, critique, NULL);
+    if (!made)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    *text = made;
+    return AGON_OK;
 }

@@ -24,6 +24,27 @@ static void items_free(items *list) {
     vectors_free(&list->vectors);
 }
 
+/* Under --reward: puts the row's "critique" after what is rewarded, as in training. */
+static int join_critique(agon_ctx *ctx, json_t *row, size_t line) {
+    json_t *list = json_object_get(row, "messages"), *critique = json_object_get(row, "critique");
+    json_t *last = json_array_get(list, json_array_size(list) ? json_array_size(list) - 1 : 0);
+    json_t *owner = json_object_get(row, "completion") ? row : last;
+    const char *key = owner == row ? "completion" : "content", *text = json_string_value(json_object_get(owner, key));
+    char *joined = NULL;
+    if (!critique || json_is_null(critique))
+        return EXIT_FINE;
+    if (!text || !json_is_string(critique)) {
+        fprintf(stderr, "agon score: input line %zu: \"critique\" must be a text, beside a completion that is one\n", line);
+        return EXIT_BAD_DATA;
+    }
+    agon_status s = agon_critique_join(ctx, text, json_string_value(critique), &joined);
+    if (s)
+        return fail_in_row("score", line, s, ctx);
+    json_object_set_new(owner, key, json_string(joined));
+    agon_text_free(joined);
+    return EXIT_FINE;
+}
+
 /* The last message, when the assistant's, with its end of turn is what is scored. */
 static agon_status encode_messages(agon_ctx *ctx, const agon_tokenizer *t, const agon_message *messages, size_t n,
                                    item *out) {
@@ -238,7 +259,7 @@ const command command_score = {
     "  --temperature T      log_softmax(logits / T) (default 1)\n"
     "  --top N              adds the N largest logits after the last token\n"
     "  --reward             what the reward head of the adapter or model says instead (agon train bt and the like): the reward\n"
-    "                       after the last token; with --json also after each token\n"
+    "                       after the last token; with --json also after each token. A row's \"critique\" follows its completion\n"
     "  --chat-template NAME the family to use instead of the file's template\n"
     "  --json               {\"log_prob\": sum, \"log_probs\": [...], \"tokens\": [...]} a line\n\n"
     "  echo '{\"prompt\": \"The capital of France is\", \"completion\": \" Paris\"}' | agon score --model model.gguf --json",

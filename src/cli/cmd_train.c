@@ -296,6 +296,8 @@ static int run(int argc, char **argv) {
                                  {.name = "--kl-target", .real = &a.online.kl_target},
                                  {.name = "--kl-horizon", .real = &a.online.kl_horizon},
                                  {.name = "--reward-model", .text = &a.online.reward_model},
+                                 {.name = "--span-reward", .real = &a.online.span_reward},
+                                 {.name = "--span-placement", .text = &a.online.span_placement},
                                  {.name = "--json", .flag = &a.json},
                                  {0}};
     size_t n;
@@ -344,6 +346,8 @@ const command command_train = {
     "    --cells NAME       family or family/cell, may stand several times  --rounds N (10)  --prompts N a round (16)\n"
     "    --samples N a prompt (4)  --max-tokens N (48)  --no-end-penalty X (1)\n"
     "    --reward-model DIR adapter with a reward head (agon train bt) instead of the verifier\n"
+    "    --span-reward X    what the verifier cites in a wrong answer loses X on its exact tokens (ppo, reinforce++; 0)\n"
+    "    --span-placement spread|each|last   of it (spread)\n"
     "    --kl-horizon N     beta follows the KL to --kl-target (6); 0: fixed\n"
     "  --json               a line of JSON for each preview row, the plan, each step and the end\n\n"
     "  agon train dpo --model model.gguf --data pairs.jsonl --output tuned --lora 16 --set beta=0.1 --preview 2",

@@ -217,6 +217,15 @@ static agon_status try_again(forms *x, size_t seed, attempt try) {
              : forms_ask(x, x->round, key, NULL, queries, messages, x->n_failed, 0, x->seed, x->max_tokens, true, x->tries[try]);
 }
 
+static void say_mended(forms *x, size_t seed) {
+    size_t n[N_TRIES] = {0};
+    for (int t = 0; t < N_TRIES; t++)
+        for (size_t k = 0; k < x->n_failed; k++)
+            n[t] += x->tries[t][k].pass;
+    lab_say(x->l, "seed %zu  mended: retry %zu, masked critique %zu (another's %zu), full %zu (another's %zu)", seed, n[TRY_RETRY],
+            n[TRY_MASKED], n[TRY_OTHER_MASKED], n[TRY_FULL], n[TRY_OTHER_FULL]);
+}
+
 agon_status forms_prepare(forms *x, size_t seed) {
     char key[64];
     uint64_t own = seed_derivef(x->seed, "seed %zu", seed);
@@ -243,5 +252,7 @@ agon_status forms_prepare(forms *x, size_t seed) {
         lab_say(x->l, "seed %zu  %zu drafts: %zu right, %zu wrong", seed, x->n_queries, n_pass, x->n_failed);
     for (int t = 0; t < N_TRIES && !s; t++)
         s = try_again(x, seed, (attempt)t);
+    if (!s)
+        say_mended(x, seed);
     return s;
 }

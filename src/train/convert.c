@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const names[N_DATA_FORMATS] = {"auto", "trl", "alpaca", "sharegpt", "hh", "gsm8k", "spin"};
+static const char *const names[N_DATA_FORMATS] = {"auto", "trl", "alpaca", "sharegpt", "hh", "gsm8k", "spin",
+                                                "refine-sft", "refine-guided", "refine-pairs", "refine-critic"};
 
 const char *data_format_name(data_format f) {
     return f < N_DATA_FORMATS ? names[f] : "";
@@ -23,7 +24,7 @@ agon_status data_format_find(agon_ctx *ctx, const char *name, data_format *out) 
         }
     const char *near = nearest_word(name, names, N_DATA_FORMATS);
     return ctx_fail(ctx, AGON_EINVAL, "no data format is called '%.40s'; %s%s%sthere are auto, trl, alpaca, sharegpt, hh, "
-                    "gsm8k and spin", name, near ? "did you mean " : "", near ? near : "", near ? "? " : "");
+                    "gsm8k, spin, refine-sft, refine-guided, refine-pairs and refine-critic", name, near ? "did you mean " : "", near ? near : "", near ? "? " : "");
 }
 
 /* ---- messages ------------------------------------------------------------------------------------------ */
@@ -243,6 +244,10 @@ agon_status convert_row(agon_ctx *ctx, const char *where, data_format from, json
     case DATA_HH: s = from_hh(ctx, where, row, &made); break;
     case DATA_GSM8K: s = from_gsm8k(ctx, where, row, &made); break;
     case DATA_SPIN: s = from_spin(ctx, where, row, &made); break;
+    case DATA_REFINE_SFT:
+    case DATA_REFINE_GUIDED:
+    case DATA_REFINE_PAIRS:
+    case DATA_REFINE_CRITIC: s = convert_refined(ctx, where, *format, row, &made); break;
     case DATA_TRL:
         made = json_incref(row);
         s = AGON_OK;

@@ -13,6 +13,8 @@ typedef enum data_format {
     DATA_HH,       /* {"chosen", "rejected"}: transcripts of "\n\nHuman: ... \n\nAssistant: ..." */
     DATA_GSM8K,    /* {"question", "answer"} */
     DATA_SPIN,     /* {"real": [messages], "generated": [messages]} */
+    /* {"prompt", "draft", "critique", "refined"}, by what is made of them (convert_refined.c); never told by the fields */
+    DATA_REFINE_SFT, DATA_REFINE_GUIDED, DATA_REFINE_PAIRS, DATA_REFINE_CRITIC,
     N_DATA_FORMATS
 } data_format;
 const char *data_format_name(data_format f);
@@ -24,6 +26,9 @@ AGON_MUST_CHECK agon_status data_format_find(agon_ctx *ctx, const char *name, da
  * what was found. */
 AGON_MUST_CHECK agon_status convert_row(agon_ctx *ctx, const char *where, data_format from, json_t *row, json_t **out,
                                         data_format *format);
+
+/* convert_refined.c: the same for one of the DATA_REFINE formats. */
+AGON_MUST_CHECK agon_status convert_refined(agon_ctx *ctx, const char *where, data_format format, json_t *row, json_t **out);
 
 typedef struct convert_report {
     size_t n_rows, n_skipped, by_format[N_DATA_FORMATS];

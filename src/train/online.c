@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "train/critique_spans.h"
 #include "train/selection.h"
 #include <math.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ typedef struct online {
     completion *samples; /* [n_prompts, n_samples] */
     double *rewards;     /* the same, with penalties */
     float **values;      /* the same: value head outputs; NULL: none */
+    float **token_rewards; /* the same: rewards of single tokens; NULL: none */
     train_row *rows;
     size_t n_rows;
     online_report report;
@@ -67,6 +69,9 @@ static agon_status check(online *o) {
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: rounds, prompts, samples and tokens must be 1 or more");
     if (p->n_samples < 2 && strcmp(x->name, "spin") != 0 && (o->pairs || (x->rows & ROW_GROUP)))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s compares samples of one prompt; ask for 2 or more", x->name);
+    if (p->span_rewards && !(x->needs & TAKES_TOKEN_REWARDS))
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s has one reward a sample; ppo and reinforce++ take rewards of spans",
+                        x->name);
     if (!(p->no_end_penalty >= 0) || !(p->kl_target >= 0) || !(p->kl_horizon >= 0))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: penalty, KL target and horizon must be 0 or more");
     o->beta = -1;
@@ -135,6 +140,31 @@ static agon_status take_rewards(online *o) {
     return s;
 }
 
+/* Rewards of single tokens, held so that a sample's cannot outweigh its reward (dense_rewards). */
+static agon_status take_token_rewards(online *o) {
+    size_t n = n_samples(o);
+    double flagged = 0, sum = 0;
+    for (size_t i = 0; i < n && o->options.span_rewards; i++) {
+        const completion *c = &o->samples[i];
+        double *x = arena_take(o->memory, c->n_tokens, sizeof *x);
+        float *kept = o->token_rewards[i] = arena_take(o->memory, c->n_tokens, sizeof *kept);
+        bool any = false;
+        agon_status s = x && kept ? o->sink->token_rewards(o->sink->arg, i, c, x) : no_memory(o);
+        if (s)
+            return s;
+        dense_rewards(x, c->n_tokens, 1, 0.5 * o->report.reward_std * sqrt((double)c->n_tokens), 0, 0);
+        for (size_t t = 0; t < c->n_tokens; t++) {
+            kept[t] = (float)x[t];
+            any = any || x[t] != 0;
+            sum += x[t];
+        }
+        flagged += any;
+    }
+    o->report.flagged = flagged / (double)n;
+    o->report.span_reward = sum / (double)n;
+    return AGON_OK;
+}
+
 /* One sample's forward under an adapter: log_prob [n_tokens], or with a head the values that predict its tokens. */
 static agon_status score(online *o, const online_prompt *prompt, const completion *c, const adapter *a, const scalar_head *head,
                          float *log_prob, float *values) {
@@ -196,6 +226,7 @@ static agon_status score_samples(online *o) {
 static train_response response_of(const online *o, size_t i) {
     const completion *c = &o->samples[i];
     return (train_response){.tokens = c->tokens, .n = c->n_tokens, .old = c->log_probs, .old_values = o->values[i],
+                            .token_rewards = o->token_rewards[i],
                             .reward = o->rewards[i], .advantage = NAN, .label = NAN, .weight = 1};
 }
 
@@ -310,9 +341,10 @@ static agon_status run_round(online *o) {
     o->prompts = arena_take(o->memory, p->n_prompts, sizeof *o->prompts);
     o->rewards = arena_take(o->memory, n, sizeof *o->rewards);
     o->values = arena_take(o->memory, n, sizeof *o->values);
+    o->token_rewards = arena_take(o->memory, n, sizeof *o->token_rewards);
     o->rows = arena_take(o->memory, n, sizeof *o->rows);
     completion *samples = arena_take(o->memory, n, sizeof *samples);
-    if (!o->prompts || !o->rewards || !o->values || !o->rows || !samples)
+    if (!o->prompts || !o->rewards || !o->values || !o->token_rewards || !o->rows || !samples)
         return no_memory(o);
     agon_status s = o->sink->prompts(o->sink->arg, o->round, o->prompts);
     o->samples = samples;
@@ -320,6 +352,8 @@ static agon_status run_round(online *o) {
         s = sample(o);
     if (!s)
         s = take_rewards(o);
+    if (!s)
+        s = take_token_rewards(o);
     if (!s)
         s = score_samples(o);
     for (size_t i = 0; i < p->n_prompts && !s; i++)
@@ -351,6 +385,8 @@ static hash256 identity_of(const online *o) {
                   (double)p->train.temperature, (unsigned long long)p->train.seed, (int)o->ctx->numerics);
     for (int i = 0; p->train.objective->options[i].name; i++)
         buffer_printf(&b, "|%.17g", i == o->beta ? 0 : p->train.objective_options[i]);
+    if (p->span_rewards)
+        buffer_text(&b, "|spans");
     hash256 id = b.failed ? (hash256){{0}} : hash_bytes(b.data, b.size);
     buffer_free(&b);
     return id;

@@ -27,6 +27,7 @@ typedef struct online_options {
     train_options train; /* of one round: objective, epochs, batch_rows, lr, seed ...; its temperature is the sampler's too */
     size_t n_rounds, n_prompts, n_samples, max_tokens;
     double no_end_penalty; /* taken from the reward of a sample that reached max_tokens (1) */
+    bool span_rewards;     /* ask for rewards of single tokens, as they are before they are held: |sum| <= 0.5 * std(reward) * sqrt(tokens) */
     double kl_target, kl_horizon; /* the objective's beta follows the KL (Ziegler et al. 2019, 2.2); horizon 0: it is fixed */
 } online_options;
 
@@ -37,6 +38,7 @@ typedef struct online_report {
     double kl;                 /* mean over samples of the summed log-ratio to the reference, at sampling */
     double distinct;           /* share of different samples */
     double flat_groups;        /* share of prompts whose samples all have the same reward */
+    double flagged, span_reward; /* share of samples with rewards of single tokens; mean over samples of their sum */
     size_t n_rows;             /* trained on */
     double beta, loss;         /* beta NAN: the objective has none */
 } online_report;
@@ -52,6 +54,8 @@ typedef struct online_sink {
     /* State after `rounds` rounds, to be stored durably; borrowed for the call. May be NULL. */
     agon_status (*on_state)(void *arg, size_t rounds, const void *data, size_t n);
     void *arg;
+    /* With span_rewards: rewards of the tokens of sample i, out [n_tokens] zeroed. */
+    agon_status (*token_rewards)(void *arg, size_t i, const completion *sample, double *out);
 } online_sink;
 
 /* Trains the adapter `a` of m. `reference`: NULL is m without adapter. `resume` [n_resume]: bytes of on_state, NULL to start;

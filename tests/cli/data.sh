@@ -21,6 +21,30 @@ run 2 "$agon" data convert alpaca.json
 run 4 "$agon" data convert alpaca.json --to x.jsonl --from alpacca
 says err 'did you mean alpaca'
 
+# ---- refinements become rows for SFT, pairs and a critic
+printf '%s\n' '{"prompt":"2+2?","draft":"It is 5.","critique":"5 is too much.","refined":"It is 4."}' \
+    '{"prompt":"2+3?","draft":"It is 5.","critique":"Fine.","refined":"It is 5."}' >refined.jsonl
+for format in refine-sft refine-guided refine-pairs; do
+    run 0 "$agon" data convert refined.jsonl --from $format --to $format.jsonl --skip-bad
+    says out "1 rows, 1 $format"
+    says out '1 rows left out; the first: refined.jsonl:2: refined is the draft'
+done
+run 0 "$agon" data check refine-pairs.jsonl --objective dpo --model "$tiny"
+run 0 "$agon" data check refine-guided.jsonl --objective sft --model "$tiny" --show 1
+says out 'row 0, response 0: [0-9]+ tokens, [0-9]+ supervised'
+run 0 "$agon" data convert refined.jsonl --from refine-critic --to critic.jsonl
+says out '2 rows, 2 refine-critic'
+
+# ---- spans on exact tokens
+printf '%s\n' '{"prompt":"a","completion":"on teh mat","reward":1,"spans":[{"quote":"teh","reward":-1},{"quote":"zzzzz","reward":-1}]}' >spans.jsonl
+run 0 "$agon" data check spans.jsonl --objective ppo --model "$tiny" --show 1
+says out 'quotes: 1 exact, 0 with case and spaces folded, 0 with edits, 1 not found'
+says out '^ +[0-9]+  1 -[0-9.]+ '
+run 0 "$agon" train reinforce++ --data spans.jsonl --model "$tiny" --output spans --lora 2 --steps 2 --json --preview 1
+says out '"token_rewards":\['
+run 4 "$agon" data check spans.jsonl --objective grpo --model "$tiny"
+says out 'ppo and reinforce\+\+ do'
+
 # ---- check: the rows as agon train sees them
 run 0 "$agon" data check rows.jsonl --objective sft --model "$tiny" --show 1
 says out 'sft: 2 rows, 2 responses'

@@ -58,6 +58,20 @@ batch: 8
 vectors: 2
 END
 
+cat >forms.yaml <<END
+experiment: critique-forms
+model: $tiny
+cells: [arithmetic]
+queries: 12
+test_queries: 8
+max_tokens: 6
+tokens: 60
+rank: 2
+draws: 100
+reward_drafts: 6
+reward_epochs: 1
+END
+
 # ---- how long it takes is said before anything runs, and more for --full
 run 0 "$agon" weak-to-strong w2s.yaml --output plan --plan --json
 says out '"minutes_expected"'
@@ -65,7 +79,7 @@ says err 'about [0-9.]+ minutes on [0-9]+ idle cores'
 [ ! -f plan/result.json ] || fail "a plan ran"
 
 # ---- every experiment, whole and killed
-for name in w2s noise cleaning exo panacea; do
+for name in w2s noise cleaning exo panacea forms; do
     run 0 "$agon" experiment $name.yaml --output whole-$name --json
     says out '"experiment":'
     [ -f whole-$name/result.json ] || fail "no result"
@@ -92,6 +106,12 @@ for what in kept kept_over_dpo; do says whole-noise/result.json "\"$what\""; don
 for what in dpo exo-pref dpo-rw exo-rw; do says whole-exo/result.json "\"method\": \"$what\""; done
 says whole-exo/result.json '"claim": "(reproduced|refuted|undecided)"'
 says whole-exo/result.json '"best_there_is"'
+for what in score span span-reward retry masked full refined; do
+    says whole-forms/result.json "\"form\": \"$what\""
+done
+# Models of random weights never pass: only the refined answers give something to learn.
+grep -A 16 '"form": "refined"' whole-forms/result.json | grep -q '"pool": 12.0' || fail "no refined answers were trained on"
+says whole-forms/result.json '"critique": "swapped"'
 says whole-cleaning/result.json '"judge": "(class|likelihood)"'
 says whole-cleaning/result.json '"planted": (true|false)'
 for what in known panacea-linear panacea-tchebycheff panacea-linear-dpo soup modpo; do

@@ -49,6 +49,18 @@ says whole-prm/config.json 'ForSequenceClassification'
 run 0 "$agon" train bt --model "$tiny" --adapter whole-bt --data pairs.jsonl --output on --batch 6 --steps 1 --json
 awk -F'"loss":' '/"loss"/ {split($2, x, ","); exit !(x[1] < 0.5)}' out || fail "the head was lost"
 
+# ---- rows with critiques: the reward model reads them, trained and asked
+for i in 1 2 3 4 5 6; do
+    printf '{"prompt":"say %s","chosen":"it %s","rejected":"it %s","chosen_critique":"good","rejected_critique":"bad"}\n' $i $i $((i + 1))
+done >critiques.jsonl
+run 0 "$agon" train bt --model "$tiny" --data critiques.jsonl --output critic --lora 4 --lr 1e-2 --steps 60 --json
+printf '{"prompt":"say 3","completion":"it 4","critique":"good"}\n{"prompt":"say 3","completion":"it 4","critique":"bad"}\n' >ask2.jsonl
+run 0 "$agon" score --reward --model "$tiny" --adapter critic <ask2.jsonl
+awk 'NR==1 {a=$1} NR==2 {exit !(a > $1 + 0.5)}' out || fail "the critique makes no difference"
+printf '{"prompt":"say 3","completion":"it 4","critique":3}\n' >bad.jsonl
+run 4 "$agon" score --reward --model "$tiny" --adapter critic <bad.jsonl
+says err 'input line 1: "critique" must be a text'; one_sentence
+
 # ---- refused in one sentence
 run 4 "$agon" score --reward --model "$tiny" <ask.jsonl
 says err 'no reward head'; one_sentence

@@ -178,11 +178,68 @@ static void split__keeps_prompts_together(void **state) {
     assert_int_equal(split_file(w->ctx, w->from, 7, parts, 2, &duplicates), AGON_EINVAL);
 }
 
+static void convert__refinements_become_each_kind_of_row(void **state) {
+    world *w = *state;
+    static const char row[] = "{\"prompt\":\"2+2?\",\"draft\":\"It is 5, I am sure.\",\"critique\":\"5 is too much.\","
+                              "\"refined\":\"It is 4, I am sure.\"}";
+#define USER "[{\"role\":\"user\",\"content\":\"2+2?\"}"
+#define DRAFT "{\"role\":\"assistant\",\"content\":\"It is 5, I am sure.\"}"
+#define REFINED "[{\"role\":\"assistant\",\"content\":\"It is 4, I am sure.\"}]"
+    const struct {
+        data_format format;
+        const char *out;
+    } cases[] = {
+        {DATA_REFINE_SFT, "{\"prompt\":" USER "],\"completion\":" REFINED "}\n"},
+        {DATA_REFINE_PAIRS, "{\"prompt\":" USER "],\"chosen\":" REFINED ",\"rejected\":[" DRAFT "]}\n"},
+        {DATA_REFINE_GUIDED, "{\"prompt\":" USER "," DRAFT ",{\"role\":\"user\",\"content\":\"5 is too much.\\n\\nGive the corrected "
+                             "answer.\"}],\"completion\":" REFINED "}\n"},
+        {DATA_REFINE_CRITIC, "{\"prompt\":" USER "," DRAFT ",{\"role\":\"user\",\"content\":\"Say what is wrong with this answer.\"}],"
+                             "\"completion\":[{\"role\":\"assistant\",\"content\":\"5 is too much.\"}]}\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        convert_report r;
+        assert_ok(w->ctx, convert(w, cases[i].format, row, false, &r));
+        char *got = read_back(w, w->to);
+        assert_string_equal(got, cases[i].out);
+        free(got);
+    }
+}
+
+static void convert__fixes_change_only_what_is_flagged(void **state) {
+    world *w = *state;
+    convert_report r;
+    assert_ok(w->ctx, convert(w, DATA_REFINE_SFT,
+                              "{\"prompt\":\"q\",\"draft\":\"the cat sat on teh mat\",\"spans\":[{\"quote\":\"teh\",\"fix\":\"the\"},"
+                              "{\"start\":4,\"end\":7,\"fix\":\"dog\"}]}", false, &r));
+    char *got = read_back(w, w->to);
+    assert_non_null(strstr(got, "the dog sat on the mat"));
+    free(got);
+    static const char *const bad[][2] = {
+        {"{\"prompt\":\"q\",\"draft\":\"a b\",\"spans\":[{\"quote\":\"zzzz\",\"fix\":\"c\"}]}", "does not stand in the draft"},
+        {"{\"prompt\":\"q\",\"draft\":\"a b\",\"spans\":[{\"start\":0,\"end\":2,\"fix\":\"c\"},{\"start\":1,\"end\":3,\"fix\":\"d\"}]}", "overlap"},
+        {"{\"prompt\":\"q\",\"draft\":\"a b\",\"spans\":[{\"start\":0,\"end\":9,\"fix\":\"c\"}]}", "no part of the draft"},
+        {"{\"prompt\":\"q\",\"draft\":\"a b\",\"refined\":\"a b\"}", "nothing was mended"},
+        {"{\"prompt\":\"q\",\"draft\":\"a b\"}", "refined is missing"},
+        {"{\"prompt\":\"q\",\"draft\":\"a b\",\"refined\":\"a c\",\"draft_score\":0.5,\"refined_score\":0.55}", "gains less"},
+        {"{\"prompt\":\"q\",\"draft\":\"a b\",\"critique\":\"1 2 3 4 5 6 7 8\",\"refined\":\"1 2 3 4 5 6 7 8\"}", "copies the critique"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(convert(w, DATA_REFINE_SFT, bad[i][0], false, &r), AGON_EINVAL);
+        if (!strstr(agon_error(w->ctx), bad[i][1]))
+            fail_msg("%s: %s", bad[i][1], agon_error(w->ctx));
+    }
+    assert_int_equal(convert(w, DATA_REFINE_PAIRS, "{\"prompt\":\"q\",\"draft\":\"aaaaaaaaaa\",\"refined\":\"bbbbbbbbbb\"}", false, &r),
+                     AGON_EINVAL);
+    assert_non_null(strstr(agon_error(w->ctx), "another answer"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convert__makes_our_rows),
         cmocka_unit_test(convert__names_the_bad_row),
         cmocka_unit_test(convert__skips_and_counts),
+        cmocka_unit_test(convert__refinements_become_each_kind_of_row),
+        cmocka_unit_test(convert__fixes_change_only_what_is_flagged),
         cmocka_unit_test(split__keeps_prompts_together),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

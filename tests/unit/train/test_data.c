@@ -307,6 +307,109 @@ static void data__documents_and_steps(void **state) {
     dataset_free(d);
 }
 
+/* Sum of the token rewards on tokens whose bytes lie in [start, end), and how many tokens have one. */
+static void reward_in(world *w, const train_response *r, size_t start, size_t end, double *sum, size_t *n) {
+    size_t at = 0;
+    *sum = 0, *n = 0;
+    for (size_t j = 0; j < r->n; j++) {
+        size_t m;
+        tokenizer_bytes(w->t, r->tokens[j], &m);
+        if (r->token_rewards[j] != 0) {
+            ++*n;
+            assert_true(at < end && start < at + m);
+        }
+        *sum += (double)r->token_rewards[j];
+        at += m;
+    }
+}
+
+static void data__spans_are_placed_on_exact_tokens(void **state) {
+    world *w = *state;
+    size_t n, count;
+    double sum;
+    dataset *d = read_ok(w, "reinforce++",
+                         "{\"prompt\": \"a\", \"completion\": \"the cat sat on teh mat\", \"reward\": 0.6, \"spans\": ["
+                         "{\"quote\": \"teh\", \"reward\": -1}]}\n"
+                         "{\"prompt\": [{\"role\":\"user\",\"content\":\"a\"}], \"completion\": [{\"role\":\"assistant\",\"content\":"
+                         "\"the cat sat on teh mat\"}], \"reward\": 0, \"spans\": [{\"start\": 15, \"end\": 18, \"reward\": -2, "
+                         "\"placement\": \"last\"}, {\"quote\": \"no such words\", \"reward\": 1}]}\n"
+                         "{\"prompt\": \"a\", \"completions\": [\"x\", \"teh\"], \"rewards\": [1, 0], \"spans\": [[], [{\"quote\": \"teh\", "
+                         "\"reward\": -1}]]}\n"
+                         "{\"prompt\": \"a\", \"completion\": \"the cat\", \"reward\": 1}\n");
+    const train_row *rows = dataset_rows(d, &n);
+    assert_int_equal(n, 4);
+    reward_in(w, &rows[0].responses[0], 15, 18, &sum, &count);
+    assert_close(sum, -1, 1e-6);
+    assert_true(count >= 1);
+    reward_in(w, &rows[1].responses[0], 15, 18, &sum, &count);
+    assert_close(sum, -2, 1e-6);
+    assert_int_equal(count, 1);
+    assert_null(rows[2].responses[0].token_rewards);
+    assert_non_null(rows[2].responses[1].token_rewards);
+    assert_null(rows[3].responses[0].token_rewards);
+    dataset_summary s = dataset_summarise(d);
+    assert_true(s.spans.offsets == 1 && s.spans.quotes[QUOTE_EXACT] == 2 && s.spans.quotes[QUOTE_NONE] == 1);
+    dataset_free(d);
+
+    d = read_ok(w, "sft", "{\"prompt\": \"a\", \"completion\": \"the cat sat on teh mat\", \"spans\": [{\"quote\": \"teh\", \"weight\": 0}, "
+                          "{\"quote\": \"cat\", \"weight\": 0.5}]}\n");
+    const train_response *r = &dataset_rows(d, &n)[0].responses[0];
+    size_t zero = 0, half = 0, one = 0;
+    for (size_t j = 0; j < r->n; j++)
+        zero += r->mask[j] == 0, half += r->mask[j] == 0.5f, one += r->mask[j] == 1;
+    assert_true(zero >= 1 && half >= 1 && one >= 3 && zero + half + one == r->n);
+    dataset_free(d);
+
+    static const char *const bad[][3] = {
+        {"sft", "{\"prompt\":\"a\",\"completion\":\"b\",\"spans\":[{\"quote\":\"b\",\"reward\":1}]}", "ppo and reinforce++ do"},
+        {"sft", "{\"prompt\":\"a\",\"completion\":\"b\",\"spans\":[{\"start\":0,\"end\":2,\"weight\":1}]}", "no part of a response of 1"},
+        {"sft", "{\"prompt\":\"a\",\"completion\":\"b\",\"spans\":[{\"quote\":\"b\"}]}", "neither reward nor weight"},
+        {"sft", "{\"prompt\":\"a\",\"completion\":\"b\",\"spans\":[{\"quote\":\"b\",\"weight\":-1}]}", "0 or more"},
+        {"sft", "{\"prompt\":\"a\",\"completion\":\"b\",\"spans\":3}", "must be a list"},
+        {"sft", "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"spans\":[]}", "spans are of a completion"},
+        {"dpo", "{\"prompt\":\"a\",\"chosen\":\"b\",\"rejected\":\"c\",\"spans\":[]}", "not with a pair"},
+        {"ppo", "{\"prompt\":\"a\",\"completion\":\"b\",\"reward\":1,\"spans\":[{\"quote\":\"b\",\"reward\":1,\"placement\":\"first\"}]}", "spread, each or last"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(read_text(w, bad[i][0], bad[i][1], 0, &d), AGON_EINVAL);
+        if (!strstr(agon_error(w->ctx), bad[i][2]))
+            fail_msg("%s: %s", bad[i][2], agon_error(w->ctx));
+    }
+}
+
+static void data__reward_models_read_critiques(void **state) {
+    world *w = *state;
+    size_t n;
+    dataset *d = read_ok(w, "bt", "{\"prompt\": \"q\", \"chosen\": \"yes\", \"rejected\": \"no\", \"chosen_critique\": \"fine\", "
+                                  "\"rejected_critique\": \"wrong\"}\n"
+                                  "{\"prompt\": \"q\", \"chosen\": \"yes\", \"rejected\": \"no\"}\n");
+    const train_row *rows = dataset_rows(d, &n);
+    expect(w, &rows[0], 0, "q", "yes\n\nCritique: fine<|endoftext|>", EOS);
+    expect(w, &rows[0], 1, "q", "no\n\nCritique: wrong<|endoftext|>", EOS);
+    expect(w, &rows[1], 1, "q", "no<|endoftext|>", EOS);
+    dataset_free(d);
+    /* cloud learns the words of the critique, not those of the answer. */
+    d = read_ok(w, "cloud", "{\"prompt\": \"q\", \"chosen\": \"yes\", \"rejected\": \"no\", \"chosen_critique\": \"fine\", "
+                            "\"rejected_critique\": \"wrong\"}\n");
+    const train_response *r = &dataset_rows(d, &n)[0].responses[0];
+    assert_true(r->mask[0] == 0 && r->mask[r->n - 1] == 1);
+    dataset_free(d);
+    /* A list of messages, a label; and no place for it in an objective without a head. */
+    d = read_ok(w, "rm-pointwise", "{\"prompt\": [{\"role\":\"user\",\"content\":\"q\"}], \"completion\": [{\"role\":\"assistant\",\"content\":"
+                                   "\"yes\"}], \"critique\": \"fine\", \"label\": 1}\n");
+    rows = dataset_rows(d, &n);
+    size_t m;
+    char *text = tokenizer_decode(w->t, rows[0].responses[0].tokens, rows[0].responses[0].n, true, &m);
+    assert_string_equal(text, "yes\n\nCritique: fine<|im_end|>");
+    free(text);
+    dataset_free(d);
+    d = read_ok(w, "sft", "{\"prompt\": \"q\", \"completion\": \"yes\", \"critique\": \"fine\"}\n");
+    expect(w, &dataset_rows(d, &n)[0], 0, "q", "yes<|endoftext|>", EOS);
+    dataset_free(d);
+    assert_int_equal(read_text(w, "bt", "{\"prompt\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\",\"chosen_critique\":3}", 0, &d), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(w->ctx), "chosen_critique must be a text"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(data__raw_rows_end_with_eos),
@@ -319,6 +422,8 @@ int main(void) {
         cmocka_unit_test(data__rows_in_memory_are_skipped),
         cmocka_unit_test(data__group_sizes),
         cmocka_unit_test(data__documents_and_steps),
+        cmocka_unit_test(data__spans_are_placed_on_exact_tokens),
+        cmocka_unit_test(data__reward_models_read_critiques),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -11,6 +11,8 @@ typedef struct world {
     char *state;
     size_t n_state, rounds, stop_at;
     double bad; /* not 0: the reward of every sample */
+    double first_span, last_span;
+    bool flat; /* all rewards 0 */
 } world;
 
 static agon_status prompts(void *arg, size_t round, online_prompt *out) {
@@ -32,17 +34,26 @@ static agon_status rewards(void *arg, size_t round, const online_prompt *p, cons
     (void)round, (void)p;
     for (size_t i = 0; i < N_PROMPTS * N_SAMPLES; i++) {
         out[i] = w->bad;
-        for (size_t j = 0; j < samples[i].n_tokens && w->bad == 0; j++)
+        for (size_t j = 0; j < samples[i].n_tokens && w->bad == 0 && !w->flat; j++)
             out[i] += samples[i].tokens[j] < LIKED ? 1.0 / N_TOKENS : 0;
     }
+    return AGON_OK;
+}
+
+/* Each token that is not liked loses a part. */
+static agon_status token_rewards(void *arg, size_t i, const completion *sample, double *out) {
+    (void)arg, (void)i;
+    for (size_t j = 0; j < sample->n_tokens; j++)
+        out[j] = sample->tokens[j] < LIKED ? 0 : -1.0 / N_TOKENS;
     return AGON_OK;
 }
 
 static agon_status on_round(void *arg, const online_report *r) {
     world *w = arg;
     if (r->round == 1)
-        w->first = r->reward;
+        w->first = r->reward, w->first_span = r->span_reward;
     w->last = r->reward;
+    w->last_span = r->span_reward;
     w->kl = r->kl;
     w->beta = r->beta;
     if (r->round == 1)
@@ -80,7 +91,7 @@ static agon_status run(const online_options *o, world *w, const world *from) {
     model *m = tiny_model(ctx, &c, COMPUTE_F32);
     adapter *a = NULL;
     assert_ok(ctx, adapter_new(ctx, m, &(adapter_options){.rank = 4, .alpha = 8, .seed = 2}, &a));
-    const online_sink sink = {prompts, rewards, on_round, NULL, on_state, w};
+    const online_sink sink = {prompts, rewards, on_round, NULL, on_state, w, token_rewards};
     agon_status s = online_train(ctx, m, a, NULL, o, &sink, from ? from->state : NULL, from ? from->n_state : 0);
     if (s && s != AGON_EINTERRUPTED && w->bad == 0 && !from)
         fail_msg("%s: %s", o->train.objective->name, agon_error(ctx));
@@ -131,6 +142,38 @@ static void online__resumes_bit_for_bit(void **state) {
     }
 }
 
+/* Where all samples have one reward, the rewards of spans alone move the policy; where not, they stay within their bound. */
+static void online__rewards_of_spans_are_learnt(void **state) {
+    (void)state;
+    static const char *const takers[] = {"reinforce++", "ppo"};
+    for (size_t i = 0; i < 2; i++) {
+        online_options o = options_for(takers[i], 14);
+        world w = {.flat = true}, bounded = {0};
+        o.span_rewards = true;
+        assert_int_equal(run(&o, &w, NULL), AGON_OK);
+        if (!(w.last_span > w.first_span + 0.1))
+            fail_msg("%s: the spans' rewards went from %g to %g", takers[i], w.first_span, w.last_span);
+        o.n_rounds = 1;
+        assert_int_equal(run(&o, &bounded, NULL), AGON_OK);
+        assert_true(bounded.first_span < 0 && bounded.first_span > w.first_span); /* 0.5 * std * sqrt(5) is below most of the sums */
+        free(w.state), free(bounded.state);
+    }
+    online_options o = options_for("grpo", 1);
+    world w = {.bad = 0};
+    agon_ctx *ctx = test_ctx(1, NULL);
+    model_config c = tiny_config();
+    model *m = tiny_model(ctx, &c, COMPUTE_F32);
+    adapter *a = NULL;
+    assert_ok(ctx, adapter_new(ctx, m, &(adapter_options){.rank = 4, .alpha = 8, .seed = 2}, &a));
+    const online_sink sink = {prompts, rewards, on_round, NULL, on_state, &w, token_rewards};
+    o.span_rewards = true;
+    assert_int_equal(online_train(ctx, m, a, NULL, &o, &sink, NULL, 0), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(ctx), "reinforce++ take rewards of spans"));
+    adapter_free(a);
+    model_free(m);
+    agon_ctx_free(ctx);
+}
+
 /* beta grows by a fifth of episodes/horizon while the KL is above the target, and shrinks while it is below. */
 static void online__beta_follows_the_kl(void **state) {
     (void)state;
@@ -148,7 +191,7 @@ static void online__refuses_what_it_cannot_run(void **state) {
     (void)state;
     world w = {0};
     agon_ctx *ctx = test_ctx(1, NULL);
-    const online_sink sink = {prompts, rewards, on_round, NULL, on_state, &w};
+    const online_sink sink = {prompts, rewards, on_round, NULL, on_state, &w, token_rewards};
     model_config c = tiny_config();
     model *m = tiny_model(ctx, &c, COMPUTE_F32);
     adapter *a = NULL;
@@ -191,6 +234,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(online__every_kind_of_row_learns),
         cmocka_unit_test(online__resumes_bit_for_bit),
+        cmocka_unit_test(online__rewards_of_spans_are_learnt),
         cmocka_unit_test(online__beta_follows_the_kl),
         cmocka_unit_test(online__refuses_what_it_cannot_run),
         cmocka_unit_test(online__refuses_foreign_states),
