@@ -96,7 +96,7 @@ static int read_row(agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, s
     return code;
 }
 
-static int read_rows(const opened *o, char *text, items *out) {
+static int read_rows(const opened *o, char *text, bool reward, items *out) {
     size_t line = 0;
     int code = EXIT_FINE;
     json_t *row;
@@ -112,7 +112,9 @@ static int read_rows(const opened *o, char *text, items *out) {
             out->capacity = capacity;
         }
         out->rows[out->n] = (item){.line = line};
-        code = read_row(o->ctx, agon_model_tokenizer(o->model), row, line, &out->rows[out->n++]);
+        code = reward ? join_critique(o->ctx, row, line) : EXIT_FINE;
+        if (code == EXIT_FINE)
+            code = read_row(o->ctx, agon_model_tokenizer(o->model), row, line, &out->rows[out->n++]);
         if (code == EXIT_FINE)
             code = row_adapter("score", line, row, o, &out->vectors, &out->rows[out->n - 1].adapter);
         json_decref(row);
@@ -234,7 +236,7 @@ static int run(int argc, char **argv) {
     if (code == EXIT_FINE) {
         code = apply_preference("score", preference, &o);
         if (code == EXIT_FINE)
-            code = read_rows(&o, text, &list);
+            code = read_rows(&o, text, reward, &list);
         if (code == EXIT_FINE)
             code = score_rows(&o, &list, temperature, (size_t)top, reward, json);
         items_free(&list);

@@ -43,7 +43,7 @@ says out '^ +[0-9]+  1 -[0-9.]+ '
 run 0 "$agon" train reinforce++ --data spans.jsonl --model "$tiny" --output spans --lora 2 --steps 2 --json --preview 1
 says out '"token_rewards":\['
 run 4 "$agon" data check spans.jsonl --objective grpo --model "$tiny"
-says out 'ppo and reinforce\+\+ do'
+says err 'ppo and reinforce\+\+ do'
 
 # ---- check: the rows as agon train sees them
 run 0 "$agon" data check rows.jsonl --objective sft --model "$tiny" --show 1

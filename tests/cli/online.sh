@@ -37,9 +37,9 @@ run 0 "$agon" train rloo --online --model "$tiny" --output verified $options
 says out '"reward":0\.0'
 run 0 "$agon" train reinforce++ --online --model "$tiny" --output spans --reward-model judge --span-reward 0.2 --span-placement last $options
 says out '"flagged":[0-9.]+,"span_reward":-?[0-9.]+'
-run 4 "$agon" train grpo --online --model "$tiny" --output wrong --span-reward 0.2 $options
+run 4 "$agon" train grpo --online --model "$tiny" --output wrong3 --span-reward 0.2 $options
 says err 'reinforce\+\+ take rewards of spans'; one_sentence
-run 4 "$agon" train ppo --online --model "$tiny" --output wrong --span-reward 0.2 --span-placement first $options
+run 4 "$agon" train ppo --online --model "$tiny" --output wrong4 --span-reward 0.2 --span-placement first $options
 says err 'spread, each or last'; one_sentence
 run 4 "$agon" train sft --online --model "$tiny" --output wrong $options
 says err 'does not learn from samples'; one_sentence

@@ -54,7 +54,7 @@ for i in 1 2 3 4 5 6; do
     printf '{"prompt":"say %s","chosen":"it %s","rejected":"it %s","chosen_critique":"good","rejected_critique":"bad"}\n' $i $i $((i + 1))
 done >critiques.jsonl
 run 0 "$agon" train bt --model "$tiny" --data critiques.jsonl --output critic --lora 4 --lr 1e-2 --steps 60 --json
-printf '{"prompt":"say 3","completion":"it 4","critique":"good"}\n{"prompt":"say 3","completion":"it 4","critique":"bad"}\n' >ask2.jsonl
+printf '{"prompt":"say 3","completion":"it 4","critique":"good<|im_end|>"}\n{"prompt":"say 3","completion":"it 4","critique":"bad<|im_end|>"}\n' >ask2.jsonl
 run 0 "$agon" score --reward --model "$tiny" --adapter critic <ask2.jsonl
 awk 'NR==1 {a=$1} NR==2 {exit !(a > $1 + 0.5)}' out || fail "the critique makes no difference"
 printf '{"prompt":"say 3","completion":"it 4","critique":3}\n' >bad.jsonl
