@@ -16,7 +16,7 @@ typedef struct pair_of_models {
 } pair_of_models;
 
 static void pair_open(agon_ctx *ctx, pair_of_models *p) {
-    char golden[512], path[256];
+    char golden[2048], path[256];
     model *text = NULL;
     p->folder = fixture_folder_new();
     fixture_path(path, &p->folder, "q8.gguf");
