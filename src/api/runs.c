@@ -88,7 +88,7 @@ static agon_status check_folder(agon_ctx *ctx, const char *path) {
         if (strcmp(name, "agon.db") == 0)
             ours = true;
         else if (*name != '.' && strncmp(name, "agon.db-", 8) != 0 && strcmp(name, "lock") != 0 && strcmp(name, "objects") != 0)
-            snprintf(other, sizeof other, "%s", name);
+            snprintf(other, sizeof other, "%.80s", name);
     }
     if (folder)
         closedir(folder);

@@ -147,7 +147,7 @@ static agon_status take_options(lab *l, duel *x) {
 /* `k` completions of each of the items, [n, k], and their gold rewards. */
 static agon_status sample(agon_ctx *ctx, const lab_model *m, const sequence_item *items, size_t n, size_t k, uint64_t seed,
                           sequence_item *out, double *rewards) {
-    sequence_item *sources = malloc(n * k * sizeof *sources);
+    sequence_item *sources = memory_new(n * k + 1, sizeof *sources);
     if (!sources)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu completions", n * k);
     for (size_t i = 0; i < n * k; i++)

@@ -110,7 +110,7 @@ agon_status row_spans_place(agon_ctx *ctx, const char *where, const json_t *span
     double *scratch = memory_new(n + 1, sizeof *scratch);
     agon_status s = scratch ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory to place spans");
     json_array_foreach(spans, i, object) {
-        row_span span;
+        row_span span = {0};
         text_span places[MOST_QUOTE_PLACES];
         size_t n_places = 1;
         quote_match how = QUOTE_NONE;
