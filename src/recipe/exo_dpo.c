@@ -98,7 +98,6 @@ static agon_status take_list(const lab *l, const char *key, double low, double h
 
 static agon_status take_options(lab *l, duel *x) {
     size_t seed = 0, epochs = 0, n_sizes = 0;
-    const char *family = json_string_value(json_object_get(l->settings, "family"));
     *x = (duel){.l = l};
     const struct {
         const char *key;
@@ -127,9 +126,8 @@ static agon_status take_options(lab *l, duel *x) {
         s = take_list(l, "kl_at", 0, x->kl_limit, &x->kl_at);
     if (!s)
         s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
-    x->family = family ? sequence_family_find(family) : SIZE_MAX;
-    if (!s && (x->family == SIZE_MAX || !sequence_is_generative(x->family)))
-        s = ctx_fail(l->ctx, AGON_EINVAL, "family: '%.40s' is no generative family of sequence tasks", family ? family : "");
+    if (!s)
+        s = lab_generative(l, "family", &x->family);
     if (!s && x->n_candidates % 2)
         s = ctx_fail(l->ctx, AGON_EINVAL, "candidates is %zu; it must be even, since pairs are made of them", x->n_candidates);
     x->seed = seed;

@@ -25,10 +25,6 @@ const char *forms_reward_name(size_t arm) {
     return names[arm];
 }
 
-static agon_status no_memory(forms *x) {
-    return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-}
-
 /* Answers to be rewarded, with the model's own words about each. */
 typedef struct judged {
     const forms_query *queries;
@@ -42,14 +38,14 @@ static agon_status ask_own(forms *x, const char *key, judged *j) {
     const char **messages = arena_take(x->round, j->n + 1, sizeof *messages);
     const forms_query **which = arena_take(x->round, j->n + 1, sizeof *which);
     j->own = arena_take(x->round, j->n + 1, sizeof *j->own);
-    agon_status s = messages && which && j->own ? AGON_OK : no_memory(x);
+    agon_status s = messages && which && j->own ? AGON_OK : forms_no_memory(x);
     for (size_t i = 0; i < j->n && !s; i++) {
         const prompt_field fields[] = {{"query", j->queries[i].task.text}, {"answer", j->answers[i].text}};
         char *message = NULL;
         which[i] = &j->queries[i];
         s = prompt_render(x->l->ctx, prompt_find("critic-text"), fields, 2, 0, &message);
         if (!s && !(messages[i] = arena_copy(x->round, message)))
-            s = no_memory(x);
+            s = forms_no_memory(x);
         free(message);
     }
     return s ? s : forms_ask(x, x->round, key, NULL, which, messages, j->n, 0, x->seed, OWN_TOKENS, false, j->own);
@@ -68,21 +64,14 @@ static const char *critique_of(const judged *j, reward_arm arm, size_t i) {
 
 /* The answer, and the critique where there is one, as tokens that end as a turn does. */
 static agon_status encode(forms *x, const judged *j, reward_arm arm, size_t i, train_response *out) {
-    const tokenizer *t = model_tokenizer(x->m);
     const char *critique = critique_of(j, arm, i);
     char *text = critique ? critique_join(j->answers[i].text, critique, NULL) : strdup(j->answers[i].text);
-    token_list ids = {0};
-    agon_status s = text ? tokenizer_encode(x->l->ctx, t, text, strlen(text), false, &ids) : no_memory(x);
-    if (!s && !token_list_push(&ids, tokenizer_end_of_turn(t) >= 0 ? tokenizer_end_of_turn(t) : 0))
-        s = no_memory(x);
-    int32_t *copy = s ? NULL : arena_take(x->round, ids.n, sizeof *copy);
-    if (!s && !copy)
-        s = no_memory(x);
-    if (!s) {
-        memcpy(copy, ids.ids, ids.n * sizeof *copy);
-        *out = (train_response){.tokens = copy, .n = ids.n, .reward = NAN, .advantage = NAN, .label = j->answers[i].pass, .weight = 1};
-    }
-    token_list_free(&ids);
+    int32_t end = tokenizer_end_of_turn(model_tokenizer(x->m));
+    const int32_t *tokens = NULL;
+    size_t n = 0;
+    agon_status s = text ? forms_turn(x, x->round, text, end >= 0 ? end : 0, &tokens, &n) : forms_no_memory(x);
+    if (!s)
+        *out = (train_response){.tokens = tokens, .n = n, .reward = NAN, .advantage = NAN, .label = j->answers[i].pass, .weight = 1};
     free(text);
     return s;
 }
@@ -90,7 +79,7 @@ static agon_status encode(forms *x, const judged *j, reward_arm arm, size_t i, t
 static agon_status rows_of(forms *x, const judged *j, reward_arm arm, train_row **out) {
     train_row *rows = arena_take(x->round, j->n + 1, sizeof *rows);
     train_response *responses = arena_take(x->round, j->n + 1, sizeof *responses);
-    agon_status s = rows && responses ? AGON_OK : no_memory(x);
+    agon_status s = rows && responses ? AGON_OK : forms_no_memory(x);
     for (size_t i = 0; i < j->n && !s; i++) {
         s = encode(x, j, arm, i, &responses[i]);
         rows[i] = (train_row){.prompt = j->queries[i].prompt, .n_prompt = j->queries[i].n_prompt, .responses = &responses[i],
@@ -134,7 +123,7 @@ static agon_status ask_head(forms *x, const adapter *a, const train_row *rows, s
         const segment segments[2] = {{.tokens = rows[i].prompt, .n_tokens = rows[i].n_prompt, .parent = -1, .adapter = a},
                                      {.tokens = r->tokens, .n_tokens = r->n, .parent = 0, .adapter = a, .wants = WANT_HIDDEN}};
         const token_channels channels = {.hidden = hidden};
-        s = hidden ? model_forward(ctx, x->m, work, &(segment_batch){segments, 2}, &channels) : no_memory(x);
+        s = hidden ? model_forward(ctx, x->m, work, &(segment_batch){segments, 2}, &channels) : forms_no_memory(x);
         if (!s)
             scalar_head_forward(adapter_head(a, HEAD_REWARD), hidden + (n_tokens - 1) * width, 1, &out[i]);
         free(hidden);
@@ -153,7 +142,7 @@ static agon_status run_arm(forms *x, size_t seed, reward_arm arm, const judged *
     train_row *rows = NULL, *asked = NULL;
     adapter *a = NULL;
     snprintf(key, sizeof key, "%s|reward %zu %s", x->base, seed, names[arm]);
-    agon_status s = out ? lab_recall(x->l, x->l->ctx, key, out, n, &found) : no_memory(x);
+    agon_status s = out ? lab_recall(x->l, x->l->ctx, key, out, n, &found) : forms_no_memory(x);
     if (!s && !found) {
         s = rows_of(x, train_on, arm, &rows);
         if (!s)

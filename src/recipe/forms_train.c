@@ -14,10 +14,6 @@ const char *form_name(form f) {
     return names[f];
 }
 
-static agon_status no_memory(forms *x) {
-    return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-}
-
 /* ---- rows ---------------------------------------------------------------------------------------------------- */
 
 typedef struct pool_rows {
@@ -33,7 +29,7 @@ static agon_status place_span(forms *x, form f, const forms_answer *a, train_res
     float *out = arena_take(x->round, a->n, sizeof *out);
     const text_span span = {a->span_start, a->span_end, -1};
     if (!offsets || !values || !out)
-        return no_memory(x);
+        return forms_no_memory(x);
     agon_status s = token_offsets(x->l->ctx, model_tokenizer(x->m), a->tokens, a->n, a->text, strlen(a->text), false, offsets);
     if (s)
         return s;
@@ -50,7 +46,7 @@ static agon_status place_span(forms *x, form f, const forms_answer *a, train_res
 static agon_status add_row(forms *x, form f, const forms_query *q, const forms_answer *a, pool_rows *out) {
     train_response *r = arena_take(x->round, 1, sizeof *r);
     if (!r)
-        return no_memory(x);
+        return forms_no_memory(x);
     *r = (train_response){.tokens = a->tokens, .n = a->n, .reward = f == FORM_RELC ? 0 : NAN, .advantage = NAN, .label = NAN, .weight = 1};
     agon_status s = f == FORM_SPAN || f == FORM_RELC ? place_span(x, f, a, r) : AGON_OK;
     size_t tokens = 0;
@@ -64,22 +60,14 @@ static agon_status add_row(forms *x, form f, const forms_query *q, const forms_a
 }
 
 static agon_status demonstrate(forms *x, size_t seed, size_t i, forms_answer *out) {
-    const tokenizer *t = model_tokenizer(x->m);
-    token_list ids = {0};
+    const int32_t *tokens = NULL;
+    size_t n = 0;
     char *text = NULL;
     agon_status s = task_demonstrate(x->l->ctx, &x->queries[i].task, seed_derivef(x->seed, "refined %zu %zu", seed, i), &text);
     if (!s)
-        s = tokenizer_encode(x->l->ctx, t, text, strlen(text), false, &ids);
-    if (!s && tokenizer_end_of_turn(t) >= 0 && !token_list_push(&ids, tokenizer_end_of_turn(t)))
-        s = no_memory(x);
-    int32_t *copy = s ? NULL : arena_take(x->round, ids.n, sizeof *copy);
-    if (!s && !copy)
-        s = no_memory(x);
-    if (!s) {
-        memcpy(copy, ids.ids, ids.n * sizeof *copy);
-        *out = (forms_answer){.tokens = copy, .n = ids.n, .ended = true, .pass = true};
-    }
-    token_list_free(&ids);
+        s = forms_turn(x, x->round, text, tokenizer_end_of_turn(model_tokenizer(x->m)), &tokens, &n);
+    if (!s)
+        *out = (forms_answer){.tokens = tokens, .n = n, .ended = true, .pass = true};
     free(text);
     return s;
 }
@@ -101,7 +89,7 @@ static agon_status from_failed(forms *x, size_t seed, form f, size_t k, pool_row
 
 static agon_status pool_of(forms *x, size_t seed, form f, pool_rows *out) {
     *out = (pool_rows){arena_take(x->round, x->n_queries, sizeof *out->rows), arena_take(x->round, x->n_queries, sizeof *out->tokens), 0};
-    agon_status s = out->rows && out->tokens ? AGON_OK : no_memory(x);
+    agon_status s = out->rows && out->tokens ? AGON_OK : forms_no_memory(x);
     for (size_t i = 0; i < x->n_queries && !s; i++)
         if (x->drafts[i].pass && x->drafts[i].ended)
             s = add_row(x, f, &x->queries[i], &x->drafts[i], out);
@@ -115,7 +103,7 @@ static agon_status draw_rows(forms *x, uint64_t seed, const pool_rows *pool, tra
     size_t *order = arena_take(x->round, pool->n + 1, sizeof *order), most = x->budget + 1, at = 0;
     train_row *list = arena_take(x->round, most, sizeof *list);
     if (!order || !list)
-        return no_memory(x);
+        return forms_no_memory(x);
     *n = *tokens = 0;
     rng r = rng_new(seed);
     while (*tokens < x->budget && pool->n > 0) {
@@ -156,7 +144,7 @@ static agon_status ask_test(forms *x, size_t seed, form f, const adapter *a, dou
     char key[64];
     const forms_query **which = arena_take(x->round, x->n_test, sizeof *which);
     forms_answer *answers = arena_take(x->round, x->n_test, sizeof *answers);
-    agon_status s = which && answers ? AGON_OK : no_memory(x);
+    agon_status s = which && answers ? AGON_OK : forms_no_memory(x);
     for (size_t i = 0; i < x->n_test && !s; i++)
         which[i] = &x->test[i];
     snprintf(key, sizeof key, "test %zu %s", seed, names[f]);

@@ -160,6 +160,15 @@ agon_status lab_real(const lab *l, const char *key, double low, double high, dou
     return AGON_OK;
 }
 
+agon_status lab_generative(const lab *l, const char *key, size_t *family) {
+    const char *name = json_string_value(json_object_get(l->settings, key));
+    size_t found = name ? sequence_family_find(name) : SIZE_MAX;
+    if (found == SIZE_MAX || !sequence_is_generative(found))
+        return ctx_fail(l->ctx, AGON_EINVAL, "%s: '%.40s' is no generative family of sequence tasks", key, name ? name : "");
+    *family = found;
+    return AGON_OK;
+}
+
 agon_status lab_open(lab *l) {
     buffer path = {0};
     char *text = json_canonical(l->settings);

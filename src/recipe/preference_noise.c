@@ -77,7 +77,6 @@ static agon_status take_rates(noise *x) {
 
 static agon_status take_options(lab *l, noise *x) {
     size_t seed = 0, epochs = 0, n_sizes = 0;
-    const char *family = json_string_value(json_object_get(l->settings, "family"));
     *x = (noise){.l = l};
     const struct {
         const char *key;
@@ -99,9 +98,8 @@ static agon_status take_options(lab *l, noise *x) {
         s = lab_real(l, "blur", 0, 1, &x->blur);
     if (!s)
         s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
-    x->family = family ? sequence_family_find(family) : SIZE_MAX;
-    if (!s && (x->family == SIZE_MAX || !sequence_is_generative(x->family)))
-        s = ctx_fail(l->ctx, AGON_EINVAL, "family: '%.40s' is no generative family of sequence tasks", family ? family : "");
+    if (!s)
+        s = lab_generative(l, "family", &x->family);
     x->seed = seed;
     x->n_all = x->n_pairs + x->n_test;
     x->steps = epochs * x->n_pairs / x->batch;
