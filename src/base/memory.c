@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGN = 64, BLOCK_BYTES = 1 << 16 };
+enum { ALIGN = 64, BLOCK_BYTES = 1 << 16, HUGE_PAGE = 1 << 21, HUGE_FROM = 2 * HUGE_PAGE };
 
 typedef struct block {
     struct block *next;
@@ -29,17 +30,23 @@ size_t size_add(size_t a, size_t b) {
     return __builtin_add_overflow(a, b, &r) ? SIZE_MAX : r;
 }
 
-void *memory_new(size_t n, size_t size) {
+void *memory_raw(size_t n, size_t size) {
     size_t bytes = size_mul(n, size);
     if (bytes > SIZE_MAX / 2)
         return NULL;
-    bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
-    if (bytes == 0)
-        bytes = ALIGN;
-    void *p = aligned_alloc(ALIGN, bytes);
-    if (p)
-        memset(p, 0, bytes);
+    size_t align = bytes >= HUGE_FROM ? HUGE_PAGE : ALIGN;
+    bytes = bytes ? (bytes + align - 1) / align * align : align;
+    void *p = aligned_alloc(align, bytes);
+#ifdef MADV_HUGEPAGE
+    if (p && align == HUGE_PAGE)
+        madvise(p, bytes, MADV_HUGEPAGE); /* advice: a system without them goes on with small ones */
+#endif
     return p;
+}
+
+void *memory_new(size_t n, size_t size) {
+    void *p = memory_raw(n, size);
+    return p ? memset(p, 0, (n * size + ALIGN - 1) / ALIGN * ALIGN) : NULL;
 }
 
 agon_status arena_new(agon_ctx *ctx, size_t limit_bytes, arena **out) {

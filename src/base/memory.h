@@ -14,6 +14,8 @@ size_t size_add(size_t a, size_t b);
 /* New zeroed memory, 64-byte aligned, for n objects of `size` bytes; NULL when n*size overflows or
  * memory is exhausted. Free with free(). */
 void *memory_new(size_t n, size_t size);
+/* The same, not cleared. Large ones are laid so that the system can use huge pages: fewer page faults and address translations. */
+void *memory_raw(size_t n, size_t size);
 
 typedef struct arena arena;
 

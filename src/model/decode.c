@@ -35,7 +35,7 @@ static agon_status check_tokens(agon_ctx *ctx, const model *m, const kv_cache *c
 
 /* What one part needs beside activations. */
 typedef struct part {
-    int32_t *tokens, *positions, *write_rows;
+    int32_t *tokens, *positions, *write_rows, *place; /* place: of a row whose hidden state is wanted, among those; else -1 */
     attention_keys *keys;
     row_group *groups;
 } part;
@@ -44,27 +44,51 @@ static part part_take(workspace *w, size_t n) {
     return (part){.tokens = workspace_take(w, REGION_SCRATCH, n, sizeof(int32_t)),
                   .positions = workspace_take(w, REGION_SCRATCH, n, sizeof(int32_t)),
                   .write_rows = workspace_take(w, REGION_SCRATCH, n, sizeof(int32_t)),
+                  .place = workspace_take(w, REGION_SCRATCH, n, sizeof(int32_t)),
                   .keys = workspace_take(w, REGION_SCRATCH, n, sizeof(attention_keys)),
                   .groups = workspace_take(w, REGION_SCRATCH, n, sizeof(row_group))};
 }
 
 static size_t part_bytes(size_t n) {
-    return 3 * workspace_size(n, sizeof(int32_t)) + workspace_size(n, sizeof(attention_keys)) +
+    return 4 * workspace_size(n, sizeof(int32_t)) + workspace_size(n, sizeof(attention_keys)) +
            workspace_size(n, sizeof(row_group));
 }
 
+static void add_row(part *p, row_set *rows, const adapter *a) {
+    size_t at = rows->n++;
+    if (rows->n_groups && p->groups[rows->n_groups - 1].adapter == a)
+        p->groups[rows->n_groups - 1].n++;
+    else
+        p->groups[rows->n_groups++] = (row_group){a, at, 1};
+}
+
 static row_set part_fill(part *p, const decode_token *tokens, size_t n) {
-    row_set rows = {.n = n, .tokens = p->tokens, .positions = p->positions, .keys = p->keys, .groups = p->groups};
+    row_set rows = {.tokens = p->tokens, .positions = p->positions, .keys = p->keys, .groups = p->groups};
     for (size_t i = 0; i < n; i++) {
         const decode_token *t = &tokens[i];
         p->tokens[i] = t->token;
         p->positions[i] = t->position;
         p->write_rows[i] = t->rows[t->position];
         p->keys[i] = (attention_keys){t->rows, t->position + 1};
-        if (rows.n_groups && p->groups[rows.n_groups - 1].adapter == t->adapter)
-            p->groups[rows.n_groups - 1].n++;
-        else
-            p->groups[rows.n_groups++] = (row_group){t->adapter, i, 1};
+        add_row(p, &rows, t->adapter);
+    }
+    return rows;
+}
+
+/* Only the rows with a place are left, in their order: after the last layer's keys nobody reads the others. */
+static row_set part_keep(part *p, const decode_token *tokens, size_t n, size_t d, float *x, float *normed) {
+    row_set rows = {.tokens = p->tokens, .positions = p->positions, .keys = p->keys, .groups = p->groups};
+    for (size_t i = 0; i < n; i++) {
+        size_t to = rows.n;
+        if (p->place[i] < 0)
+            continue;
+        p->place[i] = (int32_t)to;
+        p->tokens[to] = p->tokens[i];
+        p->positions[to] = p->positions[i];
+        p->keys[to] = p->keys[i];
+        memmove(x + to * d, x + i * d, d * sizeof *x);
+        memmove(normed + to * d, normed + i * d, d * sizeof *normed);
+        add_row(p, &rows, tokens[i].adapter);
     }
     return rows;
 }
@@ -83,13 +107,21 @@ static agon_status run_part(agon_ctx *ctx, const model *m, workspace *w, kv_cach
     row_set rows = part_fill(&p, tokens + first, n);
     forward_buffers b = forward_buffers_take(w, c, n, rank);
     embed_rows(ctx, m, &rows, b.x);
+    for (size_t i = 0; i < n; i++)
+        p.place[i] = -1;
+    for (size_t i = 0; i < n_heads; i++)
+        if (heads[i] >= first && heads[i] < first + n)
+            p.place[heads[i] - first] = 0;
     for (size_t l = 0; l < c->n_layers; l++) {
         cache_layer layer = {cache->k + l * layer_floats, cache->v + l * layer_floats, p.write_rows};
-        layer_forward(ctx, m, l, &rows, &b.layer, &b.scratch, &layer, b.x);
+        layer_keys(ctx, m, l, &rows, &b.layer, &b.scratch, &layer, b.x);
+        if (l + 1 == c->n_layers)
+            rows = part_keep(&p, tokens + first, n, d, b.x, b.scratch.normed);
+        layer_rows(ctx, m, l, &rows, &b.layer, &b.scratch, &layer, b.x);
     }
     for (size_t i = 0; i < n_heads; i++)
         if (heads[i] >= first && heads[i] < first + n)
-            rms_norm(ctx, b.x + (heads[i] - first) * d, 1, d, m->final_norm, c->norm_eps, hidden + i * d, NULL);
+            rms_norm(ctx, b.x + (size_t)p.place[heads[i] - first] * d, 1, d, m->final_norm, c->norm_eps, hidden + i * d, NULL);
     return ctx_check_interrupt(ctx);
 }
 

@@ -58,15 +58,6 @@ void linear_forward(agon_ctx *ctx, const model *m, size_t layer, linear_kind kin
     }
 }
 
-static void head_norms(agon_ctx *ctx, const model *m, const model_layer *l, size_t n,
-                       const activations *a) {
-    const model_config *c = &m->config;
-    if (!c->qk_norm)
-        return;
-    rms_norm(ctx, a->q_raw, n * c->n_heads, c->head_dim, l->q_norm, c->norm_eps, a->q, a->inv_rms_q);
-    rms_norm(ctx, a->k_raw, n * c->n_kv_heads, c->head_dim, l->k_norm, c->norm_eps, a->k, a->inv_rms_k);
-}
-
 static void keep_keys(const cache_layer *cache, const activations *a, size_t n, size_t width) {
     for (size_t i = 0; i < n; i++) {
         size_t to = (size_t)cache->write_rows[i] * width;
@@ -75,28 +66,34 @@ static void keep_keys(const cache_layer *cache, const activations *a, size_t n, 
     }
 }
 
-void layer_forward(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows,
-                   const activations *a, const layer_scratch *s, const cache_layer *cache, float *x) {
+void layer_keys(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
+                const layer_scratch *s, const cache_layer *cache, const float *x) {
     const model_config *c = &m->config;
     const model_layer *l = &m->layers[layer];
-    const attention_shape shape = attention_shape_of(c);
-    const float *k = a->k, *v = a->v;
     size_t n = rows->n, d = c->d_model;
     if (a->x_attention)
         memcpy(a->x_attention, x, n * d * sizeof *x);
     rms_norm(ctx, x, n, d, l->attention_norm, c->norm_eps, s->normed, a->inv_rms_attention);
-    linear_forward(ctx, m, layer, LINEAR_Q, rows, s->normed, false, s->low, a->q_raw);
     linear_forward(ctx, m, layer, LINEAR_K, rows, s->normed, false, s->low, a->k_raw);
     linear_forward(ctx, m, layer, LINEAR_V, rows, s->normed, false, s->low, a->v);
-    head_norms(ctx, m, l, n, a);
-    rope(ctx, a->q, n, c->n_heads, c->head_dim, m->inv_freq, rows->positions, 1);
+    if (c->qk_norm)
+        rms_norm(ctx, a->k_raw, n * c->n_kv_heads, c->head_dim, l->k_norm, c->norm_eps, a->k, a->inv_rms_k);
     rope(ctx, a->k, n, c->n_kv_heads, c->head_dim, m->inv_freq, rows->positions, 1);
-    if (cache) {
+    if (cache)
         keep_keys(cache, a, n, c->n_kv_heads * c->head_dim);
-        k = cache->k;
-        v = cache->v;
-    }
-    attention(ctx, &shape, n, rows->keys, a->q, k, v, a->attention, a->lse);
+}
+
+void layer_rows(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
+                const layer_scratch *s, const cache_layer *cache, float *x) {
+    const model_config *c = &m->config;
+    const model_layer *l = &m->layers[layer];
+    const attention_shape shape = attention_shape_of(c);
+    size_t n = rows->n, d = c->d_model;
+    linear_forward(ctx, m, layer, LINEAR_Q, rows, s->normed, false, s->low, a->q_raw);
+    if (c->qk_norm)
+        rms_norm(ctx, a->q_raw, n * c->n_heads, c->head_dim, l->q_norm, c->norm_eps, a->q, a->inv_rms_q);
+    rope(ctx, a->q, n, c->n_heads, c->head_dim, m->inv_freq, rows->positions, 1);
+    attention(ctx, &shape, n, rows->keys, a->q, cache ? cache->k : a->k, cache ? cache->v : a->v, a->attention, a->lse);
     linear_forward(ctx, m, layer, LINEAR_O, rows, a->attention, true, s->low, x);
     if (a->x_mlp)
         memcpy(a->x_mlp, x, n * d * sizeof *x);
@@ -105,6 +102,12 @@ void layer_forward(agon_ctx *ctx, const model *m, size_t layer, const row_set *r
     linear_forward(ctx, m, layer, LINEAR_UP, rows, s->normed, false, s->low, a->up);
     swiglu(ctx, a->gate, a->up, n * c->d_ff, s->product);
     linear_forward(ctx, m, layer, LINEAR_DOWN, rows, s->product, true, s->low, x);
+}
+
+void layer_forward(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
+                   const layer_scratch *s, const cache_layer *cache, float *x) {
+    layer_keys(ctx, m, layer, rows, a, s, cache, x);
+    layer_rows(ctx, m, layer, rows, a, s, cache, x);
 }
 
 /* ---- memory -------------------------------------------------------------------------------------------- */

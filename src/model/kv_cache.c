@@ -16,8 +16,8 @@ agon_status kv_cache_new(agon_ctx *ctx, const model *m, size_t n_rows, kv_cache 
     *c = (kv_cache){.n_rows = n_rows, .n_layers = m->config.n_layers, .width = m->config.n_kv_heads * m->config.head_dim};
     bytes = workspace_size(bytes ? bytes : 1, 1);
     /* Not cleared: a row is written before it is read, and untouched pages cost nothing. */
-    c->k = n_rows > INT32_MAX || bytes > SIZE_MAX / 4 ? NULL : aligned_alloc(64, bytes);
-    c->v = c->k ? aligned_alloc(64, bytes) : NULL;
+    c->k = n_rows > INT32_MAX || bytes > SIZE_MAX / 4 ? NULL : memory_raw(bytes, 1);
+    c->v = c->k ? memory_raw(bytes, 1) : NULL;
     if (!c->v) {
         kv_cache_free(c);
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory for a key-value cache of %zu rows", n_rows);

@@ -262,7 +262,14 @@ typedef struct cache_layer {
     const int32_t *write_rows;   /* [n] */
 } cache_layer;
 
-/* One block: x [n, d_model] is read and updated in place. */
+/* One block in two parts. Keys and values of the rows x [n, d_model] (into the cache, where there is one); scratch->normed [n, d_model]
+ * is left for layer_rows. */
+void layer_keys(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
+                const layer_scratch *scratch, const cache_layer *cache, const float *x);
+/* The rest, for rows whose keys are there: with a cache, these may be fewer rows than layer_keys had, x and normed alike. */
+void layer_rows(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
+                const layer_scratch *scratch, const cache_layer *cache, float *x);
+/* Both: x is read and updated in place. */
 void layer_forward(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows,
                    const activations *a, const layer_scratch *scratch, const cache_layer *cache, float *x);
 /* y = (accumulate ? y : 0) + W x + bias + adapters. */

@@ -75,7 +75,7 @@ agon_status workspace_begin(agon_ctx *ctx, workspace *w, region r, size_t bytes)
     size_t capacity = workspace_size(size_add(bytes, bytes / 8), 1);
     if (capacity > room)
         capacity = workspace_size(bytes, 1);
-    w->regions[r].data = aligned_alloc(ALIGNMENT, capacity);
+    w->regions[r].data = memory_raw(capacity, 1);
     if (!w->regions[r].data)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory: a batch needs %zu MiB of working memory",
                         (bytes >> 20) + 1);
