@@ -14,8 +14,13 @@ void rater_model_free(rater_model *m) {
 
 typedef struct answers {
     const int *all, *gold;
+    const double *weights; /* [n_items] how often each stands; NULL: once */
     size_t n_items, n_raters, k;
 } answers;
+
+static double weight_of(const answers *a, size_t i) {
+    return a->weights ? a->weights[i] : 1;
+}
 
 static int answer_of(const answers *a, size_t i, size_t r) {
     return a->all[i * a->n_raters + r];
@@ -53,10 +58,13 @@ static agon_status start(agon_ctx *ctx, const answers *a, double *posterior) {
 
 static void maximise(const answers *a, double smoothing, rater_model *m) {
     size_t k = a->k;
+    double total_weight = 0;
+    for (size_t i = 0; i < a->n_items; i++)
+        total_weight += weight_of(a, i);
     for (size_t c = 0; c < k; c++) {
         m->prior[c] = 0;
         for (size_t i = 0; i < a->n_items; i++)
-            m->prior[c] += m->posterior[i * k + c] / (double)a->n_items;
+            m->prior[c] += weight_of(a, i) * m->posterior[i * k + c] / total_weight;
     }
     for (size_t r = 0; r < a->n_raters; r++)
         for (size_t c = 0; c < k; c++) {
@@ -65,7 +73,7 @@ static void maximise(const answers *a, double smoothing, rater_model *m) {
                 row[x] = smoothing;
             for (size_t i = 0; i < a->n_items; i++)
                 if (answer_of(a, i, r) >= 0)
-                    row[answer_of(a, i, r)] += m->posterior[i * k + c];
+                    row[answer_of(a, i, r)] += weight_of(a, i) * m->posterior[i * k + c];
             for (size_t x = 0; x < k; x++)
                 total += row[x];
             for (size_t x = 0; x < k; x++)
@@ -88,7 +96,7 @@ static void expect(const answers *a, rater_model *m) {
         }
         for (size_t c = 0; c < k; c++)
             sum += exp(p[c] - max);
-        m->log_likelihood += max + log(sum);
+        m->log_likelihood += weight_of(a, i) * (max + log(sum));
         for (size_t c = 0; c < k; c++)
             p[c] = pinned(a, i) ? (size_t)a->gold[i] == c : exp(p[c] - max) / sum;
     }
@@ -96,7 +104,12 @@ static void expect(const answers *a, rater_model *m) {
 
 agon_status dawid_skene(agon_ctx *ctx, const int *all, const int *gold, size_t n_items, size_t n_raters,
                         size_t n_classes, double smoothing, size_t iterations, rater_model *out) {
-    const answers a = {all, gold, n_items, n_raters, n_classes};
+    return dawid_skene_weighted(ctx, all, gold, NULL, n_items, n_raters, n_classes, smoothing, iterations, out);
+}
+
+agon_status dawid_skene_weighted(agon_ctx *ctx, const int *all, const int *gold, const double *weights, size_t n_items,
+                                 size_t n_raters, size_t n_classes, double smoothing, size_t iterations, rater_model *out) {
+    const answers a = {all, gold, weights, n_items, n_raters, n_classes};
     if (n_items == 0 || n_raters == 0 || n_classes < 2 || iterations == 0 || !(smoothing > 0))
         return ctx_fail(ctx, AGON_EINVAL, "raters: items, raters and iterations must be 1 or more, classes 2 or more, "
                         "smoothing above 0");

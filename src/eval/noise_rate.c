@@ -50,6 +50,10 @@ flip_model flip_model_fit(const double *margins, size_t n, double most) {
     return best;
 }
 
+double flip_model_nats(const flip_model *f, const double *margins, size_t n) {
+    return -flip_log_likelihood(margins, n, f->slope, f->rate) / (double)n;
+}
+
 double flip_model_posterior(const flip_model *f, double margin) {
     double p = sigmoid(f->slope * margin), right = (1 - f->rate) * p, wrong = f->rate * (1 - p);
     /* At rate 0 every label is right, also where sigmoid underflows. */

@@ -16,6 +16,9 @@ typedef struct flip_model {
 } flip_model;
 /* Largest likelihood over rate in [0, most] and slope > 0; margins [n] finite, n >= 1, in any unit. All margins 0: rate 0, slope 0. */
 flip_model flip_model_fit(const double *margins, size_t n, double most);
+/* Mean -ln P(label | m) of margins [n], n >= 1: how badly the model explains the labels as given. Two judges of the same labels may be
+ * compared by it without the truth. */
+double flip_model_nats(const flip_model *f, const double *margins, size_t n);
 /* Probability that a label with this margin is right. */
 double flip_model_posterior(const flip_model *f, double margin);
 
@@ -63,6 +66,10 @@ typedef struct rater_model {
 AGON_MUST_CHECK agon_status dawid_skene(agon_ctx *ctx, const int *answers, const int *gold, size_t n_items,
                                         size_t n_raters, size_t n_classes, double smoothing, size_t iterations,
                                         rater_model *out);
+/* The same where item i stands weights[i] times (0 or more, not all 0): patterns of answers with their counts. NULL: once each. */
+AGON_MUST_CHECK agon_status dawid_skene_weighted(agon_ctx *ctx, const int *answers, const int *gold, const double *weights,
+                                                 size_t n_items, size_t n_raters, size_t n_classes, double smoothing,
+                                                 size_t iterations, rater_model *out);
 void rater_model_free(rater_model *m);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "train/convert.h"
+#include "train/row_file.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,35 +23,6 @@ typedef struct splitter {
     size_t n, capacity;
 } splitter;
 
-/* What two rows must not share across parts. */
-static json_t *prompt_of(json_t *row) {
-    static const char *const keys[] = {"prompt", "question", "instruction", "text"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (json_object_get(row, keys[i]))
-            return json_object_get(row, keys[i]);
-    json_t *messages = json_object_get(row, "messages");
-    messages = messages ? messages : json_object_get(row, "chosen");
-    for (size_t i = 0; i < json_array_size(messages); i++) {
-        const char *role = json_string_value(json_object_get(json_array_get(messages, i), "role"));
-        if (role && strcmp(role, "user") == 0)
-            return json_array_get(messages, i);
-    }
-    return row;
-}
-
-/* The same prompt as a text and as one user message must meet. */
-static agon_status prompt_hash(agon_ctx *ctx, json_t *row, hash256 *out) {
-    json_t *prompt = prompt_of(row), *only = json_is_array(prompt) && json_array_size(prompt) == 1 ? json_array_get(prompt, 0) : prompt;
-    const char *content = json_is_object(only) && only != row ? json_string_value(json_object_get(only, "content"))
-                                                              : json_string_value(only);
-    char *text = content ? NULL : json_canonical(prompt);
-    if (!content && !text)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory dividing rows");
-    *out = hash_bytes(content ? content : text, strlen(content ? content : text));
-    free(text);
-    return AGON_OK;
-}
-
 static agon_status keep_row(void *arg, const char *where, json_t *object) {
     splitter *x = arg;
     (void)where;
@@ -64,7 +36,7 @@ static agon_status keep_row(void *arg, const char *where, json_t *object) {
     split_row *r = &x->rows[x->n];
     char *whole = json_canonical(object);
     r->line = json_dumps(object, JSON_COMPACT);
-    agon_status s = whole && r->line ? prompt_hash(x->ctx, object, &r->prompt)
+    agon_status s = whole && r->line ? row_prompt_hash(x->ctx, object, &r->prompt)
                                      : ctx_fail(x->ctx, AGON_ENOMEM, "out of memory dividing rows");
     if (whole)
         r->whole = hash_bytes(whole, strlen(whole));

@@ -1,0 +1,190 @@
+/* Rows as JSON: see row_file.h. */
+#include "train/row_file.h"
+#include "base/buffer.h"
+#include "base/ctx.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct collector {
+    agon_ctx *ctx;
+    row_file *f;
+} collector;
+
+static agon_status grow(collector *c) {
+    row_file *f = c->f;
+    if (f->n < f->capacity)
+        return AGON_OK;
+    size_t capacity = f->capacity ? 2 * f->capacity : 256;
+    json_t **rows = realloc(f->rows, size_mul(capacity, sizeof *rows));
+    if (rows)
+        f->rows = rows;
+    size_t *lines = realloc(f->lines, size_mul(capacity, sizeof *lines));
+    if (lines)
+        f->lines = lines;
+    if (!rows || !lines)
+        return ctx_fail(c->ctx, AGON_ENOMEM, "%s: out of memory", f->path);
+    f->capacity = capacity;
+    return AGON_OK;
+}
+
+static agon_status collect(void *arg, const char *where, json_t *object) {
+    collector *c = arg;
+    const char *number = strrchr(where, ':');
+    agon_status s = grow(c);
+    if (s == AGON_OK) {
+        c->f->lines[c->f->n] = number ? strtoul(number + 1, NULL, 10) : 0;
+        c->f->rows[c->f->n++] = json_incref(object);
+    }
+    return s;
+}
+
+agon_status row_file_read(agon_ctx *ctx, const char *path, row_file *out) {
+    row_file f = {.path = path};
+    agon_status s = jsonl_read(ctx, path, collect, &(collector){ctx, &f});
+    if (s == AGON_OK && f.n == 0)
+        s = ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows", path);
+    if (s == AGON_OK)
+        *out = f;
+    else
+        row_file_free(&f);
+    return s;
+}
+
+void row_file_free(row_file *f) {
+    for (size_t i = 0; i < f->n; i++)
+        json_decref(f->rows[i]);
+    free(f->rows);
+    free(f->lines);
+    *f = (row_file){0};
+}
+
+agon_status row_fail(agon_ctx *ctx, const row_file *f, size_t i, const char *format, ...) {
+    char sentence[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    return ctx_fail(ctx, AGON_EINVAL, "%.500s:%zu: %s", f->path, f->lines[i], sentence);
+}
+
+agon_status output_is_new(agon_ctx *ctx, const char *path) {
+    if (access(path, F_OK) == 0)
+        return ctx_fail(ctx, AGON_EINVAL, "%s is there already; move it away, or write elsewhere", path);
+    return AGON_OK;
+}
+
+agon_status rows_write(agon_ctx *ctx, const char *path, json_t *const *rows, const bool *kept, size_t n) {
+    file_writer *w = NULL;
+    agon_status s = file_writer_open(ctx, path, &w);
+    for (size_t i = 0; i < n && s == AGON_OK; i++) {
+        if (kept && !kept[i])
+            continue;
+        char *line = json_dumps(rows[i], JSON_COMPACT | JSON_REAL_PRECISION(17));
+        s = line ? file_writer_add(ctx, w, line, strlen(line)) : ctx_fail(ctx, AGON_ENOMEM, "%s: out of memory", path);
+        if (s == AGON_OK)
+            s = file_writer_add(ctx, w, "\n", 1);
+        free(line);
+    }
+    if (s == AGON_OK)
+        return file_writer_commit_take(ctx, w);
+    file_writer_abort(w);
+    return s;
+}
+
+/* ---- what a row holds ------------------------------------------------------------------------------------- */
+
+row_form row_form_of(const json_t *row) {
+    static const struct {
+        const char *key;
+        row_form form;
+    } keys[] = {{"chosen", FORM_PAIR}, {"rejected", FORM_PAIR}, {"completions", FORM_GROUP}, {"text", FORM_TEXT},
+                {"messages", FORM_MESSAGES}, {"completion", FORM_COMPLETION}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (json_object_get(row, keys[i].key))
+            return keys[i].form;
+    return FORM_NONE;
+}
+
+/* The last message of a list, when it is an assistant's. */
+static json_t *last_answer(const json_t *list) {
+    size_t n = json_array_size(list);
+    json_t *message = n ? json_array_get(list, n - 1) : NULL;
+    const char *role = json_string_value(json_object_get(message, "role"));
+    return role && strcmp(role, "assistant") == 0 ? message : NULL;
+}
+
+static json_t *answer_message(const json_t *row) {
+    row_form form = row_form_of(row);
+    return form == FORM_MESSAGES     ? last_answer(json_object_get(row, "messages"))
+           : form == FORM_COMPLETION ? last_answer(json_object_get(row, "completion"))
+                                     : NULL;
+}
+
+/* A completion that is one text. */
+static const char *plain_completion(const json_t *row) {
+    return row_form_of(row) == FORM_COMPLETION ? json_string_value(json_object_get(row, "completion")) : NULL;
+}
+
+const char *row_response(const json_t *row) {
+    const char *plain = plain_completion(row);
+    return plain ? plain : json_string_value(json_object_get(answer_message(row), "content"));
+}
+
+agon_status row_set_response(agon_ctx *ctx, json_t *row, const char *text, size_t n) {
+    bool plain = plain_completion(row) != NULL;
+    json_t *words = json_stringn(text, n);
+    if (!words || json_object_set_new(plain ? row : answer_message(row), plain ? "completion" : "content", words) != 0)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory changing a response");
+    return AGON_OK;
+}
+
+/* Exchanges two members; one of them may be absent. */
+static bool exchange(json_t *row, const char *a, const char *b) {
+    json_t *x = json_incref(json_object_get(row, a)), *y = json_incref(json_object_get(row, b));
+    bool done = true;
+    if (x || y) {
+        done = y ? json_object_set(row, a, y) == 0 : json_object_del(row, a) == 0;
+        done = (x ? json_object_set(row, b, x) == 0 : json_object_del(row, b) == 0) && done;
+    }
+    json_decref(x);
+    json_decref(y);
+    return done;
+}
+
+agon_status row_swap(agon_ctx *ctx, json_t *row) {
+    if (!exchange(row, "chosen", "rejected") || !exchange(row, "chosen_critique", "rejected_critique"))
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory swapping a pair");
+    return AGON_OK;
+}
+
+/* What two rows must not share across parts. */
+static json_t *prompt_of(json_t *row) {
+    static const char *const keys[] = {"prompt", "question", "instruction", "text"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (json_object_get(row, keys[i]))
+            return json_object_get(row, keys[i]);
+    json_t *messages = json_object_get(row, "messages");
+    messages = messages ? messages : json_object_get(row, "chosen");
+    for (size_t i = 0; i < json_array_size(messages); i++) {
+        const char *role = json_string_value(json_object_get(json_array_get(messages, i), "role"));
+        if (role && strcmp(role, "user") == 0)
+            return json_array_get(messages, i);
+    }
+    return row;
+}
+
+agon_status row_prompt_hash(agon_ctx *ctx, json_t *row, hash256 *out) {
+    json_t *prompt = prompt_of(row), *only = json_is_array(prompt) && json_array_size(prompt) == 1 ? json_array_get(prompt, 0) : prompt;
+    const char *content = json_is_object(only) && only != row ? json_string_value(json_object_get(only, "content"))
+                                                              : json_string_value(only);
+    char *text = content ? NULL : json_canonical(prompt);
+    if (!content && !text)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory reading a prompt");
+    *out = hash_bytes(content ? content : text, strlen(content ? content : text));
+    free(text);
+    return AGON_OK;
+}

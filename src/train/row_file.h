@@ -1,0 +1,50 @@
+/* A file of rows held in memory as JSON, for commands that change labels and keep every other field. */
+#ifndef TRAIN_ROW_FILE_H
+#define TRAIN_ROW_FILE_H
+
+#include "base/hash.h"
+#include <jansson.h>
+#include "agon.h"
+
+typedef struct row_file {
+    const char *path; /* borrowed */
+    json_t **rows;    /* [n] objects, own */
+    size_t *lines;    /* [n] counted from 1; empty lines count too */
+    size_t n, capacity;
+} row_file;
+
+/* A JSONL file; out: row_file_free. AGON_EFORMAT, AGON_EINVAL (no rows) name file and line. */
+AGON_MUST_CHECK agon_status row_file_read(agon_ctx *ctx, const char *path, row_file *out);
+void row_file_free(row_file *f);
+/* `return row_fail(ctx, &f, i, ...)`: AGON_EINVAL, the sentence with file and line of row i in front. */
+agon_status row_fail(agon_ctx *ctx, const row_file *f, size_t i, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* AGON_EINVAL when something is there: results never replace a file that somebody may still need. */
+AGON_MUST_CHECK agon_status output_is_new(agon_ctx *ctx, const char *path);
+/* rows [n] as JSONL, those with `kept` false left out (NULL: all are kept); the file is there whole or not at all. */
+AGON_MUST_CHECK agon_status rows_write(agon_ctx *ctx, const char *path, json_t *const *rows, const bool *kept, size_t n);
+
+typedef enum row_form {
+    FORM_PAIR,       /* chosen and rejected */
+    FORM_COMPLETION, /* a completion, text or messages */
+    FORM_MESSAGES,   /* a conversation */
+    FORM_TEXT,       /* a document */
+    FORM_GROUP,      /* several completions */
+    FORM_NONE
+} row_form;
+row_form row_form_of(const json_t *row);
+
+/* The words of a row's one response: its completion (or that one's last message), or its conversation's last message when an assistant
+ * says it; borrowed. NULL: there is none. */
+const char *row_response(const json_t *row);
+/* Puts other words there. What row_response found before must not be NULL. AGON_ENOMEM. */
+AGON_MUST_CHECK agon_status row_set_response(agon_ctx *ctx, json_t *row, const char *text, size_t n);
+
+/* Exchanges chosen and rejected, and their critiques with them: what belongs to a text moves with it. AGON_ENOMEM. */
+AGON_MUST_CHECK agon_status row_swap(agon_ctx *ctx, json_t *row);
+
+/* Equal for rows with the same prompt (prompt, or first user message, or text), as a text or as one user message; a row without one
+ * has that of the whole row. AGON_ENOMEM. */
+AGON_MUST_CHECK agon_status row_prompt_hash(agon_ctx *ctx, json_t *row, hash256 *out);
+
+#endif
