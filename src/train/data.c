@@ -492,6 +492,9 @@ static agon_status pair_numbers(reader *r, const char *where, json_t *object, tr
         s = ctx_fail(r->ctx, AGON_EINVAL, "%s: rewards (or margin) is missing; %s needs it", where, r->o->name);
     if (s == AGON_OK && (r->o->needs & NEEDS_LABEL) && isnan(w->label))
         s = ctx_fail(r->ctx, AGON_EINVAL, "%s: label is missing; %s needs it", where, r->o->name);
+    if (s == AGON_OK && w->label < 0.5 && !(r->o->needs & (NEEDS_LABEL | TAKES_LABEL)))
+        s = BAD(r, FAULT_RANGE, "%s: label is %g, so rejected is the better side, which %s does not read; swap them, or train dpo-soft", where,
+                w->label, r->o->name);
     return s;
 }
 

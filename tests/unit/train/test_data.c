@@ -144,6 +144,7 @@ static void data__groups_and_labels(void **state) {
     assert_close(rows[0].responses[2].reward, 0.5, 0);
     expect(w, &rows[0], 1, "q", "b<|endoftext|>", EOS);
     dataset_free(d);
+    dataset_free(read_ok(w, "bt", "{\"prompt\": \"q\", \"chosen\": \"a\", \"rejected\": \"b\", \"label\": 0.4}\n")); /* it reads labels */
     d = read_ok(w, "kto", "{\"prompt\": \"q\", \"completion\": \"a\", \"label\": true}\n");
     assert_close(dataset_rows(d, &n)[0].responses[0].label, 1, 0);
     dataset_free(d);
@@ -195,6 +196,7 @@ static void data__names_file_and_line(void **state) {
         {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"\"}\n", "rejected is empty"},
         {"dpo-soft", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\"}\n", "label is missing"},
         {"modpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\"}\n", "margin"},
+        {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"label\": 0.4}\n", "rejected is the better side"},
         {"kto", "{\"prompt\": \"a\", \"completion\": \"b\", \"label\": 2}\n", "between 0 and 1"},
         {"kto", "{\"prompt\": \"a\", \"completion\": \"b\", \"label\": NaN}\n", ":1"},
         {"prm", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"labels\": [true]}\n", "labels"},
