@@ -344,6 +344,70 @@ AGON_API AGON_MUST_CHECK agon_status agon_data_convert(agon_ctx *ctx, const char
  * new: {"parts": [{"path", "rows"}], "duplicates"}. AGON_EINVAL. */
 AGON_API AGON_MUST_CHECK agon_status agon_data_split(agon_ctx *ctx, const char *from, uint64_t seed,
                                                      const char *const *paths, const double *shares, size_t n, char **json);
+
+/* Mixed feedback: rows with "votes": {"verifier": true, "critic": false, "human": true} (true: the completion is good, or chosen is the better
+ * side; absent or null: no vote) to rows with one label, every other member kept. Who is how reliable is estimated from the votes (Dawid and
+ * Skene 1979, two classes): a rare human label weighs more than a common critic's when it is wrong more rarely. */
+typedef struct agon_fuse_options {
+    size_t struct_size;
+    const char *gold;            /* source that is taken as the truth where it voted; NULL: none, then the majority tells which class is which */
+    const char *const *together; /* [n_together] "critic,critic2": sources that are no independent witnesses: their majority is one vote */
+    size_t n_together;
+    size_t least_votes; /* independent votes a row must have, unless it has a gold vote; 0: 1. Others are left out, by line */
+    bool hard; /* decided rows with "weight" |2q-1|: completions get a label of true or false, pairs are swapped where q < 1/2. Default:
+                  "label" q = P(true), without a weight, for objectives that read it (dpo-soft, bt, kto, rm-pointwise, classify) */
+} agon_fuse_options;
+AGON_API agon_fuse_options agon_fuse_options_default(void);
+/* `to` must not exist; it is written whole or not at all. *json new: {"rows", "written", "swapped", "hard", "gold", "pinned": rows with a gold
+ * vote, "prior": P(true), "effective_sample_size" of the weights |2q-1|, "sources": [{"source", "members"?, "votes", "yes", "confusion":
+ * [[P(no|false), P(yes|false)], [P(no|true), P(yes|true)]], "flip_rate", "flip_ci95" (bootstrap over rows), "weight": ln((1-e)/e),
+ * "yes_weight", "no_weight", "against_gold": {"n", "wrong", "rate", "ci95" (exact)} or null}], "n_left_out", "left_out": [{"line", "reason"}]
+ * (at most 1,000), "notes": [text]}. AGON_EINVAL names file and line, or the option; AGON_EFORMAT, AGON_EINTERRUPTED. */
+AGON_API AGON_MUST_CHECK agon_status agon_data_fuse(agon_ctx *ctx, const char *from, const char *to, const agon_fuse_options *options,
+                                                    char **json);
+
+/* Noise on purpose, to measure what stands up to it. */
+typedef struct agon_noise_options {
+    size_t struct_size;
+    const char *objective; /* what the rows are for; must be given */
+    double rate;           /* in [0, 1]: of rows; of tokens; of tokens at which a span starts */
+    const char *level;     /* "response" (pairs swapped, labels reversed, or completions replaced by other rows'), "token", "span" */
+    const agon_tokenizer *tokenizer; /* whose tokens are replaced, by others that are text by themselves; NULL at level response */
+    uint64_t seed;
+} agon_noise_options;
+/* Rate 0.2 at level response, seed 0, no objective. */
+AGON_API agon_noise_options agon_noise_options_default(void);
+/* `to`, and beside it TO.truth with a line for each changed row, {"line": in `to`, "original": the members as they were}; neither may exist.
+ * *json new: {"rows", "changed", "kind": "swapped|reversed|replaced|tokens|spans", "rate", "seed", "truth": path}, of tokens also {"tokens",
+ * "replaceable", "replaced", "read_otherwise": tokens of the changed texts that are not read back as written}. AGON_EINVAL names file and line. */
+AGON_API AGON_MUST_CHECK agon_status agon_data_noise(agon_ctx *ctx, const char *from, const char *to, const agon_noise_options *options,
+                                                     char **json);
+
+/* Labels that are probably wrong, by models that have not seen them: the prompts are divided into folds, and for each an adapter trained on the
+ * others judges its rows. Pairs by the implicit reward of DPO, labels of completions by a class head, each beside the base model's own
+ * likelihood; the judge that explains the labels as given better is believed. Answers to imitate by their loss, at a stated rate only. */
+typedef struct agon_clean_options {
+    size_t struct_size;
+    const char *objective; /* what the rows are for; must be given */
+    size_t folds, lora_rank, epochs, batch_rows;
+    double learning_rate;
+    uint64_t seed;
+    double drop_rate;  /* share to drop, the least credible; below 0: what is found (pairs with P(right) < 1/2; confident learning) */
+    bool soft;         /* keep all rows, with P as their "label" */
+    const char *truth; /* TO.truth of agon_data_noise, to measure by; NULL: none */
+    void (*on_line)(void *arg, const char *text); /* a line of progress, the first an estimate of the time; NULL: none */
+    void *arg;
+} agon_clean_options;
+/* 4 folds, rank 8, one epoch of 8 rows a step at 5e-4, seed 0, what is found. */
+AGON_API agon_clean_options agon_clean_options_default(void);
+/* `to` without what is dropped, and TO.dropped: {"file", "line", "given", "p_right", "margin", "why"} a line, the least credible first;
+ * neither may exist. m's weights stay as they are. Equal calls give equal bits; what was interrupted begins anew. *json new: {"rows",
+ * "written", "kind": "pairs|labels|answers", "judge", "judges": [{"name", "nats"}], "folds", "noise_rate": estimate or null, "n_dropped",
+ * "dropped": path, "first": at most ten of its lines with "text", "quality": {"planted", "found", "precision", "precision_ci95", "recall",
+ * "recall_ci95"} (exact intervals) or null}. AGON_EINVAL names file and line, or the option; AGON_EUNSUPPORTED, AGON_EINTERRUPTED, AGON_ENOMEM. */
+AGON_API AGON_MUST_CHECK agon_status agon_data_clean(agon_ctx *ctx, agon_model *m, const char *from, const char *to,
+                                                     const agon_clean_options *options, char **json);
+
 AGON_API size_t agon_dataset_n_rows(const agon_dataset *d);
 AGON_API size_t agon_dataset_n_truncated(const agon_dataset *d);
 /* Tokens of all rows, prompts included. */

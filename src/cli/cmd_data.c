@@ -1,4 +1,5 @@
 /* agon data: files of rows converted, checked, divided and counted before anything trains. */
+#include "cli/row_labels.h"
 #include "cli/rows.h"
 #include <stdlib.h>
 #include <string.h>
@@ -178,56 +179,98 @@ static int check(const check_arguments *a) {
 
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
+typedef struct data_arguments {
+    const char *from;
+    bool skip_bad;
+    double validation, test;
+    check_arguments check;
+    label_arguments labels;
+} data_arguments;
+
+static int dispatch(const char *word, data_arguments *x) {
+    const label_arguments *l = &x->labels;
+    check_arguments *c = &x->check;
+    if (strcmp(word, "convert") == 0)
+        return convert(c->file, x->from, l->to, x->skip_bad, c->json);
+    if (strcmp(word, "split") == 0)
+        return split(c->file, x->validation, x->test, l->seed, c->json);
+    if (strcmp(word, "fuse") == 0)
+        return data_fuse(l);
+    if (strcmp(word, "noise") == 0)
+        return data_noise(l);
+    if (strcmp(word, "clean") == 0)
+        return data_clean(l);
+    c->check = strcmp(word, "check") == 0;
+    if (!c->check && strcmp(word, "stats") != 0)
+        return usage_error(&command_data, "'%.40s' is none of convert, check, split, stats, fuse, noise, clean", word);
+    c->show = c->show >= 0 ? c->show : c->check;
+    return check(c);
+}
+
 static int run(int argc, char **argv) {
-    const char *words[2] = {NULL, NULL}, *from = NULL, *to = NULL;
-    check_arguments a = {.show = -1};
-    bool skip_bad = false;
-    int64_t seed = 0;
-    double validation = 0, test = 0.1;
-    const option_spec specs[] = {{.name = "--from", .text = &from},
-                                 {.name = "--to", .text = &to},
-                                 {.name = "--skip-bad", .flag = &skip_bad},
-                                 {.name = "--validation", .real = &validation},
-                                 {.name = "--test", .real = &test},
-                                 {.name = "--seed", .integer = &seed},
-                                 {.name = "--objective", .text = &a.objective},
-                                 {.name = "--model", .text = &a.model},
-                                 {.name = "--chat-template", .text = &a.chat_template},
-                                 {.name = "--max-length", .integer = &a.max_length},
-                                 {.name = "--group-size", .integer = &a.group_size},
-                                 {.name = "--show", .integer = &a.show},
-                                 {.name = "--json", .flag = &a.json},
+    const char *words[2] = {NULL, NULL};
+    data_arguments x = {.test = 0.1, .check = {.show = -1}, .labels = label_arguments_default()};
+    check_arguments *c = &x.check;
+    label_arguments *l = &x.labels;
+    const option_spec specs[] = {{.name = "--from", .text = &x.from},
+                                 {.name = "--to", .text = &l->to},
+                                 {.name = "--skip-bad", .flag = &x.skip_bad},
+                                 {.name = "--validation", .real = &x.validation},
+                                 {.name = "--test", .real = &x.test},
+                                 {.name = "--seed", .integer = &l->seed},
+                                 {.name = "--objective", .text = &c->objective},
+                                 {.name = "--model", .text = &c->model},
+                                 {.name = "--chat-template", .text = &c->chat_template},
+                                 {.name = "--max-length", .integer = &c->max_length},
+                                 {.name = "--group-size", .integer = &c->group_size},
+                                 {.name = "--show", .integer = &c->show},
+                                 {.name = "--json", .flag = &c->json},
+                                 {.name = "--gold", .text = &l->gold},
+                                 {.name = "--together", .list = &l->together},
+                                 {.name = "--least-votes", .integer = &l->least_votes},
+                                 {.name = "--hard", .flag = &l->hard},
+                                 {.name = "--rate", .real = &l->rate},
+                                 {.name = "--level", .text = &l->level},
+                                 {.name = "--folds", .integer = &l->folds},
+                                 {.name = "--lora", .integer = &l->lora},
+                                 {.name = "--epochs", .integer = &l->epochs},
+                                 {.name = "--batch", .integer = &l->batch},
+                                 {.name = "--lr", .real = &l->lr},
+                                 {.name = "--drop", .text = &l->drop},
+                                 {.name = "--soft", .flag = &l->soft},
+                                 {.name = "--truth", .text = &l->truth},
                                  {0}};
     size_t n;
     int code;
-    if (!parse_options(&command_data, argc, argv, specs, words, 2, &n, &code))
-        return code;
-    if (n < 2)
-        return usage_error(&command_data, "say what to do and with which file: agon data check rows.jsonl --objective sft");
-    a.file = words[1];
-    if (strcmp(words[0], "convert") == 0)
-        return convert(a.file, from, to, skip_bad, a.json);
-    if (strcmp(words[0], "split") == 0)
-        return split(a.file, validation, test, seed, a.json);
-    a.check = strcmp(words[0], "check") == 0;
-    if (!a.check && strcmp(words[0], "stats") != 0)
-        return usage_error(&command_data, "'%.40s' is none of convert, check, split, stats", words[0]);
-    a.show = a.show >= 0 ? a.show : a.check;
-    return check(&a);
+    if (parse_options(&command_data, argc, argv, specs, words, 2, &n, &code)) {
+        c->file = l->file = words[1];
+        l->objective = c->objective, l->model = c->model, l->chat_template = c->chat_template, l->json = c->json;
+        code = n == 2 ? dispatch(words[0], &x)
+                      : usage_error(&command_data, "say what to do and with which file: agon data check rows.jsonl --objective sft");
+    }
+    free(l->together);
+    return code;
 }
 
 const command command_data = {
     "data",
-    "rows to train on: convert, check, split, stats",
+    "rows to train on: convert, check, split, stats; labels: fuse, noise, clean",
     "data convert FILE --to OUT [--from FORMAT] [--skip-bad]\n"
     "       agon data check FILE --objective NAME [--show N]\n"
     "       agon data stats FILE --objective NAME\n"
-    "       agon data split FILE [--test 0.1] [--validation 0] [--seed N]\n\n"
+    "       agon data split FILE [--test 0.1] [--validation 0] [--seed N]\n"
+    "       agon data fuse FILE --to OUT [--gold SOURCE] [--together A,B]... [--least-votes N] [--hard]\n"
+    "       agon data noise FILE --to OUT --objective NAME --rate R [--level response|token|span] [--seed N]\n"
+    "       agon data clean FILE --to OUT --objective NAME [--drop findings|SHARE] [--soft] [--truth OUT.truth]\n\n"
     "convert  Alpaca, ShareGPT, HH-RLHF, GSM8K and SPIN (JSONL or one JSON list) to rows that agon train takes.\n"
     "check    reads the file as agon train would: bad rows by line and reason, truncation, end tokens, and the exact\n"
     "         tokens and mask of the first rows; exit code 4 where there are bad rows.\n"
     "stats    the counts alone.\n"
-    "split    FILE.train, FILE.test (and FILE.validation): rows of one prompt stay together, equal rows are written once.\n\n"
+    "split    FILE.train, FILE.test (and FILE.validation): rows of one prompt stay together, equal rows are written once.\n"
+    "fuse     rows with {\"votes\": {\"verifier\": true, \"critic\": false, \"human\": true}} to rows with one label: how often each source is\n"
+    "         wrong is estimated from the votes, so a rare human label may outweigh many of a critic's.\n"
+    "noise    makes a stated share of the labels wrong, and keeps the truth in OUT.truth.\n"
+    "clean    lists labels that are probably wrong in OUT.dropped, and why, by models trained on the other rows; writes the rest.\n\n"
     "  --from FORMAT        auto (default), trl, alpaca, sharegpt, hh, gsm8k, spin; rows of {\"prompt\", \"draft\", \"critique\", \"refined\"} become\n"
     "                       refine-sft (prompt -> refined), refine-guided (with draft and critique -> refined), refine-pairs (refined\n"
     "                       above draft) or refine-critic (with draft -> critique)\n"
@@ -238,6 +281,18 @@ const command command_data = {
     "  --max-length N       tokens of prompt and response; 0: no limit\n"
     "  --group-size N       completions a group must have; 0: any\n"
     "  --show N             rows to show token by token (check: 1)\n"
+    "  --gold SOURCE        its votes are the truth (fuse)\n"
+    "  --together A,B       sources that are no independent witnesses: their majority is one vote\n"
+    "  --least-votes N      independent votes a row must have, but for rows with a gold vote (1)\n"
+    "  --hard               decided rows with weights in place of probabilities: pairs swapped, labels true or false\n"
+    "  --rate R             share of rows, or of tokens, that becomes wrong (noise)\n"
+    "  --level L            response (default): pairs swapped, labels reversed, completions replaced by other rows'; token, span:\n"
+    "                       tokens of the response replaced\n"
+    "  --folds 4            parts that the prompts are divided into (clean)\n"
+    "  --lora 8 --epochs 1 --batch 8 --lr 0.0005  of the judges\n"
+    "  --drop findings      what is found; or a share, such as 0.2, of the least credible rows (the only way for answers to imitate)\n"
+    "  --soft               keep all rows, with P as their label\n"
+    "  --truth OUT.truth    of agon data noise: precision and recall\n"
     "  --json               reports as JSON\n\n"
     "  agon data convert alpaca_data.json --to rows.jsonl && agon data check rows.jsonl --objective sft",
     run,

@@ -1,0 +1,236 @@
+/* agon data fuse, noise, clean: see row_labels.h. */
+#include "cli/row_labels.h"
+#include "cli/rows.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_SHOWN = 10 };
+
+label_arguments label_arguments_default(void) {
+    const agon_clean_options clean = agon_clean_options_default();
+    return (label_arguments){.level = "response", .least_votes = 1, .folds = (int64_t)clean.folds, .lora = (int64_t)clean.lora_rank,
+                             .epochs = (int64_t)clean.epochs, .batch = (int64_t)clean.batch_rows, .rate = NAN, .lr = clean.learning_rate};
+}
+
+static long long count_of(const json_t *report, const char *key) {
+    return (long long)json_integer_value(json_object_get(report, key));
+}
+
+static double number_of(const json_t *report, const char *key) {
+    const json_t *v = json_object_get(report, key);
+    return json_is_number(v) ? json_number_value(v) : NAN;
+}
+
+/* "[0.012, 0.340]", or nothing where there is no interval. */
+static const char *interval_text(const json_t *pair, char out[40]) {
+    if (json_array_size(pair) == 2)
+        snprintf(out, 40, "[%.3f, %.3f]", json_number_value(json_array_get(pair, 0)), json_number_value(json_array_get(pair, 1)));
+    else
+        snprintf(out, 40, "-");
+    return out;
+}
+
+/* A text in quotes on one line. */
+static void print_quoted(const json_t *text) {
+    char *quoted = json_dumps(text, JSON_ENCODE_ANY);
+    print_safe(stdout, quoted ? quoted : "");
+    free(quoted);
+}
+
+/* ---- fuse --------------------------------------------------------------------------------------------------- */
+
+static void show_source(const json_t *source) {
+    char flips[40], exact[40];
+    const json_t *gold = json_object_get(source, "against_gold");
+    const double e = number_of(source, "flip_rate");
+    fputs("  ", stdout);
+    print_safe(stdout, member_text(source, "source"));
+    printf("\n    %lld votes, %lld yes", count_of(source, "votes"), count_of(source, "yes"));
+    if (isfinite(e))
+        printf("; wrong %.3f %s; weight %.2f (yes %+.2f, no %+.2f)", e, interval_text(json_object_get(source, "flip_ci95"), flips),
+               number_of(source, "weight"), number_of(source, "yes_weight"), -number_of(source, "no_weight"));
+    putchar('\n');
+    if (json_is_object(gold))
+        printf("    against gold: %lld of %lld wrong, %.3f %s exact\n", count_of(gold, "wrong"), count_of(gold, "n"), number_of(gold, "rate"),
+               interval_text(json_object_get(gold, "ci95"), exact));
+}
+
+static void show_left_out(const json_t *report) {
+    size_t i;
+    json_t *row, *list = json_object_get(report, "left_out");
+    long long n = count_of(report, "n_left_out");
+    if (n)
+        printf("left out: %lld rows\n", n);
+    json_array_foreach(list, i, row) {
+        if (i == MOST_SHOWN)
+            break;
+        printf("  line %lld: %s\n", count_of(row, "line"), member_text(row, "reason"));
+    }
+    if (n > MOST_SHOWN)
+        printf("  and %lld more (--json lists them)\n", n - MOST_SHOWN);
+}
+
+static void show_fused(const label_arguments *a, const json_t *report) {
+    size_t i;
+    json_t *one;
+    printf("%s: %lld of %lld rows", a->to, count_of(report, "written"), count_of(report, "rows"));
+    if (a->hard)
+        printf(", %lld pairs swapped", count_of(report, "swapped"));
+    printf("; P(true) %.3f, worth %.1f certain rows", number_of(report, "prior"), number_of(report, "effective_sample_size"));
+    if (a->gold)
+        printf("; %lld rows pinned by %s", count_of(report, "pinned"), a->gold);
+    puts("\nsources, wrong [95%], and what a vote adds to the log-odds of true:");
+    json_array_foreach(json_object_get(report, "sources"), i, one) show_source(one);
+    show_left_out(report);
+    json_array_foreach(json_object_get(report, "notes"), i, one) printf("note: %s\n", json_string_value(one));
+}
+
+/* What all three end with. */
+static int finish(const label_arguments *a, agon_ctx *ctx, agon_status s, char *answer, void (*show)(const label_arguments *a, const json_t *report)) {
+    int code = s ? fail_with("data", s, ctx) : EXIT_FINE;
+    json_t *report = s ? NULL : json_loads(answer, 0, NULL);
+    if (report && a->json)
+        puts(answer);
+    else if (report)
+        show(a, report);
+    json_decref(report);
+    agon_text_free(answer);
+    return code;
+}
+
+static int no_target(void) {
+    return usage_error(&command_data, "say where to write: --to FILE");
+}
+
+int data_fuse(const label_arguments *a) {
+    agon_fuse_options o = agon_fuse_options_default();
+    char *answer = NULL;
+    if (!a->to)
+        return no_target();
+    if (a->least_votes < 1)
+        return usage_error(&command_data, "--least-votes is 1 or more");
+    agon_ctx *ctx = open_context("data");
+    if (!ctx)
+        return EXIT_SYSTEM;
+    o.gold = a->gold, o.hard = a->hard, o.least_votes = (size_t)a->least_votes, o.together = a->together;
+    while (a->together && a->together[o.n_together])
+        o.n_together++;
+    agon_status s = agon_data_fuse(ctx, a->file, a->to, &o, &answer);
+    int code = finish(a, ctx, s, answer, show_fused);
+    close_context(ctx);
+    return code;
+}
+
+/* ---- noise -------------------------------------------------------------------------------------------------- */
+
+static void show_noise(const label_arguments *a, const json_t *report) {
+    printf("%s: %lld of %lld rows changed (%s, rate %g, seed %s)\n", a->to, count_of(report, "changed"), count_of(report, "rows"),
+           member_text(report, "kind"), number_of(report, "rate"), member_text(report, "seed"));
+    if (json_object_get(report, "tokens"))
+        printf("tokens: %lld, %lld of them can be replaced, %lld were; %lld of the changed texts' are not read back as written\n",
+               count_of(report, "tokens"), count_of(report, "replaceable"), count_of(report, "replaced"), count_of(report, "read_otherwise"));
+    printf("%s: what those rows were\n", member_text(report, "truth"));
+}
+
+int data_noise(const label_arguments *a) {
+    agon_noise_options o = agon_noise_options_default();
+    agon_tokenizer *t = NULL;
+    char *path = NULL, *answer = NULL;
+    if (!a->to)
+        return no_target();
+    if (!a->objective || isnan(a->rate))
+        return usage_error(&command_data, "say what the rows are for and how much noise: --objective dpo --rate 0.2");
+    agon_ctx *ctx = open_context("data");
+    if (!ctx)
+        return EXIT_SYSTEM;
+    agon_status s = AGON_OK;
+    if (strcmp(a->level, "response") != 0) {
+        s = agon_model_find(ctx, a->model, &path);
+        if (!s)
+            s = agon_tokenizer_open(ctx, path, a->chat_template, &t);
+    }
+    o.objective = a->objective, o.rate = a->rate, o.level = a->level, o.seed = (uint64_t)a->seed, o.tokenizer = t;
+    if (!s)
+        s = agon_data_noise(ctx, a->file, a->to, &o, &answer);
+    int code = finish(a, ctx, s, answer, show_noise);
+    agon_tokenizer_free(t);
+    agon_text_free(path);
+    close_context(ctx);
+    return code;
+}
+
+/* ---- clean -------------------------------------------------------------------------------------------------- */
+
+static void on_line(void *arg, const char *text) {
+    (void)arg;
+    fprintf(stderr, "%s\n", text);
+    fflush(stderr);
+}
+
+static void show_quality(const json_t *q) {
+    char precision[40], recall[40];
+    if (!json_is_object(q))
+        return;
+    printf("against the truth: %lld planted, %lld of them found; precision %.3f %s, recall %.3f %s (exact)\n", count_of(q, "planted"),
+           count_of(q, "found"), number_of(q, "precision"), interval_text(json_object_get(q, "precision_ci95"), precision),
+           number_of(q, "recall"), interval_text(json_object_get(q, "recall_ci95"), recall));
+}
+
+static void show_cleaned(const label_arguments *a, const json_t *report) {
+    size_t i;
+    json_t *one;
+    printf("%s: %lld of %lld rows; %s %lld in %s\n", a->to, count_of(report, "written"), count_of(report, "rows"),
+           a->soft ? "would drop" : "dropped", count_of(report, "n_dropped"), member_text(report, "dropped"));
+    if (isfinite(number_of(report, "noise_rate")))
+        printf("estimated share of wrong labels: %.3f\n", number_of(report, "noise_rate"));
+    printf("judge believed: %s", member_text(report, "judge"));
+    json_array_foreach(json_object_get(report, "judges"), i, one)
+        printf("%s%s %.4f nats a label", i ? ", " : " (", member_text(one, "name"), number_of(one, "nats"));
+    puts(json_array_size(json_object_get(report, "judges")) ? ")" : "");
+    json_array_foreach(json_object_get(report, "first"), i, one) {
+        printf("  line %-6lld P(right) ", count_of(one, "line"));
+        if (isfinite(number_of(one, "p_right")))
+            printf("%.3f", number_of(one, "p_right"));
+        else
+            putchar('-');
+        printf("  margin %+.3f  ", number_of(one, "margin"));
+        print_quoted(json_object_get(one, "text"));
+        putchar('\n');
+    }
+    show_quality(json_object_get(report, "quality"));
+}
+
+/* "findings" or a share. */
+static bool take_drop(const char *text, double *out) {
+    char *end = NULL;
+    *out = -1;
+    if (!text || strcmp(text, "findings") == 0)
+        return true;
+    *out = strtod(text, &end);
+    return *text && !*end && *out > 0 && *out < 1;
+}
+
+int data_clean(const label_arguments *a) {
+    agon_clean_options o = agon_clean_options_default();
+    opened m = {0};
+    char *answer = NULL;
+    if (!a->to)
+        return no_target();
+    if (!a->objective)
+        return usage_error(&command_data, "say what the rows are for: --objective NAME, such as sft or dpo");
+    if (!take_drop(a->drop, &o.drop_rate))
+        return usage_error(&command_data, "--drop is findings, or a share above 0 and below 1");
+    if (a->folds < 2 || a->lora < 1 || a->epochs < 1 || a->batch < 1)
+        return usage_error(&command_data, "--folds is 2 or more; --lora, --epochs and --batch 1 or more");
+    int code = open_model("data", a->model, NULL, NULL, a->chat_template, &m);
+    if (code != EXIT_FINE)
+        return code;
+    o.objective = a->objective, o.folds = (size_t)a->folds, o.lora_rank = (size_t)a->lora, o.epochs = (size_t)a->epochs;
+    o.batch_rows = (size_t)a->batch, o.learning_rate = a->lr, o.seed = (uint64_t)a->seed, o.soft = a->soft, o.truth = a->truth;
+    o.on_line = on_line;
+    agon_status s = agon_data_clean(m.ctx, m.model, a->file, a->to, &o, &answer);
+    code = finish(a, m.ctx, s, answer, show_cleaned);
+    close_model(&m);
+    return code;
+}

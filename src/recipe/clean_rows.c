@@ -1,0 +1,518 @@
+/* Rows judged by models that have not seen them: see clean_rows.h.
+ *
+ *   folds     prompts shuffled by the seed, each into the fold with the fewest rows
+ *   base      mean and summed log_prob of every response, once: the second judge, and what the implicit reward is measured against
+ *   fold k    a new adapter trained on the other folds (pairs: dpo; labels: classify, a class head; answers: sft), then asked about fold k
+ *   decision  clean_decide.c
+ *
+ * Nothing is kept between calls: what takes long is the training, and the same call gives the same bits. */
+#include "recipe/clean_rows.h"
+#include "base/clock.h"
+#include "base/ctx.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "eval/interval.h"
+#include "eval/noise_rate.h"
+#include "train/row_file.h"
+#include "train/score_rows.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TIMED_ROWS = 16, SHOWN = 10, EXCERPT = 60 };
+/* A training pass beside a forward pass. */
+static const double TRAINED_COST = 3;
+
+typedef struct cleaner {
+    agon_ctx *ctx;
+    model *m;
+    const clean_options *options;
+    clean_kind kind;
+    const objective *judge;
+    row_file f;
+    dataset *d;
+    const train_row *rows; /* [n] */
+    size_t n, width;       /* width: responses a row */
+    size_t *fold;          /* [n] */
+    bool *planted;         /* [n] by the truth; NULL: none given */
+    response_score *base, *judged; /* [n, width] */
+    double *scores, *labels;       /* [CLEAN_N_JUDGES, n], [n] */
+    double n_tokens;
+} cleaner;
+
+static agon_status no_memory(cleaner *x) {
+    return ctx_fail(x->ctx, AGON_ENOMEM, "out of memory cleaning rows");
+}
+
+static void say(const cleaner *x, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(const cleaner *x, const char *format, ...) {
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (x->options->on_line)
+        x->options->on_line(x->options->arg, text);
+}
+
+/* ---- what is judged ----------------------------------------------------------------------------------------- */
+
+agon_status clean_kind_of(agon_ctx *ctx, const objective *o, clean_kind *out) {
+    const unsigned more = NEEDS_OLD | NEEDS_REWARD | NEEDS_VALUES | NEEDS_ADVANTAGE | NEEDS_TARGETS;
+    if (o->rows & ROW_PAIR)
+        *out = CLEAN_PAIRS;
+    else if ((o->rows & ROW_SINGLE) && (o->needs & NEEDS_LABEL))
+        *out = CLEAN_LABELS;
+    else if ((o->rows & ROW_SINGLE) && !(o->needs & more))
+        *out = CLEAN_ANSWERS;
+    else
+        return ctx_fail(ctx, AGON_EUNSUPPORTED, "rows of %s have neither pairs, nor labels, nor answers to imitate; there is nothing to clean",
+                        o->name);
+    return AGON_OK;
+}
+
+static agon_status check_options(agon_ctx *ctx, const clean_options *o) {
+    if (o->folds < 2 || o->folds > CLEAN_MOST_FOLDS)
+        return ctx_fail(ctx, AGON_EINVAL, "folds: 2 to %d, not %zu", CLEAN_MOST_FOLDS, o->folds);
+    if (o->rank == 0 || o->epochs == 0 || o->batch_rows == 0 || !(o->lr > 0) || !isfinite(o->lr))
+        return ctx_fail(ctx, AGON_EINVAL, "the adapter's rank, the epochs, the batch and the learning rate must be above 0");
+    if (!isnan(o->drop_rate) && !(o->drop_rate > 0 && o->drop_rate < 1))
+        return ctx_fail(ctx, AGON_EINVAL, "the share to drop is %g; it lies between 0 and 1", o->drop_rate);
+    return AGON_OK;
+}
+
+static agon_status check_kind(agon_ctx *ctx, clean_kind kind, const clean_options *o) {
+    if (kind == CLEAN_ANSWERS && o->soft)
+        return ctx_fail(ctx, AGON_EINVAL, "answers to imitate have no label, so there are no soft ones");
+    if (kind == CLEAN_ANSWERS && isnan(o->drop_rate))
+        return ctx_fail(ctx, AGON_EINVAL, "answers to imitate have no label that could be found wrong; state the share of the largest losses "
+                                          "to drop, such as 0.2");
+    return AGON_OK;
+}
+
+/* Labels that are given, not shares: a row that is half right is no finding. */
+static agon_status take_label(cleaner *x, size_t i) {
+    json_t *label = json_object_get(x->f.rows[i], "label");
+    double y = json_is_boolean(label) ? json_is_true(label) : json_is_number(label) ? json_number_value(label) : NAN;
+    if (x->kind == CLEAN_PAIRS && (!label || json_is_null(label)))
+        y = 1;
+    if (x->kind == CLEAN_ANSWERS)
+        return AGON_OK;
+    if (x->kind == CLEAN_PAIRS && y != 1)
+        return row_fail(x->ctx, &x->f, i, "label is a share; pairs to clean have none (agon data fuse --hard decides them)");
+    if (y != 0 && y != 1)
+        return row_fail(x->ctx, &x->f, i, "label must be true or false, 1 or 0, to be cleaned");
+    x->labels[i] = y;
+    return AGON_OK;
+}
+
+static agon_status check_length(cleaner *x, size_t i) {
+    size_t most = model_get_config(x->m)->max_context;
+    for (size_t k = 0; k < x->rows[i].n_responses; k++)
+        if (x->rows[i].n_prompt + x->rows[i].responses[k].n > most)
+            return row_fail(x->ctx, &x->f, i, "prompt and response have %zu tokens and the model's context is %zu",
+                            x->rows[i].n_prompt + x->rows[i].responses[k].n, most);
+    return AGON_OK;
+}
+
+static agon_status read_rows(cleaner *x, const char *from) {
+    static const char *const judges[] = {"dpo", "classify", "sft"};
+    agon_status s = row_file_read(x->ctx, from, &x->f);
+    x->judge = objective_find(judges[x->kind]);
+    if (!s)
+        s = dataset_read(x->ctx, model_tokenizer(x->m), from, x->judge, 0, &x->d);
+    if (s)
+        return s;
+    x->rows = dataset_rows(x->d, &x->n);
+    x->width = x->kind == CLEAN_PAIRS ? 2 : 1;
+    if (x->n != x->f.n)
+        return ctx_fail(x->ctx, AGON_EMISMATCH, "%s changed while it was read", from);
+    x->fold = memory_new(x->n, sizeof *x->fold);
+    x->base = memory_new(x->n, x->width * sizeof *x->base);
+    x->judged = memory_new(x->n, x->width * sizeof *x->judged);
+    x->scores = memory_new(x->n, CLEAN_N_JUDGES * sizeof *x->scores);
+    x->labels = memory_new(x->n, sizeof *x->labels);
+    if (!x->fold || !x->base || !x->judged || !x->scores || !x->labels)
+        return no_memory(x);
+    for (size_t i = 0; i < x->n && !s; i++) {
+        s = x->rows[i].n_responses == x->width ? check_length(x, i)
+                                               : row_fail(x->ctx, &x->f, i, "completions are no single response; nothing here can be judged");
+        if (!s)
+            s = take_label(x, i);
+        x->n_tokens += (double)row_n_tokens(&x->rows[i]);
+    }
+    return s;
+}
+
+/* ---- truth -------------------------------------------------------------------------------------------------- */
+
+static int by_line(const void *a, const void *b) {
+    size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    return (x > y) - (x < y);
+}
+
+static agon_status take_truth(void *arg, const char *where, json_t *object) {
+    cleaner *x = arg;
+    int64_t line = 0;
+    agon_status s = json_get_int(x->ctx, where, object, "line", true, &line);
+    if (s)
+        return s;
+    const size_t wanted = line > 0 ? (size_t)line : 0;
+    const size_t *found = bsearch(&wanted, x->f.lines, x->f.n, sizeof wanted, by_line);
+    if (!found)
+        return ctx_fail(x->ctx, AGON_EINVAL, "%s: line %lld of %s has no row; is this its truth?", where, (long long)line, x->f.path);
+    x->planted[found - x->f.lines] = true;
+    return AGON_OK;
+}
+
+/* Looked at once the decision is made, but read first: a wrong path should not cost an hour. */
+static agon_status read_truth(cleaner *x) {
+    if (!x->options->truth)
+        return AGON_OK;
+    x->planted = memory_new(x->n, sizeof *x->planted);
+    return x->planted ? jsonl_read(x->ctx, x->options->truth, take_truth, x) : no_memory(x);
+}
+
+/* ---- folds -------------------------------------------------------------------------------------------------- */
+
+typedef struct place {
+    hash256 prompt;
+    size_t row;
+} place;
+
+static int by_prompt(const void *a, const void *b) {
+    const place *x = a, *y = b;
+    int order = memcmp(&x->prompt, &y->prompt, sizeof x->prompt);
+    return order ? order : (x->row > y->row) - (x->row < y->row);
+}
+
+/* The rows of a prompt are in one fold, else the judge has seen the question, and maybe the very answer. */
+static agon_status make_folds(cleaner *x) {
+    size_t n_groups = 0, filled[CLEAN_MOST_FOLDS] = {0};
+    place *places = memory_new(x->n, sizeof *places);
+    size_t *first = memory_new(x->n + 1, sizeof *first), *order = memory_new(x->n, sizeof *order);
+    agon_status s = places && first && order ? AGON_OK : no_memory(x);
+    for (size_t i = 0; i < x->n && !s; i++) {
+        places[i].row = i;
+        s = row_prompt_hash(x->ctx, x->f.rows[i], &places[i].prompt);
+    }
+    if (s)
+        goto done;
+    qsort(places, x->n, sizeof *places, by_prompt);
+    for (size_t i = 0; i < x->n; i++)
+        if (i == 0 || memcmp(&places[i - 1].prompt, &places[i].prompt, sizeof places[i].prompt) != 0)
+            order[n_groups] = n_groups, first[n_groups++] = i;
+    first[n_groups] = x->n;
+    if (n_groups < x->options->folds) {
+        s = ctx_fail(x->ctx, AGON_EINVAL, "%s: %zu different prompts cannot be divided into %zu folds", x->f.path, n_groups, x->options->folds);
+        goto done;
+    }
+    rng r = rng_new(seed_derive(x->options->seed, "folds"));
+    rng_shuffle(&r, order, n_groups);
+    for (size_t g = 0; g < n_groups; g++) {
+        size_t least = 0;
+        for (size_t k = 1; k < x->options->folds; k++)
+            least = filled[k] < filled[least] ? k : least;
+        for (size_t i = first[order[g]]; i < first[order[g] + 1]; i++)
+            x->fold[places[i].row] = least, filled[least]++;
+    }
+done:
+    free(places);
+    free(first);
+    free(order);
+    return s;
+}
+
+/* ---- judges ------------------------------------------------------------------------------------------------- */
+
+typedef struct watch {
+    const cleaner *x;
+    size_t fold;
+} watch;
+
+static agon_status on_step(void *arg, const train_progress *p) {
+    const watch *w = arg;
+    if (p->step * 10 / p->n_steps > (p->step - 1) * 10 / p->n_steps)
+        say(w->x, "fold %zu of %zu: step %zu of %zu, loss %.4f", w->fold + 1, w->x->options->folds, p->step, p->n_steps, p->loss);
+    return ctx_check_interrupt(w->x->ctx);
+}
+
+static agon_status train_judge(const cleaner *x, size_t fold, const train_row *rows, size_t n, adapter **out) {
+    const clean_options *o = x->options;
+    uint64_t seed = seed_derivef(o->seed, "fold %zu", fold);
+    const adapter_options shape = {.rank = o->rank, .alpha = 2 * (float)o->rank, .seed = seed};
+    train_options t = train_options_default();
+    const train_sink sink = {.on_step = on_step, .arg = &(watch){x, fold}};
+    t.objective = x->judge;
+    objective_defaults(x->judge, t.objective_options);
+    t.batch_rows = o->batch_rows;
+    t.epochs = o->epochs;
+    t.lr = (float)o->lr;
+    t.seed = seed;
+    agon_status s = adapter_new(x->ctx, x->m, &shape, out);
+    if (!s && x->kind == CLEAN_LABELS)
+        s = adapter_add_head(x->ctx, *out, HEAD_REWARD, 1 / sqrt((double)model_get_config(x->m)->d_model + 1), seed);
+    return s ? s : train(x->ctx, x->m, *out, NULL, NULL, rows, n, &t, &sink, NULL, 0);
+}
+
+/* Trains on the rows outside the fold and scores those inside. */
+static agon_status judge_fold(cleaner *x, size_t fold) {
+    train_row *others = memory_new(x->n, sizeof *others);
+    size_t *own = memory_new(x->n, sizeof *own), n_others = 0, n_own = 0;
+    response_score *scores = memory_new(x->n, x->width * sizeof *scores);
+    adapter *a = NULL;
+    agon_status s = others && own && scores ? AGON_OK : no_memory(x);
+    for (size_t i = 0; i < x->n && !s; i++) {
+        if (x->fold[i] == fold)
+            own[n_own++] = i;
+        else
+            others[n_others++] = x->rows[i];
+    }
+    if (!s)
+        s = train_judge(x, fold, others, n_others, &a);
+    if (!s)
+        s = rows_score(x->ctx, x->m, a, x->rows, own, n_own, scores);
+    for (size_t i = 0; i < n_own && !s; i++)
+        memcpy(x->judged + own[i] * x->width, scores + i * x->width, x->width * sizeof *scores);
+    adapter_free(a);
+    free(others);
+    free(own);
+    free(scores);
+    return s;
+}
+
+static double mean_log_prob(const response_score *r) {
+    return r->length > 0 ? r->log_prob / r->length : 0;
+}
+
+static double sigmoid(double x) {
+    return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
+}
+
+/* What both judges say of row i. */
+static void judge_row(cleaner *x, size_t i) {
+    const response_score *base = x->base + i * x->width, *judged = x->judged + i * x->width;
+    double values[MAX_OBJECTIVE_OPTIONS], *first = &x->scores[i], *second = &x->scores[x->n + i];
+    objective_defaults(x->judge, values);
+    switch (x->kind) {
+    case CLEAN_PAIRS: /* values[0] is dpo's beta */
+        *first = values[0] * ((judged[0].log_prob - base[0].log_prob) - (judged[1].log_prob - base[1].log_prob));
+        *second = mean_log_prob(&base[0]) - mean_log_prob(&base[1]);
+        break;
+    case CLEAN_LABELS:
+        *first = sigmoid(judged[0].head);
+        *second = exp(fmin(mean_log_prob(&base[0]), 0));
+        break;
+    case CLEAN_ANSWERS: *first = mean_log_prob(&judged[0]); break;
+    }
+}
+
+/* Passes over all tokens, in forward passes: the base once, each row judged once, and trained in all folds but one. */
+static double forward_passes(const cleaner *x) {
+    double reference = x->kind == CLEAN_PAIRS ? 1 : 0, folds = (double)x->options->folds - 1;
+    return (x->kind != CLEAN_ANSWERS) + 1 + folds * (reference + TRAINED_COST * (double)x->options->epochs);
+}
+
+/* Says how long it will take, by the first rows. */
+static agon_status estimate(cleaner *x) {
+    double tokens = 0, start = monotonic_seconds();
+    size_t n = x->n < TIMED_ROWS ? x->n : TIMED_ROWS;
+    agon_status s = rows_score(x->ctx, x->m, NULL, x->rows, NULL, n, x->base);
+    for (size_t i = 0; i < n; i++)
+        tokens += (double)row_n_tokens(&x->rows[i]);
+    double seconds = (monotonic_seconds() - start) / tokens * x->n_tokens * forward_passes(x);
+    if (!s)
+        say(x, "%zu rows, %.0f tokens, %zu folds: about %.0f %s", x->n, x->n_tokens, x->options->folds,
+            ceil(seconds < 90 ? seconds : seconds / 60), seconds < 90 ? "seconds" : "minutes");
+    return s;
+}
+
+static agon_status judge_rows(cleaner *x) {
+    agon_status s = estimate(x);
+    if (!s && x->kind != CLEAN_ANSWERS)
+        s = rows_score(x->ctx, x->m, NULL, x->rows, NULL, x->n, x->base);
+    for (size_t fold = 0; fold < x->options->folds && !s; fold++)
+        s = judge_fold(x, fold);
+    for (size_t i = 0; i < x->n && !s; i++)
+        judge_row(x, i);
+    return s;
+}
+
+/* ---- what is written ---------------------------------------------------------------------------------------- */
+
+typedef struct ranked {
+    double evidence;
+    size_t row;
+} ranked;
+
+static int least_first(const void *a, const void *b) {
+    const ranked *x = a, *y = b;
+    if (x->evidence != y->evidence)
+        return x->evidence < y->evidence ? -1 : 1;
+    return (x->row > y->row) - (x->row < y->row);
+}
+
+static json_t *number(double x) {
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+static json_t *why(const cleaner *x, const clean_decision *d, size_t i) {
+    char text[256];
+    const char *judge = clean_judge_name(x->kind, d->judge);
+    if (x->kind == CLEAN_PAIRS)
+        snprintf(text, sizeof text, "the %s of a model that has not seen this pair is %.3g higher for %s: P(right) %.3f", judge,
+                 fabs(d->evidence[i]), d->evidence[i] < 0 ? "rejected" : "chosen", d->p_right[i]);
+    else if (x->kind == CLEAN_LABELS)
+        snprintf(text, sizeof text, "by the %s of a model that has not seen this row the label %s has probability %.3f", judge,
+                 x->labels[i] > 0.5 ? "true" : "false", d->p_right[i]);
+    else
+        snprintf(text, sizeof text, "among the largest losses: %.3f nats a token under a model that has not seen this row", -d->evidence[i]);
+    return json_string(text);
+}
+
+static json_t *finding_json(const cleaner *x, const clean_decision *d, size_t i) {
+    json_t *given = x->kind == CLEAN_PAIRS ? json_string("chosen") : x->kind == CLEAN_LABELS ? json_boolean(x->labels[i] > 0.5) : json_null();
+    return json_pack("{s:s,s:I,s:o,s:o,s:o,s:o}", "file", x->f.path, "line", (json_int_t)x->f.lines[i], "given", given, "p_right",
+                     number(d->p_right[i]), "margin", json_real(d->evidence[i]), "why", why(x, d, i));
+}
+
+/* The beginning of what the row says, cut between characters. */
+static json_t *excerpt(const json_t *row) {
+    json_t *chosen = json_object_get(row, "chosen");
+    const char *text = row_form_of(row) == FORM_TEXT   ? json_string_value(json_object_get(row, "text"))
+                       : json_is_string(chosen)        ? json_string_value(chosen)
+                       : json_array_size(chosen)       ? json_string_value(json_object_get(json_array_get(chosen, json_array_size(chosen) - 1), "content"))
+                                                       : row_response(row);
+    size_t n = text ? strlen(text) : 0;
+    if (n > EXCERPT)
+        for (n = EXCERPT; n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80;)
+            n--;
+    return json_stringn(text ? text : "", n);
+}
+
+/* The rows that go, the least evidence first: [n_drop] new. */
+static ranked *rank(const cleaner *x, const clean_decision *d) {
+    ranked *list = memory_new(d->n_drop + 1, sizeof *list);
+    size_t n = 0;
+    for (size_t i = 0; i < x->n && list; i++)
+        if (d->drop[i])
+            list[n++] = (ranked){d->evidence[i], i};
+    if (list)
+        qsort(list, n, sizeof *list, least_first);
+    return list;
+}
+
+static agon_status soften(cleaner *x, const clean_decision *d) {
+    for (size_t i = 0; i < x->n; i++) {
+        double p = x->kind == CLEAN_LABELS && x->labels[i] < 0.5 ? 1 - d->p_right[i] : d->p_right[i];
+        if (json_object_set_new(x->f.rows[i], "label", json_real(p)) != 0)
+            return no_memory(x);
+    }
+    return AGON_OK;
+}
+
+static agon_status write_files(cleaner *x, const clean_decision *d, json_t *const *findings, const char *to, const char *dropped) {
+    bool *kept = memory_new(x->n, sizeof *kept);
+    agon_status s = !kept ? no_memory(x) : x->options->soft ? soften(x, d) : AGON_OK;
+    for (size_t i = 0; i < x->n && kept; i++)
+        kept[i] = x->options->soft || !d->drop[i];
+    if (!s)
+        s = rows_write(x->ctx, dropped, findings, NULL, d->n_drop);
+    if (!s)
+        s = rows_write(x->ctx, to, x->f.rows, kept, x->n);
+    free(kept);
+    return s;
+}
+
+static json_t *quality_json(const cleaner *x, const clean_decision *d) {
+    if (!x->planted)
+        return json_null();
+    flag_quality q = flags_measure(d->drop, x->planted, x->n);
+    interval precision = clopper_pearson(q.n_both, q.n_flagged, 0.05), recall = clopper_pearson(q.n_both, q.n_noisy, 0.05);
+    return json_pack("{s:I,s:I,s:o,s:[f,f],s:o,s:[f,f]}", "planted", (json_int_t)q.n_noisy, "found", (json_int_t)q.n_both, "precision",
+                     number(q.precision), "precision_ci95", precision.low, precision.high, "recall", number(q.recall), "recall_ci95",
+                     recall.low, recall.high);
+}
+
+static json_t *report_json(const cleaner *x, const clean_decision *d, json_t *const *findings, const ranked *list, const char *dropped) {
+    static const char *const kinds[] = {"pairs", "labels", "answers"};
+    json_t *first = json_array(), *judges = json_array();
+    for (size_t i = 0; i < d->n_drop && i < SHOWN; i++) {
+        json_t *one = json_copy(findings[i]);
+        json_object_set_new(one, "text", excerpt(x->f.rows[list[i].row]));
+        json_array_append_new(first, one);
+    }
+    for (size_t k = 0; k < CLEAN_N_JUDGES && isfinite(d->nats[k]); k++)
+        json_array_append_new(judges, json_pack("{s:s,s:f}", "name", clean_judge_name(x->kind, k), "nats", d->nats[k]));
+    return json_pack("{s:I,s:I,s:s,s:s,s:o,s:I,s:o,s:I,s:s,s:o,s:o}", "rows", (json_int_t)x->n, "written",
+                     (json_int_t)(x->options->soft ? x->n : x->n - d->n_drop), "kind", kinds[x->kind], "judge",
+                     clean_judge_name(x->kind, d->judge), "judges", judges, "folds", (json_int_t)x->options->folds, "noise_rate",
+                     number(d->noise_rate), "n_dropped", (json_int_t)d->n_drop, "dropped", dropped, "first", first, "quality",
+                     quality_json(x, d));
+}
+
+static agon_status finish(cleaner *x, const char *to, const char *dropped, json_t **report) {
+    const clean_scores scores = {.n = x->n, .kind = x->kind, .judges = {x->scores, x->kind == CLEAN_ANSWERS ? NULL : x->scores + x->n},
+                                 .labels = x->labels, .fold = x->fold, .n_folds = x->options->folds};
+    clean_decision d = {0};
+    agon_status s = clean_decide(x->ctx, &scores, x->options->drop_rate, &d);
+    if (s)
+        return s;
+    ranked *list = rank(x, &d);
+    json_t **findings = memory_new(d.n_drop + 1, sizeof *findings), *made = NULL;
+    if (!list || !findings)
+        s = no_memory(x);
+    for (size_t i = 0; i < d.n_drop && !s; i++)
+        if (!(findings[i] = finding_json(x, &d, list[i].row)))
+            s = no_memory(x);
+    if (!s && !(made = report_json(x, &d, findings, list, dropped)))
+        s = no_memory(x);
+    if (!s)
+        s = write_files(x, &d, findings, to, dropped);
+    if (!s)
+        *report = made;
+    else
+        json_decref(made);
+    for (size_t i = 0; findings && i < d.n_drop; i++)
+        json_decref(findings[i]);
+    free(findings);
+    free(list);
+    clean_decision_free(&d);
+    return s;
+}
+
+static void cleaner_free(cleaner *x) {
+    dataset_free(x->d);
+    row_file_free(&x->f);
+    free(x->fold), free(x->planted), free(x->base), free(x->judged), free(x->scores), free(x->labels);
+}
+
+agon_status clean_file(agon_ctx *ctx, model *m, const char *from, const char *to, const clean_options *options, json_t **report) {
+    cleaner x = {.ctx = ctx, .m = m, .options = options};
+    char dropped[4096];
+    agon_status s = check_options(ctx, options);
+    if (!s && snprintf(dropped, sizeof dropped, "%s.dropped", to) >= (int)sizeof dropped)
+        s = ctx_fail(ctx, AGON_EINVAL, "the name of the file to write is too long");
+    if (!s)
+        s = clean_kind_of(ctx, options->objective, &x.kind);
+    if (!s)
+        s = check_kind(ctx, x.kind, options);
+    if (!s)
+        s = output_is_new(ctx, to);
+    if (!s)
+        s = output_is_new(ctx, dropped);
+    if (!s)
+        s = read_rows(&x, from);
+    if (!s)
+        s = read_truth(&x);
+    if (!s)
+        s = make_folds(&x);
+    if (!s)
+        s = judge_rows(&x);
+    if (!s)
+        s = finish(&x, to, dropped, report);
+    cleaner_free(&x);
+    return s;
+}

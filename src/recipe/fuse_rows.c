@@ -1,0 +1,516 @@
+/* Mixed feedback: see fuse_rows.h.
+ *
+ *   votes of the sources -> answers of the raters (a source, or sources together) -> patterns of answers with their counts
+ *   -> EM (Dawid, Skene 1979; eval/dawid_skene.c) -> q of each pattern -> rows
+ *
+ * A rare human label weighs more than a common critic's because its confusion says so: at flip rates of 5% and 25% a human's yes against a
+ * critic's no gives q = 0.864. Rows are counted by pattern, so the bootstrap of the flip rates costs the same for any number of rows. */
+#include "recipe/fuse_rows.h"
+#include "base/ctx.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "eval/interval.h"
+#include "eval/noise_rate.h"
+#include "eval/votes.h"
+#include "train/row_file.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ITERATIONS = 200, DRAWS = 200, DRAW_ITERATIONS = 100, MOST_LISTED = 1000, NO_RATER = -1 };
+static const double SMOOTHING = 0.5;
+
+typedef struct source {
+    char name[FUSE_MOST_NAME + 1];
+    size_t votes;
+    int rater; /* NO_RATER: gold, or not yet known */
+} source;
+
+typedef struct fuser {
+    agon_ctx *ctx;
+    const fuse_options *options;
+    row_file f;
+    source sources[FUSE_MOST_SOURCES];
+    size_t n_sources;
+    int n_raters, gold; /* gold: index of a source, -1 none */
+    int *answers;       /* [n rows, n_raters] -1, 0, 1 */
+    int *truth;         /* [n rows] the gold vote, -1 none */
+    const char **reason; /* [n rows] why it is left out; NULL: it is not */
+    size_t *pattern;    /* [n rows] */
+    int *pattern_answers, *pattern_truth;
+    double *count; /* [n_patterns] */
+    size_t n_patterns, n_used;
+    rater_model model;
+    double *draws; /* [n_raters, DRAWS] flip rates */
+    double *q;     /* [n rows] NAN where left out */
+} fuser;
+
+static agon_status no_memory(fuser *x) {
+    return ctx_fail(x->ctx, AGON_ENOMEM, "out of memory fusing votes");
+}
+
+/* ---- votes ------------------------------------------------------------------------------------------------- */
+
+static int source_find(const fuser *x, const char *name, size_t n) {
+    for (size_t i = 0; i < x->n_sources; i++)
+        if (strlen(x->sources[i].name) == n && memcmp(x->sources[i].name, name, n) == 0)
+            return (int)i;
+    return -1;
+}
+
+static agon_status take_source(fuser *x, size_t row, const char *name) {
+    size_t n = strlen(name);
+    int at = source_find(x, name, n);
+    if (n == 0 || n > FUSE_MOST_NAME)
+        return row_fail(x->ctx, &x->f, row, "votes: a source's name has 1 to %d bytes", FUSE_MOST_NAME);
+    if (at < 0 && x->n_sources == FUSE_MOST_SOURCES)
+        return row_fail(x->ctx, &x->f, row, "votes: '%.64s' is one source too many; %d are taken", name, FUSE_MOST_SOURCES);
+    if (at < 0) {
+        at = (int)x->n_sources++;
+        x->sources[at] = (source){.rater = NO_RATER};
+        memcpy(x->sources[at].name, name, n);
+    }
+    x->sources[at].votes++;
+    return AGON_OK;
+}
+
+static agon_status check_votes(fuser *x, size_t row) {
+    json_t *votes = json_object_get(x->f.rows[row], "votes"), *vote;
+    const char *name;
+    row_form form = row_form_of(x->f.rows[row]);
+    if (form != FORM_PAIR && form != FORM_COMPLETION && form != FORM_MESSAGES)
+        return row_fail(x->ctx, &x->f, row, "votes are taken on a completion, a conversation, or a pair of chosen and rejected");
+    if (votes && !json_is_null(votes) && !json_is_object(votes))
+        return row_fail(x->ctx, &x->f, row, "votes must be an object: {\"verifier\": true, \"critic\": false}");
+    json_object_foreach(votes, name, vote) {
+        if (json_is_null(vote))
+            continue;
+        if (!json_is_boolean(vote))
+            return row_fail(x->ctx, &x->f, row, "votes: that of '%.64s' must be true or false, or left out", name);
+        agon_status s = take_source(x, row, name);
+        if (s)
+            return s;
+    }
+    return AGON_OK;
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const source *)a)->name, ((const source *)b)->name);
+}
+
+static agon_status read_votes(fuser *x, const char *from) {
+    agon_status s = row_file_read(x->ctx, from, &x->f);
+    for (size_t i = 0; i < x->f.n && !s; i++)
+        s = check_votes(x, i);
+    if (!s && x->n_sources == 0)
+        s = ctx_fail(x->ctx, AGON_EINVAL, "%s: no row has votes: {\"votes\": {\"verifier\": true, \"critic\": false}}", from);
+    if (!s) /* results do not depend on who voted first */
+        qsort(x->sources, x->n_sources, sizeof *x->sources, by_name);
+    return s;
+}
+
+/* ---- raters ------------------------------------------------------------------------------------------------ */
+
+static agon_status take_cluster(fuser *x, const char *list) {
+    int rater = x->n_raters;
+    size_t members = 0;
+    for (const char *at = list;; at++) {
+        size_t n = strcspn(at, ",");
+        int i = source_find(x, at, n);
+        if (i < 0)
+            return ctx_fail(x->ctx, AGON_EINVAL, "together: '%.*s' votes in no row of %s", (int)(n < 64 ? n : 64), at, x->f.path);
+        if (i == x->gold)
+            return ctx_fail(x->ctx, AGON_EINVAL, "together: %s is the gold source; it stands alone", x->sources[i].name);
+        if (x->sources[i].rater != NO_RATER)
+            return ctx_fail(x->ctx, AGON_EINVAL, "together: %s is named twice", x->sources[i].name);
+        x->sources[i].rater = rater;
+        members++;
+        if (!*(at += n))
+            break;
+    }
+    if (members < 2)
+        return ctx_fail(x->ctx, AGON_EINVAL, "together: '%.64s' is one source; name two or more, with commas between", list);
+    x->n_raters++;
+    return AGON_OK;
+}
+
+static agon_status take_raters(fuser *x) {
+    const fuse_options *o = x->options;
+    agon_status s = AGON_OK;
+    x->gold = o->gold ? source_find(x, o->gold, strlen(o->gold)) : -1;
+    if (o->gold && x->gold < 0)
+        return ctx_fail(x->ctx, AGON_EINVAL, "gold: '%.64s' votes in no row of %s", o->gold, x->f.path);
+    for (size_t i = 0; i < o->n_together && !s; i++)
+        s = take_cluster(x, o->together[i]);
+    for (size_t i = 0; i < x->n_sources && !s; i++)
+        if (x->sources[i].rater == NO_RATER && (int)i != x->gold)
+            x->sources[i].rater = x->n_raters++;
+    if (!s && x->n_raters == 0)
+        s = ctx_fail(x->ctx, AGON_EINVAL, "%s: only %s votes; there is nothing to fuse it with", x->f.path, o->gold);
+    return s;
+}
+
+static int vote_of(const fuser *x, size_t row, size_t source_index) {
+    json_t *vote = json_object_get(json_object_get(x->f.rows[row], "votes"), x->sources[source_index].name);
+    return json_is_boolean(vote) ? json_is_true(vote) : -1;
+}
+
+/* What each rater says of a row: the majority of its sources that voted. */
+static size_t answer_row(fuser *x, size_t row) {
+    int yes[FUSE_MOST_SOURCES] = {0}, no[FUSE_MOST_SOURCES] = {0};
+    size_t n = 0;
+    x->truth[row] = -1;
+    for (size_t i = 0; i < x->n_sources; i++) {
+        int vote = vote_of(x, row, i);
+        if ((int)i == x->gold)
+            x->truth[row] = vote;
+        else if (vote >= 0)
+            *(vote ? &yes[x->sources[i].rater] : &no[x->sources[i].rater]) += 1;
+    }
+    for (int r = 0; r < x->n_raters; r++) {
+        x->answers[row * (size_t)x->n_raters + (size_t)r] = yes[r] == no[r] ? -1 : yes[r] > no[r];
+        n += yes[r] != no[r];
+    }
+    return n;
+}
+
+static agon_status answer_rows(fuser *x) {
+    size_t n = x->f.n, least = x->options->least_votes ? x->options->least_votes : 1;
+    x->answers = memory_new(size_mul(n, (size_t)x->n_raters), sizeof *x->answers);
+    x->truth = memory_new(n, sizeof *x->truth);
+    x->reason = memory_new(n, sizeof *x->reason);
+    x->q = memory_new(n, sizeof *x->q);
+    if (!x->answers || !x->truth || !x->reason || !x->q)
+        return no_memory(x);
+    for (size_t i = 0; i < n; i++) {
+        size_t voted = answer_row(x, i);
+        if (x->truth[i] < 0 && voted < least)
+            x->reason[i] = voted ? "too few votes" : json_object_size(json_object_get(x->f.rows[i], "votes")) ? "its votes are tied, or null"
+                                                                                                             : "no votes";
+        x->n_used += !x->reason[i];
+    }
+    if (x->n_used == 0)
+        return ctx_fail(x->ctx, AGON_EINVAL, "%s: no row has %zu votes of independent raters or a gold vote", x->f.path, least);
+    return AGON_OK;
+}
+
+/* ---- patterns ---------------------------------------------------------------------------------------------- */
+
+typedef struct place {
+    const int *answers;
+    size_t n, row;
+    int truth;
+} place;
+
+static int pattern_order(const place *x, const place *y) {
+    int order = (x->truth > y->truth) - (x->truth < y->truth);
+    return order ? order : memcmp(x->answers, y->answers, x->n * sizeof *x->answers);
+}
+
+static int by_pattern(const void *a, const void *b) {
+    const place *x = a, *y = b;
+    int order = pattern_order(x, y);
+    return order ? order : (x->row > y->row) - (x->row < y->row);
+}
+
+static agon_status count_patterns(fuser *x) {
+    size_t raters = (size_t)x->n_raters, n = 0;
+    place *places = memory_new(x->n_used, sizeof *places);
+    x->pattern = memory_new(x->f.n, sizeof *x->pattern);
+    x->pattern_answers = memory_new(size_mul(x->n_used, raters), sizeof *x->pattern_answers);
+    x->pattern_truth = memory_new(x->n_used, sizeof *x->pattern_truth);
+    x->count = memory_new(x->n_used, sizeof *x->count);
+    if (!places || !x->pattern || !x->pattern_answers || !x->pattern_truth || !x->count) {
+        free(places);
+        return no_memory(x);
+    }
+    for (size_t i = 0; i < x->f.n; i++)
+        if (!x->reason[i])
+            places[n++] = (place){x->answers + i * raters, raters, i, x->truth[i]};
+    qsort(places, n, sizeof *places, by_pattern);
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || pattern_order(&places[i - 1], &places[i]) != 0) {
+            memcpy(x->pattern_answers + x->n_patterns * raters, places[i].answers, raters * sizeof(int));
+            x->pattern_truth[x->n_patterns++] = places[i].truth;
+        }
+        x->pattern[places[i].row] = x->n_patterns - 1;
+        x->count[x->n_patterns - 1]++;
+    }
+    free(places);
+    return AGON_OK;
+}
+
+static int pattern_answer(const fuser *x, size_t pattern, int rater) {
+    return x->pattern_answers[pattern * (size_t)x->n_raters + (size_t)rater];
+}
+
+/* Expected share of a rater's votes that are wrong, and how many it gave. */
+static double flip_rate(const fuser *x, const rater_model *m, const double *count, int rater, double *votes) {
+    double wrong = 0;
+    *votes = 0;
+    for (size_t p = 0; p < x->n_patterns; p++) {
+        int said = pattern_answer(x, p, rater);
+        if (said < 0)
+            continue;
+        *votes += count[p];
+        wrong += count[p] * m->posterior[p * 2 + (size_t)!said];
+    }
+    return *votes > 0 ? wrong / *votes : NAN;
+}
+
+static agon_status fit(fuser *x, const double *count, size_t iterations, rater_model *out) {
+    bool pinned = x->gold >= 0;
+    return dawid_skene_weighted(x->ctx, x->pattern_answers, pinned ? x->pattern_truth : NULL, count, x->n_patterns, (size_t)x->n_raters, 2,
+                                SMOOTHING, iterations, out);
+}
+
+/* Rows drawn again from those with a gold vote, and from the others: a draw without gold could not tell the classes apart. */
+static void draw_counts(const fuser *x, rng *r, const size_t *rows, double *count) {
+    size_t gold = 0;
+    while (gold < x->n_used && x->truth[rows[gold]] >= 0)
+        gold++;
+    memset(count, 0, x->n_patterns * sizeof *count);
+    for (size_t i = 0; i < x->n_used; i++)
+        count[x->pattern[rows[i < gold ? rng_below(r, gold) : gold + rng_below(r, x->n_used - gold)]]]++;
+}
+
+static agon_status bootstrap(fuser *x) {
+    size_t *rows = memory_new(x->n_used, sizeof *rows), n = 0;
+    double *count = memory_new(x->n_patterns, sizeof *count), votes;
+    rng r = rng_new(seed_derive(0, "data-fuse"));
+    x->draws = memory_new(size_mul((size_t)x->n_raters, DRAWS), sizeof *x->draws);
+    agon_status s = rows && count && x->draws ? AGON_OK : no_memory(x);
+    for (int gold = 1; gold >= 0 && !s; gold--)
+        for (size_t i = 0; i < x->f.n; i++)
+            if (!x->reason[i] && (x->truth[i] >= 0) == gold)
+                rows[n++] = i;
+    for (size_t d = 0; d < DRAWS && !s; d++) {
+        rater_model m = {0};
+        draw_counts(x, &r, rows, count);
+        s = ctx_check_interrupt(x->ctx);
+        if (!s)
+            s = fit(x, count, DRAW_ITERATIONS, &m);
+        for (int k = 0; k < x->n_raters && !s; k++)
+            x->draws[(size_t)k * DRAWS + d] = flip_rate(x, &m, count, k, &votes);
+        rater_model_free(&m);
+    }
+    free(rows);
+    free(count);
+    return s;
+}
+
+/* ---- rows -------------------------------------------------------------------------------------------------- */
+
+/* The other way round: the votes spoke of the old chosen side, rewards stay with their texts, and a margin spoke for the wrong side. */
+static agon_status turn(fuser *x, json_t *row) {
+    json_t *votes = json_object_get(row, "votes"), *rewards = json_object_get(row, "rewards"), *vote;
+    const char *name;
+    agon_status s = row_swap(x->ctx, row);
+    json_object_foreach(votes, name, vote)
+        if (!s && json_is_boolean(vote) && json_object_set_new(votes, name, json_boolean(!json_is_true(vote))) != 0)
+            s = no_memory(x);
+    json_object_del(row, "margin");
+    if (!s && json_array_size(rewards) == 2) {
+        json_t *turned = json_pack("[O,O]", json_array_get(rewards, 1), json_array_get(rewards, 0));
+        if (!turned || json_object_set_new(row, "rewards", turned) != 0)
+            s = no_memory(x);
+    }
+    return s;
+}
+
+static agon_status label_row(fuser *x, size_t i, size_t *swapped) {
+    json_t *row = x->f.rows[i];
+    double q = x->q[i];
+    bool pair = row_form_of(row) == FORM_PAIR, kept = true;
+    agon_status s = AGON_OK;
+    if (!x->options->hard)
+        return json_object_set_new(row, "label", json_real(q)) == 0 ? AGON_OK : no_memory(x);
+    if (pair) {
+        json_object_del(row, "label");
+        if (q < 0.5)
+            s = turn(x, row), ++*swapped;
+    } else {
+        kept = json_object_set_new(row, "label", json_boolean(q > 0.5)) == 0;
+    }
+    kept = json_object_set_new(row, "weight", json_real(confidence_weight(q))) == 0 && kept;
+    return s ? s : kept ? AGON_OK : no_memory(x);
+}
+
+static agon_status label_rows(fuser *x, size_t *swapped, size_t *written, double *effective) {
+    double *weights = memory_new(x->f.n, sizeof *weights);
+    agon_status s = weights ? AGON_OK : no_memory(x);
+    *swapped = *written = 0;
+    for (size_t i = 0; i < x->f.n && !s; i++) {
+        x->q[i] = x->reason[i] ? NAN : x->model.posterior[x->pattern[i] * 2 + 1];
+        if (x->options->hard && x->q[i] == 0.5)
+            x->reason[i] = "the votes leave it undecided";
+        if (x->reason[i])
+            continue;
+        weights[(*written)++] = confidence_weight(x->q[i]);
+        s = label_row(x, i, swapped);
+    }
+    if (!s)
+        *effective = effective_sample_size(weights, *written);
+    free(weights);
+    return s;
+}
+
+static agon_status write_rows(fuser *x, const char *to) {
+    bool *kept = memory_new(x->f.n, sizeof *kept);
+    if (!kept)
+        return no_memory(x);
+    for (size_t i = 0; i < x->f.n; i++)
+        kept[i] = !x->reason[i];
+    agon_status s = rows_write(x->ctx, to, x->f.rows, kept, x->f.n);
+    free(kept);
+    return s;
+}
+
+/* ---- report ------------------------------------------------------------------------------------------------ */
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static json_t *number(double x) {
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+/* 95% of the draws; a draw may hold no vote of a rare rater. */
+static json_t *draws_json(double *draws) {
+    size_t n = 0;
+    for (size_t d = 0; d < DRAWS; d++)
+        if (isfinite(draws[d]))
+            draws[n++] = draws[d];
+    if (n < DRAWS / 2)
+        return json_null();
+    qsort(draws, n, sizeof *draws, ascending);
+    return json_pack("[f,f]", draws[n / 40], draws[n - 1 - n / 40]);
+}
+
+static json_t *gold_json(const fuser *x, int rater) {
+    size_t n = 0, wrong = 0;
+    for (size_t p = 0; p < x->n_patterns; p++) {
+        int said = pattern_answer(x, p, rater);
+        if (said < 0 || x->pattern_truth[p] < 0)
+            continue;
+        n += (size_t)x->count[p];
+        wrong += said != x->pattern_truth[p] ? (size_t)x->count[p] : 0;
+    }
+    if (n == 0)
+        return json_null();
+    interval i = clopper_pearson(wrong, n, 0.05);
+    return json_pack("{s:I,s:I,s:f,s:[f,f]}", "n", (json_int_t)n, "wrong", (json_int_t)wrong, "rate", (double)wrong / (double)n, "ci95",
+                     i.low, i.high);
+}
+
+/* "critic+critic2", and the members' votes where there are several. */
+static json_t *members_json(const fuser *x, int rater, char *name, size_t size) {
+    json_t *list = json_array();
+    size_t at = 0;
+    *name = '\0';
+    for (size_t i = 0; i < x->n_sources; i++) {
+        if (x->sources[i].rater != rater)
+            continue;
+        int wrote = snprintf(name + at, size - at, "%s%s", at ? "+" : "", x->sources[i].name);
+        at += (size_t)wrote < size - at ? (size_t)wrote : 0;
+        json_array_append_new(list, json_pack("{s:s,s:I}", "source", x->sources[i].name, "votes", (json_int_t)x->sources[i].votes));
+    }
+    return list;
+}
+
+static json_t *rater_json(fuser *x, int rater) {
+    char name[FUSE_MOST_SOURCES * (FUSE_MOST_NAME + 1) + 1];
+    const double *c = x->model.confusion + (size_t)rater * 4;
+    double votes, yes = 0, e = flip_rate(x, &x->model, x->count, rater, &votes);
+    for (size_t p = 0; p < x->n_patterns; p++)
+        yes += pattern_answer(x, p, rater) == 1 ? x->count[p] : 0;
+    double smooth = votes > 0 ? (e * votes + SMOOTHING) / (votes + 2 * SMOOTHING) : 0.5;
+    json_t *members = members_json(x, rater, name, sizeof name);
+    json_t *out = json_pack("{s:s,s:I,s:I,s:[[f,f],[f,f]],s:o,s:o,s:f,s:f,s:f,s:o}", "source", name, "votes", (json_int_t)votes, "yes",
+                            (json_int_t)yes, "confusion", c[0], c[1], c[2], c[3], "flip_rate", number(e), "flip_ci95",
+                            draws_json(x->draws + (size_t)rater * DRAWS), "weight", log((1 - smooth) / smooth), "yes_weight",
+                            log(c[3] / c[1]), "no_weight", log(c[0] / c[2]), "against_gold", gold_json(x, rater));
+    if (json_array_size(members) > 1)
+        json_object_set(out, "members", members);
+    json_decref(members);
+    return out;
+}
+
+static json_t *notes_json(const fuser *x, size_t pinned) {
+    json_t *notes = json_array();
+    if (x->gold < 0)
+        json_array_append_new(notes, json_string("no gold: which class is the good one is told by the majority of the votes alone; where most "
+                                                 "votes are wrong, all labels are reversed"));
+    if (x->gold < 0 && x->n_raters < 3)
+        json_array_append_new(notes, json_string("fewer than three independent raters and no gold: votes alone do not tell who is right, and "
+                                                 "the reliabilities are a guess"));
+    if (x->gold >= 0 && pinned < 20)
+        json_array_append_new(notes, json_string("fewer than 20 gold rows: look at the intervals before believing the rates"));
+    if (x->options->n_together)
+        json_array_append_new(notes, json_string("sources together are one rater: the majority of those that voted; a tie is no vote"));
+    return notes;
+}
+
+static json_t *left_out_json(const fuser *x) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < x->f.n && json_array_size(list) < MOST_LISTED; i++)
+        if (x->reason[i])
+            json_array_append_new(list, json_pack("{s:I,s:s}", "line", (json_int_t)x->f.lines[i], "reason", x->reason[i]));
+    return list;
+}
+
+static json_t *report_json(fuser *x, size_t swapped, size_t written, double effective) {
+    json_t *sources = json_array();
+    size_t pinned = 0;
+    for (size_t i = 0; i < x->f.n; i++)
+        pinned += x->truth[i] >= 0;
+    for (int r = 0; r < x->n_raters; r++)
+        json_array_append_new(sources, rater_json(x, r));
+    return json_pack("{s:I,s:I,s:I,s:b,s:s?,s:I,s:f,s:f,s:o,s:I,s:o,s:o}", "rows", (json_int_t)x->f.n, "written", (json_int_t)written, "swapped",
+                     (json_int_t)swapped, "hard", (int)x->options->hard, "gold", x->options->gold, "pinned", (json_int_t)pinned, "prior",
+                     x->model.prior[1], "effective_sample_size", effective, "sources", sources, "n_left_out",
+                     (json_int_t)(x->f.n - written), "left_out", left_out_json(x), "notes", notes_json(x, pinned));
+}
+
+static void fuser_free(fuser *x) {
+    row_file_free(&x->f);
+    rater_model_free(&x->model);
+    free(x->answers), free(x->truth), free(x->reason), free(x->pattern), free(x->pattern_answers), free(x->pattern_truth);
+    free(x->count), free(x->draws), free(x->q);
+}
+
+agon_status fuse_file(agon_ctx *ctx, const char *from, const char *to, const fuse_options *options, json_t **report) {
+    fuser x = {.ctx = ctx, .options = options};
+    size_t swapped = 0, written = 0;
+    double effective = 0;
+    agon_status s = output_is_new(ctx, to);
+    if (!s)
+        s = read_votes(&x, from);
+    if (!s)
+        s = take_raters(&x);
+    if (!s)
+        s = answer_rows(&x);
+    if (!s)
+        s = count_patterns(&x);
+    if (!s)
+        s = fit(&x, x.count, ITERATIONS, &x.model);
+    if (!s)
+        s = bootstrap(&x);
+    if (!s)
+        s = label_rows(&x, &swapped, &written, &effective);
+    if (!s && written == 0)
+        s = ctx_fail(ctx, AGON_EINVAL, "%s: the votes leave every row undecided", from);
+    json_t *made = s ? NULL : report_json(&x, swapped, written, effective);
+    if (!s && !made)
+        s = no_memory(&x);
+    if (!s)
+        s = write_rows(&x, to);
+    if (!s)
+        *report = made;
+    else
+        json_decref(made);
+    fuser_free(&x);
+    return s;
+}

@@ -1,0 +1,38 @@
+/* agon data noise: noise planted in a file of rows at a stated rate, with the truth kept beside it (spec: training 5). */
+#ifndef TRAIN_NOISE_ROWS_H
+#define TRAIN_NOISE_ROWS_H
+
+#include "model/tokenizer.h"
+#include "objective/objective.h"
+#include <jansson.h>
+
+typedef enum noise_level { NOISE_RESPONSE, NOISE_TOKEN, NOISE_SPAN } noise_level;
+/* "response", "token", "span"; AGON_EINVAL. */
+AGON_MUST_CHECK agon_status noise_level_find(agon_ctx *ctx, const char *name, noise_level *out);
+
+typedef struct noise_options {
+    const objective *objective; /* what the rows are for */
+    double rate;                /* in [0, 1], of rows, tokens, or tokens at which a span starts */
+    noise_level level;
+    uint64_t seed;
+    const tokenizer *t; /* whose tokens are replaced; NULL at level response */
+} noise_options;
+
+/* Rows of `from` to `to`, some of them made wrong; every other member is kept.
+ *   response  row i is changed when noise_flips(seed, rate) says so. A pair is swapped (critiques go with their texts; label, margin and
+ *             rewards stay: they are the wrong judgement's); under an objective with labels the label is reversed (y becomes 1 - y);
+ *             else the response becomes that of another row, drawn evenly, never the same words
+ *   token     noise_tokens of each response, seed_derive(seed, "row I") for row I from 0
+ *   span      noise_spans of each response, a span growing by one with probability 1/2 up to 8 tokens
+ * Tokens are replaced by tokens that are text by themselves (valid UTF-8, no special token); those that are not, such as a piece of a
+ * character, stay. The text is written, so a tokenizer may read it otherwise: the report counts it.
+ * `to`.truth has a line for each changed row: {"line": in `to`, "original": the members as they were}; nothing that learns may read it.
+ * *report new: {"rows", "changed", "kind": "swapped|reversed|replaced|tokens|spans", "rate", "seed", "truth": path, and of tokens
+ * {"tokens", "replaceable", "replaced", "read_otherwise": tokens of the changed texts that are not read back as they were written}}.
+ * AGON_EINVAL names file and line: rows that do not fit the objective, a row with spans where its words would change, files that exist. */
+AGON_MUST_CHECK agon_status noise_file(agon_ctx *ctx, const char *from, const char *to, const noise_options *options, json_t **report);
+
+/* The path of the truth beside `to`; new string, NULL on memory. */
+char *noise_truth_path(const char *to);
+
+#endif

@@ -1,0 +1,324 @@
+/* agon data clean: the decision on planted flips, whole files on a tiny model, bad input. */
+#include "recipe/clean_rows.h"
+#include "base/buffer.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "eval/noise_rate.h"
+#include "test.h"
+#include "train/noise_rows.h"
+#include <unistd.h>
+
+typedef struct world {
+    agon_ctx *ctx;
+    model *m;
+    char folder[64], from[96], noisy[96], truth[128], to[96], dropped[128];
+    json_t *report;
+    buffer text;
+    size_t n_lines; /* of progress */
+} world;
+
+static int setup(void **state) {
+    static world w;
+    char path[2048];
+    const char *source = getenv("AGON_SOURCE");
+    w = (world){.ctx = test_ctx(1, NULL)};
+    snprintf(path, sizeof path, "%s/tests/golden/tiny-text.gguf", source ? source : ".");
+    assert_ok(w.ctx, model_open(w.ctx, path, COMPUTE_F32, &w.m));
+    strcpy(w.folder, "/tmp/agon-clean-XXXXXX");
+    assert_non_null(mkdtemp(w.folder));
+    snprintf(w.from, sizeof w.from, "%s/rows.jsonl", w.folder);
+    snprintf(w.noisy, sizeof w.noisy, "%s/noisy.jsonl", w.folder);
+    snprintf(w.truth, sizeof w.truth, "%s.truth", w.noisy);
+    snprintf(w.to, sizeof w.to, "%s/out.jsonl", w.folder);
+    snprintf(w.dropped, sizeof w.dropped, "%s.dropped", w.to);
+    *state = &w;
+    return 0;
+}
+
+static void forget(world *w) {
+    json_decref(w->report);
+    w->report = NULL;
+    w->n_lines = 0;
+    unlink(w->to), unlink(w->dropped);
+}
+
+static int teardown(void **state) {
+    world *w = *state;
+    forget(w);
+    unlink(w->from), unlink(w->noisy), unlink(w->truth);
+    rmdir(w->folder);
+    buffer_free(&w->text);
+    model_free(w->m);
+    agon_ctx_free(w->ctx);
+    return 0;
+}
+
+/* ---- the decision ------------------------------------------------------------------------------------------- */
+
+enum { N = 1500 };
+
+static double normal_of(rng *r, double mean) {
+    return mean + rng_normal(r);
+}
+
+static void expect_quality(const clean_decision *d, const bool *noisy, double least) {
+    flag_quality q = flags_measure(d->drop, noisy, N);
+    if (!(q.precision >= least && q.recall >= least))
+        fail_msg("precision %.3f, recall %.3f", q.precision, q.recall);
+}
+
+static void decide__finds_swapped_pairs(void **state) {
+    agon_ctx *ctx = ((world *)*state)->ctx;
+    static double good[N], useless[N];
+    static bool noisy[N];
+    static size_t fold[N];
+    rng r = rng_new(2);
+    for (size_t i = 0; i < N; i++) {
+        noisy[i] = rng_uniform(&r) < 0.2;
+        good[i] = 0.01 * normal_of(&r, noisy[i] ? -2 : 2); /* in any unit */
+        useless[i] = normal_of(&r, 0);
+        fold[i] = i % 4;
+    }
+    for (size_t k = 0; k < 2; k++) { /* whichever place the good judge has */
+        clean_decision d;
+        const clean_scores x = {.n = N, .kind = CLEAN_PAIRS, .judges = {k ? useless : good, k ? good : useless}, .fold = fold, .n_folds = 4};
+        assert_ok(ctx, clean_decide(ctx, &x, NAN, &d));
+        assert_int_equal(d.judge, k);
+        assert_true(d.nats[k] < d.nats[!k]);
+        assert_close(d.noise_rate, 0.2, 0.03);
+        expect_quality(&d, noisy, 0.9);
+        for (size_t i = 0; i < N; i++)
+            assert_true(d.drop[i] == (d.p_right[i] < 0.5) && d.evidence[i] == good[i]);
+        clean_decision_free(&d);
+        assert_ok(ctx, clean_decide(ctx, &x, 0.1, &d)); /* at a rate: the least credible */
+        assert_int_equal(d.n_drop, N / 10);
+        for (size_t i = 0; i < N; i++)
+            for (size_t j = 0; j < N && d.drop[i]; j++)
+                assert_true(d.drop[j] || d.evidence[j] >= d.evidence[i]);
+        clean_decision_free(&d);
+    }
+}
+
+static void decide__finds_reversed_labels(void **state) {
+    agon_ctx *ctx = ((world *)*state)->ctx;
+    static double head[N], likelihood[N], labels[N];
+    static bool noisy[N];
+    static size_t fold[N];
+    rng r = rng_new(3);
+    for (size_t k = 0; k < 2; k++) {
+        clean_decision d;
+        for (size_t i = 0; i < N; i++) {
+            bool truth = rng_uniform(&r) < 0.5;
+            double sure = 0.7 + 0.28 * rng_uniform(&r), p = truth ? sure : 1 - sure;
+            noisy[i] = rng_uniform(&r) < 0.2;
+            labels[i] = truth != noisy[i];
+            head[i] = k ? rng_uniform(&r) : p;
+            likelihood[i] = k ? 0.01 * p : rng_uniform(&r); /* in order, but no probability: the map makes it one */
+            fold[i] = i % 4;
+        }
+        const clean_scores x = {.n = N, .kind = CLEAN_LABELS, .judges = {head, likelihood}, .labels = labels, .fold = fold, .n_folds = 4};
+        assert_ok(ctx, clean_decide(ctx, &x, NAN, &d));
+        assert_int_equal(d.judge, k);
+        assert_close(d.noise_rate, 0.2, 0.05);
+        expect_quality(&d, noisy, 0.8);
+        clean_decision_free(&d);
+    }
+}
+
+/* Answers say nothing that could be wrong: a share of the largest losses, or nothing. */
+static void decide__drops_answers_at_a_rate_only(void **state) {
+    agon_ctx *ctx = ((world *)*state)->ctx;
+    const double log_probs[5] = {-1, -5, -2, -4, -3};
+    clean_decision d;
+    const clean_scores x = {.n = 5, .kind = CLEAN_ANSWERS, .judges = {log_probs}};
+    assert_int_equal(clean_decide(ctx, &x, NAN, &d), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(ctx), "no label"));
+    assert_ok(ctx, clean_decide(ctx, &x, 0.4, &d));
+    assert_int_equal(d.n_drop, 2);
+    assert_true(d.drop[1] && d.drop[3] && isnan(d.noise_rate) && isnan(d.p_right[0]));
+    clean_decision_free(&d);
+    assert_int_equal(clean_decide(ctx, &x, 1.5, &d), AGON_EINVAL);
+}
+
+/* ---- files -------------------------------------------------------------------------------------------------- */
+
+static void on_line(void *arg, const char *text) {
+    world *w = arg;
+    if (w->n_lines++ == 0)
+        assert_non_null(strstr(text, "folds: about"));
+}
+
+static clean_options options_of(world *w, const char *objective) {
+    return (clean_options){.objective = objective_find(objective), .folds = 4, .rank = 4, .epochs = 3, .batch_rows = 8, .lr = 0.01,
+                           .drop_rate = NAN, .on_line = on_line, .arg = w};
+}
+
+static agon_status clean(world *w, const char *from, const clean_options *o) {
+    forget(w);
+    return clean_file(w->ctx, w->m, from, w->to, o, &w->report);
+}
+
+/* w->text with a fifth of it made wrong. */
+static void plant(world *w, const char *objective) {
+    json_t *report = NULL;
+    const noise_options o = {.objective = objective_find(objective), .rate = 0.2, .seed = 5};
+    unlink(w->noisy), unlink(w->truth);
+    assert_ok(w->ctx, file_write(w->ctx, w->from, w->text.data, w->text.size));
+    assert_ok(w->ctx, noise_file(w->ctx, w->from, w->noisy, &o, &report));
+    json_decref(report);
+}
+
+static char *read_back(world *w, const char *path) {
+    char *text = NULL;
+    size_t n;
+    assert_ok(w->ctx, file_read(w->ctx, path, 1 << 22, &text, &n));
+    return text;
+}
+
+static size_t count_lines(const char *text) {
+    size_t n = 0;
+    for (; *text; text++)
+        n += *text == '\n';
+    return n;
+}
+
+static double real(const json_t *object, const char *key) {
+    return json_number_value(json_object_get(object, key));
+}
+
+static void expect_found(world *w, size_t n, double least) {
+    const json_t *q = json_object_get(w->report, "quality");
+    char *out = read_back(w, w->to), *dropped = read_back(w, w->dropped), *where = NULL, *text = dropped;
+    size_t n_dropped = (size_t)real(w->report, "n_dropped");
+    double last = -INFINITY;
+    if (!(real(q, "precision") >= least && real(q, "recall") >= least)) {
+        char *r = json_dumps(w->report, 0);
+        fail_msg("%s", r);
+    }
+    assert_int_equal(count_lines(out), n - n_dropped);
+    assert_int_equal(count_lines(dropped), n_dropped);
+    for (char *line = strtok_r(text, "\n", &where); line; line = strtok_r(NULL, "\n", &where)) {
+        json_t *row = json_loads(line, 0, NULL);
+        assert_string_equal(json_string_value(json_object_get(row, "file")), w->noisy);
+        assert_true(real(row, "line") >= 1 && real(row, "line") <= (double)n);
+        assert_true(real(row, "p_right") < 0.5 && real(row, "margin") >= last && json_string_value(json_object_get(row, "why")));
+        last = real(row, "margin");
+        json_decref(row);
+    }
+    free(out);
+    free(dropped);
+}
+
+static void put_pairs(world *w, size_t n) {
+    buffer_clear(&w->text);
+    for (size_t i = 0; i < n; i++)
+        buffer_printf(&w->text, "{\"prompt\":\"say %zu\",\"chosen\":\"good %zu\",\"rejected\":\"bad %zu\",\"id\":%zu}\n", i, i % 7, i % 5, i);
+}
+
+static void clean__finds_planted_swaps(void **state) {
+    world *w = *state;
+    enum { PAIRS = 120 };
+    clean_options o = options_of(w, "dpo");
+    o.truth = w->truth;
+    put_pairs(w, PAIRS);
+    plant(w, "dpo");
+    assert_ok(w->ctx, clean(w, w->noisy, &o));
+    expect_found(w, PAIRS, 0.8);
+    assert_true(w->n_lines > 4);
+    assert_close(real(w->report, "noise_rate"), 0.2, 0.1);
+    /* The same bits again, also on other threads; the truth only measures. */
+    char *first = read_back(w, w->to), *dropped = read_back(w, w->dropped);
+    o.truth = NULL;
+    w->n_lines = 0;
+    assert_ok(w->ctx, clean(w, w->noisy, &o));
+    assert_true(json_is_null(json_object_get(w->report, "quality")));
+    char *again = read_back(w, w->to), *dropped_again = read_back(w, w->dropped);
+    assert_string_equal(first, again);
+    assert_string_equal(dropped, dropped_again);
+    free(first), free(dropped), free(again), free(dropped_again);
+    /* Soft: every row, with P(right) as its label. */
+    o.soft = true;
+    assert_ok(w->ctx, clean(w, w->noisy, &o));
+    char *soft = read_back(w, w->to);
+    assert_int_equal(count_lines(soft), PAIRS);
+    json_t *row = json_loads(soft, JSON_DISABLE_EOF_CHECK, NULL);
+    assert_true(json_is_real(json_object_get(row, "label")));
+    assert_int_equal(real(row, "id"), 0);
+    json_decref(row);
+    free(soft);
+    assert_int_equal(clean_file(w->ctx, w->m, w->noisy, w->to, &o, &w->report), AGON_EINVAL); /* never over a file */
+}
+
+static void clean__finds_planted_labels(void **state) {
+    world *w = *state;
+    enum { ROWS = 160 };
+    clean_options o = options_of(w, "kto");
+    o.truth = w->truth;
+    buffer_clear(&w->text);
+    for (size_t i = 0; i < ROWS; i++)
+        buffer_printf(&w->text, "{\"prompt\":\"say %zu\",\"completion\":\"%s\",\"label\":%s}\n", i, i % 2 ? "good" : "bad", i % 2 ? "true" : "false");
+    plant(w, "kto");
+    assert_ok(w->ctx, clean(w, w->noisy, &o));
+    expect_found(w, ROWS, 0.8);
+    assert_string_equal(json_string_value(json_object_get(w->report, "kind")), "labels");
+}
+
+static void clean__drops_unlikely_answers(void **state) {
+    world *w = *state;
+    clean_options o = options_of(w, "sft");
+    buffer_clear(&w->text);
+    for (size_t i = 0; i < 40; i++)
+        buffer_printf(&w->text, "{\"prompt\":\"say %zu\",\"completion\":\"%s\"}\n", i, i % 10 ? "the cat sat" : "zq jx vk ww");
+    assert_ok(w->ctx, file_write(w->ctx, w->from, w->text.data, w->text.size));
+    assert_int_equal(clean(w, w->from, &o), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(w->ctx), "state the share"));
+    o.drop_rate = 0.1;
+    assert_ok(w->ctx, clean(w, w->from, &o));
+    char *out = read_back(w, w->to);
+    assert_int_equal(count_lines(out), 36);
+    assert_null(strstr(out, "zq"));
+    assert_true(json_is_null(json_object_get(w->report, "noise_rate")));
+    free(out);
+}
+
+static void clean__names_bad_input(void **state) {
+    world *w = *state;
+    const struct {
+        const char *objective, *rows, *words;
+    } cases[] = {
+        {"dpo", "{\"prompt\":\"a\",\"chosen\":\"b\",\"rejected\":\"c\"}\n{\"prompt\":\"a\",\"chosen\":\"b\",\"rejected\":\"\"}\n", "rows.jsonl:2: rejected is empty"},
+        {"dpo", "{\"prompt\":\"a\",\"chosen\":\"b\",\"rejected\":\"c\",\"label\":0.7}\n", "rows.jsonl:1: label is a share"},
+        {"kto", "{\"prompt\":\"a\",\"completion\":\"b\",\"label\":0.7}\n", "rows.jsonl:1: label must be true or false"},
+        {"kto", "{\"prompt\":\"a\",\"completion\":\"b\"}\n", "rows.jsonl:1: label is missing"},
+        {"dpo", "{\"prompt\":\"a\",\"chosen\":\"b\",\"rejected\":\"c\"}\n", "1 different prompts cannot be divided into 4 folds"},
+        {"grpo", "{\"prompt\":\"a\"}\n", "nothing to clean"},
+        {"dpo", "", "there are no rows"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const clean_options o = options_of(w, cases[i].objective);
+        assert_ok(w->ctx, file_write(w->ctx, w->from, cases[i].rows, strlen(cases[i].rows)));
+        if (clean(w, w->from, &o) == AGON_OK || !strstr(agon_error(w->ctx), cases[i].words))
+            fail_msg("case %zu: \"%s\" does not say \"%s\"", i, agon_error(w->ctx), cases[i].words);
+        assert_int_not_equal(access(w->to, F_OK), 0);
+    }
+    clean_options o = options_of(w, "dpo");
+    put_pairs(w, 8);
+    assert_ok(w->ctx, file_write(w->ctx, w->from, w->text.data, w->text.size));
+    assert_ok(w->ctx, file_write(w->ctx, w->truth, "{\"line\": 9}\n", 12));
+    o.truth = w->truth;
+    assert_int_equal(clean(w, w->from, &o), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(w->ctx), "is this its truth?"));
+    o.folds = 1;
+    assert_int_equal(clean(w, w->from, &o), AGON_EINVAL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(decide__finds_swapped_pairs),  cmocka_unit_test(decide__finds_reversed_labels),
+        cmocka_unit_test(decide__drops_answers_at_a_rate_only), cmocka_unit_test(clean__finds_planted_swaps),
+        cmocka_unit_test(clean__finds_planted_labels),  cmocka_unit_test(clean__drops_unlikely_answers),
+        cmocka_unit_test(clean__names_bad_input),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
