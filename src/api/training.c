@@ -213,18 +213,6 @@ static agon_status open_parameters(training *t) {
     return s;
 }
 
-/* The head the objective reads, on what is trained. One that came with it goes on. A value head starts at zero: the first values
- * must not move the policy. */
-static agon_status add_head(training *t) {
-    unsigned needs = objective_needs_with(t->d->objective, t->inner.objective_options);
-    head_kind kind = needs & NEEDS_HEAD ? HEAD_REWARD : HEAD_VALUE;
-    double deviation = kind == HEAD_REWARD ? 1 / sqrt((double)model_get_config(t->m->m)->d_model + 1) : 0;
-    if (!(needs & (NEEDS_HEAD | NEEDS_VALUES)))
-        return AGON_OK;
-    return t->adapter ? adapter_add_head(t->ctx, t->adapter, kind, deviation, t->options.seed)
-                      : model_add_head(t->ctx, t->m->m, kind, deviation, t->options.seed);
-}
-
 /* ---- training.json --------------------------------------------------------------------------------------- */
 
 static void set_text(json_t *object, const char *key, const char *text) {
@@ -541,7 +529,7 @@ agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, cons
     if (!s)
         s = open_parameters(&t);
     if (!s)
-        s = add_head(&t);
+        s = train_add_head(ctx, t.m->m, t.adapter, t.d->objective, t.inner.objective_options, t.options.seed);
     if (!s)
         s = describe(&t);
     if (!s)

@@ -7,7 +7,7 @@
 typedef struct train_arguments {
     const char *objective, *model, *dtype, *chat_template, *data, *output;
     const char **settings;
-    bool json, dry_run;
+    bool json, dry_run, skip_bad;
     int64_t preview, lora, epochs, batch, seed, max_length, steps, checkpoint_every;
     agon_train_options options;
     const char *dimension_list, *ideal_list;
@@ -48,10 +48,36 @@ static void show_memory(const agon_memory *m) {
     puts(m->recomputes ? " (activations are computed again to fit)" : "");
 }
 
+/* What --skip-bad left out: at most so many of them one by one. */
+static agon_status show_skipped(const train_arguments *a, const opened *o, const agon_dataset *d) {
+    enum { SHOWN = 10 };
+    char *text = NULL;
+    agon_status s = agon_dataset_report(o->ctx, d, &text);
+    json_t *report = s ? NULL : json_loads(text, 0, NULL), *one;
+    const json_t *rows = json_object_get(report, "skipped_rows");
+    size_t i, n = (size_t)json_integer_value(json_object_get(report, "skipped"));
+    if (n && a->json)
+        printf("{\"skipped\":%zu}\n", n);
+    if (n)
+        fprintf(stderr, "agon train: %zu rows are left out%s\n", n, n > SHOWN ? "; the first of them:" : ":");
+    json_array_foreach((json_t *)(uintptr_t)rows, i, one) {
+        if (i == SHOWN)
+            break;
+        fputs("  ", stderr);
+        print_safe(stderr, member_text(one, "sentence"));
+        fputc('\n', stderr);
+    }
+    json_decref(report);
+    agon_text_free(text);
+    return s;
+}
+
 static int show_plan(const train_arguments *a, const opened *o, const agon_dataset *d) {
     agon_memory memory;
     agon_status s = agon_train_memory(o->ctx, o->model, d, &a->options, &memory);
     if (s)
+        return fail_with("train", s, o->ctx);
+    if (a->skip_bad && (s = show_skipped(a, o, d)))
         return fail_with("train", s, o->ctx);
     size_t rows = agon_dataset_n_rows(d), cut = agon_dataset_n_truncated(d), tokens = agon_dataset_n_tokens(d),
            steps = agon_train_n_steps(d, &a->options);
@@ -177,6 +203,7 @@ static int train_files(train_arguments *a) {
         return code;
     agon_dataset_options options = agon_dataset_options_default();
     options.max_length = (size_t)a->max_length;
+    options.skip_bad = a->skip_bad;
     options.dimensions = a->dimensions;
     options.n_dimensions = a->n_dimensions;
     agon_status s = agon_dataset_open_with(o.ctx, agon_model_tokenizer(o.model), a->data, a->objective, &options, &d);
@@ -281,6 +308,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--temperature", .real = &a.options.temperature},
                                  {.name = "--seed", .integer = &a.seed},
                                  {.name = "--max-length", .integer = &a.max_length},
+                                 {.name = "--skip-bad", .flag = &a.skip_bad},
                                  {.name = "--checkpoint-every", .integer = &a.checkpoint_every},
                                  {.name = "--resume", .flag = &a.options.must_resume},
                                  {.name = "--overwrite", .flag = &a.options.overwrite},
@@ -338,6 +366,7 @@ const command command_train = {
     "  --temperature T      of all log_probs (1)\n"
     "  --seed S             of the data's order and the new factors (0)\n"
     "  --max-length N       tokens of prompt and response (2048; 0: no limit); longer rows are cut\n"
+    "  --skip-bad           leave out rows that cannot be learnt from, and name them (default: the first one is an error)\n"
     "  --checkpoint-every N steps (default: about every half minute)\n"
     "  --resume             only go on: an error where there is no checkpoint\n"
     "  --overwrite          start anew over an earlier training in DIR\n"

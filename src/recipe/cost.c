@@ -35,6 +35,16 @@ static agon_status count_row(void *arg, const char *where, json_t *row) {
     return AGON_OK;
 }
 
+/* A row of the trainer's: all of its text. */
+static agon_status count_bytes(void *arg, const char *where, json_t *row) {
+    own_rows *file = arg;
+    char *text = json_dumps(row, JSON_COMPACT);
+    (void)where;
+    file->prompt_tokens += (double)(text ? strlen(text) : 0) / BYTES_A_TOKEN;
+    free(text);
+    return AGON_OK;
+}
+
 static agon_status count_rows(agon_ctx *ctx, const run_config *r, own_rows *out) {
     *out = (own_rows){.program = r->verifier.command != NULL};
     return r->tasks.file ? jsonl_read(ctx, r->tasks.file, count_row, out) : AGON_OK;
@@ -110,22 +120,30 @@ static void sealed_cost(const run_config *r, tokens *t) {
     t->trained += taught * (double)r->critic.epochs * CRITIC_PROMPT_TOKENS + (1 + arms) * learned;
 }
 
+/* Of the recipe train: its file, as often as it is read. */
+static agon_status train_cost(agon_ctx *ctx, const run_config *r, tokens *t) {
+    own_rows file = {0};
+    agon_status s = jsonl_read(ctx, r->train.data, count_bytes, &file);
+    t->trained += file.prompt_tokens * (double)r->train.epochs;
+    return s;
+}
+
 agon_status recipe_cost(agon_ctx *ctx, const run_config *r, double tokens_per_second, json_t **cost) {
-    const bool sealed = strcmp(r->recipe, "sealed") == 0;
+    const bool sealed = strcmp(r->recipe, "sealed") == 0, rows = strcmp(r->recipe, "train") == 0;
     tokens t = {0};
     own_rows own;
-    agon_status s = count_rows(ctx, r, &own);
+    agon_status s = rows ? train_cost(ctx, r, &t) : count_rows(ctx, r, &own);
     if (s)
         return s;
     if (sealed)
         sealed_cost(r, &t);
-    else
+    else if (!rows)
         loop_cost(r, &own, count_cells(r), &t);
     double equivalents = t.generated + t.read + t.scored + 2 * t.trained;
     json_t *made = json_pack("{s{sf sf sf sf sf} s{sI sI sI sI sI}}", "tokens", "generated", t.generated, "read", t.read, "scored",
                              t.scored, "trained", t.trained, "equivalents", equivalents, "labels", "expert",
-                             (json_int_t)r->human.labels, "audits", (json_int_t)(sealed ? 0 : r->human.audits * r->iterations),
-                             "demonstrations", (json_int_t)(r->human.demonstrations * r->iterations), "calibration",
+                             (json_int_t)(rows ? 0 : r->human.labels), "audits", (json_int_t)(sealed || rows ? 0 : r->human.audits * r->iterations),
+                             "demonstrations", (json_int_t)(rows ? 0 : r->human.demonstrations * r->iterations), "calibration",
                              (json_int_t)(sealed ? r->human.calibration : 0), "gate",
                              (json_int_t)(sealed ? 2 * r->human.gate_items : 0));
     if (!made)

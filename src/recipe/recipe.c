@@ -11,7 +11,7 @@
 static const struct {
     const char *name;
     agon_status (*run)(cast *c, json_t **summary);
-} recipes[] = {{"loop", loop_recipe}, {"sealed", sealed_recipe}};
+} recipes[] = {{"loop", loop_recipe}, {"sealed", sealed_recipe}, {"train", train_recipe}};
 enum { N_RECIPES = sizeof recipes / sizeof *recipes };
 
 /* What the store counted, beside what the recipe reports. */

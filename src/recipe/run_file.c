@@ -207,6 +207,12 @@ static agon_status check_together(reader *r) {
                         "%s: human.audits + demonstrations + calibration + 2 x gate_items = %lld is more "
                         "than human.labels = %lld; raise labels or lower a part",
                         r->where, (long long)parts, (long long)c->human.labels);
+    bool train_recipe = strcmp(c->recipe, "train") == 0;
+    if (train_recipe != (c->train.data != NULL))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: 'recipe: train' and 'train: {data: FILE.jsonl}' go together", r->where);
+    if (train_recipe && (c->iterations != 1 || strcmp(c->learner.by.backend, "local") != 0))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: the recipe train is one training of the local model; set 'iterations: 1' and "
+                        "'learner: {backend: local}'", r->where);
     bool sealed_recipe = strcmp(c->recipe, "sealed") == 0, sealed_oracle = strcmp(c->oracle, "sealed") == 0;
     if (sealed_recipe != sealed_oracle)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: 'recipe: sealed' and 'oracle: sealed' go together",

@@ -65,9 +65,9 @@ typedef struct run_config {
         int64_t documents, gold, per_query, per_cell;
     } build;
     struct {
-        char *objective;
+        char *objective, *data, *bad_rows;
         text_items set;
-        int64_t rank, epochs, batch, checkpoint_every;
+        int64_t rank, epochs, batch, checkpoint_every, max_length;
         double lora_alpha, lr, warmup;
     } train;
     struct {

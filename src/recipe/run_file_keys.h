@@ -19,7 +19,7 @@
         "remote: requests a minute at most; 0: no limit")
 
 KEY("", "name", KEY_TEXT, name, "run", 0, 0, "name of the run in the workspace")
-KEY("", "recipe", KEY_CHOICE, recipe, "loop", 0, 0, "loop|sealed: the procedure to follow")
+KEY("", "recipe", KEY_CHOICE, recipe, "loop", 0, 0, "loop|sealed|train: the procedure to follow")
 KEY("", "seed", KEY_INT, seed, "1", 0, 9e15, "every random choice follows from it")
 KEY("", "iterations", KEY_INT, iterations, "1", 1, 1000, "rounds of the loop")
 KEY("", "model", KEY_TEXT, model, NULL, 0, 0,
@@ -105,6 +105,9 @@ KEY("build", "per_cell", KEY_INT, build.per_cell, "40", 1, 1e6, "examples kept a
 
 KEY("train", "objective", KEY_TEXT, train.objective, "sft", 0, 0, "see agon train --help")
 KEY("train", "set", KEY_LIST, train.set, NULL, 0, 0, "options of the objective, [beta=0.1, ...]")
+KEY("train", "data", KEY_TEXT, train.data, NULL, 0, 0, "recipe train: rows to train on (JSONL, see agon train --help)")
+KEY("train", "bad_rows", KEY_CHOICE, train.bad_rows, "refuse", 0, 0, "refuse|skip: what a row that cannot be learnt from does to the run")
+KEY("train", "max_length", KEY_INT, train.max_length, "1024", 1, 1e6, "recipe train: tokens of prompt and response; longer rows are cut")
 KEY("train", "rank", KEY_INT, train.rank, "16", 1, 512, "LoRA rank on all linear layers")
 KEY("train", "lora_alpha", KEY_REAL, train.lora_alpha, "32", 0.01, 4096, "LoRA alpha")
 KEY("train", "lr", KEY_REAL, train.lr, "0.0008", 1e-9, 1, "learning rate")

@@ -27,6 +27,8 @@ agon_status example_count_tokens(actors *a, const char *answer, int64_t *n) {
 }
 
 static json_t *example_row(const example *e) {
+    if (e->row)
+        return json_deep_copy(e->row);
     if (e->raw && !e->rejected)
         return json_pack("{ss ss}", "prompt", e->prompt, "completion", e->chosen);
     if (e->raw)
@@ -75,6 +77,12 @@ static json_t *examples_digest(const example *examples, size_t n) {
     char hex[HASH_HEX_SIZE];
     hasher *h = hasher_new();
     for (size_t i = 0; h && i < n; i++) {
+        char *row = examples[i].row ? json_canonical(examples[i].row) : NULL;
+        if (row)
+            hasher_add_field(h, row);
+        free(row);
+        if (examples[i].row)
+            continue;
         const char *fields[] = {examples[i].objective, examples[i].origin, examples[i].prompt, examples[i].chosen,
                                 examples[i].rejected ? examples[i].rejected : ""};
         for (size_t k = 0; k < sizeof fields / sizeof *fields; k++)
@@ -142,12 +150,12 @@ static agon_status plan_options(actors *a, const train_plan *plan, uint64_t seed
     return AGON_OK;
 }
 
-static agon_status start_adapter(actors *a, const train_plan *plan, uint64_t seed, const adapter **parent, adapter **out) {
+static agon_status start_adapter(actors *a, const train_plan *plan, const train_options *o, const adapter **parent, adapter **out) {
+    const adapter_options shape = {.rank = plan->rank, .alpha = (float)plan->alpha, .seed = o->seed};
     agon_status s = actors_adapter(a, plan->parent, parent);
-    if (!s && *parent)
-        return adapter_clone(a->ctx, *parent, out);
-    const adapter_options o = {.rank = plan->rank, .alpha = (float)plan->alpha, .seed = seed};
-    return s ? s : adapter_new(a->ctx, a->model, &o, out);
+    if (!s)
+        s = *parent ? adapter_clone(a->ctx, *parent, out) : adapter_new(a->ctx, a->model, &shape, out);
+    return s ? s : train_add_head(a->ctx, a->model, *out, o->objective, o->objective_options, o->seed);
 }
 
 static json_t *training_rows(const example *examples, size_t n) {
@@ -232,9 +240,9 @@ static agon_status run_training(void *arg, json_t **result) {
     json_t *rows = training_rows(t->examples, t->n);
     agon_status s = rows ? plan_options(a, plan, seed, &o) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for training rows");
     if (!s)
-        s = dataset_from_json(a->ctx, model_tokenizer(a->model), rows, o.objective, MAX_TOKENS, &d);
+        s = dataset_from_json(a->ctx, model_tokenizer(a->model), rows, o.objective, plan->max_length ? plan->max_length : MAX_TOKENS, &d);
     if (!s)
-        s = start_adapter(a, plan, seed, &parent, &trained);
+        s = start_adapter(a, plan, &o, &parent, &trained);
     if (!s)
         s = step_checkpoint_get(a->run, t->key, &at, &resume, &n_resume);
     if (!s) {

@@ -6,11 +6,12 @@
 
 enum { EXAMPLE_MAX_SOURCES = 4 };
 
-/* One training example and where it came from; strings borrowed. */
+/* One training example and where it came from; strings and row borrowed. */
 typedef struct example {
     const char *objective, *origin; /* as in example_record */
     const char *prompt;             /* the user's message, or raw text */
     const char *chosen, *rejected;  /* the answer; rejected NULL where there is no pair */
+    const json_t *row;              /* a row as the trainer reads it, instead of these three; NULL */
     bool raw;                       /* text as it is, no chat template */
     const char *labels[EXAMPLE_MAX_SOURCES], *texts[EXAMPLE_MAX_SOURCES];
     size_t n_labels, n_texts;
@@ -31,6 +32,7 @@ typedef struct train_plan {
     char *const *settings; /* "beta=0.1" [n_settings] */
     size_t n_settings;
     size_t rank, epochs, batch, checkpoint_every;
+    size_t max_length; /* tokens of a row; 0: 1,024 */
     double alpha, lr, warmup;
     bool control; /* a control arm: no lineage, no example records behind it */
 } train_plan;

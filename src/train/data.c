@@ -693,6 +693,8 @@ static agon_status take_row(void *arg, const char *where, json_t *object) {
     agon_status s = read_row(r, where, object);
     if (s == AGON_OK && r->options.n_dimensions && d->n > n)
         s = take_dimension(r, where, object, &d->rows[n]);
+    if (s == AGON_OK && r->options.on_row && d->n > n)
+        return r->options.on_row(r->options.arg, object, &d->rows[n]);
     if ((s != AGON_EINVAL && s != AGON_EFORMAT) || !r->options.skip_bad)
         return s;
     d->n = n, d->n_truncated = n_truncated, d->n_double_end = n_double_end, d->spans = spans;

@@ -490,6 +490,15 @@ static agon_status run_step(trainer *t, const train_sink *sink) {
     return status == AGON_OK && checkpoint_is_due(t, sink) ? store(t, sink) : status;
 }
 
+agon_status train_add_head(agon_ctx *ctx, model *m, adapter *a, const objective *o, const double *options, uint64_t seed) {
+    unsigned needs = objective_needs_with(o, options);
+    head_kind kind = needs & NEEDS_HEAD ? HEAD_REWARD : HEAD_VALUE;
+    double deviation = kind == HEAD_REWARD ? 1 / sqrt((double)model_get_config(m)->d_model + 1) : 0;
+    if (!(needs & (NEEDS_HEAD | NEEDS_VALUES)))
+        return AGON_OK;
+    return a ? adapter_add_head(ctx, a, kind, deviation, seed) : model_add_head(ctx, m, kind, deviation, seed);
+}
+
 agon_status train(agon_ctx *ctx, model *m, adapter *adapter, const model *reference,
                   const struct adapter *reference_adapter, const train_row *rows, size_t n_rows,
                   const train_options *options, const train_sink *sink, const void *resume, size_t n_resume) {

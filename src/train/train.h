@@ -88,10 +88,15 @@ typedef struct train_sink {
     bool (*wants_checkpoint)(void *arg, size_t step);
 } train_sink;
 
+/* The head that the objective reads, if it reads one, on an adapter or (NULL) on m; one that is there goes on. A value head starts at zero:
+ * the first values must not move the policy. */
+AGON_MUST_CHECK agon_status train_add_head(agon_ctx *ctx, model *m, adapter *a, const objective *o, const double *options,
+                                           uint64_t seed);
+
 /* Trains `train` (an adapter of m), or all weights of m when it is NULL (then `reference` must be given where the objective needs one). `reference`: model whose adapter-less forward
  * gives reference log_probs; NULL with LoRA means m itself without adapter, or with `reference_adapter`. `resume`
  * [n_resume]: bytes of an earlier on_checkpoint, NULL to start; AGON_EMISMATCH when they belong to other options, data or weights.
- * Where the objective reads a head, the adapter (else the model) must have one of that kind (adapter_add_head): it is trained with the rest.
+ * Where the objective reads a head, the adapter (else the model) must have one of that kind (train_add_head): it is trained with the rest.
  * An adapter with dimensions is trained for all preference vectors (train_preferences) and stands at the even one afterwards; it learns no head.
  * AGON_ENUMERIC names step and rows when a loss or gradient is not finite. Asserts the step-0 invariants where the objective
  * has a reference (policy == reference: margin 0). */
@@ -147,6 +152,9 @@ typedef struct dataset_options {
     size_t group_size; /* completions a group must have; 0: any number the objective takes */
     const char *const *dimensions; /* [n_dimensions] what each row's "dimension" is one of; 0: rows need none */
     size_t n_dimensions;
+    /* Each row that is kept, as it stood in the file and as it will be trained on; both borrowed for the call. NULL: not wanted. */
+    agon_status (*on_row)(void *arg, const json_t *row, const train_row *made);
+    void *arg;
 } dataset_options;
 AGON_MUST_CHECK agon_status dataset_read_with(agon_ctx *ctx, const tokenizer *t, const char *path, const objective *o,
                                               const dataset_options *options, dataset **out);

@@ -1,0 +1,150 @@
+/* Recipe `train`: one training, with any objective, on the rows of a file, as a version of the workspace.
+ *
+ *   read    the rows as they are now, checked; a file that changes later changes nothing
+ *   build   an example record a row
+ *   train   a LoRA version on the base, with the head its objective reads
+ *
+ * There is no gate: the version stays a candidate, for `agon eval`, `agon export` or a reward model's user to judge. */
+#include "base/ctx.h"
+#include "recipe/recipe_private.h"
+#include "step/train_version.h"
+#include "store/store.h"
+#include "train/train.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { SHOWN = 20 /* sentences of rows left out */ };
+
+typedef struct reading {
+    cast *c;
+    const objective *objective;
+    json_t *rows; /* [{"row", "tokens": of its responses}] */
+} reading;
+
+static agon_status keep_row(void *arg, const json_t *row, const train_row *made) {
+    reading *r = arg;
+    size_t n = 0;
+    for (size_t k = 0; k < made->n_responses; k++)
+        n += made->responses[k].n;
+    return json_append(r->c->actors.ctx, r->rows, json_pack("{sO sI}", "row", (json_t *)(uintptr_t)row, "tokens", (json_int_t)n));
+}
+
+static json_t *first_sentences(const dataset *d) {
+    json_t *list = json_array();
+    data_fault fault;
+    for (size_t i = 0; i < SHOWN && dataset_skipped(d, i, &fault); i++)
+        json_array_append_new(list, json_string(dataset_skipped(d, i, &fault)));
+    return list;
+}
+
+static agon_status read_file(void *arg, json_t **result) {
+    reading *r = arg;
+    const run_config *config = r->c->config;
+    agon_ctx *ctx = r->c->actors.ctx;
+    const dataset_options o = {.max_tokens = (size_t)config->train.max_length, .skip_bad = strcmp(config->train.bad_rows, "skip") == 0,
+                               .on_row = keep_row, .arg = r};
+    dataset *d = NULL;
+    char *text = NULL, hex[HASH_HEX_SIZE];
+    hash256 h;
+    agon_status s = dataset_read_with(ctx, model_tokenizer(r->c->model), config->train.data, r->objective, &o, &d);
+    if (!s)
+        s = (text = json_canonical(r->rows)) ? object_put(r->c->actors.store, text, strlen(text), &h)
+                                             : ctx_fail(ctx, AGON_ENOMEM, "no memory for the rows");
+    if (!s) {
+        dataset_summary n = dataset_summarise(d);
+        hash_hex(&h, hex);
+        *result = json_pack("{ss sI sI sI so}", "object", hex, "rows", (json_int_t)n.n_rows, "truncated", (json_int_t)n.n_truncated,
+                            "skipped", (json_int_t)n.n_skipped, "first_skipped", first_sentences(d));
+        s = json_made(ctx, *result);
+    }
+    free(text);
+    dataset_free(d);
+    return s;
+}
+
+/* *rows as stored, new; *report what was read, new. */
+static agon_status take_rows(cast *c, const objective *o, json_t **rows, json_t **report) {
+    const run_config *config = c->config;
+    reading r = {c, o, json_array()};
+    json_t *input = json_pack("{ss ss sI}", "objective", config->train.objective, "bad_rows", config->train.bad_rows, "max_length",
+                              (json_int_t)config->train.max_length);
+    const step_key key = {.path = "rows", .kind = "read"};
+    void *text = NULL;
+    size_t n = 0;
+    hash256 h;
+    agon_status s = r.rows ? step_once(c->run, &key, input, read_file, &r, report) : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory");
+    if (!s && !hash_parse(field_text(*report, "object"), &h))
+        s = ctx_fail(c->actors.ctx, AGON_EMISMATCH, "the recorded rows have no hash");
+    if (!s)
+        s = object_get(c->actors.store, &h, &text, &n);
+    if (!s && !(*rows = json_loadb(text, n, 0, NULL)))
+        s = ctx_fail(c->actors.ctx, AGON_EMISMATCH, "the recorded rows are not JSON");
+    free(text);
+    json_decref(input);
+    json_decref(r.rows);
+    return s;
+}
+
+static void say_what_was_read(cast *c, const json_t *report) {
+    const json_t *sentence, *first = json_object_get(report, "first_skipped");
+    size_t i;
+    cast_say(c, NULL, "%lld rows, %lld too long and cut, %lld left out", (long long)field_int(report, "rows"),
+             (long long)field_int(report, "truncated"), (long long)field_int(report, "skipped"));
+    json_array_foreach(first, i, sentence)
+        cast_say(c, NULL, "left out: %s", json_string_value(sentence));
+}
+
+static agon_status train_on(cast *c, const json_t *rows, char version[STORE_ID_SIZE]) {
+    const run_config *config = c->config;
+    size_t n = json_array_size(rows);
+    example *examples = memory_new(n + 1, sizeof *examples);
+    const train_plan plan = {.role = "learner", .parent = c->actors.base, .objective = config->train.objective,
+                             .settings = config->train.set.items, .n_settings = config->train.set.n,
+                             .rank = (size_t)config->train.rank, .epochs = (size_t)config->train.epochs,
+                             .batch = (size_t)config->train.batch, .checkpoint_every = (size_t)config->train.checkpoint_every,
+                             .max_length = (size_t)config->train.max_length, .alpha = config->train.lora_alpha,
+                             .lr = config->train.lr, .warmup = config->train.warmup};
+    agon_status s = examples ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for %zu rows", n);
+    for (size_t i = 0; i < n && !s; i++) {
+        const json_t *one = json_array_get(rows, i);
+        examples[i] = (example){.objective = config->train.objective, .origin = "real", .row = json_object_get(one, "row"),
+                                .n_tokens = field_int(one, "tokens")};
+    }
+    if (!s)
+        s = cast_stage(c, "build");
+    if (!s)
+        s = build_examples(&c->actors, "build", examples, n);
+    if (!s)
+        s = cast_stage(c, "train");
+    if (!s)
+        s = train_version(&c->actors, "train", examples, n, &plan, version);
+    free(examples);
+    return s;
+}
+
+agon_status train_recipe(cast *c, json_t **summary) {
+    const objective *o = objective_find(c->config->train.objective);
+    json_t *rows = NULL, *report = NULL;
+    char version[STORE_ID_SIZE] = "";
+    c->actors.iteration = 1;
+    agon_status s = o ? cast_stage(c, "read")
+                      : ctx_fail(c->actors.ctx, AGON_ENOTFOUND, "%s: there is no objective '%s'; agon train --help names them",
+                                 c->config->source, c->config->train.objective);
+    if (!s)
+        s = take_rows(c, o, &rows, &report);
+    if (!s) {
+        say_what_was_read(c, report);
+        s = train_on(c, rows, version);
+    }
+    if (!s)
+        s = run_finish(c->run, "done", "trained");
+    if (!s) {
+        json_object_del(report, "object");
+        *summary = json_pack("{ss ss s{ss ss} sO}", "state", "done", "base", c->actors.base, "version", "id", version, "status",
+                             "candidate", "rows", report);
+        s = json_made(c->actors.ctx, *summary);
+    }
+    json_decref(rows);
+    json_decref(report);
+    return s;
+}

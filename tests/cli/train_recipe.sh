@@ -1,0 +1,75 @@
+#!/bin/sh
+# The recipe `train`: any objective from a run file, killed and run again to the same version, traced, verified, exported.
+. "$(dirname "$0")/common"
+
+for i in 1 2 3 4 5 6; do
+    printf '{"prompt":"say %s","chosen":"the number %s","rejected":"no no"}\n' $i $i
+done >pairs.jsonl
+run_file() {
+    cat <<YAML >"$1.yaml"
+recipe: train
+model: $tiny
+evaluate: {general: 0, gsm8k: 0, documents: 0}
+train:
+  objective: bt
+  data: $PWD/pairs.jsonl
+  rank: 4
+  lora_alpha: 8
+  lr: 0.01
+  batch: 3
+  epochs: 100
+  checkpoint_every: 10
+YAML
+}
+
+# ---- to the end: a version with a reward head, an example a row
+run_file whole
+run 0 "$agon" run whole.yaml --workspace whole.agon --json
+says out '"event":"summary"'
+version=$(sed -n 's/.*"version":{"id":"\([0-9a-f]*\)".*/\1/p' out | tail -1)
+[ -n "$version" ] || fail "no version"
+run 0 "$agon" verify --workspace whole.agon
+run 0 "$agon" export --model "$tiny" --adapter "whole.agon:$version" --format peft --output reward
+printf '{"prompt":"say 3","completion":"the number 3"}\n{"prompt":"say 3","completion":"no no"}\n' >ask.jsonl
+run 0 "$agon" score --reward --model "$tiny" --adapter reward <ask.jsonl
+awk 'NR==1 {a=$1} NR==2 {exit !(a > $1 + 0.5)}' out || fail "the chosen answer is not worth more"
+mv out exported
+run 0 "$agon" score --reward --model "$tiny" --adapter "whole.agon:$version" <ask.jsonl
+same out exported
+run 0 "$agon" why "$version" --workspace whole.agon
+says out 'say 1|example'
+
+# ---- killed in the middle, and the file changed since: the same version
+run_file cut
+"$agon" run cut.yaml --workspace cut.agon --json >live 2>err &
+runner=$!
+until grep -q '"done":[1-9][0-9]' live; do sleep 0.05; done
+kill -9 $runner 2>/dev/null
+wait $runner 2>/dev/null
+if grep -q '"event":"summary"' live; then fail "it had ended before the kill"; fi
+echo '{"prompt":"late","chosen":"a","rejected":"b"}' >>pairs.jsonl
+run 0 "$agon" run cut.yaml --workspace cut.agon --json
+says out "\"version\":\{\"id\":\"$version\""
+
+# ---- rows that cannot be learnt from: refused by line, or left out by name
+echo '{"prompt":"say 9","chosen":"same","rejected":"same"}' >>pairs.jsonl
+run_file refuse
+run 4 "$agon" run refuse.yaml --workspace refuse.agon
+says err 'pairs.jsonl:8: .*same'
+run_file skip
+echo '  bad_rows: skip' >>skip.yaml
+run 0 "$agon" run skip.yaml --workspace skip.agon --json
+says out '"skipped":1,"first_skipped":\[".*pairs.jsonl:8:'
+run 4 "$agon" train bt --model "$tiny" --data pairs.jsonl --output refused --lora 4 --steps 1
+run 0 "$agon" train bt --model "$tiny" --data pairs.jsonl --output kept --lora 4 --steps 1 --skip-bad
+says err '1 rows are left out'
+says err 'pairs.jsonl:8: '
+
+# ---- what does not go together
+sed 's/objective: bt/objective: btt/' whole.yaml >unknown.yaml
+run 3 "$agon" run unknown.yaml --workspace unknown.agon
+says err "no objective 'btt'"
+grep -v 'data:' whole.yaml >nothing.yaml
+run 4 "$agon" run nothing.yaml --workspace nothing.agon
+says err 'go together'
+done_testing
