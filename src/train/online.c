@@ -25,6 +25,7 @@ typedef struct online {
     const online_sink *sink;
     unsigned needs;
     bool pairs;
+    size_t n_accept; /* by rejection sampling; 0: best and worst */
     train_moments moments;
     workspace *work;
     size_t round;
@@ -50,6 +51,24 @@ static size_t n_samples(const online *o) {
 }
 
 /* ---- what can be refused before anything runs ------------------------------------------------------------------ */
+
+/* How many samples of a prompt rejection sampling accepts. */
+static agon_status check_rejection(online *o) {
+    const online_options *p = &o->options;
+    const char *name = p->train.objective->name;
+    bool rso = strncmp(name, "rso-", 4) == 0;
+    o->n_accept = p->n_accept ? p->n_accept : !rso ? 0 : p->n_samples / 2 < 2 ? 2 : p->n_samples / 2;
+    if (o->n_accept && (!o->pairs || strcmp(name, "spin") == 0))
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s does not pick pairs among samples; rejection sampling is for rso-sigmoid, "
+                        "rso-hinge, dpo and the like", name);
+    if (o->n_accept && (o->n_accept < 2 || o->n_accept > p->n_samples))
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: %zu of %zu samples cannot be accepted; 2 or more make pairs", o->n_accept,
+                        p->n_samples);
+    if (o->n_accept && !(p->rso_beta >= 0))
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: the temperature of rejection sampling is %g; it must be 0 or more",
+                        p->rso_beta);
+    return AGON_OK;
+}
 
 static agon_status check(online *o) {
     const online_options *p = &o->options;
@@ -80,7 +99,7 @@ static agon_status check(online *o) {
             o->beta = i;
     if (p->kl_horizon > 0 && (o->beta < 0 || !(p->kl_target > 0)))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: an adaptive KL needs a target above 0 and an objective with beta");
-    return AGON_OK;
+    return check_rejection(o);
 }
 
 /* ---- sampling and rewarding ---------------------------------------------------------------------------------- */
@@ -257,6 +276,18 @@ static agon_status add_pair(online *o, size_t prompt, train_response chosen, tra
     return s;
 }
 
+static agon_status pairs_by_rejection(online *o, size_t i) {
+    size_t k = o->options.n_samples, first = i * k, n_pairs;
+    size_t(*pairs)[2] = arena_take(o->memory, o->n_accept / 2, sizeof *pairs);
+    if (!pairs)
+        return no_memory(o);
+    agon_status s = rejection_pairs(o->ctx, o->rewards + first, k, o->options.rso_beta, o->n_accept,
+                                    seed_derivef(o->options.train.seed, "rso %zu %zu", o->round, i), pairs, &n_pairs);
+    for (size_t j = 0; !s && j < n_pairs; j++)
+        s = add_pair(o, i, response_of(o, first + pairs[j][0]), response_of(o, first + pairs[j][1]));
+    return s;
+}
+
 static agon_status rows_of_prompt(online *o, size_t i) {
     const objective *x = o->options.train.objective;
     const online_prompt *p = &o->prompts[i];
@@ -270,6 +301,8 @@ static agon_status rows_of_prompt(online *o, size_t i) {
                                 .label = NAN, .weight = 1};
         return add_pair(o, i, human, response_of(o, first));
     }
+    if (o->n_accept)
+        return pairs_by_rejection(o, i);
     if (o->pairs)
         return select_pair(o->rewards + first, k, &best, &worst)
                    ? add_pair(o, i, response_of(o, first + best), response_of(o, first + worst))
@@ -387,6 +420,8 @@ static hash256 identity_of(const online *o) {
         buffer_printf(&b, "|%.17g", i == o->beta ? 0 : p->train.objective_options[i]);
     if (p->span_rewards)
         buffer_text(&b, "|spans");
+    if (o->n_accept)
+        buffer_printf(&b, "|accept %zu %.17g", o->n_accept, p->rso_beta);
     hash256 id = b.failed ? (hash256){{0}} : hash_bytes(b.data, b.size);
     buffer_free(&b);
     return id;

@@ -5,7 +5,8 @@
  *   single         each sample with its reward, log_probs and, where the objective reads values, values at sampling (ppo); for an
  *                  objective that reads labels, label 1 where the reward is at least 1/2 (kto)
  *   pair           the best and the worst of K, ties dropped (dpo and its kin: OAIF, 2402.04792); for `spin` the demonstration against
- *                  the first own sample (2401.01335)
+ *                  the first own sample (2401.01335); for rso-sigmoid and rso-hinge, or where n_accept asks for it, the samples that
+ *                  rejection sampling accepts, two by two (2309.06657)
  *
  * Groups and singles are measured against `reference` (KL to where training began), pairs against the policy at the start of the round.
  * A round is a function of (options, seed, the round's number, the state before it), so a run stopped anywhere goes on from its last
@@ -29,6 +30,10 @@ typedef struct online_options {
     double no_end_penalty; /* taken from the reward of a sample that reached max_tokens (1) */
     bool span_rewards;     /* ask for rewards of single tokens, as they are before they are held: |sum| <= 0.5 * std(reward) * sqrt(tokens) */
     double kl_target, kl_horizon; /* the objective's beta follows the KL (Ziegler et al. 2019, 2.2); horizon 0: it is fixed */
+    /* Objectives on pairs: how many of a prompt's samples rejection sampling accepts, at temperature rso_beta (selection.h). 0: half of
+     * them for the objectives of RSO, at least 2; the best and the worst for the others. */
+    size_t n_accept;
+    double rso_beta;
 } online_options;
 
 typedef struct online_report {

@@ -103,6 +103,25 @@ agon_status rejection_sample(agon_ctx *ctx, const double *rewards, size_t n, dou
     return AGON_OK;
 }
 
+agon_status rejection_pairs(agon_ctx *ctx, const double *rewards, size_t n, double beta, size_t wanted, uint64_t seed,
+                            size_t (*pairs)[2], size_t *n_pairs) {
+    rng stream = rng_new(seed);
+    size_t *accepted = memory_new(wanted + 1, sizeof *accepted);
+    if (!accepted)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu candidates", n);
+    agon_status s = rejection_sample(ctx, rewards, n, beta, wanted, uniform_of_rng, &stream, accepted);
+    *n_pairs = 0;
+    for (size_t i = 0; !s && i + 1 < wanted; i += 2) {
+        size_t a = accepted[i], b = accepted[i + 1];
+        if (rewards[a] == rewards[b])
+            continue;
+        pairs[*n_pairs][0] = rewards[a] > rewards[b] ? a : b;
+        pairs[(*n_pairs)++][1] = rewards[a] > rewards[b] ? b : a;
+    }
+    free(accepted);
+    return s;
+}
+
 agon_status pack_best_fit(agon_ctx *ctx, const size_t *lengths, size_t n, size_t capacity, size_t *bin, size_t *n_bins) {
     keyed *sorted = memory_new(n ? n : 1, sizeof *sorted);
     size_t *room = memory_new(n ? n : 1, sizeof *room), bins = 0;

@@ -29,6 +29,10 @@ AGON_MUST_CHECK agon_status rejection_sample(agon_ctx *ctx, const double *reward
                                              uniform_source uniform, void *arg, size_t *accepted);
 /* rejection_sample's uniform over an rng *. */
 double uniform_of_rng(void *arg);
+/* Pairs of `wanted` samples that rejection_sample accepts of n, from the stream of `seed`: first with second, third with fourth ..., the better
+ * reward first; equal rewards make no pair, and an odd last one none. pairs [wanted / 2] of indices, *n_pairs. Errors as rejection_sample. */
+AGON_MUST_CHECK agon_status rejection_pairs(agon_ctx *ctx, const double *rewards, size_t n, double beta, size_t wanted, uint64_t seed,
+                                            size_t (*pairs)[2], size_t *n_pairs);
 
 /* Bins of n documents by best-fit decreasing: the longest first, each into the fullest bin it fits, ties by the oldest.
  * bin [n]; *n_bins. A document longer than capacity has a bin of its own. AGON_ENOMEM (V:sft.packing). */

@@ -13,6 +13,8 @@ typedef struct world {
     double bad; /* not 0: the reward of every sample */
     double first_span, last_span;
     bool flat; /* all rewards 0 */
+    size_t n_rows; /* of the first round */
+    agon_status expected; /* a failure that the test asks for */
 } world;
 
 static agon_status prompts(void *arg, size_t round, online_prompt *out) {
@@ -51,7 +53,7 @@ static agon_status token_rewards(void *arg, size_t i, const completion *sample, 
 static agon_status on_round(void *arg, const online_report *r) {
     world *w = arg;
     if (r->round == 1)
-        w->first = r->reward, w->first_span = r->span_reward;
+        w->first = r->reward, w->first_span = r->span_reward, w->n_rows = r->n_rows;
     w->last = r->reward;
     w->last_span = r->span_reward;
     w->kl = r->kl;
@@ -76,6 +78,7 @@ static online_options options_for(const char *name, size_t n_rounds) {
                         .max_tokens = N_TOKENS};
     o.train.objective = objective_find(name);
     objective_defaults(o.train.objective, o.train.objective_options);
+    o.rso_beta = 0.5;
     o.train.batch_rows = 8;
     o.train.epochs = 2;
     o.train.lr = 1e-2f;
@@ -93,7 +96,7 @@ static agon_status run(const online_options *o, world *w, const world *from) {
     assert_ok(ctx, adapter_new(ctx, m, &(adapter_options){.rank = 4, .alpha = 8, .seed = 2}, &a));
     const online_sink sink = {prompts, rewards, on_round, NULL, on_state, w, token_rewards};
     agon_status s = online_train(ctx, m, a, NULL, o, &sink, from ? from->state : NULL, from ? from->n_state : 0);
-    if (s && s != AGON_EINTERRUPTED && w->bad == 0 && !from)
+    if (s && s != w->expected && s != AGON_EINTERRUPTED && w->bad == 0 && !from)
         fail_msg("%s: %s", o->train.objective->name, agon_error(ctx));
     if (w->bad != 0)
         assert_non_null(strstr(agon_error(ctx), "round 1, prompt 0, sample 0"));
@@ -103,7 +106,8 @@ static agon_status run(const online_options *o, world *w, const world *from) {
     return s;
 }
 
-static const char *const names[] = {"grpo", "gspo", "rloo", "reinforce++", "ppo", "dpo", "exo-rw", "kto", "spin", "ipo"};
+static const char *const names[] = {"grpo", "gspo", "rloo", "reinforce++", "ppo", "dpo", "exo-rw", "kto", "spin", "ipo",
+                                    "rso-sigmoid", "rso-hinge"};
 
 static void online__every_kind_of_row_learns(void **state) {
     (void)state;
@@ -116,6 +120,11 @@ static void online__every_kind_of_row_learns(void **state) {
         }
         if (strcmp(names[i], "exo-rw") == 0) /* rewards of this spread are small beside its usual temperature */
             assert_ok(ctx, objective_set(ctx, o.train.objective, "reward_beta=0.05", o.train.objective_options));
+        if (strncmp(names[i], "rso-", 4) == 0) { /* chance pairs teach less than best and worst: both of them, longer, at a margin that holds */
+            o.n_accept = N_SAMPLES;
+            o.n_rounds = 30;
+            assert_ok(ctx, objective_set(ctx, o.train.objective, "beta=0.5", o.train.objective_options));
+        }
         agon_ctx_free(ctx);
         world w = {0};
         assert_int_equal(run(&o, &w, NULL), AGON_OK);
@@ -172,6 +181,33 @@ static void online__rewards_of_spans_are_learnt(void **state) {
     adapter_free(a);
     model_free(m);
     agon_ctx_free(ctx);
+}
+
+/* What rejection sampling accepts decides what is learnt: how many pairs, and at which temperature. */
+static void online__rejection_sampling_picks_the_pairs(void **state) {
+    (void)state;
+    online_options o = options_for("rso-sigmoid", 1), four = o, cold = o, plain = options_for("dpo", 1), asked = plain;
+    four.n_accept = 4;
+    cold.rso_beta = 0;
+    asked.n_accept = 4;
+    world w[5] = {{.stop_at = 0}};
+    const online_options *all[5] = {&o, &four, &cold, &plain, &asked};
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(run(all[i], &w[i], NULL), AGON_OK);
+    assert_true(w[0].n_rows <= N_PROMPTS && w[1].n_rows > N_PROMPTS && w[1].n_rows <= 2 * N_PROMPTS);
+    assert_true(w[3].n_rows <= N_PROMPTS && w[4].n_rows > N_PROMPTS);
+    assert_int_equal(w[0].n_state, w[2].n_state);
+    enum { BEHIND_IDENTITY = 80 }; /* the options' hash differs in any case */
+    assert_memory_not_equal(w[0].state + BEHIND_IDENTITY, w[2].state + BEHIND_IDENTITY, w[0].n_state - BEHIND_IDENTITY - 32);
+    for (size_t i = 0; i < 5; i++)
+        free(w[i].state);
+    for (size_t i = 0; i < 3; i++) {
+        online_options bad = i == 0 ? options_for("grpo", 1) : o;
+        bad.n_accept = i == 0 ? 2 : i == 1 ? 1 : 2;
+        bad.rso_beta = i == 2 ? -1 : 0.5;
+        world refused = {.expected = AGON_EINVAL};
+        assert_int_equal(run(&bad, &refused, NULL), AGON_EINVAL);
+    }
 }
 
 /* beta grows by a fifth of episodes/horizon while the KL is above the target, and shrinks while it is below. */
@@ -235,6 +271,7 @@ int main(void) {
         cmocka_unit_test(online__every_kind_of_row_learns),
         cmocka_unit_test(online__resumes_bit_for_bit),
         cmocka_unit_test(online__rewards_of_spans_are_learnt),
+        cmocka_unit_test(online__rejection_sampling_picks_the_pairs),
         cmocka_unit_test(online__beta_follows_the_kl),
         cmocka_unit_test(online__refuses_what_it_cannot_run),
         cmocka_unit_test(online__refuses_foreign_states),

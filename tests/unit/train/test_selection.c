@@ -89,6 +89,34 @@ static void rejection__agrees_with_the_vector(void **state) {
     json_decref(root);
 }
 
+/* Acceptance by acceptance, two by two; at beta 0 that is the best with the second, the third with the fourth. */
+static void rejection__makes_pairs(void **state) {
+    agon_ctx *ctx = *state;
+    const double rewards[6] = {0.1, 0.9, 0.3, 0.5, 0.7, 0.2}, tied[4] = {1, 1, 0, 0};
+    size_t pairs[3][2], again[3][2], n;
+    assert_ok(ctx, rejection_pairs(ctx, rewards, 6, 0, 5, 7, pairs, &n));
+    assert_int_equal(n, 2); /* the fifth has no partner */
+    const size_t best[2][2] = {{1, 4}, {3, 2}};
+    assert_memory_equal(pairs, best, sizeof best);
+    assert_ok(ctx, rejection_pairs(ctx, tied, 4, 0, 4, 7, pairs, &n));
+    assert_int_equal(n, 0);
+    /* Of a warmer temperature the pairs follow the seed, and the better one stands first whichever was accepted first. */
+    size_t n_other = 0, n_turned = 0;
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        assert_ok(ctx, rejection_pairs(ctx, rewards, 6, 0.5, 4, seed, pairs, &n));
+        assert_ok(ctx, rejection_pairs(ctx, rewards, 6, 0.5, 4, seed, again, &n));
+        assert_int_equal(n, 2);
+        assert_memory_equal(pairs, again, 2 * sizeof *pairs);
+        for (size_t i = 0; i < n; i++) {
+            assert_true(rewards[pairs[i][0]] > rewards[pairs[i][1]]);
+            n_turned += pairs[i][0] > pairs[i][1];
+        }
+        n_other += memcmp(pairs, best, sizeof best) != 0;
+    }
+    assert_true(n_other > 25 && n_turned > 5);
+    assert_int_equal(rejection_pairs(ctx, rewards, 6, 0.5, 7, 0, pairs, &n), AGON_EINVAL);
+}
+
 static void packing__fills_bins_as_the_vector(void **state) {
     agon_ctx *ctx = *state;
     json_t *root, *v = test_vector("sft.packing", &root), *want = get(v, "expected", "bfd_bins");
@@ -121,6 +149,7 @@ int main(void) {
         cmocka_unit_test(co_teaching__agrees_with_the_vector),
         cmocka_unit_test(pair__agrees_with_the_vector),
         cmocka_unit_test(rejection__agrees_with_the_vector),
+        cmocka_unit_test(rejection__makes_pairs),
         cmocka_unit_test(packing__fills_bins_as_the_vector),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
