@@ -8,7 +8,9 @@
  *   {"prompt", "completions": [...], "rewards": [...] or "advantages": [...]}
  *   {"prompt", "completions": [steps], "labels": [...]}          one response, a line a step, a label at each step's end
  *
- * each with "dimension" where several are trained together.
+ * each with "dimension" where several are trained together. Prompts to be answered (dataset_read_prompts):
+ *
+ *   {"prompt"} (+ "completion": a demonstration, and any field for who judges the answers)
  *
  * Rows of single responses may have "spans" (row_spans.h): rewards and weights of parts of the completion; groups a list of them a
  * completion. For objectives that read a head, "critique" ("chosen_critique", "rejected_critique"; "critiques": [...]) follows the response
@@ -38,8 +40,16 @@ typedef struct skipped_row {
     const char *sentence;
 } skipped_row;
 
+/* Where a prompt to be answered came from. */
+typedef struct prompt_origin {
+    json_t *object;
+    const char *where;
+} prompt_origin;
+
 struct dataset {
     arena *memory;
+    prompt_origin *origins; /* [n_origins] of prompts to be answered: one a row */
+    size_t n_origins;
     train_row *rows;
     size_t n, capacity, n_truncated, n_double_end, n_skipped;
     size_t faults[N_DATA_FAULTS];
@@ -50,7 +60,7 @@ struct dataset {
 typedef struct reader {
     agon_ctx *ctx;
     const tokenizer *t;
-    const objective *o;
+    const objective *o; /* NULL: prompts to be answered */
     size_t max_tokens;
     dataset *d;
     dataset_options options;
@@ -219,6 +229,27 @@ static agon_status keep_response(reader *r, const example *e, size_t room, train
     return AGON_OK;
 }
 
+/* A row at the end of the dataset with room for n responses, its prompt the first tokens of e. */
+static agon_status new_row(reader *r, const example *e, size_t n, train_row **out) {
+    dataset *d = r->d;
+    if (d->n == d->capacity) {
+        size_t capacity = d->capacity ? 2 * d->capacity : 64;
+        train_row *grown = realloc(d->rows, size_mul(capacity, sizeof *grown));
+        if (!grown)
+            return no_memory(r);
+        d->rows = grown, d->capacity = capacity;
+    }
+    train_response *responses = arena_take(d->memory, n ? n : 1, sizeof *responses);
+    int32_t *ids = arena_take(d->memory, e->n_prompt ? e->n_prompt : 1, sizeof *ids);
+    if (!responses || !ids)
+        return no_memory(r);
+    if (e->n_prompt)
+        memcpy(ids, e->tokens.ids, e->n_prompt * sizeof *ids);
+    *out = &d->rows[d->n];
+    **out = (train_row){.prompt = ids, .n_prompt = e->n_prompt, .responses = responses, .n_responses = n, .weight = 1};
+    return AGON_OK;
+}
+
 /* A row of the examples that share their prompt. Too long: responses are cut at the end, and a row whose
  * prompt alone fills max_tokens is left out; both count as truncated. *kept NULL when left out. */
 static agon_status keep_row(reader *r, const char *where, const example *e, size_t n, train_row **kept) {
@@ -234,27 +265,14 @@ static agon_status keep_row(reader *r, const char *where, const example *e, size
     d->n_truncated += cut ? 1 : 0;
     if (r->max_tokens && n_prompt >= r->max_tokens)
         return AGON_OK;
-    if (d->n == d->capacity) {
-        size_t capacity = d->capacity ? 2 * d->capacity : 64;
-        train_row *grown = realloc(d->rows, size_mul(capacity, sizeof *grown));
-        if (!grown)
-            return no_memory(r);
-        d->rows = grown, d->capacity = capacity;
-    }
-    train_response *responses = arena_take(d->memory, n, sizeof *responses);
-    int32_t *ids = arena_take(d->memory, n_prompt ? n_prompt : 1, sizeof *ids);
-    if (!responses || !ids)
-        return no_memory(r);
-    if (n_prompt)
-        memcpy(ids, e[0].tokens.ids, n_prompt * sizeof *ids);
-    for (size_t k = 0; k < n; k++) {
-        agon_status s = keep_response(r, &e[k], room, &responses[k]);
-        if (s != AGON_OK)
-            return s;
-    }
-    d->rows[d->n] = (train_row){.prompt = ids, .n_prompt = n_prompt, .responses = responses, .n_responses = n,
-                                .weight = 1};
-    *kept = &d->rows[d->n++];
+    train_row *row;
+    agon_status s = new_row(r, &e[0], n, &row);
+    for (size_t k = 0; k < n && s == AGON_OK; k++)
+        s = keep_response(r, &e[k], room, (train_response *)&row->responses[k]);
+    if (s != AGON_OK)
+        return s;
+    *kept = row;
+    d->n++;
     return AGON_OK;
 }
 
@@ -633,8 +651,55 @@ static agon_status read_steps(reader *r, const char *where, json_t *object) {
     return s;
 }
 
+/* ---- prompts to be answered --------------------------------------------------------------------------- */
+
+/* Keeps the row itself beside its tokens. */
+static agon_status keep_origin(reader *r, const char *where, json_t *object) {
+    dataset *d = r->d;
+    prompt_origin *grown = realloc(d->origins, size_mul(d->n_origins + 1, sizeof *grown));
+    const char *kept = arena_copy(d->memory, where);
+    if (grown)
+        d->origins = grown;
+    if (!grown || !kept)
+        return no_memory(r);
+    grown[d->n_origins++] = (prompt_origin){json_incref(object), kept};
+    return AGON_OK;
+}
+
+static agon_status encode_question(reader *r, const char *where, const prompt *p, example *e) {
+    agon_status s = p->text ? tokenizer_encode_raw(r->ctx, r->t, p->text, strlen(p->text), &e->tokens)
+                            : chat_encode(r->ctx, r->t, p->messages.messages, p->messages.n, true, &e->tokens, NULL);
+    e->n_prompt = e->tokens.n;
+    return s == AGON_OK ? s : ctx_prefix(r->ctx, s, "%s", where);
+}
+
+/* {"prompt"}, with "completion" as the row's only response. */
+static agon_status read_question(reader *r, const char *where, json_t *object) {
+    example e = {0};
+    prompt p = {0};
+    json_t *completion = json_object_get(object, "completion");
+    train_row *row = NULL;
+    agon_status s = read_prompt(r, where, object, &p);
+    if (s == AGON_OK && !*(p.text ? p.text : p.messages.messages[p.messages.n - 1].content))
+        s = BAD(r, FAULT_EMPTY, "%s: prompt is empty; there is nothing to answer", where);
+    if (s == AGON_OK)
+        s = completion ? encode_pair(r, where, "completion", &p, completion, &e) : encode_question(r, where, &p, &e);
+    if (s == AGON_OK && r->max_tokens && e.n_prompt >= r->max_tokens)
+        s = BAD(r, FAULT_RANGE, "%s: the prompt has %zu tokens; with an answer at most %zu fit", where, e.n_prompt, r->max_tokens);
+    if (s == AGON_OK && completion)
+        s = keep_row(r, where, &e, 1, &row);
+    else if (s == AGON_OK && (s = new_row(r, &e, 0, &row)) == AGON_OK)
+        r->d->n++;
+    if (s == AGON_OK)
+        s = keep_origin(r, where, object);
+    example_free(&e);
+    return s;
+}
+
 static agon_status read_row(void *arg, const char *where, json_t *object) {
     reader *r = arg;
+    if (!r->o)
+        return read_question(r, where, object);
     if (r->o->needs & NEEDS_TARGETS)
         return read_steps(r, where, object);
     bool pair = json_object_get(object, "chosen") || json_object_get(object, "rejected");
@@ -741,6 +806,15 @@ agon_status dataset_read_with(agon_ctx *ctx, const tokenizer *t, const char *pat
     return dataset_fill(ctx, t, path, o, options, feed_file, path, out);
 }
 
+agon_status dataset_read_prompts(agon_ctx *ctx, const tokenizer *t, const char *path, size_t max_tokens, dataset **out) {
+    return dataset_fill(ctx, t, path, NULL, &(dataset_options){.max_tokens = max_tokens}, feed_file, path, out);
+}
+
+const json_t *dataset_prompt_row(const dataset *d, size_t i, const char **where) {
+    *where = d->origins[i].where;
+    return d->origins[i].object;
+}
+
 agon_status dataset_read(agon_ctx *ctx, const tokenizer *t, const char *path, const objective *o, size_t max_tokens,
                          dataset **out) {
     return dataset_read_with(ctx, t, path, o, &(dataset_options){.max_tokens = max_tokens}, out);
@@ -803,6 +877,9 @@ agon_status dataset_from_rows(agon_ctx *ctx, const train_row *rows, size_t n, da
 void dataset_free(dataset *d) {
     if (!d)
         return;
+    for (size_t i = 0; i < d->n_origins; i++)
+        json_decref(d->origins[i].object);
+    free(d->origins);
     arena_free(d->memory);
     free(d->rows);
     free(d);
@@ -846,54 +923,4 @@ dataset_summary dataset_summarise(const dataset *d) {
         }
     }
     return s;
-}
-
-/* ---- preview --------------------------------------------------------------------------------------- */
-
-static void preview_token(buffer *b, const tokenizer *t, int32_t id, const char *mask) {
-    size_t n = 0;
-    const char *bytes = tokenizer_bytes(t, id, &n);
-    buffer_printf(b, "  %8d  %-6s  \"", (int)id, mask);
-    for (size_t i = 0; bytes && i < n; i++) {
-        unsigned char c = (unsigned char)bytes[i];
-        if (c == '\n')
-            buffer_text(b, "\\n");
-        else if (c < 0x20 || c == 0x7f)
-            buffer_printf(b, "\\x%02x", c);
-        else
-            buffer_char(b, (char)c);
-    }
-    buffer_text(b, "\"\n");
-}
-
-char *dataset_preview(const dataset *d, const tokenizer *t, size_t i) {
-    if (i >= d->n)
-        return NULL;
-    const train_row *row = &d->rows[i];
-    buffer b = {0};
-    buffer_printf(&b, "row %zu: prompt of %zu tokens\n     token  mask    text\n", i, row->n_prompt);
-    for (size_t j = 0; j < row->n_prompt; j++)
-        preview_token(&b, t, row->prompt[j], "prompt");
-    for (size_t k = 0; k < row->n_responses; k++) {
-        const train_response *r = &row->responses[k];
-        size_t supervised = 0;
-        for (size_t j = 0; j < r->n; j++)
-            supervised += r->mask[j] > 0;
-        buffer_printf(&b, "row %zu, response %zu: %zu tokens, %zu supervised", i, k, r->n, supervised);
-        if (!isnan(r->reward))
-            buffer_printf(&b, ", reward %g", r->reward);
-        if (!isnan(r->label))
-            buffer_printf(&b, ", label %g", r->label);
-        buffer_char(&b, '\n');
-        for (size_t j = 0; j < r->n; j++) {
-            char mask[32];
-            int used = snprintf(mask, sizeof mask, "%.4g", (double)r->mask[j]);
-            if (r->token_rewards && r->token_rewards[j] != 0)
-                snprintf(mask + used, sizeof mask - (size_t)used, " %+.3g", (double)r->token_rewards[j]);
-            preview_token(&b, t, r->tokens[j], mask);
-        }
-    }
-    char *text = buffer_take(&b);
-    buffer_free(&b);
-    return text;
 }

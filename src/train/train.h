@@ -128,6 +128,12 @@ size_t train_n_steps(const train_options *options, size_t n_rows);
 typedef struct dataset dataset;
 AGON_MUST_CHECK agon_status dataset_read(agon_ctx *ctx, const tokenizer *t, const char *path,
                                          const objective *o, size_t max_tokens, dataset **out);
+/* Prompts to be answered: rows {"prompt"}, read as above; a "completion" is the row's one response, a demonstration; the other fields are for
+ * whoever judges the answers. max_tokens: of the prompt and an answer, 0: no limit. AGON_EINVAL names file and line: no prompt, an empty or a
+ * too long one. */
+AGON_MUST_CHECK agon_status dataset_read_prompts(agon_ctx *ctx, const tokenizer *t, const char *path, size_t max_tokens, dataset **out);
+/* Row i of such a dataset as the file has it, and its "file:line"; both borrowed. */
+const json_t *dataset_prompt_row(const dataset *d, size_t i, const char **where);
 /* The same from an array of rows in memory, those that cannot be learnt from left out and counted; sentences name the row's number. */
 AGON_MUST_CHECK agon_status dataset_from_json(agon_ctx *ctx, const tokenizer *t, const json_t *rows, const objective *o,
                                               size_t max_tokens, dataset **out);
