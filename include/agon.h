@@ -210,6 +210,15 @@ AGON_API bool agon_has_reward(const agon_model *m, const agon_adapter *adapter);
 AGON_API AGON_MUST_CHECK agon_status agon_reward(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
                                                  const agon_score_request *requests, size_t n, agon_reward_result *results);
 AGON_API void agon_reward_result_free(agon_reward_result *r);
+/* One reward of several reward models, adapters of m with a head each, for n completions. With two or more, each member's reward is first brought
+ * to its own scale: less the mean and over the standard deviation of its rewards on what it was trained on, which agon_train leaves beside a head.
+ * rule: "mean" (NULL), "wco" the least, "uwo" mean - strength * variance, "lcb" mean - strength * standard deviation (Coste et al. 2023,
+ * 2310.02743); strength below 0: 0.5 for uwo, 1 for lcb. rewards [n]; member_rewards [n_members, n] on the common scale, or NULL. AGON_EINVAL: a
+ * member without head or without scale, an unknown rule; else as agon_reward. */
+AGON_API AGON_MUST_CHECK agon_status agon_reward_ensemble(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *members,
+                                                          size_t n_members, const char *rule, double strength,
+                                                          const agon_score_request *requests, size_t n, double *rewards,
+                                                          double *member_rewards);
 /* The response with a critique after it, "RESPONSE\n\nCritique: CRITIQUE", as reward models that were trained on rows with critiques read
  * both. *text new (agon_text_free). */
 AGON_API AGON_MUST_CHECK agon_status agon_critique_join(agon_ctx *ctx, const char *response, const char *critique, char **text);
@@ -486,21 +495,55 @@ AGON_API AGON_MUST_CHECK agon_status agon_train_memory(agon_ctx *ctx, const agon
 typedef struct agon_online_options {
     size_t struct_size;
     const char *const *cells; /* [n_cells] "family" or "family/cell" of the generated tasks; none: those by default */
-    size_t n_cells;
+    size_t n_cells;           /* 0 with `data` */
     size_t rounds, prompts, samples, max_tokens; /* prompts a round, samples a prompt, tokens a sample */
     double no_end_penalty;        /* taken from the reward of a sample that did not end by itself */
     double kl_target, kl_horizon; /* horizon above 0: the objective's beta follows the KL (Ziegler et al. 2019) */
-    const char *reward_model;     /* PEFT folder with a reward head; NULL: the tasks' verifiers, 1 for a pass */
+    const char *reward_model;     /* PEFT folder with a reward head; NULL: the prompts' verifiers, 1 for a pass */
     /* Above 0 (ppo, reinforce++): what the verifier cites in a sample that fails loses this much, on its exact tokens (RELC, 2401.07382), held
      * so that a sample's sum is at most 0.5 * std(reward) * sqrt(tokens). */
     double span_reward;
     const char *span_placement; /* of it: "spread" over the tokens, on "each", on the "last" */
     /* After each round, JSON: {"round", "rounds", "reward", "reward_std", "length", "ended", "kl", "distinct", "flat_groups", "rows", "beta",
-     * "loss"}, with span_reward "flagged" and "span_reward". NULL: none. */
+     * "loss"}, with span_reward "flagged" and "span_reward"; "verified", the share that passes where every prompt has a verifier; of an
+     * ensemble "disagreement", the mean over the samples of its members' standard deviation, and "error_correlation", the mean over pairs of members
+     * of the correlation of their rewards (where there are verifiers, of what is left of them after the mean of right and of wrong
+     * samples; absent where a member's rewards are all alike). NULL: none. */
     void (*on_round)(void *arg, const char *json);
     void *arg;
+    /* Prompts of the user's instead of generated tasks: JSONL rows {"prompt": text or messages}. Rounds take them in a seeded order, each once
+     * before any comes again. "answer" (text, number or a list of accepted ones), "verifier" and "arguments" say what is right, as in
+     * agon_init_run_file's files, and are needed where nothing else rewards; "completion" is the demonstration that spin needs. NULL: tasks. */
+    const char *data;
+    /* [n_reward_models] further reward models. With two or more in all their rewards become one by `ensemble` at `ensemble_strength`
+     * (agon_reward_ensemble). */
+    const char *const *reward_models;
+    size_t n_reward_models;
+    const char *ensemble;
+    double ensemble_strength;
+    /* Objectives on pairs: how many of a prompt's samples statistical rejection sampling accepts at temperature rso_beta (Liu et al. 2023,
+     * 2309.06657); the first and the second are a pair, the third and the fourth ..., the better reward chosen, ties dropped. 0: half of the samples
+     * for rso-sigmoid and rso-hinge, none for the others, which take the best and the worst. */
+    size_t accept;
+    double rso_beta;
+    /* A judge instead of verifiers and reward models. `judge`: a program, run through /bin/sh -c in a process group of its own, that reads one JSON
+     * line a sample, {"id", "role": "judge", "messages": the conversation with the sample as its last turn, "data": {"prompt", "completion", and the
+     * row's other members}}, and writes one, {"id", "reward": a finite number} or {"id", "verdict": "pass" | "fail"} (1 and 0), in any
+     * order. One that ends, hangs for judge_timeout seconds or answers otherwise ends the call with AGON_EREMOTE and a sentence; nothing is
+     * trained on made-up rewards. judge_model: a language model on this machine (as in agon_model_find; the policy's own base is not opened
+     * twice), whose P(correct) is the reward; with judge_url that of an OpenAI-compatible server (".../v1", its key in the environment
+     * variable judge_key_env), which writes verdicts. judge_repeats: answers of a program or server that are averaged; 0: 1.
+     *
+     * A judge need not say the same twice. Its rewards of a round are written to rewards.json before anything is made of them, and an
+     * interrupted run takes them from there: its result is that of the uninterrupted run that got these answers. "unjudged" in a round's report: the
+     * share of samples on which a server wrote no verdict, which get the mean of their prompt's others. */
+    const char *judge;
+    double judge_timeout;
+    const char *judge_model, *judge_url, *judge_key_env;
+    size_t judge_repeats;
 } agon_online_options;
-/* 10 rounds of 16 prompts and 4 samples of 48 tokens, penalty 1, fixed KL coefficient. */
+/* 10 rounds of 16 prompts and 4 samples of 48 tokens, penalty 1, fixed KL coefficient, ensembles by their mean, rso_beta 0.5, 60 s
+ * for a judge's answer. */
 AGON_API agon_online_options agon_online_options_default(void);
 /* Rounds of sampling answers to tasks, rewarding and training an adapter: any objective that learns from groups, rewarded samples or pairs
  * (online and iterative DPO, SPIN by demonstrations). `epochs`, `batch_rows` and the learning rate of `options` are of one round; its

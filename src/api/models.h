@@ -2,7 +2,9 @@
 #ifndef API_MODELS_H
 #define API_MODELS_H
 
+#include "eval/reward.h"
 #include "model/model.h"
+#include "train/train.h"
 
 struct agon_tokenizer {
     tokenizer *t; /* borrowed from the model, or own */
@@ -16,7 +18,14 @@ struct agon_model {
 
 struct agon_adapter {
     adapter *a;
+    reward_scale scale; /* of its reward head; std 0: not known */
 };
+
+/* Measures the scale of a reward head (of `a`, NULL: of m) on rows it was trained on and puts it beside it, in `folder`. */
+AGON_MUST_CHECK agon_status reward_scale_write(agon_ctx *ctx, const agon_model *m, adapter *a, const train_row *rows, size_t n_rows,
+                                               const char *folder);
+/* std 0 where the folder has none. AGON_EFORMAT. */
+AGON_MUST_CHECK agon_status reward_scale_read(agon_ctx *ctx, const char *folder, reward_scale *out);
 
 /* When `name` is a workspace or WORKSPACE:ID, *is_version is true and *out, new, the version's adapter. Else *is_version false. */
 AGON_MUST_CHECK agon_status versions_adapter(agon_ctx *ctx, const model *m, const char *name, bool *is_version,

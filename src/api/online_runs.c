@@ -1,18 +1,20 @@
-/* agon.h, online training: the policy samples answers to tasks, a verifier or a reward model rewards them, it trains on that.
+/* agon.h, online training: the policy samples answers (online_prompts.c), they are rewarded (online_rewards.c), it trains on that.
  *
  *   online.json   what is trained (base, objective, every option), the rounds so far, then "done" and the summary
  *   state.bin     how far: adapter, moments, KL coefficient after the last whole round; gone when done
+ *   rewards.json  what a judge said of the round that goes on; gone when done
  *   adapter_*     the result
  *
- * Each file is replaced whole; a round that was interrupted is done again, to the same bits. */
+ * Each file is replaced whole; a round that was interrupted is done again, to the same bits. A judge's rewards are no function of anything here,
+ * which is why they are kept before they are trained on. */
 #include "api/dataset.h"
-#include "api/models.h"
+#include "api/online_prompts.h"
+#include "api/online_rewards.h"
 #include "api/options.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "task/task.h"
 #include "train/online.h"
 #include "train/row_spans.h"
 #include <fcntl.h>
@@ -24,7 +26,8 @@
 
 agon_online_options agon_online_options_default(void) {
     return (agon_online_options){.struct_size = sizeof(agon_online_options), .rounds = 10, .prompts = 16, .samples = 4,
-                                 .max_tokens = 48, .no_end_penalty = 1, .kl_target = 6, .span_placement = "spread"};
+                                 .max_tokens = 48, .no_end_penalty = 1, .kl_target = 6, .span_placement = "spread",
+                                 .ensemble = "mean", .ensemble_strength = -1, .rso_beta = 0.5, .judge_timeout = 60};
 }
 
 typedef struct online_run {
@@ -35,15 +38,16 @@ typedef struct online_run {
     online_options inner;
     const objective *objective;
     const char *output;
-    adapter *adapter, *reference, *reward; /* reward NULL: the verifier */
-    size_t *cells, n_cells;
+    adapter *adapter, *reference;
+    prompt_source *source;
+    online_rewards *rewards;
+    prompt_item *prompts; /* [n_prompts] of the round */
     span_placement placement;
-    task_query *queries; /* [n_prompts] of the round */
-    text_span *spans;    /* [n_prompts, n_samples] what the verifier cites in failed samples; NULL: not wanted */
-    token_list *tokens, *demonstrations; /* the same */
+    text_span *spans; /* [n_prompts, n_samples] what the verifier cites in failed samples; NULL: not wanted */
     json_t *manifest;
-    char *manifest_path, *state_path;
+    char *manifest_path, *state_path, *judged_path;
     int lock;
+    bool began; /* this call wrote the manifest first */
     size_t resumed_after;
 } online_run;
 
@@ -52,16 +56,6 @@ static agon_status no_memory(agon_ctx *ctx) {
 }
 
 /* ---- options --------------------------------------------------------------------------------------------- */
-
-static agon_status take_cells(online_run *r) {
-    json_t *names = json_array();
-    for (size_t i = 0; i < r->online.n_cells; i++)
-        json_array_append_new(names, json_string(r->online.cells[i]));
-    r->cells = calloc(task_n_cells() + 1, sizeof *r->cells);
-    agon_status s = names && r->cells ? task_select(r->ctx, names, r->cells, &r->n_cells) : no_memory(r->ctx);
-    json_decref(names);
-    return s;
-}
 
 static agon_status take_options(online_run *r, const char *name, const agon_train_options *given, const agon_online_options *online) {
     agon_train_options *o = &r->options;
@@ -103,11 +97,13 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
     r->inner.kl_target = n->kl_target;
     r->inner.kl_horizon = n->kl_horizon;
     r->inner.span_rewards = n->span_reward > 0;
+    r->inner.n_accept = n->accept;
+    r->inner.rso_beta = n->rso_beta;
     if (!s && !(n->span_reward >= 0 && isfinite(n->span_reward)))
         s = ctx_fail(r->ctx, AGON_EINVAL, "the reward of spans (%g) must be 0 or more: what is cited loses it", n->span_reward);
     if (!s)
         s = span_placement_find(r->ctx, "online training", n->span_placement ? n->span_placement : "spread", &r->placement);
-    return s ? s : take_cells(r);
+    return s;
 }
 
 static agon_status open_adapters(online_run *r) {
@@ -123,88 +119,40 @@ static agon_status open_adapters(online_run *r) {
                              .alpha = (float)(o->lora_alpha > 0 ? o->lora_alpha : 2 * (double)o->lora_rank)};
         s = adapter_new(r->ctx, m, &a, &r->adapter);
     }
-    if (!s && r->online.reward_model)
-        s = adapter_import_peft(r->ctx, m, r->online.reward_model, &r->reward);
-    if (!s && r->reward && !adapter_head(r->reward, HEAD_REWARD))
-        s = ctx_fail(r->ctx, AGON_EINVAL, "%s has no reward head; train one with agon train bt", r->online.reward_model);
     return s;
+}
+
+/* What is asked, and what rewards the answers. spin learns from its demonstrations and needs no reward. */
+static agon_status open_sources(online_run *r) {
+    const agon_online_options *o = &r->online;
+    bool spin = strcmp(r->objective->name, "spin") == 0;
+    agon_status s = online_rewards_open(r->ctx, r->m, o, &r->rewards);
+    if (s)
+        return s;
+    const prompt_source_options options = {.data = o->data, .cells = o->cells, .n_cells = o->n_cells, .n_prompts = o->prompts,
+                                           .max_tokens = model_get_config(r->m->m)->max_context, .seed = r->options.seed,
+                                           .verify = (online_rewards_by_verifier(r->rewards) && !spin) || o->span_reward > 0,
+                                           .demonstrate = spin};
+    return prompt_source_open(r->ctx, r->m->tokenizer.t, &options, &r->source);
 }
 
 /* ---- prompts and rewards ----------------------------------------------------------------------------------- */
 
-static agon_status encode_demonstration(online_run *r, size_t i, uint64_t seed) {
-    const tokenizer *t = r->m->tokenizer.t;
-    char *text = NULL;
-    agon_status s = task_demonstrate(r->ctx, &r->queries[i], seed, &text);
-    if (!s)
-        s = tokenizer_encode(r->ctx, t, text, strlen(text), false, &r->demonstrations[i]);
-    if (!s && tokenizer_end_of_turn(t) >= 0 && !token_list_push(&r->demonstrations[i], tokenizer_end_of_turn(t)))
-        s = no_memory(r->ctx);
-    free(text);
-    return s;
-}
-
-static void clear_prompts(online_run *r) {
-    for (size_t i = 0; r->queries && i < r->inner.n_prompts; i++) {
-        task_query_free(&r->queries[i]);
-        token_list_free(&r->tokens[i]);
-        token_list_free(&r->demonstrations[i]);
-        r->tokens[i] = r->demonstrations[i] = (token_list){0};
-    }
-}
-
-/* Cells in turn, each query from a seed of its own: no query is asked twice in a run by key. */
 static agon_status give_prompts(void *arg, size_t round, online_prompt *out) {
     online_run *r = arg;
-    agon_status s = AGON_OK;
-    clear_prompts(r);
+    agon_status s = prompt_source_round(r->source, round, r->prompts);
     for (size_t i = 0; i < r->inner.n_prompts && !s; i++) {
-        size_t at = round * r->inner.n_prompts + i, cell = r->cells[at % r->n_cells];
-        s = task_generate(r->ctx, cell, task_seed(r->options.seed, "online", cell, at), PERTURBATION_NONE, &r->queries[i]);
-        const chat_message message = {"user", s ? "" : r->queries[i].text};
-        if (!s)
-            s = chat_encode(r->ctx, r->m->tokenizer.t, &message, 1, true, &r->tokens[i], NULL);
-        if (!s && strcmp(r->objective->name, "spin") == 0)
-            s = encode_demonstration(r, i, task_seed(r->options.seed, "online demonstration", cell, at));
-        out[i] = (online_prompt){r->tokens[i].ids, r->tokens[i].n, r->demonstrations[i].ids, r->demonstrations[i].n};
-    }
-    return s;
-}
-
-static agon_status verify(online_run *r, const completion *samples, double *rewards) {
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < r->inner.n_prompts * r->inner.n_samples && !s; i++) {
-        task_verdict v = {0};
-        s = task_verify(r->ctx, &r->queries[i / r->inner.n_samples], samples[i].text, &v);
-        rewards[i] = v.outcome == OUTCOME_PASS;
-        if (r->spans)
-            r->spans[i] = (text_span){v.span_start, v.outcome == OUTCOME_FAIL ? v.span_end : v.span_start, -r->online.span_reward};
-        task_verdict_free(&v);
-    }
-    return s;
-}
-
-/* The reward head after the last token of each sample. */
-static agon_status ask_reward_model(online_run *r, const online_prompt *prompts, const completion *samples, double *rewards) {
-    agon_adapter handle = {r->reward};
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < r->inner.n_prompts * r->inner.n_samples && !s; i++) {
-        const online_prompt *p = &prompts[i / r->inner.n_samples];
-        const agon_score_request request = {p->tokens, p->n, samples[i].tokens, samples[i].n_tokens};
-        agon_reward_result result;
-        s = agon_reward(r->ctx, r->m, &handle, &request, 1, &result);
-        rewards[i] = s ? 0 : result.reward;
-        if (!s)
-            agon_reward_result_free(&result);
+        const prompt_item *p = &r->prompts[i];
+        out[i] = (online_prompt){p->tokens, p->n_tokens, p->demonstration, p->n_demonstration};
     }
     return s;
 }
 
 static agon_status give_rewards(void *arg, size_t round, const online_prompt *prompts, const completion *samples, double *rewards) {
     online_run *r = arg;
-    (void)round;
-    agon_status s = r->reward && !r->spans ? AGON_OK : verify(r, samples, rewards);
-    return s || !r->reward ? s : ask_reward_model(r, prompts, samples, rewards);
+    const reward_question q = {round, r->options.seed, r->prompts, samples, r->inner.n_prompts, r->inner.n_samples};
+    (void)prompts; /* r->prompts, and more of them */
+    return online_rewards_give(r->rewards, &q, r->judged_path, rewards, r->spans);
 }
 
 static agon_status give_token_rewards(void *arg, size_t i, const completion *sample, double *out) {
@@ -250,7 +198,7 @@ static agon_status on_round(void *arg, const online_report *p) {
         json_object_set_new(one, "flagged", json_real(p->flagged));
         json_object_set_new(one, "span_reward", json_real(p->span_reward));
     }
-    char *text = one ? json_dumps(one, JSON_COMPACT) : NULL;
+    char *text = one && online_rewards_report(r->rewards, one) ? json_dumps(one, JSON_COMPACT) : NULL;
     agon_status s = text && json_array_append(json_object_get(r->manifest, "rounds"), one) == 0 ? write_manifest(r) : no_memory(r->ctx);
     if (!s && r->online.on_round)
         r->online.on_round(r->online.arg, text);
@@ -265,13 +213,6 @@ static agon_status on_state(void *arg, size_t rounds, const void *data, size_t n
     return file_write(r->ctx, r->state_path, data, n);
 }
 
-static json_t *cells_json(const online_run *r) {
-    json_t *list = json_array();
-    for (size_t i = 0; i < r->n_cells; i++)
-        json_array_append_new(list, json_sprintf("%s/%s", task_cell_family(r->cells[i]), task_cell_at(r->cells[i])->name));
-    return list;
-}
-
 static json_t *hash_json(const hash256 *h) {
     char hex[HASH_HEX_SIZE];
     hash_hex(h, hex);
@@ -281,19 +222,17 @@ static json_t *hash_json(const hash256 *h) {
 /* Everything the result is a function of. */
 static agon_status describe(online_run *r) {
     const agon_train_options *o = &r->options;
-    hash256 base, from = {{0}}, judge = {{0}};
+    hash256 base, from = {{0}};
     json_t *settings = json_object();
     agon_status s = model_id(r->ctx, r->m->m, &base);
     if (r->reference)
         from = adapter_hash(r->reference);
-    if (r->reward)
-        judge = adapter_hash(r->reward);
     for (size_t i = 0; r->objective->options[i].name; i++)
         json_object_set_new(settings, r->objective->options[i].name, json_real(r->inner.train.objective_options[i]));
     r->manifest = json_pack(
-        "{s:i,s:b,s:s,s:o,s:o,s:o,s:o,s:o,s:I,s:f,s:I,s:I,s:f,s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:s,s:s,s:[]}", "format", 1,
+        "{s:i,s:b,s:s,s:o,s:o,s:o,s:I,s:f,s:I,s:I,s:f,s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:s,s:s,s:[]}", "format", 1,
         "done", 0, "objective", r->objective->name, "settings", settings, "base", hash_json(&base), "adapter", hash_json(&from),
-        "reward_model", hash_json(&judge), "cells", cells_json(r), "lora_rank", (json_int_t)o->lora_rank, "lora_alpha", o->lora_alpha,
+        "lora_rank", (json_int_t)o->lora_rank, "lora_alpha", o->lora_alpha,
         "epochs", (json_int_t)o->epochs, "batch_rows", (json_int_t)o->batch_rows, "learning_rate", o->learning_rate, "weight_decay",
         o->weight_decay, "clip_norm", o->clip_norm, "temperature", o->temperature, "seed", (json_int_t)o->seed, "n_rounds",
         (json_int_t)r->online.rounds, "prompts", (json_int_t)r->online.prompts, "samples", (json_int_t)r->online.samples,
@@ -304,7 +243,12 @@ static agon_status describe(online_run *r) {
         json_object_set_new(r->manifest, "span_reward", json_real(r->online.span_reward));
         json_object_set_new(r->manifest, "span_placement", json_string(r->online.span_placement));
     }
-    return s ? s : r->manifest ? AGON_OK : no_memory(r->ctx);
+    if (r->manifest && r->inner.n_accept)
+        json_object_set_new(r->manifest, "accept", json_integer((json_int_t)r->inner.n_accept));
+    if (r->manifest && (r->inner.n_accept || strncmp(r->objective->name, "rso-", 4) == 0))
+        json_object_set_new(r->manifest, "rso_beta", json_real(r->inner.rso_beta));
+    bool described = r->manifest && prompt_source_describe(r->source, r->manifest) && online_rewards_describe(r->rewards, r->manifest);
+    return s ? s : described ? AGON_OK : no_memory(r->ctx);
 }
 
 static agon_status path_in(const online_run *r, const char *name, char **out) {
@@ -320,6 +264,8 @@ static agon_status open_folder(online_run *r) {
         s = path_in(r, "online.json", &r->manifest_path);
     if (!s)
         s = path_in(r, "state.bin", &r->state_path);
+    if (!s)
+        s = path_in(r, "rewards.json", &r->judged_path);
     if (s)
         return s;
     r->lock = open(r->output, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -338,12 +284,15 @@ static agon_status find_state(online_run *r, char **summary) {
     if (r->options.overwrite) {
         unlink(r->manifest_path);
         unlink(r->state_path);
+        unlink(r->judged_path);
     }
     if (!file_exists(r->manifest_path) && strange && !r->options.overwrite)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training; give another output folder, or "
                         "--overwrite", r->output);
-    if (!file_exists(r->manifest_path))
+    if (!file_exists(r->manifest_path)) {
+        r->began = true;
         return write_manifest(r);
+    }
     s = json_read_file(r->ctx, r->manifest_path, &found);
     json_object_foreach(r->manifest, key, value)
         if (!s && strcmp(key, "done") != 0 && strcmp(key, "rounds") != 0 && !json_equal(value, json_object_get(found, key)))
@@ -364,12 +313,10 @@ static agon_status run_rounds(online_run *r) {
     file_map image = {0};
     const online_sink sink = {give_prompts, give_rewards, on_round, NULL, on_state, r, give_token_rewards};
     agon_status s = AGON_OK;
-    r->queries = calloc(r->inner.n_prompts, sizeof *r->queries);
-    r->tokens = calloc(r->inner.n_prompts, sizeof *r->tokens);
-    r->demonstrations = calloc(r->inner.n_prompts, sizeof *r->demonstrations);
+    r->prompts = calloc(r->inner.n_prompts, sizeof *r->prompts);
     if (r->inner.span_rewards)
         r->spans = calloc(r->inner.n_prompts * r->inner.n_samples, sizeof *r->spans);
-    if (!r->queries || !r->tokens || !r->demonstrations || (r->inner.span_rewards && !r->spans))
+    if (!r->prompts || (r->inner.span_rewards && !r->spans))
         return no_memory(r->ctx);
     if (file_exists(r->state_path))
         s = file_map_open(r->ctx, r->state_path, &image);
@@ -402,24 +349,24 @@ static agon_status finish(online_run *r, char **summary) {
         free(text);
     else
         *summary = text;
-    if (!s)
+    if (!s) {
         unlink(r->state_path);
+        unlink(r->judged_path);
+    }
     return s;
 }
 
 static void online_close(online_run *r) {
-    clear_prompts(r);
-    free(r->queries);
-    free(r->tokens);
-    free(r->demonstrations);
-    free(r->cells);
+    prompt_source_free(r->source);
+    online_rewards_free(r->rewards);
+    free(r->prompts);
     free(r->spans);
     adapter_free(r->adapter);
     adapter_free(r->reference);
-    adapter_free(r->reward);
     json_decref(r->manifest);
     free(r->manifest_path);
     free(r->state_path);
+    free(r->judged_path);
     if (r->lock >= 0)
         close(r->lock);
 }
@@ -432,6 +379,8 @@ agon_status agon_train_online(agon_ctx *ctx, agon_model *m, const char *objectiv
     if (!s)
         s = open_adapters(&r);
     if (!s)
+        s = open_sources(&r);
+    if (!s)
         s = describe(&r);
     if (!s)
         s = open_folder(&r);
@@ -441,6 +390,9 @@ agon_status agon_train_online(agon_ctx *ctx, agon_model *m, const char *objectiv
         s = run_rounds(&r);
     if (!s && !made)
         s = finish(&r, &made);
+    /* What can never be trained must not keep the folder from better options. */
+    if (s == AGON_EINVAL && r.began && !file_exists(r.state_path))
+        unlink(r.manifest_path);
     online_close(&r);
     if (!s)
         *summary = made;

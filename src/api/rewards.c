@@ -115,6 +115,47 @@ void agon_reward_result_free(agon_reward_result *r) {
     *r = (agon_reward_result){0};
 }
 
+/* Rewards of one member, on its scale where there are others. */
+static agon_status member_rewards(agon_ctx *ctx, const agon_model *m, const agon_adapter *member, size_t i, bool alone,
+                                  const agon_score_request *requests, size_t n, double *out) {
+    agon_reward_result *results = memory_new(n + 1, sizeof *results);
+    if (!results)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu rewards", n);
+    agon_status s = AGON_OK;
+    if (!alone && !(member->scale.std > 0))
+        s = ctx_fail(ctx, AGON_EINVAL, "reward model %zu has no scale, without which it cannot be compared with the others: agon train bt and "
+                     "the like leave it in reward_scale.json", i + 1);
+    if (!s)
+        s = agon_reward(ctx, m, member, requests, n, results);
+    for (size_t j = 0; j < n && !s; j++) {
+        out[j] = alone ? results[j].reward : reward_scaled(&member->scale, results[j].reward);
+        agon_reward_result_free(&results[j]);
+    }
+    free(results);
+    return s;
+}
+
+agon_status agon_reward_ensemble(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *members, size_t n_members,
+                                 const char *rule_name, double strength, const agon_score_request *requests, size_t n,
+                                 double *rewards, double *of_members) {
+    ensemble_rule rule;
+    agon_status s = ensemble_rule_find(ctx, rule_name, &rule);
+    if (!s && n_members == 0)
+        s = ctx_fail(ctx, AGON_EINVAL, "an ensemble has one reward model or more");
+    double *all = memory_new(size_mul(n_members + 1, n + 1), sizeof *all);
+    if (!s && !all)
+        s = ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu rewards", n);
+    for (size_t i = 0; i < n_members && !s; i++)
+        s = member_rewards(ctx, m, members[i], i, n_members == 1, requests, n, all + i * n);
+    if (!s) {
+        ensemble_rewards(all, n_members, n, n_members > 1 ? rule : ENSEMBLE_MEAN, ensemble_strength(rule, strength), false, rewards);
+        if (of_members)
+            memcpy(of_members, all, n_members * n * sizeof *all);
+    }
+    free(all);
+    return s;
+}
+
 agon_status agon_critique_join(agon_ctx *ctx, const char *response, const char *critique, char **text) {
     char *made = critique_join(response, critique, NULL);
     if (!made)

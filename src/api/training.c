@@ -360,7 +360,7 @@ static agon_status open_folder(training *t) {
 /* What an earlier training left, its index files first. */
 static void remove_result(const training *t) {
     static const char *const names[] = {"training.json", "checkpoint.bin", "adapter_config.json", "adapter_model.safetensors",
-                                        "panacea.safetensors", "config.json", "model.safetensors"};
+                                        "panacea.safetensors", "config.json", "model.safetensors", "reward_scale.json"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unlinkat(t->lock, names[i], 0);
 }
@@ -486,6 +486,11 @@ static agon_status finish(training *t, char **summary) {
         s = model_id(t->ctx, t->m->m, &id);
     if (!s)
         s = write_result(t);
+    if (!s && (objective_needs_with(t->d->objective, t->inner.objective_options) & NEEDS_HEAD)) {
+        size_t n_rows;
+        const train_row *rows = dataset_rows(t->d->d, &n_rows);
+        s = reward_scale_write(t->ctx, t->m, t->adapter, rows, n_rows, t->output);
+    }
     if (s)
         return s;
     hash_hex(&id, hex);

@@ -1,5 +1,6 @@
 /* agon score: log-probabilities of completions, and the largest logits after them. */
 #include "cli/preference.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -180,6 +181,72 @@ static int fail_with_line(const opened *o, const item *rows, size_t n, double te
     return fail_with("score", status, o->ctx);
 }
 
+/* Several reward models on one scale, see agon_reward_ensemble. */
+typedef struct ensemble {
+    agon_adapter **further; /* [n] beside the opened adapter */
+    size_t n;
+    const char *rule;
+    double strength;
+} ensemble;
+
+static int open_ensemble(const opened *o, const char **adapters, ensemble *e) {
+    while (adapters && adapters[0] && adapters[e->n + 1])
+        e->n++;
+    e->further = calloc(e->n + 1, sizeof(agon_adapter *));
+    for (size_t i = 0; e->further && i < e->n; i++) {
+        agon_status s = agon_adapter_open(o->ctx, o->model, adapters[i + 1], &e->further[i]);
+        if (s)
+            return fail_with("score", s, o->ctx);
+    }
+    return e->further ? EXIT_FINE : EXIT_SYSTEM;
+}
+
+static void close_ensemble(ensemble *e) {
+    for (size_t i = 0; e->further && i < e->n; i++)
+        agon_adapter_free(e->further[i]);
+    free(e->further);
+}
+
+static void print_ensemble(const double *of_members, size_t n_members, size_t n, size_t i, double reward, bool json) {
+    double mean = 0, squares = 0;
+    if (!json) {
+        printf("%.6f\n", reward);
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t k = 0; k < n_members; k++) {
+        mean += of_members[k * n + i] / (double)n_members;
+        json_array_append_new(list, json_real(of_members[k * n + i]));
+    }
+    for (size_t k = 0; k < n_members; k++)
+        squares += (of_members[k * n + i] - mean) * (of_members[k * n + i] - mean);
+    json_t *answer = json_pack("{s:f,s:o,s:f}", "reward", reward, "members", list, "disagreement", sqrt(squares / (double)n_members));
+    print_json(answer);
+    json_decref(answer);
+}
+
+static int reward_by_ensemble(const opened *o, const items *list, const ensemble *e, bool json) {
+    size_t k = e->n + 1;
+    const agon_adapter **members = calloc(k, sizeof(agon_adapter *));
+    double *of_members = calloc(k * AT_ONCE, sizeof *of_members), rewards[AT_ONCE];
+    agon_status s = members && of_members ? AGON_OK : AGON_ENOMEM;
+    for (size_t i = 0; !s && i < k; i++)
+        members[i] = i ? e->further[i - 1] : o->adapter;
+    for (size_t i = 0, n; !s && i < list->n; i += n) {
+        agon_score_request requests[AT_ONCE];
+        n = list->n - i < AT_ONCE ? list->n - i : AT_ONCE;
+        for (size_t j = 0; j < n; j++)
+            requests[j] = request_of(&list->rows[i + j]);
+        s = agon_reward_ensemble(o->ctx, o->model, members, k, e->rule, e->strength, requests, n, rewards, of_members);
+        for (size_t j = 0; !s && j < n; j++)
+            print_ensemble(of_members, k, n, j, rewards[j], json);
+        fflush(stdout);
+    }
+    free(members);
+    free(of_members);
+    return s ? fail_with("score", s, o->ctx) : EXIT_FINE;
+}
+
 static int score_rows(const opened *o, const items *list, double temperature, size_t top, bool reward, bool json) {
     for (size_t i = 0, n; i < list->n; i += n) {
         n = rows_together(list, i);
@@ -207,42 +274,52 @@ static int score_rows(const opened *o, const items *list, double temperature, si
 }
 
 static int run(int argc, char **argv) {
-    const char *model = NULL, *adapter = NULL, *preference = NULL, *dtype = NULL, *chat_template = NULL;
+    const char *model = NULL, **adapters = NULL, *preference = NULL, *dtype = NULL, *chat_template = NULL;
     bool json = false, reward = false;
+    ensemble together = {.strength = -1};
     double temperature = 1;
     int64_t top = 0;
     const option_spec specs[] = {{.name = "--model", .text = &model},
-                                 {.name = "--adapter", .text = &adapter},
+                                 {.name = "--adapter", .list = &adapters},
                                  {.name = "--preference", .text = &preference},
                                  {.name = "--dtype", .text = &dtype},
                                  {.name = "--chat-template", .text = &chat_template},
                                  {.name = "--temperature", .real = &temperature},
                                  {.name = "--top", .integer = &top},
                                  {.name = "--reward", .flag = &reward},
+                                 {.name = "--ensemble", .text = &together.rule},
+                                 {.name = "--ensemble-strength", .real = &together.strength},
                                  {.name = "--json", .flag = &json},
                                  {0}};
     size_t n;
-    int code;
+    int code = EXIT_FINE;
     if (!parse_options(&command_score, argc, argv, specs, NULL, 0, &n, &code))
         return code;
+    bool several = adapters && adapters[0] && adapters[1];
     if (top < 0 || !(temperature > 0))
-        return usage_error(&command_score, "--temperature must be above 0, --top 0 or more");
-    char *text = read_lines("score", stdin);
-    if (!text)
-        return EXIT_BAD_DATA;
+        code = usage_error(&command_score, "--temperature must be above 0, --top 0 or more");
+    else if ((several || together.rule) && !reward)
+        code = usage_error(&command_score, "several --adapter and --ensemble go with --reward");
+    char *text = code == EXIT_FINE ? read_lines("score", stdin) : NULL;
+    if (code == EXIT_FINE && !text)
+        code = EXIT_BAD_DATA;
     opened o;
     items list = {0};
-    code = open_model("score", model, adapter, dtype, chat_template, &o);
-    if (code == EXIT_FINE) {
+    if (code == EXIT_FINE && (code = open_model("score", model, adapters ? adapters[0] : NULL, dtype, chat_template, &o)) == EXIT_FINE) {
         code = apply_preference("score", preference, &o);
         if (code == EXIT_FINE)
             code = read_rows(&o, text, reward, &list);
+        if (code == EXIT_FINE && several)
+            code = open_ensemble(&o, adapters, &together);
         if (code == EXIT_FINE)
-            code = score_rows(&o, &list, temperature, (size_t)top, reward, json);
+            code = several ? reward_by_ensemble(&o, &list, &together, json)
+                           : score_rows(&o, &list, temperature, (size_t)top, reward, json);
+        close_ensemble(&together);
         items_free(&list);
         close_model(&o);
     }
     free(text);
+    free(adapters);
     return code;
 }
 
@@ -262,6 +339,9 @@ const command command_score = {
     "  --top N              adds the N largest logits after the last token\n"
     "  --reward             what the reward head of the adapter or model says instead (agon train bt and the like): the reward\n"
     "                       after the last token; with --json also after each token. A row's \"critique\" follows its completion\n"
+    "                       Several --adapter are an ensemble of reward models, each on the scale of what it was trained on:\n"
+    "    --ensemble mean|wco|uwo|lcb (mean)  --ensemble-strength X (0.5 of the variance for uwo, 1 of the deviation for lcb);\n"
+    "                       with --json {\"reward\", \"members\": [...], \"disagreement\"}\n"
     "  --chat-template NAME the family to use instead of the file's template\n"
     "  --json               {\"log_prob\": sum, \"log_probs\": [...], \"tokens\": [...]} a line\n\n"
     "  echo '{\"prompt\": \"The capital of France is\", \"completion\": \" Paris\"}' | agon score --model model.gguf --json",

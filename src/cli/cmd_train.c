@@ -17,8 +17,8 @@ typedef struct train_arguments {
     double *ideal;
     int64_t vectors;
     bool is_online;
-    const char **cells;
-    int64_t rounds, prompts, samples, max_tokens;
+    const char **cells, **reward_models;
+    int64_t rounds, prompts, samples, max_tokens, accept, judge_repeats;
     agon_online_options online;
 } train_arguments;
 
@@ -244,8 +244,12 @@ static int take_dimensions(train_arguments *a) {
 static int check_arguments(train_arguments *a) {
     if (!a->objective)
         return usage_error(&command_train, "name an objective");
-    if (a->is_online && (a->data || a->dry_run || a->preview))
-        return usage_error(&command_train, "--online makes its own rows: --data, --preview and --dry-run do not go with it");
+    if (a->is_online && (a->dry_run || a->preview))
+        return usage_error(&command_train, "--online makes its own rows: --preview and --dry-run do not go with it");
+    if (a->is_online && a->data && a->cells)
+        return usage_error(&command_train, "the prompts are those of --data or the tasks of --cells, not both");
+    if (a->accept < 0 || a->judge_repeats < 0)
+        return usage_error(&command_train, "--accept and --judge-repeats must be 0 or more");
     if (a->rounds < 1 || a->prompts < 1 || a->samples < 1 || a->max_tokens < 1)
         return usage_error(&command_train, "--rounds, --prompts, --samples and --max-tokens must be 1 or more");
     if (!a->data && !a->is_online)
@@ -268,7 +272,13 @@ static int check_arguments(train_arguments *a) {
     a->online.prompts = (size_t)a->prompts;
     a->online.samples = (size_t)a->samples;
     a->online.max_tokens = (size_t)a->max_tokens;
+    a->online.accept = (size_t)a->accept;
+    a->online.data = a->data;
+    a->online.judge_repeats = (size_t)a->judge_repeats;
     a->online.cells = a->cells;
+    a->online.reward_models = a->reward_models;
+    while (a->reward_models && a->reward_models[a->online.n_reward_models])
+        a->online.n_reward_models++;
     while (a->cells && a->cells[a->online.n_cells])
         a->online.n_cells++;
     while (a->settings && a->settings[a->options.n_settings])
@@ -323,7 +333,17 @@ static int run(int argc, char **argv) {
                                  {.name = "--no-end-penalty", .real = &a.online.no_end_penalty},
                                  {.name = "--kl-target", .real = &a.online.kl_target},
                                  {.name = "--kl-horizon", .real = &a.online.kl_horizon},
-                                 {.name = "--reward-model", .text = &a.online.reward_model},
+                                 {.name = "--reward-model", .list = &a.reward_models},
+                                 {.name = "--ensemble", .text = &a.online.ensemble},
+                                 {.name = "--ensemble-strength", .real = &a.online.ensemble_strength},
+                                 {.name = "--accept", .integer = &a.accept},
+                                 {.name = "--rso-beta", .real = &a.online.rso_beta},
+                                 {.name = "--judge", .text = &a.online.judge},
+                                 {.name = "--judge-timeout", .real = &a.online.judge_timeout},
+                                 {.name = "--judge-model", .text = &a.online.judge_model},
+                                 {.name = "--judge-url", .text = &a.online.judge_url},
+                                 {.name = "--judge-key-env", .text = &a.online.judge_key_env},
+                                 {.name = "--judge-repeats", .integer = &a.judge_repeats},
                                  {.name = "--span-reward", .real = &a.online.span_reward},
                                  {.name = "--span-placement", .text = &a.online.span_placement},
                                  {.name = "--json", .flag = &a.json},
@@ -334,6 +354,7 @@ static int run(int argc, char **argv) {
         (code = check_arguments(&a)) == EXIT_FINE)
         code = a.is_online ? train_rounds(&a) : train_files(&a);
     free(a.cells);
+    free(a.reward_models);
     free(a.settings);
     free(a.dimension_text);
     free(a.ideal);
@@ -371,10 +392,20 @@ const command command_train = {
     "  --resume             only go on: an error where there is no checkpoint\n"
     "  --overwrite          start anew over an earlier training in DIR\n"
     "  --dtype f32|bf16     of the matrix products (default bf16); all weights are written in it\n"
-    "  --online             rounds instead of a file: answers to generated tasks are sampled, rewarded and trained on (--lora or --adapter)\n"
+    "  --online             rounds instead of rows: answers to generated tasks or your prompts are sampled, rewarded and trained on\n"
+    "                       (--lora or --adapter)\n"
     "    --cells NAME       family or family/cell, may stand several times  --rounds N (10)  --prompts N a round (16)\n"
     "    --samples N a prompt (4)  --max-tokens N (48)  --no-end-penalty X (1)\n"
-    "    --reward-model DIR adapter with a reward head (agon train bt) instead of the verifier\n"
+    "    --data FILE        your own prompts instead of tasks: {\"prompt\"} (text or messages), with what says that an answer is right,\n"
+    "                       \"answer\" (and \"verifier\", \"arguments\"), or a reward from elsewhere; \"completion\" for spin\n"
+    "    --reward-model DIR adapter with a reward head (agon train bt) instead of the verifier; several are an ensemble:\n"
+    "    --ensemble mean|wco|uwo|lcb (mean)  --ensemble-strength X (0.5 of the variance for uwo, 1 of the deviation for lcb)\n"
+    "    --judge COMMAND    a program of yours instead: reads a line {\"id\", \"messages\", \"data\": {\"prompt\", \"completion\", ...}} a sample,\n"
+    "                       writes {\"id\", \"reward\": number}  --judge-timeout S (60)\n"
+    "    --judge-model M    a language model instead, its P(correct); --judge-url URL: on an OpenAI-compatible server (--judge-key-env NAME)\n"
+    "    --judge-repeats N  answers of --judge or --judge-url that are averaged (1)\n"
+    "    --accept N         pairs of N samples a prompt that rejection sampling accepts (rso-sigmoid, rso-hinge: half of them;\n"
+    "                       other objectives on pairs: 0, best against worst)  --rso-beta X (0.5)\n"
     "    --span-reward X    what the verifier cites in a wrong answer loses X on its exact tokens (ppo, reinforce++; 0)\n"
     "    --span-placement spread|each|last   of it (spread)\n"
     "    --kl-horizon N     beta follows the KL to --kl-target (6); 0: fixed\n"

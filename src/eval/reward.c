@@ -3,6 +3,7 @@
 #include "base/ctx.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 reward_scale reward_scale_fit(const double *rewards, size_t n) {
     double mean = 0, squares = 0;
@@ -54,6 +55,64 @@ void ensemble_rewards(const double *rewards, size_t k, size_t n, ensemble_rule r
                  : rule == ENSEMBLE_LOWER_BOUND ? mean - strength * sqrt(variance)
                                                 : mean;
     }
+}
+
+agon_status ensemble_rule_find(agon_ctx *ctx, const char *name, ensemble_rule *out) {
+    static const char *const names[] = {"mean", "wco", "uwo", "lcb"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!name || strcmp(name, names[i]) == 0) {
+            *out = (ensemble_rule)i;
+            return AGON_OK;
+        }
+    return ctx_fail(ctx, AGON_EINVAL, "an ensemble of reward models is read by mean, wco (the least), uwo (mean - strength * variance) or lcb "
+                    "(mean - strength * std), not by '%.40s'", name);
+}
+
+double ensemble_strength(ensemble_rule rule, double strength) {
+    return strength >= 0 ? strength : rule == ENSEMBLE_UNCERTAIN ? 0.5 : 1;
+}
+
+double ensemble_disagreement(const double *rewards, size_t k, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        double mean = 0, squares = 0;
+        for (size_t m = 0; m < k; m++)
+            mean += rewards[m * n + i] / (double)k;
+        for (size_t m = 0; m < k; m++)
+            squares += (rewards[m * n + i] - mean) * (rewards[m * n + i] - mean);
+        sum += sqrt(squares / (double)k);
+    }
+    return sum / (double)n;
+}
+
+/* Means of a member's rewards where `right` is false and true; one mean in both places without it. */
+static void class_means(const double *rewards, size_t n, const bool *right, double mean[2]) {
+    size_t count[2] = {0, 0};
+    mean[0] = mean[1] = 0;
+    for (size_t i = 0; i < n; i++) {
+        mean[right && right[i]] += rewards[i];
+        count[right && right[i]]++;
+    }
+    for (int c = 0; c < 2; c++)
+        mean[c] = count[c] ? mean[c] / (double)count[c] : 0;
+}
+
+double ensemble_correlation(const double *rewards, size_t k, size_t n, const bool *right) {
+    double sum = 0;
+    size_t pairs = 0;
+    for (size_t a = 0; a < k; a++)
+        for (size_t b = a + 1; b < k; b++, pairs++) {
+            const double *x = rewards + a * n, *y = rewards + b * n;
+            double mean_x[2], mean_y[2], xx = 0, xy = 0, yy = 0;
+            class_means(x, n, right, mean_x);
+            class_means(y, n, right, mean_y);
+            for (size_t i = 0; i < n; i++) {
+                double u = x[i] - mean_x[right && right[i]], v = y[i] - mean_y[right && right[i]];
+                xx += u * u, xy += u * v, yy += v * v;
+            }
+            sum += xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : NAN;
+        }
+    return pairs ? sum / (double)pairs : NAN;
 }
 
 double process_score(const double *probability, size_t n, process_rule rule) {

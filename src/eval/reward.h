@@ -28,6 +28,17 @@ typedef enum ensemble_rule {
 void ensemble_rewards(const double *rewards, size_t k, size_t n, ensemble_rule rule, double strength, bool unbiased,
                       double *out);
 
+/* "mean", "wco", "uwo", "lcb" (NULL: mean); AGON_EINVAL names them. */
+AGON_MUST_CHECK agon_status ensemble_rule_find(agon_ctx *ctx, const char *name, ensemble_rule *out);
+/* The strength meant by a negative one: 0.5 for UWO (Coste et al.'s best-of-n), 1 for LCB. */
+double ensemble_strength(ensemble_rule rule, double strength);
+/* Mean over items of the members' std (1/k) of rewards [k, n]. */
+double ensemble_disagreement(const double *rewards, size_t k, size_t n);
+/* How alike the members err: mean over pairs of them of the correlation of their rewards [k, n] over the items; with `right` [n], what is known to be
+ * right, of what is left of a reward after the mean of its class. Near 1 a second member adds nothing. NAN: fewer than two
+ * members, or one whose rewards are all alike. */
+double ensemble_correlation(const double *rewards, size_t k, size_t n, const bool *right);
+
 typedef enum process_rule { PROCESS_PRODUCT, PROCESS_LEAST, PROCESS_LAST } process_rule;
 /* Score of a solution from the probabilities that its steps are right, [n], n >= 1: product (Lightman et al.), least
  * (Math-Shepherd) or last (V:rm.process). */

@@ -49,5 +49,89 @@ run 4 "$agon" train grpo --online --model "$tiny" --output wrong --lora 4 --cell
 says err 'arithmetic'; one_sentence
 run 4 "$agon" train grpo --online --model "$tiny" --output wrong2 --lora 4 --reward-model whole-grpo
 says err 'no reward head'; one_sentence
-run 2 "$agon" train grpo --online --model "$tiny" --output wrong --lora 4 --data pairs.jsonl
+run 2 "$agon" train grpo --online --model "$tiny" --output wrong --lora 4 --data pairs.jsonl --cells arithmetic
+[ ! -f wrong/online.json ] || fail "options that cannot be trained keep their folder"
+
+# ---- the user's own prompts: verified by their answers, or rewarded from elsewhere
+how="--lora 4 --rounds 4 --prompts 3 --samples 4 --max-tokens 8 --batch 4 --lr 1e-3 --no-end-penalty 0 --json"
+for i in 1 2 3 4; do
+    printf '{"prompt":"say %s","answer":"%s","completion":"the number %s"}\n' $i $i $i
+    printf '{"prompt":[{"role":"user","content":"say it: %s"}],"completion":[{"role":"assistant","content":"it is %s"}]}\n' $i $i
+done >prompts.jsonl
+grep answer prompts.jsonl >answers.jsonl
+run 0 "$agon" train grpo --online --model "$tiny" --output own $how --data answers.jsonl
+says out '"round":4,.*"verified":0\.0'
+says own/online.json '"data": "[0-9a-f]{64}"'
+run 4 "$agon" train grpo --online --model "$tiny" --output own2 $how --data prompts.jsonl
+says err 'prompts.jsonl:2: nothing says whether an answer is right; give the row an "answer"'; one_sentence
+run 0 "$agon" train grpo --online --model "$tiny" --output own3 $how --data prompts.jsonl --reward-model judge
+id=$(field id out | tail -1)
+"$agon" train grpo --online --model "$tiny" --output own4 $how --data prompts.jsonl --reward-model judge >out 2>err &
+pid=$!
+while kill -0 $pid 2>/dev/null && ! grep -q '"round": 2' own4/online.json 2>/dev/null; do :; done
+kill -9 $pid 2>/dev/null
+wait $pid 2>/dev/null
+run 0 "$agon" train grpo --online --model "$tiny" --output own4 $how --data prompts.jsonl --reward-model judge
+[ "$(field id out | tail -1)" = "$id" ] || fail "own prompts: another adapter after the kill"
+run 0 "$agon" train spin --online --model "$tiny" --output own5 $how --data prompts.jsonl
+run 4 "$agon" train grpo --online --model "$tiny" --output own3 $how --data answers.jsonl --reward-model judge
+says err 'another data'; one_sentence
+printf '{"prompt":"say 1","answer":1}\n' >shown.jsonl
+printf '{"prompt":"say 1","answer":1}\n\n{"prompt":""}\n' >bad.jsonl
+run 4 "$agon" train grpo --online --model "$tiny" --output wrong $how --data bad.jsonl
+says err 'bad.jsonl:3: prompt is empty'; one_sentence
+run 4 "$agon" train spin --online --model "$tiny" --output wrong $how --data shown.jsonl
+says err 'shown.jsonl:1: spin needs a "completion"'; one_sentence
+run 3 "$agon" train grpo --online --model "$tiny" --output wrong $how --data none.jsonl
+one_sentence
+
+# ---- rejection sampling
+for name in rso-sigmoid rso-hinge; do
+    run 0 "$agon" train $name --online --model "$tiny" --output $name $how --data prompts.jsonl --reward-model judge --samples 6 --accept 4
+    awk -F'"rows":' '/"round"/ {split($2, x, ","); if (x[1] > 3) more = 1} END {exit !more}' out || fail "not more than one pair a prompt"
+done
+run 4 "$agon" train grpo --online --model "$tiny" --output wrong $how --data prompts.jsonl --reward-model judge --accept 2
+says err 'grpo does not pick pairs'; one_sentence
+run 4 "$agon" train dpo --online --model "$tiny" --output wrong $how --data prompts.jsonl --reward-model judge --accept 5
+says err '5 of 4 samples'; one_sentence
+
+# ---- reward models together. The third likes what the others do not, and is made to say it loudly: by the mean of the three that sample is
+# the best, by the least of them it is not.
+sed 's/"no no"/"a b"/' pairs.jsonl >pairs2.jsonl
+sed 's/"chosen":"[^"]*","rejected":"no no"/"chosen":"no no","rejected":"a b"/' pairs.jsonl >pairs3.jsonl
+run 0 "$agon" train bt --model "$tiny" --data pairs2.jsonl --output judge2 --lora 4 --lr 1e-2 --steps 20 --seed 2
+run 0 "$agon" train bt --model "$tiny" --data pairs3.jsonl --output judge3 --lora 4 --lr 1e-2 --steps 20 --seed 3
+says judge/reward_scale.json '"mean":-?[0-9.e-]+,"std":[0-9.e-]+,"n":12'
+end=$(printf '<|im_end|>')
+printf '{"prompt":"say 3","completion":"the number 3%s"}\n{"prompt":"say 3","completion":"no no%s"}\n' "$end" "$end" >ask.jsonl
+run 0 "$agon" score --reward --model "$tiny" --adapter judge3 <ask.jsonl
+printf '{"mean":%s,"std":0.001}' "$(head -1 out)" >judge3/reward_scale.json
+together="--model $tiny --adapter judge --adapter judge2 --adapter judge3"
+run 0 "$agon" score --reward $together --json <ask.jsonl
+says out '^\{"reward":-?[0-9.e+-]+,"members":\[[^,]*,[^,]*,[^,]*\],"disagreement":[0-9.e+-]+\}$'
+awk -F'[:,]' 'NR==1 {a=$2} NR==2 {exit !($2 > a)}' out || fail "the mean does not fall for the loud member"
+run 0 "$agon" score --reward $together --ensemble wco <ask.jsonl
+awk 'NR==1 {a=$1} NR==2 {exit !($1 < a)}' out || fail "the least of the members falls for the loud one"
+run 0 "$agon" score --reward $together --ensemble lcb --ensemble-strength 10 <ask.jsonl
+awk 'NR==1 {a=$1} NR==2 {exit !($1 < a)}' out || fail "the lower bound falls for the loud member"
+run 4 "$agon" score --reward $together --ensemble worst <ask.jsonl
+says err 'mean, wco'; one_sentence
+run 2 "$agon" score $together <ask.jsonl
+run 0 "$agon" train grpo --online --model "$tiny" --output several $options --reward-model judge --reward-model judge2 --ensemble uwo
+says out '"round":6,.*"verified":0\.0,"disagreement":[0-9.e-]+,"error_correlation":-?[0-9.e-]+'
+id=$(field id out | tail -1)
+run 0 "$agon" train grpo --online --model "$tiny" --output several2 $options --reward-model judge --reward-model judge2 --ensemble wco
+[ "$(field id out | tail -1)" != "$id" ] || fail "the rule makes no difference"
+run 4 "$agon" train grpo --online --model "$tiny" --output several $options --reward-model judge --reward-model judge2
+says err 'another ensemble'; one_sentence
+run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --reward-model judge --reward-model whole-grpo
+says err 'whole-grpo has no reward head'; one_sentence
+rm judge2/reward_scale.json
+run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --reward-model judge --reward-model judge2
+says err 'judge2 has no reward_scale.json'; one_sentence
+run 4 "$agon" score --reward $together <ask.jsonl
+says err 'reward model 2 has no scale'; one_sentence
+printf '{"mean":0,"std":0}' >judge2/reward_scale.json
+run 4 "$agon" score --reward $together <ask.jsonl
+says err 'std above 0'; one_sentence
 done_testing

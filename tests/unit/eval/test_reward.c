@@ -58,6 +58,38 @@ static void ensemble__conservative_rules_resist(void **state) {
     assert_true(chosen[1] > 1.5 && chosen[2] > 1.5);
 }
 
+/* How far members disagree, and whether they err alike: what is common because it is right is no common error. */
+static void ensemble__errors_are_told_from_what_is_right(void **state) {
+    agon_ctx *ctx = *state;
+    enum { N = 4000, K = 3 };
+    static double rewards[K * N];
+    static bool right[N];
+    rng r = rng_new(9);
+    for (size_t i = 0; i < N; i++) {
+        double shared = rng_normal(&r);
+        right[i] = rng_uniform(&r) < 0.5;
+        for (size_t m = 0; m < K; m++) /* a half of the error's variance is common */
+            rewards[m * N + i] = 3 * right[i] + sqrt(0.5) * (shared + rng_normal(&r));
+    }
+    assert_close(ensemble_correlation(rewards, K, N, right), 0.5, 0.04);
+    assert_true(ensemble_correlation(rewards, K, N, NULL) > 0.8);
+    assert_true(isnan(ensemble_correlation(rewards, 1, N, right)));
+    const double two[6] = {1, 2, 3, 1, 4, 7}, flat[4] = {1, 1, 2, 3};
+    assert_close(ensemble_correlation(two, 2, 3, NULL), 1, 1e-12);
+    assert_close(ensemble_disagreement(two, 2, 3), (0 + 1 + 2) / 3.0, 1e-12);
+    assert_true(isnan(ensemble_correlation(flat, 2, 2, NULL)));
+    ensemble_rule rule;
+    static const char *const names[] = {"mean", "wco", "uwo", "lcb"};
+    for (size_t i = 0; i < 4; i++) {
+        assert_ok(ctx, ensemble_rule_find(ctx, names[i], &rule));
+        assert_int_equal(rule, i);
+    }
+    assert_int_equal(ensemble_rule_find(ctx, "worst", &rule), AGON_EINVAL);
+    assert_close(ensemble_strength(ENSEMBLE_UNCERTAIN, -1), 0.5, 0);
+    assert_close(ensemble_strength(ENSEMBLE_LOWER_BOUND, -1), 1, 0);
+    assert_close(ensemble_strength(ENSEMBLE_LOWER_BOUND, 0), 0, 0);
+}
+
 static void process__agrees_with_the_vector(void **state) {
     (void)state;
     json_t *root, *v = test_vector("rm.process", &root);
@@ -132,6 +164,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ensemble__agrees_with_the_vector),
         cmocka_unit_test(ensemble__conservative_rules_resist),
+        cmocka_unit_test(ensemble__errors_are_told_from_what_is_right),
         cmocka_unit_test(process__agrees_with_the_vector),
         cmocka_unit_test(overoptimisation__agrees_with_the_vector),
         cmocka_unit_test(ratings__are_standardised_by_rater),

@@ -1,0 +1,84 @@
+#!/bin/sh
+# Online training with a judge: a program or a language model; its rewards are kept, so that a killed run goes on to the same bits.
+. "$(dirname "$0")/common"
+how="--lora 4 --rounds 5 --prompts 3 --samples 4 --max-tokens 8 --batch 4 --lr 1e-3 --epochs 60 --no-end-penalty 0 --json"
+for i in 1 2 3 4 5; do
+    printf '{"prompt":"say %s","hint":"h%s"}\n' $i $i
+    printf '{"prompt":[{"role":"user","content":"say it: %s"}],"hint":"m%s"}\n' $i $i
+done >prompts.jsonl
+
+# A judge that never says the same twice: the n-th question it is ever asked is worth a number of n, less the line's length.
+cat >judge <<'END'
+n=$(cat "$1" 2>/dev/null || echo 0)
+while read -r line; do
+    n=$((n + 1))
+    echo $n >"$1"
+    printf '%s\n' "$line" >>"$1.log"
+    id=$(printf '%s\n' "$line" | sed 's/.*"id":"\([^"]*\)".*/\1/')
+    echo "{\"id\":\"$id\",\"reward\":$((n * 7919 % 101 - ${#line})).25}"
+done
+END
+for name in grpo dpo kto; do
+    run 0 "$agon" train $name --online --model "$tiny" --data prompts.jsonl --output whole-$name $how --judge "exec sh $PWD/judge $PWD/asked-$name"
+    says out '"round":5,.*"unjudged":0\.0'
+    id=$(field id out | tail -1)
+    [ "$(cat asked-$name)" = 60 ] || fail "$name: the judge was asked $(cat asked-$name) times, not 60"
+    [ ! -f whole-$name/rewards.json ] || fail "rewards are left when it is done"
+    # Killed while it trains on what the judge said of the third round.
+    "$agon" train $name --online --model "$tiny" --data prompts.jsonl --output cut-$name $how --judge "exec sh $PWD/judge $PWD/again-$name" >out 2>err &
+    pid=$!
+    while kill -0 $pid 2>/dev/null && ! grep -q '"round":3' cut-$name/rewards.json 2>/dev/null; do :; done
+    kill -9 $pid 2>/dev/null
+    wait $pid 2>/dev/null
+    [ "$(cat again-$name)" = 36 ] || fail "$name was not killed in its third round"
+    # The command line is part of what the training is; the same judge counts on.
+    run 0 "$agon" train $name --online --model "$tiny" --data prompts.jsonl --output cut-$name $how --judge "exec sh $PWD/judge $PWD/again-$name"
+    says out '"resumed_after":2'
+    [ "$(cat again-$name)" = 60 ] || fail "$name: the judge was asked $(cat again-$name) times, not 60"
+    [ "$(field id out | tail -1)" = "$id" ] || fail "$name: another adapter after the kill"
+    same whole-$name/adapter_model.safetensors cut-$name/adapter_model.safetensors
+done
+# Each of the ten prompts once before any again, with its other members.
+for i in 1 2 3 4 5; do
+    for kind in h m; do
+        [ "$(head -40 asked-grpo.log | grep -c "\"hint\":\"$kind$i\"")" = 4 ] || fail "prompt $kind$i was not asked once in the first ten"
+    done
+done
+run 4 "$agon" train grpo --online --model "$tiny" --data prompts.jsonl --output whole-grpo $how --judge "exec sh other"
+says err 'another judge'; one_sentence
+
+# ---- averaged over repeats
+run 0 "$agon" train dpo --online --model "$tiny" --data prompts.jsonl --output repeats $how --rounds 1 --judge-repeats 3 \
+    --judge "exec sh $PWD/judge $PWD/asked-repeats"
+[ "$(cat asked-repeats)" = 36 ] || fail "the judge was asked $(cat asked-repeats) times, not 36"
+says asked-repeats.log '"id":"round 1, prompt 2, sample 3, repeat 3"'
+
+# ---- a language model: the policy's base, on generated tasks too
+run 0 "$agon" train grpo --online --model "$tiny" --output by-model $how --judge-model "$tiny" --cells arithmetic
+says out '"round":1,.*"reward":0\.[0-9]+,.*"verified":0\.0,"unjudged":0\.0'
+says by-model/online.json '"judge": "[0-9a-f]{64}"'
+
+# ---- judges that do not judge: one sentence, nothing trained on, and the same command with a judge that does goes on
+broken="$agon train grpo --online --model $tiny --data prompts.jsonl $how --judge-timeout 1"
+run 5 $broken --output b1 --judge 'exit 3'
+says err 'judge, round 1, prompt 0, sample 0: the command ended with code 3 before it answered; run again'; one_sentence
+run 5 $broken --output b2 --judge 'while read -r line; do echo hello; done'
+says err "such as 'hello'"; one_sentence
+run 5 $broken --output b3 --judge 'while read -r line; do echo "{\"id\":\"round 1, prompt 0, sample 0\",\"reward\":NaN}"; done'
+says err 'NaN'; one_sentence
+run 5 $broken --output b4 --judge 'exec sleep 60'
+says err 'gave no answer within 1 s'; one_sentence
+run 5 $broken --output b5 --judge 'while read -r line; do echo "{\"id\":\"round 1, prompt 0, sample 0\",\"reward\":\"good\"}"; done'
+says err 'has no "reward" that is a finite number'; one_sentence
+[ ! -f b5/state.bin ] && [ ! -f b5/rewards.json ] || fail "something was kept of a round that was not judged"
+run 4 $broken --output b6 --judge 'exit 3' --judge-model "$tiny"
+says err 'a program or a model, not both'; one_sentence
+run 4 $broken --output b6 --judge-model "$tiny" --judge-repeats 2
+says err 'not drawn'; one_sentence
+run 4 $broken --output b6 --judge-url http://127.0.0.1:9/v1
+says err 'needs the name of its model'; one_sentence
+run 3 $broken --output b6 --judge-model nowhere.gguf
+one_sentence
+run 4 $broken --output b6 --judge 'exit 3' --judge-timeout 0
+says err 'must be above 0'; one_sentence
+done_testing
