@@ -1,6 +1,6 @@
 /* Rows judged by models that have not seen them: see clean_rows.h.
  *
- *   folds     prompts shuffled by the seed, each into the fold with the fewest rows
+ *   folds     by prompt: clean_folds.c
  *   base      mean and summed log_prob of every response, once: the second judge, and what the implicit reward is measured against
  *   fold k    a new adapter trained on the other folds (pairs: dpo; labels: classify, a class head; answers: sft), then asked about fold k
  *   decision  clean_decide.c
@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { TIMED_ROWS = 16, SHOWN = 10, EXCERPT = 60 };
 /* A training pass beside a forward pass. */
@@ -173,56 +174,6 @@ static agon_status read_truth(cleaner *x) {
         return AGON_OK;
     x->planted = memory_new(x->n, sizeof *x->planted);
     return x->planted ? jsonl_read(x->ctx, x->options->truth, take_truth, x) : no_memory(x);
-}
-
-/* ---- folds -------------------------------------------------------------------------------------------------- */
-
-typedef struct place {
-    hash256 prompt;
-    size_t row;
-} place;
-
-static int by_prompt(const void *a, const void *b) {
-    const place *x = a, *y = b;
-    int order = memcmp(&x->prompt, &y->prompt, sizeof x->prompt);
-    return order ? order : (x->row > y->row) - (x->row < y->row);
-}
-
-/* The rows of a prompt are in one fold, else the judge has seen the question, and maybe the very answer. */
-static agon_status make_folds(cleaner *x) {
-    size_t n_groups = 0, filled[CLEAN_MOST_FOLDS] = {0};
-    place *places = memory_new(x->n, sizeof *places);
-    size_t *first = memory_new(x->n + 1, sizeof *first), *order = memory_new(x->n, sizeof *order);
-    agon_status s = places && first && order ? AGON_OK : no_memory(x);
-    for (size_t i = 0; i < x->n && !s; i++) {
-        places[i].row = i;
-        s = row_prompt_hash(x->ctx, x->f.rows[i], &places[i].prompt);
-    }
-    if (s)
-        goto done;
-    qsort(places, x->n, sizeof *places, by_prompt);
-    for (size_t i = 0; i < x->n; i++)
-        if (i == 0 || memcmp(&places[i - 1].prompt, &places[i].prompt, sizeof places[i].prompt) != 0)
-            order[n_groups] = n_groups, first[n_groups++] = i;
-    first[n_groups] = x->n;
-    if (n_groups < x->options->folds) {
-        s = ctx_fail(x->ctx, AGON_EINVAL, "%s: %zu different prompts cannot be divided into %zu folds", x->f.path, n_groups, x->options->folds);
-        goto done;
-    }
-    rng r = rng_new(seed_derive(x->options->seed, "folds"));
-    rng_shuffle(&r, order, n_groups);
-    for (size_t g = 0; g < n_groups; g++) {
-        size_t least = 0;
-        for (size_t k = 1; k < x->options->folds; k++)
-            least = filled[k] < filled[least] ? k : least;
-        for (size_t i = first[order[g]]; i < first[order[g] + 1]; i++)
-            x->fold[places[i].row] = least, filled[least]++;
-    }
-done:
-    free(places);
-    free(first);
-    free(order);
-    return s;
 }
 
 /* ---- judges ------------------------------------------------------------------------------------------------- */
@@ -420,8 +371,8 @@ static agon_status write_files(cleaner *x, const clean_decision *d, json_t *cons
         kept[i] = x->options->soft || !d->drop[i];
     if (!s)
         s = rows_write(x->ctx, dropped, findings, NULL, d->n_drop);
-    if (!s)
-        s = rows_write(x->ctx, to, x->f.rows, kept, x->n);
+    if (!s && (s = rows_write(x->ctx, to, x->f.rows, kept, x->n)))
+        unlink(dropped); /* both or none: the next call would not write over it */
     free(kept);
     return s;
 }
@@ -508,7 +459,7 @@ agon_status clean_file(agon_ctx *ctx, model *m, const char *from, const char *to
     if (!s)
         s = read_truth(&x);
     if (!s)
-        s = make_folds(&x);
+        s = clean_folds(ctx, &x.f, options->folds, options->seed, x.fold);
     if (!s)
         s = judge_rows(&x);
     if (!s)

@@ -4,7 +4,7 @@
 
 #include "model/model.h"
 #include "objective/objective.h"
-#include <jansson.h>
+#include "train/row_file.h"
 
 enum { CLEAN_MOST_FOLDS = 20 };
 
@@ -47,6 +47,12 @@ typedef struct clean_decision {
 AGON_MUST_CHECK agon_status clean_decide(agon_ctx *ctx, const clean_scores *scores, double rate, clean_decision *out);
 void clean_decision_free(clean_decision *d);
 const char *clean_judge_name(clean_kind kind, size_t judge);
+
+/* ---- folds (clean_folds.c) ---------------------------------------------------------------------------------- */
+
+/* fold [f->n] in [0, n_folds): prompts shuffled by the seed, each into the fold with the fewest rows so far. The rows of a prompt are in one fold, else
+ * the judge has seen the question, and maybe the very answer. AGON_EINVAL: fewer prompts than folds; AGON_ENOMEM. */
+AGON_MUST_CHECK agon_status clean_folds(agon_ctx *ctx, const row_file *f, size_t n_folds, uint64_t seed, size_t *fold);
 
 /* ---- files (clean_rows.c) ---------------------------------------------------------------------------------- */
 

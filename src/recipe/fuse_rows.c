@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ITERATIONS = 200, DRAWS = 200, DRAW_ITERATIONS = 100, MOST_LISTED = 1000, NO_RATER = -1 };
+enum { ITERATIONS = 200, USUAL_DRAWS = 200, DRAW_ITERATIONS = 100, MOST_LISTED = 1000, NO_RATER = -1 };
 static const double SMOOTHING = 0.5;
 
 typedef struct source {
@@ -39,9 +39,9 @@ typedef struct fuser {
     size_t *pattern;    /* [n rows] */
     int *pattern_answers, *pattern_truth;
     double *count; /* [n_patterns] */
-    size_t n_patterns, n_used;
+    size_t n_patterns, n_used, n_draws;
     rater_model model;
-    double *draws; /* [n_raters, DRAWS] flip rates */
+    double *draws; /* [n_raters, n_draws] flip rates */
     double *q;     /* [n rows] NAN where left out */
 } fuser;
 
@@ -278,20 +278,20 @@ static agon_status bootstrap(fuser *x) {
     size_t *rows = memory_new(x->n_used, sizeof *rows), n = 0;
     double *count = memory_new(x->n_patterns, sizeof *count), votes;
     rng r = rng_new(seed_derive(0, "data-fuse"));
-    x->draws = memory_new(size_mul((size_t)x->n_raters, DRAWS), sizeof *x->draws);
+    x->draws = memory_new(size_mul((size_t)x->n_raters, x->n_draws), sizeof *x->draws);
     agon_status s = rows && count && x->draws ? AGON_OK : no_memory(x);
     for (int gold = 1; gold >= 0 && !s; gold--)
         for (size_t i = 0; i < x->f.n; i++)
             if (!x->reason[i] && (x->truth[i] >= 0) == gold)
                 rows[n++] = i;
-    for (size_t d = 0; d < DRAWS && !s; d++) {
+    for (size_t d = 0; d < x->n_draws && !s; d++) {
         rater_model m = {0};
         draw_counts(x, &r, rows, count);
         s = ctx_check_interrupt(x->ctx);
         if (!s)
             s = fit(x, count, DRAW_ITERATIONS, &m);
         for (int k = 0; k < x->n_raters && !s; k++)
-            x->draws[(size_t)k * DRAWS + d] = flip_rate(x, &m, count, k, &votes);
+            x->draws[(size_t)k * x->n_draws + d] = flip_rate(x, &m, count, k, &votes);
         rater_model_free(&m);
     }
     free(rows);
@@ -378,12 +378,12 @@ static json_t *number(double x) {
 }
 
 /* 95% of the draws; a draw may hold no vote of a rare rater. */
-static json_t *draws_json(double *draws) {
+static json_t *draws_json(double *draws, size_t n_draws) {
     size_t n = 0;
-    for (size_t d = 0; d < DRAWS; d++)
+    for (size_t d = 0; d < n_draws; d++)
         if (isfinite(draws[d]))
             draws[n++] = draws[d];
-    if (n < DRAWS / 2)
+    if (n == 0 || n < n_draws / 2)
         return json_null();
     qsort(draws, n, sizeof *draws, ascending);
     return json_pack("[f,f]", draws[n / 40], draws[n - 1 - n / 40]);
@@ -430,7 +430,7 @@ static json_t *rater_json(fuser *x, int rater) {
     json_t *members = members_json(x, rater, name, sizeof name);
     json_t *out = json_pack("{s:s,s:I,s:I,s:[[f,f],[f,f]],s:o,s:o,s:f,s:f,s:f,s:o}", "source", name, "votes", (json_int_t)votes, "yes",
                             (json_int_t)yes, "confusion", c[0], c[1], c[2], c[3], "flip_rate", number(e), "flip_ci95",
-                            draws_json(x->draws + (size_t)rater * DRAWS), "weight", log((1 - smooth) / smooth), "yes_weight",
+                            draws_json(x->draws + (size_t)rater * x->n_draws, x->n_draws), "weight", log((1 - smooth) / smooth), "yes_weight",
                             log(c[3] / c[1]), "no_weight", log(c[0] / c[2]), "against_gold", gold_json(x, rater));
     if (json_array_size(members) > 1)
         json_object_set(out, "members", members);
@@ -482,7 +482,7 @@ static void fuser_free(fuser *x) {
 }
 
 agon_status fuse_file(agon_ctx *ctx, const char *from, const char *to, const fuse_options *options, json_t **report) {
-    fuser x = {.ctx = ctx, .options = options};
+    fuser x = {.ctx = ctx, .options = options, .n_draws = options->draws ? options->draws : USUAL_DRAWS};
     size_t swapped = 0, written = 0;
     double effective = 0;
     agon_status s = output_is_new(ctx, to);

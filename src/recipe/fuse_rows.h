@@ -13,6 +13,7 @@ typedef struct fuse_options {
     size_t n_together;
     size_t least_votes; /* of independent raters; a row with fewer and no gold vote is left out. 0 counts as 1 */
     bool hard;          /* decided labels with weights in place of probabilities */
+    size_t draws;       /* of the bootstrap; 0: 200 */
 } fuse_options;
 
 /* Rows of `from` with "votes": {source: true|false} (true: the completion is good, the chosen side is the better one) to `to`, every other

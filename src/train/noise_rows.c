@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MOST_SPAN = 8, MOST_TRIES = 100 };
 static const double SPAN_GROWS = 0.5;
@@ -331,8 +332,8 @@ static agon_status write_files(noiser *x, const char *to, const char *truth_path
         changed[i] = x->truth[i] != NULL;
     if (!s)
         s = rows_write(x->ctx, truth_path, x->truth, changed, x->f.n);
-    if (!s)
-        s = rows_write(x->ctx, to, x->f.rows, NULL, x->f.n);
+    if (!s && (s = rows_write(x->ctx, to, x->f.rows, NULL, x->f.n)))
+        unlink(truth_path); /* both or none: the next call would not write over it */
     free(changed);
     return s;
 }

@@ -5,7 +5,9 @@
 
 #include "model/tokenizer_private.h"
 #include "objective/objective.h"
+#include "recipe/fuse_rows.h"
 #include "recipe/run_file.h"
+#include "train/noise_rows.h"
 #include "train/train.h"
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +53,21 @@ static inline tokenizer *fuzz_byte_tokenizer(agon_ctx *ctx) {
     return t;
 }
 
+/* The commands that change labels read the same file, and fail where they would write. */
+static inline void fuzz_labels(agon_ctx *ctx, const tokenizer *t, const char *path) {
+    static const char nowhere[] = "/nonexistent/out";
+    static const char *const objectives[] = {"sft", "dpo", "kto", "sft"};
+    json_t *report = NULL;
+    for (int hard = 0; hard < 2; hard++)
+        if (fuse_file(ctx, path, nowhere, &(fuse_options){.hard = hard, .draws = 1}, &report) == AGON_OK)
+            abort();
+    for (int i = 0; i < 4; i++) {
+        const noise_options o = {.objective = objective_find(objectives[i]), .rate = 0.5, .t = t, .level = i == 3 ? NOISE_SPAN : NOISE_RESPONSE};
+        if (noise_file(ctx, path, nowhere, &o, &report) == AGON_OK)
+            abort();
+    }
+}
+
 /* As a file that is never on a disk, under a name that does not change. */
 static inline agon_status fuzz_rows(agon_ctx *ctx, const uint8_t *data, size_t n) {
     enum { FD = 200 };
@@ -62,6 +79,7 @@ static inline agon_status fuzz_rows(agon_ctx *ctx, const uint8_t *data, size_t n
     int fd = memfd_create("rows", 0);
     if (fd < 0 || write(fd, data, n) != (ssize_t)n || dup2(fd, FD) < 0)
         abort();
+    fuzz_labels(ctx, t, "/proc/self/fd/200");
     for (size_t i = 0; i < 3; i++) {
         dataset *d = NULL;
         s = dataset_read(ctx, t, "/proc/self/fd/200", objective_find(objectives[i]), 64, &d);

@@ -141,6 +141,32 @@ static void decide__drops_answers_at_a_rate_only(void **state) {
     assert_int_equal(clean_decide(ctx, &x, 1.5, &d), AGON_EINVAL);
 }
 
+/* Rows of one prompt, as a text or as one message, are in one fold; the folds differ by the largest group at most. */
+static void folds__keep_prompts_together(void **state) {
+    world *w = *state;
+    enum { ROWS = 90, PROMPTS = 30 };
+    size_t fold[ROWS], again[ROWS], other[ROWS], filled[4] = {0};
+    row_file f;
+    buffer_clear(&w->text);
+    for (size_t i = 0; i < ROWS; i++)
+        buffer_printf(&w->text, i % 2 ? "{\"prompt\":\"q%zu\",\"completion\":\"a\"}\n"
+                                      : "{\"prompt\":[{\"role\":\"user\",\"content\":\"q%zu\"}],\"completion\":\"a\"}\n", i % PROMPTS);
+    assert_ok(w->ctx, file_write(w->ctx, w->from, w->text.data, w->text.size));
+    assert_ok(w->ctx, row_file_read(w->ctx, w->from, &f));
+    assert_ok(w->ctx, clean_folds(w->ctx, &f, 4, 1, fold));
+    assert_ok(w->ctx, clean_folds(w->ctx, &f, 4, 1, again));
+    assert_ok(w->ctx, clean_folds(w->ctx, &f, 4, 2, other));
+    for (size_t i = 0; i < ROWS; i++) {
+        assert_int_equal(fold[i], fold[i % PROMPTS]);
+        filled[fold[i]]++;
+    }
+    for (size_t k = 0; k < 4; k++)
+        assert_in_range(filled[k], ROWS / 4 - 3, ROWS / 4 + 3);
+    assert_memory_equal(fold, again, sizeof fold);
+    assert_memory_not_equal(fold, other, sizeof fold);
+    row_file_free(&f);
+}
+
 /* ---- files -------------------------------------------------------------------------------------------------- */
 
 static void on_line(void *arg, const char *text) {
@@ -227,7 +253,7 @@ static void clean__finds_planted_swaps(void **state) {
     expect_found(w, PAIRS, 0.8);
     assert_true(w->n_lines > 4);
     assert_close(real(w->report, "noise_rate"), 0.2, 0.1);
-    /* The same bits again, also on other threads; the truth only measures. */
+    /* The same bits again; the truth only measures. */
     char *first = read_back(w, w->to), *dropped = read_back(w, w->dropped);
     o.truth = NULL;
     w->n_lines = 0;
@@ -316,7 +342,8 @@ static void clean__names_bad_input(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decide__finds_swapped_pairs),  cmocka_unit_test(decide__finds_reversed_labels),
-        cmocka_unit_test(decide__drops_answers_at_a_rate_only), cmocka_unit_test(clean__finds_planted_swaps),
+        cmocka_unit_test(decide__drops_answers_at_a_rate_only), cmocka_unit_test(folds__keep_prompts_together),
+        cmocka_unit_test(clean__finds_planted_swaps),
         cmocka_unit_test(clean__finds_planted_labels),  cmocka_unit_test(clean__drops_unlikely_answers),
         cmocka_unit_test(clean__names_bad_input),
     };
