@@ -65,7 +65,8 @@ agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const
     s = objective_named(ctx, name, &d->objective);
     if (!s)
         s = dataset_read_with(ctx, t->t, path, d->objective,
-                              &(dataset_options){o.max_length, o.skip_bad, o.group_size, o.dimensions, o.n_dimensions}, &d->d);
+                              &(dataset_options){.max_tokens = o.max_length, .skip_bad = o.skip_bad, .group_size = o.group_size,
+                                                 .dimensions = o.dimensions, .n_dimensions = o.n_dimensions}, &d->d);
     if (!s)
         s = hash_file(ctx, path, &d->file);
     if (s) {
