@@ -161,6 +161,39 @@ AGON_API const char *agon_adapter_dimension(const agon_adapter *a, size_t i);
  * requests may use several vectors. AGON_EINVAL says what is wrong with the vector; AGON_ENOMEM. */
 AGON_API AGON_MUST_CHECK agon_status agon_adapter_at(agon_ctx *ctx, const agon_adapter *a, const double *preference, size_t n,
                                                      agon_adapter **out);
+
+/* Contexts (a deployment, a group of users, one user) weigh an adapter's dimensions in their own way. Each has a preference vector: the
+ * projection onto the simplex of base + its offset; a context that was never seen has the base. */
+typedef struct agon_contexts_options {
+    size_t struct_size;
+    double prior;       /* standard deviation of each entry of an offset: the smaller, the more pairs it takes to leave the base */
+    const double *base; /* [n_base] numbers from 0 on that sum to 1; 0: all dimensions alike */
+    size_t n_base;
+    const char *const *dimensions; /* [n_dimensions] names in the adapter's order; 0: those of the first row's object, or none */
+    size_t n_dimensions;
+} agon_contexts_options;
+AGON_API agon_contexts_options agon_contexts_options_default(void); /* prior 0.5 */
+/* Fits the vectors of the contexts to pairs, rows of the JSONL file `from`: {"context": NAME, "chosen_rewards", "rejected_rewards": a number for each
+ * dimension, as a list or {dimension: number}, "source": who supplied the pair (else "unknown")}. Rewards are standardised per dimension over
+ * all pairs; a context's offset maximises sum log sigmoid(vector . (chosen - rejected)) with a Gaussian prior to the base. `to` is written whole or
+ * not at all; *json new, its content: {"format", "dimensions": [names] or null, "base", "prior", "scale": {"mean", "deviation"}, "pairs",
+ * "contexts": {NAME: {"vector", "offset", "pairs", "sources": {NAME: n}, "log_likelihood", "base_log_likelihood": sums in nats, "held_out": {"pairs",
+ * "right", "base_right": shares ranked rightly in five-fold cross-validation} or null for one pair}}}. AGON_EINVAL, AGON_EFORMAT name file and line: no
+ * context, dimensions missing or not finite, two equal sides; or the dimension that does not vary. `options` may be NULL. */
+AGON_API AGON_MUST_CHECK agon_status agon_contexts_fit(agon_ctx *ctx, const char *from, const agon_contexts_options *options, const char *to,
+                                                       char **json);
+/* Opens such a file. *out new. AGON_ENOTFOUND, AGON_EFORMAT. */
+typedef struct agon_contexts agon_contexts;
+AGON_API AGON_MUST_CHECK agon_status agon_contexts_open(agon_ctx *ctx, const char *path, agon_contexts **out);
+AGON_API void agon_contexts_free(agon_contexts *c);
+AGON_API size_t agon_contexts_n_dimensions(const agon_contexts *c);
+AGON_API bool agon_contexts_has(const agon_contexts *c, const char *context); /* whether there were pairs of it */
+/* The vector of a context, to vector [agon_contexts_n_dimensions]: for agon_adapter_at. `context` NULL or one without pairs: the base. `base` [n_base]:
+ * another base than the file's; 0: that of the file. `a`: the adapter it is for, NULL where there is none to compare with. AGON_EINVAL: the
+ * adapter's dimensions are others, by number, name or order; or no base. */
+AGON_API AGON_MUST_CHECK agon_status agon_contexts_vector(agon_ctx *ctx, const agon_contexts *c, const agon_adapter *a, const char *context,
+                                                          const double *base, size_t n_base, double *vector);
+
 /* Rewarded soup: the weights of n adapters of m, two or more, interpolated by `weights` [n], which sum to 1, into a PEFT folder `output` that must
  * not exist. Exact: dW = sum weights_i dW_i, its rank the sum of theirs. *json new: {"path", "rank", "id"}. AGON_EINVAL. */
 AGON_API AGON_MUST_CHECK agon_status agon_soup(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *adapters, const double *weights,
@@ -467,8 +500,15 @@ typedef struct agon_train_options {
     size_t vectors;
     const double *ideal;       /* [n_ideal] least loss of each dimension, where tchebycheff measures from; 0: zeros */
     size_t n_ideal;
+    /* Rows whose labels may be wrong (Han et al. 2018, 1804.06872): at step t only the share 1 - small_loss * min(t / (small_loss_ramp * steps), 1) of a
+     * batch is trained on, the rows with the smallest losses under the policy as it is then (of objectives on tokens: the mean over a row's tokens). 0:
+     * every row. The objective must give each row a loss of its own: kto, aux-confidence, the policy gradients and dimensions are refused. */
+    double small_loss;      /* below 1 */
+    double small_loss_ramp; /* share of the steps, from 0 to 1 */
+    bool co_teach; /* with small_loss and lora_rank: a second adapter of another seed; each trains on the rows that are easiest for the other */
 } agon_train_options;
-/* One epoch, 8 rows a step, linear over 4 vectors where there are dimensions, learning rate 1e-4, cosine with 3% warm-up, clip_norm 1, all weights. */
+/* One epoch, 8 rows a step, linear over 4 vectors where there are dimensions, learning rate 1e-4, cosine with 3% warm-up, clip_norm 1, all weights, every row
+ * (small_loss_ramp 0.1 where they are selected). */
 AGON_API agon_train_options agon_train_options_default(void);
 
 /* Trains m on d with the dataset's objective and leaves the result in the folder `output`: a PEFT adapter (lora_rank above 0 or an
@@ -476,7 +516,9 @@ AGON_API agon_train_options agon_train_options_default(void);
  * a reference, m's file is opened a second time for it.
  * Durable: training.json says what is trained, checkpoint.bin how far; each is replaced whole. The same call after an interruption
  * at any moment goes on, to the same bits; once done it changes nothing. *summary new: {"output", "kind": "peft|hf", "objective", "rows", "steps",
- * "resumed_after", "id": SHA-256 of the result's values, "already_done"}.
+ * "resumed_after", "id": SHA-256 of the result's values, "already_done"}; with small_loss also "selection": {"rows": of all batches, "kept": trained on,
+ * "disagreed": kept rows that the partner did not train on}, and with co_teach "partner": {"output": the folder `output`/partner, a PEFT adapter like the first, "id"}.
+ * A step's metrics then have "kept" rows, with co_teach "partner_loss" and "disagree" (the share of the kept rows that are not the partner's).
  * AGON_EINVAL: an option, a row, or an `output` that holds something else (names the first difference). AGON_EBUSY: another training writes there.
  * AGON_EINTERRUPTED: stopped, with a checkpoint. AGON_ENUMERIC names step and rows. */
 AGON_API AGON_MUST_CHECK agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, const char *output,

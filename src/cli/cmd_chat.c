@@ -182,14 +182,18 @@ static size_t context_of(const opened *o, int *code) {
 }
 
 static int run(int argc, char **argv) {
-    const char *model = NULL, *adapter = NULL, *preference = NULL, *dtype = NULL, *chat_template = NULL, *system_message = NULL;
+    const char *model = NULL, *adapter = NULL, *dtype = NULL, *chat_template = NULL, *system_message = NULL;
     chat s = {.sampling = agon_sampling_default(), .terminal = isatty(STDIN_FILENO)};
+    preference_arguments preference = {0};
+    preference_vectors vectors = {0};
     int64_t max_tokens = 512, seed = 0;
     s.sampling.temperature = 0.7;
     s.sampling.top_p = 0.95;
     const option_spec specs[] = {{.name = "--model", .text = &model},
                                  {.name = "--adapter", .text = &adapter},
-                                 {.name = "--preference", .text = &preference},
+                                 {.name = "--preference", .text = &preference.vector},
+                                 {.name = "--contexts", .text = &preference.contexts},
+                                 {.name = "--context", .text = &preference.context},
                                  {.name = "--dtype", .text = &dtype},
                                  {.name = "--chat-template", .text = &chat_template},
                                  {.name = "--system", .text = &system_message},
@@ -207,7 +211,9 @@ static int run(int argc, char **argv) {
     code = open_model("chat", model, adapter, dtype, chat_template, &s.o);
     if (code != EXIT_FINE)
         return code;
-    if ((code = apply_preference("chat", preference, &s.o)) != EXIT_FINE) {
+    code = apply_contexts("chat", &preference, &s.o, &vectors);
+    vectors_free(&vectors);
+    if (code != EXIT_FINE) {
         close_model(&s.o);
         return code;
     }
@@ -234,6 +240,7 @@ const command command_chat = {
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
     "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), on top of it\n"
     "  --preference X,X...  how much each dimension of the adapter weighs; sums to 1 (default: all alike; agon train --dimensions)\n"
+    "  --contexts FILE --context NAME   the vector of a context (agon data contexts)\n"
     "  --dtype f32|bf16     of the matrix products (default bf16)\n"
     "  --chat-template NAME the family to use instead of the file's template\n"
     "  --system TEXT        the system message\n"

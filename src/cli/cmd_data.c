@@ -1,6 +1,6 @@
-/* agon data: files of rows converted, checked, divided and counted before anything trains. */
+/* agon data: files of rows converted, checked, divided and counted before anything trains; preference vectors fitted to rows of pairs. */
+#include "cli/preference.h"
 #include "cli/row_labels.h"
-#include "cli/rows.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -177,6 +177,89 @@ static int check(const check_arguments *a) {
     return code;
 }
 
+/* ---- contexts ------------------------------------------------------------------------------------------------- */
+
+typedef struct contexts_arguments {
+    const char *file, *to, *base, *dimensions;
+    double prior;
+    bool json;
+} contexts_arguments;
+
+static void show_vector(const json_t *vector) {
+    for (size_t j = 0; j < json_array_size(vector); j++)
+        printf("%s%.3f", j ? "," : "", json_number_value(json_array_get(vector, j)));
+}
+
+static void show_context(const char *name, const json_t *context) {
+    const json_t *held_out = json_object_get(context, "held_out");
+    double n = (double)count_of(context, "pairs");
+    const char *source;
+    json_t *count;
+    print_safe(stdout, name);
+    fputs(": ", stdout);
+    show_vector(json_object_get(context, "vector"));
+    printf("  from %.0f pairs; log-likelihood a pair %.4f, of the base %.4f", n, json_number_value(json_object_get(context, "log_likelihood")) / n,
+           json_number_value(json_object_get(context, "base_log_likelihood")) / n);
+    if (json_is_object(held_out))
+        printf("; held-out pairs ranked rightly %.3f, by the base %.3f", json_number_value(json_object_get(held_out, "right")),
+               json_number_value(json_object_get(held_out, "base_right")));
+    fputs("; by", stdout);
+    json_object_foreach(json_object_get(context, "sources"), source, count) {
+        putchar(' ');
+        print_safe(stdout, source);
+        printf(" %lld", (long long)json_integer_value(count));
+    }
+    putchar('\n');
+}
+
+static void show_contexts(const char *to, const json_t *report) {
+    const json_t *names = json_object_get(report, "dimensions");
+    const char *name;
+    json_t *context;
+    printf("%s: %lld pairs, %zu contexts, %zu dimensions", to, count_of(report, "pairs"), json_object_size(json_object_get(report, "contexts")),
+           json_array_size(json_object_get(report, "base")));
+    for (size_t j = 0; j < json_array_size(names); j++)
+        printf("%s%s", j ? ", " : ": ", json_string_value(json_array_get(names, j)));
+    fputs("\nbase: ", stdout);
+    show_vector(json_object_get(report, "base"));
+    putchar('\n');
+    json_object_foreach(json_object_get(report, "contexts"), name, context) show_context(name, context);
+}
+
+static int contexts(const contexts_arguments *a) {
+    enum { MOST = 17 }; /* one more than there may be: the library says so */
+    agon_contexts_options o = agon_contexts_options_default();
+    const char *names[MOST];
+    char *text = NULL, *answer = NULL;
+    double *base = NULL;
+    if (!a->to)
+        return usage_error(&command_data, "say where to write: --to contexts.json");
+    if (a->base && !parse_numbers(a->base, &base, &o.n_base))
+        return usage_error(&command_data, "--base takes numbers and commas, such as 0.5,0.5");
+    agon_ctx *ctx = open_context("data");
+    if (ctx && a->dimensions)
+        text = split_names(a->dimensions, names, MOST, &o.n_dimensions);
+    if (!ctx || (a->dimensions && !text)) {
+        close_context(ctx);
+        free(base);
+        return EXIT_SYSTEM;
+    }
+    o.prior = a->prior, o.base = base, o.dimensions = names;
+    agon_status s = agon_contexts_fit(ctx, a->file, &o, a->to, &answer);
+    int code = s ? fail_with("data", s, ctx) : EXIT_FINE;
+    json_t *report = s ? NULL : json_loads(answer, 0, NULL);
+    if (report && a->json)
+        puts(answer);
+    else if (report)
+        show_contexts(a->to, report);
+    json_decref(report);
+    agon_text_free(answer);
+    free(text);
+    free(base);
+    close_context(ctx);
+    return code;
+}
+
 /* ---- the command ---------------------------------------------------------------------------------------------- */
 
 typedef struct data_arguments {
@@ -185,6 +268,7 @@ typedef struct data_arguments {
     double validation, test;
     check_arguments check;
     label_arguments labels;
+    contexts_arguments contexts;
 } data_arguments;
 
 static int dispatch(const char *word, data_arguments *x) {
@@ -200,16 +284,19 @@ static int dispatch(const char *word, data_arguments *x) {
         return data_noise(l);
     if (strcmp(word, "clean") == 0)
         return data_clean(l);
+    if (strcmp(word, "contexts") == 0)
+        return contexts(&x->contexts);
     c->check = strcmp(word, "check") == 0;
     if (!c->check && strcmp(word, "stats") != 0)
-        return usage_error(&command_data, "'%.40s' is none of convert, check, split, stats, fuse, noise, clean", word);
+        return usage_error(&command_data, "'%.40s' is none of convert, check, split, stats, fuse, noise, clean, contexts", word);
     c->show = c->show >= 0 ? c->show : c->check;
     return check(c);
 }
 
 static int run(int argc, char **argv) {
     const char *words[2] = {NULL, NULL};
-    data_arguments x = {.test = 0.1, .check = {.show = -1}, .labels = label_arguments_default()};
+    data_arguments x = {.test = 0.1, .check = {.show = -1}, .labels = label_arguments_default(),
+                        .contexts = {.prior = agon_contexts_options_default().prior}};
     check_arguments *c = &x.check;
     label_arguments *l = &x.labels;
     const option_spec specs[] = {{.name = "--from", .text = &x.from},
@@ -239,12 +326,16 @@ static int run(int argc, char **argv) {
                                  {.name = "--drop", .text = &l->drop},
                                  {.name = "--soft", .flag = &l->soft},
                                  {.name = "--truth", .text = &l->truth},
+                                 {.name = "--prior", .real = &x.contexts.prior},
+                                 {.name = "--base", .text = &x.contexts.base},
+                                 {.name = "--dimensions", .text = &x.contexts.dimensions},
                                  {0}};
     size_t n;
     int code;
     if (parse_options(&command_data, argc, argv, specs, words, 2, &n, &code)) {
         c->file = l->file = words[1];
         l->objective = c->objective, l->model = c->model, l->chat_template = c->chat_template, l->json = c->json;
+        x.contexts.file = words[1], x.contexts.to = l->to, x.contexts.json = c->json;
         code = n == 2 ? dispatch(words[0], &x)
                       : usage_error(&command_data, "say what to do and with which file: agon data check rows.jsonl --objective sft");
     }
@@ -254,14 +345,15 @@ static int run(int argc, char **argv) {
 
 const command command_data = {
     "data",
-    "rows to train on: convert, check, split, stats; labels: fuse, noise, clean",
+    "rows to train on: convert, check, split, stats; labels: fuse, noise, clean; contexts",
     "data convert FILE --to OUT [--from FORMAT] [--skip-bad]\n"
     "       agon data check FILE --objective NAME [--show N]\n"
     "       agon data stats FILE --objective NAME\n"
     "       agon data split FILE [--test 0.1] [--validation 0] [--seed N]\n"
     "       agon data fuse FILE --to OUT [--gold SOURCE] [--together A,B]... [--least-votes N] [--hard]\n"
     "       agon data noise FILE --to OUT --objective NAME --rate R [--level response|token|span] [--seed N]\n"
-    "       agon data clean FILE --to OUT --objective NAME [--drop findings|SHARE] [--soft] [--truth OUT.truth]\n\n"
+    "       agon data clean FILE --to OUT --objective NAME [--drop findings|SHARE] [--soft] [--truth OUT.truth]\n"
+    "       agon data contexts FILE --to contexts.json [--prior 0.5] [--base X,X...] [--dimensions A,B]\n\n"
     "convert  Alpaca, ShareGPT, HH-RLHF, GSM8K and SPIN (JSONL or one JSON list) to rows that agon train takes.\n"
     "check    reads the file as agon train would: bad rows by line and reason, truncation, end tokens, and the exact\n"
     "         tokens and mask of the first rows; exit code 4 where there are bad rows.\n"
@@ -270,7 +362,9 @@ const command command_data = {
     "fuse     rows with {\"votes\": {\"verifier\": true, \"critic\": false, \"human\": true}} to rows with one label: how often each source is\n"
     "         wrong is estimated from the votes, so a rare human label may outweigh many of a critic's.\n"
     "noise    makes a stated share of the labels wrong, and keeps the truth in OUT.truth.\n"
-    "clean    lists labels that are probably wrong in OUT.dropped, and why, by models trained on the other rows; writes the rest.\n\n"
+    "clean    lists labels that are probably wrong in OUT.dropped, and why, by models trained on the other rows; writes the rest.\n"
+    "contexts a preference vector for each context of {\"context\", \"chosen_rewards\", \"rejected_rewards\", \"source\"?}, a reward for each\n"
+    "         dimension: how much each weighs to those who chose so. agon generate --contexts uses them.\n\n"
     "  --from FORMAT        auto (default), trl, alpaca, sharegpt, hh, gsm8k, spin; rows of {\"prompt\", \"draft\", \"critique\", \"refined\"} become\n"
     "                       refine-sft (prompt -> refined), refine-guided (with draft and critique -> refined), refine-pairs (refined\n"
     "                       above draft) or refine-critic (with draft -> critique)\n"
@@ -293,6 +387,9 @@ const command command_data = {
     "  --drop findings      what is found; or a share, such as 0.2, of the least credible rows (the only way for answers to imitate)\n"
     "  --soft               keep all rows, with P as their label\n"
     "  --truth OUT.truth    of agon data noise: precision and recall\n"
+    "  --prior X            how far a context's vector strays from the base on little evidence, a standard deviation (0.5)\n"
+    "  --base X,X...        the vector of those who said nothing (all alike)\n"
+    "  --dimensions A,B     their names and order, as in agon train (default: as the first row's rewards are named)\n"
     "  --json               reports as JSON\n\n"
     "  agon data convert alpaca_data.json --to rows.jsonl && agon data check rows.jsonl --objective sft",
     run,

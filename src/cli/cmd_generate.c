@@ -8,7 +8,8 @@
 #include <unistd.h>
 
 typedef struct generate_arguments {
-    const char *model, *adapter, *preference, *dtype, *chat_template;
+    const char *model, *adapter, *dtype, *chat_template;
+    preference_arguments preference;
     const char **stop, **biases, *allowed;
     bool json, chat;
     int64_t n, max_tokens, seed, top_k;
@@ -199,7 +200,7 @@ static int generate_input(const generate_arguments *a, char *text, size_t n, boo
     int code = open_model("generate", a->model, a->adapter, a->dtype, a->chat_template, &o);
     if (code != EXIT_FINE)
         return code;
-    code = apply_preference("generate", a->preference, &o);
+    code = apply_contexts("generate", &a->preference, &o, &j.vectors);
     if (code == EXIT_FINE)
         code = one_prompt ? read_text(&j, &o, text, n) : read_rows(&j, &o, text);
     if (code == EXIT_FINE)
@@ -256,7 +257,9 @@ static int run(int argc, char **argv) {
     const char *words[MAX_WORDS];
     const option_spec specs[] = {{.name = "--model", .text = &a.model},
                                  {.name = "--adapter", .text = &a.adapter},
-                                 {.name = "--preference", .text = &a.preference},
+                                 {.name = "--preference", .text = &a.preference.vector},
+                                 {.name = "--contexts", .text = &a.preference.contexts},
+                                 {.name = "--context", .text = &a.preference.context},
                                  {.name = "--dtype", .text = &a.dtype},
                                  {.name = "--chat-template", .text = &a.chat_template},
                                  {.name = "--json", .flag = &a.json},
@@ -308,6 +311,8 @@ const command command_generate = {
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
     "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), on top of it\n"
     "  --preference X,X...  how much each dimension of the adapter weighs; sums to 1 (default: all alike; agon train --dimensions)\n"
+    "  --contexts FILE      preference vectors of contexts (agon data contexts): --context NAME, or a row's \"context\", chooses; one that was\n"
+    "                       not seen, or none, is the base: --preference, else the file's\n"
     "  --dtype f32|bf16     of the matrix products (default bf16)\n"
     "  --chat               a prompt is one user message in the model's chat template\n"
     "  --chat-template NAME the family to use instead of the file's template\n"

@@ -274,14 +274,17 @@ static int score_rows(const opened *o, const items *list, double temperature, si
 }
 
 static int run(int argc, char **argv) {
-    const char *model = NULL, **adapters = NULL, *preference = NULL, *dtype = NULL, *chat_template = NULL;
+    const char *model = NULL, **adapters = NULL, *dtype = NULL, *chat_template = NULL;
+    preference_arguments preference = {0};
     bool json = false, reward = false;
     ensemble together = {.strength = -1};
     double temperature = 1;
     int64_t top = 0;
     const option_spec specs[] = {{.name = "--model", .text = &model},
                                  {.name = "--adapter", .list = &adapters},
-                                 {.name = "--preference", .text = &preference},
+                                 {.name = "--preference", .text = &preference.vector},
+                                 {.name = "--contexts", .text = &preference.contexts},
+                                 {.name = "--context", .text = &preference.context},
                                  {.name = "--dtype", .text = &dtype},
                                  {.name = "--chat-template", .text = &chat_template},
                                  {.name = "--temperature", .real = &temperature},
@@ -306,7 +309,7 @@ static int run(int argc, char **argv) {
     opened o;
     items list = {0};
     if (code == EXIT_FINE && (code = open_model("score", model, adapters ? adapters[0] : NULL, dtype, chat_template, &o)) == EXIT_FINE) {
-        code = apply_preference("score", preference, &o);
+        code = apply_contexts("score", &preference, &o, &list.vectors);
         if (code == EXIT_FINE)
             code = read_rows(&o, text, reward, &list);
         if (code == EXIT_FINE && several)
@@ -334,6 +337,8 @@ const command command_score = {
     "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), on top of it\n"
     "  --preference X,X...  how much each dimension of the adapter weighs; sums to 1 (default: all alike; agon train --dimensions)\n"
     "                       or \"preference\": [X, ...] in a row\n"
+    "  --contexts FILE      preference vectors of contexts (agon data contexts): --context NAME, or a row's \"context\", chooses; one that was\n"
+    "                       not seen, or none, is the base: --preference, else the file's\n"
     "  --dtype f32|bf16     of the matrix products (default bf16)\n"
     "  --temperature T      log_softmax(logits / T) (default 1)\n"
     "  --top N              adds the N largest logits after the last token\n"
