@@ -78,6 +78,9 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
     if (!s && o->lora_rank == 0 && !o->adapter)
         s = ctx_fail(r->ctx, AGON_EUNSUPPORTED, "online training trains an adapter: give the rank of a new one (--lora 16) or one to "
                      "go on from");
+    if (!s && (o->small_loss != 0 || o->co_teach))
+        s = ctx_fail(r->ctx, AGON_EINVAL, "online training's rewards come from a verifier or a reward model; rows are selected by small losses "
+                     "in training on a file");
     if (!s && o->adapter && o->lora_rank > 0)
         s = ctx_fail(r->ctx, AGON_EINVAL, "give an adapter to go on from or the rank of a new one, not both");
     t->batch_rows = o->batch_rows;

@@ -3,6 +3,7 @@
  *   training.json    what is trained (base, data, objective, every option), then "done" and the summary
  *   checkpoint.bin   how far; gone when done
  *   adapter_*, or a Hugging Face folder: the result; panacea.safetensors: an adapter with dimensions, whole
+ *   partner/         the second adapter of co-teaching
  *
  * Each file is replaced whole. The order is: training.json (not done), checkpoints, result, training.json (done), checkpoint
  * removed; whatever is found at a start says where to go on. The folder itself carries the lock. */
@@ -14,6 +15,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +38,8 @@ agon_train_options agon_train_options_default(void) {
                                 .schedule = "cosine",
                                 .temperature = (double)o.temperature,
                                 .aggregate = "linear",
-                                .vectors = o.preferences.vectors};
+                                .vectors = o.preferences.vectors,
+                                .small_loss_ramp = o.selection.ramp};
 }
 
 size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options) {
@@ -54,6 +57,8 @@ typedef struct training {
     agon_train_options options;
     train_options inner;
     adapter *adapter, *reference_adapter; /* NULL: all weights; NULL: the base */
+    adapter *partner;                     /* NULL: no co-teaching */
+    selection_tally tally;
     model *reference;                     /* for all weights, where the objective has one */
     const char *output;
     char *manifest_path, *checkpoint_path;
@@ -103,6 +108,21 @@ static agon_status take_preferences(training *t) {
     return AGON_OK;
 }
 
+/* Small-loss selection and co-teaching; the trainer checks shares and objective. */
+static agon_status take_selection(training *t) {
+    const agon_train_options *o = &t->options;
+    if (!(o->small_loss >= 0 && o->small_loss < 1) || !(o->small_loss_ramp >= 0 && o->small_loss_ramp <= 1))
+        return ctx_fail(t->ctx, AGON_EINVAL, "the share of rows to leave out (%g) lies from 0 to below 1, its ramp (%g) from 0 to 1", o->small_loss,
+                        o->small_loss_ramp);
+    if (o->co_teach && !(o->small_loss > 0))
+        return ctx_fail(t->ctx, AGON_EINVAL, "co-teaching needs a share of rows that is left out (--small-loss)");
+    if (o->co_teach && (o->adapter || o->lora_rank == 0))
+        return ctx_fail(t->ctx, AGON_EUNSUPPORTED, "co-teaching trains two new adapters that differ by their seeds, on one frozen model; give "
+                        "them a rank (--lora)");
+    t->inner.selection = (train_selection){.tau = o->small_loss, .ramp = o->small_loss_ramp, .co_teach = o->co_teach, .tally = &t->tally};
+    return AGON_OK;
+}
+
 static agon_status take_options(training *t, const agon_train_options *given) {
     agon_train_options *o = &t->options;
     *o = agon_train_options_default();
@@ -118,6 +138,8 @@ static agon_status take_options(training *t, const agon_train_options *given) {
         s = take_schedule(t);
     if (!s)
         s = take_preferences(t);
+    if (!s)
+        s = take_selection(t);
     t->inner.batch_rows = o->batch_rows;
     t->inner.epochs = o->epochs;
     t->inner.max_steps = o->max_steps;
@@ -156,7 +178,7 @@ static agon_status predict(training *t, size_t room, size_t *more, bool *recompu
     const train_row *rows = dataset_rows(t->d->d, &n_rows);
     train_memory n = train_predict(m, n_lora, rank, rows, n_rows, &t->inner);
     if (rank > 0)
-        extra = size_mul(o->adapter ? 2 : 1, reference_bytes(t, n_lora));
+        extra = size_mul(o->adapter || o->co_teach ? 2 : 1, reference_bytes(t, n_lora));
     else if (objective_needs_with(t->d->objective, t->inner.objective_options) & NEEDS_REFERENCE)
         extra = model_predict(c, model_dtype(m), MATRIX_FORWARD);
     n.rest = size_add(n.rest, extra);
@@ -207,6 +229,10 @@ static agon_status open_parameters(training *t) {
         a.dimensions = names;
         a.n_dimensions = t->d->n_dimensions;
         s = adapter_new(t->ctx, m, &a, &t->adapter);
+        a.seed = seed_derive(o->seed, "partner");
+        if (!s && o->co_teach)
+            s = adapter_new(t->ctx, m, &a, &t->partner);
+        t->inner.selection.partner = t->partner;
     } else if (needs & NEEDS_REFERENCE) {
         s = model_open(t->ctx, weights_path(model_weights(m)), model_dtype(m), &t->reference);
     }
@@ -239,6 +265,12 @@ static void describe_dimensions(const training *t, json_t *j) {
     set_text(j, "aggregate", p->aggregate == AGGREGATE_LINEAR ? "linear" : "tchebycheff");
 }
 
+static void describe_selection(const training *t, json_t *j) {
+    json_object_set_new(j, "small_loss", json_real(t->options.small_loss));
+    json_object_set_new(j, "small_loss_ramp", json_real(t->options.small_loss_ramp));
+    json_object_set_new(j, "co_teach", json_boolean(t->options.co_teach));
+}
+
 static json_t *settings_json(const training *t) {
     json_t *object = json_object();
     const objective_option *p = t->d->objective->options;
@@ -267,6 +299,8 @@ static agon_status describe(training *t) {
         return no_memory(t->ctx);
     if (t->d->n_dimensions)
         describe_dimensions(t, j);
+    if (t->options.small_loss > 0)
+        describe_selection(t, j);
     set_hash(j, "base", &id);
     set_hash(j, "data", &t->d->file);
     set_text(j, "dtype", model_dtype(t->m->m) == COMPUTE_F32 ? "f32" : "bf16");
@@ -291,6 +325,9 @@ static agon_status compare_manifest(training *t, const json_t *found) {
     json_t *value;
     if (json_object_get(found, "dimensions") && !json_object_get(t->manifest, "dimensions"))
         return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training with dimensions; give them again, another output folder, or --overwrite",
+                        t->output);
+    if (json_object_get(found, "small_loss") && !json_object_get(t->manifest, "small_loss"))
+        return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training with --small-loss; give it again, another output folder, or --overwrite",
                         t->output);
     json_object_foreach(t->manifest, key, value) {
         json_t *other = json_object_get(found, key);
@@ -325,10 +362,10 @@ static bool is_leftover(const char *name) {
 }
 
 /* Removes leftovers; *strange: the folder holds something else. */
-static agon_status look_around(training *t, bool *strange) {
-    DIR *folder = opendir(t->output);
+static agon_status look_around(training *t, const char *path, bool *strange) {
+    DIR *folder = opendir(path);
     if (!folder)
-        return ctx_fail(t->ctx, AGON_EIO, "%s cannot be read: %s", t->output, strerror(errno));
+        return ctx_fail(t->ctx, AGON_EIO, "%s cannot be read: %s", path, strerror(errno));
     for (struct dirent *e; (e = readdir(folder));) {
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
@@ -339,6 +376,17 @@ static agon_status look_around(training *t, bool *strange) {
     }
     closedir(folder);
     return AGON_OK;
+}
+
+/* The same in the partner's folder, which only a training makes. */
+static agon_status look_at_partner(training *t) {
+    bool strange;
+    char *path = NULL;
+    agon_status s = t->partner ? path_in(t, "partner", &path) : AGON_OK;
+    if (!s && path && folder_exists(path))
+        s = look_around(t, path, &strange);
+    free(path);
+    return s;
 }
 
 static agon_status open_folder(training *t) {
@@ -360,7 +408,8 @@ static agon_status open_folder(training *t) {
 /* What an earlier training left, its index files first. */
 static void remove_result(const training *t) {
     static const char *const names[] = {"training.json", "checkpoint.bin", "adapter_config.json", "adapter_model.safetensors",
-                                        "panacea.safetensors", "config.json", "model.safetensors", "reward_scale.json"};
+                                        "panacea.safetensors", "config.json", "model.safetensors", "reward_scale.json",
+                                        "partner/adapter_config.json", "partner/adapter_model.safetensors", "partner/reward_scale.json"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unlinkat(t->lock, names[i], 0);
 }
@@ -369,7 +418,9 @@ static void remove_result(const training *t) {
 static agon_status find_state(training *t, char **summary) {
     bool strange = false;
     json_t *found = NULL;
-    agon_status s = look_around(t, &strange);
+    agon_status s = look_around(t, t->output, &strange);
+    if (!s)
+        s = look_at_partner(t);
     if (s)
         return s;
     if (t->options.overwrite) {
@@ -476,6 +527,41 @@ static agon_status write_result(training *t) {
     return model_export(t->ctx, t->m->m, NULL, "hf", model_dtype(t->m->m) == COMPUTE_F32 ? "f32" : "bf16", t->output, NULL);
 }
 
+/* Beside a reward head the scale of what it says. */
+static agon_status write_scale(training *t, adapter *a, const char *folder) {
+    size_t n_rows;
+    const train_row *rows = dataset_rows(t->d->d, &n_rows);
+    return objective_needs_with(t->d->objective, t->inner.objective_options) & NEEDS_HEAD
+               ? reward_scale_write(t->ctx, t->m, a, rows, n_rows, folder)
+               : AGON_OK;
+}
+
+/* The second adapter, in a folder of its own beside the first. */
+static agon_status write_partner(training *t) {
+    char base[4096], *folder = NULL;
+    const char *path = weights_path(model_weights(t->m->m));
+    agon_status s = t->partner ? path_in(t, "partner", &folder) : AGON_OK;
+    if (folder)
+        s = adapter_export_peft(t->ctx, t->partner, strlen(path) < sizeof base && realpath(path, base) ? base : path, folder);
+    if (folder && !s)
+        s = write_scale(t, t->partner, folder);
+    free(folder);
+    return s;
+}
+
+/* What selection adds to the summary. */
+static void sum_up_selection(const training *t, json_t *j) {
+    if (t->options.small_loss > 0)
+        json_object_set_new(j, "selection", json_pack("{s:I,s:I,s:I}", "rows", (json_int_t)t->tally.seen, "kept", (json_int_t)t->tally.kept,
+                                                      "disagreed", (json_int_t)t->tally.disagreed));
+    if (!t->partner)
+        return;
+    hash256 id = adapter_hash(t->partner);
+    json_t *partner = json_pack("{s:o}", "output", json_sprintf("%s/partner", t->output));
+    set_hash(partner, "id", &id);
+    json_object_set_new(j, "partner", partner);
+}
+
 static agon_status finish(training *t, char **summary) {
     char hex[HASH_HEX_SIZE];
     hash256 id;
@@ -485,12 +571,11 @@ static agon_status finish(training *t, char **summary) {
     else
         s = model_id(t->ctx, t->m->m, &id);
     if (!s)
+        s = write_partner(t);
+    if (!s)
         s = write_result(t);
-    if (!s && (objective_needs_with(t->d->objective, t->inner.objective_options) & NEEDS_HEAD)) {
-        size_t n_rows;
-        const train_row *rows = dataset_rows(t->d->d, &n_rows);
-        s = reward_scale_write(t->ctx, t->m, t->adapter, rows, n_rows, t->output);
-    }
+    if (!s)
+        s = write_scale(t, t->adapter, t->output);
     if (s)
         return s;
     hash_hex(&id, hex);
@@ -498,6 +583,8 @@ static agon_status finish(training *t, char **summary) {
                           "objective", t->d->objective->name, "rows", (json_int_t)agon_dataset_n_rows(t->d), "steps",
                           (json_int_t)train_n_steps(&t->inner, agon_dataset_n_rows(t->d)), "resumed_after",
                           (json_int_t)t->resumed_after, "id", hex, "already_done", 0);
+    if (j)
+        sum_up_selection(t, j);
     char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     json_object_set_new(t->manifest, "summary", j);
     json_object_set_new(t->manifest, "done", json_true());
@@ -514,6 +601,7 @@ static agon_status finish(training *t, char **summary) {
 static void training_close(training *t) {
     adapter_free(t->adapter);
     adapter_free(t->reference_adapter);
+    adapter_free(t->partner);
     model_free(t->reference);
     json_decref(t->manifest);
     free(t->manifest_path);
@@ -535,6 +623,8 @@ agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, cons
         s = open_parameters(&t);
     if (!s)
         s = train_add_head(ctx, t.m->m, t.adapter, t.d->objective, t.inner.objective_options, t.options.seed);
+    if (!s && t.partner)
+        s = train_add_head(ctx, t.m->m, t.partner, t.d->objective, t.inner.objective_options, seed_derive(t.options.seed, "partner"));
     if (!s)
         s = describe(&t);
     if (!s)

@@ -134,6 +134,17 @@ static void on_resume(void *arg, size_t step) {
     fflush(stdout);
 }
 
+/* What small-loss selection came to, and where the partner lies. */
+static void show_selection(const json_t *summary) {
+    const json_t *selection = json_object_get(summary, "selection"), *partner = json_object_get(summary, "partner");
+    double rows = (double)json_integer_value(json_object_get(selection, "rows")), kept = (double)json_integer_value(json_object_get(selection, "kept"));
+    if (selection)
+        printf("trained on %.0f of the %.0f rows of all batches\n", kept, rows);
+    if (partner)
+        printf("partner: PEFT adapter in %s, id %s; of the rows each kept, %.1f%% were not the other's\n", member_text(partner, "output"),
+               member_text(partner, "id"), 100 * (double)json_integer_value(json_object_get(selection, "disagreed")) / kept);
+}
+
 static void show_summary(const train_arguments *a, const char *text) {
     json_t *j = json_loads(text, 0, NULL);
     if (a->json)
@@ -142,6 +153,8 @@ static void show_summary(const train_arguments *a, const char *text) {
         printf("%s: %s in %s, id %s\n", json_is_true(json_object_get(j, "already_done")) ? "done already" : "done",
                strcmp(member_text(j, "kind"), "peft") == 0 ? "PEFT adapter" : "Hugging Face folder", member_text(j, "output"),
                member_text(j, "id"));
+    if (!a->json)
+        show_selection(j);
     json_decref(j);
 }
 
@@ -228,17 +241,8 @@ static int take_dimensions(train_arguments *a) {
         return usage_error(&command_train, "--ideal takes numbers and commas, one loss a dimension");
     a->options.ideal = a->ideal;
     a->options.vectors = (size_t)a->vectors;
-    if (!(a->dimension_text = strdup(a->dimension_list)))
-        return EXIT_SYSTEM;
-    for (char *at = a->dimension_text; a->n_dimensions < MOST;) {
-        char *end = strchr(at, ',');
-        a->dimensions[a->n_dimensions++] = at;
-        if (!end)
-            break;
-        *end = 0;
-        at = end + 1;
-    }
-    return EXIT_FINE;
+    a->dimension_text = split_names(a->dimension_list, a->dimensions, MOST, &a->n_dimensions);
+    return a->dimension_text ? EXIT_FINE : EXIT_SYSTEM;
 }
 
 static int check_arguments(train_arguments *a) {
@@ -250,6 +254,8 @@ static int check_arguments(train_arguments *a) {
         return usage_error(&command_train, "the prompts are those of --data or the tasks of --cells, not both");
     if (a->accept < 0 || a->judge_repeats < 0)
         return usage_error(&command_train, "--accept and --judge-repeats must be 0 or more");
+    if (a->options.co_teach && a->options.small_loss == 0)
+        return usage_error(&command_train, "--co-teach needs --small-loss TAU, the share of rows that neither is to learn");
     if (a->rounds < 1 || a->prompts < 1 || a->samples < 1 || a->max_tokens < 1)
         return usage_error(&command_train, "--rounds, --prompts, --samples and --max-tokens must be 1 or more");
     if (!a->data && !a->is_online)
@@ -305,6 +311,9 @@ static int run(int argc, char **argv) {
                                  {.name = "--aggregate", .text = &a.options.aggregate},
                                  {.name = "--vectors", .integer = &a.vectors},
                                  {.name = "--ideal", .text = &a.ideal_list},
+                                 {.name = "--small-loss", .real = &a.options.small_loss},
+                                 {.name = "--small-loss-ramp", .real = &a.options.small_loss_ramp},
+                                 {.name = "--co-teach", .flag = &a.options.co_teach},
                                  {.name = "--preview", .integer = &a.preview},
                                  {.name = "--dry-run", .flag = &a.dry_run},
                                  {.name = "--epochs", .integer = &a.epochs},
@@ -382,6 +391,9 @@ const command command_train = {
     "                       (Panacea); --preference chooses one at generation\n"
     "    --aggregate linear|tchebycheff (linear)  --vectors N a step (4); --batch is a multiple of N times the dimensions\n"
     "    --ideal L,L        least loss of each dimension, where tchebycheff measures from (zeros)\n"
+    "  --small-loss TAU     rows may be wrong: train on the share 1 - TAU of each batch with the smallest losses, as the policy is then\n"
+    "    --small-loss-ramp SHARE   of the steps over which TAU is reached (0.1)\n"
+    "    --co-teach         two adapters (--lora R), each on the rows that are easiest for the other: DIR and DIR/partner\n"
     "  --epochs N (1)  --batch N rows a step (8)  --steps N (0: epochs decide)  --lr X (1e-4)\n"
     "  --schedule cosine|linear|constant (cosine)  --warmup SHARE (0.03)  --weight-decay X (0)  --clip-norm X (1)\n"
     "  --temperature T      of all log_probs (1)\n"

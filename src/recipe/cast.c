@@ -165,6 +165,10 @@ static agon_status begin_run(cast *c) {
     if (!s) {
         json_object_del(config, "model");      /* where the file lies decides nothing; its hash is in the first step */
         json_object_del(config, "iterations"); /* a finished run may be given more */
+        if (c->config->train.small_loss == 0) { /* what is off is as good as absent: runs begun before there was such a key go on */
+            json_object_del(json_object_get(config, "train"), "small_loss");
+            json_object_del(json_object_get(config, "train"), "small_loss_ramp");
+        }
         const run_options o = {.name = c->config->name, .seed = (uint64_t)c->config->seed, .config = config};
         s = run_begin(c->actors.ctx, c->actors.store, &o, &c->run);
     }

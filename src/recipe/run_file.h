@@ -68,7 +68,7 @@ typedef struct run_config {
         char *objective, *data, *bad_rows;
         text_items set;
         int64_t rank, epochs, batch, checkpoint_every, max_length;
-        double lora_alpha, lr, warmup;
+        double lora_alpha, lr, warmup, small_loss, small_loss_ramp;
     } train;
     struct {
         int64_t tasks, documents, general, gsm8k;

@@ -114,6 +114,9 @@ KEY("train", "lr", KEY_REAL, train.lr, "0.0008", 1e-9, 1, "learning rate")
 KEY("train", "epochs", KEY_INT, train.epochs, "2", 1, 100, "passes over the examples")
 KEY("train", "batch", KEY_INT, train.batch, "8", 1, 65536, "rows an optimiser step")
 KEY("train", "warmup", KEY_REAL, train.warmup, "0.05", 0, 1, "share of the steps")
+KEY("train", "small_loss", KEY_REAL, train.small_loss, "0", 0, 0.9,
+    "share of each batch's rows, those with the largest losses, that the learner is not trained on; 0: none")
+KEY("train", "small_loss_ramp", KEY_REAL, train.small_loss_ramp, "0.1", 0, 1, "share of the steps over which it grows to that")
 KEY("train", "checkpoint_every", KEY_INT, train.checkpoint_every, "25", 1, 1e9,
     "optimiser steps between durable checkpoints")
 

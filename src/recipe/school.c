@@ -91,5 +91,7 @@ train_plan school_learner_plan(const cast *c, const char *parent) {
     plan.n_settings = c->config->train.set.n;
     plan.epochs = (size_t)c->config->train.epochs;
     plan.lr = c->config->train.lr;
+    plan.small_loss = c->config->train.small_loss;
+    plan.small_loss_ramp = c->config->train.small_loss_ramp;
     return plan;
 }

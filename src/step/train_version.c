@@ -147,6 +147,7 @@ static agon_status plan_options(actors *a, const train_plan *plan, uint64_t seed
     o->warmup = plan->warmup;
     o->seed = seed;
     o->checkpoint_every = plan->checkpoint_every;
+    o->selection = (train_selection){.tau = plan->small_loss, .ramp = plan->small_loss_ramp};
     return AGON_OK;
 }
 
@@ -268,6 +269,10 @@ static json_t *plan_json(const example *examples, size_t n, const train_plan *p)
                              p->objective, "settings", settings, "rank", (json_int_t)p->rank, "epochs",
                              (json_int_t)p->epochs, "batch", (json_int_t)p->batch, "alpha", p->alpha, "lr", p->lr, "warmup",
                              p->warmup);
+    if (plan && p->small_loss > 0) {
+        json_object_set_new(plan, "small_loss", json_real(p->small_loss));
+        json_object_set_new(plan, "small_loss_ramp", json_real(p->small_loss_ramp));
+    }
     if (input && json_object_update(input, plan) != 0) {
         json_decref(input);
         input = NULL;

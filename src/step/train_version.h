@@ -34,6 +34,7 @@ typedef struct train_plan {
     size_t rank, epochs, batch, checkpoint_every;
     size_t max_length; /* tokens of a row; 0: 1,024 */
     double alpha, lr, warmup;
+    double small_loss, small_loss_ramp; /* small-loss selection (train.h); 0: every row */
     bool control; /* a control arm: no lineage, no example records behind it */
 } train_plan;
 

@@ -1,7 +1,8 @@
 /* Checkpoint image: opaque bytes that continue a run bit for bit.
  *
  *   "AGONTRN1" | identity 32 | next step u64 | n parameters u64 |
- *   per parameter: n values u64, values f32, first moments f32, second moments f32 |
+ *   per parameter: n values u64, values f32, first moments f32, second moments f32; the partner's behind the first learner's |
+ *   where rows are selected: rows seen, kept, disagreed u64 |
  *   SHA-256 of everything before, 32
  *
  * Little-endian, as every supported CPU is. The schedule, the data order and the reference log_probs are
@@ -73,6 +74,13 @@ static void add_preferences(hasher *h, const trainer *t) {
         add_number(h, "dimension", (double)t->data[i].dimension);
 }
 
+static void add_selection(hasher *h, const trainer *t) {
+    const train_selection *s = &t->options->selection;
+    add_number(h, "small loss", s->tau);
+    add_number(h, "small loss ramp", s->ramp);
+    add_number(h, "learners", s->co_teach ? 2 : 1);
+}
+
 static void add_row(hasher *h, const train_row *r) {
     add_number(h, "prompt", (double)r->n_prompt);
     hasher_add(h, r->prompt, r->n_prompt * sizeof *r->prompt);
@@ -124,6 +132,8 @@ agon_status checkpoint_identity(trainer *t, hash256 *out) {
     add_options(h, t);
     if (t->dimension_rows)
         add_preferences(h, t);
+    if (t->options->selection.tau > 0)
+        add_selection(h, t);
     add_number(h, "parameters", (double)t->params.n);
     for (size_t i = 0; i < t->params.n; i++) {
         hasher_add_field(h, t->params.items[i].name);
@@ -140,10 +150,30 @@ agon_status checkpoint_identity(trainer *t, hash256 *out) {
     return s;
 }
 
+/* A parameter of either learner with its moments: the first learner's, then the partner's. */
+typedef struct stored {
+    parameter *parameter;
+    float *moment1, *moment2;
+} stored;
+
+static size_t n_stored(const trainer *t) {
+    return t->params.n + t->other.params.n;
+}
+
+static stored stored_at(const trainer *t, size_t i) {
+    size_t own = t->params.n;
+    return i < own ? (stored){&t->params.items[i], t->moment1[i], t->moment2[i]}
+                   : (stored){&t->other.params.items[i - own], t->other.moment1[i - own], t->other.moment2[i - own]};
+}
+
+static size_t tally_size(const trainer *t) {
+    return t->options->selection.tau > 0 ? 3 * sizeof(uint64_t) : 0;
+}
+
 static size_t image_size(const trainer *t) {
-    size_t n = HEAD_SIZE + sizeof(hash256);
-    for (size_t i = 0; i < t->params.n; i++)
-        n = size_add(n, size_add(8, size_mul(values_of(&t->params.items[i]), 3 * sizeof(float))));
+    size_t n = HEAD_SIZE + tally_size(t) + sizeof(hash256);
+    for (size_t i = 0; i < n_stored(t); i++)
+        n = size_add(n, size_add(8, size_mul(values_of(stored_at(t, i).parameter), 3 * sizeof(float))));
     return n;
 }
 
@@ -164,13 +194,19 @@ agon_status checkpoint_write(const trainer *t, char **data, size_t *n) {
     char *at = put(image, MAGIC, sizeof MAGIC);
     at = put(at, t->identity.bytes, sizeof t->identity.bytes);
     at = put_u64(at, t->next_step);
-    at = put_u64(at, t->params.n);
-    for (size_t i = 0; i < t->params.n; i++) {
-        size_t values = values_of(&t->params.items[i]);
+    at = put_u64(at, n_stored(t));
+    for (size_t i = 0; i < n_stored(t); i++) {
+        stored x = stored_at(t, i);
+        size_t values = values_of(x.parameter);
         at = put_u64(at, values);
-        at = put(at, t->params.items[i].value, values * sizeof(float));
-        at = put(at, t->moment1[i], values * sizeof(float));
-        at = put(at, t->moment2[i], values * sizeof(float));
+        at = put(at, x.parameter->value, values * sizeof(float));
+        at = put(at, x.moment1, values * sizeof(float));
+        at = put(at, x.moment2, values * sizeof(float));
+    }
+    if (tally_size(t)) {
+        at = put_u64(at, t->tally.seen);
+        at = put_u64(at, t->tally.kept);
+        at = put_u64(at, t->tally.disagreed);
     }
     hash256 check = hash_bytes(image, (size_t)(at - image));
     put(at, check.bytes, sizeof check.bytes);
@@ -195,15 +231,15 @@ static agon_status check_image(trainer *t, const char *image, size_t n) {
     if (memcmp(t->identity.bytes, image + 8, sizeof t->identity) != 0)
         return ctx_fail(t->ctx, AGON_EMISMATCH, "the training checkpoint belongs to other options, data or weights; "
                         "start anew, or give back what it was made with");
-    if (n != image_size(t) || get_u64(image + 48) != t->params.n)
+    if (n != image_size(t) || get_u64(image + 48) != n_stored(t))
         return ctx_fail(t->ctx, AGON_EFORMAT, "the training checkpoint has %zu bytes; these parameters need %zu", n,
                         image_size(t));
     const char *at = image + HEAD_SIZE;
-    for (size_t i = 0; i < t->params.n; i++) {
-        size_t values = values_of(&t->params.items[i]);
+    for (size_t i = 0; i < n_stored(t); i++) {
+        size_t values = values_of(stored_at(t, i).parameter);
         if (get_u64(at) != values)
             return ctx_fail(t->ctx, AGON_EFORMAT, "the training checkpoint's %s has another size",
-                            t->params.items[i].name);
+                            stored_at(t, i).parameter->name);
         at += 8 + values * 3 * sizeof(float);
     }
     return AGON_OK;
@@ -216,12 +252,15 @@ agon_status checkpoint_read(trainer *t, const void *data, size_t n) {
     const char *at = (const char *)data + 40;
     t->next_step = get_u64(at);
     at += 16;
-    for (size_t i = 0; i < t->params.n; i++) {
-        size_t bytes = values_of(&t->params.items[i]) * sizeof(float);
-        memcpy(t->params.items[i].value, at + 8, bytes);
-        memcpy(t->moment1[i], at + 8 + bytes, bytes);
-        memcpy(t->moment2[i], at + 8 + 2 * bytes, bytes);
+    for (size_t i = 0; i < n_stored(t); i++) {
+        stored x = stored_at(t, i);
+        size_t bytes = values_of(x.parameter) * sizeof(float);
+        memcpy(x.parameter->value, at + 8, bytes);
+        memcpy(x.moment1, at + 8 + bytes, bytes);
+        memcpy(x.moment2, at + 8 + 2 * bytes, bytes);
         at += 8 + 3 * bytes;
     }
+    if (tally_size(t))
+        t->tally = (selection_tally){get_u64(at), get_u64(at + 8), get_u64(at + 16)};
     return AGON_OK;
 }

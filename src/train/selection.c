@@ -49,11 +49,16 @@ double small_loss_share(double tau, double t, double ramp) {
     return 1 - tau * (ramp > 0 ? fmin(t / ramp, 1) : 1);
 }
 
+size_t small_loss_count(double share, size_t n) {
+    size_t count = (size_t)floor(share * (double)n + 1e-9); /* 1 - 0.9 of 10 items is one, whatever the last bit says */
+    return count > 0 || n == 0 ? count : 1;
+}
+
 agon_status co_teaching(agon_ctx *ctx, const double *loss_a, const double *loss_b, size_t n, double share,
                         size_t *a_trains_on, size_t *b_trains_on, size_t *n_keep) {
     if (!(share >= 0 && share <= 1))
         return ctx_fail(ctx, AGON_EINVAL, "co-teaching: the share kept is %g; it lies between 0 and 1", share);
-    *n_keep = (size_t)floor(share * (double)n);
+    *n_keep = small_loss_count(share, n);
     agon_status s = select_smallest(ctx, loss_b, n, *n_keep, a_trains_on);
     return s == AGON_OK ? select_smallest(ctx, loss_a, n, *n_keep, b_trains_on) : s;
 }

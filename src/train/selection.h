@@ -11,7 +11,9 @@ AGON_MUST_CHECK agon_status select_smallest(agon_ctx *ctx, const double *values,
                                             size_t *picked);
 /* Share kept at step t: 1 - tau * min(t / ramp, 1) (Han et al. 2018, 1804.06872). */
 double small_loss_share(double tau, double t, double ramp);
-/* Co-teaching: each learner trains on the floor(share*n) items with the other's smallest losses. a_trains_on,
+/* How many of n items that is: floor(share * n), but one at least where there are any. */
+size_t small_loss_count(double share, size_t n);
+/* Co-teaching: each learner trains on the small_loss_count(share, n) items with the other's smallest losses. a_trains_on,
  * b_trains_on [n], the first *n_keep written (V:noise.co_teaching). */
 AGON_MUST_CHECK agon_status co_teaching(agon_ctx *ctx, const double *loss_a, const double *loss_b, size_t n,
                                         double share, size_t *a_trains_on, size_t *b_trains_on, size_t *n_keep);

@@ -27,6 +27,7 @@ train_options train_options_default(void) {
         .warmup = 0.03,
         .temperature = 1,
         .preferences = {.vectors = 4},
+        .selection = {.ramp = 0.1},
     };
 }
 
@@ -94,6 +95,20 @@ static agon_status moments_new(trainer *t) {
     if (!t->moment1 || !t->moment2)
         return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
     return AGON_OK;
+}
+
+static agon_status learner_open(trainer *t) {
+    agon_status s = t->train ? adapter_parameters(t->ctx, t->train, &t->params) : model_make_trainable(t->ctx, t->m, &t->params);
+    return s == AGON_OK ? moments_new(t) : s;
+}
+
+static void learner_close(trainer *t) {
+    for (size_t i = 0; i < t->params.n; i++) {
+        free(t->moment1 ? t->moment1[i] : NULL);
+        free(t->moment2 ? t->moment2[i] : NULL);
+    }
+    free(t->moment1);
+    free(t->moment2);
 }
 
 /* The head the objective reads. Values may be missing where every row brings its advantage (check_row). */
@@ -177,7 +192,7 @@ static agon_status trainer_open(trainer *t) {
     if ((t->needs & NEEDS_REFERENCE) && !t->train && !t->reference)
         return ctx_fail(ctx, AGON_EINVAL, "train: %s with full fine-tuning needs a reference model",
                         t->options->objective->name);
-    if ((s = find_head(t)) != AGON_OK || (s = preference_check_options(t)) != AGON_OK)
+    if ((s = find_head(t)) != AGON_OK || (s = preference_check_options(t)) != AGON_OK || (s = selection_check_options(t)) != AGON_OK)
         return s;
     for (size_t i = 0; i < t->n_data; i++)
         if ((s = check_row(t, i)) != AGON_OK)
@@ -185,9 +200,14 @@ static agon_status trainer_open(trainer *t) {
     size_t workspace_limit = 0;
     s = plan_memory(t, &workspace_limit);
     if (s == AGON_OK)
-        s = t->train ? adapter_parameters(ctx, t->train, &t->params) : model_make_trainable(ctx, t->m, &t->params);
-    if (s == AGON_OK)
-        s = moments_new(t);
+        s = learner_open(t);
+    if (s == AGON_OK && t->options->selection.co_teach) {
+        swap_learners(t);
+        s = find_head(t);
+        if (s == AGON_OK)
+            s = learner_open(t);
+        swap_learners(t);
+    }
     if (s == AGON_OK)
         s = take_moments(t);
     if (s == AGON_OK)
@@ -203,14 +223,11 @@ static agon_status trainer_open(trainer *t) {
 }
 
 static void trainer_close(trainer *t) {
-    for (size_t i = 0; i < t->params.n; i++) {
-        free(t->moment1 ? t->moment1[i] : NULL);
-        free(t->moment2 ? t->moment2[i] : NULL);
-    }
+    learner_close(t);
+    swap_learners(t);
+    learner_close(t);
     for (size_t i = 0; t->reference_cache && i < t->n_data; i++)
         free(t->reference_cache[i]);
-    free(t->moment1);
-    free(t->moment2);
     free(t->reference_cache);
     free(t->dimension_rows);
     free(t->hidden);
@@ -298,14 +315,12 @@ agon_status step_of_rows(trainer *t, const size_t *index, size_t n, step *s) {
     return status;
 }
 
-/* The rows of the step that is due. */
-static agon_status step_rows(trainer *t, step *s) {
+agon_status step_batch(trainer *t, const size_t **rows, size_t *n) {
     size_t *order = arena_take(t->step, t->n_data, sizeof *order);
     if (!order)
         return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
-    const size_t *first;
-    size_t n = order_step(t->options->seed, t->n_data, t->options->batch_rows, t->next_step, order, &first);
-    return step_of_rows(t, first, n, s);
+    *n = order_step(t->options->seed, t->n_data, t->options->batch_rows, t->next_step, order, rows);
+    return AGON_OK;
 }
 
 /* "step 7, training row 12" in front of what went wrong there. */
@@ -401,17 +416,27 @@ agon_status step_gradients(trainer *t, step *s, double scale) {
     return status == AGON_OK && o->coupling != COUPLED_STEP ? step_loss(t, s) : status;
 }
 
-/* Gradients of the step that is due: of one batch, or of every preference vector's. */
-static agon_status gradients(trainer *t, step *s) {
-    const objective *o = t->options->objective;
-    memcpy(t->step_options, t->options->objective_options, sizeof t->step_options);
-    objective_set_progress(o, (double)t->next_step / (double)train_n_steps(t->options, t->n_data), t->step_options);
+void clear_gradients(trainer *t) {
     for (size_t i = 0; i < t->params.n; i++)
         memset(t->params.items[i].gradient, 0,
                t->params.items[i].n_rows * t->params.items[i].n_columns * sizeof(float));
+}
+
+/* Gradients of the step that is due: of one batch, of what is selected of it, or of every preference vector's. */
+static agon_status gradients(trainer *t, step *s, step *partner) {
+    const objective *o = t->options->objective;
+    const size_t *rows;
+    size_t n;
+    memcpy(t->step_options, t->options->objective_options, sizeof t->step_options);
+    objective_set_progress(o, (double)t->next_step / (double)train_n_steps(t->options, t->n_data), t->step_options);
+    clear_gradients(t);
     if (t->dimension_rows)
         return preference_gradients(t, s);
-    agon_status status = step_rows(t, s);
+    if (t->options->selection.tau > 0)
+        return selection_gradients(t, s, partner);
+    agon_status status = step_batch(t, &rows, &n);
+    if (status == AGON_OK)
+        status = step_of_rows(t, rows, n, s);
     return status == AGON_OK ? step_gradients(t, s, 1) : status;
 }
 
@@ -478,11 +503,16 @@ static bool checkpoint_is_due(const trainer *t, const train_sink *sink) {
 }
 
 static agon_status run_step(trainer *t, const train_sink *sink) {
-    step s = {0};
+    step s = {0}, partner = {0};
     arena_reset(t->step);
-    agon_status status = gradients(t, &s);
+    agon_status status = gradients(t, &s, &partner);
     if (status == AGON_OK)
         status = update(t, &s);
+    if (status == AGON_OK && t->options->selection.co_teach) {
+        swap_learners(t);
+        status = update(t, &partner);
+        swap_learners(t);
+    }
     if (status != AGON_OK)
         return status;
     t->next_step++;
@@ -499,6 +529,20 @@ agon_status train_add_head(agon_ctx *ctx, model *m, adapter *a, const objective 
     return a ? adapter_add_head(ctx, a, kind, deviation, seed) : model_add_head(ctx, m, kind, deviation, seed);
 }
 
+/* Goes on from a checkpoint. */
+static agon_status take_up(trainer *t, const void *image, size_t n) {
+    agon_status s = checkpoint_read(t, image, n);
+    if (s != AGON_OK)
+        return s;
+    parameters_changed(t);
+    if (t->options->selection.co_teach) {
+        swap_learners(t);
+        parameters_changed(t);
+        swap_learners(t);
+    }
+    return AGON_OK;
+}
+
 agon_status train(agon_ctx *ctx, model *m, adapter *adapter, const model *reference,
                   const struct adapter *reference_adapter, const train_row *rows, size_t n_rows,
                   const train_options *options, const train_sink *sink, const void *resume, size_t n_resume) {
@@ -512,18 +556,20 @@ agon_status train(agon_ctx *ctx, model *m, adapter *adapter, const model *refere
         .n_data = n_rows,
         .options = options,
     };
+    if (options->selection.co_teach)
+        t.other = (learner){.m = options->selection.partner_model ? options->selection.partner_model : m,
+                            .train = options->selection.partner};
     agon_status s = trainer_open(&t);
-    if (s == AGON_OK && resume) {
-        s = checkpoint_read(&t, resume, n_resume);
-        if (s == AGON_OK)
-            parameters_changed(&t);
-    }
+    if (s == AGON_OK && resume)
+        s = take_up(&t, resume, n_resume);
     while (s == AGON_OK && t.next_step < train_n_steps(options, n_rows))
         s = run_step(&t, sink);
     if (s == AGON_OK)
         s = give_moments(&t);
     if (s == AGON_OK && t.dimension_rows)
         s = preference_even(&t);
+    if (s == AGON_OK && options->selection.tally)
+        *options->selection.tally = t.tally;
     /* Parameters change at the end of a step only, so what was stopped inside one is still the step before. */
     if (s == AGON_EINTERRUPTED && ctx_check_interrupt(ctx) && t.next_step > 0 && sink && sink->on_checkpoint) {
         agon_status stored = store(&t, sink);

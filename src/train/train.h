@@ -52,6 +52,24 @@ typedef struct train_moments {
     size_t n_values, step; /* optimiser steps taken so far */
 } train_moments;
 
+/* What small-loss selection kept, over all steps so far, those before a resume too. */
+typedef struct selection_tally {
+    size_t seen, kept; /* rows of the batches, and those trained on */
+    size_t disagreed;  /* kept rows that the partner did not train on */
+} selection_tally;
+
+/* Small-loss selection for noisy rows (spec: training 5): a step trains on the share 1 - tau * min(step / ramp, 1) of its batch that has the
+ * smallest losses, as the policy is then. With a partner (co-teaching) both learners score the same batch and each trains on the rows
+ * that are easiest for the other. */
+typedef struct train_selection {
+    double tau;  /* share left out in the end, below 1; 0: every row is trained on */
+    double ramp; /* share of the steps over which it grows to that */
+    bool co_teach;
+    adapter *partner;     /* the second learner: an adapter of another seed, */
+    model *partner_model; /* or, where all weights are trained, another model with the same reference */
+    selection_tally *tally; /* written at the end; NULL: not wanted */
+} train_selection;
+
 typedef struct train_options {
     const objective *objective;
     double objective_options[MAX_OBJECTIVE_OPTIONS];
@@ -65,6 +83,7 @@ typedef struct train_options {
     uint64_t seed; /* data order */
     size_t checkpoint_every; /* steps; 0: only at the end */
     train_preferences preferences; /* read where the adapter has dimensions */
+    train_selection selection;
     train_moments *moments; /* taken up at the start, written at the end; NULL: they begin at zero and are dropped */
 } train_options;
 train_options train_options_default(void); /* AdamW (0.9, 0.999), 1e-8, wd 0, clip 1, cosine, 3% warm-up, lr 1e-4, linear, 4 vectors */
@@ -98,6 +117,8 @@ AGON_MUST_CHECK agon_status train_add_head(agon_ctx *ctx, model *m, adapter *a, 
  * [n_resume]: bytes of an earlier on_checkpoint, NULL to start; AGON_EMISMATCH when they belong to other options, data or weights.
  * Where the objective reads a head, the adapter (else the model) must have one of that kind (train_add_head): it is trained with the rest.
  * An adapter with dimensions is trained for all preference vectors (train_preferences) and stands at the even one afterwards; it learns no head.
+ * With selection.co_teach the partner is trained beside it, its state in the same checkpoint; steps then report "partner_loss" and "disagree", with any
+ * selection "kept". Selection is refused (AGON_EINVAL) where a row has no loss of its own: objectives over the whole step, policy gradients, several dimensions.
  * AGON_ENUMERIC names step and rows when a loss or gradient is not finite. Asserts the step-0 invariants where the objective
  * has a reference (policy == reference: margin 0). */
 AGON_MUST_CHECK agon_status train(agon_ctx *ctx, model *m, adapter *train, const model *reference,

@@ -21,6 +21,15 @@ size_t order_step(uint64_t seed, size_t n_rows, size_t batch_rows, size_t step, 
 
 /* ---- score.c ------------------------------------------------------------------------------------- */
 
+/* What is trained, with its optimiser's state. */
+typedef struct learner {
+    model *m;
+    adapter *train; /* NULL: all weights */
+    scalar_head *head;
+    parameters params;
+    float **moment1, **moment2;
+} learner;
+
 /* Where log_probs come from and go to. */
 typedef struct trainer {
     agon_ctx *ctx;
@@ -46,6 +55,8 @@ typedef struct trainer {
     hash256 identity;
     size_t *dimension_rows; /* [n_data] rows of dimension 0, then of 1, ...; NULL: no dimensions */
     size_t dimension_first[MAX_DIMENSIONS + 1];
+    learner other; /* co-teaching: the learner whose turn it is not (swap_learners); else empty */
+    selection_tally tally;
 } trainer;
 
 /* A training row as channels: row of doubles with its index in the data. */
@@ -72,7 +83,7 @@ AGON_MUST_CHECK agon_status backward_row(trainer *t, const step_row *s, const ro
 /* Forward and backward one response at a time (rows without a prompt, or a step-coupled objective). */
 AGON_MUST_CHECK agon_status recompute_backward(trainer *t, const step_row *s, const row *channels, double scale);
 
-/* ---- train.c, for train_preference.c -------------------------------------------------------------- */
+/* ---- train.c, for train_preference.c and train_select.c ---------------------------------------------- */
 
 typedef struct step {
     step_row *index; /* [n] */
@@ -90,6 +101,20 @@ AGON_MUST_CHECK agon_status step_of_rows(trainer *t, const size_t *index, size_t
 AGON_MUST_CHECK agon_status step_score(trainer *t, step *s);
 /* Adds `scale` times the gradients of the rows' loss, checks step 0, and fills the result. */
 AGON_MUST_CHECK agon_status step_gradients(trainer *t, step *s, double scale);
+
+/* Rows of the step that is due, as they come [*n], in the step's arena. */
+AGON_MUST_CHECK agon_status step_batch(trainer *t, const size_t **rows, size_t *n);
+void clear_gradients(trainer *t);
+
+/* ---- train_select.c: which rows of a step are trained on -------------------------------------------- */
+
+/* AGON_EINVAL: options or an objective with which rows cannot be selected. */
+AGON_MUST_CHECK agon_status selection_check_options(trainer *t);
+/* The other learner takes the place of the one that stands in `t`. */
+void swap_learners(trainer *t);
+/* One optimiser step's gradients on the rows selected; *own gets what is reported, *partner the other learner's step. The first learner stands
+ * afterwards, also on failure; no parameter has changed. */
+AGON_MUST_CHECK agon_status selection_gradients(trainer *t, step *own, step *partner);
 
 /* ---- train_preference.c: several dimensions ------------------------------------------------------- */
 

@@ -39,6 +39,17 @@ same out exported
 run 0 "$agon" why "$version" --workspace whole.agon
 says out 'say 1|example'
 
+# ---- rows with large losses left out: another version; refused where a row has no loss of its own
+run_file selected
+echo '  small_loss: 0.4' >>selected.yaml
+run 0 "$agon" run selected.yaml --workspace selected.agon --json
+says out '"version":\{"id":"[0-9a-f]'
+! grep -q "\"version\":{\"id\":\"$version" out || fail "small_loss changes nothing"
+sed 's/objective: bt/objective: aux-confidence/; s/pairs.jsonl/labels.jsonl/' selected.yaml >coupled.yaml
+printf '{"prompt":"say 1","completion":"a","label":true}\n{"prompt":"say 2","completion":"b","label":false}\n' >labels.jsonl
+run 4 "$agon" run coupled.yaml --workspace coupled.agon
+says err 'aux-confidence has one loss over a whole step'
+
 # ---- killed in the middle, and the file changed since: the same version
 run_file cut
 "$agon" run cut.yaml --workspace cut.agon --json >live 2>err &

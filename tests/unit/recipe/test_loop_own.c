@@ -244,6 +244,36 @@ static void loop__programs_as_learner_and_critic__run_to_the_end(void **state) {
     stand_free(x);
 }
 
+/* The learner's version in a run whose learner trains on rows with the small losses only; new. */
+static char *trained_version(const char *train) {
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL, *versions = NULL;
+    const char *yaml = arena_printf(x->memory,
+                                    "name: selected\ntasks: {cells: [arithmetic/one_digit_sum]}\nattacker: {queries: 8, waves: 1, variations: 0}\n"
+                                    "learner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\nrefine: {queries: 2, samples: 1, learnability: 0}\n"
+                                    "human: {labels: 8, audits: 0, demonstrations: 4, backend: simulated}\n"
+                                    "train: {rank: 2, epochs: 1, batch: 4%s}\nbuild: {gold: 8, documents: 2, real_share: 0}\n"
+                                    "evaluate: {tasks: 4, general: 2, documents: 2, gsm8k: 0}\n",
+                                    train);
+    assert_ok(x->ctx, run_recipe(x, yaml, &summary));
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT id FROM model_version WHERE role = 'learner'", NULL, &versions));
+    assert_int_equal(json_array_size(versions), 1);
+    char *id = strdup(field_text(json_array_get(versions, 0), "id"));
+    json_decref(versions);
+    json_decref(summary);
+    stand_free(x);
+    return id;
+}
+
+static void loop__small_loss__leaves_rows_out(void **state) {
+    (void)state;
+    char *all = trained_version(""), *off = trained_version(", small_loss: 0"),
+         *half = trained_version(", small_loss: 0.5, small_loss_ramp: 0");
+    assert_string_equal(all, off);
+    assert_string_not_equal(all, half);
+    free(all), free(off), free(half);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(file__rows__are_judged_as_they_say),
@@ -252,6 +282,7 @@ int main(void) {
         cmocka_unit_test(loop__two_unverifiable_answers__become_a_preference),
         cmocka_unit_test(loop__program_as_verifier__labels_own_queries),
         cmocka_unit_test(loop__programs_as_learner_and_critic__run_to_the_end),
+        cmocka_unit_test(loop__small_loss__leaves_rows_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

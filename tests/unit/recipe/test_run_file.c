@@ -20,9 +20,10 @@ static void run_file__defaults_fill_what_is_absent(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
     run_config *c;
-    assert_ok(ctx, parse(ctx, "seed: 7\ntrain:\n  lr: 0.001\n  set: [beta=0.2]\n", &c));
+    assert_ok(ctx, parse(ctx, "seed: 7\ntrain:\n  lr: 0.001\n  set: [beta=0.2]\n  small_loss: 0.25\n", &c));
     assert_int_equal(c->seed, 7);
     assert_true(c->train.lr == 0.001);
+    assert_true(c->train.small_loss == 0.25 && c->train.small_loss_ramp == 0.1);
     assert_int_equal(c->train.rank, 16);
     assert_string_equal(c->train.set.items[0], "beta=0.2");
     run_config_free(c);
