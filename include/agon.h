@@ -221,7 +221,7 @@ typedef struct agon_score_result {
     size_t n_top;
 } agon_score_result;
 
-/* Scores n requests; log_probs are of log_softmax(logits / temperature), temperature 0 means 1. A result
+/* Scores n requests; log_probs are of log_softmax(logits / temperature), temperature 0.0001 to 1e6, 0 means 1. A result
  * does not depend on the other requests. results [n]: each new (agon_score_result_free); all zero on failure. AGON_EINVAL
  * names a request that is empty or longer than the model's context. adapter NULL: the base. */
 AGON_API AGON_MUST_CHECK agon_status agon_score(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
@@ -265,13 +265,13 @@ typedef struct agon_logit_bias {
 
 typedef struct agon_sampling {
     size_t struct_size;
-    double temperature; /* 0: greedy; log_probs are then at temperature 1 */
+    double temperature; /* 0: greedy, log_probs are then at temperature 1; else 0.0001 to 100 */
     int32_t top_k;      /* 0: off */
     double top_p, min_p;                         /* 1 and 0: off */
     double repetition_penalty;                   /* 1: off */
     double frequency_penalty, presence_penalty;  /* 0: off */
     size_t max_tokens;                           /* of an answer */
-    const char *const *stop;                     /* [n_stop] the answer ends before the first of these texts */
+    const char *const *stop;                     /* [n_stop] the answer ends before the first of these texts, none of them empty */
     size_t n_stop;
     bool ignore_stop_tokens;                     /* go on to max_tokens, for benchmarks */
     const agon_logit_bias *logit_bias;           /* [n_logit_bias] before the penalties; several of one token add up */
@@ -287,7 +287,7 @@ AGON_API agon_sampling agon_sampling_default(void);
 typedef struct agon_generate_request {
     const int32_t *prompt; /* [n_prompt], borrowed; n_prompt >= 1 */
     size_t n_prompt;
-    size_t n_samples;
+    size_t n_samples;             /* 0: only checked */
     uint64_t seed;                /* sample k draws from a stream of (seed, prompt, k) and of nothing else */
     const agon_adapter *adapter;  /* NULL: the base */
     const agon_sampling *sampling; /* NULL: the default */
@@ -323,8 +323,8 @@ AGON_API agon_generate_options agon_generate_options_default(void);
 
 /* Samples all requests in one continuous batch. out [sum of n_samples], request after request; each new
  * (agon_completion_free), all zero on failure. A sample depends on its prompt, seed, number and sampling only, not on the
- * other requests, the batch or the threads. AGON_EINVAL names the request: empty prompt, longer than the model's
- * context, option out of range, a token outside the vocabulary. AGON_EINTERRUPTED after agon_interrupt. `options` may be NULL. */
+ * other requests, the batch or the threads. AGON_EINVAL names the request (from 1) where there are several: empty prompt, longer than the
+ * model's context, option out of range, a token outside the vocabulary. AGON_EINTERRUPTED after agon_interrupt. `options` may be NULL. */
 AGON_API AGON_MUST_CHECK agon_status agon_generate(agon_ctx *ctx, const agon_model *m,
                                                    const agon_generate_request *requests, size_t n,
                                                    const agon_generate_options *options, agon_completion *out);
@@ -484,7 +484,7 @@ typedef struct agon_train_options {
     size_t max_steps;          /* 0: the epochs decide */
     double learning_rate, weight_decay, clip_norm, warmup; /* warmup: share of the steps */
     const char *schedule;      /* "cosine", "linear", "constant" */
-    double temperature;        /* of all log_probs */
+    double temperature;        /* of all log_probs; 0.0001 to 1e6, 0 means 1 */
     uint64_t seed;             /* of the data's order and of new LoRA factors */
     size_t checkpoint_every;   /* steps; 0: about every half minute (results do not depend on it) */
     bool must_resume;          /* AGON_ENOTFOUND when there is nothing to go on with */

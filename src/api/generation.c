@@ -85,7 +85,7 @@ static agon_status take_sampling(agon_ctx *ctx, const agon_sampling *given, samp
     if (s)
         return s;
     *out = sampling_default();
-    out->temperature = (float)o.temperature;
+    out->temperature = temperature_take(o.temperature);
     out->top_k = o.top_k;
     out->top_p = (float)o.top_p;
     out->min_p = (float)o.min_p;

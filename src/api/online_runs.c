@@ -88,7 +88,7 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
     t->lr = (float)o->learning_rate;
     t->weight_decay = (float)o->weight_decay;
     t->clip_norm = (float)o->clip_norm;
-    t->temperature = (float)o->temperature;
+    t->temperature = temperature_take(o->temperature);
     t->seed = o->seed;
     t->warmup = 0; /* a round is a few steps; the rate is the same in all of them */
     t->schedule = SCHEDULE_CONSTANT;

@@ -4,6 +4,7 @@
 #define API_OPTIONS_H
 
 #include "base/ctx.h"
+#include <float.h>
 #include <string.h>
 
 /* Copies *given over *out, which holds the defaults; `given` NULL leaves them. AGON_EINVAL: struct_size was not set, or is
@@ -19,6 +20,11 @@ AGON_MUST_CHECK static inline agon_status options_take(agon_ctx *ctx, const char
                         given_size, size, name);
     memcpy(out, given, given_size);
     return AGON_OK;
+}
+
+/* A temperature that is not 0 stays so: else one too small for a float would silently mean greedy, or 1. */
+static inline float temperature_take(double t) {
+    return t > 0 && t < (double)FLT_MIN ? FLT_MIN : t < 0 && t > -(double)FLT_MIN ? -FLT_MIN : (float)t;
 }
 
 #endif

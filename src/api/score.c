@@ -1,6 +1,7 @@
 /* agon.h, scoring: each request is a tree of the segment batch, a prompt and the completion that
  * continues it; as many trees run together as fit a bounded working memory. */
 #include "api/models.h"
+#include "api/options.h"
 #include "base/ctx.h"
 #include "base/memory.h"
 #include <stdlib.h>
@@ -114,10 +115,11 @@ agon_status agon_score(agon_ctx *ctx, const agon_model *m, const agon_adapter *a
                        const agon_score_request *requests, size_t n, double temperature, size_t n_top,
                        agon_score_result *results) {
     size_t n_vocabulary = model_get_config(m->m)->n_vocabulary;
-    scorer s = {.ctx = ctx, .m = m, .adapter = adapter ? adapter->a : NULL, .temperature = (float)temperature,
+    scorer s = {.ctx = ctx, .m = m, .adapter = adapter ? adapter->a : NULL, .temperature = temperature_take(temperature),
                 .n_top = n_top < n_vocabulary ? n_top : n_vocabulary, .n_vocabulary = n_vocabulary};
-    if (!(temperature >= 0 && temperature < 1e6))
-        return ctx_fail(ctx, AGON_EINVAL, "a temperature of %g: it must be positive (0 means 1)", temperature);
+    if (!temperature_is_valid(s.temperature))
+        return ctx_fail(ctx, AGON_EINVAL, "a temperature of %g: it must be from %g to %g (0 means 1)", temperature,
+                        (double)LEAST_TEMPERATURE, (double)MOST_TEMPERATURE);
     agon_status status = AGON_OK;
     for (size_t i = 0; !status && i < n; i++)
         status = check_request(&s, &requests[i], i);

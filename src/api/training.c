@@ -147,7 +147,7 @@ static agon_status take_options(training *t, const agon_train_options *given) {
     t->inner.weight_decay = (float)o->weight_decay;
     t->inner.clip_norm = (float)o->clip_norm;
     t->inner.warmup = o->warmup;
-    t->inner.temperature = (float)o->temperature;
+    t->inner.temperature = temperature_take(o->temperature);
     t->inner.seed = o->seed;
     t->inner.checkpoint_every = o->checkpoint_every;
     return s;

@@ -75,27 +75,30 @@ static bool add_request_take(job *j, int32_t *ids, size_t n, uint64_t seed, row_
     return true;
 }
 
+/* A row that cannot be answered is named by its line, before anything is generated. */
+static int check_row(const opened *o, size_t line, const int32_t *ids, size_t n, const agon_sampling *sampling) {
+    const agon_generate_request only_checked = {.prompt = ids, .n_prompt = n, .n_samples = 0, .sampling = sampling};
+    agon_status s = agon_generate(o->ctx, o->model, &only_checked, 1, NULL, NULL);
+    return s ? fail_in_row("generate", line, s, o->ctx) : EXIT_FINE;
+}
+
+/* `line` 0: the row is the command's own prompt. */
 static int read_row(job *j, const opened *o, json_t *row, size_t line) {
     const json_t *own_seed = json_object_get(row, "seed");
     row_sampling *own = NULL;
     int32_t *ids = NULL;
     size_t n = 0;
     const agon_adapter *adapter;
-    if (own_seed && !json_is_integer(own_seed)) {
-        fprintf(stderr, "agon generate: input line %zu: \"seed\" must be a whole number\n", line);
-        return EXIT_BAD_DATA;
-    }
+    if (own_seed && !json_is_integer(own_seed))
+        return row_error("generate", line, "\"seed\" must be a whole number");
     int code = read_prompt("generate", line, o->ctx, agon_model_tokenizer(o->model), row, j->arguments->chat, &ids, &n);
     if (code != EXIT_FINE)
         return code;
-    if (n == 0) {
-        fprintf(stderr, "agon generate: input line %zu: the prompt is empty; give at least one character\n", line);
-        agon_tokens_free(ids);
-        return EXIT_BAD_DATA;
-    }
     code = row_sampling_read("generate", line, row, &j->arguments->sampling, &own);
     if (code == EXIT_FINE)
         code = row_adapter("generate", line, row, o, &j->vectors, &adapter);
+    if (code == EXIT_FINE)
+        code = check_row(o, line, ids, n, own ? &own->options : &j->arguments->sampling);
     if (code != EXIT_FINE) {
         agon_tokens_free(ids);
         row_sampling_free(own);
@@ -119,7 +122,7 @@ static int read_rows(job *j, const opened *o, char *text) {
 /* The whole of a text as one prompt. */
 static int read_text(job *j, const opened *o, const char *text, size_t n) {
     json_t *row = json_pack("{s:o}", "prompt", safe_string(text, n));
-    int code = row ? read_row(j, o, row, 1) : EXIT_SYSTEM;
+    int code = row ? read_row(j, o, row, 0) : EXIT_SYSTEM;
     json_decref(row);
     return code;
 }
@@ -194,6 +197,14 @@ static int generate_rows(job *j, const opened *o) {
     return s ? fail_with("generate", s, o->ctx) : EXIT_FINE;
 }
 
+/* What the command line asks for, checked by itself: a row is not to blame for it. */
+static int check_sampling(const generate_arguments *a, const opened *o) {
+    const int32_t any = 0;
+    const agon_generate_request only_checked = {.prompt = &any, .n_prompt = 1, .n_samples = 0, .sampling = &a->sampling};
+    agon_status s = agon_generate(o->ctx, o->model, &only_checked, 1, NULL, NULL);
+    return s == AGON_EINVAL ? usage_error(&command_generate, "%s", agon_error(o->ctx)) : s ? fail_with("generate", s, o->ctx) : EXIT_FINE;
+}
+
 static int generate_input(const generate_arguments *a, char *text, size_t n, bool one_prompt) {
     opened o;
     job j = {.arguments = a, .n_samples = (size_t)a->n};
@@ -201,6 +212,8 @@ static int generate_input(const generate_arguments *a, char *text, size_t n, boo
     if (code != EXIT_FINE)
         return code;
     code = apply_contexts("generate", &a->preference, &o, &j.vectors);
+    if (code == EXIT_FINE)
+        code = check_sampling(a, &o);
     if (code == EXIT_FINE)
         code = one_prompt ? read_text(&j, &o, text, n) : read_rows(&j, &o, text);
     if (code == EXIT_FINE)
@@ -229,8 +242,9 @@ static int check_arguments(const command *self, const generate_arguments *a) {
         return usage_error(self, "--max-tokens must be 1 or more");
     if (a->top_k < 0 || a->top_k > 1 << 24)
         return usage_error(self, "--top-k must be 0 (off) or more");
-    if (!(a->sampling.temperature >= 0))
-        return usage_error(self, "--temperature must be 0 (greedy) or more");
+    for (size_t i = 0; a->stop && a->stop[i]; i++)
+        if (!*a->stop[i])
+            return usage_error(self, "--stop takes a text that is not empty");
     return EXIT_FINE;
 }
 
@@ -318,7 +332,7 @@ const command command_generate = {
     "  --chat-template NAME the family to use instead of the file's template\n"
     "  --n K                samples a prompt (default 1)\n"
     "  --max-tokens N       of an answer (default 256)\n"
-    "  --temperature T      0: greedy (default 1); log_probs are of log_softmax(logits / T)\n"
+    "  --temperature T      0: greedy, else from 0.0001 on (default 1); log_probs are of log_softmax(logits / T)\n"
     "  --seed S             (default 0)\n"
     "  --top-k K, --top-p P, --min-p P   cut the distribution (default: off)\n"
     "  --repetition-penalty R, --frequency-penalty F, --presence-penalty F   of tokens that were there (default: off)\n"

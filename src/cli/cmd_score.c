@@ -34,10 +34,8 @@ static int join_critique(agon_ctx *ctx, json_t *row, size_t line) {
     char *joined = NULL;
     if (!critique || json_is_null(critique))
         return EXIT_FINE;
-    if (!text || !json_is_string(critique)) {
-        fprintf(stderr, "agon score: input line %zu: \"critique\" must be a text, beside a completion that is one\n", line);
-        return EXIT_BAD_DATA;
-    }
+    if (!text || !json_is_string(critique))
+        return row_error("score", line, "\"critique\" must be a text, beside a completion that is one");
     agon_status s = agon_critique_join(ctx, text, json_string_value(critique), &joined);
     if (s)
         return fail_in_row("score", line, s, ctx);
@@ -71,10 +69,8 @@ static int read_row(agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, s
     const json_t *list = json_object_get(row, "messages"), *prompt = json_object_get(row, "prompt"),
                  *completion = json_object_get(row, "completion");
     int code = EXIT_FINE;
-    if (!list && !prompt && !completion) {
-        fprintf(stderr, "agon score: input line %zu needs \"prompt\" and \"completion\", or \"messages\"\n", line);
-        return EXIT_BAD_DATA;
-    }
+    if (!list && !prompt && !completion)
+        return row_error("score", line, "a row needs \"prompt\" and \"completion\", or \"messages\"");
     if (list && !completion) {
         size_t n = 0;
         agon_message *messages = read_messages("score", line, list, &n);
@@ -90,10 +86,8 @@ static int read_row(agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, s
         code = read_tokens("score", line, ctx, t, "prompt", prompt, true, &out->prompt, &out->n_prompt);
     if (code == EXIT_FINE)
         code = read_tokens("score", line, ctx, t, "completion", completion, false, &out->completion, &out->n_completion);
-    if (code == EXIT_FINE && out->n_prompt + out->n_completion == 0) {
-        fprintf(stderr, "agon score: input line %zu has neither prompt nor completion\n", line);
-        return EXIT_BAD_DATA;
-    }
+    if (code == EXIT_FINE && out->n_prompt + out->n_completion == 0)
+        return row_error("score", line, "prompt and completion are both empty");
     return code;
 }
 
@@ -299,8 +293,10 @@ static int run(int argc, char **argv) {
     if (!parse_options(&command_score, argc, argv, specs, NULL, 0, &n, &code))
         return code;
     bool several = adapters && adapters[0] && adapters[1];
-    if (top < 0 || !(temperature > 0))
-        code = usage_error(&command_score, "--temperature must be above 0, --top 0 or more");
+    if (top < 0)
+        code = usage_error(&command_score, "--top must be 0 or more");
+    else if (!(temperature >= 1e-4 && temperature <= 1e6))
+        code = usage_error(&command_score, "--temperature must be from 0.0001 to 1000000");
     else if ((several || together.rule) && !reward)
         code = usage_error(&command_score, "several --adapter and --ensemble go with --reward");
     char *text = code == EXIT_FINE ? read_lines("score", stdin) : NULL;
@@ -340,7 +336,7 @@ const command command_score = {
     "  --contexts FILE      preference vectors of contexts (agon data contexts): --context NAME, or a row's \"context\", chooses; one that was\n"
     "                       not seen, or none, is the base: --preference, else the file's\n"
     "  --dtype f32|bf16     of the matrix products (default bf16)\n"
-    "  --temperature T      log_softmax(logits / T) (default 1)\n"
+    "  --temperature T      log_softmax(logits / T), T from 0.0001 on (default 1)\n"
     "  --top N              adds the N largest logits after the last token\n"
     "  --reward             what the reward head of the adapter or model says instead (agon train bt and the like): the reward\n"
     "                       after the last token; with --json also after each token. A row's \"critique\" follows its completion\n"

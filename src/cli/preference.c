@@ -120,11 +120,6 @@ void vectors_free(preference_vectors *v) {
     *v = (preference_vectors){0};
 }
 
-static int bad(const char *name, size_t line, const char *why) {
-    fprintf(stderr, "agon %s: input line %zu: %s\n", name, line, why);
-    return EXIT_BAD_DATA;
-}
-
 /* Makes the adapter of a vector that was not there yet; takes the numbers, also on failure. */
 static int add_vector_take(const char *name, size_t line, double *numbers, size_t n, const opened *o, preference_vectors *v) {
     struct preference_vector *grown = realloc(v->items, (v->n + 1) * sizeof *grown);
@@ -158,7 +153,7 @@ static int row_vector(const char *name, size_t line, const json_t *list, double 
     if (*n > 0)
         return EXIT_FINE;
     free(made);
-    return bad(name, line, "\"preference\" must be a list of numbers, such as [0.3, 0.7]");
+    return row_error(name, line, "\"preference\" must be a list of numbers, such as [0.3, 0.7]");
 }
 
 /* That of its "context". */
@@ -167,7 +162,7 @@ static int row_context(const char *name, size_t line, const json_t *context, con
     agon_status s;
     const char *text = whole_text(context);
     if (!text)
-        return bad(name, line, "\"context\" must be a text, the name of a context");
+        return row_error(name, line, "\"context\" must be a text, the name of a context");
     *numbers = vector_of(o, v, text, &s);
     *n = agon_contexts_n_dimensions(v->contexts);
     return *numbers ? EXIT_FINE : fail_in_row(name, line, s, o->ctx);
@@ -181,9 +176,9 @@ int row_adapter(const char *name, size_t line, const json_t *row, const opened *
     if (!list && !context)
         return EXIT_FINE;
     if (!o->adapter)
-        return bad(name, line, "\"preference\" needs --adapter, one trained with --dimensions");
+        return row_error(name, line, "\"preference\" needs --adapter, one trained with --dimensions");
     if (list && context)
-        return bad(name, line, "\"preference\" and \"context\" both set the vector; give one of them");
+        return row_error(name, line, "\"preference\" and \"context\" both set the vector; give one of them");
     int code = list ? row_vector(name, line, list, &numbers, &n) : row_context(name, line, context, o, v, &numbers, &n);
     if (code != EXIT_FINE)
         return code;

@@ -17,8 +17,7 @@ void row_sampling_free(row_sampling *s) {
 }
 
 static int bad(const char *name, size_t line, const char *key, const char *form) {
-    fprintf(stderr, "agon %s: input line %zu: \"%s\" must be %s\n", name, line, key, form);
-    return EXIT_BAD_DATA;
+    return row_error(name, line, "\"%s\" must be %s", key, form);
 }
 
 /* A token id at `text`, which ends at one of `ends`; -1: there is none. */

@@ -1,9 +1,27 @@
 /* See rows.h. */
 #include "cli/rows.h"
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { LIMIT_BYTES = 1 << 30 };
+
+int row_error(const char *name, size_t line, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "agon %s: ", name);
+    if (line)
+        fprintf(stderr, "input line %zu: ", line);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return EXIT_BAD_DATA;
+}
+
+int fail_in_row(const char *name, size_t line, agon_status status, const agon_ctx *ctx) {
+    row_error(name, line, "%s", *agon_error(ctx) ? agon_error(ctx) : agon_status_name(status));
+    return exit_code_of(status);
+}
 
 char *read_all(const char *name, FILE *from, size_t *n) {
     size_t capacity = 1 << 16, size = 0;
@@ -41,7 +59,7 @@ char *read_lines(const char *name, FILE *from) {
         return text;
     for (const char *p = text; *p; p++)
         line += *p == '\n';
-    fprintf(stderr, "agon %s: input line %zu holds a NUL byte; the input must be JSON lines in UTF-8\n", name, line);
+    row_error(name, line, "there is a NUL byte; the input must be JSON lines in UTF-8");
     free(text);
     return NULL;
 }
@@ -104,13 +122,9 @@ json_t *next_row(const char *name, char **at, size_t *line, int *code) {
         json_t *row = json_loadb(start, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
         if (json_is_object(row))
             return row;
-        if (row)
-            fprintf(stderr, "agon %s: input line %zu is not a JSON object\n", name, *line);
-        else
-            fprintf(stderr, "agon %s: input line %zu is not JSON: %s (column %d)\n", name, *line, error.text,
-                    error.column);
+        *code = row ? row_error(name, *line, "this is not a JSON object")
+                    : row_error(name, *line, "this is not JSON: %s (column %d)", error.text, error.column);
         json_decref(row);
-        *code = EXIT_BAD_DATA;
         return NULL;
     }
     return NULL;
@@ -133,16 +147,9 @@ agon_message *read_messages(const char *name, size_t line, const json_t *list, s
     }
     if (good)
         return messages;
-    fprintf(stderr, "agon %s: input line %zu: 'messages' must be a list of {\"role\": text, \"content\": text}, the texts "
-                    "without NUL characters\n", name, line);
+    row_error(name, line, "\"messages\" must be a list of {\"role\": text, \"content\": text}, the texts without NUL characters");
     free(messages);
     return NULL;
-}
-
-int fail_in_row(const char *name, size_t line, agon_status status, const agon_ctx *ctx) {
-    fprintf(stderr, "agon %s: input line %zu: %s\n", name, line,
-            *agon_error(ctx) ? agon_error(ctx) : agon_status_name(status));
-    return exit_code_of(status);
 }
 
 static bool copy_ids(const json_t *list, int32_t **ids, size_t *n) {
@@ -165,10 +172,8 @@ int read_tokens(const char *name, size_t line, agon_ctx *ctx, const agon_tokeniz
                 bool first, int32_t **ids, size_t *n) {
     if (json_is_array(value) && copy_ids(value, ids, n))
         return EXIT_FINE;
-    if (value && !json_is_string(value)) {
-        fprintf(stderr, "agon %s: input line %zu: \"%s\" must be a text or a list of token ids\n", name, line, key);
-        return EXIT_BAD_DATA;
-    }
+    if (value && !json_is_string(value))
+        return row_error(name, line, "\"%s\" must be a text or a list of token ids", key);
     agon_status s = agon_tokenize(ctx, t, value ? json_string_value(value) : "", json_string_length(value), true, first, ids, n);
     return s ? fail_in_row(name, line, s, ctx) : EXIT_FINE;
 }
@@ -178,14 +183,10 @@ int read_prompt(const char *name, size_t line, agon_ctx *ctx, const agon_tokeniz
     const json_t *list = json_object_get(row, "messages"), *prompt = json_object_get(row, "prompt");
     agon_message user = {"user", whole_text(prompt)}, *messages = NULL;
     size_t n_messages = 1;
-    if (!list && !prompt) {
-        fprintf(stderr, "agon %s: input line %zu needs \"prompt\" or \"messages\"\n", name, line);
-        return EXIT_BAD_DATA;
-    }
-    if (!list && chat && json_is_string(prompt) && !user.content) {
-        fprintf(stderr, "agon %s: input line %zu: \"prompt\" holds a NUL character, which a chat message cannot\n", name, line);
-        return EXIT_BAD_DATA;
-    }
+    if (!list && !prompt)
+        return row_error(name, line, "there is no \"prompt\" and no \"messages\"; a row needs one of them");
+    if (!list && chat && json_is_string(prompt) && !user.content)
+        return row_error(name, line, "\"prompt\" holds a NUL character, which a chat message cannot");
     if (!list && !(chat && user.content))
         return read_tokens(name, line, ctx, t, "prompt", prompt, true, ids, n);
     if (list && !(messages = read_messages(name, line, list, &n_messages)))

@@ -23,7 +23,8 @@ const char *whole_text(const json_t *value);
 /* "messages" of a row: new array (free), its strings borrowed from the row. NULL: the sentence was printed. */
 agon_message *read_messages(const char *name, size_t line, const json_t *list, size_t *n);
 
-/* "agon NAME: input line N: sentence"; returns the exit code. */
+/* "agon NAME: input line N: sentence", without the line where it is 0: the input is no file of rows. Returns the exit code. */
+int row_error(const char *name, size_t line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int fail_in_row(const char *name, size_t line, agon_status status, const agon_ctx *ctx);
 
 /* A text, tokenised as raw text is, or a list of token ids; a NULL value is no tokens. `first`: BOS in front where the model's

@@ -85,6 +85,11 @@ static agon_status no_memory(scheduler *s) {
     return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory generating %zu requests", s->n_requests);
 }
 
+/* Which of several requests a sentence is about, counted from 1; a lone one needs no number. */
+static agon_status of_request(const scheduler *s, agon_status status, size_t request) {
+    return status && s->n_requests > 1 ? ctx_prefix(s->ctx, status, "request %zu", request + 1) : status;
+}
+
 /* ---- samples ------------------------------------------------------------------------------------------ */
 
 static size_t answer_rows(const request_state *r) {
@@ -344,7 +349,7 @@ static size_t find_stop(const sampling *o, const buffer *text, size_t n_before) 
     for (size_t i = 0; i < o->n_stop; i++) {
         size_t length = strlen(o->stop[i]);
         size_t from = n_before + 1 > length ? n_before + 1 - length : 0;
-        if (length == 0 || length > text->size)
+        if (length > text->size)
             continue;
         const char *at = memmem(text->data + from, text->size - from, o->stop[i], length);
         if (at && (size_t)(at - text->data) < first)
@@ -357,13 +362,14 @@ static size_t find_stop(const sampling *o, const buffer *text, size_t n_before) 
 static agon_status accept(scheduler *s, sample_state *x, sample_choice c, bool *finished, finish_reason *why) {
     const generate_request *q = x->owner->request;
     const tokenizer *t = model_tokenizer(s->m);
+    agon_status status = AGON_OK;
     if (c.token < 0)
-        return ctx_fail(s->ctx, AGON_EINVAL,
-                        "request %zu, sample %zu: no token is allowed after %zu of its answer; allow at least one",
-                        (size_t)(x->owner - s->requests), x->index, x->n);
-    if (!isfinite(c.log_prob))
-        return ctx_fail(s->ctx, AGON_ENUMERIC, "request %zu, sample %zu: the log_prob of token %zu is not finite",
-                        (size_t)(x->owner - s->requests), x->index, x->n);
+        status = ctx_fail(s->ctx, AGON_EINVAL, "sample %zu: no token is allowed after %zu of its answer; allow at least one",
+                          x->index + 1, x->n);
+    else if (!isfinite(c.log_prob))
+        status = ctx_fail(s->ctx, AGON_ENUMERIC, "sample %zu: the log_prob of token %zu is not finite", x->index + 1, x->n + 1);
+    if (status)
+        return of_request(s, status, (size_t)(x->owner - s->requests));
     x->tokens[x->n] = c.token;
     x->log_probs[x->n++] = c.log_prob;
     x->hidden = NULL;
@@ -463,24 +469,28 @@ static agon_status draw_tokens(scheduler *s) {
 
 /* ---- set-up ---------------------------------------------------------------------------------------------- */
 
+static agon_status check_request(const scheduler *s, const generate_request *q) {
+    const model_config *c = model_get_config(s->m);
+    if (q->n_prompt < 1)
+        return ctx_fail(s->ctx, AGON_EINVAL, "the prompt is empty; give at least one token");
+    if (q->n_prompt > c->max_context)
+        return ctx_fail(s->ctx, AGON_EINVAL, "the prompt of %zu tokens is longer than the model's context of %zu; shorten it",
+                        q->n_prompt, c->max_context);
+    for (size_t j = 0; j < q->n_prompt; j++)
+        if (q->prompt[j] < 0 || (size_t)q->prompt[j] >= c->n_vocabulary)
+            return ctx_fail(s->ctx, AGON_EINVAL, "token %zu of the prompt, id %d, is not in the vocabulary of %zu", j + 1,
+                            (int)q->prompt[j], c->n_vocabulary);
+    return sampling_check(s->ctx, c->n_vocabulary, &q->sampling);
+}
+
 static agon_status check_requests(scheduler *s, const generate_request *requests, size_t *n_out) {
     const model_config *c = model_get_config(s->m);
     *n_out = 0;
     for (size_t i = 0; i < s->n_requests; i++) {
         const generate_request *q = &requests[i];
-        if (q->n_prompt < 1)
-            return ctx_fail(s->ctx, AGON_EINVAL, "request %zu: an empty prompt; give at least one token", i);
-        if (q->n_prompt > c->max_context)
-            return ctx_fail(s->ctx, AGON_EINVAL,
-                            "request %zu: its prompt of %zu tokens is longer than the model's context of %zu", i,
-                            q->n_prompt, c->max_context);
-        for (size_t j = 0; j < q->n_prompt; j++)
-            if (q->prompt[j] < 0 || (size_t)q->prompt[j] >= c->n_vocabulary)
-                return ctx_fail(s->ctx, AGON_EINVAL, "request %zu: token %zu, id %d, is not in the vocabulary of %zu",
-                                i, j, (int)q->prompt[j], c->n_vocabulary);
-        agon_status status = sampling_check(s->ctx, i, c->n_vocabulary, &q->sampling);
+        agon_status status = check_request(s, q);
         if (status)
-            return status;
+            return of_request(s, status, i);
         size_t room = c->max_context - q->n_prompt, wanted = q->sampling.max_tokens;
         s->requests[i] = (request_state){.request = q, .max_new = wanted < room ? wanted : room, .first_out = *n_out};
         *n_out += q->n_samples;

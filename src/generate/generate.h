@@ -9,7 +9,7 @@
 #include "model/model.h"
 
 typedef struct sampling {
-    float temperature; /* 0: greedy (log_probs then at temperature 1) */
+    float temperature; /* 0: greedy (log_probs then at temperature 1); else LEAST_TEMPERATURE to 100 */
     int32_t top_k;     /* 0: off */
     float top_p;       /* 1: off */
     float min_p;       /* 0: off */
@@ -20,7 +20,7 @@ typedef struct sampling {
     const int32_t *allowed; /* [n_allowed] no other token is written, stop tokens included; n_allowed 0: any */
     size_t n_allowed;
     size_t max_tokens;
-    const char *const *stop; /* the answer ends before the first of these strings */
+    const char *const *stop; /* the answer ends before the first of these strings, none of them empty */
     size_t n_stop;
     bool ignore_stop_tokens; /* benchmarks: run to max_tokens */
 } sampling;

@@ -23,29 +23,34 @@ sampling sampling_default(void) {
     return (sampling){.temperature = 1, .top_p = 1, .repetition_penalty = 1, .max_tokens = 256};
 }
 
-static agon_status check_tokens(agon_ctx *ctx, size_t request, size_t n_vocabulary, const sampling *s) {
-    for (size_t i = 0; i < s->n_biases; i++) {
-        const agon_logit_bias *b = &s->biases[i];
-        if (b->id < 0 || (size_t)b->id >= n_vocabulary)
-            return ctx_fail(ctx, AGON_EINVAL, "request %zu: logit_bias of token %d, which is not in the vocabulary of %zu",
-                            request, (int)b->id, n_vocabulary);
-        if (!(fabsf(b->bias) <= 100))
-            return ctx_fail(ctx, AGON_EINVAL, "request %zu: the logit_bias of token %d must be -100 to 100", request,
-                            (int)b->id);
-    }
-    for (size_t i = 0; i < s->n_allowed; i++)
-        if (s->allowed[i] < 0 || (size_t)s->allowed[i] >= n_vocabulary)
-            return ctx_fail(ctx, AGON_EINVAL, "request %zu: allowed token %d is not in the vocabulary of %zu", request,
-                            (int)s->allowed[i], n_vocabulary);
+static agon_status check_texts(agon_ctx *ctx, const sampling *s) {
+    for (size_t i = 0; i < s->n_stop; i++)
+        if (!*s->stop[i])
+            return ctx_fail(ctx, AGON_EINVAL, "stop text %zu is empty; leave it out", i + 1);
     return AGON_OK;
 }
 
-agon_status sampling_check(agon_ctx *ctx, size_t request, size_t n_vocabulary, const sampling *s) {
+static agon_status check_tokens(agon_ctx *ctx, size_t n_vocabulary, const sampling *s) {
+    for (size_t i = 0; i < s->n_biases; i++) {
+        const agon_logit_bias *b = &s->biases[i];
+        if (b->id < 0 || (size_t)b->id >= n_vocabulary)
+            return ctx_fail(ctx, AGON_EINVAL, "logit_bias of token %d, which is not in the vocabulary of %zu", (int)b->id,
+                            n_vocabulary);
+        if (!(fabsf(b->bias) <= 100))
+            return ctx_fail(ctx, AGON_EINVAL, "the logit_bias of token %d must be -100 to 100", (int)b->id);
+    }
+    for (size_t i = 0; i < s->n_allowed; i++)
+        if (s->allowed[i] < 0 || (size_t)s->allowed[i] >= n_vocabulary)
+            return ctx_fail(ctx, AGON_EINVAL, "allowed token %d is not in the vocabulary of %zu", (int)s->allowed[i], n_vocabulary);
+    return AGON_OK;
+}
+
+agon_status sampling_check(agon_ctx *ctx, size_t n_vocabulary, const sampling *s) {
     const struct {
         const char *name, *range;
         bool good;
     } checks[] = {
-        {"temperature", "0 to 100", s->temperature >= 0 && s->temperature <= 100},
+        {"temperature", "0 (greedy) or 0.0001 to 100", temperature_is_valid(s->temperature) && s->temperature <= 100},
         {"top_k", "0 (off) or more", s->top_k >= 0},
         {"top_p", "above 0, at most 1", s->top_p > 0 && s->top_p <= 1},
         {"min_p", "0 (off) to 1", s->min_p >= 0 && s->min_p <= 1},
@@ -55,9 +60,9 @@ agon_status sampling_check(agon_ctx *ctx, size_t request, size_t n_vocabulary, c
     };
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         if (!checks[i].good)
-            return ctx_fail(ctx, AGON_EINVAL, "request %zu: %s must be %s", request, checks[i].name,
-                            checks[i].range);
-    return check_tokens(ctx, request, n_vocabulary, s);
+            return ctx_fail(ctx, AGON_EINVAL, "%s must be %s", checks[i].name, checks[i].range);
+    agon_status status = check_texts(ctx, s);
+    return status ? status : check_tokens(ctx, n_vocabulary, s);
 }
 
 /* ---- scratch ----------------------------------------------------------------------------------------- */

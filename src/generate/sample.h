@@ -26,6 +26,6 @@ size_t sample_scratch_bytes(size_t n_vocabulary);
 /* A pure function of its input; `scratch` is overwritten. Safe inside a pool task. */
 sample_choice sample_token(agon_ctx *ctx, const sample_input *in, void *scratch);
 /* AGON_EINVAL names the option and its range, or a token outside the vocabulary. */
-AGON_MUST_CHECK agon_status sampling_check(agon_ctx *ctx, size_t request, size_t n_vocabulary, const sampling *s);
+AGON_MUST_CHECK agon_status sampling_check(agon_ctx *ctx, size_t n_vocabulary, const sampling *s);
 
 #endif

@@ -34,9 +34,9 @@ static agon_status check_segment(agon_ctx *ctx, const model *m, const segment_ba
                         s, (size_t)start + g->n_tokens, c->max_context);
     if (g->parent >= 0)
         return AGON_OK;
-    if (!(g->temperature >= 0 && g->temperature <= 1e6f))
-        return ctx_fail(ctx, AGON_EINVAL, "segment %zu: temperature %g is not in (0, 1e6]", s,
-                        (double)g->temperature);
+    if (!temperature_is_valid(g->temperature))
+        return ctx_fail(ctx, AGON_EINVAL, "segment %zu: temperature %g is neither 0 nor from %g to %g", s,
+                        (double)g->temperature, (double)LEAST_TEMPERATURE, (double)MOST_TEMPERATURE);
     if (g->adapter && !adapter_fits(g->adapter, c))
         return ctx_fail(ctx, AGON_EINVAL, "segment %zu: its adapter was made for another model's sizes", s);
     return AGON_OK;

@@ -21,13 +21,21 @@ enum segment_wants {
 
 typedef struct adapter adapter;
 
+/* The least temperature but 0: under it logits / temperature differ by less than f32 can tell, and in the end overflow. */
+#define LEAST_TEMPERATURE 1e-4f
+#define MOST_TEMPERATURE 1e6f
+
+static inline bool temperature_is_valid(float t) {
+    return t == 0 || (t >= LEAST_TEMPERATURE && t <= MOST_TEMPERATURE);
+}
+
 typedef struct segment {
     const int32_t *tokens; /* [n_tokens], n_tokens >= 1; borrowed for the call */
     size_t n_tokens;
     int32_t parent;         /* index of an earlier segment in the batch, or -1 */
     const adapter *adapter; /* of a root: LoRA used by the whole tree, NULL none; ignored in children */
     unsigned wants;
-    float temperature; /* of a root, for the whole tree: log-probs of logits / temperature; 0 means 1 */
+    float temperature; /* of a root, for the whole tree: log-probs of logits / temperature; 0 means 1, else LEAST_TEMPERATURE or more */
 } segment;
 
 typedef struct segment_batch {

@@ -44,8 +44,9 @@ static agon_status check_options(agon_ctx *ctx, const train_options *o, size_t n
         !(o->eps > 0) || !(o->weight_decay >= 0) || !(o->clip_norm >= 0))
         return ctx_fail(ctx, AGON_EINVAL, "train: lr, weight_decay and clip_norm must be 0 or more, beta1 and beta2 "
                         "from 0 to below 1, eps above 0");
-    if (!(o->warmup >= 0 && o->warmup <= 1) || !(o->temperature >= 0) || !isfinite(o->temperature))
-        return ctx_fail(ctx, AGON_EINVAL, "train: warmup is a share from 0 to 1, temperature 0 or more");
+    if (!(o->warmup >= 0 && o->warmup <= 1) || !temperature_is_valid(o->temperature))
+        return ctx_fail(ctx, AGON_EINVAL, "train: warmup is a share from 0 to 1, temperature 0 (which means 1) or %g to %g",
+                        (double)LEAST_TEMPERATURE, (double)MOST_TEMPERATURE);
     if ((o->objective->needs & NEEDS_MISMATCHED) && o->batch_rows < 2)
         return ctx_fail(ctx, AGON_EINVAL, "train: %s needs batch_rows of 2 or more", o->objective->name);
     return AGON_OK;

@@ -43,6 +43,15 @@ for t in 1 0.7; do
     same rollout score
 done
 
+# A temperature that a float cannot hold, or that overflows, is refused; the least is computed.
+for t in 1e-300 1e-40 9e-5 0 -1 1e7; do
+    run 2 "$agon" score --model "$tiny" --json --temperature $t <scored
+    one_sentence
+done
+run 0 "$agon" score --model "$tiny" --json --temperature 0.0001 <scored
+count
+if grep -Eqi 'nan|inf|null' out; then fail "a log_prob is not finite"; fi
+
 # A stop text ends the answer before it.
 sed -n 1p rows | run 0 "$agon" generate --model "$tiny" --json --max-tokens 40 --seed 5 --chat
 sed -n 1p rows | run 0 "$agon" generate --model "$tiny" --json --max-tokens 40 --seed 5 --stop e --stop t --stop a
@@ -80,10 +89,23 @@ echo "$p}" | run 0 "$agon" generate --model "$tiny" --json --max-tokens 40 --see
 same row out
 for bad in '"logit_bias":[1]' '"logit_bias":{"x":1}' '"logit_bias":{"5":"a"}' '"allowed_tokens":[]' '"allowed_tokens":[-1]' '"stop":""' \
     '"stop":[1]' '"temperature":"hot"' '"top_k":1.5' '"max_tokens":0' '"logit_bias":{"999999":1}' '"min_p":2' '"logit_bias":{"5":101}'; do
-    echo "$p,$bad}" | run 4 "$agon" generate --model "$tiny" --json
+    printf '%s}\n%s,%s}\n' "$p" "$p" "$bad" | run 4 "$agon" generate --model "$tiny" --json --max-tokens 1
     one_sentence
+    says err '^agon generate: input line 2: [^r]'
 done
-for bad in "--logit-bias 5" "--logit-bias x=1" "--logit-bias 5=nan" "--allowed-tokens 5," "--allowed-tokens -3"; do
+# The same for what only the model can tell; the command's own options and its own prompt have no line.
+for bad in '{"prompt":[1,999999]}' '{"prompt":""}' "{\"prompt\":[$(yes 1, | head -5000 | tr -d '\n')1]}"; do
+    printf '%s}\n\n%s\n' "$p" "$bad" | run 4 "$agon" generate --model "$tiny" --json --max-tokens 1
+    one_sentence
+    says err '^agon generate: input line 3: (the prompt|token 2 of the prompt)'
+done
+echo "$p}" | run 2 "$agon" generate --model "$tiny" --json --min-p 2
+says err '^agon generate: min_p must be'
+echo "$p,\"temperature\":1e-300}" | run 4 "$agon" generate --model "$tiny" --json
+says err '^agon generate: input line 1: temperature must be 0 \(greedy\) or 0.0001 to 100$'
+run 4 "$agon" generate --model "$tiny" ""
+says err '^agon generate: the prompt is empty'
+for bad in --stop= "--temperature 1e-300" "--temperature 1e-5" "--temperature -1" "--temperature 101" "--logit-bias 5" "--logit-bias x=1" "--logit-bias 5=nan" "--allowed-tokens 5," "--allowed-tokens -3"; do
     echo "$p}" | run 2 "$agon" generate --model "$tiny" --json $bad
     one_sentence
 done
