@@ -121,7 +121,10 @@ agon_status agon_run(agon_ctx *ctx, const char *run_file, const agon_run_options
         status = recipe_run(ctx, s, config, o.observer ? pass_on : NULL, &to, &made);
     if (!status)
         status = add_pointers(ctx, s, config, made);
-    store_close(s);
+    if (status)
+        store_abandon(s);
+    else
+        store_close(s);
     free(workspace);
     run_config_free(config);
     if (status) {

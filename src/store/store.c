@@ -462,10 +462,13 @@ static agon_status open_all(store *s) {
     char *objects = store_path(s, "objects"), *db = store_path(s, "agon.db");
     if (!objects || !db)
         status = ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+    s->made_folder = !folder_exists(s->folder);
     if (!status && s->mode == STORE_RUN)
         status = folder_make(s->ctx, objects);
     if (!status && s->mode == STORE_RUN)
         status = take_lock(s);
+    if (!status)
+        s->made = s->mode == STORE_RUN && !file_exists(db);
     if (!status && s->mode != STORE_RUN && !file_exists(db))
         status = ctx_fail(s->ctx, AGON_ENOTFOUND, "%s: no workspace here (no agon.db); `agon run FILE --workspace %s` makes one",
                           s->folder, s->folder);
@@ -523,15 +526,42 @@ agon_status store_open(agon_ctx *ctx, const char *folder, store_mode mode, store
     return AGON_OK;
 }
 
-void store_close(store *s) {
-    if (!s)
-        return;
+static void close_databases(store *s) {
     store_rollback(s);
     for (size_t i = 0; i < s->n_statements; i++)
         sqlite3_finalize(s->statements[i].statement);
     free(s->statements);
+    s->statements = NULL;
+    s->n_statements = 0;
     sqlite3_close(s->ledger);
     sqlite3_close(s->db);
+    s->ledger = s->db = NULL;
+}
+
+void store_abandon(store *s) {
+    static const struct {
+        const char *name;
+        int (*take_away)(const char *path); /* rmdir refuses a folder that holds anything */
+    } parts[] = {{"agon.db", unlink}, {"objects", rmdir}, {"lock", unlink}};
+    int64_t runs = 0;
+    if (s && s->made && store_query_int(s, "SELECT count(*) FROM run", NULL, &runs) == AGON_OK && runs == 0) {
+        close_databases(s); /* the lock is held: nobody else begins here meanwhile */
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+            char *path = store_path(s, parts[i].name);
+            if (path)
+                (void)parts[i].take_away(path);
+            free(path);
+        }
+        if (s->made_folder)
+            (void)rmdir(s->folder);
+    }
+    store_close(s);
+}
+
+void store_close(store *s) {
+    if (!s)
+        return;
+    close_databases(s);
     for (int k = 0; k < RECORD_N_KINDS; k++)
         free(s->insert_sql[k]);
     free(s->queue);

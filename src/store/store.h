@@ -38,6 +38,8 @@ typedef enum store_mode {
  * file is not a workspace or from a newer agon. */
 AGON_MUST_CHECK agon_status store_open(agon_ctx *ctx, const char *folder, store_mode mode, store **out);
 void store_close(store *s); /* drops what was not committed */
+/* Closes after a failure: a workspace that this opening made and no run began in is taken away again, what else lies there stays. */
+void store_abandon(store *s);
 const char *store_folder(const store *s);
 agon_ctx *store_ctx(const store *s);
 

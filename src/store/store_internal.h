@@ -22,6 +22,7 @@ struct store {
     char *folder;
     store_mode mode;
     int lock_fd;
+    bool made, made_folder; /* by this opening: the database, the folder */
     sqlite3 *db, *ledger;
     store_statement *statements;
     size_t n_statements, capacity_statements;

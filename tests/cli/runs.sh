@@ -25,6 +25,17 @@ expect 4 "wrong.yaml:1: unknown key 'sed'; did you mean 'seed'?" "$AGON" run wro
 expect 4 "wrong.yaml:1" "$AGON" run wrong.yaml --json
 has "$(cat out)" '"event":"error","status":"EINVAL"'
 
+# What a run cannot begin with leaves no workspace behind: a model that is not there or no model, a role without its options.
+mkdir mine
+echo 'seed: 1' >absent.yaml
+expect 3 "none.gguf" env AGON_MODEL="$work/none.gguf" "$AGON" run absent.yaml
+expect 3 "none.gguf" env AGON_MODEL="$work/none.gguf" "$AGON" run absent.yaml --workspace mine
+expect 4 "absent.yaml" env AGON_MODEL="$work/absent.yaml" "$AGON" run absent.yaml
+printf 'model: "%s"\ncritic:\n  backend: remote\n' "$AGON_SOURCE/tests/golden/tiny-text.gguf" >remote.yaml
+expect 4 "critic: backend remote needs url" "$AGON" run remote.yaml
+[ ! -e absent.agon ] && [ ! -e remote.agon ] || fail "an empty workspace was left behind"
+[ -d mine ] && [ -z "$(ls -A mine)" ] || fail "a folder of the user's is gone, or holds what nobody asked for"
+
 # A second runner, by the default workspace of the run file.
 mkfifo pipe
 "$AGON_HELPERS/make_workspace" small.agon hold <pipe >held &
