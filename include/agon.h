@@ -356,7 +356,8 @@ typedef struct agon_dataset_options {
 } agon_dataset_options;
 AGON_API agon_dataset_options agon_dataset_options_default(void);
 /* The same with options (NULL: the defaults). A row without the fields its objective needs, an empty completion, a pair whose sides are
- * equal, a label or weight out of range, a reward that is not finite, a group of the wrong size: named by file and line, or counted. */
+ * equal, a label or weight out of range, a reward that is not finite, a group of the wrong size, another dimension: named by file and line, or counted. AGON_EINVAL too where a
+ * dimension has no rows. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const char *path,
                                                             const char *objective, const agon_dataset_options *options,
                                                             agon_dataset **out);
@@ -373,7 +374,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_dataset_from_pairs(agon_ctx *ctx, cons
                                                              const char *objective, agon_dataset **out);
 /* {"objective", "rows", "responses", "prompt_tokens", "response_tokens", "supervised_tokens", "longest", "truncated", "double_end":
  * completions that brought their own end token, "skipped", "faults": {reason: count}, "skipped_rows": [{"fault", "sentence"}] (at most 1,000),
- * "packing": share of the room that best-fit packing fills}; *json new. */
+ * "packing": share of the room that best-fit packing fills, "dimensions": {name: rows} where there are any}; *json new. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **json);
 AGON_API void agon_dataset_free(agon_dataset *d);
 

@@ -106,6 +106,12 @@ agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **jso
                                "skipped_rows", skipped);
     for (size_t i = 0; object && i < sizeof counts / sizeof counts[0]; i++)
         json_object_set_new(object, counts[i].name, json_integer((json_int_t)counts[i].value));
+    json_t *dimensions = d->n_dimensions ? json_object() : NULL;
+    for (size_t i = 0; i < d->n_dimensions; i++)
+        json_object_set_new(dimensions, d->dimensions[i], json_integer((json_int_t)dataset_n_of_dimension(d->d, i)));
+    if (object && dimensions)
+        json_object_set(object, "dimensions", dimensions);
+    json_decref(dimensions);
     const size_t *q = x.spans.quotes;
     if (object && x.spans.offsets + q[QUOTE_NONE] + q[QUOTE_EXACT] + q[QUOTE_FOLDED] + q[QUOTE_FUZZY])
         json_object_set_new(object, "spans", json_pack("{s:I,s:I,s:I,s:I,s:I}", "offsets", (json_int_t)x.spans.offsets, "exact",

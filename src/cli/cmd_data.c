@@ -101,7 +101,15 @@ static void show_report(const json_t *report, bool list) {
     printf("packing: %.1f%% of the room filled by best fit\n", 100 * json_real_value(json_object_get(report, "packing")));
     printf("truncated: %lld\n", count_of(report, "truncated"));
     printf("own end token: %lld completions brought one; no second is added\n", count_of(report, "double_end"));
-    const json_t *spans = json_object_get(report, "spans");
+    const json_t *dimensions = json_object_get(report, "dimensions"), *spans = json_object_get(report, "spans");
+    if (dimensions)
+        fputs("rows of each dimension:", stdout);
+    json_object_foreach((json_t *)(uintptr_t)dimensions, fault, count) {
+        putchar(' ');
+        print_safe(stdout, fault);
+        printf(" %lld", (long long)json_integer_value(count));
+    }
+    fputs(dimensions ? "\n" : "", stdout);
     if (spans)
         printf("spans: %lld by offsets; quotes: %lld exact, %lld with case and spaces folded, %lld with edits, %lld not found and dropped\n",
                count_of(spans, "offsets"), count_of(spans, "exact"), count_of(spans, "folded"), count_of(spans, "fuzzy"),
@@ -133,7 +141,7 @@ static int show_rows(agon_ctx *ctx, const agon_dataset *d, int64_t n) {
 }
 
 typedef struct check_arguments {
-    const char *file, *objective, *model, *chat_template;
+    const char *file, *objective, *model, *chat_template, *dimensions;
     int64_t max_length, group_size, show;
     bool json, check; /* check: list bad rows, and fail where there are any */
 } check_arguments;
@@ -142,14 +150,22 @@ static int check(const check_arguments *a) {
     char *path = NULL, *answer = NULL;
     agon_tokenizer *t = NULL;
     agon_dataset *d = NULL;
+    enum { MOST = 17 }; /* one more than there may be: the library says so */
+    const char *names[MOST];
+    char *text = NULL;
     if (!a->objective)
         return usage_error(&command_data, "say what the rows are for: --objective NAME, such as sft or dpo");
     if (a->max_length < 0 || a->group_size < 0 || a->show < 0)
         return usage_error(&command_data, "--max-length, --group-size and --show are 0 or more");
     agon_ctx *ctx = open_context("data");
-    if (!ctx)
-        return EXIT_SYSTEM;
     agon_dataset_options options = agon_dataset_options_default();
+    options.dimensions = names;
+    if (ctx && a->dimensions)
+        text = split_names(a->dimensions, names, MOST, &options.n_dimensions);
+    if (!ctx || (a->dimensions && !text)) {
+        close_context(ctx);
+        return EXIT_SYSTEM;
+    }
     options.max_length = (size_t)a->max_length, options.group_size = (size_t)a->group_size, options.skip_bad = true;
     agon_status s = agon_model_find(ctx, a->model, &path);
     if (!s)
@@ -173,6 +189,7 @@ static int check(const check_arguments *a) {
     agon_dataset_free(d);
     agon_tokenizer_free(t);
     agon_text_free(path);
+    free(text);
     close_context(ctx);
     return code;
 }
@@ -284,6 +301,7 @@ static int dispatch(const char *word, data_arguments *x) {
         return data_noise(l);
     if (strcmp(word, "clean") == 0)
         return data_clean(l);
+    x->contexts.dimensions = c->dimensions;
     if (strcmp(word, "contexts") == 0)
         return contexts(&x->contexts);
     c->check = strcmp(word, "check") == 0;
@@ -308,6 +326,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--objective", .text = &c->objective},
                                  {.name = "--model", .text = &c->model},
                                  {.name = "--chat-template", .text = &c->chat_template},
+                                 {.name = "--dimensions", .text = &c->dimensions},
                                  {.name = "--max-length", .integer = &c->max_length},
                                  {.name = "--group-size", .integer = &c->group_size},
                                  {.name = "--show", .integer = &c->show},
@@ -328,7 +347,6 @@ static int run(int argc, char **argv) {
                                  {.name = "--truth", .text = &l->truth},
                                  {.name = "--prior", .real = &x.contexts.prior},
                                  {.name = "--base", .text = &x.contexts.base},
-                                 {.name = "--dimensions", .text = &x.contexts.dimensions},
                                  {0}};
     size_t n;
     int code;
@@ -372,6 +390,7 @@ const command command_data = {
     "  --objective NAME     what the rows are for, as in agon train\n"
     "  --model M            whose tokens and chat template (default: $AGON_MODEL, else the cached model)\n"
     "  --chat-template NAME the family to use instead of the file's template\n"
+    "  --dimensions A,B     the rows' dimensions, as in agon train: a row of none of them is bad, as is one without rows\n"
     "  --max-length N       tokens of prompt and response; 0: no limit\n"
     "  --group-size N       completions a group must have; 0: any\n"
     "  --show N             rows to show token by token (check: 1)\n"

@@ -256,8 +256,14 @@ agon_status convert_row(agon_ctx *ctx, const char *where, data_format from, json
         s = ctx_fail(ctx, AGON_EINVAL, "%s: the fields tell no known format; say which it is, or rename them to prompt and "
                      "completion", where);
     }
+    /* What the row was labelled for goes with it. */
+    json_t *dimension = json_object_get(row, "dimension");
+    if (s == AGON_OK && dimension && json_object_set(made, "dimension", dimension) != 0)
+        s = ctx_fail(ctx, AGON_ENOMEM, "%s: out of memory", where);
     if (s == AGON_OK)
         *out = made;
+    else
+        json_decref(made);
     return s;
 }
 

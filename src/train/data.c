@@ -771,6 +771,16 @@ static agon_status take_bad_line(void *arg, agon_status status) {
     return r->options.skip_bad ? skip(r, FAULT_FORMAT) : status;
 }
 
+/* Every dimension is trained on rows of its own. */
+static agon_status dimensions_covered(agon_ctx *ctx, const char *where, const dataset_options *options, const dataset *d) {
+    for (size_t i = 0; i < options->n_dimensions; i++)
+        if (dataset_n_of_dimension(d, i) == 0)
+            return d->n_skipped ? ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows for the dimension %.60s; the first of %zu left out: %s",
+                                           where, options->dimensions[i], d->n_skipped, d->skipped[0].sentence)
+                                : ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows for the dimension %.60s", where, options->dimensions[i]);
+    return AGON_OK;
+}
+
 /* A dataset from whatever feeds rows to the reader. */
 static agon_status dataset_fill(agon_ctx *ctx, const tokenizer *t, const char *where, const objective *o,
                                 const dataset_options *options, agon_status (*feed)(reader *r, const void *from),
@@ -789,6 +799,8 @@ static agon_status dataset_fill(agon_ctx *ctx, const tokenizer *t, const char *w
                 ? ctx_fail(ctx, AGON_EINVAL, "%s: all %zu rows have prompts of %zu tokens or more", where, d->n_truncated,
                            options->max_tokens)
                 : ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows", where);
+    if (s == AGON_OK)
+        s = dimensions_covered(ctx, where, options, d);
     if (s != AGON_OK) {
         dataset_free(d);
         return s;
@@ -888,6 +900,13 @@ void dataset_free(dataset *d) {
 const train_row *dataset_rows(const dataset *d, size_t *n) {
     *n = d->n;
     return d->rows;
+}
+
+size_t dataset_n_of_dimension(const dataset *d, size_t dimension) {
+    size_t n = 0;
+    for (size_t i = 0; i < d->n; i++)
+        n += d->rows[i].dimension == dimension;
+    return n;
 }
 
 size_t dataset_n_truncated(const dataset *d) {

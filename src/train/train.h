@@ -202,6 +202,7 @@ const char *dataset_skipped(const dataset *d, size_t i, data_fault *fault);
 void dataset_free(dataset *d);
 const train_row *dataset_rows(const dataset *d, size_t *n);
 size_t dataset_n_truncated(const dataset *d);
+size_t dataset_n_of_dimension(const dataset *d, size_t dimension); /* rows of it */
 /* Human-readable preview of row i: each token, its mask. New string. */
 char *dataset_preview(const dataset *d, const tokenizer *t, size_t i);
 

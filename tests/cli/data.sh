@@ -70,6 +70,37 @@ run 3 "$agon" data check pairs.jsonl --objective dop --model "$tiny"
 says err 'there are sft, dpo'
 run 2 "$agon" data frobnicate pairs.jsonl
 
+# ---- check with dimensions: what training with them would refuse, in the same words
+cat >sides.jsonl <<'END'
+{"dimension": "helpful", "prompt": "a", "completion": "b"}
+{"dimension": "harmless", "prompt": "a", "completion": "c"}
+{"dimension": "kind", "prompt": "a", "completion": "d"}
+{"prompt": "a", "completion": "e"}
+END
+run 0 "$agon" data check sides.jsonl --objective sft --model "$tiny"
+run 4 "$agon" data check sides.jsonl --objective sft --model "$tiny" --dimensions helpful,harmless
+cp out checked
+says checked 'bad rows: 2, fields 1, range 1'
+says checked 'rows of each dimension: helpful 1 harmless 1'
+for line in 3 4; do
+    sed -n "1,2p;${line}p" sides.jsonl >one.jsonl
+    run 4 "$agon" train sft --data one.jsonl --model "$tiny" --dimensions helpful,harmless --lora 2 --batch 8 --dry-run
+    count
+    grep -qF "$(sed "s/.*one.jsonl:3: /sides.jsonl:$line: /" err)" checked || fail "agon data check does not say: $(cat err)"
+done
+head -1 sides.jsonl >few.jsonl
+run 4 "$agon" train sft --data few.jsonl --model "$tiny" --dimensions helpful,harmless --lora 2 --batch 8 --dry-run
+sed 's/.*few/few/' err >refused
+run 4 "$agon" data check few.jsonl --objective sft --model "$tiny" --dimensions helpful,harmless
+sed 's/.*few/few/' err >found
+says found 'few.jsonl: there are no rows for the dimension harmless'
+same refused found
+run 0 "$agon" data stats sides.jsonl --objective sft --model "$tiny" --dimensions helpful,harmless,kind --json
+says out '"dimensions":\{"helpful":1,"harmless":1,"kind":1\}'
+printf '%s\n' '{"instruction":"a","output":"b","dimension":"kind"}' >alpaca_kind.json
+run 0 "$agon" data convert alpaca_kind.json --to kind.jsonl
+says kind.jsonl '"dimension":"kind"'
+
 # ---- split
 i=0
 while [ $i -lt 40 ]; do
