@@ -83,19 +83,6 @@ static double lr_of(const duel *x, size_t policy) {
 
 /* ---- options ----------------------------------------------------------------------------------------------- */
 
-static agon_status take_list(const lab *l, const char *key, double low, double high, list *out) {
-    const json_t *given = json_object_get(l->settings, key);
-    out->n = json_array_size(given);
-    if (out->n < 1 || out->n > MAX_LIST)
-        return ctx_fail(l->ctx, AGON_EINVAL, "%s: 1 to %d numbers", key, MAX_LIST);
-    for (size_t i = 0; i < out->n; i++) {
-        out->x[i] = json_number_value(json_array_get(given, i));
-        if (!(out->x[i] >= low && out->x[i] <= high))
-            return ctx_fail(l->ctx, AGON_EINVAL, "%s: %g is not from %g to %g", key, out->x[i], low, high);
-    }
-    return AGON_OK;
-}
-
 static agon_status take_options(lab *l, duel *x) {
     size_t seed = 0, epochs = 0, n_sizes = 0;
     *x = (duel){.l = l};
@@ -119,11 +106,11 @@ static agon_status take_options(lab *l, duel *x) {
     if (!s)
         s = lab_real(l, "kl_limit", 1e-3, 1e3, &x->kl_limit);
     if (!s)
-        s = take_list(l, "betas", 1e-5, 1e5, &x->betas);
+        s = lab_reals(l, "betas", 1e-5, 1e5, x->betas.x, MAX_LIST, &x->betas.n);
     if (!s)
-        s = take_list(l, "lrs", 1e-9, 1, &x->lrs);
+        s = lab_reals(l, "lrs", 1e-9, 1, x->lrs.x, MAX_LIST, &x->lrs.n);
     if (!s)
-        s = take_list(l, "kl_at", 0, x->kl_limit, &x->kl_at);
+        s = lab_reals(l, "kl_at", 0, x->kl_limit, x->kl_at.x, MAX_LIST, &x->kl_at.n);
     if (!s)
         s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
     if (!s)

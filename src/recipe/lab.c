@@ -160,6 +160,23 @@ agon_status lab_real(const lab *l, const char *key, double low, double high, dou
     return AGON_OK;
 }
 
+agon_status lab_reals(const lab *l, const char *key, double low, double high, double *out, size_t most, size_t *n) {
+    const json_t *list = json_object_get(l->settings, key);
+    size_t size = json_array_size(list);
+    if (size < 1 || size > most)
+        return ctx_fail(l->ctx, AGON_EINVAL, "%s has %zu numbers; it must be a list of 1 to %zu", key, size, most);
+    for (size_t i = 0; i < size; i++) {
+        const json_t *item = json_array_get(list, i);
+        out[i] = json_number_value(item);
+        if (!json_is_number(item))
+            return ctx_fail(l->ctx, AGON_EINVAL, "%s[%zu] is not a number", key, i);
+        if (!(out[i] >= low && out[i] <= high))
+            return ctx_fail(l->ctx, AGON_EINVAL, "%s[%zu] is %g; it must be from %g to %g", key, i, out[i], low, high);
+    }
+    *n = size;
+    return AGON_OK;
+}
+
 agon_status lab_generative(const lab *l, const char *key, size_t *family) {
     const char *name = json_string_value(json_object_get(l->settings, key));
     size_t found = name ? sequence_family_find(name) : SIZE_MAX;

@@ -35,6 +35,8 @@ AGON_MUST_CHECK agon_status lab_settings(agon_ctx *ctx, const char *where, const
 /* A whole number of the settings in [low, high]; AGON_EINVAL. */
 AGON_MUST_CHECK agon_status lab_int(const lab *l, const char *key, int64_t low, int64_t high, size_t *out);
 AGON_MUST_CHECK agon_status lab_real(const lab *l, const char *key, double low, double high, double *out);
+/* A list of 1 to `most` numbers, each in [low, high]; AGON_EINVAL names the one that is not. */
+AGON_MUST_CHECK agon_status lab_reals(const lab *l, const char *key, double low, double high, double *out, size_t most, size_t *n);
 /* The family of sequence tasks that the settings name; AGON_EINVAL where it is none with answers to write. */
 AGON_MUST_CHECK agon_status lab_generative(const lab *l, const char *key, size_t *family);
 /* Sets identity, makes the folder; then lab_close, once. */

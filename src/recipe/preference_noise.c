@@ -60,21 +60,6 @@ typedef struct noise {
 
 /* ---- options ----------------------------------------------------------------------------------------------- */
 
-static agon_status take_rates(noise *x) {
-    const json_t *list = json_object_get(x->l->settings, "rates");
-    x->n_rates = json_array_size(list);
-    if (x->n_rates < 1 || x->n_rates > MAX_RATES)
-        return ctx_fail(x->l->ctx, AGON_EINVAL, "rates: 1 to %d, from 0", MAX_RATES);
-    for (size_t i = 0; i < x->n_rates; i++) {
-        x->rates[i] = json_number_value(json_array_get(list, i));
-        if (!(x->rates[i] >= 0 && x->rates[i] <= 0.45))
-            return ctx_fail(x->l->ctx, AGON_EINVAL, "rates: %g is not from 0 to 0.45", x->rates[i]);
-    }
-    if (x->rates[0] != 0)
-        return ctx_fail(x->l->ctx, AGON_EINVAL, "rates must begin with 0, which the gains are measured against");
-    return AGON_OK;
-}
-
 static agon_status take_options(lab *l, noise *x) {
     size_t seed = 0, epochs = 0, n_sizes = 0;
     *x = (noise){.l = l};
@@ -89,7 +74,9 @@ static agon_status take_options(lab *l, noise *x) {
         const char *key;
         double high, *out;
     } real[] = {{"lr", 1, &x->lr}, {"corpus_lr", 1, &x->corpus_lr}, {"beta", 1000, &x->beta}};
-    agon_status s = take_rates(x);
+    agon_status s = lab_reals(l, "rates", 0, 0.45, x->rates, MAX_RATES, &x->n_rates);
+    if (!s && x->rates[0] != 0)
+        s = ctx_fail(l->ctx, AGON_EINVAL, "rates must begin with 0, which the gains are measured against");
     for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
         s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
     for (size_t i = 0; i < sizeof real / sizeof *real && !s; i++)

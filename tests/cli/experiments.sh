@@ -146,7 +146,7 @@ tail -1 err >last && mv last err
 says err 'ask for fewer'; one_sentence
 sed 's/betas.*/betas: [0]/' exo.yaml >bad.yaml
 run 4 "$agon" experiment bad.yaml --output bad
-says err 'betas: 0 is not from'; one_sentence
+says err 'betas\[0\] is 0; it must be from'; one_sentence
 sed 's/ideal_samples.*/candidates: 3/' exo.yaml >bad.yaml
 run 4 "$agon" experiment bad.yaml --output bad
 says err 'candidates is 3; it must be even'; one_sentence

@@ -60,6 +60,24 @@ static void lab__reads_options(void **state) {
     end(&f);
 }
 
+static void lab__lists_are_checked(void **state) {
+    (void)state;
+    fixture f = begin(1, "{\"good\":[0,0.5,1],\"none\":[],\"many\":[0,0,0,0],\"high\":[0,2],\"text\":[0,\"0\"]}");
+    const char *const bad[][2] = {{"none", "none has 0 numbers; it must be a list of 1 to 3"}, {"many", "many has 4 numbers"},
+                                  {"absent", "absent has 0 numbers"}, {"high", "high[1] is 2; it must be from 0 to 1"},
+                                  {"text", "text[1] is not a number"}};
+    double x[3];
+    size_t n = 7;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(lab_reals(&f.l, bad[i][0], 0, 1, x, 3, &n), AGON_EINVAL);
+        assert_non_null(strstr(agon_error(f.ctx), bad[i][1]));
+        assert_int_equal(n, 7);
+    }
+    assert_ok(f.ctx, lab_reals(&f.l, "good", 0, 1, x, 3, &n));
+    assert_true(n == 3 && x[0] == 0 && x[1] == 0.5 && x[2] == 1);
+    end(&f);
+}
+
 static void lab__stages_come_back_whole_or_not(void **state) {
     (void)state;
     fixture f = begin(1, "{\"x\": 1}");
@@ -233,6 +251,7 @@ static void lab__groups_keep_rewards(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lab__reads_options),
+        cmocka_unit_test(lab__lists_are_checked),
         cmocka_unit_test(lab__stages_come_back_whole_or_not),
         cmocka_unit_test(lab__first_failure_is_the_smallest),
         cmocka_unit_test(lab__models_learn_alike_on_any_threads),
