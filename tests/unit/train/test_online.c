@@ -1,15 +1,13 @@
 /* Online training: with every kind of row the policy moves to what is rewarded, and a run cut anywhere ends at the same bits. */
 #include "train/online.h"
-#include "base/random.h"
-#include "tiny_model.h"
+#include "trainer.h"
 
 enum { N_PROMPTS = 8, N_SAMPLES = 4, N_TOKENS = 5, N_PROMPT = 4, LIKED = 20 };
 
 typedef struct world {
     int32_t tokens[N_PROMPTS][N_PROMPT], demonstration[N_TOKENS];
     double first, last, kl, beta;
-    char *state;
-    size_t n_state, rounds, stop_at;
+    record left; /* after the last whole round */
     double bad; /* not 0: the reward of every sample */
     double first_span, last_span;
     bool flat; /* all rewards 0 */
@@ -60,24 +58,17 @@ static agon_status on_round(void *arg, const online_report *r) {
     w->beta = r->beta;
     if (r->round == 1)
         assert_close(r->kl, 0, 1e-12); /* sampler and trainer agree to the last bit: the policy is its reference */
-    return r->round == w->stop_at ? AGON_EINTERRUPTED : AGON_OK;
+    return r->round == w->left.stop_at ? AGON_EINTERRUPTED : AGON_OK;
 }
 
 static agon_status on_state(void *arg, size_t rounds, const void *data, size_t n) {
-    world *w = arg;
-    free(w->state);
-    w->state = malloc(n);
-    memcpy(w->state, data, n);
-    w->n_state = n;
-    w->rounds = rounds;
+    record_state(&((world *)arg)->left, rounds, data, n);
     return AGON_OK;
 }
 
 static online_options options_for(const char *name, size_t n_rounds) {
-    online_options o = {.train = train_options_default(), .n_rounds = n_rounds, .n_prompts = N_PROMPTS, .n_samples = N_SAMPLES,
+    online_options o = {.train = trainer_options(name), .n_rounds = n_rounds, .n_prompts = N_PROMPTS, .n_samples = N_SAMPLES,
                         .max_tokens = N_TOKENS};
-    o.train.objective = objective_find(name);
-    objective_defaults(o.train.objective, o.train.objective_options);
     o.rso_beta = 0.5;
     o.train.batch_rows = 8;
     o.train.epochs = 2;
@@ -88,21 +79,19 @@ static online_options options_for(const char *name, size_t n_rounds) {
     return o;
 }
 
+static policy new_policy(void) {
+    return policy_new(1, &(adapter_options){.rank = 4, .alpha = 8, .seed = 2});
+}
+
 static agon_status run(const online_options *o, world *w, const world *from) {
-    agon_ctx *ctx = test_ctx(1, NULL);
-    model_config c = tiny_config();
-    model *m = tiny_model(ctx, &c, COMPUTE_F32);
-    adapter *a = NULL;
-    assert_ok(ctx, adapter_new(ctx, m, &(adapter_options){.rank = 4, .alpha = 8, .seed = 2}, &a));
+    policy p = new_policy();
     const online_sink sink = {prompts, rewards, on_round, NULL, on_state, w, token_rewards};
-    agon_status s = online_train(ctx, m, a, NULL, o, &sink, from ? from->state : NULL, from ? from->n_state : 0);
+    agon_status s = online_train(p.ctx, p.m, p.a, NULL, o, &sink, from ? from->left.state : NULL, from ? from->left.n : 0);
     if (s && s != w->expected && s != AGON_EINTERRUPTED && w->bad == 0 && !from)
-        fail_msg("%s: %s", o->train.objective->name, agon_error(ctx));
+        fail_msg("%s: %s", o->train.objective->name, agon_error(p.ctx));
     if (w->bad != 0)
-        assert_non_null(strstr(agon_error(ctx), "round 1, prompt 0, sample 0"));
-    adapter_free(a);
-    model_free(m);
-    agon_ctx_free(ctx);
+        assert_non_null(strstr(agon_error(p.ctx), "round 1, prompt 0, sample 0"));
+    policy_free(&p);
     return s;
 }
 
@@ -130,7 +119,7 @@ static void online__every_kind_of_row_learns(void **state) {
         assert_int_equal(run(&o, &w, NULL), AGON_OK);
         if (!(w.last > w.first + 0.1 && w.kl > 0))
             fail_msg("%s: the reward went from %g to %g, KL %g", names[i], w.first, w.last, w.kl);
-        free(w.state);
+        free(w.left.state);
     }
 }
 
@@ -138,16 +127,14 @@ static void online__resumes_bit_for_bit(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         online_options o = options_for(names[i], 4);
-        world whole = {0}, half = {.stop_at = 2}, rest = {0};
+        world whole = {0}, half = {.left.stop_at = 2}, rest = {0};
         if (strcmp(names[i], "ppo") == 0)
             o.kl_target = 0.1, o.kl_horizon = 200;
         assert_int_equal(run(&o, &whole, NULL), AGON_OK);
         assert_int_equal(run(&o, &half, NULL), AGON_EINTERRUPTED);
-        assert_int_equal(half.rounds, 2);
+        assert_int_equal(half.left.step, 2);
         assert_int_equal(run(&o, &rest, &half), AGON_OK);
-        if (whole.n_state != rest.n_state || memcmp(whole.state, rest.state, whole.n_state) != 0)
-            fail_msg("%s: a resumed run differs", names[i]);
-        free(whole.state), free(half.state), free(rest.state);
+        assert_resumed(names[i], &whole.left, &half.left, &rest.left);
     }
 }
 
@@ -165,22 +152,16 @@ static void online__rewards_of_spans_are_learnt(void **state) {
         o.n_rounds = 1;
         assert_int_equal(run(&o, &bounded, NULL), AGON_OK);
         assert_true(bounded.first_span < 0 && bounded.first_span > w.first_span); /* 0.5 * std * sqrt(5) is below most of the sums */
-        free(w.state), free(bounded.state);
+        free(w.left.state), free(bounded.left.state);
     }
     online_options o = options_for("grpo", 1);
     world w = {.bad = 0};
-    agon_ctx *ctx = test_ctx(1, NULL);
-    model_config c = tiny_config();
-    model *m = tiny_model(ctx, &c, COMPUTE_F32);
-    adapter *a = NULL;
-    assert_ok(ctx, adapter_new(ctx, m, &(adapter_options){.rank = 4, .alpha = 8, .seed = 2}, &a));
+    policy p = new_policy();
     const online_sink sink = {prompts, rewards, on_round, NULL, on_state, &w, token_rewards};
     o.span_rewards = true;
-    assert_int_equal(online_train(ctx, m, a, NULL, &o, &sink, NULL, 0), AGON_EINVAL);
-    assert_non_null(strstr(agon_error(ctx), "reinforce++ take rewards of spans"));
-    adapter_free(a);
-    model_free(m);
-    agon_ctx_free(ctx);
+    assert_int_equal(online_train(p.ctx, p.m, p.a, NULL, &o, &sink, NULL, 0), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(p.ctx), "reinforce++ take rewards of spans"));
+    policy_free(&p);
 }
 
 /* What rejection sampling accepts decides what is learnt: how many pairs, and at which temperature. */
@@ -190,17 +171,17 @@ static void online__rejection_sampling_picks_the_pairs(void **state) {
     four.n_accept = 4;
     cold.rso_beta = 0;
     asked.n_accept = 4;
-    world w[5] = {{.stop_at = 0}};
+    world w[5] = {{.left.stop_at = 0}};
     const online_options *all[5] = {&o, &four, &cold, &plain, &asked};
     for (size_t i = 0; i < 5; i++)
         assert_int_equal(run(all[i], &w[i], NULL), AGON_OK);
     assert_true(w[0].n_rows <= N_PROMPTS && w[1].n_rows > N_PROMPTS && w[1].n_rows <= 2 * N_PROMPTS);
     assert_true(w[3].n_rows <= N_PROMPTS && w[4].n_rows > N_PROMPTS);
-    assert_int_equal(w[0].n_state, w[2].n_state);
+    assert_int_equal(w[0].left.n, w[2].left.n);
     enum { BEHIND_IDENTITY = 80 }; /* the options' hash differs in any case */
-    assert_memory_not_equal(w[0].state + BEHIND_IDENTITY, w[2].state + BEHIND_IDENTITY, w[0].n_state - BEHIND_IDENTITY - 32);
+    assert_memory_not_equal(w[0].left.state + BEHIND_IDENTITY, w[2].left.state + BEHIND_IDENTITY, w[0].left.n - BEHIND_IDENTITY - 32);
     for (size_t i = 0; i < 5; i++)
-        free(w[i].state);
+        free(w[i].left.state);
     for (size_t i = 0; i < 3; i++) {
         online_options bad = i == 0 ? options_for("grpo", 1) : o;
         bad.n_accept = i == 0 ? 2 : i == 1 ? 1 : 2;
@@ -220,50 +201,44 @@ static void online__beta_follows_the_kl(void **state) {
     double before = o.train.objective_options[0];
     assert_int_equal(run(&o, &w, NULL), AGON_OK);
     assert_close(w.beta, before * (1 - 0.2 * N_PROMPTS * N_SAMPLES / 320), 1e-12);
-    free(w.state);
+    free(w.left.state);
 }
 
 static void online__refuses_what_it_cannot_run(void **state) {
     (void)state;
     world w = {0};
-    agon_ctx *ctx = test_ctx(1, NULL);
+    policy p = new_policy();
     const online_sink sink = {prompts, rewards, on_round, NULL, on_state, &w, token_rewards};
-    model_config c = tiny_config();
-    model *m = tiny_model(ctx, &c, COMPUTE_F32);
-    adapter *a = NULL;
-    assert_ok(ctx, adapter_new(ctx, m, &(adapter_options){.rank = 4, .alpha = 8, .seed = 2}, &a));
     static const char *const refused[] = {"sft", "bt", "prm", "classify", "modpo"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         online_options o = options_for(refused[i], 1);
-        assert_int_equal(online_train(ctx, m, a, NULL, &o, &sink, NULL, 0), AGON_EINVAL);
+        assert_int_equal(online_train(p.ctx, p.m, p.a, NULL, &o, &sink, NULL, 0), AGON_EINVAL);
     }
     online_options o = options_for("grpo", 1);
     o.n_samples = 1;
-    assert_int_equal(online_train(ctx, m, a, NULL, &o, &sink, NULL, 0), AGON_EINVAL);
+    assert_int_equal(online_train(p.ctx, p.m, p.a, NULL, &o, &sink, NULL, 0), AGON_EINVAL);
     o = options_for("gspo", 1);
     o.kl_horizon = 10, o.kl_target = 1; /* gspo has no beta */
-    assert_int_equal(online_train(ctx, m, a, NULL, &o, &sink, NULL, 0), AGON_EINVAL);
-    adapter_free(a);
-    model_free(m);
-    agon_ctx_free(ctx);
+    assert_int_equal(online_train(p.ctx, p.m, p.a, NULL, &o, &sink, NULL, 0), AGON_EINVAL);
+    policy_free(&p);
     o = options_for("grpo", 1);
     w.bad = NAN;
     assert_int_equal(run(&o, &w, NULL), AGON_ENUMERIC);
-    free(w.state);
+    free(w.left.state);
 }
 
 static void online__refuses_foreign_states(void **state) {
     (void)state;
     online_options o = options_for("dpo", 2), other = o;
-    world w = {.stop_at = 1}, again = {0};
+    world w = {.left.stop_at = 1}, again = {0};
     assert_int_equal(run(&o, &w, NULL), AGON_EINTERRUPTED);
     other.train.lr = 1e-3f;
     assert_int_equal(run(&other, &again, &w), AGON_EMISMATCH);
-    w.state[w.n_state / 2] ^= 1;
+    w.left.state[w.left.n / 2] ^= 1;
     assert_int_equal(run(&o, &again, &w), AGON_EFORMAT);
-    w.n_state = 50;
+    w.left.n = 50;
     assert_int_equal(run(&o, &again, &w), AGON_EFORMAT);
-    free(w.state);
+    free(w.left.state);
 }
 
 int main(void) {

@@ -1,24 +1,21 @@
 /* The trainer on a model of two layers: it learns, and a run is the same bits however it is cut. */
 #include "train/train_private.h"
-#include "base/random.h"
-#include "model/model_private.h"
-#include "test.h"
+#include "trainer.h"
 
 enum { N_ROWS = 8, N_PROMPT = 5, N_RESPONSE = 6, K = 4, N_VOCABULARY = 61 };
 
+/* Embeddings large enough for sharp logits under a frozen norm. */
 static agon_status tensor(void *arg, agon_ctx *ctx, const char *name, size_t n, float *out) {
     (void)ctx, (void)arg;
     rng r = rng_new(seed_derive(7, name));
-    double base = strstr(name, "norm") ? 1 : 0, spread = strstr(name, "embed") ? 1.2 : 0.2; /* large enough for sharp logits under a frozen norm */
+    double base = strstr(name, "norm") ? 1 : 0, spread = strstr(name, "embed") ? 1.2 : 0.2;
     for (size_t i = 0; i < n; i++)
         out[i] = (float)(base + spread * (rng_uniform(&r) * 2 - 1));
     return AGON_OK;
 }
 
 static model *new_model(agon_ctx *ctx, compute_dtype dtype) {
-    model_config c = {.architecture = "llama", .n_layers = 2, .d_model = 24, .n_heads = 4, .n_kv_heads = 2,
-                      .head_dim = 8, .d_ff = 40, .n_vocabulary = N_VOCABULARY, .max_context = 256,
-                      .norm_eps = 1e-5f, .rope_theta = 10000, .rope_scaling = "none", .tied_embeddings = true};
+    model_config c = tiny_config();
     model *m = NULL;
     assert_ok(ctx, model_build(ctx, &c, tensor, NULL, dtype, &m));
     return m;
@@ -61,39 +58,12 @@ static void new_data(test_data *d, size_t k, size_t n_prompt) {
 }
 
 static train_options options_for(const char *name) {
-    train_options o = train_options_default();
-    o.objective = objective_find(name);
-    objective_defaults(o.objective, o.objective_options);
+    train_options o = trainer_options(name);
     o.batch_rows = 3;
     o.max_steps = 20;
     o.lr = 5e-3f;
     o.seed = 17;
     return o;
-}
-
-/* What a run leaves: the last checkpoint, and the losses. */
-typedef struct record {
-    char *checkpoint;
-    size_t n, step, stop_at;
-    double first_loss, loss;
-} record;
-
-static agon_status on_step(void *arg, const train_progress *p) {
-    record *r = arg;
-    if (p->step == 1)
-        r->first_loss = p->loss;
-    r->loss = p->loss;
-    return AGON_OK;
-}
-
-static agon_status on_checkpoint(void *arg, size_t step, const void *data, size_t n) {
-    record *r = arg;
-    free(r->checkpoint);
-    r->checkpoint = malloc(n);
-    memcpy(r->checkpoint, data, n);
-    r->n = n;
-    r->step = step;
-    return step == r->stop_at ? AGON_EINTERRUPTED : AGON_OK;
 }
 
 typedef struct setting {
@@ -127,13 +97,7 @@ static record run(const setting *s, const test_data *d, const record *from, size
     record r = {.stop_at = stop_at};
     if (s->option)
         assert_ok(ctx, objective_set(ctx, o.objective, s->option, o.objective_options));
-    o.checkpoint_every = stop_at;
-    train_sink sink = {.on_step = on_step, .on_checkpoint = on_checkpoint, .arg = &r};
-    agon_status status = train(ctx, m, a, reference, NULL, d->rows, N_ROWS, &o, &sink, from ? from->checkpoint : NULL,
-                               from ? from->n : 0);
-    if (status != (stop_at ? AGON_EINTERRUPTED : AGON_OK))
-        fail_msg("%s: %s", s->objective, agon_error(ctx));
-    assert_int_equal(r.step, stop_at ? stop_at : 20);
+    train_recorded(ctx, m, a, reference, d->rows, N_ROWS, &o, from, &r);
     adapter_free(a);
     model_free(m);
     model_free(reference);
@@ -160,10 +124,7 @@ static void train__resumes_bit_for_bit(void **state) {
         record whole = run(&settings[i], &d, NULL, 0);
         record half = run(&settings[i], &d, NULL, 10);
         record rest = run(&settings[i], &d, &half, 0);
-        assert_int_equal(whole.n, rest.n);
-        assert_memory_equal(whole.checkpoint, rest.checkpoint, whole.n);
-        assert_memory_not_equal(whole.checkpoint, half.checkpoint, whole.n);
-        free(whole.checkpoint), free(half.checkpoint), free(rest.checkpoint);
+        assert_resumed(settings[i].objective, &whole, &half, &rest);
     }
 }
 
@@ -176,11 +137,7 @@ static void check_resumes(const objective *o, bool lora) {
         for (size_t k = 0; k < s.k; k++)
             d.responses[j][k].targets = o->needs & NEEDS_TARGETS ? d.targets[j][k] : NULL;
     record whole = run(&s, &d, NULL, 0), half = run(&s, &d, NULL, 10), rest = run(&s, &d, &half, 0);
-    if (whole.n != rest.n || memcmp(whole.checkpoint, rest.checkpoint, whole.n) != 0)
-        fail_msg("%s: a resumed run differs", o->name);
-    if (memcmp(whole.checkpoint, half.checkpoint, whole.n) == 0)
-        fail_msg("%s: ten more steps change nothing", o->name);
-    free(whole.checkpoint), free(half.checkpoint), free(rest.checkpoint);
+    assert_resumed(o->name, &whole, &half, &rest);
 }
 
 static void train__every_objective_resumes(void **state) {
@@ -211,7 +168,7 @@ static void bt__learns_the_better_of_two(void **state) {
         add_head(ctx, m, a, o.objective);
         o.batch_rows = 8, o.max_steps = 60, o.lr = 1e-2f;
         record r = {0};
-        train_sink sink = {.on_step = on_step, .arg = &r};
+        train_sink sink = {.on_step = record_step, .arg = &r};
         assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
         if (!(r.first_loss > 0.3 && r.loss < 0.1))
             fail_msg("bt: loss from %g to %g with %s", r.first_loss, r.loss, lora ? "an adapter" : "all weights");
@@ -259,7 +216,7 @@ static double loss_here(agon_ctx *ctx, model *m, adapter *a, const test_data *d,
     train_options o = options_for(name);
     o.batch_rows = N_ROWS, o.max_steps = 1, o.lr = 0;
     record r = {0};
-    train_sink sink = {.on_step = on_step, .arg = &r};
+    train_sink sink = {.on_step = record_step, .arg = &r};
     assert_ok(ctx, train(ctx, m, a, NULL, NULL, d->rows, N_ROWS, &o, &sink, NULL, 0));
     return r.loss;
 }
@@ -322,7 +279,7 @@ static void sft__smoothed_targets_are_learnt(void **state) {
     o.batch_rows = 8, o.max_steps = 400, o.lr = 1e-2f, o.schedule = SCHEDULE_LINEAR;
     assert_ok(ctx, objective_set(ctx, o.objective, "label_smoothing=0.3", o.objective_options));
     record r = {0};
-    train_sink sink = {.on_step = on_step, .arg = &r};
+    train_sink sink = {.on_step = record_step, .arg = &r};
     assert_ok(ctx, train(ctx, m, NULL, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
     double other = 0.3 / N_VOCABULARY, own = 0.7 + other;
     double entropy = -own * log(own) - (N_VOCABULARY - 1) * other * log(other);
@@ -339,8 +296,8 @@ static void train__ignores_the_number_of_threads(void **state) {
         two.n_threads = 2;
         new_data(&d, two.k, two.n_prompt);
         record one = run(&settings[i], &d, NULL, 0), other = run(&two, &d, NULL, 0);
-        assert_memory_equal(one.checkpoint, other.checkpoint, one.n);
-        free(one.checkpoint), free(other.checkpoint);
+        assert_same_state(two.objective, &one, &other);
+        free(one.state), free(other.state);
     }
 }
 
@@ -353,7 +310,7 @@ static void dpo__starts_at_log_two(void **state) {
     assert_true(fabs(r.first_loss - M_LN2) < 1e-15);
     assert_true(fabs(f.first_loss - M_LN2) < 1e-15);
     assert_true(r.loss < 0.6);
-    free(r.checkpoint), free(f.checkpoint);
+    free(r.state), free(f.state);
 }
 
 /* Eight examples by heart, below 0.01 nat a token. */
@@ -367,7 +324,7 @@ static void sft__overfits_eight_examples(void **state) {
         train_options o = options_for("sft");
         o.batch_rows = 8, o.max_steps = 400, o.lr = 1e-2f, o.schedule = SCHEDULE_LINEAR;
         record r = {0};
-        train_sink sink = {.on_step = on_step, .arg = &r};
+        train_sink sink = {.on_step = record_step, .arg = &r};
         assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
         if (!(r.loss < 0.01))
             fail_msg("loss %g after training %s", r.loss, lora ? "an adapter" : "all weights");
@@ -390,7 +347,7 @@ static void sft__groups_equal_singles(void **state) {
         adapter *a = new_adapter(ctx, m);
         train_options o = options_for("sft");
         o.batch_rows = 2, o.max_steps = 2;
-        train_sink sink = {.on_step = on_step, .arg = &r[i]};
+        train_sink sink = {.on_step = record_step, .arg = &r[i]};
         assert_ok(ctx, train(ctx, m, a, NULL, NULL, i ? singles : d.rows, i ? 2 : 1, &o, &sink, NULL, 0));
         adapter_free(a);
         model_free(m);
@@ -439,18 +396,18 @@ static void train__refuses_foreign_checkpoints(void **state) {
     adapter *a = new_adapter(ctx, m);
     train_options o = options_for("sft"), other = o;
     other.lr = 1e-3f;
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &other, NULL, half.checkpoint, half.n), AGON_EMISMATCH);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &other, NULL, half.state, half.n), AGON_EMISMATCH);
     d.tokens[3][0][1] ^= 1;
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.checkpoint, half.n), AGON_EMISMATCH);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EMISMATCH);
     d.tokens[3][0][1] ^= 1;
     ctx->numerics = AGON_NUMERICS_NATIVE;
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.checkpoint, half.n), AGON_EMISMATCH);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EMISMATCH);
     ctx->numerics = AGON_NUMERICS_PORTABLE;
     for (size_t n = 0; n < 64; n++)
-        assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.checkpoint, n), AGON_EFORMAT);
-    half.checkpoint[half.n / 2] ^= 1;
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.checkpoint, half.n), AGON_EFORMAT);
-    free(half.checkpoint);
+        assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, n), AGON_EFORMAT);
+    half.state[half.n / 2] ^= 1;
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EFORMAT);
+    free(half.state);
     adapter_free(a);
     model_free(m);
 }

@@ -1,6 +1,5 @@
 /* Panacea through the trainer on a model of two layers: every vector is learnt, runs are the same bits however they are cut. */
-#include "train/train.h"
-#include "tiny_model.h"
+#include "trainer.h"
 
 enum { N_ROWS = 16, N_PROMPT = 4, N_RESPONSE = 3, STEPS = 24 };
 
@@ -32,9 +31,7 @@ typedef struct setting {
 } setting;
 
 static train_options options_for(const setting *s) {
-    train_options o = train_options_default();
-    o.objective = objective_find(s->objective);
-    objective_defaults(o.objective, o.objective_options);
+    train_options o = trainer_options(s->objective);
     o.batch_rows = 8;
     o.max_steps = STEPS;
     o.lr = 1e-2f;
@@ -44,53 +41,17 @@ static train_options options_for(const setting *s) {
     return o;
 }
 
-static adapter *new_adapter(agon_ctx *ctx, const model *m) {
+static policy new_policy(int n_threads) {
     static const char *const names[] = {"helpful", "harmless"};
-    adapter_options o = {.rank = 4, .alpha = 8, .seed = 3, .dimensions = names, .n_dimensions = 2};
-    adapter *a = NULL;
-    assert_ok(ctx, adapter_new(ctx, m, &o, &a));
-    return a;
-}
-
-typedef struct record {
-    char *checkpoint;
-    size_t n, stop_at, n_metrics;
-    double losses[STEPS];
-} record;
-
-static agon_status on_step(void *arg, const train_progress *p) {
-    record *r = arg;
-    r->losses[p->step - 1] = p->loss;
-    r->n_metrics = p->n_metrics;
-    assert_true(p->tokens > 0 && p->supervised > 0);
-    return AGON_OK;
-}
-
-static agon_status on_checkpoint(void *arg, size_t step, const void *data, size_t n) {
-    record *r = arg;
-    free(r->checkpoint);
-    r->checkpoint = malloc(n);
-    memcpy(r->checkpoint, data, n);
-    r->n = n;
-    return step == r->stop_at ? AGON_EINTERRUPTED : AGON_OK;
+    return policy_new(n_threads, &(adapter_options){.rank = 4, .alpha = 8, .seed = 3, .dimensions = names, .n_dimensions = 2});
 }
 
 static record run(const setting *s, const test_data *d, const record *from, size_t stop_at) {
-    agon_ctx *ctx = test_ctx(s->n_threads, NULL);
-    model_config c = tiny_config();
-    model *m = tiny_model(ctx, &c, COMPUTE_F32);
-    adapter *a = new_adapter(ctx, m);
+    policy p = new_policy(s->n_threads);
     train_options o = options_for(s);
     record r = {.stop_at = stop_at};
-    o.checkpoint_every = stop_at;
-    const train_sink sink = {.on_step = on_step, .on_checkpoint = on_checkpoint, .arg = &r};
-    agon_status status = train(ctx, m, a, NULL, NULL, d->rows, N_ROWS, &o, &sink, from ? from->checkpoint : NULL,
-                               from ? from->n : 0);
-    if (status != (stop_at ? AGON_EINTERRUPTED : AGON_OK))
-        fail_msg("%s: %s", s->objective, agon_error(ctx));
-    adapter_free(a);
-    model_free(m);
-    agon_ctx_free(ctx);
+    train_recorded(p.ctx, p.m, p.a, NULL, d->rows, N_ROWS, &o, from, &r);
+    policy_free(&p);
     return r;
 }
 
@@ -109,27 +70,25 @@ static void preferences__resume_bit_for_bit(void **state) {
         record whole = run(&settings[i], &d, NULL, 0), half = run(&settings[i], &d, NULL, STEPS / 2);
         record rest = run(&settings[i], &d, &half, 0), threads = run(&two, &d, NULL, 0);
         assert_int_equal(whole.n_metrics, 2);
-        assert_int_equal(whole.n, rest.n);
-        assert_memory_equal(whole.checkpoint, rest.checkpoint, whole.n);
-        assert_memory_equal(whole.checkpoint, threads.checkpoint, whole.n);
-        assert_memory_not_equal(whole.checkpoint, half.checkpoint, whole.n);
-        free(whole.checkpoint), free(half.checkpoint), free(rest.checkpoint), free(threads.checkpoint);
+        assert_same_state(two.objective, &whole, &threads);
+        free(threads.state);
+        assert_resumed(two.objective, &whole, &half, &rest);
     }
 }
 
 /* log_prob of both answers to the first prompt. */
-static void ask(agon_ctx *ctx, const model *m, const adapter *a, const test_data *d, double out[2]) {
+static void ask(const policy *p, const test_data *d, double out[2]) {
     workspace *w = NULL;
     float log_prob[N_PROMPT + 2 * N_RESPONSE];
     const segment segments[3] = {
-        {.tokens = d->prompts[0], .n_tokens = N_PROMPT, .parent = -1, .adapter = a},
-        {.tokens = d->answers[0], .n_tokens = N_RESPONSE, .parent = 0, .adapter = a, .wants = WANT_LOG_PROB},
-        {.tokens = d->answers[1], .n_tokens = N_RESPONSE, .parent = 0, .adapter = a, .wants = WANT_LOG_PROB},
+        {.tokens = d->prompts[0], .n_tokens = N_PROMPT, .parent = -1, .adapter = p->a},
+        {.tokens = d->answers[0], .n_tokens = N_RESPONSE, .parent = 0, .adapter = p->a, .wants = WANT_LOG_PROB},
+        {.tokens = d->answers[1], .n_tokens = N_RESPONSE, .parent = 0, .adapter = p->a, .wants = WANT_LOG_PROB},
     };
     const segment_batch batch = {segments, 3};
     const token_channels channels = {.log_prob = log_prob};
-    assert_ok(ctx, workspace_new(ctx, 0, &w));
-    assert_ok(ctx, model_forward(ctx, m, w, &batch, &channels));
+    assert_ok(p->ctx, workspace_new(p->ctx, 0, &w));
+    assert_ok(p->ctx, model_forward(p->ctx, p->m, w, &batch, &channels));
     out[0] = out[1] = 0;
     for (size_t j = 0; j < 2 * N_RESPONSE; j++)
         out[j / N_RESPONSE] += (double)log_prob[N_PROMPT + j];
@@ -140,10 +99,7 @@ static void ask(agon_ctx *ctx, const model *m, const adapter *a, const test_data
 static void preferences__vector_decides_after_training(void **state) {
     (void)state;
     for (int aggregate = 0; aggregate < 2; aggregate++) {
-        agon_ctx *ctx = test_ctx(1, NULL);
-        model_config c = tiny_config();
-        model *m = tiny_model(ctx, &c, COMPUTE_F32);
-        adapter *a = new_adapter(ctx, m);
+        policy p = new_policy(1);
         test_data d;
         setting s = {"sft", 1, (aggregation)aggregate, 1};
         train_options o = options_for(&s);
@@ -151,11 +107,11 @@ static void preferences__vector_decides_after_training(void **state) {
         new_data(&d, 1);
         o.max_steps = 300;
         o.preferences.vectors = 4;
-        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+        assert_ok(p.ctx, train(p.ctx, p.m, p.a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
         for (int i = 0; i <= 4; i++) {
             double vector[2] = {1 - i / 4.0, i / 4.0}, log_prob[2];
-            assert_ok(ctx, adapter_set_preference(ctx, a, vector, 2));
-            ask(ctx, m, a, &d, log_prob);
+            assert_ok(p.ctx, adapter_set_preference(p.ctx, p.a, vector, 2));
+            ask(&p, &d, log_prob);
             if (!(log_prob[0] - log_prob[1] < before))
                 fail_msg("aggregation %d: at %g the first answer leads by %g, before by %g", aggregate, vector[0],
                          log_prob[0] - log_prob[1], before);
@@ -164,41 +120,34 @@ static void preferences__vector_decides_after_training(void **state) {
         }
         if (!(first > 2 && before < -2))
             fail_msg("aggregation %d: the first answer leads by %g and %g at the ends", aggregate, first, before);
-        adapter_free(a);
-        model_free(m);
-        agon_ctx_free(ctx);
+        policy_free(&p);
     }
 }
 
-static void refused(agon_ctx *ctx, model *m, adapter *a, const test_data *d, const train_options *o, const char *why) {
-    agon_status s = train(ctx, m, a, NULL, NULL, d->rows, N_ROWS, o, NULL, NULL, 0);
-    if (s == AGON_OK || !strstr(agon_error(ctx), why))
-        fail_msg("'%s' does not say '%s'", agon_error(ctx), why);
+static void refused(const policy *p, const test_data *d, const train_options *o, const char *why) {
+    agon_status s = train(p->ctx, p->m, p->a, NULL, NULL, d->rows, N_ROWS, o, NULL, NULL, 0);
+    if (s == AGON_OK || !strstr(agon_error(p->ctx), why))
+        fail_msg("'%s' does not say '%s'", agon_error(p->ctx), why);
 }
 
 static void preferences__refuses_what_cannot_be_trained(void **state) {
     (void)state;
-    agon_ctx *ctx = test_ctx(1, NULL);
-    model_config c = tiny_config();
-    model *m = tiny_model(ctx, &c, COMPUTE_F32);
-    adapter *a = new_adapter(ctx, m);
+    policy p = new_policy(1);
     test_data d;
     train_options o = options_for(&settings[0]);
     new_data(&d, 1);
     o.batch_rows = 6;
-    refused(ctx, m, a, &d, &o, "multiple of 4");
+    refused(&p, &d, &o, "multiple of 4");
     o.batch_rows = 8;
     o.preferences.ideal[1] = NAN;
-    refused(ctx, m, a, &d, &o, "harmless");
+    refused(&p, &d, &o, "harmless");
     o.preferences.ideal[1] = 0;
     for (size_t i = 0; i < N_ROWS; i++)
         d.rows[i].dimension = 0;
-    refused(ctx, m, a, &d, &o, "no rows for the dimension harmless");
+    refused(&p, &d, &o, "no rows for the dimension harmless");
     d.rows[3].dimension = 2;
-    refused(ctx, m, a, &d, &o, "training row 3");
-    adapter_free(a);
-    model_free(m);
-    agon_ctx_free(ctx);
+    refused(&p, &d, &o, "training row 3");
+    policy_free(&p);
 }
 
 int main(void) {
