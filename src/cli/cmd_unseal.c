@@ -112,7 +112,7 @@ static void print_recovered(const json_t *recovered) {
     const json_t *pgr = json_object_get(recovered, "pgr"), *ci = json_object_get(recovered, "ci95");
     double gap = 100 * json_number_value(json_object_get(recovered, "gap"));
     fputs("\nperformance gap recovered: ", stdout);
-    if (!recovered)
+    if (!json_is_object(recovered))
         fputs("not evaluated", stdout);
     else if (json_is_number(pgr))
         printf("%.2f [%.2f, %.2f] of %.1f points between labels_only and oracle", json_number_value(pgr),

@@ -48,7 +48,7 @@ AGON_MUST_CHECK agon_status recipe_reexecute(agon_ctx *ctx, store *s, const char
  *    "label_noise": [{"source", "family", "difficulty", "n", "wrong", "accepted_wrong"}],
  *    "critic": [{"critic": "reward" | "gate", "family", "n", "auroc"}],
  *    "arms": [{"arm", "before", "after", "gain", "ci95", "examples", "loss_tokens"}], "labels": {...},
- *    "recovered": {"pgr", "ci95", "gap", "gap_is_noise"}, "pgr": x, null where the gap is noise}
+ *    "recovered": {"pgr": x, null where the oracle arm is not above labels_only, "ci95", "gap", "gap_is_noise"}, null without arms}
  * AGON_EREFUSED while a run holds the workspace, or for a run that is not finished. */
 AGON_MUST_CHECK agon_status recipe_unseal(agon_ctx *ctx, store *s, const char *run, json_t **report);
 

@@ -455,8 +455,6 @@ static agon_status report_arms(unsealing *u, arm *critic, arm *arms, json_t *rep
         json_object_set_new(report, "recovered",
                             json_pack("{so s[oo] sf sb}", "pgr", real_or_null(r.pgr), "ci95", real_or_null(r.range.low),
                                       real_or_null(r.range.high), "gap", r.gap, "gap_is_noise", r.gap_is_noise));
-    if (!s && !r.gap_is_noise)
-        json_object_set_new(report, "pgr", real_or_null(r.pgr));
     json_decref(list);
     free(before);
     free(now);
@@ -501,7 +499,7 @@ static agon_status make_report(unsealing *u, const json_t *status, json_t **out)
             json_array_append_new(gates, row);
     }
     report = json_pack("{ss so so so sO? sn}", "run", u->name, "gates", gates, "label_noise", label_noise(u), "critic", critics,
-                       "labels", json_object_get(status, "labels"), "pgr");
+                       "labels", json_object_get(status, "labels"), "recovered");
     *out = report;
     return json_made(u->c->actors.ctx, report);
 }

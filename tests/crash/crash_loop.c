@@ -210,6 +210,10 @@ static void sealed__unsealed__tells_the_truth_and_hides_it_before(void **state) 
     assert_int_equal(json_integer_value(json_object_get(json_object_get(gate, "truth"), "n")), 16);
     assert_int_equal(json_array_size(json_object_get(report, "arms")), 4);
     assert_true(json_array_size(json_object_get(report, "label_noise")) > 0);
+    const json_t *recovered = json_object_get(report, "recovered");
+    assert_true(json_is_real(json_object_get(recovered, "gap")) && json_is_boolean(json_object_get(recovered, "gap_is_noise")));
+    assert_non_null(json_object_get(recovered, "pgr")); /* a number or null, and here alone */
+    assert_null(json_object_get(report, "pgr"));
     json_decref(report);
     store_close(s);
     remove_folder(folder);
