@@ -149,7 +149,7 @@ AGON_API const agon_tokenizer *agon_model_tokenizer(const agon_model *m);
 AGON_API AGON_MUST_CHECK agon_status agon_model_describe(agon_ctx *ctx, const agon_model *m, char **json);
 
 /* A PEFT folder (LoRA) for this model, or a version of a workspace: "quickstart.agon:3fa9c1" (id or its beginning), "quickstart.agon" for
- * the latest promoted one. *out new; free before the model. AGON_EINVAL: a version that sits on another base. */
+ * the latest promoted one. NULL: the base, *out NULL. *out new; free before the model. AGON_EINVAL: a version that sits on another base. */
 AGON_API AGON_MUST_CHECK agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *folder,
                                                        agon_adapter **out);
 AGON_API void agon_adapter_free(agon_adapter *a);
@@ -285,12 +285,14 @@ typedef struct agon_sampling {
 AGON_API agon_sampling agon_sampling_default(void);
 
 typedef struct agon_generate_request {
-    const int32_t *prompt; /* [n_prompt], borrowed; n_prompt >= 1 */
+    const int32_t *prompt; /* [n_prompt], n_prompt >= 1, borrowed; NULL: `text` is the prompt */
     size_t n_prompt;
     size_t n_samples;             /* 0: only checked */
     uint64_t seed;                /* sample k draws from a stream of (seed, prompt, k) and of nothing else */
     const agon_adapter *adapter;  /* NULL: the base */
     const agon_sampling *sampling; /* NULL: the default */
+    const char *text; /* borrowed; tokenised as agon_tokenize does with parse_special and with_bos, or with `chat` as one user message */
+    bool chat;
 } agon_generate_request;
 
 typedef struct agon_completion {
@@ -302,6 +304,7 @@ typedef struct agon_completion {
     bool stopped; /* by a stop token or text; false: max_tokens or the model's context ended it */
 } agon_completion;
 AGON_API void agon_completion_free(agon_completion *c); /* what it holds, not c itself */
+AGON_API void agon_completions_free(agon_completion *c, size_t n); /* the same of n, such as all that agon_generate made */
 
 typedef struct agon_generate_options {
     size_t struct_size;
@@ -372,6 +375,15 @@ typedef struct agon_pair {
  * objective; AGON_EINVAL: it does not take pairs alone, there are none, or names the pair (from 1) with an empty side or two equal ones. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_from_pairs(agon_ctx *ctx, const agon_tokenizer *t, const agon_pair *pairs, size_t n,
                                                              const char *objective, agon_dataset **out);
+/* What was sampled and what it is worth, as rows for any objective that learns from samples, without a file: for dpo and the like the best and
+ * the worst answer to each prompt (where all are worth the same, or both are the same tokens, there is no pair), for grpo, rloo and the like all
+ * answers to a prompt with their rewards, for ppo each answer by itself, for kto the same with label 1 from a reward of 1/2 on. requests [n] and
+ * answers [sum of n_samples] are those of one agon_generate, rewards as many. All is copied; *out new; `t` must outlive it. AGON_ENOTFOUND: no such
+ * objective; AGON_EINVAL: it does not learn from samples, an empty answer or a reward that is not finite (names request and sample, from 1), or
+ * nothing is left to learn from. */
+AGON_API AGON_MUST_CHECK agon_status agon_dataset_from_samples(agon_ctx *ctx, const agon_tokenizer *t, const agon_generate_request *requests,
+                                                               size_t n, const agon_completion *answers, const double *rewards,
+                                                               const char *objective, agon_dataset **out);
 /* {"objective", "rows", "responses", "prompt_tokens", "response_tokens", "supervised_tokens", "longest", "truncated", "double_end":
  * completions that brought their own end token, "skipped", "faults": {reason: count}, "skipped_rows": [{"fault", "sentence"}] (at most 1,000),
  * "packing": share of the room that best-fit packing fills, "dimensions": {name: rows} where there are any}; *json new. */
@@ -516,7 +528,8 @@ AGON_API agon_train_options agon_train_options_default(void);
  * adapter given), else a Hugging Face folder in m's dtype. All weights: m itself changes and must have no other user, and where the objective has
  * a reference, m's file is opened a second time for it.
  * Durable: training.json says what is trained, checkpoint.bin how far; each is replaced whole. The same call after an interruption
- * at any moment goes on, to the same bits; once done it changes nothing. *summary new: {"output", "kind": "peft|hf", "objective", "rows", "steps",
+ * at any moment goes on, to the same bits; once done it changes nothing. `output` and the folders above it are made if need be. *summary (`summary`
+ * may be NULL) new: {"output", "kind": "peft|hf", "objective", "rows", "steps",
  * "resumed_after", "id": SHA-256 of the result's values, "already_done"}; with small_loss also "selection": {"rows": of all batches, "kept": trained on,
  * "disagreed": kept rows that the partner did not train on}, and with co_teach "partner": {"output": the folder `output`/partner, a PEFT adapter like the first, "id"}.
  * A step's metrics then have "kept" rows, with co_teach "partner_loss" and "disagree" (the share of the kept rows that are not the partner's).
@@ -591,7 +604,7 @@ AGON_API agon_online_options agon_online_options_default(void);
 /* Rounds of sampling answers to tasks, rewarding and training an adapter: any objective that learns from groups, rewarded samples or pairs
  * (online and iterative DPO, SPIN by demonstrations). `epochs`, `batch_rows` and the learning rate of `options` are of one round; its
  * temperature is the sampler's too. A PEFT folder in `output`, durable as agon_train's: after an interruption the same call goes on with
- * the last whole round. *summary new: {"output", "kind", "objective", "rounds", "resumed_after", "id", "already_done"}. AGON_EINVAL,
+ * the last whole round. *summary (`summary` may be NULL) new: {"output", "kind", "objective", "rounds", "resumed_after", "id", "already_done"}. AGON_EINVAL,
  * AGON_EUNSUPPORTED (all weights), AGON_EBUSY, AGON_EINTERRUPTED, AGON_ENUMERIC. */
 AGON_API AGON_MUST_CHECK agon_status agon_train_online(agon_ctx *ctx, agon_model *m, const char *objective, const char *output,
                                                        const agon_train_options *options, const agon_online_options *online,

@@ -117,7 +117,8 @@ static void time_generation(bench *b, const char *name, size_t n_prompts, size_t
     options.max_batch = n_prompts * n_samples;
     for (size_t i = 0; i < n_prompts; i++) {
         ids p = input(b, name, i);
-        requests[i] = (agon_generate_request){p.tokens, p.n, n_samples, i + 1, NULL, i ? &how : &few};
+        requests[i] = (agon_generate_request){.prompt = p.tokens, .n_prompt = p.n, .n_samples = n_samples, .seed = i + 1,
+                                              .sampling = i ? &how : &few};
     }
     TRY(agon_generate(b->ctx, b->open, requests, 1, &options, out));
     for (size_t i = 0; i < n_samples; i++)

@@ -17,8 +17,6 @@ static int on_token(void *arg, size_t request, size_t sample, int32_t token, con
 int main(int argc, char **argv) {
     agon_ctx *ctx = NULL;
     agon_model *model = NULL;
-    int32_t *prompt = NULL;
-    size_t n = 0;
     agon_completion answer = {0};
     char reason[256];
     if (argc != 3)
@@ -27,15 +25,6 @@ int main(int argc, char **argv) {
         return fprintf(stderr, "generate: %s\n", reason), 1;
 
     agon_status s = agon_model_open(ctx, argv[1], NULL, &model);
-    if (!s) { /* as one user message where the model has a chat template, else as plain text */
-        const agon_tokenizer *t = agon_model_tokenizer(model);
-        agon_message message = {"user", argv[2]};
-        size_t length = 0;
-        while (argv[2][length])
-            length++;
-        s = agon_chat_template(t) ? agon_chat_tokenize(ctx, t, &message, 1, true, &prompt, &n, NULL)
-                                  : agon_tokenize(ctx, t, argv[2], length, false, true, &prompt, &n);
-    }
     if (!s) {
         agon_sampling sampling = agon_sampling_default();
         agon_generate_options options = agon_generate_options_default();
@@ -43,8 +32,10 @@ int main(int argc, char **argv) {
         sampling.top_p = 0.95;
         sampling.max_tokens = 64;
         options.on_token = on_token;
+        /* As one user message where the model has a chat template, else as plain text. */
+        bool chat = agon_chat_template(agon_model_tokenizer(model)) != NULL;
         agon_generate_request request = {
-            .prompt = prompt, .n_prompt = n, .n_samples = 1, .seed = 1, .sampling = &sampling};
+            .text = argv[2], .chat = chat, .n_samples = 1, .seed = 1, .sampling = &sampling};
         s = agon_generate(ctx, model, &request, 1, &options, &answer);
     }
     if (!s) {
@@ -56,7 +47,6 @@ int main(int argc, char **argv) {
         fprintf(stderr, "generate: %s\n", agon_error(ctx));
     }
     agon_completion_free(&answer);
-    agon_tokens_free(prompt);
     agon_model_free(model);
     agon_ctx_free(ctx);
     return s ? 1 : 0;

@@ -5,7 +5,6 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/nearest.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,76 +74,6 @@ agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const
     }
     *out = d;
     return AGON_OK;
-}
-
-/* AGON_EINVAL when the objective's rows are no pairs, or need more than their tokens. */
-static agon_status check_pairs(agon_ctx *ctx, const objective *o, const agon_pair *pairs, size_t n) {
-    const unsigned more = NEEDS_OLD | NEEDS_REWARD | NEEDS_LABEL | NEEDS_VALUES | NEEDS_ADVANTAGE | NEEDS_TARGETS;
-    if (!(o->rows & ROW_PAIR) || (o->needs & more))
-        return ctx_fail(ctx, AGON_EINVAL, "%s does not learn from pairs alone", o->name);
-    if (n == 0)
-        return ctx_fail(ctx, AGON_EINVAL, "there are no pairs to learn from");
-    for (size_t i = 0; i < n; i++) {
-        const agon_completion *a = pairs[i].chosen, *b = pairs[i].rejected;
-        if (a->n_tokens == 0 || b->n_tokens == 0)
-            return ctx_fail(ctx, AGON_EINVAL, "pair %zu: %s is empty", i + 1, a->n_tokens ? "rejected" : "chosen");
-        if (a->n_tokens == b->n_tokens && memcmp(a->tokens, b->tokens, a->n_tokens * sizeof *a->tokens) == 0)
-            return ctx_fail(ctx, AGON_EINVAL, "pair %zu: chosen and rejected are the same; such a pair teaches nothing", i + 1);
-    }
-    return AGON_OK;
-}
-
-static agon_status hash_pairs(agon_ctx *ctx, const agon_pair *pairs, size_t n, hash256 *out) {
-    hasher *h = hasher_new();
-    if (!h)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    for (size_t i = 0; i < n; i++) {
-        const agon_pair *p = &pairs[i];
-        const uint64_t sizes[3] = {p->n_prompt, p->chosen->n_tokens, p->rejected->n_tokens};
-        hasher_add(h, sizes, sizeof sizes);
-        hasher_add(h, p->prompt, p->n_prompt * sizeof *p->prompt);
-        hasher_add(h, p->chosen->tokens, p->chosen->n_tokens * sizeof *p->chosen->tokens);
-        hasher_add(h, p->rejected->tokens, p->rejected->n_tokens * sizeof *p->rejected->tokens);
-    }
-    *out = hasher_end(h);
-    return AGON_OK;
-}
-
-static agon_status copy_pairs(agon_ctx *ctx, const agon_pair *pairs, size_t n, dataset **out) {
-    train_row *rows = calloc(n, sizeof *rows);
-    train_response *sides = calloc(2 * n, sizeof *sides);
-    agon_status s = rows && sides ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu pairs", n);
-    for (size_t i = 0; i < 2 * n && !s; i++) {
-        const agon_completion *c = i % 2 ? pairs[i / 2].rejected : pairs[i / 2].chosen;
-        sides[i] = (train_response){.tokens = c->tokens, .n = c->n_tokens, .reward = NAN, .advantage = NAN, .label = NAN, .weight = 1};
-        rows[i / 2] = (train_row){.prompt = pairs[i / 2].prompt, .n_prompt = pairs[i / 2].n_prompt, .responses = &sides[i - i % 2],
-                                  .n_responses = 2, .weight = 1};
-    }
-    if (!s)
-        s = dataset_from_rows(ctx, rows, n, out);
-    free(rows);
-    free(sides);
-    return s;
-}
-
-agon_status agon_dataset_from_pairs(agon_ctx *ctx, const agon_tokenizer *t, const agon_pair *pairs, size_t n, const char *name,
-                                    agon_dataset **out) {
-    agon_dataset *d = calloc(1, sizeof *d);
-    if (!d)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    d->t = t->t;
-    agon_status s = objective_named(ctx, name, &d->objective);
-    if (!s)
-        s = check_pairs(ctx, d->objective, pairs, n);
-    if (!s)
-        s = hash_pairs(ctx, pairs, n, &d->file);
-    if (!s)
-        s = copy_pairs(ctx, pairs, n, &d->d);
-    if (s)
-        agon_dataset_free(d);
-    else
-        *out = d;
-    return s;
 }
 
 void agon_dataset_free(agon_dataset *d) {

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "generate/generate.h"
 #include <stdlib.h>
+#include <string.h>
 
 agon_sampling agon_sampling_default(void) {
     return (agon_sampling){.struct_size = sizeof(agon_sampling),
@@ -30,11 +31,30 @@ void agon_completion_free(agon_completion *c) {
     *c = (agon_completion){0};
 }
 
+void agon_completions_free(agon_completion *c, size_t n) {
+    for (size_t i = 0; c && i < n; i++)
+        agon_completion_free(&c[i]);
+}
+
+agon_status request_prompt(agon_ctx *ctx, const agon_tokenizer *t, const agon_generate_request *r, int32_t **made, const int32_t **ids,
+                           size_t *n) {
+    agon_status s = AGON_OK;
+    *made = NULL;
+    *n = r->n_prompt;
+    if (!r->prompt && r->text && r->chat)
+        s = agon_chat_tokenize(ctx, t, &(agon_message){"user", r->text}, 1, true, made, n, NULL);
+    else if (!r->prompt && r->text)
+        s = agon_tokenize(ctx, t, r->text, strlen(r->text), true, true, made, n);
+    *ids = *made ? *made : r->prompt;
+    return s;
+}
+
 typedef struct generation {
     agon_ctx *ctx;
     const agon_model *m;
     agon_generate_options options;
     generate_request *requests;
+    int32_t **texts;   /* [n] tokens of prompts that were given as text, else NULL */
     uint64_t *seeds;   /* of all samples */
     size_t *first_out; /* [n] of each request */
     completion *made;  /* emptied into `out` as samples complete */
@@ -104,14 +124,19 @@ static agon_status take_sampling(agon_ctx *ctx, const agon_sampling *given, samp
 }
 
 static agon_status take_request(generation *g, const agon_generate_request *r, size_t i, size_t first) {
-    char prompt[HASH_HEX_SIZE];
-    hash256 hash = hash_bytes(r->prompt, r->n_prompt * sizeof *r->prompt);
-    hash_hex(&hash, prompt);
+    char name[HASH_HEX_SIZE];
+    const int32_t *prompt;
+    size_t n_prompt;
+    agon_status s = request_prompt(g->ctx, &g->m->tokenizer, r, &g->texts[i], &prompt, &n_prompt);
+    if (s)
+        return s;
+    hash256 hash = hash_bytes(prompt, n_prompt * sizeof *prompt);
+    hash_hex(&hash, name);
     for (size_t k = 0; k < r->n_samples; k++)
-        g->seeds[first + k] = seed_derivef(r->seed, "generate|%s|%zu", prompt, k);
+        g->seeds[first + k] = seed_derivef(r->seed, "generate|%s|%zu", name, k);
     g->first_out[i] = first;
-    g->requests[i] = (generate_request){.prompt = r->prompt,
-                                        .n_prompt = r->n_prompt,
+    g->requests[i] = (generate_request){.prompt = prompt,
+                                        .n_prompt = n_prompt,
                                         .n_samples = r->n_samples,
                                         .seeds = g->seeds + first,
                                         .adapter = r->adapter ? r->adapter->a : NULL};
@@ -121,9 +146,10 @@ static agon_status take_request(generation *g, const agon_generate_request *r, s
 static agon_status make_room(generation *g, size_t n, size_t n_out) {
     g->requests = calloc(n + 1, sizeof *g->requests);
     g->first_out = calloc(n + 1, sizeof *g->first_out);
+    g->texts = calloc(n + 1, sizeof *g->texts);
     g->seeds = calloc(n_out + 1, sizeof *g->seeds);
     g->made = calloc(n_out + 1, sizeof *g->made);
-    if (!g->requests || !g->first_out || !g->seeds || !g->made)
+    if (!g->requests || !g->first_out || !g->texts || !g->seeds || !g->made)
         return ctx_fail(g->ctx, AGON_ENOMEM, "out of memory for %zu samples", n_out);
     return AGON_OK;
 }
@@ -139,8 +165,11 @@ agon_status agon_generate(agon_ctx *ctx, const agon_model *m, const agon_generat
     agon_status s = options_take(ctx, "agon_generate_options", options, sizeof g.options, &g.options);
     if (!s)
         s = make_room(&g, n, n_out);
-    for (size_t i = 0, first = 0; !s && i < n; first += requests[i++].n_samples)
+    for (size_t i = 0, first = 0; !s && i < n; first += requests[i++].n_samples) {
         s = take_request(&g, &requests[i], i, first);
+        if (s && n > 1)
+            s = ctx_prefix(ctx, s, "request %zu", i + 1);
+    }
     const generate_options inner = {.max_batch = g.options.max_batch,
                                     .cache_limit_bytes = g.options.cache_limit_bytes,
                                     .on_token = on_token,
@@ -149,8 +178,11 @@ agon_status agon_generate(agon_ctx *ctx, const agon_model *m, const agon_generat
                                     .arg = &g};
     if (!s)
         s = generate(ctx, m->m, g.requests, n, &inner, g.made);
-    for (size_t i = 0; s && i < n_out; i++)
-        agon_completion_free(&out[i]);
+    if (s)
+        agon_completions_free(out, n_out);
+    for (size_t i = 0; g.texts && i < n; i++)
+        free(g.texts[i]);
+    free(g.texts);
     free(g.requests);
     free(g.first_out);
     free(g.seeds);

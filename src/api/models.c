@@ -239,6 +239,10 @@ agon_status agon_model_describe(agon_ctx *ctx, const agon_model *m, char **json)
 }
 
 agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *folder, agon_adapter **out) {
+    if (!folder) {
+        *out = NULL;
+        return AGON_OK;
+    }
     agon_adapter *a = calloc(1, sizeof *a);
     if (!a)
         return no_memory(ctx);

@@ -27,6 +27,10 @@ AGON_MUST_CHECK agon_status reward_scale_write(agon_ctx *ctx, const agon_model *
 /* std 0 where the folder has none. AGON_EFORMAT. */
 AGON_MUST_CHECK agon_status reward_scale_read(agon_ctx *ctx, const char *folder, reward_scale *out);
 
+/* The tokens of a request's prompt, borrowed: those given, or of its text; then *made is new (free). AGON_EINVAL, AGON_EUNSUPPORTED. */
+AGON_MUST_CHECK agon_status request_prompt(agon_ctx *ctx, const agon_tokenizer *t, const agon_generate_request *r, int32_t **made,
+                                           const int32_t **ids, size_t *n);
+
 /* When `name` is a workspace or WORKSPACE:ID, *is_version is true and *out, new, the version's adapter. Else *is_version false. */
 AGON_MUST_CHECK agon_status versions_adapter(agon_ctx *ctx, const model *m, const char *name, bool *is_version,
                                              adapter **out);

@@ -397,7 +397,9 @@ agon_status agon_train_online(agon_ctx *ctx, agon_model *m, const char *objectiv
     if (s == AGON_EINVAL && r.began && !file_exists(r.state_path))
         unlink(r.manifest_path);
     online_close(&r);
-    if (!s)
+    if (s || !summary)
+        free(made);
+    else
         *summary = made;
     return s;
 }

@@ -637,7 +637,9 @@ agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, cons
     if (s == AGON_EINVAL && t.began && !file_exists(t.checkpoint_path))
         unlink(t.manifest_path);
     training_close(&t);
-    if (!s)
+    if (s || !summary)
+        free(made);
+    else
         *summary = made;
     return s;
 }

@@ -866,6 +866,11 @@ static bool copy_row(arena *memory, const train_row *from, train_row *to) {
         const train_response *r = &from->responses[k];
         responses[k] = (train_response){.n = r->n, .reward = r->reward, .advantage = r->advantage, .label = r->label, .weight = r->weight};
         good = (responses[k].tokens = copy_tokens(memory, r->tokens, r->n)) != NULL;
+        float *old = r->old && good ? arena_take(memory, r->n + 1, sizeof *old) : NULL;
+        if (old)
+            memcpy(old, r->old, r->n * sizeof *old);
+        responses[k].old = old;
+        good = good && (!r->old || old);
     }
     return good;
 }
@@ -937,7 +942,7 @@ dataset_summary dataset_summarise(const dataset *d) {
             const train_response *r = &row->responses[k];
             s.n_response_tokens += r->n;
             for (size_t j = 0; j < r->n; j++)
-                s.n_supervised += r->mask[j] > 0;
+                s.n_supervised += response_mask(r, j) > 0;
             s.longest = row->n_prompt + r->n > s.longest ? row->n_prompt + r->n : s.longest;
         }
     }

@@ -34,7 +34,7 @@ char *dataset_preview(const dataset *d, const tokenizer *t, size_t i) {
         const train_response *r = &row->responses[k];
         size_t supervised = 0;
         for (size_t j = 0; j < r->n; j++)
-            supervised += r->mask[j] > 0;
+            supervised += response_mask(r, j) > 0;
         buffer_printf(&b, "row %zu, response %zu: %zu tokens, %zu supervised", i, k, r->n, supervised);
         if (!isnan(r->reward))
             buffer_printf(&b, ", reward %g", r->reward);
@@ -43,7 +43,7 @@ char *dataset_preview(const dataset *d, const tokenizer *t, size_t i) {
         buffer_char(&b, '\n');
         for (size_t j = 0; j < r->n; j++) {
             char mask[32];
-            int used = snprintf(mask, sizeof mask, "%.4g", (double)r->mask[j]);
+            int used = snprintf(mask, sizeof mask, "%.4g", (double)response_mask(r, j));
             if (r->token_rewards && r->token_rewards[j] != 0)
                 snprintf(mask + used, sizeof mask - (size_t)used, " %+.3g", (double)r->token_rewards[j]);
             preview_token(&b, t, r->tokens[j], mask);

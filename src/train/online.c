@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "train/critique_spans.h"
+#include "train/samples.h"
 #include "train/selection.h"
 #include <math.h>
 #include <stdlib.h>
@@ -37,8 +38,7 @@ typedef struct online {
     double *rewards;     /* the same, with penalties */
     float **values;      /* the same: value head outputs; NULL: none */
     float **token_rewards; /* the same: rewards of single tokens; NULL: none */
-    train_row *rows;
-    size_t n_rows;
+    sample_rows made;
     online_report report;
 } online;
 
@@ -76,14 +76,10 @@ static agon_status check(online *o) {
     if (!x)
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: no objective is given");
     o->needs = objective_needs_with(x, p->train.objective_options);
-    o->pairs = !(x->rows & (ROW_GROUP | ROW_SINGLE));
-    bool rewarded = o->pairs || (o->needs & (NEEDS_REWARD | NEEDS_LABEL));
-    if (!rewarded || (o->needs & (NEEDS_HEAD | NEEDS_TARGETS)))
-        return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s does not learn from samples and their rewards; grpo, rloo, "
-                        "reinforce++, ppo, dpo and the like do", x->name);
-    if (o->pairs && (o->needs & NEEDS_REWARD))
-        return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s needs margins of other objectives, which samples do not bring",
-                        x->name);
+    o->pairs = samples_make_pairs(x);
+    agon_status s = samples_check(o->ctx, x, o->needs);
+    if (s)
+        return ctx_prefix(o->ctx, s, "online training");
     if (p->n_rounds < 1 || p->n_prompts < 1 || p->n_samples < 1 || p->max_tokens < 1)
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: rounds, prompts, samples and tokens must be 1 or more");
     if (p->n_samples < 2 && strcmp(x->name, "spin") != 0 && (o->pairs || (x->rows & ROW_GROUP)))
@@ -249,34 +245,8 @@ static train_response response_of(const online *o, size_t i) {
                             .reward = o->rewards[i], .advantage = NAN, .label = NAN, .weight = 1};
 }
 
-static agon_status add_row(online *o, size_t prompt, size_t k, train_response **out) {
-    train_response *r = *out = arena_take(o->memory, k, sizeof *r);
-    if (!r)
-        return no_memory(o);
-    o->rows[o->n_rows++] = (train_row){.prompt = o->prompts[prompt].tokens, .n_prompt = o->prompts[prompt].n, .responses = r,
-                                       .n_responses = k, .weight = 1};
-    return AGON_OK;
-}
-
-static bool same_tokens(const train_response *a, const train_response *b) {
-    return a->n == b->n && memcmp(a->tokens, b->tokens, a->n * sizeof *a->tokens) == 0;
-}
-
-/* A pair has no rewards of its own: margins are the objective's business, not the judge's scale. */
-static agon_status add_pair(online *o, size_t prompt, train_response chosen, train_response rejected) {
-    train_response *r;
-    chosen.reward = rejected.reward = NAN;
-    chosen.old = rejected.old = NULL;
-    chosen.label = o->needs & NEEDS_LABEL ? 1 : NAN;
-    if (same_tokens(&chosen, &rejected))
-        return AGON_OK;
-    agon_status s = add_row(o, prompt, 2, &r);
-    if (!s)
-        r[0] = chosen, r[1] = rejected;
-    return s;
-}
-
 static agon_status pairs_by_rejection(online *o, size_t i) {
+    const online_prompt *p = &o->prompts[i];
     size_t k = o->options.n_samples, first = i * k, n_pairs;
     size_t(*pairs)[2] = arena_take(o->memory, o->n_accept / 2, sizeof *pairs);
     if (!pairs)
@@ -284,44 +254,28 @@ static agon_status pairs_by_rejection(online *o, size_t i) {
     agon_status s = rejection_pairs(o->ctx, o->rewards + first, k, o->options.rso_beta, o->n_accept,
                                     seed_derivef(o->options.train.seed, "rso %zu %zu", o->round, i), pairs, &n_pairs);
     for (size_t j = 0; !s && j < n_pairs; j++)
-        s = add_pair(o, i, response_of(o, first + pairs[j][0]), response_of(o, first + pairs[j][1]));
+        s = samples_add_pair(&o->made, p->tokens, p->n, response_of(o, first + pairs[j][0]), response_of(o, first + pairs[j][1]));
     return s;
 }
 
 static agon_status rows_of_prompt(online *o, size_t i) {
-    const objective *x = o->options.train.objective;
     const online_prompt *p = &o->prompts[i];
-    size_t k = o->options.n_samples, first = i * k, best, worst;
-    train_response *r;
-    agon_status s = AGON_OK;
-    if (strcmp(x->name, "spin") == 0) {
+    size_t k = o->options.n_samples, first = i * k;
+    if (strcmp(o->options.train.objective->name, "spin") == 0) {
         if (p->n_demonstration == 0)
             return ctx_fail(o->ctx, AGON_EINVAL, "round %zu, prompt %zu: spin needs a demonstration", o->round + 1, i);
         train_response human = {.tokens = p->demonstration, .n = p->n_demonstration, .reward = NAN, .advantage = NAN,
                                 .label = NAN, .weight = 1};
-        return add_pair(o, i, human, response_of(o, first));
+        return samples_add_pair(&o->made, p->tokens, p->n, human, response_of(o, first));
     }
     if (o->n_accept)
         return pairs_by_rejection(o, i);
-    if (o->pairs)
-        return select_pair(o->rewards + first, k, &best, &worst)
-                   ? add_pair(o, i, response_of(o, first + best), response_of(o, first + worst))
-                   : AGON_OK;
-    if (x->rows & ROW_GROUP) {
-        s = add_row(o, i, k, &r);
-        for (size_t j = 0; j < k && !s; j++)
-            r[j] = response_of(o, first + j);
-        return s;
-    }
-    for (size_t j = 0; j < k && !s; j++) {
-        s = add_row(o, i, 1, &r);
-        if (s)
-            break;
-        *r = response_of(o, first + j);
-        if (o->needs & NEEDS_LABEL)
-            r->label = r->reward >= 0.5;
-    }
-    return s;
+    train_response *samples = arena_take(o->memory, k, sizeof *samples);
+    if (!samples)
+        return no_memory(o);
+    for (size_t j = 0; j < k; j++)
+        samples[j] = response_of(o, first + j);
+    return samples_add(&o->made, p->tokens, p->n, samples, k);
 }
 
 /* ---- a round ---------------------------------------------------------------------------------------------------- */
@@ -337,7 +291,7 @@ static agon_status learn(online *o) {
     const adapter *reference = o->reference;
     train_options t = o->options.train;
     const train_sink sink = {.on_step = keep_loss, .arg = o};
-    if (o->n_rows == 0 || ((o->needs & NEEDS_MISMATCHED) && o->n_rows < 2))
+    if (o->made.n == 0 || ((o->needs & NEEDS_MISMATCHED) && o->made.n < 2))
         return AGON_OK; /* every prompt was a tie: nothing to learn this round */
     agon_status s = o->pairs ? adapter_clone(o->ctx, o->a, &start) : AGON_OK;
     if (s)
@@ -345,7 +299,7 @@ static agon_status learn(online *o) {
     t.seed = seed_derivef(t.seed, "order %zu", o->round);
     t.moments = &o->moments;
     t.checkpoint_every = 0;
-    s = train(o->ctx, o->m, o->a, NULL, o->pairs ? start : reference, o->rows, o->n_rows, &t, &sink, NULL, 0);
+    s = train(o->ctx, o->m, o->a, NULL, o->pairs ? start : reference, o->made.rows, o->made.n, &t, &sink, NULL, 0);
     adapter_free(start);
     return s == AGON_OK ? s : ctx_prefix(o->ctx, s, "round %zu", o->round + 1);
 }
@@ -370,14 +324,13 @@ static agon_status run_round(online *o) {
     size_t n = n_samples(o);
     arena_reset(o->memory);
     o->report = (online_report){.round = o->round + 1, .n_rounds = p->n_rounds, .loss = NAN};
-    o->n_rows = 0;
     o->prompts = arena_take(o->memory, p->n_prompts, sizeof *o->prompts);
     o->rewards = arena_take(o->memory, n, sizeof *o->rewards);
     o->values = arena_take(o->memory, n, sizeof *o->values);
     o->token_rewards = arena_take(o->memory, n, sizeof *o->token_rewards);
-    o->rows = arena_take(o->memory, n, sizeof *o->rows);
+    o->made = (sample_rows){o->ctx, o->memory, p->train.objective, o->needs, arena_take(o->memory, n, sizeof *o->made.rows), 0};
     completion *samples = arena_take(o->memory, n, sizeof *samples);
-    if (!o->prompts || !o->rewards || !o->values || !o->token_rewards || !o->rows || !samples)
+    if (!o->prompts || !o->rewards || !o->values || !o->token_rewards || !o->made.rows || !samples)
         return no_memory(o);
     agon_status s = o->sink->prompts(o->sink->arg, o->round, o->prompts);
     o->samples = samples;
@@ -391,7 +344,7 @@ static agon_status run_round(online *o) {
         s = score_samples(o);
     for (size_t i = 0; i < p->n_prompts && !s; i++)
         s = rows_of_prompt(o, i);
-    o->report.n_rows = o->n_rows;
+    o->report.n_rows = o->made.n;
     if (!s)
         s = learn(o);
     free_samples(o);

@@ -1,12 +1,7 @@
 /* Online training: rounds of sampling from the policy, rewarding, training. One driver for every objective; what a round's samples
- * become follows from the rows the objective takes:
- *
- *   group of K     the K samples of a prompt with their rewards (grpo, gspo, rloo, reinforce++, exo-rw, pro)
- *   single         each sample with its reward, log_probs and, where the objective reads values, values at sampling (ppo); for an
- *                  objective that reads labels, label 1 where the reward is at least 1/2 (kto)
- *   pair           the best and the worst of K, ties dropped (dpo and its kin: OAIF, 2402.04792); for `spin` the demonstration against
- *                  the first own sample (2401.01335); for rso-sigmoid and rso-hinge, or where n_accept asks for it, the samples that
- *                  rejection sampling accepts, two by two (2309.06657)
+ * become follows from the rows the objective takes (samples.h). For `spin` the demonstration is chosen above the first own sample
+ * (2401.01335); for rso-sigmoid and rso-hinge, or where n_accept asks for it, pairs are the samples that rejection sampling accepts, two by
+ * two (2309.06657).
  *
  * Groups and singles are measured against `reference` (KL to where training began), pairs against the policy at the start of the round.
  * A round is a function of (options, seed, the round's number, the state before it), so a run stopped anywhere goes on from its last

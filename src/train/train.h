@@ -22,6 +22,9 @@ typedef struct train_response {
     const float *token_rewards; /* [n] rewards of single tokens (row_spans.h), NULL none */
     double reward, advantage, label, weight; /* NAN / 1 as in objective.h */
 } train_response;
+static inline float response_mask(const train_response *r, size_t i) {
+    return r->mask ? r->mask[i] : 1;
+}
 
 typedef struct train_row {
     const int32_t *prompt; /* [n_prompt]; n_prompt may be 0: the response is then its own root and its
@@ -158,7 +161,7 @@ const json_t *dataset_prompt_row(const dataset *d, size_t i, const char **where)
 /* The same from an array of rows in memory, those that cannot be learnt from left out and counted; sentences name the row's number. */
 AGON_MUST_CHECK agon_status dataset_from_json(agon_ctx *ctx, const tokenizer *t, const json_t *rows, const objective *o,
                                               size_t max_tokens, dataset **out);
-/* Rows that are tokens already, copied: prompts, responses' tokens and numbers; their channels (mask, old, ...) are not. */
+/* Rows that are tokens already, copied: prompts, responses' tokens, numbers and log_probs at sampling; other channels (mask, ...) are not. */
 AGON_MUST_CHECK agon_status dataset_from_rows(agon_ctx *ctx, const train_row *rows, size_t n, dataset **out);
 /* What can be wrong with a row. */
 typedef enum data_fault {

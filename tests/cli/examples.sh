@@ -56,11 +56,11 @@ run 1 ./generate "$work/absent.gguf" "one two"
 one_sentence
 
 # DPO raises the reward; a second run finds every round done and prints the same.
-run 0 ./dpo "$tiny" folder 3 1e-2
+run 0 ./dpo "$tiny" new/folder 4 1e-2
 cp out first
-says out '^after 3 rounds: mean reward'
+says out '^round 4: mean reward'
 count
 awk '{ r[NR] = $NF } END { exit !(NR == 4 && r[4] > r[1] + 0.05) }' first || fail "DPO did not raise the reward"
-run 0 ./dpo "$tiny" folder 3 1e-2
+run 0 ./dpo "$tiny" new/folder 4 1e-2
 same out first
 done_testing
