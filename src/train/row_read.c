@@ -1,0 +1,525 @@
+/* TRL-style rows, fields to responses with their numbers:
+ *
+ *   {"text"}                                                     a document: every token is supervised, no prompt
+ *   {"messages": [{"role","content"}...]}                        one response: assistant turns are supervised
+ *   {"prompt", "completion"} (+ "label", "weight", "reward", "advantage")
+ *   {"prompt", "chosen", "rejected"} (+ "label": P(chosen is better), "margin", "rewards": [chosen, rejected]);
+ *                              without "prompt", the messages both begin with are the prompt
+ *   {"prompt", "completions": [...], "rewards": [...] or "advantages": [...]}
+ *   {"prompt", "completions": [steps], "labels": [...]}          one response, a line a step, a label at each step's end
+ *
+ * each with "dimension" where several are trained together. Prompts to be answered (dataset_read_prompts):
+ *
+ *   {"prompt"} (+ "completion": a demonstration, and any field for who judges the answers)
+ *
+ * Rows of single responses may have "spans" (row_spans.h): rewards and weights of parts of the completion; groups a list of them a
+ * completion. For objectives that read a head, "critique" ("chosen_critique", "rejected_critique"; "critiques": [...]) follows the response
+ * (critique_join); cloud learns the words of the critique alone. */
+#include "train/row_reader.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_COMPLETIONS = 4096 };
+
+/* ---- examples to rows ------------------------------------------------------------------------------ */
+
+static agon_status keep_response(row_reader *r, const row_example *e, size_t room, train_response *out) {
+    size_t n = e->tokens.n - e->n_prompt, kept = n < room ? n : room;
+    int32_t *ids = arena_take(r->d->memory, kept, sizeof *ids);
+    float *mask = arena_take(r->d->memory, kept, sizeof *mask);
+    if (!ids || !mask)
+        return row_no_memory(r);
+    memcpy(ids, e->tokens.ids + e->n_prompt, kept * sizeof *ids);
+    for (size_t i = 0; i < kept; i++)
+        mask[i] = e->mask.data[e->n_prompt + i] ? 1 : 0;
+    *out = (train_response){.tokens = ids, .n = kept, .mask = mask, .reward = NAN, .advantage = NAN, .label = NAN,
+                            .weight = 1};
+    return AGON_OK;
+}
+
+/* A row at the end of the dataset with room for n responses, its prompt the first tokens of e. */
+static agon_status new_row(row_reader *r, const row_example *e, size_t n, train_row **out) {
+    dataset *d = r->d;
+    if (d->n == d->capacity) {
+        size_t capacity = d->capacity ? 2 * d->capacity : 64;
+        train_row *grown = realloc(d->rows, size_mul(capacity, sizeof *grown));
+        if (!grown)
+            return row_no_memory(r);
+        d->rows = grown, d->capacity = capacity;
+    }
+    train_response *responses = arena_take(d->memory, n ? n : 1, sizeof *responses);
+    int32_t *ids = arena_take(d->memory, e->n_prompt ? e->n_prompt : 1, sizeof *ids);
+    if (!responses || !ids)
+        return row_no_memory(r);
+    if (e->n_prompt)
+        memcpy(ids, e->tokens.ids, e->n_prompt * sizeof *ids);
+    *out = &d->rows[d->n];
+    **out = (train_row){.prompt = ids, .n_prompt = e->n_prompt, .responses = responses, .n_responses = n, .weight = 1};
+    return AGON_OK;
+}
+
+/* A row of the examples that share their prompt. Too long: responses are cut at the end, and a row whose
+ * prompt alone fills max_tokens is left out; both count as truncated. *kept NULL when left out. */
+static agon_status keep_row(row_reader *r, const char *where, const row_example *e, size_t n, train_row **kept) {
+    dataset *d = r->d;
+    size_t n_prompt = e[0].n_prompt, room = r->max_tokens ? r->max_tokens - n_prompt : SIZE_MAX;
+    *kept = NULL;
+    for (size_t k = 1; k < n; k++)
+        if (e[k].n_prompt != n_prompt || memcmp(e[k].tokens.ids, e[0].tokens.ids, n_prompt * sizeof(int32_t)) != 0)
+            return ctx_fail(r->ctx, AGON_EINVAL, "%s: the responses do not share their prompt's tokens", where);
+    bool cut = false;
+    for (size_t k = 0; k < n; k++)
+        cut = cut || (r->max_tokens && e[k].tokens.n > r->max_tokens);
+    d->n_truncated += cut ? 1 : 0;
+    if (r->max_tokens && n_prompt >= r->max_tokens)
+        return AGON_OK;
+    train_row *row;
+    agon_status s = new_row(r, &e[0], n, &row);
+    for (size_t k = 0; k < n && s == AGON_OK; k++)
+        s = keep_response(r, &e[k], room, (train_response *)&row->responses[k]);
+    if (s != AGON_OK)
+        return s;
+    *kept = row;
+    d->n++;
+    return AGON_OK;
+}
+
+static agon_status read_prompt(row_reader *r, const char *where, json_t *object, row_prompt *out) {
+    json_t *p = json_object_get(object, "prompt");
+    if (json_is_string(p)) {
+        out->text = json_string_value(p);
+        return AGON_OK;
+    }
+    if (json_is_array(p))
+        return row_messages(r, where, "prompt", p, &out->messages);
+    return ctx_fail(r->ctx, AGON_EINVAL, "%s: prompt %s", where,
+                    p ? "must be a text or a list of messages" : "is missing");
+}
+
+/* What a number may be, by its name: labels in [0, 1], weights 0 or more, all finite. */
+static agon_status number_check(row_reader *r, const char *where, const char *key, double x) {
+    if (!isfinite(x))
+        return BAD(r, FAULT_NOT_FINITE, "%s: %s is not finite", where, key);
+    if (strncmp(key, "label", 5) == 0 && !(x >= 0 && x <= 1))
+        return BAD(r, FAULT_RANGE, "%s: %s is %g; it lies between 0 and 1", where, key, x);
+    if (strcmp(key, "weight") == 0 && x < 0)
+        return BAD(r, FAULT_RANGE, "%s: weight is %g; it must be 0 or more", where, x);
+    return AGON_OK;
+}
+
+/* A number, or true and false; absent leaves *out. */
+static agon_status read_number(row_reader *r, const char *where, json_t *object, const char *key, double *out) {
+    json_t *v = json_object_get(object, key);
+    if (!v || json_is_null(v))
+        return AGON_OK;
+    if (!json_is_number(v) && !json_is_boolean(v))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be a number", where, key);
+    double x = json_is_boolean(v) ? json_is_true(v) : json_number_value(v);
+    agon_status s = number_check(r, where, key, x);
+    if (s == AGON_OK)
+        *out = x;
+    return s;
+}
+
+/* A document: no prompt, every token supervised (the trainer leaves the first out: nothing precedes it). */
+static agon_status encode_text(row_reader *r, const char *where, json_t *text, row_example *e) {
+    if (!json_is_string(text))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: text must be a text", where);
+    if (json_string_length(text) == 0)
+        return row_empty(r, where, "text");
+    return row_encode_raw(r, where, "", json_string_value(text), e);
+}
+
+/* An answer without a word would be learnt as "say nothing". */
+static agon_status answers_check(row_reader *r, const char *where, const row_chat *c) {
+    for (size_t i = 0; i < c->n; i++)
+        if (strcmp(c->messages[i].role, "assistant") == 0 && *c->messages[i].content == '\0')
+            return BAD(r, FAULT_EMPTY, "%s: messages[%zu] is an empty answer", where, i);
+    return AGON_OK;
+}
+
+/* ---- critiques and spans ------------------------------------------------------------------------------ */
+
+/* The text of a completion: a string, or a single message's content; NULL: neither. */
+static const char *completion_text(const json_t *completion) {
+    if (json_is_string(completion))
+        return json_string_value(completion);
+    return json_array_size(completion) == 1 ? json_string_value(json_object_get(json_array_get(completion, 0), "content")) : NULL;
+}
+
+/* What an objective with a head reads: the response with the critique after it. *completion is put in its place, owned by `object`
+ * under `slot`. *n_context: bytes of the text before the critique, 0 without one. */
+static agon_status add_critique(row_reader *r, const char *where, json_t *object, const char *key, json_t *critique, const char *slot,
+                                json_t **completion, size_t *n_context) {
+    const char *text = completion_text(*completion);
+    *n_context = 0;
+    if (!critique || json_is_null(critique) || !(r->o->needs & NEEDS_HEAD) || !*completion)
+        return AGON_OK;
+    if (!json_is_string(critique) || !text)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be a text, beside a text or one message", where, key);
+    if (!*text)
+        return row_empty(r, where, "the answer before a critique");
+    char *joined = critique_join(text, json_string_value(critique), n_context);
+    json_t *whole = joined ? json_string(joined) : NULL, *made = whole;
+    free(joined);
+    if (whole && json_is_array(*completion)) {
+        json_t *message = json_copy(json_array_get(*completion, 0));
+        bool built = message && json_object_set_new(message, "content", whole) == 0;
+        made = built ? json_pack("[o]", message) : NULL;
+    }
+    if (!made || json_object_set_new(object, slot, made) != 0)
+        return row_no_memory(r);
+    *completion = made;
+    return AGON_OK;
+}
+
+/* cloud: a head, and the words of the critique before it. */
+static bool learns_words(const row_reader *r) {
+    return (r->o->needs & NEEDS_HEAD) && (r->o->needs & NEEDS_LOG_PROB);
+}
+
+/* Rewards and weights of spans on a response that was kept, maybe cut. n_context: the first bytes are read and not learnt. */
+static agon_status place_spans(row_reader *r, const char *where, const json_t *spans, const json_t *completion, size_t n_context,
+                               const row_example *e, train_response *kept) {
+    const char *text = completion_text(completion);
+    size_t n = e->tokens.n - e->n_prompt;
+    bool rewarded = false;
+    if ((!spans || json_is_null(spans)) && n_context == 0)
+        return AGON_OK;
+    if (!text)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: spans need a completion of one text or message", where);
+    size_t(*offsets)[2] = arena_take(r->d->memory, n, sizeof *offsets);
+    double *rewards = arena_take(r->d->memory, n, sizeof *rewards), *weights = arena_take(r->d->memory, n, sizeof *weights);
+    float *token_rewards = arena_take(r->d->memory, n, sizeof *token_rewards), *mask = (float *)(uintptr_t)kept->mask, left = 0;
+    if (!offsets || !rewards || !weights || !token_rewards)
+        return row_no_memory(r);
+    for (size_t t = 0; t < n; t++)
+        weights[t] = 1;
+    agon_status s = token_offsets(r->ctx, r->t, e->tokens.ids + e->n_prompt, n, text, strlen(text), true, offsets);
+    if (s != AGON_OK)
+        return ctx_prefix(r->ctx, s, "%s", where);
+    if (spans && !json_is_null(spans))
+        s = row_spans_place(r->ctx, where, spans, text, (const size_t(*)[2])offsets, n,
+                            r->o->needs & TAKES_TOKEN_REWARDS ? rewards : NULL, weights, &rewarded, &r->d->spans);
+    for (size_t t = 0; t < n && s == AGON_OK && t < kept->n; t++) {
+        bool context = n_context > 0 && offsets[t][1] > offsets[t][0] && offsets[t][0] < n_context;
+        mask[t] = context ? 0 : mask[t] * (float)weights[t];
+        token_rewards[t] = (float)rewards[t];
+        left += mask[t];
+    }
+    if (s == AGON_OK && !(left > 0))
+        s = BAD(r, FAULT_EMPTY, "%s: the weights of the spans leave no token to learn from", where);
+    if (s == AGON_OK && rewarded)
+        kept->token_rewards = token_rewards;
+    return s;
+}
+
+static agon_status read_single(row_reader *r, const char *where, json_t *object) {
+    row_example e = {0};
+    row_prompt p = {0};
+    train_row *kept = NULL;
+    json_t *messages = json_object_get(object, "messages"), *completion = json_object_get(object, "completion");
+    json_t *spans = json_object_get(object, "spans");
+    size_t n_context = 0;
+    agon_status s;
+    if (spans && !completion)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: spans are of a completion (or of completions), which this row has not", where);
+    if (json_object_get(object, "text")) {
+        s = encode_text(r, where, json_object_get(object, "text"), &e);
+    } else if (messages) {
+        s = json_is_array(messages) ? row_messages(r, where, "messages", messages, &p.messages)
+                                    : ctx_fail(r->ctx, AGON_EINVAL, "%s: messages must be a list", where);
+        if (s == AGON_OK)
+            s = answers_check(r, where, &p.messages);
+        if (s == AGON_OK)
+            s = row_encode_messages(r, where, &p.messages, &e);
+    } else {
+        s = read_prompt(r, where, object, &p);
+        if (s == AGON_OK)
+            s = add_critique(r, where, object, "critique", json_object_get(object, "critique"), "completion", &completion, &n_context);
+        if (s == AGON_OK)
+            s = row_encode_pair(r, where, "completion", &p, completion, &e);
+    }
+    if (s == AGON_OK)
+        s = keep_row(r, where, &e, 1, &kept);
+    if (s == AGON_OK && kept) {
+        train_response *x = (train_response *)kept->responses;
+        const struct {
+            const char *key;
+            double *out;
+        } numbers[] = {{"label", &x->label}, {"weight", &x->weight}, {"reward", &x->reward}, {"advantage", &x->advantage}};
+        for (size_t i = 0; i < 4 && s == AGON_OK; i++)
+            s = read_number(r, where, object, numbers[i].key, numbers[i].out);
+        if (s == AGON_OK && (r->o->needs & NEEDS_LABEL) && isnan(x->label))
+            s = ctx_fail(r->ctx, AGON_EINVAL, "%s: label is missing; %s needs it", where, r->o->name);
+        if (s == AGON_OK)
+            s = place_spans(r, where, spans, completion, learns_words(r) ? n_context : 0, &e, x);
+    }
+    row_example_free(&e);
+    return s;
+}
+
+/* The messages that chosen and rejected both begin with, when there is no prompt of its own. */
+static agon_status common_prompt(row_reader *r, const char *where, json_t *object, json_t **chosen, json_t **rejected) {
+    size_t n = 0;
+    if (!json_is_array(*chosen) || !json_is_array(*rejected))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: prompt is missing", where);
+    while (n < json_array_size(*chosen) && json_equal(json_array_get(*chosen, n), json_array_get(*rejected, n)))
+        n++;
+    json_t *shared = json_array(), *tails[2] = {json_array(), json_array()}, *from[2] = {*chosen, *rejected};
+    bool built = shared && tails[0] && tails[1];
+    for (size_t i = 0; built && i < n; i++)
+        built = json_array_append(shared, json_array_get(*chosen, i)) == 0;
+    for (int k = 0; k < 2; k++)
+        for (size_t i = n; built && i < json_array_size(from[k]); i++)
+            built = json_array_append(tails[k], json_array_get(from[k], i)) == 0;
+    /* The object owns all three, so that borrowed strings live as long as the row. */
+    built = json_object_set_new(object, "prompt", shared) == 0 && built;
+    built = json_object_set_new(object, "chosen", tails[0]) == 0 && built;
+    built = json_object_set_new(object, "rejected", tails[1]) == 0 && built;
+    *chosen = tails[0], *rejected = tails[1];
+    return built ? AGON_OK : row_no_memory(r);
+}
+
+/* Numbers of a list as long as the completions; absent is fine. */
+static agon_status read_list(row_reader *r, const char *where, json_t *object, const char *key, size_t n, size_t k,
+                             double *out) {
+    json_t *list = json_object_get(object, key);
+    if (!list || json_is_null(list))
+        return AGON_OK;
+    if (!json_is_array(list) || json_array_size(list) != n)
+        return BAD(r, FAULT_GROUP, "%s: %s must be a list of %zu numbers, one a completion", where, key, n);
+    json_t *v = json_array_get(list, k);
+    if (!json_is_number(v) && !json_is_boolean(v))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s[%zu] is not a number", where, key, k);
+    double x = json_is_boolean(v) ? json_is_true(v) : json_number_value(v);
+    agon_status s = number_check(r, where, key, x);
+    if (s == AGON_OK)
+        *out = x;
+    return s;
+}
+
+/* weight, label (how likely the chosen side is the better one), and rewards of both sides or their margin. */
+static agon_status pair_numbers(row_reader *r, const char *where, json_t *object, train_row *row) {
+    train_response *w = (train_response *)&row->responses[0], *l = (train_response *)&row->responses[1];
+    double margin = NAN;
+    agon_status s = read_number(r, where, object, "weight", &row->weight);
+    if (s == AGON_OK)
+        s = read_number(r, where, object, "label", &w->label);
+    if (s == AGON_OK)
+        s = read_number(r, where, object, "margin", &margin);
+    if (s == AGON_OK && !isnan(margin))
+        w->reward = margin, l->reward = 0;
+    if (s == AGON_OK)
+        s = read_list(r, where, object, "rewards", 2, 0, &w->reward);
+    if (s == AGON_OK)
+        s = read_list(r, where, object, "rewards", 2, 1, &l->reward);
+    if (s == AGON_OK && (r->o->needs & NEEDS_REWARD) && isnan(w->reward))
+        s = ctx_fail(r->ctx, AGON_EINVAL, "%s: rewards (or margin) is missing; %s needs it", where, r->o->name);
+    if (s == AGON_OK && (r->o->needs & NEEDS_LABEL) && isnan(w->label))
+        s = ctx_fail(r->ctx, AGON_EINVAL, "%s: label is missing; %s needs it", where, r->o->name);
+    if (s == AGON_OK && w->label < 0.5 && !(r->o->needs & (NEEDS_LABEL | TAKES_LABEL)))
+        s = BAD(r, FAULT_RANGE, "%s: label is %g, so rejected is the better side, which %s does not read; swap them, or train dpo-soft", where,
+                w->label, r->o->name);
+    return s;
+}
+
+static agon_status read_pair(row_reader *r, const char *where, json_t *object) {
+    row_example e[2] = {{{0}, {0}, 0}, {{0}, {0}, 0}};
+    row_prompt p = {0};
+    train_row *kept = NULL;
+    json_t *chosen = json_object_get(object, "chosen"), *rejected = json_object_get(object, "rejected");
+    size_t n_context[2] = {0, 0};
+    agon_status s = AGON_OK;
+    if (json_object_get(object, "spans"))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: spans go with a completion or completions, not with a pair", where);
+    if (!json_object_get(object, "prompt"))
+        s = common_prompt(r, where, object, &chosen, &rejected);
+    if (s == AGON_OK)
+        s = add_critique(r, where, object, "chosen_critique", json_object_get(object, "chosen_critique"), "chosen", &chosen, &n_context[0]);
+    if (s == AGON_OK)
+        s = add_critique(r, where, object, "rejected_critique", json_object_get(object, "rejected_critique"), "rejected", &rejected,
+                         &n_context[1]);
+    if (s == AGON_OK)
+        s = read_prompt(r, where, object, &p);
+    if (s == AGON_OK)
+        s = row_encode_pair(r, where, "chosen", &p, chosen, &e[0]);
+    if (s == AGON_OK)
+        s = row_encode_pair(r, where, "rejected", &p, rejected, &e[1]);
+    if (s == AGON_OK && e[0].tokens.n == e[1].tokens.n &&
+        memcmp(e[0].tokens.ids, e[1].tokens.ids, e[0].tokens.n * sizeof(int32_t)) == 0)
+        s = BAD(r, FAULT_EQUAL, "%s: chosen and rejected are the same; such a pair teaches nothing", where);
+    if (s == AGON_OK)
+        s = keep_row(r, where, e, 2, &kept);
+    if (s == AGON_OK && kept)
+        s = pair_numbers(r, where, object, kept);
+    for (size_t k = 0; k < 2 && s == AGON_OK && kept && learns_words(r); k++)
+        s = place_spans(r, where, NULL, k ? rejected : chosen, n_context[k], &e[k], (train_response *)&kept->responses[k]);
+    row_example_free(&e[0]);
+    row_example_free(&e[1]);
+    return s;
+}
+
+/* Sizes that can be compared, and the size that was asked for. */
+static agon_status group_check(row_reader *r, const char *where, json_t *object, size_t n) {
+    if (r->options.group_size && n != r->options.group_size)
+        return BAD(r, FAULT_GROUP, "%s: completions has %zu; groups of %zu are asked for", where, n, r->options.group_size);
+    bool compared = !(r->o->rows & ROW_SINGLE) || ((r->o->needs & NEEDS_REWARD) && !json_object_get(object, "advantages"));
+    if (n < 2 && compared)
+        return BAD(r, FAULT_GROUP, "%s: completions has one; %s compares two or more", where, r->o->name);
+    return AGON_OK;
+}
+
+static agon_status read_group(row_reader *r, const char *where, json_t *object) {
+    json_t *completions = json_object_get(object, "completions"), *spans = json_object_get(object, "spans");
+    json_t *critiques = json_object_get(object, "critiques");
+    size_t n = json_array_size(completions);
+    row_prompt p = {0};
+    train_row *kept = NULL;
+    if ((spans && json_array_size(spans) != n) || (critiques && json_array_size(critiques) != n))
+        return BAD(r, FAULT_GROUP, "%s: spans and critiques are lists of %zu, one entry a completion", where, n);
+    if (!json_is_array(completions) || n == 0 || n > MAX_COMPLETIONS)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: completions must be a list of 1 to %d", where, MAX_COMPLETIONS);
+    row_example *e = calloc(n, sizeof *e);
+    if (!e)
+        return row_no_memory(r);
+    agon_status s = group_check(r, where, object, n);
+    if (s == AGON_OK)
+        s = read_prompt(r, where, object, &p);
+    for (size_t k = 0; k < n && s == AGON_OK; k++) {
+        json_t *one = json_array_get(completions, k);
+        char slot[48];
+        size_t n_context;
+        snprintf(slot, sizeof slot, "completion with its critique %zu", k);
+        s = add_critique(r, where, object, "critiques", json_array_get(critiques, k), slot, &one, &n_context);
+        if (s == AGON_OK)
+            s = row_encode_pair(r, where, "completions", &p, one, &e[k]);
+    }
+    if (s == AGON_OK)
+        s = keep_row(r, where, e, n, &kept);
+    for (size_t k = 0; k < n && s == AGON_OK && kept; k++) {
+        train_response *x = (train_response *)&kept->responses[k];
+        s = read_list(r, where, object, "rewards", n, k, &x->reward);
+        if (s == AGON_OK)
+            s = read_list(r, where, object, "advantages", n, k, &x->advantage);
+        if (s == AGON_OK && (r->o->needs & NEEDS_REWARD) && isnan(x->reward) && isnan(x->advantage))
+            s = ctx_fail(r->ctx, AGON_EINVAL, "%s: rewards is missing; %s needs it", where, r->o->name);
+        if (s == AGON_OK)
+            s = place_spans(r, where, json_array_get(spans, k), json_array_get(completions, k), 0, &e[k], x);
+    }
+    for (size_t k = 0; k < n; k++)
+        row_example_free(&e[k]);
+    free(e);
+    return s;
+}
+
+/* Steps of a solution as one response: a line each, its label at its last token. */
+static agon_status read_steps(row_reader *r, const char *where, json_t *object) {
+    json_t *steps = json_object_get(object, "completions");
+    size_t n = json_array_size(steps), ends[MAX_COMPLETIONS];
+    const char *prompt = json_string_value(json_object_get(object, "prompt"));
+    row_example e = {0};
+    train_row *kept = NULL;
+    if (!prompt || !json_is_array(steps) || n == 0 || n > MAX_COMPLETIONS)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: stepwise rows have a prompt (text) and completions, a list of 1 to %d texts",
+                        where, MAX_COMPLETIONS);
+    agon_status s = tokenizer_encode_raw(r->ctx, r->t, prompt, strlen(prompt), &e.tokens);
+    e.n_prompt = e.tokens.n;
+    for (size_t k = 0; k < n && s == AGON_OK; k++) {
+        const char *step = json_string_value(json_array_get(steps, k));
+        if (!step || !*step)
+            s = BAD(r, FAULT_EMPTY, "%s: completions[%zu] is no text, or empty", where, k);
+        if (s == AGON_OK)
+            s = tokenizer_encode(r->ctx, r->t, step, strlen(step), true, &e.tokens);
+        if (s == AGON_OK)
+            s = tokenizer_encode(r->ctx, r->t, "\n", 1, true, &e.tokens);
+        ends[k] = e.tokens.n - 1;
+    }
+    if (s == AGON_OK && (!row_pad_mask(&e.mask, e.n_prompt, 0) || !row_pad_mask(&e.mask, e.tokens.n, 1)))
+        s = row_no_memory(r);
+    if (s == AGON_OK)
+        s = keep_row(r, where, &e, 1, &kept);
+    if (s == AGON_OK && kept) {
+        train_response *x = (train_response *)kept->responses;
+        float *targets = arena_take(r->d->memory, x->n, sizeof *targets);
+        for (size_t t = 0; targets && t < x->n; t++)
+            targets[t] = NAN;
+        x->targets = targets;
+        s = targets ? AGON_OK : row_no_memory(r);
+        for (size_t k = 0; k < n && s == AGON_OK; k++) {
+            double label = NAN;
+            s = read_list(r, where, object, "labels", n, k, &label);
+            if (s == AGON_OK && isnan(label))
+                s = ctx_fail(r->ctx, AGON_EINVAL, "%s: labels is missing; %s needs it", where, r->o->name);
+            if (s == AGON_OK && ends[k] - e.n_prompt < x->n)
+                targets[ends[k] - e.n_prompt] = (float)label;
+        }
+    }
+    row_example_free(&e);
+    return s;
+}
+
+/* ---- prompts to be answered --------------------------------------------------------------------------- */
+
+/* Keeps the row itself beside its tokens. */
+static agon_status keep_origin(row_reader *r, const char *where, json_t *object) {
+    dataset *d = r->d;
+    prompt_origin *grown = realloc(d->origins, size_mul(d->n_origins + 1, sizeof *grown));
+    const char *kept = arena_copy(d->memory, where);
+    if (grown)
+        d->origins = grown;
+    if (!grown || !kept)
+        return row_no_memory(r);
+    grown[d->n_origins++] = (prompt_origin){json_incref(object), kept};
+    return AGON_OK;
+}
+
+static agon_status encode_question(row_reader *r, const char *where, const row_prompt *p, row_example *e) {
+    agon_status s = p->text ? tokenizer_encode_raw(r->ctx, r->t, p->text, strlen(p->text), &e->tokens)
+                            : chat_encode(r->ctx, r->t, p->messages.messages, p->messages.n, true, &e->tokens, NULL);
+    e->n_prompt = e->tokens.n;
+    return s == AGON_OK ? s : ctx_prefix(r->ctx, s, "%s", where);
+}
+
+/* {"prompt"}, with "completion" as the row's only response. */
+static agon_status read_question(row_reader *r, const char *where, json_t *object) {
+    row_example e = {0};
+    row_prompt p = {0};
+    json_t *completion = json_object_get(object, "completion");
+    train_row *row = NULL;
+    agon_status s = read_prompt(r, where, object, &p);
+    if (s == AGON_OK && !*(p.text ? p.text : p.messages.messages[p.messages.n - 1].content))
+        s = BAD(r, FAULT_EMPTY, "%s: prompt is empty; there is nothing to answer", where);
+    if (s == AGON_OK)
+        s = completion ? row_encode_pair(r, where, "completion", &p, completion, &e) : encode_question(r, where, &p, &e);
+    if (s == AGON_OK && r->max_tokens && e.n_prompt >= r->max_tokens)
+        s = BAD(r, FAULT_RANGE, "%s: the prompt has %zu tokens; with an answer at most %zu fit", where, e.n_prompt, r->max_tokens);
+    if (s == AGON_OK && completion)
+        s = keep_row(r, where, &e, 1, &row);
+    else if (s == AGON_OK && (s = new_row(r, &e, 0, &row)) == AGON_OK)
+        r->d->n++;
+    if (s == AGON_OK)
+        s = keep_origin(r, where, object);
+    row_example_free(&e);
+    return s;
+}
+
+agon_status row_read(row_reader *r, const char *where, json_t *object) {
+    if (!r->o)
+        return read_question(r, where, object);
+    if (r->o->needs & NEEDS_TARGETS)
+        return read_steps(r, where, object);
+    bool pair = json_object_get(object, "chosen") || json_object_get(object, "rejected");
+    bool group = json_object_get(object, "completions") != NULL;
+    row_kind kind = pair ? ROW_PAIR : group ? ROW_GROUP : ROW_SINGLE;
+    if (!(r->o->rows & kind))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s learns from rows with %s", where, r->o->name,
+                        r->o->rows & ROW_PAIR            ? "prompt, chosen and rejected"
+                        : r->o->needs & NEEDS_REWARD     ? "prompt, completions and rewards"
+                        : r->o->rows & ROW_SINGLE        ? "messages, or prompt and completion"
+                                                         : "prompt, completions and rewards");
+    return kind == ROW_PAIR ? read_pair(r, where, object) : kind == ROW_GROUP ? read_group(r, where, object)
+                                                                            : read_single(r, where, object);
+}

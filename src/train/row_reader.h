@@ -1,0 +1,90 @@
+/* Reading one row of a file: what row_tokens.c (texts and messages to tokens) and row_read.c (fields to rows) share with data.c, which reads
+ * files of them; private to src/train. */
+#ifndef TRAIN_ROW_READER_H
+#define TRAIN_ROW_READER_H
+
+#include "base/buffer.h"
+#include "base/ctx.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "train/row_spans.h"
+#include "train/train.h"
+
+enum { MAX_SKIPPED = 1000 };
+
+typedef struct skipped_row {
+    data_fault fault;
+    const char *sentence;
+} skipped_row;
+
+/* Where a prompt to be answered came from. */
+typedef struct prompt_origin {
+    json_t *object;
+    const char *where;
+} prompt_origin;
+
+struct dataset {
+    arena *memory;
+    prompt_origin *origins; /* [n_origins] of prompts to be answered: one a row */
+    size_t n_origins;
+    train_row *rows;
+    size_t n, capacity, n_truncated, n_double_end, n_skipped;
+    size_t faults[N_DATA_FAULTS];
+    span_tally spans;
+    skipped_row *skipped; /* [min(n_skipped, MAX_SKIPPED)] */
+};
+
+typedef struct row_reader {
+    agon_ctx *ctx;
+    const tokenizer *t;
+    const objective *o; /* NULL: prompts to be answered */
+    size_t max_tokens;
+    dataset *d;
+    dataset_options options;
+    data_fault fault; /* of the row being read; FAULT_FIELDS until something else is found */
+} row_reader;
+
+/* `return BAD(r, FAULT_EQUAL, ...)`: what is wrong with this row. */
+#define BAD(r, kind, ...) ((r)->fault = (kind), ctx_fail((r)->ctx, AGON_EINVAL, __VA_ARGS__))
+
+/* Tokens with one mask byte each, the first n_prompt of them prompt. */
+typedef struct row_example {
+    token_list tokens;
+    buffer mask;
+    size_t n_prompt;
+} row_example;
+
+typedef struct row_chat {
+    chat_message *messages; /* [n], strings borrowed from the JSON */
+    size_t n;
+} row_chat;
+
+/* A prompt: text or messages. */
+typedef struct row_prompt {
+    const char *text; /* NULL: messages */
+    row_chat messages;
+} row_prompt;
+
+/* ---- row_tokens.c. Errors name `where` (file:line) and `key` ------------------------------------------ */
+
+agon_status row_no_memory(row_reader *r);
+/* What is empty teaches nothing. */
+agon_status row_empty(row_reader *r, const char *where, const char *key);
+void row_example_free(row_example *e);
+/* Fills the mask up to n tokens. */
+bool row_pad_mask(buffer *mask, size_t n, char value);
+/* Appends the messages of `list` to *out (arena memory). */
+AGON_MUST_CHECK agon_status row_messages(row_reader *r, const char *where, const char *key, json_t *list, row_chat *out);
+/* Messages of which the assistant's are learnt: everything before the first supervised token is the prompt. */
+AGON_MUST_CHECK agon_status row_encode_messages(row_reader *r, const char *where, const row_chat *c, row_example *e);
+AGON_MUST_CHECK agon_status row_encode_raw(row_reader *r, const char *where, const char *prompt, const char *completion, row_example *e);
+/* prompt + completion (text or messages; a text after messages is one assistant message). */
+AGON_MUST_CHECK agon_status row_encode_pair(row_reader *r, const char *where, const char *key, const row_prompt *p, json_t *completion,
+                                            row_example *e);
+
+/* ---- row_read.c --------------------------------------------------------------------------------------- */
+
+/* Appends the row that `object` is to the dataset; none where its prompt alone is too long, which counts as truncated. */
+AGON_MUST_CHECK agon_status row_read(row_reader *r, const char *where, json_t *object);
+
+#endif
