@@ -239,7 +239,7 @@ const command command_chat = {
     "/quit leaves; Ctrl-C stops the answer only.\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
     "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), on top of it\n"
-    "  --preference X,X...  how much each dimension of the adapter weighs; sums to 1 (default: all alike; agon train --dimensions)\n"
+    "  --preference X,X...  how much each dimension of an adapter of agon train --dimensions weighs (default: all alike)\n"
     "  --contexts FILE --context NAME   the vector of a context (agon data contexts)\n"
     "  --dtype f32|bf16     of the matrix products (default bf16)\n"
     "  --chat-template NAME the family to use instead of the file's template\n"

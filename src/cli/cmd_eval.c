@@ -245,17 +245,17 @@ static int run(int argc, char **argv) {
 const command command_eval = {
     "eval",
     "a model or adapter on the suites, alone or against another",
-    "eval [--model M] [--adapter DIR] [--suite tasks|general|perplexity|gsm8k|ifeval|all] [--against ADAPTER_OR_MODEL] [--n N]\n"
+    "eval [--model M] [--adapter DIR] [--suite tasks|general|perplexity|gsm8k|ifeval|all] [--against X] [--n N]\n"
     "       [--seed S] [--cells NAME]... [--items] [--list] [--json]\n\n"
     "One greedy answer a question, judged by a program. Intervals are exact (Clopper-Pearson); with --against both versions\n"
     "answer the same questions: gain with Newcombe's interval, McNemar's exact test, and non-inferiority within 3 points\n"
     "(perplexity: within 3%).\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
     "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), on top of it\n"
-    "  --preference X,X...  how much each dimension of the adapter weighs; sums to 1 (default: all alike; agon train --dimensions)\n"
+    "  --preference X,X...  how much each dimension of an adapter of agon train --dimensions weighs (default: all alike)\n"
     "  --suite NAME         tasks (default): freshly drawn tasks of all default cells; or a suite of --list; or all\n"
     "  --against X          the version to compare with: a PEFT folder for the same model, or another model\n"
-    "  --n N                tasks of each cell (default 16), questions of a suite or documents of perplexity (default: its own)\n"
+    "  --n N                tasks of each cell (default 16), questions of a suite, documents of perplexity (default: its own)\n"
     "  --cells NAME         draw tasks from this family or family/cell of --list; may stand several times\n"
     "  --seed S             of the tasks that are drawn (default 0)\n"
     "  --items              every question, answer and verdict too\n"

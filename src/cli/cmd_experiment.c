@@ -63,10 +63,12 @@ static int run(int argc, char **argv) {
 
 const command command_experiment = {
     "experiment",
-    "an experiment on small models, from its file",
-    "experiment FILE.yaml [--output DIR] [--full] [--plan] [--json]\n\n"
-    "The file names an experiment and its options (examples/*.yaml); `agon experiment --list` shows which there are. Models are trained\n"
-    "from scratch on tasks whose truth a program knows. Stop it at any moment and run the same command again: it goes on.\n\n"
+    "an experiment with its controls, from its file",
+    "experiment FILE.yaml [--output DIR] [--full] [--plan] [--json]\n"
+    "       agon experiment --list\n\n"
+    "The file names an experiment and its options (examples/*.yaml). Most train models from scratch on tasks whose truth a\n"
+    "program knows. Stop it at any moment and run the same command again: it goes on.\n\n"
+    "  --list         which experiments there are\n"
     "  --output DIR   where result.json, curves and finished parts are kept (default: the file's stem + .out)\n"
     "  --full         with what the file's \"full\" changes, usually more seeds; how long it takes is said first\n"
     "  --plan         only say how long it takes\n"

@@ -73,8 +73,9 @@ const command command_soup = {
     "soup",
     "weights of adapters interpolated (rewarded soup)",
     "soup --model M --adapter DIR --adapter DIR... --weights W,W... --output DIR [--json]\n\n"
-    "Adapters of one model, each trained for one dimension, become one adapter whose weights are their interpolation (arXiv 2306.04488):\n"
-    "the change of each layer is the weighted sum of theirs, exactly; its rank is the sum of their ranks. Use it as any adapter.\n\n"
+    "Adapters of one model, each trained for one dimension, become one adapter whose weights are their interpolation\n"
+    "(arXiv 2306.04488): the change of each layer is the weighted sum of theirs, exactly; its rank is the sum of their\n"
+    "ranks. Use it as any adapter.\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
     "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]); twice or more\n"
     "  --weights W,W...     one an adapter, 0 or more, summing to 1\n"

@@ -2,35 +2,75 @@
 #include "cli/cli.h"
 #include <string.h>
 
-static const command *const commands[] = {
-    &command_init,   &command_run,    &command_status, &command_log,      &command_show,
-    &command_why,    &command_verify, &command_unseal, &command_review,   &command_generate,
-    &command_chat,   &command_score,  &command_tokenize, &command_data,     &command_train,  &command_soup,   &command_loss,
-    &command_eval,   &command_weak_to_strong, &command_experiment, &command_import, &command_export, &command_doctor,
-    &command_bench,
+static const struct {
+    const char *heading; /* of the commands from here on; NULL: goes on */
+    const command *command;
+} commands[] = {
+    {"the loop, in a workspace", &command_init},
+    {NULL, &command_run},
+    {NULL, &command_review},
+    {NULL, &command_status},
+    {NULL, &command_log},
+    {NULL, &command_why},
+    {NULL, &command_show},
+    {NULL, &command_verify},
+    {NULL, &command_unseal},
+    {"models", &command_generate},
+    {NULL, &command_chat},
+    {NULL, &command_score},
+    {NULL, &command_eval},
+    {NULL, &command_tokenize},
+    {NULL, &command_import},
+    {NULL, &command_export},
+    {"training", &command_data},
+    {NULL, &command_train},
+    {NULL, &command_soup},
+    {NULL, &command_loss},
+    {"experiments and this machine", &command_weak_to_strong},
+    {NULL, &command_experiment},
+    {NULL, &command_doctor},
+    {NULL, &command_bench},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_help(FILE *to) {
-    fprintf(to, "agon %s: the superalignment loop\n\nusage: agon COMMAND [options]\n\n", AGON_VERSION);
+    fprintf(to, "agon %s: the superalignment loop\n\nusage: agon COMMAND [options]\n", AGON_VERSION);
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        if (commands[i].heading)
+            fprintf(to, "\n%s:\n", commands[i].heading);
+        fprintf(to, "  %-14s %s\n", commands[i].command->name, commands[i].command->summary);
+    }
+    fputs("\nagon COMMAND --help shows options and an example. To begin: agon doctor, then agon init.\n\n"
+          "environment:\n"
+          "  AGON_MODEL     the model where none is named (else the one in the cache folder)\n"
+          "  AGON_MEMORY    what may be used in all: MiB, or \"unlimited\"\n"
+          "  AGON_CPU       portable, avx2, avx512 or amx; the results are the same\n"
+          "  AGON_DATA      folder of external suites, such as gsm8k\n\n"
+          "exit codes: 0 fine, 1 other failure, 2 wrong usage, 3 not found, 4 bad data or model file,\n"
+          "  5 disk, memory or network, 6 busy, 7 verification failed, 8 stopped (run again to go on)\n",
+          to);
+}
+
+/* NULL: there is none of this name. */
+static const command *find_command(const char *name) {
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(to, "  %-14s %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(to, "\nagon COMMAND --help shows options and an example.\n\n"
-                "exit codes: 0 fine, 1 other failure, 2 wrong usage, 3 not found, 4 bad data or model file,\n"
-                "  5 disk, memory or network, 6 busy, 7 verification failed, 8 stopped (run again to go on)\n");
+        if (strcmp(name, commands[i].command->name) == 0)
+            return commands[i].command;
+    return NULL;
 }
 
 static int unknown_command(const char *word) {
-    const command *near = commands[0];
+    const command *near = commands[0].command;
     for (size_t i = 1; i < N_COMMANDS; i++)
-        if (word_difference(word, commands[i]->name) < word_difference(word, near->name))
-            near = commands[i];
+        if (word_difference(word, commands[i].command->name) < word_difference(word, near->name))
+            near = commands[i].command;
     fprintf(stderr, "agon: there is no command '%.40s'; did you mean '%s'? agon --help lists all\n", word, near->name);
     return EXIT_USAGE;
 }
 
 int main(int argc, char **argv) {
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    bool help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0);
+    if (argc < 2 || (help && argc == 2)) {
         print_help(argc < 2 ? stderr : stdout);
         return argc < 2 ? EXIT_USAGE : EXIT_FINE;
     }
@@ -38,8 +78,9 @@ int main(int argc, char **argv) {
         printf("agon %s\n", AGON_VERSION);
         return EXIT_FINE;
     }
-    for (size_t i = 0; i < N_COMMANDS; i++)
-        if (strcmp(argv[1], commands[i]->name) == 0)
-            return commands[i]->run(argc - 1, argv + 1);
-    return unknown_command(argv[1]);
+    char *asked[] = {argv[help ? 2 : 1], "--help", NULL}; /* agon help COMMAND */
+    const command *found = find_command(asked[0]);
+    if (!found)
+        return unknown_command(asked[0]);
+    return help ? found->run(2, asked) : found->run(argc - 1, argv + 1);
 }

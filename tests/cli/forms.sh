@@ -4,15 +4,22 @@
 
 # ---- help: every command of the list has usage and an example
 run 0 "$agon" --help
-commands=$(sed -n 's/^  \([a-z]*\)  *.*/\1/p' out | sort -u)
-for c in init run status log show why verify unseal review generate chat score tokenize train loss eval import export doctor; do
+commands=$(sed -n '/^environment/q; s/^  \([a-z-]*\)  *.*/\1/p' out | sort -u)
+for c in init run status log show why verify unseal review generate chat score tokenize data train soup loss eval weak-to-strong experiment \
+    import export doctor bench; do
     echo "$commands" | grep -qx "$c" || fail "agon --help does not list $c"
 done
-for c in generate chat score tokenize train loss import export doctor; do
+for c in $commands; do
     run 0 "$agon" "$c" --help
     says out "^usage: agon $c"
-    [ "$(grep -c "agon $c" out)" -ge 2 ] || fail "agon $c --help has no example"
+    [ "$(grep -c "agon $c" out)" -ge 3 ] || fail "agon $c --help has no example"
+    count
+    awk -v c="$c" 'length > 122 { print c ": " length ": " $0; bad = 1 } END { exit bad }' out || fail "too wide for a terminal"
+    cp out help
+    run 0 "$agon" help "$c"
+    same help out
 done
+run 2 "$agon" help generat
 run 0 "$agon" --version
 run 2 "$agon"
 run 2 "$agon" generat
