@@ -294,6 +294,9 @@ typedef struct agon_generate_request {
     const char *text; /* borrowed; tokenised as agon_tokenize does with parse_special and with_bos, or with `chat` as one user message */
     bool chat;
 } agon_generate_request;
+/* A request for n_samples answers to `text` as one user message; both pointers as in the struct. */
+AGON_API agon_generate_request agon_chat_request(const char *text, size_t n_samples, uint64_t seed, const agon_adapter *adapter,
+                                                 const agon_sampling *sampling);
 
 typedef struct agon_completion {
     int32_t *tokens;  /* [n_tokens] new; with the stop token, when the model wrote one */

@@ -7,7 +7,8 @@
 #include <agon.h>
 #include <stdio.h>
 
-static int on_token(void *arg, size_t request, size_t sample, int32_t token, const char *bytes, size_t n) {
+static int on_token(void *arg, size_t request, size_t sample, int32_t token, const char *bytes,
+                    size_t n) {
     (void)arg, (void)request, (void)sample, (void)token;
     fwrite(bytes, 1, n, stdout);
     fflush(stdout);

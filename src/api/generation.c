@@ -22,6 +22,12 @@ agon_generate_options agon_generate_options_default(void) {
     return (agon_generate_options){.struct_size = sizeof(agon_generate_options)};
 }
 
+agon_generate_request agon_chat_request(const char *text, size_t n_samples, uint64_t seed, const agon_adapter *adapter,
+                                        const agon_sampling *sampling) {
+    return (agon_generate_request){
+        .n_samples = n_samples, .seed = seed, .adapter = adapter, .sampling = sampling, .text = text, .chat = true};
+}
+
 void agon_completion_free(agon_completion *c) {
     if (!c)
         return;

@@ -33,6 +33,7 @@ expect 3 "none.gguf" env AGON_MODEL="$work/none.gguf" "$AGON" run absent.yaml --
 expect 4 "absent.yaml" env AGON_MODEL="$work/absent.yaml" "$AGON" run absent.yaml
 printf 'model: "%s"\ncritic:\n  backend: remote\n' "$AGON_SOURCE/tests/golden/tiny-text.gguf" >remote.yaml
 expect 4 "critic: backend remote needs url" "$AGON" run remote.yaml
+rm absent.yaml remote.yaml
 [ ! -e absent.agon ] && [ ! -e remote.agon ] || fail "an empty workspace was left behind"
 [ -d mine ] && [ -z "$(ls -A mine)" ] || fail "a folder of the user's is gone, or holds what nobody asked for"
 

@@ -142,7 +142,7 @@ static void samples__become_the_rows_an_objective_takes(void **state) {
     row_is(f, d, 2, "\"prompt\":[42]", "\"tokens\":[20,20]", "\"tokens\":[22,22]");
     agon_dataset_free(d);
     d = dataset_of(f, &x, "ppo", N * K, N * K * 3);
-    row_is(f, d, 4, "\"prompt\":[41]", "\"tokens\":[11,11]", "");
+    row_is(f, d, 4, "\"prompt\":[41]", "\"tokens\":[11,11]", "\"mask\"");
     agon_dataset_free(d);
     d = dataset_of(f, &x, "kto", N * K, N * K * 3);
     char *text = NULL;
@@ -205,7 +205,9 @@ static void prompts__as_text_are_their_tokens(void **state) {
         assert_ok(f->ctx, chat ? agon_chat_tokenize(f->ctx, f->t, &message, 1, true, &ids, &n, NULL)
                                : agon_tokenize(f->ctx, f->t, "one two", 7, true, true, &ids, &n));
         const agon_generate_request requests[2] = {{.prompt = ids, .n_prompt = n, .n_samples = 2, .seed = 5, .sampling = &how},
-                                                   {.text = "one two", .chat = chat, .n_samples = 2, .seed = 5, .sampling = &how}};
+                                                   chat ? agon_chat_request("one two", 2, 5, NULL, &how)
+                                                        : (agon_generate_request){.text = "one two", .n_samples = 2, .seed = 5,
+                                                                                  .sampling = &how}};
         agon_completion out[4];
         agon_dataset *d = NULL;
         assert_ok(f->ctx, agon_generate(f->ctx, m, requests, 2, NULL, out));
