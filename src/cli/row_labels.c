@@ -187,7 +187,7 @@ static void show_cleaned(const label_arguments *a, const json_t *report) {
     printf("judge believed: %s", member_text(report, "judge"));
     json_array_foreach(json_object_get(report, "judges"), i, one)
         printf("%s%s %.4f nats a label", i ? ", " : " (", member_text(one, "name"), number_of(one, "nats"));
-    puts(json_array_size(json_object_get(report, "judges")) ? ")" : "");
+    puts(json_array_size(json_object_get(report, "judges")) > 1 ? "; a coin 0.6931)" : i ? ")" : "");
     json_array_foreach(json_object_get(report, "first"), i, one) {
         printf("  line %-6lld P(right) ", count_of(one, "line"));
         if (isfinite(number_of(one, "p_right")))
