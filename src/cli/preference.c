@@ -170,8 +170,8 @@ static int row_context(const char *name, size_t line, const json_t *context, con
 
 int row_adapter(const char *name, size_t line, const json_t *row, const opened *o, preference_vectors *v, const agon_adapter **out) {
     const json_t *list = json_object_get(row, "preference"), *context = v->contexts ? json_object_get(row, "context") : NULL;
-    double *numbers;
-    size_t n;
+    double *numbers = NULL;
+    size_t n = 0;
     *out = o->adapter;
     if (!list && !context)
         return EXIT_FINE;

@@ -427,7 +427,7 @@ void clear_gradients(trainer *t) {
 static agon_status gradients(trainer *t, step *s, step *partner) {
     const objective *o = t->options->objective;
     const size_t *rows;
-    size_t n;
+    size_t n = 0;
     memcpy(t->step_options, t->options->objective_options, sizeof t->step_options);
     objective_set_progress(o, (double)t->next_step / (double)train_n_steps(t->options, t->n_data), t->step_options);
     clear_gradients(t);
