@@ -74,6 +74,9 @@ typedef struct lab_model {
 AGON_MUST_CHECK agon_status lab_model_new(agon_ctx *ctx, const lab_size *size, uint64_t seed, lab_model **out);
 /* `from` must outlive it. */
 AGON_MUST_CHECK agon_status lab_model_copy(agon_ctx *ctx, const lab_model *from, lab_model **out);
+/* Adds noise to every tensor, evenly between bounds of `share` times its root mean square, by a stream of (seed, the tensor's name): another start near the
+ * same function, for a second learner. */
+AGON_MUST_CHECK agon_status lab_model_shake(agon_ctx *ctx, lab_model *m, double share, uint64_t seed);
 void lab_model_free(lab_model *m);
 size_t lab_model_n_values(const lab_size *size);
 /* A model trained on true statements, from its stage where it is known. *out new; *loss in nats a token. */
@@ -116,6 +119,8 @@ typedef struct lab_training {
     double lr;
     uint64_t seed;
     const model *reference; /* NULL: none */
+    double small_loss;  /* share of each batch's rows, those with the largest losses, that is left out after a tenth of the steps; 0: none */
+    lab_model *partner; /* with small_loss: co-teaching with this second learner; NULL: the model chooses its own rows */
     double *loss;           /* gets the mean loss of the last tenth of the steps; NULL: not wanted */
 } lab_training;
 /* All weights; a class head of zeros is added where the objective reads one. */

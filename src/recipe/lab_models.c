@@ -90,6 +90,24 @@ agon_status lab_model_copy(agon_ctx *ctx, const lab_model *from, lab_model **out
     return s;
 }
 
+agon_status lab_model_shake(agon_ctx *ctx, lab_model *x, double share, uint64_t seed) {
+    parameters p;
+    agon_status s = model_make_trainable(ctx, x->m, &p);
+    for (size_t i = 0; i < p.n && !s; i++) {
+        float *value = p.items[i].value;
+        size_t n = p.items[i].n_rows * p.items[i].n_columns;
+        double squares = 0;
+        rng r = rng_new(seed_derive(seed, p.items[i].name));
+        for (size_t j = 0; j < n; j++)
+            squares += (double)value[j] * (double)value[j];
+        for (size_t j = 0; j < n; j++)
+            value[j] += (float)(share * sqrt(squares / (double)n) * (2 * rng_uniform(&r) - 1));
+    }
+    if (!s)
+        model_changed(ctx, x->m);
+    return s;
+}
+
 void lab_model_free(lab_model *x) {
     if (!x)
         return;
@@ -234,11 +252,15 @@ agon_status lab_train(lab *l, agon_ctx *ctx, lab_model *x, const lab_rows *rows,
     o.lr = (float)t->lr;
     o.warmup = 0.05;
     o.seed = t->seed;
+    if (t->small_loss > 0)
+        o.selection = (train_selection){.tau = t->small_loss, .ramp = 0.1, .co_teach = t->partner, .partner_model = t->partner ? t->partner->m : NULL};
     agon_status s = AGON_OK;
     for (size_t i = 0; i < 8 && t->settings[i] && !s; i++)
         s = objective_set(ctx, o.objective, t->settings[i], o.objective_options);
     if (!s && (o.objective->needs & NEEDS_HEAD))
         s = model_add_head(ctx, x->m, HEAD_REWARD, 0, 0);
+    if (!s && t->partner && (o.objective->needs & NEEDS_HEAD))
+        s = model_add_head(ctx, t->partner->m, HEAD_REWARD, 0, 0);
     watch w = {.l = l};
     const train_sink sink = {.on_step = on_step, .arg = &w};
     if (!s)

@@ -4,7 +4,8 @@
  *              else, so that there is a gain to keep
  *   pairs      two completions sampled from the base, chosen: the one with the larger gold reward (sequence_grade); each pair is swapped with
  *              probability e (train/noise.h)
- *   methods    dpo, cdpo, rdpo and dpo-forward told the true e; rdpo told the estimated e; ropo; and
+ *   methods    dpo, cdpo, rdpo and dpo-forward told the true e; rdpo told the estimated e; ropo; co-teaching told the true e (dpo of two learners,
+ *              the second from the base with noise on its weights, each on the share 1 - e of the pairs that the other finds easiest); and
  *   ours       two dpo policies, each on half of the swapped pairs, give margins to the other half (out of sample); a model of symmetric flips is
  *              fitted to them (flip_model_fit), and its rate is the estimated e; the posterior that a pair is right is a soft label for
  *              dpo-soft
@@ -28,11 +29,12 @@ static const char defaults[] =
     "\"epochs\": 10, \"batch\": 32, \"lr\": 0.0005, \"beta\": 0.1, \"draws\": 2000}";
 
 enum { MAX_RATES = 8, N_TRIES = 4 };
+static const double SHAKEN = 0.05; /* noise on the second learner's weights, as a share of each tensor's root mean square */
 
 typedef enum measure { RANKED, GOLD, RIGHT, N_MEASURES } measure;
 static const char *const measure_names[N_MEASURES] = {"ranked", "gold", "right"};
 
-typedef enum told { TOLD_NOTHING, TOLD_RATE, TOLD_ESTIMATE, TOLD_LABELS } told;
+typedef enum told { TOLD_NOTHING, TOLD_RATE, TOLD_ESTIMATE, TOLD_LABELS, TOLD_SHARE } told; /* share: how many pairs a learner leaves out */
 static const struct method {
     const char *name, *objective;
     told told;
@@ -40,7 +42,7 @@ static const struct method {
     {"dpo", "dpo", TOLD_NOTHING},     {"cdpo", "cdpo", TOLD_RATE},
     {"rdpo", "rdpo", TOLD_RATE},      {"rdpo-estimated", "rdpo", TOLD_ESTIMATE},
     {"forward", "dpo-forward", TOLD_RATE}, {"ropo", "ropo", TOLD_NOTHING},
-    {"ours", "dpo-soft", TOLD_LABELS},
+    {"ours", "dpo-soft", TOLD_LABELS}, {"co-teaching", "dpo", TOLD_SHARE},
 };
 enum { N_METHODS = sizeof methods / sizeof *methods };
 
@@ -294,15 +296,21 @@ static agon_status train_policy(const noise *x, agon_ctx *ctx, size_t seed, size
     const double *q = x->soft + (seed * x->n_rates + rate) * (x->n_pairs + 1);
     double e = m->told == TOLD_ESTIMATE ? q[x->n_pairs] : x->rates[rate];
     char beta[40], smoothing[40];
-    lab_model *policy = NULL;
+    lab_model *policy = NULL, *partner = NULL;
     lab_rows rows = {0};
     snprintf(beta, sizeof beta, "beta=%.17g", x->beta);
     snprintf(smoothing, sizeof smoothing, "label_smoothing=%.17g", e);
-    const lab_training t = {.objective = m->objective,
-                            .settings = {beta, m->told == TOLD_RATE || m->told == TOLD_ESTIMATE ? smoothing : NULL},
-                            .steps = x->steps, .batch = x->batch, .lr = x->lr, .reference = x->base[seed]->m,
-                            .seed = seed_derivef(x->seed + seed, "order")};
+    lab_training t = {.objective = m->objective,
+                      .settings = {beta, m->told == TOLD_RATE || m->told == TOLD_ESTIMATE ? smoothing : NULL},
+                      .steps = x->steps, .batch = x->batch, .lr = x->lr, .reference = x->base[seed]->m,
+                      .seed = seed_derivef(x->seed + seed, "order")};
     agon_status s = lab_model_copy(ctx, x->base[seed], &policy);
+    if (!s && m->told == TOLD_SHARE && e > 0) {
+        s = lab_model_copy(ctx, x->base[seed], &partner);
+        if (!s)
+            s = lab_model_shake(ctx, partner, SHAKEN, seed_derivef(x->seed + seed, "partner"));
+        t.small_loss = e, t.partner = partner;
+    }
     if (!s)
         s = lab_pairs(ctx, chosen, rejected, x->n_pairs, m->told == TOLD_LABELS ? q : NULL, &rows);
     if (!s)
@@ -311,6 +319,7 @@ static agon_status train_policy(const noise *x, agon_ctx *ctx, size_t seed, size
         s = measure_policy(x, ctx, seed, policy, scores);
     lab_rows_free(&rows);
     lab_model_free(policy);
+    lab_model_free(partner);
     return s;
 }
 
@@ -532,9 +541,9 @@ static agon_status plan(lab *l, double *trained, double *asked) {
     if (s)
         return s;
     double seeds = (double)x.n_seeds, n = seeds * (double)x.n_rates;
-    trained[0] = lab_rounds(l, x.n_seeds) * (double)x.n_corpus + n * (N_METHODS + 1) * 2 * (double)(x.steps * x.batch);
+    trained[0] = lab_rounds(l, x.n_seeds) * (double)x.n_corpus + n * (N_METHODS + 2) * 2 * (double)(x.steps * x.batch);
     double measured = (4 + 7.0 * (double)(1 + x.n_samples)) * (double)x.n_test; /* a completion is a pass a token, about seven */
-    asked[0] = n * N_METHODS * (2.0 * (double)x.n_pairs + measured) + seeds * (7.0 * N_TRIES * (double)x.n_all + measured);
+    asked[0] = n * 4.0 * (double)(x.steps * x.batch) + n * N_METHODS * (2.0 * (double)x.n_pairs + measured) + seeds * (7.0 * N_TRIES * (double)x.n_all + measured);
     return AGON_OK;
 }
 
