@@ -168,13 +168,23 @@ static void on_line(void *arg, const char *text) {
     fflush(stderr);
 }
 
+/* "precision 0.500 [0.187, 0.813]"; of nothing flagged or planted there is none. */
+static void show_share(const json_t *q, const char *name, const char *interval) {
+    char text[40];
+    if (isfinite(number_of(q, name)))
+        printf("%s %.3f %s", name, number_of(q, name), interval_text(json_object_get(q, interval), text));
+    else
+        printf("no %s", name);
+}
+
 static void show_quality(const json_t *q) {
-    char precision[40], recall[40];
     if (!json_is_object(q))
         return;
-    printf("against the truth: %lld planted, %lld of them found; precision %.3f %s, recall %.3f %s (exact)\n", count_of(q, "planted"),
-           count_of(q, "found"), number_of(q, "precision"), interval_text(json_object_get(q, "precision_ci95"), precision),
-           number_of(q, "recall"), interval_text(json_object_get(q, "recall_ci95"), recall));
+    printf("against the truth: %lld planted, %lld of them found; ", count_of(q, "planted"), count_of(q, "found"));
+    show_share(q, "precision", "precision_ci95");
+    fputs(", ", stdout);
+    show_share(q, "recall", "recall_ci95");
+    puts(" (exact)");
 }
 
 static void show_cleaned(const label_arguments *a, const json_t *report) {
