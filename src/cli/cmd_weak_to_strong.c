@@ -51,12 +51,13 @@ const command command_weak_to_strong = {
     "A weak supervisor is trained on half A, its labels of half B train a stronger student, and a ceiling is the same\n"
     "student on the truth. Prints how much of the gap each student recovers (PGR), with intervals over seeds and items:\n"
     "naive, auxiliary confidence loss (both schedules), only the most confident labels, errors replaced by random flips of\n"
-    "the same rates, bootstrapping, specialists. Models are trained from scratch. Stop it at any moment and run the same\n"
-    "command again: it goes on.\n\n"
+    "the same rates, bootstrapping, specialists. Models are trained from scratch, or the student is a language model\n"
+    "(strong: language-model). Stop it at any moment and run the same command again: it goes on.\n\n"
     "  --output DIR   where result.json, curves.svg and finished parts are kept (default: the file's stem + .out)\n"
     "  --full         with what the file's \"full\" changes, usually more seeds; how long it takes is said first\n"
     "  --plan         only say how long it takes\n"
     "  --json         the result as one line of JSON; progress goes to stderr\n\n"
-    "  agon weak-to-strong examples/weak_to_strong.yaml",
+    "  agon weak-to-strong examples/weak_to_strong.yaml\n"
+    "  agon weak-to-strong examples/weak_to_strong_lm.yaml --plan",
     run,
 };

@@ -69,8 +69,6 @@ struct model {
  * borrowed until model_free. No tokenizer. *out new. */
 AGON_MUST_CHECK agon_status model_build(agon_ctx *ctx, const model_config *config, tensor_source source,
                                         void *arg, compute_dtype dtype, model **out);
-/* Packs every matrix for the backward products. */
-AGON_MUST_CHECK agon_status model_prepare_backward(agon_ctx *ctx, model *m);
 /* Inverse frequencies of RoPE, computed in double, [head_dim/2]. */
 void rope_inv_freq(const model_config *config, float *out);
 /* The i-th tensor's current value: the trained master, or as loaded. A tensor_source with a const model as arg. */

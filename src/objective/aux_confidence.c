@@ -8,20 +8,21 @@
  *   schedule  0: a ramps linearly from 0 to alpha over the first `warmup` of the steps (paper: 0.2)
  *             1: as released: alpha*progress until `warmup`, then alpha at once (a jump; a known defect)
  *
- * The batch is the whole optimiser step, as the threshold needs it: 32 examples or more. Quantiles interpolate
+ * f is a class head, or (likelihood) the response's own likelihood ratio. The batch is the whole optimiser step, as the threshold needs it: 32 examples or more. Quantiles interpolate
  * linearly. a = 0 is exactly cross-entropy (classify). */
 #include "objective/classes.h"
 #include "objective/table.h"
 
 #include <stdlib.h>
 
-enum { ALPHA, THRESHOLD, SCHEDULE, WARMUP, PROGRESS };
+enum { ALPHA, THRESHOLD, SCHEDULE, WARMUP, PROGRESS, LIKELIHOOD };
 static const objective_option options_table[] = {
     {"alpha", 0.5, 0, 1, "largest weight of the student's own hard labels (paper: 0.75 for the largest students)"},
     {"threshold", 1, 0, 2, "0: batch median, 1: quantile that matches the weak labels' prior, 2: as released"},
     {"schedule", 0, 0, 1, "0: linear ramp, 1: as released"},
     {"warmup", 0.2, 0, 1, "share of the steps until alpha is reached"},
     {"progress", 1, 0, 1, "share of the steps done; the trainer sets it"},
+    BINARY_LIKELIHOOD,
     {.name = NULL},
 };
 
@@ -49,7 +50,7 @@ static double threshold(const double *options, const row *rows, size_t n_rows, d
     bool released = options[THRESHOLD] == 2;
     double weak = 0;
     for (size_t i = 0; i < n_rows; i++) {
-        double s = binary_logit(rows[i].responses);
+        double s = binary_logit(rows[i].responses, options[LIKELIHOOD]);
         x[i] = sigmoid(released ? -s : s);
         weak += rows[i].responses->label / (double)n_rows;
     }
@@ -62,14 +63,14 @@ static agon_status step_loss(agon_ctx *ctx, const double *options, const row *ro
     double t = threshold(options, rows, n_rows, scratch), a = ramp(options), sum = 0, agree = 0, plain = 0, hards = 0;
     for (size_t i = 0; i < n_rows; i++) {
         response *r = rows[i].responses;
-        double share = rows[i].weight * r->weight / total, s = binary_logit(r), y = r->label;
+        double share = rows[i].weight * r->weight / total, s = binary_logit(r, options[LIKELIHOOD]), y = r->label;
         double hard = options[THRESHOLD] == 2 ? !(sigmoid(-s) >= t) : sigmoid(s) > t;
         double target = (1 - a) * y + a * hard;
         out->losses[i] = -target * logsig(s) - (1 - target) * logsig(-s);
         agon_status status = loss_check(ctx, "aux-confidence", i, out->losses[i]);
         if (status != AGON_OK)
             return status;
-        binary_gradient(r, share * (sigmoid(s) - target));
+        binary_gradient(r, options[LIKELIHOOD], share * (sigmoid(s) - target));
         sum += share * out->losses[i];
         plain += share * (-y * logsig(s) - (1 - y) * logsig(-s));
         agree += (s > 0) == (y > 0.5) ? share : 0;
@@ -85,11 +86,13 @@ static agon_status step_loss(agon_ctx *ctx, const double *options, const row *ro
     return AGON_OK;
 }
 
+static unsigned needs_with(const double *options) {
+    return binary_needs(options[LIKELIHOOD]);
+}
+
 static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = rows_check(ctx, "aux-confidence", ROW_SINGLE, NEEDS_HEAD | NEEDS_LABEL, rows, n_rows);
-    if (s == AGON_OK)
-        s = heads_check(ctx, "aux-confidence", rows[0].responses->n_head == 2 ? 2 : 1, rows, n_rows);
+    agon_status s = binary_check(ctx, "aux-confidence", options[LIKELIHOOD], rows, n_rows);
     double total = s == AGON_OK ? response_normaliser(options, rows, n_rows) : 0;
     if (s == AGON_OK)
         s = weight_check(ctx, "aux-confidence", total);
@@ -110,5 +113,6 @@ const objective objective_aux_confidence = {
     .needs = NEEDS_HEAD | NEEDS_LABEL,
     .coupling = COUPLED_STEP,
     .options = options_table,
+    .needs_with = needs_with,
     .loss = loss,
 };

@@ -62,8 +62,24 @@ double classes_backward(const double *transition, const double *logits, size_t k
     return sum;
 }
 
-void binary_gradient(response *r, double d) {
+double binary_logit(const response *r, double likelihood) {
+    if (likelihood > 0)
+        return likelihood * (masked_sum(r, r->log_prob) - masked_sum(r, r->reference));
+    const double *h = r->head + last_token(r) * r->n_head;
+    return r->n_head == 1 ? h[0] : h[1] - h[0];
+}
+
+agon_status binary_check(agon_ctx *ctx, const char *name, double likelihood, const row *rows, size_t n_rows) {
+    agon_status s = rows_check(ctx, name, ROW_SINGLE, binary_needs(likelihood), rows, n_rows);
+    return s || likelihood > 0 ? s : heads_check(ctx, name, rows[0].responses->n_head == 2 ? 2 : 1, rows, n_rows);
+}
+
+void binary_gradient(response *r, double likelihood, double d) {
     clear_gradient(r);
+    if (likelihood > 0) {
+        sequence_gradient(r, likelihood * d);
+        return;
+    }
     if (!r->d_head)
         return;
     double *h = r->d_head + last_token(r) * r->n_head;

@@ -15,12 +15,17 @@ double classes_forward(const double *transition, const double *logits, size_t k,
  * singular. */
 double classes_backward(const double *transition, const double *logits, size_t k, size_t y, double *d);
 
-/* The logits of a binary head as one: output 0 of one, or output 1 less output 0 of two. */
-static inline double binary_logit(const response *r) {
-    const double *h = r->head + last_token(r) * r->n_head;
-    return r->n_head == 1 ? h[0] : h[1] - h[0];
+/* The logit of class 1. likelihood 0: of a binary head, output 0 of one or output 1 less output 0 of two; above 0: that many times the
+ * response's log(policy/reference), so that a language model is its own class head. */
+double binary_logit(const response *r, double likelihood);
+/* The gradient of binary_logit to the head or the log_probs, all else 0. */
+void binary_gradient(response *r, double likelihood, double d);
+/* What it reads of a row, and the check of it: AGON_EINVAL, AGON_ENUMERIC. */
+static inline unsigned binary_needs(double likelihood) {
+    return NEEDS_LABEL | (likelihood > 0 ? NEEDS_REFERENCE : NEEDS_HEAD);
 }
-/* The gradient of binary_logit to the head, all else 0. */
-void binary_gradient(response *r, double d);
+AGON_MUST_CHECK agon_status binary_check(agon_ctx *ctx, const char *name, double likelihood, const row *rows, size_t n_rows);
+#define BINARY_LIKELIHOOD                                                                                                     \
+    {"likelihood", 0, 0, 1e6, "0: the logit is a head's; above 0: so many times log(policy/reference) of the response"}
 
 #endif

@@ -1,7 +1,7 @@
 /* classify: a binary class head on soft labels, plain or corrected for class-conditional label noise (training.md
  * sections 5 and 6; Patrini et al. 2017, arXiv 1609.03683, theorems 1 and 2).
  *
- *   logits (0, s) from one output, or two outputs;   y = label, P(class 1), smoothed by label_smoothing
+ *   logits (0, s) from one output, or two outputs, or likelihood * log(policy/reference);   y = label, P(class 1), smoothed by label_smoothing
  *   loss = y*l(1) + (1-y)*l(0),   l = cross-entropy; correction 1: forward, 2: backward, with
  *   T = [[1-flip_negative, flip_negative], [flip_positive, 1-flip_positive]]
  *
@@ -9,12 +9,13 @@
 #include "objective/classes.h"
 #include "objective/table.h"
 
-enum { CORRECTION, FLIP_NEGATIVE, FLIP_POSITIVE, LABEL_SMOOTHING };
+enum { CORRECTION, FLIP_NEGATIVE, FLIP_POSITIVE, LABEL_SMOOTHING, LIKELIHOOD };
 static const objective_option options_table[] = {
     {"correction", 0, 0, 2, "of label noise; 0: none, 1: forward, 2: backward"},
     {"flip_negative", 0.1, 0, 0.49, "share of class 0 that is labelled 1"},
     {"flip_positive", 0.1, 0, 0.49, "share of class 1 that is labelled 0"},
     {"label_smoothing", 0, 0, 0.5, "e: y becomes (1-e)*y + e/2"},
+    BINARY_LIKELIHOOD,
     {.name = NULL},
 };
 
@@ -35,20 +36,23 @@ static double one(const double *options, double s, double label, double *d) {
     return sum;
 }
 
+static unsigned needs_with(const double *options) {
+    return binary_needs(options[LIKELIHOOD]);
+}
+
 static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = rows_check(ctx, "classify", ROW_SINGLE, NEEDS_HEAD | NEEDS_LABEL, rows, n_rows);
-    if (s == AGON_OK)
-        s = heads_check(ctx, "classify", rows[0].responses->n_head == 2 ? 2 : 1, rows, n_rows);
+    const double likelihood = options[LIKELIHOOD];
+    agon_status s = binary_check(ctx, "classify", likelihood, rows, n_rows);
     double total = response_normaliser(options, rows, n_rows), sum = 0, accuracy = 0, positive = 0;
     if (s == AGON_OK)
         s = weight_check(ctx, "classify", total);
     for (size_t i = 0; s == AGON_OK && i < n_rows; i++) {
         response *r = rows[i].responses;
-        double share = rows[i].weight * r->weight / total, x = binary_logit(r), d;
+        double share = rows[i].weight * r->weight / total, x = binary_logit(r, likelihood), d;
         out->losses[i] = one(options, x, r->label, &d);
         s = loss_check(ctx, "classify", i, out->losses[i]);
-        binary_gradient(r, share * d);
+        binary_gradient(r, likelihood, share * d);
         sum += share * out->losses[i];
         accuracy += (x > 0) == (r->label > 0.5) ? share : 0;
         positive += x > 0 ? share : 0;
@@ -69,6 +73,7 @@ const objective objective_classify = {
     .needs = NEEDS_HEAD | NEEDS_LABEL,
     .coupling = COUPLED_ROW,
     .options = options_table,
+    .needs_with = needs_with,
     .loss = loss,
     .normaliser = response_normaliser,
 };

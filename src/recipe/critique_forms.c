@@ -53,21 +53,12 @@ static agon_status take_options(lab *l, forms *x) {
     return s;
 }
 
-static agon_status take_numerics(lab *l) {
-    const char *name = json_string_value(json_object_get(l->settings, "numerics"));
-    bool native = name && strcmp(name, "native") == 0;
-    if (!native && (!name || strcmp(name, "portable") != 0))
-        return ctx_fail(l->ctx, AGON_EINVAL, "numerics is portable or native, not '%.40s'", name ? name : "");
-    l->ctx->numerics = native ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE;
-    return AGON_OK;
-}
-
 static agon_status open_all(lab *l, forms *x) {
     char *path = NULL, hex[HASH_HEX_SIZE];
     hash256 id;
     agon_status s = take_options(l, x);
     if (!s)
-        s = take_numerics(l);
+        s = lab_numerics(l);
     x->cells = s ? NULL : calloc(task_n_cells() + 1, sizeof *x->cells);
     if (!s && !x->cells)
         s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");

@@ -4,7 +4,6 @@
 #include "base/nearest.h"
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LIST_EXPERIMENT(name) &experiment_##name,
 static const experiment *const table[] = {EXPERIMENTS(LIST_EXPERIMENT)};
@@ -51,13 +50,6 @@ static agon_status take_settings(agon_ctx *ctx, const experiment_request *r, con
 
 /* ---- the estimate ------------------------------------------------------------------------------------------ */
 
-/* Of this thread's work, so that the estimate is for cores that have nothing else to do. */
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 typedef struct trial {
     lab *l;
     lab_size sizes[EXPERIMENT_MAX_SIZES];
@@ -71,21 +63,21 @@ static agon_status try_size(void *arg, agon_ctx *ctx, size_t i) {
     sequence_item items[TRIAL_ROWS];
     lab_model *m = NULL;
     lab_rows rows = {0};
-    double p[TRIAL_ROWS], start;
+    double p[TRIAL_ROWS];
     const lab_training training = {.objective = "nll", .steps = TRIAL_ROWS / TRIAL_BATCH, .batch = TRIAL_BATCH, .lr = 1e-3};
     agon_status s = sequence_draw_set(ctx, sequence_n_families() - 2, 7, &yes, NULL, 0, false, TRIAL_ROWS, items);
     if (!s)
         s = lab_model_new(ctx, &t->sizes[i], 1, &m);
     if (!s)
         s = lab_documents(ctx, items, TRIAL_ROWS, &rows);
-    start = now();
+    double start = lab_seconds();
     if (!s)
         s = lab_train(t->l, ctx, m, &rows, &training);
-    t->train_seconds[i] = (now() - start) / TRIAL_ROWS;
-    start = now();
+    t->train_seconds[i] = (lab_seconds() - start) / TRIAL_ROWS;
+    start = lab_seconds();
     if (!s)
         s = lab_score(ctx, m, items, TRIAL_ROWS, p);
-    t->ask_seconds[i] = (now() - start) / TRIAL_ROWS;
+    t->ask_seconds[i] = (lab_seconds() - start) / TRIAL_ROWS;
     lab_rows_free(&rows);
     lab_model_free(m);
     return s;
@@ -128,9 +120,12 @@ static agon_status write_result(lab *l, const experiment *e, double minutes, jso
 }
 
 static agon_status run_opened(lab *l, const experiment_request *r, const experiment *e, json_t **result) {
-    double minutes = 0;
+    double minutes = 0, more = 0;
     json_t *found = NULL;
-    agon_status s = e->minutes ? e->minutes(l, &minutes) : estimate(l, e, &minutes);
+    agon_status s = e->plan ? estimate(l, e, &minutes) : AGON_OK;
+    if (!s && e->minutes)
+        s = e->minutes(l, &more);
+    minutes += more;
     if (s)
         return s;
     lab_say(l, "%s: about %.1f minutes on %d idle cores of this machine, less what is done already", e->name, minutes, l->ctx->n_threads);

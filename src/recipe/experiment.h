@@ -13,10 +13,10 @@
 typedef struct experiment {
     const char *name, *summary;
     const char *defaults; /* JSON: every option with its default */
-    /* What it will do, for the estimate: rows trained and rows asked, by size of the ladder "ladder". */
+    /* What it will do, for the estimate: rows trained and rows asked, by size of the ladder "ladder". NULL: nothing on a ladder. */
     agon_status (*plan)(lab *l, double *trained, double *asked);
     agon_status (*run)(lab *l, json_t **result); /* *result new */
-    /* Minutes on idle cores, for experiments that are not on a ladder; NULL: by `plan`. */
+    /* Minutes on idle cores of what is not on a ladder; NULL: nothing. */
     agon_status (*minutes)(lab *l, double *minutes);
 } experiment;
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <yaml.h>
 
 enum { FILE_LIMIT = 1 << 20, MAX_DEPTH = 8 };
@@ -186,6 +187,15 @@ agon_status lab_generative(const lab *l, const char *key, size_t *family) {
     return AGON_OK;
 }
 
+agon_status lab_numerics(lab *l) {
+    const char *name = json_string_value(json_object_get(l->settings, "numerics"));
+    bool native = name && strcmp(name, "native") == 0;
+    if (!native && (!name || strcmp(name, "portable") != 0))
+        return ctx_fail(l->ctx, AGON_EINVAL, "numerics is portable or native, not '%.40s'", name ? name : "");
+    l->ctx->numerics = native ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE;
+    return AGON_OK;
+}
+
 agon_status lab_open(lab *l) {
     buffer path = {0};
     char *text = json_canonical(l->settings);
@@ -345,6 +355,12 @@ agon_status lab_run(lab *l, size_t n, lab_work fn, void *arg) {
     free(w.statuses);
     free(w.sentences);
     return s;
+}
+
+double lab_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 double lab_rounds(const lab *l, size_t n) {

@@ -39,6 +39,8 @@ AGON_MUST_CHECK agon_status lab_real(const lab *l, const char *key, double low, 
 AGON_MUST_CHECK agon_status lab_reals(const lab *l, const char *key, double low, double high, double *out, size_t most, size_t *n);
 /* The family of sequence tasks that the settings name; AGON_EINVAL where it is none with answers to write. */
 AGON_MUST_CHECK agon_status lab_generative(const lab *l, const char *key, size_t *family);
+/* The arithmetic that the settings' "numerics" name, portable or native, from now on; AGON_EINVAL. */
+AGON_MUST_CHECK agon_status lab_numerics(lab *l);
 /* Sets identity, makes the folder; then lab_close, once. */
 AGON_MUST_CHECK agon_status lab_open(lab *l);
 void lab_close(lab *l);
@@ -55,6 +57,8 @@ AGON_MUST_CHECK agon_status lab_keep(const lab *l, agon_ctx *ctx, const char *ke
  * failure of the smallest i is the result. AGON_EINTERRUPTED after agon_interrupt of the lab's context. */
 typedef agon_status (*lab_work)(void *arg, agon_ctx *ctx, size_t i);
 AGON_MUST_CHECK agon_status lab_run(lab *l, size_t n, lab_work fn, void *arg);
+/* Processor seconds of this thread, for estimates: they are for cores that have nothing else to do. */
+double lab_seconds(void);
 /* n works of equal length as the estimate counts them, which divides by the cores: rounded up to whole rounds, since one work runs on one core. */
 double lab_rounds(const lab *l, size_t n);
 
@@ -102,6 +106,9 @@ AGON_MUST_CHECK agon_status lab_documents(agon_ctx *ctx, const sequence_item *it
 /* Classes: a label P(true) and a weight (NULL: 1) at END. Items of weight 0 are left out. */
 AGON_MUST_CHECK agon_status lab_labelled(agon_ctx *ctx, const sequence_item *items, size_t n, const double *labels,
                                          const double *weights, lab_rows *out);
+/* The same, but what follows the source is the response: for objectives that judge by its likelihood. */
+AGON_MUST_CHECK agon_status lab_labelled_answers(agon_ctx *ctx, const sequence_item *items, size_t n, const double *labels,
+                                                 const double *weights, lab_rows *out);
 /* Answers: source to the rest of each item. */
 AGON_MUST_CHECK agon_status lab_answers(agon_ctx *ctx, const sequence_item *items, size_t n, const double *weights,
                                         lab_rows *out);
@@ -125,6 +132,8 @@ typedef struct lab_training {
 } lab_training;
 /* All weights; a class head of zeros is added where the objective reads one. */
 AGON_MUST_CHECK agon_status lab_train(lab *l, agon_ctx *ctx, lab_model *m, const lab_rows *rows, const lab_training *t);
+/* An adapter of m, which stays as it is, instead of all weights. */
+AGON_MUST_CHECK agon_status lab_train_adapter(lab *l, agon_ctx *ctx, model *m, adapter *a, const lab_rows *rows, const lab_training *t);
 /* Output of the class or reward head after END, [n]. */
 AGON_MUST_CHECK agon_status lab_reward(agon_ctx *ctx, const lab_model *m, const sequence_item *items, size_t n, double *out);
 /* P(true) of each item by the class head, [n]. */

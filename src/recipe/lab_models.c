@@ -169,20 +169,30 @@ agon_status lab_documents(agon_ctx *ctx, const sequence_item *items, size_t n, l
     return s;
 }
 
-agon_status lab_labelled(agon_ctx *ctx, const sequence_item *items, size_t n, const double *labels, const double *weights,
-                         lab_rows *out) {
+static agon_status labelled(agon_ctx *ctx, const sequence_item *items, size_t n, const double *labels, const double *weights,
+                            bool answers, lab_rows *out) {
     agon_status s = rows_begin(ctx, n, out);
     for (size_t i = 0; i < n && !s; i++) {
         double weight = weights ? weights[i] : 1;
         if (weight == 0)
             continue;
-        train_response *r = add_row(out, (const sequence_item *const[]){&items[i]}, 1, items[i].n - 1, weight);
+        train_response *r = add_row(out, (const sequence_item *const[]){&items[i]}, 1, answers ? items[i].n_source : items[i].n - 1, weight);
         if (!r)
             s = no_memory(ctx);
         else
             r->label = labels[i];
     }
     return s;
+}
+
+agon_status lab_labelled(agon_ctx *ctx, const sequence_item *items, size_t n, const double *labels, const double *weights,
+                         lab_rows *out) {
+    return labelled(ctx, items, n, labels, weights, false, out);
+}
+
+agon_status lab_labelled_answers(agon_ctx *ctx, const sequence_item *items, size_t n, const double *labels, const double *weights,
+                                 lab_rows *out) {
+    return labelled(ctx, items, n, labels, weights, true, out);
 }
 
 agon_status lab_answers(agon_ctx *ctx, const sequence_item *items, size_t n, const double *weights, lab_rows *out) {
@@ -241,7 +251,8 @@ static agon_status on_step(void *arg, const train_progress *p) {
     return atomic_load(&w->l->ctx->interrupted) ? AGON_EINTERRUPTED : AGON_OK;
 }
 
-agon_status lab_train(lab *l, agon_ctx *ctx, lab_model *x, const lab_rows *rows, const lab_training *t) {
+/* All weights of m, or the adapter where there is one. */
+static agon_status train_rows(lab *l, agon_ctx *ctx, model *m, adapter *a, const lab_rows *rows, const lab_training *t) {
     train_options o = train_options_default();
     o.objective = objective_find(t->objective);
     assert(o.objective);
@@ -257,17 +268,26 @@ agon_status lab_train(lab *l, agon_ctx *ctx, lab_model *x, const lab_rows *rows,
     agon_status s = AGON_OK;
     for (size_t i = 0; i < 8 && t->settings[i] && !s; i++)
         s = objective_set(ctx, o.objective, t->settings[i], o.objective_options);
-    if (!s && (o.objective->needs & NEEDS_HEAD))
-        s = model_add_head(ctx, x->m, HEAD_REWARD, 0, 0);
-    if (!s && t->partner && (o.objective->needs & NEEDS_HEAD))
+    const bool head = objective_needs_with(o.objective, o.objective_options) & NEEDS_HEAD;
+    if (!s && head)
+        s = a ? adapter_add_head(ctx, a, HEAD_REWARD, 0, 0) : model_add_head(ctx, m, HEAD_REWARD, 0, 0);
+    if (!s && head && t->partner)
         s = model_add_head(ctx, t->partner->m, HEAD_REWARD, 0, 0);
     watch w = {.l = l};
     const train_sink sink = {.on_step = on_step, .arg = &w};
     if (!s)
-        s = train(ctx, x->m, NULL, t->reference, NULL, rows->rows, rows->n, &o, &sink, NULL, 0);
+        s = train(ctx, m, a, t->reference, NULL, rows->rows, rows->n, &o, &sink, NULL, 0);
     if (!s && t->loss)
         *t->loss = w.loss / w.n;
     return s;
+}
+
+agon_status lab_train(lab *l, agon_ctx *ctx, lab_model *x, const lab_rows *rows, const lab_training *t) {
+    return train_rows(l, ctx, x->m, NULL, rows, t);
+}
+
+agon_status lab_train_adapter(lab *l, agon_ctx *ctx, model *m, adapter *a, const lab_rows *rows, const lab_training *t) {
+    return train_rows(l, ctx, m, a, rows, t);
 }
 
 static void copy_values(const parameters *p, double *x, bool into_model) {

@@ -166,6 +166,10 @@ static bool right(const w2s_items *s, const double *x, size_t j) {
     return x[j] > 0;
 }
 
+const char *w2s_answers_optional(size_t k) {
+    return N_FIRST + k < N_CONDITIONS ? conditions[N_FIRST + k].name : NULL;
+}
+
 agon_status w2s_answers(w2s *w, const w2s_items *items, size_t n_families, w2s_scores *out) {
     w2s_grid g = {.w = w, .items = items, .kind = "answers", .n_families = n_families, .n_conditions = N_CONDITIONS,
                   .n_first = N_FIRST, .n_values = w->n_test + w->n_train * (1 + SEQUENCE_MAX), .weak = WEAK, .ceiling = CEILING,

@@ -1,10 +1,10 @@
 /* Weak-to-strong on classification: is the statement true? (Burns et al. 2023, 2312.09390; training.md section 6.)
  *
  *   weak       smallest model on half A with the truth; its P(true) on half B are the weak labels
- *   ceiling    largest model on half B with the truth
+ *   ceiling    strong model on half B with the truth: the largest of the ladder, or a language model of the user's (w2s_lm.c)
  *   students   on half B with weak labels, as they are or as a condition below makes them
  *
- * Every model starts from the same pretraining of its size and takes the same number of steps, so that conditions with fewer items
+ * Every model starts from the same weights of its size and takes the same number of steps, so that conditions with fewer items
  * differ in what they saw, not in how long they learnt. Works of one level are independent; each is a stage. */
 #include "recipe/weak_to_strong.h"
 #include "base/ctx.h"
@@ -19,7 +19,7 @@
 #include <string.h>
 
 typedef enum label_source { TRUTH_A, TRUTH_B, SPECIALIST, SOFT, HARD, CONFIDENT, RANDOM, MATCHED, SHUFFLED, BOOTSTRAP, ENSEMBLE } label_source;
-typedef enum model_choice { SMALLEST, MIDDLE, LARGEST } model_choice;
+typedef enum model_choice { SMALLEST, MIDDLE, STRONG } model_choice;
 
 typedef struct condition {
     const char *name;
@@ -31,26 +31,26 @@ typedef struct condition {
 
 static const condition conditions[] = {
     {"weak", TRUTH_A, SMALLEST, 0, "classify", {0}},
-    {"ceiling", TRUTH_B, LARGEST, 0, "classify", {0}},
+    {"ceiling", TRUTH_B, STRONG, 0, "classify", {0}},
     {"specialist-0", SPECIALIST, SMALLEST, 0, "classify", {0}},
     {"specialist-1", SPECIALIST, SMALLEST, 1, "classify", {0}},
     {"specialist-2", SPECIALIST, SMALLEST, 2, "classify", {0}},
     /* the first level ends here: what follows needs its labels */
-    {"naive", SOFT, LARGEST, 0, "classify", {0}},
+    {"naive", SOFT, STRONG, 0, "classify", {0}},
     {"naive-smallest", SOFT, SMALLEST, 0, "classify", {0}},
     {"naive-middle", SOFT, MIDDLE, 0, "classify", {0}},
-    {"hard", HARD, LARGEST, 0, "classify", {0}},
-    {"aux-linear", SOFT, LARGEST, 0, "aux-confidence", {"threshold=1", "schedule=0"}},
-    {"aux-released", SOFT, LARGEST, 0, "aux-confidence", {"threshold=2", "schedule=1", "warmup=0.1"}},
-    {"confident-25", CONFIDENT, LARGEST, 0.25, "classify", {0}},
-    {"confident-50", CONFIDENT, LARGEST, 0.5, "classify", {0}},
-    {"confident-75", CONFIDENT, LARGEST, 0.75, "classify", {0}},
-    {"random-25", RANDOM, LARGEST, 0.25, "classify", {0}},
-    {"random-50", RANDOM, LARGEST, 0.5, "classify", {0}},
-    {"matched-flips", MATCHED, LARGEST, 0, "classify", {0}},
-    {"shuffled", SHUFFLED, LARGEST, 0, "classify", {0}},
-    {"bootstrap", BOOTSTRAP, LARGEST, 0, "classify", {0}},
-    {"ensemble", ENSEMBLE, LARGEST, 0, "classify", {0}},
+    {"hard", HARD, STRONG, 0, "classify", {0}},
+    {"aux-linear", SOFT, STRONG, 0, "aux-confidence", {"threshold=1", "schedule=0"}},
+    {"aux-released", SOFT, STRONG, 0, "aux-confidence", {"threshold=2", "schedule=1", "warmup=0.1"}},
+    {"confident-25", CONFIDENT, STRONG, 0.25, "classify", {0}},
+    {"confident-50", CONFIDENT, STRONG, 0.5, "classify", {0}},
+    {"confident-75", CONFIDENT, STRONG, 0.75, "classify", {0}},
+    {"random-25", RANDOM, STRONG, 0.25, "classify", {0}},
+    {"random-50", RANDOM, STRONG, 0.5, "classify", {0}},
+    {"matched-flips", MATCHED, STRONG, 0, "classify", {0}},
+    {"shuffled", SHUFFLED, STRONG, 0, "classify", {0}},
+    {"bootstrap", BOOTSTRAP, STRONG, 0, "classify", {0}},
+    {"ensemble", ENSEMBLE, STRONG, 0, "classify", {0}},
 };
 enum { N_CONDITIONS = sizeof conditions / sizeof *conditions, N_FIRST = 2 + W2S_N_SPECIALISTS, WEAK = 0, CEILING = 1 };
 _Static_assert((int)N_CONDITIONS <= (int)W2S_MAX_CONDITIONS, "too many conditions");
@@ -241,44 +241,68 @@ static agon_status make_labels(const w2s_grid *g, agon_ctx *ctx, size_t seed, si
 
 /* ---- works ------------------------------------------------------------------------------------------------- */
 
+/* The language model comes after the ladder's last. */
 static size_t size_of(const w2s *w, model_choice m) {
-    return m == SMALLEST ? 0 : m == LARGEST ? w->n_sizes - 1 : w->n_sizes / 2;
+    return m == SMALLEST ? 0 : m == MIDDLE ? w->n_sizes / 2 : w->language ? w->n_sizes : w->n_sizes - 1;
 }
 
-/* A model of this size on these labels; its P(true) of all items. */
-static agon_status learn(const w2s *w, agon_ctx *ctx, size_t seed, const w2s_items *s, size_t size, const condition *k,
-                         const label_set *labels, double *p) {
-    char alpha[32];
+/* Bootstrapping goes from here to the strong model. */
+static size_t first_step(const w2s *w) {
+    return size_of(w, STRONG) > 0 ? 1 : 0;
+}
+
+/* A model of the ladder, judged by its class head, or by how much likelier it makes an answer than before it was taught. */
+static agon_status learn_ladder(const w2s *w, agon_ctx *ctx, const lab_model *from, const w2s_items *s, const label_set *labels,
+                                const lab_training *given, double *p) {
     lab_model *x = NULL;
-    lab_rows rows;
-    lab_training t = {.objective = k->objective, .steps = w->steps, .batch = w->batch, .lr = w->lr,
-                      .seed = seed_derivef(w->seed + seed, "order %zu", s->family)};
-    size_t n_settings = 0;
-    for (; n_settings < 3 && k->settings[n_settings]; n_settings++)
-        t.settings[n_settings] = k->settings[n_settings];
-    snprintf(alpha, sizeof alpha, "alpha=%.17g", w->alpha);
-    if (strcmp(k->objective, "aux-confidence") == 0)
-        t.settings[n_settings] = alpha;
-    agon_status status = lab_model_copy(ctx, w2s_model(w, seed, size), &x);
+    lab_rows rows = {0};
+    lab_training t = *given;
+    double *before = malloc(w->n_all * sizeof *before);
+    t.reference = w->language ? from->m : NULL;
+    agon_status status = before ? lab_model_copy(ctx, from, &x) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!status)
-        status = lab_labelled(ctx, labels->items, w->n_train, labels->labels, labels->weights, &rows);
-    if (status) {
-        lab_model_free(x);
-        return status;
-    }
-    status = lab_train(w->l, ctx, x, &rows, &t);
+        status = (w->language ? lab_labelled_answers : lab_labelled)(ctx, labels->items, w->n_train, labels->labels, labels->weights,
+                                                                     &rows);
     if (!status)
+        status = lab_train(w->l, ctx, x, &rows, &t);
+    if (!status && !w->language)
         status = lab_judge(ctx, x, s->items, w->n_all, p);
+    if (!status && w->language)
+        status = lab_score(ctx, x, s->items, w->n_all, p);
+    if (!status && w->language)
+        status = lab_score(ctx, from, s->items, w->n_all, before);
+    for (size_t i = 0; i < w->n_all && w->language && !status; i++)
+        p[i] = 1 / (1 + exp(-w->likelihood * (p[i] - before[i])));
     lab_rows_free(&rows);
     lab_model_free(x);
+    free(before);
     return status;
+}
+
+/* A model of this size on these labels; its P(true) of all items, of the language model those of the test. */
+static agon_status learn(const w2s *w, agon_ctx *ctx, size_t seed, const w2s_items *s, size_t size, const condition *k,
+                         const label_set *labels, double *p) {
+    char alpha[32], likelihood[48];
+    lab_training t = {.objective = k->objective, .steps = w->steps, .batch = w->batch, .lr = w->lr,
+                      .seed = seed_derivef(w->seed + seed, "order %zu", s->family)};
+    size_t n = 0;
+    for (; n < 3 && k->settings[n]; n++)
+        t.settings[n] = k->settings[n];
+    snprintf(alpha, sizeof alpha, "alpha=%.17g", w->alpha);
+    snprintf(likelihood, sizeof likelihood, "likelihood=%.17g", w->likelihood);
+    if (strcmp(k->objective, "aux-confidence") == 0)
+        t.settings[n++] = alpha;
+    if (w->language)
+        t.settings[n++] = likelihood;
+    return size == w->n_sizes ? w2s_lm_learn(w, ctx, s, labels->items, labels->labels, labels->weights, &t, p)
+                              : learn_ladder(w, ctx, w2s_model(w, seed, size), s, labels, &t, p);
 }
 
 /* Bootstrapping: each size learns from the labels of the one before, on the same half B. */
 static agon_status climb(const w2s *w, agon_ctx *ctx, size_t seed, const w2s_items *s, const condition *k, label_set *labels,
                          double *p) {
     agon_status status = AGON_OK;
-    for (size_t size = w->n_sizes > 1 ? 1 : 0; size < w->n_sizes && !status; size++) {
+    for (size_t size = first_step(w), last = size_of(w, STRONG); size <= last && !status; size++) {
         status = learn(w, ctx, seed, s, size, k, labels, p);
         memcpy(labels->labels, on_b(s, p), w->n_train * sizeof *labels->labels);
     }
@@ -378,6 +402,8 @@ static agon_status add_extra(const w2s_grid *g, size_t seed, size_t family, json
         weights[i] = 1;
     for (size_t k = N_FIRST; k < N_CONDITIONS && !status; k++) {
         json_t *one = NULL;
+        if (!w2s_grid_result(g, seed, family, k))
+            continue;
         status = imitation_json(g, w->l->ctx, seed, family, k, &one);
         json_array_append_new(imitations, one);
     }
@@ -392,8 +418,24 @@ static agon_status add_extra(const w2s_grid *g, size_t seed, size_t family, json
     return status;
 }
 
+void w2s_classes_works(const w2s *w, double *works) {
+    for (size_t size = 0; size <= w->n_sizes; size++)
+        works[size] = 0;
+    for (size_t k = 0; k < N_CONDITIONS; k++) {
+        size_t last = size_of(w, conditions[k].model);
+        if (k >= N_FIRST && w2s_left_out(w->l, conditions[k].name))
+            continue;
+        for (size_t size = conditions[k].source == BOOTSTRAP ? first_step(w) : last; size <= last; size++)
+            works[size]++;
+    }
+}
+
+const char *w2s_classes_optional(size_t k) {
+    return N_FIRST + k < N_CONDITIONS ? conditions[N_FIRST + k].name : NULL;
+}
+
 agon_status w2s_classes(w2s *w, const w2s_items *items, size_t n_families, w2s_scores *out) {
-    w2s_grid g = {.w = w, .items = items, .kind = "classes", .n_families = n_families, .n_conditions = N_CONDITIONS,
+    w2s_grid g = {.w = w, .items = items, .kind = "classes", .student = w->lm ? w2s_lm_id(w->lm) : NULL, .n_families = n_families, .n_conditions = N_CONDITIONS,
                   .n_first = N_FIRST, .n_values = w->n_all, .weak = WEAK, .ceiling = CEILING, .name = name_of,
                   .train = train_condition, .right = right};
     agon_status s = w2s_grid_run(&g, out);

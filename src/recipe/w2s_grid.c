@@ -3,20 +3,32 @@
 #include "recipe/weak_to_strong.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 double *w2s_grid_result(const w2s_grid *g, size_t seed, size_t family, size_t condition) {
     return g->x[(seed * g->n_families + family) * g->n_conditions + condition];
 }
 
+bool w2s_left_out(const lab *l, const char *name) {
+    size_t i;
+    json_t *out;
+    json_array_foreach(json_object_get(l->settings, "leave_out"), i, out)
+        if (strcmp(json_string_value(out), name) == 0)
+            return true;
+    return false;
+}
+
 static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     const w2s_grid *g = arg;
     const w2s *w = g->w;
-    size_t condition = g->first + i % g->n_level, family = i / g->n_level % g->n_families, seed = i / g->n_level / g->n_families;
+    size_t condition = g->chosen[g->first + i % g->n_level];
+    size_t family = i / g->n_level % g->n_families, seed = i / g->n_level / g->n_families;
     const w2s_items *s = w2s_grid_items(g, seed, family);
     double *x = w2s_grid_result(g, seed, family, condition);
-    char key[160];
+    char key[256];
     bool found = false;
-    snprintf(key, sizeof key, "%s %zu %s %s", g->kind, seed, sequence_family_name(s->family), g->name(condition));
+    snprintf(key, sizeof key, "%s%s%s %zu %s %s", g->student ? g->student : "", g->student ? "|" : "", g->kind, seed,
+             sequence_family_name(s->family), g->name(condition));
     agon_status status = lab_recall(w->l, ctx, key, x, g->n_values, &found);
     if (status || found)
         return status;
@@ -40,32 +52,42 @@ static agon_status run_level(w2s_grid *g, size_t first, size_t end) {
 
 static agon_status take_scores(const w2s_grid *g, size_t family, w2s_scores *out) {
     const w2s *w = g->w;
-    *out = (w2s_scores){.task = sequence_family_name(g->items[family].family), .family = family, .n_conditions = g->n_conditions,
+    *out = (w2s_scores){.task = sequence_family_name(g->items[family].family), .family = family, .n_conditions = g->n_chosen,
                         .weak = g->weak, .ceiling = g->ceiling, .extra = json_array()};
-    for (size_t k = 0; k < g->n_conditions; k++) {
-        out->names[k] = g->name(k);
+    for (size_t k = 0; k < g->n_chosen; k++) {
+        out->names[k] = g->name(g->chosen[k]);
         out->scores[k] = malloc(w->n_seeds * w->n_test * sizeof *out->scores[k]);
         if (!out->scores[k])
             return ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
         for (size_t i = 0; i < w->n_seeds * w->n_test; i++) {
             size_t seed = i / w->n_test, j = i % w->n_test;
-            out->scores[k][i] = g->right(w2s_grid_items(g, seed, family), w2s_grid_result(g, seed, family, k), j);
+            out->scores[k][i] = g->right(w2s_grid_items(g, seed, family), w2s_grid_result(g, seed, family, g->chosen[k]), j);
         }
     }
     return AGON_OK;
 }
 
+static agon_status make_room(w2s_grid *g) {
+    size_t n = g->w->n_seeds * g->n_families;
+    g->x = calloc(n * g->n_conditions + 1, sizeof *g->x);
+    bool fine = g->x != NULL;
+    g->n_chosen = 0;
+    for (size_t k = 0; k < g->n_conditions; k++) {
+        if (k >= g->n_first && w2s_left_out(g->w->l, g->name(k)))
+            continue;
+        g->chosen[g->n_chosen++] = k;
+        for (size_t i = 0; i < n && fine; i++)
+            fine = (g->x[i * g->n_conditions + k] = malloc(g->n_values * sizeof **g->x)) != NULL;
+    }
+    return fine ? AGON_OK : ctx_fail(g->w->l->ctx, AGON_ENOMEM, "out of memory");
+}
+
 agon_status w2s_grid_run(w2s_grid *g, w2s_scores *out) {
-    size_t n = g->w->n_seeds * g->n_families * g->n_conditions;
-    g->x = calloc(n + 1, sizeof *g->x);
-    agon_status s = g->x ? AGON_OK : ctx_fail(g->w->l->ctx, AGON_ENOMEM, "out of memory");
-    for (size_t i = 0; i < n && !s; i++)
-        if (!(g->x[i] = malloc(g->n_values * sizeof **g->x)))
-            s = ctx_fail(g->w->l->ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = make_room(g);
     if (!s)
         s = run_level(g, 0, g->n_first);
     if (!s)
-        s = run_level(g, g->n_first, g->n_conditions);
+        s = run_level(g, g->n_first, g->n_chosen);
     for (size_t f = 0; f < g->n_families && !s; f++)
         s = take_scores(g, f, &out[f]);
     return s;

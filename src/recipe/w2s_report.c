@@ -107,17 +107,16 @@ typedef struct panel_data {
 
 static const double shares[] = {0.25, 0.5, 0.75, 1};
 
-static agon_status kept_panel(const w2s *w, const w2s_scores *s, const char *kind, panel_data *d, plot_panel *out) {
+static agon_status kept_panel(const w2s *w, const w2s_scores *s, bool classes, panel_data *d, plot_panel *out) {
     static const char *const confident[] = {"confident-25", "confident-50", "confident-75", "naive"};
     static const char *const random[] = {"random-25", "random-50", "naive"};
     static const double random_x[] = {0.25, 0.5, 1};
-    bool classes = find(s, "random-25") != SIZE_MAX;
     agon_status status = add_points(w, s, confident, shares, 4, &d->curves[0]);
     if (!status && classes)
         status = add_points(w, s, random, random_x, 3, &d->curves[1]);
     if (!status)
         status = add_point(w, s, classes ? "matched-flips" : "scrambled-errors", 1, &d->curves[2]);
-    snprintf(d->title, sizeof d->title, "%s (%s)", s->task, kind);
+    snprintf(d->title, sizeof d->title, "%s (%s)", s->task, classes ? "true or false" : "complete");
     size_t n = 0;
     d->series[n++] = series_of("most confident", &d->curves[0], false);
     if (classes)
@@ -148,14 +147,14 @@ static agon_status draw(w2s *w, const w2s_scores *classes, size_t n_classes, con
     size_t n = 0;
     agon_status s = data && panels ? AGON_OK : ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; i < n_classes && !s; i++) {
-        s = kept_panel(w, &classes[i], "true or false", &data[n], &panels[n]);
+        s = kept_panel(w, &classes[i], true, &data[n], &panels[n]);
         n++;
         if (!s)
             s = aids_panel(w, &classes[i], &data[n], &panels[n]);
         n++;
     }
     for (size_t i = 0; i < n_answers && !s; i++, n++)
-        s = kept_panel(w, &answers[i], "complete", &data[n], &panels[n]);
+        s = kept_panel(w, &answers[i], false, &data[n], &panels[n]);
     if (!s && n)
         s = plot_svg(w->l->ctx, panels, n, 4, &svg);
     if (!s && svg)

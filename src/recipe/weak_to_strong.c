@@ -5,9 +5,13 @@
  *   split     test (the same under every seed), half A, half B, validation: drawn once, none twice, none in the corpus
  *   classes   w2s_classes.c: is a statement true?      answers   w2s_answers.c: complete it
  *
+ * `strong: language-model`: the strong student of the classification tasks is a model of the user's, which reads the statements in words
+ * (w2s_lm.c); it knows of them what it was pretrained on, not the corpus. The ladder then holds the supervisor and the steps between.
+ *
  * Protocol and measures: Burns et al. 2023, 2312.09390; training.md section 6. */
 #include "recipe/weak_to_strong.h"
 #include "base/ctx.h"
+#include "base/nearest.h"
 #include "recipe/experiment.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +22,9 @@ static const char defaults[] =
     "\"generative\": [\"sorting\", \"reversal\"],"
     "\"ladder\": [{\"width\": 16, \"layers\": 2}, {\"width\": 32, \"layers\": 2}, {\"width\": 48, \"layers\": 3}],"
     "\"corpus_items\": 600000, \"corpus_lr\": 0.003, \"verdicts\": 0.5, \"train_items\": 1000, \"validation_items\": 300,"
-    "\"test_items\": 1000, \"epochs\": 3, \"batch\": 32, \"lr\": 0.001, \"alpha\": 0.5, \"draws\": 2000}";
+    "\"test_items\": 1000, \"epochs\": 3, \"batch\": 32, \"lr\": 0.001, \"alpha\": 0.5, \"draws\": 2000, \"leave_out\": [],"
+    "\"strong\": \"ladder\", \"model\": \"\", \"numerics\": \"portable\", \"rank\": 16, \"likelihood\": 1.0, \"strong_lr\": 0.0005, \"strong_epochs\": 1,"
+    "\"strong_batch\": 16}";
 
 enum { MAX_FAMILIES = 16 };
 
@@ -42,10 +48,45 @@ static agon_status take_families(const lab *l, const char *key, bool generative,
     return AGON_OK;
 }
 
+/* Every name of "leave_out" is a condition that the others can do without. */
+static agon_status check_left_out(const lab *l) {
+    const char *known[2 * W2S_MAX_CONDITIONS];
+    size_t n = 0, i;
+    json_t *item;
+    for (const char *name; (name = w2s_classes_optional(n)); n++)
+        known[n] = name;
+    for (size_t k = 0; w2s_answers_optional(k); k++)
+        known[n++] = w2s_answers_optional(k);
+    json_array_foreach(json_object_get(l->settings, "leave_out"), i, item) {
+        const char *name = json_string_value(item);
+        size_t k = 0;
+        while (name && k < n && strcmp(known[k], name) != 0)
+            k++;
+        const char *near = name && k == n ? nearest_word(name, known, n) : NULL;
+        if (near)
+            return ctx_fail(l->ctx, AGON_EINVAL, "leave_out: there is no condition '%.40s'; did you mean %s?", name, near);
+        if (!name || k == n)
+            return ctx_fail(l->ctx, AGON_EINVAL, "leave_out: '%.40s' is no condition that can be left out", name ? name : "");
+    }
+    return AGON_OK;
+}
+
 typedef struct options {
     w2s w;
     size_t classes[MAX_FAMILIES], answers[MAX_FAMILIES], n_classes, n_answers;
 } options;
+
+/* Who the strong student is. */
+static agon_status take_strong(lab *l, options *o) {
+    const char *name = json_string_value(json_object_get(l->settings, "strong"));
+    o->w.language = name && strcmp(name, "language-model") == 0;
+    if (!o->w.language && (!name || strcmp(name, "ladder") != 0))
+        return ctx_fail(l->ctx, AGON_EINVAL, "strong is ladder or language-model, not '%.40s'", name ? name : "");
+    if (o->w.language && o->n_answers > 0)
+        return ctx_fail(l->ctx, AGON_EINVAL, "strong: a language model learns `families` only; give `generative: []` beside it");
+    agon_status s = lab_real(l, "likelihood", 1e-3, 1000, &o->w.likelihood);
+    return s ? s : lab_numerics(l);
+}
 
 static agon_status take_options(lab *l, options *o) {
     w2s *w = &o->w;
@@ -79,6 +120,10 @@ static agon_status take_options(lab *l, options *o) {
         s = take_families(l, "generative", true, o->answers, &o->n_answers);
     if (!s && o->n_classes + o->n_answers == 0)
         s = ctx_fail(l->ctx, AGON_EINVAL, "families and generative are both empty; there is nothing to learn");
+    if (!s)
+        s = check_left_out(l);
+    if (!s)
+        s = take_strong(l, o);
     w->seed = seed;
     w->n_all = w->n_test + 2 * w->n_train + w->n_validation;
     w->steps = epochs * w->n_train / w->batch;
@@ -209,6 +254,8 @@ static agon_status run(lab *l, json_t **result) {
     w2s_scores class_scores[MAX_FAMILIES] = {{0}}, answer_scores[MAX_FAMILIES] = {{0}};
     if (!classes || !answers)
         s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+    if (!s && w->language)
+        s = w2s_lm_open(w, &w->lm);
     if (!s)
         s = draw_all(w, o.classes, o.n_classes, false, classes);
     if (!s)
@@ -221,6 +268,8 @@ static agon_status run(lab *l, json_t **result) {
         s = w2s_answers(w, answers, o.n_answers, answer_scores);
     if (!s)
         s = w2s_report(w, class_scores, o.n_classes, answer_scores, o.n_answers, result);
+    if (!s && w->lm && json_object_set_new(*result, "strong_model", json_string(w2s_lm_id(w->lm))) != 0)
+        s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; i < MAX_FAMILIES; i++) {
         w2s_scores_free(&class_scores[i]);
         w2s_scores_free(&answer_scores[i]);
@@ -228,6 +277,7 @@ static agon_status run(lab *l, json_t **result) {
     for (size_t i = 0; w->models && i < w->n_seeds * w->n_sizes; i++)
         lab_model_free(w->models[i]);
     free(w->models);
+    w2s_lm_free(w->lm);
     for (size_t i = 0; classes && i < w->n_seeds * o.n_classes; i++)
         free(classes[i].items);
     for (size_t i = 0; answers && i < w->n_seeds * o.n_answers; i++)
@@ -237,30 +287,41 @@ static agon_status run(lab *l, json_t **result) {
     return s;
 }
 
-/* Conditions by size: see the tables of w2s_classes.c and w2s_answers.c. */
+/* Conditions by size: see the tables of w2s_classes.c and w2s_answers.c. The language model's are in `minutes`. */
 static agon_status plan(lab *l, double *trained, double *asked) {
     options o;
     agon_status s = take_options(l, &o);
     if (s)
         return s;
     const w2s *w = &o.w;
-    double rows = (double)(w->steps * w->batch), seeds = (double)w->n_seeds;
-    size_t large = w->n_sizes - 1, middle = w->n_sizes / 2;
-    for (size_t i = 0; i < w->n_sizes; i++)
+    double works[W2S_MAX_SIZES + 1], rows = (double)(w->steps * w->batch), seeds = (double)w->n_seeds;
+    double n_classes = seeds * (double)o.n_classes, n_answers = seeds * (double)o.n_answers;
+    w2s_classes_works(w, works);
+    for (size_t i = 0; i < w->n_sizes; i++) {
+        /* The smallest learns completion twice, the largest six times; then bootstrapping. An answer is a pass a token: about seven. */
+        double completions = (i == 0 ? 2 : 0) + (i + 1 == w->n_sizes ? 6 : 0);
+        double steps = i > 0 || w->n_sizes == 1 ? 1 : 0;
         trained[i] += seeds * w->ladder[i].corpus * (double)w->n_corpus;
-    const struct {
-        size_t size;
-        double classes, answers;
-    } counts[] = {{0, 5, 2}, {middle, 1, 0}, {large, 12, 6}};
-    for (size_t k = 0; k < 3; k++) {
-        trained[counts[k].size] += seeds * rows * (counts[k].classes * (double)o.n_classes + counts[k].answers * (double)o.n_answers);
-        /* An answer is a pass a token: about seven. */
-        asked[counts[k].size] += seeds * (counts[k].classes * (double)(o.n_classes * w->n_all) +
-                                          7 * counts[k].answers * (double)(o.n_answers * (w->n_test + w->n_train)));
+        trained[i] += rows * (n_classes * works[i] + n_answers * (completions + steps));
+        asked[i] += n_classes * works[i] * (double)w->n_all + 7 * n_answers * completions * (double)(w->n_test + w->n_train);
     }
-    for (size_t i = w->n_sizes > 1 ? 1 : 0; i < w->n_sizes; i++)
-        trained[i] += seeds * rows * (double)(o.n_classes + o.n_answers);
     return AGON_OK;
+}
+
+static agon_status minutes(lab *l, double *out) {
+    options o;
+    double works[W2S_MAX_SIZES + 1], seconds[MAX_FAMILIES] = {0};
+    agon_status s = take_options(l, &o);
+    if (s || !o.w.language)
+        return s;
+    w2s_classes_works(&o.w, works);
+    s = w2s_lm_open(&o.w, &o.w.lm);
+    if (!s)
+        s = w2s_lm_try(&o.w, o.classes, o.n_classes, seconds);
+    for (size_t i = 0; i < o.n_classes && !s; i++)
+        *out += (double)o.w.n_seeds * works[o.w.n_sizes] * seconds[i] / 60 / l->ctx->n_threads;
+    w2s_lm_free(o.w.lm);
+    return s;
 }
 
 const experiment experiment_weak_to_strong = {
@@ -269,4 +330,5 @@ const experiment experiment_weak_to_strong = {
     .defaults = defaults,
     .plan = plan,
     .run = run,
+    .minutes = minutes,
 };

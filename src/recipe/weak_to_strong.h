@@ -13,10 +13,16 @@ typedef struct w2s_items {
     const sequence_item *test, *a, *b, *validation; /* into items */
 } w2s_items;
 
+/* A language model of the user's as the strong student (w2s_lm.c). */
+typedef struct w2s_lm w2s_lm;
+
 typedef struct w2s {
     lab *l;
+    bool language; /* the strong student of the classification tasks is `lm`, else the largest of the ladder */
+    w2s_lm *lm;    /* frozen; NULL before it is opened */
     size_t n_seeds, n_sizes, n_train, n_validation, n_test, n_all, batch, steps, draws, n_corpus;
     double lr, corpus_lr, verdicts, alpha;
+    double likelihood; /* with a language model all judge by likelihood: the factor of objective/classify.c */
     uint64_t seed;
     lab_size ladder[W2S_MAX_SIZES];
     lab_model **models; /* [n_seeds, n_sizes] pretrained; frozen */
@@ -44,18 +50,23 @@ struct w2s_grid {
     w2s *w;
     const w2s_items *items; /* [n_seeds, n_families] */
     const char *kind;       /* begins the stages' names */
+    const char *student;    /* what else the stages depend on, before their names; NULL: nothing */
     size_t n_families, n_conditions, n_values, weak, ceiling;
-    size_t n_first; /* conditions before this one need nothing, the others the results of these */
+    size_t n_first; /* conditions before this one need nothing, the others the results of these; none of them is left out */
     const char *(*name)(size_t condition);
     agon_status (*train)(const w2s_grid *g, agon_ctx *ctx, size_t seed, size_t family, size_t condition, double *x);
     bool (*right)(const w2s_items *s, const double *x, size_t j); /* of test item j, by the result x */
-    double **x;                                                   /* of w2s_grid_run */
-    size_t first, n_level;                                        /* conditions under way */
+    /* of w2s_grid_run */
+    double **x;
+    size_t chosen[W2S_MAX_CONDITIONS], n_chosen; /* conditions that are not left out */
+    size_t first, n_level;                       /* of `chosen`, under way */
 };
-/* Runs all; scores without `extra`, out [n_families]. w2s_grid_free also after a failure. */
+/* Whether the settings leave a condition out. */
+bool w2s_left_out(const lab *l, const char *name);
+/* Runs all but those; scores without `extra`, out [n_families]. w2s_grid_free also after a failure. */
 AGON_MUST_CHECK agon_status w2s_grid_run(w2s_grid *g, w2s_scores *out);
 void w2s_grid_free(w2s_grid *g);
-/* [n_values], borrowed. */
+/* [n_values], borrowed; NULL: left out. */
 double *w2s_grid_result(const w2s_grid *g, size_t seed, size_t family, size_t condition);
 static inline const w2s_items *w2s_grid_items(const w2s_grid *g, size_t seed, size_t family) {
     return &g->items[seed * g->n_families + family];
@@ -63,8 +74,29 @@ static inline const w2s_items *w2s_grid_items(const w2s_grid *g, size_t seed, si
 
 /* Everything of the classification tasks; out [n_families]. */
 AGON_MUST_CHECK agon_status w2s_classes(w2s *w, const w2s_items *items, size_t n_families, w2s_scores *out);
+/* Trainings of one family, works [n_sizes + 1] by size of the ladder; the last are the language model's. */
+void w2s_classes_works(const w2s *w, double *works);
+/* The k-th condition that may be left out; NULL after the last. */
+const char *w2s_classes_optional(size_t k);
+const char *w2s_answers_optional(size_t k);
 /* Everything of the generative tasks. */
 AGON_MUST_CHECK agon_status w2s_answers(w2s *w, const w2s_items *items, size_t n_families, w2s_scores *out);
+
+/* ---- w2s_lm.c ---- */
+
+/* Opens the settings' "model"; *out new. Works may share it. AGON_EINVAL names the option, AGON_ENOTFOUND the model. */
+AGON_MUST_CHECK agon_status w2s_lm_open(const w2s *w, w2s_lm **out);
+void w2s_lm_free(w2s_lm *x);
+const char *w2s_lm_id(const w2s_lm *x);
+/* A new adapter on labels and weights [n_train] (0: left out) of these items, by t's objective, settings and order; p [n_all]: P(true) of the
+ * test items, NAN for the rest, which nobody asks for. */
+AGON_MUST_CHECK agon_status w2s_lm_learn(const w2s *w, agon_ctx *ctx, const w2s_items *s, const sequence_item *items, const double *labels,
+                                         const double *weights, const lab_training *t, double *p);
+/* Processor seconds [n] of one training and its test, of each family, measured on a few rows. */
+AGON_MUST_CHECK agon_status w2s_lm_try(const w2s *w, const size_t *families, size_t n, double *seconds);
+
+/* ---- w2s_report.c ---- */
+
 /* PGR of every condition with intervals, as JSON; the curves as SVG. */
 AGON_MUST_CHECK agon_status w2s_report(w2s *w, const w2s_scores *classes, size_t n_classes, const w2s_scores *answers,
                                        size_t n_answers, json_t **out);

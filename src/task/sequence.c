@@ -1,4 +1,4 @@
-/* Sequence tasks, see sequence.h. Alphabet: 0 END, 1 '=', 2.. family marks, 10 RIGHT, 11 WRONG, 16.. digits, 26.. letters a to z, 52.. signs, 60.. words.
+/* Sequence tasks, see sequence.h; the alphabet is in sequence_alphabet.h.
  *
  *   compare    two numbers of four digits, the smaller first; domain: where they first differ
  *   addition   two digits + two digits, and the sum; domain: number of carries
@@ -6,18 +6,12 @@
  *   sorting    six letters and the same in order; domain: how many are of the alphabet's first half
  *   reversal   six letters and the same backwards; domain likewise
  *   agreement  noun (preposition noun)+ verb: the verb's number is the first noun's; domain: nouns in between */
-#include "task/sequence.h"
+#include "task/sequence_alphabet.h"
 #include "base/ctx.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MARK = 2, DIGIT = 16, LETTER = 26, SIGN = 52, WORD = 60 };
-enum { PLUS = SIGN, ROUND_OPEN, ROUND_CLOSE, SQUARE_OPEN, SQUARE_CLOSE };
-enum { N_NOUNS = 24, N_VERBS = 10, N_PREPOSITIONS = 6 };
-enum { NOUN = WORD, VERB = NOUN + 2 * N_NOUNS, PREPOSITION = VERB + 2 * N_VERBS };
-_Static_assert(PREPOSITION + N_PREPOSITIONS <= SEQUENCE_VOCABULARY, "the alphabet is full");
 
 typedef struct family {
     const char *name;

@@ -49,5 +49,8 @@ void sequence_blur(rng *r, double rate, sequence_item *item);
 double sequence_grade(const sequence_item *truth, const sequence_item *completion);
 /* "compare 4821 = 4790": for people; at most `size` bytes. */
 void sequence_text(const int32_t *tokens, size_t n, char *out, size_t size);
+/* "482 is less than 4821.": for language models, which bring what they know of the words; at most `size` bytes. Any tokens are safe.
+ * The words of a source begin those of the whole statement. */
+void sequence_words(const int32_t *tokens, size_t n, char *out, size_t size);
 
 #endif

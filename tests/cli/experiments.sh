@@ -71,6 +71,24 @@ draws: 100
 reward_drafts: 6
 reward_epochs: 1
 END
+cat >lm.yaml <<END
+experiment: weak-to-strong
+strong: language-model
+model: $tiny
+families: [agreement, compare]
+generative: []
+ladder: [{width: 8, layers: 1}, {width: 16, layers: 1}]
+corpus_items: 640
+train_items: 32
+validation_items: 30
+test_items: 50
+epochs: 1
+batch: 16
+rank: 2
+draws: 100
+leave_out: [random-25, hard, confident-75]
+full: {seeds: 3}
+END
 
 # ---- how long it takes is said before anything runs, and more for --full
 run 0 "$agon" weak-to-strong w2s.yaml --output plan --plan --json
@@ -79,7 +97,7 @@ says err 'about [0-9.]+ minutes on [0-9]+ idle cores'
 [ ! -f plan/result.json ] || fail "a plan ran"
 
 # ---- every experiment, whole and killed
-for name in w2s noise cleaning exo panacea forms; do
+for name in w2s lm noise cleaning exo panacea forms; do
     run 0 "$agon" experiment $name.yaml --output whole-$name --json
     says out '"experiment":'
     [ -f whole-$name/result.json ] || fail "no result"
@@ -101,6 +119,21 @@ for what in naive aux-linear aux-released confident-25 confident-50 confident-75
     says whole-w2s/result.json "\"condition\": \"$what\""
 done
 says whole-w2s/result.json '"log_odds_votes"'
+# A language model as the strong student: what is left out is not there, and other labels make another student.
+for what in naive aux-linear aux-released confident-25 confident-50 random-50 matched-flips shuffled bootstrap ensemble naive-middle; do
+    says whole-lm/result.json "\"condition\": \"$what\""
+done
+count
+! grep -Eq '"condition": "(random-25|hard|confident-75)"' whole-lm/result.json || fail "a condition was not left out"
+[ -f whole-lm/curves.svg ] || fail "no curves"
+sed 's/^rank: 2/rank: 4/' lm.yaml >other.yaml
+run 0 "$agon" experiment other.yaml --output rank --json
+grep -v '"rank"' rank/result.json >a && grep -v '"rank"' whole-lm/result.json >b
+differ a b
+run 0 "$agon" weak-to-strong lm.yaml --output plan --plan --json
+once=$(field minutes_expected out)
+run 0 "$agon" weak-to-strong lm.yaml --output plan --plan --full --json
+awk "BEGIN { exit !($(field minutes_expected out) > 1.5 * $once) }" || fail "three seeds take no longer than one"
 says whole-noise/result.json '"method": "ours"'
 for what in kept kept_over_dpo; do says whole-noise/result.json "\"$what\""; done
 for what in dpo exo-pref dpo-rw exo-rw; do says whole-exo/result.json "\"method\": \"$what\""; done
@@ -150,6 +183,27 @@ says err 'betas\[0\] is 0; it must be from'; one_sentence
 sed 's/ideal_samples.*/candidates: 3/' exo.yaml >bad.yaml
 run 4 "$agon" experiment bad.yaml --output bad
 says err 'candidates is 3; it must be even'; one_sentence
+sed "s|^model.*|model: $work/nothing.gguf|" lm.yaml >bad.yaml
+run 3 "$agon" weak-to-strong bad.yaml --output bad
+says err 'nothing.gguf'; one_sentence
+sed 's/^model.*/model: ""/' lm.yaml >bad.yaml
+run 3 "$agon" weak-to-strong bad.yaml --output bad
+says err 'make model'; one_sentence
+sed 's/^generative.*/generative: [sorting]/' lm.yaml >bad.yaml
+run 4 "$agon" weak-to-strong bad.yaml --output bad
+says err 'learns .families. only'; one_sentence
+sed 's/^strong.*/strong: lader/' lm.yaml >bad.yaml
+run 4 "$agon" weak-to-strong bad.yaml --output bad
+says err "strong is ladder or language-model, not 'lader'"; one_sentence
+sed 's/^rank.*/strong_batch: 33/' lm.yaml >bad.yaml
+run 4 "$agon" weak-to-strong bad.yaml --output bad
+says err 'strong_batch is larger'; one_sentence
+sed 's/^leave_out.*/leave_out: [shufled]/' lm.yaml >bad.yaml
+run 4 "$agon" weak-to-strong bad.yaml --output bad
+says err 'did you mean shuffled'; one_sentence
+sed 's/^leave_out.*/leave_out: [ceiling, 3]/' lm.yaml >bad.yaml
+run 4 "$agon" weak-to-strong bad.yaml --output bad
+says err 'ceiling. is no condition|no condition .ceiling'; one_sentence
 run 3 "$agon" experiment nothing.yaml
 one_sentence
 done_testing

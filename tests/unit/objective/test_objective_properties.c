@@ -90,7 +90,8 @@ static void objectives__gradients_match_finite_differences(void **state) {
                               {"bt", "label_smoothing=0.1"}, {"rm-pointwise", "squared=1"},
                               {"classify", "correction=1"},  {"classify", "correction=2"},
                               {"classify", "label_smoothing=0.2"}, {"aux-confidence", "threshold=0"},
-                              {"aux-confidence", "threshold=2"}};
+                              {"aux-confidence", "threshold=2"}, {"aux-confidence", "likelihood=0.7"},
+                              {"classify", "likelihood=0.5"}};
     rng random = rng_new(5);
     test_rows t;
     double options[MAX_OBJECTIVE_OPTIONS];
@@ -235,6 +236,7 @@ static void objectives__ask_for_channels(void **state) {
                  {"cloud", NULL, "log_probs"}, {"sft", "label_smoothing=0.1", "mean_log_prob"},
                  {"dpo-soft", NULL, "label"}, {"ppo", "entropy_coefficient=0.1", "entropy"},
                  {"modpo", NULL, "reward"},   {"classify", NULL, "label"},
+                 {"classify", "likelihood=1", "label"}, {"aux-confidence", "likelihood=1", "log_probs"},
                  {"rm-pointwise", "squared=1", "reward"}};
     rng random = rng_new(8);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -253,6 +253,29 @@ static void classify__without_flips_is_plain(void **state) {
     }
 }
 
+/* A language model as its own head: the logit is the likelihood ratio, and heads are neither read nor needed. */
+static void classify__reads_the_likelihood(void **state) {
+    agon_ctx *ctx = *state;
+    static const char *const names[] = {"classify", "aux-confidence"};
+    for (int k = 0; k < 2; k++) {
+        test_rows heads = {0}, ratios = {0};
+        for (size_t i = 0; i < 4; i++) {
+            response *r = test_response(&ratios, i, 0, 2);
+            channels *c = &ratios.channels[i][0];
+            double ratio = (double)i - 1.7;
+            c->log_prob[0] = -1, c->log_prob[1] = -3;
+            c->reference[0] = -1 - 0.25 * ratio, c->reference[1] = -3 - 0.75 * ratio;
+            r->reference = c->reference, r->label = 0.2 * (double)i;
+            test_head(&heads, i, 0, 0.6 * ratio)->label = 0.2 * (double)i;
+        }
+        double want = run_objective(ctx, names[k], NULL, &heads).loss;
+        assert_close(run_objective(ctx, names[k], SET("likelihood=0.6"), &ratios).loss, want, 1e-12);
+        for (size_t i = 0; i < 4; i++)
+            for (size_t j = 0; j < 2; j++)
+                assert_close(ratios.responses[i][0].d_log_prob[j], 0.6 * heads.responses[i][0].d_head[0], 1e-12);
+    }
+}
+
 static int setup(void **state) {
     *state = test_ctx(1, NULL);
     return 0;
@@ -275,6 +298,7 @@ int main(void) {
         cmocka_unit_test(aux_confidence__ramps_as_the_vector),
         cmocka_unit_test(classes__agree_with_the_vector),
         cmocka_unit_test(classify__without_flips_is_plain),
+        cmocka_unit_test(classify__reads_the_likelihood),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

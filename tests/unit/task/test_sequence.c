@@ -153,6 +153,63 @@ static void sequence__sets_repeat_nothing(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* The words of a statement are those of its tokens alone, whole within their size, and differ where statements do. */
+static void sequence__words_say_the_statement(void **state) {
+    (void)state;
+    enum { N = 300 };
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static sequence_item items[N];
+    static char words[N][512];
+    for (size_t f = 0; f < sequence_n_families(); f++) {
+        assert_ok(ctx, sequence_draw_set(ctx, f, 3, NULL, NULL, 0, true, N, items));
+        for (size_t i = 0; i < N; i++) {
+            sequence_words(items[i].tokens, items[i].n, words[i], sizeof words[i]);
+            assert_null(strchr(words[i], '?'));
+            assert_null(strstr(words[i], "  "));
+            assert_int_equal(words[i][strlen(words[i]) - 1], '.');
+            char source[512];
+            sequence_words(items[i].tokens, items[i].n_source, source, sizeof source);
+            assert_true(source[0] != 0 && strncmp(words[i], source, strlen(source)) == 0 && words[i][strlen(source)] == ' ');
+            for (size_t j = 0; j < i; j++)
+                assert_string_not_equal(words[i], words[j]);
+        }
+    }
+    char small[8];
+    sequence_words(items[0].tokens, items[0].n, small, sizeof small);
+    assert_memory_equal(small, words[0], sizeof small - 1);
+    assert_int_equal(small[sizeof small - 1], 0);
+    agon_ctx_free(ctx);
+}
+
+/* Numbers are numbers: "482 is less than 4821." is what the verifier judges. */
+static void sequence__words_agree_with_the_truth(void **state) {
+    (void)state;
+    rng r = rng_new(9);
+    char words[512];
+    for (int i = 0; i < 400; i++) {
+        sequence_item item;
+        int a, b, sum;
+        sequence_draw(sequence_family_find("compare"), i % 2, &r, &item);
+        sequence_words(item.tokens, item.n, words, sizeof words);
+        assert_int_equal(sscanf(words, "%d is less than %d.", &a, &b), 2);
+        assert_int_equal(a < b, item.truth);
+        sequence_draw(sequence_family_find("addition"), i % 2, &r, &item);
+        sequence_words(item.tokens, item.n, words, sizeof words);
+        assert_int_equal(sscanf(words, "%d + %d = %d.", &a, &b, &sum), 3);
+        assert_int_equal(a + b == sum, item.truth);
+        sequence_draw(sequence_family_find("agreement"), i % 2, &r, &item);
+        sequence_words(item.tokens, item.n, words, sizeof words);
+        assert_memory_equal(words, "The ", 4);
+        size_t subject = strcspn(words + 4, " ") + 4, verb = strlen(words) - 2;
+        assert_int_equal((words[subject - 1] == 's') != (words[verb] == 's'), item.truth);
+    }
+    const int32_t hostile[] = {-5, 1 << 30, 16, 26, -1, 0};
+    sequence_words(hostile, 6, words, sizeof words);
+    assert_string_equal(words, "? 0 a ?.");
+    sequence_words(hostile, 0, words, sizeof words);
+    assert_string_equal(words, "");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sequence__drawn_truth_verifies),
@@ -161,6 +218,8 @@ int main(void) {
         cmocka_unit_test(sequence__grades_by_place),
         cmocka_unit_test(sequence__blur_leaves_the_source),
         cmocka_unit_test(sequence__sets_repeat_nothing),
+        cmocka_unit_test(sequence__words_say_the_statement),
+        cmocka_unit_test(sequence__words_agree_with_the_truth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
