@@ -659,15 +659,15 @@ typedef struct agon_bench_options {
     size_t struct_size;
     size_t runs;            /* of each kernel, the median counts; 0: 5 */
     size_t n_out, n_in;     /* of one weight matrix; 0: those of a model of 135M weights */
-    size_t rows;            /* rows of activations; 0: 1, 16, 64 and 256 */
+    size_t rows;            /* rows of activations; 0: 1, 4, 8, 12, 32, 96 and 256 */
     void (*on_result)(void *arg, const char *json); /* each kernel's line when it is measured, borrowed for the call; NULL: none */
     void *arg;
 } agon_bench_options;
 AGON_API agon_bench_options agon_bench_options_default(void);
 /* Speed of a group of kernels ("matmul") on this context's CPU path, threads and numerics. *json new: {"cpu", "numerics", "threads",
  * "peak": {"f32_gflops", "bf16_gflops", "read_gbytes_per_s"}, the best of nine short runs, "kernels": [{"kernel", "n_out",
- * "n_in", "rows", "gflops", "share_of_peak", "weight_gbytes_per_s"}]}. share_of_peak is of the instruction the kernel uses.
- * AGON_ENOTFOUND: no such group; AGON_EINVAL; AGON_EINTERRUPTED. */
+ * "n_in", "rows", "gflops", "share_of_peak", "weight_gbytes_per_s"}]}, of 8-bit weights "times_bf16" too. share_of_peak is of the instruction the
+ * kernel uses. AGON_ENOTFOUND: no such group; AGON_EINVAL; AGON_EINTERRUPTED. */
 AGON_API AGON_MUST_CHECK agon_status agon_bench(agon_ctx *ctx, const char *group, const agon_bench_options *options, char **json);
 
 /* ---- workspaces ----------------------------------------------------------------------------------------

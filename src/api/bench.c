@@ -15,8 +15,8 @@ agon_bench_options agon_bench_options_default(void) {
     return (agon_bench_options){.struct_size = sizeof(agon_bench_options), .runs = 5};
 }
 
-typedef enum kernel { MATMUL, MATMUL_F32, MATMUL_Q8, MATMUL_DX, MATMUL_DW, HEAD_LOG_PROB, N_KERNELS } kernel;
-static const char *const kernel_names[N_KERNELS] = {"matmul", "matmul_f32", "matmul_q8", "matmul_dx", "matmul_dw", "head_log_prob"};
+typedef enum kernel { MATMUL, MATMUL_Q8, MATMUL_F32, MATMUL_DX, MATMUL_DW, HEAD_LOG_PROB, N_KERNELS } kernel;
+static const char *const kernel_names[N_KERNELS] = {"matmul", "matmul_q8", "matmul_f32", "matmul_dx", "matmul_dw", "head_log_prob"};
 
 typedef struct bench {
     agon_ctx *ctx;
@@ -93,29 +93,43 @@ static void run_once(const bench *b, kernel k) {
     }
 }
 
-static double median_seconds(const bench *b, kernel k) {
-    double seconds[MAX_RUNS], start = now();
-    run_once(b, k); /* weights into the cache they will be in, pages touched */
-    double first = now() - start;
+static double median(double *x, size_t n) {
+    qsort(x, n, sizeof *x, ascending);
+    return x[n / 2];
+}
+
+static double mean_seconds(const bench *b, kernel k, size_t repeat) {
+    double start = now();
+    for (size_t r = 0; r < repeat; r++)
+        run_once(b, k);
+    return (now() - start) / (double)repeat;
+}
+
+/* 8-bit weights in turn with the same ones in bf16: *of_bf16 is how many times as fast they are, whatever else the machine does. */
+static double median_seconds(const bench *b, kernel k, double *of_bf16) {
+    double seconds[MAX_RUNS], ratio[MAX_RUNS];
+    double first = mean_seconds(b, k, 1); /* weights into the cache they will be in, pages touched */
     size_t repeat = first < least_seconds ? (size_t)(least_seconds / (first > 1e-7 ? first : 1e-7)) + 1 : 1;
     for (size_t i = 0; i < b->options.runs; i++) {
-        start = now();
-        for (size_t r = 0; r < repeat; r++)
-            run_once(b, k);
-        seconds[i] = (now() - start) / (double)repeat;
+        seconds[i] = mean_seconds(b, k, repeat);
+        ratio[i] = k == MATMUL_Q8 ? mean_seconds(b, MATMUL, repeat) / seconds[i] : 1;
     }
-    qsort(seconds, b->options.runs, sizeof *seconds, ascending);
-    return seconds[b->options.runs / 2];
+    *of_bf16 = median(ratio, b->options.runs);
+    return median(seconds, b->options.runs);
 }
 
 static agon_status measure(bench *b, kernel k) {
-    double seconds = median_seconds(b, k), flop = 2.0 * (double)b->rows * (double)b->n_out * (double)b->n_in;
+    double of_bf16, seconds = median_seconds(b, k, &of_bf16), flop = 2.0 * (double)b->rows * (double)b->n_out * (double)b->n_in;
     double peak = k == MATMUL_F32 ? b->peak_f32 : b->peak_bf16;
     size_t weights = k == MATMUL_Q8 ? matrix_predict_q8(b->n_out, b->n_in)
                                     : matrix_predict(k == MATMUL_F32 ? COMPUTE_F32 : COMPUTE_BF16, b->n_out, b->n_in, MATRIX_FORWARD);
     json_t *line = json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:f}", "kernel", kernel_names[k], "n_out", (json_int_t)b->n_out, "n_in",
                              (json_int_t)b->n_in, "rows", (json_int_t)b->rows, "gflops", flop / seconds * 1e-9,
                              "share_of_peak", flop / seconds / peak, "weight_gbytes_per_s", (double)weights / seconds * 1e-9);
+    if (line && k == MATMUL_Q8 && json_object_set_new(line, "times_bf16", json_real(of_bf16))) {
+        json_decref(line);
+        return no_memory(b->ctx);
+    }
     char *text = line && b->options.on_result ? json_dumps(line, JSON_COMPACT) : NULL;
     if (text)
         b->options.on_result(b->options.arg, text);
@@ -182,7 +196,7 @@ static agon_status prepare(bench *b, size_t n_out, size_t n_in, size_t most_rows
 }
 
 static agon_status measure_shape(bench *b, size_t n_out, size_t n_in) {
-    static const size_t usual[] = {1, 16, 64, 256};
+    static const size_t usual[] = {1, 4, 8, 12, 32, 96, 256};
     enum { MOST = 256, HEAD = 8192 /* from here on a matrix is an output head */ };
     size_t n = b->options.rows ? 1 : sizeof usual / sizeof *usual;
     agon_status s = prepare(b, n_out, n_in, b->options.rows ? b->options.rows : MOST);

@@ -14,11 +14,15 @@ static void show_line(void *arg, const char *text) {
     if (a->json)
         puts(text);
     else
-        printf("%-14s %6lld x %-6lld %5lld rows %10.1f GFLOP/s %6.1f%% of its peak\n", member_text(j, "kernel"),
+        printf("%-14s %6lld x %-6lld %5lld rows %10.1f GFLOP/s %6.1f%% of its peak", member_text(j, "kernel"),
                (long long)json_integer_value(json_object_get(j, "n_out")),
                (long long)json_integer_value(json_object_get(j, "n_in")),
                (long long)json_integer_value(json_object_get(j, "rows")),
                json_real_value(json_object_get(j, "gflops")), 100 * json_real_value(json_object_get(j, "share_of_peak")));
+    if (!a->json && json_object_get(j, "times_bf16"))
+        printf(", %.2f x bf16", json_real_value(json_object_get(j, "times_bf16")));
+    if (!a->json)
+        putchar('\n');
     fflush(stdout);
     json_decref(j);
 }

@@ -1,11 +1,27 @@
 /* Matrix products of one thread in the order of `numerics: portable`: an even and an odd chain per 32 k. */
 
+/* K_BLOCK depths of a panel. */
+LANES size_t block_bytes(gemm_kind kind) {
+    return kind == GEMM_Q8 ? Q8_BLOCK : K_BLOCK * LANES_N * (kind == GEMM_BF16 ? sizeof(uint16_t) : sizeof(float));
+}
+/* Depths k and k + 1 of a block of bf16 or 8-bit weights. */
+LANES void load_weights(gemm_kind kind, const char *w, size_t k, q8_scales s, lanes *even, lanes *odd) {
+    if (kind == GEMM_Q8) {
+        v_load_q8((const int8_t *)w + Q8_VALUES + k * LANES_N, s, even, odd);
+    } else if (kind == GEMM_BF16) {
+        v_load_pairs((const uint16_t *)w + k * LANES_N, even, odd);
+    } else {
+        *even = v_load((const float *)w + k * LANES_N);
+        *odd = v_load((const float *)w + (k + 1) * LANES_N);
+    }
+}
+
 #define T_COLS 1
 #define T_ROWS 1
 #include "compute/tile.h"
 #define T_ROWS 2
 #include "compute/tile.h"
-#if TILE_ROWS == 6
+#if TILE_ROWS == 12
 #define T_ROWS 3
 #include "compute/tile.h"
 #define T_ROWS 4
@@ -14,54 +30,39 @@
 #include "compute/tile.h"
 #define T_ROWS 6
 #include "compute/tile.h"
+#define T_ROWS 7
+#include "compute/tile.h"
+#define T_ROWS 8
+#include "compute/tile.h"
+#define T_ROWS 9
+#include "compute/tile.h"
+#define T_ROWS 10
+#include "compute/tile.h"
+#define T_ROWS 11
+#include "compute/tile.h"
+#define T_ROWS 12
+#include "compute/tile.h"
 #endif
 #undef T_COLS
-#if TILE_COLS == 2
-#define T_COLS 2
-#define T_ROWS 1
-#include "compute/tile.h"
-#define T_ROWS 2
-#include "compute/tile.h"
-#define T_ROWS 3
-#include "compute/tile.h"
-#define T_ROWS 4
-#include "compute/tile.h"
-#define T_ROWS 5
-#include "compute/tile.h"
-#define T_ROWS 6
-#include "compute/tile.h"
-#undef T_COLS
-#endif
 
-#if TILE_ROWS == 6
-#define TILE_SIZES(name, cols)                                                                       \
-    {name##_1x##cols, name##_2x##cols, name##_3x##cols, name##_4x##cols, name##_5x##cols,            \
-     name##_6x##cols}
+#if TILE_ROWS == 12
+#define TILE_KIND(name)                                                                              \
+    {name##_1x1, name##_2x1, name##_3x1, name##_4x1, name##_5x1, name##_6x1, name##_7x1, name##_8x1, \
+     name##_9x1, name##_10x1, name##_11x1, name##_12x1}
 #else
-#define TILE_SIZES(name, cols) {name##_1x##cols, name##_2x##cols}
+#define TILE_KIND(name) {name##_1x1, name##_2x1}
 #endif
-#if TILE_ROWS == 6
-#define Q8_SIZES(name, cols) {name##_1x##cols, name##_2x##cols, name##_3x##cols, name##_4x##cols}
-#else
-#define Q8_SIZES(name, cols) {name##_1x##cols, name##_2x##cols}
-#endif
-#if TILE_COLS == 2
-#define TILES_Q8 {Q8_SIZES(tile_q8, 1), Q8_SIZES(tile_q8, 2)}
-#define TILE_KIND(name) {TILE_SIZES(name, 1), TILE_SIZES(name, 2)}
-#else
-#define TILES_Q8 {Q8_SIZES(tile_q8, 1)}
-#define TILE_KIND(name) {TILE_SIZES(name, 1)}
-#endif
-static const tile_fn tiles[GEMM_N_KINDS][TILE_COLS][TILE_ROWS] = {
+static const tile_fn tiles[GEMM_N_KINDS][TILE_ROWS] = {
     [GEMM_BF16] = TILE_KIND(tile_bf16),
     [GEMM_F32] = TILE_KIND(tile_f32),
-    [GEMM_Q8] = TILES_Q8,
+    [GEMM_Q8] = TILE_KIND(tile_q8),
     [GEMM_BF16_DW] = TILE_KIND(tile_bf16_dw),
     [GEMM_F32_DW] = TILE_KIND(tile_f32_dw),
 };
 
 static void multiply(const gemm *g) {
-    multiply_tiles(g, &tiles[g->kind][0][0], TILE_ROWS, TILE_COLS, g->kind == GEMM_BF16_DW || g->kind == GEMM_F32_DW);
+    multiply_tiles(g, tiles[g->kind], tiles[g->kind == GEMM_Q8 ? GEMM_BF16 : g->kind], TILE_ROWS, 1,
+                   g->kind == GEMM_BF16_DW || g->kind == GEMM_F32_DW);
 }
 
 static void round_rows(const float *x, size_t ldx, size_t n_rows, size_t width, float scale, void *to,

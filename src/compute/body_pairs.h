@@ -2,6 +2,12 @@
  * chain of FMAs, and of each pair of k the odd one first. Half the accumulators of the portable order, so tiles
  * are twice as high. PAIR_ROWS and PAIR_COLS: size of the largest tile. */
 
+/* Pair k of a block of 8-bit weights, or of a panel of bf16. */
+LANES pairs load_pairs(gemm_kind kind, const char *w, size_t k, q8_scales s) {
+    return kind == GEMM_Q8 ? p_load_q8((const int8_t *)w + Q8_VALUES + k * 2 * LANES_N, s)
+                           : p_load(w + k * LANES_N * sizeof(uint32_t));
+}
+
 #define T_COLS 1
 #define T_ROWS 1
 #include "compute/tile_pairs.h"
@@ -71,29 +77,17 @@
 #else
 #define PAIR_SIZES(name, cols) name##_1x##cols, name##_2x##cols
 #endif
-#if PAIR_ROWS >= 4
-#define PAIR_ROWS_Q8 4
-#define PAIR_SIZES_Q8(name, cols) name##_1x##cols, name##_2x##cols, name##_3x##cols, name##_4x##cols
-#else
-#define PAIR_ROWS_Q8 2
-#define PAIR_SIZES_Q8(name, cols) name##_1x##cols, name##_2x##cols
-#endif
 #if PAIR_COLS == 2
 #define PAIR_TILES(name) PAIR_SIZES(name, 1), PAIR_SIZES(name, 2)
-#define PAIR_TILES_Q8 PAIR_SIZES_Q8(tile_q8_pairs, 1), PAIR_SIZES_Q8(tile_q8_pairs, 2)
 #else
 #define PAIR_TILES(name) PAIR_SIZES(name, 1)
-#define PAIR_TILES_Q8 PAIR_SIZES_Q8(tile_q8_pairs, 1)
 #endif
 
 static void multiply_pairs(const gemm *g) {
     static const tile_fn by_row[] = {PAIR_TILES(tile_by_row)}, by_column[] = {PAIR_TILES(tile_by_column)};
-    static const tile_fn q8[] = {PAIR_TILES_Q8};
+    static const tile_fn first[] = {PAIR_TILES(tile_first)}, q8[] = {PAIR_TILES(tile_q8_pairs)};
     bool dw = g->kind == GEMM_BF16_DW;
-    if (g->kind == GEMM_Q8)
-        multiply_tiles(g, q8, PAIR_ROWS_Q8, PAIR_COLS, false);
-    else
-        multiply_tiles(g, dw ? by_column : by_row, PAIR_ROWS, PAIR_COLS, dw);
+    multiply_tiles(g, g->kind == GEMM_Q8 ? q8 : first, dw ? by_column : by_row, PAIR_ROWS, PAIR_COLS, dw);
 }
 
 static void dw_pair_rows(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, float scale,

@@ -27,7 +27,7 @@ const products CHAINS = {
     .dw_rows = dw_rows,
     .dw_panels = dw_panels,
     .multiply = multiply,
-    .q8_rows = Q8_ROWS,
+    .q8_rows = TILE_ROWS,
 };
 
 const products PAIRS = {
@@ -36,6 +36,6 @@ const products PAIRS = {
     .dw_rows = dw_pair_rows,
     .dw_panels = dw_pair_panels,
     .multiply = multiply_pairs,
-    .q8_rows = Q8_ROWS,
+    .q8_rows = PAIR_ROWS,
     .unpack_q8 = unpack_q8,
 };

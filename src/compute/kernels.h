@@ -22,13 +22,11 @@ enum {
     Q8_BLOCK = Q8_VALUES + K_BLOCK * LANES_N,    /* [k/2][16][2] int8 */
 };
 
-#define Q8_ROWS 4 /* the most rows of the products that unpack 8-bit weights in registers; the preprocessor needs it */
-
 /* How the columns of a product are stored and accumulated. */
 typedef enum gemm_kind {
     GEMM_BF16,    /* w: panels of 16 columns, [k/2][16][2] bf16 */
     GEMM_F32,     /* w: panels [k][16] f32; one ascending chain */
-    GEMM_Q8,      /* as GEMM_BF16, w: panels of 8-bit weights (matrix_q8.c), rounded to bf16 in registers; few rows */
+    GEMM_Q8,      /* as GEMM_BF16, w: panels of 8-bit weights (matrix_q8.c), rounded to bf16 in registers */
     GEMM_BF16_DW, /* a and w packed by dw_rows and dw_panels */
     GEMM_F32_DW,
     GEMM_N_KINDS
@@ -43,6 +41,10 @@ typedef struct gemm {
     size_t lda, n_rows, k;
     const void *w;
     size_t panel_bytes; /* from one panel of 16 columns to the next */
+    /* GEMM_Q8 of more rows than a tile has (q8_rows): memory for two panels as GEMM_BF16 has them, which the first tile of rows
+     * unpacks while it multiplies and the others read. Else NULL. */
+    void *unpacked;
+    size_t ahead; /* inside the tiles: bytes from a panel to the one that is fetched from memory meanwhile; 0: none */
     size_t n_cols;
     float *y;
     size_t ldy;
@@ -99,7 +101,7 @@ typedef struct products {
     void (*dw_panels)(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, bool bf16,
                       void *panels);
     void (*multiply)(const gemm *g);
-    size_t q8_rows; /* the most rows of GEMM_Q8; 0: it is not here */
+    size_t q8_rows; /* of a tile of GEMM_Q8; 0: it is not here */
     /* n_blocks (of K_BLOCK) of one panel of GEMM_Q8 as GEMM_BF16 has them. Of products over pairs only. */
     void (*unpack_q8)(const char *w, size_t n_blocks, void *to);
 } products;

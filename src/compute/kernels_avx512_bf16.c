@@ -26,7 +26,7 @@ const products chains_avx512_bf16 = {
     .dw_rows = dw_rows,
     .dw_panels = dw_panels,
     .multiply = multiply,
-    .q8_rows = Q8_ROWS,
+    .q8_rows = TILE_ROWS,
 };
 
 const products pairs_avx512_bf16 = {
@@ -35,7 +35,7 @@ const products pairs_avx512_bf16 = {
     .dw_rows = dw_pair_rows,
     .dw_panels = dw_pair_panels,
     .multiply = multiply_pairs,
-    .q8_rows = Q8_ROWS,
+    .q8_rows = PAIR_ROWS,
     .unpack_q8 = unpack_q8,
 };
 

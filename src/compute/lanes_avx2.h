@@ -180,13 +180,16 @@ LANES void v_load_q8(const int8_t *p, q8_scales s, lanes *even, lanes *odd) {
     odd->lo = q8_half(_mm256_srai_epi32(lo, 8), s.lo);
     odd->hi = q8_half(_mm256_srai_epi32(hi, 8), s.hi);
 }
-LANES __m256i q8_pair_half(__m256 even, __m256 odd) {
+LANES __m256i join_half(__m256 even, __m256 odd) {
     return _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(even), 16), _mm256_castps_si256(odd));
+}
+LANES pairs p_join(lanes even, lanes odd) {
+    return (pairs){join_half(even.lo, odd.lo), join_half(even.hi, odd.hi)};
 }
 LANES pairs p_load_q8(const int8_t *p, q8_scales s) {
     lanes even, odd;
     v_load_q8(p, s, &even, &odd);
-    return (pairs){q8_pair_half(even.lo, odd.lo), q8_pair_half(even.hi, odd.hi)};
+    return p_join(even, odd);
 }
 LANES void p_put(void *p, pairs a) {
     _mm256_storeu_si256(p, a.lo);
@@ -198,4 +201,3 @@ LANES void p_put(void *p, pairs a) {
 #define PAIR_ROWS 4
 #define PAIR_COLS 1
 #define TILE_ROWS 2
-#define TILE_COLS 1

@@ -177,6 +177,9 @@ LANES void p_store(void *p, lanes even, lanes odd) {
 }
 #endif
 
+LANES pairs p_join(lanes even, lanes odd) {
+    return _mm512_or_epi32(_mm512_srli_epi32(_mm512_castps_si512(even), 16), _mm512_castps_si512(odd));
+}
 LANES __m512 q8_floats(__m512i integers, __m512 scales) {
     return _mm512_mul_ps(_mm512_cvtepi32_ps(integers), scales);
 }
@@ -219,7 +222,7 @@ LANES void v_load_q8(const int8_t *p, q8_scales s, lanes *even, lanes *odd) {
 LANES pairs p_load_q8(const int8_t *p, q8_scales s) {
     lanes even, odd;
     v_load_q8(p, s, &even, &odd);
-    return _mm512_or_epi32(_mm512_srli_epi32(_mm512_castps_si512(even), 16), _mm512_castps_si512(odd));
+    return p_join(even, odd);
 }
 #endif
 LANES void p_put(void *p, pairs a) {
@@ -231,5 +234,4 @@ LANES void p_put(void *p, pairs a) {
 #define ROWS_TOGETHER 4 /* of attention's query rows */
 #define PAIR_ROWS 12
 #define PAIR_COLS 2
-#define TILE_ROWS 6
-#define TILE_COLS 2
+#define TILE_ROWS 12

@@ -173,6 +173,12 @@ LANES void v_load_q8(const int8_t *p, q8_scales s, lanes *even, lanes *odd) {
     *even = p_even(both);
     *odd = p_odd(both);
 }
+LANES pairs p_join(lanes even, lanes odd) {
+    pairs r;
+    for (int i = 0; i < 4; i++)
+        r.q[i] = vorrq_u32(vshrq_n_u32(vreinterpretq_u32_f32(even.q[i]), 16), vreinterpretq_u32_f32(odd.q[i]));
+    return r;
+}
 LANES void p_put(void *p, pairs a) {
     uint32_t *u = p;
     for (int i = 0; i < 4; i++)
@@ -184,4 +190,3 @@ LANES void p_put(void *p, pairs a) {
 #define PAIR_ROWS 4
 #define PAIR_COLS 1
 #define TILE_ROWS 2
-#define TILE_COLS 1

@@ -181,6 +181,12 @@ LANES void v_load_q8(const int8_t *p, q8_scales s, lanes *even, lanes *odd) {
         odd->f[i] = bf16_to_float((uint16_t)(both.u[i] >> 16));
     }
 }
+/* The pairs of values that are bf16 already. */
+LANES pairs p_join(lanes even, lanes odd) {
+    pairs r;
+    EACH(i) r.u[i] = bf16_from_float(even.f[i]) | (uint32_t)bf16_from_float(odd.f[i]) << 16;
+    return r;
+}
 LANES void p_put(void *p, pairs a) {
     memcpy(p, a.u, sizeof a.u);
 }
@@ -189,6 +195,5 @@ LANES void p_put(void *p, pairs a) {
 #define HEADS_TOGETHER 1 /* of attention */
 #define KEYS_TOGETHER 1 /* of its backward pass */
 #define TILE_ROWS 2
-#define TILE_COLS 1
 #define PAIR_ROWS 2
 #define PAIR_COLS 1

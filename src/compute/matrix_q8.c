@@ -2,8 +2,8 @@
  *
  * A panel is sixteen columns; 32 k of it are sixteen f32 scales and [16][16][2] int8, pair after pair as bf16 panels have them. An
  * element is scale * int8 rounded to bf16: what packing the file's dequantised values gives. So results do not depend on how
- * weights are kept. Few rows (decoding, which waits for memory) unpack in registers; many rows unpack two panels once in
- * scratch memory that fits the L2 cache and go on as with bf16 weights. */
+ * weights are kept. Products unpack in registers; with more rows than a tile has, the first tile leaves two panels in scratch
+ * memory that fits the L2 cache, and the other tiles go on as with bf16 weights. AMX, which reads memory only, unpacks first. */
 #include "base/memory.h"
 #include "compute/matrix.h"
 #include <assert.h>
@@ -105,14 +105,22 @@ static void finish(const gemm *g, const float *sums, size_t column, size_t n_col
         }
 }
 
+/* Panels of part->n_cols columns and part->k depths as GEMM_BF16 has them, and where part finds them. */
+static void unpack(agon_ctx *ctx, const char *w, size_t panel_bytes, gemm *part, void *to) {
+    part->w = to;
+    part->panel_bytes = part->k * LANES_N * sizeof(uint16_t);
+    for (size_t panel = 0; panel * LANES_N < part->n_cols; panel++)
+        pairs_of(ctx)->unpack_q8(w + panel * panel_bytes, part->k / K_BLOCK, (char *)to + panel * part->panel_bytes);
+}
+
 void product_multiply_q8(agon_ctx *ctx, const products *p, int thread, const gemm *g) {
     assert(!g->resume && g->n_rows <= ROWS_MAX);
     float *panels = ctx_scratch(ctx, thread) + Q8_AT, *sums = ctx_scratch(ctx, thread) + Q8_SUMS_AT;
     const bool whole = g->k <= Q8_DEPTH;
     for (size_t column = 0; column < g->n_cols; column += Q8_PANELS * LANES_N) {
         gemm part = *g;
-        part.kind = GEMM_BF16;
-        part.w = panels;
+        part.kind = p->q8_rows ? GEMM_Q8 : GEMM_BF16;
+        part.unpacked = p->q8_rows ? panels : NULL;
         part.n_cols = size_min(Q8_PANELS * LANES_N, g->n_cols - column);
         part.y = g->y + column;
         part.bias = g->bias ? g->bias + column : NULL;
@@ -126,11 +134,12 @@ void product_multiply_q8(agon_ctx *ctx, const products *p, int thread, const gem
         for (size_t k = 0; k < g->k; k += Q8_DEPTH) {
             part.k = size_min(Q8_DEPTH, g->k - k);
             part.a = (const float *)g->a + k / (p->pairs ? 2 : 1);
-            part.panel_bytes = part.k * LANES_N * sizeof(uint16_t);
             part.resume = k > 0;
-            for (size_t c = 0; c < part.n_cols; c += LANES_N)
-                pairs_of(ctx)->unpack_q8((const char *)g->w + (column + c) / LANES_N * g->panel_bytes + k / K_BLOCK * Q8_BLOCK,
-                                         part.k / K_BLOCK, (char *)panels + c / LANES_N * part.panel_bytes);
+            const char *w = (const char *)g->w + column / LANES_N * g->panel_bytes + k / K_BLOCK * Q8_BLOCK;
+            if (p->q8_rows)
+                part.w = w;
+            else
+                unpack(ctx, w, g->panel_bytes, &part, panels);
             p->multiply(&part);
         }
         if (!whole)

@@ -31,6 +31,7 @@ ROWS
 done
 run 0 "$agon" bench matmul --runs 1 --out 16 --in 32 --rows 1
 says out '^matmul +16 x 32 +1 rows +[0-9.]+ GFLOP/s +[0-9.]+% of its peak$'
+says out '^matmul_q8 +16 x 32 +1 rows +[0-9.]+ GFLOP/s +[0-9.]+% of its peak, [0-9]+\.[0-9]+ x bf16$'
 says out 'numerics portable, [0-9]+ threads: peak [0-9.]+ GFLOP/s'
 run 3 "$agon" bench nothing; one_sentence
 run 2 "$agon" bench; one_sentence

@@ -1,12 +1,14 @@
 /* 8-bit weights: every product has the bits of the same weights in bf16, on every path, for odd sizes. */
 #include "reference.h"
+#include "compute/matrix.h"
 
 typedef struct sizes {
     size_t n_out, n_in;
 } sizes;
 /* The last one is deeper than what is unpacked at a time. */
 static const sizes cases[] = {{1, 32}, {17, 64}, {50, 96}, {33, 2080}};
-static const size_t row_counts[] = {1, 2, 3, 4, 5, 13, 97};
+/* One tile of every height there is, and two and more of them. */
+static const size_t row_counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 25, 97};
 enum { N_CASES = sizeof cases / sizeof *cases, N_ROWS = sizeof row_counts / sizeof *row_counts, MOST_ROWS = 97 };
 
 typedef struct data {
@@ -154,6 +156,35 @@ static void q8__rounds_every_element_as_bf16_is_rounded(void **state) {
     free(y);
 }
 
+/* What the tiles after the first read is what unpacking makes. */
+static void q8__first_tile_of_rows_leaves_bf16_panels(void **state) {
+    (void)state;
+    enum { N_OUT = 33, N_IN = 64, PANEL = N_IN * LANES_N };
+    data d = data_new((sizes){N_OUT, N_IN});
+    FOR_EACH_MODE(ctx) {
+        const products *p = products_of(ctx, COMPUTE_BF16);
+        matrix *m = NULL;
+        uint16_t want[3][PANEL], got[2][PANEL];
+        if (ctx->n_threads > 1 || !p->q8_rows)
+            continue;
+        assert_ok(ctx, matrix_new_q8(ctx, N_OUT, N_IN, d.values, d.scales, &m));
+        unsigned mode = fp_mode_set();
+        gemm g = {.n_rows = p->q8_rows + 1, .k = N_IN, .n_cols = N_OUT, .y = d.y, .ldy = N_OUT, .scale = 1, .unpacked = got};
+        product_weights(&m->forward, COMPUTE_BF16, 0, 0, &g);
+        g.a = product_rows(ctx, COMPUTE_BF16, d.x, N_IN, g.n_rows, N_IN, 0, &g.lda);
+        p->multiply(&g);
+        for (size_t i = 0; i < 3; i++)
+            pairs_of(ctx)->unpack_q8((const char *)g.w + i * g.panel_bytes, N_IN / K_BLOCK, want[i]);
+        fp_mode_restore(mode);
+        /* Three panels: two at a time where a tile is two wide, so the third lies over the first; else over all. */
+        assert_memory_equal(got[0], want[2], sizeof got[0]);
+        if (p->pairs && ctx->cpu >= CPU_AVX512 && ctx->cpu != CPU_NEON)
+            assert_memory_equal(got[1], want[1], sizeof got[1]);
+        matrix_free(m);
+    }
+    data_free(&d);
+}
+
 static void q8__takes_half_the_memory(void **state) {
     (void)state;
     enum { N_OUT = 192, N_IN = 576 };
@@ -174,6 +205,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(q8__has_the_bits_of_bf16_weights_on_every_path),
         cmocka_unit_test(q8__rounds_every_element_as_bf16_is_rounded),
+        cmocka_unit_test(q8__first_tile_of_rows_leaves_bf16_panels),
         cmocka_unit_test(q8__takes_half_the_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
