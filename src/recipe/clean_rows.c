@@ -268,9 +268,11 @@ static double forward_passes(const cleaner *x) {
 
 /* Says how long it will take, by the first rows. */
 static agon_status estimate(cleaner *x) {
-    double tokens = 0, start = monotonic_seconds();
     size_t n = x->n < TIMED_ROWS ? x->n : TIMED_ROWS;
-    agon_status s = rows_score(x->ctx, x->m, NULL, x->rows, NULL, n, x->base);
+    agon_status s = rows_score(x->ctx, x->m, NULL, x->rows, NULL, 1, x->base); /* the first pass reads the weights from the disk */
+    double tokens = 0, start = monotonic_seconds();
+    if (!s)
+        s = rows_score(x->ctx, x->m, NULL, x->rows, NULL, n, x->base);
     for (size_t i = 0; i < n; i++)
         tokens += (double)row_n_tokens(&x->rows[i]);
     double seconds = (monotonic_seconds() - start) / tokens * x->n_tokens * forward_passes(x);
