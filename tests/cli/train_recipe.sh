@@ -2,10 +2,10 @@
 # The recipe `train`: any objective from a run file, killed and run again to the same version, traced, verified, exported.
 . "$(dirname "$0")/common"
 
-for i in 1 2 3 4 5 6; do
+for i in $(seq 60); do
     printf '{"prompt":"say %s","chosen":"the number %s","rejected":"no no"}\n' $i $i
 done >pairs.jsonl
-run_file() {
+run_file() { # NAME [EPOCHS]: 2,000 steps, so that there is time to kill
     cat <<YAML >"$1.yaml"
 recipe: train
 model: $tiny
@@ -17,8 +17,8 @@ train:
   lora_alpha: 8
   lr: 0.01
   batch: 3
-  epochs: 100
-  checkpoint_every: 10
+  epochs: ${2:-100}
+  checkpoint_every: 100
 YAML
 }
 
@@ -54,7 +54,7 @@ says err 'aux-confidence has one loss over a whole step'
 run_file cut
 "$agon" run cut.yaml --workspace cut.agon --json >live 2>err &
 runner=$!
-until grep -q '"done":[1-9][0-9]' live; do sleep 0.05; done
+until grep -q '"done":[1-9][0-9]' live || ! kill -0 $runner 2>/dev/null; do sleep 0.02; done
 kill -9 $runner 2>/dev/null
 wait $runner 2>/dev/null
 if grep -q '"event":"summary"' live; then fail "it had ended before the kill"; fi
@@ -64,17 +64,17 @@ says out "\"version\":\{\"id\":\"$version\""
 
 # ---- rows that cannot be learnt from: refused by line, or left out by name
 echo '{"prompt":"say 9","chosen":"same","rejected":"same"}' >>pairs.jsonl
-run_file refuse
+run_file refuse 2
 run 4 "$agon" run refuse.yaml --workspace refuse.agon
-says err 'pairs.jsonl:8: .*same'
-run_file skip
+says err 'pairs.jsonl:62: .*same'
+run_file skip 2
 echo '  bad_rows: skip' >>skip.yaml
 run 0 "$agon" run skip.yaml --workspace skip.agon --json
-says out '"skipped":1,"first_skipped":\[".*pairs.jsonl:8:'
+says out '"skipped":1,"first_skipped":\[".*pairs.jsonl:62:'
 run 4 "$agon" train bt --model "$tiny" --data pairs.jsonl --output refused --lora 4 --steps 1
 run 0 "$agon" train bt --model "$tiny" --data pairs.jsonl --output kept --lora 4 --steps 1 --skip-bad
 says err '1 rows are left out'
-says err 'pairs.jsonl:8: '
+says err 'pairs.jsonl:62: '
 
 # ---- what does not go together
 sed 's/objective: bt/objective: btt/' whole.yaml >unknown.yaml
