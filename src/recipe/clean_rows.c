@@ -203,8 +203,8 @@ static agon_status train_judge(const cleaner *x, size_t fold, const train_row *r
     t.lr = (float)o->lr;
     t.seed = seed;
     agon_status s = adapter_new(x->ctx, x->m, &shape, out);
-    if (!s && x->kind == CLEAN_LABELS)
-        s = adapter_add_head(x->ctx, *out, HEAD_REWARD, 1 / sqrt((double)model_get_config(x->m)->d_model + 1), seed);
+    if (!s)
+        s = train_add_head(x->ctx, x->m, *out, x->judge, t.objective_options, seed);
     return s ? s : train(x->ctx, x->m, *out, NULL, NULL, rows, n, &t, &sink, NULL, 0);
 }
 

@@ -106,7 +106,7 @@ static agon_status learn(forms *x, const train_row *rows, size_t n, uint64_t see
     o.seed = seed;
     agon_status s = adapter_new(x->l->ctx, x->m, &shape, out);
     if (!s)
-        s = adapter_add_head(x->l->ctx, *out, HEAD_REWARD, 1 / sqrt((double)model_get_config(x->m)->d_model + 1), seed);
+        s = train_add_head(x->l->ctx, x->m, *out, o.objective, o.objective_options, seed);
     return s ? s : train(x->l->ctx, x->m, *out, NULL, NULL, rows, n, &o, &sink, NULL, 0);
 }
 

@@ -156,6 +156,23 @@ static bool is_down(const backend *b, const backend_response *r, size_t n) {
     return n && !(b->capabilities & IN_PROCESS) && count(r, n, BACKEND_FAILED) == n && (n_own < n || n >= CLEARLY_DOWN);
 }
 
+agon_status backend_batch_new(agon_ctx *ctx, size_t n, backend_batch *out) {
+    *out = (backend_batch){memory_new(n, sizeof *out->requests), memory_new(n, sizeof *out->responses), memory_new(n, sizeof *out->extras), n};
+    return out->requests && out->responses && out->extras ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "no memory for %zu requests", n);
+}
+
+void backend_batch_free(backend_batch *b) {
+    for (size_t i = 0; i < b->n; i++) {
+        if (b->responses)
+            backend_response_free(&b->responses[i]);
+        if (b->extras)
+            json_decref(b->extras[i]);
+    }
+    free(b->requests);
+    free(b->responses);
+    free(b->extras);
+}
+
 agon_status backend_run(agon_ctx *ctx, backend *b, const backend_request *requests, size_t n,
                         backend_response *responses) {
     agon_status s = backend_submit(ctx, b, requests, n, responses);

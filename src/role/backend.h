@@ -72,6 +72,16 @@ AGON_MUST_CHECK agon_status backend_submit(agon_ctx *ctx, backend *b,
 /* Works or waits up to timeout_seconds; *n_pending how many are not done. */
 AGON_MUST_CHECK agon_status backend_poll(agon_ctx *ctx, backend *b, double timeout_seconds,
                                          size_t *n_pending);
+/* Requests, their answers and the members they carry beside their messages: what a role that asks many at once owns. What else they borrow
+ * is the role's. _free also after a failure of _new. */
+typedef struct backend_batch {
+    backend_request *requests;
+    backend_response *responses;
+    json_t **extras;
+    size_t n;
+} backend_batch;
+AGON_MUST_CHECK agon_status backend_batch_new(agon_ctx *ctx, size_t n, backend_batch *out);
+void backend_batch_free(backend_batch *b);
 /* submit and poll until all are done or failed. A failed request is no failure of the call unless
  * all failed: AGON_EREMOTE with the first one's sentence. (One to three that all failed by their own
  * fault stay failed requests: were they the last ones left, running again would never go on.) On any

@@ -143,53 +143,37 @@ static void read_judgement(const backend_response *r, critic_judgement *j) {
 
 /* Requests of one kind for all items, run together. */
 typedef struct work {
-    backend_request *requests;
-    backend_response *responses;
+    backend_batch batch;
     char **prompts;
     chat_message *messages;
     uint64_t *seeds; /* [n, n_samples] */
-    json_t **extras;
-    size_t n;
 } work;
 
 static void work_free(work *w) {
-    for (size_t i = 0; i < w->n; i++) {
-        if (w->prompts)
-            free(w->prompts[i]);
-        if (w->responses)
-            backend_response_free(&w->responses[i]);
-        if (w->extras)
-            json_decref(w->extras[i]);
-    }
-    free(w->requests);
-    free(w->responses);
+    for (size_t i = 0; w->prompts && i < w->batch.n; i++)
+        free(w->prompts[i]);
     free(w->prompts);
     free(w->messages);
     free(w->seeds);
-    free(w->extras);
+    backend_batch_free(&w->batch);
 }
 
 static agon_status work_new(agon_ctx *ctx, const critic_item *items, size_t n, size_t n_samples,
                             const char *template, const adapter *version, work *w) {
     size_t seeds = size_mul(n, n_samples ? n_samples : 1);
-    *w = (work){.requests = memory_new(n, sizeof *w->requests),
-                .responses = memory_new(n, sizeof *w->responses),
-                .prompts = memory_new(n, sizeof *w->prompts),
-                .messages = memory_new(n, sizeof *w->messages),
-                .seeds = memory_new(seeds, sizeof *w->seeds),
-                .extras = memory_new(n, sizeof *w->extras),
-                .n = n};
-    if (!w->requests || !w->responses || !w->prompts || !w->messages || !w->seeds || !w->extras)
+    *w = (work){.prompts = memory_new(n, sizeof *w->prompts), .messages = memory_new(n, sizeof *w->messages),
+                .seeds = memory_new(seeds, sizeof *w->seeds)};
+    agon_status s = backend_batch_new(ctx, n, &w->batch);
+    if (s || !w->prompts || !w->messages || !w->seeds)
         return ctx_fail(ctx, AGON_ENOMEM, "no memory for %zu critic requests", n);
     for (size_t i = 0; i < n; i++) {
-        agon_status s =
-            render(ctx, template, items[i].query, items[i].answer, items[i].seed, &w->prompts[i]);
+        s = render(ctx, template, items[i].query, items[i].answer, items[i].seed, &w->prompts[i]);
         if (s)
             return s;
         for (size_t k = 0; k < n_samples; k++)
             w->seeds[i * n_samples + k] = seed_derivef(items[i].seed, "vote|%zu", k);
         w->messages[i] = (chat_message){"user", w->prompts[i]};
-        w->requests[i] = (backend_request){.id = items[i].id,
+        w->batch.requests[i] = (backend_request){.id = items[i].id,
                                            .role = "critic",
                                            .messages = &w->messages[i],
                                            .n_messages = 1,
@@ -210,7 +194,7 @@ static agon_status prepare_judging(agon_ctx *ctx, const backend *b, const critic
                                        : 1,
                              score ? "critic-likelihood" : "critic-fenced", version, w);
     for (size_t i = 0; !s && i < n; i++) {
-        backend_request *r = &w->requests[i];
+        backend_request *r = &w->batch.requests[i];
         if (score) {
             r->prompt = w->prompts[i];
             r->n_messages = 0;
@@ -221,7 +205,7 @@ static agon_status prepare_judging(agon_ctx *ctx, const backend *b, const critic
         r->sampling.temperature = r->n_samples > 1 ? 0.7f : 0;
         r->sampling.max_tokens = VERDICT_TOKENS;
         /* What a program needs to judge without reading a prompt. */
-        r->extra = w->extras[i] =
+        r->extra = w->batch.extras[i] =
             json_pack("{s:s, s:s}", "query", items[i].query, "answer", items[i].answer);
     }
     return s;
@@ -230,9 +214,9 @@ static agon_status prepare_judging(agon_ctx *ctx, const backend *b, const critic
 /* Asks and reads the judgements, unless preparing the work failed (s). Frees the work. */
 static agon_status run_judging(agon_ctx *ctx, backend *b, agon_status s, work *w, critic_judgement *out) {
     if (!s)
-        s = backend_run(ctx, b, w->requests, w->n, w->responses);
-    for (size_t i = 0; !s && i < w->n; i++)
-        read_judgement(&w->responses[i], &out[i]);
+        s = backend_run(ctx, b, w->batch.requests, w->batch.n, w->batch.responses);
+    for (size_t i = 0; !s && i < w->batch.n; i++)
+        read_judgement(&w->batch.responses[i], &out[i]);
     work_free(w);
     return s;
 }
@@ -253,8 +237,8 @@ agon_status critic_same_task(agon_ctx *ctx, backend *b, const critic_item *items
     work w;
     agon_status s = work_new(ctx, items, n, 1, "validity", NULL, &w);
     for (size_t i = 0; !s && i < n; i++) {
-        w.requests[i].sampling.max_tokens = VERDICT_TOKENS;
-        w.requests[i].extra = w.extras[i] =
+        w.batch.requests[i].sampling.max_tokens = VERDICT_TOKENS;
+        w.batch.requests[i].extra = w.batch.extras[i] =
             json_pack("{s:s, s:s}", "query", items[i].query, "rewording", items[i].answer);
     }
     return run_judging(ctx, b, s, &w, out);
@@ -267,15 +251,15 @@ agon_status critic_write(agon_ctx *ctx, backend *b, const critic_item *items, si
     work w;
     agon_status s = work_new(ctx, items, n, 1, "critic-text", version, &w);
     for (size_t i = 0; !s && i < n; i++) {
-        w.requests[i].sampling.temperature = 0;
-        w.requests[i].sampling.max_tokens = CRITIQUE_TOKENS;
+        w.batch.requests[i].sampling.temperature = 0;
+        w.batch.requests[i].sampling.max_tokens = CRITIQUE_TOKENS;
     }
     if (!s)
-        s = backend_run(ctx, b, w.requests, n, w.responses);
+        s = backend_run(ctx, b, w.batch.requests, n, w.batch.responses);
     for (size_t i = 0; !s && i < n; i++) {
         out[i] = NULL;
-        if (w.responses[i].state == BACKEND_DONE && w.responses[i].n_completions)
-            out[i] = strdup(w.responses[i].completions[0].text);
+        if (w.batch.responses[i].state == BACKEND_DONE && w.batch.responses[i].n_completions)
+            out[i] = strdup(w.batch.responses[i].completions[0].text);
     }
     work_free(&w);
     return s;

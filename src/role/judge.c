@@ -19,26 +19,15 @@ static agon_status no_memory(agon_ctx *ctx) {
 /* ---- a program --------------------------------------------------------------------------------------------- */
 
 typedef struct asked {
-    backend_request *requests;
-    backend_response *responses;
-    chat_message **messages; /* strings borrowed from the prompt and the extra */
-    json_t **extras;
-    size_t n;
+    backend_batch batch;
+    chat_message **messages; /* [n] strings borrowed from the prompt and the extra */
 } asked;
 
 static void asked_free(asked *q) {
-    for (size_t i = 0; i < q->n; i++) {
-        if (q->responses)
-            backend_response_free(&q->responses[i]);
-        if (q->messages)
-            free(q->messages[i]);
-        if (q->extras)
-            json_decref(q->extras[i]);
-    }
-    free(q->requests);
-    free(q->responses);
+    for (size_t i = 0; q->messages && i < q->batch.n; i++)
+        free(q->messages[i]);
     free(q->messages);
-    free(q->extras);
+    backend_batch_free(&q->batch);
 }
 
 /* The row's members, the prompt and the answer; new, NULL on memory. */
@@ -72,23 +61,23 @@ static chat_message *conversation(const json_t *prompt, const char *answer, size
 }
 
 static agon_status prepare(agon_ctx *ctx, const judge_item *items, size_t n, asked *q) {
-    *q = (asked){memory_new(n, sizeof *q->requests), memory_new(n, sizeof *q->responses), memory_new(n, sizeof *q->messages),
-                 memory_new(n, sizeof *q->extras), n};
-    if (!q->requests || !q->responses || !q->messages || !q->extras)
+    agon_status s = backend_batch_new(ctx, n, &q->batch);
+    q->messages = memory_new(n, sizeof *q->messages);
+    if (s || !q->messages)
         return no_memory(ctx);
     for (size_t i = 0; i < n; i++) {
         size_t n_messages = 0;
-        q->extras[i] = data_of(&items[i]);
-        const char *answer = json_string_value(json_object_get(q->extras[i], "completion"));
+        q->batch.extras[i] = data_of(&items[i]);
+        const char *answer = json_string_value(json_object_get(q->batch.extras[i], "completion"));
         q->messages[i] = answer ? conversation(items[i].prompt, answer, &n_messages) : NULL;
         if (!q->messages[i])
             return no_memory(ctx);
-        q->requests[i] = (backend_request){.id = items[i].id,
+        q->batch.requests[i] = (backend_request){.id = items[i].id,
                                            .role = "judge",
                                            .messages = q->messages[i],
                                            .n_messages = n_messages,
                                            .sampling = {.top_p = 1, .repetition_penalty = 1},
-                                           .extra = q->extras[i]};
+                                           .extra = q->batch.extras[i]};
     }
     return AGON_OK;
 }
@@ -121,14 +110,14 @@ agon_status judge_ask(agon_ctx *ctx, backend *b, const judge_item *items, size_t
         return AGON_OK;
     agon_status s = prepare(ctx, items, n, &q);
     if (!s)
-        s = backend_submit(ctx, b, q.requests, n, q.responses);
+        s = backend_submit(ctx, b, q.batch.requests, n, q.batch.responses);
     bool submitted = !s;
     while (!s && n_pending) {
         s = ctx_check_interrupt(ctx);
         if (!s)
             s = backend_poll(ctx, b, POLL_SECONDS, &n_pending);
         for (size_t i = 0; i < n && !s; i++)
-            s = take_reward(ctx, &q.requests[i], &q.responses[i], &out[i]);
+            s = take_reward(ctx, &q.batch.requests[i], &q.batch.responses[i], &out[i]);
     }
     if (s && submitted)
         b->table->cancel(b);

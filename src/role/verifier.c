@@ -78,49 +78,33 @@ static agon_status read_verdict(agon_ctx *ctx, const backend_response *r, const 
 /* ---- asking ------------------------------------------------------------------------------------------- */
 
 typedef struct asked {
-    backend_request *requests;
-    backend_response *responses;
+    backend_batch batch;
     chat_message (*messages)[2];
-    json_t **extras;
-    size_t n;
 } asked;
-
-static void asked_free(asked *q) {
-    for (size_t i = 0; i < q->n; i++) {
-        if (q->responses)
-            backend_response_free(&q->responses[i]);
-        if (q->extras)
-            json_decref(q->extras[i]);
-    }
-    free(q->requests);
-    free(q->responses);
-    free(q->messages);
-    free(q->extras);
-}
 
 static agon_status prepare(agon_ctx *ctx, const verifier_item *items, size_t n, asked *q) {
     static const uint64_t seed = 0; /* a verdict is not drawn */
-    *q = (asked){memory_new(n, sizeof *q->requests), memory_new(n, sizeof *q->responses), memory_new(n, sizeof *q->messages),
-                 memory_new(n, sizeof *q->extras), n};
-    if (!q->requests || !q->responses || !q->messages || !q->extras)
+    agon_status s = backend_batch_new(ctx, n, &q->batch);
+    q->messages = memory_new(n, sizeof *q->messages);
+    if (s || !q->messages)
         return ctx_fail(ctx, AGON_ENOMEM, "no memory for %zu verdicts", n);
     for (size_t i = 0; i < n; i++) {
         const json_t *parameters = json_object_get(items[i].task, "parameters");
         const char *query = json_string_value(json_object_get(items[i].task, "text"));
         q->messages[i][0] = (chat_message){"user", query ? query : ""};
         q->messages[i][1] = (chat_message){"assistant", items[i].response};
-        q->extras[i] = json_pack("{ss ss sO? sO*}", "query", query ? query : "", "answer", items[i].response, "accepted",
+        q->batch.extras[i] = json_pack("{ss ss sO? sO*}", "query", query ? query : "", "answer", items[i].response, "accepted",
                                  json_object_get(parameters, "answers"), "arguments", json_object_get(parameters, "arguments"));
-        if (!q->extras[i])
+        if (!q->batch.extras[i])
             return ctx_fail(ctx, AGON_ENOMEM, "no memory for a verdict");
-        q->requests[i] = (backend_request){.id = items[i].id,
+        q->batch.requests[i] = (backend_request){.id = items[i].id,
                                            .role = "verifier",
                                            .messages = q->messages[i],
                                            .n_messages = 2,
                                            .n_samples = 1,
                                            .seeds = &seed,
                                            .sampling = {.top_p = 1, .repetition_penalty = 1},
-                                           .extra = q->extras[i]};
+                                           .extra = q->batch.extras[i]};
     }
     return AGON_OK;
 }
@@ -134,11 +118,12 @@ agon_status verifier_ask(agon_ctx *ctx, backend *b, const verifier_item *items, 
                                           "'verifier: {command: ...}'");
     agon_status s = prepare(ctx, items, n, &q);
     if (!s)
-        s = backend_run(ctx, b, q.requests, n, q.responses);
+        s = backend_run(ctx, b, q.batch.requests, n, q.batch.responses);
     if (s && s != AGON_EINTERRUPTED)
         s = ctx_prefix(ctx, s, "verifier, request");
     for (size_t i = 0; i < n && !s; i++)
-        s = read_verdict(ctx, &q.responses[i], items[i].response, &out[i]);
-    asked_free(&q);
+        s = read_verdict(ctx, &q.batch.responses[i], items[i].response, &out[i]);
+    free(q.messages);
+    backend_batch_free(&q.batch);
     return s;
 }

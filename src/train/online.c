@@ -468,8 +468,8 @@ agon_status online_train(agon_ctx *ctx, model *m, adapter *a, const adapter *ref
         s = arena_new(ctx, 0, &o.memory);
     if (!s)
         s = workspace_new(ctx, 0, &o.work);
-    if (!s && (o.needs & NEEDS_VALUES))
-        s = adapter_add_head(ctx, a, HEAD_VALUE, 0, options->train.seed);
+    if (!s)
+        s = train_add_head(ctx, m, a, options->train.objective, options->train.objective_options, options->train.seed);
     if (!s && resume)
         s = restore(&o, resume, n_resume);
     while (!s && o.round < options->n_rounds) {
