@@ -44,6 +44,11 @@ const task_cell *family_cell(const task_family *f, const char *name);
 
 /* ---- verdict.c: building what families return ---------------------------------------------------- */
 
+/* The end of a tamper: `text` (taken) as *faulty, with what `verify` says is wrong with it as *claim, true by construction. AGON_EUNSUPPORTED where
+ * nothing is wrong with it. */
+AGON_MUST_CHECK agon_status task_planted(agon_ctx *ctx, const task_query *query,
+                                         agon_status (*verify)(agon_ctx *ctx, const task_query *query, const char *response, task_verdict *out),
+                                         char *text, char **faulty, char **claim);
 /* printf into a new string; AGON_ENOMEM. */
 agon_status task_format(agon_ctx *ctx, char **out, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Sets outcome, evidence, masked (NULL: as evidence) and the cited bytes [start, end) of response (equal: none). */

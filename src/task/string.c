@@ -512,23 +512,11 @@ static agon_status string_tamper(agon_ctx *ctx, const task_query *query, const c
     puzzle p = {0};
     rng r = rng_new(seed);
     char answer[2 * FIELD_MAX], *text = NULL;
-    task_verdict v = {0};
     (void)correct; /* a plain answer with one thing wrong is the smallest fault whatever stood around the right one */
     agon_status status = puzzle_read(ctx, query, &p);
     if (status == AGON_OK)
         status = phrase(ctx, &p, wrong_answer(&p, &r, answer, sizeof answer), &text);
-    if (status == AGON_OK)
-        status = string_verify(ctx, query, text, &v);
-    if (status == AGON_OK && v.outcome != OUTCOME_FAIL)
-        status = ctx_fail(ctx, AGON_EUNSUPPORTED, "string/%s: the planted change is no fault", query->cell);
-    if (status == AGON_OK)
-        status = task_format(ctx, claim, "The answer is wrong: %s.", v.evidence);
-    task_verdict_free(&v);
-    if (status == AGON_OK)
-        *faulty = text;
-    else
-        free(text);
-    return status;
+    return status ? status : task_planted(ctx, query, string_verify, text, faulty, claim);
 }
 
 /* ---- check --------------------------------------------------------------------------------------- */

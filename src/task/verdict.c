@@ -20,6 +20,23 @@ agon_status task_format(agon_ctx *ctx, char **out, const char *format, ...) {
     return AGON_OK;
 }
 
+agon_status task_planted(agon_ctx *ctx, const task_query *query,
+                         agon_status (*verify)(agon_ctx *ctx, const task_query *query, const char *response, task_verdict *out), char *text,
+                         char **faulty, char **claim) {
+    task_verdict v = {0};
+    agon_status s = verify(ctx, query, text, &v);
+    if (!s && v.outcome != OUTCOME_FAIL)
+        s = ctx_fail(ctx, AGON_EUNSUPPORTED, "%s/%s: the planted change is no fault", query->family, query->cell);
+    if (!s)
+        s = task_format(ctx, claim, "The answer is wrong: %s.", v.evidence);
+    task_verdict_free(&v);
+    if (s)
+        free(text);
+    else
+        *faulty = text;
+    return s;
+}
+
 agon_status verdict_set(agon_ctx *ctx, task_verdict *out, task_outcome outcome, const char *response,
                         size_t start, size_t end, const char *masked, const char *evidence_format, ...) {
     task_verdict v = {.outcome = outcome};

@@ -152,7 +152,6 @@ static char *plant(const writing_request *q, const char *name, const char *text,
 agon_status writing_tamper(agon_ctx *ctx, const task_query *query, const char *correct, uint64_t seed,
                                   char **faulty, char **claim) {
     writing_request q;
-    task_verdict v = {0};
     rng r = rng_new(seed);
     agon_status status = writing_read(ctx, query, &q);
     if (status != AGON_OK)
@@ -160,15 +159,5 @@ agon_status writing_tamper(agon_ctx *ctx, const task_query *query, const char *c
     char *text = plant(&q, q.form->constraints[rng_below(&r, q.n_constraints)], correct, &r);
     if (!text)
         return ctx_fail(ctx, AGON_ENOMEM, "memory for a planted fault is exhausted");
-    status = writing_verify(ctx, query, text, &v);
-    if (status == AGON_OK && v.outcome != OUTCOME_FAIL)
-        status = ctx_fail(ctx, AGON_EUNSUPPORTED, "writing/%s: the planted change is no fault", query->cell);
-    if (status == AGON_OK)
-        status = task_format(ctx, claim, "The answer is wrong: %s.", v.evidence);
-    task_verdict_free(&v);
-    if (status == AGON_OK)
-        *faulty = text;
-    else
-        free(text);
-    return status;
+    return task_planted(ctx, query, writing_verify, text, faulty, claim);
 }

@@ -2,7 +2,7 @@
 #include "recipe/fuse_rows.h"
 #include "base/buffer.h"
 #include "base/file.h"
-#include "base/json.h"
+#include "json_rows.h"
 #include "base/random.h"
 #include "test.h"
 #include <unistd.h>
@@ -42,19 +42,12 @@ static int teardown(void **state) {
     return 0;
 }
 
-static agon_status collect(void *arg, const char *where, json_t *object) {
-    (void)where;
-    return json_array_append(arg, object) == 0 ? AGON_OK : AGON_ENOMEM;
-}
-
 /* What was put into w->text, fused. */
 static agon_status fuse(world *w, fuse_options o) {
     forget(w);
     assert_ok(w->ctx, file_write(w->ctx, w->from, w->text.data, w->text.size));
     agon_status s = fuse_file(w->ctx, w->from, w->to, &o, &w->report);
-    w->rows = json_array();
-    if (!s)
-        assert_ok(w->ctx, jsonl_read(w->ctx, w->to, collect, w->rows));
+    w->rows = s ? json_array() : json_rows(w->ctx, w->to);
     return s;
 }
 

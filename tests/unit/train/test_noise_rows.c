@@ -2,7 +2,7 @@
 #include "train/noise_rows.h"
 #include "base/buffer.h"
 #include "base/file.h"
-#include "base/json.h"
+#include "json_rows.h"
 #include "model/tokenizer_private.h"
 #include "test.h"
 #include "train/noise.h"
@@ -54,26 +54,15 @@ static int teardown(void **state) {
     return 0;
 }
 
-static agon_status collect(void *arg, const char *where, json_t *object) {
-    (void)where;
-    return json_array_append(arg, object) == 0 ? AGON_OK : AGON_ENOMEM;
-}
-
-static json_t *read_all(world *w, const char *path) {
-    json_t *rows = json_array();
-    assert_ok(w->ctx, jsonl_read(w->ctx, path, collect, rows));
-    return rows;
-}
-
 static agon_status noise(world *w, const char *objective, noise_options o) {
     forget(w);
     o.objective = objective_find(objective);
     assert_ok(w->ctx, file_write(w->ctx, w->from, w->text.data, w->text.size));
     agon_status s = noise_file(w->ctx, w->from, w->to, &o, &w->report);
     if (!s) {
-        w->before = read_all(w, w->from);
-        w->after = read_all(w, w->to);
-        w->original = read_all(w, w->truth);
+        w->before = json_rows(w->ctx, w->from);
+        w->after = json_rows(w->ctx, w->to);
+        w->original = json_rows(w->ctx, w->truth);
     }
     return s;
 }
