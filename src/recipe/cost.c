@@ -2,7 +2,7 @@
  * rate, labels of the expert. An estimate: how many failures there are to refine, or rewordings to drop, is known only afterwards; where it depends
  * on such things, the larger figure is taken. */
 #include "base/ctx.h"
-#include "recipe/recipe.h"
+#include "recipe/recipe_private.h"
 #include "task/task.h"
 #include <math.h>
 #include <string.h>
@@ -13,10 +13,6 @@ static const double PROMPT_TOKENS = 52, ANSWER_TOKENS = 16, SUITE_PROMPT_TOKENS 
 static const double TEMPLATE_TOKENS = 35, BYTES_A_TOKEN = 4; /* for the user's own text */
 static const double PASSING = 0.25;                          /* of answers: what the quickstart's base model manages */
 static const double ASKED_OF_FILE = 0.8;                     /* of its rows; the fifth is held out */
-
-typedef struct tokens {
-    double generated, read, scored, trained;
-} tokens;
 
 /* The user's own rows. */
 typedef struct own_rows {
@@ -63,15 +59,15 @@ static size_t count_cells(const run_config *r) {
     return n;
 }
 
-static void answer(tokens *t, double n, double prompt, double samples, double length) {
+static void add_answers(expected *t, double n, double prompt, double samples, double length) {
     t->read += n * prompt; /* once for all samples of a query */
     t->generated += n * samples * length;
 }
 
 /* General suite and GSM8K by generation, held-out text by likelihood, of `versions` models. */
-static void suites(const run_config *r, double versions, tokens *t) {
-    answer(t, versions * (double)r->evaluate.general, PROMPT_TOKENS, 1, ANSWER_TOKENS);
-    answer(t, versions * (double)r->evaluate.gsm8k, SUITE_PROMPT_TOKENS, 1, 4 * ANSWER_TOKENS);
+static void suites(const run_config *r, double versions, expected *t) {
+    add_answers(t, versions * (double)r->evaluate.general, PROMPT_TOKENS, 1, ANSWER_TOKENS);
+    add_answers(t, versions * (double)r->evaluate.gsm8k, SUITE_PROMPT_TOKENS, 1, 4 * ANSWER_TOKENS);
     t->scored += versions * (double)r->evaluate.documents * DOCUMENT_TOKENS;
 }
 
@@ -81,47 +77,61 @@ static double examples(const run_config *r, double real, double answers) {
     return r->build.real_share > 0 ? fmin(real / r->build.real_share, all) : all;
 }
 
-static void loop_cost(const run_config *r, const own_rows *own, size_t n_cells, tokens *t) {
+agon_status loop_cost(agon_ctx *ctx, const run_config *r, expected *t) {
+    own_rows own;
+    agon_status s = count_rows(ctx, r, &own);
+    if (s)
+        return s;
     const bool cells = r->tasks.cells.n > 0 || !r->tasks.file;
     const double it = (double)r->iterations, samples = (double)r->learner.samples, length = (double)r->learner.max_tokens;
-    const double drawn = cells ? (double)r->attacker.queries : 0, file = ASKED_OF_FILE * own->n, asked = drawn + file;
+    const double drawn = cells ? (double)r->attacker.queries : 0, file = ASKED_OF_FILE * own.n, asked = drawn + file;
     const double held_out = cells ? (double)r->evaluate.tasks : 0, refined = fmin(asked, (double)r->refine.queries) * (double)r->refine.samples +
                                                                               4 * fmin(asked, (double)r->refine.learnability);
     const double evaluations = 2 + 3 * (it - 1); /* base and candidate, later the incumbent too */
     if (cells)
-        answer(t, it * (double)r->attacker.variations, REWORDING_PROMPT_TOKENS, 1, REWORDING_TOKENS);
-    answer(t, it * drawn, PROMPT_TOKENS, samples, ANSWER_TOKENS);
-    answer(t, it * refined, 2 * PROMPT_TOKENS, 1, ANSWER_TOKENS);
-    answer(t, evaluations * held_out, PROMPT_TOKENS, 1, ANSWER_TOKENS);
-    if (own->n > 0) { /* nobody knows how long their answers will be: as long as they may */
-        const double prompt = own->prompt_tokens / own->n;
-        answer(t, it * file, prompt, samples, length);
-        answer(t, evaluations * (own->n - file), prompt, 1, length);
-        t->scored += it * ASKED_OF_FILE * own->n_unverifiable * samples * (prompt + length);
+        add_answers(t, it * (double)r->attacker.variations, REWORDING_PROMPT_TOKENS, 1, REWORDING_TOKENS);
+    add_answers(t, it * drawn, PROMPT_TOKENS, samples, ANSWER_TOKENS);
+    add_answers(t, it * refined, 2 * PROMPT_TOKENS, 1, ANSWER_TOKENS);
+    add_answers(t, evaluations * held_out, PROMPT_TOKENS, 1, ANSWER_TOKENS);
+    if (own.n > 0) { /* nobody knows how long their answers will be: as long as they may */
+        const double prompt = own.prompt_tokens / own.n;
+        add_answers(t, it * file, prompt, samples, length);
+        add_answers(t, evaluations * (own.n - file), prompt, 1, length);
+        t->scored += it * ASKED_OF_FILE * own.n_unverifiable * samples * (prompt + length);
     }
     suites(r, it + 1, t);
     t->scored += it * (double)r->critic.examples * CRITIC_PROMPT_TOKENS; /* the tested half, before training and after */
-    const double real = (double)r->human.demonstrations + (double)r->build.gold * (cells ? (double)n_cells : 0);
+    const double real = (double)r->human.demonstrations + (double)r->build.gold * (cells ? (double)count_cells(r) : 0);
     t->trained += it * (examples(r, real, asked * samples) * EXAMPLE_TOKENS * (double)r->train.epochs +
                         (double)(r->critic.examples * r->critic.epochs) * CRITIC_PROMPT_TOKENS);
+    t->labels = r->human.labels;
+    t->audits = r->human.audits * r->iterations;
+    t->demonstrations = r->human.demonstrations * r->iterations;
+    return AGON_OK;
 }
 
-static void sealed_cost(const run_config *r, tokens *t) {
+agon_status sealed_cost(agon_ctx *ctx, const run_config *r, expected *t) {
+    (void)ctx;
     const double calibration = (double)r->human.calibration, demonstrations = (double)r->human.demonstrations;
     const double hard = (double)r->attacker.queries, samples = (double)r->learner.samples, tasks = (double)r->evaluate.tasks;
     const double taught = 2 * (calibration + demonstrations) / 3 * 2; /* two parts of three, and a planted fault beside each good answer */
     const double learned = examples(r, demonstrations, hard * samples) * EXAMPLE_TOKENS * (double)r->train.epochs;
     const double arms = r->evaluate.arms ? 3 : 0;
-    answer(t, 1.25 * calibration, PROMPT_TOKENS, 1, ANSWER_TOKENS);
-    answer(t, hard, PROMPT_TOKENS, samples, ANSWER_TOKENS);
-    answer(t, (2 + arms) * tasks, PROMPT_TOKENS, 1, ANSWER_TOKENS);
+    add_answers(t, 1.25 * calibration, PROMPT_TOKENS, 1, ANSWER_TOKENS);
+    add_answers(t, hard, PROMPT_TOKENS, samples, ANSWER_TOKENS);
+    add_answers(t, (2 + arms) * tasks, PROMPT_TOKENS, 1, ANSWER_TOKENS);
     suites(r, 2, t);
     t->scored += (calibration / 3 + hard * samples + 2 * tasks) * CRITIC_PROMPT_TOKENS;
     t->trained += taught * (double)r->critic.epochs * CRITIC_PROMPT_TOKENS + (1 + arms) * learned;
+    t->labels = r->human.labels;
+    t->demonstrations = r->human.demonstrations * r->iterations;
+    t->calibration = r->human.calibration;
+    t->gate = 2 * r->human.gate_items;
+    return AGON_OK;
 }
 
 /* Of the recipe train: its file, as often as it is read. */
-static agon_status train_cost(agon_ctx *ctx, const run_config *r, tokens *t) {
+agon_status train_cost(agon_ctx *ctx, const run_config *r, expected *t) {
     own_rows file = {0};
     agon_status s = jsonl_read(ctx, r->train.data, count_bytes, &file);
     t->trained += file.prompt_tokens * (double)r->train.epochs;
@@ -129,23 +139,18 @@ static agon_status train_cost(agon_ctx *ctx, const run_config *r, tokens *t) {
 }
 
 agon_status recipe_cost(agon_ctx *ctx, const run_config *r, double tokens_per_second, json_t **cost) {
-    const bool sealed = strcmp(r->recipe, "sealed") == 0, rows = strcmp(r->recipe, "train") == 0;
-    tokens t = {0};
-    own_rows own;
-    agon_status s = rows ? train_cost(ctx, r, &t) : count_rows(ctx, r, &own);
+    expected t = {0};
+    const recipe *x = NULL;
+    agon_status s = recipe_find(ctx, r->recipe, &x);
+    if (!s)
+        s = x->cost(ctx, r, &t);
     if (s)
         return s;
-    if (sealed)
-        sealed_cost(r, &t);
-    else if (!rows)
-        loop_cost(r, &own, count_cells(r), &t);
     double equivalents = t.generated + t.read + t.scored + 2 * t.trained;
     json_t *made = json_pack("{s{sf sf sf sf sf} s{sI sI sI sI sI}}", "tokens", "generated", t.generated, "read", t.read, "scored",
-                             t.scored, "trained", t.trained, "equivalents", equivalents, "labels", "expert",
-                             (json_int_t)(rows ? 0 : r->human.labels), "audits", (json_int_t)(sealed || rows ? 0 : r->human.audits * r->iterations),
-                             "demonstrations", (json_int_t)(rows ? 0 : r->human.demonstrations * r->iterations), "calibration",
-                             (json_int_t)(sealed ? r->human.calibration : 0), "gate",
-                             (json_int_t)(sealed ? 2 * r->human.gate_items : 0));
+                             t.scored, "trained", t.trained, "equivalents", equivalents, "labels", "expert", (json_int_t)t.labels, "audits",
+                             (json_int_t)t.audits, "demonstrations", (json_int_t)t.demonstrations, "calibration",
+                             (json_int_t)t.calibration, "gate", (json_int_t)t.gate);
     if (!made)
         return ctx_fail(ctx, AGON_ENOMEM, "no memory for the cost");
     if (tokens_per_second > 0)

@@ -8,11 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-    const char *name;
-    agon_status (*run)(cast *c, json_t **summary);
-} recipes[] = {{"loop", loop_recipe}, {"sealed", sealed_recipe}, {"train", train_recipe}};
-enum { N_RECIPES = sizeof recipes / sizeof *recipes };
+static const recipe recipes[] = {
+    {"loop", loop_recipe, loop_cost},
+    {"sealed", sealed_recipe, sealed_cost},
+    {"train", train_recipe, train_cost},
+};
+
+agon_status recipe_find(agon_ctx *ctx, const char *name, const recipe **out) {
+    for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++)
+        if (strcmp(recipes[i].name, name) == 0) {
+            *out = &recipes[i];
+            return AGON_OK;
+        }
+    return ctx_fail(ctx, AGON_ENOTFOUND, "there is no recipe '%s'", name);
+}
 
 /* What the store counted, beside what the recipe reports. */
 static agon_status complete_summary(cast *c, double seconds, json_t *summary) {
@@ -37,15 +46,13 @@ agon_status recipe_run(agon_ctx *ctx, store *store, const run_config *config, re
     cast c;
     json_t *made = NULL;
     double began = monotonic_seconds();
-    size_t i = 0;
-    agon_status s;
-    while (i < N_RECIPES && strcmp(recipes[i].name, config->recipe) != 0)
-        i++;
-    if (i == N_RECIPES)
-        return ctx_fail(ctx, AGON_ENOTFOUND, "there is no recipe '%s'", config->recipe);
+    const recipe *r = NULL;
+    agon_status s = recipe_find(ctx, config->recipe, &r);
+    if (s)
+        return s;
     s = cast_open(ctx, store, config, observer, arg, &c);
     if (!s)
-        s = recipes[i].run(&c, &made);
+        s = r->run(&c, &made);
     if (!s)
         s = complete_summary(&c, monotonic_seconds() - began, made);
     cast_close(&c);

@@ -4,6 +4,23 @@
 
 #include "recipe/cast.h"
 
+/* What a run is expected to take: tokens, and labels of the expert by purpose. */
+typedef struct expected {
+    double generated, read, scored, trained;
+    int64_t labels, audits, demonstrations, calibration, gate;
+} expected;
+
+typedef struct recipe {
+    const char *name;
+    agon_status (*run)(cast *c, json_t **summary);
+    agon_status (*cost)(agon_ctx *ctx, const run_config *config, expected *out); /* `out` zeroed before */
+} recipe;
+/* Of the table in recipe.c; AGON_ENOTFOUND. */
+AGON_MUST_CHECK agon_status recipe_find(agon_ctx *ctx, const char *name, const recipe **out);
+
+agon_status loop_cost(agon_ctx *ctx, const run_config *config, expected *out);
+agon_status sealed_cost(agon_ctx *ctx, const run_config *config, expected *out);
+agon_status train_cost(agon_ctx *ctx, const run_config *config, expected *out);
 /* Runs to the end on an open cast; *summary as recipe_run says (recipe.c adds labels, tokens and time). */
 agon_status loop_recipe(cast *c, json_t **summary);
 agon_status sealed_recipe(cast *c, json_t **summary);
