@@ -4,6 +4,9 @@ Every measurement is a process of its own. agon with native numerics runs before
 machine that changes shows as drift; portable runs once. The rate is the work over the fastest repetition, for all alike; agon's is
 the mean of its two visits. Where others use the machine too, the ratio by processor time says more: it leaves out what they took.
 
+--cpu avx2 holds all to AVX2: agon and PyTorch by their own switches, llama.cpp by a build of its own, vLLM by its library for AVX2.
+PyTorch, which multiplies bf16 one by one there, computes in f32.
+
 usage: compare.py --folder FOLDER --agon bench-compare [--output RESULTS.jsonl] [--prefix "nice -n -10"] [--table FILE...] [ROW...]"""
 import argparse
 import datetime
@@ -22,6 +25,9 @@ LIMIT = 1200  # seconds of one measurement
 # Large tensors of PyTorch otherwise go through mmap and munmap at every step: keeping memory helps all peers.
 KEPT_MEMORY = ("glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=68719476736:"
                "glibc.malloc.top_pad=268435456:glibc.malloc.arena_max=1")
+
+# What holds the peers to a CPU's instructions; AGON_COMPARE_CPU is read by peers/vllm_infer.py.
+HELD = {"avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "AGON_COMPARE_CPU": "avx2"}}
 
 
 class Bench:
@@ -47,14 +53,17 @@ class Bench:
 
     def agon(self, row, numerics):
         command = [self.a.agon, row.work or row.name, self.model(row.model), self.inputs] + row.options.split()
-        return self.run(command + (["--native"] if numerics == "native" else []) + self.a.agon_options.split(), {})
+        return self.run(command + (["--native"] if numerics == "native" else []) + (["--cpu", self.a.cpu] if self.a.cpu else []), {})
 
     def peer(self, peer):
-        python = os.path.join(self.a.folder, peer.venv, "bin", "python")
+        held = HELD.get(self.a.cpu, {})
+        venv = f"venv-llama-{self.a.cpu}" if held and "llama" in peer.script else peer.venv
+        python = os.path.join(self.a.folder, venv, "bin", "python")
         if not os.path.exists(python):
             return {"failed": "not installed"}
         command = [python, os.path.join(HERE, "peers", peer.script), "--model", self.model(peer.model), "--inputs", self.inputs]
-        return self.run(command + peer.options.split(), {"GLIBC_TUNABLES": KEPT_MEMORY})
+        options = peer.options + " " + (peer.slow_bf16_options() if held else "")
+        return self.run(command + options.split(), {"GLIBC_TUNABLES": KEPT_MEMORY, **held})
 
     def measure(self, row):
         visits = [("agon native", lambda: self.agon(row, "native"))]
@@ -171,7 +180,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("--folder", help="what bench/compare/setup made")
     p.add_argument("--agon", help="the program bench-compare")
-    p.add_argument("--agon-options", default="", help='such as "--cpu avx2"')
+    p.add_argument("--cpu", choices=sorted(HELD), help="hold agon and its peers to this CPU's instructions")
     p.add_argument("--native-only", action="store_true", help="leave agon's portable numerics out")
     p.add_argument("--once", action="store_true", help="agon runs before the peers only")
     p.add_argument("--output", help="append each result as a line of JSON")

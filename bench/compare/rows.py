@@ -13,6 +13,10 @@ class Peer:
     model: str = "hf"      # "hf", or a GGUF type
     venv: str = "venv"
 
+    def slow_bf16_options(self):
+        """For a CPU whose bf16 products PyTorch does not know: its own arithmetic in f32, which is then its fastest."""
+        return {"torch_train.py": "--dtype float32", "hf_infer.py": "--dtype float32", "trl_train.py": "--mode f32"}.get(self.script, "")
+
 
 @dataclass
 class Row:

@@ -91,18 +91,18 @@ typedef struct softmax_state {
     float max, sum;
 } softmax_state;
 
-/* Takes n more scores s0, s1 of one head: their weights go to p [ATTENTION_BLOCK]. */
-LANES void softmax_block(softmax_state *state, lanes s0, lanes s1, size_t n, float *p, lanes *out, size_t n_vectors) {
+/* Takes n more scores s0, s1 of one head: their weights go to p [ATTENTION_BLOCK]. Returns what the sums so far must be multiplied by. */
+LANES float softmax_block(softmax_state *state, lanes s0, lanes s1, size_t n, float *p) {
     const lanes lowest = v_set(-INFINITY), zero = v_set(0.0f);
     const size_t n0 = size_min(LANES_N, n), n1 = n - n0;
     s0 = v_first(s0, lowest, n0);
     s1 = v_first(s1, lowest, n1);
     float top = max_lane(v_max(s0, s1));
     top = top > state->max ? top : state->max;
-    if (top != state->max) { /* else the factor is exp(0), which is 1 */
-        float correction = exp_one(state->max - top);
+    float correction = 1;
+    if (top != state->max) { /* else it is exp(0) */
+        correction = exp_one(state->max - top);
         state->sum = state->sum * correction;
-        FOR_D out[d] = v_mul(out[d], v_set(correction));
     }
     lanes p0 = v_first(v_exp(v_sub(s0, v_set(top))), zero, n0);
     lanes p1 = n1 ? v_first(v_exp(v_sub(s1, v_set(top))), zero, n1) : zero;
@@ -110,6 +110,7 @@ LANES void softmax_block(softmax_state *state, lanes s0, lanes s1, size_t n, flo
     v_store(p + LANES_N, p1);
     state->sum = state->sum + v_sum(v_add(p0, p1));
     state->max = top;
+    return correction;
 }
 
 LANES void attend_heads(const attention_call *c, size_t row, size_t head, size_t heads, size_t kv_head,
@@ -136,7 +137,10 @@ LANES void attend_heads(const attention_call *c, size_t row, size_t head, size_t
         FOR_G s1[g] = s0[g];
         if (n1)
             dot_rows(s1, q, heads, k, next, ld, rows + n0, n1, n_vectors, tail);
-        FOR_G softmax_block(&state[g], v_mul(s0[g], scale), v_mul(s1[g], scale), n, p[g], out[g], n_vectors);
+        FOR_G {
+            lanes factor = v_set(softmax_block(&state[g], v_mul(s0[g], scale), v_mul(s1[g], scale), n, p[g]));
+            FOR_D out[g][d] = v_mul(out[g][d], factor);
+        }
         for (size_t j = first + n; next && j < size_min(first + n + ATTENTION_BLOCK, (size_t)keys.n); j++)
             fetch_row(k + (size_t)keys.rows[j] * ld, n_vectors);
         add_rows(out, p[0], ATTENTION_BLOCK, heads, v, ld, rows, n, n_vectors, tail);
@@ -294,6 +298,30 @@ static void transpose_block(key_tile *tiles, const float *base, size_t ld, const
         transpose_rows(tiles[1], base, ld, rows + LANES_N, n - LANES_N);
 }
 
+/* out[heads, TILE_DIM] = factors[g] * out + sum of weight[g][j] * row j of `base`. Not inlined, or gcc keeps the sums in memory. */
+#define ADD_TO_TILE_OF(heads)                                                                         \
+    static __attribute__((noinline, unused)) void add_to_tile_##heads(float *out, const float *factors, const float *weight, \
+                                                                     size_t weight_ld, const float *base, size_t ld, \
+                                                                     const int32_t *rows, size_t n) { \
+        add_to_tile(out, heads, factors, weight, weight_ld, base, ld, rows, n);                       \
+    }
+LANES void add_to_tile(float *out, size_t heads, const float *factors, const float *weight, size_t weight_ld, const float *base,
+                       size_t ld, const int32_t *rows, size_t n) {
+    const size_t n_vectors = TILE_DIM / LANES_N;
+    head_vectors sum[HEADS_TOGETHER];
+    FOR_G FOR_D sum[g][d] = v_mul(v_load(out + g * TILE_DIM + d * LANES_N), v_set(factors[g]));
+    add_rows(sum, weight, weight_ld, heads, base, ld, rows, n, n_vectors, LANES_N);
+    FOR_G store_head(out + g * TILE_DIM, sum[g], n_vectors, LANES_N);
+}
+ADD_TO_TILE_OF(1)
+#if HEADS_TOGETHER == 4
+ADD_TO_TILE_OF(3)
+ADD_TO_TILE_OF(4)
+#define ADD_TO_TILE(heads) (heads == 4 ? add_to_tile_4 : heads == 3 ? add_to_tile_3 : add_to_tile_1)
+#else
+#define ADD_TO_TILE(heads) add_to_tile_1
+#endif
+
 LANES void attend_rows_heads(const attention_call *c, size_t row, size_t n_rows, size_t head, size_t heads,
                              size_t kv_head) {
     const size_t ld = c->shape->n_kv_heads * TILE_DIM, ldq = c->shape->n_heads * TILE_DIM;
@@ -322,13 +350,9 @@ LANES void attend_rows_heads(const attention_call *c, size_t row, size_t n_rows,
                     continue;
                 const size_t n = size_min(ATTENTION_BLOCK, (size_t)keys[m + r].n - first);
                 float *to = c->out + (row + m + r) * ldq + head * TILE_DIM;
-                head_vectors out[HEADS_TOGETHER];
-                _Alignas(64) float p[HEADS_TOGETHER][ATTENTION_BLOCK];
-                FOR_G load_head(out[g], to + g * TILE_DIM, n_vectors, LANES_N);
-                FOR_G softmax_block(&state[m + r][g], v_mul(s[r][g][0], scale), v_mul(s[r][g][1], scale), n, p[g],
-                                    out[g], n_vectors);
-                add_rows(out, p[0], ATTENTION_BLOCK, heads, v, ld, rows, n, n_vectors, LANES_N);
-                FOR_G store_head(to + g * TILE_DIM, out[g], n_vectors, LANES_N);
+                _Alignas(64) float p[HEADS_TOGETHER][ATTENTION_BLOCK], factors[HEADS_TOGETHER];
+                FOR_G factors[g] = softmax_block(&state[m + r][g], v_mul(s[r][g][0], scale), v_mul(s[r][g][1], scale), n, p[g]);
+                ADD_TO_TILE(heads)(to, factors, p[0], ATTENTION_BLOCK, v, ld, rows, n);
             }
         }
     }
@@ -375,8 +399,7 @@ LANES void attend_backward_rows_heads(const attention_call *c, size_t row, size_
                     continue;
                 const size_t n = size_min(ATTENTION_BLOCK, (size_t)keys[m + r].n - first);
                 const size_t kept = ((row + m + r - c->first_row) * n_heads + head) * c->ld_weights + first;
-                float *to = c->dq + at + r * ldq;
-                head_vectors dq[HEADS_TOGETHER];
+                static const float ones[] = {1, 1, 1, 1};
                 FOR_G {
                     lanes lse = v_set(c->lse[(row + m + r) * n_heads + head + g]), d = v_set(delta[m + r][g]);
                     for (size_t half = 0; half * LANES_N < n; half++) {
@@ -386,10 +409,8 @@ LANES void attend_backward_rows_heads(const attention_call *c, size_t row, size_
                         v_store(c->weights + at_half, p);
                         v_store(c->d_scores + at_half, v_mul(v_mul(p, v_sub(dp[r][g][half], d)), scale));
                     }
-                    load_head(dq[g], to + g * TILE_DIM, n_vectors, LANES_N);
                 }
-                add_rows(dq, c->d_scores + kept, c->ld_weights, heads, k, ld, rows, n, n_vectors, LANES_N);
-                FOR_G store_head(to + g * TILE_DIM, dq[g], n_vectors, LANES_N);
+                ADD_TO_TILE(heads)(c->dq + at + r * ldq, ones, c->d_scores + kept, c->ld_weights, k, ld, rows, n);
             }
         }
     }
@@ -399,9 +420,9 @@ LANES void attend_backward_rows_heads(const attention_call *c, size_t row, size_
     static void name(const attention_call *c, size_t row, size_t n_rows, size_t kv_head) {           \
         const size_t group = c->shape->n_heads / c->shape->n_kv_heads, end = (kv_head + 1) * group;  \
         size_t h = kv_head * group;                                                                  \
-        for (; end - h >= 4; h += 4)                                                                 \
+        for (; HEADS_TOGETHER == 4 && end - h >= 4; h += 4)                                          \
             heads_fn(c, row, n_rows, h, 4, kv_head);                                                 \
-        if (end - h == 3)                                                                            \
+        if (HEADS_TOGETHER == 4 && end - h == 3)                                                     \
             heads_fn(c, row, n_rows, h, 3, kv_head), h = end;                                        \
         for (; h < end; h++)                                                                         \
             heads_fn(c, row, n_rows, h, 1, kv_head);                                                 \

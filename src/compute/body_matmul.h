@@ -15,13 +15,28 @@ LANES void load_weights(gemm_kind kind, const char *w, size_t k, q8_scales s, la
         *odd = v_load((const float *)w + (k + 1) * LANES_N);
     }
 }
+#if defined(CHAINS_APART)
+/* The first (even) or second weight of a pair of depths k, k + 1. */
+LANES lanes load_weight(gemm_kind kind, const char *w, size_t k, bool second) {
+    if (kind == GEMM_BF16 || kind == GEMM_Q8) {
+        pairs p = p_load((const uint16_t *)w + k * LANES_N);
+        return second ? p_odd(p) : p_even(p);
+    }
+    return v_load((const float *)w + (k + second) * LANES_N);
+}
+LANES void unpack_block(const char *w, char *to) {
+    q8_scales s = q8_load(w);
+    for (size_t k = 0; k < K_BLOCK; k += 2)
+        p_put(to + k * LANES_N * sizeof(uint16_t), p_load_q8((const int8_t *)w + Q8_VALUES + k * LANES_N, s));
+}
+#endif
 
 #define T_COLS 1
 #define T_ROWS 1
 #include "compute/tile.h"
 #define T_ROWS 2
 #include "compute/tile.h"
-#if TILE_ROWS == 12
+#if TILE_ROWS >= 6
 #define T_ROWS 3
 #include "compute/tile.h"
 #define T_ROWS 4
@@ -30,6 +45,8 @@ LANES void load_weights(gemm_kind kind, const char *w, size_t k, q8_scales s, la
 #include "compute/tile.h"
 #define T_ROWS 6
 #include "compute/tile.h"
+#endif
+#if TILE_ROWS == 12
 #define T_ROWS 7
 #include "compute/tile.h"
 #define T_ROWS 8
@@ -49,6 +66,8 @@ LANES void load_weights(gemm_kind kind, const char *w, size_t k, q8_scales s, la
 #define TILE_KIND(name)                                                                              \
     {name##_1x1, name##_2x1, name##_3x1, name##_4x1, name##_5x1, name##_6x1, name##_7x1, name##_8x1, \
      name##_9x1, name##_10x1, name##_11x1, name##_12x1}
+#elif TILE_ROWS == 6
+#define TILE_KIND(name) {name##_1x1, name##_2x1, name##_3x1, name##_4x1, name##_5x1, name##_6x1}
 #else
 #define TILE_KIND(name) {name##_1x1, name##_2x1}
 #endif

@@ -49,6 +49,14 @@ void matrix_row(const matrix *m, size_t row, float *out);
  * multiplies the finished f32 product (LoRA's alpha/r); 1 is exact. */
 void matmul(agon_ctx *ctx, const float *x, size_t n_rows, const matrix *w, const float *bias,
             float scale, bool accumulate, float *y);
+/* Up to 3 products of the same rows in one job, y = x W^T + bias each: the bits of matmul, but the rows are rounded once and no
+ * thread waits between. All W have one dtype and n_in. */
+typedef struct matmul_part {
+    const matrix *w;
+    const float *bias; /* [n_out] or NULL */
+    float *y;          /* [n_rows, n_out] */
+} matmul_part;
+void matmul_parts(agon_ctx *ctx, const float *x, size_t n_rows, const matmul_part *parts, size_t n_parts);
 /* dx[n_rows, n_in] = (accumulate ? dx : 0) + scale * (dy[n_rows, n_out] W). Needs MATRIX_BACKWARD. */
 void matmul_dx(agon_ctx *ctx, const float *dy, size_t n_rows, const matrix *w, float scale,
                bool accumulate, float *dx);

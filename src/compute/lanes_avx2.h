@@ -86,6 +86,57 @@ LANES float v_sum(lanes a) {
     __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
     return _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
 }
+#define V_MAX_LANE
+LANES float max_lane(lanes a) {
+    __m256 m8 = _mm256_max_ps(a.lo, a.hi);
+    __m128 m4 = _mm_max_ps(_mm256_castps256_ps128(m8), _mm256_extractf128_ps(m8, 1));
+    __m128 m2 = _mm_max_ps(m4, _mm_movehl_ps(m4, m4));
+    return _mm_cvtss_f32(_mm_max_ss(m2, _mm_movehdup_ps(m2)));
+}
+/* Element j of r[i] goes to element i of r[j], 8 x 8. */
+LANES void transpose8(__m256 r[8]) {
+    __m256 t[8], u[8];
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 4) /* 128-bit half h of u[i + c]: element 4h + c of rows i to i + 3 */
+        for (int c = 0; c < 4; c += 2) {
+            __m256d a = _mm256_castps_pd(t[i + c / 2]), b = _mm256_castps_pd(t[i + 2 + c / 2]);
+            u[i + c] = _mm256_castpd_ps(_mm256_unpacklo_pd(a, b));
+            u[i + c + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(a, b));
+        }
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++) {
+        r[c] = _mm256_permute2f128_ps(u[c], u[4 + c], 0x20);
+        r[4 + c] = _mm256_permute2f128_ps(u[c], u[4 + c], 0x31);
+    }
+}
+LANES void v_transpose16(lanes r[16]) {
+    for (int i = 0; i < 2; i++) { /* rows 8i to 8i + 7: their halves go below each other */
+        __m256 lo[8], hi[8];
+#pragma GCC unroll 8
+        for (int j = 0; j < 8; j++) {
+            lo[j] = r[8 * i + j].lo;
+            hi[j] = r[8 * i + j].hi;
+        }
+        transpose8(lo);
+        transpose8(hi);
+#pragma GCC unroll 8
+        for (int j = 0; j < 8; j++) {
+            r[8 * i + j].lo = lo[j];
+            r[8 * i + j].hi = hi[j];
+        }
+    }
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; j++) { /* r[j] = {below of 0.., below of 8..} */
+        __m256 upper = r[j].hi;
+        r[j].hi = r[8 + j].lo;
+        r[8 + j].lo = upper;
+    }
+}
 /* Four 8-wide rows a (i, i+4 for i = 0..3 in x[i] = [row i | row i+4] sums) to 8 sums: the tree's
  * last three levels, transposing as they add. */
 LANES __m256 sum8(const lanes r[8]) {
@@ -198,6 +249,8 @@ LANES void p_put(void *p, pairs a) {
 
 #define HEADS_TOGETHER 1 /* of attention */
 #define KEYS_TOGETHER 1 /* of its backward pass */
+#define ROWS_TOGETHER 4 /* of attention's query rows */
 #define PAIR_ROWS 4
 #define PAIR_COLS 1
-#define TILE_ROWS 2
+#define TILE_ROWS 6
+#define CHAINS_APART /* see tile.h */

@@ -230,35 +230,48 @@ typedef struct product_job {
     size_t row_block, panels_per_task, n_panel_tasks;
 } product_job;
 
+static size_t count_panels(const pack *w) {
+    return round_up(w->n, LANES_N) / LANES_N;
+}
+
+/* A task: some rows by some panels, counted through all parts. */
 static void product_task(void *arg, size_t task, int thread) {
     const product_job *j = arg;
     const product *p = j->p;
-    const pack *w = p->w;
-    size_t row = task / j->n_panel_tasks * j->row_block;
-    size_t panel = task % j->n_panel_tasks * j->panels_per_task, column = panel * LANES_N;
+    size_t row = task / j->n_panel_tasks * j->row_block, first = task % j->n_panel_tasks * j->panels_per_task;
     gemm g = {
         .n_rows = size_min(j->row_block, p->n_rows - row),
         .k = p->dtype == COMPUTE_BF16 ? round_up(p->k, K_BLOCK) : p->k,
-        .n_cols = size_min(j->panels_per_task * LANES_N, w->n - column),
-        .y = p->y + row * p->ldy + column,
-        .ldy = p->ldy,
-        .bias = p->bias ? p->bias + column : NULL,
         .scale = p->scale,
         .accumulate = p->accumulate,
         .resume = p->resume,
     };
-    product_weights(w, p->dtype, panel, p->first_k, &g);
     g.a = product_rows(j->ctx, p->dtype, p->x + row * p->ldx, p->ldx, g.n_rows, p->k, thread, &g.lda);
-    product_multiply(j->ctx, p->dtype, thread, &g);
+    size_t before = 0; /* panels of the parts already gone through */
+    for (const product_part *part = p->parts; part < p->parts + p->n_parts; before += count_panels(part++->w)) {
+        size_t from = first > before ? first - before : 0, end = first + j->panels_per_task;
+        end = size_min(end > before ? end - before : 0, count_panels(part->w));
+        if (from >= end)
+            continue;
+        size_t column = from * LANES_N;
+        g.n_cols = size_min(end * LANES_N, part->w->n) - column;
+        g.y = part->y + row * part->ldy + column;
+        g.ldy = part->ldy;
+        g.bias = part->bias ? part->bias + column : NULL;
+        product_weights(part->w, p->dtype, from, p->first_k, &g);
+        product_multiply(j->ctx, p->dtype, thread, &g);
+    }
 }
 
 void product_run(agon_ctx *ctx, const product *p) {
     if (p->n_rows == 0)
         return;
-    product_job j = {.ctx = ctx, .p = p, 
+    assert(p->n_parts > 0 && p->n_parts <= PRODUCT_PARTS);
+    product_job j = {.ctx = ctx, .p = p,
                      .row_block = product_row_block(ctx, p->dtype, round_up(p->k, K_BLOCK), p->n_rows, ROWS_MAX)};
-    size_t n_row_blocks = (p->n_rows + j.row_block - 1) / j.row_block;
-    size_t n_panels = round_up(p->w->n, LANES_N) / LANES_N;
+    size_t n_row_blocks = (p->n_rows + j.row_block - 1) / j.row_block, n_panels = 0;
+    for (size_t i = 0; i < p->n_parts; i++)
+        n_panels += count_panels(p->parts[i].w);
     /* About four tasks a thread, so that a slow core does not hold up the others. */
     size_t parts = (4 * (size_t)ctx->n_threads + n_row_blocks - 1) / n_row_blocks;
     size_t least = p->n_rows < 16 ? 2 : PANELS_MIN;
@@ -269,20 +282,32 @@ void product_run(agon_ctx *ctx, const product *p) {
     pool_run(ctx->pool, n_row_blocks * j.n_panel_tasks, product_task, &j);
 }
 
+void matmul_parts(agon_ctx *ctx, const float *x, size_t n_rows, const matmul_part *parts, size_t n_parts) {
+    product p = {.dtype = parts->w->dtype, .x = x, .ldx = parts->w->n_in, .n_rows = n_rows, .k = parts->w->n_in, .scale = 1.0f,
+                 .n_parts = n_parts};
+    assert(n_parts <= PRODUCT_PARTS);
+    for (size_t i = 0; i < n_parts; i++) {
+        const matrix *w = parts[i].w;
+        assert(w->forward.data && w->dtype == p.dtype && w->n_in == p.k);
+        p.parts[i] = (product_part){&w->forward, parts[i].y, w->n_out, parts[i].bias};
+    }
+    product_run(ctx, &p);
+}
+
 void matmul(agon_ctx *ctx, const float *x, size_t n_rows, const matrix *w, const float *bias,
             float scale, bool accumulate, float *y) {
     assert(w->forward.data);
-    product_run(ctx, &(product){.dtype = w->dtype, .x = x, .ldx = w->n_in, .n_rows = n_rows,
-                                .w = &w->forward, .k = w->n_in, .y = y, .ldy = w->n_out,
-                                .bias = bias, .scale = scale, .accumulate = accumulate});
+    product_run(ctx, &(product){.dtype = w->dtype, .x = x, .ldx = w->n_in, .n_rows = n_rows, .k = w->n_in,
+                                .scale = scale, .accumulate = accumulate,
+                                .n_parts = 1, .parts = {{&w->forward, y, w->n_out, bias}}});
 }
 
 void matmul_dx(agon_ctx *ctx, const float *dy, size_t n_rows, const matrix *w, float scale,
                bool accumulate, float *dx) {
     assert(w->backward.data);
-    product_run(ctx, &(product){.dtype = w->dtype, .x = dy, .ldx = w->n_out, .n_rows = n_rows,
-                                .w = &w->backward, .k = w->n_out, .y = dx, .ldy = w->n_in,
-                                .scale = scale, .accumulate = accumulate});
+    product_run(ctx, &(product){.dtype = w->dtype, .x = dy, .ldx = w->n_out, .n_rows = n_rows, .k = w->n_out,
+                                .scale = scale, .accumulate = accumulate,
+                                .n_parts = 1, .parts = {{&w->backward, dx, w->n_in, NULL}}});
 }
 
 /* ---- weight gradients --------------------------------------------------------------------------

@@ -31,19 +31,24 @@ struct matrix {
     pack forward, backward;
 };
 
-/* y[n_rows, w->n] from x[n_rows, k] and depths [first_k, first_k + k) of w (first_k a multiple of
- * 32). The other fields are gemm's. */
+/* Of each part y[n_rows, w->n] from x[n_rows, k] and depths [first_k, first_k + k) of its w (first_k a multiple of
+ * 32). The other fields are gemm's. Parts are one job: the rows are rounded for all of them, and nobody waits between. */
+enum { PRODUCT_PARTS = 3 };
+typedef struct product_part {
+    const pack *w;
+    float *y;
+    size_t ldy;
+    const float *bias;
+} product_part;
 typedef struct product {
     compute_dtype dtype;
     const float *x;
     size_t ldx, n_rows;
-    const pack *w;
     size_t first_k, k;
-    float *y;
-    size_t ldy;
-    const float *bias;
     float scale;
     bool accumulate, resume;
+    size_t n_parts;
+    product_part parts[PRODUCT_PARTS];
 } product;
 
 void product_run(agon_ctx *ctx, const product *p);

@@ -3,6 +3,50 @@
  * plain registers, and gcc keeps arrays sized by parameters in memory. `kind`, `row` and `depth` are known where a body is inlined. */
 
 /* An even and an odd chain per block of K_BLOCK. */
+#if defined(CHAINS_APART) && T_ROWS > 2
+/* One after the other: where registers are few, a tile can so be twice as high, and each weight that is widened serves more rows. 8-bit
+ * weights of a block are unpacked first. */
+LANES void T_NAME(chains)(gemm_kind kind, const gemm *g, const float *a, size_t row, size_t depth, const char *w, T_SUMS) {
+    const size_t panel = g->panel_bytes, ahead = g->ahead;
+    char *keep = kind == GEMM_Q8 ? g->unpacked : NULL;
+    T_START
+    for (size_t block = 0; block < g->k; block += K_BLOCK) {
+        __asm__("" : "+m"(c)); /* the blocks' sums wait in memory: registers are for the chain */
+        lanes even[T_ROWS][T_COLS], sum[T_ROWS][T_COLS];
+        _Alignas(64) char here[T_COLS][K_BLOCK * LANES_N * sizeof(uint16_t)];
+        const char *from[T_COLS];
+        FOR_N {
+            from[n] = w + n * panel;
+            if (ahead)
+                fetch(from[n] + ahead, block_bytes(kind));
+            if (kind == GEMM_Q8) {
+                char *to = keep ? keep + (n * g->k + block) * LANES_N * sizeof(uint16_t) : here[n];
+                unpack_block(from[n], to);
+                from[n] = to;
+            }
+        }
+        for (size_t first = 0; first < 2; first++) {
+            FOR_M FOR_N sum[m][n] = v_set(0.0f);
+            for (size_t k = first; k < K_BLOCK; k += 2) {
+                lanes b[T_COLS];
+                FOR_N b[n] = load_weight(kind, from[n], k - first, first);
+                FOR_M {
+                    lanes am = v_set(a[m * row + k * depth]);
+                    FOR_N sum[m][n] = v_fma(am, b[n], sum[m][n]);
+                }
+            }
+            if (first == 0) {
+                FOR_M FOR_N even[m][n] = sum[m][n];
+                __asm__("" : "+m"(even));
+            }
+        }
+        FOR_M FOR_N c[m][n] = v_add(c[m][n], v_add(even[m][n], sum[m][n]));
+        a += K_BLOCK * depth;
+        w += block_bytes(kind);
+    }
+    T_END
+}
+#else
 LANES void T_NAME(chains)(gemm_kind kind, const gemm *g, const float *a, size_t row, size_t depth, const char *w, T_SUMS) {
     const size_t panel = g->panel_bytes, ahead = g->ahead;
     char *keep = kind == GEMM_Q8 ? g->unpacked : NULL;
@@ -45,6 +89,7 @@ LANES void T_NAME(chains)(gemm_kind kind, const gemm *g, const float *a, size_t 
     }
     T_END
 }
+#endif
 
 /* f32: one chain. */
 LANES void T_NAME(chain)(gemm_kind kind, const gemm *g, const float *a, size_t row, size_t depth, const char *w, T_SUMS) {

@@ -114,9 +114,12 @@ static agon_status run_part(agon_ctx *ctx, const model *m, workspace *w, kv_cach
             p.place[heads[i] - first] = 0;
     for (size_t l = 0; l < c->n_layers; l++) {
         cache_layer layer = {cache->k + l * layer_floats, cache->v + l * layer_floats, p.write_rows};
+        if (l + 1 < c->n_layers) {
+            layer_forward(ctx, m, l, &rows, &b.layer, &b.scratch, &layer, b.x);
+            continue;
+        }
         layer_keys(ctx, m, l, &rows, &b.layer, &b.scratch, &layer, b.x);
-        if (l + 1 == c->n_layers)
-            rows = part_keep(&p, tokens + first, n, d, b.x, b.scratch.normed);
+        rows = part_keep(&p, tokens + first, n, d, b.x, b.scratch.normed);
         layer_rows(ctx, m, l, &rows, &b.layer, &b.scratch, &layer, b.x);
     }
     for (size_t i = 0; i < n_heads; i++)

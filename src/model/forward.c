@@ -41,12 +41,9 @@ size_t adapters_max_rank(const row_set *rows) {
     return rank;
 }
 
-void linear_forward(agon_ctx *ctx, const model *m, size_t layer, linear_kind kind, const row_set *rows,
-                    const float *x, bool accumulate, float *low, float *y) {
-    const model_layer *l = &m->layers[layer];
-    const float *bias = (int)kind < N_BIASED ? l->bias[kind] : NULL;
+static void add_adapters(agon_ctx *ctx, const model *m, size_t layer, linear_kind kind, const row_set *rows,
+                         const float *x, float *low, float *y) {
     size_t n_in = linear_n_in(&m->config, kind), n_out = linear_n_out(&m->config, kind);
-    matmul(ctx, x, rows->n, l->linear[kind], bias, 1.0f, accumulate, y);
     for (size_t g = 0; g < rows->n_groups; g++) {
         const row_group *group = &rows->groups[g];
         const lora *item = group->adapter ? adapter_item(group->adapter, layer, kind) : NULL;
@@ -58,6 +55,30 @@ void linear_forward(agon_ctx *ctx, const model *m, size_t layer, linear_kind kin
     }
 }
 
+static const float *bias_of(const model_layer *l, linear_kind kind) {
+    return (int)kind < N_BIASED ? l->bias[kind] : NULL;
+}
+
+/* x += W x_in + bias + adapters. */
+static void linear_add(agon_ctx *ctx, const model *m, size_t layer, linear_kind kind, const row_set *rows,
+                       const float *x_in, float *low, float *x) {
+    const model_layer *l = &m->layers[layer];
+    matmul(ctx, x_in, rows->n, l->linear[kind], bias_of(l, kind), 1.0f, true, x);
+    add_adapters(ctx, m, layer, kind, rows, x_in, low, x);
+}
+
+/* y[i] = W x + bias + adapters of kinds[i], which read the same x. */
+static void linears(agon_ctx *ctx, const model *m, size_t layer, size_t n, const linear_kind *kinds, const row_set *rows,
+                    const float *x, float *low, float *const *y) {
+    const model_layer *l = &m->layers[layer];
+    matmul_part parts[N_LINEARS];
+    for (size_t i = 0; i < n; i++)
+        parts[i] = (matmul_part){l->linear[kinds[i]], bias_of(l, kinds[i]), y[i]};
+    matmul_parts(ctx, x, rows->n, parts, n);
+    for (size_t i = 0; i < n; i++)
+        add_adapters(ctx, m, layer, kinds[i], rows, x, low, y[i]);
+}
+
 static void keep_keys(const cache_layer *cache, const activations *a, size_t n, size_t width) {
     for (size_t i = 0; i < n; i++) {
         size_t to = (size_t)cache->write_rows[i] * width;
@@ -66,48 +87,75 @@ static void keep_keys(const cache_layer *cache, const activations *a, size_t n, 
     }
 }
 
+/* Of the rows' normed x [n, d_model]: queries, keys and values as the linear maps give them, and what becomes of them. */
+enum { KEYS_AND_VALUES = 2, QUERIES_TOO = 3 };
+
+static void project(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
+                    const layer_scratch *s, const float *x, size_t n) {
+    static const linear_kind kinds[QUERIES_TOO] = {LINEAR_K, LINEAR_V, LINEAR_Q};
+    float *const y[QUERIES_TOO] = {a->k_raw, a->v, a->q_raw};
+    if (a->x_attention)
+        memcpy(a->x_attention, x, rows->n * m->config.d_model * sizeof *x);
+    rms_norm(ctx, x, rows->n, m->config.d_model, m->layers[layer].attention_norm, m->config.norm_eps, s->normed,
+             a->inv_rms_attention);
+    linears(ctx, m, layer, n, kinds, rows, s->normed, s->low, y);
+}
+
+static void finish_keys(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
+                        const cache_layer *cache) {
+    const model_config *c = &m->config;
+    if (c->qk_norm)
+        rms_norm(ctx, a->k_raw, rows->n * c->n_kv_heads, c->head_dim, m->layers[layer].k_norm, c->norm_eps, a->k, a->inv_rms_k);
+    rope(ctx, a->k, rows->n, c->n_kv_heads, c->head_dim, m->inv_freq, rows->positions, 1);
+    if (cache)
+        keep_keys(cache, a, rows->n, c->n_kv_heads * c->head_dim);
+}
+
+static void finish_queries(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a) {
+    const model_config *c = &m->config;
+    if (c->qk_norm)
+        rms_norm(ctx, a->q_raw, rows->n * c->n_heads, c->head_dim, m->layers[layer].q_norm, c->norm_eps, a->q, a->inv_rms_q);
+    rope(ctx, a->q, rows->n, c->n_heads, c->head_dim, m->inv_freq, rows->positions, 1);
+}
+
+/* From queries, keys and values to the next layer's x. */
+static void attend_and_feed(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
+                            const layer_scratch *s, const cache_layer *cache, float *x) {
+    static const linear_kind kinds[] = {LINEAR_GATE, LINEAR_UP};
+    float *const y[] = {a->gate, a->up};
+    const model_config *c = &m->config;
+    const attention_shape shape = attention_shape_of(c);
+    size_t n = rows->n, d = c->d_model;
+    attention(ctx, &shape, n, rows->keys, a->q, cache ? cache->k : a->k, cache ? cache->v : a->v, a->attention, a->lse);
+    linear_add(ctx, m, layer, LINEAR_O, rows, a->attention, s->low, x);
+    if (a->x_mlp)
+        memcpy(a->x_mlp, x, n * d * sizeof *x);
+    rms_norm(ctx, x, n, d, m->layers[layer].mlp_norm, c->norm_eps, s->normed, a->inv_rms_mlp);
+    linears(ctx, m, layer, 2, kinds, rows, s->normed, s->low, y);
+    swiglu(ctx, a->gate, a->up, n * c->d_ff, s->product);
+    linear_add(ctx, m, layer, LINEAR_DOWN, rows, s->product, s->low, x);
+}
+
 void layer_keys(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
                 const layer_scratch *s, const cache_layer *cache, const float *x) {
-    const model_config *c = &m->config;
-    const model_layer *l = &m->layers[layer];
-    size_t n = rows->n, d = c->d_model;
-    if (a->x_attention)
-        memcpy(a->x_attention, x, n * d * sizeof *x);
-    rms_norm(ctx, x, n, d, l->attention_norm, c->norm_eps, s->normed, a->inv_rms_attention);
-    linear_forward(ctx, m, layer, LINEAR_K, rows, s->normed, false, s->low, a->k_raw);
-    linear_forward(ctx, m, layer, LINEAR_V, rows, s->normed, false, s->low, a->v);
-    if (c->qk_norm)
-        rms_norm(ctx, a->k_raw, n * c->n_kv_heads, c->head_dim, l->k_norm, c->norm_eps, a->k, a->inv_rms_k);
-    rope(ctx, a->k, n, c->n_kv_heads, c->head_dim, m->inv_freq, rows->positions, 1);
-    if (cache)
-        keep_keys(cache, a, n, c->n_kv_heads * c->head_dim);
+    project(ctx, m, layer, rows, a, s, x, KEYS_AND_VALUES);
+    finish_keys(ctx, m, layer, rows, a, cache);
 }
 
 void layer_rows(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
                 const layer_scratch *s, const cache_layer *cache, float *x) {
-    const model_config *c = &m->config;
-    const model_layer *l = &m->layers[layer];
-    const attention_shape shape = attention_shape_of(c);
-    size_t n = rows->n, d = c->d_model;
-    linear_forward(ctx, m, layer, LINEAR_Q, rows, s->normed, false, s->low, a->q_raw);
-    if (c->qk_norm)
-        rms_norm(ctx, a->q_raw, n * c->n_heads, c->head_dim, l->q_norm, c->norm_eps, a->q, a->inv_rms_q);
-    rope(ctx, a->q, n, c->n_heads, c->head_dim, m->inv_freq, rows->positions, 1);
-    attention(ctx, &shape, n, rows->keys, a->q, cache ? cache->k : a->k, cache ? cache->v : a->v, a->attention, a->lse);
-    linear_forward(ctx, m, layer, LINEAR_O, rows, a->attention, true, s->low, x);
-    if (a->x_mlp)
-        memcpy(a->x_mlp, x, n * d * sizeof *x);
-    rms_norm(ctx, x, n, d, l->mlp_norm, c->norm_eps, s->normed, a->inv_rms_mlp);
-    linear_forward(ctx, m, layer, LINEAR_GATE, rows, s->normed, false, s->low, a->gate);
-    linear_forward(ctx, m, layer, LINEAR_UP, rows, s->normed, false, s->low, a->up);
-    swiglu(ctx, a->gate, a->up, n * c->d_ff, s->product);
-    linear_forward(ctx, m, layer, LINEAR_DOWN, rows, s->product, true, s->low, x);
+    static const linear_kind queries[] = {LINEAR_Q};
+    linears(ctx, m, layer, 1, queries, rows, s->normed, s->low, &a->q_raw);
+    finish_queries(ctx, m, layer, rows, a);
+    attend_and_feed(ctx, m, layer, rows, a, s, cache, x);
 }
 
 void layer_forward(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
                    const layer_scratch *s, const cache_layer *cache, float *x) {
-    layer_keys(ctx, m, layer, rows, a, s, cache, x);
-    layer_rows(ctx, m, layer, rows, a, s, cache, x);
+    project(ctx, m, layer, rows, a, s, x, QUERIES_TOO);
+    finish_keys(ctx, m, layer, rows, a, cache);
+    finish_queries(ctx, m, layer, rows, a);
+    attend_and_feed(ctx, m, layer, rows, a, s, cache, x);
 }
 
 /* ---- memory -------------------------------------------------------------------------------------------- */

@@ -260,19 +260,16 @@ typedef struct cache_layer {
     const int32_t *write_rows;   /* [n] */
 } cache_layer;
 
-/* One block in two parts. Keys and values of the rows x [n, d_model] (into the cache, where there is one); scratch->normed [n, d_model]
+/* One block: x is read and updated in place. */
+void layer_forward(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows,
+                   const activations *a, const layer_scratch *scratch, const cache_layer *cache, float *x);
+/* The same in two parts, for a last layer of which few rows are wanted. Keys and values of the rows x [n, d_model] (into the cache, where there is one); scratch->normed [n, d_model]
  * is left for layer_rows. */
 void layer_keys(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
                 const layer_scratch *scratch, const cache_layer *cache, const float *x);
 /* The rest, for rows whose keys are there: with a cache, these may be fewer rows than layer_keys had, x and normed alike. */
 void layer_rows(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
                 const layer_scratch *scratch, const cache_layer *cache, float *x);
-/* Both: x is read and updated in place. */
-void layer_forward(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows,
-                   const activations *a, const layer_scratch *scratch, const cache_layer *cache, float *x);
-/* y = (accumulate ? y : 0) + W x + bias + adapters. */
-void linear_forward(agon_ctx *ctx, const model *m, size_t layer, linear_kind kind, const row_set *rows,
-                    const float *x, bool accumulate, float *low, float *y);
 void embed_rows(agon_ctx *ctx, const model *m, const row_set *rows, float *x);
 /* to[i] = from[rows[i]], [n, width]. */
 void gather_rows(const float *from, const int32_t *rows, size_t n, size_t width, float *to);

@@ -13,6 +13,8 @@ NEW = 64
 
 def main():
     import torch
+    if os.environ.get("AGON_COMPARE_CPU") == "avx2":  # vLLM asks torch, and then takes its library for AVX2
+        torch.cpu._is_avx512_supported = torch.cpu._is_avx512_bf16_supported = torch.cpu._is_amx_tile_supported = lambda: False
     import vllm
     began = time.perf_counter()
     engine = vllm.LLM(a.model, dtype="bfloat16", max_model_len=1024, max_num_seqs=128, max_num_batched_tokens=4096,
