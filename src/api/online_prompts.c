@@ -107,7 +107,7 @@ static agon_status check_row(prompt_source *p, const train_row *row, size_t i) {
     const char *where;
     const json_t *object = dataset_prompt_row(p->rows, i, &where);
     if (p->options.demonstrate && row->n_responses == 0)
-        return ctx_fail(p->ctx, AGON_EINVAL, "%s: spin needs a \"completion\", the answer to learn from", where);
+        return ctx_fail(p->ctx, AGON_EINVAL, "%s: a demonstration is asked for: give the row a \"completion\", the answer to learn from", where);
     return p->options.verify ? take_verifier(p, where, object, &p->queries[i]) : AGON_OK;
 }
 

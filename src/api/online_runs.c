@@ -27,7 +27,7 @@
 agon_online_options agon_online_options_default(void) {
     return (agon_online_options){.struct_size = sizeof(agon_online_options), .rounds = 10, .prompts = 16, .samples = 4,
                                  .max_tokens = 48, .no_end_penalty = 1, .kl_target = 6, .span_placement = "spread",
-                                 .ensemble = "mean", .ensemble_strength = -1, .rso_beta = 0.5, .judge_timeout = 60};
+                                 .ensemble = "mean", .ensemble_strength = -1, .rso_beta = 0.5, .judge_timeout = 60, .pass_reward = 0.5};
 }
 
 typedef struct online_run {
@@ -102,6 +102,8 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
     r->inner.span_rewards = n->span_reward > 0;
     r->inner.n_accept = n->accept;
     r->inner.rso_beta = n->rso_beta;
+    r->inner.demonstrations = n->demonstrations;
+    r->inner.pass_reward = n->pass_reward;
     if (!s && !(n->span_reward >= 0 && isfinite(n->span_reward)))
         s = ctx_fail(r->ctx, AGON_EINVAL, "the reward of spans (%g) must be 0 or more: what is cited loses it", n->span_reward);
     if (!s)
@@ -125,7 +127,7 @@ static agon_status open_adapters(online_run *r) {
     return s;
 }
 
-/* What is asked, and what rewards the answers. spin learns from its demonstrations and needs no reward. */
+/* What is asked, and what rewards the answers. spin by itself learns from its demonstrations and needs no reward. */
 static agon_status open_sources(online_run *r) {
     const agon_online_options *o = &r->online;
     bool spin = strcmp(r->objective->name, "spin") == 0;
@@ -134,8 +136,8 @@ static agon_status open_sources(online_run *r) {
         return s;
     const prompt_source_options options = {.data = o->data, .cells = o->cells, .n_cells = o->n_cells, .n_prompts = o->prompts,
                                            .max_tokens = model_get_config(r->m->m)->max_context, .seed = r->options.seed,
-                                           .verify = (online_rewards_by_verifier(r->rewards) && !spin) || o->span_reward > 0,
-                                           .demonstrate = spin};
+                                           .verify = (online_rewards_by_verifier(r->rewards) && (!spin || o->demonstrations)) || o->span_reward > 0,
+                                           .demonstrate = spin || o->demonstrations};
     return prompt_source_open(r->ctx, r->m->tokenizer.t, &options, &r->source);
 }
 
@@ -250,6 +252,8 @@ static agon_status describe(online_run *r) {
         json_object_set_new(r->manifest, "accept", json_integer((json_int_t)r->inner.n_accept));
     if (r->manifest && (r->inner.n_accept || strncmp(r->objective->name, "rso-", 4) == 0))
         json_object_set_new(r->manifest, "rso_beta", json_real(r->inner.rso_beta));
+    if (r->manifest && r->inner.demonstrations)
+        json_object_set_new(r->manifest, "pass_reward", json_real(r->inner.pass_reward));
     bool described = r->manifest && prompt_source_describe(r->source, r->manifest) && online_rewards_describe(r->rewards, r->manifest);
     return s ? s : described ? AGON_OK : no_memory(r->ctx);
 }

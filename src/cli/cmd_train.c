@@ -347,6 +347,8 @@ static int run(int argc, char **argv) {
                                  {.name = "--ensemble-strength", .real = &a.online.ensemble_strength},
                                  {.name = "--accept", .integer = &a.accept},
                                  {.name = "--rso-beta", .real = &a.online.rso_beta},
+                                 {.name = "--demonstrations", .flag = &a.online.demonstrations},
+                                 {.name = "--pass-reward", .real = &a.online.pass_reward},
                                  {.name = "--judge", .text = &a.online.judge},
                                  {.name = "--judge-timeout", .real = &a.online.judge_timeout},
                                  {.name = "--judge-model", .text = &a.online.judge_model},
@@ -415,7 +417,7 @@ const command command_train = {
     "    --samples N a prompt (4)  --max-tokens N (48)  --no-end-penalty X (1)\n"
     "    --data FILE        your own prompts instead of tasks: {\"prompt\"} (text or messages), with what says that an answer\n"
     "                       is right, \"answer\" (and \"verifier\", \"arguments\"), or a reward from elsewhere; \"completion\" for\n"
-    "                       spin\n"
+    "                       spin and --demonstrations\n"
     "    --reward-model DIR adapter with a reward head (agon train bt) instead of the verifier; several are an ensemble:\n"
     "    --ensemble mean|wco|uwo|lcb (mean)  --ensemble-strength X (0.5 of the variance for uwo, 1 of the deviation for lcb)\n"
     "    --judge COMMAND    a program of yours instead: reads a line {\"id\", \"messages\", \"data\": {\"prompt\", \"completion\", ...}}\n"
@@ -425,6 +427,8 @@ const command command_train = {
     "    --judge-repeats N  answers of --judge or --judge-url that are averaged (1)\n"
     "    --accept N         pairs of N samples a prompt that rejection sampling accepts (rso-sigmoid, rso-hinge: half of them;\n"
     "                       other objectives on pairs: 0, best against worst)  --rso-beta X (0.5)\n"
+    "    --demonstrations   objectives on pairs: the prompt's own answer chosen above each sample that fails, its reward under\n"
+    "                       --pass-reward X (0.5); spin without it: above the first sample, right or wrong\n"
     "    --span-reward X    what the verifier cites in a wrong answer loses X on its exact tokens (ppo, reinforce++; 0)\n"
     "    --span-placement spread|each|last   of it (spread)\n"
     "    --kl-horizon N     beta follows the KL to --kl-target (6); 0: fixed\n"

@@ -180,25 +180,29 @@ LANES void v_load_pairs(const uint16_t *p, lanes *even, lanes *odd) {
     odd->hi = _mm256_castsi256_ps(_mm256_and_si256(b, high));
 }
 
-typedef struct pairs {
-    __m256i lo, hi;
+typedef struct pairs { /* apart, as FMA takes them; in memory each even element stands below its odd one */
+    lanes even, odd;
 } pairs;
 
 LANES pairs p_load(const void *p) {
-    return (pairs){_mm256_loadu_si256(p), _mm256_loadu_si256((const __m256i *)p + 1)};
-}
-LANES pairs p_set(uint32_t pair) {
-    return (pairs){_mm256_set1_epi32((int)pair), _mm256_set1_epi32((int)pair)};
+    pairs a;
+    v_load_pairs(p, &a.even, &a.odd);
+    return a;
 }
 LANES lanes p_even(pairs a) {
-    return (lanes){_mm256_castsi256_ps(_mm256_slli_epi32(a.lo, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(a.hi, 16))};
+    return a.even;
 }
 LANES lanes p_odd(pairs a) {
-    const __m256i high = _mm256_set1_epi32((int)0xffff0000);
-    return (lanes){_mm256_castsi256_ps(_mm256_and_si256(a.lo, high)), _mm256_castsi256_ps(_mm256_and_si256(a.hi, high))};
+    return a.odd;
+}
+LANES pairs p_set(uint32_t pair) {
+    __m256i both = _mm256_set1_epi32((int)pair);
+    __m256 even = _mm256_castsi256_ps(_mm256_slli_epi32(both, 16));
+    __m256 odd = _mm256_castsi256_ps(_mm256_and_si256(both, _mm256_set1_epi32((int)0xffff0000)));
+    return (pairs){{even, even}, {odd, odd}};
 }
 LANES lanes p_dot(pairs a, pairs b, lanes c) {
-    return v_fma(p_even(a), p_even(b), v_fma(p_odd(a), p_odd(b), c));
+    return v_fma(a.even, b.even, v_fma(a.odd, b.odd, c));
 }
 LANES __m256i pair_half(__m256 even, __m256 odd) {
     return _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(bf16_half(even)), 16),
@@ -235,16 +239,16 @@ LANES __m256i join_half(__m256 even, __m256 odd) {
     return _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(even), 16), _mm256_castps_si256(odd));
 }
 LANES pairs p_join(lanes even, lanes odd) {
-    return (pairs){join_half(even.lo, odd.lo), join_half(even.hi, odd.hi)};
+    return (pairs){even, odd};
 }
 LANES pairs p_load_q8(const int8_t *p, q8_scales s) {
-    lanes even, odd;
-    v_load_q8(p, s, &even, &odd);
-    return p_join(even, odd);
+    pairs a;
+    v_load_q8(p, s, &a.even, &a.odd);
+    return a;
 }
 LANES void p_put(void *p, pairs a) {
-    _mm256_storeu_si256(p, a.lo);
-    _mm256_storeu_si256((__m256i *)p + 1, a.hi);
+    _mm256_storeu_si256(p, join_half(a.even.lo, a.odd.lo));
+    _mm256_storeu_si256((__m256i *)p + 1, join_half(a.even.hi, a.odd.hi));
 }
 
 #define HEADS_TOGETHER 1 /* of attention */

@@ -52,13 +52,30 @@ static size_t n_samples(const online *o) {
 
 /* ---- what can be refused before anything runs ------------------------------------------------------------------ */
 
+static bool is_spin(const online *o) {
+    return strcmp(o->options.train.objective->name, "spin") == 0;
+}
+
+static agon_status check_demonstrations(online *o) {
+    const online_options *p = &o->options;
+    const char *name = p->train.objective->name;
+    if (p->demonstrations && !o->pairs)
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s takes no pairs; demonstrations above failing samples are for dpo, spin and the like",
+                        name);
+    if (p->demonstrations && p->n_accept)
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: pairs come from demonstrations or from rejection sampling, not both");
+    if (p->demonstrations && !isfinite(p->pass_reward))
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: the reward of a pass must be a number");
+    return AGON_OK;
+}
+
 /* How many samples of a prompt rejection sampling accepts. */
 static agon_status check_rejection(online *o) {
     const online_options *p = &o->options;
     const char *name = p->train.objective->name;
-    bool rso = strncmp(name, "rso-", 4) == 0;
+    bool rso = strncmp(name, "rso-", 4) == 0 && !p->demonstrations;
     o->n_accept = p->n_accept ? p->n_accept : !rso ? 0 : p->n_samples / 2 < 2 ? 2 : p->n_samples / 2;
-    if (o->n_accept && (!o->pairs || strcmp(name, "spin") == 0))
+    if (o->n_accept && (!o->pairs || is_spin(o)))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s does not pick pairs among samples; rejection sampling is for rso-sigmoid, "
                         "rso-hinge, dpo and the like", name);
     if (o->n_accept && (o->n_accept < 2 || o->n_accept > p->n_samples))
@@ -82,7 +99,7 @@ static agon_status check(online *o) {
         return ctx_prefix(o->ctx, s, "online training");
     if (p->n_rounds < 1 || p->n_prompts < 1 || p->n_samples < 1 || p->max_tokens < 1)
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: rounds, prompts, samples and tokens must be 1 or more");
-    if (p->n_samples < 2 && strcmp(x->name, "spin") != 0 && (o->pairs || (x->rows & ROW_GROUP)))
+    if (p->n_samples < 2 && !is_spin(o) && !p->demonstrations && (o->pairs || (x->rows & ROW_GROUP)))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s compares samples of one prompt; ask for 2 or more", x->name);
     if (p->span_rewards && !(x->needs & TAKES_TOKEN_REWARDS))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s has one reward a sample; ppo and reinforce++ take rewards of spans",
@@ -95,7 +112,8 @@ static agon_status check(online *o) {
             o->beta = i;
     if (p->kl_horizon > 0 && (o->beta < 0 || !(p->kl_target > 0)))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: an adaptive KL needs a target above 0 and an objective with beta");
-    return check_rejection(o);
+    s = check_demonstrations(o);
+    return s ? s : check_rejection(o);
 }
 
 /* ---- sampling and rewarding ---------------------------------------------------------------------------------- */
@@ -258,16 +276,26 @@ static agon_status pairs_by_rejection(online *o, size_t i) {
     return s;
 }
 
+/* The demonstration above own samples: all that fail, or else, for spin, the first one as it is. */
+static agon_status pairs_by_demonstration(online *o, size_t i) {
+    const online_prompt *p = &o->prompts[i];
+    size_t k = o->options.n_samples, first = i * k, n = o->options.demonstrations ? k : 1;
+    if (p->n_demonstration == 0)
+        return ctx_fail(o->ctx, AGON_EINVAL, "round %zu, prompt %zu: there is no demonstration", o->round + 1, i);
+    train_response human = {.tokens = p->demonstration, .n = p->n_demonstration, .reward = NAN, .advantage = NAN,
+                            .label = NAN, .weight = 1};
+    agon_status s = AGON_OK;
+    for (size_t j = first; j < first + n && !s; j++)
+        if (!o->options.demonstrations || o->rewards[j] < o->options.pass_reward)
+            s = samples_add_pair(&o->made, p->tokens, p->n, human, response_of(o, j));
+    return s;
+}
+
 static agon_status rows_of_prompt(online *o, size_t i) {
     const online_prompt *p = &o->prompts[i];
     size_t k = o->options.n_samples, first = i * k;
-    if (strcmp(o->options.train.objective->name, "spin") == 0) {
-        if (p->n_demonstration == 0)
-            return ctx_fail(o->ctx, AGON_EINVAL, "round %zu, prompt %zu: spin needs a demonstration", o->round + 1, i);
-        train_response human = {.tokens = p->demonstration, .n = p->n_demonstration, .reward = NAN, .advantage = NAN,
-                                .label = NAN, .weight = 1};
-        return samples_add_pair(&o->made, p->tokens, p->n, human, response_of(o, first));
-    }
+    if (is_spin(o) || o->options.demonstrations)
+        return pairs_by_demonstration(o, i);
     if (o->n_accept)
         return pairs_by_rejection(o, i);
     train_response *samples = arena_take(o->memory, k, sizeof *samples);
@@ -373,6 +401,8 @@ static hash256 identity_of(const online *o) {
         buffer_printf(&b, "|%.17g", i == o->beta ? 0 : p->train.objective_options[i]);
     if (p->span_rewards)
         buffer_text(&b, "|spans");
+    if (p->demonstrations)
+        buffer_printf(&b, "|demonstrations %.17g", p->pass_reward);
     if (o->n_accept)
         buffer_printf(&b, "|accept %zu %.17g", o->n_accept, p->rso_beta);
     hash256 id = b.failed ? (hash256){{0}} : hash_bytes(b.data, b.size);

@@ -1,6 +1,6 @@
 /* Online training: rounds of sampling from the policy, rewarding, training. One driver for every objective; what a round's samples
  * become follows from the rows the objective takes (samples.h). For `spin` the demonstration is chosen above the first own sample
- * (2401.01335); for rso-sigmoid and rso-hinge, or where n_accept asks for it, pairs are the samples that rejection sampling accepts, two by
+ * (2401.01335); with `demonstrations` it is chosen above every own sample that fails; for rso-sigmoid and rso-hinge, or where n_accept asks for it, pairs are the samples that rejection sampling accepts, two by
  * two (2309.06657).
  *
  * Groups and singles are measured against `reference` (KL to where training began), pairs against the policy at the start of the round.
@@ -15,7 +15,7 @@
 typedef struct online_prompt {
     const int32_t *tokens; /* [n], n >= 1 */
     size_t n;
-    const int32_t *demonstration; /* [n_demonstration] an answer as a person would give it; spin needs it, else NULL */
+    const int32_t *demonstration; /* [n_demonstration] an answer as a person would give it; spin and `demonstrations` need it, else NULL */
     size_t n_demonstration;
 } online_prompt;
 
@@ -29,6 +29,9 @@ typedef struct online_options {
      * them for the objectives of RSO, at least 2; the best and the worst for the others. */
     size_t n_accept;
     double rso_beta;
+    /* Objectives on pairs, spin too: a pair for each sample whose reward is under pass_reward, the prompt's demonstration chosen above it. */
+    bool demonstrations;
+    double pass_reward;
 } online_options;
 
 typedef struct online_report {

@@ -81,7 +81,23 @@ printf '{"prompt":"say 1","answer":1}\n\n{"prompt":""}\n' >bad.jsonl
 run 4 "$agon" train grpo --online --model "$tiny" --output wrong $how --data bad.jsonl
 says err 'bad.jsonl:3: prompt is empty'; one_sentence
 run 4 "$agon" train spin --online --model "$tiny" --output wrong $how --data shown.jsonl
-says err 'shown.jsonl:1: spin needs a "completion"'; one_sentence
+says err 'shown.jsonl:1: a demonstration is asked for: give the row a "completion"'; one_sentence
+
+# ---- a demonstration above each sample that fails: all four of each prompt at a reward no sample reaches, none at one that all reach
+for pass in 1000 -1000; do
+    run 0 "$agon" train dpo --online --model "$tiny" --output shown$pass $how --data prompts.jsonl --reward-model judge --demonstrations --pass-reward $pass
+    says shown$pass/online.json '"pass_reward": '
+done
+says shown1000/online.json '"rows": 1[0-2]'
+says shown-1000/online.json '"rows": 0'
+run 4 "$agon" train dpo --online --model "$tiny" --output shown1000 $how --data prompts.jsonl --reward-model judge --demonstrations --pass-reward 1
+says err 'another pass_reward'; one_sentence
+run 0 "$agon" train spin --online --model "$tiny" --output shown2 $how --cells arithmetic --demonstrations
+says out '"verified"'
+run 4 "$agon" train grpo --online --model "$tiny" --output wrong $how --cells arithmetic --demonstrations
+says err 'grpo takes no pairs'; one_sentence
+run 4 "$agon" train dpo --online --model "$tiny" --output wrong $how --data shown.jsonl --demonstrations
+says err 'shown.jsonl:1: a demonstration is asked for'; one_sentence
 run 3 "$agon" train grpo --online --model "$tiny" --output wrong $how --data none.jsonl
 one_sentence
 

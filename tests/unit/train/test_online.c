@@ -191,6 +191,31 @@ static void online__rejection_sampling_picks_the_pairs(void **state) {
     }
 }
 
+/* A demonstration stands above exactly the samples that fail, and is learnt from; spin by itself takes one sample, right or wrong. */
+static void online__demonstrations_above_what_fails(void **state) {
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        online_options o = options_for(i ? "spin" : "dpo", 14);
+        world w = {0};
+        o.demonstrations = true;
+        o.pass_reward = 0.5;
+        assert_int_equal(run(&o, &w, NULL), AGON_OK);
+        assert_true(w.n_rows > N_PROMPTS && w.n_rows < N_PROMPTS * N_SAMPLES); /* a third of random tokens is liked */
+        assert_true(w.last > w.first + 0.1);
+        free(w.left.state);
+    }
+    online_options none = options_for("dpo", 1), bad = none, group = options_for("grpo", 1);
+    world w = {0}, refused = {.expected = AGON_EINVAL};
+    none.demonstrations = bad.demonstrations = group.demonstrations = true;
+    none.pass_reward = 0; /* no sample is under it */
+    bad.n_accept = 2;
+    assert_int_equal(run(&none, &w, NULL), AGON_OK);
+    assert_int_equal(w.n_rows, 0);
+    assert_int_equal(run(&bad, &refused, NULL), AGON_EINVAL);
+    assert_int_equal(run(&group, &refused, NULL), AGON_EINVAL);
+    free(w.left.state);
+}
+
 /* beta grows by a fifth of episodes/horizon while the KL is above the target, and shrinks while it is below. */
 static void online__beta_follows_the_kl(void **state) {
     (void)state;
@@ -247,6 +272,7 @@ int main(void) {
         cmocka_unit_test(online__resumes_bit_for_bit),
         cmocka_unit_test(online__rewards_of_spans_are_learnt),
         cmocka_unit_test(online__rejection_sampling_picks_the_pairs),
+        cmocka_unit_test(online__demonstrations_above_what_fails),
         cmocka_unit_test(online__beta_follows_the_kl),
         cmocka_unit_test(online__refuses_what_it_cannot_run),
         cmocka_unit_test(online__refuses_foreign_states),
