@@ -315,7 +315,8 @@ void matmul_dx(agon_ctx *ctx, const float *dy, size_t n_rows, const matrix *w, f
  * Both operands are packed once, in blocks, into the scratch memory that the tasks share, then multiplied block by block;
  * as many rows at a time as fit there. */
 
-enum { DW_OUT = 96, DW_IN = 192, DW_ROWS = 512, DW_SLICE = 42 * DW_IN /* of K_BLOCK rows both fit */ };
+enum { DW_OUT = 96, DW_IN = 192, DW_ROWS = 512 /* of bf16, half as many of f32: a panel of them takes half the L1 cache */,
+       DW_SLICE = 42 * DW_IN /* of K_BLOCK rows both fit */ };
 
 typedef struct dw_job {
     const weight_gradient *g;
@@ -370,7 +371,7 @@ static void dw_task(void *arg, size_t task, int thread) {
 static void weight_gradient_slice(agon_ctx *ctx, const weight_gradient *g, size_t ld_dw) {
     dw_job j = {.g = g, .k = products_of(ctx, g->dtype), .ld_dw = ld_dw, .n_out_blocks = (g->n_out + DW_OUT - 1) / DW_OUT,
                 .n_in_blocks = (g->n_in + DW_IN - 1) / DW_IN, .a = ctx_scratch(ctx, ctx->n_threads)};
-    size_t most = size_min(DW_ROWS, round_up(g->n_rows, K_BLOCK));
+    size_t most = size_min(j.k->pairs ? DW_ROWS : DW_ROWS / 2, round_up(g->n_rows, K_BLOCK));
     while (dw_layout(&j, most) > CTX_SHARED_FLOATS)
         most -= K_BLOCK;
     for (j.row = 0; j.row < g->n_rows; j.row += most) {
