@@ -62,6 +62,8 @@ agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const
     d->t = t->t;
     d->max_length = o.max_length;
     s = objective_named(ctx, name, &d->objective);
+    if (!s && o.n_dimensions && (d->objective->needs & NEEDS_HEAD))
+        s = ctx_fail(ctx, AGON_EUNSUPPORTED, "%s trains a head, which takes no preference vector; leave the dimensions out", d->objective->name);
     if (!s)
         s = dataset_read_with(ctx, t->t, path, d->objective,
                               &(dataset_options){.max_tokens = o.max_length, .skip_bad = o.skip_bad, .group_size = o.group_size,

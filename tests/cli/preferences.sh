@@ -117,6 +117,10 @@ run 4 "$agon" score --model "$tiny" --adapter whole --json <bad.jsonl
 says err 'line 1.*has 1 numbers'; one_sentence
 refused 4 'rows.jsonl:1: dimension is .helpful.; the dimensions are kind, harmless' "$agon" train sft --model "$tiny" --data rows.jsonl \
     --dimensions kind,harmless --lora 4 --output wrong
+printf '{"dimension":"helpful","prompt":"a","chosen":"b","rejected":"c"}\n' >pair.jsonl
+for what in "data check pair.jsonl --objective bt" "train bt --data pair.jsonl --lora 4 --output wrong"; do
+    refused 4 'bt trains a head, which takes no preference vector' "$agon" $what --model "$tiny" --dimensions helpful,harmless
+done
 sed 's/"dimension":"helpful",//' rows.jsonl >without.jsonl
 refused 4 'without.jsonl:1: .*dimension' "$agon" train sft --model "$tiny" --data without.jsonl --dimensions helpful,harmless --lora 4 --output wrong
 refused 4 'no rows for the dimension harmless' "$agon" train sft --model "$tiny" --data helpful.jsonl --dimensions helpful,harmless --lora 4 \
