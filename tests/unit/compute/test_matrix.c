@@ -108,6 +108,67 @@ static void matmul__row_counts_do_not_matter(void **state) {
     free(w);
 }
 
+/* Tasks take panels through the parts, so their borders fall anywhere. */
+static void matmul_parts__has_the_bits_of_single_products(void **state) {
+    (void)state;
+    enum { ROWS = 130, N_IN = 96, PARTS = 3, MOST = 210 };
+    static const size_t n_out[PARTS] = {50, 7, MOST}, n_rows[] = {1, 2, 5, 13, ROWS};
+    rng r = rng_new(8);
+    float *x = random_floats(&r, ROWS * N_IN), *w = random_floats(&r, (MOST + PARTS) * N_IN), *bias = random_floats(&r, MOST);
+    float *want = calloc(ROWS * MOST, sizeof *want), *y[PARTS];
+    for (size_t i = 0; i < PARTS; i++)
+        y[i] = calloc(ROWS * MOST, sizeof **y);
+    FOR_EACH_MODE(ctx) {
+        for (int dtype = COMPUTE_F32; dtype <= COMPUTE_BF16; dtype++) {
+            matmul_part parts[PARTS];
+            matrix *m[PARTS];
+            for (size_t i = 0; i < PARTS; i++) {
+                assert_ok(ctx, matrix_new(ctx, (compute_dtype)dtype, n_out[i], N_IN, MATRIX_FORWARD, w + i * N_IN, &m[i]));
+                parts[i] = (matmul_part){m[i], i == 1 ? bias : NULL, y[i]};
+            }
+            for (size_t k = 0; k < sizeof n_rows / sizeof *n_rows; k++)
+                for (size_t n = 1; n <= PARTS; n++) {
+                    matmul_parts(ctx, x, n_rows[k], parts, n);
+                    for (size_t i = 0; i < n; i++) {
+                        matmul(ctx, x, n_rows[k], m[i], parts[i].bias, 1, false, want);
+                        assert_same_bits(y[i], want, n_rows[k] * n_out[i]);
+                        memset(y[i], 0, ROWS * MOST * sizeof **y);
+                    }
+                }
+            for (size_t i = 0; i < PARTS; i++)
+                matrix_free(m[i]);
+        }
+    }
+    for (size_t i = 0; i < PARTS; i++)
+        free(y[i]);
+    free(x);
+    free(w);
+    free(bias);
+    free(want);
+}
+
+/* More rows than are packed at a time. */
+static void matmul_dw__rows_are_cut_anywhere(void **state) {
+    (void)state;
+    enum { ROWS = 1100, N_IN = 20, N_OUT = 7, FIRST = 32 };
+    rng r = rng_new(9);
+    float *x = random_floats(&r, ROWS * N_IN), *dy = random_floats(&r, ROWS * N_OUT);
+    float all[N_OUT * N_IN], parts[N_OUT * N_IN];
+    FOR_EACH_MODE(ctx) {
+        for (int dtype = COMPUTE_F32; dtype <= COMPUTE_BF16; dtype++) {
+            memset(all, 0, sizeof all);
+            memset(parts, 0, sizeof parts);
+            matmul_dw(ctx, (compute_dtype)dtype, dy, x, ROWS, N_OUT, N_IN, 1, all);
+            for (size_t row = 0; row < ROWS; row += FIRST)
+                matmul_dw(ctx, (compute_dtype)dtype, dy + row * N_OUT, x + row * N_IN, ROWS - row < FIRST ? ROWS - row : FIRST, N_OUT, N_IN,
+                          1, parts);
+            assert_same_bits(all, parts, N_OUT * N_IN);
+        }
+    }
+    free(x);
+    free(dy);
+}
+
 static void matmul_dw__continues_over_calls(void **state) {
     (void)state;
     enum { ROWS = 64, N_IN = 40, N_OUT = 20 };
@@ -182,6 +243,8 @@ int main(void) {
         cmocka_unit_test(bf16__rounds_to_even_and_flushes_denormals),
         cmocka_unit_test(matmul__equals_the_contract_on_every_path),
         cmocka_unit_test(matmul__row_counts_do_not_matter),
+        cmocka_unit_test(matmul_parts__has_the_bits_of_single_products),
+        cmocka_unit_test(matmul_dw__rows_are_cut_anywhere),
         cmocka_unit_test(matmul_dw__continues_over_calls),
         cmocka_unit_test(matrix__rows_and_later_uses_hold_the_same_values),
     };
