@@ -140,7 +140,7 @@ static void rows__that_will_not_do_are_named(void **state) {
         {"{\"prompt\": [{\"role\": \"user\", \"content\": \"\"}]}", {0}, ":2: prompt is empty"},
         {"{\"question\": \"say 1\"}", {0}, ":2: prompt is missing"},
         {"{\"prompt\": \"say 1\", \"completion\": \"\"}", {0}, ":2: completion is empty"},
-        {"{\"prompt\": \"say 1\"}", {.demonstrate = true}, ":2: spin needs a \"completion\""},
+        {"{\"prompt\": \"say 1\"}", {.demonstrate = true}, ":2: a demonstration is asked for: give the row a \"completion\""},
         {"{\"prompt\": \"say 1\"}", {.verify = true}, ":2: nothing says whether an answer is right"},
         {"{\"prompt\": \"say 1\", \"verifier\": \"program\"}", {.verify = true}, ":2: its verifier is a program"},
         {"{\"prompt\": \"say 1\", \"verifier\": \"exakt\", \"answer\": \"1\"}", {.verify = true}, "did you mean 'exact'"},
