@@ -184,6 +184,7 @@ int main(void) {
         head(ctx, path, 5, 1070, 37);
         attend(ctx, path, 45, 6, 2, 64);
         attend(ctx, path, 33, 3, 3, 20);
+        attend(ctx, path, 80, 6, 2, 64);
         agon_ctx_free(ctx);
     }
     return 0;

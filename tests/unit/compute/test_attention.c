@@ -1,7 +1,7 @@
 /* Attention over key lists: values, gradients, and independence of how rows are laid out. */
 #include "reference.h"
 
-enum { KEYS = 75, ROWS = 90, HEADS = 6, KV = 2, MAX_DIM = 64 };
+enum { KEYS = 75, ROWS = 90, MAX_HEADS = 8, MAX_DIM = 128 };
 
 typedef struct fixture {
     attention_shape shape;
@@ -11,12 +11,13 @@ typedef struct fixture {
     size_t n_q, n_kv;
 } fixture;
 
-/* Two trees: rows 0..69 are one chain; rows 70..89 share the prefix 70..74 and branch after it. */
-static fixture *make(size_t dim) {
+/* Two trees: rows 0..69 are one chain; rows 70..89 share the prefix 70..74 and branch after it. The rows of a chain have one list,
+ * which is what lets kernels take them in blocks. */
+static fixture *make(size_t dim, size_t heads, size_t kv) {
     rng r = rng_new(31 + dim);
     fixture *f = calloc(1, sizeof *f);
-    f->shape = (attention_shape){HEADS, KV, dim, 1 / sqrtf((float)dim)};
-    f->n_q = ROWS * HEADS * dim, f->n_kv = ROWS * KV * dim;
+    f->shape = (attention_shape){heads, kv, dim, 1 / sqrtf((float)dim)};
+    f->n_q = ROWS * heads * dim, f->n_kv = ROWS * kv * dim;
     f->q = random_floats(&r, f->n_q), f->k = random_floats(&r, f->n_kv);
     f->v = random_floats(&r, f->n_kv), f->d_out = random_floats(&r, f->n_q);
     for (int i = 0; i < ROWS; i++) {
@@ -33,7 +34,7 @@ static fixture *make(size_t dim) {
             for (int j = i < 82 ? 75 : 82; j <= i; j++)
                 f->lists[i][n++] = j;
         }
-        f->keys[i] = (attention_keys){f->lists[i], n};
+        f->keys[i] = (attention_keys){f->lists[i < 70 ? 69 : i < 82 ? 81 : ROWS - 1], n};
     }
     return f;
 }
@@ -44,11 +45,11 @@ static void release(fixture *f) {
 
 /* sum(out * d_out) of one query head of one row, in double; `value` receives out when not NULL. */
 static double attend_double(const fixture *f, int row, size_t h, double *value) {
-    size_t dim = f->shape.head_dim, g = h / (HEADS / KV);
+    size_t dim = f->shape.head_dim, g = h / (f->shape.n_heads / f->shape.n_kv_heads);
     double p[KEYS], max = -INFINITY, sum = 0, total = 0;
-    const float *q = f->q + ((size_t)row * HEADS + h) * dim;
+    const float *q = f->q + ((size_t)row * f->shape.n_heads + h) * dim;
     for (int j = 0; j < f->keys[row].n; j++) {
-        const float *k = f->k + ((size_t)f->keys[row].rows[j] * KV + g) * dim;
+        const float *k = f->k + ((size_t)f->keys[row].rows[j] * f->shape.n_kv_heads + g) * dim;
         p[j] = 0;
         for (size_t d = 0; d < dim; d++)
             p[j] += (double)q[d] * k[d];
@@ -60,10 +61,10 @@ static double attend_double(const fixture *f, int row, size_t h, double *value) 
     for (size_t d = 0; d < dim; d++) {
         double out = 0;
         for (int j = 0; j < f->keys[row].n; j++)
-            out += p[j] / sum * (double)f->v[((size_t)f->keys[row].rows[j] * KV + g) * dim + d];
+            out += p[j] / sum * (double)f->v[((size_t)f->keys[row].rows[j] * f->shape.n_kv_heads + g) * dim + d];
         if (value)
             value[d] = out;
-        total += out * (double)f->d_out[((size_t)row * HEADS + h) * dim + d];
+        total += out * (double)f->d_out[((size_t)row * f->shape.n_heads + h) * dim + d];
     }
     return total;
 }
@@ -71,7 +72,7 @@ static double attend_double(const fixture *f, int row, size_t h, double *value) 
 static double loss(const fixture *f) {
     double sum = 0;
     for (int i = 0; i < ROWS; i++)
-        for (size_t h = 0; h < HEADS; h++)
+        for (size_t h = 0; h < f->shape.n_heads; h++)
             sum += attend_double(f, i, h, NULL);
     return sum;
 }
@@ -86,9 +87,9 @@ static void check_slope(fixture *f, float *x, size_t i, float gradient) {
     assert_close(gradient, want, 2e-3 * (1 + fabs(want)));
 }
 
-static void check_dim(size_t dim) {
-    fixture *f = make(dim);
-    float *out[2], *dq[2], *dk[2], *dv[2], lse[2][ROWS * HEADS];
+static void check_dim(size_t dim, size_t heads, size_t kv) {
+    fixture *f = make(dim, heads, kv);
+    float *out[2], *dq[2], *dk[2], *dv[2], lse[2][ROWS * MAX_HEADS];
     for (int i = 0; i < 2; i++) {
         out[i] = malloc(f->n_q * sizeof(float)), dq[i] = malloc(f->n_q * sizeof(float));
         dk[i] = malloc(f->n_kv * sizeof(float)), dv[i] = malloc(f->n_kv * sizeof(float));
@@ -103,21 +104,21 @@ static void check_dim(size_t dim) {
         attention_backward(ctx, &f->shape, ROWS, f->keys, f->q, f->k, f->v, out[at], lse[at], f->d_out,
                            dq[at], dk[at], dv[at], scratch, n_scratch);
         assert_same_bits(out[at], out[0], f->n_q);
-        assert_same_bits(lse[at], lse[0], ROWS * HEADS);
+        assert_same_bits(lse[at], lse[0], ROWS * f->shape.n_heads);
         assert_same_bits(dq[at], dq[0], f->n_q);
         assert_same_bits(dk[at], dk[0], f->n_kv);
         assert_same_bits(dv[at], dv[0], f->n_kv);
         at = 1;
     }
     for (int i = 0; i < ROWS; i++)
-        for (size_t h = 0; h < HEADS; h++) {
+        for (size_t h = 0; h < f->shape.n_heads; h++) {
             double want[MAX_DIM];
             attend_double(f, i, h, want);
             for (size_t d = 0; d < dim; d++)
-                assert_close(out[0][((size_t)i * HEADS + h) * dim + d], want[d], 3e-6);
+                assert_close(out[0][((size_t)i * f->shape.n_heads + h) * dim + d], want[d], 3e-6);
         }
     for (size_t i = 0; i < 12; i++) {
-        size_t iq = i * 7919 % f->n_q, ik = (i * 7919 + 71 * KV * dim) % f->n_kv;
+        size_t iq = i * 7919 % f->n_q, ik = (i * 7919 + 71 * kv * dim) % f->n_kv;
         check_slope(f, f->q, iq, dq[0][iq]);
         check_slope(f, f->k, ik, dk[0][ik]);
         check_slope(f, f->v, ik, dv[0][ik]);
@@ -130,35 +131,39 @@ static void check_dim(size_t dim) {
 
 static void attention__values_and_gradients_for_any_head_dim(void **state) {
     (void)state;
-    check_dim(64);
-    check_dim(16);
-    check_dim(20);
-    check_dim(6);
+    static const size_t shapes[][3] = {{64, 6, 2}, {64, 2, 2}, {64, 8, 2}, {64, 5, 1}, {128, 4, 2}, {128, 3, 1}, {16, 6, 2}, {20, 6, 2}, {6, 6, 2}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        check_dim(shapes[i][0], shapes[i][1], shapes[i][2]);
 }
 
-/* A row alone, with its keys copied elsewhere in another order of rows, gives the same bits. */
-static void attention__sees_keys_not_rows(void **state) {
-    (void)state;
-    fixture *f = make(64);
-    enum { WIDTH = KV * 64 };
-    float *out = malloc(f->n_q * sizeof *out), one[HEADS * 64];
+/* A row alone, with its keys copied elsewhere in another order of rows, gives the same bits as in a block. */
+static void check_alone(agon_ctx *ctx, const fixture *f) {
+    const size_t heads = f->shape.n_heads, width = f->shape.n_kv_heads * 64;
+    float *out = malloc(f->n_q * sizeof *out), one[MAX_HEADS * 64];
     float *k = malloc(f->n_kv * sizeof *k), *v = malloc(f->n_kv * sizeof *v);
-    agon_ctx *ctx = test_ctx(2, NULL);
     attention(ctx, &f->shape, ROWS, f->keys, f->q, f->k, f->v, out, NULL);
-    for (int row = 0; row < ROWS; row++) {
+    for (size_t row = 0; row < ROWS; row++) {
         int32_t rows[KEYS];
         for (int j = 0; j < f->keys[row].n; j++) {
             rows[j] = ROWS - 1 - j;
-            memcpy(k + rows[j] * WIDTH, f->k + f->lists[row][j] * WIDTH, WIDTH * sizeof *k);
-            memcpy(v + rows[j] * WIDTH, f->v + f->lists[row][j] * WIDTH, WIDTH * sizeof *v);
+            memcpy(k + (size_t)rows[j] * width, f->k + (size_t)f->keys[row].rows[j] * width, width * sizeof *k);
+            memcpy(v + (size_t)rows[j] * width, f->v + (size_t)f->keys[row].rows[j] * width, width * sizeof *v);
         }
         attention_keys keys = {rows, f->keys[row].n};
-        attention(ctx, &f->shape, 1, &keys, f->q + row * HEADS * 64, k, v, one, NULL);
-        assert_same_bits(one, out + row * HEADS * 64, HEADS * 64);
+        attention(ctx, &f->shape, 1, &keys, f->q + row * heads * 64, k, v, one, NULL);
+        assert_same_bits(one, out + row * heads * 64, heads * 64);
     }
-    agon_ctx_free(ctx);
     free(out), free(k), free(v);
-    release(f);
+}
+
+static void attention__sees_keys_not_rows(void **state) {
+    (void)state;
+    static const size_t shapes[][2] = {{6, 2}, {2, 2}, {8, 2}, {5, 1}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        fixture *f = make(64, shapes[i][0], shapes[i][1]);
+        FOR_EACH_CTX(ctx) check_alone(ctx, f);
+        release(f);
+    }
 }
 
 int main(void) {
