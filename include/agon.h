@@ -600,7 +600,7 @@ typedef struct agon_online_options {
     double judge_timeout;
     const char *judge_model, *judge_url, *judge_key_env;
     size_t judge_repeats;
-    /* Objectives on pairs: one pair for each sample whose reward is under pass_reward, with the prompt's demonstration chosen above it (a task's is
+    /* Objectives on pairs: one pair for each sample whose reward (before no_end_penalty) is under pass_reward, with the prompt's demonstration chosen above it (a task's is
      * its own). So one answer of a person's serves as many pairs as the policy has ways to fail, and samples that are right are never rejected,
      * which spin without it does. */
     bool demonstrations;

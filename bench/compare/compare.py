@@ -73,7 +73,7 @@ class Bench:
         if not self.a.once:
             visits += [("agon native", lambda: self.agon(row, "native"))]
         for who, visit in visits:
-            r = {**visit(), "row": row.name, "who": who, "at": datetime.datetime.now().isoformat(timespec="seconds"),
+            r = {**visit(), "held": self.a.cpu or "", "row": row.name, "who": who, "at": datetime.datetime.now().isoformat(timespec="seconds"),
                  "load": round(os.getloadavg()[0], 1)}
             if "failed" not in r:
                 skip = row.skip if who.startswith("agon") else 0
@@ -166,6 +166,8 @@ def versions_line(results):
 
 
 def show(results):
+    if len({r.get("held", "") for r in results}) > 1:
+        sys.exit("these results are held to different CPUs: give --table one kind")
     print(machine())
     print(versions_line(results))
     print()

@@ -305,6 +305,10 @@ static agon_status find_state(online_run *r, char **summary) {
         if (!s && strcmp(key, "done") != 0 && strcmp(key, "rounds") != 0 && !json_equal(value, json_object_get(found, key)))
             s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an online training with another %s; give back what it was begun with, another "
                          "output folder, or --overwrite", r->output, key);
+    json_object_foreach(found, key, value)
+        if (!s && strcmp(key, "done") != 0 && strcmp(key, "rounds") != 0 && strcmp(key, "summary") != 0 && !json_object_get(r->manifest, key))
+            s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an online training with another %s; give back what it was begun with, another "
+                         "output folder, or --overwrite", r->output, key);
     if (!s && json_is_true(json_object_get(found, "done"))) {
         json_object_set_new(json_object_get(found, "summary"), "already_done", json_true());
         if (!(*summary = json_dumps(json_object_get(found, "summary"), JSON_COMPACT)))

@@ -252,6 +252,10 @@ static int check_arguments(train_arguments *a) {
         return usage_error(&command_train, "--online makes its own rows: --preview and --dry-run do not go with it");
     if (a->is_online && a->data && a->cells)
         return usage_error(&command_train, "the prompts are those of --data or the tasks of --cells, not both");
+    if (a->online.demonstrations && !a->is_online)
+        return usage_error(&command_train, "--demonstrations goes with --online");
+    if (a->online.pass_reward != agon_online_options_default().pass_reward && !a->online.demonstrations)
+        return usage_error(&command_train, "--pass-reward goes with --demonstrations");
     if (a->accept < 0 || a->judge_repeats < 0)
         return usage_error(&command_train, "--accept and --judge-repeats must be 0 or more");
     if (a->options.co_teach && a->options.small_loss == 0)

@@ -17,17 +17,12 @@ LANES void load_weights(gemm_kind kind, const char *w, size_t k, q8_scales s, la
 }
 #if defined(CHAINS_APART)
 /* The first (even) or second weight of a pair of depths k, k + 1. */
-LANES lanes load_weight(gemm_kind kind, const char *w, size_t k, bool second) {
+LANES lanes load_half(gemm_kind kind, const char *w, size_t k, bool second) {
     if (kind == GEMM_BF16 || kind == GEMM_Q8) {
         pairs p = p_load((const uint16_t *)w + k * LANES_N);
         return second ? p_odd(p) : p_even(p);
     }
     return v_load((const float *)w + (k + second) * LANES_N);
-}
-LANES void unpack_block(const char *w, char *to) {
-    q8_scales s = q8_load(w);
-    for (size_t k = 0; k < K_BLOCK; k += 2)
-        p_put(to + k * LANES_N * sizeof(uint16_t), p_load_q8((const int8_t *)w + Q8_VALUES + k * LANES_N, s));
 }
 #endif
 

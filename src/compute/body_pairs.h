@@ -1,6 +1,6 @@
 /* Matrix products of one thread in the order of `numerics: native`, which is that of the instruction VDPBF16PS: one
- * chain of FMAs, and of each pair of k the odd one first. Half the accumulators of the portable order, so tiles
- * are twice as high. PAIR_ROWS and PAIR_COLS: size of the largest tile. */
+ * chain of FMAs, and of each pair of k the odd one first. Half the accumulators of the portable order where that runs its
+ * two chains at once. PAIR_ROWS and PAIR_COLS: size of the largest tile. */
 
 /* Pair k of a block of 8-bit weights, or of a panel of bf16. */
 LANES pairs load_pairs(gemm_kind kind, const char *w, size_t k, q8_scales s) {

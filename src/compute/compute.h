@@ -49,8 +49,9 @@ void matrix_row(const matrix *m, size_t row, float *out);
  * multiplies the finished f32 product (LoRA's alpha/r); 1 is exact. */
 void matmul(agon_ctx *ctx, const float *x, size_t n_rows, const matrix *w, const float *bias,
             float scale, bool accumulate, float *y);
-/* Up to 3 products of the same rows in one job, y = x W^T + bias each: the bits of matmul, but the rows are rounded once and no
+/* Up to MATMUL_PARTS products of the same rows in one job, y = x W^T + bias each: the bits of matmul, but the rows are rounded once and no
  * thread waits between. All W have one dtype and n_in. */
+enum { MATMUL_PARTS = 3 };
 typedef struct matmul_part {
     const matrix *w;
     const float *bias; /* [n_out] or NULL */

@@ -26,7 +26,7 @@ enum {
 typedef enum gemm_kind {
     GEMM_BF16,    /* w: panels of 16 columns, [k/2][16][2] bf16 */
     GEMM_F32,     /* w: panels [k][16] f32; one ascending chain */
-    GEMM_Q8,      /* as GEMM_BF16, w: panels of 8-bit weights (matrix_q8.c), rounded to bf16 in registers */
+    GEMM_Q8,      /* as GEMM_BF16, w: panels of 8-bit weights (matrix_q8.c), rounded to bf16 as they are read */
     GEMM_BF16_DW, /* a and w packed by dw_rows and dw_panels */
     GEMM_F32_DW,
     GEMM_N_KINDS

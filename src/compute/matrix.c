@@ -266,7 +266,7 @@ static void product_task(void *arg, size_t task, int thread) {
 void product_run(agon_ctx *ctx, const product *p) {
     if (p->n_rows == 0)
         return;
-    assert(p->n_parts > 0 && p->n_parts <= PRODUCT_PARTS);
+    assert(p->n_parts > 0 && p->n_parts <= MATMUL_PARTS);
     product_job j = {.ctx = ctx, .p = p,
                      .row_block = product_row_block(ctx, p->dtype, round_up(p->k, K_BLOCK), p->n_rows, ROWS_MAX)};
     size_t n_row_blocks = (p->n_rows + j.row_block - 1) / j.row_block, n_panels = 0;
@@ -283,9 +283,9 @@ void product_run(agon_ctx *ctx, const product *p) {
 }
 
 void matmul_parts(agon_ctx *ctx, const float *x, size_t n_rows, const matmul_part *parts, size_t n_parts) {
+    assert(n_parts > 0 && n_parts <= MATMUL_PARTS);
     product p = {.dtype = parts->w->dtype, .x = x, .ldx = parts->w->n_in, .n_rows = n_rows, .k = parts->w->n_in, .scale = 1.0f,
                  .n_parts = n_parts};
-    assert(n_parts <= PRODUCT_PARTS);
     for (size_t i = 0; i < n_parts; i++) {
         const matrix *w = parts[i].w;
         assert(w->forward.data && w->dtype == p.dtype && w->n_in == p.k);
@@ -315,7 +315,7 @@ void matmul_dx(agon_ctx *ctx, const float *dy, size_t n_rows, const matrix *w, f
  * Both operands are packed once, in blocks, into the scratch memory that the tasks share, then multiplied block by block;
  * as many rows at a time as fit there. */
 
-enum { DW_OUT = 96, DW_IN = 192, DW_ROWS = 512 /* of bf16, half as many of f32: a panel of them takes half the L1 cache */,
+enum { DW_OUT = 96, DW_IN = 192, DW_ROWS = 512 /* of pairs, half as many of floats: a panel of them takes half the L1 cache */,
        DW_SLICE = 42 * DW_IN /* of K_BLOCK rows both fit */ };
 
 typedef struct dw_job {

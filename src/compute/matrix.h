@@ -33,7 +33,6 @@ struct matrix {
 
 /* Of each part y[n_rows, w->n] from x[n_rows, k] and depths [first_k, first_k + k) of its w (first_k a multiple of
  * 32). The other fields are gemm's. Parts are one job: the rows are rounded for all of them, and nobody waits between. */
-enum { PRODUCT_PARTS = 3 };
 typedef struct product_part {
     const pack *w;
     float *y;
@@ -48,7 +47,7 @@ typedef struct product {
     float scale;
     bool accumulate, resume;
     size_t n_parts;
-    product_part parts[PRODUCT_PARTS];
+    product_part parts[MATMUL_PARTS];
 } product;
 
 void product_run(agon_ctx *ctx, const product *p);

@@ -21,7 +21,7 @@ LANES void T_NAME(chains)(gemm_kind kind, const gemm *g, const float *a, size_t 
                 fetch(from[n] + ahead, block_bytes(kind));
             if (kind == GEMM_Q8) {
                 char *to = keep ? keep + (n * g->k + block) * LANES_N * sizeof(uint16_t) : here[n];
-                unpack_block(from[n], to);
+                unpack_q8(from[n], 1, to);
                 from[n] = to;
             }
         }
@@ -29,7 +29,7 @@ LANES void T_NAME(chains)(gemm_kind kind, const gemm *g, const float *a, size_t 
             FOR_M FOR_N sum[m][n] = v_set(0.0f);
             for (size_t k = first; k < K_BLOCK; k += 2) {
                 lanes b[T_COLS];
-                FOR_N b[n] = load_weight(kind, from[n], k - first, first);
+                FOR_N b[n] = load_half(kind, from[n], k - first, first);
                 FOR_M {
                     lanes am = v_set(a[m * row + k * depth]);
                     FOR_N sum[m][n] = v_fma(am, b[n], sum[m][n]);

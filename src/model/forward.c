@@ -71,7 +71,7 @@ static void linear_add(agon_ctx *ctx, const model *m, size_t layer, linear_kind 
 static void linears(agon_ctx *ctx, const model *m, size_t layer, size_t n, const linear_kind *kinds, const row_set *rows,
                     const float *x, float *low, float *const *y) {
     const model_layer *l = &m->layers[layer];
-    matmul_part parts[N_LINEARS];
+    matmul_part parts[MATMUL_PARTS];
     for (size_t i = 0; i < n; i++)
         parts[i] = (matmul_part){l->linear[kinds[i]], bias_of(l, kinds[i]), y[i]};
     matmul_parts(ctx, x, rows->n, parts, n);

@@ -263,8 +263,8 @@ typedef struct cache_layer {
 /* One block: x is read and updated in place. */
 void layer_forward(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows,
                    const activations *a, const layer_scratch *scratch, const cache_layer *cache, float *x);
-/* The same in two parts, for a last layer of which few rows are wanted. Keys and values of the rows x [n, d_model] (into the cache, where there is one); scratch->normed [n, d_model]
- * is left for layer_rows. */
+/* The same in two parts, for a last layer of which few rows are wanted. Keys and values of the rows x [n, d_model] (into the cache, where
+ * there is one); scratch->normed [n, d_model] is left for layer_rows. */
 void layer_keys(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
                 const layer_scratch *scratch, const cache_layer *cache, const float *x);
 /* The rest, for rows whose keys are there: with a cache, these may be fewer rows than layer_keys had, x and normed alike. */

@@ -36,6 +36,7 @@ typedef struct online {
     online_prompt *prompts;
     completion *samples; /* [n_prompts, n_samples] */
     double *rewards;     /* the same, with penalties */
+    bool *fails;         /* the same: the reward without penalties is under pass_reward */
     float **values;      /* the same: value head outputs; NULL: none */
     float **token_rewards; /* the same: rewards of single tokens; NULL: none */
     sample_rows made;
@@ -150,6 +151,7 @@ static agon_status take_rewards(online *o) {
                          memcmp(o->samples[j].tokens, c->tokens, c->n_tokens * sizeof *c->tokens) != 0))
             j++;
         different += j == i;
+        o->fails[i] = o->rewards[i] < p->pass_reward;
         sum += o->rewards[i];
         squares += o->rewards[i] * o->rewards[i];
         length += (double)c->n_tokens;
@@ -286,7 +288,7 @@ static agon_status pairs_by_demonstration(online *o, size_t i) {
                             .label = NAN, .weight = 1};
     agon_status s = AGON_OK;
     for (size_t j = first; j < first + n && !s; j++)
-        if (!o->options.demonstrations || o->rewards[j] < o->options.pass_reward)
+        if (!o->options.demonstrations || o->fails[j])
             s = samples_add_pair(&o->made, p->tokens, p->n, human, response_of(o, j));
     return s;
 }
@@ -354,11 +356,12 @@ static agon_status run_round(online *o) {
     o->report = (online_report){.round = o->round + 1, .n_rounds = p->n_rounds, .loss = NAN};
     o->prompts = arena_take(o->memory, p->n_prompts, sizeof *o->prompts);
     o->rewards = arena_take(o->memory, n, sizeof *o->rewards);
+    o->fails = arena_take(o->memory, n, sizeof *o->fails);
     o->values = arena_take(o->memory, n, sizeof *o->values);
     o->token_rewards = arena_take(o->memory, n, sizeof *o->token_rewards);
     o->made = (sample_rows){o->ctx, o->memory, p->train.objective, o->needs, arena_take(o->memory, n, sizeof *o->made.rows), 0};
     completion *samples = arena_take(o->memory, n, sizeof *samples);
-    if (!o->prompts || !o->rewards || !o->values || !o->token_rewards || !o->made.rows || !samples)
+    if (!o->prompts || !o->rewards || !o->fails || !o->values || !o->token_rewards || !o->made.rows || !samples)
         return no_memory(o);
     agon_status s = o->sink->prompts(o->sink->arg, o->round, o->prompts);
     o->samples = samples;

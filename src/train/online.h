@@ -1,6 +1,6 @@
 /* Online training: rounds of sampling from the policy, rewarding, training. One driver for every objective; what a round's samples
  * become follows from the rows the objective takes (samples.h). For `spin` the demonstration is chosen above the first own sample
- * (2401.01335); with `demonstrations` it is chosen above every own sample that fails; for rso-sigmoid and rso-hinge, or where n_accept asks for it, pairs are the samples that rejection sampling accepts, two by
+ * (2401.01335); with `demonstrations` it is chosen above every own sample that fails. For rso-sigmoid and rso-hinge, or where n_accept asks for it, pairs are the samples that rejection sampling accepts, two by
  * two (2309.06657).
  *
  * Groups and singles are measured against `reference` (KL to where training began), pairs against the policy at the start of the round.
@@ -29,7 +29,8 @@ typedef struct online_options {
      * them for the objectives of RSO, at least 2; the best and the worst for the others. */
     size_t n_accept;
     double rso_beta;
-    /* Objectives on pairs, spin too: a pair for each sample whose reward is under pass_reward, the prompt's demonstration chosen above it. */
+    /* Objectives on pairs, spin too: a pair for each sample whose reward, without the penalty, is under pass_reward; the prompt's
+     * demonstration is chosen above it. */
     bool demonstrations;
     double pass_reward;
 } online_options;

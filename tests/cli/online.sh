@@ -92,6 +92,10 @@ says shown1000/online.json '"rows": 1[0-2]'
 says shown-1000/online.json '"rows": 0'
 run 4 "$agon" train dpo --online --model "$tiny" --output shown1000 $how --data prompts.jsonl --reward-model judge --demonstrations --pass-reward 1
 says err 'another pass_reward'; one_sentence
+run 4 "$agon" train dpo --online --model "$tiny" --output shown1000 $how --data prompts.jsonl --reward-model judge
+says err 'another pass_reward'; one_sentence
+run 2 "$agon" train dpo --model "$tiny" --output wrong --lora 4 --data pairs.jsonl --demonstrations
+run 2 "$agon" train dpo --online --model "$tiny" --output wrong $how --data prompts.jsonl --reward-model judge --pass-reward 3
 run 0 "$agon" train spin --online --model "$tiny" --output shown2 $how --cells arithmetic --demonstrations
 says out '"verified"'
 run 4 "$agon" train grpo --online --model "$tiny" --output wrong $how --cells arithmetic --demonstrations

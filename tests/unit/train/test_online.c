@@ -207,7 +207,8 @@ static void online__demonstrations_above_what_fails(void **state) {
     online_options none = options_for("dpo", 1), bad = none, group = options_for("grpo", 1);
     world w = {0}, refused = {.expected = AGON_EINVAL};
     none.demonstrations = bad.demonstrations = group.demonstrations = true;
-    none.pass_reward = 0; /* no sample is under it */
+    none.pass_reward = 0; /* no sample is under it, also of those that did not end */
+    none.no_end_penalty = 1;
     bad.n_accept = 2;
     assert_int_equal(run(&none, &w, NULL), AGON_OK);
     assert_int_equal(w.n_rows, 0);
