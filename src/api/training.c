@@ -234,7 +234,13 @@ static agon_status open_parameters(training *t) {
             s = adapter_new(t->ctx, m, &a, &t->partner);
         t->inner.selection.partner = t->partner;
     } else if (needs & NEEDS_REFERENCE) {
+        hash256 start, reference;
         s = model_open(t->ctx, weights_path(model_weights(m)), model_dtype(m), &t->reference);
+        if (!s)
+            s = model_id(t->ctx, m, &start);
+        if (!s)
+            s = model_id(t->ctx, t->reference, &reference);
+        t->inner.reference_is_start = !s && memcmp(&start, &reference, sizeof start) == 0; /* else m was trained on in memory */
     }
     return s;
 }

@@ -216,6 +216,19 @@ static agon_status place_spans(row_reader *r, const char *where, const json_t *s
     return s;
 }
 
+/* One response has what the objective weighs it by. */
+static agon_status rewarded(row_reader *r, const char *where, const train_response *x) {
+    const unsigned needs = r->o->needs;
+    if (!(needs & NEEDS_REWARD) || ((needs & NEEDS_ADVANTAGE) && !isnan(x->advantage)))
+        return AGON_OK;
+    if (needs & NEEDS_GROUP)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: advantage is missing; %s compares the rewards of several completions", where, r->o->name);
+    if (isnan(x->reward))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: reward%s is missing; %s needs it", where, needs & NEEDS_ADVANTAGE ? " (or advantage)" : "",
+                        r->o->name);
+    return AGON_OK;
+}
+
 static agon_status read_single(row_reader *r, const char *where, json_t *object) {
     row_example e = {0};
     row_prompt p = {0};
@@ -256,6 +269,8 @@ static agon_status read_single(row_reader *r, const char *where, json_t *object)
             s = ctx_fail(r->ctx, AGON_EINVAL, "%s: label is missing; %s needs it", where, r->o->name);
         if (s == AGON_OK)
             s = place_spans(r, where, spans, completion, learns_words(r) ? n_context : 0, &e, x);
+        if (s == AGON_OK)
+            s = rewarded(r, where, x);
     }
     row_example_free(&e);
     return s;
@@ -320,9 +335,10 @@ static agon_status pair_numbers(row_reader *r, const char *where, json_t *object
         s = ctx_fail(r->ctx, AGON_EINVAL, "%s: rewards (or margin) is missing; %s needs it", where, r->o->name);
     if (s == AGON_OK && (r->o->needs & NEEDS_LABEL) && isnan(w->label))
         s = ctx_fail(r->ctx, AGON_EINVAL, "%s: label is missing; %s needs it", where, r->o->name);
-    if (s == AGON_OK && w->label < 0.5 && !(r->o->needs & (NEEDS_LABEL | TAKES_LABEL)))
-        s = BAD(r, FAULT_RANGE, "%s: label is %g, so rejected is the better side, which %s does not read; swap them, or train dpo-soft", where,
-                w->label, r->o->name);
+    if (s == AGON_OK && w->label <= 0.5 && !(r->o->needs & (NEEDS_LABEL | TAKES_LABEL)))
+        s = BAD(r, FAULT_RANGE, "%s: label is %g, so %s, which %s does not read; %s, or train dpo-soft", where, w->label,
+                w->label < 0.5 ? "rejected is the better side" : "neither side is better", r->o->name,
+                w->label < 0.5 ? "swap them" : "leave the row out");
     return s;
 }
 

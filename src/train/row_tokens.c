@@ -106,8 +106,9 @@ agon_status row_encode_pair(row_reader *r, const char *where, const char *key, c
                                row_example *e) {
     if (!completion || (!json_is_string(completion) && !json_is_array(completion)))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be a text or a list of messages", where, key);
-    /* A sample of a group may be empty: the policy said nothing, and its reward judges that. */
-    if (json_is_string(completion) && json_string_length(completion) == 0 && strcmp(key, "completions") != 0)
+    /* A policy's sample may be empty: it said nothing, and the sample's reward judges that. */
+    bool sampled = strcmp(key, "completions") == 0 && (r->o->needs & NEEDS_ADVANTAGE);
+    if (json_is_string(completion) && json_string_length(completion) == 0 && !sampled)
         return row_empty(r, where, key);
     if (p->text && json_is_string(completion))
         return row_encode_raw(r, where, p->text, json_string_value(completion), e);

@@ -266,8 +266,7 @@ static agon_status policy_is_reference(trainer *t, bool *out) {
         *out = true;
         return AGON_OK;
     }
-    /* Full fine-tuning: whether two models hold the same weights cannot be asked cheaply (a trainable
-     * model's id is of its tensors, a frozen one's of its file); the margin metric of step 1 shows it. */
+    *out = !t->train && t->options->reference_is_start && !t->options->selection.co_teach; /* the second learner starts elsewhere */
     return AGON_OK;
 }
 
@@ -324,6 +323,18 @@ agon_status step_batch(trainer *t, const size_t **rows, size_t *n) {
     return AGON_OK;
 }
 
+/* "3, 17, 5 ...": the training rows of a step, in the order the objective numbers them. */
+static const char *rows_of_step(const step *s, char *text, size_t size) {
+    enum { SHOWN = 16 };
+    size_t at = 0;
+    text[0] = '\0';
+    for (size_t i = 0; i < s->n && i < SHOWN && at < size; i++)
+        at += (size_t)snprintf(text + at, size - at, "%s%zu", i ? ", " : "", s->index[i].index);
+    if (s->n > SHOWN && at < size)
+        snprintf(text + at, size - at, " and %zu more", s->n - SHOWN);
+    return text;
+}
+
 /* "step 7, training row 12" in front of what went wrong there. */
 static agon_status in_row(const trainer *t, const step *s, size_t i, agon_status status) {
     if (status == AGON_OK || status == AGON_EINTERRUPTED)
@@ -357,9 +368,10 @@ static agon_status row_by_row(trainer *t, step *s, double scale) {
     const objective *o = t->options->objective;
     const double *options = t->step_options;
     double total = o->normaliser(options, s->rows, s->n), loss;
+    char text[512];
     if (!(total > 0) || !isfinite(total))
-        return ctx_fail(t->ctx, AGON_EINVAL, "step %zu: the weights of its rows and tokens sum to %g; there is nothing "
-                        "to average", t->next_step + 1, total);
+        return ctx_fail(t->ctx, AGON_EINVAL, "step %zu: the weights of its tokens and rows (training rows %s) sum to %g; there is nothing to "
+                        "average", t->next_step + 1, rows_of_step(s, text, sizeof text), total);
     for (size_t i = 0; i < s->n; i++) {
         bool whole = row_is_one_tree(t, &s->index[i]);
         double share = o->normaliser(options, &s->rows[i], 1) / total;
@@ -379,7 +391,11 @@ static agon_status row_by_row(trainer *t, step *s, double scale) {
 /* The whole step at once, from the log_probs that are known by now. */
 static agon_status step_loss(trainer *t, step *s) {
     agon_status status = t->options->objective->loss(t->ctx, t->step_options, s->rows, s->n, &s->result);
-    return status == AGON_OK ? status : ctx_prefix(t->ctx, status, "step %zu", t->next_step + 1);
+    char text[512];
+    if (status == AGON_OK)
+        return status;
+    return ctx_prefix(t->ctx, status, "step %zu, of training rows %s (row 0 is the first of these)", t->next_step + 1,
+                      rows_of_step(s, text, sizeof text));
 }
 
 agon_status step_score(trainer *t, step *s) {
@@ -447,10 +463,10 @@ static agon_status update(trainer *t, step *s) {
     for (size_t i = 0; i < t->params.n; i++)
         squares += sum_squares(t->ctx, t->params.items[i].gradient, t->params.items[i].n_rows * t->params.items[i].n_columns);
     s->grad_norm = sqrt(squares);
+    char text[512];
     if (!isfinite(s->grad_norm))
-        return ctx_fail(t->ctx, AGON_ENUMERIC, "step %zu: the gradient of %zu rows (first: training row %zu) is not "
-                        "finite; a lower learning rate or clip_norm may mend it", t->next_step + 1, s->n,
-                        s->index[0].index);
+        return ctx_fail(t->ctx, AGON_ENUMERIC, "step %zu: the gradient of %zu rows (training rows %s) is not finite; a lower learning rate or "
+                        "clip_norm may mend it", t->next_step + 1, s->n, rows_of_step(s, text, sizeof text));
     size_t n_steps = train_n_steps(o, t->n_data), warmup = (size_t)ceil(o->warmup * (double)n_steps);
     s->lr = schedule_lr(o->schedule, (double)o->lr, warmup, n_steps, 0, t->next_step);
     float scale = (float)clip_scale(s->grad_norm, (double)o->clip_norm);

@@ -203,6 +203,11 @@ static void data__names_file_and_line(void **state) {
         {"prm", "{\"prompt\": \"a\", \"completions\": [\"b\", \"\"], \"labels\": [true, false]}\n", "completions[1]"},
         {"grpo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"]}\n", "rewards is missing"},
         {"grpo", "{\"prompt\": \"a\", \"completions\": []}\n", "completions"},
+        {"ppo", "{\"prompt\": \"a\", \"completion\": \"b\"}\n", "reward (or advantage) is missing"},
+        {"reinforce++", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": null}\n", "reward"},
+        {"grpo", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": 1}\n", "advantage is missing"},
+        {"plackett-luce", "{\"prompt\": \"a\", \"completions\": [\"b\", \"\"]}\n", "completions is empty"},
+        {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"label\": 0.5}\n", "neither side is better"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         dataset *d = NULL;

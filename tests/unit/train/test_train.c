@@ -423,6 +423,7 @@ static void train__names_step_and_row_of_a_bad_number(void **state) {
     train_options o = options_for("dpo");
     assert_int_not_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_OK);
     assert_non_null(strstr(agon_error(ctx), "step 1"));
+    assert_non_null(strstr(agon_error(ctx), "training row"));
     new_data(&d, 2, N_PROMPT);
     d.tokens[5][1][0] = N_VOCABULARY; /* out of range */
     assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
@@ -435,6 +436,42 @@ static void train__names_step_and_row_of_a_bad_number(void **state) {
     assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_ENUMERIC);
     adapter_free(a);
     model_free(m);
+}
+
+/* A batch whose loss is taken at once: its rows are numbered by the batch, so all are named. */
+static void train__names_the_rows_of_a_coupled_batch(void **state) {
+    agon_ctx *ctx = *state;
+    test_data d;
+    new_data(&d, 1, N_PROMPT);
+    for (size_t i = 0; i < N_ROWS; i++)
+        d.responses[i][0].reward = i == 5 ? NAN : 1, d.responses[i][0].advantage = NAN;
+    model *m = new_model(ctx, COMPUTE_F32);
+    adapter *a = new_adapter(ctx, m);
+    train_options o = options_for("reinforce++");
+    o.batch_rows = N_ROWS;
+    assert_int_not_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_OK);
+    assert_non_null(strstr(agon_error(ctx), "of training rows "));
+    assert_non_null(strstr(agon_error(ctx), "5"));
+    assert_non_null(strstr(agon_error(ctx), "reward"));
+    adapter_free(a);
+    model_free(m);
+}
+
+/* All weights: the first step is checked against a reference that is said to be where it starts. */
+static void train__checks_that_it_starts_at_its_reference(void **state) {
+    agon_ctx *ctx = *state;
+    test_data d;
+    new_data(&d, 2, N_PROMPT);
+    model *m = new_model(ctx, COMPUTE_F32), *reference = new_model(ctx, COMPUTE_F32);
+    train_options o = options_for("dpo");
+    o.reference_is_start = true;
+    assert_ok(ctx, train(ctx, m, NULL, reference, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+    assert_int_equal(train(ctx, m, NULL, reference, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EMISMATCH); /* m has moved */
+    assert_non_null(strstr(agon_error(ctx), "the policy is the reference"));
+    o.reference_is_start = false;
+    assert_ok(ctx, train(ctx, m, NULL, reference, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+    model_free(m);
+    model_free(reference);
 }
 
 static void train__refuses_what_it_cannot_run(void **state) {
@@ -494,6 +531,8 @@ int main(void) {
         cmocka_unit_test(grpo__raises_the_rewarded),
         cmocka_unit_test(train__refuses_foreign_checkpoints),
         cmocka_unit_test(train__names_step_and_row_of_a_bad_number),
+        cmocka_unit_test(train__names_the_rows_of_a_coupled_batch),
+        cmocka_unit_test(train__checks_that_it_starts_at_its_reference),
         cmocka_unit_test(train__refuses_what_it_cannot_run),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
