@@ -41,6 +41,10 @@ static agon_status skip(row_reader *r, data_fault fault) {
     return AGON_OK;
 }
 
+static bool weighs_nothing(const train_row *row) {
+    return row->weight == 0 || (row->n_responses == 1 && row->responses[0].weight == 0);
+}
+
 static agon_status take_row(void *arg, const char *where, json_t *object) {
     row_reader *r = arg;
     dataset *d = r->d;
@@ -50,9 +54,12 @@ static agon_status take_row(void *arg, const char *where, json_t *object) {
     agon_status s = row_read(r, where, object);
     if (s == AGON_OK && r->options.n_dimensions && d->n > n)
         s = take_dimension(r, where, object, &d->rows[n]);
+    bool dropped = s == AGON_OK && d->n > n && weighs_nothing(&d->rows[n]);
+    if (dropped)
+        s = BAD(r, FAULT_WEIGHT, "%s: weight is 0; the row is left out", where);
     if (s == AGON_OK && r->options.on_row && d->n > n)
         return r->options.on_row(r->options.arg, object, &d->rows[n]);
-    if ((s != AGON_EINVAL && s != AGON_EFORMAT) || !r->options.skip_bad)
+    if ((s != AGON_EINVAL && s != AGON_EFORMAT) || !(r->options.skip_bad || dropped))
         return s;
     d->n = n, d->n_truncated = n_truncated, d->n_double_end = n_double_end, d->spans = spans;
     return skip(r, r->fault);

@@ -173,6 +173,7 @@ typedef enum data_fault {
     FAULT_RANGE,      /* a label outside [0, 1], a negative weight */
     FAULT_NOT_FINITE, /* a reward, advantage or margin that is not finite */
     FAULT_GROUP,      /* a group of another size than asked for, or too small to compare */
+    FAULT_WEIGHT,     /* a weight of 0: left out and counted whether or not skip_bad is set */
     N_DATA_FAULTS
 } data_fault;
 const char *data_fault_name(data_fault f);

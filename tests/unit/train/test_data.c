@@ -217,6 +217,28 @@ static void data__names_file_and_line(void **state) {
     }
 }
 
+/* A weight of 0 leaves a row out, counted, also where bad rows are refused: it must not make up a whole batch. */
+static void data__weight_zero_leaves_out(void **state) {
+    world *w = *state;
+    static const char *const texts[][2] = {
+        {"sft", "{\"prompt\": \"a\", \"completion\": \"b\", \"weight\": 0}\n{\"prompt\": \"a\", \"completion\": \"c\"}\n"},
+        {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"weight\": 0}\n"
+                "{\"prompt\": \"a\", \"chosen\": \"c\", \"rejected\": \"b\", \"weight\": 0.5}\n"},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        dataset *d = NULL;
+        size_t n;
+        data_fault fault;
+        assert_int_equal(read_text(w, texts[i][0], texts[i][1], 0, &d), AGON_OK);
+        const train_row *rows = dataset_rows(d, &n);
+        assert_int_equal(n, 1);
+        expect(w, &rows[0], 0, "a", "c<|endoftext|>", EOS);
+        assert_non_null(strstr(dataset_skipped(d, 0, &fault), ":1: weight is 0"));
+        assert_int_equal(fault, FAULT_WEIGHT);
+        dataset_free(d);
+    }
+}
+
 /* Left out and counted by reason, the good rows kept as they are without them. */
 static void data__skips_and_counts(void **state) {
     world *w = *state;
@@ -425,6 +447,7 @@ int main(void) {
         cmocka_unit_test(data__groups_and_labels),
         cmocka_unit_test(data__long_rows_are_cut_and_counted),
         cmocka_unit_test(data__names_file_and_line),
+        cmocka_unit_test(data__weight_zero_leaves_out),
         cmocka_unit_test(data__skips_and_counts),
         cmocka_unit_test(data__rows_in_memory_are_skipped),
         cmocka_unit_test(data__group_sizes),
