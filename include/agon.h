@@ -572,7 +572,8 @@ typedef struct agon_online_options {
     void *arg;
     /* Prompts of the user's instead of generated tasks: JSONL rows {"prompt": text or messages}. Rounds take them in a seeded order, each once
      * before any comes again. "answer" (text, number or a list of accepted ones), "verifier" and "arguments" say what is right, as in
-     * agon_init_run_file's files, and are needed where nothing else rewards; "completion" is the demonstration that spin and `demonstrations` need. NULL: tasks. */
+     * agon_init_run_file's files, and are needed where nothing else rewards; "completion" is the demonstration that spin and
+     * `demonstrations` need. NULL: tasks. */
     const char *data;
     /* [n_reward_models] further reward models. With two or more in all their rewards become one by `ensemble` at `ensemble_strength`
      * (agon_reward_ensemble). */
@@ -600,8 +601,8 @@ typedef struct agon_online_options {
     double judge_timeout;
     const char *judge_model, *judge_url, *judge_key_env;
     size_t judge_repeats;
-    /* Objectives on pairs: one pair for each sample whose reward (before no_end_penalty) is under pass_reward, with the prompt's demonstration chosen above it (a task's is
-     * its own). So one answer of a person's serves as many pairs as the policy has ways to fail, and samples that are right are never rejected,
+    /* Objectives on pairs: one pair for each sample whose reward (before no_end_penalty) is under pass_reward, with the prompt's
+     * demonstration chosen above it (a task's is its own). So one answer of a person's serves as many pairs as the policy has ways to fail, and samples that are right are never rejected,
      * which spin without it does. */
     bool demonstrations;
     double pass_reward;

@@ -281,10 +281,22 @@ static agon_status open_folder(online_run *r) {
     return AGON_OK;
 }
 
+/* What a run was begun with; not how far it came. */
+static agon_status same_options(const online_run *r, json_t *one, const json_t *other) {
+    const char *key;
+    json_t *value;
+    json_object_foreach(one, key, value) {
+        bool progress = strcmp(key, "done") == 0 || strcmp(key, "rounds") == 0 || strcmp(key, "summary") == 0;
+        if (!progress && !json_equal(value, json_object_get(other, key)))
+            return ctx_fail(r->ctx, AGON_EINVAL, "%s holds an online training with another %s; give back what it was begun with, another "
+                            "output folder, or --overwrite", r->output, key);
+    }
+    return AGON_OK;
+}
+
 /* Goes on with what the folder holds, or begins. *summary is set when it is done already. */
 static agon_status find_state(online_run *r, char **summary) {
-    json_t *found = NULL, *value;
-    const char *key;
+    json_t *found = NULL;
     agon_status s = AGON_OK;
     bool strange = faccessat(r->lock, "adapter_config.json", F_OK, 0) == 0 || faccessat(r->lock, "config.json", F_OK, 0) == 0 ||
                    faccessat(r->lock, "training.json", F_OK, 0) == 0;
@@ -301,14 +313,10 @@ static agon_status find_state(online_run *r, char **summary) {
         return write_manifest(r);
     }
     s = json_read_file(r->ctx, r->manifest_path, &found);
-    json_object_foreach(r->manifest, key, value)
-        if (!s && strcmp(key, "done") != 0 && strcmp(key, "rounds") != 0 && !json_equal(value, json_object_get(found, key)))
-            s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an online training with another %s; give back what it was begun with, another "
-                         "output folder, or --overwrite", r->output, key);
-    json_object_foreach(found, key, value)
-        if (!s && strcmp(key, "done") != 0 && strcmp(key, "rounds") != 0 && strcmp(key, "summary") != 0 && !json_object_get(r->manifest, key))
-            s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an online training with another %s; give back what it was begun with, another "
-                         "output folder, or --overwrite", r->output, key);
+    if (!s)
+        s = same_options(r, r->manifest, found);
+    if (!s)
+        s = same_options(r, found, r->manifest);
     if (!s && json_is_true(json_object_get(found, "done"))) {
         json_object_set_new(json_object_get(found, "summary"), "already_done", json_true());
         if (!(*summary = json_dumps(json_object_get(found, "summary"), JSON_COMPACT)))

@@ -1,7 +1,7 @@
 /* Online training: rounds of sampling from the policy, rewarding, training. One driver for every objective; what a round's samples
  * become follows from the rows the objective takes (samples.h). For `spin` the demonstration is chosen above the first own sample
- * (2401.01335); with `demonstrations` it is chosen above every own sample that fails. For rso-sigmoid and rso-hinge, or where n_accept asks for it, pairs are the samples that rejection sampling accepts, two by
- * two (2309.06657).
+ * (2401.01335); with `demonstrations` it is chosen above every own sample that fails. For rso-sigmoid and rso-hinge, or where n_accept
+ * asks for it, pairs are the samples that rejection sampling accepts, two by two (2309.06657).
  *
  * Groups and singles are measured against `reference` (KL to where training began), pairs against the policy at the start of the round.
  * A round is a function of (options, seed, the round's number, the state before it), so a run stopped anywhere goes on from its last

@@ -177,33 +177,21 @@ printf 'experiment: weak-to-strong\ntrain_items: 20000\nfamilies: [addition]\n' 
 run 4 "$agon" weak-to-strong bad.yaml --output bad --json
 tail -1 err >last && mv last err
 says err 'ask for fewer'; one_sentence
-sed 's/betas.*/betas: [0]/' exo.yaml >bad.yaml
-run 4 "$agon" experiment bad.yaml --output bad
-says err 'betas\[0\] is 0; it must be from'; one_sentence
-sed 's/ideal_samples.*/candidates: 3/' exo.yaml >bad.yaml
-run 4 "$agon" experiment bad.yaml --output bad
-says err 'candidates is 3; it must be even'; one_sentence
-sed "s|^model.*|model: $work/nothing.gguf|" lm.yaml >bad.yaml
-run 3 "$agon" weak-to-strong bad.yaml --output bad
-says err 'nothing.gguf'; one_sentence
-sed 's/^model.*/model: ""/' lm.yaml >bad.yaml
-run 3 "$agon" weak-to-strong bad.yaml --output bad
-says err 'make model'; one_sentence
-sed 's/^generative.*/generative: [sorting]/' lm.yaml >bad.yaml
-run 4 "$agon" weak-to-strong bad.yaml --output bad
-says err 'learns .families. only'; one_sentence
-sed 's/^strong.*/strong: lader/' lm.yaml >bad.yaml
-run 4 "$agon" weak-to-strong bad.yaml --output bad
-says err "strong is ladder or language-model, not 'lader'"; one_sentence
-sed 's/^rank.*/strong_batch: 33/' lm.yaml >bad.yaml
-run 4 "$agon" weak-to-strong bad.yaml --output bad
-says err 'strong_batch is larger'; one_sentence
-sed 's/^leave_out.*/leave_out: [shufled]/' lm.yaml >bad.yaml
-run 4 "$agon" weak-to-strong bad.yaml --output bad
-says err 'did you mean shuffled'; one_sentence
-sed 's/^leave_out.*/leave_out: [ceiling, 3]/' lm.yaml >bad.yaml
-run 4 "$agon" weak-to-strong bad.yaml --output bad
-says err 'ceiling. is no condition|no condition .ceiling'; one_sentence
+# A file with one line edited is refused in one sentence.
+refused() { # refused CODE COMMAND FILE EDIT PATTERN
+    sed "$4" "$3" >bad.yaml
+    run "$1" "$agon" "$2" bad.yaml --output bad
+    says err "$5"; one_sentence
+}
+refused 4 experiment exo.yaml 's/betas.*/betas: [0]/' 'betas\[0\] is 0; it must be from'
+refused 4 experiment exo.yaml 's/ideal_samples.*/candidates: 3/' 'candidates is 3; it must be even'
+refused 3 weak-to-strong lm.yaml "s|^model.*|model: $work/nothing.gguf|" 'nothing.gguf'
+refused 3 weak-to-strong lm.yaml 's/^model.*/model: ""/' 'make model'
+refused 4 weak-to-strong lm.yaml 's/^generative.*/generative: [sorting]/' 'learns .families. only'
+refused 4 weak-to-strong lm.yaml 's/^strong.*/strong: lader/' "strong is ladder or language-model, not 'lader'"
+refused 4 weak-to-strong lm.yaml 's/^rank.*/strong_batch: 33/' 'strong_batch is larger'
+refused 4 weak-to-strong lm.yaml 's/^leave_out.*/leave_out: [shufled]/' 'did you mean shuffled'
+refused 4 weak-to-strong lm.yaml 's/^leave_out.*/leave_out: [ceiling, 3]/' 'ceiling. is no condition|no condition .ceiling'
 run 3 "$agon" experiment nothing.yaml
 one_sentence
 done_testing
