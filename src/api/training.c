@@ -60,6 +60,7 @@ typedef struct training {
     adapter *partner;                     /* NULL: no co-teaching */
     selection_tally tally;
     model *reference;                     /* for all weights, where the objective has one */
+    hash256 base;                         /* the model's id */
     const char *output;
     char *manifest_path, *checkpoint_path;
     json_t *manifest;
@@ -234,13 +235,7 @@ static agon_status open_parameters(training *t) {
             s = adapter_new(t->ctx, m, &a, &t->partner);
         t->inner.selection.partner = t->partner;
     } else if (needs & NEEDS_REFERENCE) {
-        hash256 start, reference;
         s = model_open(t->ctx, weights_path(model_weights(m)), model_dtype(m), &t->reference);
-        if (!s)
-            s = model_id(t->ctx, m, &start);
-        if (!s)
-            s = model_id(t->ctx, t->reference, &reference);
-        t->inner.reference_is_start = !s && memcmp(&start, &reference, sizeof start) == 0; /* else m was trained on in memory */
     }
     return s;
 }
@@ -289,8 +284,7 @@ static json_t *settings_json(const training *t) {
 static agon_status describe(training *t) {
     const agon_train_options *o = &t->options;
     char seed[24];
-    hash256 id;
-    agon_status s = model_id(t->ctx, t->m->m, &id);
+    agon_status s = model_id(t->ctx, t->m->m, &t->base);
     if (s)
         return s;
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
@@ -307,16 +301,24 @@ static agon_status describe(training *t) {
         describe_dimensions(t, j);
     if (t->options.small_loss > 0)
         describe_selection(t, j);
-    set_hash(j, "base", &id);
+    set_hash(j, "base", &t->base);
     set_hash(j, "data", &t->d->file);
     set_text(j, "dtype", model_dtype(t->m->m) == COMPUTE_F32 ? "f32" : "bf16");
     set_text(j, "numerics", t->ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable");
     set_text(j, "adapter", NULL);
     if (t->reference_adapter) {
-        id = adapter_hash(t->reference_adapter);
+        hash256 id = adapter_hash(t->reference_adapter);
         set_hash(j, "adapter", &id);
     }
     return AGON_OK;
+}
+
+/* The reference, which is the file, has the model's weights, unless that was trained on in memory. */
+static agon_status find_start(training *t) {
+    hash256 id;
+    agon_status s = t->reference ? model_id(t->ctx, t->reference, &id) : AGON_OK;
+    t->inner.reference_is_start = !s && t->reference && memcmp(&id, &t->base, sizeof id) == 0;
+    return s;
 }
 
 static agon_status write_manifest(training *t) {
@@ -633,6 +635,8 @@ agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, cons
         s = train_add_head(ctx, t.m->m, t.partner, t.d->objective, t.inner.objective_options, seed_derive(t.options.seed, "partner"));
     if (!s)
         s = describe(&t);
+    if (!s)
+        s = find_start(&t);
     if (!s)
         s = find_state(&t, &made);
     if (!s && !made)
