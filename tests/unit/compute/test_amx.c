@@ -1,11 +1,12 @@
-/* The AMX products' packing, tiling and edges, with the eight tiles modelled in C: their bits are the contract's over odd
- * sizes, on a CPU without AMX too. Where there is AMX, test_matrix and test_selftest run the real ones. */
+/* The AMX path with the eight tiles modelled in C, so that a CPU without AMX runs it too: packing, tiling and edges of its
+ * products, every job that is cut in another way for it, the self-test through it, and what is done where that fails. The
+ * table of products is defined here, so the library's own is not linked in. Where there is AMX, test_matrix and
+ * test_selftest run the real tiles. */
 #define AMX_MODEL
-#define PRODUCTS_AMX model_products
+#define PRODUCTS_AMX chains_amx
 #include "reference.h"
 #include "compute/matrix.h"
 #if defined(__x86_64__)
-extern const products model_products;
 #include "compute/kernels_amx.c"
 
 typedef struct sizes {
@@ -29,8 +30,8 @@ static void check_forward(agon_ctx *ctx, sizes n, rng *r) {
     assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, n.n_out, n.n_in, MATRIX_FORWARD, w, &m));
     size_t k = round_up(n.n_in, K_BLOCK), lda = k / 2;
     uint32_t *a = malloc(n.rows * lda * sizeof *a);
-    model_products.round_rows(x, n.n_in, n.rows, n.n_in, 1.0f, a, lda);
-    model_products.multiply(&(gemm){.kind = GEMM_BF16, .a = a, .lda = lda, .n_rows = n.rows, .k = k,
+    chains_amx.round_rows(x, n.n_in, n.rows, n.n_in, 1.0f, a, lda);
+    chains_amx.multiply(&(gemm){.kind = GEMM_BF16, .a = a, .lda = lda, .n_rows = n.rows, .k = k,
                                     .w = m->forward.data, .panel_bytes = m->forward.panel_bytes, .n_cols = n.n_out,
                                     .y = y, .ldy = n.n_out, .bias = bias, .scale = 0.3f, .accumulate = true});
     assert_same_bits(y, want, n.rows * n.n_out);
@@ -49,21 +50,34 @@ static void check_dw(sizes n, rng *r) {
     size_t k = round_up(n.rows, K_BLOCK), lda = k / 2, panel = k / 2 * LANES_N;
     uint32_t *a = malloc(n.n_out * lda * sizeof *a);
     uint32_t *b = malloc(round_up(n.n_in, LANES_N) / LANES_N * panel * sizeof *b);
-    model_products.dw_rows(dy, n.n_out, n.rows, k, n.n_out, 0.7f, true, a, lda);
-    model_products.dw_panels(x, n.n_in, n.rows, k, n.n_in, true, b);
-    model_products.multiply(&(gemm){.kind = GEMM_BF16_DW, .a = a, .lda = lda, .n_rows = n.n_out, .k = k, .w = b,
+    chains_amx.dw_rows(dy, n.n_out, n.rows, k, n.n_out, 0.7f, true, a, lda);
+    chains_amx.dw_panels(x, n.n_in, n.rows, k, n.n_in, true, b);
+    chains_amx.multiply(&(gemm){.kind = GEMM_BF16_DW, .a = a, .lda = lda, .n_rows = n.n_out, .k = k, .w = b,
                                     .panel_bytes = panel * sizeof *b, .n_cols = n.n_in, .y = dw, .ldy = n.n_in,
                                     .resume = true});
     assert_same_bits(dw, want, n.n_out * n.n_in);
     free(a), free(b), free(x), free(dy), free(dw), free(want);
 }
 
+static bool can_run(void) {
+    bool can = cpu_path_present(CPU_AVX512) && __builtin_cpu_supports("avx512bf16");
+    if (!can)
+        print_message("skipped: all of the AMX path but the tiles needs AVX-512 with BF16\n");
+    return can;
+}
+
+/* A context that takes its CPU for one with AMX, and has chosen that path by itself. */
+static agon_ctx *amx_ctx(int n_threads) {
+    agon_ctx *ctx = test_ctx(n_threads, "avx512");
+    ctx->cpu = CPU_AMX;
+    ctx->cpu_forced = false;
+    return ctx;
+}
+
 static void amx__equals_the_contract(void **state) {
     (void)state;
-    if (!cpu_path_present(CPU_AVX512) || !__builtin_cpu_supports("avx512bf16")) {
-        print_message("skipped: packing for AMX needs AVX-512\n");
+    if (!can_run())
         skip();
-    }
     agon_ctx *ctx = test_ctx(1, NULL);
     rng r = rng_new(77);
     unsigned mode = fp_mode_set();
@@ -74,11 +88,134 @@ static void amx__equals_the_contract(void **state) {
     fp_mode_restore(mode);
     agon_ctx_free(ctx);
 }
-#else
-static void amx__equals_the_contract(void **state) {
-    (void)state;
-    skip();
+
+/* ---- whole jobs, against the AVX-512 path ---------------------------------------------------------------- */
+
+/* More rows than a block has, several blocks of dw each way, and 8-bit weights deeper than what is unpacked at a time. */
+enum { ROWS = 131, N_OUT = 101, N_IN = 2080, DW_IN_WIDTH = 203, VOCABULARY = 1070, WIDTH = 70, DW_LONG = 530 };
+
+typedef struct results {
+    float y[ROWS * N_OUT], q8[ROWS * N_OUT], dx[ROWS * N_IN], dw[N_OUT * DW_IN_WIDTH];
+    float of_head[4][ROWS], d_hidden[ROWS * WIDTH], d_head[VOCABULARY * WIDTH];
+} results;
+
+static void run_products(agon_ctx *ctx, results *to) {
+    rng r = rng_new(5);
+    float *w = random_floats(&r, N_OUT * N_IN), *x = random_floats(&r, ROWS * N_IN), *bias = random_floats(&r, N_OUT);
+    float *dy = random_floats(&r, DW_LONG * N_OUT), *in = random_floats(&r, DW_LONG * DW_IN_WIDTH);
+    int8_t *values = malloc(N_OUT * N_IN);
+    for (size_t i = 0; i < N_OUT * N_IN; i++)
+        values[i] = (int8_t)((int)rng_below(&r, 256) - 128);
+    matrix *wide = NULL, *q8 = NULL;
+    assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, N_OUT, N_IN, MATRIX_FORWARD | MATRIX_BACKWARD, w, &wide));
+    assert_ok(ctx, matrix_new_q8(ctx, N_OUT, N_IN, values, w, &q8)); /* any floats are scales */
+    matmul(ctx, x, ROWS, wide, bias, 0.3f, false, to->y);
+    matmul(ctx, x, ROWS, wide, bias, 0.3f, true, to->y);
+    matmul(ctx, x, ROWS, q8, bias, 0.3f, false, to->q8);
+    matmul(ctx, x, 3, q8, NULL, 1.0f, true, to->q8);
+    matmul_dx(ctx, dy, ROWS, wide, 0.9f, false, to->dx);
+    memset(to->dw, 0, sizeof to->dw);
+    matmul_dw(ctx, COMPUTE_BF16, dy, in, DW_LONG, N_OUT, DW_IN_WIDTH, 0.7f, to->dw);
+    matrix_free(wide), matrix_free(q8);
+    free(w), free(x), free(bias), free(dy), free(in), free(values);
 }
+
+static void run_head(agon_ctx *ctx, results *to) {
+    rng r = rng_new(6);
+    float *w = random_floats(&r, VOCABULARY * WIDTH), *x = random_floats(&r, ROWS * WIDTH), *d = random_floats(&r, 3 * ROWS);
+    float *scratch = malloc(head_scratch_floats(ROWS, WIDTH) * sizeof *scratch);
+    int32_t targets[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        targets[i] = (int32_t)(i * 997 % VOCABULARY) - (i % 9 == 0 ? VOCABULARY : 0);
+    matrix *m = NULL;
+    assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, VOCABULARY, WIDTH, MATRIX_FORWARD | MATRIX_BACKWARD, w, &m));
+    head_log_prob(ctx, m, x, ROWS, targets, 0.7f, to->of_head[0], to->of_head[1], to->of_head[2], to->of_head[3], NULL);
+    memset(to->d_head, 0, sizeof to->d_head);
+    head_backward(ctx, m, x, ROWS, targets, 0.7f, to->of_head[0], to->of_head[2], d, d + ROWS, d + 2 * ROWS, to->d_hidden,
+                  to->d_head, scratch, NULL);
+    matrix_free(m);
+    free(w), free(x), free(d), free(scratch);
+}
+
+static void amx__jobs_have_the_bits_of_avx512(void **state) {
+    (void)state;
+    if (!can_run())
+        skip();
+    results *want = malloc(sizeof *want), *got = malloc(sizeof *got);
+    agon_ctx *plain = test_ctx(2, "avx512");
+    run_products(plain, want);
+    run_head(plain, want);
+    agon_ctx_free(plain);
+    for (int threads = 1; threads <= 3; threads++) {
+        agon_ctx *ctx = amx_ctx(threads);
+        run_products(ctx, got);
+        run_head(ctx, got);
+        assert_same_bits(got->y, want->y, ROWS * N_OUT);
+        assert_same_bits(got->q8, want->q8, ROWS * N_OUT);
+        assert_same_bits(got->dx, want->dx, ROWS * N_IN);
+        assert_same_bits(got->dw, want->dw, N_OUT * DW_IN_WIDTH);
+        assert_same_bits(got->of_head[0], want->of_head[0], 4 * ROWS);
+        assert_same_bits(got->d_hidden, want->d_hidden, ROWS * WIDTH);
+        assert_same_bits(got->d_head, want->d_head, VOCABULARY * WIDTH);
+        agon_ctx_free(ctx);
+    }
+    free(want), free(got);
+}
+
+/* ---- the self-test --------------------------------------------------------------------------------------- */
+
+static void amx__passes_the_self_test(void **state) {
+    (void)state;
+    if (!can_run())
+        skip();
+    for (int threads = 1; threads <= 3; threads++)
+        for (int mode = 0; mode < 2; mode++) {
+            agon_ctx *ctx = amx_ctx(threads);
+            ctx->numerics = mode ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE;
+            assert_ok(ctx, compute_check_once(ctx));
+            assert_true(ctx->cpu == CPU_AMX && !ctx->amx_failed);
+            agon_ctx_free(ctx);
+        }
+}
+
+/* The context goes on with AVX-512, which then has the recorded bits. */
+static void amx__that_is_wrong_is_not_used(void **state) {
+    (void)state;
+    if (!can_run())
+        skip();
+    agon_ctx *ctx = amx_ctx(2);
+    amx_is_wrong = true;
+    assert_int_equal(compute_self_test(ctx), AGON_EMISMATCH);
+    assert_ok(ctx, compute_check_once(ctx));
+    assert_true(ctx->cpu == CPU_AVX512 && ctx->amx_failed);
+    assert_ok(ctx, compute_self_test(ctx));
+    amx_is_wrong = false;
+    agon_ctx_free(ctx);
+}
+
+/* Who names the path gets that path or a sentence. */
+static void amx__that_is_wrong_and_was_asked_for_stops(void **state) {
+    (void)state;
+    if (!can_run())
+        skip();
+    agon_ctx *ctx = amx_ctx(2);
+    ctx->cpu_forced = true;
+    amx_is_wrong = true;
+    for (int i = 0; i < 2; i++) { /* and again: a failure is not taken for a check */
+        assert_int_equal(compute_check_once(ctx), AGON_EMISMATCH);
+        assert_non_null(strstr(agon_error(ctx), "start-up self-test: bf16 products on CPU path amx gave bits "));
+        assert_non_null(strstr(agon_error(ctx), "Try AGON_CPU=portable"));
+        assert_true(ctx->cpu == CPU_AMX && !ctx->amx_failed);
+    }
+    amx_is_wrong = false;
+    agon_ctx_free(ctx);
+}
+#define MODELLED                                                                                     \
+    cmocka_unit_test(amx__equals_the_contract), cmocka_unit_test(amx__jobs_have_the_bits_of_avx512), \
+        cmocka_unit_test(amx__passes_the_self_test), cmocka_unit_test(amx__that_is_wrong_is_not_used), \
+        cmocka_unit_test(amx__that_is_wrong_and_was_asked_for_stops),
+#else
+#define MODELLED
 #endif
 
 static void amx__is_used_only_where_it_is(void **state) {
@@ -96,8 +233,7 @@ static void amx__is_used_only_where_it_is(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(amx__equals_the_contract),
-        cmocka_unit_test(amx__is_used_only_where_it_is),
+        MODELLED cmocka_unit_test(amx__is_used_only_where_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
