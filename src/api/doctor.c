@@ -47,6 +47,7 @@ static void check(doctor *d, const char *name, bool ok, const char *format, ...)
 
 static void check_cpu(doctor *d) {
     char present[64] = "";
+    agon_status s = compute_check_once(d->ctx); /* may change the path */
     for (int p = 0; p < CPU_N_PATHS; p++)
         if (cpu_path_present((cpu_path)p)) {
             size_t n = strlen(present);
@@ -56,7 +57,6 @@ static void check_cpu(doctor *d) {
           d->ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable");
     check(d, "threads", d->ctx->n_threads > 0, "%d threads, %ld cores online", d->ctx->n_threads,
           sysconf(_SC_NPROCESSORS_ONLN));
-    agon_status s = compute_check_once(d->ctx);
     check(d, "arithmetic", s == AGON_OK, "%s%s", s ? agon_error(d->ctx) : "every kernel gives its recorded bits",
           d->ctx->amx_failed ? "; those of AMX did not, so AVX-512 is used in its place" : "");
 }
