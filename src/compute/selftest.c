@@ -65,6 +65,34 @@ static agon_status test_bf16(bench *b, hasher *h) {
     return test_products(b, COMPUTE_BF16, h);
 }
 
+/* So many rows that a tile of every path is full and one is not (AMX: 32 + 32 + 3), and their gradient in two calls, as micro-batches
+ * make it. */
+static agon_status test_many_rows(bench *b, hasher *h) {
+    enum { MANY = 67, FIRST = 32, N_DW = N_OUT * N_IN };
+    const float *w = inputs(b, N_DW), *x = inputs(b, MANY * N_IN), *dy = inputs(b, MANY * N_OUT), *bias = inputs(b, N_OUT);
+    float *y = inputs(b, MANY * N_OUT), *dx = inputs(b, MANY * N_IN), *dw = inputs(b, N_DW), *cut = take(b, N_DW);
+    matrix *m = NULL;
+    agon_status status = matrix_new(b->ctx, COMPUTE_BF16, N_OUT, N_IN, MATRIX_FORWARD | MATRIX_BACKWARD, w, &m);
+    if (status)
+        return status;
+    memcpy(cut, dw, N_DW * sizeof *cut);
+    matmul(b->ctx, x, MANY, m, bias, 0.3f, true, y);
+    matmul_dx(b->ctx, dy, MANY, m, 0.9f, true, dx);
+    matmul_dw(b->ctx, COMPUTE_BF16, dy, x, MANY, N_OUT, N_IN, 0.7f, dw);
+    matmul_dw(b->ctx, COMPUTE_BF16, dy, x, FIRST, N_OUT, N_IN, 0.7f, cut);
+    matmul_dw(b->ctx, COMPUTE_BF16, dy + FIRST * N_OUT, x + FIRST * N_IN, MANY - FIRST, N_OUT, N_IN, 0.7f, cut);
+    add_bits(h, y, MANY * N_OUT);
+    add_bits(h, dx, MANY * N_IN);
+    add_bits(h, dw, N_DW);
+    matrix_free(m);
+    if (memcmp(dw, cut, N_DW * sizeof *cut) != 0)
+        return ctx_fail(b->ctx, AGON_EMISMATCH,
+                        "start-up self-test: on CPU path %s a weight gradient depends on how its rows are cut into calls; results "
+                        "would not be reproducible. Try AGON_CPU=portable, or report this CPU and compiler",
+                        cpu_path_name(b->ctx->cpu));
+    return AGON_OK;
+}
+
 /* Few rows and many, which 8-bit weights take two ways. */
 static agon_status test_q8(bench *b, hasher *h) {
     enum { N_Q8 = 96 };
@@ -209,6 +237,9 @@ static const struct {
      "f4053b4188879ba722c3986d1d3a0d17a95fb42a05c98b106b9db063142b45d0"},
     {"attention in blocks", test_attention_blocks,
      "f40f87ece8752fd852bdc7da885d0591389d796350cb79f9e08580065a4a70b3", NULL},
+    {"bf16 products of many rows", test_many_rows,
+     "658b983442e08bea46505ff18688223430d871b06db6a0550f01f505f6bc41bd",
+     "3a3fbf48aa28fee096c5d84097ef0cd64291bce2d5998b8bacb15b9cb092d5b6"},
 };
 
 agon_status compute_self_test(agon_ctx *ctx) {
