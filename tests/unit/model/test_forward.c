@@ -202,7 +202,7 @@ static void forward__threads_and_cpu_paths_change_no_bit(void **state) {
     int32_t tokens[CHAIN];
     tiny_tokens(tokens, CHAIN, 1);
     for (int dtype = 0; dtype < 2; dtype++)
-        for (int i = 0; i < 6; i++) {
+        for (int i = 0; i < 3 + CPU_N_PATHS; i++) {
             if (i > 2 && !cpu_path_present((cpu_path)(i - 3)))
                 continue;
             agon_ctx *ctx = test_ctx(i < 3 ? i + 1 : 2, i < 3 ? NULL : cpu_path_name((cpu_path)(i - 3)));

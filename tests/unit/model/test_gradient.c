@@ -181,11 +181,10 @@ static void adapter__gradients_with_dimensions_match_differences(void **state) {
     agon_ctx_free(ctx);
 }
 
-/* The gradients' bits, after two trees, in a fresh model. `limit` of the workspace: 0 none; *used: what the first tree
+/* The gradients' bits, after two trees, in a fresh model; frees ctx. `limit` of the workspace: 0 none; *used: what the first tree
  * took, stored and scratch. */
-static float *bits_of_gradients(int n_threads, size_t limit, compute_dtype dtype, bool lora, size_t *n,
+static float *bits_of_gradients(agon_ctx *ctx, size_t limit, compute_dtype dtype, bool lora, size_t *n,
                                 size_t used[N_REGIONS]) {
-    agon_ctx *ctx = test_ctx(n_threads, NULL);
     model_config c = tiny_config();
     c.n_layers = 6;
     model *m = tiny_model(ctx, &c, dtype);
@@ -227,9 +226,9 @@ static void model__gradients_do_not_depend_on_threads(void **state) {
     for (int dtype = 0; dtype < 2; dtype++)
         for (int lora = 0; lora < 2; lora++) {
             size_t n = 0;
-            float *one = bits_of_gradients(1, 0, (compute_dtype)dtype, lora, &n, NULL);
+            float *one = bits_of_gradients(test_ctx(1, NULL), 0, (compute_dtype)dtype, lora, &n, NULL);
             for (int threads = 2; threads <= 3; threads++) {
-                float *more = bits_of_gradients(threads, 0, (compute_dtype)dtype, lora, &n, NULL);
+                float *more = bits_of_gradients(test_ctx(threads, NULL), 0, (compute_dtype)dtype, lora, &n, NULL);
                 assert_memory_equal(one, more, n * sizeof *one);
                 free(more);
             }
@@ -237,12 +236,38 @@ static void model__gradients_do_not_depend_on_threads(void **state) {
         }
 }
 
+static agon_ctx *ctx_of(cpu_path path, agon_numerics numerics) {
+    agon_ctx *ctx = test_ctx(2, cpu_path_name(path));
+    ctx->numerics = numerics;
+    return ctx;
+}
+
+/* In both modes, each with its own bits: native has the order of one instruction, which CPUs without it follow by FMAs. */
+static void model__gradients_do_not_depend_on_the_cpu_path(void **state) {
+    (void)state;
+    static const agon_numerics modes[] = {AGON_NUMERICS_PORTABLE, AGON_NUMERICS_NATIVE};
+    for (int dtype = 0; dtype < 2; dtype++)
+        for (int lora = 0; lora < 2; lora++)
+            for (int mode = 0; mode < 2; mode++) {
+                size_t n = 0;
+                float *plain = bits_of_gradients(ctx_of(CPU_PORTABLE, modes[mode]), 0, (compute_dtype)dtype, lora, &n, NULL);
+                for (int path = CPU_PORTABLE + 1; path < CPU_N_PATHS; path++) {
+                    if (!cpu_path_present((cpu_path)path))
+                        continue;
+                    float *got = bits_of_gradients(ctx_of((cpu_path)path, modes[mode]), 0, (compute_dtype)dtype, lora, &n, NULL);
+                    assert_memory_equal(plain, got, n * sizeof *plain);
+                    free(got);
+                }
+                free(plain);
+            }
+}
+
 static void model__gradients_with_recomputation_are_the_same_bits(void **state) {
     (void)state;
     size_t n = 0, roomy[N_REGIONS], tight[N_REGIONS];
-    float *stored = bits_of_gradients(1, 0, COMPUTE_BF16, false, &n, roomy);
+    float *stored = bits_of_gradients(test_ctx(1, NULL), 0, COMPUTE_BF16, false, &n, roomy);
     size_t limit = roomy[REGION_SCRATCH] + roomy[REGION_STORED] * 3 / 5;
-    float *again = bits_of_gradients(1, limit, COMPUTE_BF16, false, &n, tight);
+    float *again = bits_of_gradients(test_ctx(1, NULL), limit, COMPUTE_BF16, false, &n, tight);
     assert_true(tight[REGION_STORED] < roomy[REGION_STORED] * 3 / 5); /* it really recomputed */
     assert_memory_equal(stored, again, n * sizeof *stored);
     free(stored);
@@ -272,6 +297,7 @@ int main(void) {
         cmocka_unit_test(adapter__gradients_match_differences),
         cmocka_unit_test(adapter__gradients_with_dimensions_match_differences),
         cmocka_unit_test(model__gradients_do_not_depend_on_threads),
+        cmocka_unit_test(model__gradients_do_not_depend_on_the_cpu_path),
         cmocka_unit_test(model__gradients_with_recomputation_are_the_same_bits),
         cmocka_unit_test(backward__refuses_a_call_out_of_order),
     };
