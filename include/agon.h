@@ -742,8 +742,8 @@ typedef struct agon_run_options {
 } agon_run_options;
 AGON_API agon_run_options agon_run_options_default(void);
 
-/* Runs the recipe a run file names, or goes on with it. *summary, new, is JSON: {"run", "recipe", "oracle", "state", "iterations", "model",
- * "version": {"id", "status"}, "seconds", "tokens", "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general",
+/* Runs the recipe a run file names, or goes on with it, in the numerics it names (ctx keeps its own). *summary, new, is JSON:
+ * {"run", "recipe", "oracle", "state", "iterations", "model", "version": {"id", "status"}, "seconds", "tokens", "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general",
  * "gate": {"verdict", "reason", "figures"}, "labels", "budget", "learnability", "critic", "workspace", "example": id of a training
  * example or null, "reviews": open review items, "model_option": the run file's model or null}. AGON_EBUSY: another process runs in this workspace.
  * AGON_EINVAL: the folder holds other things and no workspace. AGON_EINTERRUPTED after agon_interrupt: all that was done is kept, and the same call goes on. AGON_EMISMATCH: the run file changed since the run began. */

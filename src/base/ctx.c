@@ -182,6 +182,18 @@ agon_status ctx_check_interrupt(agon_ctx *ctx) {
     return AGON_OK;
 }
 
+void numerics_set(numerics_switch *s, agon_ctx *ctx, agon_numerics numerics) {
+    if (!s->ctx)
+        *s = (numerics_switch){ctx, ctx->numerics};
+    ctx->numerics = numerics;
+}
+
+void numerics_restore(numerics_switch *s) {
+    if (s->ctx)
+        s->ctx->numerics = s->before;
+    *s = (numerics_switch){0};
+}
+
 /* Messages reach terminals: show control bytes instead of sending them. */
 static void escape_into(char *dst, size_t size, const char *src) {
     size_t n = 0;

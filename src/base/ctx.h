@@ -18,7 +18,7 @@ struct agon_ctx {
     cpu_path cpu;
     bool has_avx512_bf16; /* for numerics: native and 8-bit weights */
     bool cpu_forced;      /* the caller or AGON_CPU named the path: no other is taken instead */
-    bool cpu_checked;     /* compute_check_once has passed */
+    bool cpu_checked[2];  /* in portable, in native numerics: compute_check_once has passed */
     bool amx_failed;      /* the AMX path did not pass it; AVX-512 is in use */
     pool *pool;
     int n_threads;
@@ -44,6 +44,15 @@ agon_status ctx_prefix(agon_ctx *ctx, agon_status code, const char *format, ...)
 
 /* AGON_EINTERRUPTED after agon_interrupt, else AGON_OK. Long loops ask at their safe points. */
 agon_status ctx_check_interrupt(agon_ctx *ctx);
+
+/* Numerics that a file names, for as long as what it describes is computed: the caller's come back at the end, also after a failure.
+ * All zeros: nothing to give back. */
+typedef struct numerics_switch {
+    agon_ctx *ctx;
+    agon_numerics before;
+} numerics_switch;
+void numerics_set(numerics_switch *s, agon_ctx *ctx, agon_numerics numerics); /* again: `before` stays the caller's */
+void numerics_restore(numerics_switch *s);
 
 const char *cpu_path_name(cpu_path path);
 bool cpu_path_present(cpu_path path);

@@ -274,7 +274,8 @@ agon_status compute_self_test(agon_ctx *ctx) {
 }
 
 agon_status compute_check_once(agon_ctx *ctx) {
-    if (ctx->cpu_checked)
+    bool *checked = &ctx->cpu_checked[ctx->numerics == AGON_NUMERICS_NATIVE];
+    if (*checked)
         return AGON_OK;
     agon_status status = compute_self_test(ctx);
     if (status == AGON_EMISMATCH && ctx->cpu == CPU_AMX && !ctx->cpu_forced) {
@@ -282,6 +283,6 @@ agon_status compute_check_once(agon_ctx *ctx) {
         ctx->amx_failed = true;
         status = compute_self_test(ctx);
     }
-    ctx->cpu_checked = status == AGON_OK;
+    *checked = status == AGON_OK;
     return status;
 }

@@ -61,7 +61,7 @@ agon_status cast_open_actors(agon_ctx *ctx, store *s, const run_config *config, 
     const backend_config *by[] = {&config->attacker.by, &config->learner.by, &config->critic.by};
     *out = (cast){.actors = {.ctx = ctx, .store = s}, .config = config, .stage = ""};
     out->actors.sealed = strcmp(config->oracle, "sealed") == 0;
-    ctx->numerics = strcmp(config->numerics, "native") == 0 ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE;
+    numerics_set(&out->numerics, ctx, strcmp(config->numerics, "native") == 0 ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE);
     agon_status status = arena_new(ctx, 0, &out->memory);
     if (!status && (is_local(by[0]) || is_local(by[1]) || is_local(by[2]))) {
         if (!config->model)
@@ -214,6 +214,7 @@ void cast_close(cast *c) {
     backend_free(c->verifier);
     model_free(c->model);
     arena_free(c->memory);
+    numerics_restore(&c->numerics);
     *c = (cast){0};
 }
 

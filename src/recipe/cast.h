@@ -2,6 +2,7 @@
 #ifndef RECIPE_CAST_H
 #define RECIPE_CAST_H
 
+#include "base/ctx.h"
 #include "eval/suite.h"
 #include "recipe/recipe.h"
 #include "step/evaluate.h"
@@ -11,6 +12,7 @@ typedef struct cast {
     model *model;
     backend *attacker, *learner, *critic, *verifier; /* verifier NULL: none but the task families' own */
     const run_config *config;
+    numerics_switch numerics; /* the caller's, which cast_close gives back */
     run *run;
     arena *memory; /* the run's strings */
     /* Held-out suites; NULL where one is not there. */
@@ -26,7 +28,7 @@ typedef struct cast {
 AGON_MUST_CHECK agon_status cast_open(agon_ctx *ctx, store *s, const run_config *config, recipe_observer observer,
                                       void *arg, cast *out);
 void cast_close(cast *c);
-/* Model and backends without a run, for executing steps again. The context computes in the run file's numerics from then on. */
+/* Model and backends without a run, for executing steps again. The context computes in the run file's numerics until cast_close. */
 AGON_MUST_CHECK agon_status cast_open_actors(agon_ctx *ctx, store *s, const run_config *config, cast *out);
 
 /* Stage for status, log and the live view. `stage` static. */

@@ -192,7 +192,7 @@ agon_status lab_numerics(lab *l) {
     bool native = name && strcmp(name, "native") == 0;
     if (!native && (!name || strcmp(name, "portable") != 0))
         return ctx_fail(l->ctx, AGON_EINVAL, "numerics is portable or native, not '%.40s'", name ? name : "");
-    l->ctx->numerics = native ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE;
+    numerics_set(&l->numerics, l->ctx, native ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE);
     return AGON_OK;
 }
 
@@ -213,6 +213,7 @@ agon_status lab_open(lab *l) {
 
 void lab_close(lab *l) {
     pthread_mutex_destroy(&l->saying);
+    numerics_restore(&l->numerics);
 }
 
 void lab_say(lab *l, const char *format, ...) {
@@ -326,6 +327,7 @@ static agon_status open_contexts(works *w, int n) {
         agon_status s = agon_ctx_new(&o, &w->contexts[i], reason, sizeof reason);
         if (s)
             return ctx_fail(w->l->ctx, s, "%s", reason);
+        w->contexts[i]->cpu_forced = w->l->ctx->cpu_forced; /* nobody asked for the path if nobody asked the caller for it */
     }
     return AGON_OK;
 }

@@ -6,6 +6,7 @@
 #ifndef RECIPE_LAB_H
 #define RECIPE_LAB_H
 
+#include "base/ctx.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "model/model.h"
@@ -21,6 +22,7 @@ typedef struct lab {
     void (*say)(void *arg, const char *text); /* a line of progress; may come from any thread, one at a time. NULL: none */
     void *arg;
     pthread_mutex_t saying;
+    numerics_switch numerics; /* the caller's, which lab_close gives back */
     agon_status (*find_model)(agon_ctx *ctx, const char *name, char **path); /* as agon_model_find, for experiments on a model of the user's */
 } lab;
 
@@ -39,7 +41,7 @@ AGON_MUST_CHECK agon_status lab_real(const lab *l, const char *key, double low, 
 AGON_MUST_CHECK agon_status lab_reals(const lab *l, const char *key, double low, double high, double *out, size_t most, size_t *n);
 /* The family of sequence tasks that the settings name; AGON_EINVAL where it is none with answers to write. */
 AGON_MUST_CHECK agon_status lab_generative(const lab *l, const char *key, size_t *family);
-/* The arithmetic that the settings' "numerics" name, portable or native, from now on; AGON_EINVAL. */
+/* The arithmetic that the settings' "numerics" name, portable or native, until lab_close; AGON_EINVAL. */
 AGON_MUST_CHECK agon_status lab_numerics(lab *l);
 /* Sets identity, makes the folder; then lab_close, once. */
 AGON_MUST_CHECK agon_status lab_open(lab *l);

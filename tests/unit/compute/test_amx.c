@@ -193,6 +193,23 @@ static void amx__that_is_wrong_is_not_used(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* A mode that is switched to later is checked then: native, which does not use the tiles, says nothing of portable. */
+static void amx__is_checked_in_each_mode(void **state) {
+    (void)state;
+    if (!can_run())
+        skip();
+    agon_ctx *ctx = amx_ctx(1);
+    amx_is_wrong = true;
+    ctx->numerics = AGON_NUMERICS_NATIVE;
+    assert_ok(ctx, compute_check_once(ctx));
+    assert_true(ctx->cpu == CPU_AMX);
+    ctx->numerics = AGON_NUMERICS_PORTABLE;
+    assert_ok(ctx, compute_check_once(ctx));
+    assert_true(ctx->cpu == CPU_AVX512 && ctx->amx_failed);
+    amx_is_wrong = false;
+    agon_ctx_free(ctx);
+}
+
 /* Who names the path gets that path or a sentence. */
 static void amx__that_is_wrong_and_was_asked_for_stops(void **state) {
     (void)state;
@@ -213,7 +230,7 @@ static void amx__that_is_wrong_and_was_asked_for_stops(void **state) {
 #define MODELLED                                                                                     \
     cmocka_unit_test(amx__equals_the_contract), cmocka_unit_test(amx__jobs_have_the_bits_of_avx512), \
         cmocka_unit_test(amx__passes_the_self_test), cmocka_unit_test(amx__that_is_wrong_is_not_used), \
-        cmocka_unit_test(amx__that_is_wrong_and_was_asked_for_stops),
+        cmocka_unit_test(amx__is_checked_in_each_mode), cmocka_unit_test(amx__that_is_wrong_and_was_asked_for_stops),
 #else
 #define MODELLED
 #endif

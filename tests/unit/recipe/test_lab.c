@@ -137,6 +137,25 @@ static void lab__first_failure_is_the_smallest(void **state) {
     }
 }
 
+static agon_status note_forced(void *arg, agon_ctx *ctx, size_t i) {
+    ((int *)arg)[i] = ctx->cpu_forced;
+    return AGON_OK;
+}
+
+/* A context that chose its CPU path itself may leave it, and so may those of its works. */
+static void lab__works_may_leave_the_path_as_their_caller_may(void **state) {
+    (void)state;
+    for (int forced = 0; forced < 2; forced++) {
+        fixture f = begin(2, "{}");
+        int seen[4] = {2, 2, 2, 2};
+        f.ctx->cpu_forced = forced;
+        assert_ok(f.ctx, lab_run(&f.l, 4, note_forced, seen));
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(seen[i], forced);
+        end(&f);
+    }
+}
+
 /* ---- models ------------------------------------------------------------------------------------------------ */
 
 enum { N_ITEMS = 96 };
@@ -254,6 +273,7 @@ int main(void) {
         cmocka_unit_test(lab__lists_are_checked),
         cmocka_unit_test(lab__stages_come_back_whole_or_not),
         cmocka_unit_test(lab__first_failure_is_the_smallest),
+        cmocka_unit_test(lab__works_may_leave_the_path_as_their_caller_may),
         cmocka_unit_test(lab__models_learn_alike_on_any_threads),
         cmocka_unit_test(lab__completions_score_as_reported),
         cmocka_unit_test(lab__estimates_count_whole_rounds),
