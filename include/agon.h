@@ -57,7 +57,7 @@ AGON_API const char *agon_status_name(agon_status status);
 /* The arithmetic contract, see docs/numerics.md. */
 typedef enum agon_numerics {
     AGON_NUMERICS_PORTABLE = 0, /* equal bits on every CPU */
-    AGON_NUMERICS_NATIVE = 1,   /* bf16 products in the order of VDPBF16PS: up to twice as fast with AVX-512-BF16 */
+    AGON_NUMERICS_NATIVE = 1,   /* bf16 products in the order of VDPBF16PS: up to twice as fast on AMD Zen 4 and later */
 } agon_numerics;
 
 typedef struct agon_ctx agon_ctx;

@@ -177,7 +177,7 @@ double sum_squares(agon_ctx *ctx, const float *x, size_t n);
 /* ---- peak.c ------------------------------------------------------------------------------------ */
 
 /* Runs multiply-adds in registers on all threads, for the caller to time: returns how many floating-point operations they were. bf16:
- * the instruction that products of bf16 use in this context (AMX, VDPBF16PS, else the same FMA as f32). */
+ * the instruction that products of bf16 use in this context (AMX, VDPBF16PS where it is fast, else the same FMA as f32). */
 double compute_peak_flop(agon_ctx *ctx, bool bf16);
 /* Reads n floats on all threads, to be timed as well. */
 void compute_read(agon_ctx *ctx, const float *from, size_t n);

@@ -23,8 +23,10 @@ const kernels *kernels_of(const agon_ctx *ctx) {
 
 const products *pairs_of(const agon_ctx *ctx) {
 #if defined(__x86_64__)
+    if (ctx->cpu >= CPU_AVX512 && ctx->has_avx512_bf16)
+        return ctx->fast_bf16_dot ? &pairs_avx512_bf16 : &pairs_avx512_fma; /* the same bits */
     if (ctx->cpu >= CPU_AVX512)
-        return ctx->has_avx512_bf16 ? &pairs_avx512_bf16 : &pairs_avx512;
+        return &pairs_avx512;
     if (ctx->cpu == CPU_AVX2)
         return &pairs_avx2;
 #elif defined(__aarch64__)

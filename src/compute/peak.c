@@ -63,7 +63,7 @@ typedef struct loop {
 
 static loop loop_of(const agon_ctx *ctx, bool bf16) {
 #if defined(__x86_64__)
-    if (bf16 && ctx->numerics == AGON_NUMERICS_NATIVE && ctx->has_avx512_bf16)
+    if (bf16 && ctx->numerics == AGON_NUMERICS_NATIVE && ctx->fast_bf16_dot)
         return (loop){dot_avx512, 2.0 * 32 * CHAINS * STEPS};
     if (bf16 && ctx->numerics == AGON_NUMERICS_PORTABLE && ctx->cpu == CPU_AMX)
         return (loop){dot_amx, 2.0 * 16 * 16 * 32 * (double)(STEPS / 4) * 4};

@@ -65,11 +65,12 @@ static const char *const cpu_names[CPU_N_PATHS] = {"portable", "avx2", "avx512",
 /* The same in both modes; each also without the instructions that make it fast. */
 #define FOR_EACH_MODE(ctx)                                                                           \
     FOR_EACH_CTX(ctx)                                                                                \
-        for (int mode_ = 0; mode_ < 4 && set_mode(ctx, mode_); mode_++)
+        for (int mode_ = 0; mode_ < 5 && set_mode(ctx, mode_); mode_++)
 
 static inline bool set_mode(agon_ctx *ctx, int mode) {
-    ctx->numerics = mode == 1 || mode == 2 ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE;
-    if (mode >= 2)
+    ctx->numerics = mode >= 1 && mode <= 3 ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE;
+    ctx->fast_bf16_dot = mode < 2 && ctx->has_avx512_bf16; /* the instruction, also where it is slow; then FMAs */
+    if (mode >= 3)
         ctx->has_avx512_bf16 = false;
     return true;
 }

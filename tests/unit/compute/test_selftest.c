@@ -1,5 +1,9 @@
 /* The start-up self-test passes on every CPU path here, in both modes, with any number of threads. */
 #include "reference.h"
+#include "compute/kernels.h"
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 static void self_test__passes_on_every_path(void **state) {
     (void)state;
@@ -25,9 +29,33 @@ static void math_exp__has_the_bits_of_the_kernels(void **state) {
     }
 }
 
+/* The bits are the same whichever is chosen: test_matrix runs all three. */
+static void native_products__use_the_instruction_only_where_it_is_fast(void **state) {
+    (void)state;
+#if defined(__x86_64__)
+    unsigned a = 0, vendor = 0, c = 0, d = 0;
+    if (!cpu_path_present(CPU_AVX512))
+        skip();
+    __get_cpuid(0, &a, &vendor, &c, &d);
+    agon_ctx *ctx = test_ctx(1, "avx512");
+    ctx->numerics = AGON_NUMERICS_NATIVE;
+    assert_int_equal(ctx->fast_bf16_dot, ctx->has_avx512_bf16 && vendor != signature_INTEL_ebx);
+    const products *wanted[] = {&pairs_avx512, &pairs_avx512_fma, &pairs_avx512_bf16};
+    for (int i = 0; i < 3; i++) {
+        ctx->has_avx512_bf16 = i > 0;
+        ctx->fast_bf16_dot = i > 1;
+        assert_ptr_equal(products_of(ctx, COMPUTE_BF16), wanted[i]);
+    }
+    agon_ctx_free(ctx);
+#else
+    skip();
+#endif
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(self_test__passes_on_every_path),
+        cmocka_unit_test(native_products__use_the_instruction_only_where_it_is_fast),
         cmocka_unit_test(math_exp__has_the_bits_of_the_kernels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
