@@ -33,7 +33,8 @@ static _Thread_local struct { /* each thread has tiles of its own */
     tile_config config;
     uint32_t tile[8][16][16];
 } amx;
-static atomic_bool amx_is_wrong; /* a CPU that adds in another order, for the test of what is done about one */
+static atomic_bool amx_is_wrong;     /* a CPU that adds in another order, for the test of what is done about one */
+static atomic_size_t amx_configured; /* how often tiles were */
 
 /* LDTILECFG takes no tile of rows without bytes, none beyond the palette's limits, and no ninth. */
 static inline void model_config(const tile_config *c) {
@@ -43,6 +44,7 @@ static inline void model_config(const tile_config *c) {
         assert((c->rows[t] == 0) == (c->row_bytes[t] == 0));
     }
     amx.config = *c;
+    atomic_fetch_add_explicit(&amx_configured, 1, memory_order_relaxed);
 }
 static inline size_t model_rows(int t) {
     assert(amx.config.palette == 1 && amx.config.rows[t] > 0); /* else #UD: no tiles, or not this one */

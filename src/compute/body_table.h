@@ -26,6 +26,8 @@ const products CHAINS = {
     .round_rows = round_rows,
     .dw_rows = dw_rows,
     .dw_panels = dw_panels,
+    .row_step = TILE_ROWS_MAX,
+    .least_step = TILE_ROWS_MAX,
     .multiply = multiply,
     .q8_rows = TILE_ROWS,
 };
@@ -35,6 +37,8 @@ const products PAIRS = {
     .round_rows = round_pair_rows,
     .dw_rows = dw_pair_rows,
     .dw_panels = dw_pair_panels,
+    .row_step = TILE_ROWS_MAX,
+    .least_step = TILE_ROWS_MAX,
     .multiply = multiply_pairs,
     .q8_rows = PAIR_ROWS,
     .unpack_q8 = unpack_q8,

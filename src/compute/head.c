@@ -45,8 +45,14 @@ static void make_logits(const head_job *j, int thread, const void *a, size_t lda
     product_multiply(j->ctx, j->w->dtype, thread, &g);
 }
 
+static size_t most_rows(const agon_ctx *ctx, const matrix *w) {
+    size_t most = round_up(HEAD_ROWS, products_of(ctx, w->dtype)->row_step);
+    assert(most <= HEAD_ROWS_MAX);
+    return most;
+}
+
 static size_t head_row_block(const agon_ctx *ctx, const matrix *w, size_t n_rows) {
-    return product_row_block(ctx, w->dtype, w->forward.k_padded, n_rows, HEAD_ROWS);
+    return product_row_block(ctx, w->dtype, w->forward.k_padded, n_rows, most_rows(ctx, w));
 }
 
 /* ---- forward ----------------------------------------------------------------------------------- */
@@ -112,9 +118,9 @@ void head_log_prob(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n
     assert(w->forward.data && temperature > 0 && (targets || !log_prob));
     const size_t n_segments = count_segments(w->n_out);
     /* The parts of as many rows at a time as fit the shared scratch memory. */
-    size_t chunk = CTX_SCRATCH_FLOATS * sizeof(float) / sizeof(softmax_part) / n_segments;
+    size_t chunk = CTX_SCRATCH_FLOATS * sizeof(float) / sizeof(softmax_part) / n_segments, whole = most_rows(ctx, w);
     assert(chunk > 0);
-    chunk = chunk > HEAD_ROWS ? chunk / HEAD_ROWS * HEAD_ROWS : chunk;
+    chunk = chunk > whole ? chunk / whole * whole : chunk;
     for (size_t row = 0; row < n_rows; row += chunk) {
         size_t n = size_min(chunk, n_rows - row);
         head_job j = {.ctx = ctx, .w = w, .hidden = hidden + row * w->n_in, .n_rows = n,

@@ -17,7 +17,8 @@ enum {
     K_BLOCK = 32,           /* k of one step of the bf16 accumulation */
     MAX_HEAD_DIM = 256,
     HEAD_SEGMENT = 1024,    /* vocabulary entries of one softmax segment */
-    HEAD_ROWS = 48,         /* rows of a task of the output head: their logits of one segment take 192 KiB */
+    HEAD_ROWS = 48,         /* rows of a task of the output head: their logits of one segment take 192 KiB; as many more as */
+    HEAD_ROWS_MAX = 64,     /* whole tiles have (AMX) */
     Q8_VALUES = LANES_N * sizeof(float),         /* K_BLOCK k of 16 columns in 8 bits: 16 f32 scales, then */
     Q8_BLOCK = Q8_VALUES + K_BLOCK * LANES_N,    /* [k/2][16][2] int8 */
 };
@@ -100,6 +101,9 @@ typedef struct products {
                     bool bf16, void *a, size_t lda);
     void (*dw_panels)(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, bool bf16,
                       void *panels);
+    /* Rows that multiply takes in whole tiles, which tasks are cut in multiples of; and fewer that are whole tiles too, where so many
+     * do not fit. */
+    size_t row_step, least_step;
     void (*multiply)(const gemm *g);
     size_t q8_rows; /* of a tile of GEMM_Q8; 0: it is not here */
     /* n_blocks (of K_BLOCK) of one panel of GEMM_Q8 as GEMM_BF16 has them. Of products over pairs only. */

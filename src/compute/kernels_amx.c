@@ -130,6 +130,8 @@ const products PRODUCTS_AMX = {
     .round_rows = round_pair_rows,
     .dw_rows = dw_rows_amx,
     .dw_panels = dw_pair_panels,
+    .row_step = BLOCK,
+    .least_step = TILE_SIDE,
     .multiply = multiply_amx,
     .unpack_q8 = unpack_q8,
 };

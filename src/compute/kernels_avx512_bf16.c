@@ -25,6 +25,8 @@ const products chains_avx512_bf16 = {
     .round_rows = round_rows,
     .dw_rows = dw_rows,
     .dw_panels = dw_panels,
+    .row_step = TILE_ROWS_MAX,
+    .least_step = TILE_ROWS_MAX,
     .multiply = multiply,
     .q8_rows = TILE_ROWS,
 };
@@ -34,6 +36,8 @@ const products pairs_avx512_bf16 = {
     .round_rows = round_pair_rows,
     .dw_rows = dw_pair_rows,
     .dw_panels = dw_pair_panels,
+    .row_step = TILE_ROWS_MAX,
+    .least_step = TILE_ROWS_MAX,
     .multiply = multiply_pairs,
     .q8_rows = PAIR_ROWS,
     .unpack_q8 = unpack_q8,

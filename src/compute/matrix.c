@@ -184,11 +184,12 @@ enum {
 };
 
 size_t product_row_block(const agon_ctx *ctx, compute_dtype dtype, size_t k_padded, size_t n_rows, size_t cap) {
-    enum { TILE = 12 }; /* a multiple of every tile's height */
-    size_t most = ROWS_FLOATS / (k_padded / (products_of(ctx, dtype)->pairs ? 2 : 1) + 2 * LANES_N);
-    most = most > cap ? cap : most < TILE ? most + (most == 0) : most / TILE * TILE;
+    const products *p = products_of(ctx, dtype);
+    size_t most = size_min(cap, ROWS_FLOATS / (k_padded / (p->pairs ? 2 : 1) + 2 * LANES_N));
+    const size_t step = most < p->row_step ? p->least_step : p->row_step;
+    most = most < step ? most + (most == 0) : most / step * step;
     size_t n_blocks = (n_rows + most - 1) / most;
-    size_t even = n_blocks ? round_up((n_rows + n_blocks - 1) / n_blocks, TILE) : most;
+    size_t even = n_blocks ? round_up((n_rows + n_blocks - 1) / n_blocks, step) : most;
     return even < most ? even : most;
 }
 

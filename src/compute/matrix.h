@@ -7,12 +7,12 @@
 /* A thread's scratch memory: rounded rows at its start; at its end what 8-bit weights are unpacked to (Q8_DEPTH k of two
  * panels, and sums where the depth is greater) and the head's logits. */
 enum {
-    ROWS_MAX = 96, /* rows of one task: a multiple of every tile height */
+    ROWS_MAX = 96, /* rows of one task: a multiple of every row_step */
     Q8_DEPTH = 2048,
     Q8_PANELS = 2,
     Q8_PANEL_FLOATS = Q8_DEPTH / 2 * LANES_N,
     Q8_SUMS = ROWS_MAX * Q8_PANELS * LANES_N,
-    HEAD_FLOATS = HEAD_ROWS * HEAD_SEGMENT,
+    HEAD_FLOATS = HEAD_ROWS_MAX * HEAD_SEGMENT,
     HEAD_AT = CTX_SCRATCH_FLOATS - HEAD_FLOATS,
     Q8_SUMS_AT = HEAD_AT - Q8_SUMS,
     Q8_AT = Q8_SUMS_AT - Q8_PANELS * Q8_PANEL_FLOATS,
@@ -61,8 +61,8 @@ void product_multiply_q8(agon_ctx *ctx, const products *p, int thread, const gem
 float pack_value(const pack *p, compute_dtype dtype, size_t n, size_t k);
 float pack_value_q8(const pack *p, size_t n, size_t k);
 AGON_MUST_CHECK agon_status pack_new(agon_ctx *ctx, compute_dtype dtype, size_t n, size_t k, pack *out);
-/* Rows a task should take, at most `cap` (a multiple of 12): they fit the thread's scratch memory and
- * cut n_rows evenly. */
+/* Rows a task should take, at most `cap` (a multiple of the products' row_step): they fit the thread's scratch memory and cut
+ * n_rows evenly, in whole tiles but for the last rows. */
 size_t product_row_block(const agon_ctx *ctx, compute_dtype dtype, size_t k_padded, size_t n_rows, size_t cap);
 /* The rows as the product reads them: x itself (f32) or rounded in the thread's scratch memory. */
 const void *product_rows(agon_ctx *ctx, compute_dtype dtype, const float *x, size_t ldx, size_t n_rows,

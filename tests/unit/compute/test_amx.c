@@ -162,6 +162,49 @@ static void amx__jobs_have_the_bits_of_avx512(void **state) {
     free(want), free(got);
 }
 
+/* Tasks are cut in blocks of 32 rows, so that no more of them are multiplied than there must be; where 32 do not fit, in 16. The
+ * other paths' step is 12. */
+static void amx__tasks_are_cut_in_whole_blocks(void **state) {
+    (void)state;
+    if (!can_run())
+        skip();
+    agon_ctx *plain = test_ctx(1, "avx512"), *ctx = amx_ctx(1);
+    for (size_t n = 1; n < 400; n++) {
+        size_t block = product_row_block(ctx, COMPUTE_BF16, 576, n, ROWS_MAX), passes = 0;
+        assert_true(block <= ROWS_MAX);
+        for (size_t row = 0; row < n; row += block)
+            passes += (size_min(block, n - row) + 31) / 32;
+        assert_int_equal(passes, (n + 31) / 32);
+    }
+    assert_int_equal(product_row_block(ctx, COMPUTE_BF16, 576, 128, ROWS_MAX), 64);
+    assert_int_equal(product_row_block(ctx, COMPUTE_BF16, 4096, 128, ROWS_MAX), 32);
+    assert_int_equal(product_row_block(ctx, COMPUTE_BF16, 11008, 128, ROWS_MAX), 16);
+    assert_int_equal(product_row_block(ctx, COMPUTE_BF16, 14336, 128, ROWS_MAX), 13);
+    assert_int_equal(product_row_block(plain, COMPUTE_BF16, 576, 128, ROWS_MAX), 72);
+    assert_int_equal(product_row_block(plain, COMPUTE_BF16, 4096, 128, ROWS_MAX), 12);
+    assert_int_equal(product_row_block(plain, COMPUTE_BF16, 14336, 128, ROWS_MAX), 6);
+    agon_ctx_free(plain), agon_ctx_free(ctx);
+}
+
+/* 128 rows of the head are two tasks a segment, each of one shape of tiles; 48 rows would be 32 + 16 and read the weights twice. */
+static void amx__head_takes_whole_blocks(void **state) {
+    (void)state;
+    if (!can_run())
+        skip();
+    enum { WHOLE = 128 };
+    agon_ctx *ctx = amx_ctx(2);
+    rng r = rng_new(6);
+    float *w = random_floats(&r, VOCABULARY * WIDTH), *x = random_floats(&r, WHOLE * WIDTH), lse[WHOLE];
+    matrix *m = NULL;
+    assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, VOCABULARY, WIDTH, MATRIX_FORWARD, w, &m));
+    amx_configured = 0;
+    head_log_prob(ctx, m, x, WHOLE, NULL, 1.0f, lse, NULL, NULL, NULL, NULL);
+    assert_int_equal(amx_configured, 2 * ((VOCABULARY + HEAD_SEGMENT - 1) / HEAD_SEGMENT));
+    matrix_free(m);
+    free(w), free(x);
+    agon_ctx_free(ctx);
+}
+
 /* ---- the self-test --------------------------------------------------------------------------------------- */
 
 static void amx__passes_the_self_test(void **state) {
@@ -229,6 +272,7 @@ static void amx__that_is_wrong_and_was_asked_for_stops(void **state) {
 }
 #define MODELLED                                                                                     \
     cmocka_unit_test(amx__equals_the_contract), cmocka_unit_test(amx__jobs_have_the_bits_of_avx512), \
+        cmocka_unit_test(amx__tasks_are_cut_in_whole_blocks), cmocka_unit_test(amx__head_takes_whole_blocks), \
         cmocka_unit_test(amx__passes_the_self_test), cmocka_unit_test(amx__that_is_wrong_is_not_used), \
         cmocka_unit_test(amx__is_checked_in_each_mode), cmocka_unit_test(amx__that_is_wrong_and_was_asked_for_stops),
 #else
