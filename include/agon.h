@@ -389,13 +389,14 @@ AGON_API AGON_MUST_CHECK agon_status agon_dataset_from_samples(agon_ctx *ctx, co
                                                                const char *objective, agon_dataset **out);
 /* {"objective", "rows", "responses", "prompt_tokens", "response_tokens", "supervised_tokens", "longest", "truncated", "double_end":
  * completions that brought their own end token, "skipped", "faults": {reason: count}, "skipped_rows": [{"fault", "sentence"}] (at most 1,000),
+ * "unread": {field: rows that have it, which the objective does not read},
  * "packing": share of the room that best-fit packing fills, "dimensions": {name: rows} where there are any}; *json new. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **json);
 AGON_API void agon_dataset_free(agon_dataset *d);
 
 /* A file of other people's rows (JSONL or one JSON list) to JSONL that agon_dataset_open takes. format: "alpaca", "sharegpt", "hh", "gsm8k",
  * "spin", "trl", "refine-sft", "refine-guided", "refine-pairs", "refine-critic", "auto" or NULL (told by each row's fields). skip_bad: as above. `to` is written whole or not at all. *json new: {"rows",
- * "skipped", "formats": {name: count}, "first_skipped"}. AGON_EINVAL names file and line. */
+ * "skipped", "cut_turns": turns after the last answer, left out, "formats": {name: count}, "first_skipped"}. AGON_EINVAL names file and line. */
 AGON_API AGON_MUST_CHECK agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *format, const char *to,
                                                        bool skip_bad, char **json);
 /* Divides a JSONL file into n files by shares [n] that sum to 1. Rows of one prompt stay together; equal rows are written once. *json
@@ -522,8 +523,9 @@ typedef struct agon_train_options {
     double small_loss;      /* below 1 */
     double small_loss_ramp; /* share of the steps, from 0 to 1 */
     bool co_teach; /* with small_loss and lora_rank: a second adapter of another seed; each trains on the rows that are easiest for the other */
+    double beta1, beta2, eps; /* AdamW (Loshchilov, Hutter 2019, 1711.05101) */
 } agon_train_options;
-/* One epoch, 8 rows a step, linear over 4 vectors where there are dimensions, learning rate 1e-4, cosine with 3% warm-up, clip_norm 1, all weights, every row
+/* One epoch, 8 rows a step, linear over 4 vectors where there are dimensions, AdamW (0.9, 0.999, 1e-8), learning rate 1e-4, cosine with 3% warm-up, clip_norm 1, all weights, every row
  * (small_loss_ramp 0.1 where they are selected). */
 AGON_API agon_train_options agon_train_options_default(void);
 
@@ -606,8 +608,9 @@ typedef struct agon_online_options {
      * which spin without it does. */
     bool demonstrations;
     double pass_reward;
+    const char *schedule; /* of the learning rate over the rounds, the same within one: "constant", "linear", "cosine" */
 } agon_online_options;
-/* 10 rounds of 16 prompts and 4 samples of 48 tokens, penalty 1, fixed KL coefficient, ensembles by their mean, rso_beta 0.5, 60 s
+/* A constant learning rate, 10 rounds of 16 prompts and 4 samples of 48 tokens, penalty 1, fixed KL coefficient, ensembles by their mean, rso_beta 0.5, 60 s
  * for a judge's answer, pass_reward 0.5. */
 AGON_API agon_online_options agon_online_options_default(void);
 /* Rounds of sampling answers to tasks, rewarding and training an adapter: any objective that learns from groups, rewarded samples or pairs

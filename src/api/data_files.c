@@ -28,8 +28,8 @@ agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *forma
     for (size_t i = 0; i < N_DATA_FORMATS; i++)
         if (r.by_format[i])
             json_object_set_new(formats, data_format_name((data_format)i), json_integer((json_int_t)r.by_format[i]));
-    json_t *object = json_pack("{s:I,s:I,s:o}", "rows", (json_int_t)r.n_rows, "skipped", (json_int_t)r.n_skipped, "formats",
-                               formats);
+    json_t *object = json_pack("{s:I,s:I,s:I,s:o}", "rows", (json_int_t)r.n_rows, "skipped", (json_int_t)r.n_skipped, "cut_turns",
+                               (json_int_t)r.n_cut, "formats", formats);
     if (object && r.n_skipped)
         json_object_set_new(object, "first_skipped", json_string(r.first_skipped));
     return give(ctx, object, json);
@@ -102,8 +102,12 @@ agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **jso
                   {"truncated", x.n_truncated},
                   {"double_end", x.n_double_end},
                   {"skipped", x.n_skipped}};
-    json_t *object = json_pack("{s:s,s:f,s:o,s:o}", "objective", d->objective->name, "packing", packed, "faults", faults,
-                               "skipped_rows", skipped);
+    json_t *unread = json_object();
+    for (size_t f = 0; f < N_OPTIONAL_FIELDS; f++)
+        if (x.unread[f])
+            json_object_set_new(unread, row_optional_field(f), json_integer((json_int_t)x.unread[f]));
+    json_t *object = json_pack("{s:s,s:f,s:o,s:o,s:o}", "objective", d->objective->name, "packing", packed, "faults", faults,
+                               "unread", unread, "skipped_rows", skipped);
     for (size_t i = 0; object && i < sizeof counts / sizeof counts[0]; i++)
         json_object_set_new(object, counts[i].name, json_integer((json_int_t)counts[i].value));
     json_t *dimensions = d->n_dimensions ? json_object() : NULL;

@@ -7,6 +7,7 @@
  *
  * Each file is replaced whole; a round that was interrupted is done again, to the same bits. A judge's rewards are no function of anything here,
  * which is why they are kept before they are trained on. */
+#include "api/adam.h"
 #include "api/dataset.h"
 #include "api/online_prompts.h"
 #include "api/online_rewards.h"
@@ -27,7 +28,7 @@
 agon_online_options agon_online_options_default(void) {
     return (agon_online_options){.struct_size = sizeof(agon_online_options), .rounds = 10, .prompts = 16, .samples = 4,
                                  .max_tokens = 48, .no_end_penalty = 1, .kl_target = 6, .span_placement = "spread",
-                                 .ensemble = "mean", .ensemble_strength = -1, .rso_beta = 0.5, .judge_timeout = 60, .pass_reward = 0.5};
+                                 .ensemble = "mean", .ensemble_strength = -1, .rso_beta = 0.5, .judge_timeout = 60, .pass_reward = 0.5, .schedule = "constant"};
 }
 
 typedef struct online_run {
@@ -88,10 +89,13 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
     t->lr = (float)o->learning_rate;
     t->weight_decay = (float)o->weight_decay;
     t->clip_norm = (float)o->clip_norm;
+    adam_take(o, t);
     t->temperature = temperature_take(o->temperature);
     t->seed = o->seed;
     t->warmup = 0; /* a round is a few steps; the rate is the same in all of them */
     t->schedule = SCHEDULE_CONSTANT;
+    if (!s)
+        s = schedule_find(r->ctx, n->schedule, &r->inner.schedule);
     r->inner.n_rounds = n->rounds;
     r->inner.n_prompts = n->prompts;
     r->inner.n_samples = n->samples;
@@ -244,6 +248,9 @@ static agon_status describe(online_run *r) {
         "max_tokens", (json_int_t)r->online.max_tokens, "no_end_penalty", r->online.no_end_penalty, "kl_target", r->online.kl_target,
         "kl_horizon", r->online.kl_horizon, "dtype", model_dtype(r->m->m) == COMPUTE_F32 ? "f32" : "bf16", "numerics",
         r->ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable", "rounds");
+    adam_describe(o, r->manifest);
+    if (r->manifest && r->inner.schedule != SCHEDULE_CONSTANT)
+        json_object_set_new(r->manifest, "schedule", json_string(r->online.schedule));
     if (r->manifest && r->inner.span_rewards) {
         json_object_set_new(r->manifest, "span_reward", json_real(r->online.span_reward));
         json_object_set_new(r->manifest, "span_placement", json_string(r->online.span_placement));

@@ -7,6 +7,7 @@
  *
  * Each file is replaced whole. The order is: training.json (not done), checkpoints, result, training.json (done), checkpoint
  * removed; whatever is found at a start says where to go on. The folder itself carries the lock. */
+#include "api/adam.h"
 #include "api/dataset.h"
 #include "api/options.h"
 #include "base/available.h"
@@ -39,7 +40,10 @@ agon_train_options agon_train_options_default(void) {
                                 .temperature = (double)o.temperature,
                                 .aggregate = "linear",
                                 .vectors = o.preferences.vectors,
-                                .small_loss_ramp = o.selection.ramp};
+                                .small_loss_ramp = o.selection.ramp,
+                                .beta1 = 0.9,
+                                .beta2 = 0.999,
+                                .eps = 1e-8};
 }
 
 size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options) {
@@ -75,18 +79,6 @@ static agon_status no_memory(agon_ctx *ctx) {
 }
 
 /* ---- options --------------------------------------------------------------------------------------------- */
-
-static agon_status take_schedule(training *t) {
-    static const char *const names[] = {"constant", "linear", "cosine"};
-    static const lr_schedule values[] = {SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE};
-    for (int i = 0; i < 3; i++)
-        if (t->options.schedule && strcmp(t->options.schedule, names[i]) == 0) {
-            t->inner.schedule = values[i];
-            return AGON_OK;
-        }
-    return ctx_fail(t->ctx, AGON_EINVAL, "the schedule is cosine, linear or constant, not '%.40s'",
-                    t->options.schedule ? t->options.schedule : "");
-}
 
 /* Panacea's options; they say nothing where the rows have no dimensions. */
 static agon_status take_preferences(training *t) {
@@ -136,7 +128,7 @@ static agon_status take_options(training *t, const agon_train_options *given) {
     if (!s && o->adapter && o->lora_rank > 0)
         s = ctx_fail(t->ctx, AGON_EINVAL, "give an adapter to go on from or the rank of a new one, not both");
     if (!s)
-        s = take_schedule(t);
+        s = schedule_find(t->ctx, t->options.schedule, &t->inner.schedule);
     if (!s)
         s = take_preferences(t);
     if (!s)
@@ -147,6 +139,7 @@ static agon_status take_options(training *t, const agon_train_options *given) {
     t->inner.lr = (float)o->learning_rate;
     t->inner.weight_decay = (float)o->weight_decay;
     t->inner.clip_norm = (float)o->clip_norm;
+    adam_take(o, &t->inner);
     t->inner.warmup = o->warmup;
     t->inner.temperature = temperature_take(o->temperature);
     t->inner.seed = o->seed;
@@ -297,6 +290,7 @@ static agon_status describe(training *t) {
         o->temperature, "seed", seed);
     if (!j)
         return no_memory(t->ctx);
+    adam_describe(o, j);
     if (t->d->n_dimensions)
         describe_dimensions(t, j);
     if (t->options.small_loss > 0)

@@ -131,6 +131,8 @@ static bool take_option(const command *self, int argc, char **argv, const option
         s++;
     if (!s->name)
         return unknown_option(self, specs, name, code);
+    if (s->given)
+        *s->given = s->name;
     if (s->flag && equals) {
         *code = usage_error(self, "%s takes no value", name);
         return false;

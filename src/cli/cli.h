@@ -34,6 +34,7 @@ typedef struct option_spec {
     double *real;
     bool *flag;          /* --name */
     const char ***list;  /* --name VALUE, may stand several times; new array ended by NULL */
+    const char **given;  /* besides: the name of the last option here that stood, for what does not go together; NULL: not wanted */
 } option_spec;
 
 /* Letters to change, add or leave out between two words; 99 for long ones. */

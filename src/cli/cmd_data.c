@@ -25,6 +25,8 @@ static int convert(const char *file, const char *from, const char *to, bool skip
         json_object_foreach(json_object_get(report, "formats"), format, count)
             printf(", %lld %s", (long long)json_integer_value(count), format);
         putchar('\n');
+        if (json_integer_value(json_object_get(report, "cut_turns")))
+            printf("%lld turns after the last answer are left out\n", (long long)json_integer_value(json_object_get(report, "cut_turns")));
         if (json_object_get(report, "first_skipped")) {
             printf("%lld rows left out; the first: ", (long long)json_integer_value(json_object_get(report, "skipped")));
             print_safe(stdout, member_text(report, "first_skipped"));
@@ -101,6 +103,8 @@ static void show_report(const json_t *report, bool list) {
     printf("packing: %.1f%% of the room filled by best fit\n", 100 * json_real_value(json_object_get(report, "packing")));
     printf("truncated: %lld\n", count_of(report, "truncated"));
     printf("own end token: %lld completions brought one; no second is added\n", count_of(report, "double_end"));
+    json_object_foreach(json_object_get(report, "unread"), fault, count)
+        printf("not read by %s: \"%s\" of %lld rows\n", member_text(report, "objective"), fault, (long long)json_integer_value(count));
     const json_t *dimensions = json_object_get(report, "dimensions"), *spans = json_object_get(report, "spans");
     if (dimensions)
         fputs("rows of each dimension:", stdout);

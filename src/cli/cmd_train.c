@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 typedef struct train_arguments {
-    const char *objective, *model, *dtype, *chat_template, *data, *output;
+    const char *objective, *model, *dtype, *chat_template, *data, *output, *schedule;
     const char **settings;
     bool json, dry_run, skip_bad;
     int64_t preview, lora, epochs, batch, seed, max_length, steps, checkpoint_every;
@@ -17,6 +17,7 @@ typedef struct train_arguments {
     double *ideal;
     int64_t vectors;
     bool is_online;
+    const char *of_files, *of_rounds; /* an option that stood and only one way of training has; NULL: none */
     const char **cells, **reward_models;
     int64_t rounds, prompts, samples, max_tokens, accept, judge_repeats;
     agon_online_options online;
@@ -48,14 +49,17 @@ static void show_memory(const agon_memory *m) {
     puts(m->recomputes ? " (activations are computed again to fit)" : "");
 }
 
-/* What --skip-bad left out: at most so many of them one by one. */
-static agon_status show_skipped(const train_arguments *a, const opened *o, const agon_dataset *d) {
+/* What is not trained on: fields the objective does not read, and rows left out, at most so many of them one by one. */
+static agon_status show_unused(const train_arguments *a, const opened *o, const agon_dataset *d) {
     enum { SHOWN = 10 };
     char *text = NULL;
     agon_status s = agon_dataset_report(o->ctx, d, &text);
     json_t *report = s ? NULL : json_loads(text, 0, NULL), *one;
     const json_t *rows = json_object_get(report, "skipped_rows");
     size_t i, n = (size_t)json_integer_value(json_object_get(report, "skipped"));
+    const char *field;
+    json_object_foreach(json_object_get(report, "unread"), field, one)
+        fprintf(stderr, "agon train: %s does not read \"%s\", which %lld rows have\n", a->objective, field, (long long)json_integer_value(one));
     if (n && a->json)
         printf("{\"skipped\":%zu}\n", n);
     if (n)
@@ -77,7 +81,7 @@ static int show_plan(const train_arguments *a, const opened *o, const agon_datas
     agon_status s = agon_train_memory(o->ctx, o->model, d, &a->options, &memory);
     if (s)
         return fail_with("train", s, o->ctx);
-    if (a->skip_bad && (s = show_skipped(a, o, d)))
+    if ((s = show_unused(a, o, d)))
         return fail_with("train", s, o->ctx);
     size_t rows = agon_dataset_n_rows(d), cut = agon_dataset_n_truncated(d), tokens = agon_dataset_n_tokens(d),
            steps = agon_train_n_steps(d, &a->options);
@@ -248,12 +252,12 @@ static int take_dimensions(train_arguments *a) {
 static int check_arguments(train_arguments *a) {
     if (!a->objective)
         return usage_error(&command_train, "name an objective");
-    if (a->is_online && (a->dry_run || a->preview))
-        return usage_error(&command_train, "--online makes its own rows: --preview and --dry-run do not go with it");
+    if (a->is_online && a->of_files)
+        return usage_error(&command_train, "--online makes its own rows, in rounds: %s does not go with it", a->of_files);
+    if (!a->is_online && a->of_rounds)
+        return usage_error(&command_train, "%s goes with --online", a->of_rounds);
     if (a->is_online && a->data && a->cells)
         return usage_error(&command_train, "the prompts are those of --data or the tasks of --cells, not both");
-    if (a->online.demonstrations && !a->is_online)
-        return usage_error(&command_train, "--demonstrations goes with --online");
     if (a->online.pass_reward != agon_online_options_default().pass_reward && !a->online.demonstrations)
         return usage_error(&command_train, "--pass-reward goes with --demonstrations");
     if (a->accept < 0 || a->judge_repeats < 0)
@@ -271,6 +275,8 @@ static int check_arguments(train_arguments *a) {
         return usage_error(&command_train, "--epochs and --batch must be 1 or more, other counts 0 or more");
     if (a->lora > 65536 || a->batch > 1 << 24 || a->epochs > 1 << 24)
         return usage_error(&command_train, "--lora, --batch or --epochs is too large to be meant");
+    if (a->schedule)
+        a->options.schedule = a->online.schedule = a->schedule;
     a->options.lora_rank = (size_t)a->lora;
     a->options.epochs = (size_t)a->epochs;
     a->options.batch_rows = (size_t)a->batch;
@@ -318,49 +324,52 @@ static int run(int argc, char **argv) {
                                  {.name = "--small-loss", .real = &a.options.small_loss},
                                  {.name = "--small-loss-ramp", .real = &a.options.small_loss_ramp},
                                  {.name = "--co-teach", .flag = &a.options.co_teach},
-                                 {.name = "--preview", .integer = &a.preview},
-                                 {.name = "--dry-run", .flag = &a.dry_run},
+                                 {.name = "--preview", .integer = &a.preview, .given = &a.of_files},
+                                 {.name = "--dry-run", .flag = &a.dry_run, .given = &a.of_files},
                                  {.name = "--epochs", .integer = &a.epochs},
                                  {.name = "--batch", .integer = &a.batch},
-                                 {.name = "--steps", .integer = &a.steps},
+                                 {.name = "--steps", .integer = &a.steps, .given = &a.of_files},
                                  {.name = "--lr", .real = &a.options.learning_rate},
-                                 {.name = "--schedule", .text = &a.options.schedule},
-                                 {.name = "--warmup", .real = &a.options.warmup},
+                                 {.name = "--schedule", .text = &a.schedule},
+                                 {.name = "--warmup", .real = &a.options.warmup, .given = &a.of_files},
                                  {.name = "--weight-decay", .real = &a.options.weight_decay},
                                  {.name = "--clip-norm", .real = &a.options.clip_norm},
+                                 {.name = "--beta1", .real = &a.options.beta1},
+                                 {.name = "--beta2", .real = &a.options.beta2},
+                                 {.name = "--eps", .real = &a.options.eps},
                                  {.name = "--temperature", .real = &a.options.temperature},
                                  {.name = "--seed", .integer = &a.seed},
-                                 {.name = "--max-length", .integer = &a.max_length},
-                                 {.name = "--skip-bad", .flag = &a.skip_bad},
-                                 {.name = "--checkpoint-every", .integer = &a.checkpoint_every},
-                                 {.name = "--resume", .flag = &a.options.must_resume},
+                                 {.name = "--max-length", .integer = &a.max_length, .given = &a.of_files},
+                                 {.name = "--skip-bad", .flag = &a.skip_bad, .given = &a.of_files},
+                                 {.name = "--checkpoint-every", .integer = &a.checkpoint_every, .given = &a.of_files},
+                                 {.name = "--resume", .flag = &a.options.must_resume, .given = &a.of_files},
                                  {.name = "--overwrite", .flag = &a.options.overwrite},
                                  {.name = "--dtype", .text = &a.dtype},
                                  {.name = "--chat-template", .text = &a.chat_template},
                                  {.name = "--online", .flag = &a.is_online},
-                                 {.name = "--cells", .list = &a.cells},
-                                 {.name = "--rounds", .integer = &a.rounds},
-                                 {.name = "--prompts", .integer = &a.prompts},
-                                 {.name = "--samples", .integer = &a.samples},
-                                 {.name = "--max-tokens", .integer = &a.max_tokens},
-                                 {.name = "--no-end-penalty", .real = &a.online.no_end_penalty},
-                                 {.name = "--kl-target", .real = &a.online.kl_target},
-                                 {.name = "--kl-horizon", .real = &a.online.kl_horizon},
-                                 {.name = "--reward-model", .list = &a.reward_models},
-                                 {.name = "--ensemble", .text = &a.online.ensemble},
-                                 {.name = "--ensemble-strength", .real = &a.online.ensemble_strength},
-                                 {.name = "--accept", .integer = &a.accept},
-                                 {.name = "--rso-beta", .real = &a.online.rso_beta},
-                                 {.name = "--demonstrations", .flag = &a.online.demonstrations},
-                                 {.name = "--pass-reward", .real = &a.online.pass_reward},
-                                 {.name = "--judge", .text = &a.online.judge},
-                                 {.name = "--judge-timeout", .real = &a.online.judge_timeout},
-                                 {.name = "--judge-model", .text = &a.online.judge_model},
-                                 {.name = "--judge-url", .text = &a.online.judge_url},
-                                 {.name = "--judge-key-env", .text = &a.online.judge_key_env},
-                                 {.name = "--judge-repeats", .integer = &a.judge_repeats},
-                                 {.name = "--span-reward", .real = &a.online.span_reward},
-                                 {.name = "--span-placement", .text = &a.online.span_placement},
+                                 {.name = "--cells", .list = &a.cells, .given = &a.of_rounds},
+                                 {.name = "--rounds", .integer = &a.rounds, .given = &a.of_rounds},
+                                 {.name = "--prompts", .integer = &a.prompts, .given = &a.of_rounds},
+                                 {.name = "--samples", .integer = &a.samples, .given = &a.of_rounds},
+                                 {.name = "--max-tokens", .integer = &a.max_tokens, .given = &a.of_rounds},
+                                 {.name = "--no-end-penalty", .real = &a.online.no_end_penalty, .given = &a.of_rounds},
+                                 {.name = "--kl-target", .real = &a.online.kl_target, .given = &a.of_rounds},
+                                 {.name = "--kl-horizon", .real = &a.online.kl_horizon, .given = &a.of_rounds},
+                                 {.name = "--reward-model", .list = &a.reward_models, .given = &a.of_rounds},
+                                 {.name = "--ensemble", .text = &a.online.ensemble, .given = &a.of_rounds},
+                                 {.name = "--ensemble-strength", .real = &a.online.ensemble_strength, .given = &a.of_rounds},
+                                 {.name = "--accept", .integer = &a.accept, .given = &a.of_rounds},
+                                 {.name = "--rso-beta", .real = &a.online.rso_beta, .given = &a.of_rounds},
+                                 {.name = "--demonstrations", .flag = &a.online.demonstrations, .given = &a.of_rounds},
+                                 {.name = "--pass-reward", .real = &a.online.pass_reward, .given = &a.of_rounds},
+                                 {.name = "--judge", .text = &a.online.judge, .given = &a.of_rounds},
+                                 {.name = "--judge-timeout", .real = &a.online.judge_timeout, .given = &a.of_rounds},
+                                 {.name = "--judge-model", .text = &a.online.judge_model, .given = &a.of_rounds},
+                                 {.name = "--judge-url", .text = &a.online.judge_url, .given = &a.of_rounds},
+                                 {.name = "--judge-key-env", .text = &a.online.judge_key_env, .given = &a.of_rounds},
+                                 {.name = "--judge-repeats", .integer = &a.judge_repeats, .given = &a.of_rounds},
+                                 {.name = "--span-reward", .real = &a.online.span_reward, .given = &a.of_rounds},
+                                 {.name = "--span-placement", .text = &a.online.span_placement, .given = &a.of_rounds},
                                  {.name = "--json", .flag = &a.json},
                                  {0}};
     size_t n;
@@ -406,6 +415,7 @@ const command command_train = {
     "    --co-teach         two adapters (--lora R), each on the rows that are easiest for the other: DIR and DIR/partner\n"
     "  --epochs N (1)  --batch N rows a step (8)  --steps N (0: epochs decide)  --lr X (1e-4)\n"
     "  --schedule cosine|linear|constant (cosine)  --warmup SHARE (0.03)  --weight-decay X (0)  --clip-norm X (1)\n"
+    "  --beta1 X (0.9)  --beta2 X (0.999)  --eps X (1e-8)   of AdamW\n"
     "  --temperature T      of all log_probs (1)\n"
     "  --seed S             of the data's order and the new factors (0)\n"
     "  --max-length N       tokens of prompt and response (2048; 0: no limit); longer rows are cut\n"
@@ -435,6 +445,7 @@ const command command_train = {
     "                       --pass-reward X (0.5); spin without it: above the first sample, right or wrong\n"
     "    --span-reward X    what the verifier cites in a wrong answer loses X on its exact tokens (ppo, reinforce++; 0)\n"
     "    --span-placement spread|each|last   of it (spread)\n"
+    "    --schedule linear|cosine   of the learning rate over the rounds (constant)\n"
     "    --kl-horizon N     beta follows the KL to --kl-target (6); 0: fixed\n"
     "  --json               a line of JSON for each preview row, the plan, each step and the end\n\n"
     "  agon train dpo --model model.gguf --data pairs.jsonl --output tuned --lora 16 --set beta=0.1 --preview 2",

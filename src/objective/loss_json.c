@@ -155,6 +155,8 @@ static agon_status load_response(loader *l, const char *place, json_t *object, r
                    {"weight", &r.weight}, {"mismatched", &mismatched}};
     for (size_t i = 0; s == AGON_OK && i < COUNT(numbers); i++)
         s = load_number(l, place, object, numbers[i].key, i == 2 || i == 4, numbers[i].out);
+    if (s == AGON_OK && r.token_rewards && !(l->o->needs & TAKES_TOKEN_REWARDS))
+        s = ctx_fail(l->ctx, AGON_EINVAL, "%s: %s does not read token_rewards; ppo and reinforce++ do", place, l->o->name);
     if (s != AGON_OK)
         return s;
     r.n = n;

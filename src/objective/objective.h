@@ -60,6 +60,7 @@ enum objective_needs {
     NEEDS_ENTROPY = 1024,
     NEEDS_MEAN_LOG_PROB = 2048,
     TAKES_TOKEN_REWARDS = 4096, /* no need: rows may have rewards of single tokens */
+    TAKES_REWARD = 32768,       /* no need: rewards or margins of the rows, where they have them */
     NEEDS_GROUP = 16384,        /* a reward alone says nothing: a row of one response needs an advantage */
     TAKES_LABEL = 8192,         /* no need: pairs may have a label, P(chosen is better); others cannot read that rejected is */
 };

@@ -1,11 +1,14 @@
 /* plackett-luce: reward model from rankings of K responses (Plackett 1975; Luce 1959; training.md section 2).
  *
- *   loss = sum_{k<K} [ lse(s_k..s_K) - s_k ]     s = head output at the last supervised token, best first
+ *   loss = sum_k [ lse(s_k, all s_j worse than k) - s_k ]     s = head output at the last supervised token
  *   pairwise = 1: mean over all K(K-1)/2 pairs of -logsig(s_i - s_j), i better than j; equal rewards are a tie
  *                 (Ouyang et al. 2022, arXiv 2203.02155, eq. 1: all pairs of a prompt in one batch element)
  *
- * The order is by falling reward where the responses have rewards, else as they stand. Equal rewards keep
- * their order in the listwise form. K = 2 is bt without centring. */
+ * The order is by falling reward where the responses have rewards, else as they stand. K = 2 is bt without
+ * centring. Equal rewards say nothing about each other, whatever their order in the row: in the listwise form
+ * each is compared with what is strictly worse, the probability by Luce's axiom that it comes before all of
+ * those (with no ties this is the whole ranking's); a group of one reward then has loss 0. In pairs a tie asks for
+ * equal scores, as in bt. */
 #include "objective/common.h"
 #include "objective/table.h"
 
@@ -52,10 +55,16 @@ static agon_status rank(agon_ctx *ctx, const row *g, size_t i, ranking *out) {
 
 static double listwise(ranking *r) {
     double sum = 0;
-    for (size_t k = 0; k + 1 < r->n; k++) {
-        double lse = logsumexp(r->s + k, r->n - k);
-        for (size_t j = k; j < r->n; j++)
-            r->d[j] += exp(r->s[j] - lse) - (j == k ? 1 : 0);
+    for (size_t k = 0; k < r->n; k++) {
+        size_t worse = k + 1;
+        while (worse < r->n && r->reward[worse] == r->reward[k])
+            worse++;
+        if (worse == r->n)
+            break;
+        double lse = logsumexp((double[]){r->s[k], logsumexp(r->s + worse, r->n - worse)}, 2);
+        r->d[k] += exp(r->s[k] - lse) - 1;
+        for (size_t j = worse; j < r->n; j++)
+            r->d[j] += exp(r->s[j] - lse);
         sum += lse - r->s[k];
     }
     return sum;
@@ -72,6 +81,16 @@ static double pairwise(ranking *r) {
             r->d[j] -= d;
         }
     return sum;
+}
+
+/* Whether the highest score is one of those with the highest reward, and of no other. */
+static bool best_is_first(const ranking *r) {
+    double best = -INFINITY, other = -INFINITY;
+    for (size_t k = 0; k < r->n; k++) {
+        double *at = r->reward[k] == r->reward[0] ? &best : &other;
+        *at = fmax(*at, r->s[k]);
+    }
+    return best > other;
 }
 
 static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
@@ -91,12 +110,9 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
         out->losses[i] = options[PAIRWISE] != 0 ? pairwise(&r) : listwise(&r);
         s = loss_check(ctx, "plackett-luce", i, out->losses[i]);
         sum += share * out->losses[i];
-        bool first = true;
-        for (size_t k = 0; k < r.n; k++) {
+        for (size_t k = 0; k < r.n; k++)
             head_gradient(&rows[i].responses[r.order[k]], share * r.d[k]);
-            first = first && (k == 0 || r.s[0] > r.s[k]);
-        }
-        best += first ? share : 0;
+        best += best_is_first(&r) ? share : 0;
     }
     if (s != AGON_OK)
         return s;
@@ -110,7 +126,7 @@ const objective objective_plackett_luce = {
     .name = "plackett-luce",
     .summary = "reward model from rankings of K responses, listwise or all pairs",
     .rows = ROW_GROUP,
-    .needs = NEEDS_HEAD,
+    .needs = NEEDS_HEAD | TAKES_REWARD,
     .coupling = COUPLED_ROW,
     .options = options_table,
     .loss = loss,

@@ -4,7 +4,10 @@
  *   tau_i = r_k - r_i (i > k),   tau_k = max_i tau_i,   term_k = lse(s_k tau_k, {s_i tau_i}) - s_k tau_k
  *   loss = sum_k term_k + sft*(K-1)^2 * (-S(best))
  *
- * No reference. Deviation: the released code exponentiates and adds 1e-10; this is a log-sum-exp. */
+ * No reference. Deviations: the released code exponentiates and adds 1e-10; this is a log-sum-exp. Equal rewards
+ * say nothing about each other: a response is compared with what is strictly worse (a temperature of 0 would put a
+ * constant into the sum, and which of two equals has it would depend on their order in the row), and equally good
+ * best ones share the likelihood. */
 #include "objective/common.h"
 #include "objective/table.h"
 
@@ -23,7 +26,7 @@ static double normaliser(const double *options, const row *rows, size_t n_rows) 
     return total;
 }
 
-/* order: indices by falling reward; equal rewards keep their order. */
+/* order: indices by falling reward. */
 static void rank(const row *g, size_t *order) {
     for (size_t k = 0; k < g->n_responses; k++) {
         size_t j = k;
@@ -35,20 +38,30 @@ static void rank(const row *g, size_t *order) {
     }
 }
 
+/* How many responses from order[0] on have its reward. */
+static size_t n_tied(const row *g, const size_t *order, size_t n) {
+    size_t tied = 1;
+    while (tied < n && g->responses[order[tied]].reward == g->responses[order[0]].reward)
+        tied++;
+    return tied;
+}
+
 /* Adds term_k for the responses order[0..n) (order[0] is the kth best); d [n] by rank, d term/d s. */
 static double rank_term(const row *g, const size_t *order, size_t n, const double *s, double *d) {
-    double z[MAX_RESPONSES], tau[MAX_RESPONSES];
-    double best = g->responses[order[0]].reward;
-    tau[0] = 0;
-    for (size_t i = 1; i < n; i++) {
+    double z[MAX_RESPONSES], tau[MAX_RESPONSES], best = g->responses[order[0]].reward;
+    size_t worse = n_tied(g, order, n);
+    if (worse == n)
+        return 0;
+    tau[0] = best - g->responses[order[n - 1]].reward;
+    for (size_t i = worse; i < n; i++) {
         tau[i] = best - g->responses[order[i]].reward;
-        tau[0] = fmax(tau[0], tau[i]);
-    }
-    for (size_t i = 0; i < n; i++)
         z[i] = s[i] * tau[i];
-    double lse = logsumexp(z, n);
-    for (size_t i = 0; i < n; i++)
-        d[i] += tau[i] * (exp(z[i] - lse) - (i == 0 ? 1 : 0));
+    }
+    z[0] = s[0] * tau[0];
+    double lse = logsumexp((double[]){z[0], logsumexp(z + worse, n - worse)}, 2);
+    d[0] += tau[0] * (exp(z[0] - lse) - 1);
+    for (size_t i = worse; i < n; i++)
+        d[i] += tau[i] * exp(z[i] - lse);
     return lse - z[0];
 }
 
@@ -68,10 +81,13 @@ static agon_status group_loss(agon_ctx *ctx, const double *options, const row *g
     }
     for (size_t k = 0; k + 1 < n; k++)
         sum += rank_term(g, order + k, n - k, s + k, d + k);
-    double sft = options[SFT] * (double)(n - 1) * (double)(n - 1);
-    for (size_t k = 0; k < n; k++)
-        sequence_gradient(&g->responses[order[k]], share * (d[k] / length[k] - (k == 0 ? sft : 0)));
-    *out = sum - sft * s[0] * length[0];
+    size_t n_best = n_tied(g, order, n);
+    double sft = options[SFT] * (double)(n - 1) * (double)(n - 1) / (double)n_best;
+    for (size_t k = 0; k < n; k++) {
+        sequence_gradient(&g->responses[order[k]], share * (d[k] / length[k] - (k < n_best ? sft : 0)));
+        sum -= k < n_best ? sft * s[k] * length[k] : 0;
+    }
+    *out = sum;
     return loss_check(ctx, "pro", index, *out);
 }
 

@@ -97,7 +97,8 @@ static agon_status add_turn(agon_ctx *ctx, const char *where, json_t *turn, size
     return say(messages, role, json_string_value(value), json_string_length(value)) ? AGON_OK : no_memory(ctx);
 }
 
-static agon_status from_sharegpt(agon_ctx *ctx, const char *where, json_t *row, json_t **out) {
+/* *n_cut grows by the turns after the last answer. */
+static agon_status from_sharegpt(agon_ctx *ctx, const char *where, json_t *row, json_t **out, size_t *n_cut) {
     json_t *turns = json_object_get(row, "conversations"), *messages = json_array();
     const char *system;
     agon_status s = text_of(ctx, where, row, "system", false, &system);
@@ -108,10 +109,9 @@ static agon_status from_sharegpt(agon_ctx *ctx, const char *where, json_t *row, 
     for (size_t i = 0; s == AGON_OK && i < json_array_size(turns); i++)
         s = add_turn(ctx, where, json_array_get(turns, i), i, messages);
     /* A question at the end has no answer to learn. */
-    while (s == AGON_OK && json_array_size(messages) &&
-           strcmp(json_string_value(json_object_get(json_array_get(messages, json_array_size(messages) - 1), "role")),
-                  "assistant") != 0)
-        json_array_remove(messages, json_array_size(messages) - 1);
+    size_t n = json_array_size(messages);
+    while (s == AGON_OK && n && strcmp(json_string_value(json_object_get(json_array_get(messages, n - 1), "role")), "assistant") != 0)
+        json_array_remove(messages, --n), ++*n_cut;
     if (s == AGON_OK && json_array_size(messages) == 0)
         s = ctx_fail(ctx, AGON_EINVAL, "%s: conversations has no answer", where);
     if (s == AGON_OK && !(*out = json_pack("{s:O}", "messages", messages)))
@@ -233,14 +233,39 @@ static data_format format_of(json_t *row) {
     return DATA_AUTO;
 }
 
+/* Whether an answer says nothing: an empty text, or a last message without content. */
+static bool is_empty(const json_t *answer) {
+    if (json_is_array(answer))
+        answer = json_array_size(answer) ? json_object_get(json_array_get(answer, json_array_size(answer) - 1), "content") : NULL;
+    return !answer || (json_is_string(answer) && json_string_length(answer) == 0);
+}
+
+/* What no objective learns from is refused here too, not only when it is trained on. */
+static agon_status check_made(agon_ctx *ctx, const char *where, const json_t *made) {
+    static const char *const answers[] = {"text", "completion", "chosen", "rejected"};
+    const json_t *messages = json_object_get(made, "messages"), *chosen = json_object_get(made, "chosen"), *one;
+    size_t k;
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
+        if (json_object_get(made, answers[i]) && is_empty(json_object_get(made, answers[i])))
+            return ctx_fail(ctx, AGON_EINVAL, "%s: %s is empty", where, answers[i]);
+    json_array_foreach((json_t *)(uintptr_t)messages, k, one) {
+        const char *role = json_string_value(json_object_get(one, "role"));
+        if (role && strcmp(role, "assistant") == 0 && is_empty(json_object_get(one, "content")))
+            return ctx_fail(ctx, AGON_EINVAL, "%s: messages[%zu] is an empty answer", where, k);
+    }
+    if (chosen && json_equal(chosen, json_object_get(made, "rejected")))
+        return ctx_fail(ctx, AGON_EINVAL, "%s: chosen and rejected are the same; such a pair teaches nothing", where);
+    return AGON_OK;
+}
+
 agon_status convert_row(agon_ctx *ctx, const char *where, data_format from, json_t *row, json_t **out,
-                        data_format *format) {
+                        data_format *format, size_t *n_cut) {
     json_t *made = NULL;
     agon_status s;
     *format = from == DATA_AUTO ? format_of(row) : from;
     switch (*format) {
     case DATA_ALPACA: s = from_alpaca(ctx, where, row, &made); break;
-    case DATA_SHAREGPT: s = from_sharegpt(ctx, where, row, &made); break;
+    case DATA_SHAREGPT: s = from_sharegpt(ctx, where, row, &made, n_cut); break;
     case DATA_HH: s = from_hh(ctx, where, row, &made); break;
     case DATA_GSM8K: s = from_gsm8k(ctx, where, row, &made); break;
     case DATA_SPIN: s = from_spin(ctx, where, row, &made); break;
@@ -256,6 +281,8 @@ agon_status convert_row(agon_ctx *ctx, const char *where, data_format from, json
         s = ctx_fail(ctx, AGON_EINVAL, "%s: the fields tell no known format; say which it is, or rename them to prompt and "
                      "completion", where);
     }
+    if (s == AGON_OK)
+        s = check_made(ctx, where, made);
     /* What the row was labelled for goes with it. */
     json_t *dimension = json_object_get(row, "dimension");
     if (s == AGON_OK && dimension && json_object_set(made, "dimension", dimension) != 0)
@@ -287,7 +314,8 @@ static agon_status write_row(void *arg, const char *where, json_t *object) {
     writer *w = arg;
     json_t *made = NULL;
     data_format found = DATA_AUTO;
-    agon_status s = convert_row(w->ctx, where, w->format, object, &made, &found);
+    size_t n_cut = 0;
+    agon_status s = convert_row(w->ctx, where, w->format, object, &made, &found, &n_cut);
     if (s == AGON_EINVAL && w->skip_bad)
         return leave_out(w);
     if (s != AGON_OK)
@@ -300,6 +328,7 @@ static agon_status write_row(void *arg, const char *where, json_t *object) {
         return no_memory(w->ctx);
     w->report->n_rows++;
     w->report->by_format[found]++;
+    w->report->n_cut += n_cut;
     return AGON_OK;
 }
 

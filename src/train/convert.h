@@ -23,15 +23,16 @@ AGON_MUST_CHECK agon_status data_format_find(agon_ctx *ctx, const char *name, da
 
 /* One row in TRL's form: messages, or prompt, chosen and rejected as messages. *out new (json_decref). AGON_EINVAL names
  * `where` and the field: missing, of another form, unknown speaker, sides that do not share their prompt. *format gets
- * what was found. */
+ * what was found, *n_cut grows by the turns after the last answer. Empty answers and equal sides are refused. */
 AGON_MUST_CHECK agon_status convert_row(agon_ctx *ctx, const char *where, data_format from, json_t *row, json_t **out,
-                                        data_format *format);
+                                        data_format *format, size_t *n_cut);
 
 /* convert_refined.c: the same for one of the DATA_REFINE formats. */
 AGON_MUST_CHECK agon_status convert_refined(agon_ctx *ctx, const char *where, data_format format, json_t *row, json_t **out);
 
 typedef struct convert_report {
     size_t n_rows, n_skipped, by_format[N_DATA_FORMATS];
+    size_t n_cut;            /* turns after the last answer, left out */
     char first_skipped[512]; /* the sentence of the first row left out */
 } convert_report;
 /* A file (JSONL, or one JSON list) to JSONL at `to`, written whole or not at all. skip_bad: bad rows are left out and

@@ -57,6 +57,8 @@ static agon_status take_row(void *arg, const char *where, json_t *object) {
     bool dropped = s == AGON_OK && d->n > n && weighs_nothing(&d->rows[n]);
     if (dropped)
         s = BAD(r, FAULT_WEIGHT, "%s: weight is 0; the row is left out", where);
+    if (s == AGON_OK && r->o && d->n > n)
+        row_count_unread(r, object);
     if (s == AGON_OK && r->options.on_row && d->n > n)
         return r->options.on_row(r->options.arg, object, &d->rows[n]);
     if ((s != AGON_EINVAL && s != AGON_EFORMAT) || !(r->options.skip_bad || dropped))
@@ -218,7 +220,8 @@ size_t dataset_n_truncated(const dataset *d) {
 }
 
 const char *data_fault_name(data_fault f) {
-    static const char *const names[N_DATA_FAULTS] = {"format", "fields", "empty", "equal", "range", "not finite", "group"};
+    static const char *const names[] = {"format", "fields", "empty", "equal", "range", "not finite", "group", "weight"};
+    _Static_assert(sizeof names / sizeof names[0] == N_DATA_FAULTS, "each fault has a name");
     return f < N_DATA_FAULTS ? names[f] : "";
 }
 
@@ -233,6 +236,7 @@ dataset_summary dataset_summarise(const dataset *d) {
     dataset_summary s = {.n_rows = d->n, .n_truncated = d->n_truncated, .n_skipped = d->n_skipped,
                          .n_double_end = d->n_double_end, .spans = d->spans};
     memcpy(s.faults, d->faults, sizeof s.faults);
+    memcpy(s.unread, d->unread, sizeof s.unread);
     for (size_t i = 0; i < d->n; i++) {
         const train_row *row = &d->rows[i];
         s.n_prompt_tokens += row->n_prompt;

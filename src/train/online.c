@@ -10,9 +10,11 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "objective/policy.h"
 #include "train/critique_spans.h"
 #include "train/samples.h"
 #include "train/selection.h"
+#include "train/train_private.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,8 +113,10 @@ static agon_status check(online *o) {
     for (int i = 0; x->options[i].name; i++)
         if (strcmp(x->options[i].name, "beta") == 0)
             o->beta = i;
-    if (p->kl_horizon > 0 && (o->beta < 0 || !(p->kl_target > 0)))
-        return ctx_fail(o->ctx, AGON_EINVAL, "online training: an adaptive KL needs a target above 0 and an objective with beta");
+    bool tied = o->beta >= 0 && p->train.objective_options[o->beta] > 0 && (o->needs & NEEDS_REFERENCE);
+    if (p->kl_horizon > 0 && (!tied || !(p->kl_target > 0)))
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: an adaptive KL needs a target above 0 and an objective whose beta ties it to a "
+                        "reference and begins above 0 (--set beta=0.04)");
     s = check_demonstrations(o);
     return s ? s : check_rejection(o);
 }
@@ -327,6 +331,7 @@ static agon_status learn(online *o) {
     if (s)
         return s;
     t.seed = seed_derivef(t.seed, "order %zu", o->round);
+    t.lr = (float)schedule_lr(o->options.schedule, (double)t.lr, 0, o->options.n_rounds, 0, o->round);
     t.moments = &o->moments;
     t.checkpoint_every = 0;
     s = train(o->ctx, o->m, o->a, NULL, o->pairs ? start : reference, o->made.rows, o->made.n, &t, &sink, NULL, 0);
@@ -334,12 +339,11 @@ static agon_status learn(online *o) {
     return s == AGON_OK ? s : ctx_prefix(o->ctx, s, "round %zu", o->round + 1);
 }
 
-/* beta *= 1 + clip(KL/target - 1, -0.2, 0.2) * episodes / horizon; the same as the objectives' adaptive_kl. */
 static void follow_kl(online *o) {
     const online_options *p = &o->options;
     double *beta = o->beta >= 0 ? &o->options.train.objective_options[o->beta] : NULL;
     if (beta && p->kl_horizon > 0)
-        *beta *= 1 + fmin(fmax(o->report.kl / p->kl_target - 1, -0.2), 0.2) * (double)n_samples(o) / p->kl_horizon;
+        *beta = adaptive_kl(*beta, o->report.kl, p->kl_target, (double)n_samples(o), p->kl_horizon);
     o->report.beta = beta ? *beta : NAN;
 }
 
@@ -402,6 +406,8 @@ static hash256 identity_of(const online *o) {
                   (double)p->train.temperature, (unsigned long long)p->train.seed, (int)o->ctx->numerics);
     for (int i = 0; p->train.objective->options[i].name; i++)
         buffer_printf(&b, "|%.17g", i == o->beta ? 0 : p->train.objective_options[i]);
+    if (p->schedule != SCHEDULE_CONSTANT)
+        buffer_printf(&b, "|schedule %d %zu", (int)p->schedule, p->n_rounds);
     if (p->span_rewards)
         buffer_text(&b, "|spans");
     if (p->demonstrations)

@@ -33,6 +33,7 @@ typedef struct online_options {
      * demonstration is chosen above it. */
     bool demonstrations;
     double pass_reward;
+    lr_schedule schedule; /* of train.lr over the rounds; train.schedule is of one round's steps */
 } online_options;
 
 typedef struct online_report {

@@ -4,7 +4,7 @@
  *   {"messages": [{"role","content"}...]}                        one response: assistant turns are supervised
  *   {"prompt", "completion"} (+ "label", "weight", "reward", "advantage")
  *   {"prompt", "chosen", "rejected"} (+ "label": P(chosen is better), "margin", "rewards": [chosen, rejected]);
- *                              without "prompt", the messages both begin with are the prompt
+ *                              without "prompt", the words or messages both begin with are the prompt
  *   {"prompt", "completions": [...], "rewards": [...] or "advantages": [...]}
  *   {"prompt", "completions": [steps], "labels": [...]}          one response, a line a step, a label at each step's end
  *
@@ -276,9 +276,36 @@ static agon_status read_single(row_reader *r, const char *where, json_t *object)
     return s;
 }
 
-/* The messages that chosen and rejected both begin with, when there is no prompt of its own. */
+/* Puts prompt, chosen and rejected (all new, NULL: out of memory) into the row, which owns them as long as it lives. */
+static agon_status divide(row_reader *r, json_t *object, json_t *prompt, json_t *tails[2], json_t **chosen, json_t **rejected) {
+    bool built = json_object_set_new(object, "prompt", prompt) == 0;
+    built = json_object_set_new(object, "chosen", tails[0]) == 0 && built;
+    built = json_object_set_new(object, "rejected", tails[1]) == 0 && built;
+    *chosen = tails[0], *rejected = tails[1];
+    return built ? AGON_OK : row_no_memory(r);
+}
+
+/* The words both texts begin with. It ends before a space, where tokens do too, and leaves each side at least a word. */
+static agon_status common_text(row_reader *r, const char *where, json_t *object, json_t **chosen, json_t **rejected) {
+    const char *a = json_string_value(*chosen), *b = json_string_value(*rejected);
+    size_t n = 0;
+    while (a[n] && a[n] == b[n])
+        n++;
+    while (n && !strchr(" \n\t", a[n - 1]))
+        n--;
+    while (n && strchr(" \n\t", a[n - 1]))
+        n--;
+    if (n == 0)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: prompt is missing, and chosen and rejected begin with no word in common", where);
+    json_t *tails[2] = {json_string(a + n), json_string(b + n)};
+    return divide(r, object, json_stringn(a, n), tails, chosen, rejected);
+}
+
+/* What chosen and rejected both begin with, words or messages, when there is no prompt of its own. */
 static agon_status common_prompt(row_reader *r, const char *where, json_t *object, json_t **chosen, json_t **rejected) {
     size_t n = 0;
+    if (json_is_string(*chosen) && json_is_string(*rejected))
+        return common_text(r, where, object, chosen, rejected);
     if (!json_is_array(*chosen) || !json_is_array(*rejected))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: prompt is missing", where);
     while (n < json_array_size(*chosen) && json_equal(json_array_get(*chosen, n), json_array_get(*rejected, n)))
@@ -290,12 +317,8 @@ static agon_status common_prompt(row_reader *r, const char *where, json_t *objec
     for (int k = 0; k < 2; k++)
         for (size_t i = n; built && i < json_array_size(from[k]); i++)
             built = json_array_append(tails[k], json_array_get(from[k], i)) == 0;
-    /* The object owns all three, so that borrowed strings live as long as the row. */
-    built = json_object_set_new(object, "prompt", shared) == 0 && built;
-    built = json_object_set_new(object, "chosen", tails[0]) == 0 && built;
-    built = json_object_set_new(object, "rejected", tails[1]) == 0 && built;
-    *chosen = tails[0], *rejected = tails[1];
-    return built ? AGON_OK : row_no_memory(r);
+    agon_status s = divide(r, object, shared, tails, chosen, rejected);
+    return built ? s : row_no_memory(r);
 }
 
 /* Numbers of a list as long as the completions; absent is fine. */
@@ -353,6 +376,9 @@ static agon_status read_pair(row_reader *r, const char *where, json_t *object) {
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: spans go with a completion or completions, not with a pair", where);
     if (!json_object_get(object, "prompt"))
         s = common_prompt(r, where, object, &chosen, &rejected);
+    if (learns_words(r) && (!json_is_string(json_object_get(object, "chosen_critique")) || !json_is_string(json_object_get(object, "rejected_critique"))))
+        s = ctx_fail(r->ctx, AGON_EINVAL, "%s: chosen_critique and rejected_critique must be texts; %s learns their words and rewards what it read", where,
+                     r->o->name);
     if (s == AGON_OK)
         s = add_critique(r, where, object, "chosen_critique", json_object_get(object, "chosen_critique"), "chosen", &chosen, &n_context[0]);
     if (s == AGON_OK)
@@ -415,6 +441,8 @@ static agon_status read_group(row_reader *r, const char *where, json_t *object) 
     }
     if (s == AGON_OK)
         s = keep_row(r, where, e, n, &kept);
+    if (s == AGON_OK && kept)
+        s = read_number(r, where, object, "weight", &kept->weight);
     for (size_t k = 0; k < n && s == AGON_OK && kept; k++) {
         train_response *x = (train_response *)&kept->responses[k];
         s = read_list(r, where, object, "rewards", n, k, &x->reward);
@@ -463,7 +491,7 @@ static agon_status read_steps(row_reader *r, const char *where, json_t *object) 
         for (size_t t = 0; targets && t < x->n; t++)
             targets[t] = NAN;
         x->targets = targets;
-        s = targets ? AGON_OK : row_no_memory(r);
+        s = targets ? read_number(r, where, object, "weight", &kept->weight) : row_no_memory(r);
         for (size_t k = 0; k < n && s == AGON_OK; k++) {
             double label = NAN;
             s = read_list(r, where, object, "labels", n, k, &label);
@@ -520,6 +548,43 @@ static agon_status read_question(row_reader *r, const char *where, json_t *objec
         s = keep_origin(r, where, object);
     row_example_free(&e);
     return s;
+}
+
+/* ---- fields that are not read --------------------------------------------------------------------------- */
+
+static const struct {
+    const char *key;
+    unsigned readers; /* of objective_needs: any of them reads it */
+} optional_fields[N_OPTIONAL_FIELDS] = {
+    {"label", NEEDS_LABEL | TAKES_LABEL},
+    {"labels", NEEDS_TARGETS},
+    {"reward", NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_REWARD},
+    {"rewards", NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_REWARD},
+    {"margin", NEEDS_REWARD | TAKES_REWARD},
+    {"advantage", NEEDS_ADVANTAGE},
+    {"advantages", NEEDS_ADVANTAGE},
+    {"critique", NEEDS_HEAD},
+    {"critiques", NEEDS_HEAD},
+    {"chosen_critique", NEEDS_HEAD},
+    {"rejected_critique", NEEDS_HEAD},
+};
+
+const char *row_optional_field(size_t i) {
+    return optional_fields[i].key;
+}
+
+/* A pair whose chosen side is certainly the better one says by its label what its places say. */
+static bool adds_nothing(const json_t *object, const char *key, const json_t *value) {
+    return strcmp(key, "label") == 0 && json_object_get(object, "chosen") &&
+           (json_is_true(value) || (json_is_number(value) && json_number_value(value) == 1));
+}
+
+void row_count_unread(row_reader *r, const json_t *object) {
+    for (size_t i = 0; i < N_OPTIONAL_FIELDS; i++) {
+        const json_t *value = json_object_get(object, optional_fields[i].key);
+        if (value && !json_is_null(value) && !(r->o->needs & optional_fields[i].readers) && !adds_nothing(object, optional_fields[i].key, value))
+            r->d->unread[i]++;
+    }
 }
 
 agon_status row_read(row_reader *r, const char *where, json_t *object) {

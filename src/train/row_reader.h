@@ -29,7 +29,7 @@ struct dataset {
     size_t n_origins;
     train_row *rows;
     size_t n, capacity, n_truncated, n_double_end, n_skipped;
-    size_t faults[N_DATA_FAULTS];
+    size_t faults[N_DATA_FAULTS], unread[N_OPTIONAL_FIELDS];
     span_tally spans;
     skipped_row *skipped; /* [min(n_skipped, MAX_SKIPPED)] */
 };
@@ -86,5 +86,7 @@ AGON_MUST_CHECK agon_status row_encode_pair(row_reader *r, const char *where, co
 
 /* Appends the row that `object` is to the dataset; none where its prompt alone is too long, which counts as truncated. */
 AGON_MUST_CHECK agon_status row_read(row_reader *r, const char *where, json_t *object);
+/* Counts the fields of a row that was kept which its objective does not read. */
+void row_count_unread(row_reader *r, const json_t *object);
 
 #endif

@@ -15,6 +15,8 @@ agon_status samples_check(agon_ctx *ctx, const objective *o, unsigned needs) {
     if (!rewarded || (needs & (NEEDS_HEAD | NEEDS_TARGETS)))
         return ctx_fail(ctx, AGON_EINVAL, "%s does not learn from samples and their rewards; grpo, rloo, reinforce++, ppo, dpo and "
                         "the like do", o->name);
+    if (samples_make_pairs(o) && (needs & NEEDS_LABEL))
+        return ctx_fail(ctx, AGON_EINVAL, "%s needs P(chosen is better) of each pair, which samples do not bring; without it, it is dpo", o->name);
     if (samples_make_pairs(o) && (needs & NEEDS_REWARD))
         return ctx_fail(ctx, AGON_EINVAL, "%s needs margins of other objectives, which samples do not bring", o->name);
     return AGON_OK;
@@ -33,7 +35,7 @@ agon_status samples_add_pair(sample_rows *to, const int32_t *prompt, size_t n_pr
     train_response *r;
     chosen.reward = rejected.reward = NAN;
     chosen.old = rejected.old = NULL;
-    chosen.label = to->needs & NEEDS_LABEL ? 1 : NAN;
+    chosen.label = NAN;
     if (chosen.n == rejected.n && memcmp(chosen.tokens, rejected.tokens, chosen.n * sizeof *chosen.tokens) == 0)
         return AGON_OK;
     agon_status s = add_row(to, prompt, n_prompt, 2, &r);

@@ -1,8 +1,21 @@
 /* Learning rate, clipping and data order: functions of the step number alone, so that a resumed run
  * continues as if it had never stopped (training.md section 9, V:opt.schedule, V:opt.clip). */
+#include "base/ctx.h"
 #include "base/random.h"
 #include "train/train_private.h"
 #include <math.h>
+#include <string.h>
+
+agon_status schedule_find(agon_ctx *ctx, const char *name, lr_schedule *out) {
+    static const char *const names[] = {"constant", "linear", "cosine"};
+    static const lr_schedule values[] = {SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE};
+    for (int i = 0; i < 3; i++)
+        if (name && strcmp(name, names[i]) == 0) {
+            *out = values[i];
+            return AGON_OK;
+        }
+    return ctx_fail(ctx, AGON_EINVAL, "the schedule is cosine, linear or constant, not '%.40s'", name ? name : "");
+}
 
 double schedule_lr(lr_schedule schedule, double peak, size_t warmup, size_t total, double min_ratio, size_t step) {
     if (step < warmup)

@@ -37,6 +37,8 @@ typedef struct train_row {
 } train_row;
 
 typedef enum lr_schedule { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE } lr_schedule;
+/* "constant", "linear", "cosine"; AGON_EINVAL names them. */
+AGON_MUST_CHECK agon_status schedule_find(agon_ctx *ctx, const char *name, lr_schedule *out);
 
 /* How the losses of several dimensions become one (objective/scalarise.h). */
 typedef enum aggregation { AGGREGATE_LINEAR, AGGREGATE_TCHEBYCHEFF } aggregation;
@@ -177,6 +179,9 @@ typedef enum data_fault {
     N_DATA_FAULTS
 } data_fault;
 const char *data_fault_name(data_fault f);
+/* What rows may have and not every objective reads: label, reward, margin, critique ... */
+enum { N_OPTIONAL_FIELDS = 11 };
+const char *row_optional_field(size_t i);
 
 typedef struct dataset_options {
     size_t max_tokens; /* of prompt and response; 0: no limit */
@@ -199,6 +204,7 @@ typedef struct dataset_summary {
     size_t longest;       /* prompt and response */
     span_tally spans;     /* of the rows kept */
     size_t faults[N_DATA_FAULTS];
+    size_t unread[N_OPTIONAL_FIELDS]; /* rows kept that have the field, which the objective does not read */
 } dataset_summary;
 dataset_summary dataset_summarise(const dataset *d);
 /* The sentence (file:line) of the i-th row left out, with its fault; NULL after the last that was kept: at most 1,000. */

@@ -115,6 +115,25 @@ static void pro__agrees_with_the_vector(void **state) {
     json_decref(root);
 }
 
+/* Equal rewards: each is compared with what is strictly worse, and the best share the likelihood. */
+static void pro__ties_have_no_order(void **state) {
+    agon_ctx *ctx = *state;
+    static const double s[3] = {-0.5, -1.5, -0.8}, reward[3] = {2, 0.5, 2};
+    static const size_t places[2][3] = {{0, 1, 2}, {2, 1, 0}};
+    double rank_loss = 0, tau = 1.5;
+    for (size_t k = 0; k < 3; k += 2)
+        rank_loss += log(exp(s[k] * tau) + exp(s[1] * tau)) - s[k] * tau;
+    for (size_t order = 0; order < 2; order++) {
+        test_rows t = {0};
+        for (size_t k = 0; k < 3; k++) {
+            test_sums(&t, 0, places[order][k], 2, 2 * s[k], 0);
+            t.responses[0][places[order][k]].reward = reward[k];
+        }
+        assert_close(run_objective(ctx, "pro", SET("sft=0"), &t).loss, rank_loss, 1e-12);
+        assert_close(run_objective(ctx, "pro", SET("sft=1"), &t).loss, rank_loss - 4 * (2 * s[0] + 2 * s[2]) / 2, 1e-12);
+    }
+}
+
 static double advantage_seen(const response *r, double weight) {
     return -r->d_log_prob[0] / weight; /* at ratio 1, d lp = -A * share */
 }
@@ -511,6 +530,7 @@ int main(void) {
         cmocka_unit_test(kto__starts_at_one_half),
         cmocka_unit_test(exo_rw__agrees_with_the_vector),
         cmocka_unit_test(pro__agrees_with_the_vector),
+        cmocka_unit_test(pro__ties_have_no_order),
         cmocka_unit_test(group_advantages__agree_with_the_vector),
         cmocka_unit_test(grpo__equal_rewards_give_exactly_nothing),
         cmocka_unit_test(grpo__aggregates_as_the_vector),

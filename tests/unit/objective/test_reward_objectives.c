@@ -91,6 +91,36 @@ static void plackett_luce__agrees_with_the_vector(void **state) {
     json_decref(root);
 }
 
+/* Equal rewards: each is compared with what is strictly worse, whatever their order in the row. */
+static void plackett_luce__ties_have_no_order(void **state) {
+    agon_ctx *ctx = *state;
+    static const double s[4] = {0.3, -0.7, 1.1, 0.2}, reward[4] = {1, 0, 1, 0};
+    static const size_t places[2][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}};
+    double expected = 0;
+    for (size_t k = 0; k < 4; k += 2)
+        expected += log(exp(s[k]) + exp(s[1]) + exp(s[3])) - s[k];
+    for (size_t order = 0; order < 2; order++) {
+        test_rows t = {0};
+        for (size_t k = 0; k < 4; k++)
+            test_head(&t, 0, places[order][k], s[k])->reward = reward[k];
+        objective_result r = run_objective(ctx, "plackett-luce", NULL, &t);
+        assert_close(r.loss, expected, 1e-12);
+        assert_close(metric_of(&r, "best_accuracy"), 1, 0);
+        double d = 0;
+        for (size_t k = 0; k < 4; k += 2)
+            d += exp(s[1]) / (exp(s[k]) + exp(s[1]) + exp(s[3]));
+        assert_close(t.responses[0][places[order][1]].d_head[0], d, 1e-12);
+    }
+    /* All equal: nothing to learn in the listwise form, equal scores asked for in pairs. */
+    test_rows t = {0};
+    for (size_t k = 0; k < 3; k++)
+        test_head(&t, 0, k, s[k])->reward = 1;
+    assert_close(run_objective(ctx, "plackett-luce", NULL, &t).loss, 0, 0);
+    assert_close(t.responses[0][0].d_head[0], 0, 0);
+    run_objective(ctx, "plackett-luce", SET("pairwise=1"), &t);
+    assert_true(t.responses[0][0].d_head[0] > 0 && t.responses[0][1].d_head[0] < 0);
+}
+
 static void pointwise__agrees_with_the_vector(void **state) {
     agon_ctx *ctx = *state;
     json_t *root, *v = test_vector("rm.pointwise", &root);
@@ -291,6 +321,7 @@ int main(void) {
         cmocka_unit_test(bt__ties_and_soft_labels),
         cmocka_unit_test(bt__reads_the_last_supervised_token),
         cmocka_unit_test(plackett_luce__agrees_with_the_vector),
+        cmocka_unit_test(plackett_luce__ties_have_no_order),
         cmocka_unit_test(pointwise__agrees_with_the_vector),
         cmocka_unit_test(prm__agrees_with_the_vector),
         cmocka_unit_test(cloud__agrees_with_the_vector),

@@ -77,6 +77,7 @@ static void convert__makes_our_rows(void **state) {
             assert_ok(w->ctx, convert(w, told ? cases[i].format : DATA_AUTO, cases[i].in, false, &r));
             assert_int_equal(r.n_rows, 1);
             assert_int_equal(r.by_format[cases[i].format], 1);
+            assert_int_equal(r.n_cut, strstr(cases[i].in, "unanswered") ? 1 : 0);
             char *text = read_back(w, w->to);
             json_t *got = json_loads(text, 0, NULL), *want = json_loads(cases[i].out, 0, NULL);
             if (!json_equal(got, want))
@@ -103,6 +104,13 @@ static void convert__names_the_bad_row(void **state) {
         {DATA_HH, "{\"chosen\":\"\\n\\nHuman: a\\n\\nAssistant: b\",\"rejected\":\"\\n\\nHuman: c\\n\\nAssistant: d\"}", "differ"},
         {DATA_HH, "{\"chosen\":\"\\n\\nHuman: a\",\"rejected\":\"\\n\\nHuman: a\"}", "messages"},
         {DATA_SPIN, "{\"real\":[],\"generated\":1}", "generated"},
+        {DATA_SPIN, "{\"real\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"}],\"generated\":"
+                    "[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"}]}", "are the same"},
+        {DATA_HH, "{\"chosen\":\"\\n\\nHuman: a\\n\\nAssistant: b\",\"rejected\":\"\\n\\nHuman: a\\n\\nAssistant: b\"}", "are the same"},
+        {DATA_HH, "{\"chosen\":\"\\n\\nHuman: a\\n\\nAssistant: b\",\"rejected\":\"\\n\\nHuman: a\\n\\nAssistant:\"}", "rejected is empty"},
+        {DATA_TRL, "{\"prompt\":\"a\",\"chosen\":\"b\",\"rejected\":\"b\"}", "are the same"},
+        {DATA_TRL, "{\"prompt\":\"a\",\"completion\":\"\"}", "completion is empty"},
+        {DATA_TRL, "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"\"}]}", "messages[1] is an empty answer"},
         {DATA_GSM8K, "{\"question\":\"a\"", ":1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

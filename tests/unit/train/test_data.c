@@ -123,11 +123,18 @@ static void data__pairs_share_their_prompt(void **state) {
         "{\"prompt\": [{\"role\":\"user\",\"content\":\"say\"}], \"chosen\": [{\"role\":\"assistant\",\"content\":"
         "\"yes\"}], \"rejected\": \"no\"}\n"
         "{\"chosen\": [{\"role\":\"user\",\"content\":\"say\"},{\"role\":\"assistant\",\"content\":\"yes\"}], "
-        "\"rejected\": [{\"role\":\"user\",\"content\":\"say\"},{\"role\":\"assistant\",\"content\":\"no\"}]}\n");
+        "\"rejected\": [{\"role\":\"user\",\"content\":\"say\"},{\"role\":\"assistant\",\"content\":\"no\"}]}\n"
+        "{\"chosen\": \"say it now\", \"rejected\": \"say it not\"}\n"
+        "{\"chosen\": \"say it\", \"rejected\": \"say it now\"}\n");
     const train_row *rows = dataset_rows(d, &n);
-    assert_int_equal(n, 3);
+    assert_int_equal(n, 5);
     expect(w, &rows[0], 0, "say", " yes<|endoftext|>", EOS);
     expect(w, &rows[0], 1, "say", " no<|endoftext|>", EOS);
+    /* Texts: the words both begin with, never part of one. */
+    expect(w, &rows[3], 0, "say it", " now<|endoftext|>", EOS);
+    expect(w, &rows[3], 1, "say it", " not<|endoftext|>", EOS);
+    expect(w, &rows[4], 0, "say", " it<|endoftext|>", EOS);
+    expect(w, &rows[4], 1, "say", " it now<|endoftext|>", EOS);
     for (size_t i = 1; i < 3; i++) {
         expect(w, &rows[i], 0, "<|im_start|>user\nsay<|im_end|>\n<|im_start|>assistant\n", "yes<|im_end|>", END);
         expect(w, &rows[i], 1, "<|im_start|>user\nsay<|im_end|>\n<|im_start|>assistant\n", "no<|im_end|>", END);
@@ -207,6 +214,9 @@ static void data__names_file_and_line(void **state) {
         {"reinforce++", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": null}\n", "reward"},
         {"grpo", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": 1}\n", "advantage is missing"},
         {"plackett-luce", "{\"prompt\": \"a\", \"completions\": [\"b\", \"\"]}\n", "completions is empty"},
+        {"cloud", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"chosen_critique\": \"d\"}\n", "rejected_critique must be"},
+        {"grpo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"rewards\": [0, 1], \"weight\": -1}\n", "weight is -1"},
+        {"dpo", "{\"chosen\": \"b c\", \"rejected\": \"d c\"}\n", "no word in common"},
         {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"label\": 0.5}\n", "neither side is better"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -224,17 +234,55 @@ static void data__weight_zero_leaves_out(void **state) {
         {"sft", "{\"prompt\": \"a\", \"completion\": \"b\", \"weight\": 0}\n{\"prompt\": \"a\", \"completion\": \"c\"}\n"},
         {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"weight\": 0}\n"
                 "{\"prompt\": \"a\", \"chosen\": \"c\", \"rejected\": \"b\", \"weight\": 0.5}\n"},
+        {"grpo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"d\"], \"rewards\": [0, 1], \"weight\": 0}\n"
+                 "{\"prompt\": \"a\", \"completions\": [\"c\", \"d\"], \"rewards\": [0, 1], \"weight\": 0.5}\n"},
+        {"prm", "{\"prompt\": \"a\", \"completions\": [\"b\", \"d\"], \"labels\": [0, 1], \"weight\": 0}\n"
+                "{\"prompt\": \"a\", \"completions\": [\"c\"], \"labels\": [1], \"weight\": 0.5}\n"},
     };
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         dataset *d = NULL;
         size_t n;
         data_fault fault;
         assert_int_equal(read_text(w, texts[i][0], texts[i][1], 0, &d), AGON_OK);
         const train_row *rows = dataset_rows(d, &n);
         assert_int_equal(n, 1);
-        expect(w, &rows[0], 0, "a", "c<|endoftext|>", EOS);
+        assert_close(rows[0].weight, i == 0 ? 1 : 0.5, 0);
+        if (strcmp(texts[i][0], "prm") != 0)
+            expect(w, &rows[0], 0, "a", "c<|endoftext|>", EOS);
         assert_non_null(strstr(dataset_skipped(d, 0, &fault), ":1: weight is 0"));
         assert_int_equal(fault, FAULT_WEIGHT);
+        assert_string_equal(data_fault_name(fault), "weight");
+        dataset_free(d);
+    }
+}
+
+/* What a row says and its objective does not read is counted, not passed over in silence. */
+static void data__counts_what_is_not_read(void **state) {
+    world *w = *state;
+    static const struct {
+        const char *objective, *row, *field; /* NULL: all is read */
+    } cases[] = {
+        {"dpo", "\"chosen\": \"b\", \"rejected\": \"c\", \"label\": 0.8", "label"},
+        {"dpo", "\"chosen\": \"b\", \"rejected\": \"c\", \"label\": 1", NULL},
+        {"dpo", "\"chosen\": \"b\", \"rejected\": \"c\", \"margin\": 2", "margin"},
+        {"dpo", "\"chosen\": \"b\", \"rejected\": \"c\", \"rewards\": [1, 0]", "rewards"},
+        {"dpo-soft", "\"chosen\": \"b\", \"rejected\": \"c\", \"label\": 0.8", NULL},
+        {"modpo", "\"chosen\": \"b\", \"rejected\": \"c\", \"margin\": 2", NULL},
+        {"bt", "\"chosen\": \"b\", \"rejected\": \"c\", \"margin\": 2, \"label\": 0.5, \"chosen_critique\": \"d\"", NULL},
+        {"sft", "\"completion\": \"b\", \"label\": true", "label"},
+        {"sft", "\"completion\": \"b\", \"critique\": \"d\"", "critique"},
+        {"kto", "\"completion\": \"b\", \"label\": true", NULL},
+        {"plackett-luce", "\"completions\": [\"b\", \"c\"], \"rewards\": [1, 0]", NULL},
+        {"plackett-luce", "\"completions\": [\"b\", \"c\"], \"advantages\": [1, 0]", "advantages"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "{\"prompt\": \"a\", %s}\n", cases[i].row);
+        dataset *d = read_ok(w, cases[i].objective, text);
+        dataset_summary s = dataset_summarise(d);
+        for (size_t f = 0; f < N_OPTIONAL_FIELDS; f++)
+            if (s.unread[f] != (cases[i].field && strcmp(row_optional_field(f), cases[i].field) == 0))
+                fail_msg("case %zu: %s %zu", i, row_optional_field(f), s.unread[f]);
         dataset_free(d);
     }
 }
@@ -448,6 +496,7 @@ int main(void) {
         cmocka_unit_test(data__long_rows_are_cut_and_counted),
         cmocka_unit_test(data__names_file_and_line),
         cmocka_unit_test(data__weight_zero_leaves_out),
+        cmocka_unit_test(data__counts_what_is_not_read),
         cmocka_unit_test(data__skips_and_counts),
         cmocka_unit_test(data__rows_in_memory_are_skipped),
         cmocka_unit_test(data__group_sizes),
