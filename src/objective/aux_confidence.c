@@ -8,8 +8,9 @@
  *   schedule  0: a ramps linearly from 0 to alpha over the first `warmup` of the steps (paper: 0.2)
  *             1: as released: alpha*progress until `warmup`, then alpha at once (a jump; a known defect)
  *
- * f is a class head, or (likelihood) the response's own likelihood ratio. The batch is the whole optimiser step, as the threshold needs it: 32 examples or more. Quantiles interpolate
- * linearly. a = 0 is exactly cross-entropy (classify). */
+ * f is a class head, or (likelihood) the response's own likelihood ratio. The batch is the whole optimiser step, as the
+ * threshold needs it: 32 examples or more (an epoch's last may be smaller). Quantiles interpolate linearly. The ramp counts from the first step,
+ * whatever the learning rate's warm-up; the appendix's constants are as recalled (training.md 10.3). a = 0 is exactly cross-entropy (classify). */
 #include "objective/classes.h"
 #include "objective/table.h"
 
@@ -19,7 +20,7 @@ enum { ALPHA, THRESHOLD, SCHEDULE, WARMUP, PROGRESS, LIKELIHOOD };
 static const objective_option options_table[] = {
     {"alpha", 0.5, 0, 1, "largest weight of the student's own hard labels (paper: 0.75 for the largest students)"},
     {"threshold", 1, 0, 2, "0: batch median, 1: quantile that matches the weak labels' prior, 2: as released"},
-    {"schedule", 0, 0, 1, "0: linear ramp, 1: as released"},
+    {"schedule", 0, 0, 1, "0: linear ramp, 1: as released, which goes with warmup=0.1"},
     {"warmup", 0.2, 0, 1, "share of the steps until alpha is reached"},
     {"progress", 1, 0, 1, "share of the steps done; the trainer sets it"},
     BINARY_LIKELIHOOD,
@@ -112,6 +113,7 @@ const objective objective_aux_confidence = {
     .rows = ROW_SINGLE,
     .needs = NEEDS_HEAD | NEEDS_LABEL,
     .coupling = COUPLED_STEP,
+    .least_batch = 32,
     .options = options_table,
     .needs_with = needs_with,
     .loss = loss,

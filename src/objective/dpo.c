@@ -4,19 +4,21 @@
  *
  * Implicit reward beta*(S - S_ref). At policy == reference the loss is log 2.
  * Additions to the paper: label_smoothing > 0 makes it cDPO; length_normalised divides each log-ratio
- * by its response's length. Both are off by default. */
+ * by its response's length; sft adds -sft * S_w/|w|, the likelihood of chosen, against its falling with the rejected
+ * one's (Pang et al. 2024, arXiv 2404.19733, eq. 3). All are off by default. */
 #include "objective/pair.h"
 #include "objective/table.h"
 
-enum { BETA, LABEL_SMOOTHING, LENGTH_NORMALISED };
+enum { BETA, LABEL_SMOOTHING, LENGTH_NORMALISED, SFT };
 static const objective_option options_table[] = {
     {"beta", 0.1, 1e-6, 1e6, "strength of the tie to the reference"},
     {"label_smoothing", 0, 0, 0.5, "assumed share of swapped labels"},
     {"length_normalised", 0, 0, 1, "1: mean log-ratio per token, 0: sum"},
+    {"sft", 0, 0, 1e3, "weight of the chosen response's mean log_prob"},
     {.name = NULL},
 };
 
-static pair_term term(const double *options, const pair *p) {
+static pair_term preference(const double *options, const pair *p) {
     if (options[LENGTH_NORMALISED] == 0)
         return pair_logistic(p, options[BETA], options[LABEL_SMOOTHING]);
     pair mean = *p;
@@ -26,6 +28,13 @@ static pair_term term(const double *options, const pair *p) {
     pair_term t = pair_logistic(&mean, options[BETA], options[LABEL_SMOOTHING]);
     t.d_w /= p->n_w;
     t.d_l /= p->n_l;
+    return t;
+}
+
+static pair_term term(const double *options, const pair *p) {
+    pair_term t = preference(options, p);
+    t.loss -= options[SFT] * p->s_w / p->n_w;
+    t.d_w -= options[SFT] / p->n_w;
     return t;
 }
 

@@ -85,6 +85,7 @@ const objective objective_kto = {
     .rows = ROW_SINGLE,
     .needs = NEEDS_REFERENCE | NEEDS_LABEL | NEEDS_MISMATCHED,
     .coupling = COUPLED_STEP,
+    .least_batch = 2,
     .options = options_table,
     .loss = loss,
 };

@@ -92,6 +92,7 @@ struct objective {
     unsigned rows;       /* row_kind it takes */
     unsigned needs;      /* objective_needs */
     coupling coupling;
+    size_t least_batch; /* rows that a step needs for what it takes from all of them (a threshold); 0: any number */
     const objective_option *options; /* ends with a NULL name */
     /* `needs` under these options (a KL weight of 0 needs no reference); NULL: always `needs`. */
     unsigned (*needs_with)(const double *options);

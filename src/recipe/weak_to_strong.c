@@ -24,7 +24,7 @@ static const char defaults[] =
     "\"corpus_items\": 600000, \"corpus_lr\": 0.003, \"verdicts\": 0.5, \"train_items\": 1000, \"validation_items\": 300,"
     "\"test_items\": 1000, \"epochs\": 3, \"batch\": 32, \"lr\": 0.001, \"alpha\": 0.5, \"draws\": 2000, \"leave_out\": [],"
     "\"strong\": \"ladder\", \"model\": \"\", \"numerics\": \"portable\", \"rank\": 16, \"likelihood\": 1.0, \"strong_lr\": 0.0005, \"strong_epochs\": 1,"
-    "\"strong_batch\": 16}";
+    "\"strong_batch\": 32}";
 
 enum { MAX_FAMILIES = 16 };
 

@@ -333,6 +333,7 @@ static agon_status learn(online *o) {
     t.seed = seed_derivef(t.seed, "order %zu", o->round);
     t.lr = (float)schedule_lr(o->options.schedule, (double)t.lr, 0, o->options.n_rounds, 0, o->round);
     t.moments = &o->moments;
+    t.old_is_start = true;
     t.checkpoint_every = 0;
     s = train(o->ctx, o->m, o->a, NULL, o->pairs ? start : reference, o->made.rows, o->made.n, &t, &sink, NULL, 0);
     adapter_free(start);

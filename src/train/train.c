@@ -47,8 +47,9 @@ static agon_status check_options(agon_ctx *ctx, const train_options *o, size_t n
     if (!(o->warmup >= 0 && o->warmup <= 1) || !temperature_is_valid(o->temperature))
         return ctx_fail(ctx, AGON_EINVAL, "train: warmup is a share from 0 to 1, temperature 0 (which means 1) or %g to %g",
                         (double)LEAST_TEMPERATURE, (double)MOST_TEMPERATURE);
-    if ((o->objective->needs & NEEDS_MISMATCHED) && o->batch_rows < 2)
-        return ctx_fail(ctx, AGON_EINVAL, "train: %s needs batch_rows of 2 or more", o->objective->name);
+    if (o->batch_rows < o->objective->least_batch)
+        return ctx_fail(ctx, AGON_EINVAL, "train: %s takes what it needs from all rows of a step: batch_rows (--batch) must be %zu or more",
+                        o->objective->name, o->objective->least_batch);
     return AGON_OK;
 }
 
@@ -270,18 +271,29 @@ static agon_status policy_is_reference(trainer *t, bool *out) {
     return AGON_OK;
 }
 
-static agon_status check_start(trainer *t, const row *rows, const step_row *index, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < rows[i].n_responses; k++) {
-            const response *r = &rows[i].responses[k];
-            for (size_t j = 0; j < r->n; j++)
-                if (r->log_prob[j] != r->reference[j])
-                    return ctx_fail(t->ctx, AGON_EMISMATCH,
-                                    "step 0, training row %zu, response %zu, token %zu: the policy is the reference, "
-                                    "but their log_probs are %.9g and %.9g", index[i].index, k, j, r->log_prob[j],
-                                    r->reference[j]);
-        }
+/* Both log_probs of a row's tokens are the same bits. */
+static agon_status check_same(trainer *t, const row *r, const step_row *index, bool old) {
+    for (size_t k = 0; k < r->n_responses; k++) {
+        const response *x = &r->responses[k];
+        const double *other = old ? x->old : x->reference;
+        for (size_t j = 0; other && j < x->n; j++)
+            if (x->log_prob[j] != other[j])
+                return ctx_fail(t->ctx, AGON_EMISMATCH, "step 0, training row %zu, response %zu, token %zu: the policy is %s, but their "
+                                "log_probs are %.9g and %.9g", index->index, k, j, old ? "what sampled the row" : "the reference", x->log_prob[j],
+                                other[j]);
+    }
     return AGON_OK;
+}
+
+static agon_status check_start(trainer *t, const step *s) {
+    bool equal = false;
+    agon_status status = policy_is_reference(t, &equal);
+    for (size_t i = 0; i < s->n && status == AGON_OK && equal; i++)
+        status = check_same(t, &s->rows[i], &s->index[i], false);
+    for (size_t i = 0; i < s->n && status == AGON_OK && t->options->old_is_start && t->next_step == 0; i++)
+        if (!s->index[i].mismatched) /* another prompt's answer */
+            status = check_same(t, &s->rows[i], &s->index[i], true);
+    return status;
 }
 
 /* ---- one step -------------------------------------------------------------------------------------- */
@@ -424,12 +436,9 @@ static agon_status two_passes(trainer *t, step *s, double scale) {
 
 agon_status step_gradients(trainer *t, step *s, double scale) {
     const objective *o = t->options->objective;
-    bool equal = false;
     agon_status status = o->coupling == COUPLED_STEP ? two_passes(t, s, scale) : row_by_row(t, s, scale);
     if (status == AGON_OK)
-        status = policy_is_reference(t, &equal);
-    if (status == AGON_OK && equal)
-        status = check_start(t, s->rows, s->index, s->n);
+        status = check_start(t, s);
     return status == AGON_OK && o->coupling != COUPLED_STEP ? step_loss(t, s) : status;
 }
 

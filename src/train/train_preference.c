@@ -58,9 +58,10 @@ agon_status preference_check_options(trainer *t) {
     if (p->vectors < 1 || p->vectors > 4096 || t->options->batch_rows % (p->vectors * m) != 0)
         return ctx_fail(t->ctx, AGON_EINVAL, "train: a batch of %zu rows cannot be dealt to %zu preference vectors and %zu dimensions alike; "
                         "use a multiple of %zu", t->options->batch_rows, p->vectors, m, p->vectors * m);
-    if ((t->needs & NEEDS_MISMATCHED) && rows_each(t) < 2)
-        return ctx_fail(t->ctx, AGON_EINVAL, "train: %s needs two rows or more of each dimension a vector; use a batch of %zu",
-                        t->options->objective->name, 2 * p->vectors * m);
+    const size_t least = t->options->objective->least_batch;
+    if (rows_each(t) < least)
+        return ctx_fail(t->ctx, AGON_EINVAL, "train: %s needs %zu rows or more of each dimension a vector; use a batch of %zu",
+                        t->options->objective->name, least, least * p->vectors * m);
     return sort_rows(t);
 }
 

@@ -4,17 +4,20 @@
 
 for i in 1 2 3 4 5 6; do
     printf '{"prompt":"say %s","chosen":"the number %s","rejected":"no no","margin":0.5}\n' $i $i >>pairs.jsonl
+    printf '{"prompt":"say %s","chosen":"the number %s","rejected":"no no","chosen_critique":"the number","rejected_critique":"no %s"}\n' $i $i $i >>critiques.jsonl
     printf '{"prompt":"say %s","completions":["the %s","on","a b"],"rewards":[1,0,0.5]}\n' $i $i >>ranks.jsonl
     printf '{"prompt":"say %s","completion":"the %s","label":%s,"reward":%s}\n' $i $i $((i % 2)) $i >>labels.jsonl
     printf '{"prompt":"say %s","completions":["the number","%s"],"labels":[true,false]}\n' $i $i >>steps.jsonl
 done
 
 # ---- killed at a checkpoint, run again: the same bits, for every kind of reward model. 400 lines of steps are more than a pipe holds.
-for pair in bt:pairs plackett-luce:ranks rm-pointwise:labels classify:labels aux-confidence:labels prm:steps cloud:pairs ppo:labels; do
+for pair in bt:pairs plackett-luce:ranks rm-pointwise:labels classify:labels aux-confidence:labels prm:steps cloud:critiques ppo:labels; do
     name=${pair%:*} data=${pair#*:}.jsonl
     how="--lora 4"
     [ $name != prm ] || how="" # all weights once
-    options="--data $data $how --batch 3 --lr 1e-2 --steps 400 --checkpoint-every 50 --json"
+    batch=3
+    [ $name != aux-confidence ] || batch=32
+    options="--data $data $how --batch $batch --lr 1e-2 --steps 400 --checkpoint-every 50 --json"
     run 0 "$agon" train $name --model "$tiny" --output whole-$name $options
     id=$(field id out)
     rm -f pipe

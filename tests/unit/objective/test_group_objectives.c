@@ -481,6 +481,23 @@ static void ppo__adds_the_score_once(void **state) {
     assert_close(r->d_log_prob[4], 0, 0);
 }
 
+/* One step on fresh samples with given advantages: PPO's clipped ratio has the gradient of REINFORCE. */
+static void ppo__equals_reinforce_on_policy(void **state) {
+    agon_ctx *ctx = *state;
+    test_rows plain = {0}, ratio = {0};
+    for (size_t i = 0; i < 4; i++) {
+        test_sums(&plain, i, 0, 3, -2 - (double)i, -2)->advantage = (double)i - 1.5;
+        response *r = test_sums(&ratio, i, 0, 3, -2 - (double)i, -2);
+        r->advantage = (double)i - 1.5;
+        r->old = r->log_prob;
+    }
+    run_objective(ctx, "rloo", NULL, &plain);
+    run_objective(ctx, "ppo", SET("beta=0"), &ratio);
+    for (size_t i = 0; i < 4; i++)
+        for (size_t j = 0; j < 3; j++) /* rloo means over responses, ppo over tokens */
+            assert_close(ratio.responses[i][0].d_log_prob[j], plain.responses[i][0].d_log_prob[j] / 3, 1e-15);
+}
+
 static void ppo__explains_variance(void **state) {
     agon_ctx *ctx = *state;
     test_rows t = {0};
@@ -547,6 +564,7 @@ int main(void) {
         cmocka_unit_test(gspo__agrees_with_the_vector),
         cmocka_unit_test(accumulation__agrees_with_the_vector),
         cmocka_unit_test(ppo__adds_the_score_once),
+        cmocka_unit_test(ppo__equals_reinforce_on_policy),
         cmocka_unit_test(ppo__explains_variance),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

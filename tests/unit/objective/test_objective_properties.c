@@ -81,7 +81,7 @@ static void check_gradients(agon_ctx *ctx, const objective *o, const double *opt
 static void objectives__gradients_match_finite_differences(void **state) {
     agon_ctx *ctx = *state;
     const char *extra[][2] = {{"grpo", "beta=0.1"},        {"grpo", "aggregation=1"}, {"grpo", "kl=2"},
-                              {"ipo", "length_normalised=0"}, {"dpo", "length_normalised=1"},
+                              {"ipo", "length_normalised=0"}, {"dpo", "length_normalised=1"}, {"dpo", "sft=0.3"},
                               {"rso-hinge", "beta=2"},     {"exo-rw", "forward=1"},   {"dpo", "label_smoothing=0.2"},
                               {"sft", "label_smoothing=0.1"}, {"ppo", "entropy_coefficient=0.1"},
                               {"ppo", "whiten_rewards=1"},   {"reinforce++", "baseline=1"},

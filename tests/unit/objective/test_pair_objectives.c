@@ -42,6 +42,10 @@ static void dpo__agrees_with_the_vector(void **state) {
     }
     assert_close(metric_of(&r, "margin"), margin, 1e-9);
     assert_close(metric_of(&r, "reward_chosen"), chosen, 1e-9);
+    double plain = r.loss, sft = 0;
+    for (size_t i = 0; i < 3; i++)
+        sft -= t.channels[i][0].log_prob[0] / 3;
+    assert_close(run_objective(ctx, "dpo", SET("beta=0.1", "sft=0.3"), &t).loss, plain + 0.3 * sft, 1e-12);
     run_objective(ctx, "spin", SET("beta=0.1"), &t);
     expect_losses(v, "loss", &t);
     json_decref(root);

@@ -59,7 +59,7 @@ static void new_data(test_data *d, size_t k, size_t n_prompt) {
 
 static train_options options_for(const char *name) {
     train_options o = trainer_options(name);
-    o.batch_rows = 3;
+    o.batch_rows = o.objective->least_batch > 3 ? o.objective->least_batch : 3;
     o.max_steps = 20;
     o.lr = 5e-3f;
     o.seed = 17;
@@ -474,6 +474,25 @@ static void train__checks_that_it_starts_at_its_reference(void **state) {
     model_free(reference);
 }
 
+/* Rows that are said to be sampled from the weights at the start: the first ratios are checked to be 1. */
+static void train__checks_that_it_starts_at_its_samples(void **state) {
+    agon_ctx *ctx = *state;
+    test_data d;
+    new_data(&d, K, N_PROMPT);
+    for (size_t i = 0; i < N_ROWS; i++)
+        for (size_t k = 0; k < K; k++)
+            d.responses[i][k].old = d.old[i][k];
+    model *m = new_model(ctx, COMPUTE_F32);
+    adapter *a = new_adapter(ctx, m);
+    train_options o = options_for("grpo");
+    assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+    o.old_is_start = true;
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EMISMATCH);
+    assert_non_null(strstr(agon_error(ctx), "the policy is what sampled the row"));
+    adapter_free(a);
+    model_free(m);
+}
+
 static void train__refuses_what_it_cannot_run(void **state) {
     agon_ctx *ctx = *state;
     test_data d;
@@ -533,6 +552,7 @@ int main(void) {
         cmocka_unit_test(train__names_step_and_row_of_a_bad_number),
         cmocka_unit_test(train__names_the_rows_of_a_coupled_batch),
         cmocka_unit_test(train__checks_that_it_starts_at_its_reference),
+        cmocka_unit_test(train__checks_that_it_starts_at_its_samples),
         cmocka_unit_test(train__refuses_what_it_cannot_run),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -327,7 +327,9 @@ static void selection__refuses_rows_without_a_loss_of_their_own(void **state) {
         size_t batch;
         bool co_teach;
     } bad[] = {{"kto", "kto has one loss over a whole step", 0.2, 8, false},
-               {"aux-confidence", "aux-confidence has one loss over a whole step", 0.2, 8, false},
+               {"aux-confidence", "aux-confidence has one loss over a whole step", 0.2, 32, false},
+               {"aux-confidence", "batch_rows (--batch) must be 32 or more", 0, 31, false},
+               {"kto", "batch_rows (--batch) must be 2 or more", 0, 1, false},
                {"grpo", "small losses say nothing under grpo", 0.2, 8, true},
                {"reinforce++", "small losses say nothing under reinforce++", 0.2, 8, false},
                {"sft", "of a batch of 1 rows 0.2 of them is none", 0.2, 1, false},
