@@ -120,4 +120,17 @@ cp all.train.jsonl first.jsonl
 run 0 "$agon" data split all.jsonl --test 0.25 --seed 3
 same all.train.jsonl first.jsonl
 run 2 "$agon" data split all.jsonl --test 1.5
+
+# ---- what an objective does not read is said, before a training too; turns after the last answer are counted
+printf '{"prompt":"a","chosen":"the","rejected":"on","label":0.8,"margin":2}\n{"prompt":"a","chosen":"on","rejected":"the"}\n' >unread.jsonl
+run 0 "$agon" data check unread.jsonl --objective dpo --model "$tiny"
+says out 'not read by dpo: "label" of 1 rows'
+says out 'not read by dpo: "margin" of 1 rows'
+run 0 "$agon" data check unread.jsonl --objective bt --model "$tiny"
+grep -q 'not read by' out && fail "bt reads labels and margins"
+run 0 "$agon" train dpo --model "$tiny" --data unread.jsonl --lora 4 --dry-run
+says err 'dpo does not read "label", which 1 rows have'
+printf '{"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"b"},{"from":"human","value":"c"}]}\n' >dangling.jsonl
+run 0 "$agon" data convert dangling.jsonl --to cut.jsonl
+says out '1 turns after the last answer are left out'
 done_testing

@@ -154,4 +154,26 @@ says err 'reward model 2 has no scale'; one_sentence
 printf '{"mean":0,"std":0}' >judge2/reward_scale.json
 run 4 "$agon" score --reward $together <ask.jsonl
 says err 'std above 0'; one_sentence
+
+# ---- the learning rate over the rounds, AdamW's constants, and options that would say nothing
+run 0 "$agon" train grpo --online --model "$tiny" --output falling $options --schedule linear
+falling=$(field id out | tail -1)
+run 0 "$agon" train grpo --online --model "$tiny" --output constant $options
+[ "$(field id out | tail -1)" != "$falling" ] || fail "the schedule over the rounds makes no difference"
+run 4 "$agon" train grpo --online --model "$tiny" --output falling $options
+says err 'another schedule'; one_sentence
+run 0 "$agon" train grpo --online --model "$tiny" --output adam $options --eps 1e-3
+[ "$(field id out | tail -1)" != "$(sed -n 's/.*"id":"\([0-9a-f]*\)".*/\1/p' constant/online.json | tail -1)" ] || fail "eps makes no difference"
+run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --kl-horizon 100
+says err 'begins above 0'; one_sentence
+run 4 "$agon" train dpo-soft --online --model "$tiny" --output wrong $options
+says err 'dpo-soft needs P\(chosen is better\)'; one_sentence
+for option in "--steps 3" "--warmup 0.1" "--max-length 9" --skip-bad "--checkpoint-every 2" "--preview 1" --dry-run --resume; do
+    run 2 "$agon" train grpo --online --model "$tiny" --output wrong $options $option
+    says err "${option%% *} does not go with it"
+done
+for option in "--rounds 3" "--judge x" "--reward-model judge" "--kl-horizon 4" "--cells a" "--pass-reward 0.5"; do
+    run 2 "$agon" train dpo --model "$tiny" --data pairs.jsonl --output wrong --lora 4 $option
+    says err "${option%% *} goes with --online"
+done
 done_testing
