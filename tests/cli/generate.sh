@@ -98,10 +98,17 @@ stops "$two" "$two" "$later"
 echo "$h,\"stop\":[\"$two\"]}" | run 0 "$agon" generate --model "$tiny" $s --stop "$(echo "$answer" | cut -c1)"
 same flag out
 
-# What is printed as it is written never shows the beginning of a text that is cut away.
-run 0 "$agon" generate --model "$tiny" --temperature 0 --max-tokens 24 --allowed-tokens $letters --stop "$two" --stop "$three" hello
+# For people the text alone; a terminal gets it as it is written, and never the beginning of what is cut away.
+plain="generate --model $tiny --temperature 0 --max-tokens 24 --allowed-tokens $letters --stop $two --stop $three hello"
+run 0 "$agon" $plain
 count
 [ "$(cat out)" = "${answer%%"$three"*}" ] || fail "printed otherwise than up to $three"
+if command -v script >/dev/null 2>&1; then
+    mv out plain
+    run 0 script -qec "$agon $plain" /dev/null </dev/null
+    tr -d '\r' <out >live
+    same live plain
+fi
 
 # --chat is the prompt as one user message.
 echo '{"messages":[{"role":"user","content":"hello"}]}' | run 0 "$agon" generate --model "$tiny" $s
@@ -135,6 +142,29 @@ echo "$p}" | run 0 "$agon" generate --model "$tiny" $greedy --allowed-tokens 70,
 same row out
 echo "$p,\"presence_penalty\":100,\"allowed_tokens\":[70,71]}" | run 0 "$agon" generate --model "$tiny" $greedy --max-tokens 2
 field tokens out | grep -Eqx '\[70,71\]|\[71,70\]' || fail "the presence penalty does nothing"
+# Each way to cut the distribution leaves the likeliest token alone, and each penalty ends a repetition; a row's key is the flag.
+hot="--json --temperature 1 --seed 2 --max-tokens 12"
+echo "$p}" | run 0 "$agon" generate --model "$tiny" $hot --temperature 0
+cp out best
+field tokens best | tr -d '[]' | tr , '\n' | uniq -d | grep -q . || fail "the answer does not repeat itself, so a penalty has nothing to change"
+echo "$p}" | run 0 "$agon" generate --model "$tiny" $hot
+differ out best
+for option in "top-k 1" "top-p 1e-6" "min-p 1"; do
+    key=$(echo "${option% *}" | tr - _)
+    echo "$p}" | run 0 "$agon" generate --model "$tiny" $hot --$option
+    same out best
+    echo "$p,\"$key\":${option#* }}" | run 0 "$agon" generate --model "$tiny" $hot
+    same out best
+done
+for option in "repetition-penalty 50" "frequency-penalty 9" "presence-penalty 9"; do
+    key=$(echo "${option% *}" | tr - _)
+    echo "$p}" | run 0 "$agon" generate --model "$tiny" $hot --temperature 0 --$option
+    cp out flag
+    count
+    if field tokens flag | tr -d '[]' | tr , '\n' | uniq -d | grep -q .; then fail "a token repeats itself under --$option"; fi
+    echo "$p,\"$key\":${option#* }}" | run 0 "$agon" generate --model "$tiny" $hot --temperature 0
+    same out flag
+done
 for bad in '"logit_bias":[1]' '"logit_bias":{"x":1}' '"logit_bias":{"5":"a"}' '"allowed_tokens":[]' '"allowed_tokens":[-1]' '"stop":""' \
     '"stop":[1]' '"temperature":"hot"' '"top_k":1.5' '"max_tokens":0' '"logit_bias":{"999999":1}' '"min_p":2' '"logit_bias":{"5":101}'; do
     printf '%s}\n%s,%s}\n' "$p" "$p" "$bad" | run 4 "$agon" generate --model "$tiny" --json --max-tokens 1

@@ -1,4 +1,4 @@
-/* What agon_sampling asks for reaches the sampler: stop texts of the public API. */
+/* What agon_sampling asks for reaches the sampler: stop texts, the ways to cut the distribution, penalties. */
 #include "test.h"
 
 enum { LENGTH = 24, N_LETTERS = 26 };
@@ -113,10 +113,59 @@ static void stop__ends_before_the_first_of_several(void **state) {
     assert_stops(f, stop + 1, 1, 10, 7);
 }
 
+/* ---- the distribution ------------------------------------------------------------------------------------- */
+
+static bool is_greedy(fixture *f, const agon_sampling *s) {
+    agon_completion c = ask(f, s);
+    bool same = c.n_tokens == LENGTH && memcmp(c.tokens, f->answer.tokens, LENGTH * sizeof *c.tokens) == 0;
+    agon_completion_free(&c);
+    return same;
+}
+
+/* Each leaves the likeliest token alone, so that the temperature changes nothing. */
+static void sampling__cut_to_one_token_is_greedy(void **state) {
+    fixture *f = *state;
+    agon_sampling hot = f->greedy;
+    hot.temperature = 1;
+    assert_false(is_greedy(f, &hot));
+    agon_sampling k = hot, p = hot, m = hot;
+    k.top_k = 1;
+    p.top_p = 1e-6;
+    m.min_p = 1;
+    assert_true(is_greedy(f, &k));
+    assert_true(is_greedy(f, &p));
+    assert_true(is_greedy(f, &m));
+}
+
+/* Times the answer writes the token it has just written. */
+static size_t repeats(fixture *f, const agon_sampling *s) {
+    agon_completion c = ask(f, s);
+    size_t n = 0;
+    for (size_t i = 1; i < c.n_tokens; i++)
+        n += c.tokens[i] == c.tokens[i - 1];
+    agon_completion_free(&c);
+    return n;
+}
+
+/* No letter comes again before all others, while there are others. */
+static void sampling__penalties_end_a_repetition(void **state) {
+    fixture *f = *state;
+    agon_sampling repetition = f->greedy, frequency = f->greedy, presence = f->greedy;
+    repetition.repetition_penalty = 100;
+    frequency.frequency_penalty = 100;
+    presence.presence_penalty = 100;
+    assert_true(repeats(f, &f->greedy) > 0);
+    assert_int_equal(repeats(f, &repetition), 0);
+    assert_int_equal(repeats(f, &frequency), 0);
+    assert_int_equal(repeats(f, &presence), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stop__ends_before_a_text_of_two_tokens),
         cmocka_unit_test(stop__ends_before_the_first_of_several),
+        cmocka_unit_test(sampling__cut_to_one_token_is_greedy),
+        cmocka_unit_test(sampling__penalties_end_a_repetition),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
