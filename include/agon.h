@@ -58,6 +58,7 @@ AGON_API const char *agon_status_name(agon_status status);
 typedef enum agon_numerics {
     AGON_NUMERICS_PORTABLE = 0, /* equal bits on every CPU */
     AGON_NUMERICS_NATIVE = 1,   /* bf16 products in the order of VDPBF16PS: up to twice as fast on AMD Zen 4 and later */
+    AGON_NUMERICS_DEFAULT = 2,  /* for a new context: AGON_NUMERICS ("portable" or "native") from the environment, else portable */
 } agon_numerics;
 
 typedef struct agon_ctx agon_ctx;
@@ -65,7 +66,7 @@ typedef struct agon_ctx agon_ctx;
 typedef struct agon_ctx_options {
     size_t struct_size;     /* sizeof(agon_ctx_options) */
     int n_threads;          /* 0: one per core the process may use */
-    agon_numerics numerics; /* default portable */
+    agon_numerics numerics; /* portable or native as asked for, whatever the environment says; default: AGON_NUMERICS_DEFAULT */
     const char *cpu;        /* NULL: AGON_CPU from the environment, else the best present;
                                "portable", "avx2", "avx512", "amx" */
     const char *memory;     /* what the process may use in all: MiB ("8192") or "unlimited". NULL: AGON_MEMORY from the environment,
@@ -75,7 +76,7 @@ typedef struct agon_ctx_options {
 AGON_API agon_ctx_options agon_ctx_options_default(void);
 
 /* Makes a context: error message, worker threads, CPU path. *out is new; free with agon_ctx_free.
- * AGON_EINVAL: unknown or absent cpu path, no limit of memory. AGON_ENOMEM. `options` may be NULL. On failure there is
+ * AGON_EINVAL: unknown or absent cpu path, unknown numerics, no limit of memory. AGON_ENOMEM. `options` may be NULL. On failure there is
  * no context to ask, so the reason is written to `reason` [reason_size] when it is not NULL. */
 AGON_API AGON_MUST_CHECK agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out,
                                                   char *reason, size_t reason_size);

@@ -90,7 +90,17 @@ static bool choose_cpu(const char *name, cpu_path *out) {
 }
 
 agon_ctx_options agon_ctx_options_default(void) {
-    return (agon_ctx_options){.struct_size = sizeof(agon_ctx_options)};
+    return (agon_ctx_options){.struct_size = sizeof(agon_ctx_options), .numerics = AGON_NUMERICS_DEFAULT};
+}
+
+static bool choose_numerics(agon_numerics asked, agon_numerics *out) {
+    const char *name = asked == AGON_NUMERICS_DEFAULT ? getenv("AGON_NUMERICS") : NULL;
+    *out = asked == AGON_NUMERICS_DEFAULT ? AGON_NUMERICS_PORTABLE : asked;
+    if (name && strcmp(name, "native") == 0)
+        *out = AGON_NUMERICS_NATIVE;
+    else if (name && *name && strcmp(name, "portable") != 0)
+        return false;
+    return *out == AGON_NUMERICS_PORTABLE || *out == AGON_NUMERICS_NATIVE;
 }
 
 /* "unlimited", or MiB from 1 on. */
@@ -122,7 +132,13 @@ agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out, char *
     agon_ctx *ctx = calloc(1, sizeof *ctx);
     if (!ctx)
         return AGON_ENOMEM;
-    ctx->numerics = opt.numerics;
+    if (!choose_numerics(opt.numerics, &ctx->numerics)) {
+        const char *name = opt.numerics == AGON_NUMERICS_DEFAULT ? getenv("AGON_NUMERICS") : "";
+        if (reason && reason_size)
+            snprintf(reason, reason_size, "numerics (AGON_NUMERICS) is portable or native, not '%.40s'", name ? name : "");
+        free(ctx);
+        return AGON_EINVAL;
+    }
     if (!choose_cpu(opt.cpu, &ctx->cpu)) {
         const char *name = opt.cpu ? opt.cpu : getenv("AGON_CPU");
         if (reason && reason_size)

@@ -83,7 +83,8 @@ const command command_bench = {
     "speed of the kernels",
     "bench matmul [--json] [--runs N] [--out N --in N] [--rows N]\n\n"
     "Each kernel's median rate on the shapes of a model of 135M weights, or on one of your own, and its share of the peak\n"
-    "of the instruction it uses, measured in the same run. $AGON_CPU (portable, avx2, avx512, amx) picks the path.\n\n"
+    "of the instruction it uses, measured in the same run. $AGON_CPU (portable, avx2, avx512, amx) picks the path,\n"
+    "$AGON_NUMERICS (portable, native) the arithmetic.\n\n"
     "  --json     a line a kernel, then one about the machine (docs/cli.md)\n"
     "  --runs N   of each, the median counts (default 5)\n"
     "  --out N --in N   of the weight matrix, --rows N of activations\n\n"

@@ -78,8 +78,8 @@ static agon_status count_tokens(reader *r, size_t n_model, size_t *n) {
             return s;
     }
     if (n_model && largest >= n_model)
-        return ctx_fail(r->ctx, AGON_EFORMAT, "%s: token id %zu, but the model has %zu tokens", r->where,
-                        largest, n_model);
+        return ctx_fail(r->ctx, AGON_EFORMAT, "%s: token id %zu, but the model's embedding (model.embed_tokens.weight) has %zu rows",
+                        r->where, largest, n_model);
     *n = n_model ? n_model : largest + 1;
     return AGON_OK;
 }
@@ -352,8 +352,8 @@ agon_status tokenizer_from_parts(agon_ctx *ctx, const char *where, const tokeniz
                         "%s: pre-tokenizer '%.40s' is not known (known: smollm, gpt-2, llama-bpe, qwen2, tekken)",
                         where, pre);
     if (n_vocabulary && parts->n > n_vocabulary)
-        return ctx_fail(ctx, AGON_EFORMAT, "%s: %zu tokens, but the model has %zu", where, parts->n,
-                        n_vocabulary);
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: %zu tokens, but the model's embedding (token_embd.weight) has %zu rows", where,
+                        parts->n, n_vocabulary);
     agon_status s = tokenizer_alloc(ctx, n_vocabulary ? n_vocabulary : parts->n, &t);
     if (s || (s = parse_named(ctx, t, named)) || (s = set_parts_tokens(ctx, t, parts)) ||
         (s = tokenizer_index(ctx, t, parts->n_merges)) || (s = set_parts_merges(ctx, where, t, parts)))

@@ -32,9 +32,29 @@ if command -v readelf >/dev/null 2>&1; then
     count
     if grep -v '^agon_' exported; then fail "exported beside agon_..."; fi
 fi
-# shellcheck disable=SC2046,SC2086
-run 0 ${CC:-cc} $warnings "$source/examples/c/score.c" -o score-static $(ask --cflags agon) "$library/libagon.a" \
-    $(pkg-config --libs $(pkg-config --print-requires-private agon)) -lm -lpthread
+# A static link takes what agon.pc calls private, and nothing else: beside it stands libagon.a alone. Not by --static, which also asks for the
+# private libraries of each of those, which a machine with their shared ones need not have.
+mkdir static
+cp "$library/libagon.a" static/
+private=$(sed -n 's/^Libs.private: *//p' "$pc")
+sed -e "s|^libdir=.*|libdir=$work/static|" -e 's/^Requires.private:/Requires:/' -e "s|^Libs:.*|& $private|" "$pc" >static/agon.pc
+count
+(PKG_CONFIG_PATH=$work/static; export PKG_CONFIG_PATH; ask --cflags --libs agon) >flags || fail "pkg-config cannot read $pc"
+# shellcheck disable=SC2046
+run 0 ${CC:-cc} $warnings "$source/examples/c/score.c" -o score-static $(cat flags)
+if command -v readelf >/dev/null 2>&1; then
+    readelf -d score-static >needed
+    count
+    if grep 'NEEDED.*libagon' needed; then fail "the static program needs the shared library"; fi
+fi
+# Without --static none of that is asked for; with it, all.
+ask --libs agon >flags
+count
+if grep -q -- '-lsqlite3' flags; then fail "a program linked to the shared library need not link its libraries"; fi
+ask --static --libs agon >flags
+for name in -lsqlite3 -lcurl -ljansson -lyaml -lpcre2-8 -lutf8proc -lcrypto -lm; do
+    says flags "(^| )$name( |\$)"
+done
 
 run 0 ./score "$tiny" "one two" " three" " seven seven" "x"
 cp out dynamic

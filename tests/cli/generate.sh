@@ -52,10 +52,69 @@ run 0 "$agon" score --model "$tiny" --json --temperature 0.0001 <scored
 count
 if grep -Eqi 'nan|inf|null' out; then fail "a log_prob is not finite"; fi
 
-# A stop text ends the answer before it.
-sed -n 1p rows | run 0 "$agon" generate --model "$tiny" --json --max-tokens 40 --seed 5 --chat
-sed -n 1p rows | run 0 "$agon" generate --model "$tiny" --json --max-tokens 40 --seed 5 --stop e --stop t --stop a
-says out '"finish":"(stop|length)"'
+# A stop text ends the answer before it, also where it begins in one token and ends in the next. The letters of the alphabet are tokens of
+# their own, so the n-th character is the n-th token.
+letters=$(seq -s, 100 125)
+h='{"prompt":"hello"'
+s="--json --temperature 0 --max-tokens 24 --allowed-tokens $letters"
+echo "$h}" | run 0 "$agon" generate --model "$tiny" $s
+says out '"finish":"length"'
+answer=$(sed 's/.*"text":"\([a-z]*\)".*/\1/' out)
+field tokens out | tr -d '[]' | tr , '\n' >letters
+[ ${#answer} = 24 ] && [ "$(wc -l <letters)" = 24 ] || fail "24 letters are not 24 tokens: $answer"
+# stops_at TEXT: `out` is the answer up to TEXT, with the tokens TEXT ends with.
+stops_at() {
+    count
+    before=${answer%%"$1"*}
+    tokens=$(head -$((${#before} + ${#1})) letters | tr '\n' , | sed 's/,$//')
+    grep -qF "{\"text\":\"$before\",\"tokens\":[$tokens]," out && grep -qF '"finish":"stop"' out || fail "stopped elsewhere than before $1 in $answer"
+}
+# stops EXPECTED TEXT...: as flags and as the row's own, in the order given.
+stops() {
+    expected=$1
+    shift
+    flags=$(printf -- '--stop %s ' "$@")
+    echo "$h}" | run 0 "$agon" generate --model "$tiny" $s $flags
+    stops_at "$expected"
+    cp out flag
+    list=$(printf '"%s",' "$@")
+    echo "$h,\"stop\":[${list%,}]}" | run 0 "$agon" generate --model "$tiny" $s
+    same flag out
+}
+one=$(echo "$answer" | cut -c6)
+two=$(echo "$answer" | cut -c5-6)
+three=$(echo "$answer" | cut -c4-6)
+later=$(echo "$answer" | cut -c8-10)
+stops "$two" "$two"
+echo "$h,\"stop\":\"$two\"}" | run 0 "$agon" generate --model "$tiny" $s
+same flag out
+# Of several the one that begins first, whatever their order; one that would come later changes nothing.
+case $before in *"$one"* | *"$two"* | *"$later"*) fail "the texts to stop at come too early in $answer" ;; esac
+stops "$three" "$one" "$two" "$three"
+stops "$three" "$three" "$two" "$one"
+stops "$two" "$later" "$two"
+stops "$two" "$two" "$later"
+# The row's list takes the place of the command's.
+echo "$h,\"stop\":[\"$two\"]}" | run 0 "$agon" generate --model "$tiny" $s --stop "$(echo "$answer" | cut -c1)"
+same flag out
+
+# For people the text alone; a terminal gets it as it is written, and never the beginning of what is cut away.
+plain="generate --model $tiny --temperature 0 --max-tokens 24 --allowed-tokens $letters --stop $two --stop $three hello"
+run 0 "$agon" $plain
+count
+[ "$(cat out)" = "${answer%%"$three"*}" ] || fail "printed otherwise than up to $three"
+if command -v script >/dev/null 2>&1; then
+    mv out plain
+    run 0 script -qec "$agon $plain" /dev/null </dev/null
+    tr -d '\r' <out >live
+    same live plain
+fi
+
+# --chat is the prompt as one user message.
+echo '{"messages":[{"role":"user","content":"hello"}]}' | run 0 "$agon" generate --model "$tiny" $s
+cp out messages
+echo "$h}" | run 0 "$agon" generate --model "$tiny" $s --chat
+same messages out
 
 # Bias, allowed tokens and penalties, as flags and as a row's own keys.
 p='{"prompt":"one two"'
@@ -83,10 +142,29 @@ echo "$p}" | run 0 "$agon" generate --model "$tiny" $greedy --allowed-tokens 70,
 same row out
 echo "$p,\"presence_penalty\":100,\"allowed_tokens\":[70,71]}" | run 0 "$agon" generate --model "$tiny" $greedy --max-tokens 2
 field tokens out | grep -Eqx '\[70,71\]|\[71,70\]' || fail "the presence penalty does nothing"
-echo "$p,\"stop\":[\"e\",\"t\",\"a\"],\"seed\":5,\"max_tokens\":40}" | run 0 "$agon" generate --model "$tiny" --json
-cp out row
-echo "$p}" | run 0 "$agon" generate --model "$tiny" --json --max-tokens 40 --seed 5 --stop e --stop t --stop a
-same row out
+# Each way to cut the distribution leaves the likeliest token alone, and each penalty ends a repetition; a row's key is the flag.
+hot="--json --temperature 1 --seed 2 --max-tokens 12"
+echo "$p}" | run 0 "$agon" generate --model "$tiny" $hot --temperature 0
+cp out best
+field tokens best | tr -d '[]' | tr , '\n' | uniq -d | grep -q . || fail "the answer does not repeat itself, so a penalty has nothing to change"
+echo "$p}" | run 0 "$agon" generate --model "$tiny" $hot
+differ out best
+for option in "top-k 1" "top-p 1e-6" "min-p 1"; do
+    key=$(echo "${option% *}" | tr - _)
+    echo "$p}" | run 0 "$agon" generate --model "$tiny" $hot --$option
+    same out best
+    echo "$p,\"$key\":${option#* }}" | run 0 "$agon" generate --model "$tiny" $hot
+    same out best
+done
+for option in "repetition-penalty 50" "frequency-penalty 9" "presence-penalty 9"; do
+    key=$(echo "${option% *}" | tr - _)
+    echo "$p}" | run 0 "$agon" generate --model "$tiny" $hot --temperature 0 --$option
+    cp out flag
+    count
+    if field tokens flag | tr -d '[]' | tr , '\n' | uniq -d | grep -q .; then fail "a token repeats itself under --$option"; fi
+    echo "$p,\"$key\":${option#* }}" | run 0 "$agon" generate --model "$tiny" $hot --temperature 0
+    same out flag
+done
 for bad in '"logit_bias":[1]' '"logit_bias":{"x":1}' '"logit_bias":{"5":"a"}' '"allowed_tokens":[]' '"allowed_tokens":[-1]' '"stop":""' \
     '"stop":[1]' '"temperature":"hot"' '"top_k":1.5' '"max_tokens":0' '"logit_bias":{"999999":1}' '"min_p":2' '"logit_bias":{"5":101}'; do
     printf '%s}\n%s,%s}\n' "$p" "$p" "$bad" | run 4 "$agon" generate --model "$tiny" --json --max-tokens 1

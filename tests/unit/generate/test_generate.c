@@ -1,5 +1,6 @@
 /* Generation: log_probs equal the forward's bits, samples do not depend on company or batch size, and the
  * distribution drawn from is the one promised. */
+#include "base/available.h"
 #include "base/ctx.h"
 #include "generate/generate.h"
 #include "generate/sample.h"
@@ -80,6 +81,49 @@ static void generate__log_probs_equal_the_forward(void **state) {
     }
 }
 
+/* What a policy that has moved gets in a rollout, in scoring and in the forward that training keeps for its backward pass: the same
+ * bits, or ratio and KL of the first step would not be those of an unchanged policy. */
+static void generate__log_probs_equal_the_training_forward(void **state) {
+    (void)state;
+    enum { N = SAMPLES };
+    for (int dtype = 0; dtype < 2; dtype++) {
+        fixture f;
+        completion c[N], base[N];
+        workspace *w = NULL;
+        float scored[256], trained[256];
+        begin(&f, (compute_dtype)dtype);
+        assert_ok(f.ctx, workspace_new(f.ctx, 0, &w));
+        generate_request q = f.requests[1], unmoved = q;
+        q.sampling.temperature = unmoved.sampling.temperature = 0.7f;
+        unmoved.adapter = NULL;
+        assert_ok(f.ctx, generate(f.ctx, f.m, &q, 1, NULL, c));
+        assert_ok(f.ctx, generate(f.ctx, f.m, &unmoved, 1, NULL, base));
+        assert_memory_not_equal(c[0].log_probs, base[0].log_probs, sizeof *scored); /* the adapter does something */
+        segment s[1 + N] = {{q.prompt, q.n_prompt, -1, f.a, 0, 0.7f}};
+        for (size_t i = 0; i < N; i++)
+            s[1 + i] = (segment){c[i].tokens, c[i].n_tokens, 0, f.a, WANT_LOG_PROB, 0.7f};
+        segment_batch tree = {s, 1 + N};
+        token_channels score = {.log_prob = scored}, train = {.log_prob = trained};
+        assert_ok(f.ctx, model_forward(f.ctx, f.m, w, &tree, &score));
+        assert_ok(f.ctx, model_forward_train(f.ctx, f.m, w, &tree, &train));
+        for (size_t i = 0, at = q.n_prompt; i < N; at += c[i++].n_tokens) {
+            assert_memory_equal(scored + at, c[i].log_probs, c[i].n_tokens * sizeof *scored);
+            assert_memory_equal(trained + at, c[i].log_probs, c[i].n_tokens * sizeof *trained);
+            /* One answer alone, as a pair's chosen and rejected are trained. */
+            segment alone[] = {s[0], s[1 + i]};
+            segment_batch one = {alone, 2};
+            float again[128];
+            token_channels out = {.log_prob = again};
+            assert_ok(f.ctx, model_forward_train(f.ctx, f.m, w, &one, &out));
+            assert_memory_equal(again + q.n_prompt, c[i].log_probs, c[i].n_tokens * sizeof *again);
+        }
+        free_all(c, N);
+        free_all(base, N);
+        workspace_free(w);
+        end(&f);
+    }
+}
+
 static void generate__samples_do_not_depend_on_company(void **state) {
     (void)state;
     fixture f;
@@ -104,6 +148,57 @@ static void generate__samples_do_not_depend_on_company(void **state) {
     /* Other seeds are other samples. */
     assert_true(memcmp(all[0].tokens, all[1].tokens, all[0].n_tokens * sizeof(int32_t)) != 0);
     free_all(all, N_PROMPTS * SAMPLES);
+    end(&f);
+}
+
+/* Samples that are being written at the same time. */
+typedef struct crowd {
+    bool writing[N_PROMPTS][SAMPLES];
+    size_t now, most;
+} crowd;
+
+static int crowd_token(void *arg, size_t request, size_t sample, int32_t token) {
+    (void)token;
+    crowd *c = arg;
+    c->now += !c->writing[request][sample];
+    c->most = c->now > c->most ? c->now : c->most;
+    c->writing[request][sample] = true;
+    return 0;
+}
+
+static void crowd_done(void *arg, size_t request, size_t sample) {
+    (void)request, (void)sample;
+    ((crowd *)arg)->now--;
+}
+
+/* Where memory is short fewer samples are written at a time, and they are the same. The limit is raised until one fits: what is needed
+ * beside the cache is generation's own business. */
+static void generate__takes_a_smaller_batch_where_memory_is_short(void **state) {
+    (void)state;
+    enum { STEP = 8 << 10, MOST = 64 << 20 };
+    fixture f;
+    completion all[N_PROMPTS * SAMPLES], other[N_PROMPTS * SAMPLES];
+    crowd free_run = {0}, limited = {0};
+    generate_options options = {.on_token = crowd_token, .on_done = crowd_done, .arg = &free_run};
+    begin(&f, COMPUTE_BF16);
+    f.ctx->memory_limit = SIZE_MAX;
+    assert_ok(f.ctx, generate(f.ctx, f.m, f.requests, N_PROMPTS, &options, all));
+    assert_int_equal(free_run.most, N_PROMPTS * SAMPLES);
+    options.arg = &limited;
+    agon_status s = AGON_ENOMEM;
+    size_t refused = 0;
+    for (size_t room = STEP; s && room < MOST; room += STEP, refused++) {
+        f.ctx->memory_limit = memory_resident() + room;
+        s = generate(f.ctx, f.m, f.requests, N_PROMPTS, &options, other);
+        assert_true(s == AGON_OK || s == AGON_ENOMEM);
+    }
+    assert_ok(f.ctx, s);
+    assert_true(refused > 1);
+    assert_in_range(limited.most, 1, N_PROMPTS * SAMPLES - 1);
+    for (size_t i = 0; i < N_PROMPTS * SAMPLES; i++)
+        assert_same(&all[i], &other[i]);
+    free_all(all, N_PROMPTS * SAMPLES);
+    free_all(other, N_PROMPTS * SAMPLES);
     end(&f);
 }
 
@@ -513,7 +608,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(generate__masks_of_a_large_batch_are_those_of_each_alone),
         cmocka_unit_test(generate__log_probs_equal_the_forward),
+        cmocka_unit_test(generate__log_probs_equal_the_training_forward),
         cmocka_unit_test(generate__samples_do_not_depend_on_company),
+        cmocka_unit_test(generate__takes_a_smaller_batch_where_memory_is_short),
         cmocka_unit_test(generate__shares_what_prompts_have_in_common),
         cmocka_unit_test(generate__greedy_takes_the_largest_logit),
         cmocka_unit_test(generate__ends_at_the_context),

@@ -151,6 +151,9 @@ static const damage damages[] = {
     {"tokenizer.ggml.tokens", 8, UINT64_MAX, 8, AGON_EFORMAT, "x.gguf", "tokenizer.ggml.tokens"},
     {"tokenizer.ggml.tokens", 4, 9, 4, AGON_EFORMAT, "x.gguf", "array of unknown type 9"},
     {"tokenizer.ggml.token_type", 0, 13, 4, AGON_EFORMAT, "tokenizer.ggml.token_type", "type 13"},
+    /* The vocabulary has 10 tokens, whatever the embedding has. */
+    {"token_embd.weight", 12, 9, 8, AGON_EFORMAT, "'token_embd.weight' is 9 x 16", "metadata ask for 10 x 16"},
+    {"token_embd.weight", 12, 11, 8, AGON_EFORMAT, "'token_embd.weight' is 11 x 16", "metadata ask for 10 x 16"},
     {UP, 0, 5, 4, AGON_EFORMAT, UP, "5 dimensions"},
     {UP, 0, 0, 4, AGON_EFORMAT, UP, "0 dimensions"},
     {UP, 4, 0, 8, AGON_EFORMAT, UP, "dimension 0"},

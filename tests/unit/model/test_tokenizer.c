@@ -278,6 +278,31 @@ static void tokenizer__says_what_is_wrong(void **state) {
     assert_non_null(strstr(agon_error(ctx), "nonsense"));
 }
 
+/* A tokenizer may know fewer tokens than the embedding has rows (padding), not more. */
+static void tokenizer__larger_than_the_model_is_refused(void **state) {
+    (void)state;
+    static const char *const files[] = {
+        "{\"model\":{\"vocab\":{\"a\":0,\"b\":5},\"merges\":[]}," BYTES "}",
+        "{\"model\":{\"vocab\":{\"a\":0},\"merges\":[]},\"added_tokens\":[{\"id\":5,\"content\":\"<e>\"}]," BYTES "}"};
+    tokenizer *t = NULL;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        assert_int_equal(tokenizer_from_json(ctx, "x/tokenizer.json", files[i], strlen(files[i]), NULL, 0, NULL, 5, &t), AGON_EFORMAT);
+        assert_null(t);
+        assert_string_equal(agon_error(ctx),
+                            "x/tokenizer.json: token id 5, but the model's embedding (model.embed_tokens.weight) has 5 rows");
+        for (size_t n = 6; n < 9; n++) {
+            assert_ok(ctx, tokenizer_from_json(ctx, "x/tokenizer.json", files[i], strlen(files[i]), NULL, 0, NULL, n, &t));
+            assert_int_equal(tokenizer_n_vocabulary(t), n);
+            tokenizer_free(t);
+            t = NULL;
+        }
+    }
+    tokenizer_parts parts = {.n = 3, .tokens = (const char *const[]){"a", "b", "c"}};
+    assert_int_equal(tokenizer_from_parts(ctx, "x.gguf", &parts, 2, &t), AGON_EFORMAT);
+    assert_null(t);
+    assert_string_equal(agon_error(ctx), "x.gguf: 3 tokens, but the model's embedding (token_embd.weight) has 2 rows");
+}
+
 /* Damaged files: whatever comes, a status and no crash (the sanitizer builds watch). */
 static void tokenizer__survives_mutations(void **state) {
     (void)state;
@@ -434,6 +459,7 @@ int main(void) {
         cmocka_unit_test(tokenizer__invalid_bytes_are_single_tokens),
         cmocka_unit_test(tokenizer__long_words_are_not_quadratic),
         cmocka_unit_test(tokenizer__finds_tokens_and_stops),
+        cmocka_unit_test(tokenizer__larger_than_the_model_is_refused),
         cmocka_unit_test(tokenizer__says_what_is_wrong),
         cmocka_unit_test(tokenizer__survives_mutations),
         cmocka_unit_test(chat__renders_as_the_reference),
