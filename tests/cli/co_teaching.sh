@@ -84,7 +84,7 @@ refused() { # refused CODE PATTERN OBJECTIVE OPTIONS...
     says err "$pattern"; one_sentence
 }
 refused 4 'kto has one loss over a whole step' kto --data labels.jsonl --lora 4 --small-loss 0.3
-refused 4 'aux-confidence has one loss over a whole step' aux-confidence --data labels.jsonl --lora 4 --small-loss 0.3
+refused 4 'aux-confidence has one loss over a whole step' aux-confidence --data labels.jsonl --lora 4 --batch 32 --small-loss 0.3
 refused 4 'small losses say nothing under grpo' grpo --data groups.jsonl --lora 4 --small-loss 0.3
 refused 4 'two new adapters.*--lora' sft --data rows.jsonl --small-loss 0.3 --co-teach
 refused 4 'two new adapters.*--lora' sft --data rows.jsonl --small-loss 0.3 --co-teach --adapter alone

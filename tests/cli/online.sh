@@ -156,13 +156,13 @@ run 4 "$agon" score --reward $together <ask.jsonl
 says err 'std above 0'; one_sentence
 
 # ---- the learning rate over the rounds, AdamW's constants, and options that would say nothing
-run 0 "$agon" train grpo --online --model "$tiny" --output falling $options --schedule linear
+run 0 "$agon" train grpo --online --model "$tiny" --output falling $options --reward-model judge --schedule linear
 falling=$(field id out | tail -1)
-run 0 "$agon" train grpo --online --model "$tiny" --output constant $options
+run 0 "$agon" train grpo --online --model "$tiny" --output constant $options --reward-model judge
 [ "$(field id out | tail -1)" != "$falling" ] || fail "the schedule over the rounds makes no difference"
-run 4 "$agon" train grpo --online --model "$tiny" --output falling $options
+run 4 "$agon" train grpo --online --model "$tiny" --output falling $options --reward-model judge
 says err 'another schedule'; one_sentence
-run 0 "$agon" train grpo --online --model "$tiny" --output adam $options --eps 1e-3
+run 0 "$agon" train grpo --online --model "$tiny" --output adam $options --reward-model judge --eps 1e-3
 [ "$(field id out | tail -1)" != "$(sed -n 's/.*"id":"\([0-9a-f]*\)".*/\1/p' constant/online.json | tail -1)" ] || fail "eps makes no difference"
 run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --kl-horizon 100
 says err 'begins above 0'; one_sentence

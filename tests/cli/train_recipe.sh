@@ -45,7 +45,7 @@ echo '  small_loss: 0.4' >>selected.yaml
 run 0 "$agon" run selected.yaml --workspace selected.agon --json
 says out '"version":\{"id":"[0-9a-f]'
 ! grep -q "\"version\":{\"id\":\"$version" out || fail "small_loss changes nothing"
-sed 's/objective: bt/objective: aux-confidence/; s/pairs.jsonl/labels.jsonl/' selected.yaml >coupled.yaml
+sed "s/objective: bt/objective: aux-confidence/; s/pairs.jsonl/labels.jsonl/; s/batch: 3/batch: 32/" selected.yaml >coupled.yaml
 printf '{"prompt":"say 1","completion":"a","label":true}\n{"prompt":"say 2","completion":"b","label":false}\n' >labels.jsonl
 run 4 "$agon" run coupled.yaml --workspace coupled.agon
 says err 'aux-confidence has one loss over a whole step'
