@@ -16,8 +16,8 @@ AGON_MUST_CHECK agon_status front_hypervolume(agon_ctx *ctx, const double *point
 double front_inner_product(const double *preferences, const double *points, size_t n, size_t m);
 /* Sum over objectives of the squared gaps of its sorted values, over n - 1. 0 for fewer than two. AGON_ENOMEM. */
 AGON_MUST_CHECK agon_status front_sparsity(agon_ctx *ctx, const double *points, size_t n, size_t m, double *out);
-/* Sample std of the distances (sum of absolute differences) to the nearest other point (Schott 1995). 0 for fewer
- * than two. */
+/* Sample std of the distances (sum of absolute differences) to the nearest other point (Schott 1995; whether Panacea's
+ * figures use this norm is not known, training.md 10.3). 0 for fewer than two. */
 double front_spacing(const double *points, size_t n, size_t m);
 /* Spearman's rank correlation of x and y [n], ties at their mean rank; NAN where one does not vary. Of a preference's
  * entry and the objective it stands for: near 0 when the model ignores the preference. */

@@ -4,7 +4,7 @@
  *
  * V is the adapter's A, and U times the diagonal its B, so that forward, backward and export need nothing new: install
  * before a forward, and after the backward turn B's gradient into those of U, sigma and scale. Start with U = 0, or with
- * sigma = scale = 0, never both: there would be no gradient. Rank = k + m. What an adapter holds of it: model.h, dimensions. */
+ * sigma = scale = 0, never both: there would be no gradient (the paper's own start and scale were not confirmed, training.md 10.3). Rank = k + m. What an adapter holds of it: model.h, dimensions. */
 #ifndef MODEL_PANACEA_H
 #define MODEL_PANACEA_H
 

@@ -5,8 +5,8 @@
  *   d z = -4a/(1+a)^2 * s * (1 + a*(1-s)):  largest, exactly 1, at s = (1+a)/(2a), smaller for surer disagreement
  *
  * The form and a = 14 are recalled, not confirmed at the source (training.md section 10.3); the constants
- * follow from the greatest weight being 1. The paper also drops the largest losses each round: train_select
- * (src/train/noise.h) does that for any objective. */
+ * follow from the greatest weight being 1. The paper also drops the largest losses each round: `--small-loss`
+ * (src/train/train_select.c) does that for any objective. */
 #include "objective/pair.h"
 #include "objective/table.h"
 

@@ -3,7 +3,8 @@
  *   loss = log(1 + exp(-lambda*(L(human) - L(own sample)))),   option `beta` is lambda
  *
  * chosen = the human answer, rejected = a sample of the previous iterate, which is also the reference.
- * As a function it is DPO; the recipe makes it self-play. */
+ * As a function it is DPO; the rounds make it self-play (agon train spin --online). The paper raises lambda over its iterations (training.md
+ * section 4, (?)): here it is what `--set beta` says, the same in all rounds. */
 #include "objective/pair.h"
 #include "objective/table.h"
 

@@ -301,6 +301,37 @@ static void train__ignores_the_number_of_threads(void **state) {
     }
 }
 
+/* Uniformly random tokens cannot be foretold: the loss begins near ln V and stays there on rows not seen before. It would fall if a token's
+ * own value leaked into what predicts it. */
+static void sft__random_tokens_stay_at_ln_v(void **state) {
+    agon_ctx *ctx = *state;
+    enum { ROWS = 400, TOKENS = 12 };
+    static int32_t tokens[ROWS][TOKENS];
+    static train_response responses[ROWS];
+    static train_row rows[ROWS];
+    rng r = rng_new(5);
+    for (size_t i = 0; i < ROWS; i++) {
+        for (size_t j = 0; j < TOKENS; j++)
+            tokens[i][j] = (int32_t)rng_below(&r, N_VOCABULARY);
+        responses[i] = (train_response){.tokens = tokens[i] + 2, .n = TOKENS - 2, .reward = NAN, .advantage = NAN, .label = NAN, .weight = 1};
+        rows[i] = (train_row){.prompt = tokens[i], .n_prompt = 2, .responses = &responses[i], .n_responses = 1, .weight = 1};
+    }
+    const model_init init = {.config = tiny_config(), .seed = 3};
+    model *m = NULL;
+    assert_ok(ctx, model_random(ctx, &init, COMPUTE_F32, &m));
+    train_options o = options_for("sft");
+    o.batch_rows = 40;
+    o.max_steps = 10; /* one epoch */
+    record seen = {0};
+    train_recorded(ctx, m, NULL, NULL, rows, ROWS, &o, NULL, &seen);
+    const double ln_v = log(N_VOCABULARY);
+    if (!(fabs(seen.first_loss - ln_v) < 0.2)) /* logits of so narrow a model vary by half a nat */
+        fail_msg("the first loss is %g, ln V %g", seen.first_loss, ln_v);
+    if (!(seen.loss > ln_v - 0.05 && seen.loss < ln_v + 0.15))
+        fail_msg("the last loss is %g, ln V %g", seen.loss, ln_v);
+    model_free(m);
+}
+
 static void dpo__starts_at_log_two(void **state) {
     (void)state;
     test_data d;
@@ -544,6 +575,7 @@ int main(void) {
         cmocka_unit_test(heads__gradients_match_differences),
         cmocka_unit_test(sft__smoothed_targets_are_learnt),
         cmocka_unit_test(train__ignores_the_number_of_threads),
+        cmocka_unit_test(sft__random_tokens_stay_at_ln_v),
         cmocka_unit_test(dpo__starts_at_log_two),
         cmocka_unit_test(sft__overfits_eight_examples),
         cmocka_unit_test(sft__groups_equal_singles),
