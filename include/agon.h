@@ -383,7 +383,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_dataset_from_pairs(agon_ctx *ctx, cons
  * the worst answer to each prompt (where all are worth the same, or both are the same tokens, there is no pair), for grpo, rloo and the like all
  * answers to a prompt with their rewards, for ppo each answer by itself, for kto the same with label 1 from a reward of 1/2 on. requests [n] and
  * answers [sum of n_samples] are those of one agon_generate, rewards as many. All is copied; *out new; `t` must outlive it. AGON_ENOTFOUND: no such
- * objective; AGON_EINVAL: it does not learn from samples, an empty answer or a reward that is not finite (names request and sample, from 1), or
+ * objective; AGON_EINVAL: it does not learn from samples (dpo-soft: they bring no probabilities), an empty answer or a reward that is not finite (names request and sample, from 1), or
  * nothing is left to learn from. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_from_samples(agon_ctx *ctx, const agon_tokenizer *t, const agon_generate_request *requests,
                                                                size_t n, const agon_completion *answers, const double *rewards,

@@ -12,16 +12,25 @@ static inline void adam_take(const agon_train_options *o, train_options *out) {
     out->eps = (float)o->eps;
 }
 
+static const char *const adam_names[] = {"beta1", "beta2", "eps"};
+
 /* What is not the default goes into a training's description, so that folders begun before there was a choice go on. */
 static inline void adam_describe(const agon_train_options *o, json_t *description) {
     const agon_train_options plain = agon_train_options_default();
-    const struct {
-        const char *name;
-        double value, plain;
-    } all[] = {{"beta1", o->beta1, plain.beta1}, {"beta2", o->beta2, plain.beta2}, {"eps", o->eps, plain.eps}};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (all[i].value != all[i].plain)
-            json_object_set_new(description, all[i].name, json_real(all[i].value));
+    const double values[] = {o->beta1, o->beta2, o->eps}, plains[] = {plain.beta1, plain.beta2, plain.eps};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        if (values[i] != plains[i])
+            json_object_set_new(description, adam_names[i], json_real(values[i]));
+}
+
+/* Whether two descriptions have the same constants. */
+static inline bool adam_same(const json_t *a, const json_t *b) {
+    for (size_t i = 0; i < sizeof adam_names / sizeof *adam_names; i++) {
+        json_t *x = json_object_get(a, adam_names[i]), *y = json_object_get(b, adam_names[i]);
+        if ((x || y) && !(x && y && json_equal(x, y)))
+            return false;
+    }
+    return true;
 }
 
 #endif

@@ -331,6 +331,9 @@ static agon_status compare_manifest(training *t, const json_t *found) {
     if (json_object_get(found, "small_loss") && !json_object_get(t->manifest, "small_loss"))
         return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training with --small-loss; give it again, another output folder, or --overwrite",
                         t->output);
+    if (!adam_same(found, t->manifest))
+        return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training with another --beta1, --beta2 or --eps; give back what it was begun with, another "
+                        "output folder, or --overwrite", t->output);
     json_object_foreach(t->manifest, key, value) {
         json_t *other = json_object_get(found, key);
         if (strcmp(key, "done") == 0 || (other && json_equal(value, other)))

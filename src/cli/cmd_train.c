@@ -17,7 +17,7 @@ typedef struct train_arguments {
     double *ideal;
     int64_t vectors;
     bool is_online;
-    const char *of_files, *of_rounds; /* an option that stood and only one way of training has; NULL: none */
+    const char *of_files, *of_rounds, *of_dimensions; /* an option that stood and only one way of training has; NULL: none */
     const char **cells, **reward_models;
     int64_t rounds, prompts, samples, max_tokens, accept, judge_repeats;
     agon_online_options online;
@@ -234,8 +234,8 @@ static int train_files(train_arguments *a) {
 static int take_dimensions(train_arguments *a) {
     enum { MOST = sizeof a->dimensions / sizeof *a->dimensions };
     if (!a->dimension_list)
-        return a->ideal_list || strcmp(a->options.aggregate, "linear") != 0
-                   ? usage_error(&command_train, "--aggregate and --ideal go with --dimensions NAME,NAME,...")
+        return a->ideal_list || a->of_dimensions || strcmp(a->options.aggregate, "linear") != 0
+                   ? usage_error(&command_train, "--aggregate, --vectors and --ideal go with --dimensions NAME,NAME,...")
                    : EXIT_FINE;
     if (a->is_online)
         return usage_error(&command_train, "--online makes rows without dimensions: --dimensions does not go with it");
@@ -260,6 +260,8 @@ static int check_arguments(train_arguments *a) {
         return usage_error(&command_train, "the prompts are those of --data or the tasks of --cells, not both");
     if (a->online.pass_reward != agon_online_options_default().pass_reward && !a->online.demonstrations)
         return usage_error(&command_train, "--pass-reward goes with --demonstrations");
+    if (a->online.kl_target != agon_online_options_default().kl_target && !(a->online.kl_horizon > 0))
+        return usage_error(&command_train, "--kl-target goes with --kl-horizon N above 0");
     if (a->accept < 0 || a->judge_repeats < 0)
         return usage_error(&command_train, "--accept and --judge-repeats must be 0 or more");
     if (a->options.co_teach && a->options.small_loss == 0)
@@ -319,10 +321,10 @@ static int run(int argc, char **argv) {
                                  {.name = "--set", .list = &a.settings},
                                  {.name = "--dimensions", .text = &a.dimension_list},
                                  {.name = "--aggregate", .text = &a.options.aggregate},
-                                 {.name = "--vectors", .integer = &a.vectors},
+                                 {.name = "--vectors", .integer = &a.vectors, .given = &a.of_dimensions},
                                  {.name = "--ideal", .text = &a.ideal_list},
                                  {.name = "--small-loss", .real = &a.options.small_loss},
-                                 {.name = "--small-loss-ramp", .real = &a.options.small_loss_ramp},
+                                 {.name = "--small-loss-ramp", .real = &a.options.small_loss_ramp, .given = &a.of_files},
                                  {.name = "--co-teach", .flag = &a.options.co_teach},
                                  {.name = "--preview", .integer = &a.preview, .given = &a.of_files},
                                  {.name = "--dry-run", .flag = &a.dry_run, .given = &a.of_files},

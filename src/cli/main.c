@@ -45,7 +45,7 @@ static void print_help(FILE *to) {
           "  AGON_MODEL     the model where none is named (else the one in the cache folder)\n"
           "  AGON_MEMORY    what may be used in all: MiB, or \"unlimited\"\n"
           "  AGON_CPU       portable, avx2, avx512 or amx; the results are the same\n"
-          "  AGON_NUMERICS  portable (the default) or native: faster with AVX-512-BF16, with bits of its own\n"
+          "  AGON_NUMERICS  portable (the default) or native: faster on AMD Zen 4 and later, with bits of its own\n"
           "  AGON_DATA      folder of external suites, such as gsm8k\n\n"
           "exit codes: 0 fine, 1 other failure, 2 wrong usage, 3 not found, 4 bad data or model file,\n"
           "  5 disk, memory or network, 6 busy, 7 verification failed, 8 stopped (run again to go on)\n",

@@ -9,7 +9,7 @@
  *             1: as released: alpha*progress until `warmup`, then alpha at once (a jump; a known defect)
  *
  * f is a class head, or (likelihood) the response's own likelihood ratio. The batch is the whole optimiser step, as the
- * threshold needs it: 32 examples or more (an epoch's last may be smaller). Quantiles interpolate linearly. The ramp counts from the first step,
+ * threshold needs it: 32 examples or more (an epoch's last, or a file of fewer rows, makes it smaller). Quantiles interpolate linearly. The ramp counts from the first step,
  * whatever the learning rate's warm-up; the appendix's constants are as recalled (training.md 10.3). a = 0 is exactly cross-entropy (classify). */
 #include "objective/classes.h"
 #include "objective/table.h"

@@ -90,7 +90,7 @@ static bool best_is_first(const ranking *r) {
         double *at = r->reward[k] == r->reward[0] ? &best : &other;
         *at = fmax(*at, r->s[k]);
     }
-    return best > other;
+    return best > other && other > -INFINITY; /* of equals none is the best */
 }
 
 static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,

@@ -34,7 +34,7 @@ agon_status w2s_lm_open(const w2s *w, w2s_lm **out) {
     if (!s)
         s = lab_int(l, "strong_epochs", 1, 1000, &epochs);
     if (!s)
-        s = lab_int(l, "strong_batch", 1, 4096, &x->batch);
+        s = lab_int(l, "strong_batch", 32, 4096, &x->batch);
     if (!s)
         s = lab_real(l, "strong_lr", 1e-9, 1, &x->lr);
     if (!s && (x->steps = epochs * w->n_train / x->batch) == 0)

@@ -99,7 +99,7 @@ static agon_status take_options(lab *l, options *o) {
     } whole[] = {{"seed", 0, INT64_MAX, &seed},          {"seeds", 1, 100, &w->n_seeds},
                  {"corpus_items", 64, 10000000, &w->n_corpus}, {"train_items", 32, 1000000, &w->n_train},
                  {"validation_items", 30, 1000000, &w->n_validation}, {"test_items", 50, 1000000, &w->n_test},
-                 {"epochs", 1, 1000, &epochs},           {"batch", 1, 4096, &w->batch},
+                 {"epochs", 1, 1000, &epochs},           {"batch", 32, 4096, &w->batch},
                  {"draws", 100, 1000000, &w->draws}};
     agon_status s = AGON_OK;
     for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)

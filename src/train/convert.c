@@ -237,7 +237,7 @@ static data_format format_of(json_t *row) {
 static bool is_empty(const json_t *answer) {
     if (json_is_array(answer))
         answer = json_array_size(answer) ? json_object_get(json_array_get(answer, json_array_size(answer) - 1), "content") : NULL;
-    return !answer || (json_is_string(answer) && json_string_length(answer) == 0);
+    return !answer || json_is_null(answer) || (json_is_string(answer) && json_string_length(answer) == 0);
 }
 
 /* What no objective learns from is refused here too, not only when it is trained on. */
@@ -248,6 +248,9 @@ static agon_status check_made(agon_ctx *ctx, const char *where, const json_t *ma
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
         if (json_object_get(made, answers[i]) && is_empty(json_object_get(made, answers[i])))
             return ctx_fail(ctx, AGON_EINVAL, "%s: %s is empty", where, answers[i]);
+    json_array_foreach(json_object_get(made, "completions"), k, one)
+        if (is_empty(one))
+            return ctx_fail(ctx, AGON_EINVAL, "%s: completions[%zu] is empty", where, k);
     json_array_foreach((json_t *)(uintptr_t)messages, k, one) {
         const char *role = json_string_value(json_object_get(one, "role"));
         if (role && strcmp(role, "assistant") == 0 && is_empty(json_object_get(one, "content")))

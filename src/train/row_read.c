@@ -285,7 +285,7 @@ static agon_status divide(row_reader *r, json_t *object, json_t *prompt, json_t 
     return built ? AGON_OK : row_no_memory(r);
 }
 
-/* The words both texts begin with. It ends before a space, where tokens do too, and leaves each side at least a word. */
+/* The words both texts begin with. It ends before a space, where tokens do too, and leaves each side a word of its own. */
 static agon_status common_text(row_reader *r, const char *where, json_t *object, json_t **chosen, json_t **rejected) {
     const char *a = json_string_value(*chosen), *b = json_string_value(*rejected);
     size_t n = 0;
@@ -295,8 +295,8 @@ static agon_status common_text(row_reader *r, const char *where, json_t *object,
         n--;
     while (n && strchr(" \n\t", a[n - 1]))
         n--;
-    if (n == 0)
-        return ctx_fail(r->ctx, AGON_EINVAL, "%s: prompt is missing, and chosen and rejected begin with no word in common", where);
+    if (n == 0 || !a[n + strspn(a + n, " \n\t")] || !b[n + strspn(b + n, " \n\t")])
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: prompt is missing, and chosen and rejected do not begin with words in common that leave each an answer", where);
     json_t *tails[2] = {json_string(a + n), json_string(b + n)};
     return divide(r, object, json_stringn(a, n), tails, chosen, rejected);
 }
@@ -376,7 +376,7 @@ static agon_status read_pair(row_reader *r, const char *where, json_t *object) {
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: spans go with a completion or completions, not with a pair", where);
     if (!json_object_get(object, "prompt"))
         s = common_prompt(r, where, object, &chosen, &rejected);
-    if (learns_words(r) && (!json_is_string(json_object_get(object, "chosen_critique")) || !json_is_string(json_object_get(object, "rejected_critique"))))
+    if (s == AGON_OK && learns_words(r) && (!json_is_string(json_object_get(object, "chosen_critique")) || !json_is_string(json_object_get(object, "rejected_critique"))))
         s = ctx_fail(r->ctx, AGON_EINVAL, "%s: chosen_critique and rejected_critique must be texts; %s learns their words and rewards what it read", where,
                      r->o->name);
     if (s == AGON_OK)
@@ -552,22 +552,33 @@ static agon_status read_question(row_reader *r, const char *where, json_t *objec
 
 /* ---- fields that are not read --------------------------------------------------------------------------- */
 
+enum { ROW_STEPS = 8 }; /* beside row_kind: steps of a solution */
+
 static const struct {
     const char *key;
     unsigned readers; /* of objective_needs: any of them reads it */
+    unsigned rows;    /* in rows of these kinds */
 } optional_fields[N_OPTIONAL_FIELDS] = {
-    {"label", NEEDS_LABEL | TAKES_LABEL},
-    {"labels", NEEDS_TARGETS},
-    {"reward", NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_REWARD},
-    {"rewards", NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_REWARD},
-    {"margin", NEEDS_REWARD | TAKES_REWARD},
-    {"advantage", NEEDS_ADVANTAGE},
-    {"advantages", NEEDS_ADVANTAGE},
-    {"critique", NEEDS_HEAD},
-    {"critiques", NEEDS_HEAD},
-    {"chosen_critique", NEEDS_HEAD},
-    {"rejected_critique", NEEDS_HEAD},
+    {"label", NEEDS_LABEL | TAKES_LABEL, ROW_SINGLE | ROW_PAIR},
+    {"labels", NEEDS_TARGETS, ROW_STEPS},
+    {"reward", NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_REWARD, ROW_SINGLE},
+    {"rewards", NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_REWARD, ROW_PAIR | ROW_GROUP},
+    {"margin", NEEDS_REWARD | TAKES_REWARD, ROW_PAIR},
+    {"advantage", NEEDS_ADVANTAGE, ROW_SINGLE},
+    {"advantages", NEEDS_ADVANTAGE, ROW_GROUP},
+    {"critique", NEEDS_HEAD, ROW_SINGLE},
+    {"critiques", NEEDS_HEAD, ROW_GROUP},
+    {"chosen_critique", NEEDS_HEAD, ROW_PAIR},
+    {"rejected_critique", NEEDS_HEAD, ROW_PAIR},
+    {"spans", ~0u, ROW_SINGLE | ROW_GROUP},
 };
+
+static unsigned kind_of(const row_reader *r, const json_t *object) {
+    return r->o->needs & NEEDS_TARGETS                                                  ? ROW_STEPS
+           : json_object_get(object, "chosen") || json_object_get(object, "rejected") ? ROW_PAIR
+           : json_object_get(object, "completions")                                    ? ROW_GROUP
+                                                                                        : ROW_SINGLE;
+}
 
 const char *row_optional_field(size_t i) {
     return optional_fields[i].key;
@@ -580,9 +591,11 @@ static bool adds_nothing(const json_t *object, const char *key, const json_t *va
 }
 
 void row_count_unread(row_reader *r, const json_t *object) {
+    const unsigned kind = kind_of(r, object);
     for (size_t i = 0; i < N_OPTIONAL_FIELDS; i++) {
         const json_t *value = json_object_get(object, optional_fields[i].key);
-        if (value && !json_is_null(value) && !(r->o->needs & optional_fields[i].readers) && !adds_nothing(object, optional_fields[i].key, value))
+        bool is_read = (r->o->needs & optional_fields[i].readers) && (kind & optional_fields[i].rows);
+        if (value && !json_is_null(value) && !is_read && !adds_nothing(object, optional_fields[i].key, value))
             r->d->unread[i]++;
     }
 }
@@ -592,9 +605,7 @@ agon_status row_read(row_reader *r, const char *where, json_t *object) {
         return read_question(r, where, object);
     if (r->o->needs & NEEDS_TARGETS)
         return read_steps(r, where, object);
-    bool pair = json_object_get(object, "chosen") || json_object_get(object, "rejected");
-    bool group = json_object_get(object, "completions") != NULL;
-    row_kind kind = pair ? ROW_PAIR : group ? ROW_GROUP : ROW_SINGLE;
+    row_kind kind = (row_kind)kind_of(r, object);
     if (!(r->o->rows & kind))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s learns from rows with %s", where, r->o->name,
                         r->o->rows & ROW_PAIR            ? "prompt, chosen and rejected"

@@ -83,7 +83,7 @@ train_items: 32
 validation_items: 30
 test_items: 50
 epochs: 1
-batch: 16
+batch: 32
 rank: 2
 draws: 100
 leave_out: [random-25, hard, confident-75]

@@ -110,6 +110,8 @@ static void convert__names_the_bad_row(void **state) {
         {DATA_HH, "{\"chosen\":\"\\n\\nHuman: a\\n\\nAssistant: b\",\"rejected\":\"\\n\\nHuman: a\\n\\nAssistant:\"}", "rejected is empty"},
         {DATA_TRL, "{\"prompt\":\"a\",\"chosen\":\"b\",\"rejected\":\"b\"}", "are the same"},
         {DATA_TRL, "{\"prompt\":\"a\",\"completion\":\"\"}", "completion is empty"},
+        {DATA_TRL, "{\"prompt\":\"a\",\"completion\":null}", "completion is empty"},
+        {DATA_TRL, "{\"prompt\":\"a\",\"completions\":[\"b\",\"\"],\"labels\":[1,0]}", "completions[1] is empty"},
         {DATA_TRL, "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"\"}]}", "messages[1] is an empty answer"},
         {DATA_GSM8K, "{\"question\":\"a\"", ":1"},
     };

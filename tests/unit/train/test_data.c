@@ -216,7 +216,8 @@ static void data__names_file_and_line(void **state) {
         {"plackett-luce", "{\"prompt\": \"a\", \"completions\": [\"b\", \"\"]}\n", "completions is empty"},
         {"cloud", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"chosen_critique\": \"d\"}\n", "rejected_critique must be"},
         {"grpo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"rewards\": [0, 1], \"weight\": -1}\n", "weight is -1"},
-        {"dpo", "{\"chosen\": \"b c\", \"rejected\": \"d c\"}\n", "no word in common"},
+        {"dpo", "{\"chosen\": \"b c\", \"rejected\": \"d c\"}\n", "words in common"},
+        {"dpo", "{\"chosen\": \"b c \", \"rejected\": \"b c d\"}\n", "words in common"},
         {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"label\": 0.5}\n", "neither side is better"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -274,6 +275,10 @@ static void data__counts_what_is_not_read(void **state) {
         {"kto", "\"completion\": \"b\", \"label\": true", NULL},
         {"plackett-luce", "\"completions\": [\"b\", \"c\"], \"rewards\": [1, 0]", NULL},
         {"plackett-luce", "\"completions\": [\"b\", \"c\"], \"advantages\": [1, 0]", "advantages"},
+        {"plackett-luce", "\"completions\": [\"b\", \"c\"], \"reward\": 1", "reward"},
+        {"bt", "\"chosen\": \"b\", \"rejected\": \"c\", \"critique\": \"d\"", "critique"},
+        {"prm", "\"completions\": [\"b\", \"c\"], \"labels\": [1, 0], \"critiques\": [\"d\", \"e\"]", "critiques"},
+        {"prm", "\"completions\": [\"b\", \"c\"], \"labels\": [1, 0], \"spans\": [[], []]", "spans"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[256];
