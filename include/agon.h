@@ -126,6 +126,8 @@ AGON_API AGON_MUST_CHECK agon_status agon_chat_tokenize(agon_ctx *ctx, const ago
                                                         bool open_answer, int32_t **ids, size_t *n_ids, char **mask);
 /* The token that ends an answer in a conversation; -1: none. */
 AGON_API int32_t agon_end_of_turn(const agon_tokenizer *t);
+/* The token that ends a text outside a conversation; -1: none. Reward heads trained on raw texts are read after it. */
+AGON_API int32_t agon_end_of_text(const agon_tokenizer *t);
 /* The name of the chat template in use, NULL: unknown. Static storage. */
 AGON_API const char *agon_chat_template(const agon_tokenizer *t);
 

@@ -173,6 +173,10 @@ int32_t agon_end_of_turn(const agon_tokenizer *t) {
     return tokenizer_end_of_turn(t->t);
 }
 
+int32_t agon_end_of_text(const agon_tokenizer *t) {
+    return tokenizer_eos(t->t);
+}
+
 const char *agon_chat_template(const agon_tokenizer *t) {
     return chat_template_name(t->t);
 }

@@ -44,6 +44,18 @@ static int join_critique(agon_ctx *ctx, json_t *row, size_t line) {
     return EXIT_FINE;
 }
 
+/* Appends the token that ends an answer, unless there is none or the answer brought it. */
+static agon_status add_end(item *out, int32_t end) {
+    if (end < 0 || (out->n_completion && out->completion[out->n_completion - 1] == end))
+        return AGON_OK;
+    int32_t *grown = realloc(out->completion, (out->n_completion + 1) * sizeof *grown);
+    if (!grown)
+        return AGON_ENOMEM;
+    grown[out->n_completion++] = end;
+    out->completion = grown;
+    return AGON_OK;
+}
+
 /* The last message, when the assistant's, with its end of turn is what is scored. */
 static agon_status encode_messages(agon_ctx *ctx, const agon_tokenizer *t, const agon_message *messages, size_t n,
                                    item *out) {
@@ -53,19 +65,12 @@ static agon_status encode_messages(agon_ctx *ctx, const agon_tokenizer *t, const
         return s;
     const char *text = answered ? messages[n - 1].content : "";
     s = agon_tokenize(ctx, t, text, strlen(text), false, false, &out->completion, &out->n_completion);
-    if (s || !answered || agon_end_of_turn(t) < 0)
-        return s;
-    int32_t *grown = realloc(out->completion, (out->n_completion + 1) * sizeof *grown);
-    if (!grown)
-        return AGON_ENOMEM;
-    grown[out->n_completion++] = agon_end_of_turn(t);
-    out->completion = grown;
-    return AGON_OK;
+    return s || !answered ? s : add_end(out, agon_end_of_turn(t));
 }
 
 /* {"prompt", "completion"}, {"messages"} that end with an answer, or {"messages", "completion"}. A completion is tokenised by
- * itself, as training and generation do. */
-static int read_row(agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, size_t line, item *out) {
+ * itself, as training and generation do; with `ended` a text gets its end token, where training puts rewards. */
+static int read_row(agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, size_t line, bool ended, item *out) {
     const json_t *list = json_object_get(row, "messages"), *prompt = json_object_get(row, "prompt"),
                  *completion = json_object_get(row, "completion");
     int code = EXIT_FINE;
@@ -86,12 +91,14 @@ static int read_row(agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, s
         code = read_tokens("score", line, ctx, t, "prompt", prompt, true, &out->prompt, &out->n_prompt);
     if (code == EXIT_FINE)
         code = read_tokens("score", line, ctx, t, "completion", completion, false, &out->completion, &out->n_completion);
+    if (code == EXIT_FINE && ended && json_is_string(completion) && add_end(out, list ? agon_end_of_turn(t) : agon_end_of_text(t)))
+        return EXIT_SYSTEM;
     if (code == EXIT_FINE && out->n_prompt + out->n_completion == 0)
         return row_error("score", line, "prompt and completion are both empty");
     return code;
 }
 
-static int read_rows(const opened *o, char *text, bool reward, items *out) {
+static int read_rows(const opened *o, char *text, bool reward, bool ended, items *out) {
     size_t line = 0;
     int code = EXIT_FINE;
     json_t *row;
@@ -109,7 +116,7 @@ static int read_rows(const opened *o, char *text, bool reward, items *out) {
         out->rows[out->n] = (item){.line = line};
         code = reward ? join_critique(o->ctx, row, line) : EXIT_FINE;
         if (code == EXIT_FINE)
-            code = read_row(o->ctx, agon_model_tokenizer(o->model), row, line, &out->rows[out->n++]);
+            code = read_row(o->ctx, agon_model_tokenizer(o->model), row, line, ended, &out->rows[out->n++]);
         if (code == EXIT_FINE)
             code = row_adapter("score", line, row, o, &out->vectors, &out->rows[out->n - 1].adapter);
         json_decref(row);
@@ -270,7 +277,7 @@ static int score_rows(const opened *o, const items *list, double temperature, si
 static int run(int argc, char **argv) {
     const char *model = NULL, **adapters = NULL, *dtype = NULL, *chat_template = NULL;
     preference_arguments preference = {0};
-    bool json = false, reward = false;
+    bool json = false, reward = false, as_it_stands = false;
     ensemble together = {.strength = -1};
     double temperature = 1;
     int64_t top = 0;
@@ -284,6 +291,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--temperature", .real = &temperature},
                                  {.name = "--top", .integer = &top},
                                  {.name = "--reward", .flag = &reward},
+                                 {.name = "--no-end", .flag = &as_it_stands},
                                  {.name = "--ensemble", .text = &together.rule},
                                  {.name = "--ensemble-strength", .real = &together.strength},
                                  {.name = "--json", .flag = &json},
@@ -297,6 +305,8 @@ static int run(int argc, char **argv) {
         code = usage_error(&command_score, "--top must be 0 or more");
     else if (!(temperature >= 1e-4 && temperature <= 1e6))
         code = usage_error(&command_score, "--temperature must be from 0.0001 to 1000000");
+    else if (as_it_stands && !reward)
+        code = usage_error(&command_score, "--no-end goes with --reward");
     else if ((several || together.rule) && !reward)
         code = usage_error(&command_score, "several --adapter and --ensemble go with --reward");
     char *text = code == EXIT_FINE ? read_lines("score", stdin) : NULL;
@@ -307,7 +317,7 @@ static int run(int argc, char **argv) {
     if (code == EXIT_FINE && (code = open_model("score", model, adapters ? adapters[0] : NULL, dtype, chat_template, &o)) == EXIT_FINE) {
         code = apply_contexts("score", &preference, &o, &list.vectors);
         if (code == EXIT_FINE)
-            code = read_rows(&o, text, reward, &list);
+            code = read_rows(&o, text, reward, reward && !as_it_stands, &list);
         if (code == EXIT_FINE && several)
             code = open_ensemble(&o, adapters, &together);
         if (code == EXIT_FINE)
@@ -339,7 +349,8 @@ const command command_score = {
     "  --temperature T      log_softmax(logits / T), T from 0.0001 on (default 1)\n"
     "  --top N              adds the N largest logits after the last token\n"
     "  --reward             what the reward head of the adapter or model says instead (agon train bt and the like): the\n"
-    "                       reward after the last token; with --json also after each. A row's \"critique\" follows its\n"
+    "                       reward after the end token, which a text gets as in training (not with --no-end: steps of a\n"
+    "                       prm; nor lists of ids); with --json also after each token. A row's \"critique\" follows its\n"
     "                       completion. Several --adapter are an ensemble of reward models, each on the scale of what it was\n"
     "                       trained on:\n"
     "    --ensemble mean|wco|uwo|lcb (mean)  --ensemble-strength X (0.5 of the variance for uwo, 1 of the deviation for lcb);\n"

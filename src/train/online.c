@@ -5,6 +5,7 @@
  *
  * The optimiser's moments go on from round to round. Formulas: training.md section 3 (details that decide success). */
 #include "train/online.h"
+#include "base/available.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/hash.h"
@@ -500,6 +501,24 @@ static agon_status restore(online *o, const char *data, size_t n) {
     return take_adapter(o, data + HEAD_SIZE + bytes, numbers[4]);
 }
 
+/* Before anything is sampled: a round's training must fit even on prompts of one token. */
+static agon_status check_memory(online *o) {
+    const online_options *p = &o->options;
+    size_t k = o->pairs ? 2 : p->train.objective->rows & ROW_GROUP ? p->n_samples : 1, rank = adapter_rank(o->a), limit;
+    size_t n_lora = adapter_n_values(model_get_config(o->m), rank), n = p->train.batch_rows;
+    train_response *responses = arena_take(o->memory, k, sizeof *responses);
+    train_row *rows = arena_take(o->memory, n, sizeof *rows);
+    if (!responses || !rows)
+        return no_memory(o);
+    for (size_t i = 0; i < k; i++)
+        responses[i] = (train_response){.n = p->max_tokens, .weight = 1};
+    for (size_t i = 0; i < n; i++)
+        rows[i] = (train_row){.n_prompt = 1, .responses = responses, .n_responses = k, .weight = 1};
+    train_memory need = train_predict(o->m, n_lora, rank, rows, n, &p->train);
+    return memory_check(o->ctx, train_memory_total(&need, memory_room(o->ctx), &limit), "the training of a round",
+                        "use fewer --samples, --max-tokens, or a smaller model");
+}
+
 agon_status online_train(agon_ctx *ctx, model *m, adapter *a, const adapter *reference, const online_options *options,
                          const online_sink *sink, const void *resume, size_t n_resume) {
     online o = {.ctx = ctx, .m = m, .a = a, .reference = reference, .options = *options, .sink = sink};
@@ -512,6 +531,8 @@ agon_status online_train(agon_ctx *ctx, model *m, adapter *a, const adapter *ref
         s = train_add_head(ctx, m, a, options->train.objective, options->train.objective_options, options->train.seed);
     if (!s && resume)
         s = restore(&o, resume, n_resume);
+    if (!s && o.round < options->n_rounds)
+        s = check_memory(&o);
     while (!s && o.round < options->n_rounds) {
         s = run_round(&o);
         if (s)

@@ -141,7 +141,7 @@ char *critique_join(const char *response, const char *critique, size_t *n_contex
     buffer b = {0};
     buffer_printf(&b, "%s" CRITIQUE_MARK, response);
     if (n_context)
-        *n_context = b.size;
+        *n_context = b.size - 1; /* the mark's last space is part of the critique's first word, and of its token */
     buffer_text(&b, critique);
     char *text = buffer_take(&b);
     buffer_free(&b);

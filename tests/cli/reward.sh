@@ -38,13 +38,30 @@ for pair in bt:pairs plackett-luce:ranks rm-pointwise:labels classify:labels aux
     done
 done
 
+# ---- a text is rewarded after its end token, where it was trained: what the last step's metrics say of the six rows holds for the command
+sed -n 's/.*"chosen":"\([^"]*\)".*/{"prompt":"say N","completion":"\1"}/p' pairs.jsonl | awk '{sub("N", NR); print}' >chosen.jsonl
+run 0 "$agon" score --reward --model "$tiny" --adapter whole-bt <chosen.jsonl
+awk '$1 < 1 {exit 1}' out || fail "the chosen answers are not far ahead: $(cat out)"
+cp out ended
+run 0 "$agon" score --reward --no-end --model "$tiny" --adapter whole-bt <chosen.jsonl
+! cmp -s out ended || fail "the end token makes no difference"
+run 2 "$agon" score --no-end --model "$tiny" <chosen.jsonl
+says err 'no-end goes with --reward'
+
+# ---- cloud's head reads the critique: with the critiques of the two sides swapped, chosen is less far ahead
+for row in 'the number 3|the number' 'no no|no 3' 'the number 3|no 3' 'no no|the number'; do
+    printf '{"prompt":"say 3","completion":"%s","critique":"%s"}\n' "${row%|*}" "${row#*|}"
+done >swapped.jsonl
+run 0 "$agon" score --reward --model "$tiny" --adapter whole-cloud <swapped.jsonl
+awk '{r[NR]=$1} END {exit !(r[1] > r[2] && r[1] - r[2] > r[3] - r[4])}' out || fail "swapped critiques change nothing: $(cat out)"
+
 # ---- the trained rewards prefer what was chosen
 printf '{"prompt":"say 3","completion":"the number 3"}\n{"prompt":"say 3","completion":"no no"}\n' >ask.jsonl
 run 0 "$agon" score --reward --model "$tiny" --adapter whole-bt --json <ask.jsonl
 says out '^\{"reward":-?[0-9.e-]+,"token_rewards":\['
 awk -F'[:,]' 'NR==1 {a=$2} NR==2 {exit !(a > $2 + 1)}' out || fail "the chosen answer is not worth more"
 says whole-bt/adapter_config.json '"task_type": "SEQ_CLS"'
-run 0 "$agon" score --reward --model whole-prm <ask.jsonl
+run 0 "$agon" score --reward --no-end --model whole-prm <ask.jsonl
 says whole-prm/config.json 'ForSequenceClassification'
 [ -f whole-ppo/model.safetensors ] || fail "no value head beside the policy"
 

@@ -475,6 +475,13 @@ static void data__reward_models_read_critiques(void **state) {
                             "\"rejected_critique\": \"wrong\"}\n");
     const train_response *r = &dataset_rows(d, &n)[0].responses[0];
     assert_true(r->mask[0] == 0 && r->mask[r->n - 1] == 1);
+    double learnt = 0;
+    for (size_t t = 0; t < r->n; t++)
+        learnt += (double)r->mask[t];
+    token_list critique = {0};
+    assert_ok(w->ctx, tokenizer_encode(w->ctx, w->t, " fine", 5, true, &critique));
+    assert_close(learnt, (double)critique.n + 1, 0); /* its first word with the space before it, to the end token */
+    token_list_free(&critique);
     dataset_free(d);
     /* A list of messages, a label; and no place for it in an objective without a head. */
     d = read_ok(w, "rm-pointwise", "{\"prompt\": [{\"role\":\"user\",\"content\":\"q\"}], \"completion\": [{\"role\":\"assistant\",\"content\":"

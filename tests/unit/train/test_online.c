@@ -1,5 +1,6 @@
 /* Online training: with every kind of row the policy moves to what is rewarded, and a run cut anywhere ends at the same bits. */
 #include "train/online.h"
+#include "base/available.h"
 #include "trainer.h"
 
 enum { N_PROMPTS = 8, N_SAMPLES = 4, N_TOKENS = 5, N_PROMPT = 4, LIKED = 20 };
@@ -121,6 +122,26 @@ static void online__every_kind_of_row_learns(void **state) {
             fail_msg("%s: the reward went from %g to %g, KL %g", names[i], w.first, w.last, w.kl);
         free(w.left.state);
     }
+}
+
+static agon_status no_prompts(void *arg, size_t round, online_prompt *out) {
+    (void)arg, (void)round, (void)out;
+    fail_msg("sampling began");
+    return AGON_OK;
+}
+
+/* What does not fit is refused before anything is sampled. */
+static void online__asks_for_memory_first(void **state) {
+    (void)state;
+    policy p = new_policy();
+    world w = {0};
+    online_options o = options_for("grpo", 4);
+    const online_sink sink = {no_prompts, rewards, on_round, NULL, on_state, &w, token_rewards};
+    o.max_tokens = 1 << 20;
+    p.ctx->memory_limit = memory_resident() + ((size_t)64 << 20);
+    assert_int_equal(online_train(p.ctx, p.m, p.a, NULL, &o, &sink, NULL, 0), AGON_ENOMEM);
+    assert_non_null(strstr(agon_error(p.ctx), "the training of a round"));
+    policy_free(&p);
 }
 
 static void online__resumes_bit_for_bit(void **state) {
@@ -270,6 +291,7 @@ static void online__refuses_foreign_states(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(online__every_kind_of_row_learns),
+        cmocka_unit_test(online__asks_for_memory_first),
         cmocka_unit_test(online__resumes_bit_for_bit),
         cmocka_unit_test(online__rewards_of_spans_are_learnt),
         cmocka_unit_test(online__rejection_sampling_picks_the_pairs),
