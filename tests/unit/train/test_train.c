@@ -329,6 +329,7 @@ static void sft__random_tokens_stay_at_ln_v(void **state) {
         fail_msg("the first loss is %g, ln V %g", seen.first_loss, ln_v);
     if (!(seen.loss > ln_v - 0.05 && seen.loss < ln_v + 0.15))
         fail_msg("the last loss is %g, ln V %g", seen.loss, ln_v);
+    free(seen.state);
     model_free(m);
 }
 
