@@ -395,6 +395,9 @@ AGON_API AGON_MUST_CHECK agon_status agon_dataset_from_samples(agon_ctx *ctx, co
  * "unread": {field: rows that have it, which the objective does not read},
  * "packing": share of the room that best-fit packing fills, "dimensions": {name: rows} where there are any}; *json new. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **json);
+/* Of the report what is not trained on: "skipped", "faults", "skipped_rows" and "unread"; *json new. The packing, whose time grows with the
+ * square of the rows, is not computed. */
+AGON_API AGON_MUST_CHECK agon_status agon_dataset_unused(agon_ctx *ctx, const agon_dataset *d, char **json);
 AGON_API void agon_dataset_free(agon_dataset *d);
 
 /* A file of other people's rows (JSONL or one JSON list) to JSONL that agon_dataset_open takes. format: "alpaca", "sharegpt", "hh", "gsm8k",

@@ -76,20 +76,33 @@ static agon_status packing(agon_ctx *ctx, const agon_dataset *d, size_t capacity
     return s;
 }
 
+/* What of the file is not trained on; NULL: out of memory. */
+static json_t *unused_json(const agon_dataset *d, const dataset_summary *x) {
+    json_t *faults = json_object(), *skipped = json_array(), *unread = json_object();
+    data_fault fault;
+    const char *sentence;
+    for (size_t f = 0; f < N_DATA_FAULTS; f++)
+        if (x->faults[f])
+            json_object_set_new(faults, data_fault_name((data_fault)f), json_integer((json_int_t)x->faults[f]));
+    for (size_t i = 0; (sentence = dataset_skipped(d->d, i, &fault)); i++)
+        json_array_append_new(skipped, json_pack("{s:s,s:s}", "fault", data_fault_name(fault), "sentence", sentence));
+    for (size_t f = 0; f < N_OPTIONAL_FIELDS; f++)
+        if (x->unread[f])
+            json_object_set_new(unread, row_optional_field(f), json_integer((json_int_t)x->unread[f]));
+    return json_pack("{s:I,s:o,s:o,s:o}", "skipped", (json_int_t)x->n_skipped, "faults", faults, "skipped_rows", skipped, "unread", unread);
+}
+
+agon_status agon_dataset_unused(agon_ctx *ctx, const agon_dataset *d, char **json) {
+    dataset_summary x = dataset_summarise(d->d);
+    return give(ctx, unused_json(d, &x), json);
+}
+
 agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **json) {
     dataset_summary x = dataset_summarise(d->d);
     double packed = 0;
     agon_status s = packing(ctx, d, d->max_length, &packed);
     if (s)
         return s;
-    json_t *faults = json_object(), *skipped = json_array();
-    for (size_t f = 0; f < N_DATA_FAULTS; f++)
-        if (x.faults[f])
-            json_object_set_new(faults, data_fault_name((data_fault)f), json_integer((json_int_t)x.faults[f]));
-    data_fault fault;
-    const char *sentence;
-    for (size_t i = 0; (sentence = dataset_skipped(d->d, i, &fault)); i++)
-        json_array_append_new(skipped, json_pack("{s:s,s:s}", "fault", data_fault_name(fault), "sentence", sentence));
     const struct {
         const char *name;
         size_t value;
@@ -100,14 +113,12 @@ agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **jso
                   {"supervised_tokens", x.n_supervised},
                   {"longest", x.longest},
                   {"truncated", x.n_truncated},
-                  {"double_end", x.n_double_end},
-                  {"skipped", x.n_skipped}};
-    json_t *unread = json_object();
-    for (size_t f = 0; f < N_OPTIONAL_FIELDS; f++)
-        if (x.unread[f])
-            json_object_set_new(unread, row_optional_field(f), json_integer((json_int_t)x.unread[f]));
-    json_t *object = json_pack("{s:s,s:f,s:o,s:o,s:o}", "objective", d->objective->name, "packing", packed, "faults", faults,
-                               "unread", unread, "skipped_rows", skipped);
+                  {"double_end", x.n_double_end}};
+    json_t *object = unused_json(d, &x);
+    if (object) {
+        json_object_set_new(object, "objective", json_string(d->objective->name));
+        json_object_set_new(object, "packing", json_real(packed));
+    }
     for (size_t i = 0; object && i < sizeof counts / sizeof counts[0]; i++)
         json_object_set_new(object, counts[i].name, json_integer((json_int_t)counts[i].value));
     json_t *dimensions = d->n_dimensions ? json_object() : NULL;

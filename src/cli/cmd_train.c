@@ -53,7 +53,7 @@ static void show_memory(const agon_memory *m) {
 static agon_status show_unused(const train_arguments *a, const opened *o, const agon_dataset *d) {
     enum { SHOWN = 10 };
     char *text = NULL;
-    agon_status s = agon_dataset_report(o->ctx, d, &text);
+    agon_status s = agon_dataset_unused(o->ctx, d, &text);
     json_t *report = s ? NULL : json_loads(text, 0, NULL), *one;
     const json_t *rows = json_object_get(report, "skipped_rows");
     size_t i, n = (size_t)json_integer_value(json_object_get(report, "skipped"));
