@@ -22,24 +22,4 @@ const kernels KERNELS = {
     .sum_squares = sum_squares_range,
 };
 
-const products CHAINS = {
-    .round_rows = round_rows,
-    .dw_rows = dw_rows,
-    .dw_panels = dw_panels,
-    .row_step = TILE_ROWS_MAX,
-    .least_step = TILE_ROWS_MAX,
-    .multiply = multiply,
-    .q8_rows = TILE_ROWS,
-};
-
-const products PAIRS = {
-    .pairs = true,
-    .round_rows = round_pair_rows,
-    .dw_rows = dw_pair_rows,
-    .dw_panels = dw_pair_panels,
-    .row_step = TILE_ROWS_MAX,
-    .least_step = TILE_ROWS_MAX,
-    .multiply = multiply_pairs,
-    .q8_rows = PAIR_ROWS,
-    .unpack_q8 = unpack_q8,
-};
+#include "compute/body_products.h"

@@ -21,27 +21,9 @@
 #include "compute/body_pack_pairs.h"
 #include "compute/body_pairs.h"
 
-const products chains_avx512_bf16 = {
-    .round_rows = round_rows,
-    .dw_rows = dw_rows,
-    .dw_panels = dw_panels,
-    .row_step = TILE_ROWS_MAX,
-    .least_step = TILE_ROWS_MAX,
-    .multiply = multiply,
-    .q8_rows = TILE_ROWS,
-};
-
-const products pairs_avx512_bf16 = {
-    .pairs = true,
-    .round_rows = round_pair_rows,
-    .dw_rows = dw_pair_rows,
-    .dw_panels = dw_pair_panels,
-    .row_step = TILE_ROWS_MAX,
-    .least_step = TILE_ROWS_MAX,
-    .multiply = multiply_pairs,
-    .q8_rows = PAIR_ROWS,
-    .unpack_q8 = unpack_q8,
-};
+#define CHAINS chains_avx512_bf16
+#define PAIRS pairs_avx512_bf16
+#include "compute/body_products.h"
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -20,17 +20,8 @@
 #include "compute/body_pack_pairs.h"
 #include "compute/body_pairs.h"
 
-const products pairs_avx512_fma = {
-    .pairs = true,
-    .round_rows = round_pair_rows,
-    .dw_rows = dw_pair_rows,
-    .dw_panels = dw_pair_panels,
-    .row_step = TILE_ROWS_MAX,
-    .least_step = TILE_ROWS_MAX,
-    .multiply = multiply_pairs,
-    .q8_rows = PAIR_ROWS,
-    .unpack_q8 = unpack_q8,
-};
+#define PAIRS pairs_avx512_fma
+#include "compute/body_products.h"
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -1,0 +1,27 @@
+/* The tables of products of one file: over chains where it names CHAINS, over pairs where it names PAIRS. */
+
+#if defined(CHAINS)
+const products CHAINS = {
+    .round_rows = round_rows,
+    .dw_rows = dw_rows,
+    .dw_panels = dw_panels,
+    .row_step = TILE_ROWS_MAX,
+    .least_step = TILE_ROWS_MAX,
+    .multiply = multiply,
+    .q8_rows = TILE_ROWS,
+};
+#endif
+
+#if defined(PAIRS)
+const products PAIRS = {
+    .pairs = true,
+    .round_rows = round_pair_rows,
+    .dw_rows = dw_pair_rows,
+    .dw_panels = dw_pair_panels,
+    .row_step = TILE_ROWS_MAX,
+    .least_step = TILE_ROWS_MAX,
+    .multiply = multiply_pairs,
+    .q8_rows = PAIR_ROWS,
+    .unpack_q8 = unpack_q8,
+};
+#endif
