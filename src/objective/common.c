@@ -15,6 +15,25 @@ double logsumexp(const double *x, size_t n) {
     return max + log(sum);
 }
 
+void rank_rewards(const double *rewards, size_t n, size_t *order, double *by_rank) {
+    for (size_t k = 0; k < n; k++) {
+        size_t j = k;
+        for (; j > 0 && by_rank[j - 1] < rewards[k]; j--) {
+            by_rank[j] = by_rank[j - 1];
+            order[j] = order[j - 1];
+        }
+        by_rank[j] = rewards[k];
+        order[j] = k;
+    }
+}
+
+size_t n_tied(const double *by_rank, size_t n) {
+    size_t tied = 1;
+    while (tied < n && by_rank[tied] == by_rank[0])
+        tied++;
+    return tied;
+}
+
 double masked_sum(const response *r, const double *x) {
     double sum = 0;
     for (size_t t = 0; t < r->n; t++)

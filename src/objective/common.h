@@ -27,6 +27,11 @@ static inline double log1mexp(double a) {
 
 double logsumexp(const double *x, size_t n);
 
+/* order [n]: the places of rewards [n] by falling value, equal ones as they stand; by_rank [n]: the rewards in that order. */
+void rank_rewards(const double *rewards, size_t n, size_t *order, double *by_rank);
+/* How many of by_rank [n], n >= 1, equal the first. */
+size_t n_tied(const double *by_rank, size_t n);
+
 static inline double token_weight(const response *r, size_t t) {
     return r->mask ? r->mask[t] : 1.0;
 }

@@ -34,18 +34,11 @@ static agon_status rank(agon_ctx *ctx, const row *g, size_t i, ranking *out) {
     if (with != 0 && with != n)
         return ctx_fail(ctx, AGON_EINVAL, "row %zu: %zu of %zu responses have a reward; a ranking has all or none", i,
                         with, n);
+    double rewards[MAX_RESPONSES];
+    for (size_t k = 0; k < n; k++)
+        rewards[k] = with ? g->responses[k].reward : -(double)k; /* without rewards the first is the best */
     out->n = n;
-    for (size_t k = 0; k < n; k++) {
-        /* Without rewards the first is the best. */
-        double reward = with ? g->responses[k].reward : -(double)k;
-        size_t j = k;
-        for (; j > 0 && out->reward[j - 1] < reward; j--) {
-            out->reward[j] = out->reward[j - 1];
-            out->order[j] = out->order[j - 1];
-        }
-        out->reward[j] = reward;
-        out->order[j] = k;
-    }
+    rank_rewards(rewards, n, out->order, out->reward);
     for (size_t k = 0; k < n; k++) {
         out->s[k] = head_reward(&g->responses[out->order[k]]);
         out->d[k] = 0;
@@ -56,9 +49,7 @@ static agon_status rank(agon_ctx *ctx, const row *g, size_t i, ranking *out) {
 static double listwise(ranking *r) {
     double sum = 0;
     for (size_t k = 0; k < r->n; k++) {
-        size_t worse = k + 1;
-        while (worse < r->n && r->reward[worse] == r->reward[k])
-            worse++;
+        size_t worse = k + n_tied(r->reward + k, r->n - k);
         if (worse == r->n)
             break;
         double lse = logsumexp((double[]){r->s[k], logsumexp(r->s + worse, r->n - worse)}, 2);

@@ -26,35 +26,15 @@ static double normaliser(const double *options, const row *rows, size_t n_rows) 
     return total;
 }
 
-/* order: indices by falling reward. */
-static void rank(const row *g, size_t *order) {
-    for (size_t k = 0; k < g->n_responses; k++) {
-        size_t j = k;
-        while (j > 0 && g->responses[order[j - 1]].reward < g->responses[k].reward) {
-            order[j] = order[j - 1];
-            j--;
-        }
-        order[j] = k;
-    }
-}
-
-/* How many responses from order[0] on have its reward. */
-static size_t n_tied(const row *g, const size_t *order, size_t n) {
-    size_t tied = 1;
-    while (tied < n && g->responses[order[tied]].reward == g->responses[order[0]].reward)
-        tied++;
-    return tied;
-}
-
-/* Adds term_k for the responses order[0..n) (order[0] is the kth best); d [n] by rank, d term/d s. */
-static double rank_term(const row *g, const size_t *order, size_t n, const double *s, double *d) {
-    double z[MAX_RESPONSES], tau[MAX_RESPONSES], best = g->responses[order[0]].reward;
-    size_t worse = n_tied(g, order, n);
+/* Adds term_k for the n responses from the kth best on, their rewards, s and d (d term/d s) by rank. */
+static double rank_term(const double *reward, size_t n, const double *s, double *d) {
+    double z[MAX_RESPONSES], tau[MAX_RESPONSES];
+    size_t worse = n_tied(reward, n);
     if (worse == n)
         return 0;
-    tau[0] = best - g->responses[order[n - 1]].reward;
+    tau[0] = reward[0] - reward[n - 1];
     for (size_t i = worse; i < n; i++) {
-        tau[i] = best - g->responses[order[i]].reward;
+        tau[i] = reward[0] - reward[i];
         z[i] = s[i] * tau[i];
     }
     z[0] = s[0] * tau[0];
@@ -68,10 +48,12 @@ static double rank_term(const row *g, const size_t *order, size_t n, const doubl
 static agon_status group_loss(agon_ctx *ctx, const double *options, const row *g, size_t index, double share,
                               double *out) {
     size_t n = g->n_responses, order[MAX_RESPONSES];
-    double s[MAX_RESPONSES], length[MAX_RESPONSES], d[MAX_RESPONSES] = {0}, sum = 0;
+    double s[MAX_RESPONSES], length[MAX_RESPONSES], d[MAX_RESPONSES] = {0}, rewards[MAX_RESPONSES], by_rank[MAX_RESPONSES], sum = 0;
     if (n < 2 || n > MAX_RESPONSES)
         return ctx_fail(ctx, AGON_EINVAL, "row %zu: responses: pro ranks 2 to %d", index, MAX_RESPONSES);
-    rank(g, order);
+    for (size_t k = 0; k < n; k++)
+        rewards[k] = g->responses[k].reward;
+    rank_rewards(rewards, n, order, by_rank);
     for (size_t k = 0; k < n; k++) {
         const response *r = &g->responses[order[k]];
         length[k] = masked_length(r);
@@ -80,8 +62,8 @@ static agon_status group_loss(agon_ctx *ctx, const double *options, const row *g
         s[k] = masked_sum(r, r->log_prob) / length[k];
     }
     for (size_t k = 0; k + 1 < n; k++)
-        sum += rank_term(g, order + k, n - k, s + k, d + k);
-    size_t n_best = n_tied(g, order, n);
+        sum += rank_term(by_rank + k, n - k, s + k, d + k);
+    size_t n_best = n_tied(by_rank, n);
     double sft = options[SFT] * (double)(n - 1) * (double)(n - 1) / (double)n_best;
     for (size_t k = 0; k < n; k++) {
         sequence_gradient(&g->responses[order[k]], share * (d[k] / length[k] - (k < n_best ? sft : 0)));
