@@ -603,9 +603,9 @@ void row_count_unread(row_reader *r, const json_t *object) {
 agon_status row_read(row_reader *r, const char *where, json_t *object) {
     if (!r->o)
         return read_question(r, where, object);
-    if (r->o->needs & NEEDS_TARGETS)
+    const unsigned kind = kind_of(r, object);
+    if (kind == ROW_STEPS)
         return read_steps(r, where, object);
-    row_kind kind = (row_kind)kind_of(r, object);
     if (!(r->o->rows & kind))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s learns from rows with %s", where, r->o->name,
                         r->o->rows & ROW_PAIR            ? "prompt, chosen and rejected"

@@ -7,11 +7,11 @@
 #include <string.h>
 
 agon_status schedule_find(agon_ctx *ctx, const char *name, lr_schedule *out) {
-    static const char *const names[] = {"constant", "linear", "cosine"};
-    static const lr_schedule values[] = {SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE};
-    for (int i = 0; i < 3; i++)
+    static const char *const names[] = {
+        [SCHEDULE_CONSTANT] = "constant", [SCHEDULE_LINEAR] = "linear", [SCHEDULE_COSINE] = "cosine"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (name && strcmp(name, names[i]) == 0) {
-            *out = values[i];
+            *out = (lr_schedule)i;
             return AGON_OK;
         }
     return ctx_fail(ctx, AGON_EINVAL, "the schedule is cosine, linear or constant, not '%.40s'", name ? name : "");
