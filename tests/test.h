@@ -27,6 +27,13 @@
             fail_msg("%s = %.17g, want %.17g (tolerance %g)", #a, a_, b_, (double)(tol));            \
     } while (0)
 
+/* The path of a golden file; AGON_SOURCE is the source root, "." without it. */
+static inline const char *golden_path(char out[2048], const char *name) {
+    const char *root = getenv("AGON_SOURCE");
+    snprintf(out, 2048, "%s/tests/golden/%s", root ? root : ".", name);
+    return out;
+}
+
 static inline agon_ctx *test_ctx(int n_threads, const char *cpu) {
     agon_ctx_options options = agon_ctx_options_default();
     options.n_threads = n_threads;

@@ -7,9 +7,8 @@
 
 /* The case's {"inputs", "expected"}; the whole document is *root (json_decref). */
 static inline json_t *test_vector(const char *id, json_t **root) {
-    char path[512];
-    const char *source = getenv("AGON_SOURCE");
-    snprintf(path, sizeof path, "%s/tests/golden/training_vectors.json", source ? source : ".");
+    char path[2048];
+    golden_path(path, "training_vectors.json");
     json_error_t error;
     *root = json_load_file(path, 0, &error);
     if (!*root)

@@ -8,9 +8,8 @@
 
 /* A golden file, new (json_decref). AGON_SOURCE is the source root, "." without it. */
 static inline json_t *vectors_load(const char *file) {
-    const char *root = getenv("AGON_SOURCE");
-    char path[1024];
-    snprintf(path, sizeof path, "%s/tests/golden/%s", root ? root : ".", file);
+    char path[2048];
+    golden_path(path, file);
     json_error_t error;
     json_t *all = json_load_file(path, 0, &error);
     if (!all)

@@ -111,12 +111,6 @@ static inline const char *fixture_path(char out[256], const fixture_folder *f, c
     return out;
 }
 
-static inline const char *fixture_golden(char out[2048], const char *name) {
-    const char *root = getenv("AGON_SOURCE");
-    snprintf(out, 2048, "%s/tests/golden/%s", root ? root : ".", name);
-    return out;
-}
-
 /* The real model the set-up fetched ($AGON_MODEL, else the user's cache), or NULL. */
 static inline const char *fixture_real_model(char out[2048]) {
     const char *model = getenv("AGON_MODEL"), *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");

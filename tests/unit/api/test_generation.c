@@ -19,11 +19,10 @@ static agon_completion ask(fixture *f, const agon_sampling *s) {
 }
 
 static int setup(void **state) {
-    const char *root = getenv("AGON_SOURCE");
-    char path[1024];
+    char path[2048];
     fixture *f = calloc(1, sizeof *f);
     f->ctx = test_ctx(1, NULL);
-    snprintf(path, sizeof path, "%s/tests/golden/tiny-text.gguf", root ? root : ".");
+    golden_path(path, "tiny-text.gguf");
     assert_ok(f->ctx, agon_model_open(f->ctx, path, NULL, &f->m));
     for (int i = 0; i < N_LETTERS; i++) {
         const char letter = (char)('a' + i);

@@ -15,11 +15,10 @@ typedef struct fixture {
 } fixture;
 
 static int setup(void **state) {
-    const char *root = getenv("AGON_SOURCE");
-    char path[1024];
+    char path[2048];
     fixture *f = calloc(1, sizeof *f);
     f->ctx = test_ctx(1, NULL);
-    snprintf(path, sizeof path, "%s/tests/golden/tiny-text.gguf", root ? root : ".");
+    golden_path(path, "tiny-text.gguf");
     assert_ok(f->ctx, agon_tokenizer_open(f->ctx, path, NULL, &f->t));
     strcpy(f->path, "/tmp/agon-prompts-XXXXXX");
     int file = mkstemp(f->path);

@@ -13,11 +13,10 @@ typedef struct fixture {
 } fixture;
 
 static int setup(void **state) {
-    const char *root = getenv("AGON_SOURCE");
-    char path[1024];
+    char path[2048];
     fixture *f = calloc(1, sizeof *f);
     *f = (fixture){.ctx = test_ctx(1, NULL), .prompt = {10, 11}, .good = {20, 21, 22}, .bad = {20, 23}};
-    snprintf(path, sizeof path, "%s/tests/golden/tiny-text.gguf", root ? root : ".");
+    golden_path(path, "tiny-text.gguf");
     assert_ok(f->ctx, agon_tokenizer_open(f->ctx, path, NULL, &f->t));
     f->chosen = (agon_completion){.tokens = f->good, .n_tokens = 3};
     f->rejected = (agon_completion){.tokens = f->bad, .n_tokens = 2};
@@ -182,10 +181,9 @@ static void samples__that_cannot_teach_are_refused(void **state) {
 /* ---- prompts as text -------------------------------------------------------------------------------------- */
 
 static agon_model *open_tiny(fixture *f) {
-    const char *root = getenv("AGON_SOURCE");
-    char path[1024];
+    char path[2048];
     agon_model *m = NULL;
-    snprintf(path, sizeof path, "%s/tests/golden/tiny-text.gguf", root ? root : ".");
+    golden_path(path, "tiny-text.gguf");
     assert_ok(f->ctx, agon_model_open(f->ctx, path, NULL, &m));
     return m;
 }

@@ -79,7 +79,7 @@ static void export_gguf__stores_rows_as_the_converter_does(void **state) {
     fixture_folder f = fixture_folder_new();
     char golden[2048], path[256];
     weights *w = NULL;
-    assert_ok(ctx, weights_open(ctx, fixture_golden(golden, "tiny-llama.gguf"), &w));
+    assert_ok(ctx, weights_open(ctx, golden_path(golden, "tiny-llama.gguf"), &w));
     model_config c = *weights_config(w);
     fixture_path(path, &f, "m.gguf");
     assert_ok(ctx, export_gguf(ctx, path, &c, NULL, "f16", fixture_source, &c));

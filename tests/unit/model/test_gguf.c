@@ -6,7 +6,7 @@
 static weights *open_golden(agon_ctx *ctx, const char *name) {
     char path[2048];
     weights *w = NULL;
-    assert_ok(ctx, weights_open(ctx, fixture_golden(path, name), &w));
+    assert_ok(ctx, weights_open(ctx, golden_path(path, name), &w));
     return w;
 }
 
@@ -94,7 +94,7 @@ static void gguf__id_is_the_hash_of_the_file(void **state) {
     agon_ctx *ctx = test_ctx(1, NULL);
     char path[2048];
     weights *w = open_golden(ctx, "tiny-qwen3.gguf");
-    fixture_image file = fixture_read(ctx, fixture_golden(path, "tiny-qwen3.gguf"));
+    fixture_image file = fixture_read(ctx, golden_path(path, "tiny-qwen3.gguf"));
     hash256 id, want = hash_bytes(file.data, file.n);
     assert_ok(ctx, weights_id(ctx, w, &id));
     assert_memory_equal(id.bytes, want.bytes, sizeof id.bytes);
@@ -173,7 +173,7 @@ static void gguf__damage_is_named(void **state) {
     for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
         const damage *d = &damages[i];
         weights *w = NULL;
-        fixture_image file = fixture_read(ctx, fixture_golden(path, "tiny-qwen3.gguf"));
+        fixture_image file = fixture_read(ctx, golden_path(path, "tiny-qwen3.gguf"));
         fixture_patch(&file, d->after, d->skip, &d->value, d->bytes);
         agon_status s = gguf_open_memory(ctx, "x.gguf", file.data, file.n, &w);
         if (s != d->status || !strstr(agon_error(ctx), d->says) || !strstr(agon_error(ctx), d->and_says) ||
@@ -190,7 +190,7 @@ static void gguf__unknown_and_repeated_tensors_are_named(void **state) {
     agon_ctx *ctx = test_ctx(1, NULL);
     char path[2048];
     weights *w = NULL;
-    fixture_image file = fixture_read(ctx, fixture_golden(path, "tiny-qwen3.gguf"));
+    fixture_image file = fixture_read(ctx, golden_path(path, "tiny-qwen3.gguf"));
     memcpy(memmem(file.data, file.n, UP, strlen(UP)), "blk.0.ffn_xp.weight", strlen(UP));
     assert_refused(ctx, gguf_open_memory(ctx, "x.gguf", file.data, file.n, &w), AGON_EUNSUPPORTED,
                    "x.gguf", "blk.0.ffn_xp.weight");
@@ -207,7 +207,7 @@ static void gguf__a_value_that_is_not_finite_is_named_on_reading(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
     char path[2048];
-    fixture_image file = fixture_read(ctx, fixture_golden(path, "tiny-qwen2.gguf"));
+    fixture_image file = fixture_read(ctx, golden_path(path, "tiny-qwen2.gguf"));
     static const uint8_t nan_bytes[] = {0, 0, 0xc0, 0x7f};
     weights *w = NULL;
     float values[160];

@@ -20,7 +20,7 @@ static void pair_open(agon_ctx *ctx, pair_of_models *p) {
     model *text = NULL;
     p->folder = fixture_folder_new();
     fixture_path(path, &p->folder, "q8.gguf");
-    assert_ok(ctx, model_open(ctx, fixture_golden(golden, "tiny-text.gguf"), COMPUTE_BF16, &text));
+    assert_ok(ctx, model_open(ctx, golden_path(golden, "tiny-text.gguf"), COMPUTE_BF16, &text));
     assert_ok(ctx, model_export(ctx, text, NULL, "gguf", "q8_0", path, NULL));
     model_free(text);
     assert_ok(ctx, model_open(ctx, path, COMPUTE_BF16, &p->q8));

@@ -22,10 +22,9 @@ static bytes from_hex(const json_t *text) {
 }
 
 static json_t *golden(agon_ctx *ctx) {
-    const char *root = getenv("AGON_SOURCE");
     char path[2048];
     json_t *o = NULL;
-    snprintf(path, sizeof path, "%s/tests/golden/quants.json", root ? root : ".");
+    golden_path(path, "quants.json");
     assert_ok(ctx, json_read_file(ctx, path, &o));
     return o;
 }

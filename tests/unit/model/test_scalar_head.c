@@ -173,9 +173,8 @@ static void adapter__keeps_its_heads(void **state) {
 
 static void model__folder_keeps_its_heads(void **state) {
     agon_ctx *ctx = *state;
-    const char *source = getenv("AGON_SOURCE");
-    char path[4096], folder[] = "/tmp/agon-head-XXXXXX", command[256], gguf[64];
-    snprintf(path, sizeof path, "%s/tests/golden/tiny-text.gguf", source ? source : ".");
+    char path[2048], folder[] = "/tmp/agon-head-XXXXXX", command[256], gguf[64];
+    golden_path(path, "tiny-text.gguf");
     model *m = NULL, *again = NULL;
     assert_ok(ctx, model_open(ctx, path, COMPUTE_F32, &m));
     size_t width = model_get_config(m)->d_model;

@@ -21,9 +21,8 @@ typedef struct world {
 static int setup(void **state) {
     static world w;
     char path[2048];
-    const char *source = getenv("AGON_SOURCE");
     w = (world){.ctx = test_ctx(1, NULL)};
-    snprintf(path, sizeof path, "%s/tests/golden/tiny-text.gguf", source ? source : ".");
+    golden_path(path, "tiny-text.gguf");
     assert_ok(w.ctx, model_open(w.ctx, path, COMPUTE_F32, &w.m));
     strcpy(w.folder, "/tmp/agon-clean-XXXXXX");
     assert_non_null(mkdtemp(w.folder));

@@ -89,10 +89,10 @@ static const char small[] = "critic: {examples: 8, epochs: 1}\nrefine: {queries:
 /* Runs a recipe in the stand's folder (whose own run is closed meanwhile); *summary new. */
 static agon_status run_recipe(stand *x, const char *yaml, json_t **summary) {
     run_config *config = NULL;
-    char path[600];
+    char path[2048];
     store *s = NULL;
     assert_ok(x->ctx, run_file_parse(x->ctx, "test.yaml", yaml, strlen(yaml), &config));
-    snprintf(path, sizeof path, "%s/tests/golden/tiny-text.gguf", getenv("AGON_SOURCE"));
+    golden_path(path, "tiny-text.gguf");
     config->model = strdup(path);
     stand_close(x);
     assert_ok(x->ctx, store_open(x->ctx, x->folder, STORE_RUN, &s));

@@ -29,10 +29,10 @@ static void on_line(void *arg, const char *text) {
 
 static run_config *config_of(agon_ctx *ctx, const char *numerics, bool with_model) {
     run_config *config = NULL;
-    char path[600], yaml[2000];
+    char path[2048], yaml[2000];
     snprintf(yaml, sizeof yaml, "numerics: %s\n%s", numerics, run_yaml);
     assert_ok(ctx, run_file_parse(ctx, "test.yaml", yaml, strlen(yaml), &config));
-    snprintf(path, sizeof path, "%s/tests/golden/%s", getenv("AGON_SOURCE"), with_model ? "tiny-text.gguf" : "no-such.gguf");
+    golden_path(path, with_model ? "tiny-text.gguf" : "no-such.gguf");
     config->model = strdup(path);
     return config;
 }

@@ -61,12 +61,12 @@ static void work__neighbours__do_not_show(void **state) {
 /* The same with a model behind it: sampled answers of a local backend. */
 static json_t *sampled(size_t chunk, size_t n) {
     work_kind cut = work_generate;
-    char path[600];
+    char path[2048];
     model *m = NULL;
     backend *local = NULL;
     stand *x = stand_new(NULL);
     json_t *inputs = json_array(), *results = NULL;
-    snprintf(path, sizeof path, "%s/tests/golden/tiny-text.gguf", getenv("AGON_SOURCE"));
+    golden_path(path, "tiny-text.gguf");
     assert_ok(x->ctx, model_open(x->ctx, path, COMPUTE_F32, &m));
     assert_ok(x->ctx, backend_local_new(x->ctx, m, 0, &local));
     x->actors.learner = local;

@@ -19,11 +19,10 @@ typedef struct world {
 static int setup(void **state) {
     static world w;
     static const char config[] = "{\"eos_token\": \"<|endoftext|>\", \"add_bos_token\": false}";
-    const char *source = getenv("AGON_SOURCE");
-    char path[4096], *text = NULL;
+    char path[2048], *text = NULL;
     size_t n = 0;
     w = (world){.ctx = test_ctx(1, NULL)};
-    snprintf(path, sizeof path, "%s/tests/golden/tokenizer_small.json", source ? source : ".");
+    golden_path(path, "tokenizer_small.json");
     assert_ok(w.ctx, file_read(w.ctx, path, 1 << 20, &text, &n));
     assert_ok(w.ctx, tokenizer_from_json(w.ctx, "small", text, n, config, strlen(config), NULL, 0, &w.t));
     free(text);

@@ -1,41 +1,19 @@
 /* Schedule, clipping, AdamW as the trainer calls it, data order: training_vectors.json opt.*, rng.*. */
 #include "train/train_private.h"
-#include "base/json.h"
 #include "base/random.h"
-#include "test.h"
+#include "training_vectors.h"
 
-static json_t *test_vector(const char *id, json_t **root) {
-    char path[512];
-    const char *source = getenv("AGON_SOURCE");
-    snprintf(path, sizeof path, "%s/tests/golden/training_vectors.json", source ? source : ".");
-    *root = json_load_file(path, 0, NULL);
-    if (!*root)
-        fail_msg("cannot read %s", path);
-    size_t i;
-    json_t *v;
-    json_array_foreach(json_object_get(*root, "cases"), i, v) {
-        if (strcmp(json_string_value(json_object_get(v, "id")), id) == 0)
-            return v;
-    }
-    fail_msg("no case %s", id);
-    return NULL;
-}
-static json_t *part(json_t *v, const char *side, const char *key) {
-    json_t *x = json_object_get(json_object_get(v, side), key);
-    assert_non_null(x);
-    return x;
-}
-static double at(json_t *list, size_t i) {
-    return json_number_value(json_array_get(list, i));
+static double value(json_t *list, size_t i) {
+    return json_number_value(at(list, i));
 }
 
 static void schedule__agrees_with_the_vector(void **state) {
     (void)state;
-    json_t *root, *v = test_vector("opt.schedule", &root), *steps = part(v, "inputs", "step");
+    json_t *root, *v = test_vector("opt.schedule", &root), *steps = get(v, "inputs", "step");
     assert_true(json_array_size(steps) > 0);
     for (size_t i = 0; i < json_array_size(steps); i++)
-        assert_close(schedule_lr(SCHEDULE_COSINE, 1, 4, 20, 0.1, (size_t)at(steps, i)),
-                     at(part(v, "expected", "lr"), i), 1e-12);
+        assert_close(schedule_lr(SCHEDULE_COSINE, 1, 4, 20, 0.1, (size_t)value(steps, i)),
+                     value(get(v, "expected", "lr"), i), 1e-12);
     assert_close(schedule_lr(SCHEDULE_LINEAR, 2, 0, 10, 0, 5), 1, 1e-12);
     assert_close(schedule_lr(SCHEDULE_CONSTANT, 2, 4, 10, 0, 9), 2, 0);
     json_decref(root);
@@ -44,8 +22,8 @@ static void schedule__agrees_with_the_vector(void **state) {
 static void clip__agrees_with_the_vector(void **state) {
     (void)state;
     json_t *root, *v = test_vector("opt.clip", &root);
-    double norm = json_number_value(part(v, "expected", "norm"));
-    assert_close(12 * clip_scale(norm, 1), at(json_array_get(part(v, "expected", "clipped"), 1), 0), 1e-9);
+    double norm = json_number_value(get(v, "expected", "norm"));
+    assert_close(12 * clip_scale(norm, 1), value(json_array_get(get(v, "expected", "clipped"), 1), 0), 1e-9);
     assert_close(clip_scale(0.5, 1), 1, 0);
     assert_close(clip_scale(1e9, 0), 1, 0);
     json_decref(root);
@@ -56,18 +34,18 @@ static void adamw__agrees_with_the_vector(void **state) {
     json_t *root, *v = test_vector("opt.adamw", &root);
     float theta[2], m[2] = {0}, s[2] = {0};
     for (size_t j = 0; j < 2; j++)
-        theta[j] = (float)at(part(v, "inputs", "theta0"), j);
+        theta[j] = (float)value(get(v, "inputs", "theta0"), j);
     for (int64_t step = 1; step <= 3; step++)
         for (size_t j = 0; j < 2; j++) {
-            float g = (float)at(json_array_get(part(v, "inputs", "grads"), (size_t)step - 1), j);
+            float g = (float)value(json_array_get(get(v, "inputs", "grads"), (size_t)step - 1), j);
             adamw_options o = {.lr = 0.01f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .step = step,
-                               .weight_decay = at(part(v, "inputs", "wd_mask"), j) > 0 ? 0.1f : 0};
+                               .weight_decay = value(get(v, "inputs", "wd_mask"), j) > 0 ? 0.1f : 0};
             adamw(ctx, &o, 1, &g, 1, &theta[j], &m[j], &s[j]);
-            assert_close(theta[j], at(json_array_get(part(v, "expected", "theta"), (size_t)step - 1), j), 2e-5);
+            assert_close(theta[j], value(json_array_get(get(v, "expected", "theta"), (size_t)step - 1), j), 2e-5);
         }
     for (size_t j = 0; j < 2; j++) {
-        assert_close(m[j], at(part(v, "expected", "m"), j), 2e-5);
-        assert_close(s[j], at(part(v, "expected", "v"), j), 2e-5);
+        assert_close(m[j], value(get(v, "expected", "m"), j), 2e-5);
+        assert_close(s[j], value(get(v, "expected", "v"), j), 2e-5);
     }
     json_decref(root);
 }
