@@ -6,7 +6,8 @@
 With --model also: that model exported by agon as GGUF, its tokens and greedy answers in llama.cpp against agon's. Prints a line of JSON a model: the largest difference of logits and log_probs, of the gradient's norm, and of the weights after three
 steps of AdamW (in units of the learning rate); whether the greedy text is the same, there and after export as Hugging Face folder
 and as GGUF. Without --python it makes a virtual environment in ${XDG_CACHE_HOME:-~/.cache}/agon/interop once and installs torch,
-transformers and llama-cpp-python there (PIP_EXTRA_INDEX_URL may name an index with builds of torch for CPUs). Never part of the tests."""
+transformers and llama-cpp-python there (PIP_EXTRA_INDEX_URL may name an index with builds of torch for CPUs). Never part of the tests: they read what
+transformers_models.py wrote."""
 import argparse, json, os, pathlib, subprocess, sys, tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -125,8 +125,9 @@ static agon_status give_tokens(agon_ctx *ctx, token_list *list, int32_t **ids, s
 agon_status agon_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const char *text, size_t n,
                           bool parse_special, bool with_bos, int32_t **ids, size_t *n_ids) {
     token_list list = {0};
-    agon_status s = with_bos && parse_special ? tokenizer_encode_raw(ctx, t->t, text, n, &list)
-                                              : tokenizer_encode(ctx, t->t, text, n, parse_special, &list);
+    agon_status s = with_bos ? tokenizer_encode_raw(ctx, t->t, "", 0, &list) : AGON_OK; /* BOS, if any */
+    if (!s)
+        s = tokenizer_encode(ctx, t->t, text, n, parse_special, &list);
     if (!s)
         s = give_tokens(ctx, &list, ids, n_ids);
     if (s)

@@ -77,6 +77,8 @@ static agon_status compare(agon_ctx *ctx, const model *m, const adapter *a, cons
         status = model_open(ctx, path, m->dtype, &again);
     if (!status)
         status = tokenizer_encode(ctx, m->tokenizer, text, sizeof text - 1, false, &ids);
+    if (ids.n > m->config.max_context)
+        ids.n = m->config.max_context;
     if (!status)
         status = last_logits(ctx, m, a, &ids, logits);
     if (!status)
@@ -109,8 +111,11 @@ agon_status model_export(agon_ctx *ctx, model *m, const adapter *a, const char *
     merge g = {.model = m, .adapter = a, .row = malloc((widest > heads ? widest : heads) * sizeof(double))};
     if (!g.row)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory exporting a model");
-    agon_status status = gguf ? export_gguf(ctx, path, &m->config, m->tokenizer, dtype, merged_tensor, &g)
-                              : export_hf_heads(ctx, path, &m->config, m->tokenizer, dtype, stored, merged_tensor, &g);
+    model_config config = m->config;
+    if (m->weights) /* ours ends at a sliding window, the model need not */
+        config.max_context = weights_config(m->weights)->max_context;
+    agon_status status = gguf ? export_gguf(ctx, path, &config, m->tokenizer, dtype, merged_tensor, &g)
+                              : export_hf_heads(ctx, path, &config, m->tokenizer, dtype, stored, merged_tensor, &g);
     free(g.row);
     if (!status && merge_error)
         status = compare(ctx, m, a, path, merge_error);
