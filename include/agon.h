@@ -530,9 +530,13 @@ typedef struct agon_train_options {
     double small_loss_ramp; /* share of the steps, from 0 to 1 */
     bool co_teach; /* with small_loss and lora_rank: a second adapter of another seed; each trains on the rows that are easiest for the other */
     double beta1, beta2, eps; /* AdamW (Loshchilov, Hutter 2019, 1711.05101) */
+    /* What small_loss ranks and leaves out: "row"; under nll, sft, gce, sce and token-forward also "token" (the supervised tokens of the batch) or "span"
+     * (stretches of small_loss_span tokens from each response's start, by the mean over their supervised tokens). */
+    const char *small_loss_level;
+    size_t small_loss_span;
 } agon_train_options;
 /* One epoch, 8 rows a step, linear over 4 vectors where there are dimensions, AdamW (0.9, 0.999, 1e-8), learning rate 1e-4, cosine with 3% warm-up, clip_norm 1, all weights, every row
- * (small_loss_ramp 0.1 where they are selected). */
+ * (small_loss_ramp 0.1, level "row", spans of 4 tokens where they are selected). */
 AGON_API agon_train_options agon_train_options_default(void);
 
 /* Trains m on d with the dataset's objective and leaves the result in the folder `output`: a PEFT adapter (lora_rank above 0 or an

@@ -41,6 +41,8 @@ agon_train_options agon_train_options_default(void) {
                                 .aggregate = "linear",
                                 .vectors = o.preferences.vectors,
                                 .small_loss_ramp = o.selection.ramp,
+                                .small_loss_level = selection_level_name(o.selection.level),
+                                .small_loss_span = o.selection.span,
                                 .beta1 = 0.9,
                                 .beta2 = 0.999,
                                 .eps = 1e-8};
@@ -112,8 +114,9 @@ static agon_status take_selection(training *t) {
     if (o->co_teach && (o->adapter || o->lora_rank == 0))
         return ctx_fail(t->ctx, AGON_EUNSUPPORTED, "co-teaching trains two new adapters that differ by their seeds, on one frozen model; give "
                         "them a rank (--lora)");
-    t->inner.selection = (train_selection){.tau = o->small_loss, .ramp = o->small_loss_ramp, .co_teach = o->co_teach, .tally = &t->tally};
-    return AGON_OK;
+    t->inner.selection = (train_selection){.tau = o->small_loss, .ramp = o->small_loss_ramp, .co_teach = o->co_teach, .span = o->small_loss_span,
+                                           .tally = &t->tally};
+    return selection_level_find(t->ctx, o->small_loss_level, &t->inner.selection.level);
 }
 
 static agon_status take_options(training *t, const agon_train_options *given) {
@@ -263,6 +266,11 @@ static void describe_selection(const training *t, json_t *j) {
     json_object_set_new(j, "small_loss", json_real(t->options.small_loss));
     json_object_set_new(j, "small_loss_ramp", json_real(t->options.small_loss_ramp));
     json_object_set_new(j, "co_teach", json_boolean(t->options.co_teach));
+    if (t->inner.selection.level == SELECT_ROWS) /* as folders begun before there were levels say it */
+        return;
+    set_text(j, "small_loss_level", selection_level_name(t->inner.selection.level));
+    if (t->inner.selection.level == SELECT_SPANS)
+        json_object_set_new(j, "small_loss_span", json_integer((json_int_t)t->inner.selection.span));
 }
 
 static json_t *settings_json(const training *t) {
@@ -330,6 +338,9 @@ static agon_status compare_manifest(training *t, const json_t *found) {
                         t->output);
     if (json_object_get(found, "small_loss") && !json_object_get(t->manifest, "small_loss"))
         return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training with --small-loss; give it again, another output folder, or --overwrite",
+                        t->output);
+    if (json_object_get(found, "small_loss_level") && !json_object_get(t->manifest, "small_loss_level"))
+        return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training with --small-loss-level; give it again, another output folder, or --overwrite",
                         t->output);
     if (!adam_same(found, t->manifest))
         return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training with another --beta1, --beta2 or --eps; give back what it was begun with, another "
@@ -556,8 +567,9 @@ static agon_status write_partner(training *t) {
 
 /* What selection adds to the summary. */
 static void sum_up_selection(const training *t, json_t *j) {
+    static const char *const ranked[] = {"rows", "tokens", "spans"};
     if (t->options.small_loss > 0)
-        json_object_set_new(j, "selection", json_pack("{s:I,s:I,s:I}", "rows", (json_int_t)t->tally.seen, "kept", (json_int_t)t->tally.kept,
+        json_object_set_new(j, "selection", json_pack("{s:I,s:I,s:I}", ranked[t->inner.selection.level], (json_int_t)t->tally.seen, "kept", (json_int_t)t->tally.kept,
                                                       "disagreed", (json_int_t)t->tally.disagreed));
     if (!t->partner)
         return;

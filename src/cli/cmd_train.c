@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 typedef struct train_arguments {
-    const char *objective, *model, *dtype, *chat_template, *data, *output, *schedule;
+    const char *objective, *model, *dtype, *chat_template, *data, *output, *schedule, *small_loss_level;
     const char **settings;
     bool json, dry_run, skip_bad;
-    int64_t preview, lora, epochs, batch, seed, max_length, steps, checkpoint_every;
+    int64_t preview, lora, epochs, batch, seed, max_length, steps, checkpoint_every, small_loss_span;
     agon_train_options options;
     const char *dimension_list, *ideal_list;
     char *dimension_text;
@@ -141,12 +141,13 @@ static void on_resume(void *arg, size_t step) {
 /* What small-loss selection came to, and where the partner lies. */
 static void show_selection(const json_t *summary) {
     const json_t *selection = json_object_get(summary, "selection"), *partner = json_object_get(summary, "partner");
-    double rows = (double)json_integer_value(json_object_get(selection, "rows")), kept = (double)json_integer_value(json_object_get(selection, "kept"));
+    const char *ranked = json_object_get(selection, "tokens") ? "tokens" : json_object_get(selection, "spans") ? "spans" : "rows";
+    double seen = (double)json_integer_value(json_object_get(selection, ranked)), kept = (double)json_integer_value(json_object_get(selection, "kept"));
     if (selection)
-        printf("trained on %.0f of the %.0f rows of all batches\n", kept, rows);
+        printf("trained on %.0f of the %.0f %s of all batches\n", kept, seen, ranked);
     if (partner)
-        printf("partner: PEFT adapter in %s, id %s; of the rows each kept, %.1f%% were not the other's\n", member_text(partner, "output"),
-               member_text(partner, "id"), 100 * (double)json_integer_value(json_object_get(selection, "disagreed")) / kept);
+        printf("partner: PEFT adapter in %s, id %s; of the %s each kept, %.1f%% were not the other's\n", member_text(partner, "output"),
+               member_text(partner, "id"), ranked, 100 * (double)json_integer_value(json_object_get(selection, "disagreed")) / kept);
 }
 
 static void show_summary(const train_arguments *a, const char *text) {
@@ -266,6 +267,12 @@ static int check_arguments(train_arguments *a) {
         return usage_error(&command_train, "--accept and --judge-repeats must be 0 or more");
     if (a->options.co_teach && a->options.small_loss == 0)
         return usage_error(&command_train, "--co-teach needs --small-loss TAU, the share of rows that neither is to learn");
+    if (a->small_loss_level && a->options.small_loss == 0)
+        return usage_error(&command_train, "--small-loss-level says of what --small-loss TAU leaves a share out; TAU is missing");
+    if (a->small_loss_span != 0 && (!a->small_loss_level || strcmp(a->small_loss_level, "span") != 0))
+        return usage_error(&command_train, "--small-loss-span goes with --small-loss-level span");
+    if (a->small_loss_span < 0)
+        return usage_error(&command_train, "--small-loss-span must be 1 or more");
     if (a->rounds < 1 || a->prompts < 1 || a->samples < 1 || a->max_tokens < 1)
         return usage_error(&command_train, "--rounds, --prompts, --samples and --max-tokens must be 1 or more");
     if (!a->data && !a->is_online)
@@ -279,6 +286,10 @@ static int check_arguments(train_arguments *a) {
         return usage_error(&command_train, "--lora, --batch or --epochs is too large to be meant");
     if (a->schedule)
         a->options.schedule = a->online.schedule = a->schedule;
+    if (a->small_loss_level)
+        a->options.small_loss_level = a->small_loss_level;
+    if (a->small_loss_span)
+        a->options.small_loss_span = (size_t)a->small_loss_span;
     a->options.lora_rank = (size_t)a->lora;
     a->options.epochs = (size_t)a->epochs;
     a->options.batch_rows = (size_t)a->batch;
@@ -325,6 +336,8 @@ static int run(int argc, char **argv) {
                                  {.name = "--ideal", .text = &a.ideal_list},
                                  {.name = "--small-loss", .real = &a.options.small_loss},
                                  {.name = "--small-loss-ramp", .real = &a.options.small_loss_ramp, .given = &a.of_files},
+                                 {.name = "--small-loss-level", .text = &a.small_loss_level, .given = &a.of_files},
+                                 {.name = "--small-loss-span", .integer = &a.small_loss_span, .given = &a.of_files},
                                  {.name = "--co-teach", .flag = &a.options.co_teach},
                                  {.name = "--preview", .integer = &a.preview, .given = &a.of_files},
                                  {.name = "--dry-run", .flag = &a.dry_run, .given = &a.of_files},
@@ -414,6 +427,8 @@ const command command_train = {
     "  --small-loss TAU     rows may be wrong: train on the share 1 - TAU of each batch with the smallest losses, as the\n"
     "                       policy is then\n"
     "    --small-loss-ramp SHARE   of the steps over which TAU is reached (0.1)\n"
+    "    --small-loss-level row|token|span   what is ranked and left out (row); of nll, sft, gce, sce, token-forward\n"
+    "    --small-loss-span N       tokens of a span (4)\n"
     "    --co-teach         two adapters (--lora R), each on the rows that are easiest for the other: DIR and DIR/partner\n"
     "  --epochs N (1)  --batch N rows a step (8)  --steps N (0: epochs decide)  --lr X (1e-4)\n"
     "  --schedule cosine|linear|constant (cosine)  --warmup SHARE (0.03)  --weight-decay X (0)  --clip-norm X (1)\n"

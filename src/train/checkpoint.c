@@ -2,7 +2,7 @@
  *
  *   "AGONTRN1" | identity 32 | next step u64 | n parameters u64 |
  *   per parameter: n values u64, values f32, first moments f32, second moments f32; the partner's behind the first learner's |
- *   where rows are selected: rows seen, kept, disagreed u64 |
+ *   where something is selected: how much was seen, kept, disagreed u64 |
  *   SHA-256 of everything before, 32
  *
  * Little-endian, as every supported CPU is. The schedule, the data order and the reference log_probs are
@@ -79,6 +79,8 @@ static void add_selection(hasher *h, const trainer *t) {
     add_number(h, "small loss", s->tau);
     add_number(h, "small loss ramp", s->ramp);
     add_number(h, "learners", s->co_teach ? 2 : 1);
+    if (s->level != SELECT_ROWS)
+        add_number(h, "small loss span", s->level == SELECT_SPANS ? (double)s->span : 1);
 }
 
 static void add_row(hasher *h, const train_row *r) {

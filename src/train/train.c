@@ -27,7 +27,7 @@ train_options train_options_default(void) {
         .warmup = 0.03,
         .temperature = 1,
         .preferences = {.vectors = 4},
-        .selection = {.ramp = 0.1},
+        .selection = {.ramp = 0.1, .span = 4},
     };
 }
 

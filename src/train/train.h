@@ -59,9 +59,15 @@ typedef struct train_moments {
 
 /* What small-loss selection kept, over all steps so far, those before a resume too. */
 typedef struct selection_tally {
-    size_t seen, kept; /* rows of the batches, and those trained on */
-    size_t disagreed;  /* kept rows that the partner did not train on */
+    size_t seen, kept; /* rows (tokens, spans) of the batches, and those trained on */
+    size_t disagreed;  /* those kept that the partner did not train on */
 } selection_tally;
+
+/* What is ranked by its loss and left out as a whole. */
+typedef enum selection_level { SELECT_ROWS, SELECT_TOKENS, SELECT_SPANS } selection_level;
+/* "row", "token", "span"; AGON_EINVAL. */
+AGON_MUST_CHECK agon_status selection_level_find(agon_ctx *ctx, const char *name, selection_level *out);
+const char *selection_level_name(selection_level level);
 
 /* Small-loss selection for noisy rows (spec: training 5): a step trains on the share 1 - tau * min(step / ramp, 1) of its batch that has the
  * smallest losses, as the policy is then. With a partner (co-teaching) both learners score the same batch and each trains on the rows
@@ -72,6 +78,8 @@ typedef struct train_selection {
     bool co_teach;
     adapter *partner;     /* the second learner: an adapter of another seed, */
     model *partner_model; /* or, where all weights are trained, another model with the same reference */
+    selection_level level;
+    size_t span;            /* tokens of a span, counted from the response's start; its last one may be shorter */
     selection_tally *tally; /* written at the end; NULL: not wanted */
 } train_selection;
 
@@ -125,7 +133,8 @@ AGON_MUST_CHECK agon_status train_add_head(agon_ctx *ctx, model *m, adapter *a, 
  * Where the objective reads a head, the adapter (else the model) must have one of that kind (train_add_head): it is trained with the rest.
  * An adapter with dimensions is trained for all preference vectors (train_preferences) and stands at the even one afterwards; it learns no head.
  * With selection.co_teach the partner is trained beside it, its state in the same checkpoint; steps then report "partner_loss" and "disagree", with any
- * selection "kept". Selection is refused (AGON_EINVAL) where a row has no loss of its own: objectives over the whole step, policy gradients, several dimensions.
+ * selection "kept". Selection is refused (AGON_EINVAL) where a row has no loss of its own: objectives over the whole step, policy gradients, several dimensions;
+ * that of tokens and spans where a token has none.
  * AGON_ENUMERIC names step and rows when a loss or gradient is not finite. Asserts the step-0 invariants where the objective
  * has a reference (policy == reference: margin 0). */
 AGON_MUST_CHECK agon_status train(agon_ctx *ctx, model *m, adapter *train, const model *reference,

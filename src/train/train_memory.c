@@ -66,7 +66,7 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
     if (needs & (NEEDS_HEAD | NEEDS_VALUES)) /* hidden states that a head reads, and their gradients */
         n.rest = size_add(n.rest, size_mul(size_mul(w.prompt + w.responses, 2 * c->d_model), sizeof(float)));
     if (o->selection.tau > 0) /* the batch is scored before it is trained on, by each learner */
-        n.rest = size_add(n.rest, size_mul(step_bytes(&w, o->batch_rows, n_rows), o->selection.co_teach ? 3 : 1));
+        n.rest = size_add(n.rest, size_mul(step_bytes(&w, o->batch_rows, n_rows), (o->selection.co_teach ? 3 : 1) + (o->selection.level != SELECT_ROWS)));
     if (o->selection.co_teach) { /* what belongs to a learner */
         n.parameters = size_mul(n.parameters, 2);
         n.rest = size_add(n.rest, size_mul(values, 3 * sizeof(float)));

@@ -1,4 +1,4 @@
-/* Which rows of a step are trained on: small-loss selection, and co-teaching (Han et al. 2018, 1804.06872, algorithm 1).
+/* Which rows, or which of their tokens, a step trains on: small-loss selection, and co-teaching (Han et al. 2018, 1804.06872, algorithm 1).
  *
  *   R(t) = 1 - tau * min(t / ramp, 1)     share of the batch that is kept: all of it at first, since a model learns what rows have in
  *                                         common before it learns wrong ones by heart
@@ -6,9 +6,28 @@
  *   co-teaching     both score the same batch; each trains on the smallest losses of the other, so an error of one is not confirmed by itself
  *
  * A row's loss is the objective's own at the learner as it is now. Of objectives on tokens it is the mean over the row's tokens, so a long row
- * is not a bad one. Everything is a function of (options, seed, step) and the learners, so a resumed run continues bit for bit. */
+ * is not a bad one. Where only parts of a response are wrong, stretches of it are ranked instead, over the whole step: single tokens, or spans of
+ * some tokens counted from the response's start, by the mean over their supervised tokens. What is left out has weight 0 in this step and is
+ * context still. Everything is a function of (options, seed, step) and the learners, so a resumed run continues bit for bit. */
 #include "train/selection.h"
 #include "train/train_private.h"
+#include <string.h>
+
+static const char *const level_names[] = {"row", "token", "span"};
+enum { N_LEVELS = sizeof level_names / sizeof *level_names };
+
+agon_status selection_level_find(agon_ctx *ctx, const char *name, selection_level *out) {
+    for (int i = 0; name && i < N_LEVELS; i++)
+        if (strcmp(name, level_names[i]) == 0) {
+            *out = (selection_level)i;
+            return AGON_OK;
+        }
+    return ctx_fail(ctx, AGON_EINVAL, "small losses are those of a row, token or span, not '%.40s'", name ? name : "");
+}
+
+const char *selection_level_name(selection_level level) {
+    return level_names[level];
+}
 
 /* ---- what can be refused before anything runs ------------------------------------------------------ */
 
@@ -19,6 +38,10 @@ static agon_status check_objective(const trainer *t) {
                         "whether a label fits", o->name);
     if (o->coupling == COUPLED_STEP)
         return ctx_fail(t->ctx, AGON_EINVAL, "train: %s has one loss over a whole step, so its rows cannot be selected by their own", o->name);
+    const bool tokens = o->coupling == COUPLED_TOKEN && !(o->needs & NEEDS_HEAD);
+    if (t->options->selection.level != SELECT_ROWS && !tokens)
+        return ctx_fail(t->ctx, AGON_EINVAL, "train: %s has no loss for a token by itself; tokens and spans are selected under nll, sft, gce, sce and "
+                        "token-forward", o->name);
     return AGON_OK;
 }
 
@@ -42,7 +65,9 @@ agon_status selection_check_options(trainer *t) {
     if (t->dimension_rows)
         return ctx_fail(t->ctx, AGON_EINVAL, "train: rows of several dimensions are weighed by preference vectors; select rows for one dimension "
                         "at a time");
-    if (small_loss_count(1 - s->tau, batch) == batch)
+    if (s->level == SELECT_SPANS && s->span == 0)
+        return ctx_fail(t->ctx, AGON_EINVAL, "train: a span to be selected has 1 token or more");
+    if (s->level == SELECT_ROWS && small_loss_count(1 - s->tau, batch) == batch)
         return ctx_fail(t->ctx, AGON_EINVAL, "train: of a batch of %zu rows %g of them is none; use a larger batch", batch, s->tau);
     agon_status status = check_objective(t);
     return status == AGON_OK && s->co_teach ? check_partner(t) : status;
@@ -61,48 +86,143 @@ void swap_learners(trainer *t) {
     t->other = now;
 }
 
-/* What the step keeps, as places in its batch in their order. */
+/* Tokens of one response, some of them supervised. */
+typedef struct stretch {
+    size_t row, response, first, n;
+} stretch;
+
+/* What is ranked: the rows of a batch, or the stretches of their responses. */
+typedef struct candidates {
+    const size_t *batch; /* [n_rows] */
+    size_t n_rows, n;
+    stretch *stretches; /* [n]; NULL: the rows */
+} candidates;
+
+/* What the step keeps, as places among the candidates in their order. */
 typedef struct choice {
     size_t *own, *partner; /* [n] */
     size_t n;
 } choice;
 
-/* Losses of the batch under the learner that stands; *tokens grows by what was run. */
-static agon_status score(trainer *t, const size_t *batch, size_t n, const double **losses, size_t *tokens) {
+static bool is_learnt(const row *r, const response *x, size_t j) {
+    return r->weight * x->weight * x->mask[j] > 0;
+}
+
+/* Stretches of `length` tokens with something to learn in them; out NULL: only counted. */
+static size_t cut_rows(const step *s, size_t length, stretch *out) {
+    size_t n = 0;
+    for (size_t i = 0; i < s->n; i++)
+        for (size_t k = 0; k < s->rows[i].n_responses; k++) {
+            const response *x = &s->rows[i].responses[k];
+            for (size_t first = 0; first < x->n; first += length) {
+                const stretch one = {i, k, first, x->n - first < length ? x->n - first : length};
+                bool any = false;
+                for (size_t j = first; j < first + one.n; j++)
+                    any = any || is_learnt(&s->rows[i], x, j);
+                if (any && out)
+                    out[n] = one;
+                n += any;
+            }
+        }
+    return n;
+}
+
+static agon_status find_candidates(trainer *t, candidates *c) {
+    const train_selection *o = &t->options->selection;
+    size_t length = o->level == SELECT_SPANS ? o->span : 1;
     step s;
-    agon_status status = step_of_rows(t, batch, n, &s);
+    agon_status status = step_batch(t, &c->batch, &c->n_rows);
+    c->n = c->n_rows;
+    c->stretches = NULL;
+    if (status != AGON_OK || o->level == SELECT_ROWS)
+        return status;
+    status = step_of_rows(t, c->batch, c->n_rows, &s);
+    if (status != AGON_OK)
+        return status;
+    c->n = cut_rows(&s, length, NULL);
+    c->stretches = arena_take(t->step, c->n + 1, sizeof *c->stretches);
+    if (!c->stretches)
+        return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
+    cut_rows(&s, length, c->stretches);
+    return AGON_OK;
+}
+
+/* The objective's loss of a stretch as if it were a response: a mean over its supervised tokens. Overwrites its gradients. */
+static agon_status loss_of_stretch(trainer *t, const step *s, const stretch *c, double *loss) {
+    response x = s->rows[c->row].responses[c->response];
+    x.n = c->n;
+    x.log_prob += c->first, x.mask += c->first, x.d_log_prob += c->first;
+    if (x.mean_log_prob)
+        x.mean_log_prob += c->first, x.d_mean_log_prob += c->first;
+    const row one = {.responses = &x, .n_responses = 1, .weight = 1};
+    objective_result result = {.losses = loss};
+    agon_status status = t->options->objective->loss(t->ctx, t->step_options, &one, 1, &result);
+    return status == AGON_OK ? status
+                             : ctx_prefix(t->ctx, status, "step %zu, training row %zu", t->next_step + 1, s->index[c->row].index);
+}
+
+/* Losses of the candidates [n] under the learner that stands; *tokens grows by what was run. */
+static agon_status score(trainer *t, const candidates *c, const double **losses, size_t *tokens) {
+    step s;
+    double *of_stretches = arena_take(t->step, c->n + 1, sizeof *of_stretches);
+    agon_status status = of_stretches ? step_of_rows(t, c->batch, c->n_rows, &s) : ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
     if (status == AGON_OK)
         status = step_score(t, &s);
-    *losses = s.losses;
+    for (size_t i = 0; c->stretches && i < c->n && status == AGON_OK; i++)
+        status = loss_of_stretch(t, &s, &c->stretches[i], &of_stretches[i]);
+    if (status != AGON_OK)
+        return status;
+    *losses = c->stretches ? of_stretches : s.losses;
     *tokens += s.tokens;
-    return status;
+    return AGON_OK;
 }
 
-static agon_status choose(trainer *t, const size_t *batch, size_t n, double share, choice *out, size_t *tokens) {
+static agon_status choose(trainer *t, const candidates *c, double share, choice *out, size_t *tokens) {
     const double *own = NULL, *other = NULL;
-    out->n = small_loss_count(share, n);
-    for (size_t i = 0; i < n; i++)
+    *out = (choice){arena_take(t->step, c->n + 1, sizeof *out->own), arena_take(t->step, c->n + 1, sizeof *out->partner),
+                    small_loss_count(share, c->n)};
+    if (!out->own || !out->partner)
+        return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
+    for (size_t i = 0; i < c->n; i++)
         out->own[i] = out->partner[i] = i;
-    if (out->n == n)
+    if (out->n == c->n)
         return AGON_OK; /* nothing to rank */
-    agon_status s = score(t, batch, n, &own, tokens);
+    agon_status s = score(t, c, &own, tokens);
     if (s != AGON_OK || !t->options->selection.co_teach)
-        return s == AGON_OK ? select_smallest(t->ctx, own, n, out->n, out->own) : s;
+        return s == AGON_OK ? select_smallest(t->ctx, own, c->n, out->n, out->own) : s;
     swap_learners(t);
-    s = score(t, batch, n, &other, tokens);
+    s = score(t, c, &other, tokens);
     swap_learners(t);
-    return s == AGON_OK ? co_teaching(t->ctx, own, other, n, share, out->own, out->partner, &out->n) : s;
+    return s == AGON_OK ? co_teaching(t->ctx, own, other, c->n, share, out->own, out->partner, &out->n) : s;
 }
 
-/* Gradients of the learner that stands on the rows at `places` of the batch. */
-static agon_status learn(trainer *t, const size_t *batch, const size_t *places, size_t n, step *s) {
+/* Takes the weight of every stretch that is not at one of the `places`, ascending [n]. */
+static void leave_out(const candidates *c, const size_t *places, size_t n, step *s) {
+    for (size_t i = 0, at = 0; i < c->n; i++) {
+        const stretch *one = &c->stretches[i];
+        if (at < n && places[at] == i) {
+            at++;
+            continue;
+        }
+        double *mask = (double *)s->rows[one->row].responses[one->response].mask; /* the step's own */
+        for (size_t j = one->first; j < one->first + one->n; j++) {
+            s->supervised -= mask[j] > 0;
+            mask[j] = 0;
+        }
+    }
+}
+
+/* Gradients of the learner that stands on the candidates at `places` [n]. */
+static agon_status learn(trainer *t, const candidates *c, const size_t *places, size_t n, step *s) {
     size_t *rows = arena_take(t->step, n, sizeof *rows);
     if (!rows)
         return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
-    for (size_t i = 0; i < n; i++)
-        rows[i] = batch[places[i]];
+    for (size_t i = 0; i < n && !c->stretches; i++)
+        rows[i] = c->batch[places[i]];
     clear_gradients(t);
-    agon_status status = step_of_rows(t, rows, n, s);
+    agon_status status = c->stretches ? step_of_rows(t, c->batch, c->n_rows, s) : step_of_rows(t, rows, n, s);
+    if (status == AGON_OK && c->stretches)
+        leave_out(c, places, n, s);
     return status == AGON_OK ? step_gradients(t, s, 1) : status;
 }
 
@@ -139,25 +259,22 @@ static void count(trainer *t, const choice *c, size_t n, step *own, const step *
 agon_status selection_gradients(trainer *t, step *own, step *partner) {
     const train_selection *o = &t->options->selection;
     double ramp = o->ramp * (double)train_n_steps(t->options, t->n_data);
-    const size_t *batch;
-    size_t n, tokens = 0;
-    agon_status s = step_batch(t, &batch, &n);
-    if (s != AGON_OK)
-        return s;
-    choice c = {arena_take(t->step, n, sizeof *c.own), arena_take(t->step, n, sizeof *c.partner), 0};
-    if (!c.own || !c.partner)
-        return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
-    s = choose(t, batch, n, small_loss_share(o->tau, (double)t->next_step, ramp), &c, &tokens);
+    candidates all;
+    choice c;
+    size_t tokens = 0;
+    agon_status s = find_candidates(t, &all);
     if (s == AGON_OK)
-        s = learn(t, batch, c.own, c.n, own);
+        s = choose(t, &all, small_loss_share(o->tau, (double)t->next_step, ramp), &c, &tokens);
+    if (s == AGON_OK)
+        s = learn(t, &all, c.own, c.n, own);
     if (s == AGON_OK && o->co_teach) {
         swap_learners(t);
-        s = learn(t, batch, c.partner, c.n, partner);
+        s = learn(t, &all, c.partner, c.n, partner);
         swap_learners(t);
     }
     if (s != AGON_OK)
         return s;
-    count(t, &c, n, own, partner);
+    count(t, &c, all.n, own, partner);
     own->tokens += tokens;
     return AGON_OK;
 }

@@ -34,6 +34,18 @@ run 0 "$agon" train sft $options --steps 150 --small-loss 0.3 --output spared
 a=$(wrong learnt) b=$(wrong spared)
 awk "BEGIN { exit !($b < $a - 2) }" || fail "the wrong answer's log_prob is $b with selection, $a without"
 
+# ---- of tokens or spans: counted as such; killed or not, another level is another training
+run 0 "$agon" train sft $options --small-loss 0.25 --small-loss-level token --output tokens --json
+says out '"selection":\{"tokens":[0-9]+,"kept":[0-9]+,"disagreed":0\}'
+differ tokens/adapter_model.safetensors alone/adapter_model.safetensors
+run 0 "$agon" train gce $options --small-loss 0.25 --small-loss-level span --small-loss-span 2 --co-teach --output spans
+says out '^trained on [0-9]+ of the [0-9]+ spans of all batches$'
+says out 'of the spans each kept'
+run 4 "$agon" train sft $options --small-loss 0.25 --output tokens
+says err 'tokens holds a training with --small-loss-level'; one_sentence
+run 4 "$agon" train sft $options --small-loss 0.25 --small-loss-level span --output tokens
+says err 'small_loss_level'; one_sentence
+
 # ---- two learners: both adapters, also of pairs; the folder tells
 run 0 "$agon" train dpo --model "$tiny" --data pairs.jsonl --lora 4 --batch 8 --lr 1e-2 --steps 20 --dtype f32 --small-loss 0.3 --co-teach --output dpo --json
 says out '"step":1,.*"loss":0\.6931471805[0-9]*,.*"kept":8\.0,"partner_loss":0\.6931471805[0-9]*,"disagree":0\.0'
@@ -89,6 +101,10 @@ refused 4 'small losses say nothing under grpo' grpo --data groups.jsonl --lora 
 refused 4 'two new adapters.*--lora' sft --data rows.jsonl --small-loss 0.3 --co-teach
 refused 4 'two new adapters.*--lora' sft --data rows.jsonl --small-loss 0.3 --co-teach --adapter alone
 refused 2 'co-teach needs --small-loss' sft --data rows.jsonl --lora 4 --co-teach
+refused 2 'TAU is missing' sft --data rows.jsonl --lora 4 --small-loss-level token
+refused 2 'goes with --small-loss-level span' sft --data rows.jsonl --lora 4 --small-loss 0.3 --small-loss-span 3
+refused 4 "row, token or span, not 'word'" sft --data rows.jsonl --lora 4 --small-loss 0.3 --small-loss-level word
+refused 4 'dpo has no loss for a token by itself' dpo --data pairs.jsonl --lora 4 --small-loss 0.3 --small-loss-level token
 refused 4 'from 0 to below 1' sft --data rows.jsonl --lora 4 --small-loss 1
 refused 4 'use a larger batch' sft --data rows.jsonl --lora 4 --small-loss 0.3 --batch 1
 sed 's/{/{"dimension":"a",/' rows.jsonl >dimension.jsonl

@@ -1,5 +1,5 @@
-/* Small-loss selection and co-teaching through the trainer, on a model of two layers: who trains on which rows, planted wrong labels are left
- * out, runs are the same bits however they are cut. */
+/* Small-loss selection and co-teaching through the trainer, on a model of two layers: who trains on which rows or tokens, planted wrong labels are
+ * left out, runs are the same bits however they are cut. */
 #include "train/train.h"
 #include "tiny_model.h"
 
@@ -60,6 +60,7 @@ typedef struct setting {
     size_t k;
     bool co_teach, full;
     int n_threads;
+    selection_level level;
 } setting;
 
 typedef struct record {
@@ -114,7 +115,7 @@ static record run(const setting *s, const record *from, size_t stop_at) {
     new_data(&d, s->k);
     add_head(ctx, m, a, o.objective);
     o.checkpoint_every = stop_at;
-    o.selection = (train_selection){.tau = 0.25, .ramp = 0.1, .co_teach = s->co_teach, .tally = &r.tally};
+    o.selection = (train_selection){.tau = 0.25, .ramp = 0.1, .co_teach = s->co_teach, .level = s->level, .span = 2, .tally = &r.tally};
     if (s->full)
         reference = tiny_model(ctx, &c, COMPUTE_F32);
     if (s->co_teach && s->full) {
@@ -138,8 +139,9 @@ static record run(const setting *s, const record *from, size_t stop_at) {
 }
 
 static const setting settings[] = {
-    {"sft", 1, false, false, 1}, {"sft", 1, true, false, 1}, {"gce", 1, true, false, 1},  {"dpo", 2, false, false, 1},
-    {"dpo", 2, true, false, 1},  {"bt", 2, true, false, 1},  {"classify", 1, true, false, 1}, {"dpo", 2, true, true, 1},
+    {"sft", 1, false, false, 1, SELECT_ROWS}, {"sft", 1, true, false, 1, SELECT_ROWS}, {"gce", 1, true, false, 1, SELECT_ROWS},  {"dpo", 2, false, false, 1, SELECT_ROWS},
+    {"dpo", 2, true, false, 1, SELECT_ROWS},  {"bt", 2, true, false, 1, SELECT_ROWS},  {"classify", 1, true, false, 1, SELECT_ROWS}, {"dpo", 2, true, true, 1, SELECT_ROWS},
+    {"sft", 1, false, false, 1, SELECT_TOKENS}, {"gce", 1, true, false, 1, SELECT_TOKENS}, {"nll", 1, true, false, 1, SELECT_SPANS},
 };
 
 static void selection__resumes_bit_for_bit(void **state) {
@@ -273,6 +275,133 @@ static void each_learner__trains_on_the_rows_of_the_other(void **state) {
     model_free(m);
 }
 
+/* ---- tokens and spans ---------------------------------------------------------------------------------------------- */
+
+enum { N_LONG = 5 }; /* tokens of a response: spans of 2, 2 and 1 */
+
+typedef struct long_data {
+    train_row rows[N_ROWS];
+    train_response responses[N_ROWS];
+    int32_t prompts[N_ROWS][N_PROMPT], tokens[N_ROWS][N_LONG];
+    float masks[N_ROWS][N_LONG];
+} long_data;
+
+/* Masks: every third row's second token is not learnt from. */
+static void new_long_data(long_data *d) {
+    memset(d, 0, sizeof *d);
+    for (size_t i = 0; i < N_ROWS; i++) {
+        tiny_tokens(d->prompts[i], N_PROMPT, 40 + i);
+        tiny_tokens(d->tokens[i], N_LONG, 90 + i);
+        for (size_t j = 0; j < N_LONG; j++)
+            d->masks[i][j] = i % 3 == 0 && j == 1 ? 0 : 1;
+        d->responses[i] = (train_response){.tokens = d->tokens[i], .n = N_LONG, .mask = d->masks[i], .reward = NAN, .advantage = NAN, .label = NAN,
+                                           .weight = 1};
+        d->rows[i] = (train_row){.prompt = d->prompts[i], .n_prompt = N_PROMPT, .responses = &d->responses[i], .n_responses = 1, .weight = 1};
+    }
+}
+
+/* Loss of the tokens [first, first + n) of a row, where the objective is asked about them alone. */
+static double loss_of_part(agon_ctx *ctx, model *m, adapter *a, const long_data *d, size_t i, size_t first, size_t n) {
+    float mask[N_LONG] = {0};
+    train_response response = d->responses[i];
+    train_row row = d->rows[i];
+    memcpy(mask + first, d->masks[i] + first, n * sizeof *mask);
+    response.mask = mask, row.responses = &response;
+    return loss_of(ctx, m, a, &row);
+}
+
+/* The masks that are left when half of the parts of `length` tokens, those with the greatest loss, are taken out; how many there were. */
+static size_t spare(agon_ctx *ctx, model *m, adapter *a, const long_data *d, size_t length, long_data *out) {
+    double losses[N_ROWS * N_LONG];
+    size_t places[N_ROWS * N_LONG][2], n = 0;
+    new_long_data(out);
+    for (size_t i = 0; i < N_ROWS; i++)
+        for (size_t first = 0; first < N_LONG; first += length) {
+            size_t size = N_LONG - first < length ? N_LONG - first : length;
+            if (size == 1 && d->masks[i][first] == 0)
+                continue;
+            losses[n] = loss_of_part(ctx, m, a, d, i, first, size);
+            places[n][0] = i, places[n++][1] = first;
+        }
+    for (size_t k = 0; k < n; k++) {
+        size_t below = 0;
+        for (size_t j = 0; j < n; j++)
+            below += losses[j] < losses[k];
+        for (size_t j = places[k][1]; below >= n / 2 && j < places[k][1] + length && j < N_LONG; j++)
+            out->masks[places[k][0]][j] = 0;
+    }
+    return n;
+}
+
+/* One step with half of the tokens or spans left out is the step with these masks, and not that with the rest of them; the tally counts parts. */
+static void parts__with_the_smallest_losses_are_trained_on(void **state) {
+    agon_ctx *ctx = *state;
+    const model_config c = tiny_config();
+    model *m = tiny_model(ctx, &c, COMPUTE_F32);
+    adapter *start = tiny_adapter(ctx, m, 4, 3);
+    static long_data d, kept, rest;
+    new_long_data(&d);
+    for (int level = SELECT_TOKENS; level <= SELECT_SPANS; level++) {
+        adapter *a = copy_of(ctx, start), *want = copy_of(ctx, start), *other = copy_of(ctx, start);
+        selection_tally tally;
+        size_t n = spare(ctx, m, start, &d, level == SELECT_TOKENS ? 1 : 2, &kept);
+        new_long_data(&rest);
+        for (size_t i = 0; i < N_ROWS; i++)
+            for (size_t j = 0; j < N_LONG; j++)
+                rest.masks[i][j] = d.masks[i][j] - kept.masks[i][j];
+        train_options o = options_for("sft");
+        o.batch_rows = N_ROWS, o.max_steps = 1, o.eps = 1e-3f;
+        o.selection = (train_selection){.tau = 0.5, .level = (selection_level)level, .span = 2, .tally = &tally};
+        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+        assert_int_equal(tally.seen, n);
+        assert_int_equal(tally.kept, n / 2);
+        o.selection.tau = 0;
+        assert_ok(ctx, train(ctx, m, want, NULL, NULL, kept.rows, N_ROWS, &o, NULL, NULL, 0));
+        assert_ok(ctx, train(ctx, m, other, NULL, NULL, rest.rows, N_ROWS, &o, NULL, NULL, 0));
+        double moved = distance(ctx, start, a), off = distance(ctx, want, a), control = distance(ctx, other, a);
+        if (!(off < 1e-3 * moved && control > 1e-1 * moved))
+            fail_msg("level %d: moved by %g, %g beside the update of what it should keep (%g beside the rest's)", level, moved, off, control);
+        adapter_free(a), adapter_free(want), adapter_free(other);
+    }
+    adapter_free(start);
+    model_free(m);
+}
+
+/* One token of every third row is wrong. Selection of tokens leaves it unlearnt and learns the rest of the row; with gce, whose loss is another, too. */
+static void selection_of_tokens__leaves_planted_errors_unlearnt(void **state) {
+    agon_ctx *ctx = *state;
+    const model_config c = tiny_config();
+    model *m = tiny_model(ctx, &c, COMPUTE_F32);
+    static long_data d;
+    double wrong[4] = {0}, right[4] = {0};
+    new_long_data(&d);
+    for (size_t i = 0; i < N_ROWS; i++)
+        for (size_t j = 0; j < N_LONG; j++) {
+            d.masks[i][j] = 1;
+            if (i % 3 != 1 || j != 2)
+                d.tokens[i][j] = (int32_t)(50 + j);
+        }
+    for (int way = 0; way < 4; way++) { /* plain, tokens, spans, tokens of gce */
+        adapter *a = new_adapter(ctx, m, 3);
+        train_options o = options_for(way == 3 ? "gce" : "sft");
+        o.batch_rows = 16, o.max_steps = 300, o.lr = 2e-2f;
+        if (way > 0)
+            o.selection = (train_selection){.tau = way == 2 ? 0.12 : 0.08, .ramp = 0.1, .level = way == 2 ? SELECT_SPANS : SELECT_TOKENS, .span = 2};
+        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+        for (size_t i = 1; i < N_ROWS; i += 3) {
+            wrong[way] += loss_of_part(ctx, m, a, &d, i, 2, 1) / (N_ROWS / 3);
+            right[way] += loss_of_part(ctx, m, a, &d, i, 4, 1) / (N_ROWS / 3);
+        }
+        adapter_free(a);
+    }
+    if (!(wrong[0] < 0.5))
+        fail_msg("plain training did not learn the errors by heart: %g", wrong[0]);
+    for (int way = 1; way < 4; way++)
+        if (!(wrong[way] > 3 && right[way] < right[0] + 0.1))
+            fail_msg("way %d: errors %g (plain %g), the rest of the same rows %g (plain %g)", way, wrong[way], wrong[0], right[way], right[0]);
+    model_free(m);
+}
+
 /* ---- what it is for ---------------------------------------------------------------------------------------------- */
 
 /* Mean loss of the noisy or of the clean rows. */
@@ -326,17 +455,21 @@ static void selection__refuses_rows_without_a_loss_of_their_own(void **state) {
         double tau;
         size_t batch;
         bool co_teach;
-    } bad[] = {{"kto", "kto has one loss over a whole step", 0.2, 8, false},
-               {"aux-confidence", "aux-confidence has one loss over a whole step", 0.2, 32, false},
-               {"aux-confidence", "batch_rows (--batch) must be 32 or more", 0, 31, false},
-               {"kto", "batch_rows (--batch) must be 2 or more", 0, 1, false},
-               {"grpo", "small losses say nothing under grpo", 0.2, 8, true},
-               {"reinforce++", "small losses say nothing under reinforce++", 0.2, 8, false},
-               {"sft", "of a batch of 1 rows 0.2 of them is none", 0.2, 1, false},
-               {"sft", "above 0 and below 1", 1, 8, false},
-               {"sft", "above 0 and below 1", -0.1, 8, false},
-               {"sft", "above 0 and below 1", 0, 8, true},
-               {"sft", "needs a second learner", 0.2, 8, true}};
+        selection_level level;
+    } bad[] = {{"kto", "kto has one loss over a whole step", 0.2, 8, false, SELECT_ROWS},
+               {"aux-confidence", "aux-confidence has one loss over a whole step", 0.2, 32, false, SELECT_ROWS},
+               {"aux-confidence", "batch_rows (--batch) must be 32 or more", 0, 31, false, SELECT_ROWS},
+               {"kto", "batch_rows (--batch) must be 2 or more", 0, 1, false, SELECT_ROWS},
+               {"grpo", "small losses say nothing under grpo", 0.2, 8, true, SELECT_ROWS},
+               {"reinforce++", "small losses say nothing under reinforce++", 0.2, 8, false, SELECT_ROWS},
+               {"sft", "of a batch of 1 rows 0.2 of them is none", 0.2, 1, false, SELECT_ROWS},
+               {"sft", "above 0 and below 1", 1, 8, false, SELECT_ROWS},
+               {"sft", "above 0 and below 1", -0.1, 8, false, SELECT_ROWS},
+               {"sft", "above 0 and below 1", 0, 8, true, SELECT_ROWS},
+               {"sft", "needs a second learner", 0.2, 8, true, SELECT_ROWS},
+               {"orpo", "orpo has no loss for a token by itself", 0.2, 8, false, SELECT_TOKENS},
+               {"prm", "prm has no loss for a token by itself", 0.2, 8, false, SELECT_TOKENS},
+               {"sft", "has 1 token or more", 0.2, 8, false, SELECT_SPANS}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         new_data(&d, 1);
         for (size_t j = 0; j < N_ROWS; j++)
@@ -344,7 +477,7 @@ static void selection__refuses_rows_without_a_loss_of_their_own(void **state) {
         train_options o = options_for(bad[i].objective);
         add_head(ctx, m, a, o.objective);
         o.batch_rows = bad[i].batch;
-        o.selection = (train_selection){.tau = bad[i].tau, .co_teach = bad[i].co_teach};
+        o.selection = (train_selection){.tau = bad[i].tau, .co_teach = bad[i].co_teach, .level = bad[i].level};
         assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
         if (!strstr(agon_error(ctx), bad[i].says))
             fail_msg("%s: %s", bad[i].objective, agon_error(ctx));
@@ -356,6 +489,12 @@ static void selection__refuses_rows_without_a_loss_of_their_own(void **state) {
     adapter_free(a);
     a = new_adapter(ctx, m, 3);
     assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.checkpoint, half.n), AGON_EMISMATCH);
+    o.selection = (train_selection){.tau = 0.25, .ramp = 0.1, .level = SELECT_TOKENS};
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.checkpoint, half.n), AGON_EMISMATCH);
+    selection_level level;
+    assert_ok(ctx, selection_level_find(ctx, "span", &level));
+    assert_int_equal(level, SELECT_SPANS);
+    assert_int_equal(selection_level_find(ctx, "word", &level), AGON_EINVAL);
     free(half.checkpoint);
     adapter_free(a);
     model_free(m);
@@ -376,7 +515,9 @@ int main(void) {
         cmocka_unit_test(selection__resumes_bit_for_bit),
         cmocka_unit_test(selection__follows_the_ramp),
         cmocka_unit_test(each_learner__trains_on_the_rows_of_the_other),
+        cmocka_unit_test(parts__with_the_smallest_losses_are_trained_on),
         cmocka_unit_test(selection__leaves_planted_errors_unlearnt),
+        cmocka_unit_test(selection_of_tokens__leaves_planted_errors_unlearnt),
         cmocka_unit_test(selection__refuses_rows_without_a_loss_of_their_own),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
