@@ -9,6 +9,10 @@
  *   ours       two dpo policies, each on half of the swapped pairs, give margins to the other half (out of sample); a model of symmetric flips is
  *              fitted to them (flip_model_fit), and its rate is the estimated e; the posterior that a pair is right is a soft label for
  *              dpo-soft
+ *   wrong rate `assumed` [factors]: methods that are told the rate are told each of these times it (names as "rdpo x2")
+ *   noise      random: every pair alike. subgroup: only pairs whose source is of the domain `subgroup` (task/sequence.h) are swapped, with probability
+ *              e / share of the domain, so that the total rate is e; the methods believe the noise to be random and are told e. Every figure is then also
+ *              given for the held-out sources of the subgroup, and for the others
  *   measure    on sources held out: share of clean pairs that the implicit reward log pi - log base ranks rightly (the base: 1/2); mean gold
  *              reward of sampled completions; share completed rightly (greedy). Of each how much of the gain at e = 0 is kept
  *
@@ -26,9 +30,10 @@
 static const char defaults[] =
     "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}],"
     "\"corpus_items\": 120000, \"corpus_lr\": 0.003, \"blur\": 0.3, \"pairs\": 1000, \"test_items\": 500, \"samples\": 1, \"rates\": [0, 0.1, 0.2, 0.3, 0.4],"
-    "\"epochs\": 10, \"batch\": 32, \"lr\": 0.0005, \"beta\": 0.1, \"draws\": 2000}";
+    "\"noise\": \"random\", \"subgroup\": 0, \"assumed\": [1], \"epochs\": 10, \"batch\": 32, \"lr\": 0.0005, \"beta\": 0.1, \"draws\": 2000}";
 
-enum { MAX_RATES = 8, N_TRIES = 4 };
+enum { MAX_RATES = 8, N_TRIES = 4, MAX_ASSUMED = 6 };
+static const double MOST_ASSUMED = 0.45; /* above, rdpo's weights explode */
 static const double SHAKEN = 0.05; /* noise on the second learner's weights, as a share of each tensor's root mean square */
 
 typedef enum measure { RANKED, GOLD, RIGHT, N_MEASURES } measure;
@@ -44,11 +49,25 @@ static const struct method {
     {"forward", "dpo-forward", TOLD_RATE}, {"ropo", "ropo", TOLD_NOTHING},
     {"ours", "dpo-soft", TOLD_LABELS}, {"co-teaching", "dpo", TOLD_SHARE},
 };
-enum { N_METHODS = sizeof methods / sizeof *methods };
+enum { N_METHODS = sizeof methods / sizeof *methods, MAX_VARIANTS = N_METHODS * MAX_ASSUMED };
+
+/* A method as it is run: those told the rate once for each factor. */
+typedef struct variant {
+    const struct method *method;
+    double factor;
+    size_t first; /* the method's first variant, which stands for all where there is no noise */
+    char name[40];
+} variant;
+
+/* Held-out sources by whether their like was swapped; one group where all are. */
+typedef enum group { EVERYWHERE, INSIDE, OUTSIDE, N_GROUPS } group;
+static const char *const group_names[N_GROUPS] = {"everywhere", "subgroup", "others"};
 
 typedef struct noise {
     lab *l;
-    size_t n_seeds, n_pairs, n_test, n_all, n_samples, n_corpus, n_rates, batch, steps, family, draws;
+    size_t n_seeds, n_pairs, n_test, n_all, n_samples, n_corpus, n_rates, n_variants, n_groups, batch, steps, family, draws;
+    variant variants[MAX_VARIANTS];
+    int subgroup; /* domain; -1: noise is random */
     double rates[MAX_RATES], lr, corpus_lr, blur, beta;
     uint64_t seed;
     lab_size size;
@@ -57,10 +76,40 @@ typedef struct noise {
     sequence_item *right, *wrong; /* the same: the better and the worse completion */
     double *base_scores;          /* [n_seeds, N_MEASURES, n_test] */
     double *soft;                 /* [n_seeds, n_rates, n_pairs + 1] q of each pair, then the estimated rate */
-    double *scores;               /* [n_seeds, n_rates, N_METHODS, N_MEASURES, n_test] */
+    double *scores;               /* [n_seeds, n_rates, n_variants, N_MEASURES, n_test] */
 } noise;
 
 /* ---- options ----------------------------------------------------------------------------------------------- */
+
+static agon_status take_variants(lab *l, noise *x) {
+    double factors[MAX_ASSUMED];
+    size_t n = 0;
+    agon_status s = lab_reals(l, "assumed", 0.01, 10, factors, MAX_ASSUMED, &n);
+    for (size_t i = 0; i < n && !s; i++)
+        for (size_t j = 0; j < x->n_rates && !s; j++)
+            if (factors[i] * x->rates[j] > MOST_ASSUMED)
+                s = ctx_fail(l->ctx, AGON_EINVAL, "assumed[%zu] times rates[%zu] is a rate of %g; no method may be told more than %g", i, j,
+                             factors[i] * x->rates[j], MOST_ASSUMED);
+    for (size_t m = 0; m < N_METHODS && !s; m++)
+        for (size_t i = 0, first = x->n_variants; i < (methods[m].told == TOLD_RATE ? n : 1); i++) {
+            variant *v = &x->variants[x->n_variants++];
+            *v = (variant){&methods[m], methods[m].told == TOLD_RATE ? factors[i] : 1, first, ""};
+            snprintf(v->name, sizeof v->name, v->factor == 1 ? "%s" : "%s x%g", methods[m].name, v->factor);
+        }
+    return s;
+}
+
+static agon_status take_noise(lab *l, noise *x) {
+    const char *name = json_string_value(json_object_get(l->settings, "noise"));
+    bool subgroup = name && strcmp(name, "subgroup") == 0;
+    size_t domain = 0;
+    if (!subgroup && !(name && strcmp(name, "random") == 0))
+        return ctx_fail(l->ctx, AGON_EINVAL, "noise is random or subgroup, not '%.40s'", name ? name : "");
+    agon_status s = lab_int(l, "subgroup", 0, SEQUENCE_N_DOMAINS - 1, &domain);
+    x->subgroup = subgroup ? (int)domain : -1;
+    x->n_groups = subgroup ? N_GROUPS : 1;
+    return s;
+}
 
 static agon_status take_options(lab *l, noise *x) {
     size_t seed = 0, epochs = 0, n_sizes = 0;
@@ -85,6 +134,10 @@ static agon_status take_options(lab *l, noise *x) {
         s = lab_real(l, real[i].key, 1e-9, real[i].high, real[i].out);
     if (!s)
         s = lab_real(l, "blur", 0, 1, &x->blur);
+    if (!s)
+        s = take_variants(l, x);
+    if (!s)
+        s = take_noise(l, x);
     if (!s)
         s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
     if (!s)
@@ -185,6 +238,25 @@ static double mean(const double *x, size_t n) {
     return sum / (double)n;
 }
 
+static bool is_inside(const noise *x, const sequence_item *source) {
+    return x->subgroup < 0 || source->domain == x->subgroup;
+}
+
+/* Probability with which a pair of the subgroup is swapped at a total rate; above 1 where the subgroup is too small. */
+static double rate_inside(const noise *x, size_t seed, double rate) {
+    size_t n = 0;
+    for (size_t i = 0; i < x->n_pairs; i++)
+        n += is_inside(x, &x->sources[seed * x->n_all + i]);
+    return rate == 0 ? 0 : rate * (double)x->n_pairs / (double)n;
+}
+
+static agon_status check_subgroup(const noise *x, agon_ctx *ctx, size_t seed) {
+    for (size_t i = 0; i < x->n_rates; i++)
+        if (!(rate_inside(x, seed, x->rates[i]) <= 1))
+            return ctx_fail(ctx, AGON_EINVAL, "the subgroup has too few of seed %zu's pairs for a total rate of %g; leave that rate out", seed, x->rates[i]);
+    return AGON_OK;
+}
+
 static agon_status draw_sources(noise *x, agon_ctx *ctx, size_t seed, sequence_item *corpus) {
     static const bool yes = true;
     sequence_item *sources = x->sources + seed * x->n_all, *test = sources + x->n_pairs;
@@ -208,6 +280,8 @@ static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
     snprintf(key, sizeof key, "base %zu", seed);
     agon_status s = corpus ? draw_sources(x, ctx, seed, corpus) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s)
+        s = check_subgroup(x, ctx, seed);
+    if (!s)
         s = lab_pretrained(x->l, ctx, &x->size, key, seed_derivef(x->seed + seed, "model"), corpus, x->n_corpus, 32, x->corpus_lr,
                            &x->base[seed], &loss);
     if (!s)
@@ -223,8 +297,9 @@ static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
 
 /* The pairs as the learner gets them: some are swapped. */
 static void noisy_pairs(const noise *x, size_t seed, size_t rate, bool *flipped, sequence_item *chosen, sequence_item *rejected) {
-    noise_flips(seed_derivef(x->seed + seed, "flips"), x->rates[rate], x->n_pairs, flipped);
+    noise_flips(seed_derivef(x->seed + seed, "flips"), rate_inside(x, seed, x->rates[rate]), x->n_pairs, flipped);
     for (size_t i = 0; i < x->n_pairs; i++) {
+        flipped[i] = flipped[i] && is_inside(x, &x->sources[seed * x->n_all + i]);
         const sequence_item *right = &x->right[seed * x->n_all + i], *wrong = &x->wrong[seed * x->n_all + i];
         chosen[i] = flipped[i] ? *wrong : *right;
         rejected[i] = flipped[i] ? *right : *wrong;
@@ -291,10 +366,11 @@ static agon_status judge_pairs(void *arg, agon_ctx *ctx, size_t i) {
 
 /* ---- training ------------------------------------------------------------------------------------------------ */
 
-static agon_status train_policy(const noise *x, agon_ctx *ctx, size_t seed, size_t rate, const struct method *m,
+static agon_status train_policy(const noise *x, agon_ctx *ctx, size_t seed, size_t rate, const variant *v,
                                 const sequence_item *chosen, const sequence_item *rejected, double *scores) {
+    const struct method *m = v->method;
     const double *q = x->soft + (seed * x->n_rates + rate) * (x->n_pairs + 1);
-    double e = m->told == TOLD_ESTIMATE ? q[x->n_pairs] : x->rates[rate];
+    double e = m->told == TOLD_ESTIMATE ? q[x->n_pairs] : v->factor * x->rates[rate];
     char beta[40], smoothing[40];
     lab_model *policy = NULL, *partner = NULL;
     lab_rows rows = {0};
@@ -323,28 +399,36 @@ static agon_status train_policy(const noise *x, agon_ctx *ctx, size_t seed, size
     return s;
 }
 
-static double *scores_of(const noise *x, size_t seed, size_t rate, size_t method) {
-    return x->scores + ((seed * x->n_rates + rate) * N_METHODS + method) * N_MEASURES * x->n_test;
+/* Any factor times a rate of 0 is one training, that of the method's first variant. */
+static size_t trained_variant(const noise *x, size_t rate, size_t v) {
+    return x->rates[rate] == 0 ? x->variants[v].first : v;
+}
+
+static double *scores_of(const noise *x, size_t seed, size_t rate, size_t v) {
+    return x->scores + ((seed * x->n_rates + rate) * x->n_variants + trained_variant(x, rate, v)) * N_MEASURES * x->n_test;
 }
 
 static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     noise *x = arg;
-    size_t method = i % N_METHODS, rate = i / N_METHODS % x->n_rates, seed = i / N_METHODS / x->n_rates, n = x->n_pairs;
-    double *scores = scores_of(x, seed, rate, method);
+    size_t at = i % x->n_variants, rate = i / x->n_variants % x->n_rates, seed = i / x->n_variants / x->n_rates, n = x->n_pairs;
+    const variant *v = &x->variants[at];
+    if (trained_variant(x, rate, at) != at)
+        return AGON_OK;
+    double *scores = scores_of(x, seed, rate, at);
     char key[96];
     bool found = false, *flipped = malloc(n * sizeof *flipped);
     sequence_item *chosen = malloc(2 * n * sizeof *chosen), *rejected = chosen + n;
-    snprintf(key, sizeof key, "policy %zu %g %s", seed, x->rates[rate], methods[method].name);
+    snprintf(key, sizeof key, "policy %zu %g %s", seed, x->rates[rate], v->name);
     agon_status s = flipped && chosen ? lab_recall(x->l, ctx, key, scores, N_MEASURES * x->n_test, &found)
                                       : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s && !found) {
         noisy_pairs(x, seed, rate, flipped, chosen, rejected);
-        s = train_policy(x, ctx, seed, rate, &methods[method], chosen, rejected, scores);
+        s = train_policy(x, ctx, seed, rate, v, chosen, rejected, scores);
         if (!s)
             s = lab_keep(x->l, ctx, key, scores, N_MEASURES * x->n_test);
         if (!s)
             lab_say(x->l, "seed %zu  %2.0f%% swapped  %-14s ranked %.3f, gold reward %.3f, right %.3f", seed, 100 * x->rates[rate],
-                    methods[method].name, mean(scores + RANKED * x->n_test, x->n_test), mean(scores + GOLD * x->n_test, x->n_test),
+                    v->name, mean(scores + RANKED * x->n_test, x->n_test), mean(scores + GOLD * x->n_test, x->n_test),
                     mean(scores + RIGHT * x->n_test, x->n_test));
     }
     free(flipped);
@@ -354,25 +438,43 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
 
 /* ---- figures ------------------------------------------------------------------------------------------------- */
 
-/* Means of one draw over seeds and sources: of the base, then of each rate and method; every measure. */
+/* Means of one draw over seeds and sources: of the base, then of each rate and variant; every measure in every group. */
+typedef struct means {
+    double of[N_GROUPS][N_MEASURES];
+} means;
 typedef struct table {
-    double base[N_MEASURES], of[MAX_RATES][N_METHODS][N_MEASURES];
+    means base, at[MAX_RATES][MAX_VARIANTS];
 } table;
 
-static void add_means(const noise *x, const double *scores, const size_t *items, double out[N_MEASURES]) {
-    for (size_t k = 0; k < N_MEASURES; k++)
-        for (size_t i = 0; i < x->n_test; i++)
-            out[k] += scores[k * x->n_test + (items ? items[i] : i)] / (double)(x->n_seeds * x->n_test);
+static bool in_group(const noise *x, size_t item, size_t g) {
+    return g == EVERYWHERE || is_inside(x, test_of(x, 0, x->sources) + item) == (g == INSIDE);
+}
+
+/* Adds one seed's share; a group that was not drawn is NAN. */
+static void add_means(const noise *x, const double *scores, const size_t *items, means *out) {
+    for (size_t g = 0; g < x->n_groups; g++) {
+        double sums[N_MEASURES] = {0}, n = 0;
+        for (size_t i = 0; i < x->n_test; i++) {
+            size_t item = items ? items[i] : i;
+            if (!in_group(x, item, g))
+                continue;
+            n++;
+            for (size_t k = 0; k < N_MEASURES; k++)
+                sums[k] += scores[k * x->n_test + item];
+        }
+        for (size_t k = 0; k < N_MEASURES; k++)
+            out->of[g][k] += sums[k] / n / (double)x->n_seeds;
+    }
 }
 
 static void fill(const noise *x, const size_t *seeds, const size_t *items, table *out) {
     *out = (table){0};
     for (size_t i = 0; i < x->n_seeds; i++) {
         size_t seed = seeds ? seeds[i] : i;
-        add_means(x, x->base_scores + seed * N_MEASURES * x->n_test, items, out->base);
+        add_means(x, x->base_scores + seed * N_MEASURES * x->n_test, items, &out->base);
         for (size_t rate = 0; rate < x->n_rates; rate++)
-            for (size_t m = 0; m < N_METHODS; m++)
-                add_means(x, scores_of(x, seed, rate, m), items, out->of[rate][m]);
+            for (size_t v = 0; v < x->n_variants; v++)
+                add_means(x, scores_of(x, seed, rate, v), items, &out->at[rate][v]);
     }
 }
 
@@ -394,16 +496,16 @@ static agon_status draw_tables(const noise *x, table *drawn) {
 }
 
 /* Plain dpo on clean pairs, the first of both tables, is the gain to be kept. NAN where there is none. */
-static double kept(const table *t, size_t rate, size_t method, size_t k) {
-    double gain = t->of[0][0][k] - t->base[k];
-    return gain > 0 ? (t->of[rate][method][k] - t->base[k]) / gain : NAN;
+static double kept(const table *t, size_t rate, size_t v, size_t g, size_t k) {
+    double base = t->base.of[g][k], gain = t->at[0][0].of[g][k] - base;
+    return gain > 0 ? (t->at[rate][v].of[g][k] - base) / gain : NAN;
 }
 
 typedef enum figure { VALUE, KEPT, KEPT_OVER_DPO, N_FIGURES } figure;
 static const char *const figure_names[N_FIGURES] = {"value", "kept", "kept_over_dpo"};
 
-static double figure_of(const table *t, figure f, size_t rate, size_t method, size_t k) {
-    return f == VALUE ? t->of[rate][method][k] : kept(t, rate, method, k) - (f == KEPT ? 0 : kept(t, rate, 0, k));
+static double figure_of(const table *t, figure f, size_t rate, size_t v, size_t g, size_t k) {
+    return f == VALUE ? t->at[rate][v].of[g][k] : kept(t, rate, v, g, k) - (f == KEPT ? 0 : kept(t, rate, 0, g, k));
 }
 
 static int ascending(const void *a, const void *b) {
@@ -416,59 +518,103 @@ typedef struct estimate {
 } estimate;
 
 /* 95%; draws without a gain at rate 0 are left out. scratch [draws]. */
-static estimate estimate_of(const noise *x, const table *whole, const table *drawn, figure f, size_t rate, size_t method, size_t k,
+static estimate estimate_of(const noise *x, const table *whole, const table *drawn, figure f, size_t rate, size_t v, size_t g, size_t k,
                             double *scratch) {
     size_t n = 0;
     for (size_t d = 0; d < x->draws; d++) {
-        double one = figure_of(&drawn[d], f, rate, method, k);
+        double one = figure_of(&drawn[d], f, rate, v, g, k);
         if (isfinite(one))
             scratch[n++] = one;
     }
     qsort(scratch, n, sizeof *scratch, ascending);
-    return (estimate){figure_of(whole, f, rate, method, k), n ? scratch[n / 40] : NAN, n ? scratch[n - 1 - n / 40] : NAN};
+    return (estimate){figure_of(whole, f, rate, v, g, k), n ? scratch[n / 40] : NAN, n ? scratch[n - 1 - n / 40] : NAN};
 }
 
 static json_t *number(double x) {
     return isfinite(x) ? json_real(x) : json_null();
 }
 
+/* Of one measure in one group. */
 typedef struct curves {
-    double x[MAX_RATES], y[N_METHODS][MAX_RATES], low[N_METHODS][MAX_RATES], high[N_METHODS][MAX_RATES];
+    double x[MAX_RATES], y[MAX_VARIANTS][MAX_RATES], low[MAX_VARIANTS][MAX_RATES], high[MAX_VARIANTS][MAX_RATES];
 } curves;
 
-/* Two panels: how much of the gain in ranking, and in gold reward, is kept. */
-static agon_status draw(const noise *x, const curves c[2]) {
-    plot_series series[2][N_METHODS];
-    plot_panel panels[2];
-    char *svg = NULL;
-    for (size_t k = 0; k < 2; k++) {
-        for (size_t m = 0; m < N_METHODS; m++)
-            series[k][m] = (plot_series){methods[m].name, c[k].x, c[k].y[m], c[k].low[m], c[k].high[m], x->n_rates, false};
-        panels[k] = (plot_panel){.title = k == RANKED ? "held-out pairs ranked rightly" : "gold reward of samples",
-                                 .x_name = "share of pairs swapped", .y_name = "share of the clean gain kept", .series = series[k],
-                                 .n_series = N_METHODS, .y_low = -0.5, .y_high = 1.25};
-    }
-    agon_status s = plot_svg(x->l->ctx, panels, 2, 2, &svg);
+enum { N_DRAWN = 2, MOST_SERIES = 8, MOST_PANELS = N_GROUPS * N_DRAWN * ((MAX_VARIANTS + MOST_SERIES - 1) / MOST_SERIES) };
+
+/* How much of the gain in ranking, and in gold reward, is kept: a panel each for every group, and more where there are too many variants for one.
+ * c [N_GROUPS, N_DRAWN] */
+static agon_status draw(const noise *x, const curves *c) {
+    static const char *const titles[N_DRAWN] = {"held-out pairs ranked rightly", "gold reward of samples"};
+    plot_series series[MOST_PANELS][MOST_SERIES];
+    plot_panel panels[MOST_PANELS];
+    char names[MOST_PANELS][80], *svg = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < x->n_groups * N_DRAWN; i++)
+        for (size_t from = 0; from < x->n_variants; from += MOST_SERIES, n++) {
+            size_t many = x->n_variants - from < MOST_SERIES ? x->n_variants - from : MOST_SERIES;
+            for (size_t v = 0; v < many; v++)
+                series[n][v] = (plot_series){x->variants[from + v].name, c[i].x, c[i].y[from + v], c[i].low[from + v], c[i].high[from + v], x->n_rates, false};
+            snprintf(names[n], sizeof names[n], x->n_groups > 1 ? "%s (%s)" : "%s", titles[i % N_DRAWN], group_names[i / N_DRAWN]);
+            panels[n] = (plot_panel){.title = names[n], .x_name = "share of pairs swapped", .y_name = "share of the clean gain kept",
+                                     .series = series[n], .n_series = many, .y_low = x->n_groups > 1 ? -1.5 : -0.5, .y_high = 1.25};
+        }
+    agon_status s = plot_svg(x->l->ctx, panels, n, 2, &svg);
     if (!s)
         s = lab_write(x->l, "curves.svg", svg);
     free(svg);
     return s;
 }
 
-/* One method at one rate: every figure of every measure. */
-static json_t *method_json(const noise *x, const table *whole, const table *drawn, size_t rate, size_t m, curves c[2],
-                           double *scratch) {
-    json_t *out = json_pack("{s:s,s:f}", "method", methods[m].name, "rate", x->rates[rate]);
+/* Every figure of every measure of one variant at one rate in one group, into out. */
+static void add_measures(const noise *x, const table *whole, const table *drawn, size_t rate, size_t v, size_t g, curves *c, double *scratch, json_t *out) {
     for (size_t k = 0; k < N_MEASURES; k++) {
         json_t *one = json_object();
         for (int f = 0; f < N_FIGURES; f++) {
-            estimate e = estimate_of(x, whole, drawn, (figure)f, rate, m, k, scratch);
+            estimate e = estimate_of(x, whole, drawn, (figure)f, rate, v, g, k, scratch);
             json_object_set_new(one, figure_names[f], json_pack("[o,o,o]", number(e.value), number(e.low), number(e.high)));
-            if (f == KEPT && k < 2)
-                c[k].x[rate] = x->rates[rate], c[k].y[m][rate] = e.value, c[k].low[m][rate] = e.low, c[k].high[m][rate] = e.high;
+            curves *to = &c[g * N_DRAWN + k];
+            if (f == KEPT && k < N_DRAWN)
+                to->x[rate] = x->rates[rate], to->y[v][rate] = e.value, to->low[v][rate] = e.low, to->high[v][rate] = e.high;
         }
         json_object_set_new(out, measure_names[k], one);
     }
+}
+
+static json_t *variant_json(const noise *x, const table *whole, const table *drawn, size_t rate, size_t at, curves *c, double *scratch) {
+    const variant *v = &x->variants[at];
+    json_t *out = json_pack("{s:s,s:f}", "method", v->method->name, "rate", x->rates[rate]);
+    if (v->method->told == TOLD_RATE)
+        json_object_set_new(out, "assumed_rate", json_real(v->factor * x->rates[rate]));
+    add_measures(x, whole, drawn, rate, at, EVERYWHERE, c, scratch, out);
+    for (size_t g = INSIDE; g < x->n_groups; g++) {
+        json_t *in = json_object();
+        add_measures(x, whole, drawn, rate, at, g, c, scratch, in);
+        json_object_set_new(out, group_names[g], in);
+    }
+    return out;
+}
+
+static void add_base(const table *whole, size_t g, json_t *out) {
+    for (size_t k = 0; k < N_MEASURES; k++)
+        json_object_set_new(out, measure_names[k], number(whole->base.of[g][k]));
+}
+
+static json_t *base_json(const noise *x, const table *whole) {
+    json_t *out = json_object();
+    add_base(whole, EVERYWHERE, out);
+    for (size_t g = INSIDE; g < x->n_groups; g++) {
+        json_t *in = json_object();
+        add_base(whole, g, in);
+        json_object_set_new(out, group_names[g], in);
+    }
+    return out;
+}
+
+/* By seed. */
+static json_t *in_subgroup_json(const noise *x, size_t rate) {
+    json_t *out = json_array();
+    for (size_t seed = 0; seed < x->n_seeds; seed++)
+        json_array_append_new(out, json_real(rate_inside(x, seed, x->rates[rate])));
     return out;
 }
 
@@ -478,26 +624,28 @@ static json_t *rates_json(const noise *x) {
         json_t *estimates = json_array();
         for (size_t seed = 0; seed < x->n_seeds; seed++)
             json_array_append_new(estimates, json_real(x->soft[(seed * x->n_rates + rate) * (x->n_pairs + 1) + x->n_pairs]));
-        json_array_append_new(out, json_pack("{s:f,s:o}", "rate", x->rates[rate], "estimated", estimates));
+        json_t *one = json_pack("{s:f,s:o}", "rate", x->rates[rate], "estimated", estimates);
+        if (x->subgroup >= 0)
+            json_object_set_new(one, "rate_in_subgroup", in_subgroup_json(x, rate));
+        json_array_append_new(out, one);
     }
     return out;
 }
 
 static agon_status report(const noise *x, json_t **result) {
     json_t *list = json_array();
-    table whole, *drawn = malloc(x->draws * sizeof *drawn);
-    curves *c = calloc(2, sizeof *c);
+    table whole = {0}, *drawn = malloc(x->draws * sizeof *drawn);
+    curves *c = calloc(N_GROUPS * N_DRAWN, sizeof *c);
     double *scratch = malloc(x->draws * sizeof *scratch);
     agon_status s = drawn && c && scratch ? draw_tables(x, drawn) : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
     if (!s)
         fill(x, NULL, NULL, &whole);
-    for (size_t i = 0; i < x->n_rates * N_METHODS && !s; i++)
-        json_array_append_new(list, method_json(x, &whole, drawn, i / N_METHODS, i % N_METHODS, c, scratch));
+    for (size_t i = 0; i < x->n_rates * x->n_variants && !s; i++)
+        json_array_append_new(list, variant_json(x, &whole, drawn, i / x->n_variants, i % x->n_variants, c, scratch));
     if (!s)
         s = draw(x, c);
     if (!s)
-        *result = json_pack("{s:{s:f,s:f,s:f},s:o,s:O}", "base", "ranked", whole.base[RANKED], "gold", whole.base[GOLD], "right",
-                            whole.base[RIGHT], "rates", rates_json(x), "methods", list);
+        *result = json_pack("{s:o,s:o,s:O}", "base", base_json(x, &whole), "rates", rates_json(x), "methods", list);
     json_decref(list);
     free(drawn);
     free(c);
@@ -517,7 +665,7 @@ static agon_status run(lab *l, json_t **result) {
     x.wrong = calloc(x.n_seeds * x.n_all, sizeof *x.wrong);
     x.base_scores = calloc(x.n_seeds * N_MEASURES * x.n_test, sizeof *x.base_scores);
     x.soft = calloc(n * (x.n_pairs + 1), sizeof *x.soft);
-    x.scores = calloc(n * N_METHODS * N_MEASURES * x.n_test, sizeof *x.scores);
+    x.scores = calloc(n * x.n_variants * N_MEASURES * x.n_test, sizeof *x.scores);
     if (!x.base || !x.sources || !x.right || !x.wrong || !x.base_scores || !x.soft || !x.scores)
         s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
     if (!s)
@@ -525,7 +673,7 @@ static agon_status run(lab *l, json_t **result) {
     if (!s)
         s = lab_run(l, n, judge_pairs, &x);
     if (!s)
-        s = lab_run(l, n * N_METHODS, run_one, &x);
+        s = lab_run(l, n * x.n_variants, run_one, &x);
     if (!s)
         s = report(&x, result);
     for (size_t i = 0; x.base && i < x.n_seeds; i++)
@@ -540,10 +688,10 @@ static agon_status plan(lab *l, double *trained, double *asked) {
     agon_status s = take_options(l, &x);
     if (s)
         return s;
-    double seeds = (double)x.n_seeds, n = seeds * (double)x.n_rates;
-    trained[0] = lab_rounds(l, x.n_seeds) * (double)x.n_corpus + n * (N_METHODS + 2) * 2 * (double)(x.steps * x.batch);
+    double seeds = (double)x.n_seeds, n = seeds * (double)x.n_rates, runs = seeds * (double)(N_METHODS + (x.n_rates - 1) * x.n_variants);
+    trained[0] = lab_rounds(l, x.n_seeds) * (double)x.n_corpus + (runs + 2 * n) * 2 * (double)(x.steps * x.batch);
     double measured = (4 + 7.0 * (double)(1 + x.n_samples)) * (double)x.n_test; /* a completion is a pass a token, about seven */
-    asked[0] = n * 4.0 * (double)(x.steps * x.batch) + n * N_METHODS * (2.0 * (double)x.n_pairs + measured) + seeds * (7.0 * N_TRIES * (double)x.n_all + measured);
+    asked[0] = n * 4.0 * (double)(x.steps * x.batch) + runs * (2.0 * (double)x.n_pairs + measured) + seeds * (7.0 * N_TRIES * (double)x.n_all + measured);
     return AGON_OK;
 }
 

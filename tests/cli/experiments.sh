@@ -25,6 +25,19 @@ rates: [0, 0.3]
 epochs: 1
 draws: 100
 END
+cat >subgroup.yaml <<'END'
+experiment: preference-noise
+ladder: [{width: 16, layers: 1}]
+corpus_items: 640
+pairs: 64
+test_items: 50
+rates: [0, 0.2]
+noise: subgroup
+subgroup: 1
+assumed: [0.5, 1, 2]
+epochs: 1
+draws: 100
+END
 cat >cleaning.yaml <<'END'
 experiment: noise-cleaning
 families: [agreement, compare]
@@ -97,7 +110,7 @@ says err 'about [0-9.]+ minutes on [0-9]+ idle cores'
 [ ! -f plan/result.json ] || fail "a plan ran"
 
 # ---- every experiment, whole and killed
-for name in w2s lm noise cleaning exo panacea forms; do
+for name in w2s lm noise subgroup cleaning exo panacea forms; do
     run 0 "$agon" experiment $name.yaml --output whole-$name --json
     says out '"experiment":'
     [ -f whole-$name/result.json ] || fail "no result"
@@ -136,6 +149,10 @@ run 0 "$agon" weak-to-strong lm.yaml --output plan --plan --full --json
 awk "BEGIN { exit !($(field minutes_expected out) > 1.5 * $once) }" || fail "three seeds take no longer than one"
 says whole-noise/result.json '"method": "ours"'
 for what in kept kept_over_dpo; do says whole-noise/result.json "\"$what\""; done
+# A total rate of 0.2 where only about a third of the pairs is swapped; cdpo, rdpo and forward are told twice the rate.
+grep -A 2 '"rate_in_subgroup"' whole-subgroup/result.json | grep -Eq ' 0\.[4-9][0-9]*' || fail "the subgroup's rate is not the total one over its share"
+[ "$(grep -c '"assumed_rate": 0\.4' whole-subgroup/result.json)" = 3 ] || fail "not three methods were told twice the rate"
+for what in subgroup others; do says whole-subgroup/result.json "\"$what\": \{"; done
 for what in dpo exo-pref dpo-rw exo-rw; do says whole-exo/result.json "\"method\": \"$what\""; done
 says whole-exo/result.json '"claim": "(reproduced|refuted|undecided)"'
 says whole-exo/result.json '"best_there_is"'
@@ -183,6 +200,9 @@ refused() { # refused CODE COMMAND FILE EDIT PATTERN
     run "$1" "$agon" "$2" bad.yaml --output bad
     says err "$5"; one_sentence
 }
+refused 4 experiment subgroup.yaml 's/^noise.*/noise: subgrup/' "noise is random or subgroup, not 'subgrup'"
+refused 4 experiment subgroup.yaml 's/^assumed.*/assumed: [1, 3]/' 'assumed\[1\] times rates\[1\] is a rate of 0.6'
+refused 4 experiment subgroup.yaml 's/^\(rates\|assumed\).*//; s/^epochs.*/rates: [0, 0.45]\nepochs: 1/' 'too few of seed 0.s pairs for a total rate of 0.45'
 refused 4 experiment exo.yaml 's/betas.*/betas: [0]/' 'betas\[0\] is 0; it must be from'
 refused 4 experiment exo.yaml 's/ideal_samples.*/candidates: 3/' 'candidates is 3; it must be even'
 refused 3 weak-to-strong lm.yaml "s|^model.*|model: $work/nothing.gguf|" 'nothing.gguf'
