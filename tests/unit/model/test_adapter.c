@@ -107,6 +107,62 @@ static void adapter__peft_folder_round_trip(void **state) {
     end(&f);
 }
 
+/* Logits after each of 20 tokens, [20, vocabulary]. */
+static void all_logits(agon_ctx *ctx, const model *m, const adapter *a, float *out) {
+    int32_t tokens[20];
+    workspace *w = NULL;
+    segment s[20];
+    tiny_tokens(tokens, 20, 8);
+    for (int32_t i = 0; i < 20; i++)
+        s[i] = (segment){tokens + i, 1, i - 1, a, WANT_LOGITS, 0};
+    segment_batch b = {s, 20};
+    token_channels channels = {.logits = out};
+    assert_ok(ctx, workspace_new(ctx, 0, &w));
+    assert_ok(ctx, model_forward(ctx, m, w, &b, &channels));
+    workspace_free(w);
+}
+
+static double furthest(const float *a, const float *b, size_t n) {
+    double worst = 0;
+    for (size_t i = 0; i < n; i++)
+        worst = fmax(worst, fabs((double)a[i] - (double)b[i]));
+    return worst;
+}
+
+/* In f32, W + (alpha/r) B A in one matrix against W x + (alpha/r) B (A x): 1e-5 of the largest logit. */
+static void adapter__merged_weights_give_the_same_logits(void **state) {
+    (void)state;
+    static const char *const names[] = {"llama", "smollm2", "mistral", "qwen2", "qwen3"};
+    agon_ctx *ctx = test_ctx(1, NULL);
+    for (size_t k = 0; k < 5; k++) {
+        char name[64], path[2048], folder[] = "/tmp/agon-merge-XXXXXX", to[64], command[128];
+        model *m = NULL, *merged = NULL;
+        double reported = 1;
+        snprintf(name, sizeof name, "transformers/%s", names[k]);
+        assert_ok(ctx, model_open(ctx, golden_path(path, name), COMPUTE_F32, &m));
+        adapter *a = tiny_adapter(ctx, m, 3, 5);
+        assert_non_null(mkdtemp(folder));
+        snprintf(to, sizeof to, "%s/merged", folder);
+        assert_ok(ctx, model_export(ctx, m, a, "hf", "f32", to, &reported));
+        assert_ok(ctx, model_open(ctx, to, COMPUTE_F32, &merged));
+        size_t n = 20 * m->config.n_vocabulary;
+        float *logits = calloc(4 * n, sizeof *logits), *zero = logits + 3 * n;
+        all_logits(ctx, m, a, logits);
+        all_logits(ctx, merged, NULL, logits + n);
+        all_logits(ctx, m, NULL, logits + 2 * n);
+        double largest = furthest(logits, zero, n), apart = furthest(logits, logits + n, n);
+        if (!(apart <= 1e-5 * largest && reported <= 1e-5 * largest))
+            fail_msg("%s: merged logits are %g off, reported %g; the largest is %g", names[k], apart, reported, largest);
+        assert_true(furthest(logits, logits + 2 * n, n) > 0.1); /* the adapter does something */
+        free(logits);
+        adapter_free(a);
+        model_free(m), model_free(merged);
+        snprintf(command, sizeof command, "rm -r %s", folder);
+        assert_int_equal(system(command), 0);
+    }
+    agon_ctx_free(ctx);
+}
+
 /* ---- several dimensions ------------------------------------------------------------------------------------- */
 
 /* At the start no vector changes anything; later each vector is another function, and a vector that comes back the same one. */
@@ -324,6 +380,7 @@ int main(void) {
         cmocka_unit_test(adapter__starts_without_effect),
         cmocka_unit_test(adapter__save_load_and_clone_keep_every_bit),
         cmocka_unit_test(adapter__peft_folder_round_trip),
+        cmocka_unit_test(adapter__merged_weights_give_the_same_logits),
         cmocka_unit_test(dimensions__vector_chooses_the_function),
         cmocka_unit_test(dimensions__save_load_and_clone_keep_every_bit),
         cmocka_unit_test(dimensions__refuses_what_is_no_vector),
