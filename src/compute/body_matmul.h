@@ -15,7 +15,7 @@ LANES void load_weights(gemm_kind kind, const char *w, size_t k, q8_scales s, la
         *odd = v_load((const float *)w + (k + 1) * LANES_N);
     }
 }
-#if defined(CHAINS_APART)
+#if defined(FEW_REGISTERS)
 /* The first (even) or second weight of a pair of depths k, k + 1. */
 LANES lanes load_half(gemm_kind kind, const char *w, size_t k, bool second) {
     if (kind == GEMM_BF16 || kind == GEMM_Q8) {
@@ -78,6 +78,20 @@ static void multiply(const gemm *g) {
     multiply_tiles(g, tiles[g->kind], tiles[g->kind == GEMM_Q8 ? GEMM_BF16 : g->kind], TILE_ROWS, 1,
                    g->kind == GEMM_BF16_DW || g->kind == GEMM_F32_DW);
 }
+
+#if defined(FEW_REGISTERS)
+/* The order of `numerics: native`, of which body_pairs.h tells. */
+static const tile_fn pair_tiles[GEMM_N_KINDS][TILE_ROWS] = {
+    [GEMM_BF16] = TILE_KIND(tile_pairs_bf16),
+    [GEMM_Q8] = TILE_KIND(tile_pairs_q8),
+    [GEMM_BF16_DW] = TILE_KIND(tile_pairs_bf16_dw),
+};
+
+static void multiply_pairs(const gemm *g) {
+    multiply_tiles(g, pair_tiles[g->kind], pair_tiles[g->kind == GEMM_Q8 ? GEMM_BF16 : g->kind], TILE_ROWS, 1,
+                   g->kind == GEMM_BF16_DW);
+}
+#endif
 
 static void round_rows(const float *x, size_t ldx, size_t n_rows, size_t width, float scale, void *to,
                        size_t lda) {

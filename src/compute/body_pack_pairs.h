@@ -1,5 +1,6 @@
 /* Rows and panels of f32, and panels of 8-bit weights, as pairs of bf16: what products over pairs read. */
 
+#if !defined(FEW_REGISTERS)
 static void round_pair_rows(const float *x, size_t ldx, size_t n_rows, size_t width, float scale, void *to,
                             size_t lda) {
     uint16_t *a = to;
@@ -11,6 +12,7 @@ static void round_pair_rows(const float *x, size_t ldx, size_t n_rows, size_t wi
             p_store_row(a + row * 2 * lda + i, v_mul(v, s));
         }
 }
+#endif
 
 /* Columns [i, i + 16) of rows `row` and `row` + 1 as pairs; rows from n_rows on are zeros. */
 LANES void store_two_rows(const float *x, size_t ldx, size_t n_rows, size_t row, size_t i, size_t n, float scale,
@@ -23,7 +25,7 @@ LANES void store_two_rows(const float *x, size_t ldx, size_t n_rows, size_t row,
     p_store(to, even, odd);
 }
 
-static void dw_pair_panels(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, bool bf16,
+static inline void dw_pair_panels(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, bool bf16,
                            void *panels) {
     (void)bf16;
     for (size_t row = 0; row < padded_rows; row += 2)
@@ -32,7 +34,7 @@ static void dw_pair_panels(const float *x, size_t ldx, size_t n_rows, size_t pad
                            (uint32_t *)panels + i * (padded_rows / 2) + row / 2 * LANES_N);
 }
 
-static void unpack_q8(const char *w, size_t n_blocks, void *to) {
+static inline void unpack_q8(const char *w, size_t n_blocks, void *to) {
     char *out = to;
     for (size_t block = 0; block < n_blocks; block++, w += Q8_BLOCK) {
         q8_scales s = q8_load(w);

@@ -1,4 +1,5 @@
-/* The tables of products of one file: over chains where it names CHAINS, over pairs where it names PAIRS. */
+/* The tables of products of one file: over chains where it names CHAINS, over pairs where it names PAIRS, and what packs matrices
+ * where it names PACKING. */
 
 #if defined(CHAINS)
 const products CHAINS = {
@@ -14,14 +15,24 @@ const products CHAINS = {
 
 #if defined(PAIRS)
 const products PAIRS = {
+#if defined(FEW_REGISTERS)
+    .round_rows = round_rows,
+    .dw_rows = dw_rows,
+    .dw_panels = dw_panels,
+    .q8_rows = TILE_ROWS,
+#else
     .pairs = true,
     .round_rows = round_pair_rows,
     .dw_rows = dw_pair_rows,
     .dw_panels = dw_pair_panels,
+    .q8_rows = PAIR_ROWS,
+#endif
     .row_step = TILE_ROWS_MAX,
     .least_step = TILE_ROWS_MAX,
     .multiply = multiply_pairs,
-    .q8_rows = PAIR_ROWS,
-    .unpack_q8 = unpack_q8,
 };
+#endif
+
+#if defined(PACKING)
+const packing PACKING = {.panels = dw_pair_panels, .unpack_q8 = unpack_q8};
 #endif

@@ -1,4 +1,4 @@
-/* The tables of one CPU path; KERNELS, CHAINS and PAIRS are their names. */
+/* The tables of one CPU path; KERNELS, CHAINS, PAIRS and PACKING are their names. */
 const kernels KERNELS = {
     .softmax_segment = softmax_segment,
     .logit_gradients = logit_gradients,

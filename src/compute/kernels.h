@@ -106,9 +106,15 @@ typedef struct products {
     size_t row_step, least_step;
     void (*multiply)(const gemm *g);
     size_t q8_rows; /* of a tile of GEMM_Q8; 0: it is not here */
-    /* n_blocks (of K_BLOCK) of one panel of GEMM_Q8 as GEMM_BF16 has them. Of products over pairs only. */
-    void (*unpack_q8)(const char *w, size_t n_blocks, void *to);
 } products;
+
+/* What packs bf16 matrices, which are pairs whatever the products do. */
+typedef struct packing {
+    /* Rows of x, rounded, zeros from n_rows to padded_rows (even): [width/16][padded_rows/2][16] pairs. */
+    void (*panels)(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, bool bf16, void *panels);
+    /* n_blocks (of K_BLOCK) of one panel of GEMM_Q8 as GEMM_BF16 has them. */
+    void (*unpack_q8)(const char *w, size_t n_blocks, void *to);
+} packing;
 
 typedef struct kernels {
     softmax_part (*softmax_segment)(const float *logits, size_t n);
@@ -157,7 +163,14 @@ extern const products chains_avx2, chains_avx512, chains_amx, pairs_avx2, pairs_
 extern const products chains_neon, pairs_neon;
 #endif
 const products *products_of(const agon_ctx *ctx, compute_dtype dtype);
-const products *pairs_of(const agon_ctx *ctx); /* also what packs bf16 matrices in both modes */
+
+extern const packing packing_portable;
+#if defined(__x86_64__)
+extern const packing packing_avx2, packing_avx512, packing_avx512_bf16;
+#elif defined(__aarch64__)
+extern const packing packing_neon;
+#endif
+const packing *packing_of(const agon_ctx *ctx);
 
 /* Runs fn over [0, n) cut into pieces of `grain` (a multiple of 16 keeps vectors whole); small n stays
  * on the caller's thread. fn must not depend on where the cuts are. */

@@ -133,7 +133,6 @@ const products PRODUCTS_AMX = {
     .row_step = BLOCK,
     .least_step = TILE_SIDE,
     .multiply = multiply_amx,
-    .unpack_q8 = unpack_q8,
 };
 
 #if defined(__clang__)

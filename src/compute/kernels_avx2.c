@@ -18,7 +18,6 @@
 #include "compute/body_tiles.h"
 #include "compute/body_pack_pairs.h"
 #include "compute/body_matmul.h"
-#include "compute/body_pairs.h"
 #include "compute/body_head.h"
 #include "compute/body_attention.h"
 #include "compute/body_rows.h"
@@ -26,6 +25,7 @@
 #define KERNELS kernels_avx2
 #define CHAINS chains_avx2
 #define PAIRS pairs_avx2
+#define PACKING packing_avx2
 #include "compute/body_table.h"
 
 #if defined(__clang__)

@@ -26,6 +26,7 @@
 #define KERNELS kernels_avx512
 #define CHAINS chains_avx512
 #define PAIRS pairs_avx512
+#define PACKING packing_avx512
 #include "compute/body_table.h"
 
 #if defined(__clang__)

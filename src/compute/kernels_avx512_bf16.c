@@ -23,6 +23,7 @@
 
 #define CHAINS chains_avx512_bf16
 #define PAIRS pairs_avx512_bf16
+#define PACKING packing_avx512_bf16
 #include "compute/body_products.h"
 
 #if defined(__clang__)

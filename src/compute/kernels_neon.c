@@ -15,5 +15,6 @@
 #define KERNELS kernels_neon
 #define CHAINS chains_neon
 #define PAIRS pairs_neon
+#define PACKING packing_neon
 #include "compute/body_table.h"
 #endif

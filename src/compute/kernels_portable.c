@@ -14,4 +14,5 @@
 #define KERNELS kernels_portable
 #define CHAINS chains_portable
 #define PAIRS pairs_portable
+#define PACKING packing_portable
 #include "compute/body_table.h"

@@ -195,15 +195,6 @@ LANES lanes p_even(pairs a) {
 LANES lanes p_odd(pairs a) {
     return a.odd;
 }
-LANES pairs p_set(uint32_t pair) {
-    __m256i both = _mm256_set1_epi32((int)pair);
-    __m256 even = _mm256_castsi256_ps(_mm256_slli_epi32(both, 16));
-    __m256 odd = _mm256_castsi256_ps(_mm256_and_si256(both, _mm256_set1_epi32((int)0xffff0000)));
-    return (pairs){{even, even}, {odd, odd}};
-}
-LANES lanes p_dot(pairs a, pairs b, lanes c) {
-    return v_fma(a.even, b.even, v_fma(a.odd, b.odd, c));
-}
 LANES __m256i pair_half(__m256 even, __m256 odd) {
     return _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(bf16_half(even)), 16),
                            _mm256_castps_si256(bf16_half(odd)));
@@ -211,11 +202,6 @@ LANES __m256i pair_half(__m256 even, __m256 odd) {
 LANES void p_store(void *p, lanes even, lanes odd) {
     _mm256_storeu_si256(p, pair_half(even.lo, odd.lo));
     _mm256_storeu_si256((__m256i *)p + 1, pair_half(even.hi, odd.hi));
-}
-LANES void p_store_row(uint16_t *p, lanes a) {
-    __m256i lo = _mm256_srli_epi32(_mm256_castps_si256(bf16_half(a.lo)), 16);
-    __m256i hi = _mm256_srli_epi32(_mm256_castps_si256(bf16_half(a.hi)), 16);
-    _mm256_storeu_si256((__m256i *)p, _mm256_permute4x64_epi64(_mm256_packus_epi32(lo, hi), 0xd8));
 }
 
 typedef lanes q8_scales;
@@ -254,7 +240,5 @@ LANES void p_put(void *p, pairs a) {
 #define HEADS_TOGETHER 1 /* of attention */
 #define KEYS_TOGETHER 1 /* of its backward pass */
 #define ROWS_TOGETHER 4 /* of attention's query rows */
-#define PAIR_ROWS 4
-#define PAIR_COLS 1
 #define TILE_ROWS 6
-#define CHAINS_APART /* see tile.h */
+#define FEW_REGISTERS /* see tile.h */

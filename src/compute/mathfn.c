@@ -21,7 +21,7 @@ const kernels *kernels_of(const agon_ctx *ctx) {
     return &kernels_portable;
 }
 
-const products *pairs_of(const agon_ctx *ctx) {
+static const products *pairs_of(const agon_ctx *ctx) {
 #if defined(__x86_64__)
     if (ctx->cpu >= CPU_AVX512 && ctx->has_avx512_bf16)
         return ctx->fast_bf16_dot ? &pairs_avx512_bf16 : &pairs_avx512_fma; /* the same bits */
@@ -53,6 +53,21 @@ const products *products_of(const agon_ctx *ctx, compute_dtype dtype) {
         return &chains_neon;
 #endif
     return &chains_portable;
+}
+
+const packing *packing_of(const agon_ctx *ctx) {
+#if defined(__x86_64__)
+    if (ctx->cpu >= CPU_AVX512)
+        return ctx->has_avx512_bf16 ? &packing_avx512_bf16 : &packing_avx512;
+    if (ctx->cpu == CPU_AVX2)
+        return &packing_avx2;
+#elif defined(__aarch64__)
+    if (ctx->cpu == CPU_NEON)
+        return &packing_neon;
+#else
+    (void)ctx;
+#endif
+    return &packing_portable;
 }
 
 static float power_of_two(int n) {

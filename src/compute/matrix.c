@@ -49,7 +49,7 @@ typedef struct pack_job {
     const pack *from;  /* the pack of the transpose */
     size_t n_in;
     bool transposed; /* `to` holds W^T: its columns are W's columns */
-    const products *packer; /* over pairs */
+    const packing *packing;
 } pack_job;
 
 /* v[k - first_k][c] of 16 columns from `column` and K_BLOCK depths; n and n_k of them exist. */
@@ -79,12 +79,12 @@ static void pack_panel(void *arg, size_t panel, int thread) {
         if (j->dtype == COMPUTE_F32)
             memcpy(to + k * LANES_N * sizeof(float), v, n_k * LANES_N * sizeof(float));
         else
-            j->packer->dw_panels(v, LANES_N, n_k, K_BLOCK, LANES_N, true, to + k * LANES_N * sizeof(uint16_t));
+            j->packing->panels(v, LANES_N, n_k, K_BLOCK, LANES_N, true, to + k * LANES_N * sizeof(uint16_t));
     }
 }
 
 static void pack_run(agon_ctx *ctx, pack_job *job) {
-    job->packer = pairs_of(ctx);
+    job->packing = packing_of(ctx);
     pool_run(ctx->pool, round_up(job->to->n, LANES_N) / LANES_N, pack_panel, job);
 }
 

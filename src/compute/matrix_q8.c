@@ -13,7 +13,7 @@
 /* ---- the pack ---------------------------------------------------------------------------------- */
 
 typedef struct q8_job {
-    const products *packer;
+    const packing *packing;
     const pack *from, *to;
     const int8_t *values; /* [n, k] */
     const float *scales;  /* [n, k / 32] */
@@ -74,7 +74,7 @@ float pack_value_q8(const pack *p, size_t n, size_t k) {
 static void widen_task(void *arg, size_t panel, int thread) {
     (void)thread;
     const q8_job *j = arg;
-    j->packer->unpack_q8((const char *)j->from->data + panel * j->from->panel_bytes, j->from->k / K_BLOCK,
+    j->packing->unpack_q8((const char *)j->from->data + panel * j->from->panel_bytes, j->from->k / K_BLOCK,
                          (char *)j->to->data + panel * j->to->panel_bytes);
 }
 
@@ -86,7 +86,7 @@ agon_status matrix_widen(agon_ctx *ctx, matrix *m) {
     if (status)
         return status;
     pool_run(ctx->pool, round_up(m->n_out, LANES_N) / LANES_N, widen_task,
-             &(q8_job){.packer = pairs_of(ctx), .from = &m->forward, .to = &wide});
+             &(q8_job){.packing = packing_of(ctx), .from = &m->forward, .to = &wide});
     free(m->forward.data);
     m->forward = wide;
     return AGON_OK;
@@ -110,7 +110,7 @@ static void unpack(agon_ctx *ctx, const char *w, size_t panel_bytes, gemm *part,
     part->w = to;
     part->panel_bytes = part->k * LANES_N * sizeof(uint16_t);
     for (size_t panel = 0; panel * LANES_N < part->n_cols; panel++)
-        pairs_of(ctx)->unpack_q8(w + panel * panel_bytes, part->k / K_BLOCK, (char *)to + panel * part->panel_bytes);
+        packing_of(ctx)->unpack_q8(w + panel * panel_bytes, part->k / K_BLOCK, (char *)to + panel * part->panel_bytes);
 }
 
 void product_multiply_q8(agon_ctx *ctx, const products *p, int thread, const gemm *g) {

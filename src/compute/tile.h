@@ -3,7 +3,7 @@
  * plain registers, and gcc keeps arrays sized by parameters in memory. `kind`, `row` and `depth` are known where a body is inlined. */
 
 /* An even and an odd chain per block of K_BLOCK. */
-#if defined(CHAINS_APART) && T_ROWS > 2
+#if defined(FEW_REGISTERS) && T_ROWS > 2
 /* One after the other: where registers are few, a tile can so be twice as high, and each weight that is widened serves more rows. 8-bit
  * weights of a block are unpacked first. */
 LANES void T_NAME(chains)(gemm_kind kind, const gemm *g, const float *a, size_t row, size_t depth, const char *w, T_SUMS) {
@@ -89,6 +89,60 @@ LANES void T_NAME(chains)(gemm_kind kind, const gemm *g, const float *a, size_t 
     }
     T_END
 }
+#endif
+
+#if defined(FEW_REGISTERS)
+/* The chain of `numerics: native`, of each pair the odd product first, with `a` as floats: a pair of bf16 would have to be taken apart
+ * for each row of each panel. In low tiles both weights of a pair have registers, and 8-bit weights are unpacked there. */
+LANES void T_NAME(pair_chain)(gemm_kind kind, const gemm *g, const float *a, size_t row, size_t depth, const char *w, T_SUMS) {
+    const size_t panel = g->panel_bytes, ahead = g->ahead;
+    const bool low = T_ROWS <= 4, unpack = kind == GEMM_Q8 && !low;
+    char *keep = kind == GEMM_Q8 ? g->unpacked : NULL;
+    T_START
+    for (size_t block = 0; block < g->k; block += K_BLOCK) {
+        _Alignas(64) char here[T_COLS][K_BLOCK * LANES_N * sizeof(uint16_t)];
+        const char *from[T_COLS];
+        q8_scales s[T_COLS];
+        FOR_N {
+            from[n] = w + n * panel;
+            if (ahead)
+                fetch(from[n] + ahead, block_bytes(kind));
+            if (unpack) {
+                char *to = keep ? keep + (n * g->k + block) * LANES_N * sizeof(uint16_t) : here[n];
+                unpack_q8(from[n], 1, to);
+                from[n] = to;
+            } else if (kind == GEMM_Q8) {
+                s[n] = q8_load(from[n]);
+            }
+        }
+        for (size_t k = 0; k < K_BLOCK; k += 2) {
+            lanes even[T_COLS], odd[T_COLS];
+            if (low)
+                FOR_N load_weights(kind, from[n], k, s[n], &even[n], &odd[n]);
+            else
+                FOR_N odd[n] = load_half(kind, from[n], k, true);
+            if (low && keep)
+                FOR_N p_put(keep + (n * g->k + block + k) * LANES_N * sizeof(uint16_t), p_join(even[n], odd[n]));
+            FOR_M {
+                lanes am = v_set(a[m * row + (k + 1) * depth]);
+                FOR_N c[m][n] = v_fma(am, odd[n], c[m][n]);
+            }
+            if (!low)
+                FOR_N even[n] = load_half(kind, from[n], k, false);
+            FOR_M {
+                lanes am = v_set(a[m * row + k * depth]);
+                FOR_N c[m][n] = v_fma(am, even[n], c[m][n]);
+            }
+        }
+        a += K_BLOCK * depth;
+        w += block_bytes(kind);
+    }
+    T_END
+}
+
+T_TILE(tile_pairs_bf16, pair_chain, GEMM_BF16, g->lda, 1)
+T_TILE(tile_pairs_q8, pair_chain, GEMM_Q8, g->lda, 1)
+T_TILE(tile_pairs_bf16_dw, pair_chain, GEMM_BF16_DW, 1, g->lda)
 #endif
 
 /* f32: one chain. */

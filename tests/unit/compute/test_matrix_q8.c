@@ -174,7 +174,7 @@ static void q8__first_tile_of_rows_leaves_bf16_panels(void **state) {
         g.a = product_rows(ctx, COMPUTE_BF16, d.x, N_IN, g.n_rows, N_IN, 0, &g.lda);
         p->multiply(&g);
         for (size_t i = 0; i < 3; i++)
-            pairs_of(ctx)->unpack_q8((const char *)g.w + i * g.panel_bytes, N_IN / K_BLOCK, want[i]);
+            packing_of(ctx)->unpack_q8((const char *)g.w + i * g.panel_bytes, N_IN / K_BLOCK, want[i]);
         fp_mode_restore(mode);
         /* Three panels: two at a time where a tile is two wide, so the third lies over the first; else over all. */
         assert_memory_equal(got[0], want[2], sizeof got[0]);
