@@ -15,12 +15,13 @@ LANES void load_weights(gemm_kind kind, const char *w, size_t k, q8_scales s, la
         *odd = v_load((const float *)w + (k + 1) * LANES_N);
     }
 }
-#if defined(FEW_REGISTERS)
+#if defined(FEW_REGISTERS) || defined(PAIRS_AS_FLOATS)
 /* The first (even) or second weight of a pair of depths k, k + 1. */
 LANES lanes load_half(gemm_kind kind, const char *w, size_t k, bool second) {
     if (kind == GEMM_BF16 || kind == GEMM_Q8) {
-        pairs p = p_load((const uint16_t *)w + k * LANES_N);
-        return second ? p_odd(p) : p_even(p);
+        lanes even, odd;
+        v_load_pairs((const uint16_t *)w + k * LANES_N, &even, &odd);
+        return second ? odd : even;
     }
     return v_load((const float *)w + (k + second) * LANES_N);
 }
@@ -79,7 +80,7 @@ static void multiply(const gemm *g) {
                    g->kind == GEMM_BF16_DW || g->kind == GEMM_F32_DW);
 }
 
-#if defined(FEW_REGISTERS)
+#if defined(PAIRS_AS_FLOATS)
 /* The order of `numerics: native`, of which body_pairs.h tells. */
 static const tile_fn pair_tiles[GEMM_N_KINDS][TILE_ROWS] = {
     [GEMM_BF16] = TILE_KIND(tile_pairs_bf16),

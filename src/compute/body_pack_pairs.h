@@ -1,6 +1,6 @@
 /* Rows and panels of f32, and panels of 8-bit weights, as pairs of bf16: what products over pairs read. */
 
-#if !defined(FEW_REGISTERS)
+#if !defined(PAIRS_AS_FLOATS)
 static void round_pair_rows(const float *x, size_t ldx, size_t n_rows, size_t width, float scale, void *to,
                             size_t lda) {
     uint16_t *a = to;

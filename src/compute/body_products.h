@@ -15,7 +15,7 @@ const products CHAINS = {
 
 #if defined(PAIRS)
 const products PAIRS = {
-#if defined(FEW_REGISTERS)
+#if defined(PAIRS_AS_FLOATS)
     .round_rows = round_rows,
     .dw_rows = dw_rows,
     .dw_panels = dw_panels,

@@ -157,8 +157,7 @@ const kernels *kernels_of(const agon_ctx *ctx);
 /* chains_*: `numerics: portable`, and all f32 products. pairs_*: `numerics: native`. */
 extern const products chains_portable, pairs_portable;
 #if defined(__x86_64__)
-extern const products chains_avx2, chains_avx512, chains_amx, pairs_avx2, pairs_avx512, chains_avx512_bf16, pairs_avx512_bf16,
-    pairs_avx512_fma;
+extern const products chains_avx2, chains_avx512, chains_amx, pairs_avx2, pairs_avx512, chains_avx512_bf16, pairs_avx512_bf16;
 #elif defined(__aarch64__)
 extern const products chains_neon, pairs_neon;
 #endif

@@ -13,6 +13,7 @@
 #pragma GCC target("avx2,fma")
 #endif
 
+#define PAIRS_AS_FLOATS
 #include "compute/lanes_avx2.h"
 #include "compute/body_math.h"
 #include "compute/body_tiles.h"

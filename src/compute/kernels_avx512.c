@@ -13,12 +13,12 @@
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
 #endif
 
+#define PAIRS_AS_FLOATS
 #include "compute/lanes_avx512.h"
 #include "compute/body_math.h"
 #include "compute/body_tiles.h"
 #include "compute/body_pack_pairs.h"
 #include "compute/body_matmul.h"
-#include "compute/body_pairs.h"
 #include "compute/body_head.h"
 #include "compute/body_attention.h"
 #include "compute/body_rows.h"

@@ -1,6 +1,6 @@
-/* The products of `numerics: native` with VDPBF16PS, for CPUs where that is fast (AMD Zen 4 and later; others with AVX-512-BF16:
- * kernels_avx512_fma.c), and the portable ones, whose 8-bit weights are rounded by its conversion. The other kernels are those
- * of kernels_avx512.c. */
+/* The products of `numerics: native` with VDPBF16PS, for CPUs where that is fast (AMD Zen 4 and later; others
+ * multiply as kernels_avx512.c does), and the portable ones, whose 8-bit weights are rounded by its conversion. The other
+ * kernels are those of kernels_avx512.c. */
 #include "compute/kernels.h"
 #if defined(__x86_64__)
 #include <immintrin.h>

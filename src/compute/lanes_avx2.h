@@ -242,3 +242,4 @@ LANES void p_put(void *p, pairs a) {
 #define ROWS_TOGETHER 4 /* of attention's query rows */
 #define TILE_ROWS 6
 #define FEW_REGISTERS /* see tile.h */
+#define BOTH_WEIGHTS 4 /* rows of a tile that leaves registers for two weights a lane */

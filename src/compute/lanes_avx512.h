@@ -149,19 +149,11 @@ LANES pairs p_set(uint32_t pair) {
     return _mm512_set1_epi32((int)pair);
 }
 /* PAIRS_NATIVE: the CPU has AVX-512-BF16. Its conversions round like v_bf16 but for denormals, which the
- * callers have flushed. DOT_BY_FMA: its product of pairs is not used. */
-#if defined(PAIRS_NATIVE) && !defined(DOT_BY_FMA)
+ * callers have flushed. */
+#if defined(PAIRS_NATIVE)
 LANES lanes p_dot(pairs a, pairs b, lanes c) {
     return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b);
 }
-#else
-LANES lanes p_dot(pairs a, pairs b, lanes c) {
-    const __m512i high = _mm512_set1_epi32((int)0xffff0000);
-    c = v_fma(_mm512_castsi512_ps(_mm512_and_epi32(a, high)), _mm512_castsi512_ps(_mm512_and_epi32(b, high)), c);
-    return v_fma(_mm512_castsi512_ps(_mm512_slli_epi32(a, 16)), _mm512_castsi512_ps(_mm512_slli_epi32(b, 16)), c);
-}
-#endif
-#if defined(PAIRS_NATIVE)
 LANES void p_store_row(uint16_t *p, lanes a) {
     _mm256_storeu_si256((__m256i *)p, (__m256i)_mm512_cvtneps_pbh(a));
 }
@@ -238,3 +230,4 @@ LANES void p_put(void *p, pairs a) {
 #define PAIR_ROWS 12
 #define PAIR_COLS 2
 #define TILE_ROWS 12
+#define BOTH_WEIGHTS 12

@@ -23,10 +23,8 @@ const kernels *kernels_of(const agon_ctx *ctx) {
 
 static const products *pairs_of(const agon_ctx *ctx) {
 #if defined(__x86_64__)
-    if (ctx->cpu >= CPU_AVX512 && ctx->has_avx512_bf16)
-        return ctx->fast_bf16_dot ? &pairs_avx512_bf16 : &pairs_avx512_fma; /* the same bits */
     if (ctx->cpu >= CPU_AVX512)
-        return &pairs_avx512;
+        return ctx->fast_bf16_dot ? &pairs_avx512_bf16 : &pairs_avx512; /* the same bits */
     if (ctx->cpu == CPU_AVX2)
         return &pairs_avx2;
 #elif defined(__aarch64__)

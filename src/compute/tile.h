@@ -91,12 +91,12 @@ LANES void T_NAME(chains)(gemm_kind kind, const gemm *g, const float *a, size_t 
 }
 #endif
 
-#if defined(FEW_REGISTERS)
+#if defined(PAIRS_AS_FLOATS)
 /* The chain of `numerics: native`, of each pair the odd product first, with `a` as floats: a pair of bf16 would have to be taken apart
- * for each row of each panel. In low tiles both weights of a pair have registers, and 8-bit weights are unpacked there. */
+ * for each row of each panel. Where both weights of a pair have registers, 8-bit weights are unpacked there. */
 LANES void T_NAME(pair_chain)(gemm_kind kind, const gemm *g, const float *a, size_t row, size_t depth, const char *w, T_SUMS) {
     const size_t panel = g->panel_bytes, ahead = g->ahead;
-    const bool low = T_ROWS <= 4, unpack = kind == GEMM_Q8 && !low;
+    const bool both = T_ROWS <= BOTH_WEIGHTS, unpack = kind == GEMM_Q8 && !both;
     char *keep = kind == GEMM_Q8 ? g->unpacked : NULL;
     T_START
     for (size_t block = 0; block < g->k; block += K_BLOCK) {
@@ -117,17 +117,17 @@ LANES void T_NAME(pair_chain)(gemm_kind kind, const gemm *g, const float *a, siz
         }
         for (size_t k = 0; k < K_BLOCK; k += 2) {
             lanes even[T_COLS], odd[T_COLS];
-            if (low)
+            if (both)
                 FOR_N load_weights(kind, from[n], k, s[n], &even[n], &odd[n]);
             else
                 FOR_N odd[n] = load_half(kind, from[n], k, true);
-            if (low && keep)
+            if (both && keep)
                 FOR_N p_put(keep + (n * g->k + block + k) * LANES_N * sizeof(uint16_t), p_join(even[n], odd[n]));
             FOR_M {
                 lanes am = v_set(a[m * row + (k + 1) * depth]);
                 FOR_N c[m][n] = v_fma(am, odd[n], c[m][n]);
             }
-            if (!low)
+            if (!both)
                 FOR_N even[n] = load_half(kind, from[n], k, false);
             FOR_M {
                 lanes am = v_set(a[m * row + k * depth]);
