@@ -40,6 +40,7 @@ AGON_MUST_CHECK agon_status experiment_run(agon_ctx *ctx, const experiment_reque
 #define EXPERIMENTS(X)                                                                               \
     X(weak_to_strong)                                                                                \
     X(preference_noise)                                                                              \
+    X(token_noise)                                                                                   \
     X(noise_cleaning)                                                                                \
     X(exo_dpo)                                                                                       \
     X(panacea_front)                                                                                 \

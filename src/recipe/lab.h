@@ -114,6 +114,8 @@ AGON_MUST_CHECK agon_status lab_labelled_answers(agon_ctx *ctx, const sequence_i
 /* Answers: source to the rest of each item. */
 AGON_MUST_CHECK agon_status lab_answers(agon_ctx *ctx, const sequence_item *items, size_t n, const double *weights,
                                         lab_rows *out);
+/* The same with a weight for each token by its place in the item, [n, SEQUENCE_MAX]; an item without any weight is left out. */
+AGON_MUST_CHECK agon_status lab_answers_weighted(agon_ctx *ctx, const sequence_item *items, size_t n, const float *token_weights, lab_rows *out);
 /* Pairs with one source: chosen and rejected items [n], P(chosen is the better one) (NULL: 1). */
 AGON_MUST_CHECK agon_status lab_pairs(agon_ctx *ctx, const sequence_item *chosen, const sequence_item *rejected, size_t n,
                                       const double *labels, lab_rows *out);
@@ -128,7 +130,9 @@ typedef struct lab_training {
     double lr;
     uint64_t seed;
     const model *reference; /* NULL: none */
-    double small_loss;  /* share of each batch's rows, those with the largest losses, that is left out after a tenth of the steps; 0: none */
+    double small_loss;  /* share of each batch's rows (or what small_loss_level says), those with the largest losses, that is left out after a tenth of the steps; 0: none */
+    selection_level small_loss_level;
+    size_t small_loss_span; /* tokens, of SELECT_SPANS */
     lab_model *partner; /* with small_loss: co-teaching with this second learner; NULL: the model chooses its own rows */
     double *loss;           /* gets the mean loss of the last tenth of the steps; NULL: not wanted */
 } lab_training;
@@ -146,5 +150,7 @@ AGON_MUST_CHECK agon_status lab_complete(agon_ctx *ctx, const lab_model *m, cons
                                          double temperature, uint64_t seed, sequence_item *out, double *log_prob);
 /* Summed log_prob of the answers given their sources, [n]. */
 AGON_MUST_CHECK agon_status lab_score(agon_ctx *ctx, const lab_model *m, const sequence_item *items, size_t n, double *out);
+/* log_prob of each token of the answers given all before it, by its place in the item, out [n, SEQUENCE_MAX]; 0 elsewhere. */
+AGON_MUST_CHECK agon_status lab_score_tokens(agon_ctx *ctx, const lab_model *m, const sequence_item *items, size_t n, double *out);
 
 #endif

@@ -204,6 +204,26 @@ agon_status lab_answers(agon_ctx *ctx, const sequence_item *items, size_t n, con
     return s;
 }
 
+agon_status lab_answers_weighted(agon_ctx *ctx, const sequence_item *items, size_t n, const float *token_weights, lab_rows *out) {
+    agon_status s = rows_begin(ctx, n, out);
+    for (size_t i = 0; i < n && !s; i++) {
+        const float *weights = token_weights + i * SEQUENCE_MAX + items[i].n_source;
+        size_t n_answer = items[i].n - items[i].n_source;
+        bool any = false;
+        for (size_t j = 0; j < n_answer; j++)
+            any = any || weights[j] > 0;
+        if (!any)
+            continue;
+        float *mask = arena_take(out->memory, n_answer, sizeof *mask);
+        train_response *r = mask ? add_row(out, (const sequence_item *const[]){&items[i]}, 1, items[i].n_source, 1) : NULL;
+        if (!r)
+            s = no_memory(ctx);
+        else
+            r->mask = memcpy(mask, weights, n_answer * sizeof *mask);
+    }
+    return s;
+}
+
 agon_status lab_pairs(agon_ctx *ctx, const sequence_item *chosen, const sequence_item *rejected, size_t n,
                       const double *labels, lab_rows *out) {
     agon_status s = rows_begin(ctx, n, out);
@@ -264,7 +284,7 @@ static agon_status train_rows(lab *l, agon_ctx *ctx, model *m, adapter *a, const
     o.warmup = 0.05;
     o.seed = t->seed;
     if (t->small_loss > 0)
-        o.selection = (train_selection){.tau = t->small_loss, .ramp = 0.1, .co_teach = t->partner, .partner_model = t->partner ? t->partner->m : NULL};
+        o.selection = (train_selection){.tau = t->small_loss, .ramp = 0.1, .level = t->small_loss_level, .span = t->small_loss_span, .co_teach = t->partner, .partner_model = t->partner ? t->partner->m : NULL};
     agon_status s = AGON_OK;
     for (size_t i = 0; i < 8 && t->settings[i] && !s; i++)
         s = objective_set(ctx, o.objective, t->settings[i], o.objective_options);
@@ -407,19 +427,31 @@ agon_status lab_reward(agon_ctx *ctx, const lab_model *x, const sequence_item *i
     return s;
 }
 
-agon_status lab_score(agon_ctx *ctx, const lab_model *x, const sequence_item *items, size_t n, double *out) {
+agon_status lab_score_tokens(agon_ctx *ctx, const lab_model *x, const sequence_item *items, size_t n, double *out) {
     asker a;
     agon_status s = asker_open(&a, ctx, x->m);
     for (size_t i = 0, take; i < n && !s; i += take) {
         take = n - i < ASK_ITEMS ? n - i : ASK_ITEMS;
         s = ask_items(&a, items + i, take, WANT_LOG_PROB);
         for (size_t k = 0, at = 0; k < take && !s; at += items[i + k].n, k++) {
-            out[i + k] = 0;
-            for (size_t j = items[i + k].n_source; j < items[i + k].n; j++)
-                out[i + k] += (double)a.log_prob[at + j];
+            double *to = out + (i + k) * SEQUENCE_MAX;
+            for (size_t j = 0; j < SEQUENCE_MAX; j++)
+                to[j] = j >= items[i + k].n_source && j < items[i + k].n ? (double)a.log_prob[at + j] : 0;
         }
     }
     asker_close(&a);
+    return s;
+}
+
+agon_status lab_score(agon_ctx *ctx, const lab_model *x, const sequence_item *items, size_t n, double *out) {
+    double *tokens = memory_new(n + 1, SEQUENCE_MAX * sizeof *tokens);
+    agon_status s = tokens ? lab_score_tokens(ctx, x, items, n, tokens) : no_memory(ctx);
+    for (size_t i = 0; i < n && !s; i++) {
+        out[i] = 0;
+        for (size_t j = items[i].n_source; j < items[i].n; j++)
+            out[i] += tokens[i * SEQUENCE_MAX + j];
+    }
+    free(tokens);
     return s;
 }
 

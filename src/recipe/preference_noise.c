@@ -9,6 +9,7 @@
  *   ours       two dpo policies, each on half of the swapped pairs, give margins to the other half (out of sample); a model of symmetric flips is
  *              fitted to them (flip_model_fit), and its rate is the estimated e; the posterior that a pair is right is a soft label for
  *              dpo-soft
+ *              `methods` names those to run (none: all); dpo is always there, being what the others are measured against
  *   wrong rate `assumed` [factors]: methods that are told the rate are told each of these times it (names as "rdpo x2")
  *   noise      random: every pair alike. subgroup: only pairs whose source is of the domain `subgroup` (task/sequence.h) are swapped, with probability
  *              e / share of the domain, so that the total rate is e; the methods believe the noise to be random and are told e. Every figure is then also
@@ -18,6 +19,7 @@
  *
  * Every method sees the same pairs and takes the same steps from the same base. Spec: training.md section 5. */
 #include "base/ctx.h"
+#include "base/nearest.h"
 #include "eval/noise_rate.h"
 #include "eval/plot.h"
 #include "recipe/experiment.h"
@@ -30,7 +32,7 @@
 static const char defaults[] =
     "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}],"
     "\"corpus_items\": 120000, \"corpus_lr\": 0.003, \"blur\": 0.3, \"pairs\": 1000, \"test_items\": 500, \"samples\": 1, \"rates\": [0, 0.1, 0.2, 0.3, 0.4],"
-    "\"noise\": \"random\", \"subgroup\": 0, \"assumed\": [1], \"epochs\": 10, \"batch\": 32, \"lr\": 0.0005, \"beta\": 0.1, \"draws\": 2000}";
+    "\"noise\": \"random\", \"subgroup\": 0, \"assumed\": [1], \"methods\": [], \"epochs\": 10, \"batch\": 32, \"lr\": 0.0005, \"beta\": 0.1, \"draws\": 2000}";
 
 enum { MAX_RATES = 8, N_TRIES = 4, MAX_ASSUMED = 6 };
 static const double MOST_ASSUMED = 0.45; /* above, rdpo's weights explode */
@@ -55,7 +57,6 @@ enum { N_METHODS = sizeof methods / sizeof *methods, MAX_VARIANTS = N_METHODS * 
 typedef struct variant {
     const struct method *method;
     double factor;
-    size_t first; /* the method's first variant, which stands for all where there is no noise */
     char name[40];
 } variant;
 
@@ -81,19 +82,44 @@ typedef struct noise {
 
 /* ---- options ----------------------------------------------------------------------------------------------- */
 
+/* Which methods the settings name: all where they name none, dpo always. wanted [N_METHODS] */
+static agon_status take_methods(lab *l, bool *wanted) {
+    const json_t *list = json_object_get(l->settings, "methods");
+    const char *names[N_METHODS];
+    size_t at;
+    json_t *item;
+    for (size_t m = 0; m < N_METHODS; m++) {
+        names[m] = methods[m].name;
+        wanted[m] = m == 0 || json_array_size(list) == 0;
+    }
+    json_array_foreach((json_t *)(uintptr_t)list, at, item) {
+        const char *name = json_string_value(item), *near = name ? nearest_word(name, names, N_METHODS) : NULL;
+        bool found = false;
+        for (size_t m = 0; m < N_METHODS && name; m++)
+            if (strcmp(name, names[m]) == 0)
+                found = wanted[m] = true;
+        if (!found)
+            return ctx_fail(l->ctx, AGON_EINVAL, "methods[%zu] is no method%s%s%s", at, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    }
+    return AGON_OK;
+}
+
 static agon_status take_variants(lab *l, noise *x) {
     double factors[MAX_ASSUMED];
+    bool wanted[N_METHODS];
     size_t n = 0;
     agon_status s = lab_reals(l, "assumed", 0.01, 10, factors, MAX_ASSUMED, &n);
+    if (!s)
+        s = take_methods(l, wanted);
     for (size_t i = 0; i < n && !s; i++)
         for (size_t j = 0; j < x->n_rates && !s; j++)
             if (factors[i] * x->rates[j] > MOST_ASSUMED)
                 s = ctx_fail(l->ctx, AGON_EINVAL, "assumed[%zu] times rates[%zu] is a rate of %g; no method may be told more than %g", i, j,
                              factors[i] * x->rates[j], MOST_ASSUMED);
     for (size_t m = 0; m < N_METHODS && !s; m++)
-        for (size_t i = 0, first = x->n_variants; i < (methods[m].told == TOLD_RATE ? n : 1); i++) {
+        for (size_t i = 0; wanted[m] && i < (methods[m].told == TOLD_RATE ? n : 1); i++) {
             variant *v = &x->variants[x->n_variants++];
-            *v = (variant){&methods[m], methods[m].told == TOLD_RATE ? factors[i] : 1, first, ""};
+            *v = (variant){&methods[m], methods[m].told == TOLD_RATE ? factors[i] : 1, ""};
             snprintf(v->name, sizeof v->name, v->factor == 1 ? "%s" : "%s x%g", methods[m].name, v->factor);
         }
     return s;
@@ -399,9 +425,10 @@ static agon_status train_policy(const noise *x, agon_ctx *ctx, size_t seed, size
     return s;
 }
 
-/* Any factor times a rate of 0 is one training, that of the method's first variant. */
+/* What is told a rate of 0 is dpo, the first variant. */
 static size_t trained_variant(const noise *x, size_t rate, size_t v) {
-    return x->rates[rate] == 0 ? x->variants[v].first : v;
+    told t = x->variants[v].method->told;
+    return x->rates[rate] == 0 && (t == TOLD_RATE || t == TOLD_SHARE) ? 0 : v;
 }
 
 static double *scores_of(const noise *x, size_t seed, size_t rate, size_t v) {
@@ -688,7 +715,9 @@ static agon_status plan(lab *l, double *trained, double *asked) {
     agon_status s = take_options(l, &x);
     if (s)
         return s;
-    double seeds = (double)x.n_seeds, n = seeds * (double)x.n_rates, runs = seeds * (double)(N_METHODS + (x.n_rates - 1) * x.n_variants);
+    double seeds = (double)x.n_seeds, n = seeds * (double)x.n_rates, runs = 0;
+    for (size_t i = 0; i < x.n_rates * x.n_variants; i++)
+        runs += trained_variant(&x, i / x.n_variants, i % x.n_variants) == i % x.n_variants ? seeds : 0;
     trained[0] = lab_rounds(l, x.n_seeds) * (double)x.n_corpus + (runs + 2 * n) * 2 * (double)(x.steps * x.batch);
     double measured = (4 + 7.0 * (double)(1 + x.n_samples)) * (double)x.n_test; /* a completion is a pass a token, about seven */
     asked[0] = n * 4.0 * (double)(x.steps * x.batch) + runs * (2.0 * (double)x.n_pairs + measured) + seeds * (7.0 * N_TRIES * (double)x.n_all + measured);

@@ -41,6 +41,13 @@ static agon_status no_memory(noiser *x) {
     return ctx_fail(x->ctx, AGON_ENOMEM, "out of memory planting noise");
 }
 
+void noise_plant(noise_level level, uint64_t seed, double rate, size_t vocabulary, int32_t *tokens, size_t n, bool *replaced) {
+    if (level == NOISE_TOKEN)
+        noise_tokens(seed, rate, vocabulary, tokens, n, replaced);
+    else
+        noise_spans(seed, rate, SPAN_GROWS, MOST_SPAN, vocabulary, tokens, n, replaced);
+}
+
 char *noise_truth_path(const char *to) {
     size_t size = strlen(to) + sizeof ".truth";
     char *path = malloc(size);
@@ -252,10 +259,7 @@ static agon_status replace(noiser *x, size_t row, token_list *tokens, const size
     if (places && replaced) {
         for (size_t k = 0; k < n; k++)
             places[k] = x->plain_index[tokens->ids[which[k]]];
-        if (x->kind == KIND_TOKENS)
-            noise_tokens(seed, o->rate, x->n_plain, places, n, replaced);
-        else
-            noise_spans(seed, o->rate, SPAN_GROWS, MOST_SPAN, x->n_plain, places, n, replaced);
+        noise_plant(o->level, seed, o->rate, x->n_plain, places, n, replaced);
         for (size_t k = 0; k < n; k++)
             tokens->ids[which[k]] = x->plain[places[k]], *changed += replaced[k];
     }

@@ -25,6 +25,16 @@ rates: [0, 0.3]
 epochs: 1
 draws: 100
 END
+cat >tokens.yaml <<'END'
+experiment: token-noise
+ladder: [{width: 16, layers: 1}]
+corpus_items: 640
+items: 64
+test_items: 50
+rates: [0.3]
+epochs: 2
+seeds: 2
+END
 cat >subgroup.yaml <<'END'
 experiment: preference-noise
 ladder: [{width: 16, layers: 1}]
@@ -110,7 +120,7 @@ says err 'about [0-9.]+ minutes on [0-9]+ idle cores'
 [ ! -f plan/result.json ] || fail "a plan ran"
 
 # ---- every experiment, whole and killed
-for name in w2s lm noise subgroup cleaning exo panacea forms; do
+for name in w2s lm noise tokens subgroup cleaning exo panacea forms; do
     run 0 "$agon" experiment $name.yaml --output whole-$name --json
     says out '"experiment":'
     [ -f whole-$name/result.json ] || fail "no result"
@@ -125,7 +135,7 @@ for name in w2s lm noise subgroup cleaning exo panacea forms; do
     run 0 "$agon" experiment $name.yaml --output cut-$name --json
     same whole-$name/result.json cut-$name/result.json
 done
-[ -f whole-w2s/curves.svg ] && [ -f whole-noise/curves.svg ] && [ -f whole-exo/front.svg ] && [ -f whole-panacea/front.svg ] || fail "no curves"
+[ -f whole-w2s/curves.svg ] && [ -f whole-noise/curves.svg ] && [ -f whole-tokens/curves.svg ] && [ -f whole-exo/front.svg ] && [ -f whole-panacea/front.svg ] || fail "no curves"
 
 # ---- what is in a result: every condition of every task, the controls, an interval
 for what in naive aux-linear aux-released confident-25 confident-50 confident-75 matched-flips shuffled bootstrap ensemble scrambled-errors; do
@@ -149,6 +159,10 @@ run 0 "$agon" weak-to-strong lm.yaml --output plan --plan --full --json
 awk "BEGIN { exit !($(field minutes_expected out) > 1.5 * $once) }" || fail "three seeds take no longer than one"
 says whole-noise/result.json '"method": "ours"'
 for what in kept kept_over_dpo; do says whole-noise/result.json "\"$what\""; done
+for what in plain smoothing gce symmetric forward weighted deletion small-loss-row small-loss-token small-loss-span; do
+    [ "$(grep -c "\"method\": \"$what\"" whole-tokens/result.json)" = 3 ] || fail "$what is not there without noise, in tokens and in spans"
+done
+for what in right loss memorised found; do says whole-tokens/result.json "\"$what\": \{"; done
 # A total rate of 0.2 where only about a third of the pairs is swapped; cdpo, rdpo and forward are told twice the rate.
 grep -A 2 '"rate_in_subgroup"' whole-subgroup/result.json | grep -Eq ' 0\.[4-9][0-9]*' || fail "the subgroup's rate is not the total one over its share"
 [ "$(grep -c '"assumed_rate": 0\.4' whole-subgroup/result.json)" = 3 ] || fail "not three methods were told twice the rate"
@@ -200,6 +214,9 @@ refused() { # refused CODE COMMAND FILE EDIT PATTERN
     run "$1" "$agon" "$2" bad.yaml --output bad
     says err "$5"; one_sentence
 }
+refused 4 experiment tokens.yaml 's/^rates.*/rates: [0, 0.3]/' 'rates\[0\] is 0; it must be from'
+refused 4 experiment tokens.yaml 's/^seeds.*/family: compare/' 'no generative family'
+refused 4 experiment subgroup.yaml 's/^epochs.*/methods: [rdpo, forwrd]/' 'methods\[1\] is no method; did you mean forward'
 refused 4 experiment subgroup.yaml 's/^noise.*/noise: subgrup/' "noise is random or subgroup, not 'subgrup'"
 refused 4 experiment subgroup.yaml 's/^assumed.*/assumed: [1, 3]/' 'assumed\[1\] times rates\[1\] is a rate of 0.6'
 refused 4 experiment subgroup.yaml 's/^\(rates\|assumed\).*//; s/^epochs.*/rates: [0, 0.45]\nepochs: 1/' 'too few of seed 0.s pairs for a total rate of 0.45'

@@ -228,6 +228,52 @@ static void lab__completions_score_as_reported(void **state) {
     end(&f);
 }
 
+/* A token's log_prob stands at its place, their sum is the answer's, and a weight of 0 keeps a token from being learnt while the others are. */
+static void lab__tokens_are_scored_and_weighed_one_by_one(void **state) {
+    (void)state;
+    enum { N = 24 };
+    fixture f = begin(1, "{}");
+    static const lab_size size = {16, 1, 1};
+    lab_model *m = NULL;
+    static sequence_item items[N];
+    static double sums[N], before[N * SEQUENCE_MAX], after[N * SEQUENCE_MAX];
+    static float weights[N * SEQUENCE_MAX];
+    const bool yes = true;
+    lab_rows rows;
+    const lab_training t = {.objective = "sft", .steps = 60, .batch = 8, .lr = 1e-2, .seed = 3};
+    assert_ok(f.ctx, sequence_draw_set(f.ctx, sequence_family_find("reversal"), 5, &yes, NULL, 0, true, N, items));
+    assert_ok(f.ctx, lab_model_new(f.ctx, &size, 7, &m));
+    assert_ok(f.ctx, lab_score(f.ctx, m, items, N, sums));
+    assert_ok(f.ctx, lab_score_tokens(f.ctx, m, items, N, before));
+    for (size_t i = 0; i < N; i++) {
+        double sum = 0;
+        items[i].tokens[items[i].n_source + 1] = 150; /* a token that stands nowhere else */
+        for (size_t j = 0; j < SEQUENCE_MAX; j++) {
+            bool answer = j >= items[i].n_source && j < items[i].n;
+            assert_true(answer == (before[i * SEQUENCE_MAX + j] != 0));
+            sum += before[i * SEQUENCE_MAX + j];
+            weights[i * SEQUENCE_MAX + j] = i > 0 && j != items[i].n_source + 1; /* the first item has none at all */
+        }
+        assert_close(sum, sums[i], 1e-12);
+    }
+    assert_ok(f.ctx, lab_answers_weighted(f.ctx, items, N, weights, &rows));
+    assert_int_equal(rows.n, N - 1);
+    assert_ok(f.ctx, lab_score_tokens(f.ctx, m, items, N, before));
+    assert_ok(f.ctx, lab_train(&f.l, f.ctx, m, &rows, &t));
+    assert_ok(f.ctx, lab_score_tokens(f.ctx, m, items, N, after));
+    double spared = 0, learnt = 0;
+    for (size_t i = 1; i < N; i++) {
+        size_t at = i * SEQUENCE_MAX + items[i].n_source;
+        spared += (after[at + 1] - before[at + 1]) / (N - 1);
+        learnt += (after[at + 3] - before[at + 3]) / (N - 1);
+    }
+    if (!(spared < 0 && learnt > 0.3))
+        fail_msg("log_probs grew by %g where the weight is 0, by %g elsewhere", spared, learnt);
+    lab_rows_free(&rows);
+    lab_model_free(m);
+    end(&f);
+}
+
 static void lab__estimates_count_whole_rounds(void **state) {
     (void)state;
     fixture f = begin(3, "{}");
@@ -276,6 +322,7 @@ int main(void) {
         cmocka_unit_test(lab__works_may_leave_the_path_as_their_caller_may),
         cmocka_unit_test(lab__models_learn_alike_on_any_threads),
         cmocka_unit_test(lab__completions_score_as_reported),
+        cmocka_unit_test(lab__tokens_are_scored_and_weighed_one_by_one),
         cmocka_unit_test(lab__estimates_count_whole_rounds),
         cmocka_unit_test(lab__groups_keep_rewards),
     };
