@@ -759,7 +759,8 @@ AGON_API agon_run_options agon_run_options_default(void);
  * {"run", "recipe", "oracle", "state", "iterations", "model", "version": {"id", "status"}, "seconds", "tokens", "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general",
  * "gate": {"verdict", "reason", "figures"}, "labels", "budget", "learnability", "critic", "workspace", "example": id of a training
  * example or null, "reviews": open review items, "model_option": the run file's model or null}. AGON_EBUSY: another process runs in this workspace.
- * AGON_EINVAL: the folder holds other things and no workspace. AGON_EINTERRUPTED after agon_interrupt: all that was done is kept, and the same call goes on. AGON_EMISMATCH: the run file changed since the run began. */
+ * AGON_EINVAL: the folder holds other things and no workspace. AGON_EINTERRUPTED after agon_interrupt: all that was done is kept, and the same call goes on. AGON_EMISMATCH: the run file changed since the run began. AGON_ENOMEM
+ * before any work: its largest phase does not fit; else the first message tells the forecast, {"memory": as agon_init_run_file has it}. */
 AGON_API AGON_MUST_CHECK agon_status agon_run(agon_ctx *ctx, const char *run_file,
                                               const agon_run_options *options, char **summary);
 /* The workspace agon_run uses when none is given; *path new (agon_text_free). */
@@ -768,7 +769,8 @@ AGON_API AGON_MUST_CHECK agon_status agon_run_workspace(agon_ctx *ctx, const cha
 /* Writes a commented run file to `output`, which must not exist. `queries` NULL or a JSONL file of the user's own queries,
  * {"query", "answer"?, "verifier"?, "arguments"?}, every row of which is checked (AGON_EINVAL names the bad ones with file:line, at most
  * 20, and nothing is written). *json, new: {"output", "queries": {"n", "with_answer", "with_verifier", "unverifiable", "duplicates"} or null,
- * "cost": {"tokens", "minutes"?, "labels"}, "tokens_per_second": measured here, or null where there is no model}. */
+ * "cost": {"tokens", "minutes"?, "labels", "memory": {"peak_mib", "phase", "available_mib", "generation_mib", "scoring_mib", "training_mib"} or null
+ * where there is no model}, "tokens_per_second": measured here, or null where there is no model}. */
 AGON_API AGON_MUST_CHECK agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *output,
                                                         char **json);
 

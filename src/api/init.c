@@ -72,16 +72,25 @@ static agon_status take_census(agon_ctx *ctx, const char *path, census *c) {
 
 /* ---- this machine's rate ------------------------------------------------------------------------------- */
 
-/* Forward tokens a second over about one second; 0 where there is no model. Only memory fails. */
-static agon_status measure_rate(agon_ctx *ctx, double *rate) {
-    int32_t prompt[RATE_PROMPT];
+/* The model a run would use; NULL where there is none. Only memory fails. */
+static agon_status open_model(agon_ctx *ctx, agon_model **m) {
     char *path = NULL;
-    agon_model *m = NULL;
-    *rate = 0;
     agon_status s = agon_model_find(ctx, NULL, &path);
+    *m = NULL;
     if (!s)
-        s = agon_model_open(ctx, path, NULL, &m);
-    int32_t vocabulary = m ? (int32_t)model_get_config(m->m)->n_vocabulary : 1;
+        s = agon_model_open(ctx, path, NULL, m);
+    free(path);
+    return s == AGON_ENOMEM || s == AGON_EINTERRUPTED ? s : AGON_OK;
+}
+
+/* Forward tokens a second over about one second; 0 where there is no model. Only memory fails. */
+static agon_status measure_rate(agon_ctx *ctx, agon_model *m, double *rate) {
+    int32_t prompt[RATE_PROMPT];
+    agon_status s = AGON_OK;
+    *rate = 0;
+    if (!m)
+        return AGON_OK;
+    int32_t vocabulary = (int32_t)model_get_config(m->m)->n_vocabulary;
     for (int32_t i = 0; i < RATE_PROMPT; i++)
         prompt[i] = (i * 7 + 5) % vocabulary;
     const agon_score_request request = {prompt, RATE_PROMPT / 2, prompt + RATE_PROMPT / 2, RATE_PROMPT / 2};
@@ -97,9 +106,25 @@ static agon_status measure_rate(agon_ctx *ctx, double *rate) {
     }
     if (!s && monotonic_seconds() > began)
         *rate = tokens / (monotonic_seconds() - began);
-    agon_model_free(m);
-    free(path);
     return s == AGON_ENOMEM || s == AGON_EINTERRUPTED ? s : AGON_OK;
+}
+
+/* The plan of a run file: tokens, labels, minutes, and with a model what it takes of memory. */
+static agon_status make_plan(agon_ctx *ctx, const run_config *config, double *rate, json_t **cost) {
+    agon_model *m = NULL;
+    json_t *memory = NULL;
+    agon_status s = open_model(ctx, &m);
+    if (!s && m)
+        s = recipe_memory(ctx, m->m, config, &memory);
+    if (!s)
+        s = measure_rate(ctx, m, rate);
+    if (!s)
+        s = recipe_cost(ctx, config, *rate, cost);
+    if (!s)
+        json_object_set_new(*cost, "memory", memory ? json_incref(memory) : json_null());
+    json_decref(memory);
+    agon_model_free(m);
+    return s;
 }
 
 /* ---- the file ------------------------------------------------------------------------------------------ */
@@ -178,9 +203,7 @@ agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *o
     if (!s && !(text = run_file_write(config)))
         s = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s)
-        s = measure_rate(ctx, &rate);
-    if (!s)
-        s = recipe_cost(ctx, config, rate, &cost);
+        s = make_plan(ctx, config, &rate, &cost);
     if (!s)
         s = write_new(ctx, output, text);
     if (!s)

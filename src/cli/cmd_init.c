@@ -41,6 +41,16 @@ static void print_counts(const char *title, const json_t *counts) {
     putchar('\n');
 }
 
+static void print_memory(const json_t *memory) {
+    const json_t *available = json_object_get(memory, "available_mib");
+    if (!json_is_object(memory))
+        return;
+    printf("memory:   about " N " MiB at its peak (%s)", json_integer_value(json_object_get(memory, "peak_mib")), member_text(memory, "phase"));
+    if (json_is_integer(available))
+        printf(", " N " MiB can be had now", json_integer_value(available));
+    putchar('\n');
+}
+
 static void print_plan(const json_t *plan) {
     char took[32];
     const json_t *cost = json_object_get(plan, "cost"), *minutes = json_object_get(cost, "minutes");
@@ -49,6 +59,7 @@ static void print_plan(const json_t *plan) {
     print_queries(json_object_get(plan, "queries"));
     print_counts("tokens:", json_object_get(cost, "tokens"));
     print_counts("labels:", json_object_get(cost, "labels"));
+    print_memory(json_object_get(cost, "memory"));
     if (json_is_number(minutes))
         printf("time:     about %s at the %.0f tokens a second measured here\n",
                duration_text(60 * json_number_value(minutes), took), json_number_value(rate));
@@ -96,7 +107,7 @@ const command command_init = {
     "(then only people can judge). Every row is checked. Without a file the run uses the built-in task families. Nothing\n"
     "starts, and nothing is overwritten.\n\n"
     "  --output FILE.yaml  where to write (default: the queries' name with .yaml in the current folder)\n"
-    "  --json              {\"output\", \"queries\", \"cost\": {\"tokens\", \"minutes\", \"labels\"}, \"tokens_per_second\"}\n\n"
+    "  --json              {\"output\", \"queries\", \"cost\": {\"tokens\", \"minutes\", \"labels\", \"memory\"}, \"tokens_per_second\"}\n\n"
     "  agon init my.jsonl && agon run my.yaml",
     run,
 };

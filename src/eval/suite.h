@@ -48,7 +48,7 @@ AGON_MUST_CHECK agon_status suite_judge(agon_ctx *ctx, const suite *s, size_t i,
 
 /* Documents cut into windows. Every token but a document's first is scored exactly once, given up to
  * `PERPLEXITY_CONTEXT` tokens before its window. */
-enum { PERPLEXITY_WINDOW = 384, PERPLEXITY_CONTEXT = 128 };
+enum { PERPLEXITY_WINDOW = 384, PERPLEXITY_CONTEXT = 128, PERPLEXITY_GROUP = 8 /* windows a forward */ };
 
 typedef struct perplexity_suite perplexity_suite;
 typedef struct perplexity_window {

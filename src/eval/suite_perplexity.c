@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LIMIT_BYTES = 64 << 20, GROUP_WINDOWS = 8 };
+enum { LIMIT_BYTES = 64 << 20 };
 #define SEPARATOR "====="
 
 typedef struct document {
@@ -191,9 +191,9 @@ hash256 perplexity_hash(const perplexity_suite *p) {
 static agon_status score_windows(agon_ctx *ctx, const model *m, const adapter *a, workspace *w,
                                  const perplexity_window *windows, size_t n, double *nll) {
     enum { WIDTH = PERPLEXITY_WINDOW + PERPLEXITY_CONTEXT };
-    segment segments[2 * GROUP_WINDOWS];
+    segment segments[2 * PERPLEXITY_GROUP];
     size_t n_segments = 0;
-    float log_prob[GROUP_WINDOWS * WIDTH];
+    float log_prob[PERPLEXITY_GROUP * WIDTH];
     for (size_t i = 0; i < n; i++) {
         const perplexity_window *v = &windows[i];
         int32_t parent = -1;
@@ -226,11 +226,11 @@ agon_status perplexity_score(agon_ctx *ctx, const model *m, const adapter *a, co
     if (!sums)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory for perplexity");
     agon_status s = workspace_new(ctx, 0, &w);
-    for (size_t i = 0; !s && i < p->n_windows; i += GROUP_WINDOWS) {
+    for (size_t i = 0; !s && i < p->n_windows; i += PERPLEXITY_GROUP) {
         size_t left = p->n_windows - i;
         s = ctx_check_interrupt(ctx);
         if (!s)
-            s = score_windows(ctx, m, a, w, p->windows + i, left < GROUP_WINDOWS ? left : GROUP_WINDOWS, sums);
+            s = score_windows(ctx, m, a, w, p->windows + i, left < PERPLEXITY_GROUP ? left : PERPLEXITY_GROUP, sums);
     }
     if (!s)
         memcpy(nll, sums, p->n_documents * sizeof *sums);

@@ -23,6 +23,7 @@ enum {
     DEFAULT_BATCH = 64,
     TURN_TOKENS = 512, /* prompt and answer tokens of one turn */
     LOGIT_ROWS = 64,   /* rows of logits in memory at a time */
+    ALLOCATOR_BYTES = 4 << 20, /* threads' scratch memory that is touched for the first time, what malloc keeps between pieces */
 };
 static const size_t default_cache_bytes = (size_t)1 << 30;
 
@@ -499,25 +500,53 @@ static agon_status check_requests(scheduler *s, const generate_request *requests
 }
 
 /* Logits, hidden states and activations of the largest turn. */
-static size_t bytes_beside_cache(const scheduler *s) {
-    const model_config *c = model_get_config(s->m);
-    size_t turn = s->max_batch + TURN_TOKENS, rows = s->max_batch < LOGIT_ROWS ? s->max_batch : LOGIT_ROWS, rank = 0;
+static size_t bytes_beside_cache(const agon_ctx *ctx, const model *m, size_t max_batch, size_t rank, bool masked) {
+    const model_config *c = model_get_config(m);
+    size_t turn = max_batch + TURN_TOKENS, rows = max_batch < LOGIT_ROWS ? max_batch : LOGIT_ROWS;
+    workspace_need work = workspace_predict(m, turn, 0, rank, USE_FORWARD);
+    size_t vocabulary = size_add(size_mul(rows, c->n_vocabulary * sizeof(float)),
+                                 size_mul((size_t)ctx->n_threads, sample_scratch_bytes(c->n_vocabulary)));
+    if (masked)
+        vocabulary = size_add(vocabulary, size_mul(rows, c->n_vocabulary));
+    size_t scratch = size_add(work.scratch, work.scratch / 8); /* a workspace takes an eighth more than it is asked for */
+    return size_add(size_add(scratch, vocabulary), size_add(size_mul(turn + rows, c->d_model * sizeof(float)), ALLOCATOR_BYTES));
+}
+
+/* Less than `limit` where memory is short: a smaller batch gives the same samples. */
+static size_t cache_limit(size_t limit, size_t beside, size_t room) {
+    return room != SIZE_MAX && room > beside && (room - beside) / 8 * 7 < limit ? (room - beside) / 8 * 7 : limit;
+}
+
+/* Rows for everything at once, or for a full batch of the largest, or what the limit allows; the largest fits anyway. */
+static size_t cache_rows(size_t all, size_t largest, size_t max_batch, size_t allowed) {
+    size_t batch = size_mul(largest, max_batch), n = all < batch ? all : batch;
+    n = n < allowed ? n : allowed;
+    return n < largest ? largest : n;
+}
+
+generate_memory generate_predict(const agon_ctx *ctx, const model *m, const generate_load *load, size_t room) {
+    size_t context = model_get_config(m)->max_context, left = context > load->prompt ? context - load->prompt : 0;
+    size_t answer = load->answer < left ? load->answer : left, samples = size_mul(load->requests, load->samples);
+    size_t batch = samples < DEFAULT_BATCH ? samples : DEFAULT_BATCH, row = kv_cache_row_bytes(m);
+    size_t beside = bytes_beside_cache(ctx, m, batch, load->rank, false);
+    size_t written = answer > 0 ? answer - 1 : 0, largest = load->prompt + written;
+    size_t all = size_mul(load->requests, size_add(load->prompt, size_mul(load->samples, written)));
+    size_t rows = cache_rows(all, largest, batch, cache_limit(default_cache_bytes, beside, room) / row);
+    return (generate_memory){.least = size_add(beside, size_mul(largest, row)), .most = size_add(beside, size_mul(rows, row))};
+}
+
+static size_t largest_rank(const scheduler *s) {
+    size_t rank = 0;
     for (size_t i = 0; i < s->n_requests; i++) {
         const adapter *a = s->requests[i].request->adapter;
         rank = a && adapter_rank(a) > rank ? adapter_rank(a) : rank;
     }
-    workspace_need work = workspace_predict(s->m, turn, 0, rank, USE_FORWARD);
-    size_t vocabulary = size_add(size_mul(rows, c->n_vocabulary * sizeof(float)),
-                                 size_mul((size_t)s->ctx->n_threads, sample_scratch_bytes(c->n_vocabulary)));
-    if (s->options->mask)
-        vocabulary = size_add(vocabulary, size_mul(rows, c->n_vocabulary));
-    return size_add(work.scratch, size_add(vocabulary, size_mul(turn + rows, c->d_model * sizeof(float))));
+    return rank;
 }
 
-/* Rows for everything at once, or for a full batch of the largest, or what the limit allows. */
 static agon_status make_cache(scheduler *s) {
     size_t limit = s->options->cache_limit_bytes ? s->options->cache_limit_bytes : default_cache_bytes;
-    size_t beside = bytes_beside_cache(s), room = memory_room(s->ctx);
+    size_t beside = bytes_beside_cache(s->ctx, s->m, s->max_batch, largest_rank(s), s->options->mask);
     size_t all = 0, largest = 1;
     for (size_t i = 0; i < s->n_requests; i++) {
         const request_state *r = &s->requests[i];
@@ -525,23 +554,17 @@ static agon_status make_cache(scheduler *s) {
         all = size_add(all, size_add(r->request->n_prompt, size_mul(r->request->n_samples, answer_rows(r))));
         largest = one > largest ? one : largest;
     }
-    size_t batch = size_mul(largest, s->max_batch), allowed;
-    /* Less than was allowed where memory is short: a smaller batch gives the same samples. */
-    if (room != SIZE_MAX && room > beside && (room - beside) / 8 * 7 < limit)
-        limit = (room - beside) / 8 * 7;
-    allowed = limit / kv_cache_row_bytes(s->m);
-    size_t n = all < batch ? all : batch;
-    n = n < allowed ? n : allowed;
+    limit = cache_limit(limit, beside, memory_room(s->ctx));
+    size_t allowed = limit / kv_cache_row_bytes(s->m), n = cache_rows(all, largest, s->max_batch, allowed);
     agon_status status = memory_check(s->ctx, size_add(beside, size_mul(largest, kv_cache_row_bytes(s->m))),
                                       "generating this prompt's answer", "use a shorter prompt, fewer tokens or a smaller batch");
     if (status)
         return status;
-    if (largest > n && largest > allowed)
+    if (largest > allowed)
         return ctx_fail(s->ctx, AGON_ENOMEM,
                         "a prompt and its answer take %zu rows of key-value cache and %zu MiB hold %zu: allow more "
                         "memory, or fewer tokens",
                         largest, limit >> 20, allowed);
-    n = n < largest ? largest : n;
     s->free_rows = malloc(n * sizeof *s->free_rows);
     s->uses = calloc(n, sizeof *s->uses);
     if (!s->free_rows || !s->uses)

@@ -70,4 +70,15 @@ AGON_MUST_CHECK agon_status generate(agon_ctx *ctx, const model *m, const genera
                                      size_t n_requests, const generate_options *options,
                                      completion *out);
 
+/* What `generate` will add to the process's memory at its peak with default options, in bytes: `requests` of `prompt` tokens with `samples`
+ * answers of `answer` tokens each, under adapters of at most `rank`. */
+typedef struct generate_load {
+    size_t requests, samples, prompt, answer, rank;
+} generate_load;
+typedef struct generate_memory {
+    size_t least; /* with less it refuses: the cache of one answer at a time */
+    size_t most;  /* what it takes where `room` bytes are there: the batch shrinks to fit */
+} generate_memory;
+generate_memory generate_predict(const agon_ctx *ctx, const model *m, const generate_load *load, size_t room);
+
 #endif

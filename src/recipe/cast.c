@@ -184,22 +184,20 @@ static void on_progress(void *arg, const char *stage, size_t done, size_t total,
         c->observer(c->observer_arg, &p);
 }
 
-agon_status cast_open(agon_ctx *ctx, store *store, const run_config *config, recipe_observer observer, void *arg,
-                      cast *out) {
-    agon_status s = cast_open_actors(ctx, store, config, out);
-    out->observer = observer;
-    out->observer_arg = arg;
-    out->actors.progress = on_progress;
-    out->actors.progress_arg = out;
+agon_status cast_begin(cast *c, recipe_observer observer, void *arg) {
+    agon_ctx *ctx = c->actors.ctx;
+    c->observer = observer;
+    c->observer_arg = arg;
+    c->actors.progress = on_progress;
+    c->actors.progress_arg = c;
+    agon_status s = open_suite(c, "general", c->config->evaluate.general, &c->general);
     if (!s)
-        s = open_suite(out, "general", config->evaluate.general, &out->general);
+        s = open_suite(c, "gsm8k", c->config->evaluate.gsm8k, &c->gsm8k);
+    if (!s && c->model && c->config->evaluate.documents > 0)
+        s = perplexity_open(ctx, model_tokenizer(c->model), NULL, (size_t)c->config->evaluate.documents, &c->text);
     if (!s)
-        s = open_suite(out, "gsm8k", config->evaluate.gsm8k, &out->gsm8k);
-    if (!s && out->model && config->evaluate.documents > 0)
-        s = perplexity_open(ctx, model_tokenizer(out->model), NULL, (size_t)config->evaluate.documents, &out->text);
-    if (!s)
-        s = begin_run(out);
-    return s ? s : begin_step(out);
+        s = begin_run(c);
+    return s ? s : begin_step(c);
 }
 
 void cast_close(cast *c) {

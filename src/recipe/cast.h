@@ -23,13 +23,13 @@ typedef struct cast {
     const char *stage; /* static */
 } cast;
 
-/* Opens everything and writes the base version, templates and what is evaluated as the run's first step. config->model must be a path. A suite that
- * was there when the run began and is not now (or the other way round) is AGON_EMISMATCH. cast_close frees also after a failure. */
-AGON_MUST_CHECK agon_status cast_open(agon_ctx *ctx, store *s, const run_config *config, recipe_observer observer,
-                                      void *arg, cast *out);
-void cast_close(cast *c);
-/* Model and backends without a run, for executing steps again. The context computes in the run file's numerics until cast_close. */
+/* Model and backends, without a run. config->model must be a path. The context computes in the run file's numerics until cast_close, which frees
+ * also after a failure. */
 AGON_MUST_CHECK agon_status cast_open_actors(agon_ctx *ctx, store *s, const run_config *config, cast *out);
+void cast_close(cast *c);
+/* Begins the run of an opened cast, or goes on with it: base version, templates and what is evaluated are its first step. A suite that was there
+ * when the run began and is not now (or the other way round) is AGON_EMISMATCH. */
+AGON_MUST_CHECK agon_status cast_begin(cast *c, recipe_observer observer, void *arg);
 
 /* Stage for status, log and the live view. `stage` static. */
 AGON_MUST_CHECK agon_status cast_stage(cast *c, const char *stage);

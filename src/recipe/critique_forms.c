@@ -91,6 +91,31 @@ static void close_all(forms *x) {
     free(x->scores);
 }
 
+/* ---- how much memory ------------------------------------------------------------------------------------------ */
+
+/* Prompts as long as those of a few queries, with as many tokens of a critique as of an answer; answers as long as they may be. */
+static agon_status admit(forms *x) {
+    enum { N_TRIAL = 32 };
+    forms_query queries[N_TRIAL] = {0};
+    forecast f = forecast_new(x->l->ctx, x->m, x->rank, 1);
+    train_options o = train_options_default();
+    size_t longest = 0, most = x->max_tokens;
+    agon_status s = forms_draw(x, x->round, "forms trial", x->seed, N_TRIAL, queries);
+    for (size_t i = 0; i < N_TRIAL; i++)
+        longest = queries[i].n_prompt > longest ? queries[i].n_prompt : longest;
+    const train_response answer = {.n = x->n_reward ? 2 * most : most, .weight = 1};
+    const train_row row = {.n_prompt = longest, .responses = &answer, .n_responses = 1, .weight = 1};
+    o.objective = objective_find("sft");
+    objective_defaults(o.objective, o.objective_options);
+    o.batch_rows = x->batch;
+    forecast_keep(&f, 0, true);
+    forecast_generation(&f, x->n_test > x->n_queries ? x->n_test : x->n_queries, 1, longest + 2 * most, most);
+    forecast_training(&f, &row, 1, &o);
+    forms_queries_free(queries, N_TRIAL);
+    arena_reset(x->round);
+    return s ? s : lab_admit(x->l, &f);
+}
+
 /* ---- how long it takes --------------------------------------------------------------------------------------- */
 
 /* Three of four drafts are taken to fail; a row with a critique is about twice as long. */
@@ -98,6 +123,8 @@ static agon_status expect(lab *l, double *minutes) {
     forms x;
     double answer = 0, row = 0, tokens = 1;
     agon_status s = open_all(l, &x);
+    if (!s)
+        s = admit(&x);
     if (!s)
         s = forms_try(&x, &answer, &row, &tokens);
     double drafts = (double)x.n_queries, test = (double)x.n_test, judged = x.n_reward ? (double)x.n_reward + test : 0;
@@ -391,6 +418,8 @@ static agon_status run(lab *l, json_t **result) {
     mended m = {0};
     double *base = NULL, *rewards = NULL;
     agon_status s = open_all(l, &x);
+    if (!s)
+        s = admit(&x);
     if (!s) {
         base = memory_new(x.n_test, sizeof *base);
         rewards = memory_new(x.n_seeds * N_REWARD_ARMS * x.n_test, sizeof *rewards);

@@ -229,6 +229,15 @@ void lab_say(lab *l, const char *format, ...) {
     pthread_mutex_unlock(&l->saying);
 }
 
+agon_status lab_admit(lab *l, const forecast *f) {
+    char words[128];
+    agon_status s = forecast_check(f, "this experiment");
+    forecast_words(f, words, sizeof words);
+    if (!s)
+        lab_say(l, "memory: %s", words);
+    return s;
+}
+
 agon_status lab_write(const lab *l, const char *name, const char *text) {
     buffer path = {0};
     buffer_printf(&path, "%s/%s", l->output, name);

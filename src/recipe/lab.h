@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "model/model.h"
+#include "recipe/forecast.h"
 #include "task/sequence.h"
 #include "train/train.h"
 #include <pthread.h>
@@ -49,6 +50,9 @@ void lab_close(lab *l);
 void lab_say(lab *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Writes a text file into the folder. */
 AGON_MUST_CHECK agon_status lab_write(const lab *l, const char *name, const char *text);
+
+/* Says what an experiment with a model of the user's will take of memory; AGON_ENOMEM where it cannot be had. */
+AGON_MUST_CHECK agon_status lab_admit(lab *l, const forecast *f);
 
 /* ---- stages and works ------------------------------------------------------------------------------------ */
 

@@ -9,9 +9,9 @@
 #include <string.h>
 
 static const recipe recipes[] = {
-    {"loop", loop_recipe, loop_cost},
-    {"sealed", sealed_recipe, sealed_cost},
-    {"train", train_recipe, train_cost},
+    {"loop", loop_recipe, loop_cost, forecast_run},
+    {"sealed", sealed_recipe, sealed_cost, forecast_run},
+    {"train", train_recipe, train_cost, NULL},
 };
 
 agon_status recipe_find(agon_ctx *ctx, const char *name, const recipe **out) {
@@ -41,6 +41,42 @@ static agon_status complete_summary(cast *c, double seconds, json_t *summary) {
     return s;
 }
 
+agon_status recipe_memory(agon_ctx *ctx, const model *m, const run_config *config, json_t **out) {
+    const recipe *r = NULL;
+    forecast f;
+    agon_status s = recipe_find(ctx, config->recipe, &r);
+    *out = NULL;
+    if (s || !r->memory)
+        return s;
+    s = r->memory(ctx, m, config, &f);
+    if (!s && !(*out = forecast_json(&f)))
+        s = ctx_fail(ctx, AGON_ENOMEM, "no memory for a forecast");
+    return s;
+}
+
+agon_status recipe_admit(const forecast *f, const run_config *config, recipe_observer observer, void *arg) {
+    char words[128], message[160];
+    agon_status s = forecast_check(f, config->source);
+    if (s || !observer)
+        return s;
+    forecast_words(f, words, sizeof words);
+    snprintf(message, sizeof message, "memory: %s", words);
+    json_t *data = json_pack("{so}", "memory", forecast_json(f));
+    const recipe_progress p = {.stage = "plan", .unit = "", .message = message, .data = data};
+    observer(arg, &p); /* not the log: it is of this machine and this start */
+    json_decref(data);
+    return AGON_OK;
+}
+
+/* Before anything is journaled. Without a local model there is nothing to forecast. */
+static agon_status admit(const recipe *r, const cast *c, recipe_observer observer, void *arg) {
+    forecast f;
+    if (!c->model || !r->memory)
+        return AGON_OK;
+    agon_status s = r->memory(c->actors.ctx, c->model, c->config, &f);
+    return s ? s : recipe_admit(&f, c->config, observer, arg);
+}
+
 agon_status recipe_run(agon_ctx *ctx, store *store, const run_config *config, recipe_observer observer, void *arg,
                        json_t **summary) {
     cast c;
@@ -50,7 +86,11 @@ agon_status recipe_run(agon_ctx *ctx, store *store, const run_config *config, re
     agon_status s = recipe_find(ctx, config->recipe, &r);
     if (s)
         return s;
-    s = cast_open(ctx, store, config, observer, arg, &c);
+    s = cast_open_actors(ctx, store, config, &c);
+    if (!s)
+        s = admit(r, &c, observer, arg);
+    if (!s)
+        s = cast_begin(&c, observer, arg);
     if (!s)
         s = r->run(&c, &made);
     if (!s)

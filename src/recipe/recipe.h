@@ -2,6 +2,7 @@
 #ifndef RECIPE_RECIPE_H
 #define RECIPE_RECIPE_H
 
+#include "model/model.h"
 #include "recipe/run_file.h"
 #include "step/step.h"
 
@@ -27,7 +28,8 @@ typedef void (*recipe_observer)(void *arg, const recipe_progress *progress);
  *    "budget": {"labels": n, "used": n, "audits", "audits_agreed", "right_at_least": of automatic labels, lower end at 95%,
  *               "resolved": escalations a reviewer decided, "demonstrations", "trained_on": of them, "token_share": of the loss},
  *    "learnability": {...}, "critic": [{"iteration", "family", "n", "auroc", "ece"}]}
- * AGON_EINTERRUPTED after agon_interrupt: run again to go on. */
+ * AGON_EINTERRUPTED after agon_interrupt: run again to go on. AGON_ENOMEM before any work where a phase of it cannot be done in the memory there
+ * is; else the observer is told the forecast first. */
 AGON_MUST_CHECK agon_status recipe_run(agon_ctx *ctx, store *s, const run_config *config,
                                        recipe_observer observer, void *arg, json_t **summary);
 
@@ -35,6 +37,10 @@ AGON_MUST_CHECK agon_status recipe_run(agon_ctx *ctx, store *s, const run_config
  * measured on this machine in about a second (rate 0: leave minutes out), "labels": {"expert", ...}}. *cost new. */
 AGON_MUST_CHECK agon_status recipe_cost(agon_ctx *ctx, const run_config *config, double tokens_per_second,
                                         json_t **cost);
+
+/* What a run with this local model will take of the process's memory before anything starts: {"peak_mib", "phase", "available_mib", ...} as
+ * forecast_json says, new; NULL where only the run's own first step knows (recipe train). */
+AGON_MUST_CHECK agon_status recipe_memory(agon_ctx *ctx, const model *m, const run_config *config, json_t **out);
 
 /* Executes again up to `n` reproducible steps and batch items of the run (NULL: the latest), chosen evenly by `seed`, and compares their
  * results bit for bit. The store may be open in any mode. *report new: {"executed", "equal", "skipped", "problem": text or null}.

@@ -3,6 +3,7 @@
 #define RECIPE_RECIPE_PRIVATE_H
 
 #include "recipe/cast.h"
+#include "recipe/forecast.h"
 
 /* What a run is expected to take: tokens, and labels of the expert by purpose. */
 typedef struct expected {
@@ -14,7 +15,11 @@ typedef struct recipe {
     const char *name;
     agon_status (*run)(cast *c, json_t **summary);
     agon_status (*cost)(agon_ctx *ctx, const run_config *config, expected *out); /* `out` zeroed before */
+    /* What the local model will take of memory; NULL: known only from rows that the run reads first, so it says so itself (recipe_admit). */
+    agon_status (*memory)(agon_ctx *ctx, const model *m, const run_config *config, forecast *out);
 } recipe;
+/* Says what the run will take of memory; AGON_ENOMEM where it cannot be had. */
+AGON_MUST_CHECK agon_status recipe_admit(const forecast *f, const run_config *config, recipe_observer observer, void *arg);
 /* Of the table in recipe.c; AGON_ENOTFOUND. */
 AGON_MUST_CHECK agon_status recipe_find(agon_ctx *ctx, const char *name, const recipe **out);
 

@@ -123,6 +123,37 @@ static agon_status train_on(cast *c, const json_t *rows, char version[STORE_ID_S
     return s;
 }
 
+/* The rows are known now, and nothing has been computed. */
+static agon_status admit(cast *c, const objective *o, const json_t *rows) {
+    const run_config *config = c->config;
+    agon_ctx *ctx = c->actors.ctx;
+    forecast f = forecast_new(ctx, c->model, (size_t)config->train.rank, 1);
+    train_options options = train_options_default();
+    dataset *d = NULL;
+    size_t n = 0;
+    json_t *list = json_array(), *one;
+    json_array_foreach(rows, n, one)
+        json_array_append(list, json_object_get(one, "row"));
+    options.objective = o;
+    objective_defaults(o, options.objective_options);
+    options.batch_rows = (size_t)config->train.batch;
+    options.selection = (train_selection){.tau = config->train.small_loss, .ramp = config->train.small_loss_ramp};
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < config->train.set.n && !s; i++)
+        s = objective_set(ctx, o, config->train.set.items[i], options.objective_options);
+    if (!s)
+        s = dataset_from_json(ctx, model_tokenizer(c->model), list, o, (size_t)config->train.max_length, &d);
+    if (!s) {
+        const train_row *made = dataset_rows(d, &n);
+        forecast_keep(&f, 0, true);
+        forecast_training(&f, made, n, &options);
+        s = recipe_admit(&f, config, c->observer, c->observer_arg);
+    }
+    dataset_free(d);
+    json_decref(list);
+    return s;
+}
+
 agon_status train_recipe(cast *c, json_t **summary) {
     const objective *o = objective_find(c->config->train.objective);
     json_t *rows = NULL, *report = NULL;
@@ -135,8 +166,10 @@ agon_status train_recipe(cast *c, json_t **summary) {
         s = take_rows(c, o, &rows, &report);
     if (!s) {
         say_what_was_read(c, report);
-        s = train_on(c, rows, version);
+        s = admit(c, o, rows);
     }
+    if (!s)
+        s = train_on(c, rows, version);
     if (!s)
         s = run_finish(c->run, "done", "trained");
     if (!s) {

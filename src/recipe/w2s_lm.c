@@ -203,6 +203,36 @@ agon_status w2s_lm_learn(const w2s *w, agon_ctx *ctx, const w2s_items *s, const 
     return status;
 }
 
+/* ---- how much memory ------------------------------------------------------------------------------------------ */
+
+/* Items of every family as long as they come, on all cores at once. */
+agon_status w2s_lm_admit(const w2s *w, const size_t *families, size_t n) {
+    const w2s_lm *x = w->lm;
+    agon_ctx *ctx = w->l->ctx;
+    forecast f = forecast_new(ctx, x->m, x->rank, (size_t)ctx->n_threads);
+    train_options o = train_options_default();
+    o.objective = objective_find("classify");
+    objective_defaults(o.objective, o.objective_options);
+    o.batch_rows = x->batch;
+    agon_status s = objective_set(ctx, o.objective, "likelihood=1", o.objective_options);
+    for (size_t i = 0; i < n && !s; i++) {
+        sequence_item items[TRIAL_ROWS];
+        lab_rows rows = {0};
+        size_t longest = 0;
+        s = sequence_draw_set(ctx, families[i], 7, NULL, NULL, 0, true, TRIAL_ROWS, items);
+        if (!s)
+            s = read_items(x, ctx, items, TRIAL_ROWS, NULL, NULL, &rows);
+        for (size_t k = 0; k < rows.n && !s; k++)
+            longest = rows.rows[k].n_prompt + rows.rows[k].responses->n > longest ? rows.rows[k].n_prompt + rows.rows[k].responses->n : longest;
+        if (!s) {
+            forecast_training(&f, rows.rows, rows.n, &o);
+            forecast_scoring(&f, 2 * ASK_ROWS * longest, 2 * ASK_ROWS * longest, false);
+        }
+        lab_rows_free(&rows);
+    }
+    return s ? s : lab_admit(w->l, &f);
+}
+
 /* ---- how long it takes --------------------------------------------------------------------------------------- */
 
 typedef struct trial {

@@ -256,6 +256,8 @@ static agon_status run(lab *l, json_t **result) {
         s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
     if (!s && w->language)
         s = w2s_lm_open(w, &w->lm);
+    if (!s && w->language)
+        s = w2s_lm_admit(w, o.classes, o.n_classes);
     if (!s)
         s = draw_all(w, o.classes, o.n_classes, false, classes);
     if (!s)
@@ -316,6 +318,8 @@ static agon_status minutes(lab *l, double *out) {
         return s;
     w2s_classes_works(&o.w, works);
     s = w2s_lm_open(&o.w, &o.w.lm);
+    if (!s)
+        s = w2s_lm_admit(&o.w, o.classes, o.n_classes);
     if (!s)
         s = w2s_lm_try(&o.w, o.classes, o.n_classes, seconds);
     for (size_t i = 0; i < o.n_classes && !s; i++)

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TOKENS = 96 };
-
 static const char *const names[PERTURBATION_N] = {NULL, "attack-paraphrase", "attack-distractor",
                                                   "attack-rename"};
 static const char *const ids[PERTURBATION_N] = {NULL, "attack-paraphrase@3", "attack-distractor@3",
@@ -200,7 +198,7 @@ agon_status attacker_vary(agon_ctx *ctx, backend *b, const attacker_item *items,
     const sampling how = {.temperature = 0.8f,
                           .top_p = 0.95f,
                           .repetition_penalty = 1,
-                          .max_tokens = MAX_TOKENS,
+                          .max_tokens = ATTACKER_MAX_TOKENS,
                           .stop = stops,
                           .n_stop = sizeof stops / sizeof *stops};
     for (size_t i = 0; !s && i < n; i++) {

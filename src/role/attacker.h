@@ -17,7 +17,7 @@ typedef struct attacker_item {
     size_t n_names;
 } attacker_item;
 
-enum { ATTACKER_TRIES = 4, ATTACKER_MAX_NAMES = 4 };
+enum { ATTACKER_TRIES = 4, ATTACKER_MAX_NAMES = 4, ATTACKER_MAX_TOKENS = 96 /* of a rewording */ };
 
 typedef struct attacker_variation {
     char *texts[ATTACKER_TRIES]; /* the varied query, new, in the order drawn: the first that keeps the task is the one */

@@ -92,7 +92,8 @@ void backend_free(backend *b);
 
 /* ---- constructors, one file each ------------------------------------------------ */
 
-/* m borrowed for the backend's life. */
+/* m borrowed for the backend's life. Scores are worked through in batches of at most this many tokens and one request. */
+enum { BACKEND_SCORE_TOKENS = 4096 };
 AGON_MUST_CHECK agon_status backend_local_new(agon_ctx *ctx, const model *m, size_t max_batch,
                                               backend **out);
 

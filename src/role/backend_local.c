@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SCORE_TOKENS = 4096 }; /* in one forward at most, unless one request alone has more */
 static const size_t WORKSPACE_LIMIT = (size_t)2 << 30;
 
 typedef struct local {
@@ -239,7 +238,7 @@ static agon_status score_all(agon_ctx *ctx, local *b, const token_list *prompts)
         if (item->response->state == BACKEND_FAILED || item->request->n_continuations == 0)
             continue;
         s = score_batch_add(ctx, b, &work, item, &prompts[i]);
-        if (!s && work.n_tokens >= SCORE_TOKENS)
+        if (!s && work.n_tokens >= BACKEND_SCORE_TOKENS)
             s = score_batch_run(ctx, b, &work);
         if (!s)
             s = ctx_check_interrupt(ctx);

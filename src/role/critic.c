@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERDICT_TOKENS = 400, CRITIQUE_TOKENS = 64 };
+enum { VERDICT_TOKENS = 400 };
 
 static const char *const yes_no[] = {CRITIC_YES, CRITIC_NO};
 
@@ -252,7 +252,7 @@ agon_status critic_write(agon_ctx *ctx, backend *b, const critic_item *items, si
     agon_status s = work_new(ctx, items, n, 1, "critic-text", version, &w);
     for (size_t i = 0; !s && i < n; i++) {
         w.batch.requests[i].sampling.temperature = 0;
-        w.batch.requests[i].sampling.max_tokens = CRITIQUE_TOKENS;
+        w.batch.requests[i].sampling.max_tokens = CRITIC_WRITE_TOKENS;
     }
     if (!s)
         s = backend_run(ctx, b, w.batch.requests, n, w.batch.responses);

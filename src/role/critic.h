@@ -79,6 +79,7 @@ AGON_MUST_CHECK agon_status critic_judge(agon_ctx *ctx, backend *b, const critic
  * for [[Yes]], 0 for [[No]], NAN without either. For models that keep a format. */
 AGON_MUST_CHECK agon_status critic_same_task(agon_ctx *ctx, backend *b, const critic_item *items,
                                              size_t n, critic_judgement *out);
+enum { CRITIC_WRITE_TOKENS = 64 };
 /* A textual critique of each item (answers believed wrong), out[n] new strings; NULL where there
  * was no answer. */
 AGON_MUST_CHECK agon_status critic_write(agon_ctx *ctx, backend *b, const critic_item *items,

@@ -4,7 +4,7 @@
 
 #include "step/actors.h"
 
-enum { EXAMPLE_MAX_SOURCES = 4 };
+enum { EXAMPLE_MAX_SOURCES = 4, TRAIN_VERSION_TOKENS = 1024 /* of a row, unless the plan says otherwise */ };
 
 /* One training example and where it came from; strings and row borrowed. */
 typedef struct example {

@@ -86,7 +86,7 @@ if [ ! -e "$model" ]; then
 fi
 "$AGON" run "$AGON_SOURCE/examples/smoke.yaml" --json >events 2>err &
 runner=$!
-until grep -q '"event":"message"' events; do
+until grep -q '"event":"message","iteration":1' events; do
     kill -0 $runner 2>/dev/null || fail "the run ended by itself: $(cat err)"
     sleep 0.1
 done
