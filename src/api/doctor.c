@@ -53,8 +53,10 @@ static void check_cpu(doctor *d) {
             size_t n = strlen(present);
             snprintf(present + n, sizeof present - n, "%s%s", n ? ", " : "", cpu_path_name((cpu_path)p));
         }
-    check(d, "cpu", true, "%s path in use (present: %s), numerics %s", cpu_path_name(d->ctx->cpu), present,
-          d->ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable");
+    bool native = d->ctx->numerics == AGON_NUMERICS_NATIVE, best = compute_faster_numerics(d->ctx) == d->ctx->numerics;
+    check(d, "cpu", true, "%s path in use (present: %s), numerics %s%s", cpu_path_name(d->ctx->cpu), present,
+          native ? "native" : "portable",
+          best ? "" : native ? "; portable is faster here, native leaves AMX out" : "; native is faster here (AGON_NUMERICS=native)");
     check(d, "threads", d->ctx->n_threads > 0, "%d threads, %ld cores online", d->ctx->n_threads,
           sysconf(_SC_NPROCESSORS_ONLN));
     check(d, "arithmetic", s == AGON_OK, "%s%s", s ? agon_error(d->ctx) : "every kernel gives its recorded bits",

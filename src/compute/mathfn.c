@@ -68,6 +68,12 @@ const packing *packing_of(const agon_ctx *ctx) {
     return &packing_portable;
 }
 
+agon_numerics compute_faster_numerics(const agon_ctx *ctx) {
+    if (ctx->cpu == CPU_AMX)
+        return AGON_NUMERICS_PORTABLE;
+    return ctx->cpu == CPU_AVX512 && ctx->fast_bf16_dot ? AGON_NUMERICS_NATIVE : ctx->numerics;
+}
+
 static float power_of_two(int n) {
     int32_t bits = (n + 127) * (1 << 23);
     float f;
