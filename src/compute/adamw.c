@@ -1,6 +1,8 @@
 /* AdamW (Loshchilov and Hutter 2019) and the gradient norm. */
+#include "compute/adamw.h"
 #include "compute/kernels.h"
 #include <assert.h>
+#include <string.h>
 
 enum { GRAIN = 16384, NORM_BLOCK = 8192 };
 
@@ -25,21 +27,62 @@ static void adamw_piece(void *arg, size_t first, size_t n) {
     j->k->adamw(&j->step, j->g + first, n, j->theta + first, j->m + first, j->v + first);
 }
 
+static adamw_step step_of(const adamw_options *o, float grad_scale) {
+    assert(o->step >= 1);
+    return (adamw_step){.grad_scale = grad_scale,
+                        .beta1 = o->beta1,
+                        .one_minus_beta1 = 1.0f - o->beta1,
+                        .beta2 = o->beta2,
+                        .one_minus_beta2 = 1.0f - o->beta2,
+                        .correction1 = (float)(1 / (1 - power(o->beta1, o->step))),
+                        .correction2 = (float)(1 / (1 - power(o->beta2, o->step))),
+                        .lr = o->lr,
+                        .lr_decay = o->lr * o->weight_decay,
+                        .eps = o->eps};
+}
+
 void adamw(agon_ctx *ctx, const adamw_options *o, float grad_scale, const float *g, size_t n,
            float *theta, float *m, float *v) {
-    assert(o->step >= 1);
-    adamw_job j = {.k = kernels_of(ctx), .g = g, .theta = theta, .m = m, .v = v,
-                   .step = {.grad_scale = grad_scale,
-                            .beta1 = o->beta1,
-                            .one_minus_beta1 = 1.0f - o->beta1,
-                            .beta2 = o->beta2,
-                            .one_minus_beta2 = 1.0f - o->beta2,
-                            .correction1 = (float)(1 / (1 - power(o->beta1, o->step))),
-                            .correction2 = (float)(1 / (1 - power(o->beta2, o->step))),
-                            .lr = o->lr,
-                            .lr_decay = o->lr * o->weight_decay,
-                            .eps = o->eps}};
+    adamw_job j = {.k = kernels_of(ctx), .g = g, .theta = theta, .m = m, .v = v, .step = step_of(o, grad_scale)};
     run_range(ctx, n, GRAIN, adamw_piece, &j);
+}
+
+typedef struct measured_job {
+    adamw_job adamw;
+    agon_ctx *ctx;
+    size_t n;
+    adamw_change *blocks;
+} measured_job;
+
+/* The values before are kept in the thread's scratch while the block is in cache. */
+static void measured_block(void *arg, size_t block, int thread) {
+    const measured_job *j = arg;
+    size_t first = block * GRAIN, n = size_min(GRAIN, j->n - first);
+    float *before = ctx_scratch(j->ctx, thread), *theta = j->adamw.theta + first;
+    memcpy(before, theta, n * sizeof *before);
+    j->blocks[block].weight = j->adamw.k->sum_squares(before, n);
+    adamw_piece((void *)&j->adamw, first, n);
+    for (size_t i = 0; i < n; i++)
+        before[i] = theta[i] - before[i];
+    j->blocks[block].update = j->adamw.k->sum_squares(before, n);
+}
+
+adamw_change adamw_measured(agon_ctx *ctx, const adamw_options *o, float grad_scale, const float *g, size_t n,
+                            float *theta, float *m, float *v) {
+    const size_t chunk = CTX_SCRATCH_FLOATS * sizeof(float) / sizeof(adamw_change) * GRAIN;
+    adamw_change sum = {0};
+    for (size_t first = 0; first < n; first += chunk) {
+        measured_job j = {.adamw = {.k = kernels_of(ctx), .g = g + first, .theta = theta + first, .m = m + first, .v = v + first,
+                                    .step = step_of(o, grad_scale)},
+                          .ctx = ctx, .n = size_min(chunk, n - first), .blocks = (adamw_change *)ctx_scratch(ctx, ctx->n_threads)};
+        size_t n_blocks = (j.n + GRAIN - 1) / GRAIN;
+        pool_run(ctx->pool, n_blocks, measured_block, &j);
+        for (size_t b = 0; b < n_blocks; b++) {
+            sum.update += j.blocks[b].update;
+            sum.weight += j.blocks[b].weight;
+        }
+    }
+    return sum;
 }
 
 typedef struct norm_job {

@@ -10,6 +10,7 @@
  * Nothing here depends on wall time or threads. Equations: training.md section 9. */
 #include "train/train_private.h"
 #include "base/available.h"
+#include "compute/adamw.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -466,6 +467,11 @@ static agon_status gradients(trainer *t, step *s, step *partner) {
     return status == AGON_OK ? step_gradients(t, s, 1) : status;
 }
 
+void add_metric(step *s, const char *name, double value) {
+    if (s->result.n_metrics < MAX_METRICS)
+        s->result.metrics[s->result.n_metrics++] = (metric){name, value};
+}
+
 static agon_status update(trainer *t, step *s) {
     const train_options *o = t->options;
     double squares = 0;
@@ -479,6 +485,8 @@ static agon_status update(trainer *t, step *s) {
     size_t n_steps = train_n_steps(o, t->n_data), warmup = (size_t)ceil(o->warmup * (double)n_steps);
     s->lr = schedule_lr(o->schedule, (double)o->lr, warmup, n_steps, 0, t->next_step);
     float scale = (float)clip_scale(s->grad_norm, (double)o->clip_norm);
+    adamw_change all = {0};
+    double largest = 0; /* ratio of a tensor whose weights are not all zero, as LoRA's B are at first */
     for (size_t i = 0; i < t->params.n; i++) {
         const parameter *p = &t->params.items[i];
         adamw_options a = {.lr = (float)s->lr,
@@ -487,8 +495,14 @@ static agon_status update(trainer *t, step *s) {
                            .eps = o->eps,
                            .weight_decay = p->decay ? o->weight_decay : 0,
                            .step = (int64_t)(t->first_step + t->next_step) + 1};
-        adamw(t->ctx, &a, scale, p->gradient, p->n_rows * p->n_columns, p->value, t->moment1[i], t->moment2[i]);
+        adamw_change c =
+            adamw_measured(t->ctx, &a, scale, p->gradient, p->n_rows * p->n_columns, p->value, t->moment1[i], t->moment2[i]);
+        all.update += c.update, all.weight += c.weight;
+        largest = fmax(largest, c.weight > 0 ? sqrt(c.update / c.weight) : 0);
     }
+    add_metric(s, "update_ratio", all.weight > 0 ? sqrt(all.update / all.weight) : 0);
+    add_metric(s, "update_ratio_max", largest);
+    add_metric(s, "grad_clipped", scale < 1);
     parameters_changed(t);
     return AGON_OK;
 }

@@ -108,7 +108,7 @@ typedef struct train_progress {
     double loss, grad_norm, lr;
     size_t tokens;          /* all tokens run this step */
     size_t supervised;      /* tokens with a mask > 0 */
-    const metric *metrics;
+    const metric *metrics; /* the objective's, "update_ratio", "update_ratio_max", "grad_clipped" */
     size_t n_metrics;
 } train_progress;
 

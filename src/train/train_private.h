@@ -95,6 +95,8 @@ typedef struct step {
     size_t tokens, supervised;
 } step;
 
+void add_metric(step *s, const char *name, double value);
+
 /* Channels of the rows at `index` [n], and for objectives that need them the mismatched pairs (x_i, y_{i+1}) behind them. */
 AGON_MUST_CHECK agon_status step_of_rows(trainer *t, const size_t *index, size_t n, step *s);
 /* Scores all rows, without gradients, and fills the result. */

@@ -238,11 +238,6 @@ static size_t n_missing(const size_t *a, const size_t *b, size_t n) {
     return n - common;
 }
 
-static void add_metric(step *s, const char *name, double value) {
-    if (s->result.n_metrics < MAX_METRICS)
-        s->result.metrics[s->result.n_metrics++] = (metric){name, value};
-}
-
 static void count(trainer *t, const choice *c, size_t n, step *own, const step *partner) {
     t->tally.seen += n;
     t->tally.kept += c->n;

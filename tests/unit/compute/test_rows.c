@@ -1,4 +1,5 @@
 /* Row-wise kernels: equal bits on every path and thread count, values and gradients right. */
+#include "compute/adamw.h"
 #include "reference.h"
 
 enum { N = 1003, ROWS = 19, WIDTH = 83 };
@@ -204,6 +205,37 @@ static void adamw__follows_the_paper(void **state) {
     free(g);
 }
 
+/* The bits of adamw, and sums that say how far it went: of several blocks, equal for any number of threads. */
+static void adamw__measures_its_step(void **state) {
+    (void)state;
+    enum { MANY = 3 * 16384 + 77 };
+    rng r = rng_new(16);
+    float *start = random_floats(&r, MANY), *g = random_floats(&r, MANY);
+    adamw_options o = {.lr = 1e-2f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-8f, .weight_decay = 0.1f, .step = 1};
+    adamw_change first = {-1, -1};
+    FOR_EACH_CTX(ctx) {
+        float *theta = malloc(2 * MANY * sizeof *theta), *moments = calloc(4 * MANY, sizeof *moments);
+        double update = 0, weight = 0;
+        memcpy(theta, start, MANY * sizeof *theta);
+        memcpy(theta + MANY, start, MANY * sizeof *theta);
+        adamw(ctx, &o, 0.5f, g, MANY, theta, moments, moments + MANY);
+        adamw_change c = adamw_measured(ctx, &o, 0.5f, g, MANY, theta + MANY, moments + 2 * MANY, moments + 3 * MANY);
+        assert_same_bits(theta, theta + MANY, MANY);
+        assert_same_bits(moments, moments + 2 * MANY, 2 * MANY);
+        for (size_t i = 0; i < MANY; i++) {
+            update += pow((double)(theta[i] - start[i]), 2);
+            weight += pow((double)start[i], 2);
+        }
+        assert_close(c.update / update, 1, 1e-12);
+        assert_close(c.weight / weight, 1, 1e-12);
+        if (first.update < 0)
+            first = c;
+        assert_true(first.update == c.update && first.weight == c.weight);
+        free(theta), free(moments);
+    }
+    free(start), free(g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(math__exp_and_log_are_accurate),
@@ -212,6 +244,7 @@ int main(void) {
         cmocka_unit_test(rope__rotates_and_rotates_back),
         cmocka_unit_test(sums__are_ordered_and_right),
         cmocka_unit_test(adamw__follows_the_paper),
+        cmocka_unit_test(adamw__measures_its_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -418,6 +418,46 @@ static void grpo__raises_the_rewarded(void **state) {
     model_free(m);
 }
 
+static agon_status keep_metrics(void *arg, const train_progress *p) {
+    double *out = arg;
+    for (size_t i = 0; i < p->n_metrics; i++)
+        for (size_t k = 0; k < 3; k++)
+            if (strcmp(p->metrics[i].name, k == 0 ? "update_ratio" : k == 1 ? "update_ratio_max" : "grad_clipped") == 0)
+                out[k] = p->metrics[i].value;
+    return AGON_OK;
+}
+
+/* AdamW's first step moves every weight by the learning rate, so the ratio is known; and whether the gradient was clipped. */
+static void train__says_how_far_a_step_goes(void **state) {
+    agon_ctx *ctx = *state;
+    test_data d;
+    parameters all;
+    new_data(&d, 1, N_PROMPT);
+    model *start = new_model(ctx, COMPUTE_F32);
+    assert_ok(ctx, model_make_trainable(ctx, start, &all));
+    double squares = 0, n = 0, largest = 0;
+    for (size_t i = 0; i < all.n; i++) {
+        double tensor = 0, values = (double)(all.items[i].n_rows * all.items[i].n_columns);
+        for (size_t j = 0; j < (size_t)values; j++)
+            tensor += (double)all.items[i].value[j] * (double)all.items[i].value[j];
+        largest = fmax(largest, sqrt(values / tensor));
+        squares += tensor, n += values;
+    }
+    model_free(start);
+    for (int clipped = 0; clipped < 2; clipped++) {
+        double got[3] = {-1, -1, -1};
+        model *m = new_model(ctx, COMPUTE_F32);
+        train_options o = options_for("sft");
+        o.max_steps = 1, o.lr = 1e-3f, o.warmup = 0, o.schedule = SCHEDULE_CONSTANT, o.eps = 1e-12f, o.clip_norm = clipped ? 1e-2f : 1e6f;
+        const train_sink sink = {.on_step = keep_metrics, .arg = got};
+        assert_ok(ctx, train(ctx, m, NULL, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
+        assert_close(got[0] / (1e-3 * sqrt(n / squares)), 1, 0.01);
+        assert_close(got[1] / (1e-3 * largest), 1, 0.01);
+        assert_true(got[2] == clipped);
+        model_free(m);
+    }
+}
+
 static void train__refuses_foreign_checkpoints(void **state) {
     agon_ctx *ctx = *state;
     const setting s = {"sft", 1, N_PROMPT, true, COMPUTE_F32, 1, NULL};
@@ -581,6 +621,7 @@ int main(void) {
         cmocka_unit_test(sft__overfits_eight_examples),
         cmocka_unit_test(sft__groups_equal_singles),
         cmocka_unit_test(grpo__raises_the_rewarded),
+        cmocka_unit_test(train__says_how_far_a_step_goes),
         cmocka_unit_test(train__refuses_foreign_checkpoints),
         cmocka_unit_test(train__names_step_and_row_of_a_bad_number),
         cmocka_unit_test(train__names_the_rows_of_a_coupled_batch),
