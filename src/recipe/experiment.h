@@ -44,7 +44,9 @@ AGON_MUST_CHECK agon_status experiment_run(agon_ctx *ctx, const experiment_reque
     X(noise_cleaning)                                                                                \
     X(exo_dpo)                                                                                       \
     X(panacea_front)                                                                                 \
-    X(critique_forms)
+    X(critique_forms)                                                                                \
+    X(span_rewards)                                                                                  \
+    X(refine_pairs)
 #define DECLARE_EXPERIMENT(name) extern const experiment experiment_##name;
 EXPERIMENTS(DECLARE_EXPERIMENT)
 #undef DECLARE_EXPERIMENT

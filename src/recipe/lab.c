@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/nearest.h"
 #include "base/pool.h"
+#include "eval/special.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -377,4 +378,25 @@ double lab_seconds(void) {
 double lab_rounds(const lab *l, size_t n) {
     size_t cores = (size_t)l->ctx->n_threads;
     return (double)((n + cores - 1) / cores * cores);
+}
+
+/* ---- figures --------------------------------------------------------------------------------------------- */
+
+json_t *lab_number(double v) {
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
+json_t *lab_over_seeds(const double *v, size_t n) {
+    double mean = 0, squares = 0, half = NAN;
+    json_t *all = json_array();
+    for (size_t i = 0; i < n; i++) {
+        mean += v[i] / (double)n;
+        json_array_append_new(all, lab_number(v[i]));
+    }
+    for (size_t i = 0; i < n; i++)
+        squares += (v[i] - mean) * (v[i] - mean);
+    if (n > 1)
+        half = special_student_quantile(0.975, (double)n - 1) * sqrt(squares / (double)(n - 1) / (double)n);
+    return json_pack("{s:o,s:[o,o],s:o}", "mean", lab_number(mean), "interval", lab_number(mean - half), lab_number(mean + half),
+                     "by_seed", all);
 }

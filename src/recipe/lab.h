@@ -68,6 +68,13 @@ double lab_seconds(void);
 /* n works of equal length as the estimate counts them, which divides by the cores: rounded up to whole rounds, since one work runs on one core. */
 double lab_rounds(const lab *l, size_t n);
 
+/* ---- figures --------------------------------------------------------------------------------------------- */
+
+json_t *lab_number(double v); /* null where it is not finite */
+/* A figure of each seed, [n]: {"mean", "interval": Student's 95% of the mean, nulls for one seed, "by_seed"}. Of differences within seeds it is
+ * the paired interval. NULL: out of memory. */
+json_t *lab_over_seeds(const double *v, size_t n);
+
 /* ---- models ---------------------------------------------------------------------------------------------- */
 
 typedef struct lab_size {

@@ -15,7 +15,6 @@
 #include "base/ctx.h"
 #include "eval/front.h"
 #include "eval/plot.h"
-#include "eval/special.h"
 #include "recipe/experiment.h"
 #include <math.h>
 #include <stdio.h>
@@ -481,25 +480,6 @@ static agon_status share_of_volume(const front *x, size_t seed, method which, si
     return s;
 }
 
-static json_t *number(double v) {
-    return isfinite(v) ? json_real(v) : json_null();
-}
-
-/* Mean over the seeds, and Student's 95% interval of it where there are two or more. */
-static json_t *over_seeds(const double *v, size_t n) {
-    double mean = 0, squares = 0, half = NAN;
-    json_t *all = json_array();
-    for (size_t i = 0; i < n; i++) {
-        mean += v[i] / (double)n;
-        json_array_append_new(all, number(v[i]));
-    }
-    for (size_t i = 0; i < n; i++)
-        squares += (v[i] - mean) * (v[i] - mean);
-    if (n > 1)
-        half = special_student_quantile(0.975, (double)n - 1) * sqrt(squares / (double)(n - 1) / (double)n);
-    return json_pack("{s:o,s:[o,o],s:o}", "mean", number(mean), "interval", number(mean - half), number(mean + half), "by_seed", all);
-}
-
 enum { SHARE, SHARE_FEW, INNER, SPARSITY, SPACING, FIRST_RANKS, SECOND_RANKS, N_FIGURES };
 static const char *const figure_names[N_FIGURES] = {
     "hypervolume_share", "hypervolume_share_6_vectors", "inner_product", "sparsity", "spacing", "rank_correlation_first",
@@ -534,13 +514,13 @@ static agon_status report_method(const front *x, method which, json_t *list) {
     for (size_t k = 0; k < N_FIGURES && !s; k++) {
         for (size_t seed = 0; seed < x->n_seeds; seed++)
             column[seed] = f[seed * N_FIGURES + k];
-        json_object_set_new(o, figure_names[k], over_seeds(column, x->n_seeds));
+        json_object_set_new(o, figure_names[k], lab_over_seeds(column, x->n_seeds));
     }
     if (!s) {
         json_t *first = json_array();
         size_t n = scaled(x, 0, which, FEW, vectors, points);
         for (size_t i = 0; i < n; i++)
-            json_array_append_new(first, json_pack("[o,o]", number(points[2 * i]), number(points[2 * i + 1])));
+            json_array_append_new(first, json_pack("[o,o]", lab_number(points[2 * i]), lab_number(points[2 * i + 1])));
         json_object_set_new(o, "points_of_first_seed", first);
         json_array_append(list, o);
     }

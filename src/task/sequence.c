@@ -274,7 +274,7 @@ static const family families[] = {
     FAMILY(sorting, true),   FAMILY(reversal, true),  FAMILY(agreement, false),
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
-_Static_assert(MARK + (int)N_FAMILIES <= (int)SEQUENCE_RIGHT, "family marks run into the verdicts");
+_Static_assert(MARK + (int)N_FAMILIES <= (int)SEQUENCE_RIGHT && (int)SEQUENCE_MEND < (int)DIGIT, "family marks run into the verdicts");
 
 size_t sequence_n_families(void) {
     return N_FAMILIES;
@@ -304,6 +304,46 @@ void sequence_blur(rng *r, double rate, sequence_item *item) {
     for (size_t i = item->n_source; i + 1 < item->n; i++)
         if (rng_uniform(r) < rate)
             item->tokens[i] = item->tokens[1 + rng_below(r, item->n_source - 2)];
+}
+
+/* The next of its kind where `token` is one that mistakes are planted in, else itself. */
+static int32_t mistaken(int32_t token, size_t every) {
+    bool digit = token >= DIGIT && token < DIGIT + 10, letter = token >= LETTER && token < LETTER + 26;
+    int32_t first = digit ? DIGIT : LETTER, count = digit ? 10 : 26;
+    return (digit || letter) && (size_t)(token - first) % every == 0 ? first + (token - first + 1) % count : token;
+}
+
+void sequence_plant(rng *r, size_t every, double rate, sequence_item *item) {
+    for (size_t i = item->n_source; i + 1 < item->n; i++)
+        if (rng_uniform(r) < rate)
+            item->tokens[i] = mistaken(item->tokens[i], every);
+}
+
+size_t sequence_wrong_places(const sequence_item *truth, const sequence_item *completion, bool wrong[SEQUENCE_MAX]) {
+    size_t n = 0;
+    for (size_t i = truth->n_source; i < completion->n; i++) {
+        bool differs = i >= truth->n || truth->tokens[i] != completion->tokens[i];
+        wrong[i - truth->n_source] = differs;
+        n += differs;
+    }
+    return n;
+}
+
+bool sequence_mend(const sequence_item *draft, const bool *wrong, sequence_item *out) {
+    size_t n_answer = draft->n - draft->n_source;
+    *out = (sequence_item){.domain = draft->domain};
+    /* Twice the answer now, and once more when it is completed. */
+    if (n_answer == 0 || draft->n_source + 3 * n_answer > SEQUENCE_MAX || draft->tokens[draft->n - 1] != SEQUENCE_END)
+        return false;
+    push(out, SEQUENCE_MEND);
+    for (size_t i = 1; i < draft->n_source; i++)
+        push(out, draft->tokens[i]);
+    for (size_t i = 0; i + 1 < n_answer; i++) {
+        push(out, draft->tokens[draft->n_source + i]);
+        push(out, wrong[i] ? SEQUENCE_WRONG : SEQUENCE_RIGHT);
+    }
+    push_equals(out);
+    return true;
 }
 
 double sequence_grade(const sequence_item *truth, const sequence_item *completion) {

@@ -11,7 +11,7 @@
 #include "base/random.h"
 
 enum { SEQUENCE_MAX = 32, SEQUENCE_VOCABULARY = 160, SEQUENCE_END = 0, SEQUENCE_EQUALS = 1, SEQUENCE_RIGHT = 10,
-       SEQUENCE_WRONG = 11, SEQUENCE_N_DOMAINS = 3 };
+       SEQUENCE_WRONG = 11, SEQUENCE_MEND = 12, SEQUENCE_N_DOMAINS = 3 };
 
 typedef struct sequence_item {
     int32_t tokens[SEQUENCE_MAX];
@@ -44,6 +44,16 @@ bool sequence_verify(size_t family, const int32_t *tokens, size_t n);
 /* Each place of the answer but END becomes, with probability `rate`, a symbol drawn from the source (it may be the right one). A model
  * trained on such statements knows the answer and yet often says something else: what there is to gain by preferences. */
 void sequence_blur(rng *r, double rate, sequence_item *item);
+/* Plants mistakes that are always the same: each place of the answer but END that holds one of every `every` digits or letters (2: 0, 2, ...; a, c,
+ * ...) becomes, with probability `rate`, the next one (9: 0, z: a). Above a half, a model trained on such statements makes these mistakes even in
+ * its most likely answer, and is right elsewhere. every >= 1. */
+void sequence_plant(rng *r, size_t every, double rate, sequence_item *item);
+/* Names the places where a completion of a true statement's source is wrong: wrong[i], for i below the length of its answer, is whether the i-th
+ * token of it is another than the right one or one too many. How many are. What a critic that knows the answer says of it. */
+size_t sequence_wrong_places(const sequence_item *truth, const sequence_item *completion, bool wrong[SEQUENCE_MAX]);
+/* What a refiner reads: [MEND, source..., '=', each token of the draft's answer but END with RIGHT or WRONG behind it, '='], all of it the source of
+ * *out; its completion is the refined answer. False: it would be longer than a statement may be, or the draft does not end with END. */
+AGON_MUST_CHECK bool sequence_mend(const sequence_item *draft, const bool *wrong, sequence_item *out);
 /* Share of the answer's places, END among them, where a completion of a true statement's source has the right token; the longer of the two
  * answers counts. 1: the whole right answer, and nothing else. A gold reward in closed form, for items whose answer follows from the source. */
 double sequence_grade(const sequence_item *truth, const sequence_item *completion);

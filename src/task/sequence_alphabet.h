@@ -1,4 +1,4 @@
-/* The alphabet of sequence tasks: 0 END, 1 '=', 2.. family marks, 10 RIGHT, 11 WRONG, 16.. digits, 26.. letters a to z, 52.. signs, 60.. words.
+/* The alphabet of sequence tasks: 0 END, 1 '=', 2.. family marks, 10 RIGHT, 11 WRONG, 12 MEND, 16.. digits, 26.. letters a to z, 52.. signs, 60.. words.
  * Private to sequence*.c. */
 #ifndef TASK_SEQUENCE_ALPHABET_H
 #define TASK_SEQUENCE_ALPHABET_H

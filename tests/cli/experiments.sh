@@ -94,6 +94,25 @@ draws: 100
 reward_drafts: 6
 reward_epochs: 1
 END
+cat >spans.yaml <<'END'
+experiment: span-rewards
+ladder: [{width: 16, layers: 1}]
+corpus_items: 640
+rounds: 3
+prompts: 4
+samples: 2
+rank: 2
+test_items: 20
+END
+cat >pairs.yaml <<'END'
+experiment: refine-pairs
+ladder: [{width: 16, layers: 1}]
+family: addition
+corpus_items: 6400
+drafts: 400
+pairs: 20
+test_items: 20
+END
 cat >lm.yaml <<END
 experiment: weak-to-strong
 strong: language-model
@@ -120,7 +139,7 @@ says err 'about [0-9.]+ minutes on [0-9]+ idle cores'
 [ ! -f plan/result.json ] || fail "a plan ran"
 
 # ---- every experiment, whole and killed
-for name in w2s lm noise tokens subgroup cleaning exo panacea forms; do
+for name in w2s lm noise tokens subgroup cleaning exo panacea forms spans pairs; do
     run 0 "$agon" experiment $name.yaml --output whole-$name --json
     says out '"experiment":'
     [ -f whole-$name/result.json ] || fail "no result"
@@ -176,6 +195,17 @@ done
 # Models of random weights never pass: only the refined answers give something to learn.
 grep -A 16 '"form": "refined"' whole-forms/result.json | grep -q '"pool": 12.0' || fail "no refined answers were trained on"
 says whole-forms/result.json '"critique": "swapped"'
+for what in sparse dense noisy total random shuffled; do says whole-spans/result.json "\"arm\": \"$what\""; done
+for what in retry refined retry-right refined-right shuffled; do says whole-pairs/result.json "\"arm\": \"$what\""; done
+for what in over_retry over_shuffled broken; do says whole-pairs/result.json "\"$what\": -?[0-9]"; done
+[ -f whole-spans/curves.svg ] && [ -f whole-pairs/gains.svg ] || fail "no curves"
+# In the first round all arms see the same samples: the controls take as much as the critic does, in other places; the sparse arm takes nothing.
+sed 's/^rounds: 3/rounds: 1/' spans.yaml >other.yaml
+run 0 "$agon" experiment other.yaml --output once --json
+tr -d ' \n' <once/result.json | grep -o '"arm":"[a-z]*","critic_reward":{[^}]*}' | sed 's/"arm":"\([a-z]*\)".*"mean":\([-0-9.e]*\).*/\1 \2/' >sums
+awk '{ x[$1] = $2 } END { e = 1e-9; d = x["dense"]
+    exit !(x["sparse"] == 0 && d < -0.1 && x["noisy"] != d && (x["total"] - d) ^ 2 < e && (x["random"] - d) ^ 2 < e && (x["shuffled"] - d) ^ 2 < e) }' sums ||
+    fail "the arms' sums: $(cat sums)"
 says whole-cleaning/result.json '"judge": "(class|likelihood)"'
 says whole-cleaning/result.json '"planted": (true|false)'
 for what in known panacea-linear panacea-tchebycheff panacea-linear-dpo soup modpo; do
@@ -222,6 +252,14 @@ refused 4 experiment subgroup.yaml 's/^assumed.*/assumed: [1, 3]/' 'assumed\[1\]
 refused 4 experiment subgroup.yaml 's/^\(rates\|assumed\).*//; s/^epochs.*/rates: [0, 0.45]\nepochs: 1/' 'too few of seed 0.s pairs for a total rate of 0.45'
 refused 4 experiment exo.yaml 's/betas.*/betas: [0]/' 'betas\[0\] is 0; it must be from'
 refused 4 experiment exo.yaml 's/ideal_samples.*/candidates: 3/' 'candidates is 3; it must be even'
+refused 4 experiment spans.yaml 's/^rank.*/objective: grpo/' "objective is 'grpo'; ppo and reinforce"
+refused 4 experiment spans.yaml 's/^rank.*/target: 0/' 'target is 0; it must be from'
+refused 4 experiment spans.yaml 's/^rank.*/family: agreement/' 'no generative family'
+refused 4 experiment pairs.yaml 's/^pairs.*/mended: 1/' 'mended is 1; it must be from'
+sed 's/^drafts.*/drafts: 16/; s/^corpus_items.*/corpus_items: 64/' pairs.yaml >bad.yaml
+run 4 "$agon" experiment bad.yaml --output bad --json
+tail -1 err >last && mv last err
+says err 'none makes a pair by .*ask for more drafts'; one_sentence
 refused 3 weak-to-strong lm.yaml "s|^model.*|model: $work/nothing.gguf|" 'nothing.gguf'
 refused 3 weak-to-strong lm.yaml 's/^model.*/model: ""/' 'make model'
 refused 4 weak-to-strong lm.yaml 's/^generative.*/generative: [sorting]/' 'learns .families. only'

@@ -313,8 +313,27 @@ static void lab__groups_keep_rewards(void **state) {
     end(&f);
 }
 
+/* Student's interval: t(0.975, 2) = 4.3027. */
+static void lab__seeds_have_an_interval(void **state) {
+    (void)state;
+    const double v[] = {1, 3, 2};
+    json_t *x = lab_over_seeds(v, 3), *ends = json_object_get(x, "interval");
+    assert_close(json_number_value(json_object_get(x, "mean")), 2, 1e-12);
+    assert_close(json_number_value(json_array_get(ends, 0)), 2 - 4.302652729911275 / sqrt(3), 1e-9);
+    assert_close(json_number_value(json_array_get(ends, 1)), 2 + 4.302652729911275 / sqrt(3), 1e-9);
+    assert_close(json_number_value(json_array_get(json_object_get(x, "by_seed"), 1)), 3, 0);
+    json_decref(x);
+    x = lab_over_seeds(v, 1);
+    assert_true(json_is_null(json_array_get(json_object_get(x, "interval"), 0)));
+    json_decref(x);
+    x = lab_number(NAN);
+    assert_true(json_is_null(x));
+    json_decref(x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lab__seeds_have_an_interval),
         cmocka_unit_test(lab__reads_options),
         cmocka_unit_test(lab__lists_are_checked),
         cmocka_unit_test(lab__stages_come_back_whole_or_not),

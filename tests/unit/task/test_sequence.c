@@ -121,6 +121,79 @@ static void sequence__blur_leaves_the_source(void **state) {
     assert_memory_equal(&item, &truth, sizeof item);
 }
 
+/* Mistakes are planted at the stated rate in every other letter, always the same one, and the critic names exactly these places. */
+static void sequence__planted_mistakes_are_named(void **state) {
+    (void)state;
+    enum { A = 26 }; /* the letter a */
+    rng r = rng_new(10);
+    double planted = 0, could = 0;
+    for (int i = 0; i < 4000; i++) {
+        bool wrong[SEQUENCE_MAX];
+        size_t n = 0;
+        sequence_item truth, item;
+        sequence_draw(sequence_family_find("reversal"), true, &r, &truth);
+        item = truth;
+        sequence_plant(&r, 2, 0.8, &item);
+        assert_int_equal(item.n, truth.n);
+        assert_memory_equal(item.tokens, truth.tokens, truth.n_source * sizeof(int32_t));
+        size_t n_wrong = sequence_wrong_places(&truth, &item, wrong);
+        for (size_t j = item.n_source; j < item.n; j++) {
+            bool trap = j + 1 < item.n && (truth.tokens[j] - A) % 2 == 0;
+            if (item.tokens[j] != truth.tokens[j])
+                assert_true(trap && item.tokens[j] == truth.tokens[j] + 1);
+            assert_int_equal(wrong[j - item.n_source], item.tokens[j] != truth.tokens[j]);
+            n += wrong[j - item.n_source];
+            could += trap;
+        }
+        assert_int_equal(n, n_wrong);
+        assert_int_equal(n_wrong == 0, sequence_verify(sequence_family_find("reversal"), item.tokens, item.n));
+        planted += (double)n;
+    }
+    assert_close(planted / could, 0.8, 0.01);
+    sequence_item truth = {.tokens = {6, A, SEQUENCE_EQUALS, A + 25, SEQUENCE_END}, .n = 5, .n_source = 3}, item = truth;
+    sequence_plant(&r, 25, 1, &item); /* of a and z */
+    assert_int_equal(item.tokens[3], A);
+    /* What is too long is wrong, what is missing is not there to be named. */
+    bool wrong[SEQUENCE_MAX];
+    item = truth;
+    item.tokens[item.n++] = SEQUENCE_END;
+    assert_int_equal(sequence_wrong_places(&truth, &item, wrong), 1);
+    assert_true(!wrong[0] && !wrong[1] && wrong[2]);
+    item.n = item.n_source;
+    assert_int_equal(sequence_wrong_places(&truth, &item, wrong), 0);
+}
+
+static void sequence__mending_shows_draft_and_critique(void **state) {
+    (void)state;
+    const sequence_item draft = {.tokens = {6, 26, 27, SEQUENCE_EQUALS, 28, 26, SEQUENCE_END}, .n = 7, .n_source = 4};
+    const bool wrong[] = {true, false, false};
+    const int32_t want[] = {SEQUENCE_MEND, 26, 27, SEQUENCE_EQUALS, 28, SEQUENCE_WRONG, 26, SEQUENCE_RIGHT, SEQUENCE_EQUALS};
+    sequence_item out;
+    assert_true(sequence_mend(&draft, wrong, &out));
+    assert_int_equal(out.n, sizeof want / sizeof *want);
+    assert_int_equal(out.n_source, out.n);
+    assert_memory_equal(out.tokens, want, sizeof want);
+    for (size_t f = 0; f < sequence_n_families(); f++)
+        assert_false(sequence_verify(f, out.tokens, out.n)); /* no statement of any family */
+    sequence_item bad = draft;
+    bad.n--; /* goes on without END */
+    assert_false(sequence_mend(&bad, wrong, &out));
+    bad.n = bad.n_source;
+    assert_false(sequence_mend(&bad, wrong, &out));
+    bad = (sequence_item){.n = SEQUENCE_MAX, .n_source = 4};
+    assert_false(sequence_mend(&bad, wrong, &out));
+    /* The completed refinement must fit too. */
+    rng r = rng_new(11);
+    for (size_t f = 0; f < sequence_n_families(); f++) {
+        const bool none[SEQUENCE_MAX] = {false};
+        if (!sequence_is_generative(f))
+            continue;
+        sequence_draw(f, true, &r, &bad);
+        assert_true(sequence_mend(&bad, none, &out));
+        assert_true(out.n + bad.n - bad.n_source <= SEQUENCE_MAX);
+    }
+}
+
 static void sequence__sets_repeat_nothing(void **state) {
     (void)state;
     enum { N = 400 };
@@ -217,6 +290,8 @@ int main(void) {
         cmocka_unit_test(sequence__verifier_trusts_nothing),
         cmocka_unit_test(sequence__grades_by_place),
         cmocka_unit_test(sequence__blur_leaves_the_source),
+        cmocka_unit_test(sequence__planted_mistakes_are_named),
+        cmocka_unit_test(sequence__mending_shows_draft_and_critique),
         cmocka_unit_test(sequence__sets_repeat_nothing),
         cmocka_unit_test(sequence__words_say_the_statement),
         cmocka_unit_test(sequence__words_agree_with_the_truth),

@@ -1,0 +1,497 @@
+/* experiment: refine-pairs. Are preferences made by mending a draft after a critique (refinement > draft) worth more than preferences made by trying
+ * again (retry > draft)? Spec: training 7; Saunders et al. 2022, 2206.05802; Akyurek et al. 2023, 2305.08844.
+ *
+ *   policy     a model from scratch with two kinds of documents behind it: statements with planted mistakes (sequence_plant), and, in the share
+ *              `mended`, drafts with a critique and what became of them (sequence_mend). In these the critic overlooks the share `missed` of the
+ *              wrong places and names `false_alarms` of the right ones; a named place was written anew, with a planted mistake still in `unmended` of
+ *              them, the others were left as they are
+ *   refiner    the policy itself, which reads its own draft and the critique. It is no stronger model: that it can use a critique comes from the
+ *              second kind of documents, and how well it does is measured and published beside the result
+ *   critic     a program that knows the answer, with the same errors as in the documents
+ *   pairs      one draft a source and one attempt to do better, sampled at temperature 1, both answers of equal length, kept by the specification's
+ *              filters (refinement_keep: grade up by 0.1, at most 0.8 of it edited, nothing of the critique copied):
+ *              retry           another answer, where it is better           refined         after the critique, where it is better
+ *              retry-right     another answer, where the verifier passes    refined-right   after the critique, where the verifier passes
+ *              shuffled        after the critique of another draft, where it is better
+ *   training   dpo on equally many pairs and tokens from each, the fewest that any arm of the seed has and at most `pairs`
+ *   measure    greedy answers to held-out sources, and the policy's probability of the right answer; before and after
+ *
+ * A seed is a policy, its drafts and its order of training; arms are compared within seeds. */
+#include "base/ctx.h"
+#include "eval/learnability.h"
+#include "eval/plot.h"
+#include "recipe/experiment.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char defaults[] =
+    "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}], \"corpus_items\": 120000,"
+    "\"corpus_lr\": 0.003, \"every\": 2, \"planted\": 0.8, \"mended\": 0.5, \"missed\": 0.1, \"false_alarms\": 0.1, \"unmended\": 0.2,"
+    "\"drafts\": 3000, \"pairs\": 200, \"epochs\": 2, \"batch\": 16, \"lr\": 0.0003, \"beta\": 0.1, \"test_items\": 500}";
+
+typedef enum attempt { DRAFT, RETRY, REFINED, SHUFFLED, N_ATTEMPTS } attempt;
+static const struct arm {
+    const char *name;
+    attempt attempt;
+    bool passes; /* only what the verifier passes */
+} arms[] = {
+    {"retry", RETRY, false},      {"refined", REFINED, false},  {"retry-right", RETRY, true},
+    {"refined-right", REFINED, true}, {"shuffled", SHUFFLED, false},
+};
+enum { N_ARMS = sizeof arms / sizeof *arms };
+static const struct contrast {
+    size_t a, b;
+} contrasts[] = {{1, 0}, {3, 2}, {3, 0}, {1, 4}, {4, 0}};
+enum { N_CONTRASTS = sizeof contrasts / sizeof *contrasts };
+
+typedef struct result {
+    double greedy, likely; /* share of held-out sources answered rightly; mean probability of the right answer */
+} result;
+
+typedef struct workshop {
+    lab *l;
+    size_t n_seeds, n_corpus, n_drafts, n_pairs, epochs, batch, n_test, family, every;
+    double corpus_lr, planted, mended, missed, false_alarms, unmended, lr, beta;
+    uint64_t seed;
+    lab_size size;
+    lab_model **policies;    /* [n_seeds] */
+    sequence_item *test;     /* [n_test] true statements, the same under every seed */
+    sequence_item *truths;   /* [n_seeds, n_drafts] */
+    sequence_item *attempts; /* [n_seeds, N_ATTEMPTS, n_drafts] as statements; n == n_source where there is none */
+    size_t *usable;          /* [n_seeds] pairs an arm trains on */
+    result *before;          /* [n_seeds] */
+    result *after;           /* [n_seeds, N_ARMS] */
+} workshop;
+
+static uint64_t seed_of(const workshop *x, size_t seed, const char *what) {
+    return seed_derivef(x->seed + seed, "%s", what);
+}
+
+static sequence_item *attempts_of(const workshop *x, size_t seed, attempt a) {
+    return x->attempts + (seed * N_ATTEMPTS + a) * x->n_drafts;
+}
+
+/* ---- options ----------------------------------------------------------------------------------------------- */
+
+static agon_status take_options(lab *l, workshop *x) {
+    size_t seed = 0, n_sizes = 0;
+    *x = (workshop){.l = l};
+    const struct {
+        const char *key;
+        int64_t low, high;
+        size_t *out;
+    } whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
+                 {"every", 1, 26, &x->every}, {"drafts", 16, 1000000, &x->n_drafts}, {"pairs", 1, 1000000, &x->n_pairs},
+                 {"epochs", 1, 1000, &x->epochs}, {"batch", 1, 4096, &x->batch}, {"test_items", 20, 1000000, &x->n_test}};
+    const struct {
+        const char *key;
+        double low, high, *out;
+    } real[] = {{"corpus_lr", 1e-9, 1, &x->corpus_lr}, {"planted", 0, 1, &x->planted}, {"mended", 0.01, 0.99, &x->mended},
+                {"missed", 0, 1, &x->missed}, {"false_alarms", 0, 1, &x->false_alarms}, {"unmended", 0, 1, &x->unmended},
+                {"lr", 1e-9, 1, &x->lr}, {"beta", 1e-5, 1e5, &x->beta}};
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
+        s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
+    for (size_t i = 0; i < sizeof real / sizeof *real && !s; i++)
+        s = lab_real(l, real[i].key, real[i].low, real[i].high, real[i].out);
+    if (!s)
+        s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
+    if (!s)
+        s = lab_generative(l, "family", &x->family);
+    x->seed = seed;
+    return s;
+}
+
+/* ---- the policy, who is the refiner too -------------------------------------------------------------------------- */
+
+/* What a critic with its errors says of a draft. */
+static void criticise(const workshop *x, rng *r, const sequence_item *truth, const sequence_item *draft, bool *wrong) {
+    sequence_wrong_places(truth, draft, wrong);
+    for (size_t i = 0; i + draft->n_source + 1 < draft->n; i++) {
+        bool errs = rng_uniform(r) < (wrong[i] ? x->missed : x->false_alarms);
+        wrong[i] = wrong[i] != errs;
+    }
+}
+
+/* A true statement becomes a draft of it, its critique, and what was made of the draft. False: too long. */
+static bool mending(const workshop *x, rng *r, const sequence_item *truth, sequence_item *out) {
+    bool wrong[SEQUENCE_MAX];
+    sequence_item draft = *truth, anew = *truth;
+    sequence_plant(r, x->every, x->planted, &draft);
+    sequence_plant(r, x->every, x->unmended, &anew);
+    criticise(x, r, truth, &draft, wrong);
+    if (!sequence_mend(&draft, wrong, out))
+        return false;
+    for (size_t i = truth->n_source; i < truth->n; i++)
+        out->tokens[out->n++] = wrong[i - truth->n_source] && i + 1 < truth->n ? anew.tokens[i] : draft.tokens[i];
+    return true;
+}
+
+static agon_status write_corpus(const workshop *x, agon_ctx *ctx, size_t seed, sequence_item *corpus) {
+    static const bool yes = true;
+    rng r = rng_new(seed_of(x, seed, "planted"));
+    agon_status s = sequence_draw_set(ctx, x->family, seed_of(x, seed, "corpus"), &yes, x->test, x->n_test, false, x->n_corpus, corpus);
+    for (size_t i = 0; i < x->n_corpus && !s; i++) {
+        sequence_item truth = corpus[i];
+        if (rng_uniform(&r) >= x->mended)
+            sequence_plant(&r, x->every, x->planted, &corpus[i]);
+        else if (!mending(x, &r, &truth, &corpus[i]))
+            s = ctx_fail(ctx, AGON_EINVAL, "answers of the family %s are too long to be mended", sequence_family_name(x->family));
+    }
+    return s;
+}
+
+static agon_status measure(const workshop *x, agon_ctx *ctx, const lab_model *m, result *out) {
+    sequence_item *answers = malloc(x->n_test * sizeof *answers);
+    double *log_probs = malloc(x->n_test * sizeof *log_probs);
+    agon_status s = answers && log_probs ? lab_complete(ctx, m, x->test, x->n_test, 0, 0, answers, NULL)
+                                         : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    if (!s)
+        s = lab_score(ctx, m, x->test, x->n_test, log_probs);
+    *out = (result){0, 0};
+    for (size_t i = 0; i < x->n_test && !s; i++) {
+        out->greedy += sequence_verify(x->family, answers[i].tokens, answers[i].n) / (double)x->n_test;
+        out->likely += exp(log_probs[i]) / (double)x->n_test;
+    }
+    free(answers);
+    free(log_probs);
+    return s;
+}
+
+/* ---- attempts ---------------------------------------------------------------------------------------------------- */
+
+/* A completion as an answer to the source of `truth`, none where it has another length: pairs are of equally many tokens. */
+static sequence_item answer_of(const sequence_item *truth, const sequence_item *completion) {
+    sequence_item out = *truth;
+    size_t n = completion->n - completion->n_source;
+    out.n = out.n_source;
+    if (n != truth->n - truth->n_source || completion->tokens[completion->n - 1] != SEQUENCE_END)
+        return out;
+    memcpy(out.tokens + out.n, completion->tokens + completion->n_source, n * sizeof *out.tokens);
+    out.n += n;
+    return out;
+}
+
+/* Each draft mended after its own critique, or the shuffled one: of the next draft. A source that cannot be read gets no attempt. */
+static agon_status refine(const workshop *x, agon_ctx *ctx, size_t seed, attempt which, sequence_item *scratch) {
+    size_t n = x->n_drafts, n_asked = 0;
+    const sequence_item *truths = x->truths + seed * n, *drafts = attempts_of(x, seed, DRAFT);
+    sequence_item *out = attempts_of(x, seed, which);
+    size_t *whose = malloc(n * sizeof *whose);
+    if (!whose)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    for (size_t i = 0; i < n; i++) {
+        bool wrong[SEQUENCE_MAX] = {false};
+        size_t j = which == SHUFFLED ? (i + 1) % n : i;
+        rng r = rng_new(seed_derivef(x->seed + seed, "critic %zu", j));
+        out[i] = truths[i];
+        out[i].n = out[i].n_source;
+        criticise(x, &r, &truths[j], &drafts[j], wrong);
+        if (drafts[i].n > drafts[i].n_source && drafts[j].n > drafts[j].n_source && sequence_mend(&drafts[i], wrong, &scratch[n_asked])) {
+            /* A completion starts behind the last '='. */
+            scratch[n_asked].n_source = scratch[n_asked].n;
+            whose[n_asked++] = i;
+        }
+    }
+    agon_status s = lab_complete(ctx, x->policies[seed], scratch, n_asked, 1, seed_derivef(x->seed + seed, "attempt %d", (int)which), scratch + n, NULL);
+    for (size_t k = 0; k < n_asked && !s; k++)
+        out[whose[k]] = answer_of(&truths[whose[k]], &scratch[n + k]);
+    free(whose);
+    return s;
+}
+
+static agon_status try_all(const workshop *x, agon_ctx *ctx, size_t seed) {
+    size_t n = x->n_drafts;
+    sequence_item *scratch = malloc(2 * n * sizeof *scratch);
+    agon_status s = scratch ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    for (int a = DRAFT; a <= RETRY && !s; a++) {
+        s = lab_complete(ctx, x->policies[seed], x->truths + seed * n, n, 1, seed_derivef(x->seed + seed, "attempt %d", a), scratch, NULL);
+        for (size_t i = 0; i < n && !s; i++)
+            attempts_of(x, seed, (attempt)a)[i] = answer_of(&x->truths[seed * n + i], &scratch[i]);
+    }
+    for (int a = REFINED; a <= SHUFFLED && !s; a++)
+        s = refine(x, ctx, seed, (attempt)a, scratch);
+    free(scratch);
+    return s;
+}
+
+/* ---- pairs ------------------------------------------------------------------------------------------------------- */
+
+/* Whether the attempt and the draft are a pair. Tokens are bytes to edit_ratio; the critique's own words are RIGHT and WRONG. */
+static agon_status is_pair(const workshop *x, agon_ctx *ctx, const sequence_item *truth, const sequence_item *draft, const sequence_item *try,
+                           bool passes, bool *out) {
+    char texts[2][SEQUENCE_MAX];
+    size_t n = truth->n - truth->n_source;
+    bool copies = false;
+    double edits;
+    const refinement_filter f = refinement_filter_default();
+    *out = false;
+    if (draft->n == draft->n_source || try->n == try->n_source)
+        return AGON_OK;
+    for (size_t i = 0; i < n; i++) {
+        texts[0][i] = (char)draft->tokens[draft->n_source + i];
+        texts[1][i] = (char)try->tokens[try->n_source + i];
+        copies = copies || try->tokens[try->n_source + i] == SEQUENCE_RIGHT || try->tokens[try->n_source + i] == SEQUENCE_WRONG;
+    }
+    agon_status s = edit_ratio(ctx, texts[0], n, texts[1], n, &edits);
+    *out = !s && refinement_keep(&f, sequence_grade(truth, draft), sequence_grade(truth, try), edits, copies) &&
+           (!passes || sequence_verify(x->family, try->tokens, try->n));
+    return s;
+}
+
+/* The first `most` pairs of an arm; *n_tried sources were asked for them. chosen, rejected [most], or NULL to count. */
+static agon_status take_pairs(const workshop *x, agon_ctx *ctx, size_t seed, const struct arm *a, size_t most, sequence_item *chosen,
+                              sequence_item *rejected, size_t *n, size_t *n_tried) {
+    const sequence_item *truths = x->truths + seed * x->n_drafts, *drafts = attempts_of(x, seed, DRAFT), *tries = attempts_of(x, seed, a->attempt);
+    agon_status s = AGON_OK;
+    *n = *n_tried = 0;
+    for (size_t i = 0; i < x->n_drafts && *n < most && !s; i++) {
+        bool keep = false;
+        s = is_pair(x, ctx, &truths[i], &drafts[i], &tries[i], a->passes, &keep);
+        if (keep && chosen)
+            chosen[*n] = tries[i], rejected[*n] = drafts[i];
+        *n += keep;
+        *n_tried = i + 1;
+    }
+    return s;
+}
+
+static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
+    workshop *x = arg;
+    static const bool yes = true;
+    sequence_item *corpus = calloc(x->n_corpus, sizeof *corpus);
+    double loss = 0;
+    size_t n, tried;
+    char key[32];
+    snprintf(key, sizeof key, "policy %zu", seed);
+    agon_status s = corpus ? write_corpus(x, ctx, seed, corpus) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    if (!s)
+        s = lab_pretrained(x->l, ctx, &x->size, key, seed_of(x, seed, "model"), corpus, x->n_corpus, 32, x->corpus_lr, &x->policies[seed],
+                           &loss);
+    if (!s)
+        s = sequence_draw_set(ctx, x->family, seed_of(x, seed, "drafts"), &yes, x->test, x->n_test, true, x->n_drafts,
+                              x->truths + seed * x->n_drafts);
+    if (!s)
+        s = measure(x, ctx, x->policies[seed], &x->before[seed]);
+    if (!s)
+        s = try_all(x, ctx, seed);
+    x->usable[seed] = x->n_pairs;
+    for (size_t a = 0; a < N_ARMS && !s; a++) {
+        s = take_pairs(x, ctx, seed, &arms[a], x->n_pairs, NULL, NULL, &n, &tried);
+        x->usable[seed] = n < x->usable[seed] ? n : x->usable[seed];
+        if (!s && n == 0)
+            s = ctx_fail(ctx, AGON_EINVAL, "seed %zu: of %zu drafts none makes a pair by %s; ask for more drafts", seed, x->n_drafts, arms[a].name);
+    }
+    if (!s)
+        lab_say(x->l, "seed %zu  policy: %.3f nats a token, greedy answers right %.3f; %zu pairs each", seed, loss, x->before[seed].greedy,
+                x->usable[seed]);
+    free(corpus);
+    return s;
+}
+
+/* ---- training ---------------------------------------------------------------------------------------------------- */
+
+static agon_status train_arm(const workshop *x, agon_ctx *ctx, size_t seed, const struct arm *a, lab_model *m) {
+    char beta[40];
+    size_t most = x->usable[seed], n, tried;
+    lab_rows rows = {0};
+    sequence_item *chosen = malloc(2 * most * sizeof *chosen), *rejected = chosen + most;
+    snprintf(beta, sizeof beta, "beta=%.17g", x->beta);
+    agon_status s = chosen ? take_pairs(x, ctx, seed, a, most, chosen, rejected, &n, &tried) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    size_t batch = x->batch < most ? x->batch : most;
+    const lab_training t = {.objective = "dpo", .settings = {beta}, .steps = (x->epochs * most + batch - 1) / batch, .batch = batch, .lr = x->lr,
+                            .reference = x->policies[seed]->m, .seed = seed_of(x, seed, "order")};
+    if (!s)
+        s = lab_pairs(ctx, chosen, rejected, most, NULL, &rows);
+    if (!s)
+        s = lab_train(x->l, ctx, m, &rows, &t);
+    lab_rows_free(&rows);
+    free(chosen);
+    return s;
+}
+
+static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
+    workshop *x = arg;
+    size_t seed = i / N_ARMS;
+    const struct arm *a = &arms[i % N_ARMS];
+    lab_model *m = NULL;
+    bool found = false;
+    char key[48];
+    _Static_assert(sizeof(result) == 2 * sizeof(double), "a stage is an array of doubles");
+    snprintf(key, sizeof key, "arm %zu %s", seed, a->name);
+    agon_status s = lab_recall(x->l, ctx, key, (double *)&x->after[i], 2, &found);
+    if (s || found)
+        return s;
+    s = lab_model_copy(ctx, x->policies[seed], &m);
+    if (!s)
+        s = train_arm(x, ctx, seed, a, m);
+    if (!s)
+        s = measure(x, ctx, m, &x->after[i]);
+    if (!s)
+        s = lab_keep(x->l, ctx, key, (const double *)&x->after[i], 2);
+    if (!s)
+        lab_say(x->l, "seed %zu  %-14s greedy answers right %.3f, probability of the right answer %.3f", seed, a->name, x->after[i].greedy,
+                x->after[i].likely);
+    lab_model_free(m);
+    return s;
+}
+
+/* ---- figures --------------------------------------------------------------------------------------------------- */
+
+/* What the refiner makes of drafts: mean grades, and learnability in eval/learnability.h's terms. Attempts of another length are worth 0. */
+static agon_status refiner_json(const workshop *x, size_t seed, json_t **out) {
+    size_t n = x->n_drafts, right[N_ATTEMPTS] = {0};
+    double *grades = malloc(N_ATTEMPTS * n * sizeof *grades), means[N_ATTEMPTS] = {0};
+    learnability l;
+    if (!grades)
+        return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+    for (size_t a = 0; a < N_ATTEMPTS; a++)
+        for (size_t i = 0; i < n; i++) {
+            const sequence_item *one = &attempts_of(x, seed, (attempt)a)[i];
+            grades[a * n + i] = sequence_grade(&x->truths[seed * n + i], one);
+            means[a] += grades[a * n + i] / (double)n;
+            right[a] += sequence_verify(x->family, one->tokens, one->n);
+        }
+    agon_status s = learnability_measure(x->l->ctx, grades, grades + REFINED * n, grades + RETRY * n, grades + SHUFFLED * n, n, 0, &l);
+    if (!s)
+        *out = json_pack("{s:{s:f,s:f,s:f,s:f},s:{s:f,s:f,s:f,s:f},s:f,s:f,s:f,s:f,s:f}", "grade", "draft", means[DRAFT], "retry", means[RETRY],
+                         "refined", means[REFINED], "shuffled", means[SHUFFLED], "right", "draft", (double)right[DRAFT] / (double)n, "retry",
+                         (double)right[RETRY] / (double)n, "refined", (double)right[REFINED] / (double)n, "shuffled",
+                         (double)right[SHUFFLED] / (double)n, "gain", l.gain, "over_retry", l.over_retry, "over_shuffled", l.over_shuffled,
+                         "fixed", l.fixed, "broken", l.broken);
+    free(grades);
+    return s;
+}
+
+static double gain(const workshop *x, size_t seed, size_t a, bool likely) {
+    const result *after = &x->after[seed * N_ARMS + a], *before = &x->before[seed];
+    return likely ? after->likely - before->likely : after->greedy - before->greedy;
+}
+
+static agon_status arm_json(const workshop *x, size_t a, json_t **out) {
+    double v[3][100];
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < x->n_seeds && !s; i++) {
+        size_t n = 0, tried = 0;
+        s = take_pairs(x, x->l->ctx, i, &arms[a], x->usable[i], NULL, NULL, &n, &tried);
+        v[0][i] = gain(x, i, a, false), v[1][i] = gain(x, i, a, true), v[2][i] = (double)tried;
+    }
+    if (!s)
+        *out = json_pack("{s:s,s:o,s:o,s:o}", "arm", arms[a].name, "greedy_gain", lab_over_seeds(v[0], x->n_seeds), "probability_gain",
+                         lab_over_seeds(v[1], x->n_seeds), "drafts_asked", lab_over_seeds(v[2], x->n_seeds));
+    return s;
+}
+
+static json_t *contrast_json(const workshop *x, const struct contrast *c) {
+    double v[2][100];
+    for (size_t i = 0; i < x->n_seeds; i++)
+        for (int k = 0; k < 2; k++)
+            v[k][i] = gain(x, i, c->a, k) - gain(x, i, c->b, k);
+    json_t *greedy = lab_over_seeds(v[0], x->n_seeds), *ends = json_object_get(greedy, "interval");
+    double low = json_number_value(json_array_get(ends, 0)), high = json_number_value(json_array_get(ends, 1));
+    const char *finding = x->n_seeds < 2 || (low <= 0 && high >= 0) ? "undecided" : low > 0 ? "better" : "worse";
+    lab_say(x->l, "%s less %s: %+.3f [%+.3f, %+.3f] of greedy answers right (%s)", arms[c->a].name, arms[c->b].name,
+            json_number_value(json_object_get(greedy, "mean")), low, high, finding);
+    return json_pack("{s:s,s:s,s:s,s:o,s:o}", "arm", arms[c->a].name, "against", arms[c->b].name, "finding", finding, "greedy", greedy,
+                     "probability", lab_over_seeds(v[1], x->n_seeds));
+}
+
+/* Gains by arm, a point a seed. */
+static agon_status draw(const workshop *x) {
+    double axes[N_ARMS][2][100];
+    plot_series series[N_ARMS];
+    const char *labels[N_ARMS];
+    char *svg = NULL;
+    for (size_t a = 0; a < N_ARMS; a++) {
+        for (size_t i = 0; i < x->n_seeds; i++)
+            axes[a][0][i] = (double)a, axes[a][1][i] = gain(x, i, a, false);
+        labels[a] = arms[a].name;
+        series[a] = (plot_series){.name = labels[a], .x = axes[a][0], .y = axes[a][1], .n = x->n_seeds, .points_only = true};
+    }
+    const plot_panel panel = {.title = sequence_family_name(x->family), .x_name = "pairs", .y_name = "gain in greedy answers right",
+                              .series = series, .n_series = N_ARMS, .x_labels = labels, .n_x_labels = N_ARMS};
+    agon_status s = plot_svg(x->l->ctx, &panel, 1, 1, &svg);
+    if (!s)
+        s = lab_write(x->l, "gains.svg", svg);
+    free(svg);
+    return s;
+}
+
+static agon_status report(const workshop *x, json_t **out) {
+    json_t *list = json_array(), *compared = json_array(), *refiners = json_array(), *pairs = json_array(), *before = json_array();
+    agon_status s = AGON_OK;
+    for (size_t a = 0; a < N_ARMS && !s; a++) {
+        json_t *one = NULL;
+        s = arm_json(x, a, &one);
+        json_array_append_new(list, one);
+    }
+    for (size_t i = 0; i < x->n_seeds && !s; i++) {
+        json_t *one = NULL;
+        s = refiner_json(x, i, &one);
+        json_array_append_new(refiners, one);
+        json_array_append_new(pairs, json_integer((json_int_t)x->usable[i]));
+        json_array_append_new(before, json_pack("{s:f,s:f}", "greedy", x->before[i].greedy, "probability", x->before[i].likely));
+    }
+    for (size_t c = 0; c < N_CONTRASTS && !s; c++)
+        json_array_append_new(compared, contrast_json(x, &contrasts[c]));
+    if (!s)
+        s = draw(x);
+    if (!s)
+        *out = json_pack("{s:O,s:O,s:O,s:O,s:O}", "arms", list, "contrasts", compared, "refiner_by_seed", refiners, "pairs_by_seed", pairs,
+                         "before_by_seed", before);
+    json_decref(list), json_decref(compared), json_decref(refiners), json_decref(pairs), json_decref(before);
+    return s;
+}
+
+/* ---- the experiment -------------------------------------------------------------------------------------------- */
+
+static agon_status run(lab *l, json_t **out) {
+    workshop x;
+    static const bool yes = true;
+    agon_status s = take_options(l, &x);
+    if (s)
+        return s;
+    x.policies = calloc(x.n_seeds, sizeof *x.policies);
+    x.test = calloc(x.n_test, sizeof *x.test);
+    x.truths = calloc(x.n_seeds * x.n_drafts, sizeof *x.truths);
+    x.attempts = calloc(x.n_seeds * N_ATTEMPTS * x.n_drafts, sizeof *x.attempts);
+    x.usable = calloc(x.n_seeds, sizeof *x.usable);
+    x.before = calloc(x.n_seeds, sizeof *x.before);
+    x.after = calloc(x.n_seeds * N_ARMS, sizeof *x.after);
+    if (!x.policies || !x.test || !x.truths || !x.attempts || !x.usable || !x.before || !x.after)
+        s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+    if (!s)
+        s = sequence_draw_set(l->ctx, x.family, seed_derive(x.seed, "test"), &yes, NULL, 0, true, x.n_test, x.test);
+    if (!s)
+        s = lab_run(l, x.n_seeds, prepare_seed, &x);
+    if (!s)
+        s = lab_run(l, x.n_seeds * N_ARMS, run_one, &x);
+    if (!s)
+        s = report(&x, out);
+    for (size_t i = 0; x.policies && i < x.n_seeds; i++)
+        lab_model_free(x.policies[i]);
+    free(x.policies), free(x.test), free(x.truths), free(x.attempts), free(x.usable), free(x.before), free(x.after);
+    return s;
+}
+
+/* A completion is a pass a token, about seven; what a refiner reads is twice as long. A pair is two rows, and two of the reference. */
+static agon_status plan(lab *l, double *trained, double *asked) {
+    workshop x;
+    agon_status s = take_options(l, &x);
+    if (s)
+        return s;
+    double seeds = lab_rounds(l, x.n_seeds), runs = lab_rounds(l, x.n_seeds * N_ARMS);
+    trained[0] = seeds * (double)x.n_corpus * (1 + x.mended) + runs * 2 * (double)(x.epochs * x.n_pairs);
+    asked[0] = seeds * 7 * 6 * (double)x.n_drafts + (seeds + runs) * 8 * (double)x.n_test + runs * 2 * (double)x.n_pairs;
+    return AGON_OK;
+}
+
+const experiment experiment_refine_pairs = {
+    .name = "refine-pairs",
+    .summary = "pairs of drafts and their refinements after a critique, beside pairs of drafts and retries",
+    .defaults = defaults,
+    .plan = plan,
+    .run = run,
+};
