@@ -27,7 +27,7 @@
 #include <string.h>
 
 static const char defaults[] =
-    "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}], \"corpus_items\": 120000,"
+    "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}], \"corpus_items\": 240000,"
     "\"corpus_lr\": 0.003, \"every\": 2, \"planted\": 0.8, \"mended\": 0.5, \"missed\": 0.1, \"false_alarms\": 0.1, \"unmended\": 0.2,"
     "\"drafts\": 3000, \"pairs\": 200, \"epochs\": 2, \"batch\": 16, \"lr\": 0.0003, \"beta\": 0.1, \"test_items\": 500}";
 

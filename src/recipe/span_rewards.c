@@ -24,9 +24,9 @@
 #include <string.h>
 
 static const char defaults[] =
-    "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}], \"corpus_items\": 120000,"
-    "\"corpus_lr\": 0.003, \"every\": 2, \"planted\": 0.8, \"objective\": \"reinforce++\", \"span_reward\": 0.2, \"missed\": 0.3, \"false_alarms\": 0.1,"
-    "\"rounds\": 120, \"prompts\": 32, \"samples\": 4, \"lr\": 0.003, \"rank\": 16, \"test_items\": 200, \"target\": 0.9}";
+    "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}], \"corpus_items\": 240000,"
+    "\"corpus_lr\": 0.003, \"every\": 2, \"planted\": 0.9, \"objective\": \"reinforce++\", \"span_reward\": 0.2, \"missed\": 0.3, \"false_alarms\": 0.1,"
+    "\"rounds\": 120, \"prompts\": 16, \"samples\": 4, \"lr\": 0.003, \"rank\": 16, \"test_items\": 200, \"target\": 0.9}";
 
 typedef enum arm { SPARSE, DENSE, NOISY, TOTAL, RANDOM, SHUFFLED, N_ARMS } arm;
 static const char *const arm_names[N_ARMS] = {"sparse", "dense", "noisy", "total", "random", "shuffled"};

@@ -108,8 +108,9 @@ cat >pairs.yaml <<'END'
 experiment: refine-pairs
 ladder: [{width: 16, layers: 1}]
 family: addition
-corpus_items: 6400
-drafts: 400
+planted: 0.2
+corpus_items: 12800
+drafts: 1500
 pairs: 20
 test_items: 20
 END
