@@ -505,7 +505,8 @@ typedef struct agon_train_options {
     const char *adapter; /* PEFT folder to go on from, which is then the reference too; NULL: none */
     size_t epochs, batch_rows; /* rows an optimiser step */
     size_t max_steps;          /* 0: the epochs decide */
-    double learning_rate, weight_decay, clip_norm, warmup; /* warmup: share of the steps */
+    double learning_rate;      /* NAN: agon_train_learning_rate */
+    double weight_decay, clip_norm, warmup; /* warmup: share of the steps */
     const char *schedule;      /* "cosine", "linear", "constant" */
     double temperature;        /* of all log_probs; 0.0001 to 1e6, 0 means 1 */
     uint64_t seed;             /* of the data's order and of new LoRA factors */
@@ -535,7 +536,7 @@ typedef struct agon_train_options {
     const char *small_loss_level;
     size_t small_loss_span;
 } agon_train_options;
-/* One epoch, 8 rows a step, linear over 4 vectors where there are dimensions, AdamW (0.9, 0.999, 1e-8), learning rate 1e-4, cosine with 3% warm-up, clip_norm 1, all weights, every row
+/* One epoch, 8 rows a step, linear over 4 vectors where there are dimensions, AdamW (0.9, 0.999, 1e-8), the learning rate of agon_train_learning_rate, cosine with 3% warm-up, clip_norm 1, all weights, every row
  * (small_loss_ramp 0.1, level "row", spans of 4 tokens where they are selected). */
 AGON_API agon_train_options agon_train_options_default(void);
 
@@ -633,6 +634,9 @@ AGON_API AGON_MUST_CHECK agon_status agon_train_online(agon_ctx *ctx, agon_model
                                                        char **summary);
 /* Optimiser steps agon_train will take in all. */
 AGON_API size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options);
+/* The learning rate that training d with these options uses: the one given; else 1e-4 for an adapter, and for all weights what was published
+ * for the objective (sft 2e-5, reward models 1e-5, policy gradients 3e-6, orpo and pro 5e-6, dpo and its kin 1e-6). */
+AGON_API double agon_train_learning_rate(const agon_dataset *d, const agon_train_options *options);
 
 /* ---- experiments on small models ------------------------------------------------------------------------ */
 

@@ -86,6 +86,7 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
         s = ctx_fail(r->ctx, AGON_EINVAL, "give an adapter to go on from or the rank of a new one, not both");
     t->batch_rows = o->batch_rows;
     t->epochs = o->epochs;
+    o->learning_rate = learning_rate_take(o, r->objective);
     t->lr = (float)o->learning_rate;
     t->weight_decay = (float)o->weight_decay;
     t->clip_norm = (float)o->clip_norm;

@@ -32,7 +32,7 @@ agon_train_options agon_train_options_default(void) {
     return (agon_train_options){.struct_size = sizeof(agon_train_options),
                                 .epochs = o.epochs,
                                 .batch_rows = o.batch_rows,
-                                .learning_rate = 1e-4,
+                                .learning_rate = NAN,
                                 .weight_decay = (double)o.weight_decay,
                                 .clip_norm = (double)o.clip_norm,
                                 .warmup = o.warmup,
@@ -54,6 +54,10 @@ size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *optio
     o.batch_rows = options->batch_rows ? options->batch_rows : 1;
     o.max_steps = options->max_steps;
     return train_n_steps(&o, agon_dataset_n_rows(d));
+}
+
+double agon_train_learning_rate(const agon_dataset *d, const agon_train_options *options) {
+    return learning_rate_take(options, d->objective);
 }
 
 typedef struct training {
@@ -139,6 +143,7 @@ static agon_status take_options(training *t, const agon_train_options *given) {
     t->inner.batch_rows = o->batch_rows;
     t->inner.epochs = o->epochs;
     t->inner.max_steps = o->max_steps;
+    o->learning_rate = learning_rate_take(o, t->d->objective);
     t->inner.lr = (float)o->learning_rate;
     t->inner.weight_decay = (float)o->weight_decay;
     t->inner.clip_norm = (float)o->clip_norm;

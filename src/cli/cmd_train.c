@@ -85,17 +85,18 @@ static int show_plan(const train_arguments *a, const opened *o, const agon_datas
         return fail_with("train", s, o->ctx);
     size_t rows = agon_dataset_n_rows(d), cut = agon_dataset_n_truncated(d), tokens = agon_dataset_n_tokens(d),
            steps = agon_train_n_steps(d, &a->options);
+    double lr = agon_train_learning_rate(d, &a->options);
     char available[32] = "null";
     if (memory.available != SIZE_MAX)
         snprintf(available, sizeof available, "%zu", memory.available);
     if (a->json)
-        printf("{\"plan\":{\"objective\":\"%s\",\"rows\":%zu,\"truncated\":%zu,\"tokens\":%zu,\"steps\":%zu,\"memory\":{"
+        printf("{\"plan\":{\"objective\":\"%s\",\"rows\":%zu,\"truncated\":%zu,\"tokens\":%zu,\"steps\":%zu,\"lr\":%g,\"memory\":{"
                "\"resident\":%zu,\"peak\":%zu,\"available\":%s,\"recomputes\":%s}}}\n",
-               a->objective, rows, cut, tokens, steps, memory.resident, memory.peak, available,
+               a->objective, rows, cut, tokens, steps, lr, memory.resident, memory.peak, available,
                memory.recomputes ? "true" : "false");
     else
-        printf("%s: %zu rows, %zu tokens an epoch, %zu steps%s\n", a->objective, rows, tokens, steps,
-               a->options.lora_rank || a->options.adapter ? ", LoRA" : ", all weights");
+        printf("%s: %zu rows, %zu tokens an epoch, %zu steps%s, learning rate %g\n", a->objective, rows, tokens, steps,
+               a->options.lora_rank || a->options.adapter ? ", LoRA" : ", all weights", lr);
     if (!a->json)
         show_memory(&memory);
     if (cut && !a->json)
@@ -430,7 +431,8 @@ const command command_train = {
     "    --small-loss-level row|token|span   what is ranked and left out (row); of nll, sft, gce, sce, token-forward\n"
     "    --small-loss-span N       tokens of a span (4)\n"
     "    --co-teach         two adapters (--lora R), each on the rows that are easiest for the other: DIR and DIR/partner\n"
-    "  --epochs N (1)  --batch N rows a step (8)  --steps N (0: epochs decide)  --lr X (1e-4)\n"
+    "  --epochs N (1)  --batch N rows a step (8)  --steps N (0: epochs decide)  --lr X (1e-4 for an adapter;\n"
+    "                       all weights: as published, 2e-5 for sft, 1e-6 for dpo, ...; the plan says it)\n"
     "  --schedule cosine|linear|constant (cosine)  --warmup SHARE (0.03)  --weight-decay X (0)  --clip-norm X (1)\n"
     "  --beta1 X (0.9)  --beta2 X (0.999)  --eps X (1e-8)   of AdamW\n"
     "  --temperature T      of all log_probs (1)\n"

@@ -109,6 +109,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_aux_confidence = {
     .name = "aux-confidence",
+    .learning_rate = 1e-5,
     .summary = "weak-to-strong: cross-entropy with an auxiliary confidence loss (arXiv 2312.09390)",
     .rows = ROW_SINGLE,
     .needs = NEEDS_HEAD | NEEDS_LABEL,

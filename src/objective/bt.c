@@ -86,6 +86,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_bt = {
     .name = "bt",
+    .learning_rate = 1e-5,
     .summary = "reward model from pairs, Bradley-Terry with margin, ties and centring (arXiv 2203.02155)",
     .rows = ROW_PAIR,
     .needs = NEEDS_HEAD | TAKES_LABEL | TAKES_REWARD,

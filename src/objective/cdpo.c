@@ -24,6 +24,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_cdpo = {
     .name = "cdpo",
+    .learning_rate = 1e-6,
     .summary = "conservative DPO: label smoothing e, finite optimum (Mitchell 2023)",
     .rows = ROW_PAIR,
     .needs = NEEDS_REFERENCE,

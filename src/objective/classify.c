@@ -68,6 +68,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_classify = {
     .name = "classify",
+    .learning_rate = 1e-5,
     .summary = "binary class head on soft labels, with forward or backward noise correction (arXiv 1609.03683)",
     .rows = ROW_SINGLE,
     .needs = NEEDS_HEAD | NEEDS_LABEL,

@@ -54,6 +54,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_cloud = {
     .name = "cloud",
+    .learning_rate = 1e-5,
     .summary = "reward model that writes its critique first (arXiv 2408.11791)",
     .rows = ROW_PAIR,
     .needs = NEEDS_HEAD | NEEDS_LOG_PROB,

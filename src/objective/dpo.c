@@ -45,6 +45,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_dpo = {
     .name = "dpo",
+    .learning_rate = 1e-6,
     .summary = "direct preference optimisation (arXiv 2305.18290)",
     .rows = ROW_PAIR,
     .needs = NEEDS_REFERENCE,

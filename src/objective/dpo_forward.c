@@ -37,6 +37,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_dpo_forward = {
     .name = "dpo-forward",
+    .learning_rate = 1e-6,
     .summary = "DPO with forward correction of flips of rate e; absurd pairs are ignored",
     .rows = ROW_PAIR,
     .needs = NEEDS_REFERENCE,

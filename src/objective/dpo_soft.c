@@ -24,6 +24,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_dpo_soft = {
     .name = "dpo-soft",
+    .learning_rate = 1e-6,
     .summary = "DPO on soft labels: the probability that the chosen response is the better one",
     .rows = ROW_PAIR,
     .needs = NEEDS_REFERENCE | NEEDS_LABEL,

@@ -36,6 +36,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_exo_pref = {
     .name = "exo-pref",
+    .learning_rate = 1e-6,
     .summary = "efficient exact optimisation on pairs, reverse KL (arXiv 2402.00856)",
     .rows = ROW_PAIR,
     .needs = NEEDS_REFERENCE,

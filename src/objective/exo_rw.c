@@ -88,6 +88,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_exo_rw = {
     .name = "exo-rw",
+    .learning_rate = 1e-6,
     .summary = "efficient exact optimisation from rewards of K responses (arXiv 2402.00856)",
     .rows = ROW_GROUP,
     .needs = NEEDS_REFERENCE | NEEDS_REWARD,

@@ -29,6 +29,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_gce = {
     .name = "gce",
+    .learning_rate = 2e-5,
     .summary = "generalised cross-entropy against noisy tokens (arXiv 1805.07836)",
     .rows = ROW_SINGLE | ROW_GROUP,
     .coupling = COUPLED_TOKEN,

@@ -34,6 +34,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_ipo = {
     .name = "ipo",
+    .learning_rate = 1e-6,
     .summary = "identity preference optimisation (arXiv 2310.12036); beta is tau",
     .rows = ROW_PAIR,
     .needs = NEEDS_REFERENCE,

@@ -81,6 +81,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_kto = {
     .name = "kto",
+    .learning_rate = 1e-6,
     .summary = "Kahneman-Tversky optimisation on desirable and undesirable responses (arXiv 2402.01306)",
     .rows = ROW_SINGLE,
     .needs = NEEDS_REFERENCE | NEEDS_LABEL | NEEDS_MISMATCHED,

@@ -35,6 +35,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_modpo = {
     .name = "modpo",
+    .learning_rate = 1e-6,
     .summary = "multi-objective DPO with margin rewards of the other dimensions (arXiv 2310.03708)",
     .rows = ROW_PAIR,
     .needs = NEEDS_REFERENCE | NEEDS_REWARD,

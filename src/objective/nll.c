@@ -25,6 +25,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_nll = {
     .name = "nll",
+    .learning_rate = 2e-5,
     .summary = "pretraining: next-token negative log-likelihood of whole documents",
     .rows = ROW_SINGLE | ROW_GROUP,
     .coupling = COUPLED_TOKEN,

@@ -89,6 +89,7 @@ typedef struct objective objective;
 struct objective {
     const char *name;    /* "dpo" */
     const char *summary; /* one line with its paper */
+    double learning_rate; /* of all weights, as published (docs/algorithms.md); an adapter takes more */
     unsigned rows;       /* row_kind it takes */
     unsigned needs;      /* objective_needs */
     coupling coupling;

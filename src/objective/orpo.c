@@ -42,6 +42,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_orpo = {
     .name = "orpo",
+    .learning_rate = 5e-6,
     .summary = "odds-ratio preference optimisation, no reference (arXiv 2403.07691); beta is lambda",
     .rows = ROW_PAIR,
     .needs = 0,

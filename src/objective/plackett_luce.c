@@ -115,6 +115,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_plackett_luce = {
     .name = "plackett-luce",
+    .learning_rate = 1e-5,
     .summary = "reward model from rankings of K responses, listwise or all pairs",
     .rows = ROW_GROUP,
     .needs = NEEDS_HEAD | TAKES_REWARD,

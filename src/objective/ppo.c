@@ -217,6 +217,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_ppo = {
     .name = "ppo",
+    .learning_rate = 3e-6,
     .summary = "proximal policy optimisation, KL in the reward, GAE (arXiv 1707.06347)",
     .rows = ROW_SINGLE,
     .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_VALUES | NEEDS_REFERENCE | TAKES_TOKEN_REWARDS,

@@ -62,6 +62,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_prm = {
     .name = "prm",
+    .learning_rate = 1e-5,
     .summary = "process reward model: a label for each step (arXiv 2305.20050)",
     .rows = ROW_SINGLE,
     .needs = NEEDS_HEAD | NEEDS_TARGETS,

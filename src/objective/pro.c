@@ -94,6 +94,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_pro = {
     .name = "pro",
+    .learning_rate = 5e-6,
     .summary = "preference ranking optimisation over K responses (arXiv 2306.17492)",
     .rows = ROW_GROUP,
     .needs = NEEDS_REWARD,

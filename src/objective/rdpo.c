@@ -37,6 +37,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_rdpo = {
     .name = "rdpo",
+    .learning_rate = 1e-6,
     .summary = "robust DPO: unbiased for the clean loss under flips of rate e (arXiv 2403.00409)",
     .rows = ROW_PAIR,
     .needs = NEEDS_REFERENCE,

@@ -48,6 +48,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_rm_pointwise = {
     .name = "rm-pointwise",
+    .learning_rate = 1e-5,
     .summary = "reward model from single ratings or outcomes: cross-entropy or squared error (arXiv 2110.14168)",
     .rows = ROW_SINGLE,
     .needs = NEEDS_HEAD | NEEDS_LABEL | TAKES_REWARD,

@@ -36,6 +36,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_ropo = {
     .name = "ropo",
+    .learning_rate = 1e-6,
     .summary = "robust preference optimisation: confident disagreement is damped (arXiv 2404.04102)",
     .rows = ROW_PAIR,
     .needs = NEEDS_REFERENCE,

@@ -38,6 +38,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_rso_hinge = {
     .name = "rso-hinge",
+    .learning_rate = 1e-6,
     .summary = "RSO hinge-norm loss, or SLiC hinge when reference_free (arXiv 2309.06657); beta is gamma",
     .rows = ROW_PAIR,
     .needs = NEEDS_REFERENCE,

@@ -24,6 +24,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_rso_sigmoid = {
     .name = "rso-sigmoid",
+    .learning_rate = 1e-6,
     .summary = "RSO sigmoid-norm loss (arXiv 2309.06657); beta is gamma",
     .rows = ROW_PAIR,
     .needs = NEEDS_REFERENCE,

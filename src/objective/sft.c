@@ -32,6 +32,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_sft = {
     .name = "sft",
+    .learning_rate = 2e-5,
     .summary = "supervised fine-tuning: token negative log-likelihood",
     .rows = ROW_SINGLE | ROW_GROUP,
     .coupling = COUPLED_TOKEN,

@@ -32,6 +32,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_simpo = {
     .name = "simpo",
+    .learning_rate = 1e-6,
     .summary = "simple preference optimisation, no reference (arXiv 2405.14734)",
     .rows = ROW_PAIR,
     .needs = 0,

@@ -25,6 +25,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_spin = {
     .name = "spin",
+    .learning_rate = 1e-6,
     .summary = "self-play fine-tuning: human answer against own previous sample (arXiv 2401.01335); beta is lambda",
     .rows = ROW_PAIR,
     .needs = NEEDS_REFERENCE,

@@ -30,6 +30,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_token_forward = {
     .name = "token-forward",
+    .learning_rate = 2e-5,
     .summary = "forward correction of uniformly replaced tokens (arXiv 1609.03683)",
     .rows = ROW_SINGLE | ROW_GROUP,
     .coupling = COUPLED_TOKEN,

@@ -21,6 +21,13 @@ says out '2  1       "<\|im_end\|>"'
 run 0 "$agon" train dpo --model "$tiny" --data pairs.jsonl --preview 1 --dry-run --json
 says out '"preview":\{"row":0,"prompt":\[1,.*"responses":\[\{"tokens":\[260.*"mask":\[1.0'
 
+# ---- the learning rate left to agon: an adapter's, or what was published for all weights under this objective
+rate() { run 0 "$agon" train $1 --model "$tiny" --data $2 $3 --dry-run --json; says out "\"lr\":$4,"; }
+rate sft sft.jsonl "" 2e-05
+rate dpo pairs.jsonl "" 1e-06
+rate dpo pairs.jsonl "--lora 4" 0.0001
+rate dpo pairs.jsonl "--lr 3e-4" 0.0003
+
 # ---- each kind of row and result
 run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output sft --batch 4 --lr 3e-3 --epochs 2 --json
 says out '"step":4,"steps":4,"loss":[0-9.]+,"grad_norm":[0-9.e-]+,"lr":'
