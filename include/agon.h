@@ -179,7 +179,7 @@ AGON_API agon_contexts_options agon_contexts_options_default(void); /* prior 0.5
 /* Fits the vectors of the contexts to pairs, rows of the JSONL file `from`: {"context": NAME, "chosen_rewards", "rejected_rewards": a number for each
  * dimension, as a list or {dimension: number}, "source": who supplied the pair (else "unknown")}. Rewards are standardised per dimension over
  * all pairs; a context's offset maximises sum log sigmoid(vector . (chosen - rejected)) with a Gaussian prior to the base. `to` is written whole or
- * not at all; *json new, its content: {"format", "dimensions": [names] or null, "base", "prior", "scale": {"mean", "deviation"}, "pairs",
+ * not at all, never over a file; *json new, its content: {"format", "dimensions": [names] or null, "base", "prior", "scale": {"mean", "deviation"}, "pairs",
  * "contexts": {NAME: {"vector", "offset", "pairs", "sources": {NAME: n}, "log_likelihood", "base_log_likelihood": sums in nats, "held_out": {"pairs",
  * "right", "base_right": shares ranked rightly in five-fold cross-validation} or null for one pair}}}. AGON_EINVAL, AGON_EFORMAT name file and line: no
  * context, dimensions missing or not finite, two equal sides; or the dimension that does not vary. `options` may be NULL. */
@@ -401,11 +401,11 @@ AGON_API AGON_MUST_CHECK agon_status agon_dataset_unused(agon_ctx *ctx, const ag
 AGON_API void agon_dataset_free(agon_dataset *d);
 
 /* A file of other people's rows (JSONL or one JSON list) to JSONL that agon_dataset_open takes. format: "alpaca", "sharegpt", "hh", "gsm8k",
- * "spin", "trl", "refine-sft", "refine-guided", "refine-pairs", "refine-critic", "auto" or NULL (told by each row's fields). skip_bad: as above. `to` is written whole or not at all. *json new: {"rows",
+ * "spin", "trl", "refine-sft", "refine-guided", "refine-pairs", "refine-critic", "auto" or NULL (told by each row's fields). skip_bad: as above. `to` is written whole or not at all, never over a file. *json new: {"rows",
  * "skipped", "cut_turns": turns after the last answer, left out, "formats": {name: count}, "first_skipped"}. AGON_EINVAL names file and line. */
 AGON_API AGON_MUST_CHECK agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *format, const char *to,
                                                        bool skip_bad, char **json);
-/* Divides a JSONL file into n files by shares [n] that sum to 1. Rows of one prompt stay together; equal rows are written once. *json
+/* Divides a JSONL file into n files by shares [n] that sum to 1. Rows of one prompt stay together; equal rows are written once, nothing is written over. *json
  * new: {"parts": [{"path", "rows"}], "duplicates"}. AGON_EINVAL. */
 AGON_API AGON_MUST_CHECK agon_status agon_data_split(agon_ctx *ctx, const char *from, uint64_t seed,
                                                      const char *const *paths, const double *shares, size_t n, char **json);

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "eval/context_vectors.h"
+#include "train/row_file.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,6 +233,8 @@ agon_status agon_contexts_fit(agon_ctx *ctx, const char *from, const agon_contex
     json_t *made = NULL;
     char *text = NULL, *line = NULL;
     agon_status s = x.groups ? take_options(ctx, options, &o, &x) : no_memory(ctx);
+    if (!s)
+        s = output_is_new(ctx, to);
     if (!s)
         s = jsonl_read(ctx, from, add_pair, &x);
     if (!s && x.n == 0)

@@ -124,6 +124,9 @@ static agon_status sync_folder_of(agon_ctx *ctx, const char *path) {
 }
 
 agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out) {
+    struct stat st;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* the rename would put a file in the place of a pipe or a device */
+        return ctx_fail(ctx, AGON_EINVAL, "%s is no regular file; write elsewhere", path);
     file_writer *w = calloc(1, sizeof *w);
     if (w) {
         w->fd = -1;

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/nearest.h"
+#include "train/row_file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -375,7 +376,9 @@ agon_status convert_file(agon_ctx *ctx, const char *from, data_format format, co
     convert_report report = {0};
     writer w = {.ctx = ctx, .format = format, .skip_bad = skip_bad, .report = &report};
     bool list = false;
-    agon_status s = holds_list(ctx, from, &list);
+    agon_status s = output_is_new(ctx, to);
+    if (s == AGON_OK)
+        s = holds_list(ctx, from, &list);
     if (s == AGON_OK)
         s = list ? read_list_file(ctx, from, &w) : jsonl_read_lenient(ctx, from, write_row, bad_line, &w);
     if (s == AGON_OK && report.n_rows == 0)

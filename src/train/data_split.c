@@ -122,6 +122,8 @@ agon_status split_file(agon_ctx *ctx, const char *from, uint64_t seed, split_par
     place *places = NULL;
     size_t *order = NULL, *part_of = NULL;
     agon_status s = check_shares(ctx, parts, n_parts);
+    for (size_t k = 0; k < n_parts && s == AGON_OK; k++)
+        s = output_is_new(ctx, parts[k].path);
     if (s == AGON_OK)
         s = jsonl_read(ctx, from, keep_row, &x);
     if (s != AGON_OK)

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 typedef struct collector {
     agon_ctx *ctx;
@@ -72,9 +72,12 @@ agon_status row_fail(agon_ctx *ctx, const row_file *f, size_t i, const char *for
 }
 
 agon_status output_is_new(agon_ctx *ctx, const char *path) {
-    if (access(path, F_OK) == 0)
-        return ctx_fail(ctx, AGON_EINVAL, "%s is there already; move it away, or write elsewhere", path);
-    return AGON_OK;
+    struct stat st;
+    if (lstat(path, &st) != 0)
+        return AGON_OK;
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode))
+        return ctx_fail(ctx, AGON_EINVAL, "%s is no regular file; name one that is not there yet", path);
+    return ctx_fail(ctx, AGON_EINVAL, "%s is there already; move it away, or write elsewhere", path);
 }
 
 agon_status rows_write(agon_ctx *ctx, const char *path, json_t *const *rows, const bool *kept, size_t n) {

@@ -116,7 +116,11 @@ while [ $i -lt 40 ]; do
     [ "$(grep -c "\"q$i\"" all.train.jsonl)" != 1 ] || fail "the prompt q$i is in both parts"
     i=$((i + 1))
 done
-cp all.train.jsonl first.jsonl
+mv all.train.jsonl first.jsonl
+run 4 "$agon" data split all.jsonl --test 0.25 --seed 3
+says err 'all.test.jsonl is there already'
+[ ! -e all.train.jsonl ] || fail "a refused split writes nothing"
+rm all.test.jsonl
 run 0 "$agon" data split all.jsonl --test 0.25 --seed 3
 same all.train.jsonl first.jsonl
 run 2 "$agon" data split all.jsonl --test 1.5

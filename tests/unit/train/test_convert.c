@@ -150,6 +150,11 @@ static size_t count_lines(const char *text) {
     return n;
 }
 
+static agon_status split(world *w, uint64_t seed, split_part parts[2], size_t *duplicates) {
+    unlink(w->to), unlink(w->other);
+    return split_file(w->ctx, w->from, seed, parts, 2, duplicates);
+}
+
 static void split__keeps_prompts_together(void **state) {
     world *w = *state;
     char *text = malloc(1 << 16), *at = text;
@@ -161,7 +166,7 @@ static void split__keeps_prompts_together(void **state) {
     free(text);
     split_part parts[2] = {{w->to, 0.8, 0}, {w->other, 0.2, 0}};
     size_t duplicates;
-    assert_ok(w->ctx, split_file(w->ctx, w->from, 7, parts, 2, &duplicates));
+    assert_ok(w->ctx, split(w, 7, parts, &duplicates));
     assert_int_equal(duplicates, 100);
     assert_int_equal(parts[0].n_rows, 160);
     assert_int_equal(parts[1].n_rows, 40);
@@ -173,19 +178,20 @@ static void split__keeps_prompts_together(void **state) {
         assert_int_equal(strstr(train, mark) != NULL, strstr(test, mark) == NULL);
     }
     /* The seed decides, the order of the lines does not. */
-    assert_ok(w->ctx, split_file(w->ctx, w->from, 7, parts, 2, &duplicates));
+    assert_ok(w->ctx, split(w, 7, parts, &duplicates));
     char *again = read_back(w, w->to);
     assert_string_equal(train, again);
     free(again);
-    assert_ok(w->ctx, split_file(w->ctx, w->from, 8, parts, 2, &duplicates));
+    assert_ok(w->ctx, split(w, 8, parts, &duplicates));
     again = read_back(w, w->to);
     assert_string_not_equal(train, again);
     free(train), free(test), free(again);
+    assert_int_equal(split_file(w->ctx, w->from, 7, parts, 2, &duplicates), AGON_EINVAL); /* the parts are there */
     parts[0].share = 0.9;
-    assert_int_equal(split_file(w->ctx, w->from, 7, parts, 2, &duplicates), AGON_EINVAL);
+    assert_int_equal(split(w, 7, parts, &duplicates), AGON_EINVAL);
     assert_ok(w->ctx, file_write(w->ctx, w->from, "{\"text\":\"one\"}\n", 15));
     parts[0].share = 0.8;
-    assert_int_equal(split_file(w->ctx, w->from, 7, parts, 2, &duplicates), AGON_EINVAL);
+    assert_int_equal(split(w, 7, parts, &duplicates), AGON_EINVAL);
 }
 
 static void convert__refinements_become_each_kind_of_row(void **state) {
