@@ -26,8 +26,8 @@
 
 static const char defaults[] =
     "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}],"
-    "\"corpus_items\": 120000, \"corpus_lr\": 0.003, \"blur\": 0.3, \"items\": 500, \"test_items\": 500, \"rates\": [0.1, 0.2, 0.3, 0.4],"
-    "\"epochs\": 20, \"batch\": 32, \"lr\": 0.002, \"precision\": 0.8, \"recall\": 0.8, \"span\": 2}";
+    "\"corpus_items\": 200000, \"corpus_lr\": 0.003, \"blur\": 0.3, \"items\": 100, \"test_items\": 300, \"rates\": [0.1, 0.2, 0.3, 0.4],"
+    "\"epochs\": 40, \"batch\": 32, \"lr\": 0.002, \"precision\": 0.8, \"recall\": 0.8, \"span\": 2}";
 
 enum { MAX_RATES = 8, MAX_CONDITIONS = 1 + 2 * MAX_RATES, MAX_SEEDS = 100, VOCABULARY = SEQUENCE_VOCABULARY - 1 /* all but END */ };
 
@@ -228,7 +228,7 @@ static agon_status measure_training(const noise *x, agon_ctx *ctx, const lab_mod
     agon_status s = log_prob ? lab_score_tokens(ctx, m, a->items, x->n_items, log_prob) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; i < x->n_items * SEQUENCE_MAX && !s; i++)
         sum += a->wrong[i] ? exp(log_prob[i]) : 0;
-    out[MEMORISED] = sum / (double)a->n_wrong;
+    out[MEMORISED] = a->n_wrong ? sum / (double)a->n_wrong : NAN;
     out[FOUND] = NAN;
     if (!s && a->n_wrong)
         s = find_wrong(ctx, a, x->n_items, log_prob, &out[FOUND]);
@@ -313,6 +313,14 @@ static double *scores_of(const noise *x, size_t seed, size_t condition, size_t m
     return x->scores + ((seed * x->n_conditions + condition) * N_METHODS + method) * N_MEASURES;
 }
 
+static void say_scores(const noise *x, size_t seed, const condition *c, const char *method, const double *scores) {
+    char learnt[64] = "";
+    if (c->rate > 0)
+        snprintf(learnt, sizeof learnt, ", planted tokens memorised %.3f, found %.3f", scores[MEMORISED], scores[FOUND]);
+    lab_say(x->l, "seed %zu  %-5s %2.0f%%  %-16s right %.3f, %.3f nats a token%s", seed, level_name(c), 100 * c->rate, method, scores[RIGHT],
+            scores[LOSS], learnt);
+}
+
 static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     noise *x = arg;
     size_t method = i % N_METHODS, at = i / N_METHODS % x->n_conditions, seed = i / N_METHODS / x->n_conditions;
@@ -330,8 +338,7 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
         if (!s)
             s = lab_keep(x->l, ctx, key, scores, N_MEASURES);
         if (!s)
-            lab_say(x->l, "seed %zu  %-5s %2.0f%%  %-16s right %.3f, %.3f nats a token, memorised %.3f, found %.3f", seed, level_name(c), 100 * c->rate,
-                    methods[method].name, scores[RIGHT], scores[LOSS], scores[MEMORISED], scores[FOUND]);
+            say_scores(x, seed, c, methods[method].name, scores);
     }
     answers_free(&a);
     return s;
