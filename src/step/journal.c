@@ -315,6 +315,28 @@ static agon_status check_foreign_row(verifier *v, sqlite3_stmt *row, void *arg) 
     return problem(v, "%s row %s refers to a %s that is not there", column(row, 0), column(row, 1), column(row, 2));
 }
 
+static agon_status check_link_row(verifier *v, sqlite3_stmt *row, void *arg) {
+    const record_link *link = arg;
+    return problem(v, "%s %.64s: its %s and the table %s_%s do not name the same", link->owner, column(row, 0), link->column,
+                   link->owner, link->target);
+}
+
+/* What `why` and the descent rule read is what the records, whose content is hashed, say. */
+static agon_status check_links(verifier *v) {
+    agon_status status = AGON_OK;
+    const record_link *link;
+    for (size_t i = 0; (link = schema_link(i)) && !status; i++) {
+        char recorded[200], linked[200], sql[500];
+        snprintf(recorded, sizeof recorded, "SELECT o.id, e.value FROM %s o, json_each(o.%s) e", link->owner, link->column);
+        snprintf(linked, sizeof linked, "SELECT %s, %s FROM %s_%s", link->owner, link->target, link->owner, link->target);
+        for (int way = 0; way < 2 && !status; way++) {
+            snprintf(sql, sizeof sql, "%s EXCEPT %s LIMIT 1", way ? linked : recorded, way ? recorded : linked);
+            status = each_row(v, sql, NULL, NULL, 0, check_link_row, (void *)(uintptr_t)link);
+        }
+    }
+    return status;
+}
+
 static agon_status check_counter(verifier *v, sqlite3_stmt *row, void *arg) {
     (void)arg;
     char key[256];
@@ -410,6 +432,8 @@ static agon_status verify_all(verifier *v) {
         status = load_ledger(v);
     if (!status)
         status = check_records(v);
+    if (!status)
+        status = check_links(v);
     if (!status)
         status = each_row(v, "SELECT id, name, seed, config, hash FROM run ORDER BY rowid", NULL, NULL, 0, check_run,
                           NULL);

@@ -80,6 +80,18 @@ record_kind schema_find(const char *name) {
     " INSERT OR IGNORE INTO " owner "_" target " SELECT NEW.id, value FROM json_each(NEW." column ");" \
     "END;" APPEND_ONLY(owner "_" target)
 
+/* Each link table. */
+#define LINKS(what)                                                                                 \
+    what("example", "labels", "label") what("example", "texts", "text") what("gate", "labels", "label") \
+    what("gate", "texts", "text") what("calibration", "labels", "label") what("model_version", "examples", "example")
+
+#define LINK_ROW(owner, column, target) {owner, column, target},
+static const record_link links[] = {LINKS(LINK_ROW)};
+
+const record_link *schema_link(size_t i) {
+    return i < sizeof links / sizeof *links ? &links[i] : NULL;
+}
+
 #define GUARD(owner, target)                                                                        \
     "CREATE TRIGGER " owner "_" target "_sealed BEFORE INSERT ON " owner "_" target                 \
     " WHEN EXISTS (SELECT 1 FROM sealed_descent WHERE id = NEW." target ")"                         \
@@ -206,10 +218,7 @@ static const char rules_sql[] =
     APPEND_ONLY("example") APPEND_ONLY("calibration") APPEND_ONLY("template")
     APPEND_ONLY("model_version") APPEND_ONLY("version_status") APPEND_ONLY("metric")
     APPEND_ONLY("review_item") APPEND_ONLY("gate") APPEND_ONLY("object")
-    LINK("example", "labels", "label") LINK("example", "texts", "text")
-    LINK("gate", "labels", "label") LINK("gate", "texts", "text")
-    LINK("calibration", "labels", "label")
-    LINK("model_version", "examples", "example")
+    LINKS(LINK)
     /* child came from parent, because ... */
     "CREATE VIEW descent AS"
     " SELECT id AS child, 'text' AS child_table, parent, 'text' AS parent_table, kind || ' of' AS because"

@@ -40,6 +40,14 @@ const record_table *schema_table(record_kind kind);
 /* RECORD_N_KINDS when there is no such table. */
 record_kind schema_find(const char *name);
 
+/* A link table owner_target, filled from the owner's JSON list `column` when the owner is added. */
+typedef struct record_link {
+    const char *owner, *column, *target;
+} record_link;
+
+/* The i-th; NULL after the last. */
+const record_link *schema_link(size_t i);
+
 /* Part `part` of the SQL that takes a database from user_version `version` to the next; NULL after the last part. */
 const char *schema_migration(int version, int part);
 const char *schema_ledger(void);

@@ -311,6 +311,9 @@ static void verify__finds_one_changed_byte_wherever_it_is(void **state) {
                  "UPDATE step_item SET result = replace(result, 'a', 'b') WHERE position = 4", "item '4'");
     verify_finds("DROP TRIGGER step_item_no_delete", "DELETE FROM step_item WHERE position = 6", "6 items");
     verify_finds("DROP TRIGGER text_no_update", "UPDATE text SET body = body || '.' WHERE rowid = 2", "text");
+    verify_finds("DROP TRIGGER example_label_no_delete", "DELETE FROM example_label", "its labels");
+    verify_finds("DROP TRIGGER model_version_example_no_delete", "DELETE FROM model_version_example", "its examples");
+    verify_finds("PRAGMA foreign_keys = OFF", "INSERT INTO gate_label SELECT 'g', id FROM label LIMIT 1", "gate g: its labels");
     verify_finds("DROP TRIGGER label_no_update", "UPDATE label SET confidence = 0.76 WHERE rowid = 1", "label");
     verify_finds("DROP TRIGGER model_version_no_update", "UPDATE model_version SET iteration = 2", "model_version");
     verify_finds("DROP TRIGGER version_status_no_delete", "DELETE FROM version_status", "version_status");
