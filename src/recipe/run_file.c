@@ -4,6 +4,7 @@
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/nearest.h"
+#include "objective/objective.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -197,6 +198,32 @@ static agon_status set_presets(reader *r) {
     return s;
 }
 
+static agon_status check_objective(reader *r) {
+    const run_config *c = r->config;
+    const char *names[64], *wanted = c->train.objective;
+    size_t n = 0;
+    for (; n < 64 && objective_at(n); n++)
+        names[n] = objective_at(n)->name;
+    const objective *o = objective_find(wanted);
+    if (!o) {
+        const char *near = nearest_word(wanted, names, n);
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: train.objective: there is no objective '%.60s'%s%s%s; agon train --help names them", r->where,
+                        wanted, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
+    }
+    bool pairs = o->rows == ROW_PAIR && (o->needs & ~(unsigned)NEEDS_REFERENCE) == 0;
+    if (strcmp(c->recipe, "train") != 0 && strcmp(wanted, "sft") != 0 && !pairs)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: train.objective: the recipe %s makes answers (sft) and pairs (dpo and its kin), which %s cannot "
+                        "learn from alone; agon train and 'recipe: train' take rows of your own", r->where, c->recipe, wanted);
+    double options[MAX_OBJECTIVE_OPTIONS];
+    objective_defaults(o, options);
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < c->train.set.n && !s; i++)
+        s = objective_set(r->ctx, o, c->train.set.items[i], options);
+    char why[400];
+    snprintf(why, sizeof why, "%s", agon_error(r->ctx));
+    return s ? ctx_fail(r->ctx, s, "%s: train.set: %s", r->where, why) : AGON_OK;
+}
+
 /* What single values cannot show: keys that contradict one another. */
 static agon_status check_together(reader *r) {
     const run_config *c = r->config;
@@ -253,6 +280,8 @@ static agon_status parse_document(reader *r) {
         s = read_mapping(r, "", root);
     if (!s)
         s = check_together(r);
+    if (!s)
+        s = check_objective(r);
     if (!s)
         s = set_text(ctx, &r->config->source, r->where);
     return s;

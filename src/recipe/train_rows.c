@@ -159,9 +159,7 @@ agon_status train_recipe(cast *c, json_t **summary) {
     json_t *rows = NULL, *report = NULL;
     char version[STORE_ID_SIZE] = "";
     c->actors.iteration = 1;
-    agon_status s = o ? cast_stage(c, "read")
-                      : ctx_fail(c->actors.ctx, AGON_ENOTFOUND, "%s: there is no objective '%s'; agon train --help names them",
-                                 c->config->source, c->config->train.objective);
+    agon_status s = cast_stage(c, "read");
     if (!s)
         s = take_rows(c, o, &rows, &report);
     if (!s) {

@@ -78,7 +78,7 @@ says err 'pairs.jsonl:62: '
 
 # ---- what does not go together
 sed 's/objective: bt/objective: btt/' whole.yaml >unknown.yaml
-run 3 "$agon" run unknown.yaml --workspace unknown.agon
+run 4 "$agon" run unknown.yaml --workspace unknown.agon
 says err "no objective 'btt'"
 grep -v 'data:' whole.yaml >nothing.yaml
 run 4 "$agon" run nothing.yaml --workspace nothing.agon

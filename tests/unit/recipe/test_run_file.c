@@ -20,12 +20,12 @@ static void run_file__defaults_fill_what_is_absent(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
     run_config *c;
-    assert_ok(ctx, parse(ctx, "seed: 7\ntrain:\n  lr: 0.001\n  set: [beta=0.2]\n  small_loss: 0.25\n", &c));
+    assert_ok(ctx, parse(ctx, "seed: 7\ntrain:\n  lr: 0.001\n  set: [label_smoothing=0.2]\n  small_loss: 0.25\n", &c));
     assert_int_equal(c->seed, 7);
     assert_true(c->train.lr == 0.001);
     assert_true(c->train.small_loss == 0.25 && c->train.small_loss_ramp == 0.1);
     assert_int_equal(c->train.rank, 16);
-    assert_string_equal(c->train.set.items[0], "beta=0.2");
+    assert_string_equal(c->train.set.items[0], "label_smoothing=0.2");
     run_config_free(c);
     agon_ctx_free(ctx);
 }
@@ -64,6 +64,11 @@ static void run_file__faults_are_named(void **state) {
     refused("seed: [1\n", "not valid YAML");
     refused("- a\n", "'key: value' lines");
     refused("human:\n  labels: 10\n", "raise labels or lower a part");
+    refused("train:\n  objective: dpoo\n", "no objective 'dpoo', did you mean 'dpo'?");
+    refused("train:\n  objective: -7\n", "no objective '-7'");
+    refused("train:\n  objective: ppo\n", "ppo cannot learn from alone");
+    refused("train:\n  objective: bt\n", "bt cannot learn from alone");
+    refused("train:\n  objective: dpo\n  set: [bta=1]\n", "train.set: dpo has no option");
     refused("train: 3\n", "section 'train' must hold");
 }
 
