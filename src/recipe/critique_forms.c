@@ -53,17 +53,33 @@ static agon_status take_options(lab *l, forms *x) {
     return s;
 }
 
+static agon_status take_cells(lab *l, forms *x) {
+    x->cells = calloc(task_n_cells() + 1, sizeof *x->cells);
+    if (!x->cells)
+        return ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = task_select(l->ctx, json_object_get(l->settings, "cells"), x->cells, &x->n_cells);
+    return s ? ctx_prefix(l->ctx, s, "cells") : AGON_OK;
+}
+
+static agon_status check(lab *l) {
+    forms x;
+    agon_status s = take_options(l, &x);
+    if (!s)
+        s = lab_numerics(l);
+    if (!s)
+        s = take_cells(l, &x);
+    free(x.cells);
+    return s;
+}
+
 static agon_status open_all(lab *l, forms *x) {
     char *path = NULL, hex[HASH_HEX_SIZE];
     hash256 id;
     agon_status s = take_options(l, x);
     if (!s)
         s = lab_numerics(l);
-    x->cells = s ? NULL : calloc(task_n_cells() + 1, sizeof *x->cells);
-    if (!s && !x->cells)
-        s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
     if (!s)
-        s = task_select(l->ctx, json_object_get(l->settings, "cells"), x->cells, &x->n_cells);
+        s = take_cells(l, x);
     if (!s)
         s = arena_new(l->ctx, 0, &x->memory);
     if (!s)
@@ -445,6 +461,7 @@ const experiment experiment_critique_forms = {
     .name = "critique-forms",
     .summary = "which form of feedback teaches the most at equal tokens: score, span, critique, refined answer",
     .defaults = defaults,
+    .check = check,
     .minutes = expect,
     .run = run,
 };

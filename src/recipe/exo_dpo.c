@@ -121,10 +121,7 @@ static agon_status take_options(lab *l, duel *x) {
     x->n_policies = x->betas.n * x->lrs.n;
     if (!s && x->n_policies > MAX_ROWS)
         s = ctx_fail(l->ctx, AGON_EINVAL, "betas and lrs make more than %d policies a method", MAX_ROWS);
-    x->steps = epochs * x->n_prompts / x->batch;
-    if (!s && x->steps == 0)
-        s = ctx_fail(l->ctx, AGON_EINVAL, "batch is larger than all prompts of all epochs");
-    return s;
+    return s ? s : lab_steps(l, "batch", "prompts", epochs, x->n_prompts, x->batch, &x->steps);
 }
 
 /* ---- reference and data -------------------------------------------------------------------------------------- */

@@ -30,20 +30,36 @@ static agon_status find(agon_ctx *ctx, const char *file, const char *name, const
                 : ctx_fail(ctx, AGON_EINVAL, "%s: there is no experiment '%.40s'", file, name);
 }
 
-/* The file's options over the defaults, and what "full" changes over both. */
+/* Reads the options as a run would. */
+static agon_status check_settings(agon_ctx *ctx, const experiment_request *r, const experiment *e, json_t *settings, const char *part) {
+    double trained[EXPERIMENT_MAX_SIZES] = {0}, asked[EXPERIMENT_MAX_SIZES] = {0};
+    lab l = {.ctx = ctx, .output = r->output, .settings = settings, .find_model = r->find_model};
+    agon_status s = e->check ? e->check(&l) : e->plan ? e->plan(&l, trained, asked) : AGON_OK;
+    numerics_restore(&l.numerics);
+    return s ? ctx_prefix(ctx, s, "%s%s", r->file, part) : AGON_OK;
+}
+
+/* The file's options over the defaults, and what "full" changes over both: a mistake there must not wait for the long run. */
 static agon_status take_settings(agon_ctx *ctx, const experiment_request *r, const experiment *e, json_t *given, json_t **out) {
-    json_t *defaults = json_loads(e->defaults, 0, NULL), *usual = NULL;
+    json_t *defaults = json_loads(e->defaults, 0, NULL), *usual = NULL, *changed = NULL;
     json_t *full = json_incref(json_object_get(given, "full"));
     json_object_del(given, "experiment");
     json_object_del(given, "full");
     agon_status s = defaults ? lab_settings(ctx, r->file, defaults, given, &usual)
                              : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    if (!s && r->full && full && !json_is_object(full))
+    if (!s && full && !json_is_object(full))
         s = ctx_fail(ctx, AGON_EINVAL, "%s: full must be a mapping of options", r->file);
     if (!s)
-        s = lab_settings(ctx, r->file, usual, r->full ? full : NULL, out);
+        s = check_settings(ctx, r, e, usual, "");
+    if (!s)
+        s = lab_settings(ctx, r->file, usual, full, &changed);
+    if (!s)
+        s = check_settings(ctx, r, e, changed, ": full");
+    if (!s)
+        *out = json_incref(r->full ? changed : usual);
     json_decref(defaults);
     json_decref(usual);
+    json_decref(changed);
     json_decref(full);
     return s;
 }

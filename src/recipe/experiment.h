@@ -16,6 +16,8 @@ typedef struct experiment {
     /* What it will do, for the estimate: rows trained and rows asked, by size of the ladder "ladder". NULL: nothing on a ladder. */
     agon_status (*plan)(lab *l, double *trained, double *asked);
     agon_status (*run)(lab *l, json_t **result); /* *result new */
+    /* Reads every option and does nothing else; NULL: `plan` is that. */
+    agon_status (*check)(lab *l);
     /* Minutes on idle cores of what is not on a ladder; NULL: nothing. */
     agon_status (*minutes)(lab *l, double *minutes);
 } experiment;

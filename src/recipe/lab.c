@@ -7,6 +7,7 @@
 #include "base/nearest.h"
 #include "base/pool.h"
 #include "eval/special.h"
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,8 +28,9 @@ static json_t *scalar_json(const yaml_node_t *node) {
         return json_string(text);
     if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
         return json_boolean(*text == 't');
+    errno = 0;
     long long whole = strtoll(text, &end, 10);
-    if (!*end)
+    if (!*end && errno == 0) /* one of more digits than fit is a number, not the largest that fits */
         return json_integer(whole);
     double real = strtod(text, &end);
     return !*end && isfinite(real) ? json_real(real) : json_string(text);
@@ -176,6 +178,14 @@ agon_status lab_reals(const lab *l, const char *key, double low, double high, do
             return ctx_fail(l->ctx, AGON_EINVAL, "%s[%zu] is %g; it must be from %g to %g", key, i, out[i], low, high);
     }
     *n = size;
+    return AGON_OK;
+}
+
+agon_status lab_steps(const lab *l, const char *key, const char *rows, size_t epochs, size_t n, size_t batch, size_t *steps) {
+    size_t all = size_mul(epochs, n);
+    if (batch == 0 || all < batch)
+        return ctx_fail(l->ctx, AGON_EINVAL, "%s is %zu; it must be from 1 to the %zu %s of all epochs", key, batch, all, rows);
+    *steps = all / batch;
     return AGON_OK;
 }
 

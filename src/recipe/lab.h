@@ -40,6 +40,8 @@ AGON_MUST_CHECK agon_status lab_int(const lab *l, const char *key, int64_t low, 
 AGON_MUST_CHECK agon_status lab_real(const lab *l, const char *key, double low, double high, double *out);
 /* A list of 1 to `most` numbers, each in [low, high]; AGON_EINVAL names the one that is not. */
 AGON_MUST_CHECK agon_status lab_reals(const lab *l, const char *key, double low, double high, double *out, size_t most, size_t *n);
+/* Whole batches of `batch`, the option `key`, in `epochs` passes over n of what `rows` names; AGON_EINVAL where that is none. */
+AGON_MUST_CHECK agon_status lab_steps(const lab *l, const char *key, const char *rows, size_t epochs, size_t n, size_t batch, size_t *steps);
 /* The family of sequence tasks that the settings name; AGON_EINVAL where it is none with answers to write. */
 AGON_MUST_CHECK agon_status lab_generative(const lab *l, const char *key, size_t *family);
 /* The arithmetic that the settings' "numerics" name, portable or native, until lab_close; AGON_EINVAL. */

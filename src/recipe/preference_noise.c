@@ -170,10 +170,7 @@ static agon_status take_options(lab *l, noise *x) {
         s = lab_generative(l, "family", &x->family);
     x->seed = seed;
     x->n_all = x->n_pairs + x->n_test;
-    x->steps = epochs * x->n_pairs / x->batch;
-    if (!s && x->steps == 0)
-        s = ctx_fail(l->ctx, AGON_EINVAL, "batch is larger than all pairs of all epochs");
-    return s;
+    return s ? s : lab_steps(l, "batch", "pairs", epochs, x->n_pairs, x->batch, &x->steps);
 }
 
 /* ---- base and pairs ---------------------------------------------------------------------------------------- */

@@ -106,10 +106,7 @@ static agon_status take_options(lab *l, noise *x) {
         x->conditions[1 + i] = (condition){NOISE_TOKEN, x->rates[i]};
         x->conditions[1 + x->n_rates + i] = (condition){NOISE_SPAN, x->rates[i]};
     }
-    x->steps = epochs * x->n_items / x->batch;
-    if (!s && x->steps == 0)
-        s = ctx_fail(l->ctx, AGON_EINVAL, "batch is larger than all items of all epochs");
-    return s;
+    return s ? s : lab_steps(l, "batch", "items", epochs, x->n_items, x->batch, &x->steps);
 }
 
 static const char *level_name(const condition *c) {

@@ -24,21 +24,30 @@ struct w2s_lm {
 
 /* ---- the model ----------------------------------------------------------------------------------------------- */
 
-agon_status w2s_lm_open(const w2s *w, w2s_lm **out) {
-    lab *l = w->l;
-    char *path = NULL;
+static agon_status take_options(const w2s *w, w2s_lm *x) {
+    const lab *l = w->l;
     size_t epochs = 0;
-    hash256 id;
-    w2s_lm *x = calloc(1, sizeof *x);
-    agon_status s = x ? lab_int(l, "rank", 1, 1024, &x->rank) : ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = lab_int(l, "rank", 1, 1024, &x->rank);
     if (!s)
         s = lab_int(l, "strong_epochs", 1, 1000, &epochs);
     if (!s)
         s = lab_int(l, "strong_batch", 32, 4096, &x->batch);
     if (!s)
         s = lab_real(l, "strong_lr", 1e-9, 1, &x->lr);
-    if (!s && (x->steps = epochs * w->n_train / x->batch) == 0)
-        s = ctx_fail(l->ctx, AGON_EINVAL, "strong_batch is larger than all rows of all strong_epochs");
+    return s ? s : lab_steps(l, "strong_batch", "rows", epochs, w->n_train, x->batch, &x->steps);
+}
+
+agon_status w2s_lm_check(const w2s *w) {
+    w2s_lm x = {0};
+    return take_options(w, &x);
+}
+
+agon_status w2s_lm_open(const w2s *w, w2s_lm **out) {
+    lab *l = w->l;
+    char *path = NULL;
+    hash256 id;
+    w2s_lm *x = calloc(1, sizeof *x);
+    agon_status s = x ? take_options(w, x) : ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
     if (!s)
         s = l->find_model(l->ctx, json_string_value(json_object_get(l->settings, "model")), &path);
     if (!s)

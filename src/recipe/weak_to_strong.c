@@ -126,10 +126,9 @@ static agon_status take_options(lab *l, options *o) {
         s = take_strong(l, o);
     w->seed = seed;
     w->n_all = w->n_test + 2 * w->n_train + w->n_validation;
-    w->steps = epochs * w->n_train / w->batch;
-    if (!s && w->steps == 0)
-        s = ctx_fail(l->ctx, AGON_EINVAL, "batch is larger than all rows of all epochs");
-    return s;
+    if (!s)
+        s = lab_steps(l, "batch", "rows", epochs, w->n_train, w->batch, &w->steps);
+    return s ? s : w2s_lm_check(w);
 }
 
 /* ---- data -------------------------------------------------------------------------------------------------- */

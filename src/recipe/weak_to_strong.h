@@ -84,6 +84,8 @@ AGON_MUST_CHECK agon_status w2s_answers(w2s *w, const w2s_items *items, size_t n
 
 /* ---- w2s_lm.c ---- */
 
+/* Reads the options of a language model as strong student, also where there is none. AGON_EINVAL. */
+AGON_MUST_CHECK agon_status w2s_lm_check(const w2s *w);
 /* Opens the settings' "model"; *out new. Works may share it. AGON_EINVAL names the option, AGON_ENOTFOUND the model. */
 AGON_MUST_CHECK agon_status w2s_lm_open(const w2s *w, w2s_lm **out);
 void w2s_lm_free(w2s_lm *x);

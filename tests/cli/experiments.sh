@@ -265,7 +265,7 @@ refused 3 weak-to-strong lm.yaml "s|^model.*|model: $work/nothing.gguf|" 'nothin
 refused 3 weak-to-strong lm.yaml 's/^model.*/model: ""/' 'make model'
 refused 4 weak-to-strong lm.yaml 's/^generative.*/generative: [sorting]/' 'learns .families. only'
 refused 4 weak-to-strong lm.yaml 's/^strong.*/strong: lader/' "strong is ladder or language-model, not 'lader'"
-refused 4 weak-to-strong lm.yaml 's/^rank.*/strong_batch: 33/' 'strong_batch is larger'
+refused 4 weak-to-strong lm.yaml 's/^rank.*/strong_batch: 33/' 'strong_batch is 33; it must be from 1 to the 32 rows'
 refused 4 weak-to-strong lm.yaml 's/^leave_out.*/leave_out: [shufled]/' 'did you mean shuffled'
 refused 4 weak-to-strong lm.yaml 's/^leave_out.*/leave_out: [ceiling, 3]/' 'ceiling. is no condition|no condition .ceiling'
 run 3 "$agon" experiment nothing.yaml
