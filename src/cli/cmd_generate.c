@@ -28,6 +28,7 @@ typedef struct job {
     size_t *n_done;       /* [n] */
     size_t next;
     stream *stream; /* NULL: print when complete */
+    agon_ctx *ctx;  /* borrowed */
 } job;
 
 static void job_free(job *j) {
@@ -91,10 +92,9 @@ static int read_row(job *j, const opened *o, json_t *row, size_t line) {
     const agon_adapter *adapter;
     if (own_seed && !json_is_integer(own_seed))
         return row_error("generate", line, "\"seed\" must be a whole number");
-    int code = read_prompt("generate", line, o->ctx, agon_model_tokenizer(o->model), row, j->arguments->chat, &ids, &n);
-    if (code != EXIT_FINE)
-        return code;
-    code = row_sampling_read("generate", line, row, &j->arguments->sampling, &own);
+    int code = row_sampling_read("generate", line, row, &j->arguments->sampling, &own);
+    if (code == EXIT_FINE)
+        code = read_prompt("generate", line, o->ctx, agon_model_tokenizer(o->model), row, j->arguments->chat, &ids, &n);
     if (code == EXIT_FINE)
         code = row_adapter("generate", line, row, o, &j->vectors, &adapter);
     if (code == EXIT_FINE)
@@ -165,6 +165,8 @@ static void on_done(void *arg, size_t request, size_t sample) {
             print_row_text(j, j->next);
         fflush(stdout);
     }
+    if (ferror(stdout)) /* nobody gets the rest */
+        agon_interrupt(j->ctx);
 }
 
 static int on_token(void *arg, size_t request, size_t sample, int32_t token, const char *bytes, size_t n) {
@@ -194,6 +196,8 @@ static int generate_rows(job *j, const opened *o) {
     if (j->stream)
         putchar('\n');
     stream_free(&live);
+    if (s == AGON_EINTERRUPTED && ferror(stdout))
+        return EXIT_FINE; /* main says what was not written */
     return s ? fail_with("generate", s, o->ctx) : EXIT_FINE;
 }
 
@@ -211,6 +215,7 @@ static int generate_input(const generate_arguments *a, char *text, size_t n, boo
     int code = open_model("generate", a->model, a->adapter, a->dtype, a->chat_template, &o);
     if (code != EXIT_FINE)
         return code;
+    j.ctx = o.ctx;
     code = apply_contexts("generate", &a->preference, &o, &j.vectors);
     if (code == EXIT_FINE)
         code = check_sampling(a, &o);

@@ -71,11 +71,14 @@ static agon_status encode_messages(agon_ctx *ctx, const agon_tokenizer *t, const
 /* {"prompt", "completion"}, {"messages"} that end with an answer, or {"messages", "completion"}. A completion is tokenised by
  * itself, as training and generation do; with `ended` a text gets its end token, where training puts rewards. */
 static int read_row(agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, size_t line, bool ended, item *out) {
+    static const char *const fields[] = {"prompt", "completion", "messages", "critique", "preference", NULL};
     const json_t *list = json_object_get(row, "messages"), *prompt = json_object_get(row, "prompt"),
                  *completion = json_object_get(row, "completion");
-    int code = EXIT_FINE;
-    if (!list && !prompt && !completion)
-        return row_error("score", line, "a row needs \"prompt\" and \"completion\", or \"messages\"");
+    int code = check_fields("score", line, row, fields);
+    if (code != EXIT_FINE)
+        return code;
+    if (!list && !prompt)
+        return row_error("score", line, "a row needs \"prompt\" (it may be empty) and \"completion\", or \"messages\"");
     if (list && !completion) {
         size_t n = 0;
         agon_message *messages = read_messages("score", line, list, &n);
@@ -98,7 +101,14 @@ static int read_row(agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, s
     return code;
 }
 
-static int read_rows(const opened *o, char *text, bool reward, bool ended, items *out) {
+/* Without --top and --reward a row of no completion would be a 0 that says nothing; an empty one that stands there is meant. */
+static int check_completion(const json_t *row, size_t line, bool needed, const item *r) {
+    if (!needed || r->n_completion || json_object_get(row, "completion"))
+        return EXIT_FINE;
+    return row_error("score", line, "there is nothing to score: no \"completion\", and no assistant's message at the end (only --top and --reward need none)");
+}
+
+static int read_rows(const opened *o, char *text, bool needs_completion, bool reward, bool ended, items *out) {
     size_t line = 0;
     int code = EXIT_FINE;
     json_t *row;
@@ -117,6 +127,8 @@ static int read_rows(const opened *o, char *text, bool reward, bool ended, items
         code = reward ? join_critique(o->ctx, row, line) : EXIT_FINE;
         if (code == EXIT_FINE)
             code = read_row(o->ctx, agon_model_tokenizer(o->model), row, line, ended, &out->rows[out->n++]);
+        if (code == EXIT_FINE)
+            code = check_completion(row, line, needs_completion, &out->rows[out->n - 1]);
         if (code == EXIT_FINE)
             code = row_adapter("score", line, row, o, &out->vectors, &out->rows[out->n - 1].adapter);
         json_decref(row);
@@ -233,7 +245,7 @@ static int reward_by_ensemble(const opened *o, const items *list, const ensemble
     agon_status s = members && of_members ? AGON_OK : AGON_ENOMEM;
     for (size_t i = 0; !s && i < k; i++)
         members[i] = i ? e->further[i - 1] : o->adapter;
-    for (size_t i = 0, n; !s && i < list->n; i += n) {
+    for (size_t i = 0, n; !s && i < list->n && !ferror(stdout); i += n) {
         agon_score_request requests[AT_ONCE];
         n = list->n - i < AT_ONCE ? list->n - i : AT_ONCE;
         for (size_t j = 0; j < n; j++)
@@ -249,7 +261,7 @@ static int reward_by_ensemble(const opened *o, const items *list, const ensemble
 }
 
 static int score_rows(const opened *o, const items *list, double temperature, size_t top, bool reward, bool json) {
-    for (size_t i = 0, n; i < list->n; i += n) {
+    for (size_t i = 0, n; i < list->n && !ferror(stdout); i += n) { /* what nobody gets is not computed */
         n = rows_together(list, i);
         const agon_adapter *adapter = list->rows[i].adapter;
         agon_score_request requests[AT_ONCE];
@@ -317,7 +329,7 @@ static int run(int argc, char **argv) {
     if (code == EXIT_FINE && (code = open_model("score", model, adapters ? adapters[0] : NULL, dtype, chat_template, &o)) == EXIT_FINE) {
         code = apply_contexts("score", &preference, &o, &list.vectors);
         if (code == EXIT_FINE)
-            code = read_rows(&o, text, reward, reward && !as_it_stands, &list);
+            code = read_rows(&o, text, !reward && !top, reward, reward && !as_it_stands, &list);
         if (code == EXIT_FINE && several)
             code = open_ensemble(&o, adapters, &together);
         if (code == EXIT_FINE)

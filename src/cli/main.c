@@ -1,6 +1,10 @@
 /* agon: the command. One line a command in the table below, one file a command. */
 #include "cli/cli.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
     const char *heading; /* of the commands from here on; NULL: goes on */
@@ -69,7 +73,24 @@ static int unknown_command(const char *word) {
     return EXIT_USAGE;
 }
 
-int main(int argc, char **argv) {
+/* Nobody reads on: `agon log | head` wants no more, and that is no failure. */
+static bool reader_left(void) {
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP));
+}
+
+/* The exit code, once it is known that what was printed has arrived. */
+static int finish_output(int code) {
+    bool failed = fflush(stdout) != 0;
+    const char *reason = failed ? strerror(errno) : NULL; /* of an earlier failure nothing is known any more */
+    if ((!failed && !ferror(stdout)) || reader_left())
+        return code;
+    fprintf(stderr, "agon: the output could not be written whole%s%s; make room, or write it elsewhere, and run again\n", reason ? ": " : "",
+            reason ? reason : "");
+    return code == EXIT_FINE ? EXIT_SYSTEM : code;
+}
+
+static int run_command(int argc, char **argv) {
     bool help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0);
     if (argc < 2 || (help && argc == 2)) {
         print_help(argc < 2 ? stderr : stdout);
@@ -84,4 +105,16 @@ int main(int argc, char **argv) {
     if (!found)
         return unknown_command(asked[0]);
     return help ? found->run(2, asked) : found->run(argc - 1, argv + 1);
+}
+
+/* A closed stdin, stdout or stderr would be the number of the next file that is opened, and what is printed would go into it. */
+static void hold_closed_streams(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0) /* to be read only: printing fails, and is said to */
+            return;
+}
+
+int main(int argc, char **argv) {
+    hold_closed_streams();
+    return finish_output(run_command(argc, argv));
 }

@@ -166,25 +166,29 @@ static int read_allowed(const char *name, size_t line, row_sampling *s) {
     return EXIT_FINE;
 }
 
+/* What a row of generate may have; the options come first. */
+static const char *const fields[] = {"temperature", "top_k", "top_p", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty",
+                                     "max_tokens", "stop", "logit_bias", "allowed_tokens", "prompt", "messages", "seed", "preference", NULL};
+enum { N_OPTIONS = 11 };
+
 static bool says_something(const json_t *row) {
-    static const char *const keys[] = {"temperature",        "top_k",           "top_p",      "min_p", "repetition_penalty", "frequency_penalty",
-                                       "presence_penalty", "max_tokens",      "stop",       "logit_bias", "allowed_tokens"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (json_object_get(row, keys[i]))
+    for (size_t i = 0; i < N_OPTIONS; i++)
+        if (json_object_get(row, fields[i]))
             return true;
     return false;
 }
 
 int row_sampling_read(const char *name, size_t line, json_t *row, const agon_sampling *base, row_sampling **out) {
     *out = NULL;
-    if (!says_something(row))
-        return EXIT_FINE;
+    int code = check_fields(name, line, row, fields);
+    if (code != EXIT_FINE || !says_something(row))
+        return code;
     row_sampling *s = calloc(1, sizeof *s);
     if (!s)
         return EXIT_SYSTEM;
     s->options = *base;
     s->row = json_incref(row);
-    int code = read_numbers(name, line, row, &s->options);
+    code = read_numbers(name, line, row, &s->options);
     if (code == EXIT_FINE)
         code = read_stop(name, line, s);
     if (code == EXIT_FINE)

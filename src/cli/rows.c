@@ -1,5 +1,6 @@
 /* See rows.h. */
 #include "cli/rows.h"
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,6 +129,37 @@ json_t *next_row(const char *name, char **at, size_t *line, int *code) {
         return NULL;
     }
     return NULL;
+}
+
+/* Is a field meant to be a known name? One letter off, two exchanged, or other case and dashes; short words have too many neighbours. */
+static bool misspells(const char *key, const char *known) {
+    size_t n = strlen(key), m = strlen(known), i = 0;
+    if (strcmp(key, known) == 0 || m < 5 || n > 32)
+        return false;
+    while (key[i] && key[i] == known[i])
+        i++;
+    if (n == m && i + 1 < n && key[i] == known[i + 1] && key[i + 1] == known[i] && strcmp(key + i + 2, known + i + 2) == 0)
+        return true;
+    char folded[33];
+    for (i = 0; i <= n; i++)
+        folded[i] = key[i] == '-' || key[i] == ' ' ? '_' : (char)tolower((unsigned char)key[i]);
+    return word_difference(folded, known) <= 1;
+}
+
+int check_fields(const char *name, size_t line, const json_t *row, const char *const *known) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)row, key, value) {
+        const char *meant = NULL;
+        bool is_known = false;
+        for (size_t i = 0; known[i] && !is_known; i++) {
+            is_known = strcmp(key, known[i]) == 0;
+            meant = !meant && misspells(key, known[i]) ? known[i] : meant;
+        }
+        if (!is_known && meant)
+            return row_error(name, line, "there is no field \"%.40s\"; did you mean \"%s\"?", key, meant);
+    }
+    return EXIT_FINE;
 }
 
 const char *whole_text(const json_t *value) {

@@ -17,6 +17,10 @@ json_t *json_floats(const float *values, size_t n);
  * is not one (the sentence was printed). */
 json_t *next_row(const char *name, char **at, size_t *line, int *code);
 
+/* Refuses a field that is no known name [ended by NULL] but nearly one; others are the user's own and passed over. Returns an exit code; the
+ * sentence was printed. */
+int check_fields(const char *name, size_t line, const json_t *row, const char *const *known);
+
 /* A string that holds no NUL, borrowed; else NULL: where texts end at a NUL the rest would be lost. */
 const char *whole_text(const json_t *value);
 

@@ -26,4 +26,30 @@ count
 run 0 "$agon" data convert rows.jsonl --to new.jsonl
 run 0 "$agon" data contexts pairs.jsonl --to new.json
 
+# ---- what is printed: a full disk and a closed stdout are failures, a reader who leaves is none
+unwritten() {
+    count
+    "$@" >/dev/full 2>err
+    got=$?
+    [ "$got" = 5 ] || fail "exit code $got, not 5, with a full disk: $*"
+    says err 'the output could not be written whole'
+    one_sentence
+}
+i=0
+while [ $i -lt 400 ]; do
+    printf '{"prompt":"row %s","completion":" and the rest"}\n' $i
+    i=$((i + 1))
+done >many.jsonl
+unwritten "$agon" --help
+unwritten "$agon" --version
+unwritten "$agon" data stats rows.jsonl --objective sft --model "$tiny"
+unwritten "$agon" score --model "$tiny" --json <many.jsonl
+unwritten "$agon" generate --model "$tiny" --json --max-tokens 4 <many.jsonl
+count
+"$agon" --version >&- 2>err
+[ $? = 5 ] || fail "a closed stdout is no failure"
+count
+{ "$agon" score --model "$tiny" --json <many.jsonl 2>err; echo $? >code; } | head -n 1 >first
+[ "$(cat code)" = 0 ] && [ ! -s err ] || fail "a reader who left is said to be a failure"
+
 done_testing

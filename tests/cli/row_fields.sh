@@ -1,0 +1,40 @@
+#!/bin/sh
+# Rows of score and generate: a misspelt field is refused with the name that was meant, not passed over; the user's own fields stay.
+. "$(dirname "$0")/common"
+
+refused() { # refused COMMAND ROW PATTERN
+    printf '{"prompt":"a","completion":"b"}\n%s\n' "$2" >rows
+    run 4 "$agon" "$1" --model "$tiny" --json <rows
+    says err "input line 2: .*$3"
+    one_sentence
+    count
+    [ ! -s out ] || fail "rows were answered before the bad one was named"
+}
+refused score '{"promt":"a","completion":"b"}' 'there is no field "promt"; did you mean "prompt"\?'
+refused score '{"prompt":"a","compeltion":"b"}' 'did you mean "completion"\?'
+refused score '{"prompt":"a","Completion":"b"}' 'did you mean "completion"\?'
+refused score '{"completion":"b"}' 'a row needs "prompt"'
+refused score '{"question":"a","answer":"b"}' 'a row needs "prompt"'
+refused score '{"prompt":"a","answer":"b"}' 'there is nothing to score: no "completion"'
+refused score '{"messages":[{"role":"user","content":"a"}]}' 'there is nothing to score'
+refused score '{"message":[{"role":"user","content":"a"}]}' 'did you mean "messages"\?'
+for pair in temprature:temperature max-tokens:max_tokens max_token:max_tokens topk:top_k repetition_penality:repetition_penalty logit_bais:logit_bias; do
+    refused generate "{\"prompt\":\"a\",\"${pair%%:*}\":1}" "there is no field \"${pair%%:*}\"; did you mean \"${pair##*:}\"\?"
+done
+refused generate '{"promtp":"a"}' 'did you mean "prompt"\?'
+
+# what is not near to any stays the user's own, and changes nothing
+printf '{"prompt":"a","completion":"b"}\n' >plain
+printf '{"prompt":"a","completion":"b","id":7,"step":1,"reference":"x","context":"c","contexts":[],"test":true,"tokens":[1],"source":"s"}\n' >own
+run 0 "$agon" score --model "$tiny" --json <plain
+cp out plain.out
+run 0 "$agon" score --model "$tiny" --json <own
+same out plain.out
+run 0 "$agon" generate --model "$tiny" --json --max-tokens 3 <plain
+cp out plain.out
+run 0 "$agon" generate --model "$tiny" --json --max-tokens 3 <own
+same out plain.out
+printf '{"prompt":"","completion":"b"}\n{"prompt":"a","completion":""}\n' | run 0 "$agon" score --model "$tiny" --json
+printf '{"prompt":"a"}\n' | run 0 "$agon" score --model "$tiny" --json --top 2
+
+done_testing
