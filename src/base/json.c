@@ -15,6 +15,9 @@ agon_status json_parse(agon_ctx *ctx, const char *where, const char *text, size_
         return ctx_fail(ctx, AGON_EFORMAT, "%s: %zu bytes of JSON is more than %d", where, n,
                         LIMIT_BYTES);
     json_t *value = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    if (!value && json_error_code(&error) == json_error_null_character)
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: the text at line %d, column %d holds U+0000 (\\u0000), which no text here may hold; take it out", where,
+                        error.line, error.column);
     if (!value)
         return ctx_fail(ctx, AGON_EFORMAT, "%s: not valid JSON at line %d, column %d: %s", where,
                         error.line, error.column, error.text);

@@ -131,7 +131,8 @@ json_t *next_row(const char *name, char **at, size_t *line, int *code) {
     return NULL;
 }
 
-/* Is a field meant to be a known name? One letter off, two exchanged, or other case and dashes; short words have too many neighbours. */
+/* Is a field meant to be a known name? One letter after the first is off, two are exchanged, or case and dashes differ: short words, and
+ * first letters (reference, preference), have neighbours of other meaning. */
 static bool misspells(const char *key, const char *known) {
     size_t n = strlen(key), m = strlen(known), i = 0;
     if (strcmp(key, known) == 0 || m < 5 || n > 32)
@@ -143,7 +144,7 @@ static bool misspells(const char *key, const char *known) {
     char folded[33];
     for (i = 0; i <= n; i++)
         folded[i] = key[i] == '-' || key[i] == ' ' ? '_' : (char)tolower((unsigned char)key[i]);
-    return word_difference(folded, known) <= 1;
+    return folded[0] == known[0] && word_difference(folded, known) <= 1;
 }
 
 int check_fields(const char *name, size_t line, const json_t *row, const char *const *known) {
@@ -156,8 +157,13 @@ int check_fields(const char *name, size_t line, const json_t *row, const char *c
             is_known = strcmp(key, known[i]) == 0;
             meant = !meant && misspells(key, known[i]) ? known[i] : meant;
         }
-        if (!is_known && meant)
-            return row_error(name, line, "there is no field \"%.40s\"; did you mean \"%s\"?", key, meant);
+        if (!is_known && meant) {
+            char shown[33]; /* near words are this short */
+            snprintf(shown, sizeof shown, "%s", key);
+            for (char *c = shown; *c; c++)
+                *c = iscntrl((unsigned char)*c) ? '?' : *c;
+            return row_error(name, line, "there is no field \"%s\"; did you mean \"%s\"?", shown, meant);
+        }
     }
     return EXIT_FINE;
 }
