@@ -362,11 +362,13 @@ typedef struct agon_dataset_options {
     size_t group_size; /* completions a group must have; 0: any number the objective takes */
     const char *const *dimensions; /* [n_dimensions] 2 to 16 names; each row's "dimension" is one of them. Borrowed for the call. 0: none */
     size_t n_dimensions;
+    const char *const *adapters; /* [n_adapters] 1 to 16 names; each row's "adapter" is one of them: agon_train makes an adapter of each. 0: none */
+    size_t n_adapters;
 } agon_dataset_options;
 AGON_API agon_dataset_options agon_dataset_options_default(void);
 /* The same with options (NULL: the defaults). A row without the fields its objective needs, an empty completion, a pair whose sides are
- * equal, a label or weight out of range, a reward that is not finite, a group of the wrong size, another dimension: named by file and line, or counted. AGON_EINVAL too where a
- * dimension has no rows. */
+ * equal, a label or weight out of range, a reward that is not finite, a group of the wrong size, another dimension or adapter: named by file and line, or counted. AGON_EINVAL too where a
+ * dimension or adapter has no rows. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const char *path,
                                                             const char *objective, const agon_dataset_options *options,
                                                             agon_dataset **out);
@@ -494,6 +496,7 @@ typedef struct agon_train_progress {
     double seconds;            /* wall time of this step */
     const agon_metric *metrics; /* [n_metrics] borrowed for the call */
     size_t n_metrics;
+    const char *adapter;        /* whose step, where several adapters are trained; else NULL */
 } agon_train_progress;
 
 typedef struct agon_train_options {
@@ -548,6 +551,10 @@ AGON_API agon_train_options agon_train_options_default(void);
  * may be NULL) new: {"output", "kind": "peft|hf", "objective", "rows", "steps",
  * "resumed_after", "id": SHA-256 of the result's values, "already_done"}; with small_loss also "selection": {"rows": of all batches, "kept": trained on,
  * "disagreed": kept rows that the partner did not train on}, and with co_teach "partner": {"output": the folder `output`/partner, a PEFT adapter like the first, "id"}.
+ * Where the dataset has adapters, one new adapter of lora_rank is trained for each of its names on the rows of that name, all in common steps over
+ * one copy of m: each gets, bit for bit, what a training of it alone on those rows with these options gives, its steps counted in epochs of its own rows.
+ * They lie in `output`/NAME, PEFT adapters; *summary has "adapters": [{"name", "output", "rows", "steps", "id", "selection"?}] for "id". AGON_EINVAL with
+ * `adapter`, co_teach or dimensions.
  * A step's metrics then have "kept" rows, with co_teach "partner_loss" and "disagree" (the share of the kept rows that are not the partner's).
  * AGON_EINVAL: an option, a row, or an `output` that holds something else (names the first difference). AGON_EBUSY: another training writes there.
  * AGON_EINTERRUPTED: stopped, with a checkpoint. AGON_ENUMERIC names step and rows. */
@@ -685,12 +692,14 @@ typedef struct agon_bench_options {
     size_t rows;            /* rows of activations; 0: 1, 4, 8, 12, 32, 96 and 256 */
     void (*on_result)(void *arg, const char *json); /* each kernel's line when it is measured, borrowed for the call; NULL: none */
     void *arg;
+    const agon_model *model; /* for "stream" */
 } agon_bench_options;
 AGON_API agon_bench_options agon_bench_options_default(void);
-/* Speed of a group of kernels ("matmul") on this context's CPU path, threads and numerics. *json new: {"cpu", "numerics", "threads",
+/* Speed of a group of kernels ("matmul"), or of decoding one answer with a model ("stream"), on this context's CPU path, threads and numerics. *json new: {"cpu", "numerics", "threads",
  * "peak": {"f32_gflops", "bf16_gflops", "read_gbytes_per_s"}, the best of nine short runs, "kernels": [{"kernel", "n_out",
- * "n_in", "rows", "gflops", "share_of_peak", "weight_gbytes_per_s"}]}, of 8-bit weights "times_bf16" too. share_of_peak is of the instruction the
- * kernel uses. AGON_ENOTFOUND: no such group; AGON_EINVAL; AGON_EINTERRUPTED. */
+ * "n_in", "rows", "gflops", "share_of_peak", "weight_gbytes_per_s", "share_of_read"}]}, of 8-bit weights "times_bf16" too. share_of_peak is of the instruction the
+ * kernel uses, share_of_read of the read bandwidth: above 1 where the weights fit into the cache. Of "stream": {"kernel", "new_tokens", "tokens_per_s",
+ * "weight_mbytes" that a token reads, "weight_gbytes_per_s", "share_of_read"}, the bandwidth measured anew before each run. AGON_ENOTFOUND: no such group; AGON_EINVAL; AGON_EINTERRUPTED. */
 AGON_API AGON_MUST_CHECK agon_status agon_bench(agon_ctx *ctx, const char *group, const agon_bench_options *options, char **json);
 
 /* ---- workspaces ----------------------------------------------------------------------------------------

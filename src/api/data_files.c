@@ -127,6 +127,12 @@ agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **jso
     if (object && dimensions)
         json_object_set(object, "dimensions", dimensions);
     json_decref(dimensions);
+    json_t *adapters = d->n_adapters ? json_object() : NULL;
+    for (size_t i = 0; i < d->n_adapters; i++)
+        json_object_set_new(adapters, d->adapters[i], json_integer((json_int_t)dataset_n_of_adapter(d->d, i)));
+    if (object && adapters)
+        json_object_set(object, "adapters", adapters);
+    json_decref(adapters);
     const size_t *q = x.spans.quotes;
     if (object && x.spans.offsets + q[QUOTE_NONE] + q[QUOTE_EXACT] + q[QUOTE_FOLDED] + q[QUOTE_FUZZY])
         json_object_set_new(object, "spans", json_pack("{s:I,s:I,s:I,s:I,s:I}", "offsets", (json_int_t)x.spans.offsets, "exact",

@@ -45,6 +45,16 @@ agon_status agon_dataset_open(agon_ctx *ctx, const agon_tokenizer *t, const char
     return agon_dataset_open_with(ctx, t, path, name, &options, out);
 }
 
+static agon_status check_adapters(agon_ctx *ctx, const agon_dataset_options *o) {
+    if (o->n_adapters == 0)
+        return AGON_OK;
+    if (o->n_dimensions)
+        return ctx_fail(ctx, AGON_EINVAL, "rows belong to adapters or are labelled for dimensions of one adapter, not both");
+    if (o->n_adapters > MAX_DIMENSIONS)
+        return ctx_fail(ctx, AGON_EINVAL, "adapters: there are %zu; at most %d are trained at once", o->n_adapters, MAX_DIMENSIONS);
+    return names_check(ctx, "adapters", o->adapters, o->n_adapters);
+}
+
 agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const char *path, const char *name,
                                    const agon_dataset_options *given, agon_dataset **out) {
     agon_dataset_options o = agon_dataset_options_default();
@@ -53,12 +63,17 @@ agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const
         return s;
     if (o.n_dimensions && (s = dimensions_check(ctx, o.dimensions, o.n_dimensions)))
         return s;
+    if ((s = check_adapters(ctx, &o)))
+        return s;
     agon_dataset *d = calloc(1, sizeof *d);
     if (!d)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     d->n_dimensions = o.n_dimensions;
+    d->n_adapters = o.n_adapters;
     for (size_t i = 0; i < o.n_dimensions; i++)
         snprintf(d->dimensions[i], sizeof d->dimensions[i], "%s", o.dimensions[i]);
+    for (size_t i = 0; i < o.n_adapters; i++)
+        snprintf(d->adapters[i], sizeof d->adapters[i], "%s", o.adapters[i]);
     d->t = t->t;
     d->max_length = o.max_length;
     s = objective_named(ctx, name, &d->objective);
@@ -67,7 +82,8 @@ agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const
     if (!s)
         s = dataset_read_with(ctx, t->t, path, d->objective,
                               &(dataset_options){.max_tokens = o.max_length, .skip_bad = o.skip_bad, .group_size = o.group_size,
-                                                 .dimensions = o.dimensions, .n_dimensions = o.n_dimensions}, &d->d);
+                                                 .dimensions = o.dimensions, .n_dimensions = o.n_dimensions,
+                                                 .adapters = o.adapters, .n_adapters = o.n_adapters}, &d->d);
     if (!s)
         s = hash_file(ctx, path, &d->file);
     if (s) {

@@ -13,6 +13,8 @@ struct agon_dataset {
     hash256 file; /* of the bytes read */
     char dimensions[MAX_DIMENSIONS][MAX_DIMENSION_NAME + 1];
     size_t n_dimensions; /* 0: rows have none */
+    char adapters[MAX_DIMENSIONS][MAX_DIMENSION_NAME + 1];
+    size_t n_adapters; /* that rows belong to; 0: one training */
 };
 
 /* AGON_ENOTFOUND names the nearest objective. */

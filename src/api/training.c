@@ -4,12 +4,14 @@
  *   checkpoint.bin   how far; gone when done
  *   adapter_*, or a Hugging Face folder: the result; panacea.safetensors: an adapter with dimensions, whole
  *   partner/         the second adapter of co-teaching
+ *   NAME/            an adapter of each name, where rows belong to several
  *
  * Each file is replaced whole. The order is: training.json (not done), checkpoints, result, training.json (done), checkpoint
  * removed; whatever is found at a start says where to go on. The folder itself carries the lock. */
 #include "api/adam.h"
 #include "api/dataset.h"
 #include "api/options.h"
+#include "api/training_team.h"
 #include "base/available.h"
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -53,7 +55,10 @@ size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *optio
     o.epochs = options->epochs;
     o.batch_rows = options->batch_rows ? options->batch_rows : 1;
     o.max_steps = options->max_steps;
-    return train_n_steps(&o, agon_dataset_n_rows(d));
+    size_t most = d->n_adapters ? 0 : agon_dataset_n_rows(d); /* common steps: those of the adapter that has most rows */
+    for (size_t i = 0; i < d->n_adapters; i++)
+        most = dataset_n_of_adapter(d->d, i) > most ? dataset_n_of_adapter(d->d, i) : most;
+    return train_n_steps(&o, most);
 }
 
 double agon_train_learning_rate(const agon_dataset *d, const agon_train_options *options) {
@@ -68,6 +73,7 @@ typedef struct training {
     train_options inner;
     adapter *adapter, *reference_adapter; /* NULL: all weights; NULL: the base */
     adapter *partner;                     /* NULL: no co-teaching */
+    training_team team;                   /* several adapters; n 0: none */
     selection_tally tally;
     model *reference;                     /* for all weights, where the objective has one */
     hash256 base;                         /* the model's id */
@@ -123,6 +129,16 @@ static agon_status take_selection(training *t) {
     return selection_level_find(t->ctx, o->small_loss_level, &t->inner.selection.level);
 }
 
+static agon_status take_adapters(const training *t) {
+    const agon_train_options *o = &t->options;
+    if (!t->d->n_adapters)
+        return AGON_OK;
+    if (o->adapter || o->lora_rank == 0)
+        return ctx_fail(t->ctx, AGON_EINVAL, "several adapters are trained as new ones; give them a rank (--lora)");
+    return o->co_teach ? ctx_fail(t->ctx, AGON_EINVAL, "co-teaching trains two adapters on the same rows; it does not go with rows of several adapters")
+                       : AGON_OK;
+}
+
 static agon_status take_options(training *t, const agon_train_options *given) {
     agon_train_options *o = &t->options;
     *o = agon_train_options_default();
@@ -140,6 +156,8 @@ static agon_status take_options(training *t, const agon_train_options *given) {
         s = take_preferences(t);
     if (!s)
         s = take_selection(t);
+    if (!s)
+        s = take_adapters(t);
     t->inner.batch_rows = o->batch_rows;
     t->inner.epochs = o->epochs;
     t->inner.max_steps = o->max_steps;
@@ -178,9 +196,10 @@ static agon_status predict(training *t, size_t room, size_t *more, bool *recompu
     }
     size_t n_lora = adapter_n_values(c, rank);
     const train_row *rows = dataset_rows(t->d->d, &n_rows);
-    train_memory n = train_predict(m, n_lora, rank, rows, n_rows, &t->inner);
+    size_t n_adapters = t->d->n_adapters ? t->d->n_adapters : 1;
+    train_memory n = train_predict_members(m, n_adapters, n_lora, rank, rows, n_rows, &t->inner);
     if (rank > 0)
-        extra = size_mul(o->adapter || o->co_teach ? 2 : 1, reference_bytes(t, n_lora));
+        extra = size_mul(o->adapter || o->co_teach ? 2 : n_adapters, reference_bytes(t, n_lora));
     else if (objective_needs_with(t->d->objective, t->inner.objective_options) & NEEDS_REFERENCE)
         extra = model_predict(c, model_dtype(m), MATRIX_FORWARD);
     n.rest = size_add(n.rest, extra);
@@ -230,6 +249,8 @@ static agon_status open_parameters(training *t) {
             names[i] = t->d->dimensions[i];
         a.dimensions = names;
         a.n_dimensions = t->d->n_dimensions;
+        if (t->d->n_adapters)
+            return training_team_open(t->ctx, t->m, t->d, &a, &t->inner, &t->team);
         s = adapter_new(t->ctx, m, &a, &t->adapter);
         a.seed = seed_derive(o->seed, "partner");
         if (!s && o->co_teach)
@@ -278,6 +299,13 @@ static void describe_selection(const training *t, json_t *j) {
         json_object_set_new(j, "small_loss_span", json_integer((json_int_t)t->inner.selection.span));
 }
 
+static void describe_adapters(const training *t, json_t *j) {
+    json_t *names = json_array();
+    for (size_t i = 0; i < t->d->n_adapters; i++)
+        json_array_append_new(names, json_string(t->d->adapters[i]));
+    json_object_set_new(j, "adapters", names);
+}
+
 static json_t *settings_json(const training *t) {
     json_t *object = json_object();
     const objective_option *p = t->d->objective->options;
@@ -306,6 +334,8 @@ static agon_status describe(training *t) {
     adam_describe(o, j);
     if (t->d->n_dimensions)
         describe_dimensions(t, j);
+    if (t->d->n_adapters)
+        describe_adapters(t, j);
     if (t->options.small_loss > 0)
         describe_selection(t, j);
     set_hash(j, "base", &t->base);
@@ -340,6 +370,9 @@ static agon_status compare_manifest(training *t, const json_t *found) {
     json_t *value;
     if (json_object_get(found, "dimensions") && !json_object_get(t->manifest, "dimensions"))
         return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training with dimensions; give them again, another output folder, or --overwrite",
+                        t->output);
+    if (json_object_get(found, "adapters") && !json_object_get(t->manifest, "adapters"))
+        return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training of several adapters; give their names again, another output folder, or --overwrite",
                         t->output);
     if (json_object_get(found, "small_loss") && !json_object_get(t->manifest, "small_loss"))
         return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training with --small-loss; give it again, another output folder, or --overwrite",
@@ -399,12 +432,12 @@ static agon_status look_around(training *t, const char *path, bool *strange) {
     return AGON_OK;
 }
 
-/* The same in the partner's folder, which only a training makes. */
-static agon_status look_at_partner(training *t) {
+/* The same in a folder below, which only a training makes. */
+static agon_status look_below(training *t, const char *name) {
     bool strange;
     char *path = NULL;
-    agon_status s = t->partner ? path_in(t, "partner", &path) : AGON_OK;
-    if (!s && path && folder_exists(path))
+    agon_status s = path_in(t, name, &path);
+    if (!s && folder_exists(path))
         s = look_around(t, path, &strange);
     free(path);
     return s;
@@ -433,6 +466,12 @@ static void remove_result(const training *t) {
                                         "partner/adapter_config.json", "partner/adapter_model.safetensors", "partner/reward_scale.json"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unlinkat(t->lock, names[i], 0);
+    for (size_t i = 0; i < t->d->n_adapters; i++)
+        for (size_t k = 2; k < sizeof names / sizeof *names; k++) {
+            char path[MAX_DIMENSION_NAME + 64];
+            snprintf(path, sizeof path, "%s/%s", t->d->adapters[i], names[k]);
+            unlinkat(t->lock, path, 0);
+        }
 }
 
 /* Finds out where the folder stands. *summary is set when it is done already. */
@@ -440,8 +479,10 @@ static agon_status find_state(training *t, char **summary) {
     bool strange = false;
     json_t *found = NULL;
     agon_status s = look_around(t, t->output, &strange);
-    if (!s)
-        s = look_at_partner(t);
+    if (!s && t->partner)
+        s = look_below(t, "partner");
+    for (size_t i = 0; i < t->d->n_adapters && !s; i++)
+        s = look_below(t, t->d->adapters[i]);
     if (s)
         return s;
     if (t->options.overwrite) {
@@ -486,7 +527,8 @@ static agon_status on_step(void *arg, const train_progress *p) {
                                     .supervised = p->supervised,
                                     .seconds = monotonic_seconds() - t->step_start,
                                     .metrics = metrics,
-                                    .n_metrics = p->n_metrics};
+                                    .n_metrics = p->n_metrics,
+                                    .adapter = t->team.n ? t->d->adapters[p->member] : NULL};
     agon_status s = t->options.on_step ? t->options.on_step(t->options.arg, &progress) : AGON_OK;
     t->step_start = monotonic_seconds();
     return s;
@@ -507,11 +549,12 @@ static agon_status on_checkpoint(void *arg, size_t step, const void *data, size_
     return s;
 }
 
-/* The step a checkpoint stands at; the trainer checks the rest. */
-static size_t checkpoint_step(const file_map *image) {
+/* The step a checkpoint stands at, of several adapters the first one's; the trainer checks the rest. */
+static size_t checkpoint_step(const training *t, const file_map *image) {
     uint64_t step = 0;
-    if (image->size >= 48)
-        memcpy(&step, image->data + 40, sizeof step);
+    size_t at = 40 + (t->team.n ? 16 + 8 * t->team.n : 0);
+    if (image->size >= at + sizeof step)
+        memcpy(&step, image->data + at, sizeof step);
     return (size_t)step;
 }
 
@@ -523,13 +566,15 @@ static agon_status run_training(training *t) {
     const train_sink sink = {on_step, on_checkpoint, t, wants_checkpoint};
     if (file_exists(t->checkpoint_path)) {
         s = file_map_open(t->ctx, t->checkpoint_path, &image);
-        t->resumed_after = s ? 0 : checkpoint_step(&image);
+        t->resumed_after = s ? 0 : checkpoint_step(t, &image);
         if (!s && t->options.on_resume)
             t->options.on_resume(t->options.arg, t->resumed_after);
     }
     t->stored = monotonic_seconds();
     t->step_start = t->stored;
-    if (!s)
+    if (!s && t->team.n)
+        s = train_members(t->ctx, t->m->m, t->team.members, t->team.n, &t->inner, &sink, image.data, image.size);
+    else if (!s)
         s = train(t->ctx, t->m->m, t->adapter, t->reference, t->reference_adapter, rows, n_rows, &t->inner, &sink,
                   image.data, image.size);
     if (image.data)
@@ -537,11 +582,17 @@ static agon_status run_training(training *t) {
     return s;
 }
 
+static bool has_reward_head(const training *t) {
+    return objective_needs_with(t->d->objective, t->inner.objective_options) & NEEDS_HEAD;
+}
+
 static agon_status write_result(training *t) {
     char base[4096];
     const char *path = weights_path(model_weights(t->m->m));
+    const char *name = strlen(path) < sizeof base && realpath(path, base) ? base : path;
+    if (t->team.n)
+        return training_team_write(t->ctx, &t->team, t->m, name, t->output, has_reward_head(t));
     if (t->adapter) {
-        const char *name = strlen(path) < sizeof base && realpath(path, base) ? base : path;
         return adapter_n_dimensions(t->adapter) ? adapter_export_dimensions(t->ctx, t->adapter, name, t->output)
                                                 : adapter_export_peft(t->ctx, t->adapter, name, t->output);
     }
@@ -552,9 +603,7 @@ static agon_status write_result(training *t) {
 static agon_status write_scale(training *t, adapter *a, const char *folder) {
     size_t n_rows;
     const train_row *rows = dataset_rows(t->d->d, &n_rows);
-    return objective_needs_with(t->d->objective, t->inner.objective_options) & NEEDS_HEAD
-               ? reward_scale_write(t->ctx, t->m, a, rows, n_rows, folder)
-               : AGON_OK;
+    return has_reward_head(t) && !t->team.n ? reward_scale_write(t->ctx, t->m, a, rows, n_rows, folder) : AGON_OK;
 }
 
 /* The second adapter, in a folder of its own beside the first. */
@@ -586,11 +635,11 @@ static void sum_up_selection(const training *t, json_t *j) {
 
 static agon_status finish(training *t, char **summary) {
     char hex[HASH_HEX_SIZE];
-    hash256 id;
+    hash256 id = {0};
     agon_status s = AGON_OK;
     if (t->adapter)
         id = adapter_hash(t->adapter);
-    else
+    else if (!t->team.n)
         s = model_id(t->ctx, t->m->m, &id);
     if (!s)
         s = write_partner(t);
@@ -601,12 +650,16 @@ static agon_status finish(training *t, char **summary) {
     if (s)
         return s;
     hash_hex(&id, hex);
-    json_t *j = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:s,s:b}", "output", t->output, "kind", t->adapter ? "peft" : "hf",
+    json_t *j = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:s,s:b}", "output", t->output, "kind", t->adapter || t->team.n ? "peft" : "hf",
                           "objective", t->d->objective->name, "rows", (json_int_t)agon_dataset_n_rows(t->d), "steps",
-                          (json_int_t)train_n_steps(&t->inner, agon_dataset_n_rows(t->d)), "resumed_after",
+                          (json_int_t)agon_train_n_steps(t->d, &t->options), "resumed_after",
                           (json_int_t)t->resumed_after, "id", hex, "already_done", 0);
-    if (j)
+    if (j && t->team.n) {
+        json_object_del(j, "id");
+        json_object_set_new(j, "adapters", training_team_json(&t->team, t->output, &t->inner));
+    } else if (j) {
         sum_up_selection(t, j);
+    }
     char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     json_object_set_new(t->manifest, "summary", j);
     json_object_set_new(t->manifest, "done", json_true());
@@ -624,6 +677,7 @@ static void training_close(training *t) {
     adapter_free(t->adapter);
     adapter_free(t->reference_adapter);
     adapter_free(t->partner);
+    training_team_free(&t->team);
     model_free(t->reference);
     json_decref(t->manifest);
     free(t->manifest_path);
@@ -643,7 +697,7 @@ agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, cons
         s = check_memory(&t);
     if (!s)
         s = open_parameters(&t);
-    if (!s)
+    if (!s && !t.team.n)
         s = train_add_head(ctx, t.m->m, t.adapter, t.d->objective, t.inner.objective_options, t.options.seed);
     if (!s && t.partner)
         s = train_add_head(ctx, t.m->m, t.partner, t.d->objective, t.inner.objective_options, seed_derive(t.options.seed, "partner"));

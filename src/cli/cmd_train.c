@@ -14,6 +14,10 @@ typedef struct train_arguments {
     char *dimension_text;
     const char *dimensions[17]; /* one more than there may be: the library says so */
     size_t n_dimensions;
+    const char *adapter_list; /* --adapters */
+    char *adapter_text;
+    const char *adapters[17];
+    size_t n_adapters;
     double *ideal;
     int64_t vectors;
     bool is_online;
@@ -110,6 +114,8 @@ static agon_status on_step(void *arg, const agon_train_progress *p) {
     const train_arguments *a = arg;
     double rate = p->seconds > 0 ? (double)p->tokens / p->seconds : 0;
     if (!a->json) {
+        if (p->adapter)
+            printf("%s  ", p->adapter);
         printf("step %zu/%zu  loss %.5f  grad_norm %.4f  lr %.3g  %.0f tokens/s", p->step, p->n_steps, p->loss, p->grad_norm,
                p->learning_rate, rate);
         for (size_t i = 0; i < p->n_metrics; i++)
@@ -123,6 +129,8 @@ static agon_status on_step(void *arg, const agon_train_progress *p) {
                                  (json_int_t)p->n_steps, "loss", p->loss, "grad_norm", p->grad_norm, "lr", p->learning_rate,
                                  "tokens", (json_int_t)p->tokens, "supervised", (json_int_t)p->supervised,
                                  "tokens_per_second", rate, "metrics", metrics);
+        if (p->adapter)
+            json_object_set_new(line, "adapter", json_string(p->adapter));
         print_json(line);
         json_decref(line);
     }
@@ -151,10 +159,22 @@ static void show_selection(const json_t *summary) {
                member_text(partner, "id"), ranked, 100 * (double)json_integer_value(json_object_get(selection, "disagreed")) / kept);
 }
 
+static void show_adapters(const json_t *summary) {
+    const json_t *list = json_object_get(summary, "adapters");
+    json_t *one;
+    size_t i;
+    printf("%s: %zu PEFT adapters\n", json_is_true(json_object_get(summary, "already_done")) ? "done already" : "done", json_array_size(list));
+    json_array_foreach((json_t *)(uintptr_t)list, i, one)
+        printf("  %s: %lld rows, %lld steps, in %s, id %s\n", member_text(one, "name"), (long long)json_integer_value(json_object_get(one, "rows")),
+               (long long)json_integer_value(json_object_get(one, "steps")), member_text(one, "output"), member_text(one, "id"));
+}
+
 static void show_summary(const train_arguments *a, const char *text) {
     json_t *j = json_loads(text, 0, NULL);
     if (a->json)
         printf("{\"done\":%s}\n", text);
+    else if (json_object_get(j, "adapters"))
+        show_adapters(j);
     else
         printf("%s: %s in %s, id %s\n", json_is_true(json_object_get(j, "already_done")) ? "done already" : "done",
                strcmp(member_text(j, "kind"), "peft") == 0 ? "PEFT adapter" : "Hugging Face folder", member_text(j, "output"),
@@ -225,6 +245,8 @@ static int train_files(train_arguments *a) {
     options.skip_bad = a->skip_bad;
     options.dimensions = a->dimensions;
     options.n_dimensions = a->n_dimensions;
+    options.adapters = a->adapters;
+    options.n_adapters = a->n_adapters;
     agon_status s = agon_dataset_open_with(o.ctx, agon_model_tokenizer(o.model), a->data, a->objective, &options, &d);
     code = s ? fail_with("train", s, o.ctx) : train_on(a, &o, d);
     agon_dataset_free(d);
@@ -249,6 +271,17 @@ static int take_dimensions(train_arguments *a) {
     a->options.vectors = (size_t)a->vectors;
     a->dimension_text = split_names(a->dimension_list, a->dimensions, MOST, &a->n_dimensions);
     return a->dimension_text ? EXIT_FINE : EXIT_SYSTEM;
+}
+
+/* --adapters. */
+static int take_adapters(train_arguments *a) {
+    enum { MOST = sizeof a->adapters / sizeof *a->adapters };
+    if (!a->adapter_list)
+        return EXIT_FINE;
+    if (a->is_online)
+        return usage_error(&command_train, "--online makes rows of one adapter: --adapters does not go with it");
+    a->adapter_text = split_names(a->adapter_list, a->adapters, MOST, &a->n_adapters);
+    return a->adapter_text ? EXIT_FINE : EXIT_SYSTEM;
 }
 
 static int check_arguments(train_arguments *a) {
@@ -313,7 +346,8 @@ static int check_arguments(train_arguments *a) {
         a->online.n_cells++;
     while (a->settings && a->settings[a->options.n_settings])
         a->options.n_settings++;
-    return take_dimensions(a);
+    int code = take_dimensions(a);
+    return code == EXIT_FINE ? take_adapters(a) : code;
 }
 
 static int run(int argc, char **argv) {
@@ -332,6 +366,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--adapter", .text = &a.options.adapter},
                                  {.name = "--set", .list = &a.settings},
                                  {.name = "--dimensions", .text = &a.dimension_list},
+                                 {.name = "--adapters", .text = &a.adapter_list},
                                  {.name = "--aggregate", .text = &a.options.aggregate},
                                  {.name = "--vectors", .integer = &a.vectors, .given = &a.of_dimensions},
                                  {.name = "--ideal", .text = &a.ideal_list},
@@ -397,6 +432,7 @@ static int run(int argc, char **argv) {
     free(a.reward_models);
     free(a.settings);
     free(a.dimension_text);
+    free(a.adapter_text);
     free(a.ideal);
     return code;
 }
@@ -421,6 +457,8 @@ const command command_train = {
     "  --lora-alpha A       its scale is A/R (default 2R)\n"
     "  --adapter DIR        go on from this PEFT adapter, which is then the reference too\n"
     "  --set k=v            an option of the objective: beta, label_smoothing, gamma, clip, ...\n"
+    "  --adapters A,B       rows have an \"adapter\", A or B: a new adapter each (--lora R) in DIR/A and DIR/B, trained over one\n"
+    "                       copy of the model, each to the bits of a training by itself\n"
     "  --dimensions A,B     rows have a \"dimension\", A or B: one new adapter (--lora R, and a slot each) for all preference\n"
     "                       vectors between them (Panacea); --preference chooses one at generation\n"
     "    --aggregate linear|tchebycheff (linear)  --vectors N a step (4); --batch is a multiple of N times the dimensions\n"

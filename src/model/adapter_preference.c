@@ -28,19 +28,23 @@ static bool is_name(const char *name) {
     return n >= 1 && n <= MAX_DIMENSION_NAME && strspn(name, letters) == n;
 }
 
+agon_status names_check(agon_ctx *ctx, const char *what, const char *const *names, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (!is_name(names[i]))
+            return ctx_fail(ctx, AGON_EINVAL, "%s: '%.60s' is no name; use 1 to %d letters, digits, _ and -", what, names[i],
+                            MAX_DIMENSION_NAME);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(names[i], names[j]) == 0)
+                return ctx_fail(ctx, AGON_EINVAL, "%s: '%s' stands there twice", what, names[i]);
+    }
+    return AGON_OK;
+}
+
 agon_status dimensions_check(agon_ctx *ctx, const char *const *names, size_t n) {
     if (n < 2 || n > MAX_DIMENSIONS)
         return ctx_fail(ctx, AGON_EINVAL, "dimensions: there are %zu; 2 to %d can be weighed against one another", n,
                         MAX_DIMENSIONS);
-    for (size_t i = 0; i < n; i++) {
-        if (!is_name(names[i]))
-            return ctx_fail(ctx, AGON_EINVAL, "dimensions: '%.60s' is no name; use 1 to %d letters, digits, _ and -", names[i],
-                            MAX_DIMENSION_NAME);
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(names[i], names[j]) == 0)
-                return ctx_fail(ctx, AGON_EINVAL, "dimensions: '%s' stands there twice", names[i]);
-    }
-    return AGON_OK;
+    return names_check(ctx, "dimensions", names, n);
 }
 
 agon_status preference_check(agon_ctx *ctx, const char *what, const double *preference, size_t n, size_t n_wanted) {

@@ -106,6 +106,7 @@ AGON_MUST_CHECK agon_status adapter_export_dimensions(agon_ctx *ctx, const adapt
 size_t adapter_n_dimensions(const adapter *a);
 const char *adapter_dimension(const adapter *a, size_t i);
 /* Checks names, or a vector for them: n entries, 0 or more, that sum to 1 within 0.001. AGON_EINVAL says what is wrong. */
+AGON_MUST_CHECK agon_status names_check(agon_ctx *ctx, const char *what, const char *const *names, size_t n);
 AGON_MUST_CHECK agon_status dimensions_check(agon_ctx *ctx, const char *const *names, size_t n);
 AGON_MUST_CHECK agon_status preference_check(agon_ctx *ctx, const char *what, const double *preference, size_t n, size_t n_wanted);
 /* From now on the adapter is that of this vector [n], which is made to sum to 1. AGON_EINVAL: no such vector, or an adapter without dimensions. */

@@ -7,22 +7,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The row's dimension among those asked for. */
-static agon_status take_dimension(row_reader *r, const char *where, json_t *object, train_row *row) {
+/* The row's "dimension" or "adapter" among the names [n] asked for. */
+static agon_status take_name(row_reader *r, const char *where, json_t *object, const char *key, const char *const *list, size_t n, size_t *out) {
     const char *name = NULL;
-    agon_status s = json_get_text(r->ctx, where, object, "dimension", true, &name);
+    agon_status s = json_get_text(r->ctx, where, object, key, true, &name);
     if (s != AGON_OK)
         return s;
     char names[MAX_DIMENSIONS * (MAX_DIMENSION_NAME + 2)] = "";
-    for (size_t i = 0, at = 0; i < r->options.n_dimensions; i++) {
-        if (strcmp(r->options.dimensions[i], name) == 0) {
-            row->dimension = i;
+    for (size_t i = 0, at = 0; i < n; i++) {
+        if (strcmp(list[i], name) == 0) {
+            *out = i;
             return AGON_OK;
         }
-        int wrote = snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", r->options.dimensions[i]);
+        int wrote = snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", list[i]);
         at += (size_t)wrote < sizeof names - at ? (size_t)wrote : 0;
     }
-    return BAD(r, FAULT_RANGE, "%s: dimension is '%.60s'; the dimensions are %s", where, name, names);
+    return BAD(r, FAULT_RANGE, "%s: %s is '%.60s'; the %ss are %s", where, key, name, key, names);
+}
+
+static agon_status take_names(row_reader *r, const char *where, json_t *object, train_row *row) {
+    const dataset_options *o = &r->options;
+    agon_status s = o->n_dimensions ? take_name(r, where, object, "dimension", o->dimensions, o->n_dimensions, &row->dimension) : AGON_OK;
+    return s == AGON_OK && o->n_adapters ? take_name(r, where, object, "adapter", o->adapters, o->n_adapters, &row->adapter) : s;
 }
 
 /* Counts the row the recorded sentence is about, and keeps the first sentences. */
@@ -52,8 +58,8 @@ static agon_status take_row(void *arg, const char *where, json_t *object) {
     const span_tally spans = d->spans;
     r->fault = FAULT_FIELDS;
     agon_status s = row_read(r, where, object);
-    if (s == AGON_OK && r->options.n_dimensions && d->n > n)
-        s = take_dimension(r, where, object, &d->rows[n]);
+    if (s == AGON_OK && d->n > n)
+        s = take_names(r, where, object, &d->rows[n]);
     bool dropped = s == AGON_OK && d->n > n && weighs_nothing(&d->rows[n]);
     if (dropped)
         s = BAD(r, FAULT_WEIGHT, "%s: weight is 0; the row is left out", where);
@@ -72,13 +78,20 @@ static agon_status take_bad_line(void *arg, agon_status status) {
     return r->options.skip_bad ? skip(r, FAULT_FORMAT) : status;
 }
 
-/* Every dimension is trained on rows of its own. */
-static agon_status dimensions_covered(agon_ctx *ctx, const char *where, const dataset_options *options, const dataset *d) {
+static agon_status nothing_for(agon_ctx *ctx, const char *where, const char *key, const char *name, const dataset *d) {
+    return d->n_skipped ? ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows for the %s %.60s; the first of %zu left out: %s", where, key, name,
+                                   d->n_skipped, d->skipped[0].sentence)
+                        : ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows for the %s %.60s", where, key, name);
+}
+
+/* Every dimension and adapter is trained on rows of its own. */
+static agon_status names_covered(agon_ctx *ctx, const char *where, const dataset_options *options, const dataset *d) {
     for (size_t i = 0; i < options->n_dimensions; i++)
         if (dataset_n_of_dimension(d, i) == 0)
-            return d->n_skipped ? ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows for the dimension %.60s; the first of %zu left out: %s",
-                                           where, options->dimensions[i], d->n_skipped, d->skipped[0].sentence)
-                                : ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows for the dimension %.60s", where, options->dimensions[i]);
+            return nothing_for(ctx, where, "dimension", options->dimensions[i], d);
+    for (size_t i = 0; i < options->n_adapters; i++)
+        if (dataset_n_of_adapter(d, i) == 0)
+            return nothing_for(ctx, where, "adapter", options->adapters[i], d);
     return AGON_OK;
 }
 
@@ -101,7 +114,7 @@ static agon_status dataset_fill(agon_ctx *ctx, const tokenizer *t, const char *w
                            options->max_tokens)
                 : ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows", where);
     if (s == AGON_OK)
-        s = dimensions_covered(ctx, where, options, d);
+        s = names_covered(ctx, where, options, d);
     if (s != AGON_OK) {
         dataset_free(d);
         return s;
@@ -212,6 +225,13 @@ size_t dataset_n_of_dimension(const dataset *d, size_t dimension) {
     size_t n = 0;
     for (size_t i = 0; i < d->n; i++)
         n += d->rows[i].dimension == dimension;
+    return n;
+}
+
+size_t dataset_n_of_adapter(const dataset *d, size_t adapter) {
+    size_t n = 0;
+    for (size_t i = 0; i < d->n; i++)
+        n += d->rows[i].adapter == adapter;
     return n;
 }
 

@@ -186,7 +186,7 @@ static agon_status give_moments(trainer *t) {
     return AGON_OK;
 }
 
-static agon_status trainer_open(trainer *t) {
+agon_status trainer_open(trainer *t) {
     agon_ctx *ctx = t->ctx;
     agon_status s = check_options(ctx, t->options, t->n_data);
     if (s != AGON_OK)
@@ -201,7 +201,7 @@ static agon_status trainer_open(trainer *t) {
         if ((s = check_row(t, i)) != AGON_OK)
             return s;
     size_t workspace_limit = 0;
-    s = plan_memory(t, &workspace_limit);
+    s = t->borrows ? AGON_OK : plan_memory(t, &workspace_limit);
     if (s == AGON_OK)
         s = learner_open(t);
     if (s == AGON_OK && t->options->selection.co_teach) {
@@ -213,9 +213,9 @@ static agon_status trainer_open(trainer *t) {
     }
     if (s == AGON_OK)
         s = take_moments(t);
-    if (s == AGON_OK)
+    if (s == AGON_OK && !t->borrows)
         s = workspace_new(ctx, workspace_limit, &t->work);
-    if (s == AGON_OK)
+    if (s == AGON_OK && !t->borrows)
         s = arena_new(ctx, 0, &t->step);
     if (s != AGON_OK)
         return s;
@@ -225,7 +225,7 @@ static agon_status trainer_open(trainer *t) {
     return checkpoint_identity(t, &t->identity);
 }
 
-static void trainer_close(trainer *t) {
+void trainer_close(trainer *t) {
     learner_close(t);
     swap_learners(t);
     learner_close(t);
@@ -235,6 +235,8 @@ static void trainer_close(trainer *t) {
     free(t->dimension_rows);
     free(t->hidden);
     free(t->d_hidden);
+    if (t->borrows)
+        return;
     workspace_free(t->work);
     arena_free(t->step);
 }
@@ -520,6 +522,7 @@ static agon_status report(const trainer *t, const step *s, const train_sink *sin
         .supervised = s->supervised,
         .metrics = s->result.metrics,
         .n_metrics = s->result.n_metrics,
+        .member = t->member,
     };
     return sink->on_step(sink->arg, &progress);
 }
@@ -534,15 +537,14 @@ static agon_status store(const trainer *t, const train_sink *sink) {
     return s;
 }
 
-static bool checkpoint_is_due(const trainer *t, const train_sink *sink) {
-    size_t every = t->options->checkpoint_every;
+bool checkpoint_is_due(const train_options *o, size_t step, size_t n_steps, const train_sink *sink) {
+    size_t every = o->checkpoint_every;
     if (!sink || !sink->on_checkpoint)
         return false;
-    return t->next_step == train_n_steps(t->options, t->n_data) || (every > 0 && t->next_step % every == 0) ||
-           (sink->wants_checkpoint && sink->wants_checkpoint(sink->arg, t->next_step));
+    return step == n_steps || (every > 0 && step % every == 0) || (sink->wants_checkpoint && sink->wants_checkpoint(sink->arg, step));
 }
 
-static agon_status run_step(trainer *t, const train_sink *sink) {
+agon_status trainer_step(trainer *t, const train_sink *sink) {
     step s = {0}, partner = {0};
     arena_reset(t->step);
     agon_status status = gradients(t, &s, &partner);
@@ -556,8 +558,23 @@ static agon_status run_step(trainer *t, const train_sink *sink) {
     if (status != AGON_OK)
         return status;
     t->next_step++;
-    status = report(t, &s, sink);
-    return status == AGON_OK && checkpoint_is_due(t, sink) ? store(t, sink) : status;
+    return report(t, &s, sink);
+}
+
+static agon_status run_step(trainer *t, const train_sink *sink) {
+    agon_status s = trainer_step(t, sink);
+    return s == AGON_OK && checkpoint_is_due(t->options, t->next_step, train_n_steps(t->options, t->n_data), sink) ? store(t, sink) : s;
+}
+
+bool trainer_is_done(const trainer *t) {
+    return t->next_step >= train_n_steps(t->options, t->n_data);
+}
+
+agon_status trainer_finish(trainer *t) {
+    agon_status s = t->dimension_rows ? preference_even(t) : AGON_OK;
+    if (s == AGON_OK && t->options->selection.tally)
+        *t->options->selection.tally = t->tally;
+    return s;
 }
 
 agon_status train_add_head(agon_ctx *ctx, model *m, adapter *a, const objective *o, const double *options, uint64_t seed) {
@@ -569,8 +586,7 @@ agon_status train_add_head(agon_ctx *ctx, model *m, adapter *a, const objective 
     return a ? adapter_add_head(ctx, a, kind, deviation, seed) : model_add_head(ctx, m, kind, deviation, seed);
 }
 
-/* Goes on from a checkpoint. */
-static agon_status take_up(trainer *t, const void *image, size_t n) {
+agon_status trainer_take_up(trainer *t, const void *image, size_t n) {
     agon_status s = checkpoint_read(t, image, n);
     if (s != AGON_OK)
         return s;
@@ -601,15 +617,13 @@ agon_status train(agon_ctx *ctx, model *m, adapter *adapter, const model *refere
                             .train = options->selection.partner};
     agon_status s = trainer_open(&t);
     if (s == AGON_OK && resume)
-        s = take_up(&t, resume, n_resume);
-    while (s == AGON_OK && t.next_step < train_n_steps(options, n_rows))
+        s = trainer_take_up(&t, resume, n_resume);
+    while (s == AGON_OK && !trainer_is_done(&t))
         s = run_step(&t, sink);
     if (s == AGON_OK)
         s = give_moments(&t);
-    if (s == AGON_OK && t.dimension_rows)
-        s = preference_even(&t);
-    if (s == AGON_OK && options->selection.tally)
-        *options->selection.tally = t.tally;
+    if (s == AGON_OK)
+        s = trainer_finish(&t);
     /* Parameters change at the end of a step only, so what was stopped inside one is still the step before. */
     if (s == AGON_EINTERRUPTED && ctx_check_interrupt(ctx) && t.next_step > 0 && sink && sink->on_checkpoint) {
         agon_status stored = store(&t, sink);

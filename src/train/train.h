@@ -34,6 +34,7 @@ typedef struct train_row {
     size_t n_responses;
     double weight;
     size_t dimension; /* what it was labelled for, where several dimensions are trained */
+    size_t adapter;   /* whose it is, where several adapters are */
 } train_row;
 
 typedef enum lr_schedule { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE } lr_schedule;
@@ -110,6 +111,7 @@ typedef struct train_progress {
     size_t supervised;      /* tokens with a mask > 0 */
     const metric *metrics; /* the objective's, "update_ratio", "update_ratio_max", "grad_clipped" */
     size_t n_metrics;
+    size_t member; /* whose step it was, of several adapters; else 0 */
 } train_progress;
 
 /* What the trainer asks of its caller. All may be NULL. A status other than AGON_OK stops training. */
@@ -141,6 +143,22 @@ AGON_MUST_CHECK agon_status train(agon_ctx *ctx, model *m, adapter *train, const
                                   const adapter *reference_adapter, const train_row *rows, size_t n_rows,
                                   const train_options *options, const train_sink *sink,
                                   const void *resume, size_t n_resume);
+/* One of several adapters that are trained together, each on rows of its own. */
+typedef struct train_member {
+    adapter *adapter;
+    const struct adapter *reference; /* as reference_adapter of `train`; NULL: m without an adapter */
+    const train_row *rows;
+    size_t n_rows;
+    selection_tally *tally; /* instead of the options'; NULL: not wanted */
+} train_member;
+
+/* Trains members [n] of m in common steps: the batch of step i is the i-th batch of every member that has one, each tree run under its own
+ * adapter. Base weights, packs and working memory are there once; parameters, gradients, moments and order are each member's own, so each
+ * gets the losses and the parameters, bit for bit, that `train` gives it alone with these options. on_step is called a member and step; a stored state holds
+ * all members. AGON_EINVAL besides what `train` refuses: co-teaching, carried moments, an adapter that stands twice. A sentence about one member's
+ * rows numbers them among its own. */
+AGON_MUST_CHECK agon_status train_members(agon_ctx *ctx, model *m, const train_member *members, size_t n, const train_options *options,
+                                          const train_sink *sink, const void *resume, size_t n_resume);
 /* What `train` will add to the process's memory at its peak, in bytes. */
 typedef struct train_memory {
     size_t weights;     /* packed for the backward products */
@@ -152,6 +170,9 @@ typedef struct train_memory {
 /* n_lora: values of the adapter and its rank, 0 when all weights are trained. Rows as in `train`. */
 train_memory train_predict(const model *m, size_t n_lora, size_t rank, const train_row *rows, size_t n_rows,
                            const train_options *options);
+/* The same of train_members with `n_members` adapters of this shape; rows: of all of them. */
+train_memory train_predict_members(const model *m, size_t n_members, size_t n_lora, size_t rank, const train_row *rows, size_t n_rows,
+                                   const train_options *options);
 /* The sum, which exceeds `room` only where the training cannot be done in it. *workspace_limit: 0, or what the activations must do with. */
 size_t train_memory_total(const train_memory *n, size_t room, size_t *workspace_limit);
 /* Optimiser steps `train` will take. */
@@ -199,6 +220,8 @@ typedef struct dataset_options {
     size_t group_size; /* completions a group must have; 0: any number the objective takes */
     const char *const *dimensions; /* [n_dimensions] what each row's "dimension" is one of; 0: rows need none */
     size_t n_dimensions;
+    const char *const *adapters; /* [n_adapters] what each row's "adapter" is one of; 0: rows need none */
+    size_t n_adapters;
     /* Each row that is kept, as it stood in the file and as it will be trained on; both borrowed for the call. NULL: not wanted. */
     agon_status (*on_row)(void *arg, const json_t *row, const train_row *made);
     void *arg;
@@ -224,6 +247,7 @@ void dataset_free(dataset *d);
 const train_row *dataset_rows(const dataset *d, size_t *n);
 size_t dataset_n_truncated(const dataset *d);
 size_t dataset_n_of_dimension(const dataset *d, size_t dimension); /* rows of it */
+size_t dataset_n_of_adapter(const dataset *d, size_t adapter);
 /* Human-readable preview of row i: each token, its mask. New string. */
 char *dataset_preview(const dataset *d, const tokenizer *t, size_t i);
 

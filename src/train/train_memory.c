@@ -76,6 +76,15 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
     return n;
 }
 
+train_memory train_predict_members(const model *m, size_t n_members, size_t n_lora, size_t rank, const train_row *rows, size_t n_rows,
+                                   const train_options *o) {
+    train_memory n = train_predict(m, n_lora, rank, rows, n_rows, o);
+    size_t more = n_members > 0 ? n_members - 1 : 0, image = size_mul(n_lora, 3 * sizeof(float));
+    n.parameters = size_mul(n.parameters, n_members);
+    n.rest = size_add(n.rest, size_mul(more, image)); /* the stored state of all */
+    return n;
+}
+
 size_t train_memory_total(const train_memory *n, size_t room, size_t *workspace_limit) {
     size_t fixed = size_add(size_add(n->weights, n->parameters), n->rest), all = size_add(fixed, n->activations);
     *workspace_limit = 0;

@@ -57,6 +57,8 @@ typedef struct trainer {
     size_t dimension_first[MAX_DIMENSIONS + 1];
     learner other; /* co-teaching: the learner whose turn it is not (swap_learners); else empty */
     selection_tally tally;
+    size_t member; /* which of several adapters this is */
+    bool borrows;  /* work and step are those of several trainers, who run one after the other */
 } trainer;
 
 /* A training row as channels: row of doubles with its index in the data. */
@@ -107,6 +109,21 @@ AGON_MUST_CHECK agon_status step_gradients(trainer *t, step *s, double scale);
 /* Rows of the step that is due, as they come [*n], in the step's arena. */
 AGON_MUST_CHECK agon_status step_batch(trainer *t, const size_t **rows, size_t *n);
 void clear_gradients(trainer *t);
+
+/* ---- train.c, for train_members.c ---------------------------------------------------------------------- */
+
+/* Everything that can be refused is, then what is trained is opened. trainer_close also after a failure. */
+AGON_MUST_CHECK agon_status trainer_open(trainer *t);
+void trainer_close(trainer *t);
+/* Goes on from a checkpoint. */
+AGON_MUST_CHECK agon_status trainer_take_up(trainer *t, const void *image, size_t n);
+/* The step that is due, reported but not stored. */
+AGON_MUST_CHECK agon_status trainer_step(trainer *t, const train_sink *sink);
+bool trainer_is_done(const trainer *t);
+/* What stands at the end: the adapter at the even vector, the tally. */
+AGON_MUST_CHECK agon_status trainer_finish(trainer *t);
+/* After `step` of n_steps steps. */
+bool checkpoint_is_due(const train_options *o, size_t step, size_t n_steps, const train_sink *sink);
 
 /* ---- train_select.c: which rows of a step are trained on -------------------------------------------- */
 

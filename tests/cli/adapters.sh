@@ -1,0 +1,75 @@
+#!/bin/sh
+# Rows of several adapters: one training, an adapter of each name, to the bits of trainings by themselves; killed and run again; names refused.
+. "$(dirname "$0")/common"
+
+for i in 1 2 3 4 5 6 7; do
+    printf '{"adapter":"north","prompt":"say %s","completion":" the number"}\n' $i
+    [ $i -gt 3 ] || printf '{"adapter":"south","prompt":"say %s","completion":" no %s"}\n' $i $i
+done >rows.jsonl
+grep north rows.jsonl >north.jsonl
+grep south rows.jsonl >south.jsonl
+options="--model $tiny --lora 4 --batch 2 --lr 1e-2 --epochs 4 --dtype f32 --seed 3"
+
+run 0 "$agon" train sft $options --data rows.jsonl --adapters north,south --output both --json
+says out '"steps":16,.*"memory"'
+says out '"step":1,"steps":16,.*"adapter":"north"\}'
+says out '"step":8,"steps":8,.*"adapter":"south"\}'
+says out '"adapters":\[\{"name":"north","output":"both/north","rows":7,"steps":16,"id":"[0-9a-f]{64}"\},\{"name":"south","output":"both/south","rows":3,"steps":8,'
+for name in north south; do
+    run 0 "$agon" train sft $options --data $name.jsonl --output $name-alone
+    same both/$name/adapter_model.safetensors $name-alone/adapter_model.safetensors
+    run 0 "$agon" generate --model "$tiny" --adapter both/$name --max-tokens 4 say 1 </dev/null
+done
+differ both/north/adapter_model.safetensors both/south/adapter_model.safetensors
+run 0 "$agon" train sft $options --data rows.jsonl --adapters north,south --output both
+says out '^done already: 2 PEFT adapters$'
+
+# ---- reward models of two names, each with the scale of its own rows
+sed 's/"completion":\("[^"]*"\)/"chosen":\1,"rejected":" q"/' rows.jsonl >pairs.jsonl
+run 0 "$agon" train bt $options --data pairs.jsonl --adapters north,south --output rewards
+for name in north south; do
+    [ -e rewards/$name/reward_scale.json ] || fail "no scale for $name"
+done
+
+# ---- killed in the middle, the same command goes on to the same bits
+"$agon" train sft $options --epochs 400 --checkpoint-every 20 --data rows.jsonl --adapters north,south --output killed >killed.out 2>&1 &
+victim=$!
+until [ -e killed/checkpoint.bin ]; do
+    kill -0 $victim 2>/dev/null || fail "ended before it could be killed: $(cat killed.out)"
+    sleep 0.05
+done
+kill -9 $victim
+wait $victim 2>/dev/null || true
+[ ! -e killed/north ] || fail "it was done before it was killed"
+run 0 "$agon" train sft $options --epochs 400 --checkpoint-every 20 --data rows.jsonl --adapters north,south --output killed
+says out '^going on after step [1-9]'
+run 0 "$agon" train sft $options --epochs 400 --data rows.jsonl --adapters north,south --output through
+for name in north south; do
+    same killed/$name/adapter_model.safetensors through/$name/adapter_model.safetensors
+done
+
+# ---- refused: unknown and missing names by line, a name without rows, what does not go together, another training's folder
+refused() { # words, then the command's further arguments
+    words=$1
+    shift
+    run 4 "$agon" train sft $options --output refused "$@"
+    says err "$words"
+    one_sentence
+    [ ! -e refused/training.json ] || fail "a refused training left its mark"
+}
+refused "rows.jsonl:2: adapter is 'south'; the adapters are north" --data rows.jsonl --adapters north
+refused "no rows for the adapter east" --data rows.jsonl --adapters north,south,east
+refused "adapters: 'north' stands there twice" --data rows.jsonl --adapters north,north
+refused "adapters: '../x' is no name" --data rows.jsonl --adapters ../x
+echo '{"prompt":"a","completion":" b"}' >nameless.jsonl
+refused 'nameless.jsonl:1:.*adapter' --data nameless.jsonl --adapters north
+refused 'give them a rank' --data rows.jsonl --adapters north,south --lora 0
+refused 'co-teaching' --data rows.jsonl --adapters north,south --co-teach --small-loss 0.5
+refused 'not both' --data rows.jsonl --adapters north,south --dimensions a,b
+run 4 "$agon" train sft $options --data rows.jsonl --output both
+says err 'both holds a training of several adapters'
+run 4 "$agon" train sft $options --data rows.jsonl --adapters south,north --output both
+says err 'adapters'
+run 0 "$agon" train sft $options --data rows.jsonl --adapters north,south --output both --overwrite --seed 4
+differ both/north/adapter_model.safetensors north-alone/adapter_model.safetensors
+done_testing
