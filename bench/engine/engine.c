@@ -5,16 +5,17 @@
  * after each phase, because a shared machine is not the same from one minute to the next. `cpu_seconds` is the
  * time all threads were running: with --threads 1 it leaves out what other processes took.
  *
- *   bench-engine MODEL.gguf [--threads N] [--cpu PATH] [--native] [--runs N] [--scale N] [--growth | PHASE...]
+ *   bench-engine MODEL.gguf [--threads N] [--cpu PATH] [--native] [--runs N] [--scale N] [--growth | --grow WORK | PHASE...]
  *
  * Phases: prefill batch stream score lora_short lora_long sft; all when none is named. --scale divides the
- * amount of work of `batch` and `score`. --growth instead: time and peak memory of prefill, generation, a LoRA and a full step
- * at 1, 2, 4 and 8 times the length and the batch, each in a process of its own. */
+ * amount of work of `batch` and `score`. --growth instead: time and peak memory of prefill, generation, scoring, LoRA, full, DPO and GRPO steps
+ * at 1, 2, 4 and 8 times the length and the batch, each in a process of its own; --grow score: only what begins so. */
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "generate/generate.h"
 #include "train/train.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,28 +127,42 @@ static work run_prefill(bench *b) {
     return prefill(b, 1, 512);
 }
 
-static work run_generate(bench *b, size_t n_prompts, size_t n_samples, size_t n_new) {
-    enum { N_PROMPT = 40 };
+enum { N_PROMPT = 40 };
+
+/* Answers of n_new tokens each to random prompts: out [n_prompts * n_samples], prompts [n_prompts] of N_PROMPT tokens, all the caller's. */
+static void answer(bench *b, size_t n_prompts, size_t n_samples, size_t n_new, int32_t **prompts, completion *out) {
     generate_request *requests = calloc(n_prompts, sizeof *requests);
-    completion *out = calloc(n_prompts * n_samples, sizeof *out);
     uint64_t *seeds = calloc(n_samples, sizeof *seeds);
     sampling how = sampling_default();
     how.max_tokens = n_new;
     how.ignore_stop_tokens = true;
     for (size_t i = 0; i < n_samples; i++)
         seeds[i] = i + 1;
-    for (size_t i = 0; i < n_prompts; i++)
-        requests[i] = (generate_request){random_tokens(b, N_PROMPT, i + 7), N_PROMPT, n_samples, seeds, NULL, how};
+    for (size_t i = 0; i < n_prompts; i++) {
+        prompts[i] = random_tokens(b, N_PROMPT, i + 7);
+        requests[i] = (generate_request){prompts[i], N_PROMPT, n_samples, seeds, NULL, how};
+    }
     start(b);
     TRY(generate(b->ctx, b->m, requests, n_prompts, NULL, out));
     stop(b);
-    for (size_t i = 0; i < n_prompts; i++)
-        free((void *)requests[i].prompt);
-    for (size_t i = 0; i < n_prompts * n_samples; i++)
-        completion_free(&out[i]);
     free(requests);
-    free(out);
     free(seeds);
+}
+
+static void drop_answers(int32_t **prompts, size_t n_prompts, completion *out, size_t n) {
+    for (size_t i = 0; i < n_prompts; i++)
+        free(prompts[i]);
+    for (size_t i = 0; i < n; i++)
+        completion_free(&out[i]);
+    free(prompts);
+    free(out);
+}
+
+static work run_generate(bench *b, size_t n_prompts, size_t n_samples, size_t n_new) {
+    completion *out = calloc(n_prompts * n_samples, sizeof *out);
+    int32_t **prompts = calloc(n_prompts, sizeof *prompts);
+    answer(b, n_prompts, n_samples, n_new, prompts, out);
+    drop_answers(prompts, n_prompts, out, n_prompts * n_samples);
     double n = (double)(n_prompts * n_samples * n_new), prompt = (double)(n_prompts * N_PROMPT);
     return (work){n, (n + prompt) * b->linear_flop + n * b->head_flop};
 }
@@ -160,10 +175,10 @@ static work run_stream(bench *b) {
     return run_generate(b, 1, 1, 64);
 }
 
-/* A prompt of 32 tokens and an answer of 96, as the roles' requests are. */
-static work run_score(bench *b) {
-    enum { PROMPT = 32, ANSWER = 96 };
-    size_t n = (size_t)(1000 / b->scale), n_tokens = n * (PROMPT + ANSWER);
+/* n requests, a quarter of their `length` tokens the prompt. */
+static work score(bench *b, size_t n, size_t length) {
+    const size_t PROMPT = length / 4, ANSWER = length - PROMPT;
+    size_t n_tokens = n * length;
     segment *s = calloc(2 * n, sizeof *s);
     int32_t *tokens = random_tokens(b, n_tokens, 3);
     float *log_prob = memory_new(n_tokens, sizeof *log_prob);
@@ -185,6 +200,11 @@ static work run_score(bench *b) {
     return (work){(double)n_tokens, (double)n_tokens * b->linear_flop + (double)(n * ANSWER) * b->head_flop};
 }
 
+/* A prompt of 32 tokens and an answer of 96, as the roles' requests are. */
+static work run_score(bench *b) {
+    return score(b, (size_t)(1000 / b->scale), 128);
+}
+
 static agon_status second_step(void *arg, const train_progress *p) {
     if (p->step == 1)
         start(arg); /* the first step allocates */
@@ -193,9 +213,9 @@ static agon_status second_step(void *arg, const train_progress *p) {
 
 /* One supervised step of n_rows rows of `length` tokens, or of 64 to 128 when it is 0, half of them the prompt. */
 static work run_train(bench *b, bool full, size_t n_rows, size_t length) {
-    enum { MOST_ROWS = 64, STEPS = 2 };
-    train_row rows[MOST_ROWS];
-    train_response responses[MOST_ROWS];
+    enum { MOST = 64, STEPS = 2 };
+    train_row rows[MOST];
+    train_response responses[MOST];
     double tokens = 0, scored = 0;
     adapter *a = NULL;
     adapter_options lora = {.rank = 16, .alpha = 32, .seed = 1};
@@ -225,6 +245,68 @@ static work run_train(bench *b, bool full, size_t n_rows, size_t length) {
     return (work){tokens, passes * tokens * b->linear_flop + (passes + 1) * scored * b->head_flop};
 }
 
+enum { MOST_ROWS = 64, MOST_SAMPLES = 4 };
+
+/* Steps of LoRA on rows that share a prompt each, with the model as the reference; *b has the time of the second. */
+static void train_groups(bench *b, const char *objective, const char *setting, const train_row *rows, size_t n_rows) {
+    adapter *a = NULL;
+    const adapter_options lora = {.rank = 16, .alpha = 32, .seed = 1};
+    train_options o = train_options_default();
+    const train_sink sink = {.on_step = second_step, .arg = b};
+    o.objective = objective_find(objective);
+    objective_defaults(o.objective, o.objective_options);
+    o.batch_rows = n_rows;
+    o.max_steps = 2;
+    if (setting)
+        TRY(objective_set(b->ctx, o.objective, setting, o.objective_options));
+    TRY(adapter_new(b->ctx, b->m, &lora, &a));
+    TRY(train(b->ctx, b->m, a, NULL, NULL, rows, n_rows, &o, &sink, NULL, 0));
+    stop(b);
+    adapter_free(a);
+}
+
+/* One DPO step on n_rows pairs: half of `length` tokens the prompt, the other half each side. */
+static work run_dpo(bench *b, size_t n_rows, size_t length) {
+    train_row rows[MOST_ROWS];
+    train_response sides[MOST_ROWS][2];
+    size_t n_prompt = length / 2, n = length - n_prompt;
+    for (size_t i = 0; i < n_rows; i++) {
+        const int32_t *list = random_tokens(b, n_prompt + 2 * n, 50 + i);
+        for (size_t k = 0; k < 2; k++)
+            sides[i][k] = (train_response){.tokens = list + n_prompt + k * n, .n = n, .reward = NAN, .advantage = NAN, .label = NAN, .weight = 1};
+        rows[i] = (train_row){.prompt = list, .n_prompt = n_prompt, .responses = sides[i], .n_responses = 2, .weight = 1};
+    }
+    train_groups(b, "dpo", NULL, rows, n_rows);
+    for (size_t i = 0; i < n_rows; i++)
+        free((void *)rows[i].prompt);
+    double tokens = (double)(n_rows * (n_prompt + 2 * n)), scored = (double)(n_rows * 2 * n);
+    return (work){tokens, 2 * tokens * b->linear_flop + 3 * scored * b->head_flop}; /* the reference is known after the first step */
+}
+
+/* A GRPO step: four answers of n_new tokens to each prompt, then a step on them with the reference's log_probs known. */
+static work run_grpo(bench *b, size_t n_prompts, size_t n_new) {
+    size_t n = n_prompts * MOST_SAMPLES;
+    train_row rows[MOST_ROWS];
+    train_response samples[MOST_ROWS][MOST_SAMPLES];
+    completion *out = calloc(n, sizeof *out);
+    int32_t **prompts = calloc(n_prompts, sizeof *prompts);
+    answer(b, n_prompts, MOST_SAMPLES, n_new, prompts, out);
+    double seconds = b->seconds, cpu = b->cpu;
+    for (size_t i = 0; i < n_prompts; i++) {
+        for (size_t k = 0; k < MOST_SAMPLES; k++) {
+            const completion *c = &out[i * MOST_SAMPLES + k];
+            samples[i][k] = (train_response){.tokens = c->tokens, .n = c->n_tokens, .old = c->log_probs, .reward = (double)k, .advantage = NAN,
+                                             .label = NAN, .weight = 1};
+        }
+        rows[i] = (train_row){.prompt = prompts[i], .n_prompt = N_PROMPT, .responses = samples[i], .n_responses = MOST_SAMPLES, .weight = 1};
+    }
+    train_groups(b, "grpo", "beta=0.04", rows, n_prompts);
+    b->seconds += seconds, b->cpu += cpu;
+    drop_answers(prompts, n_prompts, out, n);
+    double written = (double)(n * n_new), read = (double)(n_prompts * N_PROMPT);
+    return (work){written, 3 * (written + read) * b->linear_flop + 4 * written * b->head_flop};
+}
+
 static work run_lora_short(bench *b) {
     return run_train(b, false, 8, 0);
 }
@@ -249,8 +331,8 @@ enum { N_PHASES = sizeof phases / sizeof *phases };
 /* ---- growth ------------------------------------------------------------------------------------------ */
 
 /* One row of work at 64 tokens, and everything at 2, 4 and 8 times the length or the batch. */
-typedef enum growing { GROW_PREFILL, GROW_GENERATE, GROW_LORA, GROW_SFT, N_GROWING } growing;
-static const char *const growing_names[N_GROWING] = {"prefill", "generation", "lora step", "sft step"};
+typedef enum growing { GROW_PREFILL, GROW_GENERATE, GROW_SCORE, GROW_LORA, GROW_SFT, GROW_DPO, GROW_GRPO, N_GROWING } growing;
+static const char *const growing_names[N_GROWING] = {"prefill", "generation", "scoring", "lora step", "sft step", "dpo step", "grpo step"};
 
 static work run_growing(bench *b, growing what, size_t batch, size_t length) {
     switch (what) {
@@ -258,6 +340,12 @@ static work run_growing(bench *b, growing what, size_t batch, size_t length) {
         return prefill(b, batch, length);
     case GROW_GENERATE:
         return run_generate(b, batch, 1, length);
+    case GROW_SCORE:
+        return score(b, batch, length);
+    case GROW_DPO:
+        return run_dpo(b, batch, length);
+    case GROW_GRPO:
+        return run_grpo(b, batch, length);
     default:
         return run_train(b, what == GROW_SFT, batch, length);
     }
@@ -311,11 +399,13 @@ static void grow_once(bench *b, const agon_ctx_options *options, growing what, b
     }
 }
 
-static void grow(bench *b, const agon_ctx_options *options) {
+/* All of it, or what is named. */
+static void grow(bench *b, const agon_ctx_options *options, const char *only) {
     for (growing what = 0; what < N_GROWING; what++)
-        for (size_t times = 1; times <= 8; times *= 2)
-            for (int longer = 1; longer >= (times == 1); longer--)
-                grow_once(b, options, what, longer, times);
+        if (!only || strncmp(only, growing_names[what], strlen(only)) == 0)
+            for (size_t times = 1; times <= 8; times *= 2)
+                for (int longer = 1; longer >= (times == 1); longer--)
+                    grow_once(b, options, what, longer, times);
 }
 
 /* ---- the program ----------------------------------------------------------------------------------- */
@@ -364,7 +454,7 @@ static void open_bench(bench *b, const agon_ctx_options *options) {
 
 static int usage(void) {
     fprintf(stderr, "usage: bench-engine MODEL.gguf [--threads N] [--cpu PATH] [--native] [--runs N] [--scale N] "
-                    "[--growth | PHASE...]\n");
+                    "[--growth | --grow WORK | PHASE...]\n");
     return 2;
 }
 
@@ -372,6 +462,7 @@ int main(int argc, char **argv) {
     agon_ctx_options options = agon_ctx_options_default();
     bench one = {.runs = 3, .scale = 1}, *b = &one;
     bool wanted[N_PHASES] = {0}, any = false, growth = false;
+    const char *grown = NULL; /* NULL: every kind of work */
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
         if (more && strcmp(argv[i], "--threads") == 0)
@@ -386,6 +477,8 @@ int main(int argc, char **argv) {
             options.numerics = AGON_NUMERICS_NATIVE;
         else if (strcmp(argv[i], "--growth") == 0)
             growth = true;
+        else if (more && strcmp(argv[i], "--grow") == 0)
+            growth = true, grown = argv[++i];
         else if (!b->path)
             b->path = argv[i];
         else {
@@ -400,7 +493,7 @@ int main(int argc, char **argv) {
     if (!b->path || b->runs < 1 || b->runs > MAX_RUNS || b->scale < 1)
         return usage();
     if (growth) {
-        grow(b, &options);
+        grow(b, &options, grown);
         return 0;
     }
     open_bench(b, &options);

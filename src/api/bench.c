@@ -1,10 +1,12 @@
-/* agon.h, speed of the kernels beside what the machine can do, measured in the same run. */
+/* agon.h, speed of the kernels, and of decoding one stream, beside what the machine can do, measured in the same run. */
+#include "api/models.h"
 #include "api/options.h"
 #include "base/available.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "compute/compute.h"
+#include "generate/generate.h"
 #include <stdlib.h>
 #include <time.h>
 
@@ -69,6 +71,14 @@ static agon_status measure_machine(bench *b) {
     return ctx_check_interrupt(b->ctx);
 }
 
+static agon_status tell(bench *b, json_t *line) {
+    char *text = line && b->options.on_result ? json_dumps(line, JSON_COMPACT) : NULL;
+    if (text)
+        b->options.on_result(b->options.arg, text);
+    free(text);
+    return json_array_append_new(b->kernels, line) ? no_memory(b->ctx) : ctx_check_interrupt(b->ctx);
+}
+
 /* ---- one kernel ------------------------------------------------------------------------------------------- */
 
 static void run_once(const bench *b, kernel k) {
@@ -123,18 +133,15 @@ static agon_status measure(bench *b, kernel k) {
     double peak = k == MATMUL_F32 ? b->peak_f32 : b->peak_bf16;
     size_t weights = k == MATMUL_Q8 ? matrix_predict_q8(b->n_out, b->n_in)
                                     : matrix_predict(k == MATMUL_F32 ? COMPUTE_F32 : COMPUTE_BF16, b->n_out, b->n_in, MATRIX_FORWARD);
-    json_t *line = json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:f}", "kernel", kernel_names[k], "n_out", (json_int_t)b->n_out, "n_in",
+    json_t *line = json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:f,s:f}", "kernel", kernel_names[k], "n_out", (json_int_t)b->n_out, "n_in",
                              (json_int_t)b->n_in, "rows", (json_int_t)b->rows, "gflops", flop / seconds * 1e-9,
-                             "share_of_peak", flop / seconds / peak, "weight_gbytes_per_s", (double)weights / seconds * 1e-9);
+                             "share_of_peak", flop / seconds / peak, "weight_gbytes_per_s", (double)weights / seconds * 1e-9, "share_of_read",
+                             (double)weights / seconds / b->read);
     if (line && k == MATMUL_Q8 && json_object_set_new(line, "times_bf16", json_real(of_bf16))) {
         json_decref(line);
         return no_memory(b->ctx);
     }
-    char *text = line && b->options.on_result ? json_dumps(line, JSON_COMPACT) : NULL;
-    if (text)
-        b->options.on_result(b->options.arg, text);
-    free(text);
-    return json_array_append_new(b->kernels, line) ? no_memory(b->ctx) : ctx_check_interrupt(b->ctx);
+    return tell(b, line);
 }
 
 /* ---- one shape -------------------------------------------------------------------------------------------- */
@@ -221,6 +228,54 @@ static agon_status measure_all(bench *b) {
     return s;
 }
 
+/* ---- one stream ------------------------------------------------------------------------------------------- */
+
+/* One answer, token by token: each reads all weights once. The first run touches pages and is dropped. */
+static agon_status decode(bench *b, const model *m, size_t n_new, double *seconds) {
+    enum { N_PROMPT = 8 };
+    int32_t prompt[N_PROMPT];
+    completion out = {0};
+    generate_request request = {.prompt = prompt, .n_prompt = N_PROMPT, .n_samples = 1, .seeds = &(uint64_t){1}, .sampling = sampling_default()};
+    for (int32_t i = 0; i < N_PROMPT; i++)
+        prompt[i] = (i * 7 + 5) % (int32_t)model_get_config(m)->n_vocabulary;
+    request.sampling.max_tokens = n_new;
+    request.sampling.ignore_stop_tokens = true;
+    double start = now();
+    agon_status s = generate(b->ctx, m, &request, 1, NULL, &out);
+    *seconds = (now() - start) / (double)n_new;
+    completion_free(&out);
+    return s;
+}
+
+/* Bytes of weights that a token reads, and their share of what the memory gives: measured between the runs, so that both are of the same minute. */
+static agon_status measure_stream(bench *b, const model *m) {
+    enum { NEW_TOKENS = 64 };
+    double seconds[MAX_RUNS], share[MAX_RUNS], unused;
+    const double weights = (double)(model_predict(model_get_config(m), model_dtype(m), MATRIX_FORWARD) - model_widen_bytes(m));
+    const size_t n_new = NEW_TOKENS < model_get_config(m)->max_context / 2 ? NEW_TOKENS : model_get_config(m)->max_context / 2;
+    agon_status s = decode(b, m, n_new, &unused);
+    for (size_t i = 0; i < b->options.runs && !s; i++) {
+        b->read = 0;
+        s = measure_machine(b);
+        if (!s)
+            s = decode(b, m, n_new, &seconds[i]);
+        share[i] = weights / seconds[i] / b->read;
+    }
+    if (s)
+        return s;
+    double middle = median(seconds, b->options.runs);
+    return tell(b, json_pack("{s:s,s:I,s:f,s:f,s:f,s:f}", "kernel", "stream", "new_tokens", (json_int_t)n_new, "tokens_per_s", 1 / middle,
+                             "weight_mbytes", weights * 1e-6, "weight_gbytes_per_s", weights / middle * 1e-9, "share_of_read",
+                             median(share, b->options.runs)));
+}
+
+static agon_status measure_group(bench *b, const char *group) {
+    if (strcmp(group, "matmul") == 0)
+        return measure_all(b);
+    agon_status s = compute_check_once(b->ctx);
+    return s ? s : measure_stream(b, b->options.model->m);
+}
+
 static agon_status take_options(bench *b, const char *group, const agon_bench_options *given) {
     enum { MOST = 1 << 20 };
     agon_bench_options *o = &b->options;
@@ -228,8 +283,10 @@ static agon_status take_options(bench *b, const char *group, const agon_bench_op
     agon_status s = options_take(b->ctx, "agon_bench_options", given, sizeof *o, o);
     if (s)
         return s;
-    if (strcmp(group, "matmul") != 0)
-        return ctx_fail(b->ctx, AGON_ENOTFOUND, "there are no measurements called '%.40s'; there is matmul", group);
+    if (strcmp(group, "matmul") != 0 && strcmp(group, "stream") != 0)
+        return ctx_fail(b->ctx, AGON_ENOTFOUND, "there are no measurements called '%.40s'; there are matmul and stream", group);
+    if (strcmp(group, "stream") == 0 && !o->model)
+        return ctx_fail(b->ctx, AGON_EINVAL, "decoding is measured on a model; give one");
     o->runs = o->runs ? o->runs : 5;
     if (o->runs > MAX_RUNS || o->n_out > MOST || o->n_in > MOST || o->rows > MOST || !o->n_out != !o->n_in)
         return ctx_fail(b->ctx, AGON_EINVAL,
@@ -244,7 +301,7 @@ agon_status agon_bench(agon_ctx *ctx, const char *group, const agon_bench_option
         return no_memory(ctx);
     agon_status s = take_options(&b, group, options);
     if (!s)
-        s = measure_all(&b);
+        s = measure_group(&b, group);
     json_t *answer = s ? NULL
                        : json_pack("{s:s,s:s,s:i,s:{s:f,s:f,s:f},s:O}", "cpu", cpu_path_name(ctx->cpu), "numerics",
                                    ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable", "threads", ctx->n_threads,
