@@ -37,7 +37,7 @@ agon_status store_ledger_read(store *s, json_t **rows) {
     char *path = store_path(s, "sealed.db");
     if (!path)
         return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
-    agon_status status = AGON_OK;
+    agon_status status;
     store sealed = *s; /* the same reader on another database; owns nothing but the statement cache */
     sealed.statements = NULL;
     sealed.n_statements = sealed.capacity_statements = 0;
@@ -47,8 +47,7 @@ agon_status store_ledger_read(store *s, json_t **rows) {
         free(path);
         return *rows ? AGON_OK : ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
     }
-    if (sqlite3_open_v2(path, &sealed.db, SQLITE_OPEN_READONLY | SQLITE_OPEN_EXRESCODE, NULL) != SQLITE_OK)
-        status = store_sql_fail(s, sealed.db, "opening the ledger");
+    status = store_open_reader(s, "sealed.db", &sealed.db);
     if (!status)
         status = store_query_json(&sealed,
                                   "SELECT run, response, checker, outcome, evidence, hash FROM ledger"

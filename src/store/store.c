@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -79,9 +80,10 @@ agon_status store_sql_fail(store *s, sqlite3 *db, const char *doing) {
     case SQLITE_FULL:
         return ctx_fail(s->ctx, AGON_EIO, "%s: no space left while %s; free some and run again",
                         s->folder, doing);
+    case SQLITE_READONLY:
+        return ctx_fail(s->ctx, AGON_EIO, "%s: may not be written to by this user (while %s); ask its owner, or work on a copy", s->folder, doing);
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
-    case SQLITE_READONLY:
     case SQLITE_PERM:
         return ctx_fail(s->ctx, AGON_EIO, "%s: %s while %s (%s)", s->folder, message, doing,
                         strerror(sqlite3_system_errno(db)));
@@ -245,6 +247,52 @@ static agon_status open_database(store *s, const char *name, int flags, sqlite3 
     } else {
         sqlite3_busy_timeout(*out, BUSY_TIMEOUT_MS);
     }
+    free(path);
+    return status;
+}
+
+/* "file:" URI of a database that nobody changes; NULL: out of memory. */
+static char *immutable_uri(const char *path) {
+    static const char end[] = "?immutable=1";
+    char *uri = malloc(size_mul(strlen(path), 3) + sizeof "file://" + sizeof end), *to = uri;
+    if (!uri)
+        return NULL;
+    to += sprintf(to, "%s", *path == '/' ? "file://" : "file:");
+    for (; *path; path++)
+        to += sprintf(to, strchr("?#%", *path) ? "%%%02X" : "%c", (unsigned char)*path);
+    strcpy(to, end);
+    return uri;
+}
+
+/* Readers of a write-ahead log share an index file beside it. Who may not make one there can still read a database whose log is gone or
+ * empty, as its last writer leaves it: everything is in the file itself. */
+static agon_status open_reader_at(store *s, const char *path, sqlite3 **out) {
+    const int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    char *log = NULL, *uri = NULL;
+    struct stat st;
+    int rc = sqlite3_open_v2(path, out, flags, NULL);
+    if (rc == SQLITE_OK) {
+        sqlite3_busy_timeout(*out, BUSY_TIMEOUT_MS);
+        rc = sqlite3_exec(*out, "SELECT 1 FROM sqlite_schema LIMIT 1", NULL, NULL, NULL);
+    }
+    bool shut_out = (rc & 0xff) == SQLITE_READONLY || (rc & 0xff) == SQLITE_CANTOPEN;
+    if (shut_out && asprintf(&log, "%s-wal", path) >= 0 && (stat(log, &st) != 0 || st.st_size == 0) && (uri = immutable_uri(path))) {
+        sqlite3_close(*out);
+        rc = sqlite3_open_v2(uri, out, flags | SQLITE_OPEN_URI, NULL);
+    }
+    free(log);
+    free(uri);
+    if (rc == SQLITE_OK)
+        return AGON_OK;
+    agon_status status = store_sql_fail(s, *out, "opening the database to read");
+    sqlite3_close(*out);
+    *out = NULL;
+    return status;
+}
+
+agon_status store_open_reader(store *s, const char *name, sqlite3 **out) {
+    char *path = store_path(s, name);
+    agon_status status = path ? open_reader_at(s, path, out) : ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
     free(path);
     return status;
 }
@@ -455,9 +503,6 @@ static agon_status check_version(store *s) {
 }
 
 static agon_status open_all(store *s) {
-    static const int flags[] = {[STORE_RUN] = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
-                                [STORE_READ] = SQLITE_OPEN_READONLY,
-                                [STORE_REVIEW] = SQLITE_OPEN_READWRITE};
     agon_status status = AGON_OK;
     char *objects = store_path(s, "objects"), *db = store_path(s, "agon.db");
     if (!objects || !db)
@@ -475,7 +520,9 @@ static agon_status open_all(store *s) {
     free(objects);
     free(db);
     if (!status)
-        status = open_database(s, "agon.db", flags[s->mode], &s->db);
+        status = s->mode == STORE_READ
+                     ? store_open_reader(s, "agon.db", &s->db)
+                     : open_database(s, "agon.db", SQLITE_OPEN_READWRITE | (s->mode == STORE_RUN ? SQLITE_OPEN_CREATE : 0), &s->db);
     if (!status && s->mode == STORE_RUN)
         status = store_exec(s, s->db, "PRAGMA journal_mode=WAL");
     if (!status)

@@ -45,6 +45,8 @@ agon_status store_statement_get(store *s, sqlite3 *db, const char *sql, sqlite3_
 agon_status store_bind(store *s, sqlite3 *db, sqlite3_stmt *statement, const json_t *values);
 /* Runs SQL without results. */
 agon_status store_exec(store *s, sqlite3 *db, const char *sql);
+/* Opens a database of the workspace to read, also where this user may not write. *out: sqlite3_close; NULL on failure. */
+AGON_MUST_CHECK agon_status store_open_reader(store *s, const char *name, sqlite3 **out);
 /* Whether tables, triggers or views are others than the schema's: a trigger that was taken out refuses nothing any more. */
 agon_status store_schema_differs(store *s, bool *differs);
 /* Appends a write to the queue; `values` taken. */

@@ -69,3 +69,27 @@ mkdir two.agon
 code_of "$AGON" status
 [ $code = 4 ] || fail "two workspaces must exit 4, not $code"
 has "$(cat err)" "there are 2 workspaces here"
+
+# A reader who may not write there reads all the same; a reviewer is told what is missing.
+if [ "$(id -u)" != 0 ]; then
+    as_reader() { "$@"; }
+elif command -v setpriv >/dev/null && setpriv --reuid=65534 --regid=65534 --clear-groups "$AGON" --version >/dev/null 2>&1; then
+    as_reader() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+else
+    echo "skipped: no other user to read as"
+    exit 0
+fi
+chmod 755 "$work"
+mkdir 'odd ?#%41'
+"$AGON_HELPERS/make_workspace" 'odd ?#%41/two.agon' >/dev/null
+chmod -R a+rX,a-w odd*
+for c in status log 'verify --sample 0'; do
+    # shellcheck disable=SC2086
+    as_reader "$AGON" $c --workspace 'odd ?#%41/two.agon' >out 2>err || fail "$c without permission to write: $(cat err)"
+    [ -s out ] || fail "$c says nothing"
+done
+as_reader "$AGON" why "$version" --workspace "$PWD/odd ?#%41/two.agon" >out 2>err || fail "why without permission to write: $(cat err)"
+code_of as_reader "$AGON" review --workspace 'odd ?#%41/two.agon' --answer 0000 accept
+[ $code = 5 ] || fail "a reviewer who may not write must exit 5, not $code"
+has "$(cat err)" "may not be written to by this user"
+chmod -R u+w odd*
