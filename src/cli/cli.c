@@ -121,15 +121,34 @@ static bool unknown_option(const command *self, const option_spec *specs, const 
     return false;
 }
 
+/* NULL: none is of this name. */
+static const option_spec *find_option(const option_spec *specs, const char *word, char name[64]) {
+    const char *equals = strchr(word, '=');
+    snprintf(name, 64, "%.*s", (int)(equals ? equals - word : (ptrdiff_t)strlen(word)), word);
+    while (specs->name && strcmp(specs->name, name) != 0)
+        specs++;
+    return specs->name ? specs : NULL;
+}
+
+const char *stray_option(int argc, char **argv, const option_spec *specs, const char *word) {
+    char name[64];
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        const option_spec *s = argv[i][0] == '-' ? find_option(specs, argv[i], name) : NULL;
+        if (!s)
+            continue;
+        if (s->of && !strstr(s->of, word))
+            return s->name;
+        i += !s->flag && !strchr(argv[i], '=');
+    }
+    return NULL;
+}
+
 /* The option at argv[*i]: --name VALUE, --name=VALUE or a flag. */
 static bool take_option(const command *self, int argc, char **argv, const option_spec *specs, int *i, int *code) {
     char name[64];
     const char *word = argv[*i], *equals = strchr(word, '=');
-    snprintf(name, sizeof name, "%.*s", (int)(equals ? equals - word : (ptrdiff_t)strlen(word)), word);
-    const option_spec *s = specs;
-    while (s->name && strcmp(s->name, name) != 0)
-        s++;
-    if (!s->name)
+    const option_spec *s = find_option(specs, word, name);
+    if (!s)
         return unknown_option(self, specs, name, code);
     if (s->given)
         *s->given = s->name;

@@ -35,6 +35,7 @@ typedef struct option_spec {
     bool *flag;          /* --name */
     const char ***list;  /* --name VALUE, may stand several times; new array ended by NULL */
     const char **given;  /* besides: the name of the last option here that stood, for what does not go together; NULL: not wanted */
+    const char *of;      /* the subcommands it belongs to, for stray_option; NULL: all */
 } option_spec;
 
 /* Letters to change, add or leave out between two words; 99 for long ones. */
@@ -44,6 +45,9 @@ size_t word_difference(const char *a, const char *b);
  * `usage`, exit code EXIT_FINE in *code). Returns false when the command should end with *code: the sentence was printed. */
 bool parse_options(const command *self, int argc, char **argv, const option_spec *specs,
                    const char **positional, size_t most, size_t *n_positional, int *code);
+
+/* Of words that parse_options took: the first option that is not `of` this subcommand, where it would have no effect; NULL: none. */
+const char *stray_option(int argc, char **argv, const option_spec *specs, const char *word);
 
 /* Prints "agon NAME: sentence" to stderr and returns the exit code. */
 int fail_with(const char *name, agon_status status, const agon_ctx *ctx);

@@ -309,10 +309,16 @@ static int dispatch(const char *word, data_arguments *x) {
     if (strcmp(word, "contexts") == 0)
         return contexts(&x->contexts);
     c->check = strcmp(word, "check") == 0;
-    if (!c->check && strcmp(word, "stats") != 0)
-        return usage_error(&command_data, "'%.40s' is none of convert, check, split, stats, fuse, noise, clean, contexts", word);
     c->show = c->show >= 0 ? c->show : c->check;
     return check(c);
+}
+
+static bool is_subcommand(const char *word) {
+    static const char *const all[] = {"convert", "check", "split", "stats", "fuse", "noise", "clean", "contexts"};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (strcmp(word, all[i]) == 0)
+            return true;
+    return false;
 }
 
 static int run(int argc, char **argv) {
@@ -321,36 +327,36 @@ static int run(int argc, char **argv) {
                         .contexts = {.prior = agon_contexts_options_default().prior}};
     check_arguments *c = &x.check;
     label_arguments *l = &x.labels;
-    const option_spec specs[] = {{.name = "--from", .text = &x.from},
-                                 {.name = "--to", .text = &l->to},
-                                 {.name = "--skip-bad", .flag = &x.skip_bad},
-                                 {.name = "--validation", .real = &x.validation},
-                                 {.name = "--test", .real = &x.test},
-                                 {.name = "--seed", .integer = &l->seed},
-                                 {.name = "--objective", .text = &c->objective},
-                                 {.name = "--model", .text = &c->model},
-                                 {.name = "--chat-template", .text = &c->chat_template},
-                                 {.name = "--dimensions", .text = &c->dimensions},
-                                 {.name = "--max-length", .integer = &c->max_length},
-                                 {.name = "--group-size", .integer = &c->group_size},
-                                 {.name = "--show", .integer = &c->show},
+    const option_spec specs[] = {{.name = "--from", .text = &x.from, .of = "convert"},
+                                 {.name = "--to", .text = &l->to, .of = "convert fuse noise clean contexts"},
+                                 {.name = "--skip-bad", .flag = &x.skip_bad, .of = "convert"},
+                                 {.name = "--validation", .real = &x.validation, .of = "split"},
+                                 {.name = "--test", .real = &x.test, .of = "split"},
+                                 {.name = "--seed", .integer = &l->seed, .of = "split noise clean"},
+                                 {.name = "--objective", .text = &c->objective, .of = "check stats noise clean"},
+                                 {.name = "--model", .text = &c->model, .of = "check stats noise clean"},
+                                 {.name = "--chat-template", .text = &c->chat_template, .of = "check stats noise clean"},
+                                 {.name = "--dimensions", .text = &c->dimensions, .of = "check stats contexts"},
+                                 {.name = "--max-length", .integer = &c->max_length, .of = "check stats"},
+                                 {.name = "--group-size", .integer = &c->group_size, .of = "check stats"},
+                                 {.name = "--show", .integer = &c->show, .of = "check stats"},
                                  {.name = "--json", .flag = &c->json},
-                                 {.name = "--gold", .text = &l->gold},
-                                 {.name = "--together", .list = &l->together},
-                                 {.name = "--least-votes", .integer = &l->least_votes},
-                                 {.name = "--hard", .flag = &l->hard},
-                                 {.name = "--rate", .real = &l->rate},
-                                 {.name = "--level", .text = &l->level},
-                                 {.name = "--folds", .integer = &l->folds},
-                                 {.name = "--lora", .integer = &l->lora},
-                                 {.name = "--epochs", .integer = &l->epochs},
-                                 {.name = "--batch", .integer = &l->batch},
-                                 {.name = "--lr", .real = &l->lr},
-                                 {.name = "--drop", .text = &l->drop},
-                                 {.name = "--soft", .flag = &l->soft},
-                                 {.name = "--truth", .text = &l->truth},
-                                 {.name = "--prior", .real = &x.contexts.prior},
-                                 {.name = "--base", .text = &x.contexts.base},
+                                 {.name = "--gold", .text = &l->gold, .of = "fuse"},
+                                 {.name = "--together", .list = &l->together, .of = "fuse"},
+                                 {.name = "--least-votes", .integer = &l->least_votes, .of = "fuse"},
+                                 {.name = "--hard", .flag = &l->hard, .of = "fuse"},
+                                 {.name = "--rate", .real = &l->rate, .of = "noise"},
+                                 {.name = "--level", .text = &l->level, .of = "noise"},
+                                 {.name = "--folds", .integer = &l->folds, .of = "clean"},
+                                 {.name = "--lora", .integer = &l->lora, .of = "clean"},
+                                 {.name = "--epochs", .integer = &l->epochs, .of = "clean"},
+                                 {.name = "--batch", .integer = &l->batch, .of = "clean"},
+                                 {.name = "--lr", .real = &l->lr, .of = "clean"},
+                                 {.name = "--drop", .text = &l->drop, .of = "clean"},
+                                 {.name = "--soft", .flag = &l->soft, .of = "clean"},
+                                 {.name = "--truth", .text = &l->truth, .of = "clean"},
+                                 {.name = "--prior", .real = &x.contexts.prior, .of = "contexts"},
+                                 {.name = "--base", .text = &x.contexts.base, .of = "contexts"},
                                  {0}};
     size_t n;
     int code;
@@ -358,8 +364,13 @@ static int run(int argc, char **argv) {
         c->file = l->file = words[1];
         l->objective = c->objective, l->model = c->model, l->chat_template = c->chat_template, l->json = c->json;
         x.contexts.file = words[1], x.contexts.to = l->to, x.contexts.json = c->json;
-        code = n == 2 ? dispatch(words[0], &x)
-                      : usage_error(&command_data, "say what to do and with which file: agon data check rows.jsonl --objective sft");
+        const char *stray = stray_option(argc, argv, specs, words[0] ? words[0] : "");
+        if (n != 2)
+            code = usage_error(&command_data, "say what to do and with which file: agon data check rows.jsonl --objective sft");
+        else if (!is_subcommand(words[0]))
+            code = usage_error(&command_data, "'%.40s' is none of convert, check, split, stats, fuse, noise, clean, contexts", words[0]);
+        else
+            code = stray ? usage_error(&command_data, "%s has no effect on %s", stray, words[0]) : dispatch(words[0], &x);
     }
     free(l->together);
     return code;

@@ -216,14 +216,15 @@ static int evaluate(const eval_arguments *a) {
 
 static int run(int argc, char **argv) {
     eval_arguments a = {.suite = "tasks"};
+    const char *of_tasks = NULL; /* an option that stood and only tasks have */
     const option_spec specs[] = {{.name = "--model", .text = &a.model},
                                  {.name = "--adapter", .text = &a.adapter},
                                  {.name = "--preference", .text = &a.preference},
                                  {.name = "--against", .text = &a.against},
                                  {.name = "--suite", .text = &a.suite},
                                  {.name = "--n", .integer = &a.n},
-                                 {.name = "--seed", .integer = &a.seed},
-                                 {.name = "--cells", .list = &a.cells},
+                                 {.name = "--seed", .integer = &a.seed, .given = &of_tasks},
+                                 {.name = "--cells", .list = &a.cells, .given = &of_tasks},
                                  {.name = "--dtype", .text = &a.dtype},
                                  {.name = "--chat-template", .text = &a.chat_template},
                                  {.name = "--list", .flag = &a.list},
@@ -235,6 +236,8 @@ static int run(int argc, char **argv) {
     if (parse_options(&command_eval, argc, argv, specs, NULL, 0, &n, &code)) {
         if (a.n < 0 || a.seed < 0)
             code = usage_error(&command_eval, "--n and --seed must be 0 or more");
+        else if (of_tasks && strcmp(a.suite, "tasks") != 0 && strcmp(a.suite, "all") != 0)
+            code = usage_error(&command_eval, "%s says which tasks are drawn: it goes with --suite tasks or all", of_tasks);
         else
             code = a.list ? list(a.json) : evaluate(&a);
     }

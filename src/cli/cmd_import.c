@@ -11,6 +11,8 @@ static int run(int argc, char **argv) {
         return code;
     if (!path)
         return usage_error(&command_import, "name a GGUF file or a Hugging Face folder");
+    if (name && !*name)
+        return usage_error(&command_import, "--name takes a name that is not empty");
     agon_ctx *ctx = open_context("import");
     char *text = NULL;
     if (!ctx)

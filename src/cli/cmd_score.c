@@ -289,6 +289,7 @@ static int score_rows(const opened *o, const items *list, double temperature, si
 static int run(int argc, char **argv) {
     const char *model = NULL, **adapters = NULL, *dtype = NULL, *chat_template = NULL;
     preference_arguments preference = {0};
+    const char *of_ensembles = NULL, *of_log_probs = NULL; /* an option that stood and has no effect elsewhere; NULL: none */
     bool json = false, reward = false, as_it_stands = false;
     ensemble together = {.strength = -1};
     double temperature = 1;
@@ -300,12 +301,12 @@ static int run(int argc, char **argv) {
                                  {.name = "--context", .text = &preference.context},
                                  {.name = "--dtype", .text = &dtype},
                                  {.name = "--chat-template", .text = &chat_template},
-                                 {.name = "--temperature", .real = &temperature},
-                                 {.name = "--top", .integer = &top},
+                                 {.name = "--temperature", .real = &temperature, .given = &of_log_probs},
+                                 {.name = "--top", .integer = &top, .given = &of_log_probs},
                                  {.name = "--reward", .flag = &reward},
                                  {.name = "--no-end", .flag = &as_it_stands},
-                                 {.name = "--ensemble", .text = &together.rule},
-                                 {.name = "--ensemble-strength", .real = &together.strength},
+                                 {.name = "--ensemble", .text = &together.rule, .given = &of_ensembles},
+                                 {.name = "--ensemble-strength", .real = &together.strength, .given = &of_ensembles},
                                  {.name = "--json", .flag = &json},
                                  {0}};
     size_t n;
@@ -319,8 +320,12 @@ static int run(int argc, char **argv) {
         code = usage_error(&command_score, "--temperature must be from 0.0001 to 1000000");
     else if (as_it_stands && !reward)
         code = usage_error(&command_score, "--no-end goes with --reward");
-    else if ((several || together.rule) && !reward)
-        code = usage_error(&command_score, "several --adapter and --ensemble go with --reward");
+    else if (several && !reward)
+        code = usage_error(&command_score, "several --adapter go with --reward");
+    else if (of_ensembles && !(several && reward))
+        code = usage_error(&command_score, "%s goes with --reward and several --adapter", of_ensembles);
+    else if (of_log_probs && reward)
+        code = usage_error(&command_score, "%s is of log-probabilities and does not go with --reward", of_log_probs);
     char *text = code == EXIT_FINE ? read_lines("score", stdin) : NULL;
     if (code == EXIT_FINE && !text)
         code = EXIT_BAD_DATA;

@@ -1,11 +1,13 @@
 /* agon train: rows in a file to an adapter or a model in a folder. */
 #include "cli/preference.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 typedef struct train_arguments {
-    const char *objective, *model, *dtype, *chat_template, *data, *output, *schedule, *small_loss_level;
+    const char *objective, *model, *dtype, *chat_template, *data, *output, *schedule, *small_loss_level, *aggregate;
+    double small_loss_ramp, lora_alpha; /* NAN: not given */
     const char **settings;
     bool json, dry_run, skip_bad;
     int64_t preview, lora, epochs, batch, seed, max_length, steps, checkpoint_every, small_loss_span;
@@ -258,7 +260,7 @@ static int train_files(train_arguments *a) {
 static int take_dimensions(train_arguments *a) {
     enum { MOST = sizeof a->dimensions / sizeof *a->dimensions };
     if (!a->dimension_list)
-        return a->ideal_list || a->of_dimensions || strcmp(a->options.aggregate, "linear") != 0
+        return a->ideal_list || a->of_dimensions || a->aggregate
                    ? usage_error(&command_train, "--aggregate, --vectors and --ideal go with --dimensions NAME,NAME,...")
                    : EXIT_FINE;
     if (a->is_online)
@@ -268,6 +270,8 @@ static int take_dimensions(train_arguments *a) {
     if (a->ideal_list && !parse_numbers(a->ideal_list, &a->ideal, &a->options.n_ideal))
         return usage_error(&command_train, "--ideal takes numbers and commas, one loss a dimension");
     a->options.ideal = a->ideal;
+    if (a->aggregate)
+        a->options.aggregate = a->aggregate;
     a->options.vectors = (size_t)a->vectors;
     a->dimension_text = split_names(a->dimension_list, a->dimensions, MOST, &a->n_dimensions);
     return a->dimension_text ? EXIT_FINE : EXIT_SYSTEM;
@@ -303,6 +307,10 @@ static int check_arguments(train_arguments *a) {
         return usage_error(&command_train, "--co-teach needs --small-loss TAU, the share of rows that neither is to learn");
     if (a->small_loss_level && a->options.small_loss == 0)
         return usage_error(&command_train, "--small-loss-level says of what --small-loss TAU leaves a share out; TAU is missing");
+    if (!isnan(a->small_loss_ramp) && a->options.small_loss == 0)
+        return usage_error(&command_train, "--small-loss-ramp says how fast --small-loss TAU sets in; TAU is missing");
+    if (!isnan(a->lora_alpha) && !(a->lora > 0 && a->lora_alpha > 0))
+        return usage_error(&command_train, a->lora > 0 ? "--lora-alpha must be above 0" : "--lora-alpha goes with --lora RANK");
     if (a->small_loss_span != 0 && (!a->small_loss_level || strcmp(a->small_loss_level, "span") != 0))
         return usage_error(&command_train, "--small-loss-span goes with --small-loss-level span");
     if (a->small_loss_span < 0)
@@ -325,6 +333,10 @@ static int check_arguments(train_arguments *a) {
     if (a->small_loss_span)
         a->options.small_loss_span = (size_t)a->small_loss_span;
     a->options.lora_rank = (size_t)a->lora;
+    if (!isnan(a->lora_alpha))
+        a->options.lora_alpha = a->lora_alpha;
+    if (!isnan(a->small_loss_ramp))
+        a->options.small_loss_ramp = a->small_loss_ramp;
     a->options.epochs = (size_t)a->epochs;
     a->options.batch_rows = (size_t)a->batch;
     a->options.max_steps = (size_t)a->steps;
@@ -351,7 +363,7 @@ static int check_arguments(train_arguments *a) {
 }
 
 static int run(int argc, char **argv) {
-    train_arguments a = {.epochs = 1, .batch = 8, .max_length = 2048, .vectors = 4, .options = agon_train_options_default(),
+    train_arguments a = {.epochs = 1, .batch = 8, .max_length = 2048, .vectors = 4, .small_loss_ramp = NAN, .lora_alpha = NAN, .options = agon_train_options_default(),
                          .rounds = 10, .prompts = 16, .samples = 4, .max_tokens = 48, .online = agon_online_options_default()};
     a.online.on_round = on_round;
     a.online.arg = &a;
@@ -362,16 +374,16 @@ static int run(int argc, char **argv) {
                                  {.name = "--data", .text = &a.data},
                                  {.name = "--output", .text = &a.output},
                                  {.name = "--lora", .integer = &a.lora},
-                                 {.name = "--lora-alpha", .real = &a.options.lora_alpha},
+                                 {.name = "--lora-alpha", .real = &a.lora_alpha},
                                  {.name = "--adapter", .text = &a.options.adapter},
                                  {.name = "--set", .list = &a.settings},
                                  {.name = "--dimensions", .text = &a.dimension_list},
                                  {.name = "--adapters", .text = &a.adapter_list},
-                                 {.name = "--aggregate", .text = &a.options.aggregate},
+                                 {.name = "--aggregate", .text = &a.aggregate},
                                  {.name = "--vectors", .integer = &a.vectors, .given = &a.of_dimensions},
                                  {.name = "--ideal", .text = &a.ideal_list},
                                  {.name = "--small-loss", .real = &a.options.small_loss},
-                                 {.name = "--small-loss-ramp", .real = &a.options.small_loss_ramp, .given = &a.of_files},
+                                 {.name = "--small-loss-ramp", .real = &a.small_loss_ramp, .given = &a.of_files},
                                  {.name = "--small-loss-level", .text = &a.small_loss_level, .given = &a.of_files},
                                  {.name = "--small-loss-span", .integer = &a.small_loss_span, .given = &a.of_files},
                                  {.name = "--co-teach", .flag = &a.options.co_teach},

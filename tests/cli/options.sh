@@ -1,0 +1,39 @@
+#!/bin/sh
+# An option that would have no effect where it stands is refused in one sentence, not passed over.
+. "$(dirname "$0")/common"
+
+printf '{"prompt":"a","completion":"b"}\n' >rows.jsonl
+refused() { # refused PATTERN COMMAND...
+    pattern=$1
+    shift
+    run 2 "$agon" "$@" </dev/null
+    says err "$pattern"
+    one_sentence
+}
+train() { refused "$1" train sft --model "$tiny" --data rows.jsonl --output made "$2" "$3" ${4:-}; }
+train '--lora-alpha goes with --lora' --lora-alpha 8
+train '--lora-alpha must be above 0' --lora-alpha -1 '--lora 2'
+train '--small-loss-ramp says how fast' --small-loss-ramp 0.1
+train '--aggregate, .* go with --dimensions' --aggregate linear
+[ ! -e made ] || fail "a refused training leaves nothing"
+
+reward='score --model model --adapter a --reward'
+refused '--ensemble-strength goes with --reward' score --model "$tiny" --ensemble-strength 1
+# shellcheck disable=SC2086
+refused '--ensemble goes with --reward and several' $reward --ensemble mean
+# shellcheck disable=SC2086
+refused '--top is of log-probabilities' $reward --top 3
+refused '--cells says which tasks are drawn' eval --model "$tiny" --suite general --cells string
+refused '--seed says which tasks are drawn' eval --model "$tiny" --suite ifeval --seed 3
+refused '--name takes a name' import "$tiny" --name ''
+
+refused '--objective has no effect on convert' data convert rows.jsonl --objective sft --to new.jsonl --rate 0.1
+refused '--rate has no effect on convert' data convert rows.jsonl --to new.jsonl --rate=0.1
+refused '--folds has no effect on fuse' data fuse rows.jsonl --to new.jsonl --folds 4 --rate 1
+refused '--to has no effect on stats' data stats rows.jsonl --objective sft --to new.jsonl
+refused '--gold has no effect on split' data split rows.jsonl --gold x
+refused 'is none of convert, check' data fold rows.jsonl --folds 3
+[ ! -e new.jsonl ] || fail "a refused command leaves nothing"
+run 0 "$agon" data stats rows.jsonl --objective sft --model "$tiny" --max-length=9
+
+done_testing
