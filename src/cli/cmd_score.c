@@ -1,5 +1,6 @@
 /* agon score: log-probabilities of completions, and the largest logits after them. */
 #include "cli/preference.h"
+#include "cli/score_pairs.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -286,8 +287,19 @@ static int score_rows(const opened *o, const items *list, double temperature, si
     return EXIT_FINE;
 }
 
+/* --pairs: the opened adapter and the further ones of the ensemble. */
+static int judge_pairs(const opened *o, const ensemble *e, const char *path, bool json) {
+    size_t n = o->adapter ? e->n + 1 : 0;
+    const agon_adapter **members = calloc(n + 1, sizeof(agon_adapter *));
+    for (size_t i = 0; members && i < n; i++)
+        members[i] = i ? e->further[i - 1] : o->adapter;
+    int code = members ? score_pairs(o, members, n, e->rule, e->strength, path, json) : EXIT_SYSTEM;
+    free(members);
+    return code;
+}
+
 static int run(int argc, char **argv) {
-    const char *model = NULL, **adapters = NULL, *dtype = NULL, *chat_template = NULL;
+    const char *model = NULL, **adapters = NULL, *dtype = NULL, *chat_template = NULL, *pairs = NULL;
     preference_arguments preference = {0};
     const char *of_ensembles = NULL, *of_log_probs = NULL; /* an option that stood and has no effect elsewhere; NULL: none */
     bool json = false, reward = false, as_it_stands = false;
@@ -305,6 +317,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--top", .integer = &top, .given = &of_log_probs},
                                  {.name = "--reward", .flag = &reward},
                                  {.name = "--no-end", .flag = &as_it_stands},
+                                 {.name = "--pairs", .text = &pairs},
                                  {.name = "--ensemble", .text = &together.rule, .given = &of_ensembles},
                                  {.name = "--ensemble-strength", .real = &together.strength, .given = &of_ensembles},
                                  {.name = "--json", .flag = &json},
@@ -320,24 +333,28 @@ static int run(int argc, char **argv) {
         code = usage_error(&command_score, "--temperature must be from 0.0001 to 1000000");
     else if (as_it_stands && !reward)
         code = usage_error(&command_score, "--no-end goes with --reward");
+    else if (pairs && (!reward || as_it_stands || preference.contexts))
+        code = usage_error(&command_score, "--pairs goes with --reward, and without --no-end and --contexts");
     else if (several && !reward)
         code = usage_error(&command_score, "several --adapter go with --reward");
     else if (of_ensembles && !(several && reward))
         code = usage_error(&command_score, "%s goes with --reward and several --adapter", of_ensembles);
     else if (of_log_probs && reward)
         code = usage_error(&command_score, "%s is of log-probabilities and does not go with --reward", of_log_probs);
-    char *text = code == EXIT_FINE ? read_lines("score", stdin) : NULL;
-    if (code == EXIT_FINE && !text)
+    char *text = code == EXIT_FINE && !pairs ? read_lines("score", stdin) : NULL;
+    if (code == EXIT_FINE && !text && !pairs)
         code = EXIT_BAD_DATA;
     opened o;
     items list = {0};
     if (code == EXIT_FINE && (code = open_model("score", model, adapters ? adapters[0] : NULL, dtype, chat_template, &o)) == EXIT_FINE) {
         code = apply_contexts("score", &preference, &o, &list.vectors);
-        if (code == EXIT_FINE)
+        if (code == EXIT_FINE && !pairs)
             code = read_rows(&o, text, !reward && !top, reward, reward && !as_it_stands, &list);
         if (code == EXIT_FINE && several)
             code = open_ensemble(&o, adapters, &together);
-        if (code == EXIT_FINE)
+        if (code == EXIT_FINE && pairs)
+            code = judge_pairs(&o, &together, pairs, json);
+        else if (code == EXIT_FINE)
             code = several ? reward_by_ensemble(&o, &list, &together, json)
                            : score_rows(&o, &list, temperature, (size_t)top, reward, json);
         close_ensemble(&together);
@@ -372,6 +389,8 @@ const command command_score = {
     "                       trained on:\n"
     "    --ensemble mean|wco|uwo|lcb (mean)  --ensemble-strength X (0.5 of the variance for uwo, 1 of the deviation for lcb);\n"
     "                       with --json {\"reward\", \"members\": [...], \"disagreement\"}\n"
+    "    --pairs FILE       held-out pairs, rows as agon train bt takes them, instead of stdin: how many are ranked rightly, in all and\n"
+    "                       by margin, and whether the gaps mean what they say (ECE of their sigmoid)\n"
     "  --chat-template NAME the family to use instead of the file's template\n"
     "  --json               {\"log_prob\": sum, \"log_probs\": [...], \"tokens\": [...]} a line\n\n"
     "  echo '{\"prompt\": \"The capital of France is\", \"completion\": \" Paris\"}' | agon score --model model.gguf --json",

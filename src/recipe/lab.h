@@ -148,6 +148,10 @@ typedef struct lab_training {
     size_t small_loss_span; /* tokens, of SELECT_SPANS */
     lab_model *partner; /* with small_loss: co-teaching with this second learner; NULL: the model chooses its own rows */
     double *loss;           /* gets the mean loss of the last tenth of the steps; NULL: not wanted */
+    /* Asked after each n-th part of the steps with its number from 0 on, the model as it is then; not AGON_OK ends the training. NULL: none. */
+    agon_status (*at_mark)(void *arg, agon_ctx *ctx, size_t mark);
+    void *mark_arg;
+    size_t n_marks;
 } lab_training;
 /* All weights; a class head of zeros is added where the objective reads one. */
 AGON_MUST_CHECK agon_status lab_train(lab *l, agon_ctx *ctx, lab_model *m, const lab_rows *rows, const lab_training *t);

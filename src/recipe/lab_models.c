@@ -259,6 +259,8 @@ agon_status lab_groups(agon_ctx *ctx, const sequence_item *items, const double *
 
 typedef struct watch {
     const lab *l;
+    agon_ctx *ctx;
+    const lab_training *t;
     double loss, n;
 } watch;
 
@@ -268,7 +270,9 @@ static agon_status on_step(void *arg, const train_progress *p) {
         w->loss += p->loss;
         w->n++;
     }
-    return atomic_load(&w->l->ctx->interrupted) ? AGON_EINTERRUPTED : AGON_OK;
+    size_t marks = w->t->n_marks, mark = p->step * marks / p->n_steps;
+    agon_status s = w->t->at_mark && mark > (p->step - 1) * marks / p->n_steps ? w->t->at_mark(w->t->mark_arg, w->ctx, mark - 1) : AGON_OK;
+    return s ? s : atomic_load(&w->l->ctx->interrupted) ? AGON_EINTERRUPTED : AGON_OK;
 }
 
 /* All weights of m, or the adapter where there is one. */
@@ -293,7 +297,7 @@ static agon_status train_rows(lab *l, agon_ctx *ctx, model *m, adapter *a, const
         s = a ? adapter_add_head(ctx, a, HEAD_REWARD, 0, 0) : model_add_head(ctx, m, HEAD_REWARD, 0, 0);
     if (!s && head && t->partner)
         s = model_add_head(ctx, t->partner->m, HEAD_REWARD, 0, 0);
-    watch w = {.l = l};
+    watch w = {.l = l, .ctx = ctx, .t = t};
     const train_sink sink = {.on_step = on_step, .arg = &w};
     if (!s)
         s = train(ctx, m, a, t->reference, NULL, rows->rows, rows->n, &o, &sink, NULL, 0);

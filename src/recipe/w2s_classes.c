@@ -66,6 +66,7 @@ static const double *on_b(const w2s_items *s, const double *p) {
 typedef struct label_set {
     const sequence_item *items;
     double *labels, *weights;
+    const double *weak; /* the supervisor's P(true) of all items, [n_all]; NULL: there is none yet */
 } label_set;
 
 static void keep_only(const size_t *kept, size_t n_kept, double *weights, size_t n) {
@@ -213,6 +214,7 @@ static agon_status make_labels(const w2s_grid *g, agon_ctx *ctx, size_t seed, si
     uint64_t draw = seed_derivef(w->seed + seed, "%s %zu", k->name, s->family);
     bool truth = k->source == TRUTH_A || k->source == TRUTH_B || k->source == SPECIALIST;
     out->items = k->source == TRUTH_A || k->source == SPECIALIST ? s->a : s->b;
+    out->weak = truth ? NULL : w2s_grid_result(g, seed, family, WEAK);
     panel x = {0};
     if (k->source == ENSEMBLE)
         x = panel_of(g, seed, family);
@@ -251,18 +253,58 @@ static size_t first_step(const w2s *w) {
     return size_of(w, STRONG) > 0 ? 1 : 0;
 }
 
+/* The best checkpoint so far by each rule of w2s_stop. */
+typedef struct stopping {
+    const w2s *w;
+    const w2s_items *s;
+    const lab_model *x;
+    const double *weak;
+    double best[W2S_N_STOPS], *p[W2S_N_STOPS], *now; /* each [n_all], of which test and validation are filled */
+} stopping;
+
+/* How well P(true) of the validation items fits: less the mean cross-entropy with the supervisor's soft labels, or the share that is right. */
+static double fit_of(const stopping *x, w2s_stop rule) {
+    double sum = 0;
+    for (size_t i = 0; i < x->w->n_validation; i++) {
+        const sequence_item *item = &x->s->validation[i];
+        double p = fmin(fmax(x->now[item - x->s->items], 1e-6), 1 - 1e-6), q = x->weak[item - x->s->items];
+        sum += rule == W2S_STOP_TRUTH ? (p > 0.5) == item->truth : q * log(p) + (1 - q) * log1p(-p);
+    }
+    return sum / (double)x->w->n_validation;
+}
+
+static agon_status at_epoch(void *arg, agon_ctx *ctx, size_t epoch) {
+    stopping *x = arg;
+    const w2s *w = x->w;
+    agon_status s = lab_judge(ctx, x->x, x->s->test, w->n_test, x->now + (x->s->test - x->s->items));
+    if (!s)
+        s = lab_judge(ctx, x->x, x->s->validation, w->n_validation, x->now + (x->s->validation - x->s->items));
+    for (int rule = 0; rule < W2S_N_STOPS && !s; rule++) {
+        double fit = fit_of(x, (w2s_stop)rule);
+        if (epoch > 0 && !(fit > x->best[rule]))
+            continue; /* of equal ones the earliest */
+        x->best[rule] = fit;
+        memcpy(x->p[rule], x->now, w->n_all * sizeof *x->now);
+    }
+    return s;
+}
+
 /* A model of the ladder, judged by its class head, or by how much likelier it makes an answer than before it was taught. */
 static agon_status learn_ladder(const w2s *w, agon_ctx *ctx, const lab_model *from, const w2s_items *s, const label_set *labels,
                                 const lab_training *given, double *p) {
     lab_model *x = NULL;
     lab_rows rows = {0};
     lab_training t = *given;
-    double *before = malloc(w->n_all * sizeof *before);
+    double *before = calloc(w->n_all, sizeof *before);
+    stopping stop = {.w = w, .s = s, .weak = labels->weak, .p = {p + w->n_all, p + 2 * w->n_all}, .now = before};
     t.reference = w->language ? from->m : NULL;
     agon_status status = before ? lab_model_copy(ctx, from, &x) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!status)
         status = (w->language ? lab_labelled_answers : lab_labelled)(ctx, labels->items, w->n_train, labels->labels, labels->weights,
                                                                      &rows);
+    stop.x = x;
+    if (labels->weak && !w->language)
+        t.at_mark = at_epoch, t.mark_arg = &stop, t.n_marks = w->epochs;
     if (!status)
         status = lab_train(w->l, ctx, x, &rows, &t);
     if (!status && !w->language)
@@ -279,7 +321,8 @@ static agon_status learn_ladder(const w2s *w, agon_ctx *ctx, const lab_model *fr
     return status;
 }
 
-/* A model of this size on these labels; its P(true) of all items, of the language model those of the test. */
+/* A model of this size on these labels; its P(true) of all items, of the language model those of the test; then at the checkpoints that the two
+ * rules choose, where they were measured: p [1 + W2S_N_STOPS, n_all]. */
 static agon_status learn(const w2s *w, agon_ctx *ctx, size_t seed, const w2s_items *s, size_t size, const condition *k,
                          const label_set *labels, double *p) {
     char alpha[32], likelihood[48];
@@ -294,6 +337,8 @@ static agon_status learn(const w2s *w, agon_ctx *ctx, size_t seed, const w2s_ite
         t.settings[n++] = alpha;
     if (w->language)
         t.settings[n++] = likelihood;
+    for (size_t i = w->n_all; i < (1 + W2S_N_STOPS) * w->n_all; i++)
+        p[i] = NAN;
     return size == w->n_sizes ? w2s_lm_learn(w, ctx, s, labels->items, labels->labels, labels->weights, &t, p)
                               : learn_ladder(w, ctx, w2s_model(w, seed, size), s, labels, &t, p);
 }
@@ -436,7 +481,7 @@ const char *w2s_classes_optional(size_t k) {
 
 agon_status w2s_classes(w2s *w, const w2s_items *items, size_t n_families, w2s_scores *out) {
     w2s_grid g = {.w = w, .items = items, .kind = "classes", .student = w->lm ? w2s_lm_id(w->lm) : NULL, .n_families = n_families, .n_conditions = N_CONDITIONS,
-                  .n_first = N_FIRST, .n_values = w->n_all, .weak = WEAK, .ceiling = CEILING, .name = name_of,
+                  .n_first = N_FIRST, .n_values = (1 + W2S_N_STOPS) * w->n_all, .stop_values = w->n_all, .weak = WEAK, .ceiling = CEILING, .name = name_of,
                   .train = train_condition, .right = right};
     agon_status s = w2s_grid_run(&g, out);
     for (size_t i = 0; i < n_families * w->n_seeds && !s; i++)

@@ -1,6 +1,7 @@
 /* The trainings of one kind of task, in two levels: what needs nothing, then what needs those results. See weak_to_strong.h. */
 #include "base/ctx.h"
 #include "recipe/weak_to_strong.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,23 @@ static agon_status run_level(w2s_grid *g, size_t first, size_t end) {
     return lab_run(g->w->l, g->w->n_seeds * g->n_families * g->n_level, run_one, g);
 }
 
+/* Scores of a condition at a stop; *out stays NULL where a seed has none. */
+static agon_status take_early(const w2s_grid *g, size_t family, size_t condition, w2s_stop stop, double **out) {
+    const w2s *w = g->w;
+    for (size_t seed = 0; seed < w->n_seeds; seed++)
+        if (!g->stop_values || isnan(w2s_grid_result(g, seed, family, condition)[(1 + stop) * g->stop_values]))
+            return AGON_OK;
+    double *scores = malloc(w->n_seeds * w->n_test * sizeof *scores);
+    if (!scores)
+        return ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
+    for (size_t i = 0; i < w->n_seeds * w->n_test; i++) {
+        size_t seed = i / w->n_test, j = i % w->n_test;
+        scores[i] = g->right(w2s_grid_items(g, seed, family), w2s_grid_result(g, seed, family, condition) + (1 + stop) * g->stop_values, j);
+    }
+    *out = scores;
+    return AGON_OK;
+}
+
 static agon_status take_scores(const w2s_grid *g, size_t family, w2s_scores *out) {
     const w2s *w = g->w;
     *out = (w2s_scores){.task = sequence_family_name(g->items[family].family), .family = family, .n_conditions = g->n_chosen,
@@ -62,6 +80,11 @@ static agon_status take_scores(const w2s_grid *g, size_t family, w2s_scores *out
         for (size_t i = 0; i < w->n_seeds * w->n_test; i++) {
             size_t seed = i / w->n_test, j = i % w->n_test;
             out->scores[k][i] = g->right(w2s_grid_items(g, seed, family), w2s_grid_result(g, seed, family, g->chosen[k]), j);
+        }
+        for (int stop = 0; stop < W2S_N_STOPS; stop++) {
+            agon_status s = take_early(g, family, g->chosen[k], (w2s_stop)stop, &out->early[k][stop]);
+            if (s)
+                return s;
         }
     }
     return AGON_OK;

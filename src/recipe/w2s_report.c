@@ -17,7 +17,7 @@ static json_t *number(double x) {
 
 void w2s_scores_free(w2s_scores *s) {
     for (size_t k = 0; k < s->n_conditions; k++)
-        free(s->scores[k]);
+        free(s->scores[k]), free(s->early[k][W2S_STOP_WEAK]), free(s->early[k][W2S_STOP_TRUTH]);
     json_decref(s->extra);
     *s = (w2s_scores){0};
 }
@@ -36,9 +36,29 @@ static size_t find(const w2s_scores *s, const char *name) {
     return SIZE_MAX;
 }
 
+static agon_status recover_by(const w2s *w, const w2s_scores *s, const double *student, gap_recovery *out) {
+    return gap_recovery_measure(w->l->ctx, s->scores[s->weak], student, s->scores[s->ceiling], w->n_seeds, w->n_test, w->draws,
+                                seed_derive(w->seed, "bootstrap"), ALPHA, out);
+}
+
 static agon_status recover(const w2s *w, const w2s_scores *s, size_t k, gap_recovery *out) {
-    return gap_recovery_measure(w->l->ctx, s->scores[s->weak], s->scores[k], s->scores[s->ceiling], w->n_seeds, w->n_test,
-                                w->draws, seed_derive(w->seed, "bootstrap"), ALPHA, out);
+    return recover_by(w, s, s->scores[k], out);
+}
+
+/* The student at the checkpoints that the two rules choose; supervisor and ceiling are those of the last. */
+static agon_status stops_json(const w2s *w, const w2s_scores *s, size_t k, json_t **out) {
+    static const char *const names[W2S_N_STOPS] = {"weak_validation", "truth"};
+    json_t *stops = s->early[k][0] && s->early[k][1] ? json_object() : json_null();
+    agon_status status = AGON_OK;
+    for (int i = 0; i < W2S_N_STOPS && json_is_object(stops) && !status; i++) {
+        gap_recovery g;
+        status = recover_by(w, s, s->early[k][i], &g);
+        if (!status)
+            json_object_set_new(stops, names[i], json_pack("{s:f,s:o,s:[o,o]}", "accuracy", g.student, "pgr", number(g.pgr), "interval",
+                                                           number(g.range.low), number(g.range.high)));
+    }
+    *out = stops;
+    return status;
 }
 
 static json_t *condition_json(const w2s *w, const w2s_scores *s, size_t k, const gap_recovery *g) {
@@ -56,8 +76,12 @@ static agon_status task_json(const w2s *w, const w2s_scores *s, json_t **out) {
     agon_status status = AGON_OK;
     for (size_t k = 0; k < s->n_conditions && !status; k++) {
         status = recover(w, s, k, &g);
-        if (!status && k != s->weak && k != s->ceiling)
-            json_array_append_new(list, condition_json(w, s, k, &g));
+        json_t *stops = NULL, *one;
+        if (status || k == s->weak || k == s->ceiling)
+            continue;
+        status = stops_json(w, s, k, &stops);
+        json_array_append_new(list, one = condition_json(w, s, k, &g));
+        json_object_set_new(one, "early_stop", stops);
     }
     if (status) {
         json_decref(list);

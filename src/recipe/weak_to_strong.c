@@ -126,6 +126,7 @@ static agon_status take_options(lab *l, options *o) {
         s = take_strong(l, o);
     w->seed = seed;
     w->n_all = w->n_test + 2 * w->n_train + w->n_validation;
+    w->epochs = epochs;
     if (!s)
         s = lab_steps(l, "batch", "rows", epochs, w->n_train, w->batch, &w->steps);
     return s ? s : w2s_lm_check(w);
@@ -304,7 +305,8 @@ static agon_status plan(lab *l, double *trained, double *asked) {
         double steps = i > 0 || w->n_sizes == 1 ? 1 : 0;
         trained[i] += seeds * w->ladder[i].corpus * (double)w->n_corpus;
         trained[i] += rows * (n_classes * works[i] + n_answers * (completions + steps));
-        asked[i] += n_classes * works[i] * (double)w->n_all + 7 * n_answers * completions * (double)(w->n_test + w->n_train);
+        double marks = w->language ? 0 : (double)w->epochs * (double)(w->n_test + w->n_validation);
+        asked[i] += n_classes * works[i] * ((double)w->n_all + marks) + 7 * n_answers * completions * (double)(w->n_test + w->n_train);
     }
     return AGON_OK;
 }

@@ -20,7 +20,7 @@ typedef struct w2s {
     lab *l;
     bool language; /* the strong student of the classification tasks is `lm`, else the largest of the ladder */
     w2s_lm *lm;    /* frozen; NULL before it is opened */
-    size_t n_seeds, n_sizes, n_train, n_validation, n_test, n_all, batch, steps, draws, n_corpus;
+    size_t n_seeds, n_sizes, n_train, n_validation, n_test, n_all, batch, epochs, steps, draws, n_corpus;
     double lr, corpus_lr, verdicts, alpha;
     double likelihood; /* with a language model all judge by likelihood: the factor of objective/classify.c */
     uint64_t seed;
@@ -33,12 +33,17 @@ static inline const lab_model *w2s_model(const w2s *w, size_t seed, size_t size)
     return w->models[seed * w->n_sizes + size];
 }
 
+/* Which checkpoint of a student counts, one an epoch: the one that fits the supervisor's labels of the validation items best, which is what
+ * somebody without the truth can choose, and the one that is right on most of them, which nobody can: a diagnostic. */
+typedef enum w2s_stop { W2S_STOP_WEAK, W2S_STOP_TRUTH, W2S_N_STOPS } w2s_stop;
+
 /* One family's figures: scores in [0, 1] of the test items, [n_seeds, n_test], of every condition. */
 typedef struct w2s_scores {
     const char *task;
     size_t family, n_conditions;
     const char *names[W2S_MAX_CONDITIONS];
     double *scores[W2S_MAX_CONDITIONS];
+    double *early[W2S_MAX_CONDITIONS][W2S_N_STOPS]; /* the same at another checkpoint than the last; NULL: not measured */
     size_t weak, ceiling; /* indices of the supervisor and of the same student on the truth */
     json_t *extra;        /* what else is known: qualities of labels, imitation, calibration */
 } w2s_scores;
@@ -52,6 +57,7 @@ struct w2s_grid {
     const char *kind;       /* begins the stages' names */
     const char *student;    /* what else the stages depend on, before their names; NULL: nothing */
     size_t n_families, n_conditions, n_values, weak, ceiling;
+    size_t stop_values; /* a result of the last checkpoint is followed by those of the stops, each of so many numbers, NAN where not measured; 0: it is not */
     size_t n_first; /* conditions before this one need nothing, the others the results of these; none of them is left out */
     const char *(*name)(size_t condition);
     agon_status (*train)(const w2s_grid *g, agon_ctx *ctx, size_t seed, size_t family, size_t condition, double *x);

@@ -213,7 +213,10 @@ for what in known panacea-linear panacea-tchebycheff panacea-linear-dpo soup mod
     says whole-panacea/result.json "\"method\": \"$what\""
 done
 run 0 "$agon" weak-to-strong w2s.yaml --output whole-w2s
-says out 'gap recovered'
+says out 'gap recovered.*by weak validation, by the truth'
+tr -d ' \n' <whole-w2s/result.json >flat
+says flat '"condition":"naive","early_stop":\{"truth":\{"accuracy":[01]\.[0-9]+,"interval":\[[^]]*\],"pgr":[^}]*\},"weak_validation":\{"accuracy":[01]\.[0-9]'
+says flat '"condition":"specialist-0","early_stop":null'
 run 0 "$agon" experiment --list
 says out '^weak-to-strong '
 

@@ -65,6 +65,25 @@ run 0 "$agon" score --reward --no-end --model whole-prm <ask.jsonl
 says whole-prm/config.json 'ForSequenceClassification'
 [ -f whole-ppo/model.safetensors ] || fail "no value head beside the policy"
 
+# ---- held-out pairs: right in all and by margin, a label that turns a pair round, a tie; both ways of asking
+for i in 7 8 9; do
+    printf '{"prompt":"say %s","chosen":"the number %s","rejected":"no no","margin":%s}\n' $i $i $((i - 7))
+done >held.jsonl
+printf '{"prompt":"say 1","chosen":"no no","rejected":"the number 1","label":0.1}\n{"prompt":"say 1","chosen":"no no","rejected":"the number 1","label":0.5}\n' >>held.jsonl
+run 0 "$agon" score --reward --model "$tiny" --adapter whole-bt --pairs held.jsonl --json
+says out '^\{"pairs":4,"right":4,"accuracy":1.0,"ci95":\[0.39'
+says out '"ties":1,"ece":[0-9.e-]+,"brier":[0-9.e-]+,"by_margin":\[\{"pairs":0'
+says out '"by_label_margin":\[\{"pairs":1,"right":1,'
+sed 's/"chosen"/"x"/; s/"rejected"/"chosen"/; s/"x"/"rejected"/' held.jsonl >turned.jsonl
+run 0 "$agon" score --reward --model "$tiny" --adapter whole-bt --pairs turned.jsonl
+says out '^ranked rightly +0.0%'; says out '^ECE (0.[5-9]|1)'
+run 0 "$agon" score --reward --model "$tiny" --adapter whole-bt --adapter whole-bt --pairs held.jsonl --json
+says out '"right":4,.*"ece":null'
+run 2 "$agon" score --model "$tiny" --pairs held.jsonl
+says err 'pairs goes with --reward'
+run 4 "$agon" score --reward --model "$tiny" --pairs held.jsonl
+says err 'no reward head'; one_sentence
+
 # ---- a reward model goes on from where it is: its head with it
 run 0 "$agon" train bt --model "$tiny" --adapter whole-bt --data pairs.jsonl --output on --batch 6 --steps 1 --json
 awk -F'"loss":' '/"loss"/ {split($2, x, ","); exit !(x[1] < 0.5)}' out || fail "the head was lost"

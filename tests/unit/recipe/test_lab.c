@@ -185,6 +185,49 @@ static agon_status train_and_judge(void *arg, agon_ctx *ctx, size_t i) {
     return s;
 }
 
+typedef struct marks {
+    lab_model *m;
+    const sequence_item *items;
+    double p[3][N_ITEMS];
+    size_t n;
+} marks;
+
+static agon_status judge_at_mark(void *arg, agon_ctx *ctx, size_t mark) {
+    marks *x = arg;
+    assert_int_equal(mark, x->n++);
+    return lab_judge(ctx, x->m, x->items, N_ITEMS, x->p[mark]);
+}
+
+/* A model may be asked while it learns, without changing what it learns; the last time is the end. */
+static void lab__judges_at_marks(void **state) {
+    (void)state;
+    static const lab_size size = {16, 1, 1};
+    fixture f = begin(1, "{}");
+    sequence_item items[N_ITEMS];
+    double labels[N_ITEMS], p[2][N_ITEMS];
+    marks x = {.items = items};
+    assert_ok(f.ctx, sequence_draw_set(f.ctx, sequence_family_find("agreement"), 5, NULL, NULL, 0, true, N_ITEMS, items));
+    for (size_t k = 0; k < N_ITEMS; k++)
+        labels[k] = items[k].truth;
+    for (int marked = 0; marked < 2; marked++) {
+        lab_rows rows = {0};
+        lab_training t = {.objective = "classify", .steps = 20, .batch = 16, .lr = 1e-2, .seed = 1};
+        assert_ok(f.ctx, lab_model_new(f.ctx, &size, 7, &x.m));
+        assert_ok(f.ctx, lab_labelled(f.ctx, items, N_ITEMS, labels, NULL, &rows));
+        if (marked)
+            t.at_mark = judge_at_mark, t.mark_arg = &x, t.n_marks = 3;
+        assert_ok(f.ctx, lab_train(&f.l, f.ctx, x.m, &rows, &t));
+        assert_ok(f.ctx, lab_judge(f.ctx, x.m, items, N_ITEMS, p[marked]));
+        lab_rows_free(&rows);
+        lab_model_free(x.m);
+    }
+    assert_int_equal(x.n, 3);
+    assert_memory_equal(p[0], p[1], sizeof p[0]);
+    assert_memory_equal(p[1], x.p[2], sizeof p[1]);
+    assert_true(memcmp(x.p[0], x.p[1], sizeof p[0]) != 0 && memcmp(x.p[1], x.p[2], sizeof p[0]) != 0);
+    end(&f);
+}
+
 static void lab__models_learn_alike_on_any_threads(void **state) {
     (void)state;
     double p[2][3 * N_ITEMS];
@@ -339,6 +382,7 @@ int main(void) {
         cmocka_unit_test(lab__stages_come_back_whole_or_not),
         cmocka_unit_test(lab__first_failure_is_the_smallest),
         cmocka_unit_test(lab__works_may_leave_the_path_as_their_caller_may),
+        cmocka_unit_test(lab__judges_at_marks),
         cmocka_unit_test(lab__models_learn_alike_on_any_threads),
         cmocka_unit_test(lab__completions_score_as_reported),
         cmocka_unit_test(lab__tokens_are_scored_and_weighed_one_by_one),

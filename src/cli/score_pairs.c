@@ -1,0 +1,60 @@
+/* The report of held-out pairs, see score_pairs.h. */
+#include "cli/score_pairs.h"
+#include <math.h>
+#include <stdio.h>
+
+static double real(const json_t *o, const char *key) {
+    const json_t *v = json_object_get(o, key);
+    return json_is_number(v) ? json_number_value(v) : NAN;
+}
+
+static void show_share(const char *what, const json_t *o) {
+    const json_t *ci = json_object_get(o, "ci95");
+    if (json_integer_value(json_object_get(o, "pairs")) == 0)
+        printf("%-22s no pairs\n", what);
+    else
+        printf("%-22s %6.1f%%  [%.1f, %.1f]  of %lld pairs\n", what, 100 * real(o, "accuracy"), 100 * json_number_value(json_array_get(ci, 0)),
+               100 * json_number_value(json_array_get(ci, 1)), (long long)json_integer_value(json_object_get(o, "pairs")));
+}
+
+static void show_bins(const char *of, const json_t *list) {
+    size_t i;
+    json_t *bin;
+    json_array_foreach((json_t *)(uintptr_t)list, i, bin) {
+        char what[64];
+        if (isnan(real(bin, "to")))
+            snprintf(what, sizeof what, "  %s from %g", of, real(bin, "from"));
+        else
+            snprintf(what, sizeof what, "  %s %g to %g", of, real(bin, "from"), real(bin, "to"));
+        show_share(what, bin);
+    }
+}
+
+static void show(const json_t *o) {
+    show_share("ranked rightly", o);
+    show_bins("gap", json_object_get(o, "by_margin"));
+    show_bins("margin", json_object_get(o, "by_label_margin"));
+    show_share("  of equal length", json_object_get(o, "length_matched"));
+    if (isfinite(real(o, "ece")))
+        printf("ECE %.4f, Brier score %.4f\n", real(o, "ece"), real(o, "brier"));
+    printf("rewards %.4g, std %.4g, correlation with length %+.3f\n", real(o, "reward_mean"), real(o, "reward_std"), real(o, "length_correlation"));
+}
+
+int score_pairs(const opened *o, const agon_adapter *const *members, size_t n, const char *rule, double strength, const char *path, bool json) {
+    agon_dataset *pairs = NULL;
+    char *text = NULL;
+    agon_status s = agon_dataset_open(o->ctx, agon_model_tokenizer(o->model), path, "bt", 0, &pairs);
+    if (!s)
+        s = agon_reward_pairs(o->ctx, o->model, members, n, rule, strength, pairs, &text);
+    agon_dataset_free(pairs);
+    if (s)
+        return fail_with("score", s, o->ctx);
+    json_t *report = json ? NULL : json_loads(text, 0, NULL);
+    if (json)
+        puts(text);
+    else
+        show(report);
+    json_decref(report);
+    agon_text_free(text);
+    return EXIT_FINE;
+}

@@ -1,0 +1,10 @@
+/* agon score --reward --pairs: what a reward model says of held-out pairs. */
+#ifndef CLI_SCORE_PAIRS_H
+#define CLI_SCORE_PAIRS_H
+
+#include "cli/rows.h"
+
+/* members [n]: adapters with reward heads (0: the model's own); the report on stdout. Returns the exit code. */
+int score_pairs(const opened *o, const agon_adapter *const *members, size_t n, const char *rule, double strength, const char *path, bool json);
+
+#endif
