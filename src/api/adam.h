@@ -30,14 +30,4 @@ static inline void adam_describe(const agon_train_options *o, json_t *descriptio
             json_object_set_new(description, adam_names[i], json_real(values[i]));
 }
 
-/* Whether two descriptions have the same constants. */
-static inline bool adam_same(const json_t *a, const json_t *b) {
-    for (size_t i = 0; i < sizeof adam_names / sizeof *adam_names; i++) {
-        json_t *x = json_object_get(a, adam_names[i]), *y = json_object_get(b, adam_names[i]);
-        if ((x || y) && !(x && y && json_equal(x, y)))
-            return false;
-    }
-    return true;
-}
-
 #endif

@@ -8,6 +8,7 @@
  * Each file is replaced whole; a round that was interrupted is done again, to the same bits. A judge's rewards are no function of anything here,
  * which is why they are kept before they are trained on. */
 #include "api/adam.h"
+#include "api/manifest.h"
 #include "api/dataset.h"
 #include "api/online_prompts.h"
 #include "api/online_rewards.h"
@@ -289,19 +290,6 @@ static agon_status open_folder(online_run *r) {
     return AGON_OK;
 }
 
-/* What a run was begun with; not how far it came. */
-static agon_status same_options(const online_run *r, json_t *one, const json_t *other) {
-    const char *key;
-    json_t *value;
-    json_object_foreach(one, key, value) {
-        bool progress = strcmp(key, "done") == 0 || strcmp(key, "rounds") == 0 || strcmp(key, "summary") == 0;
-        if (!progress && !json_equal(value, json_object_get(other, key)))
-            return ctx_fail(r->ctx, AGON_EINVAL, "%s holds an online training with another %s; give back what it was begun with, another "
-                            "output folder, or --overwrite", r->output, key);
-    }
-    return AGON_OK;
-}
-
 /* Goes on with what the folder holds, or begins. *summary is set when it is done already. */
 static agon_status find_state(online_run *r, char **summary) {
     json_t *found = NULL;
@@ -322,9 +310,7 @@ static agon_status find_state(online_run *r, char **summary) {
     }
     s = json_read_file(r->ctx, r->manifest_path, &found);
     if (!s)
-        s = same_options(r, r->manifest, found);
-    if (!s)
-        s = same_options(r, found, r->manifest);
+        s = manifest_same(r->ctx, r->output, found, r->manifest);
     if (!s && json_is_true(json_object_get(found, "done"))) {
         json_object_set_new(json_object_get(found, "summary"), "already_done", json_true());
         if (!(*summary = json_dumps(json_object_get(found, "summary"), JSON_COMPACT)))

@@ -9,6 +9,7 @@
  * Each file is replaced whole. The order is: training.json (not done), checkpoints, result, training.json (done), checkpoint
  * removed; whatever is found at a start says where to go on. The folder itself carries the lock. */
 #include "api/adam.h"
+#include "api/manifest.h"
 #include "api/dataset.h"
 #include "api/options.h"
 #include "api/training_team.h"
@@ -365,41 +366,6 @@ static agon_status write_manifest(training *t) {
     return s;
 }
 
-static agon_status compare_manifest(training *t, const json_t *found) {
-    const char *key;
-    json_t *value;
-    if (json_object_get(found, "dimensions") && !json_object_get(t->manifest, "dimensions"))
-        return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training with dimensions; give them again, another output folder, or --overwrite",
-                        t->output);
-    if (json_object_get(found, "adapters") && !json_object_get(t->manifest, "adapters"))
-        return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training of several adapters; give their names again, another output folder, or --overwrite",
-                        t->output);
-    if (json_object_get(found, "small_loss") && !json_object_get(t->manifest, "small_loss"))
-        return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training with --small-loss; give it again, another output folder, or --overwrite",
-                        t->output);
-    if (json_object_get(found, "small_loss_level") && !json_object_get(t->manifest, "small_loss_level"))
-        return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training with --small-loss-level; give it again, another output folder, or --overwrite",
-                        t->output);
-    if (!adam_same(found, t->manifest))
-        return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training with another --beta1, --beta2 or --eps; give back what it was begun with, another "
-                        "output folder, or --overwrite", t->output);
-    json_object_foreach(t->manifest, key, value) {
-        json_t *other = json_object_get(found, key);
-        if (strcmp(key, "done") == 0 || (other && json_equal(value, other)))
-            continue;
-        char *was = other ? json_dumps(other, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-        char *is = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-        agon_status s = ctx_fail(t->ctx, AGON_EINVAL,
-                                 "%s holds a training with %s %.100s, not %.100s; give back what it was begun with, another "
-                                 "output folder, or --overwrite",
-                                 t->output, key, was ? was : "of another version", is ? is : "");
-        free(was);
-        free(is);
-        return s;
-    }
-    return AGON_OK;
-}
-
 /* ---- the folder ------------------------------------------------------------------------------------------ */
 
 static agon_status path_in(const training *t, const char *name, char **out) {
@@ -490,7 +456,7 @@ static agon_status find_state(training *t, char **summary) {
     } else if (file_exists(t->manifest_path)) {
         s = json_read_file(t->ctx, t->manifest_path, &found);
         if (!s)
-            s = compare_manifest(t, found);
+            s = manifest_same(t->ctx, t->output, found, t->manifest);
     } else if (strange) {
         s = ctx_fail(t->ctx, AGON_EINVAL, "%s is not empty and holds no training; give another output folder, or --overwrite",
                      t->output);

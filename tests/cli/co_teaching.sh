@@ -42,7 +42,7 @@ run 0 "$agon" train gce $options --small-loss 0.25 --small-loss-level span --sma
 says out '^trained on [0-9]+ of the [0-9]+ spans of all batches$'
 says out 'of the spans each kept'
 run 4 "$agon" train sft $options --small-loss 0.25 --output tokens
-says err 'tokens holds a training with --small-loss-level'; one_sentence
+says err 'tokens holds a training with small_loss_level "token", not left out'; one_sentence
 run 4 "$agon" train sft $options --small-loss 0.25 --small-loss-level span --output tokens
 says err 'small_loss_level'; one_sentence
 
@@ -84,7 +84,7 @@ says out '"already_done":true'
 
 # ---- another selection is another training
 run 4 "$agon" train sft --model "$tiny" --data rows.jsonl --lora 4 --batch 8 --lr 1e-2 --steps 300 --dtype f32 --output whole
-says err 'whole holds a training with --small-loss'; one_sentence
+says err 'whole holds a training with small_loss'; one_sentence
 run 4 "$agon" train sft $options --small-loss 0.2 --output whole
 says err 'small_loss 0.[0-9]+, not 0.2'; one_sentence
 

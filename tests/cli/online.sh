@@ -30,7 +30,7 @@ done
 run 0 "$agon" train dpo --online --model "$tiny" --output cut-dpo --reward-model judge $options
 says out '"already_done":true'
 run 4 "$agon" train dpo --online --model "$tiny" --output cut-dpo --reward-model judge $options --seed 9
-says err 'another seed'; one_sentence
+says err 'holds a training with seed'; one_sentence
 
 # ---- the verifier; and what is refused
 run 0 "$agon" train rloo --online --model "$tiny" --output verified $options
@@ -75,7 +75,7 @@ run 0 "$agon" train grpo --online --model "$tiny" --output own4 $how --data prom
 [ "$(field id out | tail -1)" = "$id" ] || fail "own prompts: another adapter after the kill"
 run 0 "$agon" train spin --online --model "$tiny" --output own5 $how --data prompts.jsonl
 run 4 "$agon" train grpo --online --model "$tiny" --output own3 $how --data answers.jsonl --reward-model judge
-says err 'another data'; one_sentence
+says err 'holds a training with data'; one_sentence
 printf '{"prompt":"say 1","answer":1}\n' >shown.jsonl
 printf '{"prompt":"say 1","answer":1}\n\n{"prompt":""}\n' >bad.jsonl
 run 4 "$agon" train grpo --online --model "$tiny" --output wrong $how --data bad.jsonl
@@ -91,9 +91,9 @@ done
 says shown1000/online.json '"rows": 1[0-2]'
 says shown-1000/online.json '"rows": 0'
 run 4 "$agon" train dpo --online --model "$tiny" --output shown1000 $how --data prompts.jsonl --reward-model judge --demonstrations --pass-reward 1
-says err 'another pass_reward'; one_sentence
+says err 'holds a training with pass_reward'; one_sentence
 run 4 "$agon" train dpo --online --model "$tiny" --output shown1000 $how --data prompts.jsonl --reward-model judge
-says err 'another pass_reward'; one_sentence
+says err 'holds a training with pass_reward'; one_sentence
 run 2 "$agon" train dpo --model "$tiny" --output wrong --lora 4 --data pairs.jsonl --demonstrations
 run 2 "$agon" train dpo --online --model "$tiny" --output wrong $how --data prompts.jsonl --reward-model judge --pass-reward 3
 run 0 "$agon" train spin --online --model "$tiny" --output shown2 $how --cells arithmetic --demonstrations
@@ -143,7 +143,7 @@ id=$(field id out | tail -1)
 run 0 "$agon" train grpo --online --model "$tiny" --output several2 $options --reward-model judge --reward-model judge2 --ensemble wco
 [ "$(field id out | tail -1)" != "$id" ] || fail "the rule makes no difference"
 run 4 "$agon" train grpo --online --model "$tiny" --output several $options --reward-model judge --reward-model judge2
-says err 'another ensemble'; one_sentence
+says err 'holds a training with ensemble'; one_sentence
 run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --reward-model judge --reward-model whole-grpo
 says err 'whole-grpo has no reward head'; one_sentence
 rm judge2/reward_scale.json
@@ -161,7 +161,7 @@ falling=$(field id out | tail -1)
 run 0 "$agon" train grpo --online --model "$tiny" --output constant $options --reward-model judge
 [ "$(field id out | tail -1)" != "$falling" ] || fail "the schedule over the rounds makes no difference"
 run 4 "$agon" train grpo --online --model "$tiny" --output falling $options --reward-model judge
-says err 'another schedule'; one_sentence
+says err 'holds a training with schedule'; one_sentence
 run 0 "$agon" train grpo --online --model "$tiny" --output adam $options --reward-model judge --eps 1e-3
 [ "$(field id out | tail -1)" != "$(sed -n 's/.*"id":"\([0-9a-f]*\)".*/\1/p' constant/online.json | tail -1)" ] || fail "eps makes no difference"
 run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --kl-horizon 100

@@ -45,7 +45,7 @@ for i in 1 2 3 4 5; do
     done
 done
 run 4 "$agon" train grpo --online --model "$tiny" --data prompts.jsonl --output whole-grpo $how --judge "exec sh other"
-says err 'another judge'; one_sentence
+says err 'holds a training with judge'; one_sentence
 
 # ---- averaged over repeats
 run 0 "$agon" train dpo --online --model "$tiny" --data prompts.jsonl --output repeats $how --rounds 1 --judge-repeats 3 \

@@ -145,7 +145,7 @@ one_sentence
 # ---- AdamW's constants belong to what is trained, also when they are left out the second time
 run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output adam --lora 4 --steps 2 --eps 1e-3
 run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output adam --lora 4 --steps 2
-says err 'another --beta1, --beta2 or --eps'; one_sentence
+says err 'holds a training with eps 0.001, not left out'; one_sentence
 run 2 "$agon" train sft --model "$tiny" --data sft.jsonl --output wrong --lora 4 --vectors 3
 says err '--vectors and --ideal go with --dimensions'
 run 2 "$agon" train grpo --online --model "$tiny" --output wrong --lora 4 --kl-target 3
