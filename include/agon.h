@@ -649,7 +649,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_train_online(agon_ctx *ctx, agon_model
 /* Optimiser steps agon_train will take in all. */
 AGON_API size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options);
 /* The learning rate that training d with these options uses: the one given; else 1e-4 for an adapter, and for all weights what was published
- * for the objective (sft 2e-5, reward models 1e-5, policy gradients 3e-6, orpo and pro 5e-6, dpo and its kin 1e-6). */
+ * for the objective (sft 2e-5, reward models 1e-5, ppo 3e-6, orpo and pro 5e-6, all others 1e-6). */
 AGON_API double agon_train_learning_rate(const agon_dataset *d, const agon_train_options *options);
 
 /* ---- experiments on small models ------------------------------------------------------------------------ */

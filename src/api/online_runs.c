@@ -7,7 +7,7 @@
  *
  * Each file is replaced whole; a round that was interrupted is done again, to the same bits. A judge's rewards are no function of anything here,
  * which is why they are kept before they are trained on. */
-#include "api/adam.h"
+#include "api/optimiser.h"
 #include "api/manifest.h"
 #include "api/dataset.h"
 #include "api/online_prompts.h"

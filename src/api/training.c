@@ -8,7 +8,7 @@
  *
  * Each file is replaced whole. The order is: training.json (not done), checkpoints, result, training.json (done), checkpoint
  * removed; whatever is found at a start says where to go on. The folder itself carries the lock. */
-#include "api/adam.h"
+#include "api/optimiser.h"
 #include "api/manifest.h"
 #include "api/dataset.h"
 #include "api/options.h"

@@ -189,12 +189,6 @@ LANES pairs p_load(const void *p) {
     v_load_pairs(p, &a.even, &a.odd);
     return a;
 }
-LANES lanes p_even(pairs a) {
-    return a.even;
-}
-LANES lanes p_odd(pairs a) {
-    return a.odd;
-}
 LANES __m256i pair_half(__m256 even, __m256 odd) {
     return _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(bf16_half(even)), 16),
                            _mm256_castps_si256(bf16_half(odd)));

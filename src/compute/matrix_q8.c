@@ -2,8 +2,8 @@
  *
  * A panel is sixteen columns; 32 k of it are sixteen f32 scales and [16][16][2] int8, pair after pair as bf16 panels have them. An
  * element is scale * int8 rounded to bf16: what packing the file's dequantised values gives. So results do not depend on how
- * weights are kept. Products unpack in registers (tiles of AVX2 with 3 rows or more: a block at a time in the L1 cache); with more rows than a tile has, the first tile leaves two panels in scratch
- * memory that fits the L2 cache, and the other tiles go on as with bf16 weights. AMX, which reads memory only, unpacks first. */
+ * weights are kept. Products unpack in registers (higher tiles of AVX2: a block at a time in the L1 cache); with
+ * more rows than a tile has, the first tile leaves two panels in scratch memory that fits the L2 cache, and the other tiles go on as with bf16 weights. AMX, which reads memory only, unpacks first. */
 #include "base/memory.h"
 #include "compute/matrix.h"
 #include <assert.h>

@@ -118,7 +118,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_grpo = {
     .name = "grpo",
-    .learning_rate = 3e-6,
+    .learning_rate = 1e-6,
     .summary = "group relative policy optimisation, with Dr. GRPO and DAPO by option (arXiv 2402.03300)",
     .rows = ROW_SINGLE | ROW_GROUP,
     .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_GROUP | NEEDS_REFERENCE,

@@ -73,7 +73,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_gspo = {
     .name = "gspo",
-    .learning_rate = 3e-6,
+    .learning_rate = 1e-6,
     .summary = "group sequence policy optimisation: one ratio a response (arXiv 2507.18071)",
     .rows = ROW_SINGLE | ROW_GROUP,
     .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_GROUP,

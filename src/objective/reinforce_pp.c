@@ -159,7 +159,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_reinforce_pp = {
     .name = "reinforce++",
-    .learning_rate = 3e-6,
+    .learning_rate = 1e-6,
     .summary = "critic-free policy gradient, advantages normalised over the step (arXiv 2501.03262)",
     .rows = ROW_SINGLE | ROW_GROUP,
     .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_REFERENCE | TAKES_TOKEN_REWARDS,

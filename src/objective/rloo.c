@@ -116,7 +116,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
 
 const objective objective_rloo = {
     .name = "rloo",
-    .learning_rate = 3e-6,
+    .learning_rate = 1e-6,
     .summary = "REINFORCE leave-one-out with the KL in the reward (arXiv 2402.14740)",
     .rows = ROW_SINGLE | ROW_GROUP,
     .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_GROUP | NEEDS_REFERENCE,

@@ -100,10 +100,10 @@ const char *w2s_lm_id(const w2s_lm *x);
  * test items, NAN for the rest, which nobody asks for. */
 AGON_MUST_CHECK agon_status w2s_lm_learn(const w2s *w, agon_ctx *ctx, const w2s_items *s, const sequence_item *items, const double *labels,
                                          const double *weights, const lab_training *t, double *p);
-/* Processor seconds [n] of one training and its test, of each family, measured on a few rows. */
-AGON_MUST_CHECK /* Says what the trainings take of memory, on all cores; AGON_ENOMEM where it cannot be had. */
+/* Says what the trainings take of memory, on all cores; AGON_ENOMEM where it cannot be had. */
 AGON_MUST_CHECK agon_status w2s_lm_admit(const w2s *w, const size_t *families, size_t n);
-agon_status w2s_lm_try(const w2s *w, const size_t *families, size_t n, double *seconds);
+/* Processor seconds [n] of one training and its test, of each family, measured on a few rows. */
+AGON_MUST_CHECK agon_status w2s_lm_try(const w2s *w, const size_t *families, size_t n, double *seconds);
 
 /* ---- w2s_report.c ---- */
 

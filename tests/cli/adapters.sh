@@ -67,7 +67,7 @@ refused 'give them a rank' --data rows.jsonl --adapters north,south --lora 0
 refused 'co-teaching' --data rows.jsonl --adapters north,south --co-teach --small-loss 0.5
 refused 'not both' --data rows.jsonl --adapters north,south --dimensions a,b
 run 4 "$agon" train sft $options --data rows.jsonl --output both
-says err 'both holds a training of several adapters'
+says err 'both holds a training with adapters'
 run 4 "$agon" train sft $options --data rows.jsonl --adapters south,north --output both
 says err 'adapters'
 run 0 "$agon" train sft $options --data rows.jsonl --adapters north,south --output both --overwrite --seed 4

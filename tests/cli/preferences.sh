@@ -133,7 +133,7 @@ refused 2 'go with --dimensions' "$agon" train sft --model "$tiny" --data rows.j
 refused 2 '3 weights for 2 adapters' "$agon" soup --model "$tiny" --adapter helpful --adapter harmless --weights 1,0,0 --output wrong
 refused 4 'sums to 2' "$agon" soup --model "$tiny" --adapter helpful --adapter harmless --weights 1,1 --output wrong
 refused 4 'exists already' "$agon" soup --model "$tiny" --adapter helpful --adapter harmless --weights 0.5,0.5 --output soup
-refused 4 'holds a training with aggregate "linear", not left out' "$agon" train sft --model "$tiny" --data rows.jsonl --lora 4 --batch 4 --lr 2e-2 --steps 200 --dtype f32 \
+refused 4 'holds a training with dimensions' "$agon" train sft --model "$tiny" --data rows.jsonl --lora 4 --batch 4 --lr 2e-2 --steps 200 --dtype f32 \
     --output whole
 [ ! -e wrong ] || fail "something was left of a refused training"
 done_testing

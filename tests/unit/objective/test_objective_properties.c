@@ -281,8 +281,22 @@ static int teardown(void **state) {
     return 0;
 }
 
+/* training.md, lines H of sections 1 to 4. */
+static void objective__has_the_learning_rate_published_for_it(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        double rate;
+    } published[] = {{"sft", 2e-5}, {"bt", 1e-5}, {"ppo", 3e-6}, {"grpo", 1e-6}, {"dpo", 1e-6}, {"orpo", 5e-6}, {"exo-rw", 1e-6}, {"pro", 5e-6}};
+    for (size_t i = 0; i < sizeof published / sizeof *published; i++)
+        assert_true(objective_find(published[i].name)->learning_rate == published[i].rate);
+    for (size_t i = 0; objective_at(i); i++)
+        assert_true(objective_at(i)->learning_rate > 0); /* of 0 nothing would be learnt, and nothing said */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(objective__has_the_learning_rate_published_for_it),
         cmocka_unit_test(objectives__gradients_match_finite_differences),
         cmocka_unit_test(objectives__rows_add_up_to_the_step),
         cmocka_unit_test(objectives__name_the_bad_row),

@@ -1,6 +1,6 @@
 /* AdamW's constants and learning rate of agon_train_options, for trainings on files and in rounds. */
-#ifndef API_ADAM_H
-#define API_ADAM_H
+#ifndef API_OPTIMISER_H
+#define API_OPTIMISER_H
 
 #include "agon.h"
 #include "objective/objective.h"
