@@ -153,11 +153,22 @@ static agon_status check_verdict(agon_ctx *ctx, const char *kind, const agon_rev
         return AGON_OK;
     if (demonstration && accept && (!a->text || !*a->text))
         return ctx_fail(ctx, AGON_EINVAL, "this item asks for an answer to be written; give its text with the accept");
+    if (a->text && !*a->text)
+        return ctx_fail(ctx, AGON_EINVAL, "the text of the answer is empty; write one, or leave it out");
     if (strcmp(v, "reject") == 0 || (pair ? chosen : accept))
         return AGON_OK;
     return ctx_fail(ctx, AGON_EINVAL, "'%.20s' does not answer a %s item, which takes %s", v, kind,
                     pair ? "A, B, reject or skip" : demonstration ? "accept (with a text), reject or skip"
                                                                   : "accept, reject or skip");
+}
+
+/* The name stands beside every label of theirs and is shown. */
+static agon_status check_reviewer(agon_ctx *ctx, const char *name) {
+    enum { MOST = 64 };
+    size_t n = strlen(name);
+    for (size_t i = 0; i < n; i++)
+        n = (unsigned char)name[i] < ' ' || name[i] == 127 ? MOST + 1 : n;
+    return n <= MOST ? AGON_OK : ctx_fail(ctx, AGON_EINVAL, "a reviewer's name has at most %d bytes and no control characters", (int)MOST);
 }
 
 agon_review_answer agon_review_answer_default(void) {
@@ -177,8 +188,8 @@ agon_status agon_review(agon_ctx *ctx, const char *workspace, const agon_review_
         status = find_item(ctx, s, a->review, &item);
     if (!status)
         status = check_verdict(ctx, json_string_value(json_object_get(item, "kind")), a);
-    if (!status && (!a->reviewer || !*a->reviewer))
-        status = pseudonym(ctx, &name);
+    if (!status)
+        status = a->reviewer && *a->reviewer ? check_reviewer(ctx, a->reviewer) : pseudonym(ctx, &name);
     if (!status) {
         answer = json_pack("{ss ss* ss*}", "verdict", a->verdict, "text", a->text, "note", a->note);
         status = answer ? store_inbox_add(s, json_string_value(json_object_get(item, "id")), name ? name : a->reviewer,

@@ -143,11 +143,13 @@ agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out, char *
     }
     if (!choose_cpu(opt.cpu, &ctx->cpu)) {
         const char *name = opt.cpu ? opt.cpu : getenv("AGON_CPU");
+        char here[64] = "";
+        for (int p = 0; p < CPU_N_PATHS; p++)
+            if (cpu_path_present((cpu_path)p))
+                snprintf(here + strlen(here), sizeof here - strlen(here), "%s%s", *here ? ", " : "", path_names[p]);
         if (reason && reason_size)
-            snprintf(reason, reason_size,
-                     "CPU path '%.40s' is unknown or absent on this machine; use portable, avx2, avx512, "
-                     "amx or neon, or leave AGON_CPU unset",
-                     name ? name : "");
+            snprintf(reason, reason_size, "this machine has no CPU path '%.40s'; set AGON_CPU to one of %s, or leave it unset for the best",
+                     name ? name : "", here);
         free(ctx);
         return AGON_EINVAL;
     }

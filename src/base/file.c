@@ -12,6 +12,8 @@
 
 static agon_status fail_errno(agon_ctx *ctx, const char *path, const char *doing) {
     int e = errno;
+    if (!*path)
+        return ctx_fail(ctx, AGON_EINVAL, "an empty path names no file or folder (%s)", doing);
     agon_status code = e == ENOENT || e == ENOTDIR ? AGON_ENOTFOUND : AGON_EIO;
     if (e == ENOSPC || e == EDQUOT)
         return ctx_fail(ctx, AGON_EIO, "%s: no space left while %s; free some and run again", path,

@@ -200,12 +200,19 @@ static void on_signal(int number) {
     signal(number, SIG_DFL);
 }
 
+static bool environment_wrong;
+
+bool environment_is_wrong(void) {
+    return environment_wrong;
+}
+
 agon_ctx *open_context(const char *name) {
     agon_ctx *ctx = NULL;
     char reason[256];
     agon_status status = agon_ctx_new(NULL, &ctx, reason, sizeof reason);
     if (status) {
         fprintf(stderr, "agon %s: %s\n", name, *reason ? reason : agon_status_name(status));
+        environment_wrong = status == AGON_EINVAL; /* nothing else is asked for here */
         return NULL;
     }
     interruptible = ctx;

@@ -55,6 +55,8 @@ int usage_error(const command *self, const char *format, ...) __attribute__((for
 
 /* A context that Ctrl-C and SIGTERM interrupt (the second time: at once). NULL: the reason was printed. */
 agon_ctx *open_context(const char *name);
+/* Did that fail by a variable such as AGON_CPU? That is wrong usage, whatever the command makes of it. */
+bool environment_is_wrong(void);
 void close_context(agon_ctx *ctx);
 
 /* Prints text with what could move the cursor, reorder or hide made visible; lines and tabs stay: model output is hostile (terminal.c). */

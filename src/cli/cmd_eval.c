@@ -223,7 +223,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--against", .text = &a.against},
                                  {.name = "--suite", .text = &a.suite},
                                  {.name = "--n", .integer = &a.n},
-                                 {.name = "--seed", .integer = &a.seed, .given = &of_tasks},
+                                 {.name = "--seed", .integer = &a.seed},
                                  {.name = "--cells", .list = &a.cells, .given = &of_tasks},
                                  {.name = "--dtype", .text = &a.dtype},
                                  {.name = "--chat-template", .text = &a.chat_template},

@@ -51,13 +51,31 @@ static void show_json(const json_t *result) {
     putchar('\n');
 }
 
-static int run(int argc, char **argv) {
+static int list(int argc, char **argv) {
     const char *name, *summary;
-    if (argc == 2 && strcmp(argv[1], "--list") == 0) {
-        for (size_t i = 0; agon_experiment_list(i, &name, &summary); i++)
+    bool wanted, json = false;
+    const option_spec specs[] = {{.name = "--list", .flag = &wanted}, {.name = "--json", .flag = &json}, {0}};
+    size_t n;
+    int code;
+    if (!parse_options(&command_experiment, argc, argv, specs, NULL, 0, &n, &code))
+        return code;
+    json_t *all = json_array();
+    for (size_t i = 0; agon_experiment_list(i, &name, &summary); i++) {
+        json_array_append_new(all, json_pack("{s:s,s:s}", "name", name, "summary", summary));
+        if (!json)
             printf("%-18s %s\n", name, summary);
-        return EXIT_FINE;
     }
+    json_t *answer = json_pack("{s:o}", "experiments", all);
+    if (json)
+        print_json(answer);
+    json_decref(answer);
+    return EXIT_FINE;
+}
+
+static int run(int argc, char **argv) {
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--list") == 0)
+            return list(argc, argv);
     return run_experiment_command(&command_experiment, argc, argv, NULL, show_json);
 }
 
@@ -65,7 +83,7 @@ const command command_experiment = {
     "experiment",
     "an experiment with its controls, from its file",
     "experiment FILE.yaml [--output DIR] [--full] [--plan] [--json]\n"
-    "       agon experiment --list\n\n"
+    "       agon experiment --list [--json]\n\n"
     "The file names an experiment and its options (examples/*.yaml). Most train models from scratch on tasks whose truth a\n"
     "program knows. Stop it at any moment and run the same command again: it goes on.\n\n"
     "  --list         which experiments there are\n"

@@ -134,6 +134,10 @@ static int review(const char *workspace, const char *reviewer, const char *id, c
         json_decref(item);
         if (!status && !json)
             puts(s.note);
+        json_t *answer = json_pack("{ss ss ss?}", "review", id, "verdict", verdict, "text", text);
+        if (!status && json)
+            print_json(answer);
+        json_decref(answer);
     } else if (json) {
         status = load_items(&s);
         if (!status)
@@ -167,13 +171,13 @@ static int run(int argc, char **argv) {
 const command command_review = {
     "review",
     "answers the run's open questions; works while it is going",
-    "review [--workspace DIR] [--reviewer NAME] [--json | --answer ID VERDICT [--text T]]\n\n"
+    "review [--workspace DIR] [--reviewer NAME] [--answer ID VERDICT [--text T]] [--json]\n\n"
     "One key each: a accept (or A of a pair), b B of a pair, r reject, e edit in $VISUAL or $EDITOR, w write the answer,\n"
     "s skip, p previous, q quit. What the critique cites stands out in the answer. The run takes answers up at its next\n"
     "iteration; until then an item may be answered again. Keys are read from stdin also where it is no terminal.\n\n"
     "  --workspace DIR  the run's folder (default: the only *.agon folder here)\n"
     "  --reviewer NAME  a pseudonym to record (default: $AGON_REVIEWER, else one made from this machine and user)\n"
-    "  --json           the open items, and nothing else\n"
+    "  --json           the open items, and nothing else; with --answer what was recorded\n"
     "  --answer ID VERDICT  answers one item: accept, reject, skip, or for a pair A or B\n"
     "  --text T         with --answer: the corrected or written answer\n\n"
     "  agon review --answer 3fa9c1 reject --text '42 + 25 = 67'",

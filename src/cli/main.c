@@ -48,7 +48,7 @@ static void print_help(FILE *to) {
           "environment:\n"
           "  AGON_MODEL     the model where none is named (else the one in the cache folder)\n"
           "  AGON_MEMORY    what may be used in all: MiB, or \"unlimited\"\n"
-          "  AGON_CPU       portable, avx2, avx512 or amx; the results are the same\n"
+          "  AGON_CPU       portable, avx2, avx512 or amx, on ARM portable or neon; the results are the same\n"
           "  AGON_NUMERICS  portable (the default) or native: faster on AMD Zen 4 and later, with bits of its own\n"
           "  AGON_DATA      folder of external suites, such as gsm8k\n\n"
           "exit codes: 0 fine, 1 other failure, 2 wrong usage, 3 not found, 4 bad data or model file,\n"
@@ -116,5 +116,6 @@ static void hold_closed_streams(void) {
 
 int main(int argc, char **argv) {
     hold_closed_streams();
-    return finish_output(run_command(argc, argv));
+    int code = run_command(argc, argv);
+    return finish_output(environment_is_wrong() ? EXIT_USAGE : code);
 }

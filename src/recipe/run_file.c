@@ -150,6 +150,15 @@ static agon_status unknown_key(reader *r, const char *section, const char *name,
 
 static agon_status read_mapping(reader *r, const char *section, yaml_node_t *node);
 
+/* YAML's null, in all its forms; in quotes they are texts. */
+static bool is_null(const yaml_node_t *node) {
+    static const char *const forms[] = {"", "~", "null", "Null", "NULL"};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++)
+        if (node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && strcmp((const char *)node->data.scalar.value, forms[i]) == 0)
+            return true;
+    return false;
+}
+
 static agon_status read_pair(reader *r, const char *section, yaml_node_t *name, yaml_node_t *value) {
     if (name->type != YAML_SCALAR_NODE)
         return ctx_fail(r->ctx, AGON_EFORMAT, "%s:%zu: a key must be a word", r->where, line_of(name));
@@ -176,6 +185,8 @@ static agon_status read_pair(reader *r, const char *section, yaml_node_t *name, 
         if (value->type != YAML_SCALAR_NODE)
             return ctx_fail(r->ctx, AGON_EINVAL, "%s:%zu: '%s' must be a single value", r->where,
                             line_of(value), word);
+        if (is_null(value))
+            return ctx_fail(r->ctx, AGON_EINVAL, "%s:%zu: '%s' has no value; give one, or leave the line out", r->where, line_of(name), word);
         return set_scalar(r, k, (char *)value->data.scalar.value, line_of(value));
     }
     return unknown_key(r, section, word, line_of(name));
@@ -222,6 +233,18 @@ static agon_status check_objective(reader *r) {
     char why[400];
     snprintf(why, sizeof why, "%s", agon_error(r->ctx));
     return s ? ctx_fail(r->ctx, s, "%s: train.set: %s", r->where, why) : AGON_OK;
+}
+
+/* The name stands in every table of the workspace and is shown in one line. */
+static agon_status check_name(const reader *r) {
+    enum { MOST = 100 };
+    const char *name = r->config->name;
+    size_t n = strlen(name);
+    for (size_t i = 0; i < n; i++)
+        n = (unsigned char)name[i] < ' ' || name[i] == 127 ? 0 : n;
+    if (n == 0 || n > MOST)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: 'name' must be 1 to %d bytes without control characters", r->where, (int)MOST);
+    return AGON_OK;
 }
 
 /* What single values cannot show: keys that contradict one another. */
@@ -278,6 +301,8 @@ static agon_status parse_document(reader *r) {
         s = ctx_fail(ctx, AGON_EFORMAT, "%s: a run file holds 'key: value' lines", r->where);
     if (!s)
         s = read_mapping(r, "", root);
+    if (!s)
+        s = check_name(r);
     if (!s)
         s = check_together(r);
     if (!s)

@@ -24,7 +24,6 @@ refused '--ensemble goes with --reward and several' $reward --ensemble mean
 # shellcheck disable=SC2086
 refused '--top is of log-probabilities' $reward --top 3
 refused '--cells says which tasks are drawn' eval --model "$tiny" --suite general --cells string
-refused '--seed says which tasks are drawn' eval --model "$tiny" --suite ifeval --seed 3
 refused '--name takes a name' import "$tiny" --name ''
 
 refused '--objective has no effect on convert' data convert rows.jsonl --objective sft --to new.jsonl --rate 0.1
@@ -35,5 +34,26 @@ refused '--gold has no effect on split' data split rows.jsonl --gold x
 refused 'is none of convert, check' data fold rows.jsonl --folds 3
 [ ! -e new.jsonl ] || fail "a refused command leaves nothing"
 run 0 "$agon" data stats rows.jsonl --objective sft --model "$tiny" --max-length=9
+
+# ---- a variable that means nothing is wrong usage, and what it may be is said; an empty path is one in words
+for variable in AGON_CPU=foo AGON_NUMERICS=foo AGON_MEMORY=foo; do
+    run 2 env $variable "$agon" doctor
+    says err "${variable%%=*}"
+    one_sentence
+done
+run 2 env AGON_CPU=foo "$agon" doctor
+says err "no CPU path 'foo'; set AGON_CPU to one of portable"
+for command in "init" "data convert --to new.jsonl" "data check --objective sft --model $tiny"; do
+    # shellcheck disable=SC2086
+    run 4 "$agon" $command ''
+    says err 'an empty path names no file'
+    one_sentence
+done
+run 0 "$agon" experiment --list
+cp out names
+run 0 "$agon" experiment --list --json
+says out '^\{"experiments":\[\{"name":"[a-z-]+","summary":"'
+count
+[ "$(grep -o '"name"' out | wc -l)" = "$(wc -l <names)" ] || fail "--list and --list --json differ"
 
 done_testing

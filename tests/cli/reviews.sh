@@ -53,3 +53,13 @@ set +e
 [ $? = 3 ] || fail "an unknown item"
 "$AGON" review --answer "$first" 2>err
 [ $? = 2 ] || fail "an answer needs a verdict"
+"$AGON" review --answer "$first" accept --text '' >out 2>err
+[ $? = 4 ] || fail "an empty text is no answer"
+has "$(cat err)" "the text of the answer is empty"
+for name in "$(printf 'anna\033[2J')" "$(printf '%065d' 1)"; do
+    "$AGON" review --answer "$first" accept --reviewer "$name" >out 2>err
+    [ $? = 4 ] || fail "a name with control characters, or a long one, is recorded"
+    has "$(cat err)" "a reviewer's name has at most 64 bytes"
+done
+out=$("$AGON" review --answer "$first" reject --text mended --json) || fail "an answer with --json"
+[ "$out" = "{\"review\":\"$first\",\"verdict\":\"reject\",\"text\":\"mended\"}" ] || fail "--answer --json says: $out"

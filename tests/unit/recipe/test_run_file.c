@@ -51,6 +51,13 @@ static void run_file__faults_are_named(void **state) {
     (void)state;
     refused("seed: 1\ntrain:\n  rnk: 4\n", "x.yaml:3: unknown key 'rnk' in section 'train'; did you mean 'rank'?");
     refused("gaet:\n  alpha: 1\n", "did you mean 'gate'?");
+    refused("name: ~\n", "x.yaml:1: 'name' has no value");
+    refused("seed: 1\nname:\n", "x.yaml:2: 'name' has no value");
+    refused("name: \"\"\n", "'name' must be 1 to 100 bytes");
+    refused("name: \"a\\eb\"\n", "'name' must be 1 to 100 bytes");
+    char longest[128];
+    snprintf(longest, sizeof longest, "name: %0101d\n", 7);
+    refused(longest, "'name' must be 1 to 100 bytes");
     refused("seed: many\n", "x.yaml:1: 'seed' must be a whole number");
     refused("gate:\n  alpha: 3\n", "between 0.0001 and 0.5");
     refused("oracle: half\n", "one of open|sealed");
