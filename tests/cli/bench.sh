@@ -11,8 +11,8 @@ for path in portable avx2 avx512 amx; do
     case " $paths " in
     *" $path "*) ;;
     *)
-        AGON_CPU=$path run 5 "$agon" bench matmul
-        says err "'$path' is unknown or absent"; one_sentence
+        AGON_CPU=$path run 2 "$agon" bench matmul
+        says err "no CPU path '$path'"; one_sentence
         continue
         ;;
     esac

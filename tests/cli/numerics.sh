@@ -29,7 +29,7 @@ unset AGON_NUMERICS
 run 0 "$agon" score --model "$tiny" --json <sft.jsonl
 same out score-portable-bf16
 for bad in fast NATIVE "native "; do
-    AGON_NUMERICS=$bad run 5 "$agon" generate --model "$tiny" hello
+    AGON_NUMERICS=$bad run 2 "$agon" generate --model "$tiny" hello
     says err "numerics \(AGON_NUMERICS\) is portable or native, not '$bad'"
     one_sentence
 done
