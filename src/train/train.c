@@ -527,10 +527,60 @@ static agon_status report(const trainer *t, const step *s, const train_sink *sin
     return sink->on_step(sink->arg, &progress);
 }
 
-static agon_status store(const trainer *t, const train_sink *sink) {
+/* The outputs of the learner that stands, on one row: values may all be finite and what they make of it not. */
+static agon_status check_outputs(trainer *t) {
+    const size_t first = 0;
+    step s;
+    arena_reset(t->step);
+    agon_status status = step_of_rows(t, &first, 1, &s);
+    if (status == AGON_OK)
+        status = score_policy(t, &s.index[0], &s.rows[0]);
+    for (size_t k = 0; status == AGON_OK && k < s.rows[0].n_responses; k++) {
+        const response *r = &s.rows[0].responses[k];
+        for (size_t j = 0; j < r->n; j++)
+            if ((r->values && !isfinite(r->values[j])) || (r->head && !isfinite(r->head[j])))
+                return ctx_fail(t->ctx, AGON_ENUMERIC, "what its head says is not finite");
+    }
+    return status;
+}
+
+static agon_status check_learner(trainer *t) {
+    for (size_t i = 0; i < t->params.n; i++) {
+        const parameter *p = &t->params.items[i];
+        for (size_t j = 0; j < p->n_rows * p->n_columns; j++)
+            if (!isfinite(p->value[j]))
+                return ctx_fail(t->ctx, AGON_ENUMERIC, "%s[%zu] is not finite", p->name, j);
+    }
+    return check_outputs(t);
+}
+
+/* What is about to be kept must be usable: the next step, which would find out, may never come. */
+static agon_status check_learnt(trainer *t) {
+    if (t->next_step == t->checked_step)
+        return AGON_OK;
+    agon_status s = check_learner(t);
+    if (s == AGON_OK && t->options->selection.co_teach) {
+        swap_learners(t);
+        s = check_learner(t);
+        swap_learners(t);
+    }
+    if (s == AGON_OK)
+        t->checked_step = t->next_step;
+    return s == AGON_ENUMERIC ? ctx_prefix(t->ctx, s, "after step %zu the trained model is of no use, a lower learning rate may mend it",
+                                           t->next_step)
+                              : s;
+}
+
+agon_status trainer_image(trainer *t, char **data, size_t *n) {
+    agon_status s = check_learnt(t);
+    /* A stop leaves no time for it: the run that goes on finds out, at its end at the latest. */
+    return s == AGON_OK || s == AGON_EINTERRUPTED ? checkpoint_write(t, data, n) : s;
+}
+
+static agon_status store(trainer *t, const train_sink *sink) {
     char *data = NULL;
     size_t n = 0;
-    agon_status s = checkpoint_write(t, &data, &n);
+    agon_status s = trainer_image(t, &data, &n);
     if (s == AGON_OK)
         s = sink->on_checkpoint(sink->arg, t->next_step, data, n);
     free(data);
@@ -571,7 +621,9 @@ bool trainer_is_done(const trainer *t) {
 }
 
 agon_status trainer_finish(trainer *t) {
-    agon_status s = t->dimension_rows ? preference_even(t) : AGON_OK;
+    agon_status s = check_learnt(t);
+    if (s == AGON_OK && t->dimension_rows)
+        s = preference_even(t);
     if (s == AGON_OK && t->options->selection.tally)
         *t->options->selection.tally = t->tally;
     return s;

@@ -134,7 +134,7 @@ static agon_status store(team *x, const train_sink *sink) {
     size_t n = 0;
     agon_status s = images && sizes ? AGON_OK : ctx_fail(x->ctx, AGON_ENOMEM, "train: out of memory for a checkpoint");
     for (size_t i = 0; i < x->n && s == AGON_OK; i++) {
-        s = checkpoint_write(&x->trainers[i], &images[i], &n);
+        s = trainer_image(&x->trainers[i], &images[i], &n);
         sizes[i] = n;
     }
     if (s == AGON_OK && !(all = join(x, images, sizes, head_size(x), &n)))

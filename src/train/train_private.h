@@ -51,6 +51,7 @@ typedef struct trainer {
     float **reference_cache;  /* [n_data] log_probs of all response tokens, or NULL: not yet computed */
     parameters params;
     float **moment1, **moment2; /* [params.n][values] */
+    size_t checked_step; /* after which it was last seen that the result can be used */
     size_t next_step, first_step; /* steps taken; steps of earlier trainings whose moments are carried on */
     hash256 identity;
     size_t *dimension_rows; /* [n_data] rows of dimension 0, then of 1, ...; NULL: no dimensions */
@@ -120,7 +121,9 @@ AGON_MUST_CHECK agon_status trainer_take_up(trainer *t, const void *image, size_
 /* The step that is due, reported but not stored. */
 AGON_MUST_CHECK agon_status trainer_step(trainer *t, const train_sink *sink);
 bool trainer_is_done(const trainer *t);
-/* What stands at the end: the adapter at the even vector, the tally. */
+/* checkpoint_write of what has been used once: AGON_ENUMERIC where no scores can be had from it. */
+AGON_MUST_CHECK agon_status trainer_image(trainer *t, char **data, size_t *n);
+/* What stands at the end, used once (AGON_ENUMERIC as in trainer_image): the adapter at the even vector, the tally. */
 AGON_MUST_CHECK agon_status trainer_finish(trainer *t);
 /* After `step` of n_steps steps. */
 bool checkpoint_is_due(const train_options *o, size_t step, size_t n_steps, const train_sink *sink);

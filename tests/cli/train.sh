@@ -128,6 +128,10 @@ says err 'AGON_MEMORY'; one_sentence
 # ---- options that cannot be trained keep no folder from better ones; a byte order mark is no text
 run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output retried --steps 1 --lr -1
 one_sentence
+# What came of the last step is used once before it counts as done: here all values are finite and no score is.
+run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output wild --lora 2 --steps 1 --lr 1e30
+says err 'after step 1 the trained model is of no use.*not finite'
+[ ! -f wild/adapter_config.json ] && grep -q '"done": false' wild/training.json || fail "what is of no use was written as done"
 { printf '\357\273\277' && cat sft.jsonl; } >marked.jsonl
 run 0 "$agon" train sft --model "$tiny" --data marked.jsonl --output retried --steps 1 --lr 1e-3
 

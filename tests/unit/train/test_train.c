@@ -510,6 +510,35 @@ static void train__names_step_and_row_of_a_bad_number(void **state) {
     model_free(m);
 }
 
+/* After the last step no other finds out, and a checkpoint is what another run begins with. */
+static void train__keeps_nothing_that_is_of_no_use(void **state) {
+    agon_ctx *ctx = *state;
+    test_data d;
+    new_data(&d, 2, N_PROMPT);
+    model *m = new_model(ctx, COMPUTE_F32);
+    const struct {
+        const char *objective;
+        float lr;
+        size_t every;
+    } cases[] = {{"dpo", 1e30f, 0}, {"dpo", 1e30f, 1}, {"dpo", 3e38f, 0}, {"bt", 1e30f, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        adapter *a = new_adapter(ctx, m);
+        record r = {0};
+        train_options o = options_for(cases[i].objective);
+        const train_sink sink = {.on_step = record_step, .on_checkpoint = cases[i].every ? record_checkpoint : NULL, .arg = &r};
+        add_head(ctx, m, a, o.objective);
+        o.max_steps = cases[i].every ? 3 : 1;
+        o.lr = cases[i].lr;
+        o.checkpoint_every = cases[i].every;
+        assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0), AGON_ENUMERIC);
+        if (!strstr(agon_error(ctx), "after step 1 the trained model is of no use") || !strstr(agon_error(ctx), "not finite"))
+            fail_msg("%s: %s", cases[i].objective, agon_error(ctx));
+        assert_null(r.state);
+        adapter_free(a);
+    }
+    model_free(m);
+}
+
 /* A batch whose loss is taken at once: its rows are numbered by the batch, so all are named. */
 static void train__names_the_rows_of_a_coupled_batch(void **state) {
     agon_ctx *ctx = *state;
@@ -624,6 +653,7 @@ int main(void) {
         cmocka_unit_test(train__says_how_far_a_step_goes),
         cmocka_unit_test(train__refuses_foreign_checkpoints),
         cmocka_unit_test(train__names_step_and_row_of_a_bad_number),
+        cmocka_unit_test(train__keeps_nothing_that_is_of_no_use),
         cmocka_unit_test(train__names_the_rows_of_a_coupled_batch),
         cmocka_unit_test(train__checks_that_it_starts_at_its_reference),
         cmocka_unit_test(train__checks_that_it_starts_at_its_samples),
