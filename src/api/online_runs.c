@@ -194,9 +194,9 @@ static json_t *number(double x) {
 }
 
 static json_t *report_json(const online_report *p) {
-    return json_pack("{s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I,s:o,s:o}", "round", (json_int_t)p->round, "rounds",
-                     (json_int_t)p->n_rounds, "reward", p->reward, "reward_std", p->reward_std, "length", p->length, "ended",
-                     p->ended, "kl", p->kl, "distinct", p->distinct, "flat_groups", p->flat_groups, "rows", (json_int_t)p->n_rows,
+    return json_pack("{s:I,s:I,s:o,s:o,s:f,s:f,s:o,s:f,s:f,s:I,s:o,s:o}", "round", (json_int_t)p->round, "rounds",
+                     (json_int_t)p->n_rounds, "reward", number(p->reward), "reward_std", number(p->reward_std), "length", p->length, "ended",
+                     p->ended, "kl", number(p->kl), "distinct", p->distinct, "flat_groups", p->flat_groups, "rows", (json_int_t)p->n_rows,
                      "beta", number(p->beta), "loss", number(p->loss));
 }
 
@@ -207,7 +207,7 @@ static agon_status on_round(void *arg, const online_report *p) {
     json_t *one = report_json(p);
     if (one && r->spans) {
         json_object_set_new(one, "flagged", json_real(p->flagged));
-        json_object_set_new(one, "span_reward", json_real(p->span_reward));
+        json_object_set_new(one, "span_reward", number(p->span_reward));
     }
     char *text = one && online_rewards_report(r->rewards, one) ? json_dumps(one, JSON_COMPACT) : NULL;
     agon_status s = text && json_array_append(json_object_get(r->manifest, "rounds"), one) == 0 ? write_manifest(r) : no_memory(r->ctx);

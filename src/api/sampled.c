@@ -104,8 +104,9 @@ static agon_status check_samples(agon_ctx *ctx, const objective *o, const agon_g
         for (size_t k = 0; k < requests[i].n_samples; k++) {
             if (answers[at + k].n_tokens == 0)
                 return ctx_fail(ctx, AGON_EINVAL, "request %zu, sample %zu: the answer is empty", i + 1, k + 1);
-            if (!isfinite(rewards[at + k]))
-                return ctx_fail(ctx, AGON_EINVAL, "request %zu, sample %zu: the reward is not finite", i + 1, k + 1);
+            if (!number_fits(rewards[at + k]))
+                return ctx_fail(ctx, AGON_EINVAL, "request %zu, sample %zu: the reward is %g; it must be from %g to %g", i + 1, k + 1,
+                                rewards[at + k], -NUMBER_LIMIT, NUMBER_LIMIT);
         }
     }
     return AGON_OK;

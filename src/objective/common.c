@@ -181,12 +181,23 @@ static agon_status response_check(agon_ctx *ctx, const char *name, const char *p
         if (r->mask[t] < 0)
             return ctx_fail(ctx, AGON_EINVAL, "%s: mask[%zu] is %g; token weights are 0 or more", place, t,
                             r->mask[t]);
-    if (!isfinite(r->weight) || r->weight < 0)
-        return ctx_fail(ctx, AGON_EINVAL, "%s: weight is %g; it must be finite and 0 or more", place,
-                        r->weight);
+    if (!number_fits(r->weight) || r->weight < 0)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: weight is %g; it must be from 0 to %g", place, r->weight, NUMBER_LIMIT);
     if (isinf(r->reward) || isinf(r->advantage))
         return ctx_fail(ctx, AGON_ENUMERIC, "%s: %s is not finite", place,
                         isinf(r->reward) ? "reward" : "advantage");
+    const struct {
+        const char *field;
+        double x;
+    } numbers[] = {{"reward", r->reward}, {"advantage", r->advantage}};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (!isnan(numbers[i].x) && !number_fits(numbers[i].x))
+            return ctx_fail(ctx, AGON_EINVAL, "%s: %s is %g; it must be from %g to %g", place, numbers[i].field, numbers[i].x,
+                            -NUMBER_LIMIT, NUMBER_LIMIT);
+    for (size_t t = 0; r->token_rewards && t < r->n; t++)
+        if (!number_fits(r->token_rewards[t]))
+            return ctx_fail(ctx, AGON_EINVAL, "%s: token_rewards[%zu] is %g; it must be from %g to %g", place, t, r->token_rewards[t],
+                            -NUMBER_LIMIT, NUMBER_LIMIT);
     if (!isnan(r->label) && !(r->label >= 0 && r->label <= 1))
         return ctx_fail(ctx, AGON_EINVAL, "%s: label is %g; it lies between 0 and 1", place, r->label);
     return needs_check(ctx, name, place, needs, r);
@@ -208,9 +219,8 @@ agon_status rows_check(agon_ctx *ctx, const char *name, unsigned kinds, unsigned
                             kinds & ROW_PAIR                  ? "pairs (chosen, rejected)"
                             : (kinds & ROW_GROUP) == ROW_GROUP ? "groups (responses)"
                                                                : "single responses");
-        if (!isfinite(r->weight) || r->weight < 0)
-            return ctx_fail(ctx, AGON_EINVAL, "row %zu: weight is %g; it must be finite and 0 or more", i,
-                            r->weight);
+        if (!number_fits(r->weight) || r->weight < 0)
+            return ctx_fail(ctx, AGON_EINVAL, "row %zu: weight is %g; it must be from 0 to %g", i, r->weight, NUMBER_LIMIT);
         unsigned kind = (kinds & ROW_PAIR) ? ROW_PAIR : r->n_responses > 1 ? ROW_GROUP : ROW_SINGLE;
         for (size_t k = 0; k < r->n_responses; k++) {
             char place[64];

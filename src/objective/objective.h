@@ -7,6 +7,13 @@
 
 #include "agon.h"
 
+/* What is given as a reward, margin, advantage or weight lies in [-NUMBER_LIMIT, NUMBER_LIMIT]: far beyond any that is meant, and small enough
+ * that sums, squares and products of them stay numbers. */
+#define NUMBER_LIMIT 1e6
+static inline bool number_fits(double x) {
+    return x >= -NUMBER_LIMIT && x <= NUMBER_LIMIT; /* NAN does not */
+}
+
 /* One response: per-token channels over its n completion tokens. NULL where not given. double, so that
  * vectors match and pure functions stay exact; the engine converts from and to f32. */
 typedef struct response {

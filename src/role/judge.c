@@ -4,6 +4,7 @@
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "objective/objective.h"
 #include "role/backend_private.h"
 #include "role/critic.h"
 #include <math.h>
@@ -91,7 +92,7 @@ static bool read_reward(const json_t *said, double *out) {
         *out = word ? strcmp(word, "pass") == 0 : json_is_true(verdict);
     else
         return false;
-    return isfinite(*out);
+    return !isnan(*out);
 }
 
 /* AGON_EREMOTE for a response that brings no reward; pending ones are left for later. */
@@ -100,6 +101,8 @@ static agon_status take_reward(agon_ctx *ctx, const backend_request *q, const ba
         return ctx_fail(ctx, AGON_EREMOTE, "judge, %s: %s; run again to go on with this round", q->id, r->error ? r->error : "no answer");
     if (r->state == BACKEND_DONE && !read_reward(r->extra, out))
         return ctx_fail(ctx, AGON_EREMOTE, "judge, %s: its answer has no \"reward\" that is a finite number", q->id);
+    if (r->state == BACKEND_DONE && !number_fits(*out))
+        return ctx_fail(ctx, AGON_ENUMERIC, "judge, %s: the reward is %g; it must be from %g to %g", q->id, *out, -NUMBER_LIMIT, NUMBER_LIMIT);
     return AGON_OK;
 }
 

@@ -148,9 +148,9 @@ static agon_status take_rewards(online *o) {
     agon_status s = o->sink->rewards(o->sink->arg, o->round, o->prompts, o->samples, o->rewards);
     for (size_t i = 0; i < n && !s; i++) {
         const completion *c = &o->samples[i];
-        if (!isfinite(o->rewards[i]))
-            return ctx_fail(o->ctx, AGON_ENUMERIC, "round %zu, prompt %zu, sample %zu: the reward is not finite", o->round + 1,
-                            i / p->n_samples, i % p->n_samples);
+        if (!number_fits(o->rewards[i]))
+            return ctx_fail(o->ctx, AGON_ENUMERIC, "round %zu, prompt %zu, sample %zu: the reward is %g; it must be from %g to %g",
+                            o->round + 1, i / p->n_samples, i % p->n_samples, o->rewards[i], -NUMBER_LIMIT, NUMBER_LIMIT);
         size_t first = i - i % p->n_samples, j = first;
         while (j < i && (o->samples[j].n_tokens != c->n_tokens ||
                          memcmp(o->samples[j].tokens, c->tokens, c->n_tokens * sizeof *c->tokens) != 0))

@@ -98,7 +98,7 @@ static agon_status read_prompt(row_reader *r, const char *where, json_t *object,
                     p ? "must be a text or a list of messages" : "is missing");
 }
 
-/* What a number may be, by its name: labels in [0, 1], weights 0 or more, all finite. */
+/* What a number may be, by its name: labels in [0, 1], weights 0 or more, none beyond NUMBER_LIMIT. */
 static agon_status number_check(row_reader *r, const char *where, const char *key, double x) {
     if (!isfinite(x))
         return BAD(r, FAULT_NOT_FINITE, "%s: %s is not finite", where, key);
@@ -106,6 +106,8 @@ static agon_status number_check(row_reader *r, const char *where, const char *ke
         return BAD(r, FAULT_RANGE, "%s: %s is %g; it lies between 0 and 1", where, key, x);
     if (strcmp(key, "weight") == 0 && x < 0)
         return BAD(r, FAULT_RANGE, "%s: weight is %g; it must be 0 or more", where, x);
+    if (!number_fits(x))
+        return BAD(r, FAULT_RANGE, "%s: %s is %g; it must be from %g to %g", where, key, x, -NUMBER_LIMIT, NUMBER_LIMIT);
     return AGON_OK;
 }
 

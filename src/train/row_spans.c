@@ -4,6 +4,7 @@
 #include "base/ctx.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "objective/objective.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,8 +79,8 @@ static agon_status read_span(agon_ctx *ctx, const char *where, const json_t *obj
         return status;
     if (isnan(s.reward) && isnan(s.weight))
         return ctx_fail(ctx, AGON_EINVAL, "%s has neither reward nor weight", where);
-    if (isinf(s.reward) || (!isnan(s.weight) && !(s.weight >= 0 && isfinite(s.weight))))
-        return ctx_fail(ctx, AGON_EINVAL, "%s: reward must be finite, weight finite and 0 or more", where);
+    if ((!isnan(s.reward) && !number_fits(s.reward)) || (!isnan(s.weight) && !(s.weight >= 0 && number_fits(s.weight))))
+        return ctx_fail(ctx, AGON_EINVAL, "%s: reward must be from %g to %g, weight from 0 to %g", where, -NUMBER_LIMIT, NUMBER_LIMIT, NUMBER_LIMIT);
     if (!s.quote && !(s.start >= 0 && s.start < s.end && (uint64_t)s.end <= n_text))
         return ctx_fail(ctx, AGON_EINVAL, "%s: bytes %lld to %lld are no part of a response of %zu", where, (long long)s.start,
                         (long long)s.end, n_text);

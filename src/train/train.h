@@ -203,7 +203,7 @@ typedef enum data_fault {
     FAULT_FIELDS,     /* a field the objective needs is missing, or of another form */
     FAULT_EMPTY,      /* an empty completion */
     FAULT_EQUAL,      /* chosen and rejected are the same tokens */
-    FAULT_RANGE,      /* a label outside [0, 1], a negative weight */
+    FAULT_RANGE,      /* a label outside [0, 1], a negative weight, a number beyond NUMBER_LIMIT */
     FAULT_NOT_FINITE, /* a reward, advantage or margin that is not finite */
     FAULT_GROUP,      /* a group of another size than asked for, or too small to compare */
     FAULT_WEIGHT,     /* a weight of 0: left out and counted whether or not skip_bad is set */

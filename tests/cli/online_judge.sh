@@ -71,6 +71,11 @@ says err 'gave no answer within 1 s'; one_sentence
 run 5 $broken --output b5 --judge 'while read -r line; do echo "{\"id\":\"round 1, prompt 0, sample 0\",\"reward\":\"good\"}"; done'
 says err 'has no "reward" that is a finite number'; one_sentence
 [ ! -f b5/state.bin ] && [ ! -f b5/rewards.json ] || fail "something was kept of a round that was not judged"
+for i in 1 2; do # also the second time, where a round that failed late once counted as done
+    run 4 $broken --output b7 --rounds 1 --judge 'while read -r line; do echo "{\"id\":\"round 1, prompt 0, sample 0\",\"reward\":1e308}"; done'
+    says err 'judge, round 1, prompt 0, sample 0: the reward is 1e.308; it must be from -1e.06 to 1e.06'; one_sentence
+    [ ! -f b7/state.bin ] && [ ! -f b7/adapter_config.json ] || fail "something was kept of a round without rewards"
+done
 run 4 $broken --output b6 --judge 'exit 3' --judge-model "$tiny"
 says err 'a program or a model, not both'; one_sentence
 run 4 $broken --output b6 --judge-model "$tiny" --judge-repeats 2

@@ -78,15 +78,19 @@ static void program__is_given_the_row(void **state) {
     teardown(f);
 }
 
-static void refused(const char *program, double timeout, const char *words, double at_most) {
+static void refused_as(agon_status status, const char *program, double timeout, const char *words, double at_most) {
     fixture *f = setup(program, timeout);
     double start = seconds();
-    assert_int_equal(judge_ask(f->ctx, f->b, f->items, N, f->rewards), AGON_EREMOTE);
+    assert_int_equal(judge_ask(f->ctx, f->b, f->items, N, f->rewards), status);
     if (!strstr(agon_error(f->ctx), words) || !strstr(agon_error(f->ctx), "judge, sample "))
         fail_msg("%s: %s", program, agon_error(f->ctx));
     if (seconds() - start > at_most)
         fail_msg("%s: took %g s", program, seconds() - start);
     teardown(f);
+}
+
+static void refused(const char *program, double timeout, const char *words, double at_most) {
+    refused_as(AGON_EREMOTE, program, timeout, words, at_most);
 }
 
 /* Each ends the call at its first item: one timeout, not one an item. */
@@ -101,6 +105,7 @@ static void program__that_does_not_answer_is_an_error(void **state) {
     refused("while read -r line; do " ID SAY("\\\"reward\\\":null") "done", 10, "no \"reward\" that is a finite number", 8);
     refused("while read -r line; do " ID SAY("\\\"reward\\\":\\\"nan\\\"") "done", 10, "no \"reward\" that is a finite number", 8);
     refused("while read -r line; do " ID SAY("\\\"verdict\\\":\\\"unknown\\\"") "done", 10, "no \"reward\" that is a finite number", 8);
+    refused_as(AGON_ENUMERIC, "while read -r line; do " ID SAY("\\\"reward\\\":1e308") "done", 10, "the reward is 1e+308; it must be from -1e+06 to 1e+06", 8);
     refused("while read -r line; do " ID SAY("\\\"error\\\":\\\"no key\\\"") "done", 10, "the command says: no key", 8);
     refused("read -r line; " ID SAY("\\\"reward\\\":1") "exec sleep 100", 0.5, "gave no answer within", 6);
 }
