@@ -2,18 +2,18 @@
  * again (retry > draft)? Spec: training 7; Saunders et al. 2022, 2206.05802; Akyurek et al. 2023, 2305.08844.
  *
  *   policy     a model from scratch with two kinds of documents behind it: statements with planted mistakes (sequence_plant), and, in the share
- *              `mended`, drafts with a critique and what became of them (sequence_mend). In these the critic overlooks the share `missed` of the
- *              wrong places and names `false_alarms` of the right ones; a named place was written anew, with a planted mistake still in `unmended` of
- *              them, the others were left as they are
+ *              `mended`, drafts with a critique and what became of them (sequence_mend). In these the critic overlooks the share `overlooked`
+ *              of the wrong places, and what is not named was left as it is: only who reads the critique knows what became of the draft. A named
+ *              place was written anew, with a planted mistake still in `unmended` of them
  *   refiner    the policy itself, which reads its own draft and the critique. It is no stronger model: that it can use a critique comes from the
  *              second kind of documents, and how well it does is measured and published beside the result
- *   critic     a program that knows the answer, with the same errors as in the documents
+ *   critic     a program that knows the answer, overlooks the share `missed` of the wrong places and names `false_alarms` of the right ones
  *   pairs      one draft a source and one attempt to do better, sampled at temperature 1, both answers of equal length, kept by the specification's
  *              filters (refinement_keep: grade up by 0.1, at most 0.8 of it edited, nothing of the critique copied):
  *              retry           another answer, where it is better           refined         after the critique, where it is better
  *              retry-right     another answer, where the verifier passes    refined-right   after the critique, where the verifier passes
  *              shuffled        after the critique of another draft, where it is better
- *   training   dpo on equally many pairs and tokens from each, the fewest that any arm of the seed has and at most `pairs`
+ *   training   dpo, at each of `lrs`, on equally many pairs and tokens from each, the fewest that any arm of the seed has and at most `pairs`
  *   measure    greedy answers to held-out sources, and the policy's probability of the right answer; before and after
  *
  * A seed is a policy, its drafts and its order of training; arms are compared within seeds. */
@@ -28,8 +28,8 @@
 
 static const char defaults[] =
     "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}], \"corpus_items\": 240000,"
-    "\"corpus_lr\": 0.003, \"every\": 2, \"planted\": 0.8, \"mended\": 0.5, \"missed\": 0.1, \"false_alarms\": 0.1, \"unmended\": 0.2,"
-    "\"drafts\": 3000, \"pairs\": 200, \"epochs\": 2, \"batch\": 16, \"lr\": 0.0003, \"beta\": 0.1, \"test_items\": 500}";
+    "\"corpus_lr\": 0.003, \"every\": 2, \"planted\": 0.7, \"mended\": 0.5, \"overlooked\": 0.5, \"missed\": 0.1, \"false_alarms\": 0.1, \"unmended\": 0.2,"
+    "\"drafts\": 3000, \"pairs\": 200, \"epochs\": 4, \"batch\": 16, \"lrs\": [0.0003, 0.001], \"beta\": 0.1, \"test_items\": 500}";
 
 typedef enum attempt { DRAFT, RETRY, REFINED, SHUFFLED, N_ATTEMPTS } attempt;
 static const struct arm {
@@ -40,7 +40,7 @@ static const struct arm {
     {"retry", RETRY, false},      {"refined", REFINED, false},  {"retry-right", RETRY, true},
     {"refined-right", REFINED, true}, {"shuffled", SHUFFLED, false},
 };
-enum { N_ARMS = sizeof arms / sizeof *arms };
+enum { N_ARMS = sizeof arms / sizeof *arms, MAX_LRS = 4, MAX_SEEDS = 100 };
 static const struct contrast {
     size_t a, b;
 } contrasts[] = {{1, 0}, {3, 2}, {3, 0}, {1, 4}, {4, 0}};
@@ -52,8 +52,8 @@ typedef struct result {
 
 typedef struct workshop {
     lab *l;
-    size_t n_seeds, n_corpus, n_drafts, n_pairs, epochs, batch, n_test, family, every;
-    double corpus_lr, planted, mended, missed, false_alarms, unmended, lr, beta;
+    size_t n_seeds, n_corpus, n_drafts, n_pairs, epochs, batch, n_test, family, every, n_lrs;
+    double corpus_lr, planted, mended, overlooked, missed, false_alarms, unmended, lrs[MAX_LRS], beta;
     uint64_t seed;
     lab_size size;
     lab_model **policies;    /* [n_seeds] */
@@ -62,7 +62,7 @@ typedef struct workshop {
     sequence_item *attempts; /* [n_seeds, N_ATTEMPTS, n_drafts] as statements; n == n_source where there is none */
     size_t *usable;          /* [n_seeds] pairs an arm trains on */
     result *before;          /* [n_seeds] */
-    result *after;           /* [n_seeds, N_ARMS] */
+    result *after;           /* [n_seeds, N_ARMS, n_lrs] */
 } workshop;
 
 static uint64_t seed_of(const workshop *x, size_t seed, const char *what) {
@@ -82,20 +82,22 @@ static agon_status take_options(lab *l, workshop *x) {
         const char *key;
         int64_t low, high;
         size_t *out;
-    } whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
+    } whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, MAX_SEEDS, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
                  {"every", 1, 26, &x->every}, {"drafts", 16, 1000000, &x->n_drafts}, {"pairs", 1, 1000000, &x->n_pairs},
                  {"epochs", 1, 1000, &x->epochs}, {"batch", 1, 4096, &x->batch}, {"test_items", 20, 1000000, &x->n_test}};
     const struct {
         const char *key;
         double low, high, *out;
     } real[] = {{"corpus_lr", 1e-9, 1, &x->corpus_lr}, {"planted", 0, 1, &x->planted}, {"mended", 0.01, 0.99, &x->mended},
-                {"missed", 0, 1, &x->missed}, {"false_alarms", 0, 1, &x->false_alarms}, {"unmended", 0, 1, &x->unmended},
-                {"lr", 1e-9, 1, &x->lr}, {"beta", 1e-5, 1e5, &x->beta}};
+                {"overlooked", 0, 1, &x->overlooked}, {"missed", 0, 1, &x->missed}, {"false_alarms", 0, 1, &x->false_alarms},
+                {"unmended", 0, 1, &x->unmended}, {"beta", 1e-5, 1e5, &x->beta}};
     agon_status s = AGON_OK;
     for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
         s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
     for (size_t i = 0; i < sizeof real / sizeof *real && !s; i++)
         s = lab_real(l, real[i].key, real[i].low, real[i].high, real[i].out);
+    if (!s)
+        s = lab_reals(l, "lrs", 1e-9, 1, x->lrs, MAX_LRS, &x->n_lrs);
     if (!s)
         s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
     if (!s)
@@ -106,11 +108,11 @@ static agon_status take_options(lab *l, workshop *x) {
 
 /* ---- the policy, who is the refiner too -------------------------------------------------------------------------- */
 
-/* What a critic with its errors says of a draft. */
-static void criticise(const workshop *x, rng *r, const sequence_item *truth, const sequence_item *draft, bool *wrong) {
+/* What a critic who overlooks this share of the wrong places says of a draft. */
+static void criticise(const workshop *x, rng *r, double missed, const sequence_item *truth, const sequence_item *draft, bool *wrong) {
     sequence_wrong_places(truth, draft, wrong);
     for (size_t i = 0; i + draft->n_source + 1 < draft->n; i++) {
-        bool errs = rng_uniform(r) < (wrong[i] ? x->missed : x->false_alarms);
+        bool errs = rng_uniform(r) < (wrong[i] ? missed : x->false_alarms);
         wrong[i] = wrong[i] != errs;
     }
 }
@@ -121,7 +123,7 @@ static bool mending(const workshop *x, rng *r, const sequence_item *truth, seque
     sequence_item draft = *truth, anew = *truth;
     sequence_plant(r, x->every, x->planted, &draft);
     sequence_plant(r, x->every, x->unmended, &anew);
-    criticise(x, r, truth, &draft, wrong);
+    criticise(x, r, x->overlooked, truth, &draft, wrong);
     if (!sequence_mend(&draft, wrong, out))
         return false;
     for (size_t i = truth->n_source; i < truth->n; i++)
@@ -188,7 +190,7 @@ static agon_status refine(const workshop *x, agon_ctx *ctx, size_t seed, attempt
         rng r = rng_new(seed_derivef(x->seed + seed, "critic %zu", j));
         out[i] = truths[i];
         out[i].n = out[i].n_source;
-        criticise(x, &r, &truths[j], &drafts[j], wrong);
+        criticise(x, &r, x->missed, &truths[j], &drafts[j], wrong);
         if (drafts[i].n > drafts[i].n_source && drafts[j].n > drafts[j].n_source && sequence_mend(&drafts[i], wrong, &scratch[n_asked])) {
             /* A completion starts behind the last '='. */
             scratch[n_asked].n_source = scratch[n_asked].n;
@@ -293,7 +295,7 @@ static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
 
 /* ---- training ---------------------------------------------------------------------------------------------------- */
 
-static agon_status train_arm(const workshop *x, agon_ctx *ctx, size_t seed, const struct arm *a, lab_model *m) {
+static agon_status train_arm(const workshop *x, agon_ctx *ctx, size_t seed, const struct arm *a, double lr, lab_model *m) {
     char beta[40];
     size_t most = x->usable[seed], n, tried;
     lab_rows rows = {0};
@@ -301,7 +303,7 @@ static agon_status train_arm(const workshop *x, agon_ctx *ctx, size_t seed, cons
     snprintf(beta, sizeof beta, "beta=%.17g", x->beta);
     agon_status s = chosen ? take_pairs(x, ctx, seed, a, most, chosen, rejected, &n, &tried) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     size_t batch = x->batch < most ? x->batch : most;
-    const lab_training t = {.objective = "dpo", .settings = {beta}, .steps = (x->epochs * most + batch - 1) / batch, .batch = batch, .lr = x->lr,
+    const lab_training t = {.objective = "dpo", .settings = {beta}, .steps = (x->epochs * most + batch - 1) / batch, .batch = batch, .lr = lr,
                             .reference = x->policies[seed]->m, .seed = seed_of(x, seed, "order")};
     if (!s)
         s = lab_pairs(ctx, chosen, rejected, most, NULL, &rows);
@@ -314,26 +316,27 @@ static agon_status train_arm(const workshop *x, agon_ctx *ctx, size_t seed, cons
 
 static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     workshop *x = arg;
-    size_t seed = i / N_ARMS;
-    const struct arm *a = &arms[i % N_ARMS];
+    size_t seed = i / x->n_lrs / N_ARMS;
+    const struct arm *a = &arms[i / x->n_lrs % N_ARMS];
+    double lr = x->lrs[i % x->n_lrs];
     lab_model *m = NULL;
     bool found = false;
     char key[48];
     _Static_assert(sizeof(result) == 2 * sizeof(double), "a stage is an array of doubles");
-    snprintf(key, sizeof key, "arm %zu %s", seed, a->name);
+    snprintf(key, sizeof key, "arm %zu %s %zu", seed, a->name, i % x->n_lrs);
     agon_status s = lab_recall(x->l, ctx, key, (double *)&x->after[i], 2, &found);
     if (s || found)
         return s;
     s = lab_model_copy(ctx, x->policies[seed], &m);
     if (!s)
-        s = train_arm(x, ctx, seed, a, m);
+        s = train_arm(x, ctx, seed, a, lr, m);
     if (!s)
         s = measure(x, ctx, m, &x->after[i]);
     if (!s)
         s = lab_keep(x->l, ctx, key, (const double *)&x->after[i], 2);
     if (!s)
-        lab_say(x->l, "seed %zu  %-14s greedy answers right %.3f, probability of the right answer %.3f", seed, a->name, x->after[i].greedy,
-                x->after[i].likely);
+        lab_say(x->l, "seed %zu  %-14s lr %-6g greedy answers right %.3f, probability of the right answer %.3f", seed, a->name, lr,
+                x->after[i].greedy, x->after[i].likely);
     lab_model_free(m);
     return s;
 }
@@ -365,66 +368,74 @@ static agon_status refiner_json(const workshop *x, size_t seed, json_t **out) {
     return s;
 }
 
-static double gain(const workshop *x, size_t seed, size_t a, bool likely) {
-    const result *after = &x->after[seed * N_ARMS + a], *before = &x->before[seed];
+static double gain(const workshop *x, size_t seed, size_t a, size_t lr, bool likely) {
+    const result *after = &x->after[(seed * N_ARMS + a) * x->n_lrs + lr], *before = &x->before[seed];
     return likely ? after->likely - before->likely : after->greedy - before->greedy;
 }
 
-static agon_status arm_json(const workshop *x, size_t a, json_t **out) {
-    double v[3][100];
+static agon_status arm_json(const workshop *x, size_t a, size_t lr, json_t **out) {
+    double v[3][MAX_SEEDS];
     agon_status s = AGON_OK;
     for (size_t i = 0; i < x->n_seeds && !s; i++) {
         size_t n = 0, tried = 0;
         s = take_pairs(x, x->l->ctx, i, &arms[a], x->usable[i], NULL, NULL, &n, &tried);
-        v[0][i] = gain(x, i, a, false), v[1][i] = gain(x, i, a, true), v[2][i] = (double)tried;
+        v[0][i] = gain(x, i, a, lr, false), v[1][i] = gain(x, i, a, lr, true), v[2][i] = (double)tried;
     }
     if (!s)
-        *out = json_pack("{s:s,s:o,s:o,s:o}", "arm", arms[a].name, "greedy_gain", lab_over_seeds(v[0], x->n_seeds), "probability_gain",
+        *out = json_pack("{s:s,s:f,s:o,s:o,s:o}", "arm", arms[a].name, "lr", x->lrs[lr], "greedy_gain", lab_over_seeds(v[0], x->n_seeds), "probability_gain",
                          lab_over_seeds(v[1], x->n_seeds), "drafts_asked", lab_over_seeds(v[2], x->n_seeds));
     return s;
 }
 
-static json_t *contrast_json(const workshop *x, const struct contrast *c) {
-    double v[2][100];
+static json_t *contrast_json(const workshop *x, const struct contrast *c, size_t lr) {
+    double v[2][MAX_SEEDS];
     for (size_t i = 0; i < x->n_seeds; i++)
         for (int k = 0; k < 2; k++)
-            v[k][i] = gain(x, i, c->a, k) - gain(x, i, c->b, k);
+            v[k][i] = gain(x, i, c->a, lr, k) - gain(x, i, c->b, lr, k);
     json_t *greedy = lab_over_seeds(v[0], x->n_seeds), *ends = json_object_get(greedy, "interval");
     double low = json_number_value(json_array_get(ends, 0)), high = json_number_value(json_array_get(ends, 1));
     const char *finding = x->n_seeds < 2 || (low <= 0 && high >= 0) ? "undecided" : low > 0 ? "better" : "worse";
-    lab_say(x->l, "%s less %s: %+.3f [%+.3f, %+.3f] of greedy answers right (%s)", arms[c->a].name, arms[c->b].name,
+    lab_say(x->l, "%s less %s at lr %g: %+.3f [%+.3f, %+.3f] of greedy answers right (%s)", arms[c->a].name, arms[c->b].name, x->lrs[lr],
             json_number_value(json_object_get(greedy, "mean")), low, high, finding);
-    return json_pack("{s:s,s:s,s:s,s:o,s:o}", "arm", arms[c->a].name, "against", arms[c->b].name, "finding", finding, "greedy", greedy,
+    return json_pack("{s:s,s:s,s:f,s:s,s:o,s:o}", "arm", arms[c->a].name, "against", arms[c->b].name, "lr", x->lrs[lr], "finding", finding, "greedy", greedy,
                      "probability", lab_over_seeds(v[1], x->n_seeds));
 }
 
-/* Gains by arm, a point a seed. */
+/* Gains by arm, a point a seed, a panel a learning rate. */
 static agon_status draw(const workshop *x) {
-    double axes[N_ARMS][2][100];
-    plot_series series[N_ARMS];
+    double(*axes)[2][MAX_SEEDS] = memory_new(MAX_LRS * N_ARMS, sizeof *axes);
+    plot_series series[MAX_LRS][N_ARMS];
+    plot_panel panels[MAX_LRS];
     const char *labels[N_ARMS];
-    char *svg = NULL;
-    for (size_t a = 0; a < N_ARMS; a++) {
-        for (size_t i = 0; i < x->n_seeds; i++)
-            axes[a][0][i] = (double)a, axes[a][1][i] = gain(x, i, a, false);
-        labels[a] = arms[a].name;
-        series[a] = (plot_series){.name = labels[a], .x = axes[a][0], .y = axes[a][1], .n = x->n_seeds, .points_only = true};
+    char titles[MAX_LRS][48], *svg = NULL;
+    if (!axes)
+        return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+    for (size_t k = 0; k < x->n_lrs; k++) {
+        for (size_t a = 0; a < N_ARMS; a++) {
+            double(*at)[MAX_SEEDS] = axes[k * N_ARMS + a];
+            for (size_t i = 0; i < x->n_seeds; i++)
+                at[0][i] = (double)a, at[1][i] = gain(x, i, a, k, false);
+            labels[a] = arms[a].name;
+            series[k][a] = (plot_series){.name = labels[a], .x = at[0], .y = at[1], .n = x->n_seeds, .points_only = true};
+        }
+        snprintf(titles[k], sizeof titles[k], "%s, lr %g", sequence_family_name(x->family), x->lrs[k]);
+        panels[k] = (plot_panel){.title = titles[k], .x_name = "pairs", .y_name = "gain in greedy answers right", .series = series[k],
+                                 .n_series = N_ARMS, .x_labels = labels, .n_x_labels = N_ARMS};
     }
-    const plot_panel panel = {.title = sequence_family_name(x->family), .x_name = "pairs", .y_name = "gain in greedy answers right",
-                              .series = series, .n_series = N_ARMS, .x_labels = labels, .n_x_labels = N_ARMS};
-    agon_status s = plot_svg(x->l->ctx, &panel, 1, 1, &svg);
+    agon_status s = plot_svg(x->l->ctx, panels, x->n_lrs, x->n_lrs, &svg);
     if (!s)
         s = lab_write(x->l, "gains.svg", svg);
     free(svg);
+    free(axes);
     return s;
 }
 
 static agon_status report(const workshop *x, json_t **out) {
     json_t *list = json_array(), *compared = json_array(), *refiners = json_array(), *pairs = json_array(), *before = json_array();
     agon_status s = AGON_OK;
-    for (size_t a = 0; a < N_ARMS && !s; a++) {
+    for (size_t i = 0; i < N_ARMS * x->n_lrs && !s; i++) {
         json_t *one = NULL;
-        s = arm_json(x, a, &one);
+        s = arm_json(x, i / x->n_lrs, i % x->n_lrs, &one);
         json_array_append_new(list, one);
     }
     for (size_t i = 0; i < x->n_seeds && !s; i++) {
@@ -434,8 +445,8 @@ static agon_status report(const workshop *x, json_t **out) {
         json_array_append_new(pairs, json_integer((json_int_t)x->usable[i]));
         json_array_append_new(before, json_pack("{s:f,s:f}", "greedy", x->before[i].greedy, "probability", x->before[i].likely));
     }
-    for (size_t c = 0; c < N_CONTRASTS && !s; c++)
-        json_array_append_new(compared, contrast_json(x, &contrasts[c]));
+    for (size_t i = 0; i < N_CONTRASTS * x->n_lrs && !s; i++)
+        json_array_append_new(compared, contrast_json(x, &contrasts[i / x->n_lrs], i % x->n_lrs));
     if (!s)
         s = draw(x);
     if (!s)
@@ -459,7 +470,7 @@ static agon_status run(lab *l, json_t **out) {
     x.attempts = calloc(x.n_seeds * N_ATTEMPTS * x.n_drafts, sizeof *x.attempts);
     x.usable = calloc(x.n_seeds, sizeof *x.usable);
     x.before = calloc(x.n_seeds, sizeof *x.before);
-    x.after = calloc(x.n_seeds * N_ARMS, sizeof *x.after);
+    x.after = calloc(x.n_seeds * N_ARMS * x.n_lrs, sizeof *x.after);
     if (!x.policies || !x.test || !x.truths || !x.attempts || !x.usable || !x.before || !x.after)
         s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
     if (!s)
@@ -467,7 +478,7 @@ static agon_status run(lab *l, json_t **out) {
     if (!s)
         s = lab_run(l, x.n_seeds, prepare_seed, &x);
     if (!s)
-        s = lab_run(l, x.n_seeds * N_ARMS, run_one, &x);
+        s = lab_run(l, x.n_seeds * N_ARMS * x.n_lrs, run_one, &x);
     if (!s)
         s = report(&x, out);
     for (size_t i = 0; x.policies && i < x.n_seeds; i++)
@@ -482,7 +493,7 @@ static agon_status plan(lab *l, double *trained, double *asked) {
     agon_status s = take_options(l, &x);
     if (s)
         return s;
-    double seeds = lab_rounds(l, x.n_seeds), runs = lab_rounds(l, x.n_seeds * N_ARMS);
+    double seeds = lab_rounds(l, x.n_seeds), runs = lab_rounds(l, x.n_seeds * N_ARMS * x.n_lrs);
     trained[0] = seeds * (double)x.n_corpus * (1 + x.mended) + runs * 2 * (double)(x.epochs * x.n_pairs);
     asked[0] = seeds * 7 * 6 * (double)x.n_drafts + (seeds + runs) * 8 * (double)x.n_test + runs * 2 * (double)x.n_pairs;
     return AGON_OK;
