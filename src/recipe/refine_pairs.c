@@ -27,9 +27,9 @@
 #include <string.h>
 
 static const char defaults[] =
-    "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}], \"corpus_items\": 240000,"
-    "\"corpus_lr\": 0.003, \"every\": 2, \"planted\": 0.7, \"mended\": 0.5, \"overlooked\": 0.5, \"missed\": 0.1, \"false_alarms\": 0.1, \"unmended\": 0.2,"
-    "\"drafts\": 3000, \"pairs\": 200, \"epochs\": 4, \"batch\": 16, \"lrs\": [0.0003, 0.001], \"beta\": 0.1, \"test_items\": 500}";
+    "{\"seed\": 1, \"seeds\": 1, \"family\": \"reversal\", \"ladder\": [{\"width\": 32, \"layers\": 2}], \"corpus_items\": 400000,"
+    "\"corpus_lr\": 0.003, \"every\": 2, \"planted\": 0.9, \"mended\": 0.5, \"overlooked\": 0.5, \"missed\": 0.1, \"false_alarms\": 0.1, \"unmended\": 0.2,"
+    "\"drafts\": 6000, \"pairs\": 100, \"epochs\": 4, \"batch\": 16, \"lrs\": [0.0003, 0.001], \"beta\": 0.1, \"test_items\": 500}";
 
 typedef enum attempt { DRAFT, RETRY, REFINED, SHUFFLED, N_ATTEMPTS } attempt;
 static const struct arm {
