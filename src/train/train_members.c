@@ -107,42 +107,39 @@ static size_t steps_of_all(const team *x) {
     return least;
 }
 
-static char *join(team *x, char *const *images, const uint64_t *sizes, size_t head, size_t *n) {
-    uint64_t count = x->n;
-    *n = head;
-    for (size_t i = 0; i < x->n; i++)
-        *n = size_add(*n, sizes[i]);
-    char *all = *n == SIZE_MAX ? NULL : malloc(*n), *at = all;
-    if (!all)
-        return NULL;
-    memcpy(at, MAGIC, sizeof MAGIC);
-    memcpy(at + sizeof MAGIC, &count, sizeof count);
-    memcpy(at + sizeof MAGIC + sizeof count, sizes, x->n * sizeof *sizes);
-    at += head;
-    for (size_t i = 0; i < x->n; at += sizes[i++])
-        memcpy(at, images[i], sizes[i]);
-    return all;
-}
-
 static size_t head_size(const team *x) {
     return sizeof MAGIC + sizeof(uint64_t) * (1 + x->n);
 }
 
-static agon_status store(team *x, const train_sink *sink) {
-    char **images = memory_new(x->n, sizeof *images), *all = NULL;
-    uint64_t *sizes = memory_new(x->n, sizeof *sizes);
-    size_t n = 0;
-    agon_status s = images && sizes ? AGON_OK : ctx_fail(x->ctx, AGON_ENOMEM, "train: out of memory for a checkpoint");
-    for (size_t i = 0; i < x->n && s == AGON_OK; i++) {
-        s = trainer_image(&x->trainers[i], &images[i], &n);
-        sizes[i] = n;
-    }
-    if (s == AGON_OK && !(all = join(x, images, sizes, head_size(x), &n)))
+/* The image of the i-th behind what there is, its size in the head. One image at a time is there twice. */
+static agon_status append(team *x, size_t i, char **all, size_t *n) {
+    char *image = NULL, *grown;
+    size_t size = 0;
+    agon_status s = trainer_image(&x->trainers[i], &image, &size);
+    if (s == AGON_OK && !(grown = realloc(*all, size_add(*n, size))))
         s = ctx_fail(x->ctx, AGON_ENOMEM, "train: out of memory for a checkpoint");
-    for (size_t i = 0; images && i < x->n; i++)
-        free(images[i]);
-    free(images);
-    free(sizes);
+    if (s == AGON_OK) {
+        const uint64_t field = size;
+        *all = grown;
+        memcpy(grown + sizeof MAGIC + sizeof field * (1 + i), &field, sizeof field);
+        memcpy(grown + *n, image, size);
+        *n += size;
+    }
+    free(image);
+    return s;
+}
+
+static agon_status store(team *x, const train_sink *sink) {
+    const uint64_t count = x->n;
+    size_t n = head_size(x);
+    char *all = malloc(n);
+    agon_status s = all ? AGON_OK : ctx_fail(x->ctx, AGON_ENOMEM, "train: out of memory for a checkpoint");
+    if (s == AGON_OK) {
+        memcpy(all, MAGIC, sizeof MAGIC);
+        memcpy(all + sizeof MAGIC, &count, sizeof count);
+    }
+    for (size_t i = 0; i < x->n && s == AGON_OK; i++)
+        s = append(x, i, &all, &n);
     if (s == AGON_OK)
         s = sink->on_checkpoint(sink->arg, steps_of_all(x), all, n);
     free(all);

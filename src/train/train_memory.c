@@ -81,7 +81,7 @@ train_memory train_predict_members(const model *m, size_t n_members, size_t n_lo
     train_memory n = train_predict(m, n_lora, rank, rows, n_rows, o);
     size_t more = n_members > 0 ? n_members - 1 : 0, image = size_mul(n_lora, 3 * sizeof(float));
     n.parameters = size_mul(n.parameters, n_members);
-    n.rest = size_add(n.rest, size_mul(more, image)); /* the stored state of all */
+    n.rest = size_add(n.rest, size_mul(more ? n_members : 0, image)); /* the stored state of all, and one of them by itself */
     return n;
 }
 
