@@ -4,8 +4,8 @@
  *   answers    true answers to new sources, in which tokens or spans are replaced by others of the vocabulary, as `agon data noise` does it (noise_plant);
  *              the end token stays. Seen many times: long enough to learn wrong tokens by heart
  *   methods    plain cross-entropy (sft); label smoothing 0.1; gce (q 0.7, cross-entropy for the first tenth); symmetric cross-entropy; forward
- *              correction of uniform replacement, told the share of wrong tokens; small-loss selection of rows, of tokens and of spans, told the same
- *              share; and a critic's flags as weights (1 - precision on what is flagged) or as deletions (0)
+ *              correction of uniform replacement, told the share of wrong tokens (the end token, which is never replaced, is corrected as if it could be);
+ *              small-loss selection of rows, of tokens and of spans, told the share of rows, tokens or spans with a wrong token; and a critic's flags as weights (1 - precision on what is flagged) or as deletions (0)
  *   critic     simulated: it flags each planted run of wrong tokens as a whole with probability `recall`, and right tokens at the rate at which its
  *              flags have the stated `precision`. The flags depend on the truth through these two numbers alone; both are measured and reported
  *   measure    on sources held out: share completed rightly (greedy, by the verifier); loss of the true answers in nats a token. On the training
@@ -238,7 +238,7 @@ static agon_status measure_training(const noise *x, agon_ctx *ctx, const lab_mod
 static agon_status draw_sources(noise *x, agon_ctx *ctx, size_t seed, sequence_item *corpus) {
     static const bool yes = true;
     sequence_item *sources = x->sources + seed * x->n_all, *test = sources + x->n_items;
-    agon_status s = sequence_draw_set(ctx, x->family, seed_derive(x->seed, "test"), &yes, NULL, 0, true, x->n_test, test);
+    agon_status s = sequence_draw_set(ctx, x->family, seed_derivef(x->seed + seed, "test"), &yes, NULL, 0, true, x->n_test, test);
     if (!s)
         s = sequence_draw_set(ctx, x->family, seed_derivef(x->seed + seed, "items"), &yes, test, x->n_test, true, x->n_items, sources);
     if (!s)
@@ -280,15 +280,34 @@ static agon_status method_rows(const noise *x, agon_ctx *ctx, const struct metho
     return s;
 }
 
+/* Share of the pieces of `length` tokens (the last of an answer may be shorter) that hold a wrong token. */
+static double wrong_share(const answers *a, size_t n_items, size_t length) {
+    size_t n = 0, n_wrong = 0;
+    for (size_t i = 0; i < n_items; i++)
+        for (size_t first = a->items[i].n_source; first < a->items[i].n; first += length, n++) {
+            bool wrong = false;
+            for (size_t j = first; j < first + length && j < a->items[i].n; j++)
+                wrong |= a->wrong[i * SEQUENCE_MAX + j];
+            n_wrong += wrong;
+        }
+    return (double)n_wrong / (double)n;
+}
+
+/* What a selection is told; some must be left to learn from. */
+static double selected_share(const noise *x, const struct method *m, const answers *a) {
+    enum { WHOLE = SEQUENCE_MAX };
+    size_t length = m->level == SELECT_ROWS ? WHOLE : m->level == SELECT_SPANS ? x->span : 1;
+    return m->from == SMALL_LOSSES ? fmin(wrong_share(a, x->n_items, length), 0.9) : 0;
+}
+
 static agon_status train_method(const noise *x, agon_ctx *ctx, size_t seed, const struct method *m, const answers *a, double *scores) {
-    double share = (double)a->n_wrong / (double)a->n_tokens;
     char told[40], vocabulary[40];
     lab_model *learner = NULL;
     lab_rows rows = {0};
-    snprintf(told, sizeof told, "noise=%.17g", share);
+    snprintf(told, sizeof told, "noise=%.17g", (double)a->n_wrong / (double)(a->n_tokens - x->n_items));
     snprintf(vocabulary, sizeof vocabulary, "vocabulary=%d", VOCABULARY);
     lab_training t = {.objective = m->objective, .settings = {m->settings[0], m->settings[1]}, .steps = x->steps, .batch = x->batch, .lr = x->lr,
-                      .seed = seed_derivef(x->seed + seed, "order"), .small_loss = is_selected(m) ? share : 0, .small_loss_level = m->level,
+                      .seed = seed_derivef(x->seed + seed, "order"), .small_loss = selected_share(x, m, a), .small_loss_level = m->level,
                       .small_loss_span = x->span};
     if (strcmp(m->objective, "token-forward") == 0)
         t.settings[0] = told, t.settings[1] = vocabulary;
