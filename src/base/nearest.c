@@ -36,3 +36,17 @@ const char *nearest_word(const char *word, const char *const *words, size_t n) {
     }
     return best && best_distance * 3 <= strlen(best) + 2 ? best : NULL;
 }
+
+bool is_misspelling(const char *key, const char *name) {
+    size_t n = strlen(key), m = strlen(name), i = 0;
+    char folded[64];
+    if (strcmp(key, name) == 0 || m < 5 || n > m + 1 || n + 1 < m || n >= sizeof folded)
+        return false;
+    while (key[i] && key[i] == name[i])
+        i++;
+    if (n == m && i + 1 < n && key[i] == name[i + 1] && key[i + 1] == name[i] && strcmp(key + i + 2, name + i + 2) == 0)
+        return true;
+    for (i = 0; i <= n; i++)
+        folded[i] = key[i] == '-' || key[i] == ' ' ? '_' : key[i] >= 'A' && key[i] <= 'Z' ? (char)(key[i] + 'a' - 'A') : key[i];
+    return folded[0] == name[0] && edit_distance(folded, name) <= 1;
+}

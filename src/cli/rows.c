@@ -131,7 +131,7 @@ json_t *next_row(const char *name, char **at, size_t *line, int *code) {
     return NULL;
 }
 
-/* Is a field meant to be a known name? One letter after the first is off, two are exchanged, or case and dashes differ: short words, and
+/* The rule of the library's own rows (is_misspelling). Is a field meant to be a known name? One letter after the first is off, two are exchanged, or case and dashes differ: short words, and
  * first letters (reference, preference), have neighbours of other meaning. */
 static bool misspells(const char *key, const char *known) {
     size_t n = strlen(key), m = strlen(known), i = 0;
@@ -155,7 +155,7 @@ int check_fields(const char *name, size_t line, const json_t *row, const char *c
         bool is_known = false;
         for (size_t i = 0; known[i] && !is_known; i++) {
             is_known = strcmp(key, known[i]) == 0;
-            meant = !meant && misspells(key, known[i]) ? known[i] : meant;
+            meant = !meant && misspells(key, known[i]) && !json_object_get(row, known[i]) ? known[i] : meant;
         }
         if (!is_known && meant) {
             char shown[33]; /* near words are this short */

@@ -17,7 +17,7 @@ json_t *json_floats(const float *values, size_t n);
  * is not one (the sentence was printed). */
 json_t *next_row(const char *name, char **at, size_t *line, int *code);
 
-/* Refuses a field that is no known name [ended by NULL] but nearly one; others are the user's own and passed over. Returns an exit code; the
+/* Refuses a field that is no known name [ended by NULL] but nearly one that the row lacks; others are the user's own and passed over. Returns an exit code; the
  * sentence was printed. */
 int check_fields(const char *name, size_t line, const json_t *row, const char *const *known);
 

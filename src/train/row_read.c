@@ -16,6 +16,7 @@
  * completion. For objectives that read a head, "critique" ("chosen_critique", "rejected_critique"; "critiques": [...]) follows the response
  * (critique_join); cloud learns the words of the critique alone. */
 #include "train/row_reader.h"
+#include "base/nearest.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -602,9 +603,32 @@ void row_count_unread(row_reader *r, const json_t *object) {
     }
 }
 
+/* A misspelt field would be passed over, and the row learned from without it. Where the right one stands too, the other is the user's own. */
+static agon_status check_fields(row_reader *r, const char *where, json_t *object) {
+    static const char *const others[] = {"prompt", "completion", "messages", "chosen", "rejected", "completions", "weight", "dimension", "adapter"};
+    enum { N_OTHERS = sizeof others / sizeof *others };
+    const char *key;
+    json_t *value;
+    json_object_foreach(object, key, value) {
+        const char *meant = NULL;
+        bool known = false;
+        for (size_t i = 0; i < N_OTHERS + N_OPTIONAL_FIELDS && !known; i++) {
+            const char *name = i < N_OTHERS ? others[i] : optional_fields[i - N_OTHERS].key;
+            known = strcmp(key, name) == 0;
+            meant = !meant && is_misspelling(key, name) && !json_object_get(object, name) ? name : meant;
+        }
+        if (!known && meant)
+            return ctx_fail(r->ctx, AGON_EINVAL, "%s: there is no field '%.60s'; did you mean '%s'?", where, key, meant);
+    }
+    return AGON_OK;
+}
+
 agon_status row_read(row_reader *r, const char *where, json_t *object) {
     if (!r->o)
         return read_question(r, where, object);
+    agon_status s = check_fields(r, where, object);
+    if (s != AGON_OK)
+        return s;
     const unsigned kind = kind_of(r, object);
     if (kind == ROW_STEPS)
         return read_steps(r, where, object);

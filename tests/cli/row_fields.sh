@@ -37,6 +37,21 @@ same out plain.out
 printf '{"prompt":"","completion":"b"}\n{"prompt":"a","completion":""}\n' | run 0 "$agon" score --model "$tiny" --json
 printf '{"prompt":"a"}\n' | run 0 "$agon" score --model "$tiny" --json --top 2
 
+# the same in rows to train on: a pair without its prompt, a weight that is passed over
+while read -r objective meant row; do
+    echo "$row" >train.jsonl
+    run 4 "$agon" data check train.jsonl --objective "$objective" --model "$tiny"
+    says err "train.jsonl:1: there is no field '[^']*'; did you mean '$meant'\?"
+    one_sentence
+done <<'END'
+dpo prompt {"promt":"a","chosen":"b","rejected":"c"}
+sft weight {"prompt":"a","completion":"b","wieght":0.5}
+sft completion {"prompt":"a","Completion":"b"}
+bt margin {"prompt":"a","chosen":"b","rejected":"c","margn":1}
+END
+printf '{"prompt":"a","completion":"b","prompts":["x"],"completions_id":1,"reference":"r","id":3,"source":"s"}\n' >train.jsonl
+run 0 "$agon" data check train.jsonl --objective sft --model "$tiny"
+
 # U+0000 is text in a raw prompt; in a file of rows it is refused in words, by line
 printf '{"prompt":"a\\u0000b","completion":"c"}\n' >nul
 run 0 "$agon" score --model "$tiny" --json <nul
