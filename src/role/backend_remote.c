@@ -6,7 +6,7 @@
  * - under way, then
  * - done; or waiting again after 408, 429, 5xx, a broken connection, a time-out or an answer that
  *   is no chat completion, for backoff * 2^attempt (half to all of it, drawn from the seed) or
- *   what Retry-After asks for; or
+ *   what Retry-After asks for, up to the time for an answer; or
  * - failed, at any other status or when no retries are left: the sentence names url and status.
  *
  * A raw prompt is sent as one user message, because chat is all that every such server has. The key
@@ -236,14 +236,23 @@ static bool take_answer(remote *b, transfer *t) {
     return c->text != NULL;
 }
 
-/* Seconds to wait before the next attempt. */
+/* Seconds to wait before the next attempt: no longer than an answer itself may take, whatever the server asks for. */
 static double wait_seconds(const remote *b, const transfer *t, curl_off_t retry_after) {
+    double most = fmin(LONGEST_WAIT, b->timeout_seconds);
     if (retry_after > 0)
-        return fmin((double)retry_after, LONGEST_WAIT);
+        return fmin((double)retry_after, most);
     const backend_request *r = b->queue.items[t->item].request;
     rng g = rng_new((r->seeds ? r->seeds[t->sample] : t->item) ^ (uint64_t)t->attempt);
-    return fmin(ldexp(b->backoff_seconds, t->attempt), LONGEST_WAIT) *
+    return fmin(ldexp(b->backoff_seconds, t->attempt), most) *
            (0.5 + 0.5 * rng_uniform(&g));
+}
+
+static void fail_status(const remote *b, backend_response *r, long status, const char *shown, int tries, curl_off_t retry_after) {
+    if (retry_after > 0 && (double)retry_after > b->timeout_seconds)
+        backend_fail(r, "%s: status %ld%s (tried %d times); it asks to be left for %lld s, longer than the time for an answer (%g s)", b->url, status, shown,
+                     tries, (long long)retry_after, b->timeout_seconds);
+    else
+        backend_fail(r, "%s: status %ld%s (tried %d times)", b->url, status, shown, tries);
 }
 
 static void finished(remote *b, transfer *t, CURLcode code) {
@@ -278,7 +287,7 @@ static void finished(remote *b, transfer *t, CURLcode code) {
         backend_fail(r, "%s: the answer of status 200 is no chat completion%s (tried %d times)",
                      b->url, shown, tries);
     else
-        backend_fail(r, "%s: status %ld%s (tried %d times)", b->url, status, shown, tries);
+        fail_status(b, r, status, shown, tries, retry_after);
     r->own_fault = t->too_large || (code == CURLE_OK && (status == 200 || status == 400 || status == 413 || status == 422));
 }
 

@@ -68,6 +68,12 @@ static void busy_once(int fd, int i, const char *request) {
         good(fd, "four");
 }
 
+static void busy_for_days(int fd, int i, const char *request) {
+    (void)i;
+    (void)request;
+    reply(fd, 429, "Retry-After: 999999\r\n", "{}");
+}
+
 static void always_500(int fd, int i, const char *request) {
     (void)i;
     (void)request;
@@ -189,6 +195,24 @@ static void remote__waits_as_long_as_retry_after_says(void **state) {
     assert_int_equal(run_one(&o, &text), AGON_OK);
     assert_string_equal(text, "four");
     assert_true(monotonic_seconds() - start >= 0.95); /* the backoff alone would be 10 ms */
+    assert_int_equal(s.seen->n, 2);
+    free(text);
+    server_stop(&s);
+}
+
+/* The user's time for an answer bounds what a server may ask for, and the sentence says what it asked. */
+static void remote__waits_no_longer_than_for_an_answer(void **state) {
+    (void)state;
+    server s = server_start(busy_for_days);
+    backend_remote_options o = quick(&s);
+    o.timeout_seconds = 1;
+    o.max_retries = 1;
+    char *text;
+    double start = monotonic_seconds();
+    assert_int_equal(run_one(&o, &text), AGON_EREMOTE);
+    assert_true(monotonic_seconds() - start < 10);
+    if (!strstr(text, "status 429") || !strstr(text, "asks to be left for 999999 s, longer than the time for an answer (1 s)"))
+        fail_msg("%s", text);
     assert_int_equal(s.seen->n, 2);
     free(text);
     server_stop(&s);
@@ -358,6 +382,7 @@ int main(void) {
         cmocka_unit_test(remote__answers_and_counts_tokens),
         cmocka_unit_test(remote__each_sample_has_its_seed),
         cmocka_unit_test(remote__waits_as_long_as_retry_after_says),
+        cmocka_unit_test(remote__waits_no_longer_than_for_an_answer),
         cmocka_unit_test(remote__server_errors_are_tried_again_then_told),
         cmocka_unit_test(remote__answers_that_are_none_are_tried_again_then_told),
         cmocka_unit_test(remote__oversized_answers_are_cut_off),
