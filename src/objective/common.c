@@ -178,9 +178,8 @@ static agon_status response_check(agon_ctx *ctx, const char *name, const char *p
             return ctx_fail(ctx, AGON_EINVAL, "%s: targets[%zu] is %g; it lies between 0 and 1", place, t,
                             r->targets[t]);
     for (size_t t = 0; r->mask && t < r->n; t++)
-        if (r->mask[t] < 0)
-            return ctx_fail(ctx, AGON_EINVAL, "%s: mask[%zu] is %g; token weights are 0 or more", place, t,
-                            r->mask[t]);
+        if (!(r->mask[t] >= 0 && number_fits(r->mask[t])))
+            return ctx_fail(ctx, AGON_EINVAL, "%s: mask[%zu] is %g; token weights are 0 or more, up to %g", place, t, r->mask[t], NUMBER_LIMIT);
     if (!number_fits(r->weight) || r->weight < 0)
         return ctx_fail(ctx, AGON_EINVAL, "%s: weight is %g; it must be from 0 to %g", place, r->weight, NUMBER_LIMIT);
     if (isinf(r->reward) || isinf(r->advantage))

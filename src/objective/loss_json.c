@@ -127,6 +127,14 @@ static agon_status load_number(loader *l, const char *place, json_t *object, con
     return AGON_OK;
 }
 
+/* At most 0, but for what rounding adds. */
+static agon_status check_log_probs(agon_ctx *ctx, const char *place, const char *key, const double *x, size_t n) {
+    for (size_t t = 0; x && t < n; t++)
+        if (x[t] > 1e-3)
+            return ctx_fail(ctx, AGON_EINVAL, "%s: %s[%zu] is %g; the logarithm of a probability is 0 or less", place, key, t, x[t]);
+    return AGON_OK;
+}
+
 static agon_status load_response(loader *l, const char *place, json_t *object, response *out) {
     response r = {.reward = NAN, .advantage = NAN, .label = NAN, .weight = 1};
     size_t n = SIZE_MAX;
@@ -148,6 +156,12 @@ static agon_status load_response(loader *l, const char *place, json_t *object, r
                     {"token_rewards", &r.token_rewards}};
     for (size_t i = 0; s == AGON_OK && i < COUNT(channels); i++)
         s = load_channel(l, place, object, channels[i].key, &n, channels[i].out);
+    const struct {
+        const char *key;
+        const double *x;
+    } logarithms[] = {{"log_probs", r.log_prob}, {"reference", r.reference}, {"old", r.old}, {"mean_log_prob", r.mean_log_prob}};
+    for (size_t i = 0; s == AGON_OK && i < COUNT(logarithms); i++)
+        s = check_log_probs(l->ctx, place, logarithms[i].key, logarithms[i].x, n);
     const struct {
         const char *key;
         double *out;

@@ -32,7 +32,7 @@ agon_status token_loss(agon_ctx *ctx, const char *name, unsigned needs, token_fu
     agon_status s = rows_check(ctx, name, ROW_SINGLE | ROW_GROUP, needs, rows, n_rows);
     if (s != AGON_OK)
         return s;
-    double total = token_normaliser(options, rows, n_rows), sum = 0, nll = 0, weighted_nll = 0, tokens = 0, all = 0;
+    double total = token_normaliser(options, rows, n_rows), sum = 0, nll = 0, weighted_nll = 0, tokens = 0, supervised = 0, all = 0;
     s = weight_check(ctx, name, total);
     if (s != AGON_OK)
         return s;
@@ -45,6 +45,8 @@ agon_status token_loss(agon_ctx *ctx, const char *name, unsigned needs, token_fu
             nll += plain;
             weighted_nll += w * plain;
             tokens += masked_length(r);
+            for (size_t t = 0; t < r->n; t++)
+                supervised += !r->mask || r->mask[t] > 0;
             all += (double)r->n;
         }
         out->losses[i] = row_weight > 0 ? row_sum / row_weight : 0;
@@ -58,6 +60,6 @@ agon_status token_loss(agon_ctx *ctx, const char *name, unsigned needs, token_fu
     metric_add(out, "nll_sum", nll);
     metric_add(out, "tokens", tokens);
     metric_add(out, "perplexity", exp(weighted_nll / total));
-    metric_add(out, "supervised_share", tokens / all);
+    metric_add(out, "supervised_share", supervised / all);
     return AGON_OK;
 }

@@ -12,7 +12,8 @@ typedef struct token_term {
 /* Token t of r; a log_prob above 0 is held at 0. */
 typedef token_term (*token_function)(const double *options, const response *r, size_t t);
 
-/* loss = sum w*M*l / sum w*M. Metrics: nll_sum, tokens, perplexity (of the plain likelihood), supervised_share. */
+/* loss = sum w*M*l / sum w*M. Metrics: nll_sum, tokens, perplexity (of the plain likelihood), supervised_share
+ * (tokens of a weight above 0, of all). */
 AGON_MUST_CHECK agon_status token_loss(agon_ctx *ctx, const char *name, unsigned needs, token_function term,
                                        const double *options, const row *rows, size_t n_rows,
                                        objective_result *out);

@@ -44,6 +44,13 @@ static void loss_json__answers_singles(void **state) {
     json_decref(a);
 }
 
+/* A token may weigh more than one; the share counts tokens. */
+static void loss_json__shares_are_shares(void **state) {
+    json_t *a = ask(*state, "sft", NULL, "{\"rows\":[{\"log_probs\":[-1,-2],\"mask\":[5,0]}]}");
+    assert_close(json_number_value(json_object_get(json_object_get(a, "metrics"), "supervised_share")), 0.5, 0);
+    json_decref(a);
+}
+
 static void loss_json__answers_pairs(void **state) {
     json_t *a = ask(*state, "dpo", "beta=0.1",
                     "{\"rows\":[{\"chosen\":{\"log_probs\":[-12],\"reference\":[-12.5]},"
@@ -83,6 +90,12 @@ static void loss_json__names_row_and_field(void **state) {
     refuse(ctx, "sft", "{\"rows\":[{\"log_probs\":[-1,\"x\"]}]}", AGON_EINVAL, "row 0: log_probs[1]");
     refuse(ctx, "sft", "{\"rows\":[{\"log_probs\":[-1],\"mask\":[1,1]}]}", AGON_EINVAL, "row 0: mask has 2");
     refuse(ctx, "sft", "{\"rows\":[{\"log_probs\":[-1],\"mask\":[-1]}]}", AGON_EINVAL, "row 0: mask[0]");
+    refuse(ctx, "sft", "{\"rows\":[{\"log_probs\":[-1],\"mask\":[1e200]}]}", AGON_EINVAL, "row 0: mask[0]");
+    refuse(ctx, "sft", "{\"rows\":[{\"log_probs\":[-1,0.5]}]}", AGON_EINVAL, "row 0: log_probs[1] is 0.5; the logarithm of a probability is 0 or less");
+    refuse(ctx, "dpo", "{\"rows\":[{\"chosen\":{\"log_probs\":[-1],\"reference\":[3]},\"rejected\":{\"log_probs\":[-1],\"reference\":[-1]}}]}", AGON_EINVAL,
+           "row 0: chosen: reference[0] is 3");
+    refuse(ctx, "rloo", "{\"rows\":[{\"responses\":[{\"log_probs\":[-1],\"reward\":1e200},{\"log_probs\":[-1],\"reward\":-1e200}]}]}", AGON_EINVAL,
+           "reward is 1e+200; it must be from -1e+06 to 1e+06");
     refuse(ctx, "sft", "{\"rows\":[{\"log_probs\":[-1],\"weight\":\"a\"}]}", AGON_EINVAL, "row 0: weight");
     refuse(ctx, "sft", "{\"rows\":[{\"log_prob\":[-1]}]}", AGON_EINVAL, "did you mean \"log_probs\"");
     refuse(ctx, "sft", "{\"rows\":[3]}", AGON_EINVAL, "row 0");
@@ -115,6 +128,7 @@ static int teardown(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loss_json__answers_singles),
+        cmocka_unit_test(loss_json__shares_are_shares),
         cmocka_unit_test(loss_json__answers_pairs),
         cmocka_unit_test(loss_json__answers_groups_and_values),
         cmocka_unit_test(loss_json__names_row_and_field),
