@@ -65,7 +65,7 @@ typedef struct agon_ctx agon_ctx;
 
 typedef struct agon_ctx_options {
     size_t struct_size;     /* sizeof(agon_ctx_options) */
-    int n_threads;          /* 0: one per core the process may use */
+    int n_threads;          /* up to 1024; 0: one per core the process may use */
     agon_numerics numerics; /* portable or native as asked for, whatever the environment says; default: AGON_NUMERICS_DEFAULT */
     const char *cpu;        /* NULL: AGON_CPU from the environment, else the best present;
                                "portable", "avx2", "avx512", "amx" */
@@ -76,7 +76,7 @@ typedef struct agon_ctx_options {
 AGON_API agon_ctx_options agon_ctx_options_default(void);
 
 /* Makes a context: error message, worker threads, CPU path. *out is new; free with agon_ctx_free.
- * AGON_EINVAL: unknown or absent cpu path, unknown numerics, no limit of memory. AGON_ENOMEM. `options` may be NULL. On failure there is
+ * AGON_EINVAL: another struct_size or number of threads, unknown or absent cpu path, unknown numerics, no limit of memory. AGON_ENOMEM. `options` may be NULL. On failure there is
  * no context to ask, so the reason is written to `reason` [reason_size] when it is not NULL. */
 AGON_API AGON_MUST_CHECK agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out,
                                                   char *reason, size_t reason_size);

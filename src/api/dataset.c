@@ -17,6 +17,9 @@ agon_status objective_named(agon_ctx *ctx, const char *name, const objective **o
         int wrote = snprintf(all + used, sizeof all - used, "%s%s", n ? ", " : "", names[n]);
         used += (size_t)wrote < sizeof all - used ? (size_t)wrote : 0;
     }
+    agon_status s = options_given(ctx, "the objective", name);
+    if (s)
+        return s;
     const objective *o = objective_find(name);
     if (o) {
         *out = o;
@@ -59,6 +62,8 @@ agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const
                                    const agon_dataset_options *given, agon_dataset **out) {
     agon_dataset_options o = agon_dataset_options_default();
     agon_status s = options_take(ctx, "agon_dataset_options", given, sizeof o, &o);
+    if (!s)
+        s = options_given(ctx, "the path of the data", path);
     if (s)
         return s;
     if (o.n_dimensions && (s = dimensions_check(ctx, o.dimensions, o.n_dimensions)))

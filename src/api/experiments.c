@@ -35,6 +35,8 @@ agon_status agon_experiment(agon_ctx *ctx, const char *file, const agon_experime
     char *folder = NULL;
     json_t *result = NULL;
     agon_status s = options_take(ctx, "agon_experiment_options", given, sizeof o, &o);
+    if (!s)
+        s = options_given(ctx, "the experiment's file", file);
     if (!s && !o.output)
         s = default_output(ctx, file, &folder);
     const experiment_request r = {.file = file, .output = o.output ? o.output : folder, .full = o.full, .plan_only = o.plan_only,

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_SAMPLES = 1 << 30 }; /* of one call; `out` has room for all */
+
 agon_sampling agon_sampling_default(void) {
     return (agon_sampling){.struct_size = sizeof(agon_sampling),
                            .temperature = 1,
@@ -164,8 +166,12 @@ agon_status agon_generate(agon_ctx *ctx, const agon_model *m, const agon_generat
                           const agon_generate_options *options, agon_completion *out) {
     generation g = {.ctx = ctx, .m = m, .options = agon_generate_options_default(), .out = out};
     size_t n_out = 0;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        if (requests[i].n_samples > MOST_SAMPLES - n_out)
+            return ctx_fail(ctx, AGON_EINVAL, "request %zu asks for %zu samples; one call makes at most %d", i + 1, requests[i].n_samples,
+                            MOST_SAMPLES);
         n_out += requests[i].n_samples;
+    }
     if (n_out > 0)
         memset(out, 0, n_out * sizeof *out);
     agon_status s = options_take(ctx, "agon_generate_options", options, sizeof g.options, &g.options);

@@ -1,5 +1,6 @@
 /* agon.h, models: finding, opening, tokens. */
 #include "api/models.h"
+#include "api/options.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/file.h"
@@ -87,8 +88,11 @@ agon_status agon_model_find(agon_ctx *ctx, const char *name, char **path) {
 agon_status agon_tokenizer_open(agon_ctx *ctx, const char *path, const char *chat_template,
                                 agon_tokenizer **out) {
     weights *w = NULL;
+    agon_status s = options_given(ctx, "the tokenizer's path", path);
+    if (s)
+        return s;
     agon_tokenizer *t = calloc(1, sizeof *t);
-    agon_status s = t ? weights_open(ctx, path, &w) : no_memory(ctx);
+    s = t ? weights_open(ctx, path, &w) : no_memory(ctx);
     if (!s) {
         t->own = true;
         s = tokenizer_new(ctx, w, &t->t);
@@ -190,11 +194,16 @@ agon_model_options agon_model_options_default(void) {
 
 agon_status agon_model_open(agon_ctx *ctx, const char *path, const agon_model_options *options,
                             agon_model **out) {
-    agon_model_options o = options ? *options : agon_model_options_default();
+    agon_model_options o = agon_model_options_default();
+    agon_status s = options_take(ctx, "agon_model_options", options, sizeof o, &o);
+    if (!s)
+        s = options_given(ctx, "the model's path", path);
+    if (s)
+        return s;
     agon_model *m = calloc(1, sizeof *m);
     if (!m)
         return no_memory(ctx);
-    agon_status s = model_open(ctx, path, o.f32 ? COMPUTE_F32 : COMPUTE_BF16, &m->m);
+    s = model_open(ctx, path, o.f32 ? COMPUTE_F32 : COMPUTE_BF16, &m->m);
     if (!s) {
         /* The model has no other owner yet, so its tokenizer may still be changed. */
         m->tokenizer.t = (tokenizer *)(uintptr_t)model_tokenizer(m->m);

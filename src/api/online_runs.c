@@ -59,6 +59,16 @@ static agon_status no_memory(agon_ctx *ctx) {
 
 /* ---- options --------------------------------------------------------------------------------------------- */
 
+/* AGON_EINVAL names a number that rounds cannot have. */
+static agon_status check_numbers(agon_ctx *ctx, const agon_online_options *o) {
+    const option_range numbers[] = {
+        {"no_end_penalty", o->no_end_penalty, -NUMBER_LIMIT, NUMBER_LIMIT}, {"kl_target", o->kl_target, 0, NUMBER_LIMIT},
+        {"kl_horizon", o->kl_horizon, 0, 1e15}, {"span_reward", o->span_reward, 0, NUMBER_LIMIT},
+        {"ensemble_strength", o->ensemble_strength, -NUMBER_LIMIT, NUMBER_LIMIT}, {"rso_beta", o->rso_beta, 0, NUMBER_LIMIT},
+        {"judge_timeout", o->judge_timeout, 0, 1e9}, {"pass_reward", o->pass_reward, -NUMBER_LIMIT, NUMBER_LIMIT}};
+    return options_in_range(ctx, numbers, sizeof numbers / sizeof *numbers);
+}
+
 static agon_status take_options(online_run *r, const char *name, const agon_train_options *given, const agon_online_options *online) {
     agon_train_options *o = &r->options;
     agon_online_options *n = &r->online;
@@ -68,6 +78,10 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
     agon_status s = options_take(r->ctx, "agon_train_options", given, sizeof *o, o);
     if (!s)
         s = options_take(r->ctx, "agon_online_options", online, sizeof *n, n);
+    if (!s)
+        s = train_numbers_check(r->ctx, o);
+    if (!s)
+        s = check_numbers(r->ctx, n);
     if (!s)
         s = objective_named(r->ctx, name, &r->objective);
     if (s)
@@ -308,13 +322,13 @@ static agon_status find_state(online_run *r, char **summary) {
         r->began = true;
         return write_manifest(r);
     }
-    s = json_read_file(r->ctx, r->manifest_path, &found);
+    s = options_damaged(r->ctx, json_read_file(r->ctx, r->manifest_path, &found), r->manifest_path);
     if (!s)
         s = manifest_same(r->ctx, r->output, found, r->manifest);
     if (!s && json_is_true(json_object_get(found, "done"))) {
         json_object_set_new(json_object_get(found, "summary"), "already_done", json_true());
         if (!(*summary = json_dumps(json_object_get(found, "summary"), JSON_COMPACT)))
-            s = ctx_fail(r->ctx, AGON_EFORMAT, "%s has no summary", r->manifest_path);
+            s = ctx_fail(r->ctx, AGON_EFORMAT, "%s has no summary; --overwrite starts anew", r->manifest_path);
     } else if (!s && json_is_array(json_object_get(found, "rounds"))) {
         json_object_set(r->manifest, "rounds", json_object_get(found, "rounds"));
     }
@@ -331,7 +345,8 @@ static agon_status run_rounds(online_run *r) {
         r->spans = calloc(r->inner.n_prompts * r->inner.n_samples, sizeof *r->spans);
     if (!r->prompts || (r->inner.span_rewards && !r->spans))
         return no_memory(r->ctx);
-    if (file_exists(r->state_path))
+    const bool resumes = file_exists(r->state_path);
+    if (resumes)
         s = file_map_open(r->ctx, r->state_path, &image);
     uint64_t rounds = 0;
     if (!s && image.size >= 48)
@@ -341,7 +356,7 @@ static agon_status run_rounds(online_run *r) {
         s = online_train(r->ctx, r->m->m, r->adapter, r->reference, &r->inner, &sink, image.data, image.size);
     if (image.data)
         file_unmap(&image);
-    return s;
+    return resumes ? options_damaged(r->ctx, s, r->state_path) : s;
 }
 
 static agon_status finish(online_run *r, char **summary) {

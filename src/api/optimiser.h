@@ -3,6 +3,7 @@
 #define API_OPTIMISER_H
 
 #include "agon.h"
+#include "api/options.h"
 #include "objective/objective.h"
 #include "train/train.h"
 #include <jansson.h>
@@ -20,6 +21,16 @@ static inline double learning_rate_take(const agon_train_options *o, const objec
 }
 
 static const char *const adam_names[] = {"beta1", "beta2", "eps"};
+
+/* AGON_EINVAL names a number that a training cannot have. The trainer knows narrower bounds of some. */
+AGON_MUST_CHECK static inline agon_status train_numbers_check(agon_ctx *ctx, const agon_train_options *o) {
+    const option_range numbers[] = {
+        {"learning_rate", isnan(o->learning_rate) ? 0 : o->learning_rate, 0, (double)FLT_MAX}, {"weight_decay", o->weight_decay, 0, NUMBER_LIMIT},
+        {"clip_norm", o->clip_norm, 0, (double)FLT_MAX}, {"warmup", o->warmup, 0, 1}, {"lora_alpha", o->lora_alpha, 0, NUMBER_LIMIT},
+        {"temperature", o->temperature, 0, (double)MOST_TEMPERATURE}, {"beta1", o->beta1, 0, 1}, {"beta2", o->beta2, 0, 1},
+        {"eps", o->eps, 0, NUMBER_LIMIT}, {"small_loss", o->small_loss, 0, 1}, {"small_loss_ramp", o->small_loss_ramp, 0, 1}};
+    return options_in_range(ctx, numbers, sizeof numbers / sizeof *numbers);
+}
 
 /* What is not the default goes into a training's description, so that folders begun before there was a choice go on. */
 static inline void adam_describe(const agon_train_options *o, json_t *description) {

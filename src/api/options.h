@@ -22,6 +22,32 @@ AGON_MUST_CHECK static inline agon_status options_take(agon_ctx *ctx, const char
     return AGON_OK;
 }
 
+/* AGON_EINVAL: what has no default was not given. */
+AGON_MUST_CHECK static inline agon_status options_given(agon_ctx *ctx, const char *what, const void *pointer) {
+    return pointer ? AGON_OK : ctx_fail(ctx, AGON_EINVAL, "%s is NULL; it must be given", what);
+}
+
+/* Adds to the sentence on a file of a training's folder that cannot be gone on with which it is, and what mends it. */
+AGON_MUST_CHECK static inline agon_status options_damaged(agon_ctx *ctx, agon_status s, const char *path) {
+    if (s != AGON_EFORMAT && s != AGON_EMISMATCH)
+        return s;
+    bool named = strstr(agon_error(ctx), path) != NULL;
+    return ctx_fail(ctx, s, "%s%s%s; --overwrite starts anew", named ? "" : path, named ? "" : ": ", agon_error(ctx));
+}
+
+typedef struct option_range {
+    const char *name;
+    double value, low, high;
+} option_range;
+
+/* AGON_EINVAL names the first number that is out of its range, or none. */
+AGON_MUST_CHECK static inline agon_status options_in_range(agon_ctx *ctx, const option_range *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!(x[i].value >= x[i].low && x[i].value <= x[i].high))
+            return ctx_fail(ctx, AGON_EINVAL, "%s is %g; it must be from %g to %g", x[i].name, x[i].value, x[i].low, x[i].high);
+    return AGON_OK;
+}
+
 /* A temperature that is not 0 stays so: else one too small for a float would silently mean greedy, or 1. */
 static inline float temperature_take(double t) {
     return t > 0 && t < (double)FLT_MIN ? FLT_MIN : t < 0 && t > -(double)FLT_MIN ? -FLT_MIN : (float)t;

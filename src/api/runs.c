@@ -14,6 +14,9 @@ agon_run_options agon_run_options_default(void) {
 }
 
 agon_status agon_run_workspace(agon_ctx *ctx, const char *run_file, char **path) {
+    agon_status s = options_given(ctx, "the run file", run_file);
+    if (s)
+        return s;
     const char *name = strrchr(run_file, '/');
     name = name ? name + 1 : run_file;
     const char *dot = strrchr(name, '.');

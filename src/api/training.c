@@ -82,6 +82,7 @@ typedef struct training {
     char *manifest_path, *checkpoint_path;
     json_t *manifest;
     int lock;
+    bool resumes; /* there is a checkpoint */
     bool began; /* by this call: the manifest is its own */
     double step_start, stored; /* monotonic_seconds */
     size_t resumed_after;
@@ -144,6 +145,8 @@ static agon_status take_options(training *t, const agon_train_options *given) {
     agon_train_options *o = &t->options;
     *o = agon_train_options_default();
     agon_status s = options_take(t->ctx, "agon_train_options", given, sizeof *o, o);
+    if (!s)
+        s = train_numbers_check(t->ctx, o);
     t->inner = train_options_default();
     t->inner.objective = t->d->objective;
     objective_defaults(t->d->objective, t->inner.objective_options);
@@ -454,7 +457,7 @@ static agon_status find_state(training *t, char **summary) {
     if (t->options.overwrite) {
         remove_result(t);
     } else if (file_exists(t->manifest_path)) {
-        s = json_read_file(t->ctx, t->manifest_path, &found);
+        s = options_damaged(t->ctx, json_read_file(t->ctx, t->manifest_path, &found), t->manifest_path);
         if (!s)
             s = manifest_same(t->ctx, t->output, found, t->manifest);
     } else if (strange) {
@@ -466,7 +469,7 @@ static agon_status find_state(training *t, char **summary) {
         unlink(t->checkpoint_path);
         json_object_set_new(old, "already_done", json_true());
         if (!(*summary = json_dumps(old, JSON_COMPACT)))
-            s = ctx_fail(t->ctx, AGON_EFORMAT, "%s has no summary", t->manifest_path);
+            s = ctx_fail(t->ctx, AGON_EFORMAT, "%s has no summary; --overwrite starts anew", t->manifest_path);
     } else if (!s && t->options.must_resume && !file_exists(t->checkpoint_path)) {
         s = ctx_fail(t->ctx, AGON_ENOTFOUND, "%s has no checkpoint to go on from", t->output);
     } else if (!s && !found) {
@@ -530,7 +533,7 @@ static agon_status run_training(training *t) {
     file_map image = {0};
     agon_status s = AGON_OK;
     const train_sink sink = {on_step, on_checkpoint, t, wants_checkpoint};
-    if (file_exists(t->checkpoint_path)) {
+    if ((t->resumes = file_exists(t->checkpoint_path))) {
         s = file_map_open(t->ctx, t->checkpoint_path, &image);
         t->resumed_after = s ? 0 : checkpoint_step(t, &image);
         if (!s && t->options.on_resume)
@@ -545,7 +548,7 @@ static agon_status run_training(training *t) {
                   image.data, image.size);
     if (image.data)
         file_unmap(&image);
-    return s;
+    return t->resumes ? options_damaged(t->ctx, s, t->checkpoint_path) : s;
 }
 
 static bool has_reward_head(const training *t) {

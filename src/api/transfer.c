@@ -1,5 +1,6 @@
 /* agon.h, models in and out: the cache of imported models, and export. */
 #include "api/models.h"
+#include "api/options.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/file.h"
@@ -226,9 +227,12 @@ static char *describe_import(const importing *im) {
 agon_status agon_import(agon_ctx *ctx, const char *path, const char *name, char **json) {
     importing im = {.ctx = ctx};
     char own_name[256], *text = NULL;
+    agon_status s = options_given(ctx, "the path to import", path);
+    if (s)
+        return s;
     if (!realpath(path, im.source))
         return ctx_fail(ctx, errno == ENOENT ? AGON_ENOTFOUND : AGON_EIO, "%.300s: %s", path, strerror(errno));
-    agon_status s = take_name(&im, name, own_name);
+    s = take_name(&im, name, own_name);
     if (!s)
         s = make_paths(&im);
     if (!s)

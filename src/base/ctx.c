@@ -121,14 +121,34 @@ static bool choose_memory(const char *text, size_t *out) {
     return true;
 }
 
+/* The options over the defaults; a program of an older header gives fewer of them. */
+static bool take_options(const agon_ctx_options *given, agon_ctx_options *out, char *reason, size_t reason_size) {
+    enum { MOST_THREADS = 1024 };
+    size_t size = given ? given->struct_size : sizeof *out;
+    *out = agon_ctx_options_default();
+    if (size < sizeof size || size > sizeof *out) {
+        snprintf(reason, reason_size, "agon_ctx_options: struct_size is %zu, this library knows %zu; begin with agon_ctx_options_default()",
+                 size, sizeof *out);
+        return false;
+    }
+    if (given)
+        memcpy(out, given, size);
+    if (out->n_threads < 0 || out->n_threads > MOST_THREADS) {
+        snprintf(reason, reason_size, "n_threads is %d; it must be from 1 to %d, or 0 for one per core", out->n_threads, MOST_THREADS);
+        return false;
+    }
+    return true;
+}
+
 agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out, char *reason,
                          size_t reason_size) {
-    agon_ctx_options opt = agon_ctx_options_default();
-    size_t given = options ? options->struct_size : 0;
-    if (reason_size && reason)
+    agon_ctx_options opt;
+    if (!reason)
+        reason_size = 0;
+    if (reason_size)
         reason[0] = 0;
-    if (options) /* a program of an older header gives fewer of them */
-        memcpy(&opt, options, given && given < sizeof opt ? given : sizeof opt);
+    if (!take_options(options, &opt, reason, reason_size))
+        return AGON_EINVAL;
     agon_ctx *ctx = calloc(1, sizeof *ctx);
     if (!ctx)
         return AGON_ENOMEM;

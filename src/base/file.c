@@ -21,8 +21,14 @@ static agon_status fail_errno(agon_ctx *ctx, const char *path, const char *doing
     return ctx_fail(ctx, code, "%s: %s while %s", path, strerror(e), doing);
 }
 
+static agon_status no_path(agon_ctx *ctx) {
+    return ctx_fail(ctx, AGON_EINVAL, "a path is NULL; it must be given");
+}
+
 static agon_status open_regular(agon_ctx *ctx, const char *path, int *fd, size_t *size) {
     struct stat st;
+    if (!path)
+        return no_path(ctx);
     *fd = open(path, O_RDONLY | O_CLOEXEC);
     if (*fd < 0)
         return fail_errno(ctx, path, "opening");
@@ -127,6 +133,8 @@ static agon_status sync_folder_of(agon_ctx *ctx, const char *path) {
 
 agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out) {
     struct stat st;
+    if (!path)
+        return no_path(ctx);
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* the rename would put a file in the place of a pipe or a device */
         return ctx_fail(ctx, AGON_EINVAL, "%s is no regular file; write elsewhere", path);
     file_writer *w = calloc(1, sizeof *w);
@@ -222,9 +230,9 @@ agon_status file_write(agon_ctx *ctx, const char *path, const void *data, size_t
 }
 
 agon_status folder_make(agon_ctx *ctx, const char *path) {
-    char *copy = strdup(path);
+    char *copy = path ? strdup(path) : NULL;
     if (!copy)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return path ? ctx_fail(ctx, AGON_ENOMEM, "out of memory") : no_path(ctx);
     agon_status s = AGON_OK;
     for (char *p = copy + 1; !s; p++) {
         if (*p && *p != '/')

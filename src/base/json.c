@@ -108,6 +108,8 @@ agon_status jsonl_read(agon_ctx *ctx, const char *path, json_row row, void *arg)
 }
 
 agon_status jsonl_read_lenient(agon_ctx *ctx, const char *path, json_row row, json_bad_line bad, void *arg) {
+    if (!path)
+        return ctx_fail(ctx, AGON_EINVAL, "a path is NULL; it must be given");
     FILE *f = fopen(path, "rbe");
     if (!f && !*path)
         return ctx_fail(ctx, AGON_EINVAL, "an empty path names no file of rows");

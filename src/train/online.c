@@ -20,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_SAMPLES = 1 << 24 }; /* of a round */
+
 typedef struct online {
     agon_ctx *ctx;
     model *m;
@@ -103,6 +105,9 @@ static agon_status check(online *o) {
         return ctx_prefix(o->ctx, s, "online training");
     if (p->n_rounds < 1 || p->n_prompts < 1 || p->n_samples < 1 || p->max_tokens < 1)
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: rounds, prompts, samples and tokens must be 1 or more");
+    if (p->n_prompts > MOST_SAMPLES || p->n_samples > MOST_SAMPLES / p->n_prompts)
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: a round of %zu prompts of %zu samples is more than %d samples", p->n_prompts,
+                        p->n_samples, MOST_SAMPLES);
     if (p->n_samples < 2 && !is_spin(o) && !p->demonstrations && (o->pairs || (x->rows & ROW_GROUP)))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s compares samples of one prompt; ask for 2 or more", x->name);
     if (p->span_rewards && !(x->needs & TAKES_TOKEN_REWARDS))

@@ -93,6 +93,18 @@ for how in "--lora 4" ""; do
     says err 'learning_rate'; one_sentence
 done
 
+# ---- a damaged file of the folder: which it is, and what mends it
+rm -rf damaged
+options="--lora 4 --batch 2 --lr 1e-2 --steps 500 --checkpoint-every 10"
+killed damaged 12 $options
+printf 'x' | dd of=damaged/checkpoint.bin bs=1 seek=100 conv=notrunc 2>/dev/null
+run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output damaged $options
+says err '^agon train: damaged/checkpoint.bin: .*checksum disagrees; --overwrite starts anew$'
+echo '{' >damaged/training.json
+run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output damaged $options
+says err 'damaged/training.json.*; --overwrite starts anew$'; one_sentence
+run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output damaged --overwrite --lora 4 --steps 1 --lr 1e-3
+
 # ---- Ctrl-C: stored and exit code 8, then on to the same bits
 rm -rf stopped
 rm -f pipe
@@ -122,7 +134,7 @@ AGON_MEMORY=1 run 5 "$agon" train sft --model "$tiny" --data sft.jsonl --output 
 says err 'needs about [0-9]+ MiB of memory more and 0 MiB are there'; one_sentence
 AGON_MEMORY=1 run 5 "$agon" generate --model "$tiny" hello
 one_sentence
-AGON_MEMORY=much run 5 "$agon" generate --model "$tiny" hello
+AGON_MEMORY=much run 2 "$agon" generate --model "$tiny" hello
 says err 'AGON_MEMORY'; one_sentence
 
 # ---- options that cannot be trained keep no folder from better ones; a byte order mark is no text
