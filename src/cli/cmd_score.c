@@ -389,8 +389,8 @@ const command command_score = {
     "                       trained on:\n"
     "    --ensemble mean|wco|uwo|lcb (mean)  --ensemble-strength X (0.5 of the variance for uwo, 1 of the deviation for lcb);\n"
     "                       with --json {\"reward\", \"members\": [...], \"disagreement\"}\n"
-    "    --pairs FILE       held-out pairs, rows as agon train bt takes them, instead of stdin: how many are ranked rightly, in all and\n"
-    "                       by margin, and whether the gaps mean what they say (ECE of their sigmoid)\n"
+    "    --pairs FILE       held-out pairs, rows as agon train bt takes them, instead of stdin: how many are ranked rightly, in\n"
+    "                       all and by margin, and whether the gaps mean what they say (ECE of their sigmoid)\n"
     "  --chat-template NAME the family to use instead of the file's template\n"
     "  --json               {\"log_prob\": sum, \"log_probs\": [...], \"tokens\": [...]} a line\n\n"
     "  echo '{\"prompt\": \"The capital of France is\", \"completion\": \" Paris\"}' | agon score --model model.gguf --json",
