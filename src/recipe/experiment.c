@@ -42,6 +42,8 @@ static agon_status check_settings(agon_ctx *ctx, const experiment_request *r, co
 /* The file's options over the defaults, and what "full" changes over both: a mistake there must not wait for the long run. */
 static agon_status take_settings(agon_ctx *ctx, const experiment_request *r, const experiment *e, json_t *given, json_t **out) {
     json_t *defaults = json_loads(e->defaults, 0, NULL), *usual = NULL, *changed = NULL;
+    char where[600];
+    snprintf(where, sizeof where, "%.500s: full", r->file);
     json_t *full = json_incref(json_object_get(given, "full"));
     json_object_del(given, "experiment");
     json_object_del(given, "full");
@@ -52,7 +54,7 @@ static agon_status take_settings(agon_ctx *ctx, const experiment_request *r, con
     if (!s)
         s = check_settings(ctx, r, e, usual, "");
     if (!s)
-        s = lab_settings(ctx, r->file, usual, full, &changed);
+        s = lab_settings(ctx, where, usual, full, &changed);
     if (!s)
         s = check_settings(ctx, r, e, changed, ": full");
     if (!s)

@@ -27,7 +27,7 @@ static void refused(agon_ctx *ctx, const char *folder, const char *experiment, c
     char text[256];
     for (int full = 0; full < 2; full++) {
         snprintf(text, sizeof text, full ? "experiment: %s\nfull: {%s: %s}\n" : "experiment: %s\n%s: %s\n", experiment, key, value);
-        if (plan_of(ctx, folder, text) != AGON_EINVAL || !strstr(agon_error(ctx), key) || !strstr(agon_error(ctx), "x.yaml"))
+        if (plan_of(ctx, folder, text) != AGON_EINVAL || !strstr(agon_error(ctx), key) || !strstr(agon_error(ctx), full ? "x.yaml: full" : "x.yaml"))
             fail_msg("%s, %s: %s%s: '%s'", experiment, key, value, full ? " under full" : "", agon_error(ctx));
     }
 }
