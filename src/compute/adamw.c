@@ -41,12 +41,6 @@ static adamw_step step_of(const adamw_options *o, float grad_scale) {
                         .eps = o->eps};
 }
 
-void adamw(agon_ctx *ctx, const adamw_options *o, float grad_scale, const float *g, size_t n,
-           float *theta, float *m, float *v) {
-    adamw_job j = {.k = kernels_of(ctx), .g = g, .theta = theta, .m = m, .v = v, .step = step_of(o, grad_scale)};
-    run_range(ctx, n, GRAIN, adamw_piece, &j);
-}
-
 typedef struct measured_job {
     adamw_job adamw;
     agon_ctx *ctx;
@@ -83,6 +77,10 @@ adamw_change adamw_measured(agon_ctx *ctx, const adamw_options *o, float grad_sc
         }
     }
     return sum;
+}
+
+void adamw(agon_ctx *ctx, const adamw_options *o, float grad_scale, const float *g, size_t n, float *theta, float *m, float *v) {
+    adamw_measured(ctx, o, grad_scale, g, n, theta, m, v);
 }
 
 typedef struct norm_job {

@@ -46,9 +46,9 @@ void forecast_generation(forecast *f, size_t requests, size_t samples, size_t pr
 }
 
 void forecast_scoring(forecast *f, size_t n_tokens, size_t n_scored, bool kept) {
-    workspace_need n = workspace_predict(f->m, n_tokens, n_scored, f->rank, USE_FORWARD);
     if (n_tokens == 0)
         return;
+    workspace_need n = workspace_predict(f->m, n_tokens, n_scored, f->rank, USE_FORWARD);
     add(f, PHASE_SCORING, n.scratch, n.scratch);
     if (kept)
         f->kept = size_add(f->kept, n.scratch);

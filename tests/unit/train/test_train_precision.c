@@ -23,7 +23,8 @@ static void data_new(data *d, uint64_t seed) {
             at = (at + step) % N_VOCABULARY;
             d->tokens[i][j] = rng_uniform(&r) < 0.15 ? (int32_t)rng_below(&r, N_VOCABULARY) : at;
         }
-        d->responses[i] = (train_response){.tokens = d->tokens[i], .n = 3 + i % (N_RESPONSE - 2), .reward = NAN,
+        static const float uneven[N_RESPONSE] = {1, 0, 0.5f, 1};
+        d->responses[i] = (train_response){.tokens = d->tokens[i], .n = 3 + i % (N_RESPONSE - 2), .mask = i % 3 ? NULL : uneven, .reward = NAN,
                                            .advantage = 0.5 + (double)(i % 5), .label = NAN, .weight = 1};
         d->rows[i] = (train_row){.prompt = d->prompts[i], .n_prompt = N_PROMPT, .responses = &d->responses[i], .n_responses = 1, .weight = 1};
     }
