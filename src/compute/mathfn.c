@@ -6,66 +6,48 @@
 #include <math.h>
 #include <string.h>
 
+/* What a context computes with: chains for f32 and portable bf16, pairs for native. */
+typedef struct path {
+    const kernels *kernels;
+    const products *chains, *pairs;
+    const packing *packing;
+} path;
+
+static path path_of(const agon_ctx *ctx) {
+#if defined(__x86_64__)
+    if (ctx->cpu >= CPU_AVX512 && ctx->has_avx512_bf16)
+        return (path){&kernels_avx512, &chains_avx512_bf16, ctx->fast_bf16_dot ? &pairs_avx512_bf16 : &pairs_avx512 /* the same bits */,
+                      &packing_avx512_bf16};
+    if (ctx->cpu >= CPU_AVX512)
+        return (path){&kernels_avx512, &chains_avx512, &pairs_avx512, &packing_avx512};
+    if (ctx->cpu == CPU_AVX2)
+        return (path){&kernels_avx2, &chains_avx2, &pairs_avx2, &packing_avx2};
+#elif defined(__aarch64__)
+    if (ctx->cpu == CPU_NEON)
+        return (path){&kernels_neon, &chains_neon, &pairs_neon, &packing_neon};
+#else
+    (void)ctx;
+#endif
+    return (path){&kernels_portable, &chains_portable, &pairs_portable, &packing_portable};
+}
+
 const kernels *kernels_of(const agon_ctx *ctx) {
-#if defined(__x86_64__)
-    if (ctx->cpu >= CPU_AVX512)
-        return &kernels_avx512;
-    if (ctx->cpu == CPU_AVX2)
-        return &kernels_avx2;
-#elif defined(__aarch64__)
-    if (ctx->cpu == CPU_NEON)
-        return &kernels_neon;
-#else
-    (void)ctx;
-#endif
-    return &kernels_portable;
-}
-
-static const products *pairs_of(const agon_ctx *ctx) {
-#if defined(__x86_64__)
-    if (ctx->cpu >= CPU_AVX512)
-        return ctx->fast_bf16_dot ? &pairs_avx512_bf16 : &pairs_avx512; /* the same bits */
-    if (ctx->cpu == CPU_AVX2)
-        return &pairs_avx2;
-#elif defined(__aarch64__)
-    if (ctx->cpu == CPU_NEON)
-        return &pairs_neon;
-#else
-    (void)ctx;
-#endif
-    return &pairs_portable;
-}
-
-const products *products_of(const agon_ctx *ctx, compute_dtype dtype) {
-    if (dtype == COMPUTE_BF16 && ctx->numerics == AGON_NUMERICS_NATIVE)
-        return pairs_of(ctx);
-#if defined(__x86_64__)
-    if (ctx->cpu == CPU_AMX && dtype == COMPUTE_BF16)
-        return &chains_amx;
-    if (ctx->cpu >= CPU_AVX512)
-        return ctx->has_avx512_bf16 ? &chains_avx512_bf16 : &chains_avx512;
-    if (ctx->cpu == CPU_AVX2)
-        return &chains_avx2;
-#elif defined(__aarch64__)
-    if (ctx->cpu == CPU_NEON)
-        return &chains_neon;
-#endif
-    return &chains_portable;
+    return path_of(ctx).kernels;
 }
 
 const packing *packing_of(const agon_ctx *ctx) {
+    return path_of(ctx).packing;
+}
+
+const products *products_of(const agon_ctx *ctx, compute_dtype dtype) {
+    const path p = path_of(ctx);
+    if (dtype == COMPUTE_BF16 && ctx->numerics == AGON_NUMERICS_NATIVE)
+        return p.pairs;
 #if defined(__x86_64__)
-    if (ctx->cpu >= CPU_AVX512)
-        return ctx->has_avx512_bf16 ? &packing_avx512_bf16 : &packing_avx512;
-    if (ctx->cpu == CPU_AVX2)
-        return &packing_avx2;
-#elif defined(__aarch64__)
-    if (ctx->cpu == CPU_NEON)
-        return &packing_neon;
-#else
-    (void)ctx;
+    if (ctx->cpu == CPU_AMX && dtype == COMPUTE_BF16)
+        return &chains_amx;
 #endif
-    return &packing_portable;
+    return p.chains;
 }
 
 agon_numerics compute_faster_numerics(const agon_ctx *ctx) {

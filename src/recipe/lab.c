@@ -396,17 +396,21 @@ json_t *lab_number(double v) {
     return isfinite(v) ? json_real(v) : json_null();
 }
 
-json_t *lab_over_seeds(const double *v, size_t n) {
+lab_estimate lab_estimate_of(const double *v, size_t n) {
     double mean = 0, squares = 0, half = NAN;
-    json_t *all = json_array();
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         mean += v[i] / (double)n;
-        json_array_append_new(all, lab_number(v[i]));
-    }
     for (size_t i = 0; i < n; i++)
         squares += (v[i] - mean) * (v[i] - mean);
     if (n > 1)
         half = special_student_quantile(0.975, (double)n - 1) * sqrt(squares / (double)(n - 1) / (double)n);
-    return json_pack("{s:o,s:[o,o],s:o}", "mean", lab_number(mean), "interval", lab_number(mean - half), lab_number(mean + half),
-                     "by_seed", all);
+    return (lab_estimate){mean, mean - half, mean + half};
+}
+
+json_t *lab_over_seeds(const double *v, size_t n) {
+    const lab_estimate e = lab_estimate_of(v, n);
+    json_t *all = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(all, lab_number(v[i]));
+    return json_pack("{s:o,s:[o,o],s:o}", "mean", lab_number(e.mean), "interval", lab_number(e.low), lab_number(e.high), "by_seed", all);
 }

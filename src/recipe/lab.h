@@ -73,8 +73,12 @@ double lab_rounds(const lab *l, size_t n);
 /* ---- figures --------------------------------------------------------------------------------------------- */
 
 json_t *lab_number(double v); /* null where it is not finite */
-/* A figure of each seed, [n]: {"mean", "interval": Student's 95% of the mean, nulls for one seed, "by_seed"}. Of differences within seeds it is
- * the paired interval. NULL: out of memory. */
+/* The mean of a figure of each seed, [n], and Student's 95% interval of it: NAN for one seed. Of differences within seeds it is the paired interval. */
+typedef struct lab_estimate {
+    double mean, low, high;
+} lab_estimate;
+lab_estimate lab_estimate_of(const double *v, size_t n);
+/* The same as {"mean", "interval": [low, high], "by_seed"}. NULL: out of memory. */
 json_t *lab_over_seeds(const double *v, size_t n);
 
 /* ---- models ---------------------------------------------------------------------------------------------- */

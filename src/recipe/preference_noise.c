@@ -554,10 +554,6 @@ static estimate estimate_of(const noise *x, const table *whole, const table *dra
     return (estimate){figure_of(whole, f, rate, v, g, k), n ? scratch[n / 40] : NAN, n ? scratch[n - 1 - n / 40] : NAN};
 }
 
-static json_t *number(double x) {
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 /* Of one measure in one group. */
 typedef struct curves {
     double x[MAX_RATES], y[MAX_VARIANTS][MAX_RATES], low[MAX_VARIANTS][MAX_RATES], high[MAX_VARIANTS][MAX_RATES];
@@ -595,7 +591,7 @@ static void add_measures(const noise *x, const table *whole, const table *drawn,
         json_t *one = json_object();
         for (int f = 0; f < N_FIGURES; f++) {
             estimate e = estimate_of(x, whole, drawn, (figure)f, rate, v, g, k, scratch);
-            json_object_set_new(one, figure_names[f], json_pack("[o,o,o]", number(e.value), number(e.low), number(e.high)));
+            json_object_set_new(one, figure_names[f], json_pack("[o,o,o]", lab_number(e.value), lab_number(e.low), lab_number(e.high)));
             curves *to = &c[g * N_DRAWN + k];
             if (f == KEPT && k < N_DRAWN)
                 to->x[rate] = x->rates[rate], to->y[v][rate] = e.value, to->low[v][rate] = e.low, to->high[v][rate] = e.high;
@@ -620,7 +616,7 @@ static json_t *variant_json(const noise *x, const table *whole, const table *dra
 
 static void add_base(const table *whole, size_t g, json_t *out) {
     for (size_t k = 0; k < N_MEASURES; k++)
-        json_object_set_new(out, measure_names[k], number(whole->base.of[g][k]));
+        json_object_set_new(out, measure_names[k], lab_number(whole->base.of[g][k]));
 }
 
 static json_t *base_json(const noise *x, const table *whole) {

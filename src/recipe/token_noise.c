@@ -362,38 +362,6 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
 
 /* ---- figures ------------------------------------------------------------------------------------------------- */
 
-typedef struct estimate {
-    double value, low, high;
-} estimate;
-
-/* Mean over seeds and its 95 % Student interval, which one seed has not. */
-static estimate estimate_of(const double *values, size_t n) {
-    double mean = 0, squares = 0;
-    for (size_t i = 0; i < n; i++)
-        mean += values[i] / (double)n;
-    for (size_t i = 0; i < n; i++)
-        squares += (values[i] - mean) * (values[i] - mean);
-    if (n < 2)
-        return (estimate){mean, NAN, NAN};
-    double half = special_student_quantile(0.975, (double)(n - 1)) * sqrt(squares / (double)(n - 1) / (double)n);
-    return (estimate){mean, mean - half, mean + half};
-}
-
-static json_t *number(double x) {
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
-static json_t *estimate_json(estimate e) {
-    return json_pack("[o,o,o]", number(e.value), number(e.low), number(e.high));
-}
-
-static json_t *list_json(const double *values, size_t n) {
-    json_t *out = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(out, number(values[i]));
-    return out;
-}
-
 /* Values by seed of one measure, less those of plain where `over` is set. */
 static void values_of(const noise *x, size_t condition, size_t method, measure k, bool over, double *out) {
     for (size_t seed = 0; seed < x->n_seeds; seed++)
@@ -408,8 +376,7 @@ static json_t *method_json(const noise *x, size_t condition, size_t method) {
         values_of(x, condition, method, (measure)k, false, values);
         values_of(x, condition, method, (measure)k, true, more);
         json_object_set_new(out, measure_names[k],
-                            json_pack("{s:o,s:o,s:o}", "value", estimate_json(estimate_of(values, x->n_seeds)), "over_plain",
-                                      estimate_json(estimate_of(more, x->n_seeds)), "by_seed", list_json(values, x->n_seeds)));
+                            json_pack("{s:o,s:o}", "value", lab_over_seeds(values, x->n_seeds), "over_plain", lab_over_seeds(more, x->n_seeds)));
     }
     return out;
 }
@@ -427,8 +394,8 @@ static agon_status condition_json(const noise *x, const condition *c, json_t **o
         if (s)
             return s;
     }
-    *out = json_pack("{s:s,s:f,s:o,s:o,s:o}", "level", level_name(c), "rate", c->rate, "share_wrong", list_json(share, x->n_seeds), "precision",
-                     list_json(precision, x->n_seeds), "recall", list_json(recall, x->n_seeds));
+    *out = json_pack("{s:s,s:f,s:o,s:o,s:o}", "level", level_name(c), "rate", c->rate, "share_wrong", lab_over_seeds(share, x->n_seeds), "precision",
+                     lab_over_seeds(precision, x->n_seeds), "recall", lab_over_seeds(recall, x->n_seeds));
     return *out ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
 }
 
@@ -438,7 +405,7 @@ static json_t *base_json(const noise *x) {
         double values[MAX_SEEDS];
         for (size_t seed = 0; seed < x->n_seeds; seed++)
             values[seed] = x->base_scores[seed * N_MEASURES + (size_t)k];
-        json_object_set_new(out, measure_names[k], estimate_json(estimate_of(values, x->n_seeds)));
+        json_object_set_new(out, measure_names[k], lab_over_seeds(values, x->n_seeds));
     }
     return out;
 }
@@ -452,9 +419,9 @@ static void fill_curve(const noise *x, size_t level, size_t method, measure k, c
     for (size_t i = 0; i <= x->n_rates; i++) {
         size_t condition = i == 0 ? 0 : level * x->n_rates + i;
         values_of(x, condition, method, k, false, values);
-        const estimate e = estimate_of(values, x->n_seeds);
+        const lab_estimate e = lab_estimate_of(values, x->n_seeds);
         out->x[i] = x->conditions[condition].rate;
-        out->y[i] = e.value, out->low[i] = e.low, out->high[i] = e.high;
+        out->y[i] = e.mean, out->low[i] = e.low, out->high[i] = e.high;
     }
 }
 
