@@ -19,7 +19,9 @@ agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *forma
                               char **json) {
     data_format f = DATA_AUTO;
     convert_report r = {0};
-    agon_status s = format ? data_format_find(ctx, format, &f) : AGON_OK;
+    agon_status s = options_given(ctx, "the file to convert", from);
+    if (!s && format)
+        s = data_format_find(ctx, format, &f);
     if (!s)
         s = convert_file(ctx, from, f, to, skip_bad, &r);
     if (s)

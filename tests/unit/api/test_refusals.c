@@ -87,7 +87,7 @@ static void paths__that_are_not_given_are_refused(void **state) {
     refused(agon_run_workspace(f->ctx, NULL, &text), "the run file is NULL");
     refused(agon_experiment(f->ctx, NULL, NULL, &text), "the experiment's file is NULL");
     refused(agon_import(f->ctx, NULL, NULL, &text), "the path to import is NULL");
-    refused(agon_data_convert(f->ctx, NULL, NULL, f->output, false, &text), "NULL");
+    refused(agon_data_convert(f->ctx, NULL, NULL, f->output, false, &text), "the file to convert is NULL");
     refused(agon_data_convert(f->ctx, f->path, NULL, NULL, false, &text), "NULL");
     refused(agon_train(f->ctx, f->m, f->d, NULL, NULL, &text), "NULL");
     refused(agon_train_online(f->ctx, f->m, NULL, f->output, NULL, NULL, &text), "the objective is NULL");
