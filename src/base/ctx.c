@@ -1,6 +1,7 @@
 /* Context: see ctx.h and agon.h. */
 #include "base/ctx.h"
 #include "base/pool.h"
+#include "base/slab.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,6 +207,7 @@ void agon_ctx_free(agon_ctx *ctx) {
     if (!ctx)
         return;
     pool_free(ctx->pool);
+    slab_drop(ctx->weights);
     free(ctx->scratch);
     free(ctx);
 }

@@ -26,6 +26,7 @@ struct agon_ctx {
     size_t memory_limit; /* bytes the process may use in all; 0: what the system gives, SIZE_MAX: no limit */
     atomic_int interrupted;
     float *scratch; /* see ctx_scratch */
+    struct slab *weights; /* where packed matrices are laid (slab.h) */
 };
 
 /* Working memory for kernels, which do not allocate: a part for each thread of the pool and, with

@@ -9,6 +9,7 @@
  * in the L2 cache while the panels stream through it once (`agon bench matmul` measures it). */
 #include "compute/matrix.h"
 #include "base/memory.h"
+#include "base/slab.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ agon_status pack_new(agon_ctx *ctx, compute_dtype dtype, size_t n, size_t k, pac
     pack p = {.n = n, .k = k, .k_padded = dtype == COMPUTE_BF16 ? round_up(k, K_BLOCK) : k};
     size_t size = dtype == COMPUTE_BF16 ? sizeof(uint16_t) : sizeof(float);
     p.panel_bytes = size_mul(size_mul(p.k_padded, LANES_N), size);
-    p.data = memory_new(round_up(n, LANES_N) / LANES_N, p.panel_bytes);
+    p.data = slab_new(&ctx->weights, round_up(n, LANES_N) / LANES_N, p.panel_bytes);
     if (!p.data)
         return ctx_fail(ctx, AGON_ENOMEM, "no memory for a weight matrix of %zu x %zu", n, k);
     *out = p;
@@ -138,8 +139,8 @@ agon_status matrix_add_use(agon_ctx *ctx, matrix *m, unsigned use) {
 void matrix_free(matrix *m) {
     if (!m)
         return;
-    free(m->forward.data);
-    free(m->backward.data);
+    slab_free(m->forward.data);
+    slab_free(m->backward.data);
     free(m);
 }
 

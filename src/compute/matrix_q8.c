@@ -5,6 +5,7 @@
  * weights are kept. Products unpack in registers (higher tiles of AVX2: a block at a time in the L1 cache); with
  * more rows than a tile has, the first tile leaves two panels in scratch memory that fits the L2 cache, and the other tiles go on as with bf16 weights. AMX, which reads memory only, unpacks first. */
 #include "base/memory.h"
+#include "base/slab.h"
 #include "compute/matrix.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -42,10 +43,10 @@ agon_status matrix_new_q8(agon_ctx *ctx, size_t n_out, size_t n_in, const int8_t
     assert(n_out > 0 && n_in > 0 && n_in % K_BLOCK == 0);
     matrix *m = calloc(1, sizeof *m);
     pack p = {.n = n_out, .k = n_in, .k_padded = n_in, .panel_bytes = size_mul(n_in / K_BLOCK, Q8_BLOCK), .q8 = true};
-    p.data = memory_new(round_up(n_out, LANES_N) / LANES_N, p.panel_bytes);
+    p.data = slab_new(&ctx->weights, round_up(n_out, LANES_N) / LANES_N, p.panel_bytes);
     if (!m || !p.data) {
         free(m);
-        free(p.data);
+        slab_free(p.data);
         return ctx_fail(ctx, AGON_ENOMEM, "no memory for a weight matrix of %zu x %zu", n_out, n_in);
     }
     *m = (matrix){.dtype = COMPUTE_BF16, .n_out = n_out, .n_in = n_in, .forward = p};
@@ -87,7 +88,7 @@ agon_status matrix_widen(agon_ctx *ctx, matrix *m) {
         return status;
     pool_run(ctx->pool, round_up(m->n_out, LANES_N) / LANES_N, widen_task,
              &(q8_job){.packing = packing_of(ctx), .from = &m->forward, .to = &wide});
-    free(m->forward.data);
+    slab_free(m->forward.data);
     m->forward = wide;
     return AGON_OK;
 }
