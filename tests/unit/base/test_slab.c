@@ -38,7 +38,7 @@ static void slab__what_cannot_be_had_is_null(void **state) {
     (void)state;
     slab *current = NULL;
     assert_null(slab_new(&current, SIZE_MAX, 2));
-    assert_null(slab_new(&current, SIZE_MAX / 8, 1));
+    assert_null(slab_new(&current, SIZE_MAX / 2 - 1, 1));
     slab_drop(current);
 }
 
