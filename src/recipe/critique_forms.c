@@ -32,23 +32,14 @@ static const char defaults[] =
 static agon_status take_options(lab *l, forms *x) {
     size_t seed = 0;
     *x = (forms){.l = l};
-    const struct {
-        const char *key;
-        int64_t low, high;
-        size_t *out;
-    } whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"queries", 4, 100000, &x->n_queries},
+    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"queries", 4, 100000, &x->n_queries},
                  {"test_queries", 4, 100000, &x->n_test}, {"max_tokens", 1, 1024, &x->max_tokens}, {"tokens", 1, 10000000, &x->budget},
                  {"rank", 1, 1024, &x->rank}, {"batch", 1, 4096, &x->batch}, {"draws", 100, 1000000, &x->draws},
                  {"reward_drafts", 0, 100000, &x->n_reward}, {"reward_epochs", 1, 1000, &x->reward_epochs}};
-    const struct {
-        const char *key;
-        double low, high, *out;
-    } real[] = {{"lr", 1e-9, 1, &x->lr}, {"reward_lr", 1e-9, 1, &x->reward_lr}, {"temperature", 0, 100, &x->temperature}};
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
-        s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
-    for (size_t i = 0; i < sizeof real / sizeof *real && !s; i++)
-        s = lab_real(l, real[i].key, real[i].low, real[i].high, real[i].out);
+    const lab_fraction real[] = {{"lr", 1e-9, 1, &x->lr}, {"reward_lr", 1e-9, 1, &x->reward_lr}, {"temperature", 0, 100, &x->temperature}};
+    agon_status s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
+    if (!s)
+        s = lab_fractions(l, real, sizeof real / sizeof *real);
     x->seed = seed;
     return s;
 }

@@ -86,17 +86,11 @@ static double lr_of(const duel *x, size_t policy) {
 static agon_status take_options(lab *l, duel *x) {
     size_t seed = 0, epochs = 0, n_sizes = 0;
     *x = (duel){.l = l};
-    const struct {
-        const char *key;
-        int64_t low, high;
-        size_t *out;
-    } whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
+    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
                  {"prompts", 16, 1000000, &x->n_prompts}, {"candidates", 2, 64, &x->n_candidates}, {"epochs", 1, 1000, &epochs},
                  {"batch", 1, 4096, &x->batch}, {"test_items", 50, 1000000, &x->n_test}, {"samples", 1, 1000, &x->n_samples},
                  {"ideal_samples", 2, 10000, &x->n_ideal}, {"draws", 100, 1000000, &x->draws}};
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
-        s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
+    agon_status s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
     if (!s)
         s = lab_real(l, "corpus_lr", 1e-9, 1, &x->corpus_lr);
     if (!s)

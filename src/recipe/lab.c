@@ -164,6 +164,20 @@ agon_status lab_real(const lab *l, const char *key, double low, double high, dou
     return AGON_OK;
 }
 
+agon_status lab_wholes(const lab *l, const lab_whole *settings, size_t n) {
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < n && !s; i++)
+        s = lab_int(l, settings[i].key, settings[i].low, settings[i].high, settings[i].out);
+    return s;
+}
+
+agon_status lab_fractions(const lab *l, const lab_fraction *settings, size_t n) {
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < n && !s; i++)
+        s = lab_real(l, settings[i].key, settings[i].low, settings[i].high, settings[i].out);
+    return s;
+}
+
 agon_status lab_reals(const lab *l, const char *key, double low, double high, double *out, size_t most, size_t *n) {
     const json_t *list = json_object_get(l->settings, key);
     size_t size = json_array_size(list);

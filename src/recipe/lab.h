@@ -38,6 +38,18 @@ AGON_MUST_CHECK agon_status lab_settings(agon_ctx *ctx, const char *where, const
 /* A whole number of the settings in [low, high]; AGON_EINVAL. */
 AGON_MUST_CHECK agon_status lab_int(const lab *l, const char *key, int64_t low, int64_t high, size_t *out);
 AGON_MUST_CHECK agon_status lab_real(const lab *l, const char *key, double low, double high, double *out);
+/* Settings of one experiment [n], read in order; the first that is wrong is named. */
+typedef struct lab_whole {
+    const char *key;
+    int64_t low, high;
+    size_t *out;
+} lab_whole;
+typedef struct lab_fraction {
+    const char *key;
+    double low, high, *out;
+} lab_fraction;
+AGON_MUST_CHECK agon_status lab_wholes(const lab *l, const lab_whole *settings, size_t n);
+AGON_MUST_CHECK agon_status lab_fractions(const lab *l, const lab_fraction *settings, size_t n);
 /* A list of 1 to `most` numbers, each in [low, high]; AGON_EINVAL names the one that is not. */
 AGON_MUST_CHECK agon_status lab_reals(const lab *l, const char *key, double low, double high, double *out, size_t most, size_t *n);
 /* Whole batches of `batch`, the option `key`, in `epochs` passes over n of what `rows` names; AGON_EINVAL where that is none. */

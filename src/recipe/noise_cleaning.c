@@ -57,16 +57,12 @@ static agon_status take_families(cleaning *c) {
 static agon_status take_options(lab *l, cleaning *c) {
     size_t seed = 0, n_sizes = 0;
     *c = (cleaning){.l = l};
-    const struct {
-        const char *key;
-        int64_t low, high;
-        size_t *out;
-    } whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &c->n_seeds}, {"corpus_items", 64, 10000000, &c->n_corpus},
+    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &c->n_seeds}, {"corpus_items", 64, 10000000, &c->n_corpus},
                  {"items", 100, 1000000, &c->n_items}, {"folds", 2, MAX_FOLDS, &c->n_folds}, {"epochs", 1, 1000, &c->epochs},
                  {"batch", 1, 100, &c->batch}, {"shown", 0, 1000, &c->shown}};
     agon_status s = take_families(c);
-    for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
-        s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
+    if (!s)
+        s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
     if (!s)
         s = lab_real(l, "rate", 0, 0.45, &c->rate);
     if (!s)

@@ -58,16 +58,10 @@ typedef struct front {
 static agon_status take_options(lab *l, front *x) {
     size_t seed = 0, n_sizes = 0;
     *x = (front){.l = l};
-    const struct {
-        const char *key;
-        int64_t low, high;
-        size_t *out;
-    } whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"contexts", 2, MAX_CONTEXTS, &x->n_contexts},
+    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"contexts", 2, MAX_CONTEXTS, &x->n_contexts},
                  {"letters", 2, MAX_LETTERS, &x->n_letters}, {"corpus_steps", 1, 1000000, &x->corpus_steps}, {"rank", 1, 64, &x->rank},
                  {"steps", 1, 1000000, &x->steps}, {"batch", 2, 4096, &x->batch}, {"vectors", 1, 1024, &x->vectors}};
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
-        s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
+    agon_status s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
     if (!s)
         s = lab_real(l, "beta", 0.01, 10, &x->beta);
     const struct {

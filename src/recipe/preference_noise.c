@@ -140,26 +140,17 @@ static agon_status take_noise(lab *l, noise *x) {
 static agon_status take_options(lab *l, noise *x) {
     size_t seed = 0, epochs = 0, n_sizes = 0;
     *x = (noise){.l = l};
-    const struct {
-        const char *key;
-        int64_t low, high;
-        size_t *out;
-    } whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
+    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
                  {"pairs", 32, 1000000, &x->n_pairs}, {"test_items", 50, 1000000, &x->n_test}, {"epochs", 1, 1000, &epochs},
                  {"samples", 1, 1000, &x->n_samples}, {"batch", 1, 4096, &x->batch}, {"draws", 100, 1000000, &x->draws}};
-    const struct {
-        const char *key;
-        double high, *out;
-    } real[] = {{"lr", 1, &x->lr}, {"corpus_lr", 1, &x->corpus_lr}, {"beta", 1000, &x->beta}};
+    const lab_fraction real[] = {{"lr", 1e-9, 1, &x->lr}, {"corpus_lr", 1e-9, 1, &x->corpus_lr}, {"beta", 1e-9, 1000, &x->beta}, {"blur", 0, 1, &x->blur}};
     agon_status s = lab_reals(l, "rates", 0, 0.45, x->rates, MAX_RATES, &x->n_rates);
     if (!s && x->rates[0] != 0)
         s = ctx_fail(l->ctx, AGON_EINVAL, "rates must begin with 0, which the gains are measured against");
-    for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
-        s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
-    for (size_t i = 0; i < sizeof real / sizeof *real && !s; i++)
-        s = lab_real(l, real[i].key, 1e-9, real[i].high, real[i].out);
     if (!s)
-        s = lab_real(l, "blur", 0, 1, &x->blur);
+        s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
+    if (!s)
+        s = lab_fractions(l, real, sizeof real / sizeof *real);
     if (!s)
         s = take_variants(l, x);
     if (!s)

@@ -78,24 +78,15 @@ static sequence_item *attempts_of(const workshop *x, size_t seed, attempt a) {
 static agon_status take_options(lab *l, workshop *x) {
     size_t seed = 0, n_sizes = 0;
     *x = (workshop){.l = l};
-    const struct {
-        const char *key;
-        int64_t low, high;
-        size_t *out;
-    } whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, MAX_SEEDS, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
+    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, MAX_SEEDS, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
                  {"every", 1, 26, &x->every}, {"drafts", 16, 1000000, &x->n_drafts}, {"pairs", 1, 1000000, &x->n_pairs},
                  {"epochs", 1, 1000, &x->epochs}, {"batch", 1, 4096, &x->batch}, {"test_items", 20, 1000000, &x->n_test}};
-    const struct {
-        const char *key;
-        double low, high, *out;
-    } real[] = {{"corpus_lr", 1e-9, 1, &x->corpus_lr}, {"planted", 0, 1, &x->planted}, {"mended", 0.01, 0.99, &x->mended},
+    const lab_fraction real[] = {{"corpus_lr", 1e-9, 1, &x->corpus_lr}, {"planted", 0, 1, &x->planted}, {"mended", 0.01, 0.99, &x->mended},
                 {"overlooked", 0, 1, &x->overlooked}, {"missed", 0, 1, &x->missed}, {"false_alarms", 0, 1, &x->false_alarms},
                 {"unmended", 0, 1, &x->unmended}, {"beta", 1e-5, 1e5, &x->beta}};
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
-        s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
-    for (size_t i = 0; i < sizeof real / sizeof *real && !s; i++)
-        s = lab_real(l, real[i].key, real[i].low, real[i].high, real[i].out);
+    agon_status s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
+    if (!s)
+        s = lab_fractions(l, real, sizeof real / sizeof *real);
     if (!s)
         s = lab_reals(l, "lrs", 1e-9, 1, x->lrs, MAX_LRS, &x->n_lrs);
     if (!s)

@@ -66,23 +66,14 @@ static agon_status take_options(lab *l, field *x) {
     static const bool yes = true;
     size_t seed = 0, n_sizes = 0;
     *x = (field){.l = l};
-    const struct {
-        const char *key;
-        int64_t low, high;
-        size_t *out;
-    } whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
+    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
                  {"rounds", 1, 100000, &x->n_rounds}, {"prompts", 2, 4096, &x->n_prompts}, {"samples", 1, 256, &x->n_samples},
                  {"rank", 1, 256, &x->rank}, {"every", 1, 26, &x->every}, {"test_items", 20, 1000000, &x->n_test}};
-    const struct {
-        const char *key;
-        double low, high, *out;
-    } real[] = {{"corpus_lr", 1e-9, 1, &x->corpus_lr}, {"planted", 0, 1, &x->planted}, {"span_reward", 1e-6, 1e3, &x->span_reward},
+    const lab_fraction real[] = {{"corpus_lr", 1e-9, 1, &x->corpus_lr}, {"planted", 0, 1, &x->planted}, {"span_reward", 1e-6, 1e3, &x->span_reward},
                 {"missed", 0, 1, &x->missed}, {"false_alarms", 0, 1, &x->false_alarms}, {"lr", 1e-9, 1, &x->lr}, {"target", 1e-3, 1, &x->target}};
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
-        s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
-    for (size_t i = 0; i < sizeof real / sizeof *real && !s; i++)
-        s = lab_real(l, real[i].key, real[i].low, real[i].high, real[i].out);
+    agon_status s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
+    if (!s)
+        s = lab_fractions(l, real, sizeof real / sizeof *real);
     if (!s)
         s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
     if (!s)

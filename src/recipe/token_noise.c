@@ -77,23 +77,16 @@ typedef struct noise {
 static agon_status take_options(lab *l, noise *x) {
     size_t seed = 0, epochs = 0, n_sizes = 0;
     *x = (noise){.l = l};
-    const struct {
-        const char *key;
-        int64_t low, high;
-        size_t *out;
-    } whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, MAX_SEEDS, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
+    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, MAX_SEEDS, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
                  {"items", 32, 1000000, &x->n_items}, {"test_items", 50, 1000000, &x->n_test}, {"epochs", 1, 1000, &epochs},
                  {"batch", 2, 4096, &x->batch}, {"span", 1, SEQUENCE_MAX, &x->span}};
-    const struct {
-        const char *key;
-        double low, high, *out;
-    } real[] = {{"lr", 1e-9, 1, &x->lr}, {"corpus_lr", 1e-9, 1, &x->corpus_lr}, {"blur", 0, 1, &x->blur}, {"precision", 0.01, 1, &x->precision},
+    const lab_fraction real[] = {{"lr", 1e-9, 1, &x->lr}, {"corpus_lr", 1e-9, 1, &x->corpus_lr}, {"blur", 0, 1, &x->blur}, {"precision", 0.01, 1, &x->precision},
                 {"recall", 0, 1, &x->recall}};
     agon_status s = lab_reals(l, "rates", 0.01, 0.45, x->rates, MAX_RATES, &x->n_rates);
-    for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
-        s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
-    for (size_t i = 0; i < sizeof real / sizeof *real && !s; i++)
-        s = lab_real(l, real[i].key, real[i].low, real[i].high, real[i].out);
+    if (!s)
+        s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
+    if (!s)
+        s = lab_fractions(l, real, sizeof real / sizeof *real);
     if (!s)
         s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
     if (!s)

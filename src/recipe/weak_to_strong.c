@@ -92,18 +92,12 @@ static agon_status take_options(lab *l, options *o) {
     w2s *w = &o->w;
     size_t seed = 0, epochs = 0;
     *o = (options){.w = {.l = l}};
-    const struct {
-        const char *key;
-        int64_t low, high;
-        size_t *out;
-    } whole[] = {{"seed", 0, INT64_MAX, &seed},          {"seeds", 1, 100, &w->n_seeds},
+    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed},          {"seeds", 1, 100, &w->n_seeds},
                  {"corpus_items", 64, 10000000, &w->n_corpus}, {"train_items", 32, 1000000, &w->n_train},
                  {"validation_items", 30, 1000000, &w->n_validation}, {"test_items", 50, 1000000, &w->n_test},
                  {"epochs", 1, 1000, &epochs},           {"batch", 32, 4096, &w->batch},
                  {"draws", 100, 1000000, &w->draws}};
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < sizeof whole / sizeof *whole && !s; i++)
-        s = lab_int(l, whole[i].key, whole[i].low, whole[i].high, whole[i].out);
+    agon_status s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
     if (!s)
         s = lab_real(l, "lr", 0, 1, &w->lr);
     if (!s)
