@@ -422,7 +422,7 @@ static agon_status hypervolume(const duel *x, size_t method, double *out) {
 
 static json_t *contrast_json(const duel *x, const struct contrast *c, const figures *whole, const figures *drawn, double *scratch) {
     estimate e = estimate_of(x, whole, drawn, c->exo, c->dpo, 0, scratch);
-    const char *finding = e.low > 0 ? "reproduced" : e.high < 0 ? "refuted" : "undecided";
+    const char *finding = lab_finding(e.low, e.high, "reproduced", "refuted");
     lab_say(x->l, "%s less %s (%s): %+.4f [%+.4f, %+.4f] of gold reward, mean over a KL up to %g: the claim is %s",
             methods[c->exo].name, methods[c->dpo].name, c->what, e.value, e.low, e.high, x->kl_limit, finding);
     return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o}", "exo", methods[c->exo].name, "dpo", methods[c->dpo].name, "on", c->what, "claim",

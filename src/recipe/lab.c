@@ -421,6 +421,10 @@ lab_estimate lab_estimate_of(const double *v, size_t n) {
     return (lab_estimate){mean, mean - half, mean + half};
 }
 
+const char *lab_finding(double low, double high, const char *up, const char *down) {
+    return low > 0 ? up : high < 0 ? down : "undecided";
+}
+
 json_t *lab_over_seeds(const double *v, size_t n) {
     const lab_estimate e = lab_estimate_of(v, n);
     json_t *all = json_array();

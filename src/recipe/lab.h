@@ -90,7 +90,9 @@ typedef struct lab_estimate {
     double mean, low, high;
 } lab_estimate;
 lab_estimate lab_estimate_of(const double *v, size_t n);
-/* The same as {"mean", "interval": [low, high], "by_seed"}. NULL: out of memory. */
+/* `up` or `down` where the interval lies on one side of 0, else "undecided". */
+const char *lab_finding(double low, double high, const char *up, const char *down);
+/* The estimate as {"mean", "interval": [low, high], "by_seed"}. NULL: out of memory. */
 json_t *lab_over_seeds(const double *v, size_t n);
 
 /* ---- models ---------------------------------------------------------------------------------------------- */

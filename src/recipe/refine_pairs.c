@@ -383,13 +383,12 @@ static json_t *contrast_json(const workshop *x, const struct contrast *c, size_t
     for (size_t i = 0; i < x->n_seeds; i++)
         for (int k = 0; k < 2; k++)
             v[k][i] = gain(x, i, c->a, lr, k) - gain(x, i, c->b, lr, k);
-    json_t *greedy = lab_over_seeds(v[0], x->n_seeds), *ends = json_object_get(greedy, "interval");
-    double low = json_number_value(json_array_get(ends, 0)), high = json_number_value(json_array_get(ends, 1));
-    const char *finding = x->n_seeds < 2 || (low <= 0 && high >= 0) ? "undecided" : low > 0 ? "better" : "worse";
+    const lab_estimate greedy = lab_estimate_of(v[0], x->n_seeds);
+    const char *finding = lab_finding(greedy.low, greedy.high, "better", "worse");
     lab_say(x->l, "%s less %s at lr %g: %+.3f [%+.3f, %+.3f] of greedy answers right (%s)", arms[c->a].name, arms[c->b].name, x->lrs[lr],
-            json_number_value(json_object_get(greedy, "mean")), low, high, finding);
-    return json_pack("{s:s,s:s,s:f,s:s,s:o,s:o}", "arm", arms[c->a].name, "against", arms[c->b].name, "lr", x->lrs[lr], "finding", finding, "greedy", greedy,
-                     "probability", lab_over_seeds(v[1], x->n_seeds));
+            greedy.mean, greedy.low, greedy.high, finding);
+    return json_pack("{s:s,s:s,s:f,s:s,s:o,s:o}", "arm", arms[c->a].name, "against", arms[c->b].name, "lr", x->lrs[lr], "finding", finding, "greedy",
+                     lab_over_seeds(v[0], x->n_seeds), "probability", lab_over_seeds(v[1], x->n_seeds));
 }
 
 /* Gains by arm, a point a seed, a panel a learning rate. */

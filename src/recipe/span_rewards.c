@@ -355,13 +355,12 @@ static json_t *contrast_json(const field *x, size_t a, size_t b) {
         saved[i] = figure(x, i, b, STEPS) - figure(x, i, a, STEPS);
         more[i] = figure(x, i, a, MEAN_ACCURACY) - figure(x, i, b, MEAN_ACCURACY);
     }
-    json_t *steps = lab_over_seeds(saved, x->n_seeds), *ends = json_object_get(steps, "interval");
-    double low = json_number_value(json_array_get(ends, 0)), high = json_number_value(json_array_get(ends, 1));
-    const char *finding = x->n_seeds < 2 || (low <= 0 && high >= 0) ? "undecided" : low > 0 ? "faster" : "slower";
+    const lab_estimate steps = lab_estimate_of(saved, x->n_seeds);
+    const char *finding = lab_finding(steps.low, steps.high, "faster", "slower");
     lab_say(x->l, "%s against %s: %+.1f steps to %.0f%% saved [%.1f, %.1f] (%s)", arm_names[a], arm_names[b],
-            json_number_value(json_object_get(steps, "mean")), 100 * x->target, low, high, finding);
-    return json_pack("{s:s,s:s,s:s,s:o,s:o}", "arm", arm_names[a], "against", arm_names[b], "finding", finding, "steps_saved", steps,
-                     "mean_accuracy_gained", lab_over_seeds(more, x->n_seeds));
+            steps.mean, 100 * x->target, steps.low, steps.high, finding);
+    return json_pack("{s:s,s:s,s:s,s:o,s:o}", "arm", arm_names[a], "against", arm_names[b], "finding", finding, "steps_saved",
+                     lab_over_seeds(saved, x->n_seeds), "mean_accuracy_gained", lab_over_seeds(more, x->n_seeds));
 }
 
 static agon_status draw(const field *x, json_t *arms) {
