@@ -6,9 +6,10 @@
  *              probability e (train/noise.h)
  *   methods    dpo, cdpo, rdpo and dpo-forward told the true e; rdpo told the estimated e; ropo; co-teaching told the true e (dpo of two learners,
  *              the second from the base with noise on its weights, each on the share 1 - e of the pairs that the other finds easiest); and
- *   ours       two dpo policies, each on half of the swapped pairs, give margins to the other half (out of sample); a model of symmetric flips is
- *              fitted to them (flip_model_fit), and its rate is the estimated e; the posterior that a pair is right is a soft label for
- *              dpo-soft
+ *   ours       the pairs are dealt into N_FOLDS folds; for each a dpo policy, trained on the other folds, gives margins to its pairs after every epoch (out
+ *              of sample). A model of symmetric flips is fitted to the margins of each epoch (flip_model_fit); the epoch whose fit explains the labels
+ *              as given best is where to stop, its rate is the estimated e, and its posterior that a pair is right is a soft label for dpo-soft.
+ *              No label is known to be right. ours-labels and ours-stop are its halves; rdpo-stop is robust dpo, rate estimated, with the stop
  *              `methods` names those to run (none: all); dpo is always there, being what the others are measured against
  *   wrong rate `assumed` [factors]: methods that are told the rate are told each of these times it (names as "rdpo x2")
  *   noise      random: every pair alike. subgroup: only pairs whose source is of the domain `subgroup` (task/sequence.h) are swapped, with probability
@@ -34,7 +35,8 @@ static const char defaults[] =
     "\"corpus_items\": 120000, \"corpus_lr\": 0.003, \"blur\": 0.3, \"pairs\": 1000, \"test_items\": 500, \"samples\": 1, \"rates\": [0, 0.1, 0.2, 0.3, 0.4],"
     "\"noise\": \"random\", \"subgroup\": 0, \"assumed\": [1], \"methods\": [], \"epochs\": 10, \"batch\": 32, \"lr\": 0.0005, \"beta\": 0.1, \"draws\": 2000}";
 
-enum { MAX_RATES = 8, N_TRIES = 4, MAX_ASSUMED = 6 };
+enum { MAX_RATES = 8, N_TRIES = 4, MAX_ASSUMED = 6, N_FOLDS = 4 };
+enum { JUDGED_RATE, JUDGED_EPOCHS, N_JUDGED };
 static const double MOST_ASSUMED = 0.45; /* above, rdpo's weights explode */
 static const double SHAKEN = 0.05; /* noise on the second learner's weights, as a share of each tensor's root mean square */
 
@@ -45,11 +47,19 @@ typedef enum told { TOLD_NOTHING, TOLD_RATE, TOLD_ESTIMATE, TOLD_LABELS, TOLD_SH
 static const struct method {
     const char *name, *objective;
     told told;
+    bool stops; /* after the epochs that the judges chose, not after all */
 } methods[] = {
-    {"dpo", "dpo", TOLD_NOTHING},     {"cdpo", "cdpo", TOLD_RATE},
-    {"rdpo", "rdpo", TOLD_RATE},      {"rdpo-estimated", "rdpo", TOLD_ESTIMATE},
-    {"forward", "dpo-forward", TOLD_RATE}, {"ropo", "ropo", TOLD_NOTHING},
-    {"ours", "dpo-soft", TOLD_LABELS}, {"co-teaching", "dpo", TOLD_SHARE},
+    {"dpo", "dpo", TOLD_NOTHING, false},
+    {"cdpo", "cdpo", TOLD_RATE, false},
+    {"rdpo", "rdpo", TOLD_RATE, false},
+    {"rdpo-estimated", "rdpo", TOLD_ESTIMATE, false},
+    {"forward", "dpo-forward", TOLD_RATE, false},
+    {"ropo", "ropo", TOLD_NOTHING, false},
+    {"co-teaching", "dpo", TOLD_SHARE, false},
+    {"ours", "dpo-soft", TOLD_LABELS, true},
+    {"ours-labels", "dpo-soft", TOLD_LABELS, false},
+    {"ours-stop", "dpo", TOLD_NOTHING, true},
+    {"rdpo-stop", "rdpo", TOLD_ESTIMATE, true},
 };
 enum { N_METHODS = sizeof methods / sizeof *methods, MAX_VARIANTS = N_METHODS * MAX_ASSUMED };
 
@@ -66,7 +76,7 @@ static const char *const group_names[N_GROUPS] = {"everywhere", "subgroup", "oth
 
 typedef struct noise {
     lab *l;
-    size_t n_seeds, n_pairs, n_test, n_all, n_samples, n_corpus, n_rates, n_variants, n_groups, batch, steps, family, draws;
+    size_t n_seeds, n_pairs, n_test, n_all, n_samples, n_corpus, n_rates, n_variants, n_groups, batch, epochs, steps, family, draws;
     variant variants[MAX_VARIANTS];
     int subgroup; /* domain; -1: noise is random */
     double rates[MAX_RATES], lr, corpus_lr, blur, beta;
@@ -76,7 +86,7 @@ typedef struct noise {
     sequence_item *sources;       /* [n_seeds, n_all] true statements: n_pairs to learn from, then the n_test, the same under every seed */
     sequence_item *right, *wrong; /* the same: the better and the worse completion */
     double *base_scores;          /* [n_seeds, N_MEASURES, n_test] */
-    double *soft;                 /* [n_seeds, n_rates, n_pairs + 1] q of each pair, then the estimated rate */
+    double *soft;                 /* [n_seeds, n_rates, n_pairs + N_JUDGED] q of each pair, then the estimated rate and the epochs after which to stop */
     double *scores;               /* [n_seeds, n_rates, n_variants, N_MEASURES, n_test] */
 } noise;
 
@@ -138,10 +148,10 @@ static agon_status take_noise(lab *l, noise *x) {
 }
 
 static agon_status take_options(lab *l, noise *x) {
-    size_t seed = 0, epochs = 0, n_sizes = 0;
+    size_t seed = 0, n_sizes = 0;
     *x = (noise){.l = l};
     const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
-                 {"pairs", 32, 1000000, &x->n_pairs}, {"test_items", 50, 1000000, &x->n_test}, {"epochs", 1, 1000, &epochs},
+                 {"pairs", 32, 1000000, &x->n_pairs}, {"test_items", 50, 1000000, &x->n_test}, {"epochs", 1, 1000, &x->epochs},
                  {"samples", 1, 1000, &x->n_samples}, {"batch", 1, 4096, &x->batch}, {"draws", 100, 1000000, &x->draws}};
     const lab_fraction real[] = {{"lr", 1e-9, 1, &x->lr}, {"corpus_lr", 1e-9, 1, &x->corpus_lr}, {"beta", 1e-9, 1000, &x->beta}, {"blur", 0, 1, &x->blur}};
     agon_status s = lab_reals(l, "rates", 0, 0.45, x->rates, MAX_RATES, &x->n_rates);
@@ -161,7 +171,7 @@ static agon_status take_options(lab *l, noise *x) {
         s = lab_generative(l, "family", &x->family);
     x->seed = seed;
     x->n_all = x->n_pairs + x->n_test;
-    return s ? s : lab_steps(l, "batch", "pairs", epochs, x->n_pairs, x->batch, &x->steps);
+    return s ? s : lab_steps(l, "batch", "pairs", x->epochs, x->n_pairs, x->batch, &x->steps);
 }
 
 /* ---- base and pairs ---------------------------------------------------------------------------------------- */
@@ -322,59 +332,112 @@ static void noisy_pairs(const noise *x, size_t seed, size_t rate, bool *flipped,
 
 /* ---- ours: which pairs are right, out of sample --------------------------------------------------------------- */
 
-/* A policy trained on the pairs of the other fold; margins of this fold's pairs: the implicit reward's difference. */
-static agon_status judge_fold(const noise *x, agon_ctx *ctx, size_t seed, size_t fold, const sequence_item *chosen,
-                              const sequence_item *rejected, double *margins) {
-    size_t half = x->n_pairs / 2, from = fold ? 0 : half, n = fold ? half : x->n_pairs - half;
-    size_t to = fold ? half : 0, m = fold ? x->n_pairs - half : half;
-    lab_model *judge = NULL;
-    lab_rows rows = {0};
-    char beta[40];
-    double *r = malloc(2 * m * sizeof *r);
-    snprintf(beta, sizeof beta, "beta=%.17g", x->beta);
-    const lab_training t = {.objective = "dpo", .settings = {beta}, .steps = x->steps / 2 + 1, .batch = x->batch, .lr = x->lr,
-                            .reference = x->base[seed]->m, .seed = seed_derivef(x->seed + seed, "fold %zu", fold)};
-    agon_status s = r ? lab_model_copy(ctx, x->base[seed], &judge) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+/* One fold's judge: a policy in training on the pairs of all other folds. */
+typedef struct judge {
+    const noise *x;
+    const lab_model *policy;
+    size_t seed, fold;
+    const sequence_item *chosen, *rejected; /* [n_pairs] */
+    double *margins;                        /* [epochs, n_pairs], of this fold's pairs */
+} judge;
+
+/* Pair i belongs to fold i % N_FOLDS: takes those of the fold, or all others. out [n_pairs]; gives how many. */
+static size_t take_fold(const noise *x, size_t fold, bool others, const sequence_item *from, sequence_item *out) {
+    size_t n = 0;
+    for (size_t i = 0; i < x->n_pairs; i++)
+        if ((i % N_FOLDS == fold) != others)
+            out[n++] = from[i];
+    return n;
+}
+
+/* Margins of the judge's fold, out of sample: the implicit reward's difference. */
+static agon_status at_epoch(void *arg, agon_ctx *ctx, size_t epoch) {
+    const judge *j = arg;
+    const noise *x = j->x;
+    sequence_item *items = malloc(x->n_pairs * sizeof *items);
+    double *r = malloc(2 * x->n_pairs * sizeof *r), *margins = j->margins + epoch * x->n_pairs;
+    agon_status s = items && r ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    size_t n = s ? 0 : take_fold(x, j->fold, false, j->chosen, items);
     if (!s)
-        s = lab_pairs(ctx, chosen + from, rejected + from, n, NULL, &rows);
+        s = implicit_reward(x, ctx, j->seed, j->policy, items, n, r);
     if (!s)
-        s = lab_train(x->l, ctx, judge, &rows, &t);
+        take_fold(x, j->fold, false, j->rejected, items);
     if (!s)
-        s = implicit_reward(x, ctx, seed, judge, chosen + to, m, r);
-    if (!s)
-        s = implicit_reward(x, ctx, seed, judge, rejected + to, m, r + m);
-    for (size_t i = 0; i < m && !s; i++)
-        margins[to + i] = r[i] - r[m + i];
-    lab_rows_free(&rows);
-    lab_model_free(judge);
+        s = implicit_reward(x, ctx, j->seed, j->policy, items, n, r + n);
+    for (size_t k = 0; k < n && !s; k++)
+        margins[k * N_FOLDS + j->fold] = r[k] - r[n + k];
+    free(items);
     free(r);
     return s;
+}
+
+static agon_status judge_fold(judge *j, agon_ctx *ctx) {
+    const noise *x = j->x;
+    lab_model *policy = NULL;
+    lab_rows rows = {0};
+    char beta[40];
+    sequence_item *chosen = malloc(2 * x->n_pairs * sizeof *chosen), *rejected = chosen + x->n_pairs;
+    snprintf(beta, sizeof beta, "beta=%.17g", x->beta);
+    lab_training t = {.objective = "dpo", .settings = {beta}, .batch = x->batch, .lr = x->lr, .reference = x->base[j->seed]->m,
+                      .seed = seed_derivef(x->seed + j->seed, "fold %zu", j->fold), .at_mark = at_epoch, .mark_arg = j, .n_marks = x->epochs};
+    agon_status s = chosen ? lab_model_copy(ctx, x->base[j->seed], &policy) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    j->policy = policy;
+    size_t n = s ? 0 : take_fold(x, j->fold, true, j->chosen, chosen);
+    if (!s) {
+        take_fold(x, j->fold, true, j->rejected, rejected);
+        s = lab_pairs(ctx, chosen, rejected, n, NULL, &rows);
+    }
+    t.steps = size_max(x->steps * n / x->n_pairs, x->epochs); /* every epoch has its mark */
+    if (!s)
+        s = lab_train(x->l, ctx, policy, &rows, &t);
+    lab_rows_free(&rows);
+    lab_model_free(policy);
+    free(chosen);
+    return s;
+}
+
+/* The epoch after which the judges explain the pairs they have not seen best (no truth is used), and what they say then. margins [epochs, n_pairs],
+ * q [n_pairs + N_JUDGED] */
+static void conclude(const noise *x, const double *margins, double *q) {
+    size_t n = x->n_pairs, best = 0;
+    double least = INFINITY;
+    for (size_t e = 0; e < x->epochs; e++) {
+        const flip_model f = flip_model_fit(margins + e * n, n, 0.45);
+        double nats = flip_model_nats(&f, margins + e * n, n);
+        if (nats < least)
+            least = nats, best = e;
+    }
+    const flip_model f = flip_model_fit(margins + best * n, n, 0.45);
+    for (size_t i = 0; i < n; i++)
+        q[i] = flip_model_posterior(&f, margins[best * n + i]);
+    q[n + JUDGED_RATE] = f.rate;
+    q[n + JUDGED_EPOCHS] = (double)best + 1;
 }
 
 static agon_status judge_pairs(void *arg, agon_ctx *ctx, size_t i) {
     noise *x = arg;
     size_t seed = i / x->n_rates, rate = i % x->n_rates, n = x->n_pairs;
-    double *q = x->soft + i * (n + 1);
+    double *q = x->soft + i * (n + N_JUDGED), *margins = malloc(x->epochs * n * sizeof *margins);
     char key[64];
     bool found = false, *flipped = malloc(n * sizeof *flipped);
     sequence_item *chosen = malloc(2 * n * sizeof *chosen), *rejected = chosen + n;
-    snprintf(key, sizeof key, "labels %zu %g", seed, x->rates[rate]);
-    agon_status s = flipped && chosen ? lab_recall(x->l, ctx, key, q, n + 1, &found) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    snprintf(key, sizeof key, "judged %zu %g", seed, x->rates[rate]);
+    agon_status s = flipped && chosen && margins ? lab_recall(x->l, ctx, key, q, n + N_JUDGED, &found) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s && !found) {
         noisy_pairs(x, seed, rate, flipped, chosen, rejected);
-        for (size_t fold = 0; fold < 2 && !s; fold++)
-            s = judge_fold(x, ctx, seed, fold, chosen, rejected, q);
-        flip_model f = s ? (flip_model){0} : flip_model_fit(q, n, 0.45);
-        for (size_t k = 0; k < n; k++)
-            q[k] = flip_model_posterior(&f, q[k]);
-        q[n] = f.rate;
+        for (size_t fold = 0; fold < N_FOLDS && !s; fold++)
+            s = judge_fold(&(judge){.x = x, .seed = seed, .fold = fold, .chosen = chosen, .rejected = rejected, .margins = margins}, ctx);
+        if (!s) {
+            conclude(x, margins, q);
+            s = lab_keep(x->l, ctx, key, q, n + N_JUDGED);
+        }
         if (!s)
-            s = lab_keep(x->l, ctx, key, q, n + 1);
-        if (!s)
-            lab_say(x->l, "seed %zu  rate %.2f is estimated as %.3f", seed, x->rates[rate], q[n]);
+            lab_say(x->l, "seed %zu  rate %.2f is estimated as %.3f; unseen pairs are explained best after epoch %.0f of %zu", seed, x->rates[rate],
+                    q[n + JUDGED_RATE], q[n + JUDGED_EPOCHS], x->epochs);
     }
     free(flipped);
     free(chosen);
+    free(margins);
     return s;
 }
 
@@ -383,8 +446,8 @@ static agon_status judge_pairs(void *arg, agon_ctx *ctx, size_t i) {
 static agon_status train_policy(const noise *x, agon_ctx *ctx, size_t seed, size_t rate, const variant *v,
                                 const sequence_item *chosen, const sequence_item *rejected, double *scores) {
     const struct method *m = v->method;
-    const double *q = x->soft + (seed * x->n_rates + rate) * (x->n_pairs + 1);
-    double e = m->told == TOLD_ESTIMATE ? q[x->n_pairs] : v->factor * x->rates[rate];
+    const double *q = x->soft + (seed * x->n_rates + rate) * (x->n_pairs + N_JUDGED), *judged = q + x->n_pairs;
+    double e = m->told == TOLD_ESTIMATE ? judged[JUDGED_RATE] : v->factor * x->rates[rate];
     char beta[40], smoothing[40];
     lab_model *policy = NULL, *partner = NULL;
     lab_rows rows = {0};
@@ -392,8 +455,8 @@ static agon_status train_policy(const noise *x, agon_ctx *ctx, size_t seed, size
     snprintf(smoothing, sizeof smoothing, "label_smoothing=%.17g", e);
     lab_training t = {.objective = m->objective,
                       .settings = {beta, m->told == TOLD_RATE || m->told == TOLD_ESTIMATE ? smoothing : NULL},
-                      .steps = x->steps, .batch = x->batch, .lr = x->lr, .reference = x->base[seed]->m,
-                      .seed = seed_derivef(x->seed + seed, "order")};
+                      .steps = m->stopped ? (size_t)judged[JUDGED_EPOCHS] * x->steps / x->epochs : x->steps, .batch = x->batch, .lr = x->lr,
+                      .reference = x->base[seed]->m, .seed = seed_derivef(x->seed + seed, "order")};
     agon_status s = lab_model_copy(ctx, x->base[seed], &policy);
     if (!s && m->told == TOLD_SHARE && e > 0) {
         s = lab_model_copy(ctx, x->base[seed], &partner);
@@ -632,10 +695,13 @@ static json_t *in_subgroup_json(const noise *x, size_t rate) {
 static json_t *rates_json(const noise *x) {
     json_t *out = json_array();
     for (size_t rate = 0; rate < x->n_rates; rate++) {
-        json_t *estimates = json_array();
-        for (size_t seed = 0; seed < x->n_seeds; seed++)
-            json_array_append_new(estimates, json_real(x->soft[(seed * x->n_rates + rate) * (x->n_pairs + 1) + x->n_pairs]));
-        json_t *one = json_pack("{s:f,s:o}", "rate", x->rates[rate], "estimated", estimates);
+        json_t *estimates = json_array(), *epochs = json_array();
+        for (size_t seed = 0; seed < x->n_seeds; seed++) {
+            const double *judged = x->soft + (seed * x->n_rates + rate) * (x->n_pairs + N_JUDGED) + x->n_pairs;
+            json_array_append_new(estimates, json_real(judged[JUDGED_RATE]));
+            json_array_append_new(epochs, json_integer((json_int_t)judged[JUDGED_EPOCHS]));
+        }
+        json_t *one = json_pack("{s:f,s:o,s:o}", "rate", x->rates[rate], "estimated", estimates, "stop_after_epoch", epochs);
         if (x->subgroup >= 0)
             json_object_set_new(one, "rate_in_subgroup", in_subgroup_json(x, rate));
         json_array_append_new(out, one);
@@ -675,7 +741,7 @@ static agon_status run(lab *l, json_t **result) {
     x.right = calloc(x.n_seeds * x.n_all, sizeof *x.right);
     x.wrong = calloc(x.n_seeds * x.n_all, sizeof *x.wrong);
     x.base_scores = calloc(x.n_seeds * N_MEASURES * x.n_test, sizeof *x.base_scores);
-    x.soft = calloc(n * (x.n_pairs + 1), sizeof *x.soft);
+    x.soft = calloc(n * (x.n_pairs + N_JUDGED), sizeof *x.soft);
     x.scores = calloc(n * x.n_variants * N_MEASURES * x.n_test, sizeof *x.scores);
     if (!x.base || !x.sources || !x.right || !x.wrong || !x.base_scores || !x.soft || !x.scores)
         s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
@@ -702,9 +768,9 @@ static agon_status plan(lab *l, double *trained, double *asked) {
     double seeds = (double)x.n_seeds, n = seeds * (double)x.n_rates, runs = 0;
     for (size_t i = 0; i < x.n_rates * x.n_variants; i++)
         runs += trained_variant(&x, i / x.n_variants, i % x.n_variants) == i % x.n_variants ? seeds : 0;
-    trained[0] = lab_rounds(l, x.n_seeds) * (double)x.n_corpus + (runs + 2 * n) * 2 * (double)(x.steps * x.batch);
+    trained[0] = lab_rounds(l, x.n_seeds) * (double)x.n_corpus + (runs + (N_FOLDS - 1) * n) * 2 * (double)(x.steps * x.batch);
     double measured = (4 + 7.0 * (double)(1 + x.n_samples)) * (double)x.n_test; /* a completion is a pass a token, about seven */
-    asked[0] = n * 4.0 * (double)(x.steps * x.batch) + runs * (2.0 * (double)x.n_pairs + measured) + seeds * (7.0 * N_TRIES * (double)x.n_all + measured);
+    asked[0] = n * (N_FOLDS - 1 + 4.0) * (double)(x.steps * x.batch) + runs * (2.0 * (double)x.n_pairs + measured) + seeds * (7.0 * N_TRIES * (double)x.n_all + measured);
     return AGON_OK;
 }
 
