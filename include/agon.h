@@ -706,7 +706,8 @@ AGON_API agon_bench_options agon_bench_options_default(void);
  * "peak": {"f32_gflops", "bf16_gflops", "read_gbytes_per_s"}, the best of nine short runs, "kernels": [{"kernel", "n_out",
  * "n_in", "rows", "gflops", "share_of_peak", "weight_gbytes_per_s", "share_of_read"}]}, of 8-bit weights "times_bf16" too. share_of_peak is of the instruction the
  * kernel uses, share_of_read of the read bandwidth: above 1 where the weights fit into the cache. Of "stream": {"kernel", "new_tokens", "tokens_per_s",
- * "weight_mbytes" that a token reads, "weight_gbytes_per_s", "share_of_read"}, the bandwidth measured anew before each run. AGON_ENOTFOUND: no such group; AGON_EINVAL; AGON_EINTERRUPTED. */
+ * "weight_mbytes" that a token reads, "weight_gbytes_per_s", "read_gbytes_per_s", "share_of_read"}, the bandwidth being the median of plain passes over as many bytes, just before and
+ * after each answer. AGON_ENOTFOUND: no such group; AGON_EINVAL; AGON_EINTERRUPTED. */
 AGON_API AGON_MUST_CHECK agon_status agon_bench(agon_ctx *ctx, const char *group, const agon_bench_options *options, char **json);
 
 /* ---- workspaces ----------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 /* Speed of the engine by phase: prefill, generation, scoring, LoRA and full training, on real weights.
  *
  * One JSON object a line: tokens, seconds (median of the runs), tokens/s, and how much of the machine's
- * measured FMA peak the phase's matrix products reach; for one stream also how much of the read bandwidth its weights take. The peak is measured in the same run, before and
+ * measured FMA peak the phase's matrix products reach. The peak is measured in the same run, before and
  * after each phase, because a shared machine is not the same from one minute to the next. `cpu_seconds` is the
  * time all threads were running: with --threads 1 it leaves out what other processes took.
  *
@@ -77,31 +77,6 @@ static void measure_peak(bench *b, double *per_cpu, double *per_second) {
     stop(b);
     *per_second = flop / b->seconds;
     *per_cpu = flop / b->cpu;
-}
-
-/* Bytes read out of memory per second of processor time: the best of some short runs. */
-static double measure_read(bench *b) {
-    enum { FLOATS = 1 << 25, TRIES = 5 };
-    float *memory = malloc(FLOATS * sizeof *memory);
-    double best = 0;
-    if (!memory)
-        return 0;
-    memset(memory, 0, FLOATS * sizeof *memory); /* else every page is the one page of zeros */
-    for (int i = 0; i < TRIES; i++) {
-        start(b);
-        compute_read(b->ctx, memory, FLOATS);
-        stop(b);
-        double rate = FLOATS * sizeof *memory / b->cpu;
-        best = rate > best ? rate : best;
-    }
-    free(memory);
-    return best;
-}
-
-/* What the weights that a token of one stream reads come to, over the bandwidth of the same minute. */
-static double share_of_read(bench *b, double tokens_per_cpu_s, double before) {
-    double weights = (double)(model_predict(model_get_config(b->m), model_dtype(b->m), MATRIX_FORWARD) - model_widen_bytes(b->m));
-    return weights * tokens_per_cpu_s / ((before + measure_read(b)) / 2);
 }
 
 /* ---- phases -------------------------------------------------------------------------------------- */
@@ -436,11 +411,9 @@ static void grow(bench *b, const agon_ctx_options *options, const char *only) {
 /* ---- the program ----------------------------------------------------------------------------------- */
 
 static void run_phase(bench *b, const struct phase *p) {
-    double seconds[MAX_RUNS], cpu[MAX_RUNS], of_peak[MAX_RUNS], of_read[MAX_RUNS] = {0}, peak_cpu[2] = {0}, peak_wall[2];
+    double seconds[MAX_RUNS], cpu[MAX_RUNS], of_peak[MAX_RUNS], peak_cpu[2] = {0}, peak_wall[2];
     work w = {0};
-    const bool one_stream = p->run == run_stream;
     for (int i = 0; i < b->runs; i++) {
-        double read = one_stream ? measure_read(b) : 0;
         measure_peak(b, &peak_cpu[0], &peak_wall[0]);
         w = p->run(b);
         seconds[i] = b->seconds;
@@ -448,22 +421,17 @@ static void run_phase(bench *b, const struct phase *p) {
         measure_peak(b, &peak_cpu[1], &peak_wall[1]);
         double mean = (peak_cpu[0] + peak_cpu[1]) / 2;
         of_peak[i] = w.flop / cpu[i] / mean;
-        of_read[i] = one_stream ? share_of_read(b, w.tokens / cpu[i], read) : 0;
     }
     qsort(seconds, (size_t)b->runs, sizeof *seconds, ascending);
     qsort(cpu, (size_t)b->runs, sizeof *cpu, ascending);
     qsort(of_peak, (size_t)b->runs, sizeof *of_peak, ascending);
-    qsort(of_read, (size_t)b->runs, sizeof *of_read, ascending);
     int middle = b->runs / 2;
     printf("{\"phase\": \"%s\", \"path\": \"%s\", \"numerics\": \"%s\", \"threads\": %d, \"tokens\": %.0f, "
            "\"seconds\": %.3f, \"tokens_per_s\": %.1f, \"cpu_seconds\": %.3f, \"tokens_per_cpu_s\": %.1f, "
-           "\"gflops_per_cpu_s\": %.1f, \"share_of_fma_peak\": %.3f, \"fma_peak_gflops_per_cpu_s\": %.1f",
+           "\"gflops_per_cpu_s\": %.1f, \"share_of_fma_peak\": %.3f, \"fma_peak_gflops_per_cpu_s\": %.1f}\n",
            p->name, cpu_path_name(b->ctx->cpu), b->ctx->numerics ? "native" : "portable", b->ctx->n_threads, w.tokens,
            seconds[middle], w.tokens / seconds[middle], cpu[middle], w.tokens / cpu[middle],
            w.flop / cpu[middle] * 1e-9, of_peak[middle], (peak_cpu[0] + peak_cpu[1]) / 2 * 1e-9);
-    if (one_stream)
-        printf(", \"share_of_read\": %.3f", of_read[middle]);
-    puts("}");
     fflush(stdout);
 }
 

@@ -429,6 +429,7 @@ const command command_data = {
     "clean:\n"
     "  --folds 4            parts that the prompts are divided into\n"
     "  --lora 8 --epochs 1 --batch 8 --lr 0.0005  of the judges\n"
+    "                       they are asked after each epoch; the one that explains unseen labels best decides\n"
     "  --drop findings      what is found; or a share, such as 0.2, of the least credible rows (the only way for answers to\n"
     "                       imitate)\n"
     "  --soft               keep all rows, with P as their label\n"

@@ -188,6 +188,7 @@ static void show_quality(const json_t *q) {
 }
 
 static void show_cleaned(const label_arguments *a, const json_t *report) {
+    const json_t *nats = json_object_get(report, "nats_by_epoch");
     size_t i;
     json_t *one;
     printf("%s: %lld of %lld rows; %s %lld in %s\n", a->to, count_of(report, "written"), count_of(report, "rows"),
@@ -198,6 +199,9 @@ static void show_cleaned(const label_arguments *a, const json_t *report) {
     json_array_foreach(json_object_get(report, "judges"), i, one)
         printf("%s%s %.4f nats a label", i ? ", " : " (", member_text(one, "name"), number_of(one, "nats"));
     puts(json_array_size(json_object_get(report, "judges")) > 1 ? "; a coin 0.6931)" : i ? ")" : "");
+    if (json_array_size(nats) > 1)
+        printf("unseen labels are explained best after epoch %lld of %zu; a policy trained for longer learns wrong ones by heart\n", count_of(report, "epoch"),
+               json_array_size(nats));
     json_array_foreach(json_object_get(report, "first"), i, one) {
         printf("  line %-6lld P(right) ", count_of(one, "line"));
         if (isfinite(number_of(one, "p_right")))

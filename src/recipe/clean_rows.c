@@ -2,8 +2,8 @@
  *
  *   folds     by prompt: clean_folds.c
  *   base      mean and summed log_prob of every response, once: the second judge, and what the implicit reward is measured against
- *   fold k    a new adapter trained on the other folds (pairs: dpo; labels: classify, a class head; answers: sft), then asked about fold k
- *   decision  clean_decide.c
+ *   fold k    a new adapter trained on the other folds (pairs: dpo; labels: classify, a class head; answers: sft), asked about fold k after each epoch
+ *   decision  clean_decide.c, of the epoch after which the labels as given are explained best
  *
  * Nothing is kept between calls: what takes long is the training, and the same call gives the same bits. */
 #include "recipe/clean_rows.h"
@@ -38,8 +38,10 @@ typedef struct cleaner {
     size_t n, width;       /* width: responses a row */
     size_t *fold;          /* [n] */
     bool *planted;         /* [n] by the truth; NULL: none given */
-    response_score *base, *judged; /* [n, width] */
-    double *scores, *labels;       /* [CLEAN_N_JUDGES, n], [n] */
+    response_score *base, *judged; /* [n, width], [epochs, n, width] */
+    double *scores, *labels;       /* [CLEAN_N_JUDGES, n] of one epoch, [n] */
+    double *nats;                  /* [epochs] of the judge that is believed */
+    size_t epoch;                  /* the one that decides */
     double n_tokens;
 } cleaner;
 
@@ -132,10 +134,11 @@ static agon_status read_rows(cleaner *x, const char *from) {
         return ctx_fail(x->ctx, AGON_EMISMATCH, "%s changed while it was read", from);
     x->fold = memory_new(x->n, sizeof *x->fold);
     x->base = memory_new(x->n, x->width * sizeof *x->base);
-    x->judged = memory_new(x->n, x->width * sizeof *x->judged);
+    x->judged = memory_new(x->n * x->options->epochs, x->width * sizeof *x->judged);
+    x->nats = memory_new(x->options->epochs, sizeof *x->nats);
     x->scores = memory_new(x->n, CLEAN_N_JUDGES * sizeof *x->scores);
     x->labels = memory_new(x->n, sizeof *x->labels);
-    if (!x->fold || !x->base || !x->judged || !x->scores || !x->labels)
+    if (!x->fold || !x->base || !x->judged || !x->nats || !x->scores || !x->labels)
         return no_memory(x);
     for (size_t i = 0; i < x->n && !s; i++) {
         s = x->rows[i].n_responses == x->width ? check_length(x, i)
@@ -178,59 +181,73 @@ static agon_status read_truth(cleaner *x) {
 
 /* ---- judges ------------------------------------------------------------------------------------------------- */
 
+/* The judge of one fold in training. */
 typedef struct watch {
-    const cleaner *x;
-    size_t fold;
+    cleaner *x;
+    size_t fold, n_own;
+    adapter *judge;
+    size_t *own;            /* [n] the fold's rows */
+    response_score *scores; /* [n, width] scratch */
 } watch;
+
+static agon_status judge_own(const watch *w, size_t epoch) {
+    cleaner *x = w->x;
+    agon_status s = rows_score(x->ctx, x->m, w->judge, x->rows, w->own, w->n_own, w->scores);
+    for (size_t i = 0; i < w->n_own && !s; i++)
+        memcpy(x->judged + (epoch * x->n + w->own[i]) * x->width, w->scores + i * x->width, x->width * sizeof *w->scores);
+    return s;
+}
 
 static agon_status on_step(void *arg, const train_progress *p) {
     const watch *w = arg;
+    const size_t epochs = w->x->options->epochs, reached = p->step * epochs / p->n_steps;
+    agon_status s = AGON_OK;
+    for (size_t epoch = (p->step - 1) * epochs / p->n_steps; epoch < reached && !s; epoch++)
+        s = judge_own(w, epoch);
+    if (s)
+        return s;
     if (p->step * 10 / p->n_steps > (p->step - 1) * 10 / p->n_steps)
         say(w->x, "fold %zu of %zu: step %zu of %zu, loss %.4f", w->fold + 1, w->x->options->folds, p->step, p->n_steps, p->loss);
     return ctx_check_interrupt(w->x->ctx);
 }
 
-static agon_status train_judge(const cleaner *x, size_t fold, const train_row *rows, size_t n, adapter **out) {
+static agon_status train_judge(watch *w, const train_row *rows, size_t n) {
+    const cleaner *x = w->x;
     const clean_options *o = x->options;
-    uint64_t seed = seed_derivef(o->seed, "fold %zu", fold);
+    uint64_t seed = seed_derivef(o->seed, "fold %zu", w->fold);
     const adapter_options shape = {.rank = o->rank, .alpha = 2 * (float)o->rank, .seed = seed};
     train_options t = train_options_default();
-    const train_sink sink = {.on_step = on_step, .arg = &(watch){x, fold}};
+    const train_sink sink = {.on_step = on_step, .arg = w};
     t.objective = x->judge;
     objective_defaults(x->judge, t.objective_options);
     t.batch_rows = o->batch_rows;
     t.epochs = o->epochs;
     t.lr = (float)o->lr;
     t.seed = seed;
-    agon_status s = adapter_new(x->ctx, x->m, &shape, out);
+    agon_status s = adapter_new(x->ctx, x->m, &shape, &w->judge);
     if (!s)
-        s = train_add_head(x->ctx, x->m, *out, x->judge, t.objective_options, seed);
-    return s ? s : train(x->ctx, x->m, *out, NULL, NULL, rows, n, &t, &sink, NULL, 0);
+        s = train_add_head(x->ctx, x->m, w->judge, x->judge, t.objective_options, seed);
+    return s ? s : train(x->ctx, x->m, w->judge, NULL, NULL, rows, n, &t, &sink, NULL, 0);
 }
 
-/* Trains on the rows outside the fold and scores those inside. */
+/* Trains on the rows outside the fold and scores those inside, after each epoch. */
 static agon_status judge_fold(cleaner *x, size_t fold) {
     train_row *others = memory_new(x->n, sizeof *others);
-    size_t *own = memory_new(x->n, sizeof *own), n_others = 0, n_own = 0;
-    response_score *scores = memory_new(x->n, x->width * sizeof *scores);
-    adapter *a = NULL;
-    agon_status s = others && own && scores ? AGON_OK : no_memory(x);
+    size_t n_others = 0;
+    watch w = {.x = x, .fold = fold, .own = memory_new(x->n, sizeof *w.own), .scores = memory_new(x->n, x->width * sizeof *w.scores)};
+    agon_status s = others && w.own && w.scores ? AGON_OK : no_memory(x);
     for (size_t i = 0; i < x->n && !s; i++) {
         if (x->fold[i] == fold)
-            own[n_own++] = i;
+            w.own[w.n_own++] = i;
         else
             others[n_others++] = x->rows[i];
     }
     if (!s)
-        s = train_judge(x, fold, others, n_others, &a);
-    if (!s)
-        s = rows_score(x->ctx, x->m, a, x->rows, own, n_own, scores);
-    for (size_t i = 0; i < n_own && !s; i++)
-        memcpy(x->judged + own[i] * x->width, scores + i * x->width, x->width * sizeof *scores);
-    adapter_free(a);
+        s = train_judge(&w, others, n_others);
+    adapter_free(w.judge);
     free(others);
-    free(own);
-    free(scores);
+    free(w.own);
+    free(w.scores);
     return s;
 }
 
@@ -242,9 +259,9 @@ static double sigmoid(double x) {
     return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
 }
 
-/* What both judges say of row i. */
-static void judge_row(cleaner *x, size_t i) {
-    const response_score *base = x->base + i * x->width, *judged = x->judged + i * x->width;
+/* What both judges say of row i after an epoch. */
+static void judge_row(cleaner *x, size_t epoch, size_t i) {
+    const response_score *base = x->base + i * x->width, *judged = x->judged + (epoch * x->n + i) * x->width;
     double values[MAX_OBJECTIVE_OPTIONS], *first = &x->scores[i], *second = &x->scores[x->n + i];
     objective_defaults(x->judge, values);
     switch (x->kind) {
@@ -260,10 +277,10 @@ static void judge_row(cleaner *x, size_t i) {
     }
 }
 
-/* Passes over all tokens, in forward passes: the base once, each row judged once, and trained in all folds but one. */
+/* Passes over all tokens, in forward passes: the base once; after each epoch each row judged once; and trained in all folds but one. */
 static double forward_passes(const cleaner *x) {
-    double reference = x->kind == CLEAN_PAIRS ? 1 : 0, folds = (double)x->options->folds - 1;
-    return (x->kind != CLEAN_ANSWERS) + 1 + folds * (reference + TRAINED_COST * (double)x->options->epochs);
+    double reference = x->kind == CLEAN_PAIRS ? 1 : 0, folds = (double)x->options->folds - 1, epochs = (double)x->options->epochs;
+    return (x->kind != CLEAN_ANSWERS) + epochs + folds * (reference + TRAINED_COST * epochs);
 }
 
 /* Says how long it will take, by the first rows. */
@@ -288,8 +305,6 @@ static agon_status judge_rows(cleaner *x) {
         s = rows_score(x->ctx, x->m, NULL, x->rows, NULL, x->n, x->base);
     for (size_t fold = 0; fold < x->options->folds && !s; fold++)
         s = judge_fold(x, fold);
-    for (size_t i = 0; i < x->n && !s; i++)
-        judge_row(x, i);
     return s;
 }
 
@@ -391,7 +406,7 @@ static json_t *quality_json(const cleaner *x, const clean_decision *d) {
 
 static json_t *report_json(const cleaner *x, const clean_decision *d, json_t *const *findings, const ranked *list, const char *dropped) {
     static const char *const kinds[] = {"pairs", "labels", "answers"};
-    json_t *first = json_array(), *judges = json_array();
+    json_t *first = json_array(), *judges = json_array(), *nats = json_array();
     for (size_t i = 0; i < d->n_drop && i < SHOWN; i++) {
         json_t *one = json_copy(findings[i]);
         json_object_set_new(one, "text", excerpt(x->f.rows[list[i].row]));
@@ -399,20 +414,45 @@ static json_t *report_json(const cleaner *x, const clean_decision *d, json_t *co
     }
     for (size_t k = 0; k < CLEAN_N_JUDGES && isfinite(d->nats[k]); k++)
         json_array_append_new(judges, json_pack("{s:s,s:f}", "name", clean_judge_name(x->kind, k), "nats", d->nats[k]));
-    return json_pack("{s:I,s:I,s:s,s:s,s:o,s:I,s:o,s:I,s:s,s:o,s:o}", "rows", (json_int_t)x->n, "written",
+    for (size_t epoch = 0; epoch < x->options->epochs; epoch++)
+        json_array_append_new(nats, json_real(x->nats[epoch]));
+    return json_pack("{s:I,s:I,s:s,s:s,s:o,s:I,s:I,s:o,s:o,s:I,s:s,s:o,s:o}", "rows", (json_int_t)x->n, "written",
                      (json_int_t)(x->options->soft ? x->n : x->n - d->n_drop), "kind", kinds[x->kind], "judge",
-                     clean_judge_name(x->kind, d->judge), "judges", judges, "folds", (json_int_t)x->options->folds, "noise_rate",
-                     number(d->noise_rate), "n_dropped", (json_int_t)d->n_drop, "dropped", dropped, "first", first, "quality",
+                     clean_judge_name(x->kind, d->judge), "judges", judges, "epoch", (json_int_t)x->epoch + 1, "folds",
+                     (json_int_t)x->options->folds, "nats_by_epoch", nats, "noise_rate", number(d->noise_rate), "n_dropped", (json_int_t)d->n_drop, "dropped", dropped, "first", first, "quality",
                      quality_json(x, d));
 }
 
-static agon_status finish(cleaner *x, const char *to, const char *dropped, json_t **report) {
+/* By the epoch after which the judge that is believed then explains the labels as given best; of equal ones the earliest. */
+static agon_status decide(cleaner *x, clean_decision *best) {
     const clean_scores scores = {.n = x->n, .kind = x->kind, .judges = {x->scores, x->kind == CLEAN_ANSWERS ? NULL : x->scores + x->n},
                                  .labels = x->labels, .fold = x->fold, .n_folds = x->options->folds};
+    agon_status s = AGON_OK;
+    for (size_t epoch = 0; epoch < x->options->epochs && !s; epoch++) {
+        clean_decision d = {0};
+        for (size_t i = 0; i < x->n; i++)
+            judge_row(x, epoch, i);
+        s = clean_decide(x->ctx, &scores, x->options->drop_rate, &d);
+        if (s)
+            break;
+        x->nats[epoch] = d.nats[d.judge];
+        if (epoch > 0 && !(x->nats[epoch] < x->nats[x->epoch])) {
+            clean_decision_free(&d);
+            continue;
+        }
+        clean_decision_free(best);
+        *best = d, x->epoch = epoch;
+    }
+    return s;
+}
+
+static agon_status finish(cleaner *x, const char *to, const char *dropped, json_t **report) {
     clean_decision d = {0};
-    agon_status s = clean_decide(x->ctx, &scores, x->options->drop_rate, &d);
-    if (s)
+    agon_status s = decide(x, &d);
+    if (s) {
+        clean_decision_free(&d);
         return s;
+    }
     ranked *list = rank(x, &d);
     json_t **findings = memory_new(d.n_drop + 1, sizeof *findings), *made = NULL;
     if (!list || !findings)
@@ -439,7 +479,7 @@ static agon_status finish(cleaner *x, const char *to, const char *dropped, json_
 static void cleaner_free(cleaner *x) {
     dataset_free(x->d);
     row_file_free(&x->f);
-    free(x->fold), free(x->planted), free(x->base), free(x->judged), free(x->scores), free(x->labels);
+    free(x->fold), free(x->planted), free(x->base), free(x->judged), free(x->nats), free(x->scores), free(x->labels);
 }
 
 agon_status clean_file(agon_ctx *ctx, model *m, const char *from, const char *to, const clean_options *options, json_t **report) {

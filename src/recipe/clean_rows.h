@@ -68,10 +68,10 @@ typedef struct clean_options {
     void *arg;
 } clean_options;
 
-/* k folds, the rows of a prompt in one; for each an adapter (LoRA) trained on the other folds judges the rows of this one. The weights of m are
- * shared and stay as they are. Writes `to` (what is left, or with soft all) and `to`.dropped: {"file", "line", "given", "p_right", "margin",
+/* k folds, the rows of a prompt in one; for each an adapter (LoRA) trained on the other folds judges the rows of this one after each epoch; the
+ * epoch that explains the labels as given best decides. The weights of m are shared and stay as they are. Writes `to` (what is left, or with soft all) and `to`.dropped: {"file", "line", "given", "p_right", "margin",
  * "why"} a line, the surest first. The same call gives the same bits. *report new: {"rows", "written", "kind", "judge", "judges":
- * [{"name", "nats"}], "folds", "noise_rate": or null, "n_dropped", "dropped": path, "first": at most ten of the lines with "text", what they
+ * [{"name", "nats"}], "epoch" that decides, "folds", "nats_by_epoch", "noise_rate": or null, "n_dropped", "dropped": path, "first": at most ten of the lines with "text", what they
  * say, "quality": {"planted", "found", "precision", "precision_ci95", "recall", "recall_ci95"} (exact) with a truth, else null}.
  * AGON_EINVAL names file and line, or the option. */
 AGON_MUST_CHECK agon_status clean_file(agon_ctx *ctx, model *m, const char *from, const char *to, const clean_options *options, json_t **report);

@@ -387,7 +387,7 @@ static agon_status judge_fold(judge *j, agon_ctx *ctx) {
         take_fold(x, j->fold, true, j->rejected, rejected);
         s = lab_pairs(ctx, chosen, rejected, n, NULL, &rows);
     }
-    t.steps = size_max(x->steps * n / x->n_pairs, x->epochs); /* every epoch has its mark */
+    t.steps = x->steps * n / x->n_pairs > x->epochs ? x->steps * n / x->n_pairs : x->epochs; /* every epoch has its mark */
     if (!s)
         s = lab_train(x->l, ctx, policy, &rows, &t);
     lab_rows_free(&rows);
@@ -455,7 +455,7 @@ static agon_status train_policy(const noise *x, agon_ctx *ctx, size_t seed, size
     snprintf(smoothing, sizeof smoothing, "label_smoothing=%.17g", e);
     lab_training t = {.objective = m->objective,
                       .settings = {beta, m->told == TOLD_RATE || m->told == TOLD_ESTIMATE ? smoothing : NULL},
-                      .steps = m->stopped ? (size_t)judged[JUDGED_EPOCHS] * x->steps / x->epochs : x->steps, .batch = x->batch, .lr = x->lr,
+                      .steps = m->stops ? (size_t)judged[JUDGED_EPOCHS] * x->steps / x->epochs : x->steps, .batch = x->batch, .lr = x->lr,
                       .reference = x->base[seed]->m, .seed = seed_derivef(x->seed + seed, "order")};
     agon_status s = lab_model_copy(ctx, x->base[seed], &policy);
     if (!s && m->told == TOLD_SHARE && e > 0) {

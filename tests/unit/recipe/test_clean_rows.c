@@ -275,6 +275,33 @@ static void clean__finds_planted_swaps(void **state) {
     assert_int_equal(clean_file(w->ctx, w->m, w->noisy, w->to, &o, &w->report), AGON_EINVAL); /* never over a file */
 }
 
+/* A third of the labels is wrong, and the judges learn them by heart: the decision is an early epoch's. */
+static void clean__believes_the_best_epoch(void **state) {
+    world *w = *state;
+    enum { PAIRS = 80, EPOCHS = 8 };
+    clean_options o = options_of(w, "dpo");
+    rng r = rng_new(9);
+    o.epochs = EPOCHS, o.lr = 0.02, o.rank = 16, o.batch_rows = 4;
+    buffer_clear(&w->text);
+    for (size_t i = 0; i < PAIRS; i++) {
+        const bool swap = rng_uniform(&r) < 0.35;
+        buffer_printf(&w->text, "{\"prompt\":\"say %zu\",\"chosen\":\"%s %zu\",\"rejected\":\"%s %zu\"}\n", i, swap ? "bad" : "good", i % 7,
+                      swap ? "good" : "bad", i % 5);
+    }
+    assert_ok(w->ctx, file_write(w->ctx, w->from, w->text.data, w->text.size));
+    assert_ok(w->ctx, clean(w, w->from, &o));
+    const json_t *nats = json_object_get(w->report, "nats_by_epoch");
+    const size_t chosen = (size_t)real(w->report, "epoch") - 1;
+    double judges[2], least = json_number_value(json_array_get(nats, chosen));
+    assert_int_equal(json_array_size(nats), EPOCHS);
+    assert_in_range(chosen, 0, EPOCHS - 2);
+    for (size_t epoch = 0; epoch < EPOCHS; epoch++)
+        assert_true(json_number_value(json_array_get(nats, epoch)) > least || epoch >= chosen);
+    for (size_t k = 0; k < 2; k++)
+        judges[k] = real(json_array_get(json_object_get(w->report, "judges"), k), "nats");
+    assert_close(fmin(judges[0], judges[1]), least, 0);
+}
+
 static void clean__finds_planted_labels(void **state) {
     world *w = *state;
     enum { ROWS = 160 };
@@ -343,6 +370,7 @@ int main(void) {
         cmocka_unit_test(decide__finds_swapped_pairs),  cmocka_unit_test(decide__finds_reversed_labels),
         cmocka_unit_test(decide__drops_answers_at_a_rate_only), cmocka_unit_test(folds__keep_prompts_together),
         cmocka_unit_test(clean__finds_planted_swaps),
+        cmocka_unit_test(clean__believes_the_best_epoch),
         cmocka_unit_test(clean__finds_planted_labels),  cmocka_unit_test(clean__drops_unlikely_answers),
         cmocka_unit_test(clean__names_bad_input),
     };
