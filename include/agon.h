@@ -351,7 +351,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_objectives(agon_ctx *ctx, char **json)
 /* Rows to train on, as exact tokens and masks. *out new; `t` must outlive it. JSONL rows: {"text"}; {"messages"}; {"prompt", "completion"} (+ "label",
  * "weight", "reward", "advantage"); {"prompt", "chosen", "rejected"}; {"prompt", "completions", "rewards" or "advantages"}; with "spans" and critiques: docs/cli.md. Texts are raw,
  * lists of {"role", "content"} go through the chat template. max_length: tokens of prompt and response, 0 = no limit; longer responses are
- * cut, and rows whose prompt alone is longer left out: both count in n_truncated. AGON_EINVAL, AGON_EFORMAT name file and line. */
+ * cut, which n_truncated counts; a prompt that fills it, or sides that are equal when cut, make a bad row. AGON_EINVAL, AGON_EFORMAT name file and line. */
 typedef struct agon_dataset agon_dataset;
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_open(agon_ctx *ctx, const agon_tokenizer *t, const char *path,
                                                        const char *objective, size_t max_length, agon_dataset **out);
@@ -367,7 +367,7 @@ typedef struct agon_dataset_options {
 } agon_dataset_options;
 AGON_API agon_dataset_options agon_dataset_options_default(void);
 /* The same with options (NULL: the defaults). A row without the fields its objective needs, an empty completion, a pair whose sides are
- * equal, a label or weight out of range, a reward that is not finite, a group of the wrong size, another dimension or adapter: named by file and line, or counted. AGON_EINVAL too where a
+ * equal (also after cutting), a prompt that leaves no room, a label or weight out of range, a reward that is not finite, a group of the wrong size, another dimension or adapter: named by file and line, or counted. AGON_EINVAL too where a
  * dimension or adapter has no rows. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const char *path,
                                                             const char *objective, const agon_dataset_options *options,

@@ -9,20 +9,28 @@
 
 enum { LIMIT_BYTES = 64 << 20 };
 
-agon_status json_parse(agon_ctx *ctx, const char *where, const char *text, size_t n, json_t **out) {
+/* is_line: `where` names the line already. */
+static agon_status parse(agon_ctx *ctx, const char *where, const char *text, size_t n, bool is_line, json_t **out) {
     json_error_t error;
+    char place[64];
     if (n > LIMIT_BYTES)
         return ctx_fail(ctx, AGON_EFORMAT, "%s: %zu bytes of JSON is more than %d", where, n,
                         LIMIT_BYTES);
     json_t *value = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    if (!value && is_line)
+        snprintf(place, sizeof place, "column %d", error.column);
+    else if (!value)
+        snprintf(place, sizeof place, "line %d, column %d", error.line, error.column);
     if (!value && json_error_code(&error) == json_error_null_character)
-        return ctx_fail(ctx, AGON_EFORMAT, "%s: the text at line %d, column %d holds U+0000 (\\u0000), which no text here may hold; take it out", where,
-                        error.line, error.column);
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: the text at %s holds U+0000 (\\u0000), which no text here may hold; take it out", where, place);
     if (!value)
-        return ctx_fail(ctx, AGON_EFORMAT, "%s: not valid JSON at line %d, column %d: %s", where,
-                        error.line, error.column, error.text);
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: not valid JSON at %s: %s", where, place, error.text);
     *out = value;
     return AGON_OK;
+}
+
+agon_status json_parse(agon_ctx *ctx, const char *where, const char *text, size_t n, json_t **out) {
+    return parse(ctx, where, text, n, false, out);
 }
 
 agon_status json_read_file(agon_ctx *ctx, const char *path, json_t **out) {
@@ -127,7 +135,10 @@ agon_status jsonl_read_lenient(agon_ctx *ctx, const char *path, json_row row, js
         snprintf(where, sizeof where, "%.500s:%zu", path, number);
         json_t *object = NULL;
         size_t mark = number == 1 && strncmp(line, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* a byte order mark */
-        s = json_parse(ctx, where, line + mark, (size_t)n - mark, &object);
+        size_t end = (size_t)n; /* without the line's end: what is missing is missing in this line */
+        while (end > mark && (line[end - 1] == '\n' || line[end - 1] == '\r'))
+            end--;
+        s = parse(ctx, where, line + mark, end - mark, true, &object);
         if (!s && !json_is_object(object))
             s = ctx_fail(ctx, AGON_EFORMAT, "%s: each line must be a JSON object", where);
         if (s && s != AGON_ENOMEM && bad)

@@ -26,6 +26,11 @@ typedef struct command {
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 } command;
 
+/* Tokens of prompt and response that train and data take where --max-length says nothing: a check finds what a training would. */
+#define DEFAULT_MAX_LENGTH 2048
+#define NUMBER_TEXT_(n) #n
+#define NUMBER_TEXT(n) NUMBER_TEXT_(n) /* of such a constant, for the help */
+
 /* One option of a command. Exactly one of the targets is set. */
 typedef struct option_spec {
     const char *name;    /* "--max-tokens" */

@@ -92,7 +92,7 @@ static long long count_of(const json_t *report, const char *key) {
     return (long long)json_integer_value(json_object_get(report, key));
 }
 
-static void show_report(const json_t *report, bool list) {
+static void show_report(const json_t *report, bool list, int64_t max_length) {
     json_t *skipped = json_object_get(report, "skipped_rows"), *row, *faults = json_object_get(report, "faults"), *count;
     const char *fault;
     size_t i;
@@ -101,7 +101,10 @@ static void show_report(const json_t *report, bool list) {
     printf("tokens: %lld of prompts, %lld of responses, %lld supervised; longest %lld\n", count_of(report, "prompt_tokens"),
            count_of(report, "response_tokens"), count_of(report, "supervised_tokens"), count_of(report, "longest"));
     printf("packing: %.1f%% of the room filled by best fit\n", 100 * json_real_value(json_object_get(report, "packing")));
-    printf("truncated: %lld\n", count_of(report, "truncated"));
+    printf("truncated: %lld rows", count_of(report, "truncated"));
+    if (max_length)
+        printf(", longer than %lld tokens and cut at the end", (long long)max_length);
+    putchar('\n');
     printf("own end token: %lld completions brought one; no second is added\n", count_of(report, "double_end"));
     json_object_foreach(json_object_get(report, "unread"), fault, count)
         printf("not read by %s: \"%s\" of %lld rows\n", member_text(report, "objective"), fault, (long long)json_integer_value(count));
@@ -183,7 +186,7 @@ static int check(const check_arguments *a) {
     if (report && a->json)
         puts(answer);
     else if (report) {
-        show_report(report, a->check);
+        show_report(report, a->check, a->max_length);
         code = show_rows(ctx, d, a->show);
     }
     if (report && a->check && code == EXIT_FINE && count_of(report, "skipped") > 0)
@@ -323,7 +326,7 @@ static bool is_subcommand(const char *word) {
 
 static int run(int argc, char **argv) {
     const char *words[2] = {NULL, NULL};
-    data_arguments x = {.test = 0.1, .check = {.show = -1}, .labels = label_arguments_default(),
+    data_arguments x = {.test = 0.1, .check = {.show = -1, .max_length = DEFAULT_MAX_LENGTH}, .labels = label_arguments_default(),
                         .contexts = {.prior = agon_contexts_options_default().prior}};
     check_arguments *c = &x.check;
     label_arguments *l = &x.labels;
@@ -391,7 +394,8 @@ const command command_data = {
     "check    reads the file as agon train would: bad rows by line and reason, truncation, end tokens, and the exact\n"
     "         tokens and mask of the first rows; exit code 4 where there are bad rows.\n"
     "stats    the counts alone.\n"
-    "split    FILE.train, FILE.test (and FILE.validation): rows of one prompt stay together, equal rows are written once.\n"
+    "split    rows.jsonl to rows.train.jsonl, rows.test.jsonl (and rows.validation.jsonl): rows of one prompt stay together,\n"
+    "         equal rows are written once.\n"
     "fuse     rows with {\"votes\": {\"verifier\": true, \"critic\": false, \"human\": true}} to rows with one label: how often each\n"
     "         source is wrong is estimated from the votes, so a rare human label may outweigh many of a critic's.\n"
     "noise    makes a stated share of the labels wrong, and keeps the truth in OUT.truth.\n"
@@ -411,11 +415,11 @@ const command command_data = {
     "  --model M            whose tokens and chat template (default: $AGON_MODEL, else the cached model)\n"
     "  --chat-template NAME the family to use instead of the file's template\n"
     "  --dimensions A,B     the rows' dimensions, as in agon train: a row of none of them is bad, as is one without rows\n"
-    "  --max-length N       tokens of prompt and response; 0: no limit\n"
+    "  --max-length N       tokens of prompt and response, as in agon train (" NUMBER_TEXT(DEFAULT_MAX_LENGTH) "; 0: no limit)\n"
     "  --group-size N       completions a group must have; 0: any\n"
     "  --show N             rows to show token by token (check: 1)\n"
     "split:\n"
-    "  --test S, --validation S   shares of the rows (0.1 and 0); the rest is FILE.train\n"
+    "  --test S, --validation S   shares of the rows (0.1 and 0); the rest is for training\n"
     "  --seed N             of who goes where (0)\n"
     "fuse:\n"
     "  --gold SOURCE        its votes are the truth\n"

@@ -106,7 +106,7 @@ static int show_plan(const train_arguments *a, const opened *o, const agon_datas
     if (!a->json)
         show_memory(&memory);
     if (cut && !a->json)
-        printf("%zu rows are longer than --max-length %lld: cut at the end, or left out where the prompt alone is\n", cut,
+        printf("%zu rows are longer than --max-length %lld: cut at the end\n", cut,
                (long long)a->max_length);
     fflush(stdout);
     return EXIT_FINE;
@@ -363,7 +363,7 @@ static int check_arguments(train_arguments *a) {
 }
 
 static int run(int argc, char **argv) {
-    train_arguments a = {.epochs = 1, .batch = 8, .max_length = 2048, .vectors = 4, .small_loss_ramp = NAN, .lora_alpha = NAN, .options = agon_train_options_default(),
+    train_arguments a = {.epochs = 1, .batch = 8, .max_length = DEFAULT_MAX_LENGTH, .vectors = 4, .small_loss_ramp = NAN, .lora_alpha = NAN, .options = agon_train_options_default(),
                          .rounds = 10, .prompts = 16, .samples = 4, .max_tokens = 48, .online = agon_online_options_default()};
     a.online.on_round = on_round;
     a.online.arg = &a;
@@ -487,7 +487,8 @@ const command command_train = {
     "  --beta1 X (0.9)  --beta2 X (0.999)  --eps X (1e-8)   of AdamW\n"
     "  --temperature T      of all log_probs (1)\n"
     "  --seed S             of the data's order and the new factors (0)\n"
-    "  --max-length N       tokens of prompt and response (2048; 0: no limit); longer rows are cut\n"
+    "  --max-length N       tokens of prompt and response (" NUMBER_TEXT(DEFAULT_MAX_LENGTH) "; 0: no limit); longer rows are cut, and bad\n"
+    "                       where nothing is left to learn from\n"
     "  --skip-bad           leave out rows that cannot be learnt from, and name them (default: the first one is an error)\n"
     "  --checkpoint-every N steps (default: about every half minute)\n"
     "  --resume             only go on: an error where there is no checkpoint\n"

@@ -109,10 +109,7 @@ static agon_status dataset_fill(agon_ctx *ctx, const tokenizer *t, const char *w
     if (s == AGON_OK && d->n == 0)
         s = d->n_skipped ? ctx_fail(ctx, AGON_EINVAL, "%s: none of the rows can be learnt from; the first of %zu left out: "
                                     "%s", where, d->n_skipped, d->skipped[0].sentence)
-            : d->n_truncated
-                ? ctx_fail(ctx, AGON_EINVAL, "%s: all %zu rows have prompts of %zu tokens or more", where, d->n_truncated,
-                           options->max_tokens)
-                : ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows", where);
+                         : ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows", where);
     if (s == AGON_OK)
         s = names_covered(ctx, where, options, d);
     if (s != AGON_OK) {
@@ -240,7 +237,7 @@ size_t dataset_n_truncated(const dataset *d) {
 }
 
 const char *data_fault_name(data_fault f) {
-    static const char *const names[] = {"format", "fields", "empty", "equal", "range", "not finite", "group", "weight"};
+    static const char *const names[] = {"format", "fields", "empty", "equal", "range", "not finite", "group", "length", "weight"};
     _Static_assert(sizeof names / sizeof names[0] == N_DATA_FAULTS, "each fault has a name");
     return f < N_DATA_FAULTS ? names[f] : "";
 }

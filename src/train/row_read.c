@@ -61,8 +61,8 @@ static agon_status new_row(row_reader *r, const row_example *e, size_t n, train_
     return AGON_OK;
 }
 
-/* A row of the examples that share their prompt. Too long: responses are cut at the end, and a row whose
- * prompt alone fills max_tokens is left out; both count as truncated. *kept NULL when left out. */
+/* A row of the examples that share their prompt. Too long: responses are cut at the end, which counts as truncated; a
+ * prompt that alone fills max_tokens leaves nothing to learn from. */
 static agon_status keep_row(row_reader *r, const char *where, const row_example *e, size_t n, train_row **kept) {
     dataset *d = r->d;
     size_t n_prompt = e[0].n_prompt, room = r->max_tokens ? r->max_tokens - n_prompt : SIZE_MAX;
@@ -71,11 +71,12 @@ static agon_status keep_row(row_reader *r, const char *where, const row_example 
         if (e[k].n_prompt != n_prompt || memcmp(e[k].tokens.ids, e[0].tokens.ids, n_prompt * sizeof(int32_t)) != 0)
             return ctx_fail(r->ctx, AGON_EINVAL, "%s: the responses do not share their prompt's tokens", where);
     bool cut = false;
+    if (r->max_tokens && n_prompt >= r->max_tokens)
+        return BAD(r, FAULT_LENGTH, "%s: the prompt has %zu tokens; with an answer at most %zu are taken, so nothing is left to learn from", where,
+                   n_prompt, r->max_tokens);
     for (size_t k = 0; k < n; k++)
         cut = cut || (r->max_tokens && e[k].tokens.n > r->max_tokens);
     d->n_truncated += cut ? 1 : 0;
-    if (r->max_tokens && n_prompt >= r->max_tokens)
-        return AGON_OK;
     train_row *row;
     agon_status s = new_row(r, &e[0], n, &row);
     for (size_t k = 0; k < n && s == AGON_OK; k++)
@@ -260,7 +261,7 @@ static agon_status read_single(row_reader *r, const char *where, json_t *object)
     }
     if (s == AGON_OK)
         s = keep_row(r, where, &e, 1, &kept);
-    if (s == AGON_OK && kept) {
+    if (s == AGON_OK) {
         train_response *x = (train_response *)kept->responses;
         const struct {
             const char *key;
@@ -368,6 +369,10 @@ static agon_status pair_numbers(row_reader *r, const char *where, json_t *object
     return s;
 }
 
+static bool same_tokens(const train_response *a, const train_response *b) {
+    return a->n == b->n && memcmp(a->tokens, b->tokens, a->n * sizeof *a->tokens) == 0;
+}
+
 static agon_status read_pair(row_reader *r, const char *where, json_t *object) {
     row_example e[2] = {{{0}, {0}, 0}, {{0}, {0}, 0}};
     row_prompt p = {0};
@@ -398,9 +403,11 @@ static agon_status read_pair(row_reader *r, const char *where, json_t *object) {
         s = BAD(r, FAULT_EQUAL, "%s: chosen and rejected are the same; such a pair teaches nothing", where);
     if (s == AGON_OK)
         s = keep_row(r, where, e, 2, &kept);
-    if (s == AGON_OK && kept)
+    if (s == AGON_OK && same_tokens(&kept->responses[0], &kept->responses[1]))
+        s = BAD(r, FAULT_EQUAL, "%s: chosen and rejected are equal after cutting to %zu tokens; such a pair teaches nothing", where, r->max_tokens);
+    if (s == AGON_OK)
         s = pair_numbers(r, where, object, kept);
-    for (size_t k = 0; k < 2 && s == AGON_OK && kept && learns_words(r); k++)
+    for (size_t k = 0; k < 2 && s == AGON_OK && learns_words(r); k++)
         s = place_spans(r, where, NULL, k ? rejected : chosen, n_context[k], &e[k], (train_response *)&kept->responses[k]);
     row_example_free(&e[0]);
     row_example_free(&e[1]);
@@ -444,9 +451,9 @@ static agon_status read_group(row_reader *r, const char *where, json_t *object) 
     }
     if (s == AGON_OK)
         s = keep_row(r, where, e, n, &kept);
-    if (s == AGON_OK && kept)
+    if (s == AGON_OK)
         s = read_number(r, where, object, "weight", &kept->weight);
-    for (size_t k = 0; k < n && s == AGON_OK && kept; k++) {
+    for (size_t k = 0; k < n && s == AGON_OK; k++) {
         train_response *x = (train_response *)&kept->responses[k];
         s = read_list(r, where, object, "rewards", n, k, &x->reward);
         if (s == AGON_OK)
@@ -488,7 +495,7 @@ static agon_status read_steps(row_reader *r, const char *where, json_t *object) 
         s = row_no_memory(r);
     if (s == AGON_OK)
         s = keep_row(r, where, &e, 1, &kept);
-    if (s == AGON_OK && kept) {
+    if (s == AGON_OK) {
         train_response *x = (train_response *)kept->responses;
         float *targets = arena_take(r->d->memory, x->n, sizeof *targets);
         for (size_t t = 0; targets && t < x->n; t++)
@@ -503,6 +510,8 @@ static agon_status read_steps(row_reader *r, const char *where, json_t *object) 
             if (s == AGON_OK && ends[k] - e.n_prompt < x->n)
                 targets[ends[k] - e.n_prompt] = (float)label;
         }
+        if (s == AGON_OK && ends[0] - e.n_prompt >= x->n)
+            s = BAD(r, FAULT_LENGTH, "%s: the first step ends beyond the %zu tokens that are taken; no label is left to learn from", where, r->max_tokens);
     }
     row_example_free(&e);
     return s;
@@ -542,7 +551,7 @@ static agon_status read_question(row_reader *r, const char *where, json_t *objec
     if (s == AGON_OK)
         s = completion ? row_encode_pair(r, where, "completion", &p, completion, &e) : encode_question(r, where, &p, &e);
     if (s == AGON_OK && r->max_tokens && e.n_prompt >= r->max_tokens)
-        s = BAD(r, FAULT_RANGE, "%s: the prompt has %zu tokens; with an answer at most %zu fit", where, e.n_prompt, r->max_tokens);
+        s = BAD(r, FAULT_LENGTH, "%s: the prompt has %zu tokens; with an answer at most %zu fit", where, e.n_prompt, r->max_tokens);
     if (s == AGON_OK && completion)
         s = keep_row(r, where, &e, 1, &row);
     else if (s == AGON_OK && (s = new_row(r, &e, 0, &row)) == AGON_OK)

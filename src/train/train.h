@@ -202,10 +202,11 @@ typedef enum data_fault {
     FAULT_FORMAT,     /* the line is no JSON object */
     FAULT_FIELDS,     /* a field the objective needs is missing, or of another form */
     FAULT_EMPTY,      /* an empty completion */
-    FAULT_EQUAL,      /* chosen and rejected are the same tokens */
+    FAULT_EQUAL,      /* chosen and rejected are the same tokens, or become so when cut */
     FAULT_RANGE,      /* a label outside [0, 1], a negative weight, a number beyond NUMBER_LIMIT */
     FAULT_NOT_FINITE, /* a reward, advantage or margin that is not finite */
     FAULT_GROUP,      /* a group of another size than asked for, or too small to compare */
+    FAULT_LENGTH,     /* a prompt that leaves no room for an answer, steps cut before the first ends */
     FAULT_WEIGHT,     /* a weight of 0: left out and counted whether or not skip_bad is set */
     N_DATA_FAULTS
 } data_fault;
@@ -231,7 +232,7 @@ AGON_MUST_CHECK agon_status dataset_read_with(agon_ctx *ctx, const tokenizer *t,
 
 typedef struct dataset_summary {
     size_t n_rows, n_responses, n_prompt_tokens, n_response_tokens, n_supervised;
-    size_t n_truncated;   /* rows cut, or left out because their prompt alone is too long */
+    size_t n_truncated;   /* rows cut */
     size_t n_skipped;     /* bad rows left out */
     size_t n_double_end;  /* completions that brought their own end token or its text */
     size_t longest;       /* prompt and response */

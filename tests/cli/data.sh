@@ -137,4 +137,24 @@ says err 'dpo does not read "label", which 1 rows have'
 printf '{"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"b"},{"from":"human","value":"c"}]}\n' >dangling.jsonl
 run 0 "$agon" data convert dangling.jsonl --to cut.jsonl
 says out '1 turns after the last answer are left out'
+
+# ---- check and train have the same limit where none is given; what cutting leaves without anything to learn is bad by line
+words=$(awk 'BEGIN { for (i = 0; i < 6000; i++) printf "the cat " }')
+printf '{"prompt":"a","completion":"b"}\n{"prompt":"a","completion":"%s"}\n{"prompt":"%s","completion":"b"}\n' "$words" "$words" >long.jsonl
+run 4 "$agon" data check long.jsonl --objective sft --model "$tiny" --show 0
+says out 'sft: 2 rows'
+says out 'truncated: 1 rows, longer than 2048 tokens'
+says out 'bad rows: 1, length 1'
+says out 'long.jsonl:3: the prompt has [0-9]+ tokens; with an answer at most 2048 are taken'
+run 4 "$agon" train sft --data long.jsonl --model "$tiny" --lora 2 --dry-run
+says err 'long.jsonl:3: the prompt has [0-9]+ tokens; with an answer at most 2048 are taken'
+run 0 "$agon" data check long.jsonl --objective sft --model "$tiny" --show 0 --max-length 0
+run 0 "$agon" data --help
+says out 'as in agon train \(2048; 0: no limit\)'
+printf '{"prompt":"p","chosen":"the same long text that goes on and on A","rejected":"the same long text that goes on and on B"}\n' >alike.jsonl
+run 4 "$agon" train dpo --data alike.jsonl --model "$tiny" --lora 2 --dry-run --max-length 8
+says err 'alike.jsonl:1: chosen and rejected are equal after cutting to 8 tokens'
+printf '{"prompt":"a","completion":"b"}\n{"prompt":"a",\n' >torn.jsonl
+run 4 "$agon" data check torn.jsonl --objective sft --model "$tiny"
+says out 'torn.jsonl:2: not valid JSON at column 14'
 done_testing

@@ -57,9 +57,9 @@ printf '{"prompt":"a\\u0000b","completion":"c"}\n' >nul
 run 0 "$agon" score --model "$tiny" --json <nul
 printf '{"prompt":"a","completion":"c"}\n' | cat - nul >nuls.jsonl
 run 4 "$agon" data check nuls.jsonl --objective sft --model "$tiny"
-says out 'nuls.jsonl:2: the text at line 1, column [0-9]+ holds U\+0000 .*take it out'
+says out 'nuls.jsonl:2: the text at column [0-9]+ holds U\+0000 .*take it out'
 run 4 "$agon" train sft --model "$tiny" --data nuls.jsonl --output trained --lora 2 --steps 1
-says err 'nuls.jsonl:2: the text at line 1, column [0-9]+ holds U\+0000'
+says err 'nuls.jsonl:2: the text at column [0-9]+ holds U\+0000'
 one_sentence
 printf '{"query":"a\\u0000b","answer":"c"}\n' >queries.jsonl
 run 4 "$agon" init queries.jsonl

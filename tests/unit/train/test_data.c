@@ -162,14 +162,45 @@ static void data__long_rows_are_cut_and_counted(void **state) {
     dataset *d = NULL;
     assert_ok(w->ctx, read_text(w, "sft",
                                 "{\"prompt\": \"a\", \"completion\": \"b c d e f g h i j k l m n o p\"}\n"
-                                "{\"prompt\": \"a\", \"completion\": \"b\"}\n"
-                                "{\"prompt\": \"a b c d e f g h i j k l m n o p q\", \"completion\": \"b\"}\n",
+                                "{\"prompt\": \"a\", \"completion\": \"b\"}\n",
                                 8, &d));
     const train_row *rows = dataset_rows(d, &n);
     assert_int_equal(n, 2);
     assert_int_equal(rows[0].n_prompt + rows[0].responses[0].n, 8);
-    assert_int_equal(dataset_n_truncated(d), 2);
+    assert_int_equal(dataset_n_truncated(d), 1);
     dataset_free(d);
+}
+
+/* What cutting leaves without anything to learn from is bad by line, refused or left out and counted, and not as truncated. */
+static void data__rows_that_cutting_spoils_are_bad(void **state) {
+    world *w = *state;
+    const struct {
+        const char *objective, *text, *words;
+        data_fault fault;
+    } cases[] = {
+        {"sft", "{\"prompt\": \"a b c d e f g h i j k l m n o p q\", \"completion\": \"b\"}\n", ":2: the prompt has ", FAULT_LENGTH},
+        {"prm", "{\"prompt\": \"a\", \"completions\": [\"a b c d e f g h i j k\", \"b\"], \"labels\": [true, false]}\n", ":2: the first step ends beyond the 8",
+         FAULT_LENGTH},
+        {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b c d e f g h i j k l A\", \"rejected\": \"b c d e f g h i j k l B\"}\n",
+         ":2: chosen and rejected are equal after cutting to 8 tokens", FAULT_EQUAL},
+    };
+    static const char *const good[] = {"{\"prompt\": \"a\", \"completion\": \"b\"}\n",
+                                       "{\"prompt\": \"a\", \"completions\": [\"a\", \"b\"], \"labels\": [true, false]}\n",
+                                       "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\"}\n"};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[512];
+        dataset *d = NULL;
+        snprintf(text, sizeof text, "%s%s", good[i], cases[i].text);
+        assert_int_equal(read_text(w, cases[i].objective, text, 8, &d), AGON_EINVAL);
+        assert_non_null(strstr(agon_error(w->ctx), cases[i].words));
+        const dataset_options options = {.max_tokens = 8, .skip_bad = true};
+        assert_ok(w->ctx, dataset_read_with(w->ctx, w->t, w->path, objective_find(cases[i].objective), &options, &d));
+        dataset_summary s = dataset_summarise(d);
+        assert_int_equal(s.n_rows, 1);
+        assert_int_equal(s.n_truncated, 0);
+        assert_int_equal(s.faults[cases[i].fault], 1);
+        dataset_free(d);
+    }
 }
 
 static void data__names_file_and_line(void **state) {
@@ -512,6 +543,7 @@ int main(void) {
         cmocka_unit_test(data__pairs_share_their_prompt),
         cmocka_unit_test(data__groups_and_labels),
         cmocka_unit_test(data__long_rows_are_cut_and_counted),
+        cmocka_unit_test(data__rows_that_cutting_spoils_are_bad),
         cmocka_unit_test(data__names_file_and_line),
         cmocka_unit_test(data__weight_zero_leaves_out),
         cmocka_unit_test(data__counts_what_is_not_read),
