@@ -366,8 +366,8 @@ typedef struct agon_dataset_options {
     size_t n_adapters;
 } agon_dataset_options;
 AGON_API agon_dataset_options agon_dataset_options_default(void);
-/* The same with options (NULL: the defaults). A row without the fields its objective needs, an empty completion, a pair whose sides are
- * equal (also after cutting), a prompt that leaves no room, a label or weight out of range, a reward that is not finite, a group of the wrong size, another dimension or adapter: named by file and line, or counted. AGON_EINVAL too where a
+/* The same with options (NULL: the defaults). A row without the fields its objective needs, a completion that is empty or white space only, a pair whose sides are
+ * equal (also after cutting), a prompt that leaves no room, a label or weight out of range, a reward that is not finite, a group of the wrong size, equal completions with unequal rewards in a ranking, another dimension or adapter: named by file and line, or counted. AGON_EINVAL too where a
  * dimension or adapter has no rows. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const char *path,
                                                             const char *objective, const agon_dataset_options *options,
@@ -394,10 +394,10 @@ AGON_API AGON_MUST_CHECK agon_status agon_dataset_from_samples(agon_ctx *ctx, co
                                                                const char *objective, agon_dataset **out);
 /* {"objective", "rows", "responses", "prompt_tokens", "response_tokens", "supervised_tokens", "longest", "truncated", "double_end":
  * completions that brought their own end token, "skipped", "faults": {reason: count}, "skipped_rows": [{"fault", "sentence"}] (at most 1,000),
- * "unread": {field: rows that have it, which the objective does not read},
+ * "unread": {field: rows that have it, which the objective does not read}, "space_only": pairs whose sides differ only in the white space they end with,
  * "packing": share of the room that best-fit packing fills, "dimensions": {name: rows} where there are any}; *json new. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **json);
-/* Of the report what is not trained on: "skipped", "faults", "skipped_rows" and "unread"; *json new. The packing, whose time grows with the
+/* Of the report what is not trained on: "skipped", "faults", "skipped_rows", "unread" and "space_only"; *json new. The packing, whose time grows with the
  * square of the rows, is not computed. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_unused(agon_ctx *ctx, const agon_dataset *d, char **json);
 AGON_API void agon_dataset_free(agon_dataset *d);

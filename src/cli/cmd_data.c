@@ -108,6 +108,8 @@ static void show_report(const json_t *report, bool list, int64_t max_length) {
     printf("own end token: %lld completions brought one; no second is added\n", count_of(report, "double_end"));
     json_object_foreach(json_object_get(report, "unread"), fault, count)
         printf("not read by %s: \"%s\" of %lld rows\n", member_text(report, "objective"), fault, (long long)json_integer_value(count));
+    if (count_of(report, "space_only"))
+        printf("nearly equal: %lld pairs whose sides differ only in the white space they end with\n", count_of(report, "space_only"));
     const json_t *dimensions = json_object_get(report, "dimensions"), *spans = json_object_get(report, "spans");
     if (dimensions)
         fputs("rows of each dimension:", stdout);

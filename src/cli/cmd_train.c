@@ -66,6 +66,9 @@ static agon_status show_unused(const train_arguments *a, const opened *o, const 
     const char *field;
     json_object_foreach(json_object_get(report, "unread"), field, one)
         fprintf(stderr, "agon train: %s does not read \"%s\", which %lld rows have\n", a->objective, field, (long long)json_integer_value(one));
+    if (json_integer_value(json_object_get(report, "space_only")))
+        fprintf(stderr, "agon train: the sides of %lld pairs differ only in the white space they end with\n",
+                (long long)json_integer_value(json_object_get(report, "space_only")));
     if (n && a->json)
         printf("{\"skipped\":%zu}\n", n);
     if (n)

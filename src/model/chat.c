@@ -343,6 +343,15 @@ static int role_of(const char *name) {
     return -1;
 }
 
+/* "system, user, assistant": the roles a family has. */
+static const char *roles_of(const chat_family *f, char *text, size_t size) {
+    size_t at = 0;
+    for (int i = 0; i < N_ROLES && at < size; i++)
+        if (f->open[i])
+            at += (size_t)snprintf(text + at, size - at, "%s%s", at ? ", " : "", role_names[i]);
+    return text;
+}
+
 static agon_status check_messages(agon_ctx *ctx, const tokenizer *t, const chat_message *messages, size_t n) {
     if (!t->family)
         return ctx_fail(ctx, AGON_EUNSUPPORTED,
@@ -353,10 +362,10 @@ static agon_status check_messages(agon_ctx *ctx, const tokenizer *t, const chat_
                               "(" FAMILY_NAMES "), or use plain prompts");
     for (size_t i = 0; i < n; i++) {
         int role = role_of(messages[i].role);
+        char roles[64];
         if (role < 0 || !t->family->open[role])
-            return ctx_fail(ctx, AGON_EINVAL,
-                            "message %zu: role '%.40s' is not one that template %s has (system, user, assistant)",
-                            i, messages[i].role ? messages[i].role : "", t->family->name);
+            return ctx_fail(ctx, AGON_EINVAL, "message %zu: role '%.40s' is not one that template %s has (%s)", i,
+                            messages[i].role ? messages[i].role : "", t->family->name, roles_of(t->family, roles, sizeof roles));
         if (!messages[i].content)
             return ctx_fail(ctx, AGON_EINVAL, "message %zu has no content", i);
         if (role == SYSTEM && i > 0 && t->family->system_with_last_user)

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/nearest.h"
 #include "train/row_file.h"
+#include "train/row_reader.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,6 +189,18 @@ static agon_status make_pair(agon_ctx *ctx, const char *where, const char *const
     return made && *out ? AGON_OK : no_memory(ctx);
 }
 
+/* A transcript with its lines ended by "\n", from "\r\n" or either; new. */
+static char *without_returns(const char *text) {
+    char *out = malloc(strlen(text) + 1);
+    size_t n = 0;
+    for (size_t i = 0; out && text[i]; i++)
+        if (text[i] != '\r' || text[i + 1] != '\n')
+            out[n++] = text[i];
+    if (out)
+        out[n] = '\0';
+    return out;
+}
+
 static agon_status from_hh(agon_ctx *ctx, const char *where, json_t *row, json_t **out) {
     static const char *const keys[2] = {"chosen", "rejected"};
     json_t *sides[2] = {json_array(), json_array()};
@@ -195,8 +208,10 @@ static agon_status from_hh(agon_ctx *ctx, const char *where, json_t *row, json_t
     for (size_t k = 0; s == AGON_OK && k < 2; k++) {
         const char *text = NULL;
         s = text_of(ctx, where, row, keys[k], true, &text);
+        char *plain = s == AGON_OK ? without_returns(text) : NULL;
         if (s == AGON_OK)
-            s = read_transcript(ctx, where, keys[k], text, sides[k]);
+            s = plain ? read_transcript(ctx, where, keys[k], plain, sides[k]) : no_memory(ctx);
+        free(plain);
     }
     if (s == AGON_OK)
         s = make_pair(ctx, where, keys, sides, out);
@@ -227,18 +242,18 @@ static data_format format_of(json_t *row) {
         return DATA_GSM8K;
     if (json_object_get(row, "real") && json_object_get(row, "generated"))
         return DATA_SPIN;
-    if (text && !json_object_get(row, "prompt") && strncmp(text, "\n\nHuman:", 8) == 0)
+    if (text && !json_object_get(row, "prompt") && (strncmp(text, "\n\nHuman:", 8) == 0 || strncmp(text, "\r\n\r\nHuman:", 10) == 0))
         return DATA_HH;
     if (chosen || json_object_get(row, "text") || json_object_get(row, "messages") || json_object_get(row, "prompt"))
         return DATA_TRL;
     return DATA_AUTO;
 }
 
-/* Whether an answer says nothing: an empty text, or a last message without content. */
+/* Whether an answer says nothing: a blank text, or a last message without content. */
 static bool is_empty(const json_t *answer) {
     if (json_is_array(answer))
         answer = json_array_size(answer) ? json_object_get(json_array_get(answer, json_array_size(answer) - 1), "content") : NULL;
-    return !answer || json_is_null(answer) || (json_is_string(answer) && json_string_length(answer) == 0);
+    return !answer || json_is_null(answer) || (json_is_string(answer) && row_is_blank(json_string_value(answer)));
 }
 
 /* What no objective learns from is refused here too, not only when it is trained on. */
@@ -248,14 +263,14 @@ static agon_status check_made(agon_ctx *ctx, const char *where, const json_t *ma
     size_t k;
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
         if (json_object_get(made, answers[i]) && is_empty(json_object_get(made, answers[i])))
-            return ctx_fail(ctx, AGON_EINVAL, "%s: %s is empty", where, answers[i]);
+            return ctx_fail(ctx, AGON_EINVAL, "%s: %s is empty or white space only", where, answers[i]);
     json_array_foreach(json_object_get(made, "completions"), k, one)
         if (is_empty(one))
-            return ctx_fail(ctx, AGON_EINVAL, "%s: completions[%zu] is empty", where, k);
+            return ctx_fail(ctx, AGON_EINVAL, "%s: completions[%zu] is empty or white space only", where, k);
     json_array_foreach((json_t *)(uintptr_t)messages, k, one) {
         const char *role = json_string_value(json_object_get(one, "role"));
         if (role && strcmp(role, "assistant") == 0 && is_empty(json_object_get(one, "content")))
-            return ctx_fail(ctx, AGON_EINVAL, "%s: messages[%zu] is an empty answer", where, k);
+            return ctx_fail(ctx, AGON_EINVAL, "%s: messages[%zu] is an empty answer (or white space only)", where, k);
     }
     if (chosen && json_equal(chosen, json_object_get(made, "rejected")))
         return ctx_fail(ctx, AGON_EINVAL, "%s: chosen and rejected are the same; such a pair teaches nothing", where);

@@ -131,7 +131,7 @@ static agon_status read_number(row_reader *r, const char *where, json_t *object,
 static agon_status encode_text(row_reader *r, const char *where, json_t *text, row_example *e) {
     if (!json_is_string(text))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: text must be a text", where);
-    if (json_string_length(text) == 0)
+    if (row_is_blank(json_string_value(text)))
         return row_empty(r, where, "text");
     return row_encode_raw(r, where, "", json_string_value(text), e);
 }
@@ -139,8 +139,8 @@ static agon_status encode_text(row_reader *r, const char *where, json_t *text, r
 /* An answer without a word would be learnt as "say nothing". */
 static agon_status answers_check(row_reader *r, const char *where, const row_chat *c) {
     for (size_t i = 0; i < c->n; i++)
-        if (strcmp(c->messages[i].role, "assistant") == 0 && *c->messages[i].content == '\0')
-            return BAD(r, FAULT_EMPTY, "%s: messages[%zu] is an empty answer", where, i);
+        if (strcmp(c->messages[i].role, "assistant") == 0 && row_is_blank(c->messages[i].content))
+            return BAD(r, FAULT_EMPTY, "%s: messages[%zu] is an empty answer (or white space only)", where, i);
     return AGON_OK;
 }
 
@@ -163,7 +163,7 @@ static agon_status add_critique(row_reader *r, const char *where, json_t *object
         return AGON_OK;
     if (!json_is_string(critique) || !text)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be a text, beside a text or one message", where, key);
-    if (!*text)
+    if (row_is_blank(text))
         return row_empty(r, where, "the answer before a critique");
     char *joined = critique_join(text, json_string_value(critique), n_context);
     json_t *whole = joined ? json_string(joined) : NULL, *made = whole;
@@ -314,6 +314,13 @@ static agon_status common_prompt(row_reader *r, const char *where, json_t *objec
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: prompt is missing", where);
     while (n < json_array_size(*chosen) && json_equal(json_array_get(*chosen, n), json_array_get(*rejected, n)))
         n++;
+    if (json_equal(*chosen, *rejected))
+        return BAD(r, FAULT_EQUAL, "%s: chosen and rejected are the same; such a pair teaches nothing", where);
+    if (n == 0)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: prompt is missing, and the conversations of chosen and rejected share no beginning", where);
+    if (n == json_array_size(*chosen) || n == json_array_size(*rejected))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: prompt is missing, and %s is no more than the beginning of the other conversation, so it has no answer", where,
+                        n == json_array_size(*chosen) ? "chosen" : "rejected");
     json_t *shared = json_array(), *tails[2] = {json_array(), json_array()}, *from[2] = {*chosen, *rejected};
     bool built = shared && tails[0] && tails[1];
     for (size_t i = 0; built && i < n; i++)
@@ -373,6 +380,14 @@ static bool same_tokens(const train_response *a, const train_response *b) {
     return a->n == b->n && memcmp(a->tokens, b->tokens, a->n * sizeof *a->tokens) == 0;
 }
 
+/* Whether two texts differ in nothing but the white space they end with. */
+static bool differ_at_end(const char *a, const char *b) {
+    size_t n = 0;
+    while (a && b && a[n] && a[n] == b[n])
+        n++;
+    return a && b && row_is_blank(a + n) && row_is_blank(b + n);
+}
+
 static agon_status read_pair(row_reader *r, const char *where, json_t *object) {
     row_example e[2] = {{{0}, {0}, 0}, {{0}, {0}, 0}};
     row_prompt p = {0};
@@ -407,6 +422,7 @@ static agon_status read_pair(row_reader *r, const char *where, json_t *object) {
         s = BAD(r, FAULT_EQUAL, "%s: chosen and rejected are equal after cutting to %zu tokens; such a pair teaches nothing", where, r->max_tokens);
     if (s == AGON_OK)
         s = pair_numbers(r, where, object, kept);
+    r->d->n_space_only += s == AGON_OK && differ_at_end(completion_text(chosen), completion_text(rejected));
     for (size_t k = 0; k < 2 && s == AGON_OK && learns_words(r); k++)
         s = place_spans(r, where, NULL, k ? rejected : chosen, n_context[k], &e[k], (train_response *)&kept->responses[k]);
     row_example_free(&e[0]);
@@ -421,6 +437,21 @@ static agon_status group_check(row_reader *r, const char *where, json_t *object,
     bool compared = !(r->o->rows & ROW_SINGLE) || ((r->o->needs & NEEDS_REWARD) && !json_object_get(object, "advantages"));
     if (n < 2 && compared)
         return BAD(r, FAULT_GROUP, "%s: completions has one; %s compares two or more", where, r->o->name);
+    return AGON_OK;
+}
+
+/* Objectives that rank by reward (or by order, where there is none) cannot have one text above itself. Others may: exo-rw imitates a
+ * distribution, and policies are told what each sample was worth. */
+static agon_status ranks_check(row_reader *r, const char *where, const train_row *row) {
+    if (r->o->rows != ROW_GROUP || (r->o->needs & NEEDS_REFERENCE))
+        return AGON_OK;
+    for (size_t k = 1; k < row->n_responses; k++)
+        for (size_t i = 0; i < k; i++) {
+            const train_response *a = &row->responses[i], *b = &row->responses[k];
+            if (!(a->reward == b->reward) && same_tokens(a, b))
+                return BAD(r, FAULT_EQUAL, "%s: completions[%zu] and completions[%zu] are equal%s and do not have the same reward; %s cannot rank a text "
+                           "above itself", where, i, k, r->max_tokens && row->n_prompt + a->n >= r->max_tokens ? " after cutting" : "", r->o->name);
+        }
     return AGON_OK;
 }
 
@@ -463,6 +494,8 @@ static agon_status read_group(row_reader *r, const char *where, json_t *object) 
         if (s == AGON_OK)
             s = place_spans(r, where, json_array_get(spans, k), json_array_get(completions, k), 0, &e[k], x);
     }
+    if (s == AGON_OK)
+        s = ranks_check(r, where, kept);
     for (size_t k = 0; k < n; k++)
         row_example_free(&e[k]);
     free(e);
@@ -483,8 +516,8 @@ static agon_status read_steps(row_reader *r, const char *where, json_t *object) 
     e.n_prompt = e.tokens.n;
     for (size_t k = 0; k < n && s == AGON_OK; k++) {
         const char *step = json_string_value(json_array_get(steps, k));
-        if (!step || !*step)
-            s = BAD(r, FAULT_EMPTY, "%s: completions[%zu] is no text, or empty", where, k);
+        if (!step || row_is_blank(step))
+            s = BAD(r, FAULT_EMPTY, "%s: completions[%zu] is no text, or empty, or white space only", where, k);
         if (s == AGON_OK)
             s = tokenizer_encode(r->ctx, r->t, step, strlen(step), true, &e.tokens);
         if (s == AGON_OK)

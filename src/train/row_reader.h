@@ -28,7 +28,7 @@ struct dataset {
     prompt_origin *origins; /* [n_origins] of prompts to be answered: one a row */
     size_t n_origins;
     train_row *rows;
-    size_t n, capacity, n_truncated, n_double_end, n_skipped;
+    size_t n, capacity, n_truncated, n_double_end, n_space_only, n_skipped;
     size_t faults[N_DATA_FAULTS], unread[N_OPTIONAL_FIELDS];
     span_tally spans;
     skipped_row *skipped; /* [min(n_skipped, MAX_SKIPPED)] */
@@ -68,7 +68,9 @@ typedef struct row_prompt {
 /* ---- row_tokens.c. Errors name `where` (file:line) and `key` ------------------------------------------ */
 
 agon_status row_no_memory(row_reader *r);
-/* What is empty teaches nothing. */
+/* Nothing, or white space only. */
+bool row_is_blank(const char *text);
+/* What is blank teaches nothing. */
 agon_status row_empty(row_reader *r, const char *where, const char *key);
 void row_example_free(row_example *e);
 /* Fills the mask up to n tokens. */

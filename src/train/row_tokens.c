@@ -67,6 +67,17 @@ agon_status row_encode_messages(row_reader *r, const char *where, const row_chat
     return trim(r, where, e);
 }
 
+/* Why the tokens of prompt and completion do not begin with those of the prompt and the opening of an answer. */
+static agon_status not_opened(row_reader *r, const char *where, const row_chat *prompt, const row_chat *all) {
+    const char *first = all->messages[prompt->n].role, *last = prompt->messages[prompt->n - 1].role;
+    if (strcmp(first, "assistant") != 0)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: the completion begins with a message of role '%.40s'; it must begin with an assistant message", where, first);
+    if (strcmp(last, "assistant") == 0)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: the prompt ends with an assistant message, after which the chat template opens no other answer; end "
+                        "it with a user message", where);
+    return ctx_fail(r->ctx, AGON_EINVAL, "%s: the chat template writes the prompt otherwise when the completion follows it; give the row as messages", where);
+}
+
 /* prompt and completion as messages: the prompt ends with the opening of the answer. */
 static agon_status encode_turns(row_reader *r, const char *where, const row_chat *prompt, const row_chat *all, row_example *e) {
     token_list opened = {0};
@@ -76,14 +87,18 @@ static agon_status encode_turns(row_reader *r, const char *where, const row_chat
     if (s != AGON_OK)
         s = ctx_prefix(r->ctx, s, "%s", where);
     else if (opened.n > e->tokens.n || memcmp(opened.ids, e->tokens.ids, opened.n * sizeof *opened.ids) != 0)
-        s = ctx_fail(r->ctx, AGON_EINVAL, "%s: the completion must begin with an assistant message", where);
+        s = not_opened(r, where, prompt, all);
     e->n_prompt = opened.n;
     token_list_free(&opened);
     return s == AGON_OK ? trim(r, where, e) : s;
 }
 
+bool row_is_blank(const char *text) {
+    return text[strspn(text, " \t\r\n\v\f")] == '\0';
+}
+
 agon_status row_empty(row_reader *r, const char *where, const char *key) {
-    return BAD(r, FAULT_EMPTY, "%s: %s is empty; there is nothing to learn from", where, key);
+    return BAD(r, FAULT_EMPTY, "%s: %s is empty or white space only; there is nothing to learn from", where, key);
 }
 
 agon_status row_encode_raw(row_reader *r, const char *where, const char *prompt, const char *completion, row_example *e) {
@@ -107,8 +122,8 @@ agon_status row_encode_pair(row_reader *r, const char *where, const char *key, c
     if (!completion || (!json_is_string(completion) && !json_is_array(completion)))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be a text or a list of messages", where, key);
     /* A policy's sample may be empty: it said nothing, and the sample's reward judges that. */
-    bool sampled = strcmp(key, "completions") == 0 && (r->o->needs & NEEDS_ADVANTAGE);
-    if (json_is_string(completion) && json_string_length(completion) == 0 && !sampled)
+    bool sampled = r->options.sampled && strcmp(key, "completions") == 0 && (r->o->needs & NEEDS_ADVANTAGE);
+    if (json_is_string(completion) && row_is_blank(json_string_value(completion)) && !sampled)
         return row_empty(r, where, key);
     if (p->text && json_is_string(completion))
         return row_encode_raw(r, where, p->text, json_string_value(completion), e);
@@ -118,7 +133,7 @@ agon_status row_encode_pair(row_reader *r, const char *where, const char *key, c
     row_chat all = p->messages;
     if (json_is_array(completion)) {
         agon_status s = row_messages(r, where, key, completion, &all);
-        if (s == AGON_OK && *all.messages[all.n - 1].content == '\0')
+        if (s == AGON_OK && row_is_blank(all.messages[all.n - 1].content) && !sampled)
             s = row_empty(r, where, key);
         return s == AGON_OK ? encode_turns(r, where, &p->messages, &all, e) : s;
     }

@@ -201,8 +201,8 @@ AGON_MUST_CHECK agon_status dataset_from_rows(agon_ctx *ctx, const train_row *ro
 typedef enum data_fault {
     FAULT_FORMAT,     /* the line is no JSON object */
     FAULT_FIELDS,     /* a field the objective needs is missing, or of another form */
-    FAULT_EMPTY,      /* an empty completion */
-    FAULT_EQUAL,      /* chosen and rejected are the same tokens, or become so when cut */
+    FAULT_EMPTY,      /* an empty completion, or one of white space only */
+    FAULT_EQUAL,      /* chosen and rejected are the same tokens, or become so when cut; one completion twice in a ranking */
     FAULT_RANGE,      /* a label outside [0, 1], a negative weight, a number beyond NUMBER_LIMIT */
     FAULT_NOT_FINITE, /* a reward, advantage or margin that is not finite */
     FAULT_GROUP,      /* a group of another size than asked for, or too small to compare */
@@ -218,6 +218,7 @@ const char *row_optional_field(size_t i);
 typedef struct dataset_options {
     size_t max_tokens; /* of prompt and response; 0: no limit */
     bool skip_bad;     /* bad rows are left out and counted, not an error */
+    bool sampled;      /* the rows hold a policy's samples: one that says nothing may stand in a group, for its reward judges that */
     size_t group_size; /* completions a group must have; 0: any number the objective takes */
     const char *const *dimensions; /* [n_dimensions] what each row's "dimension" is one of; 0: rows need none */
     size_t n_dimensions;
@@ -234,6 +235,7 @@ typedef struct dataset_summary {
     size_t n_rows, n_responses, n_prompt_tokens, n_response_tokens, n_supervised;
     size_t n_truncated;   /* rows cut */
     size_t n_skipped;     /* bad rows left out */
+    size_t n_space_only;  /* pairs kept whose sides differ only in the white space they end with */
     size_t n_double_end;  /* completions that brought their own end token or its text */
     size_t longest;       /* prompt and response */
     span_tally spans;     /* of the rows kept */

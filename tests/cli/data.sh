@@ -157,4 +157,11 @@ says err 'alike.jsonl:1: chosen and rejected are equal after cutting to 8 tokens
 printf '{"prompt":"a","completion":"b"}\n{"prompt":"a",\n' >torn.jsonl
 run 4 "$agon" data check torn.jsonl --objective sft --model "$tiny"
 says out 'torn.jsonl:2: not valid JSON at column 14'
+
+# ---- sides that differ only in their last white space are counted, in the plan too
+printf '{"prompt":"a","chosen":"the cat","rejected":"the cat \\n"}\n' >space.jsonl
+run 0 "$agon" data check space.jsonl --objective dpo --model "$tiny" --show 0
+says out 'nearly equal: 1 pairs'
+run 0 "$agon" train dpo --data space.jsonl --model "$tiny" --lora 2 --dry-run
+says err '1 pairs differ only in the white space'
 done_testing

@@ -60,6 +60,9 @@ static void convert__makes_our_rows(void **state) {
         {DATA_GSM8K, "{\"question\":\"2+2?\",\"answer\":\"four\\n#### 4\"}",
          "{\"prompt\":[{\"role\":\"user\",\"content\":\"2+2?\"}],\"completion\":[{\"role\":\"assistant\",\"content\":"
          "\"four\\n#### 4\"}]}"},
+        {DATA_HH, "{\"chosen\":\"\\r\\n\\r\\nHuman: Hi\\r\\n\\r\\nAssistant: a\\r\\nb\",\"rejected\":\"\\r\\n\\r\\nHuman: Hi\\r\\n\\r\\nAssistant: c\"}",
+         "{\"prompt\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"chosen\":[{\"role\":\"assistant\",\"content\":\"a\\nb\"}],"
+         "\"rejected\":[{\"role\":\"assistant\",\"content\":\"c\"}]}"},
         {DATA_HH, "{\"chosen\":\"\\n\\nHuman: Hi\\n\\nAssistant: Yes?\\n\\nHuman: Go\\n\\nAssistant: Gone.\",\"rejected\":"
                   "\"\\n\\nHuman: Hi\\n\\nAssistant: Yes?\\n\\nHuman: Go\\n\\nAssistant: No\\n\\nnever\"}",
          "{\"prompt\":[{\"role\":\"user\",\"content\":\"Hi\"},{\"role\":\"assistant\",\"content\":\"Yes?\"},{\"role\":"
@@ -110,6 +113,7 @@ static void convert__names_the_bad_row(void **state) {
         {DATA_HH, "{\"chosen\":\"\\n\\nHuman: a\\n\\nAssistant: b\",\"rejected\":\"\\n\\nHuman: a\\n\\nAssistant:\"}", "rejected is empty"},
         {DATA_TRL, "{\"prompt\":\"a\",\"chosen\":\"b\",\"rejected\":\"b\"}", "are the same"},
         {DATA_TRL, "{\"prompt\":\"a\",\"completion\":\"\"}", "completion is empty"},
+        {DATA_TRL, "{\"prompt\":\"a\",\"completion\":\" \"}", "completion is empty"},
         {DATA_TRL, "{\"prompt\":\"a\",\"completion\":null}", "completion is empty"},
         {DATA_TRL, "{\"prompt\":\"a\",\"completions\":[\"b\",\"\"],\"labels\":[1,0]}", "completions[1] is empty"},
         {DATA_TRL, "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"\"}]}", "messages[1] is an empty answer"},

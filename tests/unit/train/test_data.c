@@ -203,6 +203,8 @@ static void data__rows_that_cutting_spoils_are_bad(void **state) {
     }
 }
 
+#define USER(text) "[{\"role\":\"user\",\"content\":\"" text "\"}]"
+
 static void data__names_file_and_line(void **state) {
     world *w = *state;
     const struct {
@@ -253,6 +255,22 @@ static void data__names_file_and_line(void **state) {
         {"cloud", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"chosen_critique\": \"d\"}\n", "rejected_critique must be"},
         {"grpo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"rewards\": [0, 1], \"weight\": -1}\n", "weight is -1"},
         {"dpo", "{\"chosen\": \"b c\", \"rejected\": \"d c\"}\n", "words in common"},
+        {"sft", "{\"prompt\": \"a\", \"completion\": \" \\n \"}\n", ":1: completion is empty or white space only"},
+        {"sft", "{\"prompt\": " USER("a") ", \"completion\": [{\"role\":\"assistant\",\"content\":\"  \"}]}\n", "completion is empty or white space only"},
+        {"sft", "{\"messages\": [{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\" \"}]}\n", "empty answer"},
+        {"sft", "{\"text\": \" \"}\n", "text is empty or white space only"},
+        {"dpo", "{\"prompt\": \"a\", \"chosen\": \"\\t\", \"rejected\": \"b\"}\n", "chosen is empty or white space only"},
+        {"prm", "{\"prompt\": \"a\", \"completions\": [\"b\", \" \"], \"labels\": [true, false]}\n", "completions[1]"},
+        {"grpo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"\"], \"rewards\": [1, 0]}\n", ":1: completions is empty"},
+        {"pro", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\", \"b\"], \"rewards\": [1, 0, 0.5]}\n",
+         ":1: completions[0] and completions[2] are equal and do not have the same reward"},
+        {"plackett-luce", "{\"prompt\": \"a\", \"completions\": [\"b\", \"b\"]}\n", ":1: completions[0] and completions[1] are equal"},
+        {"sft", "{\"prompt\": " USER("a") ", \"completion\": " USER("b") "}\n", "begins with a message of role 'user'; it must begin with an assistant"},
+        {"dpo", "{\"chosen\": " USER("a") ", \"rejected\": " USER("b") "}\n", "chosen and rejected share no beginning"},
+        {"dpo", "{\"chosen\": " USER("a") ", \"rejected\": " USER("a") "}\n", "chosen and rejected are the same"},
+        {"dpo", "{\"chosen\": [{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"}], \"rejected\": " USER("a") "}\n",
+         "rejected is no more than the beginning"},
+        {"sft", "{\"messages\": [{\"role\":\"bot\",\"content\":\"a\"}]}\n", "has (system, user, assistant, tool)"},
         {"dpo", "{\"chosen\": \"b c \", \"rejected\": \"b c d\"}\n", "words in common"},
         {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"label\": 0.5}\n", "neither side is better"},
     };
@@ -262,6 +280,33 @@ static void data__names_file_and_line(void **state) {
         if (s == AGON_OK || d || !strstr(agon_error(w->ctx), cases[i].words) || !strstr(agon_error(w->ctx), w->path))
             fail_msg("case %zu: \"%s\" does not say \"%s\"", i, agon_error(w->ctx), cases[i].words);
     }
+}
+
+/* Templates in which the answer does not simply follow the prompt: what is wrong is the prompt's end, not the completion's beginning. */
+static void data__says_where_no_answer_opens(void **state) {
+    world *w = *state;
+    dataset *d = NULL;
+    assert_ok(w->ctx, chat_template_set(w->ctx, w->t, "llama3"));
+    agon_status s = read_text(w, "sft", "{\"prompt\": [{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"}], "
+                                        "\"completion\": [{\"role\":\"assistant\",\"content\":\"c\"}]}\n", 0, &d);
+    const char *words = strstr(agon_error(w->ctx), ":1: the prompt ends with an assistant message");
+    assert_ok(w->ctx, chat_template_set(w->ctx, w->t, "chatml"));
+    assert_int_equal(s, AGON_EINVAL);
+    assert_non_null(words);
+}
+
+/* Rankings whose equal texts are worth the same are no contradiction; sides that differ only in their last white space are counted. */
+static void data__equal_texts_and_white_space(void **state) {
+    world *w = *state;
+    dataset *d = read_ok(w, "pro", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\", \"b\"], \"rewards\": [1, 0, 1]}\n");
+    dataset_free(d);
+    d = read_ok(w, "grpo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"b\"], \"rewards\": [1, 0]}\n");
+    dataset_free(d);
+    d = read_ok(w, "dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"b \\n\"}\n"
+                          "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \" b\"}\n"
+                          "{\"prompt\": " USER("a") ", \"chosen\": [{\"role\":\"assistant\",\"content\":\"b c \"}], \"rejected\": \"b c\"}\n");
+    assert_int_equal(dataset_summarise(d).n_space_only, 2);
+    dataset_free(d);
 }
 
 /* A weight of 0 leaves a row out, counted, also where bad rows are refused: it must not make up a whole batch. */
@@ -387,6 +432,11 @@ static void data__rows_in_memory_are_skipped(void **state) {
     dataset_rows(d, &n);
     assert_int_equal(n, 1);
     assert_int_equal(dataset_summarise(d).faults[FAULT_EMPTY], 1);
+    dataset_free(d);
+    json_decref(rows);
+    rows = json_loads("[{\"prompt\": \"a\", \"completions\": [\"b\", \"\"], \"rewards\": [1, 0]}]", 0, NULL); /* it said nothing, and is told so */
+    assert_ok(w->ctx, dataset_from_json(w->ctx, w->t, rows, objective_find("grpo"), 0, &d));
+    assert_int_equal(dataset_summarise(d).n_responses, 2);
     dataset_free(d);
     json_decref(rows);
 }
@@ -545,6 +595,8 @@ int main(void) {
         cmocka_unit_test(data__long_rows_are_cut_and_counted),
         cmocka_unit_test(data__rows_that_cutting_spoils_are_bad),
         cmocka_unit_test(data__names_file_and_line),
+        cmocka_unit_test(data__says_where_no_answer_opens),
+        cmocka_unit_test(data__equal_texts_and_white_space),
         cmocka_unit_test(data__weight_zero_leaves_out),
         cmocka_unit_test(data__counts_what_is_not_read),
         cmocka_unit_test(data__skips_and_counts),
