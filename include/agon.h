@@ -247,7 +247,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_reward(agon_ctx *ctx, const agon_model
                                                  const agon_score_request *requests, size_t n, agon_reward_result *results);
 AGON_API void agon_reward_result_free(agon_reward_result *r);
 /* One reward of several reward models, adapters of m with a head each, for n completions. With two or more, each member's reward is first brought
- * to its own scale: less the mean and over the standard deviation of its rewards on what it was trained on, which agon_train leaves beside a head.
+ * to its own scale: less the mean and over the standard deviation of its rewards on what it was trained on, which goes with a head wherever it is saved.
  * rule: "mean" (NULL), "wco" the least, "uwo" mean - strength * variance, "lcb" mean - strength * standard deviation (Coste et al. 2023,
  * 2310.02743); strength below 0: 0.5 for uwo, 1 for lcb. rewards [n]; member_rewards [n_members, n] on the common scale, or NULL. AGON_EINVAL: a
  * member without head or without scale, an unknown rule; else as agon_reward. */

@@ -264,8 +264,6 @@ agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *fo
     agon_status s = versions_adapter(ctx, m->m, folder, &is_version, &a->a);
     if (!s && !is_version)
         s = adapter_open(ctx, m->m, folder, &a->a);
-    if (!s && !is_version)
-        s = reward_scale_read(ctx, folder, &a->scale);
     if (s) {
         adapter_free(a->a);
         free(a);

@@ -18,14 +18,7 @@ struct agon_model {
 
 struct agon_adapter {
     adapter *a;
-    reward_scale scale; /* of its reward head; std 0: not known */
 };
-
-/* Measures the scale of a reward head (of `a`, NULL: of m) on rows it was trained on and puts it beside it, in `folder`. */
-AGON_MUST_CHECK agon_status reward_scale_write(agon_ctx *ctx, const agon_model *m, adapter *a, const train_row *rows, size_t n_rows,
-                                               const char *folder);
-/* std 0 where the folder has none. AGON_EFORMAT. */
-AGON_MUST_CHECK agon_status reward_scale_read(agon_ctx *ctx, const char *folder, reward_scale *out);
 
 /* The tokens of a request's prompt, borrowed: those given, or of its text; then *made is new (free). AGON_EINVAL, AGON_EUNSUPPORTED. */
 AGON_MUST_CHECK agon_status request_prompt(agon_ctx *ctx, const agon_tokenizer *t, const agon_generate_request *r, int32_t **made,

@@ -32,18 +32,26 @@ static agon_status open_member(online_rewards *r, const char *folder) {
     agon_status s = agon_adapter_open(r->ctx, r->m, folder, &r->members[r->n_members]);
     if (s)
         return s;
-    if (!adapter_head(r->members[r->n_members++]->a, HEAD_REWARD))
+    const scalar_head *head = adapter_head(r->members[r->n_members++]->a, HEAD_REWARD);
+    if (!head)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s has no reward head; train one with agon train bt", folder);
+    /* What a prm says of the last token alone is not the score of the answer, and a sample has no marks where its steps end. */
+    if (scalar_head_scale(head).at_steps)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s was trained at the ends of steps (agon train prm), and whole answers are rewarded here; "
+                        "train one on answers with agon train bt or rm-pointwise", folder);
     return AGON_OK;
 }
 
 static agon_status check_scales(online_rewards *r) {
     ensemble_rule rule;
     agon_status s = ensemble_rule_find(r->ctx, r->options->ensemble, &rule);
+    if (!s && r->n_members < 2 && (rule != ENSEMBLE_MEAN || r->options->ensemble_strength >= 0))
+        s = ctx_fail(r->ctx, AGON_EINVAL, "an ensemble rule and its strength are for several reward models; name two or more, or leave them out");
     for (size_t i = 0; i < r->n_members && r->n_members > 1 && !s; i++) {
         bool first = r->options->reward_model != NULL;
         const char *folder = first && i == 0 ? r->options->reward_model : r->options->reward_models[i - first];
-        if (!(r->members[i]->scale.std > 0))
+        const reward_scale scale = scalar_head_scale(adapter_head(r->members[i]->a, HEAD_REWARD));
+        if (!(scale.std > 0))
             s = ctx_fail(r->ctx, AGON_EINVAL, "%s has no reward_scale.json, without which it cannot be compared with the other reward models; "
                          "agon train bt and the like leave one", folder);
     }
@@ -161,9 +169,9 @@ bool online_rewards_describe(const online_rewards *r, json_t *into) {
     for (size_t i = 0; i < r->n_members && good; i++) {
         char hex[HASH_HEX_SIZE];
         hash256 id = adapter_hash(r->members[i]->a);
+        const reward_scale scale = scalar_head_scale(adapter_head(r->members[i]->a, HEAD_REWARD));
         hash_hex(&id, hex);
-        good = json_array_append_new(members, json_pack("{s:s,s:f,s:f}", "id", hex, "mean", r->members[i]->scale.mean, "std",
-                                                        r->members[i]->scale.std)) == 0;
+        good = json_array_append_new(members, json_pack("{s:s,s:f,s:f}", "id", hex, "mean", scale.mean, "std", scale.std)) == 0;
     }
     good = json_object_set_new(into, "reward_models", members) == 0 && good;
     if (r->n_members > 1 && good)

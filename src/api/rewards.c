@@ -121,14 +121,17 @@ static agon_status member_rewards(agon_ctx *ctx, const agon_model *m, const agon
     agon_reward_result *results = memory_new(n + 1, sizeof *results);
     if (!results)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu rewards", n);
+    const scalar_head *head = member ? adapter_head(member->a, HEAD_REWARD) : NULL;
+    head = head ? head : model_scalar_head(m->m, HEAD_REWARD);
+    const reward_scale scale = head ? scalar_head_scale(head) : (reward_scale){0};
     agon_status s = AGON_OK;
-    if (!alone && !(member->scale.std > 0))
+    if (!alone && head && !(scale.std > 0))
         s = ctx_fail(ctx, AGON_EINVAL, "reward model %zu has no scale, without which it cannot be compared with the others: agon train bt and "
-                     "the like leave it in reward_scale.json", i + 1);
+                     "the like measure it (reward_scale.json of a folder); train it again", i + 1);
     if (!s)
         s = agon_reward(ctx, m, member, requests, n, results);
     for (size_t j = 0; j < n && !s; j++) {
-        out[j] = alone ? results[j].reward : reward_scaled(&member->scale, results[j].reward);
+        out[j] = alone ? results[j].reward : reward_scaled(&scale, results[j].reward);
         agon_reward_result_free(&results[j]);
     }
     free(results);

@@ -20,6 +20,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "train/score_rows.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -551,16 +552,12 @@ static agon_status run_training(training *t) {
     return t->resumes ? options_damaged(t->ctx, s, t->checkpoint_path) : s;
 }
 
-static bool has_reward_head(const training *t) {
-    return objective_needs_with(t->d->objective, t->inner.objective_options) & NEEDS_HEAD;
-}
-
 static agon_status write_result(training *t) {
     char base[4096];
     const char *path = weights_path(model_weights(t->m->m));
     const char *name = strlen(path) < sizeof base && realpath(path, base) ? base : path;
     if (t->team.n)
-        return training_team_write(t->ctx, &t->team, t->m, name, t->output, has_reward_head(t));
+        return training_team_write(t->ctx, &t->team, name, t->output);
     if (t->adapter) {
         return adapter_n_dimensions(t->adapter) ? adapter_export_dimensions(t->ctx, t->adapter, name, t->output)
                                                 : adapter_export_peft(t->ctx, t->adapter, name, t->output);
@@ -568,11 +565,19 @@ static agon_status write_result(training *t) {
     return model_export(t->ctx, t->m->m, NULL, "hf", model_dtype(t->m->m) == COMPUTE_F32 ? "f32" : "bf16", t->output, NULL);
 }
 
-/* Beside a reward head the scale of what it says. */
-static agon_status write_scale(training *t, adapter *a, const char *folder) {
+/* Reward heads get the scale of what they say. */
+static agon_status set_scales(training *t) {
     size_t n_rows;
     const train_row *rows = dataset_rows(t->d->d, &n_rows);
-    return has_reward_head(t) && !t->team.n ? reward_scale_write(t->ctx, t->m, a, rows, n_rows, folder) : AGON_OK;
+    const objective *o = t->d->objective;
+    agon_status s = t->team.n ? AGON_OK : train_set_scale(t->ctx, t->m->m, t->adapter, o, t->inner.objective_options, rows, n_rows);
+    if (!s && t->partner)
+        s = train_set_scale(t->ctx, t->m->m, t->partner, o, t->inner.objective_options, rows, n_rows);
+    for (size_t i = 0; i < t->team.n && !s; i++) {
+        const train_member *x = &t->team.members[i];
+        s = train_set_scale(t->ctx, t->m->m, x->adapter, o, t->inner.objective_options, x->rows, x->n_rows);
+    }
+    return s;
 }
 
 /* The second adapter, in a folder of its own beside the first. */
@@ -582,8 +587,6 @@ static agon_status write_partner(training *t) {
     agon_status s = t->partner ? path_in(t, "partner", &folder) : AGON_OK;
     if (folder)
         s = adapter_export_peft(t->ctx, t->partner, strlen(path) < sizeof base && realpath(path, base) ? base : path, folder);
-    if (folder && !s)
-        s = write_scale(t, t->partner, folder);
     free(folder);
     return s;
 }
@@ -611,11 +614,11 @@ static agon_status finish(training *t, char **summary) {
     else if (!t->team.n)
         s = model_id(t->ctx, t->m->m, &id);
     if (!s)
+        s = set_scales(t);
+    if (!s)
         s = write_partner(t);
     if (!s)
         s = write_result(t);
-    if (!s)
-        s = write_scale(t, t->adapter, t->output);
     if (s)
         return s;
     hash_hex(&id, hex);

@@ -55,14 +55,12 @@ char *training_team_folder(const agon_dataset *d, size_t i, const char *output) 
     return buffer_take(&b);
 }
 
-agon_status training_team_write(agon_ctx *ctx, const training_team *t, const agon_model *m, const char *base, const char *output, bool has_head) {
+agon_status training_team_write(agon_ctx *ctx, const training_team *t, const char *base, const char *output) {
     agon_status s = AGON_OK;
     for (size_t i = 0; i < t->n && !s; i++) {
         const train_member *x = &t->members[i];
         char *folder = training_team_folder(t->d, i, output);
         s = folder ? adapter_export_peft(ctx, x->adapter, base, folder) : no_memory(ctx);
-        if (!s && has_head)
-            s = reward_scale_write(ctx, m, x->adapter, x->rows, x->n_rows, folder);
         free(folder);
     }
     return s;

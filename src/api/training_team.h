@@ -18,9 +18,8 @@ AGON_MUST_CHECK agon_status training_team_open(agon_ctx *ctx, agon_model *m, con
 void training_team_free(training_team *t);
 /* "OUTPUT/NAME" of the i-th; new, NULL on memory. */
 char *training_team_folder(const agon_dataset *d, size_t i, const char *output);
-/* PEFT folders, and the scale of a reward head. base: the model's path. */
-AGON_MUST_CHECK agon_status training_team_write(agon_ctx *ctx, const training_team *t, const agon_model *m, const char *base, const char *output,
-                                                bool has_head);
+/* PEFT folders. base: the model's path. */
+AGON_MUST_CHECK agon_status training_team_write(agon_ctx *ctx, const training_team *t, const char *base, const char *output);
 /* [{"name", "output", "rows", "steps", "id", "selection"?}]; new. */
 json_t *training_team_json(const training_team *t, const char *output, const train_options *o);
 

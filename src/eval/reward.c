@@ -5,16 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-reward_scale reward_scale_fit(const double *rewards, size_t n) {
-    double mean = 0, squares = 0;
-    for (size_t i = 0; i < n; i++)
-        mean += rewards[i] / (double)n;
-    for (size_t i = 0; i < n; i++)
-        squares += (rewards[i] - mean) * (rewards[i] - mean);
-    double std = sqrt(squares / (double)n);
-    return (reward_scale){mean, std > 0 ? std : 1};
-}
-
 agon_status ratings_standardise(agon_ctx *ctx, double *ratings, const size_t *rater, size_t n) {
     double *own = malloc((n ? n : 1) * sizeof *own);
     bool *done = calloc(n ? n : 1, sizeof *done);
@@ -27,7 +17,7 @@ agon_status ratings_standardise(agon_ctx *ctx, double *ratings, const size_t *ra
         for (size_t j = i; !done[i] && j < n; j++)
             if (rater[j] == rater[i])
                 own[m++] = ratings[j];
-        reward_scale s = m ? reward_scale_fit(own, m) : (reward_scale){0, 1};
+        reward_scale s = m ? reward_scale_fit(own, m) : (reward_scale){.std = 1};
         for (size_t j = i; m && j < n; j++)
             if (rater[j] == rater[i]) {
                 ratings[j] = reward_scaled(&s, ratings[j]);

@@ -3,17 +3,8 @@
 #ifndef EVAL_REWARD_H
 #define EVAL_REWARD_H
 
-#include "agon.h"
+#include "model/reward_scale.h"
 
-/* Mean and std (1/n) of rewards on a fixed reference set, [n], n >= 1. A reward's scale is not identified, so ensemble
- * members are brought to one scale first, and ratings to one scale a rater. A std of 0 becomes 1. */
-typedef struct reward_scale {
-    double mean, std;
-} reward_scale;
-reward_scale reward_scale_fit(const double *rewards, size_t n);
-static inline double reward_scaled(const reward_scale *s, double reward) {
-    return (reward - s->mean) / s->std;
-}
 /* In place: ratings [n] to mean 0, std 1 within each rater [n]. AGON_ENOMEM. */
 AGON_MUST_CHECK agon_status ratings_standardise(agon_ctx *ctx, double *ratings, const size_t *rater, size_t n);
 

@@ -326,7 +326,8 @@ hash256 adapter_hash(const adapter *a) {
 
 /* ---- saved form ------------------------------------------------------------------------------------------ */
 
-static json_t *metadata_new(const adapter *a) {
+/* scale: of its reward head, NULL where none is known. */
+static json_t *metadata_new(const adapter *a, const char *scale) {
     char rank[32], alpha[32], targets[N_LINEARS * 16] = "";
     snprintf(rank, sizeof rank, "%zu", a->rank);
     snprintf(alpha, sizeof alpha, "%.9g", (double)a->alpha);
@@ -337,6 +338,8 @@ static json_t *metadata_new(const adapter *a) {
         }
     json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "format", "agon-lora", "rank", rank, "alpha", alpha, "targets",
                           targets);
+    if (o && scale)
+        json_object_set_new(o, "reward_scale", json_string(scale));
     if (!o || !a->n_dimensions)
         return o;
     char names[MAX_DIMENSIONS * (MAX_DIMENSION_NAME + 1)] = "";
@@ -348,13 +351,21 @@ static json_t *metadata_new(const adapter *a) {
     return o;
 }
 
+/* *out new, NULL where there is no reward head or its scale is not known. */
+static agon_status scale_text(agon_ctx *ctx, const adapter *a, char **out) {
+    const scalar_head *head = a->heads[HEAD_REWARD];
+    return head && head->scale.std > 0 ? reward_scale_text(ctx, &head->scale, out) : AGON_OK;
+}
+
 agon_status adapter_save(agon_ctx *ctx, const adapter *a, char **data, size_t *n) {
     buffer b;
+    char *scale = NULL;
     buffer_init(&b, (size_t)1 << 34);
-    json_t *metadata = metadata_new(a);
+    agon_status status = scale_text(ctx, a, &scale);
+    json_t *metadata = metadata_new(a, scale);
     safetensors_item *items = calloc(a->parameters.n, sizeof *items);
-    agon_status status = AGON_OK;
-    if (!metadata || !items)
+    free(scale);
+    if (!status && (!metadata || !items))
         status = ctx_fail(ctx, AGON_ENOMEM, "out of memory saving an adapter");
     for (size_t i = 0; !status && i < a->parameters.n; i++) {
         const parameter *p = &a->parameters.items[i];
@@ -461,12 +472,19 @@ static agon_status fill(agon_ctx *ctx, const char *where, const weights *w, cons
 agon_status adapter_load(agon_ctx *ctx, const model *m, const char *where, const void *data, size_t n,
                          adapter **out) {
     weights *w = NULL;
-    adapter shape;
+    adapter shape, *a = NULL;
     agon_status status = safetensors_open_memory(ctx, where, data, n, &w);
     if (!status)
         status = parse_metadata(ctx, m, where, w, &shape);
     if (!status)
-        status = fill(ctx, where, w, &shape, out);
+        status = fill(ctx, where, w, &shape, &a);
+    const char *scale = a && a->heads[HEAD_REWARD] ? weights_meta_text(w, "reward_scale") : NULL;
+    if (scale)
+        status = reward_scale_parse(ctx, where, scale, &a->heads[HEAD_REWARD]->scale);
+    if (status)
+        adapter_free(a);
+    else
+        *out = a;
     weights_free(w);
     return status;
 }
@@ -496,17 +514,24 @@ static agon_status give_value(void *arg, agon_ctx *ctx, const char *name, size_t
 
 agon_status adapter_export_peft(agon_ctx *ctx, const adapter *a, const char *base_name, const char *folder) {
     peft_info info = {.rank = a->rank, .alpha = a->alpha, .heads = heads_mask(a->heads)};
+    char *scale = NULL;
+    agon_status status = scale_text(ctx, a, &scale);
+    if (status)
+        return status;
+    info.reward_scale = scale;
     snprintf(info.base_name, sizeof info.base_name, "%s", base_name ? base_name : "");
     for (int k = 0; k < N_LINEARS; k++)
         if (a->target[k])
             snprintf(info.targets[info.n_targets++], sizeof info.targets[0], "%s", linear_target(k));
-    return export_peft(ctx, folder, &a->config, &info, give_value, (void *)a);
+    status = export_peft(ctx, folder, &a->config, &info, give_value, (void *)a);
+    free(scale);
+    return status;
 }
 
 agon_status adapter_import_peft(agon_ctx *ctx, const model *m, const char *folder, adapter **out) {
     peft_info info;
     weights *w = NULL;
-    adapter shape;
+    adapter shape, *a = NULL;
     agon_status status = peft_open(ctx, folder, &info, &w);
     if (!status)
         status = set_shape(ctx, m, info.rank, info.alpha, &shape);
@@ -517,7 +542,13 @@ agon_status adapter_import_peft(agon_ctx *ctx, const model *m, const char *folde
     if (!status && count_values(&shape) == 0)
         status = ctx_fail(ctx, AGON_EFORMAT, "%s: the adapter has no target layers", folder);
     if (!status)
-        status = fill(ctx, folder, w, &shape, out);
+        status = fill(ctx, folder, w, &shape, &a);
+    if (!status && a->heads[HEAD_REWARD])
+        status = reward_scale_read(ctx, folder, &a->heads[HEAD_REWARD]->scale);
+    if (status)
+        adapter_free(a);
+    else
+        *out = a;
     weights_free(w);
     return status;
 }

@@ -146,6 +146,8 @@ agon_status export_peft(agon_ctx *ctx, const char *folder, const model_config *c
         s = write_factors(ctx, &files, "adapter_model.safetensors", factors, n, source, arg);
     if (!s && n_value)
         s = write_factors(ctx, &files, "model.safetensors", value, n_value, source, arg);
+    if (!s && info->reward_scale)
+        s = export_add(ctx, &files, REWARD_SCALE_FILE, info->reward_scale, NULL);
     if (!s)
         s = add_config(ctx, &files, info);
     if (!s)

@@ -308,6 +308,8 @@ agon_status model_load_take(agon_ctx *ctx, weights *w, compute_dtype dtype, mode
         status = heads_read(ctx, w, heads_in(w), weights_config(w)->d_model, m->heads);
     if (!status)
         status = build(ctx, m, weights_config(w), read_weights, w, dtype);
+    if (!status && m->heads[HEAD_REWARD])
+        status = reward_scale_read(ctx, weights_path(w), &m->heads[HEAD_REWARD]->scale);
     if (status)
         model_free(m);
     else

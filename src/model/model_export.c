@@ -2,6 +2,7 @@
  * double and rounded once to f32 before the file's own type. Merging rounds, so the export can be opened
  * again and compared: the reported error is what a user of the file sees, merge and file type together. */
 #include "model/model_private.h"
+#include "base/file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +95,21 @@ static agon_status compare(agon_ctx *ctx, const model *m, const adapter *a, cons
     return status;
 }
 
+/* The scale of the reward head that was written, beside it. */
+static agon_status write_scale(agon_ctx *ctx, const model *m, const adapter *a, const char *folder) {
+    const scalar_head *head = a && a->heads[HEAD_REWARD] ? a->heads[HEAD_REWARD] : m->heads[HEAD_REWARD];
+    char path[4096], *text = NULL;
+    if (!head || !(head->scale.std > 0))
+        return AGON_OK;
+    if (snprintf(path, sizeof path, "%s/" REWARD_SCALE_FILE, folder) >= (int)sizeof path)
+        return ctx_fail(ctx, AGON_EINVAL, "%.100s...: the name is too long", folder);
+    agon_status status = reward_scale_text(ctx, &head->scale, &text);
+    if (!status)
+        status = file_write(ctx, path, text, strlen(text));
+    free(text);
+    return status;
+}
+
 agon_status model_export(agon_ctx *ctx, model *m, const adapter *a, const char *format, const char *dtype,
                          const char *path, double *merge_error) {
     bool gguf = strcmp(format, "gguf") == 0;
@@ -117,6 +133,8 @@ agon_status model_export(agon_ctx *ctx, model *m, const adapter *a, const char *
     agon_status status = gguf ? export_gguf(ctx, path, &config, m->tokenizer, dtype, merged_tensor, &g)
                               : export_hf_heads(ctx, path, &config, m->tokenizer, dtype, stored, merged_tensor, &g);
     free(g.row);
+    if (!status)
+        status = write_scale(ctx, m, a, path);
     if (!status && merge_error)
         status = compare(ctx, m, a, path, merge_error);
     return status;

@@ -80,6 +80,7 @@ struct scalar_head {
     head_kind kind;
     size_t width;
     float *values, *gradients; /* [width + 1]: weight, then bias (unused in a reward head) */
+    reward_scale scale;        /* std 0: not known */
 };
 /* Irwin-Hall normal values from a seed, equal on every machine (adapter.c). */
 void draw_normal(float *values, size_t n, double deviation, uint64_t seed);

@@ -42,9 +42,19 @@ agon_status scalar_head_new(agon_ctx *ctx, head_kind kind, size_t width, double 
 
 agon_status scalar_head_clone(agon_ctx *ctx, const scalar_head *h, scalar_head **out) {
     agon_status s = scalar_head_new(ctx, h->kind, h->width, 0, 0, out);
-    if (!s)
+    if (!s) {
         memcpy((*out)->values, h->values, (h->width + 1) * sizeof *h->values);
+        (*out)->scale = h->scale;
+    }
     return s;
+}
+
+reward_scale scalar_head_scale(const scalar_head *h) {
+    return h->scale;
+}
+
+void scalar_head_set_scale(scalar_head *h, const reward_scale *scale) {
+    h->scale = *scale;
 }
 
 void scalar_head_free(scalar_head *h) {

@@ -10,7 +10,7 @@
 #ifndef MODEL_SCALAR_HEAD_H
 #define MODEL_SCALAR_HEAD_H
 
-#include "agon.h"
+#include "model/reward_scale.h"
 
 typedef enum head_kind { HEAD_REWARD, HEAD_VALUE, N_HEAD_KINDS } head_kind;
 typedef struct scalar_head scalar_head;
@@ -29,6 +29,9 @@ const head_tensor *head_tensor_find(const char *name);
 /* Weights of mean 0 and standard deviation `deviation` (0: zeros; reward models: 1/sqrt(width + 1)) from `seed`, bias 0. *out new. */
 AGON_MUST_CHECK agon_status scalar_head_new(agon_ctx *ctx, head_kind kind, size_t width, double deviation, uint64_t seed,
                                             scalar_head **out);
+/* Of a reward head's rewards; std 0: not known. A clone has its original's. */
+reward_scale scalar_head_scale(const scalar_head *h);
+void scalar_head_set_scale(scalar_head *h, const reward_scale *scale);
 AGON_MUST_CHECK agon_status scalar_head_clone(agon_ctx *ctx, const scalar_head *h, scalar_head **out);
 void scalar_head_free(scalar_head *h);
 /* out[i] = head of hidden row i, [n]; summed in double in ascending order. hidden [n, width]. */

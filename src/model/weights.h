@@ -96,6 +96,7 @@ typedef struct peft_info {
     char targets[16][32];
     char base_name[256];
     unsigned heads; /* scalar heads (scalar_head.h), bit 1 << kind */
+    const char *reward_scale; /* text of reward_scale.json, borrowed; NULL: none. peft_open leaves it NULL */
 } peft_info;
 /* source is asked for "model.layers.0.self_attn.q_proj.lora_A.weight" [r, in] and ..lora_B.. [out, r]. */
 AGON_MUST_CHECK agon_status export_peft(agon_ctx *ctx, const char *folder, const model_config *config,

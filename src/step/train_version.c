@@ -2,7 +2,7 @@
  * rates go to the live view and the log. */
 #include "step/train_version.h"
 #include "base/ctx.h"
-#include "train/train.h"
+#include "train/score_rows.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -247,6 +247,10 @@ static agon_status run_training(void *arg, json_t **result) {
     if (!s) {
         const train_row *list = dataset_rows(d, &n_rows);
         s = train(a->ctx, a->model, trained, NULL, parent, list, n_rows, &o, &sink, resume, n_resume);
+    }
+    if (!s) {
+        const train_row *list = dataset_rows(d, &n_rows);
+        s = train_set_scale(a->ctx, a->model, trained, o.objective, o.objective_options, list, n_rows);
     }
     if (!s)
         s = store_settle(a->store, run_id(a->run), "tokens.trained", trained_tokens(d, plan->epochs));

@@ -146,6 +146,15 @@ run 4 "$agon" train grpo --online --model "$tiny" --output several $options --re
 says err 'holds a training with ensemble'; one_sentence
 run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --reward-model judge --reward-model whole-grpo
 says err 'whole-grpo has no reward head'; one_sentence
+# A rule without an ensemble, and a head that was trained at the ends of steps.
+run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --reward-model judge --ensemble lcb
+says err 'for several reward models'; one_sentence
+run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --reward-model judge --ensemble-strength 2
+says err 'for several reward models'; one_sentence
+printf '{"prompt":"say 1","completions":["the","number"],"labels":[true,false]}\n' >steps.jsonl
+run 0 "$agon" train prm --model "$tiny" --data steps.jsonl --output steps --lora 4 --steps 1
+run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --reward-model steps
+says err 'steps was trained at the ends of steps'; one_sentence
 rm judge2/reward_scale.json
 run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --reward-model judge --reward-model judge2
 says err 'judge2 has no reward_scale.json'; one_sentence

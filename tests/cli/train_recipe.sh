@@ -36,6 +36,18 @@ awk 'NR==1 {a=$1} NR==2 {exit !(a > $1 + 0.5)}' out || fail "the chosen answer i
 mv out exported
 run 0 "$agon" score --reward --model "$tiny" --adapter "whole.agon:$version" <ask.jsonl
 same out exported
+# ---- the scale of the head goes where the head goes: a version, an adapter, a whole model, and back
+run 0 "$agon" score --reward --model "$tiny" --adapter "whole.agon:$version" --adapter reward --json <ask.jsonl
+awk -F'[][,]' '{exit !($3 == $4 && $3 != "")}' out || fail "a version and its export are not on one scale"
+says reward/reward_scale.json '^\{"mean":-?[0-9.e+-]+,"std":[0-9.e+-]+,"n":120\}$'
+run 0 "$agon" export --model "$tiny" --adapter "whole.agon:$version" --format hf --dtype f32 --output merged
+same merged/reward_scale.json reward/reward_scale.json
+run 0 "$agon" export --model "$tiny" --adapter reward --format peft --output again
+same again/reward_scale.json reward/reward_scale.json
+run 0 env XDG_CACHE_HOME="$PWD/cache" "$agon" import merged --name judge
+same cache/agon/models/judge/reward_scale.json reward/reward_scale.json
+run 0 "$agon" export --model merged --format hf --dtype f32 --output again-hf
+same again-hf/reward_scale.json reward/reward_scale.json
 run 0 "$agon" why "$version" --workspace whole.agon
 says out 'say 1|example'
 
