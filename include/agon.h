@@ -476,7 +476,8 @@ typedef struct agon_clean_options {
 AGON_API agon_clean_options agon_clean_options_default(void);
 /* `to` without what is dropped, and TO.dropped: {"file", "line", "given", "p_right", "margin", "why"} a line, the least credible first;
  * neither may exist. m's weights stay as they are. Equal calls give equal bits; what was interrupted begins anew. *json new: {"rows",
- * "written", "kind": "pairs|labels|answers", "judge", "judges": [{"name", "nats"}], "folds", "noise_rate": estimate or null, "n_dropped",
+ * "written", "kind": "pairs|labels|answers", "judge", "judges": [{"name", "nats"}], "believed": false where no judge
+ * explains the labels better than a coin or their base rate, and then nothing is found, "ignorant_nats": of those, "folds", "noise_rate": estimate or null, "n_dropped",
  * "dropped": path, "first": at most ten of its lines with "text", "quality": {"planted", "found", "precision", "precision_ci95", "recall",
  * "recall_ci95"} (exact intervals) or null}. AGON_EINVAL names file and line, or the option; AGON_EUNSUPPORTED, AGON_EINTERRUPTED, AGON_ENOMEM. */
 AGON_API AGON_MUST_CHECK agon_status agon_data_clean(agon_ctx *ctx, agon_model *m, const char *from, const char *to,

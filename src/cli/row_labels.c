@@ -195,10 +195,17 @@ static void show_cleaned(const label_arguments *a, const json_t *report) {
            a->soft ? "would drop" : "dropped", count_of(report, "n_dropped"), member_text(report, "dropped"));
     if (isfinite(number_of(report, "noise_rate")))
         printf("estimated share of wrong labels: %.3f\n", number_of(report, "noise_rate"));
-    printf("judge believed: %s", member_text(report, "judge"));
+    printf("%s: %s", json_is_true(json_object_get(report, "believed")) ? "judge believed" : "best judge", member_text(report, "judge"));
     json_array_foreach(json_object_get(report, "judges"), i, one)
         printf("%s%s %.4f nats a label", i ? ", " : " (", member_text(one, "name"), number_of(one, "nats"));
-    puts(json_array_size(json_object_get(report, "judges")) > 1 ? "; a coin 0.6931)" : i ? ")" : "");
+    const double ignorant = number_of(report, "ignorant_nats");
+    if (isfinite(ignorant))
+        printf("; %s %.4f)\n", ignorant < 0.6931 ? "the share of true labels alone" : "a coin", ignorant);
+    else
+        puts(i ? ")" : "");
+    if (!json_is_true(json_object_get(report, "believed")))
+        printf("no judge explains the labels better than that, by two standard errors: none is believed, and %s\n",
+               count_of(report, "n_dropped") ? "what --drop takes is as good as drawn by lot" : "nothing is dropped; more rows, more --epochs or a better model may help");
     if (json_array_size(nats) > 1)
         printf("unseen labels are explained best after epoch %lld of %zu; a policy trained for longer learns wrong ones by heart\n", count_of(report, "epoch"),
                json_array_size(nats));

@@ -9,6 +9,9 @@
 #include <stdlib.h>
 
 static const double MOST_RATE = 0.45; /* above it which way round the labels are is open */
+/* A useless judge beats knowing nothing on half of all files, and on more where the best of two judges and several epochs is taken: what it explains
+ * better must lie this many standard errors, over the rows, above 0. */
+static const double SURE = 2;
 
 const char *clean_judge_name(clean_kind kind, size_t judge) {
     static const char *const names[3][CLEAN_N_JUDGES] = {
@@ -27,6 +30,16 @@ void clean_decision_free(clean_decision *d) {
     *d = (clean_decision){0};
 }
 
+/* gain [n]: by how many nats the judge explains each row better than knowing nothing does. */
+static bool is_sure(const double *gain, size_t n) {
+    double mean = 0, squares = 0;
+    for (size_t i = 0; i < n; i++)
+        mean += gain[i] / (double)n;
+    for (size_t i = 0; i < n; i++)
+        squares += (gain[i] - mean) * (gain[i] - mean);
+    return n > 1 && mean > 0 && mean > SURE * sqrt(squares / (double)(n - 1) / (double)n);
+}
+
 static agon_status decide_pairs(agon_ctx *ctx, const clean_scores *x, clean_decision *d) {
     flip_model f[CLEAN_N_JUDGES];
     for (size_t k = 0; k < CLEAN_N_JUDGES; k++) {
@@ -36,15 +49,25 @@ static agon_status decide_pairs(agon_ctx *ctx, const clean_scores *x, clean_deci
         f[k] = flip_model_fit(x->judges[k], x->n, MOST_RATE);
         d->nats[k] = flip_model_nats(&f[k], x->judges[k], x->n);
     }
+    double *gain = memory_new(x->n, sizeof *gain);
+    if (!gain)
+        return no_memory(ctx);
     d->judge = d->nats[1] < d->nats[0];
-    d->noise_rate = f[d->judge].rate;
+    d->ignorant_nats = log(2);
+    for (size_t i = 0; i < x->n; i++)
+        gain[i] = log(2) - flip_model_nats(&f[d->judge], &x->judges[d->judge][i], 1);
+    d->believed = is_sure(gain, x->n);
+    d->noise_rate = d->believed ? f[d->judge].rate : NAN;
     for (size_t i = 0; i < x->n; i++) {
         d->evidence[i] = x->judges[d->judge][i];
         d->p_right[i] = flip_model_posterior(&f[d->judge], d->evidence[i]);
-        d->drop[i] = d->p_right[i] < 0.5;
+        d->drop[i] = d->believed && d->p_right[i] < 0.5;
     }
+    free(gain);
     return AGON_OK;
 }
+
+/* ---- labels ------------------------------------------------------------------------------------------------- */
 
 /* Probabilities of each fold's labels from a confidence, by the labels of the other folds. */
 static agon_status calibrate(agon_ctx *ctx, const clean_scores *x, const double *confidence, double *p) {
@@ -84,6 +107,36 @@ static agon_status believe(agon_ctx *ctx, const clean_scores *x, double *p_likel
     return s;
 }
 
+static double label_nats(double p_true, double label) {
+    return -log(fmax(label > 0.5 ? p_true : 1 - p_true, 1e-12)); /* as calibration_nll */
+}
+
+/* What the labels of the other folds alone say of a row's: their share of true, with a row of each added. */
+static void base_rates(const clean_scores *x, double *p) {
+    for (size_t fold = 0; fold < x->n_folds; fold++) {
+        double yes = 1, n = 2;
+        for (size_t i = 0; i < x->n; i++)
+            if (x->fold[i] != fold)
+                yes += x->labels[i] > 0.5, n++;
+        for (size_t i = 0; i < x->n; i++)
+            if (x->fold[i] == fold)
+                p[i] = yes / n;
+    }
+}
+
+/* Knowing nothing is the better of a coin and the base rate. scratch [2n]. */
+static void doubt_labels(const clean_scores *x, const double *p, double *scratch, clean_decision *d) {
+    double *base = scratch, *gain = scratch + x->n, nats = 0;
+    base_rates(x, base);
+    for (size_t i = 0; i < x->n; i++)
+        nats += label_nats(base[i], x->labels[i]) / (double)x->n;
+    bool coin = nats >= log(2);
+    d->ignorant_nats = coin ? log(2) : nats;
+    for (size_t i = 0; i < x->n; i++)
+        gain[i] = label_nats(coin ? 0.5 : base[i], x->labels[i]) - label_nats(p[i], x->labels[i]);
+    d->believed = is_sure(gain, x->n);
+}
+
 static agon_status decide_labels(agon_ctx *ctx, const clean_scores *x, clean_decision *d) {
     double *likelihood = memory_new(x->n, sizeof *likelihood), *both = memory_new(x->n, 2 * sizeof *both);
     size_t *given = memory_new(x->n, sizeof *given);
@@ -98,9 +151,12 @@ static agon_status decide_labels(agon_ctx *ctx, const clean_scores *x, clean_dec
     }
     if (!s)
         s = confident_learning(ctx, both, given, x->n, 2, &found);
-    for (size_t i = 0; i < found.n_findings && !s; i++)
+    if (!s)
+        doubt_labels(x, p, both, d);
+    size_t most = (size_t)(MOST_RATE * (double)x->n); /* findings: the surest first */
+    for (size_t i = 0; i < found.n_findings && i < most && !s && d->believed; i++)
         d->drop[found.findings[i].item] = true;
-    d->noise_rate = found.noise_rate;
+    d->noise_rate = d->believed ? fmin(found.noise_rate, MOST_RATE) : NAN;
     noise_report_free(&found);
     free(likelihood), free(both), free(given);
     return s;
@@ -113,7 +169,8 @@ static void decide_answers(const clean_scores *x, clean_decision *d) {
         d->evidence[i] = x->judges[0][i];
         d->nats[0] -= d->evidence[i] / (double)x->n;
     }
-    d->nats[1] = NAN;
+    d->nats[1] = d->ignorant_nats = NAN;
+    d->believed = true;
 }
 
 static agon_status drop_at_rate(agon_ctx *ctx, const clean_scores *x, double rate, clean_decision *d) {

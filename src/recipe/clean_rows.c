@@ -374,7 +374,7 @@ static ranked *rank(const cleaner *x, const clean_decision *d) {
 
 static agon_status soften(cleaner *x, const clean_decision *d) {
     for (size_t i = 0; i < x->n; i++) {
-        double p = x->kind == CLEAN_LABELS && x->labels[i] < 0.5 ? 1 - d->p_right[i] : d->p_right[i];
+        double right = d->believed ? d->p_right[i] : 1, p = x->kind == CLEAN_LABELS && x->labels[i] < 0.5 ? 1 - right : right;
         if (json_object_set_new(x->f.rows[i], "label", json_real(p)) != 0)
             return no_memory(x);
     }
@@ -416,9 +416,10 @@ static json_t *report_json(const cleaner *x, const clean_decision *d, json_t *co
         json_array_append_new(judges, json_pack("{s:s,s:f}", "name", clean_judge_name(x->kind, k), "nats", d->nats[k]));
     for (size_t epoch = 0; epoch < x->options->epochs; epoch++)
         json_array_append_new(nats, json_real(x->nats[epoch]));
-    return json_pack("{s:I,s:I,s:s,s:s,s:o,s:I,s:I,s:o,s:o,s:I,s:s,s:o,s:o}", "rows", (json_int_t)x->n, "written",
+    return json_pack("{s:I,s:I,s:s,s:s,s:o,s:b,s:o,s:I,s:I,s:o,s:o,s:I,s:s,s:o,s:o}", "rows", (json_int_t)x->n, "written",
                      (json_int_t)(x->options->soft ? x->n : x->n - d->n_drop), "kind", kinds[x->kind], "judge",
-                     clean_judge_name(x->kind, d->judge), "judges", judges, "epoch", (json_int_t)x->epoch + 1, "folds",
+                     clean_judge_name(x->kind, d->judge), "judges", judges, "believed", (int)d->believed,
+                     "ignorant_nats", number(d->ignorant_nats), "epoch", (json_int_t)x->epoch + 1, "folds",
                      (json_int_t)x->options->folds, "nats_by_epoch", nats, "noise_rate", number(d->noise_rate), "n_dropped", (json_int_t)d->n_drop, "dropped", dropped, "first", first, "quality",
                      quality_json(x, d));
 }

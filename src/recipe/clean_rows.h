@@ -38,11 +38,13 @@ typedef struct clean_decision {
     bool *drop;       /* [n] */
     size_t n_drop, judge; /* the judge that is believed */
     double nats[CLEAN_N_JUDGES]; /* how badly each explains the labels as given; no truth is used */
-    double noise_rate; /* estimated; NAN of answers */
+    double ignorant_nats; /* of knowing nothing: a coin, or of labels their base rate over the other folds where that is better; NAN of answers */
+    bool believed;        /* the judge explains the labels better than that, by two standard errors over the rows; always of answers */
+    double noise_rate;    /* estimated; NAN of answers, and where no judge is believed */
 } clean_decision;
 
 /* Pairs: flip_model_fit of each judge, the better is believed; P(right) is its posterior, found below 1/2. Labels: the judge with the smaller
- * cross-entropy; confident learning finds. Answers: small loss, at a rate only. rate NAN: what was found; else round(rate*n) of the least
+ * cross-entropy; confident learning finds, at most 45% of the rows. Where that judge is not believed nothing is found. Answers: small loss, at a rate only. rate NAN: what was found; else round(rate*n) of the least
  * evidence, ties by index. out: clean_decision_free. AGON_EINVAL. */
 AGON_MUST_CHECK agon_status clean_decide(agon_ctx *ctx, const clean_scores *scores, double rate, clean_decision *out);
 void clean_decision_free(clean_decision *d);
@@ -71,7 +73,7 @@ typedef struct clean_options {
 /* k folds, the rows of a prompt in one; for each an adapter (LoRA) trained on the other folds judges the rows of this one after each epoch; the
  * epoch that explains the labels as given best decides. The weights of m are shared and stay as they are. Writes `to` (what is left, or with soft all) and `to`.dropped: {"file", "line", "given", "p_right", "margin",
  * "why"} a line, the surest first. The same call gives the same bits. *report new: {"rows", "written", "kind", "judge", "judges":
- * [{"name", "nats"}], "epoch" that decides, "folds", "nats_by_epoch", "noise_rate": or null, "n_dropped", "dropped": path, "first": at most ten of the lines with "text", what they
+ * [{"name", "nats"}], "believed", "ignorant_nats": of a coin or the base rate, or null, "epoch" that decides, "folds", "nats_by_epoch", "noise_rate": or null, "n_dropped", "dropped": path, "first": at most ten of the lines with "text", what they
  * say, "quality": {"planted", "found", "precision", "precision_ci95", "recall", "recall_ci95"} (exact) with a truth, else null}.
  * AGON_EINVAL names file and line, or the option. */
 AGON_MUST_CHECK agon_status clean_file(agon_ctx *ctx, model *m, const char *from, const char *to, const clean_options *options, json_t **report);

@@ -125,6 +125,38 @@ static void decide__finds_reversed_labels(void **state) {
     }
 }
 
+/* Judges that know nothing find nothing, of few rows or many, even labels or not; a share that is stated goes all the same. */
+static void decide__believes_no_judge_worse_than_a_coin(void **state) {
+    agon_ctx *ctx = ((world *)*state)->ctx;
+    static double head[N], likelihood[N], labels[N];
+    static size_t fold[N];
+    enum { FILES = 20 };
+    rng r = rng_new(11);
+    for (clean_kind kind = CLEAN_PAIRS; kind <= CLEAN_LABELS; kind++) {
+        size_t believed = 0;
+        for (size_t file = 0; file < FILES; file++) {
+            clean_decision d;
+            const clean_scores x = {.n = file % 2 ? N : 40, .kind = kind, .judges = {head, likelihood}, .labels = labels, .fold = fold, .n_folds = 4};
+            for (size_t i = 0; i < x.n; i++) {
+                labels[i] = rng_uniform(&r) < (file % 4 < 2 ? 0.5 : 0.85);
+                head[i] = kind == CLEAN_PAIRS ? normal_of(&r, 0) : 0.1 + 0.8 * rng_uniform(&r);
+                likelihood[i] = kind == CLEAN_PAIRS ? normal_of(&r, 0) : rng_uniform(&r);
+                fold[i] = i % 4;
+            }
+            assert_ok(ctx, clean_decide(ctx, &x, NAN, &d));
+            assert_true(d.believed ? d.noise_rate <= 0.45 : d.n_drop == 0 && isnan(d.noise_rate));
+            assert_in_range(d.n_drop, 0, (size_t)(0.45 * (double)x.n));
+            assert_true(d.ignorant_nats <= log(2));
+            believed += d.believed;
+            clean_decision_free(&d);
+            assert_ok(ctx, clean_decide(ctx, &x, 0.1, &d));
+            assert_int_equal(d.n_drop, x.n / 10);
+            clean_decision_free(&d);
+        }
+        assert_in_range(believed, 0, 2); /* two standard errors: a few in a hundred */
+    }
+}
+
 /* Answers say nothing that could be wrong: a share of the largest losses, or nothing. */
 static void decide__drops_answers_at_a_rate_only(void **state) {
     agon_ctx *ctx = ((world *)*state)->ctx;
@@ -316,6 +348,31 @@ static void clean__finds_planted_labels(void **state) {
     assert_string_equal(json_string_value(json_object_get(w->report, "kind")), "labels");
 }
 
+/* All labels are right and the answers do not tell which is which: nothing goes, and soft labels are those given. */
+static void clean__drops_nothing_without_a_judge(void **state) {
+    world *w = *state;
+    enum { ROWS = 40 };
+    clean_options o = options_of(w, "classify");
+    rng r = rng_new(4);
+    o.epochs = 1;
+    buffer_clear(&w->text);
+    for (size_t i = 0; i < ROWS; i++)
+        buffer_printf(&w->text, "{\"prompt\":\"say %zu\",\"completion\":\"%zu\",\"label\":%s}\n", i, i % 7, rng_uniform(&r) < 0.5 ? "true" : "false");
+    assert_ok(w->ctx, file_write(w->ctx, w->from, w->text.data, w->text.size));
+    assert_ok(w->ctx, clean(w, w->from, &o));
+    assert_int_equal(real(w->report, "n_dropped"), 0);
+    assert_int_equal(real(w->report, "written"), ROWS);
+    assert_true(json_is_false(json_object_get(w->report, "believed")) && json_is_null(json_object_get(w->report, "noise_rate")));
+    assert_true(real(w->report, "ignorant_nats") > 0.6);
+    o.soft = true;
+    assert_ok(w->ctx, clean(w, w->from, &o));
+    char *given = read_back(w, w->from), *soft = read_back(w, w->to);
+    json_t *was = json_loads(given, JSON_DISABLE_EOF_CHECK, NULL), *is = json_loads(soft, JSON_DISABLE_EOF_CHECK, NULL);
+    assert_close(real(is, "label"), json_is_true(json_object_get(was, "label")), 0);
+    json_decref(was), json_decref(is);
+    free(given), free(soft);
+}
+
 static void clean__drops_unlikely_answers(void **state) {
     world *w = *state;
     clean_options o = options_of(w, "sft");
@@ -368,6 +425,7 @@ static void clean__names_bad_input(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decide__finds_swapped_pairs),  cmocka_unit_test(decide__finds_reversed_labels),
+        cmocka_unit_test(decide__believes_no_judge_worse_than_a_coin), cmocka_unit_test(clean__drops_nothing_without_a_judge),
         cmocka_unit_test(decide__drops_answers_at_a_rate_only), cmocka_unit_test(folds__keep_prompts_together),
         cmocka_unit_test(clean__finds_planted_swaps),
         cmocka_unit_test(clean__believes_the_best_epoch),
