@@ -364,6 +364,8 @@ typedef struct agon_dataset_options {
     size_t n_dimensions;
     const char *const *adapters; /* [n_adapters] 1 to 16 names; each row's "adapter" is one of them: agon_train makes an adapter of each. 0: none */
     size_t n_adapters;
+    const char *const *settings; /* [n_settings] of the objective, "squared=1", the same as in its training: some decide what a row must have. Borrowed for the call */
+    size_t n_settings;
 } agon_dataset_options;
 AGON_API agon_dataset_options agon_dataset_options_default(void);
 /* The same with options (NULL: the defaults). A row without the fields its objective needs, a completion that is empty or white space only, a pair whose sides are

@@ -54,6 +54,7 @@ agon_train_options agon_train_options_default(void) {
 
 size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options) {
     train_options o = train_options_default();
+    o.objective = d->objective;
     o.epochs = options->epochs;
     o.batch_rows = options->batch_rows ? options->batch_rows : 1;
     o.max_steps = options->max_steps;

@@ -150,7 +150,7 @@ static int show_rows(agon_ctx *ctx, const agon_dataset *d, int64_t n) {
 }
 
 typedef struct check_arguments {
-    const char *file, *objective, *model, *chat_template, *dimensions;
+    const char *file, *objective, *model, *chat_template, *dimensions, **settings;
     int64_t max_length, group_size, show;
     bool json, check; /* check: list bad rows, and fail where there are any */
 } check_arguments;
@@ -176,6 +176,9 @@ static int check(const check_arguments *a) {
         return EXIT_SYSTEM;
     }
     options.max_length = (size_t)a->max_length, options.group_size = (size_t)a->group_size, options.skip_bad = true;
+    options.settings = a->settings;
+    while (a->settings && a->settings[options.n_settings])
+        options.n_settings++;
     agon_status s = agon_model_find(ctx, a->model, &path);
     if (!s)
         s = agon_tokenizer_open(ctx, path, a->chat_template, &t);
@@ -342,6 +345,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--model", .text = &c->model, .of = "check stats noise clean"},
                                  {.name = "--chat-template", .text = &c->chat_template, .of = "check stats noise clean"},
                                  {.name = "--dimensions", .text = &c->dimensions, .of = "check stats contexts"},
+                                 {.name = "--set", .list = &c->settings, .of = "check stats"},
                                  {.name = "--max-length", .integer = &c->max_length, .of = "check stats"},
                                  {.name = "--group-size", .integer = &c->group_size, .of = "check stats"},
                                  {.name = "--show", .integer = &c->show, .of = "check stats"},
@@ -378,6 +382,7 @@ static int run(int argc, char **argv) {
             code = stray ? usage_error(&command_data, "%s has no effect on %s", stray, words[0]) : dispatch(words[0], &x);
     }
     free(l->together);
+    free(c->settings);
     return code;
 }
 
@@ -417,6 +422,7 @@ const command command_data = {
     "  --model M            whose tokens and chat template (default: $AGON_MODEL, else the cached model)\n"
     "  --chat-template NAME the family to use instead of the file's template\n"
     "  --dimensions A,B     the rows' dimensions, as in agon train: a row of none of them is bad, as is one without rows\n"
+    "  --set NAME=VALUE     an option of the objective, as in agon train: some decide what a row must have\n"
     "  --max-length N       tokens of prompt and response, as in agon train (" NUMBER_TEXT(DEFAULT_MAX_LENGTH) "; 0: no limit)\n"
     "  --group-size N       completions a group must have; 0: any\n"
     "  --show N             rows to show token by token (check: 1)\n"

@@ -252,6 +252,8 @@ static int train_files(train_arguments *a) {
     options.n_dimensions = a->n_dimensions;
     options.adapters = a->adapters;
     options.n_adapters = a->n_adapters;
+    options.settings = a->settings;
+    options.n_settings = a->options.n_settings;
     agon_status s = agon_dataset_open_with(o.ctx, agon_model_tokenizer(o.model), a->data, a->objective, &options, &d);
     code = s ? fail_with("train", s, o.ctx) : train_on(a, &o, d);
     agon_dataset_free(d);

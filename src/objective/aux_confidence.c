@@ -18,11 +18,11 @@
 
 enum { ALPHA, THRESHOLD, SCHEDULE, WARMUP, PROGRESS, LIKELIHOOD };
 static const objective_option options_table[] = {
-    {"alpha", 0.5, 0, 1, "largest weight of the student's own hard labels (paper: 0.75 for the largest students)"},
-    {"threshold", 1, 0, 2, "0: batch median, 1: quantile that matches the weak labels' prior, 2: as released"},
-    {"schedule", 0, 0, 1, "0: linear ramp, 1: as released, which goes with warmup=0.1"},
-    {"warmup", 0.2, 0, 1, "share of the steps until alpha is reached"},
-    {"progress", 1, 0, 1, "share of the steps done; the trainer sets it"},
+    {"alpha", 0.5, 0, 1, "largest weight of the student's own hard labels (paper: 0.75 for the largest students)", ANY_NUMBER},
+    {"threshold", 1, 0, 2, "0: batch median, 1: quantile that matches the weak labels' prior, 2: as released", WHOLE_NUMBER},
+    {"schedule", 0, 0, 1, "0: linear ramp, 1: as released, which goes with warmup=0.1", WHOLE_NUMBER},
+    {"warmup", 0.2, 0, 1, "share of the steps until alpha is reached", ANY_NUMBER},
+    {"progress", 1, 0, 1, "share of the steps done; the trainer sets it", ANY_NUMBER},
     BINARY_LIKELIHOOD,
     {.name = NULL},
 };

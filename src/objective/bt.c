@@ -4,7 +4,8 @@
  *   loss = -q*logsig(z - m) - (1-q)*logsig(-z - m) + centring*(r_w + r_l)^2
  *
  * q is the label of the chosen side (1 when there is none; 1/2 is a tie), smoothed by label_smoothing; m is
- * `margin` times the gap of the rewards that came with the row, 0 without (Llama 2, arXiv 2307.09288, eq. 2).
+ * `margin` times how far apart the rewards are that came with the row, 0 without (Llama 2, arXiv 2307.09288, eq. 2,
+ * where it is a strength of the preference and never below 0: which side is better, only the label says).
  * Only differences are identified; centring (Eisenstein et al. 2023, arXiv 2312.09244) holds the mean at 0. */
 #include "objective/common.h"
 #include "objective/pair.h"
@@ -12,9 +13,9 @@
 
 enum { MARGIN, LABEL_SMOOTHING, CENTRING };
 static const objective_option options_table[] = {
-    {"margin", 1, 0, 1e6, "scale of the margin: times chosen's reward less rejected's, where rows have them"},
-    {"label_smoothing", 0, 0, 0.5, "assumed share of swapped labels"},
-    {"centring", 0.01, 0, 1e6, "weight of the squared sum of both rewards"},
+    {"margin", 1, 0, 1e6, "scale of the margin: times the distance of the rewards, where rows have them", ANY_NUMBER},
+    {"label_smoothing", 0, 0, 0.5, "assumed share of swapped labels", ANY_NUMBER},
+    {"centring", 0.01, 0, 1e6, "weight of the squared sum of both rewards", ANY_NUMBER},
     {.name = NULL},
 };
 
@@ -42,7 +43,7 @@ static void add_metrics(const reward_sums *m, objective_result *out) {
 static double one_pair(const double *options, const row *r, double share, double *centring) {
     response *w = &r->responses[0], *l = &r->responses[1];
     double r_w = head_reward(w), r_l = head_reward(l), z = r_w - r_l, e = options[LABEL_SMOOTHING];
-    double gap = w->reward - l->reward, m = isnan(gap) ? 0 : options[MARGIN] * gap;
+    double gap = fabs(w->reward - l->reward), m = isnan(gap) ? 0 : options[MARGIN] * gap;
     double label = isnan(w->label) ? 1 : w->label, q = label * (1 - e) + (1 - label) * e;
     double d = -q * sigmoid(-(z - m)) + (1 - q) * sigmoid(z + m);
     double centre = 2 * options[CENTRING] * (r_w + r_l);

@@ -8,8 +8,8 @@
 
 enum { BETA, LABEL_SMOOTHING };
 static const objective_option options_table[] = {
-    {"beta", 0.1, 1e-6, 1e6, "strength of the tie to the reference"},
-    {"label_smoothing", 0.1, 0, 0.5, "e, assumed share of swapped labels"},
+    {"beta", 0.1, 1e-6, 1e6, "strength of the tie to the reference", ANY_NUMBER},
+    {"label_smoothing", 0.1, 0, 0.5, "e, assumed share of swapped labels", ANY_NUMBER},
     {.name = NULL},
 };
 

@@ -11,10 +11,10 @@
 
 enum { CORRECTION, FLIP_NEGATIVE, FLIP_POSITIVE, LABEL_SMOOTHING, LIKELIHOOD };
 static const objective_option options_table[] = {
-    {"correction", 0, 0, 2, "of label noise; 0: none, 1: forward, 2: backward"},
-    {"flip_negative", 0.1, 0, 0.49, "share of class 0 that is labelled 1"},
-    {"flip_positive", 0.1, 0, 0.49, "share of class 1 that is labelled 0"},
-    {"label_smoothing", 0, 0, 0.5, "e: y becomes (1-e)*y + e/2"},
+    {"correction", 0, 0, 2, "of label noise; 0: none, 1: forward, 2: backward", WHOLE_NUMBER},
+    {"flip_negative", 0.1, 0, 0.49, "share of class 0 that is labelled 1", ANY_NUMBER},
+    {"flip_positive", 0.1, 0, 0.49, "share of class 1 that is labelled 0", ANY_NUMBER},
+    {"label_smoothing", 0, 0, 0.5, "e: y becomes (1-e)*y + e/2", ANY_NUMBER},
     BINARY_LIKELIHOOD,
     {.name = NULL},
 };

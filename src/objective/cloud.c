@@ -10,7 +10,7 @@
 
 enum { LM };
 static const objective_option options_table[] = {
-    {"lm", 1.25, 0, 1e6, "weight of the critiques' likelihood"},
+    {"lm", 1.25, 0, 1e6, "weight of the critiques' likelihood", ANY_NUMBER},
     {.name = NULL},
 };
 

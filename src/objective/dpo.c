@@ -11,10 +11,10 @@
 
 enum { BETA, LABEL_SMOOTHING, LENGTH_NORMALISED, SFT };
 static const objective_option options_table[] = {
-    {"beta", 0.1, 1e-6, 1e6, "strength of the tie to the reference"},
-    {"label_smoothing", 0, 0, 0.5, "assumed share of swapped labels"},
-    {"length_normalised", 0, 0, 1, "1: mean log-ratio per token, 0: sum"},
-    {"sft", 0, 0, 1e3, "weight of the chosen response's mean log_prob"},
+    {"beta", 0.1, 1e-6, 1e6, "strength of the tie to the reference", ANY_NUMBER},
+    {"label_smoothing", 0, 0, 0.5, "assumed share of swapped labels", ANY_NUMBER},
+    {"length_normalised", 0, 0, 1, "1: mean log-ratio per token, 0: sum", WHOLE_NUMBER},
+    {"sft", 0, 0, 1e3, "weight of the chosen response's mean log_prob", ANY_NUMBER},
     {.name = NULL},
 };
 

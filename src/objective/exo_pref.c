@@ -10,8 +10,8 @@
 
 enum { BETA, LABEL_SMOOTHING };
 static const objective_option options_table[] = {
-    {"beta", 0.5, 1e-6, 1e6, "beta_pi: inverse temperature of the policy"},
-    {"label_smoothing", 1e-3, 1e-12, 0.5, "e: target probability of the rejected response"},
+    {"beta", 0.5, 1e-6, 1e6, "beta_pi: inverse temperature of the policy", ANY_NUMBER},
+    {"label_smoothing", 1e-3, 1e-12, 0.5, "e: target probability of the rejected response", ANY_NUMBER},
     {.name = NULL},
 };
 

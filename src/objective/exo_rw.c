@@ -10,9 +10,9 @@
 
 enum { BETA, REWARD_BETA, FORWARD };
 static const objective_option options_table[] = {
-    {"beta", 0.5, 1e-6, 1e6, "beta_pi: inverse temperature of the policy"},
-    {"reward_beta", 0.5, 1e-6, 1e6, "beta_r: temperature of the rewards"},
-    {"forward", 0, 0, 1, "1: forward cross-entropy (dpo-rw) in place of the reverse KL"},
+    {"beta", 0.5, 1e-6, 1e6, "beta_pi: inverse temperature of the policy", ANY_NUMBER},
+    {"reward_beta", 0.5, 1e-6, 1e6, "beta_r: temperature of the rewards", ANY_NUMBER},
+    {"forward", 0, 0, 1, "1: forward cross-entropy (dpo-rw) in place of the reverse KL", WHOLE_NUMBER},
     {.name = NULL},
 };
 

@@ -9,9 +9,9 @@
 
 enum { Q, WARMUP, PROGRESS };
 static const objective_option options_table[] = {
-    {"q", 0.7, 0, 1, "0: cross-entropy, 1: mean absolute error"},
-    {"warmup", 0, 0, 1, "share of the steps that use cross-entropy first (0.1 from random weights)"},
-    {"progress", 1, 0, 1, "share of the steps done; the trainer sets it"},
+    {"q", 0.7, 0, 1, "0: cross-entropy, 1: mean absolute error", ANY_NUMBER},
+    {"warmup", 0, 0, 1, "share of the steps that use cross-entropy first (0.1 from random weights)", ANY_NUMBER},
+    {"progress", 1, 0, 1, "share of the steps done; the trainer sets it", ANY_NUMBER},
     {.name = NULL},
 };
 

@@ -15,13 +15,13 @@
 
 enum { BETA, CLIP, CLIP_HIGH, SCALE, AGGREGATION, MAX_LENGTH, KL };
 static const objective_option options_table[] = {
-    {"beta", 0, 0, 1e6, "weight of the KL term; 0 needs no reference"},
-    {"clip", 0.2, 0, 1, "lower clip range of the ratio"},
-    {"clip_high", 0, 0, 1e6, "upper clip range; 0: the same as clip"},
-    {"scale", 1, 0, 1, "1: divide by the group's std; 0: only subtract the mean"},
-    {"aggregation", 0, 0, 2, "0: mean per sequence, then over sequences; 1: over all tokens; 2: by max_length"},
-    {"max_length", 512, 1, 1e9, "divisor of the token sum for aggregation 2"},
-    {"kl", 3, 2, 3, "estimator of the KL term: 2 or 3"},
+    {"beta", 0, 0, 1e6, "weight of the KL term; 0 needs no reference", ANY_NUMBER},
+    {"clip", 0.2, 0, 1, "lower clip range of the ratio", ANY_NUMBER},
+    {"clip_high", 0, 0, 1e6, "upper clip range; 0: the same as clip", ANY_NUMBER},
+    {"scale", 1, 0, 1, "1: divide by the group's std; 0: only subtract the mean", WHOLE_NUMBER},
+    {"aggregation", 0, 0, 2, "0: mean per sequence, then over sequences; 1: over all tokens; 2: by max_length", WHOLE_NUMBER},
+    {"max_length", 512, 1, 1e9, "divisor of the token sum for aggregation 2", WHOLE_NUMBER},
+    {"kl", 3, 2, 3, "estimator of the KL term: 2 or 3", WHOLE_NUMBER},
     {.name = NULL},
 };
 

@@ -10,9 +10,9 @@
 
 enum { CLIP, CLIP_HIGH, SCALE };
 static const objective_option options_table[] = {
-    {"clip", 3e-4, 0, 1, "lower clip range of the sequence ratio"},
-    {"clip_high", 4e-4, 0, 1e6, "upper clip range"},
-    {"scale", 1, 0, 1, "1: divide by the group's std; 0: only subtract the mean"},
+    {"clip", 3e-4, 0, 1, "lower clip range of the sequence ratio", ANY_NUMBER},
+    {"clip_high", 4e-4, 0, 1e6, "upper clip range", ANY_NUMBER},
+    {"scale", 1, 0, 1, "1: divide by the group's std; 0: only subtract the mean", WHOLE_NUMBER},
     {.name = NULL},
 };
 

@@ -9,8 +9,8 @@
 
 enum { BETA, LENGTH_NORMALISED };
 static const objective_option options_table[] = {
-    {"beta", 0.1, 1e-6, 1e6, "tau: the target margin is 1/(2 tau)"},
-    {"length_normalised", 1, 0, 1, "1: mean log-ratio per token (as run by the authors), 0: sum (as printed)"},
+    {"beta", 0.1, 1e-6, 1e6, "tau: the target margin is 1/(2 tau)", ANY_NUMBER},
+    {"length_normalised", 1, 0, 1, "1: mean log-ratio per token (as run by the authors), 0: sum (as printed)", WHOLE_NUMBER},
     {.name = NULL},
 };
 

@@ -11,9 +11,9 @@
 
 enum { BETA, DESIRABLE_WEIGHT, UNDESIRABLE_WEIGHT };
 static const objective_option options_table[] = {
-    {"beta", 0.1, 1e-6, 1e6, "strength of the tie to the reference"},
-    {"desirable_weight", 1, 0, 1e6, "w_D"},
-    {"undesirable_weight", 1, 0, 1e6, "w_U"},
+    {"beta", 0.1, 1e-6, 1e6, "strength of the tie to the reference", ANY_NUMBER},
+    {"desirable_weight", 1, 0, 1e6, "w_D", ANY_NUMBER},
+    {"undesirable_weight", 1, 0, 1e6, "w_U", ANY_NUMBER},
     {.name = NULL},
 };
 

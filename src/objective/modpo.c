@@ -9,9 +9,9 @@
 
 enum { BETA, OWN_WEIGHT, OTHER_WEIGHT };
 static const objective_option options_table[] = {
-    {"beta", 0.1, 1e-6, 1e6, "strength of the tie to the reference"},
-    {"own_weight", 0.5, 0.05, 1, "weight of the dimension these pairs were labelled for"},
-    {"other_weight", 0.5, 0, 1, "weight of the margin rewards"},
+    {"beta", 0.1, 1e-6, 1e6, "strength of the tie to the reference", ANY_NUMBER},
+    {"own_weight", 0.5, 0.05, 1, "weight of the dimension these pairs were labelled for", ANY_NUMBER},
+    {"other_weight", 0.5, 0, 1, "weight of the margin rewards", ANY_NUMBER},
     {.name = NULL},
 };
 

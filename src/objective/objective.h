@@ -77,6 +77,7 @@ typedef struct objective_option {
     double value;     /* default */
     double min, max;  /* inclusive */
     const char *help;
+    enum { ANY_NUMBER, WHOLE_NUMBER } kind; /* whole: switches, choices, counts */
 } objective_option;
 
 typedef struct metric {
@@ -126,6 +127,8 @@ void objective_defaults(const objective *o, double values[MAX_OBJECTIVE_OPTIONS]
 /* Sets the option "progress" (share of the training steps done, in [0, 1]) where the objective has it: objectives
  * with a ramp are still functions of their arguments alone. The trainer calls this before every step. */
 void objective_set_progress(const objective *o, double progress, double values[MAX_OBJECTIVE_OPTIONS]);
+/* The same for the option "vocabulary" where it is 0, which means the model's n tokens. */
+void objective_set_vocabulary(const objective *o, size_t n, double values[MAX_OBJECTIVE_OPTIONS]);
 /* Sets "beta=0.1". AGON_EINVAL names the option, its range and the nearest known name. */
 AGON_MUST_CHECK agon_status objective_set(agon_ctx *ctx, const objective *o, const char *assignment,
                                           double values[MAX_OBJECTIVE_OPTIONS]);

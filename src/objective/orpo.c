@@ -10,7 +10,7 @@
 
 enum { BETA };
 static const objective_option options_table[] = {
-    {"beta", 0.1, 1e-6, 1e6, "lambda: weight of the odds-ratio term"},
+    {"beta", 0.1, 1e-6, 1e6, "lambda: weight of the odds-ratio term", ANY_NUMBER},
     {.name = NULL},
 };
 

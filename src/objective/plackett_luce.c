@@ -14,7 +14,7 @@
 
 enum { PAIRWISE };
 static const objective_option options_table[] = {
-    {"pairwise", 0, 0, 1, "1: mean over all pairs, 0: likelihood of the whole ranking"},
+    {"pairwise", 0, 0, 1, "1: mean over all pairs, 0: likelihood of the whole ranking", WHOLE_NUMBER},
     {.name = NULL},
 };
 enum { MAX_RESPONSES = 256 };

@@ -69,7 +69,8 @@ double group_advantage(const group_scale *a, const response *r) {
 
 double adaptive_kl(double beta, double kl, double target, double n, double horizon) {
     double error = fmax(-0.2, fmin(0.2, kl / target - 1));
-    return beta * (1 + error * n / horizon);
+    double next = beta * (1 + error * fmin(n / horizon, 1));
+    return fmax(next, fmin(beta, LEAST_BETA));
 }
 
 void policy_metrics_token(policy_metrics *m, const response *r, size_t t, const clipped_term *term) {

@@ -18,7 +18,12 @@ typedef struct clipped_term {
 clipped_term clipped_surrogate(double log_ratio, double advantage, double low, double high);
 
 /* Adaptive KL coefficient after an update of n episodes whose mean sequence KL was `kl` (Ziegler et al. 2019, arXiv
- * 1909.08593, section 2.2): beta *= 1 + clip(kl/target - 1, -0.2, 0.2) * n / horizon. */
+ * 1909.08593, section 2.2): beta *= 1 + clip(kl/target - 1, -0.2, 0.2) * min(n / horizon, 1).
+ * The source clips the error so that one update moves beta by a fifth at most; it never has more episodes than its horizon.
+ * With more, the line would go on to factors of 0 and below: a horizon under n is read as n, and the factor stays within
+ * [0.8, 1.2]. What is multiplied so over many updates may still fade to 0, where the tie to the reference would be gone for
+ * good: below LEAST_BETA it falls no further. */
+#define LEAST_BETA 1e-6
 double adaptive_kl(double beta, double kl, double target, double n, double horizon);
 
 /* Schulman's k3 = exp(-d) - 1 + d of d = log_prob - reference, and its derivative. */

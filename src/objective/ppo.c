@@ -20,15 +20,15 @@
 enum { BETA, CLIP, CLIP_VALUE, VALUE_COEFFICIENT, GAMMA, LAMBDA, WHITEN, WHITEN_REWARDS,
        ENTROPY_COEFFICIENT };
 static const objective_option options_table[] = {
-    {"beta", 0.05, 0, 1e6, "KL penalty on the reward; 0 needs no reference"},
-    {"clip", 0.2, 0, 1, "clip range of the ratio"},
-    {"clip_value", 0.2, 0, 1e6, "clip range of the value around its old value"},
-    {"value_coefficient", 0.1, 0, 1e6, "weight of the value loss"},
-    {"gamma", 1, 0, 1, "discount"},
-    {"lambda", 0.95, 0, 1, "GAE's lambda"},
-    {"whiten", 1, 0, 1, "1: advantages of the step to mean 0, variance 1"},
-    {"whiten_rewards", 0, 0, 1, "1: token rewards of the step to variance 1, keeping their mean"},
-    {"entropy_coefficient", 0, 0, 1e6, "weight of the entropy bonus; above 0 needs entropy"},
+    {"beta", 0.05, 0, 1e6, "KL penalty on the reward; 0 needs no reference", ANY_NUMBER},
+    {"clip", 0.2, 0, 1, "clip range of the ratio", ANY_NUMBER},
+    {"clip_value", 0.2, 0, 1e6, "clip range of the value around its old value", ANY_NUMBER},
+    {"value_coefficient", 0.1, 0, 1e6, "weight of the value loss", ANY_NUMBER},
+    {"gamma", 1, 0, 1, "discount", ANY_NUMBER},
+    {"lambda", 0.95, 0, 1, "GAE's lambda", ANY_NUMBER},
+    {"whiten", 1, 0, 1, "1: advantages of the step to mean 0, variance 1", WHOLE_NUMBER},
+    {"whiten_rewards", 0, 0, 1, "1: token rewards of the step to variance 1, keeping their mean", WHOLE_NUMBER},
+    {"entropy_coefficient", 0, 0, 1e6, "weight of the entropy bonus; above 0 needs entropy", ANY_NUMBER},
     {.name = NULL},
 };
 static const double VARIANCE_FLOOR = 1e-8;

@@ -7,13 +7,13 @@
  * No reference. Deviations: the released code exponentiates and adds 1e-10; this is a log-sum-exp. Equal rewards
  * say nothing about each other: a response is compared with what is strictly worse (a temperature of 0 would put a
  * constant into the sum, and which of two equals has it would depend on their order in the row), and equally good
- * best ones share the likelihood. */
-#include "objective/common.h"
+ * best ones share the likelihood. A group whose rewards are all equal has no best: its loss is 0, and equal_groups counts it. */
+#include "objective/policy.h"
 #include "objective/table.h"
 
 enum { SFT };
 static const objective_option options_table[] = {
-    {"sft", 0.05, 0, 1e3, "weight of the likelihood of the best response, times (K-1)^2"},
+    {"sft", 0.05, 0, 1e3, "weight of the likelihood of the best response, times (K-1)^2", ANY_NUMBER},
     {.name = NULL},
 };
 enum { MAX_RESPONSES = 256 };
@@ -64,7 +64,7 @@ static agon_status group_loss(agon_ctx *ctx, const double *options, const row *g
     for (size_t k = 0; k + 1 < n; k++)
         sum += rank_term(by_rank + k, n - k, s + k, d + k);
     size_t n_best = n_tied(by_rank, n);
-    double sft = options[SFT] * (double)(n - 1) * (double)(n - 1) / (double)n_best;
+    double sft = n_best == n ? 0 : options[SFT] * (double)(n - 1) * (double)(n - 1) / (double)n_best;
     for (size_t k = 0; k < n; k++) {
         sequence_gradient(&g->responses[order[k]], share * (d[k] / length[k] - (k < n_best ? sft : 0)));
         sum -= k < n_best ? sft * s[k] * length[k] : 0;
@@ -78,17 +78,19 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
     agon_status s = rows_check(ctx, "pro", ROW_GROUP, NEEDS_REWARD, rows, n_rows);
     if (s != AGON_OK)
         return s;
-    double total = normaliser(options, rows, n_rows), sum = 0;
+    double total = normaliser(options, rows, n_rows), sum = 0, equal = 0;
     s = weight_check(ctx, "pro", total);
     for (size_t i = 0; s == AGON_OK && i < n_rows; i++) {
         double share = rows[i].weight / total;
         s = group_loss(ctx, options, &rows[i], i, share, &out->losses[i]);
         sum += s == AGON_OK ? share * out->losses[i] : 0;
+        equal += rewards_equal(&rows[i]) ? 1 : 0;
     }
     if (s != AGON_OK)
         return s;
     out->loss = sum;
     out->n_metrics = 0;
+    metric_add(out, "equal_groups", equal);
     return AGON_OK;
 }
 

@@ -15,9 +15,9 @@
 
 enum { BETA, CLIP, BASELINE };
 static const objective_option options_table[] = {
-    {"beta", 0.01, 0, 1e6, "KL penalty on the reward; 0 needs no reference"},
-    {"clip", 0.2, 0, 1, "clip range of the ratio"},
-    {"baseline", 0, 0, 1, "1: subtract the mean reward of the group first"},
+    {"beta", 0.01, 0, 1e6, "KL penalty on the reward; 0 needs no reference", ANY_NUMBER},
+    {"clip", 0.2, 0, 1, "clip range of the ratio", ANY_NUMBER},
+    {"baseline", 0, 0, 1, "1: subtract the mean reward of the group first", WHOLE_NUMBER},
     {.name = NULL},
 };
 static const double STD_FLOOR = 1e-8;

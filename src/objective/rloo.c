@@ -12,8 +12,8 @@
 
 enum { BETA, CLIP };
 static const objective_option options_table[] = {
-    {"beta", 0.03, 0, 1e6, "KL penalty on the reward; 0 needs no reference"},
-    {"clip", 0.2, 0, 1, "clip range of the sequence ratio when old is given"},
+    {"beta", 0.03, 0, 1e6, "KL penalty on the reward; 0 needs no reference", ANY_NUMBER},
+    {"clip", 0.2, 0, 1, "clip range of the sequence ratio when old is given", ANY_NUMBER},
     {.name = NULL},
 };
 
@@ -32,7 +32,7 @@ static double normaliser(const double *options, const row *rows, size_t n_rows) 
 
 /* Reward less the KL penalty under the policy that sampled. */
 static double penalised(const double *options, const response *r) {
-    if (options[BETA] == 0)
+    if (!(options[BETA] > 0))
         return r->reward;
     double kl = 0;
     for (size_t t = 0; t < r->n; t++)

@@ -9,7 +9,7 @@
 
 enum { SQUARED };
 static const objective_option options_table[] = {
-    {"squared", 0, 0, 1, "0: cross-entropy on label, 1: squared error on reward"},
+    {"squared", 0, 0, 1, "0: cross-entropy on label, 1: squared error on reward", WHOLE_NUMBER},
     {.name = NULL},
 };
 
@@ -51,7 +51,7 @@ const objective objective_rm_pointwise = {
     .learning_rate = 1e-5,
     .summary = "reward model from single ratings or outcomes: cross-entropy or squared error (arXiv 2110.14168)",
     .rows = ROW_SINGLE,
-    .needs = NEEDS_HEAD | NEEDS_LABEL | TAKES_REWARD,
+    .needs = NEEDS_HEAD | NEEDS_LABEL,
     .coupling = COUPLED_ROW,
     .options = options_table,
     .needs_with = needs_with,

@@ -12,8 +12,8 @@
 
 enum { BETA, ALPHA };
 static const objective_option options_table[] = {
-    {"beta", 0.1, 1e-6, 1e6, "strength of the tie to the reference"},
-    {"alpha", 14, 1e-3, 1e6, "a: how soon confident disagreement is damped"},
+    {"beta", 0.1, 1e-6, 1e6, "strength of the tie to the reference", ANY_NUMBER},
+    {"alpha", 14, 1e-3, 1e6, "a: how soon confident disagreement is damped", ANY_NUMBER},
     {.name = NULL},
 };
 

@@ -10,8 +10,8 @@
 
 enum { BETA, REFERENCE_FREE };
 static const objective_option options_table[] = {
-    {"beta", 0.05, 1e-6, 1e6, "gamma: scale of the margin"},
-    {"reference_free", 0, 0, 1, "1: SLiC hinge without a reference"},
+    {"beta", 0.05, 1e-6, 1e6, "gamma: scale of the margin", ANY_NUMBER},
+    {"reference_free", 0, 0, 1, "1: SLiC hinge without a reference", WHOLE_NUMBER},
     {.name = NULL},
 };
 

@@ -9,7 +9,7 @@
 
 enum { BETA };
 static const objective_option options_table[] = {
-    {"beta", 0.05, 1e-6, 1e6, "gamma: scale of the margin"},
+    {"beta", 0.05, 1e-6, 1e6, "gamma: scale of the margin", ANY_NUMBER},
     {.name = NULL},
 };
 

@@ -8,8 +8,8 @@
 
 enum { ALPHA, BETA };
 static const objective_option options_table[] = {
-    {"alpha", 0.1, 0, 1e6, "weight of cross-entropy"},
-    {"beta", 1, 0, 1e6, "weight of reverse cross-entropy"},
+    {"alpha", 0.1, 0, 1e6, "weight of cross-entropy", ANY_NUMBER},
+    {"beta", 1, 0, 1e6, "weight of reverse cross-entropy", ANY_NUMBER},
     {.name = NULL},
 };
 static const double LOG_ZERO = -4;

@@ -12,7 +12,7 @@
 
 enum { LABEL_SMOOTHING };
 static const objective_option options_table[] = {
-    {"label_smoothing", 0, 0, 0.5, "e: share of the target spread evenly over the vocabulary"},
+    {"label_smoothing", 0, 0, 0.5, "e: share of the target spread evenly over the vocabulary", ANY_NUMBER},
     {.name = NULL},
 };
 

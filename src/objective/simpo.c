@@ -8,8 +8,8 @@
 
 enum { BETA, GAMMA };
 static const objective_option options_table[] = {
-    {"beta", 2.5, 1e-6, 1e6, "scale of the mean log_prob"},
-    {"gamma", 1.375, 0, 1e6, "target margin"},
+    {"beta", 2.5, 1e-6, 1e6, "scale of the mean log_prob", ANY_NUMBER},
+    {"gamma", 1.375, 0, 1e6, "target margin", ANY_NUMBER},
     {.name = NULL},
 };
 

@@ -24,7 +24,8 @@ const objective *objective_find(const char *name) {
 }
 
 unsigned objective_needs_with(const objective *o, const double *options) {
-    return o->needs_with ? o->needs_with(options) : o->needs;
+    const unsigned traits = NEEDS_GROUP | TAKES_TOKEN_REWARDS | TAKES_REWARD | TAKES_LABEL; /* no option changes them */
+    return o->needs_with ? o->needs_with(options) | (o->needs & traits) : o->needs;
 }
 
 void objective_defaults(const objective *o, double values[MAX_OBJECTIVE_OPTIONS]) {
@@ -39,6 +40,12 @@ void objective_set_progress(const objective *o, double progress, double values[M
     for (size_t i = 0; o->options[i].name; i++)
         if (strcmp(o->options[i].name, "progress") == 0)
             values[i] = fmax(0, fmin(1, progress));
+}
+
+void objective_set_vocabulary(const objective *o, size_t n, double values[MAX_OBJECTIVE_OPTIONS]) {
+    for (size_t i = 0; o->options[i].name; i++)
+        if (strcmp(o->options[i].name, "vocabulary") == 0 && values[i] == 0)
+            values[i] = (double)n;
 }
 
 static agon_status unknown_option(agon_ctx *ctx, const objective *o, const char *name) {
@@ -86,9 +93,10 @@ agon_status objective_set(agon_ctx *ctx, const objective *o, const char *assignm
         if (strcmp(option->name, name) != 0)
             continue;
         double value = 0;
-        if (!parse_value(equals + 1, &value) || value < option->min || value > option->max)
-            return ctx_fail(ctx, AGON_EINVAL, "%s: %s is \"%.60s\"; it must be a number from %g to %g (%s)",
-                            o->name, name, equals + 1, option->min, option->max, option->help);
+        if (!parse_value(equals + 1, &value) || value < option->min || value > option->max ||
+            (option->kind == WHOLE_NUMBER && value != floor(value)))
+            return ctx_fail(ctx, AGON_EINVAL, "%s: %s is \"%.60s\"; it must be a %snumber from %g to %g (%s)", o->name, name,
+                            equals + 1, option->kind == WHOLE_NUMBER ? "whole " : "", option->min, option->max, option->help);
         values[i] = value;
         return AGON_OK;
     }

@@ -10,8 +10,8 @@
 
 enum { NOISE, VOCABULARY };
 static const objective_option options_table[] = {
-    {"noise", 0.1, 0, 0.9, "e: share of replaced tokens"},
-    {"vocabulary", 49152, 2, 1e9, "V: tokens that a replaced one may be, itself included; the model's"},
+    {"noise", 0.1, 0, 0.9, "e: share of replaced tokens", ANY_NUMBER},
+    {"vocabulary", 0, 0, 1e9, "V: tokens that a replaced one may be, itself included; 0: the model's", WHOLE_NUMBER},
     {.name = NULL},
 };
 
@@ -25,6 +25,9 @@ static token_term term(const double *options, const response *r, size_t t) {
 
 static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
+    if (options[VOCABULARY] < 2)
+        return ctx_fail(ctx, AGON_EINVAL, "token-forward: vocabulary is %g, and there is no model to take it from; it must be 2 or more "
+                        "(--set vocabulary=49152)", options[VOCABULARY]);
     return token_loss(ctx, "token-forward", 0, term, options, rows, n_rows, out);
 }
 

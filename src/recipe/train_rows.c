@@ -41,12 +41,18 @@ static agon_status read_file(void *arg, json_t **result) {
     reading *r = arg;
     const run_config *config = r->c->config;
     agon_ctx *ctx = r->c->actors.ctx;
+    double settings[MAX_OBJECTIVE_OPTIONS];
     const dataset_options o = {.max_tokens = (size_t)config->train.max_length, .skip_bad = strcmp(config->train.bad_rows, "skip") == 0,
-                               .on_row = keep_row, .arg = r};
+                               .settings = settings, .on_row = keep_row, .arg = r};
     dataset *d = NULL;
     char *text = NULL, hex[HASH_HEX_SIZE];
     hash256 h;
-    agon_status s = dataset_read_with(ctx, model_tokenizer(r->c->model), config->train.data, r->objective, &o, &d);
+    agon_status s = AGON_OK;
+    objective_defaults(r->objective, settings);
+    for (size_t i = 0; i < config->train.set.n && !s; i++)
+        s = objective_set(ctx, r->objective, config->train.set.items[i], settings);
+    if (!s)
+        s = dataset_read_with(ctx, model_tokenizer(r->c->model), config->train.data, r->objective, &o, &d);
     if (!s)
         s = (text = json_canonical(r->rows)) ? object_put(r->c->actors.store, text, strlen(text), &h)
                                              : ctx_fail(ctx, AGON_ENOMEM, "no memory for the rows");
@@ -142,7 +148,7 @@ static agon_status admit(cast *c, const objective *o, const json_t *rows) {
     for (size_t i = 0; i < config->train.set.n && !s; i++)
         s = objective_set(ctx, o, config->train.set.items[i], options.objective_options);
     if (!s)
-        s = dataset_from_json(ctx, model_tokenizer(c->model), list, o, (size_t)config->train.max_length, &d);
+        s = dataset_from_json(ctx, model_tokenizer(c->model), list, o, options.objective_options, (size_t)config->train.max_length, &d);
     if (!s) {
         const train_row *made = dataset_rows(d, &n);
         forecast_keep(&f, 0, true);

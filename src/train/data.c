@@ -103,6 +103,11 @@ static agon_status dataset_fill(agon_ctx *ctx, const tokenizer *t, const char *w
     if (!d)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory reading %s", where);
     row_reader r = {.ctx = ctx, .t = t, .o = o, .max_tokens = options->max_tokens, .d = d, .options = *options};
+    double defaults[MAX_OBJECTIVE_OPTIONS];
+    if (o) {
+        objective_defaults(o, defaults);
+        r.needs = objective_needs_with(o, options->settings ? options->settings : defaults);
+    }
     agon_status s = arena_new(ctx, 0, &d->memory);
     if (s == AGON_OK)
         s = feed(&r, from);
@@ -154,9 +159,9 @@ static agon_status feed_array(row_reader *r, const void *rows) {
 }
 
 agon_status dataset_from_json(agon_ctx *ctx, const tokenizer *t, const json_t *rows, const objective *o,
-                              size_t max_tokens, dataset **out) {
+                              const double *settings, size_t max_tokens, dataset **out) {
     /* Rows that a run made from model output: an empty or equal answer must not end the run. */
-    const dataset_options options = {.max_tokens = max_tokens, .skip_bad = true, .sampled = true};
+    const dataset_options options = {.max_tokens = max_tokens, .skip_bad = true, .sampled = true, .settings = settings};
     return dataset_fill(ctx, t, "the training rows", o, &options, feed_array, rows, out);
 }
 

@@ -350,7 +350,8 @@ static void follow_kl(online *o) {
     const online_options *p = &o->options;
     double *beta = o->beta >= 0 ? &o->options.train.objective_options[o->beta] : NULL;
     if (beta && p->kl_horizon > 0)
-        *beta = adaptive_kl(*beta, o->report.kl, p->kl_target, (double)n_samples(o), p->kl_horizon);
+        *beta = fmin(adaptive_kl(*beta, o->report.kl, p->kl_target, (double)n_samples(o), p->kl_horizon),
+                     p->train.objective->options[o->beta].max);
     o->report.beta = beta ? *beta : NAN;
 }
 

@@ -159,7 +159,7 @@ static agon_status add_critique(row_reader *r, const char *where, json_t *object
                                 json_t **completion, size_t *n_context) {
     const char *text = completion_text(*completion);
     *n_context = 0;
-    if (!critique || json_is_null(critique) || !(r->o->needs & NEEDS_HEAD) || !*completion)
+    if (!critique || json_is_null(critique) || !(r->needs & NEEDS_HEAD) || !*completion)
         return AGON_OK;
     if (!json_is_string(critique) || !text)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be a text, beside a text or one message", where, key);
@@ -181,7 +181,7 @@ static agon_status add_critique(row_reader *r, const char *where, json_t *object
 
 /* cloud: a head, and the words of the critique before it. */
 static bool learns_words(const row_reader *r) {
-    return (r->o->needs & NEEDS_HEAD) && (r->o->needs & NEEDS_LOG_PROB);
+    return (r->needs & NEEDS_HEAD) && (r->needs & NEEDS_LOG_PROB);
 }
 
 /* Rewards and weights of spans on a response that was kept, maybe cut. n_context: the first bytes are read and not learnt. */
@@ -206,7 +206,7 @@ static agon_status place_spans(row_reader *r, const char *where, const json_t *s
         return ctx_prefix(r->ctx, s, "%s", where);
     if (spans && !json_is_null(spans))
         s = row_spans_place(r->ctx, where, spans, text, (const size_t(*)[2])offsets, n,
-                            r->o->needs & TAKES_TOKEN_REWARDS ? rewards : NULL, weights, &rewarded, &r->d->spans);
+                            r->needs & TAKES_TOKEN_REWARDS ? rewards : NULL, weights, &rewarded, &r->d->spans);
     for (size_t t = 0; t < n && s == AGON_OK && t < kept->n; t++) {
         bool context = n_context > 0 && offsets[t][1] > offsets[t][0] && offsets[t][0] < n_context;
         mask[t] = context ? 0 : mask[t] * (float)weights[t];
@@ -222,7 +222,7 @@ static agon_status place_spans(row_reader *r, const char *where, const json_t *s
 
 /* One response has what the objective weighs it by. */
 static agon_status rewarded(row_reader *r, const char *where, const train_response *x) {
-    const unsigned needs = r->o->needs;
+    const unsigned needs = r->needs;
     if (!(needs & NEEDS_REWARD) || ((needs & NEEDS_ADVANTAGE) && !isnan(x->advantage)))
         return AGON_OK;
     if (needs & NEEDS_GROUP)
@@ -269,7 +269,7 @@ static agon_status read_single(row_reader *r, const char *where, json_t *object)
         } numbers[] = {{"label", &x->label}, {"weight", &x->weight}, {"reward", &x->reward}, {"advantage", &x->advantage}};
         for (size_t i = 0; i < 4 && s == AGON_OK; i++)
             s = read_number(r, where, object, numbers[i].key, numbers[i].out);
-        if (s == AGON_OK && (r->o->needs & NEEDS_LABEL) && isnan(x->label))
+        if (s == AGON_OK && (r->needs & NEEDS_LABEL) && isnan(x->label))
             s = ctx_fail(r->ctx, AGON_EINVAL, "%s: label is missing; %s needs it", where, r->o->name);
         if (s == AGON_OK)
             s = place_spans(r, where, spans, completion, learns_words(r) ? n_context : 0, &e, x);
@@ -350,6 +350,20 @@ static agon_status read_list(row_reader *r, const char *where, json_t *object, c
     return s;
 }
 
+/* A reward model's margin is a strength: which side is better is said by the label, or by the sides' places without one. Rewards
+ * that say the other side would be read as a strength of what they deny. */
+static agon_status margin_check(row_reader *r, const char *where, double margin, const train_response *w, const train_response *l) {
+    const double gap = w->reward - l->reward, label = isnan(w->label) ? 1 : w->label;
+    if (!(r->needs & TAKES_REWARD) || isnan(gap))
+        return AGON_OK;
+    if (margin < 0)
+        return BAD(r, FAULT_RANGE, "%s: margin is %g; it says how far the better side stands above the other, 0 or more", where, margin);
+    if (isnan(margin) && gap * (label - 0.5) < 0)
+        return BAD(r, FAULT_RANGE, "%s: rewards are %g for chosen and %g for rejected, and %s is the better side; swap the sides or mend the %s",
+                   where, w->reward, l->reward, label > 0.5 ? "chosen" : "by its label rejected", isnan(w->label) ? "rewards" : "label");
+    return AGON_OK;
+}
+
 /* weight, label (how likely the chosen side is the better one), and rewards of both sides or their margin. */
 static agon_status pair_numbers(row_reader *r, const char *where, json_t *object, train_row *row) {
     train_response *w = (train_response *)&row->responses[0], *l = (train_response *)&row->responses[1];
@@ -365,11 +379,13 @@ static agon_status pair_numbers(row_reader *r, const char *where, json_t *object
         s = read_list(r, where, object, "rewards", 2, 0, &w->reward);
     if (s == AGON_OK)
         s = read_list(r, where, object, "rewards", 2, 1, &l->reward);
-    if (s == AGON_OK && (r->o->needs & NEEDS_REWARD) && isnan(w->reward))
+    if (s == AGON_OK)
+        s = margin_check(r, where, json_object_get(object, "rewards") ? NAN : margin, w, l);
+    if (s == AGON_OK && (r->needs & NEEDS_REWARD) && isnan(w->reward))
         s = ctx_fail(r->ctx, AGON_EINVAL, "%s: rewards (or margin) is missing; %s needs it", where, r->o->name);
-    if (s == AGON_OK && (r->o->needs & NEEDS_LABEL) && isnan(w->label))
+    if (s == AGON_OK && (r->needs & NEEDS_LABEL) && isnan(w->label))
         s = ctx_fail(r->ctx, AGON_EINVAL, "%s: label is missing; %s needs it", where, r->o->name);
-    if (s == AGON_OK && w->label <= 0.5 && !(r->o->needs & (NEEDS_LABEL | TAKES_LABEL)))
+    if (s == AGON_OK && w->label <= 0.5 && !(r->needs & (NEEDS_LABEL | TAKES_LABEL)))
         s = BAD(r, FAULT_RANGE, "%s: label is %g, so %s, which %s does not read; %s, or train dpo-soft", where, w->label,
                 w->label < 0.5 ? "rejected is the better side" : "neither side is better", r->o->name,
                 w->label < 0.5 ? "swap them" : "leave the row out");
@@ -434,7 +450,7 @@ static agon_status read_pair(row_reader *r, const char *where, json_t *object) {
 static agon_status group_check(row_reader *r, const char *where, json_t *object, size_t n) {
     if (r->options.group_size && n != r->options.group_size)
         return BAD(r, FAULT_GROUP, "%s: completions has %zu; groups of %zu are asked for", where, n, r->options.group_size);
-    bool compared = !(r->o->rows & ROW_SINGLE) || ((r->o->needs & NEEDS_REWARD) && !json_object_get(object, "advantages"));
+    bool compared = !(r->o->rows & ROW_SINGLE) || ((r->needs & NEEDS_REWARD) && !json_object_get(object, "advantages"));
     if (n < 2 && compared)
         return BAD(r, FAULT_GROUP, "%s: completions has one; %s compares two or more", where, r->o->name);
     return AGON_OK;
@@ -443,7 +459,7 @@ static agon_status group_check(row_reader *r, const char *where, json_t *object,
 /* Objectives that rank by reward (or by order, where there is none) cannot have one text above itself. Others may: exo-rw imitates a
  * distribution, and policies are told what each sample was worth. */
 static agon_status ranks_check(row_reader *r, const char *where, const train_row *row) {
-    if (r->o->rows != ROW_GROUP || (r->o->needs & NEEDS_REFERENCE))
+    if (r->o->rows != ROW_GROUP || (r->needs & NEEDS_REFERENCE))
         return AGON_OK;
     for (size_t k = 1; k < row->n_responses; k++)
         for (size_t i = 0; i < k; i++) {
@@ -489,8 +505,10 @@ static agon_status read_group(row_reader *r, const char *where, json_t *object) 
         s = read_list(r, where, object, "rewards", n, k, &x->reward);
         if (s == AGON_OK)
             s = read_list(r, where, object, "advantages", n, k, &x->advantage);
-        if (s == AGON_OK && (r->o->needs & NEEDS_REWARD) && isnan(x->reward) && isnan(x->advantage))
-            s = ctx_fail(r->ctx, AGON_EINVAL, "%s: rewards is missing; %s needs it", where, r->o->name);
+        bool instead = (r->needs & NEEDS_ADVANTAGE) && !isnan(x->advantage);
+        if (s == AGON_OK && (r->needs & NEEDS_REWARD) && isnan(x->reward) && !instead)
+            s = ctx_fail(r->ctx, AGON_EINVAL, "%s: rewards%s is missing; %s needs it", where,
+                         r->needs & NEEDS_ADVANTAGE ? " (or advantages)" : "", r->o->name);
         if (s == AGON_OK)
             s = place_spans(r, where, json_array_get(spans, k), json_array_get(completions, k), 0, &e[k], x);
     }
@@ -619,7 +637,7 @@ static const struct {
 };
 
 static unsigned kind_of(const row_reader *r, const json_t *object) {
-    return r->o->needs & NEEDS_TARGETS                                                  ? ROW_STEPS
+    return r->needs & NEEDS_TARGETS                                                  ? ROW_STEPS
            : json_object_get(object, "chosen") || json_object_get(object, "rejected") ? ROW_PAIR
            : json_object_get(object, "completions")                                    ? ROW_GROUP
                                                                                         : ROW_SINGLE;
@@ -639,7 +657,7 @@ void row_count_unread(row_reader *r, const json_t *object) {
     const unsigned kind = kind_of(r, object);
     for (size_t i = 0; i < N_OPTIONAL_FIELDS; i++) {
         const json_t *value = json_object_get(object, optional_fields[i].key);
-        bool is_read = (r->o->needs & optional_fields[i].readers) && (kind & optional_fields[i].rows);
+        bool is_read = (r->needs & optional_fields[i].readers) && (kind & optional_fields[i].rows);
         if (value && !json_is_null(value) && !is_read && !adds_nothing(object, optional_fields[i].key, value))
             r->d->unread[i]++;
     }
@@ -677,9 +695,10 @@ agon_status row_read(row_reader *r, const char *where, json_t *object) {
     if (!(r->o->rows & kind))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s learns from rows with %s", where, r->o->name,
                         r->o->rows & ROW_PAIR            ? "prompt, chosen and rejected"
-                        : r->o->needs & NEEDS_REWARD     ? "prompt, completions and rewards"
-                        : r->o->rows & ROW_SINGLE        ? "messages, or prompt and completion"
-                                                         : "prompt, completions and rewards");
+                        : !(r->o->rows & ROW_SINGLE)     ? "prompt, completions and rewards"
+                        : r->needs & NEEDS_REWARD        ? "one answer: prompt, completion and reward (or advantage); write a group as a row an answer"
+                        : r->needs & NEEDS_LABEL         ? "one answer: prompt, completion and label"
+                                                         : "messages, or prompt and completion");
     return kind == ROW_PAIR ? read_pair(r, where, object) : kind == ROW_GROUP ? read_group(r, where, object)
                                                                             : read_single(r, where, object);
 }

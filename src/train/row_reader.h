@@ -38,6 +38,7 @@ typedef struct row_reader {
     agon_ctx *ctx;
     const tokenizer *t;
     const objective *o; /* NULL: prompts to be answered */
+    unsigned needs;     /* objective_needs_with its settings */
     size_t max_tokens;
     dataset *d;
     dataset_options options;

@@ -122,7 +122,7 @@ agon_status row_encode_pair(row_reader *r, const char *where, const char *key, c
     if (!completion || (!json_is_string(completion) && !json_is_array(completion)))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be a text or a list of messages", where, key);
     /* A policy's sample may be empty: it said nothing, and the sample's reward judges that. */
-    bool sampled = r->options.sampled && strcmp(key, "completions") == 0 && (r->o->needs & NEEDS_ADVANTAGE);
+    bool sampled = r->options.sampled && strcmp(key, "completions") == 0 && (r->needs & NEEDS_ADVANTAGE);
     if (json_is_string(completion) && row_is_blank(json_string_value(completion)) && !sampled)
         return row_empty(r, where, key);
     if (p->text && json_is_string(completion))

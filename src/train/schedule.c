@@ -33,8 +33,10 @@ double clip_scale(double norm, double max_norm) {
     return max_norm > 0 ? fmin(1, max_norm / (norm + 1e-6)) : 1;
 }
 
-static size_t steps_per_epoch(size_t n_rows, size_t batch_rows) {
-    return (n_rows + batch_rows - 1) / batch_rows;
+/* What is left at an epoch's end and is less than `least` rows joins the step before. */
+static size_t steps_per_epoch(size_t n_rows, size_t batch_rows, size_t least) {
+    size_t left = n_rows % batch_rows, whole = n_rows / batch_rows;
+    return left == 0 || (left < least && whole > 0) ? whole : whole + 1;
 }
 
 size_t train_n_steps(const train_options *options, size_t n_rows) {
@@ -42,17 +44,17 @@ size_t train_n_steps(const train_options *options, size_t n_rows) {
         return options->max_steps;
     if (options->batch_rows == 0)
         return 0;
-    return size_mul(options->epochs, steps_per_epoch(n_rows, options->batch_rows));
+    return size_mul(options->epochs, steps_per_epoch(n_rows, options->batch_rows, options->objective ? options->objective->least_batch : 0));
 }
 
-size_t order_step(uint64_t seed, size_t n_rows, size_t batch_rows, size_t step, size_t *order,
+size_t order_step(uint64_t seed, size_t n_rows, size_t batch_rows, size_t least, size_t step, size_t *order,
                   const size_t **first) {
-    size_t per_epoch = steps_per_epoch(n_rows, batch_rows), epoch = step / per_epoch;
+    size_t per_epoch = steps_per_epoch(n_rows, batch_rows, least), epoch = step / per_epoch;
     size_t start = step % per_epoch * batch_rows;
     for (size_t i = 0; i < n_rows; i++)
         order[i] = i;
     rng random = rng_new(seed_derivef(seed, "data-order|%zu", epoch));
     rng_shuffle(&random, order, n_rows);
     *first = order + start;
-    return n_rows - start < batch_rows ? n_rows - start : batch_rows;
+    return step % per_epoch + 1 == per_epoch ? n_rows - start : batch_rows;
 }

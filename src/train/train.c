@@ -51,6 +51,9 @@ static agon_status check_options(agon_ctx *ctx, const train_options *o, size_t n
     if (o->batch_rows < o->objective->least_batch)
         return ctx_fail(ctx, AGON_EINVAL, "train: %s takes what it needs from all rows of a step: batch_rows (--batch) must be %zu or more",
                         o->objective->name, o->objective->least_batch);
+    if (n_rows < o->objective->least_batch)
+        return ctx_fail(ctx, AGON_EINVAL, "train: %s takes what it needs from all rows of a step: %zu or more, and here %s %zu", o->objective->name,
+                        o->objective->least_batch, n_rows == 1 ? "is" : "are", n_rows);
     return AGON_OK;
 }
 
@@ -334,7 +337,7 @@ agon_status step_batch(trainer *t, const size_t **rows, size_t *n) {
     size_t *order = arena_take(t->step, t->n_data, sizeof *order);
     if (!order)
         return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
-    *n = order_step(t->options->seed, t->n_data, t->options->batch_rows, t->next_step, order, rows);
+    *n = order_step(t->options->seed, t->n_data, t->options->batch_rows, t->options->objective->least_batch, t->next_step, order, rows);
     return AGON_OK;
 }
 
@@ -458,6 +461,7 @@ static agon_status gradients(trainer *t, step *s, step *partner) {
     size_t n = 0;
     memcpy(t->step_options, t->options->objective_options, sizeof t->step_options);
     objective_set_progress(o, (double)t->next_step / (double)train_n_steps(t->options, t->n_data), t->step_options);
+    objective_set_vocabulary(o, model_get_config(t->m)->n_vocabulary, t->step_options);
     clear_gradients(t);
     if (t->dimension_rows)
         return preference_gradients(t, s);

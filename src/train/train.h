@@ -194,7 +194,7 @@ AGON_MUST_CHECK agon_status dataset_read_prompts(agon_ctx *ctx, const tokenizer 
 const json_t *dataset_prompt_row(const dataset *d, size_t i, const char **where);
 /* The same from an array of rows in memory, those that cannot be learnt from left out and counted; sentences name the row's number. */
 AGON_MUST_CHECK agon_status dataset_from_json(agon_ctx *ctx, const tokenizer *t, const json_t *rows, const objective *o,
-                                              size_t max_tokens, dataset **out);
+                                              const double *settings, size_t max_tokens, dataset **out);
 /* Rows that are tokens already, copied: prompts, responses' tokens, numbers and log_probs at sampling; other channels (mask, ...) are not. */
 AGON_MUST_CHECK agon_status dataset_from_rows(agon_ctx *ctx, const train_row *rows, size_t n, dataset **out);
 /* What can be wrong with a row. */
@@ -219,6 +219,7 @@ typedef struct dataset_options {
     size_t max_tokens; /* of prompt and response; 0: no limit */
     bool skip_bad;     /* bad rows are left out and counted, not an error */
     bool sampled;      /* the rows hold a policy's samples: one that says nothing may stand in a group, for its reward judges that */
+    const double *settings; /* of the objective, as objective_set leaves them: they may decide what it needs; NULL: its defaults */
     size_t group_size; /* completions a group must have; 0: any number the objective takes */
     const char *const *dimensions; /* [n_dimensions] what each row's "dimension" is one of; 0: rows need none */
     size_t n_dimensions;

@@ -62,11 +62,12 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
                       .recomputed = activations(m, &w, rank, USE_TRAINING_RECOMPUTE)};
     if (!n_lora)
         n.weights = size_add(n.weights, model_widen_bytes(m));
-    n.rest = size_add(size_add(step_bytes(&w, o->batch_rows, n_rows), cached), size_mul(values, 3 * sizeof(float)));
+    size_t batch = o->batch_rows + (o->objective->least_batch > 0 ? o->objective->least_batch - 1 : 0); /* order_step */
+    n.rest = size_add(size_add(step_bytes(&w, batch, n_rows), cached), size_mul(values, 3 * sizeof(float)));
     if (needs & (NEEDS_HEAD | NEEDS_VALUES)) /* hidden states that a head reads, and their gradients */
         n.rest = size_add(n.rest, size_mul(size_mul(w.prompt + w.responses, 2 * c->d_model), sizeof(float)));
     if (o->selection.tau > 0) /* the batch is scored before it is trained on, by each learner */
-        n.rest = size_add(n.rest, size_mul(step_bytes(&w, o->batch_rows, n_rows), (o->selection.co_teach ? 3 : 1) + (o->selection.level != SELECT_ROWS)));
+        n.rest = size_add(n.rest, size_mul(step_bytes(&w, batch, n_rows), (o->selection.co_teach ? 3 : 1) + (o->selection.level != SELECT_ROWS)));
     if (o->selection.co_teach) { /* what belongs to a learner */
         n.parameters = size_mul(n.parameters, 2);
         n.rest = size_add(n.rest, size_mul(values, 3 * sizeof(float)));

@@ -92,11 +92,11 @@ static void draw_vector(uint64_t seed, size_t m, double *out) {
 static agon_status rows_of(trainer *t, size_t v, size_t d, step *out) {
     size_t n_rows = t->dimension_first[d + 1] - t->dimension_first[d], each = rows_each(t);
     size_t turn = t->next_step * t->options->preferences.vectors + v;
-    size_t *order = arena_take(t->step, n_rows, sizeof *order), *index = arena_take(t->step, each, sizeof *index);
+    size_t *order = arena_take(t->step, n_rows, sizeof *order), *index = arena_take(t->step, n_rows, sizeof *index);
     const size_t *first;
     if (!order || !index)
         return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
-    size_t n = order_step(seed_derivef(t->options->seed, "dimension %zu", d), n_rows, each, turn, order, &first);
+    size_t n = order_step(seed_derivef(t->options->seed, "dimension %zu", d), n_rows, each, t->options->objective->least_batch, turn, order, &first);
     for (size_t i = 0; i < n; i++)
         index[i] = t->dimension_rows[t->dimension_first[d] + first[i]];
     return step_of_rows(t, index, n, out);

@@ -15,8 +15,9 @@ double schedule_lr(lr_schedule schedule, double peak, size_t warmup, size_t tota
 /* Factor of the gradients: min(1, max_norm / (norm + 1e-6)); max_norm 0: 1. */
 double clip_scale(double norm, double max_norm);
 /* The rows of 0-based `step`, a function of (seed, n_rows, batch_rows, step): each epoch is a new
- * permutation, its last step takes what is left. `order` [n_rows] is scratch. Returns how many; *first points into order. */
-size_t order_step(uint64_t seed, size_t n_rows, size_t batch_rows, size_t step, size_t *order,
+ * permutation, its last step takes what is left, and the step before takes that along where it is less than
+ * `least` rows (least_batch of the objective). `order` [n_rows] is scratch. Returns how many; *first points into order. */
+size_t order_step(uint64_t seed, size_t n_rows, size_t batch_rows, size_t least, size_t step, size_t *order,
                   const size_t **first);
 
 /* ---- score.c ------------------------------------------------------------------------------------- */

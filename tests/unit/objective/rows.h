@@ -44,6 +44,12 @@ static inline response *test_response(test_rows *t, size_t i, size_t k, size_t n
     return &t->responses[i][k];
 }
 
+/* The defaults, and a vocabulary where the model's would be taken. */
+static inline void test_options(const objective *o, double options[MAX_OBJECTIVE_OPTIONS]) {
+    objective_defaults(o, options);
+    objective_set_vocabulary(o, 49152, options);
+}
+
 /* A response of n tokens whose log_probs sum to s, and the reference's to ref. */
 static inline response *test_sums(test_rows *t, size_t i, size_t k, size_t n, double s, double ref) {
     response *r = test_response(t, i, k, n);
@@ -80,7 +86,7 @@ static inline objective_result run_objective(agon_ctx *ctx, const char *name, co
     const objective *o = objective_find(name);
     assert_non_null(o);
     double options[MAX_OBJECTIVE_OPTIONS];
-    objective_defaults(o, options);
+    test_options(o, options);
     for (size_t i = 0; settings && settings[i]; i++)
         assert_ok(ctx, objective_set(ctx, o, settings[i], options));
     objective_result r = {.losses = t->losses};

@@ -246,6 +246,38 @@ static void adaptive_kl__agrees_with_the_vector(void **state) {
     json_decref(root);
 }
 
+/* More episodes than the horizon: beta moves by a fifth, never to 0 or below, and what has become tiny stays a tie. */
+static void adaptive_kl__stays_above_zero(void **state) {
+    (void)state;
+    double beta = 0.05;
+    assert_close(adaptive_kl(0.05, 0, 6, 8, 1), 0.04, 1e-15);
+    assert_close(adaptive_kl(0.05, 60, 6, 8, 1), 0.06, 1e-15);
+    assert_close(adaptive_kl(0.05, 0, 6, 8, 0.001), 0.04, 1e-15);
+    for (size_t i = 0; i < 5000; i++)
+        beta = adaptive_kl(beta, 0, 6, 8, 1);
+    assert_close(beta, LEAST_BETA, 1e-20);
+    assert_close(adaptive_kl(1e-9, 0, 6, 8, 1), 1e-9, 1e-20); /* asked for so small */
+    assert_true(adaptive_kl(beta, 60, 6, 8, 1) > 1.19 * beta);
+}
+
+/* Rewards that are all equal say of no response that it is the best. */
+static void pro__learns_nothing_from_equal_rewards(void **state) {
+    agon_ctx *ctx = *state;
+    test_rows t = {0};
+    for (size_t k = 0; k < 3; k++) {
+        response *r = test_response(&t, 0, k, 2);
+        r->reward = 0;
+        for (size_t j = 0; j < 2; j++)
+            t.channels[0][k].log_prob[j] = -1.0 - (double)(k + j);
+    }
+    objective_result r = run_objective(ctx, "pro", NULL, &t);
+    assert_true(r.loss == 0);
+    assert_close(metric_of(&r, "equal_groups"), 1, 0);
+    for (size_t k = 0; k < 3; k++)
+        for (size_t j = 0; j < 2; j++)
+            assert_true(t.responses[0][k].d_log_prob[j] == 0);
+}
+
 static void gspo__agrees_with_the_vector(void **state) {
     agon_ctx *ctx = *state;
     json_t *root, *v = test_vector("rl.gspo", &root);
@@ -561,6 +593,8 @@ int main(void) {
         cmocka_unit_test(reinforce_pp__spreads_the_penalty),
         cmocka_unit_test(kl_estimators__agree_with_the_vector),
         cmocka_unit_test(adaptive_kl__agrees_with_the_vector),
+        cmocka_unit_test(adaptive_kl__stays_above_zero),
+        cmocka_unit_test(pro__learns_nothing_from_equal_rewards),
         cmocka_unit_test(gspo__agrees_with_the_vector),
         cmocka_unit_test(accumulation__agrees_with_the_vector),
         cmocka_unit_test(ppo__adds_the_score_once),

@@ -4,7 +4,7 @@
 static json_t *ask(agon_ctx *ctx, const char *name, const char *setting, const char *request) {
     const objective *o = objective_find(name);
     double options[MAX_OBJECTIVE_OPTIONS];
-    objective_defaults(o, options);
+    test_options(o, options);
     if (setting)
         assert_ok(ctx, objective_set(ctx, o, setting, options));
     char *answer = NULL;
@@ -18,7 +18,7 @@ static json_t *ask(agon_ctx *ctx, const char *name, const char *setting, const c
 static void refuse(agon_ctx *ctx, const char *name, const char *request, agon_status want, const char *words) {
     const objective *o = objective_find(name);
     double options[MAX_OBJECTIVE_OPTIONS];
-    objective_defaults(o, options);
+    test_options(o, options);
     char *answer = NULL;
     assert_int_equal(objective_loss_json(ctx, o, options, request, strlen(request), &answer), want);
     assert_null(answer);

@@ -97,13 +97,13 @@ static void objectives__gradients_match_finite_differences(void **state) {
     double options[MAX_OBJECTIVE_OPTIONS];
     for (size_t i = 0; objective_at(i); i++)
         for (int repeat = 0; repeat < 4; repeat++) {
-            objective_defaults(objective_at(i), options);
+            test_options(objective_at(i), options);
             random_rows(objective_at(i), &random, &t);
             check_gradients(ctx, objective_at(i), options, &t);
         }
     for (size_t i = 0; i < sizeof extra / sizeof extra[0]; i++) {
         const objective *o = objective_find(extra[i][0]);
-        objective_defaults(o, options);
+        test_options(o, options);
         if (!strcmp(extra[i][1], "kl=2"))
             assert_ok(ctx, objective_set(ctx, o, "beta=0.1", options));
         assert_ok(ctx, objective_set(ctx, o, extra[i][1], options));
@@ -123,7 +123,7 @@ static void objectives__rows_add_up_to_the_step(void **state) {
             continue;
         test_rows whole, part;
         double options[MAX_OBJECTIVE_OPTIONS], losses[MAX_TEST_ROWS], sum = 0;
-        objective_defaults(o, options);
+        test_options(o, options);
         random_rows(o, &random, &whole);
         part = whole;
         for (size_t i = 0; i < part.n; i++) { /* the copy's pointers still lead into `whole` */
@@ -162,7 +162,7 @@ static void objectives__name_the_bad_row(void **state) {
     for (size_t o_i = 0; objective_at(o_i); o_i++) {
         const objective *o = objective_at(o_i);
         double options[MAX_OBJECTIVE_OPTIONS], losses[MAX_TEST_ROWS];
-        objective_defaults(o, options);
+        test_options(o, options);
         test_rows t;
         objective_result r = {.losses = losses};
         random_rows(o, &random, &t);
@@ -213,6 +213,16 @@ static void objective_set__takes_names_and_ranges(void **state) {
     assert_int_equal(objective_set(ctx, objective_find("sft"), "beta=1", options), AGON_EINVAL);
     assert_close(options[0], 0.25, 0);
     assert_null(objective_find("dp"));
+    /* Between two choices lies no third. */
+    static const char *const broken[][2] = {{"grpo", "aggregation=0.5"}, {"grpo", "kl=2.5"}, {"grpo", "scale=0.1"}, {"classify", "correction=1.5"},
+                                            {"dpo", "length_normalised=0.5"}, {"ppo", "whiten=0.5"}, {"aux-confidence", "threshold=1.5"}};
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        const objective *o = objective_find(broken[i][0]);
+        objective_defaults(o, options);
+        assert_int_equal(objective_set(ctx, o, broken[i][1], options), AGON_EINVAL);
+        assert_non_null(strstr(agon_error(ctx), "must be a whole number"));
+    }
+    assert_ok(ctx, objective_set(ctx, objective_find("grpo"), "kl=2", options));
 }
 
 static void objectives__have_the_issues_names(void **state) {
@@ -243,7 +253,7 @@ static void objectives__ask_for_channels(void **state) {
         const objective *o = objective_find(cases[i].name);
         double options[MAX_OBJECTIVE_OPTIONS], losses[MAX_TEST_ROWS];
         test_rows t;
-        objective_defaults(o, options);
+        test_options(o, options);
         if (cases[i].setting)
             assert_ok(ctx, objective_set(ctx, o, cases[i].setting, options));
         random_rows(o, &random, &t);

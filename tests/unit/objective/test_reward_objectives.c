@@ -47,6 +47,22 @@ static void bt__ties_and_soft_labels(void **state) {
     assert_close(run_objective(ctx, "bt", NULL, &t).loss, run_objective(ctx, "bt", NULL, &swapped).loss, 1e-15);
 }
 
+/* A margin is a strength: the row with its sides, rewards and label turned round is the same row. */
+static void bt__a_mirrored_row_has_the_same_loss(void **state) {
+    agon_ctx *ctx = *state;
+    static const double labels[] = {0, 0.3, 0.5, 1};
+    for (size_t i = 0; i < sizeof labels / sizeof *labels; i++) {
+        test_rows t = {0}, mirrored = {0};
+        response *w = test_head(&t, 0, 0, 0.3), *l = test_head(&t, 0, 1, 1.1);
+        w->label = labels[i], w->reward = 0, l->reward = 1;
+        response *mw = test_head(&mirrored, 0, 0, 1.1), *ml = test_head(&mirrored, 0, 1, 0.3);
+        mw->label = 1 - labels[i], mw->reward = 1, ml->reward = 0;
+        assert_close(run_objective(ctx, "bt", NULL, &t).loss, run_objective(ctx, "bt", NULL, &mirrored).loss, 1e-15);
+        assert_close(w->d_head[0], ml->d_head[0], 1e-15);
+        assert_close(l->d_head[0], mw->d_head[0], 1e-15);
+    }
+}
+
 /* Right padding is not read: a token with mask 0 after the end changes nothing. */
 static void bt__reads_the_last_supervised_token(void **state) {
     agon_ctx *ctx = *state;
@@ -321,6 +337,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bt__agrees_with_the_vector),
         cmocka_unit_test(bt__ties_and_soft_labels),
+        cmocka_unit_test(bt__a_mirrored_row_has_the_same_loss),
         cmocka_unit_test(bt__reads_the_last_supervised_token),
         cmocka_unit_test(plackett_luce__agrees_with_the_vector),
         cmocka_unit_test(plackett_luce__ties_have_no_order),

@@ -105,6 +105,22 @@ static void token_losses__survive_certainty(void **state) {
     assert_true(fabs(t.responses[0][0].d_log_prob[0]) < 1e-10);
 }
 
+/* Without a model there is no vocabulary to take, and a wrong one would be another loss in silence. */
+static void token_forward__asks_for_the_vocabulary(void **state) {
+    agon_ctx *ctx = *state;
+    const objective *o = objective_find("token-forward");
+    double options[MAX_OBJECTIVE_OPTIONS], losses[MAX_TEST_ROWS];
+    test_rows t = {0};
+    test_response(&t, 0, 0, 1);
+    objective_defaults(o, options);
+    objective_result out = {.losses = losses};
+    assert_int_equal(o->loss(ctx, options, t.rows, t.n, &out), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(ctx), "vocabulary"));
+    assert_ok(ctx, objective_set(ctx, o, "vocabulary=7", options));
+    objective_set_vocabulary(o, 5, options);
+    assert_close(options[1], 7, 0); /* what was said stays */
+}
+
 static void sft__smooths_labels(void **state) {
     agon_ctx *ctx = *state;
     test_rows t = {0};
@@ -147,6 +163,7 @@ int main(void) {
         cmocka_unit_test(gce__agrees_with_the_vector),
         cmocka_unit_test(sce__agrees_with_the_vector),
         cmocka_unit_test(token_losses__survive_certainty),
+        cmocka_unit_test(token_forward__asks_for_the_vocabulary),
         cmocka_unit_test(sft__smooths_labels),
         cmocka_unit_test(nll__reports_bits),
     };

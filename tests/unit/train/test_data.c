@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "model/tokenizer_private.h"
 #include "test.h"
+#include <math.h>
 #include <unistd.h>
 
 enum { END = 2, EOS = 0 }; /* ids of <|im_end|> and <|endoftext|> in tokenizer_small.json */
@@ -237,6 +238,13 @@ static void data__names_file_and_line(void **state) {
         {"reinforce++", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": -1e200}\n", ":1: reward is -1e+200; it must be from"},
         {"grpo", "{\"prompt\": \"a\", \"completion\": \"b\", \"advantage\": 1e200}\n", ":1: advantage is 1e+200; it must be from"},
         {"bt", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"margin\": 1e200}\n", ":1: margin is 1e+200; it must be from"},
+        {"bt", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"margin\": -1}\n", ":1: margin is -1; it says how far"},
+        {"bt", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"rewards\": [0, 1]}\n", ":1: rewards are 0 for chosen and 1"},
+        {"bt", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"rewards\": [1, 0], \"label\": 0.2}\n",
+         "by its label rejected is the better side"},
+        {"ppo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"rewards\": [1, 0]}\n", "one answer: prompt, completion and reward"},
+        {"exo-rw", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"advantages\": [1, -1]}\n", ":1: rewards is missing"},
+        {"pro", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"advantages\": [1, -1]}\n", ":1: rewards is missing"},
         {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"b\"}\n", "the same"},
         {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"\"}\n", "rejected is empty"},
         {"dpo-soft", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\"}\n", "label is missing"},
@@ -246,7 +254,7 @@ static void data__names_file_and_line(void **state) {
         {"kto", "{\"prompt\": \"a\", \"completion\": \"b\", \"label\": NaN}\n", ":1"},
         {"prm", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"labels\": [true]}\n", "labels"},
         {"prm", "{\"prompt\": \"a\", \"completions\": [\"b\", \"\"], \"labels\": [true, false]}\n", "completions[1]"},
-        {"grpo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"]}\n", "rewards is missing"},
+        {"grpo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"]}\n", "rewards (or advantages) is missing"},
         {"grpo", "{\"prompt\": \"a\", \"completions\": []}\n", "completions"},
         {"ppo", "{\"prompt\": \"a\", \"completion\": \"b\"}\n", "reward (or advantage) is missing"},
         {"reinforce++", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": null}\n", "reward"},
@@ -307,6 +315,46 @@ static void data__equal_texts_and_white_space(void **state) {
                           "{\"prompt\": " USER("a") ", \"chosen\": [{\"role\":\"assistant\",\"content\":\"b c \"}], \"rejected\": \"b c\"}\n");
     assert_int_equal(dataset_summarise(d).n_space_only, 2);
     dataset_free(d);
+}
+
+/* Steps of which cutting leaves no end have no label to learn from. */
+static void data__a_first_step_that_is_cut_is_a_bad_row(void **state) {
+    world *w = *state;
+    static const char text[] = "{\"prompt\": \"a\", \"completions\": [\"b c d e f g\", \"c\"], \"labels\": [1, 0]}\n";
+    dataset *d = NULL;
+    assert_int_equal(read_text(w, "prm", text, 4, &d), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(w->ctx), ":1: the first step ends"));
+    d = read_ok(w, "prm", text);
+    size_t n, first = 0;
+    const train_response *r = dataset_rows(d, &n)->responses;
+    while (isnan(r->targets[first]))
+        first++;
+    dataset_free(d);
+    assert_ok(w->ctx, read_text(w, "prm", text, first + 2, &d)); /* the prompt's token, and just this step */
+    assert_close(dataset_rows(d, &n)->responses[0].targets[first], 1, 0);
+    dataset_free(d);
+}
+
+/* The options decide what rows must have: squared errors need a reward, cross-entropy a label. */
+static void data__what_is_needed_follows_the_options(void **state) {
+    world *w = *state;
+    static const char *const texts[] = {"{\"prompt\": \"a\", \"completion\": \"b\", \"label\": 1}\n",
+                                        "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": 2}\n"};
+    const objective *o = objective_find("rm-pointwise");
+    double values[MAX_OBJECTIVE_OPTIONS];
+    for (int squared = 0; squared < 2; squared++) {
+        objective_defaults(o, values);
+        values[0] = squared;
+        for (int i = 0; i < 2; i++) {
+            dataset *d = NULL;
+            assert_ok(w->ctx, file_write(w->ctx, w->path, texts[i], strlen(texts[i])));
+            agon_status s = dataset_read_with(w->ctx, w->t, w->path, o, &(dataset_options){.settings = values}, &d);
+            assert_int_equal(s, i == squared ? AGON_OK : AGON_EINVAL);
+            if (s != AGON_OK)
+                assert_non_null(strstr(agon_error(w->ctx), squared ? ":1: reward is missing" : ":1: label is missing"));
+            dataset_free(d);
+        }
+    }
 }
 
 /* A weight of 0 leaves a row out, counted, also where bad rows are refused: it must not make up a whole batch. */
@@ -428,7 +476,7 @@ static void data__rows_in_memory_are_skipped(void **state) {
     dataset *d = NULL;
     json_t *rows = json_loads("[{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"\"}, {\"prompt\": \"a\", \"chosen\": \"b\", "
                               "\"rejected\": \"c\"}]", 0, NULL);
-    assert_ok(w->ctx, dataset_from_json(w->ctx, w->t, rows, objective_find("dpo"), 0, &d));
+    assert_ok(w->ctx, dataset_from_json(w->ctx, w->t, rows, objective_find("dpo"), NULL, 0, &d));
     dataset_rows(d, &n);
     assert_int_equal(n, 1);
     assert_int_equal(dataset_summarise(d).faults[FAULT_EMPTY], 1);
@@ -597,6 +645,8 @@ int main(void) {
         cmocka_unit_test(data__names_file_and_line),
         cmocka_unit_test(data__says_where_no_answer_opens),
         cmocka_unit_test(data__equal_texts_and_white_space),
+        cmocka_unit_test(data__a_first_step_that_is_cut_is_a_bad_row),
+        cmocka_unit_test(data__what_is_needed_follows_the_options),
         cmocka_unit_test(data__weight_zero_leaves_out),
         cmocka_unit_test(data__counts_what_is_not_read),
         cmocka_unit_test(data__skips_and_counts),

@@ -249,6 +249,20 @@ static void online__beta_follows_the_kl(void **state) {
     assert_int_equal(run(&o, &w, NULL), AGON_OK);
     assert_close(w.beta, before * (1 - 0.2 * N_PROMPTS * N_SAMPLES / 320), 1e-12);
     free(w.left.state);
+    /* A horizon below a round's episodes: four rounds under their target, and the reference is still read. */
+    static const char *const tied[] = {"rloo", "dpo", "ppo"};
+    for (size_t i = 0; i < sizeof tied / sizeof *tied; i++) {
+        world short_horizon = {0};
+        o = options_for(tied[i], 4);
+        o.kl_target = 1e3;
+        o.kl_horizon = 1;
+        if (o.train.objective_options[0] == 0)
+            o.train.objective_options[0] = 0.05;
+        before = o.train.objective_options[0];
+        assert_int_equal(run(&o, &short_horizon, NULL), AGON_OK);
+        assert_close(short_horizon.beta, before * 0.8 * 0.8 * 0.8 * 0.8, 1e-12);
+        free(short_horizon.left.state);
+    }
 }
 
 static void online__refuses_what_it_cannot_run(void **state) {

@@ -60,9 +60,9 @@ static void order__is_a_permutation_each_epoch(void **state) {
         size_t total = 0;
         for (size_t s = 0; s < 3; s++) {
             const size_t *rows, *same;
-            size_t n = order_step(42, 10, 4, epoch * 3 + s, order, &rows);
+            size_t n = order_step(42, 10, 4, 0, epoch * 3 + s, order, &rows);
             assert_int_equal(n, s < 2 ? 4 : 2);
-            assert_int_equal(order_step(42, 10, 4, epoch * 3 + s, again, &same), n);
+            assert_int_equal(order_step(42, 10, 4, 0, epoch * 3 + s, again, &same), n);
             for (size_t i = 0; i < n; i++, total++) {
                 seen[rows[i]]++;
                 assert_int_equal(rows[i], same[i]);
@@ -75,6 +75,33 @@ static void order__is_a_permutation_each_epoch(void **state) {
             assert_int_equal(seen[i], 1);
     }
     assert_true(differs);
+}
+
+/* A remainder too small for what is taken from all rows of a step joins the step before it. */
+static void order__a_short_rest_joins(void **state) {
+    (void)state;
+    size_t order[9];
+    const size_t *rows;
+    train_options o = train_options_default();
+    o.objective = objective_find("kto"); /* two rows at least */
+    o.batch_rows = 4;
+    o.epochs = 3;
+    assert_int_equal(train_n_steps(&o, 9), 6);
+    for (size_t epoch = 0; epoch < 3; epoch++) {
+        int seen[9] = {0};
+        for (size_t s = 0; s < 2; s++) {
+            size_t n = order_step(42, 9, 4, 2, epoch * 2 + s, order, &rows);
+            assert_int_equal(n, s == 0 ? 4 : 5);
+            for (size_t i = 0; i < n; i++)
+                seen[rows[i]]++;
+        }
+        for (size_t i = 0; i < 9; i++)
+            assert_int_equal(seen[i], 1);
+    }
+    assert_int_equal(train_n_steps(&o, 10), 9);
+    assert_int_equal(train_n_steps(&o, 3), 3);
+    o.objective = objective_find("dpo");
+    assert_int_equal(train_n_steps(&o, 9), 9);
 }
 
 static int setup(void **state) {
@@ -92,6 +119,7 @@ int main(void) {
         cmocka_unit_test(clip__agrees_with_the_vector),
         cmocka_unit_test(adamw__agrees_with_the_vector),
         cmocka_unit_test(order__is_a_permutation_each_epoch),
+        cmocka_unit_test(order__a_short_rest_joins),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
