@@ -459,8 +459,9 @@ const command command_train = {
     "a model or adapter on rows in a file",
     "train OBJECTIVE --model M --data FILE.jsonl --output DIR [--lora R] [--set k=v]... [options]\n"
     "       agon train OBJECTIVE --model M --online --output DIR --lora R [options]\n\n"
-    "Objectives: sft dpo cdpo rdpo ipo simpo orpo kto exo-pref exo-rw pro rso-hinge rso-sigmoid spin grpo rloo ppo;\n"
-    "reward models: bt plackett-luce rm-pointwise prm cloud; class heads: classify aux-confidence; all: docs/algorithms.md.\n"
+    "Objectives (agon loss --list: with their options): sft nll gce sce token-forward; dpo cdpo rdpo dpo-forward ropo dpo-soft\n"
+    "ipo simpo orpo exo-pref rso-hinge rso-sigmoid spin modpo; kto exo-rw pro; grpo gspo rloo reinforce++ ppo; reward models:\n"
+    "bt plackett-luce rm-pointwise prm cloud; class heads: classify aux-confidence.\n"
     "Rows: {\"messages\": [...]}; {\"prompt\", \"completion\"} (with \"label\": true|false for kto); {\"prompt\", \"chosen\",\n"
     "\"rejected\"}; {\"prompt\", \"completions\": [...], \"rewards\": [...]} for grpo, rloo and the like. Texts are raw; lists of\n"
     "{\"role\", \"content\"} go through the model's chat template.\n"
@@ -521,7 +522,8 @@ const command command_train = {
     "    --span-reward X    what the verifier cites in a wrong answer loses X on its exact tokens (ppo, reinforce++; 0)\n"
     "    --span-placement spread|each|last   of it (spread)\n"
     "    --schedule linear|cosine   of the learning rate over the rounds (constant)\n"
-    "    --kl-horizon N     beta follows the KL to --kl-target (6); 0: fixed\n"
+    "    --kl-horizon N     beta follows the KL to --kl-target (6), by a fifth each N samples at most; 0: fixed. N below the\n"
+    "                       samples of a round counts as those\n"
     "  --json               a line of JSON for each preview row, the plan, each step and the end\n\n"
     "  agon train dpo --model model.gguf --data pairs.jsonl --output tuned --lora 16 --set beta=0.1 --preview 2",
     run,

@@ -483,7 +483,7 @@ static void data__rows_in_memory_are_skipped(void **state) {
     dataset_free(d);
     json_decref(rows);
     rows = json_loads("[{\"prompt\": \"a\", \"completions\": [\"b\", \"\"], \"rewards\": [1, 0]}]", 0, NULL); /* it said nothing, and is told so */
-    assert_ok(w->ctx, dataset_from_json(w->ctx, w->t, rows, objective_find("grpo"), 0, &d));
+    assert_ok(w->ctx, dataset_from_json(w->ctx, w->t, rows, objective_find("grpo"), NULL, 0, &d));
     assert_int_equal(dataset_summarise(d).n_responses, 2);
     dataset_free(d);
     json_decref(rows);
