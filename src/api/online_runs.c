@@ -1,6 +1,7 @@
 /* agon.h, online training: the policy samples answers (online_prompts.c), they are rewarded (online_rewards.c), it trains on that.
  *
- *   online.json   what is trained (base, objective, every option), the rounds so far, then "done" and the summary
+ *   online.json   what is trained (base, objective, every option), the rounds so far, then "done" and the summary. A round is in it before its
+ *                 state is stored; a round without a state is taken out again when the training goes on
  *   state.bin     how far: adapter, moments, KL coefficient after the last whole round; gone when done
  *   rewards.json  what a judge said of the round that goes on; gone when done
  *   adapter_*     the result
@@ -214,28 +215,41 @@ static json_t *report_json(const online_report *p) {
                      "beta", number(p->beta), "loss", number(p->loss));
 }
 
-/* After the state of the round is stored. A kill in between leaves a state one round ahead of the list: the round is then missing
- * from the list alone. */
-static agon_status on_round(void *arg, const online_report *p) {
+/* The record first: a kill before the state is stored leaves it one round ahead, which keep_rounds takes back; the other way round a round
+ * would be lost for good. */
+static agon_status on_state(void *arg, const online_report *p, const void *data, size_t n) {
     online_run *r = arg;
     json_t *one = report_json(p);
     if (one && r->spans) {
         json_object_set_new(one, "flagged", json_real(p->flagged));
         json_object_set_new(one, "span_reward", number(p->span_reward));
     }
-    char *text = one && online_rewards_report(r->rewards, one) ? json_dumps(one, JSON_COMPACT) : NULL;
-    agon_status s = text && json_array_append(json_object_get(r->manifest, "rounds"), one) == 0 ? write_manifest(r) : no_memory(r->ctx);
-    if (!s && r->online.on_round)
-        r->online.on_round(r->online.arg, text);
-    free(text);
+    bool known = one && online_rewards_report(r->rewards, one) && json_array_append(json_object_get(r->manifest, "rounds"), one) == 0;
+    agon_status s = known ? write_manifest(r) : no_memory(r->ctx);
     json_decref(one);
-    return s;
+    return s ? s : file_write(r->ctx, r->state_path, data, n);
 }
 
-static agon_status on_state(void *arg, size_t rounds, const void *data, size_t n) {
+/* When the round cannot be lost any more. */
+static agon_status on_round(void *arg, const online_report *p) {
     online_run *r = arg;
-    (void)rounds;
-    return file_write(r->ctx, r->state_path, data, n);
+    const json_t *rounds = json_object_get(r->manifest, "rounds");
+    (void)p; /* the last of the record, and more of it */
+    if (!r->online.on_round)
+        return AGON_OK;
+    char *text = json_dumps(json_array_get(rounds, json_array_size(rounds) - 1), JSON_COMPACT);
+    if (text)
+        r->online.on_round(r->online.arg, text);
+    free(text);
+    return text ? AGON_OK : no_memory(r->ctx);
+}
+
+/* Cuts the record to the rounds of the state. */
+static void keep_rounds(const online_run *r, size_t n) {
+    json_t *rounds = json_object_get(r->manifest, "rounds");
+    for (size_t i = json_array_size(rounds); i > 0; i--)
+        if (json_integer_value(json_object_get(json_array_get(rounds, i - 1), "round")) > (json_int_t)n)
+            json_array_remove(rounds, i - 1);
 }
 
 static json_t *hash_json(const hash256 *h) {
@@ -301,6 +315,7 @@ static agon_status open_folder(online_run *r) {
     r->lock = open(r->output, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (r->lock < 0 || flock(r->lock, LOCK_EX | LOCK_NB) != 0)
         return ctx_fail(r->ctx, AGON_EBUSY, "another training writes to %s", r->output);
+    file_sweep(r->output);
     return AGON_OK;
 }
 
@@ -319,6 +334,8 @@ static agon_status find_state(online_run *r, char **summary) {
         return ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training; give another output folder, or "
                         "--overwrite", r->output);
     if (!file_exists(r->manifest_path)) {
+        unlink(r->state_path); /* a state without its record, as a kill in the middle of --overwrite leaves it */
+        unlink(r->judged_path);
         r->began = true;
         return write_manifest(r);
     }
@@ -326,8 +343,12 @@ static agon_status find_state(online_run *r, char **summary) {
     if (!s)
         s = manifest_same(r->ctx, r->output, found, r->manifest);
     if (!s && json_is_true(json_object_get(found, "done"))) {
-        json_object_set_new(json_object_get(found, "summary"), "already_done", json_true());
-        if (!(*summary = json_dumps(json_object_get(found, "summary"), JSON_COMPACT)))
+        json_t *old = json_object_get(found, "summary");
+        unlink(r->state_path); /* a kill just after "done" leaves them */
+        unlink(r->judged_path);
+        json_object_set_new(old, "already_done", json_true());
+        json_object_set_new(old, "resumed_after", json_integer((json_int_t)r->inner.n_rounds));
+        if (!(*summary = json_dumps(old, JSON_COMPACT)))
             s = ctx_fail(r->ctx, AGON_EFORMAT, "%s has no summary; --overwrite starts anew", r->manifest_path);
     } else if (!s && json_is_array(json_object_get(found, "rounds"))) {
         json_object_set(r->manifest, "rounds", json_object_get(found, "rounds"));
@@ -348,10 +369,8 @@ static agon_status run_rounds(online_run *r) {
     const bool resumes = file_exists(r->state_path);
     if (resumes)
         s = file_map_open(r->ctx, r->state_path, &image);
-    uint64_t rounds = 0;
-    if (!s && image.size >= 48)
-        memcpy(&rounds, image.data + 40, sizeof rounds);
-    r->resumed_after = rounds;
+    r->resumed_after = online_state_rounds(image.data, image.size);
+    keep_rounds(r, r->resumed_after);
     if (!s)
         s = online_train(r->ctx, r->m->m, r->adapter, r->reference, &r->inner, &sink, image.data, image.size);
     if (image.data)
@@ -370,6 +389,7 @@ static agon_status finish(online_run *r, char **summary) {
                           (json_int_t)r->inner.n_rounds, "resumed_after", (json_int_t)r->resumed_after, "id", hash_json(&id),
                           "already_done", 0);
     char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+    json_object_del(j, "resumed_after"); /* of this call: the record is the same however often it was interrupted */
     json_object_set_new(r->manifest, "summary", j);
     json_object_set_new(r->manifest, "done", json_true());
     s = text ? write_manifest(r) : no_memory(r->ctx);
@@ -419,7 +439,7 @@ agon_status agon_train_online(agon_ctx *ctx, agon_model *m, const char *objectiv
     if (!s && !made)
         s = finish(&r, &made);
     /* What can never be trained must not keep the folder from better options. */
-    if (s == AGON_EINVAL && r.began && !file_exists(r.state_path))
+    if (s == AGON_EINVAL && r.began && json_array_size(json_object_get(r.manifest, "rounds")) == 0)
         unlink(r.manifest_path);
     online_close(&r);
     if (s || !summary)

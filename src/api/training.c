@@ -380,25 +380,15 @@ static agon_status path_in(const training *t, const char *name, char **out) {
     return *out ? AGON_OK : no_memory(t->ctx);
 }
 
-/* Temporary files that a killed run left: "NAME.tmpXXXXXX". */
-static bool is_leftover(const char *name) {
-    size_t n = strlen(name);
-    return n > 10 && strncmp(name + n - 10, ".tmp", 4) == 0;
-}
-
-/* Removes leftovers; *strange: the folder holds something else. */
+/* Removes what killed runs left; *strange: the folder holds something else. */
 static agon_status look_around(training *t, const char *path, bool *strange) {
+    file_sweep(path);
     DIR *folder = opendir(path);
     if (!folder)
         return ctx_fail(t->ctx, AGON_EIO, "%s cannot be read: %s", path, strerror(errno));
-    for (struct dirent *e; (e = readdir(folder));) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        if (is_leftover(e->d_name))
-            unlinkat(dirfd(folder), e->d_name, 0);
-        else
+    for (struct dirent *e; (e = readdir(folder));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 && !file_is_temporary(e->d_name))
             *strange = true;
-    }
     closedir(folder);
     return AGON_OK;
 }

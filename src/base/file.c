@@ -1,11 +1,13 @@
 /* Files, see file.h. */
 #include "base/file.h"
 #include "base/ctx.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -131,6 +133,36 @@ static agon_status sync_folder_of(agon_ctx *ctx, const char *path) {
     return s;
 }
 
+/* Names no one else gives: what killed writers left can be told from other files. */
+static const char TEMPORARY[] = ".tmp-agon";
+enum { N_RANDOM = 6 };
+
+bool file_is_temporary(const char *name) {
+    size_t n = strlen(name), tail = sizeof TEMPORARY - 1 + N_RANDOM;
+    return n > tail && strncmp(name + n - tail, TEMPORARY, sizeof TEMPORARY - 1) == 0;
+}
+
+/* A living writer holds a lock on its temporary file until it has its name. */
+static void sweep_one(int folder, const char *name) {
+    struct stat st;
+    int fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        (void)unlinkat(folder, name, 0);
+    close(fd);
+}
+
+void file_sweep(const char *path) {
+    DIR *folder = opendir(path);
+    if (!folder)
+        return;
+    for (struct dirent *e; (e = readdir(folder));)
+        if (file_is_temporary(e->d_name))
+            sweep_one(dirfd(folder), e->d_name);
+    closedir(folder);
+}
+
 agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out) {
     struct stat st;
     if (!path)
@@ -141,10 +173,10 @@ agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out)
     if (w) {
         w->fd = -1;
         w->path = strdup(path);
-        size_t size = strlen(path) + 16;
+        size_t size = strlen(path) + sizeof TEMPORARY + N_RANDOM;
         w->temporary = malloc(size);
         if (w->temporary)
-            snprintf(w->temporary, size, "%s.tmpXXXXXX", path);
+            snprintf(w->temporary, size, "%s%sXXXXXX", path, TEMPORARY);
     }
     if (!w || !w->path || !w->temporary) {
         if (w) {
@@ -161,6 +193,7 @@ agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out)
         file_writer_abort(w);
         return s;
     }
+    (void)flock(w->fd, LOCK_EX | LOCK_NB); /* for file_sweep; where there are no locks nothing is swept */
     mode_t mask = umask(0);
     umask(mask);
     (void)!fchmod(w->fd, 0666 & ~mask);
@@ -191,9 +224,6 @@ agon_status file_writer_commit_take(agon_ctx *ctx, file_writer *w) {
     agon_status s = AGON_OK;
     if (fsync(w->fd) != 0)
         s = fail_errno(ctx, w->path, "syncing");
-    if (close(w->fd) != 0 && !s)
-        s = fail_errno(ctx, w->path, "closing");
-    w->fd = -1;
     if (!s && rename(w->temporary, w->path) != 0)
         s = fail_errno(ctx, w->path, "renaming into place");
     if (!s) {

@@ -33,6 +33,12 @@ uint64_t file_writer_size(const file_writer *w);
 AGON_MUST_CHECK agon_status file_writer_commit_take(agon_ctx *ctx, file_writer *w);
 void file_writer_abort(file_writer *w);
 
+/* Removes from a folder what killed writers left: files with the name of a writer's temporary file that no living writer holds (on a file
+ * system without locks: none). A folder that cannot be read stays as it is. */
+void file_sweep(const char *folder);
+/* Whether a file of this name is a writer's temporary file. */
+bool file_is_temporary(const char *name);
+
 /* Makes a folder and its missing parents. */
 AGON_MUST_CHECK agon_status folder_make(agon_ctx *ctx, const char *path);
 bool file_exists(const char *path);   /* a regular file */

@@ -232,6 +232,10 @@ agon_status lab_open(lab *l) {
     free(text);
     buffer_printf(&path, "%s/stages", l->output);
     agon_status s = path.failed ? ctx_fail(l->ctx, AGON_ENOMEM, "out of memory") : folder_make(l->ctx, path.data);
+    if (!s) {
+        file_sweep(path.data);
+        file_sweep(l->output);
+    }
     buffer_free(&path);
     return s;
 }

@@ -123,12 +123,14 @@ agon_status object_remove(store *s, const char *hex) {
     return status;
 }
 
-/* Files of one objects/ab folder. Temporary files (of another length) are removed when `sweep`. */
+/* Files of one objects/ab folder. What killed writers left is removed when `sweep`. */
 static agon_status each_in(store *s, const char *prefix, bool sweep,
                            agon_status (*fn)(void *arg, const char *hex), void *arg) {
     char *path = NULL;
     if (asprintf(&path, "%s/objects/%s", s->folder, prefix) < 0)
         return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+    if (sweep)
+        file_sweep(path);
     DIR *folder = opendir(path);
     agon_status status = AGON_OK;
     for (struct dirent *e; folder && !status && (e = readdir(folder));) {
@@ -140,8 +142,6 @@ static agon_status each_in(store *s, const char *prefix, bool sweep,
             snprintf(hex, sizeof hex, "%.2s%.62s", prefix, e->d_name);
             if (hash_parse(hex, &hash) && fn)
                 status = fn(arg, hex);
-        } else if (sweep && strstr(e->d_name, ".tmp")) {
-            unlinkat(dirfd(folder), e->d_name, 0);
         }
     }
     if (folder)

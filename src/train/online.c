@@ -450,10 +450,17 @@ static agon_status store(online *o) {
     buffer_append(&b, image, n);
     hash256 check_sum = b.failed ? id : hash_bytes(b.data, b.size);
     buffer_append(&b, check_sum.bytes, sizeof check_sum.bytes);
-    s = b.failed ? no_memory(o) : o->sink->on_state(o->sink->arg, o->round, b.data, b.size);
+    s = b.failed ? no_memory(o) : o->sink->on_state(o->sink->arg, &o->report, b.data, b.size);
     buffer_free(&b);
     free(image);
     return s;
+}
+
+size_t online_state_rounds(const void *data, size_t n) {
+    uint64_t rounds = 0;
+    if (data && n >= HEAD_SIZE)
+        memcpy(&rounds, (const char *)data + 40, sizeof rounds);
+    return (size_t)rounds;
 }
 
 /* The stored adapter's values into ours: same shape, or the state is another's. */

@@ -56,8 +56,9 @@ typedef struct online_sink {
     agon_status (*rewards)(void *arg, size_t round, const online_prompt *prompts, const completion *samples, double *rewards);
     agon_status (*on_round)(void *arg, const online_report *r);  /* may be NULL */
     agon_status (*on_step)(void *arg, const train_progress *p);  /* may be NULL */
-    /* State after `rounds` rounds, to be stored durably; borrowed for the call. May be NULL. */
-    agon_status (*on_state)(void *arg, size_t rounds, const void *data, size_t n);
+    /* State after the round of `r`, to be stored durably; both borrowed for the call. Comes before on_round: a caller that keeps a list of
+     * rounds writes it here, before the state, and cuts it to the state's rounds when it goes on. May be NULL. */
+    agon_status (*on_state)(void *arg, const online_report *r, const void *data, size_t n);
     void *arg;
     /* With span_rewards: rewards of the tokens of sample i, out [n_tokens] zeroed. */
     agon_status (*token_rewards)(void *arg, size_t i, const completion *sample, double *out);
@@ -69,5 +70,8 @@ typedef struct online_sink {
 AGON_MUST_CHECK agon_status online_train(agon_ctx *ctx, model *m, adapter *a, const adapter *reference,
                                          const online_options *options, const online_sink *sink, const void *resume,
                                          size_t n_resume);
+
+/* How many rounds a state of on_state has behind it; 0 where there is none. Read before its checksum: trust it once online_train does. */
+size_t online_state_rounds(const void *data, size_t n);
 
 #endif

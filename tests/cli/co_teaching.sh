@@ -69,7 +69,7 @@ trainer=$!
 { n=0; while [ $n -lt 40 ] && read -r line; do n=$((n + 1)); done; kill -9 $trainer; } <pipe
 wait $trainer 2>/dev/null
 [ ! -f killed/adapter_config.json ] || fail "the killed training had ended"
-mkdir -p killed/partner && : >killed/partner/adapter_config.json.tmpabcdef # as a kill in the last moment leaves it
+mkdir -p killed/partner && : >killed/partner/adapter_config.json.tmp-agonabcdef # as a kill in the last moment leaves it
 one_core=$(command -v taskset >/dev/null && echo "taskset -c 0")
 run 0 $one_core "$agon" train sft $options --output killed --json
 says out '"resumed_after":[1-9]'

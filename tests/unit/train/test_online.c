@@ -62,8 +62,8 @@ static agon_status on_round(void *arg, const online_report *r) {
     return r->round == w->left.stop_at ? AGON_EINTERRUPTED : AGON_OK;
 }
 
-static agon_status on_state(void *arg, size_t rounds, const void *data, size_t n) {
-    record_state(&((world *)arg)->left, rounds, data, n);
+static agon_status on_state(void *arg, const online_report *r, const void *data, size_t n) {
+    record_state(&((world *)arg)->left, r->round, data, n);
     return AGON_OK;
 }
 

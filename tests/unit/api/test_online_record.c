@@ -1,0 +1,171 @@
+/* The record of online training is whole, wherever a run ends between two of its writes. */
+#include "base/file.h"
+#include "base/json.h"
+#include "test.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { N_ROUNDS = 5, BROKEN = 3 };
+
+typedef struct fixture {
+    agon_ctx *ctx;
+    agon_model *m;
+    char folder[64];
+    size_t n_told;
+    const char *broken; /* the file that the round BROKEN cannot write; NULL: none */
+} fixture;
+
+static void path_of(const fixture *f, const char *name, const char *ending, char out[256]) {
+    snprintf(out, 256, "%s/%s%s", f->folder, name, ending);
+}
+
+/* Before the round BROKEN: a folder in the file's place, which no write replaces. */
+static void on_round(void *arg, const char *json) {
+    fixture *f = arg;
+    char path[256], kept[256];
+    assert_non_null(strstr(json, "\"reward_std\""));
+    if (++f->n_told != BROKEN - 1 || !f->broken)
+        return;
+    path_of(f, f->broken, "", path);
+    path_of(f, f->broken, ".kept", kept);
+    assert_int_equal(rename(path, kept), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static agon_status train(fixture *f, const char *objective, char **summary) {
+    static const char *const cells[] = {"arithmetic"}, *const settings[] = {"beta=0.05"};
+    agon_train_options t = agon_train_options_default();
+    agon_online_options o = agon_online_options_default();
+    bool ppo = strcmp(objective, "ppo") == 0;
+    t.lora_rank = 2;
+    t.batch_rows = 4;
+    t.settings = settings;
+    t.n_settings = ppo ? 1 : 0;
+    o.cells = cells;
+    o.n_cells = 1;
+    o.rounds = N_ROUNDS;
+    o.prompts = o.samples = 2;
+    o.max_tokens = 4;
+    o.kl_target = 0.01;
+    o.kl_horizon = ppo ? 20 : 0;
+    o.on_round = on_round;
+    o.arg = f;
+    return agon_train_online(f->ctx, f->m, objective, f->folder, &t, &o, summary);
+}
+
+/* What online.json holds, without the folder's name. */
+static char *record(const fixture *f) {
+    char path[256];
+    json_t *j = NULL;
+    path_of(f, "online.json", "", path);
+    assert_ok(f->ctx, json_read_file(f->ctx, path, &j));
+    assert_int_equal(json_array_size(json_object_get(j, "rounds")), N_ROUNDS);
+    json_object_del(json_object_get(j, "summary"), "output");
+    char *text = json_dumps(j, JSON_SORT_KEYS | JSON_INDENT(1));
+    json_decref(j);
+    return text;
+}
+
+static void begin(fixture *f, const char *broken) {
+    strcpy(f->folder, "/tmp/agon-record-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    f->n_told = 0;
+    f->broken = broken;
+}
+
+static void end(fixture *f) {
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", f->folder);
+    assert_int_equal(system(command), 0);
+}
+
+static void record__is_the_same_wherever_it_was_cut(void **state) {
+    fixture *f = *state;
+    static const char *const objectives[] = {"spin", "ppo"}, *const files[] = {"online.json", "state.bin"};
+    for (int i = 0; i < 2; i++) {
+        begin(f, NULL);
+        assert_ok(f->ctx, train(f, objectives[i], NULL));
+        char *whole = record(f);
+        end(f);
+        for (int k = 0; k < 2; k++) {
+            char path[256], kept[256], left[256], *summary = NULL;
+            begin(f, files[k]);
+            assert_int_equal(train(f, objectives[i], NULL), AGON_EINVAL);
+            assert_int_equal(f->n_told, BROKEN - 1); /* nobody was told of a round that is lost */
+            path_of(f, files[k], "", path);
+            path_of(f, files[k], ".kept", kept);
+            assert_int_equal(rmdir(path), 0);
+            assert_int_equal(rename(kept, path), 0);
+            path_of(f, "state.bin", ".tmp-agonabcdef", left);
+            assert_ok(f->ctx, file_write(f->ctx, left, "half", 4));
+            f->broken = NULL;
+            assert_ok(f->ctx, train(f, objectives[i], &summary));
+            assert_non_null(strstr(summary, "\"resumed_after\":2"));
+            assert_false(file_exists(left));
+            free(summary);
+            char *cut = record(f);
+            assert_string_equal(cut, whole);
+            /* Killed after "done", before the state is taken away. */
+            path_of(f, "state.bin", "", path);
+            assert_ok(f->ctx, file_write(f->ctx, path, "old", 3));
+            assert_ok(f->ctx, train(f, objectives[i], &summary));
+            assert_non_null(strstr(summary, "\"already_done\":true"));
+            assert_non_null(strstr(summary, "\"resumed_after\":5"));
+            assert_false(file_exists(path));
+            free(summary);
+            free(cut);
+            end(f);
+        }
+        free(whole);
+    }
+}
+
+/* A state whose record is gone is not gone on from. */
+static void record__begins_anew_without_its_file(void **state) {
+    fixture *f = *state;
+    char path[256], *summary = NULL;
+    begin(f, "state.bin");
+    assert_int_equal(train(f, "spin", NULL), AGON_EINVAL);
+    path_of(f, "state.bin", "", path);
+    assert_int_equal(rmdir(path), 0);
+    path_of(f, "online.json", "", path);
+    assert_int_equal(unlink(path), 0);
+    char kept[256];
+    path_of(f, "state.bin", ".kept", kept);
+    path_of(f, "state.bin", "", path);
+    assert_int_equal(rename(kept, path), 0);
+    f->broken = NULL;
+    assert_ok(f->ctx, train(f, "spin", &summary));
+    assert_non_null(strstr(summary, "\"resumed_after\":0"));
+    free(summary);
+    free(record(f));
+    end(f);
+}
+
+static int setup(void **state) {
+    static fixture f;
+    char path[2048];
+    f.ctx = test_ctx(1, NULL);
+    golden_path(path, "tiny-text.gguf");
+    assert_ok(f.ctx, agon_model_open(f.ctx, path, NULL, &f.m));
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state) {
+    fixture *f = *state;
+    agon_model_free(f->m);
+    agon_ctx_free(f->ctx);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(record__is_the_same_wherever_it_was_cut),
+        cmocka_unit_test(record__begins_anew_without_its_file),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
