@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { WIDTH = 420, HEIGHT = 300, LEFT = 56, RIGHT = 130, TOP = 34, BOTTOM = 62, MAX_SERIES = 8 };
+enum { WIDTH = 420, HEIGHT = 300, LEFT = 62, RIGHT = 130, TOP = 34, BOTTOM = 62, MAX_SERIES = 8 };
 
 static const char *const colours[MAX_SERIES] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
                                                 "#56B4E9", "#E69F00", "#000000", "#999999"};
@@ -50,10 +50,17 @@ static void fit(const plot_panel *p, frame *f) {
     for (size_t s = 0; s < p->n_series; s++)
         for (size_t i = 0; i < p->series[s].n; i++) {
             const plot_series *q = &p->series[s];
+            if (!isfinite(q->x[i]))
+                continue; /* not drawn: its height must not stretch the axis */
             widen(&x_low, &x_high, q->x[i]);
             widen(&y_low, &y_high, q->y[i]);
             widen(&y_low, &y_high, q->low ? q->low[i] : q->y[i]);
             widen(&y_low, &y_high, q->high ? q->high[i] : q->y[i]);
+        }
+    for (size_t s = 0; s < p->n_series; s++)
+        for (size_t i = 0; i < p->series[s].n_line; i++) {
+            widen(&x_low, &x_high, p->series[s].line_x[i]);
+            widen(&y_low, &y_high, p->series[s].line_y[i]);
         }
     if (p->y_low != p->y_high) {
         y_low = p->y_low;
@@ -65,6 +72,23 @@ static void fit(const plot_panel *p, frame *f) {
     f->y_high = y_high > f->y_low ? y_high : f->y_low + 1;
 }
 
+/* A step of 1, 2 or 5 times a power of ten that cuts the range into 3 to 7 parts: short labels leave the axis name its room. */
+static double round_step(double range) {
+    double power = pow(10, floor(log10(range / 4))), share = range / 4 / power;
+    return power * (share < 1.5 ? 1 : share < 3.5 ? 2 : share < 7.5 ? 5 : 10);
+}
+
+/* The i-th label in [low, high], at a multiple of the step; false: there is none. */
+static bool label_at(double low, double high, int i, double *at) {
+    double step = round_step(high - low);
+    *at = (ceil(low / step - 1e-9) + i) * step;
+    return i < 12 && *at <= high + 1e-9 * step;
+}
+
+static void label(char text[32], double x, double range) {
+    snprintf(text, 32, "%.3g", fabs(x) < 1e-9 * range ? 0 : x);
+}
+
 static void axes(buffer *b, const plot_panel *p, const frame *f) {
     double x0 = f->left + LEFT, x1 = f->left + WIDTH - RIGHT, y0 = f->top + HEIGHT - BOTTOM, y1 = f->top + TOP;
     char text[32];
@@ -73,36 +97,44 @@ static void axes(buffer *b, const plot_panel *p, const frame *f) {
     text_at(b, (x0 + x1) / 2, f->top + HEIGHT - 8, "middle", "", p->x_name);
     snprintf(text, sizeof text, "transform=\"rotate(-90 %.0f %.0f)\"", f->left + 12, (y0 + y1) / 2);
     text_at(b, f->left + 12, (y0 + y1) / 2, "middle", text, p->y_name);
-    for (int i = 0; i <= 4; i++) {
-        double y = f->y_low + (f->y_high - f->y_low) * i / 4;
-        snprintf(text, sizeof text, "%.3g", y);
-        text_at(b, x0 - 5, at_y(f, y) + 4, "end", "", text);
-        buffer_printf(b, "<path d=\"M%.1f %.1fH%.1f\" stroke=\"#ddd\"/>\n", x0, at_y(f, y), x1);
+    double at;
+    for (int i = 0; label_at(f->y_low, f->y_high, i, &at); i++) {
+        label(text, at, f->y_high - f->y_low);
+        text_at(b, x0 - 5, at_y(f, at) + 4, "end", "", text);
+        buffer_printf(b, "<path d=\"M%.1f %.1fH%.1f\" stroke=\"#ddd\"/>\n", x0, at_y(f, at), x1);
     }
     if (f->y_low < 0 && f->y_high > 0)
         buffer_printf(b, "<path d=\"M%.1f %.1fH%.1f\" stroke=\"#888\"/>\n", x0, at_y(f, 0), x1);
     for (size_t i = 0; i < p->n_x_labels; i++)
         text_at(b, at_x(f, (double)i), y0 + 14, "middle", "font-size=\"9\"", p->x_labels[i]);
-    for (int i = 0; i <= 4 && !p->n_x_labels; i++) {
-        double x = f->x_low + (f->x_high - f->x_low) * i / 4;
-        snprintf(text, sizeof text, "%.3g", x);
-        text_at(b, at_x(f, x), y0 + 14, "middle", "", text);
+    for (int i = 0; !p->n_x_labels && label_at(f->x_low, f->x_high, i, &at); i++) {
+        label(text, at, f->x_high - f->x_low);
+        text_at(b, at_x(f, at), y0 + 14, "middle", "", text);
     }
 }
 
-static void draw_series(buffer *b, const plot_series *q, const frame *f, size_t k) {
+static bool drawn(double x, double y) {
+    return isfinite(x) && isfinite(y);
+}
+
+static void draw_line(buffer *b, const double *x, const double *y, size_t n, const frame *f, size_t k) {
     bool open = false;
-    for (size_t i = 0; i < q->n && !q->points_only; i++) {
-        if (!isfinite(q->y[i]))
+    for (size_t i = 0; i < n; i++) {
+        if (!drawn(x[i], y[i]))
             continue;
-        buffer_printf(b, open ? " L%.1f %.1f" : "<path fill=\"none\" stroke-width=\"2\" d=\"M%.1f %.1f", at_x(f, q->x[i]),
-                      at_y(f, q->y[i]));
+        buffer_printf(b, open ? " L%.1f %.1f" : "<path fill=\"none\" stroke-width=\"2\" d=\"M%.1f %.1f", at_x(f, x[i]), at_y(f, y[i]));
         open = true;
     }
     if (open)
         buffer_printf(b, "\" stroke=\"%s\"/>\n", colours[k]);
+}
+
+static void draw_series(buffer *b, const plot_series *q, const frame *f, size_t k) {
+    if (!q->points_only)
+        draw_line(b, q->x, q->y, q->n, f, k);
+    draw_line(b, q->line_x, q->line_y, q->n_line, f, k);
     for (size_t i = 0; i < q->n; i++) {
-        if (!isfinite(q->y[i]))
+        if (!drawn(q->x[i], q->y[i]))
             continue;
         /* Intervals of neighbouring series must not hide one another. */
         double x = at_x(f, q->x[i]) + (double)k - 1;

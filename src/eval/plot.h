@@ -10,6 +10,8 @@ typedef struct plot_series {
     const double *low, *high;  /* [n] ends of intervals, or NULL */
     size_t n;
     bool points_only;          /* no line between them */
+    const double *line_x, *line_y; /* [n_line] corners of a line that does not go through the points; n_line 0: none */
+    size_t n_line;
 } plot_series;
 
 typedef struct plot_panel {

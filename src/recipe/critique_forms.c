@@ -19,6 +19,7 @@
 #include "eval/paired.h"
 #include "recipe/experiment.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -196,30 +197,71 @@ static void scores_of(const forms *x, size_t form, double *out, double figures[F
     }
 }
 
-static agon_status form_json(const forms *x, size_t form, const double *base, const double *score, double *here, json_t **out) {
-    double figures[FORMS_FIGURES], gain, over, accuracy = 0;
-    interval gain_range, over_range;
+/* Whether the form had rows to train on under a seed. */
+static bool had_rows(const forms *x, size_t seed, size_t form) {
+    return x->scores[(seed * N_FORMS + form) * (x->n_test + FORMS_FIGURES) + x->n_test + 1] > 0;
+}
+
+static size_t n_without_rows(const forms *x, size_t form) {
+    size_t n = 0;
+    for (size_t seed = 0; seed < x->n_seeds; seed++)
+        n += !had_rows(x, seed, form);
+    return n;
+}
+
+/* Share of right answers under each seed, null where nothing was trained on. NULL: out of memory. */
+static json_t *by_seed(const forms *x, size_t form, const double *here, double *mean) {
     json_t *seeds = json_array();
-    scores_of(x, form, here, figures);
-    agon_status s = difference(x, here, base, false, &gain, &gain_range);
-    if (!s)
-        s = difference(x, here, score, true, &over, &over_range);
-    for (size_t seed = 0; seed < x->n_seeds && !s; seed++) {
+    *mean = 0;
+    for (size_t seed = 0; seed < x->n_seeds; seed++) {
         double one = 0;
         for (size_t i = 0; i < x->n_test; i++)
             one += here[seed * x->n_test + i] / (double)x->n_test;
-        json_array_append_new(seeds, json_real(one));
-        accuracy += one / (double)x->n_seeds;
+        json_array_append_new(seeds, had_rows(x, seed, form) ? json_real(one) : json_null());
+        *mean += one / (double)x->n_seeds;
     }
+    return seeds;
+}
+
+/* A form that had nothing to train on under some seed has no mean over them, and one beside `score` needs those of `score` too: null. */
+static agon_status form_json(const forms *x, size_t form, const double *base, const double *score, double *here, json_t **out) {
+    double figures[FORMS_FIGURES], gain = NAN, over = NAN, accuracy = NAN, mean;
+    interval gain_range = {NAN, NAN}, over_range = {NAN, NAN};
+    bool known = n_without_rows(x, form) == 0;
+    scores_of(x, form, here, figures);
+    json_t *seeds = by_seed(x, form, here, &mean);
+    agon_status s = seeds ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+    if (!s && known) {
+        accuracy = mean;
+        s = difference(x, here, base, false, &gain, &gain_range);
+    }
+    if (!s && known && n_without_rows(x, FORM_SCORE) == 0)
+        s = difference(x, here, score, true, &over, &over_range);
     if (s) {
         json_decref(seeds);
         return s;
     }
-    *out = json_pack("{s:s,s:f,s:o,s:f,s:[f,f],s:f,s:[f,f],s:f,s:f,s:f,s:f}", "form", form_name((enum form)form), "accuracy", accuracy,
-                     "by_seed", seeds, "gain", gain, "gain_interval", gain_range.low, gain_range.high, "over_score", over,
-                     "over_score_interval", over_range.low, over_range.high, "pool", figures[0], "rows", figures[1], "tokens",
-                     figures[2], "passes", figures[3]);
+    *out = json_pack("{s:s,s:o,s:o,s:o,s:[o,o],s:o,s:[o,o],s:f,s:f,s:f,s:f}", "form", form_name((enum form)form), "accuracy",
+                     number(accuracy), "by_seed", seeds, "gain", number(gain), "gain_interval", number(gain_range.low),
+                     number(gain_range.high), "over_score", number(over), "over_score_interval", number(over_range.low),
+                     number(over_range.high), "pool", figures[0], "rows", figures[1], "tokens", figures[2], "passes", figures[3]);
     return *out ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+}
+
+/* A sentence for each form that is not measured, also said. */
+static json_t *notes_json(const forms *x) {
+    json_t *notes = json_array();
+    for (size_t f = 0; f < N_FORMS; f++) {
+        size_t n = n_without_rows(x, f);
+        char text[200];
+        if (n == 0)
+            continue;
+        snprintf(text, sizeof text, "%s: nothing to train on under %zu of %zu seeds, so it has no figures over seeds%s", form_name((enum form)f), n,
+                 x->n_seeds, f == FORM_SCORE ? ", and no form is compared with it" : "");
+        lab_say(x->l, "%s", text);
+        json_array_append_new(notes, json_string(text));
+    }
+    return notes;
 }
 
 static agon_status forms_json(const forms *x, const double *base, json_t **out) {
@@ -411,8 +453,8 @@ static agon_status report(const forms *x, const double *base, const double *rewa
         s = learnability_json(x, m, &learnable);
     if (!s)
         s = reward_json(x, rewards, &reward_models);
-    if (!s && !(*result = json_pack("{s:s,s:f,s:O,s:O,s:O}", "base", x->base, "base_accuracy", right, "forms", forms_list,
-                                    "learnability", learnable, "reward_models", reward_models)))
+    if (!s && !(*result = json_pack("{s:s,s:f,s:O,s:o,s:O,s:O}", "base", x->base, "base_accuracy", right, "forms", forms_list, "notes",
+                                    notes_json(x), "learnability", learnable, "reward_models", reward_models)))
         s = ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
     json_decref(forms_list);
     json_decref(learnable);

@@ -189,7 +189,7 @@ static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
     if (!s)
         s = measure_reference(x, ctx, seed);
     if (!s)
-        lab_say(x->l, "seed %zu  reference: %.3f nats a token, gold reward %.3f", seed, loss,
+        lab_say(x->l, "seed %zu  reference: %.3f nats a token, gold reward %.3f", (size_t)x->seed + seed, loss,
                 mean_reward(x->base + seed * x->n_test, x->n_test));
     free(corpus);
     free(taken);
@@ -312,7 +312,7 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
         s = lab_keep(x->l, ctx, key, (const double *)out, 2 * x->n_test);
     if (!s) {
         reward_kl mean = mean_of(out, x->n_test, NULL);
-        lab_say(x->l, "seed %zu  %-8s beta %-5g lr %-6g gold reward %.3f at a KL of %.3f", seed, methods[method].name,
+        lab_say(x->l, "seed %zu  %-8s beta %-5g lr %-6g gold reward %.3f at a KL of %.3f", (size_t)x->seed + seed, methods[method].name,
                 beta_of(x, policy), lr_of(x, policy), mean.reward, mean.kl);
     }
     lab_model_free(m);
@@ -448,16 +448,31 @@ static reward_kl ideal_mean(const duel *x, size_t beta) {
     return over_seeds(x, x->ideal + beta * x->n_test, x->betas.n * x->n_test);
 }
 
-static agon_status fronts_json(const duel *x, const figures *whole, const figures *drawn, double *scratch, json_t *out) {
+/* Student's 95% of a policy's reward or KL: over seeds, of one seed over its test sources. */
+static lab_estimate policy_range(const duel *x, size_t method, size_t policy, bool reward, double *scratch) {
+    size_t n = x->n_seeds > 1 ? x->n_seeds : x->n_test;
+    for (size_t i = 0; i < n; i++) {
+        const reward_kl *from = found_of(x, x->n_seeds > 1 ? i : 0, method, policy);
+        const reward_kl one = x->n_seeds > 1 ? mean_of(from, x->n_test, NULL) : from[i];
+        scratch[i] = reward ? one.reward : one.kl;
+    }
+    return lab_estimate_of(scratch, n);
+}
+
+static json_t *policy_json(const duel *x, size_t method, size_t policy, double *scratch) {
+    const reward_kl mean = policy_mean(x, method, policy);
+    const lab_estimate reward = policy_range(x, method, policy, true, scratch), kl = policy_range(x, method, policy, false, scratch);
+    return json_pack("{s:f,s:f,s:f,s:[f,f],s:f,s:[f,f]}", "beta", beta_of(x, policy), "lr", lr_of(x, policy), "reward", mean.reward,
+                     "reward_interval", reward.low, reward.high, "kl", mean.kl, "kl_interval", kl.low, kl.high);
+}
+
+static agon_status fronts_json(const duel *x, const figures *whole, const figures *drawn, double *scratch, double *policy_scratch, json_t *out) {
     agon_status s = AGON_OK;
     for (size_t m = 0; m < N_METHODS && !s; m++) {
         double volume = 0;
         json_t *policies = json_array();
-        for (size_t p = 0; p < x->n_policies; p++) {
-            reward_kl mean = policy_mean(x, m, p);
-            json_array_append_new(policies, json_pack("{s:f,s:f,s:f,s:f}", "beta", beta_of(x, p), "lr", lr_of(x, p), "reward",
-                                                      mean.reward, "kl", mean.kl));
-        }
+        for (size_t p = 0; p < x->n_policies; p++)
+            json_array_append_new(policies, policy_json(x, m, p, policy_scratch));
         s = hypervolume(x, m, &volume);
         estimate e = estimate_of(x, whole, drawn, (int)m, -1, 0, scratch);
         json_array_append_new(out, json_pack("{s:s,s:o,s:o,s:f,s:o}", "method", methods[m].name, "policies", policies, "mean_reward",
@@ -467,39 +482,75 @@ static agon_status fronts_json(const duel *x, const figures *whole, const figure
     return s;
 }
 
-static agon_status draw(const duel *x) {
-    double kl[N_METHODS + 1][MAX_ROWS + 1], reward[N_METHODS + 1][MAX_ROWS + 1];
-    plot_series series[N_METHODS + 1];
-    char *svg = NULL;
-    double base = over_seeds(x, x->base, x->n_test).reward;
-    for (size_t m = 0; m <= N_METHODS; m++) {
-        reward_kl points[MAX_ROWS];
-        size_t n = m < N_METHODS ? x->n_policies : x->betas.n;
-        for (size_t p = 0; p < n; p++)
-            points[p] = m < N_METHODS ? policy_mean(x, m, p) : ideal_mean(x, p);
-        reward_front f = reward_front_of(points, n, base);
-        for (size_t i = 0; i < f.n; i++)
-            kl[m][i] = f.points[i].kl, reward[m][i] = f.points[i].reward;
-        series[m] = (plot_series){m < N_METHODS ? methods[m].name : "best there is", kl[m], reward[m], NULL, NULL, f.n, false};
+/* One method in a panel: every policy a point with its interval, the front a line. The last one is the best there is. */
+typedef struct drawing {
+    double kl[MAX_ROWS], reward[MAX_ROWS], low[MAX_ROWS], high[MAX_ROWS], front_kl[MAX_ROWS + 2], front_reward[MAX_ROWS + 2];
+} drawing;
+
+/* Up to a KL of `limit`; what lies beyond is left out, the front is cut there. */
+static plot_series series_of(const duel *x, size_t m, double limit, double *scratch, drawing *d) {
+    reward_kl points[MAX_ROWS];
+    bool method = m < N_METHODS;
+    size_t n = method ? x->n_policies : x->betas.n, n_front = 0;
+    for (size_t p = 0; p < n; p++) {
+        points[p] = method ? policy_mean(x, m, p) : ideal_mean(x, p);
+        const lab_estimate e = method ? policy_range(x, m, p, true, scratch) : (lab_estimate){0, NAN, NAN};
+        d->kl[p] = points[p].kl <= limit ? points[p].kl : NAN;
+        d->reward[p] = points[p].reward, d->low[p] = e.low, d->high[p] = e.high;
     }
-    const plot_panel panel = {.title = sequence_family_name(x->family), .x_name = "KL(policy || reference), nats",
-                              .y_name = "gold reward", .series = series, .n_series = N_METHODS + 1};
-    agon_status s = plot_svg(x->l->ctx, &panel, 1, 1, &svg);
+    const reward_front f = reward_front_of(points, n, over_seeds(x, x->base, x->n_test).reward);
+    while (n_front < f.n && f.points[n_front].kl <= limit) {
+        d->front_kl[n_front] = f.points[n_front].kl;
+        d->front_reward[n_front] = f.points[n_front].reward;
+        n_front++;
+    }
+    if (n_front < f.n)
+        d->front_kl[n_front] = limit, d->front_reward[n_front++] = reward_front_at(&f, limit);
+    return (plot_series){.name = method ? methods[m].name : "best there is", .x = d->kl, .y = d->reward, .low = d->low, .high = d->high, .n = n,
+                         .points_only = true, .line_x = d->front_kl, .line_y = d->front_reward, .n_line = n_front};
+}
+
+static bool any_beyond(const duel *x) {
+    for (size_t i = 0; i < N_METHODS * x->n_policies; i++)
+        if (policy_mean(x, i / x->n_policies, i % x->n_policies).kl > x->kl_limit)
+            return true;
+    return false;
+}
+
+/* All policies; where some went far beyond the KL limit, also what lies below it. */
+static agon_status draw(const duel *x, double *scratch) {
+    drawing *d = malloc(2 * (N_METHODS + 1) * sizeof *d);
+    plot_series series[2][N_METHODS + 1];
+    plot_panel panels[2];
+    char titles[2][128], *svg = NULL;
+    size_t n = any_beyond(x) ? 2 : 1;
+    if (!d)
+        return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+    for (size_t k = 0; k < n; k++) {
+        for (size_t m = 0; m <= N_METHODS; m++)
+            series[k][m] = series_of(x, m, k ? x->kl_limit : INFINITY, scratch, &d[k * (N_METHODS + 1) + m]);
+        snprintf(titles[k], sizeof titles[k], "%s, %zu seed%s; bars: 95%% over %s", sequence_family_name(x->family), x->n_seeds,
+                 x->n_seeds > 1 ? "s" : "", x->n_seeds > 1 ? "seeds" : "test sources");
+        panels[k] = (plot_panel){.title = titles[k], .x_name = k ? "the same, up to the KL limit" : "KL(policy || reference), nats",
+                                 .y_name = "gold reward", .series = series[k], .n_series = N_METHODS + 1};
+    }
+    agon_status s = plot_svg(x->l->ctx, panels, n, n, &svg);
     if (!s)
         s = lab_write(x->l, "front.svg", svg);
     free(svg);
+    free(d);
     return s;
 }
 
 static agon_status report(const duel *x, json_t **result) {
     figures whole[N_METHODS], *drawn = malloc(x->draws * N_METHODS * sizeof *drawn);
-    double *scratch = malloc(x->draws * sizeof *scratch);
+    double *scratch = malloc(x->draws * sizeof *scratch), *policy_scratch = malloc((x->n_seeds + x->n_test) * sizeof *policy_scratch);
     json_t *fronts = json_array(), *compared = json_array(), *ideal = json_array();
-    agon_status s = drawn && scratch ? draw_figures(x, drawn) : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = drawn && scratch && policy_scratch ? draw_figures(x, drawn) : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
     for (size_t m = 0; m < N_METHODS; m++)
         whole[m] = figures_of(x, m, NULL, NULL);
     if (!s)
-        s = fronts_json(x, whole, drawn, scratch, fronts);
+        s = fronts_json(x, whole, drawn, scratch, policy_scratch, fronts);
     for (size_t c = 0; c < N_CONTRASTS && !s; c++)
         json_array_append_new(compared, contrast_json(x, &contrasts[c], whole, drawn, scratch));
     for (size_t b = 0; b < x->betas.n && !s; b++) {
@@ -507,13 +558,14 @@ static agon_status report(const duel *x, json_t **result) {
         json_array_append_new(ideal, json_pack("{s:f,s:f,s:f}", "beta", x->betas.x[b], "reward", mean.reward, "kl", mean.kl));
     }
     if (!s)
-        s = draw(x);
+        s = draw(x, policy_scratch);
     if (!s)
         *result = json_pack("{s:f,s:f,s:O,s:O,s:O}", "reference_reward", over_seeds(x, x->base, x->n_test).reward, "kl_limit",
                             x->kl_limit, "fronts", fronts, "contrasts", compared, "best_there_is", ideal);
     json_decref(fronts), json_decref(compared), json_decref(ideal);
     free(drawn);
     free(scratch);
+    free(policy_scratch);
     return s;
 }
 

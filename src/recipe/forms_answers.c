@@ -235,7 +235,7 @@ static void say_mended(forms *x, size_t seed) {
     for (int t = 0; t < N_TRIES; t++)
         for (size_t k = 0; k < x->n_failed; k++)
             n[t] += x->tries[t][k].pass;
-    lab_say(x->l, "seed %zu  mended: retry %zu, masked critique %zu (another's %zu), full %zu (another's %zu)", seed, n[TRY_RETRY],
+    lab_say(x->l, "seed %zu  mended: retry %zu, masked critique %zu (another's %zu), full %zu (another's %zu)", (size_t)x->seed + seed, n[TRY_RETRY],
             n[TRY_MASKED], n[TRY_OTHER_MASKED], n[TRY_FULL], n[TRY_OTHER_FULL]);
 }
 
@@ -262,7 +262,7 @@ agon_status forms_prepare(forms *x, size_t seed) {
             x->failed[x->n_failed++] = i;
     }
     if (!s)
-        lab_say(x->l, "seed %zu  %zu drafts: %zu right, %zu wrong", seed, x->n_queries, n_pass, x->n_failed);
+        lab_say(x->l, "seed %zu  %zu drafts: %zu right, %zu wrong", (size_t)x->seed + seed, x->n_queries, n_pass, x->n_failed);
     for (int t = 0; t < N_TRIES && !s; t++)
         s = try_again(x, seed, (attempt)t);
     if (!s)

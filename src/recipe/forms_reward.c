@@ -155,7 +155,7 @@ static agon_status run_arm(forms *x, size_t seed, reward_arm arm, const judged *
         if (!s)
             s = lab_keep(x->l, x->l->ctx, key, out, n);
         if (!s)
-            lab_say(x->l, "seed %zu  reward model with critiques: %s", seed, names[arm]);
+            lab_say(x->l, "seed %zu  reward model with critiques: %s", (size_t)x->seed + seed, names[arm]);
     }
     if (!s) {
         memcpy(rewards + arm * test->n, out, test->n * sizeof *out);

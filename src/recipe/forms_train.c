@@ -169,8 +169,10 @@ static agon_status run_form(forms *x, size_t seed, form f, double *out) {
         s = adapter_new(x->l->ctx, x->m, &shape, &a);
     if (!s && n > 0)
         s = learn(x, own, f, rows, n, a);
-    if (!s)
+    if (!s && n > 0)
         s = ask_test(x, seed, f, a, out);
+    for (size_t i = 0; n == 0 && i < x->n_test; i++)
+        out[i] = NAN; /* an adapter that learnt nothing says nothing about the form */
     adapter_free(a);
     out[x->n_test] = (double)pool.n, out[x->n_test + 1] = (double)n, out[x->n_test + 2] = (double)tokens;
     out[x->n_test + 3] = pool.n ? (double)n / (double)pool.n : 0;
@@ -191,8 +193,10 @@ agon_status forms_train(forms *x, size_t seed, form f, double *out) {
         s = lab_keep(l, l->ctx, key, out, x->n_test + FORMS_FIGURES);
     for (size_t i = 0; i < x->n_test && !s; i++)
         right += out[i] / (double)x->n_test;
-    if (!s)
-        lab_say(l, "seed %zu  %-12s %4.0f rows in its pool, %.0f tokens trained: %.1f%% of test answers right", seed, names[f],
+    if (!s && out[x->n_test + 1] == 0)
+        lab_say(l, "seed %zu  %-12s nothing to train on", (size_t)x->seed + seed, names[f]);
+    else if (!s)
+        lab_say(l, "seed %zu  %-12s %4.0f rows in its pool, %.0f tokens trained: %.1f%% of test answers right", (size_t)x->seed + seed, names[f],
                 out[x->n_test], out[x->n_test + 2], 100 * right);
     return s;
 }

@@ -110,7 +110,7 @@ static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
         s = lab_pretrained(c->l, ctx, &c->size, key, seed_derivef(c->seed + seed, "model"), corpus, c->n_corpus, c->batch,
                            c->corpus_lr, &c->models[seed], &loss);
     if (!s)
-        lab_say(c->l, "seed %zu  pretrained, %.3f nats a token", seed, loss);
+        lab_say(c->l, "seed %zu  pretrained, %.3f nats a token", (size_t)c->seed + seed, loss);
     free(corpus);
     return s;
 }
@@ -191,7 +191,7 @@ static agon_status judge(void *arg, agon_ctx *ctx, size_t i) {
         if (!s)
             s = lab_keep(c->l, ctx, key, p, N_JUDGES * n);
         if (!s)
-            lab_say(c->l, "seed %zu  %s judged out of sample", seed, sequence_family_name(c->families[family]));
+            lab_say(c->l, "seed %zu  %s judged out of sample", (size_t)c->seed + seed, sequence_family_name(c->families[family]));
     }
     free(labels);
     free(flipped);

@@ -441,7 +441,7 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     if (!s)
         s = lab_keep(x->l, ctx, key, (double *)&out[from], n);
     if (!s)
-        lab_say(x->l, "seed %zu  %s%s", seed, method_names[which], which == MODPO ? " at one vector" : "");
+        lab_say(x->l, "seed %zu  %s%s", (size_t)x->seed + seed, method_names[which], which == MODPO ? " at one vector" : "");
     lab_model_free(m);
     return s;
 }

@@ -277,7 +277,7 @@ static double rate_inside(const noise *x, size_t seed, double rate) {
 static agon_status check_subgroup(const noise *x, agon_ctx *ctx, size_t seed) {
     for (size_t i = 0; i < x->n_rates; i++)
         if (!(rate_inside(x, seed, x->rates[i]) <= 1))
-            return ctx_fail(ctx, AGON_EINVAL, "the subgroup has too few of seed %zu's pairs for a total rate of %g; leave that rate out", seed, x->rates[i]);
+            return ctx_fail(ctx, AGON_EINVAL, "the subgroup has too few of seed %zu's pairs for a total rate of %g; leave that rate out", (size_t)x->seed + seed, x->rates[i]);
     return AGON_OK;
 }
 
@@ -313,7 +313,7 @@ static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
     if (!s)
         s = measure_policy(x, ctx, seed, x->base[seed], scores);
     if (!s)
-        lab_say(x->l, "seed %zu  base: %.3f nats a token, gold reward %.3f, test answers right %.3f", seed, loss,
+        lab_say(x->l, "seed %zu  base: %.3f nats a token, gold reward %.3f, test answers right %.3f", (size_t)x->seed + seed, loss,
                 mean(scores + GOLD * x->n_test, x->n_test), mean(scores + RIGHT * x->n_test, x->n_test));
     free(corpus);
     return s;
@@ -432,7 +432,7 @@ static agon_status judge_pairs(void *arg, agon_ctx *ctx, size_t i) {
             s = lab_keep(x->l, ctx, key, q, n + N_JUDGED);
         }
         if (!s)
-            lab_say(x->l, "seed %zu  rate %.2f is estimated as %.3f; unseen pairs are explained best after epoch %.0f of %zu", seed, x->rates[rate],
+            lab_say(x->l, "seed %zu  rate %.2f is estimated as %.3f; unseen pairs are explained best after epoch %.0f of %zu", (size_t)x->seed + seed, x->rates[rate],
                     q[n + JUDGED_RATE], q[n + JUDGED_EPOCHS], x->epochs);
     }
     free(flipped);
@@ -505,7 +505,7 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
         if (!s)
             s = lab_keep(x->l, ctx, key, scores, N_MEASURES * x->n_test);
         if (!s)
-            lab_say(x->l, "seed %zu  %2.0f%% swapped  %-14s ranked %.3f, gold reward %.3f, right %.3f", seed, 100 * x->rates[rate],
+            lab_say(x->l, "seed %zu  %2.0f%% swapped  %-14s ranked %.3f, gold reward %.3f, right %.3f", (size_t)x->seed + seed, 100 * x->rates[rate],
                     v->name, mean(scores + RANKED * x->n_test, x->n_test), mean(scores + GOLD * x->n_test, x->n_test),
                     mean(scores + RIGHT * x->n_test, x->n_test));
     }
@@ -627,7 +627,8 @@ static agon_status draw(const noise *x, const curves *c) {
         for (size_t from = 0; from < x->n_variants; from += MOST_SERIES, n++) {
             size_t many = x->n_variants - from < MOST_SERIES ? x->n_variants - from : MOST_SERIES;
             for (size_t v = 0; v < many; v++)
-                series[n][v] = (plot_series){x->variants[from + v].name, c[i].x, c[i].y[from + v], c[i].low[from + v], c[i].high[from + v], x->n_rates, false};
+                series[n][v] = (plot_series){.name = x->variants[from + v].name, .x = c[i].x, .y = c[i].y[from + v], .low = c[i].low[from + v],
+                                                 .high = c[i].high[from + v], .n = x->n_rates};
             snprintf(names[n], sizeof names[n], x->n_groups > 1 ? "%s (%s)" : "%s", titles[i % N_DRAWN], group_names[i / N_DRAWN]);
             panels[n] = (plot_panel){.title = names[n], .x_name = "share of pairs swapped", .y_name = "share of the clean gain kept",
                                      .series = series[n], .n_series = many, .y_low = x->n_groups > 1 ? -1.5 : -0.5, .y_high = 1.25};

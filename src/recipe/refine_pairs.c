@@ -275,10 +275,10 @@ static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
         s = take_pairs(x, ctx, seed, &arms[a], x->n_pairs, NULL, NULL, &n, &tried);
         x->usable[seed] = n < x->usable[seed] ? n : x->usable[seed];
         if (!s && n == 0)
-            s = ctx_fail(ctx, AGON_EINVAL, "seed %zu: of %zu drafts none makes a pair by %s; ask for more drafts", seed, x->n_drafts, arms[a].name);
+            s = ctx_fail(ctx, AGON_EINVAL, "seed %zu: of %zu drafts none makes a pair by %s; ask for more drafts", (size_t)x->seed + seed, x->n_drafts, arms[a].name);
     }
     if (!s)
-        lab_say(x->l, "seed %zu  policy: %.3f nats a token, greedy answers right %.3f; %zu pairs each", seed, loss, x->before[seed].greedy,
+        lab_say(x->l, "seed %zu  policy: %.3f nats a token, greedy answers right %.3f; %zu pairs each", (size_t)x->seed + seed, loss, x->before[seed].greedy,
                 x->usable[seed]);
     free(corpus);
     return s;
@@ -326,7 +326,7 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     if (!s)
         s = lab_keep(x->l, ctx, key, (const double *)&x->after[i], 2);
     if (!s)
-        lab_say(x->l, "seed %zu  %-14s lr %-6g greedy answers right %.3f, probability of the right answer %.3f", seed, a->name, lr,
+        lab_say(x->l, "seed %zu  %-14s lr %-6g greedy answers right %.3f, probability of the right answer %.3f", (size_t)x->seed + seed, a->name, lr,
                 x->after[i].greedy, x->after[i].likely);
     lab_model_free(m);
     return s;

@@ -109,7 +109,7 @@ static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
         s = lab_pretrained(x->l, ctx, &x->size, key, seed_of(x, seed, "model"), corpus, x->n_corpus, 32, x->corpus_lr, &x->policies[seed],
                            &loss);
     if (!s)
-        lab_say(x->l, "seed %zu  policy: %.3f nats a token", seed, loss);
+        lab_say(x->l, "seed %zu  policy: %.3f nats a token", (size_t)x->seed + seed, loss);
     free(corpus);
     return s;
 }
@@ -292,7 +292,7 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
         memcpy(accuracy_of(x, seed, t.arm), kept, n * sizeof *kept);
         x->sums[i] = kept[n];
         if (!found)
-            lab_say(x->l, "seed %zu  %-8s greedy answers right: %.3f before, %.3f at the end", seed, arm_names[t.arm], kept[0], kept[n - 1]);
+            lab_say(x->l, "seed %zu  %-8s greedy answers right: %.3f before, %.3f at the end", (size_t)x->seed + seed, arm_names[t.arm], kept[0], kept[n - 1]);
     }
     adapter_free(t.a);
     lab_model_free(t.m);
@@ -363,23 +363,34 @@ static json_t *contrast_json(const field *x, size_t a, size_t b) {
                      lab_over_seeds(saved, x->n_seeds), "mean_accuracy_gained", lab_over_seeds(more, x->n_seeds));
 }
 
-static agon_status draw(const field *x, json_t *arms) {
+/* The curve of an arm with its interval over seeds (none for one seed): y, low, high [3, n]. */
+static void curve_of(const field *x, size_t arm, double *y) {
     size_t n = x->n_rounds + 1;
-    double *axes = memory_new((N_ARMS + 1) * n, sizeof *axes);
+    for (size_t k = 0; k < n; k++) {
+        double v[100];
+        for (size_t i = 0; i < x->n_seeds; i++)
+            v[i] = accuracy_of(x, i, arm)[k];
+        const lab_estimate e = lab_estimate_of(v, x->n_seeds);
+        y[k] = e.mean, y[n + k] = e.low, y[2 * n + k] = e.high;
+    }
+}
+
+static agon_status draw(const field *x) {
+    size_t n = x->n_rounds + 1;
+    double *axes = memory_new((3 * N_ARMS + 1) * n, sizeof *axes);
     plot_series series[N_ARMS];
-    char *svg = NULL;
+    char *svg = NULL, title[128];
     if (!axes)
         return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
     for (size_t k = 0; k < n; k++)
         axes[k] = (double)k;
     for (size_t a = 0; a < N_ARMS; a++) {
-        const json_t *curve = json_object_get(json_array_get(arms, a), "accuracy_by_step");
-        double *y = axes + (a + 1) * n;
-        for (size_t k = 0; k < n; k++)
-            y[k] = json_number_value(json_array_get(curve, k));
-        series[a] = (plot_series){.name = arm_names[a], .x = axes, .y = y, .n = n};
+        double *y = axes + (3 * a + 1) * n;
+        curve_of(x, a, y);
+        series[a] = (plot_series){.name = arm_names[a], .x = axes, .y = y, .low = y + n, .high = y + 2 * n, .n = n};
     }
-    const plot_panel panel = {.title = sequence_family_name(x->family), .x_name = "optimiser steps", .y_name = "greedy answers right",
+    snprintf(title, sizeof title, "%s, %zu seed%s", sequence_family_name(x->family), x->n_seeds, x->n_seeds > 1 ? "s; bars: 95% over seeds" : "");
+    const plot_panel panel = {.title = title, .x_name = "optimiser steps", .y_name = "greedy answers right",
                               .series = series, .n_series = N_ARMS, .y_low = 0, .y_high = 1};
     agon_status s = plot_svg(x->l->ctx, &panel, 1, 1, &svg);
     if (!s)
@@ -397,7 +408,7 @@ static agon_status report(const field *x, json_t **result) {
         json_array_append_new(contrasts, contrast_json(x, a, SPARSE));
     for (size_t a = TOTAL; a < N_ARMS; a++)
         json_array_append_new(contrasts, contrast_json(x, DENSE, a));
-    agon_status s = draw(x, arms);
+    agon_status s = draw(x);
     if (!s)
         *result = json_pack("{s:O,s:O}", "arms", arms, "contrasts", contrasts);
     json_decref(arms), json_decref(contrasts);

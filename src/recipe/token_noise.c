@@ -254,7 +254,7 @@ static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
     if (!s)
         s = measure_test(x, ctx, seed, x->base[seed], scores);
     if (!s)
-        lab_say(x->l, "seed %zu  base: %.3f nats a token of its text, %.3f of true answers; test answers right %.3f", seed, loss, scores[LOSS],
+        lab_say(x->l, "seed %zu  base: %.3f nats a token of its text, %.3f of true answers; test answers right %.3f", (size_t)x->seed + seed, loss, scores[LOSS],
                 scores[RIGHT]);
     free(corpus);
     return s;
@@ -326,7 +326,7 @@ static void say_scores(const noise *x, size_t seed, const condition *c, const ch
     char learnt[64] = "";
     if (c->rate > 0)
         snprintf(learnt, sizeof learnt, ", planted tokens memorised %.3f, found %.3f", scores[MEMORISED], scores[FOUND]);
-    lab_say(x->l, "seed %zu  %-5s %2.0f%%  %-16s right %.3f, %.3f nats a token%s", seed, level_name(c), 100 * c->rate, method, scores[RIGHT],
+    lab_say(x->l, "seed %zu  %-5s %2.0f%%  %-16s right %.3f, %.3f nats a token%s", (size_t)x->seed + seed, level_name(c), 100 * c->rate, method, scores[RIGHT],
             scores[LOSS], learnt);
 }
 
@@ -433,7 +433,7 @@ static agon_status draw(const noise *x) {
         for (size_t m = 0; m < end[side]; m = m == 0 ? first[side] : m + 1, n++) {
             curve *c = &curves[p * N_METHODS + n];
             fill_curve(x, level, m, drawn[k], c);
-            series[p][n] = (plot_series){methods[m].name, c->x, c->y, c->low, c->high, x->n_rates + 1, false};
+            series[p][n] = (plot_series){.name = methods[m].name, .x = c->x, .y = c->y, .low = c->low, .high = c->high, .n = x->n_rates + 1};
         }
         panels[p] = (plot_panel){.title = titles[k][level], .x_name = level == 0 ? "rate of replaced tokens" : "rate of tokens at which a span begins",
                                  .y_name = k == 0 ? "held-out answers right" : "probability of planted tokens", .series = series[p], .n_series = n,

@@ -40,7 +40,7 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     for (size_t j = 0; j < w->n_test && !status; j++)
         right += g->right(s, x, j);
     if (!status)
-        lab_say(w->l, "seed %zu  %-10s %-16s %s right of the test %.3f", seed, sequence_family_name(s->family), g->name(condition),
+        lab_say(w->l, "seed %zu  %-10s %-16s %s right of the test %.3f", (size_t)w->seed + seed, sequence_family_name(s->family), g->name(condition),
                 g->kind, (double)right / (double)w->n_test);
     return status;
 }

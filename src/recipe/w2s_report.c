@@ -119,7 +119,7 @@ static agon_status add_points(const w2s *w, const w2s_scores *s, const char *con
 }
 
 static plot_series series_of(const char *name, const curve *c, bool points_only) {
-    return (plot_series){name, c->x, c->y, c->low, c->high, c->n, points_only};
+    return (plot_series){.name = name, .x = c->x, .y = c->y, .low = c->low, .high = c->high, .n = c->n, .points_only = points_only};
 }
 
 enum { N_CURVES = 3 };

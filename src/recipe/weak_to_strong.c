@@ -216,7 +216,7 @@ static agon_status pretrain_one(void *arg, agon_ctx *ctx, size_t i) {
                                    p->corpora[seed], (size_t)(w->ladder[size].corpus * (double)w->n_corpus), w->batch, w->corpus_lr,
                                    &w->models[seed * w->n_sizes + size], &loss);
     if (!s)
-        lab_say(w->l, "seed %zu  pretrained width %zu, %zu layers (%zu values), %.3f nats a token", seed, w->ladder[size].width,
+        lab_say(w->l, "seed %zu  pretrained width %zu, %zu layers (%zu values), %.3f nats a token", (size_t)w->seed + seed, w->ladder[size].width,
                 w->ladder[size].layers, lab_model_n_values(&w->ladder[size]), loss);
     return s;
 }

@@ -144,6 +144,8 @@ for name in w2s lm noise tokens subgroup cleaning exo panacea forms spans pairs;
     run 0 "$agon" experiment $name.yaml --output whole-$name --json
     says out '"experiment":'
     [ -f whole-$name/result.json ] || fail "no result"
+    says err 'seed 1 '
+    if grep -q 'seed 0 ' err; then fail "$name calls its first seed 0, not what the file says"; fi
     # Killed once half of the stages are there, whatever they are.
     n=$(ls whole-$name/stages | wc -l)
     "$agon" experiment $name.yaml --output cut-$name --json >out 2>err &
@@ -190,15 +192,27 @@ for what in subgroup others; do says whole-subgroup/result.json "\"$what\": \{";
 for what in dpo exo-pref dpo-rw exo-rw; do says whole-exo/result.json "\"method\": \"$what\""; done
 says whole-exo/result.json '"claim": "(reproduced|refuted|undecided)"'
 says whole-exo/result.json '"best_there_is"'
+# Every policy is a point: two betas and two rates of four methods in each panel, beside the two of the best there is.
+points=$(grep -c 'r="3"' whole-exo/front.svg)
+[ "$points" -ge 18 ] || fail "$points points, not all policies"
+says whole-exo/front.svg '1 seed; bars: 95% over test sources'
+tr -d ' \n' <whole-exo/result.json >flat
+says flat '"reward_interval":\[-?[0-9.e-]+,-?[0-9.e-]+\]'
 for what in score span span-reward retry masked full refined; do
     says whole-forms/result.json "\"form\": \"$what\""
 done
 # Models of random weights never pass: only the refined answers give something to learn.
 grep -A 16 '"form": "refined"' whole-forms/result.json | grep -q '"pool": 12.0' || fail "no refined answers were trained on"
+# A form without rows is not measured: it is no form that teaches nothing.
+tr -d ' \n' <whole-forms/result.json >flat
+says flat '"accuracy":null,"by_seed":\[null\],"form":"score","gain":null,"gain_interval":\[null,null\],"over_score":null'
+says flat '"accuracy":[01]\.[0-9]+,"by_seed":\[[01]\.[0-9]+\],"form":"refined","gain":-?[0-9.]+,"gain_interval":\[-?[0-9.]+,-?[0-9.]+\],"over_score":null'
+says flat '"notes":\["score:nothingtotrainonunder1of1seeds'
 says whole-forms/result.json '"critique": "swapped"'
 for what in sparse dense noisy total random shuffled; do says whole-spans/result.json "\"arm\": \"$what\""; done
 for what in retry refined retry-right refined-right shuffled; do says whole-pairs/result.json "\"arm\": \"$what\""; done
 for what in over_retry over_shuffled broken; do says whole-pairs/result.json "\"$what\": -?[0-9]"; done
+says whole-spans/curves.svg ', 1 seed<'
 [ -f whole-spans/curves.svg ] && [ -f whole-pairs/gains.svg ] || fail "no curves"
 # In the first round all arms see the same samples: the controls take as much as the critic does, in other places; the sparse arm takes nothing.
 sed 's/^rounds: 3/rounds: 1/' spans.yaml >other.yaml
@@ -207,6 +221,12 @@ tr -d ' \n' <once/result.json | grep -o '"arm":"[a-z]*","critic_reward":{[^}]*}'
 awk '{ x[$1] = $2 } END { e = 1e-9; d = x["dense"]
     exit !(x["sparse"] == 0 && d < -0.1 && x["noisy"] != d && (x["total"] - d) ^ 2 < e && (x["random"] - d) ^ 2 < e && (x["shuffled"] - d) ^ 2 < e) }' sums ||
     fail "the arms' sums: $(cat sums)"
+# Intervals over seeds are drawn where there are some: at the start, one of each arm.
+sed 's/^rounds: 3/rounds: 1\nseed: 11\nseeds: 2/' spans.yaml >other.yaml
+run 0 "$agon" experiment other.yaml --output twice --json
+says err '^seed 12 '
+says twice/curves.svg ', 2 seeds; bars: 95% over seeds<'
+[ "$(grep -Ec '<path d="M[0-9.]+ [0-9.]+V' twice/curves.svg)" -ge 12 ] || fail "no intervals are drawn"
 says whole-cleaning/result.json '"judge": "(class|likelihood)"'
 says whole-cleaning/result.json '"planted": (true|false)'
 for what in known panacea-linear panacea-tchebycheff panacea-linear-dpo soup modpo; do
@@ -253,17 +273,17 @@ refused 4 experiment tokens.yaml 's/^seeds.*/family: compare/' 'no generative fa
 refused 4 experiment subgroup.yaml 's/^epochs.*/methods: [rdpo, forwrd]/' 'methods\[1\] is no method; did you mean forward'
 refused 4 experiment subgroup.yaml 's/^noise.*/noise: subgrup/' "noise is random or subgroup, not 'subgrup'"
 refused 4 experiment subgroup.yaml 's/^assumed.*/assumed: [1, 3]/' 'assumed\[1\] times rates\[1\] is a rate of 0.6'
-refused 4 experiment subgroup.yaml 's/^\(rates\|assumed\).*//; s/^epochs.*/rates: [0, 0.45]\nepochs: 1/' 'too few of seed 0.s pairs for a total rate of 0.45'
+refused 4 experiment subgroup.yaml 's/^\(rates\|assumed\).*//; s/^epochs.*/rates: [0, 0.45]\nepochs: 1/' 'too few of seed 1.s pairs for a total rate of 0.45'
 refused 4 experiment exo.yaml 's/betas.*/betas: [0]/' 'betas\[0\] is 0; it must be from'
 refused 4 experiment exo.yaml 's/ideal_samples.*/candidates: 3/' 'candidates is 3; it must be even'
 refused 4 experiment spans.yaml 's/^rank.*/objective: grpo/' "objective is 'grpo'; ppo and reinforce"
 refused 4 experiment spans.yaml 's/^rank.*/target: 0/' 'target is 0; it must be from'
 refused 4 experiment spans.yaml 's/^rank.*/family: agreement/' 'no generative family'
 refused 4 experiment pairs.yaml 's/^pairs.*/mended: 1/' 'mended is 1; it must be from'
-sed 's/^drafts.*/drafts: 16/; s/^corpus_items.*/corpus_items: 64/' pairs.yaml >bad.yaml
+sed 's/^drafts.*/drafts: 16\nseed: 11/; s/^corpus_items.*/corpus_items: 64/' pairs.yaml >bad.yaml
 run 4 "$agon" experiment bad.yaml --output bad --json
 tail -1 err >last && mv last err
-says err 'none makes a pair by .*ask for more drafts'; one_sentence
+says err 'seed 11: of 16 drafts none makes a pair by .*ask for more drafts'; one_sentence
 refused 3 weak-to-strong lm.yaml "s|^model.*|model: $work/nothing.gguf|" 'nothing.gguf'
 refused 3 weak-to-strong lm.yaml 's/^model.*/model: ""/' 'make model'
 refused 4 weak-to-strong lm.yaml 's/^generative.*/generative: [sorting]/' 'learns .families. only'

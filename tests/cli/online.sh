@@ -22,7 +22,11 @@ for name in ppo grpo dpo spin; do
     kill -9 $pid 2>/dev/null
     wait $pid 2>/dev/null
     run 0 "$agon" train $name --online --model "$tiny" --output cut-$name --reward-model judge $options
-    says out '"resumed_after":[2-6]'
+    says out '"resumed_after":[1-6]'
+    sed "s/cut-$name/whole-$name/" cut-$name/online.json >record
+    same record whole-$name/online.json
+    count
+    [ "$(ls cut-$name)" = "$(ls whole-$name)" ] || fail "the folders differ: $(ls cut-$name)"
     [ "$(field id out | tail -1)" = "$id" ] || fail "$name: another adapter after the kill"
     same whole-$name/adapter_model.safetensors cut-$name/adapter_model.safetensors
 done

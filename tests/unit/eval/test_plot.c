@@ -13,7 +13,7 @@ static void plot__draws_finite_points(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
     const double x[] = {0, 1, 2, 3}, y[] = {0.1, NAN, 0.5, INFINITY}, low[] = {0, NAN, 0.4, 0}, high[] = {0.2, NAN, 0.6, 1};
-    const plot_series series[] = {{"<b>&\"", x, y, low, high, 4, false}, {"plain", x, low, NULL, NULL, 4, true}};
+    const plot_series series[] = {{.name = "<b>&\"", .x = x, .y = y, .low = low, .high = high, .n = 4}, {.name = "plain", .x = x, .y = low, .n = 4, .points_only = true}};
     const plot_panel panel = {.title = "t", .x_name = "x", .y_name = "y", .series = series, .n_series = 2};
     char *svg = NULL;
     assert_ok(ctx, plot_svg(ctx, &panel, 1, 2, &svg));
@@ -36,10 +36,30 @@ static void plot__scales(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
     const double x[] = {5, 5}, y[] = {2, 2};
-    const plot_series series = {"s", x, y, NULL, NULL, 2, false};
+    const plot_series series = {.name = "s", .x = x, .y = y, .n = 2};
     const plot_panel panel = {.title = "t", .x_name = "x", .y_name = "y", .series = &series, .n_series = 1};
     char *svg = NULL;
     assert_ok(ctx, plot_svg(ctx, &panel, 1, 1, &svg));
+    assert_null(strstr(svg, "nan"));
+    free(svg);
+    agon_ctx_free(ctx);
+}
+
+/* A line beside the points: both are drawn, in one colour, and both stretch the axes; what has no place on the x axis stretches nothing. */
+static void plot__line_beside_points(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    const double x[] = {1, 2, NAN}, y[] = {1, 2, 500}, line_x[] = {0, 4}, line_y[] = {0, 8};
+    const plot_series series = {.name = "s", .x = x, .y = y, .n = 3, .points_only = true, .line_x = line_x, .line_y = line_y, .n_line = 2};
+    const plot_panel panel = {.title = "t", .x_name = "x", .y_name = "y", .series = &series, .n_series = 1};
+    char *svg = NULL;
+    assert_ok(ctx, plot_svg(ctx, &panel, 1, 1, &svg));
+    size_t points = 0;
+    for (const char *at = svg; (at = strstr(at, "r=\"3\"")); at++)
+        points++;
+    assert_int_equal(points, 2);
+    assert_non_null(strstr(svg, "d=\"M62.0 238.0 L290.0 34.0\" stroke=\"#0072B2\""));
+    assert_non_null(strstr(svg, ">8</text>"));
     assert_null(strstr(svg, "nan"));
     free(svg);
     agon_ctx_free(ctx);
@@ -49,6 +69,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plot__draws_finite_points),
         cmocka_unit_test(plot__scales),
+        cmocka_unit_test(plot__line_beside_points),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
