@@ -51,9 +51,10 @@ static agon_status check_options(agon_ctx *ctx, const train_options *o, size_t n
     if (o->batch_rows < o->objective->least_batch)
         return ctx_fail(ctx, AGON_EINVAL, "train: %s takes what it needs from all rows of a step: batch_rows (--batch) must be %zu or more",
                         o->objective->name, o->objective->least_batch);
-    if (n_rows < o->objective->least_batch)
-        return ctx_fail(ctx, AGON_EINVAL, "train: %s takes what it needs from all rows of a step: %zu or more, and here %s %zu", o->objective->name,
-                        o->objective->least_batch, n_rows == 1 ? "is" : "are", n_rows);
+    /* Steps of fewer than least_batch rows are left where all rows are fewer: a threshold can still be taken of them, a mismatched pair not. */
+    if (n_rows < 2 && (o->objective->needs & NEEDS_MISMATCHED))
+        return ctx_fail(ctx, AGON_EINVAL, "train: %s compares each prompt with the answer to another; it needs 2 rows or more, and here is one",
+                        o->objective->name);
     return AGON_OK;
 }
 

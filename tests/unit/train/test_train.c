@@ -140,6 +140,29 @@ static void check_resumes(const objective *o, bool lora) {
     assert_resumed(o->name, &whole, &half, &rest);
 }
 
+/* The vocabulary that noise draws from is the model's, unless another is said. */
+static void token_forward__takes_the_models_vocabulary(void **state) {
+    agon_ctx *ctx = *state;
+    static const char *const said[] = {"vocabulary=0", "vocabulary=61", "vocabulary=49152"};
+    double losses[3];
+    for (size_t i = 0; i < 3; i++) {
+        test_data d;
+        new_data(&d, 1, N_PROMPT);
+        model *m = new_model(ctx, COMPUTE_F32);
+        adapter *a = new_adapter(ctx, m);
+        train_options o = options_for("token-forward");
+        assert_ok(ctx, objective_set(ctx, o.objective, said[i], o.objective_options));
+        o.max_steps = 1;
+        record r = {0};
+        const train_sink sink = {.on_step = record_step, .arg = &r};
+        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
+        losses[i] = r.loss;
+        adapter_free(a);
+        model_free(m);
+    }
+    assert_true(losses[0] == losses[1] && losses[0] != losses[2]);
+}
+
 static void train__every_objective_resumes(void **state) {
     (void)state;
     size_t n = 0;
@@ -607,6 +630,9 @@ static void train__refuses_what_it_cannot_run(void **state) {
     o = options_for("rm-pointwise");
     assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
     assert_non_null(strstr(agon_error(ctx), "head"));
+    o = options_for("kto"); /* of one row there is no answer to another prompt */
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, 1, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(ctx), "2 rows or more"));
     o = options_for("sft");
     assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, 0, &o, NULL, NULL, 0), AGON_EINVAL);
     o.batch_rows = 0;
@@ -639,6 +665,7 @@ static int teardown(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(train__resumes_bit_for_bit),
+        cmocka_unit_test(token_forward__takes_the_models_vocabulary),
         cmocka_unit_test(train__every_objective_resumes),
         cmocka_unit_test(bt__learns_the_better_of_two),
         cmocka_unit_test(ppo__value_head_fits_returns),
