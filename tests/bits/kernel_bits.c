@@ -1,6 +1,6 @@
 /* kernel_bits: a line a kernel, size and CPU path with a hash of the result's bits, over odd sizes. tests/neon/run compares what
- * NEON and plain C give on ARM (emulated) with what plain C gives on this machine. No test library and no libcrypto, so that the
- * kernels and three files of src/base are all that a cross compiler must build. */
+ * NEON and plain C give on ARM, tests/amx/run what AMX and the other paths give on x86, both emulated, with what plain C gives on
+ * this machine. No test library and no libcrypto, so that the kernels and four files of src/base are all that must be built. */
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "compute/compute.h"
