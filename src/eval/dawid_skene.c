@@ -4,6 +4,9 @@
 #include "eval/noise_rate.h"
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+static const double SETTLED = 1e-10; /* no posterior moves by more: another iteration changes nothing that is read */
 
 void rater_model_free(rater_model *m) {
     free(m->prior);
@@ -30,12 +33,22 @@ static bool pinned(const answers *a, size_t i) {
     return a->gold && a->gold[i] >= 0;
 }
 
-/* Gold items are certain. The others start from their vote fractions; with gold, evenly, so that the gold items alone
+/* Gold of one class alone says nothing of the others. */
+static bool gold_of_every_class(const answers *a) {
+    for (size_t c = 0; c < a->k; c++) {
+        bool found = false;
+        for (size_t i = 0; i < a->n_items && a->gold && !found; i++)
+            found = a->gold[i] == (int)c;
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+/* Gold items are certain. The others start from their vote fractions; with gold of every class, evenly, so that the gold items alone
  * say which class is which: a majority of bad raters would lead the other way. AGON_EINVAL names the item. */
 static agon_status start(agon_ctx *ctx, const answers *a, double *posterior) {
-    bool any_gold = false;
-    for (size_t i = 0; i < a->n_items; i++)
-        any_gold = any_gold || pinned(a, i);
+    bool even = gold_of_every_class(a);
     for (size_t i = 0; i < a->n_items; i++) {
         double votes = 0, *p = posterior + i * a->k;
         for (size_t r = 0; r < a->n_raters; r++) {
@@ -51,7 +64,7 @@ static agon_status start(agon_ctx *ctx, const answers *a, double *posterior) {
         if (votes == 0 && !pinned(a, i))
             return ctx_fail(ctx, AGON_EINVAL, "item %zu has no answer", i);
         for (size_t c = 0; c < a->k; c++)
-            p[c] = pinned(a, i) ? (size_t)a->gold[i] == c : any_gold ? 1 / (double)a->k : p[c] / votes;
+            p[c] = pinned(a, i) ? (size_t)a->gold[i] == c : even ? 1 / (double)a->k : p[c] / votes;
     }
     return AGON_OK;
 }
@@ -81,12 +94,13 @@ static void maximise(const answers *a, double smoothing, rater_model *m) {
         }
 }
 
-/* In logs: many raters make products that underflow. */
-static void expect(const answers *a, rater_model *m) {
+/* In logs: many raters make products that underflow. Returns the largest change of a posterior. */
+static double expect(const answers *a, rater_model *m, double *scratch) {
     size_t k = a->k;
+    double change = 0;
     m->log_likelihood = 0;
     for (size_t i = 0; i < a->n_items; i++) {
-        double *p = m->posterior + i * k, max = -INFINITY, sum = 0;
+        double *p = scratch, *q = m->posterior + i * k, max = -INFINITY, sum = 0;
         for (size_t c = 0; c < k; c++) {
             p[c] = log(m->prior[c]);
             for (size_t r = 0; r < a->n_raters; r++)
@@ -98,17 +112,19 @@ static void expect(const answers *a, rater_model *m) {
             sum += exp(p[c] - max);
         m->log_likelihood += weight_of(a, i) * (max + log(sum));
         for (size_t c = 0; c < k; c++)
-            p[c] = pinned(a, i) ? (size_t)a->gold[i] == c : exp(p[c] - max) / sum;
+            change = fmax(change, fabs(q[c] - (p[c] = pinned(a, i) ? (size_t)a->gold[i] == c : exp(p[c] - max) / sum)));
+        memcpy(q, p, k * sizeof *q);
     }
+    return change;
 }
 
 agon_status dawid_skene(agon_ctx *ctx, const int *all, const int *gold, size_t n_items, size_t n_raters,
                         size_t n_classes, double smoothing, size_t iterations, rater_model *out) {
-    return dawid_skene_weighted(ctx, all, gold, NULL, n_items, n_raters, n_classes, smoothing, iterations, out);
+    return dawid_skene_weighted(ctx, all, gold, NULL, NULL, n_items, n_raters, n_classes, smoothing, iterations, out);
 }
 
-agon_status dawid_skene_weighted(agon_ctx *ctx, const int *all, const int *gold, const double *weights, size_t n_items,
-                                 size_t n_raters, size_t n_classes, double smoothing, size_t iterations, rater_model *out) {
+agon_status dawid_skene_weighted(agon_ctx *ctx, const int *all, const int *gold, const double *weights,
+                                 const double *begin, size_t n_items, size_t n_raters, size_t n_classes, double smoothing, size_t iterations, rater_model *out) {
     const answers a = {all, gold, weights, n_items, n_raters, n_classes};
     if (n_items == 0 || n_raters == 0 || n_classes < 2 || iterations == 0 || !(smoothing > 0))
         return ctx_fail(ctx, AGON_EINVAL, "raters: items, raters and iterations must be 1 or more, classes 2 or more, "
@@ -117,12 +133,17 @@ agon_status dawid_skene_weighted(agon_ctx *ctx, const int *all, const int *gold,
     m.prior = memory_new(n_classes, sizeof(double));
     m.confusion = memory_new(size_mul(n_raters, size_mul(n_classes, n_classes)), sizeof(double));
     m.posterior = memory_new(size_mul(n_items, n_classes), sizeof(double));
-    agon_status s = m.prior && m.confusion && m.posterior ? start(ctx, &a, m.posterior)
-                                                          : ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu items", n_items);
-    for (size_t i = 0; i < iterations && s == AGON_OK; i++) {
+    double *scratch = memory_new(n_classes, sizeof(double)), change = INFINITY;
+    agon_status s = m.prior && m.confusion && m.posterior && scratch
+                        ? start(ctx, &a, m.posterior)
+                        : ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu items", n_items);
+    if (begin && s == AGON_OK)
+        memcpy(m.posterior, begin, n_items * n_classes * sizeof *begin);
+    for (size_t i = 0; i < iterations && s == AGON_OK && change > SETTLED; i++) {
         maximise(&a, smoothing, &m);
-        expect(&a, &m);
+        change = expect(&a, &m, scratch);
     }
+    free(scratch);
     if (s == AGON_OK)
         *out = m;
     else

@@ -3,6 +3,9 @@
  *   votes of the sources -> answers of the raters (a source, or sources together) -> patterns of answers with their counts
  *   -> EM (Dawid, Skene 1979; eval/dawid_skene.c) -> q of each pattern -> rows
  *
+ * Two raters or one, without gold of both classes, do not tell who is right (the model is not identified): then all are taken to be wrong equally
+ * often and on both classes alike, and better than chance. Without such gold no label goes against votes that all say the same.
+ *
  * A rare human label weighs more than a common critic's because its confusion says so: at flip rates of 5% and 25% a human's yes against a
  * critic's no gives q = 0.864. Rows are counted by pattern, so the bootstrap of the flip rates costs the same for any number of rows. */
 #include "recipe/fuse_rows.h"
@@ -17,8 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ITERATIONS = 200, USUAL_DRAWS = 200, DRAW_ITERATIONS = 100, MOST_LISTED = 1000, NO_RATER = -1 };
+enum { ITERATIONS = 5000, USUAL_DRAWS = 200, MOST_LISTED = 1000, NO_RATER = -1, IDENTIFIED = 3 };
 static const double SMOOTHING = 0.5;
+/* Of equal raters: what is assumed of how often they are wrong weighs as much as ten votes that were checked, one of them wrong. */
+static const double ASSUMED_WRONG = 1, ASSUMED_VOTES = 10, MOST_WRONG = 0.45;
 
 typedef struct source {
     char name[FUSE_MOST_NAME + 1];
@@ -40,6 +45,9 @@ typedef struct fuser {
     int *pattern_answers, *pattern_truth;
     double *count; /* [n_patterns] */
     size_t n_patterns, n_used, n_draws;
+    bool equal;      /* raters that cannot be told apart are taken to be alike */
+    bool gold_both;  /* gold of both classes */
+    size_t n_held;   /* rows whose label was held at 1/2: it would have gone against all of their votes */
     rater_model model;
     double *draws; /* [n_raters, n_draws] flip rates */
     double *q;     /* [n rows] NAN where left out */
@@ -258,10 +266,66 @@ static double flip_rate(const fuser *x, const rater_model *m, const double *coun
     return *votes > 0 ? wrong / *votes : NAN;
 }
 
-static agon_status fit(fuser *x, const double *count, size_t iterations, rater_model *out) {
-    bool pinned = x->gold >= 0;
-    return dawid_skene_weighted(x->ctx, x->pattern_answers, pinned ? x->pattern_truth : NULL, count, x->n_patterns, (size_t)x->n_raters, 2,
-                                SMOOTHING, iterations, out);
+/* Flip rate of raters that are all alike: 2 e (1 - e) of the rows with two votes are votes apart; rows with gold show errors themselves. */
+static double equal_flip_rate(const fuser *x, const double *count) {
+    double wrong = ASSUMED_WRONG, votes = ASSUMED_VOTES, apart = 0, both = 0;
+    for (size_t p = 0; p < x->n_patterns; p++) {
+        double said[2] = {0};
+        for (int r = 0; r < x->n_raters; r++)
+            if (pattern_answer(x, p, r) >= 0)
+                said[pattern_answer(x, p, r)]++;
+        if (x->pattern_truth[p] >= 0) {
+            wrong += count[p] * said[!x->pattern_truth[p]];
+            votes += count[p] * (said[0] + said[1]);
+        } else if (said[0] + said[1] == 2) {
+            both += count[p];
+            apart += count[p] * (said[0] == 1);
+        }
+    }
+    double share = both > 0 ? apart / both : 0, e = share < 0.5 ? (1 - sqrt(1 - 2 * share)) / 2 : 0.5;
+    return fmin(MOST_WRONG, (wrong + 2 * both * e) / (votes + 2 * both));
+}
+
+/* Both classes as likely as each other: what raters of one bias say too often cannot be told from what is so. */
+static agon_status fit_equal(const fuser *x, const double *count, rater_model *out) {
+    size_t n = x->n_patterns, raters = (size_t)x->n_raters;
+    double e = equal_flip_rate(x, count);
+    rater_model m = {.n_items = n, .n_raters = raters, .n_classes = 2, .prior = memory_new(2, sizeof(double)),
+                     .confusion = memory_new(raters, 4 * sizeof(double)), .posterior = memory_new(n, 2 * sizeof(double))};
+    if (!m.prior || !m.confusion || !m.posterior) {
+        rater_model_free(&m);
+        return ctx_fail(x->ctx, AGON_ENOMEM, "out of memory fusing votes");
+    }
+    m.prior[0] = m.prior[1] = 0.5;
+    for (size_t i = 0; i < 4 * raters; i++)
+        m.confusion[i] = i % 4 == 0 || i % 4 == 3 ? 1 - e : e;
+    for (size_t p = 0; p < n; p++) {
+        double odds = 0;
+        for (int r = 0; r < x->n_raters; r++)
+            if (pattern_answer(x, p, r) >= 0)
+                odds += pattern_answer(x, p, r) ? log((1 - e) / e) : -log((1 - e) / e);
+        double q = x->pattern_truth[p] >= 0 ? x->pattern_truth[p] : 1 / (1 + exp(-odds));
+        m.posterior[2 * p] = 1 - q, m.posterior[2 * p + 1] = q;
+    }
+    *out = m;
+    return AGON_OK;
+}
+
+/* begin [n_patterns, 2]: posteriors to start from, NULL: the votes. */
+static agon_status fit(fuser *x, const double *count, const double *begin, rater_model *out) {
+    if (x->equal)
+        return fit_equal(x, count, out);
+    return dawid_skene_weighted(x->ctx, x->pattern_answers, x->gold >= 0 ? x->pattern_truth : NULL, count, begin, x->n_patterns,
+                                (size_t)x->n_raters, 2, SMOOTHING, ITERATIONS, out);
+}
+
+static void find_out_what_is_known(fuser *x) {
+    bool known[2] = {false, false};
+    for (size_t p = 0; p < x->n_patterns; p++)
+        if (x->pattern_truth[p] >= 0)
+            known[x->pattern_truth[p]] = true;
+    x->gold_both = known[0] && known[1];
+    x->equal = !x->gold_both && x->n_raters < IDENTIFIED;
 }
 
 /* Rows drawn again from those with a gold vote, and from the others: a draw without gold could not tell the classes apart. */
@@ -289,7 +353,7 @@ static agon_status bootstrap(fuser *x) {
         draw_counts(x, &r, rows, count);
         s = ctx_check_interrupt(x->ctx);
         if (!s)
-            s = fit(x, count, DRAW_ITERATIONS, &m);
+            s = fit(x, count, x->model.posterior, &m); /* from the estimate: a draw that ends with the classes turned is no draw of it */
         for (int k = 0; k < x->n_raters && !s; k++)
             x->draws[(size_t)k * x->n_draws + d] = flip_rate(x, &m, count, k, &votes);
         rater_model_free(&m);
@@ -318,6 +382,19 @@ static agon_status turn(fuser *x, json_t *row) {
     return s;
 }
 
+/* q of a row. */
+static double posterior_of(fuser *x, size_t row) {
+    size_t p = x->pattern[row];
+    double q = x->model.posterior[2 * p + 1];
+    bool said[2] = {false, false};
+    for (int r = 0; r < x->n_raters; r++)
+        if (pattern_answer(x, p, r) >= 0)
+            said[pattern_answer(x, p, r)] = true;
+    bool against = x->pattern_truth[p] < 0 && !x->gold_both && said[0] != said[1] && (said[1] ? q < 0.5 : q > 0.5);
+    x->n_held += against;
+    return against ? 0.5 : q;
+}
+
 static agon_status label_row(fuser *x, size_t i, size_t *swapped) {
     json_t *row = x->f.rows[i];
     double q = x->q[i];
@@ -341,7 +418,7 @@ static agon_status label_rows(fuser *x, size_t *swapped, size_t *written, double
     agon_status s = weights ? AGON_OK : no_memory(x);
     *swapped = *written = 0;
     for (size_t i = 0; i < x->f.n && !s; i++) {
-        x->q[i] = x->reason[i] ? NAN : x->model.posterior[x->pattern[i] * 2 + 1];
+        x->q[i] = x->reason[i] ? NAN : posterior_of(x, i);
         if (x->options->hard && x->q[i] == 0.5)
             x->reason[i] = "the votes leave it undecided";
         if (x->reason[i])
@@ -420,6 +497,14 @@ static json_t *members_json(const fuser *x, int rater, char *name, size_t size) 
     return list;
 }
 
+/* Nothing that was seen tells how often the raters are wrong. */
+static bool is_assumed(const fuser *x) {
+    bool pinned = false;
+    for (size_t p = 0; p < x->n_patterns; p++)
+        pinned = pinned || x->pattern_truth[p] >= 0;
+    return x->equal && x->n_raters < 2 && !pinned;
+}
+
 static json_t *rater_json(fuser *x, int rater) {
     char name[FUSE_MOST_SOURCES * (FUSE_MOST_NAME + 1) + 1];
     const double *c = x->model.confusion + (size_t)rater * 4;
@@ -430,7 +515,7 @@ static json_t *rater_json(fuser *x, int rater) {
     json_t *members = members_json(x, rater, name, sizeof name);
     json_t *out = json_pack("{s:s,s:I,s:I,s:[[f,f],[f,f]],s:o,s:o,s:f,s:f,s:f,s:o}", "source", name, "votes", (json_int_t)votes, "yes",
                             (json_int_t)yes, "confusion", c[0], c[1], c[2], c[3], "flip_rate", number(e), "flip_ci95",
-                            draws_json(x->draws + (size_t)rater * x->n_draws, x->n_draws), "weight", log((1 - smooth) / smooth), "yes_weight",
+                            is_assumed(x) ? json_null() : draws_json(x->draws + (size_t)rater * x->n_draws, x->n_draws), "weight", log((1 - smooth) / smooth), "yes_weight",
                             log(c[3] / c[1]), "no_weight", log(c[0] / c[2]), "against_gold", gold_json(x, rater));
     if (json_array_size(members) > 1)
         json_object_set(out, "members", members);
@@ -440,12 +525,19 @@ static json_t *rater_json(fuser *x, int rater) {
 
 static json_t *notes_json(const fuser *x, size_t pinned) {
     json_t *notes = json_array();
-    if (x->gold < 0)
+    if (x->gold < 0 && !x->equal)
         json_array_append_new(notes, json_string("no gold: which class is the good one is told by the majority of the votes alone; where most "
                                                  "votes are wrong, all labels are reversed"));
-    if (x->gold < 0 && x->n_raters < 3)
-        json_array_append_new(notes, json_string("fewer than three independent raters and no gold: votes alone do not tell who is right, and "
-                                                 "the reliabilities are a guess"));
+    if (x->equal)
+        json_array_append_new(notes, json_sprintf("fewer than three independent raters and no gold of both classes: votes alone do not tell who is right, so it "
+                                                  "was assumed that %s, wrong in %.3f of the votes, on both classes alike, and that both classes are as likely%s",
+                                                  x->n_raters > 1 ? "both raters are equally good" : "the rater is better than chance", x->model.confusion[1],
+                                                  x->n_raters > 1 ? "" : "; nothing but a gold vote could show how often"));
+    if (pinned && !x->gold_both)
+        json_array_append_new(notes, json_string("gold has one class only: it pins its own rows, and says nothing of the other class"));
+    if (x->n_held)
+        json_array_append_new(notes, json_sprintf("%zu rows have label 1/2: by the rates and shares alone they would go against all of their votes, which takes gold",
+                                                  x->n_held));
     if (x->gold >= 0 && pinned < 20)
         json_array_append_new(notes, json_string("fewer than 20 gold rows: look at the intervals before believing the rates"));
     if (x->options->n_together)
@@ -495,7 +587,7 @@ agon_status fuse_file(agon_ctx *ctx, const char *from, const char *to, const fus
     if (!s)
         s = count_patterns(&x);
     if (!s)
-        s = fit(&x, x.count, ITERATIONS, &x.model);
+        find_out_what_is_known(&x), s = fit(&x, x.count, NULL, &x.model);
     if (!s)
         s = bootstrap(&x);
     if (!s)

@@ -174,6 +174,101 @@ static void fuse__pins_classes_by_gold(void **state) {
     inside(json_object_get(exact, "ci95"), 0.75);
 }
 
+static void put_votes(world *w, size_t n, const char *votes) {
+    for (size_t i = 0; i < n; i++)
+        buffer_printf(&w->text, "{\"prompt\":\"q\",\"completion\":\"a\",\"votes\":{%s}}\n", votes);
+}
+
+static void expect_note(const world *w, const char *words) {
+    const json_t *notes = json_object_get(w->report, "notes");
+    for (size_t i = 0; i < json_array_size(notes); i++)
+        if (strstr(json_string_value(json_array_get(notes, i)), words))
+            return;
+    fail_msg("no note says \"%s\"", words);
+}
+
+/* One rater, or two, are not turned round by how often they say yes. */
+static void fuse__believes_few_raters_alike(void **state) {
+    world *w = *state;
+    buffer_clear(&w->text);
+    put_votes(w, 20, "\"a\":true");
+    put_votes(w, 10, "\"a\":false");
+    assert_ok(w->ctx, fuse(w, (fuse_options){0}));
+    for (size_t i = 0; i < 30; i++)
+        assert_close(label(w, i), i < 20 ? 0.9 : 0.1, 1e-9); /* what is assumed of a rater nothing is known of */
+    assert_true(json_is_null(json_object_get(source(w, "a"), "flip_ci95")));
+    expect_note(w, "the rater is better than chance, wrong in 0.100");
+    assert_ok(w->ctx, fuse(w, (fuse_options){.hard = true}));
+    for (size_t i = 0; i < 30; i++)
+        assert_true(json_is_true(json_object_get(json_array_get(w->rows, i), "label")) == (i < 20));
+    /* Two, of whose 50 rows they see 10 differently: 2 e (1 - e) = 0.2, and ten votes assumed. */
+    buffer_clear(&w->text);
+    put_votes(w, 37, "\"a\":true,\"b\":true");
+    put_votes(w, 3, "\"a\":false,\"b\":false");
+    put_votes(w, 10, "\"a\":false,\"b\":true");
+    assert_ok(w->ctx, fuse(w, (fuse_options){0}));
+    double e = (1 + 100 * (1 - sqrt(0.6)) / 2) / 110;
+    assert_true(label(w, 0) > 0.95 && label(w, 37) < 0.05);
+    assert_close(label(w, 0), (1 - e) * (1 - e) / ((1 - e) * (1 - e) + e * e), 1e-9);
+    assert_close(label(w, 45), 0.5, 1e-12);
+    assert_close(real(source(w, "a"), "weight"), real(source(w, "b"), "weight"), 1e-9);
+    expect_note(w, "both raters are equally good");
+}
+
+/* Gold that only says true leaves the other class to the votes. */
+static void fuse__is_not_led_by_gold_of_one_class(void **state) {
+    world *w = *state;
+    buffer_clear(&w->text);
+    put_votes(w, 5, "\"a\":true,\"b\":true,\"c\":true,\"gold\":true");
+    put_votes(w, 20, "\"a\":true,\"b\":true,\"c\":true");
+    put_votes(w, 20, "\"a\":false,\"b\":false,\"c\":false");
+    put_votes(w, 4, "\"a\":false,\"b\":true,\"c\":false");
+    assert_ok(w->ctx, fuse(w, (fuse_options){.gold = "gold"}));
+    assert_true(label(w, 0) == 1 && label(w, 10) > 0.9 && label(w, 30) < 0.1 && label(w, 46) < 0.5);
+    assert_true(real(w->report, "prior") < 0.8);
+    expect_note(w, "gold has one class only");
+    static const char *const together[] = {"a,b,c"}; /* one rater, whose gold is of one class */
+    assert_ok(w->ctx, fuse(w, (fuse_options){.gold = "gold", .together = together, .n_together = 1}));
+    assert_true(label(w, 0) == 1 && label(w, 10) > 0.9 && label(w, 30) < 0.1);
+}
+
+/* Small files of every sort: an interval holds its estimate, and no label goes against all votes of a row where there is no gold. */
+static void fuse__keeps_estimates_in_their_intervals(void **state) {
+    world *w = *state;
+    enum { FILES = 24, N = 60 };
+    static bool truth[N];
+    static const double yes[] = {0.5, 0.9};
+    for (uint64_t file = 0; file < FILES; file++) {
+        const planted raters[] = {{"a", 0.1, 1}, {"b", 0.3, file % 3 ? 1 : 0.4}, {"c", 0.4, 0.8}};
+        size_t n_raters = 2 + file % 2;
+        rng r = rng_new(file);
+        buffer_clear(&w->text);
+        for (size_t i = 0; i < N; i++) {
+            truth[i] = rng_uniform(&r) < yes[file % 4 / 2];
+            buffer_printf(&w->text, "{\"prompt\":\"q%zu\",\"completion\":\"a\",\"votes\":{", i);
+            for (size_t k = 0; k < n_raters; k++)
+                if (rng_uniform(&r) < raters[k].share || k == 0)
+                    buffer_printf(&w->text, "%s\"%s\":%s", k ? "," : "", raters[k].name, truth[i] != (rng_uniform(&r) < raters[k].flips) ? "true" : "false");
+            buffer_text(&w->text, "}}\n");
+        }
+        assert_ok(w->ctx, fuse(w, (fuse_options){0}));
+        const json_t *list = json_object_get(w->report, "sources");
+        for (size_t k = 0; k < json_array_size(list); k++) {
+            const json_t *one = json_array_get(list, k);
+            inside(json_object_get(one, "flip_ci95"), real(one, "flip_rate"));
+        }
+        for (size_t i = 0; i < N; i++) {
+            const json_t *votes = json_object_get(json_array_get(w->rows, i), "votes");
+            json_t *vote;
+            const char *name;
+            size_t said[2] = {0};
+            json_object_foreach((json_t *)(uintptr_t)votes, name, vote) said[json_is_true(vote)]++;
+            if (!said[0] || !said[1])
+                assert_true(said[1] ? label(w, i) >= 0.5 : label(w, i) <= 0.5);
+        }
+    }
+}
+
 /* A copy of a critic is no second witness. */
 static void fuse__counts_a_cluster_once(void **state) {
     world *w = *state;
@@ -312,6 +407,8 @@ int main(void) {
         cmocka_unit_test(fuse__counts_a_cluster_once),     cmocka_unit_test(fuse__decides_pairs),
         cmocka_unit_test(fuse__keeps_rows_and_bits),       cmocka_unit_test(fuse__leaves_out_rows_by_line),
         cmocka_unit_test(fuse__names_bad_input),
+        cmocka_unit_test(fuse__believes_few_raters_alike), cmocka_unit_test(fuse__is_not_led_by_gold_of_one_class),
+        cmocka_unit_test(fuse__keeps_estimates_in_their_intervals),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
