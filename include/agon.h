@@ -349,7 +349,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_loss_json(agon_ctx *ctx, const char *o
 AGON_API AGON_MUST_CHECK agon_status agon_objectives(agon_ctx *ctx, char **json);
 
 /* Rows to train on, as exact tokens and masks. *out new; `t` must outlive it. JSONL rows: {"text"}; {"messages"}; {"prompt", "completion"} (+ "label",
- * "weight", "reward", "advantage"); {"prompt", "chosen", "rejected"}; {"prompt", "completions", "rewards" or "advantages"}; with "spans" and critiques: docs/cli.md. Texts are raw,
+ * "weight", "reward", "advantage"); {"prompt", "chosen", "rejected"}; {"prompt", "completions", "rewards" or "advantages"}; with "spans", "log_probs" at sampling and critiques: docs/cli.md. Texts are raw,
  * lists of {"role", "content"} go through the chat template. max_length: tokens of prompt and response, 0 = no limit; longer responses are
  * cut, which n_truncated counts; a prompt that fills it, or sides that are equal when cut, make a bad row. AGON_EINVAL, AGON_EFORMAT name file and line. */
 typedef struct agon_dataset agon_dataset;

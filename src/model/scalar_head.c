@@ -65,6 +65,13 @@ void scalar_head_free(scalar_head *h) {
     free(h);
 }
 
+bool scalar_head_is_zero(const scalar_head *h) {
+    for (size_t i = 0; i <= h->width; i++)
+        if (h->values[i] != 0)
+            return false;
+    return true;
+}
+
 void scalar_head_forward(const scalar_head *h, const float *hidden, size_t n, double *out) {
     for (size_t i = 0; i < n; i++) {
         double sum = h->kind == HEAD_VALUE ? (double)h->values[h->width] : 0;

@@ -34,6 +34,8 @@ reward_scale scalar_head_scale(const scalar_head *h);
 void scalar_head_set_scale(scalar_head *h, const reward_scale *scale);
 AGON_MUST_CHECK agon_status scalar_head_clone(agon_ctx *ctx, const scalar_head *h, scalar_head **out);
 void scalar_head_free(scalar_head *h);
+/* Weights and bias are all 0, as a new value head's: it says 0 of everything. */
+bool scalar_head_is_zero(const scalar_head *h);
 /* out[i] = head of hidden row i, [n]; summed in double in ascending order. hidden [n, width]. */
 void scalar_head_forward(const scalar_head *h, const float *hidden, size_t n, double *out);
 /* d_hidden [n, width] += d_out[i] * w; gradients of weight and bias accumulate in row order. d_out [n]. */

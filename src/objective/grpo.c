@@ -9,7 +9,8 @@
  * k is k3 of lp - reference as printed. In the loss its gradient is that of KL(ref || policy), not of
  * eq. 3's KL(policy || ref); kl = 2 uses k2 = d^2/2, whose gradient is (training.md section 3).
  * Deviations: std is the unbiased one with 1e-4 added; an `advantage` given by the caller is used in
- * place of the rewards (then single responses are taken too); without `old` the ratio is 1. */
+ * place of the rewards (then single responses are taken too); without `old` the ratio is 1 (the trainer gives one, of the policy it began
+ * with, to rows that bring none). */
 #include "objective/policy.h"
 #include "objective/table.h"
 
@@ -26,7 +27,7 @@ static const objective_option options_table[] = {
 };
 
 static unsigned needs_with(const double *options) {
-    return NEEDS_REWARD | NEEDS_ADVANTAGE | (options[BETA] > 0 ? NEEDS_REFERENCE : 0);
+    return NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_OLD | (options[BETA] > 0 ? NEEDS_REFERENCE : 0);
 }
 
 /* What one unit of a response's token loss is divided by, before the step's normaliser. */
@@ -121,7 +122,7 @@ const objective objective_grpo = {
     .learning_rate = 1e-6,
     .summary = "group relative policy optimisation, with Dr. GRPO and DAPO by option (arXiv 2402.03300)",
     .rows = ROW_SINGLE | ROW_GROUP,
-    .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_GROUP | NEEDS_REFERENCE,
+    .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_GROUP | NEEDS_REFERENCE | TAKES_OLD,
     .coupling = COUPLED_ROW,
     .options = options_table,
     .needs_with = needs_with,

@@ -3,7 +3,7 @@
  *   s = exp(mean_t (lp - old)),   A as in grpo,   loss = -mean_i min(s*A, clip(s, 1-clip, 1+clip_high)*A)
  *
  * The ratio is the sequence's, per token, so the clip range is a thousandth of grpo's and every token of a
- * response has the same weight. Without `old` the ratio is 1. A given `advantage` is used in place of the
+ * response has the same weight. Without `old` the ratio is 1 (the trainer gives one to rows that bring none). A given `advantage` is used in place of the
  * rewards. The paper trains without a KL term; so does this. */
 #include "objective/policy.h"
 #include "objective/table.h"
@@ -76,7 +76,7 @@ const objective objective_gspo = {
     .learning_rate = 1e-6,
     .summary = "group sequence policy optimisation: one ratio a response (arXiv 2507.18071)",
     .rows = ROW_SINGLE | ROW_GROUP,
-    .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_GROUP,
+    .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_GROUP | TAKES_OLD,
     .coupling = COUPLED_ROW,
     .options = options_table,
     .loss = loss,

@@ -69,6 +69,7 @@ enum objective_needs {
     TAKES_TOKEN_REWARDS = 4096, /* no need: rows may have rewards of single tokens */
     TAKES_REWARD = 32768,       /* no need: rewards or margins of the rows, where they have them */
     NEEDS_GROUP = 16384,        /* a reward alone says nothing: a row of one response needs an advantage */
+    TAKES_OLD = 65536,          /* no need: log_probs at sampling; where rows have none, a trainer takes those of the policy it begins with */
     TAKES_LABEL = 8192,         /* no need: pairs may have a label, P(chosen is better); others cannot read that rejected is */
 };
 

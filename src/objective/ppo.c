@@ -9,7 +9,8 @@
  *   loss = policy + value_coefficient * value - entropy_coefficient * masked mean of the entropy
  *
  * V_t is read at the position that predicts token t. GAE uses old_values (the values at sampling) where
- * given, else values as constants. Masked tokens are no part of the trajectory. A given `advantage`
+ * given, else values as constants; in training on a file they are those of the head that training begins with, where that has learnt
+ * something. A new head, all zeros, is no estimate of anything: GAE then follows the head as it learns, and values are not clipped. Masked tokens are no part of the trajectory. A given `advantage`
  * holds for every token of its response, as it is (no whitening, no value loss): then no value head is
  * needed. whiten_rewards divides r_t by its std over the step and keeps its mean. */
 #include "objective/policy.h"
@@ -34,7 +35,7 @@ static const objective_option options_table[] = {
 static const double VARIANCE_FLOOR = 1e-8;
 
 static unsigned needs_with(const double *options) {
-    return NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_VALUES | (options[BETA] > 0 ? NEEDS_REFERENCE : 0) |
+    return NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_OLD | NEEDS_VALUES | (options[BETA] > 0 ? NEEDS_REFERENCE : 0) |
            (options[ENTROPY_COEFFICIENT] > 0 ? NEEDS_ENTROPY : 0);
 }
 
@@ -220,7 +221,7 @@ const objective objective_ppo = {
     .learning_rate = 3e-6,
     .summary = "proximal policy optimisation, KL in the reward, GAE (arXiv 1707.06347)",
     .rows = ROW_SINGLE,
-    .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_VALUES | NEEDS_REFERENCE | TAKES_TOKEN_REWARDS,
+    .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_VALUES | NEEDS_REFERENCE | TAKES_TOKEN_REWARDS | TAKES_OLD,
     .coupling = COUPLED_STEP,
     .options = options_table,
     .needs_with = needs_with,

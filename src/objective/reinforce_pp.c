@@ -23,7 +23,7 @@ static const objective_option options_table[] = {
 static const double STD_FLOOR = 1e-8;
 
 static unsigned needs_with(const double *options) {
-    return NEEDS_REWARD | NEEDS_ADVANTAGE | (options[BETA] > 0 ? NEEDS_REFERENCE : 0);
+    return NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_OLD | (options[BETA] > 0 ? NEEDS_REFERENCE : 0);
 }
 
 /* Advantages before normalisation, [n]. */
@@ -162,7 +162,7 @@ const objective objective_reinforce_pp = {
     .learning_rate = 1e-6,
     .summary = "critic-free policy gradient, advantages normalised over the step (arXiv 2501.03262)",
     .rows = ROW_SINGLE | ROW_GROUP,
-    .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_REFERENCE | TAKES_TOKEN_REWARDS,
+    .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_REFERENCE | TAKES_TOKEN_REWARDS | TAKES_OLD,
     .coupling = COUPLED_STEP,
     .options = options_table,
     .needs_with = needs_with,

@@ -6,7 +6,8 @@
  *   with old:     loss = mean_i max(-A*R, -A*clip(R)),  R = exp(S - S_old)   (re-used samples)
  *
  * Both have the same gradient where S == S_old. Deviation: clipping is an addition for re-use; a given
- * `advantage` is used in place of the rewards. */
+ * `advantage` is used in place of the rewards. The trainer's rows have old in every training of more than one step: their own, or that of the
+ * policy it began with. */
 #include "objective/policy.h"
 #include "objective/table.h"
 
@@ -18,7 +19,7 @@ static const objective_option options_table[] = {
 };
 
 static unsigned needs_with(const double *options) {
-    return NEEDS_REWARD | NEEDS_ADVANTAGE | (options[BETA] > 0 ? NEEDS_REFERENCE : 0);
+    return NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_OLD | (options[BETA] > 0 ? NEEDS_REFERENCE : 0);
 }
 
 static double normaliser(const double *options, const row *rows, size_t n_rows) {
@@ -119,7 +120,7 @@ const objective objective_rloo = {
     .learning_rate = 1e-6,
     .summary = "REINFORCE leave-one-out with the KL in the reward (arXiv 2402.14740)",
     .rows = ROW_SINGLE | ROW_GROUP,
-    .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_GROUP | NEEDS_REFERENCE,
+    .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_GROUP | NEEDS_REFERENCE | TAKES_OLD,
     .coupling = COUPLED_ROW,
     .options = options_table,
     .needs_with = needs_with,

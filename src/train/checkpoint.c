@@ -2,6 +2,8 @@
  *
  *   "AGONTRN1" | identity 32 | next step u64 | n parameters u64 |
  *   per parameter: n values u64, values f32, first moments f32, second moments f32; the partner's behind the first learner's |
+ *   where rows bring no log_probs at sampling: whether those of the start are known and have values u64, then of each such row its numbers f64
+ *   (train_start.c) |
  *   where something is selected: how much was seen, kept, disagreed u64 |
  *   SHA-256 of everything before, 32
  *
@@ -142,6 +144,8 @@ agon_status checkpoint_identity(trainer *t, hash256 *out) {
         add_number(h, "rows", (double)t->params.items[i].n_rows);
         add_number(h, "columns", (double)t->params.items[i].n_columns);
     }
+    if (t->start)
+        hasher_add_field(h, "log_probs of the start");
     add_number(h, "rows", (double)t->n_data);
     for (size_t i = 0; i < t->n_data; i++)
         add_row(h, &t->data[i]);
@@ -172,15 +176,23 @@ static size_t tally_size(const trainer *t) {
     return t->options->selection.tau > 0 ? 3 * sizeof(uint64_t) : 0;
 }
 
+static size_t start_size(const trainer *t) {
+    size_t n = t->start ? sizeof(uint64_t) : 0;
+    for (size_t i = 0; t->start && i < t->n_data; i++)
+        n = size_add(n, size_mul(start_row_size(t, i), sizeof(double)));
+    return n;
+}
+
 static size_t image_size(const trainer *t) {
-    size_t n = HEAD_SIZE + tally_size(t) + sizeof(hash256);
+    size_t n = size_add(HEAD_SIZE + tally_size(t) + sizeof(hash256), start_size(t));
     for (size_t i = 0; i < n_stored(t); i++)
         n = size_add(n, size_add(8, size_mul(values_of(stored_at(t, i).parameter), 3 * sizeof(float))));
     return n;
 }
 
 static char *put(char *at, const void *data, size_t n) {
-    memcpy(at, data, n);
+    if (n)
+        memcpy(at, data, n);
     return at + n;
 }
 
@@ -205,6 +217,10 @@ agon_status checkpoint_write(const trainer *t, char **data, size_t *n) {
         at = put(at, x.moment1, values * sizeof(float));
         at = put(at, x.moment2, values * sizeof(float));
     }
+    if (t->start)
+        at = put_u64(at, (t->start_known ? 1 : 0) | (t->start_valued ? 2 : 0));
+    for (size_t i = 0; t->start && i < t->n_data; i++)
+        at = put(at, t->start[i], start_row_size(t, i) * sizeof(double));
     if (tally_size(t)) {
         at = put_u64(at, t->tally.seen);
         at = put_u64(at, t->tally.kept);
@@ -261,6 +277,16 @@ agon_status checkpoint_read(trainer *t, const void *data, size_t n) {
         memcpy(x.moment1, at + 8 + bytes, bytes);
         memcpy(x.moment2, at + 8 + 2 * bytes, bytes);
         at += 8 + 3 * bytes;
+    }
+    if (t->start) {
+        t->start_known = get_u64(at) & 1, t->start_valued = get_u64(at) & 2;
+        at += 8;
+    }
+    for (size_t i = 0; t->start && i < t->n_data; i++) {
+        size_t bytes = start_row_size(t, i) * sizeof(double);
+        if (bytes)
+            memcpy(t->start[i], at, bytes);
+        at += bytes;
     }
     if (tally_size(t))
         t->tally = (selection_tally){get_u64(at), get_u64(at + 8), get_u64(at + 16)};

@@ -142,6 +142,7 @@ agon_status row_set_response(agon_ctx *ctx, json_t *row, const char *text, size_
     json_t *words = json_stringn(text, n);
     if (!words || json_object_set_new(plain ? row : answer_message(row), plain ? "completion" : "content", words) != 0)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory changing a response");
+    json_object_del(row, "log_probs"); /* of the tokens that stood there */
     return AGON_OK;
 }
 

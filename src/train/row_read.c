@@ -8,6 +8,9 @@
  *   {"prompt", "completions": [...], "rewards": [...] or "advantages": [...]}
  *   {"prompt", "completions": [steps], "labels": [...]}          one response, a line a step, a label at each step's end
  *
+ * Rows that a policy sampled may say with which "log_probs": [a number a token] of a completion, a list of such lists of completions; the tokens
+ * are those made here, the end token among them.
+ *
  * each with "dimension" where several are trained together. Prompts to be answered (dataset_read_prompts):
  *
  *   {"prompt"} (+ "completion": a demonstration, and any field for who judges the answers)
@@ -220,6 +223,36 @@ static agon_status place_spans(row_reader *r, const char *where, const json_t *s
     return s;
 }
 
+/* ---- log_probs at sampling ---------------------------------------------------------------------------- */
+
+/* Those of a response that was kept, maybe cut: one a token of the whole. name: "log_probs" or "log_probs[3]". */
+static agon_status place_log_probs(row_reader *r, const char *where, const char *name, const json_t *list, const row_example *e,
+                                   train_response *kept) {
+    size_t n = e->tokens.n - e->n_prompt;
+    if (!list || json_is_null(list) || !(r->needs & TAKES_OLD))
+        return AGON_OK;
+    if (!json_is_array(list))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be a list of numbers, one a token", where, name);
+    if (json_array_size(list) != n)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s has %zu numbers, and the completion with its end token has %zu tokens", where, name,
+                        json_array_size(list), n);
+    float *old = arena_take(r->d->memory, n, sizeof *old);
+    if (!old)
+        return row_no_memory(r);
+    for (size_t t = 0; t < n; t++) {
+        const json_t *v = json_array_get(list, t);
+        if (!json_is_number(v))
+            return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s[%zu] is not a number", where, name, t);
+        old[t] = (float)json_number_value(v);
+        if (!isfinite(old[t]))
+            return BAD(r, FAULT_NOT_FINITE, "%s: %s[%zu] is not finite", where, name, t);
+        if (old[t] > 0)
+            return BAD(r, FAULT_RANGE, "%s: %s[%zu] is %g; a log-probability is 0 at the most", where, name, t, (double)old[t]);
+    }
+    kept->old = old;
+    return AGON_OK;
+}
+
 /* One response has what the objective weighs it by. */
 static agon_status rewarded(row_reader *r, const char *where, const train_response *x) {
     const unsigned needs = r->needs;
@@ -239,8 +272,11 @@ static agon_status read_single(row_reader *r, const char *where, json_t *object)
     train_row *kept = NULL;
     json_t *messages = json_object_get(object, "messages"), *completion = json_object_get(object, "completion");
     json_t *spans = json_object_get(object, "spans");
+    const json_t *log_probs = json_object_get(object, "log_probs");
     size_t n_context = 0;
     agon_status s;
+    if (log_probs && !json_is_null(log_probs) && !completion && (r->needs & TAKES_OLD))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: log_probs are of a completion (or of completions), which this row has not", where);
     if (spans && !completion)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: spans are of a completion (or of completions), which this row has not", where);
     if (json_object_get(object, "text")) {
@@ -273,6 +309,8 @@ static agon_status read_single(row_reader *r, const char *where, json_t *object)
             s = ctx_fail(r->ctx, AGON_EINVAL, "%s: label is missing; %s needs it", where, r->o->name);
         if (s == AGON_OK)
             s = place_spans(r, where, spans, completion, learns_words(r) ? n_context : 0, &e, x);
+        if (s == AGON_OK)
+            s = place_log_probs(r, where, "log_probs", log_probs, &e, x);
         if (s == AGON_OK)
             s = rewarded(r, where, x);
     }
@@ -473,14 +511,17 @@ static agon_status ranks_check(row_reader *r, const char *where, const train_row
 
 static agon_status read_group(row_reader *r, const char *where, json_t *object) {
     json_t *completions = json_object_get(object, "completions"), *spans = json_object_get(object, "spans");
-    json_t *critiques = json_object_get(object, "critiques");
+    json_t *critiques = json_object_get(object, "critiques"), *log_probs = json_object_get(object, "log_probs");
     size_t n = json_array_size(completions);
     row_prompt p = {0};
     train_row *kept = NULL;
     if ((spans && json_array_size(spans) != n) || (critiques && json_array_size(critiques) != n))
         return BAD(r, FAULT_GROUP, "%s: spans and critiques are lists of %zu, one entry a completion", where, n);
+    log_probs = json_is_null(log_probs) || !(r->needs & TAKES_OLD) ? NULL : log_probs;
     if (!json_is_array(completions) || n == 0 || n > MAX_COMPLETIONS)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: completions must be a list of 1 to %d", where, MAX_COMPLETIONS);
+    if (log_probs && json_array_size(log_probs) != n)
+        return BAD(r, FAULT_GROUP, "%s: log_probs is a list of %zu lists, one a completion", where, n);
     row_example *e = calloc(n, sizeof *e);
     if (!e)
         return row_no_memory(r);
@@ -511,6 +552,12 @@ static agon_status read_group(row_reader *r, const char *where, json_t *object) 
                          r->needs & NEEDS_ADVANTAGE ? " (or advantages)" : "", r->o->name);
         if (s == AGON_OK)
             s = place_spans(r, where, json_array_get(spans, k), json_array_get(completions, k), 0, &e[k], x);
+        char name[32];
+        snprintf(name, sizeof name, "log_probs[%zu]", k);
+        if (s == AGON_OK && log_probs && json_is_null(json_array_get(log_probs, k)))
+            s = ctx_fail(r->ctx, AGON_EINVAL, "%s: %s is missing; a group has log_probs throughout or not at all", where, name);
+        if (s == AGON_OK)
+            s = place_log_probs(r, where, name, json_array_get(log_probs, k), &e[k], x);
     }
     if (s == AGON_OK)
         s = ranks_check(r, where, kept);
@@ -634,6 +681,7 @@ static const struct {
     {"chosen_critique", NEEDS_HEAD, ROW_PAIR},
     {"rejected_critique", NEEDS_HEAD, ROW_PAIR},
     {"spans", ~0u, ROW_SINGLE | ROW_GROUP},
+    {"log_probs", TAKES_OLD, ROW_SINGLE | ROW_GROUP},
 };
 
 static unsigned kind_of(const row_reader *r, const json_t *object) {
@@ -663,6 +711,13 @@ void row_count_unread(row_reader *r, const json_t *object) {
     }
 }
 
+/* What other tools call log_probs of tokens is refused where they would be read; elsewhere, as a "log_prob" that is one number, it is the user's own. */
+static bool means(const row_reader *r, const char *key, const json_t *value, const char *name) {
+    if (strcmp(name, "log_probs") != 0)
+        return is_misspelling(key, name);
+    return json_is_array(value) && (r->needs & TAKES_OLD) && (is_misspelling(key, name) || strcmp(key, "old") == 0);
+}
+
 /* A misspelt field would be passed over, and the row learned from without it. Where the right one stands too, the other is the user's own. */
 static agon_status check_fields(row_reader *r, const char *where, json_t *object) {
     static const char *const others[] = {"prompt", "completion", "messages", "chosen", "rejected", "completions", "weight", "dimension", "adapter"};
@@ -675,7 +730,7 @@ static agon_status check_fields(row_reader *r, const char *where, json_t *object
         for (size_t i = 0; i < N_OTHERS + N_OPTIONAL_FIELDS && !known; i++) {
             const char *name = i < N_OTHERS ? others[i] : optional_fields[i - N_OTHERS].key;
             known = strcmp(key, name) == 0;
-            meant = !meant && is_misspelling(key, name) && !json_object_get(object, name) ? name : meant;
+            meant = !meant && means(r, key, value, name) && !json_object_get(object, name) ? name : meant;
         }
         if (!known && meant)
             return ctx_fail(r->ctx, AGON_EINVAL, "%s: there is no field '%.60s'; did you mean '%s'?", where, key, meant);

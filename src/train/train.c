@@ -1,5 +1,6 @@
 /* The trainer's loop: rows of a step to channels, objective, gradients, one AdamW update.
  *
+ *   before step 1:  log_probs at sampling of rows that bring none (train_start.c)
  *   for each step:  rows = order(seed, step);  gradients = 0
  *     coupling below STEP   per row: forward keeping activations, reference (cached), loss of the row,
  *                           gradients * normaliser(row)/normaliser(step), backward
@@ -226,7 +227,8 @@ agon_status trainer_open(trainer *t) {
     t->reference_cache = memory_new(t->n_data, sizeof *t->reference_cache);
     if (!t->reference_cache)
         return ctx_fail(ctx, AGON_ENOMEM, "train: out of memory");
-    return checkpoint_identity(t, &t->identity);
+    s = start_new(t);
+    return s == AGON_OK ? checkpoint_identity(t, &t->identity) : s;
 }
 
 void trainer_close(trainer *t) {
@@ -236,6 +238,7 @@ void trainer_close(trainer *t) {
     for (size_t i = 0; t->reference_cache && i < t->n_data; i++)
         free(t->reference_cache[i]);
     free(t->reference_cache);
+    start_free(t);
     free(t->dimension_rows);
     free(t->hidden);
     free(t->d_hidden);
@@ -254,8 +257,7 @@ static void parameters_changed(trainer *t) {
 
 /* ---- step-0 invariants ----------------------------------------------------------------------------- */
 
-/* True when policy and reference are the same function: then every log_prob must be the same bits. */
-static agon_status policy_is_reference(trainer *t, bool *out) {
+agon_status policy_is_reference(trainer *t, bool *out) {
     *out = false;
     if (!(t->needs & NEEDS_REFERENCE) || t->next_step > 0)
         return AGON_OK;
@@ -297,8 +299,8 @@ static agon_status check_start(trainer *t, const step *s) {
     agon_status status = policy_is_reference(t, &equal);
     for (size_t i = 0; i < s->n && status == AGON_OK && equal; i++)
         status = check_same(t, &s->rows[i], &s->index[i], false);
-    for (size_t i = 0; i < s->n && status == AGON_OK && t->options->old_is_start && t->next_step == 0; i++)
-        if (!s->index[i].mismatched) /* another prompt's answer */
+    for (size_t i = 0; i < s->n && status == AGON_OK && t->next_step == 0; i++)
+        if (!s->index[i].mismatched /* another prompt's answer */ && (t->options->old_is_start || start_sampled(t, s->index[i].index)))
             status = check_same(t, &s->rows[i], &s->index[i], true);
     return status;
 }
@@ -601,8 +603,10 @@ bool checkpoint_is_due(const train_options *o, size_t step, size_t n_steps, cons
 
 agon_status trainer_step(trainer *t, const train_sink *sink) {
     step s = {0}, partner = {0};
+    agon_status status = start_score(t);
     arena_reset(t->step);
-    agon_status status = gradients(t, &s, &partner);
+    if (status == AGON_OK)
+        status = gradients(t, &s, &partner);
     if (status == AGON_OK)
         status = update(t, &s);
     if (status == AGON_OK && t->options->selection.co_teach) {

@@ -16,8 +16,8 @@ typedef struct train_response {
     const int32_t *tokens; /* [n], n >= 1 */
     size_t n;
     const float *mask;      /* [n] token weights, NULL: all 1 */
-    const float *old;       /* [n] log_probs at sampling, NULL none */
-    const float *old_values; /* [n] value head outputs at sampling, NULL none */
+    const float *old;       /* [n] log_probs at sampling, NULL: those of the policy that training begins with, where the objective reads any */
+    const float *old_values; /* [n] value head outputs at sampling, NULL: the same, of a head that has learnt something */
     const float *targets; /* [n] labels of single tokens (the ends of steps), NAN elsewhere; NULL none */
     const float *token_rewards; /* [n] rewards of single tokens (row_spans.h), NULL none */
     double reward, advantage, label, weight; /* NAN / 1 as in objective.h */
@@ -137,6 +137,8 @@ AGON_MUST_CHECK agon_status train_add_head(agon_ctx *ctx, model *m, adapter *a, 
  * With selection.co_teach the partner is trained beside it, its state in the same checkpoint; steps then report "partner_loss" and "disagree", with any
  * selection "kept". Selection is refused (AGON_EINVAL) where a row has no loss of its own: objectives over the whole step, policy gradients, several dimensions;
  * that of tokens and spans where a token has none.
+ * Rows without log_probs at sampling (`old`), under an objective that reads them, are scored once before step 1 by the policy that training begins with: a
+ * pass over them, whose numbers the stored state keeps. Their first ratios are 1, which is checked.
  * AGON_ENUMERIC names step and rows when a loss or gradient is not finite. Asserts the step-0 invariants where the objective
  * has a reference (policy == reference: margin 0). */
 AGON_MUST_CHECK agon_status train(agon_ctx *ctx, model *m, adapter *train, const model *reference,
@@ -165,7 +167,7 @@ typedef struct train_memory {
     size_t parameters;  /* masters and gradients where they are not there yet, moments */
     size_t activations; /* of the largest row, with what the backward pass needs beside them */
     size_t recomputed;  /* the same where a layer's activations are computed again instead of kept */
-    size_t rest;        /* channels of a step, log_probs of the reference, the image of a checkpoint */
+    size_t rest;        /* channels of a step, log_probs of the reference and of the start, the image of a checkpoint */
 } train_memory;
 /* n_lora: values of the adapter and its rank, 0 when all weights are trained. Rows as in `train`. */
 train_memory train_predict(const model *m, size_t n_lora, size_t rank, const train_row *rows, size_t n_rows,
@@ -212,7 +214,7 @@ typedef enum data_fault {
 } data_fault;
 const char *data_fault_name(data_fault f);
 /* What rows may have and not every objective reads: label, reward, margin, critique ... */
-enum { N_OPTIONAL_FIELDS = 12 };
+enum { N_OPTIONAL_FIELDS = 13 };
 const char *row_optional_field(size_t i);
 
 typedef struct dataset_options {

@@ -62,6 +62,7 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
                       .recomputed = activations(m, &w, rank, USE_TRAINING_RECOMPUTE)};
     if (!n_lora)
         n.weights = size_add(n.weights, model_widen_bytes(m));
+    cached = size_add(cached, start_predict(rows, n_rows, needs, o));
     size_t batch = o->batch_rows + (o->objective->least_batch > 0 ? o->objective->least_batch - 1 : 0); /* order_step */
     n.rest = size_add(size_add(step_bytes(&w, batch, n_rows), cached), size_mul(values, 3 * sizeof(float)));
     if (needs & (NEEDS_HEAD | NEEDS_VALUES)) /* hidden states that a head reads, and their gradients */

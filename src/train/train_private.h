@@ -50,6 +50,8 @@ typedef struct trainer {
     workspace *work;
     arena *step;              /* reset each step */
     float **reference_cache;  /* [n_data] log_probs of all response tokens, or NULL: not yet computed */
+    double **start;           /* [n_data] train_start.c: log_probs, then values of a row's response tokens at the start; NULL: not asked for */
+    bool start_known, start_valued; /* the numbers are there; with values that say something */
     parameters params;
     float **moment1, **moment2; /* [params.n][values] */
     size_t checked_step; /* after which it was last seen that the result can be used */
@@ -86,6 +88,28 @@ AGON_MUST_CHECK agon_status forward_row(trainer *t, const step_row *s, row *chan
 AGON_MUST_CHECK agon_status backward_row(trainer *t, const step_row *s, const row *channels, double scale);
 /* Forward and backward one response at a time (rows without a prompt, or a step-coupled objective). */
 AGON_MUST_CHECK agon_status recompute_backward(trainer *t, const step_row *s, const row *channels, double scale);
+
+/* ---- train_start.c: log_probs at sampling of rows that bring none ---------------------------------------- */
+
+/* Room for what the rows lack, where the objective takes log_probs at sampling and has a second step; start_free also after a failure. */
+AGON_MUST_CHECK agon_status start_new(trainer *t);
+void start_free(trainer *t);
+/* Fills it from the policy that stands, once; nothing where it is known. Uses the step's arena. */
+AGON_MUST_CHECK agon_status start_score(trainer *t);
+/* Numbers kept of row i. */
+size_t start_row_size(const trainer *t, size_t i);
+/* From response token `at` of row i on; NULL: none are kept. */
+const double *start_log_probs(const trainer *t, size_t i, size_t at);
+const double *start_values(const trainer *t, size_t i, size_t at);
+/* The first policy is what sampled the whole row, so at step 0 every ratio is 1. */
+bool start_sampled(const trainer *t, size_t i);
+/* Bytes of all that in memory. */
+size_t start_predict(const train_row *rows, size_t n, unsigned needs, const train_options *o);
+
+/* ---- train.c, for train_start.c --------------------------------------------------------------------------- */
+
+/* True when policy and reference are the same function: then every log_prob must be the same bits. */
+AGON_MUST_CHECK agon_status policy_is_reference(trainer *t, bool *out);
 
 /* ---- train.c, for train_preference.c and train_select.c ---------------------------------------------- */
 

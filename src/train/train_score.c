@@ -33,8 +33,11 @@ bool row_is_one_tree(const trainer *t, const step_row *s) {
 
 /* ---- channels ------------------------------------------------------------------------------------ */
 
-static agon_status channels_of(trainer *t, const step_row *s, const train_response *from, response *out) {
+/* at: of the response's first token among those of its row. */
+static agon_status channels_of(trainer *t, const step_row *s, const train_response *from, size_t at, response *out) {
     bool entropy = t->needs & NEEDS_ENTROPY, mean = t->needs & NEEDS_MEAN_LOG_PROB;
+    const double *start = from->old ? NULL : start_log_probs(t, s->response_index, at);
+    const double *values = from->old_values ? NULL : start_values(t, s->response_index, at);
     double *block = arena_take(t->step, size_mul(from->n, 14), sizeof *block);
     if (!block)
         return no_memory(t);
@@ -42,9 +45,9 @@ static agon_status channels_of(trainer *t, const step_row *s, const train_respon
            *mask = block + 3 * from->n;
     for (size_t j = 0; j < from->n; j++) {
         mask[j] = from->mask ? (double)from->mask[j] : 1;
-        old[j] = from->old ? (double)from->old[j] : 0;
+        old[j] = from->old ? (double)from->old[j] : start ? start[j] : 0;
         block[9 * from->n + j] = from->token_rewards ? (double)from->token_rewards[j] : 0;
-        block[12 * from->n + j] = from->old_values ? (double)from->old_values[j] : 0;
+        block[12 * from->n + j] = from->old_values ? (double)from->old_values[j] : values ? values[j] : 0;
         block[13 * from->n + j] = from->targets ? (double)from->targets[j] : 0;
     }
     if (prompt_of(t, s)->n_prompt == 0)
@@ -53,7 +56,7 @@ static agon_status channels_of(trainer *t, const step_row *s, const train_respon
         .n = from->n,
         .log_prob = log_prob,
         .reference = t->needs & NEEDS_REFERENCE ? reference : NULL,
-        .old = from->old ? old : NULL,
+        .old = from->old || start ? old : NULL,
         .token_rewards = from->token_rewards ? block + 9 * from->n : NULL,
         .mask = mask,
         .reward = from->reward,
@@ -66,7 +69,7 @@ static agon_status channels_of(trainer *t, const step_row *s, const train_respon
         .d_entropy = entropy ? block + 6 * from->n : NULL,
         .mean_log_prob = mean ? block + 7 * from->n : NULL,
         .d_mean_log_prob = mean ? block + 8 * from->n : NULL,
-        .old_values = from->old_values ? block + 12 * from->n : NULL,
+        .old_values = from->old_values || values ? block + 12 * from->n : NULL,
         .targets = from->targets ? block + 13 * from->n : NULL,
     };
     if (t->head_only)
@@ -85,8 +88,8 @@ agon_status channels_new(trainer *t, const step_row *rows, size_t n, row *out) {
         out[i].responses = arena_take(t->step, from->n_responses, sizeof(response));
         if (!out[i].responses)
             return no_memory(t);
-        for (size_t k = 0; k < from->n_responses; k++) {
-            agon_status s = channels_of(t, &rows[i], &from->responses[k], &out[i].responses[k]);
+        for (size_t k = 0, at = 0; k < from->n_responses; at += from->responses[k++].n) {
+            agon_status s = channels_of(t, &rows[i], &from->responses[k], at, &out[i].responses[k]);
             if (s != AGON_OK)
                 return s;
         }

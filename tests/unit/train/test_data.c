@@ -281,6 +281,19 @@ static void data__names_file_and_line(void **state) {
         {"sft", "{\"messages\": [{\"role\":\"bot\",\"content\":\"a\"}]}\n", "has (system, user, assistant, tool)"},
         {"dpo", "{\"chosen\": \"b c \", \"rejected\": \"b c d\"}\n", "words in common"},
         {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"label\": 0.5}\n", "neither side is better"},
+        {"ppo", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": 1, \"log_probs\": [-1]}\n",
+         ":1: log_probs has 1 numbers, and the completion with its end token has 2 tokens"},
+        {"ppo", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": 1, \"log_probs\": -1}\n", ":1: log_probs must be a list"},
+        {"ppo", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": 1, \"log_probs\": [-1, 0.5]}\n", ":1: log_probs[1] is 0.5; a log-probability is 0"},
+        {"ppo", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": 1, \"log_probs\": [-1e300, 0]}\n", ":1: log_probs[0] is not finite"},
+        {"ppo", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": 1, \"log_probs\": [-1, \"2\"]}\n", ":1: log_probs[1] is not a number"},
+        {"ppo", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": 1, \"old\": [-1, -1]}\n", "no field 'old'; did you mean 'log_probs'"},
+        {"ppo", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": 1, \"logprobs\": [-1, -1]}\n", "did you mean 'log_probs'"},
+        {"grpo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"rewards\": [0, 1], \"log_probs\": [[-1, -1]]}\n", "log_probs is a list of 2 lists"},
+        {"grpo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"rewards\": [0, 1], \"log_probs\": [[-1, -1], [-1]]}\n", "log_probs[1] has 1 numbers"},
+        {"grpo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"rewards\": [0, 1], \"log_probs\": [[-1, -1], null]}\n", "log_probs[1] is missing"},
+        {"grpo", "{\"messages\": [{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"}], \"advantage\": 1, \"log_probs\": [-1]}\n",
+         "log_probs are of a completion"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         dataset *d = NULL;
@@ -357,6 +370,32 @@ static void data__what_is_needed_follows_the_options(void **state) {
     }
 }
 
+/* Log_probs at sampling: one a token, the end token's too; where the response is cut they are cut with it. */
+static void data__takes_log_probs_at_sampling(void **state) {
+    world *w = *state;
+    size_t n;
+    dataset *d = read_ok(w, "ppo", "{\"prompt\": \"two plus\", \"completion\": \"b\", \"reward\": 1, \"log_probs\": [-0.5, 0]}\n"
+                                   "{\"prompt\": \"two plus\", \"completion\": \"b\", \"reward\": 1}\n");
+    const train_row *rows = dataset_rows(d, &n);
+    assert_int_equal(rows[0].responses[0].n, 2);
+    assert_true(rows[0].responses[0].old[0] == -0.5f && rows[0].responses[0].old[1] == 0);
+    assert_null(rows[1].responses[0].old);
+    size_t longest = rows[0].n_prompt + 2;
+    dataset_free(d);
+    static const char group[] = "{\"prompt\": \"two plus\", \"completions\": [\"b\", \"a\"], \"rewards\": [1, 0], \"log_probs\": [[-1, -2], [-3, -4]]}\n";
+    for (size_t cut = 0; cut < 2; cut++) {
+        assert_ok(w->ctx, read_text(w, "grpo", group, longest - cut, &d));
+        rows = dataset_rows(d, &n);
+        for (size_t k = 0; k < 2; k++) {
+            const train_response *r = &rows[0].responses[k];
+            assert_int_equal(r->n, 2 - cut);
+            for (size_t t = 0; t < r->n; t++)
+                assert_true(r->old[t] == -(float)(1 + 2 * k + t));
+        }
+        dataset_free(d);
+    }
+}
+
 /* A weight of 0 leaves a row out, counted, also where bad rows are refused: it must not make up a whole batch. */
 static void data__weight_zero_leaves_out(void **state) {
     world *w = *state;
@@ -408,6 +447,10 @@ static void data__counts_what_is_not_read(void **state) {
         {"bt", "\"chosen\": \"b\", \"rejected\": \"c\", \"critique\": \"d\"", "critique"},
         {"prm", "\"completions\": [\"b\", \"c\"], \"labels\": [1, 0], \"critiques\": [\"d\", \"e\"]", "critiques"},
         {"prm", "\"completions\": [\"b\", \"c\"], \"labels\": [1, 0], \"spans\": [[], []]", "spans"},
+        {"sft", "\"completion\": \"b\", \"log_probs\": [-1], \"log_prob\": -1", "log_probs"},
+        {"dpo", "\"chosen\": \"b\", \"rejected\": \"c\", \"log_probs\": [-1]", "log_probs"},
+        {"ppo", "\"completion\": \"b\", \"reward\": 1, \"log_probs\": [-1, -2], \"log_prob\": -3", NULL},
+        {"grpo", "\"completions\": [\"b\", \"c\"], \"rewards\": [1, 0], \"log_probs\": null", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[256];
@@ -647,6 +690,7 @@ int main(void) {
         cmocka_unit_test(data__equal_texts_and_white_space),
         cmocka_unit_test(data__a_first_step_that_is_cut_is_a_bad_row),
         cmocka_unit_test(data__what_is_needed_follows_the_options),
+        cmocka_unit_test(data__takes_log_probs_at_sampling),
         cmocka_unit_test(data__weight_zero_leaves_out),
         cmocka_unit_test(data__counts_what_is_not_read),
         cmocka_unit_test(data__skips_and_counts),
