@@ -36,7 +36,7 @@ sed 's/}$/,"log_probs":[[-1],[-1],[-1]]}/' groups.jsonl >short.jsonl
 run 4 "$agon" train grpo --model "$tiny" --data wrong.jsonl --output wrong --lora 4
 says err 'wrong.jsonl:2: log_probs\[0\] has 1 numbers, and the completion with its end token has [0-9]+ tokens'; one_sentence
 n=$(sed -n 's/.* has \([0-9]*\) tokens.*/\1/p' err)
-list=$(awk "BEGIN { for (i = 1; i <= $n; i++) printf \"%s-%d\", i > 1 ? \",\" : \"\", i }")
+list=$(awk "BEGIN { for (i = 1; i <= $n; i++) printf \"%s-%d\", (i > 1 ? \",\" : \"\"), i }")
 sed "s/\"completions\":\[\([^,]*\),[^]]*\],\"rewards\":[^}]*/\"completion\":\1,\"reward\":1,\"log_probs\":[$list]/" groups.jsonl >said.jsonl
 trained ppo said.jsonl said --steps 4
 said=$id

@@ -27,6 +27,7 @@ static void new_data(member_data *d, size_t member, size_t k) {
 typedef struct told {
     double loss[MEMBERS][STEPS], norm[MEMBERS][STEPS];
     size_t steps[MEMBERS], stores, stop_after; /* stop_after: stores; 0: none */
+    agon_ctx *interrupt;                       /* after the first step of anybody; NULL: not */
     char *state;
     size_t n_state;
 } told;
@@ -37,6 +38,8 @@ static agon_status note_step(void *arg, const train_progress *p) {
     t->loss[p->member][p->step - 1] = p->loss;
     t->norm[p->member][p->step - 1] = p->grad_norm;
     t->steps[p->member]++;
+    if (t->interrupt)
+        agon_interrupt(t->interrupt);
     return AGON_OK;
 }
 
@@ -151,7 +154,7 @@ static void members__get_what_each_gets_alone(void **state) {
     }
 }
 
-/* dpo, and grpo, whose members keep log_probs of their starts; after the first store some have taken no step. */
+/* dpo, and grpo, whose members keep log_probs of their starts. */
 static void check_stores(const char *objective) {
     setting *x = setting_new(1, COMPUTE_BF16, 2);
     told whole = {0};
@@ -189,6 +192,22 @@ static void members__go_on_from_any_store(void **state) {
     check_stores("grpo");
 }
 
+/* Stopped when one member has taken a step: the others have not scored their rows yet, and do when they go on. */
+static void members__score_their_starts_when_they_go_on(void **state) {
+    (void)state;
+    setting *x = setting_new(1, COMPUTE_F32, 2), *y = setting_new(1, COMPUTE_F32, 2); /* an interrupted context stays so */
+    told whole = {0}, half = {.interrupt = x->ctx}, rest = {0};
+    hash256 ids[MEMBERS], again[MEMBERS];
+    assert_ok(x->ctx, run(x->ctx, x->m, "grpo", x->data, 0, MEMBERS, NULL, &whole, ids));
+    assert_int_equal(run(x->ctx, x->m, "grpo", x->data, 0, MEMBERS, NULL, &half, again), AGON_EINTERRUPTED);
+    assert_true(half.steps[0] == 1 && half.steps[1] == 0 && half.n_state > 0);
+    assert_ok(y->ctx, run(y->ctx, y->m, "grpo", y->data, 0, MEMBERS, &half, &rest, again));
+    assert_memory_equal(again, ids, sizeof ids);
+    free(whole.state), free(half.state), free(rest.state);
+    setting_free(x);
+    setting_free(y);
+}
+
 static void members__are_refused(void **state) {
     (void)state;
     setting *x = setting_new(1, COMPUTE_F32, 1);
@@ -210,6 +229,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members__get_what_each_gets_alone),
         cmocka_unit_test(members__go_on_from_any_store),
+        cmocka_unit_test(members__score_their_starts_when_they_go_on),
         cmocka_unit_test(members__are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
