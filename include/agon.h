@@ -394,8 +394,10 @@ AGON_API AGON_MUST_CHECK agon_status agon_dataset_from_pairs(agon_ctx *ctx, cons
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_from_samples(agon_ctx *ctx, const agon_tokenizer *t, const agon_generate_request *requests,
                                                                size_t n, const agon_completion *answers, const double *rewards,
                                                                const char *objective, agon_dataset **out);
+/* Rows left out that texts name one by one, before "and N more"; JSON has them all. */
+enum { AGON_ROWS_NAMED = 20 };
 /* {"objective", "rows", "responses", "prompt_tokens", "response_tokens", "supervised_tokens", "longest", "truncated", "double_end":
- * completions that brought their own end token, "skipped", "faults": {reason: count}, "skipped_rows": [{"fault", "sentence"}] (at most 1,000),
+ * completions that brought their own end token, "skipped", "faults": {reason: count}, "skipped_rows": [{"fault", "sentence"}] (all; of very many the first 100,000),
  * "unread": {field: rows that have it, which the objective does not read}, "space_only": pairs whose sides differ only in the white space they end with,
  * "packing": share of the room that best-fit packing fills, "dimensions": {name: rows} where there are any}; *json new. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **json);
@@ -413,7 +415,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_reward_pairs(agon_ctx *ctx, const agon
 
 /* A file of other people's rows (JSONL or one JSON list) to JSONL that agon_dataset_open takes. format: "alpaca", "sharegpt", "hh", "gsm8k",
  * "spin", "trl", "refine-sft", "refine-guided", "refine-pairs", "refine-critic", "auto" or NULL (told by each row's fields). skip_bad: as above. `to` is written whole or not at all, never over a file. *json new: {"rows",
- * "skipped", "cut_turns": turns after the last answer, left out, "formats": {name: count}, "first_skipped"}. AGON_EINVAL names file and line. */
+ * "skipped", "cut_turns": turns after the last answer, left out, "formats": {name: count}, "skipped_rows": [{"sentence"}], "cut_rows": [{"sentence"}]} (as above). AGON_EINVAL names file and line. */
 AGON_API AGON_MUST_CHECK agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *format, const char *to,
                                                        bool skip_bad, char **json);
 /* Divides a JSONL file into n files by shares [n] that sum to 1. Rows of one prompt stay together; equal rows are written once, nothing is written over. *json
@@ -490,7 +492,7 @@ AGON_API size_t agon_dataset_n_truncated(const agon_dataset *d);
 /* Tokens of all rows, prompts included. */
 AGON_API size_t agon_dataset_n_tokens(const agon_dataset *d);
 /* Row i exactly as it is trained on: a table of token, mask and text for people, or as_json {"row", "prompt": [ids],
- * "responses": [{"tokens", "mask", "text": [of each token]}]}. *text new. AGON_EINVAL: there is no such row. */
+ * "where": "file:line" or null, "responses": [{"tokens", "mask", "text": [of each token]}]}; there rows and responses count from 1. *text new. AGON_EINVAL: there is no such row. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_preview(agon_ctx *ctx, const agon_dataset *d, size_t i, bool as_json,
                                                           char **text);
 

@@ -32,8 +32,13 @@ agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *forma
             json_object_set_new(formats, data_format_name((data_format)i), json_integer((json_int_t)r.by_format[i]));
     json_t *object = json_pack("{s:I,s:I,s:I,s:o}", "rows", (json_int_t)r.n_rows, "skipped", (json_int_t)r.n_skipped, "cut_turns",
                                (json_int_t)r.n_cut, "formats", formats);
-    if (object && r.n_skipped)
-        json_object_set_new(object, "first_skipped", json_string(r.first_skipped));
+    bool whole = object && json_object_set_new(object, "skipped_rows", r.skipped ? json_incref(r.skipped) : json_array()) == 0 &&
+                 json_object_set_new(object, "cut_rows", r.cut ? json_incref(r.cut) : json_array()) == 0;
+    convert_report_free(&r);
+    if (!whole) {
+        json_decref(object);
+        object = NULL;
+    }
     return give(ctx, object, json);
 }
 

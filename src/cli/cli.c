@@ -248,6 +248,18 @@ json_t *ask_workspace(const command *self, const char *workspace, workspace_ques
     return value;
 }
 
+void print_sentences(FILE *out, const json_t *rows, size_t n) {
+    size_t shown = json_array_size(rows);
+    shown = shown < AGON_ROWS_NAMED ? shown : AGON_ROWS_NAMED;
+    for (size_t i = 0; i < shown; i++) {
+        fputs("  ", out);
+        print_safe(out, member_text(json_array_get(rows, i), "sentence"));
+        fputc('\n', out);
+    }
+    if (n > shown)
+        fprintf(out, "  and %zu more\n", n - shown);
+}
+
 void print_json(const json_t *value) {
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     if (text)

@@ -31,6 +31,9 @@ typedef struct command {
 #define NUMBER_TEXT_(n) #n
 #define NUMBER_TEXT(n) NUMBER_TEXT_(n) /* of such a constant, for the help */
 
+/* Rows of a report, [{"sentence"}], one a line, as many as texts name; then how many of `n` there are more. */
+void print_sentences(FILE *out, const json_t *rows, size_t n);
+
 /* One option of a command. Exactly one of the targets is set. */
 typedef struct option_spec {
     const char *name;    /* "--max-tokens" */

@@ -25,12 +25,15 @@ static int convert(const char *file, const char *from, const char *to, bool skip
         json_object_foreach(json_object_get(report, "formats"), format, count)
             printf(", %lld %s", (long long)json_integer_value(count), format);
         putchar('\n');
-        if (json_integer_value(json_object_get(report, "cut_turns")))
-            printf("%lld turns after the last answer are left out\n", (long long)json_integer_value(json_object_get(report, "cut_turns")));
-        if (json_object_get(report, "first_skipped")) {
-            printf("%lld rows left out; the first: ", (long long)json_integer_value(json_object_get(report, "skipped")));
-            print_safe(stdout, member_text(report, "first_skipped"));
-            putchar('\n');
+        const json_t *cut = json_object_get(report, "cut_rows");
+        long long n = (long long)json_integer_value(json_object_get(report, "skipped"));
+        if (json_array_size(cut)) {
+            printf("%lld turns after the last answer are left out:\n", (long long)json_integer_value(json_object_get(report, "cut_turns")));
+            print_sentences(stdout, cut, json_array_size(cut));
+        }
+        if (n) {
+            printf("%lld rows left out:\n", n);
+            print_sentences(stdout, json_object_get(report, "skipped_rows"), (size_t)n);
         }
     }
     json_decref(report);
@@ -93,9 +96,8 @@ static long long count_of(const json_t *report, const char *key) {
 }
 
 static void show_report(const json_t *report, bool list, int64_t max_length) {
-    json_t *skipped = json_object_get(report, "skipped_rows"), *row, *faults = json_object_get(report, "faults"), *count;
+    json_t *faults = json_object_get(report, "faults"), *count;
     const char *fault;
-    size_t i;
     printf("%s: %lld rows, %lld responses\n", member_text(report, "objective"), count_of(report, "rows"),
            count_of(report, "responses"));
     printf("tokens: %lld of prompts, %lld of responses, %lld supervised; longest %lld\n", count_of(report, "prompt_tokens"),
@@ -126,15 +128,8 @@ static void show_report(const json_t *report, bool list, int64_t max_length) {
     printf("bad rows: %lld", count_of(report, "skipped"));
     json_object_foreach(faults, fault, count) printf(", %s %lld", fault, (long long)json_integer_value(count));
     putchar('\n');
-    if (!list)
-        return;
-    json_array_foreach(skipped, i, row) {
-        fputs("  ", stdout);
-        print_safe(stdout, member_text(row, "sentence"));
-        putchar('\n');
-    }
-    if (count_of(report, "skipped") > (long long)json_array_size(skipped))
-        printf("  and %lld more\n", count_of(report, "skipped") - (long long)json_array_size(skipped));
+    if (list)
+        print_sentences(stdout, json_object_get(report, "skipped_rows"), (size_t)count_of(report, "skipped"));
 }
 
 static int show_rows(agon_ctx *ctx, const agon_dataset *d, int64_t n) {
@@ -398,8 +393,8 @@ const command command_data = {
     "       agon data clean FILE --to OUT --objective NAME [--drop findings|SHARE] [--soft] [--truth OUT.truth]\n"
     "       agon data contexts FILE --to contexts.json [--prior 0.5] [--base X,X...] [--dimensions A,B]\n\n"
     "convert  Alpaca, ShareGPT, HH-RLHF, GSM8K and SPIN (JSONL or one JSON list) to rows that agon train takes.\n"
-    "check    reads the file as agon train would: bad rows by line and reason, truncation, end tokens, and the exact\n"
-    "         tokens and mask of the first rows; exit code 4 where there are bad rows.\n"
+    "check    reads the file as agon train would: bad rows by line and reason (20, with --json all), truncation, end tokens,\n"
+    "         and the exact tokens and mask of the first rows; exit code 4 where there are bad rows.\n"
     "stats    the counts alone.\n"
     "split    rows.jsonl to rows.train.jsonl, rows.test.jsonl (and rows.validation.jsonl): rows of one prompt stay together,\n"
     "         equal rows are written once.\n"
@@ -416,7 +411,7 @@ const command command_data = {
     "  --from FORMAT        auto (default), trl, alpaca, sharegpt, hh, gsm8k, spin; rows of {\"prompt\", \"draft\", \"critique\",\n"
     "                       \"refined\"} become refine-sft (prompt -> refined), refine-guided (with draft and critique ->\n"
     "                       refined), refine-pairs (refined above draft) or refine-critic (with draft -> critique)\n"
-    "  --skip-bad           leave out rows that cannot be converted, and count them\n"
+    "  --skip-bad           leave out rows that cannot be converted, and name them (20, with --json all)\n"
     "check, stats (noise, clean):\n"
     "  --objective NAME     what the rows are for, as in agon train\n"
     "  --model M            whose tokens and chat template (default: $AGON_MODEL, else the cached model)\n"

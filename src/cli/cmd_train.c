@@ -55,31 +55,27 @@ static void show_memory(const agon_memory *m) {
     puts(m->recomputes ? " (activations are computed again to fit)" : "");
 }
 
-/* What is not trained on: fields the objective does not read, and rows left out, at most so many of them one by one. */
+/* What is not trained on: fields the objective does not read, and rows left out. */
 static agon_status show_unused(const train_arguments *a, const opened *o, const agon_dataset *d) {
-    enum { SHOWN = 10 };
     char *text = NULL;
     agon_status s = agon_dataset_unused(o->ctx, d, &text);
     json_t *report = s ? NULL : json_loads(text, 0, NULL), *one;
     const json_t *rows = json_object_get(report, "skipped_rows");
-    size_t i, n = (size_t)json_integer_value(json_object_get(report, "skipped"));
+    size_t n = (size_t)json_integer_value(json_object_get(report, "skipped"));
     const char *field;
     json_object_foreach(json_object_get(report, "unread"), field, one)
         fprintf(stderr, "agon train: %s does not read \"%s\", which %lld rows have\n", a->objective, field, (long long)json_integer_value(one));
     if (json_integer_value(json_object_get(report, "space_only")))
         fprintf(stderr, "agon train: the sides of %lld pairs differ only in the white space they end with\n",
                 (long long)json_integer_value(json_object_get(report, "space_only")));
-    if (n && a->json)
-        printf("{\"skipped\":%zu}\n", n);
-    if (n)
-        fprintf(stderr, "agon train: %zu rows are left out%s\n", n, n > SHOWN ? "; the first of them:" : ":");
-    json_array_foreach((json_t *)(uintptr_t)rows, i, one) {
-        if (i == SHOWN)
-            break;
-        fputs("  ", stderr);
-        print_safe(stderr, member_text(one, "sentence"));
-        fputc('\n', stderr);
+    if (n && a->json) {
+        json_t *line = json_pack("{sI sO}", "skipped", (json_int_t)n, "skipped_rows", rows);
+        print_json(line);
+        json_decref(line);
     }
+    if (n)
+        fprintf(stderr, "agon train: %zu rows are left out:\n", n);
+    print_sentences(stderr, rows, n);
     json_decref(report);
     agon_text_free(text);
     return s;

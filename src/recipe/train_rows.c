@@ -13,12 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN = 20 /* sentences of rows left out */ };
-
 typedef struct reading {
     cast *c;
     const objective *objective;
-    json_t *rows; /* [{"row", "tokens": of its responses}] */
+    json_t *rows; /* [{"row", "tokens": of its responses, "line"}] */
 } reading;
 
 static agon_status keep_row(void *arg, const json_t *row, const train_row *made) {
@@ -26,14 +24,16 @@ static agon_status keep_row(void *arg, const json_t *row, const train_row *made)
     size_t n = 0;
     for (size_t k = 0; k < made->n_responses; k++)
         n += made->responses[k].n;
-    return json_append(r->c->actors.ctx, r->rows, json_pack("{sO sI}", "row", (json_t *)(uintptr_t)row, "tokens", (json_int_t)n));
+    return json_append(r->c->actors.ctx, r->rows, json_pack("{sO sI sI}", "row", (json_t *)(uintptr_t)row, "tokens", (json_int_t)n, "line",
+                                                               (json_int_t)made->line));
 }
 
-static json_t *first_sentences(const dataset *d) {
+static json_t *all_skipped(const dataset *d) {
     json_t *list = json_array();
     data_fault fault;
-    for (size_t i = 0; i < SHOWN && dataset_skipped(d, i, &fault); i++)
-        json_array_append_new(list, json_string(dataset_skipped(d, i, &fault)));
+    const char *sentence;
+    for (size_t i = 0; (sentence = dataset_skipped(d, i, &fault)); i++)
+        json_array_append_new(list, json_pack("{ss ss}", "fault", data_fault_name(fault), "sentence", sentence));
     return list;
 }
 
@@ -60,7 +60,7 @@ static agon_status read_file(void *arg, json_t **result) {
         dataset_summary n = dataset_summarise(d);
         hash_hex(&h, hex);
         *result = json_pack("{ss sI sI sI so}", "object", hex, "rows", (json_int_t)n.n_rows, "truncated", (json_int_t)n.n_truncated,
-                            "skipped", (json_int_t)n.n_skipped, "first_skipped", first_sentences(d));
+                            "skipped", (json_int_t)n.n_skipped, "skipped_rows", all_skipped(d));
         s = json_made(ctx, *result);
     }
     free(text);
@@ -92,28 +92,36 @@ static agon_status take_rows(cast *c, const objective *o, json_t **rows, json_t 
 }
 
 static void say_what_was_read(cast *c, const json_t *report) {
-    const json_t *sentence, *first = json_object_get(report, "first_skipped");
+    const json_t *rows = json_object_get(report, "skipped_rows"), *one;
+    const long long n = (long long)field_int(report, "skipped");
     size_t i;
     cast_say(c, NULL, "%lld rows, %lld too long and cut, %lld left out", (long long)field_int(report, "rows"),
-             (long long)field_int(report, "truncated"), (long long)field_int(report, "skipped"));
-    json_array_foreach(first, i, sentence)
-        cast_say(c, NULL, "left out: %s", json_string_value(sentence));
+             (long long)field_int(report, "truncated"), n);
+    json_array_foreach((json_t *)(uintptr_t)rows, i, one) {
+        if (i == AGON_ROWS_NAMED)
+            break;
+        cast_say(c, NULL, "left out: %s", field_text(one, "sentence"));
+    }
+    if (n > AGON_ROWS_NAMED)
+        cast_say(c, NULL, "left out: and %lld more; the run's summary has all", n - AGON_ROWS_NAMED);
 }
 
 static agon_status train_on(cast *c, const json_t *rows, char version[STORE_ID_SIZE]) {
     const run_config *config = c->config;
     size_t n = json_array_size(rows);
     example *examples = memory_new(n + 1, sizeof *examples);
-    const train_plan plan = {.role = "learner", .parent = c->actors.base, .objective = config->train.objective,
+    size_t *lines = memory_new(n + 1, sizeof *lines);
+    const train_plan plan = {.file = config->train.data, .lines = lines, .role = "learner", .parent = c->actors.base, .objective = config->train.objective,
                              .settings = config->train.set.items, .n_settings = config->train.set.n,
                              .rank = (size_t)config->train.rank, .epochs = (size_t)config->train.epochs,
                              .batch = (size_t)config->train.batch, .checkpoint_every = (size_t)config->train.checkpoint_every,
                              .max_length = (size_t)config->train.max_length, .alpha = config->train.lora_alpha,
                              .lr = config->train.lr, .warmup = config->train.warmup, .small_loss = config->train.small_loss,
                              .small_loss_ramp = config->train.small_loss_ramp};
-    agon_status s = examples ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for %zu rows", n);
+    agon_status s = examples && lines ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for %zu rows", n);
     for (size_t i = 0; i < n && !s; i++) {
         const json_t *one = json_array_get(rows, i);
+        lines[i] = (size_t)field_int(one, "line");
         examples[i] = (example){.objective = config->train.objective, .origin = "real", .row = json_object_get(one, "row"),
                                 .n_tokens = field_int(one, "tokens")};
     }
@@ -126,6 +134,7 @@ static agon_status train_on(cast *c, const json_t *rows, char version[STORE_ID_S
     if (!s)
         s = train_version(&c->actors, "train", examples, n, &plan, version);
     free(examples);
+    free(lines);
     return s;
 }
 

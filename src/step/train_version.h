@@ -35,6 +35,8 @@ typedef struct train_plan {
     size_t max_length; /* tokens of a row; 0: 1,024 */
     double alpha, lr, warmup;
     double small_loss, small_loss_ramp; /* small-loss selection (train.h); 0: every row */
+    const char *file;    /* where the examples were read, and [n] their lines there, for sentences about them; NULL: nowhere */
+    const size_t *lines;
     bool control; /* a control arm: no lineage, no example records behind it */
 } train_plan;
 

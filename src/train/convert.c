@@ -323,10 +323,31 @@ typedef struct writer {
     convert_report *report;
 } writer;
 
+/* Adds a sentence to *list, up to so many. */
+static agon_status note(writer *w, json_t **list, const char *sentence) {
+    if (!*list && !(*list = json_array()))
+        return no_memory(w->ctx);
+    if (json_array_size(*list) == MAX_SKIPPED)
+        return AGON_OK;
+    return json_array_append_new(*list, json_pack("{ss}", "sentence", sentence)) == 0 ? AGON_OK : no_memory(w->ctx);
+}
+
 static agon_status leave_out(writer *w) {
-    if (w->report->n_skipped++ == 0)
-        snprintf(w->report->first_skipped, sizeof w->report->first_skipped, "%s", agon_error(w->ctx));
-    return AGON_OK;
+    w->report->n_skipped++;
+    return note(w, &w->report->skipped, agon_error(w->ctx));
+}
+
+static agon_status note_cut(writer *w, const char *where, size_t n) {
+    char sentence[ROW_PLACE_SIZE + 80];
+    w->report->n_cut += n;
+    snprintf(sentence, sizeof sentence, "%s: %zu turn%s after the last answer %s left out", where, n, n == 1 ? "" : "s", n == 1 ? "is" : "are");
+    return n ? note(w, &w->report->cut, sentence) : AGON_OK;
+}
+
+void convert_report_free(convert_report *r) {
+    json_decref(r->skipped);
+    json_decref(r->cut);
+    r->skipped = r->cut = NULL;
 }
 
 static agon_status write_row(void *arg, const char *where, json_t *object) {
@@ -347,8 +368,7 @@ static agon_status write_row(void *arg, const char *where, json_t *object) {
         return no_memory(w->ctx);
     w->report->n_rows++;
     w->report->by_format[found]++;
-    w->report->n_cut += n_cut;
-    return AGON_OK;
+    return note_cut(w, where, n_cut);
 }
 
 static agon_status bad_line(void *arg, agon_status status) {
@@ -376,7 +396,7 @@ static agon_status read_list_file(agon_ctx *ctx, const char *path, writer *w) {
     agon_status s = json_read_file(ctx, path, &list);
     for (size_t i = 0; s == AGON_OK && i < json_array_size(list); i++) {
         char where[600];
-        snprintf(where, sizeof where, "%.500s: row %zu", path, i);
+        snprintf(where, sizeof where, "%.500s: row %zu", path, i + 1);
         if (json_is_object(json_array_get(list, i)))
             s = write_row(w, where, json_array_get(list, i));
         else
@@ -396,14 +416,17 @@ agon_status convert_file(agon_ctx *ctx, const char *from, data_format format, co
         s = holds_list(ctx, from, &list);
     if (s == AGON_OK)
         s = list ? read_list_file(ctx, from, &w) : jsonl_read_lenient(ctx, from, write_row, bad_line, &w);
-    if (s == AGON_OK && report.n_rows == 0)
-        s = report.n_skipped ? ctx_fail(ctx, AGON_EINVAL, "%s: none of %zu rows could be converted; the first: %s", from,
-                                        report.n_skipped, report.first_skipped)
-                             : ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows", from);
+    if (s == AGON_OK && report.n_rows == 0 && report.n_skipped)
+        s = ctx_fail(ctx, AGON_EINVAL, "%s: none of %zu rows could be converted; the first: %s", from, report.n_skipped,
+                     json_string_value(json_object_get(json_array_get(report.skipped, 0), "sentence")));
+    else if (s == AGON_OK && report.n_rows == 0)
+        s = ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows", from);
     if (s == AGON_OK)
         s = file_write(ctx, to, w.text.data, w.text.size);
     buffer_free(&w.text);
     if (s == AGON_OK)
         *out = report;
+    else
+        convert_report_free(&report);
     return s;
 }

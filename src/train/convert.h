@@ -33,10 +33,12 @@ AGON_MUST_CHECK agon_status convert_refined(agon_ctx *ctx, const char *where, da
 typedef struct convert_report {
     size_t n_rows, n_skipped, by_format[N_DATA_FORMATS];
     size_t n_cut;            /* turns after the last answer, left out */
-    char first_skipped[512]; /* the sentence of the first row left out */
+    json_t *skipped; /* [{"sentence"}] of the rows left out, the first 100,000; NULL: none. convert_report_free */
+    json_t *cut;     /* the same of rows that turns were cut from */
 } convert_report;
+void convert_report_free(convert_report *r);
 /* A file (JSONL, or one JSON list) to JSONL at `to`, written whole or not at all. skip_bad: bad rows are left out and
- * counted. AGON_EINVAL, AGON_EFORMAT name file and line, or the place in the list. */
+ * counted. AGON_EINVAL, AGON_EFORMAT name file and line, or the place in the list (row 1 is the first). */
 AGON_MUST_CHECK agon_status convert_file(agon_ctx *ctx, const char *from, data_format format, const char *to,
                                          bool skip_bad, convert_report *out);
 

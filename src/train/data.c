@@ -31,15 +31,20 @@ static agon_status take_names(row_reader *r, const char *where, json_t *object, 
     return s == AGON_OK && o->n_adapters ? take_name(r, where, object, "adapter", o->adapters, o->n_adapters, &row->adapter) : s;
 }
 
-/* Counts the row the recorded sentence is about, and keeps the first sentences. */
+/* Counts the row the recorded sentence is about, and keeps its sentence. */
 static agon_status skip(row_reader *r, data_fault fault) {
     dataset *d = r->d;
     d->faults[fault]++;
     if (d->n_skipped < MAX_SKIPPED) {
-        if (!d->skipped)
-            d->skipped = arena_take(d->memory, MAX_SKIPPED, sizeof *d->skipped);
+        if (d->n_skipped == d->skipped_capacity) {
+            size_t capacity = d->skipped_capacity ? 2 * d->skipped_capacity : 16;
+            skipped_row *grown = realloc(d->skipped, size_mul(capacity, sizeof *grown));
+            if (!grown)
+                return row_no_memory(r);
+            d->skipped = grown, d->skipped_capacity = capacity;
+        }
         char *sentence = arena_copy(d->memory, agon_error(r->ctx));
-        if (!d->skipped || !sentence)
+        if (!sentence)
             return row_no_memory(r);
         d->skipped[d->n_skipped] = (skipped_row){fault, sentence};
     }
@@ -51,6 +56,13 @@ static bool weighs_nothing(const train_row *row) {
     return row->weight == 0 || (row->n_responses == 1 && row->responses[0].weight == 0);
 }
 
+/* Where the row came from, out of "file:line" or "training row 3". */
+static void place_row(const dataset *d, const char *where, train_row *row) {
+    const char *mark = strrchr(where, d->file ? ':' : ' ');
+    row->file = d->file;
+    row->line = mark ? (size_t)strtoull(mark + 1, NULL, 10) : 0;
+}
+
 static agon_status take_row(void *arg, const char *where, json_t *object) {
     row_reader *r = arg;
     dataset *d = r->d;
@@ -58,6 +70,8 @@ static agon_status take_row(void *arg, const char *where, json_t *object) {
     const span_tally spans = d->spans;
     r->fault = FAULT_FIELDS;
     agon_status s = row_read(r, where, object);
+    if (s == AGON_OK && d->n > n)
+        place_row(d, where, &d->rows[n]);
     if (s == AGON_OK && d->n > n)
         s = take_names(r, where, object, &d->rows[n]);
     bool dropped = s == AGON_OK && d->n > n && weighs_nothing(&d->rows[n]);
@@ -126,6 +140,8 @@ static agon_status dataset_fill(agon_ctx *ctx, const tokenizer *t, const char *w
 }
 
 static agon_status feed_file(row_reader *r, const void *path) {
+    if (path && !(r->d->file = arena_copy(r->d->memory, path)))
+        return row_no_memory(r);
     return jsonl_read_lenient(r->ctx, path, take_row, take_bad_line, r);
 }
 
@@ -151,8 +167,8 @@ agon_status dataset_read(agon_ctx *ctx, const tokenizer *t, const char *path, co
 static agon_status feed_array(row_reader *r, const void *rows) {
     agon_status s = AGON_OK;
     for (size_t i = 0; i < json_array_size(rows) && s == AGON_OK; i++) {
-        char where[32];
-        snprintf(where, sizeof where, "row %zu", i);
+        char where[48];
+        snprintf(where, sizeof where, "training row %zu", i + 1);
         s = take_row(r, where, json_array_get(rows, i));
     }
     return s;
@@ -176,6 +192,7 @@ static const int32_t *copy_tokens(arena *memory, const int32_t *ids, size_t n) {
 static bool copy_row(arena *memory, const train_row *from, train_row *to) {
     train_response *responses = arena_take(memory, from->n_responses, sizeof *responses);
     *to = *from;
+    to->file = NULL, to->line = 0;
     to->responses = responses;
     bool good = responses && (to->prompt = copy_tokens(memory, from->prompt, from->n_prompt));
     for (size_t k = 0; k < from->n_responses && good; k++) {
@@ -213,6 +230,7 @@ void dataset_free(dataset *d) {
     for (size_t i = 0; i < d->n_origins; i++)
         json_decref(d->origins[i].object);
     free(d->origins);
+    free(d->skipped);
     arena_free(d->memory);
     free(d->rows);
     free(d);
@@ -252,6 +270,12 @@ const char *dataset_skipped(const dataset *d, size_t i, data_fault *fault) {
         return NULL;
     *fault = d->skipped[i].fault;
     return d->skipped[i].sentence;
+}
+
+void dataset_place(dataset *d, const char *file, const size_t *lines, size_t n) {
+    for (size_t i = 0; i < d->n; i++)
+        if (!d->rows[i].file && d->rows[i].line >= 1 && d->rows[i].line <= n)
+            d->rows[i].file = file, d->rows[i].line = lines[d->rows[i].line - 1];
 }
 
 dataset_summary dataset_summarise(const dataset *d) {

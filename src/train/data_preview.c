@@ -27,7 +27,10 @@ char *dataset_preview(const dataset *d, const tokenizer *t, size_t i) {
         return NULL;
     const train_row *row = &rows[i];
     buffer b = {0};
-    buffer_printf(&b, "row %zu: prompt of %zu tokens\n     token  mask    text\n", i, row->n_prompt);
+    buffer_printf(&b, "row %zu", i + 1);
+    if (row->file)
+        buffer_printf(&b, " (%s:%zu)", row->file, row->line);
+    buffer_printf(&b, ": prompt of %zu tokens\n     token  mask    text\n", row->n_prompt);
     for (size_t j = 0; j < row->n_prompt; j++)
         preview_token(&b, t, row->prompt[j], "prompt");
     for (size_t k = 0; k < row->n_responses; k++) {
@@ -35,7 +38,7 @@ char *dataset_preview(const dataset *d, const tokenizer *t, size_t i) {
         size_t supervised = 0;
         for (size_t j = 0; j < r->n; j++)
             supervised += response_mask(r, j) > 0;
-        buffer_printf(&b, "row %zu, response %zu: %zu tokens, %zu supervised", i, k, r->n, supervised);
+        buffer_printf(&b, "row %zu, response %zu: %zu tokens, %zu supervised", i + 1, k + 1, r->n, supervised);
         if (!isnan(r->reward))
             buffer_printf(&b, ", reward %g", r->reward);
         if (!isnan(r->label))

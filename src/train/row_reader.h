@@ -10,7 +10,7 @@
 #include "train/row_spans.h"
 #include "train/train.h"
 
-enum { MAX_SKIPPED = 1000 };
+enum { MAX_SKIPPED = 100000 };
 
 typedef struct skipped_row {
     data_fault fault;
@@ -32,6 +32,8 @@ struct dataset {
     size_t faults[N_DATA_FAULTS], unread[N_OPTIONAL_FIELDS];
     span_tally spans;
     skipped_row *skipped; /* [min(n_skipped, MAX_SKIPPED)] */
+    size_t skipped_capacity;
+    const char *file; /* what the rows were read from; NULL: rows in memory */
 };
 
 typedef struct row_reader {

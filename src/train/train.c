@@ -65,25 +65,25 @@ static agon_status check_row(const trainer *t, size_t i) {
     unsigned kind = r->n_responses == 1   ? ROW_SINGLE | ROW_GROUP
                     : r->n_responses == 2 ? ROW_PAIR | ROW_GROUP
                                           : ROW_GROUP;
+    char place[ROW_PLACE_SIZE];
     if (r->n_responses == 0 || !(o->rows & kind))
-        return ctx_fail(t->ctx, AGON_EINVAL, "training row %zu has %zu responses; %s does not take such rows", i,
-                        r->n_responses, o->name);
+        return ctx_fail(t->ctx, AGON_EINVAL, "%s has %zu responses; %s does not take such rows", row_place(t->data, i, place), r->n_responses, o->name);
     for (size_t k = 0; k < r->n_responses; k++) {
         const train_response *x = &r->responses[k];
         if (x->n == 0)
-            return ctx_fail(t->ctx, AGON_EINVAL, "training row %zu, response %zu has no tokens", i, k);
+            return ctx_fail(t->ctx, AGON_EINVAL, "%s, response %zu has no tokens", row_place(t->data, i, place), k + 1);
         if (r->n_prompt + x->n > model_get_config(t->m)->max_context)
-            return ctx_fail(t->ctx, AGON_EINVAL, "training row %zu, response %zu: prompt and response have %zu tokens and the "
-                            "model's context is %zu; give a smaller max_length", i, k, r->n_prompt + x->n,
+            return ctx_fail(t->ctx, AGON_EINVAL, "%s, response %zu: prompt and response have %zu tokens and the "
+                            "model's context is %zu; give a smaller max_length", row_place(t->data, i, place), k + 1, r->n_prompt + x->n,
                             model_get_config(t->m)->max_context);
         if ((t->needs & NEEDS_OLD) && !x->old)
-            return ctx_fail(t->ctx, AGON_EINVAL, "training row %zu, response %zu: %s needs log_probs at sampling", i,
-                            k, o->name);
+            return ctx_fail(t->ctx, AGON_EINVAL, "%s, response %zu: %s needs log_probs at sampling", row_place(t->data, i, place),
+                            k + 1, o->name);
         if ((t->needs & NEEDS_VALUES) && !t->head && isnan(x->advantage))
-            return ctx_fail(t->ctx, AGON_EUNSUPPORTED, "training row %zu, response %zu: %s without a value head needs "
-                            "an advantage", i, k, o->name);
+            return ctx_fail(t->ctx, AGON_EUNSUPPORTED, "%s, response %zu: %s without a value head needs "
+                            "an advantage", row_place(t->data, i, place), k + 1, o->name);
         if ((t->needs & NEEDS_TARGETS) && !x->targets)
-            return ctx_fail(t->ctx, AGON_EINVAL, "training row %zu, response %zu: %s needs labels of its steps", i, k, o->name);
+            return ctx_fail(t->ctx, AGON_EINVAL, "%s, response %zu: %s needs labels of its steps", row_place(t->data, i, place), k + 1, o->name);
     }
     return AGON_OK;
 }
@@ -282,13 +282,14 @@ agon_status policy_is_reference(trainer *t, bool *out) {
 
 /* Both log_probs of a row's tokens are the same bits. */
 static agon_status check_same(trainer *t, const row *r, const step_row *index, bool old) {
+    char place[ROW_PLACE_SIZE];
     for (size_t k = 0; k < r->n_responses; k++) {
         const response *x = &r->responses[k];
         const double *other = old ? x->old : x->reference;
         for (size_t j = 0; other && j < x->n; j++)
             if (x->log_prob[j] != other[j])
-                return ctx_fail(t->ctx, AGON_EMISMATCH, "step 0, training row %zu, response %zu, token %zu: the policy is %s, but their "
-                                "log_probs are %.9g and %.9g", index->index, k, j, old ? "what sampled the row" : "the reference", x->log_prob[j],
+                return ctx_fail(t->ctx, AGON_EMISMATCH, "step 0, %s, response %zu, token %zu: the policy is %s, but their "
+                                "log_probs are %.9g and %.9g", row_place(t->data, index->index, place), k + 1, j + 1, old ? "what sampled the row" : "the reference", x->log_prob[j],
                                 other[j]);
     }
     return AGON_OK;
@@ -344,23 +345,47 @@ agon_status step_batch(trainer *t, const size_t **rows, size_t *n) {
     return AGON_OK;
 }
 
-/* "3, 17, 5 ...": the training rows of a step, in the order the objective numbers them. */
-static const char *rows_of_step(const step *s, char *text, size_t size) {
+const char *row_place(const train_row *rows, size_t i, char out[ROW_PLACE_SIZE]) {
+    size_t line = rows[i].line ? rows[i].line : i + 1;
+    if (rows[i].file)
+        snprintf(out, ROW_PLACE_SIZE, "%.500s:%zu", rows[i].file, line);
+    else
+        snprintf(out, ROW_PLACE_SIZE, "training row %zu", line);
+    return out;
+}
+
+enum { STEP_PLACES_SIZE = ROW_PLACE_SIZE + 16 * 24 };
+
+/* "rows.jsonl:3, 17, 5 and 4 more": the rows of a step, in the order the objective numbers them. All are of one file, or in memory. */
+static const char *rows_of_step(const trainer *t, const step *s, char text[STEP_PLACES_SIZE]) {
     enum { SHOWN = 16 };
     size_t at = 0;
     text[0] = '\0';
-    for (size_t i = 0; i < s->n && i < SHOWN && at < size; i++)
-        at += (size_t)snprintf(text + at, size - at, "%s%zu", i ? ", " : "", s->index[i].index);
-    if (s->n > SHOWN && at < size)
-        snprintf(text + at, size - at, " and %zu more", s->n - SHOWN);
+    for (size_t i = 0; i < s->n && i < SHOWN && at < STEP_PLACES_SIZE; i++) {
+        const train_row *r = &t->data[s->index[i].index];
+        char place[ROW_PLACE_SIZE];
+        if (i == 0)
+            at += (size_t)snprintf(text, STEP_PLACES_SIZE, "%s", row_place(t->data, s->index[i].index, place));
+        else
+            at += (size_t)snprintf(text + at, STEP_PLACES_SIZE - at, ", %zu", r->line ? r->line : s->index[i].index + 1);
+    }
+    if (s->n > SHOWN && at < STEP_PLACES_SIZE)
+        snprintf(text + at, STEP_PLACES_SIZE - at, " and %zu more", s->n - SHOWN);
     return text;
 }
 
-/* "step 7, training row 12" in front of what went wrong there. */
+/* "step 7, rows.jsonl:12: ..." for what was said of row i of the step; an objective that was given the step from row i on calls that row 0,
+ * the next one row 1, ... */
 static agon_status in_row(const trainer *t, const step *s, size_t i, agon_status status) {
+    char place[ROW_PLACE_SIZE], said[1024];
+    size_t n = 0;
+    int used = 0;
     if (status == AGON_OK || status == AGON_EINTERRUPTED)
         return status;
-    return ctx_prefix(t->ctx, status, "step %zu, training row %zu", t->next_step + 1, s->index[i].index);
+    snprintf(said, sizeof said, "%s", agon_error(t->ctx));
+    if (sscanf(said, "row %zu: %n", &n, &used) != 1 || n >= s->n - i)
+        n = 0, used = 0;
+    return ctx_fail(t->ctx, status, "step %zu, %s: %s", t->next_step + 1, row_place(t->data, s->index[i + n].index, place), said + used);
 }
 
 static bool has_gradient(const row *r) {
@@ -389,10 +414,10 @@ static agon_status row_by_row(trainer *t, step *s, double scale) {
     const objective *o = t->options->objective;
     const double *options = t->step_options;
     double total = o->normaliser(options, s->rows, s->n), loss;
-    char text[512];
+    char text[STEP_PLACES_SIZE];
     if (!(total > 0) || !isfinite(total))
-        return ctx_fail(t->ctx, AGON_EINVAL, "step %zu: the weights of its tokens and rows (training rows %s) sum to %g; there is nothing to "
-                        "average", t->next_step + 1, rows_of_step(s, text, sizeof text), total);
+        return ctx_fail(t->ctx, AGON_EINVAL, "step %zu: the weights of its tokens and rows (%s) sum to %g; there is nothing to "
+                        "average", t->next_step + 1, rows_of_step(t, s, text), total);
     for (size_t i = 0; i < s->n; i++) {
         bool whole = row_is_one_tree(t, &s->index[i]);
         double share = o->normaliser(options, &s->rows[i], 1) / total;
@@ -412,11 +437,10 @@ static agon_status row_by_row(trainer *t, step *s, double scale) {
 /* The whole step at once, from the log_probs that are known by now. */
 static agon_status step_loss(trainer *t, step *s) {
     agon_status status = t->options->objective->loss(t->ctx, t->step_options, s->rows, s->n, &s->result);
-    char text[512];
-    if (status == AGON_OK)
-        return status;
-    return ctx_prefix(t->ctx, status, "step %zu, of training rows %s (row 0 is the first of these)", t->next_step + 1,
-                      rows_of_step(s, text, sizeof text));
+    char text[STEP_PLACES_SIZE];
+    if (status == AGON_OK || strncmp(agon_error(t->ctx), "row ", 4) == 0)
+        return in_row(t, s, 0, status);
+    return ctx_prefix(t->ctx, status, "step %zu, of %s", t->next_step + 1, rows_of_step(t, s, text));
 }
 
 agon_status step_score(trainer *t, step *s) {
@@ -487,10 +511,10 @@ static agon_status update(trainer *t, step *s) {
     for (size_t i = 0; i < t->params.n; i++)
         squares += sum_squares(t->ctx, t->params.items[i].gradient, t->params.items[i].n_rows * t->params.items[i].n_columns);
     s->grad_norm = sqrt(squares);
-    char text[512];
+    char text[STEP_PLACES_SIZE];
     if (!isfinite(s->grad_norm))
-        return ctx_fail(t->ctx, AGON_ENUMERIC, "step %zu: the gradient of %zu rows (training rows %s) is not finite; a lower learning rate or "
-                        "clip_norm may mend it", t->next_step + 1, s->n, rows_of_step(s, text, sizeof text));
+        return ctx_fail(t->ctx, AGON_ENUMERIC, "step %zu: the gradient of %zu rows (%s) is not finite; a lower learning rate or "
+                        "clip_norm may mend it", t->next_step + 1, s->n, rows_of_step(t, s, text));
     size_t n_steps = train_n_steps(o, t->n_data), warmup = (size_t)ceil(o->warmup * (double)n_steps);
     s->lr = schedule_lr(o->schedule, (double)o->lr, warmup, n_steps, 0, t->next_step);
     float scale = (float)clip_scale(s->grad_norm, (double)o->clip_norm);

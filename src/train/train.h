@@ -35,7 +35,12 @@ typedef struct train_row {
     double weight;
     size_t dimension; /* what it was labelled for, where several dimensions are trained */
     size_t adapter;   /* whose it is, where several adapters are */
+    const char *file; /* and line: where it was read, for sentences about it; NULL: a row in memory, */
+    size_t line;      /* its number there from 1; 0: not known */
 } train_row;
+enum { ROW_PLACE_SIZE = 600 };
+/* "rows.jsonl:7", or "training row 3": what sentences call rows[i]; its place in `rows` counts where nothing else is known. */
+const char *row_place(const train_row *rows, size_t i, char out[ROW_PLACE_SIZE]);
 
 typedef enum lr_schedule { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE } lr_schedule;
 /* "constant", "linear", "cosine"; AGON_EINVAL names them. */
@@ -157,8 +162,8 @@ typedef struct train_member {
 /* Trains members [n] of m in common steps: the batch of step i is the i-th batch of every member that has one, each tree run under its own
  * adapter. Base weights, packs and working memory are there once; parameters, gradients, moments and order are each member's own, so each
  * gets the losses and the parameters, bit for bit, that `train` gives it alone with these options. on_step is called a member and step; a stored state holds
- * all members. AGON_EINVAL besides what `train` refuses: co-teaching, carried moments, an adapter that stands twice. A sentence about one member's
- * rows numbers them among its own. */
+ * all members. AGON_EINVAL besides what `train` refuses: co-teaching, carried moments, an adapter that stands twice. A sentence about a row
+ * in memory numbers it among its member's. */
 AGON_MUST_CHECK agon_status train_members(agon_ctx *ctx, model *m, const train_member *members, size_t n, const train_options *options,
                                           const train_sink *sink, const void *resume, size_t n_resume);
 /* What `train` will add to the process's memory at its peak, in bytes. */
@@ -194,7 +199,8 @@ AGON_MUST_CHECK agon_status dataset_read(agon_ctx *ctx, const tokenizer *t, cons
 AGON_MUST_CHECK agon_status dataset_read_prompts(agon_ctx *ctx, const tokenizer *t, const char *path, size_t max_tokens, dataset **out);
 /* Row i of such a dataset as the file has it, and its "file:line"; both borrowed. */
 const json_t *dataset_prompt_row(const dataset *d, size_t i, const char **where);
-/* The same from an array of rows in memory, those that cannot be learnt from left out and counted; sentences name the row's number. */
+/* The same from an array of rows in memory, those that cannot be learnt from left out and counted; sentences name the row's
+ * number, from 1. */
 AGON_MUST_CHECK agon_status dataset_from_json(agon_ctx *ctx, const tokenizer *t, const json_t *rows, const objective *o,
                                               const double *settings, size_t max_tokens, dataset **out);
 /* Rows that are tokens already, copied: prompts, responses' tokens, numbers and log_probs at sampling; other channels (mask, ...) are not. */
@@ -246,8 +252,11 @@ typedef struct dataset_summary {
     size_t unread[N_OPTIONAL_FIELDS]; /* rows kept that have the field, which the objective does not read */
 } dataset_summary;
 dataset_summary dataset_summarise(const dataset *d);
-/* The sentence (file:line) of the i-th row left out, with its fault; NULL after the last that was kept: at most 1,000. */
+/* The sentence (file:line) of the i-th row left out, with its fault; NULL after the last that was kept: at most 100,000. */
 const char *dataset_skipped(const dataset *d, size_t i, data_fault *fault);
+
+/* Rows of dataset_from_json whose i-th came from line lines[i] of `file`, borrowed while the dataset lives. */
+void dataset_place(dataset *d, const char *file, const size_t *lines, size_t n);
 
 void dataset_free(dataset *d);
 const train_row *dataset_rows(const dataset *d, size_t *n);

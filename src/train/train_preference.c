@@ -44,6 +44,7 @@ static agon_status sort_rows(trainer *t) {
 agon_status preference_check_options(trainer *t) {
     const train_preferences *p = &t->options->preferences;
     size_t m = n_dimensions(t);
+    char place[ROW_PLACE_SIZE];
     if (!m)
         return AGON_OK;
     if (t->head)
@@ -51,7 +52,7 @@ agon_status preference_check_options(trainer *t) {
                         t->options->objective->name);
     for (size_t i = 0; i < t->n_data; i++)
         if (t->data[i].dimension >= m)
-            return ctx_fail(t->ctx, AGON_EINVAL, "training row %zu is for dimension %zu; the adapter has %zu", i, t->data[i].dimension, m);
+            return ctx_fail(t->ctx, AGON_EINVAL, "%s is for dimension %zu; the adapter has %zu", row_place(t->data, i, place), t->data[i].dimension, m);
     for (size_t i = 0; i < m; i++)
         if (!isfinite(p->ideal[i]))
             return ctx_fail(t->ctx, AGON_EINVAL, "train: the ideal loss of %s is not finite", adapter_dimension(t->train, i));

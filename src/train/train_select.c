@@ -155,10 +155,11 @@ static agon_status loss_of_stretch(trainer *t, const step *s, const stretch *c, 
     if (x.mean_log_prob)
         x.mean_log_prob += c->first, x.d_mean_log_prob += c->first;
     const row one = {.responses = &x, .n_responses = 1, .weight = 1};
+    char place[ROW_PLACE_SIZE];
     objective_result result = {.losses = loss};
     agon_status status = t->options->objective->loss(t->ctx, t->step_options, &one, 1, &result);
     return status == AGON_OK ? status
-                             : ctx_prefix(t->ctx, status, "step %zu, training row %zu", t->next_step + 1, s->index[c->row].index);
+                             : ctx_prefix(t->ctx, status, "step %zu, %s", t->next_step + 1, row_place(t->data, s->index[c->row].index, place));
 }
 
 /* Losses of the candidates [n] under the learner that stands; *tokens grows by what was run. */

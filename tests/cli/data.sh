@@ -7,12 +7,13 @@ cat >alpaca.json <<'END'
 [{"instruction": "Add", "input": "1 and 2", "output": "3"}, {"instruction": "Say hi", "output": "hi"}, {"oops": 1}]
 END
 run 4 "$agon" data convert alpaca.json --to rows.jsonl
-says err 'alpaca.json: row 2: the fields tell no known format'
+says err 'alpaca.json: row 3: the fields tell no known format'
 one_sentence
 [ ! -e rows.jsonl ] || fail "a failed conversion leaves no file"
 run 0 "$agon" data convert alpaca.json --to rows.jsonl --skip-bad
 says out 'rows.jsonl: 2 rows, 2 alpaca'
-says out '1 rows left out; the first: alpaca.json: row 2'
+says out '1 rows left out:'
+says out '^  alpaca.json: row 3'
 says rows.jsonl '"content":"Add\\n\\n1 and 2"'
 run 0 "$agon" data convert alpaca.json --to again.jsonl --skip-bad --json
 says out '"formats":\{"alpaca":2\}'
@@ -27,11 +28,12 @@ printf '%s\n' '{"prompt":"2+2?","draft":"It is 5.","critique":"5 is too much.","
 for format in refine-sft refine-guided refine-pairs; do
     run 0 "$agon" data convert refined.jsonl --from $format --to $format.jsonl --skip-bad
     says out "1 rows, 1 $format"
-    says out '1 rows left out; the first: refined.jsonl:2: refined is the draft'
+    says out '^  refined.jsonl:2: refined is the draft'
 done
 run 0 "$agon" data check refine-pairs.jsonl --objective dpo --model "$tiny"
 run 0 "$agon" data check refine-guided.jsonl --objective sft --model "$tiny" --show 1
-says out 'row 0, response 0: [0-9]+ tokens, [0-9]+ supervised'
+says out 'row 1 \(refine-guided.jsonl:1\): prompt of'
+says out 'row 1, response 1: [0-9]+ tokens, [0-9]+ supervised'
 run 0 "$agon" data convert refined.jsonl --from refine-critic --to critic.jsonl
 says out '2 rows, 2 refine-critic'
 
@@ -136,7 +138,10 @@ run 0 "$agon" train dpo --model "$tiny" --data unread.jsonl --lora 4 --dry-run
 says err 'dpo does not read "label", which 1 rows have'
 printf '{"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"b"},{"from":"human","value":"c"}]}\n' >dangling.jsonl
 run 0 "$agon" data convert dangling.jsonl --to cut.jsonl
-says out '1 turns after the last answer are left out'
+says out '1 turns after the last answer are left out:'
+says out '^  dangling.jsonl:1: 1 turn after the last answer is left out'
+run 0 "$agon" data convert dangling.jsonl --to cut2.jsonl --json
+says out '"cut_rows":\[\{"sentence":"dangling.jsonl:1: '
 
 # ---- check and train have the same limit where none is given; what cutting leaves without anything to learn is bad by line
 words=$(awk 'BEGIN { for (i = 0; i < 6000; i++) printf "the cat " }')
@@ -164,4 +169,21 @@ run 0 "$agon" data check space.jsonl --objective dpo --model "$tiny" --show 0
 says out 'nearly equal: 1 pairs'
 run 0 "$agon" train dpo --data space.jsonl --model "$tiny" --lora 2 --dry-run
 says err '1 pairs differ only in the white space'
+
+# ---- rows left out: 20 by name and how many more in text, all of them with --json; a row that is trained on has its line in every sentence
+{ for i in $(seq 25); do echo '{"question":"q"}'; done; echo '{"question":"q","answer":"a"}'; } >many.jsonl
+run 0 "$agon" data convert many.jsonl --to few_left.jsonl --skip-bad --from gsm8k
+says out '^  many.jsonl:20: '
+says out '^  and 5 more'
+run 0 "$agon" data convert many.jsonl --to few_left2.jsonl --skip-bad --from gsm8k --json
+says out 'many.jsonl:25: '
+{ for i in $(seq 25); do echo '{"prompt":"q"}'; done; printf '{"prompt":"q","completion":"a"}\n{"prompt":"a","completion":"%s"}\n' "$words"; } >many.rows.jsonl
+run 4 "$agon" data check many.rows.jsonl --objective sft --model "$tiny" --show 0
+says out '^  many.rows.jsonl:20: '
+says out '^  and 5 more'
+run 4 "$agon" train sft --data many.rows.jsonl --model "$tiny" --lora 2 --output many --skip-bad --json --max-length 0
+says err '^  many.rows.jsonl:20: '
+says err '^  and 5 more'
+says out '"skipped":25,"skipped_rows":\[.*many.rows.jsonl:25: '
+says err 'many.rows.jsonl:27, response 1: prompt and response have [0-9]+ tokens and the model.s context'
 done_testing

@@ -82,7 +82,7 @@ says err 'pairs.jsonl:62: .*same'
 run_file skip 2
 echo '  bad_rows: skip' >>skip.yaml
 run 0 "$agon" run skip.yaml --workspace skip.agon --json
-says out '"skipped":1,"first_skipped":\[".*pairs.jsonl:62:'
+says out '"skipped":1,"skipped_rows":\[\{"fault":"equal","sentence":".*pairs.jsonl:62:'
 run 4 "$agon" train bt --model "$tiny" --data pairs.jsonl --output refused --lora 4 --steps 1
 run 0 "$agon" train bt --model "$tiny" --data pairs.jsonl --output kept --lora 4 --steps 1 --skip-bad
 says err '1 rows are left out'

@@ -60,7 +60,7 @@ static void pairs__can_be_looked_at(void **state) {
     assert_non_null(strstr(text, "\"supervised_tokens\":5"));
     agon_text_free(text);
     assert_ok(f->ctx, agon_dataset_preview(f->ctx, d, 0, false, &text));
-    assert_non_null(strstr(text, "row 0, response 1: 2 tokens, 2 supervised"));
+    assert_non_null(strstr(text, "row 1, response 2: 2 tokens, 2 supervised"));
     agon_text_free(text);
     agon_dataset_free(d);
 }

@@ -488,6 +488,9 @@ static void data__skips_and_counts(void **state) {
     assert_close(rows[1].responses[0].reward - rows[1].responses[1].reward, 2, 0);
     dataset_summary s = dataset_summarise(d);
     assert_int_equal(s.n_rows, 2);
+    char place[ROW_PLACE_SIZE], second[80];
+    snprintf(second, sizeof second, "%s:7", w->path); /* where it stands in the file, whatever was left out before it */
+    assert_string_equal(row_place(rows, 1, place), second);
     assert_int_equal(s.n_responses, 4);
     assert_int_equal(s.n_skipped, 5);
     assert_int_equal(s.n_double_end, 1);
@@ -523,6 +526,10 @@ static void data__rows_in_memory_are_skipped(void **state) {
     dataset_rows(d, &n);
     assert_int_equal(n, 1);
     assert_int_equal(dataset_summarise(d).faults[FAULT_EMPTY], 1);
+    char place[ROW_PLACE_SIZE];
+    assert_string_equal(row_place(dataset_rows(d, &n), 0, place), "training row 2");
+    dataset_place(d, "pairs.jsonl", (size_t[]){4, 9}, 2);
+    assert_string_equal(row_place(dataset_rows(d, &n), 0, place), "pairs.jsonl:9");
     dataset_free(d);
     json_decref(rows);
     rows = json_loads("[{\"prompt\": \"a\", \"completions\": [\"b\", \"\"], \"rewards\": [1, 0]}]", 0, NULL); /* it said nothing, and is told so */
@@ -530,6 +537,24 @@ static void data__rows_in_memory_are_skipped(void **state) {
     assert_int_equal(dataset_summarise(d).n_responses, 2);
     dataset_free(d);
     json_decref(rows);
+}
+
+/* However many there are, each has its sentence. */
+static void data__names_all_that_is_left_out(void **state) {
+    world *w = *state;
+    enum { BAD = 2500 };
+    static char text[BAD * 16 + 64];
+    dataset *d = NULL;
+    data_fault fault;
+    size_t at = 0;
+    for (size_t i = 0; i < BAD; i++)
+        at += (size_t)sprintf(text + at, "{\"prompt\":3}\n");
+    strcpy(text + at, "{\"prompt\": \"a\", \"completion\": \"b\"}\n");
+    assert_ok(w->ctx, file_write(w->ctx, w->path, text, strlen(text)));
+    assert_ok(w->ctx, dataset_read_with(w->ctx, w->t, w->path, objective_find("sft"), &(dataset_options){.skip_bad = true}, &d));
+    assert_non_null(strstr(dataset_skipped(d, BAD - 1, &fault), ":2500: "));
+    assert_null(dataset_skipped(d, BAD, &fault));
+    dataset_free(d);
 }
 
 static void data__group_sizes(void **state) {
@@ -695,6 +720,7 @@ int main(void) {
         cmocka_unit_test(data__counts_what_is_not_read),
         cmocka_unit_test(data__skips_and_counts),
         cmocka_unit_test(data__rows_in_memory_are_skipped),
+        cmocka_unit_test(data__names_all_that_is_left_out),
         cmocka_unit_test(data__group_sizes),
         cmocka_unit_test(data__documents_and_steps),
         cmocka_unit_test(data__spans_are_placed_on_exact_tokens),

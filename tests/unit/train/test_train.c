@@ -522,7 +522,11 @@ static void train__names_step_and_row_of_a_bad_number(void **state) {
     new_data(&d, 2, N_PROMPT);
     d.tokens[5][1][0] = N_VOCABULARY; /* out of range */
     assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
-    assert_non_null(strstr(agon_error(ctx), "training row 5"));
+    assert_non_null(strstr(agon_error(ctx), "training row 6:"));
+    for (size_t i = 0; i < N_ROWS; i++)
+        d.rows[i].file = "rows.jsonl", d.rows[i].line = i + 4; /* read from a file, three bad lines before them */
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(ctx), ", rows.jsonl:9: "));
     parameters p;
     new_data(&d, 2, N_PROMPT);
     assert_ok(ctx, adapter_parameters(ctx, a, &p));
@@ -562,8 +566,8 @@ static void train__keeps_nothing_that_is_of_no_use(void **state) {
     model_free(m);
 }
 
-/* A batch whose loss is taken at once: its rows are numbered by the batch, so all are named. */
-static void train__names_the_rows_of_a_coupled_batch(void **state) {
+/* A batch whose loss is taken at once: its rows are numbered by the batch, in the step's order; the sentence names the row of the data. */
+static void train__names_the_row_of_a_coupled_batch(void **state) {
     agon_ctx *ctx = *state;
     test_data d;
     new_data(&d, 1, N_PROMPT);
@@ -574,8 +578,7 @@ static void train__names_the_rows_of_a_coupled_batch(void **state) {
     train_options o = options_for("reinforce++");
     o.batch_rows = N_ROWS;
     assert_int_not_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_OK);
-    assert_non_null(strstr(agon_error(ctx), "of training rows "));
-    assert_non_null(strstr(agon_error(ctx), "5"));
+    assert_non_null(strstr(agon_error(ctx), "step 1, training row 6: "));
     assert_non_null(strstr(agon_error(ctx), "reward"));
     adapter_free(a);
     model_free(m);
@@ -647,7 +650,7 @@ static void train__refuses_what_it_cannot_run(void **state) {
     d.rows[5].n_prompt = 256;
     o = options_for("sft");
     assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
-    assert_non_null(strstr(agon_error(ctx), "training row 5"));
+    assert_non_null(strstr(agon_error(ctx), "training row 6, response 1:"));
     assert_non_null(strstr(agon_error(ctx), "context is 256"));
     adapter_free(a);
     model_free(m);
@@ -681,7 +684,7 @@ int main(void) {
         cmocka_unit_test(train__refuses_foreign_checkpoints),
         cmocka_unit_test(train__names_step_and_row_of_a_bad_number),
         cmocka_unit_test(train__keeps_nothing_that_is_of_no_use),
-        cmocka_unit_test(train__names_the_rows_of_a_coupled_batch),
+        cmocka_unit_test(train__names_the_row_of_a_coupled_batch),
         cmocka_unit_test(train__checks_that_it_starts_at_its_reference),
         cmocka_unit_test(train__checks_that_it_starts_at_its_samples),
         cmocka_unit_test(train__refuses_what_it_cannot_run),

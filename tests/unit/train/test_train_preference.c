@@ -146,7 +146,7 @@ static void preferences__refuses_what_cannot_be_trained(void **state) {
         d.rows[i].dimension = 0;
     refused(&p, &d, &o, "no rows for the dimension harmless");
     d.rows[3].dimension = 2;
-    refused(&p, &d, &o, "training row 3");
+    refused(&p, &d, &o, "training row 4 is");
     policy_free(&p);
 }
 
