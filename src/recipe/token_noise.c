@@ -1,7 +1,7 @@
 /* experiment: token-noise. What is left of supervised fine-tuning when tokens or spans of its answers are wrong?
  *
  *   base       a model pretrained on statements whose answers were blurred (sequence_blur)
- *   answers    true answers to new sources, in which tokens or spans are replaced by others of the vocabulary, as `agon data noise` does it (noise_plant);
+ *   answers    true answers to new sources, in which tokens or spans are replaced by others of the vocabulary, noise_plant: spans begin at the rate;
  *              the end token stays. Seen many times: long enough to learn wrong tokens by heart
  *   methods    plain cross-entropy (sft); label smoothing 0.1; gce (q 0.7, cross-entropy for the first tenth); symmetric cross-entropy; forward
  *              correction of uniform replacement, told the share of wrong tokens (the end token, which is never replaced, is corrected as if it could be);

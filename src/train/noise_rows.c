@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MOST_SPAN = 8, MOST_TRIES = 100 };
+enum { MOST_SPAN = 8, MOST_TRIES = 100, RUN_IN = 64 };
 static const double SPAN_GROWS = 0.5;
 
 typedef enum noise_kind { KIND_SWAPPED, KIND_REVERSED, KIND_REPLACED, KIND_TOKENS, KIND_SPANS } noise_kind;
@@ -46,6 +46,24 @@ void noise_plant(noise_level level, uint64_t seed, double rate, size_t vocabular
         noise_tokens(seed, rate, vocabulary, tokens, n, replaced);
     else
         noise_spans(seed, rate, SPAN_GROWS, MOST_SPAN, vocabulary, tokens, n, replaced);
+}
+
+/* Which of n tokens spans cover so that each is covered with probability `share`: between spans of mean length L lie (1 - s)/s tokens on average, s
+ * the probability that one begins. The process runs for a while before the first token, at which a span is then as likely as anywhere. */
+static agon_status plant_spans(agon_ctx *ctx, uint64_t seed, double share, size_t vocabulary, int32_t *tokens, size_t n, bool *replaced) {
+    double length = (1 - pow(SPAN_GROWS, MOST_SPAN)) / (1 - SPAN_GROWS), begin = share / (share + length * (1 - share));
+    int32_t *all = memory_new(size_add(n, RUN_IN), sizeof *all);
+    bool *covered = memory_new(size_add(n, RUN_IN), sizeof *covered);
+    if (all && covered) {
+        memcpy(all + RUN_IN, tokens, n * sizeof *tokens);
+        noise_spans(seed, begin, SPAN_GROWS, MOST_SPAN, vocabulary, all, n + RUN_IN, covered);
+        memcpy(tokens, all + RUN_IN, n * sizeof *tokens);
+        memcpy(replaced, covered + RUN_IN, n * sizeof *replaced);
+    }
+    agon_status s = all && covered ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory planting noise");
+    free(all);
+    free(covered);
+    return s;
 }
 
 char *noise_truth_path(const char *to) {
@@ -97,11 +115,36 @@ static agon_status check_label(noiser *x, size_t i) {
     return AGON_OK;
 }
 
+/* The last message of a pair's chosen side; NULL: it is a text, or there is none. */
+static json_t *chosen_message(const json_t *row) {
+    json_t *chosen = json_object_get(row, "chosen");
+    return json_array_size(chosen) ? json_array_get(chosen, json_array_size(chosen) - 1) : NULL;
+}
+
+/* The words whose tokens are replaced: the response, or of a pair the chosen one, which is what a learner should take after. */
+static const char *words_of(const json_t *row) {
+    const json_t *chosen = json_object_get(row, "chosen"), *message = chosen_message(row);
+    return !chosen ? row_response(row) : json_string_value(message ? json_object_get(message, "content") : chosen);
+}
+
+static agon_status set_words(noiser *x, size_t i, const char *text, size_t n) {
+    json_t *row = x->f.rows[i], *message = chosen_message(row);
+    if (!json_object_get(row, "chosen"))
+        return row_set_response(x->ctx, row, text, n);
+    json_t *words = json_stringn(text, n);
+    return words && json_object_set_new(message ? message : row, message ? "content" : "chosen", words) == 0 ? AGON_OK : no_memory(x);
+}
+
 static agon_status check_response(noiser *x, size_t i) {
-    const char *text = row_response(x->f.rows[i]);
+    const json_t *row = x->f.rows[i];
+    const bool in_tokens = x->options->level != NOISE_RESPONSE;
+    const char *text = in_tokens ? words_of(row) : row_response(row);
+    if (json_object_get(row, "completions"))
+        return row_fail(x->ctx, &x->f, i, "completions are a group; noise is planted in pairs and in rows of one response");
     if (!text || !*text)
-        return row_fail(x->ctx, &x->f, i, "there is no response to change: a completion, or messages that end with an answer");
-    if (json_object_get(x->f.rows[i], "spans"))
+        return row_fail(x->ctx, &x->f, i, "there is no response to change: a completion, %smessages that end with an answer",
+                        in_tokens ? "a pair's chosen text, or " : "or ");
+    if (json_object_get(row, "spans"))
         return row_fail(x->ctx, &x->f, i, "spans speak of words that would be replaced; take them out first");
     return AGON_OK;
 }
@@ -130,7 +173,7 @@ static agon_status keep_truth(noiser *x, size_t i, const char *const *keys) {
 
 static const char *const pair_keys[] = {"chosen", "rejected", "chosen_critique", "rejected_critique", NULL};
 static const char *const label_keys[] = {"label", NULL};
-static const char *const response_keys[] = {"completion", "messages", NULL};
+static const char *const response_keys[] = {"completion", "messages", "chosen", NULL};
 
 static agon_status reverse(noiser *x, json_t *row) {
     json_t *label = json_object_get(row, "label"), *made;
@@ -255,15 +298,16 @@ static agon_status replace(noiser *x, size_t row, token_list *tokens, const size
     int32_t *places = memory_new(n ? n : 1, sizeof *places);
     bool *replaced = memory_new(n ? n : 1, sizeof *replaced);
     uint64_t seed = seed_derivef(o->seed, "row %zu", row);
-    *changed = 0;
-    if (places && replaced) {
-        for (size_t k = 0; k < n; k++)
-            places[k] = x->plain_index[tokens->ids[which[k]]];
-        noise_plant(o->level, seed, o->rate, x->n_plain, places, n, replaced);
-        for (size_t k = 0; k < n; k++)
-            tokens->ids[which[k]] = x->plain[places[k]], *changed += replaced[k];
-    }
     agon_status s = places && replaced ? AGON_OK : no_memory(x);
+    *changed = 0;
+    for (size_t k = 0; k < n && !s; k++)
+        places[k] = x->plain_index[tokens->ids[which[k]]];
+    if (!s && o->level == NOISE_SPAN)
+        s = plant_spans(x->ctx, seed, o->rate, x->n_plain, places, n, replaced);
+    else if (!s)
+        noise_tokens(seed, o->rate, x->n_plain, places, n, replaced);
+    for (size_t k = 0; k < n && !s; k++)
+        tokens->ids[which[k]] = x->plain[places[k]], *changed += replaced[k];
     free(places);
     free(replaced);
     return s;
@@ -271,7 +315,7 @@ static agon_status replace(noiser *x, size_t row, token_list *tokens, const size
 
 static agon_status replace_in_row(noiser *x, size_t i) {
     const tokenizer *t = x->options->t;
-    const char *text = row_response(x->f.rows[i]);
+    const char *text = words_of(x->f.rows[i]);
     token_list tokens = {0};
     size_t n = 0, n_bytes = 0, changed = 0;
     char *made = NULL;
@@ -292,7 +336,7 @@ static agon_status replace_in_row(noiser *x, size_t i) {
     if (!s && changed && (n_bytes != strlen(text) || memcmp(made, text, n_bytes) != 0)) {
         s = keep_truth(x, i, response_keys);
         if (!s)
-            s = row_set_response(x->ctx, x->f.rows[i], made, n_bytes);
+            s = set_words(x, i, made, n_bytes);
     }
     free(made);
     free(which);

@@ -12,22 +12,22 @@ AGON_MUST_CHECK agon_status noise_level_find(agon_ctx *ctx, const char *name, no
 
 typedef struct noise_options {
     const objective *objective; /* what the rows are for */
-    double rate;                /* in [0, 1], of rows, tokens, or tokens at which a span starts */
+    double rate;                /* in [0, 1], the share of rows, or of tokens at level token and span */
     noise_level level;
     uint64_t seed;
     const tokenizer *t; /* whose tokens are replaced; NULL at level response */
 } noise_options;
 
-/* What is planted at level token or span in n tokens of a vocabulary: noise_tokens, or noise_spans that grow by one with probability 1/2 up to 8
- * tokens. replaced [n]. */
+/* For experiments: noise_tokens at level token; at level span noise_spans that begin at the rate and grow by one with probability 1/2 up to 8
+ * tokens, so that more tokens than the rate are replaced. replaced [n]. */
 void noise_plant(noise_level level, uint64_t seed, double rate, size_t vocabulary, int32_t *tokens, size_t n, bool *replaced);
 
 /* Rows of `from` to `to`, some of them made wrong; every other member is kept.
  *   response  row i is changed when noise_flips(seed, rate) says so. A pair is swapped (critiques go with their texts; label, margin and
  *             rewards stay: they are the wrong judgement's); under an objective with labels the label is reversed (y becomes 1 - y);
  *             else the response becomes that of another row, drawn evenly, never the same words
- *   token     noise_tokens of each response, seed_derive(seed, "row I") for row I from 0
- *   span      noise_plant likewise
+ *   token     noise_tokens of each response (of pairs: of the chosen one, which a learner should take after), seed_derive(seed, "row I") for row I from 0
+ *   span      noise_spans likewise, begun so rarely that in expectation the rate is the share of the tokens they cover
  * Tokens are replaced by tokens that are text by themselves (valid UTF-8, no special token); those that are not, such as a piece of a
  * character, stay. The text is written, so a tokenizer may read it otherwise: the report counts it.
  * `to`.truth has a line for each changed row: {"line": in `to`, "original": the members as they were}; nothing that learns may read it.

@@ -705,7 +705,7 @@ void row_count_unread(row_reader *r, const json_t *object) {
     const unsigned kind = kind_of(r, object);
     for (size_t i = 0; i < N_OPTIONAL_FIELDS; i++) {
         const json_t *value = json_object_get(object, optional_fields[i].key);
-        bool is_read = (r->needs & optional_fields[i].readers) && (kind & optional_fields[i].rows);
+        bool every = optional_fields[i].readers == ~0u, is_read = (every || (r->needs & optional_fields[i].readers)) && (kind & optional_fields[i].rows);
         if (value && !json_is_null(value) && !is_read && !adds_nothing(object, optional_fields[i].key, value))
             r->d->unread[i]++;
     }

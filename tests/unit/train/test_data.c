@@ -440,6 +440,7 @@ static void data__counts_what_is_not_read(void **state) {
         {"bt", "\"chosen\": \"b\", \"rejected\": \"c\", \"margin\": 2, \"label\": 0.5, \"chosen_critique\": \"d\"", NULL},
         {"sft", "\"completion\": \"b\", \"label\": true", "label"},
         {"sft", "\"completion\": \"b\", \"critique\": \"d\"", "critique"},
+        {"sft", "\"completion\": \"b c\", \"spans\": [{\"start\": 0, \"end\": 1, \"weight\": 0}]", NULL}, /* its needs are none */
         {"kto", "\"completion\": \"b\", \"label\": true", NULL},
         {"plackett-luce", "\"completions\": [\"b\", \"c\"], \"rewards\": [1, 0]", NULL},
         {"plackett-luce", "\"completions\": [\"b\", \"c\"], \"advantages\": [1, 0]", "advantages"},

@@ -160,10 +160,44 @@ static void noise__replaces_tokens(void **state) {
         expect_restorable(w, changed);
         double share = (double)count(w, "replaced") / (double)count(w, "replaceable");
         assert_true(count(w, "replaceable") <= count(w, "tokens"));
-        assert_true(level == NOISE_TOKEN ? share > 0.05 && share < 0.15 : share > 0.1 && share < 0.3);
+        assert_true(share > 0.07 && share < 0.13); /* the rate is the share, of spans too */
         assert_true(count(w, "read_otherwise") < count(w, "tokens"));
         for (size_t i = 0; i < N; i++)
             assert_non_null(strstr(json_string_value(json_object_get(json_array_get(w->after, i), "completion")), "\xe4\xb8\xad"));
+    }
+}
+
+/* Of short responses too, at every rate: a span is as likely at the first token as anywhere. */
+static void noise__covers_the_stated_share_with_spans(void **state) {
+    world *w = *state;
+    static const double rates[] = {0.1, 0.2, 0.5, 1};
+    buffer_clear(&w->text);
+    for (size_t i = 0; i < 2000; i++)
+        buffer_printf(&w->text, "{\"prompt\":\"q\",\"completion\":\"the cat\"}\n");
+    for (size_t k = 0; k < 4; k++) {
+        assert_ok(w->ctx, noise(w, "sft", (noise_options){.rate = rates[k], .seed = 5, .level = NOISE_SPAN, .t = w->t}));
+        assert_close((double)count(w, "replaced") / (double)count(w, "replaceable"), rates[k], 0.02);
+    }
+}
+
+/* Of pairs the chosen side, a text or messages; the other stays as it is. */
+static void noise__replaces_tokens_of_the_chosen_side(void **state) {
+    world *w = *state;
+    for (int level = NOISE_TOKEN; level <= NOISE_SPAN; level++) {
+        bool changed[N];
+        size_t n = 0;
+        buffer_clear(&w->text);
+        for (size_t i = 0; i < N; i++)
+            buffer_printf(&w->text, i % 2 ? "{\"prompt\":\"q\",\"chosen\":\"the cat %zu sat on the mat\",\"rejected\":\"no\"}\n"
+                                          : "{\"chosen\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"the cat %zu sat\"}],"
+                                            "\"rejected\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"no\"}]}\n", i);
+        assert_ok(w->ctx, noise(w, "dpo", (noise_options){.rate = 0.3, .seed = 3, .level = (noise_level)level, .t = w->t}));
+        expect_restorable(w, changed);
+        for (size_t i = 0; i < N; i++) {
+            n += changed[i];
+            assert_true(json_equal(json_object_get(json_array_get(w->after, i), "rejected"), json_object_get(json_array_get(w->before, i), "rejected")));
+        }
+        assert_true(n > N / 2);
     }
 }
 
@@ -183,6 +217,7 @@ static void noise__names_bad_input(void **state) {
         {"sft", "{\"prompt\":\"q\",\"completion\":\"a\",\"spans\":[]}", "clean.jsonl:1: spans", {.rate = 0.5}},
         {"sft", "{\"prompt\":\"q\",\"completion\":\"a\"}", "rate of the noise", {.rate = 1.5}},
         {"sft", "{\"prompt\":\"q\",\"completion\":\"a\"}", "needs a tokenizer", {.rate = 0.5, .level = NOISE_TOKEN}},
+        {"sft", "{\"prompt\":\"q\",\"completions\":[\"a\",\"b\"]}", "clean.jsonl:1: completions are a group", {.rate = 0.5}},
         {"exo-rw", "{\"prompt\":\"q\"}", "learns from groups", {.rate = 0.5}},
         {"prm", "{\"prompt\":\"q\"}", "labels of steps", {.rate = 0.5}},
         {"dpo", "", "there are no rows", {.rate = 0.5}},
@@ -213,6 +248,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(noise__swaps_pairs_by_the_exact_stream), cmocka_unit_test(noise__reverses_labels),
         cmocka_unit_test(noise__replaces_completions_by_others),  cmocka_unit_test(noise__replaces_tokens),
+        cmocka_unit_test(noise__covers_the_stated_share_with_spans), cmocka_unit_test(noise__replaces_tokens_of_the_chosen_side),
         cmocka_unit_test(noise__names_bad_input),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
