@@ -209,6 +209,31 @@ static agon_status set_presets(reader *r) {
     return s;
 }
 
+static bool is_given(const reader *r, const char *section, const char *name) {
+    for (size_t i = 0; i < N_KEYS; i++)
+        if (strcmp(keys[i].section, section) == 0 && strcmp(keys[i].name, name) == 0)
+            return r->seen[i];
+    return false;
+}
+
+/* Rows of the user's own, with any objective: what the file does not say is as in agon train, not as in the loop, whose rate and
+ * passes are those of short answers to its own tasks. */
+static void train_recipe_presets(reader *r) {
+    run_config *c = r->config;
+    if (strcmp(c->recipe, "train") != 0)
+        return;
+    if (!is_given(r, "train", "lr"))
+        c->train.lr = 1e-4;
+    if (!is_given(r, "train", "epochs"))
+        c->train.epochs = 1;
+    if (!is_given(r, "train", "warmup"))
+        c->train.warmup = 0.03;
+    if (!is_given(r, "train", "max_length"))
+        c->train.max_length = 2048;
+    if (!is_given(r, "train", "lora_alpha"))
+        c->train.lora_alpha = 2 * (double)c->train.rank;
+}
+
 static agon_status check_objective(reader *r) {
     const run_config *c = r->config;
     const char *names[64], *wanted = c->train.objective;
@@ -301,6 +326,8 @@ static agon_status parse_document(reader *r) {
         s = ctx_fail(ctx, AGON_EFORMAT, "%s: a run file holds 'key: value' lines", r->where);
     if (!s)
         s = read_mapping(r, "", root);
+    if (!s)
+        train_recipe_presets(r);
     if (!s)
         s = check_name(r);
     if (!s)

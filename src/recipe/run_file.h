@@ -65,10 +65,11 @@ typedef struct run_config {
         int64_t documents, gold, per_query, per_cell;
     } build;
     struct {
-        char *objective, *data, *bad_rows;
+        char *objective, *data, *bad_rows, *schedule;
         text_items set;
         int64_t rank, epochs, batch, checkpoint_every, max_length;
         double lora_alpha, lr, warmup, small_loss, small_loss_ramp;
+        double clip_norm, beta1, beta2, eps;
     } train;
     struct {
         int64_t tasks, documents, general, gsm8k;

@@ -111,13 +111,15 @@ static agon_status train_on(cast *c, const json_t *rows, char version[STORE_ID_S
     size_t n = json_array_size(rows);
     example *examples = memory_new(n + 1, sizeof *examples);
     size_t *lines = memory_new(n + 1, sizeof *lines);
+    const train_optimiser optimiser = {config->train.schedule, config->train.clip_norm,
+                                       config->train.beta1, config->train.beta2, config->train.eps};
     const train_plan plan = {.file = config->train.data, .lines = lines, .role = "learner", .parent = c->actors.base, .objective = config->train.objective,
                              .settings = config->train.set.items, .n_settings = config->train.set.n,
                              .rank = (size_t)config->train.rank, .epochs = (size_t)config->train.epochs,
                              .batch = (size_t)config->train.batch, .checkpoint_every = (size_t)config->train.checkpoint_every,
                              .max_length = (size_t)config->train.max_length, .alpha = config->train.lora_alpha,
                              .lr = config->train.lr, .warmup = config->train.warmup, .small_loss = config->train.small_loss,
-                             .small_loss_ramp = config->train.small_loss_ramp};
+                             .small_loss_ramp = config->train.small_loss_ramp, .optimiser = &optimiser};
     agon_status s = examples && lines ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for %zu rows", n);
     for (size_t i = 0; i < n && !s; i++) {
         const json_t *one = json_array_get(rows, i);

@@ -139,6 +139,14 @@ static agon_status plan_options(actors *a, const train_plan *plan, uint64_t seed
         if (s)
             return s;
     }
+    const train_optimiser *x = plan->optimiser;
+    if (x) {
+        o->clip_norm = (float)x->clip_norm;
+        o->beta1 = (float)x->beta1, o->beta2 = (float)x->beta2, o->eps = (float)x->eps;
+        agon_status s = schedule_find(a->ctx, x->schedule, &o->schedule);
+        if (s)
+            return s;
+    }
     o->batch_rows = plan->batch;
     o->epochs = plan->epochs;
     o->lr = (float)plan->lr;
@@ -277,6 +285,9 @@ static json_t *plan_json(const example *examples, size_t n, const train_plan *p)
         json_object_set_new(plan, "small_loss", json_real(p->small_loss));
         json_object_set_new(plan, "small_loss_ramp", json_real(p->small_loss_ramp));
     }
+    const train_optimiser *x = p->optimiser;
+    if (plan && x)
+        json_object_set_new(plan, "optimiser", json_pack("{ss sf sf sf sf}", "schedule", x->schedule, "clip_norm", x->clip_norm, "beta1", x->beta1, "beta2", x->beta2, "eps", x->eps));
     if (input && json_object_update(input, plan) != 0) {
         json_decref(input);
         input = NULL;

@@ -25,6 +25,12 @@ AGON_MUST_CHECK agon_status example_count_tokens(actors *a, const char *answer, 
 /* Writes the example records at `path`. AGON_EREFUSED when one descends from a sealed answer. */
 AGON_MUST_CHECK agon_status build_examples(actors *a, const char *path, example *examples, size_t n);
 
+/* What else AdamW and its rate are told; weight decay is not for adapters. */
+typedef struct train_optimiser {
+    const char *schedule; /* cosine, linear, constant */
+    double clip_norm, beta1, beta2, eps;
+} train_optimiser;
+
 typedef struct train_plan {
     const char *role;   /* learner, critic; static */
     const char *parent; /* version to go on from; the base: a fresh adapter */
@@ -37,6 +43,7 @@ typedef struct train_plan {
     double small_loss, small_loss_ramp; /* small-loss selection (train.h); 0: every row */
     const char *file;    /* where the examples were read, and [n] their lines there, for sentences about them; NULL: nowhere */
     const size_t *lines;
+    const train_optimiser *optimiser; /* NULL: as train_options_default() has it */
     bool control; /* a control arm: no lineage, no example records behind it */
 } train_plan;
 

@@ -751,6 +751,7 @@ agon_status row_read(row_reader *r, const char *where, json_t *object) {
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s learns from rows with %s", where, r->o->name,
                         r->o->rows & ROW_PAIR            ? "prompt, chosen and rejected"
                         : !(r->o->rows & ROW_SINGLE)     ? "prompt, completions and rewards"
+                        : (r->o->rows & ROW_GROUP) && (r->needs & NEEDS_REWARD) ? "prompt, completions and rewards"
                         : r->needs & NEEDS_REWARD        ? "one answer: prompt, completion and reward (or advantage); write a group as a row an answer"
                         : r->needs & NEEDS_LABEL         ? "one answer: prompt, completion and label"
                                                          : "messages, or prompt and completion");

@@ -51,6 +51,19 @@ same again-hf/reward_scale.json reward/reward_scale.json
 run 0 "$agon" why "$version" --workspace whole.agon
 says out 'say 1|example'
 
+# ---- the optimiser's keys reach the trainer: other bits
+run_file decayed 2
+run 0 "$agon" run decayed.yaml --workspace decayed.agon --json
+plain=$(sed -n 's/.*"version":{"id":"\([0-9a-f]*\)".*/\1/p' out | tail -1)
+for key in 'schedule: constant' 'clip_norm: 0.001' 'beta1: 0.5' 'beta2: 0.9' 'eps: 0.001'; do
+    name=decayed-${key%%:*}
+    run_file "$name" 2
+    echo "  $key" >>"$name.yaml"
+    run 0 "$agon" run "$name.yaml" --workspace "$name.agon" --json
+    says out '"version":\{"id":"[0-9a-f]'
+    ! grep -q "\"version\":{\"id\":\"$plain" out || fail "$key changes nothing"
+done
+
 # ---- rows with large losses left out: another version; refused where a row has no loss of its own
 run_file selected
 echo '  small_loss: 0.4' >>selected.yaml

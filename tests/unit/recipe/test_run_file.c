@@ -30,6 +30,32 @@ static void run_file__defaults_fill_what_is_absent(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* Rows of one's own under any objective are trained as agon train trains them; what is written stays, also through the journal. */
+static void run_file__recipe_train_has_the_defaults_of_agon_train(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    run_config *c, *again;
+    assert_ok(ctx, parse(ctx, "recipe: train\ntrain: {objective: dpo, data: a.jsonl, rank: 4}\n", &c));
+    assert_true(c->train.lr == 1e-4 && c->train.epochs == 1 && c->train.warmup == 0.03);
+    assert_true(c->train.lora_alpha == 8 && c->train.max_length == 2048);
+    assert_true(c->train.beta1 == 0.9 && c->train.beta2 == 0.999 && c->train.eps == 1e-8 && c->train.clip_norm == 1);
+    assert_string_equal(c->train.schedule, "cosine");
+    run_config_free(c);
+    assert_ok(ctx, parse(ctx, "recipe: train\ntrain: {data: a.jsonl, lr: 0.0008, epochs: 2, lora_alpha: 32, schedule: linear, beta2: 0.95}\n", &c));
+    json_t *pinned = run_config_json(c);
+    assert_ok(ctx, run_config_from_json(ctx, "journal", pinned, NULL, &again));
+    assert_true(again->train.lr == 0.0008 && again->train.epochs == 2 && again->train.lora_alpha == 32);
+    assert_true(again->train.beta2 == 0.95 && again->train.warmup == 0.03);
+    assert_string_equal(again->train.schedule, "linear");
+    json_decref(pinned);
+    run_config_free(again);
+    run_config_free(c);
+    assert_ok(ctx, parse(ctx, "seed: 7\n", &c));
+    assert_true(c->train.lr == 0.0008 && c->train.epochs == 2);
+    run_config_free(c);
+    agon_ctx_free(ctx);
+}
+
 static void run_file__written_reads_back_equal(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
@@ -82,6 +108,7 @@ static void run_file__faults_are_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(run_file__defaults_fill_what_is_absent),
+        cmocka_unit_test(run_file__recipe_train_has_the_defaults_of_agon_train),
         cmocka_unit_test(run_file__written_reads_back_equal),
         cmocka_unit_test(run_file__faults_are_named),
     };
