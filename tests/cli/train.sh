@@ -19,7 +19,7 @@ says out '260  1       "the"'
 says out '2  1       "<\|im_end\|>"'
 [ ! -e never ] || fail "a dry run wrote something"
 run 0 "$agon" train dpo --model "$tiny" --data pairs.jsonl --preview 1 --dry-run --json
-says out '"preview":\{"row":0,"prompt":\[1,.*"responses":\[\{"tokens":\[260.*"mask":\[1.0'
+says out '"preview":\{"row":1,"where":"pairs.jsonl:1","prompt":\[1,.*"responses":\[\{"tokens":\[260.*"mask":\[1.0'
 
 # ---- the learning rate left to agon: an adapter's, or what was published for all weights under this objective
 rate() { run 0 "$agon" train $1 --model "$tiny" --data $2 $3 --dry-run --json; says out "\"lr\":$4,"; }
