@@ -5,6 +5,7 @@
 #include "eval/noise_rate.h"
 #include "recipe/clean_rows.h"
 #include "train/selection.h"
+#include "train/train.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -40,12 +41,19 @@ static bool is_sure(const double *gain, size_t n) {
     return n > 1 && mean > 0 && mean > SURE * sqrt(squares / (double)(n - 1) / (double)n);
 }
 
+static agon_status not_finite(agon_ctx *ctx, const clean_scores *x, size_t i) {
+    char place[ROW_PLACE_SIZE];
+    if (!x->rows)
+        return ctx_fail(ctx, AGON_ENUMERIC, "row %zu: the margin is not finite", i + 1);
+    return ctx_fail(ctx, AGON_ENUMERIC, "%s: the margin is not finite", row_place(x->rows, i, place));
+}
+
 static agon_status decide_pairs(agon_ctx *ctx, const clean_scores *x, clean_decision *d) {
     flip_model f[CLEAN_N_JUDGES];
     for (size_t k = 0; k < CLEAN_N_JUDGES; k++) {
         for (size_t i = 0; i < x->n; i++)
             if (!isfinite(x->judges[k][i]))
-                return ctx_fail(ctx, AGON_ENUMERIC, "row %zu: the margin is not finite", i);
+                return not_finite(ctx, x, i);
         f[k] = flip_model_fit(x->judges[k], x->n, MOST_RATE);
         d->nats[k] = flip_model_nats(&f[k], x->judges[k], x->n);
     }

@@ -427,7 +427,7 @@ static json_t *report_json(const cleaner *x, const clean_decision *d, json_t *co
 /* By the epoch after which the judge that is believed then explains the labels as given best; of equal ones the earliest. */
 static agon_status decide(cleaner *x, clean_decision *best) {
     const clean_scores scores = {.n = x->n, .kind = x->kind, .judges = {x->scores, x->kind == CLEAN_ANSWERS ? NULL : x->scores + x->n},
-                                 .labels = x->labels, .fold = x->fold, .n_folds = x->options->folds};
+                                 .labels = x->labels, .fold = x->fold, .n_folds = x->options->folds, .rows = x->rows};
     agon_status s = AGON_OK;
     for (size_t epoch = 0; epoch < x->options->epochs && !s; epoch++) {
         clean_decision d = {0};

@@ -30,6 +30,7 @@ typedef struct clean_scores {
     const double *labels; /* [n] 0 or 1; labels only */
     const size_t *fold;   /* [n] */
     size_t n_folds;
+    const struct train_row *rows; /* [n] for sentences about them; NULL: by number, from 1 */
 } clean_scores;
 
 typedef struct clean_decision {

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "eval/noise_rate.h"
+#include "train/train.h"
 #include "test.h"
 #include "train/noise_rows.h"
 #include <unistd.h>
@@ -170,6 +171,21 @@ static void decide__drops_answers_at_a_rate_only(void **state) {
     assert_true(d.drop[1] && d.drop[3] && isnan(d.noise_rate) && isnan(d.p_right[0]));
     clean_decision_free(&d);
     assert_int_equal(clean_decide(ctx, &x, 1.5, &d), AGON_EINVAL);
+}
+
+/* A row that cannot be judged is named as its file has it. */
+static void decide__names_the_row_by_line(void **state) {
+    agon_ctx *ctx = ((world *)*state)->ctx;
+    const double margins[3] = {1, NAN, 2};
+    const size_t fold[3] = {0, 1, 2};
+    const train_row rows[3] = {{.file = "pairs.jsonl", .line = 2}, {.file = "pairs.jsonl", .line = 7}, {.file = "pairs.jsonl", .line = 8}};
+    clean_decision d;
+    clean_scores x = {.n = 3, .kind = CLEAN_PAIRS, .judges = {margins, margins}, .fold = fold, .n_folds = 3, .rows = rows};
+    assert_int_equal(clean_decide(ctx, &x, NAN, &d), AGON_ENUMERIC);
+    assert_non_null(strstr(agon_error(ctx), "pairs.jsonl:7: "));
+    x.rows = NULL;
+    assert_int_equal(clean_decide(ctx, &x, NAN, &d), AGON_ENUMERIC);
+    assert_non_null(strstr(agon_error(ctx), "row 2: "));
 }
 
 /* Rows of one prompt, as a text or as one message, are in one fold; the folds differ by the largest group at most. */
@@ -426,7 +442,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decide__finds_swapped_pairs),  cmocka_unit_test(decide__finds_reversed_labels),
         cmocka_unit_test(decide__believes_no_judge_worse_than_a_coin), cmocka_unit_test(clean__drops_nothing_without_a_judge),
-        cmocka_unit_test(decide__drops_answers_at_a_rate_only), cmocka_unit_test(folds__keep_prompts_together),
+        cmocka_unit_test(decide__drops_answers_at_a_rate_only),
+        cmocka_unit_test(decide__names_the_row_by_line), cmocka_unit_test(folds__keep_prompts_together),
         cmocka_unit_test(clean__finds_planted_swaps),
         cmocka_unit_test(clean__believes_the_best_epoch),
         cmocka_unit_test(clean__finds_planted_labels),  cmocka_unit_test(clean__drops_unlikely_answers),
