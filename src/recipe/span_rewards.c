@@ -363,15 +363,17 @@ static json_t *contrast_json(const field *x, size_t a, size_t b) {
                      lab_over_seeds(saved, x->n_seeds), "mean_accuracy_gained", lab_over_seeds(more, x->n_seeds));
 }
 
-/* The curve of an arm with its interval over seeds (none for one seed): y, low, high [3, n]. */
+/* The curve of an arm with its interval over seeds (none for one seed): y, low, high [3, n]. Of many steps about eight have an interval, other ones
+ * for each arm: all of them would hide one another. */
 static void curve_of(const field *x, size_t arm, double *y) {
-    size_t n = x->n_rounds + 1;
+    size_t n = x->n_rounds + 1, stride = (n + 7) / 8, first = arm * stride / N_ARMS;
     for (size_t k = 0; k < n; k++) {
         double v[100];
         for (size_t i = 0; i < x->n_seeds; i++)
             v[i] = accuracy_of(x, i, arm)[k];
         const lab_estimate e = lab_estimate_of(v, x->n_seeds);
-        y[k] = e.mean, y[n + k] = e.low, y[2 * n + k] = e.high;
+        bool shown = k % stride == first;
+        y[k] = e.mean, y[n + k] = shown ? e.low : NAN, y[2 * n + k] = shown ? e.high : NAN;
     }
 }
 

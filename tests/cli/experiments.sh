@@ -232,7 +232,11 @@ says whole-cleaning/result.json '"planted": (true|false)'
 for what in known panacea-linear panacea-tchebycheff panacea-linear-dpo soup modpo; do
     says whole-panacea/result.json "\"method\": \"$what\""
 done
+for left in whole-w2s/half.tmp-agonabcdef whole-w2s/stages/half.tmp-agonabcdef whole-w2s/notes.tmpabcdef; do : >$left; done
 run 0 "$agon" weak-to-strong w2s.yaml --output whole-w2s
+count
+[ ! -f whole-w2s/half.tmp-agonabcdef ] && [ ! -f whole-w2s/stages/half.tmp-agonabcdef ] && [ -f whole-w2s/notes.tmpabcdef ] ||
+    fail "not what killed writers left, and that alone, was taken away"
 says out 'gap recovered.*by weak validation, by the truth'
 tr -d ' \n' <whole-w2s/result.json >flat
 says flat '"condition":"naive","early_stop":\{"truth":\{"accuracy":[01]\.[0-9]+,"interval":\[[^]]*\],"pgr":[^}]*\},"weak_validation":\{"accuracy":[01]\.[0-9]'
