@@ -120,6 +120,7 @@ static agon_status score_one(trainer *t, size_t i, bool is_reference) {
 
 agon_status start_score(trainer *t) {
     bool is_reference = false;
+    char place[ROW_PLACE_SIZE];
     if (!t->start || t->start_known)
         return AGON_OK;
     agon_status s = t->dimension_rows ? preference_even(t) : AGON_OK;
@@ -133,7 +134,7 @@ agon_status start_score(trainer *t) {
         if (s == AGON_OK)
             s = score_one(t, i, is_reference);
         if (s != AGON_OK && s != AGON_EINTERRUPTED)
-            s = ctx_prefix(t->ctx, s, "before step 1, training row %zu", i);
+            s = ctx_prefix(t->ctx, s, "before step 1, %s", row_place(t->data, i, place));
     }
     t->start_known = s == AGON_OK;
     return s;
