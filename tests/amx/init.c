@@ -41,7 +41,8 @@ static void run_undisturbed(void) {
 int main(int argc, char **argv) {
     run_undisturbed();
     for (int i = 1; i < argc; i++)
-        run(argv[i]);
+        if (*argv[i] == '/') /* Linux passes on what it does not know itself, too */
+            run(argv[i]);
     tcdrain(STDOUT_FILENO);
     if (iopl(3) == 0)
         for (const char *c = "Shutdown"; *c; c++) /* how Bochs is asked to end */
