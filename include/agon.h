@@ -639,6 +639,9 @@ typedef struct agon_online_options {
     bool demonstrations;
     double pass_reward;
     const char *schedule; /* of the learning rate over the rounds, the same within one: "constant", "linear", "cosine" */
+    /* Samples are drawn from the top_k likeliest tokens, 0: from all. Objectives on pairs only: the others read the samples as
+     * draws of the uncut distribution. */
+    size_t top_k;
 } agon_online_options;
 /* A constant learning rate, 10 rounds of 16 prompts and 4 samples of 48 tokens, penalty 1, fixed KL coefficient, ensembles by their mean, rso_beta 0.5, 60 s
  * for a judge's answer, pass_reward 0.5. */

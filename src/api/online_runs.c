@@ -123,6 +123,7 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
     r->inner.span_rewards = n->span_reward > 0;
     r->inner.n_accept = n->accept;
     r->inner.rso_beta = n->rso_beta;
+    r->inner.top_k = n->top_k;
     r->inner.demonstrations = n->demonstrations;
     r->inner.pass_reward = n->pass_reward;
     if (!s && !(n->span_reward >= 0 && isfinite(n->span_reward)))
@@ -285,6 +286,8 @@ static agon_status describe(online_run *r) {
         json_object_set_new(r->manifest, "span_reward", json_real(r->online.span_reward));
         json_object_set_new(r->manifest, "span_placement", json_string(r->online.span_placement));
     }
+    if (r->manifest && r->inner.top_k)
+        json_object_set_new(r->manifest, "top_k", json_integer((json_int_t)r->inner.top_k));
     if (r->manifest && r->inner.n_accept)
         json_object_set_new(r->manifest, "accept", json_integer((json_int_t)r->inner.n_accept));
     if (r->manifest && (r->inner.n_accept || strncmp(r->objective->name, "rso-", 4) == 0))

@@ -25,7 +25,7 @@ typedef struct train_arguments {
     bool is_online;
     const char *of_files, *of_rounds, *of_dimensions; /* an option that stood and only one way of training has; NULL: none */
     const char **cells, **reward_models;
-    int64_t rounds, prompts, samples, max_tokens, accept, judge_repeats;
+    int64_t rounds, prompts, samples, max_tokens, accept, judge_repeats, top_k;
     agon_online_options online;
 } train_arguments;
 
@@ -302,8 +302,8 @@ static int check_arguments(train_arguments *a) {
         return usage_error(&command_train, "--pass-reward goes with --demonstrations");
     if (a->online.kl_target != agon_online_options_default().kl_target && !(a->online.kl_horizon > 0))
         return usage_error(&command_train, "--kl-target goes with --kl-horizon N above 0");
-    if (a->accept < 0 || a->judge_repeats < 0)
-        return usage_error(&command_train, "--accept and --judge-repeats must be 0 or more");
+    if (a->accept < 0 || a->judge_repeats < 0 || a->top_k < 0)
+        return usage_error(&command_train, "--accept, --judge-repeats and --top-k must be 0 or more");
     if (a->options.co_teach && a->options.small_loss == 0)
         return usage_error(&command_train, "--co-teach needs --small-loss TAU, the share of rows that neither is to learn");
     if (a->small_loss_level && a->options.small_loss == 0)
@@ -349,6 +349,7 @@ static int check_arguments(train_arguments *a) {
     a->online.samples = (size_t)a->samples;
     a->online.max_tokens = (size_t)a->max_tokens;
     a->online.accept = (size_t)a->accept;
+    a->online.top_k = (size_t)a->top_k;
     a->online.data = a->data;
     a->online.judge_repeats = (size_t)a->judge_repeats;
     a->online.cells = a->cells;
@@ -423,6 +424,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--ensemble", .text = &a.online.ensemble, .given = &a.of_rounds},
                                  {.name = "--ensemble-strength", .real = &a.online.ensemble_strength, .given = &a.of_rounds},
                                  {.name = "--accept", .integer = &a.accept, .given = &a.of_rounds},
+                                 {.name = "--top-k", .integer = &a.top_k, .given = &a.of_rounds},
                                  {.name = "--rso-beta", .real = &a.online.rso_beta, .given = &a.of_rounds},
                                  {.name = "--demonstrations", .flag = &a.online.demonstrations, .given = &a.of_rounds},
                                  {.name = "--pass-reward", .real = &a.online.pass_reward, .given = &a.of_rounds},
@@ -513,6 +515,8 @@ const command command_train = {
     "    --judge-repeats N  answers of --judge or --judge-url that are averaged (1)\n"
     "    --accept N         pairs of N samples a prompt that rejection sampling accepts (rso-sigmoid, rso-hinge: half of them;\n"
     "                       other objectives on pairs: 0, best against worst)  --rso-beta X (0.5)\n"
+    "    --top-k K          samples from the K likeliest tokens (0: all; the objectives on pairs; RSO's paper: 40 at\n"
+    "                       --temperature 0.7)\n"
     "    --demonstrations   objectives on pairs: the prompt's own answer chosen above each sample that fails, its reward under\n"
     "                       --pass-reward X (0.5); spin without it: above the first sample, right or wrong\n"
     "    --span-reward X    what the verifier cites in a wrong answer loses X on its exact tokens (ppo, reinforce++; 0)\n"

@@ -105,6 +105,11 @@ static agon_status check(online *o) {
         return ctx_prefix(o->ctx, s, "online training");
     if (p->n_rounds < 1 || p->n_prompts < 1 || p->n_samples < 1 || p->max_tokens < 1)
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: rounds, prompts, samples and tokens must be 1 or more");
+    if (p->top_k > INT32_MAX)
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: top-k is %zu; it is 0 or a number of tokens", p->top_k);
+    if (p->top_k && !o->pairs)
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s reads the samples as draws of the whole distribution, which top-k changes; it is for "
+                        "objectives that pick among samples (rso-sigmoid, rso-hinge, dpo and the like)", x->name);
     if (p->n_prompts > MOST_SAMPLES || p->n_samples > MOST_SAMPLES / p->n_prompts)
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: a round of %zu prompts of %zu samples is more than %d samples", p->n_prompts,
                         p->n_samples, MOST_SAMPLES);
@@ -138,6 +143,7 @@ static agon_status sample(online *o) {
     sampling s = sampling_default();
     s.temperature = p->train.temperature > 0 ? p->train.temperature : 1;
     s.max_tokens = p->max_tokens;
+    s.top_k = (int32_t)p->top_k;
     for (size_t i = 0; i < n_samples(o); i++)
         seeds[i] = seed_derivef(p->train.seed, "online %zu %zu", o->round, i);
     for (size_t i = 0; i < p->n_prompts; i++)
@@ -420,6 +426,8 @@ static hash256 identity_of(const online *o) {
         buffer_text(&b, "|spans");
     if (p->demonstrations)
         buffer_printf(&b, "|demonstrations %.17g", p->pass_reward);
+    if (p->top_k)
+        buffer_printf(&b, "|top_k %zu", p->top_k);
     if (o->n_accept)
         buffer_printf(&b, "|accept %zu %.17g", o->n_accept, p->rso_beta);
     hash256 id = b.failed ? (hash256){{0}} : hash_bytes(b.data, b.size);

@@ -33,6 +33,7 @@ typedef struct online_options {
      * demonstration is chosen above it. */
     bool demonstrations;
     double pass_reward;
+    size_t top_k;         /* samples are drawn from the likeliest; 0: from all. Objectives on pairs only: the others read the samples as draws of the uncut distribution */
     lr_schedule schedule; /* of train.lr over the rounds; train.schedule is of one round's steps */
 } online_options;
 

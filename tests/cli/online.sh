@@ -114,6 +114,14 @@ for name in rso-sigmoid rso-hinge; do
     run 0 "$agon" train $name --online --model "$tiny" --output $name $how --data prompts.jsonl --reward-model judge --samples 6 --accept 4
     awk -F'"rows":' '/"round"/ {split($2, x, ","); if (x[1] > 3) more = 1} END {exit !more}' out || fail "not more than one pair a prompt"
 done
+# One likeliest token makes all samples alike, and nothing can be picked among them; ratios need the whole distribution.
+run 0 "$agon" train rso-sigmoid --online --model "$tiny" --output topped $how --data prompts.jsonl --reward-model judge --temperature 0.7 --top-k 40
+run 4 "$agon" train rso-sigmoid --online --model "$tiny" --output topped $how --data prompts.jsonl --reward-model judge --temperature 0.7
+says err 'top_k'; one_sentence
+run 0 "$agon" train rso-sigmoid --online --model "$tiny" --output greedy $how --data prompts.jsonl --reward-model judge --top-k 1
+says out '"distinct":0\.25'
+run 4 "$agon" train grpo --online --model "$tiny" --output wrong $how --data prompts.jsonl --reward-model judge --top-k 40
+says err 'which top-k changes'; one_sentence
 run 4 "$agon" train grpo --online --model "$tiny" --output wrong $how --data prompts.jsonl --reward-model judge --accept 2
 says err 'grpo does not pick pairs'; one_sentence
 run 4 "$agon" train dpo --online --model "$tiny" --output wrong $how --data prompts.jsonl --reward-model judge --accept 5
