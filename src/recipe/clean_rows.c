@@ -134,7 +134,7 @@ static agon_status read_rows(cleaner *x, const char *from) {
         return ctx_fail(x->ctx, AGON_EMISMATCH, "%s changed while it was read", from);
     x->fold = memory_new(x->n, sizeof *x->fold);
     x->base = memory_new(x->n, x->width * sizeof *x->base);
-    x->judged = memory_new(x->n * x->options->epochs, x->width * sizeof *x->judged);
+    x->judged = memory_new(size_mul(x->n, x->options->epochs), x->width * sizeof *x->judged);
     x->nats = memory_new(x->options->epochs, sizeof *x->nats);
     x->scores = memory_new(x->n, CLEAN_N_JUDGES * sizeof *x->scores);
     x->labels = memory_new(x->n, sizeof *x->labels);

@@ -338,6 +338,7 @@ typedef struct judge {
     const lab_model *policy;
     size_t seed, fold;
     const sequence_item *chosen, *rejected; /* [n_pairs] */
+    double *base;                           /* [2, n_pairs] the base's scores of this fold's chosen, then rejected ones */
     double *margins;                        /* [epochs, n_pairs], of this fold's pairs */
 } judge;
 
@@ -350,23 +351,27 @@ static size_t take_fold(const noise *x, size_t fold, bool others, const sequence
     return n;
 }
 
+/* Scores of the fold's pairs, out [2, n_pairs]: chosen, then rejected; the first *n of each are there. */
+static agon_status score_fold(const judge *j, agon_ctx *ctx, const lab_model *m, double *out, size_t *n) {
+    const noise *x = j->x;
+    sequence_item *items = malloc(x->n_pairs * sizeof *items);
+    agon_status s = items ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    for (size_t side = 0; side < 2 && !s; side++) {
+        *n = take_fold(x, j->fold, false, side ? j->rejected : j->chosen, items);
+        s = lab_score(ctx, m, items, *n, out + side * x->n_pairs);
+    }
+    free(items);
+    return s;
+}
+
 /* Margins of the judge's fold, out of sample: the implicit reward's difference. */
 static agon_status at_epoch(void *arg, agon_ctx *ctx, size_t epoch) {
     const judge *j = arg;
-    const noise *x = j->x;
-    sequence_item *items = malloc(x->n_pairs * sizeof *items);
-    double *r = malloc(2 * x->n_pairs * sizeof *r), *margins = j->margins + epoch * x->n_pairs;
-    agon_status s = items && r ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    size_t n = s ? 0 : take_fold(x, j->fold, false, j->chosen, items);
-    if (!s)
-        s = implicit_reward(x, ctx, j->seed, j->policy, items, n, r);
-    if (!s)
-        take_fold(x, j->fold, false, j->rejected, items);
-    if (!s)
-        s = implicit_reward(x, ctx, j->seed, j->policy, items, n, r + n);
+    size_t n = 0, all = j->x->n_pairs;
+    double *r = malloc(2 * all * sizeof *r), *margins = j->margins + epoch * all;
+    agon_status s = r ? score_fold(j, ctx, j->policy, r, &n) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     for (size_t k = 0; k < n && !s; k++)
-        margins[k * N_FOLDS + j->fold] = r[k] - r[n + k];
-    free(items);
+        margins[k * N_FOLDS + j->fold] = (r[k] - j->base[k]) - (r[all + k] - j->base[all + k]);
     free(r);
     return s;
 }
@@ -380,9 +385,14 @@ static agon_status judge_fold(judge *j, agon_ctx *ctx) {
     snprintf(beta, sizeof beta, "beta=%.17g", x->beta);
     lab_training t = {.objective = "dpo", .settings = {beta}, .batch = x->batch, .lr = x->lr, .reference = x->base[j->seed]->m,
                       .seed = seed_derivef(x->seed + j->seed, "fold %zu", j->fold), .at_mark = at_epoch, .mark_arg = j, .n_marks = x->epochs};
-    agon_status s = chosen ? lab_model_copy(ctx, x->base[j->seed], &policy) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    j->base = malloc(2 * x->n_pairs * sizeof *j->base);
+    agon_status s = chosen && j->base ? lab_model_copy(ctx, x->base[j->seed], &policy) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     j->policy = policy;
-    size_t n = s ? 0 : take_fold(x, j->fold, true, j->chosen, chosen);
+    size_t n = 0;
+    if (!s)
+        s = score_fold(j, ctx, x->base[j->seed], j->base, &n);
+    if (!s)
+        n = take_fold(x, j->fold, true, j->chosen, chosen);
     if (!s) {
         take_fold(x, j->fold, true, j->rejected, rejected);
         s = lab_pairs(ctx, chosen, rejected, n, NULL, &rows);
@@ -392,6 +402,7 @@ static agon_status judge_fold(judge *j, agon_ctx *ctx) {
         s = lab_train(x->l, ctx, policy, &rows, &t);
     lab_rows_free(&rows);
     lab_model_free(policy);
+    free(j->base);
     free(chosen);
     return s;
 }
@@ -401,13 +412,13 @@ static agon_status judge_fold(judge *j, agon_ctx *ctx) {
 static void conclude(const noise *x, const double *margins, double *q) {
     size_t n = x->n_pairs, best = 0;
     double least = INFINITY;
+    flip_model f = {0};
     for (size_t e = 0; e < x->epochs; e++) {
-        const flip_model f = flip_model_fit(margins + e * n, n, 0.45);
-        double nats = flip_model_nats(&f, margins + e * n, n);
+        const flip_model fit = flip_model_fit(margins + e * n, n, 0.45);
+        double nats = flip_model_nats(&fit, margins + e * n, n);
         if (nats < least)
-            least = nats, best = e;
+            least = nats, best = e, f = fit;
     }
-    const flip_model f = flip_model_fit(margins + best * n, n, 0.45);
     for (size_t i = 0; i < n; i++)
         q[i] = flip_model_posterior(&f, margins[best * n + i]);
     q[n + JUDGED_RATE] = f.rate;
@@ -771,7 +782,7 @@ static agon_status plan(lab *l, double *trained, double *asked) {
         runs += trained_variant(&x, i / x.n_variants, i % x.n_variants) == i % x.n_variants ? seeds : 0;
     trained[0] = lab_rounds(l, x.n_seeds) * (double)x.n_corpus + (runs + (N_FOLDS - 1) * n) * 2 * (double)(x.steps * x.batch);
     double measured = (4 + 7.0 * (double)(1 + x.n_samples)) * (double)x.n_test; /* a completion is a pass a token, about seven */
-    asked[0] = n * (N_FOLDS - 1 + 4.0) * (double)(x.steps * x.batch) + runs * (2.0 * (double)x.n_pairs + measured) + seeds * (7.0 * N_TRIES * (double)x.n_all + measured);
+    asked[0] = n * (N_FOLDS - 1 + 2.0) * (double)(x.steps * x.batch) + runs * (2.0 * (double)x.n_pairs + measured) + seeds * (7.0 * N_TRIES * (double)x.n_all + measured);
     return AGON_OK;
 }
 

@@ -79,12 +79,16 @@ static hash256 trained(start *x, ratios *r) {
     return adapter_hash(x->p.a);
 }
 
-static hash256 trained_with(const char *objective, const char *setting) {
-    start *x = start_policy(objective);
+/* Closes x. */
+static hash256 trained_set(start *x, const char *setting) {
     assert_ok(x->p.ctx, objective_set(x->p.ctx, x->o.objective, setting, x->o.objective_options));
     hash256 id = trained(x, NULL);
     start_close(x);
     return id;
+}
+
+static hash256 trained_with(const char *objective, const char *setting) {
+    return trained_set(start_policy(objective), setting);
 }
 
 /* Without a ratio that leaves 1, every clip range would train the same adapter, and a sequence's ratio the same as a token's. */
@@ -229,10 +233,7 @@ static hash256 trained_values(bool learnt, const char *clip) {
         for (size_t k = 0; strstr(p.items[i].name, "v_head") && k < p.items[i].n_rows * p.items[i].n_columns; k++)
             p.items[i].value[k] = 0.05f;
     adapter_changed(x->p.ctx, x->p.a);
-    assert_ok(x->p.ctx, objective_set(x->p.ctx, x->o.objective, clip, x->o.objective_options));
-    hash256 id = trained(x, NULL);
-    start_close(x);
-    return id;
+    return trained_set(x, clip);
 }
 
 static void start__values_are_clipped_around_a_head_that_learnt(void **state) {
