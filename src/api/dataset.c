@@ -86,9 +86,7 @@ agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const
         s = ctx_fail(ctx, AGON_EUNSUPPORTED, "%s trains a head, which takes no preference vector; leave the dimensions out", d->objective->name);
     double settings[MAX_OBJECTIVE_OPTIONS];
     if (!s)
-        objective_defaults(d->objective, settings);
-    for (size_t i = 0; !s && i < o.n_settings; i++)
-        s = objective_set(ctx, d->objective, o.settings[i], settings);
+        s = objective_configure(ctx, d->objective, o.settings, o.n_settings, settings);
     if (!s)
         s = dataset_read_with(ctx, t->t, path, d->objective,
                               &(dataset_options){.max_tokens = o.max_length, .skip_bad = o.skip_bad, .group_size = o.group_size, .settings = settings,

@@ -9,11 +9,8 @@ agon_status agon_loss_json(agon_ctx *ctx, const char *name, const char *const *s
     const objective *o = NULL;
     double options[MAX_OBJECTIVE_OPTIONS] = {0};
     agon_status s = objective_named(ctx, name, &o);
-    if (s)
-        return s;
-    objective_defaults(o, options);
-    for (size_t i = 0; !s && i < n_settings; i++)
-        s = objective_set(ctx, o, settings[i], options);
+    if (!s)
+        s = objective_configure(ctx, o, settings, n_settings, options);
     return s ? s : objective_loss_json(ctx, o, options, request, n, answer);
 }
 

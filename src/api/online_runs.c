@@ -89,9 +89,7 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
         return s;
     *t = train_options_default();
     t->objective = r->objective;
-    objective_defaults(r->objective, t->objective_options);
-    for (size_t i = 0; i < o->n_settings && !s; i++)
-        s = objective_set(r->ctx, r->objective, o->settings[i], t->objective_options);
+    s = objective_configure(r->ctx, r->objective, o->settings, o->n_settings, t->objective_options);
     if (!s && o->lora_rank == 0 && !o->adapter)
         s = ctx_fail(r->ctx, AGON_EUNSUPPORTED, "online training trains an adapter: give the rank of a new one (--lora 16) or one to "
                      "go on from");

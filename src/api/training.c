@@ -151,9 +151,8 @@ static agon_status take_options(training *t, const agon_train_options *given) {
         s = train_numbers_check(t->ctx, o);
     t->inner = train_options_default();
     t->inner.objective = t->d->objective;
-    objective_defaults(t->d->objective, t->inner.objective_options);
-    for (size_t i = 0; !s && i < o->n_settings; i++)
-        s = objective_set(t->ctx, t->d->objective, o->settings[i], t->inner.objective_options);
+    if (!s)
+        s = objective_configure(t->ctx, t->d->objective, o->settings, o->n_settings, t->inner.objective_options);
     if (!s && o->adapter && o->lora_rank > 0)
         s = ctx_fail(t->ctx, AGON_EINVAL, "give an adapter to go on from or the rank of a new one, not both");
     if (!s)

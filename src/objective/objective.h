@@ -133,6 +133,9 @@ void objective_set_vocabulary(const objective *o, size_t n, double values[MAX_OB
 /* Sets "beta=0.1". AGON_EINVAL names the option, its range and the nearest known name. */
 AGON_MUST_CHECK agon_status objective_set(agon_ctx *ctx, const objective *o, const char *assignment,
                                           double values[MAX_OBJECTIVE_OPTIONS]);
+/* The defaults, then assignments [n] in order; AGON_EINVAL as objective_set, of the first that is wrong. */
+AGON_MUST_CHECK agon_status objective_configure(agon_ctx *ctx, const objective *o, const char *const *assignments, size_t n,
+                                                double values[MAX_OBJECTIVE_OPTIONS]);
 /* `agon loss`: the JSON request of the CLI in, the JSON answer out (new string). */
 AGON_MUST_CHECK agon_status objective_loss_json(agon_ctx *ctx, const objective *o, const double *options,
                                                 const char *request, size_t n, char **answer);

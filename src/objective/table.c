@@ -102,3 +102,12 @@ agon_status objective_set(agon_ctx *ctx, const objective *o, const char *assignm
     }
     return unknown_option(ctx, o, name);
 }
+
+agon_status objective_configure(agon_ctx *ctx, const objective *o, const char *const *assignments, size_t n,
+                                double values[MAX_OBJECTIVE_OPTIONS]) {
+    agon_status s = AGON_OK;
+    objective_defaults(o, values);
+    for (size_t i = 0; i < n && !s; i++)
+        s = objective_set(ctx, o, assignments[i], values);
+    return s;
+}

@@ -251,10 +251,7 @@ static agon_status check_objective(reader *r) {
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: train.objective: the recipe %s makes answers (sft) and pairs (dpo and its kin), which %s cannot "
                         "learn from alone; agon train and 'recipe: train' take rows of your own", r->where, c->recipe, wanted);
     double options[MAX_OBJECTIVE_OPTIONS];
-    objective_defaults(o, options);
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < c->train.set.n && !s; i++)
-        s = objective_set(r->ctx, o, c->train.set.items[i], options);
+    agon_status s = objective_configure(r->ctx, o, (const char *const *)c->train.set.items, c->train.set.n, options);
     char why[400];
     snprintf(why, sizeof why, "%s", agon_error(r->ctx));
     return s ? ctx_fail(r->ctx, s, "%s: train.set: %s", r->where, why) : AGON_OK;

@@ -47,10 +47,7 @@ static agon_status read_file(void *arg, json_t **result) {
     dataset *d = NULL;
     char *text = NULL, hex[HASH_HEX_SIZE];
     hash256 h;
-    agon_status s = AGON_OK;
-    objective_defaults(r->objective, settings);
-    for (size_t i = 0; i < config->train.set.n && !s; i++)
-        s = objective_set(ctx, r->objective, config->train.set.items[i], settings);
+    agon_status s = objective_configure(ctx, r->objective, (const char *const *)config->train.set.items, config->train.set.n, settings);
     if (!s)
         s = dataset_read_with(ctx, model_tokenizer(r->c->model), config->train.data, r->objective, &o, &d);
     if (!s)
@@ -152,12 +149,9 @@ static agon_status admit(cast *c, const objective *o, const json_t *rows) {
     json_array_foreach(rows, n, one)
         json_array_append(list, json_object_get(one, "row"));
     options.objective = o;
-    objective_defaults(o, options.objective_options);
     options.batch_rows = (size_t)config->train.batch;
     options.selection = (train_selection){.tau = config->train.small_loss, .ramp = config->train.small_loss_ramp};
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < config->train.set.n && !s; i++)
-        s = objective_set(ctx, o, config->train.set.items[i], options.objective_options);
+    agon_status s = objective_configure(ctx, o, (const char *const *)config->train.set.items, config->train.set.n, options.objective_options);
     if (!s)
         s = dataset_from_json(ctx, model_tokenizer(c->model), list, o, options.objective_options, (size_t)config->train.max_length, &d);
     if (!s) {

@@ -133,17 +133,14 @@ static agon_status plan_options(actors *a, const train_plan *plan, uint64_t seed
     o->objective = objective_find(plan->objective);
     if (!o->objective)
         return ctx_fail(a->ctx, AGON_ENOTFOUND, "there is no objective '%s'", plan->objective);
-    objective_defaults(o->objective, o->objective_options);
-    for (size_t i = 0; i < plan->n_settings; i++) {
-        agon_status s = objective_set(a->ctx, o->objective, plan->settings[i], o->objective_options);
-        if (s)
-            return s;
-    }
+    agon_status s = objective_configure(a->ctx, o->objective, (const char *const *)plan->settings, plan->n_settings, o->objective_options);
+    if (s)
+        return s;
     const train_optimiser *x = plan->optimiser;
     if (x) {
         o->clip_norm = (float)x->clip_norm;
         o->beta1 = (float)x->beta1, o->beta2 = (float)x->beta2, o->eps = (float)x->eps;
-        agon_status s = schedule_find(a->ctx, x->schedule, &o->schedule);
+        s = schedule_find(a->ctx, x->schedule, &o->schedule);
         if (s)
             return s;
     }
