@@ -307,7 +307,7 @@ static void roll_out(online *x, size_t step) {
     completion out[GROUPS * N_SAMPLES];
     uint64_t seeds[N_SAMPLES];
     const size_t *first;
-    size_t n = order_step(x->options->seed, x->rows.n, GROUPS, step, x->order, &first);
+    size_t n = order_step(x->options->seed, x->rows.n, GROUPS, 1, step, x->order, &first);
     sampling how = sampling_default();
     how.max_tokens = N_NEW;
     how.ignore_stop_tokens = true;

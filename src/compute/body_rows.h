@@ -56,15 +56,23 @@ static void column_sums(const float *dy, size_t n_rows, size_t width, size_t fir
     v_store_n(db + first, sum, n);
 }
 
-static void rope_row(float *x, size_t n_heads, size_t head_dim, const float *inv_freq, int32_t position,
-                     int direction) {
-    const size_t half = head_dim / 2;
-    lanes p = v_set((float)position), sign = v_set(direction < 0 ? -1.0f : 1.0f);
+static void rope_angles(const float *inv_freq, size_t half, int32_t position, float *table) {
+    lanes p = v_set((float)position);
     for (size_t i = 0; i < half; i += LANES_N) {
         size_t n = size_min(LANES_N, half - i);
         lanes s, c;
         v_sincos(v_mul(p, v_load_n(inv_freq + i, n)), &s, &c);
-        s = v_mul(s, sign);
+        v_store_n(table + i, c, n);
+        v_store_n(table + half + i, s, n);
+    }
+}
+
+static void rope_row(float *x, size_t n_heads, size_t head_dim, const float *table, int direction) {
+    const size_t half = head_dim / 2;
+    lanes sign = v_set(direction < 0 ? -1.0f : 1.0f);
+    for (size_t i = 0; i < half; i += LANES_N) {
+        size_t n = size_min(LANES_N, half - i);
+        lanes c = v_load_n(table + i, n), s = v_mul(v_load_n(table + half + i, n), sign);
         lanes minus_s = v_sub(v_set(0.0f), s);
         for (size_t h = 0; h < n_heads; h++) {
             float *a = x + h * head_dim + i, *b = a + half;

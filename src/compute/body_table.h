@@ -13,6 +13,7 @@ const kernels KERNELS = {
     .rms_norm_dx = rms_norm_dx,
     .rms_norm_dweight = rms_norm_dweight,
     .column_sums = column_sums,
+    .rope_table = rope_angles,
     .rope = rope_row,
     .swiglu = swiglu_range,
     .swiglu_backward = swiglu_backward_range,

@@ -49,15 +49,35 @@ void matrix_row(const matrix *m, size_t row, float *out);
  * multiplies the finished f32 product (LoRA's alpha/r); 1 is exact. */
 void matmul(agon_ctx *ctx, const float *x, size_t n_rows, const matrix *w, const float *bias,
             float scale, bool accumulate, float *y);
-/* Up to MATMUL_PARTS products of the same rows in one job, y = x W^T + bias each: the bits of matmul, but the rows are rounded once and no
- * thread waits between. All W have one dtype and n_in. */
+/* Up to MATMUL_PARTS products of the same rows in one job, and what follows them: each block of a result is finished while it is in the
+ * cache, and no thread waits between. The bits are those of matmul, rope and swiglu one after the other. */
 enum { MATMUL_PARTS = 3 };
-typedef struct matmul_part {
+/* y of rows [first, first + n_rows) += scale * (x W^T), x [n_rows, n_in] of these rows: an adapter's second factor. */
+typedef struct matmul_addition {
+    size_t first, n_rows;
+    const float *x;
     const matrix *w;
+    float scale;
+} matmul_addition;
+typedef struct matmul_part {
+    const matrix *w;   /* all of one dtype and n_in */
     const float *bias; /* [n_out] or NULL */
-    float *y;          /* [n_rows, n_out] */
+    float *y;          /* [n_rows, n_out] = x W^T + bias, then */
+    const matmul_addition *additions; /* [n_additions], in this order, then */
+    size_t n_additions;
+    bool rotate;       /* heads of head_dim columns are turned by `rotation` */
 } matmul_part;
-void matmul_parts(agon_ctx *ctx, const float *x, size_t n_rows, const matmul_part *parts, size_t n_parts);
+typedef struct matmul_job {
+    const float *x; /* [n_rows, n_in] */
+    size_t n_rows;
+    bool accumulate; /* y += */
+    const float *rotation; /* [n_rows, head_dim] of rope_table, where a part rotates */
+    size_t head_dim;
+    float *swiglu; /* [n_rows, n_out] = silu(y of part 0) * y of part 1, two parts of one n_out; NULL: no */
+    size_t n_parts;
+    matmul_part parts[MATMUL_PARTS];
+} matmul_job;
+void matmul_run(agon_ctx *ctx, const matmul_job *job);
 /* dx[n_rows, n_in] = (accumulate ? dx : 0) + scale * (dy[n_rows, n_out] W). Needs MATRIX_BACKWARD. */
 void matmul_dx(agon_ctx *ctx, const float *dy, size_t n_rows, const matrix *w, float scale,
                bool accumulate, float *dx);
@@ -142,11 +162,11 @@ void rms_norm_backward(agon_ctx *ctx, const float *x, const float *inv_rms, cons
                        const float *dy, size_t n_rows, size_t width, bool accumulate, float *dx,
                        float *dweight);
 
-/* Rotary embedding, rotate-half form (pairs i, i + head_dim/2), in place on x [n_rows, n_heads*head_dim].
- * inv_freq [head_dim/2] (scaling already in it); positions [n_rows] absolute along the chain; direction
- * +1 forward, -1 backward (the transpose). */
-void rope(agon_ctx *ctx, float *x, size_t n_rows, size_t n_heads, size_t head_dim,
-          const float *inv_freq, const int32_t *positions, int direction);
+/* Rotary embedding, rotate-half form (pairs i, i + head_dim/2), in place on x [n_rows, n_heads*head_dim]. `table` [n_rows, head_dim] has each
+ * row's cosines and then its sines, which are the same in every layer: rope_table makes it from inv_freq [head_dim/2] (scaling already in
+ * it) and positions [n_rows] absolute along the chain. direction +1 forward, -1 backward (the transpose). */
+void rope_table(agon_ctx *ctx, size_t n_rows, size_t head_dim, const float *inv_freq, const int32_t *positions, float *table);
+void rope(agon_ctx *ctx, float *x, size_t n_rows, size_t n_heads, size_t head_dim, const float *table, int direction);
 
 /* y = silu(gate) * up, [n]. */
 void swiglu(agon_ctx *ctx, const float *gate, const float *up, size_t n, float *y);

@@ -230,7 +230,7 @@ void head_backward(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n
         pool_run(ctx->pool, n_row_blocks * n_parts, gradient_task, &j);
         product_run(ctx, &(product){.dtype = w->dtype, .x = scratch, .ldx = HEAD_SEGMENT, .n_rows = n_rows,
                                     .first_k = first, .k = n, .resume = true,
-                                    .n_parts = 1, .parts = {{&w->backward, d_hidden, w->n_in, NULL}}});
+                                    .n_parts = 1, .parts = {{.w = &w->backward, .y = d_hidden, .ldy = w->n_in}}});
         if (dw)
             weight_gradient_run(ctx, &(weight_gradient){w->dtype, scratch, HEAD_SEGMENT, hidden, w->n_in,
                                                         n_rows, n, w->n_in, 1.0f, dw + first * w->n_in});

@@ -134,8 +134,9 @@ typedef struct kernels {
     void (*rms_norm_dweight)(const float *x, const float *inv_rms, const float *dy, size_t n_rows,
                              size_t width, size_t first, size_t n, float *dweight);
     void (*column_sums)(const float *dy, size_t n_rows, size_t width, size_t first, size_t n, float *db);
-    void (*rope)(float *x, size_t n_heads, size_t head_dim, const float *inv_freq, int32_t position,
-                 int direction);
+    /* table [2 * half]: cosines, sines of position * inv_freq [half]; then n_heads of one row turned by it. */
+    void (*rope_table)(const float *inv_freq, size_t half, int32_t position, float *table);
+    void (*rope)(float *x, size_t n_heads, size_t head_dim, const float *table, int direction);
     void (*swiglu)(const float *gate, const float *up, size_t n, float *y);
     void (*swiglu_backward)(const float *gate, const float *up, const float *dy, size_t n,
                             float *dgate, float *dup);

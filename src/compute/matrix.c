@@ -229,69 +229,147 @@ void product_multiply(agon_ctx *ctx, compute_dtype dtype, int thread, const gemm
 typedef struct product_job {
     agon_ctx *ctx;
     const product *p;
-    size_t row_block, panels_per_task, n_panel_tasks;
+    size_t row_block;
+    /* Columns are cut in units of so many panels, counted through the parts: part i has n_units[i] from first_unit[i] on. */
+    size_t unit, first_unit[MATMUL_PARTS], n_units[MATMUL_PARTS];
+    size_t units_per_task, n_unit_tasks;
 } product_job;
+
+/* Rows and columns of a part that a task has; n_cols may be 0. */
+typedef struct product_block {
+    size_t row, n_rows, column, n_cols;
+} product_block;
 
 static size_t count_panels(const pack *w) {
     return round_up(w->n, LANES_N) / LANES_N;
 }
 
-/* A task: some rows by some panels, counted through all parts. */
+static product_block block_of(const product_job *j, size_t i, size_t row, size_t first) {
+    const size_t before = j->first_unit[i], n = j->p->parts[i].w->n, width = j->unit * LANES_N;
+    size_t from = first > before ? first - before : 0, end = first + j->units_per_task;
+    end = size_min(end > before ? end - before : 0, j->n_units[i]);
+    return (product_block){row, size_min(j->row_block, j->p->n_rows - row), from * width,
+                           from < end ? size_min(end * width, n) - from * width : 0};
+}
+
+static gemm block_gemm(const product_part *part, const product_block *b, compute_dtype dtype, size_t k, float scale, bool accumulate) {
+    return (gemm){.n_rows = b->n_rows,
+                  .k = dtype == COMPUTE_BF16 ? round_up(k, K_BLOCK) : k,
+                  .n_cols = b->n_cols,
+                  .y = part->y + b->row * part->ldy + b->column,
+                  .ldy = part->ldy,
+                  .scale = scale,
+                  .accumulate = accumulate};
+}
+
+/* The block's additions. The rows of x are rounded where those of the first product were. */
+static void add_products(agon_ctx *ctx, const product_part *part, const product_block *b, int thread) {
+    for (const matmul_addition *a = part->additions; a < part->additions + part->n_additions; a++) {
+        const compute_dtype dtype = a->w->dtype;
+        const size_t k = a->w->n_in, first = b->row > a->first ? b->row : a->first;
+        const size_t end = size_min(b->row + b->n_rows, a->first + a->n_rows);
+        if (first >= end)
+            continue;
+        const product_block rows = {first, end - first, b->column, b->n_cols};
+        gemm g = block_gemm(part, &rows, dtype, k, a->scale, true);
+        g.a = product_rows(ctx, dtype, a->x + (first - a->first) * k, k, rows.n_rows, k, thread, &g.lda);
+        product_weights(&a->w->forward, dtype, b->column / LANES_N, 0, &g);
+        product_multiply(ctx, dtype, thread, &g);
+    }
+}
+
+/* What follows the products, on the block. */
+static void finish_block(const product_job *j, const product_block *blocks) {
+    const product *p = j->p;
+    const kernels *k = kernels_of(j->ctx);
+    for (size_t i = 0; i < p->n_parts; i++) {
+        const product_part *part = &p->parts[i];
+        const product_block *b = &blocks[i];
+        for (size_t row = b->row; part->rotate && b->n_cols && row < b->row + b->n_rows; row++)
+            k->rope(part->y + row * part->ldy + b->column, b->n_cols / p->head_dim, p->head_dim, p->rotation + row * p->head_dim, 1);
+    }
+    for (size_t row = blocks->row; p->swiglu && row < blocks->row + blocks->n_rows; row++) {
+        const size_t at = row * p->parts->ldy + blocks->column;
+        k->swiglu(p->parts[0].y + at, p->parts[1].y + at, blocks->n_cols, p->swiglu + at);
+    }
+}
+
+/* A task: some rows by some units. */
 static void product_task(void *arg, size_t task, int thread) {
     const product_job *j = arg;
     const product *p = j->p;
-    size_t row = task / j->n_panel_tasks * j->row_block, first = task % j->n_panel_tasks * j->panels_per_task;
-    gemm g = {
-        .n_rows = size_min(j->row_block, p->n_rows - row),
-        .k = p->dtype == COMPUTE_BF16 ? round_up(p->k, K_BLOCK) : p->k,
-        .scale = p->scale,
-        .accumulate = p->accumulate,
-        .resume = p->resume,
-    };
-    g.a = product_rows(j->ctx, p->dtype, p->x + row * p->ldx, p->ldx, g.n_rows, p->k, thread, &g.lda);
-    size_t before = 0; /* panels of the parts already gone through */
-    for (const product_part *part = p->parts; part < p->parts + p->n_parts; before += count_panels(part++->w)) {
-        size_t from = first > before ? first - before : 0, end = first + j->panels_per_task;
-        end = size_min(end > before ? end - before : 0, count_panels(part->w));
-        if (from >= end)
+    const size_t row = task / j->n_unit_tasks * j->row_block, first = task % j->n_unit_tasks * j->units_per_task;
+    product_block blocks[MATMUL_PARTS];
+    size_t lda = 0;
+    const void *a = product_rows(j->ctx, p->dtype, p->x + row * p->ldx, p->ldx, size_min(j->row_block, p->n_rows - row), p->k, thread, &lda);
+    for (size_t i = 0; i < p->n_parts; i++) {
+        const product_part *part = &p->parts[i];
+        const product_block *b = &blocks[i];
+        blocks[i] = block_of(j, i, row, first);
+        if (!b->n_cols)
             continue;
-        size_t column = from * LANES_N;
-        g.n_cols = size_min(end * LANES_N, part->w->n) - column;
-        g.y = part->y + row * part->ldy + column;
-        g.ldy = part->ldy;
-        g.bias = part->bias ? part->bias + column : NULL;
-        product_weights(part->w, p->dtype, from, p->first_k, &g);
+        gemm g = block_gemm(part, b, p->dtype, p->k, p->scale, p->accumulate);
+        g.a = a;
+        g.lda = lda;
+        g.bias = part->bias ? part->bias + b->column : NULL;
+        g.resume = p->resume;
+        product_weights(part->w, p->dtype, b->column / LANES_N, p->first_k, &g);
         product_multiply(j->ctx, p->dtype, thread, &g);
     }
+    for (size_t i = 0; i < p->n_parts; i++)
+        if (blocks[i].n_cols)
+            add_products(j->ctx, &p->parts[i], &blocks[i], thread);
+    finish_block(j, blocks);
+}
+
+/* Panels that hold whole heads, where heads are turned. */
+static size_t unit_panels(const product *p) {
+    size_t unit = 1;
+    for (size_t i = 0; i < p->n_parts; i++)
+        while (p->parts[i].rotate && unit * LANES_N % p->head_dim)
+            unit++;
+    return unit;
+}
+
+static size_t rows_of_task(agon_ctx *ctx, const product *p) {
+    size_t rows = product_row_block(ctx, p->dtype, round_up(p->k, K_BLOCK), p->n_rows, ROWS_MAX);
+    for (const product_part *part = p->parts; part < p->parts + p->n_parts; part++)
+        for (const matmul_addition *a = part->additions; a < part->additions + part->n_additions; a++)
+            rows = size_min(rows, product_row_block(ctx, a->w->dtype, round_up(a->w->n_in, K_BLOCK), p->n_rows, ROWS_MAX));
+    return rows;
 }
 
 void product_run(agon_ctx *ctx, const product *p) {
     if (p->n_rows == 0)
         return;
     assert(p->n_parts > 0 && p->n_parts <= MATMUL_PARTS);
-    product_job j = {.ctx = ctx, .p = p,
-                     .row_block = product_row_block(ctx, p->dtype, round_up(p->k, K_BLOCK), p->n_rows, ROWS_MAX)};
-    size_t n_row_blocks = (p->n_rows + j.row_block - 1) / j.row_block, n_panels = 0;
-    for (size_t i = 0; i < p->n_parts; i++)
-        n_panels += count_panels(p->parts[i].w);
+    product_job j = {.ctx = ctx, .p = p, .row_block = rows_of_task(ctx, p), .unit = unit_panels(p)};
+    size_t n_row_blocks = (p->n_rows + j.row_block - 1) / j.row_block, n_units = 0;
+    for (size_t i = 0; i < p->n_parts; i++) {
+        j.n_units[i] = (count_panels(p->parts[i].w) + j.unit - 1) / j.unit;
+        j.first_unit[i] = p->swiglu ? 0 : n_units; /* a task of SwiGLU has the same columns of both parts */
+        n_units = j.first_unit[i] + j.n_units[i];
+    }
     /* About four tasks a thread, so that a slow core does not hold up the others. */
     size_t parts = (4 * (size_t)ctx->n_threads + n_row_blocks - 1) / n_row_blocks;
-    size_t least = p->n_rows < 16 ? 2 : PANELS_MIN;
-    j.panels_per_task = round_up((n_panels + parts - 1) / parts, 2);
-    if (j.panels_per_task < least)
-        j.panels_per_task = least;
-    j.n_panel_tasks = (n_panels + j.panels_per_task - 1) / j.panels_per_task;
-    pool_run(ctx->pool, n_row_blocks * j.n_panel_tasks, product_task, &j);
+    size_t least = p->n_rows < 16 ? 2 : PANELS_MIN, panels = round_up((n_units * j.unit + parts - 1) / parts, 2);
+    j.units_per_task = ((panels > least ? panels : least) + j.unit - 1) / j.unit;
+    j.n_unit_tasks = (n_units + j.units_per_task - 1) / j.units_per_task;
+    pool_run(ctx->pool, n_row_blocks * j.n_unit_tasks, product_task, &j);
 }
 
-void matmul_parts(agon_ctx *ctx, const float *x, size_t n_rows, const matmul_part *parts, size_t n_parts) {
-    assert(n_parts > 0 && n_parts <= MATMUL_PARTS);
-    product p = {.dtype = parts->w->dtype, .x = x, .ldx = parts->w->n_in, .n_rows = n_rows, .k = parts->w->n_in, .scale = 1.0f,
-                 .n_parts = n_parts};
-    for (size_t i = 0; i < n_parts; i++) {
-        const matrix *w = parts[i].w;
-        assert(w->forward.data && w->dtype == p.dtype && w->n_in == p.k);
-        p.parts[i] = (product_part){&w->forward, parts[i].y, w->n_out, parts[i].bias};
+void matmul_run(agon_ctx *ctx, const matmul_job *job) {
+    const matrix *first = job->parts->w;
+    assert(job->n_parts > 0 && job->n_parts <= MATMUL_PARTS);
+    assert(!job->swiglu || (job->n_parts == 2 && first->n_out == job->parts[1].w->n_out));
+    product p = {.dtype = first->dtype, .x = job->x, .ldx = first->n_in, .n_rows = job->n_rows, .k = first->n_in, .scale = 1.0f,
+                 .accumulate = job->accumulate, .rotation = job->rotation, .head_dim = job->head_dim, .swiglu = job->swiglu,
+                 .n_parts = job->n_parts};
+    for (size_t i = 0; i < job->n_parts; i++) {
+        const matmul_part *part = &job->parts[i];
+        assert(part->w->forward.data && part->w->dtype == p.dtype && part->w->n_in == p.k);
+        assert(!part->rotate || (job->rotation && part->w->n_out % job->head_dim == 0));
+        p.parts[i] = (product_part){&part->w->forward, part->y, part->w->n_out, part->bias, part->additions, part->n_additions, part->rotate};
     }
     product_run(ctx, &p);
 }
@@ -301,7 +379,7 @@ void matmul(agon_ctx *ctx, const float *x, size_t n_rows, const matrix *w, const
     assert(w->forward.data);
     product_run(ctx, &(product){.dtype = w->dtype, .x = x, .ldx = w->n_in, .n_rows = n_rows, .k = w->n_in,
                                 .scale = scale, .accumulate = accumulate,
-                                .n_parts = 1, .parts = {{&w->forward, y, w->n_out, bias}}});
+                                .n_parts = 1, .parts = {{.w = &w->forward, .y = y, .ldy = w->n_out, .bias = bias}}});
 }
 
 void matmul_dx(agon_ctx *ctx, const float *dy, size_t n_rows, const matrix *w, float scale,
@@ -309,7 +387,7 @@ void matmul_dx(agon_ctx *ctx, const float *dy, size_t n_rows, const matrix *w, f
     assert(w->backward.data);
     product_run(ctx, &(product){.dtype = w->dtype, .x = dy, .ldx = w->n_out, .n_rows = n_rows, .k = w->n_out,
                                 .scale = scale, .accumulate = accumulate,
-                                .n_parts = 1, .parts = {{&w->backward, dx, w->n_in, NULL}}});
+                                .n_parts = 1, .parts = {{.w = &w->backward, .y = dx, .ldy = w->n_in}}});
 }
 
 /* ---- weight gradients --------------------------------------------------------------------------

@@ -32,12 +32,15 @@ struct matrix {
 };
 
 /* Of each part y[n_rows, w->n] from x[n_rows, k] and depths [first_k, first_k + k) of its w (first_k a multiple of
- * 32). The other fields are gemm's. Parts are one job: the rows are rounded for all of them, and nobody waits between. */
+ * 32). The other fields are gemm's and matmul_job's. Parts are one job: the rows are rounded for all of them, and nobody waits between. */
 typedef struct product_part {
     const pack *w;
     float *y;
     size_t ldy;
     const float *bias;
+    const matmul_addition *additions;
+    size_t n_additions;
+    bool rotate;
 } product_part;
 typedef struct product {
     compute_dtype dtype;
@@ -46,6 +49,9 @@ typedef struct product {
     size_t first_k, k;
     float scale;
     bool accumulate, resume;
+    const float *rotation;
+    size_t head_dim;
+    float *swiglu;
     size_t n_parts;
     product_part parts[MATMUL_PARTS];
 } product;

@@ -175,7 +175,7 @@ static agon_status test_attention_blocks(bench *b, hasher *h) {
 static agon_status test_rows(bench *b, hasher *h) {
     enum { N = ROWS * N_IN };
     float *x = inputs(b, N), *w = inputs(b, N_IN), *dy = inputs(b, N), *y = take(b, N), *dx = take(b, N);
-    float *inv = take(b, ROWS), *dw = inputs(b, N_IN), *freq = take(b, N_IN / 2);
+    float *inv = take(b, ROWS), *dw = inputs(b, N_IN), *freq = take(b, N_IN / 2), *angles = take(b, N);
     int32_t positions[ROWS];
     for (int i = 0; i < ROWS; i++)
         positions[i] = i * i * 40;
@@ -184,7 +184,8 @@ static agon_status test_rows(bench *b, hasher *h) {
     rms_norm(b->ctx, x, ROWS, N_IN, w, 1e-5f, y, inv);
     rms_norm_backward(b->ctx, x, inv, w, dy, ROWS, N_IN, false, dx, dw);
     bias_gradient(b->ctx, dy, ROWS, N_IN, dw);
-    rope(b->ctx, y, ROWS, 1, N_IN, freq, positions, 1);
+    rope_table(b->ctx, ROWS, N_IN, freq, positions, angles);
+    rope(b->ctx, y, ROWS, 1, N_IN, angles, 1);
     add_bits(h, y, N);
     add_bits(h, dx, N);
     add_bits(h, dw, N_IN);

@@ -26,7 +26,9 @@ typedef struct pass {
     float *dq, *d_attention; /* [n, n_heads*head_dim] */
     float *dk, *dv;          /* [n, n_kv_heads*head_dim] */
     float *dq_raw, *dk_raw;  /* the same as dq, dk without head norms */
-    float *low, *d_low;      /* [n, rank] */
+    float *low;              /* [MATMUL_PARTS, n, rank] */
+    float *d_low;            /* [n, rank] */
+    size_t rank;
     float *attention_scratch; /* [n_attention_scratch] */
     size_t n_attention_scratch;
 } pass;
@@ -50,7 +52,7 @@ size_t backward_bytes(const model_config *c, size_t n, size_t n_scored, size_t r
     size_t d = workspace_size(n * c->d_model, 4), f = workspace_size(n * c->d_ff, 4);
     size_t q = workspace_size(n * c->n_heads * c->head_dim, 4), kv = workspace_size(n * c->n_kv_heads * c->head_dim, 4);
     const attention_shape shape = attention_shape_of(c);
-    return 3 * d + 4 * f + 3 * q + 3 * kv + 2 * workspace_size(n * rank, 4) + workspace_size(n, 4) +
+    return 3 * d + 4 * f + 3 * q + 3 * kv + workspace_size(MATMUL_PARTS * n * rank, 4) + workspace_size(n * rank, 4) + workspace_size(n, 4) +
            workspace_size(attention_scratch_floats(&shape, n, n), 4) + selection_bytes(c, n_scored);
 }
 
@@ -75,7 +77,8 @@ static void pass_take(pass *p, workspace *w, size_t rank) {
     p->dv = floats(w, kv);
     p->dq_raw = c->qk_norm ? floats(w, q) : p->dq;
     p->dk_raw = c->qk_norm ? floats(w, kv) : p->dk;
-    p->low = floats(w, n * rank);
+    p->rank = rank;
+    p->low = floats(w, MATMUL_PARTS * n * rank);
     p->d_low = floats(w, n * rank);
     const attention_shape shape = attention_shape_of(c);
     p->n_attention_scratch = attention_scratch_floats(&shape, n, n);
@@ -134,8 +137,8 @@ static void head_backward_rotary(const pass *p, size_t layer, const activations 
     const model_layer *l = &p->m->layers[layer];
     const layer_gradients *g = p->train ? NULL : &p->m->train->layers[layer];
     size_t n = p->rows->n;
-    rope(p->ctx, p->dq, n, c->n_heads, c->head_dim, p->m->inv_freq, p->rows->positions, -1);
-    rope(p->ctx, p->dk, n, c->n_kv_heads, c->head_dim, p->m->inv_freq, p->rows->positions, -1);
+    rope(p->ctx, p->dq, n, c->n_heads, c->head_dim, p->rows->rotation, -1);
+    rope(p->ctx, p->dk, n, c->n_kv_heads, c->head_dim, p->rows->rotation, -1);
     if (!c->qk_norm)
         return;
     rms_norm_backward(p->ctx, a->q_raw, a->inv_rms_q, l->q_norm, p->dq, n * c->n_heads, c->head_dim, false,
@@ -175,7 +178,9 @@ static activations layer_activations(const pass *p, size_t layer) {
         return a;
     activations fill = a;
     fill.x_attention = NULL;
-    layer_scratch scratch = {.normed = p->normed, .product = p->product, .low = p->low};
+    assert(p->rows->n_groups == 1);
+    matmul_addition additions[MATMUL_PARTS];
+    layer_scratch scratch = {.normed = p->normed, .product = p->product, .low = p->low, .rank = p->rank, .additions = additions};
     size_t n = p->rows->n * p->m->config.d_model;
     memcpy(p->d_normed, a.x_attention, n * sizeof *p->d_normed);
     layer_forward(p->ctx, p->m, layer, p->rows, &fill, &scratch, NULL, p->d_normed);

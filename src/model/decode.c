@@ -76,8 +76,10 @@ static row_set part_fill(part *p, const decode_token *tokens, size_t n) {
 }
 
 /* Only the rows with a place are left, in their order: after the last layer's keys nobody reads the others. */
-static row_set part_keep(part *p, const decode_token *tokens, size_t n, size_t d, float *x, float *normed) {
-    row_set rows = {.tokens = p->tokens, .positions = p->positions, .keys = p->keys, .groups = p->groups};
+static row_set part_keep(part *p, const decode_token *tokens, size_t n, forward_buffers *b, const model_config *c) {
+    const size_t d = c->d_model, head_dim = c->head_dim;
+    float *x = b->x, *normed = b->scratch.normed, *rotation = b->rotation;
+    row_set rows = {.tokens = p->tokens, .positions = p->positions, .keys = p->keys, .groups = p->groups, .rotation = rotation};
     for (size_t i = 0; i < n; i++) {
         size_t to = rows.n;
         if (p->place[i] < 0)
@@ -88,6 +90,7 @@ static row_set part_keep(part *p, const decode_token *tokens, size_t n, size_t d
         p->keys[to] = p->keys[i];
         memmove(x + to * d, x + i * d, d * sizeof *x);
         memmove(normed + to * d, normed + i * d, d * sizeof *normed);
+        memmove(rotation + to * head_dim, rotation + i * head_dim, head_dim * sizeof *rotation);
         add_row(p, &rows, tokens[i].adapter);
     }
     return rows;
@@ -106,7 +109,7 @@ static agon_status run_part(agon_ctx *ctx, const model *m, workspace *w, kv_cach
     part p = part_take(w, n);
     row_set rows = part_fill(&p, tokens + first, n);
     forward_buffers b = forward_buffers_take(w, c, n, rank);
-    embed_rows(ctx, m, &rows, b.x);
+    begin_rows(ctx, m, &rows, b.rotation, b.x);
     for (size_t i = 0; i < n; i++)
         p.place[i] = -1;
     for (size_t i = 0; i < n_heads; i++)
@@ -119,7 +122,7 @@ static agon_status run_part(agon_ctx *ctx, const model *m, workspace *w, kv_cach
             continue;
         }
         layer_keys(ctx, m, l, &rows, &b.layer, &b.scratch, &layer, b.x);
-        rows = part_keep(&p, tokens + first, n, d, b.x, b.scratch.normed);
+        rows = part_keep(&p, tokens + first, n, &b, c);
         layer_rows(ctx, m, l, &rows, &b.layer, &b.scratch, &layer, b.x);
     }
     for (size_t i = 0; i < n_heads; i++)

@@ -27,8 +27,9 @@ void gather_rows(const float *from, const int32_t *rows, size_t n, size_t width,
         memcpy(to + i * width, from + (size_t)rows[i] * width, width * sizeof *to);
 }
 
-void embed_rows(agon_ctx *ctx, const model *m, const row_set *rows, float *x) {
-    (void)ctx;
+void begin_rows(agon_ctx *ctx, const model *m, row_set *rows, float *rotation, float *x) {
+    rope_table(ctx, rows->n, m->config.head_dim, m->inv_freq, rows->positions, rotation);
+    rows->rotation = rotation;
     for (size_t i = 0; i < rows->n; i++)
         matrix_row(m->embedding, (size_t)rows->tokens[i], x + i * m->config.d_model);
 }
@@ -41,42 +42,52 @@ size_t adapters_max_rank(const row_set *rows) {
     return rank;
 }
 
-static void add_adapters(agon_ctx *ctx, const model *m, size_t layer, linear_kind kind, const row_set *rows,
-                         const float *x, float *low, float *y) {
-    size_t n_in = linear_n_in(&m->config, kind), n_out = linear_n_out(&m->config, kind);
-    for (size_t g = 0; g < rows->n_groups; g++) {
-        const row_group *group = &rows->groups[g];
-        const lora *item = group->adapter ? adapter_item(group->adapter, layer, kind) : NULL;
-        if (!item || !item->a)
-            continue;
-        matmul(ctx, x + group->first * n_in, group->n, item->a, NULL, 1.0f, false, low);
-        matmul(ctx, low, group->n, item->b, NULL, adapter_scale(group->adapter), true,
-               y + group->first * n_out);
-    }
-}
-
 static const float *bias_of(const model_layer *l, linear_kind kind) {
     return (int)kind < N_BIASED ? l->bias[kind] : NULL;
 }
 
-/* x += W x_in + bias + adapters. */
-static void linear_add(agon_ctx *ctx, const model *m, size_t layer, linear_kind kind, const row_set *rows,
-                       const float *x_in, float *low, float *x) {
-    const model_layer *l = &m->layers[layer];
-    matmul(ctx, x_in, rows->n, l->linear[kind], bias_of(l, kind), 1.0f, true, x);
-    add_adapters(ctx, m, layer, kind, rows, x_in, low, x);
+/* First factors of the adapters on kinds[i], A x, and what the second ones add to part i. */
+static void take_additions(agon_ctx *ctx, size_t layer, const linear_kind *kinds, const row_set *rows, const layer_scratch *s,
+                           matmul_job *job) {
+    const size_t n_in = matrix_n_in(job->parts->w);
+    for (size_t i = 0; i < job->n_parts; i++)
+        job->parts[i].additions = s->additions + i * rows->n_groups;
+    for (size_t g = 0; g < rows->n_groups; g++) {
+        const row_group *group = &rows->groups[g];
+        matmul_job low = {.x = job->x + group->first * n_in, .n_rows = group->n};
+        for (size_t i = 0; group->adapter && i < job->n_parts; i++) {
+            const lora *item = adapter_item(group->adapter, layer, kinds[i]);
+            float *y = s->low + (i * rows->n + group->first) * s->rank;
+            if (!item->a)
+                continue;
+            low.parts[low.n_parts++] = (matmul_part){.w = item->a, .y = y};
+            s->additions[i * rows->n_groups + job->parts[i].n_additions++] =
+                (matmul_addition){group->first, group->n, y, item->b, adapter_scale(group->adapter)};
+        }
+        if (low.n_parts)
+            matmul_run(ctx, &low);
+    }
 }
 
-/* y[i] = W x + bias + adapters of kinds[i], which read the same x. */
+/* y[i] = W x + bias + adapters of kinds[i], which read the job's x, and what the job says follows. */
 static void linears(agon_ctx *ctx, const model *m, size_t layer, size_t n, const linear_kind *kinds, const row_set *rows,
-                    const float *x, float *low, float *const *y) {
+                    const layer_scratch *s, float *const *y, matmul_job *job) {
     const model_layer *l = &m->layers[layer];
-    matmul_part parts[MATMUL_PARTS];
+    job->n_rows = rows->n;
+    job->n_parts = n;
+    job->rotation = rows->rotation;
+    job->head_dim = m->config.head_dim;
     for (size_t i = 0; i < n; i++)
-        parts[i] = (matmul_part){l->linear[kinds[i]], bias_of(l, kinds[i]), y[i]};
-    matmul_parts(ctx, x, rows->n, parts, n);
-    for (size_t i = 0; i < n; i++)
-        add_adapters(ctx, m, layer, kinds[i], rows, x, low, y[i]);
+        job->parts[i] = (matmul_part){.w = l->linear[kinds[i]], .bias = bias_of(l, kinds[i]), .y = y[i],
+                                      .rotate = !m->config.qk_norm && (kinds[i] == LINEAR_Q || kinds[i] == LINEAR_K)};
+    take_additions(ctx, layer, kinds, rows, s, job);
+    matmul_run(ctx, job);
+}
+
+/* x += W x_in + adapters. */
+static void linear_add(agon_ctx *ctx, const model *m, size_t layer, linear_kind kind, const row_set *rows, const layer_scratch *s,
+                       const float *x_in, float *x) {
+    linears(ctx, m, layer, 1, &kind, rows, s, &x, &(matmul_job){.x = x_in, .accumulate = true});
 }
 
 static void keep_keys(const cache_layer *cache, const activations *a, size_t n, size_t width) {
@@ -98,24 +109,26 @@ static void project(agon_ctx *ctx, const model *m, size_t layer, const row_set *
         memcpy(a->x_attention, x, rows->n * m->config.d_model * sizeof *x);
     rms_norm(ctx, x, rows->n, m->config.d_model, m->layers[layer].attention_norm, m->config.norm_eps, s->normed,
              a->inv_rms_attention);
-    linears(ctx, m, layer, n, kinds, rows, s->normed, s->low, y);
+    linears(ctx, m, layer, n, kinds, rows, s, y, &(matmul_job){.x = s->normed});
 }
 
 static void finish_keys(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
                         const cache_layer *cache) {
     const model_config *c = &m->config;
-    if (c->qk_norm)
+    if (c->qk_norm) {
         rms_norm(ctx, a->k_raw, rows->n * c->n_kv_heads, c->head_dim, m->layers[layer].k_norm, c->norm_eps, a->k, a->inv_rms_k);
-    rope(ctx, a->k, rows->n, c->n_kv_heads, c->head_dim, m->inv_freq, rows->positions, 1);
+        rope(ctx, a->k, rows->n, c->n_kv_heads, c->head_dim, rows->rotation, 1);
+    }
     if (cache)
         keep_keys(cache, a, rows->n, c->n_kv_heads * c->head_dim);
 }
 
 static void finish_queries(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a) {
     const model_config *c = &m->config;
-    if (c->qk_norm)
-        rms_norm(ctx, a->q_raw, rows->n * c->n_heads, c->head_dim, m->layers[layer].q_norm, c->norm_eps, a->q, a->inv_rms_q);
-    rope(ctx, a->q, rows->n, c->n_heads, c->head_dim, m->inv_freq, rows->positions, 1);
+    if (!c->qk_norm)
+        return;
+    rms_norm(ctx, a->q_raw, rows->n * c->n_heads, c->head_dim, m->layers[layer].q_norm, c->norm_eps, a->q, a->inv_rms_q);
+    rope(ctx, a->q, rows->n, c->n_heads, c->head_dim, rows->rotation, 1);
 }
 
 /* From queries, keys and values to the next layer's x. */
@@ -127,13 +140,12 @@ static void attend_and_feed(agon_ctx *ctx, const model *m, size_t layer, const r
     const attention_shape shape = attention_shape_of(c);
     size_t n = rows->n, d = c->d_model;
     attention(ctx, &shape, n, rows->keys, a->q, cache ? cache->k : a->k, cache ? cache->v : a->v, a->attention, a->lse);
-    linear_add(ctx, m, layer, LINEAR_O, rows, a->attention, s->low, x);
+    linear_add(ctx, m, layer, LINEAR_O, rows, s, a->attention, x);
     if (a->x_mlp)
         memcpy(a->x_mlp, x, n * d * sizeof *x);
     rms_norm(ctx, x, n, d, m->layers[layer].mlp_norm, c->norm_eps, s->normed, a->inv_rms_mlp);
-    linears(ctx, m, layer, 2, kinds, rows, s->normed, s->low, y);
-    swiglu(ctx, a->gate, a->up, n * c->d_ff, s->product);
-    linear_add(ctx, m, layer, LINEAR_DOWN, rows, s->product, s->low, x);
+    linears(ctx, m, layer, 2, kinds, rows, s, y, &(matmul_job){.x = s->normed, .swiglu = s->product});
+    linear_add(ctx, m, layer, LINEAR_DOWN, rows, s, s->product, x);
 }
 
 void layer_keys(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
@@ -145,7 +157,7 @@ void layer_keys(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows
 void layer_rows(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
                 const layer_scratch *s, const cache_layer *cache, float *x) {
     static const linear_kind queries[] = {LINEAR_Q};
-    linears(ctx, m, layer, 1, queries, rows, s->normed, s->low, &a->q_raw);
+    linears(ctx, m, layer, 1, queries, rows, s, &a->q_raw, &(matmul_job){.x = s->normed});
     finish_queries(ctx, m, layer, rows, a);
     attend_and_feed(ctx, m, layer, rows, a, s, cache, x);
 }
@@ -208,11 +220,13 @@ static activations activations_take(workspace *w, region r, const model_config *
 }
 
 size_t layer_scratch_bytes(const model_config *c, size_t n, size_t rank) {
-    return workspace_size(n * c->d_model, 4) + workspace_size(n * c->d_ff, 4) + workspace_size(n * rank, 4);
+    return workspace_size(n * c->d_model, 4) + workspace_size(n * c->d_ff, 4) + workspace_size(MATMUL_PARTS * n * rank, 4) +
+           workspace_size(MATMUL_PARTS * n, sizeof(matmul_addition));
 }
 
 layer_scratch layer_scratch_take(workspace *w, region r, const model_config *c, size_t n, size_t rank) {
-    return (layer_scratch){floats(w, r, n * c->d_model), floats(w, r, n * c->d_ff), floats(w, r, n * rank)};
+    return (layer_scratch){floats(w, r, n * c->d_model), floats(w, r, n * c->d_ff), floats(w, r, MATMUL_PARTS * n * rank), rank,
+                           workspace_take(w, r, MATMUL_PARTS * n, sizeof(matmul_addition))};
 }
 
 size_t score_bytes(const model_config *c, size_t n_scored, size_t n_logits) {
@@ -222,13 +236,14 @@ size_t score_bytes(const model_config *c, size_t n_scored, size_t n_logits) {
 }
 
 size_t forward_bytes(const model_config *c, size_t n, size_t rank) {
-    return workspace_size(n * c->d_model, 4) + activations_bytes(c, n, KEEP_NOTHING) +
+    return workspace_size(n * c->d_model, 4) + workspace_size(n * c->head_dim, 4) + activations_bytes(c, n, KEEP_NOTHING) +
            layer_scratch_bytes(c, n, rank);
 }
 
 forward_buffers forward_buffers_take(workspace *w, const model_config *c, size_t n, size_t rank) {
     forward_buffers b;
     b.x = floats(w, REGION_SCRATCH, n * c->d_model);
+    b.rotation = floats(w, REGION_SCRATCH, n * c->head_dim);
     b.layer = activations_take(w, REGION_SCRATCH, c, n, KEEP_NOTHING);
     b.scratch = layer_scratch_take(w, REGION_SCRATCH, c, n, rank);
     return b;
@@ -238,7 +253,7 @@ size_t stored_bytes(const model_config *c, size_t n, size_t n_scored, bool recom
     size_t d = workspace_size(n * c->d_model, 4);
     size_t layers = recompute ? size_add(size_mul(c->n_layers, d), activations_bytes(c, n, KEEP_INPUT))
                               : size_mul(c->n_layers, activations_bytes(c, n, KEEP_ALL));
-    return size_add(layers, 2 * d + 2 * workspace_size(n, 4) + 2 * workspace_size(n_scored, 4));
+    return size_add(layers, 2 * d + workspace_size(n * c->head_dim, 4) + 2 * workspace_size(n, 4) + 2 * workspace_size(n_scored, 4));
 }
 
 /* Of a tree's first scored tokens, as many as a constant size holds: never tokens x vocabulary. */
@@ -333,9 +348,10 @@ static agon_status run_chunk(agon_ctx *ctx, const model *m, workspace *w, const 
     if (status)
         return status;
     forward_buffers b = forward_buffers_take(w, c, p->rows.n, adapters_max_rank(&p->rows));
-    embed_rows(ctx, m, &p->rows, b.x);
+    row_set rows = p->rows;
+    begin_rows(ctx, m, &rows, b.rotation, b.x);
     for (size_t l = 0; l < c->n_layers && !status; l++) {
-        layer_forward(ctx, m, l, &p->rows, &b.layer, &b.scratch, NULL, b.x);
+        layer_forward(ctx, m, l, &rows, &b.layer, &b.scratch, NULL, b.x);
         status = ctx_check_interrupt(ctx);
     }
     return status ? status : score_rows(ctx, m, w, p, b.x, out, NULL, NULL, NULL);
@@ -441,6 +457,7 @@ static agon_status take_stored(agon_ctx *ctx, const model *m, workspace *w, trai
     if (s->recompute)
         s->shared = activations_take(w, REGION_STORED, c, n, KEEP_INPUT);
     s->x_final = floats(w, REGION_STORED, d);
+    s->rotation = floats(w, REGION_STORED, n * c->head_dim);
     s->lse = floats(w, REGION_STORED, s->plan.n_scored);
     s->entropy = floats(w, REGION_STORED, s->plan.n_scored);
     if (kept) {
@@ -467,7 +484,7 @@ static agon_status run_tree(agon_ctx *ctx, const model *m, workspace *w, const s
         return status;
     const model_config *c = &m->config;
     layer_scratch scratch = layer_scratch_take(w, REGION_SCRATCH, c, s->plan.rows.n, adapters_max_rank(&s->plan.rows));
-    embed_rows(ctx, m, &s->plan.rows, s->x_final);
+    begin_rows(ctx, m, &s->plan.rows, s->rotation, s->x_final);
     for (size_t l = 0; l < c->n_layers && !status; l++) {
         activations a = train_state_layer(s, l);
         layer_forward(ctx, m, l, &s->plan.rows, &a, &scratch, NULL, s->x_final);

@@ -183,6 +183,7 @@ typedef struct row_set {
     size_t n;
     const int32_t *tokens, *positions; /* [n] */
     const attention_keys *keys;        /* [n] */
+    const float *rotation;             /* [n, head_dim] of rope_table; set by begin_rows */
     const row_group *groups;
     size_t n_groups;
 } row_set;
@@ -252,7 +253,9 @@ typedef struct activations {
 typedef struct layer_scratch {
     float *normed;  /* [n, d_model] */
     float *product; /* [n, d_ff]: silu(gate) * up */
-    float *low;     /* [n, largest adapter rank] */
+    float *low;     /* [MATMUL_PARTS, n, rank] of adapters, rank the largest of them */
+    size_t rank;
+    matmul_addition *additions; /* [MATMUL_PARTS, n_groups] */
 } layer_scratch;
 
 /* Where decode keeps keys and values; NULL for a forward without cache. */
@@ -271,13 +274,15 @@ void layer_keys(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows
 /* The rest, for rows whose keys are there: with a cache, these may be fewer rows than layer_keys had, x and normed alike. */
 void layer_rows(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a,
                 const layer_scratch *scratch, const cache_layer *cache, float *x);
-void embed_rows(agon_ctx *ctx, const model *m, const row_set *rows, float *x);
+/* What all layers need: the tokens' embeddings in x [n, d_model], the positions' angles in rotation [n, head_dim], which rows then names. */
+void begin_rows(agon_ctx *ctx, const model *m, row_set *rows, float *rotation, float *x);
 /* to[i] = from[rows[i]], [n, width]. */
 void gather_rows(const float *from, const int32_t *rows, size_t n, size_t width, float *to);
 
 /* Buffers of a forward without gradients, in REGION_SCRATCH. */
 typedef struct forward_buffers {
     float *x; /* [n, d_model] */
+    float *rotation; /* [n, head_dim] */
     activations layer;
     layer_scratch scratch;
 } forward_buffers;
@@ -303,6 +308,7 @@ struct train_state {
     activations *layers;  /* [n_layers] */
     activations shared;
     float *x_final;       /* residual after the last layer */
+    float *rotation;      /* [n, head_dim], the plan's */
     float *lse, *entropy; /* [n_scored]; entropy only where the forward was asked for it */
     bool has_entropy;
     kept_logits kept; /* of the first scored tokens, where memory allows */

@@ -130,7 +130,7 @@ static void rows_and_adamw(agon_ctx *ctx, const char *path, size_t n_rows, size_
     int32_t positions[64];
     state = n;
     float *x = values(n), *w = values(width), *dy = values(n), *y = values(n), *dx = values(n), *inv = values(n_rows), *dw = values(width);
-    float *freq = values(width / 2), *m = values(n), *v = values(n);
+    float *freq = values(width / 2), *angles = values(n), *m = values(n), *v = values(n);
     for (size_t i = 0; i < n_rows; i++)
         positions[i] = (int32_t)(i * i * 40);
     for (size_t i = 0; i < n; i++)
@@ -143,7 +143,8 @@ static void rows_and_adamw(agon_ctx *ctx, const char *path, size_t n_rows, size_
     bias_gradient(ctx, dy, n_rows, width, dw);
     show(path, "bias_gradient", n_rows, width, 0, dw, width * sizeof *dw);
     if (width % 2 == 0) {
-        rope(ctx, y, n_rows, 1, width, freq, positions, 1);
+        rope_table(ctx, n_rows, width, freq, positions, angles);
+        rope(ctx, y, n_rows, 1, width, angles, 1);
         show(path, "rope", n_rows, width, 0, y, n * sizeof *y);
     }
     swiglu(ctx, x, dy, n, y);
@@ -156,7 +157,7 @@ static void rows_and_adamw(agon_ctx *ctx, const char *path, size_t n_rows, size_
     show(path, "adamw", n_rows, width, 0, x, n * sizeof *x);
     double sum = sum_squares(ctx, x, n);
     show(path, "sum_squares", n_rows, width, 0, &sum, sizeof sum);
-    float *all[] = {x, w, dy, y, dx, inv, dw, freq, m, v};
+    float *all[] = {x, w, dy, y, dx, inv, dw, freq, angles, m, v};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
 }

@@ -109,7 +109,7 @@ static void matmul__row_counts_do_not_matter(void **state) {
 }
 
 /* Tasks take panels through the parts, so their borders fall anywhere. */
-static void matmul_parts__has_the_bits_of_single_products(void **state) {
+static void matmul_run__has_the_bits_of_single_products(void **state) {
     (void)state;
     enum { ROWS = 130, N_IN = 96, PARTS = 3, MOST = 210 };
     static const size_t n_out[PARTS] = {50, 7, MOST}, n_rows[] = {1, 2, 5, 13, ROWS};
@@ -120,17 +120,19 @@ static void matmul_parts__has_the_bits_of_single_products(void **state) {
         y[i] = calloc(ROWS * MOST, sizeof **y);
     FOR_EACH_MODE(ctx) {
         for (int dtype = COMPUTE_F32; dtype <= COMPUTE_BF16; dtype++) {
-            matmul_part parts[PARTS];
+            matmul_job job = {.x = x};
             matrix *m[PARTS];
             for (size_t i = 0; i < PARTS; i++) {
                 assert_ok(ctx, matrix_new(ctx, (compute_dtype)dtype, n_out[i], N_IN, MATRIX_FORWARD, w + i * N_IN, &m[i]));
-                parts[i] = (matmul_part){m[i], i == 1 ? bias : NULL, y[i]};
+                job.parts[i] = (matmul_part){.w = m[i], .bias = i == 1 ? bias : NULL, .y = y[i]};
             }
             for (size_t k = 0; k < sizeof n_rows / sizeof *n_rows; k++)
                 for (size_t n = 1; n <= PARTS; n++) {
-                    matmul_parts(ctx, x, n_rows[k], parts, n);
+                    job.n_rows = n_rows[k];
+                    job.n_parts = n;
+                    matmul_run(ctx, &job);
                     for (size_t i = 0; i < n; i++) {
-                        matmul(ctx, x, n_rows[k], m[i], parts[i].bias, 1, false, want);
+                        matmul(ctx, x, n_rows[k], m[i], job.parts[i].bias, 1, false, want);
                         assert_same_bits(y[i], want, n_rows[k] * n_out[i]);
                         memset(y[i], 0, ROWS * MOST * sizeof **y);
                     }
@@ -145,6 +147,79 @@ static void matmul_parts__has_the_bits_of_single_products(void **state) {
     free(w);
     free(bias);
     free(want);
+}
+
+/* What a layer asks of one job: adapters of some rows, in two ranks, on top of what y held; then heads turned, or two results gated.
+ * Heads of 24 columns end inside panels. */
+static void matmul_run__adds_turns_and_gates_as_one_after_the_other(void **state) {
+    (void)state;
+    enum { ROWS = 130, N_IN = 96, HEAD_DIM = 24, N_OUT = 9 * HEAD_DIM, RANKS = 2, SIZE = ROWS * N_OUT };
+    static const size_t n_rows[] = {1, 3, 14, ROWS}, rank[RANKS] = {8, 3000};
+    rng r = rng_new(21);
+    float *x = random_floats(&r, ROWS * N_IN), *w = random_floats(&r, (N_OUT + 2) * N_IN), *b = random_floats(&r, N_OUT * 3000);
+    float *low = random_floats(&r, ROWS * 3000), *start = random_floats(&r, SIZE), *bias = random_floats(&r, N_OUT);
+    float *y[2], *want[2], *gated = calloc(SIZE, sizeof *gated), *want_gated = calloc(SIZE, sizeof *gated);
+    float *table = calloc(ROWS * HEAD_DIM, sizeof *table), inv_freq[HEAD_DIM / 2];
+    int32_t positions[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        positions[i] = (int32_t)(3 * i);
+    for (size_t i = 0; i < HEAD_DIM / 2; i++)
+        inv_freq[i] = 1.0f / (float)(1 + i);
+    for (size_t i = 0; i < 2; i++) {
+        y[i] = calloc(SIZE, sizeof **y);
+        want[i] = calloc(SIZE, sizeof **want);
+    }
+    FOR_EACH_MODE(ctx) {
+        matrix *m[2], *second[RANKS];
+        rope_table(ctx, ROWS, HEAD_DIM, inv_freq, positions, table);
+        for (size_t i = 0; i < 2; i++)
+            assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, N_OUT, N_IN, MATRIX_FORWARD, w + i * N_IN, &m[i]));
+        for (size_t i = 0; i < RANKS; i++)
+            assert_ok(ctx, matrix_new(ctx, i ? COMPUTE_BF16 : COMPUTE_F32, N_OUT, rank[i], MATRIX_FORWARD, b, &second[i]));
+        for (size_t k = 0; k < 4 * sizeof n_rows / sizeof *n_rows; k++) {
+            const size_t n = n_rows[k / 4], half = n / 2;
+            const bool accumulate = k & 1, gate = k & 2;
+            const matmul_addition additions[] = {{0, half, low, second[0], 0.5f}, {half, n - half, low, second[1], 2.0f}};
+            matmul_job job = {.x = x, .n_rows = n, .accumulate = accumulate, .rotation = table, .head_dim = HEAD_DIM,
+                              .swiglu = gate ? gated : NULL, .n_parts = 2};
+            for (size_t i = 0; i < 2; i++) {
+                job.parts[i] = (matmul_part){.w = m[i], .bias = i ? NULL : bias, .y = y[i], .additions = additions,
+                                             .n_additions = i ? 2 : 1, .rotate = !gate && i == 0};
+                memcpy(y[i], start, SIZE * sizeof **y);
+                memcpy(want[i], start, SIZE * sizeof **want);
+                matmul(ctx, x, n, m[i], i ? NULL : bias, 1, accumulate, want[i]);
+                matmul(ctx, low, half, second[0], NULL, 0.5f, true, want[i]);
+                if (i)
+                    matmul(ctx, low, n - half, second[1], NULL, 2.0f, true, want[i] + half * N_OUT);
+                if (!gate && i == 0)
+                    rope(ctx, want[i], n, N_OUT / HEAD_DIM, HEAD_DIM, table, 1);
+            }
+            matmul_run(ctx, &job);
+            for (size_t i = 0; i < 2; i++)
+                assert_same_bits(y[i], want[i], SIZE);
+            swiglu(ctx, want[0], want[1], n * N_OUT, want_gated);
+            if (gate)
+                assert_same_bits(gated, want_gated, n * N_OUT);
+            memset(gated, 0, SIZE * sizeof *gated);
+        }
+        for (size_t i = 0; i < 2; i++) {
+            matrix_free(m[i]);
+            matrix_free(second[i]);
+        }
+    }
+    for (size_t i = 0; i < 2; i++) {
+        free(y[i]);
+        free(want[i]);
+    }
+    free(x);
+    free(w);
+    free(b);
+    free(low);
+    free(start);
+    free(bias);
+    free(gated);
+    free(want_gated);
+    free(table);
 }
 
 /* More rows than are packed at a time. */
@@ -243,7 +318,8 @@ int main(void) {
         cmocka_unit_test(bf16__rounds_to_even_and_flushes_denormals),
         cmocka_unit_test(matmul__equals_the_contract_on_every_path),
         cmocka_unit_test(matmul__row_counts_do_not_matter),
-        cmocka_unit_test(matmul_parts__has_the_bits_of_single_products),
+        cmocka_unit_test(matmul_run__has_the_bits_of_single_products),
+        cmocka_unit_test(matmul_run__adds_turns_and_gates_as_one_after_the_other),
         cmocka_unit_test(matmul_dw__rows_are_cut_anywhere),
         cmocka_unit_test(matmul_dw__continues_over_calls),
         cmocka_unit_test(matrix__rows_and_later_uses_hold_the_same_values),
