@@ -528,7 +528,7 @@ typedef struct agon_train_options {
     size_t checkpoint_every;   /* steps; 0: about every half minute (results do not depend on it) */
     bool must_resume;          /* AGON_ENOTFOUND when there is nothing to go on with */
     bool overwrite;            /* start anew over an earlier training */
-    /* After each step, on the caller's thread. Not AGON_OK stops with that status. NULL: none. */
+    /* After each step, on the caller's thread. Not AGON_OK stops with that status, AGON_EINTERRUPTED with a checkpoint too. NULL: none. */
     agon_status (*on_step)(void *arg, const agon_train_progress *progress);
     void (*on_resume)(void *arg, size_t step); /* goes on after this many steps; NULL: none */
     void *arg;
@@ -856,9 +856,10 @@ AGON_API AGON_MUST_CHECK agon_status agon_eval(agon_ctx *ctx, const agon_model *
  * "by_default"}]}; *json new. */
 AGON_API AGON_MUST_CHECK agon_status agon_suites(agon_ctx *ctx, char **json);
 
-/* Asks work under way with this context to stop at the next safe point with AGON_EINTERRUPTED.
- * Safe to call from a signal handler. */
+/* Asks work under way with this context to stop at the next safe point with AGON_EINTERRUPTED; later calls stop at once as well,
+ * until agon_interrupt_clear. Both are safe to call from a signal handler and from any thread. */
 AGON_API void agon_interrupt(agon_ctx *ctx);
+AGON_API void agon_interrupt_clear(agon_ctx *ctx);
 
 #ifdef __cplusplus
 }

@@ -4,6 +4,7 @@
 #define API_MANIFEST_H
 
 #include "base/ctx.h"
+#include "base/file.h"
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,13 @@ static inline const char *manifest_difference(json_t *found, json_t *wanted) {
         }
     }
     return NULL;
+}
+
+/* AGON_EINVAL: the folder `output`, which is to be begun over, is the one that `what` is read from. */
+static inline agon_status output_is_not_input(agon_ctx *ctx, const char *output, const char *input, const char *what) {
+    if (!file_same(output, input))
+        return AGON_OK;
+    return ctx_fail(ctx, AGON_EINVAL, "%s is where %s is read from, which --overwrite would delete; give another output folder", output, what);
 }
 
 /* AGON_EINVAL names the folder, the first difference and how to mend it. */

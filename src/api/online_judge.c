@@ -27,19 +27,11 @@ static agon_status no_memory(agon_ctx *ctx) {
 
 /* ---- opening ------------------------------------------------------------------------------------------------- */
 
-static bool same_file(const char *a, const char *b) {
-    char *x = realpath(a, NULL), *y = realpath(b, NULL);
-    bool same = x && y && strcmp(x, y) == 0;
-    free(x);
-    free(y);
-    return same;
-}
-
 /* A model on this machine: the policy's own base is not opened twice. */
 static agon_status open_local(online_judge *j, agon_model *m) {
     char *path = NULL;
     agon_status s = agon_model_find(j->ctx, j->options->judge_model, &path);
-    bool own = !s && !same_file(path, weights_path(model_weights(m->m)));
+    bool own = !s && !file_same(path, weights_path(model_weights(m->m)));
     agon_model_options how = agon_model_options_default();
     how.f32 = model_dtype(m->m) == COMPUTE_F32;
     if (own)

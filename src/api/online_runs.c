@@ -327,13 +327,20 @@ static agon_status find_state(online_run *r, char **summary) {
     bool strange = faccessat(r->lock, "adapter_config.json", F_OK, 0) == 0 || faccessat(r->lock, "config.json", F_OK, 0) == 0 ||
                    faccessat(r->lock, "training.json", F_OK, 0) == 0;
     if (r->options.overwrite) {
+        s = output_is_not_input(r->ctx, r->output, weights_path(model_weights(r->m->m)), "the model");
+        if (!s && r->options.adapter)
+            s = output_is_not_input(r->ctx, r->output, r->options.adapter, "the adapter");
+        if (!s && strange && !file_exists(r->manifest_path))
+            s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training, which --overwrite would replace; give "
+                         "another output folder", r->output);
+        if (s)
+            return s;
         unlink(r->manifest_path);
         unlink(r->state_path);
         unlink(r->judged_path);
     }
     if (!file_exists(r->manifest_path) && strange && !r->options.overwrite)
-        return ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training; give another output folder, or "
-                        "--overwrite", r->output);
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training; give another output folder", r->output);
     if (!file_exists(r->manifest_path)) {
         unlink(r->state_path); /* a state without its record, as a kill in the middle of --overwrite leaves it */
         unlink(r->judged_path);

@@ -81,6 +81,8 @@ bool agon_has_reward(const agon_model *m, const agon_adapter *adapter) {
 agon_status agon_reward(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_score_request *requests,
                         size_t n, agon_reward_result *results) {
     rewarder w = {.ctx = ctx, .m = m->m, .adapter = adapter ? adapter->a : NULL};
+    if (n > 0)
+        memset(results, 0, n * sizeof *results);
     w.head = w.adapter && adapter_head(w.adapter, HEAD_REWARD) ? adapter_head(w.adapter, HEAD_REWARD)
                                                                : model_scalar_head(w.m, HEAD_REWARD);
     if (!w.head)
@@ -93,8 +95,6 @@ agon_status agon_reward(agon_ctx *ctx, const agon_model *m, const agon_adapter *
         s = workspace_new(ctx, 0, &w.work);
     if (s)
         return s;
-    if (n > 0)
-        memset(results, 0, n * sizeof *results);
     for (size_t i = 0, take; !s && i < n; i += take) {
         size_t tokens = length(&requests[i]);
         for (take = 1; i + take < n && take < GROUP_REQUESTS; take++)

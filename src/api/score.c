@@ -117,6 +117,8 @@ agon_status agon_score(agon_ctx *ctx, const agon_model *m, const agon_adapter *a
     size_t n_vocabulary = model_get_config(m->m)->n_vocabulary;
     scorer s = {.ctx = ctx, .m = m, .adapter = adapter ? adapter->a : NULL, .temperature = temperature_take(temperature),
                 .n_top = n_top < n_vocabulary ? n_top : n_vocabulary, .n_vocabulary = n_vocabulary};
+    if (n > 0)
+        memset(results, 0, n * sizeof *results);
     if (!temperature_is_valid(s.temperature))
         return ctx_fail(ctx, AGON_EINVAL, "a temperature of %g: it must be from %g to %g (0 means 1)", temperature,
                         (double)LEAST_TEMPERATURE, (double)MOST_TEMPERATURE);
@@ -127,8 +129,6 @@ agon_status agon_score(agon_ctx *ctx, const agon_model *m, const agon_adapter *a
         status = workspace_new(ctx, 0, &s.work);
     if (status)
         return status;
-    if (n > 0)
-        memset(results, 0, n * sizeof *results);
     for (size_t i = 0, take; !status && i < n; i += take) {
         size_t tokens = length(&requests[i]);
         for (take = 1; i + take < n && take < GROUP_REQUESTS; take++)

@@ -53,7 +53,9 @@ agon_train_options agon_train_options_default(void) {
 }
 
 size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options) {
+    const agon_train_options none = agon_train_options_default();
     train_options o = train_options_default();
+    options = options ? options : &none;
     o.objective = d->objective;
     o.epochs = options->epochs;
     o.batch_rows = options->batch_rows ? options->batch_rows : 1;
@@ -65,7 +67,8 @@ size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *optio
 }
 
 double agon_train_learning_rate(const agon_dataset *d, const agon_train_options *options) {
-    return learning_rate_take(options, d->objective);
+    const agon_train_options none = agon_train_options_default();
+    return learning_rate_take(options ? options : &none, d->objective);
 }
 
 typedef struct training {
@@ -86,6 +89,7 @@ typedef struct training {
     int lock;
     bool resumes; /* there is a checkpoint */
     bool began; /* by this call: the manifest is its own */
+    bool refused; /* on_step asked to stop */
     double step_start, stored; /* monotonic_seconds */
     size_t resumed_after;
 } training;
@@ -419,19 +423,35 @@ static agon_status open_folder(training *t) {
     return AGON_OK;
 }
 
-/* What an earlier training left, its index files first. */
-static void remove_result(const training *t) {
-    static const char *const names[] = {"training.json", "checkpoint.bin", "adapter_config.json", "adapter_model.safetensors",
-                                        "panacea.safetensors", "config.json", "model.safetensors", "reward_scale.json",
-                                        "partner/adapter_config.json", "partner/adapter_model.safetensors", "partner/reward_scale.json"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        unlinkat(t->lock, names[i], 0);
+static const char *const result_names[] = {"adapter_config.json", "adapter_model.safetensors", "panacea.safetensors", "config.json",
+                                           "model.safetensors", "reward_scale.json", "partner/adapter_config.json",
+                                           "partner/adapter_model.safetensors", "partner/reward_scale.json"};
+enum { N_RESULT_NAMES = sizeof result_names / sizeof *result_names };
+
+/* Begins over an earlier training and removes what it left; killed in between, it is this training, before its first step. */
+static agon_status begin_over(training *t) {
+    const bool earlier = file_exists(t->manifest_path);
+    agon_status s = output_is_not_input(t->ctx, t->output, weights_path(model_weights(t->m->m)), "the model");
+    if (!s && t->options.adapter)
+        s = output_is_not_input(t->ctx, t->output, t->options.adapter, "the adapter");
+    for (size_t i = 0; i < N_RESULT_NAMES && !s && !earlier; i++)
+        if (faccessat(t->lock, result_names[i], F_OK, 0) == 0)
+            return ctx_fail(t->ctx, AGON_EINVAL, "%s has %s of no training, which --overwrite would delete; give another output folder",
+                            t->output, result_names[i]);
+    if (s)
+        return s;
+    unlinkat(t->lock, "checkpoint.bin", 0);
+    if ((s = write_manifest(t)))
+        return s;
+    for (size_t i = 0; i < N_RESULT_NAMES; i++)
+        unlinkat(t->lock, result_names[i], 0);
     for (size_t i = 0; i < t->d->n_adapters; i++)
-        for (size_t k = 2; k < sizeof names / sizeof *names; k++) {
+        for (size_t k = 0; k < N_RESULT_NAMES; k++) {
             char path[MAX_DIMENSION_NAME + 64];
-            snprintf(path, sizeof path, "%s/%s", t->d->adapters[i], names[k]);
+            snprintf(path, sizeof path, "%s/%s", t->d->adapters[i], result_names[k]);
             unlinkat(t->lock, path, 0);
         }
+    return AGON_OK;
 }
 
 /* Finds out where the folder stands. *summary is set when it is done already. */
@@ -446,7 +466,7 @@ static agon_status find_state(training *t, char **summary) {
     if (s)
         return s;
     if (t->options.overwrite) {
-        remove_result(t);
+        s = begin_over(t);
     } else if (file_exists(t->manifest_path)) {
         s = options_damaged(t->ctx, json_read_file(t->ctx, t->manifest_path, &found), t->manifest_path);
         if (!s)
@@ -491,7 +511,8 @@ static agon_status on_step(void *arg, const train_progress *p) {
                                     .adapter = t->team.n ? t->d->adapters[p->member] : NULL};
     agon_status s = t->options.on_step ? t->options.on_step(t->options.arg, &progress) : AGON_OK;
     t->step_start = monotonic_seconds();
-    return s;
+    t->refused = s != AGON_OK;
+    return s ? ctx_fail(t->ctx, s, "stopped after step %zu, as on_step asked", p->step) : s;
 }
 
 static bool wants_checkpoint(void *arg, size_t step) {
@@ -539,7 +560,7 @@ static agon_status run_training(training *t) {
                   image.data, image.size);
     if (image.data)
         file_unmap(&image);
-    return t->resumes ? options_damaged(t->ctx, s, t->checkpoint_path) : s;
+    return t->resumes && !t->refused ? options_damaged(t->ctx, s, t->checkpoint_path) : s;
 }
 
 static agon_status write_result(training *t) {

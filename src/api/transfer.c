@@ -267,6 +267,11 @@ static agon_status export_adapter(agon_ctx *ctx, const agon_model *m, const agon
 agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, const char *format, const char *dtype,
                         const char *path, char **json) {
     double error = 0;
+    agon_status s = options_given(ctx, "the format", format);
+    if (!s)
+        s = options_given(ctx, "the path", path);
+    if (s)
+        return s;
     bool peft = strcmp(format, "peft") == 0;
     if (!peft && strcmp(format, "hf") != 0 && strcmp(format, "gguf") != 0)
         return ctx_fail(ctx, AGON_EINVAL, "export: the format is hf, gguf or peft, not '%.40s'", format);
@@ -274,7 +279,7 @@ agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, con
         return ctx_fail(ctx, AGON_EINVAL, "export: %.300s exists already; give another path, or delete it", path);
     if (!peft && !dtype)
         dtype = "bf16";
-    agon_status s = peft ? export_adapter(ctx, m, a, dtype, path)
+    s = peft ? export_adapter(ctx, m, a, dtype, path)
                          : model_export(ctx, m->m, a ? a->a : NULL, format, dtype, path, &error);
     if (s)
         return s;

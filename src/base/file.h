@@ -43,5 +43,6 @@ bool file_is_temporary(const char *name);
 AGON_MUST_CHECK agon_status folder_make(agon_ctx *ctx, const char *path);
 bool file_exists(const char *path);   /* a regular file */
 bool folder_exists(const char *path);
+bool file_same(const char *a, const char *b); /* both are there and the same file or folder, whatever the paths */
 
 #endif

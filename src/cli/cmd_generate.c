@@ -244,9 +244,9 @@ static int check_arguments(const command *self, const generate_arguments *a) {
     if (a->n < 1 || a->n > 100000)
         return usage_error(self, "--n must be from 1 to 100000");
     if (a->max_tokens < 1 || a->max_tokens > 1 << 24)
-        return usage_error(self, "--max-tokens must be 1 or more");
+        return usage_error(self, "--max-tokens must be from 1 to 16777216");
     if (a->top_k < 0 || a->top_k > 1 << 24)
-        return usage_error(self, "--top-k must be 0 (off) or more");
+        return usage_error(self, "--top-k must be from 0 (off) to 16777216");
     for (size_t i = 0; a->stop && a->stop[i]; i++)
         if (!*a->stop[i])
             return usage_error(self, "--stop takes a text that is not empty");

@@ -80,7 +80,7 @@ static int read_number(const char *name, size_t line, const json_t *row, const c
 static int read_count(const char *name, size_t line, const json_t *row, const char *key, json_int_t least, json_int_t *out) {
     const json_t *v = json_object_get(row, key);
     if (v && (!json_is_integer(v) || json_integer_value(v) < least || json_integer_value(v) > 1 << 24))
-        return bad(name, line, key, least ? "a whole number from 1 on" : "a whole number, 0 or more");
+        return bad(name, line, key, least ? "a whole number from 1 to 16777216" : "a whole number from 0 to 16777216");
     *out = v ? json_integer_value(v) : *out;
     return EXIT_FINE;
 }

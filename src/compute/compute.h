@@ -12,6 +12,13 @@
 
 typedef enum compute_dtype { COMPUTE_F32 = 0, COMPUTE_BF16 = 1 } compute_dtype;
 
+/* Sizes that kernels take; a model beyond them must be refused when it is opened. */
+enum {
+    MAX_HEAD_DIM = 256,
+    MAX_PRODUCT_DEPTH = 1 << 17, /* columns a row of a product may have, that of weights too */
+    MAX_VOCABULARY = 1 << 20,
+};
+
 /* ---- matrix.c: packed weights and the three products ------------------------------------------ */
 
 /* A weight matrix W [n_out, n_in] packed for y = x W^T and, when asked, for dx = dy W. */

@@ -147,8 +147,7 @@ float head_lse_of_logits(agon_ctx *ctx, const float *logits, size_t vocabulary, 
     const kernels *k = kernels_of(ctx);
     const float inv = 1.0f / temperature;
     unsigned mode = fp_mode_set();
-    /* Parts of a row, merged as merge_parts does, in two passes: no vocabulary is too large. */
-    enum { PARTS = 1024 };
+    enum { PARTS = MAX_VOCABULARY / HEAD_SEGMENT };
     softmax_part parts[PARTS];
     parts[0] = (softmax_part){0};
     size_t n_segments = count_segments(vocabulary);

@@ -15,7 +15,6 @@
 enum {
     LANES_N = 16,           /* virtual lanes: width of a column panel */
     K_BLOCK = 32,           /* k of one step of the bf16 accumulation */
-    MAX_HEAD_DIM = 256,
     HEAD_SEGMENT = 1024,    /* vocabulary entries of one softmax segment */
     HEAD_ROWS = 48,         /* rows of a task of the output head: their logits of one segment take 192 KiB; as many more as */
     HEAD_ROWS_MAX = 64,     /* whole tiles have (AMX) */

@@ -25,7 +25,7 @@ sampling sampling_default(void) {
 
 static agon_status check_texts(agon_ctx *ctx, const sampling *s) {
     for (size_t i = 0; i < s->n_stop; i++)
-        if (!*s->stop[i])
+        if (!s->stop || !s->stop[i] || !*s->stop[i])
             return ctx_fail(ctx, AGON_EINVAL, "stop text %zu is empty; leave it out", i + 1);
     return AGON_OK;
 }
@@ -232,7 +232,7 @@ static double mass_of(const candidate *c, size_t n, float max) {
 }
 
 /* Keeps candidates by top-k, top-p and min-p. Only logits near the largest are collected and sorted; the
- * range grows until it holds enough of them. */
+ * range grows until it holds enough of them. Without top-k min-p may go first: top-p's share is one of all. */
 static size_t truncate_vocabulary(agon_ctx *ctx, const float *logits, size_t n, const sampling *o, bool restricted,
                                   candidate *out) {
     static const float ranges[] = {6, 12, 24, INFINITY};
@@ -246,9 +246,10 @@ static size_t truncate_vocabulary(agon_ctx *ctx, const float *logits, size_t n, 
         total = mass_of(out, collect(logits, n, inverse, -INFINITY, out), max);
     else if (!by_k)
         total = (double)math_exp(head_lse_of_logits(ctx, logits, n, o->temperature) - max);
+    const float floor = by_k ? -INFINITY : lowest;
     for (size_t r = 0; r < sizeof ranges / sizeof *ranges; r++) {
-        bool all = max - ranges[r] <= lowest || r + 1 == sizeof ranges / sizeof *ranges;
-        float from = max - ranges[r] > lowest ? max - ranges[r] : lowest;
+        bool all = max - ranges[r] <= floor || r + 1 == sizeof ranges / sizeof *ranges;
+        float from = max - ranges[r] > floor ? max - ranges[r] : floor;
         size_t count = collect(logits, n, inverse, from, out);
         if (by_k && count < (size_t)o->top_k && !all)
             continue;
@@ -258,10 +259,12 @@ static size_t truncate_vocabulary(agon_ctx *ctx, const float *logits, size_t n, 
             total = mass_of(out, count, max);
         }
         size_t kept = o->top_p < 1 ? reach(out, count, max, (double)o->top_p * total) : count;
-        if (kept)
-            return kept;
-        if (all || by_k)
-            return count;
+        if (!kept && !all && !by_k)
+            continue;
+        kept = kept ? kept : count;
+        while (kept && out[kept - 1].logit < lowest)
+            kept--;
+        return kept;
     }
     return n; /* not reached: the last range is everything */
 }

@@ -442,10 +442,7 @@ static agon_status take_stored(agon_ctx *ctx, const model *m, workspace *w, trai
     if (size_add(size_add(all, kept), scratch) > w->limit)
         kept = 0;
     size_t stored = s->recompute ? stored_bytes(c, n, s->plan.n_scored, true) : size_add(all, kept);
-    workspace_fit(w, stored, scratch);
-    agon_status status = workspace_begin(ctx, w, REGION_SCRATCH, scratch);
-    if (!status)
-        status = workspace_begin(ctx, w, REGION_STORED, stored);
+    agon_status status = workspace_begin_both(ctx, w, stored, scratch);
     if (status)
         return status;
     for (size_t l = 0; l < c->n_layers; l++) {

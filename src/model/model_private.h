@@ -162,8 +162,8 @@ struct workspace {
 /* Empties the region and makes room for `bytes` (the sum of workspace_size of what follows). ENOMEM when
  * the limit or memory does not allow it. */
 AGON_MUST_CHECK agon_status workspace_begin(agon_ctx *ctx, workspace *w, region r, size_t bytes);
-/* Gives memory back where sizes of earlier batches would leave too little for these needs. */
-void workspace_fit(workspace *w, size_t stored, size_t scratch);
+/* Both regions at once: what is taken beyond their needs is what neither needs. */
+AGON_MUST_CHECK agon_status workspace_begin_both(agon_ctx *ctx, workspace *w, size_t stored, size_t scratch);
 /* Uninitialised, 64-byte aligned; cannot fail within what workspace_begin was asked for. */
 void *workspace_take(workspace *w, region r, size_t n, size_t size);
 size_t workspace_size(size_t n, size_t size);

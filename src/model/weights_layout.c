@@ -3,6 +3,7 @@
  * One table serves both readers (names, shapes, which tensors must be there) and both writers. */
 #include "model/weights_layout.h"
 #include "base/ctx.h"
+#include "compute/compute.h"
 #include "model/weights_private.h"
 #include <ctype.h>
 #include <math.h>
@@ -182,12 +183,13 @@ agon_status config_check(agon_ctx *ctx, const char *where, const model_config *c
         size_t value, limit;
     } sizes[] = {
         {"number of layers", c->n_layers, MAX_LAYERS},
-        {"model width", c->d_model, MAX_DIMENSION},
+        {"model width", c->d_model, MAX_PRODUCT_DEPTH},
         {"number of heads", c->n_heads, 1 << 16},
         {"number of key-value heads", c->n_kv_heads, 1 << 16},
-        {"head width", c->head_dim, 1 << 14},
-        {"feed-forward width", c->d_ff, MAX_DIMENSION},
-        {"vocabulary size", c->n_vocabulary, MAX_DIMENSION},
+        {"head width", c->head_dim, MAX_HEAD_DIM},
+        {"width of all heads", size_mul(c->n_heads, c->head_dim), MAX_PRODUCT_DEPTH},
+        {"feed-forward width", c->d_ff, MAX_PRODUCT_DEPTH},
+        {"vocabulary size", c->n_vocabulary, MAX_VOCABULARY},
         {"context length", c->max_context, (size_t)1 << 31},
     };
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)

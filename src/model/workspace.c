@@ -44,7 +44,8 @@ static void drop(workspace *w, region r) {
     w->regions[r].capacity = 0;
 }
 
-void workspace_fit(workspace *w, size_t stored, size_t scratch) {
+/* Gives memory back where sizes of earlier batches would leave too little for these needs. */
+static void fit(workspace *w, size_t stored, size_t scratch) {
     size_t s = w->regions[REGION_STORED].capacity, t = w->regions[REGION_SCRATCH].capacity;
     if (size_add(stored > s ? stored : s, scratch > t ? scratch : t) <= w->limit)
         return;
@@ -52,7 +53,8 @@ void workspace_fit(workspace *w, size_t stored, size_t scratch) {
     drop(w, REGION_SCRATCH);
 }
 
-agon_status workspace_begin(agon_ctx *ctx, workspace *w, region r, size_t bytes) {
+/* `reserved`: what the other region will need. */
+static agon_status begin(agon_ctx *ctx, workspace *w, region r, size_t bytes, size_t reserved) {
     w->regions[r].used = 0;
     if (bytes <= w->regions[r].capacity)
         return AGON_OK;
@@ -60,6 +62,7 @@ agon_status workspace_begin(agon_ctx *ctx, workspace *w, region r, size_t bytes)
     if (r == REGION_SCRATCH && !w->state && size_add(bytes, w->regions[REGION_STORED].capacity) > w->limit)
         drop(w, REGION_STORED);
     size_t other = w->regions[r == REGION_STORED ? REGION_SCRATCH : REGION_STORED].capacity;
+    other = other > reserved ? other : reserved;
     size_t room = w->limit > other ? w->limit - other : 0;
     if (bytes > room)
         return ctx_fail(ctx, AGON_ENOMEM,
@@ -81,6 +84,16 @@ agon_status workspace_begin(agon_ctx *ctx, workspace *w, region r, size_t bytes)
                         (bytes >> 20) + 1);
     w->regions[r].capacity = capacity;
     return AGON_OK;
+}
+
+agon_status workspace_begin(agon_ctx *ctx, workspace *w, region r, size_t bytes) {
+    return begin(ctx, w, r, bytes, 0);
+}
+
+agon_status workspace_begin_both(agon_ctx *ctx, workspace *w, size_t stored, size_t scratch) {
+    fit(w, stored, scratch);
+    agon_status status = begin(ctx, w, REGION_SCRATCH, scratch, stored);
+    return status ? status : begin(ctx, w, REGION_STORED, stored, scratch);
 }
 
 void *workspace_take(workspace *w, region r, size_t n, size_t size) {

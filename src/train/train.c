@@ -710,9 +710,11 @@ agon_status train(agon_ctx *ctx, model *m, adapter *adapter, const model *refere
     if (s == AGON_OK)
         s = trainer_finish(&t);
     /* Parameters change at the end of a step only, so what was stopped inside one is still the step before. */
-    if (s == AGON_EINTERRUPTED && ctx_check_interrupt(ctx) && t.next_step > 0 && sink && sink->on_checkpoint) {
+    if (s == AGON_EINTERRUPTED && t.next_step > 0 && sink && sink->on_checkpoint) {
+        char said[1024];
+        snprintf(said, sizeof said, "%s", agon_error(ctx));
         agon_status stored = store(&t, sink);
-        s = stored == AGON_OK ? ctx_check_interrupt(ctx) : stored;
+        s = stored == AGON_OK ? ctx_fail(ctx, s, "%s", said) : stored;
     }
     trainer_close(&t);
     return s;

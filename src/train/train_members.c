@@ -198,9 +198,11 @@ agon_status train_members(agon_ctx *ctx, model *m, const train_member *members, 
     for (size_t i = 0; i < n && s == AGON_OK; i++)
         s = trainer_finish(&x.trainers[i]);
     /* A member's parameters change at the end of its step only, so what was stopped inside one is still the step before. */
-    if (s == AGON_EINTERRUPTED && ctx_check_interrupt(ctx) && any_step(&x) && sink && sink->on_checkpoint) {
+    if (s == AGON_EINTERRUPTED && any_step(&x) && sink && sink->on_checkpoint) {
+        char said[1024];
+        snprintf(said, sizeof said, "%s", agon_error(ctx));
         agon_status stored = store(&x, sink);
-        s = stored == AGON_OK ? ctx_check_interrupt(ctx) : stored;
+        s = stored == AGON_OK ? ctx_fail(ctx, s, "%s", said) : stored;
     }
     team_close(&x);
     return s;

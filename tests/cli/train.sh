@@ -105,6 +105,19 @@ run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output damaged $optio
 says err 'damaged/training.json.*; --overwrite starts anew$'; one_sentence
 run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output damaged --overwrite --lora 4 --steps 1 --lr 1e-3
 
+# ---- --overwrite deletes trainings only: not the model or adapter that is read, not one that no training made
+cp -r damaged own
+"$agon" export --model "$tiny" --format hf --output base >/dev/null
+for which in "--model base --output base" "--model $tiny --adapter own --output own" "--model $tiny --adapter own --output ./own/../own"; do
+    # shellcheck disable=SC2086
+    run 4 "$agon" train sft $which --data sft.jsonl --overwrite --steps 1 --lr 1e-3
+    says err 'is where .* is read from, which --overwrite would delete; give another output folder$'; one_sentence
+done
+run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output base --overwrite --lora 4 --steps 1 --lr 1e-3
+says err 'base has config.json of no training, which --overwrite would delete; give another output folder$'; one_sentence
+run 0 "$agon" generate --model base --max-tokens 1 hello
+run 0 "$agon" generate --model "$tiny" --adapter own --max-tokens 1 hello
+
 # ---- Ctrl-C: stored and exit code 8, then on to the same bits
 rm -rf stopped
 rm -f pipe

@@ -4,6 +4,21 @@
 #include <stdint.h>
 #include <unistd.h>
 
+static void assert_same_file(const char *a, const char *b, const char *name) {
+    char path[2][256], bytes[2][65536];
+    size_t n[2];
+    snprintf(path[0], sizeof path[0], "%s/%s", a, name);
+    snprintf(path[1], sizeof path[1], "%s/%s", b, name);
+    for (int i = 0; i < 2; i++) {
+        FILE *file = fopen(path[i], "rb");
+        assert_non_null(file);
+        n[i] = fread(bytes[i], 1, sizeof bytes[i], file);
+        fclose(file);
+    }
+    assert_true(n[0] > 0 && n[0] == n[1]);
+    assert_memory_equal(bytes[0], bytes[1], n[0]);
+}
+
 typedef struct fixture {
     agon_ctx *ctx;
     agon_model *m;
@@ -92,6 +107,18 @@ static void paths__that_are_not_given_are_refused(void **state) {
     refused(agon_train(f->ctx, f->m, f->d, NULL, NULL, &text), "NULL");
     refused(agon_train_online(f->ctx, f->m, NULL, f->output, NULL, NULL, &text), "the objective is NULL");
     refused(agon_loss_json(f->ctx, NULL, NULL, 0, "{}", 2, &text), "the objective is NULL");
+    refused(agon_export(f->ctx, f->m, NULL, NULL, NULL, f->output, &text), "the format is NULL");
+    refused(agon_export(f->ctx, f->m, NULL, "hf", NULL, NULL, &text), "the path is NULL");
+    agon_completion out;
+    const agon_generate_request nothing = {.n_prompt = 3, .n_samples = 1};
+    refused(agon_generate(f->ctx, f->m, &nothing, 1, NULL, &out), "neither a prompt nor a text");
+    agon_sampling s = agon_sampling_default();
+    s.n_stop = 1;
+    const agon_generate_request no_stop = {.text = "a", .n_samples = 1, .sampling = &s};
+    refused(agon_generate(f->ctx, f->m, &no_stop, 1, NULL, &out), "stop text 1 is empty");
+    const agon_train_options usual = agon_train_options_default();
+    assert_int_equal(agon_train_n_steps(f->d, NULL), agon_train_n_steps(f->d, &usual));
+    assert_true(agon_train_learning_rate(f->d, NULL) > 0);
 }
 
 static void models__of_another_struct_are_refused(void **state) {
@@ -165,8 +192,93 @@ static void trainings__name_the_number_they_cannot_have(void **state) {
     assert_ok(f->ctx, agon_train(f->ctx, f->m, f->d, f->output, &t, NULL));
 }
 
+/* A caller frees what it got, also after a failure. */
+static void results__are_zero_after_any_refusal(void **state) {
+    fixture *f = *state;
+    int32_t token = 1, strange = 1 << 30;
+    union {
+        agon_score_result score;
+        agon_reward_result reward;
+        agon_completion answer;
+        unsigned char bytes[256];
+    } out, zero = {.bytes = {0}};
+    const agon_score_request good = {.completion = &token, .n_completion = 1}, bad = {.completion = &strange, .n_completion = 1}, empty = {0};
+    const agon_generate_request ask = {.prompt = &strange, .n_prompt = 1, .n_samples = 1};
+    for (int i = 0; i < 5; i++) {
+        memset(&out, 0xaa, sizeof out);
+        agon_status s = i == 0   ? agon_score(f->ctx, f->m, NULL, &good, 1, -1, 0, &out.score)
+                        : i == 1 ? agon_score(f->ctx, f->m, NULL, &bad, 1, 1, 0, &out.score)
+                        : i == 2 ? agon_score(f->ctx, f->m, NULL, &empty, 1, 1, 0, &out.score)
+                        : i == 3 ? agon_reward(f->ctx, f->m, NULL, &good, 1, &out.reward)
+                                 : agon_generate(f->ctx, f->m, &ask, 1, NULL, &out.answer);
+        assert_int_equal(s, AGON_EINVAL);
+        assert_memory_equal(&out, &zero, i < 3 ? sizeof out.score : i == 3 ? sizeof out.reward : sizeof out.answer);
+    }
+}
+
+typedef struct stop {
+    size_t at;
+    agon_status status;
+} stop;
+
+static agon_status stop_at(void *arg, const agon_train_progress *p) {
+    const stop *s = arg;
+    return p->step == s->at ? s->status : AGON_OK;
+}
+
+/* A program's own stop has a sentence, whatever was said before; AGON_EINTERRUPTED keeps the steps that were done. */
+static void trainings__stop_where_on_step_asks(void **state) {
+    fixture *f = *state;
+    char output[96], checkpoint[128], whole[96], *text = NULL;
+    snprintf(output, sizeof output, "%s/stopped", f->folder);
+    snprintf(whole, sizeof whole, "%s/whole", f->folder);
+    snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint.bin", output);
+    agon_train_options t = agon_train_options_default();
+    stop s = {2, AGON_EINVAL};
+    t.lora_rank = 2;
+    t.batch_rows = 1;
+    t.max_steps = 4;
+    t.on_step = stop_at;
+    t.arg = &s;
+    assert_int_equal(agon_train(f->ctx, f->m, f->d, output, &t, NULL), AGON_EINVAL);
+    assert_string_equal(agon_error(f->ctx), "stopped after step 2, as on_step asked");
+    assert_int_not_equal(access(checkpoint, F_OK), 0);
+    s.status = AGON_EINTERRUPTED;
+    refused(agon_train(f->ctx, f->m, f->d, NULL, NULL, NULL), "NULL");
+    assert_int_equal(agon_train(f->ctx, f->m, f->d, output, &t, NULL), AGON_EINTERRUPTED);
+    assert_string_equal(agon_error(f->ctx), "stopped after step 2, as on_step asked");
+    assert_int_equal(access(checkpoint, F_OK), 0);
+    s = (stop){3, AGON_EFORMAT}; /* not the checkpoint's fault */
+    assert_int_equal(agon_train(f->ctx, f->m, f->d, output, &t, NULL), AGON_EFORMAT);
+    assert_string_equal(agon_error(f->ctx), "stopped after step 3, as on_step asked");
+    t.on_step = NULL;
+    assert_ok(f->ctx, agon_train(f->ctx, f->m, f->d, output, &t, &text));
+    assert_non_null(strstr(text, "\"resumed_after\":2"));
+    agon_text_free(text);
+    assert_ok(f->ctx, agon_train(f->ctx, f->m, f->d, whole, &t, &text));
+    agon_text_free(text);
+    assert_same_file(output, whole, "adapter_model.safetensors");
+}
+
+static void contexts__go_on_once_an_interruption_is_taken_back(void **state) {
+    fixture *f = *state;
+    agon_sampling s = agon_sampling_default();
+    s.max_tokens = 1;
+    const agon_generate_request r = {.text = "a", .n_samples = 1, .sampling = &s};
+    agon_completion out;
+    agon_interrupt(f->ctx);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(agon_generate(f->ctx, f->m, &r, 1, NULL, &out), AGON_EINTERRUPTED);
+    agon_interrupt_clear(f->ctx);
+    assert_ok(f->ctx, agon_generate(f->ctx, f->m, &r, 1, NULL, &out));
+    agon_completion_free(&out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(results__are_zero_after_any_refusal),
+        cmocka_unit_test(trainings__stop_where_on_step_asks),
+        cmocka_unit_test(contexts__go_on_once_an_interruption_is_taken_back),
         cmocka_unit_test(contexts__of_impossible_options_are_refused),
         cmocka_unit_test(paths__that_are_not_given_are_refused),
         cmocka_unit_test(models__of_another_struct_are_refused),

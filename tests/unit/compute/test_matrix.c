@@ -153,7 +153,7 @@ static void matmul_run__has_the_bits_of_single_products(void **state) {
  * Heads of 24 columns end inside panels. */
 static void matmul_run__adds_turns_and_gates_as_one_after_the_other(void **state) {
     (void)state;
-    enum { ROWS = 130, N_IN = 96, HEAD_DIM = 24, N_OUT = 9 * HEAD_DIM, RANKS = 2, SIZE = ROWS * N_OUT };
+    enum { ROWS = 130, N_IN = 96, HEAD_DIM = 24, N_OUT = 3 * HEAD_DIM, RANKS = 2, SIZE = ROWS * N_OUT };
     static const size_t n_rows[] = {1, 3, 14, ROWS}, rank[RANKS] = {8, 3000};
     rng r = rng_new(21);
     float *x = random_floats(&r, ROWS * N_IN), *w = random_floats(&r, (N_OUT + 2) * N_IN), *b = random_floats(&r, N_OUT * 3000);

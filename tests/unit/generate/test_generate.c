@@ -419,6 +419,32 @@ static void sample__truncation_keeps_what_it_says(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* Each takes what the one before left: top-p its share of the top k, min-p from what top-p kept. */
+static void sample__truncations_follow_one_another(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static const double p[] = {0.40, 0.20, 0.12, 0.10, 0.09, 0.05, 0.03, 0.01};
+    static const struct {
+        int top_k;
+        float top_p, min_p;
+        int kept;
+    } cases[] = {{0, 0.75f, 0.24f, 4}, {7, 0.75f, 0.24f, 4}, {7, 0.75f, 0.26f, 3}, {2, 0.75f, 0.2f, 2}, {3, 1, 0.4f, 2}, {7, 0.3f, 0.9f, 1}};
+    float logits[8];
+    int count[8];
+    for (int i = 0; i < 8; i++)
+        logits[i] = (float)log(p[i]);
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        sampling s = sampling_default();
+        s.top_k = cases[c].top_k;
+        s.top_p = cases[c].top_p;
+        s.min_p = cases[c].min_p;
+        draw(ctx, logits, 8, &s, NULL, 0, count);
+        for (int i = 0; i < 8; i++)
+            assert_int_equal(count[i] > 0, i < cases[c].kept);
+    }
+    agon_ctx_free(ctx);
+}
+
 static void sample__penalties_follow_their_formulas(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
@@ -617,6 +643,7 @@ int main(void) {
         cmocka_unit_test(generate__refuses_and_stops),
         cmocka_unit_test(sample__draws_the_softmax_at_the_temperature),
         cmocka_unit_test(sample__truncation_keeps_what_it_says),
+        cmocka_unit_test(sample__truncations_follow_one_another),
         cmocka_unit_test(sample__penalties_follow_their_formulas),
         cmocka_unit_test(sample__bias_and_allowed_tokens),
         cmocka_unit_test(sample__allowed_tokens_far_apart),

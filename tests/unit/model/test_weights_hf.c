@@ -55,6 +55,7 @@ static void hf_config__refuses_what_the_engine_does_not_compute(void **state) {
         {CONFIG(",\"head_dim\":-8"), "negative"},
         {CONFIG(",\"tie_word_embeddings\":\"yes\""), "tie_word_embeddings"},
         {CONFIG(",\"rope_theta\":0"), "RoPE base"},
+        {CONFIG(",\"head_dim\":320"), "head width is 320; it must be 1 to 256"},
         {CONFIG(",\"rope_scaling\":3"), "object"},
         {CONFIG(",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}"), "low_freq_factor"},
     };
