@@ -2,18 +2,20 @@
 
 Every measurement is a process of its own. agon with native numerics runs before and after the peers of a row, so that a
 machine that changes shows as drift; portable runs once. The rate is the work over the fastest repetition, for all alike; agon's is
-the mean of its two visits. Where others use the machine too, the ratio by processor time says more: it leaves out what they took.
+the mean of its two visits. Where others use the machine too, the ratio by processor time says more: it leaves out what they took. On a machine
+that changes within minutes, --rounds N goes through a row N times; a ratio is then the median of the rounds' own, with their range.
 
 --cpu avx2 holds all to AVX2: agon and PyTorch by their own switches, llama.cpp by a build of its own, vLLM by its library for AVX2.
-PyTorch, which multiplies bf16 one by one there, computes in f32.
+PyTorch, which multiplies bf16 one by one there and on any CPU without AVX-512, computes in f32.
 
-usage: compare.py --folder FOLDER --agon bench-compare [--output RESULTS.jsonl] [--prefix "nice -n -10"] [--table FILE...] [ROW...]"""
+usage: compare.py --folder FOLDER --agon bench-compare [--output RESULTS.jsonl] [--prefix "nice -n -10"] [--rounds N] [--table FILE...] [ROW...]"""
 import argparse
 import datetime
 import json
 import os
 import platform
 import shlex
+import statistics
 import subprocess
 import sys
 
@@ -21,6 +23,7 @@ from rows import ROWS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LIMIT = 1200  # seconds of one measurement
+SLOW_BF16 = not any(x.startswith("flags") and " avx512f " in x for x in open("/proc/cpuinfo"))  # x86; elsewhere there is no oneDNN either
 
 # Large tensors of PyTorch otherwise go through mmap and munmap at every step: keeping memory helps all peers.
 KEPT_MEMORY = ("glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=68719476736:"
@@ -57,15 +60,21 @@ class Bench:
 
     def peer(self, peer):
         held = HELD.get(self.a.cpu, {})
-        venv = f"venv-llama-{self.a.cpu}" if held and "llama" in peer.script else peer.venv
+        built_for_it = held and "llama" in peer.script and not SLOW_BF16 # else the build for this CPU is that already
+        venv = f"venv-llama-{self.a.cpu}" if built_for_it else peer.venv
         python = os.path.join(self.a.folder, venv, "bin", "python")
         if not os.path.exists(python):
             return {"failed": "not installed"}
         command = [python, os.path.join(HERE, "peers", peer.script), "--model", self.model(peer.model), "--inputs", self.inputs]
-        options = peer.options + " " + (peer.slow_bf16_options() if held else "")
+        options = peer.options + " " + (peer.slow_bf16_options() if held or SLOW_BF16 else "")
         return self.run(command + options.split(), {"GLIBC_TUNABLES": KEPT_MEMORY, **held})
 
     def measure(self, row):
+        for n in range(self.a.rounds):
+            for r in self.round(row):
+                yield {**r, "round": n}
+
+    def round(self, row):
         visits = [("agon native", lambda: self.agon(row, "native"))]
         visits += [(p.name, lambda p=p: self.peer(p)) for p in row.peers if self.wanted(p)]
         if not self.a.native_only:
@@ -146,13 +155,21 @@ def times(mine, its):
     return f"{number(mine / its)} x" if mine else ""
 
 
+def round_ratio(r, native, key):
+    """agon's rate over the peer's, both of one round."""
+    return average([x for x in native if x.get("round", 0) == r.get("round", 0)], key) / r[key]
+
+
 def peer_line(peer, rs, native, portable):
     best = max(rs, key=lambda r: r["rate"])
     memory = min(r["peak_rss_mb"] for r in rs)
-    ratio = average(native, "rate") / best["rate"] if native else 0
+    ratios = [round_ratio(r, native, "rate") for r in rs if native]
+    ratio = statistics.median(ratios) if ratios else 0
+    by_cpu = statistics.median(round_ratio(r, native, "cpu_rate") for r in rs) if native else 0
+    spread = f" ({min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} rounds)" if len(ratios) > 1 else ""
     share = max(r["peak_rss_mb"] for r in native) / memory if native else None
     return (f"| | {peer.name} | {number(best['rate'])} | {number(best['cpu_rate'])} | {memory:,.0f} | {times(ratio, 1)}"
-            f"{' ✓' if ratio >= peer.goal else ''} | {times(average(native, 'cpu_rate'), best['cpu_rate'])} | {peer.goal:g} | "
+            f"{' ✓' if ratio >= peer.goal else ''}{spread} | {times(by_cpu, 1)} | {peer.goal:g} | "
             f"{times(average(portable, 'rate'), best['rate'])} | "
             f"{number(share, 2)}{' ✓' if peer.memory and share and share <= peer.memory else ''} | "
             f"{f'{peer.memory:.2g}' if peer.memory else ''} |")
@@ -184,6 +201,7 @@ def main():
     p.add_argument("--agon", help="the program bench-compare")
     p.add_argument("--cpu", choices=sorted(HELD), help="hold agon and its peers to this CPU's instructions")
     p.add_argument("--native-only", action="store_true", help="leave agon's portable numerics out")
+    p.add_argument("--rounds", type=int, default=1, help="how often a row is gone through")
     p.add_argument("--once", action="store_true", help="agon runs before the peers only")
     p.add_argument("--output", help="append each result as a line of JSON")
     p.add_argument("--prefix", default="", help='before each command: "flock FILE nice -n -10"')

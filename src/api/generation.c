@@ -49,7 +49,7 @@ agon_status request_prompt(agon_ctx *ctx, const agon_tokenizer *t, const agon_ge
     agon_status s = AGON_OK;
     *made = NULL;
     *n = r->n_prompt;
-    if (!r->prompt && !r->text)
+    if (!r->prompt && !r->text && r->n_prompt)
         return ctx_fail(ctx, AGON_EINVAL, "there is neither a prompt nor a text");
     if (!r->prompt && r->text && r->chat)
         s = agon_chat_tokenize(ctx, t, &(agon_message){"user", r->text}, 1, true, made, n, NULL);
