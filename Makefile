@@ -39,6 +39,7 @@ format:
 
 install: build
 	@meson install -C $(BUILD) --no-rebuild
+	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true # so that programs find the library
 
 clean:
 	rm -rf build build-*

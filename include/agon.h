@@ -68,7 +68,7 @@ typedef struct agon_ctx_options {
     int n_threads;          /* up to 1024; 0: one per core the process may use */
     agon_numerics numerics; /* portable or native as asked for, whatever the environment says; default: AGON_NUMERICS_DEFAULT */
     const char *cpu;        /* NULL: AGON_CPU from the environment, else the best present;
-                               "portable", "avx2", "avx512", "amx" */
+                               "portable", "avx2", "avx512", "amx", "neon" */
     const char *memory;     /* what the process may use in all: MiB ("8192") or "unlimited". NULL: AGON_MEMORY from the environment,
                                else what the system has available. What would not fit is refused before it begins */
 } agon_ctx_options;

@@ -9,7 +9,7 @@
  *
  * Phases: prefill batch stream score lora_short lora_long sft; all when none is named. --scale divides the
  * amount of work of `batch` and `score`. --growth instead: time and peak memory of prefill, generation, scoring, LoRA, full, DPO and GRPO steps
- * at 1, 2, 4 and 8 times the length and the batch, each in a process of its own; --grow score: only what begins so. */
+ * at 1, 2, 4 and 8 times the length and the batch, each in a process of its own; --grow scoring: only what begins so. */
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "base/random.h"
@@ -401,11 +401,18 @@ static void grow_once(bench *b, const agon_ctx_options *options, growing what, b
 
 /* All of it, or what is named. */
 static void grow(bench *b, const agon_ctx_options *options, const char *only) {
+    bool any = false;
     for (growing what = 0; what < N_GROWING; what++)
-        if (!only || strncmp(only, growing_names[what], strlen(only)) == 0)
+        if (!only || strncmp(only, growing_names[what], strlen(only)) == 0) {
+            any = true;
             for (size_t times = 1; times <= 8; times *= 2)
                 for (int longer = 1; longer >= (times == 1); longer--)
                     grow_once(b, options, what, longer, times);
+        }
+    if (!any) {
+        fprintf(stderr, "no work begins with '%s': prefill, generation, scoring, lora, sft, dpo, grpo\n", only);
+        exit(2);
+    }
 }
 
 /* ---- the program ----------------------------------------------------------------------------------- */

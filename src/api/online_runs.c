@@ -87,6 +87,8 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
         s = objective_named(r->ctx, name, &r->objective);
     if (s)
         return s;
+    if (n->prompts > ROUND_SAMPLES_MAX)
+        return ctx_fail(r->ctx, AGON_EINVAL, "a round of %zu prompts is more than %d samples", n->prompts, ROUND_SAMPLES_MAX);
     *t = train_options_default();
     t->objective = r->objective;
     s = objective_configure(r->ctx, r->objective, o->settings, o->n_settings, t->objective_options);

@@ -428,6 +428,16 @@ static const char *const result_names[] = {"adapter_config.json", "adapter_model
                                            "partner/adapter_model.safetensors", "partner/reward_scale.json"};
 enum { N_RESULT_NAMES = sizeof result_names / sizeof *result_names };
 
+static void remove_result(const training *t, const char *below) {
+    for (size_t i = 0; i < N_RESULT_NAMES; i++) {
+        char path[MAX_DIMENSION_NAME + 64];
+        snprintf(path, sizeof path, "%.*s%s%s", MAX_DIMENSION_NAME, below, *below ? "/" : "", result_names[i]);
+        unlinkat(t->lock, path, 0);
+    }
+    if (*below)
+        unlinkat(t->lock, below, AT_REMOVEDIR); /* when nothing else is in it */
+}
+
 /* Begins over an earlier training and removes what it left; killed in between, it is this training, before its first step. */
 static agon_status begin_over(training *t) {
     const bool earlier = file_exists(t->manifest_path);
@@ -440,18 +450,19 @@ static agon_status begin_over(training *t) {
                             t->output, result_names[i]);
     if (s)
         return s;
+    json_t *found = earlier ? json_load_file(t->manifest_path, 0, NULL) : NULL; /* a damaged one names no adapters */
     unlinkat(t->lock, "checkpoint.bin", 0);
-    if ((s = write_manifest(t)))
-        return s;
-    for (size_t i = 0; i < N_RESULT_NAMES; i++)
-        unlinkat(t->lock, result_names[i], 0);
-    for (size_t i = 0; i < t->d->n_adapters; i++)
-        for (size_t k = 0; k < N_RESULT_NAMES; k++) {
-            char path[MAX_DIMENSION_NAME + 64];
-            snprintf(path, sizeof path, "%s/%s", t->d->adapters[i], result_names[k]);
-            unlinkat(t->lock, path, 0);
-        }
-    return AGON_OK;
+    s = write_manifest(t);
+    if (!s)
+        remove_result(t, "");
+    size_t i;
+    json_t *name;
+    json_array_foreach(json_object_get(found, "adapters"), i, name) {
+        if (!s && json_is_string(name) && !strchr(json_string_value(name), '/'))
+            remove_result(t, json_string_value(name));
+    }
+    json_decref(found);
+    return s;
 }
 
 /* Finds out where the folder stands. *summary is set when it is done already. */

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* The number behind `key` in a file of "key value" lines, times `unit`; key NULL: the file's first word. SIZE_MAX: absent, "max" or
@@ -84,11 +85,33 @@ static size_t group_room(const char *root) {
     return least;
 }
 
+/* What the process's own limits (ulimit -v, -d) leave of addresses and of data. */
+static size_t process_room(void) {
+    static const int limits[] = {RLIMIT_AS, RLIMIT_DATA};
+    unsigned long long pages[2] = {0, 0}; /* statm: the whole, data and stack */
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t least = SIZE_MAX;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f || fscanf(f, "%llu %*u %*u %*u %*u %llu", &pages[0], &pages[1]) != 2)
+        pages[0] = pages[1] = 0;
+    if (f)
+        fclose(f);
+    for (int i = 0; i < 2; i++) {
+        struct rlimit l;
+        if (getrlimit((__rlimit_resource_t)limits[i], &l) != 0 || l.rlim_cur == RLIM_INFINITY)
+            continue;
+        size_t used = (size_t)pages[i] * page, room = l.rlim_cur > used ? (size_t)l.rlim_cur - used : 0;
+        least = room < least ? room : least;
+    }
+    return least;
+}
+
 size_t memory_available(const char *root) {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/proc/meminfo", root);
-    size_t system = read_value(path, "MemAvailable: ", 1024), group = group_room(root);
-    return system < group ? system : group;
+    size_t system = read_value(path, "MemAvailable: ", 1024), group = group_room(root), process = process_room();
+    system = system < group ? system : group;
+    return system < process ? system : process;
 }
 
 size_t memory_resident(void) {

@@ -4,8 +4,8 @@
 
 #include "base/ctx.h"
 
-/* Bytes the system can still give this process: MemAvailable, and the room in every control group above it (version 1
- * and 2), whichever is least. SIZE_MAX: not known. `root` is put in front of /proc and /sys; "" outside tests. */
+/* Bytes the system can still give this process: MemAvailable, the room in every control group above it (version 1 and 2), and
+ * what RLIMIT_AS and RLIMIT_DATA leave, whichever is least. SIZE_MAX: not known. `root` is put in front of /proc and /sys; "" outside tests. */
 size_t memory_available(const char *root);
 /* Bytes of this process that are in memory now; 0: not known. */
 size_t memory_resident(void);

@@ -24,8 +24,7 @@ static softmax_part softmax_segment(const float *logits, size_t n) {
     return (softmax_part){top, v_sum(sum), v_sum(weighted), v_sum(plain)};
 }
 
-/* In place; the target's own term is added by the caller before the factor 1/temperature is applied
- * to it (it touches one logit only). */
+/* In place. The target's own term, d_log_prob / temperature, is added by the caller afterwards: it touches one logit only. */
 static void logit_gradients(float *logits, size_t n, const logit_gradient *g) {
     lanes lse = v_set(g->lse), slope = v_set(g->slope), entropy = v_set(g->d_entropy);
     lanes constant = v_set(g->constant), inv = v_set(g->inv_temperature), zero = v_set(0.0f);

@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SAMPLES = 1 << 24 }; /* of a round */
 
 typedef struct online {
     agon_ctx *ctx;
@@ -110,9 +109,9 @@ static agon_status check(online *o) {
     if (p->top_k && !o->pairs)
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s reads the samples as draws of the whole distribution, which top-k changes; it is for "
                         "objectives that pick among samples (rso-sigmoid, rso-hinge, dpo and the like)", x->name);
-    if (p->n_prompts > MOST_SAMPLES || p->n_samples > MOST_SAMPLES / p->n_prompts)
+    if (p->n_prompts > ROUND_SAMPLES_MAX || p->n_samples > ROUND_SAMPLES_MAX / p->n_prompts)
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: a round of %zu prompts of %zu samples is more than %d samples", p->n_prompts,
-                        p->n_samples, MOST_SAMPLES);
+                        p->n_samples, ROUND_SAMPLES_MAX);
     if (p->n_samples < 2 && !is_spin(o) && !p->demonstrations && (o->pairs || (x->rows & ROW_GROUP)))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s compares samples of one prompt; ask for 2 or more", x->name);
     if (p->span_rewards && !(x->needs & TAKES_TOKEN_REWARDS))

@@ -19,6 +19,8 @@ typedef struct online_prompt {
     size_t n_demonstration;
 } online_prompt;
 
+enum { ROUND_SAMPLES_MAX = 1 << 24 };
+
 typedef struct online_options {
     train_options train; /* of one round: objective, epochs, batch_rows, lr, seed ...; its temperature is the sampler's too */
     size_t n_rounds, n_prompts, n_samples, max_tokens;

@@ -22,6 +22,8 @@ size_t order_step(uint64_t seed, size_t n_rows, size_t batch_rows, size_t least,
 
 /* ---- score.c ------------------------------------------------------------------------------------- */
 
+enum { CHANNELS = 14 }; /* doubles of a response token in a step; one more where a head has a gradient */
+
 /* What is trained, with its optimiser's state. */
 typedef struct learner {
     model *m;

@@ -38,7 +38,7 @@ static agon_status channels_of(trainer *t, const step_row *s, const train_respon
     bool entropy = t->needs & NEEDS_ENTROPY, mean = t->needs & NEEDS_MEAN_LOG_PROB;
     const double *start = from->old ? NULL : start_log_probs(t, s->response_index, at);
     const double *values = from->old_values ? NULL : start_values(t, s->response_index, at);
-    double *block = arena_take(t->step, size_mul(from->n, 14), sizeof *block);
+    double *block = arena_take(t->step, size_mul(from->n, CHANNELS), sizeof *block);
     if (!block)
         return no_memory(t);
     double *log_prob = block, *reference = block + from->n, *old = block + 2 * from->n,

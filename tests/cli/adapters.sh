@@ -72,4 +72,8 @@ run 4 "$agon" train sft $options --data rows.jsonl --adapters south,north --outp
 says err 'adapters'
 run 0 "$agon" train sft $options --data rows.jsonl --adapters north,south --output both --overwrite --seed 4
 differ both/north/adapter_model.safetensors north-alone/adapter_model.safetensors
+# Over a training of other adapters nothing of those is left.
+grep '"north"' rows.jsonl >north-only.jsonl
+run 0 "$agon" train sft $options --data north-only.jsonl --adapters north --output both --overwrite
+[ -f both/north/adapter_model.safetensors ] && [ ! -e both/south ] || fail "both holds $(ls both both/south 2>/dev/null)"
 done_testing

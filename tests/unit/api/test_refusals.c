@@ -146,6 +146,9 @@ static void samples__beyond_counting_are_refused(void **state) {
     t.lora_rank = 2;
     char rounds[96];
     snprintf(rounds, sizeof rounds, "%s/rounds", f->folder);
+    o.prompts = SIZE_MAX;
+    refused(agon_train_online(f->ctx, f->m, "grpo", rounds, &t, &o, NULL), "prompts is more than 16777216 samples");
+    o.prompts = 4;
     o.samples = SIZE_MAX / 8;
     refused(agon_train_online(f->ctx, f->m, "grpo", rounds, &t, &o, NULL), "more than 16777216 samples");
 }

@@ -1,7 +1,10 @@
 /* memory_available: the least of what the system and each control group give; memory_check refuses with one sentence. */
-#include "test.h"
 #include "base/available.h"
 #include "base/file.h"
+#include "test.h"
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char root[] = "/tmp/agon-available-XXXXXX";
@@ -72,6 +75,30 @@ static void available__knows_this_machine(void **state) {
     free(block);
 }
 
+/* In a child: what RLIMIT_AS and RLIMIT_DATA leave is less than the system has. */
+static void available__has_the_limits_of_the_process(void **state) {
+    (void)state;
+    static const int kinds[] = {RLIMIT_AS, RLIMIT_DATA};
+    if (getenv("AGON_TEST_SANITIZED"))
+        skip(); /* its shadow is addresses too */
+    for (size_t i = 0; i < 2; i++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            struct rlimit l;
+            const size_t give = (size_t)3 << 29; /* more than a process of this size has by now */
+            getrlimit((__rlimit_resource_t)kinds[i], &l);
+            l.rlim_cur = give;
+            int failed = setrlimit((__rlimit_resource_t)kinds[i], &l);
+            size_t room = memory_available("");
+            _exit(failed || room >= give || room < give / 2);
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(status, 0);
+    }
+}
+
 static void limit__decides_where_one_is_given(void **state) {
     (void)state;
     agon_ctx_options o = agon_ctx_options_default();
@@ -108,6 +135,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(available__is_the_least_of_all),
         cmocka_unit_test(available__knows_this_machine),
+        cmocka_unit_test(available__has_the_limits_of_the_process),
         cmocka_unit_test(limit__decides_where_one_is_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
