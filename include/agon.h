@@ -521,7 +521,7 @@ typedef struct agon_train_options {
     size_t epochs, batch_rows; /* rows an optimiser step */
     size_t max_steps;          /* 0: the epochs decide */
     double learning_rate;      /* NAN: agon_train_learning_rate */
-    double weight_decay, clip_norm, warmup; /* warmup: share of the steps */
+    double weight_decay, clip_norm, warmup; /* decay of matrices, an adapter's factors too: not of embeddings, norms, biases, heads. warmup: share of the steps */
     const char *schedule;      /* "cosine", "linear", "constant" */
     double temperature;        /* of all log_probs; 0.0001 to 1e6, 0 means 1 */
     uint64_t seed;             /* of the data's order and of new LoRA factors */

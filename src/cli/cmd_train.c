@@ -487,7 +487,7 @@ const command command_train = {
     "    --co-teach         two adapters (--lora R), each on the rows that are easiest for the other: DIR and DIR/partner\n"
     "  --epochs N (1)  --batch N rows a step (8)  --steps N (0: epochs decide)  --lr X (1e-4 for an adapter;\n"
     "                       all weights: as published, 2e-5 for sft, 1e-6 for dpo, ...; the plan says it)\n"
-    "  --schedule cosine|linear|constant (cosine)  --warmup SHARE (0.03)  --weight-decay X (0)  --clip-norm X (1)\n"
+    "  --schedule cosine|linear|constant (cosine)  --warmup SHARE (0.03)  --weight-decay X (0, LoRA too)  --clip-norm X (1)\n"
     "  --beta1 X (0.9)  --beta2 X (0.999)  --eps X (1e-8)   of AdamW\n"
     "  --temperature T      of all log_probs (1)\n"
     "  --seed S             of the data's order and the new factors (0)\n"

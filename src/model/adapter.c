@@ -53,6 +53,7 @@ static void add_parameter(adapter *a, size_t layer, linear_kind kind, char which
     snprintf(p->name, sizeof p->name, "model.layers.%zu.%s.lora_%c.weight", layer, linear_path(kind), which);
     p->n_rows = n_rows;
     p->n_columns = n_columns;
+    p->decay = which != 'S'; /* factors are matrices; the singular values are none */
     p->value = *value = a->values + *at;
     *at += n_rows * n_columns;
 }

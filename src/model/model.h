@@ -52,7 +52,7 @@ typedef struct parameter {
     char name[128]; /* Hugging Face name, or "...lora_A.weight" */
     size_t n_rows, n_columns;
     float *value, *gradient; /* [n_rows, n_columns] */
-    bool decay;              /* weight decay applies (training.md section 9 mask) */
+    bool decay;              /* weight decay applies where it is asked for: matrices, not embeddings, norms, biases, heads */
 } parameter;
 
 typedef struct parameters {

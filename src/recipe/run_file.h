@@ -69,7 +69,7 @@ typedef struct run_config {
         text_items set;
         int64_t rank, epochs, batch, checkpoint_every, max_length;
         double lora_alpha, lr, warmup, small_loss, small_loss_ramp;
-        double clip_norm, beta1, beta2, eps;
+        double clip_norm, beta1, beta2, eps, weight_decay;
     } train;
     struct {
         int64_t tasks, documents, general, gsm8k;

@@ -119,6 +119,7 @@ KEY("train", "clip_norm", KEY_REAL, train.clip_norm, "1", 0, 1e30, "recipe train
 KEY("train", "beta1", KEY_REAL, train.beta1, "0.9", 0, 0.999999, "recipe train: of AdamW")
 KEY("train", "beta2", KEY_REAL, train.beta2, "0.999", 0, 0.999999, "recipe train: of AdamW")
 KEY("train", "eps", KEY_REAL, train.eps, "1e-8", 1e-30, 1e6, "recipe train: of AdamW")
+KEY("train", "weight_decay", KEY_REAL, train.weight_decay, "0", 0, 1e6, "recipe train: of the factors A and B, by AdamW")
 KEY("train", "small_loss", KEY_REAL, train.small_loss, "0", 0, 0.9,
     "share of each batch's rows, those with the largest losses, that the learner is not trained on; 0: none")
 KEY("train", "small_loss_ramp", KEY_REAL, train.small_loss_ramp, "0.1", 0, 1, "share of the steps over which it grows to that")

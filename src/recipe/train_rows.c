@@ -109,7 +109,7 @@ static agon_status train_on(cast *c, const json_t *rows, char version[STORE_ID_S
     example *examples = memory_new(n + 1, sizeof *examples);
     size_t *lines = memory_new(n + 1, sizeof *lines);
     const train_optimiser optimiser = {config->train.schedule, config->train.clip_norm,
-                                       config->train.beta1, config->train.beta2, config->train.eps};
+                                       config->train.beta1, config->train.beta2, config->train.eps, config->train.weight_decay};
     const train_plan plan = {.file = config->train.data, .lines = lines, .role = "learner", .parent = c->actors.base, .objective = config->train.objective,
                              .settings = config->train.set.items, .n_settings = config->train.set.n,
                              .rank = (size_t)config->train.rank, .epochs = (size_t)config->train.epochs,

@@ -140,6 +140,7 @@ static agon_status plan_options(actors *a, const train_plan *plan, uint64_t seed
     if (x) {
         o->clip_norm = (float)x->clip_norm;
         o->beta1 = (float)x->beta1, o->beta2 = (float)x->beta2, o->eps = (float)x->eps;
+        o->weight_decay = (float)x->weight_decay;
         s = schedule_find(a->ctx, x->schedule, &o->schedule);
         if (s)
             return s;
@@ -285,6 +286,8 @@ static json_t *plan_json(const example *examples, size_t n, const train_plan *p)
     const train_optimiser *x = p->optimiser;
     if (plan && x)
         json_object_set_new(plan, "optimiser", json_pack("{ss sf sf sf sf}", "schedule", x->schedule, "clip_norm", x->clip_norm, "beta1", x->beta1, "beta2", x->beta2, "eps", x->eps));
+    if (plan && x && x->weight_decay > 0) /* runs begun before there was a choice go on */
+        json_object_set_new(json_object_get(plan, "optimiser"), "weight_decay", json_real(x->weight_decay));
     if (input && json_object_update(input, plan) != 0) {
         json_decref(input);
         input = NULL;

@@ -25,10 +25,10 @@ AGON_MUST_CHECK agon_status example_count_tokens(actors *a, const char *answer, 
 /* Writes the example records at `path`. AGON_EREFUSED when one descends from a sealed answer. */
 AGON_MUST_CHECK agon_status build_examples(actors *a, const char *path, example *examples, size_t n);
 
-/* What else AdamW and its rate are told; weight decay is not for adapters. */
+/* What else AdamW and its rate are told. */
 typedef struct train_optimiser {
     const char *schedule; /* cosine, linear, constant */
-    double clip_norm, beta1, beta2, eps;
+    double clip_norm, beta1, beta2, eps, weight_decay;
 } train_optimiser;
 
 typedef struct train_plan {

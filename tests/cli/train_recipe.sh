@@ -55,7 +55,7 @@ says out 'say 1|example'
 run_file decayed 2
 run 0 "$agon" run decayed.yaml --workspace decayed.agon --json
 plain=$(sed -n 's/.*"version":{"id":"\([0-9a-f]*\)".*/\1/p' out | tail -1)
-for key in 'schedule: constant' 'clip_norm: 0.001' 'beta1: 0.5' 'beta2: 0.9' 'eps: 0.001'; do
+for key in 'schedule: constant' 'clip_norm: 0.001' 'beta1: 0.5' 'beta2: 0.9' 'eps: 0.001' 'weight_decay: 1'; do
     name=decayed-${key%%:*}
     run_file "$name" 2
     echo "  $key" >>"$name.yaml"

@@ -38,7 +38,7 @@ static void run_file__recipe_train_has_the_defaults_of_agon_train(void **state) 
     assert_ok(ctx, parse(ctx, "recipe: train\ntrain: {objective: dpo, data: a.jsonl, rank: 4}\n", &c));
     assert_true(c->train.lr == 1e-4 && c->train.epochs == 1 && c->train.warmup == 0.03);
     assert_true(c->train.lora_alpha == 8 && c->train.max_length == 2048);
-    assert_true(c->train.beta1 == 0.9 && c->train.beta2 == 0.999 && c->train.eps == 1e-8 && c->train.clip_norm == 1);
+    assert_true(c->train.beta1 == 0.9 && c->train.beta2 == 0.999 && c->train.eps == 1e-8 && c->train.clip_norm == 1 && c->train.weight_decay == 0);
     assert_string_equal(c->train.schedule, "cosine");
     run_config_free(c);
     assert_ok(ctx, parse(ctx, "recipe: train\ntrain: {data: a.jsonl, lr: 0.0008, epochs: 2, lora_alpha: 32, schedule: linear, beta2: 0.95}\n", &c));

@@ -481,6 +481,55 @@ static void train__says_how_far_a_step_goes(void **state) {
     }
 }
 
+/* Ends of two steps from one start: `decay` apart where weights decay, and equal where they do not. */
+static void check_decay(const char *name, const parameter *start, const parameter *plain, const parameter *decayed, double decay) {
+    size_t n = start->n_rows * start->n_columns, apart = 0;
+    for (size_t j = 0; j < n; j++) {
+        double taken = (double)plain->value[j] - (double)decayed->value[j], wanted = start->decay ? decay * (double)start->value[j] : 0;
+        if (fabs(taken - wanted) > 1e-6)
+            fail_msg("%s, %s[%zu]: %g is taken, not %g", name, start->name, j, taken, wanted);
+        apart += fabs(taken) > 1e-6;
+    }
+    bool factor = strstr(start->name, ".lora_A.") || strstr(start->name, ".lora_B.") || strstr(start->name, ".lora_U.");
+    assert_int_equal(start->decay, factor);
+    assert_int_equal(apart > 0, factor);
+}
+
+/* AdamW's decay is of a LoRA's factors, and neither of singular values nor of heads. */
+static void train__decays_the_factors_of_an_adapter(void **state) {
+    agon_ctx *ctx = *state;
+    static const char *const names[] = {"helpful", "harmless"}, *const objectives[] = {"bt", "sft"};
+    for (size_t k = 0; k < 2; k++) {
+        test_data d;
+        parameters p[3];
+        adapter *a[3] = {NULL};
+        new_data(&d, k == 0 ? 2 : 1, N_PROMPT);
+        for (size_t i = 0; i < N_ROWS; i++)
+            d.rows[i].dimension = k == 1 ? i % 2 : 0;
+        model *m = new_model(ctx, COMPUTE_F32);
+        train_options o = options_for(objectives[k]);
+        o.max_steps = 1, o.lr = 1e-2f, o.warmup = 0, o.schedule = SCHEDULE_CONSTANT, o.batch_rows = N_ROWS, o.preferences.vectors = 2;
+        const adapter_options shape = {.rank = 4, .alpha = 8, .seed = 3, .dimensions = names, .n_dimensions = k == 1 ? 2 : 0};
+        for (size_t i = 0; i < 3; i++) { /* the start, a step, a step with decay */
+            assert_ok(ctx, adapter_new(ctx, m, &shape, &a[i]));
+            add_head(ctx, m, a[i], o.objective);
+            assert_ok(ctx, adapter_parameters(ctx, a[i], &p[i]));
+            for (size_t t = 0; t < p[i].n; t++) /* what is zero at first has nothing to lose */
+                for (size_t j = 0; j < p[i].items[t].n_rows * p[i].items[t].n_columns; j++)
+                    p[i].items[t].value[j] += 0.1f;
+            adapter_changed(ctx, a[i]);
+            o.weight_decay = i == 2 ? 0.5f : 0;
+            if (i > 0)
+                assert_ok(ctx, train(ctx, m, a[i], NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+        }
+        for (size_t t = 0; t < p[0].n; t++)
+            check_decay(objectives[k], &p[0].items[t], &p[1].items[t], &p[2].items[t], 0.5 * 1e-2);
+        for (size_t i = 0; i < 3; i++)
+            adapter_free(a[i]);
+        model_free(m);
+    }
+}
+
 static void train__refuses_foreign_checkpoints(void **state) {
     agon_ctx *ctx = *state;
     const setting s = {"sft", 1, N_PROMPT, true, COMPUTE_F32, 1, NULL};
@@ -681,6 +730,7 @@ int main(void) {
         cmocka_unit_test(sft__groups_equal_singles),
         cmocka_unit_test(grpo__raises_the_rewarded),
         cmocka_unit_test(train__says_how_far_a_step_goes),
+        cmocka_unit_test(train__decays_the_factors_of_an_adapter),
         cmocka_unit_test(train__refuses_foreign_checkpoints),
         cmocka_unit_test(train__names_step_and_row_of_a_bad_number),
         cmocka_unit_test(train__keeps_nothing_that_is_of_no_use),
