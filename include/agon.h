@@ -249,8 +249,8 @@ AGON_API void agon_reward_result_free(agon_reward_result *r);
 /* One reward of several reward models, adapters of m with a head each, for n completions. With two or more, each member's reward is first brought
  * to its own scale: less the mean and over the standard deviation of its rewards on what it was trained on, which goes with a head wherever it is saved.
  * rule: "mean" (NULL), "wco" the least, "uwo" mean - strength * variance, "lcb" mean - strength * standard deviation (Coste et al. 2023,
- * 2310.02743); strength below 0: 0.5 for uwo, 1 for lcb. rewards [n]; member_rewards [n_members, n] on the common scale, or NULL. AGON_EINVAL: a
- * member without head or without scale, an unknown rule; else as agon_reward. */
+ * 2310.02743); strength below 0: 0.5 for uwo, 1 for lcb; the others have none. rewards [n]; member_rewards [n_members, n] on the common scale, or NULL. AGON_EINVAL: a
+ * member without head or without scale, an unknown rule, a strength of a rule without one; else as agon_reward. */
 AGON_API AGON_MUST_CHECK agon_status agon_reward_ensemble(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *members,
                                                           size_t n_members, const char *rule, double strength,
                                                           const agon_score_request *requests, size_t n, double *rewards,
@@ -608,7 +608,7 @@ typedef struct agon_online_options {
      * `demonstrations` need. NULL: tasks. */
     const char *data;
     /* [n_reward_models] further reward models. With two or more in all their rewards become one by `ensemble` at `ensemble_strength`
-     * (agon_reward_ensemble). */
+     * (agon_reward_ensemble; NULL: the mean), which are refused where there is one or none. */
     const char *const *reward_models;
     size_t n_reward_models;
     const char *ensemble;

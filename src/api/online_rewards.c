@@ -43,9 +43,12 @@ static agon_status open_member(online_rewards *r, const char *folder) {
 }
 
 static agon_status check_scales(online_rewards *r) {
+    const agon_online_options *o = r->options;
     ensemble_rule rule;
-    agon_status s = ensemble_rule_find(r->ctx, r->options->ensemble, &rule);
-    if (!s && r->n_members < 2 && (rule != ENSEMBLE_MEAN || r->options->ensemble_strength >= 0))
+    agon_status s = AGON_OK;
+    if (r->n_members > 1)
+        s = ensemble_rule_find(r->ctx, o->ensemble, o->ensemble_strength, &rule);
+    else if (o->ensemble || o->ensemble_strength >= 0)
         s = ctx_fail(r->ctx, AGON_EINVAL, "an ensemble rule and its strength are for several reward models; name two or more, or leave them out");
     for (size_t i = 0; i < r->n_members && r->n_members > 1 && !s; i++) {
         bool first = r->options->reward_model != NULL;

@@ -30,7 +30,7 @@
 agon_online_options agon_online_options_default(void) {
     return (agon_online_options){.struct_size = sizeof(agon_online_options), .rounds = 10, .prompts = 16, .samples = 4,
                                  .max_tokens = 48, .no_end_penalty = 1, .kl_target = 6, .span_placement = "spread",
-                                 .ensemble = "mean", .ensemble_strength = -1, .rso_beta = 0.5, .judge_timeout = 60, .pass_reward = 0.5, .schedule = "constant"};
+                                 .ensemble_strength = -1, .rso_beta = 0.5, .judge_timeout = 60, .pass_reward = 0.5, .schedule = "constant"};
 }
 
 typedef struct online_run {

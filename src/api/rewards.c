@@ -142,7 +142,7 @@ agon_status agon_reward_ensemble(agon_ctx *ctx, const agon_model *m, const agon_
                                  const char *rule_name, double strength, const agon_score_request *requests, size_t n,
                                  double *rewards, double *of_members) {
     ensemble_rule rule;
-    agon_status s = ensemble_rule_find(ctx, rule_name, &rule);
+    agon_status s = ensemble_rule_find(ctx, rule_name, strength, &rule);
     if (!s && n_members == 0)
         s = ctx_fail(ctx, AGON_EINVAL, "an ensemble has one reward model or more");
     double *all = memory_new(size_mul(n_members + 1, n + 1), sizeof *all);

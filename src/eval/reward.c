@@ -47,10 +47,12 @@ void ensemble_rewards(const double *rewards, size_t k, size_t n, ensemble_rule r
     }
 }
 
-agon_status ensemble_rule_find(agon_ctx *ctx, const char *name, ensemble_rule *out) {
+agon_status ensemble_rule_find(agon_ctx *ctx, const char *name, double strength, ensemble_rule *out) {
     static const char *const names[] = {"mean", "wco", "uwo", "lcb"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!name || strcmp(name, names[i]) == 0) {
+            if (strength >= 0 && i != ENSEMBLE_UNCERTAIN && i != ENSEMBLE_LOWER_BOUND)
+                return ctx_fail(ctx, AGON_EINVAL, "an ensemble read by %s has no strength; leave it out, or choose uwo or lcb", names[i]);
             *out = (ensemble_rule)i;
             return AGON_OK;
         }

@@ -159,8 +159,16 @@ says err 'holds a training with ensemble'; one_sentence
 run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --reward-model judge --reward-model whole-grpo
 says err 'whole-grpo has no reward head'; one_sentence
 # A rule without an ensemble, and a head that was trained at the ends of steps.
-run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --reward-model judge --ensemble lcb
+for rule in mean lcb; do
+    run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --reward-model judge --ensemble $rule
+    says err 'for several reward models'; one_sentence
+done
+run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --ensemble mean
 says err 'for several reward models'; one_sentence
+run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --reward-model judge --reward-model judge2 --ensemble-strength 2
+says err 'read by mean has no strength'; one_sentence
+run 4 "$agon" score --reward $together --ensemble wco --ensemble-strength 2 <ask.jsonl
+says err 'read by wco has no strength'; one_sentence
 run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --reward-model judge --ensemble-strength 2
 says err 'for several reward models'; one_sentence
 printf '{"prompt":"say 1","completions":["the","number"],"labels":[true,false]}\n' >steps.jsonl

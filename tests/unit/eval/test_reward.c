@@ -81,10 +81,11 @@ static void ensemble__errors_are_told_from_what_is_right(void **state) {
     ensemble_rule rule;
     static const char *const names[] = {"mean", "wco", "uwo", "lcb"};
     for (size_t i = 0; i < 4; i++) {
-        assert_ok(ctx, ensemble_rule_find(ctx, names[i], &rule));
+        assert_ok(ctx, ensemble_rule_find(ctx, names[i], -1, &rule));
+        assert_int_equal(ensemble_rule_find(ctx, names[i], 0, &rule), i == 2 || i == 3 ? AGON_OK : AGON_EINVAL);
         assert_int_equal(rule, i);
     }
-    assert_int_equal(ensemble_rule_find(ctx, "worst", &rule), AGON_EINVAL);
+    assert_int_equal(ensemble_rule_find(ctx, "worst", -1, &rule), AGON_EINVAL);
     assert_close(ensemble_strength(ENSEMBLE_UNCERTAIN, -1), 0.5, 0);
     assert_close(ensemble_strength(ENSEMBLE_LOWER_BOUND, -1), 1, 0);
     assert_close(ensemble_strength(ENSEMBLE_LOWER_BOUND, 0), 0, 0);
