@@ -255,6 +255,9 @@ AGON_API AGON_MUST_CHECK agon_status agon_reward_ensemble(agon_ctx *ctx, const a
                                                           size_t n_members, const char *rule, double strength,
                                                           const agon_score_request *requests, size_t n, double *rewards,
                                                           double *member_rewards);
+/* How far apart the members are about completion i, the standard deviation of their rewards, from member_rewards [n_members, n] of
+ * agon_reward_ensemble; neither n_members nor n is 0, and i is below n. */
+AGON_API double agon_reward_disagreement(const double *member_rewards, size_t n_members, size_t n, size_t i);
 /* The response with a critique after it, "RESPONSE\n\nCritique: CRITIQUE", as reward models that were trained on rows with critiques read
  * both. *text new (agon_text_free). */
 AGON_API AGON_MUST_CHECK agon_status agon_critique_join(agon_ctx *ctx, const char *response, const char *critique, char **text);

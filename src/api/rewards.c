@@ -138,6 +138,10 @@ static agon_status member_rewards(agon_ctx *ctx, const agon_model *m, const agon
     return s;
 }
 
+double agon_reward_disagreement(const double *of_members, size_t n_members, size_t n, size_t i) {
+    return ensemble_deviation(of_members, n_members, n, i);
+}
+
 agon_status agon_reward_ensemble(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *members, size_t n_members,
                                  const char *rule_name, double strength, const agon_score_request *requests, size_t n,
                                  double *rewards, double *of_members) {

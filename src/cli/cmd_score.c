@@ -1,7 +1,6 @@
 /* agon score: log-probabilities of completions, and the largest logits after them. */
 #include "cli/preference.h"
 #include "cli/score_pairs.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -222,19 +221,15 @@ static void close_ensemble(ensemble *e) {
 }
 
 static void print_ensemble(const double *of_members, size_t n_members, size_t n, size_t i, double reward, bool json) {
-    double mean = 0, squares = 0;
     if (!json) {
         printf("%.6f\n", reward);
         return;
     }
     json_t *list = json_array();
-    for (size_t k = 0; k < n_members; k++) {
-        mean += of_members[k * n + i] / (double)n_members;
-        json_array_append_new(list, json_real(of_members[k * n + i]));
-    }
     for (size_t k = 0; k < n_members; k++)
-        squares += (of_members[k * n + i] - mean) * (of_members[k * n + i] - mean);
-    json_t *answer = json_pack("{s:f,s:o,s:f}", "reward", reward, "members", list, "disagreement", sqrt(squares / (double)n_members));
+        json_array_append_new(list, json_real(of_members[k * n + i]));
+    json_t *answer = json_pack("{s:f,s:o,s:f}", "reward", reward, "members", list, "disagreement",
+                               agon_reward_disagreement(of_members, n_members, n, i));
     print_json(answer);
     json_decref(answer);
 }

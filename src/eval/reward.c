@@ -64,16 +64,19 @@ double ensemble_strength(ensemble_rule rule, double strength) {
     return strength >= 0 ? strength : rule == ENSEMBLE_UNCERTAIN ? 0.5 : 1;
 }
 
+double ensemble_deviation(const double *rewards, size_t k, size_t n, size_t i) {
+    double mean = 0, squares = 0;
+    for (size_t m = 0; m < k; m++)
+        mean += rewards[m * n + i] / (double)k;
+    for (size_t m = 0; m < k; m++)
+        squares += (rewards[m * n + i] - mean) * (rewards[m * n + i] - mean);
+    return sqrt(squares / (double)k);
+}
+
 double ensemble_disagreement(const double *rewards, size_t k, size_t n) {
     double sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        double mean = 0, squares = 0;
-        for (size_t m = 0; m < k; m++)
-            mean += rewards[m * n + i] / (double)k;
-        for (size_t m = 0; m < k; m++)
-            squares += (rewards[m * n + i] - mean) * (rewards[m * n + i] - mean);
-        sum += sqrt(squares / (double)k);
-    }
+    for (size_t i = 0; i < n; i++)
+        sum += ensemble_deviation(rewards, k, n, i);
     return sum / (double)n;
 }
 

@@ -23,7 +23,8 @@ void ensemble_rewards(const double *rewards, size_t k, size_t n, ensemble_rule r
 AGON_MUST_CHECK agon_status ensemble_rule_find(agon_ctx *ctx, const char *name, double strength, ensemble_rule *out);
 /* The strength meant by a negative one: 0.5 for UWO (Coste et al.'s best-of-n), 1 for LCB. */
 double ensemble_strength(ensemble_rule rule, double strength);
-/* Mean over items of the members' std (1/k) of rewards [k, n]. */
+/* The members' std (1/k) of rewards [k, n] about item i, and its mean over the items. */
+double ensemble_deviation(const double *rewards, size_t k, size_t n, size_t i);
 double ensemble_disagreement(const double *rewards, size_t k, size_t n);
 /* How alike the members err: mean over pairs of them of the correlation of their rewards [k, n] over the items; with `right` [n], what is known to be
  * right, of what is left of a reward after the mean of its class. Near 1 a second member adds nothing. NAN: fewer than two

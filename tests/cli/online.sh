@@ -141,6 +141,8 @@ printf '{"mean":%s,"std":0.001}' "$(head -1 out)" >judge3/reward_scale.json
 together="--model $tiny --adapter judge --adapter judge2 --adapter judge3"
 run 0 "$agon" score --reward $together --json <ask.jsonl
 says out '^\{"reward":-?[0-9.e+-]+,"members":\[[^,]*,[^,]*,[^,]*\],"disagreement":[0-9.e+-]+\}$'
+sed 's/.*"members":\[//; s/\],"disagreement":/,/; s/}$//' out | awk -F, '{m = ($1 + $2 + $3) / 3; v = (($1 - m)^2 + ($2 - m)^2 + ($3 - m)^2) / 3
+    exit !($4 * $4 > v * 0.999999 && $4 * $4 < v * 1.000001)}' || fail "the disagreement is not the members' standard deviation"
 awk -F'[:,]' 'NR==1 {a=$2} NR==2 {exit !($2 > a)}' out || fail "the mean does not fall for the loud member"
 run 0 "$agon" score --reward $together --ensemble wco <ask.jsonl
 awk 'NR==1 {a=$1} NR==2 {exit !($1 < a)}' out || fail "the least of the members falls for the loud one"

@@ -77,6 +77,8 @@ static void ensemble__errors_are_told_from_what_is_right(void **state) {
     const double two[6] = {1, 2, 3, 1, 4, 7}, flat[4] = {1, 1, 2, 3};
     assert_close(ensemble_correlation(two, 2, 3, NULL), 1, 1e-12);
     assert_close(ensemble_disagreement(two, 2, 3), (0 + 1 + 2) / 3.0, 1e-12);
+    for (size_t i = 0; i < 3; i++)
+        assert_close(ensemble_deviation(two, 2, 3, i), (double)i, 1e-12);
     assert_true(isnan(ensemble_correlation(flat, 2, 2, NULL)));
     ensemble_rule rule;
     static const char *const names[] = {"mean", "wco", "uwo", "lcb"};
