@@ -451,7 +451,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_data_fuse(agon_ctx *ctx, const char *f
 typedef struct agon_noise_options {
     size_t struct_size;
     const char *objective; /* what the rows are for; must be given */
-    double rate;           /* in [0, 1]: of rows; of tokens; of tokens at which a span starts */
+    double rate;           /* in [0, 1]: of rows; of tokens, whole rows of them, however long */
     const char *level;     /* "response" (pairs swapped, labels reversed, or completions replaced by other rows'), "token", "span" */
     const agon_tokenizer *tokenizer; /* whose tokens are replaced, by others that are text by themselves; NULL at level response */
     uint64_t seed;
@@ -478,11 +478,12 @@ typedef struct agon_clean_options {
     const char *truth; /* TO.truth of agon_data_noise, to measure by; NULL: none */
     void (*on_line)(void *arg, const char *text); /* a line of progress, the first an estimate of the time; NULL: none */
     void *arg;
+    size_t max_length; /* tokens of prompt and response that the judges read, as in agon_dataset_options; what is written is whole. 0: no limit */
 } agon_clean_options;
-/* 4 folds, rank 8, one epoch of 8 rows a step at 5e-4, seed 0, what is found. */
+/* 4 folds, rank 8, one epoch of 8 rows a step at 5e-4, seed 0, what is found, no limit. */
 AGON_API agon_clean_options agon_clean_options_default(void);
 /* `to` without what is dropped, and TO.dropped: {"file", "line", "given", "p_right", "margin", "why"} a line, the least credible first;
- * neither may exist. m's weights stay as they are. Equal calls give equal bits; what was interrupted begins anew. *json new: {"rows",
+ * neither may exist. m's weights stay as they are. Equal calls give equal bits; what was interrupted begins anew. *json new: {"rows", "truncated",
  * "written", "kind": "pairs|labels|answers", "judge", "judges": [{"name", "nats"}], "believed": false where no judge
  * explains the labels better than a coin or their base rate, and then nothing is found, "ignorant_nats": of those, "folds", "noise_rate": estimate or null, "n_dropped",
  * "dropped": path, "first": at most ten of its lines with "text", "quality": {"planted", "found", "precision", "precision_ci95", "recall",

@@ -62,7 +62,7 @@ agon_status agon_data_clean(agon_ctx *ctx, agon_model *m, const char *from, cons
     agon_clean_options o = agon_clean_options_default();
     json_t *report = NULL;
     agon_status s = options_take(ctx, "agon_clean_options", given, sizeof o, &o);
-    clean_options inner = {.folds = o.folds, .rank = o.lora_rank, .epochs = o.epochs, .batch_rows = o.batch_rows, .lr = o.learning_rate,
+    clean_options inner = {.folds = o.folds, .rank = o.lora_rank, .epochs = o.epochs, .batch_rows = o.batch_rows, .max_length = o.max_length, .lr = o.learning_rate,
                            .seed = o.seed, .drop_rate = o.drop_rate < 0 ? NAN : o.drop_rate, .soft = o.soft, .truth = o.truth,
                            .on_line = o.on_line, .arg = o.arg};
     if (!s)

@@ -341,7 +341,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--chat-template", .text = &c->chat_template, .of = "check stats noise clean"},
                                  {.name = "--dimensions", .text = &c->dimensions, .of = "check stats contexts"},
                                  {.name = "--set", .list = &c->settings, .of = "check stats"},
-                                 {.name = "--max-length", .integer = &c->max_length, .of = "check stats"},
+                                 {.name = "--max-length", .integer = &c->max_length, .of = "check stats clean"},
                                  {.name = "--group-size", .integer = &c->group_size, .of = "check stats"},
                                  {.name = "--show", .integer = &c->show, .of = "check stats"},
                                  {.name = "--json", .flag = &c->json},
@@ -367,6 +367,7 @@ static int run(int argc, char **argv) {
     if (parse_options(&command_data, argc, argv, specs, words, 2, &n, &code)) {
         c->file = l->file = words[1];
         l->objective = c->objective, l->model = c->model, l->chat_template = c->chat_template, l->json = c->json;
+        l->max_length = c->max_length;
         x.contexts.file = words[1], x.contexts.to = l->to, x.contexts.json = c->json;
         const char *stray = stray_option(argc, argv, specs, words[0] ? words[0] : "");
         if (n != 2)
@@ -432,7 +433,7 @@ const command command_data = {
     "noise:\n"
     "  --rate R             share of rows, or of tokens, that becomes wrong\n"
     "  --level L            response (default): pairs swapped, labels reversed, completions replaced by other rows'; token,\n"
-    "                       span: tokens of the response replaced\n"
+    "                       span: tokens of the response replaced, also those that agon train --max-length cuts off\n"
     "clean:\n"
     "  --folds 4            parts that the prompts are divided into\n"
     "  --lora 8 --epochs 1 --batch 8 --lr 0.0005  of the judges\n"
@@ -441,6 +442,7 @@ const command command_data = {
     "                       imitate)\n"
     "  --soft               keep all rows, with P as their label\n"
     "  --truth OUT.truth    of agon data noise: precision and recall\n"
+    "  --max-length N       as above: what lies beyond is not judged, but written\n"
     "contexts:\n"
     "  --prior X            how far a context's vector strays from the base on little evidence, a standard deviation (0.5)\n"
     "  --base X,X...        the vector of those who said nothing (all alike)\n"

@@ -193,6 +193,8 @@ static void show_cleaned(const label_arguments *a, const json_t *report) {
     json_t *one;
     printf("%s: %lld of %lld rows; %s %lld in %s\n", a->to, count_of(report, "written"), count_of(report, "rows"),
            a->soft ? "would drop" : "dropped", count_of(report, "n_dropped"), member_text(report, "dropped"));
+    if (count_of(report, "truncated"))
+        printf("%lld rows are longer than --max-length %lld: judged by their beginnings, written whole\n", count_of(report, "truncated"), (long long)a->max_length);
     if (isfinite(number_of(report, "noise_rate")))
         printf("estimated share of wrong labels: %.3f\n", number_of(report, "noise_rate"));
     printf("%s: %s", json_is_true(json_object_get(report, "believed")) ? "judge believed" : "best judge", member_text(report, "judge"));
@@ -244,11 +246,13 @@ int data_clean(const label_arguments *a) {
         return usage_error(&command_data, "--drop is findings, or a share above 0 and below 1");
     if (a->folds < 2 || a->lora < 1 || a->epochs < 1 || a->batch < 1)
         return usage_error(&command_data, "--folds is 2 or more; --lora, --epochs and --batch 1 or more");
+    if (a->max_length < 0)
+        return usage_error(&command_data, "--max-length is 0 or more");
     int code = open_model("data", a->model, NULL, NULL, a->chat_template, &m);
     if (code != EXIT_FINE)
         return code;
     o.objective = a->objective, o.folds = (size_t)a->folds, o.lora_rank = (size_t)a->lora, o.epochs = (size_t)a->epochs;
-    o.batch_rows = (size_t)a->batch, o.learning_rate = a->lr, o.seed = (uint64_t)a->seed, o.soft = a->soft, o.truth = a->truth;
+    o.batch_rows = (size_t)a->batch, o.max_length = (size_t)a->max_length, o.learning_rate = a->lr, o.seed = (uint64_t)a->seed, o.soft = a->soft, o.truth = a->truth;
     o.on_line = on_line;
     agon_status s = agon_data_clean(m.ctx, m.model, a->file, a->to, &o, &answer);
     code = finish(a, m.ctx, s, answer, show_cleaned);

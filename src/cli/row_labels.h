@@ -7,7 +7,7 @@
 typedef struct label_arguments {
     const char *file, *to, *objective, *model, *chat_template;
     const char *gold, **together, *level, *drop, *truth;
-    int64_t least_votes, seed, folds, lora, epochs, batch;
+    int64_t least_votes, seed, folds, lora, epochs, batch, max_length;
     double rate, lr; /* NAN: not given */
     bool hard, soft, json;
 } label_arguments;

@@ -125,7 +125,7 @@ static agon_status read_rows(cleaner *x, const char *from) {
     agon_status s = row_file_read(x->ctx, from, &x->f);
     x->judge = objective_find(judges[x->kind]);
     if (!s)
-        s = dataset_read(x->ctx, model_tokenizer(x->m), from, x->judge, 0, &x->d);
+        s = dataset_read(x->ctx, model_tokenizer(x->m), from, x->judge, x->options->max_length, &x->d);
     if (s)
         return s;
     x->rows = dataset_rows(x->d, &x->n);
@@ -416,7 +416,8 @@ static json_t *report_json(const cleaner *x, const clean_decision *d, json_t *co
         json_array_append_new(judges, json_pack("{s:s,s:f}", "name", clean_judge_name(x->kind, k), "nats", d->nats[k]));
     for (size_t epoch = 0; epoch < x->options->epochs; epoch++)
         json_array_append_new(nats, json_real(x->nats[epoch]));
-    return json_pack("{s:I,s:I,s:s,s:s,s:o,s:b,s:o,s:I,s:I,s:o,s:o,s:I,s:s,s:o,s:o}", "rows", (json_int_t)x->n, "written",
+    return json_pack("{s:I,s:I,s:I,s:s,s:s,s:o,s:b,s:o,s:I,s:I,s:o,s:o,s:I,s:s,s:o,s:o}", "rows", (json_int_t)x->n, "truncated",
+                     (json_int_t)dataset_n_truncated(x->d), "written",
                      (json_int_t)(x->options->soft ? x->n : x->n - d->n_drop), "kind", kinds[x->kind], "judge",
                      clean_judge_name(x->kind, d->judge), "judges", judges, "believed", (int)d->believed,
                      "ignorant_nats", number(d->ignorant_nats), "epoch", (json_int_t)x->epoch + 1, "folds",

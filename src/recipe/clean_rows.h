@@ -62,6 +62,7 @@ AGON_MUST_CHECK agon_status clean_folds(agon_ctx *ctx, const row_file *f, size_t
 typedef struct clean_options {
     const objective *objective;
     size_t folds, rank, epochs, batch_rows;
+    size_t max_length; /* tokens of prompt and response that are judged; 0: no limit */
     double lr;
     uint64_t seed;
     double drop_rate;  /* NAN: what is found */
@@ -73,7 +74,7 @@ typedef struct clean_options {
 
 /* k folds, the rows of a prompt in one; for each an adapter (LoRA) trained on the other folds judges the rows of this one after each epoch; the
  * epoch that explains the labels as given best decides. The weights of m are shared and stay as they are. Writes `to` (what is left, or with soft all) and `to`.dropped: {"file", "line", "given", "p_right", "margin",
- * "why"} a line, the surest first. The same call gives the same bits. *report new: {"rows", "written", "kind", "judge", "judges":
+ * "why"} a line, the surest first. The same call gives the same bits. *report new: {"rows", "truncated", "written", "kind", "judge", "judges":
  * [{"name", "nats"}], "believed", "ignorant_nats": of a coin or the base rate, or null, "epoch" that decides, "folds", "nats_by_epoch", "noise_rate": or null, "n_dropped", "dropped": path, "first": at most ten of the lines with "text", what they
  * say, "quality": {"planted", "found", "precision", "precision_ci95", "recall", "recall_ci95"} (exact) with a truth, else null}.
  * AGON_EINVAL names file and line, or the option. */

@@ -82,4 +82,19 @@ says err 'state the share of the largest losses'
 run 2 "$agon" data clean answers.jsonl --to x.jsonl --objective sft --drop some --model "$tiny"
 run 0 "$agon" data clean answers.jsonl --to best.jsonl --objective sft --drop 0.5 --folds 2 --model "$tiny"
 says out 'best.jsonl: 1 of 2 rows; dropped 1 in best.jsonl.dropped'
+# Judged within the limit of agon train, written whole; without one a row must fit the context.
+clean="$agon data clean long.jsonl --objective sft --drop 0.3 --folds 2 --model $tiny"
+{ cat answers.jsonl; printf '{"prompt":"c","completion":"%s"}\n' "$(seq 4000 | tr '\n' ' ')"; } >long.jsonl
+run 0 $clean --to long1.jsonl --json
+says out '"rows":3,"truncated":[01],"written":2,'
+run 0 $clean --to long2.jsonl --max-length 16
+says out '2 rows are longer than --max-length 16: judged by their beginnings, written whole'
+says long2.jsonl ' 4000 "'
+run 4 $clean --to x.jsonl --max-length 0
+says err 'long.jsonl:3: prompt and response have [0-9]+ tokens and the model'; one_sentence
+run 4 $clean --to x.jsonl --max-length 1
+says err 'long.jsonl:1: .*prompt'; one_sentence
+run 2 $clean --to x.jsonl --max-length -1
+run 2 "$agon" data noise pairs.jsonl --to x.jsonl --objective dpo --rate 0.2 --max-length 64
+says err 'has no effect on noise'
 done_testing
