@@ -13,6 +13,9 @@ trained() { # trained OBJECTIVE DATA NAME OPTIONS...: leaves the id
     id=$(field id out)
 }
 
+run 0 "$agon" train --help
+says out 'ppo, grpo, gspo, rloo and reinforce\+\+ may have "log_probs"'
+
 # ---- a clip range has its effect, and a sequence's ratio is not a token's
 for pair in grpo:groups gspo:groups rloo:groups reinforce++:groups ppo:singles; do
     name=${pair%:*} data=${pair#*:}.jsonl
