@@ -577,7 +577,8 @@ AGON_API agon_train_options agon_train_options_default(void);
 AGON_API AGON_MUST_CHECK agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, const char *output,
                                                 const agon_train_options *options, char **summary);
 /* What agon_train with these options would take, before anything is begun; an adapter to go on from is read for its size. It is refused
- * with AGON_ENOMEM where `peak` - `resident` exceeds `available`. */
+ * with AGON_ENOMEM where `peak` - `resident` exceeds `available`. AGON_EINVAL: options or rows that agon_train refuses, such as rows read under other settings
+ * of the objective, which lack what these need. */
 typedef struct agon_memory {
     size_t resident;  /* bytes of the process now, the model's among them */
     size_t peak;      /* predicted for the whole process */

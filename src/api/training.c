@@ -182,6 +182,25 @@ static agon_status take_options(training *t, const agon_train_options *given) {
     return s;
 }
 
+/* What could never be trained is refused before anything is begun. Several adapters are a training each. */
+static agon_status check_training(const training *t) {
+    size_t n_rows;
+    const train_row *rows = dataset_rows(t->d->d, &n_rows);
+    if (!t->d->n_adapters)
+        return train_check(t->ctx, t->m->m, rows, n_rows, t->d->n_dimensions, &t->inner);
+    train_row *own = memory_new(n_rows, sizeof *own);
+    agon_status s = own ? AGON_OK : no_memory(t->ctx);
+    for (size_t k = 0; k < t->d->n_adapters && !s; k++) {
+        size_t n = 0;
+        for (size_t i = 0; i < n_rows; i++)
+            if (rows[i].adapter == k)
+                own[n++] = rows[i];
+        s = train_check(t->ctx, t->m->m, own, n, 0, &t->inner);
+    }
+    free(own);
+    return s;
+}
+
 /* ---- memory ---------------------------------------------------------------------------------------------- */
 
 /* A second adapter to measure against has its values and both packs of bf16 or f32. */
@@ -223,6 +242,8 @@ agon_status agon_train_memory(agon_ctx *ctx, const agon_model *m, const agon_dat
     agon_memory found = {.resident = memory_resident(), .available = memory_room(ctx)};
     size_t more = 0;
     agon_status s = take_options(&t, options);
+    if (!s)
+        s = check_training(&t);
     if (!s)
         s = predict(&t, found.available, &more, &found.recomputes);
     if (s)
@@ -685,6 +706,8 @@ agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, cons
     training t = {.ctx = ctx, .m = m, .d = d, .output = output, .lock = -1};
     char *made = NULL;
     agon_status s = take_options(&t, options);
+    if (!s)
+        s = check_training(&t);
     if (!s)
         s = open_folder(&t);
     if (!s)

@@ -83,10 +83,10 @@ static agon_status show_unused(const train_arguments *a, const opened *o, const 
 
 static int show_plan(const train_arguments *a, const opened *o, const agon_dataset *d) {
     agon_memory memory;
-    agon_status s = agon_train_memory(o->ctx, o->model, d, &a->options, &memory);
+    agon_status s = show_unused(a, o, d);
+    if (!s)
+        s = agon_train_memory(o->ctx, o->model, d, &a->options, &memory);
     if (s)
-        return fail_with("train", s, o->ctx);
-    if ((s = show_unused(a, o, d)))
         return fail_with("train", s, o->ctx);
     size_t rows = agon_dataset_n_rows(d), cut = agon_dataset_n_truncated(d), tokens = agon_dataset_n_tokens(d),
            steps = agon_train_n_steps(d, &a->options);

@@ -59,32 +59,67 @@ static agon_status check_options(agon_ctx *ctx, const train_options *o, size_t n
     return AGON_OK;
 }
 
-static agon_status check_row(const trainer *t, size_t i) {
-    const train_row *r = &t->data[i];
-    const objective *o = t->options->objective;
+/* What the objective weighs an answer by under these options, which may be others than the rows were read for. */
+static agon_status check_numbers(agon_ctx *ctx, const train_row *rows, size_t i, const objective *o, unsigned needs) {
+    const train_row *r = &rows[i];
+    const bool either = needs & NEEDS_ADVANTAGE, several = r->n_responses > 1;
+    char place[ROW_PLACE_SIZE];
+    for (size_t k = 0; k < r->n_responses; k++) {
+        const train_response *x = &r->responses[k];
+        if ((needs & NEEDS_REWARD) && isnan(x->reward) && !(either && !isnan(x->advantage)))
+            return ctx_fail(ctx, AGON_EINVAL, "%s: reward%s%s is missing; %s needs it", row_place(rows, i, place), several ? "s" : "",
+                            !either ? "" : several ? " (or advantages)" : " (or advantage)", o->name);
+        if ((needs & NEEDS_LABEL) && isnan(x->label) && !(k == 1 && r->n_responses == 2)) /* a pair has one */
+            return ctx_fail(ctx, AGON_EINVAL, "%s: label is missing; %s needs it", row_place(rows, i, place), o->name);
+    }
+    return AGON_OK;
+}
+
+static agon_status check_row(agon_ctx *ctx, const model *m, const train_row *rows, size_t i, const objective *o, unsigned needs) {
+    const train_row *r = &rows[i];
     unsigned kind = r->n_responses == 1   ? ROW_SINGLE | ROW_GROUP
                     : r->n_responses == 2 ? ROW_PAIR | ROW_GROUP
                                           : ROW_GROUP;
     char place[ROW_PLACE_SIZE];
     if (r->n_responses == 0 || !(o->rows & kind))
-        return ctx_fail(t->ctx, AGON_EINVAL, "%s has %zu responses; %s does not take such rows", row_place(t->data, i, place), r->n_responses, o->name);
+        return ctx_fail(ctx, AGON_EINVAL, "%s has %zu responses; %s does not take such rows", row_place(rows, i, place), r->n_responses, o->name);
     for (size_t k = 0; k < r->n_responses; k++) {
         const train_response *x = &r->responses[k];
         if (x->n == 0)
-            return ctx_fail(t->ctx, AGON_EINVAL, "%s, response %zu has no tokens", row_place(t->data, i, place), k + 1);
-        if (r->n_prompt + x->n > model_get_config(t->m)->max_context)
-            return ctx_fail(t->ctx, AGON_EINVAL, "%s, response %zu: prompt and response have %zu tokens and the "
-                            "model's context is %zu; give a smaller max_length", row_place(t->data, i, place), k + 1, r->n_prompt + x->n,
-                            model_get_config(t->m)->max_context);
-        if ((t->needs & NEEDS_OLD) && !x->old)
-            return ctx_fail(t->ctx, AGON_EINVAL, "%s, response %zu: %s needs log_probs at sampling", row_place(t->data, i, place),
+            return ctx_fail(ctx, AGON_EINVAL, "%s, response %zu has no tokens", row_place(rows, i, place), k + 1);
+        if (r->n_prompt + x->n > model_get_config(m)->max_context)
+            return ctx_fail(ctx, AGON_EINVAL, "%s, response %zu: prompt and response have %zu tokens and the "
+                            "model's context is %zu; give a smaller max_length", row_place(rows, i, place), k + 1, r->n_prompt + x->n,
+                            model_get_config(m)->max_context);
+        if ((needs & NEEDS_OLD) && !x->old)
+            return ctx_fail(ctx, AGON_EINVAL, "%s, response %zu: %s needs log_probs at sampling", row_place(rows, i, place),
                             k + 1, o->name);
-        if ((t->needs & NEEDS_VALUES) && !t->head && isnan(x->advantage))
-            return ctx_fail(t->ctx, AGON_EUNSUPPORTED, "%s, response %zu: %s without a value head needs "
-                            "an advantage", row_place(t->data, i, place), k + 1, o->name);
-        if ((t->needs & NEEDS_TARGETS) && !x->targets)
-            return ctx_fail(t->ctx, AGON_EINVAL, "%s, response %zu: %s needs labels of its steps", row_place(t->data, i, place), k + 1, o->name);
+        if ((needs & NEEDS_TARGETS) && !x->targets)
+            return ctx_fail(ctx, AGON_EINVAL, "%s, response %zu: %s needs labels of its steps", row_place(rows, i, place), k + 1, o->name);
     }
+    return check_numbers(ctx, rows, i, o, needs);
+}
+
+agon_status train_check(agon_ctx *ctx, const model *m, const train_row *rows, size_t n_rows, size_t n_dimensions, const train_options *o) {
+    agon_status s = check_options(ctx, o, n_rows);
+    if (!s && n_dimensions)
+        s = preference_check_batch(ctx, o, n_dimensions);
+    if (!s)
+        s = selection_check_options(ctx, o, n_dimensions);
+    const unsigned needs = s ? 0 : objective_needs_with(o->objective, o->objective_options);
+    for (size_t i = 0; i < n_rows && !s; i++)
+        s = check_row(ctx, m, rows, i, o->objective, needs);
+    return s;
+}
+
+/* Values may be missing where every row brings its advantage. */
+static agon_status check_values(const trainer *t) {
+    char place[ROW_PLACE_SIZE];
+    for (size_t i = 0; (t->needs & NEEDS_VALUES) && !t->head && i < t->n_data; i++)
+        for (size_t k = 0; k < t->data[i].n_responses; k++)
+            if (isnan(t->data[i].responses[k].advantage))
+                return ctx_fail(t->ctx, AGON_EUNSUPPORTED, "%s, response %zu: %s without a value head needs an advantage", row_place(t->data, i, place),
+                                k + 1, t->options->objective->name);
     return AGON_OK;
 }
 
@@ -119,7 +154,7 @@ static void learner_close(trainer *t) {
     free(t->moment2);
 }
 
-/* The head the objective reads. Values may be missing where every row brings its advantage (check_row). */
+/* The head the objective reads. */
 static agon_status find_head(trainer *t) {
     head_kind kind = t->needs & NEEDS_HEAD ? HEAD_REWARD : HEAD_VALUE;
     if (!(t->needs & (NEEDS_HEAD | NEEDS_VALUES)))
@@ -193,18 +228,16 @@ static agon_status give_moments(trainer *t) {
 
 agon_status trainer_open(trainer *t) {
     agon_ctx *ctx = t->ctx;
-    agon_status s = check_options(ctx, t->options, t->n_data);
+    agon_status s = train_check(ctx, t->m, t->data, t->n_data, t->train ? adapter_n_dimensions(t->train) : 0, t->options);
     if (s != AGON_OK)
         return s;
     t->needs = objective_needs_with(t->options->objective, t->options->objective_options);
     if ((t->needs & NEEDS_REFERENCE) && !t->train && !t->reference)
         return ctx_fail(ctx, AGON_EINVAL, "train: %s with full fine-tuning needs a reference model",
                         t->options->objective->name);
-    if ((s = find_head(t)) != AGON_OK || (s = preference_check_options(t)) != AGON_OK || (s = selection_check_options(t)) != AGON_OK)
+    if ((s = find_head(t)) != AGON_OK || (s = preference_open(t)) != AGON_OK || (s = selection_check_partner(t)) != AGON_OK ||
+        (s = check_values(t)) != AGON_OK)
         return s;
-    for (size_t i = 0; i < t->n_data; i++)
-        if ((s = check_row(t, i)) != AGON_OK)
-            return s;
     size_t workspace_limit = 0;
     s = t->borrows ? AGON_OK : plan_memory(t, &workspace_limit);
     if (s == AGON_OK)

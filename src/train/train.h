@@ -134,6 +134,10 @@ typedef struct train_sink {
 AGON_MUST_CHECK agon_status train_add_head(agon_ctx *ctx, model *m, adapter *a, const objective *o, const double *options,
                                            uint64_t seed);
 
+/* Refuses what `train` would refuse of rows, options and an adapter's dimensions (0: none) before anything is opened for it. AGON_EINVAL. */
+AGON_MUST_CHECK agon_status train_check(agon_ctx *ctx, const model *m, const train_row *rows, size_t n_rows, size_t n_dimensions,
+                                        const train_options *options);
+
 /* Trains `train` (an adapter of m), or all weights of m when it is NULL (then `reference` must be given where the objective needs one). `reference`: model whose adapter-less forward
  * gives reference log_probs; NULL with LoRA means m itself without adapter, or with `reference_adapter`. `resume`
  * [n_resume]: bytes of an earlier on_checkpoint, NULL to start; AGON_EMISMATCH when they belong to other options, data or weights.

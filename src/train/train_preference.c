@@ -41,7 +41,18 @@ static agon_status sort_rows(trainer *t) {
     return AGON_OK;
 }
 
-agon_status preference_check_options(trainer *t) {
+agon_status preference_check_batch(agon_ctx *ctx, const train_options *o, size_t n_dimensions) {
+    const size_t vectors = o->preferences.vectors, dealt = vectors * n_dimensions, least = o->objective->least_batch;
+    if (vectors < 1 || vectors > 4096 || o->batch_rows % dealt != 0)
+        return ctx_fail(ctx, AGON_EINVAL, "train: a batch of %zu rows cannot be dealt to %zu preference vectors and %zu dimensions alike; "
+                        "use a multiple of %zu", o->batch_rows, vectors, n_dimensions, dealt);
+    if (o->batch_rows / dealt < least)
+        return ctx_fail(ctx, AGON_EINVAL, "train: %s needs %zu rows or more of each dimension a vector; use a batch of %zu", o->objective->name,
+                        least, least * dealt);
+    return AGON_OK;
+}
+
+agon_status preference_open(trainer *t) {
     const train_preferences *p = &t->options->preferences;
     size_t m = n_dimensions(t);
     char place[ROW_PLACE_SIZE];
@@ -56,13 +67,6 @@ agon_status preference_check_options(trainer *t) {
     for (size_t i = 0; i < m; i++)
         if (!isfinite(p->ideal[i]))
             return ctx_fail(t->ctx, AGON_EINVAL, "train: the ideal loss of %s is not finite", adapter_dimension(t->train, i));
-    if (p->vectors < 1 || p->vectors > 4096 || t->options->batch_rows % (p->vectors * m) != 0)
-        return ctx_fail(t->ctx, AGON_EINVAL, "train: a batch of %zu rows cannot be dealt to %zu preference vectors and %zu dimensions alike; "
-                        "use a multiple of %zu", t->options->batch_rows, p->vectors, m, p->vectors * m);
-    const size_t least = t->options->objective->least_batch;
-    if (rows_each(t) < least)
-        return ctx_fail(t->ctx, AGON_EINVAL, "train: %s needs %zu rows or more of each dimension a vector; use a batch of %zu",
-                        t->options->objective->name, least, least * p->vectors * m);
     return sort_rows(t);
 }
 

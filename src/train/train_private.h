@@ -157,8 +157,9 @@ bool checkpoint_is_due(const train_options *o, size_t step, size_t n_steps, cons
 
 /* ---- train_select.c: which rows of a step are trained on -------------------------------------------- */
 
-/* AGON_EINVAL: options or an objective with which rows cannot be selected. */
-AGON_MUST_CHECK agon_status selection_check_options(trainer *t);
+/* AGON_EINVAL: options or an objective with which rows cannot be selected; a second learner that is none. */
+AGON_MUST_CHECK agon_status selection_check_options(agon_ctx *ctx, const train_options *o, size_t n_dimensions);
+AGON_MUST_CHECK agon_status selection_check_partner(const trainer *t);
 /* The other learner takes the place of the one that stands in `t`. */
 void swap_learners(trainer *t);
 /* One optimiser step's gradients on the rows selected; *own gets what is reported, *partner the other learner's step. The first learner stands
@@ -167,8 +168,9 @@ AGON_MUST_CHECK agon_status selection_gradients(trainer *t, step *own, step *par
 
 /* ---- train_preference.c: several dimensions ------------------------------------------------------- */
 
-/* AGON_EINVAL: rows, batch or objective with which the adapter's dimensions cannot be trained. */
-AGON_MUST_CHECK agon_status preference_check_options(trainer *t);
+/* AGON_EINVAL: a batch, or rows or an objective, with which dimensions cannot be trained. */
+AGON_MUST_CHECK agon_status preference_check_batch(agon_ctx *ctx, const train_options *o, size_t n_dimensions);
+AGON_MUST_CHECK agon_status preference_open(trainer *t);
 /* One optimiser step's gradients over all its vectors; *s gets loss, metrics (the mean loss of each dimension) and counts. */
 AGON_MUST_CHECK agon_status preference_gradients(trainer *t, step *s);
 /* The adapter at the even vector again. */

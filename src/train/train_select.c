@@ -31,22 +31,24 @@ const char *selection_level_name(selection_level level) {
 
 /* ---- what can be refused before anything runs ------------------------------------------------------ */
 
-static agon_status check_objective(const trainer *t) {
-    const objective *o = t->options->objective;
+static agon_status check_objective(agon_ctx *ctx, const train_options *options) {
+    const objective *o = options->objective;
     if (o->needs & NEEDS_ADVANTAGE)
-        return ctx_fail(t->ctx, AGON_EINVAL, "train: small losses say nothing under %s: its loss follows the rewards of a row's answers, not "
+        return ctx_fail(ctx, AGON_EINVAL, "train: small losses say nothing under %s: its loss follows the rewards of a row's answers, not "
                         "whether a label fits", o->name);
     if (o->coupling == COUPLED_STEP)
-        return ctx_fail(t->ctx, AGON_EINVAL, "train: %s has one loss over a whole step, so its rows cannot be selected by their own", o->name);
+        return ctx_fail(ctx, AGON_EINVAL, "train: %s has one loss over a whole step, so its rows cannot be selected by their own", o->name);
     const bool tokens = o->coupling == COUPLED_TOKEN && !(o->needs & NEEDS_HEAD);
-    if (t->options->selection.level != SELECT_ROWS && !tokens)
-        return ctx_fail(t->ctx, AGON_EINVAL, "train: %s has no loss for a token by itself; tokens and spans are selected under nll, sft, gce, sce and "
+    if (options->selection.level != SELECT_ROWS && !tokens)
+        return ctx_fail(ctx, AGON_EINVAL, "train: %s has no loss for a token by itself; tokens and spans are selected under nll, sft, gce, sce and "
                         "token-forward", o->name);
     return AGON_OK;
 }
 
-static agon_status check_partner(const trainer *t) {
+agon_status selection_check_partner(const trainer *t) {
     const train_selection *s = &t->options->selection;
+    if (!s->co_teach)
+        return AGON_OK;
     if (t->train ? !s->partner || s->partner == t->train : !s->partner_model || s->partner_model == t->m)
         return ctx_fail(t->ctx, AGON_EINVAL, "train: co-teaching needs a second learner of its own");
     if (t->options->moments)
@@ -54,23 +56,22 @@ static agon_status check_partner(const trainer *t) {
     return AGON_OK;
 }
 
-agon_status selection_check_options(trainer *t) {
-    const train_selection *s = &t->options->selection;
-    size_t batch = t->options->batch_rows;
+agon_status selection_check_options(agon_ctx *ctx, const train_options *o, size_t n_dimensions) {
+    const train_selection *s = &o->selection;
+    size_t batch = o->batch_rows;
     if (s->tau == 0 && !s->co_teach)
         return AGON_OK;
     if (!(s->tau > 0 && s->tau < 1) || !(s->ramp >= 0 && s->ramp <= 1))
-        return ctx_fail(t->ctx, AGON_EINVAL, "train: the share of rows to leave out (%g) lies above 0 and below 1, its ramp (%g) from 0 to 1",
+        return ctx_fail(ctx, AGON_EINVAL, "train: the share of rows to leave out (%g) lies above 0 and below 1, its ramp (%g) from 0 to 1",
                         s->tau, s->ramp);
-    if (t->dimension_rows)
-        return ctx_fail(t->ctx, AGON_EINVAL, "train: rows of several dimensions are weighed by preference vectors; select rows for one dimension "
+    if (n_dimensions)
+        return ctx_fail(ctx, AGON_EINVAL, "train: rows of several dimensions are weighed by preference vectors; select rows for one dimension "
                         "at a time");
     if (s->level == SELECT_SPANS && s->span == 0)
-        return ctx_fail(t->ctx, AGON_EINVAL, "train: a span to be selected has 1 token or more");
+        return ctx_fail(ctx, AGON_EINVAL, "train: a span to be selected has 1 token or more");
     if (s->level == SELECT_ROWS && small_loss_count(1 - s->tau, batch) == batch)
-        return ctx_fail(t->ctx, AGON_EINVAL, "train: of a batch of %zu rows %g of them is none; use a larger batch", batch, s->tau);
-    agon_status status = check_objective(t);
-    return status == AGON_OK && s->co_teach ? check_partner(t) : status;
+        return ctx_fail(ctx, AGON_EINVAL, "train: of a batch of %zu rows %g of them is none; use a larger batch", batch, s->tau);
+    return check_objective(ctx, o);
 }
 
 /* ---- a step ------------------------------------------------------------------------------------------ */

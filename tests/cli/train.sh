@@ -21,6 +21,26 @@ says out '2  1       "<\|im_end\|>"'
 run 0 "$agon" train dpo --model "$tiny" --data pairs.jsonl --preview 1 --dry-run --json
 says out '"preview":\{"row":1,"where":"pairs.jsonl:1","prompt":\[1,.*"responses":\[\{"tokens":\[260.*"mask":\[1.0'
 
+# ---- a dry run refuses what a training refuses, and neither begins a folder
+both() { # PATTERN OBJECTIVE DATA OPTIONS...
+    words=$1
+    shift
+    for end in --dry-run "--output never"; do
+        run 4 "$agon" train "$1" --model "$tiny" --data "$2" --lora 4 ${3-} $end
+        says err "$words"; one_sentence
+        [ ! -e never ] || fail "a folder was made for a training that cannot be: $*"
+    done
+}
+printf '{"prompt":"say 1","completion":"the number 1","label":true}\n' >one.jsonl
+both 'it needs 2 rows or more, and here is one' kto one.jsonl
+both '\(--batch\) must be 2 or more' kto one.jsonl "--batch 1"
+both 'small losses say nothing under grpo' grpo groups.jsonl "--small-loss 0.2"
+sed 's/^{/{"adapter":"a",/' one.jsonl >two.jsonl
+for i in 1 2; do sed 's/^{/{"adapter":"b",/' one.jsonl; done >>two.jsonl
+both 'it needs 2 rows or more, and here is one' kto two.jsonl "--adapters a,b"
+for name in helpful harmless; do sed "s/^{/{\"dimension\":\"$name\",/" sft.jsonl; done >named.jsonl
+both 'use a multiple of 8' sft named.jsonl "--dimensions helpful,harmless --batch 12"
+
 # ---- the learning rate left to agon: an adapter's, or what was published for all weights under this objective
 rate() { run 0 "$agon" train $1 --model "$tiny" --data $2 $3 --dry-run --json; says out "\"lr\":$4,"; }
 rate sft sft.jsonl "" 2e-05

@@ -277,6 +277,37 @@ static void contexts__go_on_once_an_interruption_is_taken_back(void **state) {
     agon_completion_free(&out);
 }
 
+/* Rows that were read under other settings than they are trained with, which needs what nobody asked of them. */
+static void trainings__need_what_their_own_settings_say(void **state) {
+    fixture *f = *state;
+    static const char *const texts[] = {"{\"prompt\":\"one\",\"completion\":\"two\",\"label\":1}\n\n{\"prompt\":\"two\",\"completion\":\"one\",\"label\":0}\n",
+                                        "{\"prompt\":\"one\",\"completion\":\"two\",\"reward\":1}\n\n{\"prompt\":\"two\",\"completion\":\"one\",\"reward\":0}\n"};
+    static const char *const words[] = {"squared.jsonl:1: reward is missing; rm-pointwise needs it", "squared.jsonl:1: label is missing; rm-pointwise needs it"};
+    static const char *const squared[] = {"squared=1"};
+    char path[96], output[96];
+    snprintf(path, sizeof path, "%s/squared.jsonl", f->folder);
+    snprintf(output, sizeof output, "%s/squared", f->folder);
+    for (int k = 0; k < 2; k++) { /* labels trained as rewards, and rewards as labels */
+        agon_dataset_options read = agon_dataset_options_default();
+        agon_train_options t = agon_train_options_default();
+        agon_dataset *d = NULL;
+        agon_memory memory;
+        FILE *file = fopen(path, "w");
+        fputs(texts[k], file);
+        fclose(file);
+        read.settings = squared, t.settings = squared;
+        read.n_settings = (size_t)k, t.n_settings = (size_t)!k;
+        t.lora_rank = 2, t.max_steps = 1;
+        assert_ok(f->ctx, agon_dataset_open_with(f->ctx, agon_model_tokenizer(f->m), path, "rm-pointwise", &read, &d));
+        refused(agon_train_memory(f->ctx, f->m, d, &t, &memory), words[k]);
+        refused(agon_train(f->ctx, f->m, d, output, &t, NULL), words[k]);
+        assert_int_not_equal(access(output, F_OK), 0);
+        t.n_settings = (size_t)k;
+        assert_ok(f->ctx, agon_train_memory(f->ctx, f->m, d, &t, &memory));
+        agon_dataset_free(d);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results__are_zero_after_any_refusal),
@@ -287,6 +318,7 @@ int main(void) {
         cmocka_unit_test(models__of_another_struct_are_refused),
         cmocka_unit_test(samples__beyond_counting_are_refused),
         cmocka_unit_test(trainings__name_the_number_they_cannot_have),
+        cmocka_unit_test(trainings__need_what_their_own_settings_say),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -621,7 +621,7 @@ static void train__names_the_row_of_a_coupled_batch(void **state) {
     test_data d;
     new_data(&d, 1, N_PROMPT);
     for (size_t i = 0; i < N_ROWS; i++)
-        d.responses[i][0].reward = i == 5 ? NAN : 1, d.responses[i][0].advantage = NAN;
+        d.responses[i][0].reward = i == 5 ? INFINITY : 1, d.responses[i][0].advantage = NAN;
     model *m = new_model(ctx, COMPUTE_F32);
     adapter *a = new_adapter(ctx, m);
     train_options o = options_for("reinforce++");
