@@ -277,6 +277,7 @@ agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, con
         return ctx_fail(ctx, AGON_EINVAL, "export: the format is hf, gguf or peft, not '%.40s'", format);
     if (there(path))
         return ctx_fail(ctx, AGON_EINVAL, "export: %.300s exists already; give another path, or delete it", path);
+    file_sweep_of(path);
     if (!peft && !dtype)
         dtype = "bf16";
     s = peft ? export_adapter(ctx, m, a, dtype, path)

@@ -111,18 +111,22 @@ struct file_writer {
     char *path, *temporary;
 };
 
+/* The folder of `path`, whose last name is cut off. */
+static const char *folder_of(char *path) {
+    char *slash = strrchr(path, '/');
+    if (!slash)
+        return ".";
+    if (slash == path)
+        return "/";
+    *slash = 0;
+    return path;
+}
+
 static agon_status sync_folder_of(agon_ctx *ctx, const char *path) {
     char *copy = strdup(path);
     if (!copy)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    char *slash = strrchr(copy, '/');
-    const char *folder = ".";
-    if (slash == copy)
-        folder = "/";
-    else if (slash) {
-        *slash = 0;
-        folder = copy;
-    }
+    const char *folder = folder_of(copy);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     agon_status s = AGON_OK;
     if (fd < 0 || fsync(fd) != 0)
@@ -153,14 +157,28 @@ static void sweep_one(int folder, const char *name) {
     close(fd);
 }
 
-void file_sweep(const char *path) {
+/* `of`: only what writers of the file of this name left; NULL: of any. */
+static void sweep(const char *path, const char *of) {
+    const size_t n = of ? strlen(of) : 0;
     DIR *folder = opendir(path);
     if (!folder)
         return;
     for (struct dirent *e; (e = readdir(folder));)
-        if (file_is_temporary(e->d_name))
+        if (file_is_temporary(e->d_name) && (!of || (strncmp(e->d_name, of, n) == 0 && strlen(e->d_name) == n + sizeof TEMPORARY - 1 + N_RANDOM)))
             sweep_one(dirfd(folder), e->d_name);
     closedir(folder);
+}
+
+void file_sweep(const char *folder) {
+    sweep(folder, NULL);
+}
+
+void file_sweep_of(const char *path) {
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    char *copy = path ? strdup(path) : NULL;
+    if (copy)
+        sweep(folder_of(copy), slash ? slash + 1 : path);
+    free(copy);
 }
 
 agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out) {

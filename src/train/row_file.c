@@ -73,8 +73,10 @@ agon_status row_fail(agon_ctx *ctx, const row_file *f, size_t i, const char *for
 
 agon_status output_is_new(agon_ctx *ctx, const char *path) {
     struct stat st;
-    if (lstat(path, &st) != 0)
+    if (lstat(path, &st) != 0) {
+        file_sweep_of(path);
         return AGON_OK;
+    }
     if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode))
         return ctx_fail(ctx, AGON_EINVAL, "%s is no regular file; name one that is not there yet", path);
     return ctx_fail(ctx, AGON_EINVAL, "%s is there already; move it away, or write elsewhere", path);

@@ -19,7 +19,8 @@ void row_file_free(row_file *f);
 /* `return row_fail(ctx, &f, i, ...)`: AGON_EINVAL, the sentence with file and line of row i in front. */
 agon_status row_fail(agon_ctx *ctx, const row_file *f, size_t i, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* AGON_EINVAL when something is there (a link, a pipe and a device too): results never replace a file that somebody may still need. */
+/* AGON_EINVAL when something is there (a link, a pipe and a device too): results never replace a file that somebody may still need. What killed writers
+ * of the file left goes. */
 AGON_MUST_CHECK agon_status output_is_new(agon_ctx *ctx, const char *path);
 /* rows [n] as JSONL, those with `kept` false left out (NULL: all are kept); the file is there whole or not at all. */
 AGON_MUST_CHECK agon_status rows_write(agon_ctx *ctx, const char *path, json_t *const *rows, const bool *kept, size_t n);

@@ -10,7 +10,10 @@ run 4 "$agon" data convert alpaca.json --to rows.jsonl
 says err 'alpaca.json: row 3: the fields tell no known format'
 one_sentence
 [ ! -e rows.jsonl ] || fail "a failed conversion leaves no file"
+echo half >rows.jsonl.tmp-agonabcdef # of a killed writer; other files' stay
+echo half >mine.jsonl.tmp-agonabcdef
 run 0 "$agon" data convert alpaca.json --to rows.jsonl --skip-bad
+[ ! -e rows.jsonl.tmp-agonabcdef ] && [ -e mine.jsonl.tmp-agonabcdef ] || fail "what a killed writer left stays, or another file went"
 says out 'rows.jsonl: 2 rows, 2 alpaca'
 says out '1 rows left out:'
 says out '^  alpaca.json: row 3'

@@ -34,7 +34,9 @@ for format in hf gguf; do
     paste merged_out with | sed 's/{"log_prob":\([^,]*\).*{"log_prob":\([^,]*\).*/\1 \2/' |
         awk '{ d = ($1 - $2) / $2; if (d * d > 1e-10) exit 1 }' || fail "merged and unmerged scores differ"
 done
+echo half >small.gguf.tmp-agonabcdef
 run 0 "$agon" export --model "$tiny" --adapter tuned --format gguf --dtype q8_0 --output small.gguf
+[ ! -e small.gguf.tmp-agonabcdef ] || fail "what a killed export left stays"
 run 0 "$agon" generate --model small.gguf --max-tokens 3 --temperature 0 the </dev/null
 
 # ---- the adapter by itself

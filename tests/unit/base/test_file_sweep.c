@@ -69,6 +69,23 @@ static void file_sweep__takes_what_killed_writers_left(void **state) {
         assert_true(file_exists(path));
     }
     file_sweep("/nowhere");
+    /* Of one file: a sibling's stays, in a folder that is somebody's. */
+    static const char *const names[] = {"rows.jsonl", "rows.jsonl.2", "s.jsonl"};
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        kill_a_writer(path);
+    }
+    assert_int_equal(n_temporary(folder), 4);
+    snprintf(path, sizeof path, "%s/rows.jsonl", folder);
+    file_sweep_of(path);
+    assert_int_equal(n_temporary(folder), 3);
+    snprintf(path, sizeof path, "%s/jsonl", folder);
+    file_sweep_of(path);
+    assert_int_equal(n_temporary(folder), 3);
+    file_sweep_of("/nowhere/rows.jsonl");
+    assert_int_equal(chdir(folder), 0);
+    file_sweep_of("s.jsonl");
+    assert_int_equal(n_temporary("."), 2);
     agon_ctx_free(ctx);
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
     assert_int_equal(system(command), 0);
