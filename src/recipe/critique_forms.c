@@ -49,6 +49,8 @@ static agon_status take_cells(lab *l, forms *x) {
     x->cells = calloc(task_n_cells() + 1, sizeof *x->cells);
     if (!x->cells)
         return ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+    if (json_array_size(json_object_get(l->settings, "cells")) == 0)
+        return ctx_fail(l->ctx, AGON_EINVAL, "cells is an empty list; name one or more, or leave the line out");
     agon_status s = task_select(l->ctx, json_object_get(l->settings, "cells"), x->cells, &x->n_cells);
     return s ? ctx_prefix(l->ctx, s, "cells") : AGON_OK;
 }

@@ -44,7 +44,7 @@ static agon_status take_families(cleaning *c) {
     const json_t *list = json_object_get(c->l->settings, "families");
     c->n_families = json_array_size(list);
     if (c->n_families < 1 || c->n_families > MAX_FAMILIES)
-        return ctx_fail(c->l->ctx, AGON_EINVAL, "families: 1 to %d", MAX_FAMILIES);
+        return ctx_fail(c->l->ctx, AGON_EINVAL, "families has %zu names; give 1 to %d", c->n_families, MAX_FAMILIES);
     for (size_t i = 0; i < c->n_families; i++) {
         const char *name = json_string_value(json_array_get(list, i));
         c->families[i] = name ? sequence_family_find(name) : SIZE_MAX;

@@ -118,6 +118,8 @@ static agon_status set_scalar(reader *r, const key *k, const char *text, size_t 
 static agon_status set_list(reader *r, const key *k, yaml_node_t *node) {
     text_items *list = slot(r->config, k);
     size_t n = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
+    if (n == 0) /* it would mean all of them, or the usual ones */
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s:%zu: '%s' is an empty list; name one or more, or leave the line out", r->where, line_of(node), k->name);
     list->items = calloc(n ? n : 1, sizeof *list->items);
     if (!list->items)
         return ctx_fail(r->ctx, AGON_ENOMEM, "out of memory");
@@ -426,15 +428,16 @@ json_t *run_config_json(const run_config *c) {
     return all;
 }
 
-static void drop_nulls(json_t *object) {
+/* Values that the file did not have. */
+static void drop_absent(json_t *object) {
     const char *name;
     json_t *value;
     void *next;
     json_object_foreach_safe(object, next, name, value) {
-        if (json_is_null(value))
+        if (json_is_null(value) || (json_is_array(value) && json_array_size(value) == 0))
             json_object_del(object, name);
         else if (json_is_object(value))
-            drop_nulls(value);
+            drop_absent(value);
     }
 }
 
@@ -444,7 +447,7 @@ agon_status run_config_from_json(agon_ctx *ctx, const char *where, const json_t 
     json_t *copy = json_deep_copy(json);
     run_config *config = NULL;
     if (copy)
-        drop_nulls(copy);
+        drop_absent(copy);
     char *text = copy ? json_dumps(copy, 0) : NULL;
     agon_status s = text ? run_file_parse(ctx, where, text, strlen(text), &config)
                          : ctx_fail(ctx, AGON_EFORMAT, "%s is not JSON", where);

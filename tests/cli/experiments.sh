@@ -278,6 +278,8 @@ refused 4 experiment subgroup.yaml 's/^epochs.*/methods: [rdpo, forwrd]/' 'metho
 refused 4 experiment subgroup.yaml 's/^noise.*/noise: subgrup/' "noise is random or subgroup, not 'subgrup'"
 refused 4 experiment subgroup.yaml 's/^assumed.*/assumed: [1, 3]/' 'assumed\[1\] times rates\[1\] is a rate of 0.6'
 refused 4 experiment subgroup.yaml 's/^\(rates\|assumed\).*//; s/^epochs.*/rates: [0, 0.45]\nepochs: 1/' 'too few of seed 1.s pairs for a total rate of 0.45'
+refused 4 experiment forms.yaml 's/^cells.*/cells: []/' 'cells is an empty list; name one or more'
+refused 4 experiment cleaning.yaml 's/^families.*/families: []/' 'families has 0 names; give 1 to'
 refused 4 experiment exo.yaml 's/betas.*/betas: [0]/' 'betas\[0\] is 0; it must be from'
 refused 4 experiment exo.yaml 's/ideal_samples.*/candidates: 3/' 'candidates is 3; it must be even'
 refused 4 experiment spans.yaml 's/^rank.*/objective: grpo/' "objective is 'grpo'; ppo and reinforce"

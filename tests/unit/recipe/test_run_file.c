@@ -65,6 +65,11 @@ static void run_file__written_reads_back_equal(void **state) {
     assert_ok(ctx, parse(ctx, text, &again));
     json_t *a = run_config_json(c), *b = run_config_json(again);
     assert_true(json_equal(a, b));
+    run_config_free(again);
+    json_decref(b);
+    assert_ok(ctx, run_config_from_json(ctx, "x.yaml", a, NULL, &again)); /* as a run has it, empty lists and all */
+    b = run_config_json(again);
+    assert_true(json_equal(a, b));
     json_decref(a);
     json_decref(b);
     free(text);
@@ -102,6 +107,8 @@ static void run_file__faults_are_named(void **state) {
     refused("train:\n  objective: ppo\n", "ppo cannot learn from alone");
     refused("train:\n  objective: bt\n", "bt cannot learn from alone");
     refused("train:\n  objective: dpo\n  set: [bta=1]\n", "train.set: dpo has no option");
+    refused("seed: 1\ntasks:\n  cells: []\n", "x.yaml:3: 'cells' is an empty list; name one or more, or leave the line out");
+    refused("train:\n  set: []\n", "x.yaml:2: 'set' is an empty list");
     refused("train: 3\n", "section 'train' must hold");
 }
 
