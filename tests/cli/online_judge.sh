@@ -58,6 +58,48 @@ run 0 "$agon" train grpo --online --model "$tiny" --output by-model $how --judge
 says out '"round":1,.*"reward":0\.[0-9]+,.*"verified":0\.0,"unjudged":0\.0'
 says by-model/online.json '"judge": "[0-9a-f]{64}"'
 
+# ---- a language model behind a server: verdicts, some of them missing; killed and gone on with to the same bits
+mkfifo pipe
+"$AGON_HELPERS/judge_server" questions <pipe >url &
+exec 3>pipe
+until [ -s url ]; do sleep 0.05; done
+export JUDGE_KEY=secret
+server="--data prompts.jsonl --judge-url $(cat url) --judge-key-env JUDGE_KEY"
+asked() { wc -l <questions; }
+run 0 "$agon" train grpo --online --model "$tiny" --output by-server $how $server --judge-model judge-7
+says out '"round":1,.*"reward":0\.[0-9]+,.*"unjudged":0\.[0-9]*[1-9]'
+says by-server/online.json '"judge": "judge-7"'
+says by-server/online.json '"judge_url": "http://127.0.0.1:'
+count
+if grep -q secret by-server/online.json; then fail "the key is in the record"; fi
+[ "$(asked)" = 60 ] || fail "the server was asked $(asked) times, not 60"
+says questions '"model":"judge-7"'
+says questions 'say it: [1-5]'
+if grep -q hint questions; then fail "a model is told what only a program should know"; fi
+id=$(field id out | tail -1)
+"$agon" train grpo --online --model "$tiny" --output by-server2 $how $server --judge-model judge-7 >out 2>err &
+pid=$!
+while kill -0 $pid 2>/dev/null && ! grep -q '"round":3' by-server2/rewards.json 2>/dev/null; do :; done
+kill -9 $pid 2>/dev/null
+wait $pid 2>/dev/null
+run 0 "$agon" train grpo --online --model "$tiny" --output by-server2 $how $server --judge-model judge-7
+says out '"resumed_after":2'
+[ "$(asked)" = 120 ] || fail "the server was asked $(asked) times in all, not 120: kept rewards were asked for again"
+[ "$(field id out | tail -1)" = "$id" ] || fail "a server's verdicts: another adapter after the kill"
+run 0 "$agon" train dpo --online --model "$tiny" --output by-votes $how $server --rounds 1 --judge-model judge-7 --judge-repeats 3
+[ "$(asked)" = 156 ] || fail "three votes a sample are $(asked) requests in all, not 156"
+run 4 "$agon" train grpo --online --model "$tiny" --output by-server $how $server --judge-model judge-8
+says err 'holds a training with judge'; one_sentence
+run 5 "$agon" train grpo --online --model "$tiny" --output s1 $how $server --judge-model gone
+says err 'round 1, prompt 0, sample 0: .*404.*run again'; one_sentence
+run 5 env JUDGE_KEY=other "$agon" train grpo --online --model "$tiny" --output s2 $how $server --judge-model judge-7
+says err 'round 1, prompt 0, sample 0: .*401.*run again'; one_sentence
+run 4 env -u JUDGE_KEY "$agon" train grpo --online --model "$tiny" --output s3 $how $server --judge-model judge-7
+says err 'JUDGE_KEY'; one_sentence
+[ ! -f s1/state.bin ] && [ ! -f s1/rewards.json ] && [ ! -f s2/rewards.json ] || fail "something was kept of a round that was not judged"
+exec 3>&-
+wait
+
 # ---- judges that do not judge: one sentence, nothing trained on, and the same command with a judge that does goes on
 broken="$agon train grpo --online --model $tiny --data prompts.jsonl $how --judge-timeout 1"
 run 5 $broken --output b1 --judge 'exit 3'
