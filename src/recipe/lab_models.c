@@ -91,7 +91,7 @@ agon_status lab_model_copy(agon_ctx *ctx, const lab_model *from, lab_model **out
 }
 
 agon_status lab_model_shake(agon_ctx *ctx, lab_model *x, double share, uint64_t seed) {
-    parameters p;
+    parameters p = {0};
     agon_status s = model_make_trainable(ctx, x->m, &p);
     for (size_t i = 0; i < p.n && !s; i++) {
         float *value = p.items[i].value;

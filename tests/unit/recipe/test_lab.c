@@ -317,6 +317,64 @@ static void lab__tokens_are_scored_and_weighed_one_by_one(void **state) {
     end(&f);
 }
 
+/* The noise on one tensor: within its bounds, and up to them where there are enough values. */
+static void check_noise(const parameter *start, const parameter *shaken, double share) {
+    size_t n = start->n_rows * start->n_columns;
+    double squares = 0, largest = 0;
+    for (size_t j = 0; j < n; j++) {
+        squares += (double)start->value[j] * (double)start->value[j];
+        largest = fmax(largest, fabs((double)shaken->value[j] - (double)start->value[j]));
+    }
+    double bound = share * sqrt(squares / (double)n);
+    if (!(largest <= bound * (1 + 1e-4)) || !(largest >= bound * (n > 50 ? 0.9 : 0.5)))
+        fail_msg("%s: the noise reaches %g; its bounds are %g", start->name, largest, bound);
+}
+
+/* Another start near the same function: other weights, the same for the same seed, and the model it was copied from stays. */
+static void lab__a_shaken_model_is_another_start(void **state) {
+    (void)state;
+    enum { START, ONE, SAME, OTHER, STILL, N_MODELS, N = 20 };
+    static const struct {
+        double share;
+        uint64_t seed;
+    } how[N_MODELS] = {{0, 0}, {0.1, 1}, {0.1, 1}, {0.1, 2}, {0, 1}};
+    fixture f = begin(1, "{}");
+    const lab_size size = {.width = 16, .layers = 2};
+    sequence_item items[N];
+    lab_model *from = NULL, *m[N_MODELS] = {NULL};
+    parameters p[N_MODELS];
+    double before[N], after[N], scores[N_MODELS][N];
+    assert_ok(f.ctx, sequence_draw_set(f.ctx, 0, 5, NULL, NULL, 0, false, N, items));
+    assert_ok(f.ctx, lab_model_new(f.ctx, &size, 7, &from));
+    assert_ok(f.ctx, lab_score(f.ctx, from, items, N, before));
+    for (size_t k = 0; k < N_MODELS; k++) {
+        assert_ok(f.ctx, lab_model_copy(f.ctx, from, &m[k]));
+        if (k != START)
+            assert_ok(f.ctx, lab_model_shake(f.ctx, m[k], how[k].share, how[k].seed));
+        assert_ok(f.ctx, lab_score(f.ctx, m[k], items, N, scores[k]));
+        assert_ok(f.ctx, model_make_trainable(f.ctx, m[k]->m, &p[k]));
+    }
+    for (size_t i = 0; i < p[START].n; i++) {
+        const parameter *start = &p[START].items[i];
+        size_t bytes = start->n_rows * start->n_columns * sizeof *start->value;
+        check_noise(start, &p[ONE].items[i], 0.1);
+        check_noise(start, &p[OTHER].items[i], 0.1);
+        assert_memory_equal(p[ONE].items[i].value, p[SAME].items[i].value, bytes);
+        assert_memory_not_equal(p[ONE].items[i].value, p[OTHER].items[i].value, bytes);
+        assert_memory_equal(p[STILL].items[i].value, start->value, bytes);
+    }
+    assert_ok(f.ctx, lab_score(f.ctx, from, items, N, after));
+    assert_memory_equal(before, after, sizeof before);
+    assert_memory_equal(before, scores[STILL], sizeof before);
+    assert_memory_equal(scores[ONE], scores[SAME], sizeof before);
+    assert_memory_not_equal(scores[ONE], before, sizeof before); /* what is scored with follows the masters */
+    assert_memory_not_equal(scores[ONE], scores[OTHER], sizeof before);
+    for (size_t k = 0; k < N_MODELS; k++)
+        lab_model_free(m[k]);
+    lab_model_free(from);
+    end(&f);
+}
+
 static void lab__estimates_count_whole_rounds(void **state) {
     (void)state;
     fixture f = begin(3, "{}");
@@ -386,6 +444,7 @@ int main(void) {
         cmocka_unit_test(lab__models_learn_alike_on_any_threads),
         cmocka_unit_test(lab__completions_score_as_reported),
         cmocka_unit_test(lab__tokens_are_scored_and_weighed_one_by_one),
+        cmocka_unit_test(lab__a_shaken_model_is_another_start),
         cmocka_unit_test(lab__estimates_count_whole_rounds),
         cmocka_unit_test(lab__groups_keep_rewards),
     };
