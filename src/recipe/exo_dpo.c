@@ -90,15 +90,11 @@ static agon_status take_options(lab *l, duel *x) {
                  {"prompts", 16, 1000000, &x->n_prompts}, {"candidates", 2, 64, &x->n_candidates}, {"epochs", 1, 1000, &epochs},
                  {"batch", 1, 4096, &x->batch}, {"test_items", 50, 1000000, &x->n_test}, {"samples", 1, 1000, &x->n_samples},
                  {"ideal_samples", 2, 10000, &x->n_ideal}, {"draws", 100, 1000000, &x->draws}};
+    const lab_fraction real[] = {{"corpus_lr", 1e-9, 1, &x->corpus_lr}, {"blur", 0, 1, &x->blur}, {"reward_scale", 1e-3, 1e3, &x->scale},
+                                 {"kl_limit", 1e-3, 1e3, &x->kl_limit}};
     agon_status s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
     if (!s)
-        s = lab_real(l, "corpus_lr", 1e-9, 1, &x->corpus_lr);
-    if (!s)
-        s = lab_real(l, "blur", 0, 1, &x->blur);
-    if (!s)
-        s = lab_real(l, "reward_scale", 1e-3, 1e3, &x->scale);
-    if (!s)
-        s = lab_real(l, "kl_limit", 1e-3, 1e3, &x->kl_limit);
+        s = lab_fractions(l, real, sizeof real / sizeof *real);
     if (!s)
         s = lab_reals(l, "betas", 1e-5, 1e5, x->betas.x, MAX_LIST, &x->betas.n);
     if (!s)

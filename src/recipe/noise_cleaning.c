@@ -60,17 +60,12 @@ static agon_status take_options(lab *l, cleaning *c) {
     const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &c->n_seeds}, {"corpus_items", 64, 10000000, &c->n_corpus},
                  {"items", 100, 1000000, &c->n_items}, {"folds", 2, MAX_FOLDS, &c->n_folds}, {"epochs", 1, 1000, &c->epochs},
                  {"batch", 1, 100, &c->batch}, {"shown", 0, 1000, &c->shown}};
+    const lab_fraction real[] = {{"rate", 0, 0.45, &c->rate}, {"verdicts", 0, 1, &c->verdicts}, {"lr", 1e-9, 1, &c->lr}, {"corpus_lr", 1e-9, 1, &c->corpus_lr}};
     agon_status s = take_families(c);
     if (!s)
         s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
     if (!s)
-        s = lab_real(l, "rate", 0, 0.45, &c->rate);
-    if (!s)
-        s = lab_real(l, "verdicts", 0, 1, &c->verdicts);
-    if (!s)
-        s = lab_real(l, "lr", 1e-9, 1, &c->lr);
-    if (!s)
-        s = lab_real(l, "corpus_lr", 1e-9, 1, &c->corpus_lr);
+        s = lab_fractions(l, real, sizeof real / sizeof *real);
     if (!s)
         s = lab_ladder(l, "ladder", &c->size, 1, &n_sizes);
     c->seed = seed;

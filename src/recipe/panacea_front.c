@@ -61,15 +61,11 @@ static agon_status take_options(lab *l, front *x) {
     const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"contexts", 2, MAX_CONTEXTS, &x->n_contexts},
                  {"letters", 2, MAX_LETTERS, &x->n_letters}, {"corpus_steps", 1, 1000000, &x->corpus_steps}, {"rank", 1, 64, &x->rank},
                  {"steps", 1, 1000000, &x->steps}, {"batch", 2, 4096, &x->batch}, {"vectors", 1, 1024, &x->vectors}};
+    const lab_fraction real[] = {{"beta", 0.01, 10, &x->beta}, {"lr", 1e-9, 1, &x->lr}, {"soup_lr", 1e-9, 1, &x->soup_lr},
+                                 {"pair_lr", 1e-9, 1, &x->pair_lr}, {"corpus_lr", 1e-9, 1, &x->corpus_lr}};
     agon_status s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
     if (!s)
-        s = lab_real(l, "beta", 0.01, 10, &x->beta);
-    const struct {
-        const char *key;
-        double *out;
-    } rates[] = {{"lr", &x->lr}, {"soup_lr", &x->soup_lr}, {"pair_lr", &x->pair_lr}, {"corpus_lr", &x->corpus_lr}};
-    for (size_t i = 0; i < sizeof rates / sizeof *rates && !s; i++)
-        s = lab_real(l, rates[i].key, 1e-9, 1, rates[i].out);
+        s = lab_fractions(l, real, sizeof real / sizeof *real);
     if (!s)
         s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
     if (!s && x->batch % (2 * x->vectors) != 0)

@@ -97,15 +97,10 @@ static agon_status take_options(lab *l, options *o) {
                  {"validation_items", 30, 1000000, &w->n_validation}, {"test_items", 50, 1000000, &w->n_test},
                  {"epochs", 1, 1000, &epochs},           {"batch", 32, 4096, &w->batch},
                  {"draws", 100, 1000000, &w->draws}};
+    const lab_fraction real[] = {{"lr", 0, 1, &w->lr}, {"corpus_lr", 0, 1, &w->corpus_lr}, {"verdicts", 0, 1, &w->verdicts}, {"alpha", 0, 1, &w->alpha}};
     agon_status s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
     if (!s)
-        s = lab_real(l, "lr", 0, 1, &w->lr);
-    if (!s)
-        s = lab_real(l, "corpus_lr", 0, 1, &w->corpus_lr);
-    if (!s)
-        s = lab_real(l, "verdicts", 0, 1, &w->verdicts);
-    if (!s)
-        s = lab_real(l, "alpha", 0, 1, &w->alpha);
+        s = lab_fractions(l, real, sizeof real / sizeof *real);
     if (!s)
         s = lab_ladder(l, "ladder", w->ladder, W2S_MAX_SIZES, &w->n_sizes);
     if (!s)

@@ -282,6 +282,8 @@ refused 4 experiment forms.yaml 's/^cells.*/cells: []/' 'cells is an empty list;
 refused 4 experiment cleaning.yaml 's/^families.*/families: []/' 'families has 0 names; give 1 to'
 refused 4 experiment exo.yaml 's/betas.*/betas: [0]/' 'betas\[0\] is 0; it must be from'
 refused 4 experiment exo.yaml 's/ideal_samples.*/candidates: 3/' 'candidates is 3; it must be even'
+refused 4 experiment exo.yaml 's/^samples.*/blur: 2/' 'blur is 2; it must be from 0 to 1'
+refused 4 experiment panacea.yaml 's/^rank.*/pair_lr: 0/' 'pair_lr is 0; it must be from'
 refused 4 experiment spans.yaml 's/^rank.*/objective: grpo/' "objective is 'grpo'; ppo and reinforce"
 refused 4 experiment spans.yaml 's/^rank.*/target: 0/' 'target is 0; it must be from'
 refused 4 experiment spans.yaml 's/^rank.*/family: agreement/' 'no generative family'
