@@ -20,6 +20,7 @@
 #include "base/json.h"
 #include "train/online.h"
 #include "train/row_spans.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
@@ -316,7 +317,9 @@ static agon_status open_folder(online_run *r) {
     if (s)
         return s;
     r->lock = open(r->output, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (r->lock < 0 || flock(r->lock, LOCK_EX | LOCK_NB) != 0)
+    if (r->lock < 0)
+        return ctx_fail(r->ctx, AGON_EIO, "%s cannot be opened: %s", r->output, strerror(errno));
+    if (flock(r->lock, LOCK_EX | LOCK_NB) != 0)
         return ctx_fail(r->ctx, AGON_EBUSY, "another training writes to %s", r->output);
     file_sweep(r->output);
     return AGON_OK;
