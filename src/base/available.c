@@ -98,7 +98,7 @@ static size_t process_room(void) {
         fclose(f);
     for (int i = 0; i < 2; i++) {
         struct rlimit l;
-        if (getrlimit((__rlimit_resource_t)limits[i], &l) != 0 || l.rlim_cur == RLIM_INFINITY)
+        if (getrlimit(limits[i], &l) != 0 || l.rlim_cur == RLIM_INFINITY)
             continue;
         size_t used = (size_t)pages[i] * page, room = l.rlim_cur > used ? (size_t)l.rlim_cur - used : 0;
         least = room < least ? room : least;

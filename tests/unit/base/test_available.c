@@ -87,9 +87,9 @@ static void available__has_the_limits_of_the_process(void **state) {
         if (child == 0) {
             struct rlimit l;
             const size_t give = (size_t)3 << 29; /* more than a process of this size has by now */
-            getrlimit((__rlimit_resource_t)kinds[i], &l);
+            getrlimit(kinds[i], &l);
             l.rlim_cur = give;
-            int failed = setrlimit((__rlimit_resource_t)kinds[i], &l);
+            int failed = setrlimit(kinds[i], &l);
             size_t room = memory_available("");
             _exit(failed || room >= give || room < give / 2);
         }
