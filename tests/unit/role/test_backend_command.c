@@ -141,10 +141,10 @@ static void command__bad_lines_are_counted_and_skipped(void **state) {
 
 static void command__endless_garbage_fails_with_a_sample_of_it(void **state) {
     (void)state;
-    fixture *f = setup("yes nonsense", 10);
+    fixture *f = setup("yes nonsense", 120);
     double start = seconds();
     assert_int_equal(backend_run(f->ctx, f->b, f->requests, 2, f->responses), AGON_EREMOTE);
-    assert_true(seconds() - start < 8);
+    assert_true(seconds() - start < 100); /* long before the time for an answer is up */
     assert_non_null(strstr(agon_error(f->ctx), "nonsense"));
     teardown(f);
 }
@@ -193,10 +193,10 @@ static void command__a_single_refusal_is_not_a_program_that_is_down(void **state
 static void command__a_slow_request_times_out_alone(void **state) {
     (void)state;
     fixture *f =
-        setup("while read -r line; do " ID "[ $id = item1 ] && sleep 30;" ANSWER "done", 0.5);
+        setup("while read -r line; do " ID "[ $id = item1 ] && sleep 200;" ANSWER "done", 0.5);
     double start = seconds();
     assert_ok(f->ctx, backend_run(f->ctx, f->b, f->requests, 4, f->responses));
-    assert_true(seconds() - start < 10);
+    assert_true(seconds() - start < 100);
     assert_int_equal(f->responses[1].state, BACKEND_FAILED);
     assert_non_null(strstr(f->responses[1].error, "0.5 s"));
     assert_int_equal(f->responses[0].state, BACKEND_DONE);

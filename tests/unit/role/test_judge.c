@@ -96,18 +96,18 @@ static void refused(const char *program, double timeout, const char *words, doub
 /* Each ends the call at its first item: one timeout, not one an item. */
 static void program__that_does_not_answer_is_an_error(void **state) {
     (void)state;
-    refused("exit 7", 10, "ended with code 7 before it answered", 8);
-    refused("kill -9 $$", 10, "was killed by signal 9", 8);
-    refused("sleep 100 & sleep 100", 0.5, "gave no answer within 0.5 s", 6);
-    refused("while read -r line; do echo 'thinking ...'; done; sleep 100", 0.5, "lines that are no answers, such as 'thinking ...'", 6);
-    refused("while read -r line; do " ID SAY("\\\"reward\\\":NaN") "done", 0.5, "no answers, such as '{\"id\":\"sample", 6);
-    refused("while read -r line; do " ID SAY("\\\"reward\\\":1e999") "done", 0.5, "no answers, such as '{\"id\":\"sample", 6);
-    refused("while read -r line; do " ID SAY("\\\"reward\\\":null") "done", 10, "no \"reward\" that is a finite number", 8);
-    refused("while read -r line; do " ID SAY("\\\"reward\\\":\\\"nan\\\"") "done", 10, "no \"reward\" that is a finite number", 8);
-    refused("while read -r line; do " ID SAY("\\\"verdict\\\":\\\"unknown\\\"") "done", 10, "no \"reward\" that is a finite number", 8);
-    refused_as(AGON_ENUMERIC, "while read -r line; do " ID SAY("\\\"reward\\\":1e308") "done", 10, "the reward is 1e+308; it must be from -1e+06 to 1e+06", 8);
-    refused("while read -r line; do " ID SAY("\\\"error\\\":\\\"no key\\\"") "done", 10, "the command says: no key", 8);
-    refused("read -r line; " ID SAY("\\\"reward\\\":1") "exec sleep 100", 0.5, "gave no answer within", 6);
+    refused("exit 7", 200, "ended with code 7 before it answered", 100);
+    refused("kill -9 $$", 200, "was killed by signal 9", 100);
+    refused("sleep 200 & sleep 200", 0.5, "gave no answer within 0.5 s", 100);
+    refused("while read -r line; do echo 'thinking ...'; done; sleep 200", 0.5, "lines that are no answers, such as 'thinking ...'", 100);
+    refused("while read -r line; do " ID SAY("\\\"reward\\\":NaN") "done", 0.5, "no answers, such as '{\"id\":\"sample", 100);
+    refused("while read -r line; do " ID SAY("\\\"reward\\\":1e999") "done", 0.5, "no answers, such as '{\"id\":\"sample", 100);
+    refused("while read -r line; do " ID SAY("\\\"reward\\\":null") "done", 200, "no \"reward\" that is a finite number", 100);
+    refused("while read -r line; do " ID SAY("\\\"reward\\\":\\\"nan\\\"") "done", 200, "no \"reward\" that is a finite number", 100);
+    refused("while read -r line; do " ID SAY("\\\"verdict\\\":\\\"unknown\\\"") "done", 200, "no \"reward\" that is a finite number", 100);
+    refused_as(AGON_ENUMERIC, "while read -r line; do " ID SAY("\\\"reward\\\":1e308") "done", 200, "the reward is 1e+308; it must be from -1e+06 to 1e+06", 100);
+    refused("while read -r line; do " ID SAY("\\\"error\\\":\\\"no key\\\"") "done", 200, "the command says: no key", 100);
+    refused("read -r line; " ID SAY("\\\"reward\\\":1") "exec sleep 200", 0.5, "gave no answer within", 100);
 }
 
 /* A model that scores is asked for likelihoods; another's votes are counted, NAN where it wrote none. */
