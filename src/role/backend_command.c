@@ -163,9 +163,11 @@ static agon_status start(agon_ctx *ctx, command *b) {
 
 /* Keeps the end of what the program wrote to its standard error. */
 static void read_last_words(command *b) {
+    enum { PIECES = 64 }; /* a call, as in receive */
     char piece[4096];
     char *kept = b->report.last_words;
-    for (ssize_t n; (n = read(b->err, piece, sizeof piece)) > 0;) {
+    ssize_t n;
+    for (int k = 0; k < PIECES && (n = read(b->err, piece, sizeof piece)) > 0; k++) {
         for (ssize_t i = 0; i < n; i++)
             if (!piece[i])
                 piece[i] = ' ';
@@ -446,28 +448,25 @@ static void on_line(command *b, const char *line, size_t n) {
     json_decref(answer);
 }
 
-/* Reads what is there and handles whole lines; false: the output has ended, or a line is too long
- * to be one. */
+/* Reads a piece of what is there and handles whole lines; false: the output has ended, or a line is too long to be one. One piece a
+ * call: a program that writes faster than it is read would otherwise keep its caller from every limit. */
 static bool receive(command *b) {
     char piece[65536];
-    for (;;) {
-        ssize_t n = read(b->out, piece, sizeof piece);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return errno == EAGAIN || errno == EWOULDBLOCK;
-        if (n == 0 || !buffer_append(&b->received, piece, (size_t)n))
-            return false;
-        size_t from = 0;
-        for (char *end; (end = memchr(b->received.data + from, '\n', b->received.size - from));) {
-            size_t at = (size_t)(end - b->received.data);
-            if (at > from)
-                on_line(b, b->received.data + from, at - from);
-            from = at + 1;
-        }
-        memmove(b->received.data, b->received.data + from, b->received.size - from);
-        b->received.size -= from;
+    ssize_t n = read(b->out, piece, sizeof piece);
+    if (n < 0)
+        return errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK;
+    if (n == 0 || !buffer_append(&b->received, piece, (size_t)n))
+        return false;
+    size_t from = 0;
+    for (char *end; (end = memchr(b->received.data + from, '\n', b->received.size - from));) {
+        size_t at = (size_t)(end - b->received.data);
+        if (at > from)
+            on_line(b, b->received.data + from, at - from);
+        from = at + 1;
     }
+    memmove(b->received.data, b->received.data + from, b->received.size - from);
+    b->received.size -= from;
+    return true;
 }
 
 /* ---- the backend ---------------------------------------------------------------- */
