@@ -23,11 +23,13 @@ static inline const char *manifest_difference(json_t *found, json_t *wanted) {
     return NULL;
 }
 
-/* AGON_EINVAL: the folder `output`, which is to be begun over, is the one that `what` is read from. */
-static inline agon_status output_is_not_input(agon_ctx *ctx, const char *output, const char *input, const char *what) {
-    if (!file_same(output, input))
+/* AGON_EINVAL: the folder `output`, which is to be begun over, is the one that the model or the adapter (NULL: none) is read from. */
+static inline agon_status output_is_no_input(agon_ctx *ctx, const char *output, const char *model, const char *adapter) {
+    const bool is_model = file_same(output, model);
+    if (!is_model && !(adapter && file_same(output, adapter)))
         return AGON_OK;
-    return ctx_fail(ctx, AGON_EINVAL, "%s is where %s is read from, which --overwrite would delete; give another output folder", output, what);
+    return ctx_fail(ctx, AGON_EINVAL, "%s is where the %s is read from, which --overwrite would delete; give another output folder", output,
+                    is_model ? "model" : "adapter");
 }
 
 /* AGON_EINVAL names the folder, the first difference and how to mend it. */

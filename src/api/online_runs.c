@@ -332,9 +332,7 @@ static agon_status find_state(online_run *r, char **summary) {
     bool strange = faccessat(r->lock, "adapter_config.json", F_OK, 0) == 0 || faccessat(r->lock, "config.json", F_OK, 0) == 0 ||
                    faccessat(r->lock, "training.json", F_OK, 0) == 0;
     if (r->options.overwrite) {
-        s = output_is_not_input(r->ctx, r->output, weights_path(model_weights(r->m->m)), "the model");
-        if (!s && r->options.adapter)
-            s = output_is_not_input(r->ctx, r->output, r->options.adapter, "the adapter");
+        s = output_is_no_input(r->ctx, r->output, weights_path(model_weights(r->m->m)), r->options.adapter);
         if (!s && strange && !file_exists(r->manifest_path))
             s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training, which --overwrite would replace; give "
                          "another output folder", r->output);

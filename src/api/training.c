@@ -462,9 +462,7 @@ static void remove_result(const training *t, const char *below) {
 /* Begins over an earlier training and removes what it left; killed in between, it is this training, before its first step. */
 static agon_status begin_over(training *t) {
     const bool earlier = file_exists(t->manifest_path);
-    agon_status s = output_is_not_input(t->ctx, t->output, weights_path(model_weights(t->m->m)), "the model");
-    if (!s && t->options.adapter)
-        s = output_is_not_input(t->ctx, t->output, t->options.adapter, "the adapter");
+    agon_status s = output_is_no_input(t->ctx, t->output, weights_path(model_weights(t->m->m)), t->options.adapter);
     for (size_t i = 0; i < N_RESULT_NAMES && !s && !earlier; i++)
         if (faccessat(t->lock, result_names[i], F_OK, 0) == 0)
             return ctx_fail(t->ctx, AGON_EINVAL, "%s has %s of no training, which --overwrite would delete; give another output folder",

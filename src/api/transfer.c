@@ -281,7 +281,7 @@ agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, con
     if (!peft && !dtype)
         dtype = "bf16";
     s = peft ? export_adapter(ctx, m, a, dtype, path)
-                         : model_export(ctx, m->m, a ? a->a : NULL, format, dtype, path, &error);
+             : model_export(ctx, m->m, a ? a->a : NULL, format, dtype, path, &error);
     if (s)
         return s;
     json_t *j = json_pack("{s:s,s:s,s:s,s:o}", "path", path, "format", format, "dtype", peft ? "f32" : dtype, "merge_error",

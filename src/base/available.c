@@ -85,22 +85,34 @@ static size_t group_room(const char *root) {
     return least;
 }
 
+/* Bytes of this process; zeros: not known. */
+typedef struct process_size {
+    size_t addresses, resident, data;
+} process_size;
+
+static process_size read_process_size(void) {
+    unsigned long long all, resident, data;
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    process_size size = {0};
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (f && fscanf(f, "%llu %llu %*u %*u %*u %llu", &all, &resident, &data) == 3)
+        size = (process_size){(size_t)all * page, (size_t)resident * page, (size_t)data * page};
+    if (f)
+        fclose(f);
+    return size;
+}
+
 /* What the process's own limits (ulimit -v, -d) leave of addresses and of data. */
 static size_t process_room(void) {
     static const int limits[] = {RLIMIT_AS, RLIMIT_DATA};
-    unsigned long long pages[2] = {0, 0}; /* statm: the whole, data and stack */
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const process_size size = read_process_size();
+    const size_t taken[] = {size.addresses, size.data};
     size_t least = SIZE_MAX;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (!f || fscanf(f, "%llu %*u %*u %*u %*u %llu", &pages[0], &pages[1]) != 2)
-        pages[0] = pages[1] = 0;
-    if (f)
-        fclose(f);
     for (int i = 0; i < 2; i++) {
         struct rlimit l;
         if (getrlimit(limits[i], &l) != 0 || l.rlim_cur == RLIM_INFINITY)
             continue;
-        size_t used = (size_t)pages[i] * page, room = l.rlim_cur > used ? (size_t)l.rlim_cur - used : 0;
+        size_t room = l.rlim_cur > taken[i] ? (size_t)l.rlim_cur - taken[i] : 0;
         least = room < least ? room : least;
     }
     return least;
@@ -115,13 +127,7 @@ size_t memory_available(const char *root) {
 }
 
 size_t memory_resident(void) {
-    unsigned long long total, resident = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (f && fscanf(f, "%llu %llu", &total, &resident) != 2)
-        resident = 0;
-    if (f)
-        fclose(f);
-    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+    return read_process_size().resident;
 }
 
 size_t memory_room(const agon_ctx *ctx) {

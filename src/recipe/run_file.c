@@ -120,7 +120,7 @@ static agon_status set_list(reader *r, const key *k, yaml_node_t *node) {
     size_t n = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
     if (n == 0) /* it would mean all of them, or the usual ones */
         return ctx_fail(r->ctx, AGON_EINVAL, "%s:%zu: '%s' is an empty list; name one or more, or leave the line out", r->where, line_of(node), k->name);
-    list->items = calloc(n ? n : 1, sizeof *list->items);
+    list->items = calloc(n, sizeof *list->items);
     if (!list->items)
         return ctx_fail(r->ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; i < n; i++) {

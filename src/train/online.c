@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 typedef struct online {
     agon_ctx *ctx;
     model *m;

@@ -744,10 +744,8 @@ agon_status train(agon_ctx *ctx, model *m, adapter *adapter, const model *refere
         s = trainer_finish(&t);
     /* Parameters change at the end of a step only, so what was stopped inside one is still the step before. */
     if (s == AGON_EINTERRUPTED && t.next_step > 0 && sink && sink->on_checkpoint) {
-        char said[1024];
-        snprintf(said, sizeof said, "%s", agon_error(ctx));
         agon_status stored = store(&t, sink);
-        s = stored == AGON_OK ? ctx_fail(ctx, s, "%s", said) : stored;
+        s = stored == AGON_OK ? s : stored; /* what was said of the stop stands: what succeeds says nothing */
     }
     trainer_close(&t);
     return s;

@@ -199,10 +199,8 @@ agon_status train_members(agon_ctx *ctx, model *m, const train_member *members, 
         s = trainer_finish(&x.trainers[i]);
     /* A member's parameters change at the end of its step only, so what was stopped inside one is still the step before. */
     if (s == AGON_EINTERRUPTED && any_step(&x) && sink && sink->on_checkpoint) {
-        char said[1024];
-        snprintf(said, sizeof said, "%s", agon_error(ctx));
         agon_status stored = store(&x, sink);
-        s = stored == AGON_OK ? ctx_fail(ctx, s, "%s", said) : stored;
+        s = stored == AGON_OK ? s : stored; /* what was said of the stop stands: what succeeds says nothing */
     }
     team_close(&x);
     return s;
