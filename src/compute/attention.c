@@ -8,7 +8,7 @@
 #include "compute/kernels.h"
 #include <assert.h>
 
-enum { ROWS_PER_TASK = 16, CHUNK = 32 /* query rows */, KEYS_PER_TASK = 16 };
+enum { ROWS_PER_TASK = 16, CHUNK = 32 /* query rows */, KEYS_PER_TASK = 24 /* whole tiles on every path */ };
 
 typedef struct attention_job {
     const kernels *kernels;
@@ -83,8 +83,14 @@ static size_t longest(const attention_keys *keys, size_t n) {
     return most;
 }
 
+/* Floats from row to row of the weights: an odd number of cache lines, so that a column of them spreads over the cache's sets. */
+static size_t weights_stride(size_t most_keys) {
+    size_t n = round_up(most_keys, LANES_N);
+    return n / LANES_N % 2 ? n : n + LANES_N;
+}
+
 size_t attention_scratch_floats(const attention_shape *shape, size_t n_rows, size_t most_keys) {
-    return 2 * size_min(n_rows, CHUNK) * shape->n_heads * round_up(most_keys, LANES_N);
+    return 2 * size_min(n_rows, CHUNK) * shape->n_heads * weights_stride(most_keys);
 }
 
 void attention_backward(agon_ctx *ctx, const attention_shape *shape, size_t n_rows,
@@ -103,7 +109,7 @@ void attention_backward(agon_ctx *ctx, const attention_shape *shape, size_t n_ro
         c->first_row = row;
         c->n_chunk = size_min(CHUNK, n_rows - row);
         j.most_keys = longest(keys + row, c->n_chunk);
-        c->ld_weights = round_up(j.most_keys, LANES_N);
+        c->ld_weights = weights_stride(j.most_keys);
         c->d_scores = scratch + c->n_chunk * shape->n_heads * c->ld_weights;
         size_t n_row_tasks = (c->n_chunk + BACKWARD_ROWS - 1) / BACKWARD_ROWS;
         size_t n_key_tasks = (j.most_keys + KEYS_PER_TASK - 1) / KEYS_PER_TASK;

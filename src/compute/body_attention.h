@@ -11,11 +11,11 @@ enum { ATTENTION_BLOCK = 32, MAX_VECTORS = MAX_HEAD_DIM / LANES_N };
 #endif
 
 LANES void load_head(lanes *r, const float *p, size_t n_vectors, size_t tail) {
-    FOR_D r[d] = d + 1 < n_vectors ? v_load(p + d * LANES_N) : v_load_n(p + d * LANES_N, tail);
+    FOR_D r[d] = d + 1 < n_vectors || tail == LANES_N ? v_load(p + d * LANES_N) : v_load_n(p + d * LANES_N, tail);
 }
 LANES void store_head(float *p, const lanes *r, size_t n_vectors, size_t tail) {
     FOR_D {
-        if (d + 1 < n_vectors)
+        if (d + 1 < n_vectors || tail == LANES_N)
             v_store(p + d * LANES_N, r[d]);
         else
             v_store_n(p + d * LANES_N, r[d], tail);
@@ -432,17 +432,19 @@ FOR_ALL_HEADS_OF_ROWS(attend_backward_rows, attend_backward_rows_heads)
 #undef FOR_R
 #endif
 
-#define FOR_K _Pragma("GCC unroll 4") for (size_t k = 0; k < n_keys; k++)
+#define FOR_K _Pragma("GCC unroll 6") for (size_t k = 0; k < n_keys; k++)
 
-/* to's rows of n_keys keys from position `key` on += sum over `n` query rows and their heads, ascending, of weight * x. The
- * query rows have one list of keys; the sums stay in registers. */
+/* to's rows of n_keys keys from position `key` on += sum over `n` query rows and their heads, ascending, of weight * x, in the
+ * vectors of a head from dimension d0 on. The query rows have one list of keys; the sums stay in registers. */
 LANES void gather_keys(const attention_call *c, size_t row, size_t n, size_t kv_head, size_t key, size_t n_keys,
-                       const float *weight, const float *x, float *to, size_t n_vectors, size_t tail) {
+                       const float *weight, const float *x, float *to, size_t d0, size_t n_vectors, size_t tail) {
     const size_t dim = c->shape->head_dim, n_heads = c->shape->n_heads, ld = c->shape->n_kv_heads * dim;
     const size_t group = n_heads / c->shape->n_kv_heads;
     const int32_t *rows = c->keys[row].rows + key;
     head_vectors sum[KEYS_TOGETHER];
-    FOR_K load_head(sum[k], to + (size_t)rows[k] * ld + kv_head * dim, n_vectors, tail);
+    to += kv_head * dim + d0;
+    x += d0;
+    FOR_K load_head(sum[k], to + (size_t)rows[k] * ld, n_vectors, tail);
     for (size_t r = row; r < row + n; r++)
         for (size_t h = kv_head * group; h < (kv_head + 1) * group; h++) {
             const float *w = weight + ((r - c->first_row) * n_heads + h) * c->ld_weights + key;
@@ -453,11 +455,11 @@ LANES void gather_keys(const attention_call *c, size_t row, size_t n, size_t kv_
                 FOR_D sum[k][d] = v_fma(p, v[d], sum[k][d]);
             }
         }
-    FOR_K store_head(to + (size_t)rows[k] * ld + kv_head * dim, sum[k], n_vectors, tail);
+    FOR_K store_head(to + (size_t)rows[k] * ld, sum[k], n_vectors, tail);
 }
 
 /* dk and dv of n_keys keys from the query rows of the chunk, in ascending order. */
-LANES void spread_tile(const attention_call *c, size_t kv_head, size_t key, size_t n_keys, size_t n_vectors,
+LANES void spread_tile(const attention_call *c, size_t kv_head, size_t key, size_t n_keys, size_t d0, size_t n_vectors,
                        size_t tail) {
     const size_t end = c->first_row + c->n_chunk;
     for (size_t row = c->first_row, next; row < end; row = next) {
@@ -466,13 +468,13 @@ LANES void spread_tile(const attention_call *c, size_t kv_head, size_t key, size
         if ((size_t)keys.n >= key + n_keys) {
             while (next < end && c->keys[next].rows == keys.rows && (size_t)c->keys[next].n >= key + n_keys)
                 next++;
-            gather_keys(c, row, next - row, kv_head, key, n_keys, c->d_scores, c->q, c->dk, n_vectors, tail);
-            gather_keys(c, row, next - row, kv_head, key, n_keys, c->weights, c->d_out, c->dv, n_vectors, tail);
+            gather_keys(c, row, next - row, kv_head, key, n_keys, c->d_scores, c->q, c->dk, d0, n_vectors, tail);
+            gather_keys(c, row, next - row, kv_head, key, n_keys, c->weights, c->d_out, c->dv, d0, n_vectors, tail);
             continue;
         }
         for (size_t j = key; j < (size_t)keys.n; j++) {
-            gather_keys(c, row, 1, kv_head, j, 1, c->d_scores, c->q, c->dk, n_vectors, tail);
-            gather_keys(c, row, 1, kv_head, j, 1, c->weights, c->d_out, c->dv, n_vectors, tail);
+            gather_keys(c, row, 1, kv_head, j, 1, c->d_scores, c->q, c->dk, d0, n_vectors, tail);
+            gather_keys(c, row, 1, kv_head, j, 1, c->weights, c->d_out, c->dv, d0, n_vectors, tail);
         }
     }
 }
@@ -482,16 +484,20 @@ static void attend_backward_keys(const attention_call *c, size_t first, size_t e
     size_t key = first;
 #if KEYS_TOGETHER == 4
     for (; dim == 64 && key + 4 <= end; key += 4)
-        spread_tile(c, kv_head, key, 4, 4, LANES_N);
+        spread_tile(c, kv_head, key, 4, 0, 4, LANES_N);
     for (; dim == 128 && key + 2 <= end; key += 2)
-        spread_tile(c, kv_head, key, 2, 8, LANES_N);
+        spread_tile(c, kv_head, key, 2, 0, 8, LANES_N);
+#elif KEYS_TOGETHER == 6 /* a vector of each, as registers are few */
+    for (; dim % LANES_N == 0 && key + 6 <= end; key += 6)
+        for (size_t d = 0; d < dim; d += LANES_N)
+            spread_tile(c, kv_head, key, 6, d, 1, LANES_N);
 #endif
 #if !defined(LANES_PLAIN)
     for (; dim == 64 && key < end; key++)
-        spread_tile(c, kv_head, key, 1, 4, LANES_N);
+        spread_tile(c, kv_head, key, 1, 0, 4, LANES_N);
 #endif
     for (; key < end; key++)
-        spread_tile(c, kv_head, key, 1, n_vectors, dim - (n_vectors - 1) * LANES_N);
+        spread_tile(c, kv_head, key, 1, 0, n_vectors, dim - (n_vectors - 1) * LANES_N);
 }
 #undef FOR_D
 #undef FOR_G

@@ -58,6 +58,15 @@ LANES lanes load_half(gemm_kind kind, const char *w, size_t k, bool second) {
 #endif
 #undef T_COLS
 
+#if defined(PAIRS_AS_FLOATS)
+#define T_COLS 2
+#define T_ROWS 1
+#include "compute/tile.h"
+#define T_ROWS 2
+#include "compute/tile.h"
+#undef T_COLS
+#endif
+
 #if TILE_ROWS == 12
 #define TILE_KIND(name)                                                                              \
     {name##_1x1, name##_2x1, name##_3x1, name##_4x1, name##_5x1, name##_6x1, name##_7x1, name##_8x1, \
@@ -81,7 +90,15 @@ static void multiply(const gemm *g) {
 }
 
 #if defined(PAIRS_AS_FLOATS)
-/* The order of `numerics: native`, of which body_pairs.h tells. */
+/* The order of `numerics: native`, of which body_pairs.h tells. It is one chain a column, of which one panel's are too few to keep the
+ * units busy while each waits for its last sum, where rows are few: those take two panels at once. */
+enum { WIDE_ROWS = 2 };
+#define TILE_WIDE(name) {name##_1x1, name##_2x1, name##_1x2, name##_2x2}
+static const tile_fn wide_pair_tiles[GEMM_N_KINDS][2 * WIDE_ROWS] = {
+    [GEMM_BF16] = TILE_WIDE(tile_pairs_bf16),
+    [GEMM_Q8] = TILE_WIDE(tile_pairs_q8),
+    [GEMM_BF16_DW] = TILE_WIDE(tile_pairs_bf16_dw),
+};
 static const tile_fn pair_tiles[GEMM_N_KINDS][TILE_ROWS] = {
     [GEMM_BF16] = TILE_KIND(tile_pairs_bf16),
     [GEMM_Q8] = TILE_KIND(tile_pairs_q8),
@@ -89,6 +106,10 @@ static const tile_fn pair_tiles[GEMM_N_KINDS][TILE_ROWS] = {
 };
 
 static void multiply_pairs(const gemm *g) {
+    if (g->n_rows <= WIDE_ROWS) {
+        multiply_tiles(g, wide_pair_tiles[g->kind], wide_pair_tiles[g->kind], WIDE_ROWS, 2, g->kind == GEMM_BF16_DW);
+        return;
+    }
     multiply_tiles(g, pair_tiles[g->kind], pair_tiles[g->kind == GEMM_Q8 ? GEMM_BF16 : g->kind], TILE_ROWS, 1,
                    g->kind == GEMM_BF16_DW);
 }
@@ -124,7 +145,7 @@ static void dw_panels(const float *x, size_t ldx, size_t n_rows, size_t padded_r
     for (size_t row = 0; row < padded_rows; row++)
         for (size_t i = 0; i < width; i += LANES_N) {
             size_t n = row < n_rows ? size_min(LANES_N, width - i) : 0;
-            lanes v = v_load_n(n ? x + row * ldx + i : x, n);
+            lanes v = n == LANES_N ? v_load(x + row * ldx + i) : v_load_n(n ? x + row * ldx + i : x, n);
             v_store(panels + (i * padded_rows + row * LANES_N), bf16 ? v_bf16(v) : v);
         }
 }

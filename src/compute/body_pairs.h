@@ -87,7 +87,9 @@ static void multiply_pairs(const gemm *g) {
     static const tile_fn by_row[] = {PAIR_TILES(tile_by_row)}, by_column[] = {PAIR_TILES(tile_by_column)};
     static const tile_fn first[] = {PAIR_TILES(tile_first)}, q8[] = {PAIR_TILES(tile_q8_pairs)};
     bool dw = g->kind == GEMM_BF16_DW;
-    multiply_tiles(g, g->kind == GEMM_Q8 ? q8 : first, dw ? by_column : by_row, PAIR_ROWS, PAIR_COLS, dw);
+    /* Few rows wait for memory, and one panel at a time is one stream, which the CPU fetches ahead better than two in turn. */
+    multiply_tiles(g, g->kind == GEMM_Q8 ? q8 : first, dw ? by_column : by_row, PAIR_ROWS,
+                   g->n_rows <= STREAM_ROWS && !dw ? 1 : PAIR_COLS, dw);
 }
 
 static void dw_pair_rows(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, float scale,

@@ -39,8 +39,8 @@
 typedef void (*tile_fn)(const gemm *g, const void *a, const char *w, T_SUMS);
 
 enum { TILE_ROWS_MAX = 12, TILE_COLS_MAX = 2 };
-/* So few rows wait for the weights to come from memory: one panel at a time is one stream, which the CPU fetches ahead better than
- * two in turn. With more rows it stops at the end of a panel, so the first tile of rows fetches the next panels by instruction. */
+/* So few rows wait for the weights to come from memory, which the CPU fetches ahead by itself. With more rows it stops at the end of
+ * a panel, so the first tile of rows fetches the next panels by instruction. */
 enum { STREAM_ROWS = 4 };
 
 /* What is used soon, from memory into the second cache. */
@@ -86,11 +86,12 @@ static __attribute__((noinline, unused)) void multiply_tiles(const gemm *g, cons
     gemm of_first = *g, of_rest = *g;
     if (g->unpacked)
         of_rest.panel_bytes = g->k * LANES_N * sizeof(uint16_t);
-    const size_t at_once = g->n_rows <= STREAM_ROWS && !by_column ? 1 : most_cols;
-    if (!by_column && g->kind != GEMM_F32 && g->n_rows > (g->kind == GEMM_Q8 ? STREAM_ROWS : 1))
-        of_first.ahead = at_once * g->panel_bytes;
-    for (size_t panel = 0; panel < n_panels; panel += at_once) {
-        size_t cols = size_min(at_once, n_panels - panel), stride = cols * LANES_N;
+    /* So many rows are left to the CPU's own fetching: of 8-bit weights none where two panels come at once. */
+    const size_t few = g->kind != GEMM_Q8 ? 1 : most_cols > 1 ? 0 : STREAM_ROWS;
+    if (!by_column && g->kind != GEMM_F32 && g->n_rows > few)
+        of_first.ahead = most_cols * g->panel_bytes;
+    for (size_t panel = 0; panel < n_panels; panel += most_cols) {
+        size_t cols = size_min(most_cols, n_panels - panel), stride = cols * LANES_N;
         size_t first = panel * LANES_N, n_cols = size_min(stride, g->n_cols - first);
         /* Tiles of nearly equal height: 13 rows are 5 + 4 + 4, since a tile of one row takes as long as one of three. */
         for (size_t row = 0, left = n_tiles, rows; row < g->n_rows; row += rows, left--) {
@@ -102,6 +103,11 @@ static __attribute__((noinline, unused)) void multiply_tiles(const gemm *g, cons
             const char *w = row > 0 && g->unpacked ? g->unpacked : (const char *)g->w + panel * g->panel_bytes;
             const tile_fn tile = (as_first ? first_tiles : rest_tiles)[(cols - 1) * most_rows + rows - 1];
             const gemm *of = row > 0 ? &of_rest : &of_first;
+            if (g->resume) { /* the sums of the next tile come from memory while this one is multiplied */
+                const float *next = row + rows < g->n_rows ? y + rows * g->ldy : g->y + first + stride;
+                for (size_t m = 0; m < rows; m++)
+                    __builtin_prefetch(next + m * g->ldy, 1, 3);
+            }
             if (direct && n_cols == stride) {
                 tile(of, a, w, y, g->ldy, scale, add);
                 continue;

@@ -198,22 +198,27 @@ LANES void p_store(void *p, lanes even, lanes odd) {
     _mm256_storeu_si256((__m256i *)p + 1, pair_half(even.hi, odd.hi));
 }
 
-typedef lanes q8_scales;
+/* For integers that are 2^24 (even) and 1 times theirs: the scales, and 2^16 times as much. */
+typedef struct q8_scales {
+    lanes even, even_up, odd, odd_up;
+} q8_scales;
 LANES q8_scales q8_load(const void *p) {
-    return v_load(p);
+    lanes s = v_load(p);
+    return (q8_scales){v_mul(s, v_set(0x1p-24f)), v_mul(s, v_set(0x1p-8f)), s, v_mul(s, v_set(0x1p16f))};
 }
-/* The product's first 8 bits, rounded to nearest even: Veltkamp's splitting, which test_matrix_q8 tries on each integer and scale. */
-LANES __m256 q8_half(__m256i integers, __m256 scales) {
-    __m256 p = _mm256_mul_ps(_mm256_cvtepi32_ps(integers), scales), t = _mm256_mul_ps(p, _mm256_set1_ps(65537));
-    return _mm256_sub_ps(t, _mm256_sub_ps(t, p));
+/* The product's first 8 bits, rounded to nearest even: at the end of 2^16 times the product, which is exact, there is no place for
+ * more. test_matrix_q8 tries it on each integer and scale. */
+LANES __m256 q8_half(__m256i integers, __m256 scales, __m256 up) {
+    __m256 q = _mm256_cvtepi32_ps(integers), high = _mm256_mul_ps(q, up);
+    return _mm256_sub_ps(_mm256_fmadd_ps(q, scales, high), high);
 }
 LANES void v_load_q8(const int8_t *p, q8_scales s, lanes *even, lanes *odd) {
     __m256i lo = _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)p));
     __m256i hi = _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)p + 1));
-    even->lo = q8_half(_mm256_srai_epi32(_mm256_slli_epi32(lo, 24), 24), s.lo);
-    even->hi = q8_half(_mm256_srai_epi32(_mm256_slli_epi32(hi, 24), 24), s.hi);
-    odd->lo = q8_half(_mm256_srai_epi32(lo, 8), s.lo);
-    odd->hi = q8_half(_mm256_srai_epi32(hi, 8), s.hi);
+    even->lo = q8_half(_mm256_slli_epi32(lo, 24), s.even.lo, s.even_up.lo);
+    even->hi = q8_half(_mm256_slli_epi32(hi, 24), s.even.hi, s.even_up.hi);
+    odd->lo = q8_half(_mm256_srai_epi32(lo, 8), s.odd.lo, s.odd_up.lo);
+    odd->hi = q8_half(_mm256_srai_epi32(hi, 8), s.odd.hi, s.odd_up.hi);
 }
 LANES __m256i join_half(__m256 even, __m256 odd) {
     return _mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(even), 16), _mm256_castps_si256(odd));
@@ -232,7 +237,7 @@ LANES void p_put(void *p, pairs a) {
 }
 
 #define HEADS_TOGETHER 1 /* of attention */
-#define KEYS_TOGETHER 1 /* of its backward pass */
+#define KEYS_TOGETHER 6 /* of its backward pass */
 #define ROWS_TOGETHER 4 /* of attention's query rows */
 #define TILE_ROWS 6
 #define FEW_REGISTERS /* see tile.h */

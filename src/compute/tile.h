@@ -2,6 +2,62 @@
  * Included by body_matmul.h once per tile size, with T_ROWS and T_COLS literal: accumulators must be
  * plain registers, and gcc keeps arrays sized by parameters in memory. `kind`, `row` and `depth` are known where a body is inlined. */
 
+#if defined(PAIRS_AS_FLOATS)
+/* The chain of `numerics: native`, of each pair the odd product first, with `a` as floats: a pair of bf16 would have to be taken apart
+ * for each row of each panel. 8-bit weights of few rows are unpacked in registers. */
+LANES void T_NAME(pair_chain)(gemm_kind kind, const gemm *g, const float *a, size_t row, size_t depth, const char *w, T_SUMS) {
+    const size_t panel = g->panel_bytes, ahead = g->ahead;
+    const bool unpack = kind == GEMM_Q8 && T_ROWS > BOTH_WEIGHTS;
+    const bool both = kind == GEMM_Q8 ? !unpack : (T_ROWS + 2) * T_COLS <= BOTH_WEIGHTS + 2;
+    char *keep = kind == GEMM_Q8 ? g->unpacked : NULL;
+    T_START
+    for (size_t block = 0; block < g->k; block += K_BLOCK) {
+        _Alignas(64) char here[T_COLS][K_BLOCK * LANES_N * sizeof(uint16_t)];
+        const char *from[T_COLS];
+        q8_scales s[T_COLS];
+        FOR_N {
+            from[n] = w + n * panel;
+            if (ahead)
+                fetch(from[n] + ahead, block_bytes(kind));
+            if (unpack) {
+                char *to = keep ? keep + (n * g->k + block) * LANES_N * sizeof(uint16_t) : here[n];
+                unpack_q8(from[n], 1, to);
+                from[n] = to;
+            } else if (kind == GEMM_Q8) {
+                s[n] = q8_load(from[n]);
+            }
+        }
+        for (size_t k = 0; k < K_BLOCK; k += 2) {
+            lanes even[T_COLS], odd[T_COLS];
+            if (both)
+                FOR_N load_weights(kind, from[n], k, s[n], &even[n], &odd[n]);
+            else
+                FOR_N odd[n] = load_half(kind, from[n], k, true);
+            if (both && keep)
+                FOR_N p_put(keep + (n * g->k + block + k) * LANES_N * sizeof(uint16_t), p_join(even[n], odd[n]));
+            FOR_M {
+                lanes am = v_set(a[m * row + (k + 1) * depth]);
+                FOR_N c[m][n] = v_fma(am, odd[n], c[m][n]);
+            }
+            if (!both)
+                FOR_N even[n] = load_half(kind, from[n], k, false);
+            FOR_M {
+                lanes am = v_set(a[m * row + k * depth]);
+                FOR_N c[m][n] = v_fma(am, even[n], c[m][n]);
+            }
+        }
+        a += K_BLOCK * depth;
+        w += block_bytes(kind);
+    }
+    T_END
+}
+
+T_TILE(tile_pairs_bf16, pair_chain, GEMM_BF16, g->lda, 1)
+T_TILE(tile_pairs_q8, pair_chain, GEMM_Q8, g->lda, 1)
+T_TILE(tile_pairs_bf16_dw, pair_chain, GEMM_BF16_DW, 1, g->lda)
+#endif
+
+#if T_COLS == 1
 /* An even and an odd chain per block of K_BLOCK. */
 #if defined(FEW_REGISTERS) && T_ROWS > 2
 /* One after the other: where registers are few, a tile can so be twice as high, and each weight that is widened serves more rows. 8-bit
@@ -91,60 +147,6 @@ LANES void T_NAME(chains)(gemm_kind kind, const gemm *g, const float *a, size_t 
 }
 #endif
 
-#if defined(PAIRS_AS_FLOATS)
-/* The chain of `numerics: native`, of each pair the odd product first, with `a` as floats: a pair of bf16 would have to be taken apart
- * for each row of each panel. Where both weights of a pair have registers, 8-bit weights are unpacked there. */
-LANES void T_NAME(pair_chain)(gemm_kind kind, const gemm *g, const float *a, size_t row, size_t depth, const char *w, T_SUMS) {
-    const size_t panel = g->panel_bytes, ahead = g->ahead;
-    const bool both = T_ROWS <= BOTH_WEIGHTS, unpack = kind == GEMM_Q8 && !both;
-    char *keep = kind == GEMM_Q8 ? g->unpacked : NULL;
-    T_START
-    for (size_t block = 0; block < g->k; block += K_BLOCK) {
-        _Alignas(64) char here[T_COLS][K_BLOCK * LANES_N * sizeof(uint16_t)];
-        const char *from[T_COLS];
-        q8_scales s[T_COLS];
-        FOR_N {
-            from[n] = w + n * panel;
-            if (ahead)
-                fetch(from[n] + ahead, block_bytes(kind));
-            if (unpack) {
-                char *to = keep ? keep + (n * g->k + block) * LANES_N * sizeof(uint16_t) : here[n];
-                unpack_q8(from[n], 1, to);
-                from[n] = to;
-            } else if (kind == GEMM_Q8) {
-                s[n] = q8_load(from[n]);
-            }
-        }
-        for (size_t k = 0; k < K_BLOCK; k += 2) {
-            lanes even[T_COLS], odd[T_COLS];
-            if (both)
-                FOR_N load_weights(kind, from[n], k, s[n], &even[n], &odd[n]);
-            else
-                FOR_N odd[n] = load_half(kind, from[n], k, true);
-            if (both && keep)
-                FOR_N p_put(keep + (n * g->k + block + k) * LANES_N * sizeof(uint16_t), p_join(even[n], odd[n]));
-            FOR_M {
-                lanes am = v_set(a[m * row + (k + 1) * depth]);
-                FOR_N c[m][n] = v_fma(am, odd[n], c[m][n]);
-            }
-            if (!both)
-                FOR_N even[n] = load_half(kind, from[n], k, false);
-            FOR_M {
-                lanes am = v_set(a[m * row + k * depth]);
-                FOR_N c[m][n] = v_fma(am, even[n], c[m][n]);
-            }
-        }
-        a += K_BLOCK * depth;
-        w += block_bytes(kind);
-    }
-    T_END
-}
-
-T_TILE(tile_pairs_bf16, pair_chain, GEMM_BF16, g->lda, 1)
-T_TILE(tile_pairs_q8, pair_chain, GEMM_Q8, g->lda, 1)
-T_TILE(tile_pairs_bf16_dw, pair_chain, GEMM_BF16_DW, 1, g->lda)
-#endif
-
 /* f32: one chain. */
 LANES void T_NAME(chain)(gemm_kind kind, const gemm *g, const float *a, size_t row, size_t depth, const char *w, T_SUMS) {
     const size_t panel = g->panel_bytes, n_k = g->k;
@@ -166,4 +168,5 @@ T_TILE(tile_q8, chains, GEMM_Q8, g->lda, 1)
 T_TILE(tile_bf16_dw, chains, GEMM_BF16_DW, 1, g->lda)
 T_TILE(tile_f32, chain, GEMM_F32, g->lda, 1)
 T_TILE(tile_f32_dw, chain, GEMM_F32_DW, 1, g->lda)
+#endif
 #undef T_ROWS
