@@ -375,9 +375,27 @@ const matrix *model_head(const model *m) {
     return m->head;
 }
 
+/* Heads come last among the parameters, whatever came or went. */
+static void list_heads(model *m) {
+    if (!m->train)
+        return;
+    m->train->parameters.n = n_tensors(&m->config);
+    heads_add_parameters(m->heads, &m->train->parameters);
+}
+
 agon_status model_add_head(agon_ctx *ctx, model *m, head_kind kind, double deviation, uint64_t seed) {
-    assert(m->heads[kind] || !m->train);
-    return m->heads[kind] ? AGON_OK : scalar_head_new(ctx, kind, m->config.d_model, deviation, seed, &m->heads[kind]);
+    if (m->heads[kind])
+        return AGON_OK;
+    agon_status s = scalar_head_new(ctx, kind, m->config.d_model, deviation, seed, &m->heads[kind]);
+    if (!s)
+        list_heads(m);
+    return s;
+}
+
+void model_remove_head(model *m, head_kind kind) {
+    scalar_head_free(m->heads[kind]);
+    m->heads[kind] = NULL;
+    list_heads(m);
 }
 
 scalar_head *model_scalar_head(const model *m, head_kind kind) {

@@ -131,8 +131,10 @@ AGON_MUST_CHECK agon_status adapter_clone(agon_ctx *ctx, const adapter *a, adapt
  * parameter). The model then has one owner. */
 AGON_MUST_CHECK agon_status model_make_trainable(agon_ctx *ctx, model *m, parameters *out);
 void model_changed(agon_ctx *ctx, model *m);
-/* As for adapters; call it before model_make_trainable. A folder that stores heads is opened with them. */
+/* As for adapters, not while it is trained: parameters are asked for anew (model_make_trainable) once heads came or went. A folder that
+ * stores heads is opened with them. */
 AGON_MUST_CHECK agon_status model_add_head(agon_ctx *ctx, model *m, head_kind kind, double deviation, uint64_t seed);
+void model_remove_head(model *m, head_kind kind);
 scalar_head *model_scalar_head(const model *m, head_kind kind);
 /* Exports the model, with the adapter merged when one is given. format: "hf" (folder) or "gguf". Reports the largest
  * |merged - unmerged| over the last-token logits of a fixed text in *merge_error when not NULL. */
