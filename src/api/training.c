@@ -90,6 +90,7 @@ typedef struct training {
     bool resumes; /* there is a checkpoint */
     bool began; /* by this call: the manifest is its own */
     bool refused; /* on_step asked to stop */
+    bool adds_head[N_HEAD_KINDS]; /* to the model, which keeps what it had before this call only */
     double step_start, stored; /* monotonic_seconds */
     size_t resumed_after;
 } training;
@@ -569,6 +570,26 @@ static size_t checkpoint_step(const training *t, const file_map *image) {
     return (size_t)step;
 }
 
+/* A head that nothing was learnt for would be taken for one that says something: it comes when there are steps to do, and goes with their failure. */
+static agon_status add_heads(training *t) {
+    const objective *o = t->d->objective;
+    model *m = t->m->m;
+    for (int k = 0; k < N_HEAD_KINDS; k++) /* an adapter's training leaves the model alone, which others may use */
+        t->adds_head[k] = !t->adapter && !t->team.n && !model_scalar_head(m, k);
+    agon_status s = AGON_OK;
+    if (!t->team.n)
+        s = train_add_head(t->ctx, m, t->adapter, o, t->inner.objective_options, t->options.seed);
+    if (!s && t->partner)
+        s = train_add_head(t->ctx, m, t->partner, o, t->inner.objective_options, seed_derive(t->options.seed, "partner"));
+    return s;
+}
+
+static void remove_heads(training *t) {
+    for (int k = 0; k < N_HEAD_KINDS; k++)
+        if (t->adds_head[k])
+            model_remove_head(t->m->m, k);
+}
+
 static agon_status run_training(training *t) {
     size_t n_rows;
     const train_row *rows = dataset_rows(t->d->d, &n_rows);
@@ -712,10 +733,6 @@ agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, cons
         s = check_memory(&t);
     if (!s)
         s = open_parameters(&t);
-    if (!s && !t.team.n)
-        s = train_add_head(ctx, t.m->m, t.adapter, t.d->objective, t.inner.objective_options, t.options.seed);
-    if (!s && t.partner)
-        s = train_add_head(ctx, t.m->m, t.partner, t.d->objective, t.inner.objective_options, seed_derive(t.options.seed, "partner"));
     if (!s)
         s = describe(&t);
     if (!s)
@@ -723,9 +740,13 @@ agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, cons
     if (!s)
         s = find_state(&t, &made);
     if (!s && !made)
+        s = add_heads(&t);
+    if (!s && !made)
         s = run_training(&t);
     if (!s && !made)
         s = finish(&t, &made);
+    if (s)
+        remove_heads(&t);
     /* What can never be trained must not keep the folder from better options. */
     if (s == AGON_EINVAL && t.began && !file_exists(t.checkpoint_path))
         unlink(t.manifest_path);

@@ -79,9 +79,52 @@ static void trainings__with_a_head_follow_those_without(void **state) {
     }
 }
 
+static agon_status stop_with_status(void *arg, const agon_train_progress *p) {
+    return p->step == 1 ? *(const agon_status *)arg : AGON_OK;
+}
+
+/* Random numbers for rewards are worse than none. */
+static void models__have_a_reward_head_only_after_it_was_trained(void **state) {
+    fixture *f = *state;
+    char output[128], *summary = NULL;
+    int32_t token = 1;
+    agon_status stops[] = {AGON_EINVAL, AGON_EINTERRUPTED};
+    const agon_score_request request = {.completion = &token, .n_completion = 1};
+    agon_reward_result result;
+    agon_train_options t = all_weights();
+    agon_model *others[2] = {NULL};
+    agon_dataset *d = open_rows(f, f->m, "bt", bt_rows);
+    for (int i = 0; i < 2; i++)
+        assert_ok(f->ctx, agon_model_open(f->ctx, f->model, NULL, &others[i]));
+    assert_false(agon_has_reward(f->m, NULL));
+    assert_int_equal(agon_train(f->ctx, f->m, d, f->folder, &t, NULL), AGON_EINVAL); /* it holds the rows' file */
+    assert_false(agon_has_reward(f->m, NULL));
+    t.on_step = stop_with_status;
+    for (int i = 0; i < 2; i++) {
+        t.arg = &stops[i];
+        assert_int_equal(agon_train(f->ctx, f->m, d, output_in(f, i ? "interrupted" : "refused", output), &t, NULL), stops[i]);
+        assert_false(agon_has_reward(f->m, NULL));
+    }
+    t.on_step = NULL;
+    output_in(f, "trained", output);
+    assert_ok(f->ctx, agon_train(f->ctx, others[0], d, output, &t, NULL));
+    assert_true(agon_has_reward(others[0], NULL));
+    assert_ok(f->ctx, agon_reward(f->ctx, others[0], NULL, &request, 1, &result));
+    agon_reward_result_free(&result);
+    assert_ok(f->ctx, agon_train(f->ctx, others[1], d, output, &t, &summary));
+    assert_non_null(strstr(summary, "\"already_done\":true"));
+    agon_text_free(summary);
+    assert_false(agon_has_reward(others[1], NULL));
+    assert_int_equal(agon_reward(f->ctx, others[1], NULL, &request, 1, &result), AGON_EINVAL);
+    for (int i = 0; i < 2; i++)
+        agon_model_free(others[i]);
+    agon_dataset_free(d);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(trainings__with_a_head_follow_those_without, setup, teardown),
+        cmocka_unit_test_setup_teardown(models__have_a_reward_head_only_after_it_was_trained, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
