@@ -560,8 +560,8 @@ typedef struct agon_train_options {
 AGON_API agon_train_options agon_train_options_default(void);
 
 /* Trains m on d with the dataset's objective and leaves the result in the folder `output`: a PEFT adapter (lora_rank above 0 or an
- * adapter given), else a Hugging Face folder in m's dtype. All weights: m itself changes and must have no other user, and where the objective has
- * a reference, m's file is opened a second time for it.
+ * adapter given), else a Hugging Face folder in m's dtype. Adapters: m stays as it is, and several contexts may train on it at a time. All weights: m
+ * itself changes and must have no other user, and where the objective has a reference, m's file is opened a second time for it.
  * Durable: training.json says what is trained, checkpoint.bin how far; each is replaced whole. The same call after an interruption
  * at any moment goes on, to the same bits; once done it changes nothing, m neither: open `output` for its result. A reward head that m did not
  * have it has after success only. `output` and the folders above it are made if need be. *summary (`summary` may be NULL) new: {"output", "kind": "peft|hf", "objective", "rows", "steps",

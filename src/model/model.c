@@ -277,9 +277,17 @@ static agon_status build(agon_ctx *ctx, model *m, const model_config *config, te
     return status ? status : load_all(ctx, m);
 }
 
+/* For model_free from now on; NULL: out of memory. */
+static model *blank(void) {
+    model *m = calloc(1, sizeof *m);
+    if (m)
+        pthread_mutex_init(&m->packing, NULL); /* a default one cannot fail */
+    return m;
+}
+
 agon_status model_build(agon_ctx *ctx, const model_config *config, tensor_source source, void *arg,
                         compute_dtype dtype, model **out) {
-    model *m = calloc(1, sizeof *m);
+    model *m = blank();
     if (!m)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory making a model");
     agon_status status = build(ctx, m, config, source, arg, dtype);
@@ -297,7 +305,7 @@ static agon_status read_weights(void *arg, agon_ctx *ctx, const char *name, size
 }
 
 agon_status model_load_take(agon_ctx *ctx, weights *w, compute_dtype dtype, model **out) {
-    model *m = calloc(1, sizeof *m);
+    model *m = blank();
     if (!m) {
         weights_free(w);
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory making a model");
@@ -348,6 +356,7 @@ void model_free(model *m) {
     arena_free(m->vectors);
     tokenizer_free(m->tokenizer);
     weights_free(m->weights);
+    pthread_mutex_destroy(&m->packing);
     free(m);
 }
 
@@ -368,7 +377,7 @@ compute_dtype model_dtype(const model *m) {
 }
 
 bool model_has_backward(const model *m) {
-    return m->has_backward;
+    return atomic_load_explicit(&m->has_backward, memory_order_acquire);
 }
 
 const matrix *model_head(const model *m) {
@@ -404,16 +413,22 @@ scalar_head *model_scalar_head(const model *m, head_kind kind) {
 
 /* ---- training ------------------------------------------------------------------------------------------ */
 
-agon_status model_prepare_backward(agon_ctx *ctx, model *m) {
-    if (m->has_backward)
-        return AGON_OK;
+static agon_status pack_backward(agon_ctx *ctx, model *m) {
     agon_status status = AGON_OK;
     for (size_t l = 0; l < m->config.n_layers && !status; l++)
         for (int k = 0; k < N_LINEARS && !status; k++)
             status = matrix_add_use(ctx, m->layers[l].linear[k], MATRIX_BACKWARD);
-    if (!status)
-        status = matrix_add_use(ctx, m->head, MATRIX_BACKWARD);
-    m->has_backward = status == AGON_OK;
+    return status ? status : matrix_add_use(ctx, m->head, MATRIX_BACKWARD);
+}
+
+agon_status model_prepare_backward(agon_ctx *ctx, model *m) {
+    agon_status status = AGON_OK;
+    if (model_has_backward(m))
+        return AGON_OK;
+    pthread_mutex_lock(&m->packing);
+    if (!model_has_backward(m) && !(status = pack_backward(ctx, m)))
+        atomic_store_explicit(&m->has_backward, true, memory_order_release);
+    pthread_mutex_unlock(&m->packing);
     return status;
 }
 

@@ -39,7 +39,8 @@ const model_config *model_get_config(const model *m);
 const tokenizer *model_tokenizer(const model *m);
 const weights *model_weights(const model *m);
 compute_dtype model_dtype(const model *m);
-/* Packs every matrix for the backward products, which the first of them does else: before several threads train adapters of one model. */
+/* Packs every matrix for the backward products, which the first of them does else. Of several threads that train adapters of one model one packs, and
+ * the others wait for it. */
 AGON_MUST_CHECK agon_status model_prepare_backward(agon_ctx *ctx, model *m);
 bool model_has_backward(const model *m); /* packed for the backward products already */
 /* Hash of the weights as they are used now (base id for a frozen model). */

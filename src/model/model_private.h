@@ -7,6 +7,8 @@
 #include "model/model.h"
 #include <assert.h>
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 /* The seven linear layers of a block, in the order their parameters are listed. */
@@ -61,7 +63,8 @@ struct model {
     model_layer *layers;
     arena *vectors;           /* norms, biases, inv_freq, layers */
     trainable *train;         /* NULL: frozen */
-    bool has_backward;        /* every matrix is packed for matmul_dx */
+    pthread_mutex_t packing;  /* of matrices for matmul_dx, which the first of several trainings does */
+    atomic_bool has_backward; /* every matrix is packed so; set last */
     scalar_head *heads[N_HEAD_KINDS]; /* NULL: none */
 };
 
