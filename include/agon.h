@@ -563,8 +563,9 @@ AGON_API agon_train_options agon_train_options_default(void);
  * adapter given), else a Hugging Face folder in m's dtype. Adapters: m stays as it is, and several contexts may train on it at a time. All weights: m
  * itself changes and must have no other user, and where the objective has a reference, m's file is opened a second time for it.
  * Durable: training.json says what is trained, checkpoint.bin how far; each is replaced whole. The same call after an interruption
- * at any moment goes on, to the same bits; once done it changes nothing, m neither: open `output` for its result. A reward head that m did not
- * have it has after success only. `output` and the folders above it are made if need be. *summary (`summary` may be NULL) new: {"output", "kind": "peft|hf", "objective", "rows", "steps",
+ * at any moment goes on, to the same bits; once done it changes nothing, m neither: open `output` for its result. All weights in one process: the same
+ * call goes on also with the m that it left changed, and with `overwrite` begins where it began; AGON_EINVAL where those weights were made in memory by a
+ * training before it and no checkpoint has them. Any other call trains m on as it is then. A reward head that m did not have it has after success only. `output` and the folders above it are made if need be. *summary (`summary` may be NULL) new: {"output", "kind": "peft|hf", "objective", "rows", "steps",
  * "resumed_after", "id": SHA-256 of the result's values, "already_done"}; with small_loss also "selection": {"rows": of all batches, "kept": trained on,
  * "disagreed": kept rows that the partner did not train on}, and with co_teach "partner": {"output": the folder `output`/partner, a PEFT adapter like the first, "id"}.
  * Where the dataset has adapters, one new adapter of lora_rank is trained for each of its names on the rows of that name, all in common steps over

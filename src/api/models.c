@@ -222,6 +222,8 @@ void agon_model_free(agon_model *m) {
     if (!m)
         return;
     model_free(m->m);
+    json_decref(m->begun.manifest);
+    free(m->begun.output);
     free(m);
 }
 

@@ -5,15 +5,25 @@
 #include "eval/reward.h"
 #include "model/model.h"
 #include "train/train.h"
+#include <jansson.h>
 
 struct agon_tokenizer {
     tokenizer *t; /* borrowed from the model, or own */
     bool own;
 };
 
+/* The last training that changed all weights of a model, so that the same call may go on with it. */
+typedef struct model_training {
+    json_t *manifest; /* what agon_train says of it; NULL: none */
+    char *output;     /* the folder, resolved */
+    hash256 base;     /* the model's id when it began */
+    bool from_file;   /* which was the file's */
+} model_training;
+
 struct agon_model {
     model *m;
     agon_tokenizer tokenizer;
+    model_training begun;
 };
 
 struct agon_adapter {

@@ -87,6 +87,7 @@ typedef struct training {
     char *manifest_path, *checkpoint_path;
     json_t *manifest;
     int lock;
+    bool again;   /* the model holds what the same call made of it before */
     bool resumes; /* there is a checkpoint */
     bool began; /* by this call: the manifest is its own */
     bool refused; /* on_step asked to stop */
@@ -381,6 +382,49 @@ static agon_status describe(training *t) {
     return AGON_OK;
 }
 
+static bool all_weights(const training *t) {
+    return !t->adapter && !t->team.n;
+}
+
+/* The same call as that which changed the model goes on with its training: it began with the weights of then, not with those of now. */
+static void find_earlier_call(training *t) {
+    const model_training *b = &t->m->begun;
+    char *output = all_weights(t) && b->manifest && memcmp(&t->base, &b->base, sizeof t->base) != 0 ? realpath(t->output, NULL) : NULL;
+    if (output && strcmp(output, b->output) == 0) {
+        set_hash(t->manifest, "base", &b->base);
+        t->again = !manifest_difference(b->manifest, t->manifest);
+        if (t->again)
+            t->base = b->base;
+        else
+            set_hash(t->manifest, "base", &t->base);
+    }
+    free(output);
+}
+
+/* From here on the model is this training's. */
+static agon_status take_model(training *t) {
+    model_training *b = &t->m->begun;
+    if (!all_weights(t))
+        return AGON_OK;
+    if (t->again)
+        return b->from_file ? model_restore(t->ctx, t->m->m) : AGON_OK; /* a checkpoint has them all */
+    char *output = realpath(t->output, NULL);
+    if (!output)
+        return ctx_fail(t->ctx, AGON_EIO, "%s cannot be opened: %s", t->output, strerror(errno));
+    json_decref(b->manifest);
+    free(b->output);
+    *b = (model_training){json_incref(t->manifest), output, t->base, !model_is_trainable(t->m->m)};
+    return AGON_OK;
+}
+
+/* The weights that the training began with are nowhere. */
+static agon_status check_start(const training *t) {
+    if (!t->again || t->m->begun.from_file || (file_exists(t->checkpoint_path) && !t->options.overwrite))
+        return AGON_OK;
+    return ctx_fail(t->ctx, AGON_EINVAL, "%s: this training began with weights that another training had made in memory, and they are gone; "
+                    "open the model again", t->output);
+}
+
 /* The reference, which is the file, has the model's weights, unless that was trained on in memory. */
 static agon_status find_start(training *t) {
     hash256 id;
@@ -485,6 +529,15 @@ static agon_status begin_over(training *t) {
     return s;
 }
 
+/* Whether the folder's training is this one. */
+static agon_status check_same(const training *t, json_t *found) {
+    const char *key = manifest_difference(found, t->manifest);
+    if (key && strcmp(key, "base") == 0 && model_is_trainable(t->m->m))
+        return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training that began with other weights than this model has now, which a training changed; "
+                        "open the model again, or give another output folder, or --overwrite", t->output);
+    return manifest_same(t->ctx, t->output, found, t->manifest);
+}
+
 /* Finds out where the folder stands. *summary is set when it is done already. */
 static agon_status find_state(training *t, char **summary) {
     bool strange = false;
@@ -497,11 +550,13 @@ static agon_status find_state(training *t, char **summary) {
     if (s)
         return s;
     if (t->options.overwrite) {
-        s = begin_over(t);
+        s = check_start(t);
+        if (!s)
+            s = begin_over(t);
     } else if (file_exists(t->manifest_path)) {
         s = options_damaged(t->ctx, json_read_file(t->ctx, t->manifest_path, &found), t->manifest_path);
         if (!s)
-            s = manifest_same(t->ctx, t->output, found, t->manifest);
+            s = check_same(t, found);
     } else if (strange) {
         s = ctx_fail(t->ctx, AGON_EINVAL, "%s is not empty and holds no training; give another output folder, or --overwrite",
                      t->output);
@@ -514,7 +569,7 @@ static agon_status find_state(training *t, char **summary) {
             s = ctx_fail(t->ctx, AGON_EFORMAT, "%s has no summary; --overwrite starts anew", t->manifest_path);
     } else if (!s && t->options.must_resume && !file_exists(t->checkpoint_path)) {
         s = ctx_fail(t->ctx, AGON_ENOTFOUND, "%s has no checkpoint to go on from", t->output);
-    } else if (!s && !found) {
+    } else if (!s && !(s = check_start(t)) && !found) {
         t->began = true;
         s = write_manifest(t);
     }
@@ -575,7 +630,7 @@ static agon_status add_heads(training *t) {
     const objective *o = t->d->objective;
     model *m = t->m->m;
     for (int k = 0; k < N_HEAD_KINDS; k++) /* an adapter's training leaves the model alone, which others may use */
-        t->adds_head[k] = !t->adapter && !t->team.n && !model_scalar_head(m, k);
+        t->adds_head[k] = all_weights(t) && !model_scalar_head(m, k);
     agon_status s = AGON_OK;
     if (!t->team.n)
         s = train_add_head(t->ctx, m, t->adapter, o, t->inner.objective_options, t->options.seed);
@@ -736,9 +791,13 @@ agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, cons
     if (!s)
         s = describe(&t);
     if (!s)
+        find_earlier_call(&t);
+    if (!s)
         s = find_start(&t);
     if (!s)
         s = find_state(&t, &made);
+    if (!s && !made)
+        s = take_model(&t);
     if (!s && !made)
         s = add_heads(&t);
     if (!s && !made)

@@ -304,6 +304,11 @@ static agon_status read_weights(void *arg, agon_ctx *ctx, const char *name, size
     return status;
 }
 
+static agon_status read_heads(agon_ctx *ctx, const weights *w, scalar_head *heads[N_HEAD_KINDS]) {
+    agon_status s = heads_read(ctx, w, heads_in(w), weights_config(w)->d_model, heads);
+    return s || !heads[HEAD_REWARD] ? s : reward_scale_read(ctx, weights_path(w), &heads[HEAD_REWARD]->scale);
+}
+
 agon_status model_load_take(agon_ctx *ctx, weights *w, compute_dtype dtype, model **out) {
     model *m = blank();
     if (!m) {
@@ -313,11 +318,9 @@ agon_status model_load_take(agon_ctx *ctx, weights *w, compute_dtype dtype, mode
     m->weights = w;
     agon_status status = tokenizer_new(ctx, w, &m->tokenizer);
     if (!status)
-        status = heads_read(ctx, w, heads_in(w), weights_config(w)->d_model, m->heads);
+        status = read_heads(ctx, w, m->heads);
     if (!status)
         status = build(ctx, m, weights_config(w), read_weights, w, dtype);
-    if (!status && m->heads[HEAD_REWARD])
-        status = reward_scale_read(ctx, weights_path(w), &m->heads[HEAD_REWARD]->scale);
     if (status)
         model_free(m);
     else
@@ -489,6 +492,33 @@ agon_status model_make_trainable(agon_ctx *ctx, model *m, parameters *out) {
         t->head = t->embedding;
     heads_add_parameters(m->heads, &t->parameters);
     *out = t->parameters;
+    return AGON_OK;
+}
+
+bool model_is_trainable(const model *m) {
+    return m->train != NULL;
+}
+
+agon_status model_restore(agon_ctx *ctx, model *m) {
+    scalar_head *heads[N_HEAD_KINDS] = {NULL};
+    agon_status s = AGON_OK;
+    if (!m->train)
+        return AGON_OK;
+    for (size_t i = 0; i < n_tensors(&m->config) && !s; i++) {
+        const parameter *p = &m->train->parameters.items[i];
+        s = m->source(m->source_arg, ctx, p->name, p->n_rows * p->n_columns, p->value);
+    }
+    if (!s && m->weights)
+        s = read_heads(ctx, m->weights, heads);
+    if (s) {
+        heads_free(heads);
+        return s;
+    }
+    model_changed(ctx, m);
+    heads_free(m->heads);
+    memcpy(m->heads, heads, sizeof heads);
+    trainable_free(m->train);
+    m->train = NULL;
     return AGON_OK;
 }
 

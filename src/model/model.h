@@ -132,6 +132,9 @@ AGON_MUST_CHECK agon_status adapter_clone(agon_ctx *ctx, const adapter *a, adapt
  * parameter). The model then has one owner. */
 AGON_MUST_CHECK agon_status model_make_trainable(agon_ctx *ctx, model *m, parameters *out);
 void model_changed(agon_ctx *ctx, model *m);
+bool model_is_trainable(const model *m);
+/* Frozen again, with the values and heads that were loaded. What failed is mended by the same call only: the values may be of both. */
+AGON_MUST_CHECK agon_status model_restore(agon_ctx *ctx, model *m);
 /* As for adapters, not while it is trained: parameters are asked for anew (model_make_trainable) once heads came or went. A folder that
  * stores heads is opened with them. */
 AGON_MUST_CHECK agon_status model_add_head(agon_ctx *ctx, model *m, head_kind kind, double deviation, uint64_t seed);

@@ -54,10 +54,11 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
         w.scored = w.responses;
     }
     size_t values = n_lora ? n_lora : model_n_values(c), cached = 0;
+    bool there = model_is_trainable(m) && !o->selection.co_teach; /* masters and gradients of an earlier training; a partner's may not be */
     for (size_t i = 0; reference && i < n_rows; i++)
         cached = size_add(cached, size_mul(row_n_response_tokens(&rows[i]), sizeof(float)));
     train_memory n = {.weights = model_has_backward(m) ? 0 : model_predict(c, model_dtype(m), MATRIX_BACKWARD),
-                      .parameters = size_mul(values, (n_lora ? 3 : 4) * sizeof(float)),
+                      .parameters = size_mul(values, (n_lora ? 3 : there ? 2 : 4) * sizeof(float)),
                       .activations = activations(m, &w, rank, USE_TRAINING),
                       .recomputed = activations(m, &w, rank, USE_TRAINING_RECOMPUTE)};
     if (!n_lora)

@@ -5,6 +5,7 @@
 typedef struct fixture {
     agon_ctx *ctx;
     char model[2048], folder[64];
+    agon_tokenizer *tokenizer;
     agon_model *m; /* opened anew for each test */
 } fixture;
 
@@ -14,6 +15,7 @@ static int setup(void **state) {
     golden_path(f->model, "tiny-text.gguf");
     strcpy(f->folder, "/tmp/agon-trainings-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
+    assert_ok(f->ctx, agon_tokenizer_open(f->ctx, f->model, NULL, &f->tokenizer));
     assert_ok(f->ctx, agon_model_open(f->ctx, f->model, NULL, &f->m));
     *state = f;
     return 0;
@@ -25,6 +27,7 @@ static int teardown(void **state) {
     snprintf(command, sizeof command, "rm -r %s", f->folder);
     assert_int_equal(system(command), 0);
     agon_model_free(f->m);
+    agon_tokenizer_free(f->tokenizer);
     agon_ctx_free(f->ctx);
     free(f);
     return 0;
@@ -35,18 +38,23 @@ static const char sft_rows[] = "{\"prompt\":\"one\",\"completion\":\"two\"}\n{\"
                   bt_rows[] = "{\"prompt\":\"one\",\"chosen\":\"two\",\"rejected\":\"ten\"}\n{\"prompt\":\"two\",\"chosen\":\"three\",\"rejected\":\"one\"}\n",
                   ppo_rows[] = "{\"prompt\":\"one\",\"completion\":\"two\",\"reward\":1}\n{\"prompt\":\"two\",\"completion\":\"three\",\"reward\":0}\n";
 
-static agon_dataset *open_rows(const fixture *f, const agon_model *m, const char *objective, const char *rows) {
+static const struct {
+    const char *objective, *rows;
+} kinds[] = {{"sft", sft_rows}, {"bt", bt_rows}, {"ppo", ppo_rows}, {"dpo", bt_rows}};
+enum { N_KINDS = sizeof kinds / sizeof *kinds };
+
+static agon_dataset *open_rows(const fixture *f, const char *objective, const char *rows) {
     char path[128];
     agon_dataset *d = NULL;
     snprintf(path, sizeof path, "%s/%s.jsonl", f->folder, objective);
     FILE *file = fopen(path, "w");
     fputs(rows, file);
     fclose(file);
-    assert_ok(f->ctx, agon_dataset_open(f->ctx, agon_model_tokenizer(m), path, objective, 0, &d));
+    assert_ok(f->ctx, agon_dataset_open(f->ctx, f->tokenizer, path, objective, 0, &d));
     return d;
 }
 
-static const char *output_in(const fixture *f, const char *name, char out[128]) {
+static char *output_in(const fixture *f, const char *name, char *out) {
     snprintf(out, 128, "%s/%s", f->folder, name);
     return out;
 }
@@ -61,13 +69,10 @@ static agon_train_options all_weights(void) {
 
 static void trainings__with_a_head_follow_those_without(void **state) {
     fixture *f = *state;
-    static const struct {
-        const char *objective, *rows;
-    } trainings[] = {{"sft", sft_rows}, {"bt", bt_rows}, {"ppo", ppo_rows}, {"sft", sft_rows}};
     const agon_train_options t = all_weights();
-    for (size_t i = 0; i < sizeof trainings / sizeof *trainings; i++) {
+    for (size_t i = 0; i < N_KINDS; i++) {
         char output[128], name[16];
-        agon_dataset *d = open_rows(f, f->m, trainings[i].objective, trainings[i].rows);
+        agon_dataset *d = open_rows(f, kinds[i].objective, kinds[i].rows);
         agon_model *written = NULL;
         snprintf(name, sizeof name, "%zu", i);
         assert_ok(f->ctx, agon_train(f->ctx, f->m, d, output_in(f, name, output), &t, NULL));
@@ -79,8 +84,129 @@ static void trainings__with_a_head_follow_those_without(void **state) {
     }
 }
 
-static agon_status stop_with_status(void *arg, const agon_train_progress *p) {
-    return p->step == 1 ? *(const agon_status *)arg : AGON_OK;
+typedef struct stop {
+    size_t step;
+    agon_status status;
+} stop;
+
+static agon_status stop_at(void *arg, const agon_train_progress *p) {
+    const stop *x = arg;
+    return p->step == x->step ? x->status : AGON_OK;
+}
+
+static void assert_same_result(const fixture *f, const char *a, const char *b) {
+    char command[512];
+    snprintf(command, sizeof command, "cmp %s/%s/model.safetensors %s/%s/model.safetensors", f->folder, a, f->folder, b);
+    if (system(command) != 0)
+        fail_msg("%s and %s differ", a, b);
+}
+
+/* What agon_train says; it must succeed. */
+static void train_in(const fixture *f, agon_model *m, const agon_dataset *d, const char *name, const agon_train_options *t, const char *says) {
+    char output[128], *summary = NULL;
+    assert_ok(f->ctx, agon_train(f->ctx, m, d, output_in(f, name, output), t, &summary));
+    if (!strstr(summary, says))
+        fail_msg("'%s' does not say '%s'", summary, says);
+    agon_text_free(summary);
+}
+
+static void refuse_in(const fixture *f, agon_model *m, const agon_dataset *d, const char *name, const agon_train_options *t, agon_status status,
+                      const char *words) {
+    char output[128];
+    assert_int_equal(agon_train(f->ctx, m, d, output_in(f, name, output), t, NULL), status);
+    if (!strstr(agon_error(f->ctx), words))
+        fail_msg("'%s' does not say '%s'", agon_error(f->ctx), words);
+}
+
+static void open_anew(fixture *f) {
+    agon_model_free(f->m);
+    assert_ok(f->ctx, agon_model_open(f->ctx, f->model, NULL, &f->m));
+}
+
+static char *describe(const fixture *f) {
+    char *json = NULL;
+    assert_ok(f->ctx, agon_model_describe(f->ctx, f->m, &json));
+    return json;
+}
+
+/* The same call in the process that was stopped, with a checkpoint and without one, and once it is done. */
+static void trainings__of_all_weights_go_on_with_the_model_they_left(void **state) {
+    fixture *f = *state;
+    for (size_t i = 0; i <= N_KINDS; i++) {
+        const size_t k_of = i < N_KINDS ? i : 1;
+        agon_dataset *d = open_rows(f, kinds[k_of].objective, kinds[k_of].rows);
+        char names[4][32];
+        static const char *const of[] = {"whole", "kept", "lost", "other"};
+        for (int k = 0; k < 4; k++)
+            snprintf(names[k], sizeof names[k], "%zu-%s", i, of[k]);
+        if (i == N_KINDS) { /* a file with a head */
+            output_in(f, "1-whole", f->model);
+            open_anew(f);
+        }
+        agon_train_options t = all_weights();
+        stop x;
+        t.arg = &x;
+        t.max_steps = 4;
+        train_in(f, f->m, d, names[0], &t, "\"resumed_after\":0");
+        for (int lost = 0; lost < 2; lost++) {
+            const char *name = names[1 + lost];
+            open_anew(f);
+            t.on_step = stop_at;
+            for (size_t step = 2; step < 4; step++) { /* twice */
+                x = (stop){step, lost ? AGON_EINVAL : AGON_EINTERRUPTED};
+                refuse_in(f, f->m, d, name, &t, x.status, "as on_step asked");
+            }
+            t.on_step = NULL;
+            train_in(f, f->m, d, name, &t, lost ? "\"resumed_after\":0" : "\"resumed_after\":3");
+            assert_same_result(f, names[0], name);
+            char *before = describe(f);
+            train_in(f, f->m, d, name, &t, "\"already_done\":true");
+            char *after = describe(f);
+            assert_string_equal(before, after);
+            agon_text_free(before);
+            agon_text_free(after);
+        }
+        t.overwrite = true;
+        train_in(f, f->m, d, names[2], &t, "\"already_done\":false"); /* anew: from where it began */
+        assert_same_result(f, names[0], names[2]);
+        t.overwrite = false;
+        train_in(f, f->m, d, names[3], &t, "\"already_done\":false"); /* another training goes on from there */
+        refuse_in(f, f->m, d, names[0], &t, AGON_EINVAL, "open the model again");
+        agon_dataset_free(d);
+        open_anew(f);
+    }
+}
+
+/* What began with weights in memory has them in its checkpoint only. */
+static void trainings__after_another_go_on_from_a_checkpoint_only(void **state) {
+    fixture *f = *state;
+    agon_train_options t = all_weights();
+    stop x = {2, AGON_EINTERRUPTED};
+    t.arg = &x;
+    agon_dataset *first = open_rows(f, "sft", sft_rows), *second = open_rows(f, "bt", bt_rows);
+    t.max_steps = 4;
+    for (int i = 0; i < 2; i++) {
+        train_in(f, f->m, first, i ? "first" : "whole-first", &t, "\"steps\":4");
+        t.on_step = i ? stop_at : NULL;
+        if (i)
+            refuse_in(f, f->m, second, "second", &t, AGON_EINTERRUPTED, "");
+        t.on_step = NULL;
+        train_in(f, f->m, second, i ? "second" : "whole-second", &t, i ? "\"resumed_after\":2" : "\"resumed_after\":0");
+        if (i == 0) {
+            open_anew(f);
+        }
+    }
+    assert_same_result(f, "whole-second", "second");
+    t.on_step = stop_at;
+    x = (stop){2, AGON_EINVAL};
+    refuse_in(f, f->m, first, "third", &t, AGON_EINVAL, "as on_step asked");
+    t.on_step = NULL;
+    for (int i = 0; i < 2; i++) {
+        t.overwrite = i;
+        refuse_in(f, f->m, first, "third", &t, AGON_EINVAL, "open the model again");
+    }
+    agon_dataset_free(first);
+    agon_dataset_free(second);
 }
 
 /* Random numbers for rewards are worse than none. */
@@ -88,21 +214,21 @@ static void models__have_a_reward_head_only_after_it_was_trained(void **state) {
     fixture *f = *state;
     char output[128], *summary = NULL;
     int32_t token = 1;
-    agon_status stops[] = {AGON_EINVAL, AGON_EINTERRUPTED};
+    stop stops[] = {{1, AGON_EINVAL}, {1, AGON_EINTERRUPTED}};
     const agon_score_request request = {.completion = &token, .n_completion = 1};
     agon_reward_result result;
     agon_train_options t = all_weights();
     agon_model *others[2] = {NULL};
-    agon_dataset *d = open_rows(f, f->m, "bt", bt_rows);
+    agon_dataset *d = open_rows(f, "bt", bt_rows);
     for (int i = 0; i < 2; i++)
         assert_ok(f->ctx, agon_model_open(f->ctx, f->model, NULL, &others[i]));
     assert_false(agon_has_reward(f->m, NULL));
     assert_int_equal(agon_train(f->ctx, f->m, d, f->folder, &t, NULL), AGON_EINVAL); /* it holds the rows' file */
     assert_false(agon_has_reward(f->m, NULL));
-    t.on_step = stop_with_status;
+    t.on_step = stop_at;
     for (int i = 0; i < 2; i++) {
         t.arg = &stops[i];
-        assert_int_equal(agon_train(f->ctx, f->m, d, output_in(f, i ? "interrupted" : "refused", output), &t, NULL), stops[i]);
+        assert_int_equal(agon_train(f->ctx, f->m, d, output_in(f, i ? "interrupted" : "refused", output), &t, NULL), stops[i].status);
         assert_false(agon_has_reward(f->m, NULL));
     }
     t.on_step = NULL;
@@ -124,6 +250,8 @@ static void models__have_a_reward_head_only_after_it_was_trained(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(trainings__with_a_head_follow_those_without, setup, teardown),
+        cmocka_unit_test_setup_teardown(trainings__of_all_weights_go_on_with_the_model_they_left, setup, teardown),
+        cmocka_unit_test_setup_teardown(trainings__after_another_go_on_from_a_checkpoint_only, setup, teardown),
         cmocka_unit_test_setup_teardown(models__have_a_reward_head_only_after_it_was_trained, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
