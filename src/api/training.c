@@ -350,7 +350,12 @@ static json_t *settings_json(const training *t) {
 static agon_status describe(training *t) {
     const agon_train_options *o = &t->options;
     char seed[24];
+    size_t n_rows;
+    hash256 tokens;
+    const train_row *rows = dataset_rows(t->d->d, &n_rows);
     agon_status s = model_id(t->ctx, t->m->m, &t->base);
+    if (!s)
+        s = train_rows_hash(t->ctx, rows, n_rows, &tokens);
     if (s)
         return s;
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)o->seed);
@@ -372,6 +377,7 @@ static agon_status describe(training *t) {
         describe_selection(t, j);
     set_hash(j, "base", &t->base);
     set_hash(j, "data", &t->d->file);
+    set_hash(j, "tokens", &tokens); /* what the file became: chat template, tokenizer, rows left out */
     set_text(j, "dtype", model_dtype(t->m->m) == COMPUTE_F32 ? "f32" : "bf16");
     set_text(j, "numerics", t->ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable");
     set_text(j, "adapter", NULL);
@@ -531,7 +537,13 @@ static agon_status begin_over(training *t) {
 
 /* Whether the folder's training is this one. */
 static agon_status check_same(const training *t, json_t *found) {
+    /* Folders that were begun before tokens were told go by data and options, as they did then; a checkpoint knows its rows by itself. */
+    if (!json_object_get(found, "tokens"))
+        json_object_set(found, "tokens", json_object_get(t->manifest, "tokens"));
     const char *key = manifest_difference(found, t->manifest);
+    if (key && strcmp(key, "tokens") == 0)
+        return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training on other tokens of the same data, by another chat template or tokenizer, or with other "
+                        "rows left out; give back what it was begun with, another output folder, or --overwrite", t->output);
     if (key && strcmp(key, "base") == 0 && model_is_trainable(t->m->m))
         return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training that began with other weights than this model has now, which a training changed; "
                         "open the model again, or give another output folder, or --overwrite", t->output);

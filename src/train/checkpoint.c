@@ -108,6 +108,20 @@ static void add_row(hasher *h, const train_row *r) {
     }
 }
 
+agon_status train_rows_hash(agon_ctx *ctx, const train_row *rows, size_t n, hash256 *out) {
+    hasher *h = hasher_new();
+    if (!h)
+        return ctx_fail(ctx, AGON_ENOMEM, "train: out of memory");
+    add_number(h, "rows", (double)n);
+    for (size_t i = 0; i < n; i++) {
+        add_row(h, &rows[i]);
+        add_number(h, "dimension", (double)rows[i].dimension);
+        add_number(h, "adapter", (double)rows[i].adapter);
+    }
+    *out = hasher_end(h);
+    return AGON_OK;
+}
+
 /* Base weights as they are before training: a resumed run starts from the same base. */
 static agon_status add_models(hasher *h, trainer *t) {
     hash256 id;

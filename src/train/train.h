@@ -7,6 +7,7 @@
 #define TRAIN_TRAIN_H
 
 #include "model/model.h"
+#include "base/hash.h"
 #include "objective/objective.h"
 #include "train/critique_spans.h"
 #include <jansson.h>
@@ -38,6 +39,8 @@ typedef struct train_row {
     const char *file; /* and line: where it was read, for sentences about it; NULL: a row in memory, */
     size_t line;      /* its number there from 1; 0: not known */
 } train_row;
+/* All that is learnt from rows, tokens and masks and numbers, not where they stand. */
+AGON_MUST_CHECK agon_status train_rows_hash(agon_ctx *ctx, const train_row *rows, size_t n, hash256 *out);
 enum { ROW_PLACE_SIZE = 600 };
 /* "rows.jsonl:7", or "training row 3": what sentences call rows[i]; its place in `rows` counts where nothing else is known. */
 const char *row_place(const train_row *rows, size_t i, char out[ROW_PLACE_SIZE]);

@@ -209,6 +209,30 @@ static void trainings__after_another_go_on_from_a_checkpoint_only(void **state) 
     agon_dataset_free(second);
 }
 
+/* The same file is other tokens in another chat template; a folder of an earlier version does not say which. */
+static void trainings__are_told_apart_by_their_tokens(void **state) {
+    fixture *f = *state;
+    agon_train_options t = all_weights();
+    agon_dataset *of[2] = {NULL};
+    agon_tokenizer *other = NULL;
+    char path[256], command[600];
+    t.lora_rank = 2;
+    of[0] = open_rows(f, "sft", "{\"messages\":[{\"role\":\"user\",\"content\":\"one\"},{\"role\":\"assistant\",\"content\":\"two\"}]}\n");
+    assert_ok(f->ctx, agon_tokenizer_open(f->ctx, f->model, "zephyr", &other));
+    snprintf(path, sizeof path, "%s/sft.jsonl", f->folder);
+    assert_ok(f->ctx, agon_dataset_open(f->ctx, other, path, "sft", 0, &of[1]));
+    train_in(f, f->m, of[0], "told", &t, "\"already_done\":false");
+    refuse_in(f, f->m, of[1], "told", &t, AGON_EINVAL, "on other tokens of the same data");
+    train_in(f, f->m, of[0], "told", &t, "\"already_done\":true");
+    snprintf(command, sizeof command, "sed -i '/^  \"tokens\": /d' %s/told/training.json && ! grep -q '\"tokens\"' %s/told/training.json", f->folder,
+             f->folder);
+    assert_int_equal(system(command), 0);
+    train_in(f, f->m, of[0], "told", &t, "\"already_done\":true");
+    for (int i = 0; i < 2; i++)
+        agon_dataset_free(of[i]);
+    agon_tokenizer_free(other);
+}
+
 /* Random numbers for rewards are worse than none. */
 static void models__have_a_reward_head_only_after_it_was_trained(void **state) {
     fixture *f = *state;
@@ -252,6 +276,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(trainings__with_a_head_follow_those_without, setup, teardown),
         cmocka_unit_test_setup_teardown(trainings__of_all_weights_go_on_with_the_model_they_left, setup, teardown),
         cmocka_unit_test_setup_teardown(trainings__after_another_go_on_from_a_checkpoint_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(trainings__are_told_apart_by_their_tokens, setup, teardown),
         cmocka_unit_test_setup_teardown(models__have_a_reward_head_only_after_it_was_trained, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
