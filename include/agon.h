@@ -226,7 +226,7 @@ typedef struct agon_score_result {
 
 /* Scores n requests; log_probs are of log_softmax(logits / temperature), temperature 0.0001 to 1e6, 0 means 1. A result
  * does not depend on the other requests. results [n]: each new (agon_score_result_free); all zero on failure. AGON_EINVAL
- * names a request that is empty or longer than the model's context. adapter NULL: the base. */
+ * names a request (from 1) that is empty, longer than the model's context or has a token outside the vocabulary. adapter NULL: the base. */
 AGON_API AGON_MUST_CHECK agon_status agon_score(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
                                                 const agon_score_request *requests, size_t n, double temperature,
                                                 size_t n_top, agon_score_result *results);
@@ -242,7 +242,7 @@ typedef struct agon_reward_result {
  * sequence classifier of one label. */
 AGON_API bool agon_has_reward(const agon_model *m, const agon_adapter *adapter);
 /* Rewards of n completions; the completion should end with its end token, as in training. results [n]: each new
- * (agon_reward_result_free); all zero on failure. AGON_EINVAL: no reward head, or a request that is empty or too long. */
+ * (agon_reward_result_free); all zero on failure. AGON_EINVAL: no reward head, no completion, or a request as in agon_score. */
 AGON_API AGON_MUST_CHECK agon_status agon_reward(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
                                                  const agon_score_request *requests, size_t n, agon_reward_result *results);
 AGON_API void agon_reward_result_free(agon_reward_result *r);

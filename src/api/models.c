@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One definition wins when another part of the library also brings this trivial one. */
-__attribute__((weak)) void agon_text_free(char *text) {
+void agon_text_free(char *text) {
     free(text);
 }
 

@@ -1,13 +1,12 @@
 /* agon.h, rewards: what a trained reward head says of completions. Each request is a tree, as in score.c. */
 #include "api/models.h"
+#include "api/requests.h"
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "train/row_spans.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { GROUP_TOKENS = 4096, GROUP_REQUESTS = 64 };
 
 typedef struct rewarder {
     agon_ctx *ctx;
@@ -16,20 +15,6 @@ typedef struct rewarder {
     const scalar_head *head;
     workspace *work;
 } rewarder;
-
-static size_t length(const agon_score_request *r) {
-    return r->n_prompt + r->n_completion;
-}
-
-static agon_status check_request(const rewarder *w, const agon_score_request *r, size_t i) {
-    size_t most = model_get_config(w->m)->max_context;
-    if (r->n_completion == 0)
-        return ctx_fail(w->ctx, AGON_EINVAL, "request %zu has no completion to reward", i + 1);
-    if (r->n_prompt > most || r->n_completion > most - r->n_prompt)
-        return ctx_fail(w->ctx, AGON_EINVAL, "request %zu has %zu tokens; the model's context is %zu", i + 1, length(r),
-                        most);
-    return AGON_OK;
-}
 
 static agon_status take_result(const rewarder *w, const float *hidden, size_t n, agon_reward_result *out) {
     out->token_rewards = calloc(n, sizeof *out->token_rewards);
@@ -57,7 +42,7 @@ static agon_status reward_group(const rewarder *w, const agon_score_request *req
         }
         segments[n_segments++] = (segment){.tokens = r->completion, .n_tokens = r->n_completion, .parent = parent,
                                            .adapter = w->adapter, .wants = WANT_HIDDEN};
-        n_tokens += length(r);
+        n_tokens += request_length(r);
     }
     float *hidden = memory_new(size_mul(n_tokens, width), sizeof *hidden);
     if (!hidden)
@@ -68,7 +53,7 @@ static agon_status reward_group(const rewarder *w, const agon_score_request *req
     const float *at = hidden;
     for (size_t i = 0; !s && i < n; i++) {
         s = take_result(w, at + requests[i].n_prompt * width, requests[i].n_completion, &results[i]);
-        at += length(&requests[i]) * width;
+        at += request_length(&requests[i]) * width;
     }
     free(hidden);
     return s;
@@ -88,18 +73,16 @@ agon_status agon_reward(agon_ctx *ctx, const agon_model *m, const agon_adapter *
     if (!w.head)
         return ctx_fail(ctx, AGON_EINVAL, "the model has no reward head; train one with agon train bt, plackett-luce, "
                         "rm-pointwise or prm, and give its folder");
-    agon_status s = AGON_OK;
+    agon_status s = requests_check(ctx, w.m, requests, n);
     for (size_t i = 0; !s && i < n; i++)
-        s = check_request(&w, &requests[i], i);
+        if (requests[i].n_completion == 0)
+            s = ctx_fail(ctx, AGON_EINVAL, "request %zu has no completion to reward", i + 1);
     if (!s)
         s = workspace_new(ctx, 0, &w.work);
     if (s)
         return s;
     for (size_t i = 0, take; !s && i < n; i += take) {
-        size_t tokens = length(&requests[i]);
-        for (take = 1; i + take < n && take < GROUP_REQUESTS; take++)
-            if ((tokens += length(&requests[i + take])) > GROUP_TOKENS)
-                break;
+        take = requests_together(requests + i, n - i);
         s = reward_group(&w, requests + i, take, results + i);
     }
     for (size_t i = 0; s && i < n; i++)

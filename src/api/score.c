@@ -2,12 +2,11 @@
  * continues it; as many trees run together as fit a bounded working memory. */
 #include "api/models.h"
 #include "api/options.h"
+#include "api/requests.h"
 #include "base/ctx.h"
 #include "base/memory.h"
 #include <stdlib.h>
 #include <string.h>
-
-enum { GROUP_TOKENS = 4096, GROUP_REQUESTS = 64 };
 
 typedef struct scorer {
     agon_ctx *ctx;
@@ -17,26 +16,6 @@ typedef struct scorer {
     size_t n_top, n_vocabulary;
     workspace *work;
 } scorer;
-
-static size_t length(const agon_score_request *r) {
-    return r->n_prompt + r->n_completion;
-}
-
-static agon_status check_request(const scorer *s, const agon_score_request *r, size_t i) {
-    size_t most = model_get_config(s->m->m)->max_context;
-    if (length(r) == 0)
-        return ctx_fail(s->ctx, AGON_EINVAL, "request %zu has no tokens", i + 1);
-    if (r->n_prompt > most || r->n_completion > most - r->n_prompt)
-        return ctx_fail(s->ctx, AGON_EINVAL, "request %zu has %zu tokens; the model's context is %zu", i + 1,
-                        length(r), most);
-    for (size_t t = 0; t < length(r); t++) {
-        int32_t id = t < r->n_prompt ? r->prompt[t] : r->completion[t - r->n_prompt];
-        if (id < 0 || (size_t)id >= s->n_vocabulary)
-            return ctx_fail(s->ctx, AGON_EINVAL, "request %zu: token %zu, id %d, is not in the vocabulary of %zu", i + 1, t, (int)id,
-                            s->n_vocabulary);
-    }
-    return AGON_OK;
-}
 
 /* The n largest logits, by insertion: n is small. */
 static size_t take_top(const float *logits, size_t n_logits, size_t n, agon_top *top) {
@@ -90,7 +69,7 @@ static agon_status score_group(const scorer *s, const agon_score_request *reques
         root->adapter = s->adapter;
         root->temperature = s->temperature;
         segments[n_segments - 1].wants |= s->n_top > 0 ? WANT_LOGITS : 0;
-        n_tokens += length(r);
+        n_tokens += request_length(r);
     }
     float *log_prob = memory_new(n_tokens, sizeof *log_prob);
     float *logits = s->n_top > 0 ? memory_new(size_mul(n, s->n_vocabulary), sizeof *logits) : NULL;
@@ -104,7 +83,7 @@ static agon_status score_group(const scorer *s, const agon_score_request *reques
     const float *at = log_prob;
     for (size_t i = 0; !status && i < n; i++) {
         status = take_result(s, &requests[i], at, logits ? logits + i * s->n_vocabulary : NULL, &results[i]);
-        at += length(&requests[i]);
+        at += request_length(&requests[i]);
     }
     free(log_prob);
     free(logits);
@@ -122,18 +101,13 @@ agon_status agon_score(agon_ctx *ctx, const agon_model *m, const agon_adapter *a
     if (!temperature_is_valid(s.temperature))
         return ctx_fail(ctx, AGON_EINVAL, "a temperature of %g: it must be from %g to %g (0 means 1)", temperature,
                         (double)LEAST_TEMPERATURE, (double)MOST_TEMPERATURE);
-    agon_status status = AGON_OK;
-    for (size_t i = 0; !status && i < n; i++)
-        status = check_request(&s, &requests[i], i);
+    agon_status status = requests_check(ctx, m->m, requests, n);
     if (!status)
         status = workspace_new(ctx, 0, &s.work);
     if (status)
         return status;
     for (size_t i = 0, take; !status && i < n; i += take) {
-        size_t tokens = length(&requests[i]);
-        for (take = 1; i + take < n && take < GROUP_REQUESTS; take++)
-            if ((tokens += length(&requests[i + take])) > GROUP_TOKENS)
-                break;
+        take = requests_together(requests + i, n - i);
         status = score_group(&s, requests + i, take, results + i);
     }
     for (size_t i = 0; status && i < n; i++)

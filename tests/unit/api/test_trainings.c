@@ -271,6 +271,54 @@ static void models__have_a_reward_head_only_after_it_was_trained(void **state) {
     agon_dataset_free(d);
 }
 
+/* What adapters say of themselves. */
+static void adapters__tell_their_head_and_dimensions(void **state) {
+    fixture *f = *state;
+    static const char *const names[] = {"helpful", "harmless"};
+    char output[128], path[256];
+    int32_t token = 1, strange = 1 << 30;
+    const agon_score_request asked[] = {{.completion = &token, .n_completion = 1}, {.prompt = &token, .n_prompt = 1, .completion = &strange, .n_completion = 1}},
+                             nothing = {.prompt = &token, .n_prompt = 1};
+    agon_reward_result results[2];
+    agon_adapter *rewards = NULL, *of_two = NULL;
+    agon_train_options t = all_weights();
+    t.lora_rank = 2;
+    agon_dataset *d = open_rows(f, "bt", bt_rows);
+    train_in(f, f->m, d, "rewards", &t, "\"peft\"");
+    agon_dataset_free(d);
+    assert_ok(f->ctx, agon_adapter_open(f->ctx, f->m, output_in(f, "rewards", output), &rewards));
+    assert_false(agon_has_reward(f->m, NULL));
+    assert_true(agon_has_reward(f->m, rewards));
+    assert_int_equal(agon_adapter_n_dimensions(rewards), 0);
+    assert_null(agon_adapter_dimension(rewards, 0));
+    assert_ok(f->ctx, agon_reward(f->ctx, f->m, rewards, asked, 1, results));
+    agon_reward_result_free(&results[0]);
+    assert_int_equal(agon_reward(f->ctx, f->m, rewards, asked, 2, results), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(f->ctx), "request 2: token 1, id 1073741824, is not in the vocabulary"));
+    assert_int_equal(agon_reward(f->ctx, f->m, rewards, &nothing, 1, results), AGON_EINVAL);
+    assert_string_equal(agon_error(f->ctx), "request 1 has no completion to reward");
+
+    agon_dataset_options read = agon_dataset_options_default();
+    read.dimensions = names;
+    read.n_dimensions = 2;
+    agon_dataset_free(open_rows(f, "sft", "{\"prompt\":\"one\",\"completion\":\"two\",\"dimension\":\"helpful\"}\n"
+                                          "{\"prompt\":\"two\",\"completion\":\"three\",\"dimension\":\"harmless\"}\n"));
+    snprintf(path, sizeof path, "%s/sft.jsonl", f->folder);
+    assert_ok(f->ctx, agon_dataset_open_with(f->ctx, f->tokenizer, path, "sft", &read, &d));
+    t.vectors = 1;
+    t.batch_rows = 2;
+    train_in(f, f->m, d, "of-two", &t, "\"peft\"");
+    agon_dataset_free(d);
+    assert_ok(f->ctx, agon_adapter_open(f->ctx, f->m, output_in(f, "of-two", output), &of_two));
+    assert_false(agon_has_reward(f->m, of_two));
+    assert_int_equal(agon_adapter_n_dimensions(of_two), 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_string_equal(agon_adapter_dimension(of_two, i), names[i]);
+    assert_null(agon_adapter_dimension(of_two, 2));
+    agon_adapter_free(rewards);
+    agon_adapter_free(of_two);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(trainings__with_a_head_follow_those_without, setup, teardown),
@@ -278,6 +326,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(trainings__after_another_go_on_from_a_checkpoint_only, setup, teardown),
         cmocka_unit_test_setup_teardown(trainings__are_told_apart_by_their_tokens, setup, teardown),
         cmocka_unit_test_setup_teardown(models__have_a_reward_head_only_after_it_was_trained, setup, teardown),
+        cmocka_unit_test_setup_teardown(adapters__tell_their_head_and_dimensions, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,31 @@
+/* See requests.h. */
+#include "api/requests.h"
+#include "base/ctx.h"
+
+static agon_status check(agon_ctx *ctx, const model_config *c, const agon_score_request *r, size_t number) {
+    if (r->n_prompt == 0 && r->n_completion == 0)
+        return ctx_fail(ctx, AGON_EINVAL, "request %zu has no tokens", number);
+    if (r->n_prompt > c->max_context || r->n_completion > c->max_context - r->n_prompt)
+        return ctx_fail(ctx, AGON_EINVAL, "request %zu has %zu tokens; the model's context is %zu", number, request_length(r), c->max_context);
+    for (size_t t = 0; t < request_length(r); t++) {
+        int32_t id = t < r->n_prompt ? r->prompt[t] : r->completion[t - r->n_prompt];
+        if (id < 0 || (size_t)id >= c->n_vocabulary)
+            return ctx_fail(ctx, AGON_EINVAL, "request %zu: token %zu, id %d, is not in the vocabulary of %zu", number, t, (int)id,
+                            c->n_vocabulary);
+    }
+    return AGON_OK;
+}
+
+agon_status requests_check(agon_ctx *ctx, const model *m, const agon_score_request *requests, size_t n) {
+    agon_status s = AGON_OK;
+    for (size_t i = 0; !s && i < n; i++)
+        s = check(ctx, model_get_config(m), &requests[i], i + 1);
+    return s;
+}
+
+size_t requests_together(const agon_score_request *requests, size_t n) {
+    size_t take = 1, tokens = request_length(&requests[0]);
+    while (take < n && take < GROUP_REQUESTS && (tokens += request_length(&requests[take])) <= GROUP_TOKENS)
+        take++;
+    return take;
+}
