@@ -32,6 +32,9 @@ int main(int argc, char **argv) {
     char reason[256];
     if (n < 1 || n > MOST)
         return fprintf(stderr, "usage: score MODEL PROMPT CONTINUATION... (at most %d)\n", MOST), 2;
+    for (size_t i = 0; i < n; i++)
+        if (!*argv[3 + i]) /* has no tokens, and a log_prob of 0: likelier than anything */
+            return fprintf(stderr, "score: continuation %zu is empty\n", i + 1), 2;
     if (agon_ctx_new(NULL, &ctx, reason, sizeof reason))
         return fprintf(stderr, "score: %s\n", reason), 1;
 

@@ -64,6 +64,8 @@ sort -rn dynamic >sorted
 same dynamic sorted
 run 0 ./score-static "$tiny" "one two" " three" " seven seven" "x"
 same out dynamic
+run 2 ./score "$tiny" "one two" " three" ""
+one_sentence
 # The same number as the command's.
 printf '{"prompt":"one two","completion":"x"}\n' | run 0 "$agon" score --model "$tiny" --json
 x=$(field log_prob out)
