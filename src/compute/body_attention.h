@@ -11,15 +11,10 @@ enum { ATTENTION_BLOCK = 32, MAX_VECTORS = MAX_HEAD_DIM / LANES_N };
 #endif
 
 LANES void load_head(lanes *r, const float *p, size_t n_vectors, size_t tail) {
-    FOR_D r[d] = d + 1 < n_vectors || tail == LANES_N ? v_load(p + d * LANES_N) : v_load_n(p + d * LANES_N, tail);
+    FOR_D r[d] = v_load_n(p + d * LANES_N, d + 1 < n_vectors ? LANES_N : tail);
 }
 LANES void store_head(float *p, const lanes *r, size_t n_vectors, size_t tail) {
-    FOR_D {
-        if (d + 1 < n_vectors || tail == LANES_N)
-            v_store(p + d * LANES_N, r[d]);
-        else
-            v_store_n(p + d * LANES_N, r[d], tail);
-    }
+    FOR_D v_store_n(p + d * LANES_N, r[d], d + 1 < n_vectors ? LANES_N : tail);
 }
 
 /* Query heads done together hold their vectors in registers; the key and value rows are read once for all. */
@@ -231,7 +226,7 @@ FOR_ALL_HEADS(attend_backward, attend_backward_heads)
  * groups of 16 dimensions and the tree over them, which are dot_rows' to the bit, are done for sixteen keys without moving
  * anything between lanes. For head_dim 64. */
 #if defined(ROWS_TOGETHER)
-enum { TILE_DIM = 64, BLOCK_ROWS = 16 };
+enum { TILE_DIM = 64, BLOCK_ROWS = 16, TILE_HEADS = 4 /* for which keys are transposed once */ };
 typedef float key_tile[TILE_DIM][LANES_N];
 #define FOR_R _Pragma("GCC unroll 4") for (size_t r = 0; r < ROWS_TOGETHER; r++)
 
@@ -249,11 +244,16 @@ static __attribute__((noinline)) void transpose_rows(key_tile t, const float *ba
     }
 }
 
-/* dots[r], lane j: row r of x . key j. Not inlined: it is long, and used often. */
-static __attribute__((noinline)) void dot_tile(lanes *dots, const float *x, size_t ldx, const key_tile t) {
+/* dots[r * step], lane j: row r of x . key j. Not inlined: it is long, and used often. Unrolled with few registers, it is too long for
+ * the CPU to keep it decoded. */
+#if defined(FEW_REGISTERS)
+#define FOR_PART _Pragma("GCC unroll 1") for (size_t i = 0; i < 4; i++)
+#else
+#define FOR_PART _Pragma("GCC unroll 4") for (size_t i = 0; i < 4; i++)
+#endif
+static __attribute__((noinline)) void dot_tile(lanes *dots, size_t step, const float *x, size_t ldx, const key_tile t) {
     lanes part[4][ROWS_TOGETHER];
-#pragma GCC unroll 4
-    for (size_t i = 0; i < 4; i++) {
+    FOR_PART {
         static const size_t in_tree_order[4] = {0, 8, 4, 12};
         lanes sum[4][ROWS_TOGETHER];
 #pragma GCC unroll 4
@@ -267,8 +267,9 @@ static __attribute__((noinline)) void dot_tile(lanes *dots, const float *x, size
         }
         FOR_R part[i][r] = v_add(v_add(sum[0][r], sum[1][r]), v_add(sum[2][r], sum[3][r]));
     }
-    FOR_R dots[r] = v_add(v_add(part[0][r], part[2][r]), v_add(part[1][r], part[3][r]));
+    FOR_R dots[r * step] = v_add(v_add(part[0][r], part[2][r]), v_add(part[1][r], part[3][r]));
 }
+#undef FOR_PART
 
 LANES size_t most_keys(const attention_keys *keys, size_t n) {
     size_t most = 0;
@@ -277,19 +278,19 @@ LANES size_t most_keys(const attention_keys *keys, size_t n) {
     return most;
 }
 
-/* Scores of ROWS_TOGETHER rows and `heads` heads against a block: scores[r][g][half]. */
-typedef lanes block_scores[ROWS_TOGETHER][HEADS_TOGETHER][2];
+/* How many of a row's keys are in the block from `first` on. */
+LANES size_t keys_in_block(const attention_keys *keys, size_t first) {
+    return (size_t)keys->n <= first ? 0 : size_min(ATTENTION_BLOCK, (size_t)keys->n - first);
+}
+
+/* Scores of ROWS_TOGETHER rows and `heads` heads against a block: scores[r][g][half], the second half only where there is one. */
+typedef lanes block_scores[ROWS_TOGETHER][TILE_HEADS][2];
 
 static void score_block(block_scores scores, const float *x, size_t ldx, size_t heads, const key_tile *tiles, size_t n) {
-    for (size_t g = 0; g < heads; g++) {
-        lanes dots[ROWS_TOGETHER];
-        dot_tile(dots, x + g * TILE_DIM, ldx, tiles[0]);
-        FOR_R scores[r][g][0] = scores[r][g][1] = dots[r];
-        if (n <= LANES_N)
-            continue;
-        dot_tile(dots, x + g * TILE_DIM, ldx, tiles[1]);
-        FOR_R scores[r][g][1] = dots[r];
-    }
+    const size_t step = sizeof scores[0] / sizeof scores[0][0][0];
+    for (size_t g = 0; g < heads; g++)
+        for (size_t half = 0; half * LANES_N < n; half++)
+            dot_tile(&scores[0][g][half], step, x + g * TILE_DIM, ldx, tiles[half]);
 }
 
 static void transpose_block(key_tile *tiles, const float *base, size_t ld, const int32_t *rows, size_t n) {
@@ -298,29 +299,55 @@ static void transpose_block(key_tile *tiles, const float *base, size_t ld, const
         transpose_rows(tiles[1], base, ld, rows + LANES_N, n - LANES_N);
 }
 
-/* out[heads, TILE_DIM] = factors[g] * out + sum of weight[g][j] * row j of `base`. Not inlined, or gcc keeps the sums in memory. */
-#define ADD_TO_TILE_OF(heads)                                                                         \
-    static __attribute__((noinline, unused)) void add_to_tile_##heads(float *out, const float *factors, const float *weight, \
-                                                                     size_t weight_ld, const float *base, size_t ld, \
-                                                                     const int32_t *rows, size_t n) { \
-        add_to_tile(out, heads, factors, weight, weight_ld, base, ld, rows, n);                       \
+/* Output rows, one below the other, to which rows of values are added: out = factor * out + sum of weight[j] * row j. */
+typedef struct sums {
+    float *out;
+    const float *factor, *weight;
+    size_t out_step, factor_step, weight_step; /* floats from one to the next */
+} sums;
+
+/* To `count` of them, so many vectors at a time as the registers hold sums. Not inlined, or gcc keeps the sums in memory. */
+#define ADD_TO_ROWS_OF(count, n_vectors)                                                             \
+    static __attribute__((noinline)) void add_to_##count(const sums *s, const float *base, size_t ld, const int32_t *rows, size_t n) { \
+        for (size_t d = 0; d < TILE_DIM; d += (n_vectors) * LANES_N)                                 \
+            add_to_rows(s, count, d, n_vectors, base + d, ld, rows, n);                              \
     }
-LANES void add_to_tile(float *out, size_t heads, const float *factors, const float *weight, size_t weight_ld, const float *base,
-                       size_t ld, const int32_t *rows, size_t n) {
-    const size_t n_vectors = TILE_DIM / LANES_N;
-    head_vectors sum[HEADS_TOGETHER];
-    FOR_G FOR_D sum[g][d] = v_mul(v_load(out + g * TILE_DIM + d * LANES_N), v_set(factors[g]));
-    add_rows(sum, weight, weight_ld, heads, base, ld, rows, n, n_vectors, LANES_N);
-    FOR_G store_head(out + g * TILE_DIM, sum[g], n_vectors, LANES_N);
+LANES void add_to_rows(const sums *s, size_t heads, size_t first_d, size_t n_vectors, const float *base, size_t ld, const int32_t *rows,
+                       size_t n) {
+    float *out = s->out + first_d;
+    head_vectors sum[TILE_HEADS];
+    FOR_G FOR_D sum[g][d] = v_mul(v_load(out + g * s->out_step + d * LANES_N), v_set(s->factor[g * s->factor_step]));
+    add_rows(sum, s->weight, s->weight_step, heads, base, ld, rows, n, n_vectors, LANES_N);
+    FOR_G store_head(out + g * s->out_step, sum[g], n_vectors, LANES_N);
 }
-ADD_TO_TILE_OF(1)
-#if HEADS_TOGETHER == 4
-ADD_TO_TILE_OF(3)
-ADD_TO_TILE_OF(4)
-#define ADD_TO_TILE(heads) (heads == 4 ? add_to_tile_4 : heads == 3 ? add_to_tile_3 : add_to_tile_1)
+ADD_TO_ROWS_OF(1, 4)
+#if defined(FEW_REGISTERS)
+ADD_TO_ROWS_OF(2, 2)
 #else
-#define ADD_TO_TILE(heads) add_to_tile_1
+ADD_TO_ROWS_OF(3, 4)
+ADD_TO_ROWS_OF(4, 4)
 #endif
+
+/* The sums of ROWS_TOGETHER rows and `heads` heads over n[r] rows of values. `of` has those of row 0 and, TILE_DIM, 1 and head_step floats
+ * on, of its heads; its steps lead from row to row. */
+static void add_block(sums of, size_t heads, size_t head_step, const size_t *n, const float *base, size_t ld, const int32_t *rows) {
+    for (size_t r = 0, together; r < ROWS_TOGETHER; r += together) {
+        together = 1;
+#if defined(FEW_REGISTERS) /* two rows of a head */
+        if (r + 1 < ROWS_TOGETHER && n[r + 1] == n[r])
+            together = 2;
+        for (size_t g = 0; g < heads && n[r]; g++) {
+            const sums s = {of.out + r * of.out_step + g * TILE_DIM, of.factor + r * of.factor_step + g,
+                            of.weight + r * of.weight_step + g * head_step, of.out_step, of.factor_step, of.weight_step};
+            (together == 2 ? add_to_2 : add_to_1)(&s, base, ld, rows, n[r]);
+        }
+#else /* all heads of a row */
+        const sums s = {of.out + r * of.out_step, of.factor + r * of.factor_step, of.weight + r * of.weight_step, TILE_DIM, 1, head_step};
+        if (n[r])
+            (heads == 4 ? add_to_4 : heads == 3 ? add_to_3 : add_to_1)(&s, base, ld, rows, n[r]);
+#endif
+    }
+}
 
 LANES void attend_rows_heads(const attention_call *c, size_t row, size_t n_rows, size_t head, size_t heads,
                              size_t kv_head) {
@@ -329,7 +356,7 @@ LANES void attend_rows_heads(const attention_call *c, size_t row, size_t n_rows,
     const attention_keys *keys = c->keys + row;
     const size_t most = most_keys(keys, n_rows), n_vectors = 4;
     const lanes scale = v_set(c->shape->scale);
-    softmax_state state[BLOCK_ROWS][HEADS_TOGETHER];
+    softmax_state state[BLOCK_ROWS][TILE_HEADS];
     for (size_t m = 0; m < n_rows; m++)
         FOR_G {
             FOR_D v_store(c->out + (row + m) * ldq + (head + g) * TILE_DIM + d * LANES_N, v_set(0.0f));
@@ -345,15 +372,16 @@ LANES void attend_rows_heads(const attention_call *c, size_t row, size_t n_rows,
             if (most_keys(keys + m, ROWS_TOGETHER) <= first)
                 continue;
             score_block(s, c->q + (row + m) * ldq + head * TILE_DIM, ldq, heads, tiles, n_block);
+            _Alignas(64) float p[ROWS_TOGETHER][TILE_HEADS][ATTENTION_BLOCK], factors[ROWS_TOGETHER][TILE_HEADS];
+            size_t n[ROWS_TOGETHER];
             for (size_t r = 0; r < ROWS_TOGETHER; r++) {
-                if ((size_t)keys[m + r].n <= first)
-                    continue;
-                const size_t n = size_min(ATTENTION_BLOCK, (size_t)keys[m + r].n - first);
-                float *to = c->out + (row + m + r) * ldq + head * TILE_DIM;
-                _Alignas(64) float p[HEADS_TOGETHER][ATTENTION_BLOCK], factors[HEADS_TOGETHER];
-                FOR_G factors[g] = softmax_block(&state[m + r][g], v_mul(s[r][g][0], scale), v_mul(s[r][g][1], scale), n, p[g]);
-                ADD_TO_TILE(heads)(to, factors, p[0], ATTENTION_BLOCK, v, ld, rows, n);
+                n[r] = keys_in_block(&keys[m + r], first);
+                if (n[r])
+                    FOR_G factors[r][g] = softmax_block(&state[m + r][g], v_mul(s[r][g][0], scale),
+                                                        v_mul(s[r][g][n[r] > LANES_N], scale), n[r], p[r][g]);
             }
+            add_block((sums){c->out + (row + m) * ldq + head * TILE_DIM, factors[0], p[0][0], ldq, TILE_HEADS, TILE_HEADS * ATTENTION_BLOCK},
+                      heads, ATTENTION_BLOCK, n, v, ld, rows);
         }
     }
     for (size_t m = 0; m < n_rows; m++)
@@ -372,7 +400,7 @@ LANES void attend_backward_rows_heads(const attention_call *c, size_t row, size_
     const attention_keys *keys = c->keys + row;
     const size_t most = most_keys(keys, n_rows), n_vectors = 4;
     const lanes scale = v_set(c->shape->scale), zero = v_set(0.0f);
-    float delta[BLOCK_ROWS][HEADS_TOGETHER];
+    float delta[BLOCK_ROWS][TILE_HEADS];
     for (size_t m = 0; m < n_rows; m++)
         FOR_G {
             const size_t at = (row + m) * ldq + (head + g) * TILE_DIM;
@@ -394,24 +422,23 @@ LANES void attend_backward_rows_heads(const attention_call *c, size_t row, size_
             const size_t at = (row + m) * ldq + head * TILE_DIM;
             score_block(s, c->q + at, ldq, heads, k_tiles, n_block);
             score_block(dp, c->d_out + at, ldq, heads, v_tiles, n_block);
+            const size_t kept = ((row + m - c->first_row) * n_heads + head) * c->ld_weights + first, row_step = n_heads * c->ld_weights;
+            size_t n[ROWS_TOGETHER];
             for (size_t r = 0; r < ROWS_TOGETHER; r++) {
-                if ((size_t)keys[m + r].n <= first)
-                    continue;
-                const size_t n = size_min(ATTENTION_BLOCK, (size_t)keys[m + r].n - first);
-                const size_t kept = ((row + m + r - c->first_row) * n_heads + head) * c->ld_weights + first;
-                static const float ones[] = {1, 1, 1, 1};
+                n[r] = keys_in_block(&keys[m + r], first);
                 FOR_G {
                     lanes lse = v_set(c->lse[(row + m + r) * n_heads + head + g]), d = v_set(delta[m + r][g]);
-                    for (size_t half = 0; half * LANES_N < n; half++) {
-                        size_t at_half = kept + g * c->ld_weights + half * LANES_N;
+                    for (size_t half = 0; half * LANES_N < n[r]; half++) {
+                        size_t at_half = kept + r * row_step + g * c->ld_weights + half * LANES_N;
                         lanes p = v_first(v_exp(v_sub(v_mul(s[r][g][half], scale), lse)), zero,
-                                          size_min(LANES_N, n - half * LANES_N));
+                                          size_min(LANES_N, n[r] - half * LANES_N));
                         v_store(c->weights + at_half, p);
                         v_store(c->d_scores + at_half, v_mul(v_mul(p, v_sub(dp[r][g][half], d)), scale));
                     }
                 }
-                ADD_TO_TILE(heads)(c->dq + at + r * ldq, ones, c->d_scores + kept, c->ld_weights, k, ld, rows, n);
             }
+            static const float ones[TILE_HEADS] = {1, 1, 1, 1};
+            add_block((sums){c->dq + at, ones, c->d_scores + kept, ldq, 0, row_step}, heads, c->ld_weights, n, k, ld, rows);
         }
     }
 }
@@ -420,9 +447,9 @@ LANES void attend_backward_rows_heads(const attention_call *c, size_t row, size_
     static void name(const attention_call *c, size_t row, size_t n_rows, size_t kv_head) {           \
         const size_t group = c->shape->n_heads / c->shape->n_kv_heads, end = (kv_head + 1) * group;  \
         size_t h = kv_head * group;                                                                  \
-        for (; HEADS_TOGETHER == 4 && end - h >= 4; h += 4)                                          \
+        for (; end - h >= 4; h += 4)                                          \
             heads_fn(c, row, n_rows, h, 4, kv_head);                                                 \
-        if (HEADS_TOGETHER == 4 && end - h == 3)                                                     \
+        if (end - h == 3)                                                     \
             heads_fn(c, row, n_rows, h, 3, kv_head), h = end;                                        \
         for (; h < end; h++)                                                                         \
             heads_fn(c, row, n_rows, h, 1, kv_head);                                                 \
@@ -448,6 +475,7 @@ LANES void gather_keys(const attention_call *c, size_t row, size_t n, size_t kv_
     for (size_t r = row; r < row + n; r++)
         for (size_t h = kv_head * group; h < (kv_head + 1) * group; h++) {
             const float *w = weight + ((r - c->first_row) * n_heads + h) * c->ld_weights + key;
+            __builtin_prefetch(w + 2 * n_heads * c->ld_weights + 5);
             lanes v[MAX_VECTORS];
             load_head(v, x + (r * n_heads + h) * dim, n_vectors, tail);
             FOR_K {
@@ -458,8 +486,14 @@ LANES void gather_keys(const attention_call *c, size_t row, size_t n, size_t kv_
     FOR_K store_head(to + (size_t)rows[k] * ld, sum[k], n_vectors, tail);
 }
 
-/* dk and dv of n_keys keys from the query rows of the chunk, in ascending order. */
-LANES void spread_tile(const attention_call *c, size_t kv_head, size_t key, size_t n_keys, size_t d0, size_t n_vectors,
+/* Rows of dk, d_scores times q, or of dv, weights times d_out. */
+typedef struct spread {
+    const float *weight, *x;
+    float *to;
+} spread;
+
+/* n_keys keys' rows of s->to from the query rows of the chunk, in ascending order. */
+LANES void spread_tile(const attention_call *c, const spread *s, size_t kv_head, size_t key, size_t n_keys, size_t d0, size_t n_vectors,
                        size_t tail) {
     const size_t end = c->first_row + c->n_chunk;
     for (size_t row = c->first_row, next; row < end; row = next) {
@@ -468,36 +502,40 @@ LANES void spread_tile(const attention_call *c, size_t kv_head, size_t key, size
         if ((size_t)keys.n >= key + n_keys) {
             while (next < end && c->keys[next].rows == keys.rows && (size_t)c->keys[next].n >= key + n_keys)
                 next++;
-            gather_keys(c, row, next - row, kv_head, key, n_keys, c->d_scores, c->q, c->dk, d0, n_vectors, tail);
-            gather_keys(c, row, next - row, kv_head, key, n_keys, c->weights, c->d_out, c->dv, d0, n_vectors, tail);
+            gather_keys(c, row, next - row, kv_head, key, n_keys, s->weight, s->x, s->to, d0, n_vectors, tail);
             continue;
         }
-        for (size_t j = key; j < (size_t)keys.n; j++) {
-            gather_keys(c, row, 1, kv_head, j, 1, c->d_scores, c->q, c->dk, d0, n_vectors, tail);
-            gather_keys(c, row, 1, kv_head, j, 1, c->weights, c->d_out, c->dv, d0, n_vectors, tail);
-        }
+        for (size_t j = key; j < (size_t)keys.n; j++)
+            gather_keys(c, row, 1, kv_head, j, 1, s->weight, s->x, s->to, d0, n_vectors, tail);
     }
 }
 
-static void attend_backward_keys(const attention_call *c, size_t first, size_t end, size_t kv_head) {
+static void spread_keys(const attention_call *c, const spread *s, size_t first, size_t end, size_t kv_head) {
     const size_t dim = c->shape->head_dim, n_vectors = round_up(dim, LANES_N) / LANES_N;
     size_t key = first;
 #if KEYS_TOGETHER == 4
     for (; dim == 64 && key + 4 <= end; key += 4)
-        spread_tile(c, kv_head, key, 4, 0, 4, LANES_N);
+        spread_tile(c, s, kv_head, key, 4, 0, 4, LANES_N);
     for (; dim == 128 && key + 2 <= end; key += 2)
-        spread_tile(c, kv_head, key, 2, 0, 8, LANES_N);
-#elif KEYS_TOGETHER == 6 /* a vector of each, as registers are few */
-    for (; dim % LANES_N == 0 && key + 6 <= end; key += 6)
-        for (size_t d = 0; d < dim; d += LANES_N)
-            spread_tile(c, kv_head, key, 6, d, 1, LANES_N);
+        spread_tile(c, s, kv_head, key, 2, 0, 8, LANES_N);
+#elif KEYS_TOGETHER == 6 /* a vector of each, as registers are few: the queries' stay in the first cache for all keys */
+    const size_t n_tiles = dim % LANES_N == 0 && end > first ? (end - first) / 6 : 0;
+    for (size_t d = 0; d < dim; d += LANES_N)
+        for (key = first; key < first + n_tiles * 6; key += 6)
+            spread_tile(c, s, kv_head, key, 6, d, 1, LANES_N);
+    key = first + n_tiles * 6;
 #endif
 #if !defined(LANES_PLAIN)
     for (; dim == 64 && key < end; key++)
-        spread_tile(c, kv_head, key, 1, 0, 4, LANES_N);
+        spread_tile(c, s, kv_head, key, 1, 0, 4, LANES_N);
 #endif
     for (; key < end; key++)
-        spread_tile(c, kv_head, key, 1, 0, n_vectors, dim - (n_vectors - 1) * LANES_N);
+        spread_tile(c, s, kv_head, key, 1, 0, n_vectors, dim - (n_vectors - 1) * LANES_N);
+}
+
+static void attend_backward_keys(const attention_call *c, size_t first, size_t end, size_t kv_head) {
+    spread_keys(c, &(spread){c->d_scores, c->q, c->dk}, first, end, kv_head);
+    spread_keys(c, &(spread){c->weights, c->d_out, c->dv}, first, end, kv_head);
 }
 #undef FOR_D
 #undef FOR_G

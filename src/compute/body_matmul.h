@@ -122,7 +122,7 @@ static void round_rows(const float *x, size_t ldx, size_t n_rows, size_t width, 
     for (size_t row = 0; row < n_rows; row++)
         for (size_t i = 0; i < lda; i += LANES_N) {
             size_t n = i >= width ? 0 : size_min(LANES_N, width - i);
-            lanes v = n == LANES_N ? v_load(x + row * ldx + i) : v_load_n(n ? x + row * ldx + i : x, n);
+            lanes v = v_load_n(n ? x + row * ldx + i : x, n);
             v_store(a + row * lda + i, v_bf16(v_mul(v, s)));
         }
 }
@@ -145,7 +145,7 @@ static void dw_panels(const float *x, size_t ldx, size_t n_rows, size_t padded_r
     for (size_t row = 0; row < padded_rows; row++)
         for (size_t i = 0; i < width; i += LANES_N) {
             size_t n = row < n_rows ? size_min(LANES_N, width - i) : 0;
-            lanes v = n == LANES_N ? v_load(x + row * ldx + i) : v_load_n(n ? x + row * ldx + i : x, n);
+            lanes v = v_load_n(n ? x + row * ldx + i : x, n);
             v_store(panels + (i * padded_rows + row * LANES_N), bf16 ? v_bf16(v) : v);
         }
 }

@@ -59,7 +59,8 @@ void matmul(agon_ctx *ctx, const float *x, size_t n_rows, const matrix *w, const
 /* Up to MATMUL_PARTS products of the same rows in one job, and what follows them: each block of a result is finished while it is in the
  * cache, and no thread waits between. The bits are those of matmul, rope and swiglu one after the other. */
 enum { MATMUL_PARTS = 3 };
-/* y of rows [first, first + n_rows) += scale * (x W^T), x [n_rows, n_in] of these rows: an adapter's second factor. */
+/* y of rows [first, first + n_rows) += scale * (x W^T), x [n_rows, n_in] of these rows: an adapter's second factor. For
+ * matmul_dx_run x W instead, x [n_rows, n_out]. */
 typedef struct matmul_addition {
     size_t first, n_rows;
     const float *x;
@@ -88,6 +89,9 @@ void matmul_run(agon_ctx *ctx, const matmul_job *job);
 /* dx[n_rows, n_in] = (accumulate ? dx : 0) + scale * (dy[n_rows, n_out] W). Needs MATRIX_BACKWARD. */
 void matmul_dx(agon_ctx *ctx, const float *dy, size_t n_rows, const matrix *w, float scale,
                bool accumulate, float *dx);
+/* dx[n_rows, n_in] = the sum of `terms` in their order, the first one of all rows: in one job, with the bits of matmul_dx one after the
+ * other. n_terms > 0. Needs MATRIX_BACKWARD. */
+void matmul_dx_run(agon_ctx *ctx, size_t n_rows, const matmul_addition *terms, size_t n_terms, float *dx);
 /* dw[n_out, n_in] += scale * (dy[n_rows, n_out]^T x[n_rows, n_in]), both operands rounded to bf16 when dtype is
  * bf16. One accumulator continues over calls in row order: rows are taken in blocks of 32 (the last
  * one zero-padded), per block c += even chain + odd chain (bf16) or one ascending FMA chain (f32);

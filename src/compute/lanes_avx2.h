@@ -17,7 +17,10 @@ LANES __m256i lane_mask(size_t n, int first) {
     __m256i index = _mm256_add_epi32(_mm256_set1_epi32(first), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), index);
 }
+/* Whole vectors, which nearly all are, go past the masks. */
 LANES lanes v_load_n(const float *p, size_t n) {
+    if (n == 16)
+        return v_load(p);
     return (lanes){_mm256_maskload_ps(p, lane_mask(n, 0)), _mm256_maskload_ps(p + 8, lane_mask(n, 8))};
 }
 LANES void v_store(float *p, lanes a) {
@@ -25,6 +28,10 @@ LANES void v_store(float *p, lanes a) {
     _mm256_storeu_ps(p + 8, a.hi);
 }
 LANES void v_store_n(float *p, lanes a, size_t n) {
+    if (n == 16) {
+        v_store(p, a);
+        return;
+    }
     _mm256_maskstore_ps(p, lane_mask(n, 0), a.lo);
     _mm256_maskstore_ps(p + 8, lane_mask(n, 8), a.hi);
 }
@@ -68,6 +75,8 @@ LANES lanes v_if_less(lanes a, lanes b, lanes x, lanes y) {
                    _mm256_blendv_ps(y.hi, x.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ))};
 }
 LANES lanes v_first(lanes a, lanes b, size_t n) {
+    if (n == 16)
+        return a;
     return (lanes){_mm256_blendv_ps(b.lo, a.lo, _mm256_castsi256_ps(lane_mask(n, 0))),
                    _mm256_blendv_ps(b.hi, a.hi, _mm256_castsi256_ps(lane_mask(n, 8)))};
 }

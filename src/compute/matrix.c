@@ -262,18 +262,23 @@ static gemm block_gemm(const product_part *part, const product_block *b, compute
                   .accumulate = accumulate};
 }
 
+static const pack *addition_pack(const product_part *part, const matmul_addition *a) {
+    return part->transposed ? &a->w->backward : &a->w->forward;
+}
+
 /* The block's additions. The rows of x are rounded where those of the first product were. */
 static void add_products(agon_ctx *ctx, const product_part *part, const product_block *b, int thread) {
     for (const matmul_addition *a = part->additions; a < part->additions + part->n_additions; a++) {
         const compute_dtype dtype = a->w->dtype;
-        const size_t k = a->w->n_in, first = b->row > a->first ? b->row : a->first;
+        const pack *w = addition_pack(part, a);
+        const size_t k = w->k, first = b->row > a->first ? b->row : a->first;
         const size_t end = size_min(b->row + b->n_rows, a->first + a->n_rows);
         if (first >= end)
             continue;
         const product_block rows = {first, end - first, b->column, b->n_cols};
         gemm g = block_gemm(part, &rows, dtype, k, a->scale, true);
         g.a = product_rows(ctx, dtype, a->x + (first - a->first) * k, k, rows.n_rows, k, thread, &g.lda);
-        product_weights(&a->w->forward, dtype, b->column / LANES_N, 0, &g);
+        product_weights(w, dtype, b->column / LANES_N, 0, &g);
         product_multiply(ctx, dtype, thread, &g);
     }
 }
@@ -335,7 +340,7 @@ static size_t rows_of_task(agon_ctx *ctx, const product *p) {
     size_t rows = product_row_block(ctx, p->dtype, round_up(p->k, K_BLOCK), p->n_rows, ROWS_MAX);
     for (const product_part *part = p->parts; part < p->parts + p->n_parts; part++)
         for (const matmul_addition *a = part->additions; a < part->additions + part->n_additions; a++)
-            rows = size_min(rows, product_row_block(ctx, a->w->dtype, round_up(a->w->n_in, K_BLOCK), p->n_rows, ROWS_MAX));
+            rows = size_min(rows, product_row_block(ctx, a->w->dtype, round_up(addition_pack(part, a)->k, K_BLOCK), p->n_rows, ROWS_MAX));
     return rows;
 }
 
@@ -369,7 +374,7 @@ void matmul_run(agon_ctx *ctx, const matmul_job *job) {
         const matmul_part *part = &job->parts[i];
         assert(part->w->forward.data && part->w->dtype == p.dtype && part->w->n_in == p.k);
         assert(!part->rotate || (job->rotation && part->w->n_out % job->head_dim == 0));
-        p.parts[i] = (product_part){&part->w->forward, part->y, part->w->n_out, part->bias, part->additions, part->n_additions, part->rotate};
+        p.parts[i] = (product_part){&part->w->forward, part->y, part->w->n_out, part->bias, part->additions, part->n_additions, false, part->rotate};
     }
     product_run(ctx, &p);
 }
@@ -388,6 +393,17 @@ void matmul_dx(agon_ctx *ctx, const float *dy, size_t n_rows, const matrix *w, f
     product_run(ctx, &(product){.dtype = w->dtype, .x = dy, .ldx = w->n_out, .n_rows = n_rows, .k = w->n_out,
                                 .scale = scale, .accumulate = accumulate,
                                 .n_parts = 1, .parts = {{.w = &w->backward, .y = dx, .ldy = w->n_in}}});
+}
+
+void matmul_dx_run(agon_ctx *ctx, size_t n_rows, const matmul_addition *terms, size_t n_terms, float *dx) {
+    const matrix *w = terms->w;
+    assert(n_terms > 0 && terms->first == 0 && terms->n_rows == n_rows);
+    for (size_t i = 0; i < n_terms; i++)
+        assert(terms[i].w->backward.data && terms[i].w->n_in == w->n_in);
+    product_run(ctx, &(product){.dtype = w->dtype, .x = terms->x, .ldx = w->n_out, .n_rows = n_rows, .k = w->n_out, .scale = terms->scale,
+                                .n_parts = 1,
+                                .parts = {{.w = &w->backward, .y = dx, .ldy = w->n_in, .additions = terms + 1,
+                                           .n_additions = n_terms - 1, .transposed = true}}});
 }
 
 /* ---- weight gradients --------------------------------------------------------------------------

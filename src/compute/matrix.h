@@ -40,6 +40,7 @@ typedef struct product_part {
     const float *bias;
     const matmul_addition *additions;
     size_t n_additions;
+    bool transposed; /* additions multiply by W, not by W^T */
     bool rotate;
 } product_part;
 typedef struct product {

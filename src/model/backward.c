@@ -26,8 +26,7 @@ typedef struct pass {
     float *dq, *d_attention; /* [n, n_heads*head_dim] */
     float *dk, *dv;          /* [n, n_kv_heads*head_dim] */
     float *dq_raw, *dk_raw;  /* the same as dq, dk without head norms */
-    float *low;              /* [MATMUL_PARTS, n, rank] */
-    float *d_low;            /* [n, rank] */
+    float *low, *d_low;      /* [MATMUL_PARTS, n, rank] */
     size_t rank;
     float *attention_scratch; /* [n_attention_scratch] */
     size_t n_attention_scratch;
@@ -52,7 +51,7 @@ size_t backward_bytes(const model_config *c, size_t n, size_t n_scored, size_t r
     size_t d = workspace_size(n * c->d_model, 4), f = workspace_size(n * c->d_ff, 4);
     size_t q = workspace_size(n * c->n_heads * c->head_dim, 4), kv = workspace_size(n * c->n_kv_heads * c->head_dim, 4);
     const attention_shape shape = attention_shape_of(c);
-    return 3 * d + 4 * f + 3 * q + 3 * kv + workspace_size(MATMUL_PARTS * n * rank, 4) + workspace_size(n * rank, 4) + workspace_size(n, 4) +
+    return 3 * d + 4 * f + 3 * q + 3 * kv + 2 * workspace_size(MATMUL_PARTS * n * rank, 4) + workspace_size(n, 4) +
            workspace_size(attention_scratch_floats(&shape, n, n), 4) + selection_bytes(c, n_scored);
 }
 
@@ -79,22 +78,19 @@ static void pass_take(pass *p, workspace *w, size_t rank) {
     p->dk_raw = c->qk_norm ? floats(w, kv) : p->dk;
     p->rank = rank;
     p->low = floats(w, MATMUL_PARTS * n * rank);
-    p->d_low = floats(w, n * rank);
+    p->d_low = floats(w, MATMUL_PARTS * n * rank);
     const attention_shape shape = attention_shape_of(c);
     p->n_attention_scratch = attention_scratch_floats(&shape, n, n);
     p->attention_scratch = floats(w, p->n_attention_scratch);
 }
 
-/* ---- one linear layer ------------------------------------------------------------------------------------ */
+/* ---- linear layers --------------------------------------------------------------------------------------- */
 
-/* dx = (accumulate ? dx : 0) + gradient through W and the adapter; dx NULL: nobody needs it. */
-static void linear_backward(const pass *p, size_t layer, linear_kind kind, const float *x, const float *dy,
-                            float *dx, bool accumulate) {
+/* The gradients of one layer's weights, or of its adapter's. Returns the adapter, if it has one here, whose d_low [n, rank] is filled. */
+static const lora *linear_gradients(const pass *p, size_t layer, linear_kind kind, const float *x, const float *dy, float *d_low) {
     agon_ctx *ctx = p->ctx;
     size_t n = p->rows->n;
     size_t n_in = linear_n_in(&p->m->config, kind), n_out = linear_n_out(&p->m->config, kind);
-    if (dx)
-        matmul_dx(ctx, dy, n, p->m->layers[layer].linear[kind], 1.0f, accumulate, dx);
     if (!p->train) {
         const layer_gradients *g = &p->m->train->layers[layer];
         matmul_dw(ctx, p->m->dtype, dy, x, n, n_out, n_in, 1.0f, g->linear[kind]);
@@ -104,15 +100,35 @@ static void linear_backward(const pass *p, size_t layer, linear_kind kind, const
     const adapter *a = p->rows->groups[0].adapter;
     const lora *item = a ? adapter_item(a, layer, kind) : NULL;
     if (!item || !item->a)
-        return;
-    matmul_dx(ctx, dy, n, item->b, adapter_scale(a), false, p->d_low);
+        return NULL;
+    matmul_dx(ctx, dy, n, item->b, adapter_scale(a), false, d_low);
     if (p->train) {
         matmul(ctx, x, n, item->a, NULL, 1.0f, false, p->low);
         matmul_dw(ctx, a->dtype, dy, p->low, n, n_out, a->rank, adapter_scale(a), item->b_gradient);
-        matmul_dw(ctx, a->dtype, p->d_low, x, n, a->rank, n_in, 1.0f, item->a_gradient);
+        matmul_dw(ctx, a->dtype, d_low, x, n, a->rank, n_in, 1.0f, item->a_gradient);
+    }
+    return item;
+}
+
+/* Layers that read the same x: their gradients, and dx = the sum through their weights and adapters; dx NULL: nobody needs it. */
+static void linears_backward(const pass *p, size_t layer, size_t n_kinds, const linear_kind *kinds, const float *x, const float *const *dy,
+                             float *dx) {
+    matmul_addition terms[2 * MATMUL_PARTS];
+    size_t n_terms = 0, n = p->rows->n;
+    assert(n_kinds <= MATMUL_PARTS);
+    for (size_t i = 0; i < n_kinds; i++) {
+        float *d_low = p->d_low + i * n * p->rank;
+        const lora *item = linear_gradients(p, layer, kinds[i], x, dy[i], d_low);
+        terms[n_terms++] = (matmul_addition){0, n, dy[i], p->m->layers[layer].linear[kinds[i]], 1.0f};
+        if (item)
+            terms[n_terms++] = (matmul_addition){0, n, d_low, item->a, 1.0f};
     }
     if (dx)
-        matmul_dx(ctx, p->d_low, n, item->a, 1.0f, true, dx);
+        matmul_dx_run(p->ctx, n, terms, n_terms, dx);
+}
+
+static void linear_backward(const pass *p, size_t layer, linear_kind kind, const float *x, const float *dy, float *dx) {
+    linears_backward(p, layer, 1, &kind, x, &dy, dx);
 }
 
 /* ---- one layer ------------------------------------------------------------------------------------------- */
@@ -122,11 +138,11 @@ static void mlp_backward(const pass *p, size_t layer, const activations *a) {
     const model_layer *l = &p->m->layers[layer];
     size_t n = p->rows->n, d = c->d_model;
     swiglu(p->ctx, a->gate, a->up, n * c->d_ff, p->product);
-    linear_backward(p, layer, LINEAR_DOWN, p->product, p->dx, p->d_product, false);
+    linear_backward(p, layer, LINEAR_DOWN, p->product, p->dx, p->d_product);
     swiglu_backward(p->ctx, a->gate, a->up, p->d_product, n * c->d_ff, p->d_gate, p->d_up);
     rms_norm(p->ctx, a->x_mlp, n, d, l->mlp_norm, c->norm_eps, p->normed, NULL);
-    linear_backward(p, layer, LINEAR_GATE, p->normed, p->d_gate, p->d_normed, false);
-    linear_backward(p, layer, LINEAR_UP, p->normed, p->d_up, p->d_normed, true);
+    static const linear_kind kinds[] = {LINEAR_GATE, LINEAR_UP};
+    linears_backward(p, layer, 2, kinds, p->normed, (const float *[]){p->d_gate, p->d_up}, p->d_normed);
     rms_norm_backward(p->ctx, a->x_mlp, a->inv_rms_mlp, l->mlp_norm, p->d_normed, n, d, true, p->dx,
                       p->train ? NULL : p->m->train->layers[layer].mlp_norm);
 }
@@ -154,17 +170,15 @@ static void attention_block_backward(const pass *p, size_t layer, const activati
     size_t n = p->rows->n, d = c->d_model, kv = n * c->n_kv_heads * c->head_dim;
     /* A LoRA's gradient ends at the first layer's inputs: the embedding below is frozen. */
     bool below = layer > 0 || !p->train;
-    linear_backward(p, layer, LINEAR_O, a->attention, p->dx, p->d_attention, false);
+    linear_backward(p, layer, LINEAR_O, a->attention, p->dx, p->d_attention);
     memset(p->dk, 0, kv * sizeof *p->dk);
     memset(p->dv, 0, kv * sizeof *p->dv);
     attention_backward(p->ctx, &shape, n, p->rows->keys, a->q, a->k, a->v, a->attention, a->lse,
                        p->d_attention, p->dq, p->dk, p->dv, p->attention_scratch, p->n_attention_scratch);
     head_backward_rotary(p, layer, a);
     rms_norm(p->ctx, a->x_attention, n, d, l->attention_norm, c->norm_eps, p->normed, NULL);
-    float *d_normed = below ? p->d_normed : NULL;
-    linear_backward(p, layer, LINEAR_Q, p->normed, p->dq_raw, d_normed, false);
-    linear_backward(p, layer, LINEAR_K, p->normed, p->dk_raw, d_normed, true);
-    linear_backward(p, layer, LINEAR_V, p->normed, p->dv, d_normed, true);
+    static const linear_kind kinds[] = {LINEAR_Q, LINEAR_K, LINEAR_V};
+    linears_backward(p, layer, 3, kinds, p->normed, (const float *[]){p->dq_raw, p->dk_raw, p->dv}, below ? p->d_normed : NULL);
     if (below)
         rms_norm_backward(p->ctx, a->x_attention, a->inv_rms_attention, l->attention_norm, p->d_normed, n, d,
                           true, p->dx, p->train ? NULL : p->m->train->layers[layer].attention_norm);

@@ -149,6 +149,38 @@ static void matmul_run__has_the_bits_of_single_products(void **state) {
     free(want);
 }
 
+/* What the gradient of layers with one input asks: weights of other heights, and adapters in their type, one after the other. */
+static void matmul_dx_run__has_the_bits_of_single_products(void **state) {
+    (void)state;
+    enum { ROWS = 130, N_IN = 50, TERMS = 4, MOST = 3000 };
+    static const size_t n_out[TERMS] = {96, 16, MOST, 7}, n_rows[] = {1, 3, 14, ROWS};
+    static const float scale[TERMS] = {1, 0.5f, 1, 2};
+    rng r = rng_new(23);
+    float *dy = random_floats(&r, ROWS * MOST + TERMS), *w = random_floats(&r, MOST * N_IN), *dx = random_floats(&r, ROWS * N_IN);
+    float *want = calloc(ROWS * N_IN, sizeof *want);
+    FOR_EACH_MODE(ctx) {
+        matmul_addition terms[TERMS];
+        matrix *m[TERMS];
+        for (size_t i = 0; i < TERMS; i++)
+            assert_ok(ctx, matrix_new(ctx, i == 1 ? COMPUTE_F32 : COMPUTE_BF16, n_out[i], N_IN, MATRIX_BACKWARD, w, &m[i]));
+        for (size_t k = 0; k < sizeof n_rows / sizeof *n_rows; k++)
+            for (size_t n = 1; n <= TERMS; n++) {
+                for (size_t i = 0; i < n; i++) {
+                    terms[i] = (matmul_addition){0, n_rows[k], dy + i, m[i], scale[i]};
+                    matmul_dx(ctx, dy + i, n_rows[k], m[i], scale[i], i > 0, want);
+                }
+                matmul_dx_run(ctx, n_rows[k], terms, n, dx);
+                assert_same_bits(dx, want, n_rows[k] * N_IN);
+            }
+        for (size_t i = 0; i < TERMS; i++)
+            matrix_free(m[i]);
+    }
+    free(dy);
+    free(w);
+    free(dx);
+    free(want);
+}
+
 /* What a layer asks of one job: adapters of some rows, in two ranks, on top of what y held; then heads turned, or two results gated.
  * Heads of 24 columns end inside panels. */
 static void matmul_run__adds_turns_and_gates_as_one_after_the_other(void **state) {
@@ -319,6 +351,7 @@ int main(void) {
         cmocka_unit_test(matmul__equals_the_contract_on_every_path),
         cmocka_unit_test(matmul__row_counts_do_not_matter),
         cmocka_unit_test(matmul_run__has_the_bits_of_single_products),
+        cmocka_unit_test(matmul_dx_run__has_the_bits_of_single_products),
         cmocka_unit_test(matmul_run__adds_turns_and_gates_as_one_after_the_other),
         cmocka_unit_test(matmul_dw__rows_are_cut_anywhere),
         cmocka_unit_test(matmul_dw__continues_over_calls),
