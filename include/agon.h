@@ -105,8 +105,8 @@ AGON_API AGON_MUST_CHECK agon_status agon_tokenizer_open(agon_ctx *ctx, const ch
                                                          const char *chat_template, agon_tokenizer **out);
 AGON_API void agon_tokenizer_free(agon_tokenizer *t);
 
-/* Ids of text[n]. parse_special: "<|im_end|>" and the like become their tokens; with_bos: BOS first where the model's
- * files ask for one. Bytes that are not UTF-8 are encoded one by one. *ids new (agon_tokens_free), never NULL. */
+/* Ids of text[n]. parse_special: "<|im_end|>" and the like (the chat template's turn tokens too) become their tokens, else
+ * they stay text; with_bos: BOS first where the model's files ask for one. Bytes that are not UTF-8 are encoded one by one. *ids new (agon_tokens_free), never NULL. */
 AGON_API AGON_MUST_CHECK agon_status agon_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const char *text,
                                                    size_t n, bool parse_special, bool with_bos,
                                                    int32_t **ids, size_t *n_ids);
@@ -120,7 +120,8 @@ typedef struct agon_message {
 } agon_message;
 
 /* A conversation in the model's chat template, with the opening of an answer at the end when `open_answer`. Special
- * strings inside content stay text. *mask, when mask is not NULL: new (free with agon_text_free), one byte a token, 1 on answers. */
+ * strings inside content stay text, those of the template's turn tokens too where the file does not call them special. *mask, when
+ * mask is not NULL: new (free with agon_text_free), one byte a token, 1 on answers. */
 AGON_API AGON_MUST_CHECK agon_status agon_chat_tokenize(agon_ctx *ctx, const agon_tokenizer *t,
                                                         const agon_message *messages, size_t n_messages,
                                                         bool open_answer, int32_t **ids, size_t *n_ids, char **mask);

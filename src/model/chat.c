@@ -4,7 +4,8 @@
  * by strings that only that family's templates contain, and renders the conversation itself. The families
  * and their turns are one table. Special strings are parsed in the markup only. Between two special
  * tokens, markup ("user\n") and content are one text for the encoder, exactly as in the reference, so
- * the ids are equal; a special string inside content stays text, so content cannot forge a turn.
+ * the ids are equal; a special string inside content stays text, so content cannot forge a turn. That
+ * holds for every token of the family's turns: DeepSeek R1 does not call its own special.
  *
  * Llama 3.1's template prints a date; the one it uses where no clock is given (26 Jul 2024) is used
  * always, so that the same conversation has the same ids on any day. */
@@ -111,6 +112,26 @@ static const char *find_default_system(tokenizer *t) {
     return NULL;
 }
 
+/* The tokens that the family's turns are made of. Its marks begin with a bracket: an added token of other markup
+ * ("\n", "user") is a word that any text may hold. */
+static void find_turn_tokens(tokenizer *t) {
+    const chat_family *f = t->family;
+    const char *texts[2 * N_ROLES];
+    for (int i = 0; i < N_ROLES; i++) {
+        texts[2 * i] = f->open[i];
+        texts[2 * i + 1] = f->close[i];
+    }
+    for (size_t i = 0; i < t->n_added; i++)
+        t->added[i].turn = t->added[i].id == t->bos || t->added[i].id == t->eos;
+    for (size_t i = 0; i < 2 * N_ROLES; i++)
+        for (const char *p = texts[i]; p && *p;) {
+            const added_token *token = *p == '<' || *p == '[' ? tokenizer_added_at(t, p, strlen(p)) : NULL;
+            if (token)
+                t->added[token - t->added].turn = true;
+            p += token ? token->n : 1;
+        }
+}
+
 void chat_recognise(tokenizer *t) {
     static const char *const trims[] = {"content'] | trim", "content']|trim", "content\"] | trim",
                                         "content | trim", "content|trim", "content'].strip()"};
@@ -128,6 +149,7 @@ void chat_recognise(tokenizer *t) {
         t->chat_trims = t->chat_trims || strstr(text, trims[i]);
     t->chat_opens_thinking = t->family->drops_thinking && strstr(text, "<｜Assistant｜><think>");
     t->default_system = find_default_system(t);
+    find_turn_tokens(t);
 }
 
 const char *chat_end_of_turn(const chat_family *family) {
@@ -147,6 +169,7 @@ agon_status chat_template_set(agon_ctx *ctx, tokenizer *t, const char *name) {
                 t->chat_opens_thinking = false;
             }
             t->family = &families[i];
+            find_turn_tokens(t);
             return AGON_OK;
         }
     return ctx_fail(ctx, AGON_EINVAL, "no chat template is called '%.60s' (known: " FAMILY_NAMES ")", name);
@@ -209,7 +232,7 @@ static agon_status put_special(writer *w, int32_t id, bool wanted) {
     return s;
 }
 
-/* Markup: its special strings become tokens, masked as asked; the rest is text with mask 0. */
+/* Markup: its special strings and turn tokens become tokens, masked as asked; the rest is text with mask 0. */
 static agon_status put_markup(writer *w, const char *text, bool wanted_special) {
     agon_status s = AGON_OK;
     while (!s && *text) {
@@ -220,7 +243,7 @@ static agon_status put_markup(writer *w, const char *text, bool wanted_special) 
             continue;
         }
         const added_token *token = tokenizer_added_at(w->t, text, n);
-        if (token && token->special) {
+        if (token && added_is_held(token)) {
             s = put_special(w, token->id, wanted_special);
             text += token->n;
         } else {

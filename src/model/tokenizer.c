@@ -3,7 +3,8 @@
  * Encoding, as Hugging Face tokenizers does it for byte-level BPE (GPT-2, Radford et al. 2019):
  * added tokens are cut out first (leftmost, longest), the text between them is normalised and cut into
  * words by the pre-tokenizer, and each word's bytes are merged (bpe.c). Two additions: where special
- * strings are not to be parsed they stay text, and bytes that are not UTF-8 are encoded one by one. */
+ * strings are not to be parsed they stay text, those of the chat family's turns too, and bytes that are
+ * not UTF-8 are encoded one by one. */
 #include "model/tokenizer_private.h"
 #include "base/ctx.h"
 #include <stdlib.h>
@@ -252,6 +253,10 @@ const added_token *tokenizer_added_at(const tokenizer *t, const char *text, size
     return best;
 }
 
+bool added_is_held(const added_token *token) {
+    return token->special || token->turn;
+}
+
 bool tokenizer_is_space(int32_t c) {
     return (c >= 9 && c <= 13) || c == ' ' || c == 0x85 || c == 0xa0 || c == 0x1680 ||
            (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
@@ -391,7 +396,7 @@ static agon_status encode_added(encoder *e, const char *text, size_t n, size_t b
         }
         added_match m = {token, at, at + token->n};
         at = m.end;
-        if ((token->special && !e->parse_special) || !accept_match(text, n, done, &m))
+        if ((added_is_held(token) && !e->parse_special) || !accept_match(text, n, done, &m))
             continue;
         if (m.start > done)
             s = next(e, text + done, m.start - done, base + done);

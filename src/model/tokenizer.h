@@ -2,7 +2,8 @@
  *
  * Token ids equal the reference tokenizer's (Hugging Face tokenizers) for the same files. Special
  * strings ("<|im_end|>") become special tokens only where the caller says so: message content never
- * parses them, so a query cannot forge a turn. */
+ * parses them, nor the tokens of the family's turns that the file does not call special, so a query
+ * cannot forge a turn. */
 #ifndef MODEL_TOKENIZER_H
 #define MODEL_TOKENIZER_H
 

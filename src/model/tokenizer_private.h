@@ -107,6 +107,7 @@ typedef struct added_token {
     size_t n;
     int32_t id;
     bool special, single_word, strip_left, strip_right, normalized;
+    bool turn; /* marks a turn of the chat family, whatever the file calls it */
 } added_token;
 
 typedef struct chat_family chat_family;
@@ -172,6 +173,8 @@ AGON_MUST_CHECK agon_status tokenizer_encode_run(agon_ctx *ctx, const tokenizer 
                                                  size_t n, bool parse_special, token_sink *sink);
 /* The added token that starts exactly at text[0..n), longest first; NULL: none. */
 const added_token *tokenizer_added_at(const tokenizer *t, const char *text, size_t n);
+/* True of tokens that stay text where special strings are not parsed. */
+bool added_is_held(const added_token *token);
 /* n bytes in the tokenizer's normal form: *out new when it changed anything, else NULL. */
 AGON_MUST_CHECK agon_status tokenizer_normalise(agon_ctx *ctx, const tokenizer *t, const char *text,
                                                 size_t n, char **out, size_t *n_out);
