@@ -529,6 +529,20 @@ agon_status adapter_export_peft(agon_ctx *ctx, const adapter *a, const char *bas
     return status;
 }
 
+/* An adapter of a deeper model fits as far as this one goes: what is left over says that it is another's. */
+static agon_status check_all_used(agon_ctx *ctx, const char *folder, const weights *w, const adapter *a) {
+    for (size_t i = 0; i < weights_n_tensors(w) && weights_n_tensors(w) > a->parameters.n; i++) {
+        const char *name = weights_tensor(w, i).name;
+        bool used = false;
+        for (size_t k = 0; k < a->parameters.n && !used; k++)
+            used = strcmp(a->parameters.items[k].name, name) == 0;
+        if (!used)
+            return ctx_fail(ctx, AGON_EFORMAT, "%s: tensor '%s' has no place in this model of %zu layers; give the model that "
+                            "the adapter was trained on", folder, name, a->config.n_layers);
+    }
+    return AGON_OK;
+}
+
 agon_status adapter_import_peft(agon_ctx *ctx, const model *m, const char *folder, adapter **out) {
     peft_info info;
     weights *w = NULL;
@@ -544,6 +558,8 @@ agon_status adapter_import_peft(agon_ctx *ctx, const model *m, const char *folde
         status = ctx_fail(ctx, AGON_EFORMAT, "%s: the adapter has no target layers", folder);
     if (!status)
         status = fill(ctx, folder, w, &shape, &a);
+    if (!status)
+        status = check_all_used(ctx, folder, w, a);
     if (!status && a->heads[HEAD_REWARD])
         status = reward_scale_read(ctx, folder, &a->heads[HEAD_REWARD]->scale);
     if (status)

@@ -107,6 +107,30 @@ static void adapter__peft_folder_round_trip(void **state) {
     end(&f);
 }
 
+/* Of equal widths and one layer more: its first layers would fit. */
+static void adapter__of_a_deeper_model_is_refused(void **state) {
+    (void)state;
+    fixture f = begin(COMPUTE_F32);
+    model_config c = tiny_config();
+    c.n_layers++;
+    model *deeper = tiny_model(f.ctx, &c, COMPUTE_F32);
+    adapter *a = tiny_adapter(f.ctx, deeper, 3, 5), *again = NULL;
+    char folder[] = "/tmp/agon-peft-XXXXXX", command[128], first[64];
+    assert_non_null(mkdtemp(folder));
+    assert_ok(f.ctx, adapter_export_peft(f.ctx, a, "tiny", folder));
+    assert_int_equal(adapter_import_peft(f.ctx, f.m, folder, &again), AGON_EFORMAT);
+    assert_null(again);
+    snprintf(first, sizeof first, "'model.layers.%zu.mlp.down_proj.lora_A.weight'", f.m->config.n_layers);
+    assert_non_null(strstr(agon_error(f.ctx), first));
+    assert_ok(f.ctx, adapter_import_peft(f.ctx, deeper, folder, &again));
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+    adapter_free(a);
+    adapter_free(again);
+    model_free(deeper);
+    end(&f);
+}
+
 /* Logits after each of 20 tokens, [20, vocabulary]. */
 static void all_logits(agon_ctx *ctx, const model *m, const adapter *a, float *out) {
     int32_t tokens[20];
@@ -380,6 +404,7 @@ int main(void) {
         cmocka_unit_test(adapter__starts_without_effect),
         cmocka_unit_test(adapter__save_load_and_clone_keep_every_bit),
         cmocka_unit_test(adapter__peft_folder_round_trip),
+        cmocka_unit_test(adapter__of_a_deeper_model_is_refused),
         cmocka_unit_test(adapter__merged_weights_give_the_same_logits),
         cmocka_unit_test(dimensions__vector_chooses_the_function),
         cmocka_unit_test(dimensions__save_load_and_clone_keep_every_bit),
