@@ -2,8 +2,8 @@
  *
  * A module's factors are "base_model.model.<module>.lora_A.weight" [r, in] and "...lora_B.weight" [out, r];
  * the layer computes W x + (alpha / r) B A x. Variants whose arithmetic differs (DoRA, rank patterns,
- * trained biases) are refused by name; rank-stabilised scaling, alpha / sqrt(r), is turned into the
- * alpha that gives the same factor. */
+ * trained biases, a base that the start of the training changed) are refused by name; rank-stabilised
+ * scaling, alpha / sqrt(r), is turned into the alpha that gives the same factor. */
 #include "base/ctx.h"
 #include "base/json.h"
 #include "base/memory.h"
@@ -35,11 +35,29 @@ static bool saves_other_modules(const json_t *o) {
     return is_set(o, "modules_to_save") && !(name && strcmp(name, "score") == 0);
 }
 
+/* PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA take their first B A off the base's weights, or replace these: on the base as it is
+ * the factors mean something else. The starts named here leave the base alone. */
+static agon_status check_start(agon_ctx *ctx, const char *where, const json_t *o) {
+    static const char *const plain[] = {"gaussian", "eva", "orthogonal", "mica"};
+    const json_t *start = json_object_get(o, "init_lora_weights");
+    if (!json_is_string(start))
+        return AGON_OK;
+    for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++)
+        if (strcmp(json_string_value(start), plain[i]) == 0)
+            return AGON_OK;
+    return ctx_fail(ctx, AGON_EUNSUPPORTED,
+                    "%s: 'init_lora_weights' \"%.40s\" is not supported, it goes with other base weights; save the adapter as plain "
+                    "LoRA (PEFT: save_pretrained with path_initial_model_for_weight_conversion)",
+                    where, json_string_value(start));
+}
+
 static agon_status check_variant(agon_ctx *ctx, const char *where, const json_t *o) {
-    static const char *const refused[] = {"use_dora",      "rank_pattern",      "alpha_pattern",
-                                          "fan_in_fan_out", "megatron_config",
-                                          "use_qalora",    "trainable_token_indices",
-                                          "target_parameters"};
+    static const char *const refused[] = {"use_dora",          "rank_pattern",    "alpha_pattern",
+                                          "fan_in_fan_out",    "megatron_config", "use_qalora",
+                                          "trainable_token_indices", "target_parameters",
+                                          "alora_invocation_tokens", "layer_replication",
+                                          "lora_bias",         "use_bdlora",      "arrow_config",
+                                          "kasa_config",       "monteclora_config"};
     const char *type = "LORA", *bias = "none";
     agon_status s = json_get_text(ctx, where, o, "peft_type", false, &type);
     if (!s)
@@ -56,7 +74,7 @@ static agon_status check_variant(agon_ctx *ctx, const char *where, const json_t 
     if (!s && saves_other_modules(o))
         return ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: 'modules_to_save' is not supported but for a reward head, [\"score\"]",
                         where);
-    return s;
+    return s ? s : check_start(ctx, where, o);
 }
 
 static agon_status read_info(agon_ctx *ctx, const char *where, const json_t *o, peft_info *info) {

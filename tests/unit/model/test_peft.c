@@ -90,6 +90,18 @@ static void peft__other_variants_are_refused_by_name(void **state) {
         {"use_dora", json_true(), AGON_EUNSUPPORTED, "use_dora"},
         {"rank_pattern", json_pack("{s:i}", "q_proj", 4), AGON_EUNSUPPORTED, "rank_pattern"},
         {"modules_to_save", json_pack("[s]", "lm_head"), AGON_EUNSUPPORTED, "modules_to_save"},
+        {"alora_invocation_tokens", json_pack("[i,i]", 5, 6), AGON_EUNSUPPORTED, "alora_invocation_tokens"},
+        {"layer_replication", json_pack("[[i,i],[i,i]]", 0, 2, 1, 2), AGON_EUNSUPPORTED, "layer_replication"},
+        {"lora_bias", json_true(), AGON_EUNSUPPORTED, "lora_bias"},
+        {"use_bdlora", json_pack("{s:i}", "nblocks", 2), AGON_EUNSUPPORTED, "use_bdlora"},
+        {"arrow_config", json_pack("{s:i}", "top_k", 3), AGON_EUNSUPPORTED, "arrow_config"},
+        {"kasa_config", json_pack("{s:f}", "beta", 0.1), AGON_EUNSUPPORTED, "kasa_config"},
+        {"monteclora_config", json_pack("{s:i}", "num_samples", 4), AGON_EUNSUPPORTED, "monteclora_config"},
+        {"init_lora_weights", json_string("pissa_niter_4"), AGON_EUNSUPPORTED, "pissa_niter_4"},
+        {"init_lora_weights", json_string("olora"), AGON_EUNSUPPORTED, "olora"},
+        {"init_lora_weights", json_string("corda"), AGON_EUNSUPPORTED, "corda"},
+        {"init_lora_weights", json_string("loftq"), AGON_EUNSUPPORTED, "loftq"},
+        {"init_lora_weights", json_string("lora_ga"), AGON_EUNSUPPORTED, "lora_ga"},
         {"bias", json_string("all"), AGON_EUNSUPPORTED, "all"},
         {"peft_type", json_string("IA3"), AGON_EUNSUPPORTED, "IA3"},
         {"r", json_integer(4), AGON_EFORMAT, "the rank is 4"},
@@ -105,6 +117,32 @@ static void peft__other_variants_are_refused_by_name(void **state) {
         assert_refused(ctx, peft_open(ctx, f.path, &info, &w), cases[i].status, f.path, cases[i].says);
         fixture_remove(&f);
     }
+    agon_ctx_free(ctx);
+}
+
+/* PEFT writes every field: what is null, false, empty or without effect on the arithmetic is read. */
+static void peft__unset_variants_are_read(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static const char *const unset[] = {"alora_invocation_tokens", "layer_replication", "use_bdlora", "arrow_config", "kasa_config",
+                                        "monteclora_config", "megatron_config", "eva_config", "modules_to_save"};
+    fixture_folder f = example_folder(ctx);
+    peft_info info;
+    weights *w = NULL;
+    for (size_t i = 0; i < sizeof unset / sizeof unset[0]; i++)
+        set_member(ctx, &f, unset[i], json_null());
+    set_member(ctx, &f, "lora_bias", json_false());
+    set_member(ctx, &f, "rank_pattern", json_object());
+    set_member(ctx, &f, "megatron_core", json_string("megatron.core"));
+    set_member(ctx, &f, "qalora_group_size", json_integer(16));
+    set_member(ctx, &f, "lora_dropout", json_real(0.1));
+    json_t *starts[] = {json_true(), json_false(), json_null(), json_string("gaussian"), json_string("eva"), json_string("orthogonal")};
+    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++) {
+        set_member(ctx, &f, "init_lora_weights", starts[i]);
+        assert_ok(ctx, peft_open(ctx, f.path, &info, &w));
+        weights_free(w);
+    }
+    fixture_remove(&f);
     agon_ctx_free(ctx);
 }
 
@@ -147,6 +185,7 @@ int main(void) {
         cmocka_unit_test(peft__comes_back),
         cmocka_unit_test(peft__rank_stabilised_scaling_becomes_alpha),
         cmocka_unit_test(peft__other_variants_are_refused_by_name),
+        cmocka_unit_test(peft__unset_variants_are_read),
         cmocka_unit_test(peft__a_factor_without_its_partner_is_named),
         cmocka_unit_test(export_peft__unknown_modules_are_refused),
     };
