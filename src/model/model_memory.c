@@ -11,25 +11,24 @@ size_t model_predict(const model_config *c, compute_dtype dtype, unsigned uses) 
     return bytes;
 }
 
+/* Values of tensor i. */
+static size_t tensor_values(const model_config *c, size_t i) {
+    tensor_layout t;
+    layout_get(c, i, &t);
+    return size_mul(t.n_rows, t.n_columns);
+}
+
 size_t model_n_values(const model_config *c) {
-    size_t layer = size_mul(2, c->d_model);
-    for (int k = 0; k < N_LINEARS; k++) {
-        layer = size_add(layer, size_mul(linear_n_out(c, (linear_kind)k), linear_n_in(c, (linear_kind)k)));
-        if (c->qkv_bias && k < N_BIASED)
-            layer = size_add(layer, linear_n_out(c, (linear_kind)k));
-    }
-    if (c->qk_norm)
-        layer = size_add(layer, 2 * c->head_dim);
-    size_t table = size_mul(c->n_vocabulary, c->d_model);
-    return size_add(size_add(size_mul(c->n_layers, layer), c->d_model), size_mul(c->tied_embeddings ? 1 : 2, table));
+    size_t sum = 0;
+    for (size_t i = 0; i < layout_n(c); i++)
+        sum = size_add(sum, tensor_values(c, i));
+    return sum;
 }
 
 size_t model_largest_tensor(const model_config *c) {
-    size_t largest = size_mul(c->n_vocabulary, c->d_model);
-    for (int k = 0; k < N_LINEARS; k++) {
-        size_t n = size_mul(linear_n_out(c, (linear_kind)k), linear_n_in(c, (linear_kind)k));
-        largest = n > largest ? n : largest;
-    }
+    size_t largest = 0;
+    for (size_t i = 0; i < layout_n(c); i++)
+        largest = tensor_values(c, i) > largest ? tensor_values(c, i) : largest;
     return largest;
 }
 

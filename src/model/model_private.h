@@ -5,30 +5,12 @@
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "model/model.h"
+#include "model/weights_layout.h"
 #include <assert.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-
-/* The seven linear layers of a block, in the order their parameters are listed. */
-typedef enum linear_kind {
-    LINEAR_Q,
-    LINEAR_K,
-    LINEAR_V,
-    LINEAR_O,
-    LINEAR_GATE,
-    LINEAR_UP,
-    LINEAR_DOWN,
-    N_LINEARS
-} linear_kind;
-#define N_BIASED 3 /* q, k and v, the first kinds, may have a bias */
-
-/* "self_attn.q_proj" of each kind; its last part, "q_proj", is what adapters call targets. */
-const char *linear_path(linear_kind kind);
-const char *linear_target(linear_kind kind);
-size_t linear_n_in(const model_config *c, linear_kind kind);
-size_t linear_n_out(const model_config *c, linear_kind kind);
 
 typedef struct model_layer {
     matrix *linear[N_LINEARS];
@@ -72,8 +54,6 @@ struct model {
  * borrowed until model_free. No tokenizer. *out new. */
 AGON_MUST_CHECK agon_status model_build(agon_ctx *ctx, const model_config *config, tensor_source source,
                                         void *arg, compute_dtype dtype, model **out);
-/* Inverse frequencies of RoPE, computed in double, [head_dim/2]. */
-void rope_inv_freq(const model_config *config, float *out);
 /* The i-th tensor's current value: the trained master, or as loaded. A tensor_source with a const model as arg. */
 agon_status model_tensor(void *model_arg, agon_ctx *ctx, const char *name, size_t n, float *out);
 

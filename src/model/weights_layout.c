@@ -1,6 +1,5 @@
-/* Tensor names and shapes of llama-family decoders, see weights_layout.h.
- *
- * One table serves both readers (names, shapes, which tensors must be there) and both writers. */
+/* The decoder in tables, see weights_layout.h: both readers (names, shapes, which tensors must be there), both writers and the model
+ * are made from them. Llama, SmolLM2, Mistral, Qwen2 and Qwen3 differ in their configuration only. */
 #include "model/weights_layout.h"
 #include "base/ctx.h"
 #include "compute/compute.h"
@@ -19,36 +18,49 @@ typedef struct layout_row {
     size_of rows, columns;
     when present;
     bool rotary;
+    const char *path; /* of linear layers */
 } layout_row;
 
+#define LINEAR(gguf, path, rows, columns, rotary) {gguf ".weight", path ".weight", rows, columns, ALWAYS, rotary, path}
+#define VECTOR(gguf, name, n, present, rotary) {gguf, name, ONE, n, present, rotary, NULL}
+
 static const layout_row before[] = {
-    {"token_embd.weight", "model.embed_tokens.weight", VOCABULARY, D_MODEL, ALWAYS, false},
+    {"token_embd.weight", "model.embed_tokens.weight", VOCABULARY, D_MODEL, ALWAYS, false, NULL},
 };
+/* In the order of linear_kind and decoder_part, which is that of a model's parameters: checkpoints and ids hang on it. */
 static const layout_row in_layer[] = {
-    {"attn_norm.weight", "input_layernorm.weight", ONE, D_MODEL, ALWAYS, false},
-    {"attn_q.weight", "self_attn.q_proj.weight", Q_DIM, D_MODEL, ALWAYS, true},
-    {"attn_k.weight", "self_attn.k_proj.weight", KV_DIM, D_MODEL, ALWAYS, true},
-    {"attn_v.weight", "self_attn.v_proj.weight", KV_DIM, D_MODEL, ALWAYS, false},
-    {"attn_output.weight", "self_attn.o_proj.weight", D_MODEL, Q_DIM, ALWAYS, false},
-    {"attn_q.bias", "self_attn.q_proj.bias", ONE, Q_DIM, IF_QKV_BIAS, true},
-    {"attn_k.bias", "self_attn.k_proj.bias", ONE, KV_DIM, IF_QKV_BIAS, true},
-    {"attn_v.bias", "self_attn.v_proj.bias", ONE, KV_DIM, IF_QKV_BIAS, false},
-    {"attn_q_norm.weight", "self_attn.q_norm.weight", ONE, HEAD_DIM, IF_QK_NORM, false},
-    {"attn_k_norm.weight", "self_attn.k_norm.weight", ONE, HEAD_DIM, IF_QK_NORM, false},
-    {"ffn_norm.weight", "post_attention_layernorm.weight", ONE, D_MODEL, ALWAYS, false},
-    {"ffn_gate.weight", "mlp.gate_proj.weight", D_FF, D_MODEL, ALWAYS, false},
-    {"ffn_up.weight", "mlp.up_proj.weight", D_FF, D_MODEL, ALWAYS, false},
-    {"ffn_down.weight", "mlp.down_proj.weight", D_MODEL, D_FF, ALWAYS, false},
+    LINEAR("attn_q", "self_attn.q_proj", Q_DIM, D_MODEL, true),
+    LINEAR("attn_k", "self_attn.k_proj", KV_DIM, D_MODEL, true),
+    LINEAR("attn_v", "self_attn.v_proj", KV_DIM, D_MODEL, false),
+    LINEAR("attn_output", "self_attn.o_proj", D_MODEL, Q_DIM, false),
+    LINEAR("ffn_gate", "mlp.gate_proj", D_FF, D_MODEL, false),
+    LINEAR("ffn_up", "mlp.up_proj", D_FF, D_MODEL, false),
+    LINEAR("ffn_down", "mlp.down_proj", D_MODEL, D_FF, false),
+    VECTOR("attn_norm.weight", "input_layernorm.weight", D_MODEL, ALWAYS, false),
+    VECTOR("ffn_norm.weight", "post_attention_layernorm.weight", D_MODEL, ALWAYS, false),
+    VECTOR("attn_q.bias", "self_attn.q_proj.bias", Q_DIM, IF_QKV_BIAS, true),
+    VECTOR("attn_k.bias", "self_attn.k_proj.bias", KV_DIM, IF_QKV_BIAS, true),
+    VECTOR("attn_v.bias", "self_attn.v_proj.bias", KV_DIM, IF_QKV_BIAS, false),
+    VECTOR("attn_q_norm.weight", "self_attn.q_norm.weight", HEAD_DIM, IF_QK_NORM, false),
+    VECTOR("attn_k_norm.weight", "self_attn.k_norm.weight", HEAD_DIM, IF_QK_NORM, false),
+};
+/* As other writers put a layer into a file. */
+static const unsigned char file_order[] = {
+    PART_ATTENTION_NORM, LINEAR_Q, LINEAR_K, LINEAR_V, LINEAR_O, PART_BIAS, PART_BIAS + 1, PART_BIAS + 2,
+    PART_Q_NORM, PART_K_NORM, PART_MLP_NORM, LINEAR_GATE, LINEAR_UP, LINEAR_DOWN,
 };
 static const layout_row after[] = {
-    {"output_norm.weight", "model.norm.weight", ONE, D_MODEL, ALWAYS, false},
-    {"output.weight", "lm_head.weight", VOCABULARY, D_MODEL, IF_UNTIED, false},
+    VECTOR("output_norm.weight", "model.norm.weight", D_MODEL, ALWAYS, false),
+    {"output.weight", "lm_head.weight", VOCABULARY, D_MODEL, IF_UNTIED, false, NULL},
 };
 enum {
     N_BEFORE = sizeof before / sizeof before[0],
     N_IN_LAYER = sizeof in_layer / sizeof in_layer[0],
     N_AFTER = sizeof after / sizeof after[0]
 };
+_Static_assert((int)N_IN_LAYER == (int)PART_EMBEDDING && (int)N_BEFORE == (int)PART_FINAL_NORM - (int)PART_EMBEDDING &&
+                   sizeof file_order == N_IN_LAYER,
+               "decoder_part numbers the rows");
 
 static bool present(const layout_row *row, const model_config *c) {
     switch (row->present) {
@@ -89,27 +101,33 @@ static size_t count(const layout_row *rows, size_t n, const model_config *c) {
     return total;
 }
 
-/* The i-th present row of a part of the table. */
-static const layout_row *pick(const layout_row *rows, const model_config *c, size_t i) {
-    for (;; rows++)
-        if (present(rows, c) && i-- == 0)
-            return rows;
-}
-
 size_t layout_n(const model_config *c) {
     return N_BEFORE + c->n_layers * count(in_layer, N_IN_LAYER, c) + count(after, N_AFTER, c);
 }
 
-void layout_get(const model_config *c, size_t i, tensor_layout *out) {
+/* The i-th present part of a layer; order NULL: that of decoder_part. */
+static int pick_part(const model_config *c, const unsigned char *order, size_t i) {
+    for (int k = 0;; k++) {
+        int part = order ? order[k] : k;
+        if (present(&in_layer[part], c) && i-- == 0)
+            return part;
+    }
+}
+
+static void get_in_order(const model_config *c, const unsigned char *order, size_t i, tensor_layout *out) {
     size_t each = count(in_layer, N_IN_LAYER, c), layers = c->n_layers * each;
     const layout_row *row;
     if (i >= N_BEFORE && i < N_BEFORE + layers) {
         size_t layer = (i - N_BEFORE) / each;
-        row = pick(in_layer, c, (i - N_BEFORE) % each);
+        out->part = pick_part(c, order, (i - N_BEFORE) % each);
+        out->layer = layer;
+        row = &in_layer[out->part];
         snprintf(out->name, sizeof out->name, "model.layers.%zu.%s", layer, row->name);
         snprintf(out->gguf_name, sizeof out->gguf_name, "blk.%zu.%s", layer, row->gguf);
     } else {
-        row = i < N_BEFORE ? &before[i] : pick(after, c, i - N_BEFORE - layers);
+        row = i < N_BEFORE ? &before[i] : &after[i - N_BEFORE - layers]; /* the head, which may be tied, is the last */
+        out->part = PART_EMBEDDING + (int)(i < N_BEFORE ? i : i - layers);
+        out->layer = 0;
         snprintf(out->name, sizeof out->name, "%s", row->name);
         snprintf(out->gguf_name, sizeof out->gguf_name, "%s", row->gguf);
     }
@@ -117,6 +135,30 @@ void layout_get(const model_config *c, size_t i, tensor_layout *out) {
     out->n_columns = resolve(row->columns, c);
     out->vector = row->rows == ONE;
     out->rotary = row->rotary;
+}
+
+void layout_get(const model_config *c, size_t i, tensor_layout *out) {
+    get_in_order(c, file_order, i, out);
+}
+
+void layout_parameter(const model_config *c, size_t i, tensor_layout *out) {
+    get_in_order(c, NULL, i, out);
+}
+
+const char *linear_path(linear_kind kind) {
+    return in_layer[kind].path;
+}
+
+const char *linear_target(linear_kind kind) {
+    return strchr(in_layer[kind].path, '.') + 1;
+}
+
+size_t linear_n_in(const model_config *c, linear_kind kind) {
+    return resolve(in_layer[kind].columns, c);
+}
+
+size_t linear_n_out(const model_config *c, linear_kind kind) {
+    return resolve(in_layer[kind].rows, c);
 }
 
 /* "PREFIX.NUMBER.rest" gives rest, else NULL. Only canonical numbers count, so that each tensor has one name. */
@@ -164,17 +206,34 @@ bool layout_knows(const char *name) {
     return strcmp(name, before[0].name) == 0;
 }
 
-/* Llama 3.1, as in the reference converter. */
-double rope_llama3_factor(const model_config *c, size_t i) {
-    double frequency = pow(c->rope_theta, -2.0 * (double)i / (double)c->head_dim);
-    double wavelength = 2 * 3.14159265358979323846 / frequency;
-    if (wavelength < c->rope_original_context / c->rope_high_freq_factor)
-        return 1;
-    if (wavelength > c->rope_original_context / c->rope_low_freq_factor)
-        return c->rope_factor;
+/* Llama 3.1's scaling: frequencies above the high wavelength bound are divided by the factor, blended between the bounds. */
+static double llama3_frequency(const model_config *c, double f) {
+    const double two_pi = 6.283185307179586;
+    double wavelength = two_pi / f, low = c->rope_original_context / c->rope_low_freq_factor,
+           high = c->rope_original_context / c->rope_high_freq_factor;
+    if (wavelength > low)
+        return f / c->rope_factor;
+    if (wavelength < high)
+        return f;
     double smooth = (c->rope_original_context / wavelength - c->rope_low_freq_factor) /
                     (c->rope_high_freq_factor - c->rope_low_freq_factor);
-    return 1 / ((1 - smooth) / c->rope_factor + smooth);
+    return (1 - smooth) * f / c->rope_factor + smooth * f;
+}
+
+static double plain_frequency(const model_config *c, size_t i) {
+    return pow(c->rope_theta, -(double)(2 * i) / (double)c->head_dim);
+}
+
+double rope_frequency(const model_config *c, size_t i) {
+    double f = plain_frequency(c, i);
+    if (strcmp(c->rope_scaling, "linear") == 0)
+        return f / c->rope_factor;
+    return strcmp(c->rope_scaling, "llama3") == 0 ? llama3_frequency(c, f) : f;
+}
+
+double rope_llama3_factor(const model_config *c, size_t i) {
+    double f = plain_frequency(c, i);
+    return f / llama3_frequency(c, f);
 }
 
 agon_status config_check(agon_ctx *ctx, const char *where, const model_config *c) {
@@ -210,6 +269,9 @@ agon_status config_check(agon_ctx *ctx, const char *where, const model_config *c
                         c->rope_theta);
     bool linear = strcmp(c->rope_scaling, "linear") == 0;
     bool llama3 = strcmp(c->rope_scaling, "llama3") == 0;
+    if (!linear && !llama3 && c->rope_scaling[0] && strcmp(c->rope_scaling, "none") != 0)
+        return ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: RoPE scaling '%s' is not known (none, linear, llama3)", where,
+                        c->rope_scaling);
     if ((linear || llama3) && !(c->rope_factor >= 1 && c->rope_factor <= 1e6))
         return ctx_fail(ctx, AGON_EFORMAT, "%s: the RoPE scaling factor %g is not between 1 and 1e6",
                         where, c->rope_factor);

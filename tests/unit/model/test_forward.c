@@ -371,6 +371,60 @@ static void forward__refuses_bad_batches(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* Models that come from no file too: what the kernels assert is refused by a sentence before anything is built. */
+static void model__sizes_beyond_the_kernels_are_refused(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    uint64_t seed = 7;
+    model *m = NULL;
+    model_config cases[5];
+    const char *const says[] = {"head width is 258", "vocabulary size is 1048577", "feed-forward width is 131073", "cannot share", "'yarn'"};
+    for (size_t i = 0; i < 5; i++)
+        cases[i] = tiny_config();
+    cases[0].head_dim = 258;
+    cases[1].n_vocabulary = (1 << 20) + 1;
+    cases[2].d_ff = (1 << 17) + 1;
+    cases[3].n_kv_heads = 3;
+    snprintf(cases[4].rope_scaling, sizeof cases[4].rope_scaling, "yarn");
+    for (size_t i = 0; i < 5; i++) {
+        assert_int_equal(model_build(ctx, &cases[i], tiny_tensor, &seed, COMPUTE_F32, &m), i == 4 ? AGON_EUNSUPPORTED : AGON_EFORMAT);
+        assert_null(m);
+        assert_non_null(strstr(agon_error(ctx), says[i]));
+    }
+    agon_ctx_free(ctx);
+}
+
+/* Checkpoints hold the parameters in this order, and ids hash them in it; files have an order of their own. */
+static void model__parameters_keep_their_order(void **state) {
+    (void)state;
+    static const char *const names[] = {
+        "model.embed_tokens.weight", "self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight",
+        "self_attn.o_proj.weight", "mlp.gate_proj.weight", "mlp.up_proj.weight", "mlp.down_proj.weight", "input_layernorm.weight",
+        "post_attention_layernorm.weight", "self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias",
+        "self_attn.q_norm.weight", "self_attn.k_norm.weight", "model.norm.weight", "lm_head.weight"};
+    enum { N = sizeof names / sizeof *names };
+    agon_ctx *ctx = test_ctx(1, NULL);
+    model_config c = tiny_config();
+    parameters p;
+    c.n_layers = 1;
+    c.qkv_bias = c.qk_norm = true;
+    c.tied_embeddings = false;
+    model *m = tiny_model(ctx, &c, COMPUTE_F32);
+    assert_ok(ctx, model_make_trainable(ctx, m, &p));
+    assert_int_equal(p.n, N);
+    for (size_t i = 0; i < N; i++) {
+        const char *layer = "model.layers.0.";
+        assert_string_equal(p.items[i].name + (i > 0 && i < N - 2 ? strlen(layer) : 0), names[i]);
+    }
+    model_free(m);
+    agon_ctx_free(ctx);
+}
+
+static void rope_inv_freq(const model_config *c, float *out) {
+    for (size_t i = 0; i < c->head_dim / 2; i++)
+        out[i] = (float)rope_frequency(c, i);
+}
+
 /* Values of Hugging Face transformers 5, theta 500000, head 64, factor 8, 1, 4, original context 8192. */
 static void rope__llama3_scaling_follows_the_reference(void **state) {
     (void)state;
@@ -393,6 +447,11 @@ static void rope__llama3_scaling_follows_the_reference(void **state) {
     assert_true(smooth > 0 && smooth < 1.5);
     double want = smooth >= 1 ? plain_mid : (1 - smooth) * plain_mid / 8 + smooth * plain_mid;
     assert_close(f[14], want, 1e-9);
+    for (size_t i = 0; i < 32; i++) { /* GGUF files store what plain frequencies are divided by */
+        float scaled = f[i];
+        double plain = pow(500000, -2.0 * (double)i / 64);
+        assert_close(plain / rope_llama3_factor(&c, i), scaled, 1e-7 * (double)scaled);
+    }
     snprintf(c.rope_scaling, sizeof c.rope_scaling, "linear");
     rope_inv_freq(&c, f);
     assert_close(f[0], 0.125, 0);
@@ -409,6 +468,8 @@ int main(void) {
         cmocka_unit_test(decode__shares_the_rows_of_a_prompt),
         cmocka_unit_test(forward__logits_and_log_probs_agree),
         cmocka_unit_test(forward__refuses_bad_batches),
+        cmocka_unit_test(model__sizes_beyond_the_kernels_are_refused),
+        cmocka_unit_test(model__parameters_keep_their_order),
         cmocka_unit_test(rope__llama3_scaling_follows_the_reference),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
