@@ -1,4 +1,4 @@
-/* Preference-conditioned adapters and soups: see panacea.h. */
+/* Preference-conditioned adapters: see panacea.h. */
 #include "model/panacea.h"
 
 /* Entry j of the diagonal. */
@@ -29,13 +29,4 @@ void panacea_gradient(const panacea_shape *s, const float *u, const float *singu
             d_scale += preference[j - s->k] * column;
     }
     d_singular[s->k] += (float)d_scale;
-}
-
-void soup_mix(const float *const *values, const double *weights, size_t n_members, size_t n, float *out) {
-    for (size_t i = 0; i < n; i++) {
-        double sum = 0;
-        for (size_t k = 0; k < n_members; k++)
-            sum += weights[k] * (double)values[k][i];
-        out[i] = (float)sum;
-    }
 }

@@ -20,8 +20,4 @@ void panacea_install(const panacea_shape *s, const float *u, const float *singul
 void panacea_gradient(const panacea_shape *s, const float *u, const float *singular, const double *preference,
                       const float *d_b, float *d_u, float *d_singular);
 
-/* Rewarded soup (Rame et al. 2023, 2306.04488): out [n] = sum_i weights_i values_i, members of one initialisation
- * (V:moo.rewarded_soup). Sums in double. */
-void soup_mix(const float *const *values, const double *weights, size_t n_members, size_t n, float *out);
-
 #endif

@@ -1,6 +1,6 @@
 /* Panacea and soups against training_vectors.json: moo.panacea, moo.rewarded_soup. */
 #include "model/panacea.h"
-#include "base/random.h"
+#include "tiny_model.h"
 #include "training_vectors.h"
 
 static void panacea__agrees_with_the_vector(void **state) {
@@ -106,19 +106,43 @@ static void panacea__recovers_a_known_front(void **state) {
         fail_msg("hypervolume %g of the true front's", share);
 }
 
+/* Member k: theta_k is the first column of dW on q_proj of layer 0. */
+static adapter *member_of(agon_ctx *ctx, const model *m, const double theta[3]) {
+    const char *targets[] = {"q_proj"};
+    adapter_options o = {.rank = 1, .alpha = 2, .targets = targets, .n_targets = 1, .seed = 1};
+    adapter *a = NULL;
+    assert_ok(ctx, adapter_new(ctx, m, &o, &a));
+    for (size_t i = 0; i < linear_n_in(&m->config, LINEAR_Q); i++)
+        a->items[LINEAR_Q].a_value[i] = i == 0;
+    for (size_t i = 0; i < 3; i++)
+        a->items[LINEAR_Q].b_value[i] = (float)(theta[i] / (double)adapter_scale(a));
+    adapter_changed(ctx, a);
+    return a;
+}
+
 static void soup__agrees_with_the_vector(void **state) {
     (void)state;
     json_t *root, *v = test_vector("moo.rewarded_soup", &root);
-    double flat[6], weights[2], got[3];
-    float theta[2][3], out[3];
-    numbers(get(v, "inputs", "theta"), flat, 6);
+    agon_ctx *ctx = test_ctx(1, NULL);
+    model_config c = tiny_config();
+    model *m = tiny_model(ctx, &c, COMPUTE_F32);
+    double theta[6], weights[2], got[3] = {0};
+    adapter *soup = NULL;
+    numbers(get(v, "inputs", "theta"), theta, 6);
     numbers(get(v, "inputs", "weight"), weights, 2);
-    for (size_t i = 0; i < 6; i++)
-        theta[i / 3][i % 3] = (float)flat[i];
-    soup_mix((const float *const[]){theta[0], theta[1]}, weights, 2, 3, out);
+    adapter *members[2] = {member_of(ctx, m, theta), member_of(ctx, m, theta + 3)};
+    assert_ok(ctx, adapter_soup(ctx, m, (const adapter *const *)members, weights, 2, &soup));
+    const lora *q = &soup->items[LINEAR_Q];
     for (size_t i = 0; i < 3; i++)
-        got[i] = (double)out[i];
+        for (size_t r = 0; r < soup->rank; r++)
+            got[i] += (double)adapter_scale(soup) * (double)q->b_value[i * soup->rank + r] *
+                      (double)q->a_value[r * linear_n_in(&c, LINEAR_Q)];
     expect_numbers(v, "theta_soup", got, 1e-9);
+    adapter_free(soup);
+    adapter_free(members[0]);
+    adapter_free(members[1]);
+    model_free(m);
+    agon_ctx_free(ctx);
     json_decref(root);
 }
 
