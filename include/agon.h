@@ -149,7 +149,8 @@ AGON_API void agon_model_free(agon_model *m);
 /* Borrowed until agon_model_free. */
 AGON_API const agon_tokenizer *agon_model_tokenizer(const agon_model *m);
 /* {"path", "id", "architecture", "layers", "width", "heads", "kv_heads", "vocabulary", "context",
- * "tied_embeddings", "chat_template", "dtype"}; *json new. Reads every byte for the id. */
+ * "tied_embeddings", "chat_template", "dtype"}; *json new. "context" is what the model is run on: no more than its sliding window where
+ * it has one, since up to the window it attends to everything. Reads every byte for the id. */
 AGON_API AGON_MUST_CHECK agon_status agon_model_describe(agon_ctx *ctx, const agon_model *m, char **json);
 
 /* A PEFT folder (LoRA) for this model, or a version of a workspace: "quickstart.agon:3fa9c1" (id or its beginning), "quickstart.agon" for

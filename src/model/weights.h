@@ -18,7 +18,7 @@ typedef struct model_config {
     char rope_scaling[16];
     double rope_factor, rope_low_freq_factor, rope_high_freq_factor, rope_original_context;
     bool tied_embeddings, qkv_bias, qk_norm;
-    size_t sliding_window; /* 0: none; refused when shorter than max_context until supported */
+    size_t sliding_window; /* 0: none; an opened model's max_context is no longer than it (model.c) */
 } model_config;
 
 typedef struct weights weights; /* an open model: maps, index, config, metadata */
