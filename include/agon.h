@@ -105,8 +105,8 @@ AGON_API AGON_MUST_CHECK agon_status agon_tokenizer_open(agon_ctx *ctx, const ch
                                                          const char *chat_template, agon_tokenizer **out);
 AGON_API void agon_tokenizer_free(agon_tokenizer *t);
 
-/* Ids of text[n]. parse_special: "<|im_end|>" and the like (the chat template's turn tokens too) become their tokens, else
- * they stay text; with_bos: BOS first where the model's files ask for one. Bytes that are not UTF-8 are encoded one by one. *ids new (agon_tokens_free), never NULL. */
+/* Ids of text[n]. parse_special: "<|im_end|>" and the like (the chat template's turn tokens too) become their tokens, else they stay text; with_bos: BOS first
+ * where the model's files ask for one. Bytes that are not UTF-8 are encoded one by one. *ids new (agon_tokens_free), never NULL. */
 AGON_API AGON_MUST_CHECK agon_status agon_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const char *text,
                                                    size_t n, bool parse_special, bool with_bos,
                                                    int32_t **ids, size_t *n_ids);
@@ -561,15 +561,16 @@ typedef struct agon_train_options {
  * (small_loss_ramp 0.1, level "row", spans of 4 tokens where they are selected). */
 AGON_API agon_train_options agon_train_options_default(void);
 
-/* Trains m on d with the dataset's objective and leaves the result in the folder `output`: a PEFT adapter (lora_rank above 0 or an
- * adapter given), else a Hugging Face folder in m's dtype. Adapters: m stays as it is, and several contexts may train on it at a time. All weights: m
- * itself changes and must have no other user, and where the objective has a reference, m's file is opened a second time for it.
- * Durable: training.json says what is trained, checkpoint.bin how far; each is replaced whole. The same call after an interruption
- * at any moment goes on, to the same bits; once done it changes nothing, m neither: open `output` for its result. All weights in one process: the same
- * call goes on also with the m that it left changed, and with `overwrite` begins where it began; AGON_EINVAL where those weights were made in memory by a
- * training before it and no checkpoint has them. Any other call trains m on as it is then. A reward head that m did not have it has after success only. `output` and the folders above it are made if need be. *summary (`summary` may be NULL) new: {"output", "kind": "peft|hf", "objective", "rows", "steps",
- * "resumed_after", "id": SHA-256 of the result's values, "already_done"}; with small_loss also "selection": {"rows": of all batches, "kept": trained on,
- * "disagreed": kept rows that the partner did not train on}, and with co_teach "partner": {"output": the folder `output`/partner, a PEFT adapter like the first, "id"}.
+/* Trains m on d with the dataset's objective and leaves the result in the folder `output`: a PEFT adapter (lora_rank above 0 or an adapter given), else a
+ * Hugging Face folder in m's dtype. Adapters: m stays as it is, and several contexts may train on it at a time. All weights: m itself changes and must have no
+ * other user, and where the objective has a reference, m's file is opened a second time for it. Durable: training.json says what is trained, checkpoint.bin how
+ * far; each is replaced whole. The same call after an interruption at any moment goes on, to the same bits; once done it changes nothing, m neither: open
+ * `output` for its result. All weights in one process: the same call goes on also with the m that it left changed, and with `overwrite` begins where it began;
+ * AGON_EINVAL where those weights were made in memory by a training before it and no checkpoint has them. Any other call trains m on as it is then. A reward
+ * head that m did not have it has after success only. `output` and the folders above it are made if need be. *summary (`summary` may be NULL) new: {"output",
+ * "kind": "peft|hf", "objective", "rows", "steps", "resumed_after", "id": SHA-256 of the result's values, "already_done"}; with small_loss also "selection":
+ * {"rows": of all batches, "kept": trained on, "disagreed": kept rows that the partner did not train on}, and with co_teach "partner": {"output": the folder
+ * `output`/partner, a PEFT adapter like the first, "id"}.
  * Where the dataset has adapters, one new adapter of lora_rank is trained for each of its names on the rows of that name, all in common steps over
  * one copy of m: each gets, bit for bit, what a training of it alone on those rows with these options gives, its steps counted in epochs of its own rows.
  * They lie in `output`/NAME, PEFT adapters; *summary has "adapters": [{"name", "output", "rows", "steps", "id", "selection"?}] for "id". AGON_EINVAL with
