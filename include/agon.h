@@ -694,7 +694,8 @@ AGON_API AGON_MUST_CHECK agon_status agon_experiment(agon_ctx *ctx, const char *
 
 /* Takes a GGUF file or Hugging Face folder into the cache folder as `name` (NULL: its file name without .gguf): every tensor and the
  * tokenizer are read and checked, then the files are hard-linked or copied, and appear whole or not at all. *json new: {"name", "path",
- * "id", "architecture", "parameters", "bytes", "chat_template"}. AGON_EINVAL: a bad name, or another model has it. */
+ * "id", "architecture", "parameters", "bytes", "chat_template"}; bytes 0: the same model was there. AGON_EINVAL: a bad name, or another
+ * model has it, be it by a file of its tokenizer, template or generation_config.json only. */
 AGON_API AGON_MUST_CHECK agon_status agon_import(agon_ctx *ctx, const char *path, const char *name, char **json);
 
 /* Writes a model. format "hf" (folder) or "gguf": with the adapter merged into it, dtype "f32", "f16", "bf16" (NULL: bf16),

@@ -179,6 +179,41 @@ static bool there(const char *path) {
     return file_exists(path) || folder_exists(path);
 }
 
+/* Whether a file of the source folder is the one that was taken in; neither has it: yes. */
+static agon_status same_member(importing *im, const char *name, bool *same) {
+    enum { LIMIT = 64 << 20 };
+    char mine[PATH_MAX + 64], theirs[PATH_MAX + 64], *a = NULL, *b = NULL;
+    size_t n_a = 0, n_b = 0;
+    snprintf(mine, sizeof mine, "%s/%s", im->source, name);
+    snprintf(theirs, sizeof theirs, "%s/%s", im->target, name);
+    *same = file_same(mine, theirs) || (!file_exists(mine) && !file_exists(theirs));
+    if (*same || !file_exists(mine) || !file_exists(theirs))
+        return AGON_OK;
+    agon_status s = file_read(im->ctx, mine, LIMIT, &a, &n_a);
+    if (!s)
+        s = file_read(im->ctx, theirs, LIMIT, &b, &n_b);
+    *same = !s && n_a == n_b && memcmp(a, b, n_a) == 0;
+    free(a);
+    free(b);
+    return s;
+}
+
+/* The id of a folder is that of its config and weights; the same weights behind another tokenizer or template are another model. */
+static agon_status check_members(importing *im) {
+    static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json",
+                                        "reward_scale.json"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        bool same = true;
+        agon_status s = same_member(im, names[i], &same);
+        if (s)
+            return s;
+        if (!same)
+            return ctx_fail(im->ctx, AGON_EINVAL, "'%s' is there already with another %s: give another --name, or delete %s", im->name,
+                            names[i], im->target);
+    }
+    return AGON_OK;
+}
+
 /* Another model under this name is refused; the same is fine. */
 static agon_status check_taken(importing *im) {
     weights *old = NULL;
@@ -192,7 +227,7 @@ static agon_status check_taken(importing *im) {
         s = ctx_fail(im->ctx, AGON_EINVAL, "another model is called '%s' already: give another --name, or delete %s", im->name,
                      im->target);
     weights_free(old);
-    return s;
+    return s || !folder_exists(im->source) ? s : check_members(im);
 }
 
 static agon_status make_paths(importing *im) {

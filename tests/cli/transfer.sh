@@ -65,6 +65,20 @@ same named_out cached_out
 run 0 "$agon" import plain.gguf --name mine
 run 4 "$agon" import merged_gguf --name mine
 says err "already"; one_sentence
+run 0 "$agon" import moved --name merged_hf --json
+says out '"bytes":0'
+cp -r moved retold
+sed 's/"bos_token"/"unk_token"/' moved/tokenizer_config.json >retold/tokenizer_config.json
+differ moved/tokenizer_config.json retold/tokenizer_config.json
+run 4 "$agon" import retold --name merged_hf
+says err "another tokenizer_config.json"; one_sentence
+cp moved/tokenizer_config.json retold/tokenizer_config.json
+printf '{{ "<|im_start|>" }}{{ "<|im_end|>" }}' >retold/chat_template.jinja
+run 4 "$agon" import retold --name merged_hf
+says err "another chat_template.jinja"; one_sentence
+run 0 "$agon" import retold --name retold --json
+says out '"chat_template":"chatml"'
+rm -r cache/agon/models/retold
 run 4 "$agon" import plain.gguf --name ../evil
 one_sentence
 head -c 50000 plain.gguf >cut.gguf
