@@ -28,11 +28,19 @@ static bool is_set(const json_t *o, const char *key) {
            !(json_is_array(v) && !json_array_size(v));
 }
 
-/* A reward head is the one module agon reads that is saved whole. */
+/* A reward head is the one module agon reads that is saved whole. PEFT names it by both names that classifiers have; a tensor of another
+ * module has no place (adapter_import_peft). */
 static bool saves_other_modules(const json_t *o) {
-    const json_t *list = json_object_get(o, "modules_to_save");
-    const char *name = json_array_size(list) == 1 ? json_string_value(json_array_get(list, 0)) : NULL;
-    return is_set(o, "modules_to_save") && !(name && strcmp(name, "score") == 0);
+    const json_t *list = json_object_get(o, "modules_to_save"), *item;
+    size_t i;
+    if (!is_set(o, "modules_to_save"))
+        return false;
+    json_array_foreach(list, i, item) {
+        const char *name = json_string_value(item);
+        if (!name || (strcmp(name, "score") != 0 && strcmp(name, "classifier") != 0))
+            return true;
+    }
+    return !json_is_array(list);
 }
 
 /* PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA take their first B A off the base's weights, or replace these: on the base as it is

@@ -90,6 +90,8 @@ static void peft__other_variants_are_refused_by_name(void **state) {
         {"use_dora", json_true(), AGON_EUNSUPPORTED, "use_dora"},
         {"rank_pattern", json_pack("{s:i}", "q_proj", 4), AGON_EUNSUPPORTED, "rank_pattern"},
         {"modules_to_save", json_pack("[s]", "lm_head"), AGON_EUNSUPPORTED, "modules_to_save"},
+        {"modules_to_save", json_pack("[s,s]", "score", "lm_head"), AGON_EUNSUPPORTED, "modules_to_save"},
+        {"modules_to_save", json_string("score"), AGON_EUNSUPPORTED, "modules_to_save"},
         {"alora_invocation_tokens", json_pack("[i,i]", 5, 6), AGON_EUNSUPPORTED, "alora_invocation_tokens"},
         {"layer_replication", json_pack("[[i,i],[i,i]]", 0, 2, 1, 2), AGON_EUNSUPPORTED, "layer_replication"},
         {"lora_bias", json_true(), AGON_EUNSUPPORTED, "lora_bias"},
@@ -115,6 +117,23 @@ static void peft__other_variants_are_refused_by_name(void **state) {
         weights *w = NULL;
         set_member(ctx, &f, cases[i].key, cases[i].value);
         assert_refused(ctx, peft_open(ctx, f.path, &info, &w), cases[i].status, f.path, cases[i].says);
+        fixture_remove(&f);
+    }
+    agon_ctx_free(ctx);
+}
+
+/* PEFT saves a sequence classifier under both names that its head may have. */
+static void peft__reward_heads_are_read_by_either_list(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    json_t *lists[] = {json_pack("[s]", "score"), json_pack("[s,s]", "classifier", "score")};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        fixture_folder f = example_folder(ctx);
+        peft_info info;
+        weights *w = NULL;
+        set_member(ctx, &f, "modules_to_save", lists[i]);
+        assert_ok(ctx, peft_open(ctx, f.path, &info, &w));
+        weights_free(w);
         fixture_remove(&f);
     }
     agon_ctx_free(ctx);
@@ -185,6 +204,7 @@ int main(void) {
         cmocka_unit_test(peft__comes_back),
         cmocka_unit_test(peft__rank_stabilised_scaling_becomes_alpha),
         cmocka_unit_test(peft__other_variants_are_refused_by_name),
+        cmocka_unit_test(peft__reward_heads_are_read_by_either_list),
         cmocka_unit_test(peft__unset_variants_are_read),
         cmocka_unit_test(peft__a_factor_without_its_partner_is_named),
         cmocka_unit_test(export_peft__unknown_modules_are_refused),
