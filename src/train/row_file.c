@@ -73,6 +73,8 @@ agon_status row_fail(agon_ctx *ctx, const row_file *f, size_t i, const char *for
 
 agon_status output_is_new(agon_ctx *ctx, const char *path) {
     struct stat st;
+    if (!path)
+        return ctx_fail(ctx, AGON_EINVAL, "the path to write is NULL");
     if (lstat(path, &st) != 0) {
         file_sweep_of(path);
         return AGON_OK;
