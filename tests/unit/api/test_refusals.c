@@ -1,8 +1,7 @@
 /* What a program may get wrong in a call: each is AGON_EINVAL with a sentence that names it, whatever the struct, the path or the number. */
-#include "test.h"
+#include "weights_fixtures.h"
 #include <math.h>
 #include <stdint.h>
-#include <unistd.h>
 
 static void assert_same_file(const char *a, const char *b, const char *name) {
     char path[2][256], bytes[2][65536];
@@ -23,7 +22,8 @@ typedef struct fixture {
     agon_ctx *ctx;
     agon_model *m;
     agon_dataset *d;
-    char folder[64], path[80], output[80];
+    fixture_folder folder;
+    char path[80], output[80];
 } fixture;
 
 static int setup(void **state) {
@@ -32,10 +32,9 @@ static int setup(void **state) {
     f->ctx = test_ctx(1, NULL);
     golden_path(model, "tiny-text.gguf");
     assert_ok(f->ctx, agon_model_open(f->ctx, model, NULL, &f->m));
-    strcpy(f->folder, "/tmp/agon-refusals-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
-    snprintf(f->path, sizeof f->path, "%s/rows.jsonl", f->folder);
-    snprintf(f->output, sizeof f->output, "%s/output", f->folder);
+    f->folder = fixture_folder_new();
+    snprintf(f->path, sizeof f->path, "%s/rows.jsonl", f->folder.path);
+    snprintf(f->output, sizeof f->output, "%s/output", f->folder.path);
     FILE *file = fopen(f->path, "w");
     fputs("{\"prompt\":\"one\",\"completion\":\"two\"}\n{\"prompt\":\"two\",\"completion\":\"three\"}\n", file);
     fclose(file);
@@ -46,9 +45,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     fixture *f = *state;
-    char command[96];
-    snprintf(command, sizeof command, "rm -r %s", f->folder);
-    assert_int_equal(system(command), 0);
+    fixture_remove(&f->folder);
     agon_dataset_free(f->d);
     agon_model_free(f->m);
     agon_ctx_free(f->ctx);
@@ -145,7 +142,7 @@ static void samples__beyond_counting_are_refused(void **state) {
     agon_online_options o = agon_online_options_default();
     t.lora_rank = 2;
     char rounds[96];
-    snprintf(rounds, sizeof rounds, "%s/rounds", f->folder);
+    snprintf(rounds, sizeof rounds, "%s/rounds", f->folder.path);
     o.prompts = SIZE_MAX;
     refused(agon_train_online(f->ctx, f->m, "grpo", rounds, &t, &o, NULL), "prompts is more than 16777216 samples");
     o.prompts = 4;
@@ -233,8 +230,8 @@ static agon_status stop_at(void *arg, const agon_train_progress *p) {
 static void trainings__stop_where_on_step_asks(void **state) {
     fixture *f = *state;
     char output[96], checkpoint[128], whole[96], *text = NULL;
-    snprintf(output, sizeof output, "%s/stopped", f->folder);
-    snprintf(whole, sizeof whole, "%s/whole", f->folder);
+    snprintf(output, sizeof output, "%s/stopped", f->folder.path);
+    snprintf(whole, sizeof whole, "%s/whole", f->folder.path);
     snprintf(checkpoint, sizeof checkpoint, "%s/checkpoint.bin", output);
     agon_train_options t = agon_train_options_default();
     stop s = {2, AGON_EINVAL};
@@ -285,8 +282,8 @@ static void trainings__need_what_their_own_settings_say(void **state) {
     static const char *const words[] = {"squared.jsonl:1: reward is missing; rm-pointwise needs it", "squared.jsonl:1: label is missing; rm-pointwise needs it"};
     static const char *const squared[] = {"squared=1"};
     char path[96], output[96];
-    snprintf(path, sizeof path, "%s/squared.jsonl", f->folder);
-    snprintf(output, sizeof output, "%s/squared", f->folder);
+    snprintf(path, sizeof path, "%s/squared.jsonl", f->folder.path);
+    snprintf(output, sizeof output, "%s/squared", f->folder.path);
     for (int k = 0; k < 2; k++) { /* labels trained as rewards, and rewards as labels */
         agon_dataset_options read = agon_dataset_options_default();
         agon_train_options t = agon_train_options_default();

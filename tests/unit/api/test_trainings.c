@@ -1,10 +1,10 @@
 /* Several trainings with one model: what it holds between them. */
-#include "test.h"
-#include <unistd.h>
+#include "weights_fixtures.h"
 
 typedef struct fixture {
     agon_ctx *ctx;
-    char model[2048], folder[64];
+    char model[2048];
+    fixture_folder folder;
     agon_tokenizer *tokenizer;
     agon_model *m; /* opened anew for each test */
 } fixture;
@@ -13,8 +13,7 @@ static int setup(void **state) {
     fixture *f = calloc(1, sizeof *f);
     f->ctx = test_ctx(1, NULL);
     golden_path(f->model, "tiny-text.gguf");
-    strcpy(f->folder, "/tmp/agon-trainings-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
+    f->folder = fixture_folder_new();
     assert_ok(f->ctx, agon_tokenizer_open(f->ctx, f->model, NULL, &f->tokenizer));
     assert_ok(f->ctx, agon_model_open(f->ctx, f->model, NULL, &f->m));
     *state = f;
@@ -23,9 +22,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     fixture *f = *state;
-    char command[96];
-    snprintf(command, sizeof command, "rm -r %s", f->folder);
-    assert_int_equal(system(command), 0);
+    fixture_remove(&f->folder);
     agon_model_free(f->m);
     agon_tokenizer_free(f->tokenizer);
     agon_ctx_free(f->ctx);
@@ -46,7 +43,7 @@ enum { N_KINDS = sizeof kinds / sizeof *kinds };
 static agon_dataset *open_rows(const fixture *f, const char *objective, const char *rows) {
     char path[128];
     agon_dataset *d = NULL;
-    snprintf(path, sizeof path, "%s/%s.jsonl", f->folder, objective);
+    snprintf(path, sizeof path, "%s/%s.jsonl", f->folder.path, objective);
     FILE *file = fopen(path, "w");
     fputs(rows, file);
     fclose(file);
@@ -55,7 +52,7 @@ static agon_dataset *open_rows(const fixture *f, const char *objective, const ch
 }
 
 static char *output_in(const fixture *f, const char *name, char *out) {
-    snprintf(out, 128, "%s/%s", f->folder, name);
+    snprintf(out, 128, "%s/%s", f->folder.path, name);
     return out;
 }
 
@@ -96,7 +93,7 @@ static agon_status stop_at(void *arg, const agon_train_progress *p) {
 
 static void assert_same_result(const fixture *f, const char *a, const char *b) {
     char command[512];
-    snprintf(command, sizeof command, "cmp %s/%s/model.safetensors %s/%s/model.safetensors", f->folder, a, f->folder, b);
+    snprintf(command, sizeof command, "cmp %s/%s/model.safetensors %s/%s/model.safetensors", f->folder.path, a, f->folder.path, b);
     if (system(command) != 0)
         fail_msg("%s and %s differ", a, b);
 }
@@ -192,9 +189,8 @@ static void trainings__after_another_go_on_from_a_checkpoint_only(void **state) 
             refuse_in(f, f->m, second, "second", &t, AGON_EINTERRUPTED, "");
         t.on_step = NULL;
         train_in(f, f->m, second, i ? "second" : "whole-second", &t, i ? "\"resumed_after\":2" : "\"resumed_after\":0");
-        if (i == 0) {
+        if (i == 0)
             open_anew(f);
-        }
     }
     assert_same_result(f, "whole-second", "second");
     t.on_step = stop_at;
@@ -219,13 +215,13 @@ static void trainings__are_told_apart_by_their_tokens(void **state) {
     t.lora_rank = 2;
     of[0] = open_rows(f, "sft", "{\"messages\":[{\"role\":\"user\",\"content\":\"one\"},{\"role\":\"assistant\",\"content\":\"two\"}]}\n");
     assert_ok(f->ctx, agon_tokenizer_open(f->ctx, f->model, "zephyr", &other));
-    snprintf(path, sizeof path, "%s/sft.jsonl", f->folder);
+    snprintf(path, sizeof path, "%s/sft.jsonl", f->folder.path);
     assert_ok(f->ctx, agon_dataset_open(f->ctx, other, path, "sft", 0, &of[1]));
     train_in(f, f->m, of[0], "told", &t, "\"already_done\":false");
     refuse_in(f, f->m, of[1], "told", &t, AGON_EINVAL, "on other tokens of the same data");
     train_in(f, f->m, of[0], "told", &t, "\"already_done\":true");
-    snprintf(command, sizeof command, "sed -i '/^  \"tokens\": /d' %s/told/training.json && ! grep -q '\"tokens\"' %s/told/training.json", f->folder,
-             f->folder);
+    snprintf(command, sizeof command, "sed -i '/^  \"tokens\": /d' %s/told/training.json && ! grep -q '\"tokens\"' %s/told/training.json", f->folder.path,
+             f->folder.path);
     assert_int_equal(system(command), 0);
     train_in(f, f->m, of[0], "told", &t, "\"already_done\":true");
     for (int i = 0; i < 2; i++)
@@ -247,7 +243,7 @@ static void models__have_a_reward_head_only_after_it_was_trained(void **state) {
     for (int i = 0; i < 2; i++)
         assert_ok(f->ctx, agon_model_open(f->ctx, f->model, NULL, &others[i]));
     assert_false(agon_has_reward(f->m, NULL));
-    assert_int_equal(agon_train(f->ctx, f->m, d, f->folder, &t, NULL), AGON_EINVAL); /* it holds the rows' file */
+    assert_int_equal(agon_train(f->ctx, f->m, d, f->folder.path, &t, NULL), AGON_EINVAL); /* it holds the rows' file */
     assert_false(agon_has_reward(f->m, NULL));
     t.on_step = stop_at;
     for (int i = 0; i < 2; i++) {
@@ -303,7 +299,7 @@ static void adapters__tell_their_head_and_dimensions(void **state) {
     read.n_dimensions = 2;
     agon_dataset_free(open_rows(f, "sft", "{\"prompt\":\"one\",\"completion\":\"two\",\"dimension\":\"helpful\"}\n"
                                           "{\"prompt\":\"two\",\"completion\":\"three\",\"dimension\":\"harmless\"}\n"));
-    snprintf(path, sizeof path, "%s/sft.jsonl", f->folder);
+    snprintf(path, sizeof path, "%s/sft.jsonl", f->folder.path);
     assert_ok(f->ctx, agon_dataset_open_with(f->ctx, f->tokenizer, path, "sft", &read, &d));
     t.vectors = 1;
     t.batch_rows = 2;

@@ -1,5 +1,5 @@
 /* Two contexts, each in a thread of its own, share a model (also run under TSan, scripts/test). */
-#include "test.h"
+#include "weights_fixtures.h"
 #include <pthread.h>
 
 enum { N_CONTEXTS = 2 };
@@ -51,15 +51,14 @@ static void adapters__trained_in_two_threads_are_those_trained_alone(void **stat
     (void)state;
     enum { MOST = 1 << 17 };
     static char bytes[2 * N_CONTEXTS][MOST];
-    char folder[64] = "/tmp/agon-two-contexts-XXXXXX", command[96], rows[96], outputs[2 * N_CONTEXTS][96], model[2048];
+    const fixture_folder folder = fixture_folder_new();
+    char rows[256], outputs[2 * N_CONTEXTS][96], model[2048];
     worker w[2 * N_CONTEXTS];
     pthread_t threads[N_CONTEXTS];
     pthread_barrier_t start;
     agon_model *models[2] = {NULL}; /* one for those alone, one that is shared */
     agon_ctx *ctx = test_ctx(1, NULL);
-    assert_non_null(mkdtemp(folder));
-    snprintf(rows, sizeof rows, "%s/rows.jsonl", folder);
-    FILE *file = fopen(rows, "w");
+    FILE *file = fopen(fixture_path(rows, &folder, "rows.jsonl"), "w");
     fputs("{\"prompt\":\"one\",\"completion\":\"two\"}\n{\"prompt\":\"two\",\"completion\":\"three\"}\n", file);
     fclose(file);
     assert_int_equal(pthread_barrier_init(&start, NULL, N_CONTEXTS), 0);
@@ -67,7 +66,7 @@ static void adapters__trained_in_two_threads_are_those_trained_alone(void **stat
         assert_ok(ctx, agon_model_open(ctx, golden_path(model, "tiny-text.gguf"), NULL, &models[i]));
     for (int i = 0; i < 2 * N_CONTEXTS; i++) {
         const bool alone = i < N_CONTEXTS;
-        snprintf(outputs[i], sizeof outputs[i], "%s/%d", folder, i);
+        snprintf(outputs[i], sizeof outputs[i], "%s/%d", folder.path, i);
         w[i] = (worker){models[!alone], rows, outputs[i], (uint64_t)(i % N_CONTEXTS), alone ? NULL : &start, ""};
         if (alone)
             work(&w[i]);
@@ -87,8 +86,7 @@ static void adapters__trained_in_two_threads_are_those_trained_alone(void **stat
         agon_model_free(models[i]);
     pthread_barrier_destroy(&start);
     agon_ctx_free(ctx);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    assert_int_equal(system(command), 0);
+    fixture_remove(&folder);
 }
 
 int main(void) {
