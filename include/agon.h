@@ -75,9 +75,10 @@ typedef struct agon_ctx_options {
 
 AGON_API agon_ctx_options agon_ctx_options_default(void);
 
-/* Makes a context: error message, worker threads, CPU path. *out is new; free with agon_ctx_free.
- * AGON_EINVAL: another struct_size or number of threads, unknown or absent cpu path, unknown numerics, no limit of memory. AGON_ENOMEM. `options` may be NULL. On failure there is
- * no context to ask, so the reason is written to `reason` [reason_size] when it is not NULL. */
+/* Makes a context: error message, worker threads, CPU path. *out is new; free with agon_ctx_free. AGON_EINVAL:
+ * another struct_size or number of threads, unknown or absent cpu path, unknown numerics, no limit of memory.
+ * AGON_ENOMEM. `options` may be NULL. On failure there is no context to ask, so the reason is written to `reason`
+ * [reason_size] when it is not NULL. */
 AGON_API AGON_MUST_CHECK agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out,
                                                   char *reason, size_t reason_size);
 AGON_API void agon_ctx_free(agon_ctx *ctx);
@@ -105,12 +106,14 @@ AGON_API AGON_MUST_CHECK agon_status agon_tokenizer_open(agon_ctx *ctx, const ch
                                                          const char *chat_template, agon_tokenizer **out);
 AGON_API void agon_tokenizer_free(agon_tokenizer *t);
 
-/* Ids of text[n]. parse_special: "<|im_end|>" and the like (the chat template's turn tokens too) become their tokens, else they stay text; with_bos: BOS first
- * where the model's files ask for one. Bytes that are not UTF-8 are encoded one by one. *ids new (agon_tokens_free), never NULL. */
+/* Ids of text[n]. parse_special: "<|im_end|>" and the like (the chat template's turn tokens too) become their
+ * tokens, else they stay text; with_bos: BOS first where the model's files ask for one. Bytes that are not UTF-8 are
+ * encoded one by one. *ids new (agon_tokens_free), never NULL. */
 AGON_API AGON_MUST_CHECK agon_status agon_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const char *text,
                                                    size_t n, bool parse_special, bool with_bos,
                                                    int32_t **ids, size_t *n_ids);
-/* Bytes of the ids, which may end inside a character; *text new (agon_text_free), NUL-terminated; *n without the NUL. */
+/* Bytes of the ids, which may end inside a character; *text new (agon_text_free), NUL-terminated; *n without the
+ * NUL. */
 AGON_API AGON_MUST_CHECK agon_status agon_detokenize(agon_ctx *ctx, const agon_tokenizer *t, const int32_t *ids,
                                                      size_t n_ids, bool show_special, char **text, size_t *n);
 
@@ -120,8 +123,8 @@ typedef struct agon_message {
 } agon_message;
 
 /* A conversation in the model's chat template, with the opening of an answer at the end when `open_answer`. Special
- * strings inside content stay text, those of the template's turn tokens too where the file does not call them special. *mask, when
- * mask is not NULL: new (free with agon_text_free), one byte a token, 1 on answers. */
+ * strings inside content stay text, those of the template's turn tokens too where the file does not call them
+ * special. *mask, when mask is not NULL: new (free with agon_text_free), one byte a token, 1 on answers. */
 AGON_API AGON_MUST_CHECK agon_status agon_chat_tokenize(agon_ctx *ctx, const agon_tokenizer *t,
                                                         const agon_message *messages, size_t n_messages,
                                                         bool open_answer, int32_t **ids, size_t *n_ids, char **mask);
@@ -148,27 +151,30 @@ AGON_API AGON_MUST_CHECK agon_status agon_model_open(agon_ctx *ctx, const char *
 AGON_API void agon_model_free(agon_model *m);
 /* Borrowed until agon_model_free. */
 AGON_API const agon_tokenizer *agon_model_tokenizer(const agon_model *m);
-/* {"path", "id", "architecture", "layers", "width", "heads", "kv_heads", "vocabulary", "context",
- * "tied_embeddings", "chat_template", "dtype"}; *json new. "context" is what the model is run on: no more than its sliding window where
+/* {"path", "id", "architecture", "layers", "width", "heads", "kv_heads", "vocabulary", "context", "tied_embeddings",
+ * "chat_template", "dtype"}; *json new. "context" is what the model is run on: no more than its sliding window where
  * it has one, since up to the window it attends to everything. Reads every byte for the id. */
 AGON_API AGON_MUST_CHECK agon_status agon_model_describe(agon_ctx *ctx, const agon_model *m, char **json);
 
-/* A PEFT folder (LoRA) for this model, or a version of a workspace: "quickstart.agon:3fa9c1" (id or its beginning), "quickstart.agon" for
- * the latest promoted one. NULL: the base, *out NULL. *out new; free before the model. AGON_EINVAL: a version that sits on another base. */
+/* A PEFT folder (LoRA) for this model, or a version of a workspace: "quickstart.agon:3fa9c1" (id or its beginning),
+ * "quickstart.agon" for the latest promoted one. NULL: the base, *out NULL. *out new; free before the model.
+ * AGON_EINVAL: a version that sits on another base. */
 AGON_API AGON_MUST_CHECK agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *folder,
                                                        agon_adapter **out);
 AGON_API void agon_adapter_free(agon_adapter *a);
-/* The dimensions an adapter was trained for (Panacea, agon train --dimensions): how many, and the i-th's name (NULL after the last; borrowed).
- * 0: it takes no preference vector. Such an adapter opens at the even vector. */
+/* The dimensions an adapter was trained for (Panacea, agon train --dimensions): how many, and the i-th's name (NULL
+ * after the last; borrowed). 0: it takes no preference vector. Such an adapter opens at the even vector. */
 AGON_API size_t agon_adapter_n_dimensions(const agon_adapter *a);
 AGON_API const char *agon_adapter_dimension(const agon_adapter *a, size_t i);
-/* The adapter at a preference vector [n]: numbers from 0 on that sum to 1, one a dimension. *out new; `a` stays as it is, so one batch of
- * requests may use several vectors. AGON_EINVAL says what is wrong with the vector; AGON_ENOMEM. */
+/* The adapter at a preference vector [n]: numbers from 0 on that sum to 1, one a dimension. *out new; `a` stays as
+ * it is, so one batch of requests may use several vectors. AGON_EINVAL says what is wrong with the vector;
+ * AGON_ENOMEM. */
 AGON_API AGON_MUST_CHECK agon_status agon_adapter_at(agon_ctx *ctx, const agon_adapter *a, const double *preference, size_t n,
                                                      agon_adapter **out);
 
-/* Contexts (a deployment, a group of users, one user) weigh an adapter's dimensions in their own way. Each has a preference vector: the
- * projection onto the simplex of base + its offset; a context that was never seen has the base. */
+/* Contexts (a deployment, a group of users, one user) weigh an adapter's dimensions in their own way. Each has a
+ * preference vector: the projection onto the simplex of base + its offset; a context that was never seen has the
+ * base. */
 typedef struct agon_contexts_options {
     size_t struct_size;
     double prior;       /* standard deviation of each entry of an offset: the smaller, the more pairs it takes to leave the base */
@@ -178,13 +184,16 @@ typedef struct agon_contexts_options {
     size_t n_dimensions;
 } agon_contexts_options;
 AGON_API agon_contexts_options agon_contexts_options_default(void); /* prior 0.5 */
-/* Fits the vectors of the contexts to pairs, rows of the JSONL file `from`: {"context": NAME, "chosen_rewards", "rejected_rewards": a number for each
- * dimension, as a list or {dimension: number}, "source": who supplied the pair (else "unknown")}. Rewards are standardised per dimension over
- * all pairs; a context's offset maximises sum log sigmoid(vector . (chosen - rejected)) with a Gaussian prior to the base. `to` is written whole or
- * not at all, never over a file; *json new, its content: {"format", "dimensions": [names] or null, "base", "prior", "scale": {"mean", "deviation"}, "pairs",
- * "contexts": {NAME: {"vector", "offset", "pairs", "sources": {NAME: n}, "log_likelihood", "base_log_likelihood": sums in nats, "held_out": {"pairs",
- * "right", "base_right": shares ranked rightly in five-fold cross-validation} or null for one pair}}}. AGON_EINVAL, AGON_EFORMAT name file and line: no
- * context, dimensions missing or not finite, two equal sides; or the dimension that does not vary. `options` may be NULL. */
+/* Fits the vectors of the contexts to pairs, rows of the JSONL file `from`: {"context": NAME, "chosen_rewards",
+ * "rejected_rewards": a number for each dimension, as a list or {dimension: number}, "source": who supplied the pair
+ * (else "unknown")}. Rewards are standardised per dimension over all pairs; a context's offset maximises sum log
+ * sigmoid(vector . (chosen - rejected)) with a Gaussian prior to the base. `to` is written whole or not at all,
+ * never over a file; *json new, its content: {"format", "dimensions": [names] or null, "base", "prior", "scale":
+ * {"mean", "deviation"}, "pairs", "contexts": {NAME: {"vector", "offset", "pairs", "sources": {NAME: n},
+ * "log_likelihood", "base_log_likelihood": sums in nats, "held_out": {"pairs", "right", "base_right": shares ranked
+ * rightly in five-fold cross-validation} or null for one pair}}}. AGON_EINVAL, AGON_EFORMAT name file and line: no
+ * context, dimensions missing or not finite, two equal sides; or the dimension that does not vary. `options` may be
+ * NULL. */
 AGON_API AGON_MUST_CHECK agon_status agon_contexts_fit(agon_ctx *ctx, const char *from, const agon_contexts_options *options, const char *to,
                                                        char **json);
 /* Opens such a file. *out new. AGON_ENOTFOUND, AGON_EFORMAT. */
@@ -193,14 +202,16 @@ AGON_API AGON_MUST_CHECK agon_status agon_contexts_open(agon_ctx *ctx, const cha
 AGON_API void agon_contexts_free(agon_contexts *c);
 AGON_API size_t agon_contexts_n_dimensions(const agon_contexts *c);
 AGON_API bool agon_contexts_has(const agon_contexts *c, const char *context); /* whether there were pairs of it */
-/* The vector of a context, to vector [agon_contexts_n_dimensions]: for agon_adapter_at. `context` NULL or one without pairs: the base. `base` [n_base]:
- * another base than the file's; 0: that of the file. `a`: the adapter it is for, NULL where there is none to compare with. AGON_EINVAL: the
- * adapter's dimensions are others, by number, name or order; or no base. */
+/* The vector of a context, to vector [agon_contexts_n_dimensions]: for agon_adapter_at. `context` NULL or one
+ * without pairs: the base. `base` [n_base]: another base than the file's; 0: that of the file. `a`: the adapter it
+ * is for, NULL where there is none to compare with. AGON_EINVAL: the adapter's dimensions are others, by number,
+ * name or order; or no base. */
 AGON_API AGON_MUST_CHECK agon_status agon_contexts_vector(agon_ctx *ctx, const agon_contexts *c, const agon_adapter *a, const char *context,
                                                           const double *base, size_t n_base, double *vector);
 
-/* Rewarded soup: the weights of n adapters of m, two or more, interpolated by `weights` [n], which sum to 1, into a PEFT folder `output` that must
- * not exist. Exact: dW = sum weights_i dW_i, its rank the sum of theirs. *json new: {"path", "rank", "id"}. AGON_EINVAL. */
+/* Rewarded soup: the weights of n adapters of m, two or more, interpolated by `weights` [n], which sum to 1, into a
+ * PEFT folder `output` that must not exist. Exact: dW = sum weights_i dW_i, its rank the sum of theirs. *json new:
+ * {"path", "rank", "id"}. AGON_EINVAL. */
 AGON_API AGON_MUST_CHECK agon_status agon_soup(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *adapters, const double *weights,
                                                size_t n, const char *output, char **json);
 
@@ -226,9 +237,10 @@ typedef struct agon_score_result {
     size_t n_top;
 } agon_score_result;
 
-/* Scores n requests; log_probs are of log_softmax(logits / temperature), temperature 0.0001 to 1e6, 0 means 1. A result
- * does not depend on the other requests. results [n]: each new (agon_score_result_free); all zero on failure. AGON_EINVAL
- * names a request (from 1) that is empty, longer than the model's context or has a token outside the vocabulary. adapter NULL: the base. */
+/* Scores n requests; log_probs are of log_softmax(logits / temperature), temperature 0.0001 to 1e6, 0 means 1. A
+ * result does not depend on the other requests. results [n]: each new (agon_score_result_free); all zero on failure.
+ * AGON_EINVAL names a request (from 1) that is empty, longer than the model's context or has a token outside the
+ * vocabulary. adapter NULL: the base. */
 AGON_API AGON_MUST_CHECK agon_status agon_score(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
                                                 const agon_score_request *requests, size_t n, double temperature,
                                                 size_t n_top, agon_score_result *results);
@@ -240,28 +252,31 @@ typedef struct agon_reward_result {
     size_t n_tokens;
 } agon_reward_result;
 
-/* Whether the adapter (else the model) has a reward head: a folder of agon train bt, plackett-luce, rm-pointwise, prm or cloud, or any
- * sequence classifier of one label. */
+/* Whether the adapter (else the model) has a reward head: a folder of agon train bt, plackett-luce, rm-pointwise,
+ * prm or cloud, or any sequence classifier of one label. */
 AGON_API bool agon_has_reward(const agon_model *m, const agon_adapter *adapter);
 /* Rewards of n completions; the completion should end with its end token, as in training. results [n]: each new
- * (agon_reward_result_free); all zero on failure. AGON_EINVAL: no reward head, no completion, or a request as in agon_score. */
+ * (agon_reward_result_free); all zero on failure. AGON_EINVAL: no reward head, no completion, or a request as in
+ * agon_score. */
 AGON_API AGON_MUST_CHECK agon_status agon_reward(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
                                                  const agon_score_request *requests, size_t n, agon_reward_result *results);
 AGON_API void agon_reward_result_free(agon_reward_result *r);
-/* One reward of several reward models, adapters of m with a head each, for n completions. With two or more, each member's reward is first brought
- * to its own scale: less the mean and over the standard deviation of its rewards on what it was trained on, which goes with a head wherever it is saved.
- * rule: "mean" (NULL), "wco" the least, "uwo" mean - strength * variance, "lcb" mean - strength * standard deviation (Coste et al. 2023,
- * 2310.02743); strength below 0: 0.5 for uwo, 1 for lcb; the others have none. rewards [n]; member_rewards [n_members, n] on the common scale, or NULL. AGON_EINVAL: a
- * member without head or without scale, an unknown rule, a strength of a rule without one; else as agon_reward. */
+/* One reward of several reward models, adapters of m with a head each, for n completions. With two or more, each
+ * member's reward is first brought to its own scale: less the mean and over the standard deviation of its rewards on
+ * what it was trained on, which goes with a head wherever it is saved. rule: "mean" (NULL), "wco" the least, "uwo"
+ * mean - strength * variance, "lcb" mean - strength * standard deviation (Coste et al. 2023, 2310.02743); strength
+ * below 0: 0.5 for uwo, 1 for lcb; the others have none. rewards [n]; member_rewards [n_members, n] on the common
+ * scale, or NULL. AGON_EINVAL: a member without head or without scale, an unknown rule, a strength of a rule without
+ * one; else as agon_reward. */
 AGON_API AGON_MUST_CHECK agon_status agon_reward_ensemble(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *members,
                                                           size_t n_members, const char *rule, double strength,
                                                           const agon_score_request *requests, size_t n, double *rewards,
                                                           double *member_rewards);
-/* How far apart the members are about completion i, the standard deviation of their rewards, from member_rewards [n_members, n] of
- * agon_reward_ensemble; neither n_members nor n is 0, and i is below n. */
+/* How far apart the members are about completion i, the standard deviation of their rewards, from member_rewards
+ * [n_members, n] of agon_reward_ensemble; neither n_members nor n is 0, and i is below n. */
 AGON_API double agon_reward_disagreement(const double *member_rewards, size_t n_members, size_t n, size_t i);
-/* The response with a critique after it, "RESPONSE\n\nCritique: CRITIQUE", as reward models that were trained on rows with critiques read
- * both. *text new (agon_text_free). */
+/* The response with a critique after it, "RESPONSE\n\nCritique: CRITIQUE", as reward models that were trained on
+ * rows with critiques read both. *text new (agon_text_free). */
 AGON_API AGON_MUST_CHECK agon_status agon_critique_join(agon_ctx *ctx, const char *response, const char *critique, char **text);
 
 /* ---- generation -------------------------------------------------------------------------------------- */
@@ -288,8 +303,8 @@ typedef struct agon_sampling {
                                max_tokens or a stop text. n_allowed 0: any */
     size_t n_allowed;
 } agon_sampling;
-/* Temperature 1, nothing cut, 256 tokens. Order of the steps: logit_bias, penalties, allowed, temperature, top_k, top_p, min_p. None
- * of them changes a log_prob, which is always of the whole distribution. */
+/* Temperature 1, nothing cut, 256 tokens. Order of the steps: logit_bias, penalties, allowed, temperature, top_k,
+ * top_p, min_p. None of them changes a log_prob, which is always of the whole distribution. */
 AGON_API agon_sampling agon_sampling_default(void);
 
 typedef struct agon_generate_request {
@@ -327,36 +342,39 @@ typedef struct agon_generate_options {
     /* When a sample is complete, in no promised order: its place in `out` is filled. NULL: none. */
     void (*on_done)(void *arg, size_t request, size_t sample);
     void *arg;
-    /* Asked on the caller's thread before each token of a sample, for grammars and the like: may_follow [n_vocabulary] is all 1, set
-     * to 0 what may not come after the answer's tokens [n_tokens] so far. It must depend on these alone. Nothing left is AGON_EINVAL.
-     * NULL: none. */
+    /* Asked on the caller's thread before each token of a sample, for grammars and the like: may_follow
+     * [n_vocabulary] is all 1, set to 0 what may not come after the answer's tokens [n_tokens] so far. It must
+     * depend on these alone. Nothing left is AGON_EINVAL. NULL: none. */
     void (*mask)(void *arg, size_t request, size_t sample, const int32_t *tokens, size_t n_tokens, uint8_t *may_follow,
                  size_t n_vocabulary);
 } agon_generate_options;
 AGON_API agon_generate_options agon_generate_options_default(void);
 
 /* Samples all requests in one continuous batch. out [sum of n_samples], request after request; each new
- * (agon_completion_free), all zero on failure. A sample depends on its prompt, seed, number and sampling only, not on the
- * other requests, the batch or the threads. AGON_EINVAL names the request (from 1) where there are several: empty prompt, longer than the
- * model's context, option out of range, a token outside the vocabulary. AGON_EINTERRUPTED after agon_interrupt. `options` may be NULL. */
+ * (agon_completion_free), all zero on failure. A sample depends on its prompt, seed, number and sampling only, not
+ * on the other requests, the batch or the threads. AGON_EINVAL names the request (from 1) where there are several:
+ * empty prompt, longer than the model's context, option out of range, a token outside the vocabulary.
+ * AGON_EINTERRUPTED after agon_interrupt. `options` may be NULL. */
 AGON_API AGON_MUST_CHECK agon_status agon_generate(agon_ctx *ctx, const agon_model *m,
                                                    const agon_generate_request *requests, size_t n,
                                                    const agon_generate_options *options, agon_completion *out);
 
 /* ---- objectives and training ------------------------------------------------------------------------- */
 
-/* An objective on numbers: the request and answer of `agon loss` (docs/cli.md). settings [n_settings]: "beta=0.1". *answer new. AGON_ENOTFOUND:
- * no such objective; AGON_EINVAL names the row or option and the nearest known name. */
+/* An objective on numbers: the request and answer of `agon loss` (docs/cli.md). settings [n_settings]: "beta=0.1".
+ * *answer new. AGON_ENOTFOUND: no such objective; AGON_EINVAL names the row or option and the nearest known name. */
 AGON_API AGON_MUST_CHECK agon_status agon_loss_json(agon_ctx *ctx, const char *objective,
                                                     const char *const *settings, size_t n_settings,
                                                     const char *request, size_t n, char **answer);
 /* [{"name", "summary", "options": [{"name", "default", "min", "max", "help"}]}]; *json new. */
 AGON_API AGON_MUST_CHECK agon_status agon_objectives(agon_ctx *ctx, char **json);
 
-/* Rows to train on, as exact tokens and masks. *out new; `t` must outlive it. JSONL rows: {"text"}; {"messages"}; {"prompt", "completion"} (+ "label",
- * "weight", "reward", "advantage"); {"prompt", "chosen", "rejected"}; {"prompt", "completions", "rewards" or "advantages"}; with "spans", "log_probs" at sampling and critiques: docs/cli.md. Texts are raw,
- * lists of {"role", "content"} go through the chat template. max_length: tokens of prompt and response, 0 = no limit; longer responses are
- * cut, which n_truncated counts; a prompt that fills it, or sides that are equal when cut, make a bad row. AGON_EINVAL, AGON_EFORMAT name file and line. */
+/* Rows to train on, as exact tokens and masks. *out new; `t` must outlive it. JSONL rows: {"text"}; {"messages"};
+ * {"prompt", "completion"} (+ "label", "weight", "reward", "advantage"); {"prompt", "chosen", "rejected"};
+ * {"prompt", "completions", "rewards" or "advantages"}; with "spans", "log_probs" at sampling and critiques:
+ * docs/cli.md. Texts are raw, lists of {"role", "content"} go through the chat template. max_length: tokens of
+ * prompt and response, 0 = no limit; longer responses are cut, which n_truncated counts; a prompt that fills it, or
+ * sides that are equal when cut, make a bad row. AGON_EINVAL, AGON_EFORMAT name file and line. */
 typedef struct agon_dataset agon_dataset;
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_open(agon_ctx *ctx, const agon_tokenizer *t, const char *path,
                                                        const char *objective, size_t max_length, agon_dataset **out);
@@ -373,9 +391,11 @@ typedef struct agon_dataset_options {
     size_t n_settings;
 } agon_dataset_options;
 AGON_API agon_dataset_options agon_dataset_options_default(void);
-/* The same with options (NULL: the defaults). A row without the fields its objective needs, a completion that is empty or white space only, a pair whose sides are
- * equal (also after cutting), a prompt that leaves no room, a label or weight out of range, a reward that is not finite, a group of the wrong size, equal completions with unequal rewards in a ranking, another dimension or adapter: named by file and line, or counted. AGON_EINVAL too where a
- * dimension or adapter has no rows. */
+/* The same with options (NULL: the defaults). A row without the fields its objective needs, a completion that is
+ * empty or white space only, a pair whose sides are equal (also after cutting), a prompt that leaves no room, a
+ * label or weight out of range, a reward that is not finite, a group of the wrong size, equal completions with
+ * unequal rewards in a ranking, another dimension or adapter: named by file and line, or counted. AGON_EINVAL too
+ * where a dimension or adapter has no rows. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const char *path,
                                                             const char *objective, const agon_dataset_options *options,
                                                             agon_dataset **out);
@@ -385,52 +405,63 @@ typedef struct agon_pair {
     size_t n_prompt;
     const agon_completion *chosen, *rejected; /* their tokens count, nothing else is read */
 } agon_pair;
-/* Pairs in memory, for dpo and the other objectives on pairs: what was sampled is what is trained on, without a file and without encoding its
- * text again (an answer that was cut short gets no end token). pairs [n] are copied. *out new; `t` must outlive it. AGON_ENOTFOUND: no such
- * objective; AGON_EINVAL: it does not take pairs alone, there are none, or names the pair (from 1) with an empty side or two equal ones. */
+/* Pairs in memory, for dpo and the other objectives on pairs: what was sampled is what is trained on, without a file
+ * and without encoding its text again (an answer that was cut short gets no end token). pairs [n] are copied. *out
+ * new; `t` must outlive it. AGON_ENOTFOUND: no such objective; AGON_EINVAL: it does not take pairs alone, there are
+ * none, or names the pair (from 1) with an empty side or two equal ones. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_from_pairs(agon_ctx *ctx, const agon_tokenizer *t, const agon_pair *pairs, size_t n,
                                                              const char *objective, agon_dataset **out);
-/* What was sampled and what it is worth, as rows for any objective that learns from samples, without a file: for dpo and the like the best and
- * the worst answer to each prompt (where all are worth the same, or both are the same tokens, there is no pair), for grpo, rloo and the like all
- * answers to a prompt with their rewards, for ppo each answer by itself, for kto the same with label 1 from a reward of 1/2 on. requests [n] and
- * answers [sum of n_samples] are those of one agon_generate, rewards as many. All is copied; *out new; `t` must outlive it. AGON_ENOTFOUND: no such
- * objective; AGON_EINVAL: it does not learn from samples (dpo-soft: they bring no probabilities), an empty answer or a reward that is not finite (names request and sample, from 1), or
- * nothing is left to learn from. */
+/* What was sampled and what it is worth, as rows for any objective that learns from samples, without a file: for dpo
+ * and the like the best and the worst answer to each prompt (where all are worth the same, or both are the same
+ * tokens, there is no pair), for grpo, rloo and the like all answers to a prompt with their rewards, for ppo each
+ * answer by itself, for kto the same with label 1 from a reward of 1/2 on. requests [n] and answers [sum of
+ * n_samples] are those of one agon_generate, rewards as many. All is copied; *out new; `t` must outlive it.
+ * AGON_ENOTFOUND: no such objective; AGON_EINVAL: it does not learn from samples (dpo-soft: they bring no
+ * probabilities), an empty answer or a reward that is not finite (names request and sample, from 1), or nothing is
+ * left to learn from. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_from_samples(agon_ctx *ctx, const agon_tokenizer *t, const agon_generate_request *requests,
                                                                size_t n, const agon_completion *answers, const double *rewards,
                                                                const char *objective, agon_dataset **out);
 /* Rows left out that texts name one by one, before "and N more"; JSON has them all. */
 enum { AGON_ROWS_NAMED = 20 };
-/* {"objective", "rows", "responses", "prompt_tokens", "response_tokens", "supervised_tokens", "longest", "truncated", "double_end":
- * completions that brought their own end token, "skipped", "faults": {reason: count}, "skipped_rows": [{"fault", "sentence"}] (all; of very many the first 100,000),
- * "unread": {field: rows that have it, which the objective does not read}, "space_only": pairs whose sides differ only in the white space they end with,
- * "packing": share of the room that best-fit packing fills, "dimensions": {name: rows} where there are any}; *json new. */
+/* {"objective", "rows", "responses", "prompt_tokens", "response_tokens", "supervised_tokens", "longest",
+ * "truncated", "double_end": completions that brought their own end token, "skipped", "faults": {reason: count},
+ * "skipped_rows": [{"fault", "sentence"}] (all; of very many the first 100,000), "unread": {field: rows that have
+ * it, which the objective does not read}, "space_only": pairs whose sides differ only in the white space they end
+ * with, "packing": share of the room that best-fit packing fills, "dimensions": {name: rows} where there are any};
+ * *json new. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **json);
-/* Of the report what is not trained on: "skipped", "faults", "skipped_rows", "unread" and "space_only"; *json new. The packing, whose time grows with the
- * square of the rows, is not computed. */
+/* Of the report what is not trained on: "skipped", "faults", "skipped_rows", "unread" and "space_only"; *json new.
+ * The packing, whose time grows with the square of the rows, is not computed. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_unused(agon_ctx *ctx, const agon_dataset *d, char **json);
 AGON_API void agon_dataset_free(agon_dataset *d);
-/* What reward models say of pairs they were not trained on, rows read for bt: members, rule and strength as in agon_reward_ensemble; n_members 0: m's own head. Pairs with a label of
- * 1/2 are ties and left out, one under 1/2 says that rejected is better; equal rewards are no order and count as wrong. *json new: {"pairs", "right", "accuracy", "ci95"
- * (exact), "ties", "ece" and "brier" of sigmoid(|gap of the rewards|) as the probability of being right (null for several members, whose scale is another), "by_margin":
- * [{"from", "to" (null: none), and the first four}] by that gap, "by_label_margin": the same by the rows' margins, null where there are none, "reward_mean", "reward_std",
- * "length_correlation" of reward and tokens, "length_matched": the first four of pairs whose lengths differ by at most a tenth}. AGON_EINVAL; else as agon_reward. */
+/* What reward models say of pairs they were not trained on, rows read for bt: members, rule and strength as in
+ * agon_reward_ensemble; n_members 0: m's own head. Pairs with a label of 1/2 are ties and left out, one under 1/2
+ * says that rejected is better; equal rewards are no order and count as wrong. *json new: {"pairs", "right",
+ * "accuracy", "ci95" (exact), "ties", "ece" and "brier" of sigmoid(|gap of the rewards|) as the probability of being
+ * right (null for several members, whose scale is another), "by_margin": [{"from", "to" (null: none), and the first
+ * four}] by that gap, "by_label_margin": the same by the rows' margins, null where there are none, "reward_mean",
+ * "reward_std", "length_correlation" of reward and tokens, "length_matched": the first four of pairs whose lengths
+ * differ by at most a tenth}. AGON_EINVAL; else as agon_reward. */
 AGON_API AGON_MUST_CHECK agon_status agon_reward_pairs(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *members, size_t n_members,
                                                        const char *rule, double strength, const agon_dataset *pairs, char **json);
 
-/* A file of other people's rows (JSONL or one JSON list) to JSONL that agon_dataset_open takes. format: "alpaca", "sharegpt", "hh", "gsm8k",
- * "spin", "trl", "refine-sft", "refine-guided", "refine-pairs", "refine-critic", "auto" or NULL (told by each row's fields). skip_bad: as above. `to` is written whole or not at all, never over a file. *json new: {"rows",
- * "skipped", "cut_turns": turns after the last answer, left out, "formats": {name: count}, "skipped_rows": [{"sentence"}], "cut_rows": [{"sentence"}]} (as above). AGON_EINVAL names file and line. */
+/* A file of other people's rows (JSONL or one JSON list) to JSONL that agon_dataset_open takes. format: "alpaca",
+ * "sharegpt", "hh", "gsm8k", "spin", "trl", "refine-sft", "refine-guided", "refine-pairs", "refine-critic", "auto"
+ * or NULL (told by each row's fields). skip_bad: as above. `to` is written whole or not at all, never over a file.
+ * *json new: {"rows", "skipped", "cut_turns": turns after the last answer, left out, "formats": {name: count},
+ * "skipped_rows": [{"sentence"}], "cut_rows": [{"sentence"}]} (as above). AGON_EINVAL names file and line. */
 AGON_API AGON_MUST_CHECK agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *format, const char *to,
                                                        bool skip_bad, char **json);
-/* Divides a JSONL file into n files by shares [n] that sum to 1. Rows of one prompt stay together; equal rows are written once, nothing is written over. *json
- * new: {"parts": [{"path", "rows"}], "duplicates"}. AGON_EINVAL. */
+/* Divides a JSONL file into n files by shares [n] that sum to 1. Rows of one prompt stay together; equal rows are
+ * written once, nothing is written over. *json new: {"parts": [{"path", "rows"}], "duplicates"}. AGON_EINVAL. */
 AGON_API AGON_MUST_CHECK agon_status agon_data_split(agon_ctx *ctx, const char *from, uint64_t seed,
                                                      const char *const *paths, const double *shares, size_t n, char **json);
 
-/* Mixed feedback: rows with "votes": {"verifier": true, "critic": false, "human": true} (true: the completion is good, or chosen is the better
- * side; absent or null: no vote) to rows with one label, every other member kept. Who is how reliable is estimated from the votes (Dawid and
- * Skene 1979, two classes): a rare human label weighs more than a common critic's when it is wrong more rarely. */
+/* Mixed feedback: rows with "votes": {"verifier": true, "critic": false, "human": true} (true: the completion is
+ * good, or chosen is the better side; absent or null: no vote) to rows with one label, every other member kept. Who
+ * is how reliable is estimated from the votes (Dawid and Skene 1979, two classes): a rare human label weighs more
+ * than a common critic's when it is wrong more rarely. */
 typedef struct agon_fuse_options {
     size_t struct_size;
     const char *gold;            /* source that is taken as the truth where it voted; NULL: none, then the majority tells which class is which */
@@ -441,11 +472,12 @@ typedef struct agon_fuse_options {
                   "label" q = P(true), without a weight, for objectives that read it (dpo-soft, bt, kto, rm-pointwise, classify) */
 } agon_fuse_options;
 AGON_API agon_fuse_options agon_fuse_options_default(void);
-/* `to` must not exist; it is written whole or not at all. *json new: {"rows", "written", "swapped", "hard", "gold", "pinned": rows with a gold
- * vote, "prior": P(true), "effective_sample_size" of the weights |2q-1|, "sources": [{"source", "members"?, "votes", "yes", "confusion":
- * [[P(no|false), P(yes|false)], [P(no|true), P(yes|true)]], "flip_rate", "flip_ci95" (bootstrap over rows), "weight": ln((1-e)/e),
- * "yes_weight", "no_weight", "against_gold": {"n", "wrong", "rate", "ci95" (exact)} or null}], "n_left_out", "left_out": [{"line", "reason"}]
- * (at most 1,000), "notes": [text]}. AGON_EINVAL names file and line, or the option; AGON_EFORMAT, AGON_EINTERRUPTED. */
+/* `to` must not exist; it is written whole or not at all. *json new: {"rows", "written", "swapped", "hard", "gold",
+ * "pinned": rows with a gold vote, "prior": P(true), "effective_sample_size" of the weights |2q-1|, "sources":
+ * [{"source", "members"?, "votes", "yes", "confusion": [[P(no|false), P(yes|false)], [P(no|true), P(yes|true)]],
+ * "flip_rate", "flip_ci95" (bootstrap over rows), "weight": ln((1-e)/e), "yes_weight", "no_weight", "against_gold":
+ * {"n", "wrong", "rate", "ci95" (exact)} or null}], "n_left_out", "left_out": [{"line", "reason"}] (at most 1,000),
+ * "notes": [text]}. AGON_EINVAL names file and line, or the option; AGON_EFORMAT, AGON_EINTERRUPTED. */
 AGON_API AGON_MUST_CHECK agon_status agon_data_fuse(agon_ctx *ctx, const char *from, const char *to, const agon_fuse_options *options,
                                                     char **json);
 
@@ -460,15 +492,17 @@ typedef struct agon_noise_options {
 } agon_noise_options;
 /* Rate 0.2 at level response, seed 0, no objective. */
 AGON_API agon_noise_options agon_noise_options_default(void);
-/* `to`, and beside it TO.truth with a line for each changed row, {"line": in `to`, "original": the members as they were}; neither may exist.
- * *json new: {"rows", "changed", "kind": "swapped|reversed|replaced|tokens|spans", "rate", "seed", "truth": path}, of tokens also {"tokens",
- * "replaceable", "replaced", "read_otherwise": tokens of the changed texts that are not read back as written}. AGON_EINVAL names file and line. */
+/* `to`, and beside it TO.truth with a line for each changed row, {"line": in `to`, "original": the members as they
+ * were}; neither may exist. *json new: {"rows", "changed", "kind": "swapped|reversed|replaced|tokens|spans", "rate",
+ * "seed", "truth": path}, of tokens also {"tokens", "replaceable", "replaced", "read_otherwise": tokens of the
+ * changed texts that are not read back as written}. AGON_EINVAL names file and line. */
 AGON_API AGON_MUST_CHECK agon_status agon_data_noise(agon_ctx *ctx, const char *from, const char *to, const agon_noise_options *options,
                                                      char **json);
 
-/* Labels that are probably wrong, by models that have not seen them: the prompts are divided into folds, and for each an adapter trained on the
- * others judges its rows. Pairs by the implicit reward of DPO, labels of completions by a class head, each beside the base model's own
- * likelihood; the judge that explains the labels as given better is believed. Answers to imitate by their loss, at a stated rate only. */
+/* Labels that are probably wrong, by models that have not seen them: the prompts are divided into folds, and for
+ * each an adapter trained on the others judges its rows. Pairs by the implicit reward of DPO, labels of completions
+ * by a class head, each beside the base model's own likelihood; the judge that explains the labels as given better
+ * is believed. Answers to imitate by their loss, at a stated rate only. */
 typedef struct agon_clean_options {
     size_t struct_size;
     const char *objective; /* what the rows are for; must be given */
@@ -484,12 +518,14 @@ typedef struct agon_clean_options {
 } agon_clean_options;
 /* 4 folds, rank 8, one epoch of 8 rows a step at 5e-4, seed 0, what is found, no limit. */
 AGON_API agon_clean_options agon_clean_options_default(void);
-/* `to` without what is dropped, and TO.dropped: {"file", "line", "given", "p_right", "margin", "why"} a line, the least credible first;
- * neither may exist. m's weights stay as they are. Equal calls give equal bits; what was interrupted begins anew. *json new: {"rows", "truncated",
- * "written", "kind": "pairs|labels|answers", "judge", "judges": [{"name", "nats"}], "believed": false where no judge
- * explains the labels better than a coin or their base rate, and then nothing is found, "ignorant_nats": of those, "folds", "noise_rate": estimate or null, "n_dropped",
- * "dropped": path, "first": at most ten of its lines with "text", "quality": {"planted", "found", "precision", "precision_ci95", "recall",
- * "recall_ci95"} (exact intervals) or null}. AGON_EINVAL names file and line, or the option; AGON_EUNSUPPORTED, AGON_EINTERRUPTED, AGON_ENOMEM. */
+/* `to` without what is dropped, and TO.dropped: {"file", "line", "given", "p_right", "margin", "why"} a line, the
+ * least credible first; neither may exist. m's weights stay as they are. Equal calls give equal bits; what was
+ * interrupted begins anew. *json new: {"rows", "truncated", "written", "kind": "pairs|labels|answers", "judge",
+ * "judges": [{"name", "nats"}], "believed": false where no judge explains the labels better than a coin or their
+ * base rate, and then nothing is found, "ignorant_nats": of those, "folds", "noise_rate": estimate or null,
+ * "n_dropped", "dropped": path, "first": at most ten of its lines with "text", "quality": {"planted", "found",
+ * "precision", "precision_ci95", "recall", "recall_ci95"} (exact intervals) or null}. AGON_EINVAL names file and
+ * line, or the option; AGON_EUNSUPPORTED, AGON_EINTERRUPTED, AGON_ENOMEM. */
 AGON_API AGON_MUST_CHECK agon_status agon_data_clean(agon_ctx *ctx, agon_model *m, const char *from, const char *to,
                                                      const agon_clean_options *options, char **json);
 
@@ -498,7 +534,8 @@ AGON_API size_t agon_dataset_n_truncated(const agon_dataset *d);
 /* Tokens of all rows, prompts included. */
 AGON_API size_t agon_dataset_n_tokens(const agon_dataset *d);
 /* Row i exactly as it is trained on: a table of token, mask and text for people, or as_json {"row", "prompt": [ids],
- * "where": "file:line" or null, "responses": [{"tokens", "mask", "text": [of each token]}]}; there rows and responses count from 1. *text new. AGON_EINVAL: there is no such row. */
+ * "where": "file:line" or null, "responses": [{"tokens", "mask", "text": [of each token]}]}; there rows and
+ * responses count from 1. *text new. AGON_EINVAL: there is no such row. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_preview(agon_ctx *ctx, const agon_dataset *d, size_t i, bool as_json,
                                                           char **text);
 
@@ -534,55 +571,63 @@ typedef struct agon_train_options {
     size_t checkpoint_every;   /* steps; 0: about every half minute (results do not depend on it) */
     bool must_resume;          /* AGON_ENOTFOUND when there is nothing to go on with */
     bool overwrite;            /* start anew over an earlier training */
-    /* After each step, on the caller's thread. Not AGON_OK stops with that status, AGON_EINTERRUPTED with a checkpoint too. NULL: none. */
+    /* After each step, on the caller's thread. Not AGON_OK stops with that status, AGON_EINTERRUPTED with a
+     * checkpoint too. NULL: none. */
     agon_status (*on_step)(void *arg, const agon_train_progress *progress);
     void (*on_resume)(void *arg, size_t step); /* goes on after this many steps; NULL: none */
     void *arg;
-    /* Where the dataset has dimensions (Panacea): one new adapter (lora_rank: its shared singular values; a slot a dimension comes on top) is
-     * trained under preference vectors drawn from the simplex, `vectors` a step, each on rows of its own; batch_rows is a multiple of
-     * vectors * dimensions. */
+    /* Where the dataset has dimensions (Panacea): one new adapter (lora_rank: its shared singular values; a slot a
+     * dimension comes on top) is trained under preference vectors drawn from the simplex, `vectors` a step, each on
+     * rows of its own; batch_rows is a multiple of vectors * dimensions. */
     const char *aggregate;     /* of the dimensions' losses: "linear" or "tchebycheff" */
     size_t vectors;
     const double *ideal;       /* [n_ideal] least loss of each dimension, where tchebycheff measures from; 0: zeros */
     size_t n_ideal;
-    /* Rows whose labels may be wrong (Han et al. 2018, 1804.06872): at step t only the share 1 - small_loss * min(t / (small_loss_ramp * steps), 1) of a
-     * batch is trained on, the rows with the smallest losses under the policy as it is then (of objectives on tokens: the mean over a row's tokens). 0:
-     * every row. The objective must give each row a loss of its own: kto, aux-confidence, the policy gradients and dimensions are refused. */
+    /* Rows whose labels may be wrong (Han et al. 2018, 1804.06872): at step t only the share 1 - small_loss * min(t
+     * / (small_loss_ramp * steps), 1) of a batch is trained on, the rows with the smallest losses under the policy
+     * as it is then (of objectives on tokens: the mean over a row's tokens). 0: every row. The objective must give
+     * each row a loss of its own: kto, aux-confidence, the policy gradients and dimensions are refused. */
     double small_loss;      /* below 1 */
     double small_loss_ramp; /* share of the steps, from 0 to 1 */
     bool co_teach; /* with small_loss and lora_rank: a second adapter of another seed; each trains on the rows that are easiest for the other */
     double beta1, beta2, eps; /* AdamW (Loshchilov, Hutter 2019, 1711.05101) */
-    /* What small_loss ranks and leaves out: "row"; under nll, sft, gce, sce and token-forward also "token" (the supervised tokens of the batch) or "span"
-     * (stretches of small_loss_span tokens from each response's start, by the mean over their supervised tokens). */
+    /* What small_loss ranks and leaves out: "row"; under nll, sft, gce, sce and token-forward also "token" (the
+     * supervised tokens of the batch) or "span" (stretches of small_loss_span tokens from each response's start, by
+     * the mean over their supervised tokens). */
     const char *small_loss_level;
     size_t small_loss_span;
 } agon_train_options;
-/* One epoch, 8 rows a step, linear over 4 vectors where there are dimensions, AdamW (0.9, 0.999, 1e-8), the learning rate of agon_train_learning_rate, cosine with 3% warm-up, clip_norm 1, all weights, every row
- * (small_loss_ramp 0.1, level "row", spans of 4 tokens where they are selected). */
+/* One epoch, 8 rows a step, linear over 4 vectors where there are dimensions, AdamW (0.9, 0.999, 1e-8), the learning
+ * rate of agon_train_learning_rate, cosine with 3% warm-up, clip_norm 1, all weights, every row (small_loss_ramp
+ * 0.1, level "row", spans of 4 tokens where they are selected). */
 AGON_API agon_train_options agon_train_options_default(void);
 
-/* Trains m on d with the dataset's objective and leaves the result in the folder `output`: a PEFT adapter (lora_rank above 0 or an adapter given), else a
- * Hugging Face folder in m's dtype. Adapters: m stays as it is, and several contexts may train on it at a time. All weights: m itself changes and must have no
- * other user, and where the objective has a reference, m's file is opened a second time for it. Durable: training.json says what is trained, checkpoint.bin how
- * far; each is replaced whole. The same call after an interruption at any moment goes on, to the same bits; once done it changes nothing, m neither: open
- * `output` for its result. All weights in one process: the same call goes on also with the m that it left changed, and with `overwrite` begins where it began;
- * AGON_EINVAL where those weights were made in memory by a training before it and no checkpoint has them. Any other call trains m on as it is then. A reward
- * head that m did not have it has after success only. `output` and the folders above it are made if need be. *summary (`summary` may be NULL) new: {"output",
- * "kind": "peft|hf", "objective", "rows", "steps", "resumed_after", "id": SHA-256 of the result's values, "already_done"}; with small_loss also "selection":
- * {"rows": of all batches, "kept": trained on, "disagreed": kept rows that the partner did not train on}, and with co_teach "partner": {"output": the folder
- * `output`/partner, a PEFT adapter like the first, "id"}.
- * Where the dataset has adapters, one new adapter of lora_rank is trained for each of its names on the rows of that name, all in common steps over
- * one copy of m: each gets, bit for bit, what a training of it alone on those rows with these options gives, its steps counted in epochs of its own rows.
- * They lie in `output`/NAME, PEFT adapters; *summary has "adapters": [{"name", "output", "rows", "steps", "id", "selection"?}] for "id". AGON_EINVAL with
- * `adapter`, co_teach or dimensions.
- * A step's metrics then have "kept" rows, with co_teach "partner_loss" and "disagree" (the share of the kept rows that are not the partner's).
- * AGON_EINVAL: an option, a row, or an `output` that holds something else (names the first difference). AGON_EBUSY: another training writes there.
- * AGON_EINTERRUPTED: stopped, with a checkpoint. AGON_ENUMERIC names step and rows. */
+/* Trains m on d with the dataset's objective and leaves the result in the folder `output`: a PEFT adapter (lora_rank
+ * above 0 or an adapter given), else a Hugging Face folder in m's dtype. Adapters: m stays as it is, and several
+ * contexts may train on it at a time. All weights: m itself changes and must have no other user, and where the
+ * objective has a reference, m's file is opened a second time for it. Durable: training.json says what is trained,
+ * checkpoint.bin how far; each is replaced whole. The same call after an interruption at any moment goes on, to the
+ * same bits; once done it changes nothing, m neither: open `output` for its result. All weights in one process: the
+ * same call goes on also with the m that it left changed, and with `overwrite` begins where it began; AGON_EINVAL
+ * where those weights were made in memory by a training before it and no checkpoint has them. Any other call trains
+ * m on as it is then. A reward head that m did not have it has after success only. `output` and the folders above it
+ * are made if need be. *summary (`summary` may be NULL) new: {"output", "kind": "peft|hf", "objective", "rows",
+ * "steps", "resumed_after", "id": SHA-256 of the result's values, "already_done"}; with small_loss also "selection":
+ * {"rows": of all batches, "kept": trained on, "disagreed": kept rows that the partner did not train on}, and with
+ * co_teach "partner": {"output": the folder `output`/partner, a PEFT adapter like the first, "id"}. Where the
+ * dataset has adapters, one new adapter of lora_rank is trained for each of its names on the rows of that name, all
+ * in common steps over one copy of m: each gets, bit for bit, what a training of it alone on those rows with these
+ * options gives, its steps counted in epochs of its own rows. They lie in `output`/NAME, PEFT adapters; *summary has
+ * "adapters": [{"name", "output", "rows", "steps", "id", "selection"?}] for "id". AGON_EINVAL with `adapter`,
+ * co_teach or dimensions. A step's metrics then have "kept" rows, with co_teach "partner_loss" and "disagree" (the
+ * share of the kept rows that are not the partner's). AGON_EINVAL: an option, a row, or an `output` that holds
+ * something else (names the first difference). AGON_EBUSY: another training writes there. AGON_EINTERRUPTED:
+ * stopped, with a checkpoint. AGON_ENUMERIC names step and rows. */
 AGON_API AGON_MUST_CHECK agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, const char *output,
                                                 const agon_train_options *options, char **summary);
-/* What agon_train with these options would take, before anything is begun; an adapter to go on from is read for its size. It is refused
- * with AGON_ENOMEM where `peak` - `resident` exceeds `available`. AGON_EINVAL: options or rows that agon_train refuses, such as rows read under other settings
- * of the objective, which lack what these need. */
+/* What agon_train with these options would take, before anything is begun; an adapter to go on from is read for its
+ * size. It is refused with AGON_ENOMEM where `peak` - `resident` exceeds `available`. AGON_EINVAL: options or rows
+ * that agon_train refuses, such as rows read under other settings of the objective, which lack what these need. */
 typedef struct agon_memory {
     size_t resident;  /* bytes of the process now, the model's among them */
     size_t peak;      /* predicted for the whole process */
@@ -600,73 +645,81 @@ typedef struct agon_online_options {
     double no_end_penalty;        /* taken from the reward of a sample that did not end by itself */
     double kl_target, kl_horizon; /* horizon above 0: the objective's beta follows the KL (Ziegler et al. 2019) */
     const char *reward_model;     /* PEFT folder with a reward head; NULL: the prompts' verifiers, 1 for a pass */
-    /* Above 0 (ppo, reinforce++): what the verifier cites in a sample that fails loses this much, on its exact tokens (RELC, 2401.07382), held
-     * so that a sample's sum is at most 0.5 * std(reward) * sqrt(tokens). */
+    /* Above 0 (ppo, reinforce++): what the verifier cites in a sample that fails loses this much, on its exact
+     * tokens (RELC, 2401.07382), held so that a sample's sum is at most 0.5 * std(reward) * sqrt(tokens). */
     double span_reward;
     const char *span_placement; /* of it: "spread" over the tokens, on "each", on the "last" */
-    /* After each round, JSON: {"round", "rounds", "reward", "reward_std", "length", "ended", "kl", "distinct", "flat_groups", "rows", "beta",
-     * "loss"}, with span_reward "flagged" and "span_reward"; "verified", the share that passes where every prompt has a verifier; of an
-     * ensemble "disagreement", the mean over the samples of its members' standard deviation, and "error_correlation", the mean over pairs of members
-     * of the correlation of their rewards (where there are verifiers, of what is left of them after the mean of right and of wrong
+    /* After each round, JSON: {"round", "rounds", "reward", "reward_std", "length", "ended", "kl", "distinct",
+     * "flat_groups", "rows", "beta", "loss"}, with span_reward "flagged" and "span_reward"; "verified", the share
+     * that passes where every prompt has a verifier; of an ensemble "disagreement", the mean over the samples of its
+     * members' standard deviation, and "error_correlation", the mean over pairs of members of the correlation of
+     * their rewards (where there are verifiers, of what is left of them after the mean of right and of wrong
      * samples; absent where a member's rewards are all alike). NULL: none. */
     void (*on_round)(void *arg, const char *json);
     void *arg;
-    /* Prompts of the user's instead of generated tasks: JSONL rows {"prompt": text or messages}. Rounds take them in a seeded order, each once
-     * before any comes again. "answer" (text, number or a list of accepted ones), "verifier" and "arguments" say what is right, as in
-     * agon_init_run_file's files, and are needed where nothing else rewards; "completion" is the demonstration that spin and
-     * `demonstrations` need. NULL: tasks. */
+    /* Prompts of the user's instead of generated tasks: JSONL rows {"prompt": text or messages}. Rounds take them in
+     * a seeded order, each once before any comes again. "answer" (text, number or a list of accepted ones),
+     * "verifier" and "arguments" say what is right, as in agon_init_run_file's files, and are needed where nothing
+     * else rewards; "completion" is the demonstration that spin and `demonstrations` need. NULL: tasks. */
     const char *data;
-    /* [n_reward_models] further reward models. With two or more in all their rewards become one by `ensemble` at `ensemble_strength`
-     * (agon_reward_ensemble; NULL: the mean), which are refused where there is one or none. */
+    /* [n_reward_models] further reward models. With two or more in all their rewards become one by `ensemble` at
+     * `ensemble_strength` (agon_reward_ensemble; NULL: the mean), which are refused where there is one or none. */
     const char *const *reward_models;
     size_t n_reward_models;
     const char *ensemble;
     double ensemble_strength;
-    /* Objectives on pairs: how many of a prompt's samples statistical rejection sampling accepts at temperature rso_beta (Liu et al. 2023,
-     * 2309.06657); the first and the second are a pair, the third and the fourth ..., the better reward chosen, ties dropped. 0: half of the samples
-     * for rso-sigmoid and rso-hinge, none for the others, which take the best and the worst. */
+    /* Objectives on pairs: how many of a prompt's samples statistical rejection sampling accepts at temperature
+     * rso_beta (Liu et al. 2023, 2309.06657); the first and the second are a pair, the third and the fourth ..., the
+     * better reward chosen, ties dropped. 0: half of the samples for rso-sigmoid and rso-hinge, none for the others,
+     * which take the best and the worst. */
     size_t accept;
     double rso_beta;
-    /* A judge instead of verifiers and reward models. `judge`: a program, run through /bin/sh -c in a process group of its own, that reads one JSON
-     * line a sample, {"id", "role": "judge", "messages": the conversation with the sample as its last turn, "data": {"prompt", "completion", and the
-     * row's other members}}, and writes one, {"id", "reward": a finite number} or {"id", "verdict": "pass" | "fail"} (1 and 0), in any
-     * order. One that ends, hangs for judge_timeout seconds or answers otherwise ends the call with AGON_EREMOTE and a sentence; nothing is
-     * trained on made-up rewards. judge_model: a language model on this machine (as in agon_model_find; the policy's own base is not opened
-     * twice), whose P(correct) is the reward; with judge_url that of an OpenAI-compatible server (".../v1", its key in the environment
-     * variable judge_key_env), which writes verdicts. judge_repeats: answers of a program or server that are averaged; 0: 1.
+    /* A judge instead of verifiers and reward models. `judge`: a program, run through /bin/sh -c in a process group of
+     * its own, that reads one JSON line a sample, {"id", "role": "judge", "messages": the conversation with the sample
+     * as its last turn, "data": {"prompt", "completion", and the row's other members}}, and writes one, {"id",
+     * "reward": a finite number} or {"id", "verdict": "pass" | "fail"} (1 and 0), in any order. One that ends, hangs
+     * for judge_timeout seconds or answers otherwise ends the call with AGON_EREMOTE and a sentence; nothing is trained
+     * on made-up rewards. judge_model: a language model on this machine (as in agon_model_find; the policy's own base
+     * is not opened twice), whose P(correct) is the reward; with judge_url that of an OpenAI-compatible server
+     * (".../v1", its key in the environment variable judge_key_env), which writes verdicts. judge_repeats: answers of a
+     * program or server that are averaged; 0: 1.
      *
-     * A judge need not say the same twice. Its rewards of a round are written to rewards.json before anything is made of them, and an
-     * interrupted run takes them from there: its result is that of the uninterrupted run that got these answers. "unjudged" in a round's report: the
-     * share of samples on which a server wrote no verdict, which get the mean of their prompt's others. */
+     * A judge need not say the same twice. Its rewards of a round are written to rewards.json before anything is
+     * made of them, and an interrupted run takes them from there: its result is that of the uninterrupted run that
+     * got these answers. "unjudged" in a round's report: the share of samples on which a server wrote no verdict,
+     * which get the mean of their prompt's others. */
     const char *judge;
     double judge_timeout;
     const char *judge_model, *judge_url, *judge_key_env;
     size_t judge_repeats;
-    /* Objectives on pairs: one pair for each sample whose reward (before no_end_penalty) is under pass_reward, with the prompt's
-     * demonstration chosen above it (a task's is its own). So one answer of a person's serves as many pairs as the policy has ways to fail, and samples that are right are never rejected,
-     * which spin without it does. */
+    /* Objectives on pairs: one pair for each sample whose reward (before no_end_penalty) is under pass_reward, with
+     * the prompt's demonstration chosen above it (a task's is its own). So one answer of a person's serves as many
+     * pairs as the policy has ways to fail, and samples that are right are never rejected, which spin without it
+     * does. */
     bool demonstrations;
     double pass_reward;
     const char *schedule; /* of the learning rate over the rounds, the same within one: "constant", "linear", "cosine" */
-    /* Samples are drawn from the top_k likeliest tokens, 0: from all. Objectives on pairs only: the others read the samples as
-     * draws of the uncut distribution. */
+    /* Samples are drawn from the top_k likeliest tokens, 0: from all. Objectives on pairs only: the others read the
+     * samples as draws of the uncut distribution. */
     size_t top_k;
 } agon_online_options;
-/* A constant learning rate, 10 rounds of 16 prompts and 4 samples of 48 tokens, penalty 1, fixed KL coefficient, ensembles by their mean, rso_beta 0.5, 60 s
- * for a judge's answer, pass_reward 0.5. */
+/* A constant learning rate, 10 rounds of 16 prompts and 4 samples of 48 tokens, penalty 1, fixed KL coefficient,
+ * ensembles by their mean, rso_beta 0.5, 60 s for a judge's answer, pass_reward 0.5. */
 AGON_API agon_online_options agon_online_options_default(void);
-/* Rounds of sampling answers to tasks, rewarding and training an adapter: any objective that learns from groups, rewarded samples or pairs
- * (online and iterative DPO, SPIN by demonstrations). `epochs`, `batch_rows` and the learning rate of `options` are of one round; its
- * temperature is the sampler's too. A PEFT folder in `output`, durable as agon_train's: after an interruption the same call goes on with
- * the last whole round. *summary (`summary` may be NULL) new: {"output", "kind", "objective", "rounds", "resumed_after", "id", "already_done"}. AGON_EINVAL,
- * AGON_EUNSUPPORTED (all weights), AGON_EBUSY, AGON_EINTERRUPTED, AGON_ENUMERIC. */
+/* Rounds of sampling answers to tasks, rewarding and training an adapter: any objective that learns from groups,
+ * rewarded samples or pairs (online and iterative DPO, SPIN by demonstrations). `epochs`, `batch_rows` and the
+ * learning rate of `options` are of one round; its temperature is the sampler's too. A PEFT folder in `output`,
+ * durable as agon_train's: after an interruption the same call goes on with the last whole round. *summary
+ * (`summary` may be NULL) new: {"output", "kind", "objective", "rounds", "resumed_after", "id", "already_done"}.
+ * AGON_EINVAL, AGON_EUNSUPPORTED (all weights), AGON_EBUSY, AGON_EINTERRUPTED, AGON_ENUMERIC. */
 AGON_API AGON_MUST_CHECK agon_status agon_train_online(agon_ctx *ctx, agon_model *m, const char *objective, const char *output,
                                                        const agon_train_options *options, const agon_online_options *online,
                                                        char **summary);
 /* Optimiser steps agon_train will take in all. */
 AGON_API size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options);
-/* The learning rate that training d with these options uses: the one given; else 1e-4 for an adapter, and for all weights what was published
- * for the objective (sft 2e-5, reward models 1e-5, ppo 3e-6, orpo and pro 5e-6, all others 1e-6). */
+/* The learning rate that training d with these options uses: the one given; else 1e-4 for an adapter, and for all
+ * weights what was published for the objective (sft 2e-5, reward models 1e-5, ppo 3e-6, orpo and pro 5e-6, all
+ * others 1e-6). */
 AGON_API double agon_train_learning_rate(const agon_dataset *d, const agon_train_options *options);
 
 /* ---- experiments on small models ------------------------------------------------------------------------ */
@@ -684,30 +737,32 @@ typedef struct agon_experiment_options {
 AGON_API agon_experiment_options agon_experiment_options_default(void);
 /* The i-th experiment's name and what it asks, static; false after the last. */
 AGON_API bool agon_experiment_list(size_t i, const char **name, const char **summary);
-/* Runs the experiment of a YAML file ("experiment: NAME" and its options): models from scratch on tasks whose truth is known. *json new:
- * {"experiment", "settings", "minutes_expected", ...}. What is finished is kept in `output`; the same call after an interruption goes on,
- * to the same figures. AGON_EINVAL, AGON_EFORMAT, AGON_EINTERRUPTED. */
+/* Runs the experiment of a YAML file ("experiment: NAME" and its options): models from scratch on tasks whose truth
+ * is known. *json new: {"experiment", "settings", "minutes_expected", ...}. What is finished is kept in `output`;
+ * the same call after an interruption goes on, to the same figures. AGON_EINVAL, AGON_EFORMAT, AGON_EINTERRUPTED. */
 AGON_API AGON_MUST_CHECK agon_status agon_experiment(agon_ctx *ctx, const char *file, const agon_experiment_options *options,
                                                      char **json);
 
 /* ---- models in and out ------------------------------------------------------------------------------- */
 
-/* Takes a GGUF file or Hugging Face folder into the cache folder as `name` (NULL: its file name without .gguf): every tensor and the
- * tokenizer are read and checked, then the files are hard-linked or copied, and appear whole or not at all. *json new: {"name", "path",
- * "id", "architecture", "parameters", "bytes", "chat_template"}; bytes 0: the same model was there. AGON_EINVAL: a bad name, or another
- * model has it, be it by a file of its tokenizer, template or generation_config.json only. */
+/* Takes a GGUF file or Hugging Face folder into the cache folder as `name` (NULL: its file name without .gguf):
+ * every tensor and the tokenizer are read and checked, then the files are hard-linked or copied, and appear whole or
+ * not at all. *json new: {"name", "path", "id", "architecture", "parameters", "bytes", "chat_template"}; bytes 0:
+ * the same model was there. AGON_EINVAL: a bad name, or another model has it, be it by a file of its tokenizer,
+ * template or generation_config.json only. */
 AGON_API AGON_MUST_CHECK agon_status agon_import(agon_ctx *ctx, const char *path, const char *name, char **json);
 
-/* Writes a model. format "hf" (folder) or "gguf": with the adapter merged into it, dtype "f32", "f16", "bf16" (NULL: bf16),
- * and for gguf "q8_0"; "peft": the adapter itself (dtype NULL). *json new: {"path", "format", "dtype", "merge_error"}; merge_error is the largest
- * |difference| over the last-token logits of a fixed text between this model with its adapter and the written file read back (null for peft).
- * AGON_EINVAL: `path` exists already, unknown format or dtype, no adapter to write. */
+/* Writes a model. format "hf" (folder) or "gguf": with the adapter merged into it, dtype "f32", "f16", "bf16" (NULL:
+ * bf16), and for gguf "q8_0"; "peft": the adapter itself (dtype NULL). *json new: {"path", "format", "dtype",
+ * "merge_error"}; merge_error is the largest |difference| over the last-token logits of a fixed text between this
+ * model with its adapter and the written file read back (null for peft). AGON_EINVAL: `path` exists already, unknown
+ * format or dtype, no adapter to write. */
 AGON_API AGON_MUST_CHECK agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, const char *format,
                                                  const char *dtype, const char *path, char **json);
 
-/* Whether this machine can do the work: CPU path, kernels against their recorded bits, threads, memory, disk, and that `model` (as in
- * agon_model_find) is there and answers. *json new: {"ok", "checks": [{"name", "ok", "detail"}], "version", "libraries": {name: version}, "machine"}. A failed
- * check is no failure of the call. */
+/* Whether this machine can do the work: CPU path, kernels against their recorded bits, threads, memory, disk, and
+ * that `model` (as in agon_model_find) is there and answers. *json new: {"ok", "checks": [{"name", "ok", "detail"}],
+ * "version", "libraries": {name: version}, "machine"}. A failed check is no failure of the call. */
 AGON_API AGON_MUST_CHECK agon_status agon_doctor(agon_ctx *ctx, const char *model, char **json);
 
 typedef struct agon_bench_options {
@@ -720,12 +775,14 @@ typedef struct agon_bench_options {
     const agon_model *model; /* for "stream" */
 } agon_bench_options;
 AGON_API agon_bench_options agon_bench_options_default(void);
-/* Speed of a group of kernels ("matmul"), or of decoding one answer with a model ("stream"), on this context's CPU path, threads and numerics. *json new: {"cpu", "numerics", "threads",
- * "peak": {"f32_gflops", "bf16_gflops", "read_gbytes_per_s"}, the best of nine short runs, "kernels": [{"kernel", "n_out",
- * "n_in", "rows", "gflops", "share_of_peak", "weight_gbytes_per_s", "share_of_read"}]}, of 8-bit weights "times_bf16" too. share_of_peak is of the instruction the
- * kernel uses, share_of_read of the read bandwidth: above 1 where the weights fit into the cache. Of "stream": {"kernel", "new_tokens", "tokens_per_s",
- * "weight_mbytes" that a token reads, "weight_gbytes_per_s", "read_gbytes_per_s", "share_of_read"}, the bandwidth being the median of plain passes over as many bytes, just before and
- * after each answer. AGON_ENOTFOUND: no such group; AGON_EINVAL; AGON_EINTERRUPTED. */
+/* Speed of a group of kernels ("matmul"), or of decoding one answer with a model ("stream"), on this context's CPU
+ * path, threads and numerics. *json new: {"cpu", "numerics", "threads", "peak": {"f32_gflops", "bf16_gflops",
+ * "read_gbytes_per_s"}, the best of nine short runs, "kernels": [{"kernel", "n_out", "n_in", "rows", "gflops",
+ * "share_of_peak", "weight_gbytes_per_s", "share_of_read"}]}, of 8-bit weights "times_bf16" too. share_of_peak is of
+ * the instruction the kernel uses, share_of_read of the read bandwidth: above 1 where the weights fit into the
+ * cache. Of "stream": {"kernel", "new_tokens", "tokens_per_s", "weight_mbytes" that a token reads,
+ * "weight_gbytes_per_s", "read_gbytes_per_s", "share_of_read"}, the bandwidth being the median of plain passes over
+ * as many bytes, just before and after each answer. AGON_ENOTFOUND: no such group; AGON_EINVAL; AGON_EINTERRUPTED. */
 AGON_API AGON_MUST_CHECK agon_status agon_bench(agon_ctx *ctx, const char *group, const agon_bench_options *options, char **json);
 
 /* ---- workspaces ----------------------------------------------------------------------------------------
@@ -738,35 +795,37 @@ AGON_API AGON_MUST_CHECK agon_status agon_bench(agon_ctx *ctx, const char *group
 AGON_API AGON_MUST_CHECK agon_status agon_workspace_find(agon_ctx *ctx, const char *workspace, char **path);
 
 /* {"run", "state": "running|done|halted", "iteration", "stage", "versions": [{"id", "parent", "role", "iteration",
- * "status": "base|candidate|promoted|rejected|rolled_back", "reason", "held_out": {"n", "before", "after", "ci95": [lo, hi]} or null}] in
- * order of creation, "labels": {"verifier", "critic", "human", "simulated", ...}, "tokens": {...}, "counters": {...},
- * "other_versions": critics and attackers, "updated_ms", "progress"}. `before` is the base on the same items, both are fractions; ci95 is
- * the interval of after - before. "halted": stopped before its end; the same `agon run` goes on. */
+ * "status": "base|candidate|promoted|rejected|rolled_back", "reason", "held_out": {"n", "before", "after", "ci95":
+ * [lo, hi]} or null}] in order of creation, "labels": {"verifier", "critic", "human", "simulated", ...}, "tokens":
+ * {...}, "counters": {...}, "other_versions": critics and attackers, "updated_ms", "progress"}. `before` is the base
+ * on the same items, both are fractions; ci95 is the interval of after - before. "halted": stopped before its end;
+ * the same `agon run` goes on. */
 AGON_API AGON_MUST_CHECK agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *run,
                                                       char **json);
 /* The last `limit` (0: all) events whose number is above `after`, oldest first:
  * [{"number", "time_ms", "iteration", "stage", "message", "data"}]. */
 AGON_API AGON_MUST_CHECK agon_status agon_log_json(agon_ctx *ctx, const char *workspace, const char *run,
                                                    int64_t after, size_t limit, char **json);
-/* The record whose id begins with `id` (at least 4 digits): {"table", "id", "record", "from": [{"id", "table", "because"}],
- * "referred_by": [...]}. AGON_ENOTFOUND; AGON_EINVAL when several begin so. */
+/* The record whose id begins with `id` (at least 4 digits): {"table", "id", "record", "from": [{"id", "table",
+ * "because"}], "referred_by": [...]}. AGON_ENOTFOUND; AGON_EINVAL when several begin so. */
 AGON_API AGON_MUST_CHECK agon_status agon_show_json(agon_ctx *ctx, const char *workspace, const char *id,
                                                     char **json);
-/* Where a record came from, up to the queries' seeds, breadth first: [{"depth", "table", "id", "of": id of the record it
- * explains (absent in the first), "because", "record"}]. Errors as agon_show_json. */
+/* Where a record came from, up to the queries' seeds, breadth first: [{"depth", "table", "id", "of": id of the
+ * record it explains (absent in the first), "because", "record"}]. Errors as agon_show_json. */
 AGON_API AGON_MUST_CHECK agon_status agon_why_json(agon_ctx *ctx, const char *workspace, const char *id,
                                                    char **json);
-/* Checks chain, records, counters, descent and objects, and executes up to `sample` reproducible steps of the latest run
- * again, chosen by `seed`: {"ok", "problem": text or null, "runs", "steps", "items", "records", "objects",
- * "unreferenced_objects", "reexecuted": {"executed", "equal", "skipped", "problem"} or null}. Damage is AGON_OK with "ok": false; a status says
- * what kept it from looking. */
+/* Checks chain, records, counters, descent and objects, and executes up to `sample` reproducible steps of the latest
+ * run again, chosen by `seed`: {"ok", "problem": text or null, "runs", "steps", "items", "records", "objects",
+ * "unreferenced_objects", "reexecuted": {"executed", "equal", "skipped", "problem"} or null}. Damage is AGON_OK with
+ * "ok": false; a status says what kept it from looking. */
 AGON_API AGON_MUST_CHECK agon_status agon_verify_json(agon_ctx *ctx, const char *workspace, size_t sample,
                                                       uint64_t seed, char **json);
-/* Opens the sealed ledger of a finished run and says what was true: {"run", "gates": [{"iteration", "true_gain", "true_ci95",
- * "estimate", "ci95", "covered", "judge_only", "labels_only", "verdict"}], "label_noise": [{"source", "family", "difficulty", "n", "wrong"}],
- * "critic": [{"family", "n", "auroc"}], "arms": [{"arm", "before", "after", "gain", "ci95", "examples", "loss_tokens"}], "labels": {...},
- * "recovered": {"pgr": share of the gap between the arms labels_only and oracle, null where there is none, "ci95", "gap", "gap_is_noise"}, null
- * without arms}. AGON_EREFUSED while a run is going or when it did not finish. */
+/* Opens the sealed ledger of a finished run and says what was true: {"run", "gates": [{"iteration", "true_gain",
+ * "true_ci95", "estimate", "ci95", "covered", "judge_only", "labels_only", "verdict"}], "label_noise": [{"source",
+ * "family", "difficulty", "n", "wrong"}], "critic": [{"family", "n", "auroc"}], "arms": [{"arm", "before", "after",
+ * "gain", "ci95", "examples", "loss_tokens"}], "labels": {...}, "recovered": {"pgr": share of the gap between the
+ * arms labels_only and oracle, null where there is none, "ci95", "gap", "gap_is_noise"}, null without arms}.
+ * AGON_EREFUSED while a run is going or when it did not finish. */
 AGON_API AGON_MUST_CHECK agon_status agon_unseal_json(agon_ctx *ctx, const char *workspace, const char *run,
                                                       char **json);
 
@@ -794,29 +853,34 @@ typedef struct agon_run_options {
 } agon_run_options;
 AGON_API agon_run_options agon_run_options_default(void);
 
-/* Runs the recipe a run file names, or goes on with it, in the numerics it names (ctx keeps its own). *summary, new, is JSON:
- * {"run", "recipe", "oracle", "state", "iterations", "model", "version": {"id", "status"}, "seconds", "tokens", "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general",
- * "gate": {"verdict", "reason", "figures"}, "labels", "budget", "learnability", "critic", "workspace", "example": id of a training
- * example or null, "reviews": open review items, "model_option": the run file's model or null}. AGON_EBUSY: another process runs in this workspace.
- * AGON_EINVAL: the folder holds other things and no workspace. AGON_EINTERRUPTED after agon_interrupt: all that was done is kept, and the same call goes on. AGON_EMISMATCH: the run file changed since the run began. AGON_ENOMEM
- * before any work: its largest phase does not fit; else the first message tells the forecast, {"memory": as agon_init_run_file has it}. */
+/* Runs the recipe a run file names, or goes on with it, in the numerics it names (ctx keeps its own). *summary, new,
+ * is JSON: {"run", "recipe", "oracle", "state", "iterations", "model", "version": {"id", "status"}, "seconds",
+ * "tokens", "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general", "gate":
+ * {"verdict", "reason", "figures"}, "labels", "budget", "learnability", "critic", "workspace", "example": id of a
+ * training example or null, "reviews": open review items, "model_option": the run file's model or null}. AGON_EBUSY:
+ * another process runs in this workspace. AGON_EINVAL: the folder holds other things and no workspace.
+ * AGON_EINTERRUPTED after agon_interrupt: all that was done is kept, and the same call goes on. AGON_EMISMATCH: the
+ * run file changed since the run began. AGON_ENOMEM before any work: its largest phase does not fit; else the first
+ * message tells the forecast, {"memory": as agon_init_run_file has it}. */
 AGON_API AGON_MUST_CHECK agon_status agon_run(agon_ctx *ctx, const char *run_file,
                                               const agon_run_options *options, char **summary);
 /* The workspace agon_run uses when none is given; *path new (agon_text_free). */
 AGON_API AGON_MUST_CHECK agon_status agon_run_workspace(agon_ctx *ctx, const char *run_file, char **path);
 
-/* Writes a commented run file to `output`, which must not exist. `queries` NULL or a JSONL file of the user's own queries,
- * {"query", "answer"?, "verifier"?, "arguments"?}, every row of which is checked (AGON_EINVAL names the bad ones with file:line, at most
- * 20, and nothing is written). *json, new: {"output", "queries": {"n", "with_answer", "with_verifier", "unverifiable", "duplicates"} or null,
- * "cost": {"tokens", "minutes"?, "labels", "memory": {"peak_mib", "phase", "available_mib", "generation_mib", "scoring_mib", "training_mib"} or null
- * where there is no model}, "tokens_per_second": measured here, or null where there is no model}. */
+/* Writes a commented run file to `output`, which must not exist. `queries` NULL or a JSONL file of the user's own
+ * queries, {"query", "answer"?, "verifier"?, "arguments"?}, every row of which is checked (AGON_EINVAL names the bad
+ * ones with file:line, at most 20, and nothing is written). *json, new: {"output", "queries": {"n", "with_answer",
+ * "with_verifier", "unverifiable", "duplicates"} or null, "cost": {"tokens", "minutes"?, "labels", "memory":
+ * {"peak_mib", "phase", "available_mib", "generation_mib", "scoring_mib", "training_mib"} or null where there is no
+ * model}, "tokens_per_second": measured here, or null where there is no model}. */
 AGON_API AGON_MUST_CHECK agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *output,
                                                         char **json);
 
 /* ---- reviews: questions to a human, answered at any time, also while a run is going ------------------------ */
 
-/* Open items, most urgent first: [{"id", "kind": "verdict|pair|demonstration|audit", "purpose", "iteration", "priority", "query", "response",
- * "other", "critique" (texts or null), "spans": [[start, end]] bytes of the response that the critique cites}]. */
+/* Open items, most urgent first: [{"id", "kind": "verdict|pair|demonstration|audit", "purpose", "iteration",
+ * "priority", "query", "response", "other", "critique" (texts or null), "spans": [[start, end]] bytes of the
+ * response that the critique cites}]. */
 AGON_API AGON_MUST_CHECK agon_status agon_reviews_json(agon_ctx *ctx, const char *workspace, char **json);
 
 typedef struct agon_review_answer {
@@ -829,8 +893,8 @@ typedef struct agon_review_answer {
     double seconds;       /* the human's time; 0: not measured */
 } agon_review_answer;
 AGON_API agon_review_answer agon_review_answer_default(void);
-/* Puts an answer into the inbox; the run collects it at its next iteration. An item may be answered again until then: the
- * last answer counts. AGON_EINVAL: a verdict that the item's kind does not take; AGON_ENOTFOUND. */
+/* Puts an answer into the inbox; the run collects it at its next iteration. An item may be answered again until
+ * then: the last answer counts. AGON_EINVAL: a verdict that the item's kind does not take; AGON_ENOTFOUND. */
 AGON_API AGON_MUST_CHECK agon_status agon_review(agon_ctx *ctx, const char *workspace,
                                                  const agon_review_answer *answer);
 /* ---- evaluation -------------------------------------------------------------------------------------- */
@@ -862,12 +926,12 @@ AGON_API agon_eval_options agon_eval_options_default(void);
 AGON_API AGON_MUST_CHECK agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
                                                const agon_model *against, const agon_adapter *against_adapter,
                                                const agon_eval_options *options, char **json);
-/* What can be evaluated here: {"suites": [{"name", "summary", "n" or "not_run"}], "cells": [{"name", "difficulty", "hard",
- * "by_default"}]}; *json new. */
+/* What can be evaluated here: {"suites": [{"name", "summary", "n" or "not_run"}], "cells": [{"name", "difficulty",
+ * "hard", "by_default"}]}; *json new. */
 AGON_API AGON_MUST_CHECK agon_status agon_suites(agon_ctx *ctx, char **json);
 
-/* Asks work under way with this context to stop at the next safe point with AGON_EINTERRUPTED; later calls stop at once as well,
- * until agon_interrupt_clear. Both are safe to call from a signal handler and from any thread. */
+/* Asks work under way with this context to stop at the next safe point with AGON_EINTERRUPTED; later calls stop at
+ * once as well, until agon_interrupt_clear. Both are safe to call from a signal handler and from any thread. */
 AGON_API void agon_interrupt(agon_ctx *ctx);
 AGON_API void agon_interrupt_clear(agon_ctx *ctx);
 

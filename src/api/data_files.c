@@ -2,6 +2,7 @@
 #include "api/dataset.h"
 #include "api/options.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "train/convert.h"
 #include "train/selection.h"
 #include <stdlib.h>
@@ -53,7 +54,7 @@ agon_status agon_data_split(agon_ctx *ctx, const char *from, uint64_t seed, cons
     agon_status s = split_file(ctx, from, seed, parts, n, &duplicates);
     json_t *list = s ? NULL : json_array();
     for (size_t k = 0; !s && k < n; k++)
-        json_array_append_new(list, json_pack("{s:s,s:I}", "path", parts[k].path, "rows", (json_int_t)parts[k].n_rows));
+        json_array_append_new(list, json_pack("{s:o,s:I}", "path", utf8_json(parts[k].path), "rows", (json_int_t)parts[k].n_rows));
     free(parts);
     return s ? s : give(ctx, json_pack("{s:o,s:I}", "parts", list, "duplicates", (json_int_t)duplicates), json);
 }

@@ -5,6 +5,7 @@
 #include "base/ctx.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "compute/compute.h"
 #include "train/train.h"
 #include <curl/curl.h>
@@ -37,9 +38,7 @@ static void check(doctor *d, const char *name, bool ok, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    json_t *detail = json_string(text);
-    json_array_append_new(d->checks, json_pack("{s:s,s:b,s:o}", "name", name, "ok", (int)ok, "detail",
-                                               detail ? detail : json_string("(not readable as text)")));
+    json_array_append_new(d->checks, json_pack("{s:s,s:b,s:o}", "name", name, "ok", (int)ok, "detail", utf8_json(text)));
     d->ok = d->ok && ok;
 }
 

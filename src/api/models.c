@@ -5,6 +5,7 @@
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -240,7 +241,7 @@ agon_status agon_model_describe(agon_ctx *ctx, const agon_model *m, char **json)
     hash_hex(&id, hex);
     const char *template = chat_template_name(m->tokenizer.t);
     json_t *object = json_pack(
-        "{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:s?,s:s}", "path", weights_path(model_weights(m->m)), "id", hex,
+        "{s:o,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:s?,s:s}", "path", utf8_json(weights_path(model_weights(m->m))), "id", hex,
         "architecture", c->architecture, "layers", (json_int_t)c->n_layers, "width", (json_int_t)c->d_model, "heads",
         (json_int_t)c->n_heads, "kv_heads", (json_int_t)c->n_kv_heads, "vocabulary", (json_int_t)c->n_vocabulary,
         "context", (json_int_t)c->max_context, "tied_embeddings", (int)c->tied_embeddings, "chat_template", template,

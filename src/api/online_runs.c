@@ -18,6 +18,7 @@
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "train/online.h"
 #include "train/row_spans.h"
 #include <errno.h>
@@ -396,7 +397,7 @@ static agon_status finish(online_run *r, char **summary) {
     agon_status s = adapter_export_peft(r->ctx, r->adapter, strlen(path) < sizeof base && realpath(path, base) ? base : path, r->output);
     if (s)
         return s;
-    json_t *j = json_pack("{s:s,s:s,s:s,s:I,s:I,s:o,s:b}", "output", r->output, "kind", "peft", "objective", r->objective->name, "rounds",
+    json_t *j = json_pack("{s:o,s:s,s:s,s:I,s:I,s:o,s:b}", "output", utf8_json(r->output), "kind", "peft", "objective", r->objective->name, "rounds",
                           (json_int_t)r->inner.n_rounds, "resumed_after", (json_int_t)r->resumed_after, "id", hash_json(&id),
                           "already_done", 0);
     char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;

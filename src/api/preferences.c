@@ -3,6 +3,7 @@
 #include "base/available.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,7 @@ agon_status agon_soup(agon_ctx *ctx, const agon_model *m, const agon_adapter *co
     if (!s) {
         hash256 id = adapter_hash(soup);
         hash_hex(&id, hex);
-        json_t *j = json_pack("{s:s,s:I,s:s}", "path", output, "rank", (json_int_t)adapter_rank(soup), "id", hex);
+        json_t *j = json_pack("{s:o,s:I,s:s}", "path", utf8_json(output), "rank", (json_int_t)adapter_rank(soup), "id", hex);
         char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
         json_decref(j);
         s = text ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");

@@ -20,6 +20,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/utf8.h"
 #include "train/score_rows.h"
 #include <dirent.h>
 #include <errno.h>
@@ -751,7 +752,7 @@ static agon_status finish(training *t, char **summary) {
     if (s)
         return s;
     hash_hex(&id, hex);
-    json_t *j = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:s,s:b}", "output", t->output, "kind", t->adapter || t->team.n ? "peft" : "hf",
+    json_t *j = json_pack("{s:o,s:s,s:s,s:I,s:I,s:I,s:s,s:b}", "output", utf8_json(t->output), "kind", t->adapter || t->team.n ? "peft" : "hf",
                           "objective", t->d->objective->name, "rows", (json_int_t)agon_dataset_n_rows(t->d), "steps",
                           (json_int_t)agon_train_n_steps(t->d, &t->options), "resumed_after",
                           (json_int_t)t->resumed_after, "id", hex, "already_done", 0);

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -251,7 +252,7 @@ static agon_status make_paths(importing *im) {
 static char *describe_import(const importing *im) {
     char hex[HASH_HEX_SIZE];
     hash_hex(&im->id, hex);
-    json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:s?}", "name", im->name, "path", im->target, "id", hex, "architecture",
+    json_t *j = json_pack("{s:s,s:o,s:s,s:s,s:I,s:I,s:s?}", "name", im->name, "path", utf8_json(im->target), "id", hex, "architecture",
                           weights_config(im->w)->architecture, "parameters", (json_int_t)im->parameters, "bytes",
                           (json_int_t)im->bytes, "chat_template", chat_template_name(im->t));
     char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
@@ -319,7 +320,7 @@ agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, con
              : model_export(ctx, m->m, a ? a->a : NULL, format, dtype, path, &error);
     if (s)
         return s;
-    json_t *j = json_pack("{s:s,s:s,s:s,s:o}", "path", path, "format", format, "dtype", peft ? "f32" : dtype, "merge_error",
+    json_t *j = json_pack("{s:o,s:s,s:s,s:o}", "path", utf8_json(path), "format", format, "dtype", peft ? "f32" : dtype, "merge_error",
                           peft ? json_null() : json_real(error));
     char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
     json_decref(j);

@@ -53,8 +53,6 @@ agon_status w2s_lm_open(const w2s *w, w2s_lm **out) {
     if (!s)
         s = model_open(l->ctx, path, COMPUTE_BF16, &x->m);
     if (!s)
-        s = model_prepare_backward(l->ctx, x->m); /* before several trainings share it */
-    if (!s)
         s = model_id(l->ctx, x->m, &id);
     free(path);
     if (s) {

@@ -2,12 +2,12 @@
 #include "role/backend.h"
 #include "base/ctx.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "role/backend_private.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
 static const double POLL_SECONDS = 1;
 enum { CLEARLY_DOWN = 4 }; /* so many that fail by their own fault, and none that does not: it is the backend's */
@@ -35,7 +35,7 @@ void backend_fail(backend_response *r, const char *format, ...) {
     va_end(args);
     backend_response_free(r);
     r->state = BACKEND_FAILED;
-    r->error = backend_clean_text(sentence, strlen(sentence));
+    r->error = utf8_repair(sentence, strlen(sentence));
 }
 
 bool backend_make_room(backend_response *r, size_t n_completions, size_t n_scores) {
@@ -50,29 +50,6 @@ bool backend_make_room(backend_response *r, size_t n_completions, size_t n_score
     r->n_completions = n_completions;
     r->n_scores = n_scores;
     return true;
-}
-
-char *backend_clean_text(const char *text, size_t n) {
-    char *out = malloc(size_add(size_mul(n, 3), 1)); /* every byte may become the 3 of U+FFFD */
-    if (!out)
-        return NULL;
-    size_t at = 0;
-    for (size_t i = 0; i < n;) {
-        utf8proc_int32_t code;
-        utf8proc_ssize_t used =
-            utf8proc_iterate((const utf8proc_uint8_t *)text + i, (utf8proc_ssize_t)(n - i), &code);
-        if (used <= 0 || code == 0) {
-            memcpy(out + at, "\xEF\xBF\xBD", 3);
-            at += 3;
-            i++;
-            continue;
-        }
-        memcpy(out + at, text + i, (size_t)used);
-        at += (size_t)used;
-        i += (size_t)used;
-    }
-    out[at] = 0;
-    return out;
 }
 
 json_t *backend_seed_json(uint64_t seed) {

@@ -11,6 +11,7 @@
  * nats. */
 #include "base/ctx.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "role/backend_private.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,7 +62,7 @@ static agon_status encode_all(agon_ctx *ctx, local *b, token_list *prompts) {
 
 /* Moves a completion into the response. */
 static bool take_completion(completion *c, backend_completion *out) {
-    out->text = backend_clean_text(c->text, c->n_text);
+    out->text = utf8_repair(c->text, c->n_text);
     out->n_tokens = c->n_tokens;
     out->tokens = c->tokens;
     out->log_probs = c->log_probs;

@@ -42,8 +42,6 @@ void backend_fail(backend_response *r, const char *format, ...)
 /* Room for n completions and m scores in an empty response; false: no memory (the response is then
  * failed). */
 bool backend_make_room(backend_response *r, size_t n_completions, size_t n_scores);
-/* Valid UTF-8 without NUL: what is not becomes U+FFFD. New string, NULL on memory. */
-char *backend_clean_text(const char *text, size_t n);
 /* A seed as a JSON integer that every language reads exactly: its low 53 bits. */
 json_t *backend_seed_json(uint64_t seed);
 /* [{"role", "content"}, ...], new, NULL on memory. */

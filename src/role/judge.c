@@ -4,6 +4,7 @@
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/utf8.h"
 #include "objective/objective.h"
 #include "role/backend_private.h"
 #include "role/critic.h"
@@ -33,7 +34,7 @@ static void asked_free(asked *q) {
 
 /* The row's members, the prompt and the answer; new, NULL on memory. */
 static json_t *data_of(const judge_item *item) {
-    char *answer = backend_clean_text(item->answer, item->n_answer);
+    char *answer = utf8_repair(item->answer, item->n_answer);
     json_t *data = item->row ? json_copy((json_t *)item->row) : json_object();
     bool good = data && answer && json_object_set(data, "prompt", (json_t *)item->prompt) == 0 &&
                 json_object_set_new(data, "completion", json_string(answer)) == 0;
@@ -158,7 +159,7 @@ agon_status judge_by_model(agon_ctx *ctx, backend *b, const judge_item *items, s
     agon_status s = asked && judged && texts ? AGON_OK : no_memory(ctx);
     for (size_t i = 0; i < n && !s; i++) {
         texts[2 * i] = words_of(items[i].prompt);
-        texts[2 * i + 1] = backend_clean_text(items[i].answer, items[i].n_answer);
+        texts[2 * i + 1] = utf8_repair(items[i].answer, items[i].n_answer);
         asked[i] = (critic_item){items[i].id, texts[2 * i], texts[2 * i + 1], seed_derivef(seed, "judge|%s", items[i].id)};
         s = texts[2 * i] && texts[2 * i + 1] ? AGON_OK : no_memory(ctx);
     }

@@ -3,14 +3,13 @@
  * A record's hash is SHA-256 of canonical JSON (sorted keys, no spaces) of {"table": name, column: value, ...} without
  * absent columns; own ids enter as "id". The derived id is the first 128 bits: collisions by accident are
  * out of reach, and rows stay readable. */
-#include "base/buffer.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "store/store_internal.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
 enum { DERIVED_DIGITS = 32 };
 
@@ -291,29 +290,10 @@ static agon_status oracle_of(store *s, const char *text, const char **oracle) {
 
 /* ---- the records ------------------------------------------------------------------------------------ */
 
-/* Models stop in the middle of characters; those bytes become U+FFFD. New or NULL. */
-static char *repair_utf8(const char *text) {
-    buffer b = {0};
-    const utf8proc_uint8_t *p = (const utf8proc_uint8_t *)text;
-    utf8proc_ssize_t left = (utf8proc_ssize_t)strlen(text);
-    while (left > 0) {
-        utf8proc_int32_t c;
-        utf8proc_ssize_t n = utf8proc_iterate(p, left, &c);
-        if (n > 0)
-            buffer_append(&b, p, (size_t)n);
-        else
-            buffer_text(&b, "\xef\xbf\xbd");
-        n = n > 0 ? n : 1;
-        p += n;
-        left -= n;
-    }
-    return buffer_take(&b);
-}
-
 static void put_body(columns *c, const char *body) {
     json_t *value = body ? json_string(body) : NULL;
     if (!value && body) {
-        char *repaired = repair_utf8(body);
+        char *repaired = utf8_repair(body, strlen(body)); /* models stop in the middle of characters */
         value = repaired ? json_string(repaired) : NULL;
         free(repaired);
     }
