@@ -351,10 +351,10 @@ typedef struct agon_generate_options {
 AGON_API agon_generate_options agon_generate_options_default(void);
 
 /* Samples all requests in one continuous batch. out [sum of n_samples], request after request; each new
- * (agon_completion_free), all zero on failure. A sample depends on its prompt, seed, number and sampling only, not
- * on the other requests, the batch or the threads. AGON_EINVAL names the request (from 1) where there are several:
- * empty prompt, longer than the model's context, option out of range, a token outside the vocabulary.
- * AGON_EINTERRUPTED after agon_interrupt. `options` may be NULL. */
+ * (agon_completion_free), all zero on failure (untouched where there are too many to count). A sample depends on its
+ * prompt, seed, number and sampling only, not on the other requests, the batch or the threads. AGON_EINVAL names the
+ * request (from 1) where there are several: empty prompt, longer than the model's context, option out of range, a
+ * token outside the vocabulary. AGON_EINTERRUPTED after agon_interrupt. `options` may be NULL. */
 AGON_API AGON_MUST_CHECK agon_status agon_generate(agon_ctx *ctx, const agon_model *m,
                                                    const agon_generate_request *requests, size_t n,
                                                    const agon_generate_options *options, agon_completion *out);
@@ -902,7 +902,8 @@ AGON_API AGON_MUST_CHECK agon_status agon_review(agon_ctx *ctx, const char *work
 typedef struct agon_eval_options {
     size_t struct_size;
     const char *suite; /* "tasks", "general", "perplexity", "gsm8k", "ifeval"; NULL or "all": each in turn */
-    size_t n;          /* questions of a suite, documents of perplexity, tasks of a cell; 0: the suite's default */
+    size_t n;          /* questions of a suite, documents of perplexity, different tasks of a cell
+                        * (fewer where it has fewer); 0: the suite's default */
     uint64_t seed;     /* of the tasks that are drawn, and of the bootstrap */
     bool items;        /* every question, response and verdict too */
     const char *const *cells; /* [n_cells] "family" or "family/cell": what tasks are drawn from; 0: the default cells */

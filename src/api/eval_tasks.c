@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_PER_CELL = 16, MAX_PER_CELL = 100000, MAX_TOKENS = 128 };
+enum { DEFAULT_PER_CELL = 16, MAX_PER_CELL = 100000, MAX_TOKENS = 128, MOST_KNOWN = 2000 /* draws in a row that bring nothing new */ };
 
 typedef struct tasks {
     task_query *queries;
@@ -43,19 +43,42 @@ static agon_status judge(agon_ctx *ctx, const void *arg, size_t i, const char *r
     return AGON_OK;
 }
 
-static agon_status draw(agon_ctx *ctx, tasks *t, const size_t *cells, size_t n_cells, size_t per_cell, uint64_t seed) {
-    for (size_t c = 0; c < n_cells; c++) {
-        for (size_t k = 0; k < per_cell; k++) {
-            agon_status s = task_generate(ctx, cells[c], task_seed(seed, "eval", cells[c], k), PERTURBATION_NONE,
-                                          &t->queries[t->n]);
-            if (s)
-                return s;
-            snprintf(t->ids[t->n], sizeof t->ids[0], "%s/%s/%zu", task_cell_family(cells[c]),
-                     task_cell_at(cells[c])->name, k);
-            t->n++;
-        }
+/* The k-th draw of a cell, unless `seen` has its task. */
+static agon_status draw_one(agon_ctx *ctx, tasks *t, size_t cell, size_t k, uint64_t seed, json_t *seen) {
+    task_query *q = &t->queries[t->n];
+    agon_status s = task_generate(ctx, cell, task_seed(seed, "eval", cell, k), PERTURBATION_NONE, q);
+    if (s)
+        return s;
+    char *identity = task_identity(q);
+    const bool again = identity && json_object_get(seen, identity);
+    if (!identity || (!again && json_object_set_new(seen, identity, json_true())))
+        s = ctx_fail(ctx, AGON_ENOMEM, "out of memory for tasks");
+    free(identity);
+    if (s || again) {
+        task_query_free(q);
+        *q = (task_query){0};
+        return s;
     }
+    snprintf(t->ids[t->n++], sizeof t->ids[0], "%s/%s/%zu", task_cell_family(cell), task_cell_at(cell)->name, k);
     return AGON_OK;
+}
+
+/* Different tasks only, since the greedy answer to a copy is no further evidence: a cell that has fewer gives fewer. */
+static agon_status draw(agon_ctx *ctx, tasks *t, const size_t *cells, size_t n_cells, size_t per_cell, uint64_t seed) {
+    agon_status s = AGON_OK;
+    for (size_t c = 0; c < n_cells && !s; c++) {
+        json_t *seen = json_object();
+        const size_t end = t->n + per_cell;
+        if (!seen)
+            return ctx_fail(ctx, AGON_ENOMEM, "out of memory for tasks");
+        for (size_t k = 0, known = 0; !s && t->n < end && known < MOST_KNOWN; k++) {
+            const size_t before = t->n;
+            s = draw_one(ctx, t, cells[c], k, seed, seen);
+            known = t->n > before ? 0 : known + 1;
+        }
+        json_decref(seen);
+    }
+    return s;
 }
 
 static agon_status hash_tasks(agon_ctx *ctx, const tasks *t, hash256 *out) {

@@ -59,6 +59,26 @@ static void eval_tasks__are_judged(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* Of a cell that has fewer tasks than are asked for, each comes once. */
+static void eval_tasks__differ(void **state) {
+    (void)state;
+    static const char *const small[] = {"arithmetic/one_digit_product"};
+    agon_ctx *ctx = test_ctx(1, NULL);
+    agon_eval_options o = agon_eval_options_default();
+    questions q = {0};
+    o.n = 200;
+    o.seed = 7;
+    o.cells = small;
+    o.n_cells = 1;
+    assert_ok(ctx, eval_tasks_open(ctx, &o, &q));
+    assert_int_equal(q.n, 64); /* 2 to 9 times 2 to 9 */
+    for (size_t i = 0; i < q.n; i++)
+        for (size_t k = 0; k < i; k++)
+            assert_string_not_equal(q.get(q.arg, i).query, q.get(q.arg, k).query);
+    q.free(q.arg);
+    agon_ctx_free(ctx);
+}
+
 static void eval_tasks__too_many_are_refused(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
@@ -105,6 +125,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(eval_tasks__follow_the_seed),
         cmocka_unit_test(eval_tasks__are_judged),
+        cmocka_unit_test(eval_tasks__differ),
         cmocka_unit_test(eval_tasks__too_many_are_refused),
         cmocka_unit_test(eval_tasks__take_the_cells_named),
         cmocka_unit_test(suites__are_listed),
