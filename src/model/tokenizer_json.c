@@ -34,6 +34,10 @@ static agon_status check_model(reader *r) {
                         "%s: a SentencePiece tokenizer (byte_fallback), as Llama 2 and early Mistral have; "
                         "agon reads byte-level BPE (Llama 3, Qwen, SmolLM, Mistral NeMo and later)",
                         r->where);
+    double dropout = json_number_value(json_object_get(r->model, "dropout"));
+    if (dropout > 0)
+        return ctx_fail(r->ctx, AGON_EUNSUPPORTED,
+                        "%s: model option dropout is %g, by which a text has other tokens each time; set it to null", r->where, dropout);
     static const char *const options[] = {"continuing_subword_prefix", "end_of_word_suffix"};
     for (size_t i = 0; i < 2; i++) {
         const char *text = json_string_value(json_object_get(r->model, options[i]));
@@ -132,6 +136,17 @@ static agon_status read_merges(reader *r, const json_t *merges) {
     return AGON_OK;
 }
 
+/* The reference writes unk_token for a byte that the vocabulary lacks. Some bytes are in no UTF-8 text. */
+static agon_status check_unknown(reader *r) {
+    const char *unknown = json_string_value(json_object_get(r->model, "unk_token"));
+    for (int b = 0; unknown && b < 0xf5; b++)
+        if (r->t->byte_ids[b] < 0 && b != 0xc0 && b != 0xc1)
+            return ctx_fail(r->ctx, AGON_EUNSUPPORTED,
+                            "%s: model option unk_token ('%.40s') is not supported where the vocabulary lacks a byte (0x%02x)", r->where,
+                            unknown, (unsigned)b);
+    return AGON_OK;
+}
+
 static agon_status read_model(reader *r, size_t n_vocabulary) {
     size_t n = 0;
     agon_status s = check_model(r);
@@ -150,7 +165,7 @@ static agon_status read_model(reader *r, size_t n_vocabulary) {
     const json_t *merges = json_object_get(r->model, "merges");
     if (!json_is_array(merges))
         return ctx_fail(r->ctx, AGON_EFORMAT, "%s: 'model.merges' is missing", r->where);
-    if ((s = read_added(r)) || (s = tokenizer_index(r->ctx, r->t, json_array_size(merges))))
+    if ((s = read_added(r)) || (s = tokenizer_index(r->ctx, r->t, json_array_size(merges))) || (s = check_unknown(r)))
         return s;
     r->t->ignore_merges = json_is_true(json_object_get(r->model, "ignore_merges"));
     return read_merges(r, merges);

@@ -1,7 +1,6 @@
 /* Token ids against Hugging Face tokenizers (tests/golden/tokenizer.json, scripts/reference/tokenizer.py). */
-#include "base/file.h"
+#include "../../weights_fixtures.h"
 #include "model/tokenizer_private.h"
-#include "test.h"
 #include <time.h>
 
 static agon_ctx *ctx;
@@ -278,6 +277,45 @@ static void tokenizer__says_what_is_wrong(void **state) {
     assert_non_null(strstr(agon_error(ctx), "nonsense"));
 }
 
+/* The small tokenizer with an option of its model, and without one byte (-1: it has all). */
+static agon_status open_with_option(const char *key, json_t *value, int without, tokenizer **out) {
+    json_t *root = json_loadb(small_text, n_small, 0, NULL), *model = json_object_get(root, "model");
+    if (without >= 0) {
+        buffer spelling = {0};
+        char byte = (char)without;
+        assert_true(byte_spell(&spelling, &byte, 1));
+        assert_int_equal(json_object_del(json_object_get(model, "vocab"), spelling.data), 0);
+        json_object_set_new(model, "merges", json_array());
+        buffer_free(&spelling);
+    }
+    json_object_set_new(model, key, value);
+    char *text = json_dumps(root, 0);
+    agon_status s = tokenizer_from_json(ctx, "small", text, strlen(text), NULL, 0, NULL, 0, out);
+    free(text);
+    json_decref(root);
+    return s;
+}
+
+static void tokenizer__options_that_change_tokens_are_refused(void **state) {
+    (void)state;
+    tokenizer *t = NULL;
+    assert_refused(ctx, open_with_option("dropout", json_real(0.1), -1, &t), AGON_EUNSUPPORTED, "small: ", "dropout is 0.1");
+    assert_refused(ctx, open_with_option("unk_token", json_string("</s>"), 'x', &t), AGON_EUNSUPPORTED,
+                   "small: ", "unk_token ('</s>') is not supported where the vocabulary lacks a byte (0x78)");
+    assert_refused(ctx, open_with_option("unk_token", json_string(""), 0xf1, &t), AGON_EUNSUPPORTED, "unk_token ('')", "0xf1");
+    /* Options without an effect. */
+    const struct {
+        const char *key;
+        json_t *value;
+        int without;
+    } cases[] = {{"dropout", json_real(0), -1}, {"dropout", json_null(), -1}, {"unk_token", json_string("</s>"), -1},
+                 {"unk_token", json_null(), 'x'}, {"unk_token", json_string("</s>"), 0xc1}, {"unk_token", json_string("</s>"), 0xf5}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_ok(ctx, open_with_option(cases[i].key, cases[i].value, cases[i].without, &t));
+        tokenizer_free(t);
+    }
+}
+
 /* A tokenizer may know fewer tokens than the embedding has rows (padding), not more. */
 static void tokenizer__larger_than_the_model_is_refused(void **state) {
     (void)state;
@@ -529,6 +567,7 @@ int main(void) {
         cmocka_unit_test(tokenizer__finds_tokens_and_stops),
         cmocka_unit_test(tokenizer__larger_than_the_model_is_refused),
         cmocka_unit_test(tokenizer__says_what_is_wrong),
+        cmocka_unit_test(tokenizer__options_that_change_tokens_are_refused),
         cmocka_unit_test(tokenizer__survives_mutations),
         cmocka_unit_test(chat__renders_as_the_reference),
         cmocka_unit_test(chat__content_cannot_forge_a_turn),
