@@ -64,7 +64,7 @@ typedef struct tokenizer_parts {
     const int32_t *types;      /* [n] GGUF token types: 1 normal, 3 control, 4 user-defined, 5 unused */
     size_t n_merges;
     const char *const *merges; /* [n_merges] "left right" in byte-level unicode */
-    const char *pre;           /* llama.cpp's name of the pre-tokenizer: "smollm", "qwen2", "llama-bpe" */
+    const char *pre;           /* llama.cpp's name of the pre-tokenizer: "smollm", "qwen2", "llama-bpe"; NULL: it has none */
     const char *chat_template; /* Jinja source, NULL when the file has none */
     int32_t bos, eos, pad, unk; /* -1: none */
     bool add_bos;

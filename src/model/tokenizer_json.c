@@ -225,22 +225,36 @@ static agon_status read_config(reader *r, const char *chat_template) {
     return chat_template && !t->chat_template ? no_memory(r->ctx, r->where) : AGON_OK;
 }
 
-/* llama.cpp's name of a pre-tokenizer that cuts alike; NULL: it has none. */
+/* The parts of a tokenizer that a name stands for; *p new. */
+static agon_status parse_named(agon_ctx *ctx, const named_pretokenizer *named, pretokenizer **p, normal_form *form) {
+    json_t *pre = NULL, *normalizer = NULL;
+    agon_status s = json_parse(ctx, named->name, named->pre_tokenizer, strlen(named->pre_tokenizer), &pre);
+    if (!s)
+        s = json_parse(ctx, named->name, named->normalizer, strlen(named->normalizer), &normalizer);
+    if (!s)
+        s = normal_form_parse(ctx, named->name, normalizer, form);
+    if (!s)
+        s = pretokenizer_new(ctx, named->name, pre, p);
+    json_decref(pre);
+    json_decref(normalizer);
+    return s;
+}
+
+/* llama.cpp's name of a pre-tokenizer that cuts alike, with the normalizer and ignore_merges that readers take it for; NULL: there is
+ * none. */
 static agon_status name_pretokenizer(reader *r) {
+    tokenizer *t = r->t;
     const named_pretokenizer *named;
-    for (size_t i = 0; !r->t->pre && (named = named_pretokenizer_at(i)); i++) {
-        json_t *json = NULL;
+    for (size_t i = 0; !t->pre && (named = named_pretokenizer_at(i)); i++) {
         pretokenizer *p = NULL;
-        agon_status s = json_parse(r->ctx, named->name, named->pre_tokenizer, strlen(named->pre_tokenizer),
-                                   &json);
-        if (!s)
-            s = pretokenizer_new(r->ctx, named->name, json, &p);
-        if (!s && strcmp(pretokenizer_signature(p), pretokenizer_signature(r->t->pretokenizer)) == 0)
-            r->t->pre = named->name;
-        pretokenizer_free(p);
-        json_decref(json);
+        normal_form form = FORM_NONE;
+        agon_status s = parse_named(r->ctx, named, &p, &form);
         if (s)
             return s;
+        if (strcmp(pretokenizer_signature(p), pretokenizer_signature(t->pretokenizer)) == 0 && form == t->form &&
+            named->ignore_merges == t->ignore_merges)
+            t->pre = named->name;
+        pretokenizer_free(p);
     }
     return AGON_OK;
 }
@@ -308,20 +322,6 @@ done:
 
 /* ---- GGUF -------------------------------------------------------------------------------------------- */
 
-static agon_status parse_named(agon_ctx *ctx, tokenizer *t, const named_pretokenizer *named) {
-    json_t *pre = NULL, *form = NULL;
-    agon_status s = json_parse(ctx, named->name, named->pre_tokenizer, strlen(named->pre_tokenizer), &pre);
-    if (!s)
-        s = json_parse(ctx, named->name, named->normalizer, strlen(named->normalizer), &form);
-    if (!s)
-        s = pretokenizer_new(ctx, named->name, pre, &t->pretokenizer);
-    if (!s)
-        s = normal_form_parse(ctx, named->name, form, &t->form);
-    json_decref(pre);
-    json_decref(form);
-    return s;
-}
-
 static agon_status set_parts_tokens(agon_ctx *ctx, tokenizer *t, const tokenizer_parts *parts) {
     t->added = arena_take(t->arena, parts->n, sizeof *t->added);
     if (!t->added)
@@ -370,7 +370,7 @@ agon_status tokenizer_from_parts(agon_ctx *ctx, const char *where, const tokeniz
         return ctx_fail(ctx, AGON_EFORMAT, "%s: %zu tokens, but the model's embedding (token_embd.weight) has %zu rows", where,
                         parts->n, n_vocabulary);
     agon_status s = tokenizer_alloc(ctx, n_vocabulary ? n_vocabulary : parts->n, &t);
-    if (s || (s = parse_named(ctx, t, named)) || (s = set_parts_tokens(ctx, t, parts)) ||
+    if (s || (s = parse_named(ctx, named, &t->pretokenizer, &t->form)) || (s = set_parts_tokens(ctx, t, parts)) ||
         (s = tokenizer_index(ctx, t, parts->n_merges)) || (s = set_parts_merges(ctx, where, t, parts)))
         goto done;
     int32_t n = (int32_t)t->n;

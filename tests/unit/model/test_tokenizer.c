@@ -341,6 +341,53 @@ static void tokenizer__larger_than_the_model_is_refused(void **state) {
     assert_string_equal(agon_error(ctx), "x.gguf: 3 tokens, but the model's embedding (token_embd.weight) has 2 rows");
 }
 
+/* ---- export ----------------------------------------------------------------------------------------- */
+
+static model_config config_for(const tokenizer *t) {
+    model_config c = fixture_config("llama");
+    c.n_vocabulary = tokenizer_n_vocabulary(t);
+    return c;
+}
+
+/* A GGUF file says how text is cut by a name, which stands for the normalizer and ignore_merges too. */
+static void export_gguf__without_a_name_is_refused(void **state) {
+    (void)state;
+    fixture_folder f = fixture_folder_new();
+    char path[256];
+    size_t i;
+    json_t *v;
+    fixture_path(path, &f, "m.gguf");
+    json_array_foreach(json_object_get(golden, "variants"), i, v) {
+        static const struct {
+            const char *key, *as; /* as: JSON */
+        } changes[] = {{NULL, NULL}, {"ignore_merges", "true"}, {"ignore_merges", "false"}, {"normalizer", "null"},
+                       {"normalizer", "{\"type\":\"NFC\"}"}};
+        for (size_t k = 0; k < sizeof changes / sizeof *changes; k++) {
+            json_t *changed = json_copy(v), *as = changes[k].as ? json_loads(changes[k].as, JSON_DECODE_ANY, NULL) : NULL;
+            bool named = json_is_true(json_object_get(v, "named"));
+            named = named && (!as || json_equal(as, json_object_get(v, changes[k].key)));
+            if (as)
+                json_object_set_new(changed, changes[k].key, as);
+            tokenizer *t = small_with(changed, NULL, NULL);
+            tokenizer_parts parts;
+            tokenizer_get_parts(t, &parts);
+            assert_true((parts.pre != NULL) == named);
+            model_config c = config_for(t);
+            if (named) {
+                assert_ok(ctx, export_gguf(ctx, path, &c, t, "f32", fixture_source, &c));
+                assert_int_equal(unlink(path), 0);
+            } else {
+                assert_refused(ctx, export_gguf(ctx, path, &c, t, "f32", fixture_source, &c), AGON_EUNSUPPORTED, path,
+                               "has no name in GGUF; use format hf");
+                assert_false(file_exists(path));
+            }
+            tokenizer_free(t);
+            json_decref(changed);
+        }
+    }
+    fixture_remove(&f);
+}
+
 /* Damaged files: whatever comes, a status and no crash (the sanitizer builds watch). */
 static void tokenizer__survives_mutations(void **state) {
     (void)state;
@@ -568,6 +615,7 @@ int main(void) {
         cmocka_unit_test(tokenizer__larger_than_the_model_is_refused),
         cmocka_unit_test(tokenizer__says_what_is_wrong),
         cmocka_unit_test(tokenizer__options_that_change_tokens_are_refused),
+        cmocka_unit_test(export_gguf__without_a_name_is_refused),
         cmocka_unit_test(tokenizer__survives_mutations),
         cmocka_unit_test(chat__renders_as_the_reference),
         cmocka_unit_test(chat__content_cannot_forge_a_turn),
