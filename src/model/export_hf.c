@@ -54,18 +54,33 @@ static void set_window(json_t *o, const model_config *c) {
         set(o, "use_sliding_window", json_false());
 }
 
+/* All tokens that end an answer, the one that a trained answer ends with first; NULL: there is none. */
+static json_t *stop_ids(const tokenizer *tok, const tokenizer_parts *parts) {
+    json_t *list = json_array();
+    int32_t turn = tokenizer_end_of_turn(tok);
+    if (turn >= 0)
+        json_array_append_new(list, json_integer(turn));
+    for (size_t i = 0; i < parts->n_stops; i++)
+        if (parts->stops[i] != turn)
+            json_array_append_new(list, json_integer(parts->stops[i]));
+    json_t *first = json_array_get(list, 0);
+    if (json_array_size(list) > 1)
+        return list;
+    json_incref(first);
+    json_decref(list);
+    return first;
+}
+
 static void set_token_ids(json_t *o, const tokenizer *tok, bool stops) {
     tokenizer_parts parts;
     tokenizer_get_parts(tok, &parts);
-    int32_t turn = tokenizer_end_of_turn(tok);
+    json_t *ids = stops ? stop_ids(tok, &parts) : parts.eos >= 0 ? json_integer(parts.eos) : NULL;
     if (parts.bos >= 0)
         set(o, "bos_token_id", json_integer(parts.bos));
     if (parts.pad >= 0)
         set(o, "pad_token_id", json_integer(parts.pad));
-    if (stops && turn >= 0 && parts.eos >= 0 && turn != parts.eos)
-        set(o, "eos_token_id", json_pack("[i, i]", (int)turn, (int)parts.eos));
-    else if (parts.eos >= 0)
-        set(o, "eos_token_id", json_integer(parts.eos));
+    if (ids)
+        set(o, "eos_token_id", ids);
 }
 
 /* A sequence classifier of one label. It reads the last token that is not padding, so padding may not be the token an answer
@@ -204,6 +219,14 @@ static agon_status check_exportable(agon_ctx *ctx, const char *folder, const mod
     if (!s && !class_name(c))
         s = ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: no Hugging Face class for architecture '%s'", folder,
                      c->architecture);
+    /* A GGUF file may give any architecture these tensors; the classes have them or not. */
+    bool qwen2 = strcmp(c->architecture, "qwen2") == 0, qwen3 = strcmp(c->architecture, "qwen3") == 0;
+    if (!s && c->qkv_bias != qwen2)
+        s = ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: %s with%s biases of q, k and v is no Hugging Face class; use format gguf", folder,
+                     c->architecture, qwen2 ? "out" : "");
+    if (!s && c->qk_norm != qwen3)
+        s = ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: %s with%s norms of q and k is no Hugging Face class; use format gguf", folder,
+                     c->architecture, qwen3 ? "out" : "");
     /* Such a model's configuration says from which layer on the window counts; model_config does not. */
     if (!s && strncmp(c->architecture, "qwen", 4) == 0 && c->sliding_window &&
         c->sliding_window < c->max_context)

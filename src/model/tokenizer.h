@@ -67,6 +67,8 @@ typedef struct tokenizer_parts {
     const char *pre;           /* llama.cpp's name of the pre-tokenizer: "smollm", "qwen2", "llama-bpe"; NULL: it has none */
     const char *chat_template; /* Jinja source, NULL when the file has none */
     int32_t bos, eos, pad, unk; /* -1: none */
+    const int32_t *stops;      /* [n_stops] what ends an answer, see tokenizer_is_stop; GGUF has no place for it */
+    size_t n_stops;
     bool add_bos;
 } tokenizer_parts;
 void tokenizer_get_parts(const tokenizer *t, tokenizer_parts *out);

@@ -407,6 +407,8 @@ void tokenizer_get_parts(const tokenizer *t, tokenizer_parts *out) {
                              .eos = t->eos,
                              .pad = t->pad,
                              .unk = t->unk,
+                             .stops = t->stops,
+                             .n_stops = t->n_stops,
                              .add_bos = t->add_bos};
 }
 

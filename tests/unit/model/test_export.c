@@ -169,6 +169,43 @@ static void export__a_failure_leaves_nothing(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* A GGUF file has biases and norms of heads by its tensors, a Hugging Face folder by its class. */
+static void export_hf__of_what_no_class_computes_is_refused(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    fixture_folder f = fixture_folder_new();
+    static const struct {
+        const char *architecture;
+        bool other_bias, other_norm;
+        const char *says;
+    } cases[] = {
+        {"llama", true, false, "llama with biases of q, k and v"},
+        {"qwen3", true, false, "qwen3 with biases of q, k and v"},
+        {"qwen2", true, false, "qwen2 without biases of q, k and v"},
+        {"llama", false, true, "llama with norms of q and k"},
+        {"qwen3", false, true, "qwen3 without norms of q and k"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        model_config c = fixture_config(cases[i].architecture);
+        char folder[256], file[256];
+        weights *w = NULL;
+        c.qkv_bias ^= cases[i].other_bias;
+        c.qk_norm ^= cases[i].other_norm;
+        fixture_path(folder, &f, "hf");
+        fixture_path(file, &f, "m.gguf");
+        assert_refused(ctx, export_hf(ctx, folder, &c, NULL, "f32", fixture_source, &c), AGON_EUNSUPPORTED, cases[i].says,
+                       "use format gguf");
+        assert_false(folder_exists(folder));
+        assert_ok(ctx, export_gguf(ctx, file, &c, NULL, "f32", fixture_source, &c)); /* as the sentence says */
+        assert_ok(ctx, weights_open(ctx, file, &w));
+        fixture_same_config(weights_config(w), &c);
+        fixture_check_values(ctx, w);
+        weights_free(w);
+    }
+    fixture_remove(&f);
+    agon_ctx_free(ctx);
+}
+
 static void export__an_existing_model_survives_a_failure(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
@@ -257,6 +294,7 @@ int main(void) {
         cmocka_unit_test(export_gguf__stores_rows_as_the_converter_does),
         cmocka_unit_test(export_gguf__q8_0_is_near_and_falls_back_where_rows_do_not_fit),
         cmocka_unit_test(export__a_failure_leaves_nothing),
+        cmocka_unit_test(export_hf__of_what_no_class_computes_is_refused),
         cmocka_unit_test(export__an_existing_model_survives_a_failure),
         cmocka_unit_test(export__carries_weights_and_tokenizer_of_a_real_model),
     };

@@ -388,6 +388,46 @@ static void export_gguf__without_a_name_is_refused(void **state) {
     fixture_remove(&f);
 }
 
+static tokenizer *open_folder(const char *path) {
+    weights *w = NULL;
+    tokenizer *t = NULL;
+    assert_ok(ctx, weights_open(ctx, path, &w));
+    assert_ok(ctx, tokenizer_new(ctx, w, &t));
+    weights_free(w);
+    return t;
+}
+
+/* What generation_config.json names goes on to the next folder, the end of a turn first. */
+static void export_hf__keeps_stop_tokens(void **state) {
+    (void)state;
+    static const char config[] = "{\"eos_token\":\"</s>\",\"chat_template\":\"<|im_start|> <|im_end|>\"}",
+                      generation[] = "{\"eos_token_id\":[33,10,34]}";
+    fixture_folder f = fixture_folder_new();
+    char first[256], second[256], file[256];
+    tokenizer *t = small_with(variant_named("smollm"), config, NULL);
+    model_config c = config_for(t);
+    fixture_path(first, &f, "first");
+    fixture_path(second, &f, "second");
+    assert_ok(ctx, export_hf(ctx, first, &c, t, "f32", fixture_source, &c));
+    assert_ok(ctx, file_write(ctx, fixture_path(file, &f, "first/generation_config.json"), generation, strlen(generation)));
+    assert_false(tokenizer_is_stop(t, 33));
+    tokenizer_free(t);
+    t = open_folder(first);
+    assert_true(tokenizer_is_stop(t, 33) && tokenizer_is_stop(t, 34));
+    assert_ok(ctx, export_hf(ctx, second, &c, t, "f32", fixture_source, &c));
+    tokenizer *u = open_folder(second);
+    for (int32_t id = 0; (size_t)id < c.n_vocabulary; id++)
+        assert_true(tokenizer_is_stop(t, id) == tokenizer_is_stop(u, id));
+    json_t *written = json_load_file(fixture_path(file, &f, "second/generation_config.json"), 0, NULL);
+    const json_t *ids = json_object_get(written, "eos_token_id");
+    assert_int_equal(json_integer_value(json_array_get(ids, 0)), tokenizer_find(t, "<|im_end|>"));
+    assert_int_equal(tokenizer_end_of_turn(t), tokenizer_find(t, "<|im_end|>"));
+    json_decref(written);
+    tokenizer_free(u);
+    tokenizer_free(t);
+    fixture_remove(&f);
+}
+
 /* Damaged files: whatever comes, a status and no crash (the sanitizer builds watch). */
 static void tokenizer__survives_mutations(void **state) {
     (void)state;
@@ -616,6 +656,7 @@ int main(void) {
         cmocka_unit_test(tokenizer__says_what_is_wrong),
         cmocka_unit_test(tokenizer__options_that_change_tokens_are_refused),
         cmocka_unit_test(export_gguf__without_a_name_is_refused),
+        cmocka_unit_test(export_hf__keeps_stop_tokens),
         cmocka_unit_test(tokenizer__survives_mutations),
         cmocka_unit_test(chat__renders_as_the_reference),
         cmocka_unit_test(chat__content_cannot_forge_a_turn),
