@@ -123,10 +123,11 @@ static void get_sizes(reader *r, model_config *c) {
     c->max_context = get_size(r, "max_position_embeddings", true, 0);
 }
 
-/* Mistral: a window unless null. Qwen: only when use_sliding_window says so. Llama has none. */
+/* Mistral: a window unless null. Qwen: only when use_sliding_window says so. Llama has none. A file without the
+ * key means 4096, the default of their configuration classes. */
 static void get_window(reader *r, model_config *c) {
     bool qwen = strncmp(c->architecture, "qwen", 4) == 0;
-    size_t window = get_size(r, "sliding_window", false, 0);
+    size_t window = get_size(r, "sliding_window", false, json_object_get(r->object, "sliding_window") ? 0 : 4096);
     if (strcmp(c->architecture, "mistral") == 0 || (qwen && get_bool(r, "use_sliding_window", false)))
         c->sliding_window = window;
 }

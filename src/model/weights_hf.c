@@ -109,6 +109,19 @@ static agon_status read_tensors(agon_ctx *ctx, weights *w, const char *folder) {
     return s ? s : weights_index(ctx, w);
 }
 
+/* A tied head may be stored all the same, as a copy of the embedding. Where it is none, some programs would run it and some would not. */
+static agon_status check_tied_head(agon_ctx *ctx, const weights *w) {
+    const weights_tensor_entry *head = weights_find(w, "lm_head.weight"), *e = weights_find(w, "model.embed_tokens.weight");
+    bool same = head->n_rows == e->n_rows && head->n_columns == e->n_columns && head->type == e->type &&
+                memcmp(head->data, e->data, e->n_rows * e->row_bytes) == 0;
+    weights_release(w);
+    return same ? AGON_OK
+                : ctx_fail(ctx, AGON_EFORMAT,
+                           "%s: 'lm_head.weight' is not the embedding, as config.json says by tie_word_embeddings; set that to false where "
+                           "the model has a head of its own, or leave the tensor out",
+                           head->file);
+}
+
 /* Every tensor of the configuration is there with its shape, and nothing else that would matter. */
 static agon_status check_tensors(agon_ctx *ctx, const weights *w, const char *folder) {
     const model_config *c = &w->config;
@@ -124,9 +137,12 @@ static agon_status check_tensors(agon_ctx *ctx, const weights *w, const char *fo
                             "%s: tensor '%s' is %zu x %zu; config.json asks for %zu x %zu", t->file,
                             t->name, t->n_rows, t->n_columns, want.n_rows, want.n_columns);
     }
-    /* A tied head may be stored all the same; it is a copy of the embedding. */
-    if (c->tied_embeddings && weights_has(w, "lm_head.weight"))
+    if (c->tied_embeddings && weights_has(w, "lm_head.weight")) {
+        agon_status s = check_tied_head(ctx, w);
+        if (s)
+            return s;
         extra++;
+    }
     for (size_t i = 0; i < N_HEAD_TENSORS; i++) {
         const head_tensor *h = head_tensor_at(i);
         const weights_tensor_entry *t = weights_find(w, h->name);

@@ -80,6 +80,12 @@ static void hf_config__a_window_counts_only_where_it_is_used(void **state) {
         {"mistral", "\"sliding_window\":null", 0},
         {"qwen2", "\"sliding_window\":99", 0},
         {"qwen2", "\"sliding_window\":99,\"use_sliding_window\":true", 99},
+        /* The key is left out where it has the default of transformers. */
+        {"mistral", "\"use_cache\":true", 4096},
+        {"qwen2", "\"use_sliding_window\":true", 4096},
+        {"qwen2", "\"use_sliding_window\":true,\"sliding_window\":null", 0},
+        {"qwen2", "\"use_cache\":true", 0},
+        {"llama", "\"use_cache\":true", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[600];
@@ -220,6 +226,85 @@ static void hf__a_missing_shard_tensor_is_named(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* ---- a tied head that is stored ------------------------------------------------------------------ */
+
+/* A folder with tied embeddings, whose second shard is yet to be written. */
+static fixture_folder tied_folder(agon_ctx *ctx, model_config *c) {
+    fixture_folder f = fixture_folder_new();
+    char from[256], to[256];
+    json_t *map = json_pack("{s:s, s:s}", "model.norm.weight", "model-1.safetensors", "lm_head.weight", "model-2.safetensors");
+    assert_true(c->tied_embeddings);
+    assert_ok(ctx, export_hf(ctx, f.path, c, NULL, "bf16", fixture_source, c));
+    assert_int_equal(rename(fixture_path(from, &f, "model.safetensors"), fixture_path(to, &f, "model-1.safetensors")), 0);
+    write_index(ctx, &f, map);
+    json_decref(map);
+    return f;
+}
+
+static void write_head(agon_ctx *ctx, const fixture_folder *f, const char *dtype, size_t n_rows, size_t n_columns,
+                       const void *values) {
+    const safetensors_item item = {"lm_head.weight", dtype, n_rows, n_columns, false};
+    buffer b = {0};
+    char path[256];
+    assert_ok(ctx, safetensors_header(ctx, &item, 1, NULL, &b));
+    buffer_append(&b, values, n_rows * n_columns * (strcmp(dtype, "F32") == 0 ? 4 : 2));
+    assert_ok(ctx, file_write(ctx, fixture_path(path, f, "model-2.safetensors"), b.data, b.size));
+    buffer_free(&b);
+}
+
+static void set_tied(agon_ctx *ctx, const fixture_folder *f, bool tied) {
+    char path[256];
+    json_t *config = json_load_file(fixture_path(path, f, "config.json"), 0, NULL);
+    json_object_set_new(config, "tie_word_embeddings", json_boolean(tied));
+    char *text = json_dumps(config, 0);
+    assert_ok(ctx, file_write(ctx, path, text, strlen(text)));
+    free(text);
+    json_decref(config);
+}
+
+static void hf__a_tied_head_is_a_copy_or_refused(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    model_config c = fixture_config("qwen3");
+    size_t v = c.n_vocabulary, d = c.d_model, n = v * d;
+    fixture_folder f = tied_folder(ctx, &c);
+    weights *w = NULL;
+    uint32_t *values = malloc(n * sizeof *values);
+    uint16_t *head = malloc(n * sizeof *head);
+    float *back = malloc(n * sizeof *back);
+    assert_ok(ctx, fixture_source(&c, ctx, "model.embed_tokens.weight", n, back));
+    memcpy(values, back, n * sizeof *values);
+    for (size_t i = 0; i < n; i++)
+        head[i] = (uint16_t)(values[i] >> 16);
+    write_head(ctx, &f, "BF16", v, d, head);
+    assert_ok(ctx, weights_open(ctx, f.path, &w));
+    assert_true(weights_config(w)->tied_embeddings);
+    weights_free(w);
+    /* The same bytes in another shape or type, the same values in a wider one, one other value. */
+    const char *const where = "model-2.safetensors: 'lm_head.weight'", *const says = "tie_word_embeddings; set that to false";
+    write_head(ctx, &f, "BF16", d, v, head);
+    assert_refused(ctx, weights_open(ctx, f.path, &w), AGON_EFORMAT, where, says);
+    write_head(ctx, &f, "F16", v, d, head);
+    assert_refused(ctx, weights_open(ctx, f.path, &w), AGON_EFORMAT, where, says);
+    write_head(ctx, &f, "F32", v, d, values);
+    assert_refused(ctx, weights_open(ctx, f.path, &w), AGON_EFORMAT, where, says);
+    head[n - 1] ^= 0x40;
+    write_head(ctx, &f, "BF16", v, d, head);
+    assert_refused(ctx, weights_open(ctx, f.path, &w), AGON_EFORMAT, where, says);
+    set_tied(ctx, &f, false); /* as the sentence says */
+    assert_ok(ctx, weights_open(ctx, f.path, &w));
+    assert_ok(ctx, weights_read(ctx, w, "lm_head.weight", n, back));
+    for (size_t i = 0; i < n; i++)
+        values[i] = (uint32_t)head[i] << 16;
+    assert_memory_equal(back, values, n * sizeof *values);
+    weights_free(w);
+    free(values);
+    free(head);
+    free(back);
+    fixture_remove(&f);
+    agon_ctx_free(ctx);
+}
+
 /* ---- safetensors ------------------------------------------------------------------------------- */
 
 static agon_status open_header(agon_ctx *ctx, const char *header, size_t n_data, weights **w) {
@@ -302,6 +387,7 @@ int main(void) {
         cmocka_unit_test(hf__shards_are_one_model),
         cmocka_unit_test(hf__a_hostile_index_is_refused),
         cmocka_unit_test(hf__a_missing_shard_tensor_is_named),
+        cmocka_unit_test(hf__a_tied_head_is_a_copy_or_refused),
         cmocka_unit_test(safetensors__offsets_shapes_and_types_are_checked),
         cmocka_unit_test(safetensors__an_image_comes_back_with_its_metadata),
     };
