@@ -169,6 +169,8 @@ static agon_status open_sources(online_run *r) {
 
 static agon_status give_prompts(void *arg, size_t round, online_prompt *out) {
     online_run *r = arg;
+    if (round == 0) /* of an earlier training, now that this one is known to be possible */
+        result_remove(r->lock, "");
     agon_status s = prompt_source_round(r->source, round, r->prompts);
     for (size_t i = 0; i < r->inner.n_prompts && !s; i++) {
         const prompt_item *p = &r->prompts[i];
@@ -330,25 +332,18 @@ static agon_status open_folder(online_run *r) {
 static agon_status find_state(online_run *r, char **summary) {
     json_t *found = NULL;
     agon_status s = AGON_OK;
-    bool strange = faccessat(r->lock, "adapter_config.json", F_OK, 0) == 0 || faccessat(r->lock, "config.json", F_OK, 0) == 0 ||
-                   faccessat(r->lock, "training.json", F_OK, 0) == 0;
-    if (r->options.overwrite) {
+    const bool earlier = file_exists(r->manifest_path);
+    if (r->options.overwrite)
         s = output_is_no_input(r->ctx, r->output, weights_path(model_weights(r->m->m)), r->options.adapter);
-        if (!s && strange && !file_exists(r->manifest_path))
-            s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training, which --overwrite would replace; give "
-                         "another output folder", r->output);
-        if (s)
-            return s;
-        unlink(r->manifest_path);
-        unlink(r->state_path);
+    if (!s && !earlier && (result_found(r->lock) || faccessat(r->lock, "training.json", F_OK, 0) == 0))
+        s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training%s; give another output folder", r->output,
+                     r->options.overwrite ? ", which --overwrite would replace" : "");
+    if (s)
+        return s;
+    if (!earlier || r->options.overwrite) {
+        unlink(r->state_path); /* may be there without its record, too */
         unlink(r->judged_path);
-    }
-    if (!file_exists(r->manifest_path) && strange && !r->options.overwrite)
-        return ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training; give another output folder", r->output);
-    if (!file_exists(r->manifest_path)) {
-        unlink(r->state_path); /* a state without its record, as a kill in the middle of --overwrite leaves it */
-        unlink(r->judged_path);
-        r->began = true;
+        r->began = !earlier;
         return write_manifest(r);
     }
     s = options_damaged(r->ctx, json_read_file(r->ctx, r->manifest_path, &found), r->manifest_path);

@@ -496,41 +496,26 @@ static agon_status open_folder(training *t) {
     return AGON_OK;
 }
 
-static const char *const result_names[] = {"adapter_config.json", "adapter_model.safetensors", "panacea.safetensors", "config.json",
-                                           "model.safetensors", "reward_scale.json", "partner/adapter_config.json",
-                                           "partner/adapter_model.safetensors", "partner/reward_scale.json"};
-enum { N_RESULT_NAMES = sizeof result_names / sizeof *result_names };
-
-static void remove_result(const training *t, const char *below) {
-    for (size_t i = 0; i < N_RESULT_NAMES; i++) {
-        char path[MAX_DIMENSION_NAME + 64];
-        snprintf(path, sizeof path, "%.*s%s%s", MAX_DIMENSION_NAME, below, *below ? "/" : "", result_names[i]);
-        unlinkat(t->lock, path, 0);
-    }
-    if (*below)
-        unlinkat(t->lock, below, AT_REMOVEDIR); /* when nothing else is in it */
-}
-
 /* Begins over an earlier training and removes what it left; killed in between, it is this training, before its first step. */
 static agon_status begin_over(training *t) {
     const bool earlier = file_exists(t->manifest_path);
     agon_status s = output_is_no_input(t->ctx, t->output, weights_path(model_weights(t->m->m)), t->options.adapter);
-    for (size_t i = 0; i < N_RESULT_NAMES && !s && !earlier; i++)
-        if (faccessat(t->lock, result_names[i], F_OK, 0) == 0)
-            return ctx_fail(t->ctx, AGON_EINVAL, "%s has %s of no training, which --overwrite would delete; give another output folder",
-                            t->output, result_names[i]);
+    const char *result = earlier ? NULL : result_found(t->lock);
+    if (!s && result)
+        s = ctx_fail(t->ctx, AGON_EINVAL, "%s has %s of no training, which --overwrite would delete; give another output folder", t->output,
+                     result);
     if (s)
         return s;
     json_t *found = earlier ? json_load_file(t->manifest_path, 0, NULL) : NULL; /* a damaged one names no adapters */
     unlinkat(t->lock, "checkpoint.bin", 0);
     s = write_manifest(t);
     if (!s)
-        remove_result(t, "");
+        result_remove(t->lock, "");
     size_t i;
     json_t *name;
     json_array_foreach(json_object_get(found, "adapters"), i, name) {
         if (!s && json_is_string(name) && !strchr(json_string_value(name), '/'))
-            remove_result(t, json_string_value(name));
+            result_remove(t->lock, json_string_value(name));
     }
     json_decref(found);
     return s;

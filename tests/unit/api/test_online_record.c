@@ -1,6 +1,7 @@
 /* The record of online training is whole, wherever a run ends between two of its writes. */
 #include "base/file.h"
 #include "base/json.h"
+#include "model/weights.h"
 #include "test.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@ typedef struct fixture {
     agon_model *m;
     char folder[64];
     size_t n_told;
+    bool overwrite;
     const char *broken; /* the file that the round BROKEN cannot write; NULL: none */
 } fixture;
 
@@ -41,6 +43,7 @@ static agon_status train(fixture *f, const char *objective, char **summary) {
     agon_online_options o = agon_online_options_default();
     bool ppo = strcmp(objective, "ppo") == 0;
     t.lora_rank = 2;
+    t.overwrite = f->overwrite;
     t.batch_rows = 4;
     t.settings = settings;
     t.n_settings = ppo ? 1 : 0;
@@ -73,6 +76,7 @@ static void begin(fixture *f, const char *broken) {
     strcpy(f->folder, "/tmp/agon-record-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
     f->n_told = 0;
+    f->overwrite = false;
     f->broken = broken;
 }
 
@@ -145,6 +149,48 @@ static void record__begins_anew_without_its_file(void **state) {
     end(f);
 }
 
+static bool has(const fixture *f, const char *name) {
+    char path[256];
+    path_of(f, name, "", path);
+    return file_exists(path);
+}
+
+/* ppo leaves a value head beside its adapter, which is none of the next training's. */
+static void record__begun_over_leaves_nothing_of_the_earlier_result(void **state) {
+    fixture *f = *state;
+    begin(f, NULL);
+    assert_ok(f->ctx, train(f, "ppo", NULL));
+    assert_true(has(f, "model.safetensors"));
+    f->overwrite = true;
+    assert_int_equal(train(f, "sft", NULL), AGON_EINVAL); /* learns from no samples: the result stays */
+    assert_true(has(f, "adapter_config.json") && has(f, "model.safetensors"));
+    f->n_told = 0;
+    assert_ok(f->ctx, train(f, "grpo", NULL));
+    assert_false(has(f, "model.safetensors"));
+    peft_info info;
+    weights *w = NULL;
+    assert_ok(f->ctx, peft_open(f->ctx, f->folder, &info, &w));
+    assert_int_equal(info.heads, 0);
+    weights_free(w);
+    end(f);
+}
+
+/* A file of no training would be taken for a part of the result. */
+static void record__is_not_begun_beside_another_result(void **state) {
+    fixture *f = *state;
+    char path[256];
+    begin(f, NULL);
+    path_of(f, "model.safetensors", "", path);
+    assert_ok(f->ctx, file_write(f->ctx, path, "other", 5));
+    for (int i = 0; i < 2; i++) {
+        f->overwrite = i;
+        assert_int_equal(train(f, "spin", NULL), AGON_EINVAL);
+        assert_non_null(strstr(agon_error(f->ctx), "holds an adapter or a model and no online training"));
+        assert_true(has(f, "model.safetensors"));
+    }
+    end(f);
+}
+
 static int setup(void **state) {
     static fixture f;
     char path[2048];
@@ -166,6 +212,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(record__is_the_same_wherever_it_was_cut),
         cmocka_unit_test(record__begins_anew_without_its_file),
+        cmocka_unit_test(record__begun_over_leaves_nothing_of_the_earlier_result),
+        cmocka_unit_test(record__is_not_begun_beside_another_result),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
