@@ -259,6 +259,8 @@ agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *fo
         *out = NULL;
         return AGON_OK;
     }
+    if (!*folder)
+        return ctx_fail(ctx, AGON_EINVAL, "the adapter's folder is an empty text; name one, or give NULL for the model alone");
     agon_adapter *a = calloc(1, sizeof *a);
     if (!a)
         return no_memory(ctx);

@@ -106,6 +106,8 @@ static void paths__that_are_not_given_are_refused(void **state) {
     refused(agon_loss_json(f->ctx, NULL, NULL, 0, "{}", 2, &text), "the objective is NULL");
     refused(agon_export(f->ctx, f->m, NULL, NULL, NULL, f->output, &text), "the format is NULL");
     refused(agon_export(f->ctx, f->m, NULL, "hf", NULL, NULL, &text), "the path is NULL");
+    agon_adapter *a = NULL;
+    refused(agon_adapter_open(f->ctx, f->m, "", &a), "the adapter's folder is an empty text");
     agon_completion out;
     const agon_generate_request nothing = {.n_prompt = 3, .n_samples = 1};
     refused(agon_generate(f->ctx, f->m, &nothing, 1, NULL, &out), "neither a prompt nor a text");
