@@ -68,8 +68,10 @@ static agon_status take_row(void *arg, const char *where, json_t *object) {
     dataset *d = r->d;
     size_t n = d->n, n_truncated = d->n_truncated, n_double_end = d->n_double_end, n_space_only = d->n_space_only;
     const span_tally spans = d->spans;
+    json_t *scratch = json_copy(object); /* reading puts joined and divided texts in their places; the row stays as it stands */
     r->fault = FAULT_FIELDS;
-    agon_status s = row_read(r, where, object);
+    agon_status s = scratch ? row_read(r, where, scratch) : row_no_memory(r);
+    json_decref(scratch);
     if (s == AGON_OK && d->n > n)
         place_row(d, where, &d->rows[n]);
     if (s == AGON_OK && d->n > n)

@@ -89,7 +89,7 @@ AGON_MUST_CHECK agon_status row_encode_pair(row_reader *r, const char *where, co
 
 /* ---- row_read.c --------------------------------------------------------------------------------------- */
 
-/* Appends the row that `object` is to the dataset. */
+/* Appends the row that `object` is to the dataset. What was joined or divided stands in the object afterwards, which is a copy of the caller's. */
 AGON_MUST_CHECK agon_status row_read(row_reader *r, const char *where, json_t *object);
 /* Counts the fields of a row that was kept which its objective does not read. */
 void row_count_unread(row_reader *r, const json_t *object);

@@ -101,6 +101,21 @@ run 0 "$agon" train bt --model "$tiny" --data pairs.jsonl --output kept --lora 4
 says err '1 rows are left out'
 says err 'pairs.jsonl:62: '
 
+# ---- a critique is read behind its answer once, however often the rows are read: the reward model of rows that have it there already
+for i in $(seq 6); do
+    printf '{"prompt":"say %s","chosen":"it is %s","rejected":"no no","chosen_critique":"right","rejected_critique":"wrong"}\n' $i $i >>critiques.jsonl
+    printf '{"prompt":"say %s","chosen":"it is %s\\n\\nCritique: right","rejected":"no no\\n\\nCritique: wrong"}\n' $i $i >>joined.jsonl
+done
+for name in critiques joined; do
+    run_file $name 3
+    sed -i "s/pairs.jsonl/$name.jsonl/" $name.yaml
+    run 0 "$agon" run $name.yaml --workspace $name.agon --json
+    version=$(sed -n 's/.*"version":{"id":"\([0-9a-f]*\)".*/\1/p' out | tail -1)
+    run 0 "$agon" score --reward --model "$tiny" --adapter "$name.agon:$version" <ask.jsonl
+    mv out $name.scores
+done
+same critiques.scores joined.scores
+
 # ---- what does not go together
 sed 's/objective: bt/objective: btt/' whole.yaml >unknown.yaml
 run 4 "$agon" run unknown.yaml --workspace unknown.agon

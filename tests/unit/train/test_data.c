@@ -703,8 +703,64 @@ static void data__reward_models_read_critiques(void **state) {
     assert_non_null(strstr(agon_error(w->ctx), "chosen_critique must be a text"));
 }
 
+/* What is read is joined and divided; the rows that were given stay as they are, and say the same the next time. */
+static void data__rows_are_read_and_not_changed(void **state) {
+    world *w = *state;
+    const char *const cases[][2] = {
+        {"bt", "[{\"prompt\": \"q\", \"chosen\": \"yes\", \"rejected\": \"no\", \"chosen_critique\": \"fine\", \"rejected_critique\": \"wrong\"},"
+               " {\"chosen\": \"it is so\", \"rejected\": \"it is not\"}]"},
+        {"rm-pointwise", "[{\"prompt\": [{\"role\":\"user\",\"content\":\"q\"}], \"completion\": [{\"role\":\"assistant\",\"content\":\"yes\"}], "
+                         "\"critique\": \"fine\", \"label\": 1}, {\"prompt\": \"q\", \"completion\": \"no\", \"critique\": \"wrong\", \"label\": 0}]"},
+        {"plackett-luce", "[{\"prompt\": \"q\", \"completions\": [\"yes\", \"no\"], \"critiques\": [\"fine\", \"wrong\"], \"rewards\": [1, 0]}]"},
+        {"dpo", "[{\"chosen\": [{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"}], "
+                "\"rejected\": [{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"b\"}]}]"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        json_t *rows = json_loads(cases[i][1], 0, NULL), *before = json_deep_copy(rows);
+        hash256 read[2];
+        for (int k = 0; k < 2; k++) {
+            dataset *d = NULL;
+            size_t n;
+            assert_ok(w->ctx, dataset_from_json(w->ctx, w->t, rows, objective_find(cases[i][0]), NULL, 0, &d));
+            const train_row *made = dataset_rows(d, &n);
+            assert_int_equal(n, json_array_size(rows));
+            assert_ok(w->ctx, train_rows_hash(w->ctx, made, n, &read[k]));
+            dataset_free(d);
+        }
+        if (memcmp(&read[0], &read[1], sizeof read[0]) != 0 || !json_equal(rows, before))
+            fail_msg("%s: the second reading is another", cases[i][0]);
+        json_decref(rows);
+        json_decref(before);
+    }
+}
+
+static agon_status equals_input(void *arg, const json_t *row, const train_row *made) {
+    assert_true(json_equal(row, arg));
+    assert_true(made->n_responses == 2);
+    return AGON_OK;
+}
+
+static void data__rows_are_handed_on_as_they_stood(void **state) {
+    world *w = *state;
+    const char *const lines[] = {
+        "{\"prompt\": \"q\", \"chosen\": \"yes\", \"rejected\": \"no\", \"chosen_critique\": \"fine\", \"rejected_critique\": \"wrong\"}",
+        "{\"chosen\": \"it is so\", \"rejected\": \"it is not\"}",
+    };
+    for (size_t i = 0; i < 2; i++) {
+        dataset *d = NULL;
+        json_t *row = json_loads(lines[i], 0, NULL);
+        assert_ok(w->ctx, file_write(w->ctx, w->path, lines[i], strlen(lines[i])));
+        const dataset_options options = {.on_row = equals_input, .arg = row};
+        assert_ok(w->ctx, dataset_read_with(w->ctx, w->t, w->path, objective_find("bt"), &options, &d));
+        dataset_free(d);
+        json_decref(row);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(data__rows_are_read_and_not_changed),
+        cmocka_unit_test(data__rows_are_handed_on_as_they_stood),
         cmocka_unit_test(data__raw_rows_end_with_eos),
         cmocka_unit_test(data__chat_rows_supervise_assistant_turns),
         cmocka_unit_test(data__pairs_share_their_prompt),
