@@ -142,8 +142,8 @@ static int by_confidence(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Blocks grow on a stack; equal confidences are one block from the start, or the fit would depend
- * on input order. */
+/* Blocks grow on a stack. Equal confidences are one example, pooled before anything is compared: the
+ * fit must not depend on the order in which they came. */
 static agon_status fit_isotonic(agon_ctx *ctx, const double *confidence, const bool *y, size_t n,
                                 calibrator *out) {
     example *e = memory_new(n, sizeof *e);
@@ -158,10 +158,11 @@ static agon_status fit_isotonic(agon_ctx *ctx, const double *confidence, const b
         e[i] = (example){confidence[i], y[i], 1};
     qsort(e, n, sizeof *e, by_confidence);
     size_t top = 0;
-    for (size_t i = 0; i < n; i++) {
-        example block = e[i];
-        while (top > 0 && (e[top - 1].confidence == block.confidence ||
-                           e[top - 1].right * block.weight >= block.right * e[top - 1].weight)) {
+    for (size_t i = 0; i < n;) {
+        example block = {.confidence = e[i].confidence};
+        for (; i < n && e[i].confidence == block.confidence; i++)
+            block.right += e[i].right, block.weight += e[i].weight;
+        while (top > 0 && e[top - 1].right * block.weight >= block.right * e[top - 1].weight) {
             top--;
             block = (example){e[top].confidence, e[top].right + block.right,
                               e[top].weight + block.weight};

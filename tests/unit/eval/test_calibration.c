@@ -98,6 +98,77 @@ static void calibration__isotonic_does_not_depend_on_order_of_ties(void **state)
     calibrator_free(&b);
 }
 
+static void calibration__isotonic_pools_ties_before_it_compares(void **state) {
+    (void)state;
+    const double p[] = {0.1, 0.2, 0.2};
+    const bool y[] = {1, 0, 1};
+    calibrator c;
+    assert_ok(NULL, calibrator_fit_kind(NULL, CALIBRATOR_ISOTONIC, p, y, 3, &c));
+    assert_int_equal(c.n_steps, 1);
+    assert_close(c.value[0], 2.0 / 3, 0);
+    calibrator_free(&c);
+}
+
+enum { TIED = 6 };
+
+/* The fit at group `at` of the examples, by what it is: the largest, over beginnings, of the smallest mean, over ends. */
+static double max_min(const double *p, const bool *y, const double *levels, size_t n_levels, size_t at) {
+    double best = 0;
+    for (size_t from = 0; from <= at; from++) {
+        double least = 1;
+        for (size_t to = at; to < n_levels; to++) {
+            double right = 0, n = 0;
+            for (size_t i = 0; i < TIED; i++)
+                if (p[i] >= levels[from] && p[i] <= levels[to])
+                    right += y[i], n++;
+            least = fmin(least, right / n);
+        }
+        best = fmax(best, least);
+    }
+    return best;
+}
+
+/* Every order of every set of answers gives the same steps, and they are the least-squares fit. */
+static void calibration__isotonic_is_one_fit_in_every_order(void **state) {
+    (void)state;
+    const double levels[] = {0.1, 0.2, 0.3}, sorted[TIED] = {0.1, 0.2, 0.2, 0.3, 0.3, 0.3};
+    for (unsigned answers = 0; answers < 1u << TIED; answers++) {
+        size_t order[TIED], turn[TIED] = {0}, first_steps = 0;
+        double from[TIED], value[TIED];
+        for (size_t i = 0; i < TIED; i++)
+            order[i] = i;
+        for (size_t i = 0; i < TIED;) { /* Heap's permutations */
+            if (i == 0) {
+                double p[TIED];
+                bool y[TIED];
+                calibrator c;
+                for (size_t j = 0; j < TIED; j++)
+                    p[j] = sorted[order[j]], y[j] = answers >> order[j] & 1;
+                assert_ok(NULL, calibrator_fit_kind(NULL, CALIBRATOR_ISOTONIC, p, y, TIED, &c));
+                for (size_t k = 0; k < 3; k++)
+                    assert_close(calibrator_apply(&c, levels[k]), max_min(p, y, levels, 3, k), 1e-15);
+                if (!first_steps) {
+                    first_steps = c.n_steps;
+                    memcpy(from, c.from, first_steps * sizeof *from);
+                    memcpy(value, c.value, first_steps * sizeof *value);
+                }
+                assert_int_equal(c.n_steps, first_steps);
+                assert_memory_equal(c.from, from, first_steps * sizeof *from);
+                assert_memory_equal(c.value, value, first_steps * sizeof *value);
+                calibrator_free(&c);
+            }
+            if (turn[i] < i) {
+                size_t a = i % 2 ? turn[i] : 0, kept = order[a];
+                order[a] = order[i], order[i] = kept;
+                turn[i]++;
+                i = 0;
+            } else {
+                turn[i++] = 0;
+            }
+        }
+    }
+}
+
 /* An overconfident judge whose truth is sigmoid(logit/3 - 0.7): only Platt can say so. */
 static void calibration__choice_finds_the_planted_map(void **state) {
     (void)state;
@@ -172,6 +243,8 @@ int main(void) {
         cmocka_unit_test(calibration__temperature_matches_vectors),
         cmocka_unit_test(calibration__platt_matches_vectors),
         cmocka_unit_test(calibration__isotonic_does_not_depend_on_order_of_ties),
+        cmocka_unit_test(calibration__isotonic_pools_ties_before_it_compares),
+        cmocka_unit_test(calibration__isotonic_is_one_fit_in_every_order),
         cmocka_unit_test(calibration__choice_finds_the_planted_map),
         cmocka_unit_test(calibration__json_keeps_every_kind),
         cmocka_unit_test(calibration__refuses_what_is_no_confidence),
