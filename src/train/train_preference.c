@@ -14,6 +14,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static size_t n_dimensions(const trainer *t) {
     return t->train ? adapter_n_dimensions(t->train) : 0;
@@ -135,10 +136,17 @@ static agon_status tchebycheff(trainer *t, step *parts, const double *lambda, do
     return step_gradients(t, &parts[active], share * lambda[active]);
 }
 
-/* Adds what one vector's rows say to the step's counts and metrics. */
+/* Rows that a step has at the most: an epoch's last part takes a small rest along, and mismatched pairs may stand behind the rows. */
+static size_t most_rows(const trainer *t) {
+    const size_t least = t->options->objective->least_batch, part = rows_each(t) + (least > 0 ? least - 1 : 0);
+    return size_mul(t->options->preferences.vectors * n_dimensions(t), (t->needs & NEEDS_MISMATCHED ? 2 : 1) * part);
+}
+
+/* Adds what one vector's rows say to the step's counts and metrics, and which they are. */
 static void add_counts(const trainer *t, step *whole, const step *parts, double share) {
     whole->result.n_metrics = n_dimensions(t);
     for (size_t d = 0; d < n_dimensions(t); d++) {
+        memcpy(whole->index + whole->n, parts[d].index, parts[d].n * sizeof *whole->index);
         whole->result.metrics[d].name = adapter_dimension(t->train, d);
         whole->result.metrics[d].value += share * parts[d].result.loss;
         whole->n += parts[d].n;
@@ -152,7 +160,9 @@ agon_status preference_gradients(trainer *t, step *whole) {
     size_t m = n_dimensions(t);
     double lambda[MAX_DIMENSIONS], share = 1 / (double)p->vectors;
     agon_status s = AGON_OK;
-    *whole = (step){0};
+    *whole = (step){.index = arena_take(t->step, most_rows(t), sizeof *whole->index)};
+    if (!whole->index)
+        return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
     for (size_t v = 0; v < p->vectors && s == AGON_OK; v++) {
         step parts[MAX_DIMENSIONS];
         draw_vector(seed_derivef(t->options->seed, "vector %zu %zu", t->next_step, v), m, lambda);
@@ -166,7 +176,6 @@ agon_status preference_gradients(trainer *t, step *whole) {
             break;
         adapter_collect_gradient(t->train);
         add_counts(t, whole, parts, share);
-        whole->index = whole->index ? whole->index : parts[0].index;
     }
     return s;
 }

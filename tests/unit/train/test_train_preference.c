@@ -150,11 +150,69 @@ static void preferences__refuses_what_cannot_be_trained(void **state) {
     policy_free(&p);
 }
 
+/* Singular values so large that gradients are beyond floats; U is zero, so the policy is the base still. */
+static policy steep_policy(void) {
+    policy p = new_policy(1);
+    parameters all;
+    assert_ok(p.ctx, adapter_parameters(p.ctx, p.a, &all));
+    for (size_t i = 0; i < all.n; i++)
+        for (size_t j = 0; strstr(all.items[i].name, "lora_S") && j < all.items[i].n_rows * all.items[i].n_columns; j++)
+            all.items[i].value[j] = 1e38f;
+    adapter_changed(p.ctx, p.a);
+    return p;
+}
+
+/* A gradient beyond floats is refused, and the sentence names the rows of every vector and dimension: two a part, as they were dealt. */
+static void preferences__name_the_rows_of_a_step(void **state) {
+    (void)state;
+    for (int aggregate = 0; aggregate < 2; aggregate++) {
+        policy p = steep_policy();
+        setting s = {"sft", 1, (aggregation)aggregate, 1};
+        train_options o = options_for(&s);
+        test_data d;
+        bool met[N_ROWS] = {false};
+        new_data(&d, 1);
+        o.temperature = 1e-4f;
+        assert_int_equal(train(p.ctx, p.m, p.a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_ENUMERIC);
+        const char *at = strstr(agon_error(p.ctx), "the gradient of 8 rows (training row ");
+        if (!at)
+            fail_msg("%s", agon_error(p.ctx));
+        at = strstr(at, "training row ") + strlen("training row ");
+        for (size_t i = 0; i < 8; i++) {
+            char *end;
+            size_t row = strtoul(at, &end, 10);
+            if (end == at || row < 1 || row > N_ROWS || met[row - 1] || (row - 1) % 2 != i / 2 % 2 || *end != (i < 7 ? ',' : ')'))
+                fail_msg("row %zu of the step: %s", i, agon_error(p.ctx));
+            met[row - 1] = true;
+            at = end + strspn(end, ", ");
+        }
+        policy_free(&p);
+    }
+}
+
+/* Mismatched pairs stand behind the rows of each part. */
+static void preferences__have_room_for_mismatched_pairs(void **state) {
+    (void)state;
+    policy p = steep_policy();
+    setting s = {"kto", 1, AGGREGATE_LINEAR, 1};
+    train_options o = options_for(&s);
+    test_data d;
+    new_data(&d, 1);
+    for (size_t i = 0; i < N_ROWS; i++)
+        d.responses[i][0].label = i / 2 % 2;
+    o.temperature = 1e-4f;
+    assert_int_equal(train(p.ctx, p.m, p.a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_ENUMERIC);
+    assert_non_null(strstr(agon_error(p.ctx), "the gradient of 16 rows (training row "));
+    policy_free(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(preferences__resume_bit_for_bit),
         cmocka_unit_test(preferences__vector_decides_after_training),
         cmocka_unit_test(preferences__refuses_what_cannot_be_trained),
+        cmocka_unit_test(preferences__name_the_rows_of_a_step),
+        cmocka_unit_test(preferences__have_room_for_mismatched_pairs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
