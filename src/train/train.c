@@ -343,11 +343,34 @@ static agon_status check_start(trainer *t, const step *s) {
 
 static void count_tokens(const trainer *t, step *s) {
     for (size_t i = 0; i < s->n; i++) {
-        s->tokens += t->data[s->index[i].index].n_prompt + row_n_response_tokens(&t->data[s->index[i].response_index]);
+        s->tokens += t->data[s->index[i].index].n_prompt + row_n_response_tokens(step_responses(t, &s->index[i]));
         for (size_t k = 0; !s->index[i].mismatched && k < s->rows[i].n_responses; k++)
             for (size_t j = 0; j < s->rows[i].responses[k].n; j++)
                 s->supervised += s->rows[i].responses[k].mask[j] > 0;
     }
+}
+
+/* Each prompt fits with its own answer, and need not with another's. That one only says how the policy has moved on what it was not
+ * asked, for which its beginning will do: neither rows that can be learnt from are refused, nor does a step fail that the seed made. */
+static agon_status fit_mismatched(trainer *t, step_row *s) {
+    const train_row *from = &t->data[s->response_index];
+    const size_t room = model_get_config(t->m)->max_context - t->data[s->index].n_prompt;
+    size_t longest = 0;
+    for (size_t k = 0; k < from->n_responses; k++)
+        longest = from->responses[k].n > longest ? from->responses[k].n : longest;
+    if (longest <= room)
+        return AGON_OK;
+    train_row *cut = arena_take(t->step, 1, sizeof *cut);
+    train_response *responses = arena_take(t->step, from->n_responses, sizeof *responses);
+    if (!cut || !responses)
+        return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
+    memcpy(responses, from->responses, from->n_responses * sizeof *responses);
+    for (size_t k = 0; k < from->n_responses; k++)
+        responses[k].n = responses[k].n < room ? responses[k].n : room;
+    *cut = *from;
+    cut->responses = responses;
+    s->cut = cut;
+    return AGON_OK;
 }
 
 agon_status step_of_rows(trainer *t, const size_t *index, size_t n, step *s) {
@@ -360,11 +383,14 @@ agon_status step_of_rows(trainer *t, const size_t *index, size_t n, step *s) {
         return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
     for (size_t i = 0; i < n; i++)
         s->index[i] = (step_row){.index = index[i], .response_index = index[i]};
-    for (size_t i = 0; i < s->n - n; i++)
-        s->index[n + i] =
-            (step_row){.index = index[i], .response_index = index[(i + 1) % n], .mismatched = true};
+    agon_status status = AGON_OK;
+    for (size_t i = 0; i < s->n - n && status == AGON_OK; i++) {
+        s->index[n + i] = (step_row){.index = index[i], .response_index = index[(i + 1) % n], .mismatched = true};
+        status = fit_mismatched(t, &s->index[n + i]);
+    }
     s->result.losses = s->losses;
-    agon_status status = channels_new(t, s->index, s->n, s->rows);
+    if (status == AGON_OK)
+        status = channels_new(t, s->index, s->n, s->rows);
     if (status == AGON_OK)
         count_tokens(t, s);
     return status;

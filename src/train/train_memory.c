@@ -36,11 +36,12 @@ static size_t activations(const model *m, const widest *w, size_t rank, workspac
     return size_add(train.stored, size_max(train.scratch, score.scratch));
 }
 
-/* A step's channels, and three floats a token for each of up to three trees of a row. */
-static size_t step_bytes(const widest *w, size_t batch_rows, size_t n_rows) {
+/* A step's channels, and three floats a token for each of up to three trees of a row; twice the rows where each prompt meets another's answer too. */
+static size_t step_bytes(const widest *w, size_t batch_rows, size_t n_rows, unsigned needs) {
     size_t row = size_add(size_mul(w->responses, (CHANNELS + 1) * sizeof(double)),
                           size_mul(w->prompt + w->responses, 9 * sizeof(float)));
-    return size_mul(row, batch_rows < n_rows ? batch_rows : n_rows);
+    size_t rows = batch_rows < n_rows ? batch_rows : n_rows;
+    return size_mul(row, size_mul(rows, needs & NEEDS_MISMATCHED ? 2 : 1));
 }
 
 train_memory train_predict(const model *m, size_t n_lora, size_t rank, const train_row *rows, size_t n_rows,
@@ -50,7 +51,8 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
     unsigned needs = objective_needs_with(o->objective, o->objective_options);
     bool reference = needs & NEEDS_REFERENCE;
     if (needs & NEEDS_MISMATCHED) {
-        w.tokens = w.prompt + w.responses; /* one row's prompt with another's response */
+        w.tokens = w.prompt + w.responses; /* one row's prompt with another's response, as far as the context goes */
+        w.tokens = w.tokens < c->max_context ? w.tokens : c->max_context;
         w.scored = w.responses;
     }
     size_t values = n_lora ? n_lora : model_n_values(c), cached = 0;
@@ -65,11 +67,11 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
         n.weights = size_add(n.weights, model_widen_bytes(m));
     cached = size_add(cached, start_predict(rows, n_rows, needs, o));
     size_t batch = o->batch_rows + (o->objective->least_batch > 0 ? o->objective->least_batch - 1 : 0); /* order_step */
-    n.rest = size_add(size_add(step_bytes(&w, batch, n_rows), cached), size_mul(values, 3 * sizeof(float)));
+    n.rest = size_add(size_add(step_bytes(&w, batch, n_rows, needs), cached), size_mul(values, 3 * sizeof(float)));
     if (needs & (NEEDS_HEAD | NEEDS_VALUES)) /* hidden states that a head reads, and their gradients */
         n.rest = size_add(n.rest, size_mul(size_mul(w.prompt + w.responses, 2 * c->d_model), sizeof(float)));
     if (o->selection.tau > 0) /* the batch is scored before it is trained on, by each learner */
-        n.rest = size_add(n.rest, size_mul(step_bytes(&w, batch, n_rows), (o->selection.co_teach ? 3 : 1) + (o->selection.level != SELECT_ROWS)));
+        n.rest = size_add(n.rest, size_mul(step_bytes(&w, batch, n_rows, needs), (o->selection.co_teach ? 3 : 1) + (o->selection.level != SELECT_ROWS)));
     if (o->selection.co_teach) { /* what belongs to a learner */
         n.parameters = size_mul(n.parameters, 2);
         n.rest = size_add(n.rest, size_mul(values, 3 * sizeof(float)));

@@ -72,8 +72,11 @@ typedef struct step_row {
     size_t index;          /* into data, of the prompt */
     size_t response_index; /* of the responses: the same, but for mismatched rows */
     bool mismatched;
+    const train_row *cut; /* mismatched responses that are too long for this prompt, cut; NULL: as they are */
 } step_row;
 
+/* The row with the responses; its prompt is another one where they are mismatched. */
+const train_row *step_responses(const trainer *t, const step_row *s);
 /* Tokens of all responses of a row. */
 size_t row_n_response_tokens(const train_row *r);
 /* Builds the objective's view: masks, rewards, room for channels and gradients, from the step arena. */
@@ -127,7 +130,8 @@ typedef struct step {
 
 void add_metric(step *s, const char *name, double value);
 
-/* Channels of the rows at `index` [n], and for objectives that need them the mismatched pairs (x_i, y_{i+1}) behind them. */
+/* Channels of the rows at `index` [n], and for objectives that need them the mismatched pairs (x_i, y_{i+1}) behind them, y cut where
+ * the model's context ends. */
 AGON_MUST_CHECK agon_status step_of_rows(trainer *t, const size_t *index, size_t n, step *s);
 /* Scores all rows, without gradients, and fills the result. */
 AGON_MUST_CHECK agon_status step_score(trainer *t, step *s);

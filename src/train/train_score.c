@@ -23,12 +23,12 @@ static const train_row *prompt_of(const trainer *t, const step_row *s) {
     return &t->data[s->index];
 }
 
-static const train_row *responses_of(const trainer *t, const step_row *s) {
-    return &t->data[s->response_index];
+const train_row *step_responses(const trainer *t, const step_row *s) {
+    return s->cut ? s->cut : &t->data[s->response_index];
 }
 
 bool row_is_one_tree(const trainer *t, const step_row *s) {
-    return prompt_of(t, s)->n_prompt > 0 || responses_of(t, s)->n_responses == 1;
+    return prompt_of(t, s)->n_prompt > 0 || step_responses(t, s)->n_responses == 1;
 }
 
 /* ---- channels ------------------------------------------------------------------------------------ */
@@ -83,7 +83,7 @@ static agon_status channels_of(trainer *t, const step_row *s, const train_respon
 
 agon_status channels_new(trainer *t, const step_row *rows, size_t n, row *out) {
     for (size_t i = 0; i < n; i++) {
-        const train_row *from = responses_of(t, &rows[i]);
+        const train_row *from = step_responses(t, &rows[i]);
         out[i] = (row){.n_responses = from->n_responses, .weight = from->weight};
         out[i].responses = arena_take(t->step, from->n_responses, sizeof(response));
         if (!out[i].responses)
@@ -124,7 +124,7 @@ static bool hidden_room(trainer *t, size_t n) {
 
 static agon_status tree_new(trainer *t, const step_row *s, size_t only, const adapter *a, unsigned needs,
                             row_tree *out) {
-    const train_row *prompt = prompt_of(t, s), *from = responses_of(t, s);
+    const train_row *prompt = prompt_of(t, s), *from = step_responses(t, s);
     bool all = only >= from->n_responses, rooted = prompt->n_prompt > 0;
     bool head = t->head && (needs & (NEEDS_HEAD | NEEDS_VALUES)), value = head && (needs & NEEDS_VALUES);
     bool log_prob = !(head && t->head_only);
@@ -237,7 +237,7 @@ static void tree_from_gradient(trainer *t, row_tree *tree, const row *channels, 
 }
 
 static size_t all_responses(const trainer *t, const step_row *s) {
-    return responses_of(t, s)->n_responses;
+    return step_responses(t, s)->n_responses;
 }
 
 agon_status score_policy(trainer *t, const step_row *s, row *channels) {
@@ -257,12 +257,12 @@ static agon_status run_reference(trainer *t, const step_row *s, float *out) {
     if (status == AGON_OK)
         status = model_forward(t->ctx, m, t->work, &tree.batch, &tree.channels);
     if (status == AGON_OK)
-        memcpy(out, tree.channels.log_prob + tree.n_prompt, row_n_response_tokens(responses_of(t, s)) * sizeof *out);
+        memcpy(out, tree.channels.log_prob + tree.n_prompt, row_n_response_tokens(step_responses(t, s)) * sizeof *out);
     return status;
 }
 
 agon_status score_reference(trainer *t, const step_row *s, row *channels) {
-    size_t n = row_n_response_tokens(responses_of(t, s));
+    size_t n = row_n_response_tokens(step_responses(t, s));
     float *known = s->mismatched ? NULL : t->reference_cache[s->index];
     if (!known) {
         /* The reference is frozen: one pass a row and run. Mismatched pairs depend on the step; not kept. */

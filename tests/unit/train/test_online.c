@@ -160,6 +160,34 @@ static void online__resumes_bit_for_bit(void **state) {
 }
 
 /* Where all samples have one reward, the rewards of spans alone move the policy; where not, they stay within their bound. */
+/* Prompts of one token and of as many as leave room for one. */
+static agon_status uneven_prompts(void *arg, size_t round, online_prompt *out) {
+    agon_status s = prompts(arg, round, out);
+    for (size_t i = 0; i < N_PROMPTS; i++)
+        out[i].n = i % 2 ? N_PROMPT : 1;
+    return s;
+}
+
+/* kto: samples fill the context behind their own prompts, and are longer than what fits behind others. */
+static void online__mismatched_pairs_fit_the_context(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    model_config c = tiny_config();
+    c.max_context = N_PROMPT + 1;
+    model *m = tiny_model(ctx, &c, COMPUTE_F32);
+    adapter *a = NULL;
+    world w = {0};
+    online_options o = options_for("kto", 3);
+    const online_sink sink = {uneven_prompts, rewards, on_round, NULL, on_state, &w, token_rewards};
+    assert_ok(ctx, adapter_new(ctx, m, &(adapter_options){.rank = 4, .alpha = 8, .seed = 2}, &a));
+    assert_ok(ctx, online_train(ctx, m, a, NULL, &o, &sink, NULL, 0));
+    assert_int_equal(w.left.step, 3);
+    free(w.left.state);
+    adapter_free(a);
+    model_free(m);
+    agon_ctx_free(ctx);
+}
+
 static void online__rewards_of_spans_are_learnt(void **state) {
     (void)state;
     static const char *const takers[] = {"reinforce++", "ppo"};
@@ -307,6 +335,7 @@ int main(void) {
         cmocka_unit_test(online__every_kind_of_row_learns),
         cmocka_unit_test(online__asks_for_memory_first),
         cmocka_unit_test(online__resumes_bit_for_bit),
+        cmocka_unit_test(online__mismatched_pairs_fit_the_context),
         cmocka_unit_test(online__rewards_of_spans_are_learnt),
         cmocka_unit_test(online__rejection_sampling_picks_the_pairs),
         cmocka_unit_test(online__demonstrations_above_what_fails),

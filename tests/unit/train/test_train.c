@@ -633,6 +633,39 @@ static void train__names_the_row_of_a_coupled_batch(void **state) {
     model_free(m);
 }
 
+/* Tokens of a step of all eight rows. */
+static agon_status count_step(void *arg, const train_progress *p) {
+    *(size_t *)arg = p->tokens;
+    return AGON_OK;
+}
+
+/* A long prompt beside a long answer: each fits with its own other half and not with each other. The answer is cut, whatever the seed. */
+static void kto__mismatched_pairs_fit_the_context(void **state) {
+    agon_ctx *ctx = *state;
+    enum { CONTEXT = 9, SHORT = 3 };
+    test_data d;
+    int32_t long_prompt[CONTEXT - 1] = {1, 2, 3, 4, 5, 6, 7, 8};
+    model_config c = tiny_config();
+    model *m = NULL;
+    c.max_context = CONTEXT;
+    assert_ok(ctx, model_build(ctx, &c, tensor, NULL, COMPUTE_F32, &m));
+    new_data(&d, 1, SHORT);
+    for (size_t i = 0; i < N_ROWS; i++)
+        d.responses[i][0].n = CONTEXT - SHORT;
+    d.rows[2].prompt = long_prompt, d.rows[2].n_prompt = CONTEXT - 1, d.responses[2][0].n = 1; /* nothing but one token fits there */
+    for (uint64_t seed = 0; seed < 5; seed++) {
+        size_t tokens = 0;
+        const train_sink sink = {.on_step = count_step, .arg = &tokens};
+        adapter *a = new_adapter(ctx, m);
+        train_options o = options_for("kto");
+        o.batch_rows = N_ROWS, o.max_steps = 2, o.seed = seed;
+        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
+        assert_int_equal(tokens, N_ROWS * CONTEXT + (N_ROWS - 1) * CONTEXT + SHORT + 1); /* own pairs, mismatched ones, one of them short */
+        adapter_free(a);
+    }
+    model_free(m);
+}
+
 /* All weights: the first step is checked against a reference that is said to be where it starts. */
 static void train__checks_that_it_starts_at_its_reference(void **state) {
     agon_ctx *ctx = *state;
@@ -735,6 +768,7 @@ int main(void) {
         cmocka_unit_test(train__names_step_and_row_of_a_bad_number),
         cmocka_unit_test(train__keeps_nothing_that_is_of_no_use),
         cmocka_unit_test(train__names_the_row_of_a_coupled_batch),
+        cmocka_unit_test(kto__mismatched_pairs_fit_the_context),
         cmocka_unit_test(train__checks_that_it_starts_at_its_reference),
         cmocka_unit_test(train__checks_that_it_starts_at_its_samples),
         cmocka_unit_test(train__refuses_what_it_cannot_run),

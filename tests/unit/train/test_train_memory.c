@@ -144,10 +144,42 @@ static void memory__is_refused_before_anything_runs(void **state) {
     assert_null(strchr(f.message, '\n'));
 }
 
+/* kto's step has each prompt with another's answer too: what a row more adds to it, it adds twice. */
+static void memory__counts_mismatched_pairs(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    model_config c = {.architecture = "llama", .n_layers = 1, .d_model = 32, .n_heads = 2, .n_kv_heads = 2, .head_dim = 16, .d_ff = 32,
+                      .n_vocabulary = N_VOCABULARY, .max_context = 2048, .norm_eps = 1e-5f, .rope_theta = 10000, .rope_scaling = "none",
+                      .tied_embeddings = true};
+    model *m = NULL;
+    enum { ROWS = 64 };
+    int32_t tokens[N_PROMPT] = {0};
+    train_response response = {.tokens = tokens, .n = N_PROMPT, .weight = 1, .label = 1, .reward = NAN, .advantage = NAN};
+    train_row rows[ROWS];
+    size_t more[2];
+    assert_ok(ctx, model_build(ctx, &c, tensor, NULL, COMPUTE_BF16, &m));
+    for (size_t i = 0; i < ROWS; i++)
+        rows[i] = (train_row){.prompt = tokens, .n_prompt = N_PROMPT, .responses = &response, .n_responses = 1, .weight = 1};
+    for (int k = 0; k < 2; k++) {
+        train_options o = train_options_default();
+        o.objective = objective_find(k ? "kto" : "sft");
+        objective_defaults(o.objective, o.objective_options);
+        o.batch_rows = 8;
+        train_memory less = train_predict(m, 100, 1, rows, ROWS, &o);
+        o.batch_rows = 24;
+        more[k] = train_predict(m, 100, 1, rows, ROWS, &o).rest - less.rest;
+    }
+    assert_true(more[0] > 0);
+    assert_int_equal(more[1], 2 * more[0]);
+    model_free(m);
+    agon_ctx_free(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory__is_predicted),
         cmocka_unit_test(memory__is_refused_before_anything_runs),
+        cmocka_unit_test(memory__counts_mismatched_pairs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
