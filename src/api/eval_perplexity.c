@@ -23,7 +23,7 @@ static void figures_free(figures *f) {
 }
 
 static agon_status measure(agon_ctx *ctx, const version *v, size_t limit, figures *out) {
-    agon_status s = perplexity_open(ctx, model_tokenizer(v->m->m), NULL, limit, &out->p);
+    agon_status s = perplexity_open(ctx, model_tokenizer(v->m->m), model_get_config(v->m->m)->max_context, NULL, limit, &out->p);
     if (s)
         return s;
     out->n = perplexity_n_documents(out->p);
@@ -40,7 +40,7 @@ static json_t *compared(agon_ctx *ctx, const figures *now, const figures *before
     hash256 a = perplexity_hash(now->p), b = perplexity_hash(before->p);
     double was = perplexity_of(before->nll, before->n_scored, before->n);
     if (memcmp(a.bytes, b.bytes, sizeof a.bytes) != 0)
-        return json_pack("{s:f, s:s}", "perplexity", was, "not_comparable", "the two models cut the text into other tokens");
+        return json_pack("{s:f, s:s}", "perplexity", was, "not_comparable", "the two models cut the text into other tokens, or by their contexts into other windows");
     if (now->n < 2)
         return json_pack("{s:f, s:s}", "perplexity", was, "not_comparable", "a comparison needs two documents");
     perplexity_comparison c;

@@ -47,7 +47,8 @@ AGON_MUST_CHECK agon_status suite_judge(agon_ctx *ctx, const suite *s, size_t i,
 /* ---- perplexity (suite_perplexity.c) ------------------------------------------------------------- */
 
 /* Documents cut into windows. Every token but a document's first is scored exactly once, given up to
- * `PERPLEXITY_CONTEXT` tokens before its window. */
+ * `PERPLEXITY_CONTEXT` tokens before its window. Both are less where the model's context ends before their sum: a quarter of it is for
+ * what stands before. */
 enum { PERPLEXITY_WINDOW = 384, PERPLEXITY_CONTEXT = 128, PERPLEXITY_GROUP = 8 /* windows a forward */ };
 
 typedef struct perplexity_suite perplexity_suite;
@@ -59,9 +60,9 @@ typedef struct perplexity_window {
     size_t n_tokens;
 } perplexity_window;
 
-/* Reads documents separated by lines "=====". path NULL: data/held_out.txt. limit: documents at most, 0 all. *out new; t is
- * needed during the call only. */
-AGON_MUST_CHECK agon_status perplexity_open(agon_ctx *ctx, const tokenizer *t, const char *path,
+/* Reads documents separated by lines "=====", for a model with a context of so many tokens. path NULL: data/held_out.txt. limit: documents at
+ * most, 0 all. *out new; t is needed during the call only. AGON_EUNSUPPORTED: a context of one token, in which nothing precedes it. */
+AGON_MUST_CHECK agon_status perplexity_open(agon_ctx *ctx, const tokenizer *t, size_t context, const char *path,
                                             size_t limit, perplexity_suite **out);
 void perplexity_free(perplexity_suite *p);
 size_t perplexity_n_documents(const perplexity_suite *p);

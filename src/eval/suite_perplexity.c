@@ -90,23 +90,31 @@ static agon_status split(agon_ctx *ctx, perplexity_suite *p, const tokenizer *t,
     return s;
 }
 
-static agon_status cut(agon_ctx *ctx, perplexity_suite *p) {
+static size_t least_of(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+static agon_status cut(agon_ctx *ctx, perplexity_suite *p, size_t max_context) {
+    if (max_context < 2)
+        return ctx_fail(ctx, AGON_EUNSUPPORTED, "perplexity needs a model with a context of 2 tokens or more; this one has %zu", max_context);
+    const size_t quarter = max_context < 4 ? 1 : max_context / 4, before = least_of(quarter, PERPLEXITY_CONTEXT),
+                 window = least_of(max_context - quarter, PERPLEXITY_WINDOW);
     size_t n = 0;
     for (size_t d = 0; d < p->n_documents; d++)
-        n += p->documents[d].tokens.n / PERPLEXITY_WINDOW + 1;
+        n += p->documents[d].tokens.n / window + 1;
     p->windows = memory_new(n, sizeof *p->windows);
     if (!p->windows)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory for held-out windows");
     for (size_t d = 0; d < p->n_documents; d++) {
         const token_list *all = &p->documents[d].tokens;
-        for (size_t from = 0; from < all->n; from += PERPLEXITY_WINDOW) {
-            size_t context = from < PERPLEXITY_CONTEXT ? from : PERPLEXITY_CONTEXT, left = all->n - from;
+        for (size_t from = 0; from < all->n; from += window) {
+            size_t context = least_of(from, before);
             p->windows[p->n_windows++] = (perplexity_window){
                 .document = d,
                 .context = all->ids + from - context,
                 .n_context = context,
                 .tokens = all->ids + from,
-                .n_tokens = left < PERPLEXITY_WINDOW ? left : PERPLEXITY_WINDOW,
+                .n_tokens = least_of(all->n - from, window),
             };
         }
     }
@@ -129,7 +137,8 @@ static agon_status hash_documents(agon_ctx *ctx, perplexity_suite *p) {
     return AGON_OK;
 }
 
-agon_status perplexity_open(agon_ctx *ctx, const tokenizer *t, const char *path, size_t limit, perplexity_suite **out) {
+agon_status perplexity_open(agon_ctx *ctx, const tokenizer *t, size_t context, const char *path, size_t limit,
+                            perplexity_suite **out) {
     char *found = NULL, *text = NULL;
     size_t size;
     perplexity_suite *p = NULL;
@@ -148,7 +157,7 @@ agon_status perplexity_open(agon_ctx *ctx, const tokenizer *t, const char *path,
         s = ctx_fail(ctx, AGON_EFORMAT, "%s holds no text", path ? path : found);
         goto done;
     }
-    s = cut(ctx, p);
+    s = cut(ctx, p, context);
     if (!s)
         s = hash_documents(ctx, p);
 done:

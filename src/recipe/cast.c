@@ -194,7 +194,8 @@ agon_status cast_begin(cast *c, recipe_observer observer, void *arg) {
     if (!s)
         s = open_suite(c, "gsm8k", c->config->evaluate.gsm8k, &c->gsm8k);
     if (!s && c->model && c->config->evaluate.documents > 0)
-        s = perplexity_open(ctx, model_tokenizer(c->model), NULL, (size_t)c->config->evaluate.documents, &c->text);
+        s = perplexity_open(ctx, model_tokenizer(c->model), model_get_config(c->model)->max_context, NULL, (size_t)c->config->evaluate.documents,
+                            &c->text);
     if (!s)
         s = begin_run(c);
     return s ? s : begin_step(c);

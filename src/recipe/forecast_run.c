@@ -92,7 +92,7 @@ static agon_status count_suite(lengths *n, const char *name, int64_t limit) {
 /* Held-out text, scored in groups of windows. */
 static agon_status count_text(lengths *n, size_t documents) {
     perplexity_suite *p = NULL;
-    agon_status s = documents ? perplexity_open(n->ctx, model_tokenizer(n->m), NULL, documents, &p) : AGON_OK;
+    agon_status s = documents ? perplexity_open(n->ctx, model_tokenizer(n->m), model_get_config(n->m)->max_context, NULL, documents, &p) : AGON_OK;
     for (size_t i = 0; p && i < perplexity_n_windows(p); i += PERPLEXITY_GROUP) {
         size_t tokens = 0, scored = 0;
         for (size_t k = i; k < i + PERPLEXITY_GROUP && k < perplexity_n_windows(p); k++) {
@@ -112,7 +112,7 @@ static agon_status count_prose(lengths *n, size_t documents) {
     char *path = NULL;
     agon_status s = documents ? share_find(n->ctx, "data/real.txt", &path) : AGON_OK;
     if (!s && path)
-        s = perplexity_open(n->ctx, model_tokenizer(n->m), path, documents, &p);
+        s = perplexity_open(n->ctx, model_tokenizer(n->m), model_get_config(n->m)->max_context, path, documents, &p);
     for (size_t i = 0; p && i < perplexity_n_documents(p); i++)
         n->document = perplexity_n_scored(p, i) + 1 > n->document ? perplexity_n_scored(p, i) + 1 : n->document;
     perplexity_free(p);

@@ -45,7 +45,7 @@ agon_status prose_examples(cast *c, size_t documents, example_list *out) {
         return AGON_OK;
     agon_status s = share_find(c->actors.ctx, "data/real.txt", &path);
     if (!s)
-        s = perplexity_open(c->actors.ctx, model_tokenizer(c->model), path, documents, &p);
+        s = perplexity_open(c->actors.ctx, model_tokenizer(c->model), model_get_config(c->model)->max_context, path, documents, &p);
     if (!s)
         s = record_documents(c, p, &ids);
     for (size_t i = 0; !s && i < perplexity_n_documents(p); i++) {

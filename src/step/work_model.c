@@ -155,7 +155,7 @@ static agon_status score_documents(actors *a, const json_t *input, json_t **out)
     agon_status s = a->model ? actors_adapter(a, field_text(input, "version"), &version)
                              : ctx_fail(a->ctx, AGON_EUNSUPPORTED, "scoring text needs the local model");
     if (!s)
-        s = perplexity_open(a->ctx, model_tokenizer(a->model), NULL, (size_t)field_int(input, "documents"), &p);
+        s = perplexity_open(a->ctx, model_tokenizer(a->model), model_get_config(a->model)->max_context, NULL, (size_t)field_int(input, "documents"), &p);
     if (!s) {
         hash256 h = perplexity_hash(p);
         hash_hex(&h, hex);

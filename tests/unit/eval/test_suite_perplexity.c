@@ -39,11 +39,17 @@ static int teardown(void **state) {
     return 0;
 }
 
-static perplexity_suite *open_text(world *w, const char *text, size_t limit) {
+enum { USUAL = 2048 };
+
+static perplexity_suite *open_for(world *w, size_t context, const char *text, size_t limit) {
     perplexity_suite *p = NULL;
     assert_ok(w->ctx, file_write(w->ctx, w->path, text, strlen(text)));
-    assert_ok(w->ctx, perplexity_open(w->ctx, w->t, w->path, limit, &p));
+    assert_ok(w->ctx, perplexity_open(w->ctx, w->t, context, w->path, limit, &p));
     return p;
+}
+
+static perplexity_suite *open_text(world *w, const char *text, size_t limit) {
+    return open_for(w, USUAL, text, limit);
 }
 
 /* A document of many tokens. */
@@ -67,7 +73,7 @@ static void perplexity__splits_documents(void **state) {
     perplexity_free(p);
     p = NULL;
     assert_ok(w->ctx, file_write(w->ctx, w->path, " \n=====\n", 8));
-    assert_int_equal(perplexity_open(w->ctx, w->t, w->path, 0, &p), AGON_EFORMAT);
+    assert_int_equal(perplexity_open(w->ctx, w->t, USUAL, w->path, 0, &p), AGON_EFORMAT);
     assert_null(p);
 }
 
@@ -152,6 +158,48 @@ static void perplexity__equals_a_direct_sum(void **state) {
     free(joined);
 }
 
+/* A model with a small context is measured in windows that fit it: every token but the first is still scored once. */
+static void perplexity__windows_fit_the_context(void **state) {
+    world *w = *state;
+    char *text = long_text(250);
+    perplexity_suite *usual = open_text(w, text, 0), *p = NULL;
+    const hash256 told = perplexity_hash(usual);
+    for (size_t context = 512; context < 1 << 20; context *= 2) { /* from where both fit, the context changes nothing */
+        p = open_for(w, context, text, 0);
+        const hash256 found = perplexity_hash(p);
+        assert_memory_equal(&found, &told, sizeof told);
+        perplexity_free(p);
+    }
+    perplexity_free(usual);
+    const size_t contexts[] = {2, 3, 4, 5, 17, 64, 511};
+    for (size_t i = 0; i < sizeof contexts / sizeof *contexts; i++) {
+        model_config c = tiny_config();
+        c.n_vocabulary = (int32_t)tokenizer_n_vocabulary(w->t);
+        c.max_context = contexts[i];
+        model *m = tiny_model(w->ctx, &c, COMPUTE_F32);
+        p = open_for(w, c.max_context, text, 0);
+        const hash256 found = perplexity_hash(p);
+        double nll, want = 0;
+        size_t scored = 0;
+        for (size_t k = 0; k < perplexity_n_windows(p); k++) {
+            perplexity_window v = perplexity_get(p, k);
+            assert_true(v.n_context + v.n_tokens <= c.max_context && v.n_tokens >= 1 && (k == 0) == (v.n_context == 0));
+            scored += v.n_tokens - (k == 0);
+            want += direct(w, m, NULL, v);
+        }
+        assert_int_equal(scored, perplexity_n_scored(p, 0));
+        assert_ok(w->ctx, perplexity_score(w->ctx, m, NULL, p, &nll));
+        assert_close(nll, want, 1e-9 * want);
+        assert_memory_not_equal(&found, &told, sizeof told); /* figures of other windows are not compared */
+        perplexity_free(p);
+        model_free(m);
+    }
+    p = NULL;
+    assert_int_equal(perplexity_open(w->ctx, w->t, 1, w->path, 0, &p), AGON_EUNSUPPORTED);
+    assert_null(p);
+    free(text);
+}
+
 static void perplexity__comparison_follows_the_margin(void **state) {
     world *w = *state;
     enum { N = 24 };
@@ -202,7 +250,7 @@ static void perplexity__comparison_keeps_its_level(void **state) {
 static void perplexity__held_out_text_is_there(void **state) {
     world *w = *state;
     perplexity_suite *p = NULL;
-    assert_ok(w->ctx, perplexity_open(w->ctx, w->t, NULL, 0, &p));
+    assert_ok(w->ctx, perplexity_open(w->ctx, w->t, USUAL, NULL, 0, &p));
     assert_true(perplexity_n_documents(p) >= 20);
     for (size_t d = 0; d < perplexity_n_documents(p); d++)
         assert_true(strlen(perplexity_document(p, d)) > 300);
@@ -214,6 +262,7 @@ int main(void) {
         cmocka_unit_test(perplexity__splits_documents),
         cmocka_unit_test(perplexity__windows_cover_each_token_once),
         cmocka_unit_test(perplexity__equals_a_direct_sum),
+        cmocka_unit_test(perplexity__windows_fit_the_context),
         cmocka_unit_test(perplexity__comparison_follows_the_margin),
         cmocka_unit_test(perplexity__comparison_keeps_its_level),
         cmocka_unit_test(perplexity__held_out_text_is_there),
