@@ -367,19 +367,14 @@ static agon_status bootstrap(fuser *x) {
 
 /* The other way round: the votes spoke of the old chosen side, rewards stay with their texts, and a margin spoke for the wrong side. */
 static agon_status turn(fuser *x, json_t *row) {
-    json_t *votes = json_object_get(row, "votes"), *rewards = json_object_get(row, "rewards"), *vote;
+    json_t *votes = json_object_get(row, "votes"), *vote;
     const char *name;
     agon_status s = row_swap(x->ctx, row);
     json_object_foreach(votes, name, vote)
         if (!s && json_is_boolean(vote) && json_object_set_new(votes, name, json_boolean(!json_is_true(vote))) != 0)
             s = no_memory(x);
     json_object_del(row, "margin");
-    if (!s && json_array_size(rewards) == 2) {
-        json_t *turned = json_pack("[O,O]", json_array_get(rewards, 1), json_array_get(rewards, 0));
-        if (!turned || json_object_set_new(row, "rewards", turned) != 0)
-            s = no_memory(x);
-    }
-    return s;
+    return s ? s : row_swap_rewards(x->ctx, row);
 }
 
 /* q of a row. */

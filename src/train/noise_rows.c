@@ -171,7 +171,13 @@ static agon_status keep_truth(noiser *x, size_t i, const char *const *keys) {
     return kept && x->truth[i] ? AGON_OK : no_memory(x);
 }
 
+/* Margins of other dimensions are said of the texts; elsewhere rewards and margin are the judgement that is made wrong. */
+static bool moves_rewards(const noiser *x) {
+    return x->kind == KIND_SWAPPED && (x->options->objective->needs & NEEDS_REWARD);
+}
+
 static const char *const pair_keys[] = {"chosen", "rejected", "chosen_critique", "rejected_critique", NULL};
+static const char *const rewarded_keys[] = {"chosen", "rejected", "chosen_critique", "rejected_critique", "rewards", "margin", NULL};
 static const char *const label_keys[] = {"label", NULL};
 static const char *const response_keys[] = {"completion", "messages", "chosen", NULL};
 
@@ -209,11 +215,16 @@ static agon_status copy_words(noiser *x, char ***out) {
 
 static agon_status change_row(noiser *x, rng *r, size_t i, char *const *words) {
     json_t *row = x->f.rows[i];
-    agon_status s = keep_truth(x, i, x->kind == KIND_SWAPPED ? pair_keys : x->kind == KIND_REVERSED ? label_keys : response_keys);
-    if (s)
+    agon_status s = keep_truth(x, i, moves_rewards(x)            ? rewarded_keys
+                                     : x->kind == KIND_SWAPPED  ? pair_keys
+                                     : x->kind == KIND_REVERSED ? label_keys
+                                                                : response_keys);
+    if (s == AGON_OK && x->kind == KIND_SWAPPED)
+        s = row_swap(x->ctx, row);
+    if (s == AGON_OK && moves_rewards(x))
+        s = row_swap_rewards(x->ctx, row);
+    if (s || x->kind == KIND_SWAPPED)
         return s;
-    if (x->kind == KIND_SWAPPED)
-        return row_swap(x->ctx, row);
     if (x->kind == KIND_REVERSED)
         return reverse(x, row);
     const char *other = NULL;

@@ -24,7 +24,8 @@ void noise_plant(noise_level level, uint64_t seed, double rate, size_t vocabular
 
 /* Rows of `from` to `to`, some of them made wrong; every other member is kept.
  *   response  row i is changed when noise_flips(seed, rate) says so. A pair is swapped (critiques go with their texts; label, margin and
- *             rewards stay: they are the wrong judgement's); under an objective with labels the label is reversed (y becomes 1 - y);
+ *             rewards stay: they are the wrong judgement's, but for modpo, which has them of other dimensions: they go with their texts too);
+ *             under an objective with labels the label is reversed (y becomes 1 - y);
  *             else the response becomes that of another row, drawn evenly, never the same words
  *   token     noise_tokens of each response (of pairs: of the chosen one, which a learner should take after), seed_derive(seed, "row I") for row I from 0
  *   span      noise_spans likewise, begun so rarely that in expectation the rate is the share of the tokens they cover

@@ -169,6 +169,16 @@ agon_status row_swap(agon_ctx *ctx, json_t *row) {
     return AGON_OK;
 }
 
+agon_status row_swap_rewards(agon_ctx *ctx, json_t *row) {
+    json_t *rewards = json_object_get(row, "rewards"), *margin = json_object_get(row, "margin");
+    bool done = true;
+    if (json_array_size(rewards) == 2)
+        done = json_object_set_new(row, "rewards", json_pack("[O,O]", json_array_get(rewards, 1), json_array_get(rewards, 0))) == 0;
+    if (json_is_number(margin))
+        done = json_object_set_new(row, "margin", json_real(-json_number_value(margin))) == 0 && done;
+    return done ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory swapping a pair");
+}
+
 /* What two rows must not share across parts. */
 static json_t *prompt_of(json_t *row) {
     static const char *const keys[] = {"prompt", "question", "instruction", "text"};

@@ -44,6 +44,9 @@ AGON_MUST_CHECK agon_status row_set_response(agon_ctx *ctx, json_t *row, const c
 /* Exchanges chosen and rejected, and their critiques with them: what belongs to a text moves with it. AGON_ENOMEM. */
 AGON_MUST_CHECK agon_status row_swap(agon_ctx *ctx, json_t *row);
 
+/* For those where rewards and margin belong to the texts: the rewards of a pair change places, its margin its sign. AGON_ENOMEM. */
+AGON_MUST_CHECK agon_status row_swap_rewards(agon_ctx *ctx, json_t *row);
+
 /* Equal for rows with the same prompt (prompt, or first user message, or text), as a text or as one user message; a row without one
  * has that of the whole row. AGON_ENOMEM. */
 AGON_MUST_CHECK agon_status row_prompt_hash(agon_ctx *ctx, json_t *row, hash256 *out);

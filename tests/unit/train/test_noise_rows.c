@@ -112,6 +112,33 @@ static void noise__swaps_pairs_by_the_exact_stream(void **state) {
     assert_string_equal(json_string_value(json_object_get(w->report, "kind")), "swapped");
 }
 
+/* Under modpo they are other dimensions' of the texts: they go where the texts go, and the truth gives them back. */
+static void noise__rewards_of_other_dimensions_go_with_their_texts(void **state) {
+    world *w = *state;
+    bool flips[N], changed[N];
+    buffer_clear(&w->text);
+    for (size_t i = 0; i < N; i++)
+        buffer_printf(&w->text, i % 2 ? "{\"prompt\":\"q\",\"chosen\":\"c%zu\",\"rejected\":\"r%zu\",\"margin\":2}\n"
+                                      : "{\"prompt\":\"q\",\"chosen\":\"c%zu\",\"rejected\":\"r%zu\",\"rewards\":[0.5,-1]}\n", i, i);
+    assert_ok(w->ctx, noise(w, "modpo", (noise_options){.rate = 0.3, .seed = 2024}));
+    expect_restorable(w, changed);
+    noise_flips(2024, 0.3, N, flips);
+    assert_memory_equal(changed, flips, sizeof flips);
+    for (size_t i = 0; i < N; i++) {
+        const json_t *row = json_array_get(w->after, i), *rewards = json_object_get(row, "rewards");
+        assert_int_equal(json_string_value(json_object_get(row, "chosen"))[0], flips[i] ? 'r' : 'c');
+        if (i % 2)
+            assert_close(json_number_value(json_object_get(row, "margin")), flips[i] ? -2 : 2, 0);
+        else
+            assert_close(json_number_value(json_array_get(rewards, 0)), flips[i] ? -1 : 0.5, 0);
+        if (i % 2 == 0)
+            assert_close(json_number_value(json_array_get(rewards, 1)), flips[i] ? 0.5 : -1, 0);
+    }
+    assert_ok(w->ctx, noise(w, "bt", (noise_options){.rate = 1, .seed = 1})); /* of the same rows a reward model would learn a judgement */
+    for (size_t i = 1; i < N; i += 2)
+        assert_close(json_number_value(json_object_get(json_array_get(w->after, i), "margin")), 2, 0);
+}
+
 static void noise__reverses_labels(void **state) {
     world *w = *state;
     static const char *const labels[] = {"true", "false", "1", "0", "0.25"}, *const reversed[] = {"false", "true", "0", "1", "0.75"};
@@ -247,6 +274,7 @@ static void noise__names_bad_input(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(noise__swaps_pairs_by_the_exact_stream), cmocka_unit_test(noise__reverses_labels),
+        cmocka_unit_test(noise__rewards_of_other_dimensions_go_with_their_texts),
         cmocka_unit_test(noise__replaces_completions_by_others),  cmocka_unit_test(noise__replaces_tokens),
         cmocka_unit_test(noise__covers_the_stated_share_with_spans), cmocka_unit_test(noise__replaces_tokens_of_the_chosen_side),
         cmocka_unit_test(noise__names_bad_input),
