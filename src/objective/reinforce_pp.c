@@ -5,8 +5,9 @@
  *   A normalised over all response tokens of the step: (A - mean) / (std + 1e-8), unbiased std
  *   loss = masked mean over the step's tokens of max(-A*ratio, -A*clip(ratio))
  *
- * An equal group is exactly 0 in the baseline form, not in the plain one. A given `advantage` holds for
- * every token of its response as it is, outside the normalisation. */
+ * In the baseline form the rewards of an equal group are 0 before the normalisation, which then moves them by the
+ * step's token-weighted mean: that need not be 0 where responses differ in length. A given `advantage` holds for every
+ * token of its response as it is, outside the normalisation. */
 #include "objective/policy.h"
 #include "objective/table.h"
 #include "objective/token.h"
@@ -23,7 +24,8 @@ static const objective_option options_table[] = {
 static const double STD_FLOOR = 1e-8;
 
 static unsigned needs_with(const double *options) {
-    return NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_OLD | (options[BETA] > 0 ? NEEDS_REFERENCE : 0);
+    return NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_OLD | (options[BETA] > 0 ? NEEDS_REFERENCE : 0) |
+           (options[BASELINE] != 0 ? NEEDS_GROUP : 0);
 }
 
 /* Advantages before normalisation, [n]. */

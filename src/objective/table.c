@@ -24,7 +24,7 @@ const objective *objective_find(const char *name) {
 }
 
 unsigned objective_needs_with(const objective *o, const double *options) {
-    const unsigned traits = NEEDS_GROUP | TAKES_TOKEN_REWARDS | TAKES_REWARD | TAKES_LABEL; /* no option changes them */
+    const unsigned traits = NEEDS_GROUP | TAKES_TOKEN_REWARDS | TAKES_REWARD | TAKES_LABEL; /* no option takes them away */
     return o->needs_with ? o->needs_with(options) | (o->needs & traits) : o->needs;
 }
 

@@ -488,7 +488,7 @@ static agon_status read_pair(row_reader *r, const char *where, json_t *object) {
 static agon_status group_check(row_reader *r, const char *where, json_t *object, size_t n) {
     if (r->options.group_size && n != r->options.group_size)
         return BAD(r, FAULT_GROUP, "%s: completions has %zu; groups of %zu are asked for", where, n, r->options.group_size);
-    bool compared = !(r->o->rows & ROW_SINGLE) || ((r->needs & NEEDS_REWARD) && !json_object_get(object, "advantages"));
+    bool compared = !(r->o->rows & ROW_SINGLE) || ((r->needs & NEEDS_GROUP) && !json_object_get(object, "advantages"));
     if (n < 2 && compared)
         return BAD(r, FAULT_GROUP, "%s: completions has one; %s compares two or more", where, r->o->name);
     return AGON_OK;

@@ -757,10 +757,31 @@ static void data__rows_are_handed_on_as_they_stood(void **state) {
     }
 }
 
+/* Only rewards that are compared with each other need two; reinforce++ compares them when its baseline is on. */
+static void data__a_group_of_one_is_compared_with_nothing(void **state) {
+    world *w = *state;
+    static const char group[] = "{\"prompt\": \"q\", \"completions\": [\"a\"], \"rewards\": [1]}\n",
+                      single[] = "{\"prompt\": \"q\", \"completion\": \"a\", \"reward\": 1}\n";
+    const char *const texts[] = {group, single};
+    const objective *o = objective_find("reinforce++");
+    double settings[MAX_OBJECTIVE_OPTIONS];
+    dataset *d = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        objective_defaults(o, settings);
+        dataset_free(read_ok(w, "reinforce++", texts[i]));
+        assert_int_equal(read_text(w, "grpo", texts[i], 0, &d), AGON_EINVAL);
+        assert_non_null(strstr(agon_error(w->ctx), "grpo compares"));
+        assert_ok(w->ctx, objective_set(w->ctx, o, "baseline=1", settings));
+        assert_int_equal(dataset_read_with(w->ctx, w->t, w->path, o, &(dataset_options){.settings = settings}, &d), AGON_EINVAL);
+        assert_non_null(strstr(agon_error(w->ctx), "reinforce++ compares"));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(data__rows_are_read_and_not_changed),
         cmocka_unit_test(data__rows_are_handed_on_as_they_stood),
+        cmocka_unit_test(data__a_group_of_one_is_compared_with_nothing),
         cmocka_unit_test(data__raw_rows_end_with_eos),
         cmocka_unit_test(data__chat_rows_supervise_assistant_turns),
         cmocka_unit_test(data__pairs_share_their_prompt),
