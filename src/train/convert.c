@@ -302,10 +302,13 @@ agon_status convert_row(agon_ctx *ctx, const char *where, data_format from, json
     }
     if (s == AGON_OK)
         s = check_made(ctx, where, made);
-    /* What the row was labelled for goes with it. */
-    json_t *dimension = json_object_get(row, "dimension");
-    if (s == AGON_OK && dimension && json_object_set(made, "dimension", dimension) != 0)
-        s = ctx_fail(ctx, AGON_ENOMEM, "%s: out of memory", where);
+    /* What the row was labelled for, whose it is and what it counts go with it. */
+    static const char *const carried[] = {"dimension", "adapter", "weight"};
+    for (size_t i = 0; s == AGON_OK && i < sizeof carried / sizeof *carried; i++) {
+        json_t *value = json_object_get(row, carried[i]);
+        if (value && json_object_set(made, carried[i], value) != 0)
+            s = ctx_fail(ctx, AGON_ENOMEM, "%s: out of memory", where);
+    }
     if (s == AGON_OK)
         *out = made;
     else

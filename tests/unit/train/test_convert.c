@@ -72,6 +72,9 @@ static void convert__makes_our_rows(void **state) {
                     "[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"b\"}]}",
          "{\"prompt\":[{\"role\":\"user\",\"content\":\"q\"}],\"chosen\":[{\"role\":\"assistant\",\"content\":\"a\"}],"
          "\"rejected\":[{\"role\":\"assistant\",\"content\":\"b\"}]}"},
+        {DATA_GSM8K, "{\"question\":\"2+2?\",\"answer\":\"four\",\"weight\":0.5,\"adapter\":\"ann\",\"dimension\":\"brief\",\"source\":\"x\"}",
+         "{\"prompt\":[{\"role\":\"user\",\"content\":\"2+2?\"}],\"completion\":[{\"role\":\"assistant\",\"content\":\"four\"}],"
+         "\"weight\":0.5,\"adapter\":\"ann\",\"dimension\":\"brief\"}"},
         {DATA_TRL, "{\"prompt\":\"a\",\"completion\":\"b\"}", "{\"prompt\":\"a\",\"completion\":\"b\"}"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
