@@ -1,6 +1,8 @@
 /* agon.h, rewards: what reward models say of held-out pairs. */
 #include "eval/reward_pairs.h"
 #include "api/dataset.h"
+#include "api/models.h"
+#include "api/requests.h"
 #include "base/ctx.h"
 #include "base/json.h"
 #include "base/memory.h"
@@ -41,11 +43,25 @@ static reward_pair pair_of(const train_row *r, const double rewards[2]) {
     return (reward_pair){rewards[better], rewards[1 - better], (double)x[better].n, (double)x[1 - better].n, margin};
 }
 
+/* All pairs before the first is rewarded: a side that cannot be is named by its row, not by its place in a batch. */
+static agon_status check_pairs(const asked *a, const train_row *rows, size_t n) {
+    char place[ROW_PLACE_SIZE];
+    agon_status s = AGON_OK;
+    for (size_t k = 0; k < 2 * n && !s; k++) {
+        const train_row *r = &rows[k / 2];
+        const agon_score_request side = {r->prompt, r->n_prompt, r->responses[k % 2].tokens, r->responses[k % 2].n};
+        s = requests_check(a->ctx, a->m->m, &side, 1);
+        if (s)
+            s = ctx_prefix(a->ctx, s, "%s: %s", row_place(rows, k / 2, place), k % 2 ? "rejected" : "chosen");
+    }
+    return s;
+}
+
 /* Pairs without ties, which say nothing about an order: *n of them. */
 static agon_status reward_pairs(const asked *a, const train_row *rows, size_t n_rows, reward_pair *out, size_t *n) {
     agon_score_request requests[2 * AT_ONCE];
     double rewards[2 * AT_ONCE];
-    agon_status s = AGON_OK;
+    agon_status s = check_pairs(a, rows, n_rows);
     *n = 0;
     for (size_t i = 0, take; i < n_rows && !s; i += take) {
         take = n_rows - i < AT_ONCE ? n_rows - i : AT_ONCE;

@@ -92,7 +92,7 @@ static int read_row(job *j, const opened *o, json_t *row, size_t line) {
     const agon_adapter *adapter;
     if (own_seed && !json_is_integer(own_seed))
         return row_error("generate", line, "\"seed\" must be a whole number");
-    int code = row_sampling_read("generate", line, row, &j->arguments->sampling, &own);
+    int code = row_sampling_read("generate", line, row, j->vectors.contexts, &j->arguments->sampling, &own);
     if (code == EXIT_FINE)
         code = read_prompt("generate", line, o->ctx, agon_model_tokenizer(o->model), row, j->arguments->chat, &ids, &n);
     if (code == EXIT_FINE)

@@ -30,13 +30,13 @@ static int join_critique(agon_ctx *ctx, json_t *row, size_t line) {
     json_t *list = json_object_get(row, "messages"), *critique = json_object_get(row, "critique");
     json_t *last = json_array_get(list, json_array_size(list) ? json_array_size(list) - 1 : 0);
     json_t *owner = json_object_get(row, "completion") ? row : last;
-    const char *key = owner == row ? "completion" : "content", *text = json_string_value(json_object_get(owner, key));
+    const char *key = owner == row ? "completion" : "content", *text = whole_text(json_object_get(owner, key)), *added = whole_text(critique);
     char *joined = NULL;
     if (!critique || json_is_null(critique))
         return EXIT_FINE;
-    if (!text || !json_is_string(critique))
-        return row_error("score", line, "\"critique\" must be a text, beside a completion that is one");
-    agon_status s = agon_critique_join(ctx, text, json_string_value(critique), &joined);
+    if (!text || !added)
+        return row_error("score", line, "\"critique\" must be a text, beside a completion that is one, both without NUL characters");
+    agon_status s = agon_critique_join(ctx, text, added, &joined);
     if (s)
         return fail_in_row("score", line, s, ctx);
     json_object_set_new(owner, key, json_string(joined));
@@ -69,9 +69,9 @@ static agon_status encode_messages(agon_ctx *ctx, const agon_tokenizer *t, const
 }
 
 /* {"prompt", "completion"}, {"messages"} that end with an answer, or {"messages", "completion"}. A completion is tokenised by
- * itself, as training and generation do; with `ended` a text gets its end token, where training puts rewards. */
-static int read_row(agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, size_t line, bool ended, item *out) {
-    static const char *const fields[] = {"prompt", "completion", "messages", "critique", "preference", NULL};
+ * itself, as training and generation do; with `ended` a text gets its end token, where training puts rewards. Only with `contexts` is "context" a known field. */
+static int read_row(agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, size_t line, bool ended, bool contexts, item *out) {
+    const char *const fields[] = {"prompt", "completion", "messages", "critique", "preference", contexts ? "context" : NULL, NULL};
     const json_t *list = json_object_get(row, "messages"), *prompt = json_object_get(row, "prompt"),
                  *completion = json_object_get(row, "completion");
     int code = check_fields("score", line, row, fields);
@@ -126,7 +126,7 @@ static int read_rows(const opened *o, char *text, bool needs_completion, bool re
         out->rows[out->n] = (item){.line = line};
         code = reward ? join_critique(o->ctx, row, line) : EXIT_FINE;
         if (code == EXIT_FINE)
-            code = read_row(o->ctx, agon_model_tokenizer(o->model), row, line, ended, &out->rows[out->n++]);
+            code = read_row(o->ctx, agon_model_tokenizer(o->model), row, line, ended, out->vectors.contexts, &out->rows[out->n++]);
         if (code == EXIT_FINE)
             code = check_completion(row, line, needs_completion, &out->rows[out->n - 1]);
         if (code == EXIT_FINE)
@@ -181,15 +181,19 @@ static agon_score_request request_of(const item *r) {
     return (agon_score_request){r->prompt, r->n_prompt, r->completion, r->n_completion};
 }
 
-/* Says which of n rows that were asked together is refused: they are asked one by one. */
-static int fail_with_line(const opened *o, const item *rows, size_t n, double temperature, agon_status status) {
-    for (size_t k = 0; k < n && status == AGON_EINVAL; k++) {
+/* Says which of n rows that were asked together is refused: they are asked one by one. Where there is no reward head no row is to blame. */
+static int fail_with_line(const opened *o, const item *rows, size_t n, bool reward, double temperature, agon_status status) {
+    bool of_a_row = (status == AGON_EINVAL || status == AGON_ENUMERIC) && (!reward || agon_has_reward(o->model, rows[0].adapter));
+    for (size_t k = 0; k < n && of_a_row; k++) {
         const agon_score_request request = request_of(&rows[k]);
-        agon_score_result result;
-        agon_status s = agon_score(o->ctx, o->model, rows[k].adapter, &request, 1, temperature, 0, &result);
+        agon_score_result score = {0};
+        agon_reward_result rewarded = {0};
+        agon_status s = reward ? agon_reward(o->ctx, o->model, rows[k].adapter, &request, 1, &rewarded)
+                               : agon_score(o->ctx, o->model, rows[k].adapter, &request, 1, temperature, 0, &score);
         if (s)
             return fail_in_row("score", rows[k].line, s, o->ctx);
-        agon_score_result_free(&result);
+        agon_score_result_free(&score);
+        agon_reward_result_free(&rewarded);
     }
     return fail_with("score", status, o->ctx);
 }
@@ -238,22 +242,24 @@ static int reward_by_ensemble(const opened *o, const items *list, const ensemble
     size_t k = e->n + 1;
     const agon_adapter **members = calloc(k, sizeof(agon_adapter *));
     double *of_members = calloc(k * AT_ONCE, sizeof *of_members), rewards[AT_ONCE];
-    agon_status s = members && of_members ? AGON_OK : AGON_ENOMEM;
-    for (size_t i = 0; !s && i < k; i++)
+    int code = members && of_members ? EXIT_FINE : fail_with("score", AGON_ENOMEM, o->ctx);
+    for (size_t i = 0; code == EXIT_FINE && i < k; i++)
         members[i] = i ? e->further[i - 1] : o->adapter;
-    for (size_t i = 0, n; !s && i < list->n && !ferror(stdout); i += n) {
+    for (size_t i = 0, n; code == EXIT_FINE && i < list->n && !ferror(stdout); i += n) {
         agon_score_request requests[AT_ONCE];
         n = list->n - i < AT_ONCE ? list->n - i : AT_ONCE;
         for (size_t j = 0; j < n; j++)
             requests[j] = request_of(&list->rows[i + j]);
-        s = agon_reward_ensemble(o->ctx, o->model, members, k, e->rule, e->strength, requests, n, rewards, of_members);
+        agon_status s = agon_reward_ensemble(o->ctx, o->model, members, k, e->rule, e->strength, requests, n, rewards, of_members);
+        if (s)
+            code = fail_with_line(o, list->rows + i, n, true, 1, s);
         for (size_t j = 0; !s && j < n; j++)
             print_ensemble(of_members, k, n, j, rewards[j], json);
         fflush(stdout);
     }
     free(members);
     free(of_members);
-    return s ? fail_with("score", s, o->ctx) : EXIT_FINE;
+    return code;
 }
 
 static int score_rows(const opened *o, const items *list, double temperature, size_t top, bool reward, bool json) {
@@ -268,7 +274,7 @@ static int score_rows(const opened *o, const items *list, double temperature, si
         agon_status s = reward ? agon_reward(o->ctx, o->model, adapter, requests, n, rewards)
                                : agon_score(o->ctx, o->model, adapter, requests, n, temperature, top, scores);
         if (s)
-            return reward ? fail_with("score", s, o->ctx) : fail_with_line(o, list->rows + i, n, temperature, s);
+            return fail_with_line(o, list->rows + i, n, reward, temperature, s);
         for (size_t k = 0; k < n && reward; k++) {
             print_reward(&rewards[k], json);
             agon_reward_result_free(&rewards[k]);

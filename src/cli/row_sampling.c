@@ -168,8 +168,8 @@ static int read_allowed(const char *name, size_t line, row_sampling *s) {
 
 /* What a row of generate may have; the options come first. */
 static const char *const fields[] = {"temperature", "top_k", "top_p", "min_p", "repetition_penalty", "frequency_penalty", "presence_penalty",
-                                     "max_tokens", "stop", "logit_bias", "allowed_tokens", "prompt", "messages", "seed", "preference", NULL};
-enum { N_OPTIONS = 11 };
+                                     "max_tokens", "stop", "logit_bias", "allowed_tokens", "prompt", "messages", "seed", "preference"};
+enum { N_OPTIONS = 11, N_FIELDS = sizeof fields / sizeof *fields };
 
 static bool says_something(const json_t *row) {
     for (size_t i = 0; i < N_OPTIONS; i++)
@@ -178,9 +178,12 @@ static bool says_something(const json_t *row) {
     return false;
 }
 
-int row_sampling_read(const char *name, size_t line, json_t *row, const agon_sampling *base, row_sampling **out) {
+int row_sampling_read(const char *name, size_t line, json_t *row, bool contexts, const agon_sampling *base, row_sampling **out) {
+    const char *known[N_FIELDS + 2] = {NULL};
+    memcpy(known, fields, sizeof fields);
+    known[N_FIELDS] = contexts ? "context" : NULL;
     *out = NULL;
-    int code = check_fields(name, line, row, fields);
+    int code = check_fields(name, line, row, known);
     if (code != EXIT_FINE || !says_something(row))
         return code;
     row_sampling *s = calloc(1, sizeof *s);

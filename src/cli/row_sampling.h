@@ -15,8 +15,9 @@ typedef struct row_sampling {
 
 /* The options `base` with what a row says: "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "frequency_penalty",
  * "presence_penalty", "max_tokens", "stop" (a text or a list), "logit_bias" ({"ID": bias}), "allowed_tokens" ([ids]). *out NULL when
- * the row says none of these, else new. A field that nearly is one is refused (check_fields). Returns an exit code; the sentence was printed. */
-int row_sampling_read(const char *name, size_t line, json_t *row, const agon_sampling *base, row_sampling **out);
+ * the row says none of these, else new. A field that nearly is one, or with `contexts` nearly "context", is refused (check_fields). Returns an exit code; the
+ * sentence was printed. */
+int row_sampling_read(const char *name, size_t line, json_t *row, bool contexts, const agon_sampling *base, row_sampling **out);
 void row_sampling_free(row_sampling *s);
 
 /* "ID=BIAS" [n] and "ID,ID,..." of the command line. *out new (free), never NULL. false: not of this form. */

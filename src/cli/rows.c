@@ -132,10 +132,10 @@ json_t *next_row(const char *name, char **at, size_t *line, int *code) {
 }
 
 /* The rule of the library's own rows (is_misspelling). Is a field meant to be a known name? One letter after the first is off, two are exchanged, or case and dashes differ: short words, and
- * first letters (reference, preference), have neighbours of other meaning. */
+ * first letters (reference, preference), have neighbours of other meaning, as has context. */
 static bool misspells(const char *key, const char *known) {
     size_t n = strlen(key), m = strlen(known), i = 0;
-    if (strcmp(key, known) == 0 || m < 5 || n > 32)
+    if (strcmp(key, known) == 0 || strcmp(key, "content") == 0 || m < 5 || n > 32)
         return false;
     while (key[i] && key[i] == known[i])
         i++;

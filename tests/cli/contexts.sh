@@ -123,6 +123,12 @@ refused 3 'nothing.json' "$agon" generate --model "$tiny" --adapter whole --cont
 refused 4 'no file of contexts' "$agon" generate --model "$tiny" --adapter whole --contexts "$source/tests/golden/tokenizer.json" a
 sed 's/"offset"/"ofset"/' contexts.json >damaged.json
 refused 4 "has no offset of 2 numbers" "$agon" generate --model "$tiny" --adapter whole --contexts damaged.json a
+for command in generate score; do
+    echo '{"prompt":"a","completion":"b","contex":"lab"}' >bad.jsonl
+    run 4 "$agon" $command --model "$tiny" --adapter whole --contexts contexts.json --json <bad.jsonl
+    says err 'input line 1: there is no field "contex"; did you mean "context"\?'; one_sentence
+    echo '{"prompt":"a","completion":"b","content":"own"}' | run 0 "$agon" $command --model "$tiny" --adapter whole --contexts contexts.json --json
+done
 for row in '{"prompt":"a","context":3}:must be a text' '{"prompt":"a","context":"lab","preference":[1,0]}:give one of them'; do
     echo "${row%:*}" >bad.jsonl
     run 4 "$agon" generate --model "$tiny" --adapter whole --contexts contexts.json --json <bad.jsonl

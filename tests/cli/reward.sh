@@ -99,6 +99,20 @@ awk 'NR==1 {a=$1} NR==2 {exit !(a > $1 + 0.5)}' out || fail "the critique makes 
 printf '{"prompt":"say 3","completion":"it 4","critique":3}\n' >bad.jsonl
 run 4 "$agon" score --reward --model "$tiny" --adapter critic <bad.jsonl
 says err 'input line 1: "critique" must be a text'; one_sentence
+printf '{"prompt":"say 3","completion":"it 4","critique":"bad\\u0000good"}\n' >bad.jsonl
+run 4 "$agon" score --reward --model "$tiny" --adapter critic <bad.jsonl
+says err 'input line 1: "critique" must be a text, .* without NUL'; one_sentence
+
+# ---- a row is named by its line, a pair by its file and line, whatever it was asked together with
+for i in $(seq 69); do echo '{"prompt":"say 3","completion":"no","chosen":"no","rejected":"on"}'; done >long.jsonl
+words=$(printf 'no %.0s' $(seq 9000))
+printf '{"prompt":"say 3","completion":"%s","chosen":"no","rejected":"%s"}\n' "$words" "$words" >>long.jsonl
+for how in "" "--reward --adapter whole-bt" "--reward --adapter whole-bt --adapter whole-bt"; do
+    run 4 "$agon" score --model "$tiny" $how <long.jsonl
+    says err "input line 70: .*the model's context is"; one_sentence
+done
+run 4 "$agon" score --reward --model "$tiny" --adapter whole-bt --pairs long.jsonl
+says err "long.jsonl:70: rejected: .*the model's context is"; one_sentence
 
 # ---- refused in one sentence
 run 4 "$agon" score --reward --model "$tiny" <ask.jsonl

@@ -25,7 +25,7 @@ refused generate '{"promtp":"a"}' 'did you mean "prompt"\?'
 
 # what is not near to any stays the user's own, and changes nothing
 printf '{"prompt":"a","completion":"b"}\n' >plain
-printf '{"prompt":"a","completion":"b","id":7,"step":1,"reference":"x","context":"c","contexts":[],"test":true,"tokens":[1],"source":"s"}\n' >own
+printf '{"prompt":"a","completion":"b","id":7,"step":1,"reference":"x","contex":"c","contexts":[],"test":true,"tokens":[1],"source":"s"}\n' >own
 run 0 "$agon" score --model "$tiny" --json <plain
 cp out plain.out
 run 0 "$agon" score --model "$tiny" --json <own
