@@ -223,6 +223,11 @@ agon_ctx *open_context(const char *name) {
     return ctx;
 }
 
+void end_by_signals(void) {
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+}
+
 void close_context(agon_ctx *ctx) {
     interruptible = NULL;
     agon_ctx_free(ctx);

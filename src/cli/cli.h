@@ -66,6 +66,8 @@ agon_ctx *open_context(const char *name);
 /* Did that fail by a variable such as AGON_CPU? That is wrong usage, whatever the command makes of it. */
 bool environment_is_wrong(void);
 void close_context(agon_ctx *ctx);
+/* From here on both end the program at once: there is nothing to save, and what it waits for looks at no flag. */
+void end_by_signals(void);
 
 /* Prints text with what could move the cursor, reorder or hide made visible; lines and tabs stay: model output is hostile (terminal.c). */
 void print_safe(FILE *to, const char *text);

@@ -218,6 +218,7 @@ static int run(int argc, char **argv) {
         return code;
     }
     struct sigaction action = {.sa_handler = on_interrupt}; /* without SA_RESTART: reading a line ends */
+    end_by_signals(); /* SIGTERM: also where a line is waited for */
     sigaction(SIGINT, &action, NULL);
     s.sampling.max_tokens = (size_t)max_tokens;
     s.seed = (uint64_t)seed;

@@ -1,7 +1,6 @@
 /* agon log: the events of a run, as they come with --follow. */
 #include "cli/cli.h"
 #include "cli/terminal.h"
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -62,7 +61,7 @@ static int log_events(const char *workspace, question q, bool json, bool follow)
     agon_ctx *ctx = open_context("log");
     if (!ctx)
         return EXIT_SYSTEM;
-    signal(SIGINT, SIG_DFL); /* nothing to save: Ctrl-C may end it at once */
+    end_by_signals();
     agon_status s = print_news(ctx, workspace, &q, json);
     q.limit = 0;
     while (!s && going && !ferror(stdout)) {

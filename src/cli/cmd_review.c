@@ -1,7 +1,6 @@
 /* agon review: the human in the loop, in a terminal; works beside a run. Keys may come from a file or pipe. */
 #include "cli/cli.h"
 #include "cli/review.h"
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,7 +142,7 @@ static int review(const char *workspace, const char *reviewer, const char *id, c
         if (!status)
             print_json(s.items);
     } else {
-        signal(SIGINT, SIG_DFL); /* every answer is stored at once: nothing to save */
+        end_by_signals(); /* every answer is stored at once */
         status = review_all(&s);
     }
     int code = status ? fail_with("review", status, s.ctx) : EXIT_FINE;

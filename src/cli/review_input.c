@@ -10,21 +10,36 @@
 
 enum { LONGEST = 1 << 20, CTRL_C = 3, CTRL_D = 4 };
 
+static struct termios before; /* the terminal's mode, for whoever puts it back */
+
+static void on_end(int number) {
+    tcsetattr(STDIN_FILENO, TCSANOW, &before);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
 int review_key(void) {
-    struct termios before, single;
+    struct termios single;
     bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
     if (terminal) {
         single = before;
         single.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG); /* Ctrl-C as a key: the mode is put back whatever comes */
         single.c_cc[VMIN] = 1;
         single.c_cc[VTIME] = 0;
+        signal(SIGTERM, on_end);
+        signal(SIGHUP, on_end);
+        signal(SIGINT, on_end); /* sent by another program: the key sends none here */
         tcsetattr(STDIN_FILENO, TCSADRAIN, &single);
     }
     int key = getchar();
     while (!terminal && (key == '\n' || key == '\r' || key == ' '))
         key = getchar();
-    if (terminal)
+    if (terminal) {
         tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
+        signal(SIGTERM, SIG_DFL);
+        signal(SIGHUP, SIG_DFL);
+        signal(SIGINT, SIG_DFL);
+    }
     return key == CTRL_C || key == CTRL_D ? EOF : key;
 }
 

@@ -29,6 +29,27 @@ has "$wide" 'It says "42 + 25 = 78"'
 long=$(printf 'q' | COLUMNS=60 "$AGON" review | awk 'length > 60' | wc -l)
 [ "$long" = 0 ] || fail "$long lines are wider than the terminal"
 
+# A reader that waits ends when it is told to; a key that is waited for leaves the terminal as it was.
+code=0
+timeout -k 5 1 "$AGON" log --follow >followed || code=$?
+[ $code = 124 ] || fail "log --follow: exit code $code, not 124, after SIGTERM"
+mkfifo keys
+exec 4<>keys # no end of input
+code=0
+timeout -k 5 3 "$AGON" chat --model "$AGON_SOURCE/tests/golden/tiny-text.gguf" --chat-template chatml <&4 >said || code=$?
+[ $code = 124 ] || fail "chat: exit code $code, not 124, after SIGTERM"
+if command -v script >/dev/null 2>&1; then
+    cat >killed.sh <<'END'
+stty -a >before
+{ tries=0; until stty -a | grep -q ' -echo ' || [ $((tries += 1)) = 100 ]; do sleep 0.1; done; kill $(cat pid); sleep 0.5; kill $(cat pid); } 2>/dev/null </dev/tty &
+sh -c 'echo $$ >pid; exec "$AGON" review'
+stty -a >after
+END
+    AGON=$AGON timeout -k 5 60 script -qc 'sh killed.sh' /dev/null <&4 >/dev/null || true
+    cmp -s before after || fail "a killed review leaves the terminal in another mode: $(diff before after)"
+fi
+exec 4>&-
+
 # b does nothing for a verdict; edit, then B of the pair, then a demonstration in words.
 out=$(printf 'bebwthe sum is 67\n' | EDITOR='sed -i s/78/67/g' "$AGON" review --reviewer anna)
 has "$out" "3 answered, 0 still open"
