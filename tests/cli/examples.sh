@@ -47,6 +47,34 @@ if command -v readelf >/dev/null 2>&1; then
     count
     if grep 'NEEDED.*libagon' needed; then fail "the static program needs the shared library"; fi
 fi
+# It claims no name beside agon_...: a program may have a train() and a file_write() of its own.
+if command -v nm >/dev/null 2>&1; then
+    nm -g --defined-only static/libagon.a | awk 'NF == 3 { print $3 }' >defined
+    says defined '^agon_train$'
+    count
+    if grep -v '^agon_' defined; then fail "names beside agon_... in libagon.a"; fi
+fi
+cat >own.c <<'END'
+#include <agon.h>
+void train(void);
+void generate(void);
+void file_write(void);
+void train(void) {}
+void generate(void) {}
+void file_write(void) {}
+int main(void) {
+    agon_ctx *ctx;
+    char reason[256];
+    train(), generate(), file_write();
+    if (agon_ctx_new(0, &ctx, reason, sizeof reason))
+        return 1;
+    agon_ctx_free(ctx);
+    return 0;
+}
+END
+# shellcheck disable=SC2046
+run 0 ${CC:-cc} $warnings own.c -o own $(cat flags)
+run 0 ./own
 # Without --static none of that is asked for; with it, all.
 ask --libs agon >flags
 count
