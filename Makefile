@@ -6,10 +6,15 @@
 #   make build    the command at build/agon
 #   make bench    the measurements of bench/README.md
 #   make format   clang-format over the sources (needs clang-format)
-#   make install  build and install (DESTDIR is honoured; the prefix is Meson's)
+#   make install  build and install; PREFIX=~/.local elsewhere than in /usr/local (DESTDIR is honoured)
 #   make clean    removes the build folders
 MAKEFLAGS += --no-print-directory
 BUILD ?= build
+PREFIX ?=
+# What scripts/setup installs for.
+PURPOSE = product
+model: PURPOSE += model
+check test: PURPOSE += tests
 
 .PHONY: run build setup model test check bench format install clean help
 
@@ -20,7 +25,7 @@ build: setup
 	@TARGETS=product scripts/build $(BUILD)
 
 setup:
-	@scripts/setup
+	@scripts/setup $(PURPOSE)
 
 model: setup
 	@scripts/get-model
@@ -29,7 +34,7 @@ test: model build
 	@scripts/test all
 
 check: build
-	@scripts/test quick
+	@scripts/test quick $(BUILD)
 
 bench: model build
 	@bench/run $(BUILD)
@@ -38,6 +43,7 @@ format:
 	@clang-format -i $$(find src include tests bench examples -name '*.[ch]')
 
 install: build
+	@[ -z "$(PREFIX)" ] || { meson configure $(BUILD) -Dprefix="$(PREFIX:~/%=$(HOME)/%)" && TARGETS=product scripts/build $(BUILD); }
 	@meson install -C $(BUILD) --no-rebuild
 	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true # so that programs find the library
 
