@@ -165,6 +165,36 @@ static bool take_option(const command *self, int argc, char **argv, const option
     return take_value(self, s, equals ? equals + 1 : argv[++*i], code);
 }
 
+/* Their names, in lines; help is given also where no context can be had, without them. */
+static void print_objectives(void) {
+    char *text = NULL, reason[256];
+    agon_ctx *ctx = NULL;
+    json_t *list = NULL, *one;
+    size_t i, column = 0;
+    if (!agon_ctx_new(NULL, &ctx, reason, sizeof reason) && !agon_objectives(ctx, &text))
+        list = json_loads(text, 0, NULL);
+    json_array_foreach(list, i, one) {
+        const char *name = member_text(one, "name");
+        bool wraps = i > 0 && column + 1 + strlen(name) > 118;
+        printf("%s%s", i == 0 ? "  " : wraps ? "\n  " : " ", name);
+        column = (i == 0 || wraps ? 2 : column + 1) + strlen(name);
+    }
+    fputs(list ? "\n" : "", stdout);
+    json_decref(list);
+    agon_text_free(text);
+    agon_ctx_free(ctx);
+}
+
+static void print_usage(const command *self) {
+    const char *at = strstr(self->usage, OBJECTIVES_HERE);
+    printf("agon %s: %s\n\nusage: agon %.*s", self->name, self->summary, (int)(at ? at - self->usage : (ptrdiff_t)strlen(self->usage)), self->usage);
+    if (at) {
+        print_objectives();
+        fputs(at + strlen(OBJECTIVES_HERE), stdout);
+    }
+    putchar('\n');
+}
+
 bool parse_options(const command *self, int argc, char **argv, const option_spec *specs,
                    const char **positional, size_t most, size_t *n_positional, int *code) {
     size_t n = 0;
@@ -178,7 +208,7 @@ bool parse_options(const command *self, int argc, char **argv, const option_spec
             }
             positional[n++] = word;
         } else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
-            printf("agon %s: %s\n\nusage: agon %s\n", self->name, self->summary, self->usage);
+            print_usage(self);
             *code = EXIT_FINE;
             return false;
         } else if (strcmp(word, "--") == 0) {

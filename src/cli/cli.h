@@ -3,6 +3,7 @@
 #define CLI_CLI_H
 
 #include "agon.h"
+#include "cli/table.h"
 #include <jansson.h>
 #include <stdio.h>
 
@@ -25,6 +26,9 @@ typedef struct command {
     const char *usage; /* after "agon ": arguments, options and an example */
     int (*run)(int argc, char **argv); /* argv[0] is the command's name */
 } command;
+
+/* In a usage: here --help has the names of all objectives, as the library lists them. */
+#define OBJECTIVES_HERE "\001"
 
 /* Tokens of prompt and response that train and data take where --max-length says nothing: a check finds what a training would. */
 #define DEFAULT_MAX_LENGTH 2048
@@ -82,10 +86,8 @@ void print_json(const json_t *value);
 /* Seconds of a clock that only goes forward, for durations. */
 double seconds_now(void);
 
-extern const command command_bench, command_chat, command_data, command_doctor, command_eval, command_experiment, command_export,
-    command_generate,
-    command_import, command_init, command_log, command_loss, command_review, command_run, command_score,
-    command_show, command_soup, command_status, command_tokenize, command_train, command_unseal, command_verify, command_weak_to_strong,
-    command_why;
+#define DECLARE_COMMAND(heading, name) extern const command command_##name;
+COMMANDS(DECLARE_COMMAND)
+#undef DECLARE_COMMAND
 
 #endif

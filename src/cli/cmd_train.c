@@ -457,9 +457,7 @@ const command command_train = {
     "a model or adapter on rows in a file",
     "train OBJECTIVE --model M --data FILE.jsonl --output DIR [--lora R] [--set k=v]... [options]\n"
     "       agon train OBJECTIVE --model M --online --output DIR --lora R [options]\n\n"
-    "Objectives (agon loss --list: with their options): sft nll gce sce token-forward; dpo cdpo rdpo dpo-forward ropo dpo-soft\n"
-    "ipo simpo orpo exo-pref rso-hinge rso-sigmoid spin modpo; kto exo-rw pro; grpo gspo rloo reinforce++ ppo; reward models:\n"
-    "bt plackett-luce rm-pointwise prm cloud; class heads: classify aux-confidence.\n"
+    "Objectives (agon loss --list: what they are, with their options):\n" OBJECTIVES_HERE
     "Rows: {\"messages\": [...]}; {\"prompt\", \"completion\"} (with \"label\": true|false for kto); {\"prompt\", \"chosen\",\n"
     "\"rejected\"}; {\"prompt\", \"completions\": [...], \"rewards\": [...]} for grpo, rloo and the like, {\"prompt\", \"completion\",\n"
     "\"reward\"} for ppo. Rows of ppo, grpo, gspo, rloo and reinforce++ may have \"log_probs\": of each token of the completion (of\n"

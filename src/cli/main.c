@@ -1,4 +1,4 @@
-/* agon: the command. One line a command in the table below, one file a command. */
+/* agon: the command. One line a command in table.h, one file a command. */
 #include "cli/cli.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -10,30 +10,9 @@ static const struct {
     const char *heading; /* of the commands from here on; NULL: goes on */
     const command *command;
 } commands[] = {
-    {"the loop, in a workspace", &command_init},
-    {NULL, &command_run},
-    {NULL, &command_review},
-    {NULL, &command_status},
-    {NULL, &command_log},
-    {NULL, &command_why},
-    {NULL, &command_show},
-    {NULL, &command_verify},
-    {NULL, &command_unseal},
-    {"models", &command_generate},
-    {NULL, &command_chat},
-    {NULL, &command_score},
-    {NULL, &command_eval},
-    {NULL, &command_tokenize},
-    {NULL, &command_import},
-    {NULL, &command_export},
-    {"training", &command_data},
-    {NULL, &command_train},
-    {NULL, &command_soup},
-    {NULL, &command_loss},
-    {"experiments and this machine", &command_weak_to_strong},
-    {NULL, &command_experiment},
-    {NULL, &command_doctor},
-    {NULL, &command_bench},
+#define COMMAND_LINE(heading, name) {heading, &command_##name},
+    COMMANDS(COMMAND_LINE)
+#undef COMMAND_LINE
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 

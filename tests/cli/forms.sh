@@ -19,6 +19,14 @@ for c in $commands; do
     run 0 "$agon" help "$c"
     same help out
 done
+# The help of those that take an objective names each, as the library lists them.
+run 0 "$agon" loss --list
+sed -n 's/^\([^ :][^:]*\): .*/\1/p' out | sort >listed
+for c in train loss; do
+    run 0 "$agon" $c --help
+    sed -e '1,/^Objectives (/d' -e '/^$/,$d' -e '/^[^ ]/,$d' out | tr -s ' ' '\n' | sed '/^$/d' | sort >named
+    same named listed
+done
 run 2 "$agon" help generat
 run 0 "$agon" --version
 run 2 "$agon"
