@@ -86,8 +86,10 @@ static int measure_model(bench_arguments *a) {
 static int run(int argc, char **argv) {
     bench_arguments a = {.runs = 5};
     const option_spec specs[] = {{.name = "--json", .flag = &a.json},   {.name = "--runs", .integer = &a.runs},
-                                 {.name = "--out", .integer = &a.out},  {.name = "--in", .integer = &a.in},
-                                 {.name = "--rows", .integer = &a.rows}, {.name = "--model", .text = &a.model},
+                                 {.name = "--out", .integer = &a.out, .of = "matmul"},
+                                 {.name = "--in", .integer = &a.in, .of = "matmul"},
+                                 {.name = "--rows", .integer = &a.rows, .of = "matmul"},
+                                 {.name = "--model", .text = &a.model, .of = "stream"},
                                  {0}};
     size_t n = 0;
     int code;
@@ -95,6 +97,9 @@ static int run(int argc, char **argv) {
         return code;
     if (!a.group)
         return usage_error(&command_bench, "name what to measure: matmul or stream");
+    const char *stray = stray_option(argc, argv, specs, a.group);
+    if (stray)
+        return usage_error(&command_bench, "%s has no effect on %.40s", stray, a.group);
     if (a.runs < 1 || a.out < 0 || a.in < 0 || a.rows < 0)
         return usage_error(&command_bench, "--runs must be 1 or more, sizes 0 (the usual ones) or more");
     return strcmp(a.group, "stream") == 0 ? measure_model(&a) : measure(&a);

@@ -95,6 +95,20 @@ static long long count_of(const json_t *report, const char *key) {
     return (long long)json_integer_value(json_object_get(report, key));
 }
 
+/* {name: rows} of each dimension or adapter; NULL: nothing. */
+static void show_counts(const char *what, json_t *rows) {
+    const char *name;
+    json_t *count;
+    if (rows)
+        printf("rows of each %s:", what);
+    json_object_foreach(rows, name, count) {
+        putchar(' ');
+        print_safe(stdout, name);
+        printf(" %lld", (long long)json_integer_value(count));
+    }
+    fputs(rows ? "\n" : "", stdout);
+}
+
 static void show_report(const json_t *report, bool list, int64_t max_length) {
     json_t *faults = json_object_get(report, "faults"), *count;
     const char *fault;
@@ -112,15 +126,9 @@ static void show_report(const json_t *report, bool list, int64_t max_length) {
         printf("not read by %s: \"%s\" of %lld rows\n", member_text(report, "objective"), fault, (long long)json_integer_value(count));
     if (count_of(report, "space_only"))
         printf("nearly equal: %lld pairs whose sides differ only in the white space they end with\n", count_of(report, "space_only"));
-    const json_t *dimensions = json_object_get(report, "dimensions"), *spans = json_object_get(report, "spans");
-    if (dimensions)
-        fputs("rows of each dimension:", stdout);
-    json_object_foreach((json_t *)(uintptr_t)dimensions, fault, count) {
-        putchar(' ');
-        print_safe(stdout, fault);
-        printf(" %lld", (long long)json_integer_value(count));
-    }
-    fputs(dimensions ? "\n" : "", stdout);
+    show_counts("dimension", json_object_get(report, "dimensions"));
+    show_counts("adapter", json_object_get(report, "adapters"));
+    const json_t *spans = json_object_get(report, "spans");
     if (spans)
         printf("spans: %lld by offsets; quotes: %lld exact, %lld with case and spaces folded, %lld with edits, %lld not found and dropped\n",
                count_of(spans, "offsets"), count_of(spans, "exact"), count_of(spans, "folded"), count_of(spans, "fuzzy"),
@@ -145,7 +153,7 @@ static int show_rows(agon_ctx *ctx, const agon_dataset *d, int64_t n) {
 }
 
 typedef struct check_arguments {
-    const char *file, *objective, *model, *chat_template, *dimensions, **settings;
+    const char *file, *objective, *model, *chat_template, *dimensions, *adapters, **settings;
     int64_t max_length, group_size, show;
     bool json, check; /* check: list bad rows, and fail where there are any */
 } check_arguments;
@@ -155,8 +163,8 @@ static int check(const check_arguments *a) {
     agon_tokenizer *t = NULL;
     agon_dataset *d = NULL;
     enum { MOST = 17 }; /* one more than there may be: the library says so */
-    const char *names[MOST];
-    char *text = NULL;
+    const char *names[MOST], *adapters[MOST];
+    char *text = NULL, *adapter_text = NULL;
     if (!a->objective)
         return usage_error(&command_data, "say what the rows are for: --objective NAME, such as sft or dpo");
     if (a->max_length < 0 || a->group_size < 0 || a->show < 0)
@@ -164,9 +172,14 @@ static int check(const check_arguments *a) {
     agon_ctx *ctx = open_context("data");
     agon_dataset_options options = agon_dataset_options_default();
     options.dimensions = names;
+    options.adapters = adapters;
     if (ctx && a->dimensions)
         text = split_names(a->dimensions, names, MOST, &options.n_dimensions);
-    if (!ctx || (a->dimensions && !text)) {
+    if (ctx && a->adapters)
+        adapter_text = split_names(a->adapters, adapters, MOST, &options.n_adapters);
+    if (!ctx || (a->dimensions && !text) || (a->adapters && !adapter_text)) {
+        free(text);
+        free(adapter_text);
         close_context(ctx);
         return EXIT_SYSTEM;
     }
@@ -197,6 +210,7 @@ static int check(const check_arguments *a) {
     agon_tokenizer_free(t);
     agon_text_free(path);
     free(text);
+    free(adapter_text);
     close_context(ctx);
     return code;
 }
@@ -311,6 +325,8 @@ static int dispatch(const char *word, data_arguments *x) {
     x->contexts.dimensions = c->dimensions;
     if (strcmp(word, "contexts") == 0)
         return contexts(&x->contexts);
+    if (c->show > 0 && c->json)
+        return usage_error(&command_data, "--show has no effect with --json, which gives the report alone");
     c->check = strcmp(word, "check") == 0;
     c->show = c->show >= 0 ? c->show : c->check;
     return check(c);
@@ -340,6 +356,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--model", .text = &c->model, .of = "check stats noise clean"},
                                  {.name = "--chat-template", .text = &c->chat_template, .of = "check stats noise clean"},
                                  {.name = "--dimensions", .text = &c->dimensions, .of = "check stats contexts"},
+                                 {.name = "--adapters", .text = &c->adapters, .of = "check stats"},
                                  {.name = "--set", .list = &c->settings, .of = "check stats"},
                                  {.name = "--max-length", .integer = &c->max_length, .of = "check stats clean"},
                                  {.name = "--group-size", .integer = &c->group_size, .of = "check stats"},
@@ -386,7 +403,7 @@ const command command_data = {
     "data",
     "rows to train on: convert, check, split, stats; labels: fuse, noise, clean; contexts",
     "data convert FILE --to OUT [--from FORMAT] [--skip-bad] [--json]\n"
-    "       agon data check FILE --objective NAME [--dimensions A,B] [--show N] [options]\n"
+    "       agon data check FILE --objective NAME [--dimensions A,B] [--adapters A,B] [--show N] [options]\n"
     "       agon data stats FILE --objective NAME [--dimensions A,B] [options]\n"
     "       agon data split FILE [--test 0.1] [--validation 0] [--seed N] [--json]\n"
     "       agon data fuse FILE --to OUT [--gold SOURCE] [--together A,B]... [--least-votes N] [--hard]\n"
@@ -418,6 +435,7 @@ const command command_data = {
     "  --model M            whose tokens and chat template (default: $AGON_MODEL, else the cached model)\n"
     "  --chat-template NAME the family to use instead of the file's template\n"
     "  --dimensions A,B     the rows' dimensions, as in agon train: a row of none of them is bad, as is one without rows\n"
+    "  --adapters A,B       the rows' adapters, likewise\n"
     "  --set NAME=VALUE     an option of the objective, as in agon train: some decide what a row must have\n"
     "  --max-length N       tokens of prompt and response, as in agon train (" NUMBER_TEXT(DEFAULT_MAX_LENGTH) "; 0: no limit)\n"
     "  --group-size N       completions a group must have; 0: any\n"

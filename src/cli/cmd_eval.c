@@ -217,24 +217,27 @@ static int evaluate(const eval_arguments *a) {
 static int run(int argc, char **argv) {
     eval_arguments a = {.suite = "tasks"};
     const char *of_tasks = NULL; /* an option that stood and only tasks have */
-    const option_spec specs[] = {{.name = "--model", .text = &a.model},
-                                 {.name = "--adapter", .text = &a.adapter},
-                                 {.name = "--preference", .text = &a.preference},
-                                 {.name = "--against", .text = &a.against},
-                                 {.name = "--suite", .text = &a.suite},
-                                 {.name = "--n", .integer = &a.n},
-                                 {.name = "--seed", .integer = &a.seed},
-                                 {.name = "--cells", .list = &a.cells, .given = &of_tasks},
-                                 {.name = "--dtype", .text = &a.dtype},
-                                 {.name = "--chat-template", .text = &a.chat_template},
+    const option_spec specs[] = {{.name = "--model", .text = &a.model, .of = "evaluation"},
+                                 {.name = "--adapter", .text = &a.adapter, .of = "evaluation"},
+                                 {.name = "--preference", .text = &a.preference, .of = "evaluation"},
+                                 {.name = "--against", .text = &a.against, .of = "evaluation"},
+                                 {.name = "--suite", .text = &a.suite, .of = "evaluation"},
+                                 {.name = "--n", .integer = &a.n, .of = "evaluation"},
+                                 {.name = "--seed", .integer = &a.seed, .of = "evaluation"},
+                                 {.name = "--cells", .list = &a.cells, .given = &of_tasks, .of = "evaluation"},
+                                 {.name = "--dtype", .text = &a.dtype, .of = "evaluation"},
+                                 {.name = "--chat-template", .text = &a.chat_template, .of = "evaluation"},
                                  {.name = "--list", .flag = &a.list},
-                                 {.name = "--items", .flag = &a.items},
+                                 {.name = "--items", .flag = &a.items, .of = "evaluation"},
                                  {.name = "--json", .flag = &a.json},
                                  {0}};
     size_t n;
     int code;
     if (parse_options(&command_eval, argc, argv, specs, NULL, 0, &n, &code)) {
-        if (a.n < 0 || a.seed < 0)
+        const char *stray = a.list ? stray_option(argc, argv, specs, "--list") : NULL;
+        if (stray)
+            code = usage_error(&command_eval, "%s has no effect on --list", stray);
+        else if (a.n < 0 || a.seed < 0)
             code = usage_error(&command_eval, "--n and --seed must be 0 or more");
         else if (of_tasks && strcmp(a.suite, "tasks") != 0 && strcmp(a.suite, "all") != 0)
             code = usage_error(&command_eval, "%s says which tasks are drawn: it goes with --suite tasks or all", of_tasks);

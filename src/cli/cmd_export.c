@@ -1,5 +1,6 @@
 /* agon export: a model, with an adapter merged, for other programs. */
 #include "cli/preference.h"
+#include <string.h>
 
 static int run(int argc, char **argv) {
     const char *model = NULL, *adapter = NULL, *format = NULL, *dtype = NULL, *output = NULL, *compute = NULL, *preference = NULL;
@@ -15,6 +16,8 @@ static int run(int argc, char **argv) {
         return code;
     if (!format || !output)
         return usage_error(&command_export, "--format and --output are needed");
+    if (compute && strcmp(format, "peft") == 0)
+        return usage_error(&command_export, "--compute is of the comparison, which --format peft does not make");
     opened o;
     char *text = NULL;
     code = open_model("export", model, adapter, compute, NULL, &o);

@@ -43,8 +43,10 @@ static int run(int argc, char **argv) {
         return code;
     }
     if (!objective || all) {
+        bool set = settings != NULL;
         free(settings);
         return objective && all ? usage_error(&command_loss, "--list lists all objectives; name none")
+               : all && set     ? usage_error(&command_loss, "--set has no effect on --list")
                : all            ? list_objectives(json)
                                 : usage_error(&command_loss, "name an objective; --list lists them");
     }

@@ -152,9 +152,9 @@ static int review(const char *workspace, const char *reviewer, const char *id, c
 }
 
 static int run(int argc, char **argv) {
-    const char *workspace = NULL, *reviewer = getenv("AGON_REVIEWER"), *id = NULL, *text = NULL, *verdict = NULL;
+    const char *workspace = NULL, *reviewer = getenv("AGON_REVIEWER"), *of_answers = NULL, *id = NULL, *text = NULL, *verdict = NULL;
     bool json = false;
-    const option_spec specs[] = {{.name = "--workspace", .text = &workspace}, {.name = "--reviewer", .text = &reviewer},
+    const option_spec specs[] = {{.name = "--workspace", .text = &workspace}, {.name = "--reviewer", .text = &reviewer, .given = &of_answers},
                                  {.name = "--answer", .text = &id},           {.name = "--text", .text = &text},
                                  {.name = "--json", .flag = &json},           {0}};
     size_t n;
@@ -164,6 +164,8 @@ static int run(int argc, char **argv) {
     if (id ? !verdict : verdict || text)
         return usage_error(&command_review, id ? "--answer ID needs a verdict: accept, reject, A, B or skip"
                                                : "a verdict or text goes with --answer ID");
+    if (of_answers && json && !id)
+        return usage_error(&command_review, "%s has no effect where --json lists what is open", of_answers);
     return review(workspace, reviewer, id, verdict, text, json);
 }
 

@@ -78,6 +78,10 @@ static int run(int argc, char **argv) {
     int code;
     if (!parse_options(&command_tokenize, argc, argv, specs, NULL, 0, &n, &code))
         return code;
+    if (plain && chat)
+        return usage_error(&command_tokenize, "--plain and --chat do not go together: a chat template's special strings are tokens");
+    if (chat_template && !chat)
+        return usage_error(&command_tokenize, "--chat-template goes with --chat");
     return tokenize(model, chat_template, json, chat, plain);
 }
 

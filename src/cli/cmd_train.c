@@ -289,6 +289,25 @@ static int take_adapters(train_arguments *a) {
     return a->adapter_text ? EXIT_FINE : EXIT_SYSTEM;
 }
 
+/* An option of rounds without the one that it is about, in a sentence; NULL: none. What has its usual value may have been left out. */
+static const char *missing_beside(const agon_online_options *o, bool repeats) {
+    const agon_online_options usual = agon_online_options_default();
+    bool judge = o->judge || o->judge_url;
+    const struct {
+        bool stands, has_effect;
+        const char *sentence;
+    } rules[] = {{o->pass_reward != usual.pass_reward, o->demonstrations, "--pass-reward goes with --demonstrations"},
+                 {o->kl_target != usual.kl_target, o->kl_horizon > 0, "--kl-target goes with --kl-horizon N above 0"},
+                 {o->judge_timeout != usual.judge_timeout, judge, "--judge-timeout goes with --judge or --judge-url"},
+                 {repeats, judge || o->judge_model, "--judge-repeats goes with --judge or --judge-url"},
+                 {o->judge_key_env, o->judge_url, "--judge-key-env goes with --judge-url"},
+                 {o->span_placement != usual.span_placement, o->span_reward != 0, "--span-placement goes with --span-reward X"}};
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (rules[i].stands && !rules[i].has_effect)
+            return rules[i].sentence;
+    return NULL;
+}
+
 static int check_arguments(train_arguments *a) {
     if (!a->objective)
         return usage_error(&command_train, "name an objective");
@@ -298,10 +317,9 @@ static int check_arguments(train_arguments *a) {
         return usage_error(&command_train, "%s goes with --online", a->of_rounds);
     if (a->is_online && a->data && a->cells)
         return usage_error(&command_train, "the prompts are those of --data or the tasks of --cells, not both");
-    if (a->online.pass_reward != agon_online_options_default().pass_reward && !a->online.demonstrations)
-        return usage_error(&command_train, "--pass-reward goes with --demonstrations");
-    if (a->online.kl_target != agon_online_options_default().kl_target && !(a->online.kl_horizon > 0))
-        return usage_error(&command_train, "--kl-target goes with --kl-horizon N above 0");
+    const char *missing = missing_beside(&a->online, a->judge_repeats != 0);
+    if (missing)
+        return usage_error(&command_train, "%s", missing);
     if (a->accept < 0 || a->judge_repeats < 0 || a->top_k < 0)
         return usage_error(&command_train, "--accept, --judge-repeats and --top-k must be 0 or more");
     if (a->options.co_teach && a->options.small_loss == 0)

@@ -141,11 +141,14 @@ int data_noise(const label_arguments *a) {
         return no_target();
     if (!a->objective || isnan(a->rate))
         return usage_error(&command_data, "say what the rows are for and how much noise: --objective dpo --rate 0.2");
+    bool by_tokens = strcmp(a->level, "response") != 0;
+    if (!by_tokens && (a->model || a->chat_template))
+        return usage_error(&command_data, "--model and --chat-template have no effect on --level response, which reads no tokens");
     agon_ctx *ctx = open_context("data");
     if (!ctx)
         return EXIT_SYSTEM;
     agon_status s = AGON_OK;
-    if (strcmp(a->level, "response") != 0) {
+    if (by_tokens) {
         s = agon_model_find(ctx, a->model, &path);
         if (!s)
             s = agon_tokenizer_open(ctx, path, a->chat_template, &t);

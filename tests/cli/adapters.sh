@@ -58,6 +58,11 @@ refused() { # words, then the command's further arguments
     [ ! -e refused/training.json ] || fail "a refused training left its mark"
 }
 refused "rows.jsonl:2: adapter is 'south'; the adapters are north" --data rows.jsonl --adapters north
+# agon data check finds the same rows.
+run 0 "$agon" data check rows.jsonl --objective sft --model "$tiny" --adapters north,south
+says out '^rows of each adapter: north [0-9]+ south [0-9]+$'
+run 4 "$agon" data check rows.jsonl --objective sft --model "$tiny" --adapters north
+says out "rows.jsonl:2: adapter is 'south'; the adapters are north"
 refused "no rows for the adapter east" --data rows.jsonl --adapters north,south,east
 refused "adapters: 'north' stands there twice" --data rows.jsonl --adapters north,north
 refused "adapters: '../x' is no name" --data rows.jsonl --adapters ../x

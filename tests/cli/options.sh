@@ -26,6 +26,26 @@ refused '--top is of log-probabilities' $reward --top 3
 refused '--cells says which tasks are drawn' eval --model "$tiny" --suite general --cells string
 refused '--name takes a name' import "$tiny" --name ''
 
+refused '--model has no effect on --list' eval --list --model "$tiny"
+refused '--n has no effect on --list' eval --list --n 3 --json
+refused '--model has no effect on matmul' bench matmul --model "$tiny"
+refused '--rows has no effect on stream' bench stream --model "$tiny" --rows 3
+refused '--out has no effect on stream' bench stream --out 4 --in 4
+refused '--set has no effect on --list' loss --list --set beta=1
+refused '--plain and --chat do not go together' tokenize --model "$tiny" --plain --chat
+refused '--chat-template goes with --chat' tokenize --model "$tiny" --chat-template chatml
+refused '--show has no effect with --json' data check rows.jsonl --objective sft --model "$tiny" --json --show 2
+refused '--model and --chat-template have no effect on --level response' data noise rows.jsonl --to new.jsonl --objective sft --rate 0.5 --model "$tiny"
+refused '--compute is of the comparison' export --model "$tiny" --adapter a --format peft --compute f32 --output b
+refused '--reviewer has no effect where --json lists' review --json --reviewer anna
+rounds() { refused "$1" train ppo --online --model "$tiny" --output made --lora 2 "$2" "$3"; }
+rounds '--judge-timeout goes with --judge or --judge-url' --judge-timeout 3
+rounds '--judge-repeats goes with --judge or --judge-url' --judge-repeats 3
+rounds '--judge-key-env goes with --judge-url' --judge-key-env KEY
+rounds '--span-placement goes with --span-reward' --span-placement last
+# What a script may write everywhere is not refused: --json where there is JSON anyway.
+echo '{"rows":[{"log_probs":[-1]}]}' | run 0 "$agon" loss nll --json
+
 refused '--objective has no effect on convert' data convert rows.jsonl --objective sft --to new.jsonl --rate 0.1
 refused '--rate has no effect on convert' data convert rows.jsonl --to new.jsonl --rate=0.1
 refused '--folds has no effect on fuse' data fuse rows.jsonl --to new.jsonl --folds 4 --rate 1
