@@ -75,6 +75,31 @@ VARIANTS = {
                                        "invert": False}, byte_level(False)), False),
 }
 
+TURNS = ("{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
+         "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}")
+QWEN3 = """{%- set ns = namespace(last_query_index=messages|length - 1) %}
+{%- for message in messages %}
+    {%- if message.role == 'user' %}{%- set ns.last_query_index = loop.index0 %}{%- endif %}
+{%- endfor %}
+{%- for message in messages %}
+    {%- set content = message.content if message.content is string else '' %}
+    {%- if message.role != 'assistant' %}
+        {{- '<|im_start|>' + message.role + '\\n' + content + '<|im_end|>' + '\\n' }}
+    {%- else %}
+        {%- set reasoning_content = '' %}
+        {%- if '</think>' in content %}
+            {%- set reasoning_content = content.split('</think>')[0].rstrip('\\n').split('<think>')[-1].lstrip('\\n') %}
+            {%- set content = content.split('</think>')[-1].lstrip('\\n') %}
+        {%- endif %}
+        {%- if loop.index0 > ns.last_query_index and (loop.last or reasoning_content) %}
+            {{- '<|im_start|>' + message.role + '\\n<think>\\n' + reasoning_content.strip('\\n') + '\\n</think>\\n\\n' + content.lstrip('\\n') }}
+        {%- else %}
+            {{- '<|im_start|>' + message.role + '\\n' + content }}
+        {%- endif %}
+        {{- '<|im_end|>\\n' }}
+    {%- endif %}
+{%- endfor %}
+"""
 # The smallest programs that render what the families' own templates render.
 CHATS = {
     "smollm2": ("""{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system
@@ -103,12 +128,49 @@ You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>
                           "message['content'] + '[/INST]' }}{% else %}{{ '[INST]' + message['content'] + '[/INST]' }}"
                           "{% endif %}{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token }}"
                           "{% endif %}{% endfor %}", "<s>", "</s>"),
+    # No EOS after a user's turn, and no line end after the last answer's.
+    "tulu": ("{% for message in messages %}{% if message['role'] == 'system' %}{{ '<|system|>\\n' + message['content'] + '\\n' }}"
+             "{% elif message['role'] == 'user' %}{{ '<|user|>\\n' + message['content'] + '\\n' }}{% elif message['role'] == 'assistant' %}"
+             "{% if not loop.last %}{{ '<|assistant|>\\n' + message['content'] + eos_token + '\\n' }}{% else %}"
+             "{{ '<|assistant|>\\n' + message['content'] + eos_token }}{% endif %}{% endif %}"
+             "{% if loop.last and add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif %}{% endfor %}", "<s>", "</s>"),
+    "chatml-bos": ("{{ bos_token }}" + TURNS, "<|begin_of_text|>", "<|im_end|>"),
+    "chatml-bos-text": ("{{ '<|begin_of_text|>' }}" + TURNS, "<|begin_of_text|>", "<|im_end|>"),
+    "chatml-boxed": ("{%- if messages[0]['role'] != 'system' %}\n    {{- '<|im_start|>system\\nReason, don\\'t guess: \"\\\\boxed{}\" "
+                     "holds {{it}} <b>.<|im_end|>\\n' }}\n{%- endif %}\n" + TURNS, "<s>", "<|im_end|>"),
+    "chatml-variable": ("{% set system_message = 'You are a helpful assistant.' %}{% if messages[0]['role'] == 'system' %}"
+                        "{% set loop_messages = messages[1:] %}{% set system_message = messages[0]['content'] %}{% else %}"
+                        "{% set loop_messages = messages %}{% endif %}{{ '<|im_start|>system\\n' + system_message + '<|im_end|>\\n' }}"
+                        + TURNS.replace("in messages", "in loop_messages"), "<s>", "<|im_end|>"),
+    # The dates stand before the first system message only.
+    "llama3.1": ("{{- bos_token }}{%- if messages[0]['role'] == 'system' %}{%- set system_message = messages[0]['content'] | trim %}"
+                 "{%- set messages = messages[1:] %}{%- else %}{%- set system_message = '' %}{%- endif %}"
+                 "{{- '<|start_header_id|>system<|end_header_id|>\\n\\n' }}{{- 'Cutting Knowledge Date: December 2023\\n' }}"
+                 "{{- 'Today Date: 26 Jul 2024\\n\\n' }}{{- system_message + '<|eot_id|>' }}{%- for message in messages %}"
+                 "{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' }}"
+                 "{%- endfor %}{%- if add_generation_prompt %}{{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{%- endif %}",
+                 "<|begin_of_text|>", "<|eot_id|>"),
+    "deepseek-r1": ("{% set ns = namespace(system_prompt='') %}{% for message in messages %}{% if message['role'] == 'system' %}"
+                    "{% set ns.system_prompt = message['content'] %}{% endif %}{% endfor %}{{ bos_token }}{{ ns.system_prompt }}"
+                    "{% for message in messages %}{% if message['role'] == 'user' %}{{ '<｜User｜>' + message['content'] }}"
+                    "{% elif message['role'] == 'assistant' %}{% set content = message['content'] %}{% if '</think>' in content %}"
+                    "{% set content = content.split('</think>')[-1] %}{% endif %}{{ '<｜Assistant｜>' + content + '</s>' }}{% endif %}"
+                    "{% endfor %}{% if add_generation_prompt %}{{ '<｜Assistant｜><think>\\n' }}{% endif %}", "<s>", "</s>"),
+    "qwen3": (QWEN3 + "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- if enable_thinking is defined and "
+              "enable_thinking is false %}{{- '<think>\\n\\n</think>\\n\\n' }}{%- endif %}{%- endif %}", "<s>", "<|im_end|>"),
+    "qwen3-thinking": (QWEN3 + "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n<think>\\n' }}{%- endif %}", "<s>", "<|im_end|>"),
 }
 CONVERSATIONS = [
     [("user", "What is 12 + 30?")],
     [("system", "Be brief."), ("user", "Hi"), ("assistant", "Hello."), ("user", " again \n")],
     [("user", "\n\nleading line ends"), ("assistant", "\nAnswer é ½\n"), ("user", "日本語?"), ("assistant", "はい")],
 ]
+REASONED = [("user", "What is 12 + 30?"), ("assistant", "<think>\nTwelve and thirty.\n</think>\n\n42"), ("user", "And 1?"),
+            ("assistant", "43 less 42.\n</think>\n\n1")]
+LATE_SYSTEM = [("system", " Be brief. "), ("user", "Hi"), ("system", "Be long."), ("user", "Hi")]
+# Conversations that show what is particular to a template.
+PARTICULAR = {"llama3.1": [LATE_SYSTEM, LATE_SYSTEM[1:]], "chatml-variable": [LATE_SYSTEM], "deepseek-r1": [REASONED, REASONED[:3]],
+              "qwen3": [REASONED, REASONED[:3]], "qwen3-thinking": [REASONED, REASONED[:3]], "tulu": [CONVERSATIONS[1][:3]]}
 
 
 def small_tokenizer():
@@ -141,7 +203,7 @@ def chat_cases(data):
     for name, (template, bos, eos) in CHATS.items():
         env = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False)
         program = env.from_string(template)
-        for conversation in CONVERSATIONS:
+        for conversation in CONVERSATIONS + PARTICULAR.get(name, []):
             messages = [{"role": r, "content": c} for r, c in conversation]
             for open_answer in (False, True):
                 text = program.render(messages=messages, add_generation_prompt=open_answer, bos_token=bos, eos_token=eos)

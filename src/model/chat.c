@@ -1,8 +1,9 @@
 /* Chat templates, by recognising the known families.
  *
  * A model file carries a Jinja program; agon does not run it but recognises which family it belongs to,
- * by strings that only that family's templates contain, and renders the conversation itself. The families
- * and their turns are one table. Special strings are parsed in the markup only. Between two special
+ * by what only that family's templates write (chat_template.c), and renders the conversation itself. A
+ * template that may write anything else is refused: a wrong prompt is worse than none. The families and
+ * their turns are one table. Special strings are parsed in the markup only. Between two special
  * tokens, markup ("user\n") and content are one text for the encoder, exactly as in the reference, so
  * the ids are equal; a special string inside content stays text, so content cannot forge a turn. That
  * holds for every token of the family's turns: DeepSeek R1 does not call its own special.
@@ -18,18 +19,18 @@
 enum { SYSTEM, USER, ASSISTANT, TOOL, N_ROLES };
 static const char *const role_names[N_ROLES] = {"system", "user", "assistant", "tool"};
 
-/* EOS_MARK in a turn stands for the model's own EOS token. */
-#define EOS_MARK "\x01"
-
+/* CHAT_EOS in a turn stands for the model's own EOS token. */
 struct chat_family {
     const char *name;
-    const char *marks[3]; /* all of them are in the template */
-    bool bos;             /* BOS first */
-    bool trim;            /* where the template itself cannot be asked */
-    bool system_with_last_user; /* the system message opens the last user turn (Mistral) */
-    bool dated_system;          /* a system turn always, with dates (Llama 3.1) */
+    const char *marks[4];       /* all of them are in the template, or in what it writes */
+    const char *never[2];       /* none of these is */
+    bool bos, trim;             /* where the template itself cannot be asked: BOS first, content trimmed */
+    bool system_first;          /* a system message is the first, or none */
+    bool system_with_last_user; /* it opens the last user turn (Mistral) */
+    bool dated_system;          /* a system turn first always, with dates (Llama 3.1) */
     bool thinks;                /* <think> blocks in answers (Qwen 3) */
     bool drops_thinking;        /* earlier reasoning is cut off (DeepSeek R1) */
+    bool bare_end;              /* the last answer ends with EOS, without the line end of the others (Tülu) */
     const char *open[N_ROLES], *close[N_ROLES]; /* open NULL: the family has no such role */
     const char *end_of_turn;                    /* NULL: EOS */
 };
@@ -41,75 +42,131 @@ struct chat_family {
 /* In order of recognition: the more particular first. */
 static const chat_family families[] = {
     {.name = "qwen3",
-     .marks = {"<|im_start|>", "reasoning_content", "<think>"},
+     .marks = {"\n" CHAT_VALUE "<|im_end|>\n", "reasoning_content",
+               "\n<think>\n" CHAT_VALUE "\n</think>\n\n" CHAT_VALUE},
+     .never = {CHAT_BREAK "<think>\n" CHAT_BREAK}, /* opens answers with it by a condition */
      .thinks = true,
      .open = {IM("system"), IM("user"), IM("assistant"), NULL},
      .close = {IM_END, IM_END, IM_END, NULL},
      .end_of_turn = "<|im_end|>"},
     {.name = "chatml",
-     .marks = {"<|im_start|>", "<|im_end|>"},
+     .marks = {"<|im_start|>", "\n" CHAT_VALUE "<|im_end|>\n"},
+     .never = {"think>", IM_END "<|im_start|>assistant"},
      .open = {IM("system"), IM("user"), IM("assistant"), IM("tool")},
      .close = {IM_END, IM_END, IM_END, IM_END},
      .end_of_turn = "<|im_end|>"},
     {.name = "llama3.1",
-     .marks = {"<|start_header_id|>", "<|eot_id|>", "Cutting Knowledge Date"},
+     .marks = {"<|end_header_id|>\n\n" CHAT_VALUE "<|eot_id|>", "Cutting Knowledge Date: December 2023\n",
+               "Today Date: "},
      .bos = true,
      .trim = true,
      .dated_system = true,
-     .open = {HEADER("system"), HEADER("user"), HEADER("assistant"), HEADER("ipython")},
-     .close = {"<|eot_id|>", "<|eot_id|>", "<|eot_id|>", "<|eot_id|>"},
+     .open = {HEADER("system"), HEADER("user"), HEADER("assistant"), NULL},
+     .close = {"<|eot_id|>", "<|eot_id|>", "<|eot_id|>", NULL},
      .end_of_turn = "<|eot_id|>"},
     {.name = "llama3",
-     .marks = {"<|start_header_id|>", "<|eot_id|>"},
+     .marks = {"<|start_header_id|>", "<|end_header_id|>\n\n" CHAT_VALUE "<|eot_id|>"},
+     .never = {"Knowledge Date", "think>"},
      .bos = true,
      .trim = true,
      .open = {HEADER("system"), HEADER("user"), HEADER("assistant"), NULL},
      .close = {"<|eot_id|>", "<|eot_id|>", "<|eot_id|>", NULL},
      .end_of_turn = "<|eot_id|>"},
     {.name = "mistral-v7-tekken",
-     .marks = {"[SYSTEM_PROMPT]", "[INST]"},
+     .marks = {"[SYSTEM_PROMPT]", "[INST]" CHAT_VALUE "[/INST]", CHAT_VALUE CHAT_EOS},
+     .never = {"[SYSTEM_PROMPT] "},
      .bos = true,
+     .system_first = true,
      .open = {"[SYSTEM_PROMPT]", "[INST]", "", NULL},
-     .close = {"[/SYSTEM_PROMPT]", "[/INST]", EOS_MARK, NULL}},
+     .close = {"[/SYSTEM_PROMPT]", "[/INST]", CHAT_EOS, NULL}},
     {.name = "mistral-v3-tekken",
-     .marks = {"[INST]", "[/INST]"},
+     .marks = {"[INST]" CHAT_VALUE "[/INST]", "[INST]" CHAT_VALUE "\n\n" CHAT_VALUE "[/INST]", CHAT_VALUE CHAT_EOS},
      .bos = true,
+     .system_first = true,
      .system_with_last_user = true,
      .open = {"", "[INST]", "", NULL},
-     .close = {"\n\n", "[/INST]", EOS_MARK, NULL}},
+     .close = {"\n\n", "[/INST]", CHAT_EOS, NULL}},
     {.name = "deepseek-r1",
-     .marks = {"<｜User｜>", "<｜Assistant｜>"},
+     .marks = {"<｜User｜>" CHAT_VALUE, "<｜Assistant｜>" CHAT_VALUE, "</think>"},
      .bos = true,
+     .system_first = true,
      .drops_thinking = true,
      .open = {"", "<｜User｜>", "<｜Assistant｜>", NULL},
-     .close = {"", "", EOS_MARK, NULL}},
+     .close = {"", "", CHAT_EOS, NULL}},
     {.name = "zephyr",
-     .marks = {"<|user|>", "<|assistant|>", "eos_token"},
+     .marks = {"<|user|>\n" CHAT_VALUE CHAT_EOS "\n", "<|assistant|>\n" CHAT_VALUE CHAT_EOS "\n"},
      .open = {"<|system|>\n", "<|user|>\n", "<|assistant|>\n", NULL},
-     .close = {EOS_MARK "\n", EOS_MARK "\n", EOS_MARK "\n", NULL}},
+     .close = {CHAT_EOS "\n", CHAT_EOS "\n", CHAT_EOS "\n", NULL}},
+    {.name = "tulu",
+     .marks = {"<|user|>\n" CHAT_VALUE "\n" CHAT_BREAK, "<|assistant|>\n" CHAT_VALUE CHAT_EOS "\n",
+               "<|assistant|>\n" CHAT_VALUE CHAT_EOS CHAT_BREAK},
+     .bare_end = true,
+     .open = {"<|system|>\n", "<|user|>\n", "<|assistant|>\n", NULL},
+     .close = {"\n", "\n", CHAT_EOS "\n", NULL}},
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
-#define FAMILY_NAMES "qwen3, chatml, llama3.1, llama3, mistral-v7-tekken, mistral-v3-tekken, deepseek-r1, zephyr"
+#define FAMILY_NAMES "qwen3, chatml, llama3.1, llama3, mistral-v7-tekken, mistral-v3-tekken, deepseek-r1, zephyr, tulu"
 
 /* ---- recognition ----------------------------------------------------------------------------------- */
 
-/* The constant text of a default system turn in a ChatML template, written with a line end or with \n. */
-static const char *find_default_system(tokenizer *t) {
-    const char *open = "<|im_start|>system", *p = t->chat_template;
-    while ((p = strstr(p, open))) {
+/* A mark is in the template's source, or in what it writes. */
+static bool has_mark(const tokenizer *t, const char *text, const char *mark) {
+    return strstr(text, mark) || strstr(t->chat_template, mark);
+}
+
+static bool is_family(const tokenizer *t, const char *text, const chat_family *f) {
+    for (size_t i = 0; i < sizeof f->marks / sizeof *f->marks && f->marks[i]; i++)
+        if (!has_mark(t, text, f->marks[i]))
+            return false;
+    for (size_t i = 0; i < sizeof f->never / sizeof *f->never && f->never[i]; i++)
+        if (has_mark(t, text, f->never[i]))
+            return false;
+    return strstr(f->close[ASSISTANT], CHAT_EOS) || !strstr(text, CHAT_EOS);
+}
+
+/* The template's own system turn, where one text is it; false when there may be one that is not read. */
+static bool read_default_system(tokenizer *t, const char *text, bool has_default) {
+    const char *open = t->family->open[SYSTEM], *close = t->family->close[SYSTEM], *found = NULL;
+    size_t n_close = strlen(close), n_found = 0;
+    for (const char *p = text; *open && !t->family->dated_system && (p = strstr(p, open));) {
         p += strlen(open);
-        if (*p == '\n')
-            p++;
-        else if (p[0] == '\\' && p[1] == 'n')
-            p += 2;
-        else
+        size_t n = strcspn(p, CHAT_VALUE CHAT_BREAK);
+        const char *turn = p;
+        p += n;
+        if (!memmem(turn, n, close, n_close))
             continue;
-        size_t n = strcspn(p, "<'\"{}");
-        if (n > 0 && strncmp(p + n, "<|im_end|>", 10) == 0)
-            return arena_text(t->arena, p, n);
+        n = n >= n_close && memcmp(turn + n - n_close, close, n_close) == 0 ? n - n_close : 0;
+        if (n == 0 || memchr(turn, CHAT_EOS[0], n) || (found && (n != n_found || memcmp(found, turn, n) != 0)))
+            return false;
+        found = turn;
+        n_found = n;
     }
-    return NULL;
+    t->default_system = found ? arena_text(t->arena, found, n_found) : NULL;
+    return t->default_system || !(found || has_default);
+}
+
+/* Whether answers are opened with <think>; false when they are in a way that agon does not write. */
+static bool read_opening(tokenizer *t, const char *text) {
+    const char *open = t->family->open[ASSISTANT];
+    for (const char *p = text; *open && (p = strstr(p, open));) {
+        p += strlen(open);
+        if (strncmp(p, "<think>", 7) != 0)
+            continue;
+        if (strncmp(p + 7, "\n" CHAT_BREAK, 2) != 0 || !(t->family->thinks || t->family->drops_thinking))
+            return false;
+        t->chat_opens_thinking = true;
+    }
+    return true;
+}
+
+/* True when the template writes BOS, by its name or its text; the text may also be what turns begin with. */
+static bool writes_bos(const tokenizer *t, const char *text) {
+    size_t n;
+    const char *bos = tokenizer_bytes(t, t->bos, &n);
+    if (strstr(t->chat_template, "bos_token"))
+        return true;
+    return tokenizer_is_special(t, t->bos) && strstr(text, bos) && !strstr(t->family->open[USER], bos);
 }
 
 /* The tokens that the family's turns are made of. Its marks begin with a bracket: an added token of other markup
@@ -135,21 +192,22 @@ static void find_turn_tokens(tokenizer *t) {
 void chat_recognise(tokenizer *t) {
     static const char *const trims[] = {"content'] | trim", "content']|trim", "content\"] | trim",
                                         "content | trim", "content|trim", "content'].strip()"};
-    const char *text = t->chat_template;
-    for (size_t i = 0; text && !t->family && i < N_FAMILIES; i++) {
-        bool all = true;
-        for (size_t k = 0; k < 3 && families[i].marks[k]; k++)
-            all = all && strstr(text, families[i].marks[k]);
-        if (all)
+    bool has_default = false;
+    char *text = t->chat_template ? chat_template_text(t->chat_template, &has_default) : NULL;
+    for (size_t i = 0; text && !t->family && i < N_FAMILIES; i++)
+        if (is_family(t, text, &families[i]))
             t->family = &families[i];
+    if (t->family && !(read_default_system(t, text, has_default) && read_opening(t, text)))
+        t->family = NULL;
+    if (t->family) {
+        for (size_t i = 0; i < sizeof trims / sizeof *trims; i++)
+            t->chat_trims = t->chat_trims || strstr(t->chat_template, trims[i]);
+        t->chat_bos = writes_bos(t, text);
+        /* A template that asks for neither role writes any role alike. */
+        t->chat_tools = t->family->open[TOOL] && !strstr(t->chat_template, "user") && !strstr(t->chat_template, "tool");
+        find_turn_tokens(t);
     }
-    if (!t->family)
-        return;
-    for (size_t i = 0; i < sizeof trims / sizeof *trims; i++)
-        t->chat_trims = t->chat_trims || strstr(text, trims[i]);
-    t->chat_opens_thinking = t->family->drops_thinking && strstr(text, "<｜Assistant｜><think>");
-    t->default_system = find_default_system(t);
-    find_turn_tokens(t);
+    free(text);
 }
 
 const char *chat_end_of_turn(const chat_family *family) {
@@ -167,6 +225,8 @@ agon_status chat_template_set(agon_ctx *ctx, tokenizer *t, const char *name) {
                 t->default_system = NULL;
                 t->chat_trims = families[i].trim;
                 t->chat_opens_thinking = false;
+                t->chat_bos = families[i].bos;
+                t->chat_tools = families[i].open[TOOL] != NULL;
             }
             t->family = &families[i];
             find_turn_tokens(t);
@@ -237,7 +297,7 @@ static agon_status put_markup(writer *w, const char *text, bool wanted_special) 
     agon_status s = AGON_OK;
     while (!s && *text) {
         size_t n = strlen(text);
-        if (*text == EOS_MARK[0]) {
+        if (*text == CHAT_EOS[0]) {
             s = w->t->eos >= 0 ? put_special(w, w->t->eos, wanted_special) : AGON_OK;
             text++;
             continue;
@@ -335,28 +395,34 @@ static agon_status put_thinking_answer(writer *w, const char *text, size_t n, bo
     agon_status s = AGON_OK;
     if (keeps && (is_last || n_reasoning > 0)) {
         trim_line_ends(&text, &n, true, false);
-        if ((s = put_text(w, "<think>\n", 8, true)) || (s = put_content(w, reasoning, n_reasoning, true)) ||
+        if ((s = put_text(w, "<think>\n", 8, !w->t->chat_opens_thinking)) || (s = put_content(w, reasoning, n_reasoning, true)) ||
             (s = put_text(w, "\n</think>\n\n", 11, true)))
             return s;
     }
     return put_content(w, text, n, true);
 }
 
-static agon_status put_turn(writer *w, int role, const char *text, bool is_last, bool keeps_thinking) {
+/* Where a turn stands in the conversation. */
+typedef struct place {
+    bool first, last, keeps_thinking;
+} place;
+
+static agon_status put_turn(writer *w, int role, const char *text, place at) {
     const chat_family *f = w->t->family;
     size_t n = strlen(text);
     bool answer = role == ASSISTANT;
+    const char *close = answer && at.last && f->bare_end ? CHAT_EOS : f->close[role];
     agon_status s = put_markup(w, f->open[role], false);
     if (w->t->chat_trims)
         trim(&text, &n);
-    if (!s && role == SYSTEM && f->dated_system)
+    if (!s && role == SYSTEM && at.first && f->dated_system)
         s = put_markup(w, "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n", false);
     if (answer && f->drops_thinking)
         drop_thinking(&text, &n);
     if (!s)
-        s = answer && f->thinks ? put_thinking_answer(w, text, n, is_last, keeps_thinking)
+        s = answer && f->thinks ? put_thinking_answer(w, text, n, at.last, at.keeps_thinking)
                                 : put_content(w, text, n, answer);
-    return s ? s : put_markup(w, f->close[role], answer);
+    return s ? s : put_markup(w, close, answer);
 }
 
 static int role_of(const char *name) {
@@ -366,11 +432,15 @@ static int role_of(const char *name) {
     return -1;
 }
 
-/* "system, user, assistant": the roles a family has. */
-static const char *roles_of(const chat_family *f, char *text, size_t size) {
+static bool has_role(const tokenizer *t, int role) {
+    return role >= 0 && t->family->open[role] && (role != TOOL || t->chat_tools);
+}
+
+/* "system, user, assistant": the roles that the template writes. */
+static const char *roles_of(const tokenizer *t, char *text, size_t size) {
     size_t at = 0;
     for (int i = 0; i < N_ROLES && at < size; i++)
-        if (f->open[i])
+        if (has_role(t, i))
             at += (size_t)snprintf(text + at, size - at, "%s%s", at ? ", " : "", role_names[i]);
     return text;
 }
@@ -386,12 +456,12 @@ static agon_status check_messages(agon_ctx *ctx, const tokenizer *t, const chat_
     for (size_t i = 0; i < n; i++) {
         int role = role_of(messages[i].role);
         char roles[64];
-        if (role < 0 || !t->family->open[role])
+        if (!has_role(t, role))
             return ctx_fail(ctx, AGON_EINVAL, "message %zu: role '%.40s' is not one that template %s has (%s)", i,
-                            messages[i].role ? messages[i].role : "", t->family->name, roles_of(t->family, roles, sizeof roles));
+                            messages[i].role ? messages[i].role : "", t->family->name, roles_of(t, roles, sizeof roles));
         if (!messages[i].content)
             return ctx_fail(ctx, AGON_EINVAL, "message %zu has no content", i);
-        if (role == SYSTEM && i > 0 && t->family->system_with_last_user)
+        if (role == SYSTEM && i > 0 && t->family->system_first)
             return ctx_fail(ctx, AGON_EINVAL, "message %zu: a system message must be the first", i);
     }
     return AGON_OK;
@@ -401,14 +471,14 @@ static agon_status check_messages(agon_ctx *ctx, const tokenizer *t, const chat_
 static agon_status put_start(writer *w, const chat_message *messages, size_t n) {
     const tokenizer *t = w->t;
     agon_status s = AGON_OK;
-    if (t->family->bos && t->bos >= 0)
+    if (t->chat_bos && t->bos >= 0)
         s = put_special(w, t->bos, false);
     bool given = n > 0 && role_of(messages[0].role) == SYSTEM;
     if (s || given || n == 0)
         return s;
     if (t->default_system)
-        return put_turn(w, SYSTEM, t->default_system, false, false);
-    return t->family->dated_system ? put_turn(w, SYSTEM, "", false, false) : AGON_OK;
+        return put_turn(w, SYSTEM, t->default_system, (place){.first = true});
+    return t->family->dated_system ? put_turn(w, SYSTEM, "", (place){.first = true}) : AGON_OK;
 }
 
 static agon_status put_messages(writer *w, const chat_message *messages, size_t n) {
@@ -433,7 +503,8 @@ static agon_status put_messages(writer *w, const chat_message *messages, size_t 
             s = put_markup(w, f->close[USER], false);
             continue;
         }
-        s = put_turn(w, role, messages[i].content, i + 1 == n, i > last_user);
+        s = put_turn(w, role, messages[i].content,
+                     (place){.first = i == 0, .last = i + 1 == n, .keeps_thinking = i > last_user});
     }
     return s;
 }

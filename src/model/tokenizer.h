@@ -76,7 +76,7 @@ void tokenizer_get_parts(const tokenizer *t, tokenizer_parts *out);
 /* ---- chat.c ------------------------------------------------------------------------------------ */
 
 typedef struct chat_message {
-    const char *role; /* system, user, assistant (tool where the family has one) */
+    const char *role; /* system, user, assistant; tool where the template writes it like the others */
     const char *content;
 } chat_message;
 

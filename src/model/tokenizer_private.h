@@ -134,7 +134,9 @@ struct tokenizer {
     const char *pre, *chat_template;
     const chat_family *family;
     const char *default_system; /* the template's own, NULL: none */
-    bool chat_trims;            /* the template trims message content */
+    bool chat_bos;              /* the template writes BOS first */
+    bool chat_tools;            /* it writes a tool's messages as agon does */
+    bool chat_trims;            /* it trims message content */
     bool chat_opens_thinking;   /* the opening of an answer includes <think> */
     int32_t *stops;
     size_t n_stops;
@@ -181,6 +183,15 @@ AGON_MUST_CHECK agon_status tokenizer_normalise(agon_ctx *ctx, const tokenizer *
 
 /* White space as Unicode has it (and the reference's \\s). */
 bool tokenizer_is_space(int32_t code_point);
+
+/* chat_template.c */
+#define CHAT_EOS "\x01"   /* the EOS token */
+#define CHAT_VALUE "\x02" /* a value that only a conversation has */
+#define CHAT_BREAK "\x03" /* a statement; also the beginning and the end */
+
+/* What a template's source can write, new string with the bytes above in it. *has_default: it may have a system message of
+ * its own, also where the text does not show one. NULL: no memory, too long, or a tag that does not close. */
+char *chat_template_text(const char *source, bool *has_default);
 
 /* chat.c */
 void chat_recognise(tokenizer *t);

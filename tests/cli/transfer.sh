@@ -73,7 +73,7 @@ differ moved/tokenizer_config.json retold/tokenizer_config.json
 run 4 "$agon" import retold --name merged_hf
 says err "another tokenizer_config.json"; one_sentence
 cp moved/tokenizer_config.json retold/tokenizer_config.json
-printf '{{ "<|im_start|>" }}{{ "<|im_end|>" }}' >retold/chat_template.jinja
+printf '%s' '{{ "<|im_start|>" + role + "\n" + content + "<|im_end|>\n" }}' >retold/chat_template.jinja
 run 4 "$agon" import retold --name merged_hf
 says err "another chat_template.jinja"; one_sentence
 run 0 "$agon" import retold --name retold --json

@@ -500,7 +500,8 @@ static void chat__renders_as_the_reference(void **state) {
             if (mask.data[k] && !tokenizer_is_special(t, list.ids[k]))
                 buffer_append(&answers, bytes, m);
         }
-        bool trims = t->chat_trims, borders = false;
+        /* Templates with reasoning cut it, and write its markup into answers. */
+        bool trims = t->chat_trims, borders = strstr(t->chat_template, "</think>") != NULL;
         for (size_t k = 0; k < n; k++)
             if (strcmp(messages[k].role, "assistant") == 0) {
                 const char *content = messages[k].content;
@@ -548,7 +549,8 @@ static tokenizer *deepseek_tokenizer(bool normalized) {
     const char *config = "{\"bos_token\": \"<s>\", \"eos_token\": \"</s>\"}";
     tokenizer *t = NULL;
     assert_ok(ctx, tokenizer_from_json(ctx, "small", text, strlen(text), config, strlen(config),
-                                       "{{'<｜User｜>' + content + '<｜Assistant｜>'}}", 0, &t));
+                                       "{{ bos_token }}{% if user %}{{'<｜User｜>' + content}}{% elif '</think>' in content %}{{'<｜Assistant｜>' + content}}{% endif %}",
+                                       0, &t));
     free(text);
     json_decref(root);
     return t;
@@ -631,7 +633,9 @@ static void chat__unknown_template_names_the_option(void **state) {
 
 static void chat__qwen3_keeps_reasoning_of_the_last_answer(void **state) {
     (void)state;
-    tokenizer *t = small_with(variant_named("qwen2"), NULL, "<|im_start|> reasoning_content <think> <|im_end|>");
+    tokenizer *t = small_with(variant_named("qwen2"), NULL,
+                              "{{ '<|im_start|>' + role + '\\n' + content + '<|im_end|>\\n' }}"
+                              "{{ '<|im_start|>' + role + '\\n<think>\\n' + reasoning_content + '\\n</think>\\n\\n' + content }}");
     chat_message messages[] = {{"user", "q"}, {"assistant", "<think>\nold\n</think>\n\none"}, {"user", "r"}, {"assistant", "two"}};
     token_list list = {0};
     assert_ok(ctx, chat_encode(ctx, t, messages, 4, false, &list, NULL));
@@ -640,6 +644,130 @@ static void chat__qwen3_keeps_reasoning_of_the_last_answer(void **state) {
     assert_string_equal(text, "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\none<|im_end|>\n"
                               "<|im_start|>user\nr<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\ntwo<|im_end|>\n");
     free(text);
+    token_list_free(&list);
+    tokenizer_free(t);
+}
+
+/* Templates near to a family that write something else than it does. */
+static void chat__near_templates_are_refused(void **state) {
+    (void)state;
+#define TURN(end) "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + " end " }}{% endfor %}"
+#define OPENED(text) "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n" text "' }}{% endif %}"
+#define QWEN3(opening)                                                                                                  \
+    "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + content + '<|im_end|>\\n' }}"              \
+    "{% if reasoning_content %}{{ '<|im_start|>' + message.role + '\\n<think>\\n' + reasoning_content + "               \
+    "'\\n</think>\\n\\n' + content }}{% endif %}{{ '<|im_end|>\\n' }}{% endfor %}" opening
+#define IM_TURN TURN("'<|im_end|>\\n'")
+#define MISTRAL                                                                                                         \
+    "{% if s %}{% set system_message = s.content %}{% else %}{% set system_message = default_system_message %}{% endif %}" \
+    "{{ bos_token + '[SYSTEM_PROMPT]' + system_message + '[/SYSTEM_PROMPT]' }}{% for m in messages %}"                      \
+    "{% if u %}{{ '[INST]' + m.content + '[/INST]' }}{% else %}{{ m.content + eos_token }}{% endif %}{% endfor %}"
+    static const char *const templates[] = {
+        /* A user's turn without EOS, by a line end in the template itself; every answer ends with one. */
+        "{% for m in messages %}\n{% if m['role'] == 'user' %}\n{{ '<|user|>\\n' + m['content'] }}\n{% else %}\n"
+        "{{ '<|assistant|>\\n' + m['content'] + eos_token }}\n{% endif %}\n{% endfor %}",
+        /* Another end of turn, EOS at the end of all. */
+        "{% for m in messages %}{{ '<|user|>\\n' + m['content'] + '<|end|>\\n' }}{% endfor %}{% if add_generation_prompt %}"
+        "{{ '<|assistant|>\\n' }}{% else %}{{ eos_token }}{% endif %}",
+        /* ChatML: no line end between turns, an end of turn by a condition, EOS, line ends around content. */
+        TURN("'<|im_end|>'"),
+        "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] }}{% if not loop.last %}{{ '<|im_end|>\\n' }}"
+        "{% endif %}{% endfor %}",
+        IM_TURN "{% if not add_generation_prompt %}{{ eos_token }}{% endif %}",
+        "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}\n<|im_end|>\n{% endfor %}",
+        /* Answers that open with <think> where no family has it. */
+        IM_TURN OPENED("<think>\\n"), IM_TURN OPENED("<think>"), QWEN3(OPENED("<think>\\n\\n</think>\\n\\n")),
+        QWEN3(OPENED("' }}{% if no %}{{ 'x' }}{% else %}{{ '<think>\\n") "{% endif %}"),
+        /* A system message of its own that is no one text. */
+        "{% set default_system_message = 'You are Bot. Today is ' + today %}" IM_TURN,
+        "{% set system_message = 'You are Bot.' %}" IM_TURN,
+        "{% set system_message = m.content if m.role == 'system' else 'You are Bot.' %}" IM_TURN,
+        "{% set system_message %}You are Bot.{% endset %}" IM_TURN,
+        "{% set system_message = 'You are \\x42ot.' %}{{ '<|im_start|>system\\n' + system_message + '<|im_end|>\\n' }}" IM_TURN,
+        "{% set system_message = 'A.' %}{% set system_message = 'B.' %}{{ '<|im_start|>system\\n' + system_message + '<|im_end|>\\n' }}" IM_TURN,
+        "{{ '<|im_start|>system\\n' + (s if s else 'You are Bot.') + '<|im_end|>\\n' }}" IM_TURN,
+        "{% if a %}{{ '<|im_start|>system\\nA.<|im_end|>\\n' }}{% else %}{{ '<|im_start|>system\\nB.<|im_end|>\\n' }}{% endif %}" IM_TURN,
+        "{% set default_system_message = 'You are Bot. Today is ' + today %}" MISTRAL,
+        /* Tags that do not close. */
+        IM_TURN "{{ 'x", IM_TURN "{% if", IM_TURN "{# ",
+    };
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++) {
+        tokenizer *t = small_with(variant_named("smollm"), "{\"eos_token\": \"</s>\"}", templates[i]);
+        token_list list = {0};
+        if (chat_template_name(t))
+            fail_msg("template %zu is taken for %s: %s", i, chat_template_name(t), templates[i]);
+        assert_int_equal(chat_encode(ctx, t, &(chat_message){"user", "hi"}, 1, true, &list, NULL), AGON_EUNSUPPORTED);
+        assert_non_null(strstr(agon_error(ctx), "--chat-template"));
+        tokenizer_free(t);
+    }
+    tokenizer *t = small_with(variant_named("smollm"), NULL, QWEN3(OPENED("<think>\\n"))); /* what the others are near to */
+    assert_string_equal(chat_template_name(t), "qwen3");
+    tokenizer_free(t);
+    t = small_with(variant_named("smollm"), NULL, IM_TURN OPENED(""));
+    assert_string_equal(chat_template_name(t), "chatml");
+    tokenizer_free(t);
+    t = small_with(variant_named("smollm"), NULL, "{% set default_system_message = 'You are ' 'Bot.' %}" MISTRAL);
+    assert_string_equal(chat_template_name(t), "mistral-v7-tekken");
+    assert_string_equal(t->default_system, "You are Bot.");
+    const chat_message late[] = {{"user", "hi"}, {"system", "Be brief."}};
+    token_list list = {0};
+    assert_int_equal(chat_encode(ctx, t, late, 2, true, &list, NULL), AGON_EINVAL);
+    tokenizer_free(t);
+}
+
+static const json_t *chat_named(const char *name) {
+    size_t i;
+    json_t *c;
+    json_array_foreach(json_object_get(golden, "chats"), i, c) {
+        if (strcmp(json_string_value(json_object_get(c, "name")), name) == 0)
+            return c;
+    }
+    fail_msg("no chat %s", name);
+    return NULL;
+}
+
+/* Roles, and places of roles, that the template writes otherwise than agon would. */
+static void chat__roles_are_the_templates(void **state) {
+    (void)state;
+    static const char asked[] = "{% for m in messages %}{% if m.role == 'tool' %}{{ '<|im_start|>user\\n<tool_response>\\n' + m.content }}"
+                                "{% else %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endif %}{% endfor %}";
+    const chat_message tool[] = {{"user", "hi"}, {"tool", "42"}}, late[] = {{"user", "hi"}, {"system", "Be brief."}, {"user", "hi"}};
+    static const struct {
+        const char *name;
+        bool tool, late;
+    } cases[] = {{"smollm2", true, true}, {NULL, false, true}, {"llama3.1", false, true}, {"deepseek-r1", false, false}, {"mistral-v3-tekken", false, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tokenizer *t = cases[i].name ? chat_tokenizer(chat_named(cases[i].name)) : small_with(variant_named("smollm"), NULL, asked);
+        token_list list = {0};
+        assert_int_equal(chat_encode(ctx, t, tool, 2, true, &list, NULL), cases[i].tool ? AGON_OK : AGON_EINVAL);
+        if (!cases[i].tool)
+            assert_non_null(strstr(agon_error(ctx), "'tool' is not one that template"));
+        if (!cases[i].tool)
+            assert_non_null(strstr(agon_error(ctx), "(system, user, assistant)"));
+        assert_int_equal(chat_encode(ctx, t, late, 3, true, &list, NULL), cases[i].late ? AGON_OK : AGON_EINVAL);
+        if (!cases[i].late)
+            assert_non_null(strstr(agon_error(ctx), "message 1: a system message must be the first"));
+        token_list_free(&list);
+        tokenizer_free(t);
+    }
+}
+
+/* A family that is named over another template is written as the family is, BOS and all. */
+static void chat__named_families_ask_no_other_template(void **state) {
+    (void)state;
+    tokenizer *t = chat_tokenizer(chat_named("chatml-bos"));
+    token_list list = {0};
+    assert_ok(ctx, chat_template_set(ctx, t, "chatml")); /* its own */
+    assert_ok(ctx, chat_encode(ctx, t, &(chat_message){"user", "hi"}, 1, true, &list, NULL));
+    assert_int_equal(list.ids[0], tokenizer_bos(t));
+    assert_ok(ctx, chat_template_set(ctx, t, "qwen3"));
+    list.n = 0;
+    assert_ok(ctx, chat_encode(ctx, t, &(chat_message){"user", "hi"}, 1, true, &list, NULL));
+    assert_int_equal(list.ids[0], tokenizer_find(t, "<|im_start|>"));
+    assert_ok(ctx, chat_template_set(ctx, t, "llama3"));
+    list.n = 0;
+    assert_ok(ctx, chat_encode(ctx, t, &(chat_message){"user", "hi"}, 1, true, &list, NULL));
+    assert_int_equal(list.ids[0], tokenizer_bos(t));
     token_list_free(&list);
     tokenizer_free(t);
 }
@@ -663,6 +791,9 @@ int main(void) {
         cmocka_unit_test(chat__turn_tokens_need_not_be_special),
         cmocka_unit_test(chat__unknown_template_names_the_option),
         cmocka_unit_test(chat__qwen3_keeps_reasoning_of_the_last_answer),
+        cmocka_unit_test(chat__near_templates_are_refused),
+        cmocka_unit_test(chat__roles_are_the_templates),
+        cmocka_unit_test(chat__named_families_ask_no_other_template),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

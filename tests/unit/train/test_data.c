@@ -316,6 +316,38 @@ static void data__says_where_no_answer_opens(void **state) {
     assert_non_null(words);
 }
 
+/* A template that opens answers with <think>: what it opens is prompt, in both forms of a row. */
+static void data__an_opened_reasoning_is_prompt(void **state) {
+    world *w = *state;
+    static const char config[] = "{\"eos_token\": \"<|im_end|>\"}";
+    char path[2048], *text = NULL;
+    size_t i, n = 0;
+    json_t *golden = NULL, *c;
+    const char *source = NULL;
+    world other = *w;
+    golden_path(path, "tokenizer.json");
+    assert_ok(w->ctx, json_read_file(w->ctx, path, &golden));
+    json_array_foreach(json_object_get(golden, "chats"), i, c) {
+        if (strcmp(json_string_value(json_object_get(c, "name")), "qwen3-thinking") == 0)
+            source = json_string_value(json_object_get(c, "template"));
+    }
+    assert_non_null(source);
+    golden_path(path, "tokenizer_small.json");
+    assert_ok(w->ctx, file_read(w->ctx, path, 1 << 20, &text, &n));
+    assert_ok(w->ctx, tokenizer_from_json(w->ctx, "small", text, n, config, strlen(config), source, 0, &other.t));
+    dataset *d = read_ok(&other, "sft", "{\"prompt\": [{\"role\":\"user\",\"content\":\"a\"}], \"completion\": \"b\\n</think>\\n\\nc\"}\n"
+                                   "{\"messages\": [{\"role\":\"user\",\"content\":\"a\"},"
+                                   "{\"role\":\"assistant\",\"content\":\"<think>\\nb\\n</think>\\n\\nc\"}]}\n");
+    const train_row *rows = dataset_rows(d, &n);
+    assert_int_equal(n, 2);
+    for (i = 0; i < n; i++)
+        expect(&other, &rows[i], 0, "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n<think>\n", "b\n</think>\n\nc<|im_end|>", END);
+    dataset_free(d);
+    tokenizer_free(other.t);
+    json_decref(golden);
+    free(text);
+}
+
 /* Rankings whose equal texts are worth the same are no contradiction; sides that differ only in their last white space are counted. */
 static void data__equal_texts_and_white_space(void **state) {
     world *w = *state;
@@ -790,6 +822,7 @@ int main(void) {
         cmocka_unit_test(data__rows_that_cutting_spoils_are_bad),
         cmocka_unit_test(data__names_file_and_line),
         cmocka_unit_test(data__says_where_no_answer_opens),
+        cmocka_unit_test(data__an_opened_reasoning_is_prompt),
         cmocka_unit_test(data__equal_texts_and_white_space),
         cmocka_unit_test(data__a_first_step_that_is_cut_is_a_bad_row),
         cmocka_unit_test(data__what_is_needed_follows_the_options),
