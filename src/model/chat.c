@@ -374,7 +374,8 @@ static void drop_thinking(const char **text, size_t *n) {
 }
 
 /* Qwen 3: an answer behind the last question keeps its reasoning in a <think> block, which the last
- * answer has even when it is empty; earlier answers lose theirs. */
+ * answer has even when it is empty; earlier answers lose theirs. Where the template opens answers with
+ * <think>, that is prompt: nothing of the answer joins its line end, as nothing does when it is sampled. */
 static agon_status put_thinking_answer(writer *w, const char *text, size_t n, bool is_last, bool keeps) {
     const char *reasoning = text;
     size_t n_reasoning = 0;
@@ -394,9 +395,10 @@ static agon_status put_thinking_answer(writer *w, const char *text, size_t n, bo
     }
     agon_status s = AGON_OK;
     if (keeps && (is_last || n_reasoning > 0)) {
+        bool opened = w->t->chat_opens_thinking;
         trim_line_ends(&text, &n, true, false);
-        if ((s = put_text(w, "<think>\n", 8, !w->t->chat_opens_thinking)) || (s = put_content(w, reasoning, n_reasoning, true)) ||
-            (s = put_text(w, "\n</think>\n\n", 11, true)))
+        if ((s = put_text(w, "<think>\n", 8, !opened)) || (s = opened ? flush(w) : AGON_OK) ||
+            (s = put_content(w, reasoning, n_reasoning, true)) || (s = put_text(w, "\n</think>\n\n", 11, true)))
             return s;
     }
     return put_content(w, text, n, true);

@@ -316,35 +316,44 @@ static void data__says_where_no_answer_opens(void **state) {
     assert_non_null(words);
 }
 
-/* A template that opens answers with <think>: what it opens is prompt, in both forms of a row. */
+/* A template that opens answers with <think>: what it opens is prompt, in both forms of a row, with reasoning and without (where the
+ * pre-tokenizer would join two line ends). */
 static void data__an_opened_reasoning_is_prompt(void **state) {
-    world *w = *state;
+    world other = *(world *)*state;
     static const char config[] = "{\"eos_token\": \"<|im_end|>\"}";
-    char path[2048], *text = NULL;
+    char path[2048], *text;
     size_t i, n = 0;
-    json_t *golden = NULL, *c;
+    json_t *golden = NULL, *small = NULL, *e;
     const char *source = NULL;
-    world other = *w;
     golden_path(path, "tokenizer.json");
-    assert_ok(w->ctx, json_read_file(w->ctx, path, &golden));
-    json_array_foreach(json_object_get(golden, "chats"), i, c) {
-        if (strcmp(json_string_value(json_object_get(c, "name")), "qwen3-thinking") == 0)
-            source = json_string_value(json_object_get(c, "template"));
+    assert_ok(other.ctx, json_read_file(other.ctx, path, &golden));
+    golden_path(path, "tokenizer_small.json");
+    assert_ok(other.ctx, json_read_file(other.ctx, path, &small));
+    json_array_foreach(json_object_get(golden, "chats"), i, e) {
+        if (strcmp(json_string_value(json_object_get(e, "name")), "qwen3-thinking") == 0)
+            source = json_string_value(json_object_get(e, "template"));
+    }
+    json_array_foreach(json_object_get(golden, "variants"), i, e) {
+        if (strcmp(json_string_value(json_object_get(e, "name")), "qwen2") == 0)
+            json_object_set(small, "pre_tokenizer", json_object_get(e, "pre_tokenizer"));
     }
     assert_non_null(source);
-    golden_path(path, "tokenizer_small.json");
-    assert_ok(w->ctx, file_read(w->ctx, path, 1 << 20, &text, &n));
-    assert_ok(w->ctx, tokenizer_from_json(w->ctx, "small", text, n, config, strlen(config), source, 0, &other.t));
-    dataset *d = read_ok(&other, "sft", "{\"prompt\": [{\"role\":\"user\",\"content\":\"a\"}], \"completion\": \"b\\n</think>\\n\\nc\"}\n"
-                                   "{\"messages\": [{\"role\":\"user\",\"content\":\"a\"},"
-                                   "{\"role\":\"assistant\",\"content\":\"<think>\\nb\\n</think>\\n\\nc\"}]}\n");
+    assert_non_null(text = json_dumps(small, 0));
+    assert_ok(other.ctx, tokenizer_from_json(other.ctx, "small", text, strlen(text), config, strlen(config), source, 0, &other.t));
+    assert_true(tokenizer_find(other.t, "\n\n") >= 0);
+#define ANSWERED(answer)                                                                                                          \
+    "{\"prompt\": [{\"role\":\"user\",\"content\":\"a\"}], \"completion\": \"" answer "\"}\n"                                      \
+    "{\"messages\": [{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"" answer "\"}]}\n"
+    dataset *d = read_ok(&other, "sft", ANSWERED("<think>\\nb\\n</think>\\n\\nc") ANSWERED("b\\n</think>\\n\\nc") ANSWERED("c"));
     const train_row *rows = dataset_rows(d, &n);
-    assert_int_equal(n, 2);
+    assert_int_equal(n, 6);
     for (i = 0; i < n; i++)
-        expect(&other, &rows[i], 0, "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n<think>\n", "b\n</think>\n\nc<|im_end|>", END);
+        expect(&other, &rows[i], 0, "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n<think>\n",
+               i < 4 ? "b\n</think>\n\nc<|im_end|>" : "\n</think>\n\nc<|im_end|>", END);
     dataset_free(d);
     tokenizer_free(other.t);
     json_decref(golden);
+    json_decref(small);
     free(text);
 }
 
