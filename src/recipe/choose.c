@@ -29,8 +29,13 @@ static bool has_example(const example_list *l, const char *prompt, const char *c
     return false;
 }
 
-static agon_status make_example(cast *c, const query *q, const answer *chosen, const answer *rejected, const char *origin,
+/* Ids are copied: queries and answers lie in lists that move as they grow, and examples come again in later iterations. label: of a
+ * preference between the two; NULL: each has its own. */
+static agon_status make_example(cast *c, const query *q, const answer *chosen, const answer *rejected, const char *label, const char *origin,
                                 example *e) {
+    const char *texts[] = {q->id, chosen->id, rejected ? rejected->id : NULL};
+    const char *labels[] = {label ? label : chosen->label, rejected && !label ? rejected->label : NULL};
+    bool copied = true;
     *e = (example){.objective = rejected                                      ? "pref"
                                 : strcmp(chosen->kind, "refinement") == 0 ? "refine"
                                                                           : "sft",
@@ -38,14 +43,12 @@ static agon_status make_example(cast *c, const query *q, const answer *chosen, c
                    .prompt = q->text,
                    .chosen = chosen->text,
                    .rejected = rejected ? rejected->text : NULL};
-    e->texts[e->n_texts++] = q->id;
-    e->texts[e->n_texts++] = chosen->id;
-    e->labels[e->n_labels++] = chosen->label;
-    if (rejected) {
-        e->texts[e->n_texts++] = rejected->id;
-        e->labels[e->n_labels++] = rejected->label;
-    }
-    return example_count_tokens(&c->actors, chosen->text, &e->n_tokens);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts && texts[i]; i++)
+        copied = (e->texts[e->n_texts++] = arena_copy(c->memory, texts[i])) && copied;
+    for (size_t i = 0; i < sizeof labels / sizeof *labels && labels[i]; i++)
+        copied = (e->labels[e->n_labels++] = arena_copy(c->memory, labels[i])) && copied;
+    return copied ? example_count_tokens(&c->actors, chosen->text, &e->n_tokens)
+                  : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for examples");
 }
 
 /* The same task as an evaluation query, or an n-gram in common with an evaluation text. */
@@ -106,7 +109,7 @@ static size_t place_of(const aim *a, const query *q) {
     return place == SIZE_MAX ? a->n : place;
 }
 
-/* label: of a preference between the two; NULL: each has its own. */
+/* label: as of make_example. */
 static agon_status take(cast *c, const aim *a, const query_list *queries, const answer *x, const answer *rejected,
                         const char *label, caps *k, int64_t room, example_list *out, choice *report, int64_t *taken) {
     const run_config *config = c->config;
@@ -129,11 +132,7 @@ static agon_status take(cast *c, const aim *a, const query_list *queries, const 
         report->dropped_contaminated++;
     if (s || held_out)
         return s;
-    s = make_example(c, q, x, rejected, "new", &e);
-    if (label) {
-        e.labels[0] = label;
-        e.n_labels = 1;
-    }
+    s = make_example(c, q, x, rejected, label, "new", &e);
     if (!s && e.n_tokens > room) {
         report->dropped_floor++;
         return AGON_OK;
@@ -171,7 +170,7 @@ agon_status choose_real(cast *c, const query_list *queries, const answer_list *a
         example e;
         if (!is_demonstration(x) || x->outcome != OUTCOME_PASS)
             continue;
-        s = make_example(c, &queries->items[x->query], x, NULL, "real", &e);
+        s = make_example(c, &queries->items[x->query], x, NULL, NULL, "real", &e);
         if (!s)
             s = example_add(c, out, &e);
     }
@@ -273,7 +272,7 @@ static agon_status real_pairs(cast *c, const query_list *queries, const answer_l
         example e;
         if (!worse || x->outcome != OUTCOME_PASS)
             continue;
-        s = make_example(c, &queries->items[x->query], x, worse, "real", &e);
+        s = make_example(c, &queries->items[x->query], x, worse, NULL, "real", &e);
         if (!s)
             s = example_add(c, out, &e);
     }

@@ -10,7 +10,7 @@ typedef struct example_list {
     size_t n, capacity;
 } example_list;
 void example_list_free(example_list *l);
-AGON_MUST_CHECK agon_status example_add(cast *c, example_list *l, const example *e); /* copies the struct; strings borrowed */
+AGON_MUST_CHECK agon_status example_add(cast *c, example_list *l, const example *e); /* copies the struct; strings belong to the cast's memory */
 
 typedef struct choice {
     size_t n_real, n_replay, n_new;
@@ -23,7 +23,7 @@ AGON_MUST_CHECK agon_status prose_examples(cast *c, size_t documents, example_li
 /* Demonstrations from answer `from` on, as examples of origin "real"; appends to out. */
 AGON_MUST_CHECK agon_status choose_real(cast *c, const query_list *queries, const answer_list *answers, size_t from,
                                         example_list *out);
-/* Chooses SFT examples from answers whose outcome is pass: demonstrations (real) all, then earlier examples (replay) and new answers, cells in
+/* Chooses SFT examples from answers whose outcome is pass and that measure nothing: demonstrations (real) all, then earlier examples (replay) and new answers, cells in
  * turn, as far as real tokens keep their share: too little real data shrinks what is new, never the floor. out: empty
  * before. */
 AGON_MUST_CHECK agon_status choose_examples(cast *c, const aim *a, const query_list *queries, const answer_list *answers,

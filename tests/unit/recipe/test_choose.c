@@ -148,7 +148,7 @@ static void choose__per_query_and_per_cell__are_capped(void **state) {
     choose(b);
     for (size_t i = 0; i < b->out.n; i++)
         for (size_t q = 0; q < N_CELLS * PER_CELL; q++)
-            if (b->out.items[i].texts[0] == b->x->queries.items[q].id) {
+            if (strcmp(b->out.items[i].texts[0], b->x->queries.items[q].id) == 0) {
                 of_query[q]++;
                 of_cell[q / PER_CELL]++;
             }
@@ -240,6 +240,56 @@ static void choose__replay__is_the_latest_up_to_its_share(void **state) {
     bench_free(b);
 }
 
+/* The lists move as they grow; what was chosen before knows its texts and labels all the same. */
+static void choose__replayed_examples__keep_their_ids(void **state) {
+    (void)state;
+    for (int pairs = 0; pairs < 2; pairs++) {
+        bench *b = bench_new();
+        preference *p = NULL;
+        add(b, 0, "response", OUTCOME_FAIL, "wrong");
+        add(b, 0, "demonstration", OUTCOME_PASS, "written");
+        add(b, 1, "response", OUTCOME_PASS, "good");
+        add(b, 1, "response", OUTCOME_UNKNOWN, "fair");
+        if (pairs)
+            assert_non_null(p = preference_list_add(&b->preferences));
+        if (pairs)
+            *p = (preference){.chosen = 2, .rejected = 3, .label = "chosen by ada"};
+        b->config->build.replay_share = 1;
+        (pairs ? choose_of_pairs : choose)(b);
+        assert_int_equal(b->out.n, 2);
+        for (size_t i = 0; i < b->out.n; i++)
+            assert_ok(b->x->ctx, example_add(&b->cast, &b->earlier, &b->out.items[i]));
+        const char *query = arena_copy(b->x->memory, b->x->queries.items[0].id);
+        for (size_t i = 0; i < 4; i++) { /* as the next iteration begins; the old items say something else */
+            memset(b->x->answers.items[i].id, 'z', 4);
+            memset(b->x->answers.items[i].label, 'z', 4);
+        }
+        for (size_t i = 0; i < 1000; i++)
+            add(b, 2, "response", OUTCOME_UNKNOWN, "more");
+        memset(b->x->queries.items[0].id, 'z', 4);
+        for (size_t i = 0; i < 1000; i++)
+            assert_non_null(query_list_add(&b->x->queries));
+        if (pairs)
+            memset(b->preferences.items[0].label, 'z', 4);
+        b->preferences.n = 0;
+        b->x->answers.n = 0;
+        (pairs ? choose_of_pairs : choose)(b);
+        assert_int_equal(b->out.n, 2);
+        const example *real = &b->out.items[0], *replayed = &b->out.items[1];
+        assert_string_equal(real->origin, "real");
+        assert_string_equal(real->texts[0], query);
+        assert_string_equal(real->texts[1], "id2");
+        assert_string_equal(real->labels[0], "label2");
+        assert_string_equal(replayed->origin, "replay");
+        assert_string_equal(replayed->texts[1], "id3");
+        assert_string_equal(replayed->labels[0], pairs ? "chosen by ada" : "label3");
+        assert_int_equal(replayed->n_labels, 1);
+        if (pairs)
+            assert_string_equal(real->texts[2], "id1");
+        bench_free(b);
+    }
+}
+
 static void choose__pairs__are_a_pass_and_a_failure_of_one_query(void **state) {
     (void)state;
     bench *b = bench_new();
@@ -328,6 +378,7 @@ int main(void) {
         cmocka_unit_test(choose__only_what_passed__and_no_evaluation),
         cmocka_unit_test(choose__what_is_held_out__is_left_out),
         cmocka_unit_test(choose__replay__is_the_latest_up_to_its_share),
+        cmocka_unit_test(choose__replayed_examples__keep_their_ids),
         cmocka_unit_test(choose__pairs__are_a_pass_and_a_failure_of_one_query),
         cmocka_unit_test(choose__pairs__keep_the_share_of_real_data),
         cmocka_unit_test(choose__pairs__hold_what_reviewers_preferred),
