@@ -1,6 +1,7 @@
 /* Opening what a run file names, see cast.h. */
 #include "recipe/cast.h"
 #include "base/ctx.h"
+#include "base/utf8.h"
 #include "model/model.h"
 #include "role/learner.h"
 #include "role/prompt.h"
@@ -126,20 +127,21 @@ static agon_status write_templates(cast *c) {
     return s;
 }
 
+/* 1: what measures teaches nobody, open questions are not asked again, the monitor leaves out what taught. Runs begun before have none and go on as they
+ * began. */
+enum { RULES = 1 };
+
 static agon_status write_base(void *arg, json_t **result) {
     cast *c = arg;
-    version_record v = {.run = run_id(c->run),
-                        .id = c->actors.base,
-                        .role = "base",
-                        .path = c->model ? c->config->model : backend_name(c->learner),
-                        .numerics = c->config->numerics};
+    version_record v = {.id = c->actors.base, .role = "base"}; /* several runs may have it: what belongs to one is in its step */
+    const char *model = c->model ? c->config->model : backend_name(c->learner);
     version_status_record status = {.run = run_id(c->run), .version = c->actors.base, .status = "base"};
     agon_status s = write_templates(c);
     if (!s)
         s = store_add_version(c->actors.store, &v);
     if (!s)
         s = store_add_version_status(c->actors.store, &status);
-    *result = s ? NULL : json_pack("{so}", "suites", describe_suites(c));
+    *result = s ? NULL : json_pack("{so so sI}", "suites", describe_suites(c), "model", utf8_json(model), "rules", (json_int_t)RULES);
     return s;
 }
 
@@ -153,6 +155,7 @@ static agon_status begin_step(cast *c) {
         s = ctx_fail(c->actors.ctx, AGON_EMISMATCH,
                      "the held-out suites are not those this run began with (is AGON_DATA set as it was then?); restore "
                      "them, or start a new workspace");
+    c->rules = field_int(result, "rules");
     json_decref(result);
     json_decref(suites);
     json_decref(input);

@@ -14,6 +14,7 @@ typedef struct cast {
     const run_config *config;
     numerics_switch numerics; /* the caller's, which cast_close gives back */
     run *run;
+    int64_t rules; /* those the run began with (cast.c); 0: begun before they had a number */
     arena *memory; /* the run's strings */
     /* Held-out suites; NULL where one is not there. */
     suite *general, *gsm8k;

@@ -153,8 +153,9 @@ agon_status recorded_run(agon_ctx *ctx, store *store, const char *run, json_t **
     agon_status s = json_made(ctx, parameters);
     if (!s)
         s = store_query_json(store,
-                             "SELECT r.id, r.name, r.seed, r.config, v.path FROM run r JOIN model_version v ON v.run = r.id AND"
-                             " v.role = 'base' WHERE ?1 IS NULL OR r.name = ?1 OR r.id = ?1 ORDER BY r.rowid DESC LIMIT 1",
+                             "SELECT r.id, r.name, r.seed, r.config, coalesce(json_extract(b.result, '$.model'), v.path) AS path"
+                             " FROM run r JOIN version_status s ON s.run = r.id AND s.status = 'base' JOIN model_version v ON v.id ="
+                             " s.version LEFT JOIN step b ON b.run = r.id AND b.path = 'begin' WHERE ?1 IS NULL OR r.name = ?1 OR r.id = ?1 ORDER BY r.rowid DESC LIMIT 1",
                              parameters, &rows);
     const json_t *found = json_array_get(rows, 0);
     if (!s && !found)

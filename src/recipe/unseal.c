@@ -129,7 +129,8 @@ static agon_status read_all(unsealing *u) {
         s = rows_of(u, "SELECT id, target, other, kind, value, source, purpose, confidence FROM label WHERE run = ?1 ORDER BY rowid",
                     &u->labels);
     if (!s)
-        s = rows_of(u, "SELECT id, role FROM model_version WHERE run = ?1 AND role IN ('base', 'learner') ORDER BY rowid",
+        s = rows_of(u, "SELECT v.id, v.role FROM model_version v JOIN version_status s ON s.version = v.id WHERE s.run = ?1 AND"
+                    " s.status IN ('base', 'candidate') AND v.role IN ('base', 'learner') ORDER BY s.rowid",
                     &u->versions);
     if (!s)
         s = rows_of(u, "SELECT iteration, candidate, incumbent, verdict, figures FROM gate WHERE run = ?1 ORDER BY rowid",

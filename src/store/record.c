@@ -3,6 +3,7 @@
  * A record's hash is SHA-256 of canonical JSON (sorted keys, no spaces) of {"table": name, column: value, ...} without
  * absent columns; own ids enter as "id". The derived id is the first 128 bits: collisions by accident are
  * out of reach, and rows stay readable. */
+#include "base/buffer.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "store/store_internal.h"
@@ -57,6 +58,18 @@ json_t *record_from_row(record_kind kind, sqlite3_stmt *statement) {
     return columns;
 }
 
+char *record_select(record_kind kind, const char *tail) {
+    const record_table *t = schema_table(kind);
+    buffer b = {0};
+    buffer_text(&b, "SELECT id");
+    for (int i = 0; t->columns[i]; i++)
+        buffer_printf(&b, ", %s", t->columns[i]);
+    buffer_printf(&b, " FROM %s%s", t->name, tail);
+    char *sql = buffer_take(&b);
+    buffer_free(&b);
+    return sql;
+}
+
 /* ---- queueing --------------------------------------------------------------------------------------- */
 
 /* The INSERT's parameters: id, the columns in the table's order, the time. */
@@ -84,6 +97,29 @@ static agon_status list_record(store *s, const char *table, const char *id, cons
     return AGON_OK;
 }
 
+/* What has an id of its own may be there already, by another run and with other columns: an adapter that two runs trained alike, a base that
+ * an older agon recorded with its run. The row stays as it is, and the hash that a step lists is the row's. */
+static agon_status hash_as_recorded(store *s, record_kind kind, const char *own_id, hash256 *hash) {
+    char *sql = record_select(kind, " WHERE id = ?1");
+    sqlite3_stmt *statement = NULL;
+    agon_status status = sql ? AGON_OK : ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+    if (!status && sqlite3_prepare_v2(s->db, sql, -1, &statement, NULL) != SQLITE_OK)
+        status = store_sql_fail(s, s->db, "looking for a record");
+    if (!status) {
+        sqlite3_bind_text(statement, 1, own_id, -1, SQLITE_STATIC);
+        int rc = sqlite3_step(statement);
+        json_t *columns = rc == SQLITE_ROW ? record_from_row(kind, statement) : NULL;
+        if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+            status = store_sql_fail(s, s->db, "looking for a record");
+        else if (rc == SQLITE_ROW)
+            status = columns ? record_hash(s->ctx, kind, columns, own_id, hash) : ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        json_decref(columns);
+    }
+    sqlite3_finalize(statement);
+    free(sql);
+    return status;
+}
+
 agon_status store_record_take(store *s, record_kind kind, json_t *columns, const char *own_id,
                               store_id *id) {
     const record_table *t = schema_table(kind);
@@ -91,6 +127,8 @@ agon_status store_record_take(store *s, record_kind kind, json_t *columns, const
     char hex[HASH_HEX_SIZE];
     store_id made = {{0}};
     agon_status status = record_hash(s->ctx, kind, columns, own_id, &hash);
+    if (!status && own_id)
+        status = hash_as_recorded(s, kind, own_id, &hash);
     if (!status) {
         hash_hex(&hash, hex);
         if (own_id && strlen(own_id) >= sizeof made.text)

@@ -62,8 +62,10 @@ agon_status store_record_take(store *s, record_kind kind, json_t *columns, const
 /* Content hash of a record: SHA-256 of canonical JSON of its columns and its table's name. `columns` without nulls. */
 agon_status record_hash(agon_ctx *ctx, record_kind kind, const json_t *columns, const char *own_id,
                         hash256 *out);
-/* The row of a table as the object that was hashed. `statement` selects id, then the table's columns. New or NULL. */
+/* The row of a table as the object that was hashed. `statement` selects id, then the table's columns (record_select). New or NULL. */
 json_t *record_from_row(record_kind kind, sqlite3_stmt *statement);
+/* "SELECT id, COLUMNS FROM table" and `tail`, new or NULL. */
+char *record_select(record_kind kind, const char *tail);
 
 /* An object's file without its row; and its removal (missing is fine). */
 agon_status object_write(store *s, const void *data, size_t n, hash256 *hash);

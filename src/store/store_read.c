@@ -165,12 +165,14 @@ static const char *state_of(store *s, const json_t *run) {
     "SELECT v.id, v.parent, v.role, v.iteration, coalesce(s.status, 'candidate') AS status, s.reason," \
     " s.held_out AS held_out_json FROM model_version v LEFT JOIN version_status s ON s.rowid ="       \
     " (SELECT max(rowid) FROM version_status WHERE version = v.id AND (run = ?1 OR run IS NULL))"     \
-    " WHERE v.role " in " ('base', 'learner') AND (v.run = ?1 OR v.run IS NULL OR s.id IS NOT NULL"  \
+    " WHERE v.role " in " ('base', 'learner') AND (v.run = ?1 OR s.id IS NOT NULL"                   \
     " OR v.id IN (SELECT parent FROM model_version WHERE run = ?1)) ORDER BY v.rowid"
 
-/* A reviewer's one answer may leave several labels (the verdict, and the text that mends it): those derived from the first do not count again. */
+/* A reviewer's one answer may leave several labels (the verdict, and the text that mends it): those derived from the first do not count again, nor
+ * those of a later answer to the same question. */
 #define LABELS_SQL                                                                                    \
-    "SELECT source AS name, count(*) AS n FROM label WHERE run = ?1 AND (source <> 'human' OR derived_from IS NULL) GROUP BY source"
+    "SELECT source AS name, count(*) AS n FROM label WHERE run = ?1 AND (source <> 'human' OR"          \
+    " (derived_from IS NULL AND supersedes IS NULL)) GROUP BY source"
 
 agon_status store_status(store *s, const char *run, json_t **out) {
     json_t *row = NULL, *versions = NULL, *others = NULL, *labels = NULL, *tokens = NULL, *counters = NULL, *result = NULL;

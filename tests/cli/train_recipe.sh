@@ -64,6 +64,17 @@ for key in 'schedule: constant' 'clip_norm: 0.001' 'beta1: 0.5' 'beta2: 0.9' 'ep
     ! grep -q "\"version\":{\"id\":\"$plain" out || fail "$key changes nothing"
 done
 
+# ---- two runs in one workspace: the same base and, from the same rows and seed, the same version
+(echo 'name: second' && cat decayed.yaml) >second.yaml
+run 0 "$agon" run decayed.yaml --workspace shared.agon --json
+run 0 "$agon" run second.yaml --workspace shared.agon --json
+run 0 "$agon" verify --workspace shared.agon
+for name in run second; do
+    run 0 "$agon" status --workspace shared.agon --run $name --json
+    says out "\"id\":\"$plain\""
+    says out '"status":"base"'
+done
+
 # ---- rows with large losses left out: another version; refused where a row has no loss of its own
 run_file selected
 echo '  small_loss: 0.4' >>selected.yaml

@@ -220,11 +220,40 @@ static void sealed__unsealed__tells_the_truth_and_hides_it_before(void **state) 
     agon_ctx_free(ctx);
 }
 
+/* Two sealed runs in one workspace have the base in common, and with it everything the unsealing looks for. */
+static void sealed__two_runs__are_unsealed_apart(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    char *folder = new_folder(), other[sizeof sealed_yaml + 16];
+    bomb none = {0, 0};
+    ending end;
+    store *s = NULL;
+    snprintf(other, sizeof other, "name: again%s", strchr(sealed_yaml, '\n'));
+    run_here(ctx, folder, sealed_yaml, &none, &end);
+    run_here(ctx, folder, other, &none, &end);
+    check_books(ctx, folder);
+    assert_ok(ctx, store_open(ctx, folder, STORE_READ, &s));
+    static const char *const names[] = {"again", "sealed"};
+    for (int k = 0; k < 2; k++) {
+        json_t *report = NULL;
+        assert_ok(ctx, recipe_unseal(ctx, s, names[k], &report));
+        const json_t *gate = json_array_get(json_object_get(report, "gates"), 0);
+        assert_int_equal(json_integer_value(json_object_get(json_object_get(gate, "truth"), "n")), 16);
+        assert_int_equal(json_array_size(json_object_get(report, "arms")), 4);
+        json_decref(report);
+    }
+    store_close(s);
+    check_books(ctx, folder);
+    remove_folder(folder);
+    agon_ctx_free(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loop__killed_anywhere__ends_the_same),
         cmocka_unit_test(sealed__killed_anywhere__ends_the_same),
         cmocka_unit_test(loop__executed_again__gives_the_same),
+        cmocka_unit_test(sealed__two_runs__are_unsealed_apart),
         cmocka_unit_test(sealed__unsealed__tells_the_truth_and_hides_it_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
