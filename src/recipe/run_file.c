@@ -248,10 +248,13 @@ static agon_status check_objective(reader *r) {
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: train.objective: there is no objective '%.60s'%s%s%s; agon train --help names them", r->where,
                         wanted, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
+    if (strcmp(c->recipe, "sealed") == 0 && strcmp(wanted, "sft") != 0)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: train.objective: the sealed recipe makes single answers, no pairs, which %s cannot learn from; set "
+                        "'objective: sft', or take 'recipe: loop'", r->where, wanted);
     bool pairs = o->rows == ROW_PAIR && (o->needs & ~(unsigned)NEEDS_REFERENCE) == 0;
-    if (strcmp(c->recipe, "train") != 0 && strcmp(wanted, "sft") != 0 && !pairs)
-        return ctx_fail(r->ctx, AGON_EINVAL, "%s: train.objective: the recipe %s makes answers (sft) and pairs (dpo and its kin), which %s cannot "
-                        "learn from alone; agon train and 'recipe: train' take rows of your own", r->where, c->recipe, wanted);
+    if (strcmp(c->recipe, "loop") == 0 && strcmp(wanted, "sft") != 0 && !pairs)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: train.objective: the loop makes answers (sft) and pairs (dpo and its kin), which %s cannot "
+                        "learn from alone; agon train and 'recipe: train' take rows of your own", r->where, wanted);
     double options[MAX_OBJECTIVE_OPTIONS];
     agon_status s = objective_configure(r->ctx, o, (const char *const *)c->train.set.items, c->train.set.n, options);
     char why[400];
@@ -268,6 +271,29 @@ static agon_status check_name(const reader *r) {
         n = (unsigned char)name[i] < ' ' || name[i] == 127 ? 0 : n;
     if (n == 0 || n > MOST)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: 'name' must be 1 to %d bytes without control characters", r->where, (int)MOST);
+    return AGON_OK;
+}
+
+/* Ends of ranges that the statistics behind a key do not have, where the run would come to need them. */
+static agon_status check_ends(const reader *r) {
+    const run_config *c = r->config;
+    bool trains = strcmp(c->recipe, "train") == 0, sealed = strcmp(c->recipe, "sealed") == 0;
+    const struct {
+        bool used;
+        double value, above, below;
+        const char *key, *range, *instead;
+    } ends[] = {
+        {sealed || c->critic.examples > 0, c->critic.alpha, 0, 1, "critic.alpha", "above 0 and below 1",
+         "for a critic that never decides alone set critic.least_calibration: 1000000"},
+        {c->evaluate.general > 0, c->gate.general_margin, -1, 1, "gate.general_margin", "below 1",
+         "evaluate.general: 0 leaves these questions out"},
+        {c->evaluate.gsm8k > 0, c->gate.task_margin, -1, 1, "gate.task_margin", "below 1", "evaluate.gsm8k: 0 leaves the suite out"},
+        {c->evaluate.documents > 0, c->gate.perplexity_margin, 0, 2, "gate.perplexity_margin", "above 0",
+         "for no rise at all set a very small one, such as 0.000001"},
+    };
+    for (size_t i = 0; !trains && i < sizeof ends / sizeof *ends; i++)
+        if (ends[i].used && !(ends[i].value > ends[i].above && ends[i].value < ends[i].below))
+            return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be %s, not %g; %s", r->where, ends[i].key, ends[i].range, ends[i].value, ends[i].instead);
     return AGON_OK;
 }
 
@@ -331,6 +357,8 @@ static agon_status parse_document(reader *r) {
         s = check_name(r);
     if (!s)
         s = check_together(r);
+    if (!s)
+        s = check_ends(r);
     if (!s)
         s = check_objective(r);
     if (!s)

@@ -78,6 +78,21 @@ static void run_file__written_reads_back_equal(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* An end of a range is no fault where nothing comes to use it. */
+static void run_file__ends_that_nothing_uses_are_taken(void **state) {
+    (void)state;
+    static const char *const good[] = {"critic: {alpha: 0, examples: 0}\n", "gate: {general_margin: 1}\nevaluate: {general: 0}\n",
+                                       "gate: {perplexity_margin: 0}\nevaluate: {documents: 0}\n", "gate: {general_margin: 0, task_margin: 0}\n",
+                                       "recipe: train\ntrain: {data: a.jsonl}\ncritic: {alpha: 1}\n"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        agon_ctx *ctx = test_ctx(1, NULL);
+        run_config *c = NULL;
+        assert_ok(ctx, parse(ctx, good[i], &c));
+        run_config_free(c);
+        agon_ctx_free(ctx);
+    }
+}
+
 static void run_file__faults_are_named(void **state) {
     (void)state;
     refused("seed: 1\ntrain:\n  rnk: 4\n", "x.yaml:3: unknown key 'rnk' in section 'train'; did you mean 'rank'?");
@@ -102,6 +117,13 @@ static void run_file__faults_are_named(void **state) {
     refused("seed: [1\n", "not valid YAML");
     refused("- a\n", "'key: value' lines");
     refused("human:\n  labels: 10\n", "raise labels or lower a part");
+    refused("gate: {general_margin: 1}\n", "x.yaml: gate.general_margin must be below 1, not 1; evaluate.general: 0 leaves");
+    refused("gate: {task_margin: 1}\n", "gate.task_margin must be below 1");
+    refused("gate: {perplexity_margin: 0}\n", "gate.perplexity_margin must be above 0, not 0");
+    refused("critic: {alpha: 0}\n", "critic.alpha must be above 0 and below 1, not 0; for a critic that never decides alone");
+    refused("critic: {alpha: 1}\n", "critic.alpha must be above 0 and below 1");
+    refused("recipe: sealed\noracle: sealed\niterations: 1\nhuman: {labels: 200, gate_items: 2}\ntrain: {objective: dpo}\n",
+            "the sealed recipe makes single answers, no pairs, which dpo cannot learn from");
     refused("train:\n  objective: dpoo\n", "no objective 'dpoo', did you mean 'dpo'?");
     refused("train:\n  objective: -7\n", "no objective '-7'");
     refused("train:\n  objective: ppo\n", "ppo cannot learn from alone");
@@ -117,6 +139,7 @@ int main(void) {
         cmocka_unit_test(run_file__defaults_fill_what_is_absent),
         cmocka_unit_test(run_file__recipe_train_has_the_defaults_of_agon_train),
         cmocka_unit_test(run_file__written_reads_back_equal),
+        cmocka_unit_test(run_file__ends_that_nothing_uses_are_taken),
         cmocka_unit_test(run_file__faults_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
