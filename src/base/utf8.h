@@ -10,4 +10,7 @@ char *utf8_repair(const char *text, size_t n);
 /* A C string as a JSON string, repaired; `text` may be NULL, which is null. New, NULL on memory. */
 json_t *utf8_json(const char *text);
 
+/* How many bytes of a text to keep: all, or at most `most`, cut between characters. */
+size_t utf8_cut(const char *text, size_t most);
+
 #endif

@@ -27,6 +27,15 @@ void backend_response_free(backend_response *r) {
     *r = (backend_response){0};
 }
 
+size_t backend_text_length(const backend_completion *c, size_t max_tokens) {
+    return c->log_probs ? strlen(c->text) : utf8_cut(c->text, size_mul(max_tokens, BACKEND_BYTES_A_TOKEN));
+}
+
+size_t backend_token_count(const json_t *n) {
+    json_int_t count = json_integer_value(n);
+    return count <= 0 ? 0 : count < BACKEND_MOST_TOKENS ? (size_t)count : BACKEND_MOST_TOKENS;
+}
+
 void backend_fail(backend_response *r, const char *format, ...) {
     char sentence[1024];
     va_list args;

@@ -44,6 +44,13 @@ typedef struct backend_completion {
     finish_reason finish;
 } backend_completion;
 
+/* A program or server may answer with a megabyte although few tokens were asked for, and count them as it likes. */
+enum { BACKEND_BYTES_A_TOKEN = 64, BACKEND_MOST_TOKENS = 1000000000, BACKEND_MOST_EVIDENCE = 1000 /* bytes */ };
+/* Bytes of a completion that count: of another's, what is over `max_tokens` goes, at a character's boundary. */
+size_t backend_text_length(const backend_completion *c, size_t max_tokens);
+/* A count of tokens that somebody else gave, within what a sum of them can hold; 0 for none. */
+size_t backend_token_count(const json_t *n);
+
 typedef enum backend_state { BACKEND_PENDING, BACKEND_DONE, BACKEND_FAILED } backend_state;
 
 typedef struct backend_response {

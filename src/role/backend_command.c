@@ -398,11 +398,6 @@ static bool take_completions(const backend_request *q, const json_t *answer, bac
     return true;
 }
 
-static size_t token_count(const json_t *answer, const char *key) {
-    json_int_t n = json_integer_value(json_object_get(answer, key));
-    return n > 0 ? (size_t)n : 0;
-}
-
 /* Fills a response from an answer: completions, or a verdict in their place. */
 static void read_answer(const backend_request *q, json_t *answer, backend_response *r) {
     const char *error = json_string_value(json_object_get(answer, "error"));
@@ -415,8 +410,8 @@ static void read_answer(const backend_request *q, json_t *answer, backend_respon
         return;
     if (!verdict && !take_completions(q, answer, r))
         return;
-    r->n_prompt_tokens = token_count(answer, "n_prompt_tokens");
-    r->n_completion_tokens = token_count(answer, "n_completion_tokens");
+    r->n_prompt_tokens = backend_token_count(json_object_get(answer, "n_prompt_tokens"));
+    r->n_completion_tokens = backend_token_count(json_object_get(answer, "n_completion_tokens"));
     static const char *const taken[] = {"id", "completions", "n_prompt_tokens",
                                         "n_completion_tokens"};
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)

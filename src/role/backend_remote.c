@@ -211,8 +211,7 @@ static const char *first_text(const json_t *choice) {
 }
 
 static size_t usage_of(const json_t *answer, const char *key) {
-    json_int_t n = json_integer_value(json_object_get(json_object_get(answer, "usage"), key));
-    return n > 0 ? (size_t)n : 0;
+    return backend_token_count(json_object_get(json_object_get(answer, "usage"), key));
 }
 
 /* Reads an answer of status 200 into the sample's completion. false: not an answer. */

@@ -5,6 +5,7 @@
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/utf8.h"
 #include "role/parse.h"
 #include "role/prompt.h"
 #include <ctype.h>
@@ -103,6 +104,11 @@ static double program_verdict(const json_t *extra) {
     return pass ? sure : 1 - sure;
 }
 
+/* What it wrote, within what was asked for; new. */
+static char *written(const backend_completion *c, size_t max_tokens) {
+    return strndup(c->text, backend_text_length(c, max_tokens));
+}
+
 static void read_votes(const backend_response *r, critic_judgement *j) {
     size_t n_yes = 0, n_read = 0;
     for (size_t i = 0; i < r->n_completions; i++) {
@@ -113,7 +119,7 @@ static void read_votes(const backend_response *r, critic_judgement *j) {
         }
         n_yes += (size_t)vote;
         if (n_read++ == 0)
-            j->critique = strdup(r->completions[i].text);
+            j->critique = written(&r->completions[i], VERDICT_TOKENS);
     }
     if (n_read)
         j->p = (double)n_yes / (double)n_read;
@@ -136,7 +142,7 @@ static void read_judgement(const backend_response *r, critic_judgement *j) {
     j->p = program_verdict(r->extra);
     const char *evidence = json_string_value(json_object_get(r->extra, "evidence"));
     if (evidence)
-        j->critique = strdup(evidence);
+        j->critique = strndup(evidence, utf8_cut(evidence, BACKEND_MOST_EVIDENCE));
     if (isnan(j->p) && !json_object_get(r->extra, "verdict"))
         read_votes(r, j);
 }
@@ -259,7 +265,7 @@ agon_status critic_write(agon_ctx *ctx, backend *b, const critic_item *items, si
     for (size_t i = 0; !s && i < n; i++) {
         out[i] = NULL;
         if (w.batch.responses[i].state == BACKEND_DONE && w.batch.responses[i].n_completions)
-            out[i] = strdup(w.batch.responses[i].completions[0].text);
+            out[i] = written(&w.batch.responses[i].completions[0], CRITIC_WRITE_TOKENS);
     }
     work_free(&w);
     return s;

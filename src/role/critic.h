@@ -50,7 +50,7 @@ typedef struct critic_item {
 typedef struct critic_judgement {
     double
         p; /* P(correct), uncalibrated; NAN: abstains (unparsable or failed), the item escalates */
-    char *critique;      /* what it wrote, new; NULL in likelihood form */
+    char *critique;      /* what it wrote, new, bounded as answers and evidence are; NULL in likelihood form */
     char *error;         /* failed: why, new */
     size_t n_unparsable; /* votes without a verdict */
     size_t n_prompt_tokens, n_completion_tokens;

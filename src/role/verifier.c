@@ -2,10 +2,9 @@
 #include "role/verifier.h"
 #include "base/ctx.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include <stdlib.h>
 #include <string.h>
-
-enum { EVIDENCE_MAX = 1000 };
 
 bool verifier_is_program(const json_t *task) {
     const char *name = json_string_value(json_object_get(json_object_get(task, "parameters"), "verifier"));
@@ -14,15 +13,12 @@ bool verifier_is_program(const json_t *task) {
 
 /* ---- what it says ------------------------------------------------------------------------------------- */
 
-/* A member's text up to EVIDENCE_MAX bytes, cut between characters; new, NULL on memory. */
+/* A member's text up to BACKEND_MOST_EVIDENCE bytes, cut between characters; new, NULL on memory. */
 static char *bounded(const json_t *said, const char *key, const char *otherwise) {
     const char *text = json_string_value(json_object_get(said, key));
     if (!text || !*text)
         return strdup(otherwise);
-    size_t n = strlen(text) < EVIDENCE_MAX ? strlen(text) : EVIDENCE_MAX;
-    while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80)
-        n--;
-    return strndup(text, n);
+    return strndup(text, utf8_cut(text, BACKEND_MOST_EVIDENCE));
 }
 
 static bool read_outcome(const json_t *verdict, task_outcome *out) {
@@ -51,9 +47,9 @@ static void read_span(const json_t *said, const char *response, task_verdict *v)
 
 static agon_status read_verdict(agon_ctx *ctx, const backend_response *r, const char *response, task_verdict *out) {
     task_verdict v = {.outcome = OUTCOME_UNKNOWN};
-    char why[EVIDENCE_MAX + 100];
+    char why[BACKEND_MOST_EVIDENCE + 100];
     if (r->state != BACKEND_DONE) {
-        snprintf(why, sizeof why, "the verifier gave no verdict: %.*s", EVIDENCE_MAX, r->error ? r->error : "no answer");
+        snprintf(why, sizeof why, "the verifier gave no verdict: %.*s", BACKEND_MOST_EVIDENCE, r->error ? r->error : "no answer");
         v.evidence = strdup(why);
     } else if (!read_outcome(json_object_get(r->extra, "verdict"), &v.outcome)) {
         v.evidence = strdup("the verifier's answer holds no 'verdict' that is pass, fail, unknown, true or false");

@@ -21,7 +21,7 @@ json_t *generate_greedy(const char *id, const char *prompt, const char *version,
     return generate_input(id, prompt, version, 1, max_tokens, 0, 1);
 }
 
-enum { CHUNK = 64, MAX_MESSAGES = 32, MAX_BYTES_A_TOKEN = 64 };
+enum { CHUNK = 64, MAX_MESSAGES = 32 };
 
 typedef struct asked {
     backend_request *requests;
@@ -67,18 +67,8 @@ static agon_status read_input(actors *a, const json_t *input, uint64_t seed, ask
     return actors_adapter(a, field_text(input, "version"), &r->adapter);
 }
 
-/* A program or server may answer with a megabyte although few tokens were asked for: what is over goes, at a character's boundary. */
-static size_t bounded_length(const char *text, size_t max_tokens) {
-    size_t n = strlen(text), most = size_mul(max_tokens, MAX_BYTES_A_TOKEN);
-    if (n <= most)
-        return n;
-    while (most > 0 && ((unsigned char)text[most] & 0xC0) == 0x80)
-        most--;
-    return most;
-}
-
 static json_t *completion_json(const backend_completion *c, size_t max_tokens) {
-    size_t n = c->log_probs ? strlen(c->text) : bounded_length(c->text, max_tokens);
+    size_t n = backend_text_length(c, max_tokens);
     double log_prob = 0;
     for (size_t i = 0; c->log_probs && i < c->n_tokens; i++)
         log_prob += (double)c->log_probs[i];

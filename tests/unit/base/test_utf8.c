@@ -34,9 +34,19 @@ static void utf8_json__takes_any_path_and_null(void **state) {
     json_decref(j);
 }
 
+static void utf8_cut__falls_between_characters(void **state) {
+    (void)state;
+    static const char text[] = "a\xc3\xa9\xe2\x82\xac";
+    static const size_t kept[] = {0, 1, 1, 3, 3, 3, 6, 6};
+    for (size_t most = 0; most < sizeof kept / sizeof *kept; most++)
+        assert_int_equal(utf8_cut(text, most), kept[most]);
+    assert_int_equal(utf8_cut("", 3), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(utf8_repair__keeps_characters_and_replaces_each_other_byte),
+        cmocka_unit_test(utf8_cut__falls_between_characters),
         cmocka_unit_test(utf8_json__takes_any_path_and_null),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

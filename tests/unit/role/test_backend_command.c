@@ -105,6 +105,24 @@ static void command__request_holds_what_it_should(void **state) {
     teardown(f);
 }
 
+/* Counts that no sum could hold, and evidence without end, are a program's own: neither may fill the journal or break its counters. */
+static void command__absurd_counts_and_evidence_are_bounded(void **state) {
+    (void)state;
+    fixture *f = setup("while read -r line; do " ID "e=$(printf 'x%.0s' $(seq 5000));"
+                       " echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"fail\\\",\\\"evidence\\\":\\\"$e\\\",\\\"n_prompt_tokens\\\":-5,"
+                       "\\\"n_completion_tokens\\\":9223372036854775807}\"; done",
+                       10);
+    critic_judgement j = {0};
+    const critic_item item = {"a", "12 + 7?", "20", 1};
+    assert_ok(f->ctx, critic_judge(f->ctx, f->b, &item, 1, 1, NULL, &j));
+    assert_true(j.p == 0);
+    assert_int_equal(strlen(j.critique), BACKEND_MOST_EVIDENCE);
+    assert_int_equal(j.n_prompt_tokens, 0);
+    assert_int_equal(j.n_completion_tokens, BACKEND_MOST_TOKENS);
+    critic_judgement_free(&j);
+    teardown(f);
+}
+
 static void command__order_is_free(void **state) {
     (void)state;
     fixture *f = setup("read -r a; read -r b; for line in \"$b\" \"$a\"; do " ID ANSWER
@@ -309,6 +327,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(command__answers_find_their_requests),
         cmocka_unit_test(command__request_holds_what_it_should),
+        cmocka_unit_test(command__absurd_counts_and_evidence_are_bounded),
         cmocka_unit_test(command__order_is_free),
         cmocka_unit_test(command__may_serve_one_request_a_start),
         cmocka_unit_test(command__bad_lines_are_counted_and_skipped),

@@ -126,6 +126,34 @@ static void attacker__strips_labels_and_quotation_marks(void **state) {
 }
 
 /* Of a distractor the model writes the remark, of a renaming the names: the query around them is ours. */
+/* A server or program may write without end; what is kept is what was asked for, and the verdict is still found behind it. */
+static void critic__foreign_texts_are_bounded(void **state) {
+    (void)state;
+    enum { LONG = 1 << 20, VERDICT_TOKENS = 400 };
+    agon_ctx *ctx = test_ctx(1, NULL);
+    char *text = calloc(1, LONG + 16), *words = NULL;
+    text[0] = 'x';
+    for (size_t i = 1; i + 1 < LONG; i += 2)
+        memcpy(text + i, "\xC3\xA9", 2);
+    strcat(text, " [[Yes]]");
+    json_t *script = json_pack("{ss}", "default", text);
+    backend *b = NULL;
+    critic_judgement j = {0};
+    const critic_item item = {"a", "12 + 7?", "19", 1};
+    assert_ok(ctx, backend_scripted_new(ctx, script, &b));
+    assert_ok(ctx, critic_same_task(ctx, b, &item, 1, &j)); /* a script would score a judgement */
+    assert_true(j.p == 1);
+    assert_int_equal(strlen(j.critique), VERDICT_TOKENS * BACKEND_BYTES_A_TOKEN - 1); /* the boundary is inside a character */
+    assert_ok(ctx, critic_write(ctx, b, &item, 1, NULL, &words));
+    assert_int_equal(strlen(words), CRITIC_WRITE_TOKENS * BACKEND_BYTES_A_TOKEN - 1);
+    free(words);
+    critic_judgement_free(&j);
+    backend_free(b);
+    json_decref(script);
+    free(text);
+    agon_ctx_free(ctx);
+}
+
 static void attacker__puts_variations_together(void **state) {
     (void)state;
     static const char query[] = "Tom has 3 pens. Ann takes Tom's pens. How many Tomatoes has Ann?";
@@ -207,6 +235,7 @@ int main(void) {
         cmocka_unit_test(critic__evidence_becomes_a_sentence),
         cmocka_unit_test(critic__likelihood_gives_p_correct),
         cmocka_unit_test(critic__training_row_is_the_judging_prompt),
+        cmocka_unit_test(critic__foreign_texts_are_bounded),
         cmocka_unit_test(attacker__strips_labels_and_quotation_marks),
         cmocka_unit_test(attacker__puts_variations_together),
         cmocka_unit_test(attacker__empty_answers_are_counted_not_used),
