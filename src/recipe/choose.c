@@ -209,7 +209,7 @@ static agon_status take_new(cast *c, const aim *a, const query_list *queries, co
             int64_t taken = 0;
             while (cursor[p] < answers->n && !taken && !s) {
                 const answer *x = &answers->items[cursor[p]++];
-                if (x->outcome != OUTCOME_PASS || is_demonstration(x) || strcmp(x->kind, "evaluation") == 0 ||
+                if (x->outcome != OUTCOME_PASS || is_demonstration(x) || answer_measures(x) ||
                     place_of(a, &queries->items[x->query]) != p)
                     continue;
                 s = take(c, a, queries, x, NULL, NULL, k, room, out, report, &taken);
@@ -251,7 +251,7 @@ agon_status choose_examples(cast *c, const aim *a, const query_list *queries, co
 static const answer *failing_answer(const answer_list *answers, size_t from, size_t query) {
     for (size_t i = from; i < answers->n; i++) {
         const answer *x = &answers->items[i];
-        if (x->query == query && x->outcome == OUTCOME_FAIL && *x->text && *x->label && strcmp(x->kind, "evaluation") != 0)
+        if (x->query == query && x->outcome == OUTCOME_FAIL && *x->text && *x->label && !answer_measures(x))
             return x;
     }
     return NULL;
@@ -289,11 +289,14 @@ static agon_status new_pairs(cast *c, const aim *a, const query_list *queries, c
     int64_t taken = 0;
     for (size_t i = from_preference; i < preferences->n && !s; i++, room -= taken) {
         const preference *p = &preferences->items[i];
+        taken = 0;
+        if (p->superseded)
+            continue;
         s = take(c, a, queries, &answers->items[p->chosen], &answers->items[p->rejected], p->label, k, room, out, report, &taken);
     }
     for (size_t i = from; i < answers->n && !s; i++) {
         const answer *x = &answers->items[i];
-        bool fits = x->outcome == OUTCOME_PASS && !is_demonstration(x) && strcmp(x->kind, "evaluation") != 0;
+        bool fits = x->outcome == OUTCOME_PASS && !is_demonstration(x) && !answer_measures(x);
         const answer *worse = fits ? failing_answer(answers, from, x->query) : NULL;
         if (worse)
             s = take(c, a, queries, x, worse, NULL, k, room, out, report, &taken);

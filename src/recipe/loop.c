@@ -195,6 +195,7 @@ static void loop_free(loop *l) {
     answer_list_free(&l->answers);
     answer_list_free(&l->held_out_answers);
     preference_list_free(&l->preferences);
+    collected_reviews_free(&l->reviews);
     example_list_free(&l->examples);
     example_list_free(&l->earlier);
     trust_free(&l->trust);

@@ -57,15 +57,13 @@ static void report_critic(loop *l, const trust_table *before) {
                                trust_json(&l->trust));
     json_array_append(l->critic_reports, report);
     json_t *data = json_pack("{so}", "critic", report);
-    char was[24] = "undefined", is[24] = "undefined";
-    if (before && !isnan(before->auroc))
-        snprintf(was, sizeof was, "%.2f", before->auroc);
-    if (!isnan(l->trust.auroc))
-        snprintf(is, sizeof is, "%.2f", l->trust.auroc);
+    char was[FIGURE_SIZE], is[FIGURE_SIZE], ece[FIGURE_SIZE];
+    school_figure(l->trust.auroc, is);
+    school_figure(l->trust.ece, ece);
     if (before)
-        cast_say(l->c, data, "critic: AUROC %s before training, %s after; ECE %.2f (n %zu)", was, is, l->trust.ece, l->trust.n);
+        cast_say(l->c, data, "critic: AUROC %s before training, %s after; ECE %s (n %zu)", school_figure(before->auroc, was), is, ece, l->trust.n);
     else
-        cast_say(l->c, data, "critic: AUROC %s as it is, ECE %.2f (n %zu)", is, l->trust.ece, l->trust.n);
+        cast_say(l->c, data, "critic: AUROC %s as it is, ECE %s (n %zu)", is, ece, l->trust.n);
 }
 
 /* A critic that is played elsewhere cannot be trained here, but it can earn trust as it is. */
@@ -203,9 +201,19 @@ agon_status loop_note_judged(loop *l, size_t i, bool right, const char *label) {
     return AGON_OK;
 }
 
-/* May the critic have been trained on this answer? Verified answers to queries of the training side (critic_material). */
+void loop_forget_judged(loop *l, size_t i) {
+    size_t kept = 0;
+    for (size_t k = 0; k < l->n_judged; k++)
+        if (l->judged[k].answer != i)
+            l->judged[kept++] = l->judged[k];
+    l->n_judged = kept;
+}
+
+/* May the critic have been trained on this answer? Verified answers to queries of the training side (critic_material), also those that a
+ * reviewer judged since. */
 static bool may_have_taught(const loop *l, const answer *x) {
-    return x->source && strcmp(x->source, "verifier") == 0 && (seed_derive(2, l->queries.items[x->query].identity) & 1) == 0;
+    bool verified = l->c->rules >= 1 ? *x->verification : x->source && strcmp(x->source, "verifier") == 0;
+    return verified && (seed_derive(2, l->queries.items[x->query].identity) & 1) == 0;
 }
 
 /* Before it decides anything: does the critic's calibration still hold on what experts judged? */
@@ -247,7 +255,7 @@ agon_status loop_decide(loop *l) {
     if (!s)
         s = picked_new(l->c, l->answers.n, &open);
     for (size_t i = l->first_answer; i < l->answers.n && !s; i++)
-        if (l->answers.items[i].outcome == OUTCOME_UNKNOWN && *l->answers.items[i].text)
+        if (l->answers.items[i].outcome == OUTCOME_UNKNOWN && *l->answers.items[i].text && !answer_measures(&l->answers.items[i]))
             unknown.items[unknown.n++] = i;
     if (!s && unknown.n > 0) {
         s = cast_stage(c, "decide");

@@ -82,12 +82,12 @@ static agon_status audit(loop *l) {
     return s;
 }
 
-/* The user's own queries that nothing passed. */
+/* The user's own queries that nothing passed that could be learnt from. */
 static void unanswered_of_user(const loop *l, size_t most, bool *used, picked *out) {
     for (size_t q = 0; q < l->n_file && out->n < most; q++) {
         bool passed = used[q];
         for (size_t i = l->first_answer; i < l->answers.n && !passed; i++)
-            passed = l->answers.items[i].query == q && l->answers.items[i].outcome == OUTCOME_PASS;
+            passed = l->answers.items[i].query == q && l->answers.items[i].outcome == OUTCOME_PASS && !answer_measures(&l->answers.items[i]);
         if (passed)
             continue;
         used[q] = true;
@@ -95,14 +95,16 @@ static void unanswered_of_user(const loop *l, size_t most, bool *used, picked *o
     }
 }
 
-/* Queries for the expert to answer: the user's own, then one a cell in turn, each time in the cell where an answer is worth most, (share
- * failed) / (1 + demonstrations it has). */
+/* Queries for the expert to answer, each asked once: the user's own, then one a cell in turn, each time in the cell where an answer is worth
+ * most, (share failed) / (1 + demonstrations it has). */
 static agon_status demonstration_queries(loop *l, size_t most, picked *out) {
     size_t *given = memory_new(l->n_cells + 1, sizeof *given);
     bool *used = memory_new(l->queries.n + 1, sizeof *used);
     agon_status s = picked_new(l->c, most, out);
     if (!s && (!given || !used))
         s = ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for demonstrations");
+    for (size_t i = 0; i < l->queries.n && !s && l->c->rules >= 1; i++)
+        used[i] = l->queries.items[i].asked;
     for (size_t i = 0; i < l->answers.n && !s; i++)
         if (strcmp(l->answers.items[i].kind, "demonstration") == 0)
             used[l->answers.items[i].query] = true;
@@ -145,6 +147,8 @@ static agon_status demonstrate(loop *l) {
         l->asked += (int64_t)which.n;
         s = ask_reviewers(&c->actors, cast_path(c, "human/demonstrate"), &l->queries, NULL, which.items, which.n,
                           "demonstration", "demonstration", 1);
+        for (size_t i = 0; i < which.n; i++)
+            l->queries.items[which.items[i]].asked = true;
     }
     if (!s && which.n > 0 && loop_simulated(l)) {
         s = expert_demonstrates(&c->actors, cast_path(c, "human/demonstrate"), &l->queries, which.items, which.n, &o,
@@ -188,24 +192,60 @@ static agon_status join_late(loop *l, size_t i) {
     return AGON_OK;
 }
 
+/* The first answer in the list with this one's id: late verdicts join as copies. */
+static bool is_copy(const loop *l, size_t i) {
+    size_t k = 0;
+    while (k < i && strcmp(l->answers.items[k].id, l->answers.items[i].id) != 0)
+        k++;
+    return k < i;
+}
+
 /* What a verdict of a reviewer changes: `was` is the answer before. */
 static agon_status settle_verdict(loop *l, const answer *was, size_t i) {
     const answer *x = &l->answers.items[i];
-    if (strcmp(was->label, x->label) == 0)
+    bool corrected = was->source && strcmp(was->source, "human") == 0;
+    if (strcmp(was->label, x->label) == 0 || (corrected && is_copy(l, i)))
         return AGON_OK;
-    if (was->source && strcmp(was->source, "human") != 0) { /* it had an automatic label: an audit */
+    if (corrected && x->automatic != OUTCOME_UNKNOWN) {
+        l->audits_agreed += (x->outcome == x->automatic) - (was->outcome == x->automatic);
+    } else if (was->source && !corrected) { /* it had an automatic label: an audit */
         l->audits++;
         l->audits_agreed += was->outcome == x->outcome;
     } else if (!was->source) {
         l->resolved++;
     }
+    if (!*x->label) {
+        loop_forget_judged(l, i);
+        return AGON_OK;
+    }
     agon_status s = loop_note_judged(l, i, x->outcome == OUTCOME_PASS, x->label);
     return !s && i < l->first_answer ? join_late(l, i) : s;
 }
 
+/* Earlier examples whose label a later answer to the same question replaced are not trained on again. */
+static void drop_withdrawn(loop *l) {
+    size_t kept = 0;
+    for (size_t i = 0; i < l->earlier.n; i++) {
+        const example *e = &l->earlier.items[i];
+        bool withdrawn = false;
+        for (size_t k = 0; k < e->n_labels; k++)
+            withdrawn = withdrawn || json_object_get(l->reviews.withdrawn, e->labels[k]);
+        if (!withdrawn)
+            l->earlier.items[kept++] = *e;
+    }
+    l->earlier.n = kept;
+}
+
+static size_t n_standing(const preference_list *l) {
+    size_t n = 0;
+    for (size_t i = 0; i < l->n; i++)
+        n += !l->items[i].superseded;
+    return n;
+}
+
 /* What reviewers answered since the last look: verdicts on answers, also of earlier iterations, and demonstrations, which are real data. */
 agon_status loop_collect(loop *l) {
-    size_t n_labels = 0, from = l->answers.n, n_preferences = l->preferences.n;
+    size_t n_labels = 0, from = l->answers.n, n_preferences = l->preferences.n, n_before = n_standing(&l->preferences);
     if (loop_simulated(l))
         return AGON_OK;
     answer *was = memory_new(from + 1, sizeof *was);
@@ -214,12 +254,14 @@ agon_status loop_collect(loop *l) {
     if (from > 0)
         memcpy(was, l->answers.items, from * sizeof *was);
     agon_status s = collect_reviews(&l->c->actors, cast_path(l->c, "human/collect"), &l->queries, &l->answers,
-                                    &l->preferences, &l->inbox, &n_labels);
+                                    &l->preferences, &l->reviews, &n_labels);
+    if (!s)
+        drop_withdrawn(l);
     size_t n_written = l->answers.n - from;
     n_preferences = l->preferences.n - n_preferences;
     l->labels_used += (int64_t)n_labels;
     l->demonstrations += (int64_t)n_written;
-    l->resolved += (int64_t)n_preferences;
+    l->resolved += (int64_t)n_standing(&l->preferences) - (int64_t)n_before;
     for (size_t i = 0; i < from && !s; i++)
         s = settle_verdict(l, &was[i], i);
     if (!s && n_labels > 0)

@@ -15,7 +15,7 @@ typedef struct loop {
     preference_list preferences;
     size_t n_file, n_file_held_out;   /* the user's own, first in queries and in held_out; the same in every iteration */
     size_t first_query, first_answer, first_preference; /* of this iteration */
-    int64_t inbox;                    /* the last review collected */
+    collected_reviews reviews;
     example_list examples, earlier;
     choice choice;
     size_t n_written; /* of the examples: the expert's own answers, and their share of the loss tokens */
@@ -46,6 +46,8 @@ AGON_MUST_CHECK agon_status loop_criticise(loop *l);
 AGON_MUST_CHECK agon_status loop_decide(loop *l);
 /* Answer i was judged by an expert: for the monitor. */
 AGON_MUST_CHECK agon_status loop_note_judged(loop *l, size_t i, bool right, const char *label);
+/* No expert's verdict on it stands any more. */
+void loop_forget_judged(loop *l, size_t i);
 /* loop_refine.c: failures answered again with the critique; how much a critique helps. */
 AGON_MUST_CHECK agon_status loop_refine(loop *l);
 /* loop_human.c: audits and demonstrations asked for; what reviewers answered since the last look. */

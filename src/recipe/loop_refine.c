@@ -55,7 +55,7 @@ static agon_status refine_message(loop *l, const picked *drafts, size_t i, int f
 }
 
 /* Asks for refinements of the drafts, `samples` each, and verifies them; they are appended to the answers. */
-static agon_status refine_drafts(loop *l, const char *name, const picked *drafts, int form, size_t samples,
+static agon_status refine_drafts(loop *l, const char *name, const char *kind, const picked *drafts, int form, size_t samples,
                                  double temperature) {
     cast *c = l->c;
     ask *asks = memory_new(drafts->n + 1, sizeof *asks);
@@ -68,7 +68,7 @@ static agon_status refine_drafts(loop *l, const char *name, const picked *drafts
         s = refine_message(l, drafts, i, form, &asks[i].prompt);
     }
     const ask_options o = {.version = l->learner,
-                           .kind = "refinement",
+                           .kind = kind,
                            .template_id = learner_refine_template(form != FORM_RETRY),
                            .samples = samples,
                            .max_tokens = (size_t)l->config->learner.max_tokens,
@@ -114,13 +114,14 @@ static agon_status learnability(loop *l, const picked *failed) {
     picked some = {failed->items, failed->n < (size_t)l->config->refine.learnability ? failed->n
                                                                                       : (size_t)l->config->refine.learnability};
     const double *score[4] = {0};
+    const char *kind = l->c->rules >= 1 ? "probe" : "refinement";
     agon_status s = AGON_OK;
     if (some.n < 2)
         return AGON_OK;
     for (int form = 0; form < 4 && !s; form++) {
         size_t from = l->answers.n;
         double *right = arena_take(l->c->memory, some.n, sizeof *right);
-        s = right ? refine_drafts(l, names[form], &some, form, 1, 0)
+        s = right ? refine_drafts(l, names[form], kind, &some, form, 1, 0)
                   : ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for learnability");
         for (size_t i = 0; i < some.n && !s; i++)
             right[i] = l->answers.items[from + i].outcome == OUTCOME_PASS;
@@ -153,7 +154,7 @@ agon_status loop_refine(loop *l) {
     from = l->answers.n;
     failed.n = failed.n < queries ? failed.n : queries;
     if (!s)
-        s = refine_drafts(l, "refine", &failed, form, (size_t)l->config->refine.samples, l->config->learner.temperature);
+        s = refine_drafts(l, "refine", "refinement", &failed, form, (size_t)l->config->refine.samples, l->config->learner.temperature);
     for (size_t i = from; i < l->answers.n && !s; i++)
         n_passed += l->answers.items[i].outcome == OUTCOME_PASS;
     if (!s)

@@ -2,6 +2,7 @@
 #include "recipe/school.h"
 #include "base/ctx.h"
 #include "role/critic.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +83,11 @@ agon_status school_test(cast *c, const char *name, const char *version, const qu
     free(truth);
     free(labels);
     return s;
+}
+
+const char *school_figure(double x, char word[FIGURE_SIZE]) {
+    snprintf(word, FIGURE_SIZE, isnan(x) ? "undefined" : "%.2f", x);
+    return word;
 }
 
 train_plan school_learner_plan(const cast *c, const char *parent) {

@@ -13,6 +13,9 @@ AGON_MUST_CHECK agon_status school_train(cast *c, const char *name, const char *
 /* Judges answers of known outcome with a critic at "NAME/judge" and calibrates it on them at "NAME/calibrate". */
 AGON_MUST_CHECK agon_status school_test(cast *c, const char *name, const char *version, const query_list *queries,
                                         answer_list *answers, const size_t *which, size_t n, trust_table *out);
+/* A figure of that as a word to print: "0.71", or "undefined" where there was too little to tell. Returns `word`. */
+enum { FIGURE_SIZE = 24 };
+const char *school_figure(double x, char word[FIGURE_SIZE]);
 /* The learner's training as the run file has it, going on from `parent`. */
 train_plan school_learner_plan(const cast *c, const char *parent);
 

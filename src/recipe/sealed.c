@@ -156,14 +156,15 @@ static agon_status divide_labels(sealed *x) {
 static agon_status teach_critic(sealed *x, const char *name, int k) {
     cast *c = x->c;
     const picked *taught = &x->taught[k], *others = &x->natural[!k];
+    char area[FIGURE_SIZE];
     agon_status s = school_train(c, name, c->actors.base, &x->queries, &x->answers, taught->items, taught->n, x->critic[k]);
     if (!s)
         s = school_test(c, name, x->critic[k], &x->queries, &x->answers, others->items, others->n, &x->trust[k]);
     if (!s)
         cast_say(c, json_pack("{s{ss so so so}}", "critic", "name", name, "auroc", real_or_null(x->trust[k].auroc), "ece",
                               real_or_null(x->trust[k].ece), "families", trust_json(&x->trust[k])),
-                 "%s taught on %zu labels and planted faults; AUROC %.2f on %zu other easy answers", name, taught->n,
-                 x->trust[k].auroc, x->trust[k].n);
+                 "%s taught on %zu labels and planted faults; AUROC %s on %zu other easy answers", name, taught->n,
+                 school_figure(x->trust[k].auroc, area), x->trust[k].n);
     return s;
 }
 

@@ -1,4 +1,5 @@
-/* Answers of reviewers, from the inbox into the run. The loop never waits: what came since the last look is taken, the rest joins later. */
+/* Answers of reviewers, from the inbox into the run. The loop never waits: what came since the last look is taken, the rest joins later. An item
+ * that was collected and is answered again costs nothing more: the later word stands, and its labels say which they supersede. */
 #include "base/ctx.h"
 #include "step/items.h"
 #include <string.h>
@@ -7,6 +8,11 @@
 static const char *verdict_of(const json_t *answer) {
     const char *v = field_text(answer, "verdict");
     return strcmp(v, "accept") == 0 ? "pass" : strcmp(v, "reject") == 0 ? "fail" : NULL;
+}
+
+/* The labels of an item that was collected before; NULL: it was not. */
+static const json_t *standing_labels(const collected_reviews *c, const json_t *row) {
+    return json_object_get(c->standing, field_text(row, "review"));
 }
 
 static label_record human_label(actors *a, const json_t *row, const char *kind, const char *value, const char *target) {
@@ -24,22 +30,38 @@ static label_record human_label(actors *a, const json_t *row, const char *kind, 
                           .seconds = field_real(row, "seconds")};
 }
 
-static agon_status took(actors *a, json_t *taken, json_t *entry) {
-    return json_array_append_new(taken, entry) ? ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a review") : AGON_OK;
+/* One row of the inbox on its way into `taken`. */
+typedef struct arrival {
+    actors *a;
+    const json_t *row;
+    const char *supersedes; /* the label that this answer's first one replaces; NULL none */
+    json_t *taken;
+} arrival;
+
+/* `entry` taken. */
+static agon_status took(const arrival *r, json_t *entry) {
+    bool bad = json_object_set(entry, "review", json_object_get(r->row, "review")) != 0;
+    return json_array_append_new(r->taken, entry) || bad ? ctx_fail(r->a->ctx, AGON_ENOMEM, "no memory for a review") : AGON_OK;
 }
 
-/* A verdict on `target`; from: the label it follows from, "" none. *label: the new one. */
-static agon_status add_verdict(actors *a, const json_t *row, const char *target, const char *verdict, const char *from,
-                               store_id *label, json_t *taken) {
-    label_record l = human_label(a, row, "point", verdict, target);
-    l.derived_from = *from ? from : NULL;
-    agon_status s = store_add_label(a->store, &l, label);
-    return s ? s : took(a, taken, json_pack("{ss ss ss}", "response", target, "verdict", verdict, "label", label->text));
+/* from: the label it follows from, "" none. */
+static agon_status add_label(const arrival *r, label_record *l, const char *from, store_id *label) {
+    l->derived_from = *from ? from : NULL;
+    l->supersedes = *from ? NULL : r->supersedes;
+    return store_add_label(r->a->store, l, label);
+}
+
+/* A verdict on `target`. *label: the new one. */
+static agon_status add_verdict(const arrival *r, const char *target, const char *verdict, const char *from, store_id *label) {
+    label_record l = human_label(r->a, r->row, "point", verdict, target);
+    agon_status s = add_label(r, &l, from, label);
+    return s ? s : took(r, json_pack("{ss ss ss}", "response", target, "verdict", verdict, "label", label->text));
 }
 
 /* A written answer: its text record and a demonstration label. mends: the response it corrects, "" none. */
-static agon_status add_written(actors *a, const json_t *row, const char *text, const char *mends, const char *from,
-                               json_t *taken) {
+static agon_status add_written(const arrival *r, const char *text, const char *mends, const char *from) {
+    actors *a = r->a;
+    const json_t *row = r->row;
     char slot[32];
     store_id id, label = {""};
     snprintf(slot, sizeof slot, "review %lld", (long long)field_int(row, "number"));
@@ -53,25 +75,27 @@ static agon_status add_written(actors *a, const json_t *row, const char *text, c
     agon_status s = store_add_text(a->store, &t, &id);
     label_record l = human_label(a, row, "demonstration", "pass", field_text(row, "query"));
     l.other = id.text;
-    l.derived_from = *from ? from : NULL;
     if (!s)
-        s = store_add_label(a->store, &l, &label);
-    return s ? s : took(a, taken, json_pack("{ss ss ss ss ss*}", "query", field_text(row, "query"), "text", text, "id", id.text,
-                                            "label", label.text, "mends", *mends ? mends : NULL));
+        s = add_label(r, &l, from, &label);
+    return s ? s : took(r, json_pack("{ss ss ss ss ss*}", "query", field_text(row, "query"), "text", text, "id", id.text,
+                                     "label", label.text, "mends", *mends ? mends : NULL));
 }
 
 /* A or B of a pair; the label's target is what was preferred, `other` what was not. */
-static agon_status add_preference(actors *a, const json_t *row, bool first, json_t *taken) {
+static agon_status add_preference(const arrival *r, bool first) {
+    const json_t *row = r->row;
     const char *chosen = field_text(row, first ? "response" : "other"), *rejected = field_text(row, first ? "other" : "response");
     store_id label;
-    label_record l = human_label(a, row, "pair", "preferred", chosen);
+    label_record l = human_label(r->a, row, "pair", "preferred", chosen);
     l.other = rejected;
-    agon_status s = store_add_label(a->store, &l, &label);
-    return s ? s : took(a, taken, json_pack("{ss ss ss}", "chosen", chosen, "rejected", rejected, "label", label.text));
+    agon_status s = add_label(r, &l, "", &label);
+    return s ? s : took(r, json_pack("{ss ss ss}", "chosen", chosen, "rejected", rejected, "label", label.text));
 }
 
-/* One answered question is one label; what else is recorded for it is derived from the first. */
-static agon_status take_row(actors *a, const json_t *row, json_t *taken, size_t *n_labels) {
+/* One answered question is one label; what else is recorded for it is derived from the first, and what is answered again is paid for. */
+static agon_status take_row(actors *a, const collected_reviews *c, const json_t *row, json_t *taken, size_t *n_labels) {
+    const json_t *earlier = standing_labels(c, row);
+    const arrival r = {a, row, json_string_value(json_array_get(earlier, 0)), taken};
     const json_t *answer = json_object_get(row, "answer");
     const char *word = field_text(answer, "verdict"), *verdict = verdict_of(answer), *text = field_text(answer, "text");
     const char *response = field_text(row, "response"), *other = field_text(row, "other");
@@ -80,14 +104,16 @@ static agon_status take_row(actors *a, const json_t *row, json_t *taken, size_t 
     agon_status s = AGON_OK;
     size_t before = json_array_size(taken);
     if (preferred)
-        s = add_preference(a, row, strcmp(word, "A") == 0, taken);
+        s = add_preference(&r, strcmp(word, "A") == 0);
     else if (verdict && *response)
-        s = add_verdict(a, row, response, verdict, "", &label, taken);
+        s = add_verdict(&r, response, verdict, "", &label);
     if (!s && pair && *label.text) /* neither */
-        s = add_verdict(a, row, other, verdict, label.text, &further, taken);
+        s = add_verdict(&r, other, verdict, label.text, &further);
     if (!s && *text)
-        s = add_written(a, row, text, *label.text ? response : "", label.text, taken);
-    if (!s && json_array_size(taken) > before) {
+        s = add_written(&r, text, *label.text ? response : "", label.text);
+    if (!s && json_array_size(earlier) > 0 && strcmp(word, "skip") != 0)
+        s = took(&r, json_pack("{so}", "withdrawn", json_deep_copy(earlier)));
+    if (!s && !earlier && json_array_size(taken) > before) {
         ++*n_labels;
         s = store_settle(a->store, run_id(a->run), "labels.human", 1);
     }
@@ -105,20 +131,20 @@ static bool answered_again(const json_t *rows, size_t i) {
 
 typedef struct inbox {
     actors *a;
-    int64_t last;
+    const collected_reviews *collected;
 } inbox;
 
 static agon_status read_inbox(void *arg, json_t **result) {
     const inbox *in = arg;
     actors *a = in->a;
     json_t *rows = NULL, *row, *taken = json_array();
-    int64_t last = in->last;
+    int64_t last = in->collected->last;
     size_t i, n_labels = 0;
     agon_status s = taken ? store_inbox_read(a->store, run_id(a->run), last, &rows)
                           : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for reviews");
     json_array_foreach(rows, i, row) {
         if (!s && !answered_again(rows, i))
-            s = take_row(a, row, taken, &n_labels);
+            s = take_row(a, in->collected, row, taken, &n_labels);
         last = field_int(row, "number");
     }
     *result = s ? NULL : json_pack("{sI sI sO}", "labels", (json_int_t)n_labels, "last", (json_int_t)last, "taken", taken);
@@ -146,6 +172,8 @@ static void apply_verdict(answer_list *answers, const json_t *taken) {
         answer *x = &answers->items[i];
         if (strcmp(x->id, field_text(taken, "response")) != 0)
             continue;
+        if (x->source && strcmp(x->source, "human") != 0)
+            x->automatic = x->outcome;
         x->outcome = strcmp(field_text(taken, "verdict"), "pass") == 0 ? OUTCOME_PASS : OUTCOME_FAIL;
         x->source = "human";
         snprintf(x->label, sizeof x->label, "%s", field_text(taken, "label"));
@@ -184,16 +212,75 @@ static agon_status apply_written(actors *a, const query_list *queries, answer_li
     return AGON_OK;
 }
 
+/* A label that stands no more. A demonstration stays in the list, as somebody's text that nobody vouches for. */
+static void withdraw(answer_list *answers, preference_list *preferences, const char *label) {
+    for (size_t i = 0; i < preferences->n; i++)
+        if (strcmp(preferences->items[i].label, label) == 0)
+            preferences->items[i].superseded = true;
+    for (size_t i = 0; i < answers->n; i++) {
+        answer *x = &answers->items[i];
+        if (strcmp(x->label, label) != 0)
+            continue;
+        x->outcome = OUTCOME_UNKNOWN;
+        if (strcmp(x->kind, "demonstration") == 0)
+            continue;
+        x->source = NULL;
+        *x->label = 0;
+    }
+}
+
+static agon_status apply_withdrawn(actors *a, answer_list *answers, preference_list *preferences, const json_t *taken, collected_reviews *c) {
+    const json_t *labels = json_object_get(taken, "withdrawn");
+    json_t *standing = json_object_get(c->standing, field_text(taken, "review"));
+    agon_status s = AGON_OK;
+    for (size_t n = json_array_size(labels); json_array_size(standing) > n && n > 0; n--) /* where others came: those are behind them */
+        json_array_remove(standing, 0);
+    for (size_t i = 0; i < json_array_size(labels) && !s; i++) {
+        const char *label = json_string_value(json_array_get(labels, i));
+        if (json_object_set_new(c->withdrawn, label ? label : "", json_true()) != 0)
+            s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a review");
+        else if (label && *label)
+            withdraw(answers, preferences, label);
+    }
+    return s;
+}
+
+/* Keeps which labels an item's answer left. Runs begun with an older agon did not record the item. */
+static agon_status remember(actors *a, collected_reviews *c, const json_t *taken) {
+    const char *review = field_text(taken, "review");
+    json_t *labels = json_object_get(c->standing, review), *label = json_object_get(taken, "label");
+    if (!*review || !label)
+        return AGON_OK;
+    bool bad = !labels && json_object_set_new(c->standing, review, labels = json_array()) != 0;
+    return bad || json_array_append(labels, label) != 0 ? ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a review") : AGON_OK;
+}
+
+void collected_reviews_free(collected_reviews *c) {
+    json_decref(c->standing);
+    json_decref(c->withdrawn);
+    *c = (collected_reviews){0};
+}
+
 agon_status collect_reviews(actors *a, const char *path, const query_list *queries, answer_list *answers,
-                            preference_list *preferences, int64_t *last, size_t *n_labels) {
-    json_t *input = json_pack("{sI}", "after", (json_int_t)*last), *result = NULL, *item;
+                            preference_list *preferences, collected_reviews *c, size_t *n_labels) {
+    json_t *input = json_pack("{sI}", "after", (json_int_t)c->last), *result = NULL, *item;
     const step_key key = {.path = path, .kind = "collect_reviews"};
-    inbox in = {a, *last};
+    inbox in = {a, c};
     size_t i;
-    agon_status s = step_once(a->run, &key, input, read_inbox, &in, &result);
+    if (!c->standing)
+        c->standing = json_object();
+    if (!c->withdrawn)
+        c->withdrawn = json_object();
+    agon_status s = c->standing && c->withdrawn ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for reviews");
+    if (!s)
+        s = step_once(a->run, &key, input, read_inbox, &in, &result);
     json_t *taken = json_object_get(result, "taken");
     json_array_foreach(taken, i, item) {
-        if (!s && json_object_get(item, "text"))
+        if (!s)
+            s = remember(a, c, item);
+        if (!s && json_object_get(item, "withdrawn"))
+            s = apply_withdrawn(a, answers, preferences, item, c);
+        else if (!s && json_object_get(item, "text"))
             s = apply_written(a, queries, answers, item);
         else if (!s && json_object_get(item, "chosen"))
             s = apply_preference(a, answers, item, preferences);
@@ -201,7 +288,7 @@ agon_status collect_reviews(actors *a, const char *path, const query_list *queri
             apply_verdict(answers, item);
     }
     if (!s) {
-        *last = field_int(result, "last");
+        c->last = field_int(result, "last");
         *n_labels = (size_t)field_int(result, "labels");
     }
     json_decref(result);

@@ -27,7 +27,7 @@ query *query_list_add(query_list *l) {
 answer *answer_list_add(answer_list *l) {
     if (!grow((void **)&l->items, &l->capacity, l->n, sizeof *l->items))
         return NULL;
-    l->items[l->n] = (answer){.draft = SIZE_MAX, .outcome = OUTCOME_UNKNOWN, .log_prob = NAN, .p_raw = NAN, .p = NAN};
+    l->items[l->n] = (answer){.draft = SIZE_MAX, .outcome = OUTCOME_UNKNOWN, .automatic = OUTCOME_UNKNOWN, .log_prob = NAN, .p_raw = NAN, .p = NAN};
     return &l->items[l->n++];
 }
 
@@ -53,6 +53,10 @@ void query_list_free(query_list *l) {
 void answer_list_free(answer_list *l) {
     free(l->items);
     *l = (answer_list){0};
+}
+
+bool answer_measures(const answer *x) {
+    return strcmp(x->kind, "evaluation") == 0 || strcmp(x->kind, "probe") == 0;
 }
 
 json_t *answer_ids(const answer_list *l, const size_t *which, size_t n) {

@@ -14,6 +14,7 @@ typedef struct query {
     size_t cell;            /* index of the cell; SIZE_MAX: the user's own */
     int difficulty;
     bool hard, varied;      /* varied: worded by a language model */
+    bool asked;             /* a reviewer was asked to answer it */
     task_perturbation perturbation;
 } query;
 
@@ -21,7 +22,7 @@ typedef struct answer {
     char id[STORE_ID_SIZE];
     size_t query;     /* in the query list */
     size_t draft;     /* the answer it refines or a reviewer mended, in the answer list; SIZE_MAX none */
-    const char *kind; /* response, refinement, demonstration, evaluation; static */
+    const char *kind; /* response, refinement, demonstration, tampered, evaluation, probe; static */
     const char *text;
     int64_t n_tokens;
     double log_prob; /* NAN: not known */
@@ -29,6 +30,7 @@ typedef struct answer {
     /* What is believed of it, and who says so. */
     task_outcome outcome;
     const char *source; /* verifier, critic, simulated, human; static; NULL: nobody yet */
+    task_outcome automatic; /* what was believed before a reviewer judged it; OUTCOME_UNKNOWN: nothing */
     char label[STORE_ID_SIZE], verification[STORE_ID_SIZE];
     const char *evidence, *masked;
     size_t span_start, span_end; /* bytes of the text that the evidence is about; equal: none */
@@ -52,6 +54,7 @@ typedef struct answer_list {
 typedef struct preference {
     size_t chosen, rejected; /* in the answer list */
     char label[STORE_ID_SIZE];
+    bool superseded; /* the reviewers' later word is another */
 } preference;
 
 typedef struct preference_list {
@@ -62,6 +65,8 @@ typedef struct preference_list {
 void query_list_free(query_list *l);
 void answer_list_free(answer_list *l);
 void preference_list_free(preference_list *l);
+/* Was it made to measure something (evaluation, probe)? Then nobody learns from it. */
+bool answer_measures(const answer *x);
 /* A zeroed item at the end, borrowed until the next add; NULL on memory. */
 query *query_list_add(query_list *l);
 answer *answer_list_add(answer_list *l);
@@ -164,11 +169,19 @@ AGON_MUST_CHECK agon_status ask_preferences(actors *a, const char *path, const q
 AGON_MUST_CHECK agon_status tamper_answers(actors *a, const char *path, const query_list *queries, answer_list *answers,
                                            const size_t *which, size_t n);
 
-/* Reads the inbox after *last at `path` (a step: a replay sees what was read then). Verdicts become labels "human" and set outcome and source of
- * the answers they are about; a chosen answer of a pair becomes a preference, with "neither" both fail; written answers become demonstrations
- * appended to the answers. *last moves on. *n_labels: questions answered, one label each whatever follows from it (further records are derived from
- * the first). */
+/* What was collected so far: zeroed at first, rebuilt by a replay. */
+typedef struct collected_reviews {
+    int64_t last;      /* number of the last answer read */
+    json_t *standing;  /* review item -> the labels of its answer */
+    json_t *withdrawn; /* as keys: labels that stand no more, since the item was answered again */
+} collected_reviews;
+void collected_reviews_free(collected_reviews *c);
+/* Reads the inbox from where *collected ends, at `path` (a step: a replay sees what was read then). Verdicts become labels "human" and set outcome and
+ * source of the answers they are about; a chosen answer of a pair becomes a preference, with "neither" both fail; written answers become demonstrations
+ * appended to the answers. An item that is answered again is no new label: its labels supersede the earlier ones, whose verdicts and demonstrations
+ * are unknown again and whose preferences are marked. *n_labels: items answered for the first time, one label each whatever follows from it (further
+ * records are derived from the first). */
 AGON_MUST_CHECK agon_status collect_reviews(actors *a, const char *path, const query_list *queries, answer_list *answers,
-                                            preference_list *preferences, int64_t *last, size_t *n_labels);
+                                            preference_list *preferences, collected_reviews *collected, size_t *n_labels);
 
 #endif

@@ -102,7 +102,7 @@ agon_status monitor_critic(actors *a, const char *path, trust_table *t, const qu
     json_array_foreach(result, i, row) {
         for (size_t k = 0; k < t->n_families; k++)
             if (strcmp(t->families[k].family, field_text(row, "family")) == 0)
-                t->families[k].suspended = field_true(row, "suspended");
+                t->families[k].suspended = t->families[k].suspended || field_true(row, "suspended"); /* only a calibration lifts it */
     }
     json_decref(input);
     free(p);

@@ -183,6 +183,7 @@ static void choose__only_what_passed__and_no_evaluation(void **state) {
     add(b, 2, "evaluation", OUTCOME_PASS, "c");
     add(b, 3, "demonstration", OUTCOME_FAIL, "d");
     add(b, 4, "refinement", OUTCOME_PASS, "e");
+    add(b, 5, "probe", OUTCOME_PASS, "f");
     choose(b);
     assert_int_equal(b->out.n, 1);
     assert_string_equal(b->out.items[0].chosen, "e");
@@ -302,6 +303,9 @@ static void choose__pairs__are_a_pass_and_a_failure_of_one_query(void **state) {
     add(b, 2, "response", OUTCOME_PASS, "also right 2");
     add(b, 3, "evaluation", OUTCOME_FAIL, "wrong 3");
     add(b, 3, "response", OUTCOME_PASS, "right 3");
+    add(b, 3, "probe", OUTCOME_FAIL, "also wrong 3");
+    add(b, 4, "response", OUTCOME_FAIL, "wrong 4");
+    add(b, 4, "probe", OUTCOME_PASS, "right 4");
     choose_of_pairs(b);
     assert_int_equal(b->out.n, 1);
     assert_string_equal(b->out.items[0].chosen, "right 2");
@@ -356,7 +360,9 @@ static void choose__pairs__hold_what_reviewers_preferred(void **state) {
     add(b, 1, "demonstration", OUTCOME_PASS, "mended")->draft = 2;
     preference *p = preference_list_add(&b->preferences);
     assert_non_null(p);
-    *p = (preference){1, 0, "chosen by ada"};
+    *p = (preference){0, 1, "first thought", true};
+    assert_non_null(p = preference_list_add(&b->preferences));
+    *p = (preference){1, 0, "chosen by ada", false};
     choose_of_pairs(b);
     assert_int_equal(b->out.n, 2);
     assert_string_equal(b->out.items[0].origin, "real");

@@ -235,6 +235,8 @@ static void loop__programs_as_learner_and_critic__run_to_the_end(void **state) {
     assert_ok(x->ctx, run_recipe(x, yaml, &summary));
     assert_string_equal(text_of(summary, "state"), "done");
     assert_true(stand_count(x, "SELECT count(*) FROM text WHERE kind = 'response' AND body = 'The answer is 7.'") >= 4);
+    /* What measures how much critiques help is called so. */
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM text WHERE kind = 'probe'"), 4 * 2);
     /* The program is examined as a critic, and nothing is trained in its place that nobody would ever ask. */
     assert_true(stand_count(x, "SELECT count(*) FROM calibration") > 0);
     assert_int_equal(stand_count(x, "SELECT count(*) FROM model_version WHERE role <> 'base'"), 0);
@@ -242,6 +244,169 @@ static void loop__programs_as_learner_and_critic__run_to_the_end(void **state) {
     assert_string_equal(report.problem, "");
     json_decref(summary);
     stand_free(x);
+}
+
+static const char *numbers_file(stand *x, size_t n) {
+    char text[8192];
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used,
+                                 i % 2 ? "{\"query\": \"How much is %zu and %zu?\", \"answer\": %zu}\n"
+                                       : "{\"query\": \"What do you think of the numbers %zu and %zu?\"}\n",
+                                 i, i + 1, 2 * i + 1);
+    assert_true(used < sizeof text);
+    return write_file(x, "own.jsonl", text);
+}
+
+/* A question that nobody has answered yet is open, not asked again. */
+static void loop__open_demonstrations__are_asked_once(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL;
+    const char *file = numbers_file(x, 20), *script = write_file(x, "script.json", "{\"default\": \"The answer is 7.\"}");
+    const char *yaml = arena_printf(x->memory,
+                                    "name: own\niterations: 2\ntasks: {file: %s}\nlearner: {backend: scripted, script: %s, samples: 1}\n"
+                                    "critic: {examples: 0}\nhuman: {backend: queue, labels: 20, audits: 0, demonstrations: 4}\n%s",
+                                    file, script, strchr(small, '\n') + 1);
+    assert_ok(x->ctx, run_recipe(x, yaml, &summary));
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM review_item WHERE kind = 'demonstration'"), 8);
+    assert_int_equal(stand_count(x, "SELECT count(DISTINCT query) FROM review_item WHERE kind = 'demonstration'"), 8);
+    json_decref(summary);
+    stand_free(x);
+}
+
+/* What a person wrote is real data in every later iteration, until they write something else. */
+static void loop__a_corrected_demonstration__is_trained_on_no_more(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL, *items = NULL, *item, *first = json_pack("{ss ss}", "verdict", "accept", "text", "first thought"),
+           *second = json_pack("{ss ss}", "verdict", "accept", "text", "second thought");
+    size_t i;
+    const char *file = numbers_file(x, 20);
+    const char *yaml = "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"
+                       "human: {backend: queue, labels: 20, audits: 0, demonstrations: 4}\n%s";
+    const char *rest = strchr(small, '\n') + 1;
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, 1, file, rest), &summary));
+    json_decref(summary);
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT id FROM review_item WHERE kind = 'demonstration'", NULL, &items));
+    assert_int_equal(json_array_size(items), 4);
+    json_array_foreach(items, i, item)
+        assert_ok(x->ctx, store_inbox_add(x->store, field_text(item, "id"), "reviewer-1", 3, first));
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, 2, file, rest), &summary));
+    json_decref(summary);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM example WHERE iteration = 2 AND fields LIKE '%first thought%'"), 4);
+    assert_ok(x->ctx, store_inbox_add(x->store, field_text(json_array_get(items, 0), "id"), "reviewer-2", 3, second));
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, 3, file, rest), &summary));
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM example WHERE iteration = 3 AND fields LIKE '%first thought%'"), 3);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM example WHERE iteration = 3 AND fields LIKE '%second thought%'"), 1);
+    assert_int_equal(field_int(json_object_get(summary, "labels"), "human"), 4);
+    assert_int_equal(field_int(json_object_get(summary, "budget"), "used"), 4);
+    json_decref(first);
+    json_decref(second);
+    json_decref(items);
+    json_decref(summary);
+    stand_free(x);
+}
+
+/* The monitor examines the critic on what it did not learn from, also where a reviewer's word stands in place of the verifier's. */
+static void loop__audited_answers__that_taught_do_not_examine(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL, *items = NULL, *item, *accept = json_pack("{ss}", "verdict", "accept");
+    size_t i;
+    const char *file = numbers_file(x, 40), *script = write_file(x, "script.json", "{\"default\": \"The answer is 7.\"}");
+    const char *yaml = "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {backend: scripted, script: %s, samples: 1}\n"
+                       "critic: {examples: 64, epochs: 1}\nhuman: {backend: queue, labels: 200, audits: 60, demonstrations: 0}\n%s";
+    const char *rest = strchr(small, '\n') + 1;
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, 1, file, script, rest), &summary));
+    json_decref(summary);
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT id FROM review_item WHERE kind = 'audit'", NULL, &items));
+    assert_true(json_array_size(items) >= 10);
+    json_array_foreach(items, i, item)
+        assert_ok(x->ctx, store_inbox_add(x->store, field_text(item, "id"), "reviewer-1", 3, accept));
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, 3, file, script, rest), &summary));
+    assert_int_equal(field_int(json_object_get(summary, "labels"), "human"), json_array_size(items));
+    assert_true(stand_count(x, "SELECT count(*) FROM step_item WHERE path = 'iteration/3/monitor/judge'") > 0);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM step_item s JOIN example_text k ON k.text = json_extract(s.input, '$.id') JOIN example e"
+                                    " ON e.id = k.example WHERE s.path = 'iteration/3/monitor/judge' AND e.objective = 'critique'"), 0);
+    json_decref(accept);
+    json_decref(items);
+    json_decref(summary);
+    stand_free(x);
+}
+
+/* ---- several runs in one workspace ------------------------------------------------------------------------------------ */
+
+static void check_run(stand *x, const char *name) {
+    journal_report report;
+    json_t *status = NULL, *again = NULL;
+    assert_ok(x->ctx, journal_verify(x->ctx, x->store, &report));
+    assert_string_equal(report.problem, "");
+    assert_ok(x->ctx, store_status(x->store, name, &status));
+    const json_t *versions = json_object_get(status, "versions");
+    assert_int_equal(json_array_size(versions), 2);
+    assert_string_equal(field_text(json_array_get(versions, 0), "status"), "base");
+    assert_string_equal(field_text(json_array_get(versions, 1), "role"), "learner");
+    assert_ok(x->ctx, recipe_reexecute(x->ctx, x->store, name, 4, 1, &again));
+    json_decref(again);
+    json_decref(status);
+}
+
+/* Both have the base, and the same rows and seed make the same adapter: each run lists what is recorded. */
+static void runs__of_one_workspace__share_their_versions(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    const char *rows = write_file(x, "rows.jsonl", "{\"prompt\": \"say 1\", \"completion\": \"one\"}\n{\"prompt\": \"say 2\", \"completion\": \"two\"}\n");
+    static const char *const names[] = {"first", "second"};
+    for (int k = 0; k < 2; k++) {
+        json_t *summary = NULL;
+        assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, "name: %s\nrecipe: train\ntrain: {data: %s, rank: 2, batch: 2}\n"
+                                                                "evaluate: {general: 0, documents: 0, gsm8k: 0}\n", names[k], rows), &summary));
+        check_run(x, names[k]);
+        json_decref(summary);
+    }
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM model_version"), 2);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM model_version WHERE role = 'base' AND run IS NULL AND path IS NULL"), 1);
+    check_run(x, "first");
+    stand_free(x);
+}
+
+/* An older agon recorded a base with the first run's name, and a second run listed what it would have written: both stay readable. */
+typedef struct old_base {
+    stand *x;
+    version_record versions[2];
+    size_t n;
+} old_base;
+
+static agon_status write_old_base(void *arg, json_t **result) {
+    const old_base *o = arg;
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < o->n && !s; i++)
+        s = store_add_version(o->x->store, &o->versions[i]);
+    *result = json_null();
+    return s;
+}
+
+static void runs__of_an_older_workspace__go_on(void **state) {
+    (void)state;
+    static const char id[] = "00000000000000000000000000000000000000000000000000000000000000aa";
+    for (size_t n = 1; n <= 2; n++) {
+        stand *x = stand_new(NULL);
+        journal_report report;
+        json_t *input = json_null(), *result = NULL;
+        old_base o = {x, {{.run = n == 1 ? run_id(x->run) : NULL, .id = id, .role = "base", .path = "a.gguf", .numerics = "portable"},
+                          {.run = run_id(x->run), .id = id, .role = "base", .path = "a.gguf", .numerics = "portable"}}, n};
+        const step_key first = {.path = "old"}, second = {.path = "new"};
+        assert_ok(x->ctx, step_once(x->run, &first, input, write_old_base, &o, &result)); /* n 2: before the row is there, as it was written then */
+        json_decref(result);
+        o.versions[0] = (version_record){.id = id, .role = "base"};
+        o.n = 1;
+        assert_ok(x->ctx, step_once(x->run, &second, input, write_old_base, &o, &result));
+        json_decref(result);
+        assert_ok(x->ctx, journal_verify(x->ctx, x->store, &report));
+        assert_string_equal(report.problem, "");
+        stand_free(x);
+    }
 }
 
 /* The learner's version in a run whose learner trains on rows with the small losses only; new. */
@@ -282,6 +447,11 @@ int main(void) {
         cmocka_unit_test(loop__two_unverifiable_answers__become_a_preference),
         cmocka_unit_test(loop__program_as_verifier__labels_own_queries),
         cmocka_unit_test(loop__programs_as_learner_and_critic__run_to_the_end),
+        cmocka_unit_test(loop__open_demonstrations__are_asked_once),
+        cmocka_unit_test(loop__a_corrected_demonstration__is_trained_on_no_more),
+        cmocka_unit_test(loop__audited_answers__that_taught_do_not_examine),
+        cmocka_unit_test(runs__of_one_workspace__share_their_versions),
+        cmocka_unit_test(runs__of_an_older_workspace__go_on),
         cmocka_unit_test(loop__small_loss__leaves_rows_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

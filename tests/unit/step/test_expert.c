@@ -137,7 +137,7 @@ static const char *review_id(const json_t *rows, size_t i) {
 static void ask_and_collect(stand *x, bool answering) {
     static const size_t queries[] = {0, 1, 2, 3}, two[] = {2, 3};
     static const char *const texts[] = {"one", "two", "three", "four"};
-    int64_t last = 0;
+    collected_reviews collected = {0};
     size_t n_labels = 0;
     preference_list preferences = {0};
     stand_draw(x, "q", "arithmetic", "two_digit_sum", 4);
@@ -156,7 +156,7 @@ static void ask_and_collect(stand *x, bool answering) {
         json_decref(verdicts);
         json_decref(written);
     }
-    assert_ok(x->ctx, collect_reviews(&x->actors, "collect/1", &x->queries, &x->answers, &preferences, &last, &n_labels));
+    assert_ok(x->ctx, collect_reviews(&x->actors, "collect/1", &x->queries, &x->answers, &preferences, &collected, &n_labels));
     assert_int_equal(n_labels, 3);
     assert_int_equal(x->answers.n, 5);
     assert_int_equal(x->answers.items[0].outcome, OUTCOME_PASS);
@@ -176,10 +176,11 @@ static void ask_and_collect(stand *x, bool answering) {
         reply(x, review_id(verdicts, 3), "{\"verdict\": \"accept\"}");
         json_decref(verdicts);
     }
-    assert_ok(x->ctx, collect_reviews(&x->actors, "collect/2", &x->queries, &x->answers, &preferences, &last, &n_labels));
+    assert_ok(x->ctx, collect_reviews(&x->actors, "collect/2", &x->queries, &x->answers, &preferences, &collected, &n_labels));
     assert_int_equal(n_labels, 1);
     assert_int_equal(x->answers.n, 5);
     assert_int_equal(x->answers.items[3].outcome, OUTCOME_PASS);
+    collected_reviews_free(&collected);
 }
 
 static void check_labels(stand *x) {

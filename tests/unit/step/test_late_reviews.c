@@ -20,10 +20,10 @@ static void say(stand *x, const json_t *ids, size_t item, const char *verdict, c
     json_decref(answer);
 }
 
-static size_t collected(stand *x, const char *path, int64_t *last) {
+static size_t collected(stand *x, const char *path, collected_reviews *c) {
     size_t n = 0;
     preference_list preferences = {0};
-    assert_ok(x->ctx, collect_reviews(&x->actors, path, &x->queries, &x->answers, &preferences, last, &n));
+    assert_ok(x->ctx, collect_reviews(&x->actors, path, &x->queries, &x->answers, &preferences, c, &n));
     assert_int_equal(preferences.n, 0);
     preference_list_free(&preferences);
     return n;
@@ -41,18 +41,20 @@ static void the_last_word_stands(void **state) {
     (void)state;
     json_t *ids = NULL;
     stand *x = asked(&ids);
-    int64_t last = 0, labels = 0;
+    collected_reviews c = {0};
+    int64_t labels = 0;
     say(x, ids, 0, "reject", NULL);
     say(x, ids, 1, "reject", NULL);
     say(x, ids, 0, "accept", NULL); /* thought better of it */
-    assert_int_equal(collected(x, "collect/1", &last), 2);
+    assert_int_equal(collected(x, "collect/1", &c), 2);
     assert_int_equal(x->answers.items[0].outcome, OUTCOME_PASS);
     assert_int_equal(x->answers.items[1].outcome, OUTCOME_FAIL);
     assert_string_equal(x->answers.items[0].source, "human");
     assert_ok(x->ctx, store_query_int(x->store, "SELECT count(*) FROM label WHERE source = 'human'", NULL, &labels));
     assert_int_equal(labels, 2);
-    assert_int_equal(collected(x, "collect/2", &last), 0); /* nothing new since */
+    assert_int_equal(collected(x, "collect/2", &c), 0); /* nothing new since */
     json_decref(ids);
+    collected_reviews_free(&c);
     stand_free(x);
 }
 
@@ -60,9 +62,9 @@ static void a_mended_answer_knows_its_draft(void **state) {
     (void)state;
     json_t *ids = NULL;
     stand *x = asked(&ids);
-    int64_t last = 0;
+    collected_reviews c = {0};
     say(x, ids, 1, "reject", "42");
-    assert_int_equal(collected(x, "collect", &last), 1);
+    assert_int_equal(collected(x, "collect", &c), 1);
     assert_int_equal(x->answers.n, 3);
     const answer *y = &x->answers.items[2];
     assert_string_equal(y->kind, "demonstration");
@@ -72,6 +74,7 @@ static void a_mended_answer_knows_its_draft(void **state) {
     assert_int_equal(human_labels(x), 1); /* verdict and text: one answer of one person */
     assert_int_equal(stand_count(x, "SELECT count(*) FROM label WHERE source = 'human'"), 2);
     json_decref(ids);
+    collected_reviews_free(&c);
     stand_free(x);
 }
 
@@ -96,14 +99,14 @@ static void the_better_of_two_is_a_preference(void **state) {
     json_t *ids = NULL, *rows = NULL;
     preference_list p = {0};
     stand *x = paired(&ids);
-    int64_t last = 0;
+    collected_reviews c = {0};
     size_t n = 0;
     say(x, ids, 0, "B", NULL);
     say(x, ids, 1, "A", NULL);
     for (int again = 0; again < 2; again++) { /* a replay comes to the same */
-        last = 0;
+        collected_reviews_free(&c);
         p.n = 0;
-        assert_ok(x->ctx, collect_reviews(&x->actors, "collect", &x->queries, &x->answers, &p, &last, &n));
+        assert_ok(x->ctx, collect_reviews(&x->actors, "collect", &x->queries, &x->answers, &p, &c, &n));
         assert_int_equal(n, 2);
         assert_int_equal(p.n, 2);
         assert_true(p.items[0].chosen == 1 && p.items[0].rejected == 0 && p.items[1].chosen == 1 && p.items[1].rejected == 2);
@@ -119,6 +122,7 @@ static void the_better_of_two_is_a_preference(void **state) {
     preference_list_free(&p);
     json_decref(rows);
     json_decref(ids);
+    collected_reviews_free(&c);
     stand_free(x);
 }
 
@@ -126,14 +130,100 @@ static void neither_of_two_fails_both_at_the_price_of_one(void **state) {
     (void)state;
     json_t *ids = NULL;
     stand *x = paired(&ids);
-    int64_t last = 0;
+    collected_reviews c = {0};
     say(x, ids, 0, "reject", NULL);
     say(x, ids, 1, "skip", NULL);
-    assert_int_equal(collected(x, "collect", &last), 1);
+    assert_int_equal(collected(x, "collect", &c), 1);
     assert_int_equal(x->answers.items[0].outcome, OUTCOME_FAIL);
     assert_int_equal(x->answers.items[1].outcome, OUTCOME_FAIL);
     assert_int_equal(x->answers.items[2].outcome, OUTCOME_UNKNOWN);
     assert_int_equal(human_labels(x), 1);
+    json_decref(ids);
+    collected_reviews_free(&c);
+    stand_free(x);
+}
+
+/* The label that corrects another says so, and only the first is counted. */
+static void check_superseded(stand *x, int64_t n) {
+    int64_t counted = 0;
+    assert_ok(x->ctx, store_counter(x->store, run_id(x->run), "labels.human", &counted));
+    assert_int_equal(counted, 1);
+    assert_int_equal(human_labels(x), 1);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM label l JOIN label e ON e.id = l.supersedes WHERE e.source = 'human'"), n);
+}
+
+static void a_corrected_verdict_is_no_new_label(void **state) {
+    (void)state;
+    json_t *ids = NULL;
+    stand *x = asked(&ids);
+    collected_reviews c = {0};
+    say(x, ids, 0, "reject", NULL);
+    assert_int_equal(collected(x, "collect/1", &c), 1);
+    say(x, ids, 0, "accept", NULL);
+    assert_int_equal(collected(x, "collect/2", &c), 0);
+    assert_int_equal(x->answers.items[0].outcome, OUTCOME_PASS);
+    say(x, ids, 0, "skip", NULL); /* says nothing against it */
+    assert_int_equal(collected(x, "collect/3", &c), 0);
+    assert_int_equal(x->answers.items[0].outcome, OUTCOME_PASS);
+    say(x, ids, 0, "reject", NULL);
+    assert_int_equal(collected(x, "collect/4", &c), 0);
+    assert_int_equal(x->answers.items[0].outcome, OUTCOME_FAIL);
+    check_superseded(x, 2);
+    assert_int_equal(json_object_size(c.withdrawn), 2);
+    json_decref(ids);
+    collected_reviews_free(&c);
+    stand_free(x);
+}
+
+static void a_corrected_text_replaces_the_first(void **state) {
+    (void)state;
+    json_t *ids = NULL;
+    stand *x = asked(&ids);
+    collected_reviews c = {0};
+    say(x, ids, 1, "reject", "42");
+    assert_int_equal(collected(x, "collect/1", &c), 1);
+    say(x, ids, 1, "reject", "43");
+    assert_int_equal(collected(x, "collect/2", &c), 0);
+    assert_int_equal(x->answers.n, 4);
+    assert_int_equal(x->answers.items[2].outcome, OUTCOME_UNKNOWN); /* "42": nobody vouches for it any more */
+    assert_int_equal(x->answers.items[3].outcome, OUTCOME_PASS);
+    assert_string_equal(x->answers.items[3].text, "43");
+    assert_int_equal(x->answers.items[1].outcome, OUTCOME_FAIL);
+    assert_non_null(json_object_get(c.withdrawn, x->answers.items[2].label));
+    check_superseded(x, 1);
+    json_decref(ids);
+    collected_reviews_free(&c);
+    stand_free(x);
+}
+
+/* A, then B, then neither, then A again: what stands is the last word, also in a replay. */
+static void a_corrected_pair_holds_the_later_word(void **state) {
+    (void)state;
+    static const char *const words[] = {"A", "B", "reject", "A"};
+    json_t *ids = NULL;
+    stand *x = paired(&ids);
+    for (int again = 0; again < 2; again++) {
+        preference_list p = {0};
+        collected_reviews c = {0};
+        for (size_t k = 0; k < 4; k++) {
+            size_t n = 9, n_standing = 0;
+            if (!again)
+                say(x, ids, 0, words[k], NULL);
+            assert_ok(x->ctx, collect_reviews(&x->actors, arena_printf(x->memory, "collect/%zu", k), &x->queries, &x->answers, &p, &c, &n));
+            assert_int_equal(n, k == 0);
+            for (size_t i = 0; i < p.n; i++)
+                n_standing += !p.items[i].superseded;
+            assert_int_equal(n_standing, k != 2);
+            assert_true(k == 2 || (!p.items[p.n - 1].superseded && p.items[p.n - 1].chosen == (size_t)(k == 1)));
+            for (size_t i = 0; i < 2; i++) {
+                assert_int_equal(x->answers.items[i].outcome, k == 2 ? OUTCOME_FAIL : OUTCOME_UNKNOWN);
+                assert_true(k == 2 || (!x->answers.items[i].source && !*x->answers.items[i].label));
+            }
+        }
+        check_superseded(x, 3);
+        preference_list_free(&p);
+        collected_reviews_free(&c);
+    }
     json_decref(ids);
     stand_free(x);
 }
@@ -144,6 +234,9 @@ int main(void) {
         cmocka_unit_test(a_mended_answer_knows_its_draft),
         cmocka_unit_test(the_better_of_two_is_a_preference),
         cmocka_unit_test(neither_of_two_fails_both_at_the_price_of_one),
+        cmocka_unit_test(a_corrected_verdict_is_no_new_label),
+        cmocka_unit_test(a_corrected_text_replaces_the_first),
+        cmocka_unit_test(a_corrected_pair_holds_the_later_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,6 +62,28 @@ static void monitor__shifted_family__is_suspended(void **state) {
     stand_free(x);
 }
 
+/* Further verdicts in the critic's favour do not mend its calibration. */
+static void monitor__a_suspension__lasts_until_calibration(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    trust_table t = trusted();
+    judged_answer judged[N];
+    json_t *report = NULL;
+    size_t n;
+    judge_all(x, judged, &n);
+    assert_ok(x->ctx, monitor_critic(&x->actors, "monitor/1", &t, &x->queries, &x->answers, judged, n, &report));
+    assert_null(trust_find(&t, "string"));
+    json_decref(report);
+    for (size_t i = 0; i < n; i++)
+        judged[i].right = i % 10 > 0;
+    assert_ok(x->ctx, monitor_critic(&x->actors, "monitor/2", &t, &x->queries, &x->answers, judged, n, &report));
+    assert_false(field_true(json_array_get(report, 1), "suspended")); /* this look alone finds nothing */
+    assert_null(trust_find(&t, "string"));
+    assert_non_null(trust_find(&t, "arithmetic"));
+    json_decref(report);
+    stand_free(x);
+}
+
 static void monitor__nobody_judged__suspends_nothing(void **state) {
     (void)state;
     stand *x = stand_new(NULL);
@@ -78,6 +100,7 @@ static void monitor__nobody_judged__suspends_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(monitor__shifted_family__is_suspended),
+        cmocka_unit_test(monitor__a_suspension__lasts_until_calibration),
         cmocka_unit_test(monitor__nobody_judged__suspends_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
