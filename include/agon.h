@@ -894,8 +894,10 @@ typedef struct agon_review_answer {
     double seconds;       /* the human's time; 0: not measured */
 } agon_review_answer;
 AGON_API agon_review_answer agon_review_answer_default(void);
-/* Puts an answer into the inbox; the run collects it at its next iteration. An item may be answered again until
- * then: the last answer counts. AGON_EINVAL: a verdict that the item's kind does not take; AGON_ENOTFOUND. */
+/* Puts an answer into the inbox; the run collects it at its next iteration. An item may be answered again, and
+ * the last answer counts: until it is collected as if it were the first, later as a correction, which costs no further
+ * label and takes what the answer before left out of training. A later skip changes nothing. AGON_EINVAL: a
+ * verdict that the item's kind does not take; AGON_ENOTFOUND. */
 AGON_API AGON_MUST_CHECK agon_status agon_review(agon_ctx *ctx, const char *workspace,
                                                  const agon_review_answer *answer);
 /* ---- evaluation -------------------------------------------------------------------------------------- */
