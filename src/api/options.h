@@ -4,6 +4,7 @@
 #define API_OPTIONS_H
 
 #include "base/ctx.h"
+#include "base/utf8.h"
 #include <float.h>
 #include <string.h>
 
@@ -31,7 +32,9 @@ AGON_MUST_CHECK static inline agon_status options_given(agon_ctx *ctx, const cha
 AGON_MUST_CHECK static inline agon_status options_damaged(agon_ctx *ctx, agon_status s, const char *path) {
     if (s != AGON_EFORMAT && s != AGON_EMISMATCH)
         return s;
-    bool named = strstr(agon_error(ctx), path) != NULL;
+    char shown[1024]; /* as sentences show it */
+    utf8_escape(shown, sizeof shown, path, strlen(path));
+    bool named = strstr(agon_error(ctx), shown) != NULL;
     return ctx_fail(ctx, s, "%s%s%s; --overwrite starts anew", named ? "" : path, named ? "" : ": ", agon_error(ctx));
 }
 

@@ -2,6 +2,7 @@
 #include "base/ctx.h"
 #include "base/pool.h"
 #include "base/slab.h"
+#include "base/utf8.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,20 +123,37 @@ static bool choose_memory(const char *text, size_t *out) {
     return true;
 }
 
+/* Messages reach terminals and JSON, and quote hostile text. The format may read what stands in `out`. */
+PRINTF_LIKE(3, 0)
+static void say_list(char *out, size_t size, const char *format, va_list args) {
+    char raw[1600];
+    int n = vsnprintf(raw, sizeof raw, format, args);
+    size_t length = n < 0 ? 0 : (size_t)n;
+    utf8_escape(out, size, raw, length < sizeof raw ? length : utf8_whole(raw, sizeof raw - 1));
+}
+
+PRINTF_LIKE(3, 4)
+static void say(char *out, size_t size, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    say_list(out, size, format, args);
+    va_end(args);
+}
+
 /* The options over the defaults; a program of an older header gives fewer of them. */
 static bool take_options(const agon_ctx_options *given, agon_ctx_options *out, char *reason, size_t reason_size) {
     enum { MOST_THREADS = 1024 };
     size_t size = given ? given->struct_size : sizeof *out;
     *out = agon_ctx_options_default();
     if (size < sizeof size || size > sizeof *out) {
-        snprintf(reason, reason_size, "agon_ctx_options: struct_size is %zu, this library knows %zu; begin with agon_ctx_options_default()",
-                 size, sizeof *out);
+        say(reason, reason_size, "agon_ctx_options: struct_size is %zu, this library knows %zu; begin with agon_ctx_options_default()",
+            size, sizeof *out);
         return false;
     }
     if (given)
         memcpy(out, given, size);
     if (out->n_threads < 0 || out->n_threads > MOST_THREADS) {
-        snprintf(reason, reason_size, "n_threads is %d; it must be from 1 to %d, or 0 for one per core", out->n_threads, MOST_THREADS);
+        say(reason, reason_size, "n_threads is %d; it must be from 1 to %d, or 0 for one per core", out->n_threads, MOST_THREADS);
         return false;
     }
     return true;
@@ -155,10 +173,10 @@ agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out, char *
         return AGON_ENOMEM;
     if (!choose_numerics(opt.numerics, &ctx->numerics)) {
         const char *name = getenv("AGON_NUMERICS");
-        if (reason && reason_size && opt.numerics == AGON_NUMERICS_DEFAULT)
-            snprintf(reason, reason_size, "numerics (AGON_NUMERICS) is portable or native, not '%.40s'", name ? name : "");
-        else if (reason && reason_size)
-            snprintf(reason, reason_size, "numerics is none of enum agon_numerics: %d", (int)opt.numerics);
+        if (opt.numerics == AGON_NUMERICS_DEFAULT)
+            say(reason, reason_size, "numerics (AGON_NUMERICS) is portable or native, not '%.40s'", name ? name : "");
+        else
+            say(reason, reason_size, "numerics is none of enum agon_numerics: %d", (int)opt.numerics);
         free(ctx);
         return AGON_EINVAL;
     }
@@ -168,16 +186,14 @@ agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out, char *
         for (int p = 0; p < CPU_N_PATHS; p++)
             if (cpu_path_present((cpu_path)p))
                 snprintf(here + strlen(here), sizeof here - strlen(here), "%s%s", *here ? ", " : "", path_names[p]);
-        if (reason && reason_size)
-            snprintf(reason, reason_size, "this machine has no CPU path '%.40s'; set AGON_CPU to one of %s, or leave it unset for the best",
-                     name ? name : "", here);
+        say(reason, reason_size, "this machine has no CPU path '%.40s'; set AGON_CPU to one of %s, or leave it unset for the best",
+            name ? name : "", here);
         free(ctx);
         return AGON_EINVAL;
     }
     if (!choose_memory(opt.memory, &ctx->memory_limit)) {
-        if (reason && reason_size)
-            snprintf(reason, reason_size, "the memory limit (AGON_MEMORY) is a number of MiB or 'unlimited', not '%.40s'",
-                     opt.memory && *opt.memory ? opt.memory : getenv("AGON_MEMORY"));
+        say(reason, reason_size, "the memory limit (AGON_MEMORY) is a number of MiB or 'unlimited', not '%.40s'",
+            opt.memory && *opt.memory ? opt.memory : getenv("AGON_MEMORY"));
         free(ctx);
         return AGON_EINVAL;
     }
@@ -192,8 +208,7 @@ agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out, char *
     ctx->pool = pool_new(ctx->n_threads);
     ctx->scratch = aligned_alloc(64, ((size_t)ctx->n_threads * CTX_SCRATCH_FLOATS + CTX_SHARED_FLOATS) * sizeof(float));
     if (!ctx->pool || !ctx->scratch) {
-        if (reason && reason_size)
-            snprintf(reason, reason_size, "could not start %d worker threads", ctx->n_threads);
+        say(reason, reason_size, "could not start %d worker threads", ctx->n_threads);
         pool_free(ctx->pool);
         free(ctx->scratch);
         free(ctx);
@@ -242,41 +257,23 @@ void numerics_restore(numerics_switch *s) {
     *s = (numerics_switch){0};
 }
 
-/* Messages reach terminals: show control bytes instead of sending them. */
-static void escape_into(char *dst, size_t size, const char *src) {
-    size_t n = 0;
-    for (; *src && n + 5 < size; src++) {
-        unsigned char c = (unsigned char)*src;
-        if ((c < 0x20 && c != '\n') || c == 0x7f)
-            n += (size_t)snprintf(dst + n, size - n, "\\x%02x", c);
-        else
-            dst[n++] = (char)c;
-    }
-    dst[n] = 0;
-}
-
 agon_status ctx_fail(agon_ctx *ctx, agon_status code, const char *format, ...) {
     if (!ctx)
         return code;
-    char raw[1024];
     va_list args;
     va_start(args, format);
-    vsnprintf(raw, sizeof raw, format, args);
+    say_list(ctx->message, sizeof ctx->message, format, args);
     va_end(args);
-    escape_into(ctx->message, sizeof ctx->message, raw);
     return code;
 }
 
 agon_status ctx_prefix(agon_ctx *ctx, agon_status code, const char *format, ...) {
     if (!ctx)
         return code;
-    char prefix[512], old[1024], raw[1600];
+    char prefix[512];
     va_list args;
     va_start(args, format);
-    vsnprintf(prefix, sizeof prefix, format, args);
+    say_list(prefix, sizeof prefix, format, args);
     va_end(args);
-    memcpy(old, ctx->message, sizeof old);
-    snprintf(raw, sizeof raw, "%s: %s", prefix, old);
-    escape_into(ctx->message, sizeof ctx->message, raw);
-    return code;
+    return ctx_fail(ctx, code, "%s: %s", prefix, ctx->message);
 }

@@ -37,8 +37,8 @@ static inline float *ctx_scratch(const agon_ctx *ctx, int thread) {
 }
 
 /* Records the sentence and returns `code`, so that faults read `return ctx_fail(ctx, ...)`. Set once,
- * where the fault is found; upper layers pass the status on. Control characters are escaped, because
- * messages may quote hostile files. A NULL ctx is allowed. */
+ * where the fault is found; upper layers pass the status on. It is one line of UTF-8:
+ * what else it quotes of hostile files is escaped (utf8_escape). A NULL ctx is allowed. */
 agon_status ctx_fail(agon_ctx *ctx, agon_status code, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Puts "`prefix`: " in front of the recorded sentence (the file or step it happened in). */

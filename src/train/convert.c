@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/nearest.h"
+#include "base/utf8.h"
 #include "train/row_file.h"
 #include "train/row_reader.h"
 #include <stdio.h>
@@ -332,7 +333,7 @@ static agon_status note(writer *w, json_t **list, const char *sentence) {
         return no_memory(w->ctx);
     if (json_array_size(*list) == MAX_SKIPPED)
         return AGON_OK;
-    return json_array_append_new(*list, json_pack("{ss}", "sentence", sentence)) == 0 ? AGON_OK : no_memory(w->ctx);
+    return json_array_append_new(*list, json_pack("{so}", "sentence", utf8_json(sentence))) == 0 ? AGON_OK : no_memory(w->ctx);
 }
 
 static agon_status leave_out(writer *w) {

@@ -25,6 +25,16 @@ run 2 "$agon" data convert alpaca.json
 run 4 "$agon" data convert alpaca.json --to x.jsonl --from alpacca
 says err 'did you mean alpaca'
 
+# A name cut inside a character, and what would move the cursor or turn the line round, are shown.
+from=$(printf '\343\201\202%.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+printf '{"conversations":[{"from":"%s","value":"a"}]}\n{"conversations":[{"from":"\302\233\342\200\256x\\n","value":"a"}]}\n' "$from" >speakers.jsonl
+printf '{"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"b"}]}\n' >>speakers.jsonl
+run 0 "$agon" data convert speakers.jsonl --to spoken.jsonl --skip-bad --json
+says out 'speakers.jsonl:1: conversations\[0\] is from .*\\\\xe3'
+says out 'speakers.jsonl:2: conversations\[0\] is from .\\\\x9b\\\\u\{202e\}x\\\\x0a'
+run 4 "$agon" data convert speakers.jsonl --to spoken2.jsonl
+one_sentence
+
 # ---- refinements become rows for SFT, pairs and a critic
 printf '%s\n' '{"prompt":"2+2?","draft":"It is 5.","critique":"5 is too much.","refined":"It is 4."}' \
     '{"prompt":"2+3?","draft":"It is 5.","critique":"Fine.","refined":"It is 5."}' >refined.jsonl
