@@ -83,7 +83,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_ctx_new(const agon_ctx_options *option
                                                   char *reason, size_t reason_size);
 AGON_API void agon_ctx_free(agon_ctx *ctx);
 
-/* The last failure's sentence, or "" after none. Borrowed until the next call with this ctx. */
+/* The last failure's sentence (one line, safe on a terminal), "" after none. Borrowed until the ctx's next call. */
 AGON_API const char *agon_error(const agon_ctx *ctx);
 
 /* ---- models ----------------------------------------------------------------------------------------
@@ -570,7 +570,7 @@ typedef struct agon_train_options {
     double temperature;        /* of all log_probs; 0.0001 to 1e6, 0 means 1 */
     uint64_t seed;             /* of the data's order and of new LoRA factors */
     size_t checkpoint_every;   /* steps; 0: about every half minute (results do not depend on it) */
-    bool must_resume;          /* AGON_ENOTFOUND when there is nothing to go on with */
+    bool must_resume;          /* AGON_ENOTFOUND when there is nothing to go on with; not with overwrite */
     bool overwrite;            /* start anew over an earlier training */
     /* After each step, on the caller's thread. Not AGON_OK stops with that status, AGON_EINTERRUPTED with a
      * checkpoint too. NULL: none. */
@@ -746,7 +746,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_experiment(agon_ctx *ctx, const char *
 
 /* ---- models in and out ------------------------------------------------------------------------------- */
 
-/* Takes a GGUF file or Hugging Face folder into the cache folder as `name` (NULL: its file name without .gguf):
+/* Takes a GGUF file or Hugging Face folder into the cache folder as `name` (NULL: the path's last word without .gguf):
  * every tensor and the tokenizer are read and checked, then the files are hard-linked or copied, and appear whole or
  * not at all. *json new: {"name", "path", "id", "architecture", "parameters", "bytes", "chat_template"}; bytes 0:
  * the same model was there. AGON_EINVAL: a bad name, or another model has it, be it by a file of its tokenizer,

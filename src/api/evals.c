@@ -1,5 +1,6 @@
 /* agon.h, evaluation: asks a version every question of a suite, judges, counts, compares. */
 #include "api/evals.h"
+#include "api/options.h"
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "base/nearest.h"
@@ -302,7 +303,10 @@ static agon_status write_json(agon_ctx *ctx, const json_t *value, char **json) {
 
 agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *against,
                       const agon_adapter *against_adapter, const agon_eval_options *options, char **json) {
-    const agon_eval_options o = options ? *options : agon_eval_options_default();
+    agon_eval_options o = agon_eval_options_default();
+    agon_status taken = options_take(ctx, "agon_eval_options", options, sizeof o, &o);
+    if (taken)
+        return taken;
     const version now = {m, adapter ? adapter->a : NULL}, other = {against, against_adapter ? against_adapter->a : NULL};
     const version *versus = against ? &other : NULL;
     bool all = !o.suite || !*o.suite || strcmp(o.suite, "all") == 0;

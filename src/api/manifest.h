@@ -1,17 +1,13 @@
-/* Folders of trainings. Their descriptions (training.json, online.json) hold everything the result is a function of, so that a folder
- * is never continued with something else; and what result an earlier training left. */
+/* Descriptions of trainings (training.json, online.json): everything the result is a function of, so that a folder is never
+ * continued with something else. */
 #ifndef API_MANIFEST_H
 #define API_MANIFEST_H
 
 #include "base/ctx.h"
 #include "base/file.h"
-#include "model/model.h"
-#include <fcntl.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* A key that only one of them has, or whose values differ; not how far it came. NULL: they describe the same. Borrowed. */
 static inline const char *manifest_difference(json_t *found, json_t *wanted) {
@@ -25,31 +21,6 @@ static inline const char *manifest_difference(json_t *found, json_t *wanted) {
         }
     }
     return NULL;
-}
-
-/* The files of a training's result. */
-static const char *const result_names[] = {"adapter_config.json", "adapter_model.safetensors", "panacea.safetensors", "config.json",
-                                           "model.safetensors", "reward_scale.json", "partner/adapter_config.json",
-                                           "partner/adapter_model.safetensors", "partner/model.safetensors", "partner/reward_scale.json"};
-enum { N_RESULT_NAMES = sizeof result_names / sizeof *result_names };
-
-/* The first of them in the open folder; NULL: none. */
-static inline const char *result_found(int folder) {
-    for (size_t i = 0; i < N_RESULT_NAMES; i++)
-        if (faccessat(folder, result_names[i], F_OK, 0) == 0)
-            return result_names[i];
-    return NULL;
-}
-
-/* Removes all of them, from the open folder ("") or from the adapter's folder `below` it, which goes when nothing else is in it. */
-static inline void result_remove(int folder, const char *below) {
-    for (size_t i = 0; i < N_RESULT_NAMES; i++) {
-        char path[MAX_DIMENSION_NAME + 64];
-        snprintf(path, sizeof path, "%.*s%s%s", MAX_DIMENSION_NAME, below, *below ? "/" : "", result_names[i]);
-        unlinkat(folder, path, 0);
-    }
-    if (*below)
-        unlinkat(folder, below, AT_REMOVEDIR);
 }
 
 /* AGON_EINVAL: the folder `output`, which is to be begun over, is the one that the model or the adapter (NULL: none) is read from. */

@@ -14,6 +14,7 @@
 #include "api/online_prompts.h"
 #include "api/online_rewards.h"
 #include "api/options.h"
+#include "api/result_files.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/file.h"
@@ -82,7 +83,7 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
     if (!s)
         s = options_take(r->ctx, "agon_online_options", online, sizeof *n, n);
     if (!s)
-        s = train_numbers_check(r->ctx, o);
+        s = train_options_check(r->ctx, o);
     if (!s)
         s = check_numbers(r->ctx, n);
     if (!s)
@@ -169,8 +170,6 @@ static agon_status open_sources(online_run *r) {
 
 static agon_status give_prompts(void *arg, size_t round, online_prompt *out) {
     online_run *r = arg;
-    if (round == 0) /* of an earlier training, now that this one is known to be possible */
-        result_remove(r->lock, "");
     agon_status s = prompt_source_round(r->source, round, r->prompts);
     for (size_t i = 0; i < r->inner.n_prompts && !s; i++) {
         const prompt_item *p = &r->prompts[i];
@@ -332,19 +331,26 @@ static agon_status open_folder(online_run *r) {
 static agon_status find_state(online_run *r, char **summary) {
     json_t *found = NULL;
     agon_status s = AGON_OK;
-    const bool earlier = file_exists(r->manifest_path);
-    if (r->options.overwrite)
+    const bool earlier = file_exists(r->manifest_path), over = r->options.overwrite;
+    bool strange = result_files_find(r->lock) || faccessat(r->lock, "training.json", F_OK, 0) == 0;
+    if (over) {
         s = output_is_no_input(r->ctx, r->output, weights_path(model_weights(r->m->m)), r->options.adapter);
-    if (!s && !earlier && (result_found(r->lock) || faccessat(r->lock, "training.json", F_OK, 0) == 0))
-        s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training%s; give another output folder", r->output,
-                     r->options.overwrite ? ", which --overwrite would replace" : "");
-    if (s)
-        return s;
-    if (!earlier || r->options.overwrite) {
-        unlink(r->state_path); /* may be there without its record, too */
+        if (!s && strange && !earlier)
+            s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training, which --overwrite would replace; give "
+                         "another output folder", r->output);
+        if (s)
+            return s;
+    }
+    if (!earlier && strange && !over)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training; give another output folder", r->output);
+    if (!earlier || over) { /* killed in between, it is the training before without its state, or this one before its first round */
+        unlink(r->state_path);
         unlink(r->judged_path);
-        r->began = !earlier;
-        return write_manifest(r);
+        r->began = true;
+        s = write_manifest(r);
+        if (!s && earlier)
+            result_files_remove(r->lock);
+        return s;
     }
     s = options_damaged(r->ctx, json_read_file(r->ctx, r->manifest_path, &found), r->manifest_path);
     if (!s)
@@ -437,6 +443,8 @@ agon_status agon_train_online(agon_ctx *ctx, agon_model *m, const char *objectiv
         s = open_sources(&r);
     if (!s)
         s = describe(&r);
+    if (!s)
+        s = online_check(ctx, m->m, r.adapter, &r.inner);
     if (!s)
         s = open_folder(&r);
     if (!s)

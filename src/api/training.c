@@ -12,6 +12,7 @@
 #include "api/manifest.h"
 #include "api/dataset.h"
 #include "api/options.h"
+#include "api/result_files.h"
 #include "api/training_team.h"
 #include "base/available.h"
 #include "base/buffer.h"
@@ -155,7 +156,7 @@ static agon_status take_options(training *t, const agon_train_options *given) {
     *o = agon_train_options_default();
     agon_status s = options_take(t->ctx, "agon_train_options", given, sizeof *o, o);
     if (!s)
-        s = train_numbers_check(t->ctx, o);
+        s = train_options_check(t->ctx, o);
     t->inner = train_options_default();
     t->inner.objective = t->d->objective;
     if (!s)
@@ -496,26 +497,35 @@ static agon_status open_folder(training *t) {
     return AGON_OK;
 }
 
+/* Of the adapters that a manifest names: it may be anybody's, so a name that leads elsewhere is none. */
+static void remove_adapters(const training *t, const json_t *found) {
+    size_t i;
+    json_t *one;
+    json_array_foreach((json_t *)(uintptr_t)json_object_get(found, "adapters"), i, one) {
+        const char *name = json_string_value(one);
+        if (name && names_check(NULL, "adapters", &name, 1) == AGON_OK)
+            result_files_remove_below(t->lock, name);
+    }
+}
+
 /* Begins over an earlier training and removes what it left; killed in between, it is this training, before its first step. */
 static agon_status begin_over(training *t) {
     const bool earlier = file_exists(t->manifest_path);
     agon_status s = output_is_no_input(t->ctx, t->output, weights_path(model_weights(t->m->m)), t->options.adapter);
-    const char *result = earlier ? NULL : result_found(t->lock);
-    if (!s && result)
-        s = ctx_fail(t->ctx, AGON_EINVAL, "%s has %s of no training, which --overwrite would delete; give another output folder", t->output,
-                     result);
     if (s)
         return s;
+    const char *stray = earlier ? NULL : result_files_find(t->lock);
+    if (!earlier && !stray && faccessat(t->lock, "partner", F_OK, 0) == 0)
+        stray = "partner";
+    if (stray)
+        return ctx_fail(t->ctx, AGON_EINVAL, "%s has %s of no training, which --overwrite would delete; give another output folder", t->output, stray);
     json_t *found = earlier ? json_load_file(t->manifest_path, 0, NULL) : NULL; /* a damaged one names no adapters */
     unlinkat(t->lock, "checkpoint.bin", 0);
     s = write_manifest(t);
-    if (!s)
-        result_remove(t->lock, "");
-    size_t i;
-    json_t *name;
-    json_array_foreach(json_object_get(found, "adapters"), i, name) {
-        if (!s && json_is_string(name) && !strchr(json_string_value(name), '/'))
-            result_remove(t->lock, json_string_value(name));
+    if (!s) {
+        result_files_remove(t->lock);
+        result_files_remove_below(t->lock, "partner");
+        remove_adapters(t, found);
     }
     json_decref(found);
     return s;
@@ -708,16 +718,16 @@ static agon_status write_partner(training *t) {
 
 /* What selection adds to the summary. */
 static void sum_up_selection(const training *t, json_t *j) {
-    static const char *const ranked[] = {"rows", "tokens", "spans"};
+    char *folder = NULL;
     if (t->options.small_loss > 0)
-        json_object_set_new(j, "selection", json_pack("{s:I,s:I,s:I}", ranked[t->inner.selection.level], (json_int_t)t->tally.seen, "kept", (json_int_t)t->tally.kept,
-                                                      "disagreed", (json_int_t)t->tally.disagreed));
-    if (!t->partner)
+        json_object_set_new(j, "selection", selection_json(&t->tally, t->inner.selection.level));
+    if (!t->partner || path_in(t, "partner", &folder))
         return;
     hash256 id = adapter_hash(t->partner);
-    json_t *partner = json_pack("{s:o}", "output", json_sprintf("%s/partner", t->output));
+    json_t *partner = json_pack("{s:o}", "output", utf8_json(folder));
     set_hash(partner, "id", &id);
     json_object_set_new(j, "partner", partner);
+    free(folder);
 }
 
 static agon_status finish(training *t, char **summary) {

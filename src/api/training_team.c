@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include <stdlib.h>
 
 static agon_status no_memory(agon_ctx *ctx) {
@@ -66,16 +67,20 @@ agon_status training_team_write(agon_ctx *ctx, const training_team *t, const cha
     return s;
 }
 
+json_t *selection_json(const selection_tally *n, selection_level level) {
+    static const char *const ranked[] = {"rows", "tokens", "spans"};
+    return json_pack("{s:I,s:I,s:I}", ranked[level], (json_int_t)n->seen, "kept", (json_int_t)n->kept, "disagreed", (json_int_t)n->disagreed);
+}
+
 static json_t *member_json(const training_team *t, size_t i, const char *output, const train_options *o) {
     const train_member *x = &t->members[i];
-    const selection_tally *n = x->tally;
     char hex[HASH_HEX_SIZE], *folder = training_team_folder(t->d, i, output);
     hash256 id = adapter_hash(x->adapter);
     hash_hex(&id, hex);
-    json_t *j = json_pack("{s:s,s:s,s:I,s:I,s:s}", "name", t->d->adapters[i], "output", folder ? folder : "", "rows", (json_int_t)x->n_rows, "steps",
+    json_t *j = json_pack("{s:s,s:o,s:I,s:I,s:s}", "name", t->d->adapters[i], "output", utf8_json(folder), "rows", (json_int_t)x->n_rows, "steps",
                           (json_int_t)train_n_steps(o, x->n_rows), "id", hex);
     if (j && o->selection.tau > 0)
-        json_object_set_new(j, "selection", json_pack("{s:I,s:I}", "seen", (json_int_t)n->seen, "kept", (json_int_t)n->kept));
+        json_object_set_new(j, "selection", selection_json(x->tally, o->selection.level));
     free(folder);
     return j;
 }

@@ -20,6 +20,8 @@ void training_team_free(training_team *t);
 char *training_team_folder(const agon_dataset *d, size_t i, const char *output);
 /* PEFT folders. base: the model's path. */
 AGON_MUST_CHECK agon_status training_team_write(agon_ctx *ctx, const training_team *t, const char *base, const char *output);
+/* What small-loss selection came to: {"rows" | "tokens" | "spans": of all batches, "kept", "disagreed"}; new. */
+json_t *selection_json(const selection_tally *n, selection_level level);
 /* [{"name", "output", "rows", "steps", "id", "selection"?}]; new. */
 json_t *training_team_json(const training_team *t, const char *output, const train_options *o);
 

@@ -320,6 +320,8 @@ static int check_arguments(train_arguments *a) {
     const char *missing = missing_beside(&a->online, a->judge_repeats != 0);
     if (missing)
         return usage_error(&command_train, "%s", missing);
+    if (a->options.must_resume && a->options.overwrite)
+        return usage_error(&command_train, "--resume only goes on and --overwrite starts anew: give one of them");
     if (a->accept < 0 || a->judge_repeats < 0 || a->top_k < 0)
         return usage_error(&command_train, "--accept, --judge-repeats and --top-k must be 0 or more");
     if (a->options.co_teach && a->options.small_loss == 0)

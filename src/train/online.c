@@ -538,6 +538,17 @@ static agon_status check_memory(online *o) {
                         "use fewer --samples, --max-tokens, or a smaller model");
 }
 
+agon_status online_check(agon_ctx *ctx, model *m, adapter *a, const online_options *options) {
+    online o = {.ctx = ctx, .m = m, .a = a, .options = *options};
+    agon_status s = check(&o);
+    if (!s)
+        s = arena_new(ctx, 0, &o.memory);
+    if (!s)
+        s = check_memory(&o);
+    arena_free(o.memory);
+    return s;
+}
+
 agon_status online_train(agon_ctx *ctx, model *m, adapter *a, const adapter *reference, const online_options *options,
                          const online_sink *sink, const void *resume, size_t n_resume) {
     online o = {.ctx = ctx, .m = m, .a = a, .reference = reference, .options = *options, .sink = sink};

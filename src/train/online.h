@@ -74,6 +74,9 @@ AGON_MUST_CHECK agon_status online_train(agon_ctx *ctx, model *m, adapter *a, co
                                          const online_options *options, const online_sink *sink, const void *resume,
                                          size_t n_resume);
 
+/* What online_train would refuse before its first round: options that do not go together, and a round's training that does not fit. */
+AGON_MUST_CHECK agon_status online_check(agon_ctx *ctx, model *m, adapter *a, const online_options *options);
+
 /* How many rounds a state of on_state has behind it; 0 where there is none. Read before its checksum: trust it once online_train does. */
 size_t online_state_rounds(const void *data, size_t n);
 

@@ -81,4 +81,26 @@ differ both/north/adapter_model.safetensors north-alone/adapter_model.safetensor
 grep '"north"' rows.jsonl >north-only.jsonl
 run 0 "$agon" train sft $options --data north-only.jsonl --adapters north --output both --overwrite
 [ -f both/north/adapter_model.safetensors ] && [ ! -e both/south ] || fail "both holds $(ls both both/south 2>/dev/null)"
+
+# ---- small-loss selection says the same of each adapter as of one by itself
+run 0 "$agon" train sft $options --data rows.jsonl --adapters north,south --output picked --small-loss 0.5 --json
+says out '"name":"north",.*"selection":\{"rows":28,"kept":[0-9]+,"disagreed":0\}\},\{"name":"south",.*"selection":\{"rows":12,"kept":[0-9]+,"disagreed":0\}\}\]'
+run 0 "$agon" train sft $options --data rows.jsonl --adapters north,south --output picked-tokens --small-loss 0.5 --small-loss-level token --json
+says out '"selection":\{"tokens":[0-9]+,"kept":[0-9]+,"disagreed":0\}'
+
+# ---- a manifest is anybody's: --overwrite removes nothing outside its folder
+for names in '".."' '"link"' '"a","../elsewhere",7,"","."' '"partner"'; do
+    rm -rf mine elsewhere
+    mkdir -p mine/model elsewhere
+    for file in config.json model.safetensors adapter_config.json; do
+        echo mine >mine/$file
+        echo mine >elsewhere/$file
+    done
+    ln -s ../../elsewhere mine/model/$([ "$names" = '"partner"' ] && echo partner || echo link)
+    printf '{"adapters":[%s]}\n' "$names" >mine/model/training.json
+    run 0 "$agon" train sft $options --data north.jsonl --output mine/model --overwrite
+    count
+    [ "$(cat mine/config.json mine/model.safetensors mine/adapter_config.json elsewhere/*)" = "$(printf 'mine\n%.0s' 1 2 3 4 5 6)" ] ||
+        fail "$names: something outside was deleted: $(ls mine elsewhere)"
+done
 done_testing

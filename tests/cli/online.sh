@@ -36,6 +36,22 @@ says out '"already_done":true'
 run 4 "$agon" train dpo --online --model "$tiny" --output cut-dpo --reward-model judge $options --seed 9
 says err 'holds a training with seed'; one_sentence
 
+# ---- --overwrite: refused before anything is lost; else nothing of the training before is left, whenever it is stopped
+cp -r whole-ppo over
+run 4 "$agon" train ppo --online --model "$tiny" --output over --reward-model judge $options --overwrite --top-k 3
+says err 'which top-k changes'; one_sentence
+count
+diff -r whole-ppo over || fail "a refused --overwrite changed the folder"
+run 5 "$agon" train grpo --online --model "$tiny" --output over --judge false $options --overwrite
+count
+[ "$(ls over)" = online.json ] || fail "a run that was stopped in its first round left $(ls over | tr '\n' ' ')"
+run 3 "$agon" generate --model "$tiny" --adapter over --max-tokens 2 say </dev/null
+run 0 "$agon" train grpo --online --model "$tiny" --output over --reward-model judge $options --overwrite
+sed "s/over/whole-grpo/" over/online.json >record
+same record whole-grpo/online.json
+same whole-grpo/adapter_model.safetensors over/adapter_model.safetensors
+[ ! -e over/model.safetensors ] || fail "the value head of the training before is left"
+
 # ---- the verifier; and what is refused
 run 0 "$agon" train rloo --online --model "$tiny" --output verified $options
 says out '"reward":0\.0'

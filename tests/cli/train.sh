@@ -125,6 +125,13 @@ run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output damaged $optio
 says err 'damaged/training.json.*; --overwrite starts anew$'; one_sentence
 run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output damaged --overwrite --lora 4 --steps 1 --lr 1e-3
 
+# ---- --resume and --overwrite want the opposite: nothing is touched
+cp -r damaged both_ways
+run 2 "$agon" train sft --model "$tiny" --data sft.jsonl --output both_ways --resume --overwrite --lora 4 --steps 2 --lr 1e-3
+says err '--resume only goes on and --overwrite starts anew'; one_sentence
+count
+diff -r damaged both_ways || fail "a refused --overwrite changed the folder"
+
 # ---- --overwrite deletes trainings only: not the model or adapter that is read, not one that no training made
 cp -r damaged own
 "$agon" export --model "$tiny" --format hf --output base >/dev/null

@@ -5,7 +5,9 @@
 
 static questions draw(agon_ctx *ctx, size_t n, uint64_t seed) {
     questions q = {0};
-    const agon_eval_options o = {.n = n, .seed = seed};
+    agon_eval_options o = agon_eval_options_default();
+    o.n = n;
+    o.seed = seed;
     assert_ok(ctx, eval_tasks_open(ctx, &o, &q));
     return q;
 }
@@ -83,7 +85,8 @@ static void eval_tasks__too_many_are_refused(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
     questions q = {0};
-    const agon_eval_options o = {.n = SIZE_MAX, .seed = 1};
+    agon_eval_options o = agon_eval_options_default();
+    o.n = SIZE_MAX;
     assert_int_equal(eval_tasks_open(ctx, &o, &q), AGON_EINVAL);
     assert_null(q.arg);
     agon_ctx_free(ctx);
@@ -94,7 +97,11 @@ static void eval_tasks__take_the_cells_named(void **state) {
     agon_ctx *ctx = test_ctx(1, NULL);
     questions q = {0}, all = draw(ctx, 2, 7);
     const char *one[] = {"arithmetic/two_digit_sum"}, *unknown[] = {"arithmetic/two_digit_sums"};
-    agon_eval_options o = {.n = 2, .seed = 7, .cells = one, .n_cells = 1};
+    agon_eval_options o = agon_eval_options_default();
+    o.n = 2;
+    o.seed = 7;
+    o.cells = one;
+    o.n_cells = 1;
     assert_ok(ctx, eval_tasks_open(ctx, &o, &q));
     assert_int_equal(q.n, 2);
     size_t at = 0; /* the same tasks as among all cells */

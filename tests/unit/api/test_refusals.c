@@ -120,7 +120,7 @@ static void paths__that_are_not_given_are_refused(void **state) {
     assert_true(agon_train_learning_rate(f->d, NULL) > 0);
 }
 
-static void models__of_another_struct_are_refused(void **state) {
+static void options__of_another_struct_are_refused(void **state) {
     fixture *f = *state;
     agon_model_options o = agon_model_options_default();
     agon_model *m = NULL;
@@ -128,6 +128,12 @@ static void models__of_another_struct_are_refused(void **state) {
     for (int i = 0; i < 2; i++) {
         o.struct_size = sizes[i];
         refused(agon_model_open(f->ctx, "nowhere", &o, &m), "agon_model_options: struct_size is ");
+        agon_eval_options e = agon_eval_options_default();
+        char *json = NULL;
+        e.suite = "general";
+        e.n = 1;
+        e.struct_size = sizes[i];
+        refused(agon_eval(f->ctx, f->m, NULL, NULL, NULL, &e, &json), "agon_eval_options: struct_size is ");
     }
 }
 
@@ -177,6 +183,11 @@ static void trainings__name_the_number_they_cannot_have(void **state) {
     }
     t = agon_train_options_default();
     t.lora_rank = 2;
+    t.must_resume = t.overwrite = true;
+    refused(agon_train(f->ctx, f->m, f->d, f->output, &t, NULL), "(must_resume) cannot start anew (overwrite)");
+    refused(agon_train_online(f->ctx, f->m, "grpo", f->output, &t, &o, NULL), "(must_resume) cannot start anew (overwrite)");
+    assert_int_not_equal(access(f->output, F_OK), 0);
+    t.must_resume = t.overwrite = false;
     const struct {
         const char *name;
         double *at;
@@ -314,7 +325,7 @@ int main(void) {
         cmocka_unit_test(contexts__go_on_once_an_interruption_is_taken_back),
         cmocka_unit_test(contexts__of_impossible_options_are_refused),
         cmocka_unit_test(paths__that_are_not_given_are_refused),
-        cmocka_unit_test(models__of_another_struct_are_refused),
+        cmocka_unit_test(options__of_another_struct_are_refused),
         cmocka_unit_test(samples__beyond_counting_are_refused),
         cmocka_unit_test(trainings__name_the_number_they_cannot_have),
         cmocka_unit_test(trainings__need_what_their_own_settings_say),

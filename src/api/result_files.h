@@ -1,0 +1,12 @@
+/* Files of a training's result in its folder, by name: what --overwrite removes, and what it must not find where no training was. */
+#ifndef API_RESULT_FILES_H
+#define API_RESULT_FILES_H
+
+/* folder: open. The first of a result's files in it, NULL: none. Static storage. */
+const char *result_files_find(int folder);
+/* Removes a result's files. */
+void result_files_remove(int folder);
+/* The same of a folder directly below, and that folder where nothing else is in it. A link is left alone: it leads out of `folder`. */
+void result_files_remove_below(int folder, const char *name);
+
+#endif
