@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/nearest.h"
+#include "base/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,7 +173,7 @@ static char *preview_json(const agon_dataset *d, const train_row *row, size_t i)
     for (size_t k = 0; k < row->n_responses; k++)
         json_array_append_new(responses, response_json(d->t, &row->responses[k]));
     char place[ROW_PLACE_SIZE];
-    json_t *object = json_pack("{s:I,s:s?,s:o,s:o}", "row", (json_int_t)i + 1, "where", row->file ? row_place(row, 0, place) : NULL, "prompt", ids_json(row->prompt, row->n_prompt),
+    json_t *object = json_pack("{s:I,s:o,s:o,s:o}", "row", (json_int_t)i + 1, "where", utf8_json(row->file ? row_place(row, 0, place) : NULL), "prompt", ids_json(row->prompt, row->n_prompt),
                                "responses", responses);
     char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
     json_decref(object);

@@ -6,6 +6,7 @@
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "recipe/recipe.h"
 #include "task/task.h"
 #include <errno.h>
@@ -208,7 +209,7 @@ agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *o
         s = write_new(ctx, output, text);
     if (!s)
         s = workspaces_give_take(ctx,
-                                 json_pack("{ss so sO so}", "output", output, "queries", queries ? census_json(&c) : json_null(),
+                                 json_pack("{so so sO so}", "output", utf8_json(output), "queries", queries ? census_json(&c) : json_null(),
                                            "cost", cost, "tokens_per_second", rate > 0 ? json_real(rate) : json_null()),
                                  json);
     json_decref(cost);

@@ -3,6 +3,7 @@
 #include "api/workspaces.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
+#include "base/utf8.h"
 #include "recipe/recipe.h"
 #include <dirent.h>
 #include <stdio.h>
@@ -57,7 +58,7 @@ static agon_status add_pointers(agon_ctx *ctx, store *s, const run_config *confi
     json_decref(parameters);
     if (!status) {
         json_t *id = json_object_get(json_array_get(rows, 0), "id");
-        if (json_object_set_new(summary, "workspace", json_string(store_folder(s))) != 0 ||
+        if (json_object_set_new(summary, "workspace", utf8_json(store_folder(s))) != 0 ||
             json_object_set_new(summary, "example", id ? json_incref(id) : json_null()) != 0 ||
             json_object_set_new(summary, "model_option", config->model ? json_string(config->model) : json_null()) != 0 ||
             json_object_set_new(summary, "reviews", json_integer(open)) != 0)

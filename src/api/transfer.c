@@ -33,10 +33,28 @@ typedef struct importing {
     uint64_t parameters, bytes;
 } importing;
 
+/* The last word of the path as it was given: what a link is called says more than what it leads to. "." and ".." are no words, and are resolved. */
+static void name_of(const importing *im, const char *given, char out[256]) {
+    size_t end = strlen(given), start;
+    while (end > 1 && given[end - 1] == '/')
+        end--;
+    for (start = end; start > 0 && given[start - 1] != '/';)
+        start--;
+    if (end - start <= 2 && strncmp(given + start, "..", end - start) == 0) {
+        const char *base = strrchr(im->source, '/');
+        given = base ? base + 1 : im->source;
+        start = 0;
+        end = strlen(given);
+    }
+    snprintf(out, 256, "%.*s", (int)(end - start < 255 ? end - start : 255), given + start);
+}
+
 /* A name is one plain word of a path. */
-static agon_status take_name(importing *im, const char *name, char own[256]) {
-    const char *base = strrchr(im->source, '/');
-    snprintf(own, 256, "%.255s", name && *name ? name : base ? base + 1 : im->source);
+static agon_status take_name(importing *im, const char *path, const char *name, char own[256]) {
+    if (name && *name)
+        snprintf(own, 256, "%.255s", name);
+    else
+        name_of(im, path, own);
     size_t n = strlen(own);
     if (!(name && *name) && n > 5 && strcmp(own + n - 5, ".gguf") == 0)
         own[n - 5] = 0;
@@ -268,7 +286,7 @@ agon_status agon_import(agon_ctx *ctx, const char *path, const char *name, char 
         return s;
     if (!realpath(path, im.source))
         return ctx_fail(ctx, errno == ENOENT ? AGON_ENOTFOUND : AGON_EIO, "%.300s: %s", path, strerror(errno));
-    s = take_name(&im, name, own_name);
+    s = take_name(&im, path, name, own_name);
     if (!s)
         s = make_paths(&im);
     if (!s)

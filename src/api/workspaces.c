@@ -4,6 +4,7 @@
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "recipe/recipe.h"
 #include <dirent.h>
 #include <errno.h>
@@ -127,7 +128,7 @@ agon_status agon_why_json(agon_ctx *ctx, const char *workspace, const char *id, 
 static agon_status give_report(agon_ctx *ctx, const journal_report *r, json_t *again, char **json) {
     const json_t *problem = json_object_get(again, "problem");
     bool ok = r->ok && (!again || json_is_null(problem) || !problem);
-    json_t *text = !r->ok ? json_string(r->problem) : problem ? json_incref((json_t *)(uintptr_t)problem) : json_null();
+    json_t *text = !r->ok ? utf8_json(r->problem) : problem ? json_incref((json_t *)(uintptr_t)problem) : json_null();
     json_t *out = json_pack("{sb so sI sI sI sI sI sI sO?}", "ok", ok, "problem", text ? text : json_string("(unreadable)"),
                             "runs", (json_int_t)r->n_runs, "steps", (json_int_t)r->n_steps, "items",
                             (json_int_t)r->n_items, "records", (json_int_t)r->n_records, "objects",

@@ -278,6 +278,8 @@ agon_status file_write(agon_ctx *ctx, const char *path, const void *data, size_t
 }
 
 agon_status folder_make(agon_ctx *ctx, const char *path) {
+    if (path && !*path)
+        return fail_errno(ctx, path, "making the folder");
     char *copy = path ? strdup(path) : NULL;
     if (!copy)
         return path ? ctx_fail(ctx, AGON_ENOMEM, "out of memory") : no_path(ctx);

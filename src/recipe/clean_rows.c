@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/utf8.h"
 #include "eval/interval.h"
 #include "eval/noise_rate.h"
 #include "train/row_file.h"
@@ -342,7 +343,7 @@ static json_t *why(const cleaner *x, const clean_decision *d, size_t i) {
 
 static json_t *finding_json(const cleaner *x, const clean_decision *d, size_t i) {
     json_t *given = x->kind == CLEAN_PAIRS ? json_string("chosen") : x->kind == CLEAN_LABELS ? json_boolean(x->labels[i] > 0.5) : json_null();
-    return json_pack("{s:s,s:I,s:o,s:o,s:o,s:o}", "file", x->f.path, "line", (json_int_t)x->f.lines[i], "given", given, "p_right",
+    return json_pack("{s:o,s:I,s:o,s:o,s:o,s:o}", "file", utf8_json(x->f.path), "line", (json_int_t)x->f.lines[i], "given", given, "p_right",
                      number(d->p_right[i]), "margin", json_real(d->evidence[i]), "why", why(x, d, i));
 }
 
@@ -416,12 +417,12 @@ static json_t *report_json(const cleaner *x, const clean_decision *d, json_t *co
         json_array_append_new(judges, json_pack("{s:s,s:f}", "name", clean_judge_name(x->kind, k), "nats", d->nats[k]));
     for (size_t epoch = 0; epoch < x->options->epochs; epoch++)
         json_array_append_new(nats, json_real(x->nats[epoch]));
-    return json_pack("{s:I,s:I,s:I,s:s,s:s,s:o,s:b,s:o,s:I,s:I,s:o,s:o,s:I,s:s,s:o,s:o}", "rows", (json_int_t)x->n, "truncated",
+    return json_pack("{s:I,s:I,s:I,s:s,s:s,s:o,s:b,s:o,s:I,s:I,s:o,s:o,s:I,s:o,s:o,s:o}", "rows", (json_int_t)x->n, "truncated",
                      (json_int_t)dataset_n_truncated(x->d), "written",
                      (json_int_t)(x->options->soft ? x->n : x->n - d->n_drop), "kind", kinds[x->kind], "judge",
                      clean_judge_name(x->kind, d->judge), "judges", judges, "believed", (int)d->believed,
                      "ignorant_nats", number(d->ignorant_nats), "epoch", (json_int_t)x->epoch + 1, "folds",
-                     (json_int_t)x->options->folds, "nats_by_epoch", nats, "noise_rate", number(d->noise_rate), "n_dropped", (json_int_t)d->n_drop, "dropped", dropped, "first", first, "quality",
+                     (json_int_t)x->options->folds, "nats_by_epoch", nats, "noise_rate", number(d->noise_rate), "n_dropped", (json_int_t)d->n_drop, "dropped", utf8_json(dropped), "first", first, "quality",
                      quality_json(x, d));
 }
 

@@ -231,7 +231,9 @@ agon_status lab_open(lab *l) {
     hash_hex(&id, l->identity);
     free(text);
     buffer_printf(&path, "%s/stages", l->output);
-    agon_status s = path.failed ? ctx_fail(l->ctx, AGON_ENOMEM, "out of memory") : folder_make(l->ctx, path.data);
+    agon_status s = path.failed ? ctx_fail(l->ctx, AGON_ENOMEM, "out of memory") : folder_make(l->ctx, l->output);
+    if (!s)
+        s = folder_make(l->ctx, path.data);
     if (!s) {
         file_sweep(path.data);
         file_sweep(l->output);

@@ -3,6 +3,7 @@
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/utf8.h"
 #include "train/noise.h"
 #include "train/row_file.h"
 #include <math.h>
@@ -372,8 +373,8 @@ static json_t *report_json(const noiser *x, const char *path) {
         changed += x->truth[i] != NULL;
     char seed[24];
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)x->options->seed);
-    json_t *made = json_pack("{s:I,s:I,s:s,s:f,s:s,s:s}", "rows", (json_int_t)x->f.n, "changed", (json_int_t)changed, "kind",
-                             kind_names[x->kind], "rate", x->options->rate, "seed", seed, "truth", path);
+    json_t *made = json_pack("{s:I,s:I,s:s,s:f,s:s,s:o}", "rows", (json_int_t)x->f.n, "changed", (json_int_t)changed, "kind",
+                             kind_names[x->kind], "rate", x->options->rate, "seed", seed, "truth", utf8_json(path));
     const struct {
         const char *name;
         size_t value;

@@ -79,6 +79,23 @@ says err "another chat_template.jinja"; one_sentence
 run 0 "$agon" import retold --name retold --json
 says out '"chat_template":"chatml"'
 rm -r cache/agon/models/retold
+# What a link is called, not what it leads to: caches keep files under their hashes. "." is the folder's name.
+mkdir blobs
+cp plain.gguf blobs/0a1b2c
+ln -s blobs/0a1b2c linked.gguf
+ln -s moved linked_folder
+run 0 "$agon" import linked.gguf --json
+says out '"name":"linked"'
+run 0 "$agon" import linked_folder/ --json
+says out '"name":"linked_folder"'
+cd linked_folder
+run 0 "$agon" import . --json
+says out '"name":"moved"'
+rm out err
+cd ..
+run 0 "$agon" import linked_folder// --json
+says out '"name":"linked_folder".*"bytes":0'
+rm -r cache/agon/models/linked cache/agon/models/linked_folder cache/agon/models/moved
 run 4 "$agon" import plain.gguf --name ../evil
 one_sentence
 head -c 50000 plain.gguf >cut.gguf
