@@ -2,12 +2,14 @@
  *
  * Parameters: {"items": [..], "gold": the number or the list in order}; what is asked is the cell. Items are distinct, whole numbers
  * below 1000 or lower-case words, and never in the order asked for. Judging:
- *   one number   "98 is larger than 45" and "98 > 45" claim 98; else the one number that counts
+ *   one number   "98 is larger than 45", "98 > 45" and "the larger number is 98" claim 98, comparisons make a chain, and a
+ *                conclusion ("so 98") stands against other claims; else the one number that counts
  *   an order     runs of items with only commas, "and", numbering or line breaks between them are lists; a list may repeat the
  *                query's order (restating it) and the last one must be right, so listing every order wins nothing */
 #include "task/family.h"
 #include "task/number.h"
 #include "task/word_list.h"
+#include "task/words.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -295,13 +297,31 @@ static bool starts_word(const char *text, const char *const *words, size_t n) {
     return false;
 }
 
-/* What follows a number claims it to be large (> 0), small (< 0) or nothing (0): " is larger", " > 45" 1, " is the
- * largest" 2. */
+static bool is_word(const char *text, const char *word) {
+    return starts_word(text, &word, 1);
+}
+
+/* How much a word claims: large (> 0) or small (< 0), by comparison 1 or above all 2. names: "the largest is 98" claims it too. */
+static const struct degree {
+    const char *word;
+    int claim;
+    bool names;
+} degrees[] = {
+    {"larger", 1, true},   {"greater", 1, true},   {"bigger", 1, true},   {"higher", 1, true},  {"more", 1, false},
+    {"largest", 2, true},  {"greatest", 2, true},  {"biggest", 2, true},  {"highest", 2, true}, {"maximum", 2, true},
+    {"smaller", -1, true}, {"less", -1, false},    {"lesser", -1, true},  {"lower", -1, true},  {"fewer", -1, false},
+    {"smallest", -2, true}, {"least", -2, true},   {"lowest", -2, true},  {"minimum", -2, true},
+};
+
+static const struct degree *degree_at(const char *text) {
+    for (size_t i = 0; i < sizeof degrees / sizeof *degrees; i++)
+        if (is_word(text, degrees[i].word))
+            return &degrees[i];
+    return NULL;
+}
+
+/* What follows a number: " is larger", " > 45" 1, " is the largest" 2; 0: no claim. */
 static int claim_after(const char *text) {
-    static const char *const up[] = {"larger", "greater", "bigger", "higher", "more"};
-    static const char *const most[] = {"largest", "greatest", "biggest", "highest", "maximum"};
-    static const char *const down[] = {"smaller", "less", "lesser", "lower", "fewer"};
-    static const char *const least[] = {"smallest", "least", "lowest", "minimum"};
     text += strspn(text, " \t*\"'");
     if (*text == '>' || *text == '<')
         return *text == '>' ? 1 : -1;
@@ -310,42 +330,155 @@ static int claim_after(const char *text) {
     text += 3;
     if (strncasecmp(text, "the ", 4) == 0)
         text += 4;
-    return starts_word(text, up, 5)      ? 1
-           : starts_word(text, most, 5)  ? 2
-           : starts_word(text, down, 5)  ? -1
-           : starts_word(text, least, 4) ? -2
-                                         : 0;
+    const struct degree *d = degree_at(text);
+    return d ? d->claim : 0;
 }
 
-/* The number claimed by "98 is larger than 45" or "45 < 98"; superlatives outdo comparatives, of which a chain may have
- * several. false: no such claim. *torn: claims that differ. */
-static bool claimed(const choice *c, const char *response, number_token *out, bool *torn) {
-    number_token t = {0};
-    size_t end = strlen(response);
+/* The word or number that ends before text[*at], *at moved to its start; false: a sentence begins there, or a sign stands there. */
+static bool word_back(const char *text, size_t *at) {
+    size_t i = *at;
+    while (i > 0 && strchr(" \t,:$*\"'", text[i - 1]))
+        i--;
+    size_t end = i;
+    while (i > 0 && isalnum((unsigned char)text[i - 1]))
+        i--;
+    *at = i;
+    return i < end;
+}
+
+static bool sentence_starts(const char *text, size_t at) {
+    while (at > 0 && strchr(" \t*\"'", text[at - 1]))
+        at--;
+    return at == 0 || strchr(".!?;\n", text[at - 1]);
+}
+
+/* What stands before a number: "the largest number [of 67, 89 and 45] is " 2, "the smaller one is " -1; 0: no claim. */
+static int claim_before(const char *text, size_t start) {
+    static const char *const be[] = {"is", "be"}, *const choice_of[] = {"of", "among", "between", "in", "from"},
+                      *const fill[] = {"number", "numbers", "one", "value", "the", "these", "them", "all", "list", "given", "set",
+                                       "following", "two", "three", "four", "five", "and", "or", "would", "therefore", "clearly"};
+    bool verb = false, of = false, numbers = false;
+    for (size_t at = start; word_back(text, &at);) {
+        const struct degree *d = degree_at(text + at);
+        if (d && d->names) {
+            size_t p = at;
+            bool article = word_back(text, &p) && is_word(text + p, "the");
+            bool said_of = (article ? word_back(text, &p) : p < at) && starts_word(text + p, be, 2); /* "89 is the largest, .." */
+            return verb && !said_of && (of || !numbers) ? d->claim : 0;
+        }
+        bool digits = isdigit((unsigned char)text[at]);
+        bool is = starts_word(text + at, be, 2), from = starts_word(text + at, choice_of, 5);
+        if (!digits && !is && !from && !starts_word(text + at, fill, sizeof fill / sizeof *fill))
+            return 0;
+        verb |= is;
+        of |= from;
+        numbers |= digits;
+    }
+    return 0;
+}
+
+/* The last number of the text as its conclusion: "so 67", "Therefore, the final choice is 67." */
+static bool concluded(const char *text, number_token *out) {
+    static const char *const so[] = {"so", "therefore", "thus", "hence"},
+                      *const fill[] = {"then", "the", "my", "our", "final", "right", "correct", "answer", "choice", "number", "result",
+                                       "pick", "is", "it", "would", "be", "must", "i", "we", "choose", "select", "say", "go", "with"};
+    size_t end = strlen(text);
     bool found = false;
-    int strength = 0;
-    *torn = false;
+    for (size_t i = 0; number_next(text, i, end, out); i = out->end)
+        found = true;
+    if (!found || text[out->end + strspn(text + out->end, " \t\r\n*\"').!$")])
+        return false;
+    for (size_t at = out->start; !sentence_starts(text, at);) {
+        if (!word_back(text, &at))
+            return false;
+        if (starts_word(text + at, so, 4))
+            return true;
+        if (!starts_word(text + at, fill, sizeof fill / sizeof *fill))
+            return false;
+    }
+    return true;
+}
+
+static int item_of(const choice *c, const number_token *t) {
+    for (int i = 0; i < c->n; i++)
+        if (!t->invalid && rational_equal(t->value, (rational){c->values[i], 1}))
+            return i;
+    return -1;
+}
+
+/* What the claims of a response come to. */
+typedef struct claims {
+    number_token said;
+    int strength;    /* 0: none yet; 1: by comparison; 2: above all */
+    unsigned beaten; /* items that another one was said to beat */
+    bool torn;       /* claims that differ */
+} claims;
+
+/* `t` is the one asked for: "98 is the largest", "so 98". Of two numbers every other claim contradicts it. */
+static void claim_most(const choice *c, claims *s, number_token t) {
+    s->torn |= s->strength >= (c->n == 2 ? 1 : 2) && !rational_equal(s->said.value, t.value);
+    s->said = t;
+    s->strength = 2;
+}
+
+/* `t` comes before `other` (-1: unknown), as in "98 > 45". Comparisons make a chain: what beats the one said so far replaces it, what was beaten does
+ * not. */
+static void claim_more(const choice *c, claims *s, number_token t, int other) {
+    int item = item_of(c, &t), said = s->strength ? item_of(c, &s->said) : -1;
+    if (item < 0) /* "9 > 4, so 98 > 45" */
+        return;
+    bool was_beaten = s->beaten >> item & 1, beats = other >= 0 && other == said;
+    s->torn |= item != said && ((beats && was_beaten) || (c->n == 2 && s->strength && !was_beaten));
+    if (other >= 0)
+        s->beaten |= 1u << other;
+    if (s->strength == 0 || (s->strength == 1 && item != said && (beats || !was_beaten))) {
+        s->said = t;
+        s->strength = 1;
+    }
+}
+
+/* "45 or 98" before a claim: both are offered. */
+static bool offered(const char *text, size_t start) {
+    size_t at = start;
+    return word_back(text, &at) && is_word(text + at, "or") && word_back(text, &at) &&
+           isdigit((unsigned char)text[at]);
+}
+
+/* The number claimed by "98 is larger than 45", "45 < 98" or "the largest is 98"; superlatives and conclusions outdo comparisons. */
+static claims read_claims(const choice *c, const char *response) {
+    claims s = {0};
+    number_token t, other;
+    size_t end = strlen(response);
     for (size_t i = 0; number_next(response, i, end, &t); i = t.end) {
-        int claim = claim_after(response + t.end);
+        int named = claim_before(response, t.start), claim = claim_after(response + t.end);
+        if (named != 0 && (named > 0) == c->kind->down) {
+            s.torn |= number_beside(response, &t, &other);
+            if (abs(named) == 2 || c->n == 2)
+                claim_most(c, &s, t);
+            else
+                claim_more(c, &s, t, -1);
+        }
         if (claim == 0)
             continue;
-        if ((claim > 0) != c->kind->down) { /* of two numbers, the other one is meant */
-            if (c->n != 2)
+        size_t clause = t.end + strcspn(response + t.end, ".!?;\n");
+        int beaten = number_next(response, t.end, clause, &other) ? item_of(c, &other) : -1;
+        if ((claim > 0) != c->kind->down) { /* the other one comes first; of several only by comparison */
+            if (beaten < 0 || (c->n > 2 && abs(claim) == 2))
                 continue;
-            number_token other;
-            if (!number_next(response, t.end, end, &other))
-                continue;
-            t = other;
-        }
-        if (abs(claim) < strength)
+            number_token first = other;
+            beaten = item_of(c, &t);
+            claim_more(c, &s, first, beaten);
             continue;
-        bool rival = found && abs(claim) == strength && (strength == 2 || c->n == 2);
-        *torn |= rival && !rational_equal(out->value, t.value);
-        *out = t;
-        strength = abs(claim);
-        found = true;
+        }
+        s.torn |= offered(response, t.start);
+        if (abs(claim) == 2)
+            claim_most(c, &s, t);
+        else
+            claim_more(c, &s, t, beaten);
     }
-    return found;
+    if (s.strength && concluded(response, &t) && item_of(c, &t) >= 0)
+        claim_most(c, &s, t);
+    return s;
 }
 
 static bool has_mark(const char *text) {
@@ -364,11 +497,11 @@ static agon_status verify_one(agon_ctx *ctx, const choice *c, const char *respon
     list_text(c, NULL, ", ", " and ", list, sizeof list);
     snprintf(why, sizeof why, "%s of %s is %lld", asked(c->kind), list, (long long)gold);
     snprintf(masked, sizeof masked, "which is not %s", asked(c->kind));
-    number_token t = {0};
-    bool torn = false;
-    if (has_mark(response) || !claimed(c, response, &t, &torn))
+    claims s = read_claims(c, response);
+    number_token t = s.said;
+    if (has_mark(response) || s.strength == 0)
         return verdict_number(ctx, out, response, (rational){gold, 1}, why, masked);
-    if (torn)
+    if (s.torn)
         return verdict_set(ctx, out, OUTCOME_FAIL, response, 0, 0, "claims two different numbers",
                            "claims two different numbers, but %s", why);
     char said[48], wrong[128];
@@ -386,10 +519,6 @@ typedef struct mention {
     size_t start, end;
 } mention;
 
-static bool is_word_byte(char ch) {
-    return isalnum((unsigned char)ch) || (unsigned char)ch >= 0x80;
-}
-
 /* A list marker: a number that opens its line, followed by '.' or ')' and a blank. */
 static bool is_marker(const char *text, size_t start, size_t end) {
     while (start > 0 && strchr(" \t*-", text[start - 1]))
@@ -401,26 +530,18 @@ static bool is_marker(const char *text, size_t start, size_t end) {
 /* The next word or number of a text that is no joint of lists. */
 static bool next_mention(const choice *c, const char *text, size_t from, mention *out) {
     static const char *const joints[] = {"and", "then"};
-    size_t i = from;
-    for (;;) {
-        while (text[i] && !is_word_byte(text[i]))
-            i++;
-        if (!text[i])
-            return false;
-        size_t end = i;
-        while (is_word_byte(text[end]))
-            end++;
-        bool digits = strspn(text + i, "0123456789") >= end - i;
-        bool skip = digits ? is_marker(text, i, end) : starts_word(text + i, joints, 2);
-        if (!skip) {
-            *out = (mention){-1, i, end};
-            for (int k = 0; k < c->n; k++)
-                if (strlen(c->items[k]) == end - i && strncasecmp(text + i, c->items[k], end - i) == 0)
-                    out->item = k;
-            return true;
-        }
-        i = end;
+    for (span s; word_next(text, &from, &s);) {
+        size_t n = s.end - s.start;
+        bool digits = strspn(text + s.start, "0123456789") >= n;
+        if (digits ? is_marker(text, s.start, s.end) : starts_word(text + s.start, joints, 2))
+            continue;
+        *out = (mention){-1, s.start, s.end};
+        for (int k = 0; k < c->n; k++)
+            if (strlen(c->items[k]) == n && strncasecmp(text + s.start, c->items[k], n) == 0)
+                out->item = k;
+        return true;
     }
+    return false;
 }
 
 typedef struct list_state {

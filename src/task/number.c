@@ -259,12 +259,16 @@ static size_t after_last(const char *text, const char *word) {
     return found;
 }
 
-/* The last "answer is" that is not "answer is not". */
+/* The last "answer is" that is neither "answer is not" nor "answer isn't". */
 static size_t after_answer_is(const char *text) {
+    static const char *const negations[] = {" not", "n't", "n\xE2\x80\x99t"};
     size_t found = 0;
     for (const char *p = text; (p = strcasestr(p, "answer is")); p++) {
         const char *after = p + strlen("answer is");
-        if (strncasecmp(after, " not", 4) != 0)
+        bool negated = false;
+        for (size_t k = 0; k < sizeof negations / sizeof *negations; k++)
+            negated |= strncasecmp(after, negations[k], strlen(negations[k])) == 0;
+        if (!negated)
             found = (size_t)(after - text);
     }
     return found;
@@ -367,20 +371,49 @@ static bool listed_before(const char *text, size_t start, rational value, number
     return strong || !line || alone_before(text, other->start);
 }
 
-static bool word_before(const char *text, size_t i, const char *word) {
+/* "not 67", "isn't 67". */
+static bool negated_before(const char *text, size_t i) {
+    static const char *const words[] = {"not", "n't", "n\xE2\x80\x99t"};
     while (i > 0 && (text[i - 1] == ' ' || text[i - 1] == '\t'))
         i--;
-    size_t n = strlen(word);
-    return i >= n && strncasecmp(text + i - n, word, n) == 0 && (i == n || !is_letter(text[i - n - 1]));
+    for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
+        size_t n = strlen(words[k]);
+        if (i >= n && strncasecmp(text + i - n, words[k], n) == 0 && (k > 0 || i == n || !is_letter(text[i - n - 1])))
+            return true;
+    }
+    return false;
 }
 
+static bool word_at(const char *text, size_t i, const char *word) {
+    size_t n = strlen(word);
+    return strncasecmp(text + i, word, n) == 0 && !is_letter(text[i + n]);
+}
+
+/* Behind a member of a list: the list goes on or the sentence ends. "3, and 4 more are red" is no list. */
+static bool list_ends(const char *text, size_t i) {
+    i += strspn(text + i, " \t*\"')}");
+    return !text[i] || strchr(".,;!?&\r\n", text[i]) || is_digit(text[i]) || word_at(text, i, "and") || word_at(text, i, "or");
+}
+
+/* A number behind text[end] that is offered beside it: "3 or 4", "3, 4", "3 and 4", "3 4", "3? No, 4". */
 static bool listed_after(const char *text, size_t end, rational value, number_token *other) {
-    size_t i = end + strspn(text + end, " \t,*\"')");
-    if (strncasecmp(text + i, "or", 2) != 0 || is_letter(text[i + 2]))
+    static const char *const blanks = " \t*\"')(";
+    size_t i = end + strspn(text + end, blanks), after = i;
+    bool doubt = text[i] == '?', comma = text[i] && strchr(",;&", text[i]), joint = comma || (i > end && is_digit(text[i]));
+    after += doubt || comma ? 1 + strspn(text + after + 1, blanks) : 0;
+    bool either = word_at(text, after, "or");
+    if (doubt && (word_at(text, after, "no") || word_at(text, after, "wait"))) {
+        after += strcspn(text + after, "\n0123456789");
+    } else if (either || word_at(text, after, "and") || word_at(text, after, "to")) {
+        joint = true;
+        after += text[after] == 'a' || text[after] == 'A' ? 3 : 2;
+    } else if (!joint) {
         return false;
-    i += 2;
-    i += strspn(text + i, " \t*$(\"'");
-    return is_digit(text[i]) && number_next(text, i, strlen(text), other) && !rational_equal(other->value, value);
+    }
+    after += strspn(text + after, " \t*$(\"'");
+    if (!is_digit(text[after]) || !number_next(text, after, strlen(text), other) || rational_equal(other->value, value))
+        return false;
+    return either || doubt || list_ends(text, other->end);
 }
 
 /* An operand: an operator between it and a neighbouring number, and no "=" that gives the value. */
@@ -403,20 +436,23 @@ static bool is_operand(const char *text, size_t start, size_t end) {
     return (n = operator_at(text, i, &op)) && number_here(text, i + n, &next);
 }
 
+bool number_beside(const char *text, const number_token *t, number_token *other) {
+    return listed_before(text, t->start, t->value, other) || listed_after(text, t->end, t->value, other);
+}
+
 number_answer number_find(const char *response) {
     number_token token, other;
     if (!counted(response, &token) || token.invalid)
         return (number_answer){.finding = NUMBER_NONE};
     number_answer a = {NUMBER_SAID, token.value, token.start, token.end, 0, 0};
     bool fraction = memchr(response + a.start, '/', a.end - a.start) != NULL;
-    if (listed_before(response, a.start, a.value, &other) ||
-        listed_after(response, a.end, a.value, &other)) {
+    if (number_beside(response, &token, &other)) {
         a.finding = NUMBER_LISTED;
         a.other_start = other.start;
         a.other_end = other.end;
     } else if ((fraction && a.value.denominator == 1) || is_operand(response, a.start, a.end)) {
         a.finding = NUMBER_UNEVALUATED;
-    } else if (word_before(response, a.start, "not")) {
+    } else if (negated_before(response, a.start)) {
         a.finding = NUMBER_NEGATED;
     }
     return a;

@@ -33,6 +33,9 @@ typedef struct number_answer {
 /* The number that counts (parse_number) and whether the response stands by it. */
 number_answer number_find(const char *response);
 
+/* A number offered beside `t` as another answer: "66 or 67", "66, 67", "67 and 66". */
+bool number_beside(const char *text, const number_token *t, number_token *other);
+
 /* "a op b = c" with op one of + - * /, whole numbers of at most nine digits. */
 typedef struct equation {
     int64_t a, b, c;

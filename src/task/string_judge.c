@@ -47,13 +47,31 @@ static bool find_spelling(const char *text, char mark, span *out) {
     return found;
 }
 
-/* A letter that stands alone; "a" and "I" before another word are words. */
+/* What sets a word apart: quotation marks of any style, asterisks, backticks. */
+static bool code_sets_apart(int32_t c) {
+    return c && ((c < 128 && strchr("\"'*`", c)) || (c >= 0x2018 && c <= 0x201F) || c == 0xAB || c == 0xBB);
+}
+
+static bool set_apart_before(const char *text, size_t at) {
+    size_t p = at;
+    while (p > 0 && ((unsigned char)text[--p] & 0xC0) == 0x80)
+        ;
+    return at > 0 && code_sets_apart(text_next(text, &p));
+}
+
+static bool set_apart_after(const char *text, size_t at) {
+    return code_sets_apart(text_next(text, &at));
+}
+
+/* A letter that stands alone; "a" and "I" before another word are words, also before one in quotation marks: with a "g". */
 static bool is_letter_answer(const char *text, span s) {
     if (!is_single_letter(text, s))
         return false;
-    bool quoted = s.start > 0 && (text[s.start - 1] == '"' || text[s.start - 1] == '\'');
+    bool quoted = set_apart_before(text, s.start);
     size_t p = s.end;
     int32_t after = text_next(text, &p), beyond = after == ' ' ? text_next(text, &p) : 0;
+    while (code_sets_apart(beyond))
+        beyond = text_next(text, &p);
     bool article = strchr("aAI", text[s.start]) && beyond && code_is_word(beyond);
     return quoted || !article;
 }
@@ -83,7 +101,8 @@ static bool find_word(const char *text, const char *skip, span *out) {
     for (span s; word_next(text, &at, &s); n++) {
         first = n == 0 ? s : first;
         first_is = first_is || (n == 1 && same_word(text, s, "is") && text[at] == ' ');
-        bool opens = s.start > 0 && strchr("\"'*", text[s.start - 1]), closes = text[s.end] && strchr("\"'*.,!", text[s.end]);
+        bool opens = set_apart_before(text, s.start);
+        bool closes = set_apart_after(text, s.end) || (text[s.end] && strchr(".,!", text[s.end]));
         if (opens && closes && !(phrase_at(text, s.start, skip, &end) && end == s.end && !first_is)) {
             last_quoted = s;
             quoted = true;
@@ -168,16 +187,36 @@ static agon_status judge_letter(const judged *j, const char *what) {
     return same_word(j->response, s, j->p->gold) ? right(j, s, said) : wrong(j, s, said, what);
 }
 
-/* Is `where` a part of the sentence said over again? */
+/* The three words of a text that end with the one at `last`; false: fewer stand there. */
+static bool three_words(const char *text, span last, span out[3]) {
+    size_t at = 0, n = 0;
+    for (span s; word_next(text, &at, &s) && s.start <= last.start; n++)
+        out[0] = out[1], out[1] = out[2], out[2] = s;
+    return n >= 3;
+}
+
+/* Is `where` a part of the sentence said over again, whole or from some word on? A word set apart is named. */
 static bool in_copy(const puzzle *p, const char *response, span where) {
-    char copy[FIELD_MAX + 8];
+    char copy[FIELD_MAX + 8], word[FIELD_MAX];
     if (p->kind->material != A_SENTENCE)
         return false;
     snprintf(copy, sizeof copy, "%.*s", (int)strcspn(p->text, "."), p->text);
-    span s;
+    span s, said[3] = {{0, 0}}, have[3] = {{0, 0}};
     for (size_t at = 0; phrase_find(response, at, copy, &s); at = s.end)
         if (where.start >= s.start && where.end <= s.end)
             return true;
+    if (set_apart_before(response, where.start) || !three_words(response, where, said))
+        return false;
+    for (size_t at = 0; word_next(p->text, &at, &s);) {
+        size_t same = 0;
+        for (bool all = three_words(p->text, s, have); all && same < 3; same++) {
+            snprintf(word, sizeof word, "%.*s", (int)(have[same].end - have[same].start), p->text + have[same].start);
+            if (!same_word(response, said[same], word))
+                break;
+        }
+        if (same == 3)
+            return true;
+    }
     return false;
 }
 

@@ -55,6 +55,19 @@ static void test_larger(void **state) {
         {"45, 98", false},
         {"98 is larger than 45. 45 is larger than 98.", false},
         {"98 is larger. The answer is 45.", false},
+        {"98 > 45, so 98.", true},
+        {"The larger number is 98.", true},
+        {"9 > 4, so 98 > 45.", true},
+        {"Of 98 and 45, 98 is larger.", true},
+        {"The smaller number is 45. The larger number is 98.", true},
+        {"98 > 45, so 45", false},
+        {"45 > 98, so 98", false},
+        {"98 is larger than 45. So the final choice is 45.", false},
+        {"98 > 45\n45", false},
+        {"98 is larger than 45. The larger number is 45.", false},
+        {"The larger number is 98 or 45.", false},
+        {"The larger number is 98 and 45.", false},
+        {"45 or 98 is larger.", false},
         {"neither", false},
         {"", false},
         {NULL, false},
@@ -76,6 +89,45 @@ static void test_smallest(void **state) {
         {NULL, false},
     };
     judge("smallest_number", "What is the smallest number: 45, 12, 98?", "[45,12,98]", "12", examples);
+}
+
+/* Comparisons in a row lead to the one that nothing beats. */
+static void test_chains(void **state) {
+    (void)state;
+    const example largest[] = {
+        {"89 > 67 > 45, so the largest number is 89.", true},
+        {"89 > 67 > 45", true},
+        {"89 is greater than 67, and 67 is greater than 45. Therefore, the largest number is 89.", true},
+        {"89 is greater than 67, and 67 is greater than 45.", true},
+        {"67 is larger than 45. So the largest number is 89.", true},
+        {"67 is larger than 45 and 89 is larger than 67.", true},
+        {"67 is larger than 45, and 67 is smaller than 89.", true},
+        {"67 is greater than 45 and 89 is the greatest.", true},
+        {"The largest of 67, 89 and 45 is 89.", true},
+        {"Comparing 67 and 45, the larger number is 67. Comparing 67 and 89, the larger number is 89.", true},
+        {"89 is the largest, and 45 is the smallest.", true},
+        {"The largest number is 89, and 45 is the smallest.", true},
+        {"45 < 67 < 89", true},
+        {"89 > 67 > 45, so the largest number is 67.", false},
+        {"89 > 67 > 45, so 67.", false},
+        {"67 > 45. The smallest is 89.", false},
+        {"67 is larger than 45.", false},
+        {"89 > 67. 67 > 89.", false},
+        {"The largest number is 89 or 67.", false},
+        {"The largest number is 89, 67.", false},
+        {"The largest number is 89. The largest number is 67.", false},
+        {NULL, false},
+    };
+    judge("largest_number", "Which number is the largest: 67, 89, 45?", "[67,89,45]", "89", largest);
+    const example smallest[] = {
+        {"45 < 67 < 89, so the smallest number is 45.", true},
+        {"45 is less than 67, and 67 is less than 89, so the smallest is 45.", true},
+        {"67 is less than 89. 45 is less than 67.", true},
+        {"45 < 67 < 89, so the smallest number is 67.", false},
+        {"67 < 89, so the lowest is 67.", false},
+        {NULL, false},
+    };
+    judge("smallest_number", "Which number is the smallest: 67, 89, 45?", "[67,89,45]", "45", smallest);
 }
 
 static void test_words(void **state) {
@@ -101,6 +153,10 @@ static void test_words(void **state) {
         {"apple, kiwi, pear or pear, apple, kiwi", false},
         {"apple, pear, kiwi\nkiwi, apple, pear\nkiwi, pear, apple\npear, kiwi, apple\napple, kiwi, pear", false},
         {"apples, kiwis, pears", false},
+        {"“apple”, “kiwi”, “pear”", true},
+        {"‘apple’ → ‘kiwi’ → ‘pear’", true},
+        {"applé, kiwi, pear", false},
+        {"apple, éclair, kiwi, pear", false},
         {"", false},
         {NULL, false},
     };
@@ -122,6 +178,11 @@ static void test_numbers(void **state) {
         {"98, 45, 12, 7, 3", false},
         {"98, 45, 12, 7, as asked", true},
         {"98, 50, 45, 12, 7", false},
+        {"98 → 45 → 12 → 7", true},
+        {"• 98\n• 45\n• 12\n• 7", true},
+        {"98 – 45 – 12 – 7", true},
+        {"98 ≥ 45 ≥ 12 ≥ 7", true},
+        {"98 → 12 → 45 → 7", false},
         {NULL, false},
     };
     judge("sort_numbers_descending", "Sort from largest to smallest: 12, 98, 7, 45", "[12,98,7,45]", "[98,45,12,7]",
@@ -193,6 +254,7 @@ static void test_hostile_parameters(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_larger),   cmocka_unit_test(test_smallest), cmocka_unit_test(test_words),
+        cmocka_unit_test(test_chains),
         cmocka_unit_test(test_numbers),  cmocka_unit_test(test_evidence), cmocka_unit_test(test_hostile_parameters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
