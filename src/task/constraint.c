@@ -250,9 +250,16 @@ static agon_status judge_placeholders(const judged *j) {
                             j->n, j->n == 1 ? "is" : "are");
 }
 
+size_t highlights(const char *response, size_t *start, size_t *end) {
+    span s = {0, 0};
+    size_t n = count_marked(response, '*', '*', &s);
+    *start = s.start;
+    *end = s.end;
+    return n;
+}
+
 static agon_status judge_highlight(const judged *j) {
-    span s;
-    size_t n = count_marked(j->response, '*', '*', &s);
+    size_t start, end, n = highlights(j->response, &start, &end);
     return n >= j->n ? PASS(j, "has %zu part%s between asterisks", n, plural(n))
                      : FAIL(j, "has %zu part%s between asterisks, but %zu %s asked", n, plural(n), j->n,
                             j->n == 1 ? "is" : "are");
@@ -399,10 +406,19 @@ static bool says_something(const json_t *value) {
            (json_is_object(value) && json_object_size(value) > 0);
 }
 
-static agon_status judge_json(const judged *j) {
-    span t = without_fence(j->response);
+static json_t *json_read(const char *response, json_error_t *error) {
+    span t = without_fence(response);
+    return json_loadb(response + t.start, t.end - t.start, JSON_REJECT_DUPLICATES, error);
+}
+
+json_t *json_answer(const char *response) {
     json_error_t error;
-    json_t *object = json_loadb(j->response + t.start, t.end - t.start, JSON_REJECT_DUPLICATES, &error), *key;
+    return json_read(response, &error);
+}
+
+static agon_status judge_json(const judged *j) {
+    json_error_t error;
+    json_t *object = json_read(j->response, &error), *key;
     agon_status status = AGON_OK;
     size_t i, n = json_array_size(j->keys);
     if (!json_is_object(object)) {
@@ -424,15 +440,23 @@ static agon_status judge_json(const judged *j) {
     return i < n ? status : PASS(j, "is a JSON object with the %zu keys asked for", n);
 }
 
-static agon_status judge_title(const judged *j) {
-    const char *open = strstr(j->response, "<<"), *close = open ? strstr(open + 2, ">>") : NULL;
+bool title_find(const char *response, size_t *start, size_t *end) {
+    const char *open = strstr(response, "<<"), *close = open ? strstr(open + 2, ">>") : NULL;
     if (!close)
+        return false;
+    *start = (size_t)(open - response) + 2;
+    *end = (size_t)(close - response);
+    return true;
+}
+
+static agon_status judge_title(const judged *j) {
+    span inner, s;
+    if (!title_find(j->response, &inner.start, &inner.end))
         return FAIL(j, "has no title in double angle brackets <<like this>>");
-    span inner = {(size_t)(open - j->response) + 2, (size_t)(close - j->response)}, s;
     size_t at = inner.start, end;
     if (!word_next(j->response, &at, &s) || s.start >= inner.end)
         return FAIL_AT(j, ((span){inner.start - 2, inner.end + 2}), "the title in double angle brackets is empty");
-    if (phrase_at(j->response, inner.start, "title>>", &end) || memchr(open, '\n', (size_t)(close - open)))
+    if (phrase_at(j->response, inner.start, "title>>", &end) || memchr(j->response + inner.start, '\n', inner.end - inner.start))
         return FAIL_AT(j, ((span){inner.start - 2, inner.end + 2}), "what stands in double angle brackets is no title");
     return verdict_set(j->ctx, j->out, OUTCOME_PASS, j->response, inner.start - 2, inner.end + 2, NULL,
                        "has a title in double angle brackets");

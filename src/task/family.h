@@ -86,5 +86,11 @@ agon_status writing_constraint_verify(agon_ctx *ctx, const char *name, const jso
                                       task_verdict *out);
 /* Where the response goes on after repeating the whole request word by word; 0: it does not repeat it. */
 size_t request_repeated(const char *response, const char *request);
+/* The JSON of the response, without the fence around it: new, NULL where it is none. */
+json_t *json_answer(const char *response);
+/* What stands in the first double angle brackets; false: none do. */
+bool title_find(const char *response, size_t *start, size_t *end);
+/* Parts between asterisks ("*sea*"); *start, *end: the last one, asterisks included. */
+size_t highlights(const char *response, size_t *start, size_t *end);
 
 #endif

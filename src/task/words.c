@@ -210,31 +210,40 @@ static bool closes_here(const char *text, size_t at) {
     return !c || code_is_space(c);
 }
 
-size_t text_n_sentences(const char *text) {
-    size_t n = 0, at = 0, token = 0;
+size_t text_sentences(const char *text, span *out, size_t max) {
+    size_t n = 0, at = 0, token = 0, start = 0;
     bool words = false, line_start = true;
     int32_t c;
     for (size_t before = 0; (c = text_next(text, &at)); before = at) {
+        bool ends = false, numbering = false;
         if (code_is_space(c)) {
             token = at;
-            if (c == '\n') {
-                if (line_start && words) /* an empty line */
-                    n++, words = false;
-                line_start = true;
+            ends = c == '\n' && line_start && words; /* an empty line */
+            line_start = line_start || c == '\n';
+        } else {
+            numbering = line_start && c == '.' && is_number(text, token, before);
+            if (code_ends_sentence(c) && words && !numbering) {
+                bool wide = c >= 0x3002;
+                bool abbreviation = c == '.' && text[at] && is_abbreviation(text, token, before);
+                ends = wide || (!abbreviation && closes_here(text, at));
             }
+        }
+        if (ends && n < max)
+            out[n] = (span){start, at};
+        if (ends)
+            n++, words = false, start = at;
+        if (code_is_space(c))
             continue;
-        }
-        bool numbering = line_start && c == '.' && is_number(text, token, before);
-        if (code_ends_sentence(c) && words && !numbering) {
-            bool wide = c >= 0x3002;
-            bool abbreviation = c == '.' && text[at] && is_abbreviation(text, token, before);
-            if (wide || (!abbreviation && closes_here(text, at)))
-                n++, words = false;
-        }
         words = (words || code_is_word(c)) && !numbering;
         line_start = line_start && (is_number(text, token, at) || c == '.');
     }
+    if (words && n < max)
+        out[n] = (span){start, at};
     return n + words;
+}
+
+size_t text_n_sentences(const char *text) {
+    return text_sentences(text, NULL, 0);
 }
 
 /* ---- copies -------------------------------------------------------------------------------------- */

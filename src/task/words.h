@@ -39,6 +39,8 @@ bool alternative(const char *list, size_t k, char *out, size_t size);
 
 /* Sentences: ended by . ! ? before white space or the end (not after "Dr." and the like), or by an empty line. */
 size_t text_n_sentences(const char *text);
+/* The same, and the first `max` of them in out. */
+size_t text_sentences(const char *text, span *out, size_t max);
 
 /* Bytes of a span for evidence: valid UTF-8, at most 40 characters, line breaks as spaces. */
 enum { EXCERPT_SIZE = 176 };

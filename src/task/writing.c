@@ -1,8 +1,8 @@
 /* Family "writing": a short text about a topic under one or two constraints (constraint.c judges those).
  *
  * Parameters: {"topic": "the sea", "setting": "at night" or "", "constraints": [{"name", "arguments"}, ..]}. Besides its constraints an answer must be
- * about the topic (a word of it or of its kin occurs; the setting may be left out), be one sentence of at least three words where one was asked, and
- * not be the request copied, so neither "no" nor a constant text passes. Many answers are right, so there is no gold; the
+ * about the topic (a word of it or of its kin occurs, in a title inside it; the setting may be left out), be sentences of at least three words that
+ * differ where sentences were asked, have no JSON key and no marked word too many, and not be the request copied, so neither "no" nor a constant text passes. Many answers are right, so there is no gold; the
  * second solver of `check` composes an answer from slots and has it judged. */
 #include "base/ctx.h"
 #include "task/words.h"
@@ -238,18 +238,18 @@ const char *writing_topic_name(const topic *t) {
 
 /* ---- verify -------------------------------------------------------------------------------------- */
 
-/* The response is the query over again: it begins with its first five words. */
+/* The response is the query over again: of its first five words at most one is another. */
 static bool copies_request(const char *text, const char *response) {
-    size_t p = 0, at = 0, end, same = 0;
+    size_t p = 0, at = 0, end, n = 0, other = 0;
     span a, b;
-    while (same < 5 && word_next(text, &p, &a)) {
+    for (; n < 5 && word_next(text, &p, &a); n++) {
         char word[64];
         snprintf(word, sizeof word, "%.*s", (int)(a.end - a.start < 63 ? a.end - a.start : 63), text + a.start);
-        if (!word_next(response, &at, &b) || !phrase_at(response, b.start, word, &end) || end != b.end)
+        if (!word_next(response, &at, &b))
             return false;
-        same++;
+        other += !phrase_at(response, b.start, word, &end) || end != b.end;
     }
-    return same > 0;
+    return n > 0 && other <= (n == 5);
 }
 
 bool writing_mentions(const topic *t, const char *text, span *where) {
@@ -260,18 +260,117 @@ bool writing_mentions(const topic *t, const char *text, span *where) {
     return false;
 }
 
-/* What every answer of this form must be, whatever the constraint; `said` is the response or its part after the request. */
+#define FAIL_AT(start, end, ...) verdict_set(ctx, out, OUTCOME_FAIL, response, start, end, NULL, __VA_ARGS__)
+#define FAIL(...) FAIL_AT(0, 0, __VA_ARGS__)
+
+/* The same words, whatever the case and the marks between them. *n: how many `a` has. */
+static bool same_words(const char *text, span a, span b, size_t *n) {
+    size_t i = a.start, k = b.start;
+    bool same = true;
+    span x, y;
+    for (*n = 0; word_next(text, &i, &x) && x.start < a.end; ++*n) {
+        bool more = same && word_next(text, &k, &y) && y.start < b.end;
+        size_t p = x.start, q = more ? y.start : 0;
+        same = more && x.end - x.start == y.end - y.start;
+        while (same && p < x.end)
+            same = code_fold(text_next(text, &p)) == code_fold(text_next(text, &q));
+    }
+    return same && !(word_next(text, &k, &y) && y.start < b.end);
+}
+
+/* Sentences of at least three words that differ. */
+static agon_status verify_sentences(agon_ctx *ctx, const char *response, task_verdict *out) {
+    span s[32];
+    size_t n = text_sentences(response, s, 32), words;
+    for (size_t i = 0; i < n && i < 32; i++) {
+        same_words(response, s[i], s[i], &words);
+        if (words < 3)
+            return FAIL_AT(s[i].start, s[i].end, "has a sentence of only %zu word%s", words, words == 1 ? "" : "s");
+        for (size_t k = 0; k < i; k++)
+            if (same_words(response, s[i], s[k], &words))
+                return FAIL_AT(s[i].start, s[i].end, "has the same sentence twice");
+    }
+    return AGON_OK;
+}
+
+/* One word between asterisks, and nothing else. */
+static agon_status verify_highlight(agon_ctx *ctx, const char *response, task_verdict *out) {
+    size_t start, end, words = 0, n = highlights(response, &start, &end);
+    span s;
+    for (size_t at = start; n == 1 && token_next(response, &at, &s) && s.start < end;)
+        words++;
+    if (n != 1)
+        return FAIL("marks %zu parts with asterisks, but one word is asked", n);
+    return words == 1 ? AGON_OK : FAIL_AT(start, end, "marks %zu words with asterisks, but one is asked", words);
+}
+
+static bool value_mentions(const topic *t, const json_t *value) {
+    const char *key;
+    json_t *entry;
+    size_t i;
+    span s;
+    bool found = json_is_string(value) && writing_mentions(t, json_string_value(value), &s);
+    json_array_foreach(value, i, entry) found = found || value_mentions(t, entry);
+    json_object_foreach((json_t *)value, key, entry) found = found || value_mentions(t, entry);
+    return found;
+}
+
+/* No key but those asked for; "topic", or where it is not asked some value, names the topic. */
+static agon_status verify_object(agon_ctx *ctx, const writing_request *q, const char *response, task_verdict *out) {
+    const json_t *keys = writing_argument(q, "keys"), *asked;
+    json_t *object = json_answer(response), *value;
+    const char *key;
+    char excess[EXCERPT_SIZE] = "";
+    size_t i;
+    bool topic_asked = false;
+    json_object_foreach(object, key, value) {
+        bool known = false;
+        json_array_foreach(keys, i, asked) known = known || strcmp(json_string_value(asked), key) == 0;
+        if (!known)
+            excerpt(key, 0, strlen(key), excess);
+        topic_asked = topic_asked || (known && strcmp(key, "topic") == 0);
+    }
+    bool mentions = value_mentions(q->topic, topic_asked ? json_object_get(object, "topic") : object);
+    json_decref(object);
+    if (*excess)
+        return FAIL("the JSON object has the key '%s', which was not asked for", excess);
+    if (!mentions)
+        return FAIL("%s does not mention %s", topic_asked ? "the value of 'topic'" : "the JSON object", q->topic->about);
+    return AGON_OK;
+}
+
+/* What every answer of this form must be, whatever the constraint; `said` is the response or its part that counts: behind the request, inside
+ * the title. */
 static agon_status verify_form(agon_ctx *ctx, const writing_request *q, const char *response, const char *said, task_verdict *out) {
     span s;
     size_t n_words = text_n_words(said), n = text_n_sentences(said);
     bool one = q->form->ask == SENTENCE || q->form->ask == REPEAT;
     if (one && n_words < 3)
-        return verdict_set(ctx, out, OUTCOME_FAIL, response, 0, 0, NULL, "has only %zu word%s, which is no sentence",
-                           n_words, n_words == 1 ? "" : "s");
+        return FAIL("has only %zu word%s, which is no sentence", n_words, n_words == 1 ? "" : "s");
     if (one && n > 1)
-        return verdict_set(ctx, out, OUTCOME_FAIL, response, 0, 0, NULL, "has %zu sentences, but one sentence is asked", n);
-    if (q->form->ask != KEYED && !writing_mentions(q->topic, said, &s))
-        return verdict_set(ctx, out, OUTCOME_FAIL, response, 0, 0, NULL, "does not mention %s", q->topic->about);
+        return FAIL("has %zu sentences, but one sentence is asked", n);
+    if (q->form->ask == KEYED)
+        return verify_object(ctx, q, response, out);
+    if (!writing_mentions(q->topic, said, &s))
+        return FAIL("does not mention %s", q->topic->about);
+    if (writing_has(q, "sentences"))
+        return verify_sentences(ctx, response, out);
+    return writing_has(q, "highlight") ? verify_highlight(ctx, response, out) : AGON_OK;
+}
+
+/* The constraints in turn; a title's word must stand in the title, which begins at byte `inside` of the response. */
+static agon_status verify_constraints(agon_ctx *ctx, const writing_request *q, const char *response, const char *title, size_t inside,
+                                      task_verdict *out) {
+    for (size_t i = 0; i < q->n_constraints; i++) {
+        bool in_title = title && i > 0;
+        agon_status status = writing_constraint_verify(ctx, q->form->constraints[i], q->arguments[i], in_title ? title : response, out);
+        if (in_title && !status && out->quote) {
+            out->span_start += inside;
+            out->span_end += inside;
+        }
+        if (status != AGON_OK || out->outcome == OUTCOME_FAIL)
+            return status;
+    }
     return AGON_OK;
 }
 
@@ -281,17 +380,20 @@ agon_status writing_verify(agon_ctx *ctx, const task_query *query, const char *r
     agon_status status = writing_read(ctx, query, &q);
     if (status != AGON_OK)
         return status;
-    size_t said = 0;
+    size_t said = 0, start = 0, end = 0;
+    const char *request = q.form->ask == REPEAT ? writing_text(&q, "request") : query->text;
     if (q.form->ask == REPEAT)
-        said = request_repeated(response, writing_text(&q, "request"));
-    else if (copies_request(query->text, response))
-        return verdict_set(ctx, out, OUTCOME_FAIL, response, 0, 0, NULL, "repeats the request instead of answering it");
-    for (size_t i = 0; i < q.n_constraints; i++) {
-        status = writing_constraint_verify(ctx, q.form->constraints[i], q.arguments[i], response, out);
-        if (status != AGON_OK || out->outcome == OUTCOME_FAIL)
-            return status;
-    }
-    status = verify_form(ctx, &q, response, response + said, &form_verdict);
+        said = request_repeated(response, request);
+    if ((said || q.form->ask != REPEAT) && copies_request(request, response + said))
+        return FAIL("repeats the request instead of answering it");
+    bool titled = writing_has(&q, "title") && title_find(response, &start, &end);
+    char *title = titled ? strndup(response + start, end - start) : NULL;
+    if (titled && !title)
+        return ctx_fail(ctx, AGON_ENOMEM, "memory for a title is exhausted");
+    status = verify_constraints(ctx, &q, response, title, start, out);
+    if (status == AGON_OK && out->outcome != OUTCOME_FAIL)
+        status = verify_form(ctx, &q, response, title ? title : response + said, &form_verdict);
+    free(title);
     if (status == AGON_OK && form_verdict.evidence) {
         task_verdict_free(out);
         *out = form_verdict;

@@ -10,8 +10,8 @@
 
 enum { WRITING_TEXT_SIZE = 1024 };
 
-/* SENTENCE: phrasings are clauses after "Write one sentence about ..". LISTING: whole queries about the topic. KEYED: the topic
- * is not checked, because the values of a JSON object need not repeat it. REPEAT: a sentence after the repeated request. */
+/* SENTENCE: phrasings are clauses after "Write one sentence about ..". LISTING: whole queries about the topic. KEYED: whole
+ * queries too; the topic is looked for among the values. REPEAT: a sentence after the repeated request. */
 typedef enum ask { SENTENCE, LISTING, KEYED, REPEAT } ask;
 
 typedef struct writing_form {

@@ -55,19 +55,29 @@ static void compose_question(const writing_request *q, rng *r, buffer *b) {
         buffer_printf(b, "Why do people say that %s %s %s?", t->about, be, adjective);
 }
 
-static const char *key_value(const topic *t, const char *key, rng *r) {
-    if (strcmp(key, "topic") == 0)
-        return writing_topic_name(t);
-    if (strcmp(key, "feature") == 0)
-        return t->adjectives[rng_below(r, 3)];
-    return strcmp(key, "action") == 0 ? t->actions[rng_below(r, 2)] : tail_at(rng_below(r, 6));
+/* A value that says something under its key; names: and what it is about ("the sea is deep"). */
+static void key_value(const topic *t, const char *key, bool names, rng *r, buffer *b) {
+    bool feature = strcmp(key, "feature") == 0, action = strcmp(key, "action") == 0;
+    if (strcmp(key, "topic") == 0) {
+        buffer_text(b, writing_topic_name(t));
+        return;
+    }
+    if (names)
+        buffer_printf(b, "%s %s", t->about, !feature ? "" : t->plural ? "are " : "is ");
+    buffer_text(b, feature ? t->adjectives[rng_below(r, 3)] : action ? t->actions[rng_below(r, 2)] : tail_at(rng_below(r, 6)));
 }
 
+/* Where no key is "topic" the first value names it. */
 static void compose_json(const writing_request *q, rng *r, buffer *b) {
-    const json_t *keys = writing_argument(q, "keys");
-    for (size_t i = 0; i < json_array_size(keys); i++) {
-        const char *key = json_string_value(json_array_get(keys, i));
-        buffer_printf(b, "%s\"%s\": \"%s\"", i == 0 ? "{" : ", ", key, key_value(q->topic, key, r));
+    const json_t *keys = writing_argument(q, "keys"), *entry;
+    bool named = false;
+    size_t i;
+    json_array_foreach(keys, i, entry) named = named || strcmp(json_string_value(entry), "topic") == 0;
+    json_array_foreach(keys, i, entry) {
+        const char *key = json_string_value(entry);
+        buffer_printf(b, "%s\"%s\": \"", i == 0 ? "{" : ", ", key);
+        key_value(q->topic, key, i == 0 && !named, r, b);
+        buffer_char(b, '"');
     }
     buffer_char(b, '}');
 }

@@ -58,9 +58,9 @@ static char *fault_shorter(const char *text, int64_t n) {
     return replaced(text, s.end, strlen(text), ".");
 }
 
-static char *fault_drop(const char *text, const char *what, const char *by) {
+static char *fault_drop(const char *text, size_t from, const char *what, const char *by) {
     span s;
-    return phrase_find(text, 0, what, &s) ? replaced(text, s.start, s.end, by) : strdup(text);
+    return phrase_find(text, from, what, &s) ? replaced(text, s.start, s.end, by) : strdup(text);
 }
 
 /* The last `mark` of the text replaced. */
@@ -84,7 +84,7 @@ static char *fault_phrase(const char *text, const char *phrase) {
     char *space = strrchr(shorter, ' ');
     if (space)
         *space = 0;
-    return fault_drop(text, phrase, space ? shorter : "so");
+    return fault_drop(text, 0, phrase, space ? shorter : "so");
 }
 
 static char *fault_sentences(const char *text, rng *r) {
@@ -104,6 +104,7 @@ static char *fault_bullets(const char *text, rng *r) {
 
 static char *plant(const writing_request *q, const char *name, const char *text, rng *r) {
     char word[300];
+    size_t start, end;
     const char *argument = writing_text(q, strcmp(name, "no_letter") == 0 ? "letter" : "word");
     if (strcmp(name, "lower_case") == 0 || strcmp(name, "upper_case") == 0)
         return fault_case(text, name[0] == 'l', r);
@@ -124,7 +125,7 @@ static char *plant(const writing_request *q, const char *name, const char *text,
         return fault_insert(text, word, r);
     }
     if (strcmp(name, "required_word") == 0)
-        return fault_drop(text, argument, "place");
+        return fault_drop(text, title_find(text, &start, &end) ? start : 0, argument, "place");
     if (strcmp(name, "sentences") == 0)
         return fault_sentences(text, r);
     if (strcmp(name, "bullets") == 0)
@@ -145,7 +146,7 @@ static char *plant(const writing_request *q, const char *name, const char *text,
         return rng_below(r, 2) ? fault_mark(text, "}", "") : fault_mark(text, "\":", "s\":");
     if (strcmp(name, "title") == 0)
         return fault_mark(text, ">>", ">");
-    return fault_drop(text, "one sentence", "a sentence"); /* repeat_request */
+    return fault_drop(text, 0, "one sentence", "a sentence"); /* repeat_request */
 }
 
 /* The claim is what the judge says of the faulty answer, so it is true by construction. */

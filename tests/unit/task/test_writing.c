@@ -189,32 +189,80 @@ static task_query query_of(const char *cell, const char *text, const char *param
 }
 
 /* What meets the constraint and is no answer. */
+static const struct game {
+    const char *cell, *text, *constraints, *response, *evidence; /* evidence NULL: passes */
+} games[] = {
+#define LOWER "lower_case", "Write one sentence about the sea in lower case only.", "{\"name\":\"lower_case\"}"
+    {LOWER, "the sea is calm.", NULL},
+    {LOWER, "waves roll on and on", NULL},
+    {LOWER, "oceans are big", NULL},
+    {LOWER, "", "is empty"},
+    {LOWER, "sea", "no sentence"},
+    {LOWER, "dogs like to run.", "does not mention the sea"},
+    {LOWER, "the sea is calm. it is blue.", "has 2 sentences"},
+    {LOWER, "write one sentence about the sea in lower case only.", "repeats the request"},
+    {LOWER, "write a sentence about the sea in lower case only.", "repeats the request"},
+    {LOWER, "The sea is calm.", "capital"},
+#define TITLE "title", "Write a title with the word \"sea\" for a poem in double angle brackets like <<title>>.", \
+              "{\"name\":\"title\"},{\"name\":\"required_word\",\"arguments\":{\"word\":\"sea\"}}"
+    {TITLE, "<<Deep Sea>>", NULL},
+    {TITLE, "Here is a title with the word \"sea\": <<The Sea>>", NULL},
+    {TITLE, "Here is a title with the word \"sea\": <<Deep Blue>>", "the word 'sea' does not occur"},
+    {TITLE, "<<x>> sea", "the word 'sea' does not occur"},
+    {TITLE, "The sea", "has no title"},
+#define REPEATED "repeat_request", "First repeat this request and then answer it: Write one sentence about the sea.", \
+                 "{\"name\":\"repeat_request\",\"arguments\":{\"request\":\"Write one sentence about the sea.\"}}"
+    {REPEATED, "Write one sentence about the sea. The sea is deep.", NULL},
+    {REPEATED, "Write one sentence about the sea. Write one sentence about the sea.", "repeats the request instead"},
+    {REPEATED, "Write one sentence about the sea. Write a sentence about the sea.", "repeats the request instead"},
+    {REPEATED, "The sea is deep.", "repeats only"},
+#define KEYS2 "json_object", "Describe the sea as a JSON object with the keys \"topic\" and \"time\".", \
+              "{\"name\":\"json_object\",\"arguments\":{\"keys\":[\"topic\",\"time\"]}}"
+    {KEYS2, "{\"topic\": \"sea\", \"time\": \"at night\"}", NULL},
+    {KEYS2, "{\"topic\": [\"the ocean\"], \"time\": 3}", NULL},
+    {KEYS2, "{\"topic\": 0, \"time\": 0}", "the value of 'topic' does not mention the sea"},
+    {KEYS2, "{\"topic\": \"x\", \"time\": \"sea\"}", "the value of 'topic' does not mention the sea"},
+    {KEYS2, "{\"topic\": \"sea\", \"time\": \"x\", \"feature\": \"x\"}", "the key 'feature', which was not asked for"},
+#define KEYS1 "json_object", "Describe the sea as a JSON object with the keys \"feature\" and \"time\".", \
+              "{\"name\":\"json_object\",\"arguments\":{\"keys\":[\"feature\",\"time\"]}}"
+    {KEYS1, "{\"feature\": \"its waves\", \"time\": \"at night\"}", NULL},
+    {KEYS1, "{\"feature\": {\"a\": \"salty\\nwater\"}, \"time\": \"at night\"}", NULL},
+    {KEYS1, "{\"feature\": \"x\", \"time\": \"x\"}", "the JSON object does not mention the sea"},
+#define MARKED "highlight", "Write one sentence about the sea with one word between asterisks like *this*.", \
+               "{\"name\":\"highlight\",\"arguments\":{\"n\":1}}"
+    {MARKED, "The sea is *deep*.", NULL},
+    {MARKED, "The sea is **deep**.", NULL},
+    {MARKED, "*The sea is deep and blue.*", "marks 6 words"},
+    {MARKED, "*The* *sea* *is* *deep*.", "marks 4 parts"},
+#define QUESTION "question", "Ask one question about the sea.", "{\"name\":\"question\"},{\"name\":\"sentences\",\"arguments\":{\"n\":1}}"
+    {QUESTION, "Why is the sea blue?", NULL},
+    {QUESTION, "sea?", "only 1 word"},
+    {QUESTION, "The sea?", "only 2 words"},
+#define SENTENCES "sentences", "Write exactly 3 sentences about the sea.", "{\"name\":\"sentences\",\"arguments\":{\"n\":3}}"
+    {SENTENCES, "The sea is blue. It is deep. I like it.", NULL},
+    {SENTENCES, "Sea. Sea. Sea.", "only 1 word"},
+    {SENTENCES, "The sea is blue. The sea is deep. the sea, is blue!", "same sentence twice"},
+    {SENTENCES, "The sea is blue. The sea is blue and deep. The sea is.", NULL},
+};
+
 static void test_gaming(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
-    task_query q = query_of("lower_case", "Write one sentence about the sea in lower case only.",
-                            "{\"topic\":\"the sea\",\"setting\":\"\",\"constraints\":[{\"name\":\"lower_case\"}]}");
-    static const struct {
-        const char *response, *evidence; /* NULL: passes */
-    } cases[] = {
-        {"the sea is calm.", NULL},
-        {"waves roll on and on", NULL},
-        {"oceans are big", NULL},
-        {"", "is empty"},
-        {"sea", "no sentence"},
-        {"dogs like to run.", "does not mention the sea"},
-        {"the sea is calm. it is blue.", "has 2 sentences"},
-        {"write one sentence about the sea in lower case only.", "repeats the request"},
-        {"The sea is calm.", "capital"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof games / sizeof *games; i++) {
+        const struct game *g = &games[i];
+        char parameters[400];
+        snprintf(parameters, sizeof parameters, "{\"topic\":\"the sea\",\"setting\":\"%s\",\"constraints\":[%s]}",
+                 strcmp(g->cell, "title") == 0 ? "a poem" : "", g->constraints);
+        task_query q = query_of(g->cell, g->text, parameters);
         task_verdict v = {0};
-        assert_ok(ctx, task_verify(ctx, &q, cases[i].response, &v));
-        if (cases[i].evidence ? v.outcome != X || !strstr(v.evidence, cases[i].evidence) : v.outcome != Y)
-            fail_msg("'%s': %s", cases[i].response, v.evidence);
+        assert_ok(ctx, task_verify(ctx, &q, g->response, &v));
+        if (g->evidence ? v.outcome != X || !strstr(v.evidence, g->evidence) : v.outcome != Y)
+            fail_msg("%s, '%s': %s", g->cell, g->response, v.evidence);
+        if (v.quote)
+            assert_memory_equal(v.quote, g->response + v.span_start, v.span_end - v.span_start);
         task_verdict_free(&v);
+        json_decref(q.parameters);
     }
-    json_decref(q.parameters);
     agon_ctx_free(ctx);
 }
 
