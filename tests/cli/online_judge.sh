@@ -101,7 +101,8 @@ exec 3>&-
 wait
 
 # ---- judges that do not judge: one sentence, nothing trained on, and the same command with a judge that does goes on
-broken="$agon train grpo --online --model $tiny --data prompts.jsonl $how --judge-timeout 1"
+unjudged="$agon train grpo --online --model $tiny --data prompts.jsonl $how"
+broken="$unjudged --judge-timeout 1"
 run 5 $broken --output b1 --judge 'exit 3'
 says err 'judge, round 1, prompt 0, sample 0: the command ended with code 3 before it answered; run again'; one_sentence
 run 5 $broken --output b2 --judge 'while read -r line; do echo hello; done'
@@ -120,11 +121,11 @@ for i in 1 2; do # also the second time, where a round that failed late once cou
 done
 run 4 $broken --output b6 --judge 'exit 3' --judge-model "$tiny"
 says err 'a program or a model, not both'; one_sentence
-run 4 $broken --output b6 --judge-model "$tiny" --judge-repeats 2
+run 4 $unjudged --output b6 --judge-model "$tiny" --judge-repeats 2
 says err 'not drawn'; one_sentence
 run 4 $broken --output b6 --judge-url http://127.0.0.1:9/v1
 says err 'needs the name of its model'; one_sentence
-run 3 $broken --output b6 --judge-model nowhere.gguf
+run 3 $unjudged --output b6 --judge-model nowhere.gguf
 one_sentence
 run 4 $broken --output b6 --judge 'exit 3' --judge-timeout 0
 says err 'must be above 0'; one_sentence

@@ -400,7 +400,8 @@ static tokenizer *open_folder(const char *path) {
 /* What generation_config.json names goes on to the next folder, the end of a turn first. */
 static void export_hf__keeps_stop_tokens(void **state) {
     (void)state;
-    static const char config[] = "{\"eos_token\":\"</s>\",\"chat_template\":\"<|im_start|> <|im_end|>\"}",
+    static const char config[] = "{\"eos_token\":\"</s>\",\"chat_template\":\"{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + "
+                                    "m['content'] + '<|im_end|>' + '\\n' }}{% endfor %}\"}",
                       generation[] = "{\"eos_token_id\":[33,10,34]}";
     fixture_folder f = fixture_folder_new();
     char first[256], second[256], file[256];
