@@ -8,7 +8,8 @@
  * Beyond the list: the numbers of both texts are the same multiset ("twice" and "half" count as numbers), what stands in quotation
  * marks stays, no name is new, a question or an order is there, the answer is not said, the length is within bounds.
  * DISTRACTOR: the query stands there word for word, and what is added asks, orders and limits nothing.
- * Otherwise nothing else is asked for (a sentence where a letter was), and in stories who gives, buys, loses and shares stays.
+ * Otherwise nothing else is asked for (a sentence where a letter was, yes or no, the opposite), no "not" is added, and in stories who gives, buys,
+ * loses and shares stays; in word problems the numbers keep their order too.
  * Rejecting a good rewording costs one of many; passing a changed question costs a wrong label, so doubt rejects. */
 #include <stdlib.h>
 #include <string.h>
@@ -47,16 +48,23 @@ static const struct number_name {
 };
 
 typedef struct numbers {
-    rational values[MAX_NUMBERS];
-    size_t n;
+    rational values[MAX_NUMBERS]; /* in the order of the text */
+    size_t at[MAX_NUMBERS], n;
     bool too_many;
 } numbers;
 
-static void numbers_add(numbers *out, rational value) {
-    if (out->n < MAX_NUMBERS)
-        out->values[out->n++] = value;
-    else
+static void numbers_add(numbers *out, rational value, size_t at) {
+    if (out->n == MAX_NUMBERS) {
         out->too_many = true;
+        return;
+    }
+    size_t i = out->n++;
+    for (; i > 0 && out->at[i - 1] > at; i--) {
+        out->values[i] = out->values[i - 1];
+        out->at[i] = out->at[i - 1];
+    }
+    out->values[i] = value;
+    out->at[i] = at;
 }
 
 static const struct number_name *number_name(const char *text, span s) {
@@ -73,9 +81,9 @@ static void numbers_read(const char *text, numbers *out) {
     number_token token;
     *out = (numbers){0};
     for (size_t from = 0; number_next(text, from, length, &token); from = token.end)
-        numbers_add(out, token.value);
+        numbers_add(out, token.value, token.start);
     int64_t whole = -1;
-    size_t behind = 0;
+    size_t behind = 0, first = 0;
     for (span s; word_next(text, &at, &s);) {
         const struct number_name *name = number_name(text, s);
         bool near = whole >= 0 && s.start == behind + 1;
@@ -87,14 +95,15 @@ static void numbers_read(const char *text, numbers *out) {
         }
         if (!name || name->denominator != 1 || !near) {
             if (whole >= 0)
-                numbers_add(out, (rational){whole, 1});
+                numbers_add(out, (rational){whole, 1}, first);
             whole = -1;
         }
         if (!name)
             continue;
         if (name->denominator != 1) {
-            numbers_add(out, (rational){name->numerator, name->denominator});
+            numbers_add(out, (rational){name->numerator, name->denominator}, s.start);
         } else {
+            first = whole < 0 ? s.start : first;
             whole = whole < 0 ? name->numerator
                     : name->numerator >= 100 && whole < 1000000 ? whole * name->numerator
                                                                 : whole + name->numerator;
@@ -102,7 +111,7 @@ static void numbers_read(const char *text, numbers *out) {
         }
     }
     if (whole >= 0)
-        numbers_add(out, (rational){whole, 1});
+        numbers_add(out, (rational){whole, 1}, first);
 }
 
 static size_t numbers_count(const numbers *list, rational value) {
@@ -131,6 +140,10 @@ static agon_status check_numbers(const variation *v) {
             return after.values[i].denominator < 0 ? REJECT(v, "it adds the word twice, double or triple")
                                                    : REJECT(v, "it adds the number %s", value);
         }
+    /* Who has 12 and gets 5 is not who has 5 and gets 12. */
+    for (size_t i = 0; strcmp(v->query->family, "word_problem") == 0 && i < before.n; i++)
+        if (!rational_equal(before.values[i], after.values[i]))
+            return REJECT(v, "its numbers stand in another order");
     return AGON_OK;
 }
 
@@ -257,6 +270,15 @@ static bool holds_any(const char *text, const char *list) {
     span s;
     for (size_t k = 0; alternative(list, k, phrase, sizeof phrase); k++)
         if (phrase_find(text, 0, phrase, &s))
+            return true;
+    return false;
+}
+
+static bool in_list(const char *word, const char *list) {
+    char phrase[64];
+    size_t end;
+    for (size_t k = 0; alternative(list, k, phrase, sizeof phrase); k++)
+        if (strlen(phrase) == strlen(word) && phrase_at(word, 0, phrase, &end))
             return true;
     return false;
 }
@@ -390,17 +412,84 @@ static agon_status check_remark(const variation *v) {
     return AGON_OK;
 }
 
+/* "not" and the like, unless the query has it or a usual wording of its condition is what holds it ("not more than"). */
+static const char *negation_added(const variation *v) {
+    static const char *const negations[] = {"not", "never", "neither", "except", "isn't", "aren't", "don't", "doesn't", "didn't",
+                                            "can't", "cannot", "won't", "wasn't", "weren't"};
+    char phrase[256];
+    span s;
+    for (size_t i = 0; i < sizeof negations / sizeof *negations; i++) {
+        bool usual = phrase_find(v->query->text, 0, negations[i], &s) || !phrase_find(v->text, 0, negations[i], &s);
+        size_t e;
+        const json_t *entry;
+        json_array_foreach(v->query->keep, e, entry) {
+            const char *kind = json_string_value(json_object_get(entry, "kind"));
+            const char *value = json_string_value(json_object_get(entry, "value"));
+            for (size_t k = 0; !usual && kind && value && strcmp(kind, "any") == 0 && alternative(value, k, phrase, sizeof phrase); k++)
+                usual = phrase_find(phrase, 0, negations[i], &s) && phrase_find(v->text, 0, phrase, &s);
+        }
+        if (!usual)
+            return negations[i];
+    }
+    return NULL;
+}
+
+/* A sentence that opens, or goes on after a comma, with a verb to be answered by yes or no. */
+static bool asks_yes_or_no(const char *text) {
+    static const char verbs[] = "is|are|was|were|does|do|did|isn't|aren't|doesn't";
+    span sentences[32], s;
+    size_t n = text_sentences(text, sentences, 32);
+    for (size_t i = 0; i < n && i < 32; i++) {
+        size_t at = sentences[i].start, last = at;
+        bool question = memchr(text + at, '?', sentences[i].end - at), opens = true;
+        while (word_next(text, &at, &s) && s.start < sentences[i].end) {
+            char word[EXCERPT_SIZE];
+            size_t p = s.start;
+            opens = opens && (i == 0 || code_is_upper(text_next(text, &p))); /* 'the sentence "It rains." is' goes on */
+            opens = opens || (question && memchr(text + last, ',', s.start - last));
+            if (opens && s.end - s.start < 10 && in_list(excerpt(text, s.start, s.end, word), verbs))
+                return true;
+            opens = false;
+            last = s.end;
+        }
+    }
+    return false;
+}
+
+/* What asks for the opposite, or for yes or no. */
+static agon_status check_sense(const variation *v) {
+    static const char *const opposites[][2] = {
+        {"larger|largest|greater|greatest|bigger|biggest|higher|highest", "smaller|smallest|less|lesser|least|lower|lowest"},
+        {"ascending|go up", "descending|go down|largest to smallest|highest to the lowest|highest to lowest"},
+        {"descending|go down", "ascending|go up|smallest to largest|lowest to the highest|lowest to highest"},
+        {"smaller|smallest|less|lesser|least|lower|lowest", "larger|largest|greater|greatest|bigger|biggest|higher|highest"},
+    };
+    const char *query = v->query->text, *negation;
+    if (v->perturbation == PERTURBATION_DISTRACTOR)
+        return AGON_OK;
+    if ((negation = negation_added(v)))
+        return REJECT(v, "it adds the word '%s'", negation);
+    if (asks_yes_or_no(v->text) && !asks_yes_or_no(query))
+        return REJECT(v, "it asks for yes or no");
+    for (size_t i = 0; strcmp(v->query->family, "comparison") == 0 && i < sizeof opposites / sizeof *opposites; i++)
+        if (holds_any(query, opposites[i][0]) && !holds_any(query, opposites[i][1]) && holds_any(v->text, opposites[i][1]))
+            return REJECT(v, "it holds the opposite of what is asked: '%s'", opposites[i][1]);
+    return AGON_OK;
+}
+
 /* Things to write that the query does not ask for; and in stories, what happens to the things that are counted. */
 static agon_status check_meaning(const variation *v) {
     static const char *const things[] = {
         "sentence|sentences", "question|questions", "story|stories", "poem|poems", "paragraph|paragraphs", "title|titles",
-        "essay", "code", "joke", "explain|explanation", "why", "how to", "how many|how much|how often|number of|count",
+        "essay", "code", "joke", "explain|explanation", "why", "how to", "how far|difference", "how many|how much|how often|number of|count",
     };
     static const char *const events[] = {
         "gives|give|gave|giving|given", "buys|buy|bought|buying", "loses|lose|lost|losing", "takes|take|took|taking|away",
         "sold|sells|sell|selling", "shares|share|shared|sharing|equally|divided", "each|every|per|apiece", "than",
-        "cheaper|discount|off", "costs|cost|price|priced", "get on|gets on|got on", "get off|gets off|got off",
+        "at first|originally|in the beginning|to begin with", "cheaper|discount|off", "costs|cost|price|priced", "get on|gets on|got on", "get off|gets off|got off",
     };
+    static const char places[] = "after|before|next|behind|second|third|like|rhymes|opposite";
+    bool puzzle = strcmp(v->query->family, "string") == 0 || strcmp(v->query->family, "comparison") == 0;
     bool story = strcmp(v->query->family, "word_problem") == 0 || strcmp(v->query->family, "user") == 0;
     if (v->perturbation == PERTURBATION_DISTRACTOR)
         return AGON_OK;
@@ -410,6 +499,8 @@ static agon_status check_meaning(const variation *v) {
     for (size_t i = 0; story && i < sizeof events / sizeof *events; i++)
         if (holds_any(v->text, events[i]) != holds_any(v->query->text, events[i]))
             return REJECT(v, "what happens is not the same: '%s'", events[i]);
+    if (puzzle && holds_any(v->text, places) && !holds_any(v->query->text, places))
+        return REJECT(v, "it may speak of something else: '%s'", places);
     return AGON_OK;
 }
 
@@ -463,7 +554,8 @@ static agon_status check_form(const variation *v) {
 agon_status task_variation_check(agon_ctx *ctx, const task_query *query, task_perturbation perturbation, const char *text,
                                  bool *ok, char **reason) {
     static agon_status (*const checks[])(const variation *) = {check_form,  check_remark, check_numbers, check_kept,
-                                                               check_quotes, check_names,  check_answer,  check_meaning};
+                                                               check_quotes, check_names,  check_answer,  check_sense,
+                                                               check_meaning};
     char *why = NULL;
     variation v = {ctx, query, perturbation, text, &why};
     agon_status status = AGON_OK;

@@ -186,6 +186,26 @@ static void draw_words(rng *r, bool rare, const char **n, const char **m, const 
     *t = rare ? draw_text(r, rare_things, COUNT(rare_things)) : draw_text(r, things, COUNT(things));
 }
 
+/* What a rewording of the question must say, or it asks for something else. */
+static const char *asked_words(const char *question) {
+    static const struct {
+        const char *says, *any;
+    } asked[] = {
+        {"left", "left|remain|remains|remaining"},
+        {"how many more", "more"},
+        {"in all", "in all|altogether|in total|total|overall"},
+        {"each friend", "each|every|per"},
+        {"spent", "spent|spend|spends|pay|pays|paid|cost|costs"},
+        {"filled", "filled|fill|fills|full"},
+        {"belong", "now"},
+        {"now", "now|in all|altogether|in total|total"},
+    };
+    for (size_t i = 0; i < COUNT(asked); i++)
+        if (strstr(question, asked[i].says))
+            return asked[i].any;
+    return NULL;
+}
+
 /* Story and question put together; fills hold {S} and {Q} (clause), {C} (the clause with a capital). */
 static const char *draw_frame(rng *r, task_perturbation perturbation) {
     static const char *const usual[] = {"{S} {C}?"};
@@ -212,6 +232,8 @@ static agon_status write_text(agon_ctx *ctx, rng *r, const word_story *story, co
         status = keep_add(ctx, &query->keep, "name", n);
     if (!status && (strstr(story->story, "{M}") || strstr(story->question, "{M}")))
         status = keep_add(ctx, &query->keep, "name", m);
+    if (!status && asked_words(story->question))
+        status = keep_add(ctx, &query->keep, "any", asked_words(story->question));
     const text_fill fills[] = {{"N", n},         {"M", m},         {"t", t},        {"a", digits[0]},
                                {"b", digits[1]}, {"c", digits[2]}, {"d", digits[3]}};
     char *told = NULL, *question = NULL, *capital = NULL;
