@@ -363,8 +363,11 @@ static agon_status find_state(online_run *r, char **summary) {
         json_object_set_new(old, "resumed_after", json_integer((json_int_t)r->inner.n_rounds));
         if (!(*summary = json_dumps(old, JSON_COMPACT)))
             s = ctx_fail(r->ctx, AGON_EFORMAT, "%s has no summary; --overwrite starts anew", r->manifest_path);
-    } else if (!s && json_is_array(json_object_get(found, "rounds"))) {
-        json_object_set(r->manifest, "rounds", json_object_get(found, "rounds"));
+    } else if (!s) {
+        if (json_is_array(json_object_get(found, "rounds")))
+            json_object_set(r->manifest, "rounds", json_object_get(found, "rounds"));
+        if (!file_exists(r->state_path)) /* killed before it had removed an earlier result */
+            result_files_remove(r->lock);
     }
     json_decref(found);
     return s;

@@ -580,6 +580,9 @@ static agon_status find_state(training *t, char **summary) {
     } else if (!s && !(s = check_start(t)) && !found) {
         t->began = true;
         s = write_manifest(t);
+    } else if (!s && found && !file_exists(t->checkpoint_path)) { /* killed before it had removed an earlier result */
+        result_files_remove(t->lock);
+        result_files_remove_below(t->lock, "partner");
     }
     json_decref(found);
     return s;

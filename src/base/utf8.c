@@ -76,8 +76,5 @@ json_t *utf8_json(const char *text) {
 }
 
 size_t utf8_cut(const char *text, size_t most) {
-    size_t n = strnlen(text, most);
-    while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80)
-        n--;
-    return n;
+    return utf8_whole(text, strnlen(text, most));
 }

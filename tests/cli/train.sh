@@ -125,6 +125,15 @@ run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output damaged $optio
 says err 'damaged/training.json.*; --overwrite starts anew$'; one_sentence
 run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output damaged --overwrite --lora 4 --steps 1 --lr 1e-3
 
+# ---- killed after --overwrite had begun and before it had removed the earlier result: that goes now
+cp -r damaged begun_over
+sed 's/"done": true/"done": false/' damaged/training.json >begun_over/training.json
+echo '{}' >begun_over/reward_scale.json
+run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output begun_over --lora 4 --steps 1 --lr 1e-3
+count
+[ ! -f begun_over/reward_scale.json ] || fail "an earlier result's file stayed"
+cmp damaged/adapter_model.safetensors begun_over/adapter_model.safetensors || fail "not the same training"
+
 # ---- --resume and --overwrite want the opposite: nothing is touched
 cp -r damaged both_ways
 run 2 "$agon" train sft --model "$tiny" --data sft.jsonl --output both_ways --resume --overwrite --lora 4 --steps 2 --lr 1e-3
