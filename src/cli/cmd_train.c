@@ -298,7 +298,7 @@ static const char *missing_beside(const agon_online_options *o, bool repeats) {
         const char *sentence;
     } rules[] = {{o->pass_reward != usual.pass_reward, o->demonstrations, "--pass-reward goes with --demonstrations"},
                  {o->kl_target != usual.kl_target, o->kl_horizon > 0, "--kl-target goes with --kl-horizon N above 0"},
-                 {o->judge_timeout != usual.judge_timeout, judge, "--judge-timeout goes with --judge or --judge-url"},
+                 {o->judge_timeout != usual.judge_timeout, judge || o->judge_model, "--judge-timeout goes with --judge or --judge-url"},
                  {repeats, judge || o->judge_model, "--judge-repeats goes with --judge or --judge-url"},
                  {o->judge_key_env, o->judge_url, "--judge-key-env goes with --judge-url"},
                  {o->span_placement != usual.span_placement, o->span_reward != 0, "--span-placement goes with --span-reward X"}};
