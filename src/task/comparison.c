@@ -411,6 +411,7 @@ typedef struct claims {
     number_token said;
     int strength;    /* 0: none yet; 1: by comparison; 2: above all */
     unsigned beaten; /* items that another one was said to beat */
+    unsigned last;   /* items said to be at the other end: "98 is the smallest" */
     bool torn;       /* claims that differ */
 } claims;
 
@@ -437,6 +438,11 @@ static void claim_more(const choice *c, claims *s, number_token t, int other) {
     }
 }
 
+static void claim_last(const choice *c, claims *s, const number_token *t) {
+    int item = item_of(c, t);
+    s->last |= item < 0 ? 0 : 1u << item;
+}
+
 /* "45 or 98" before a claim: both are offered. */
 static bool offered(const char *text, size_t start) {
     size_t at = start;
@@ -457,12 +463,17 @@ static claims read_claims(const choice *c, const char *response) {
                 claim_most(c, &s, t);
             else
                 claim_more(c, &s, t, -1);
+        } else if (abs(named) == 2 || (named != 0 && c->n == 2)) {
+            claim_last(c, &s, &t);
         }
         if (claim == 0)
             continue;
         size_t clause = t.end + strcspn(response + t.end, ".!?;\n");
-        int beaten = number_next(response, t.end, clause, &other) ? item_of(c, &other) : -1;
+        bool compares = number_next(response, t.end, clause, &other);
+        int beaten = compares ? item_of(c, &other) : -1;
         if ((claim > 0) != c->kind->down) { /* the other one comes first; of several only by comparison */
+            if (abs(claim) == 2 || (c->n == 2 && !compares))
+                claim_last(c, &s, &t);
             if (beaten < 0 || (c->n > 2 && abs(claim) == 2))
                 continue;
             number_token first = other;
@@ -478,6 +489,8 @@ static claims read_claims(const choice *c, const char *response) {
     }
     if (s.strength && concluded(response, &t) && item_of(c, &t) >= 0)
         claim_most(c, &s, t);
+    int said = s.strength ? item_of(c, &s.said) : -1;
+    s.torn |= said >= 0 && s.last >> said & 1;
     return s;
 }
 
@@ -499,6 +512,9 @@ static agon_status verify_one(agon_ctx *ctx, const choice *c, const char *respon
     snprintf(masked, sizeof masked, "which is not %s", asked(c->kind));
     claims s = read_claims(c, response);
     number_token t = s.said;
+    if (!has_mark(response) && s.strength == 0 && s.last >> c->right[0] & 1)
+        return verdict_set(ctx, out, OUTCOME_FAIL, response, 0, 0, "names a number as the opposite of what is asked",
+                           "names a number as the opposite of what is asked, but %s", why);
     if (has_mark(response) || s.strength == 0)
         return verdict_number(ctx, out, response, (rational){gold, 1}, why, masked);
     if (s.torn)
