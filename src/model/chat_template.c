@@ -138,8 +138,7 @@ static bool put_operand(reader *r, span s) {
         return true;
     }
     r->has_default = r->has_default || (holds_words(s) && !begins(s, "raise_exception"));
-    span eos = {"eos_token", "eos_token" + 9};
-    buffer_text(&r->out, equals(s, eos) ? CHAT_EOS : CHAT_VALUE);
+    buffer_text(&r->out, begins(s, "eos_token") && s.end - s.p == 9 ? CHAT_EOS : CHAT_VALUE);
     return false;
 }
 
