@@ -175,6 +175,7 @@ static void test_own_paraphrases_pass(void **state) {
             assert_ok(ctx, task_variation_check(ctx, &plain, PERTURBATION_PARAPHRASE, rare.text, &ok, &reason));
             if (!ok && strncmp(rare.text, "Read the story", 14) != 0)
                 fail_msg("%s: '%s' for '%s': %s", plain.cell, rare.text, plain.text, reason);
+            free(reason);
             task_query_free(&plain);
             task_query_free(&rare);
         }
