@@ -333,16 +333,13 @@ static agon_status find_state(online_run *r, char **summary) {
     agon_status s = AGON_OK;
     const bool earlier = file_exists(r->manifest_path), over = r->options.overwrite;
     bool strange = result_files_find(r->lock) || faccessat(r->lock, "training.json", F_OK, 0) == 0;
-    if (over) {
+    if (over)
         s = output_is_no_input(r->ctx, r->output, weights_path(model_weights(r->m->m)), r->options.adapter);
-        if (!s && strange && !earlier)
-            s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training, which --overwrite would replace; give "
-                         "another output folder", r->output);
-        if (s)
-            return s;
-    }
-    if (!earlier && strange && !over)
-        return ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training; give another output folder", r->output);
+    if (!s && strange && !earlier)
+        s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training%s; give another output folder", r->output,
+                     over ? ", which --overwrite would replace" : "");
+    if (s)
+        return s;
     if (!earlier || over) { /* killed in between, it is the training before without its state, or this one before its first round */
         unlink(r->state_path);
         unlink(r->judged_path);
