@@ -132,6 +132,17 @@ static void put_vocabulary(meta_writer *m, const tokenizer_parts *p, size_t n_vo
         put_text(&m->bytes, p->merges[i]);
 }
 
+/* GGUF names up to three tokens that end an answer. Those that every reader knows by their names need no place, so "end of turn"
+ * and "end of message" go to the ones that only the model's generation_config.json named; further ones are lost. */
+static void put_stops(meta_writer *m, const tokenizer *tok, const tokenizer_parts *p) {
+    static const char *const places[] = {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"};
+    size_t n = 0;
+    meta_id(m, "tokenizer.ggml.eos_token_id", p->eos);
+    for (size_t i = 0; i < p->n_stops && n < sizeof places / sizeof *places; i++)
+        if (p->stops[i] != p->eos && !tokenizer_stops_by_name(tok, p->stops[i]))
+            meta_id(m, places[n++], p->stops[i]);
+}
+
 static agon_status put_tokenizer(agon_ctx *ctx, meta_writer *m, const char *path, const model_config *c,
                                  const tokenizer *tok) {
     tokenizer_parts p;
@@ -146,7 +157,7 @@ static agon_status put_tokenizer(agon_ctx *ctx, meta_writer *m, const char *path
     meta_text(m, "tokenizer.ggml.pre", p.pre);
     put_vocabulary(m, &p, c->n_vocabulary);
     meta_id(m, "tokenizer.ggml.bos_token_id", p.bos);
-    meta_id(m, "tokenizer.ggml.eos_token_id", p.eos);
+    put_stops(m, tok, &p);
     meta_id(m, "tokenizer.ggml.unknown_token_id", p.unk);
     meta_id(m, "tokenizer.ggml.padding_token_id", p.pad);
     meta_bool(m, "tokenizer.ggml.add_bos_token", p.add_bos);

@@ -199,9 +199,18 @@ bool tokenizer_add_stop(tokenizer *t, int32_t id) {
     return true;
 }
 
+/* Tokens whose name says that they end an answer. */
+static const char *const ends[] = {"<|im_end|>",  "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>",
+                                   "<|endoftext|>", "<|end|>",    "</s>"};
+
+bool tokenizer_stops_by_name(const tokenizer *t, int32_t id) {
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (tokenizer_is_special(t, id) && vocabulary_find(&t->vocabulary, ends[i], strlen(ends[i])) == id)
+            return true;
+    return false;
+}
+
 agon_status tokenizer_finish(agon_ctx *ctx, tokenizer *t) {
-    static const char *const ends[] = {"<|im_end|>",  "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>",
-                                       "<|endoftext|>", "<|end|>",    "</s>"};
     (void)ctx;
     tokenizer_sort_added(t);
     for (size_t i = 0; i < t->n_added; i++)

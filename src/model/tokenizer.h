@@ -43,6 +43,7 @@ bool tokenizer_is_special(const tokenizer *t, int32_t id);
 int32_t tokenizer_find(const tokenizer *t, const char *text); /* -1: no such token */
 /* True when generation stops at this token (EOS, end of turn). */
 bool tokenizer_is_stop(const tokenizer *t, int32_t id);
+bool tokenizer_stops_by_name(const tokenizer *t, int32_t id); /* special, and named like an end: every reader stops there */
 int32_t tokenizer_bos(const tokenizer *t); /* -1: none */
 int32_t tokenizer_eos(const tokenizer *t);
 /* The end-of-turn token a trained answer ends with (ChatML's <|im_end|>), else EOS. */
@@ -67,7 +68,7 @@ typedef struct tokenizer_parts {
     const char *pre;           /* llama.cpp's name of the pre-tokenizer: "smollm", "qwen2", "llama-bpe"; NULL: it has none */
     const char *chat_template; /* Jinja source, NULL when the file has none */
     int32_t bos, eos, pad, unk; /* -1: none */
-    const int32_t *stops;      /* [n_stops] what ends an answer, see tokenizer_is_stop; GGUF has no place for it */
+    const int32_t *stops;      /* [n_stops] what ends an answer, see tokenizer_is_stop; GGUF has places for three */
     size_t n_stops;
     bool add_bos;
 } tokenizer_parts;

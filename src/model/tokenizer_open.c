@@ -46,7 +46,12 @@ static agon_status open_gguf(agon_ctx *ctx, const weights *w, tokenizer **out) {
     int64_t add_bos = named && named->add_bos;
     (void)weights_meta_int(w, "tokenizer.ggml.add_bos_token", &add_bos);
     parts.add_bos = add_bos != 0;
-    return tokenizer_from_parts(ctx, where, &parts, weights_config(w)->n_vocabulary, out);
+    agon_status s = tokenizer_from_parts(ctx, where, &parts, weights_config(w)->n_vocabulary, out);
+    if (s)
+        return s;
+    tokenizer_add_stop(*out, meta_id(w, "tokenizer.ggml.eot_token_id"));
+    tokenizer_add_stop(*out, meta_id(w, "tokenizer.ggml.eom_token_id"));
+    return AGON_OK;
 }
 
 /* Reads folder/name; *text NULL when there is no such file. */

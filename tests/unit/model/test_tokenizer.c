@@ -397,8 +397,8 @@ static tokenizer *open_folder(const char *path) {
     return t;
 }
 
-/* What generation_config.json names goes on to the next folder, the end of a turn first. */
-static void export_hf__keeps_stop_tokens(void **state) {
+/* What generation_config.json names goes on to the next folder, the end of a turn first, and to GGUF. */
+static void export__keeps_stop_tokens(void **state) {
     (void)state;
     static const char config[] = "{\"eos_token\":\"</s>\",\"chat_template\":\"{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + "
                                     "m['content'] + '<|im_end|>' + '\\n' }}{% endfor %}\"}",
@@ -424,6 +424,11 @@ static void export_hf__keeps_stop_tokens(void **state) {
     assert_int_equal(json_integer_value(json_array_get(ids, 0)), tokenizer_find(t, "<|im_end|>"));
     assert_int_equal(tokenizer_end_of_turn(t), tokenizer_find(t, "<|im_end|>"));
     json_decref(written);
+    tokenizer_free(u);
+    assert_ok(ctx, export_gguf(ctx, fixture_path(file, &f, "m.gguf"), &c, t, "f32", fixture_source, &c));
+    u = open_folder(file);
+    for (int32_t id = 0; (size_t)id < c.n_vocabulary; id++)
+        assert_true(tokenizer_is_stop(t, id) == tokenizer_is_stop(u, id));
     tokenizer_free(u);
     tokenizer_free(t);
     fixture_remove(&f);
@@ -785,7 +790,7 @@ int main(void) {
         cmocka_unit_test(tokenizer__says_what_is_wrong),
         cmocka_unit_test(tokenizer__options_that_change_tokens_are_refused),
         cmocka_unit_test(export_gguf__without_a_name_is_refused),
-        cmocka_unit_test(export_hf__keeps_stop_tokens),
+        cmocka_unit_test(export__keeps_stop_tokens),
         cmocka_unit_test(tokenizer__survives_mutations),
         cmocka_unit_test(chat__renders_as_the_reference),
         cmocka_unit_test(chat__content_cannot_forge_a_turn),
