@@ -327,6 +327,10 @@ static agon_status open_folder(online_run *r) {
     return AGON_OK;
 }
 
+static agon_status no_round(const online_run *r) {
+    return ctx_fail(r->ctx, AGON_ENOTFOUND, "%s has no finished round to go on from", r->output);
+}
+
 /* Goes on with what the folder holds, or begins. *summary is set when it is done already. */
 static agon_status find_state(online_run *r, char **summary) {
     json_t *found = NULL;
@@ -338,6 +342,8 @@ static agon_status find_state(online_run *r, char **summary) {
     if (!s && strange && !earlier)
         s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training%s; give another output folder", r->output,
                      over ? ", which --overwrite would replace" : "");
+    if (!s && !earlier && r->options.must_resume)
+        s = no_round(r);
     if (s)
         return s;
     if (!earlier || over) { /* killed in between, it is the training before without its state, or this one before its first round */
@@ -360,6 +366,8 @@ static agon_status find_state(online_run *r, char **summary) {
         json_object_set_new(old, "resumed_after", json_integer((json_int_t)r->inner.n_rounds));
         if (!(*summary = json_dumps(old, JSON_COMPACT)))
             s = ctx_fail(r->ctx, AGON_EFORMAT, "%s has no summary; --overwrite starts anew", r->manifest_path);
+    } else if (!s && r->options.must_resume && !file_exists(r->state_path)) {
+        s = no_round(r);
     } else if (!s) {
         if (json_is_array(json_object_get(found, "rounds")))
             json_object_set(r->manifest, "rounds", json_object_get(found, "rounds"));

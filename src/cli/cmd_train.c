@@ -427,7 +427,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--max-length", .integer = &a.max_length, .given = &a.of_files},
                                  {.name = "--skip-bad", .flag = &a.skip_bad, .given = &a.of_files},
                                  {.name = "--checkpoint-every", .integer = &a.checkpoint_every, .given = &a.of_files},
-                                 {.name = "--resume", .flag = &a.options.must_resume, .given = &a.of_files},
+                                 {.name = "--resume", .flag = &a.options.must_resume},
                                  {.name = "--overwrite", .flag = &a.options.overwrite},
                                  {.name = "--dtype", .text = &a.dtype},
                                  {.name = "--chat-template", .text = &a.chat_template},
@@ -515,7 +515,7 @@ const command command_train = {
     "                       where nothing is left to learn from\n"
     "  --skip-bad           leave out rows that cannot be learnt from, and name them (default: the first one is an error)\n"
     "  --checkpoint-every N steps (default: about every half minute)\n"
-    "  --resume             only go on: an error where there is no checkpoint\n"
+    "  --resume             only go on: an error where there is nothing to go on with\n"
     "  --overwrite          start anew over an earlier training in DIR\n"
     "  --dtype f32|bf16     of the matrix products (default bf16); all weights are written in it\n"
     "  --chat-template NAME the family to use instead of the file's template\n"

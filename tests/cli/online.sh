@@ -21,7 +21,7 @@ for name in ppo grpo dpo spin; do
     while kill -0 $pid 2>/dev/null && ! grep -q '"round": 2' cut-$name/online.json 2>/dev/null; do :; done
     kill -9 $pid 2>/dev/null
     wait $pid 2>/dev/null
-    run 0 "$agon" train $name --online --model "$tiny" --output cut-$name --reward-model judge $options
+    run 0 "$agon" train $name --online --model "$tiny" --output cut-$name --reward-model judge $options --resume
     says out '"resumed_after":[1-6]'
     sed "s/cut-$name/whole-$name/" cut-$name/online.json >record
     same record whole-$name/online.json
@@ -35,6 +35,15 @@ run 0 "$agon" train dpo --online --model "$tiny" --output cut-dpo --reward-model
 says out '"already_done":true'
 run 4 "$agon" train dpo --online --model "$tiny" --output cut-dpo --reward-model judge $options --seed 9
 says err 'holds a training with seed'; one_sentence
+
+# ---- --resume only goes on
+run 3 "$agon" train dpo --online --model "$tiny" --output none --reward-model judge $options --resume
+says err 'none has no finished round to go on from'; one_sentence
+count
+[ -z "$(ls none)" ] || fail "--resume without anything to go on with left $(ls none)"
+run 5 "$agon" train dpo --online --model "$tiny" --output begun --judge false $options
+run 3 "$agon" train dpo --online --model "$tiny" --output begun --judge false $options --resume
+says err 'begun has no finished round to go on from'; one_sentence
 
 # ---- --overwrite: refused before anything is lost; else nothing of the training before is left, whenever it is stopped
 cp -r whole-ppo over
@@ -215,7 +224,7 @@ run 4 "$agon" train grpo --online --model "$tiny" --output wrong $options --kl-h
 says err 'begins above 0'; one_sentence
 run 4 "$agon" train dpo-soft --online --model "$tiny" --output wrong $options
 says err 'dpo-soft needs P\(chosen is better\)'; one_sentence
-for option in "--steps 3" "--warmup 0.1" "--max-length 9" --skip-bad "--checkpoint-every 2" "--preview 1" --dry-run --resume; do
+for option in "--steps 3" "--warmup 0.1" "--max-length 9" --skip-bad "--checkpoint-every 2" "--preview 1" --dry-run; do
     run 2 "$agon" train grpo --online --model "$tiny" --output wrong $options $option
     says err "${option%% *} does not go with it"
 done
