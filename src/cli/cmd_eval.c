@@ -19,7 +19,7 @@ static void print_list(const json_t *all) {
     const json_t *v;
     printf("suites\n");
     json_array_foreach(json_object_get(all, "suites"), i, v) {
-        printf("  %-11s %s", member_text(v, "name"), member_text(v, "summary"));
+        printf("  %-13s %s", member_text(v, "name"), member_text(v, "summary"));
         if (json_object_get(v, "n"))
             printf(" (%lld)", (long long)json_integer_value(json_object_get(v, "n")));
         if (json_object_get(v, "not_run"))
@@ -251,7 +251,7 @@ static int run(int argc, char **argv) {
 const command command_eval = {
     "eval",
     "a model or adapter on the suites, alone or against another",
-    "eval [--model M] [--adapter DIR] [--suite tasks|general|perplexity|gsm8k|ifeval|all] [--against X] [--n N]\n"
+    "eval [--model M] [--adapter DIR] [--suite tasks|perplexity|all|NAME] [--against X] [--n N]\n"
     "       [--seed S] [--cells NAME]... [--items] [--list] [--json]\n\n"
     "One greedy answer a question, judged by a program. Intervals are exact (Clopper-Pearson); with --against both versions\n"
     "answer the same questions: gain with Newcombe's interval, McNemar's exact test, and non-inferiority within 3 points\n"

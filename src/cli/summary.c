@@ -58,16 +58,13 @@ static void print_families(const table *t, const json_t *summary) {
         row_of_gain(t, "all", all);
 }
 
-static void print_general(const table *t, const json_t *summary) {
+static void print_suites(const table *t, const char *heading, const json_t *suites) {
     char before[24], after[24];
-    const json_t *row, *suites = json_object_get(summary, "general");
-    const json_t *figures = json_object_get(json_object_get(summary, "gate"), "figures");
+    const json_t *row;
     size_t i;
-    if (!json_array_size(suites)) /* the gate's table of them */
-        suites = json_object_get(json_object_get(figures, "G2"), "suites");
     if (!json_array_size(suites))
         return;
-    title(t, "general suite");
+    title(t, heading);
     json_array_foreach(suites, i, row) {
         fputs("  ", t->to);
         print_cut(&t->t, t->to, member_text(row, "suite"), t->name, true);
@@ -82,6 +79,15 @@ static void print_general(const table *t, const json_t *summary) {
             print_paragraph(&t->t, t->to, member_text(row, "verdict"), 4, t->t.columns, 4);
         }
     }
+}
+
+static void print_general(const table *t, const json_t *summary) {
+    const json_t *suites = json_object_get(summary, "general");
+    if (json_array_size(suites))
+        return print_suites(t, "general suite", suites);
+    const json_t *figures = json_object_get(json_object_get(summary, "gate"), "figures"); /* its tables of them */
+    print_suites(t, "general suite", json_object_get(json_object_get(figures, "G2"), "suites"));
+    print_suites(t, "safety suites", json_object_get(json_object_get(figures, "G3"), "suites"));
 }
 
 /* ---- members in words ---------------------------------------------------------------------------------- */

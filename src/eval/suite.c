@@ -1,6 +1,7 @@
 /* The table of suites, and what they share: reading a file of rows, choosing among them, judging. */
 #include "eval/suite_private.h"
 #include "base/buffer.h"
+#include "base/csv.h"
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "base/nearest.h"
@@ -10,7 +11,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-static const suite_def *const table[] = {&suite_general, &suite_gsm8k, &suite_ifeval};
+static const suite_def *const table[] = {&suite_general, &suite_gsm8k, &suite_ifeval, &suite_xstest_safe, &suite_xstest_unsafe};
 enum { N_SUITES = sizeof table / sizeof *table };
 
 struct suite {
@@ -97,6 +98,7 @@ static const suite_def *find(agon_ctx *ctx, const char *name, agon_status *statu
 typedef struct reading {
     agon_ctx *ctx;
     suite *s;
+    size_t rows;
 } reading;
 
 static agon_status add_row(void *arg, const char *where, json_t *row) {
@@ -111,8 +113,8 @@ static agon_status add_row(void *arg, const char *where, json_t *row) {
         s->capacity = capacity;
     }
     suite_entry e = {0};
-    agon_status status = s->def->read(r->ctx, where, row, s->n, &e);
-    if (status)
+    agon_status status = s->def->read(r->ctx, where, row, r->rows++, &e);
+    if (status || !e.query)
         entry_free(&e);
     else
         s->items[s->n++] = e;
@@ -166,8 +168,8 @@ agon_status suite_open(agon_ctx *ctx, const char *name, size_t limit, suite **ou
         goto done;
     }
     s->def = def;
-    reading r = {ctx, s};
-    if ((status = jsonl_read(ctx, path, add_row, &r)))
+    reading r = {ctx, s, 0};
+    if ((status = (def->csv ? csv_read : jsonl_read)(ctx, path, add_row, &r)))
         goto done;
     if (s->n == 0) {
         status = ctx_fail(ctx, AGON_EFORMAT, "%s holds no items", path);

@@ -4,6 +4,7 @@
  *   general  questions of kinds that no task family trains (data/general.jsonl)
  *   gsm8k    grade-school word problems (external: AGON_DATA)
  *   ifeval   instructions that a program can check (external: AGON_DATA)
+ *   xstest_safe, xstest_unsafe   prompts that should be answered, or refused (external: AGON_DATA)
  *
  * Perplexity on held-out text is no list of answers and has functions of its own below.
  * One file a suite, one line in suite.c's table. */

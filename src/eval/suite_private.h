@@ -15,13 +15,14 @@ typedef struct suite_def {
     const char *name, *summary;
     const char *file;
     bool external;        /* under AGON_DATA; else it comes with agon */
+    bool csv;             /* a table with commas; else JSON lines */
     size_t default_limit; /* 0: all */
-    /* One row of the file into *out (zeroed); `number` counts rows of its file from 0. */
+    /* One row of the file into *out (zeroed; left so, the row is of another suite); `number` counts rows of its file from 0. */
     agon_status (*read)(agon_ctx *ctx, const char *where, const json_t *row, size_t number, suite_entry *out);
     agon_status (*judge)(agon_ctx *ctx, const suite_entry *e, const char *response, bool *right, char **evidence);
 } suite_def;
 
-extern const suite_def suite_general, suite_gsm8k, suite_ifeval;
+extern const suite_def suite_general, suite_gsm8k, suite_ifeval, suite_xstest_safe, suite_xstest_unsafe;
 
 /* Fills the three strings; AGON_ENOMEM. */
 AGON_MUST_CHECK agon_status suite_entry_set(agon_ctx *ctx, suite_entry *out, const char *group, const char *query,

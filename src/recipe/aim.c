@@ -56,9 +56,9 @@ static agon_status keep_clear_of_suite(agon_ctx *ctx, const aim *a, const suite 
 }
 
 agon_status aim_keep_clear(cast *c, aim *a) {
-    agon_status s = keep_clear_of_suite(c->actors.ctx, a, c->general);
-    if (!s)
-        s = keep_clear_of_suite(c->actors.ctx, a, c->gsm8k);
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < GATE_MAX_SUITES && !s; i++)
+        s = keep_clear_of_suite(c->actors.ctx, a, c->suites[i]);
     for (size_t i = 0; c->text && i < perplexity_n_documents(c->text) && !s; i++)
         s = contamination_add_text(c->actors.ctx, a->held_out, perplexity_document(c->text, i));
     return s;

@@ -90,11 +90,17 @@ agon_status cast_open_actors(agon_ctx *ctx, store *s, const run_config *config, 
 
 /* ---- the run's first step ------------------------------------------------------------------------------ */
 
-static agon_status open_suite(cast *c, const char *name, int64_t limit, suite **out) {
-    if (limit == 0)
-        return AGON_OK;
-    agon_status s = suite_open(c->actors.ctx, name, (size_t)limit, out);
-    return s == AGON_ENOTFOUND ? AGON_OK : s; /* "not run" */
+static agon_status open_suites(cast *c) {
+    const gate_suite_def *d;
+    agon_status s = AGON_OK;
+    for (size_t i = 0; (d = gate_suite_at(i)) && !s; i++) {
+        int64_t items = gate_suite_items(d, c->config);
+        if (items > 0)
+            s = suite_open(c->actors.ctx, d->name, (size_t)items, &c->suites[i]);
+        if (s == AGON_ENOTFOUND && d->by_default)
+            s = AGON_OK; /* "not run" */
+    }
+    return s;
 }
 
 static json_t *hash_or_null(const hash256 *h) {
@@ -106,15 +112,19 @@ static json_t *hash_or_null(const hash256 *h) {
 }
 
 static json_t *describe_suites(const cast *c) {
-    hash256 general, gsm8k, text;
-    if (c->general)
-        general = suite_hash(c->general);
-    if (c->gsm8k)
-        gsm8k = suite_hash(c->gsm8k);
+    json_t *all = json_object();
+    const gate_suite_def *d;
+    hash256 hash;
+    for (size_t i = 0; (d = gate_suite_at(i)); i++) {
+        if (c->suites[i])
+            hash = suite_hash(c->suites[i]);
+        if (d->by_default || gate_suite_items(d, c->config) > 0)
+            json_object_set_new(all, d->name, hash_or_null(c->suites[i] ? &hash : NULL));
+    }
     if (c->text)
-        text = perplexity_hash(c->text);
-    return json_pack("{so so so}", "general", hash_or_null(c->general ? &general : NULL), "gsm8k",
-                     hash_or_null(c->gsm8k ? &gsm8k : NULL), "text", hash_or_null(c->text ? &text : NULL));
+        hash = perplexity_hash(c->text);
+    json_object_set_new(all, "text", hash_or_null(c->text ? &hash : NULL));
+    return all;
 }
 
 static agon_status write_templates(cast *c) {
@@ -162,16 +172,31 @@ static agon_status begin_step(cast *c) {
     return s;
 }
 
+/* What is off is as good as absent: runs begun before there was such a key go on. */
+static void drop_what_is_off(const run_config *c, json_t *config) {
+    const struct {
+        bool off;
+        const char *section, *key;
+    } later[] = {{c->train.small_loss == 0, "train", "small_loss"},
+                 {c->train.small_loss == 0, "train", "small_loss_ramp"},
+                 {c->evaluate.ifeval == 0, "evaluate", "ifeval"},
+                 {c->evaluate.xstest_safe == 0, "evaluate", "xstest_safe"},
+                 {c->evaluate.xstest_unsafe == 0, "evaluate", "xstest_unsafe"},
+                 {c->evaluate.xstest_unsafe == 0, "gate", "safety_limit"},
+                 {c->evaluate.xstest_unsafe == 0, "gate", "safety_margin"},
+                 {c->gate.audit_agreement == 0, "gate", "audit_agreement"}};
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+        if (later[i].off)
+            json_object_del(json_object_get(config, later[i].section), later[i].key);
+}
+
 static agon_status begin_run(cast *c) {
     json_t *config = run_config_json(c->config);
     agon_status s = json_made(c->actors.ctx, config);
     if (!s) {
         json_object_del(config, "model");      /* where the file lies decides nothing; its hash is in the first step */
         json_object_del(config, "iterations"); /* a finished run may be given more */
-        if (c->config->train.small_loss == 0) { /* what is off is as good as absent: runs begun before there was such a key go on */
-            json_object_del(json_object_get(config, "train"), "small_loss");
-            json_object_del(json_object_get(config, "train"), "small_loss_ramp");
-        }
+        drop_what_is_off(c->config, config);
         const run_options o = {.name = c->config->name, .seed = (uint64_t)c->config->seed, .config = config};
         s = run_begin(c->actors.ctx, c->actors.store, &o, &c->run);
     }
@@ -193,9 +218,7 @@ agon_status cast_begin(cast *c, recipe_observer observer, void *arg) {
     c->observer_arg = arg;
     c->actors.progress = on_progress;
     c->actors.progress_arg = c;
-    agon_status s = open_suite(c, "general", c->config->evaluate.general, &c->general);
-    if (!s)
-        s = open_suite(c, "gsm8k", c->config->evaluate.gsm8k, &c->gsm8k);
+    agon_status s = open_suites(c);
     if (!s && c->model && c->config->evaluate.documents > 0)
         s = perplexity_open(ctx, model_tokenizer(c->model), model_get_config(c->model)->max_context, NULL, (size_t)c->config->evaluate.documents,
                             &c->text);
@@ -207,8 +230,8 @@ agon_status cast_begin(cast *c, recipe_observer observer, void *arg) {
 void cast_close(cast *c) {
     run_end(c->run);
     actors_free_versions(&c->actors);
-    suite_free(c->general);
-    suite_free(c->gsm8k);
+    for (size_t i = 0; i < GATE_MAX_SUITES; i++)
+        suite_free(c->suites[i]);
     perplexity_free(c->text);
     backend_free(c->attacker);
     backend_free(c->learner);
@@ -278,8 +301,8 @@ agon_status cast_ask_learner(cast *c, const char *name, const char *version, con
 /* ---- suites ---------------------------------------------------------------------------------------------- */
 
 void suite_results_free(suite_results *r) {
-    free(r->general);
-    free(r->gsm8k);
+    for (size_t i = 0; i < GATE_MAX_SUITES; i++)
+        free(r->right[i]);
     free(r->nll);
     *r = (suite_results){0};
 }
@@ -296,9 +319,9 @@ static agon_status one_suite(cast *c, const char *name, const suite *s, const ch
 agon_status cast_evaluate_suites(cast *c, const char *version, suite_results *out) {
     suite_results r = {0};
     snprintf(r.version, sizeof r.version, "%s", version);
-    agon_status s = one_suite(c, "general", c->general, version, &r.general);
-    if (!s)
-        s = one_suite(c, "gsm8k", c->gsm8k, version, &r.gsm8k);
+    agon_status s = AGON_OK;
+    for (size_t i = 0; gate_suite_at(i) && !s; i++)
+        s = one_suite(c, gate_suite_at(i)->name, c->suites[i], version, &r.right[i]);
     if (!s && c->text) {
         r.nll = memory_new(perplexity_n_documents(c->text), sizeof *r.nll);
         s = r.nll ? evaluate_text(&c->actors, cast_path(c, "evaluate/%.12s/text", version), c->text,
@@ -312,20 +335,27 @@ agon_status cast_evaluate_suites(cast *c, const char *version, suite_results *ou
     return s;
 }
 
-static void add_suite(gate_evidence *e, const char *name, const suite *s, const bool *now, const bool *before,
-                      double margin) {
-    gate_suite *g = &e->suites[e->n_suites++];
-    *g = (gate_suite){.name = name, .run = s && now && before, .margin = margin};
-    if (g->run)
-        g->table = paired_count(now, before, suite_n_items(s));
+static void add_suites(const cast *c, const suite_results *now, const suite_results *before, gate_evidence *e) {
+    const gate_suite_def *d;
+    for (size_t i = 0; (d = gate_suite_at(i)); i++) {
+        if (gate_suite_items(d, c->config) == 0)
+            continue;
+        gate_suite *g = &e->suites[e->n_suites++];
+        *g = (gate_suite){.name = d->name,
+                          .run = c->suites[i] && now->right[i] && before->right[i],
+                          .margin = gate_suite_margin(d, c->config),
+                          .safety = d->limit != 0,
+                          .limit = gate_suite_limit(d, c->config)};
+        if (g->run)
+            g->table = paired_count(now->right[i], before->right[i], suite_n_items(c->suites[i]));
+    }
 }
 
 agon_status cast_compare_suites(cast *c, const suite_results *now, const suite_results *before, gate_evidence *e,
                                 perplexity_comparison *comparison) {
     const run_config *config = c->config;
     e->perplexity_margin = config->gate.perplexity_margin;
-    add_suite(e, "general", c->general, now->general, before->general, config->gate.general_margin);
-    add_suite(e, "gsm8k", c->gsm8k, now->gsm8k, before->gsm8k, config->gate.task_margin);
+    add_suites(c, now, before, e);
     if (!c->text)
         return AGON_OK;
     size_t n = perplexity_n_documents(c->text), *scored = memory_new(n, sizeof *scored);

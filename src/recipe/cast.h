@@ -4,6 +4,7 @@
 
 #include "base/ctx.h"
 #include "eval/suite.h"
+#include "recipe/gate_suites.h"
 #include "recipe/recipe.h"
 #include "step/evaluate.h"
 
@@ -16,8 +17,8 @@ typedef struct cast {
     run *run;
     int64_t rules; /* those the run began with (cast.c); 0: begun before they had a number */
     arena *memory; /* the run's strings */
-    /* Held-out suites; NULL where one is not there. */
-    suite *general, *gsm8k;
+    /* What is held out: suites in the order of gate_suite_at, and text; NULL where one is not asked for or not there. */
+    suite *suites[GATE_MAX_SUITES];
     perplexity_suite *text;
     recipe_observer observer;
     void *observer_arg;
@@ -53,7 +54,7 @@ AGON_MUST_CHECK agon_status cast_ask_learner(cast *c, const char *name, const ch
 /* A version's results on the suites, computed once. */
 typedef struct suite_results {
     char version[STORE_ID_SIZE];
-    bool *general, *gsm8k; /* NULL where the suite is not there */
+    bool *right[GATE_MAX_SUITES]; /* NULL where the suite is not there */
     double *nll;
 } suite_results;
 AGON_MUST_CHECK agon_status cast_evaluate_suites(cast *c, const char *version, suite_results *out);

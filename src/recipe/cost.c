@@ -2,13 +2,14 @@
  * rate, labels of the expert. An estimate: how many failures there are to refine, or rewordings to drop, is known only afterwards; where it depends
  * on such things, the larger figure is taken. */
 #include "base/ctx.h"
+#include "recipe/gate_suites.h"
 #include "recipe/recipe_private.h"
 #include "task/task.h"
 #include <math.h>
 #include <string.h>
 
 /* Tokens of a usual query in a chat template, of an answer, and of a word problem's working: measured over the task families. */
-static const double PROMPT_TOKENS = 52, ANSWER_TOKENS = 16, SUITE_PROMPT_TOKENS = 90, EXAMPLE_TOKENS = 68, CRITIC_PROMPT_TOKENS = 48,
+static const double PROMPT_TOKENS = 52, ANSWER_TOKENS = 16, EXAMPLE_TOKENS = 68, CRITIC_PROMPT_TOKENS = 48,
                     DOCUMENT_TOKENS = 250, REWORDING_PROMPT_TOKENS = 150, REWORDING_TOKENS = 40;
 static const double TEMPLATE_TOKENS = 35, BYTES_A_TOKEN = 4; /* for the user's own text */
 static const double PASSING = 0.25;                          /* of answers: what the quickstart's base model manages */
@@ -64,10 +65,11 @@ static void add_answers(expected *t, double n, double prompt, double samples, do
     t->generated += n * samples * length;
 }
 
-/* General suite and GSM8K by generation, held-out text by likelihood, of `versions` models. */
+/* The gate's suites by generation, held-out text by likelihood, of `versions` models. */
 static void suites(const run_config *r, double versions, expected *t) {
-    add_answers(t, versions * (double)r->evaluate.general, PROMPT_TOKENS, 1, ANSWER_TOKENS);
-    add_answers(t, versions * (double)r->evaluate.gsm8k, SUITE_PROMPT_TOKENS, 1, 4 * ANSWER_TOKENS);
+    const gate_suite_def *d;
+    for (size_t i = 0; (d = gate_suite_at(i)); i++)
+        add_answers(t, versions * (double)gate_suite_items(d, r), d->prompt_tokens, 1, d->answer_tokens);
     t->scored += versions * (double)r->evaluate.documents * DOCUMENT_TOKENS;
 }
 

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/share.h"
 #include "eval/suite.h"
+#include "recipe/gate_suites.h"
 #include "role/attacker.h"
 #include "role/backend.h"
 #include "role/critic.h"
@@ -193,10 +194,8 @@ agon_status forecast_run(agon_ctx *ctx, const model *m, const run_config *r, for
     lengths n = {.ctx = ctx, .m = m};
     forecast f = forecast_new(ctx, m, (size_t)r->train.rank, 1);
     agon_status s = count_queries(&n, r);
-    if (!s)
-        s = count_suite(&n, "general", r->evaluate.general);
-    if (!s)
-        s = count_suite(&n, "gsm8k", r->evaluate.gsm8k);
+    for (size_t i = 0; gate_suite_at(i) && !s; i++)
+        s = count_suite(&n, gate_suite_at(i)->name, gate_suite_items(gate_suite_at(i), r));
     if (!s)
         s = count_text(&n, (size_t)r->evaluate.documents);
     if (!s)

@@ -121,6 +121,9 @@ agon_status loop_gate(loop *l, held_out_result *r) {
                        .primary = &primary,
                        .attempt = ++l->attempt,
                        .alpha = l->config->gate.alpha,
+                       .least_agreement = l->config->gate.audit_agreement,
+                       .n_audits = (size_t)l->audits,
+                       .n_audits_agreed = (size_t)l->audits_agreed,
                        .over_budget = l->labels_used > l->config->human.labels};
     agon_status s = cast_stage(c, "gate");
     if (!s)

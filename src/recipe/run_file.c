@@ -4,6 +4,7 @@
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/nearest.h"
+#include "eval/interval.h"
 #include "objective/objective.h"
 #include <errno.h>
 #include <math.h>
@@ -287,13 +288,34 @@ static agon_status check_ends(const reader *r) {
          "for a critic that never decides alone set critic.least_calibration: 1000000"},
         {c->evaluate.general > 0, c->gate.general_margin, -1, 1, "gate.general_margin", "below 1",
          "evaluate.general: 0 leaves these questions out"},
-        {c->evaluate.gsm8k > 0, c->gate.task_margin, -1, 1, "gate.task_margin", "below 1", "evaluate.gsm8k: 0 leaves the suite out"},
+        {c->evaluate.gsm8k + c->evaluate.ifeval + c->evaluate.xstest_safe > 0, c->gate.task_margin, -1, 1, "gate.task_margin", "below 1",
+         "0 items of gsm8k, ifeval and xstest_safe (section evaluate) leave the suites out"},
+        {c->evaluate.xstest_unsafe > 0, c->gate.safety_margin, -1, 1, "gate.safety_margin", "below 1", "evaluate.xstest_unsafe: 0 leaves the suite out"},
         {c->evaluate.documents > 0, c->gate.perplexity_margin, 0, 2, "gate.perplexity_margin", "above 0",
          "for no rise at all set a very small one, such as 0.000001"},
     };
     for (size_t i = 0; !trains && i < sizeof ends / sizeof *ends; i++)
         if (ends[i].used && !(ends[i].value > ends[i].above && ends[i].value < ends[i].below))
             return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be %s, not %g; %s", r->where, ends[i].key, ends[i].range, ends[i].value, ends[i].instead);
+    return AGON_OK;
+}
+
+/* Bounds that no outcome of so few items can meet would reject every candidate. */
+static agon_status check_bounds(const reader *r) {
+    const run_config *c = r->config;
+    size_t n = (size_t)c->evaluate.xstest_unsafe, audits = (size_t)c->human.audits;
+    if (strcmp(c->recipe, "train") == 0)
+        return AGON_OK;
+    if (n > 0 && c->gate.safety_limit < clopper_pearson_upper(0, n, 0.05))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: gate.safety_limit: %zu prompts without one failure show a share below %.4f, not %g; raise the limit (1: none)%s",
+                        r->where, n, clopper_pearson_upper(0, n, 0.05), c->gate.safety_limit, n < 200 ? " or evaluate.xstest_unsafe" : "");
+    if (c->gate.audit_agreement == 0)
+        return AGON_OK;
+    if (strcmp(c->recipe, "sealed") == 0)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: gate.audit_agreement: the sealed recipe audits no labels; leave the line out", r->where);
+    if (c->gate.audit_agreement > clopper_pearson_lower(audits, audits, 0.05))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: gate.audit_agreement: %zu audits that all agree show %.3f, not %g; raise human.audits or lower the share",
+                        r->where, audits, clopper_pearson_lower(audits, audits, 0.05), c->gate.audit_agreement);
     return AGON_OK;
 }
 
@@ -359,6 +381,8 @@ static agon_status parse_document(reader *r) {
         s = check_together(r);
     if (!s)
         s = check_ends(r);
+    if (!s)
+        s = check_bounds(r);
     if (!s)
         s = check_objective(r);
     if (!s)

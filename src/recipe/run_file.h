@@ -72,11 +72,11 @@ typedef struct run_config {
         double clip_norm, beta1, beta2, eps, weight_decay;
     } train;
     struct {
-        int64_t tasks, documents, general, gsm8k;
+        int64_t tasks, documents, general, gsm8k, ifeval, xstest_safe, xstest_unsafe;
         bool arms;
     } evaluate;
     struct {
-        double alpha, task_margin, general_margin, perplexity_margin;
+        double alpha, task_margin, general_margin, perplexity_margin, safety_limit, safety_margin, audit_agreement;
         int64_t rejections;
     } gate;
     char *source; /* path it was read from */

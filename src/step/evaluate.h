@@ -23,6 +23,8 @@ typedef struct gate_suite {
     bool run;           /* false: "not run" */
     paired_table table; /* candidate against incumbent */
     double margin;
+    bool safety;  /* G3; else of abilities, G2 */
+    double limit; /* of safety: the largest share of failures */
 } gate_suite;
 
 /* What the gate looks at. Exactly one of primary (open) and estimate (sealed) decides G1. */
@@ -38,12 +40,15 @@ typedef struct gate_evidence {
     const perplexity_comparison *perplexity; /* NULL: not run */
     size_t n_documents;
     double perplexity_margin;
+    double least_agreement;         /* of audited automatic labels; 0: not asked */
+    size_t n_audits, n_audits_agreed; /* a random sample of them, checked by an expert; so far in this run */
     bool contaminated;  /* a training example is an evaluation item */
     bool over_budget;   /* more expert labels than the run file allows */
     const char *chain_problem; /* NULL: the journal verifies */
 } gate_evidence;
 
-/* Promote iff G1, G2 and G7 hold (loop section 1; intersection-union, so no correction among them); G3 to G6 say "not evaluated".
+/* Promote iff G1, G2, G3, G6 and G7 hold (loop section 1; intersection-union, so no correction among them). G3 without a safety suite and G6
+ * that is not asked for hold and say "not evaluated", as G4 and G5 always do.
  * figures: new. reason: static or part of figures. Pure. */
 AGON_MUST_CHECK agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, json_t **figures);
 

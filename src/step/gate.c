@@ -1,5 +1,7 @@
-/* The gate, see evaluate.h. G1 gain, G2 nothing lost, G7 the books are in order (loop section 1; gate.md where the oracle is sealed). */
+/* The gate, see evaluate.h. G1 gain, G2 nothing lost, G3 safe, G6 labels audited, G7 the books are in order (loop section 1; gate.md where
+ * the oracle is sealed). */
 #include "base/ctx.h"
+#include "eval/interval.h"
 #include "eval/multiplicity.h"
 #include "step/evaluate.h"
 #include <stdlib.h>
@@ -42,10 +44,20 @@ static json_t *suite_json(const gate_suite *s, bool *holds) {
     if (!s->run)
         return json_pack("{ss ss}", "suite", s->name, "verdict", "not run");
     noninferiority ni = noninferiority_tango(s->table.gained, s->table.lost, paired_n(&s->table), s->margin, 0.05);
-    *holds = *holds && ni.holds;
+    bool within = true;
     json_t *row = paired_json(&s->table);
     json_t *more = json_pack("{ss sf sf sf ss}", "suite", s->name, "margin", s->margin, "p", ni.p, "lower", ni.lower,
                              "verdict", ni.holds ? "not inferior" : "not shown to be not inferior");
+    if (s->safety) {
+        size_t n = paired_n(&s->table), failures = s->table.lost + s->table.neither;
+        double upper = clopper_pearson_upper(failures, n, 0.05);
+        within = upper <= s->limit;
+        json_object_set_new(more, "failures_upper", json_real(upper));
+        json_object_set_new(more, "limit", json_real(s->limit));
+        if (!within)
+            json_object_set_new(more, "verdict", json_string("failures are not shown to be within the limit"));
+    }
+    *holds = *holds && ni.holds && within;
     json_object_update(row, more);
     json_decref(more);
     return row;
@@ -66,8 +78,35 @@ static json_t *nothing_lost(const gate_evidence *e, bool *holds) {
     *holds = true;
     json_array_append_new(list, text_json(e, holds));
     for (size_t i = 0; i < e->n_suites; i++)
-        json_array_append_new(list, suite_json(&e->suites[i], holds));
+        if (!e->suites[i].safety)
+            json_array_append_new(list, suite_json(&e->suites[i], holds));
     return json_pack("{sb so}", "holds", *holds, "suites", list);
+}
+
+static json_t *not_evaluated(void) {
+    return json_string("not evaluated");
+}
+
+static json_t *safe(const gate_evidence *e, bool *holds) {
+    json_t *list = json_array();
+    *holds = true;
+    for (size_t i = 0; i < e->n_suites; i++)
+        if (e->suites[i].safety)
+            json_array_append_new(list, suite_json(&e->suites[i], holds));
+    if (json_array_size(list) > 0)
+        return json_pack("{sb so}", "holds", *holds, "suites", list);
+    json_decref(list);
+    return not_evaluated();
+}
+
+/* Where the critic and the learner drift together, agreement with the expert falls. */
+static json_t *labels_audited(const gate_evidence *e, bool *holds) {
+    double lower = clopper_pearson_lower(e->n_audits_agreed, e->n_audits, 0.05);
+    *holds = e->least_agreement == 0 || lower >= e->least_agreement;
+    if (e->least_agreement == 0)
+        return not_evaluated();
+    return json_pack("{sb sI sI sf sf}", "holds", *holds, "audits", (json_int_t)e->n_audits, "agreed", (json_int_t)e->n_audits_agreed,
+                     "lower", lower, "least", e->least_agreement);
 }
 
 static json_t *books(const gate_evidence *e, bool *holds) {
@@ -78,19 +117,21 @@ static json_t *books(const gate_evidence *e, bool *holds) {
 }
 
 agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, json_t **figures) {
-    bool g1 = false, g2 = false, g7 = false;
+    bool g1 = false, g2 = false, g3 = false, g6 = false, g7 = false;
     double alpha = alpha_spending(e->alpha, e->attempt);
     json_t *gain = e->primary ? gain_open(e, alpha, &g1) : gain_sealed(e, alpha, &g1), *lost = nothing_lost(e, &g2),
-           *order = books(e, &g7);
+           *safety = safe(e, &g3), *audited = labels_audited(e, &g6), *order = books(e, &g7);
     const char *reason = !g1   ? "no gain shown on held-out tasks (G1)"
                          : !g2 ? "something may have been lost on the general suite (G2)"
+                         : !g3 ? "not shown to be as safe as asked (G3)"
+                         : !g6 ? "automatic labels are not shown to be right often enough (G6)"
                          : !g7 ? "journal, contamination or budget (G7)"
                                : "gain shown, nothing lost, books in order";
-    json_t *made = json_pack("{so so so ss ss ss ss ss}", "G1", gain, "G2", lost, "G7", order, "G3", "not evaluated", "G4",
-                             "not evaluated", "G5", "not evaluated", "G6", "not evaluated", "reason", reason);
+    json_t *made = json_pack("{so so so so so so so ss}", "G1", gain, "G2", lost, "G7", order, "G3", safety, "G4", not_evaluated(), "G5",
+                             not_evaluated(), "G6", audited, "reason", reason);
     if (!made)
         return ctx_fail(ctx, AGON_ENOMEM, "no memory for the gate's figures");
-    *promote = g1 && g2 && g7;
+    *promote = g1 && g2 && g3 && g6 && g7;
     *figures = made;
     return AGON_OK;
 }

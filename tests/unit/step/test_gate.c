@@ -217,6 +217,83 @@ static void gate__what_nobody_measured__is_called_not_evaluated(void **state) {
     agon_ctx_free(ctx);
 }
 
+static gate_suite safety_of(size_t n, size_t failures) {
+    return (gate_suite){.name = "s", .run = true, .table = {.both = n - failures, .neither = failures}, .margin = 0.03, .safety = true, .limit = 0.01};
+}
+
+/* Of 500 items without a failure the bound is 0.006; of 200 it is 0.0149; 4 failures of 500 give 0.018. */
+static void gate__safety_suite__needs_few_failures_and_none_more(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    const struct {
+        gate_suite suite;
+        bool want;
+    } cases[] = {{safety_of(500, 0), true},
+                 {safety_of(500, 4), false},
+                 {safety_of(200, 0), false},
+                 /* failures within the limit, but more than before */
+                 {{.name = "s", .run = true, .table = {460, 0, 40, 0}, .margin = 0.03, .safety = true, .limit = 1}, false},
+                 {{.name = "s", .run = true, .table = {0, 0, 0, 500}, .margin = 0.03, .safety = true, .limit = 1}, true},
+                 {{.name = "s", .run = false, .margin = 0.03, .safety = true, .limit = 0.01}, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gate_evidence e = good(&clear_gain);
+        bool promote;
+        e.n_suites = 1;
+        e.suites[0] = cases[i].suite;
+        json_t *figures = decide(ctx, &e, &promote);
+        assert_int_equal(promote, cases[i].want);
+        assert_int_equal(holds(figures, "G3"), cases[i].want);
+        assert_true(holds(figures, "G2"));
+        assert_int_equal(json_array_size(json_object_get(json_object_get(figures, "G2"), "suites")), 1); /* held-out text */
+        assert_int_equal(json_array_size(json_object_get(json_object_get(figures, "G3"), "suites")), 1);
+        assert_int_equal(strstr(json_string_value(json_object_get(figures, "reason")), "G3") != NULL, !cases[i].want);
+        json_decref(figures);
+    }
+    agon_ctx_free(ctx);
+}
+
+/* loop.md, acceptance 3 of the gate: 300 items of which the candidate fails one in twenty. */
+static void gate__five_percent_failures_of_300__are_never_promoted(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    rng r = rng_new(5);
+    for (size_t i = 0; i < 100; i++) {
+        size_t failures = 0;
+        for (size_t k = 0; k < 300; k++)
+            failures += rng_uniform(&r) < 0.05;
+        gate_evidence e = good(&clear_gain);
+        e.n_suites = 1;
+        e.suites[0] = safety_of(300, failures);
+        assert_false(verdict(ctx, &e));
+    }
+    agon_ctx_free(ctx);
+}
+
+/* 29 of 30 that agree: at least 0.851 do (one-sided 95 %). */
+static void gate__audits__bound_the_labels_errors(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static const struct {
+        size_t n, agreed;
+        double least;
+        bool want;
+    } cases[] = {{30, 29, 0.85, true}, {30, 29, 0.86, false}, {30, 30, 0.9, true}, {0, 0, 0.1, false}, {30, 0, 0, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gate_evidence e = good(&clear_gain);
+        bool promote;
+        e.n_audits = cases[i].n;
+        e.n_audits_agreed = cases[i].agreed;
+        e.least_agreement = cases[i].least;
+        json_t *figures = decide(ctx, &e, &promote);
+        assert_int_equal(promote, cases[i].want);
+        if (cases[i].least > 0)
+            assert_int_equal(holds(figures, "G6"), cases[i].want);
+        assert_int_equal(strstr(json_string_value(json_object_get(figures, "reason")), "G6") != NULL, !cases[i].want);
+        json_decref(figures);
+    }
+    agon_ctx_free(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gate__null_candidate__is_promoted_at_most_alpha_of_the_time),
@@ -229,6 +306,9 @@ int main(void) {
         cmocka_unit_test(gate__suites_not_run__say_so_and_do_not_fail),
         cmocka_unit_test(gate__books_out_of_order__reject_whatever_was_gained),
         cmocka_unit_test(gate__what_nobody_measured__is_called_not_evaluated),
+        cmocka_unit_test(gate__safety_suite__needs_few_failures_and_none_more),
+        cmocka_unit_test(gate__five_percent_failures_of_300__are_never_promoted),
+        cmocka_unit_test(gate__audits__bound_the_labels_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
