@@ -1,6 +1,24 @@
 /* random.h against V:rng.splitmix64 and V:splitmix64. */
 #include "training_vectors.h"
 #include "base/random.h"
+#include "vectors.h"
+
+static void check_splitmix64(const json_t *c, double tol) {
+    rng r = rng_new((uint64_t)vectors_number(c, "seed"));
+    const json_t *value;
+    size_t i;
+    (void)tol;
+    json_array_foreach(json_object_get(c, "first"), i, value)
+        assert_true(rng_next(&r) == strtoull(json_string_value(value), NULL, 10));
+    r = rng_new((uint64_t)vectors_number(c, "seed"));
+    json_array_foreach(json_object_get(c, "u"), i, value)
+        assert_true(rng_uniform(&r) == json_real_value(value));
+}
+
+static void random__matches_the_loop_vector(void **state) {
+    (void)state;
+    vectors_each("splitmix64", check_splitmix64);
+}
 
 static void random__matches_published_splitmix64(void **state) {
     (void)state;
@@ -53,6 +71,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random__matches_published_splitmix64),
         cmocka_unit_test(random__matches_the_training_vector),
+        cmocka_unit_test(random__matches_the_loop_vector),
         cmocka_unit_test(random__shuffle_matches_vector),
         cmocka_unit_test(random__keys_give_different_seeds),
     };

@@ -2,6 +2,7 @@
 #include "eval/noise_rate.h"
 #include "base/random.h"
 #include "training_vectors.h"
+#include "vectors.h"
 
 static void flip_rate__agrees_with_the_vector(void **state) {
     (void)state;
@@ -171,6 +172,31 @@ static int teardown(void **state) {
     return 0;
 }
 
+/* Four raters, eight items, an answer missing; rows of the vector are raters. */
+static void check_dawid_skene(const json_t *c, double tol) {
+    agon_ctx *ctx = test_ctx(1, NULL);
+    const json_t *votes = json_object_get(c, "votes"), *want = json_object_get(c, "post_label1");
+    size_t n_raters = json_array_size(votes), n = json_array_size(want);
+    int answers[64];
+    rater_model m;
+    assert_true(n * n_raters <= 64);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < n_raters; k++) {
+            const json_t *vote = json_array_get(json_array_get(votes, k), i);
+            answers[i * n_raters + k] = json_is_null(vote) ? -1 : (int)json_integer_value(vote);
+        }
+    assert_ok(ctx, dawid_skene(ctx, answers, NULL, n, n_raters, 2, 0.01, 50, &m));
+    for (size_t i = 0; i < n; i++)
+        assert_close(m.posterior[2 * i + 1], json_real_value(json_array_get(want, i)), tol);
+    rater_model_free(&m);
+    agon_ctx_free(ctx);
+}
+
+static void dawid_skene__agrees_with_the_loop_vector(void **state) {
+    (void)state;
+    vectors_each("dawid_skene_em", check_dawid_skene);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flip_rate__agrees_with_the_vector),
@@ -178,6 +204,7 @@ int main(void) {
         cmocka_unit_test(confident_learning__finds_planted_noise),
         cmocka_unit_test(flip_model__recovers_planted_rates),
         cmocka_unit_test(dawid_skene__agrees_with_the_vector),
+        cmocka_unit_test(dawid_skene__agrees_with_the_loop_vector),
         cmocka_unit_test(dawid_skene__recovers_raters),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
