@@ -76,10 +76,6 @@ void arena_reset(arena *a) {
     a->used_bytes = 0;
 }
 
-size_t arena_used(const arena *a) {
-    return a->used_bytes;
-}
-
 static block *block_new(arena *a, size_t bytes) {
     size_t size = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
     size_t total = size_add(size, sizeof(block) + ALIGN);

@@ -24,7 +24,6 @@ AGON_MUST_CHECK agon_status arena_new(agon_ctx *ctx, size_t limit_bytes, arena *
 void arena_free(arena *a);
 /* Releases everything but keeps the memory for the next use. */
 void arena_reset(arena *a);
-size_t arena_used(const arena *a);
 
 /* Zeroed memory for n objects of `size` bytes, 64-byte aligned, or NULL. Borrowed until reset/free. */
 void *arena_take(arena *a, size_t n, size_t size);

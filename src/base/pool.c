@@ -198,10 +198,6 @@ void pool_free(pool *p) {
     free(p);
 }
 
-int pool_n_threads(const pool *p) {
-    return p->n_threads;
-}
-
 void pool_run(pool *p, size_t n_tasks, pool_task fn, void *arg) {
     unsigned old = fp_mode_set();
     p->fn = fn;

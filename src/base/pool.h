@@ -15,7 +15,6 @@ typedef void (*pool_task)(void *arg, size_t task, int thread);
  * flush-to-zero and denormals-are-zero set (the arithmetic contract). */
 pool *pool_new(int n_threads);
 void pool_free(pool *p);
-int pool_n_threads(const pool *p);
 
 /* Runs fn(arg, t, thread) for every t in [0, n_tasks), thread in [0, pool_n_threads); returns when all are done. The
  * caller's MXCSR is saved, set as in the workers, and restored. */

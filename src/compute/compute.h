@@ -44,7 +44,6 @@ void matrix_set(agon_ctx *ctx, matrix *m, const float *w);
 /* Adds a use later (a frozen base that becomes trainable). */
 AGON_MUST_CHECK agon_status matrix_add_use(agon_ctx *ctx, matrix *m, unsigned use);
 void matrix_free(matrix *m);
-size_t matrix_n_out(const matrix *m);
 size_t matrix_n_in(const matrix *m);
 size_t matrix_bytes(const matrix *m);
 /* What one made so will have. SIZE_MAX: more than can be counted. */

@@ -1,7 +1,7 @@
 /* The single-threaded kernels behind compute.h, one table a CPU path.
  *
  * body_*.h hold every kernel once, written over sixteen virtual lanes (lanes_*.h).
- * kernels_portable.c, kernels_avx2.c, kernels_avx512.c and kernels_neon.c compile them for their path and fill a
+ * kernels_PATH.c (portable, avx2, avx512, avx512_bf16, amx, neon) compile them for their path and fill a
  * table. The order of operations is the body's and so the same everywhere; only the number of output
  * elements held in registers differs. The files named after compute.h's sections (matrix.c, head.c,
  * ...) cut the work into tasks and call the table of their context. */

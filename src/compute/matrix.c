@@ -144,10 +144,6 @@ void matrix_free(matrix *m) {
     free(m);
 }
 
-size_t matrix_n_out(const matrix *m) {
-    return m->n_out;
-}
-
 size_t matrix_n_in(const matrix *m) {
     return m->n_in;
 }

@@ -51,7 +51,5 @@ AGON_MUST_CHECK agon_status calibrator_fit(agon_ctx *ctx, const double *confiden
 
 /* For the store's calibration record: new JSON object, NULL on memory. */
 json_t *calibrator_to_json(const calibrator *c);
-AGON_MUST_CHECK agon_status calibrator_from_json(agon_ctx *ctx, const char *where,
-                                                 const json_t *object, calibrator *out);
 
 #endif

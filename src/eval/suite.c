@@ -186,12 +186,6 @@ done:
     return status;
 }
 
-/* ---- reading --------------------------------------------------------------------------------------- */
-
-const char *suite_title(const suite *s) {
-    return s->def->name;
-}
-
 size_t suite_n_items(const suite *s) {
     return s->n;
 }

@@ -26,7 +26,6 @@ const char *suite_summary(size_t i);
 AGON_MUST_CHECK agon_status suite_open(agon_ctx *ctx, const char *name, size_t limit, suite **out);
 void suite_free(suite *s);
 
-const char *suite_title(const suite *s); /* the name it was opened by; static */
 size_t suite_n_items(const suite *s);
 /* SHA-256 over ids, queries and gold answers: equal hashes, equal items. */
 hash256 suite_hash(const suite *s);

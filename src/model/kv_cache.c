@@ -34,6 +34,3 @@ void kv_cache_free(kv_cache *c) {
     free(c);
 }
 
-size_t kv_cache_n_rows(const kv_cache *c) {
-    return c->n_rows;
-}

@@ -180,7 +180,6 @@ AGON_MUST_CHECK agon_status model_backward(agon_ctx *ctx, model *m, adapter *tra
 typedef struct kv_cache kv_cache;
 AGON_MUST_CHECK agon_status kv_cache_new(agon_ctx *ctx, const model *m, size_t n_rows, kv_cache **out);
 void kv_cache_free(kv_cache *c);
-size_t kv_cache_n_rows(const kv_cache *c);
 size_t kv_cache_row_bytes(const model *m);
 
 /* One token to run at a position: reads cache rows `rows[0..position)`, writes its own keys and

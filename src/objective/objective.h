@@ -1,7 +1,7 @@
 /* The objective (waist 2): from channels to loss terms, gradients and metrics.
  *
  * A training algorithm is a pure function of numbers; it sees no model. One objective, one file and one
- * line in table.c. `agon loss` calls exactly these functions. */
+ * line in table.h. `agon loss` calls exactly these functions. */
 #ifndef OBJECTIVE_OBJECTIVE_H
 #define OBJECTIVE_OBJECTIVE_H
 

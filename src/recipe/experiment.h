@@ -4,7 +4,7 @@
  *   seeds: 1
  *   full: {seeds: 5}      what --full changes
  *
- * One experiment is one file and one line in experiment.c's table. They share the laboratory (lab.h) and do not include one another. */
+ * One experiment is one file and one line in the table below. They share the laboratory (lab.h) and do not include one another. */
 #ifndef RECIPE_EXPERIMENT_H
 #define RECIPE_EXPERIMENT_H
 

@@ -67,7 +67,7 @@ typedef struct noise {
     uint64_t seed;
     lab_size size;
     lab_model **base;       /* [n_seeds] */
-    sequence_item *sources; /* [n_seeds, n_all] true statements: n_items to learn from, then the n_test, the same under every seed */
+    sequence_item *sources; /* [n_seeds, n_all] true statements: n_items to learn from, then the n_test, others under each seed */
     double *base_scores;    /* [n_seeds, N_MEASURES] */
     double *scores;         /* [n_seeds, n_conditions, N_METHODS, N_MEASURES] */
 } noise;

@@ -16,7 +16,6 @@ typedef struct backend backend;
 enum backend_capability {
     CAN_GENERATE = 1,
     CAN_SCORE = 2,
-    CAN_HIDDEN = 4,
     IS_REMOTE = 16, /* another model, maybe of another family, behind a server */
     IN_PROCESS = 8 /* computes here: a request fails by its own fault, never because a server is down */
 };

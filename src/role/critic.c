@@ -59,24 +59,6 @@ agon_status critic_likelihood_prompt(agon_ctx *ctx, const char *query, const cha
     return render(ctx, "critic-likelihood", query, answer, 0, out);
 }
 
-agon_status critic_training_row(agon_ctx *ctx, const char *query, const char *answer, bool correct,
-                                json_t **out) {
-    char *prompt = NULL;
-    agon_status s = critic_likelihood_prompt(ctx, query, answer, &prompt);
-    if (s)
-        return s;
-    json_t *row = json_pack("{s:s, s:s}", "prompt", prompt, "completion", yes_no[!correct]);
-    free(prompt);
-    if (!row) /* the text may also not be UTF-8, which JSON cannot hold */
-        return ctx_fail(ctx, AGON_EINVAL, "a critic's training row needs valid UTF-8");
-    *out = row;
-    return AGON_OK;
-}
-
-const char *critic_template(const backend *b) {
-    return backend_capabilities(b) & CAN_SCORE ? "critic-likelihood@1" : "critic-fenced@1";
-}
-
 /* ---- judging -------------------------------------------------------------------- */
 
 void critic_judgement_free(critic_judgement *j) {

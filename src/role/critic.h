@@ -58,15 +58,9 @@ typedef struct critic_judgement {
 void critic_judgement_free(critic_judgement *j);
 
 /* The raw prompt whose continuations CRITIC_YES and CRITIC_NO are scored, "Question: .. Answer: ..
- * Is the answer correct?"; *out new. Training uses the same: critic_training_row. */
+ * Is the answer correct?"; *out new. */
 AGON_MUST_CHECK agon_status critic_likelihood_prompt(agon_ctx *ctx, const char *query,
                                                      const char *answer, char **out);
-/* {"prompt", "completion"}; *out new. */
-AGON_MUST_CHECK agon_status critic_training_row(agon_ctx *ctx, const char *query,
-                                                const char *answer, bool correct, json_t **out);
-/* Template used for judging with this backend: "critic-likelihood@1" or "critic-fenced@1". Static
- * storage. */
-const char *critic_template(const backend *b);
 
 /* P(correct) of each item, out[n]. A backend that scores gives it by likelihood (softmax over Yes
  * and No); another by the share of Yes among n_votes written verdicts, or by what a program

@@ -8,9 +8,9 @@ agon_status learner_refine_prompt(agon_ctx *ctx, const char *query, const char *
 }
 
 const char *learner_answer_template(void) {
-    return "answer@1";
+    return prompt_find("answer")->id;
 }
 
 const char *learner_refine_template(bool with_critique) {
-    return with_critique ? "refine@2" : "retry@2";
+    return prompt_find(with_critique ? "refine" : "retry")->id;
 }

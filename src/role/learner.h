@@ -8,7 +8,7 @@
  * nothing more (the control of loop 3.6). *out new. */
 AGON_MUST_CHECK agon_status learner_refine_prompt(agon_ctx *ctx, const char *query, const char *critique,
                                                   char **out);
-/* The template's id, for records: "answer@1", "refine@2", "retry@2". Static storage. */
+/* The template's id, for records: "answer@1". Static storage. */
 const char *learner_answer_template(void);
 const char *learner_refine_template(bool with_critique);
 

@@ -16,12 +16,12 @@
 #define ROLE_PROMPT_H
 
 #include "agon.h"
-#include "base/hash.h"
 
 enum { PROMPT_FIELD_MAX = 16 * 1024 };
 
 typedef struct prompt_template {
-    const char *name, *version, *role; /* role: attacker, learner, critic */
+    const char *name, *version, *id; /* id: name "@" version, as records have it */
+    const char *role;                /* attacker, learner, critic */
     const char *body;
 } prompt_template;
 
@@ -29,10 +29,6 @@ size_t prompt_n_templates(void);
 const prompt_template *prompt_template_at(size_t i);
 /* Asserts that it exists: names are constants of this program. */
 const prompt_template *prompt_find(const char *name);
-/* SHA-256 of the body. */
-hash256 prompt_hash(const prompt_template *t);
-/* name "@" version, the store's template id. `out` of at least 128 bytes. */
-void prompt_id(const prompt_template *t, char *out, size_t size);
 
 typedef struct prompt_field {
     const char *name, *text;

@@ -249,10 +249,6 @@ store *run_store(const run *r) {
     return r->store;
 }
 
-agon_ctx *run_ctx(const run *r) {
-    return r->ctx;
-}
-
 hash256 run_head(const run *r) {
     hash256 h = {{0}};
     hash_parse(r->head, &h);

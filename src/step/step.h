@@ -37,7 +37,6 @@ AGON_MUST_CHECK agon_status run_stage(run *r, int64_t iteration, const char *sta
 const char *run_id(const run *r); /* for records' `run` */
 uint64_t run_seed(const run *r);
 store *run_store(const run *r);
-agon_ctx *run_ctx(const run *r);
 /* Hash of the last chained record. */
 hash256 run_head(const run *r);
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const work_kind *const kinds[] = {&work_draw,   &work_vary,   &work_generate,    &work_judge, &work_verify,
-                                         &work_seal,   &work_expert, &work_demonstrate, &work_score, &work_criticise,
-                                         &work_validate};
+#define ADDRESS(kind) &kind,
+static const work_kind *const kinds[] = {WORK_KINDS(ADDRESS)};
+#undef ADDRESS
 enum { N_KINDS = sizeof kinds / sizeof *kinds, NAME_SIZE = 24 };
 
 typedef struct chunk {

@@ -3,7 +3,7 @@
  * A work kind maps an input and a seed to an output and nothing else: "generate" (messages and a version to completions), "judge",
  * "verify", ... work_run executes what is not recorded yet, a chunk at a time, and records each item with the records its
  * caller derives from it; work_again executes a recorded item once more for `agon verify`. One kind, one file (work_*.c), one line
- * in work.c's table. */
+ * in the table below. */
 #ifndef STEP_WORK_H
 #define STEP_WORK_H
 
@@ -19,8 +19,13 @@ typedef struct work_kind {
     bool (*reproducible)(const actors *a, const json_t *input);
 } work_kind;
 
-extern const work_kind work_draw, work_vary, work_generate, work_judge, work_verify, work_seal, work_expert, work_demonstrate,
-    work_score, work_criticise, work_validate;
+/* All kinds. */
+#define WORK_KINDS(X) \
+    X(work_draw) X(work_vary) X(work_generate) X(work_judge) X(work_verify) X(work_seal) X(work_expert) X(work_demonstrate) \
+    X(work_score) X(work_criticise) X(work_validate)
+#define WORK_DECLARE(kind) extern const work_kind kind;
+WORK_KINDS(WORK_DECLARE)
+#undef WORK_DECLARE
 
 /* Input of work_generate: the learner asked one message; id: of the record it is about. New; NULL on memory or text that is not UTF-8. */
 json_t *generate_input(const char *id, const char *prompt, const char *version, size_t samples, size_t max_tokens,

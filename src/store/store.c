@@ -54,10 +54,6 @@ const char *store_folder(const store *s) {
     return s->folder;
 }
 
-agon_ctx *store_ctx(const store *s) {
-    return s->ctx;
-}
-
 void store_set_hook(store *s, store_hook hook, void *arg) {
     s->hook = hook;
     s->hook_arg = arg;

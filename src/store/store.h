@@ -41,7 +41,6 @@ void store_close(store *s); /* drops what was not committed */
 /* Closes after a failure: a workspace that this opening made and no run began in is taken away again, what else lies there stays. */
 void store_abandon(store *s);
 const char *store_folder(const store *s);
-agon_ctx *store_ctx(const store *s);
 
 /* ---- ids ----------------------------------------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-/* What a task family is made of; private to src/task. One family, one file, one line in task_table.c.
+/* What a task family is made of; private to src/task. One family, one file, one line in the table below.
  *
  * A family gives its cells and six functions. task.c checks what every family must keep (a demonstration verifies, a
  * tampered answer does not, ...), so that no family has to. */

@@ -6,7 +6,7 @@
  *   task_tamper       a known-good answer with one subtle fault planted (loop 3.3)
  *   task_check        the gold answer once more, by an independent second solver (loop 2.8)
  *
- * One file a family; task_table.c lists them. A query's meaning is (family, cell, parameters): the wording, names and seed
+ * One file a family; family.h lists them. A query's meaning is (family, cell, parameters): the wording, names and seed
  * are not part of it, so equal parameters are the same task however they are worded (decontamination).
  *
  * Judging natural text: where a number is asked, the one number that counts is found in the order "#### x", \boxed{x},

@@ -20,7 +20,7 @@ double clip_scale(double norm, double max_norm);
 size_t order_step(uint64_t seed, size_t n_rows, size_t batch_rows, size_t least, size_t step, size_t *order,
                   const size_t **first);
 
-/* ---- score.c ------------------------------------------------------------------------------------- */
+/* ---- train_score.c ------------------------------------------------------------------------------------- */
 
 enum { CHANNELS = 14 }; /* doubles of a response token in a step; one more where a head has a gradient */
 

@@ -96,18 +96,6 @@ static void critic__likelihood_gives_p_correct(void **state) {
     agon_ctx_free(ctx);
 }
 
-static void critic__training_row_is_the_judging_prompt(void **state) {
-    (void)state;
-    json_t *row = NULL;
-    char *prompt = NULL;
-    assert_ok(NULL, critic_training_row(NULL, "What is 2 + 2?", "5", false, &row));
-    assert_ok(NULL, critic_likelihood_prompt(NULL, "What is 2 + 2?", "5", &prompt));
-    assert_string_equal(json_string_value(json_object_get(row, "prompt")), prompt);
-    assert_string_equal(json_string_value(json_object_get(row, "completion")), CRITIC_NO);
-    json_decref(row);
-    free(prompt);
-}
-
 static void attacker__strips_labels_and_quotation_marks(void **state) {
     (void)state;
     static const char *const cases[][2] = {
@@ -234,7 +222,6 @@ int main(void) {
         cmocka_unit_test(critic__fake_quotes_are_told_from_real_ones),
         cmocka_unit_test(critic__evidence_becomes_a_sentence),
         cmocka_unit_test(critic__likelihood_gives_p_correct),
-        cmocka_unit_test(critic__training_row_is_the_judging_prompt),
         cmocka_unit_test(critic__foreign_texts_are_bounded),
         cmocka_unit_test(attacker__strips_labels_and_quotation_marks),
         cmocka_unit_test(attacker__puts_variations_together),
