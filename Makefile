@@ -10,7 +10,7 @@
 #   make clean    removes the build folders
 MAKEFLAGS += --no-print-directory
 BUILD ?= build
-PREFIX ?=
+PREFIX ?= /usr/local
 # What scripts/setup installs for.
 PURPOSE = product
 model: PURPOSE += model
@@ -43,7 +43,7 @@ format:
 	@clang-format -i $$(find src include tests bench examples -name '*.[ch]')
 
 install: build
-	@[ -z "$(PREFIX)" ] || { meson configure $(BUILD) -Dprefix="$(PREFIX:~/%=$(HOME)/%)" && TARGETS=product scripts/build $(BUILD); }
+	@meson configure $(BUILD) -Dprefix="$(PREFIX:~/%=$(HOME)/%)" && TARGETS=product scripts/build $(BUILD)
 	@meson install -C $(BUILD) --no-rebuild
 	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true # so that programs find the library
 

@@ -32,6 +32,11 @@ static agon_status bad_row(census *c, const char *sentence) {
     return AGON_OK;
 }
 
+static bool has_value(const json_t *row, const char *name) {
+    const json_t *value = json_object_get(row, name);
+    return value && !json_is_null(value);
+}
+
 static agon_status check_row(void *arg, const char *where, json_t *row) {
     census *c = arg;
     task_query query = {0};
@@ -46,7 +51,7 @@ static agon_status check_row(void *arg, const char *where, json_t *row) {
         task_query_free(&query);
         return bad_row(c, sentence);
     }
-    bool answer = json_object_get(row, "answer"), verifier = json_object_get(row, "verifier");
+    bool answer = has_value(row, "answer"), verifier = has_value(row, "verifier");
     c->n++;
     c->duplicates += json_object_get(c->seen, query.text) != NULL;
     if (json_object_set_new(c->seen, query.text, json_true()) != 0)

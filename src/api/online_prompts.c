@@ -90,8 +90,9 @@ static const char *row_words(const json_t *row) {
 
 /* A row's own verifier: {"answer", "verifier", "arguments"} as in files of `agon init`. */
 static agon_status take_verifier(prompt_source *p, const char *where, const json_t *row, task_query *out) {
-    const char *name = json_string_value(json_object_get(row, "verifier"));
-    if (!json_object_get(row, "answer") && !json_object_get(row, "verifier"))
+    const json_t *answer = json_object_get(row, "answer"), *verifier = json_object_get(row, "verifier");
+    const char *name = json_string_value(verifier);
+    if ((!answer || json_is_null(answer)) && (!verifier || json_is_null(verifier)))
         return ctx_fail(p->ctx, AGON_EINVAL, "%s: nothing says whether an answer is right; give the row an \"answer\" or a \"verifier\", or "
                         "rewards from elsewhere (a reward model or a judge)", where);
     if (name && strcmp(name, TASK_VERIFIER_PROGRAM) == 0)

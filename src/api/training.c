@@ -497,15 +497,17 @@ static agon_status open_folder(training *t) {
     return AGON_OK;
 }
 
-/* Of the adapters that a manifest names: it may be anybody's, so a name that leads elsewhere is none. */
-static void remove_adapters(const training *t, const json_t *found) {
+/* What an earlier training left; names: of its adapters, by its manifest, which may be anybody's, so a name that leads elsewhere is none. */
+static void remove_results(const training *t, const json_t *names) {
     size_t i;
     json_t *one;
-    json_array_foreach((json_t *)(uintptr_t)json_object_get(found, "adapters"), i, one) {
+    json_array_foreach((json_t *)(uintptr_t)names, i, one) {
         const char *name = json_string_value(one);
         if (name && names_check(NULL, "adapters", &name, 1) == AGON_OK)
             result_files_remove_below(t->lock, name);
     }
+    result_files_remove(t->lock);
+    result_files_remove_below(t->lock, "partner");
 }
 
 /* Begins over an earlier training and removes what it left; killed in between, it is this training, before its first step. */
@@ -514,18 +516,23 @@ static agon_status begin_over(training *t) {
     agon_status s = output_is_no_input(t->ctx, t->output, weights_path(model_weights(t->m->m)), t->options.adapter);
     if (s)
         return s;
+    static const char *const others[] = {"partner", "checkpoint.bin", "online.json", "state.bin"};
     const char *stray = earlier ? NULL : result_files_find(t->lock);
-    if (!earlier && !stray && faccessat(t->lock, "partner", F_OK, 0) == 0)
-        stray = "partner";
+    for (size_t i = 0; i < sizeof others / sizeof *others && !earlier && !stray; i++)
+        if (faccessat(t->lock, others[i], F_OK, 0) == 0)
+            stray = others[i];
     if (stray)
         return ctx_fail(t->ctx, AGON_EINVAL, "%s has %s of no training, which --overwrite would delete; give another output folder", t->output, stray);
     json_t *found = earlier ? json_load_file(t->manifest_path, 0, NULL) : NULL; /* a damaged one names no adapters */
+    json_t *names = json_object_get(found, "adapters");
     unlinkat(t->lock, "checkpoint.bin", 0);
+    if (names)
+        json_object_set(t->manifest, "removing", names);
     s = write_manifest(t);
+    json_object_del(t->manifest, "removing");
     if (!s) {
-        result_files_remove(t->lock);
-        result_files_remove_below(t->lock, "partner");
-        remove_adapters(t, found);
+        remove_results(t, names);
+        s = names ? write_manifest(t) : AGON_OK;
     }
     json_decref(found);
     return s;
@@ -549,7 +556,7 @@ static agon_status check_same(const training *t, json_t *found) {
 /* Finds out where the folder stands. *summary is set when it is done already. */
 static agon_status find_state(training *t, char **summary) {
     bool strange = false;
-    json_t *found = NULL;
+    json_t *found = NULL, *removing = NULL;
     agon_status s = look_around(t, t->output, &strange);
     if (!s && t->partner)
         s = look_below(t, "partner");
@@ -563,6 +570,8 @@ static agon_status find_state(training *t, char **summary) {
             s = begin_over(t);
     } else if (file_exists(t->manifest_path)) {
         s = options_damaged(t->ctx, json_read_file(t->ctx, t->manifest_path, &found), t->manifest_path);
+        removing = json_incref(json_object_get(found, "removing"));
+        json_object_del(found, "removing");
         if (!s)
             s = check_same(t, found);
     } else if (strange) {
@@ -581,9 +590,10 @@ static agon_status find_state(training *t, char **summary) {
         t->began = true;
         s = write_manifest(t);
     } else if (!s && found && !file_exists(t->checkpoint_path)) { /* killed before it had removed an earlier result */
-        result_files_remove(t->lock);
-        result_files_remove_below(t->lock, "partner");
+        remove_results(t, removing);
+        s = removing ? write_manifest(t) : AGON_OK;
     }
+    json_decref(removing);
     json_decref(found);
     return s;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -181,6 +182,24 @@ void file_sweep_of(const char *path) {
     free(copy);
 }
 
+/* A new file whose name ends in N_RANDOM characters of chance, which replace the last ones of `path`; -1 with errno. mkstemp's would be nobody else's to
+ * read, and asking for the umask changes it for a moment in every thread. */
+static int create_temporary(char *path) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+    char *end = path + strlen(path) - N_RANDOM;
+    unsigned char chance[N_RANDOM];
+    for (int tries = 0; tries < 100; tries++) {
+        if (getrandom(chance, sizeof chance, 0) != (ssize_t)sizeof chance)
+            return -1;
+        for (size_t i = 0; i < N_RANDOM; i++)
+            end[i] = letters[chance[i] % (sizeof letters - 1)];
+        int fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
+    }
+    return -1;
+}
+
 agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out) {
     struct stat st;
     if (!path)
@@ -194,7 +213,7 @@ agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out)
         size_t size = strlen(path) + sizeof TEMPORARY + N_RANDOM;
         w->temporary = malloc(size);
         if (w->temporary)
-            snprintf(w->temporary, size, "%s%sXXXXXX", path, TEMPORARY);
+            snprintf(w->temporary, size, "%s%s%0*d", path, TEMPORARY, (int)N_RANDOM, 0);
     }
     if (!w || !w->path || !w->temporary) {
         if (w) {
@@ -204,7 +223,7 @@ agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out)
         free(w);
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     }
-    w->fd = mkostemp(w->temporary, O_CLOEXEC);
+    w->fd = create_temporary(w->temporary);
     if (w->fd < 0) {
         agon_status s = fail_errno(ctx, path, "creating");
         w->temporary[0] = 0;
@@ -212,9 +231,6 @@ agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out)
         return s;
     }
     (void)flock(w->fd, LOCK_EX | LOCK_NB); /* for file_sweep; where there are no locks nothing is swept */
-    mode_t mask = umask(0);
-    umask(mask);
-    (void)!fchmod(w->fd, 0666 & ~mask);
     *out = w;
     return AGON_OK;
 }

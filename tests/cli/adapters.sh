@@ -82,6 +82,17 @@ grep '"north"' rows.jsonl >north-only.jsonl
 run 0 "$agon" train sft $options --data north-only.jsonl --adapters north --output both --overwrite
 [ -f both/north/adapter_model.safetensors ] && [ ! -e both/south ] || fail "both holds $(ls both both/south 2>/dev/null)"
 
+# Killed in between: the names stand in the new manifest until their folders are gone.
+cp -r both killed
+mkdir killed/south
+cp both/north/adapter_* killed/south
+sed 's/"done": true/"done": false, "removing": ["south"]/' both/training.json >killed/training.json
+run 0 "$agon" train sft $options --data north-only.jsonl --adapters north --output killed
+[ ! -e killed/south ] || fail "an earlier training's adapter stayed"
+count
+! grep -q removing killed/training.json || fail "the manifest still names what was removed"
+same both/north/adapter_model.safetensors killed/north/adapter_model.safetensors
+
 # ---- small-loss selection says the same of each adapter as of one by itself
 run 0 "$agon" train sft $options --data rows.jsonl --adapters north,south --output picked --small-loss 0.5 --json
 says out '"name":"north",.*"selection":\{"rows":28,"kept":[0-9]+,"disagreed":0\}\},\{"name":"south",.*"selection":\{"rows":12,"kept":[0-9]+,"disagreed":0\}\}\]'

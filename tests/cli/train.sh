@@ -151,6 +151,14 @@ for which in "--model base --output base" "--model $tiny --adapter own --output 
 done
 run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output base --overwrite --lora 4 --steps 1 --lr 1e-3
 says err 'base has config.json of no training, which --overwrite would delete; give another output folder$'; one_sentence
+for file in checkpoint.bin online.json state.bin; do
+    mkdir "has_$file"
+    echo mine >"has_$file/$file"
+    run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output "has_$file" --overwrite --lora 4 --steps 1 --lr 1e-3
+    says err "has $file of no training, which --overwrite would delete"; one_sentence
+    count
+    [ "$(cat "has_$file/$file")" = mine ] || fail "$file was deleted"
+done
 run 0 "$agon" generate --model base --max-tokens 1 hello
 run 0 "$agon" generate --model "$tiny" --adapter own --max-tokens 1 hello
 

@@ -91,7 +91,30 @@ static void file_sweep__takes_what_killed_writers_left(void **state) {
     assert_int_equal(system(command), 0);
 }
 
+/* A file that is written is as readable as the umask lets any new file be. */
+static void file_writer__follows_the_umask(void **state) {
+    (void)state;
+    static const mode_t masks[] = {022, 077, 0};
+    char folder[] = "/tmp/agon-mode-XXXXXX", path[256];
+    struct stat st;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    mode_t before = umask(0);
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/state.bin", folder);
+    for (size_t i = 0; i < 3; i++) {
+        umask(masks[i]);
+        assert_ok(ctx, file_write(ctx, path, "x", 1));
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 0777, 0666 & ~masks[i]);
+    }
+    umask(before);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+    agon_ctx_free(ctx);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(file_sweep__takes_what_killed_writers_left)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(file_sweep__takes_what_killed_writers_left),
+                                       cmocka_unit_test(file_writer__follows_the_umask)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
