@@ -149,12 +149,16 @@ static agon_status check_verdict(agon_ctx *ctx, const char *kind, const agon_rev
     const char *v = a->verdict ? a->verdict : "";
     bool pair = strcmp(kind, "pair") == 0, demonstration = strcmp(kind, "demonstration") == 0;
     bool chosen = strcmp(v, "A") == 0 || strcmp(v, "B") == 0, accept = strcmp(v, "accept") == 0;
-    if (strcmp(v, "skip") == 0)
+    if (strcmp(v, "skip") == 0 && !a->text)
         return AGON_OK;
     if (demonstration && accept && (!a->text || !*a->text))
         return ctx_fail(ctx, AGON_EINVAL, "this item asks for an answer to be written; give its text with the accept");
+    if (demonstration && !accept && a->text)
+        return ctx_fail(ctx, AGON_EINVAL, "a text answers this item, so it goes with accept, not with %.20s; leave the text out, or accept it", v);
     if (a->text && !*a->text)
         return ctx_fail(ctx, AGON_EINVAL, "the text of the answer is empty; write one, or leave it out");
+    if (strcmp(v, "skip") == 0)
+        return ctx_fail(ctx, AGON_EINVAL, "skip says nothing about an item and takes no text; leave it out, or answer");
     if (strcmp(v, "reject") == 0 || (pair ? chosen : accept))
         return AGON_OK;
     return ctx_fail(ctx, AGON_EINVAL, "'%.20s' does not answer a %s item, which takes %s", v, kind,

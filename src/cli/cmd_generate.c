@@ -308,8 +308,10 @@ static int run(int argc, char **argv) {
         a.sampling.max_tokens = (size_t)a.max_tokens;
         a.sampling.top_k = (int32_t)a.top_k;
         bool lines = a.json && !n_words;
-        text = n_words ? join_words(words, n_words) : lines ? read_lines("generate", stdin) : read_all("generate", stdin, &n);
-        code = text ? generate_input(&a, text, n_words ? strlen(text) : n, !lines) : lines ? EXIT_BAD_DATA : EXIT_SYSTEM;
+        code = EXIT_SYSTEM;
+        text = n_words ? join_words(words, n_words) : lines ? read_lines("generate", stdin, &code) : read_all("generate", stdin, &n);
+        if (text)
+            code = generate_input(&a, text, n_words ? strlen(text) : n, !lines);
     }
     free(text);
     free(biases);

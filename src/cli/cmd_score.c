@@ -342,9 +342,7 @@ static int run(int argc, char **argv) {
         code = usage_error(&command_score, "%s goes with --reward and several --adapter", of_ensembles);
     else if (of_log_probs && reward)
         code = usage_error(&command_score, "%s is of log-probabilities and does not go with --reward", of_log_probs);
-    char *text = code == EXIT_FINE && !pairs ? read_lines("score", stdin) : NULL;
-    if (code == EXIT_FINE && !text && !pairs)
-        code = EXIT_BAD_DATA;
+    char *text = code == EXIT_FINE && !pairs ? read_lines("score", stdin, &code) : NULL;
     opened o;
     items list = {0};
     if (code == EXIT_FINE && (code = open_model("score", model, adapters ? adapters[0] : NULL, dtype, chat_template, &o)) == EXIT_FINE) {

@@ -53,11 +53,14 @@ char *read_all(const char *name, FILE *from, size_t *n) {
     return text;
 }
 
-char *read_lines(const char *name, FILE *from) {
+char *read_lines(const char *name, FILE *from, int *code) {
     size_t n = 0, line = 1;
     char *text = read_all(name, from, &n);
-    if (!text || strlen(text) == n)
+    if (text && strlen(text) == n)
         return text;
+    *code = text ? EXIT_BAD_DATA : EXIT_SYSTEM;
+    if (!text)
+        return NULL;
     for (const char *p = text; *p; p++)
         line += *p == '\n';
     row_error(name, line, "there is a NUL byte; the input must be JSON lines in UTF-8");

@@ -6,8 +6,8 @@
 
 /* Everything on a stream, at most 1 GiB; new, NUL-terminated; NULL: the reason was printed. */
 char *read_all(const char *name, FILE *from, size_t *n);
-/* The same for JSON lines: a NUL byte, which would hide the lines after it, is refused. */
-char *read_lines(const char *name, FILE *from);
+/* The same for JSON lines: a NUL byte, which would hide the lines after it, is refused. *code: of a NULL. */
+char *read_lines(const char *name, FILE *from, int *code);
 /* n bytes as a JSON string; what is not UTF-8 becomes U+FFFD. */
 json_t *safe_string(const char *text, size_t n);
 json_t *json_numbers(const int32_t *values, size_t n);

@@ -26,7 +26,7 @@ static agon_status read_config(agon_ctx *ctx, weights *w, const char *folder) {
     if (!path || !adapter)
         return out_of_memory(ctx, folder);
     if (!file_exists(path) && file_exists(adapter))
-        return ctx_fail(ctx, AGON_ENOTFOUND,
+        return ctx_fail(ctx, AGON_EFORMAT,
                         "%s: a PEFT adapter, not a model; give its base model, and the adapter beside it",
                         folder);
     if (!file_exists(path))

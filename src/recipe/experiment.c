@@ -170,7 +170,7 @@ agon_status experiment_run(agon_ctx *ctx, const experiment_request *r, json_t **
     if (!s)
         s = take_settings(ctx, r, e, given, &settings);
     lab l = {.ctx = ctx, .output = r->output, .settings = settings, .say = r->say, .arg = r->arg,
-             .find_model = r->find_model};
+             .find_model = r->find_model, .plan_only = r->plan_only};
     if (!s) {
         s = lab_open(&l);
         if (!s)

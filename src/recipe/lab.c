@@ -230,6 +230,8 @@ agon_status lab_open(lab *l) {
     hash256 id = hash_bytes(text, strlen(text));
     hash_hex(&id, l->identity);
     free(text);
+    if (l->plan_only) /* nothing will be kept */
+        return AGON_OK;
     buffer_printf(&path, "%s/stages", l->output);
     agon_status s = path.failed ? ctx_fail(l->ctx, AGON_ENOMEM, "out of memory") : folder_make(l->ctx, l->output);
     if (!s)

@@ -25,6 +25,7 @@ typedef struct lab {
     pthread_mutex_t saying;
     numerics_switch numerics; /* the caller's, which lab_close gives back */
     agon_status (*find_model)(agon_ctx *ctx, const char *name, char **path); /* as agon_model_find, for experiments on a model of the user's */
+    bool plan_only;           /* nothing is written */
 } lab;
 
 /* ---- options ------------------------------------------------------------------------------------------- */
@@ -58,7 +59,7 @@ AGON_MUST_CHECK agon_status lab_steps(const lab *l, const char *key, const char 
 AGON_MUST_CHECK agon_status lab_generative(const lab *l, const char *key, size_t *family);
 /* The arithmetic that the settings' "numerics" name, portable or native, until lab_close; AGON_EINVAL. */
 AGON_MUST_CHECK agon_status lab_numerics(lab *l);
-/* Sets identity, makes the folder; then lab_close, once. */
+/* Sets identity, makes the folder (not for a plan); then lab_close, once. */
 AGON_MUST_CHECK agon_status lab_open(lab *l);
 void lab_close(lab *l);
 void lab_say(lab *l, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -137,7 +137,7 @@ END
 run 0 "$agon" weak-to-strong w2s.yaml --output plan --plan --json
 says out '"minutes_expected"'
 says err 'about [0-9.]+ minutes on [0-9]+ idle cores'
-[ ! -f plan/result.json ] || fail "a plan ran"
+[ ! -e plan ] || fail "a plan made its folder"
 
 # ---- every experiment, whole and killed
 for name in w2s lm noise tokens subgroup cleaning exo panacea forms spans pairs; do

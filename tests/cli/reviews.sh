@@ -21,6 +21,17 @@ has "$list" '"kind":"demonstration"'
 has "$list" '"spans":[[0,12]]'
 first=$(echo "$list" | sed 's/^\[{"id":"\([0-9a-f]*\)".*/\1/')
 
+# What would be written goes with accept.
+asked=$(echo "$list" | tr '{' '\n' | sed -n 's/^"id":"\([0-9a-f]*\)","kind":"demonstration".*/\1/p')
+[ -n "$asked" ] || fail "no demonstration in $list"
+for verdict in reject skip; do
+    set +e
+    "$AGON" review --answer "$asked" $verdict --text 'the sum is 67' 2>err
+    [ $? = 4 ] || fail "a text beside $verdict"
+    set -e
+done
+has "$(cat err)" "goes with accept, not with skip"
+
 # The cited span is marked, control characters are visible, the critique stands beside it or below.
 screen=$(printf 'q' | COLUMNS=60 "$AGON" review)
 has "$screen" '[42 + 25 = 78], so the answer is 78.\x1b[2J'

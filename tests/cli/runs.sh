@@ -33,7 +33,10 @@ expect 3 "none.gguf" env AGON_MODEL="$work/none.gguf" "$AGON" run absent.yaml --
 expect 4 "absent.yaml" env AGON_MODEL="$work/absent.yaml" "$AGON" run absent.yaml
 printf 'model: "%s"\ncritic:\n  backend: remote\n' "$AGON_SOURCE/tests/golden/tiny-text.gguf" >remote.yaml
 expect 4 "critic: backend remote needs url" "$AGON" run remote.yaml
-rm absent.yaml remote.yaml
+printf 'model: "%s"\ntasks: {file: nowhere.jsonl}\n' "$AGON_SOURCE/tests/golden/tiny-text.gguf" >rowless.yaml
+expect 3 "nowhere.jsonl" "$AGON" run rowless.yaml
+[ ! -e rowless.agon ] || fail "a workspace was left behind where the queries are missing"
+rm absent.yaml remote.yaml rowless.yaml
 [ ! -e absent.agon ] && [ ! -e remote.agon ] || fail "an empty workspace was left behind"
 [ -d mine ] && [ -z "$(ls -A mine)" ] || fail "a folder of the user's is gone, or holds what nobody asked for"
 

@@ -63,6 +63,10 @@ mv merged_hf moved
 scored cached_out --model merged_hf
 same named_out cached_out
 run 0 "$agon" import plain.gguf --name mine
+mkdir adapter_only
+echo '{}' >adapter_only/adapter_config.json
+run 4 "$agon" import adapter_only
+says err 'a PEFT adapter, not a model'; one_sentence
 run 4 "$agon" import merged_gguf --name mine
 says err "already"; one_sentence
 run 0 "$agon" import moved --name merged_hf --json
