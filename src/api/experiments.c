@@ -2,7 +2,7 @@
 #include "api/options.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
-#include "recipe/experiment.h"
+#include "experiment/experiment.h"
 #include <stdlib.h>
 #include <string.h>
 

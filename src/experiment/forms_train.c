@@ -1,7 +1,7 @@
 /* The experiment critique-forms: a form of feedback as training rows, trained at equal tokens. See critique_forms.c. */
 #include "base/ctx.h"
 #include "base/random.h"
-#include "recipe/critique_forms.h"
+#include "experiment/critique_forms.h"
 #include "train/row_spans.h"
 #include <math.h>
 #include <stdlib.h>

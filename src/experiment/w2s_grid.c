@@ -1,6 +1,6 @@
 /* The trainings of one kind of task, in two levels: what needs nothing, then what needs those results. See weak_to_strong.h. */
 #include "base/ctx.h"
-#include "recipe/weak_to_strong.h"
+#include "experiment/weak_to_strong.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

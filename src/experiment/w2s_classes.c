@@ -6,7 +6,7 @@
  *
  * Every model starts from the same weights of its size and takes the same number of steps, so that conditions with fewer items
  * differ in what they saw, not in how long they learnt. Works of one level are independent; each is a stage. */
-#include "recipe/weak_to_strong.h"
+#include "experiment/weak_to_strong.h"
 #include "base/ctx.h"
 #include "eval/calibration.h"
 #include "eval/recovery.h"

@@ -16,7 +16,7 @@
  * All arms of a seed start from one policy and see the same sources in the same order, so that they are compared in pairs. */
 #include "base/ctx.h"
 #include "eval/plot.h"
-#include "recipe/experiment.h"
+#include "experiment/experiment.h"
 #include "train/online.h"
 #include <math.h>
 #include <stdio.h>

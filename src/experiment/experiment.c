@@ -1,5 +1,5 @@
 /* Experiments: table, options, estimate, result. See experiment.h. */
-#include "recipe/experiment.h"
+#include "experiment/experiment.h"
 #include "base/ctx.h"
 #include "base/nearest.h"
 #include <stdlib.h>

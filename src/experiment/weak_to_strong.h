@@ -1,8 +1,8 @@
 /* What the files of the weak-to-strong experiment share: the data, the ladder, and what is known of each condition. */
-#ifndef RECIPE_WEAK_TO_STRONG_H
-#define RECIPE_WEAK_TO_STRONG_H
+#ifndef EXPERIMENT_WEAK_TO_STRONG_H
+#define EXPERIMENT_WEAK_TO_STRONG_H
 
-#include "recipe/lab.h"
+#include "experiment/lab.h"
 
 enum { W2S_MAX_SIZES = 6, W2S_MAX_CONDITIONS = 32, W2S_N_SPECIALISTS = SEQUENCE_N_DOMAINS };
 

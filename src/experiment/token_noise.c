@@ -16,7 +16,7 @@
 #include "base/ctx.h"
 #include "eval/plot.h"
 #include "eval/special.h"
-#include "recipe/experiment.h"
+#include "experiment/experiment.h"
 #include "train/noise_rows.h"
 #include "train/selection.h"
 #include <math.h>

@@ -3,8 +3,8 @@
  * What experiments share: an options file, a ladder of models, rows, training, judging and completing, independent works on all cores,
  * and stages. A stage is a named array of numbers that is a function of the options alone; it is kept in the output folder, so an
  * experiment that was stopped is run again and goes on, to the same figures. Experiments do not include one another. */
-#ifndef RECIPE_LAB_H
-#define RECIPE_LAB_H
+#ifndef EXPERIMENT_LAB_H
+#define EXPERIMENT_LAB_H
 
 #include "base/ctx.h"
 #include "base/json.h"

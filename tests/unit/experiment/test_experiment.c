@@ -1,6 +1,6 @@
 /* Options of experiments: every number of every experiment is refused where it is out of bounds, also under "full", in one sentence that names the
  * file and the option. */
-#include "recipe/experiment.h"
+#include "experiment/experiment.h"
 #include "test.h"
 #include <unistd.h>
 

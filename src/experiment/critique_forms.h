@@ -1,9 +1,9 @@
 /* The experiment critique-forms, in parts: see critique_forms.c. */
-#ifndef RECIPE_CRITIQUE_FORMS_H
-#define RECIPE_CRITIQUE_FORMS_H
+#ifndef EXPERIMENT_CRITIQUE_FORMS_H
+#define EXPERIMENT_CRITIQUE_FORMS_H
 
 #include "eval/interval.h"
-#include "recipe/lab.h"
+#include "experiment/lab.h"
 #include "task/task.h"
 
 /* What is told about a draft, and so what is learnt from one that failed. */

@@ -15,7 +15,7 @@
 #include "base/ctx.h"
 #include "eval/front.h"
 #include "eval/plot.h"
-#include "recipe/experiment.h"
+#include "experiment/experiment.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* The laboratory's models: made, trained, asked. See lab.h. */
-#include "recipe/lab.h"
+#include "experiment/lab.h"
 #include "base/ctx.h"
 #include "base/memory.h"
 #include <assert.h>

@@ -1,6 +1,6 @@
 /* A run file, its verification and an experiment compute in the numerics their file names, and leave the caller its own. */
 #include "actors.h"
-#include "recipe/experiment.h"
+#include "experiment/experiment.h"
 #include "recipe/recipe.h"
 
 static const char run_yaml[] = "name: small\ntasks: {cells: [arithmetic/one_digit_sum]}\nattacker: {queries: 4, waves: 1, variations: 0}\n"

@@ -1,5 +1,5 @@
 /* The laboratory's ground: options, stages, works. See lab.h. */
-#include "recipe/lab.h"
+#include "experiment/lab.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/file.h"

@@ -1,6 +1,6 @@
 /* The laboratory: options are checked, stages come back only whole and only under their settings, works do not depend on threads,
  * models learn. */
-#include "recipe/lab.h"
+#include "experiment/lab.h"
 #include "test.h"
 #include <unistd.h>
 

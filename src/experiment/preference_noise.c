@@ -23,7 +23,7 @@
 #include "base/nearest.h"
 #include "eval/noise_rate.h"
 #include "eval/plot.h"
-#include "recipe/experiment.h"
+#include "experiment/experiment.h"
 #include "train/noise.h"
 #include <math.h>
 #include <stdio.h>

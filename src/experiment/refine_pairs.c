@@ -20,7 +20,7 @@
 #include "base/ctx.h"
 #include "eval/learnability.h"
 #include "eval/plot.h"
-#include "recipe/experiment.h"
+#include "experiment/experiment.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 #include "eval/calibration.h"
 #include "eval/interval.h"
 #include "eval/noise_rate.h"
-#include "recipe/experiment.h"
+#include "experiment/experiment.h"
 #include "train/noise.h"
 #include "train/selection.h"
 #include <math.h>

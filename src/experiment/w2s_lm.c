@@ -6,7 +6,7 @@
  *
  * Deviations from 2312.09390, which tunes all weights with a linear head on the last token: LoRA, since 135 million weights with their moments do
  * not train in minutes on two cores; no linear head, since SmolLM2 learnt nothing by one (450 statements left it at chance). */
-#include "recipe/weak_to_strong.h"
+#include "experiment/weak_to_strong.h"
 #include "base/ctx.h"
 #include "base/hash.h"
 #include <math.h>

@@ -5,10 +5,10 @@
  *   full: {seeds: 5}      what --full changes
  *
  * One experiment is one file and one line in the table below. They share the laboratory (lab.h) and do not include one another. */
-#ifndef RECIPE_EXPERIMENT_H
-#define RECIPE_EXPERIMENT_H
+#ifndef EXPERIMENT_EXPERIMENT_H
+#define EXPERIMENT_EXPERIMENT_H
 
-#include "recipe/lab.h"
+#include "experiment/lab.h"
 
 typedef struct experiment {
     const char *name, *summary;

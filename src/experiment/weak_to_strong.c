@@ -9,10 +9,10 @@
  * (w2s_lm.c); it knows of them what it was pretrained on, not the corpus. The ladder then holds the supervisor and the steps between.
  *
  * Protocol and measures: Burns et al. 2023, 2312.09390; training.md section 6. */
-#include "recipe/weak_to_strong.h"
+#include "experiment/weak_to_strong.h"
 #include "base/ctx.h"
 #include "base/nearest.h"
-#include "recipe/experiment.h"
+#include "experiment/experiment.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

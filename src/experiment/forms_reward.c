@@ -9,7 +9,7 @@
  * Trained on the same drafts (right or wrong, rm-pointwise), asked about the base's answers to the test queries. */
 #include "base/ctx.h"
 #include "base/random.h"
-#include "recipe/critique_forms.h"
+#include "experiment/critique_forms.h"
 #include "role/prompt.h"
 #include "train/row_spans.h"
 #include <math.h>

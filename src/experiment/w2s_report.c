@@ -1,5 +1,5 @@
 /* What the weak-to-strong experiment found: performance gap recovered of every condition, as JSON and as curves. */
-#include "recipe/weak_to_strong.h"
+#include "experiment/weak_to_strong.h"
 #include "base/ctx.h"
 #include "eval/plot.h"
 #include "eval/recovery.h"

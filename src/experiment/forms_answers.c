@@ -2,7 +2,7 @@
 #include "base/ctx.h"
 #include "base/random.h"
 #include "generate/generate.h"
-#include "recipe/critique_forms.h"
+#include "experiment/critique_forms.h"
 #include "role/critic.h"
 #include "role/learner.h"
 #include <stdlib.h>

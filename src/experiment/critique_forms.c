@@ -11,13 +11,13 @@
  * The critic is the tasks' verifier, so critiques are true; what differs is how much they say. Answers after a critique are verified once
  * more before they are trained on (retry, masked, full), as the loop does: so these forms know the score of two answers. `refined` is
  * the task's demonstration. Spec: training.md section 7; intervals: percentile bootstrap over seeds and queries. */
-#include "recipe/critique_forms.h"
+#include "experiment/critique_forms.h"
 #include "base/ctx.h"
 #include "base/random.h"
 #include "eval/agreement.h"
 #include "eval/learnability.h"
 #include "eval/paired.h"
-#include "recipe/experiment.h"
+#include "experiment/experiment.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

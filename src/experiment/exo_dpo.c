@@ -17,7 +17,7 @@
 #include "eval/front.h"
 #include "eval/plot.h"
 #include "eval/reward_kl.h"
-#include "recipe/experiment.h"
+#include "experiment/experiment.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  *
  * Conditions: the answers as they are; the half the weak model was surest of; its wrong answers dealt out among the items it got wrong
  * (the same number of errors, without their reasons); the smallest model taught by itself; bootstrapping through the sizes. */
-#include "recipe/weak_to_strong.h"
+#include "experiment/weak_to_strong.h"
 #include "base/ctx.h"
 #include "train/selection.h"
 #include <math.h>
