@@ -1,5 +1,5 @@
 /* The gate: how often it promotes a version that gained nothing, how often it sees one that did, and what each condition does. */
-#include "base/random.h"
+#include "actors.h"
 #include "eval/multiplicity.h"
 #include "step/evaluate.h"
 #include "test.h"
@@ -130,6 +130,28 @@ static void gate__sealed__needs_a_bound_above_zero_and_100_labels(void **state) 
     agon_ctx_free(ctx);
 }
 
+/* The reported interval is at 95%, the decision's at the attempt's alpha: what is reported decides nothing but the number of labels. */
+static void gate__sealed__decides_by_its_own_interval(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    for (int above = 0; above < 2; above++) {
+        const double low = above ? 0.01 : -0.01;
+        const ppi_result decides = {.n_labelled = 200, .n_unlabelled = 500, .tuned = {0.05, 0.02, {low, 0.9}}};
+        const ppi_result reported = {.n_labelled = 200, .n_unlabelled = 500, .tuned = {0.05, 0.02, {-low, 0.9}}};
+        gate_evidence e = good(NULL);
+        bool promote;
+        e.estimate = &decides;
+        e.reported = &reported;
+        json_t *figures = decide(ctx, &e, &promote), *g1 = json_object_get(figures, "G1");
+        assert_int_equal(promote, above);
+        assert_close(json_real_value(json_object_get(g1, "lower_bound")), low, 0);
+        json_t *ci = json_object_get(json_object_get(g1, "tuned"), "ci95");
+        assert_close(json_real_value(json_array_get(ci, 0)), -low, 0);
+        json_decref(figures);
+    }
+    agon_ctx_free(ctx);
+}
+
 static gate_suite suite_of(const char *name, paired_table t) {
     return (gate_suite){.name = name, .run = true, .table = t, .margin = 0.1};
 }
@@ -151,6 +173,24 @@ static void gate__one_inferior_suite__is_enough_to_reject(void **state) {
         assert_int_equal(strstr(json_string_value(json_object_get(figures, "reason")), "G2") != NULL, bad != 3);
         json_decref(figures);
     }
+    agon_ctx_free(ctx);
+}
+
+/* Tables on both sides of the boundary: Tango's test at 5%, in the direction of a loss. */
+static void gate__suite__is_tangos_test_at_five_per_cent(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    size_t n_yes = 0, n_no = 0;
+    for (size_t lost = 0; lost <= 40; lost++) {
+        gate_evidence e = good(&clear_gain);
+        e.n_suites = 1;
+        e.suites[0] = suite_of("s", (paired_table){100, 6, lost, 94 - lost});
+        const noninferiority ni = noninferiority_tango(6, lost, 200, 0.1, 0.05);
+        assert_int_equal(verdict(ctx, &e), ni.p < 0.05);
+        n_yes += ni.p < 0.05;
+        n_no += !(ni.p < 0.05);
+    }
+    assert_true(n_yes > 5 && n_no > 5);
     agon_ctx_free(ctx);
 }
 
@@ -294,6 +334,53 @@ static void gate__audits__bound_the_labels_errors(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* ---- what is recorded ---------------------------------------------------------------------------------------- */
+
+static const char *const ids[] = {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"};
+
+static agon_status add_versions(void *arg, json_t **result) {
+    stand *x = arg;
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < 2 && !s; i++) {
+        const version_record v = {.run = run_id(x->run), .id = ids[i], .role = i ? "learner" : "base"};
+        s = store_add_version(x->store, &v);
+    }
+    *result = json_array();
+    return s;
+}
+
+static void gate__verdict__is_recorded_with_its_labels_and_its_consequence(void **state) {
+    (void)state;
+    for (int promote = 0; promote < 2; promote++) {
+        stand *x = stand_new(NULL);
+        static const size_t which[] = {0, 1};
+        static const char *const texts[] = {"1", "2"};
+        const expert_options o = {.purpose = "gate", .propensity = 1};
+        task_outcome verdicts[2];
+        store_id labels[2];
+        json_t *none = json_array(), *made = NULL, *figures = json_pack("{ss}", "reason", "because"), *held_out = json_pack("{si}", "n", 2);
+        stand_draw(x, "q", "arithmetic", "two_digit_sum", 2);
+        stand_answers(x, "answers", which, texts, 2);
+        assert_ok(x->ctx, expert_judges(&x->actors, "judge", &x->queries, &x->answers, which, 2, &o, verdicts, labels));
+        const step_key key = {.path = "versions"};
+        assert_ok(x->ctx, step_once(x->run, &key, none, add_versions, x, &made));
+        const char *const counted[] = {labels[0].text, labels[1].text};
+        const gate_evidence e = {.candidate = ids[1], .incumbent = ids[0]};
+        assert_ok(x->ctx, gate_record_verdict(&x->actors, "gate", &e, promote, figures, held_out, counted, 2));
+        assert_int_equal(stand_count(x, promote ? "SELECT count(*) FROM gate WHERE verdict = 'promote' AND reason = 'because'"
+                                                : "SELECT count(*) FROM gate WHERE verdict = 'reject' AND reason = 'because'"), 1);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM gate_label"), 2); /* the descent rule and `agon why` read them */
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM gate WHERE candidate LIKE 'bbb%' AND incumbent LIKE 'aaa%'"), 1);
+        assert_int_equal(stand_count(x, promote ? "SELECT count(*) FROM lineage WHERE id LIKE 'bbb%' AND status = 'promoted' AND held_out = '{\"n\":2}'"
+                                                : "SELECT count(*) FROM lineage WHERE id LIKE 'bbb%' AND status = 'rejected' AND held_out = '{\"n\":2}'"), 1);
+        json_decref(none);
+        json_decref(made);
+        json_decref(figures);
+        json_decref(held_out);
+        stand_free(x);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gate__null_candidate__is_promoted_at_most_alpha_of_the_time),
@@ -301,10 +388,13 @@ int main(void) {
         cmocka_unit_test(gate__open__is_one_sided_mcnemar_at_the_attempts_alpha),
         cmocka_unit_test(gate__fewer_right_answers__never_promote),
         cmocka_unit_test(gate__sealed__needs_a_bound_above_zero_and_100_labels),
+        cmocka_unit_test(gate__sealed__decides_by_its_own_interval),
         cmocka_unit_test(gate__one_inferior_suite__is_enough_to_reject),
+        cmocka_unit_test(gate__suite__is_tangos_test_at_five_per_cent),
         cmocka_unit_test(gate__text_that_got_worse__rejects),
         cmocka_unit_test(gate__suites_not_run__say_so_and_do_not_fail),
         cmocka_unit_test(gate__books_out_of_order__reject_whatever_was_gained),
+        cmocka_unit_test(gate__verdict__is_recorded_with_its_labels_and_its_consequence),
         cmocka_unit_test(gate__what_nobody_measured__is_called_not_evaluated),
         cmocka_unit_test(gate__safety_suite__needs_few_failures_and_none_more),
         cmocka_unit_test(gate__five_percent_failures_of_300__are_never_promoted),
