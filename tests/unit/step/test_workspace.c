@@ -53,6 +53,14 @@ static agon_status add_example(fixture *f, const char *label, const char *text) 
     return status;
 }
 
+static agon_status add_gate_text(fixture *f, const char *text) {
+    json_t *figures = json_object();
+    gate_record g = {.candidate = "x", .verdict = "promote", .figures = figures, .texts = &text, .n_texts = 1};
+    agon_status status = store_add_gate(f->s, &g, NULL);
+    json_decref(figures);
+    return status;
+}
+
 static void record__id_is_its_content(void **state) {
     (void)state;
     fixture f = open_fixture();
@@ -146,8 +154,13 @@ static void descent__sealed_answers_are_refused(void **state) {
     text_record t = {.kind = "critique", .body = "It is 4, so this passes.", .parent = r.text, .sealed = true};
     assert_ok(f.ctx, store_add_text(f.s, &t, &leak));
     store_id refinement = add_text(&f, "refinement", "It is 4.", leak.text, NULL);
+    store_id compared = {{0}};
+    label_record pair = {.target = r.text, .other = leak.text, .kind = "pair", .value = "preferred", .source = "critic"};
+    assert_ok(f.ctx, store_add_label(f.s, &pair, &compared));
     for (int committed = 0; committed < 2; committed++) {
         assert_int_equal(add_example(&f, planted.text, NULL), AGON_EREFUSED);
+        assert_int_equal(add_example(&f, compared.text, NULL), AGON_EREFUSED);
+        assert_int_equal(add_gate_text(&f, refinement.text), AGON_EREFUSED);
         assert_int_equal(add_example(&f, derived.text, NULL), AGON_EREFUSED);
         assert_int_equal(add_example(&f, honest.text, refinement.text), AGON_EREFUSED);
         const char *labels[] = {honest.text, derived.text};
@@ -183,38 +196,56 @@ static void descent__verifier_cannot_speak_under_a_sealed_oracle(void **state) {
     close_fixture(&f);
 }
 
+/* Past agon's C code: `sql` is refused by the trigger named, and done without it. */
+static void trigger_refuses(sqlite3 *db, const char *trigger, const char *sql) {
+    char drop[100];
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_CONSTRAINT || !strstr(sqlite3_errmsg(db), "refused"))
+        fail_msg("%s: %s, where %s should refuse", sql, sqlite3_errmsg(db), trigger);
+    snprintf(drop, sizeof drop, "DROP TRIGGER %s", trigger);
+    assert_int_equal(sqlite3_exec(db, drop, NULL, NULL, NULL), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s: %s without %s", sql, sqlite3_errmsg(db), trigger);
+}
+
 /* The same without agon's C code in the way: the triggers refuse, and what is planted past them is counted. */
 static void descent__triggers_refuse_and_violations_are_counted(void **state) {
     (void)state;
     fixture f = open_fixture();
     store_id q = add_text(&f, "query", "2 + 2?", NULL, "sealed");
     store_id r = add_text(&f, "response", "4", q.text, NULL);
-    store_id planted = add_label(&f, r.text, "verifier", true, NULL);
+    store_id planted = add_label(&f, r.text, "verifier", true, NULL), leak = {{0}};
+    text_record t = {.kind = "critique", .body = "It is 4, so this passes.", .parent = r.text, .sealed = true};
+    assert_ok(f.ctx, store_add_text(f.s, &t, &leak));
     assert_ok(f.ctx, store_commit(f.s));
     store_close(f.s);
     char path[300], sql[700];
+    const char *label = planted.text, *text = leak.text;
     sqlite3 *db;
     snprintf(path, sizeof path, "%s/agon.db", f.folder);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    snprintf(sql, sizeof sql,
-             "INSERT INTO example VALUES ('e', NULL, 1, 'sft', 'new', 1, '{}', '[\"%s\"]', NULL, NULL, 0)", planted.text);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_CONSTRAINT);
-    assert_non_null(strstr(sqlite3_errmsg(db), "refused"));
-    char other[700];
-    snprintf(other, sizeof other,
-             "INSERT INTO verification VALUES ('v', NULL, 1, '%s', 'addition', 'pass', NULL, NULL, 0)", r.text);
-    assert_int_equal(sqlite3_exec(db, other, NULL, NULL, NULL), SQLITE_CONSTRAINT);
     assert_int_equal(sqlite3_exec(db, "UPDATE label SET sealed = 0", NULL, NULL, NULL), SQLITE_CONSTRAINT);
     assert_int_equal(sqlite3_exec(db, "DELETE FROM label", NULL, NULL, NULL), SQLITE_CONSTRAINT);
-    assert_int_equal(sqlite3_exec(db, "DROP TRIGGER example_label_sealed", NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "DROP TRIGGER verification_sealed", NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, other, NULL, NULL, NULL), SQLITE_OK);
+#define REFUSED(trigger, ...) (snprintf(sql, sizeof sql, __VA_ARGS__), trigger_refuses(db, trigger, sql))
+    REFUSED("example_label_sealed", "INSERT INTO example VALUES ('e1', NULL, 1, 'sft', 'new', 1, '{}', '[\"%s\"]', NULL, NULL, 0)", label);
+    REFUSED("example_text_sealed", "INSERT INTO example VALUES ('e2', NULL, 1, 'sft', 'new', 1, '{}', NULL, '[\"%s\"]', NULL, 0)", text);
+    REFUSED("gate_label_sealed", "INSERT INTO gate VALUES ('g1', NULL, 1, 'x', NULL, 'promote', NULL, '{}', '[\"%s\"]', NULL, 0)", label);
+    REFUSED("gate_text_sealed", "INSERT INTO gate VALUES ('g2', NULL, 1, 'x', NULL, 'promote', NULL, '{}', NULL, '[\"%s\"]', 0)", text);
+    REFUSED("calibration_label_sealed",
+            "INSERT INTO calibration VALUES ('c', NULL, 1, 'x', 'y', 'platt', 1, NULL, NULL, NULL, NULL, NULL, NULL, '[\"%s\"]', 0)", label);
+    REFUSED("verification_sealed", "INSERT INTO verification VALUES ('v', NULL, 1, '%s', 'addition', 'pass', NULL, NULL, 0)", r.text);
+    REFUSED("label_verifier_sealed",
+            "INSERT INTO label SELECT 'l', run, iteration, target, other, kind, value, 'verifier', producer, template, calibration, verification,"
+            " decision, derived_from, supersedes, purpose, confidence_raw, confidence, propensity, weight, seconds, 0, meta, 0 FROM label WHERE"
+            " id = '%s'", label);
+    REFUSED("text_oracle",
+            "INSERT INTO text SELECT 't', run, iteration, kind, parent, turn, producer, template, family, cell, slot, 'open', 0, body, meta, 0 FROM"
+            " text WHERE id = '%s'", r.text);
+#undef REFUSED
     sqlite3_close(db);
     assert_ok(f.ctx, store_open(f.ctx, f.folder, STORE_RUN, &f.s));
     int64_t n = 0;
     assert_ok(f.ctx, store_descent_violations(f.s, &n));
-    assert_int_equal(n, 2);
+    assert_int_equal(n, 7); /* two examples, two gates, a calibration, a verification, a label; a text is none */
     close_fixture(&f);
 }
 
