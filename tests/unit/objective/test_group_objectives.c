@@ -76,6 +76,19 @@ static void kto__starts_at_one_half(void **state) {
     assert_close(run_objective(ctx, "kto", NULL, &t).loss, 0.5, 1e-12);
 }
 
+/* Beyond exp(20) a ratio is held, and so is its loss: the way back is not exp(20) steep. */
+static void clipping__a_held_ratio_has_no_gradient(void **state) {
+    (void)state;
+    const clipped_term inside = clipped_surrogate(MAX_LOG_RATIO - 1, -1, 0.2, 0.2), beyond = clipped_surrogate(MAX_LOG_RATIO + 5, -1, 0.2, 0.2);
+    assert_close(inside.loss, exp(MAX_LOG_RATIO - 1), 1e-6);
+    assert_close(inside.d, exp(MAX_LOG_RATIO - 1), 1e-6);
+    assert_close(beyond.loss, exp(MAX_LOG_RATIO), 1e-6);
+    assert_true(beyond.d == 0 && !beyond.clipped);
+    double d;
+    k3(-MAX_LOG_RATIO - 5, &d);
+    assert_true(d == 0);
+}
+
 static void exo_rw__agrees_with_the_vector(void **state) {
     agon_ctx *ctx = *state;
     json_t *root, *v = test_vector("exo.rw", &root);
@@ -451,6 +464,84 @@ static void ppo__estimates_advantages_as_the_vector(void **state) {
     json_decref(root);
 }
 
+static void ppo__discounts(void **state) {
+    agon_ctx *ctx = *state;
+    test_rows t = {0};
+    response *r = test_sums(&t, 0, 0, 2, -2, -2);
+    channels *c = &t.channels[0][0];
+    r->values = c->values, r->d_values = c->d_values;
+    c->values[0] = 0.3, c->values[1] = 0.5;
+    r->reward = 1;
+    /* A_1 = 1 - 0.5; A_0 = (0.5 * 0.5 - 0.3) + 0.5 * 0.8 * A_1; the gradient of a token is -A/2. */
+    run_objective(ctx, "ppo", SET("whiten=0", "beta=0", "gamma=0.5", "lambda=0.8"), &t);
+    assert_close(r->d_log_prob[1], -0.5 / 2, 1e-12);
+    assert_close(r->d_log_prob[0], -(0.25 - 0.3 + 0.5 * 0.8 * 0.5) / 2, 1e-12);
+}
+
+/* Two responses, the first with two tokens inside it and one behind it that somebody else wrote (mask 0), or without them. */
+static void masked_rows(test_rows *t, bool grouped, bool with) {
+    static const bool foreign[7] = {false, true, false, false, true, false, true};
+    size_t n = 0;
+    memset(t, 0, sizeof *t);
+    for (size_t k = 0; k < 2; k++) {
+        response *r = test_response(t, grouped ? 0 : k, grouped ? k : 0, 1);
+        channels *c = &t->channels[grouped ? 0 : k][grouped ? k : 0];
+        n = 0;
+        for (size_t j = 0; j < 7; j++) {
+            bool masked = k == 0 && foreign[j];
+            if (masked && !with)
+                continue;
+            c->mask[n] = !masked;
+            c->log_prob[n] = -1 - 0.1 * (double)j - 0.3 * (double)k;
+            c->old[n] = masked ? -9 : c->log_prob[n] + 0.05 * (double)(j % 3);
+            c->reference[n] = masked ? -0.5 : c->log_prob[n] - 0.2 * (double)(j % 2);
+            c->values[n] = masked ? 7 : 0.1 * (double)j;
+            c->old_values[n] = masked ? -7 : 0.1 * (double)j + 0.02;
+            n++;
+        }
+        *r = (response){.n = n, .log_prob = c->log_prob, .old = c->old, .reference = c->reference, .values = c->values,
+                        .old_values = c->old_values, .mask = c->mask, .reward = k ? 0.2 : 1, .advantage = NAN, .label = NAN, .weight = 1,
+                        .d_log_prob = c->d_log_prob, .d_values = c->d_values};
+    }
+}
+
+/* What a tool wrote in the middle of an answer counts for nothing: neither in ratios, penalties, values and returns, nor in what is reported. */
+static void policy_gradients__masked_tokens_are_as_if_they_were_not_there(void **state) {
+    agon_ctx *ctx = *state;
+    const struct {
+        const char *name, *const *settings;
+        bool grouped;
+    } cases[] = {{"grpo", SET("beta=0.1"), true},
+                 {"grpo", SET("beta=0.1", "aggregation=1", "kl=2"), true},
+                 {"rloo", SET("beta=0.1"), true},
+                 {"gspo", SET("clip=0.2"), true},
+                 {"reinforce++", SET("beta=0.1"), true},
+                 {"reinforce++", SET("beta=0.1", "baseline=1"), true},
+                 {"ppo", SET("beta=0.1", "gamma=0.9", "lambda=0.8"), false},
+                 {"ppo", SET("beta=0.1", "gamma=0.9", "lambda=0.8", "whiten=0", "whiten_rewards=1"), false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static test_rows with, without;
+        masked_rows(&with, cases[i].grouped, true);
+        masked_rows(&without, cases[i].grouped, false);
+        objective_result a = run_objective(ctx, cases[i].name, cases[i].settings, &with),
+                         b = run_objective(ctx, cases[i].name, cases[i].settings, &without);
+        assert_close(a.loss, b.loss, 1e-12);
+        assert_int_equal(a.n_metrics, b.n_metrics);
+        for (size_t k = 0; k < a.n_metrics; k++)
+            if (fabs(a.metrics[k].value - b.metrics[k].value) > 1e-12)
+                fail_msg("%s: %s is %g, without the masked tokens %g", cases[i].name, a.metrics[k].name, a.metrics[k].value, b.metrics[k].value);
+        for (size_t k = 0, at = 0; k < with.responses[0][0].n; k++) {
+            const response *x = &with.responses[0][0], *y = &without.responses[0][0];
+            if (x->mask[k] == 0) {
+                assert_true(x->d_log_prob[k] == 0 && x->d_values[k] == 0);
+                continue;
+            }
+            assert_close(x->d_log_prob[k], y->d_log_prob[at], 1e-12);
+            assert_close(x->d_values[k], y->d_values[at++], 1e-12);
+        }
+    }
+}
+
 static void ppo__whitens_as_the_vector(void **state) {
     agon_ctx *ctx = *state;
     json_t *root, *v = test_vector("ppo.whiten", &root);
@@ -577,6 +668,7 @@ int main(void) {
         cmocka_unit_test(sft__agrees_with_the_vectors),
         cmocka_unit_test(kto__agrees_with_the_vector),
         cmocka_unit_test(kto__starts_at_one_half),
+        cmocka_unit_test(clipping__a_held_ratio_has_no_gradient),
         cmocka_unit_test(exo_rw__agrees_with_the_vector),
         cmocka_unit_test(pro__agrees_with_the_vector),
         cmocka_unit_test(pro__ties_have_no_order),
@@ -587,6 +679,8 @@ int main(void) {
         cmocka_unit_test(clipping__agrees_with_the_vector),
         cmocka_unit_test(ppo__value_loss_agrees_with_the_vector),
         cmocka_unit_test(ppo__estimates_advantages_as_the_vector),
+        cmocka_unit_test(ppo__discounts),
+        cmocka_unit_test(policy_gradients__masked_tokens_are_as_if_they_were_not_there),
         cmocka_unit_test(ppo__whitens_as_the_vector),
         cmocka_unit_test(rloo__sequence_ratio_agrees_with_the_vector),
         cmocka_unit_test(rloo__equals_reinforce_on_policy),
