@@ -36,6 +36,25 @@ static void selective__matches_vectors(void **state) {
     json_decref(all);
 }
 
+/* The threshold is the confidence of an item that was tested, so that item is decided itself, and nothing below it. */
+static void selective__decides_from_the_threshold_on(void **state) {
+    (void)state;
+    enum { N = 60 };
+    const selective_options o = selective_options_default();
+    double conf[N];
+    bool err[N] = {0};
+    selective_result r;
+    for (int i = 0; i < N; i++)
+        conf[i] = 0.5 + 0.005 * i;
+    assert_ok(NULL, selective_judge(NULL, conf, err, N, &o, &r));
+    assert_false(r.abstain);
+    assert_close(r.lambda, 0.5, 0);
+    assert_true(selective_decides(&r, 0.5) && selective_decides(&r, 1));
+    assert_false(selective_decides(&r, nextafter(0.5, 0)));
+    r.abstain = true;
+    assert_false(selective_decides(&r, 1));
+}
+
 /* True error at confidence c under three judges; 2,000 calibrations each of 300 items. A violation:
  * the error among what the threshold lets through, exactly integrated, is above alpha. */
 static double true_error(int judge, double c) {
@@ -113,6 +132,7 @@ static void selective__least_is_where_no_error_just_passes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(selective__matches_vectors),
+        cmocka_unit_test(selective__decides_from_the_threshold_on),
         cmocka_unit_test(selective__keeps_its_promise),
         cmocka_unit_test(selective__abstains_on_everything_when_the_top_fails),
         cmocka_unit_test(selective__least_is_where_no_error_just_passes),

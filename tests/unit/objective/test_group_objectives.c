@@ -76,6 +76,20 @@ static void kto__starts_at_one_half(void **state) {
     assert_close(run_objective(ctx, "kto", NULL, &t).loss, 0.5, 1e-12);
 }
 
+/* The estimate of a KL divergence may come out below 0, the divergence cannot: z0 is held at 0 (eq. 7). */
+static void kto__baseline_is_not_negative(void **state) {
+    agon_ctx *ctx = *state;
+    test_rows t = {0};
+    for (size_t i = 0; i < 2; i++) {
+        test_sums(&t, i, 0, 1, 0.5, 0)->label = i;
+        test_sums(&t, 2 + i, 0, 1, -3, 0)->mismatched = true;
+    }
+    objective_result r = run_objective(ctx, "kto", SET("beta=1"), &t);
+    assert_close(metric_of(&r, "z0"), 0, 0);
+    assert_close(t.losses[1], 1 / (1 + exp(0.5)), 1e-12);
+    assert_close(t.losses[0], 1 / (1 + exp(-0.5)), 1e-12);
+}
+
 /* Beyond exp(20) a ratio is held, and so is its loss: the way back is not exp(20) steep. */
 static void clipping__a_held_ratio_has_no_gradient(void **state) {
     (void)state;
@@ -668,6 +682,7 @@ int main(void) {
         cmocka_unit_test(sft__agrees_with_the_vectors),
         cmocka_unit_test(kto__agrees_with_the_vector),
         cmocka_unit_test(kto__starts_at_one_half),
+        cmocka_unit_test(kto__baseline_is_not_negative),
         cmocka_unit_test(clipping__a_held_ratio_has_no_gradient),
         cmocka_unit_test(exo_rw__agrees_with_the_vector),
         cmocka_unit_test(pro__agrees_with_the_vector),
