@@ -459,7 +459,13 @@ static void sample__penalties_follow_their_formulas(void **state) {
     assert_int_equal(sample_token(ctx, &in, scratch).token, 0);
     s.presence_penalty = 0.04f; /* 1.88 */
     assert_int_equal(sample_token(ctx, &in, scratch).token, 1);
-    s.frequency_penalty = s.presence_penalty = 0;
+    s.presence_penalty = 0;
+    s.frequency_penalty = 0.06f; /* each of the two times: 1.88 */
+    assert_int_equal(sample_token(ctx, &in, scratch).token, 1);
+    s.frequency_penalty = 0;
+    s.presence_penalty = 0.06f; /* once: 1.94 */
+    assert_int_equal(sample_token(ctx, &in, scratch).token, 0);
+    s.presence_penalty = 0;
     s.repetition_penalty = 1.1f; /* 2 / 1.1 */
     sample_choice c = sample_token(ctx, &in, scratch);
     assert_int_equal(c.token, 1);
@@ -471,6 +477,58 @@ static void sample__penalties_follow_their_formulas(void **state) {
     in.prompt = (const int32_t[]){1}; /* the prompt counts for repetition: both divided */
     in.n_prompt = 1;
     assert_int_equal(sample_token(ctx, &in, scratch).token, 0);
+    in.prompt = (const int32_t[]){0, 0, 0}; /* once a token, however often it came: 1.818 and not 1.653 */
+    in.n_prompt = 3;
+    logits[1] = 1.7f;
+    assert_int_equal(sample_token(ctx, &in, scratch).token, 0);
+    logits[0] = -1, logits[1] = -1.05f; /* a negative one is multiplied: -1.1 */
+    logits[2] = logits[3] = -3;
+    assert_int_equal(sample_token(ctx, &in, scratch).token, 1);
+    agon_ctx_free(ctx);
+}
+
+/* One likely token and thousands of unlikely ones, 7 nats below, that together weigh more: the truncations count them, however far down they are. */
+static void sample__truncation_reaches_far_down(void **state) {
+    (void)state;
+    enum { N = 4001, RUNS = 400 };
+    agon_ctx *ctx = test_ctx(1, NULL);
+    float *logits = calloc(N, sizeof *logits);
+    char *scratch = calloc(1, sample_scratch_bytes(N));
+    assert_true(logits && scratch);
+    for (int i = 0; i < N; i++)
+        logits[i] = i == 1000 ? 0 : -7;
+    for (int by_k = 0; by_k < 2; by_k++) {
+        sampling s = sampling_default();
+        int n_far = 0;
+        s.top_k = by_k ? 2001 : 0;
+        s.top_p = by_k ? 1 : 0.9f;
+        for (int i = 0; i < RUNS; i++) {
+            const sample_input in = {.logits = logits, .n_vocabulary = N, .options = &s, .seed = (uint64_t)i};
+            n_far += sample_token(ctx, &in, scratch).token != 1000;
+        }
+        const double far = (by_k ? 2000 : 4000) * exp(-7), share = by_k ? far / (1 + far) : (0.9 * (1 + far) - 1) / (0.9 * (1 + far));
+        assert_close(n_far / (double)RUNS, share, 0.1);
+    }
+    free(logits);
+    free(scratch);
+    agon_ctx_free(ctx);
+}
+
+/* The uniform of the i-th token is the i-th number of the seed's stream: what was recorded is drawn alike by every later agon. */
+static void sample__draws_the_streams_own_numbers(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    const float logits[8] = {0};
+    const int32_t generated[20] = {0};
+    char scratch[4096];
+    const sampling s = sampling_default();
+    for (uint64_t seed = 1; seed < 4; seed++) {
+        rng r = rng_new(seed);
+        for (size_t i = 0; i < 20; i++) {
+            const sample_input in = {.logits = logits, .n_vocabulary = 8, .options = &s, .generated = generated, .n_generated = i, .seed = seed};
+            assert_int_equal(sample_token(ctx, &in, scratch).token, (int)(8 * rng_uniform(&r)));
+        }
+    }
     agon_ctx_free(ctx);
 }
 
@@ -645,6 +703,8 @@ int main(void) {
         cmocka_unit_test(sample__truncation_keeps_what_it_says),
         cmocka_unit_test(sample__truncations_follow_one_another),
         cmocka_unit_test(sample__penalties_follow_their_formulas),
+        cmocka_unit_test(sample__truncation_reaches_far_down),
+        cmocka_unit_test(sample__draws_the_streams_own_numbers),
         cmocka_unit_test(sample__bias_and_allowed_tokens),
         cmocka_unit_test(sample__allowed_tokens_far_apart),
         cmocka_unit_test(generate__asks_for_masks),
