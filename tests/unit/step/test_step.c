@@ -335,6 +335,100 @@ static void verify__finds_one_changed_byte_wherever_it_is(void **state) {
                  "version_status");
 }
 
+/* Who knows how the journal hashes can make a record fit itself again, but not what stands before and behind it. */
+static void hash_again(sqlite3 *db, int64_t seq) {
+    sqlite3_stmt *q = NULL;
+    char hex[HASH_HEX_SIZE], input[HASH_HEX_SIZE], sql[400];
+    const char *all = "SELECT run, path, item, kind, shape, result_hash, records, prev, attempt, n_items, reproducible, input, input_hash FROM step WHERE seq = ?1";
+    assert_int_equal(sqlite3_prepare_v2(db, all, -1, &q, NULL), SQLITE_OK);
+    sqlite3_bind_int64(q, 1, seq);
+    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+    const char *c[8];
+    for (int i = 0; i < 8; i++)
+        c[i] = (const char *)sqlite3_column_text(q, i);
+    if (sqlite3_column_type(q, 11) == SQLITE_NULL)
+        snprintf(input, sizeof input, "%s", (const char *)sqlite3_column_text(q, 12));
+    else
+        text_hash((const char *)sqlite3_column_text(q, 11), input);
+    const journal_row row = {.run = c[0], .path = c[1], .item = c[2], .kind = c[3], .shape = c[4], .input_hash = input, .result_hash = c[5],
+                             .records = c[6], .prev = c[7], .seq = seq, .attempt = sqlite3_column_int64(q, 8),
+                             .n_items = sqlite3_column_int64(q, 9), .reproducible = sqlite3_column_int(q, 10)};
+    assert_true(journal_row_hash(&row, hex));
+    sqlite3_finalize(q);
+    snprintf(sql, sizeof sql, "UPDATE step SET input_hash = '%s', hash = '%s' WHERE seq = %lld", input, hex, (long long)seq);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
+static void hash_item_again(sqlite3 *db, int64_t position) {
+    sqlite3_stmt *q = NULL;
+    char hex[HASH_HEX_SIZE], result[HASH_HEX_SIZE], sql[400];
+    hash256 leaf;
+    const char *all = "SELECT path, item, kind, input_hash, result, records, attempt, reproducible FROM step_item WHERE position = ?1";
+    assert_int_equal(sqlite3_prepare_v2(db, all, -1, &q, NULL), SQLITE_OK);
+    sqlite3_bind_int64(q, 1, position);
+    assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+    const char *c[6];
+    for (int i = 0; i < 6; i++)
+        c[i] = (const char *)sqlite3_column_text(q, i);
+    text_hash(c[4], result);
+    const journal_item item = {.path = c[0], .item = c[1], .kind = c[2], .input_hash = c[3], .result_hash = result, .records = c[5],
+                               .attempt = sqlite3_column_int64(q, 6), .position = position, .reproducible = sqlite3_column_int(q, 7)};
+    assert_true(journal_item_hash(&item, &leaf));
+    hash_hex(&leaf, hex);
+    sqlite3_finalize(q);
+    snprintf(sql, sizeof sql, "UPDATE step_item SET result_hash = '%s', hash = '%s' WHERE position = %lld", result, hex, (long long)position);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+}
+
+/* sql past all triggers; then the row of step `seq` and the item at `position` are hashed again (0, -1: none). */
+static void forgery_is_found(const char *sql, int64_t seq, int64_t position, const char *named) {
+    agon_ctx *ctx = test_ctx(1, NULL);
+    char *folder = workspace_new(), path[300];
+    store *s;
+    sqlite3 *db;
+    hash256 head;
+    journal_report report;
+    assert_ok(ctx, store_open(ctx, folder, STORE_RUN, &s));
+    assert_ok(ctx, recipe_run(ctx, s, 1, NULL, NULL, &head));
+    store_close(s);
+    snprintf(path, sizeof path, "%s/agon.db", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "DROP TRIGGER step_no_update; DROP TRIGGER step_item_no_update; DROP TRIGGER step_no_delete;"
+                                      "DROP TRIGGER run_no_update", NULL, NULL, NULL), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    assert_true(sqlite3_changes(db) > 0);
+    if (seq > 0)
+        hash_again(db, seq);
+    if (position >= 0)
+        hash_item_again(db, position);
+    sqlite3_close(db);
+    assert_ok(ctx, store_open(ctx, folder, STORE_READ, &s));
+    assert_ok(ctx, journal_verify(ctx, s, &report));
+    if (report.ok || !strstr(report.problem, named))
+        fail_msg("%s: '%s' does not name '%s'", sql, report.ok ? "nothing found" : report.problem, named);
+    store_close(s);
+    workspace_remove(folder);
+    agon_ctx_free(ctx);
+}
+
+#define COPY_ITEMS(path) \
+    "INSERT INTO step_item SELECT run, '" path "', attempt, item, position, kind, reproducible, input, input_hash, result, result_hash, records," \
+    " hash, created_ms FROM step_item WHERE path = 'iteration/1/respond' AND position = 0;"
+
+static void verify__finds_forgeries_that_fit_themselves(void **state) {
+    (void)state;
+    forgery_is_found("UPDATE step SET input = '{\"n\":4}' WHERE seq = 1", 1, -1, "it does not follow the record before it");
+    forgery_is_found("UPDATE step_item SET result = replace(result, 'a', 'b') WHERE position = 4", 0, 4, "Merkle root");
+    forgery_is_found("UPDATE step SET n_items = 6 WHERE seq = 2", 2, -1, "7 items, but closed with 6");
+    forgery_is_found("UPDATE step SET n_items = 8 WHERE seq = 2", 2, -1, "7 items, but closed with 8");
+    forgery_is_found("DELETE FROM step WHERE seq = 2", 0, -1, "step 2 is missing before it");
+    forgery_is_found("UPDATE run SET hash = replace(hash, 'a', 'b') || ''", 0, -1, "its name, seed or configuration was changed");
+    forgery_is_found(COPY_ITEMS("p") COPY_ITEMS("q"), 0, -1, "2 batches were never closed");
+    forgery_is_found("DELETE FROM counter WHERE name = 'queries'", 0, -1, "have no counter");
+    forgery_is_found("INSERT INTO progress VALUES ('nobody', 'done', 1, 'x', NULL, 0)", 0, -1, "refers to a run that is not there");
+}
+
 static void flip_file(const char *folder, const char *relative, long offset) {
     char path[400];
     snprintf(path, sizeof path, "%s/%s", folder, relative);
@@ -463,6 +557,7 @@ int main(void) {
         cmocka_unit_test(merkle__root_is_rfc_6962s),
         cmocka_unit_test(journal__record_hash_convention),
         cmocka_unit_test(verify__finds_one_changed_byte_wherever_it_is),
+        cmocka_unit_test(verify__finds_forgeries_that_fit_themselves),
         cmocka_unit_test(verify__finds_a_damaged_object_and_a_damaged_ledger),
         cmocka_unit_test(step_iterate__gives_input_result_and_seed),
         cmocka_unit_test(batch__thousand_items_cost_little),
