@@ -256,12 +256,35 @@ static void build__example_from_a_sealed_answer__is_refused(void **state) {
     stand_free(x);
 }
 
+/* ---- the verifier ------------------------------------------------------------------------------------------------ */
+
+/* A label on an answer that measures may not be trained on, and says so. */
+static void verifier__labels__say_what_they_are_for(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    static const size_t queries[] = {0, 0};
+    static const char *const texts[] = {"The answer is 1.", "The answer is 2."};
+    stand_draw(x, "q", "arithmetic", "three_digit_sum", 1);
+    stand_answers(x, "answers", queries, texts, 2);
+    x->answers.items[1].kind = "evaluation";
+    assert_ok(x->ctx, verify_answers(&x->actors, "verify", &x->queries, &x->answers, 0));
+    for (size_t i = 0; i < 2; i++) {
+        char sql[200];
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM label WHERE source = 'verifier' AND purpose = '%s' AND id = '%s'", i ? "gate" : "train",
+                 x->answers.items[i].label);
+        assert_int_equal(stand_count(x, sql), 1);
+    }
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM label"), 2);
+    stand_free(x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(expert__is_wrong_at_its_rate),
         cmocka_unit_test(expert__does_not_know_what_nobody_can_verify),
         cmocka_unit_test(expert__gold__is_a_demonstration_and_costs_nobody),
         cmocka_unit_test(reviews__become_human_labels__once),
+        cmocka_unit_test(verifier__labels__say_what_they_are_for),
         cmocka_unit_test(build__example_from_a_sealed_answer__is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
