@@ -62,6 +62,28 @@ static void monitor__shifted_family__is_suspended(void **state) {
     stand_free(x);
 }
 
+/* 14 right of 20 at 0.9 is p = 0.0226: one look in three at such a family is no wonder (Benjamini-Hochberg: 0.068). */
+static void monitor__one_of_three__is_held_to_more(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    trust_table t = trusted();
+    judged_answer judged[N];
+    json_t *report = NULL;
+    size_t n;
+    judge_all(x, judged, &n);
+    for (size_t i = 0; i < N; i++) {
+        judged[i] = (judged_answer){.answer = i, .right = i % PER_FAMILY >= (i < PER_FAMILY ? 6 : 2)};
+        snprintf(judged[i].label, sizeof judged[i].label, "label %zu", i);
+    }
+    assert_ok(x->ctx, monitor_critic(&x->actors, "monitor", &t, &x->queries, &x->answers, judged, N, &report));
+    assert_int_equal(json_array_size(report), 3);
+    assert_close(field_real(json_array_get(report, 0), "p"), 3 * 0.0225, 1e-3);
+    for (size_t f = 0; f < 3; f++)
+        assert_non_null(trust_find(&t, families[f]));
+    json_decref(report);
+    stand_free(x);
+}
+
 /* Further verdicts in the critic's favour do not mend its calibration. */
 static void monitor__a_suspension__lasts_until_calibration(void **state) {
     (void)state;
@@ -100,6 +122,7 @@ static void monitor__nobody_judged__suspends_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(monitor__shifted_family__is_suspended),
+        cmocka_unit_test(monitor__one_of_three__is_held_to_more),
         cmocka_unit_test(monitor__a_suspension__lasts_until_calibration),
         cmocka_unit_test(monitor__nobody_judged__suspends_nothing),
     };

@@ -174,6 +174,7 @@ static void descent__sealed_answers_are_refused(void **state) {
     }
     assert_ok(f.ctx, add_example(&f, honest.text, r.text));
     assert_ok(f.ctx, store_commit(f.s));
+    assert_int_equal(count(&f, "SELECT count(*) FROM label WHERE propensity <> 1 OR weight <> 1"), 0); /* not given: 1, never 0 */
     assert_ok(f.ctx, store_descent_violations(f.s, &n));
     assert_int_equal(n, 0);
     close_fixture(&f);
