@@ -59,8 +59,8 @@ static double threshold(const double *options, const row *rows, size_t n_rows, d
     return quantile(x, n_rows, options[THRESHOLD] == 0 ? 0.5 : released ? weak : 1 - weak);
 }
 
-static agon_status step_loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows, double total,
-                             double *scratch, objective_result *out) {
+static agon_status step_loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
+                             double total, double *scratch, objective_result *out) {
     double t = threshold(options, rows, n_rows, scratch), a = ramp(options), sum = 0, agree = 0, plain = 0, hards = 0;
     for (size_t i = 0; i < n_rows; i++) {
         response *r = rows[i].responses;
@@ -68,7 +68,7 @@ static agon_status step_loss(agon_ctx *ctx, const double *options, const row *ro
         double hard = options[THRESHOLD] == 2 ? !(sigmoid(-s) >= t) : sigmoid(s) > t;
         double target = (1 - a) * y + a * hard;
         out->losses[i] = -target * logsig(s) - (1 - target) * logsig(-s);
-        agon_status status = loss_check(ctx, "aux-confidence", i, out->losses[i]);
+        agon_status status = loss_check(ctx, self, i, out->losses[i]);
         if (status != AGON_OK)
             return status;
         binary_gradient(r, options[LIKELIHOOD], share * (sigmoid(s) - target));
@@ -91,18 +91,18 @@ static unsigned needs_with(const double *options) {
     return binary_needs(options[LIKELIHOOD]);
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = binary_check(ctx, "aux-confidence", options[LIKELIHOOD], rows, n_rows);
+    agon_status s = binary_check(ctx, self, options, rows, n_rows);
     double total = s == AGON_OK ? response_normaliser(options, rows, n_rows) : 0;
     if (s == AGON_OK)
-        s = weight_check(ctx, "aux-confidence", total);
+        s = weight_check(ctx, self, total);
     if (s != AGON_OK)
         return s;
     double *scratch = malloc(n_rows * sizeof *scratch);
     if (!scratch)
-        return ctx_fail(ctx, AGON_ENOMEM, "aux-confidence: out of memory for %zu rows", n_rows);
-    s = step_loss(ctx, options, rows, n_rows, total, scratch, out);
+        return ctx_fail(ctx, AGON_ENOMEM, "%s: out of memory for %zu rows", self->name, n_rows);
+    s = step_loss(ctx, self, options, rows, n_rows, total, scratch, out);
     free(scratch);
     return s;
 }

@@ -53,19 +53,19 @@ static double one_pair(const double *options, const row *r, double share, double
     return -q * logsig(z - m) - (1 - q) * logsig(-z - m) + *centring;
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = rows_check(ctx, "bt", ROW_PAIR, NEEDS_HEAD, rows, n_rows);
+    agon_status s = rows_check(ctx, self, options, rows, n_rows);
     if (s == AGON_OK)
-        s = heads_check(ctx, "bt", 1, rows, n_rows);
+        s = heads_check(ctx, self, 1, rows, n_rows);
     double total = pair_normaliser(options, rows, n_rows), sum = 0, accuracy = 0, margin = 0, centring = 0;
     if (s == AGON_OK)
-        s = weight_check(ctx, "bt", total);
+        s = weight_check(ctx, self, total);
     reward_sums m = {0};
     for (size_t i = 0; s == AGON_OK && i < n_rows; i++) {
         double share = pair_weight(&rows[i]) / total, centre;
         out->losses[i] = one_pair(options, &rows[i], share, &centre);
-        s = loss_check(ctx, "bt", i, out->losses[i]);
+        s = loss_check(ctx, self, i, out->losses[i]);
         double z = head_reward(&rows[i].responses[0]) - head_reward(&rows[i].responses[1]);
         sum += share * out->losses[i];
         centring += share * centre;

@@ -17,11 +17,6 @@ static pair_term term(const double *options, const pair *p) {
     return pair_logistic(p, options[BETA], options[LABEL_SMOOTHING]);
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
-                        objective_result *out) {
-    return pair_loss(ctx, "cdpo", NEEDS_REFERENCE, term, options, rows, n_rows, out);
-}
-
 const objective objective_cdpo = {
     .name = "cdpo",
     .learning_rate = 1e-6,
@@ -30,6 +25,7 @@ const objective objective_cdpo = {
     .needs = NEEDS_REFERENCE,
     .coupling = COUPLED_ROW,
     .options = options_table,
-    .loss = loss,
+    .loss = pair_loss,
+    .pair = term,
     .normaliser = pair_normaliser,
 };

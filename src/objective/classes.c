@@ -69,9 +69,10 @@ double binary_logit(const response *r, double likelihood) {
     return r->n_head == 1 ? h[0] : h[1] - h[0];
 }
 
-agon_status binary_check(agon_ctx *ctx, const char *name, double likelihood, const row *rows, size_t n_rows) {
-    agon_status s = rows_check(ctx, name, ROW_SINGLE, binary_needs(likelihood), rows, n_rows);
-    return s || likelihood > 0 ? s : heads_check(ctx, name, rows[0].responses->n_head == 2 ? 2 : 1, rows, n_rows);
+agon_status binary_check(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows) {
+    agon_status s = rows_check(ctx, self, options, rows, n_rows);
+    const bool head = objective_needs_with(self, options) & NEEDS_HEAD;
+    return s || !head ? s : heads_check(ctx, self, rows[0].responses->n_head == 2 ? 2 : 1, rows, n_rows);
 }
 
 void binary_gradient(response *r, double likelihood, double d) {

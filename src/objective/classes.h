@@ -24,7 +24,7 @@ void binary_gradient(response *r, double likelihood, double d);
 static inline unsigned binary_needs(double likelihood) {
     return NEEDS_LABEL | (likelihood > 0 ? NEEDS_REFERENCE : NEEDS_HEAD);
 }
-AGON_MUST_CHECK agon_status binary_check(agon_ctx *ctx, const char *name, double likelihood, const row *rows, size_t n_rows);
+AGON_MUST_CHECK agon_status binary_check(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows);
 #define BINARY_LIKELIHOOD                                                                                                     \
     {"likelihood", 0, 0, 1e6, "0: the logit is a head's; above 0: so many times log(policy/reference) of the response", ANY_NUMBER}
 

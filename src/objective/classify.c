@@ -40,18 +40,18 @@ static unsigned needs_with(const double *options) {
     return binary_needs(options[LIKELIHOOD]);
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
     const double likelihood = options[LIKELIHOOD];
-    agon_status s = binary_check(ctx, "classify", likelihood, rows, n_rows);
+    agon_status s = binary_check(ctx, self, options, rows, n_rows);
     double total = response_normaliser(options, rows, n_rows), sum = 0, accuracy = 0, positive = 0;
     if (s == AGON_OK)
-        s = weight_check(ctx, "classify", total);
+        s = weight_check(ctx, self, total);
     for (size_t i = 0; s == AGON_OK && i < n_rows; i++) {
         response *r = rows[i].responses;
         double share = rows[i].weight * r->weight / total, x = binary_logit(r, likelihood), d;
         out->losses[i] = one(options, x, r->label, &d);
-        s = loss_check(ctx, "classify", i, out->losses[i]);
+        s = loss_check(ctx, self, i, out->losses[i]);
         binary_gradient(r, likelihood, share * d);
         sum += share * out->losses[i];
         accuracy += (x > 0) == (r->label > 0.5) ? share : 0;

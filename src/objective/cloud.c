@@ -21,21 +21,21 @@ static void side_gradient(response *r, double d_reward, double d_log_prob) {
         r->d_log_prob[t] = d_log_prob * token_weight(r, t);
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = rows_check(ctx, "cloud", ROW_PAIR, NEEDS_HEAD | NEEDS_LOG_PROB, rows, n_rows);
+    agon_status s = rows_check(ctx, self, options, rows, n_rows);
     if (s == AGON_OK)
-        s = heads_check(ctx, "cloud", 1, rows, n_rows);
+        s = heads_check(ctx, self, 1, rows, n_rows);
     double total = pair_normaliser(options, rows, n_rows), bt = 0, lm = 0, accuracy = 0;
     if (s == AGON_OK)
-        s = weight_check(ctx, "cloud", total);
+        s = weight_check(ctx, self, total);
     for (size_t i = 0; s == AGON_OK && i < n_rows; i++) {
         response *w = &rows[i].responses[0], *l = &rows[i].responses[1];
         double share = pair_weight(&rows[i]) / total, z = head_reward(w) - head_reward(l), d = -sigmoid(-z);
         double n = masked_length(w) + masked_length(l);
         double nll = -(masked_sum(w, w->log_prob) + masked_sum(l, l->log_prob)) / n;
         out->losses[i] = -logsig(z) + options[LM] * nll;
-        s = loss_check(ctx, "cloud", i, out->losses[i]);
+        s = loss_check(ctx, self, i, out->losses[i]);
         side_gradient(w, share * d, -share * options[LM] / n);
         side_gradient(l, -share * d, -share * options[LM] / n);
         bt -= share * logsig(z);

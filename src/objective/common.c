@@ -202,10 +202,10 @@ static agon_status response_check(agon_ctx *ctx, const char *name, const char *p
     return needs_check(ctx, name, place, needs, r);
 }
 
-agon_status rows_check(agon_ctx *ctx, const char *name, unsigned kinds, unsigned needs, const row *rows,
-                       size_t n_rows) {
+agon_status rows_check(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows) {
+    const unsigned kinds = self->rows, needs = objective_needs_with(self, options);
     if (n_rows == 0)
-        return ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows", name);
+        return ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows", self->name);
     for (size_t i = 0; i < n_rows; i++) {
         const row *r = &rows[i];
         /* A pair and a group of two have the same shape; the objective says which it takes. */
@@ -214,7 +214,7 @@ agon_status rows_check(agon_ctx *ctx, const char *name, unsigned kinds, unsigned
                                               : kinds & ROW_GROUP;
         if (r->n_responses == 0 || !fits)
             return ctx_fail(ctx, AGON_EINVAL, "row %zu: has %zu responses; %s takes %s", i, r->n_responses,
-                            name,
+                            self->name,
                             kinds & ROW_PAIR                  ? "pairs (chosen, rejected)"
                             : (kinds & ROW_GROUP) == ROW_GROUP ? "groups (responses)"
                                                                : "single responses");
@@ -226,7 +226,7 @@ agon_status rows_check(agon_ctx *ctx, const char *name, unsigned kinds, unsigned
             place_name(place, sizeof place, kind, i, k);
             /* A pair has one label: how likely it is that the chosen side is the better one. */
             unsigned own = kind == ROW_PAIR && k == 1 ? needs & ~(unsigned)NEEDS_LABEL : needs;
-            agon_status s = response_check(ctx, name, place, own, &r->responses[k]);
+            agon_status s = response_check(ctx, self->name, place, own, &r->responses[k]);
             if (s != AGON_OK)
                 return s;
         }
@@ -234,13 +234,13 @@ agon_status rows_check(agon_ctx *ctx, const char *name, unsigned kinds, unsigned
     return AGON_OK;
 }
 
-agon_status heads_check(agon_ctx *ctx, const char *name, size_t n_head, const row *rows, size_t n_rows) {
+agon_status heads_check(agon_ctx *ctx, const objective *self, size_t n_head, const row *rows, size_t n_rows) {
     for (size_t i = 0; i < n_rows; i++)
         for (size_t k = 0; k < rows[i].n_responses; k++) {
             const response *r = &rows[i].responses[k];
             if (r->n_head == 0 || (n_head && r->n_head != n_head))
                 return ctx_fail(ctx, AGON_EINVAL, "row %zu: response %zu: the head has %zu outputs a token; %s takes %zu",
-                                i, k, r->n_head, name, n_head ? n_head : 1);
+                                i, k, r->n_head, self->name, n_head ? n_head : 1);
             if (last_token(r) == r->n)
                 return ctx_fail(ctx, AGON_EINVAL, "row %zu: response %zu: mask leaves no token to read the head at", i,
                                 k);
@@ -248,18 +248,18 @@ agon_status heads_check(agon_ctx *ctx, const char *name, size_t n_head, const ro
     return AGON_OK;
 }
 
-agon_status weight_check(agon_ctx *ctx, const char *name, double total) {
+agon_status weight_check(agon_ctx *ctx, const objective *self, double total) {
     if (total > 0 && isfinite(total))
         return AGON_OK;
     return ctx_fail(ctx, AGON_EINVAL,
-                    "%s: the weights (rows times mask) sum to %g, so the mean loss does not exist", name,
+                    "%s: the weights (rows times mask) sum to %g, so the mean loss does not exist", self->name,
                     total);
 }
 
-agon_status loss_check(agon_ctx *ctx, const char *name, size_t index, double loss) {
+agon_status loss_check(agon_ctx *ctx, const objective *self, size_t index, double loss) {
     if (isfinite(loss))
         return AGON_OK;
-    return ctx_fail(ctx, AGON_ENUMERIC, "row %zu: the %s loss is not finite", index, name);
+    return ctx_fail(ctx, AGON_ENUMERIC, "row %zu: the %s loss is not finite", index, self->name);
 }
 
 void metric_add(objective_result *out, const char *name, double value) {

@@ -47,7 +47,7 @@ static inline double head_reward(const response *r) {
 /* d head = d at that token, all other gradients of the response 0. */
 void head_gradient(response *r, double d);
 /* AGON_EINVAL unless every response has a head of `n_head` outputs (0: any number) and a token to read it at. */
-AGON_MUST_CHECK agon_status heads_check(agon_ctx *ctx, const char *name, size_t n_head, const row *rows,
+AGON_MUST_CHECK agon_status heads_check(agon_ctx *ctx, const objective *self, size_t n_head, const row *rows,
                                         size_t n_rows);
 /* Supervised length: sum M. */
 double masked_length(const response *r);
@@ -61,13 +61,13 @@ double row_normaliser(const double *options, const row *rows, size_t n_rows);
 /* The same with the weight of each response. */
 double response_normaliser(const double *options, const row *rows, size_t n_rows);
 
-/* Checks shapes, ranges and finiteness of all rows against what `name` takes: `kinds` of row_kind and
- * `needs` (reference, old, reward, label, advantage). AGON_EINVAL or AGON_ENUMERIC, naming row and field. */
-AGON_MUST_CHECK agon_status rows_check(agon_ctx *ctx, const char *name, unsigned kinds, unsigned needs,
-                                       const row *rows, size_t n_rows);
+/* Checks shapes, ranges and finiteness of all rows against what the objective takes and, under these options, needs.
+ * AGON_EINVAL or AGON_ENUMERIC, naming row and field. */
+AGON_MUST_CHECK agon_status rows_check(agon_ctx *ctx, const objective *self, const double *options, const row *rows,
+                                       size_t n_rows);
 /* AGON_EINVAL when every weight is 0, so that the mean does not exist. */
-AGON_MUST_CHECK agon_status weight_check(agon_ctx *ctx, const char *name, double total);
-AGON_MUST_CHECK agon_status loss_check(agon_ctx *ctx, const char *name, size_t index, double loss);
+AGON_MUST_CHECK agon_status weight_check(agon_ctx *ctx, const objective *self, double total);
+AGON_MUST_CHECK agon_status loss_check(agon_ctx *ctx, const objective *self, size_t index, double loss);
 
 /* Appends a metric; `name` static. */
 void metric_add(objective_result *out, const char *name, double value);

@@ -38,11 +38,6 @@ static pair_term term(const double *options, const pair *p) {
     return t;
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
-                        objective_result *out) {
-    return pair_loss(ctx, "dpo", NEEDS_REFERENCE, term, options, rows, n_rows, out);
-}
-
 const objective objective_dpo = {
     .name = "dpo",
     .learning_rate = 1e-6,
@@ -51,6 +46,7 @@ const objective objective_dpo = {
     .needs = NEEDS_REFERENCE,
     .coupling = COUPLED_ROW,
     .options = options_table,
-    .loss = loss,
+    .loss = pair_loss,
+    .pair = term,
     .normaliser = pair_normaliser,
 };

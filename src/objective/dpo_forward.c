@@ -30,11 +30,6 @@ static pair_term term(const double *options, const pair *p) {
     };
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
-                        objective_result *out) {
-    return pair_loss(ctx, "dpo-forward", NEEDS_REFERENCE, term, options, rows, n_rows, out);
-}
-
 const objective objective_dpo_forward = {
     .name = "dpo-forward",
     .learning_rate = 1e-6,
@@ -43,6 +38,7 @@ const objective objective_dpo_forward = {
     .needs = NEEDS_REFERENCE,
     .coupling = COUPLED_ROW,
     .options = options_table,
-    .loss = loss,
+    .loss = pair_loss,
+    .pair = term,
     .normaliser = pair_normaliser,
 };

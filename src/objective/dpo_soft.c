@@ -17,11 +17,6 @@ static pair_term term(const double *options, const pair *p) {
     return pair_logistic(p, options[BETA], 1 - p->label);
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
-                        objective_result *out) {
-    return pair_loss(ctx, "dpo-soft", NEEDS_REFERENCE | NEEDS_LABEL, term, options, rows, n_rows, out);
-}
-
 const objective objective_dpo_soft = {
     .name = "dpo-soft",
     .learning_rate = 1e-6,
@@ -30,6 +25,7 @@ const objective objective_dpo_soft = {
     .needs = NEEDS_REFERENCE | NEEDS_LABEL,
     .coupling = COUPLED_ROW,
     .options = options_table,
-    .loss = loss,
+    .loss = pair_loss,
+    .pair = term,
     .normaliser = pair_normaliser,
 };

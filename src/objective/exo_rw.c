@@ -59,21 +59,21 @@ static double group_loss(const double *options, const row *g, double share) {
     return options[FORWARD] != 0 ? forward : reverse;
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = rows_check(ctx, "exo-rw", ROW_GROUP, NEEDS_REFERENCE | NEEDS_REWARD, rows, n_rows);
+    agon_status s = rows_check(ctx, self, options, rows, n_rows);
     if (s != AGON_OK)
         return s;
     double total = normaliser(options, rows, n_rows), sum = 0, reward = 0, n = 0;
-    s = weight_check(ctx, "exo-rw", total);
+    s = weight_check(ctx, self, total);
     if (s != AGON_OK)
         return s;
     for (size_t i = 0; i < n_rows; i++) {
         if (rows[i].n_responses < 2)
-            return ctx_fail(ctx, AGON_EINVAL, "row %zu: responses: exo-rw compares two or more", i);
+            return ctx_fail(ctx, AGON_EINVAL, "row %zu: responses: %s compares two or more", i, self->name);
         double share = rows[i].weight / total;
         out->losses[i] = group_loss(options, &rows[i], share);
-        s = loss_check(ctx, "exo-rw", i, out->losses[i]);
+        s = loss_check(ctx, self, i, out->losses[i]);
         if (s != AGON_OK)
             return s;
         sum += share * out->losses[i];

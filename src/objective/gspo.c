@@ -32,13 +32,13 @@ static double response_loss(const double *options, response *r, double advantage
     return term.loss;
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = rows_check(ctx, "gspo", ROW_SINGLE | ROW_GROUP, NEEDS_REWARD | NEEDS_ADVANTAGE, rows, n_rows);
+    agon_status s = rows_check(ctx, self, options, rows, n_rows);
     if (s != AGON_OK)
         return s;
     double total = response_normaliser(options, rows, n_rows), sum = 0, reward = 0, rewards = 0, equal = 0;
-    s = weight_check(ctx, "gspo", total);
+    s = weight_check(ctx, self, total);
     if (s != AGON_OK)
         return s;
     policy_metrics m = {0};
@@ -56,7 +56,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
             rewards += isnan(r->reward) ? 0 : 1;
         }
         out->losses[i] = row_total > 0 ? row_sum / row_total : 0;
-        s = loss_check(ctx, "gspo", i, out->losses[i]);
+        s = loss_check(ctx, self, i, out->losses[i]);
         if (s != AGON_OK)
             return s;
         sum += row_sum;

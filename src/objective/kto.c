@@ -35,15 +35,15 @@ typedef struct sides {
     double weight, reward; /* of desirable or undesirable examples */
 } sides;
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = rows_check(ctx, "kto", ROW_SINGLE, NEEDS_REFERENCE | NEEDS_LABEL, rows, n_rows);
+    agon_status s = rows_check(ctx, self, options, rows, n_rows);
     if (s != AGON_OK)
         return s;
     double total = 0, beta = options[BETA], sum = 0;
     for (size_t i = 0; i < n_rows; i++)
         total += rows[i].responses->mismatched ? 0 : rows[i].weight * rows[i].responses->weight;
-    s = weight_check(ctx, "kto", total);
+    s = weight_check(ctx, self, total);
     if (s != AGON_OK)
         return s;
     double z0 = baseline(rows, n_rows);
@@ -57,7 +57,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
         double share = rows[i].weight * r->weight / total, z = beta * (log_ratio(r) - z0);
         double up = r->label * options[DESIRABLE_WEIGHT], down = (1 - r->label) * options[UNDESIRABLE_WEIGHT];
         out->losses[i] = up * sigmoid(-z) + down * sigmoid(z);
-        s = loss_check(ctx, "kto", i, out->losses[i]);
+        s = loss_check(ctx, self, i, out->losses[i]);
         if (s != AGON_OK)
             return s;
         sum += share * out->losses[i];

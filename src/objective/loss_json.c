@@ -349,7 +349,7 @@ static agon_status compute(loader *l, const double *options, json_t *list, char 
         if (s != AGON_OK)
             return s;
     }
-    agon_status s = l->o->loss(l->ctx, options, rows, n, &result);
+    agon_status s = l->o->loss(l->ctx, l->o, options, rows, n, &result);
     if (s != AGON_OK)
         return s;
     answer = json_object();

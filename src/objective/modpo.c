@@ -28,11 +28,6 @@ static pair_term term(const double *options, const pair *p) {
     };
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
-                        objective_result *out) {
-    return pair_loss(ctx, "modpo", NEEDS_REFERENCE | NEEDS_REWARD, term, options, rows, n_rows, out);
-}
-
 const objective objective_modpo = {
     .name = "modpo",
     .learning_rate = 1e-6,
@@ -41,6 +36,7 @@ const objective objective_modpo = {
     .needs = NEEDS_REFERENCE | NEEDS_REWARD,
     .coupling = COUPLED_ROW,
     .options = options_table,
-    .loss = loss,
+    .loss = pair_loss,
+    .pair = term,
     .normaliser = pair_normaliser,
 };

@@ -15,9 +15,9 @@ static token_term term(const double *options, const response *r, size_t t) {
     return (token_term){.loss = -r->log_prob[t], .d = -1};
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = token_loss(ctx, "nll", 0, term, options, rows, n_rows, out);
+    agon_status s = token_loss(ctx, self, options, rows, n_rows, out);
     if (s == AGON_OK)
         metric_add(out, "bits_per_token", out->loss / M_LN2);
     return s;
@@ -31,5 +31,6 @@ const objective objective_nll = {
     .coupling = COUPLED_TOKEN,
     .options = options_table,
     .loss = loss,
+    .token = term,
     .normaliser = token_normaliser,
 };

@@ -71,6 +71,8 @@ enum objective_needs {
     NEEDS_GROUP = 16384,        /* a reward alone says nothing: a row of one response needs an advantage */
     TAKES_OLD = 65536,          /* no need: log_probs at sampling; where rows have none, a trainer takes those of the policy it begins with */
     TAKES_LABEL = 8192,         /* no need: pairs may have a label, P(chosen is better); others cannot read that rejected is */
+    /* What no option takes away: `needs_with` does not repeat it. */
+    OBJECTIVE_TRAITS = TAKES_TOKEN_REWARDS | TAKES_REWARD | TAKES_OLD | TAKES_LABEL | NEEDS_GROUP,
 };
 
 typedef struct objective_option {
@@ -94,6 +96,10 @@ typedef struct objective_result {
     size_t n_metrics;
 } objective_result;
 
+struct pair;
+struct pair_term;
+struct token_term;
+
 typedef struct objective objective;
 struct objective {
     const char *name;    /* "dpo" */
@@ -104,13 +110,17 @@ struct objective {
     coupling coupling;
     size_t least_batch; /* rows that a step needs for what it takes from all of them (a threshold); 0: any number */
     const objective_option *options; /* ends with a NULL name */
-    /* `needs` under these options (a KL weight of 0 needs no reference); NULL: always `needs`. */
+    /* `needs` under these options (a KL weight of 0 needs no reference), its traits apart; NULL: always `needs`. */
     unsigned (*needs_with)(const double *options);
     /* Loss over all rows of one optimiser step. For coupling below STEP the sum over rows divided by the normaliser
-     * may be formed row by row: see normaliser. options[i] matches the table's order. AGON_EINVAL names
-     * the row and what is missing; AGON_ENUMERIC a non-finite input. */
-    agon_status (*loss)(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+     * may be formed row by row: see normaliser. options[i] matches the table's order. `self` is this objective, which says what
+     * the rows must have. AGON_EINVAL names the row and what is missing; AGON_ENUMERIC a non-finite input. */
+    agon_status (*loss)(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out);
+    /* The formula of a family's member, which the family's loop takes from `self`: pair_loss (pair.h) one pair's, token_loss
+     * (token.h) one token's. NULL elsewhere. */
+    struct pair_term (*pair)(const double *options, const struct pair *p);
+    struct token_term (*token)(const double *options, const response *r, size_t t);
     /* What the step's loss divides by (row weights, supervised tokens), computable before any
      * forward from masks and weights alone. A trainer may call loss on a part of the step's rows and rescale
      * by normaliser(part)/normaliser(step); the sum equals one call on all. NULL when coupling is COUPLED_STEP. */

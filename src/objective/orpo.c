@@ -35,11 +35,6 @@ static pair_term term(const double *options, const pair *p) {
     };
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
-                        objective_result *out) {
-    return pair_loss(ctx, "orpo", 0, term, options, rows, n_rows, out);
-}
-
 const objective objective_orpo = {
     .name = "orpo",
     .learning_rate = 5e-6,
@@ -48,6 +43,7 @@ const objective objective_orpo = {
     .needs = 0,
     .coupling = COUPLED_ROW,
     .options = options_table,
-    .loss = loss,
+    .loss = pair_loss,
+    .pair = term,
     .normaliser = pair_normaliser,
 };

@@ -26,23 +26,24 @@ static agon_status pair_of(agon_ctx *ctx, const row *r, size_t i, bool reference
     return AGON_OK;
 }
 
-agon_status pair_loss(agon_ctx *ctx, const char *name, unsigned needs, pair_function term,
-                      const double *options, const row *rows, size_t n_rows, objective_result *out) {
-    agon_status s = rows_check(ctx, name, ROW_PAIR, needs, rows, n_rows);
+agon_status pair_loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
+                      objective_result *out) {
+    const bool reference = objective_needs_with(self, options) & NEEDS_REFERENCE;
+    agon_status s = rows_check(ctx, self, options, rows, n_rows);
     if (s != AGON_OK)
         return s;
     double total = pair_normaliser(options, rows, n_rows);
-    s = weight_check(ctx, name, total);
+    s = weight_check(ctx, self, total);
     if (s != AGON_OK)
         return s;
     double loss = 0, reward_w = 0, reward_l = 0, accuracy = 0, s_w = 0, s_l = 0, n_w = 0, n_l = 0;
     for (size_t i = 0; i < n_rows; i++) {
         pair p = {0};
-        s = pair_of(ctx, &rows[i], i, (needs & NEEDS_REFERENCE) != 0, &p);
+        s = pair_of(ctx, &rows[i], i, reference, &p);
         if (s != AGON_OK)
             return s;
-        pair_term t = term(options, &p);
-        s = loss_check(ctx, name, i, t.loss);
+        pair_term t = self->pair(options, &p);
+        s = loss_check(ctx, self, i, t.loss);
         if (s != AGON_OK)
             return s;
         double share = pair_weight(&rows[i]) / total;

@@ -1,6 +1,6 @@
 /* The pairwise preference family: S, reference and length of both sides, one loop for all.
  *
- * A member gives a function of one pair; pair_loss sums it with row weights and turns d loss/d S into
+ * A member gives a function of one pair as `pair`, and pair_loss as `loss`, which sums it with row weights and turns d loss/d S into
  * per-token gradients. Notation: training.md 0.1. */
 #ifndef OBJECTIVE_PAIR_H
 #define OBJECTIVE_PAIR_H
@@ -22,12 +22,9 @@ typedef struct pair_term {
     double reward_w, reward_l;   /* implicit rewards, for the metrics */
 } pair_term;
 
-typedef pair_term (*pair_function)(const double *options, const pair *p);
-
-/* Weighted mean of `term` over the rows; losses, gradients and the usual metrics. */
-AGON_MUST_CHECK agon_status pair_loss(agon_ctx *ctx, const char *name, unsigned needs, pair_function term,
-                                      const double *options, const row *rows, size_t n_rows,
-                                      objective_result *out);
+/* Weighted mean of self->pair over the rows; losses, gradients and the usual metrics. */
+AGON_MUST_CHECK agon_status pair_loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows,
+                                      size_t n_rows, objective_result *out);
 /* Sum of pair weights. */
 double pair_normaliser(const double *options, const row *rows, size_t n_rows);
 

@@ -25,10 +25,10 @@ typedef struct ranking {
     double s[MAX_RESPONSES], reward[MAX_RESPONSES], d[MAX_RESPONSES];
 } ranking;
 
-static agon_status rank(agon_ctx *ctx, const row *g, size_t i, ranking *out) {
+static agon_status rank(agon_ctx *ctx, const objective *self, const row *g, size_t i, ranking *out) {
     size_t n = g->n_responses, with = 0;
     if (n < 2 || n > MAX_RESPONSES)
-        return ctx_fail(ctx, AGON_EINVAL, "row %zu: responses: plackett-luce ranks 2 to %d", i, MAX_RESPONSES);
+        return ctx_fail(ctx, AGON_EINVAL, "row %zu: responses: %s ranks 2 to %d", i, self->name, MAX_RESPONSES);
     for (size_t k = 0; k < n; k++)
         with += isnan(g->responses[k].reward) ? 0 : 1;
     if (with != 0 && with != n)
@@ -84,22 +84,22 @@ static bool best_is_first(const ranking *r) {
     return best > other && other > -INFINITY; /* of equals none is the best */
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = rows_check(ctx, "plackett-luce", ROW_GROUP, NEEDS_HEAD, rows, n_rows);
+    agon_status s = rows_check(ctx, self, options, rows, n_rows);
     if (s == AGON_OK)
-        s = heads_check(ctx, "plackett-luce", 1, rows, n_rows);
+        s = heads_check(ctx, self, 1, rows, n_rows);
     double total = row_normaliser(options, rows, n_rows), sum = 0, best = 0;
     if (s == AGON_OK)
-        s = weight_check(ctx, "plackett-luce", total);
+        s = weight_check(ctx, self, total);
     for (size_t i = 0; s == AGON_OK && i < n_rows; i++) {
         ranking r;
-        s = rank(ctx, &rows[i], i, &r);
+        s = rank(ctx, self, &rows[i], i, &r);
         if (s != AGON_OK)
             break;
         double share = rows[i].weight / total;
         out->losses[i] = options[PAIRWISE] != 0 ? pairwise(&r) : listwise(&r);
-        s = loss_check(ctx, "plackett-luce", i, out->losses[i]);
+        s = loss_check(ctx, self, i, out->losses[i]);
         sum += share * out->losses[i];
         for (size_t k = 0; k < r.n; k++)
             head_gradient(&rows[i].responses[r.order[k]], share * r.d[k]);

@@ -35,7 +35,7 @@ static const objective_option options_table[] = {
 static const double VARIANCE_FLOOR = 1e-8;
 
 static unsigned needs_with(const double *options) {
-    return NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_OLD | NEEDS_VALUES | (options[BETA] > 0 ? NEEDS_REFERENCE : 0) |
+    return NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_VALUES | (options[BETA] > 0 ? NEEDS_REFERENCE : 0) |
            (options[ENTROPY_COEFFICIENT] > 0 ? NEEDS_ENTROPY : 0);
 }
 
@@ -151,7 +151,7 @@ static double token_total(const row *rows, size_t n_rows, size_t *n_tokens) {
     return total;
 }
 
-static agon_status step_loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status step_loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                              double *advantages, step_state *st, objective_result *out) {
     double *a = advantages, sum = 0, reward = 0, n_rewards = 0;
     for (size_t i = 0; i < n_rows; a += rows[i].responses->n, i++)
@@ -175,7 +175,7 @@ static agon_status step_loss(agon_ctx *ctx, const double *options, const row *ro
         double w = rows[i].weight * r->weight, length = masked_length(r);
         double row_sum = response_loss(options, r, w, a, st);
         out->losses[i] = length > 0 ? row_sum / length : 0;
-        agon_status s = loss_check(ctx, "ppo", i, out->losses[i]);
+        agon_status s = loss_check(ctx, self, i, out->losses[i]);
         if (s != AGON_OK)
             return s;
         sum += w * row_sum;
@@ -198,20 +198,20 @@ static agon_status step_loss(agon_ctx *ctx, const double *options, const row *ro
     return AGON_OK;
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = rows_check(ctx, "ppo", ROW_SINGLE, needs_with(options), rows, n_rows);
+    agon_status s = rows_check(ctx, self, options, rows, n_rows);
     if (s != AGON_OK)
         return s;
     size_t n_tokens = 0;
     step_state st = {.total = token_total(rows, n_rows, &n_tokens)};
-    s = weight_check(ctx, "ppo", st.total);
+    s = weight_check(ctx, self, st.total);
     if (s != AGON_OK)
         return s;
     double *advantages = calloc(n_tokens, sizeof *advantages);
     if (!advantages)
-        return ctx_fail(ctx, AGON_ENOMEM, "ppo: out of memory for %zu advantages", n_tokens);
-    s = step_loss(ctx, options, rows, n_rows, advantages, &st, out);
+        return ctx_fail(ctx, AGON_ENOMEM, "%s: out of memory for %zu advantages", self->name, n_tokens);
+    s = step_loss(ctx, self, options, rows, n_rows, advantages, &st, out);
     free(advantages);
     return s;
 }

@@ -25,14 +25,14 @@ static double normaliser(const double *options, const row *rows, size_t n_rows) 
     return total;
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = rows_check(ctx, "prm", ROW_SINGLE, NEEDS_HEAD | NEEDS_TARGETS, rows, n_rows);
+    agon_status s = rows_check(ctx, self, options, rows, n_rows);
     if (s == AGON_OK)
-        s = heads_check(ctx, "prm", 1, rows, n_rows);
+        s = heads_check(ctx, self, 1, rows, n_rows);
     double total = normaliser(options, rows, n_rows), sum = 0, right = 0, steps = 0;
     if (s == AGON_OK)
-        s = weight_check(ctx, "prm", total);
+        s = weight_check(ctx, self, total);
     for (size_t i = 0; s == AGON_OK && i < n_rows; i++) {
         response *r = rows[i].responses;
         double w = rows[i].weight * r->weight, row_sum = 0, row_total = normaliser(options, &rows[i], 1);
@@ -48,7 +48,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
                 r->d_head[t] = u / total * (sigmoid(x) - y);
         }
         out->losses[i] = row_total > 0 ? row_sum / row_total : 0;
-        s = loss_check(ctx, "prm", i, out->losses[i]);
+        s = loss_check(ctx, self, i, out->losses[i]);
         sum += row_sum;
     }
     if (s != AGON_OK)

@@ -45,12 +45,12 @@ static double rank_term(const double *reward, size_t n, const double *s, double 
     return lse - z[0];
 }
 
-static agon_status group_loss(agon_ctx *ctx, const double *options, const row *g, size_t index, double share,
-                              double *out) {
+static agon_status group_loss(agon_ctx *ctx, const objective *self, const double *options, const row *g, size_t index,
+                              double share, double *out) {
     size_t n = g->n_responses, order[MAX_RESPONSES];
     double s[MAX_RESPONSES], length[MAX_RESPONSES], d[MAX_RESPONSES] = {0}, rewards[MAX_RESPONSES], by_rank[MAX_RESPONSES], sum = 0;
     if (n < 2 || n > MAX_RESPONSES)
-        return ctx_fail(ctx, AGON_EINVAL, "row %zu: responses: pro ranks 2 to %d", index, MAX_RESPONSES);
+        return ctx_fail(ctx, AGON_EINVAL, "row %zu: responses: %s ranks 2 to %d", index, self->name, MAX_RESPONSES);
     for (size_t k = 0; k < n; k++)
         rewards[k] = g->responses[k].reward;
     rank_rewards(rewards, n, order, by_rank);
@@ -70,19 +70,19 @@ static agon_status group_loss(agon_ctx *ctx, const double *options, const row *g
         sum -= k < n_best ? sft * s[k] * length[k] : 0;
     }
     *out = sum;
-    return loss_check(ctx, "pro", index, *out);
+    return loss_check(ctx, self, index, *out);
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = rows_check(ctx, "pro", ROW_GROUP, NEEDS_REWARD, rows, n_rows);
+    agon_status s = rows_check(ctx, self, options, rows, n_rows);
     if (s != AGON_OK)
         return s;
     double total = normaliser(options, rows, n_rows), sum = 0, equal = 0;
-    s = weight_check(ctx, "pro", total);
+    s = weight_check(ctx, self, total);
     for (size_t i = 0; s == AGON_OK && i < n_rows; i++) {
         double share = rows[i].weight / total;
-        s = group_loss(ctx, options, &rows[i], i, share, &out->losses[i]);
+        s = group_loss(ctx, self, options, &rows[i], i, share, &out->losses[i]);
         sum += s == AGON_OK ? share * out->losses[i] : 0;
         equal += rewards_equal(&rows[i]) ? 1 : 0;
     }

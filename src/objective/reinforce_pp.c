@@ -24,8 +24,7 @@ static const objective_option options_table[] = {
 static const double STD_FLOOR = 1e-8;
 
 static unsigned needs_with(const double *options) {
-    return NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_OLD | (options[BETA] > 0 ? NEEDS_REFERENCE : 0) |
-           (options[BASELINE] != 0 ? NEEDS_GROUP : 0);
+    return NEEDS_REWARD | NEEDS_ADVANTAGE | (options[BETA] > 0 ? NEEDS_REFERENCE : 0) | (options[BASELINE] != 0 ? NEEDS_GROUP : 0);
 }
 
 /* Advantages before normalisation, [n]. */
@@ -116,8 +115,8 @@ static agon_status advantages(agon_ctx *ctx, const double *options, const row *r
     return AGON_OK;
 }
 
-static agon_status step_loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows, double *x,
-                             step_state *st, objective_result *out) {
+static agon_status step_loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
+                             double *x, step_state *st, objective_result *out) {
     agon_status s = advantages(ctx, options, rows, n_rows, x, st);
     if (s != AGON_OK)
         return s;
@@ -127,7 +126,7 @@ static agon_status step_loss(agon_ctx *ctx, const double *options, const row *ro
     st->scale = st->n > 1 ? 1 / (sqrt(st->squares / (st->n - 1)) + STD_FLOOR) : 1;
     out->loss = sweep(response_loss, options, rows, n_rows, x, st, out->losses) / st->total;
     for (size_t i = 0; i < n_rows && s == AGON_OK; i++)
-        s = loss_check(ctx, "reinforce++", i, out->losses[i]);
+        s = loss_check(ctx, self, i, out->losses[i]);
     if (s != AGON_OK)
         return s;
     out->n_metrics = 0;
@@ -138,13 +137,13 @@ static agon_status step_loss(agon_ctx *ctx, const double *options, const row *ro
     return AGON_OK;
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = rows_check(ctx, "reinforce++", ROW_SINGLE | ROW_GROUP, needs_with(options), rows, n_rows);
+    agon_status s = rows_check(ctx, self, options, rows, n_rows);
     if (s != AGON_OK)
         return s;
     step_state st = {.total = token_normaliser(options, rows, n_rows)};
-    s = weight_check(ctx, "reinforce++", st.total);
+    s = weight_check(ctx, self, st.total);
     if (s != AGON_OK)
         return s;
     size_t n_tokens = 0;
@@ -153,8 +152,8 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
             n_tokens += rows[i].responses[k].n;
     double *x = calloc(n_tokens, sizeof *x);
     if (!x)
-        return ctx_fail(ctx, AGON_ENOMEM, "reinforce++: out of memory for %zu advantages", n_tokens);
-    s = step_loss(ctx, options, rows, n_rows, x, &st, out);
+        return ctx_fail(ctx, AGON_ENOMEM, "%s: out of memory for %zu advantages", self->name, n_tokens);
+    s = step_loss(ctx, self, options, rows, n_rows, x, &st, out);
     free(x);
     return s;
 }

@@ -19,7 +19,7 @@ static const objective_option options_table[] = {
 };
 
 static unsigned needs_with(const double *options) {
-    return NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_OLD | (options[BETA] > 0 ? NEEDS_REFERENCE : 0);
+    return NEEDS_REWARD | NEEDS_ADVANTAGE | (options[BETA] > 0 ? NEEDS_REFERENCE : 0);
 }
 
 static double normaliser(const double *options, const row *rows, size_t n_rows) {
@@ -75,13 +75,13 @@ static agon_status group_check(agon_ctx *ctx, const row *g, size_t i, bool given
     return AGON_OK;
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = rows_check(ctx, "rloo", ROW_SINGLE | ROW_GROUP, needs_with(options), rows, n_rows);
+    agon_status s = rows_check(ctx, self, options, rows, n_rows);
     if (s != AGON_OK)
         return s;
     double total = normaliser(options, rows, n_rows), sum = 0, reward = 0, rewards = 0, equal = 0;
-    s = weight_check(ctx, "rloo", total);
+    s = weight_check(ctx, self, total);
     if (s != AGON_OK)
         return s;
     policy_metrics m = {0};
@@ -100,7 +100,7 @@ static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, s
             rewards += isnan(r->reward) ? 0 : 1;
         }
         out->losses[i] = row_total > 0 ? row_sum / row_total : 0;
-        s = loss_check(ctx, "rloo", i, out->losses[i]);
+        s = loss_check(ctx, self, i, out->losses[i]);
         if (s != AGON_OK)
             return s;
         sum += row_sum;

@@ -17,20 +17,20 @@ static unsigned needs_with(const double *options) {
     return NEEDS_HEAD | (options[SQUARED] != 0 ? NEEDS_REWARD : NEEDS_LABEL);
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
-    agon_status s = rows_check(ctx, "rm-pointwise", ROW_SINGLE, needs_with(options), rows, n_rows);
+    agon_status s = rows_check(ctx, self, options, rows, n_rows);
     if (s == AGON_OK)
-        s = heads_check(ctx, "rm-pointwise", 1, rows, n_rows);
+        s = heads_check(ctx, self, 1, rows, n_rows);
     double total = response_normaliser(options, rows, n_rows), sum = 0, accuracy = 0, reward = 0;
     if (s == AGON_OK)
-        s = weight_check(ctx, "rm-pointwise", total);
+        s = weight_check(ctx, self, total);
     bool squared = options[SQUARED] != 0;
     for (size_t i = 0; s == AGON_OK && i < n_rows; i++) {
         response *r = rows[i].responses;
         double x = head_reward(r), share = rows[i].weight * r->weight / total, y = squared ? r->reward : r->label;
         out->losses[i] = squared ? (x - y) * (x - y) : -y * logsig(x) - (1 - y) * logsig(-x);
-        s = loss_check(ctx, "rm-pointwise", i, out->losses[i]);
+        s = loss_check(ctx, self, i, out->losses[i]);
         head_gradient(r, share * (squared ? 2 * (x - y) : sigmoid(x) - y));
         sum += share * out->losses[i];
         reward += share * x;

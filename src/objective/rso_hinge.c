@@ -31,11 +31,6 @@ static pair_term term(const double *options, const pair *p) {
     };
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
-                        objective_result *out) {
-    return pair_loss(ctx, "rso-hinge", needs_with(options), term, options, rows, n_rows, out);
-}
-
 const objective objective_rso_hinge = {
     .name = "rso-hinge",
     .learning_rate = 1e-6,
@@ -45,6 +40,7 @@ const objective objective_rso_hinge = {
     .coupling = COUPLED_ROW,
     .options = options_table,
     .needs_with = needs_with,
-    .loss = loss,
+    .loss = pair_loss,
+    .pair = term,
     .normaliser = pair_normaliser,
 };

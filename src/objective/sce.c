@@ -22,11 +22,6 @@ static token_term term(const double *options, const response *r, size_t t) {
     };
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
-                        objective_result *out) {
-    return token_loss(ctx, "sce", 0, term, options, rows, n_rows, out);
-}
-
 const objective objective_sce = {
     .name = "sce",
     .learning_rate = 2e-5,
@@ -34,6 +29,7 @@ const objective objective_sce = {
     .rows = ROW_SINGLE | ROW_GROUP,
     .coupling = COUPLED_TOKEN,
     .options = options_table,
-    .loss = loss,
+    .loss = token_loss,
+    .token = term,
     .normaliser = token_normaliser,
 };

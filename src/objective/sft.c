@@ -25,11 +25,6 @@ static token_term term(const double *options, const response *r, size_t t) {
     return (token_term){.loss = -(1 - e) * r->log_prob[t] - e * even, .d = -(1 - e), .d_mean = -e};
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
-                        objective_result *out) {
-    return token_loss(ctx, "sft", needs_with(options), term, options, rows, n_rows, out);
-}
-
 const objective objective_sft = {
     .name = "sft",
     .learning_rate = 2e-5,
@@ -38,6 +33,7 @@ const objective objective_sft = {
     .coupling = COUPLED_TOKEN,
     .options = options_table,
     .needs_with = needs_with,
-    .loss = loss,
+    .loss = token_loss,
+    .token = term,
     .normaliser = token_normaliser,
 };

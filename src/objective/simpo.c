@@ -25,11 +25,6 @@ static pair_term term(const double *options, const pair *p) {
     };
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
-                        objective_result *out) {
-    return pair_loss(ctx, "simpo", 0, term, options, rows, n_rows, out);
-}
-
 const objective objective_simpo = {
     .name = "simpo",
     .learning_rate = 1e-6,
@@ -38,6 +33,7 @@ const objective objective_simpo = {
     .needs = 0,
     .coupling = COUPLED_ROW,
     .options = options_table,
-    .loss = loss,
+    .loss = pair_loss,
+    .pair = term,
     .normaliser = pair_normaliser,
 };

@@ -18,11 +18,6 @@ static pair_term term(const double *options, const pair *p) {
     return pair_logistic(p, options[BETA], 0);
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
-                        objective_result *out) {
-    return pair_loss(ctx, "spin", NEEDS_REFERENCE, term, options, rows, n_rows, out);
-}
-
 const objective objective_spin = {
     .name = "spin",
     .learning_rate = 1e-6,
@@ -31,6 +26,7 @@ const objective objective_spin = {
     .needs = NEEDS_REFERENCE,
     .coupling = COUPLED_ROW,
     .options = options_table,
-    .loss = loss,
+    .loss = pair_loss,
+    .pair = term,
     .normaliser = pair_normaliser,
 };

@@ -24,8 +24,7 @@ const objective *objective_find(const char *name) {
 }
 
 unsigned objective_needs_with(const objective *o, const double *options) {
-    const unsigned traits = NEEDS_GROUP | TAKES_TOKEN_REWARDS | TAKES_REWARD | TAKES_LABEL; /* no option takes them away */
-    return o->needs_with ? o->needs_with(options) | (o->needs & traits) : o->needs;
+    return o->needs_with ? o->needs_with(options) | (o->needs & OBJECTIVE_TRAITS) : o->needs;
 }
 
 void objective_defaults(const objective *o, double values[MAX_OBJECTIVE_OPTIONS]) {

@@ -23,12 +23,12 @@ static token_term term(const double *options, const response *r, size_t t) {
     return (token_term){.loss = -log_p, .d = -(1 - e - other) * exp(lp - log_p)};
 }
 
-static agon_status loss(agon_ctx *ctx, const double *options, const row *rows, size_t n_rows,
+static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
     if (options[VOCABULARY] < 2)
-        return ctx_fail(ctx, AGON_EINVAL, "token-forward: vocabulary is %g, and there is no model to take it from; it must be 2 or more "
-                        "(--set vocabulary=49152)", options[VOCABULARY]);
-    return token_loss(ctx, "token-forward", 0, term, options, rows, n_rows, out);
+        return ctx_fail(ctx, AGON_EINVAL, "%s: vocabulary is %g, and there is no model to take it from; it must be 2 or more "
+                        "(--set vocabulary=49152)", self->name, options[VOCABULARY]);
+    return token_loss(ctx, self, options, rows, n_rows, out);
 }
 
 const objective objective_token_forward = {
@@ -39,5 +39,6 @@ const objective objective_token_forward = {
     .coupling = COUPLED_TOKEN,
     .options = options_table,
     .loss = loss,
+    .token = term,
     .normaliser = token_normaliser,
 };

@@ -483,7 +483,7 @@ static agon_status row_by_row(trainer *t, step *s, double scale) {
         agon_status status = score_row(t, s, i, whole && share > 0);
         objective_result one = {.losses = &loss};
         if (status == AGON_OK && share > 0)
-            status = o->loss(t->ctx, options, &s->rows[i], 1, &one);
+            status = o->loss(t->ctx, o, options, &s->rows[i], 1, &one);
         if (status == AGON_OK && share > 0 && has_gradient(&s->rows[i]))
             status = whole ? backward_row(t, &s->index[i], &s->rows[i], scale * share)
                            : recompute_backward(t, &s->index[i], &s->rows[i], scale * share);
@@ -495,7 +495,7 @@ static agon_status row_by_row(trainer *t, step *s, double scale) {
 
 /* The whole step at once, from the log_probs that are known by now. */
 static agon_status step_loss(trainer *t, step *s) {
-    agon_status status = t->options->objective->loss(t->ctx, t->step_options, s->rows, s->n, &s->result);
+    agon_status status = t->options->objective->loss(t->ctx, t->options->objective, t->step_options, s->rows, s->n, &s->result);
     char text[STEP_PLACES_SIZE];
     if (status == AGON_OK || strncmp(agon_error(t->ctx), "row ", 4) == 0)
         return in_row(t, s, 0, status);

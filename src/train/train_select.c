@@ -158,7 +158,7 @@ static agon_status loss_of_stretch(trainer *t, const step *s, const stretch *c, 
     const row one = {.responses = &x, .n_responses = 1, .weight = 1};
     char place[ROW_PLACE_SIZE];
     objective_result result = {.losses = loss};
-    agon_status status = t->options->objective->loss(t->ctx, t->step_options, &one, 1, &result);
+    agon_status status = t->options->objective->loss(t->ctx, t->options->objective, t->step_options, &one, 1, &result);
     return status == AGON_OK ? status
                              : ctx_prefix(t->ctx, status, "step %zu, %s", t->next_step + 1, row_place(t->data, s->index[c->row].index, place));
 }

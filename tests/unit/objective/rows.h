@@ -90,7 +90,7 @@ static inline objective_result run_objective(agon_ctx *ctx, const char *name, co
     for (size_t i = 0; settings && settings[i]; i++)
         assert_ok(ctx, objective_set(ctx, o, settings[i], options));
     objective_result r = {.losses = t->losses};
-    assert_ok(ctx, o->loss(ctx, options, t->rows, t->n, &r));
+    assert_ok(ctx, o->loss(ctx, o, options, t->rows, t->n, &r));
     return r;
 }
 #define SET(...) ((const char *const[]){__VA_ARGS__, NULL})

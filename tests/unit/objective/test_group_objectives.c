@@ -343,7 +343,7 @@ static void accumulation__agrees_with_the_vector(void **state) {
     for (size_t i = 0; i < 2; i++) {
         objective_result r = {.losses = losses};
         const response *y = &t.responses[i][0];
-        assert_ok(ctx, sft->loss(ctx, options, &t.rows[i], 1, &r));
+        assert_ok(ctx, sft->loss(ctx, sft, options, &t.rows[i], 1, &r));
         double share = sft->normaliser(options, &t.rows[i], 1) / step;
         for (size_t j = 0; j < y->n; j++)
             for (size_t p = 0; p < 2; p++) {

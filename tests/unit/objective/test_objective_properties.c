@@ -37,7 +37,7 @@ static void random_rows(const objective *o, rng *random, test_rows *t) {
 static double loss_of(agon_ctx *ctx, const objective *o, const double *options, test_rows *t) {
     double losses[MAX_TEST_ROWS];
     objective_result r = {.losses = losses};
-    assert_ok(ctx, o->loss(ctx, options, t->rows, t->n, &r));
+    assert_ok(ctx, o->loss(ctx, o, options, t->rows, t->n, &r));
     return r.loss;
 }
 
@@ -135,12 +135,12 @@ static void objectives__rows_add_up_to_the_step(void **state) {
             }
         }
         objective_result r = {.losses = losses}, one;
-        assert_ok(ctx, o->loss(ctx, options, whole.rows, whole.n, &r));
+        assert_ok(ctx, o->loss(ctx, o, options, whole.rows, whole.n, &r));
         double total = o->normaliser(options, whole.rows, whole.n);
         for (size_t i = 0; i < part.n; i++) {
             double single;
             one = (objective_result){.losses = &single};
-            assert_ok(ctx, o->loss(ctx, options, &part.rows[i], 1, &one));
+            assert_ok(ctx, o->loss(ctx, o, options, &part.rows[i], 1, &one));
             assert_close(single, losses[i], 1e-12);
             double share = o->normaliser(options, &part.rows[i], 1) / total;
             sum += share * one.loss;
@@ -167,29 +167,29 @@ static void objectives__name_the_bad_row(void **state) {
         objective_result r = {.losses = losses};
         random_rows(o, &random, &t);
         t.channels[3][0].log_prob[0] = NAN;
-        assert_int_equal(o->loss(ctx, options, t.rows, t.n, &r), AGON_ENUMERIC);
+        assert_int_equal(o->loss(ctx, o, options, t.rows, t.n, &r), AGON_ENUMERIC);
         assert_non_null(strstr(agon_error(ctx), "row 3"));
         assert_non_null(strstr(agon_error(ctx), "log_probs[0]"));
         random_rows(o, &random, &t);
         t.rows[2].weight = -1;
-        assert_int_equal(o->loss(ctx, options, t.rows, t.n, &r), AGON_EINVAL);
+        assert_int_equal(o->loss(ctx, o, options, t.rows, t.n, &r), AGON_EINVAL);
         assert_non_null(strstr(agon_error(ctx), "row 2"));
         random_rows(o, &random, &t);
         for (size_t i = 0; i < t.n; i++)
             t.rows[i].weight = 0;
-        assert_int_equal(o->loss(ctx, options, t.rows, t.n, &r), AGON_EINVAL);
-        assert_int_equal(o->loss(ctx, options, t.rows, 0, &r), AGON_EINVAL);
+        assert_int_equal(o->loss(ctx, o, options, t.rows, t.n, &r), AGON_EINVAL);
+        assert_int_equal(o->loss(ctx, o, options, t.rows, 0, &r), AGON_EINVAL);
         if (objective_needs_with(o, options) & NEEDS_REFERENCE) {
             random_rows(o, &random, &t);
             t.responses[1][0].reference = NULL;
-            assert_int_equal(o->loss(ctx, options, t.rows, t.n, &r), AGON_EINVAL);
+            assert_int_equal(o->loss(ctx, o, options, t.rows, t.n, &r), AGON_EINVAL);
             assert_non_null(strstr(agon_error(ctx), "row 1"));
             assert_non_null(strstr(agon_error(ctx), "reference"));
         }
         if (o->needs & NEEDS_REWARD) {
             random_rows(o, &random, &t);
             t.responses[4][0].reward = NAN;
-            assert_int_equal(o->loss(ctx, options, t.rows, t.n, &r), AGON_EINVAL);
+            assert_int_equal(o->loss(ctx, o, options, t.rows, t.n, &r), AGON_EINVAL);
             assert_non_null(strstr(agon_error(ctx), "row 4"));
             assert_non_null(strstr(agon_error(ctx), "reward"));
         }
@@ -264,7 +264,7 @@ static void objectives__ask_for_channels(void **state) {
         if (!strcmp(cases[i].channel, "log_probs"))
             r->log_prob = NULL;
         objective_result out = {.losses = losses};
-        assert_int_equal(o->loss(ctx, options, t.rows, t.n, &out), AGON_EINVAL);
+        assert_int_equal(o->loss(ctx, o, options, t.rows, t.n, &out), AGON_EINVAL);
         if (!strstr(agon_error(ctx), cases[i].channel) || !strstr(agon_error(ctx), "row 2"))
             fail_msg("%s: \"%s\" does not name %s", cases[i].name, agon_error(ctx), cases[i].channel);
     }

@@ -80,7 +80,7 @@ static void bt__reads_the_last_supervised_token(void **state) {
     double losses[1], options[MAX_OBJECTIVE_OPTIONS];
     objective_defaults(objective_find("bt"), options);
     out = (objective_result){.losses = losses};
-    assert_int_equal(objective_find("bt")->loss(ctx, options, t.rows, 1, &out), AGON_EINVAL);
+    assert_int_equal(objective_find("bt")->loss(ctx, objective_find("bt"), options, t.rows, 1, &out), AGON_EINVAL);
     assert_non_null(strstr(agon_error(ctx), "no token"));
 }
 

@@ -204,7 +204,7 @@ static void sample(agon_ctx *ctx, const world *w, const estimator *e, double mea
         double gradient[PARAMETERS] = {0};
         objective_result result = {.losses = b->losses};
         draw_batch(w, e, &r, b);
-        assert_ok(ctx, o->loss(ctx, options, b->rows, e->groups ? e->n_sequences / GROUP : e->n_sequences, &result));
+        assert_ok(ctx, o->loss(ctx, o, options, b->rows, e->groups ? e->n_sequences / GROUP : e->n_sequences, &result));
         double scale = e->per_token ? (double)b->n_tokens / (double)e->n_sequences : 1;
         for (size_t i = 0; i < e->n_sequences; i++)
             for (size_t t = 0; t < b->answers[i].n; t++)

@@ -114,7 +114,7 @@ static void token_forward__asks_for_the_vocabulary(void **state) {
     test_response(&t, 0, 0, 1);
     objective_defaults(o, options);
     objective_result out = {.losses = losses};
-    assert_int_equal(o->loss(ctx, options, t.rows, t.n, &out), AGON_EINVAL);
+    assert_int_equal(o->loss(ctx, o, options, t.rows, t.n, &out), AGON_EINVAL);
     assert_non_null(strstr(agon_error(ctx), "vocabulary"));
     assert_ok(ctx, objective_set(ctx, o, "vocabulary=7", options));
     objective_set_vocabulary(o, 5, options);

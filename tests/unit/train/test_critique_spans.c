@@ -28,7 +28,7 @@ static void advantages(agon_ctx *ctx, const double *rewards, double reward, cons
     objective_defaults(ppo, options);
     for (size_t i = 0; i < 3; i++)
         assert_ok(ctx, objective_set(ctx, ppo, settings[i], options));
-    assert_ok(ctx, ppo->loss(ctx, options, &one, 1, &result));
+    assert_ok(ctx, ppo->loss(ctx, ppo, options, &one, 1, &result));
     for (size_t t = 0; t < n; t++)
         out[t] = -(double)n * d[t];
 }
