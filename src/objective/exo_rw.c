@@ -16,14 +16,6 @@ static const objective_option options_table[] = {
     {.name = NULL},
 };
 
-static double normaliser(const double *options, const row *rows, size_t n_rows) {
-    (void)options;
-    double total = 0;
-    for (size_t i = 0; i < n_rows; i++)
-        total += rows[i].weight;
-    return total;
-}
-
 static double scaled_log_ratio(const response *r, double beta) {
     return beta * (masked_sum(r, r->log_prob) - masked_sum(r, r->reference));
 }
@@ -64,7 +56,7 @@ static agon_status loss(agon_ctx *ctx, const objective *self, const double *opti
     agon_status s = rows_check(ctx, self, options, rows, n_rows);
     if (s != AGON_OK)
         return s;
-    double total = normaliser(options, rows, n_rows), sum = 0, reward = 0, n = 0;
+    double total = row_normaliser(options, rows, n_rows), sum = 0, reward = 0, n = 0;
     s = weight_check(ctx, self, total);
     if (s != AGON_OK)
         return s;
@@ -95,5 +87,5 @@ const objective objective_exo_rw = {
     .coupling = COUPLED_ROW,
     .options = options_table,
     .loss = loss,
-    .normaliser = normaliser,
+    .normaliser = row_normaliser,
 };

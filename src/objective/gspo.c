@@ -28,48 +28,14 @@ static double response_loss(const double *options, response *r, double advantage
     for (size_t t = 0; t < r->n; t++)
         if (token_weight(r, t) > 0)
             policy_metrics_token(m, r, t, &term);
-    m->sequences += 1;
     return term.loss;
 }
 
-static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
-                        objective_result *out) {
-    agon_status s = rows_check(ctx, self, options, rows, n_rows);
-    if (s != AGON_OK)
-        return s;
-    double total = response_normaliser(options, rows, n_rows), sum = 0, reward = 0, rewards = 0, equal = 0;
-    s = weight_check(ctx, self, total);
-    if (s != AGON_OK)
-        return s;
-    policy_metrics m = {0};
-    for (size_t i = 0; i < n_rows; i++) {
-        group_scale a = {0};
-        s = group_statistics(ctx, &rows[i], i, options[SCALE] != 0, &a);
-        if (s != AGON_OK)
-            return s;
-        double row_sum = 0, row_total = response_normaliser(options, &rows[i], 1);
-        for (size_t k = 0; k < rows[i].n_responses; k++) {
-            response *r = &rows[i].responses[k];
-            double w = rows[i].weight * r->weight;
-            row_sum += w * response_loss(options, r, group_advantage(&a, r), w / total, &m);
-            reward += isnan(r->reward) ? 0 : r->reward;
-            rewards += isnan(r->reward) ? 0 : 1;
-        }
-        out->losses[i] = row_total > 0 ? row_sum / row_total : 0;
-        s = loss_check(ctx, self, i, out->losses[i]);
-        if (s != AGON_OK)
-            return s;
-        sum += row_sum;
-        equal += a.equal ? 1 : 0;
-    }
-    out->loss = sum / total;
-    out->n_metrics = 0;
-    if (rewards > 0)
-        metric_add(out, "reward", reward / rewards);
-    metric_add(out, "equal_groups", equal);
-    policy_metrics_add(&m, out);
-    return AGON_OK;
+static double advantage(const double *options, const group_scale *a, const row *g, size_t k) {
+    return group_advantage(a, &g->responses[k], options[SCALE] != 0);
 }
+
+static const group_term term = {.advantage = advantage, .loss = response_loss};
 
 const objective objective_gspo = {
     .name = "gspo",
@@ -79,6 +45,7 @@ const objective objective_gspo = {
     .needs = NEEDS_REWARD | NEEDS_ADVANTAGE | NEEDS_GROUP | TAKES_OLD,
     .coupling = COUPLED_ROW,
     .options = options_table,
-    .loss = loss,
+    .loss = group_loss,
+    .group = &term,
     .normaliser = response_normaliser,
 };

@@ -99,6 +99,7 @@ typedef struct objective_result {
 struct pair;
 struct pair_term;
 struct token_term;
+struct group_term;
 
 typedef struct objective objective;
 struct objective {
@@ -118,9 +119,10 @@ struct objective {
     agon_status (*loss)(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out);
     /* The formula of a family's member, which the family's loop takes from `self`: pair_loss (pair.h) one pair's, token_loss
-     * (token.h) one token's. NULL elsewhere. */
+     * (token.h) one token's, group_loss (policy.h) one response's among its group. NULL elsewhere. */
     struct pair_term (*pair)(const double *options, const struct pair *p);
     struct token_term (*token)(const double *options, const response *r, size_t t);
+    const struct group_term *group;
     /* What the step's loss divides by (row weights, supervised tokens), computable before any
      * forward from masks and weights alone. A trainer may call loss on a part of the step's rows and rescale
      * by normaliser(part)/normaliser(step); the sum equals one call on all. NULL when coupling is COUPLED_STEP. */

@@ -37,8 +37,8 @@ bool all_advantages_given(const row *g) {
 
 static const double STD_FLOOR = 1e-4;
 
-agon_status group_statistics(agon_ctx *ctx, const row *g, size_t i, bool scaled, group_scale *out) {
-    group_scale a = {.given = all_advantages_given(g), .divisor = 1};
+agon_status group_statistics(agon_ctx *ctx, const row *g, size_t i, group_scale *out) {
+    group_scale a = {.given = all_advantages_given(g)};
     if (!a.given) {
         for (size_t k = 0; k < g->n_responses; k++)
             if (isnan(g->responses[k].reward))
@@ -54,17 +54,14 @@ agon_status group_statistics(agon_ctx *ctx, const row *g, size_t i, bool scaled,
         for (size_t k = 0; k < g->n_responses; k++)
             squares += (g->responses[k].reward - a.mean) * (g->responses[k].reward - a.mean);
         a.equal = rewards_equal(g);
-        if (scaled)
-            a.divisor = sqrt(squares / (n - 1)) + STD_FLOOR;
+        a.divisor = sqrt(squares / (n - 1)) + STD_FLOOR;
     }
     *out = a;
     return AGON_OK;
 }
 
-double group_advantage(const group_scale *a, const response *r) {
-    if (a->given)
-        return r->advantage;
-    return a->equal ? 0 : (r->reward - a->mean) / a->divisor;
+double group_advantage(const group_scale *a, const response *r, bool scaled) {
+    return a->equal ? 0 : (r->reward - a->mean) / (scaled ? a->divisor : 1);
 }
 
 double adaptive_kl(double beta, double kl, double target, double n, double horizon) {
@@ -90,4 +87,48 @@ void policy_metrics_add(const policy_metrics *m, objective_result *out) {
     metric_add(out, "reference_kl", m->sequences > 0 ? m->reference_kl / m->sequences : 0);
     metric_add(out, "max_ratio", m->max_ratio);
     metric_add(out, "response_length", m->sequences > 0 ? m->tokens / m->sequences : 0);
+}
+
+agon_status group_loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
+                       objective_result *out) {
+    agon_status s = rows_check(ctx, self, options, rows, n_rows);
+    if (s != AGON_OK)
+        return s;
+    double total = self->normaliser(options, rows, n_rows), sum = 0, reward = 0, rewards = 0, equal = 0, groups = 0;
+    s = weight_check(ctx, self, total);
+    if (s != AGON_OK)
+        return s;
+    policy_metrics m = {0};
+    for (size_t i = 0; i < n_rows; i++) {
+        group_scale a = {0};
+        s = group_statistics(ctx, &rows[i], i, &a);
+        if (s != AGON_OK)
+            return s;
+        double row_sum = 0, row_total = self->normaliser(options, &rows[i], 1);
+        for (size_t k = 0; k < rows[i].n_responses; k++) {
+            response *r = &rows[i].responses[k];
+            double w = rows[i].weight * r->weight;
+            double advantage = a.given ? r->advantage : self->group->advantage(options, &a, &rows[i], k);
+            row_sum += w * self->group->loss(options, r, advantage, w / total, &m);
+            m.sequences += 1;
+            reward += isnan(r->reward) ? 0 : r->reward;
+            rewards += isnan(r->reward) ? 0 : 1;
+        }
+        out->losses[i] = row_total > 0 ? row_sum / row_total : 0;
+        s = loss_check(ctx, self, i, out->losses[i]);
+        if (s != AGON_OK)
+            return s;
+        sum += row_sum;
+        groups += a.given ? 0 : 1;
+        equal += a.equal ? 1 : 0;
+    }
+    out->loss = sum / total;
+    out->n_metrics = 0;
+    if (rewards > 0)
+        metric_add(out, "reward", reward / rewards);
+    metric_add(out, "equal_groups", equal);
+    if (self->group->equal_share)
+        metric_add(out, "equal_group_share", groups > 0 ? equal / groups : 0);
+    policy_metrics_add(&m, out);
+    return AGON_OK;
 }

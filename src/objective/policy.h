@@ -1,4 +1,5 @@
-/* Policy-gradient pieces shared by grpo, rloo and ppo (training.md section 3). */
+/* Policy-gradient pieces (training.md section 3), and the group family (grpo, gspo, rloo): one loop over responses that are
+ * compared inside their group. */
 #ifndef OBJECTIVE_POLICY_H
 #define OBJECTIVE_POLICY_H
 
@@ -32,15 +33,16 @@ double k3(double d, double *derivative);
 /* True when all rewards of the group are the same number: then there is nothing to compare. */
 bool rewards_equal(const row *g);
 bool all_advantages_given(const row *g);
-/* A group's rewards as advantages: reward less the mean, over the unbiased std plus 1e-4 when `scaled`; exactly 0
- * where all rewards are equal. An advantage that came with every response is taken as it is. */
+/* A group's rewards: their mean, and their unbiased std plus 1e-4. */
 typedef struct group_scale {
     double mean, divisor;
-    bool given, equal;
+    bool given; /* an advantage came with every response: the rest is not set */
+    bool equal;
 } group_scale;
 /* AGON_EINVAL names row i: a reward is missing, or one response alone has nothing to be compared with. */
-AGON_MUST_CHECK agon_status group_statistics(agon_ctx *ctx, const row *g, size_t i, bool scaled, group_scale *out);
-double group_advantage(const group_scale *a, const response *r);
+AGON_MUST_CHECK agon_status group_statistics(agon_ctx *ctx, const row *g, size_t i, group_scale *out);
+/* Reward less the mean, over the divisor when `scaled`; exactly 0 where all rewards are equal. */
+double group_advantage(const group_scale *a, const response *r, bool scaled);
 
 /* What old is when a rollout does not say: the policy itself, as a constant. */
 static inline double old_log_prob(const response *r, size_t t) {
@@ -53,5 +55,19 @@ typedef struct policy_metrics {
 } policy_metrics;
 void policy_metrics_token(policy_metrics *m, const response *r, size_t t, const clipped_term *term);
 void policy_metrics_add(const policy_metrics *m, objective_result *out);
+
+/* What a member of the group family gives. */
+typedef struct group_term {
+    /* Of response k of g, to which none came. */
+    double (*advantage)(const double *options, const group_scale *a, const row *g, size_t k);
+    /* The response's loss; writes its gradients, scaled by `share`. */
+    double (*loss)(const double *options, response *r, double advantage, double share, policy_metrics *m);
+    bool equal_share; /* the metric equal_group_share */
+} group_term;
+
+/* loss = sum w*l / self->normaliser, l = self->group->loss of each response. An advantage that came with every response of a
+ * group is taken as it is. */
+AGON_MUST_CHECK agon_status group_loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows,
+                                       size_t n_rows, objective_result *out);
 
 #endif

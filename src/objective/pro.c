@@ -18,14 +18,6 @@ static const objective_option options_table[] = {
 };
 enum { MAX_RESPONSES = 256 };
 
-static double normaliser(const double *options, const row *rows, size_t n_rows) {
-    (void)options;
-    double total = 0;
-    for (size_t i = 0; i < n_rows; i++)
-        total += rows[i].weight;
-    return total;
-}
-
 /* Adds term_k for the n responses from the kth best on, their rewards, s and d (d term/d s) by rank. */
 static double rank_term(const double *reward, size_t n, const double *s, double *d) {
     double z[MAX_RESPONSES], tau[MAX_RESPONSES];
@@ -45,8 +37,8 @@ static double rank_term(const double *reward, size_t n, const double *s, double 
     return lse - z[0];
 }
 
-static agon_status group_loss(agon_ctx *ctx, const objective *self, const double *options, const row *g, size_t index,
-                              double share, double *out) {
+static agon_status ranking_loss(agon_ctx *ctx, const objective *self, const double *options, const row *g, size_t index,
+                                double share, double *out) {
     size_t n = g->n_responses, order[MAX_RESPONSES];
     double s[MAX_RESPONSES], length[MAX_RESPONSES], d[MAX_RESPONSES] = {0}, rewards[MAX_RESPONSES], by_rank[MAX_RESPONSES], sum = 0;
     if (n < 2 || n > MAX_RESPONSES)
@@ -78,11 +70,11 @@ static agon_status loss(agon_ctx *ctx, const objective *self, const double *opti
     agon_status s = rows_check(ctx, self, options, rows, n_rows);
     if (s != AGON_OK)
         return s;
-    double total = normaliser(options, rows, n_rows), sum = 0, equal = 0;
+    double total = row_normaliser(options, rows, n_rows), sum = 0, equal = 0;
     s = weight_check(ctx, self, total);
     for (size_t i = 0; s == AGON_OK && i < n_rows; i++) {
         double share = rows[i].weight / total;
-        s = group_loss(ctx, self, options, &rows[i], i, share, &out->losses[i]);
+        s = ranking_loss(ctx, self, options, &rows[i], i, share, &out->losses[i]);
         sum += s == AGON_OK ? share * out->losses[i] : 0;
         equal += rewards_equal(&rows[i]) ? 1 : 0;
     }
@@ -103,5 +95,5 @@ const objective objective_pro = {
     .coupling = COUPLED_ROW,
     .options = options_table,
     .loss = loss,
-    .normaliser = normaliser,
+    .normaliser = row_normaliser,
 };

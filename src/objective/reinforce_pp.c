@@ -102,13 +102,13 @@ static agon_status advantages(agon_ctx *ctx, const double *options, const row *r
     for (size_t i = 0; i < n_rows; i++) {
         group_scale a = {0};
         bool grouped = options[BASELINE] != 0 && !all_advantages_given(&rows[i]);
-        agon_status s = grouped ? group_statistics(ctx, &rows[i], i, false, &a) : AGON_OK;
+        agon_status s = grouped ? group_statistics(ctx, &rows[i], i, &a) : AGON_OK;
         if (s != AGON_OK)
             return s;
         st->equal += a.equal ? 1 : 0;
         for (size_t k = 0; k < rows[i].n_responses; k++) {
             const response *r = &rows[i].responses[k];
-            estimate(options, r, grouped ? group_advantage(&a, r) : r->reward, x);
+            estimate(options, r, grouped ? group_advantage(&a, r, false) : r->reward, x);
             x += r->n;
         }
     }

@@ -22,15 +22,6 @@ static unsigned needs_with(const double *options) {
     return NEEDS_REWARD | NEEDS_ADVANTAGE | (options[BETA] > 0 ? NEEDS_REFERENCE : 0);
 }
 
-static double normaliser(const double *options, const row *rows, size_t n_rows) {
-    (void)options;
-    double total = 0;
-    for (size_t i = 0; i < n_rows; i++)
-        for (size_t k = 0; k < rows[i].n_responses; k++)
-            total += rows[i].weight * rows[i].responses[k].weight;
-    return total;
-}
-
 /* Reward less the KL penalty under the policy that sampled. */
 static double penalised(const double *options, const response *r) {
     if (!(options[BETA] > 0))
@@ -41,7 +32,8 @@ static double penalised(const double *options, const response *r) {
     return r->reward - options[BETA] * kl;
 }
 
-static double leave_one_out(const double *options, const row *g, size_t k) {
+static double leave_one_out(const double *options, const group_scale *a, const row *g, size_t k) {
+    (void)a; /* of the rewards without the penalty */
     double others = 0, own = penalised(options, &g->responses[k]);
     bool equal = true;
     for (size_t j = 0; j < g->n_responses; j++) {
@@ -61,59 +53,10 @@ static double response_loss(const double *options, response *r, double advantage
     for (size_t t = 0; t < r->n; t++)
         if (token_weight(r, t) > 0)
             policy_metrics_token(m, r, t, &term);
-    m->sequences += 1;
     return r->old ? term.loss : -advantage * masked_sum(r, r->log_prob);
 }
 
-static agon_status group_check(agon_ctx *ctx, const row *g, size_t i, bool given) {
-    if (!given && g->n_responses < 2)
-        return ctx_fail(ctx, AGON_EINVAL, "row %zu: advantage is missing; one response alone leaves none out", i);
-    for (size_t k = 0; !given && k < g->n_responses; k++)
-        if (isnan(g->responses[k].reward))
-            return ctx_fail(ctx, AGON_EINVAL, "row %zu: response %zu: reward is missing; a group has rewards "
-                            "throughout or advantages throughout", i, k);
-    return AGON_OK;
-}
-
-static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
-                        objective_result *out) {
-    agon_status s = rows_check(ctx, self, options, rows, n_rows);
-    if (s != AGON_OK)
-        return s;
-    double total = normaliser(options, rows, n_rows), sum = 0, reward = 0, rewards = 0, equal = 0;
-    s = weight_check(ctx, self, total);
-    if (s != AGON_OK)
-        return s;
-    policy_metrics m = {0};
-    for (size_t i = 0; i < n_rows; i++) {
-        row g = rows[i];
-        bool given = all_advantages_given(&g);
-        s = group_check(ctx, &g, i, given);
-        if (s != AGON_OK)
-            return s;
-        double row_sum = 0, row_total = normaliser(options, &g, 1);
-        for (size_t k = 0; k < g.n_responses; k++) {
-            response *r = &g.responses[k];
-            double w = g.weight * r->weight, a = given ? r->advantage : leave_one_out(options, &g, k);
-            row_sum += w * response_loss(options, r, a, w / total, &m);
-            reward += isnan(r->reward) ? 0 : r->reward;
-            rewards += isnan(r->reward) ? 0 : 1;
-        }
-        out->losses[i] = row_total > 0 ? row_sum / row_total : 0;
-        s = loss_check(ctx, self, i, out->losses[i]);
-        if (s != AGON_OK)
-            return s;
-        sum += row_sum;
-        equal += !given && rewards_equal(&g) ? 1 : 0;
-    }
-    out->loss = sum / total;
-    out->n_metrics = 0;
-    if (rewards > 0)
-        metric_add(out, "reward", reward / rewards);
-    metric_add(out, "equal_groups", equal);
-    policy_metrics_add(&m, out);
-    return AGON_OK;
-}
+static const group_term term = {.advantage = leave_one_out, .loss = response_loss};
 
 const objective objective_rloo = {
     .name = "rloo",
@@ -124,6 +67,7 @@ const objective objective_rloo = {
     .coupling = COUPLED_ROW,
     .options = options_table,
     .needs_with = needs_with,
-    .loss = loss,
-    .normaliser = normaliser,
+    .loss = group_loss,
+    .group = &term,
+    .normaliser = response_normaliser,
 };
