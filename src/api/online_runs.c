@@ -152,17 +152,17 @@ static agon_status open_adapters(online_run *r) {
     return s;
 }
 
-/* What is asked, and what rewards the answers. spin by itself learns from its demonstrations and needs no reward. */
+/* What is asked, and what rewards the answers. What takes demonstrations learns from them by itself and needs no reward. */
 static agon_status open_sources(online_run *r) {
     const agon_online_options *o = &r->online;
-    bool spin = strcmp(r->objective->name, "spin") == 0;
+    bool demonstrated = r->objective->needs & TAKES_DEMONSTRATIONS;
     agon_status s = online_rewards_open(r->ctx, r->m, o, &r->rewards);
     if (s)
         return s;
     const prompt_source_options options = {.data = o->data, .cells = o->cells, .n_cells = o->n_cells, .n_prompts = o->prompts,
                                            .max_tokens = model_get_config(r->m->m)->max_context, .seed = r->options.seed,
-                                           .verify = (online_rewards_by_verifier(r->rewards) && (!spin || o->demonstrations)) || o->span_reward > 0,
-                                           .demonstrate = spin || o->demonstrations};
+                                           .verify = (online_rewards_by_verifier(r->rewards) && (!demonstrated || o->demonstrations)) || o->span_reward > 0,
+                                           .demonstrate = demonstrated || o->demonstrations};
     return prompt_source_open(r->ctx, r->m->tokenizer.t, &options, &r->source);
 }
 
@@ -293,7 +293,7 @@ static agon_status describe(online_run *r) {
         json_object_set_new(r->manifest, "top_k", json_integer((json_int_t)r->inner.top_k));
     if (r->manifest && r->inner.n_accept)
         json_object_set_new(r->manifest, "accept", json_integer((json_int_t)r->inner.n_accept));
-    if (r->manifest && (r->inner.n_accept || strncmp(r->objective->name, "rso-", 4) == 0))
+    if (r->manifest && (r->inner.n_accept || (r->objective->needs & TAKES_REJECTED_SAMPLES)))
         json_object_set_new(r->manifest, "rso_beta", json_real(r->inner.rso_beta));
     if (r->manifest && r->inner.demonstrations)
         json_object_set_new(r->manifest, "pass_reward", json_real(r->inner.pass_reward));

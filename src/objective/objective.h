@@ -71,8 +71,12 @@ enum objective_needs {
     NEEDS_GROUP = 16384,        /* a reward alone says nothing: a row of one response needs an advantage */
     TAKES_OLD = 65536,          /* no need: log_probs at sampling; where rows have none, a trainer takes those of the policy it begins with */
     TAKES_LABEL = 8192,         /* no need: pairs may have a label, P(chosen is better); others cannot read that rejected is */
+    TAKES_ANSWERS = 1 << 17,          /* no need: the answers that the loop and the sealed recipe make are enough for it */
+    TAKES_DEMONSTRATIONS = 1 << 18,   /* no need: online, its pairs are a demonstration above an own sample */
+    TAKES_REJECTED_SAMPLES = 1 << 19, /* no need: online, its pairs are drawn by rejection sampling where nothing else is said */
     /* What no option takes away: `needs_with` does not repeat it. */
-    OBJECTIVE_TRAITS = TAKES_TOKEN_REWARDS | TAKES_REWARD | TAKES_OLD | TAKES_LABEL | NEEDS_GROUP,
+    OBJECTIVE_TRAITS = TAKES_TOKEN_REWARDS | TAKES_REWARD | TAKES_OLD | TAKES_LABEL | TAKES_ANSWERS | TAKES_DEMONSTRATIONS |
+                       TAKES_REJECTED_SAMPLES | NEEDS_GROUP,
 };
 
 typedef struct objective_option {

@@ -30,6 +30,7 @@ const objective objective_sft = {
     .learning_rate = 2e-5,
     .summary = "supervised fine-tuning: token negative log-likelihood",
     .rows = ROW_SINGLE | ROW_GROUP,
+    .needs = TAKES_ANSWERS,
     .coupling = COUPLED_TOKEN,
     .options = options_table,
     .needs_with = needs_with,

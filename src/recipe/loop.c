@@ -17,6 +17,7 @@
 #include "recipe/loop_private.h"
 #include "recipe/recipe_private.h"
 #include "recipe/school.h"
+#include "train/samples.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,11 +72,7 @@ static agon_status plan(loop *l) {
 /* ---- build, train ------------------------------------------------------------------------------------------------ */
 
 bool loop_learns_from_pairs(const loop *l) {
-    static const char *const singles[] = {"sft", NULL};
-    for (size_t i = 0; singles[i]; i++)
-        if (strcmp(l->config->train.objective, singles[i]) == 0)
-            return false;
-    return true;
+    return samples_make_pairs(objective_find(l->config->train.objective));
 }
 
 /* What demonstrations bought: their part of what is trained on. The repository's gold examples cost no expert. */

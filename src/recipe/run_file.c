@@ -249,11 +249,11 @@ static agon_status check_objective(reader *r) {
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: train.objective: there is no objective '%.60s'%s%s%s; agon train --help names them", r->where,
                         wanted, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
-    if (strcmp(c->recipe, "sealed") == 0 && strcmp(wanted, "sft") != 0)
+    if (strcmp(c->recipe, "sealed") == 0 && !(o->needs & TAKES_ANSWERS))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: train.objective: the sealed recipe makes single answers, no pairs, which %s cannot learn from; set "
                         "'objective: sft', or take 'recipe: loop'", r->where, wanted);
-    bool pairs = o->rows == ROW_PAIR && (o->needs & ~(unsigned)NEEDS_REFERENCE) == 0;
-    if (strcmp(c->recipe, "loop") == 0 && strcmp(wanted, "sft") != 0 && !pairs)
+    bool pairs = o->rows == ROW_PAIR && (o->needs & ~(unsigned)(NEEDS_REFERENCE | OBJECTIVE_TRAITS)) == 0;
+    if (strcmp(c->recipe, "loop") == 0 && !(o->needs & TAKES_ANSWERS) && !pairs)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: train.objective: the loop makes answers (sft) and pairs (dpo and its kin), which %s cannot "
                         "learn from alone; agon train and 'recipe: train' take rows of your own", r->where, wanted);
     double options[MAX_OBJECTIVE_OPTIONS];

@@ -12,6 +12,11 @@ struct task_family {
     const char *name;
     const task_cell *cells;
     size_t n_cells;
+    /* What a rewording of its queries may not touch (invariant.c). */
+    bool number_order; /* the order of the numbers */
+    bool direction;    /* larger or smaller, up or down */
+    bool positions;    /* first, last, after, before: no word of these is added */
+    bool events;       /* who gives, buys, loses and shares */
     /* Fills text, parameters and keep of a zeroed query whose family, cell, difficulty, hard, perturbation and seed are set. A function of (cell,
      * seed, perturbation) alone. */
     agon_status (*generate)(agon_ctx *ctx, const task_cell *cell, task_query *query);

@@ -23,6 +23,7 @@ enum { MAX_NUMBERS = 64, MAX_NAMES = 64, MAX_BYTES = 4096 };
 typedef struct variation {
     agon_ctx *ctx;
     const task_query *query;
+    const task_family *family;
     task_perturbation perturbation;
     const char *text;
     char **reason; /* set: rejected */
@@ -141,7 +142,7 @@ static agon_status check_numbers(const variation *v) {
                                                    : REJECT(v, "it adds the number %s", value);
         }
     /* Who has 12 and gets 5 is not who has 5 and gets 12. */
-    for (size_t i = 0; strcmp(v->query->family, "word_problem") == 0 && i < before.n; i++)
+    for (size_t i = 0; v->family->number_order && i < before.n; i++)
         if (!rational_equal(before.values[i], after.values[i]))
             return REJECT(v, "its numbers stand in another order");
     return AGON_OK;
@@ -471,7 +472,7 @@ static agon_status check_sense(const variation *v) {
         return REJECT(v, "it adds the word '%s'", negation);
     if (asks_yes_or_no(v->text) && !asks_yes_or_no(query))
         return REJECT(v, "it asks for yes or no");
-    for (size_t i = 0; strcmp(v->query->family, "comparison") == 0 && i < sizeof opposites / sizeof *opposites; i++)
+    for (size_t i = 0; v->family->direction && i < sizeof opposites / sizeof *opposites; i++)
         if (holds_any(query, opposites[i][0]) && !holds_any(query, opposites[i][1]) && holds_any(v->text, opposites[i][1]))
             return REJECT(v, "it holds the opposite of what is asked: '%s'", opposites[i][1]);
     return AGON_OK;
@@ -489,17 +490,15 @@ static agon_status check_meaning(const variation *v) {
         "at first|originally|in the beginning|to begin with", "cheaper|discount|off", "costs|cost|price|priced", "get on|gets on|got on", "get off|gets off|got off",
     };
     static const char places[] = "after|before|next|behind|second|third|like|rhymes|opposite";
-    bool puzzle = strcmp(v->query->family, "string") == 0 || strcmp(v->query->family, "comparison") == 0;
-    bool story = strcmp(v->query->family, "word_problem") == 0 || strcmp(v->query->family, "user") == 0;
     if (v->perturbation == PERTURBATION_DISTRACTOR)
         return AGON_OK;
     for (size_t i = 0; i < sizeof things / sizeof *things; i++)
         if (holds_any(v->text, things[i]) && !holds_any(v->query->text, things[i]))
             return REJECT(v, "it speaks of something else: '%s'", things[i]);
-    for (size_t i = 0; story && i < sizeof events / sizeof *events; i++)
+    for (size_t i = 0; v->family->events && i < sizeof events / sizeof *events; i++)
         if (holds_any(v->text, events[i]) != holds_any(v->query->text, events[i]))
             return REJECT(v, "what happens is not the same: '%s'", events[i]);
-    if (puzzle && holds_any(v->text, places) && !holds_any(v->query->text, places))
+    if (v->family->positions && holds_any(v->text, places) && !holds_any(v->query->text, places))
         return REJECT(v, "it may speak of something else: '%s'", places);
     return AGON_OK;
 }
@@ -557,7 +556,9 @@ agon_status task_variation_check(agon_ctx *ctx, const task_query *query, task_pe
                                                                check_quotes, check_names,  check_answer,  check_sense,
                                                                check_meaning};
     char *why = NULL;
-    variation v = {ctx, query, perturbation, text, &why};
+    variation v = {ctx, query, query->family ? family_find(query->family) : NULL, perturbation, text, &why};
+    if (!v.family)
+        return ctx_fail(ctx, AGON_EINVAL, "the query has no known task family");
     agon_status status = AGON_OK;
     for (size_t i = 0; i < sizeof checks / sizeof *checks && status == AGON_OK && !why; i++)
         status = checks[i](&v);

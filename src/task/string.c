@@ -549,6 +549,7 @@ const task_family family_string = {
     .name = "string",
     .cells = cells,
     .n_cells = N_CELLS,
+    .positions = true,
     .generate = string_generate,
     .verify = string_verify,
     .demonstrate = string_demonstrate,

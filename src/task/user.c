@@ -462,6 +462,7 @@ static agon_status gold(agon_ctx *ctx, const task_query *query, char **out) {
 
 const task_family family_user = {
     .name = "user",
+    .events = true,
     .verify = verify,
     .demonstrate = demonstrate,
     .tamper = tamper,

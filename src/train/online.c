@@ -56,10 +56,6 @@ static size_t n_samples(const online *o) {
 
 /* ---- what can be refused before anything runs ------------------------------------------------------------------ */
 
-static bool is_spin(const online *o) {
-    return strcmp(o->options.train.objective->name, "spin") == 0;
-}
-
 static agon_status check_demonstrations(online *o) {
     const online_options *p = &o->options;
     const char *name = p->train.objective->name;
@@ -77,9 +73,9 @@ static agon_status check_demonstrations(online *o) {
 static agon_status check_rejection(online *o) {
     const online_options *p = &o->options;
     const char *name = p->train.objective->name;
-    bool rso = strncmp(name, "rso-", 4) == 0 && !p->demonstrations;
-    o->n_accept = p->n_accept ? p->n_accept : !rso ? 0 : p->n_samples / 2 < 2 ? 2 : p->n_samples / 2;
-    if (o->n_accept && (!o->pairs || is_spin(o)))
+    bool rejects = (o->needs & TAKES_REJECTED_SAMPLES) && !p->demonstrations;
+    o->n_accept = p->n_accept ? p->n_accept : !rejects ? 0 : p->n_samples / 2 < 2 ? 2 : p->n_samples / 2;
+    if (o->n_accept && (!o->pairs || (o->needs & TAKES_DEMONSTRATIONS)))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s does not pick pairs among samples; rejection sampling is for rso-sigmoid, "
                         "rso-hinge, dpo and the like", name);
     if (o->n_accept && (o->n_accept < 2 || o->n_accept > p->n_samples))
@@ -111,7 +107,7 @@ static agon_status check(online *o) {
     if (p->n_prompts > ROUND_SAMPLES_MAX || p->n_samples > ROUND_SAMPLES_MAX / p->n_prompts)
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: a round of %zu prompts of %zu samples is more than %d samples", p->n_prompts,
                         p->n_samples, ROUND_SAMPLES_MAX);
-    if (p->n_samples < 2 && !is_spin(o) && !p->demonstrations && (o->pairs || (x->rows & ROW_GROUP)))
+    if (p->n_samples < 2 && !(o->needs & TAKES_DEMONSTRATIONS) && !p->demonstrations && (o->pairs || (x->rows & ROW_GROUP)))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s compares samples of one prompt; ask for 2 or more", x->name);
     if (p->span_rewards && !(x->needs & TAKES_TOKEN_REWARDS))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s has one reward a sample; ppo and reinforce++ take rewards of spans",
@@ -292,7 +288,7 @@ static agon_status pairs_by_rejection(online *o, size_t i) {
     return s;
 }
 
-/* The demonstration above own samples: all that fail, or else, for spin, the first one as it is. */
+/* The demonstration above own samples: all that fail, or else, for an objective that takes demonstrations, the first one as it is. */
 static agon_status pairs_by_demonstration(online *o, size_t i) {
     const online_prompt *p = &o->prompts[i];
     size_t k = o->options.n_samples, first = i * k, n = o->options.demonstrations ? k : 1;
@@ -310,7 +306,7 @@ static agon_status pairs_by_demonstration(online *o, size_t i) {
 static agon_status rows_of_prompt(online *o, size_t i) {
     const online_prompt *p = &o->prompts[i];
     size_t k = o->options.n_samples, first = i * k;
-    if (is_spin(o) || o->options.demonstrations)
+    if ((o->needs & TAKES_DEMONSTRATIONS) || o->options.demonstrations)
         return pairs_by_demonstration(o, i);
     if (o->n_accept)
         return pairs_by_rejection(o, i);
