@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/memory.h"
+#include "model/architecture.h"
 #include "model/export_private.h"
 #include "model/tokenizer.h"
 #include "model/weights_layout.h"
@@ -171,6 +172,7 @@ static agon_status put_tokenizer(agon_ctx *ctx, meta_writer *m, const char *path
 
 typedef struct plan {
     const model_config *config;
+    const architecture *architecture;
     const quant_type *matrix;
     size_t interleaved_head, n_factors; /* llama3 scaling is stored as factors, one a rotary pair */
 } plan;
@@ -245,9 +247,7 @@ static agon_status write_tensors(agon_ctx *ctx, file_writer *w, const plan *p, t
 
 static agon_status make_header(agon_ctx *ctx, const char *path, const plan *p, const tokenizer *tok,
                                buffer *out) {
-    meta_writer m = {.architecture = p->config->architecture};
-    if (strcmp(m.architecture, "mistral") == 0)
-        m.architecture = "llama"; /* llama.cpp runs Mistral as llama */
+    meta_writer m = {.architecture = p->architecture->gguf_name};
     put_general(&m, path, p->matrix);
     put_model(&m, p->config);
     agon_status s = tok ? put_tokenizer(ctx, &m, path, p->config, tok) : AGON_OK;
@@ -265,11 +265,12 @@ static agon_status make_header(agon_ctx *ctx, const char *path, const plan *p, c
 
 agon_status export_gguf(agon_ctx *ctx, const char *path, const model_config *config, const tokenizer *tok,
                         const char *dtype, tensor_source source, void *arg) {
-    plan p = {.config = config};
+    plan p = {.config = config, .architecture = architecture_find(config->architecture)};
     file_writer *w = NULL;
     buffer header = {0};
-    bool qwen = strncmp(config->architecture, "qwen", 4) == 0;
-    p.interleaved_head = qwen ? 0 : config->head_dim;
+    if (!p.architecture)
+        return ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: no GGUF name for architecture '%s'", path, config->architecture);
+    p.interleaved_head = p.architecture->interleaved ? config->head_dim : 0;
     p.n_factors = strcmp(config->rope_scaling, "llama3") == 0 ? config->head_dim / 2 : 0;
     agon_status s = config_check(ctx, path, config);
     if (!s)

@@ -2,6 +2,7 @@
  * tokenizer.json, tokenizer_config.json, generation_config.json. */
 #include "base/ctx.h"
 #include "base/memory.h"
+#include "model/architecture.h"
 #include "model/export_private.h"
 #include "model/safetensors.h"
 #include "model/scalar_head.h"
@@ -12,17 +13,6 @@
 #include <string.h>
 
 /* ---- config.json ------------------------------------------------------------------------------- */
-
-static const char *class_name(const model_config *c) {
-    static const char *const names[][2] = {{"llama", "LlamaForCausalLM"},
-                                           {"mistral", "MistralForCausalLM"},
-                                           {"qwen2", "Qwen2ForCausalLM"},
-                                           {"qwen3", "Qwen3ForCausalLM"}};
-    for (int i = 0; i < 4; i++)
-        if (strcmp(c->architecture, names[i][0]) == 0)
-            return names[i][1];
-    return NULL;
-}
 
 static void set(json_t *object, const char *key, json_t *value) {
     json_object_set_new(object, key, value); /* a lost key shows as a failed json_dumps: value NULL */
@@ -43,14 +33,10 @@ static void set_rope(json_t *o, const model_config *c) {
         set(o, "rope_scaling", json_null());
 }
 
-static void set_window(json_t *o, const model_config *c) {
-    json_t *window = c->sliding_window ? json_integer((json_int_t)c->sliding_window) : json_null();
-    if (strcmp(c->architecture, "mistral") == 0) {
-        set(o, "sliding_window", window);
-        return;
-    }
-    json_decref(window);
-    if (strncmp(c->architecture, "qwen", 4) == 0)
+static void set_window(json_t *o, window_rule rule, size_t window) {
+    if (rule == WINDOW_ALWAYS)
+        set(o, "sliding_window", window ? json_integer((json_int_t)window) : json_null());
+    else if (rule == WINDOW_BY_SWITCH)
         set(o, "use_sliding_window", json_false());
 }
 
@@ -85,11 +71,8 @@ static void set_token_ids(json_t *o, const tokenizer *tok, bool stops) {
 
 /* A sequence classifier of one label. It reads the last token that is not padding, so padding may not be the token an answer
  * ends with: null then, and transformers reads the last token (of one sequence at a time). */
-static void set_classifier(json_t *o, const model_config *c, const tokenizer *tok) {
-    char name[64];
-    snprintf(name, sizeof name, "%.*sForSequenceClassification", (int)(strlen(class_name(c)) - strlen("ForCausalLM")),
-             class_name(c));
-    set(o, "architectures", json_pack("[s]", name));
+static void set_classifier(json_t *o, const architecture *a, const tokenizer *tok) {
+    set(o, "architectures", json_pack("[o]", json_sprintf("%sForSequenceClassification", a->hf_class)));
     set(o, "id2label", json_pack("{s:s}", "0", "LABEL_0"));
     set(o, "label2id", json_pack("{s:i}", "LABEL_0", 0));
     tokenizer_parts parts = {.pad = -1};
@@ -100,8 +83,9 @@ static void set_classifier(json_t *o, const model_config *c, const tokenizer *to
 }
 
 static json_t *config_object(const model_config *c, const tokenizer *tok, const char *dtype, unsigned heads) {
-    json_t *o = json_pack("{s:[s], s:s, s:s}", "architectures", class_name(c), "model_type",
-                          c->architecture, "torch_dtype", dtype);
+    const architecture *a = architecture_find(c->architecture);
+    json_t *o = json_pack("{s:[o], s:s, s:s}", "architectures", json_sprintf("%sForCausalLM", a->hf_class), "model_type",
+                          a->name, "torch_dtype", dtype);
     set(o, "hidden_size", json_integer((json_int_t)c->d_model));
     set(o, "intermediate_size", json_integer((json_int_t)c->d_ff));
     set(o, "num_hidden_layers", json_integer((json_int_t)c->n_layers));
@@ -119,11 +103,11 @@ static json_t *config_object(const model_config *c, const tokenizer *tok, const 
     set(o, "tie_word_embeddings", json_boolean(c->tied_embeddings));
     set(o, "use_cache", json_true());
     set_rope(o, c);
-    set_window(o, c);
+    set_window(o, a->window, c->sliding_window);
     if (tok)
         set_token_ids(o, tok, false);
     if (heads & 1u << HEAD_REWARD)
-        set_classifier(o, c, tok);
+        set_classifier(o, a, tok);
     return o;
 }
 
@@ -215,21 +199,20 @@ static agon_status add_tokenizer(agon_ctx *ctx, export_files *files, const token
 }
 
 static agon_status check_exportable(agon_ctx *ctx, const char *folder, const model_config *c) {
+    const architecture *a = architecture_find(c->architecture);
     agon_status s = config_check(ctx, folder, c);
-    if (!s && !class_name(c))
+    if (!s && !a)
         s = ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: no Hugging Face class for architecture '%s'", folder,
                      c->architecture);
     /* A GGUF file may give any architecture these tensors; the classes have them or not. */
-    bool qwen2 = strcmp(c->architecture, "qwen2") == 0, qwen3 = strcmp(c->architecture, "qwen3") == 0;
-    if (!s && c->qkv_bias != qwen2)
+    if (!s && c->qkv_bias != a->qkv_bias)
         s = ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: %s with%s biases of q, k and v is no Hugging Face class; use format gguf", folder,
-                     c->architecture, qwen2 ? "out" : "");
-    if (!s && c->qk_norm != qwen3)
+                     c->architecture, a->qkv_bias ? "out" : "");
+    if (!s && c->qk_norm != a->qk_norm)
         s = ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: %s with%s norms of q and k is no Hugging Face class; use format gguf", folder,
-                     c->architecture, qwen3 ? "out" : "");
+                     c->architecture, a->qk_norm ? "out" : "");
     /* Such a model's configuration says from which layer on the window counts; model_config does not. */
-    if (!s && strncmp(c->architecture, "qwen", 4) == 0 && c->sliding_window &&
-        c->sliding_window < c->max_context)
+    if (!s && a->window == WINDOW_BY_SWITCH && c->sliding_window && c->sliding_window < c->max_context)
         s = ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: a Qwen model with a sliding window of %zu cannot be "
                      "written", folder, c->sliding_window);
     return s;

@@ -8,6 +8,7 @@
  * The file is hostile: nothing is read before the cursor has checked that it is there, and every count is
  * compared with the bytes that remain before memory is taken for it. */
 #include "base/ctx.h"
+#include "model/architecture.h"
 #include "model/weights_layout.h"
 #include "model/weights_private.h"
 #include <inttypes.h>
@@ -384,16 +385,13 @@ static agon_status take_header(cursor *c, uint64_t *n_tensors, uint64_t *n_keys)
 
 /* Said before the tensors are looked at, whose names would only confuse. */
 static agon_status check_kind(cursor *c) {
-    const char *architecture = weights_meta_text(c->w, "general.architecture");
+    const char *name = weights_meta_text(c->w, "general.architecture");
     int64_t parts = 1;
-    if (!architecture)
+    if (!name)
         return ctx_fail(c->ctx, AGON_EFORMAT, "%s: general.architecture is missing", c->path);
-    if (strcmp(architecture, "llama") != 0 && strcmp(architecture, "qwen2") != 0 &&
-        strcmp(architecture, "qwen3") != 0)
-        return ctx_fail(c->ctx, AGON_EUNSUPPORTED,
-                        "%s: architecture '%.60s' is not supported; agon runs llama (also SmolLM2, "
-                        "Mistral), qwen2 and qwen3",
-                        c->path, architecture);
+    if (!architecture_find_gguf(name))
+        return ctx_fail(c->ctx, AGON_EUNSUPPORTED, "%s: architecture '%.60s' is not supported; agon runs " ARCHITECTURES_GGUF,
+                        c->path, name);
     if (weights_meta_int(c->w, "split.count", &parts) && parts > 1)
         return ctx_fail(c->ctx, AGON_EUNSUPPORTED,
                         "%s: one of %" PRId64 " parts of a split model; merge them first (llama-gguf-split "

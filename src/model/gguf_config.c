@@ -4,6 +4,7 @@
  * are neighbours (interleaved RoPE); qwen2 and qwen3 keep Hugging Face's halves. Tensors are marked here and put
  * back in order when they are read. */
 #include "base/ctx.h"
+#include "model/architecture.h"
 #include "model/weights_layout.h"
 #include "model/weights_private.h"
 #include <inttypes.h>
@@ -203,6 +204,6 @@ agon_status gguf_configure(agon_ctx *ctx, weights *w, const char *path) {
     if (!s)
         s = config_check(ctx, path, c);
     if (!s)
-        s = check_tensors(ctx, w, path, strcmp(c->architecture, "llama") == 0);
+        s = check_tensors(ctx, w, path, architecture_find(c->architecture)->interleaved);
     return s;
 }

@@ -5,6 +5,7 @@
  * in both spellings: "rope_theta" + "rope_scaling", and "rope_parameters" (transformers 5). */
 #include "base/ctx.h"
 #include "base/json.h"
+#include "model/architecture.h"
 #include "model/weights_layout.h"
 #include "model/weights_private.h"
 #include <stdio.h>
@@ -123,36 +124,31 @@ static void get_sizes(reader *r, model_config *c) {
     c->max_context = get_size(r, "max_position_embeddings", true, 0);
 }
 
-/* Mistral: a window unless null. Qwen: only when use_sliding_window says so. Llama has none. A file without the
- * key means 4096, the default of their configuration classes. */
-static void get_window(reader *r, model_config *c) {
-    bool qwen = strncmp(c->architecture, "qwen", 4) == 0;
+/* A file without the key means 4096, the default of the configuration classes. */
+static void get_window(reader *r, const architecture *a, model_config *c) {
     size_t window = get_size(r, "sliding_window", false, json_object_get(r->object, "sliding_window") ? 0 : 4096);
-    if (strcmp(c->architecture, "mistral") == 0 || (qwen && get_bool(r, "use_sliding_window", false)))
+    if (a->window == WINDOW_ALWAYS || (a->window == WINDOW_BY_SWITCH && get_bool(r, "use_sliding_window", false)))
         c->sliding_window = window;
 }
 
-static void get_architecture(reader *r, model_config *c) {
-    static const char *const known[] = {"llama", "qwen2", "qwen3", "mistral"};
+/* NULL: r->status says why. */
+static const architecture *get_architecture(reader *r, model_config *c) {
     const char *type = get_text(r, "model_type", true, "");
-    for (int i = 0; !r->status && i < 4; i++)
-        if (strcmp(type, known[i]) == 0) {
-            snprintf(c->architecture, sizeof c->architecture, "%s", type);
-            return;
-        }
-    if (!r->status)
-        r->status = ctx_fail(r->ctx, AGON_EUNSUPPORTED,
-                             "%s: model_type '%.60s' is not supported; agon runs llama (also SmolLM2), "
-                             "mistral, qwen2 and qwen3",
+    const architecture *a = r->status ? NULL : architecture_find(type);
+    if (a)
+        snprintf(c->architecture, sizeof c->architecture, "%s", a->name);
+    else if (!r->status)
+        r->status = ctx_fail(r->ctx, AGON_EUNSUPPORTED, "%s: model_type '%.60s' is not supported; agon runs " ARCHITECTURES_HF,
                              r->where, type);
+    return a;
 }
 
-static void get_switches(reader *r, model_config *c) {
-    bool qwen2 = strcmp(c->architecture, "qwen2") == 0, attention_bias = get_bool(r, "attention_bias", false);
+static void get_switches(reader *r, const architecture *a, model_config *c) {
+    bool attention_bias = get_bool(r, "attention_bias", false);
     c->tied_embeddings = get_bool(r, "tie_word_embeddings", false);
-    c->qk_norm = strcmp(c->architecture, "qwen3") == 0;
-    c->qkv_bias = qwen2;
-    if (attention_bias && !qwen2)
+    c->qk_norm = a->qk_norm;
+    c->qkv_bias = a->qkv_bias;
+    if (attention_bias && !a->qkv_bias)
         refuse(r, "'attention_bias' (a bias on the attention's output)");
     if (get_bool(r, "mlp_bias", false))
         refuse(r, "'mlp_bias'");
@@ -173,12 +169,14 @@ agon_status hf_config_parse(agon_ctx *ctx, const char *where, const char *text, 
         s = ctx_fail(ctx, AGON_EFORMAT, "%s: must be a JSON object", where);
     if (!s) {
         reader r = {.ctx = ctx, .where = where, .object = root};
-        get_architecture(&r, &c);
+        const architecture *a = get_architecture(&r, &c);
         get_sizes(&r, &c);
         c.norm_eps = (float)get_real(&r, "rms_norm_eps", false, 1e-6);
         get_rope(&r, &c);
-        get_window(&r, &c);
-        get_switches(&r, &c);
+        if (a) {
+            get_window(&r, a, &c);
+            get_switches(&r, a, &c);
+        }
         s = r.status;
     }
     if (!s)

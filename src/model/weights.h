@@ -10,7 +10,7 @@
 #include "base/hash.h"
 
 typedef struct model_config {
-    char architecture[32]; /* llama, qwen2, qwen3, mistral (Hugging Face model_type) */
+    char architecture[32]; /* a name of architecture.h (Hugging Face model_type) */
     size_t n_layers, d_model, n_heads, n_kv_heads, head_dim, d_ff, n_vocabulary, max_context;
     float norm_eps;
     double rope_theta;
