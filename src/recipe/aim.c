@@ -6,11 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TRIES = 24 }; /* draws for one query before a cell counts as used up */
+enum {
+    MAX_TRIES = 24,  /* draws for one query before a cell counts as used up */
+    MOST_KNOWN = 200 /* draws in a row that bring nothing new before all tasks of a cell count as seen */
+};
 
 agon_status aim_new(agon_ctx *ctx, const size_t *cells, size_t n, double near_duplicate, aim *out) {
-    aim a = {.cells = cells, .n = n, .records = memory_new(n + 1, sizeof *a.records), .asked = json_object()};
-    agon_status s = a.records && a.asked ? dedup_new(ctx, near_duplicate, &a.seen) : ctx_fail(ctx, AGON_ENOMEM, "no memory to aim");
+    aim a = {.cells = cells, .n = n, .records = memory_new(n + 1, sizeof *a.records), .asked = json_object(), .reserved = json_object()};
+    agon_status s = a.records && a.asked && a.reserved ? dedup_new(ctx, near_duplicate, &a.seen) : ctx_fail(ctx, AGON_ENOMEM, "no memory to aim");
     if (!s)
         s = contamination_new(ctx, &a.held_out);
     if (s)
@@ -25,6 +28,7 @@ void aim_free(aim *a) {
     dedup_free(a->seen);
     contamination_free(a->held_out);
     json_decref(a->asked);
+    json_decref(a->reserved);
     *a = (aim){0};
 }
 
@@ -72,14 +76,73 @@ static task_perturbation any_perturbation(rng *r) {
 
 /* ---- held out ------------------------------------------------------------------------------------------ */
 
-/* A task that nobody was asked in training. */
-static agon_status fresh(cast *c, const aim *a, const draw *d, bool *ok) {
+/* What one call draws: its tasks, and how many of each place were held out by no call before and still may be. */
+typedef struct reserve {
+    json_t *now;
+    size_t *room;
+} reserve;
+
+static agon_status identify(cast *c, const draw *d, char **identity) {
     task_query q = {0};
     agon_status s = task_generate(c->actors.ctx, d->cell, d->seed, d->perturbation, &q);
-    char *identity = s ? NULL : task_identity(&q);
-    *ok = identity && !json_object_get(a->asked, identity);
-    free(identity);
+    if (!s && !(*identity = task_identity(&q)))
+        s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for held-out queries");
     task_query_free(&q);
+    return s;
+}
+
+/* How many tasks a cell has, counted up to `most`. */
+static agon_status count_tasks(cast *c, size_t cell, size_t most, size_t *n) {
+    json_t *seen = json_object();
+    agon_status s = seen ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for held-out queries");
+    *n = 0;
+    for (size_t k = 0, known = 0; *n < most && known < MOST_KNOWN && !s; k++) {
+        const draw d = {cell, task_seed((uint64_t)c->config->seed, "count", cell, k), PERTURBATION_NONE};
+        char *identity = NULL;
+        s = identify(c, &d, &identity);
+        known = identity && json_object_get(seen, identity) ? known + 1 : 0;
+        if (identity)
+            json_object_set_new(seen, identity, json_true());
+        free(identity);
+        *n = json_object_size(seen);
+    }
+    json_decref(seen);
+    return s;
+}
+
+/* Half of a cell's tasks is held out at most, over all calls: the rest is there to train on. */
+static agon_status reserve_new(cast *c, const aim *a, size_t n, reserve *out) {
+    *out = (reserve){json_object(), memory_new(a->n + 1, sizeof *out->room)};
+    agon_status s = out->now && out->room ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for held-out queries");
+    for (size_t place = 0; place < a->n && !s; place++) {
+        size_t held = a->records[place].n_held_out, n_tasks = 0;
+        s = count_tasks(c, a->cells[place], 2 * (held + n / a->n + 1), &n_tasks);
+        out->room[place] = n_tasks / 2 > held ? n_tasks / 2 - held : 0;
+    }
+    return s;
+}
+
+static void reserve_free(reserve *r) {
+    json_decref(r->now);
+    free(r->room);
+}
+
+/* A task that nobody was asked in training and that is not in this draw yet: a copy is no further evidence. */
+static agon_status fresh(cast *c, aim *a, const draw *d, size_t place, reserve *r, bool *ok) {
+    char *identity = NULL;
+    agon_status s = identify(c, d, &identity);
+    *ok = identity && !json_object_get(a->asked, identity);
+    if (*ok && c->rules >= 2) {
+        bool known = json_object_get(a->reserved, identity);
+        *ok = !json_object_get(r->now, identity) && (known || r->room[place] > 0);
+        if (*ok && !known) {
+            r->room[place]--;
+            a->records[place].n_held_out++;
+        }
+        if (*ok && (json_object_set_new(a->reserved, identity, json_true()) || json_object_set_new(r->now, identity, json_true())))
+            s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for held-out queries");
+    }
+    free(identity);
     return s;
 }
 
@@ -88,16 +151,23 @@ agon_status aim_held_out(cast *c, aim *a, const char *path, const char *space, s
     uint64_t *next = memory_new(a->n + 1, sizeof *next);
     rng r = rng_new(seed_derivef((uint64_t)c->config->seed, "held_out|%s", space));
     size_t from = out->n, kept = 0;
+    reserve reserved = {0};
     agon_status s = draws && next ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for held-out queries");
+    if (!s && c->rules >= 2)
+        s = reserve_new(c, a, n, &reserved);
     for (size_t i = 0; i < n && !s; i++) {
         size_t place = i % a->n, cell = a->cells[place];
+        task_perturbation wording = PERTURBATION_NONE;
         bool ok = false;
         for (size_t k = 0; k < MAX_TRIES && !ok && !s; k++) {
-            draws[kept] = (draw){cell, task_seed((uint64_t)c->config->seed, space, cell, next[place]++), any_perturbation(&r)};
-            s = fresh(c, a, &draws[kept], &ok);
+            if (k == 0 || c->rules < 2)
+                wording = any_perturbation(&r);
+            draws[kept] = (draw){cell, task_seed((uint64_t)c->config->seed, space, cell, next[place]++), wording};
+            s = fresh(c, a, &draws[kept], place, &reserved, &ok);
         }
         kept += ok;
     }
+    reserve_free(&reserved);
     if (!s)
         s = draw_queries(&c->actors, path, draws, kept, out);
     for (size_t i = from; i < out->n && !s; i++) {

@@ -22,6 +22,7 @@ typedef struct cell_record {
     size_t passed_over;              /* draws, while retired */
     bool retired;
     uint64_t next; /* index of the next training seed */
+    size_t n_held_out; /* different tasks, over all iterations */
 } cell_record;
 
 typedef struct rejected_queries {
@@ -34,6 +35,7 @@ typedef struct aim {
     cell_record *records; /* [n] */
     dedup *seen;
     json_t *asked; /* identities of the tasks that were asked in training: no later evaluation may hold one */
+    json_t *reserved; /* of those that were held out */
     contamination *held_out;
     rejected_queries rejected;
 } aim;
@@ -47,8 +49,8 @@ size_t aim_tried(const cell_record *r);
 /* Place of a cell in the aim's list, SIZE_MAX when it is not there. */
 size_t aim_place(const aim *a, size_t cell);
 
-/* Draws n fresh evaluation queries of namespace `space`, evenly over the cells, none of a task asked before; they count as held out from then on.
- * Fewer come from a cell that has no other tasks left. */
+/* Draws n fresh evaluation queries of namespace `space`, evenly over the cells, each of another task and none of a task asked before; they count as
+ * held out from then on. Fewer come from a cell that has no other tasks left, and half of its tasks at most. */
 AGON_MUST_CHECK agon_status aim_held_out(cast *c, aim *a, const char *path, const char *space, size_t n, query_list *out);
 /* Plans a wave of n training queries: well-posed, not seen, not held out. targeted false: cells in turn; true: by curriculum weight, a share
  * `untargeted` of it in turn. Fewer come when a cell has nothing new left. */

@@ -137,9 +137,12 @@ static agon_status write_templates(cast *c) {
     return s;
 }
 
-/* 1: what measures teaches nobody, open questions are not asked again, the monitor leaves out what taught. Runs begun before have none and go on as they
- * began. */
-enum { RULES = 1 };
+/* 1: what measures teaches nobody, open questions are not asked again, the monitor leaves out what taught.
+ * 2: no task is held out twice at a time, and half of a cell's at most; equal rows of tasks.file are one; the simulated expert is asked for nothing
+ * twice and no verdicts that only a verifier could give; rewordings that repeat a query are dropped; accepted answers are no longer replayed as rejected
+ * sides; what the expert accepted is not under a cell's cap.
+ * Runs begun before have none and go on as they began. */
+enum { RULES = 2 };
 
 static agon_status write_base(void *arg, json_t **result) {
     cast *c = arg;

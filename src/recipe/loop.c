@@ -23,7 +23,14 @@
 
 /* ---- plan -------------------------------------------------------------------------------------------------------- */
 
-/* The user's own queries: four of five are asked, the fifth is held out (by a hash of its text). */
+static bool listed(const query_list *l, const query *q) {
+    for (size_t i = 0; i < l->n; i++)
+        if (strcmp(l->items[i].identity, q->identity) == 0)
+            return true;
+    return false;
+}
+
+/* The user's own queries, equal rows as one: four of five are asked, the fifth is held out (by a hash of its text). */
 static agon_status read_file(loop *l) {
     cast *c = l->c;
     query_list all = {.memory = c->memory};
@@ -32,7 +39,10 @@ static agon_status read_file(loop *l) {
     agon_status s = read_user_queries(&c->actors, cast_path(c, "file"), l->config->tasks.file, &all);
     for (size_t i = 0; i < all.n && !s; i++) {
         bool held_out = seed_derive(0, all.items[i].text) % 5 == 0;
-        query *q = query_list_add(held_out ? &l->held_out : &l->queries);
+        query_list *to = held_out ? &l->held_out : &l->queries;
+        if (c->rules >= 2 && listed(to, &all.items[i]))
+            continue;
+        query *q = query_list_add(to);
         if (!q) {
             s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the user's queries");
             break;

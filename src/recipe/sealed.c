@@ -494,6 +494,9 @@ agon_status sealed_recipe(cast *c, json_t **summary) {
         s = cast_stage(c, "plan");
     if (!s)
         s = aim_held_out(c, &x.hard, cast_path(c, "held_out"), "held_out/1", (size_t)config->evaluate.tasks, &x.held_out);
+    if (!s && x.held_out.n < (size_t)config->human.gate_items + 2)
+        s = ctx_fail(c->actors.ctx, AGON_EINVAL, "%s: the hard cells give %zu different held-out tasks, and the gate needs human.gate_items and 2 more (%lld); "
+                     "name more cells, or lower gate_items", config->source, x.held_out.n, (long long)config->human.gate_items + 2);
     if (!s)
         s = cast_stage(c, "attack");
     if (!s)

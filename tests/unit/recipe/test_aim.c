@@ -82,6 +82,64 @@ static void aim__over_three_iterations__no_task_is_asked_and_held_out(void **sta
     bench_free(b);
 }
 
+/* A cell with few tasks: none is held out twice at a time, half of them at most in all, and the rest is asked. */
+static void aim__small_cells__are_held_out_by_half(void **state) {
+    (void)state;
+    static const char *const products[][2] = {{"arithmetic", "one_digit_product"}};
+    bench *b = bench_new("5", products, 1);
+    stand *x = b->x;
+    query_list asked = {.memory = x->memory}, all = {.memory = x->memory};
+    json_t *different = json_object();
+    b->cast.rules = 2;
+    for (int64_t iteration = 1; iteration <= 4; iteration++) {
+        size_t first = all.n, n = 0;
+        draw *draws = NULL;
+        b->cast.actors.iteration = x->actors.iteration = iteration;
+        assert_ok(x->ctx, aim_held_out(&b->cast, &b->aim, arena_printf(x->memory, "%d/held_out", (int)iteration),
+                                       arena_printf(x->memory, "held_out/%d", (int)iteration), 512, &all));
+        assert_in_range(all.n - first, 20, 32); /* of 64 */
+        for (size_t i = first; i < all.n; i++) {
+            json_object_set_new(different, all.items[i].identity, json_true());
+            for (size_t k = first; k < i; k++)
+                assert_string_not_equal(all.items[i].identity, all.items[k].identity);
+        }
+        assert_ok(x->ctx, aim_wave(&b->cast, &b->aim, 1, 20, false, &draws, &n));
+        assert_true(iteration > 1 || n >= 10);
+        assert_ok(x->ctx, draw_queries(&x->actors, arena_printf(x->memory, "%d/wave", (int)iteration), draws, n, &asked));
+        free(draws);
+    }
+    assert_in_range(json_object_size(different), 20, 32);
+    for (size_t i = 0; i < asked.n; i++)
+        assert_null(json_object_get(different, asked.items[i].identity));
+    json_decref(different);
+    query_list_free(&all);
+    query_list_free(&asked);
+    bench_free(b);
+}
+
+/* Large cells give what they gave before, copies apart. */
+static void aim__large_cells__give_as_many_as_asked(void **state) {
+    (void)state;
+    query_list old = {0}, new = {0};
+    size_t n_same = 0;
+    for (int64_t rules = 1; rules <= 2; rules++) {
+        bench *b = bench_new("5", large, 3);
+        query_list *out = rules == 1 ? &old : &new;
+        out->memory = b->x->memory;
+        b->cast.rules = rules;
+        assert_ok(b->x->ctx, aim_held_out(&b->cast, &b->aim, "held_out", "held_out/1", 45, out));
+        assert_int_equal(out->n, 45);
+        for (size_t i = 0; i < 45 && rules == 2; i++)
+            n_same += strcmp(old.items[i].id, new.items[i].id) == 0;
+        if (rules == 2) {
+            query_list_free(&old);
+            query_list_free(&new);
+        }
+        bench_free(b);
+    }
+    assert_in_range(n_same, 30, 45);
+}
+
 static void wave_counts(bench *b, bool targeted, size_t n, size_t count[MAX_CELLS]) {
     draw *draws = NULL;
     size_t n_draws = 0;
@@ -242,6 +300,8 @@ static void aim__follows_from_the_seed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(aim__small_cells__are_held_out_by_half),
+        cmocka_unit_test(aim__large_cells__give_as_many_as_asked),
         cmocka_unit_test(aim__over_three_iterations__no_task_is_asked_and_held_out),
         cmocka_unit_test(aim__targeted_waves__go_where_success_is_near_one_half),
         cmocka_unit_test(aim__counts__what_is_known_only),

@@ -335,6 +335,25 @@ static void loop__audited_answers__that_taught_do_not_examine(void **state) {
     stand_free(x);
 }
 
+/* Equal rows of the user's file are one query. */
+static void loop__equal_rows__count_once(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL;
+    const char *file = write_file(x, "own.jsonl", "{\"query\": \"How much is 3 and 4?\", \"answer\": 7}\n{\"query\": \"How much is 3 and 4?\", \"answer\": 7}\n"
+                                                  "{\"query\": \"How much is 3 and 5?\", \"answer\": 8}\n{\"query\": \"How much is 3 and 4?\", \"answer\": 7}\n");
+    const char *script = write_file(x, "script.json", "{\"default\": \"The answer is 7.\"}");
+    const char *yaml = arena_printf(x->memory,
+                                    "name: own\ntasks: {file: %s}\nlearner: {backend: scripted, script: %s, samples: 1}\n"
+                                    "critic: {examples: 0}\nhuman: {labels: 20, audits: 0, demonstrations: 0}\n%s",
+                                    file, script, strchr(small, '\n') + 1);
+    assert_ok(x->ctx, run_recipe(x, yaml, &summary));
+    int64_t n = stand_count(x, "SELECT count(*) FROM step_item WHERE path = 'iteration/1/attack/file/respond'");
+    assert_true(n == 1 || n == 2); /* none, or one of the two, is held out */
+    json_decref(summary);
+    stand_free(x);
+}
+
 /* ---- several runs in one workspace ------------------------------------------------------------------------------------ */
 
 static void check_run(stand *x, const char *name) {
@@ -450,6 +469,7 @@ int main(void) {
         cmocka_unit_test(loop__open_demonstrations__are_asked_once),
         cmocka_unit_test(loop__a_corrected_demonstration__is_trained_on_no_more),
         cmocka_unit_test(loop__audited_answers__that_taught_do_not_examine),
+        cmocka_unit_test(loop__equal_rows__count_once),
         cmocka_unit_test(runs__of_one_workspace__share_their_versions),
         cmocka_unit_test(runs__of_an_older_workspace__go_on),
         cmocka_unit_test(loop__small_loss__leaves_rows_out),
