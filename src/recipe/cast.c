@@ -373,13 +373,3 @@ agon_status cast_compare_suites(cast *c, const suite_results *now, const suite_r
     e->n_documents = n;
     return s;
 }
-
-agon_status cast_check_journal(cast *c, char **problem) {
-    journal_report *report = memory_new(1, sizeof *report);
-    if (!report)
-        return ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to verify the journal");
-    agon_status s = journal_verify(c->actors.ctx, c->actors.store, report);
-    *problem = s || report->ok ? NULL : strdup(report->problem);
-    free(report);
-    return s;
-}

@@ -62,7 +62,5 @@ void suite_results_free(suite_results *r);
 /* Fills the suites and perplexity of the evidence. *comparison must live as long as the evidence. */
 AGON_MUST_CHECK agon_status cast_compare_suites(cast *c, const suite_results *now, const suite_results *before,
                                                 gate_evidence *e, perplexity_comparison *comparison);
-/* G7: verifies the journal; *problem new or NULL. */
-AGON_MUST_CHECK agon_status cast_check_journal(cast *c, char **problem);
 
 #endif

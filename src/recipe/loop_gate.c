@@ -82,7 +82,7 @@ static json_t *family_table(const loop *l, const held_out_result *r) {
     return list;
 }
 
-static agon_status record_gate(loop *l, const held_out_result *r, gate_evidence *e) {
+static agon_status record_gate(loop *l, const held_out_result *r, const gate_evidence *e) {
     cast *c = l->c;
     json_t *figures = NULL;
     paired_table against_base = paired_count(r->candidate, r->base, l->held_out.n);
@@ -90,9 +90,7 @@ static agon_status record_gate(loop *l, const held_out_result *r, gate_evidence 
     bool promote = false;
     agon_status s = json_made(c->actors.ctx, held_out);
     if (!s)
-        s = gate_decide(c->actors.ctx, e, &promote, &figures);
-    if (!s)
-        s = gate_record_verdict(&c->actors, cast_path(c, "gate"), e, promote, figures, held_out, r->labels, r->n_labels);
+        s = gate_verdict(&c->actors, cast_path(c, "gate"), e, held_out, r->labels, r->n_labels, &promote, &figures);
     if (!s) {
         json_decref(l->gate);
         json_decref(l->held_out_json);
@@ -113,7 +111,6 @@ static agon_status record_gate(loop *l, const held_out_result *r, gate_evidence 
 
 agon_status loop_gate(loop *l, held_out_result *r) {
     cast *c = l->c;
-    char *problem = NULL;
     perplexity_comparison comparison;
     paired_table primary = paired_count(r->candidate, r->incumbent, l->held_out.n);
     gate_evidence e = {.candidate = l->candidate,
@@ -130,13 +127,7 @@ agon_status loop_gate(loop *l, held_out_result *r) {
         s = cast_compare_suites(c, &r->suites, &l->incumbent_suites, &e, &comparison);
     if (!s)
         s = choose_check(c, &l->aim, &l->examples, &e.contaminated);
-    if (!s)
-        s = cast_check_journal(c, &problem);
-    e.chain_problem = problem;
-    if (!s)
-        s = record_gate(l, r, &e);
-    free(problem);
-    return s;
+    return s ? s : record_gate(l, r, &e);
 }
 
 /* After a rejection what people wrote stays (it was paid for), what the model wrote is quarantined. */

@@ -360,7 +360,6 @@ static agon_status estimate_gain(sealed *x, const gate_data *g, ppi_result *deci
 
 static agon_status decide_gate(sealed *x, gate_data *g, const ppi_result *decides, const ppi_result *estimate) {
     cast *c = x->c;
-    char *problem = NULL;
     json_t *figures = NULL, *held_out = NULL;
     perplexity_comparison comparison;
     gate_evidence e = {.candidate = x->candidate,
@@ -373,11 +372,6 @@ static agon_status decide_gate(sealed *x, gate_data *g, const ppi_result *decide
     agon_status s = cast_compare_suites(c, &g->now, &g->before, &e, &comparison);
     if (!s)
         s = choose_check(c, &x->hard, &x->examples, &e.contaminated);
-    if (!s)
-        s = cast_check_journal(c, &problem);
-    e.chain_problem = problem;
-    if (!s)
-        s = gate_decide(c->actors.ctx, &e, &x->promoted, &figures);
     if (!s) {
         held_out = json_pack("{sI so so s[ff] ss}", "n", (json_int_t)estimate->n_labelled, "before", json_null(), "after",
                              json_null(), "ci95", estimate->tuned.range.low, estimate->tuned.range.high, "estimated_by",
@@ -385,7 +379,7 @@ static agon_status decide_gate(sealed *x, gate_data *g, const ppi_result *decide
         s = json_made(c->actors.ctx, held_out);
     }
     if (!s)
-        s = gate_record_verdict(&c->actors, cast_path(c, "gate"), &e, x->promoted, figures, held_out, g->labels, g->n_labels);
+        s = gate_verdict(&c->actors, cast_path(c, "gate"), &e, held_out, g->labels, g->n_labels, &x->promoted, &figures);
     if (!s) {
         x->gate = json_pack("{ss sO sO}", "verdict", x->promoted ? "promote" : "reject", "reason",
                             json_object_get(figures, "reason"), "figures", figures);
@@ -395,7 +389,6 @@ static agon_status decide_gate(sealed *x, gate_data *g, const ppi_result *decide
     }
     json_decref(figures);
     json_decref(held_out);
-    free(problem);
     return s;
 }
 

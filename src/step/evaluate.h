@@ -52,10 +52,10 @@ typedef struct gate_evidence {
  * figures: new. reason: static or part of figures. Pure. */
 AGON_MUST_CHECK agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, json_t **figures);
 
-/* Writes the verdict at `path`: gate record over labels [n_labels], metrics and the version's new status with held_out. */
-AGON_MUST_CHECK agon_status gate_record_verdict(actors *a, const char *path, const gate_evidence *e, bool promote,
-                                                const json_t *figures, const json_t *held_out,
-                                                const char *const *labels, size_t n_labels);
+/* The verdict at `path`, reached once: the journal is verified (G7; e->chain_problem of the caller counts too) and gate_decide asked, and a gate record
+ * over labels [n_labels] and the version's new status with held_out are written. A replay has the verdict and figures (new) that were recorded. */
+AGON_MUST_CHECK agon_status gate_verdict(actors *a, const char *path, const gate_evidence *e, const json_t *held_out, const char *const *labels,
+                                         size_t n_labels, bool *promote, json_t **figures);
 
 /* {"n", "before", "after", "gain", "ci95": [lo, hi]} of a paired table; new. */
 json_t *paired_json(const paired_table *t);

@@ -139,43 +139,62 @@ agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, js
 typedef struct verdict {
     actors *a;
     const gate_evidence *e;
-    const char *word; /* promote, reject */
-    const json_t *figures, *held_out;
+    const json_t *held_out;
     const char *const *labels;
     size_t n_labels;
 } verdict;
 
-static agon_status add_verdict(void *arg, json_t **result) {
-    const verdict *d = arg;
-    const char *reason = field_text(d->figures, "reason"), *run = run_id(d->a->run);
+static agon_status add_verdict(const verdict *d, bool promote, const json_t *figures) {
+    const char *reason = field_text(figures, "reason"), *run = run_id(d->a->run);
     gate_record g = {.run = run,
                      .candidate = d->e->candidate,
                      .incumbent = d->e->incumbent,
-                     .verdict = d->word,
+                     .verdict = promote ? "promote" : "reject",
                      .reason = reason,
                      .iteration = d->a->iteration,
-                     .figures = d->figures,
+                     .figures = figures,
                      .labels = d->labels,
                      .n_labels = d->n_labels};
     version_status_record v = {.run = run,
                                .version = d->e->candidate,
-                               .status = strcmp(d->word, "promote") == 0 ? "promoted" : "rejected",
+                               .status = promote ? "promoted" : "rejected",
                                .reason = reason,
                                .iteration = d->a->iteration,
                                .held_out = d->held_out};
     agon_status s = store_add_gate(d->a->store, &g, NULL);
+    return s ? s : store_add_version_status(d->a->store, &v);
+}
+
+static agon_status reach_verdict(void *arg, json_t **result) {
+    const verdict *d = arg;
+    gate_evidence e = *d->e;
+    json_t *figures = NULL;
+    bool promote = false;
+    journal_report *report = memory_new(1, sizeof *report);
+    agon_status s = report ? journal_verify(d->a->ctx, d->a->store, report) : ctx_fail(d->a->ctx, AGON_ENOMEM, "no memory to verify the journal");
+    if (!s && !report->ok)
+        e.chain_problem = report->problem;
     if (!s)
-        s = store_add_version_status(d->a->store, &v);
-    *result = json_pack("{ss sO}", "verdict", d->word, "figures", d->figures);
+        s = gate_decide(d->a->ctx, &e, &promote, &figures);
+    if (!s)
+        s = add_verdict(d, promote, figures);
+    if (!s)
+        *result = json_pack("{ss sO}", "verdict", promote ? "promote" : "reject", "figures", figures);
+    json_decref(figures);
+    free(report);
     return s;
 }
 
-agon_status gate_record_verdict(actors *a, const char *path, const gate_evidence *e, bool promote, const json_t *figures,
-                                const json_t *held_out, const char *const *labels, size_t n_labels) {
+agon_status gate_verdict(actors *a, const char *path, const gate_evidence *e, const json_t *held_out, const char *const *labels, size_t n_labels,
+                         bool *promote, json_t **figures) {
     json_t *input = json_pack("{ss ss}", "candidate", e->candidate, "incumbent", e->incumbent), *result = NULL;
     const step_key key = {.path = path, .kind = "gate"};
-    verdict d = {a, e, promote ? "promote" : "reject", figures, held_out, labels, n_labels};
-    agon_status s = step_once(a->run, &key, input, add_verdict, &d, &result);
+    verdict d = {a, e, held_out, labels, n_labels};
+    agon_status s = step_once(a->run, &key, input, reach_verdict, &d, &result);
+    if (!s) {
+        *promote = strcmp(field_text(result, "verdict"), "promote") == 0;
+        *figures = json_incref(json_object_get(result, "figures"));
+    }
     json_decref(result);
     json_decref(input);
     return s;

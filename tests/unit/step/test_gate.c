@@ -2,13 +2,15 @@
 #include "actors.h"
 #include "eval/multiplicity.h"
 #include "step/evaluate.h"
-#include "test.h"
-#include <jansson.h>
+#include <sqlite3.h>
+
+#define OLD "00000000000000000000000000000000000000000000000000000000000000aa"
+#define NEW "00000000000000000000000000000000000000000000000000000000000000bb"
 
 static const paired_table clear_gain = {300, 120, 20, 160};
 
 static gate_evidence good(const paired_table *primary) {
-    return (gate_evidence){.candidate = "new", .incumbent = "old", .primary = primary, .attempt = 1, .alpha = 0.05};
+    return (gate_evidence){.candidate = NEW, .incumbent = OLD, .primary = primary, .attempt = 1, .alpha = 0.05};
 }
 
 /* Decides and returns the figures (new) and the verdict. */
@@ -334,51 +336,99 @@ static void gate__audits__bound_the_labels_errors(void **state) {
     agon_ctx_free(ctx);
 }
 
-/* ---- what is recorded ---------------------------------------------------------------------------------------- */
+/* ---- the verdict as a step ------------------------------------------------------------------------------------ */
 
-static const char *const ids[] = {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"};
-
-static agon_status add_versions(void *arg, json_t **result) {
+static agon_status add_candidate(void *arg, json_t **result) {
     stand *x = arg;
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < 2 && !s; i++) {
-        const version_record v = {.run = run_id(x->run), .id = ids[i], .role = i ? "learner" : "base"};
-        s = store_add_version(x->store, &v);
-    }
-    *result = json_array();
-    return s;
+    const version_record old = {.id = OLD, .role = "base"}, new = {.run = run_id(x->run), .id = NEW, .parent = OLD, .role = "learner"};
+    agon_status s = store_add_version(x->store, &old);
+    *result = json_null();
+    return s ? s : store_add_version(x->store, &new);
 }
 
-static void gate__verdict__is_recorded_with_its_labels_and_its_consequence(void **state) {
+static bool verdict_of(stand *x, const gate_evidence *e, json_t **figures) {
+    const step_key key = {.path = "candidate"};
+    json_t *nothing = json_null(), *made = NULL;
+    bool promote = false;
+    assert_ok(x->ctx, step_once(x->run, &key, nothing, add_candidate, x, &made));
+    assert_ok(x->ctx, gate_verdict(&x->actors, "gate", e, nothing, NULL, 0, &promote, figures));
+    return promote;
+}
+
+static void alter_schema(stand *x) {
+    sqlite3 *db = NULL;
+    char *path = NULL;
+    assert_true(asprintf(&path, "%s/agon.db", x->folder) > 0);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "DROP TRIGGER example_label_sealed", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    free(path);
+}
+
+/* What was decided stands, whatever the evidence would say now and whatever became of the workspace since. */
+static void verdict__in_a_replay__is_the_recorded_one(void **state) {
     (void)state;
+    const paired_table none = {300, 20, 20, 160};
+    for (int gain = 0; gain < 2; gain++) {
+        stand *x = stand_new(NULL);
+        const gate_evidence then = good(gain ? &clear_gain : &none), now = good(gain ? &none : &clear_gain);
+        json_t *first = NULL, *second = NULL;
+        assert_int_equal(verdict_of(x, &then, &first), gain);
+        stand_close(x);
+        alter_schema(x);
+        stand_open(x);
+        assert_int_equal(verdict_of(x, &now, &second), gain);
+        assert_true(json_equal(first, second));
+        json_decref(first);
+        json_decref(second);
+        stand_free(x);
+    }
+}
+
+static void verdict__is_recorded_with_its_labels_and_its_consequence(void **state) {
+    (void)state;
+    const paired_table none = {300, 20, 20, 160};
     for (int promote = 0; promote < 2; promote++) {
         stand *x = stand_new(NULL);
         static const size_t which[] = {0, 1};
         static const char *const texts[] = {"1", "2"};
         const expert_options o = {.purpose = "gate", .propensity = 1};
+        const step_key key = {.path = "candidate"};
+        const gate_evidence e = good(promote ? &clear_gain : &none);
         task_outcome verdicts[2];
         store_id labels[2];
-        json_t *none = json_array(), *made = NULL, *figures = json_pack("{ss}", "reason", "because"), *held_out = json_pack("{si}", "n", 2);
+        bool promoted = false;
+        json_t *nothing = json_null(), *made = NULL, *figures = NULL, *held_out = json_pack("{si}", "n", 2);
         stand_draw(x, "q", "arithmetic", "two_digit_sum", 2);
         stand_answers(x, "answers", which, texts, 2);
         assert_ok(x->ctx, expert_judges(&x->actors, "judge", &x->queries, &x->answers, which, 2, &o, verdicts, labels));
-        const step_key key = {.path = "versions"};
-        assert_ok(x->ctx, step_once(x->run, &key, none, add_versions, x, &made));
+        assert_ok(x->ctx, step_once(x->run, &key, nothing, add_candidate, x, &made));
         const char *const counted[] = {labels[0].text, labels[1].text};
-        const gate_evidence e = {.candidate = ids[1], .incumbent = ids[0]};
-        assert_ok(x->ctx, gate_record_verdict(&x->actors, "gate", &e, promote, figures, held_out, counted, 2));
-        assert_int_equal(stand_count(x, promote ? "SELECT count(*) FROM gate WHERE verdict = 'promote' AND reason = 'because'"
-                                                : "SELECT count(*) FROM gate WHERE verdict = 'reject' AND reason = 'because'"), 1);
+        assert_ok(x->ctx, gate_verdict(&x->actors, "gate", &e, held_out, counted, 2, &promoted, &figures));
+        assert_int_equal(promoted, promote);
+        assert_int_equal(stand_count(x, promote ? "SELECT count(*) FROM gate WHERE verdict = 'promote' AND reason LIKE 'gain shown%'"
+                                                : "SELECT count(*) FROM gate WHERE verdict = 'reject' AND reason LIKE 'no gain%'"), 1);
         assert_int_equal(stand_count(x, "SELECT count(*) FROM gate_label"), 2); /* the descent rule and `agon why` read them */
-        assert_int_equal(stand_count(x, "SELECT count(*) FROM gate WHERE candidate LIKE 'bbb%' AND incumbent LIKE 'aaa%'"), 1);
-        assert_int_equal(stand_count(x, promote ? "SELECT count(*) FROM lineage WHERE id LIKE 'bbb%' AND status = 'promoted' AND held_out = '{\"n\":2}'"
-                                                : "SELECT count(*) FROM lineage WHERE id LIKE 'bbb%' AND status = 'rejected' AND held_out = '{\"n\":2}'"), 1);
-        json_decref(none);
-        json_decref(made);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM gate WHERE candidate = '" NEW "' AND incumbent = '" OLD "'"), 1);
+        assert_int_equal(stand_count(x, promote ? "SELECT count(*) FROM lineage WHERE id = '" NEW "' AND status = 'promoted' AND held_out = '{\"n\":2}'"
+                                                : "SELECT count(*) FROM lineage WHERE id = '" NEW "' AND status = 'rejected' AND held_out = '{\"n\":2}'"), 1);
         json_decref(figures);
         json_decref(held_out);
         stand_free(x);
     }
+}
+
+static void verdict__over_a_damaged_workspace__rejects(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    const gate_evidence e = good(&clear_gain);
+    json_t *figures = NULL;
+    alter_schema(x);
+    assert_false(verdict_of(x, &e, &figures));
+    assert_false(holds(figures, "G7"));
+    assert_true(holds(figures, "G1"));
+    json_decref(figures);
+    stand_free(x);
 }
 
 int main(void) {
@@ -394,11 +444,13 @@ int main(void) {
         cmocka_unit_test(gate__text_that_got_worse__rejects),
         cmocka_unit_test(gate__suites_not_run__say_so_and_do_not_fail),
         cmocka_unit_test(gate__books_out_of_order__reject_whatever_was_gained),
-        cmocka_unit_test(gate__verdict__is_recorded_with_its_labels_and_its_consequence),
+        cmocka_unit_test(verdict__is_recorded_with_its_labels_and_its_consequence),
         cmocka_unit_test(gate__what_nobody_measured__is_called_not_evaluated),
         cmocka_unit_test(gate__safety_suite__needs_few_failures_and_none_more),
         cmocka_unit_test(gate__five_percent_failures_of_300__are_never_promoted),
         cmocka_unit_test(gate__audits__bound_the_labels_errors),
+        cmocka_unit_test(verdict__in_a_replay__is_the_recorded_one),
+        cmocka_unit_test(verdict__over_a_damaged_workspace__rejects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
