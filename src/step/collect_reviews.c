@@ -10,6 +10,10 @@ static const char *verdict_of(const json_t *answer) {
     return strcmp(v, "accept") == 0 ? "pass" : strcmp(v, "reject") == 0 ? "fail" : NULL;
 }
 
+static bool is_skip(const json_t *row) {
+    return strcmp(field_text(json_object_get(row, "answer"), "verdict"), "skip") == 0;
+}
+
 /* The labels of an item that was collected before; NULL: it was not. */
 static const json_t *standing_labels(const collected_reviews *c, const json_t *row) {
     return json_object_get(c->standing, field_text(row, "review"));
@@ -81,15 +85,14 @@ static agon_status add_written(const arrival *r, const char *text, const char *m
                                      "label", label.text, "mends", *mends ? mends : NULL));
 }
 
-/* A or B of a pair; the label's target is what was preferred, `other` what was not. */
-static agon_status add_preference(const arrival *r, bool first) {
+/* A or B of a pair; the label's target is what was preferred, `other` what was not. *label: the new one. */
+static agon_status add_preference(const arrival *r, bool first, store_id *label) {
     const json_t *row = r->row;
     const char *chosen = field_text(row, first ? "response" : "other"), *rejected = field_text(row, first ? "other" : "response");
-    store_id label;
     label_record l = human_label(r->a, row, "pair", "preferred", chosen);
     l.other = rejected;
-    agon_status s = add_label(r, &l, "", &label);
-    return s ? s : took(r, json_pack("{ss ss ss}", "chosen", chosen, "rejected", rejected, "label", label.text));
+    agon_status s = add_label(r, &l, "", label);
+    return s ? s : took(r, json_pack("{ss ss ss}", "chosen", chosen, "rejected", rejected, "label", label->text));
 }
 
 /* One answered question is one label; what else is recorded for it is derived from the first, and what is answered again is paid for. */
@@ -104,14 +107,14 @@ static agon_status take_row(actors *a, const collected_reviews *c, const json_t 
     agon_status s = AGON_OK;
     size_t before = json_array_size(taken);
     if (preferred)
-        s = add_preference(&r, strcmp(word, "A") == 0);
+        s = add_preference(&r, strcmp(word, "A") == 0, &label);
     else if (verdict && *response)
         s = add_verdict(&r, response, verdict, "", &label);
-    if (!s && pair && *label.text) /* neither */
+    if (!s && pair && !preferred && *label.text) /* neither */
         s = add_verdict(&r, other, verdict, label.text, &further);
     if (!s && *text)
-        s = add_written(&r, text, *label.text ? response : "", label.text);
-    if (!s && json_array_size(earlier) > 0 && strcmp(word, "skip") != 0)
+        s = add_written(&r, text, preferred || !*label.text ? "" : response, label.text);
+    if (!s && json_array_size(earlier) > 0 && !is_skip(row))
         s = took(&r, json_pack("{so}", "withdrawn", json_deep_copy(earlier)));
     if (!s && !earlier && json_array_size(taken) > before) {
         ++*n_labels;
@@ -120,12 +123,14 @@ static agon_status take_row(actors *a, const collected_reviews *c, const json_t 
     return s;
 }
 
-/* An item may be answered again before it is collected: the last answer stands. */
+/* An item may be answered again before it is collected: the last answer stands. Who skips says nothing against an earlier one. */
 static bool answered_again(const json_t *rows, size_t i) {
     const char *review = field_text(json_array_get(rows, i), "review");
-    for (size_t k = i + 1; k < json_array_size(rows); k++)
-        if (strcmp(field_text(json_array_get(rows, k), "review"), review) == 0)
+    for (size_t k = i + 1; k < json_array_size(rows); k++) {
+        const json_t *later = json_array_get(rows, k);
+        if (strcmp(field_text(later, "review"), review) == 0 && !is_skip(later))
             return true;
+    }
     return false;
 }
 

@@ -58,6 +58,30 @@ static void the_last_word_stands(void **state) {
     stand_free(x);
 }
 
+/* One reviewer decides, another skips: the verdict stands, whenever the loop looks. */
+static void a_later_skip_says_nothing(void **state) {
+    (void)state;
+    for (int between = 0; between < 2; between++) {
+        json_t *ids = NULL;
+        stand *x = asked(&ids);
+        collected_reviews c = {0};
+        size_t n = 0;
+        say(x, ids, 0, "reject", NULL);
+        n += between ? collected(x, "collect/1", &c) : 0;
+        say(x, ids, 0, "skip", NULL);
+        say(x, ids, 1, "skip", NULL);
+        say(x, ids, 1, "accept", NULL);
+        n += collected(x, "collect/2", &c);
+        assert_int_equal(n, 2);
+        assert_int_equal(x->answers.items[0].outcome, OUTCOME_FAIL);
+        assert_int_equal(x->answers.items[1].outcome, OUTCOME_PASS);
+        assert_int_equal(human_labels(x), 2);
+        json_decref(ids);
+        collected_reviews_free(&c);
+        stand_free(x);
+    }
+}
+
 static void a_mended_answer_knows_its_draft(void **state) {
     (void)state;
     json_t *ids = NULL;
@@ -138,6 +162,31 @@ static void neither_of_two_fails_both_at_the_price_of_one(void **state) {
     assert_int_equal(x->answers.items[1].outcome, OUTCOME_FAIL);
     assert_int_equal(x->answers.items[2].outcome, OUTCOME_UNKNOWN);
     assert_int_equal(human_labels(x), 1);
+    json_decref(ids);
+    collected_reviews_free(&c);
+    stand_free(x);
+}
+
+/* "B, and better still this": one person's one answer. */
+static void a_preference_with_a_text_is_one_label(void **state) {
+    (void)state;
+    json_t *ids = NULL;
+    preference_list p = {0};
+    stand *x = paired(&ids);
+    collected_reviews c = {0};
+    size_t n = 0;
+    say(x, ids, 0, "B", "four");
+    assert_ok(x->ctx, collect_reviews(&x->actors, "collect", &x->queries, &x->answers, &p, &c, &n));
+    assert_int_equal(n, 1);
+    assert_int_equal(p.n, 1);
+    assert_int_equal(x->answers.n, 4);
+    assert_string_equal(x->answers.items[3].text, "four");
+    assert_true(x->answers.items[3].draft == SIZE_MAX);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(x->answers.items[i].outcome, OUTCOME_UNKNOWN);
+    assert_int_equal(human_labels(x), 1);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM label WHERE source = 'human'"), 2);
+    preference_list_free(&p);
     json_decref(ids);
     collected_reviews_free(&c);
     stand_free(x);
@@ -231,9 +280,11 @@ static void a_corrected_pair_holds_the_later_word(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_word_stands),
+        cmocka_unit_test(a_later_skip_says_nothing),
         cmocka_unit_test(a_mended_answer_knows_its_draft),
         cmocka_unit_test(the_better_of_two_is_a_preference),
         cmocka_unit_test(neither_of_two_fails_both_at_the_price_of_one),
+        cmocka_unit_test(a_preference_with_a_text_is_one_label),
         cmocka_unit_test(a_corrected_verdict_is_no_new_label),
         cmocka_unit_test(a_corrected_text_replaces_the_first),
         cmocka_unit_test(a_corrected_pair_holds_the_later_word),
