@@ -252,14 +252,18 @@ static agon_status run_training(void *arg, json_t **result) {
         s = start_adapter(a, plan, &o, &parent, &trained);
     if (!s)
         s = step_checkpoint_get(a->run, t->key, &at, &resume, &n_resume);
-    if (!s) {
-        const train_row *list = dataset_rows(d, &n_rows);
+    const train_row *list = s ? NULL : dataset_rows(d, &n_rows);
+    if (!s)
         s = train(a->ctx, a->model, trained, NULL, parent, list, n_rows, &o, &sink, resume, n_resume);
+    if (resume && (s == AGON_EMISMATCH || s == AGON_EFORMAT)) { /* another agon's: it costs time, not truth */
+        adapter_free(trained);
+        trained = NULL;
+        s = start_adapter(a, plan, &o, &parent, &trained);
+        if (!s)
+            s = train(a->ctx, a->model, trained, NULL, parent, list, n_rows, &o, &sink, NULL, 0);
     }
-    if (!s) {
-        const train_row *list = dataset_rows(d, &n_rows);
+    if (!s)
         s = train_set_scale(a->ctx, a->model, trained, o.objective, o.objective_options, list, n_rows);
-    }
     if (!s)
         s = store_settle(a->store, run_id(a->run), "tokens.trained", trained_tokens(d, plan->epochs));
     if (!s)

@@ -1,6 +1,7 @@
 /* The loop on a user's own queries and with a user's own programs as learner and critic; a tiny model where one is needed. */
 #include "actors.h"
 #include "recipe/recipe.h"
+#include "store/store_internal.h"
 
 /* ---- tasks.file ------------------------------------------------------------------------------------------------- */
 
@@ -87,7 +88,7 @@ static const char small[] = "critic: {examples: 8, epochs: 1}\nrefine: {queries:
                             "evaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n";
 
 /* Runs a recipe in the stand's folder (whose own run is closed meanwhile); *summary new. */
-static agon_status run_recipe(stand *x, const char *yaml, json_t **summary) {
+static agon_status run_watched(stand *x, const char *yaml, recipe_observer observer, void *arg, json_t **summary) {
     run_config *config = NULL;
     char path[2048];
     store *s = NULL;
@@ -96,11 +97,15 @@ static agon_status run_recipe(stand *x, const char *yaml, json_t **summary) {
     config->model = strdup(path);
     stand_close(x);
     assert_ok(x->ctx, store_open(x->ctx, x->folder, STORE_RUN, &s));
-    agon_status status = recipe_run(x->ctx, s, config, NULL, NULL, summary);
+    agon_status status = recipe_run(x->ctx, s, config, observer, arg, summary);
     store_close(s);
     run_config_free(config);
     stand_open(x);
     return status;
+}
+
+static agon_status run_recipe(stand *x, const char *yaml, json_t **summary) {
+    return run_watched(x, yaml, NULL, NULL, summary);
 }
 
 static const char *text_of(const json_t *summary, const char *key) {
@@ -390,6 +395,61 @@ static void runs__of_one_workspace__share_their_versions(void **state) {
     stand_free(x);
 }
 
+/* ---- a training that was interrupted -------------------------------------------------------------------------------- */
+
+static void interrupt_training(void *arg, const recipe_progress *p) {
+    if (strcmp(p->stage, "train") == 0 && p->done == 2)
+        agon_interrupt(arg);
+}
+
+static void point_checkpoint(stand *x, const char *run, const char *object) {
+    sqlite3 *db = NULL;
+    const char *path = arena_printf(x->memory, "%s/agon.db", x->folder);
+    const char *sql = arena_printf(x->memory, "UPDATE checkpoint SET object = '%s' WHERE run = (SELECT id FROM run WHERE name = '%s')", object, run);
+    stand_close(x);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_changes(db), 1);
+    sqlite3_close(db);
+    stand_open(x);
+}
+
+/* A checkpoint that this agon cannot take up, another's or of another training, costs time only. */
+static void training__a_foreign_checkpoint__is_begun_anew(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL, *objects = NULL;
+    char hex[HASH_HEX_SIZE];
+    hash256 hash;
+    const char *rows = write_file(x, "rows.jsonl", "{\"prompt\": \"say 1\", \"completion\": \"one\"}\n{\"prompt\": \"say 2\", \"completion\": \"two\"}\n"
+                                                   "{\"prompt\": \"say 3\", \"completion\": \"three\"}\n{\"prompt\": \"say 4\", \"completion\": \"four\"}\n");
+    const char *yaml = "name: %s\nrecipe: train\ntrain: {data: %s, rank: 2, batch: 1, lr: %s, checkpoint_every: 1}\n"
+                       "evaluate: {general: 0, documents: 0, gsm8k: 0}\n";
+    static const char *const names[] = {"whole", "other", "same", "strange"};
+    char versions[4][STORE_ID_SIZE];
+    for (int k = 1; k < 4; k++) {
+        const char *file = arena_printf(x->memory, yaml, names[k], rows, k == 1 ? "0.02" : "0.01");
+        assert_int_equal(run_watched(x, file, interrupt_training, x->ctx, &summary), AGON_EINTERRUPTED);
+        agon_interrupt_clear(x->ctx);
+    }
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM checkpoint"), 3);
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT object FROM checkpoint WHERE run = (SELECT id FROM run WHERE name = 'other')", NULL, &objects));
+    assert_ok(x->ctx, object_write(x->store, "no checkpoint of any training", 29, &hash));
+    hash_hex(&hash, hex);
+    point_checkpoint(x, "strange", hex);
+    point_checkpoint(x, "same", field_text(json_array_get(objects, 0), "object"));
+    for (int k = 0; k < 4; k++) {
+        if (k == 1)
+            continue;
+        assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, names[k], rows, "0.01"), &summary));
+        snprintf(versions[k], sizeof versions[k], "%s", field_text(json_object_get(summary, "version"), "id"));
+        assert_true(k == 0 || strcmp(versions[k], versions[0]) == 0);
+        json_decref(summary);
+    }
+    json_decref(objects);
+    stand_free(x);
+}
+
 /* An older agon recorded a base with the first run's name, and a second run listed what it would have written: both stay readable. */
 typedef struct old_base {
     stand *x;
@@ -472,6 +532,7 @@ int main(void) {
         cmocka_unit_test(loop__equal_rows__count_once),
         cmocka_unit_test(runs__of_one_workspace__share_their_versions),
         cmocka_unit_test(runs__of_an_older_workspace__go_on),
+        cmocka_unit_test(training__a_foreign_checkpoint__is_begun_anew),
         cmocka_unit_test(loop__small_loss__leaves_rows_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
