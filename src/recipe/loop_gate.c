@@ -9,6 +9,7 @@ void held_out_result_free(held_out_result *r) {
         free(r->incumbent);
     free(r->base);
     free(r->candidate);
+    free(r->counted);
     free(r->labels);
     suite_results_free(&r->suites);
 }
@@ -26,6 +27,8 @@ static agon_status held_out_answers(loop *l, const char *version, bool **right, 
     for (size_t i = 0; i < l->held_out.n && !s; i++) {
         const answer *x = &list->items[from + i];
         (*right)[i] = x->outcome == OUTCOME_PASS;
+        if (x->outcome == OUTCOME_UNKNOWN && !x->failed) /* no answer is a wrong one */
+            r->counted[i] = SIZE_MAX;
         const char *label = *x->label ? arena_copy(c->memory, x->label) : NULL;
         if (label && strcmp(version, c->actors.base) != 0)
             r->labels[r->n_labels++] = label;
@@ -35,12 +38,31 @@ static agon_status held_out_answers(loop *l, const char *version, bool **right, 
     return s;
 }
 
+/* What nobody could verify of any version says nothing about them: it is no wrong answer. */
+static void leave_out_unknown(loop *l, held_out_result *r) {
+    bool *of[] = {r->base, r->incumbent == r->base ? NULL : r->incumbent, r->candidate};
+    for (size_t i = 0; i < l->held_out.n; i++) {
+        if (r->counted[i] == SIZE_MAX)
+            continue;
+        for (size_t k = 0; k < sizeof of / sizeof *of; k++)
+            if (of[k])
+                of[k][r->n] = of[k][i];
+        r->counted[r->n++] = i;
+    }
+    if (r->n == 0)
+        cast_say(l->c, NULL, "none of %zu held-out answers could be verified, so no gain can be shown; hold out queries that have an answer or a verifier",
+                 l->held_out.n);
+    else if (r->n < l->held_out.n)
+        cast_say(l->c, NULL, "%zu of %zu held-out queries could not be verified and count for nobody", l->held_out.n - r->n, l->held_out.n);
+}
+
 agon_status loop_evaluate(loop *l, held_out_result *r) {
     cast *c = l->c;
     bool first = strcmp(l->learner, c->actors.base) == 0;
     agon_status s = cast_stage(c, "evaluate");
     r->labels = memory_new(3 * l->held_out.n + 1, sizeof *r->labels);
-    if (!s && !r->labels)
+    r->counted = memory_new(l->held_out.n + 1, sizeof *r->counted);
+    if (!s && (!r->labels || !r->counted))
         s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to evaluate");
     if (!s)
         s = held_out_answers(l, c->actors.base, &r->base, r);
@@ -50,6 +72,8 @@ agon_status loop_evaluate(loop *l, held_out_result *r) {
         s = held_out_answers(l, l->learner, &r->incumbent, r);
     if (!s)
         s = held_out_answers(l, l->candidate, &r->candidate, r);
+    if (!s)
+        leave_out_unknown(l, r);
     if (!s && strcmp(l->incumbent_suites.version, l->learner) != 0)
         s = cast_evaluate_suites(c, l->learner, &l->incumbent_suites);
     return s ? s : cast_evaluate_suites(c, l->candidate, &r->suites);
@@ -58,17 +82,17 @@ agon_status loop_evaluate(loop *l, held_out_result *r) {
 /* Success per family, candidate against base. */
 static json_t *family_table(const loop *l, const held_out_result *r) {
     json_t *list = json_array();
-    bool *now = memory_new(l->held_out.n + 1, sizeof *now), *before = memory_new(l->held_out.n + 1, sizeof *before);
-    for (size_t i = 0; i < l->held_out.n && now && before; i++) {
-        const char *family = l->held_out.items[i].family;
+    bool *now = memory_new(r->n + 1, sizeof *now), *before = memory_new(r->n + 1, sizeof *before);
+    for (size_t i = 0; i < r->n && now && before; i++) {
+        const char *family = l->held_out.items[r->counted[i]].family;
         bool listed = false;
         size_t n = 0;
         for (size_t k = 0; k < i && !listed; k++)
-            listed = strcmp(l->held_out.items[k].family, family) == 0;
+            listed = strcmp(l->held_out.items[r->counted[k]].family, family) == 0;
         if (listed)
             continue;
-        for (size_t k = i; k < l->held_out.n; k++)
-            if (strcmp(l->held_out.items[k].family, family) == 0) {
+        for (size_t k = i; k < r->n; k++)
+            if (strcmp(l->held_out.items[r->counted[k]].family, family) == 0) {
                 now[n] = r->candidate[k];
                 before[n++] = r->base[k];
             }
@@ -85,7 +109,7 @@ static json_t *family_table(const loop *l, const held_out_result *r) {
 static agon_status record_gate(loop *l, const held_out_result *r, const gate_evidence *e) {
     cast *c = l->c;
     json_t *figures = NULL;
-    paired_table against_base = paired_count(r->candidate, r->base, l->held_out.n);
+    paired_table against_base = paired_count(r->candidate, r->base, r->n);
     json_t *held_out = paired_json(&against_base);
     bool promote = false;
     agon_status s = json_made(c->actors.ctx, held_out);
@@ -102,7 +126,7 @@ static agon_status record_gate(loop *l, const held_out_result *r, const gate_evi
         l->promoted = promote;
         cast_say(c, json_pack("{sO sO sO}", "gate", l->gate, "families", l->families, "held_out", held_out),
                  "%s: %s; held out %.1f%% -> %.1f%% (n %zu)", promote ? "promoted" : "rejected", field_text(figures, "reason"),
-                 100 * field_real(held_out, "before"), 100 * field_real(held_out, "after"), l->held_out.n);
+                 100 * field_real(held_out, "before"), 100 * field_real(held_out, "after"), r->n);
     }
     json_decref(figures);
     json_decref(held_out);
@@ -112,7 +136,7 @@ static agon_status record_gate(loop *l, const held_out_result *r, const gate_evi
 agon_status loop_gate(loop *l, held_out_result *r) {
     cast *c = l->c;
     perplexity_comparison comparison;
-    paired_table primary = paired_count(r->candidate, r->incumbent, l->held_out.n);
+    paired_table primary = paired_count(r->candidate, r->incumbent, r->n);
     gate_evidence e = {.candidate = l->candidate,
                        .incumbent = l->learner,
                        .primary = &primary,

@@ -32,7 +32,8 @@ typedef struct loop {
 } loop;
 
 typedef struct held_out_result {
-    bool *base, *incumbent, *candidate; /* [n held out]; incumbent may be base */
+    bool *base, *incumbent, *candidate; /* of the queries counted, [n]; incumbent may be base */
+    size_t *counted, n;                 /* places of the held-out queries whose answers could be verified, of every version */
     const char **labels;                /* of incumbent's and candidate's verdicts */
     size_t n_labels;
     suite_results suites;

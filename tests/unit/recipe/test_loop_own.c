@@ -359,6 +359,34 @@ static void loop__equal_rows__count_once(void **state) {
     stand_free(x);
 }
 
+/* Held-out queries that nobody can verify are no wrong answers: they count for no version. */
+static void loop__unverifiable_held_out__count_for_nobody(void **state) {
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        stand *x = stand_new(NULL);
+        json_t *summary = NULL;
+        const char *file = k ? write_file(x, "own.jsonl", "{\"query\": \"Why is the sky blue?\"}\n{\"query\": \"Why is the sea salt?\"}\n"
+                                                          "{\"query\": \"Why do cats purr?\"}\n{\"query\": \"Why do we dream?\"}\n{\"query\": \"Why is it so?\"}\n"
+                                                          "{\"query\": \"Why is it not so?\"}\n{\"query\": \"Why me?\"}\n")
+                             : numbers_file(x, 40);
+        const char *yaml = arena_printf(x->memory,
+                                        "name: own\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"
+                                        "human: {labels: 20, audits: 0, demonstrations: 0}\n%s", file, strchr(small, '\n') + 1);
+        assert_ok(x->ctx, run_recipe(x, yaml, &summary));
+        const json_t *table = json_object_get(json_object_get(json_object_get(json_object_get(summary, "gate"), "figures"), "G1"), "table");
+        int64_t n_all = stand_count(x, "SELECT count(*) FROM verification v JOIN text t ON t.id = v.response WHERE t.kind = 'evaluation'") / 2;
+        int64_t n_known = stand_count(x, "SELECT count(*) FROM verification v JOIN text t ON t.id = v.response WHERE t.kind = 'evaluation'"
+                                         " AND v.outcome <> 'unknown'") / 2;
+        assert_true(n_all > n_known && (n_known > 0) == (k == 0));
+        assert_int_equal(field_int(table, "n"), n_known);
+        assert_int_equal(field_int(json_object_get(summary, "held_out"), "n"), n_known);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM event WHERE message LIKE 'none of % held-out answers could be verified%'"), k);
+        assert_string_equal(field_text(json_object_get(summary, "gate"), "verdict"), "reject");
+        json_decref(summary);
+        stand_free(x);
+    }
+}
+
 /* ---- several runs in one workspace ------------------------------------------------------------------------------------ */
 
 static void check_run(stand *x, const char *name) {
@@ -530,6 +558,7 @@ int main(void) {
         cmocka_unit_test(loop__a_corrected_demonstration__is_trained_on_no_more),
         cmocka_unit_test(loop__audited_answers__that_taught_do_not_examine),
         cmocka_unit_test(loop__equal_rows__count_once),
+        cmocka_unit_test(loop__unverifiable_held_out__count_for_nobody),
         cmocka_unit_test(runs__of_one_workspace__share_their_versions),
         cmocka_unit_test(runs__of_an_older_workspace__go_on),
         cmocka_unit_test(training__a_foreign_checkpoint__is_begun_anew),
