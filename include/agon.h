@@ -800,7 +800,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_workspace_find(agon_ctx *ctx, const ch
  * [lo, hi]} or null}] in order of creation, "labels": {"verifier", "critic", "human", "simulated", ...}, "tokens":
  * {...}, "counters": {...}, "other_versions": critics and attackers, "updated_ms", "progress"}. `before` is the base
  * on the same items, both are fractions; ci95 is the interval of after - before. "halted": stopped before its end;
- * the same `agon run` goes on. */
+ * the same `agon run` goes on, after too many rejections with a larger gate.rejections. */
 AGON_API AGON_MUST_CHECK agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *run,
                                                       char **json);
 /* The last `limit` (0: all) events whose number is above `after`, oldest first:
@@ -861,8 +861,8 @@ AGON_API agon_run_options agon_run_options_default(void);
  * training example or null, "reviews": open review items, "model_option": the run file's model or null}. AGON_EBUSY:
  * another process runs in this workspace. AGON_EINVAL: the folder holds other things and no workspace.
  * AGON_EINTERRUPTED after agon_interrupt: all that was done is kept, and the same call goes on. AGON_EMISMATCH: the
- * run file changed since the run began. AGON_ENOMEM before any work: its largest phase does not fit; else the first
- * message tells the forecast, {"memory": as agon_init_run_file has it}. */
+ * run file changed since the run began (iterations and gate.rejections may). AGON_ENOMEM before any work: its largest
+ * phase does not fit; else the first message tells the forecast, {"memory": as agon_init_run_file has it}. */
 AGON_API AGON_MUST_CHECK agon_status agon_run(agon_ctx *ctx, const char *run_file,
                                               const agon_run_options *options, char **summary);
 /* The workspace agon_run uses when none is given; *path new (agon_text_free). */

@@ -193,9 +193,28 @@ static void drop_what_is_off(const run_config *c, json_t *config) {
             json_object_del(json_object_get(config, later[i].section), later[i].key);
 }
 
+/* A halted run may be given more rejections: they are not pinned. Runs begun before pinned them, and keep the number that they have there. */
+static agon_status unpin_rejections(cast *c, json_t *config) {
+    json_t *name = json_pack("[s]", c->config->name), *rows = NULL, *gate = json_object_get(config, "gate");
+    agon_status s = json_made(c->actors.ctx, name);
+    if (!s)
+        s = store_query_json(c->actors.store, "SELECT config AS config_json FROM run WHERE name = ?1", name, &rows);
+    const json_t *pinned = json_object_get(json_object_get(json_array_get(rows, 0), "config"), "gate");
+    json_t *rejections = json_object_get(pinned, "rejections");
+    if (rejections)
+        json_object_set(gate, "rejections", rejections);
+    else
+        json_object_del(gate, "rejections");
+    json_decref(rows);
+    json_decref(name);
+    return s;
+}
+
 static agon_status begin_run(cast *c) {
     json_t *config = run_config_json(c->config);
     agon_status s = json_made(c->actors.ctx, config);
+    if (!s)
+        s = unpin_rejections(c, config);
     if (!s) {
         json_object_del(config, "model");      /* where the file lies decides nothing; its hash is in the first step */
         json_object_del(config, "iterations"); /* a finished run may be given more */

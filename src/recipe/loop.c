@@ -157,7 +157,6 @@ static agon_status iteration(loop *l) {
         s = build(l);
     if (!s && l->examples.n == 0) {
         cast_say(l->c, NULL, "nothing to train on: no answer passed and no demonstration came");
-        l->rejections++;
         return AGON_OK;
     }
     if (!s && strcmp(l->config->learner.by.backend, "local") != 0) { /* a candidate trained here would never be asked */
@@ -248,7 +247,7 @@ agon_status loop_recipe(cast *c, json_t **summary) {
     }
     if (!s)
         s = run_finish(c->run, halted ? "halted" : "done",
-                       halted ? "too many candidates were rejected in a row" : "all iterations ran");
+                       halted ? "too many candidates were rejected in a row; a larger gate.rejections lets the run go on" : "all iterations ran");
     if (!s) {
         *summary = summarise(&l, halted);
         s = json_made(c->actors.ctx, *summary);

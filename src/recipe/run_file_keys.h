@@ -143,7 +143,7 @@ KEY("evaluate", "arms", KEY_BOOL, evaluate.arms, "true", 0, 0,
 KEY("gate", "alpha", KEY_REAL, gate.alpha, "0.05", 0.0001, 0.5,
     "risk of promoting a version that gained nothing; attempt t may spend 6 / (pi t)^2 of it")
 KEY("gate", "rejections", KEY_INT, gate.rejections, "3", 1, 1000,
-    "rejected candidates in a row after which the run halts")
+    "rejected candidates in a row after which the run halts; with more it goes on")
 KEY("gate", "general_margin", KEY_REAL, gate.general_margin, "0.1", 0, 1,
     "the same for the repository's 120 or so general questions, too few to show 3 points")
 KEY("gate", "task_margin", KEY_REAL, gate.task_margin, "0.03", 0, 1,

@@ -387,6 +387,80 @@ static void loop__unverifiable_held_out__count_for_nobody(void **state) {
     }
 }
 
+static const char rejected_yaml[] =
+    "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"
+    "human: {backend: queue, labels: 20, audits: 0, demonstrations: 4}\ngate: {rejections: %d}\n%s";
+
+/* A run that halted goes on when it is given more rejections, and has what reviewers answered since. */
+static void loop__halted__goes_on_when_given_more(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL, *items = NULL, *item, *answer = json_pack("{ss ss}", "verdict", "accept", "text", "a thought");
+    size_t i;
+    const char *file = numbers_file(x, 20), *rest = strchr(small, '\n') + 1;
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, rejected_yaml, 2, file, 1, rest), &summary));
+    assert_string_equal(text_of(summary, "state"), "halted");
+    json_decref(summary);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM gate"), 1);
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT id FROM review_item WHERE kind = 'demonstration'", NULL, &items));
+    json_array_foreach(items, i, item)
+        assert_ok(x->ctx, store_inbox_add(x->store, field_text(item, "id"), "reviewer-1", 3, answer));
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, rejected_yaml, 2, file, 3, rest), &summary));
+    assert_string_equal(text_of(summary, "state"), "done");
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM gate"), 2);
+    assert_int_equal(field_int(json_object_get(summary, "labels"), "human"), json_array_size(items));
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM example WHERE iteration = 2 AND fields LIKE '%a thought%'"), (int64_t)json_array_size(items));
+    json_decref(summary);
+    json_decref(answer);
+    json_decref(items);
+    stand_free(x);
+}
+
+/* Where nothing was trained, nothing was rejected. */
+static void loop__nothing_to_train_on__is_no_rejection(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL;
+    static const char nothing[] = "build: {documents: 0, real_share: 0}\nevaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n";
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, rejected_yaml, 2, numbers_file(x, 20), 1, nothing), &summary));
+    assert_string_equal(text_of(summary, "state"), "done");
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM event WHERE message LIKE 'nothing to train on%'"), 2);
+    json_decref(summary);
+    stand_free(x);
+}
+
+/* Runs begun before pinned gate.rejections. They go on, also with another number. */
+static void loop__rejections_pinned_before__may_change(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL, *rows = NULL;
+    const char *file = numbers_file(x, 20), *rest = strchr(small, '\n') + 1;
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, rejected_yaml, 1, file, 1, rest), &summary));
+    json_decref(summary);
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT config AS config_json, seed FROM run WHERE name = 'own'", NULL, &rows));
+    json_t *config = json_object_get(json_array_get(rows, 0), "config"), *gate = json_object_get(config, "gate");
+    assert_null(json_object_get(gate, "rejections"));
+    json_object_set_new(gate, "rejections", json_integer(1));
+    json_object_set_new(config, "name", json_string("old"));
+    const run_options o = {.name = "old", .seed = strtoull(field_text(json_array_get(rows, 0), "seed"), NULL, 10), .config = config};
+    stand_close(x);
+    store *s = NULL;
+    run *r = NULL;
+    assert_ok(x->ctx, store_open(x->ctx, x->folder, STORE_RUN, &s));
+    assert_ok(x->ctx, run_begin(x->ctx, s, &o, &r));
+    run_end(r);
+    store_close(s);
+    stand_open(x);
+    for (int rejections = 1; rejections <= 3; rejections += 2) {
+        const char *yaml = arena_printf(x->memory, rejected_yaml, 2, file, rejections, rest);
+        assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, "name: old%s", strchr(yaml, '\n')), &summary));
+        assert_string_equal(text_of(summary, "state"), rejections == 1 ? "halted" : "done");
+        json_decref(summary);
+    }
+    json_decref(rows);
+    stand_free(x);
+}
+
 /* ---- several runs in one workspace ------------------------------------------------------------------------------------ */
 
 static void check_run(stand *x, const char *name) {
@@ -559,6 +633,9 @@ int main(void) {
         cmocka_unit_test(loop__audited_answers__that_taught_do_not_examine),
         cmocka_unit_test(loop__equal_rows__count_once),
         cmocka_unit_test(loop__unverifiable_held_out__count_for_nobody),
+        cmocka_unit_test(loop__halted__goes_on_when_given_more),
+        cmocka_unit_test(loop__nothing_to_train_on__is_no_rejection),
+        cmocka_unit_test(loop__rejections_pinned_before__may_change),
         cmocka_unit_test(runs__of_one_workspace__share_their_versions),
         cmocka_unit_test(runs__of_an_older_workspace__go_on),
         cmocka_unit_test(training__a_foreign_checkpoint__is_begun_anew),
