@@ -284,7 +284,7 @@ void cast_say(cast *c, json_t *data, const char *format, ...) {
     if (c->observer)
         c->observer(c->observer_arg, &p);
     /* `agon log` shows it after the next commit; a line of the log is not worth a run. */
-    if (c->actors.run && store_event(c->actors.store, run_id(c->actors.run), p.iteration, p.stage, message, data) != AGON_OK)
+    if (c->actors.run && run_event(c->actors.run, p.iteration, p.stage, message, data) != AGON_OK)
         c->actors.ctx->message[0] = 0;
     json_decref(data);
 }

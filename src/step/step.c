@@ -206,10 +206,16 @@ void run_end(run *r) {
     free(r);
 }
 
+agon_status run_event(run *r, int64_t iteration, const char *stage, const char *message, const json_t *data) {
+    if (r->cursor < r->last)
+        return AGON_OK;
+    return store_event(r->store, r->id, iteration, stage, message, data, !r->grown);
+}
+
 agon_status run_finish(run *r, const char *state, const char *reason) {
     if (strcmp(state, "done") != 0 && strcmp(state, "halted") != 0)
         return ctx_fail(r->ctx, AGON_EINVAL, "a run finishes 'done' or 'halted', not '%s'", state);
-    agon_status status = store_event(r->store, r->id, r->iteration, state, reason ? reason : state, NULL);
+    agon_status status = run_event(r, r->iteration, state, reason ? reason : state, NULL);
     if (!status)
         status = store_commit(r->store);
     return status ? status : store_progress(r->store, r->id, state, r->iteration, reason ? reason : state, NULL);
@@ -217,7 +223,7 @@ agon_status run_finish(run *r, const char *state, const char *reason) {
 
 agon_status run_stage(run *r, int64_t iteration, const char *stage) {
     r->iteration = iteration;
-    agon_status status = store_event(r->store, r->id, iteration, stage, "begins", NULL);
+    agon_status status = run_event(r, iteration, stage, "begins", NULL);
     return status ? status : store_progress(r->store, r->id, "running", iteration, stage, NULL);
 }
 
@@ -339,6 +345,7 @@ agon_status step_append(run *r, journal_row *row, const char *input, const char 
     memcpy(r->head, hash, sizeof hash);
     r->last = row->seq;
     r->cursor = r->last;
+    r->grown = true;
     return AGON_OK;
 }
 

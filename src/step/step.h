@@ -31,6 +31,9 @@ AGON_MUST_CHECK agon_status run_begin(agon_ctx *ctx, store *s, const run_options
 void run_end(run *r); /* frees; an open step is aborted. NULL is fine. */
 /* Marks the run finished ("done" or "halted") for status. */
 AGON_MUST_CHECK agon_status run_finish(run *r, const char *state, const char *reason);
+/* A line of the log (store_event). A replay writes none again: lines before the last recorded step were committed with it, later ones (which a
+ * crash may have lost) are written unless they are there. */
+AGON_MUST_CHECK agon_status run_event(run *r, int64_t iteration, const char *stage, const char *message, const json_t *data);
 /* Stage for status and log; cheap. */
 AGON_MUST_CHECK agon_status run_stage(run *r, int64_t iteration, const char *stage);
 

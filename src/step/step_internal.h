@@ -17,6 +17,7 @@ struct run {
     char head[HASH_HEX_SIZE]; /* hash of the last chained record */
     int64_t last;             /* its number; 0: the run's own record */
     int64_t cursor;           /* number of the last step this process has passed */
+    bool grown;               /* this process has appended one */
     int64_t iteration;        /* of run_stage */
     run_open open;
     /* the open step */

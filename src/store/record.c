@@ -648,9 +648,11 @@ static json_t *data_text(const json_t *data) {
 }
 
 agon_status store_event(store *s, const char *run, int64_t iteration, const char *stage,
-                        const char *message, const json_t *data) {
+                        const char *message, const json_t *data, bool unless_there) {
     return store_queue_take(
-        s, "INSERT INTO event (run, iteration, stage, message, data, time_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        s, unless_there ? "INSERT INTO event (run, iteration, stage, message, data, time_ms) SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS"
+                          " (SELECT 1 FROM event WHERE run = ?1 AND iteration = ?2 AND stage = ?3 AND message = ?4)"
+                        : "INSERT INTO event (run, iteration, stage, message, data, time_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         json_pack("[oIssoI]", json_text(run), (json_int_t)iteration, stage, message, data_text(data),
                   (json_int_t)store_now_ms()),
         false);

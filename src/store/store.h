@@ -196,9 +196,9 @@ AGON_MUST_CHECK agon_status store_settle(store *s, const char *run, const char *
 AGON_MUST_CHECK agon_status store_counter(store *s, const char *run, const char *counter, int64_t *out);
 
 /* A line of the log (stage begun, attack that worked, ...): for readers, outside the journal. Commits
- * with the next store_commit. */
+ * with the next store_commit. unless_there: not where the log has the same line of this iteration and stage. */
 AGON_MUST_CHECK agon_status store_event(store *s, const char *run, int64_t iteration, const char *stage,
-                                        const char *message, const json_t *data);
+                                        const char *message, const json_t *data, bool unless_there);
 /* Where the run is, for status; outside the journal; written at once (not synced). state: running, done, halted. */
 AGON_MUST_CHECK agon_status store_progress(store *s, const char *run, const char *state,
                                            int64_t iteration, const char *stage, const json_t *data);

@@ -461,6 +461,26 @@ static void loop__rejections_pinned_before__may_change(void **state) {
     stand_free(x);
 }
 
+/* A replay writes the run's story into the log no second time. */
+static void loop__replayed__logs_nothing_again(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL;
+    int64_t n_events = 0;
+    const char *file = numbers_file(x, 20), *rest = strchr(small, '\n') + 1;
+    for (int k = 0; k < 3; k++) {
+        assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, rejected_yaml, k < 2 ? 1 : 2, file, 3, rest), &summary));
+        json_decref(summary);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM event WHERE stage = 'done'"), k < 2 ? 1 : 2);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM event WHERE stage = 'plan' AND message = 'begins'"), k < 2 ? 1 : 2);
+        int64_t n = stand_count(x, "SELECT count(*) FROM event");
+        assert_true(n > 5 && (k == 0 || (k == 1 ? n == n_events : n > n_events)));
+        n_events = n;
+    }
+    assert_int_equal(stand_count(x, "SELECT count(*) - count(DISTINCT iteration || stage || message) FROM event"), 0);
+    stand_free(x);
+}
+
 /* ---- several runs in one workspace ------------------------------------------------------------------------------------ */
 
 static void check_run(stand *x, const char *name) {
@@ -636,6 +656,7 @@ int main(void) {
         cmocka_unit_test(loop__halted__goes_on_when_given_more),
         cmocka_unit_test(loop__nothing_to_train_on__is_no_rejection),
         cmocka_unit_test(loop__rejections_pinned_before__may_change),
+        cmocka_unit_test(loop__replayed__logs_nothing_again),
         cmocka_unit_test(runs__of_one_workspace__share_their_versions),
         cmocka_unit_test(runs__of_an_older_workspace__go_on),
         cmocka_unit_test(training__a_foreign_checkpoint__is_begun_anew),
