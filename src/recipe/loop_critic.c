@@ -168,7 +168,7 @@ static agon_status escalate(loop *l, const picked *open) {
     size_t left = loop_within_budget(l, INT64_MAX), audits = loop_within_budget(l, l->config->human.audits),
            n = open->n < left - audits ? open->n : left - audits;
     const expert_options o = {.purpose = "train", .error_rate = l->config->human.error_rate, .propensity = 1};
-    if (n == 0)
+    if (n == 0 || (loop_simulated(l) && c->rules >= 2)) /* the simulated expert knows what the verifier knows: of unverifiable answers nothing */
         return AGON_OK;
     if (!loop_simulated(l))
         return ask_queue(l, open, n);
@@ -176,7 +176,7 @@ static agon_status escalate(loop *l, const picked *open) {
     agon_status s = verdicts ? expert_judges(&c->actors, cast_path(c, "decide/expert"), &l->queries, &l->answers,
                                              open->items, n, &o, verdicts, NULL)
                              : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to escalate");
-    free(verdicts); /* the simulated expert knows what the verifier knows: of unverifiable answers nothing */
+    free(verdicts);
     return s;
 }
 

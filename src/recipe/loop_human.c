@@ -137,29 +137,50 @@ static agon_status demonstration_queries(loop *l, size_t most, picked *out) {
     return s;
 }
 
-static agon_status demonstrate(loop *l) {
-    cast *c = l->c;
+static void mark_asked(loop *l, const picked *which) {
+    for (size_t i = 0; i < which->n; i++)
+        l->queries.items[which->items[i]].asked = true;
+}
+
+static agon_status ask_for_demonstrations(loop *l) {
     picked which = {0};
-    const expert_options o = {.purpose = "demonstration", .propensity = 1};
-    size_t from = l->answers.n;
     agon_status s = demonstration_queries(l, loop_within_budget(l, l->config->human.demonstrations), &which);
-    if (!s && which.n > 0 && !loop_simulated(l)) {
+    if (!s && which.n > 0) {
         l->asked += (int64_t)which.n;
-        s = ask_reviewers(&c->actors, cast_path(c, "human/demonstrate"), &l->queries, NULL, which.items, which.n,
+        s = ask_reviewers(&l->c->actors, cast_path(l->c, "human/demonstrate"), &l->queries, NULL, which.items, which.n,
                           "demonstration", "demonstration", 1);
-        for (size_t i = 0; i < which.n; i++)
-            l->queries.items[which.items[i]].asked = true;
-    }
-    if (!s && which.n > 0 && loop_simulated(l)) {
-        s = expert_demonstrates(&c->actors, cast_path(c, "human/demonstrate"), &l->queries, which.items, which.n, &o,
-                                &l->answers);
-        l->labels_used += (int64_t)(l->answers.n - from);
-        l->demonstrations += (int64_t)(l->answers.n - from);
-        if (!s)
-            cast_say(c, NULL, "the simulated expert wrote %zu answers where nothing passed (%lld of %lld labels used)",
-                     l->answers.n - from, (long long)l->labels_used, (long long)l->config->human.labels);
+        mark_asked(l, &which);
     }
     free(which.items);
+    return s;
+}
+
+/* The simulated expert's answers, as far as the budget allows. Those it does not know leave their places to the next queries. */
+static agon_status simulate_demonstrations(loop *l) {
+    cast *c = l->c;
+    const expert_options o = {.purpose = "demonstration", .propensity = 1};
+    size_t from = l->answers.n, n_asked = 0, left = loop_within_budget(l, l->config->human.demonstrations);
+    bool again = true;
+    agon_status s = AGON_OK;
+    for (size_t round = 1; again && left > 0 && !s; round++) {
+        picked which = {0};
+        size_t before = l->answers.n;
+        const char *path = round == 1 ? cast_path(c, "human/demonstrate") : cast_path(c, "human/demonstrate/%zu", round);
+        s = demonstration_queries(l, left, &which);
+        if (!s && which.n > 0)
+            s = expert_demonstrates(&c->actors, path, &l->queries, which.items, which.n, &o, &l->answers);
+        if (!s && c->rules >= 2)
+            mark_asked(l, &which);
+        left -= l->answers.n - before;
+        n_asked += which.n;
+        again = which.n > 0 && c->rules >= 2;
+        free(which.items);
+    }
+    l->labels_used += (int64_t)(l->answers.n - from);
+    l->demonstrations += (int64_t)(l->answers.n - from);
+    if (!s && n_asked > 0)
+        cast_say(c, NULL, "the simulated expert wrote %zu answers where nothing passed (%lld of %lld labels used)",
+                 l->answers.n - from, (long long)l->labels_used, (long long)l->config->human.labels);
     return s;
 }
 
@@ -167,7 +188,9 @@ agon_status loop_ask_human(loop *l) {
     agon_status s = cast_stage(l->c, "human");
     if (!s)
         s = audit(l);
-    return s ? s : demonstrate(l);
+    if (s)
+        return s;
+    return loop_simulated(l) ? simulate_demonstrations(l) : ask_for_demonstrations(l);
 }
 
 /* ---- collecting ----------------------------------------------------------------------------------------------- */

@@ -141,6 +141,8 @@ static void loop__own_queries__escalate_within_the_budget(void **state) {
         assert_true(stand_count(x, "SELECT count(*) FROM review_item") <= 8);
         if (k == 0)
             assert_true(stand_count(x, "SELECT count(*) FROM review_item WHERE kind = 'verdict'") > 0);
+        else /* what no verifier knows the simulated expert does not know either */
+            assert_int_equal(stand_count(x, "SELECT count(*) FROM step WHERE path LIKE '%decide/expert'"), 0);
         json_decref(summary);
         stand_free(x);
     }
@@ -481,6 +483,26 @@ static void loop__replayed__logs_nothing_again(void **state) {
     stand_free(x);
 }
 
+/* Queries the simulated expert has no answer to cost no place, and nobody asks for the same twice. */
+static void loop__simulated_demonstrations__come_as_many_as_allowed(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL;
+    const char *file = numbers_file(x, 40), *script = write_file(x, "script.json", "{\"default\": \"The answer is 7.\"}");
+    const char *yaml = arena_printf(x->memory,
+                                    "name: own\niterations: 2\ntasks: {file: %s}\nlearner: {backend: scripted, script: %s, samples: 1}\n"
+                                    "critic: {examples: 0}\nhuman: {labels: 20, audits: 0, demonstrations: 6}\n%s",
+                                    file, script, strchr(small, '\n') + 1);
+    assert_ok(x->ctx, run_recipe(x, yaml, &summary));
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM text WHERE kind = 'demonstration'"), 12);
+    assert_int_equal(field_int(json_object_get(summary, "budget"), "used"), 12);
+    int64_t n_asked = stand_count(x, "SELECT count(*) FROM step_item WHERE path LIKE '%human/demonstrate%'");
+    assert_true(n_asked > 12);
+    assert_int_equal(stand_count(x, "SELECT count(DISTINCT input) FROM step_item WHERE path LIKE '%human/demonstrate%'"), n_asked);
+    json_decref(summary);
+    stand_free(x);
+}
+
 /* ---- several runs in one workspace ------------------------------------------------------------------------------------ */
 
 static void check_run(stand *x, const char *name) {
@@ -657,6 +679,7 @@ int main(void) {
         cmocka_unit_test(loop__nothing_to_train_on__is_no_rejection),
         cmocka_unit_test(loop__rejections_pinned_before__may_change),
         cmocka_unit_test(loop__replayed__logs_nothing_again),
+        cmocka_unit_test(loop__simulated_demonstrations__come_as_many_as_allowed),
         cmocka_unit_test(runs__of_one_workspace__share_their_versions),
         cmocka_unit_test(runs__of_an_older_workspace__go_on),
         cmocka_unit_test(training__a_foreign_checkpoint__is_begun_anew),
