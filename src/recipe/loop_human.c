@@ -195,23 +195,31 @@ agon_status loop_ask_human(loop *l) {
 
 /* ---- collecting ----------------------------------------------------------------------------------------------- */
 
-/* A verdict that came late: an accepted answer joins this iteration as a copy, a rejected one is not replayed. */
-static agon_status join_late(loop *l, size_t i) {
-    answer copy = l->answers.items[i];
-    if (copy.outcome == OUTCOME_PASS) {
-        answer *x = answer_list_add(&l->answers);
-        if (!x)
-            return ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for a late answer");
-        *x = copy;
-        return AGON_OK;
-    }
+/* Earlier examples that have the text at this place are not replayed. */
+static void forget_examples(loop *l, size_t place, const char *text) {
     size_t kept = 0;
     for (size_t k = 0; k < l->earlier.n; k++) {
         const example *e = &l->earlier.items[k];
-        if (e->n_texts < 2 || strcmp(e->texts[1], copy.id) != 0)
+        if (e->n_texts <= place || strcmp(e->texts[place], text) != 0)
             l->earlier.items[kept++] = *e;
     }
     l->earlier.n = kept;
+}
+
+/* A verdict that came late: an accepted answer joins this iteration as a copy and is no pair's worse side any more, a rejected one is not replayed. */
+static agon_status join_late(loop *l, size_t i) {
+    enum { CHOSEN = 1, REJECTED = 2 }; /* of an example's texts */
+    answer copy = l->answers.items[i];
+    if (copy.outcome != OUTCOME_PASS) {
+        forget_examples(l, CHOSEN, copy.id);
+        return AGON_OK;
+    }
+    if (l->c->rules >= 2)
+        forget_examples(l, REJECTED, copy.id);
+    answer *x = answer_list_add(&l->answers);
+    if (!x)
+        return ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for a late answer");
+    *x = copy;
     return AGON_OK;
 }
 

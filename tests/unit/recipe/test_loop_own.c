@@ -503,6 +503,39 @@ static void loop__simulated_demonstrations__come_as_many_as_allowed(void **state
     stand_free(x);
 }
 
+/* What a reviewer calls right after all is no pair's worse side any more. */
+static void loop__accepted_late__is_no_rejected_side(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL, *items = NULL, *item, *written = json_pack("{ss ss}", "verdict", "accept", "text", "a thought"),
+           *accept = json_pack("{ss}", "verdict", "accept");
+    size_t i;
+    const char *file = numbers_file(x, 40);
+    const char *yaml = "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"
+                       "refine: {queries: 0, learnability: 0}\nhuman: {backend: queue, labels: 200, audits: 40, demonstrations: 10}\n"
+                       "train: {objective: dpo, rank: 2, epochs: 1, batch: 2}\nbuild: {documents: 2, real_share: 0}\n"
+                       "evaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n";
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, 1, file), &summary));
+    json_decref(summary);
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT id FROM review_item WHERE kind = 'demonstration'", NULL, &items));
+    json_array_foreach(items, i, item)
+        assert_ok(x->ctx, store_inbox_add(x->store, field_text(item, "id"), "reviewer-1", 3, written));
+    json_decref(items);
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, 2, file), &summary));
+    json_decref(summary);
+    assert_true(stand_count(x, "SELECT count(*) FROM example WHERE iteration = 2 AND objective = 'pref' AND origin = 'real'") > 0);
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT id FROM review_item WHERE kind = 'audit'", NULL, &items));
+    json_array_foreach(items, i, item)
+        assert_ok(x->ctx, store_inbox_add(x->store, field_text(item, "id"), "reviewer-1", 3, accept));
+    json_decref(items);
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, 3, file), &summary));
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM example WHERE iteration = 3 AND objective = 'pref' AND origin = 'real'"), 0);
+    json_decref(summary);
+    json_decref(written);
+    json_decref(accept);
+    stand_free(x);
+}
+
 /* ---- several runs in one workspace ------------------------------------------------------------------------------------ */
 
 static void check_run(stand *x, const char *name) {
@@ -680,6 +713,7 @@ int main(void) {
         cmocka_unit_test(loop__rejections_pinned_before__may_change),
         cmocka_unit_test(loop__replayed__logs_nothing_again),
         cmocka_unit_test(loop__simulated_demonstrations__come_as_many_as_allowed),
+        cmocka_unit_test(loop__accepted_late__is_no_rejected_side),
         cmocka_unit_test(runs__of_one_workspace__share_their_versions),
         cmocka_unit_test(runs__of_an_older_workspace__go_on),
         cmocka_unit_test(training__a_foreign_checkpoint__is_begun_anew),
