@@ -356,6 +356,9 @@ static agon_status check_together(reader *r) {
                         "%s: the sealed gate needs at least 2 labelled items (human.gate_items; 100 for a promotion) and 2 more "
                         "in evaluate.tasks",
                         r->where);
+    if (sealed_recipe && c->human.calibration < 2)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: human.calibration: the sealed recipe's two critics learn from expert labels, one each at least, not %lld; "
+                        "set human.calibration, such as 200", r->where, (long long)c->human.calibration);
     if (c->evaluate.documents == 1)
         return ctx_fail(r->ctx, AGON_EINVAL,
                         "%s: evaluate.documents must be 0 or at least 2: an interval needs two", r->where);

@@ -59,7 +59,9 @@ agon_status school_train(cast *c, const char *name, const char *parent, const qu
         s = critic_example(c, queries, &answers->items[which[i]], &examples[i]);
     if (!s)
         s = build_examples(&c->actors, cast_path(c, "%s/build", name), examples, n);
-    if (!s)
+    if (!s && n == 0)
+        snprintf(version, STORE_ID_SIZE, "%s", parent);
+    else if (!s)
         s = train_version(&c->actors, cast_path(c, "%s/train", name), examples, balance_verdicts(examples, n), &plan, version);
     free(examples);
     return s;

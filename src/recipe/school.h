@@ -6,7 +6,8 @@
 #include "step/train_version.h"
 #include "step/trust.h"
 
-/* Trains a critic on judged answers `which` [n] (their outcome and label) at "NAME/build" and "NAME/train". version: the new one. */
+/* Trains a critic on judged answers `which` [n] (their outcome and label) at "NAME/build" and "NAME/train". version: the new one; `parent` where there
+ * are none. */
 AGON_MUST_CHECK agon_status school_train(cast *c, const char *name, const char *parent, const query_list *queries,
                                          const answer_list *answers, const size_t *which, size_t n,
                                          char version[STORE_ID_SIZE]);

@@ -536,6 +536,27 @@ static void loop__accepted_late__is_no_rejected_side(void **state) {
     stand_free(x);
 }
 
+/* Two labels may fall into one half: the other critic is the base. */
+static void sealed__half_without_labels__is_judged_by_the_base(void **state) {
+    (void)state;
+    bool found = false;
+    for (int seed = 1; seed <= 6 && !found; seed++) {
+        stand *x = stand_new(NULL);
+        json_t *summary = NULL;
+        assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory,
+                                                     "name: sealed\nrecipe: sealed\noracle: sealed\nseed: %d\ntasks: {cells: [arithmetic]}\nattacker: {queries: 2}\n"
+                                                     "learner: {samples: 1, max_tokens: 4}\ncritic: {epochs: 1}\n"
+                                                     "human: {labels: 20, audits: 0, calibration: 2, demonstrations: 0, gate_items: 2}\n"
+                                                     "build: {documents: 1}\ntrain: {rank: 2, epochs: 1, batch: 4}\n"
+                                                     "evaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n", seed), &summary));
+        assert_string_equal(text_of(summary, "state"), "done");
+        found = stand_count(x, "SELECT count(*) FROM model_version WHERE role = 'critic'") == 1;
+        json_decref(summary);
+        stand_free(x);
+    }
+    assert_true(found);
+}
+
 /* ---- several runs in one workspace ------------------------------------------------------------------------------------ */
 
 static void check_run(stand *x, const char *name) {
@@ -714,6 +735,7 @@ int main(void) {
         cmocka_unit_test(loop__replayed__logs_nothing_again),
         cmocka_unit_test(loop__simulated_demonstrations__come_as_many_as_allowed),
         cmocka_unit_test(loop__accepted_late__is_no_rejected_side),
+        cmocka_unit_test(sealed__half_without_labels__is_judged_by_the_base),
         cmocka_unit_test(runs__of_one_workspace__share_their_versions),
         cmocka_unit_test(runs__of_an_older_workspace__go_on),
         cmocka_unit_test(training__a_foreign_checkpoint__is_begun_anew),

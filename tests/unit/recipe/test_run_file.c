@@ -109,6 +109,8 @@ static void run_file__faults_are_named(void **state) {
     refused("gate:\n  alpha: 3\n", "between 0.0001 and 0.5");
     refused("oracle: half\n", "one of open|sealed");
     refused("recipe: sealed\noracle: sealed\n", "2 labelled items");
+    refused("recipe: sealed\noracle: sealed\nhuman: {labels: 200, gate_items: 2}\n", "human.calibration");
+    refused("recipe: sealed\noracle: sealed\nhuman: {labels: 200, calibration: 1, gate_items: 2}\n", "human.calibration");
     refused("recipe: sealed\noracle: sealed\nhuman: {backend: queue}\n", "simulated expert only");
     refused("recipe: sealed\noracle: sealed\niterations: 2\n", "one iteration");
     refused("recipe: sealed\noracle: sealed\nlearner: {backend: command, command: x}\n", "backend: local");
@@ -125,11 +127,11 @@ static void run_file__faults_are_named(void **state) {
     refused("evaluate: {xstest_unsafe: 100}\ngate: {safety_limit: 0.02}\n", "(1: none) or evaluate.xstest_unsafe");
     refused("evaluate: {xstest_unsafe: 200}\ngate: {safety_limit: 1, safety_margin: 1}\n", "gate.safety_margin must be below 1");
     refused("gate: {audit_agreement: 0.95}\n", "gate.audit_agreement: 30 audits that all agree show 0.905, not 0.95; raise human.audits");
-    refused("recipe: sealed\noracle: sealed\niterations: 1\nhuman: {labels: 200, gate_items: 2}\ngate: {audit_agreement: 0.5}\n",
+    refused("recipe: sealed\noracle: sealed\niterations: 1\nhuman: {labels: 200, calibration: 2, gate_items: 2}\ngate: {audit_agreement: 0.5}\n",
             "the sealed recipe audits no labels");
     refused("critic: {alpha: 0}\n", "critic.alpha must be above 0 and below 1, not 0; for a critic that never decides alone");
     refused("critic: {alpha: 1}\n", "critic.alpha must be above 0 and below 1");
-    refused("recipe: sealed\noracle: sealed\niterations: 1\nhuman: {labels: 200, gate_items: 2}\ntrain: {objective: dpo}\n",
+    refused("recipe: sealed\noracle: sealed\niterations: 1\nhuman: {labels: 200, calibration: 2, gate_items: 2}\ntrain: {objective: dpo}\n",
             "the sealed recipe makes single answers, no pairs, which dpo cannot learn from");
     refused("train:\n  objective: dpoo\n", "no objective 'dpoo', did you mean 'dpo'?");
     refused("train:\n  objective: -7\n", "no objective '-7'");
