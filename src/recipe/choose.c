@@ -109,6 +109,12 @@ static size_t place_of(const aim *a, const query *q) {
     return place == SIZE_MAX ? a->n : place;
 }
 
+/* What an expert accepted was paid for: no cell has too much of it. */
+static bool is_capped(const cast *c, const answer *x) {
+    bool expert = x->source && (strcmp(x->source, "simulated") == 0 || strcmp(x->source, "human") == 0);
+    return !expert || c->rules < 2;
+}
+
 /* label: as of make_example. */
 static agon_status take(cast *c, const aim *a, const query_list *queries, const answer *x, const answer *rejected,
                         const char *label, caps *k, int64_t room, example_list *out, choice *report, int64_t *taken) {
@@ -121,7 +127,8 @@ static agon_status take(cast *c, const aim *a, const query_list *queries, const 
         report->dropped_duplicate++;
         return AGON_OK;
     }
-    if (k->query[x->query] >= (size_t)config->build.per_query || k->place[place_of(a, q)] >= (size_t)config->build.per_cell) {
+    if (k->query[x->query] >= (size_t)config->build.per_query ||
+        (is_capped(c, x) && k->place[place_of(a, q)] >= (size_t)config->build.per_cell)) {
         report->dropped_cap++;
         return AGON_OK;
     }
@@ -142,7 +149,7 @@ static agon_status take(cast *c, const aim *a, const query_list *queries, const 
     if (!s) {
         *taken = e.n_tokens;
         k->query[x->query]++;
-        k->place[place_of(a, q)]++;
+        k->place[place_of(a, q)] += is_capped(c, x);
         report->n_new++;
         report->new_tokens += e.n_tokens;
     }

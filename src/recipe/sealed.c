@@ -222,8 +222,9 @@ static agon_status train_learner(sealed *x) {
     if (!s && x->examples.n > 0)
         s = train_version(&c->actors, cast_path(c, "train"), x->examples.items, x->examples.n, &plan, x->candidate);
     if (!s)
-        cast_say(c, NULL, "%zu examples: %zu real ones, %zu answers that the expert or the critic let pass", x->examples.n,
-                 x->choice.n_real, x->choice.n_new);
+        cast_say(c, NULL, "%zu examples: %zu real ones, %zu answers that the expert or the critic let pass; dropped %zu for the floor, %zu for caps, "
+                 "%zu duplicates, %zu held out", x->examples.n, x->choice.n_real, x->choice.n_new, x->choice.dropped_floor, x->choice.dropped_cap,
+                 x->choice.dropped_duplicate, x->choice.dropped_contaminated);
     return s;
 }
 

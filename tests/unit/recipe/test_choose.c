@@ -86,6 +86,23 @@ static void add_earlier(bench *b, const char *origin, const char *chosen, int64_
     assert_ok(b->x->ctx, example_add(&b->cast, &b->earlier, &e));
 }
 
+/* What an expert accepted was paid for: the cap of a cell (or of all queries of other cells together) is for the rest. */
+static void choose__expert_accepted__is_under_no_cap(void **state) {
+    (void)state;
+    bench *b = bench_new();
+    b->config->build.per_cell = 2;
+    b->config->build.per_query = 1;
+    for (size_t i = 0; i < PER_CELL; i++)
+        add(b, i, "response", OUTCOME_PASS, words(b, 3))->source = i % 2 ? "critic" : "simulated";
+    for (int64_t rules = 1; rules <= 2; rules++) {
+        b->cast.rules = rules;
+        choose(b);
+        assert_int_equal(b->report.n_new, rules == 1 ? 2 : PER_CELL / 2 + 2);
+        assert_int_equal(b->report.dropped_cap, rules == 1 ? PER_CELL - 2 : PER_CELL / 2 - 2);
+    }
+    bench_free(b);
+}
+
 static void choose__real_data__keeps_its_share_whatever_comes(void **state) {
     (void)state;
     static const double shares[] = {0, 0.1, 0.25, 0.5, 0.9, 1}, replays[] = {0, 0.25, 1};
@@ -377,6 +394,7 @@ static void choose__pairs__hold_what_reviewers_preferred(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(choose__expert_accepted__is_under_no_cap),
         cmocka_unit_test(choose__real_data__keeps_its_share_whatever_comes),
         cmocka_unit_test(choose__too_little_real_data__shrinks_what_is_new),
         cmocka_unit_test(choose__per_query_and_per_cell__are_capped),
