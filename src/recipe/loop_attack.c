@@ -16,15 +16,19 @@ static agon_status ask_learner(loop *l, const char *path, size_t from_query, siz
 static agon_status reword(loop *l, const char *path, size_t from, size_t wanted) {
     picked which;
     size_t n = l->queries.n - from, n_rejected = 0;
+    if (l->c->rules >= 2 && wanted > n) /* each once */
+        wanted = n;
     agon_status s = picked_new(l->c, wanted, &which);
     for (size_t k = 0; k < wanted && n > 0 && !s; k++)
         which.items[which.n++] = from + k * n / wanted;
     if (!s)
         s = vary_queries(&l->c->actors, cast_path(l->c, "%s/vary", path), &l->queries, which.items, which.n,
                          l->c->actors.base, &n_rejected);
+    if (!s && l->c->rules >= 2)
+        n_rejected += query_list_drop_repeated(&l->queries, from + n);
     if (!s && which.n)
         cast_say(l->c, json_pack("{sI sI}", "kept", (json_int_t)(which.n - n_rejected), "rejected", (json_int_t)n_rejected),
-                 "attacker reworded %zu queries, %zu kept: the rest changed the task", which.n, which.n - n_rejected);
+                 "attacker reworded %zu queries, %zu kept: the rest changed the task or had been asked", which.n, which.n - n_rejected);
     free(which.items);
     return s;
 }

@@ -24,6 +24,21 @@ query *query_list_add(query_list *l) {
     return &l->items[l->n++];
 }
 
+size_t query_list_drop_repeated(query_list *l, size_t from) {
+    size_t n = l->n, kept = from;
+    for (size_t i = from; i < n; i++) {
+        bool again = false;
+        for (size_t k = 0; k < kept && !again; k++)
+            again = strcmp(l->items[k].text, l->items[i].text) == 0;
+        if (again)
+            json_decref(l->items[i].task);
+        else
+            l->items[kept++] = l->items[i];
+    }
+    l->n = kept;
+    return n - kept;
+}
+
 answer *answer_list_add(answer_list *l) {
     if (!grow((void **)&l->items, &l->capacity, l->n, sizeof *l->items))
         return NULL;

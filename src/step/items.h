@@ -70,6 +70,8 @@ bool answer_measures(const answer *x);
 /* A zeroed item at the end, borrowed until the next add; NULL on memory. */
 query *query_list_add(query_list *l);
 answer *answer_list_add(answer_list *l);
+/* Takes queries from `from` on away that are worded as an earlier one is; how many. */
+size_t query_list_drop_repeated(query_list *l, size_t from);
 preference *preference_list_add(preference_list *l);
 /* Ids of the answers `which` [n], new; NULL on memory. */
 json_t *answer_ids(const answer_list *l, const size_t *which, size_t n);

@@ -557,6 +557,23 @@ static void sealed__half_without_labels__is_judged_by_the_base(void **state) {
     assert_true(found);
 }
 
+/* A wave of four queries has four to reword. */
+static void loop__rewordings__are_of_different_queries(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL;
+    const char *script = write_file(x, "script.json", "{\"default\": \"The answer is 7.\"}");
+    const char *yaml = arena_printf(x->memory,
+                                    "name: own\ntasks: {cells: [arithmetic/two_digit_sum]}\nattacker: {queries: 4, waves: 1, variations: 16, backend: scripted, script: %s}\n"
+                                    "learner: {backend: scripted, script: %s, samples: 1}\ncritic: {examples: 0}\n"
+                                    "human: {labels: 20, audits: 0, demonstrations: 0}\n%s",
+                                    script, script, strchr(small, '\n') + 1);
+    assert_ok(x->ctx, run_recipe(x, yaml, &summary));
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM step_item WHERE path = 'iteration/1/attack/1/vary'"), 4);
+    json_decref(summary);
+    stand_free(x);
+}
+
 /* ---- several runs in one workspace ------------------------------------------------------------------------------------ */
 
 static void check_run(stand *x, const char *name) {
@@ -736,6 +753,7 @@ int main(void) {
         cmocka_unit_test(loop__simulated_demonstrations__come_as_many_as_allowed),
         cmocka_unit_test(loop__accepted_late__is_no_rejected_side),
         cmocka_unit_test(sealed__half_without_labels__is_judged_by_the_base),
+        cmocka_unit_test(loop__rewordings__are_of_different_queries),
         cmocka_unit_test(runs__of_one_workspace__share_their_versions),
         cmocka_unit_test(runs__of_an_older_workspace__go_on),
         cmocka_unit_test(training__a_foreign_checkpoint__is_begun_anew),

@@ -101,9 +101,29 @@ static void rewordings__not_remote__are_judged_by_the_program_alone(void **state
     stand_free(x);
 }
 
+static void repeated_queries__are_dropped(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    stand_draw(x, "q", "arithmetic", "two_digit_sum", 3);
+    static const size_t copies[] = {1, 0, 1};
+    for (size_t i = 0; i < 3; i++) {
+        query *q = query_list_add(&x->queries);
+        assert_non_null(q);
+        *q = x->queries.items[copies[i]];
+        json_incref(q->task);
+    }
+    stand_draw(x, "other", "arithmetic", "two_digit_sum", 1);
+    const char *last = x->queries.items[6].text;
+    assert_int_equal(query_list_drop_repeated(&x->queries, 4), 2); /* what lies before is left alone */
+    assert_int_equal(x->queries.n, 5);
+    assert_ptr_equal(x->queries.items[4].text, last);
+    stand_free(x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rewordings__remote__need_the_judge),
+        cmocka_unit_test(repeated_queries__are_dropped),
         cmocka_unit_test(rewordings__not_remote__are_judged_by_the_program_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
