@@ -455,7 +455,9 @@ AGON_API AGON_MUST_CHECK agon_status agon_reward_pairs(agon_ctx *ctx, const agon
 AGON_API AGON_MUST_CHECK agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *format, const char *to,
                                                        bool skip_bad, char **json);
 /* Divides a JSONL file into n files by shares [n] that sum to 1. Rows of one prompt stay together; equal rows are
- * written once, nothing is written over. *json new: {"parts": [{"path", "rows"}], "duplicates"}. AGON_EINVAL. */
+ * written once, nothing is written over. *json new: {"parts": [{"path", "rows"}], "duplicates", "guessed_prompts": pairs
+ * of two texts without "prompt" and without "\nAssistant:" in what both begin with: their prompt is taken to end with the
+ * last sentence or line of that, so those of one prompt may come apart where answers begin alike}. AGON_EINVAL. */
 AGON_API AGON_MUST_CHECK agon_status agon_data_split(agon_ctx *ctx, const char *from, uint64_t seed,
                                                      const char *const *paths, const double *shares, size_t n, char **json);
 

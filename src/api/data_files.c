@@ -46,17 +46,18 @@ agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *forma
 agon_status agon_data_split(agon_ctx *ctx, const char *from, uint64_t seed, const char *const *paths, const double *shares,
                             size_t n, char **json) {
     split_part *parts = calloc(n ? n : 1, sizeof *parts);
-    size_t duplicates = 0;
+    split_report report = {0};
     if (!parts)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     for (size_t k = 0; k < n; k++)
         parts[k] = (split_part){.path = paths[k], .share = shares[k]};
-    agon_status s = split_file(ctx, from, seed, parts, n, &duplicates);
+    agon_status s = split_file(ctx, from, seed, parts, n, &report);
     json_t *list = s ? NULL : json_array();
     for (size_t k = 0; !s && k < n; k++)
         json_array_append_new(list, json_pack("{s:o,s:I}", "path", utf8_json(parts[k].path), "rows", (json_int_t)parts[k].n_rows));
     free(parts);
-    return s ? s : give(ctx, json_pack("{s:o,s:I}", "parts", list, "duplicates", (json_int_t)duplicates), json);
+    return s ? s : give(ctx, json_pack("{s:o,s:I,s:I}", "parts", list, "duplicates", (json_int_t)report.n_duplicates, "guessed_prompts",
+                                 (json_int_t)report.n_guessed), json);
 }
 
 agon_dataset_options agon_dataset_options_default(void) {

@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+static long long count_of(const json_t *report, const char *key) {
+    return (long long)json_integer_value(json_object_get(report, key));
+}
+
 /* ---- convert and split ------------------------------------------------------------------------------------ */
 
 static int convert(const char *file, const char *from, const char *to, bool skip_bad, bool json) {
@@ -80,8 +84,10 @@ static int split(const char *file, double validation, double test, int64_t seed,
     } else if (report) {
         json_array_foreach(json_object_get(report, "parts"), i, part)
             printf("%s: %lld rows\n", member_text(part, "path"), (long long)json_integer_value(json_object_get(part, "rows")));
-        printf("%lld equal rows written once; rows of one prompt stay together\n",
-               (long long)json_integer_value(json_object_get(report, "duplicates")));
+        printf("%lld equal rows written once; rows of one prompt stay together\n", count_of(report, "duplicates"));
+        if (count_of(report, "guessed_prompts"))
+            printf("but %lld pairs have no \"prompt\": it was taken to end with the last sentence or line that both sides begin with, and where answers\n"
+                   "begin alike, rows of one prompt may have come apart; give these pairs prompts to be sure\n", count_of(report, "guessed_prompts"));
     }
     json_decref(report);
     agon_text_free(answer);
@@ -90,10 +96,6 @@ static int split(const char *file, double validation, double test, int64_t seed,
 }
 
 /* ---- check and stats ---------------------------------------------------------------------------------------- */
-
-static long long count_of(const json_t *report, const char *key) {
-    return (long long)json_integer_value(json_object_get(report, key));
-}
 
 /* {name: rows} of each dimension or adapter; NULL: nothing. */
 static void show_counts(const char *what, json_t *rows) {

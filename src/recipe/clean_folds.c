@@ -46,7 +46,7 @@ agon_status clean_folds(agon_ctx *ctx, const row_file *f, size_t n_folds, uint64
     agon_status s = places && first && order ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory dividing rows");
     for (size_t i = 0; i < f->n && !s; i++) {
         places[i].row = i;
-        s = row_prompt_hash(ctx, f->rows[i], &places[i].prompt);
+        s = row_prompt_hash(ctx, f->rows[i], &places[i].prompt, NULL);
     }
     if (s)
         goto done;

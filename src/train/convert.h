@@ -47,10 +47,13 @@ typedef struct split_part {
     double share; /* of the groups of rows; the shares sum to 1 */
     size_t n_rows; /* written */
 } split_part;
-/* Divides a JSONL file by a permutation of the seed. Rows with the same prompt (prompt, or first user message, or text)
- * stay together, so that no test prompt was trained on; equal rows are written once, *n_duplicates counts the others.
- * Every part is written whole or not at all. AGON_EINVAL: shares, or fewer prompts than parts. */
-AGON_MUST_CHECK agon_status split_file(agon_ctx *ctx, const char *from, uint64_t seed, split_part *parts, size_t n_parts,
-                                       size_t *n_duplicates);
+typedef struct split_report {
+    size_t n_duplicates; /* equal rows that were left out */
+    size_t n_guessed;    /* rows read whose prompt is a guess (row_prompt_hash) */
+} split_report;
+/* Divides a JSONL file by a permutation of the seed. Rows with the same prompt (row_prompt_hash) stay together, so that no test prompt
+ * was trained on; equal rows are written once. Every part is written whole or not at all. AGON_EINVAL: shares, or fewer prompts than
+ * parts. */
+AGON_MUST_CHECK agon_status split_file(agon_ctx *ctx, const char *from, uint64_t seed, split_part *parts, size_t n_parts, split_report *report);
 
 #endif

@@ -20,7 +20,7 @@ typedef struct split_row {
 typedef struct splitter {
     agon_ctx *ctx;
     split_row *rows;
-    size_t n, capacity;
+    size_t n, capacity, n_guessed;
 } splitter;
 
 static agon_status keep_row(void *arg, const char *where, json_t *object) {
@@ -36,11 +36,13 @@ static agon_status keep_row(void *arg, const char *where, json_t *object) {
     split_row *r = &x->rows[x->n];
     char *whole = json_canonical(object);
     r->line = json_dumps(object, JSON_COMPACT);
-    agon_status s = whole && r->line ? row_prompt_hash(x->ctx, object, &r->prompt)
+    bool guessed = false;
+    agon_status s = whole && r->line ? row_prompt_hash(x->ctx, object, &r->prompt, &guessed)
                                      : ctx_fail(x->ctx, AGON_ENOMEM, "out of memory dividing rows");
     if (whole)
         r->whole = hash_bytes(whole, strlen(whole));
     free(whole);
+    x->n_guessed += guessed;
     if (s == AGON_OK)
         x->n++;
     else
@@ -116,8 +118,7 @@ static agon_status check_shares(agon_ctx *ctx, const split_part *parts, size_t n
     return AGON_OK;
 }
 
-agon_status split_file(agon_ctx *ctx, const char *from, uint64_t seed, split_part *parts, size_t n_parts,
-                       size_t *n_duplicates) {
+agon_status split_file(agon_ctx *ctx, const char *from, uint64_t seed, split_part *parts, size_t n_parts, split_report *report) {
     splitter x = {.ctx = ctx};
     place *places = NULL;
     size_t *order = NULL, *part_of = NULL;
@@ -157,7 +158,7 @@ agon_status split_file(agon_ctx *ctx, const char *from, uint64_t seed, split_par
     }
     s = write_parts(ctx, places, kept, part_of, parts, n_parts);
     if (s == AGON_OK)
-        *n_duplicates = x.n - kept;
+        *report = (split_report){x.n - kept, x.n_guessed};
 done:
     for (size_t i = 0; i < x.n; i++)
         free(x.rows[i].line);

@@ -195,8 +195,50 @@ static json_t *prompt_of(json_t *row) {
     return row;
 }
 
-agon_status row_prompt_hash(agon_ctx *ctx, json_t *row, hash256 *out) {
-    json_t *prompt = prompt_of(row), *only = json_is_array(prompt) && json_array_size(prompt) == 1 ? json_array_get(prompt, 0) : prompt;
+static const char SPACES[] = " \n\t";
+
+static size_t common_bytes(const char *a, const char *b) {
+    size_t n = 0;
+    while (a[n] && a[n] == b[n])
+        n++;
+    return n;
+}
+
+size_t row_common_words(const char *a, const char *b) {
+    size_t n = common_bytes(a, b);
+    while (n && !strchr(SPACES, a[n - 1]))
+        n--;
+    while (n && strchr(SPACES, a[n - 1]))
+        n--;
+    return a[n + strspn(a + n, SPACES)] && b[n + strspn(b + n, SPACES)] ? n : 0;
+}
+
+/* Bytes of the prompt of two texts, as far as it can be told from them; 0: they share no words. */
+static size_t common_prompt(const char *a, const char *b, bool *guessed) {
+    static const char mark[] = "\nAssistant:";
+    const size_t n_mark = sizeof mark - 1, words = row_common_words(a, b);
+    for (size_t n = words ? common_bytes(a, b) : 0; n >= n_mark; n--)
+        if (memcmp(a + n - n_mark, mark, n_mark) == 0)
+            return n;
+    *guessed = words > 0;
+    for (size_t n = words; n > 0; n--)
+        if (strchr(".?!", a[n - 1]) ? strchr(SPACES, a[n]) != NULL : a[n] == '\n' && !strchr(SPACES, a[n - 1]))
+            return n;
+    return words;
+}
+
+agon_status row_prompt_hash(agon_ctx *ctx, json_t *row, hash256 *out, bool *guessed) {
+    json_t *prompt = prompt_of(row);
+    const char *sides[2] = {json_string_value(json_object_get(row, "chosen")), json_string_value(json_object_get(row, "rejected"))};
+    bool unsure = false;
+    size_t n = prompt == row && sides[0] && sides[1] ? common_prompt(sides[0], sides[1], &unsure) : 0;
+    if (guessed)
+        *guessed = unsure;
+    if (n) {
+        *out = hash_bytes(sides[0], n);
+        return AGON_OK;
+    }
+    json_t *only = json_is_array(prompt) && json_array_size(prompt) == 1 ? json_array_get(prompt, 0) : prompt;
     const char *content = json_is_object(only) && only != row ? json_string_value(json_object_get(only, "content"))
                                                               : json_string_value(only);
     char *text = content ? NULL : json_canonical(prompt);

@@ -47,8 +47,15 @@ AGON_MUST_CHECK agon_status row_swap(agon_ctx *ctx, json_t *row);
 /* For those where rewards and margin belong to the texts: the rewards of a pair change places, its margin its sign. AGON_ENOMEM. */
 AGON_MUST_CHECK agon_status row_swap_rewards(agon_ctx *ctx, json_t *row);
 
+/* Of two texts, the bytes of the words both begin with: the prompt of a pair without one. It ends before a space, where tokens do too, and leaves
+ * each side a word of its own; 0: they share no such beginning. */
+size_t row_common_words(const char *a, const char *b);
+#define NO_COMMON_WORDS "prompt is missing, and chosen and rejected do not begin with words in common that leave each an answer"
+
 /* Equal for rows with the same prompt (prompt, or first user message, or text), as a text or as one user message; a row without one
- * has that of the whole row. AGON_ENOMEM. */
-AGON_MUST_CHECK agon_status row_prompt_hash(agon_ctx *ctx, json_t *row, hash256 *out);
+ * has that of the whole row. Two texts without a prompt have what both begin with, up to the last "\nAssistant:" in it; where there is
+ * none, up to the last end of a sentence or line, which *guessed says (NULL: not asked): answers that begin alike may then make prompts
+ * unequal. AGON_ENOMEM. */
+AGON_MUST_CHECK agon_status row_prompt_hash(agon_ctx *ctx, json_t *row, hash256 *out, bool *guessed);
 
 #endif

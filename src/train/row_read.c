@@ -20,6 +20,7 @@
  * (critique_join); cloud learns the words of the critique alone. */
 #include "train/row_reader.h"
 #include "base/nearest.h"
+#include "train/row_file.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -327,18 +328,12 @@ static agon_status divide(row_reader *r, json_t *object, json_t *prompt, json_t 
     return built ? AGON_OK : row_no_memory(r);
 }
 
-/* The words both texts begin with. It ends before a space, where tokens do too, and leaves each side a word of its own. */
+/* The words both texts begin with. */
 static agon_status common_text(row_reader *r, const char *where, json_t *object, json_t **chosen, json_t **rejected) {
     const char *a = json_string_value(*chosen), *b = json_string_value(*rejected);
-    size_t n = 0;
-    while (a[n] && a[n] == b[n])
-        n++;
-    while (n && !strchr(" \n\t", a[n - 1]))
-        n--;
-    while (n && strchr(" \n\t", a[n - 1]))
-        n--;
-    if (n == 0 || !a[n + strspn(a + n, " \n\t")] || !b[n + strspn(b + n, " \n\t")])
-        return ctx_fail(r->ctx, AGON_EINVAL, "%s: prompt is missing, and chosen and rejected do not begin with words in common that leave each an answer", where);
+    size_t n = row_common_words(a, b);
+    if (n == 0)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: " NO_COMMON_WORDS, where);
     json_t *tails[2] = {json_string(a + n), json_string(b + n)};
     return divide(r, object, json_stringn(a, n), tails, chosen, rejected);
 }

@@ -139,6 +139,9 @@ rm all.test.jsonl
 run 0 "$agon" data split all.jsonl --test 0.25 --seed 3
 same all.train.jsonl first.jsonl
 run 2 "$agon" data split all.jsonl --test 1.5
+printf '{"chosen":"a? the","rejected":"a? on"}\n{"chosen":"b? the","rejected":"b? on"}\n' >plain.jsonl
+run 0 "$agon" data split plain.jsonl --test 0.5
+says out 'but 2 pairs have no "prompt"'
 
 # ---- what an objective does not read is said, before a training too; turns after the last answer are counted
 printf '{"prompt":"a","chosen":"the","rejected":"on","label":0.8,"margin":2}\n{"prompt":"a","chosen":"on","rejected":"the"}\n' >unread.jsonl

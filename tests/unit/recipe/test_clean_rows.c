@@ -212,6 +212,16 @@ static void folds__keep_prompts_together(void **state) {
     assert_memory_equal(fold, again, sizeof fold);
     assert_memory_not_equal(fold, other, sizeof fold);
     row_file_free(&f);
+    buffer_clear(&w->text); /* two texts without a prompt: answers that begin alike do not make it another */
+    for (size_t i = 0; i < ROWS; i++)
+        buffer_printf(&w->text, i % 2 ? "{\"chosen\":\"q%zu? Yes\",\"rejected\":\"q%zu? No\"}\n"
+                                      : "{\"chosen\":\"q%zu? The one\",\"rejected\":\"q%zu? The other\"}\n", i % 15, i % 15);
+    assert_ok(w->ctx, file_write(w->ctx, w->from, w->text.data, w->text.size));
+    assert_ok(w->ctx, row_file_read(w->ctx, w->from, &f));
+    assert_ok(w->ctx, clean_folds(w->ctx, &f, 4, 1, fold));
+    for (size_t i = 0; i < ROWS; i++)
+        assert_int_equal(fold[i], fold[i % 15]);
+    row_file_free(&f);
 }
 
 /* ---- files -------------------------------------------------------------------------------------------------- */

@@ -174,9 +174,9 @@ static size_t count_lines(const char *text) {
     return n;
 }
 
-static agon_status split(world *w, uint64_t seed, split_part parts[2], size_t *duplicates) {
+static agon_status split(world *w, uint64_t seed, split_part parts[2], split_report *r) {
     unlink(w->to), unlink(w->other);
-    return split_file(w->ctx, w->from, seed, parts, 2, duplicates);
+    return split_file(w->ctx, w->from, seed, parts, 2, r);
 }
 
 static void split__keeps_prompts_together(void **state) {
@@ -189,9 +189,10 @@ static void split__keeps_prompts_together(void **state) {
     assert_ok(w->ctx, file_write(w->ctx, w->from, text, strlen(text)));
     free(text);
     split_part parts[2] = {{w->to, 0.8, 0}, {w->other, 0.2, 0}};
-    size_t duplicates;
-    assert_ok(w->ctx, split(w, 7, parts, &duplicates));
-    assert_int_equal(duplicates, 100);
+    split_report r;
+    assert_ok(w->ctx, split(w, 7, parts, &r));
+    assert_int_equal(r.n_duplicates, 100);
+    assert_int_equal(r.n_guessed, 0);
     assert_int_equal(parts[0].n_rows, 160);
     assert_int_equal(parts[1].n_rows, 40);
     char *train = read_back(w, w->to), *test = read_back(w, w->other);
@@ -202,20 +203,54 @@ static void split__keeps_prompts_together(void **state) {
         assert_int_equal(strstr(train, mark) != NULL, strstr(test, mark) == NULL);
     }
     /* The seed decides, the order of the lines does not. */
-    assert_ok(w->ctx, split(w, 7, parts, &duplicates));
+    assert_ok(w->ctx, split(w, 7, parts, &r));
     char *again = read_back(w, w->to);
     assert_string_equal(train, again);
     free(again);
-    assert_ok(w->ctx, split(w, 8, parts, &duplicates));
+    assert_ok(w->ctx, split(w, 8, parts, &r));
     again = read_back(w, w->to);
     assert_string_not_equal(train, again);
     free(train), free(test), free(again);
-    assert_int_equal(split_file(w->ctx, w->from, 7, parts, 2, &duplicates), AGON_EINVAL); /* the parts are there */
+    assert_int_equal(split_file(w->ctx, w->from, 7, parts, 2, &r), AGON_EINVAL); /* the parts are there */
     parts[0].share = 0.9;
-    assert_int_equal(split(w, 7, parts, &duplicates), AGON_EINVAL);
+    assert_int_equal(split(w, 7, parts, &r), AGON_EINVAL);
     assert_ok(w->ctx, file_write(w->ctx, w->from, "{\"text\":\"one\"}\n", 15));
     parts[0].share = 0.8;
-    assert_int_equal(split(w, 7, parts, &duplicates), AGON_EINVAL);
+    assert_int_equal(split(w, 7, parts, &r), AGON_EINVAL);
+}
+
+/* Every prompt in three pairs, whose answers begin alike in one of them. */
+static void expect_pairs_together(world *w, const char *before, const char *after, size_t n_guessed) {
+    char *text = malloc(1 << 16), *at = text;
+    split_part parts[2] = {{w->to, 0.8, 0}, {w->other, 0.2, 0}};
+    split_report r;
+    static const char *const answers[3][2] = {{"Yes", "No"}, {"I think it is", "I think not"}, {"The one", "The other"}};
+    for (int i = 0; i < 50; i++)
+        for (int k = 0; k < 3; k++) {
+            char begin[256];
+            snprintf(begin, sizeof begin, "%sq%d?%s", before, i, after);
+            at += sprintf(at, "{\"chosen\":\"%s %s\",\"rejected\":\"%s %s\"}\n", begin, answers[k][0], begin, answers[k][1]);
+        }
+    assert_ok(w->ctx, file_write(w->ctx, w->from, text, strlen(text)));
+    free(text);
+    assert_ok(w->ctx, split(w, 7, parts, &r));
+    assert_int_equal(r.n_guessed, n_guessed);
+    assert_int_equal(parts[0].n_rows, 120);
+    char *train = read_back(w, w->to), *test = read_back(w, w->other);
+    for (int i = 0; i < 50; i++) {
+        char mark[16];
+        snprintf(mark, sizeof mark, "q%d?", i);
+        assert_int_equal(strstr(train, mark) != NULL, strstr(test, mark) == NULL);
+    }
+    free(train), free(test);
+}
+
+static void split__finds_the_prompt_of_two_texts(void **state) {
+    world *w = *state;
+    expect_pairs_together(w, "\\n\\nHuman: And ", " Say. What\\n\\nAssistant:", 0);
+    expect_pairs_together(w, "\\r\\n\\r\\nHuman: Hi\\r\\n\\r\\nAssistant: Hm.\\r\\n\\r\\nHuman: ", " What\\r\\n\\r\\nAssistant:", 0);
+    expect_pairs_together(w, "Is this ", "", 150);
+    expect_pairs_together(w, "Say yes or no to ", "\\nanswer:\\n\\n", 150);
 }
 
 static void convert__refinements_become_each_kind_of_row(void **state) {
@@ -281,6 +316,7 @@ int main(void) {
         cmocka_unit_test(convert__refinements_become_each_kind_of_row),
         cmocka_unit_test(convert__fixes_change_only_what_is_flagged),
         cmocka_unit_test(split__keeps_prompts_together),
+        cmocka_unit_test(split__finds_the_prompt_of_two_texts),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
