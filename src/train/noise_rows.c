@@ -122,9 +122,24 @@ static json_t *chosen_message(const json_t *row) {
     return json_array_size(chosen) ? json_array_get(chosen, json_array_size(chosen) - 1) : NULL;
 }
 
+/* A pair of texts that has no prompt of its own. */
+static bool is_joined(const json_t *row) {
+    return json_is_string(json_object_get(row, "chosen")) && !json_object_get(row, "prompt");
+}
+
+/* Where the answer begins in the chosen text of such a pair, behind the space that ends the prompt's last word: what replaces a token may begin without
+ * one. 0: there is no such place. */
+static size_t answer_place(const json_t *row) {
+    const char *chosen = json_string_value(json_object_get(row, "chosen")), *rejected = json_string_value(json_object_get(row, "rejected"));
+    size_t n = rejected ? row_common_words(chosen, rejected) : 0;
+    return n ? n + strspn(chosen + n, " \n\t") : 0;
+}
+
 /* The words whose tokens are replaced: the response, or of a pair the chosen one, which is what a learner should take after. */
 static const char *words_of(const json_t *row) {
     const json_t *chosen = json_object_get(row, "chosen"), *message = chosen_message(row);
+    if (is_joined(row))
+        return json_string_value(chosen) + answer_place(row);
     return !chosen ? row_response(row) : json_string_value(message ? json_object_get(message, "content") : chosen);
 }
 
@@ -132,7 +147,8 @@ static agon_status set_words(noiser *x, size_t i, const char *text, size_t n) {
     json_t *row = x->f.rows[i], *message = chosen_message(row);
     if (!json_object_get(row, "chosen"))
         return row_set_response(x->ctx, row, text, n);
-    json_t *words = json_stringn(text, n);
+    json_t *words = is_joined(row) ? json_sprintf("%.*s%.*s", (int)answer_place(row), json_string_value(json_object_get(row, "chosen")), (int)n, text)
+                                   : json_stringn(text, n);
     return words && json_object_set_new(message ? message : row, message ? "content" : "chosen", words) == 0 ? AGON_OK : no_memory(x);
 }
 
@@ -145,6 +161,8 @@ static agon_status check_response(noiser *x, size_t i) {
     if (!text || !*text)
         return row_fail(x->ctx, &x->f, i, "there is no response to change: a completion, %smessages that end with an answer",
                         in_tokens ? "a pair's chosen text, or " : "or ");
+    if (in_tokens && is_joined(row) && answer_place(row) == 0)
+        return row_fail(x->ctx, &x->f, i, NO_COMMON_WORDS);
     if (json_object_get(row, "spans"))
         return row_fail(x->ctx, &x->f, i, "spans speak of words that would be replaced; take them out first");
     return AGON_OK;
@@ -180,7 +198,7 @@ static bool moves_rewards(const noiser *x) {
 static const char *const pair_keys[] = {"chosen", "rejected", "chosen_critique", "rejected_critique", NULL};
 static const char *const rewarded_keys[] = {"chosen", "rejected", "chosen_critique", "rejected_critique", "rewards", "margin", NULL};
 static const char *const label_keys[] = {"label", NULL};
-static const char *const response_keys[] = {"completion", "messages", "chosen", NULL};
+static const char *const response_keys[] = {"completion", "messages", "chosen", "log_probs", NULL};
 
 static agon_status reverse(noiser *x, json_t *row) {
     json_t *label = json_object_get(row, "label"), *made;

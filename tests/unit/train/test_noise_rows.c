@@ -228,6 +228,42 @@ static void noise__replaces_tokens_of_the_chosen_side(void **state) {
     }
 }
 
+/* Two texts without a prompt: what both begin with is trained on as the prompt, and stays. */
+static void noise__leaves_the_beginning_of_two_texts(void **state) {
+    world *w = *state;
+    static const char begin[] = "\n\nHuman: the cat sat on the mat, and\n\nAssistant: ";
+    for (int level = NOISE_TOKEN; level <= NOISE_SPAN; level++) {
+        bool changed[N];
+        buffer_clear(&w->text);
+        for (size_t i = 0; i < N; i++)
+            buffer_printf(&w->text, "{\"chosen\":\"\\n\\nHuman: the cat sat on the mat, and\\n\\nAssistant: the cat %zu\","
+                                    "\"rejected\":\"\\n\\nHuman: the cat sat on the mat, and\\n\\nAssistant: no\"}\n", i);
+        assert_ok(w->ctx, noise(w, "dpo", (noise_options){.rate = 0.9, .seed = 3, .level = (noise_level)level, .t = w->t}));
+        expect_restorable(w, changed);
+        for (size_t i = 0; i < N; i++) {
+            const char *chosen = json_string_value(json_object_get(json_array_get(w->after, i), "chosen"));
+            assert_int_equal(strncmp(chosen, begin, sizeof begin - 1), 0);
+        }
+        assert_true(count(w, "changed") > N / 2);
+        assert_true(count(w, "tokens") < 8 * N); /* of the answers alone */
+    }
+}
+
+/* log_probs speak of the words that were replaced, and come back with them. */
+static void noise__the_truth_has_the_log_probs(void **state) {
+    world *w = *state;
+    bool changed[N];
+    buffer_clear(&w->text);
+    for (size_t i = 0; i < N; i++)
+        buffer_printf(&w->text, "{\"prompt\":\"q\",\"completion\":\"the cat %zu\",\"log_probs\":[-1,-2]}\n", i);
+    for (int level = NOISE_RESPONSE; level <= NOISE_SPAN; level++) {
+        assert_ok(w->ctx, noise(w, "sft", (noise_options){.rate = 0.9, .seed = 3, .level = (noise_level)level, .t = w->t}));
+        expect_restorable(w, changed);
+        for (size_t i = 0; i < N; i++)
+            assert_true(changed[i] == !json_object_get(json_array_get(w->after, i), "log_probs"));
+    }
+}
+
 static void noise__names_bad_input(void **state) {
     world *w = *state;
     const struct {
@@ -248,6 +284,8 @@ static void noise__names_bad_input(void **state) {
         {"exo-rw", "{\"prompt\":\"q\"}", "learns from groups", {.rate = 0.5}},
         {"prm", "{\"prompt\":\"q\"}", "labels of steps", {.rate = 0.5}},
         {"dpo", "", "there are no rows", {.rate = 0.5}},
+        {"dpo", "{\"chosen\":\"a b\",\"rejected\":\"c d\"}", "clean.jsonl:1: prompt is missing", {.rate = 0.5, .level = NOISE_TOKEN, .t = w->t}},
+        {"dpo", "{\"chosen\":\"a b\"}", "clean.jsonl:1: prompt is missing", {.rate = 0.5, .level = NOISE_SPAN, .t = w->t}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         buffer_clear(&w->text);
@@ -277,6 +315,7 @@ int main(void) {
         cmocka_unit_test(noise__rewards_of_other_dimensions_go_with_their_texts),
         cmocka_unit_test(noise__replaces_completions_by_others),  cmocka_unit_test(noise__replaces_tokens),
         cmocka_unit_test(noise__covers_the_stated_share_with_spans), cmocka_unit_test(noise__replaces_tokens_of_the_chosen_side),
+        cmocka_unit_test(noise__leaves_the_beginning_of_two_texts), cmocka_unit_test(noise__the_truth_has_the_log_probs),
         cmocka_unit_test(noise__names_bad_input),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
