@@ -1,5 +1,5 @@
 /* Rows of refinements as training rows (spec: training 7): {"prompt", "draft", "critique", "refined"} (+ "draft_score", "refined_score"), or
- * instead of "refined" the draft's "spans": [{"quote" or "start", "end", "fix"}], whose fixes make it (detect, critique, refine: what is
+ * instead of "refined" the draft's "spans": [{"quote" (+ "near") or "start", "end", "fix"}], whose fixes make it (detect, critique, refine: what is
  * not flagged stays as it is).
  *
  *   refine-sft      the prompt -> refined
@@ -12,6 +12,7 @@
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "train/convert.h"
 #include "train/critique_spans.h"
 #include <math.h>
@@ -50,7 +51,7 @@ static int by_place(const void *a, const void *b) {
 
 static agon_status read_fix(agon_ctx *ctx, const char *where, const json_t *span, size_t i, const char *draft, fix *out) {
     const char *quote = NULL;
-    int64_t start = -1, end = -1;
+    int64_t start = -1, end = -1, near = -1;
     text_span places[MOST_QUOTE_PLACES];
     size_t n = 0, n_draft = strlen(draft);
     quote_match how;
@@ -58,7 +59,9 @@ static agon_status read_fix(agon_ctx *ctx, const char *where, const json_t *span
     if (!s)
         s = json_get_text(ctx, where, span, "quote", false, &quote);
     if (!s && quote)
-        s = quote_align(ctx, draft, n_draft, quote, strlen(quote), 0, 0, places, &n, &how);
+        s = json_get_int(ctx, where, span, "near", false, &near);
+    if (!s && quote)
+        s = quote_align(ctx, draft, n_draft, quote, strlen(quote), near < 0 ? SIZE_MAX : (size_t)near, 0, places, &n, &how);
     if (!s && !quote)
         s = json_get_int(ctx, where, span, "start", true, &start);
     if (!s && !quote)
@@ -67,9 +70,15 @@ static agon_status read_fix(agon_ctx *ctx, const char *where, const json_t *span
         return s;
     if (quote && n == 0)
         return ctx_fail(ctx, AGON_EINVAL, "%s: spans[%zu]: the quote does not stand in the draft", where, i);
+    if (n > 1)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: spans[%zu]: the quote stands in the draft more than once; say the byte it stands nearest to (\"near\"), or "
+                        "\"start\" and \"end\"", where, i);
     if (!quote && !(start >= 0 && start < end && (uint64_t)end <= n_draft))
         return ctx_fail(ctx, AGON_EINVAL, "%s: spans[%zu]: bytes %lld to %lld are no part of the draft", where, i, (long long)start,
                         (long long)end);
+    if (!quote && (utf8_whole(draft, (size_t)start) != (size_t)start || utf8_whole(draft, (size_t)end) != (size_t)end))
+        return ctx_fail(ctx, AGON_EINVAL, "%s: spans[%zu]: bytes %lld to %lld cut a character of the draft; offsets count bytes of UTF-8", where, i,
+                        (long long)start, (long long)end);
     out->start = quote ? places[0].start : (size_t)start;
     out->end = quote ? places[0].end : (size_t)end;
     return AGON_OK;

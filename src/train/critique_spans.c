@@ -2,6 +2,7 @@
 #include "train/critique_spans.h"
 #include "base/ctx.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,11 +50,22 @@ static text_span place_of(const folded *f, size_t i, size_t m) {
     return (text_span){f->at[i], f->at[i + m - 1] + 1, 0};
 }
 
-static size_t occurrences(const folded *text, const folded *quote, text_span *places) {
+static size_t distance(size_t a, size_t b) {
+    return a > b ? a - b : b - a;
+}
+
+/* All places, up to MOST_QUOTE_PLACES; or the one nearest to `near`, when it is no SIZE_MAX. */
+static size_t occurrences(const folded *text, const folded *quote, size_t near, text_span *places) {
     size_t n = 0;
-    for (size_t i = 0; quote->n && i + quote->n <= text->n && n < MOST_QUOTE_PLACES; i++)
-        if (memcmp(text->bytes + i, quote->bytes, quote->n) == 0)
-            places[n++] = place_of(text, i, quote->n);
+    for (size_t i = 0; quote->n && i + quote->n <= text->n && n < MOST_QUOTE_PLACES; i++) {
+        if (memcmp(text->bytes + i, quote->bytes, quote->n) != 0)
+            continue;
+        text_span place = place_of(text, i, quote->n);
+        if (near == SIZE_MAX || n == 0)
+            places[n++] = place;
+        else if (distance(place.start, near) < distance(places[0].start, near))
+            places[0] = place;
+    }
     return n;
 }
 
@@ -86,14 +98,11 @@ static bool best_window(const folded *text, const folded *quote, text_span *out)
     return found;
 }
 
-static size_t nearest_place(const text_span *places, size_t n, size_t near) {
-    size_t best = 0;
-    for (size_t i = 1; i < n; i++) {
-        size_t a = places[i].start > near ? places[i].start - near : near - places[i].start;
-        size_t b = places[best].start > near ? places[best].start - near : near - places[best].start;
-        best = a < b ? i : best;
-    }
-    return best;
+/* The window with the whole of the characters it cuts. */
+static void whole_characters(const char *text, size_t n, text_span *s) {
+    s->start = utf8_whole(text, s->start);
+    while (s->end < n && utf8_whole(text, s->end) < s->end)
+        s->end++;
 }
 
 agon_status quote_align(agon_ctx *ctx, const char *text, size_t n_text, const char *quote, size_t n_quote, size_t near,
@@ -107,17 +116,15 @@ agon_status quote_align(agon_ctx *ctx, const char *text, size_t n_text, const ch
         }
         while (!exact && q.n && q.bytes[q.n - 1] == ' ')
             q.n--;
-        *n = occurrences(&t, &q, places);
+        *n = occurrences(&t, &q, near, places);
         if (*n)
             *how = exact ? QUOTE_EXACT : QUOTE_FOLDED;
-        else if (!exact && q.n && q.n <= MOST_QUOTE_BYTES && best_window(&t, &q, places))
+        else if (!exact && q.n && q.n <= MOST_QUOTE_BYTES && best_window(&t, &q, places)) {
+            whole_characters(text, n_text, places);
             *n = 1, *how = QUOTE_FUZZY;
+        }
         folded_free(&t);
         folded_free(&q);
-    }
-    if (*n > 1 && near != SIZE_MAX) {
-        places[0] = places[nearest_place(places, *n, near)];
-        *n = 1;
     }
     for (size_t i = 0; i < *n; i++)
         places[i].value = value / (double)*n;

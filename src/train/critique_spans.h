@@ -17,7 +17,7 @@ typedef struct span_tally {
 } span_tally;
 enum { MOST_QUOTE_PLACES = 16, MOST_QUOTE_BYTES = 4096 };
 /* Where a critic's quote stands in `text`: exact; else with ASCII case and runs of white space folded; else the window
- * with the least edits, when they are at most 0.2 of the quote. Of several exact or folded places the one nearest to
+ * with the least edits (of whole characters), when they are at most 0.2 of the quote. Of several exact or folded places the one nearest to
  * byte `near`, or all (up to MOST_QUOTE_PLACES) when near is SIZE_MAX; their values are value/m. places
  * [MOST_QUOTE_PLACES]. QUOTE_NONE: *n 0; drop it and count it. A quote longer than MOST_QUOTE_BYTES is not searched
  * with edits. AGON_ENOMEM (V:critique.quote_alignment). */

@@ -289,7 +289,23 @@ static void convert__fixes_change_only_what_is_flagged(void **state) {
     char *got = read_back(w, w->to);
     assert_non_null(strstr(got, "the dog sat on the mat"));
     free(got);
+    /* Of several places the one that is meant; a quote with edits takes whole characters. */
+    static const char *const good[][2] = {
+        {"{\"prompt\":\"q\",\"draft\":\"5 and 5 and 5\",\"spans\":[{\"quote\":\"5\",\"near\":7,\"fix\":\"6\"}]}", "5 and 6 and 5"},
+        {"{\"prompt\":\"q\",\"draft\":\"caf\u00e9 noir\",\"spans\":[{\"start\":3,\"end\":5,\"fix\":\"e\"}]}", "cafe noir"},
+        {"{\"prompt\":\"q\",\"draft\":\"une tasse de caf\u00e9\",\"spans\":[{\"quote\":\"une tasse de caf\u00e8\",\"fix\":\"rien\"}]}", "\"rien\""},
+    };
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        assert_ok(w->ctx, convert(w, DATA_REFINE_SFT, good[i][0], false, &r));
+        got = read_back(w, w->to);
+        if (!strstr(got, good[i][1]))
+            fail_msg("%s is not in %s", good[i][1], got);
+        free(got);
+    }
     static const char *const bad[][2] = {
+        {"{\"prompt\":\"q\",\"draft\":\"5 and 5\",\"spans\":[{\"quote\":\"5\",\"fix\":\"6\"}]}", "spans[0]: the quote stands in the draft more than once"},
+        {"{\"prompt\":\"q\",\"draft\":\"caf\u00e9 noir\",\"spans\":[{\"start\":3,\"end\":4,\"fix\":\"e\"}]}", "cut a character"},
+        {"{\"prompt\":\"q\",\"draft\":\"caf\u00e9 noir\",\"spans\":[{\"start\":4,\"end\":6,\"fix\":\"e\"}]}", "cut a character"},
         {"{\"prompt\":\"q\",\"draft\":\"a b\",\"spans\":[{\"quote\":\"zzzz\",\"fix\":\"c\"}]}", "does not stand in the draft"},
         {"{\"prompt\":\"q\",\"draft\":\"a b\",\"spans\":[{\"start\":0,\"end\":2,\"fix\":\"c\"},{\"start\":1,\"end\":3,\"fix\":\"d\"}]}", "overlap"},
         {"{\"prompt\":\"q\",\"draft\":\"a b\",\"spans\":[{\"start\":0,\"end\":9,\"fix\":\"c\"}]}", "no part of the draft"},

@@ -124,6 +124,9 @@ static void quotes__are_found_when_reworded(void **state) {
     quote_match how;
     assert_ok(ctx, quote_align(ctx, many, sizeof many, "a", 1, SIZE_MAX, 1, places, &n, &how));
     assert_int_equal(n, MOST_QUOTE_PLACES);
+    assert_ok(ctx, quote_align(ctx, many, sizeof many, "a", 1, 2000, 1, places, &n, &how));
+    assert_int_equal(n, 1);
+    assert_int_equal(places[0].start, 2000); /* the nearest of all places, not of the first */
     assert_ok(ctx, quote_align(ctx, many, 10, big, sizeof big, SIZE_MAX, 1, places, &n, &how));
     assert_int_equal(how, QUOTE_NONE);
 }
