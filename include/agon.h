@@ -475,7 +475,8 @@ typedef struct agon_fuse_options {
                   "label" q = P(true), without a weight, for objectives that read it (dpo-soft, bt, kto, rm-pointwise, classify) */
 } agon_fuse_options;
 AGON_API agon_fuse_options agon_fuse_options_default(void);
-/* `to` must not exist; it is written whole or not at all. *json new: {"rows", "written", "swapped", "hard", "gold",
+/* `to` must not exist; it is written whole or not at all. *json new: {"rows", "written", "swapped", "contradicted": pairs
+ * whose rewards or margin said that the other side is the better one, and were taken out of the row, "hard", "gold",
  * "pinned": rows with a gold vote, "prior": P(true), "effective_sample_size" of the weights |2q-1|, "sources":
  * [{"source", "members"?, "votes", "yes", "confusion": [[P(no|false), P(yes|false)], [P(no|true), P(yes|true)]],
  * "flip_rate", "flip_ci95" (bootstrap over rows), "weight": ln((1-e)/e), "yes_weight", "no_weight", "against_gold":

@@ -47,6 +47,7 @@ typedef struct fuser {
     size_t n_patterns, n_used, n_draws;
     bool equal;      /* raters that cannot be told apart are taken to be alike */
     bool gold_both;  /* gold of both classes */
+    size_t n_removed; /* pairs whose rewards or margin said the other side */
     size_t n_held;   /* rows whose label was held at 1/2: it would have gone against all of their votes */
     rater_model model;
     double *draws; /* [n_raters, n_draws] flip rates */
@@ -377,6 +378,24 @@ static agon_status turn(fuser *x, json_t *row) {
     return s ? s : row_swap_rewards(x->ctx, row);
 }
 
+/* How far the row's own numbers set the chosen side above the other: by its rewards, or by a margin and what it was said of. 0: they say nothing. */
+static double own_gap(const json_t *row) {
+    const json_t *rewards = json_object_get(row, "rewards"), *label = json_object_get(row, "label");
+    if (json_array_size(rewards) == 2)
+        return json_number_value(json_array_get(rewards, 0)) - json_number_value(json_array_get(rewards, 1));
+    double better = json_is_number(label) ? json_number_value(label) : !json_is_false(label);
+    return json_number_value(json_object_get(row, "margin")) * (better - 0.5);
+}
+
+/* Rewards and a margin that say the other side than q would be read as a strength of what they deny, and are refused where they are read. */
+static void remove_contradiction(fuser *x, json_t *row, double q) {
+    if (own_gap(row) * (q - 0.5) >= 0)
+        return;
+    json_object_del(row, "rewards");
+    json_object_del(row, "margin");
+    x->n_removed++;
+}
+
 /* q of a row. */
 static double posterior_of(fuser *x, size_t row) {
     size_t p = x->pattern[row];
@@ -395,6 +414,8 @@ static agon_status label_row(fuser *x, size_t i, size_t *swapped) {
     double q = x->q[i];
     bool pair = row_form_of(row) == FORM_PAIR, kept = true;
     agon_status s = AGON_OK;
+    if (pair)
+        remove_contradiction(x, row, q);
     if (!x->options->hard)
         return json_object_set_new(row, "label", json_real(q)) == 0 ? AGON_OK : no_memory(x);
     if (pair) {
@@ -533,6 +554,8 @@ static json_t *notes_json(const fuser *x, size_t pinned) {
     if (x->n_held)
         json_array_append_new(notes, json_sprintf("%zu rows have label 1/2: by the rates and shares alone they would go against all of their votes, which takes gold",
                                                   x->n_held));
+    if (x->n_removed)
+        json_array_append_new(notes, json_sprintf("%zu pairs had rewards or a margin that say the other side than the label: these were taken out", x->n_removed));
     if (x->gold >= 0 && pinned < 20)
         json_array_append_new(notes, json_string("fewer than 20 gold rows: look at the intervals before believing the rates"));
     if (x->options->n_together)
@@ -555,9 +578,9 @@ static json_t *report_json(fuser *x, size_t swapped, size_t written, double effe
         pinned += x->truth[i] >= 0;
     for (int r = 0; r < x->n_raters; r++)
         json_array_append_new(sources, rater_json(x, r));
-    return json_pack("{s:I,s:I,s:I,s:b,s:s?,s:I,s:f,s:f,s:o,s:I,s:o,s:o}", "rows", (json_int_t)x->f.n, "written", (json_int_t)written, "swapped",
-                     (json_int_t)swapped, "hard", (int)x->options->hard, "gold", x->options->gold, "pinned", (json_int_t)pinned, "prior",
-                     x->model.prior[1], "effective_sample_size", effective, "sources", sources, "n_left_out",
+    return json_pack("{s:I,s:I,s:I,s:I,s:b,s:s?,s:I,s:f,s:f,s:o,s:I,s:o,s:o}", "rows", (json_int_t)x->f.n, "written", (json_int_t)written, "swapped",
+                     (json_int_t)swapped, "contradicted", (json_int_t)x->n_removed, "hard", (int)x->options->hard, "gold", x->options->gold, "pinned",
+                     (json_int_t)pinned, "prior", x->model.prior[1], "effective_sample_size", effective, "sources", sources, "n_left_out",
                      (json_int_t)(x->f.n - written), "left_out", left_out_json(x), "notes", notes_json(x, pinned));
 }
 

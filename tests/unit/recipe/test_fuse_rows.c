@@ -317,10 +317,10 @@ static void fuse__decides_pairs(void **state) {
         assert_null(json_object_get(row, "label"));
         assert_int_equal(real(row, "id"), i);
         assert_true(real(row, "weight") > 0 && real(row, "weight") <= 1);
-        assert_int_equal(json_integer_value(json_array_get(json_object_get(row, "rewards"), 0)), swapped ? 1 : 2);
-        assert_true(swapped == !json_object_get(row, "margin"));
+        assert_true(swapped == !json_object_get(row, "rewards") && swapped == !json_object_get(row, "margin")); /* they said the other side */
         assert_true(json_is_true(json_object_get(json_object_get(row, "votes"), "a"))); /* of the order it has now */
     }
+    assert_int_equal(real(w->report, "contradicted"), 10);
     /* Fused again, nothing is swapped back. */
     char *text = NULL;
     size_t n;
@@ -330,6 +330,35 @@ static void fuse__decides_pairs(void **state) {
     free(text);
     assert_ok(w->ctx, fuse(w, (fuse_options){.hard = true}));
     assert_int_equal(real(w->report, "swapped"), 0);
+}
+
+/* What the row says of itself stays where the fused label agrees: bt takes no other. */
+static void fuse__takes_out_what_the_label_denies(void **state) {
+    world *w = *state;
+    static const struct {
+        const char *own;
+        bool rejected; /* is the better side by it */
+    } cases[] = {{"\"rewards\":[2,1]", false}, {"\"rewards\":[1,2]", true}, {"\"margin\":1", false}, {"\"margin\":1,\"label\":0.2", true},
+                 {"\"margin\":1,\"label\":false", true}, {"\"margin\":1,\"label\":0.9", false}, {"\"id\":1", false}};
+    enum { CASES = sizeof cases / sizeof *cases };
+    for (int hard = 0; hard <= 1; hard++) {
+        buffer_clear(&w->text);
+        for (size_t i = 0; i < 4 * CASES; i++) /* every second block the votes are against the chosen side */
+            buffer_printf(&w->text, "{\"prompt\":\"q\",\"chosen\":\"yes\",\"rejected\":\"no\",%s,\"votes\":{\"a\":%s,\"b\":%s,\"c\":%s}}\n", cases[i % CASES].own,
+                          i / CASES % 2 ? "false" : "true", i / CASES % 2 ? "false" : "true", i / CASES % 2 ? "false" : "true");
+        assert_ok(w->ctx, fuse(w, (fuse_options){.hard = hard}));
+        assert_int_equal(real(w->report, "contradicted"), 12);
+        for (size_t i = 0; i < 4 * CASES; i++) {
+            const json_t *row = json_array_get(w->rows, i), *rewards = json_object_get(row, "rewards");
+            bool against = i / CASES % 2, kept = rewards || json_object_get(row, "margin");
+            if (cases[i % CASES].own[1] == 'i') /* says nothing */
+                assert_false(kept);
+            else if (cases[i % CASES].own[1] == 'r' || !hard || !against) /* a margin goes where the sides are swapped */
+                assert_true(kept == (cases[i % CASES].rejected == against));
+            if (rewards && hard)
+                assert_int_equal(json_integer_value(json_array_get(rewards, 0)), 2);
+        }
+    }
 }
 
 static void fuse__keeps_rows_and_bits(void **state) {
@@ -404,7 +433,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fuse__recovers_planted_raters),   cmocka_unit_test(fuse__gives_the_specified_posterior),
         cmocka_unit_test(fuse__lets_rare_human_labels_weigh_more), cmocka_unit_test(fuse__pins_classes_by_gold),
-        cmocka_unit_test(fuse__counts_a_cluster_once),     cmocka_unit_test(fuse__decides_pairs),
+        cmocka_unit_test(fuse__counts_a_cluster_once),     cmocka_unit_test(fuse__takes_out_what_the_label_denies),
+        cmocka_unit_test(fuse__decides_pairs),
         cmocka_unit_test(fuse__keeps_rows_and_bits),       cmocka_unit_test(fuse__leaves_out_rows_by_line),
         cmocka_unit_test(fuse__names_bad_input),
         cmocka_unit_test(fuse__believes_few_raters_alike), cmocka_unit_test(fuse__is_not_led_by_gold_of_one_class),
