@@ -114,6 +114,7 @@ struct objective {
     unsigned needs;      /* objective_needs */
     coupling coupling;
     size_t least_batch; /* rows that a step needs for what it takes from all of them (a threshold); 0: any number */
+    size_t most_responses; /* of a row; 0: any number */
     const objective_option *options; /* ends with a NULL name */
     /* `needs` under these options (a KL weight of 0 needs no reference), its traits apart; NULL: always `needs`. */
     unsigned (*needs_with)(const double *options);

@@ -120,6 +120,7 @@ const objective objective_plackett_luce = {
     .rows = ROW_GROUP,
     .needs = NEEDS_HEAD | TAKES_REWARD,
     .coupling = COUPLED_ROW,
+    .most_responses = MAX_RESPONSES,
     .options = options_table,
     .loss = loss,
     .normaliser = row_normaliser,

@@ -93,6 +93,7 @@ const objective objective_pro = {
     .rows = ROW_GROUP,
     .needs = NEEDS_REWARD,
     .coupling = COUPLED_ROW,
+    .most_responses = MAX_RESPONSES,
     .options = options_table,
     .loss = loss,
     .normaliser = row_normaliser,

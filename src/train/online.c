@@ -107,6 +107,9 @@ static agon_status check(online *o) {
     if (p->n_prompts > ROUND_SAMPLES_MAX || p->n_samples > ROUND_SAMPLES_MAX / p->n_prompts)
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: a round of %zu prompts of %zu samples is more than %d samples", p->n_prompts,
                         p->n_samples, ROUND_SAMPLES_MAX);
+    if (x->most_responses && p->n_samples > x->most_responses)
+        return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s takes %zu samples of a prompt at most; %zu are asked for", x->name, x->most_responses,
+                        p->n_samples);
     if (p->n_samples < 2 && !(o->needs & TAKES_DEMONSTRATIONS) && !p->demonstrations && (o->pairs || (x->rows & ROW_GROUP)))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s compares samples of one prompt; ask for 2 or more", x->name);
     if (p->span_rewards && !(x->needs & TAKES_TOKEN_REWARDS))

@@ -483,6 +483,8 @@ static agon_status read_pair(row_reader *r, const char *where, json_t *object) {
 static agon_status group_check(row_reader *r, const char *where, json_t *object, size_t n) {
     if (r->options.group_size && n != r->options.group_size)
         return BAD(r, FAULT_GROUP, "%s: completions has %zu; groups of %zu are asked for", where, n, r->options.group_size);
+    if (r->o->most_responses && n > r->o->most_responses)
+        return BAD(r, FAULT_GROUP, "%s: completions has %zu; %s takes %zu at most", where, n, r->o->name, r->o->most_responses);
     bool compared = !(r->o->rows & ROW_SINGLE) || ((r->needs & NEEDS_GROUP) && !json_object_get(object, "advantages"));
     if (n < 2 && compared)
         return BAD(r, FAULT_GROUP, "%s: completions has one; %s compares two or more", where, r->o->name);

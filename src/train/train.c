@@ -83,6 +83,8 @@ static agon_status check_row(agon_ctx *ctx, const model *m, const train_row *row
     char place[ROW_PLACE_SIZE];
     if (r->n_responses == 0 || !(o->rows & kind))
         return ctx_fail(ctx, AGON_EINVAL, "%s has %zu responses; %s does not take such rows", row_place(rows, i, place), r->n_responses, o->name);
+    if (o->most_responses && r->n_responses > o->most_responses)
+        return ctx_fail(ctx, AGON_EINVAL, "%s has %zu responses; %s takes %zu at most", row_place(rows, i, place), r->n_responses, o->name, o->most_responses);
     for (size_t k = 0; k < r->n_responses; k++) {
         const train_response *x = &r->responses[k];
         if (x->n == 0)

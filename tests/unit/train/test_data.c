@@ -599,6 +599,29 @@ static void data__names_all_that_is_left_out(void **state) {
     dataset_free(d);
 }
 
+/* Objectives that rank take as many as they say, by line, and not at a step. */
+static void data__groups_are_not_larger_than_can_be_ranked(void **state) {
+    world *w = *state;
+    static const char *const names[] = {"pro", "plackett-luce"};
+    for (size_t i = 0; i < 2; i++)
+        for (size_t n = 256; n <= 257; n++) {
+            char text[8192], *at = text;
+            at += sprintf(at, "{\"prompt\": \"q\", \"completions\": [");
+            for (size_t k = 0; k < n; k++)
+                at += sprintf(at, "%s\"a%zu\"", k ? "," : "", k);
+            at += sprintf(at, "], \"rewards\": [");
+            for (size_t k = 0; k < n; k++)
+                at += sprintf(at, "%s%zu", k ? "," : "", k);
+            sprintf(at, "]}\n");
+            dataset *d = NULL;
+            assert_int_equal(read_text(w, names[i], text, 0, &d), n == 256 ? AGON_OK : AGON_EINVAL);
+            if (n == 256)
+                dataset_free(d);
+            else
+                assert_non_null(strstr(agon_error(w->ctx), ":1: completions has 257"));
+        }
+}
+
 static void data__group_sizes(void **state) {
     world *w = *state;
     static const char text[] = "{\"prompt\": \"q\", \"completions\": [\"a\",\"b\",\"c\"], \"rewards\": [1,0,0.5]}\n"
@@ -841,6 +864,7 @@ int main(void) {
         cmocka_unit_test(data__skips_and_counts),
         cmocka_unit_test(data__rows_in_memory_are_skipped),
         cmocka_unit_test(data__names_all_that_is_left_out),
+        cmocka_unit_test(data__groups_are_not_larger_than_can_be_ranked),
         cmocka_unit_test(data__group_sizes),
         cmocka_unit_test(data__documents_and_steps),
         cmocka_unit_test(data__spans_are_placed_on_exact_tokens),

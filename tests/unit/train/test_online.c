@@ -306,6 +306,10 @@ static void online__refuses_what_it_cannot_run(void **state) {
     online_options o = options_for("grpo", 1);
     o.n_samples = 1;
     assert_int_equal(online_train(p.ctx, p.m, p.a, NULL, &o, &sink, NULL, 0), AGON_EINVAL);
+    o = options_for("pro", 1);
+    o.n_samples = 257;
+    assert_int_equal(online_check(p.ctx, p.m, p.a, &o), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(p.ctx), "256 samples"));
     o = options_for("gspo", 1);
     o.kl_horizon = 10, o.kl_target = 1; /* gspo has no beta */
     assert_int_equal(online_train(p.ctx, p.m, p.a, NULL, &o, &sink, NULL, 0), AGON_EINVAL);
