@@ -110,7 +110,7 @@ static agon_status check(online *o) {
     if (x->most_responses && p->n_samples > x->most_responses)
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s takes %zu samples of a prompt at most; %zu are asked for", x->name, x->most_responses,
                         p->n_samples);
-    if (p->n_samples < 2 && !(o->needs & TAKES_DEMONSTRATIONS) && !p->demonstrations && (o->pairs || (x->rows & ROW_GROUP)))
+    if (p->n_samples < 2 && !(o->needs & TAKES_DEMONSTRATIONS) && !p->demonstrations && (o->pairs || !(x->rows & ROW_SINGLE) || (o->needs & NEEDS_GROUP)))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s compares samples of one prompt; ask for 2 or more", x->name);
     if (p->span_rewards && !(x->needs & TAKES_TOKEN_REWARDS))
         return ctx_fail(o->ctx, AGON_EINVAL, "online training: %s has one reward a sample; ppo and reinforce++ take rewards of spans",

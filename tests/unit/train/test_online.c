@@ -306,6 +306,11 @@ static void online__refuses_what_it_cannot_run(void **state) {
     online_options o = options_for("grpo", 1);
     o.n_samples = 1;
     assert_int_equal(online_train(p.ctx, p.m, p.a, NULL, &o, &sink, NULL, 0), AGON_EINVAL);
+    o = options_for("reinforce++", 1); /* plain, it compares nothing; with its group baseline it does */
+    o.n_samples = 1;
+    assert_ok(p.ctx, online_check(p.ctx, p.m, p.a, &o));
+    assert_ok(p.ctx, objective_set(p.ctx, o.train.objective, "baseline=1", o.train.objective_options));
+    assert_int_equal(online_check(p.ctx, p.m, p.a, &o), AGON_EINVAL);
     o = options_for("pro", 1);
     o.n_samples = 257;
     assert_int_equal(online_check(p.ctx, p.m, p.a, &o), AGON_EINVAL);
