@@ -650,7 +650,8 @@ typedef struct agon_online_options {
     double kl_target, kl_horizon; /* horizon above 0: the objective's beta follows the KL (Ziegler et al. 2019) */
     const char *reward_model;     /* PEFT folder with a reward head; NULL: the prompts' verifiers, 1 for a pass */
     /* Above 0 (ppo, reinforce++): what the verifier cites in a sample that fails loses this much, on its exact
-     * tokens (RELC, 2401.07382), held so that a sample's sum is at most 0.5 * std(reward) * sqrt(tokens). */
+     * tokens (RELC, 2401.07382), held so that a sample's sum is at most 0.5 * std(reward) * sqrt(tokens); in a round
+     * whose rewards are all equal nothing holds it. */
     double span_reward;
     const char *span_placement; /* of it: "spread" over the tokens, on "each", on the "last" */
     /* After each round, JSON: {"round", "rounds", "reward", "reward_std", "length", "ended", "kl", "distinct",

@@ -149,11 +149,23 @@ static agon_status sample(online *o) {
     return generate(o->ctx, o->m, requests, p->n_prompts, &(generate_options){0}, o->samples);
 }
 
+/* Of rewards [n]; exactly 0 where all are equal. */
+static double deviation(const double *rewards, size_t n) {
+    double shift = 0, squares = 0;
+    for (size_t i = 0; i < n; i++)
+        shift += rewards[i] - rewards[0];
+    const double mean = rewards[0] + shift / (double)n;
+    for (size_t i = 0; i < n; i++)
+        squares += (rewards[i] - mean) * (rewards[i] - mean);
+    return sqrt(squares / (double)n);
+}
+
 static agon_status take_rewards(online *o) {
     const online_options *p = &o->options;
     size_t n = n_samples(o), ended = 0, flat = 0, different = 0;
-    double sum = 0, squares = 0, length = 0;
+    double sum = 0, length = 0;
     agon_status s = o->sink->rewards(o->sink->arg, o->round, o->prompts, o->samples, o->rewards);
+    o->report.reward_std = s ? 0 : deviation(o->rewards, n);
     for (size_t i = 0; i < n && !s; i++) {
         const completion *c = &o->samples[i];
         if (!number_fits(o->rewards[i]))
@@ -166,7 +178,6 @@ static agon_status take_rewards(online *o) {
         different += j == i;
         o->fails[i] = o->rewards[i] < p->pass_reward;
         sum += o->rewards[i];
-        squares += o->rewards[i] * o->rewards[i];
         length += (double)c->n_tokens;
         ended += c->finish == FINISH_STOP;
         if (c->finish != FINISH_STOP)
@@ -178,9 +189,7 @@ static agon_status take_rewards(online *o) {
             k++;
         flat += k == p->n_samples;
     }
-    double mean = sum / (double)n;
-    o->report.reward = mean;
-    o->report.reward_std = sqrt(fmax(squares / (double)n - mean * mean, 0));
+    o->report.reward = sum / (double)n;
     o->report.length = length / (double)n;
     o->report.ended = (double)ended / (double)n;
     o->report.distinct = (double)different / (double)n;
@@ -188,7 +197,8 @@ static agon_status take_rewards(online *o) {
     return s;
 }
 
-/* Rewards of single tokens, held so that a sample's cannot outweigh its reward (dense_rewards). */
+/* Rewards of single tokens, held so that a sample's cannot outweigh its reward (dense_rewards); where all rewards are equal they alone say
+ * anything, and are not held. */
 static agon_status take_token_rewards(online *o) {
     size_t n = n_samples(o);
     double flagged = 0, sum = 0;

@@ -11,7 +11,8 @@ typedef struct world {
     record left; /* after the last whole round */
     double bad; /* not 0: the reward of every sample */
     double first_span, last_span;
-    bool flat; /* all rewards 0 */
+    bool flat; /* all rewards are `level` */
+    double level;
     size_t n_rows; /* of the first round */
     agon_status expected; /* a failure that the test asks for */
 } world;
@@ -34,7 +35,7 @@ static agon_status rewards(void *arg, size_t round, const online_prompt *p, cons
     const world *w = arg;
     (void)round, (void)p;
     for (size_t i = 0; i < N_PROMPTS * N_SAMPLES; i++) {
-        out[i] = w->bad;
+        out[i] = w->flat ? w->level : w->bad;
         for (size_t j = 0; j < samples[i].n_tokens && w->bad == 0 && !w->flat; j++)
             out[i] += samples[i].tokens[j] < LIKED ? 1.0 / N_TOKENS : 0;
     }
@@ -201,7 +202,10 @@ static void online__rewards_of_spans_are_learnt(void **state) {
         o.n_rounds = 1;
         assert_int_equal(run(&o, &bounded, NULL), AGON_OK);
         assert_true(bounded.first_span < 0 && bounded.first_span > w.first_span); /* 0.5 * std * sqrt(5) is below most of the sums */
-        free(w.left.state), free(bounded.left.state);
+        world level = {.flat = true, .level = 0.7}; /* whose mean of squares is not the square of the mean */
+        assert_int_equal(run(&o, &level, NULL), AGON_OK);
+        assert_close(level.first_span, w.first_span, 0);
+        free(w.left.state), free(bounded.left.state), free(level.left.state);
     }
     online_options o = options_for("grpo", 1);
     world w = {.bad = 0};
