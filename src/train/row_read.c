@@ -78,8 +78,12 @@ static agon_status keep_row(row_reader *r, const char *where, const row_example 
     if (r->max_tokens && n_prompt >= r->max_tokens)
         return BAD(r, FAULT_LENGTH, "%s: the prompt has %zu tokens; with an answer at most %zu are taken, so nothing is left to learn from", where,
                    n_prompt, r->max_tokens);
-    for (size_t k = 0; k < n; k++)
+    for (size_t k = 0; k < n; k++) {
         cut = cut || (r->max_tokens && e[k].tokens.n > r->max_tokens);
+        if (n_prompt == 0 && (e[k].tokens.n < 2 || room < 2))
+            return BAD(r, FAULT_LENGTH, "%s: there is one token%s and no prompt; nothing precedes it, so there is nothing to learn from", where,
+                       e[k].tokens.n < 2 ? "" : " left after cutting");
+    }
     d->n_truncated += cut ? 1 : 0;
     train_row *row;
     agon_status s = new_row(r, &e[0], n, &row);

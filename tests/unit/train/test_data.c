@@ -599,6 +599,22 @@ static void data__names_all_that_is_left_out(void **state) {
     dataset_free(d);
 }
 
+/* Of a text without a prompt the first token is never learnt. */
+static void data__one_token_without_a_prompt_is_a_bad_row(void **state) {
+    world *w = *state;
+    dataset *d = NULL;
+    static const char text[] = "{\"text\": \"a b\"}\n{\"prompt\": \"\", \"chosen\": \"a\", \"rejected\": \"b\"}\n";
+    assert_int_equal(read_text(w, "sft", text, 1, &d), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(w->ctx), ":1: there is one token left after cutting"));
+    assert_int_equal(read_text(w, "dpo", strchr(text, '\n') + 1, 1, &d), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(w->ctx), ":1: there is one token left after cutting"));
+    const dataset_options options = {.max_tokens = 1, .skip_bad = true};
+    assert_int_equal(dataset_read_with(w->ctx, w->t, w->path, objective_find("dpo"), &options, &d), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(w->ctx), "none of the rows can be learnt from"));
+    assert_ok(w->ctx, read_text(w, "sft", "{\"text\": \"a b\"}\n", 2, &d));
+    dataset_free(d);
+}
+
 /* Objectives that rank take as many as they say, by line, and not at a step. */
 static void data__groups_are_not_larger_than_can_be_ranked(void **state) {
     world *w = *state;
@@ -864,6 +880,7 @@ int main(void) {
         cmocka_unit_test(data__skips_and_counts),
         cmocka_unit_test(data__rows_in_memory_are_skipped),
         cmocka_unit_test(data__names_all_that_is_left_out),
+        cmocka_unit_test(data__one_token_without_a_prompt_is_a_bad_row),
         cmocka_unit_test(data__groups_are_not_larger_than_can_be_ranked),
         cmocka_unit_test(data__group_sizes),
         cmocka_unit_test(data__documents_and_steps),
