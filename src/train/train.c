@@ -102,10 +102,27 @@ static agon_status check_row(agon_ctx *ctx, const model *m, const train_row *row
     return check_numbers(ctx, rows, i, o, needs);
 }
 
+/* A mismatched pair is made of two rows of one dimension: where there is one row, none would be. */
+static agon_status check_mismatched(agon_ctx *ctx, const train_row *rows, size_t n_rows, size_t n_dimensions, const objective *o) {
+    char place[ROW_PLACE_SIZE];
+    for (size_t d = 0; (o->needs & NEEDS_MISMATCHED) && d < n_dimensions; d++) {
+        size_t n = 0, only = 0;
+        for (size_t i = 0; i < n_rows; i++)
+            if (rows[i].dimension == d)
+                n++, only = i;
+        if (n == 1)
+            return ctx_fail(ctx, AGON_EINVAL, "%s is the only row of its dimension; %s compares each prompt with the answer to another, so it needs 2 rows or "
+                            "more of each", row_place(rows, only, place), o->name);
+    }
+    return AGON_OK;
+}
+
 agon_status train_check(agon_ctx *ctx, const model *m, const train_row *rows, size_t n_rows, size_t n_dimensions, const train_options *o) {
     agon_status s = check_options(ctx, o, n_rows);
     if (!s && n_dimensions)
         s = preference_check_batch(ctx, o, n_dimensions);
+    if (!s)
+        s = check_mismatched(ctx, rows, n_rows, n_dimensions, o->objective);
     if (!s)
         s = selection_check_options(ctx, o, n_dimensions);
     const unsigned needs = s ? 0 : objective_needs_with(o->objective, o->objective_options);

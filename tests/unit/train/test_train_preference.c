@@ -203,6 +203,9 @@ static void preferences__have_room_for_mismatched_pairs(void **state) {
     o.temperature = 1e-4f;
     assert_int_equal(train(p.ctx, p.m, p.a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_ENUMERIC);
     assert_non_null(strstr(agon_error(p.ctx), "the gradient of 16 rows (training row "));
+    for (size_t i = 0; i < N_ROWS; i++) /* a dimension of one row has none to mismatch it with */
+        d.rows[i].dimension = i == 5;
+    refused(&p, &d, &o, "training row 6 is the only row of its dimension");
     policy_free(&p);
 }
 
