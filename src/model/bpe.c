@@ -1,7 +1,8 @@
-/* Byte-pair merging of one word (Sennrich et al. 2016, over bytes as in GPT-2), and its tables.
+/* Byte-pair merging of one word (Sennrich et al. 2016, over bytes as in GPT-2 or characters as in SentencePiece), and its
+ * tables.
  *
- * The word's bytes are a linked list of symbols; every neighbouring pair that has a merge is in a heap
- * ordered by (rank, position). Taking the best pair creates at most two new ones, so a word of n bytes
+ * The word is a linked list of symbols; every neighbouring pair that has a merge is in a heap
+ * ordered by (rank, position). Taking the best pair creates at most two new ones, so a word of n symbols
  * takes O(n log n) however long it is. A pair whose symbols have changed since is recognised when it is
  * taken, because it no longer merges to the recorded token. */
 #include "model/tokenizer_private.h"
@@ -79,6 +80,11 @@ void merge_table_add(merge_table *m, int32_t left, int32_t right, int32_t rank, 
 static const struct merge_slot *merge_find(const merge_table *m, int32_t left, int32_t right) {
     const struct merge_slot *s = &m->slots[pair_slot(m, left, right)];
     return s->left >= 0 ? s : NULL;
+}
+
+int32_t merge_table_find(const merge_table *m, int32_t left, int32_t right) {
+    const struct merge_slot *s = merge_find(m, left, right);
+    return s ? s->merged : -1;
 }
 
 /* ---- the spelling of bytes ------------------------------------------------------------------------ */
@@ -222,28 +228,22 @@ static void merge_symbols(const merge_table *merges, bpe_scratch *s) {
     }
 }
 
-void bpe_encode_word(const merge_table *merges, const int32_t byte_ids[256], bpe_scratch *s,
-                     const char *word, size_t n, size_t start, token_sink *sink) {
-    if (n == 0 || sink->failed)
+bool bpe_begin(bpe_scratch *s, size_t n) {
+    s->n_symbols = s->n_heap = 0;
+    return n < INT32_MAX / 2 && scratch_grow(s, n);
+}
+
+void bpe_add(bpe_scratch *s, int32_t id, size_t end) {
+    int32_t i = (int32_t)s->n_symbols++;
+    s->symbols[i] = (struct bpe_symbol){id, i - 1, i + 1, (uint32_t)end};
+}
+
+void bpe_finish(const merge_table *merges, bpe_scratch *s, size_t start, token_sink *sink) {
+    int32_t n = (int32_t)s->n_symbols;
+    if (n == 0)
         return;
-    if (n >= INT32_MAX / 2 || !scratch_grow(s, n)) {
-        sink->failed = true;
-        return;
-    }
-    int32_t n_symbols = 0;
-    for (size_t i = 0; i < n; i++) {
-        int32_t id = byte_ids[(uint8_t)word[i]];
-        if (id < 0)
-            continue;
-        s->symbols[n_symbols] =
-            (struct bpe_symbol){id, n_symbols - 1, n_symbols + 1, (uint32_t)(i + 1)};
-        n_symbols++;
-    }
-    if (n_symbols == 0)
-        return;
-    s->symbols[n_symbols - 1].next = -1;
-    s->n_heap = 0;
-    for (int32_t i = 0; i + 1 < n_symbols; i++)
+    s->symbols[n - 1].next = -1;
+    for (int32_t i = 0; i + 1 < n; i++)
         consider(merges, s, i);
     merge_symbols(merges, s);
     for (int32_t i = 0; i >= 0; i = s->symbols[i].next)

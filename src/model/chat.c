@@ -264,7 +264,7 @@ static agon_status flush(writer *w) {
     buffer_clear(&w->ends);
     size_t before = w->ids->n;
     token_sink sink = {.ids = w->ids, .ends = &w->ends};
-    agon_status s = tokenizer_encode_run(w->ctx, w->t, w->text.data, w->text.size, false, &sink);
+    agon_status s = tokenizer_encode_run(w->ctx, w->t, w->text.data, w->text.size, false, TEXT_BEGINS, &sink);
     const size_t *ends = (const size_t *)(const void *)w->ends.data;
     for (size_t i = before; !s && w->mask && i < w->ids->n; i++) {
         size_t end = ends[i - before];

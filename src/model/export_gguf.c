@@ -151,10 +151,9 @@ static agon_status put_tokenizer(agon_ctx *ctx, meta_writer *m, const char *path
     if (p.n > c->n_vocabulary)
         return ctx_fail(ctx, AGON_EINVAL, "%s: %zu tokens do not fit a vocabulary of %zu", path, p.n,
                         c->n_vocabulary);
-    if (!p.pre) /* without one, readers take "default" */
-        return ctx_fail(ctx, AGON_EUNSUPPORTED,
-                        "%s: the way the model's tokenizer cuts text into words has no name in GGUF; use format hf", path);
-    meta_text(m, "tokenizer.ggml.model", "gpt2");
+    if (p.no_gguf)
+        return ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: %s; use format hf", path, p.no_gguf);
+    meta_text(m, "tokenizer.ggml.model", p.model);
     meta_text(m, "tokenizer.ggml.pre", p.pre);
     put_vocabulary(m, &p, c->n_vocabulary);
     meta_id(m, "tokenizer.ggml.bos_token_id", p.bos);

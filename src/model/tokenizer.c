@@ -1,10 +1,8 @@
 /* The tokenizer: text to ids and back.
  *
- * Encoding, as Hugging Face tokenizers does it for byte-level BPE (GPT-2, Radford et al. 2019):
- * added tokens are cut out first (leftmost, longest), the text between them is normalised and cut into
- * words by the pre-tokenizer, and each word's bytes are merged (bpe.c). Two additions: where special
- * strings are not to be parsed they stay text, those of the chat family's turns too, and bytes that are
- * not UTF-8 are encoded one by one. */
+ * Encoding, as Hugging Face tokenizers does it: added tokens are cut out first (leftmost, longest), the text between them is
+ * normalised, and the tokenizer's kind makes symbols of it and merges them. Two additions: where special strings are not to be
+ * parsed they stay text, those of the chat family's turns too, and bytes that are not UTF-8 are encoded one by one. */
 #include "model/tokenizer_private.h"
 #include "base/ctx.h"
 #include <stdlib.h>
@@ -31,6 +29,25 @@ bool token_list_push(token_list *list, int32_t id) {
     }
     list->ids[list->n++] = id;
     return true;
+}
+
+/* ---- kinds ------------------------------------------------------------------------------------------ */
+
+static const tokenizer_kind *const kinds[] = {&tokenizer_byte_level};
+enum { N_KINDS = sizeof kinds / sizeof *kinds };
+
+const tokenizer_kind *tokenizer_kind_of_json(const json_t *model) {
+    size_t i = 0;
+    while (i + 1 < N_KINDS && !kinds[i]->claims(model))
+        i++;
+    return kinds[i];
+}
+
+const tokenizer_kind *tokenizer_kind_of_gguf(const char *model) {
+    for (size_t i = 0; i < N_KINDS; i++)
+        if (strcmp(kinds[i]->gguf_model, model) == 0)
+            return kinds[i];
+    return NULL;
 }
 
 /* ---- building ------------------------------------------------------------------------------------- */
@@ -88,36 +105,6 @@ agon_status tokenizer_set_token(agon_ctx *ctx, tokenizer *t, int32_t id, const c
     return t->spelling[id] ? AGON_OK : no_memory(ctx);
 }
 
-/* What a spelling stands for: bytes when every character spells one, else its own UTF-8. */
-static agon_status set_bytes(agon_ctx *ctx, tokenizer *t, size_t id) {
-    const char *text = t->spelling[id];
-    size_t n = strlen(text);
-    char *bytes = arena_take(t->arena, n + 1, 1);
-    if (!bytes)
-        return no_memory(ctx);
-    size_t m = 0;
-    bool as_text = t->types[id] == TOKEN_CONTROL || t->types[id] == TOKEN_USER;
-    for (size_t at = 0; !as_text && at < n;) {
-        utf8proc_int32_t c;
-        utf8proc_ssize_t used =
-            utf8proc_iterate((const utf8proc_uint8_t *)text + at, (utf8proc_ssize_t)(n - at), &c);
-        int byte = used > 0 ? byte_of_spelling(c) : -1;
-        if (byte < 0) {
-            as_text = true;
-            break;
-        }
-        bytes[m++] = (char)byte;
-        at += (size_t)used;
-    }
-    if (as_text) {
-        memcpy(bytes, text, n);
-        m = n;
-    }
-    t->bytes[id] = bytes;
-    t->n_bytes[id] = (uint32_t)m;
-    return AGON_OK;
-}
-
 static agon_status name_unused(agon_ctx *ctx, tokenizer *t, size_t id) {
     if (!t->spelling[id])
         t->spelling[id] = arena_printf(t->arena, "[PAD%zu]", id);
@@ -125,7 +112,16 @@ static agon_status name_unused(agon_ctx *ctx, tokenizer *t, size_t id) {
     return t->spelling[id] ? AGON_OK : no_memory(ctx);
 }
 
-agon_status tokenizer_index(agon_ctx *ctx, tokenizer *t, size_t n_merges) {
+static agon_status set_bytes(agon_ctx *ctx, tokenizer *t, size_t id) {
+    char *bytes = arena_take(t->arena, size_add(strlen(t->spelling[id]), 1), 1);
+    if (!bytes)
+        return no_memory(ctx);
+    t->n_bytes[id] = (uint32_t)t->kind->bytes(t->spelling[id], t->types[id], bytes);
+    t->bytes[id] = bytes;
+    return AGON_OK;
+}
+
+agon_status tokenizer_index(agon_ctx *ctx, tokenizer *t) {
     if (!vocabulary_init(&t->vocabulary, t->arena, t->n))
         return no_memory(ctx);
     for (size_t i = 0; i < t->n; i++) {
@@ -138,8 +134,7 @@ agon_status tokenizer_index(agon_ctx *ctx, tokenizer *t, size_t n_merges) {
     bool any = false;
     for (int b = 0; b < 256; b++) {
         buffer spelling = {0};
-        char byte = (char)b;
-        bool ok = byte_spell(&spelling, &byte, 1);
+        bool ok = t->kind->spell_byte(&spelling, (uint8_t)b);
         t->byte_ids[b] = ok ? vocabulary_find(&t->vocabulary, spelling.data, spelling.size) : -1;
         any = any || t->byte_ids[b] >= 0;
         buffer_free(&spelling);
@@ -148,12 +143,16 @@ agon_status tokenizer_index(agon_ctx *ctx, tokenizer *t, size_t n_merges) {
     }
     if (!any)
         return ctx_fail(ctx, AGON_EFORMAT, "the vocabulary has no token for any single byte");
-    if (n_merges > 4 * (size_t)MAX_TOKENS)
-        return ctx_fail(ctx, AGON_EFORMAT, "%zu merges are more than a tokenizer can have", n_merges);
-    t->merge_texts = arena_take(t->arena, n_merges + 1, sizeof *t->merge_texts);
-    if (!t->merge_texts || !merge_table_init(&t->merges, t->arena, n_merges))
+    return AGON_OK;
+}
+
+agon_status tokenizer_merges_init(agon_ctx *ctx, tokenizer *t, size_t n) {
+    if (n > 4 * (size_t)MAX_TOKENS)
+        return ctx_fail(ctx, AGON_EFORMAT, "%zu merges are more than a tokenizer can have", n);
+    t->merge_texts = arena_take(t->arena, n + 1, sizeof *t->merge_texts);
+    if (!t->merge_texts || !merge_table_init(&t->merges, t->arena, n))
         return no_memory(ctx);
-    t->n_merges = n_merges;
+    t->n_merges = n;
     return AGON_OK;
 }
 
@@ -321,36 +320,8 @@ static bool accept_match(const char *text, size_t n, size_t done, added_match *m
 
 /* ---- encoding -------------------------------------------------------------------------------------- */
 
-typedef struct encoder {
-    agon_ctx *ctx;
-    const tokenizer *t;
-    bool parse_special;
-    token_sink *sink;
-    bpe_scratch scratch;
-    buffer spelling;
-    size_t base; /* offset of the piece being cut */
-} encoder;
-
-static void encode_word(void *arg, const char *word, size_t n, size_t start) {
-    encoder *e = arg;
-    const tokenizer *t = e->t;
-    if (t->ignore_merges) {
-        buffer_clear(&e->spelling);
-        if (!byte_spell(&e->spelling, word, n)) {
-            e->sink->failed = true;
-            return;
-        }
-        int32_t id = vocabulary_find(&t->vocabulary, e->spelling.data, e->spelling.size);
-        if (id >= 0) {
-            token_sink_add(e->sink, id, e->base + start + n);
-            return;
-        }
-    }
-    bpe_encode_word(&t->merges, t->byte_ids, &e->scratch, word, n, e->base + start, e->sink);
-}
-
 /* The length of the valid UTF-8 that text starts with. */
-static size_t valid_length(const char *text, size_t n) {
+size_t utf8_valid_length(const char *text, size_t n) {
     size_t at = 0;
     while (at < n) {
         if ((uint8_t)text[at] < 0x80) {
@@ -365,28 +336,6 @@ static size_t valid_length(const char *text, size_t n) {
         at += (size_t)k;
     }
     return at;
-}
-
-static agon_status encode_words(encoder *e, const char *text, size_t n, size_t base) {
-    while (n > 0) {
-        size_t valid = valid_length(text, n);
-        e->base = base;
-        agon_status s = AGON_OK;
-        if (valid > 0)
-            s = pretokenizer_run(e->ctx, e->t->pretokenizer, text, valid, encode_word, e);
-        if (s)
-            return s;
-        if (valid < n) {
-            int32_t id = e->t->byte_ids[(uint8_t)text[valid]];
-            valid++;
-            if (id >= 0)
-                token_sink_add(e->sink, id, base + valid);
-        }
-        text += valid;
-        n -= valid;
-        base += valid;
-    }
-    return AGON_OK;
 }
 
 static agon_status encode_normalised(encoder *e, const char *text, size_t n, size_t base);
@@ -435,7 +384,7 @@ agon_status tokenizer_normalise(agon_ctx *ctx, const tokenizer *t, const char *t
     buffer result;
     buffer_init(&result, SIZE_MAX / 2);
     while (n > 0) { /* stretches of valid UTF-8, invalid bytes as they are */
-        size_t valid = valid_length(text, n);
+        size_t valid = utf8_valid_length(text, n);
         utf8proc_uint8_t *piece = NULL;
         if (valid > 0) {
             utf8proc_ssize_t m = utf8proc_map((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)valid, &piece,
@@ -465,15 +414,16 @@ static agon_status encode_normalised(encoder *e, const char *text, size_t n, siz
         return s;
     if (changed)
         text = changed;
-    s = e->t->has_normalized_added ? encode_added(e, text, n, base, true, encode_words)
-                                   : encode_words(e, text, n, base);
+    e->piece = base;
+    s = e->t->has_normalized_added ? encode_added(e, text, n, base, true, e->t->kind->encode)
+                                   : e->t->kind->encode(e, text, n, base);
     free(changed);
     return s;
 }
 
-agon_status tokenizer_encode_run(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n,
-                                 bool parse_special, token_sink *sink) {
-    encoder e = {.ctx = ctx, .t = t, .parse_special = parse_special, .sink = sink};
+agon_status tokenizer_encode_run(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n, bool parse_special,
+                                 text_start start, token_sink *sink) {
+    encoder e = {.ctx = ctx, .t = t, .parse_special = parse_special, .start = start, .sink = sink};
     agon_status s = encode_added(&e, text, n, 0, false, encode_normalised);
     bpe_scratch_free(&e.scratch);
     buffer_free(&e.spelling);
@@ -486,7 +436,7 @@ agon_status tokenizer_encode(agon_ctx *ctx, const tokenizer *t, const char *text
                              bool parse_special, token_list *out) {
     size_t before = out->n;
     token_sink sink = {.ids = out};
-    agon_status s = tokenizer_encode_run(ctx, t, text, n, parse_special, &sink);
+    agon_status s = tokenizer_encode_run(ctx, t, text, n, parse_special, TEXT_BEGINS, &sink);
     if (s)
         out->n = before;
     return s;
@@ -544,7 +494,7 @@ int32_t tokenizer_find(const tokenizer *t, const char *text) {
     if (id >= 0)
         return id;
     buffer spelling = {0};
-    if (byte_spell(&spelling, text, strlen(text)) && spelling.data)
+    if (t->kind->spell(&spelling, text, strlen(text)) && spelling.data)
         id = vocabulary_find(&t->vocabulary, spelling.data, spelling.size);
     buffer_free(&spelling);
     return id;

@@ -60,8 +60,10 @@ AGON_MUST_CHECK agon_status tokenizer_export_json(agon_ctx *ctx, const tokenizer
 
 /* What GGUF stores of a tokenizer; everything borrowed from it. */
 typedef struct tokenizer_parts {
+    const char *model;         /* "gpt2": byte-level BPE */
+    const char *no_gguf;       /* why GGUF cannot hold it, as the end of a sentence; NULL: it can */
     size_t n;                  /* vocabulary size, the model's when the file pads it */
-    const char *const *tokens; /* [n] GGUF spelling: byte-level unicode, special tokens as they are */
+    const char *const *tokens; /* [n] the kind's spelling: byte-level unicode; special tokens as they are */
     const int32_t *types;      /* [n] GGUF token types: 1 normal, 3 control, 4 user-defined, 5 unused */
     size_t n_merges;
     const char *const *merges; /* [n_merges] "left right" in byte-level unicode */

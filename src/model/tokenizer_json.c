@@ -18,7 +18,7 @@ typedef struct reader {
     tokenizer *t;
 } reader;
 
-/* Only byte-level BPE without the older word-piece options. */
+/* Only BPE without the older word-piece options. */
 static agon_status check_model(reader *r) {
     r->model = json_object_get(r->root, "model");
     const char *type = json_string_value(json_object_get(r->model, "type"));
@@ -136,17 +136,6 @@ static agon_status read_merges(reader *r, const json_t *merges) {
     return AGON_OK;
 }
 
-/* The reference writes unk_token for a byte that the vocabulary lacks. Some bytes are in no UTF-8 text. */
-static agon_status check_unknown(reader *r) {
-    const char *unknown = json_string_value(json_object_get(r->model, "unk_token"));
-    for (int b = 0; unknown && b < 0xf5; b++)
-        if (r->t->byte_ids[b] < 0 && b != 0xc0 && b != 0xc1)
-            return ctx_fail(r->ctx, AGON_EUNSUPPORTED,
-                            "%s: model option unk_token ('%.40s') is not supported where the vocabulary lacks a byte (0x%02x)", r->where,
-                            unknown, (unsigned)b);
-    return AGON_OK;
-}
-
 static agon_status read_model(reader *r, size_t n_vocabulary) {
     size_t n = 0;
     agon_status s = check_model(r);
@@ -156,6 +145,7 @@ static agon_status read_model(reader *r, size_t n_vocabulary) {
         s = tokenizer_alloc(r->ctx, n, &r->t);
     if (s)
         return s;
+    r->t->kind = tokenizer_kind_of_json(r->model);
     const char *text;
     json_t *value;
     json_object_foreach((json_t *)r->vocab, text, value) {
@@ -165,10 +155,10 @@ static agon_status read_model(reader *r, size_t n_vocabulary) {
     const json_t *merges = json_object_get(r->model, "merges");
     if (!json_is_array(merges))
         return ctx_fail(r->ctx, AGON_EFORMAT, "%s: 'model.merges' is missing", r->where);
-    if ((s = read_added(r)) || (s = tokenizer_index(r->ctx, r->t, json_array_size(merges))) || (s = check_unknown(r)))
+    if ((s = read_added(r)) || (s = tokenizer_index(r->ctx, r->t)) || (s = tokenizer_merges_init(r->ctx, r->t, json_array_size(merges))) ||
+        (s = read_merges(r, merges)))
         return s;
-    r->t->ignore_merges = json_is_true(json_object_get(r->model, "ignore_merges"));
-    return read_merges(r, merges);
+    return r->t->kind->read_json(r->ctx, r->where, r->root, r->t);
 }
 
 /* A token named in tokenizer_config.json: a string, or an object with "content". */
@@ -225,40 +215,6 @@ static agon_status read_config(reader *r, const char *chat_template) {
     return chat_template && !t->chat_template ? no_memory(r->ctx, r->where) : AGON_OK;
 }
 
-/* The parts of a tokenizer that a name stands for; *p new. */
-static agon_status parse_named(agon_ctx *ctx, const named_pretokenizer *named, pretokenizer **p, normal_form *form) {
-    json_t *pre = NULL, *normalizer = NULL;
-    agon_status s = json_parse(ctx, named->name, named->pre_tokenizer, strlen(named->pre_tokenizer), &pre);
-    if (!s)
-        s = json_parse(ctx, named->name, named->normalizer, strlen(named->normalizer), &normalizer);
-    if (!s)
-        s = normal_form_parse(ctx, named->name, normalizer, form);
-    if (!s)
-        s = pretokenizer_new(ctx, named->name, pre, p);
-    json_decref(pre);
-    json_decref(normalizer);
-    return s;
-}
-
-/* llama.cpp's name of a pre-tokenizer that cuts alike, with the normalizer and ignore_merges that readers take it for; NULL: there is
- * none. */
-static agon_status name_pretokenizer(reader *r) {
-    tokenizer *t = r->t;
-    const named_pretokenizer *named;
-    for (size_t i = 0; !t->pre && (named = named_pretokenizer_at(i)); i++) {
-        pretokenizer *p = NULL;
-        normal_form form = FORM_NONE;
-        agon_status s = parse_named(r->ctx, named, &p, &form);
-        if (s)
-            return s;
-        if (strcmp(pretokenizer_signature(p), pretokenizer_signature(t->pretokenizer)) == 0 && form == t->form &&
-            named->ignore_merges == t->ignore_merges)
-            t->pre = named->name;
-        pretokenizer_free(p);
-    }
-    return AGON_OK;
-}
-
 static char *copy_bytes(const char *text, size_t n) {
     char *copy = malloc(size_add(n, 1));
     if (copy) {
@@ -303,11 +259,7 @@ agon_status tokenizer_from_json(agon_ctx *ctx, const char *where, const char *js
     r.config = config_root;
     if ((s = read_model(&r, n_vocabulary)))
         goto done;
-    if ((s = normal_form_parse(ctx, where, json_object_get(root, "normalizer"), &r.t->form)))
-        goto done;
-    if ((s = pretokenizer_new(ctx, where, json_object_get(root, "pre_tokenizer"), &r.t->pretokenizer)))
-        goto done;
-    if ((s = read_config(&r, chat_template)) || (s = name_pretokenizer(&r)))
+    if ((s = read_config(&r, chat_template)))
         goto done;
     if ((s = keep_texts(&r, json, n_json)) || (s = tokenizer_finish(ctx, r.t)))
         goto done;
@@ -341,37 +293,23 @@ static agon_status set_parts_tokens(agon_ctx *ctx, tokenizer *t, const tokenizer
     return AGON_OK;
 }
 
-static agon_status set_parts_merges(agon_ctx *ctx, const char *where, tokenizer *t,
-                                    const tokenizer_parts *parts) {
-    for (size_t i = 0; i < parts->n_merges; i++) {
-        const char *text = parts->merges[i];
-        /* A part is never empty, so the space that separates is not the first character. */
-        const char *space = *text ? strchr(text + 1, ' ') : NULL;
-        if (!space || !space[1])
-            return ctx_fail(ctx, AGON_EFORMAT, "%s: merge %zu is not a pair of tokens", where, i);
-        agon_status s = tokenizer_add_merge(ctx, t, where, i, text, (size_t)(space - text), space + 1,
-                                            strlen(space + 1));
-        if (s)
-            return s;
-    }
-    return AGON_OK;
-}
-
 agon_status tokenizer_from_parts(agon_ctx *ctx, const char *where, const tokenizer_parts *parts,
                                  size_t n_vocabulary, tokenizer **out) {
     tokenizer *t = NULL;
-    const char *pre = parts->pre ? parts->pre : "default";
-    const named_pretokenizer *named = named_pretokenizer_find(pre);
-    if (!named)
+    const tokenizer_kind *kind = tokenizer_kind_of_gguf(parts->model ? parts->model : "gpt2");
+    if (!kind)
         return ctx_fail(ctx, AGON_EUNSUPPORTED,
-                        "%s: pre-tokenizer '%.40s' is not known (known: smollm, gpt-2, llama-bpe, qwen2, tekken)",
-                        where, pre);
+                        "%s: a '%.40s' tokenizer; agon reads byte-level BPE ('gpt2': Llama 3, Qwen, SmolLM, Mistral NeMo and "
+                        "later)",
+                        where, parts->model);
     if (n_vocabulary && parts->n > n_vocabulary)
         return ctx_fail(ctx, AGON_EFORMAT, "%s: %zu tokens, but the model's embedding (token_embd.weight) has %zu rows", where,
                         parts->n, n_vocabulary);
     agon_status s = tokenizer_alloc(ctx, n_vocabulary ? n_vocabulary : parts->n, &t);
-    if (s || (s = parse_named(ctx, named, &t->pretokenizer, &t->form)) || (s = set_parts_tokens(ctx, t, parts)) ||
-        (s = tokenizer_index(ctx, t, parts->n_merges)) || (s = set_parts_merges(ctx, where, t, parts)))
+    if (s)
+        return s;
+    t->kind = kind;
+    if ((s = set_parts_tokens(ctx, t, parts)) || (s = tokenizer_index(ctx, t)) || (s = kind->read_parts(ctx, where, parts, t)))
         goto done;
     int32_t n = (int32_t)t->n;
     t->bos = parts->bos < n ? parts->bos : -1;
@@ -379,8 +317,6 @@ agon_status tokenizer_from_parts(agon_ctx *ctx, const char *where, const tokeniz
     t->pad = parts->pad < n ? parts->pad : -1;
     t->unk = parts->unk < n ? parts->unk : -1;
     t->add_bos = parts->add_bos && t->bos >= 0;
-    t->ignore_merges = named->ignore_merges;
-    t->pre = named->name;
     t->chat_template = arena_copy(t->arena, parts->chat_template);
     if (parts->chat_template && !t->chat_template) {
         s = no_memory(ctx, where);
@@ -396,12 +332,10 @@ done:
 }
 
 void tokenizer_get_parts(const tokenizer *t, tokenizer_parts *out) {
-    *out = (tokenizer_parts){.n = t->n,
+    *out = (tokenizer_parts){.model = t->kind->gguf_model,
+                             .n = t->n,
                              .tokens = t->spelling,
                              .types = t->types,
-                             .n_merges = t->n_merges,
-                             .merges = t->merge_texts,
-                             .pre = t->pre,
                              .chat_template = t->chat_template,
                              .bos = t->bos,
                              .eos = t->eos,
@@ -410,6 +344,7 @@ void tokenizer_get_parts(const tokenizer *t, tokenizer_parts *out) {
                              .stops = t->stops,
                              .n_stops = t->n_stops,
                              .add_bos = t->add_bos};
+    t->kind->get_parts(t, out);
 }
 
 /* ---- writing tokenizer.json ---------------------------------------------------------------------------- */
@@ -430,43 +365,35 @@ static json_t *vocab_json(const tokenizer *t, json_t *added) {
     return vocab;
 }
 
-/* With BOS: ByteLevel, then a template that puts the token in front. */
-static json_t *post_processor_json(const tokenizer *t) {
-    json_t *byte_level = json_pack("{s:s,s:b,s:b,s:b}", "type", "ByteLevel", "add_prefix_space", 0,
-                                   "trim_offsets", 0, "use_regex", 0);
+json_t *tokenizer_bos_json(const tokenizer *t) {
     if (!t->add_bos)
-        return byte_level;
+        return NULL;
     const char *bos = t->spelling[t->bos];
-    json_t *template = json_pack(
+    return json_pack(
         "{s:s,s:[{s:{s:s,s:i}},{s:{s:s,s:i}}],s:[{s:{s:s,s:i}},{s:{s:s,s:i}},{s:{s:s,s:i}},{s:{s:s,s:i}}],s:{s:{"
         "s:s,s:[i],s:[s]}}}",
         "type", "TemplateProcessing", "single", "SpecialToken", "id", bos, "type_id", 0, "Sequence", "id", "A",
         "type_id", 0, "pair", "SpecialToken", "id", bos, "type_id", 0, "Sequence", "id", "A", "type_id", 0,
         "SpecialToken", "id", bos, "type_id", 1, "Sequence", "id", "B", "type_id", 1, "special_tokens", bos,
         "id", bos, "ids", (int)t->bos, "tokens", bos);
-    return json_pack("{s:s,s:[o,o]}", "type", "Sequence", "processors", byte_level, template);
 }
 
-static json_t *tokenizer_root_json(agon_ctx *ctx, const tokenizer *t) {
-    const named_pretokenizer *named = named_pretokenizer_find(t->pre);
-    json_t *pre = NULL, *form = NULL;
-    if (json_parse(ctx, t->pre, named->pre_tokenizer, strlen(named->pre_tokenizer), &pre) ||
-        json_parse(ctx, t->pre, named->normalizer, strlen(named->normalizer), &form)) {
-        json_decref(pre);
-        return NULL;
-    }
+static json_t *tokenizer_root_json(const tokenizer *t) {
     json_t *merges = json_array(), *added = json_array();
     for (size_t i = 0; i < t->n_merges; i++)
         json_array_append_new(merges, json_string(t->merge_texts[i]));
     json_t *vocab = vocab_json(t, added);
-    json_t *decoder = json_pack("{s:s,s:b,s:b,s:b}", "type", "ByteLevel", "add_prefix_space", 0, "trim_offsets",
-                                0, "use_regex", 0);
-    return json_pack(
-        "{s:s,s:n,s:n,s:o,s:o,s:o,s:o,s:o,s:{s:s,s:n,s:n,s:n,s:n,s:b,s:b,s:b,s:o,s:o}}", "version", "1.0",
-        "truncation", "padding", "added_tokens", added, "normalizer", form, "pre_tokenizer", pre,
-        "post_processor", post_processor_json(t), "decoder", decoder, "model", "type", "BPE", "dropout",
-        "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", 0, "byte_fallback", 0,
-        "ignore_merges", (int)t->ignore_merges, "vocab", vocab, "merges", merges);
+    json_t *root = json_pack("{s:s,s:n,s:n,s:o,s:n,s:n,s:n,s:n}", "version", "1.0", "truncation", "padding", "added_tokens", added,
+                             "normalizer", "pre_tokenizer", "post_processor", "decoder");
+    json_t *model = json_pack("{s:s,s:n,s:n,s:n,s:n,s:b,s:b,s:b,s:o,s:o}", "type", "BPE", "dropout", "unk_token",
+                              "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", 0, "byte_fallback", 0,
+                              "ignore_merges", 0, "vocab", vocab, "merges", merges);
+    if (!root || !model || !t->kind->write_json(t, root, model) || json_object_set(root, "model", model)) {
+        json_decref(root);
+        root = NULL;
+    }
+    json_decref(model);
+    return root;
 }
 
 static json_t *config_root_json(const tokenizer *t) {
@@ -491,7 +418,7 @@ agon_status tokenizer_export_json(agon_ctx *ctx, const tokenizer *t, char **toke
         text = copy_bytes(t->json_text, strlen(t->json_text));
         config_text = copy_bytes(t->config_text, strlen(t->config_text));
     } else {
-        json_t *root = tokenizer_root_json(ctx, t), *config = config_root_json(t);
+        json_t *root = tokenizer_root_json(t), *config = config_root_json(t);
         text = root ? json_dumps(root, 0) : NULL;
         config_text = config ? json_dumps(config, JSON_INDENT(2)) : NULL;
         json_decref(root);

@@ -31,7 +31,8 @@ static agon_status open_gguf(agon_ctx *ctx, const weights *w, tokenizer **out) {
         return ctx_fail(ctx, AGON_EFORMAT, "%s: the tokenizer has no merges (tokenizer.ggml.merges)", where);
     if (!weights_meta_ints(w, "tokenizer.ggml.token_type", &types, &n_types) || n_types != tokens.n)
         types = NULL;
-    tokenizer_parts parts = {.n = tokens.n,
+    tokenizer_parts parts = {.model = model,
+                             .n = tokens.n,
                              .tokens = tokens.text,
                              .types = types,
                              .n_merges = merges.n,

@@ -1,4 +1,5 @@
-/* The tokenizer's parts, shared by tokenizer.c, bpe.c, pretokenizer.c, tokenizer_json.c and chat.c. */
+/* The tokenizer's parts, shared by tokenizer.c, its kinds (tokenizer_bytes.c, tokenizer_spm.c), bpe.c, pretokenizer.c,
+ * tokenizer_json.c and chat.c. */
 #ifndef MODEL_TOKENIZER_PRIVATE_H
 #define MODEL_TOKENIZER_PRIVATE_H
 
@@ -36,11 +37,12 @@ typedef struct merge_table {
 bool merge_table_init(merge_table *m, arena *a, size_t n_entries);
 /* The later of two equal pairs wins, as in the reference. */
 void merge_table_add(merge_table *m, int32_t left, int32_t right, int32_t rank, int32_t merged);
+int32_t merge_table_find(const merge_table *m, int32_t left, int32_t right); /* what they make; -1: no merge */
 
 /* Working memory of one encoding; grows, freed by bpe_scratch_free. */
 typedef struct bpe_scratch {
     struct bpe_symbol *symbols;
-    size_t symbol_capacity;
+    size_t n_symbols, symbol_capacity;
     struct bpe_candidate *heap;
     size_t n_heap, heap_capacity;
 } bpe_scratch;
@@ -54,9 +56,11 @@ typedef struct token_sink {
 } token_sink;
 void token_sink_add(token_sink *sink, int32_t id, size_t end);
 
-/* Merges one word of raw bytes and emits its ids; `start` is the word's offset for token_sink. */
-void bpe_encode_word(const merge_table *merges, const int32_t byte_ids[256], bpe_scratch *scratch,
-                     const char *word, size_t n, size_t start, token_sink *sink);
+/* One word: begin with room for n symbols, add them (`end`: byte offset of its end in the word), then merge them and emit
+ * their ids; `start` is the word's offset for token_sink. begin is false when there is no memory. */
+bool bpe_begin(bpe_scratch *scratch, size_t n);
+void bpe_add(bpe_scratch *scratch, int32_t id, size_t end);
+void bpe_finish(const merge_table *merges, bpe_scratch *scratch, size_t start, token_sink *sink);
 
 /* GPT-2's printable spelling of bytes. byte_spelling: code point of a byte; byte_of_spelling: the byte
  * of a code point, or -1. */
@@ -111,11 +115,13 @@ typedef struct added_token {
 } added_token;
 
 typedef struct chat_family chat_family;
+typedef struct tokenizer_kind tokenizer_kind;
 
 struct tokenizer {
+    const tokenizer_kind *kind;
     arena *arena;
     size_t n;
-    const char **spelling; /* [n] byte-level unicode; added tokens as they are */
+    const char **spelling; /* [n] in the kind's spelling; added tokens as they are */
     const char **bytes;    /* [n] what a token decodes to */
     uint32_t *n_bytes;     /* [n] */
     int32_t *types;        /* [n] enum token_type */
@@ -152,8 +158,10 @@ AGON_MUST_CHECK agon_status tokenizer_set_token(agon_ctx *ctx, tokenizer *t, int
 AGON_MUST_CHECK agon_status tokenizer_add_merge(agon_ctx *ctx, tokenizer *t, const char *where,
                                                 size_t rank, const char *left, size_t n_left,
                                                 const char *right, size_t n_right);
-/* After all tokens: bytes, vocabulary, byte ids, room for n_merges merges. */
-AGON_MUST_CHECK agon_status tokenizer_index(agon_ctx *ctx, tokenizer *t, size_t n_merges);
+/* After all tokens: bytes, vocabulary, byte ids. */
+AGON_MUST_CHECK agon_status tokenizer_index(agon_ctx *ctx, tokenizer *t);
+/* Room for n merges. AGON_EFORMAT: more than a tokenizer can have. */
+AGON_MUST_CHECK agon_status tokenizer_merges_init(agon_ctx *ctx, tokenizer *t, size_t n);
 /* After everything: sorts added tokens, recognises the chat family, lists stop tokens. */
 AGON_MUST_CHECK agon_status tokenizer_finish(agon_ctx *ctx, tokenizer *t);
 void tokenizer_sort_added(tokenizer *t);
@@ -170,9 +178,12 @@ AGON_MUST_CHECK agon_status tokenizer_from_parts(agon_ctx *ctx, const char *wher
                                                  const tokenizer_parts *parts, size_t n_vocabulary,
                                                  tokenizer **out);
 
+/* What stands before a text. Byte-level tokenizers do not ask. */
+typedef enum text_start { TEXT_BEGINS, TEXT_AFTER_TOKEN, TEXT_GOES_ON } text_start;
+
 /* Encodes one run of text, with token ends where wanted. */
-AGON_MUST_CHECK agon_status tokenizer_encode_run(agon_ctx *ctx, const tokenizer *t, const char *text,
-                                                 size_t n, bool parse_special, token_sink *sink);
+AGON_MUST_CHECK agon_status tokenizer_encode_run(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n,
+                                                 bool parse_special, text_start start, token_sink *sink);
 /* The added token that starts exactly at text[0..n), longest first; NULL: none. */
 const added_token *tokenizer_added_at(const tokenizer *t, const char *text, size_t n);
 /* True of tokens that stay text where special strings are not parsed. */
@@ -180,6 +191,51 @@ bool added_is_held(const added_token *token);
 /* n bytes in the tokenizer's normal form: *out new when it changed anything, else NULL. */
 AGON_MUST_CHECK agon_status tokenizer_normalise(agon_ctx *ctx, const tokenizer *t, const char *text,
                                                 size_t n, char **out, size_t *n_out);
+
+/* ---- kinds ----------------------------------------------------------------------------------------- */
+
+/* One call of tokenizer_encode_run. */
+typedef struct encoder {
+    agon_ctx *ctx;
+    const tokenizer *t;
+    bool parse_special;
+    text_start start; /* before offset 0 */
+    size_t piece;     /* offset of the text between two tokens that are cut out before it is normalised */
+    token_sink *sink;
+    bpe_scratch scratch;
+    buffer spelling;
+    size_t base; /* offset of the piece being cut */
+} encoder;
+
+/* What one kind of BPE does in its own way. A kind is a file and an entry of the table in tokenizer.c. */
+struct tokenizer_kind {
+    const char *gguf_model;             /* tokenizer.ggml.model */
+    bool (*claims)(const json_t *model); /* whether this is the kind of tokenizer.json's "model"; the table's first that says so */
+    /* What a spelling stands for, into out [strlen(spelling) + 1]; its length. */
+    size_t (*bytes)(const char *spelling, int32_t type, char *out);
+    /* Appends how the vocabulary spells a text, and a byte that is a token. False: no memory. */
+    bool (*spell)(buffer *out, const char *text, size_t n);
+    bool (*spell_byte)(buffer *out, uint8_t byte);
+    /* The rest of tokenizer.json, when tokens and merges are read. AGON_EUNSUPPORTED names what the kind does not know. */
+    agon_status (*read_json)(agon_ctx *ctx, const char *where, const json_t *root, tokenizer *t);
+    /* The rest of a GGUF file, merges too, when the tokens are read. */
+    agon_status (*read_parts)(agon_ctx *ctx, const char *where, const tokenizer_parts *parts, tokenizer *t);
+    /* Emits the ids of text[n] between added tokens, in normal form; `base` is its offset. */
+    agon_status (*encode)(encoder *e, const char *text, size_t n, size_t base);
+    /* Sets normalizer, pre_tokenizer, post_processor, decoder and the model's options of a tokenizer.json. False: no memory. */
+    bool (*write_json)(const tokenizer *t, json_t *root, json_t *model);
+    /* What only this kind stores in GGUF. */
+    void (*get_parts)(const tokenizer *t, tokenizer_parts *out);
+};
+extern const tokenizer_kind tokenizer_byte_level;
+const tokenizer_kind *tokenizer_kind_of_json(const json_t *model); /* the last of the table where none claims it */
+const tokenizer_kind *tokenizer_kind_of_gguf(const char *model);   /* NULL: none */
+
+/* The post-processor that puts BOS in front; NULL: the tokenizer has none. */
+json_t *tokenizer_bos_json(const tokenizer *t);
+
+/* The length of the valid UTF-8 that text[n] begins with. */
+size_t utf8_valid_length(const char *text, size_t n);
 
 /* White space as Unicode has it (and the reference's \\s). */
 bool tokenizer_is_space(int32_t code_point);
