@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Golden token ids from Hugging Face tokenizers, for tests/unit/model/test_tokenizer.c.
 
-Writes tests/golden/tokenizer_small.json (a byte-level BPE trained here on the sentences below) and
-tests/golden/tokenizer.json (texts as hex, ids under every pre-tokenizer, chats rendered by Jinja).
+Writes tests/golden/tokenizer_small.json (a byte-level BPE trained here on the sentences below),
+tests/golden/tokenizer.json (texts as hex, ids under every pre-tokenizer, chats rendered by Jinja) and
+tests/golden/tokenizer_spm.json (a SentencePiece-style BPE with byte fallback, under every form that files have it in).
 With a tokenizer.json as argument, adds the ids of that vocabulary under the 'smollm' pre-tokenizer
 (key 'smollm2'): these run where the real model is present.
 
@@ -212,6 +213,111 @@ def chat_cases(data):
     return out
 
 
+# ---- SentencePiece's kind -------------------------------------------------------------------------------------
+
+MARK = "\u2581"
+SPM_SPECIALS = ["<unk>", "<s>", "</s>"]
+SPM_TEXTS = SENTENCES + [
+    "", " ", "  ", "   ", "\n", " \n \n", "a", " a", "a ", "  a  b   c    ", "\ta\t b", "the the", "'s don'T it\u2019s", "e\u0301 \u00e9 \ufb01",
+    "\u0000\u0001\u007f\u0080", "<s>", "</s>", "<s>the", "the<s>the", "the <s> the", " <s>", "<s><s>", "<s> <s>", "<s>  <s>", "the</s>\nthe </s>",
+    " the</s> the", "x<s", "<|user|>\nthe</s>\n<|user|>", "the <strip> the", "<strip>\n the", MARK, MARK + "the " + MARK, "the" + MARK + "the", "a" * 60,
+    " " * 20 + "x", "<0x41>", "\u5b66\u4e60\u8005 \u6771\u4eac", "\U0001f44d\U0001f3fd \U0001f1e8\U0001f1ed\U0001f642", "abababa aaaa the  the",
+]
+
+
+def space_replace():
+    return {"type": "Replace", "pattern": {"String": " "}, "content": MARK}
+
+
+def prepend():
+    return {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": MARK}, space_replace()]}
+
+
+def metaspace(**options):
+    return {"type": "Metaspace", "replacement": MARK, **options}
+
+
+def spm_decoder(strip=True):
+    steps = [{"type": "Replace", "pattern": {"String": MARK}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}]
+    return {"type": "Sequence", "decoders": steps + [{"type": "Strip", "content": " ", "start": 1, "stop": 0}] * strip}
+
+
+# name: (normalizer, pre_tokenizer, decoder, merges, what becomes of added tokens, fuse_unk)
+SPM_VARIANTS = {
+    "prepend": (prepend(), None, spm_decoder(), "cuts", False, True),
+    "replace": (space_replace(), None, spm_decoder(False), "cuts", False, True),
+    "first": (None, metaspace(prepend_scheme="first", split=False), spm_decoder(), "cuts", False, False),
+    "always": (None, metaspace(prepend_scheme="always", split=False), metaspace(prepend_scheme="always", split=False), "strings", False, True),
+    "never": (None, metaspace(prepend_scheme="never", split=False), metaspace(prepend_scheme="never", split=False), "cuts", False, True),
+    "legacy": (None, metaspace(add_prefix_space=True, str_rep=MARK), metaspace(add_prefix_space=True), "cuts", False, True),
+    "normalized": (prepend(), None, spm_decoder(), "cuts", True, True),
+    "trained": (prepend(), None, spm_decoder(), "trained", False, True),
+}
+
+
+def cuts(vocab, merges):
+    """Merges as converters of SentencePiece write them: every cut of every token, in the order in which tokens are made."""
+    made = {}
+    for left, right in merges:
+        made.setdefault(left + right, len(made))
+    out = []
+    for text in made:
+        halves = [(text[:i], text[i:]) for i in range(1, len(text)) if text[:i] in vocab and text[i:] in vocab]
+        out += sorted(halves, key=lambda h: (vocab[h[0]], vocab[h[1]]))
+    return [list(h) for h in out]
+
+
+def spm_tokenizer():
+    tok = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
+    tok.pre_tokenizer = pre_tokenizers.Metaspace(replacement=MARK, prepend_scheme="always", split=True)
+    trainer = trainers.BpeTrainer(vocab_size=860, special_tokens=SPM_SPECIALS + ["<0x%02X>" % b for b in range(256)], show_progress=False,
+                                  limit_alphabet=90)
+    tok.train_from_iterator(SENTENCES * 3 + ["the the that them then abab aaaa learn earn swer erns xplai"] * 4, trainer)
+    data = json.loads(tok.to_str())
+    data["added_tokens"] = [t for t in data["added_tokens"] if t["content"] in SPM_SPECIALS]
+    vocab, merges = data["model"]["vocab"], [m if isinstance(m, list) else m.split(" ") for m in data["model"]["merges"]]
+    for run in (2, 4):  # runs of spaces, as SentencePiece has them where it keeps spaces
+        merges.append([MARK * (run // 2)] * 2)
+        vocab[MARK * run] = len(vocab)
+    for text, special, strips in (("<|user|>", False, False), ("<strip>", True, True)):
+        data["added_tokens"].append({"id": len(vocab) + len(data["added_tokens"]) - 3, "content": text, "single_word": False, "lstrip": strips,
+                                     "rstrip": strips, "normalized": False, "special": special})
+    data["model"]["trained"], data["model"]["cuts"] = merges, cuts(vocab, merges)
+    return data
+
+
+def spm_variant(data, variant):
+    data = copy.deepcopy(data)
+    model = data["model"]
+    data["normalizer"], data["pre_tokenizer"], data["decoder"], merges, normalized, model["fuse_unk"] = variant
+    trained, every = model.pop("trained"), model.pop("cuts")
+    model["merges"] = {"trained": trained, "cuts": every, "strings": [" ".join(m) for m in every]}[merges]
+    for token in data["added_tokens"]:
+        token["normalized"] = normalized and token["content"] in SPM_SPECIALS
+    return Tokenizer.from_str(json.dumps(data))
+
+
+def spm_golden(rng):
+    data = spm_tokenizer()
+    texts = SPM_TEXTS + random_texts(rng, 12)
+    golden = {"made_by": "scripts/reference/tokenizer.py", "tokenizers": tokenizers.__version__, "seed": SEED, "tokenizer": data,
+              "texts": [t.encode().hex() for t in texts], "variants": []}
+    for name, variant in SPM_VARIANTS.items():
+        tok, plain = spm_variant(data, variant), spm_variant(data, variant)
+        plain.encode_special_tokens = True
+        ids = [tok.encode(t, add_special_tokens=False).ids for t in texts]
+        plain_ids = [plain.encode(t, add_special_tokens=False).ids for t in texts]
+        decoded = [tok.decode(i, skip_special_tokens=False) for i in ids]
+        hidden = [tok.decode(i, skip_special_tokens=True) for i in ids]
+        golden["variants"].append({
+            "name": name, "normalizer": variant[0], "pre_tokenizer": variant[1], "decoder": variant[2], "merges": variant[3],
+            "normalized": variant[4], "fuse_unk": variant[5], "ids": ids,
+            # null: the same ids; the text itself; the same as with special tokens
+            "plain_ids": [None if p == i else p for p, i in zip(plain_ids, ids)], "decoded": [None if d == t else d for d, t in zip(decoded, texts)],
+            "hidden": [None if h == d else h for h, d in zip(hidden, decoded)]})
+    return golden
+
+
 def main():
     rng = random.Random(SEED)
     data = small_tokenizer()
@@ -234,6 +340,8 @@ def main():
         json.dump(data, f, ensure_ascii=True, separators=(",", ":"))
     with open(os.path.join(GOLDEN, "tokenizer.json"), "w") as f:
         json.dump(golden, f, ensure_ascii=True, separators=(",", ":"))
+    with open(os.path.join(GOLDEN, "tokenizer_spm.json"), "w") as f:
+        json.dump(spm_golden(random.Random(SEED + 1)), f, ensure_ascii=True, separators=(",", ":"))
 
 
 main()

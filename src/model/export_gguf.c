@@ -128,6 +128,12 @@ static void put_vocabulary(meta_writer *m, const tokenizer_parts *p, size_t n_vo
     meta_array(m, "tokenizer.ggml.token_type", V_I32, n_vocabulary);
     for (size_t i = 0; i < n_vocabulary; i++)
         put(&m->bytes, i < p->n ? (uint32_t)p->types[i] : 5, 4);
+    if (p->scores) {
+        meta_array(m, "tokenizer.ggml.scores", V_F32, n_vocabulary);
+        for (size_t i = 0; i < n_vocabulary; i++)
+            put_float(&m->bytes, i < p->n ? p->scores[i] : -1e6f);
+        return;
+    }
     meta_array(m, "tokenizer.ggml.merges", V_STRING, p->n_merges);
     for (size_t i = 0; i < p->n_merges; i++)
         put_text(&m->bytes, p->merges[i]);
@@ -161,7 +167,9 @@ static agon_status put_tokenizer(agon_ctx *ctx, meta_writer *m, const char *path
     meta_id(m, "tokenizer.ggml.unknown_token_id", p.unk);
     meta_id(m, "tokenizer.ggml.padding_token_id", p.pad);
     meta_bool(m, "tokenizer.ggml.add_bos_token", p.add_bos);
-    meta_bool(m, "tokenizer.ggml.add_space_prefix", false);
+    meta_bool(m, "tokenizer.ggml.add_space_prefix", p.space_prefix);
+    if (p.spaces)
+        meta_text(m, "tokenizer.agon.spaces", p.spaces);
     if (p.chat_template)
         meta_text(m, "tokenizer.chat_template", p.chat_template);
     return AGON_OK;

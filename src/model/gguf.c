@@ -164,14 +164,31 @@ static agon_status take_string_array(cursor *c, meta_value *v, size_t n) {
     return AGON_OK;
 }
 
-/* Integer arrays are kept as int32 where every value fits; others are skipped. */
+static agon_status take_floats(cursor *c, meta_value *v, const uint8_t *data, size_t n) {
+    float *floats = arena_take(c->w->memory, n + 1, sizeof *floats);
+    if (!floats)
+        return ctx_fail(c->ctx, AGON_ENOMEM, "%s: no memory for %zu numbers of '%.100s'", c->path, n, v->key);
+    for (size_t i = 0; i < n; i++) {
+        meta_value one = {0};
+        set_scalar(&one, V_F32, number_at(data + 4 * i, 4));
+        floats[i] = (float)one.real;
+    }
+    v->kind = META_FLOATS;
+    v->floats = floats;
+    v->n_floats = n;
+    return AGON_OK;
+}
+
+/* f32 arrays are kept, integer arrays as int32 where every value fits; others are skipped. */
 static agon_status take_number_array(cursor *c, meta_value *v, uint32_t type, size_t n) {
     size_t bytes = value_bytes[type];
     if (n > left(c) / bytes)
         return truncated(c, v->key);
     const uint8_t *data = c->data + c->at;
     c->at += n * bytes;
-    if (type == V_F32 || type == V_F64)
+    if (type == V_F32)
+        return take_floats(c, v, data, n);
+    if (type == V_F64)
         return AGON_OK;
     int32_t *ints = arena_take(c->w->memory, n + 1, sizeof *ints);
     if (!ints)

@@ -33,7 +33,7 @@ bool token_list_push(token_list *list, int32_t id) {
 
 /* ---- kinds ------------------------------------------------------------------------------------------ */
 
-static const tokenizer_kind *const kinds[] = {&tokenizer_byte_level};
+static const tokenizer_kind *const kinds[] = {&tokenizer_sentencepiece, &tokenizer_byte_level};
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
 const tokenizer_kind *tokenizer_kind_of_json(const json_t *model) {
@@ -171,7 +171,8 @@ agon_status tokenizer_add_merge(agon_ctx *ctx, tokenizer *t, const char *where, 
                         "%s: merge %zu ('%.*s' with '%.*s') uses or makes a token that the vocabulary lacks",
                         where, rank, (int)(n_left < 40 ? n_left : 40), left,
                         (int)(n_right < 40 ? n_right : 40), right);
-    merge_table_add(&t->merges, l, r, (int32_t)rank, merged);
+    if (!tokenizer_is_special(t, merged)) /* text cannot make one */
+        merge_table_add(&t->merges, l, r, (int32_t)rank, merged);
     memmove(both + n_left + 1, both + n_left, n_right);
     both[n_left] = ' ';
     t->merge_texts[rank] = both;
@@ -340,6 +341,19 @@ size_t utf8_valid_length(const char *text, size_t n) {
 
 static agon_status encode_normalised(encoder *e, const char *text, size_t n, size_t base);
 
+/* A token whose own text is normalized has a space in front, be it the one that is put in front of the text. */
+static bool take_space(encoder *e, const char *text, size_t base, size_t done, added_match *m) {
+    size_t k = m->start;
+    if (k == 0 || (k == 1 && base == e->piece && text[0] == ' ')) {
+        e->piece = SIZE_MAX; /* no other space is put there */
+        return true;
+    }
+    if (k == done || text[k - 1] != ' ')
+        return false;
+    m->start--;
+    return true;
+}
+
 /* One pass over the text for the added tokens that are matched before (normalized false) or after
  * normalisation; what lies between goes on to the next stage. */
 static agon_status encode_added(encoder *e, const char *text, size_t n, size_t base, bool normalized,
@@ -355,6 +369,8 @@ static agon_status encode_added(encoder *e, const char *text, size_t n, size_t b
         added_match m = {token, at, at + token->n};
         at = m.end;
         if ((added_is_held(token) && !e->parse_special) || !accept_match(text, n, done, &m))
+            continue;
+        if (normalized && e->t->added_behind_space && !take_space(e, text, base, done, &m))
             continue;
         if (m.start > done)
             s = next(e, text + done, m.start - done, base + done);
@@ -457,11 +473,14 @@ agon_status tokenizer_encode_raw(agon_ctx *ctx, const tokenizer *t, const char *
 
 char *tokenizer_decode(const tokenizer *t, const int32_t *ids, size_t n_ids, bool show_special, size_t *n) {
     buffer text = {0};
+    bool first = true;
     for (size_t i = 0; i < n_ids; i++) {
         size_t m;
-        const char *bytes = tokenizer_bytes(t, ids[i], &m);
-        if (show_special || !tokenizer_is_special(t, ids[i]))
-            buffer_append(&text, bytes, m);
+        const char *bytes = first ? tokenizer_first_bytes(t, ids[i], &m) : tokenizer_bytes(t, ids[i], &m);
+        if (ids[i] < 0 || (size_t)ids[i] >= t->n || t->types[ids[i]] == TOKEN_UNUSED || (!show_special && tokenizer_is_special(t, ids[i])))
+            continue;
+        buffer_append(&text, bytes, m);
+        first = false;
     }
     size_t size = text.size;
     char *result = buffer_take(&text);
@@ -477,6 +496,13 @@ const char *tokenizer_bytes(const tokenizer *t, int32_t id, size_t *n) {
     }
     *n = t->n_bytes[id];
     return t->bytes[id];
+}
+
+const char *tokenizer_first_bytes(const tokenizer *t, int32_t id, size_t *n) {
+    if (id < 0 || (size_t)id >= t->n || !t->first_bytes)
+        return tokenizer_bytes(t, id, n);
+    *n = t->n_first_bytes[id];
+    return t->first_bytes[id];
 }
 
 size_t tokenizer_n_vocabulary(const tokenizer *t) {

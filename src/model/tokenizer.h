@@ -38,6 +38,8 @@ char *tokenizer_decode(const tokenizer *t, const int32_t *ids, size_t n_ids, boo
                        size_t *n);
 /* Bytes of one token, borrowed. */
 const char *tokenizer_bytes(const tokenizer *t, int32_t id, size_t *n);
+/* The same of the token that a decoded text begins with: SentencePiece's have no space in front there. */
+const char *tokenizer_first_bytes(const tokenizer *t, int32_t id, size_t *n);
 size_t tokenizer_n_vocabulary(const tokenizer *t);
 bool tokenizer_is_special(const tokenizer *t, int32_t id);
 int32_t tokenizer_find(const tokenizer *t, const char *text); /* -1: no such token */
@@ -53,21 +55,24 @@ int32_t tokenizer_end_of_turn(const tokenizer *t);
 
 /* The texts of tokenizer.json and tokenizer_config.json (chat template included) of a Hugging Face folder, new
  * strings both (free()). A folder's own files are given back as they were; a GGUF's vocabulary is written anew.
- * Written only on success. AGON_ENOMEM. */
+ * Written only on success. AGON_ENOMEM; AGON_EUNSUPPORTED: a GGUF's scores that merges cannot express. */
 AGON_MUST_CHECK agon_status tokenizer_export_json(agon_ctx *ctx, const tokenizer *t,
                                                   char **tokenizer_json,
                                                   char **tokenizer_config_json);
 
 /* What GGUF stores of a tokenizer; everything borrowed from it. */
 typedef struct tokenizer_parts {
-    const char *model;         /* "gpt2": byte-level BPE */
+    const char *model;         /* "gpt2": byte-level BPE; "llama": SentencePiece's */
     const char *no_gguf;       /* why GGUF cannot hold it, as the end of a sentence; NULL: it can */
     size_t n;                  /* vocabulary size, the model's when the file pads it */
     const char *const *tokens; /* [n] the kind's spelling: byte-level unicode; special tokens as they are */
-    const int32_t *types;      /* [n] GGUF token types: 1 normal, 3 control, 4 user-defined, 5 unused */
+    const int32_t *types;      /* [n] GGUF token types: 1 normal, 3 control, 4 user-defined, 5 unused, 6 byte */
     size_t n_merges;
     const char *const *merges; /* [n_merges] "left right" in byte-level unicode */
     const char *pre;           /* llama.cpp's name of the pre-tokenizer: "smollm", "qwen2", "llama-bpe"; NULL: it has none */
+    const float *scores;       /* [n] SentencePiece: the best is merged first */
+    bool space_prefix;         /* SentencePiece: a space is put in front of each text between special tokens */
+    const char *spaces;        /* SentencePiece: what space_prefix cannot say, in agon's words; NULL: nothing */
     const char *chat_template; /* Jinja source, NULL when the file has none */
     int32_t bos, eos, pad, unk; /* -1: none */
     const int32_t *stops;      /* [n_stops] what ends an answer, see tokenizer_is_stop; GGUF has places for three */

@@ -204,6 +204,9 @@ static void get_parts(const tokenizer *t, tokenizer_parts *out) {
 }
 
 const tokenizer_kind tokenizer_byte_level = {.gguf_model = "gpt2",
+                                             .bos = -1,
+                                             .eos = -1,
+                                             .unk = -1,
                                              .claims = claims,
                                              .bytes = token_bytes,
                                              .spell = byte_spell,

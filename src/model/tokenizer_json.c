@@ -26,14 +26,9 @@ static agon_status check_model(reader *r) {
         return ctx_fail(r->ctx, AGON_EFORMAT, "%s: 'model' is missing", r->where);
     if (type && strcmp(type, "BPE") != 0)
         return ctx_fail(r->ctx, AGON_EUNSUPPORTED,
-                        "%s: a %.40s tokenizer; agon reads byte-level BPE (Llama 3, Qwen, SmolLM, Mistral "
-                        "NeMo and later)",
+                        "%s: a %.40s tokenizer; agon reads BPE, byte-level (Llama 3, Qwen, SmolLM, Mistral NeMo and later) or "
+                        "SentencePiece's (Llama 2, TinyLlama, Mistral 7B)",
                         r->where, type);
-    if (json_is_true(json_object_get(r->model, "byte_fallback")))
-        return ctx_fail(r->ctx, AGON_EUNSUPPORTED,
-                        "%s: a SentencePiece tokenizer (byte_fallback), as Llama 2 and early Mistral have; "
-                        "agon reads byte-level BPE (Llama 3, Qwen, SmolLM, Mistral NeMo and later)",
-                        r->where);
     double dropout = json_number_value(json_object_get(r->model, "dropout"));
     if (dropout > 0)
         return ctx_fail(r->ctx, AGON_EUNSUPPORTED,
@@ -299,8 +294,8 @@ agon_status tokenizer_from_parts(agon_ctx *ctx, const char *where, const tokeniz
     const tokenizer_kind *kind = tokenizer_kind_of_gguf(parts->model ? parts->model : "gpt2");
     if (!kind)
         return ctx_fail(ctx, AGON_EUNSUPPORTED,
-                        "%s: a '%.40s' tokenizer; agon reads byte-level BPE ('gpt2': Llama 3, Qwen, SmolLM, Mistral NeMo and "
-                        "later)",
+                        "%s: a '%.40s' tokenizer; agon reads BPE, byte-level ('gpt2': Llama 3, Qwen, SmolLM, Mistral NeMo and later) or "
+                        "SentencePiece's ('llama': Llama 2, TinyLlama, Mistral 7B)",
                         where, parts->model);
     if (n_vocabulary && parts->n > n_vocabulary)
         return ctx_fail(ctx, AGON_EFORMAT, "%s: %zu tokens, but the model's embedding (token_embd.weight) has %zu rows", where,
@@ -414,6 +409,8 @@ static json_t *config_root_json(const tokenizer *t) {
 agon_status tokenizer_export_json(agon_ctx *ctx, const tokenizer *t, char **tokenizer_json,
                                   char **tokenizer_config_json) {
     char *text = NULL, *config_text = NULL;
+    if (t->no_json)
+        return ctx_fail(ctx, AGON_EUNSUPPORTED, "the tokenizer cannot be written: %s", t->no_json);
     if (t->json_text) {
         text = copy_bytes(t->json_text, strlen(t->json_text));
         config_text = copy_bytes(t->config_text, strlen(t->config_text));

@@ -8,9 +8,11 @@
 
 enum { FILE_LIMIT = 64 << 20 };
 
-static int32_t meta_id(const weights *w, const char *key) {
+static int32_t meta_id(const weights *w, const char *key, int32_t otherwise) {
     int64_t id = -1;
-    if (!weights_meta_int(w, key, &id) || id < 0 || id >= MAX_TOKENS)
+    if (!weights_meta_int(w, key, &id))
+        return otherwise;
+    if (id < 0 || id >= MAX_TOKENS)
         return -1;
     return (int32_t)id;
 }
@@ -19,16 +21,16 @@ static agon_status open_gguf(agon_ctx *ctx, const weights *w, tokenizer **out) {
     const char *where = weights_path(w), *model = weights_meta_text(w, "tokenizer.ggml.model");
     gguf_strings tokens = {0}, merges = {0};
     const int32_t *types = NULL;
-    size_t n_types = 0;
+    const float *scores = NULL;
+    size_t n_types = 0, n_scores = 0;
     if (!model || !weights_meta_strings(w, "tokenizer.ggml.tokens", &tokens))
         return ctx_fail(ctx, AGON_EFORMAT, "%s: no tokenizer in the file (tokenizer.ggml.tokens)", where);
-    if (strcmp(model, "gpt2") != 0)
-        return ctx_fail(ctx, AGON_EUNSUPPORTED,
-                        "%s: a '%.40s' tokenizer (SentencePiece and the like, as Llama 2 and early Mistral have); "
-                        "agon reads byte-level BPE ('gpt2': Llama 3, Qwen, SmolLM, Mistral NeMo and later)",
-                        where, model);
-    if (!weights_meta_strings(w, "tokenizer.ggml.merges", &merges))
+    const tokenizer_kind *kind = tokenizer_kind_of_gguf(model);
+    bool has_merges = weights_meta_strings(w, "tokenizer.ggml.merges", &merges);
+    if (kind == &tokenizer_byte_level && !has_merges)
         return ctx_fail(ctx, AGON_EFORMAT, "%s: the tokenizer has no merges (tokenizer.ggml.merges)", where);
+    if (!weights_meta_floats(w, "tokenizer.ggml.scores", &scores, &n_scores) || n_scores != tokens.n)
+        scores = NULL;
     if (!weights_meta_ints(w, "tokenizer.ggml.token_type", &types, &n_types) || n_types != tokens.n)
         types = NULL;
     tokenizer_parts parts = {.model = model,
@@ -39,19 +41,23 @@ static agon_status open_gguf(agon_ctx *ctx, const weights *w, tokenizer **out) {
                              .merges = merges.text,
                              .pre = weights_meta_text(w, "tokenizer.ggml.pre"),
                              .chat_template = weights_meta_text(w, "tokenizer.chat_template"),
-                             .bos = meta_id(w, "tokenizer.ggml.bos_token_id"),
-                             .eos = meta_id(w, "tokenizer.ggml.eos_token_id"),
-                             .pad = meta_id(w, "tokenizer.ggml.padding_token_id"),
-                             .unk = meta_id(w, "tokenizer.ggml.unknown_token_id")};
+                             .scores = scores,
+                             .spaces = weights_meta_text(w, "tokenizer.agon.spaces"),
+                             .bos = meta_id(w, "tokenizer.ggml.bos_token_id", kind ? kind->bos : -1),
+                             .eos = meta_id(w, "tokenizer.ggml.eos_token_id", kind ? kind->eos : -1),
+                             .pad = meta_id(w, "tokenizer.ggml.padding_token_id", -1),
+                             .unk = meta_id(w, "tokenizer.ggml.unknown_token_id", kind ? kind->unk : -1)};
     const named_pretokenizer *named = parts.pre ? named_pretokenizer_find(parts.pre) : NULL;
-    int64_t add_bos = named && named->add_bos;
+    int64_t add_bos = (kind && kind->add_bos) || (named && named->add_bos), space_prefix = 1;
     (void)weights_meta_int(w, "tokenizer.ggml.add_bos_token", &add_bos);
+    (void)weights_meta_int(w, "tokenizer.ggml.add_space_prefix", &space_prefix);
     parts.add_bos = add_bos != 0;
+    parts.space_prefix = space_prefix != 0;
     agon_status s = tokenizer_from_parts(ctx, where, &parts, weights_config(w)->n_vocabulary, out);
     if (s)
         return s;
-    tokenizer_add_stop(*out, meta_id(w, "tokenizer.ggml.eot_token_id"));
-    tokenizer_add_stop(*out, meta_id(w, "tokenizer.ggml.eom_token_id"));
+    tokenizer_add_stop(*out, meta_id(w, "tokenizer.ggml.eot_token_id", -1));
+    tokenizer_add_stop(*out, meta_id(w, "tokenizer.ggml.eom_token_id", -1));
     return AGON_OK;
 }
 

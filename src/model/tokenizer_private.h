@@ -103,7 +103,7 @@ const named_pretokenizer *named_pretokenizer_at(size_t i);           /* NULL aft
 
 /* ---- the tokenizer ------------------------------------------------------------------------------- */
 
-enum token_type { TOKEN_NORMAL = 1, TOKEN_UNKNOWN = 2, TOKEN_CONTROL = 3, TOKEN_USER = 4, TOKEN_UNUSED = 5 };
+enum token_type { TOKEN_NORMAL = 1, TOKEN_UNKNOWN = 2, TOKEN_CONTROL = 3, TOKEN_USER = 4, TOKEN_UNUSED = 5, TOKEN_BYTE = 6 };
 
 /* A string that is cut out of the text before any word is formed. */
 typedef struct added_token {
@@ -116,6 +116,7 @@ typedef struct added_token {
 
 typedef struct chat_family chat_family;
 typedef struct tokenizer_kind tokenizer_kind;
+typedef struct spaces spaces; /* tokenizer_spm.c */
 
 struct tokenizer {
     const tokenizer_kind *kind;
@@ -124,6 +125,8 @@ struct tokenizer {
     const char **spelling; /* [n] in the kind's spelling; added tokens as they are */
     const char **bytes;    /* [n] what a token decodes to */
     uint32_t *n_bytes;     /* [n] */
+    const char **first_bytes; /* [n] where decoding begins; NULL: the same */
+    uint32_t *n_first_bytes;
     int32_t *types;        /* [n] enum token_type */
     vocabulary vocabulary;
     merge_table merges;
@@ -147,6 +150,10 @@ struct tokenizer {
     int32_t *stops;
     size_t n_stops;
     char *json_text, *config_text; /* a folder's own files, NULL for GGUF */
+    const spaces *spaces;          /* SentencePiece's: what becomes of spaces */
+    const float *scores;           /* [n], borrowed or of the arena */
+    bool added_behind_space;       /* normalized added tokens are found behind a space only, which they take */
+    const char *no_gguf, *no_json; /* why a format cannot hold it; NULL: it can */
 };
 
 /* An empty tokenizer with room for n tokens, all TOKEN_UNUSED. *out new. */
@@ -210,6 +217,8 @@ typedef struct encoder {
 /* What one kind of BPE does in its own way. A kind is a file and an entry of the table in tokenizer.c. */
 struct tokenizer_kind {
     const char *gguf_model;             /* tokenizer.ggml.model */
+    int32_t bos, eos, unk;              /* where a GGUF file does not name them; -1: none */
+    bool add_bos;
     bool (*claims)(const json_t *model); /* whether this is the kind of tokenizer.json's "model"; the table's first that says so */
     /* What a spelling stands for, into out [strlen(spelling) + 1]; its length. */
     size_t (*bytes)(const char *spelling, int32_t type, char *out);
@@ -227,7 +236,7 @@ struct tokenizer_kind {
     /* What only this kind stores in GGUF. */
     void (*get_parts)(const tokenizer *t, tokenizer_parts *out);
 };
-extern const tokenizer_kind tokenizer_byte_level;
+extern const tokenizer_kind tokenizer_byte_level, tokenizer_sentencepiece;
 const tokenizer_kind *tokenizer_kind_of_json(const json_t *model); /* the last of the table where none claims it */
 const tokenizer_kind *tokenizer_kind_of_gguf(const char *model);   /* NULL: none */
 

@@ -293,6 +293,15 @@ bool weights_meta_ints(const weights *w, const char *key, const int32_t **out, s
     return v != NULL;
 }
 
+bool weights_meta_floats(const weights *w, const char *key, const float **out, size_t *n) {
+    const meta_value *v = find_kind(w, key, META_FLOATS);
+    if (v) {
+        *out = v->floats;
+        *n = v->n_floats;
+    }
+    return v != NULL;
+}
+
 /* ---- content id -------------------------------------------------------------------------------- */
 
 static int by_path(const void *a, const void *b) {

@@ -63,6 +63,7 @@ const char *weights_meta_text(const weights *w, const char *key);
 bool weights_meta_int(const weights *w, const char *key, int64_t *out);
 bool weights_meta_strings(const weights *w, const char *key, gguf_strings *out);
 bool weights_meta_ints(const weights *w, const char *key, const int32_t **out, size_t *n);
+bool weights_meta_floats(const weights *w, const char *key, const float **out, size_t *n); /* f32; may hold what is not finite */
 
 /* ---- writing (export.c) ------------------------------------------------------------------------ */
 

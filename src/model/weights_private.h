@@ -7,7 +7,7 @@
 #include "model/quants.h"
 #include "model/weights.h"
 
-typedef enum meta_kind { META_OTHER, META_INT, META_REAL, META_TEXT, META_STRINGS, META_INTS } meta_kind;
+typedef enum meta_kind { META_OTHER, META_INT, META_REAL, META_TEXT, META_STRINGS, META_INTS, META_FLOATS } meta_kind;
 
 typedef struct meta_value {
     const char *key;
@@ -18,6 +18,8 @@ typedef struct meta_value {
     gguf_strings strings;
     const int32_t *ints;
     size_t n_ints;
+    const float *floats;
+    size_t n_floats;
 } meta_value;
 
 typedef struct weights_tensor_entry {

@@ -256,7 +256,6 @@ static void tokenizer__says_what_is_wrong(void **state) {
     expect(AGON_EFORMAT, "{", "line");
     expect(AGON_EFORMAT, "{}", "'model'");
     expect(AGON_EUNSUPPORTED, "{\"model\":{\"type\":\"WordPiece\"}}", "WordPiece");
-    expect(AGON_EUNSUPPORTED, "{\"model\":{\"type\":\"BPE\",\"byte_fallback\":true}}", "SentencePiece");
     expect(AGON_EFORMAT, "{\"model\":{\"vocab\":{\"a\":-1},\"merges\":[]}}", "no id");
     expect(AGON_EFORMAT, "{\"model\":{\"vocab\":{\"a\":99999999999},\"merges\":[]}}", "no id");
     expect(AGON_EFORMAT, "{\"model\":{\"vocab\":{\"\xe2\x82\xac\":0},\"merges\":[]}," BYTES "}", "single byte");
