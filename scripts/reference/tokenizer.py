@@ -270,9 +270,12 @@ def cuts(vocab, merges):
 def spm_tokenizer():
     tok = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
     tok.pre_tokenizer = pre_tokenizers.Metaspace(replacement=MARK, prepend_scheme="always", split=True)
+    corpus = SENTENCES * 3 + ["the the that them then abab aaaa learn earn swer erns xplai"] * 4
+    characters = "".join(corpus).replace(" ", MARK)
+    alphabet = sorted(set(characters), key=lambda c: (-characters.count(c), c))[:90]  # the others are bytes
     trainer = trainers.BpeTrainer(vocab_size=860, special_tokens=SPM_SPECIALS + ["<0x%02X>" % b for b in range(256)], show_progress=False,
-                                  limit_alphabet=90)
-    tok.train_from_iterator(SENTENCES * 3 + ["the the that them then abab aaaa learn earn swer erns xplai"] * 4, trainer)
+                                  initial_alphabet=alphabet, limit_alphabet=len(alphabet))
+    tok.train_from_iterator(corpus, trainer)
     data = json.loads(tok.to_str())
     data["added_tokens"] = [t for t in data["added_tokens"] if t["content"] in SPM_SPECIALS]
     vocab, merges = data["model"]["vocab"], [m if isinstance(m, list) else m.split(" ") for m in data["model"]["merges"]]
