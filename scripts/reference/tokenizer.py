@@ -300,11 +300,69 @@ def spm_variant(data, variant):
     return Tokenizer.from_str(json.dumps(data))
 
 
+SYSTEM_FIRST = ("{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}{% set system_message = messages[0]['content'] %}"
+                "{% else %}{% set loop_messages = messages %}")
+ALTERNATE = "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('Roles must alternate.') }}{% endif %}"
+
+
+def mistral(user, when, answer, tail):
+    opening, closing = user
+    return (SYSTEM_FIRST + "{% endif %}{{ bos_token }}{% for message in loop_messages %}" + ALTERNATE + "{% if message['role'] == 'user' %}{% if " + when +
+            " and system_message is defined %}{{ '" + opening + "' + system_message + '\\n\\n' + message['content'] + '" + closing + "' }}{% else %}{{ '" +
+            opening + "' + message['content'] + '" + closing + "' }}{% endif %}{% elif message['role'] == 'assistant' %}{{ ' ' + " + answer +
+            " + eos_token" + tail + "}}{% endif %}{% endfor %}")
+
+
+def mistral_first(tail):
+    return ("{{ bos_token }}{% for message in messages %}" + ALTERNATE + "{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}"
+            "{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token" + tail + " }}{% else %}"
+            "{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}{% endfor %}")
+
+
+# family: (template, whether its turns' brackets are tokens, whether there is a system message)
+SPM_CHATS = {
+    "llama2": (SYSTEM_FIRST + "{% set system_message = false %}{% endif %}{% for message in loop_messages %}" + ALTERNATE +
+               "{% if loop.index0 == 0 and system_message != false %}{% set content = '<<SYS>>\\n' + system_message + '\\n<</SYS>>\\n\\n' + "
+               "message['content'] %}{% else %}{% set content = message['content'] %}{% endif %}{% if message['role'] == 'user' %}"
+               "{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}{% elif message['role'] == 'assistant' %}"
+               "{{ ' '  + content.strip() + ' ' + eos_token }}{% endif %}{% endfor %}", False, True),
+    "mistral-v1": (mistral((" [INST] ", " [/INST]"), "loop.first", "message['content']", ""), False, True),
+    "mistral-v3": (mistral(("[INST] ", "[/INST]"), "loop.last", 'message["content"]|trim', ""), True, True),
+    "mistral-v0.1": (mistral_first(" + ' '"), False, False),
+    "mistral-v0.2": (mistral_first(""), False, False),
+    "zephyr": (CHATS["zephyr"][0], False, True),
+}
+SPM_CONVERSATIONS = CONVERSATIONS + [[("system", " Two  spaces. "), ("user", " \n"), ("assistant", "  Yes \n "), ("user", "[INST x")]]
+
+
+def spm_chats(data):
+    out = []
+    env = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False)
+    for name, (template, tokens, system) in SPM_CHATS.items():
+        program = env.from_string(template)
+        for form in ("prepend", "first"):
+            tok_data = copy.deepcopy(data)
+            for text in ("[INST]", "[/INST]") if tokens else ():
+                tok_data["added_tokens"].append({"id": len(data["model"]["vocab"]) + len(tok_data["added_tokens"]) - 3, "content": text, "single_word": False,
+                                                 "lstrip": False, "rstrip": False, "normalized": False, "special": True})
+            tok = spm_variant(tok_data, SPM_VARIANTS[form])
+            chat = {"name": name, "form": form, "template": template, "added": tok_data["added_tokens"][len(data["added_tokens"]):], "cases": []}
+            for conversation in SPM_CONVERSATIONS:
+                turns = [m for m in conversation if system or m[0] != "system"]
+                for open_answer in (False, True):
+                    messages = [{"role": r, "content": c} for r, c in turns]
+                    text = program.render(messages=messages, add_generation_prompt=open_answer, bos_token="<s>", eos_token="</s>")
+                    chat["cases"].append({"messages": messages, "open": open_answer,
+                                          "ids": tok.encode(text, add_special_tokens=False).ids})
+            out.append(chat)
+    return out
+
+
 def spm_golden(rng):
     data = spm_tokenizer()
     texts = SPM_TEXTS + random_texts(rng, 12)
     golden = {"made_by": "scripts/reference/tokenizer.py", "tokenizers": tokenizers.__version__, "seed": SEED, "tokenizer": data,
-              "texts": [t.encode().hex() for t in texts], "variants": []}
+              "texts": [t.encode().hex() for t in texts], "variants": [], "chats": spm_chats(data)}
     for name, variant in SPM_VARIANTS.items():
         tok, plain = spm_variant(data, variant), spm_variant(data, variant)
         plain.encode_special_tokens = True

@@ -82,17 +82,12 @@ static void move_completion(generation *g, size_t i) {
     *from = (completion){0};
 }
 
-static int on_token(void *arg, size_t request, size_t sample, int32_t token) {
+static int on_token(void *arg, size_t request, size_t sample, int32_t token, const char *bytes, size_t n) {
     generation *g = arg;
-    const tokenizer *t = g->m->tokenizer.t;
-    size_t n = 0;
-    const char *bytes = "";
     if (ctx_check_interrupt(g->ctx))
         return 1;
     if (!g->options.on_token)
         return 0;
-    if (t && !tokenizer_is_special(t, token))
-        bytes = tokenizer_bytes(t, token, &n);
     return g->options.on_token(g->options.arg, request, sample, token, bytes, n);
 }
 

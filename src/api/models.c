@@ -139,6 +139,21 @@ agon_status agon_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const char *te
     return s;
 }
 
+agon_status agon_tokenize_answer(agon_ctx *ctx, const agon_tokenizer *t, const char *text, size_t n, bool parse_special, bool chat,
+                                 int32_t **ids, size_t *n_ids) {
+    token_list list = {0};
+    agon_status s = chat ? chat_encode_answer(ctx, t->t, text, n, parse_special, &list) : tokenizer_encode_more(ctx, t->t, text, n, parse_special, &list);
+    if (!s)
+        s = give_tokens(ctx, &list, ids, n_ids);
+    if (s)
+        token_list_free(&list);
+    return s;
+}
+
+const char *agon_token_bytes(const agon_tokenizer *t, int32_t id, size_t *n) {
+    return tokenizer_bytes(t->t, id, n);
+}
+
 agon_status agon_detokenize(agon_ctx *ctx, const agon_tokenizer *t, const int32_t *ids, size_t n_ids,
                             bool show_special, char **text, size_t *n) {
     char *bytes = tokenizer_decode(t->t, ids, n_ids, show_special, n);

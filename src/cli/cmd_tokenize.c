@@ -3,18 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void print_tokens(agon_ctx *ctx, const agon_tokenizer *t, const int32_t *ids, size_t n) {
+static void print_tokens(const agon_tokenizer *t, const int32_t *ids, size_t n) {
     for (size_t i = 0; i < n; i++) {
-        char *text = NULL;
         size_t m = 0;
-        if (agon_detokenize(ctx, t, &ids[i], 1, true, &text, &m))
-            return;
+        const char *text = agon_token_bytes(t, ids[i], &m);
         json_t *shown = safe_string(text, m);
         char *quoted = json_dumps(shown, JSON_ENCODE_ANY);
         printf("%7d  %s\n", ids[i], quoted ? quoted : "");
         free(quoted);
         json_decref(shown);
-        agon_text_free(text);
     }
 }
 
@@ -55,7 +52,7 @@ static int tokenize(const char *model, const char *chat_template, bool json, boo
         print_json(answer);
         json_decref(answer);
     } else if (!s) {
-        print_tokens(ctx, t, ids, n_ids);
+        print_tokens(t, ids, n_ids);
     }
     agon_tokens_free(ids);
     agon_tokenizer_free(t);

@@ -210,12 +210,15 @@ static bool copy_ids(const json_t *list, int32_t **ids, size_t *n) {
 }
 
 int read_tokens(const char *name, size_t line, agon_ctx *ctx, const agon_tokenizer *t, const char *key, const json_t *value,
-                bool first, int32_t **ids, size_t *n) {
+                row_place place, int32_t **ids, size_t *n) {
     if (json_is_array(value) && copy_ids(value, ids, n))
         return EXIT_FINE;
     if (value && !json_is_string(value))
         return row_error(name, line, "\"%s\" must be a text or a list of token ids", key);
-    agon_status s = agon_tokenize(ctx, t, value ? json_string_value(value) : "", json_string_length(value), true, first, ids, n);
+    const char *text = value ? json_string_value(value) : "";
+    size_t n_text = json_string_length(value);
+    agon_status s = place == ROW_PROMPT ? agon_tokenize(ctx, t, text, n_text, true, true, ids, n)
+                                        : agon_tokenize_answer(ctx, t, text, n_text, true, place == ROW_ANSWER, ids, n);
     return s ? fail_in_row(name, line, s, ctx) : EXIT_FINE;
 }
 
@@ -229,7 +232,7 @@ int read_prompt(const char *name, size_t line, agon_ctx *ctx, const agon_tokeniz
     if (!list && chat && json_is_string(prompt) && !user.content)
         return row_error(name, line, "\"prompt\" holds a NUL character, which a chat message cannot");
     if (!list && !(chat && user.content))
-        return read_tokens(name, line, ctx, t, "prompt", prompt, true, ids, n);
+        return read_tokens(name, line, ctx, t, "prompt", prompt, ROW_PROMPT, ids, n);
     if (list && !(messages = read_messages(name, line, list, &n_messages)))
         return EXIT_BAD_DATA;
     agon_status s = agon_chat_tokenize(ctx, t, messages ? messages : &user, n_messages, true, ids, n, NULL);

@@ -31,10 +31,12 @@ agon_message *read_messages(const char *name, size_t line, const json_t *list, s
 int row_error(const char *name, size_t line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int fail_in_row(const char *name, size_t line, agon_status status, const agon_ctx *ctx);
 
-/* A text, tokenised as raw text is, or a list of token ids; a NULL value is no tokens. `first`: BOS in front where the model's
- * files ask for one. *ids new. Returns an exit code; the sentence was printed. */
+typedef enum row_place { ROW_PROMPT, ROW_COMPLETION, ROW_ANSWER } row_place;
+
+/* A text, tokenised as raw text is, or a list of token ids; a NULL value is no tokens. `place`: a prompt has BOS in
+ * front where the model's files ask for one; a completion goes on from it, an answer from messages. *ids new. Returns an exit code; the sentence was printed. */
 int read_tokens(const char *name, size_t line, agon_ctx *ctx, const agon_tokenizer *t, const char *key, const json_t *value,
-                bool first, int32_t **ids, size_t *n);
+                row_place place, int32_t **ids, size_t *n);
 
 /* The prompt of a row: "messages", or "prompt" (a text or token ids; with `chat` a text is one user message). *ids new. */
 int read_prompt(const char *name, size_t line, agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, bool chat,

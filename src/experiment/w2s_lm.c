@@ -82,7 +82,7 @@ static agon_status encode(const w2s_lm *x, agon_ctx *ctx, arena *memory, const c
     const tokenizer *t = model_tokenizer(x->m);
     token_list list = {0};
     agon_status s = begins ? tokenizer_encode_raw(ctx, t, text, strlen(text), &list)
-                           : tokenizer_encode(ctx, t, text, strlen(text), false, &list);
+                           : tokenizer_encode_more(ctx, t, text, strlen(text), false, &list);
     int32_t *copy = s ? NULL : arena_take(memory, list.n, sizeof *copy);
     if (copy)
         memcpy(copy, list.ids, list.n * sizeof *copy);

@@ -45,6 +45,7 @@ typedef struct sample_state {
     float *log_probs;
     size_t n;
     buffer text;
+    bool shown; /* a token of the text was there */
     const float *hidden; /* to draw the next token from; NULL: a token must be run first */
 } sample_state;
 
@@ -378,13 +379,16 @@ static agon_status accept(scheduler *s, sample_state *x, sample_choice c, bool *
     *why = FINISH_STOP;
     bool stop = t && tokenizer_is_stop(t, c.token) && !q->sampling.ignore_stop_tokens;
     size_t before = x->text.size, n_bytes = 0;
+    const char *bytes = "";
     if (t && !tokenizer_is_special(t, c.token)) {
-        const char *bytes = tokenizer_bytes(t, c.token, &n_bytes);
+        bytes = x->shown || !chat_begins_text(t, q->prompt, q->n_prompt) ? tokenizer_bytes(t, c.token, &n_bytes)
+                                                                        : tokenizer_first_bytes(t, c.token, &n_bytes);
+        x->shown = true;
         if (!buffer_append(&x->text, bytes, n_bytes))
             return no_memory(s);
     }
     if (s->options->on_token &&
-        s->options->on_token(s->options->arg, (size_t)(x->owner - s->requests), x->index, c.token))
+        s->options->on_token(s->options->arg, (size_t)(x->owner - s->requests), x->index, c.token, bytes, n_bytes))
         return ctx_fail(s->ctx, AGON_EINTERRUPTED, "generation stopped on request");
     size_t cut = n_bytes ? find_stop(&q->sampling, &x->text, before) : SIZE_MAX;
     if (cut != SIZE_MAX) {

@@ -51,9 +51,9 @@ void completion_free(completion *c);
 typedef struct generate_options {
     size_t max_batch;          /* rows a decode step at most; 0: 64 */
     size_t cache_limit_bytes;  /* 0: 1 GiB */
-    /* Called on the caller's thread for each new token: request, sample, token id; NULL none. Non-zero stops with
-     * AGON_EINTERRUPTED. */
-    int (*on_token)(void *arg, size_t request, size_t sample, int32_t token);
+    /* Called on the caller's thread for each new token: request, sample, token id, its bytes (none for a special token); NULL
+     * none. Non-zero stops with AGON_EINTERRUPTED. */
+    int (*on_token)(void *arg, size_t request, size_t sample, int32_t token, const char *bytes, size_t n_bytes);
     /* Called on the caller's thread before each token of a sample: sets may_follow[i] [n_vocabulary], all 1, to 0 for what may not
      * come after tokens [n_tokens] of its answer. What `allowed` leaves out stays out. Must depend on nothing else. NULL none. */
     void (*mask)(void *arg, size_t request, size_t sample, const int32_t *tokens, size_t n_tokens, uint8_t *may_follow,

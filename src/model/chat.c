@@ -6,7 +6,8 @@
  * their turns are one table. Special strings are parsed in the markup only. Between two special
  * tokens, markup ("user\n") and content are one text for the encoder, exactly as in the reference, so
  * the ids are equal; a special string inside content stays text, so content cannot forge a turn. That
- * holds for every token of the family's turns: DeepSeek R1 does not call its own special.
+ * holds for every token of the family's turns: DeepSeek R1 does not call its own special. It does not hold of markup that is
+ * no token: Llama 2's "[INST]" is text, there as in the reference.
  *
  * Llama 3.1's template prints a date; the one it uses where no clock is given (26 Jul 2024) is used
  * always, so that the same conversation has the same ids on any day. */
@@ -19,20 +20,25 @@
 enum { SYSTEM, USER, ASSISTANT, TOOL, N_ROLES };
 static const char *const role_names[N_ROLES] = {"system", "user", "assistant", "tool"};
 
-/* CHAT_EOS in a turn stands for the model's own EOS token. */
+enum system_place { SYSTEM_OWN_TURN, SYSTEM_IN_FIRST_USER, SYSTEM_IN_LAST_USER };
+
+/* CHAT_EOS and CHAT_BOS in a turn stand for the model's own tokens. */
 struct chat_family {
     const char *name;
     const char *marks[4];       /* all of them are in the template, or in what it writes */
     const char *never[2];       /* none of these is */
     bool bos, trim;             /* where the template itself cannot be asked: BOS first, content trimmed */
     bool system_first;          /* a system message is the first, or none */
-    bool system_with_last_user; /* it opens the last user turn (Mistral) */
+    enum system_place system;   /* its text may open a user's turn; the last only where it ends the conversation (Mistral) */
+    bool alternates;            /* roles do, and a user begins */
+    bool inst;                  /* answers begin behind [/INST], with a space of their own in front */
     bool dated_system;          /* a system turn first always, with dates (Llama 3.1) */
     bool thinks;                /* <think> blocks in answers (Qwen 3) */
     bool drops_thinking;        /* earlier reasoning is cut off (DeepSeek R1) */
     bool bare_end;              /* the last answer ends with EOS, without the line end of the others (Tülu) */
     const char *open[N_ROLES], *close[N_ROLES]; /* open NULL: the family has no such role */
-    const char *end_of_turn;                    /* NULL: EOS */
+    const char *lead;        /* what is written in front of an answer that is there, and is not in the opening of one */
+    const char *end_of_turn; /* NULL: EOS */
 };
 
 #define IM(role) "<|im_start|>" role "\n"
@@ -83,9 +89,60 @@ static const chat_family families[] = {
      .marks = {"[INST]" CHAT_VALUE "[/INST]", "[INST]" CHAT_VALUE "\n\n" CHAT_VALUE "[/INST]", CHAT_VALUE CHAT_EOS},
      .bos = true,
      .system_first = true,
-     .system_with_last_user = true,
+     .system = SYSTEM_IN_LAST_USER,
      .open = {"", "[INST]", "", NULL},
      .close = {"\n\n", "[/INST]", CHAT_EOS, NULL}},
+    {.name = "mistral-v3",
+     .marks = {"[INST] " CHAT_VALUE "[/INST]", "[INST] " CHAT_VALUE "\n\n" CHAT_VALUE "[/INST]", " " CHAT_VALUE CHAT_EOS,
+               "loop.last and system_message is defined"},
+     .never = {" [INST] "},
+     .bos = true,
+     .system_first = true,
+     .system = SYSTEM_IN_LAST_USER,
+     .alternates = true,
+     .inst = true,
+     .open = {"", "[INST] ", "", NULL},
+     .close = {"\n\n", "[/INST]", CHAT_EOS, NULL},
+     .lead = " "},
+    {.name = "mistral-v1",
+     .marks = {" [INST] " CHAT_VALUE " [/INST]", " [INST] " CHAT_VALUE "\n\n" CHAT_VALUE " [/INST]", " " CHAT_VALUE CHAT_EOS,
+               "loop.first and system_message is defined"},
+     .bos = true,
+     .system_first = true,
+     .system = SYSTEM_IN_FIRST_USER,
+     .alternates = true,
+     .inst = true,
+     .open = {"", " [INST] ", "", NULL},
+     .close = {"\n\n", " [/INST]", CHAT_EOS, NULL},
+     .lead = " "},
+    {.name = "llama2",
+     .marks = {CHAT_BOS "[INST] " CHAT_VALUE " [/INST]", "<<SYS>>\n" CHAT_VALUE "\n<</SYS>>\n\n" CHAT_VALUE, " " CHAT_VALUE " " CHAT_EOS,
+               "loop.index0 == 0 and system_message != false"},
+     .trim = true,
+     .system_first = true,
+     .system = SYSTEM_IN_FIRST_USER,
+     .alternates = true,
+     .inst = true,
+     .open = {"<<SYS>>\n", CHAT_BOS "[INST] ", "", NULL},
+     .close = {"\n<</SYS>>\n\n", " [/INST]", " " CHAT_EOS, NULL},
+     .lead = " "},
+    /* The first templates of Mistral's instruction models, without a system message. */
+    {.name = "mistral-v0.1",
+     .marks = {CHAT_BREAK "[INST] " CHAT_VALUE " [/INST]" CHAT_BREAK, CHAT_BREAK CHAT_VALUE CHAT_EOS " " CHAT_BREAK},
+     .never = {"<<SYS>>", "system_message"},
+     .bos = true,
+     .alternates = true,
+     .inst = true,
+     .open = {NULL, "[INST] ", "", NULL},
+     .close = {NULL, " [/INST]", CHAT_EOS " ", NULL}},
+    {.name = "mistral-v0.2",
+     .marks = {CHAT_BREAK "[INST] " CHAT_VALUE " [/INST]" CHAT_BREAK, CHAT_BREAK CHAT_VALUE CHAT_EOS CHAT_BREAK},
+     .never = {"<<SYS>>", "system_message"},
+     .bos = true,
+     .alternates = true,
+     .inst = true,
+     .open = {NULL, "[INST] ", "", NULL},
+     .close = {NULL, " [/INST]", CHAT_EOS, NULL}},
     {.name = "deepseek-r1",
      .marks = {"<｜User｜>" CHAT_VALUE, "<｜Assistant｜>" CHAT_VALUE, "</think>"},
      .bos = true,
@@ -106,7 +163,9 @@ static const chat_family families[] = {
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
-#define FAMILY_NAMES "qwen3, chatml, llama3.1, llama3, mistral-v7-tekken, mistral-v3-tekken, deepseek-r1, zephyr, tulu"
+#define FAMILY_NAMES                                                                                                      \
+    "qwen3, chatml, llama3.1, llama3, mistral-v7-tekken, mistral-v3-tekken, mistral-v3, mistral-v1, llama2, mistral-v0.1, " \
+    "mistral-v0.2, deepseek-r1, zephyr, tulu"
 
 /* ---- recognition ----------------------------------------------------------------------------------- */
 
@@ -128,10 +187,10 @@ static bool is_family(const tokenizer *t, const char *text, const chat_family *f
 /* The template's own system turn, where one text is it; false when there may be one that is not read. */
 static bool read_default_system(tokenizer *t, const char *text, bool has_default) {
     const char *open = t->family->open[SYSTEM], *close = t->family->close[SYSTEM], *found = NULL;
-    size_t n_close = strlen(close), n_found = 0;
-    for (const char *p = text; *open && !t->family->dated_system && (p = strstr(p, open));) {
+    size_t n_close = close ? strlen(close) : 0, n_found = 0;
+    for (const char *p = text; open && *open && !t->family->dated_system && (p = strstr(p, open));) {
         p += strlen(open);
-        size_t n = strcspn(p, CHAT_VALUE CHAT_BREAK);
+        size_t n = strcspn(p, CHAT_VALUE CHAT_BREAK CHAT_BOS);
         const char *turn = p;
         p += n;
         if (!memmem(turn, n, close, n_close))
@@ -189,9 +248,20 @@ static void find_turn_tokens(tokenizer *t) {
         }
 }
 
+/* Which content the template trims. In some it is that of answers only: a trim that EOS follows. */
+static void read_trims(tokenizer *t) {
+    static const char *const trims[] = {"content'] | trim", "content']|trim", "content\"] | trim", "content\"]|trim",
+                                        "content | trim", "content|trim", "content'].strip()", "content.strip()"};
+    for (size_t i = 0; i < sizeof trims / sizeof *trims; i++)
+        for (const char *p = t->chat_template; (p = strstr(p, trims[i]));) {
+            p += strlen(trims[i]);
+            bool answer = t->family->inst && strncmp(p + strspn(p, " "), "+ eos_token", 11) == 0;
+            t->chat_trims_answers = true;
+            t->chat_trims = t->chat_trims || !answer;
+        }
+}
+
 void chat_recognise(tokenizer *t) {
-    static const char *const trims[] = {"content'] | trim", "content']|trim", "content\"] | trim",
-                                        "content | trim", "content|trim", "content'].strip()"};
     bool has_default = false;
     char *text = t->chat_template ? chat_template_text(t->chat_template, &has_default) : NULL;
     for (size_t i = 0; text && !t->family && i < N_FAMILIES; i++)
@@ -200,9 +270,8 @@ void chat_recognise(tokenizer *t) {
     if (t->family && !(read_default_system(t, text, has_default) && read_opening(t, text)))
         t->family = NULL;
     if (t->family) {
-        for (size_t i = 0; i < sizeof trims / sizeof *trims; i++)
-            t->chat_trims = t->chat_trims || strstr(t->chat_template, trims[i]);
-        t->chat_bos = writes_bos(t, text);
+        read_trims(t);
+        t->chat_bos = writes_bos(t, text) && t->family->open[USER][0] != CHAT_BOS[0];
         /* A template that asks for neither role writes any role alike. */
         t->chat_tools = t->family->open[TOOL] && !strstr(t->chat_template, "user") && !strstr(t->chat_template, "tool");
         find_turn_tokens(t);
@@ -223,7 +292,7 @@ agon_status chat_template_set(agon_ctx *ctx, tokenizer *t, const char *name) {
         if (strcmp(families[i].name, name) == 0) {
             if (t->family != &families[i]) { /* what was read off another family's template is not its own */
                 t->default_system = NULL;
-                t->chat_trims = families[i].trim;
+                t->chat_trims = t->chat_trims_answers = families[i].trim;
                 t->chat_opens_thinking = false;
                 t->chat_bos = families[i].bos;
                 t->chat_tools = families[i].open[TOOL] != NULL;
@@ -241,6 +310,7 @@ typedef struct writer {
     agon_ctx *ctx;
     const tokenizer *t;
     token_list *ids;
+    text_start start; /* before the plain text */
     buffer *mask;  /* of the tokens; NULL: not wanted */
     buffer text;   /* plain text since the last special token */
     buffer wanted; /* one byte for each byte of it: 1 where the mask is to be 1 */
@@ -264,7 +334,7 @@ static agon_status flush(writer *w) {
     buffer_clear(&w->ends);
     size_t before = w->ids->n;
     token_sink sink = {.ids = w->ids, .ends = &w->ends};
-    agon_status s = tokenizer_encode_run(w->ctx, w->t, w->text.data, w->text.size, false, TEXT_BEGINS, &sink);
+    agon_status s = tokenizer_encode_run(w->ctx, w->t, w->text.data, w->text.size, false, w->start, &sink);
     const size_t *ends = (const size_t *)(const void *)w->ends.data;
     for (size_t i = before; !s && w->mask && i < w->ids->n; i++) {
         size_t end = ends[i - before];
@@ -275,6 +345,7 @@ static agon_status flush(writer *w) {
     }
     buffer_clear(&w->text);
     buffer_clear(&w->wanted);
+    w->start = TEXT_GOES_ON;
     return s;
 }
 
@@ -289,26 +360,37 @@ static agon_status put_special(writer *w, int32_t id, bool wanted) {
     agon_status s = flush(w);
     if (!s && (!token_list_push(w->ids, id) || (w->mask && !buffer_char(w->mask, (char)wanted))))
         s = no_memory(w->ctx);
+    w->start = TEXT_AFTER_TOKEN;
     return s;
 }
 
-/* Markup: its special strings and turn tokens become tokens, masked as asked; the rest is text with mask 0. */
-static agon_status put_markup(writer *w, const char *text, bool wanted_special) {
+/* The token that markup begins with, and its bytes there; -1: it is text, or a token that the model has not (*n 1 then). */
+static int32_t markup_token(const tokenizer *t, const char *text, size_t *n) {
+    *n = 1;
+    if (*text == CHAT_EOS[0])
+        return t->eos;
+    if (*text == CHAT_BOS[0])
+        return t->bos;
+    const added_token *token = tokenizer_added_at(t, text, strlen(text));
+    if (!token || !added_is_held(token))
+        return -1;
+    *n = token->n;
+    return token->id;
+}
+
+/* Markup: its special strings and turn tokens become tokens, masked as asked; the rest is text, with mask 0 behind the first of
+ * them: an answer ends there. */
+static agon_status put_markup(writer *w, const char *text, bool wanted) {
     agon_status s = AGON_OK;
-    while (!s && *text) {
-        size_t n = strlen(text);
-        if (*text == CHAT_EOS[0]) {
-            s = w->t->eos >= 0 ? put_special(w, w->t->eos, wanted_special) : AGON_OK;
-            text++;
-            continue;
-        }
-        const added_token *token = tokenizer_added_at(w->t, text, n);
-        if (token && added_is_held(token)) {
-            s = put_special(w, token->id, wanted_special);
-            text += token->n;
-        } else {
-            s = put_text(w, text++, 1, false);
-        }
+    bool ended = false;
+    for (size_t n; !s && *text; text += n) {
+        int32_t id = markup_token(w->t, text, &n);
+        bool named = *text == CHAT_EOS[0] || *text == CHAT_BOS[0];
+        if (id >= 0)
+            s = put_special(w, id, wanted);
+        else if (!named)
+            s = put_text(w, text, n, wanted && !ended);
+        ended = ended || id >= 0 || named;
     }
     return s;
 }
@@ -415,7 +497,9 @@ static agon_status put_turn(writer *w, int role, const char *text, place at) {
     bool answer = role == ASSISTANT;
     const char *close = answer && at.last && f->bare_end ? CHAT_EOS : f->close[role];
     agon_status s = put_markup(w, f->open[role], false);
-    if (w->t->chat_trims)
+    if (!s && answer && f->lead)
+        s = put_text(w, f->lead, strlen(f->lead), true);
+    if (answer ? w->t->chat_trims_answers : w->t->chat_trims)
         trim(&text, &n);
     if (!s && role == SYSTEM && at.first && f->dated_system)
         s = put_markup(w, "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n", false);
@@ -465,6 +549,9 @@ static agon_status check_messages(agon_ctx *ctx, const tokenizer *t, const chat_
             return ctx_fail(ctx, AGON_EINVAL, "message %zu has no content", i);
         if (role == SYSTEM && i > 0 && t->family->system_first)
             return ctx_fail(ctx, AGON_EINVAL, "message %zu: a system message must be the first", i);
+        bool system = role_of(messages[0].role) == SYSTEM;
+        if (t->family->alternates && role != SYSTEM && role != ((i - system) % 2 ? ASSISTANT : USER))
+            return ctx_fail(ctx, AGON_EINVAL, "message %zu: template %s has user and assistant by turns, a user first", i, t->family->name);
     }
     return AGON_OK;
 }
@@ -483,32 +570,85 @@ static agon_status put_start(writer *w, const chat_message *messages, size_t n) 
     return t->family->dated_system ? put_turn(w, SYSTEM, "", (place){.first = true}) : AGON_OK;
 }
 
+/* A user's turn that a system message opens; what is trimmed is both together. */
+static agon_status put_system_and_user(writer *w, const char *system, const char *user) {
+    const chat_family *f = w->t->family;
+    buffer both = {0};
+    buffer_printf(&both, "%s%s%s%s", f->open[SYSTEM], system, f->close[SYSTEM], user);
+    const char *text = both.data;
+    size_t n = both.size;
+    agon_status s = both.failed ? no_memory(w->ctx) : put_markup(w, f->open[USER], false);
+    if (w->t->chat_trims)
+        trim(&text, &n);
+    if (!s)
+        s = put_content(w, text, n, false);
+    buffer_free(&both);
+    return s ? s : put_markup(w, f->close[USER], false);
+}
+
 static agon_status put_messages(writer *w, const chat_message *messages, size_t n) {
     const chat_family *f = w->t->family;
     size_t last_user = n;
     for (size_t i = 0; i < n; i++)
         if (role_of(messages[i].role) == USER)
             last_user = i;
-    const char *held = NULL; /* Mistral's system message, until the last message, if that is a user's */
+    const char *held = NULL; /* the system message, until the user's turn that it opens */
     agon_status s = AGON_OK;
     for (size_t i = 0; !s && i < n; i++) {
         int role = role_of(messages[i].role);
-        if (role == SYSTEM && f->system_with_last_user) {
+        if (role == SYSTEM && f->system != SYSTEM_OWN_TURN) {
             held = messages[i].content;
             continue;
         }
-        if (held && role == USER && i + 1 == n) {
-            if ((s = put_markup(w, f->open[USER], false)) ||
-                (s = put_content(w, held, strlen(held), false)) || (s = put_text(w, "\n\n", 2, false)) ||
-                (s = put_content(w, messages[i].content, strlen(messages[i].content), false)))
-                return s;
-            s = put_markup(w, f->close[USER], false);
+        if (held && role == USER && (f->system == SYSTEM_IN_FIRST_USER || i + 1 == n)) {
+            s = put_system_and_user(w, held, messages[i].content);
+            held = NULL;
             continue;
         }
         s = put_turn(w, role, messages[i].content,
                      (place){.first = i == 0, .last = i + 1 == n, .keeps_thinking = i > last_user});
     }
     return s;
+}
+
+/* What a prompt that is to be answered ends with. */
+static const char *prompt_end(const chat_family *f) {
+    return *f->open[ASSISTANT] ? f->open[ASSISTANT] : f->close[USER];
+}
+
+agon_status chat_encode_answer(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n, bool parse_special,
+                               token_list *out) {
+    const chat_family *f = t->family;
+    if (!f || !f->lead)
+        return tokenizer_encode_more(ctx, t, text, n, parse_special, out);
+    buffer all = {0};
+    size_t before = out->n, n_token = 0;
+    bool token = false;
+    for (const char *p = prompt_end(f); *p; p += n_token)
+        token = markup_token(t, p, &n_token) >= 0;
+    token_sink sink = {.ids = out};
+    agon_status s = AGON_OK;
+    if (!buffer_text(&all, f->lead) || !buffer_append(&all, text, n))
+        s = no_memory(ctx);
+    else
+        s = tokenizer_encode_run(ctx, t, all.data, all.size, parse_special, token ? TEXT_AFTER_TOKEN : TEXT_GOES_ON, &sink);
+    buffer_free(&all);
+    if (s)
+        out->n = before;
+    return s;
+}
+
+/* The last tokens say it: they spell [/INST]. */
+bool chat_begins_text(const tokenizer *t, const int32_t *prompt, size_t n) {
+    static const char end[] = "[/INST]";
+    enum { N_END = sizeof end - 1 };
+    size_t n_text = 0, from = n > N_END ? n - N_END : 0;
+    if (!t->family || !t->family->inst)
+        return false;
+    char *text = tokenizer_decode(t, prompt + from, n - from, true, &n_text);
+    bool found = text && n_text >= N_END && memcmp(text + n_text - N_END, end, N_END) == 0;
+    free(text);
+    return found;
 }
 
 agon_status chat_encode(agon_ctx *ctx, const tokenizer *t, const chat_message *messages, size_t n_messages,

@@ -1,7 +1,7 @@
 /* What a chat template can write, read off its source without running it.
  *
  * The result is every text the program holds, in the order of the source, with one byte for what is no text: CHAT_EOS for
- * eos_token, CHAT_VALUE for any other value (a role, a message's content), CHAT_BREAK for a statement. So
+ * eos_token, CHAT_BOS for bos_token, CHAT_VALUE for any other value (a role, a message's content), CHAT_BREAK for a statement. So
  * {{ '<|user|>\n' + message['content'] + eos_token }} is "<|user|>\n" CHAT_VALUE CHAT_EOS. Escapes are undone, and white space
  * goes where Jinja cuts it as transformers sets it up (trim_blocks, lstrip_blocks). The right side of a set counts as written.
  * A variable with "system" in its name stands for its text where it has one text only. */
@@ -81,7 +81,7 @@ static bool holds_words(span s) {
 }
 
 static void put_char(buffer *out, char c) {
-    buffer_char(out, c > 0 && c <= CHAT_BREAK[0] ? CHAT_VALUE[0] : c);
+    buffer_char(out, c > 0 && c <= CHAT_BOS[0] ? CHAT_VALUE[0] : c);
 }
 
 static void put_break(reader *r) {
@@ -138,7 +138,8 @@ static bool put_operand(reader *r, span s) {
         return true;
     }
     r->has_default = r->has_default || (holds_words(s) && !begins(s, "raise_exception"));
-    buffer_text(&r->out, begins(s, "eos_token") && s.end - s.p == 9 ? CHAT_EOS : CHAT_VALUE);
+    bool token = s.end - s.p == 9;
+    buffer_text(&r->out, token && begins(s, "eos_token") ? CHAT_EOS : token && begins(s, "bos_token") ? CHAT_BOS : CHAT_VALUE);
     return false;
 }
 

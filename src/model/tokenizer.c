@@ -448,14 +448,25 @@ agon_status tokenizer_encode_run(agon_ctx *ctx, const tokenizer *t, const char *
     return s;
 }
 
-agon_status tokenizer_encode(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n,
-                             bool parse_special, token_list *out) {
+static agon_status encode_text(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n, bool parse_special, text_start start,
+                               token_list *out) {
     size_t before = out->n;
     token_sink sink = {.ids = out};
-    agon_status s = tokenizer_encode_run(ctx, t, text, n, parse_special, TEXT_BEGINS, &sink);
+    agon_status s = tokenizer_encode_run(ctx, t, text, n, parse_special, start, &sink);
     if (s)
         out->n = before;
     return s;
+}
+
+agon_status tokenizer_encode(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n,
+                             bool parse_special, token_list *out) {
+    return encode_text(ctx, t, text, n, parse_special, TEXT_BEGINS, out);
+}
+
+agon_status tokenizer_encode_more(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n,
+                                  bool parse_special, token_list *out) {
+    bool token = out->n > 0 && tokenizer_is_special(t, out->ids[out->n - 1]);
+    return encode_text(ctx, t, text, n, parse_special, token ? TEXT_AFTER_TOKEN : TEXT_GOES_ON, out);
 }
 
 agon_status tokenizer_encode_raw(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n,

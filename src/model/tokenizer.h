@@ -29,6 +29,9 @@ bool token_list_push(token_list *list, int32_t id);
  * added here. Invalid UTF-8 is encoded byte by byte. AGON_ENOMEM. */
 AGON_MUST_CHECK agon_status tokenizer_encode(agon_ctx *ctx, const tokenizer *t, const char *text,
                                              size_t n, bool parse_special, token_list *out);
+/* The same of a text that goes on from another, such as a completion: SentencePiece puts no space in front of it. */
+AGON_MUST_CHECK agon_status tokenizer_encode_more(agon_ctx *ctx, const tokenizer *t, const char *text,
+                                                  size_t n, bool parse_special, token_list *out);
 /* As raw scoring sees text: parse_special, plus BOS where the model's files ask for one. */
 AGON_MUST_CHECK agon_status tokenizer_encode_raw(agon_ctx *ctx, const tokenizer *t, const char *text,
                                                  size_t n, token_list *out);
@@ -96,6 +99,13 @@ typedef struct chat_message {
 AGON_MUST_CHECK agon_status chat_encode(agon_ctx *ctx, const tokenizer *t, const chat_message *messages,
                                         size_t n_messages, bool open_answer, token_list *out,
                                         buffer *mask);
+/* Appends the ids of an answer's text as it stands behind a conversation that was opened for it, without its end. Without a family
+ * as tokenizer_encode_more. */
+AGON_MUST_CHECK agon_status chat_encode_answer(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n, bool parse_special,
+                                               token_list *out);
+/* Whether what is sampled behind this prompt [n] is a text of its own, whose first token tokenizer_first_bytes spells: an answer
+ * that the family has a space in front of. */
+bool chat_begins_text(const tokenizer *t, const int32_t *prompt, size_t n);
 /* "chatml", "llama3", ... or NULL when the file's template is unknown. */
 const char *chat_template_name(const tokenizer *t);
 /* Uses a named family instead of the file's. AGON_EINVAL lists the names. */

@@ -145,7 +145,7 @@ struct tokenizer {
     const char *default_system; /* the template's own, NULL: none */
     bool chat_bos;              /* the template writes BOS first */
     bool chat_tools;            /* it writes a tool's messages as agon does */
-    bool chat_trims;            /* it trims message content */
+    bool chat_trims, chat_trims_answers; /* it trims message content, that of answers */
     bool chat_opens_thinking;   /* the opening of an answer includes <think> */
     int32_t *stops;
     size_t n_stops;
@@ -253,6 +253,7 @@ bool tokenizer_is_space(int32_t code_point);
 #define CHAT_EOS "\x01"   /* the EOS token */
 #define CHAT_VALUE "\x02" /* a value that only a conversation has */
 #define CHAT_BREAK "\x03" /* a statement; also the beginning and the end */
+#define CHAT_BOS "\x04"   /* the BOS token */
 
 /* What a template's source can write, new string with the bytes above in it. *has_default: it may have a system message of
  * its own, also where the text does not show one. NULL: no memory, too long, or a tag that does not close. */

@@ -556,6 +556,153 @@ static void spm__survives_mutations(void **state) {
     json_decref(root);
 }
 
+/* ---- chats ---------------------------------------------------------------------------------------------- */
+
+static tokenizer *chat_tokenizer(const json_t *chat) {
+    json_t *root = variant_json(variant_named(json_string_value(json_object_get(chat, "form"))));
+    json_array_extend(json_object_get(root, "added_tokens"), json_object_get(chat, "added"));
+    json_t *config = json_pack("{s:s,s:s,s:O}", "bos_token", "<s>", "eos_token", "</s>", "chat_template", json_object_get(chat, "template"));
+    char *text = json_dumps(config, 0);
+    tokenizer *t = NULL;
+    assert_ok(ctx, open_json(root, text, &t));
+    free(text);
+    json_decref(config);
+    json_decref(root);
+    return t;
+}
+
+static size_t read_messages(const json_t *json, chat_message out[16]) {
+    size_t n = json_array_size(json);
+    assert_true(n <= 16);
+    for (size_t i = 0; i < n; i++)
+        out[i] = (chat_message){json_string_value(json_object_get(json_array_get(json, i), "role")),
+                                json_string_value(json_object_get(json_array_get(json, i), "content"))};
+    return n;
+}
+
+/* The answer as it is trained: [/INST]'s space is its own, and what stands before its end. */
+static void check_answer_mask(const char *name, const tokenizer *t, const token_list *ids, const buffer *mask) {
+    static const struct {
+        const char *name, *answer;
+    } answers[] = {{"llama2", " Hello. "}, {"mistral-v1", " Hello."}, {"mistral-v3", " Hello."}, {"mistral-v0.1", "Hello."},
+                   {"mistral-v0.2", "Hello."}, {"zephyr", "Hello."}};
+    buffer text = {0};
+    size_t i = 0, n, ends = 0;
+    while (strcmp(answers[i].name, name) != 0)
+        i++;
+    for (size_t k = 0; k < ids->n; k++) {
+        const char *bytes = tokenizer_bytes(t, ids->ids[k], &n);
+        ends += mask->data[k] && ids->ids[k] == tokenizer_eos(t);
+        if (mask->data[k] && !tokenizer_is_special(t, ids->ids[k]))
+            buffer_append(&text, bytes, n);
+    }
+    assert_non_null(text.data);
+    /* Behind a token, Prepend puts a space more. */
+    bool more = t->spaces && strcmp(name, "mistral-v3") == 0 && text.data[1] == ' ';
+    assert_string_equal(text.data + more, answers[i].answer);
+    assert_int_equal(ends, 1);
+    buffer_free(&text);
+}
+
+/* A prompt and the answer behind it, each for itself, are the conversation. */
+static void check_answer_behind_prompt(const tokenizer *t, const chat_message *messages, size_t n, const token_list *whole) {
+    token_list list = {0};
+    assert_ok(ctx, chat_encode(ctx, t, messages, n - 1, true, &list, NULL));
+    assert_true(chat_begins_text(t, list.ids, list.n) == (strcmp(chat_template_name(t), "zephyr") != 0));
+    assert_ok(ctx, chat_encode_answer(ctx, t, messages[n - 1].content, strlen(messages[n - 1].content), false, &list));
+    assert_true(list.n < whole->n);
+    assert_memory_equal(list.ids, whole->ids, list.n * sizeof *list.ids);
+    token_list_free(&list);
+}
+
+static void spm_chat__renders_as_the_reference(void **state) {
+    (void)state;
+    size_t i, k;
+    json_t *chat, *c;
+    json_array_foreach(json_object_get(golden, "chats"), i, chat) {
+        const char *name = json_string_value(json_object_get(chat, "name"));
+        tokenizer *t = chat_tokenizer(chat);
+        assert_non_null(chat_template_name(t));
+        assert_string_equal(chat_template_name(t), name);
+        assert_true(tokenizer_is_stop(t, tokenizer_eos(t)) && tokenizer_end_of_turn(t) == tokenizer_find(t, "</s>"));
+        json_array_foreach(json_object_get(chat, "cases"), k, c) {
+            chat_message messages[16];
+            size_t n = read_messages(json_object_get(c, "messages"), messages);
+            token_list list = {0};
+            buffer mask = {0};
+            assert_ok(ctx, chat_encode(ctx, t, messages, n, json_is_true(json_object_get(c, "open")), &list, &mask));
+            const json_t *want = json_object_get(c, "ids");
+            for (size_t at = 0; at < list.n || at < json_array_size(want); at++)
+                if (at >= list.n || list.ids[at] != json_integer_value(json_array_get(want, at)))
+                    fail_msg("%s, %s, case %zu: id %zu of %zu is %d, want %d", name, json_string_value(json_object_get(chat, "form")), k, at, list.n,
+                             at < list.n ? list.ids[at] : -1, (int)json_integer_value(json_array_get(want, at)));
+            assert_int_equal(mask.size, list.n);
+            if (k == 2)
+                check_answer_mask(name, t, &list, &mask);
+            buffer_free(&mask);
+            token_list_free(&list);
+        }
+        tokenizer_free(t);
+    }
+}
+
+static void spm_chat__answers_follow_prompts(void **state) {
+    (void)state;
+    size_t i;
+    json_t *chat;
+    const chat_message messages[] = {{"user", "Hi"}, {"assistant", "The answer"}};
+    json_array_foreach(json_object_get(golden, "chats"), i, chat) {
+        tokenizer *t = chat_tokenizer(chat);
+        token_list whole = {0};
+        assert_ok(ctx, chat_encode(ctx, t, messages, 2, false, &whole, NULL));
+        check_answer_behind_prompt(t, messages, 2, &whole);
+        token_list_free(&whole);
+        tokenizer_free(t);
+    }
+}
+
+static void spm_chat__turns_alternate(void **state) {
+    (void)state;
+    size_t i;
+    json_t *chat;
+    const chat_message twice[] = {{"user", "a"}, {"user", "b"}}, answer[] = {{"assistant", "a"}};
+    json_array_foreach(json_object_get(golden, "chats"), i, chat) {
+        tokenizer *t = chat_tokenizer(chat);
+        token_list list = {0};
+        if (strcmp(chat_template_name(t), "zephyr") != 0) {
+            assert_refused(ctx, chat_encode(ctx, t, twice, 2, true, &list, NULL), AGON_EINVAL, "message 1: template ", "by turns");
+            assert_refused(ctx, chat_encode(ctx, t, answer, 1, true, &list, NULL), AGON_EINVAL, "message 0: template ", "a user first");
+        }
+        assert_int_equal(list.n, 0);
+        tokenizer_free(t);
+    }
+}
+
+/* Templates near to a family that write something else than it does. */
+static void spm_chat__near_templates_are_refused(void **state) {
+    (void)state;
+#define EACH(user, answer) "{{ bos_token }}{% for m in messages %}{% if u %}{{ " user " }}{% else %}{{ " answer " }}{% endif %}{% endfor %}"
+    static const char *const templates[] = {
+        EACH("'[INST] ' + m.content + ' [/INST]'", "' ' + m.content + eos_token"),
+        EACH("'[INST] ' + m.content + ' [/INST]'", "m.content + eos_token + '\n'"),
+        EACH("'[INST] ' + m.content + ' [/INST] '", "m.content + eos_token"),
+        EACH("' [INST] ' + m.content + ' [/INST]'", "m.content + eos_token"),
+        EACH("'[INST] <<SYS>>' + m.content + ' [/INST]'", "m.content + eos_token"),
+        "{% set system_message = 'You are Bot.' %}" EACH("'[INST] ' + m.content + ' [/INST]'", "m.content + eos_token"),
+        "{% if s %}{{ '[INST] ' + system_message + '\n\n' + m.content + '[/INST]' }}{% endif %}" EACH("'[INST] ' + m.content + '[/INST]'",
+                                                                                                       "' ' + m.content + eos_token"),
+    };
+    json_t *chat = json_deep_copy(json_array_get(json_object_get(golden, "chats"), 0));
+    for (size_t i = 0; i < sizeof templates / sizeof *templates; i++) {
+        json_object_set_new(chat, "template", json_string(templates[i]));
+        tokenizer *t = chat_tokenizer(chat);
+        if (chat_template_name(t))
+            fail_msg("template %zu is taken for %s: %s", i, chat_template_name(t), templates[i]);
+        tokenizer_free(t);
+    }
+    json_decref(chat);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spm__ids_and_texts_equal_the_reference),
@@ -569,6 +716,10 @@ int main(void) {
         cmocka_unit_test(spm__merges_of_a_token_stand_together),
         cmocka_unit_test(spm__scores_order_merges),
         cmocka_unit_test(spm__survives_mutations),
+        cmocka_unit_test(spm_chat__renders_as_the_reference),
+        cmocka_unit_test(spm_chat__answers_follow_prompts),
+        cmocka_unit_test(spm_chat__turns_alternate),
+        cmocka_unit_test(spm_chat__near_templates_are_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
