@@ -157,7 +157,8 @@ typedef struct crowd {
     size_t now, most;
 } crowd;
 
-static int crowd_token(void *arg, size_t request, size_t sample, int32_t token) {
+static int crowd_token(void *arg, size_t request, size_t sample, int32_t token, const char *bytes, size_t n_bytes) {
+    (void)bytes, (void)n_bytes;
     (void)token;
     crowd *c = arg;
     c->now += !c->writing[request][sample];
@@ -206,7 +207,8 @@ typedef struct order {
     bool second_began, first_done, together;
 } order;
 
-static int note_token(void *arg, size_t request, size_t sample, int32_t token) {
+static int note_token(void *arg, size_t request, size_t sample, int32_t token, const char *bytes, size_t n_bytes) {
+    (void)bytes, (void)n_bytes;
     (void)sample, (void)token;
     order *o = arg;
     o->second_began |= request == 1;
@@ -310,7 +312,8 @@ static void generate__ends_at_the_context(void **state) {
     end(&f);
 }
 
-static int stop_after(void *arg, size_t request, size_t sample, int32_t token) {
+static int stop_after(void *arg, size_t request, size_t sample, int32_t token, const char *bytes, size_t n_bytes) {
+    (void)bytes, (void)n_bytes;
     (void)request;
     (void)sample;
     assert_in_range(token, 0, 60);
