@@ -3,7 +3,8 @@
 
     scripts/reference/interop.py [--agon build/agon] [--python PYTHON] [--model GGUF]
 
-With --model also: that model exported by agon as GGUF, its tokens and greedy answers in llama.cpp against agon's. Prints a line of JSON a model: the largest difference of logits and log_probs, of the gradient's norm, and of the weights after three
+With --model also: that model exported by agon as GGUF, its tokens and greedy answers in llama.cpp against agon's. SentencePiece-style tokenizers of
+tests/golden/tokenizer_spm.json go from a folder through agon's GGUF, read by llama.cpp, to a folder, read by transformers. Prints a line of JSON a model: the largest difference of logits and log_probs, of the gradient's norm, and of the weights after three
 steps of AdamW (in units of the learning rate); whether the greedy text is the same, there and after export as Hugging Face folder
 and as GGUF. Without --python it makes a virtual environment in ${XDG_CACHE_HOME:-~/.cache}/agon/interop once and installs torch,
 transformers and llama-cpp-python there (PIP_EXTRA_INDEX_URL may name an index with builds of torch for CPUs). Never part of the tests: they read what
@@ -209,6 +210,38 @@ def real_model(agon, model, work):
             "llama_cpp_greedy_equal": "not run" if there is None else there == [a["tokens"] for a in answers]}
 
 
+def spm_tokenizer(agon, golden, variant, config, work):
+    """Ids of the golden texts in llama.cpp from agon's GGUF, and in transformers from agon's folder of that GGUF; expected: tokenizers'."""
+    import copy
+    from tokenizers import Tokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+    data = copy.deepcopy(golden["tokenizer"])
+    model = data["model"]
+    cuts, _ = model.pop("cuts"), model.pop("trained")
+    data.update({k: variant[k] for k in ("normalizer", "pre_tokenizer", "decoder")})
+    model.update(merges=cuts, fuse_unk=variant["fuse_unk"])
+    tok = Tokenizer.from_str(json.dumps(data))
+    folder, gguf, back = (work / ("spm-" + variant["name"] + end) for end in ("", ".gguf", "-back"))
+    config.vocab_size = tok.get_vocab_size() + 5
+    AutoModelForCausalLM.from_config(config).float().save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=tok, bos_token="<s>", eos_token="</s>", unk_token="<unk>").save_pretrained(folder)
+    for source, form, target in ((folder, "gguf", gguf), (gguf, "hf", back)):
+        agon.lines("export", "--json", "--model", str(source), "--format", form, "--dtype", "f32", "--output", str(target))
+    # "<strip>" swallows spaces, which GGUF cannot say; a NUL ends a C string.
+    texts = [t for t in (bytes.fromhex(h).decode() for h in golden["texts"]) if "<strip>" not in t and "\0" not in t]
+    want = [tok.encode(t, add_special_tokens=False).ids for t in texts]
+    there = AutoTokenizer.from_pretrained(back)
+    result = {"tokenizer": "SentencePiece, " + variant["name"], "texts": len(texts),
+              "exported_hf_tokens_equal": [there(t, add_special_tokens=False)["input_ids"] for t in texts] == want}
+    try:
+        from llama_cpp import Llama
+        llama = Llama(model_path=str(gguf), n_ctx=256, verbose=False, vocab_only=True)
+        result["llama_cpp_tokens_equal"] = [llama.tokenize(t.encode(), add_bos=False, special=True) for t in texts] == want
+    except ImportError:
+        result["llama_cpp_tokens_equal"] = "not run"
+    return result
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--agon", default=str(ROOT / "build" / "agon"))
@@ -229,6 +262,12 @@ def main():
             r = check(Agon(a.agon), name, config, pathlib.Path(folder))
             print(json.dumps(r), flush=True)
             good = good and all(r[k] is not False for k in r) and r["logit_difference"] < 1e-3
+        golden = json.loads((ROOT / "tests" / "golden" / "tokenizer_spm.json").read_text())
+        for variant in golden["variants"]:
+            if variant["name"] in ("prepend", "replace"):  # llama.cpp knows no other way with spaces
+                r = spm_tokenizer(Agon(a.agon), golden, variant, architectures()["smollm2"], pathlib.Path(folder))
+                print(json.dumps(r), flush=True)
+                good = good and all(r[k] is not False for k in r)
         if a.model:
             r = real_model(Agon(a.agon), a.model, pathlib.Path(folder))
             print(json.dumps(r), flush=True)
