@@ -112,8 +112,8 @@ AGON_API void agon_tokenizer_free(agon_tokenizer *t);
 AGON_API AGON_MUST_CHECK agon_status agon_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const char *text,
                                                    size_t n, bool parse_special, bool with_bos,
                                                    int32_t **ids, size_t *n_ids);
-/* The same of a text that goes on from a prompt: `chat`: the answer to a conversation that agon_chat_tokenize opened; else what
- * follows a raw text. SentencePiece tokenizers (Llama 2, Mistral 7B) put a space in front of a text
+/* The same of a text that goes on from a prompt: `chat`: the whole answer to a conversation that agon_chat_tokenize opened, up to
+ * the token that ends it; else what follows a raw text. SentencePiece tokenizers (Llama 2, Mistral 7B) put a space in front of a text
  * of its own, and not here. *ids as above. */
 AGON_API AGON_MUST_CHECK agon_status agon_tokenize_answer(agon_ctx *ctx, const agon_tokenizer *t, const char *text, size_t n,
                                                           bool parse_special, bool chat, int32_t **ids, size_t *n_ids);

@@ -58,7 +58,7 @@ static agon_status encode_demonstration(prompt_source *p, size_t i, uint64_t see
     char *text = NULL;
     agon_status s = task_demonstrate(p->ctx, &p->queries[i], seed, &text);
     if (!s)
-        s = chat_encode_answer(p->ctx, p->t, text, strlen(text), false, &p->demonstrations[i]);
+        s = chat_encode_answer(p->ctx, p->t, text, strlen(text), false, true, &p->demonstrations[i]);
     if (!s && tokenizer_end_of_turn(p->t) >= 0 && !token_list_push(&p->demonstrations[i], tokenizer_end_of_turn(p->t)))
         s = no_memory(p->ctx);
     free(text);

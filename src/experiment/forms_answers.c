@@ -26,7 +26,7 @@ static agon_status keep_tokens(forms *x, agon_status s, token_list *list, arena 
 
 agon_status forms_turn(forms *x, arena *memory, const char *text, int32_t end, const int32_t **tokens, size_t *n) {
     token_list list = {0};
-    agon_status s = chat_encode_answer(x->l->ctx, model_tokenizer(x->m), text, strlen(text), false, &list);
+    agon_status s = chat_encode_answer(x->l->ctx, model_tokenizer(x->m), text, strlen(text), false, true, &list);
     if (!s && end >= 0 && !token_list_push(&list, end))
         s = forms_no_memory(x);
     return keep_tokens(x, s, &list, memory, tokens, n);

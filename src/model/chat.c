@@ -617,7 +617,7 @@ static const char *prompt_end(const chat_family *f) {
 }
 
 agon_status chat_encode_answer(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n, bool parse_special,
-                               token_list *out) {
+                               bool whole, token_list *out) {
     const chat_family *f = t->family;
     if (!f || !f->lead)
         return tokenizer_encode_more(ctx, t, text, n, parse_special, out);
@@ -628,7 +628,10 @@ agon_status chat_encode_answer(agon_ctx *ctx, const tokenizer *t, const char *te
         token = markup_token(t, p, &n_token) >= 0;
     token_sink sink = {.ids = out};
     agon_status s = AGON_OK;
-    if (!buffer_text(&all, f->lead) || !buffer_append(&all, text, n))
+    if (whole && t->chat_trims_answers)
+        trim(&text, &n);
+    size_t n_close = whole ? strcspn(f->close[ASSISTANT], CHAT_EOS) : 0;
+    if (!buffer_text(&all, f->lead) || !buffer_append(&all, text, n) || !buffer_append(&all, f->close[ASSISTANT], n_close))
         s = no_memory(ctx);
     else
         s = tokenizer_encode_run(ctx, t, all.data, all.size, parse_special, token ? TEXT_AFTER_TOKEN : TEXT_GOES_ON, &sink);

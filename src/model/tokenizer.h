@@ -99,10 +99,10 @@ typedef struct chat_message {
 AGON_MUST_CHECK agon_status chat_encode(agon_ctx *ctx, const tokenizer *t, const chat_message *messages,
                                         size_t n_messages, bool open_answer, token_list *out,
                                         buffer *mask);
-/* Appends the ids of an answer's text as it stands behind a conversation that was opened for it, without its end. Without a family
- * as tokenizer_encode_more. */
+/* Appends the ids of an answer's text as it stands behind a conversation that was opened for it, without the token that ends it.
+ * `whole`: up to there; else it may go on. Without a family as tokenizer_encode_more. */
 AGON_MUST_CHECK agon_status chat_encode_answer(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n, bool parse_special,
-                                               token_list *out);
+                                               bool whole, token_list *out);
 /* Whether what is sampled behind this prompt [n] is a text of its own, whose first token tokenizer_first_bytes spells: an answer
  * that the family has a space in front of. */
 bool chat_begins_text(const tokenizer *t, const int32_t *prompt, size_t n);

@@ -609,8 +609,9 @@ static void check_answer_behind_prompt(const tokenizer *t, const chat_message *m
     token_list list = {0};
     assert_ok(ctx, chat_encode(ctx, t, messages, n - 1, true, &list, NULL));
     assert_true(chat_begins_text(t, list.ids, list.n) == (strcmp(chat_template_name(t), "zephyr") != 0));
-    assert_ok(ctx, chat_encode_answer(ctx, t, messages[n - 1].content, strlen(messages[n - 1].content), false, &list));
+    assert_ok(ctx, chat_encode_answer(ctx, t, messages[n - 1].content, strlen(messages[n - 1].content), false, true, &list));
     assert_true(list.n < whole->n);
+    assert_int_equal(whole->ids[list.n], tokenizer_eos(t));
     assert_memory_equal(list.ids, whole->ids, list.n * sizeof *list.ids);
     token_list_free(&list);
 }
