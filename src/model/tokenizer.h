@@ -1,9 +1,9 @@
-/* Byte-level BPE tokenizer and chat templates.
+/* BPE tokenizers, byte-level and SentencePiece's, and chat templates.
  *
  * Token ids equal the reference tokenizer's (Hugging Face tokenizers) for the same files. Special
  * strings ("<|im_end|>") become special tokens only where the caller says so: message content never
  * parses them, nor the tokens of the family's turns that the file does not call special, so a query
- * cannot forge a turn. */
+ * cannot forge a turn; where a family's markup is no token (Llama 2's [INST]), it is text in either. */
 #ifndef MODEL_TOKENIZER_H
 #define MODEL_TOKENIZER_H
 
