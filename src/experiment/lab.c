@@ -231,7 +231,7 @@ agon_status lab_open(lab *l) {
     hash_hex(&id, l->identity);
     free(text);
     if (l->plan_only) /* nothing will be kept */
-        return AGON_OK;
+        return *l->output ? AGON_OK : ctx_fail(l->ctx, AGON_EINVAL, "an empty path names no folder for the results; give one, or leave it out");
     buffer_printf(&path, "%s/stages", l->output);
     agon_status s = path.failed ? ctx_fail(l->ctx, AGON_ENOMEM, "out of memory") : folder_make(l->ctx, l->output);
     if (!s)
