@@ -342,7 +342,7 @@ AGON_API void agon_completions_free(agon_completion *c, size_t n); /* the same o
 typedef struct agon_generate_options {
     size_t struct_size;
     size_t max_batch;         /* samples a decoding step at most; 0: 64 */
-    size_t cache_limit_bytes; /* of keys and values; 0: 1 GiB */
+    size_t cache_limit_bytes; /* of keys and values; 0: 1 GiB, or what the longest prompt and answer take */
     /* For each new token, on the caller's thread: its bytes (none for a special token). Not 0 stops with
      * AGON_EINTERRUPTED. NULL: none. */
     int (*on_token)(void *arg, size_t request, size_t sample, int32_t token, const char *bytes, size_t n_bytes);

@@ -558,16 +558,16 @@ static agon_status make_cache(scheduler *s) {
         all = size_add(all, size_add(r->request->n_prompt, size_mul(r->request->n_samples, answer_rows(r))));
         largest = one > largest ? one : largest;
     }
-    limit = cache_limit(limit, beside, memory_room(s->ctx));
-    size_t allowed = limit / kv_cache_row_bytes(s->m), n = cache_rows(all, largest, s->max_batch, allowed);
-    agon_status status = memory_check(s->ctx, size_add(beside, size_mul(largest, kv_cache_row_bytes(s->m))),
+    size_t row = kv_cache_row_bytes(s->m), allowed = limit / row;
+    size_t n = cache_rows(all, largest, s->max_batch, cache_limit(limit, beside, memory_room(s->ctx)) / row);
+    agon_status status = memory_check(s->ctx, size_add(beside, size_mul(largest, row)),
                                       "generating this prompt's answer", "use a shorter prompt, fewer tokens or a smaller batch");
     if (status)
         return status;
-    if (largest > allowed)
+    if (s->options->cache_limit_bytes && largest > allowed)
         return ctx_fail(s->ctx, AGON_ENOMEM,
-                        "a prompt and its answer take %zu rows of key-value cache and %zu MiB hold %zu: allow more "
-                        "memory, or fewer tokens",
+                        "a prompt and its answer take %zu rows of key-value cache and its limit of %zu MiB holds %zu: allow "
+                        "more, or fewer tokens",
                         largest, limit >> 20, allowed);
     s->free_rows = malloc(n * sizeof *s->free_rows);
     s->uses = calloc(n, sizeof *s->uses);

@@ -50,7 +50,7 @@ void completion_free(completion *c);
 
 typedef struct generate_options {
     size_t max_batch;          /* rows a decode step at most; 0: 64 */
-    size_t cache_limit_bytes;  /* 0: 1 GiB */
+    size_t cache_limit_bytes;  /* 0: 1 GiB, or what the longest prompt and answer take */
     /* Called on the caller's thread for each new token: request, sample, token id, its bytes (none for a special token); NULL
      * none. Non-zero stops with AGON_EINTERRUPTED. */
     int (*on_token)(void *arg, size_t request, size_t sample, int32_t token, const char *bytes, size_t n_bytes);

@@ -7,7 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { REQUESTS = 16, SAMPLES = 4, PROMPT = 60, ANSWER = 12, N_VOCABULARY = 3000 };
+enum { REQUESTS = 16, SAMPLES = 4, LONGEST = 2000, N_VOCABULARY = 3000 };
+static const generate_load many = {.requests = REQUESTS, .samples = SAMPLES, .prompt = 60, .answer = 12},
+                           one = {.requests = 1, .samples = 1, .prompt = LONGEST, .answer = 2};
 #define TOLERANCE 0.12
 
 static agon_status tensor(void *arg, agon_ctx *ctx, const char *name, size_t n, float *out) {
@@ -22,8 +24,8 @@ typedef struct figures {
     size_t predicted, least, measured;
 } figures;
 
-static figures generate_once(size_t room) {
-    static int32_t prompts[REQUESTS][PROMPT];
+static figures generate_once(const generate_load *load, size_t room) {
+    static int32_t prompts[REQUESTS][LONGEST];
     static uint64_t seeds[SAMPLES];
     generate_request requests[REQUESTS];
     completion out[REQUESTS * SAMPLES];
@@ -34,21 +36,21 @@ static figures generate_once(size_t room) {
                       .norm_eps = 1e-5f, .rope_theta = 10000, .rope_scaling = "none", .tied_embeddings = true};
     model *m = NULL;
     assert_ok(ctx, model_build(ctx, &c, tensor, NULL, COMPUTE_BF16, &m));
-    for (size_t i = 0; i < REQUESTS; i++) {
-        for (size_t j = 0; j < PROMPT; j++)
-            prompts[i][j] = (int32_t)((i * PROMPT + j) * 7919 % N_VOCABULARY); /* none begins as another does */
-        requests[i] = (generate_request){.prompt = prompts[i], .n_prompt = PROMPT, .n_samples = SAMPLES, .seeds = seeds, .sampling = sampling_default()};
-        requests[i].sampling.max_tokens = ANSWER;
+    for (size_t i = 0; i < load->requests; i++) {
+        for (size_t j = 0; j < load->prompt; j++)
+            prompts[i][j] = (int32_t)((i * load->prompt + j) * 7919 % N_VOCABULARY); /* none begins as another does */
+        requests[i] = (generate_request){.prompt = prompts[i], .n_prompt = load->prompt, .n_samples = load->samples, .seeds = seeds,
+                                         .sampling = sampling_default()};
+        requests[i].sampling.max_tokens = load->answer;
         requests[i].sampling.ignore_stop_tokens = true;
     }
-    const generate_load load = {.requests = REQUESTS, .samples = SAMPLES, .prompt = PROMPT, .answer = ANSWER};
     size_t now = memory_resident();
     ctx->memory_limit = room == SIZE_MAX ? room : now + room;
-    generate_memory n = generate_predict(ctx, m, &load, room);
+    generate_memory n = generate_predict(ctx, m, load, room);
     f.predicted = now + n.most;
     f.least = n.least;
-    f.status = generate(ctx, m, requests, REQUESTS, NULL, out);
-    for (size_t i = 0; !f.status && i < REQUESTS * SAMPLES; i++)
+    f.status = generate(ctx, m, requests, load->requests, NULL, out);
+    for (size_t i = 0; !f.status && i < load->requests * load->samples; i++)
         completion_free(&out[i]);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
@@ -58,13 +60,13 @@ static figures generate_once(size_t room) {
     return f;
 }
 
-static figures in_child(size_t room) {
+static figures in_child(const generate_load *load, size_t room) {
     int pipes[2], status;
     figures f = {.status = AGON_EIO};
     assert_int_equal(pipe(pipes), 0);
     pid_t child = fork();
     if (child == 0) {
-        f = generate_once(room);
+        f = generate_once(load, room);
         _exit(write(pipes[1], &f, sizeof f) == sizeof f ? 0 : 1);
     }
     assert_true(child > 0);
@@ -80,7 +82,7 @@ static void memory__of_a_generation_is_predicted(void **state) {
     (void)state;
     if (getenv("AGON_TEST_SANITIZED"))
         skip(); /* a sanitizer's own memory is several times the process's */
-    figures all = in_child(SIZE_MAX), tight = in_child(all.least + (16 << 20));
+    figures all = in_child(&many, SIZE_MAX), tight = in_child(&many, all.least + (16 << 20));
     const figures *runs[] = {&all, &tight};
     for (int i = 0; i < 2; i++) {
         double ratio = (double)runs[i]->predicted / (double)runs[i]->measured;
@@ -94,9 +96,12 @@ static void memory__of_a_generation_is_predicted(void **state) {
 /* What it calls the least is what the generation itself refuses below. */
 static void memory__least_is_where_it_is_refused(void **state) {
     (void)state;
-    size_t least = in_child(SIZE_MAX).least;
-    assert_int_equal(in_child(least - (1 << 20)).status, AGON_ENOMEM);
-    assert_int_equal(in_child(least + (4 << 20)).status, AGON_OK);
+    const generate_load *loads[] = {&many, &one}; /* the one prompt's cache is several times the 4 MiB */
+    for (int i = 0; i < 2; i++) {
+        size_t least = in_child(loads[i], SIZE_MAX).least;
+        assert_int_equal(in_child(loads[i], least - (1 << 20)).status, AGON_ENOMEM);
+        assert_int_equal(in_child(loads[i], least + (4 << 20)).status, AGON_OK);
+    }
 }
 
 int main(void) {
