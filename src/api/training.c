@@ -190,6 +190,10 @@ static agon_status take_options(training *t, const agon_train_options *given) {
 static agon_status check_training(const training *t) {
     size_t n_rows;
     const train_row *rows = dataset_rows(t->d->d, &n_rows);
+    bool whole = !t->options.adapter && t->options.lora_rank == 0; /* the result is a Hugging Face folder */
+    agon_status exportable = whole ? model_export_check(t->ctx, t->m->m, t->output ? t->output : "the trained model") : AGON_OK;
+    if (exportable)
+        return exportable;
     if (!t->d->n_adapters)
         return train_check(t->ctx, t->m->m, rows, n_rows, t->d->n_dimensions, &t->inner);
     train_row *own = memory_new(n_rows, sizeof *own);

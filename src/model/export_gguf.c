@@ -226,7 +226,7 @@ static agon_status pad(agon_ctx *ctx, file_writer *w) {
 static agon_status write_factors(agon_ctx *ctx, file_writer *w, const plan *p) {
     buffer b = {0};
     for (size_t i = 0; i < p->n_factors; i++)
-        put_float(&b, (float)rope_llama3_factor(p->config, i));
+        put_float(&b, (float)rope_divisor(p->config, i));
     agon_status s = b.failed ? ctx_fail(ctx, AGON_ENOMEM, "out of memory")
                              : file_writer_add(ctx, w, b.data, b.size);
     buffer_free(&b);
@@ -278,7 +278,8 @@ agon_status export_gguf(agon_ctx *ctx, const char *path, const model_config *con
     if (!p.architecture)
         return ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: no GGUF name for architecture '%s'", path, config->architecture);
     p.interleaved_head = p.architecture->interleaved ? config->head_dim : 0;
-    p.n_factors = strcmp(config->rope_scaling, "llama3") == 0 ? config->head_dim / 2 : 0;
+    bool divided = strcmp(config->rope_scaling, "llama3") == 0 || strcmp(config->rope_scaling, "divisors") == 0;
+    p.n_factors = divided ? config->head_dim / 2 : 0;
     agon_status s = config_check(ctx, path, config);
     if (!s)
         s = export_dtype(ctx, dtype, true, &p.matrix);

@@ -198,7 +198,7 @@ static agon_status add_tokenizer(agon_ctx *ctx, export_files *files, const token
     return add_json(ctx, files, "generation_config.json", generation);
 }
 
-static agon_status check_exportable(agon_ctx *ctx, const char *folder, const model_config *c) {
+agon_status export_hf_check(agon_ctx *ctx, const char *folder, const model_config *c) {
     const architecture *a = architecture_find(c->architecture);
     agon_status s = config_check(ctx, folder, c);
     if (!s && !a)
@@ -211,6 +211,9 @@ static agon_status check_exportable(agon_ctx *ctx, const char *folder, const mod
     if (!s && c->qk_norm != a->qk_norm)
         s = ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: %s with%s norms of q and k is no Hugging Face class; use format gguf", folder,
                      c->architecture, a->qk_norm ? "out" : "");
+    if (!s && strcmp(c->rope_scaling, "divisors") == 0)
+        s = ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: a Hugging Face folder names the parameters of RoPE scaling, and this model's GGUF "
+                     "file has only its divisors; use format gguf, or the folder that it was made from", folder);
     /* Such a model's configuration says from which layer on the window counts; model_config does not. */
     if (!s && a->window == WINDOW_BY_SWITCH && c->sliding_window && c->sliding_window < c->max_context)
         s = ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: a Qwen model with a sliding window of %zu cannot be "
@@ -227,7 +230,7 @@ agon_status export_hf_heads(agon_ctx *ctx, const char *folder, const model_confi
                             const char *dtype, unsigned heads, tensor_source source, void *arg) {
     const quant_type *type = NULL;
     export_files files = {0};
-    agon_status s = check_exportable(ctx, folder, config);
+    agon_status s = export_hf_check(ctx, folder, config);
     if (!s)
         s = export_dtype(ctx, dtype, false, &type);
     if (s)

@@ -10,7 +10,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct keys {
@@ -23,11 +22,6 @@ typedef struct keys {
 static const meta_value *find_key(keys *k, const char *name, char full[160]) {
     snprintf(full, 160, "%s.%s", k->architecture, name);
     return weights_find_meta(k->w, full);
-}
-
-static bool has_key(keys *k, const char *name) {
-    char full[160];
-    return find_key(k, name, full) != NULL;
 }
 
 static size_t get_size(keys *k, const char *name, bool required, size_t otherwise) {
@@ -94,31 +88,26 @@ static void get_vocabulary(keys *k, model_config *c) {
 
 /* ---- RoPE scaling ------------------------------------------------------------------------------ */
 
-/* Llama 3.1 and later store only the resulting factors. Their parameters are taken back from them: every
- * published model has 1, 4 and 8192, the factor is the largest entry; all entries must then agree. */
+/* Llama 3.1 and later store only what divides each frequency. The parameters are taken back from that, as every
+ * published model has 1, 4 and 8192 and the factor is the largest entry; where they do not give the entries, those are kept. */
 static agon_status rope_from_factors(agon_ctx *ctx, const char *path, const weights_tensor_entry *t,
                                      model_config *c) {
     size_t n = c->head_dim / 2;
     if (t->n_rows != 1 || t->n_columns != n || strcmp(t->type->name, "F32") != 0)
         return ctx_fail(ctx, AGON_EFORMAT, "%s: tensor 'rope_freqs.weight' must be %zu F32 values", path, n);
-    float *stored = malloc(n * sizeof *stored);
-    if (!stored)
-        return ctx_fail(ctx, AGON_ENOMEM, "%s: out of memory", path);
-    t->type->dequantize(t->data, n, stored);
+    if (c->rope_factor != 1)
+        return ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: linear RoPE scaling together with 'rope_freqs.weight' is not supported", path);
+    t->type->dequantize(t->data, n, c->rope_divisors);
     snprintf(c->rope_scaling, sizeof c->rope_scaling, "llama3");
     c->rope_low_freq_factor = 1;
     c->rope_high_freq_factor = 4;
     c->rope_original_context = 8192;
-    c->rope_factor = stored[n - 1];
+    c->rope_factor = (double)c->rope_divisors[n - 1];
     bool agree = c->rope_factor >= 1 && c->rope_factor <= 1e6;
     for (size_t i = 0; agree && i < n; i++)
-        agree = fabs(stored[i] - rope_llama3_factor(c, i)) <= 1e-3 * rope_llama3_factor(c, i);
-    free(stored);
+        agree = fabs((double)c->rope_divisors[i] - rope_divisor(c, i)) <= 1e-3 * rope_divisor(c, i);
     if (!agree)
-        return ctx_fail(ctx, AGON_EUNSUPPORTED,
-                        "%s: 'rope_freqs.weight' is not the llama3 RoPE scaling with low, high and original "
-                        "context 1, 4 and 8192; use the model's Hugging Face folder, which names them",
-                        path);
+        snprintf(c->rope_scaling, sizeof c->rope_scaling, "divisors");
     return AGON_OK;
 }
 
@@ -127,13 +116,17 @@ static void get_rope(keys *k, model_config *c) {
     snprintf(c->rope_scaling, sizeof c->rope_scaling, "none");
     c->rope_factor = 1;
     char full[160];
+    double attention = get_real(k, "rope.scaling.attn_factor", false, 1);
     const meta_value *type = find_key(k, "rope.scaling.type", full);
-    const char *name = type && type->kind == META_TEXT ? type->text : "none";
-    if (!type && has_key(k, "rope.scale_linear"))
-        name = "linear";
+    const char *name = type && type->kind == META_TEXT ? type->text : "linear"; /* llama.cpp's default */
     if (k->status)
         return;
-    if (strcmp(name, "linear") == 0) {
+    if (type && type->kind != META_TEXT) {
+        k->status = ctx_fail(k->ctx, AGON_EFORMAT, "%s: '%s' must be text", k->path, full);
+    } else if (attention != 1) {
+        k->status = ctx_fail(k->ctx, AGON_EUNSUPPORTED, "%s: RoPE scaling with an attention factor of %g is not supported", k->path,
+                             attention);
+    } else if (strcmp(name, "linear") == 0) {
         double old = get_real(k, "rope.scale_linear", false, 1);
         c->rope_factor = get_real(k, "rope.scaling.factor", false, old);
         if (c->rope_factor != 1)

@@ -144,6 +144,8 @@ scalar_head *model_scalar_head(const model *m, head_kind kind);
  * |merged - unmerged| over the last-token logits of a fixed text in *merge_error when not NULL. */
 AGON_MUST_CHECK agon_status model_export(agon_ctx *ctx, model *m, const adapter *a, const char *format,
                                          const char *dtype, const char *path, double *merge_error);
+/* AGON_EUNSUPPORTED where format "hf" cannot hold the model; the sentence names `folder`. */
+AGON_MUST_CHECK agon_status model_export_check(agon_ctx *ctx, const model *m, const char *folder);
 
 /* ---- forward and backward over a segment batch ------------------------------------------------- */
 

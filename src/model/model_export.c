@@ -110,6 +110,19 @@ static agon_status write_scale(agon_ctx *ctx, const model *m, const adapter *a, 
     return status;
 }
 
+/* Ours ends at a sliding window, the model need not. */
+static model_config written_config(const model *m) {
+    model_config config = m->config;
+    if (m->weights)
+        config.max_context = weights_config(m->weights)->max_context;
+    return config;
+}
+
+agon_status model_export_check(agon_ctx *ctx, const model *m, const char *folder) {
+    model_config config = written_config(m);
+    return export_hf_check(ctx, folder, &config);
+}
+
 agon_status model_export(agon_ctx *ctx, model *m, const adapter *a, const char *format, const char *dtype,
                          const char *path, double *merge_error) {
     bool gguf = strcmp(format, "gguf") == 0;
@@ -127,9 +140,7 @@ agon_status model_export(agon_ctx *ctx, model *m, const adapter *a, const char *
     merge g = {.model = m, .adapter = a, .row = malloc((widest > heads ? widest : heads) * sizeof(double))};
     if (!g.row)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory exporting a model");
-    model_config config = m->config;
-    if (m->weights) /* ours ends at a sliding window, the model need not */
-        config.max_context = weights_config(m->weights)->max_context;
+    model_config config = written_config(m);
     agon_status status = gguf ? export_gguf(ctx, path, &config, m->tokenizer, dtype, merged_tensor, &g)
                               : export_hf_heads(ctx, path, &config, m->tokenizer, dtype, stored, merged_tensor, &g);
     free(g.row);

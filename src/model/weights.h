@@ -8,15 +8,17 @@
 
 #include "agon.h"
 #include "base/hash.h"
+#include "compute/compute.h"
 
 typedef struct model_config {
     char architecture[32]; /* a name of architecture.h (Hugging Face model_type) */
     size_t n_layers, d_model, n_heads, n_kv_heads, head_dim, d_ff, n_vocabulary, max_context;
     float norm_eps;
     double rope_theta;
-    /* RoPE scaling: type none, linear (factor) or llama3 (all four). */
+    /* RoPE scaling: type none, linear (factor), llama3 (all four) or divisors, of each pair's frequency. */
     char rope_scaling[16];
     double rope_factor, rope_low_freq_factor, rope_high_freq_factor, rope_original_context;
+    float rope_divisors[MAX_HEAD_DIM / 2];
     bool tied_embeddings, qkv_bias, qk_norm;
     size_t sliding_window; /* 0: none; an opened model's max_context is no longer than it (model.c) */
 } model_config;
@@ -84,6 +86,8 @@ AGON_MUST_CHECK agon_status export_hf(agon_ctx *ctx, const char *folder, const m
 AGON_MUST_CHECK agon_status export_hf_heads(agon_ctx *ctx, const char *folder, const model_config *config,
                                             const tokenizer *tok, const char *dtype, unsigned heads, tensor_source source,
                                             void *arg);
+/* AGON_EUNSUPPORTED: no such folder can hold a model of this configuration; the sentence names `folder`. */
+AGON_MUST_CHECK agon_status export_hf_check(agon_ctx *ctx, const char *folder, const model_config *config);
 /* A GGUF file in "f32", "f16", "bf16" or "q8_0" (norms stay f32) that llama.cpp loads. `tok` as above. */
 AGON_MUST_CHECK agon_status export_gguf(agon_ctx *ctx, const char *path, const model_config *config,
                                         const tokenizer *tok, const char *dtype, tensor_source source,

@@ -224,16 +224,18 @@ static double plain_frequency(const model_config *c, size_t i) {
     return pow(c->rope_theta, -(double)(2 * i) / (double)c->head_dim);
 }
 
+double rope_divisor(const model_config *c, size_t i) {
+    double f = plain_frequency(c, i);
+    return strcmp(c->rope_scaling, "divisors") == 0 ? (double)c->rope_divisors[i] : f / llama3_frequency(c, f);
+}
+
 double rope_frequency(const model_config *c, size_t i) {
     double f = plain_frequency(c, i);
     if (strcmp(c->rope_scaling, "linear") == 0)
         return f / c->rope_factor;
+    if (strcmp(c->rope_scaling, "divisors") == 0)
+        return f / rope_divisor(c, i);
     return strcmp(c->rope_scaling, "llama3") == 0 ? llama3_frequency(c, f) : f;
-}
-
-double rope_llama3_factor(const model_config *c, size_t i) {
-    double f = plain_frequency(c, i);
-    return f / llama3_frequency(c, f);
 }
 
 agon_status config_check(agon_ctx *ctx, const char *where, const model_config *c) {
@@ -269,8 +271,9 @@ agon_status config_check(agon_ctx *ctx, const char *where, const model_config *c
                         c->rope_theta);
     bool linear = strcmp(c->rope_scaling, "linear") == 0;
     bool llama3 = strcmp(c->rope_scaling, "llama3") == 0;
-    if (!linear && !llama3 && c->rope_scaling[0] && strcmp(c->rope_scaling, "none") != 0)
-        return ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: RoPE scaling '%s' is not known (none, linear, llama3)", where,
+    bool divisors = strcmp(c->rope_scaling, "divisors") == 0;
+    if (!linear && !llama3 && !divisors && c->rope_scaling[0] && strcmp(c->rope_scaling, "none") != 0)
+        return ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: RoPE scaling '%s' is not known (none, linear, llama3, divisors)", where,
                         c->rope_scaling);
     if ((linear || llama3) && !(c->rope_factor >= 1 && c->rope_factor <= 1e6))
         return ctx_fail(ctx, AGON_EFORMAT, "%s: the RoPE scaling factor %g is not between 1 and 1e6",
@@ -283,5 +286,9 @@ agon_status config_check(agon_ctx *ctx, const char *where, const model_config *c
                         "%s: llama3 RoPE scaling needs 0 < low_freq_factor < high_freq_factor and an "
                         "original context of at least 1",
                         where);
+    for (size_t i = 0; divisors && i < c->head_dim / 2; i++)
+        if (!(c->rope_divisors[i] >= 1e-6f && c->rope_divisors[i] <= 1e6f))
+            return ctx_fail(ctx, AGON_EFORMAT, "%s: RoPE divisor %zu is %g; it must be 1e-6 to 1e6", where, i,
+                            (double)c->rope_divisors[i]);
     return AGON_OK;
 }

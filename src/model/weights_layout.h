@@ -57,8 +57,8 @@ bool layout_name_of_gguf(const char *gguf_name, char out[96]);
 bool layout_knows(const char *name);
 /* The frequency of rotary pair i, i < head_dim/2, scaled as the configuration says. */
 double rope_frequency(const model_config *config, size_t i);
-/* By what llama3 scaling divides it. */
-double rope_llama3_factor(const model_config *config, size_t i);
+/* By what llama3 scaling, or a file's divisors, divide it. */
+double rope_divisor(const model_config *config, size_t i);
 /* Checks ranges and divisibility; EFORMAT names `where` and the field. */
 AGON_MUST_CHECK agon_status config_check(agon_ctx *ctx, const char *where, const model_config *config);
 

@@ -1,4 +1,6 @@
 /* Several trainings with one model: what it holds between them. */
+#include "api/models.h"
+#include "model/model_private.h"
 #include "weights_fixtures.h"
 
 typedef struct fixture {
@@ -79,6 +81,25 @@ static void trainings__with_a_head_follow_those_without(void **state) {
         agon_model_free(written);
         agon_dataset_free(d);
     }
+}
+
+/* All weights end as a Hugging Face folder; that it cannot be is said before the work, not behind it. */
+static void trainings__what_cannot_be_written_is_not_trained(void **state) {
+    fixture *f = *state;
+    agon_train_options t = all_weights();
+    agon_memory memory;
+    char output[128];
+    agon_dataset *d = open_rows(f, "sft", sft_rows);
+    snprintf(f->m->m->config.rope_scaling, sizeof f->m->m->config.rope_scaling, "divisors");
+    for (size_t i = 0; i < f->m->m->config.head_dim / 2; i++)
+        f->m->m->config.rope_divisors[i] = 1;
+    assert_int_equal(agon_train_memory(f->ctx, f->m, d, &t, &memory), AGON_EUNSUPPORTED);
+    assert_int_equal(agon_train(f->ctx, f->m, d, output_in(f, "none", output), &t, NULL), AGON_EUNSUPPORTED);
+    assert_non_null(strstr(agon_error(f->ctx), "divisors"));
+    assert_false(folder_exists(output));
+    t.lora_rank = 2;
+    assert_ok(f->ctx, agon_train(f->ctx, f->m, d, output, &t, NULL));
+    agon_dataset_free(d);
 }
 
 typedef struct stop {
@@ -317,6 +338,7 @@ static void adapters__tell_their_head_and_dimensions(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(trainings__what_cannot_be_written_is_not_trained, setup, teardown),
         cmocka_unit_test_setup_teardown(trainings__with_a_head_follow_those_without, setup, teardown),
         cmocka_unit_test_setup_teardown(trainings__of_all_weights_go_on_with_the_model_they_left, setup, teardown),
         cmocka_unit_test_setup_teardown(trainings__after_another_go_on_from_a_checkpoint_only, setup, teardown),

@@ -72,6 +72,51 @@ static void export_gguf__comes_back(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* GGUF files hold divisors; parameters that they do not show are not needed to run, only for a Hugging Face folder. */
+static void export_gguf__llama3_scaling_of_any_parameters_comes_back(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    const struct {
+        double theta, factor, low, high, original;
+        size_t head_dim;
+    } cases[] = {{10000, 8, 1, 2, 64, 16}, {500000, 8, 1, 4, 8192, 4}};
+    for (int k = 0; k < 2; k++) {
+        fixture_folder f = fixture_folder_new();
+        model_config c = fixture_config("llama");
+        char path[256];
+        weights *w = NULL;
+        snprintf(c.rope_scaling, sizeof c.rope_scaling, "llama3");
+        c.rope_theta = cases[k].theta;
+        c.rope_factor = cases[k].factor;
+        c.rope_low_freq_factor = cases[k].low;
+        c.rope_high_freq_factor = cases[k].high;
+        c.rope_original_context = cases[k].original;
+        c.head_dim = cases[k].head_dim;
+        fixture_path(path, &f, "m.gguf");
+        assert_ok(ctx, export_gguf(ctx, path, &c, NULL, "f32", fixture_source, &c));
+        fixture_image first = fixture_read(ctx, path), second;
+        assert_ok(ctx, weights_open(ctx, path, &w));
+        model_config back = *weights_config(w);
+        assert_string_equal(back.rope_scaling, "divisors");
+        for (size_t i = 0; i < c.head_dim / 2; i++)
+            assert_close(rope_frequency(&back, i) / rope_frequency(&c, i), 1, 1e-7);
+        assert_ok(ctx, export_gguf(ctx, path, &back, NULL, "f32", fixture_source, &c));
+        second = fixture_read(ctx, path);
+        assert_int_equal(first.n, second.n);
+        assert_memory_equal(first.data, second.data, first.n);
+        fixture_path(path, &f, "folder");
+        assert_refused(ctx, export_hf(ctx, path, &back, NULL, "f32", fixture_source, &c), AGON_EUNSUPPORTED, path, "gguf");
+        assert_false(folder_exists(path));
+        back.rope_divisors[1] = 0;
+        assert_refused(ctx, export_gguf(ctx, path, &back, NULL, "f32", fixture_source, &c), AGON_EFORMAT, path, "divisor 1 is 0");
+        free(first.data);
+        free(second.data);
+        weights_free(w);
+        fixture_remove(&f);
+    }
+    agon_ctx_free(ctx);
+}
+
 /* The tensor data of the file another writer made, byte for byte (both put the same tensors in the same order). */
 static void export_gguf__stores_rows_as_the_converter_does(void **state) {
     (void)state;
@@ -291,6 +336,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(export_hf__comes_back),
         cmocka_unit_test(export_gguf__comes_back),
+        cmocka_unit_test(export_gguf__llama3_scaling_of_any_parameters_comes_back),
         cmocka_unit_test(export_gguf__stores_rows_as_the_converter_does),
         cmocka_unit_test(export_gguf__q8_0_is_near_and_falls_back_where_rows_do_not_fit),
         cmocka_unit_test(export__a_failure_leaves_nothing),

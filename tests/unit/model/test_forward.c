@@ -450,7 +450,7 @@ static void rope__llama3_scaling_follows_the_reference(void **state) {
     for (size_t i = 0; i < 32; i++) { /* GGUF files store what plain frequencies are divided by */
         float scaled = f[i];
         double plain = pow(500000, -2.0 * (double)i / 64);
-        assert_close(plain / rope_llama3_factor(&c, i), scaled, 1e-7 * (double)scaled);
+        assert_close(plain / rope_divisor(&c, i), scaled, 1e-7 * (double)scaled);
     }
     snprintf(c.rope_scaling, sizeof c.rope_scaling, "linear");
     rope_inv_freq(&c, f);

@@ -47,6 +47,73 @@ static void gguf__llama3_scaling_is_taken_back_from_its_factors(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* A first key more, whose value takes 4 bytes, and a second so that the data stay aligned to 32. */
+static void add_key(fixture_image *file, const char *key, uint32_t type, const void *value) {
+    static const char padding[] = "paddingpaddingpaddingpaddingpaddingpadding";
+    size_t n = strlen(key), size = 8 + n + 8, n_rest = 8 + (32 - (size + 8 + 8 + 8) % 32);
+    uint64_t n_keys, lengths[] = {n, n_rest};
+    uint32_t u32 = 4;
+    char *bytes = calloc(1, file->n + 128), *at = bytes + 24;
+    memcpy(bytes, file->data, 24);
+    memcpy(&n_keys, bytes + 16, 8);
+    n_keys += 2;
+    memcpy(bytes + 16, &n_keys, 8);
+    memcpy(at, &lengths[0], 8);
+    memcpy(at + 8, key, n);
+    memcpy(at + 8 + n, &type, 4);
+    memcpy(at + 12 + n, value, 4);
+    at += size;
+    memcpy(at, &lengths[1], 8);
+    memcpy(at + 8, padding, n_rest);
+    memcpy(at + 8 + n_rest, &u32, 4);
+    at += 8 + n_rest + 8;
+    memcpy(at, file->data + 24, file->n - 24);
+    file->n += (size_t)(at - bytes) - 24;
+    assert_int_equal((at - bytes - 24) % 32, 0);
+    free(file->data);
+    file->data = bytes;
+}
+
+/* As llama.cpp reads them: a factor without a type is linear. */
+static void gguf__rope_scaling_is_followed_or_refused(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static const float four = 4, half = 0.5f, one = 1;
+    static const uint32_t number = 7;
+    const struct {
+        const char *golden, *key;
+        uint32_t type;
+        const void *value;
+        agon_status status;
+        const char *says;
+    } cases[] = {
+        {"tiny-qwen3.gguf", "qwen3.rope.scaling.factor", 6, &four, AGON_OK, ""},
+        {"tiny-qwen3.gguf", "qwen3.rope.scale_linear", 6, &four, AGON_OK, ""},
+        {"tiny-qwen3.gguf", "qwen3.rope.scaling.type", 4, &number, AGON_EFORMAT, "'qwen3.rope.scaling.type' must be text"},
+        {"tiny-qwen3.gguf", "qwen3.rope.scaling.attn_factor", 6, &half, AGON_EUNSUPPORTED, "attention factor of 0.5"},
+        {"tiny-llama.gguf", "llama.rope.scaling.factor", 6, &four, AGON_EUNSUPPORTED, "together with 'rope_freqs.weight'"},
+        {"tiny-qwen3.gguf", "qwen3.rope.scaling.attn_factor", 6, &one, AGON_OK, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[2048];
+        weights *w = NULL;
+        fixture_image file = fixture_read(ctx, golden_path(path, cases[i].golden));
+        add_key(&file, cases[i].key, cases[i].type, cases[i].value);
+        agon_status s = gguf_open_memory(ctx, "x.gguf", file.data, file.n, &w);
+        assert_int_equal(s, cases[i].status);
+        if (s) {
+            assert_non_null(strstr(agon_error(ctx), "x.gguf: "));
+            assert_non_null(strstr(agon_error(ctx), cases[i].says));
+        } else {
+            assert_string_equal(weights_config(w)->rope_scaling, cases[i].says ? "linear" : "none");
+            assert_true(weights_config(w)->rope_factor == (cases[i].says ? 4 : 1));
+        }
+        weights_free(w);
+        free(file.data);
+    }
+    agon_ctx_free(ctx);
+}
+
 static void gguf__qwen_is_not_permuted(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
@@ -241,6 +308,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gguf__llama_rows_come_back_in_order),
         cmocka_unit_test(gguf__llama3_scaling_is_taken_back_from_its_factors),
+        cmocka_unit_test(gguf__rope_scaling_is_followed_or_refused),
         cmocka_unit_test(gguf__qwen_is_not_permuted),
         cmocka_unit_test(gguf__metadata_are_there_for_the_tokenizer),
         cmocka_unit_test(gguf__id_is_the_hash_of_the_file),
