@@ -228,6 +228,12 @@ static bool writes_bos(const tokenizer *t, const char *text) {
     return tokenizer_is_special(t, t->bos) && strstr(text, bos) && !strstr(t->family->open[USER], bos);
 }
 
+/* The added token that markup begins with, as the tokenizer cuts it. */
+static const added_token *markup_added(const tokenizer *t, const char *text) {
+    const added_token *token = tokenizer_added_at(t, text, strlen(text), false);
+    return token ? token : tokenizer_added_at(t, text, strlen(text), true);
+}
+
 /* The tokens that the family's turns are made of. Its marks begin with a bracket: an added token of other markup
  * ("\n", "user") is a word that any text may hold. */
 static void find_turn_tokens(tokenizer *t) {
@@ -241,7 +247,7 @@ static void find_turn_tokens(tokenizer *t) {
         t->added[i].turn = t->added[i].id == t->bos || t->added[i].id == t->eos;
     for (size_t i = 0; i < 2 * N_ROLES; i++)
         for (const char *p = texts[i]; p && *p;) {
-            const added_token *token = *p == '<' || *p == '[' ? tokenizer_added_at(t, p, strlen(p)) : NULL;
+            const added_token *token = *p == '<' || *p == '[' ? markup_added(t, p) : NULL;
             if (token)
                 t->added[token - t->added].turn = true;
             p += token ? token->n : 1;
@@ -371,7 +377,7 @@ static int32_t markup_token(const tokenizer *t, const char *text, size_t *n) {
         return t->eos;
     if (*text == CHAT_BOS[0])
         return t->bos;
-    const added_token *token = tokenizer_added_at(t, text, strlen(text));
+    const added_token *token = markup_added(t, text);
     if (!token || !added_is_held(token))
         return -1;
     *n = token->n;

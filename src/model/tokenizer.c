@@ -229,14 +229,13 @@ agon_status tokenizer_finish(agon_ctx *ctx, tokenizer *t) {
 
 /* `added` is sorted, so the tokens that share the first k bytes with the text are a range, which is
  * narrowed byte by byte; the last one that ends inside the text is the longest. */
-const added_token *tokenizer_added_at(const tokenizer *t, const char *text, size_t n) {
+const added_token *tokenizer_added_at(const tokenizer *t, const char *text, size_t n, bool normalized) {
     const added_token *best = NULL;
     size_t low = 0, high = t->n_added;
     for (size_t k = 0; low < high; k++) {
-        if (t->added[low].n == k && k > 0) /* the shortest sorts first */
-            best = &t->added[low];
-        while (low < high && t->added[low].n == k)
-            low++;
+        for (; low < high && t->added[low].n == k; low++) /* the shortest sorts first */
+            if (k > 0 && t->added[low].normalized == normalized && (!best || best->n < k))
+                best = &t->added[low];
         if (k == n)
             break;
         uint8_t want = (uint8_t)text[k];
@@ -361,8 +360,8 @@ static agon_status encode_added(encoder *e, const char *text, size_t n, size_t b
     size_t done = 0, at = 0;
     agon_status s = AGON_OK;
     while (!s && at < n) {
-        const added_token *token = tokenizer_added_at(e->t, text + at, n - at);
-        if (!token || token->normalized != normalized) {
+        const added_token *token = tokenizer_added_at(e->t, text + at, n - at, normalized);
+        if (!token) {
             at++;
             continue;
         }

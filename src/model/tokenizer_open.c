@@ -71,15 +71,18 @@ static agon_status read_member(agon_ctx *ctx, const char *folder, const char *na
     return s;
 }
 
-/* generation_config.json may name several tokens that end an answer. */
+/* The tokens that end an answer, one or a list; where there is no generation_config.json, config.json names them. */
 static agon_status read_stops(agon_ctx *ctx, const char *folder, tokenizer *t) {
+    const char *name = "generation_config.json";
     char *text = NULL;
     size_t n = 0;
     json_t *root = NULL;
-    agon_status s = read_member(ctx, folder, "generation_config.json", &text, &n);
+    agon_status s = read_member(ctx, folder, name, &text, &n);
+    if (!s && !text)
+        s = read_member(ctx, folder, name = "config.json", &text, &n);
     if (s || !text)
         return s;
-    s = json_parse(ctx, "generation_config.json", text, n, &root);
+    s = json_parse(ctx, name, text, n, &root);
     free(text);
     if (s)
         return s;

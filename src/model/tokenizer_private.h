@@ -191,8 +191,8 @@ typedef enum text_start { TEXT_BEGINS, TEXT_AFTER_TOKEN, TEXT_GOES_ON } text_sta
 /* Encodes one run of text, with token ends where wanted. */
 AGON_MUST_CHECK agon_status tokenizer_encode_run(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n,
                                                  bool parse_special, text_start start, token_sink *sink);
-/* The added token that starts exactly at text[0..n), longest first; NULL: none. */
-const added_token *tokenizer_added_at(const tokenizer *t, const char *text, size_t n);
+/* The added token, of those matched before or behind normalisation, that starts exactly at text[0..n), longest first; NULL: none. */
+const added_token *tokenizer_added_at(const tokenizer *t, const char *text, size_t n, bool normalized);
 /* True of tokens that stay text where special strings are not parsed. */
 bool added_is_held(const added_token *token);
 /* n bytes in the tokenizer's normal form: *out new when it changed anything, else NULL. */

@@ -433,6 +433,49 @@ static void export__keeps_stop_tokens(void **state) {
     fixture_remove(&f);
 }
 
+/* Without generation_config.json, the ends of an answer are config.json's. */
+static void folder__stop_tokens_of_config_json(void **state) {
+    (void)state;
+    fixture_folder f = fixture_folder_new();
+    char folder[256], file[256];
+    tokenizer *t = small_with(variant_named("smollm"), NULL, NULL);
+    model_config c = config_for(t);
+    fixture_path(folder, &f, "m");
+    assert_ok(ctx, export_hf(ctx, folder, &c, t, "f32", fixture_source, &c));
+    tokenizer_free(t);
+    json_t *config = json_load_file(fixture_path(file, &f, "m/config.json"), 0, NULL);
+    json_object_set_new(config, "eos_token_id", json_pack("[i,i]", 33, 34));
+    assert_int_equal(json_dump_file(config, file, 0), 0);
+    json_decref(config);
+    t = open_folder(folder); /* which has the other file */
+    assert_false(tokenizer_is_stop(t, 33) || tokenizer_is_stop(t, 34));
+    tokenizer_free(t);
+    assert_int_equal(remove(fixture_path(file, &f, "m/generation_config.json")), 0);
+    t = open_folder(folder);
+    assert_true(tokenizer_is_stop(t, 33) && tokenizer_is_stop(t, 34));
+    tokenizer_free(t);
+    fixture_remove(&f);
+}
+
+/* Those that are matched before normalisation do not see the others. */
+static void added__tokens_of_the_other_kind_hide_nothing(void **state) {
+    (void)state;
+    json_t *root = json_loadb(small_text, n_small, 0, NULL), *added = json_object_get(root, "added_tokens");
+    json_array_append_new(added, json_pack("{s:i,s:s,s:b,s:b}", "id", 523, "content", "<a", "normalized", 0, "special", 0));
+    json_array_append_new(added, json_pack("{s:i,s:s,s:b,s:b}", "id", 524, "content", "<ab", "normalized", 1, "special", 0));
+    char *text = json_dumps(root, 0);
+    tokenizer *t = NULL;
+    token_list list = {0};
+    assert_ok(ctx, tokenizer_from_json(ctx, "small", text, strlen(text), NULL, 0, NULL, 0, &t));
+    assert_ok(ctx, tokenizer_encode(ctx, t, "<abc", 4, true, &list));
+    assert_true(list.n >= 2);
+    assert_int_equal(list.ids[0], 523);
+    token_list_free(&list);
+    tokenizer_free(t);
+    json_decref(root);
+    free(text);
+}
+
 /* Damaged files: whatever comes, a status and no crash (the sanitizer builds watch). */
 static void tokenizer__survives_mutations(void **state) {
     (void)state;
@@ -790,6 +833,8 @@ int main(void) {
         cmocka_unit_test(tokenizer__options_that_change_tokens_are_refused),
         cmocka_unit_test(export_gguf__without_a_name_is_refused),
         cmocka_unit_test(export__keeps_stop_tokens),
+        cmocka_unit_test(folder__stop_tokens_of_config_json),
+        cmocka_unit_test(added__tokens_of_the_other_kind_hide_nothing),
         cmocka_unit_test(tokenizer__survives_mutations),
         cmocka_unit_test(chat__renders_as_the_reference),
         cmocka_unit_test(chat__content_cannot_forge_a_turn),
