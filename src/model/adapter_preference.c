@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define FILE_NAME "panacea.safetensors"
-enum { FILE_LIMIT = 1 << 30 };
 
 size_t adapter_n_dimensions(const adapter *a) {
     return a->n_dimensions;
@@ -138,14 +137,14 @@ agon_status adapter_export_dimensions(agon_ctx *ctx, const adapter *a, const cha
 
 agon_status adapter_open(agon_ctx *ctx, const model *m, const char *folder, adapter **out) {
     buffer path = {0};
-    char *data = NULL;
-    size_t n = 0;
+    file_map file = {0};
     agon_status s = path_of(ctx, folder, &path);
     if (!s && !file_exists(path.data))
         s = adapter_import_peft(ctx, m, folder, out);
-    else if (!s && !(s = file_read(ctx, path.data, FILE_LIMIT, &data, &n)))
-        s = adapter_load(ctx, m, path.data, data, n, out);
-    free(data);
+    else if (!s && !(s = file_map_open(ctx, path.data, &file)))
+        s = adapter_load(ctx, m, path.data, file.data, file.size, out);
+    if (file.data)
+        file_unmap(&file);
     buffer_free(&path);
     return s;
 }

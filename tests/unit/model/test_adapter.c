@@ -256,6 +256,13 @@ static void dimensions__save_load_and_clone_keep_every_bit(void **state) {
     assert_ok(f.ctx, adapter_set_preference(f.ctx, loaded, vector, 3));
     log_probs(f.ctx, f.m, loaded, got);
     assert_memory_equal(want, got, sizeof want);
+    /* What is saved can be opened, however large. */
+    char path[64];
+    adapter *large = NULL;
+    snprintf(path, sizeof path, "%s/panacea.safetensors", folder);
+    assert_int_equal(truncate(path, (off_t)5 << 30), 0);
+    assert_ok(f.ctx, adapter_open(f.ctx, f.m, folder, &large));
+    adapter_free(large);
     snprintf(command, sizeof command, "rm -r %s", folder);
     assert_int_equal(system(command), 0);
     free(data);
