@@ -2,8 +2,9 @@
  *
  * Parameters: {"items": [..], "gold": the number or the list in order}; what is asked is the cell. Items are distinct, whole numbers
  * below 1000 or lower-case words, and never in the order asked for. Judging:
- *   one number   "98 is larger than 45", "98 > 45" and "the larger number is 98" claim 98, comparisons make a chain, and a
- *                conclusion ("so 98") stands against other claims; else the one number that counts
+ *   one number   a response that opens with an item ("98, because ..") claims it, as do "98 is larger than 45", "98 > 45" and "the
+ *                larger number is 98"; comparisons make a chain, a conclusion ("so 98") stands against other claims; else the one
+ *                number that counts
  *   an order     runs of items with only commas, "and", numbering or line breaks between them are lists; a list may repeat the
  *                query's order (restating it) and the last one must be right, so listing every order wins nothing */
 #include "task/family.h"
@@ -320,18 +321,63 @@ static const struct degree *degree_at(const char *text) {
     return NULL;
 }
 
-/* What follows a number: " is larger", " > 45" 1, " is the largest" 2; 0: no claim. */
-static int claim_after(const char *text) {
-    text += strspn(text, " \t*\"'");
-    if (*text == '>' || *text == '<')
-        return *text == '>' ? 1 : -1;
-    if (strncasecmp(text, "is ", 3) != 0)
-        return 0;
-    text += 3;
-    if (strncasecmp(text, "the ", 4) == 0)
-        text += 4;
-    const struct degree *d = degree_at(text);
-    return d ? d->claim : 0;
+/* What is said of a number: large (> 0) or small (< 0), by comparison 1 or above all 2; 0: nothing. denied: "not the largest", "the second
+ * largest". */
+typedef struct claim {
+    int degree;
+    bool denied;
+    const char *at; /* the word that says so */
+} claim;
+
+static const char *const ordinals[] = {"second", "third", "fourth", "next", "2nd", "3rd"};
+enum { N_ORDINALS = sizeof ordinals / sizeof *ordinals };
+
+static bool asks_for(const choice *c, claim said) {
+    return said.degree != 0 && (said.degree > 0) == c->kind->down;
+}
+
+/* What a clause says of its subject: "is larger", "is not the second largest", "exceeds", "> 45". verb: "larger" will do. */
+static claim clause(const char *text, bool verb) {
+    static const char *const is[] = {"is", "was", "'s"}, *const not[] = {"not", "never", "isn't", "wasn't"},
+                      *const exceeds[] = {"exceeds", "surpasses", "beats", "tops"},
+                      *const fill[] = {"the", "a", "one", "number", "much", "clearly", "definitely", "indeed", "also", "far", "slightly"};
+    bool negated = false, ordinal = false;
+    for (;;) {
+        text += strspn(text, " \t*\"");
+        if (*text == '>' || *text == '<')
+            return (claim){*text == '>' ? 1 : -1, false, text};
+        size_t n = *text == '\'' ? 1 : 0;
+        while (isalnum((unsigned char)text[n]) || (text[n] == '\'' && isalpha((unsigned char)text[n + 1]) && n > 0))
+            n++;
+        const struct degree *d = degree_at(text);
+        if (d && verb && abs(d->claim) == 1 && !ordinal)
+            return (claim){negated ? -d->claim : d->claim, false, text};
+        if (d && verb)
+            return (claim){d->claim, negated || ordinal, text};
+        if (starts_word(text, exceeds, 4))
+            return (claim){1, false, text};
+        bool no = starts_word(text, not, 4);
+        negated |= no;
+        ordinal |= starts_word(text, ordinals, N_ORDINALS);
+        verb |= starts_word(text, is, 3) || (no && n > 3);
+        if (!no && !starts_word(text, is, 3) && !starts_word(text, ordinals, N_ORDINALS) &&
+            !starts_word(text, fill, sizeof fill / sizeof *fill))
+            return (claim){0};
+        text += n;
+    }
+}
+
+/* What is said of the number that ends at `at` before the next one starts: right behind it, in brackets, or of "it". */
+static claim claim_after(const char *text, size_t at, size_t end) {
+    static const char *const it[] = {"it", "this", "that", "which"};
+    size_t behind = at + strspn(text + at, " \t*\"'$`");
+    bool bracket = text[behind] == '(';
+    claim said = clause(text + behind + bracket, bracket);
+    for (; said.degree == 0 && at < end; at++)
+        if (isalpha((unsigned char)text[at]) && !isalpha((unsigned char)text[at - 1]) && starts_word(text + at, it, 4))
+            said = clause(text + at + strcspn(text + at, " '"), false);
+    bool asked = said.degree != 0 && said.at[strcspn(said.at, ".!?;\n")] == '?'; /* "Of 67 and 89, which is larger?" */
+    return asked ? (claim){0} : said;
 }
 
 /* The word or number that ends before text[*at], *at moved to its start; false: a sentence begins there, or a sign stands there. */
@@ -352,8 +398,8 @@ static bool sentence_starts(const char *text, size_t at) {
     return at == 0 || strchr(".!?;\n", text[at - 1]);
 }
 
-/* What stands before a number: "the largest number [of 67, 89 and 45] is " 2, "the smaller one is " -1; 0: no claim. */
-static int claim_before(const char *text, size_t start) {
+/* What stands before a number: "the largest number [of 67, 89 and 45] is " 2, "the smaller one is " -1. */
+static claim claim_before(const char *text, size_t start) {
     static const char *const be[] = {"is", "be"}, *const choice_of[] = {"of", "among", "between", "in", "from"},
                       *const fill[] = {"number", "numbers", "one", "value", "the", "these", "them", "all", "list", "given", "set",
                                        "following", "two", "three", "four", "five", "and", "or", "would", "therefore", "clearly"};
@@ -362,19 +408,20 @@ static int claim_before(const char *text, size_t start) {
         const struct degree *d = degree_at(text + at);
         if (d && d->names) {
             size_t p = at;
-            bool article = word_back(text, &p) && is_word(text + p, "the");
+            bool any = word_back(text, &p), ordinal = any && starts_word(text + p, ordinals, N_ORDINALS);
+            bool article = (ordinal ? word_back(text, &p) : any) && is_word(text + p, "the");
             bool said_of = (article ? word_back(text, &p) : p < at) && starts_word(text + p, be, 2); /* "89 is the largest, .." */
-            return verb && !said_of && (of || !numbers) ? d->claim : 0;
+            return verb && !said_of && (of || !numbers) ? (claim){d->claim, ordinal, text + at} : (claim){0};
         }
         bool digits = isdigit((unsigned char)text[at]);
         bool is = starts_word(text + at, be, 2), from = starts_word(text + at, choice_of, 5);
         if (!digits && !is && !from && !starts_word(text + at, fill, sizeof fill / sizeof *fill))
-            return 0;
+            return (claim){0};
         verb |= is;
         of |= from;
         numbers |= digits;
     }
-    return 0;
+    return (claim){0};
 }
 
 /* The last number of the text as its conclusion: "so 67", "Therefore, the final choice is 67." */
@@ -406,12 +453,33 @@ static int item_of(const choice *c, const number_token *t) {
     return -1;
 }
 
+/* The item that a response opens with, the rest being its reason: "89", "89, because ..", "89. It is larger ..", "89 (the larger ..". */
+static bool opens(const choice *c, const char *text, number_token *out) {
+    static const char *const because[] = {"because", "since", "as", "it"};
+    size_t at = strspn(text, " \t\r\n*\"'$`"), end = strlen(text);
+    number_token next;
+    if (!isdigit((unsigned char)text[at]) || !number_next(text, at, end, out) || item_of(c, out) < 0 || number_beside(text, out, &next))
+        return false;
+    at = out->end + strspn(text + out->end, " \t*\"'`$)");
+    bool mark = text[at] && strchr(",.;!(\n", text[at]);
+    size_t word = at + strspn(text + at, ",.;!( \t\r\n*\"'");
+    if (starts_word(text + word, because, 4))
+        return true;
+    if (text[at] && !mark)
+        return false;
+    /* A reason compares; other numbers are other answers. */
+    bool compares = !number_next(text, at, end, &next);
+    for (; text[at] && !compares; at++)
+        compares = !isalpha((unsigned char)text[at - 1]) && (degree_at(text + at) || clause(text + at, false).degree != 0);
+    return compares;
+}
+
 /* What the claims of a response come to. */
 typedef struct claims {
     number_token said;
     int strength;    /* 0: none yet; 1: by comparison; 2: above all */
     unsigned beaten; /* items that another one was said to beat */
-    unsigned last;   /* items said to be at the other end: "98 is the smallest" */
+    unsigned last;   /* items said not to be it: "98 is the smallest", "98 is not the largest" */
     bool torn;       /* claims that differ */
 } claims;
 
@@ -450,47 +518,62 @@ static bool offered(const char *text, size_t start) {
            isdigit((unsigned char)text[at]);
 }
 
-/* The number claimed by "98 is larger than 45", "45 < 98" or "the largest is 98"; superlatives and conclusions outdo comparisons. */
+/* "the largest is 98". */
+static void claim_named(const choice *c, claims *s, const char *response, number_token t, claim said) {
+    number_token other;
+    bool most = abs(said.degree) == 2 || c->n == 2;
+    if (asks_for(c, said) && !said.denied) {
+        s->torn |= number_beside(response, &t, &other);
+        if (most)
+            claim_most(c, s, t);
+        else
+            claim_more(c, s, t, -1);
+    } else if (most && said.degree != 0 && asks_for(c, said) == said.denied) {
+        claim_last(c, s, &t);
+    }
+}
+
+/* "98 is the largest", "98 is larger than 45". */
+static void claim_said(const choice *c, claims *s, const char *response, number_token t, claim said) {
+    number_token other;
+    size_t at = (size_t)(said.at - response);
+    bool compares = number_next(response, at, at + strcspn(said.at, ".!?;\n"), &other);
+    int item = item_of(c, &t), beaten = compares ? item_of(c, &other) : -1;
+    if (said.denied) {
+        if (asks_for(c, said))
+            claim_last(c, s, &t);
+    } else if (!asks_for(c, said)) { /* the other one comes first; of several only by comparison */
+        if (abs(said.degree) == 2 || (c->n == 2 && !compares))
+            claim_last(c, s, &t);
+        if (beaten >= 0 && (c->n == 2 || abs(said.degree) == 1))
+            claim_more(c, s, other, item);
+    } else {
+        s->torn |= offered(response, t.start);
+        if (abs(said.degree) == 2)
+            claim_most(c, s, t);
+        else
+            claim_more(c, s, t, beaten);
+    }
+}
+
+/* The number claimed by "98, because ..", "98 is larger than 45", "45 < 98" or "the largest is 98"; openings, superlatives and conclusions outdo
+ * comparisons. */
 static claims read_claims(const choice *c, const char *response) {
     claims s = {0};
-    number_token t, other;
+    number_token t, next;
     size_t end = strlen(response);
+    if (opens(c, response, &t))
+        claim_most(c, &s, t);
     for (size_t i = 0; number_next(response, i, end, &t); i = t.end) {
-        int named = claim_before(response, t.start), claim = claim_after(response + t.end);
-        if (named != 0 && (named > 0) == c->kind->down) {
-            s.torn |= number_beside(response, &t, &other);
-            if (abs(named) == 2 || c->n == 2)
-                claim_most(c, &s, t);
-            else
-                claim_more(c, &s, t, -1);
-        } else if (abs(named) == 2 || (named != 0 && c->n == 2)) {
-            claim_last(c, &s, &t);
-        }
-        if (claim == 0)
-            continue;
-        size_t clause = t.end + strcspn(response + t.end, ".!?;\n");
-        bool compares = number_next(response, t.end, clause, &other);
-        int beaten = compares ? item_of(c, &other) : -1;
-        if ((claim > 0) != c->kind->down) { /* the other one comes first; of several only by comparison */
-            if (abs(claim) == 2 || (c->n == 2 && !compares))
-                claim_last(c, &s, &t);
-            if (beaten < 0 || (c->n > 2 && abs(claim) == 2))
-                continue;
-            number_token first = other;
-            beaten = item_of(c, &t);
-            claim_more(c, &s, first, beaten);
-            continue;
-        }
-        s.torn |= offered(response, t.start);
-        if (abs(claim) == 2)
-            claim_most(c, &s, t);
-        else
-            claim_more(c, &s, t, beaten);
+        claim_named(c, &s, response, t, claim_before(response, t.start));
+        claim said = claim_after(response, t.end, number_next(response, t.end, end, &next) ? next.start : end);
+        if (said.degree != 0)
+            claim_said(c, &s, response, t, said);
     }
     if (s.strength && concluded(response, &t) && item_of(c, &t) >= 0)
         claim_most(c, &s, t);
     int said = s.strength ? item_of(c, &s.said) : -1;
-    s.torn |= said >= 0 && s.last >> said & 1;
+    s.torn |= said >= 0 && (s.last | s.beaten) >> said & 1;
     return s;
 }
 
