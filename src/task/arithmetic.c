@@ -4,6 +4,7 @@
  * nothing and naming it gives nothing away. Products of more than one digit are demonstrated with their partial products. */
 #include "task/family.h"
 #include "task/number.h"
+#include "task/words.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,69 @@ static const char *operation_words(char op) {
            : op == '-' ? "-|minus|subtract|subtracted|subtracting|difference|taken from|take away"
            : op == '*' ? "*|x|times|product|multiply|multiplied|multiplying"
                        : "/|divide|divided|dividing|quotient|go into|goes into";
+}
+
+/* Words of an operation, for finding another one than is asked. */
+static const char *other_words(char op) {
+    return op == '+'   ? "plus|sum|add|added|adding|addition|total|together|altogether"
+           : op == '-' ? "minus|subtract|subtracted|subtracting|difference|take away|taken|less"
+           : op == '*' ? "product|multiply|multiplied|multiplying|multiplication"
+                       : "divide|divided|dividing|division|quotient|go into|goes into";
+}
+
+static bool holds_any(const char *text, const char *list) {
+    char phrase[32];
+    span s;
+    for (size_t k = 0; alternative(list, k, phrase, sizeof phrase); k++)
+        if (phrase_find(text, 0, phrase, &s))
+            return true;
+    return false;
+}
+
+/* The first number from `from`; of "84/4" the first half. */
+static bool operand(const char *text, size_t from, number_token *out) {
+    bool found = number_next(text, from, strlen(text), out);
+    const char *slash = found ? memchr(text + out->start, '/', out->end - out->start) : NULL;
+    return slash ? number_next(text, from, (size_t)(slash - text), out) : found;
+}
+
+/* Another operation, or "21 - 73" for 73 - 21. "from" and "into" between the numbers turn them round: "Subtract 21 from 73", "How many times
+ * does 7 go into 91?". */
+static const char *asks_instead(const terms *t, const char *text) {
+    static const char ops[] = "+-*/";
+    number_token first, second;
+    char op = t->op;
+    for (int i = 0; i < 4; i++)
+        if (ops[i] != t->op && holds_any(text, other_words(ops[i])))
+            return "it speaks of another operation";
+    if (t->op != '/' && t->op != '*' && holds_any(text, "times"))
+        return "it speaks of another operation";
+    if (!operand(text, 0, &first) || !operand(text, first.end, &second))
+        return "it does not hold two numbers";
+    size_t at = first.end + strspn(text + first.end, " "), turn = first.end;
+    if (number_operator(text, at, &op) && op != t->op)
+        return "it speaks of another operation";
+    span s = {0, 0};
+    bool turned = phrase_find(text, turn, t->op == '-' ? "from" : "into", &s) && s.end < second.start;
+    turned &= t->op == '-' || !holds_any(text, "divide|dividing");
+    if ((t->op == '-' || t->op == '/') && first.value.numerator != (turned ? t->b : t->a))
+        return "its numbers stand in an order that asks something else";
+    return NULL;
+}
+
+static agon_status differs(agon_ctx *ctx, const task_query *query, const char *text, const char **why) {
+    terms t = {0};
+    agon_status status = read_terms(ctx, query, &t);
+    if (status)
+        return status;
+    char *digits = number_words_as_digits(text);
+    if (!digits)
+        return ctx_fail(ctx, AGON_ENOMEM, "memory for a rewording is exhausted");
+    const char *found = asks_instead(&t, digits);
+    free(digits);
+    if (found)
+        *why = found;
+    return AGON_OK;
 }
 
 static agon_status write_text(agon_ctx *ctx, rng *r, const terms *t, task_query *query) {
@@ -313,4 +377,6 @@ const task_family family_arithmetic = {
     .tamper = tamper,
     .check = check,
     .gold = gold_text,
+    .foreign = "digit|digits|average|mean|median|remainder|modulo|square|squared|root|percent|negative|only|even|odd",
+    .differs = differs,
 };

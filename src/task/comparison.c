@@ -855,4 +855,5 @@ const task_family family_comparison = {
     .tamper = tamper,
     .check = check,
     .gold = gold_text,
+    .foreign = "middle|median|average|mean|sum|product|only|digit|digits|letter|letters|length",
 };

@@ -28,6 +28,10 @@ struct task_family {
     /* Parameters well formed (they may come from a file) and gold confirmed by a second way of solving: AGON_EMISMATCH / AGON_EINVAL. */
     agon_status (*check)(agon_ctx *ctx, const task_query *query);
     agon_status (*gold)(agon_ctx *ctx, const task_query *query, char **out); /* *out NULL: many answers are right */
+    /* What a rewording may not bring in (invariant.c): phrases separated by '|'. NULL: none. */
+    const char *foreign;
+    /* *why: what a rewording asks instead, static; untouched where nothing speaks against it. NULL: not asked. */
+    agon_status (*differs)(agon_ctx *ctx, const task_query *query, const char *text, const char **why);
 };
 
 /* In table order; a family is added here when its file is. */

@@ -9,10 +9,12 @@
  * marks stays, no name is new, a question or an order is there, the answer is not said, the length is within bounds.
  * DISTRACTOR: the query stands there word for word, and what is added asks, orders and limits nothing.
  * Otherwise nothing else is asked for (a sentence where a letter was, yes or no, the opposite), no "not" is added, and in stories who gives, buys,
- * loses and shares stays; in word problems the numbers keep their order too.
+ * loses and shares stays; in word problems the numbers keep their order too, with two people names and numbers together; and the family sees that
+ * no other operation or part is asked for (family.h: foreign, differs).
  * Rejecting a good rewording costs one of many; passing a changed question costs a wrong label, so doubt rejects. */
 #include <stdlib.h>
 #include <string.h>
+#include "base/buffer.h"
 #include "base/ctx.h"
 #include "task/family.h"
 #include "task/number.h"
@@ -32,21 +34,6 @@ typedef struct variation {
 #define REJECT(v, ...) task_format((v)->ctx, (v)->reason, __VA_ARGS__)
 
 /* ---- numbers ------------------------------------------------------------------------------------- */
-
-/* Words that stand for a number. "one" is left out: it is mostly a pronoun or an article. */
-static const struct number_name {
-    const char *word;
-    int64_t numerator, denominator;
-} number_names[] = {
-    {"zero", 0, 1}, {"two", 2, 1}, {"three", 3, 1}, {"four", 4, 1}, {"five", 5, 1}, {"six", 6, 1}, {"seven", 7, 1},
-    {"eight", 8, 1}, {"nine", 9, 1}, {"ten", 10, 1}, {"eleven", 11, 1}, {"twelve", 12, 1}, {"thirteen", 13, 1},
-    {"fourteen", 14, 1}, {"fifteen", 15, 1}, {"sixteen", 16, 1}, {"seventeen", 17, 1}, {"eighteen", 18, 1},
-    {"nineteen", 19, 1}, {"twenty", 20, 1}, {"thirty", 30, 1}, {"forty", 40, 1}, {"fifty", 50, 1}, {"sixty", 60, 1},
-    {"seventy", 70, 1}, {"eighty", 80, 1}, {"ninety", 90, 1}, {"hundred", 100, 1}, {"thousand", 1000, 1},
-    {"million", 1000000, 1}, {"half", 1, 2}, {"quarter", 1, 4}, {"dozen", 12, 1},
-    /* factors: kept apart from the numbers by a denominator that nothing else has */
-    {"twice", 2, -1}, {"double", 2, -1}, {"thrice", 3, -1}, {"triple", 3, -1},
-};
 
 typedef struct numbers {
     rational values[MAX_NUMBERS]; /* in the order of the text */
@@ -68,51 +55,15 @@ static void numbers_add(numbers *out, rational value, size_t at) {
     out->at[i] = at;
 }
 
-static const struct number_name *number_name(const char *text, span s) {
-    size_t end;
-    for (size_t i = 0; i < sizeof number_names / sizeof *number_names; i++)
-        if (phrase_at(text, s.start, number_names[i].word, &end) && end == s.end)
-            return &number_names[i];
-    return NULL;
-}
-
-/* Digits, then number words; "twenty-one" and "three hundred" read as one number. */
+/* Digits, then number words, where "one" is left out: it is mostly a pronoun or an article. */
 static void numbers_read(const char *text, numbers *out) {
     size_t length = strlen(text), at = 0;
     number_token token;
     *out = (numbers){0};
     for (size_t from = 0; number_next(text, from, length, &token); from = token.end)
         numbers_add(out, token.value, token.start);
-    int64_t whole = -1;
-    size_t behind = 0, first = 0;
-    for (span s; word_next(text, &at, &s);) {
-        const struct number_name *name = number_name(text, s);
-        bool near = whole >= 0 && s.start == behind + 1;
-        size_t end;
-        if (near && phrase_at(text, s.start, "one", &end) && end == s.end && text[behind] == '-') {
-            whole += 1;
-            behind = s.end;
-            continue;
-        }
-        if (!name || name->denominator != 1 || !near) {
-            if (whole >= 0)
-                numbers_add(out, (rational){whole, 1}, first);
-            whole = -1;
-        }
-        if (!name)
-            continue;
-        if (name->denominator != 1) {
-            numbers_add(out, (rational){name->numerator, name->denominator}, s.start);
-        } else {
-            first = whole < 0 ? s.start : first;
-            whole = whole < 0 ? name->numerator
-                    : name->numerator >= 100 && whole < 1000000 ? whole * name->numerator
-                                                                : whole + name->numerator;
-            behind = s.end;
-        }
-    }
-    if (whole >= 0)
-        numbers_add(out, (rational){whole, 1}, first);
+    while (number_words_next(text, &at, false, &token))
+        numbers_add(out, token.value, token.start);
 }
 
 static size_t numbers_count(const numbers *list, rational value) {
@@ -262,6 +213,57 @@ static agon_status check_names(const variation *v) {
             !phrase_find(v->query->text, 0, excerpt(v->text, inside.at[i].start, inside.at[i].end, name), &(span){0, 0}))
             return REJECT(v, "it adds the name %s", excerpt(v->text, inside.at[i].start, inside.at[i].end, name));
     return AGON_OK;
+}
+
+/* Where two people have things, who stands before which number tells who has what: names and numbers keep their sequence. Names by number (from
+ * 0) in the order of their first mention, so that renamed stories compare. */
+static agon_status sequence(const variation *v, const char *text, buffer *out) {
+    names list;
+    numbers have;
+    size_t n = 0, at = 0;
+    names_read(text, false, &list);
+    numbers_read(text, &have);
+    for (span s; word_next(text, &at, &s);) {
+        span bare = without_genitive(text, s);
+        for (; n < have.n && have.at[n] < bare.start; n++)
+            buffer_char(out, '#');
+        for (size_t i = 0; i < list.n; i++)
+            if (spans_equal(text, list.at[i], text, bare))
+                buffer_char(out, (char)('A' + i));
+    }
+    for (; n < have.n; n++)
+        buffer_char(out, '#');
+    return out->failed ? ctx_fail(v->ctx, AGON_ENOMEM, "memory for a rewording is exhausted") : AGON_OK;
+}
+
+/* "49 more cookies": what one has is said by what another has. */
+static size_t count_more(const char *text) {
+    static const char *const more[] = {"more", "fewer", "less"};
+    numbers have;
+    size_t n = 0, end;
+    numbers_read(text, &have);
+    for (size_t i = 0; i < have.n; i++) {
+        size_t at = have.at[i] + strcspn(text + have.at[i], " ");
+        for (size_t k = 0; k < 3; k++)
+            n += text[at] == ' ' && phrase_at(text, at + 1, more[k], &end);
+    }
+    return n;
+}
+
+static agon_status check_owners(const variation *v) {
+    if (kept_names(v->query) < 2 || v->perturbation == PERTURBATION_DISTRACTOR)
+        return AGON_OK;
+    buffer before = {0}, after = {0};
+    agon_status status = sequence(v, v->query->text, &before);
+    if (!status)
+        status = sequence(v, v->text, &after);
+    if (!status && (before.size != after.size || memcmp(before.data, after.data, before.size) != 0))
+        status = REJECT(v, "its names and numbers stand in another sequence");
+    else if (!status && count_more(v->text) > count_more(v->query->text))
+        status = REJECT(v, "it tells a number by another one");
+    buffer_free(&before);
+    buffer_free(&after);
+    return status;
 }
 
 /* ---- the keep list and quotations ---------------------------------------------------------------- */
@@ -503,6 +505,21 @@ static agon_status check_meaning(const variation *v) {
     return AGON_OK;
 }
 
+/* What the family knows of its own questions. */
+static agon_status check_family(const variation *v) {
+    const task_family *f = family_find(v->query->family);
+    char phrase[64];
+    const char *why = NULL;
+    span s;
+    if (!f || v->perturbation == PERTURBATION_DISTRACTOR)
+        return AGON_OK;
+    for (size_t k = 0; f->foreign && alternative(f->foreign, k, phrase, sizeof phrase); k++)
+        if (phrase_find(v->text, 0, phrase, &s) && !phrase_find(v->query->text, 0, phrase, &s))
+            return REJECT(v, "it may speak of something else: '%s'", phrase);
+    agon_status status = f->differs ? f->differs(v->ctx, v->query, v->text, &why) : AGON_OK;
+    return status || !why ? status : REJECT(v, "%s", why);
+}
+
 static size_t count_exactly(const char *text, const char *words) {
     size_t n = 0;
     for (const char *p = text; (p = strstr(p, words)); p++)
@@ -554,7 +571,7 @@ agon_status task_variation_check(agon_ctx *ctx, const task_query *query, task_pe
                                  bool *ok, char **reason) {
     static agon_status (*const checks[])(const variation *) = {check_form,  check_remark, check_numbers, check_kept,
                                                                check_quotes, check_names,  check_answer,  check_sense,
-                                                               check_meaning};
+                                                               check_meaning, check_family, check_owners};
     char *why = NULL;
     variation v = {ctx, query, query->family ? family_find(query->family) : NULL, perturbation, text, &why};
     if (!v.family)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 #include "base/buffer.h"
+#include "task/words.h"
 
 enum { MAX_DIGITS = 18 };
 
@@ -150,6 +151,93 @@ bool number_next(const char *text, size_t from, size_t end, number_token *out) {
     return false;
 }
 
+/* ---- numbers in words ----------------------------------------------------------------------------- */
+
+static const struct number_name {
+    const char *word;
+    int64_t numerator, denominator;
+} number_names[] = {
+    {"zero", 0, 1}, {"one", 1, 1}, {"two", 2, 1}, {"three", 3, 1}, {"four", 4, 1}, {"five", 5, 1}, {"six", 6, 1}, {"seven", 7, 1},
+    {"eight", 8, 1}, {"nine", 9, 1}, {"ten", 10, 1}, {"eleven", 11, 1}, {"twelve", 12, 1}, {"thirteen", 13, 1},
+    {"fourteen", 14, 1}, {"fifteen", 15, 1}, {"sixteen", 16, 1}, {"seventeen", 17, 1}, {"eighteen", 18, 1},
+    {"nineteen", 19, 1}, {"twenty", 20, 1}, {"thirty", 30, 1}, {"forty", 40, 1}, {"fifty", 50, 1}, {"sixty", 60, 1},
+    {"seventy", 70, 1}, {"eighty", 80, 1}, {"ninety", 90, 1}, {"hundred", 100, 1}, {"thousand", 1000, 1},
+    {"million", 1000000, 1}, {"half", 1, 2}, {"quarter", 1, 4}, {"dozen", 12, 1},
+    /* factors: kept apart from the numbers by a denominator that nothing else has */
+    {"twice", 2, -1}, {"double", 2, -1}, {"thrice", 3, -1}, {"triple", 3, -1},
+};
+
+static bool is_one_of(const char *text, span s, const char *const *words, size_t n) {
+    size_t end;
+    for (size_t i = 0; i < n; i++)
+        if (phrase_at(text, s.start, words[i], &end) && end == s.end)
+            return true;
+    return false;
+}
+
+static const struct number_name *number_name(const char *text, span s) {
+    for (size_t i = 0; i < sizeof number_names / sizeof *number_names; i++)
+        if (is_one_of(text, s, &number_names[i].word, 1))
+            return &number_names[i];
+    return NULL;
+}
+
+/* "the first one", "one of them". */
+static bool is_pronoun(const char *text, span before, span one) {
+    static const char *const determiners[] = {"the", "this", "that", "each", "every", "which", "any", "no", "first", "second", "last", "other"},
+                      *const verbs[] = {"is", "was", "of", "that", "which", "comes"};
+    size_t at = one.end;
+    span after;
+    return is_one_of(text, before, determiners, sizeof determiners / sizeof *determiners) ||
+           (word_next(text, &at, &after) && is_one_of(text, after, verbs, sizeof verbs / sizeof *verbs));
+}
+
+/* "twenty" and "three", "three" and "hundred": one number? */
+static bool joins(int64_t *whole, const struct number_name *name) {
+    int64_t n = name->numerator;
+    bool times = n == 100 || n == 1000 || n == 1000000;
+    if (name->denominator != 1 || *whole == 0 || *whole >= 1000000 || (times && *whole % n == 0 && *whole >= n))
+        return false;
+    bool plus = (*whole >= 20 && *whole % 10 == 0 && n > 0 && n < 10) || (*whole >= 100 && *whole % 100 == 0 && n > 0 && n < 100);
+    if (times)
+        *whole *= n;
+    else if (plus)
+        *whole += n;
+    return times || plus;
+}
+
+bool number_words_next(const char *text, size_t *at, bool one, number_token *out) {
+    for (span s, before = {0, 0}; word_next(text, at, &s); before = s) {
+        const struct number_name *name = number_name(text, s);
+        if (!name || (name->numerator == 1 && name->denominator == 1 && (!one || is_pronoun(text, before, s))))
+            continue;
+        *out = (number_token){{name->numerator, name->denominator}, s.start, s.end, false};
+        if (name->denominator != 1)
+            return true;
+        for (size_t p = *at; word_next(text, &p, &s) && s.start == out->end + 1 && strchr(" -", text[out->end]); *at = p) {
+            name = number_name(text, s);
+            if (!name || !joins(&out->value.numerator, name))
+                break;
+            out->end = s.end;
+        }
+        return true;
+    }
+    return false;
+}
+
+char *number_words_as_digits(const char *text) {
+    char *copy = strdup(text), digits[24];
+    number_token t;
+    for (size_t at = 0; copy && number_words_next(text, &at, true, &t);) {
+        size_t n = (size_t)snprintf(digits, sizeof digits, "%lld", (long long)t.value.numerator);
+        if (t.value.denominator != 1 || n > t.end - t.start)
+            continue;
+        memset(copy + t.start, ' ', t.end - t.start);
+        memcpy(copy + t.start, digits, n);
+    }
+    return copy;
+}
+
 /* ---- operators and expressions ----------------------------------------------------------------------- */
 
 static size_t skip_blanks(const char *text, size_t i) {
@@ -158,8 +246,7 @@ static size_t skip_blanks(const char *text, size_t i) {
     return i;
 }
 
-/* An operator at text[i]: its length, 0 when there is none. */
-static size_t operator_at(const char *text, size_t i, char *op) {
+size_t number_operator(const char *text, size_t i, char *op) {
     static const struct {
         const char *sign;
         char op;
@@ -201,7 +288,7 @@ static number_token evaluated(const char *text, number_token first) {
                 return result;
             result = at;
             operated = false;
-        } else if ((n = operator_at(text, i, &op)) && number_here(text, i + n, &at)) {
+        } else if ((n = number_operator(text, i, &op)) && number_here(text, i + n, &at)) {
             operated = true;
         } else {
             return result;
@@ -219,14 +306,14 @@ bool equation_next(const char *text, size_t from, equation *out) {
             before--;
         if (before > 0 && strchr("+-*/x", text[before - 1]) && before > 1 && text[before - 1] != '\n')
             continue;
-        if (!(n = operator_at(text, at, &op)) || !number_here(text, at + n, &b))
+        if (!(n = number_operator(text, at, &op)) || !number_here(text, at + n, &b))
             continue;
         at = skip_blanks(text, b.end);
         if (text[at] != '=' || !number_here(text, at + 1, &c))
             continue;
         at = skip_blanks(text, c.end);
         number_token next;
-        if ((n = operator_at(text, at, &other)) && number_here(text, at + n, &next))
+        if ((n = number_operator(text, at, &other)) && number_here(text, at + n, &next))
             continue;
         const int64_t limit = 999999999;
         const number_token *all[] = {&a, &b, &c};
@@ -424,7 +511,7 @@ static bool is_operand(const char *text, size_t start, size_t end) {
     while (i > 0 && (text[i - 1] == ' ' || text[i - 1] == '\t'))
         i--;
     for (size_t back = 1; back <= 6 && back <= i; back++) {
-        if (operator_at(text, i - back, &op) != back)
+        if (number_operator(text, i - back, &op) != back)
             continue;
         size_t before = i - back;
         while (before > 0 && (text[before - 1] == ' ' || text[before - 1] == '\t'))
@@ -433,7 +520,7 @@ static bool is_operand(const char *text, size_t start, size_t end) {
             return true;
     }
     i = skip_blanks(text, end);
-    return (n = operator_at(text, i, &op)) && number_here(text, i + n, &next);
+    return (n = number_operator(text, i, &op)) && number_here(text, i + n, &next);
 }
 
 bool number_beside(const char *text, const number_token *t, number_token *other) {

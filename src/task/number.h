@@ -36,6 +36,15 @@ number_answer number_find(const char *response);
 /* A number offered beside `t` as another answer: "66 or 67", "66, 67", "67 and 66". */
 bool number_beside(const char *text, const number_token *t, number_token *other);
 
+/* The length of an operator at text[i] ("x", "*", "\\times" are '*'), 0 when there is none. */
+size_t number_operator(const char *text, size_t i, char *op);
+
+/* The next number in words from *at, *at moved behind it: "seven", "twenty-three", "three hundred", "half". Factors ("twice") have the denominator
+ * -1. one: "one" counts too where it is no pronoun ("the first one is"). */
+bool number_words_next(const char *text, size_t *at, bool one, number_token *out);
+/* `text` with its numbers in words as digits, blanks behind them so that every byte keeps its place; new, NULL on memory. */
+char *number_words_as_digits(const char *text);
+
 /* "a op b = c" with op one of + - * /, whole numbers of at most nine digits. */
 typedef struct equation {
     int64_t a, b, c;

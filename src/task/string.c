@@ -556,4 +556,5 @@ const task_family family_string = {
     .tamper = string_tamper,
     .check = string_check,
     .gold = string_gold,
+    .foreign = "middle|letter following|following letter|follows|followed by|preceding|precedes|vowel|consonant",
 };
