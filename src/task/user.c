@@ -54,7 +54,11 @@ static agon_status answer_text(agon_ctx *ctx, const char *where, const json_t *v
     if (json_is_string(value)) {
         if (is_blank(json_string_value(value)) || json_string_length(value) > TASK_RESPONSE_MAX)
             return ctx_fail(ctx, AGON_EINVAL, "%s: an answer may be neither empty nor longer than 64 KiB", where);
-        text = json_string(json_string_value(value));
+        rational r;
+        const char *given = json_string_value(value);
+        bool whole = strchr(given, '/') && is_number(given, &r) && r.denominator == 1; /* "6/2": a response must work it out */
+        snprintf(number, sizeof number, "%lld", whole ? (long long)r.numerator : 0LL);
+        text = json_string(whole ? number : given);
     } else if (json_is_integer(value)) {
         snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
         text = json_string(number);
@@ -233,11 +237,6 @@ static agon_status read_task(agon_ctx *ctx, const task_query *query, user_task *
     return AGON_OK;
 }
 
-static agon_status check(agon_ctx *ctx, const task_query *query) {
-    user_task t = {0};
-    return read_task(ctx, query, &t);
-}
-
 /* ---- judging ---------------------------------------------------------------------------------------------------- */
 
 static agon_status verify_number(agon_ctx *ctx, const user_task *t, const char *response, task_verdict *out) {
@@ -259,15 +258,23 @@ static agon_status verify_number(agon_ctx *ctx, const user_task *t, const char *
     return verdict_number(ctx, out, response, gold, why, "which is not the answer");
 }
 
-/* Lower case (ASCII), single blanks, without quotes and stops around it; new string. */
-static char *plain(const char *text, size_t n) {
-    static const char around[] = " \t\r\n\"'`*.!?$()";
-    while (n > 0 && text[0] && strchr(around, text[0])) {
+/* text[0, *n) without what stands around it. */
+static const char *bare(const char *text, size_t *n, const char *around) {
+    while (*n > 0 && text[0] && strchr(around, text[0])) {
         text++;
-        n--;
+        --*n;
     }
-    while (n > 0 && text[n - 1] && strchr(around, text[n - 1]))
-        n--;
+    while (*n > 0 && text[*n - 1] && strchr(around, text[*n - 1]))
+        --*n;
+    return text;
+}
+
+/* Lower case (ASCII), single blanks, without quotes and stops around it unless it is nothing else ("*"); new string. */
+static char *plain(const char *text, size_t n) {
+    size_t inner = n;
+    const char *inside = bare(text, &inner, " \t\r\n\"'`*.!?$()");
+    text = inner > 0 ? inside : bare(text, &n, " \t\r\n");
+    n = inner > 0 ? inner : n;
     buffer b = {0};
     for (size_t i = 0; i < n; i++) {
         bool space = isspace((unsigned char)text[i]) != 0;
@@ -411,6 +418,21 @@ static agon_status verify(agon_ctx *ctx, const task_query *query, const char *re
     if (strcmp(t.verifier, "contains") == 0)
         return verify_contains(ctx, &t, response, out);
     return writing_constraint_verify(ctx, t.verifier, t.arguments, response, out);
+}
+
+/* Every answer passes the row's own verifier: a run shows them to the model. */
+static agon_status check(agon_ctx *ctx, const task_query *query) {
+    user_task t = {0};
+    agon_status status = read_task(ctx, query, &t);
+    for (size_t i = 0; !status && i < json_array_size(t.answers); i++) {
+        const char *answer = json_string_value(json_array_get(t.answers, i));
+        task_verdict v = {0};
+        status = verify(ctx, query, answer, &v);
+        if (!status && v.outcome == OUTCOME_FAIL)
+            status = ctx_fail(ctx, AGON_EINVAL, "the answer '%.60s' does not pass the query's verifier '%s': %s", answer, t.verifier, v.evidence);
+        task_verdict_free(&v);
+    }
+    return status;
 }
 
 static agon_status demonstrate(agon_ctx *ctx, const task_query *query, uint64_t seed, char **response) {

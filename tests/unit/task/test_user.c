@@ -33,6 +33,12 @@ static void test_judging(void **state) {
         {"{\"query\":\"Capital?\",\"answer\":\"Paris\",\"verifier\":\"contains\"}", "It is Paris, I think", OUTCOME_PASS},
         {"{\"query\":\"Capital?\",\"answer\":\"Paris\",\"verifier\":\"contains\"}", "Parisian", OUTCOME_FAIL},
         {"{\"query\":\"Capital?\",\"answer\":[\"Paris\",\"City of Light\"]}", "city  of\nlight", OUTCOME_PASS},
+        {"{\"query\":\"Which sign multiplies?\",\"answer\":\"*\"}", "*", OUTCOME_PASS},
+        {"{\"query\":\"Which sign multiplies?\",\"answer\":\"*\"}", "The answer is *", OUTCOME_PASS},
+        {"{\"query\":\"Which sign multiplies?\",\"answer\":\"*\"}", "+", OUTCOME_FAIL},
+        {"{\"query\":\"Which sign multiplies?\",\"answer\":\"*\"}", "", OUTCOME_FAIL},
+        {"{\"query\":\"What is 6/2?\",\"answer\":\"6/2\"}", "3", OUTCOME_PASS},
+        {"{\"query\":\"What is 6/2?\",\"answer\":\"6/2\"}", "6/2", OUTCOME_FAIL},
         {"{\"query\":\"What is love?\"}", "Baby", OUTCOME_UNKNOWN},
         {"{\"query\":\"Be brief\",\"verifier\":\"max_words\",\"arguments\":{\"n\":3}}", "Yes, of course.", OUTCOME_PASS},
         {"{\"query\":\"Be brief\",\"verifier\":\"max_words\",\"arguments\":{\"n\":3}}", "Yes, of course I will.", OUTCOME_FAIL},
@@ -80,6 +86,8 @@ static void test_hostile_rows(void **state) {
         {"{\"query\":\"a\",\"answer\":1e300}", "plain decimal"},
         {"{\"query\":\"a\",\"answer\":\"b\",\"verifier\":\"numbr\"}", "did you mean 'number'"},
         {"{\"query\":\"a\",\"answer\":\"b\",\"verifier\":\"number\"}", "cannot use the answer"},
+        {"{\"query\":\"a\",\"answer\":\"Well, yes.\",\"verifier\":\"no_commas\"}", "does not pass the query's verifier 'no_commas'"},
+        {"{\"query\":\"a\",\"answer\":[\"ok\",\"NO\"],\"verifier\":\"lower_case\"}", "the answer 'NO' does not pass"},
         {"{\"query\":\"a\",\"verifier\":\"exact\"}", "needs an 'answer'"},
         {"{\"query\":\"a\",\"verifier\":3}", "verifier"},
         {"{\"query\":\"a\",\"verifier\":\"max_words\"}", "max_words"},
@@ -136,6 +144,16 @@ static void test_verbs(void **state) {
     task_query_free(&back);
     task_query_free(&other);
     task_query_free(&q);
+    /* What is accepted demonstrates. */
+    static const char *const answers[] = {"6/2", "*", "...", "()", "\\\"", "1/2", "-3", "$5", "5%", "Paris."};
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        char row[80];
+        snprintf(row, sizeof row, "{\"query\":\"What?\",\"answer\":\"%s\"}", answers[i]);
+        assert_ok(ctx, load(ctx, row, &q));
+        assert_ok(ctx, task_demonstrate(ctx, &q, 1, &text));
+        free(text);
+        task_query_free(&q);
+    }
     assert_ok(ctx, load(ctx, "{\"query\":\"Say something\"}", &q));
     assert_int_equal(task_demonstrate(ctx, &q, 1, &text), AGON_EUNSUPPORTED);
     task_query_free(&q);
