@@ -5,6 +5,7 @@
 #include "task/family.h"
 #include "task/number.h"
 #include "task/words.h"
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -233,27 +234,37 @@ static const char *wrong_place(rational said, int64_t gold) {
     return wrong == 1 && place < 4 ? places[place] : "";
 }
 
+/* A copy in which the number of every "remainder 0", "remainder of 0" and "remainder is 0" is a blank: "21 remainder 0" says 21. */
+static char *without_remainder(const char *response) {
+    char *copy = strdup(response);
+    for (char *p = copy; copy && (p = strcasestr(p, "remainder")); p++) {
+        char *at = p + strlen("remainder");
+        at += strspn(at, " :=");
+        if (strncasecmp(at, "of ", 3) == 0 || strncasecmp(at, "is ", 3) == 0)
+            at += 3 + strspn(at + 3, " ");
+        bool longer = *at == '0' && (isdigit((unsigned char)at[1]) || (at[1] && strchr(".,/", at[1]) && isdigit((unsigned char)at[2])));
+        if (*at == '0' && !longer)
+            *at = ' ';
+    }
+    return copy;
+}
+
 static agon_status verify(agon_ctx *ctx, const task_query *query, const char *response, task_verdict *out) {
     terms t = {0};
     agon_status status = read_terms(ctx, query, &t);
     if (status)
         return status;
-    char why[96], masked[160], *cut = NULL;
+    char why[96], masked[160], *judged = without_remainder(response);
     rational said = {0, 1}, gold = {t.gold, 1};
     snprintf(why, sizeof why, "%lld %c %lld = %lld", (long long)t.a, t.op, (long long)t.b, (long long)t.gold);
-    /* "21 remainder 0" says 21. */
-    const char *rest = t.op == '/' ? strcasestr(response, "remainder 0") : NULL;
-    if (!rest && t.op == '/')
-        rest = strcasestr(response, "remainder of 0");
-    if (rest && !(cut = strndup(response, (size_t)(rest - response))))
+    if (!judged)
         return ctx_fail(ctx, AGON_ENOMEM, "memory for a verdict is exhausted");
-    const char *judged = cut ? cut : response;
     if (!parse_number(judged, &said, NULL, NULL))
         said = gold;
     snprintf(masked, sizeof masked, "which is not %lld %c %lld%s", (long long)t.a, t.op, (long long)t.b,
              wrong_place(said, t.gold));
     status = verdict_number(ctx, out, judged, gold, why, masked);
-    free(cut);
+    free(judged);
     return status;
 }
 

@@ -54,6 +54,17 @@ static void test_answers(void **state) {
     task_query_free(&q);
     q = query(ctx, "exact_division", 84, "/", 4, 21);
     expect(ctx, &q, "84 / 4 = 21 remainder 0", true);
+    static const char *const rests[] = {
+        "There is a remainder of 0, so 84 / 4 = 21.", "21 with a remainder of 0", "The quotient is 21 and the remainder is 0.",
+        "8 divided by 4 is 2 with a remainder of 0. Then 4 divided by 4 is 1. The answer is 21.",
+    };
+    static const char *const no_rests[] = {
+        "21 remainder 0. The answer is 22.", "84 / 4 = 21 remainder 0? No, it is 20.", "21 remainder 0.5", "21 remainder 05", "21 remainder 1",
+    };
+    for (size_t i = 0; i < sizeof rests / sizeof *rests; i++)
+        expect(ctx, &q, rests[i], true);
+    for (size_t i = 0; i < sizeof no_rests / sizeof *no_rests; i++)
+        expect(ctx, &q, no_rests[i], false);
     expect(ctx, &q, "84/4 = 21", true);
     expect(ctx, &q, "84/4", false);
     expect(ctx, &q, "84 \xC3\xB7 4 = 21", true);
