@@ -5,12 +5,12 @@
  *   one number   a response that opens with an item ("98, because ..") claims it, as do "98 is larger than 45", "98 > 45" and "the
  *                larger number is 98"; comparisons make a chain, a conclusion ("so 98") stands against other claims; else the one
  *                number that counts
- *   an order     runs of items with only commas, "and", numbering or line breaks between them are lists; a list may repeat the
- *                query's order (restating it) and the last one must be right, so listing every order wins nothing */
+ *   an order     runs of items with only commas, "and", numbering or line breaks between them are lists (claim.h); a list may repeat
+ *                the query's order (restating it) and the last one must be right, so listing every order wins nothing */
+#include "task/claim.h"
 #include "task/family.h"
 #include "task/number.h"
 #include "task/word_list.h"
-#include "task/words.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -613,122 +613,27 @@ static agon_status verify_one(agon_ctx *ctx, const choice *c, const char *respon
 
 /* ---- judging an order ----------------------------------------------------------------------------------------------- */
 
-typedef struct mention {
-    int item; /* -1: a number or word that is not an item */
-    size_t start, end;
-} mention;
-
-/* A list marker: a number that opens its line, followed by '.' or ')' and a blank. */
-static bool is_marker(const char *text, size_t start, size_t end) {
-    while (start > 0 && strchr(" \t*-", text[start - 1]))
-        start--;
-    return (start == 0 || text[start - 1] == '\n') && (text[end] == '.' || text[end] == ')') &&
-           (text[end + 1] == ' ' || text[end + 1] == '\t' || text[end + 1] == '*');
-}
-
-/* The next word or number of a text that is no joint of lists. */
-static bool next_mention(const choice *c, const char *text, size_t from, mention *out) {
-    static const char *const joints[] = {"and", "then"};
-    for (span s; word_next(text, &from, &s);) {
-        size_t n = s.end - s.start;
-        bool digits = strspn(text + s.start, "0123456789") >= n;
-        if (digits ? is_marker(text, s.start, s.end) : starts_word(text + s.start, joints, 2))
-            continue;
-        *out = (mention){-1, s.start, s.end};
-        for (int k = 0; k < c->n; k++)
-            if (strlen(c->items[k]) == n && strncasecmp(text + s.start, c->items[k], n) == 0)
-                out->item = k;
-        return true;
-    }
-    return false;
-}
-
-typedef struct list_state {
-    int run[MAX_ITEMS]; /* items of the list being read */
-    int n;
-    size_t start, end; /* of the last complete list, then of the first fault */
-    bool complete, right;
-    bool other;      /* orders that are neither the query's nor right, or offered with "or" */
-    bool adjacent;   /* the run follows a list with nothing between */
-    bool offered;    /* only "or" stands between them */
-    bool extra;      /* the last list goes on with something that is no item: "7, 3." */
-    int last[MAX_ITEMS];
-} list_state;
-
-/* A run of exactly n items ended: is it the query's order, the right one, or another? */
-static void close_list(const choice *c, list_state *s, size_t start, size_t end) {
-    bool right = true, restated = true;
+static order order_of(const choice *c) {
+    order o = {.n = c->n, .numbers = !c->kind->words};
     for (int i = 0; i < c->n; i++) {
-        right &= s->run[i] == c->right[i];
-        restated &= s->run[i] == i;
+        o.items[i] = c->items[i];
+        o.right[i] = c->right[i];
     }
-    s->other |= s->complete && ((!right && !restated) || s->offered);
-    s->other |= s->complete && s->right && !right; /* the right order taken back */
-    if (s->complete && !s->right) {
-        /* The list before this one must have been the query's own. */
-        for (int i = 0; i < c->n; i++)
-            s->other |= s->last[i] != i;
-    }
-    s->complete = true;
-    s->right = right;
-    s->start = start;
-    s->end = end;
-    memcpy(s->last, s->run, sizeof s->last);
+    return o;
 }
 
-/* The list that ends at `end` has a further member m: a comma before it and its end right after it. */
-static bool goes_on(const char *text, size_t end, const mention *m) {
-    size_t comma = end + strspn(text + end, " *\"'");
-    return text[comma] == ',' && comma + 1 + strspn(text + comma + 1, " *\"'") == m->start &&
-           strchr(",.\n", text[m->end]);
-}
-
-/* Reads every list of the response: n items in a row with only joints between them. */
-static void read_lists(const choice *c, const char *text, list_state *s) {
-    mention m;
-    size_t start = 0;
-    *s = (list_state){0};
-    for (size_t at = 0; next_mention(c, text, at, &m); at = m.end) {
-        if (m.item < 0) { /* any other word ends a run */
-            s->offered = s->adjacent && s->n == 0 && m.end - m.start == 2 && strncasecmp(text + m.start, "or", 2) == 0;
-            s->extra |= s->adjacent && s->n == 0 && goes_on(text, s->end, &m);
-            s->adjacent = false;
-            s->n = 0;
-            continue;
-        }
-        if (s->n == 0)
-            start = m.start;
-        s->run[s->n++] = m.item;
-        if (s->n == c->n) {
-            close_list(c, s, start, m.end);
-            s->n = 0;
-            s->adjacent = true;
-            s->offered = s->extra = false;
-        }
-    }
-}
-
-/* Which two neighbours of the list stand the wrong way round; items may repeat or be missing. */
-static agon_status order_fault(agon_ctx *ctx, const choice *c, const list_state *s, const char *response,
+/* Which two neighbours of the list stand the wrong way round. */
+static agon_status order_fault(agon_ctx *ctx, const choice *c, const order_claim *s, const char *response,
                                const char *why, task_verdict *out) {
-    unsigned seen = 0;
-    for (int i = 0; i < c->n; i++)
-        seen |= 1u << s->last[i];
     char masked[192];
-    if (seen != (1u << c->n) - 1) {
-        int missing = 0;
-        while (seen >> missing & 1)
-            missing++;
-        snprintf(masked, sizeof masked, "leaves out %s", c->items[missing]);
-        return verdict_set(ctx, out, OUTCOME_FAIL, response, s->start, s->end, masked, "%s, but %s", masked, why);
-    }
+    if (s->untrue)
+        return verdict_set(ctx, out, OUTCOME_FAIL, response, s->start, s->end, "puts a wrong sign between its numbers",
+                           "puts a wrong sign between its numbers: %s", why);
     int i = 1;
-    while (i < c->n && before(c, s->last[i - 1], s->last[i]))
+    while (i + 1 < c->n && before(c, s->said[i - 1], s->said[i]))
         i++;
-    if (i == c->n)
-        i = 1;
-    snprintf(masked, sizeof masked, "puts %s before %s, which is not %s", c->items[s->last[i - 1]],
-             c->items[s->last[i]], asked(c->kind));
+    snprintf(masked, sizeof masked, "puts %s before %s, which is not %s", c->items[s->said[i - 1]],
+             c->items[s->said[i]], asked(c->kind));
     return verdict_set(ctx, out, OUTCOME_FAIL, response, s->start, s->end, masked, "%s: %s", masked, why);
 }
 
@@ -736,20 +641,21 @@ static agon_status verify_order(agon_ctx *ctx, const choice *c, const char *resp
     char list[LIST_SIZE], why[LIST_SIZE + 64];
     list_text(c, c->right, ", ", ", ", list, sizeof list);
     snprintf(why, sizeof why, "%s it is %s", asked(c->kind), list);
-    list_state s;
-    read_lists(c, response, &s);
+    order o = order_of(c);
+    order_claim s;
+    order_read(&o, response, &s);
     if (!s.complete) {
         char masked[64];
         snprintf(masked, sizeof masked, "does not list all %d %s and nothing else", c->n,
                  c->kind->words ? "words" : "numbers");
         return verdict_set(ctx, out, OUTCOME_FAIL, response, 0, 0, masked, "%s, but %s", masked, why);
     }
-    if (s.other)
+    if (s.several)
         return verdict_set(ctx, out, OUTCOME_FAIL, response, s.start, s.end, "gives more than one order",
                            "gives more than one order, but %s", why);
-    if (s.right && (s.extra || (s.n > 0 && s.adjacent)))
-        return verdict_set(ctx, out, OUTCOME_FAIL, response, s.start, s.end, "goes on after the list is complete",
-                           "goes on after the list is complete, but %s", why);
+    if (s.right && s.longer)
+        return verdict_set(ctx, out, OUTCOME_FAIL, response, s.start, s.end, "lists more than the items",
+                           "lists more than the items, but %s", why);
     if (s.right)
         return verdict_set(ctx, out, OUTCOME_PASS, response, s.start, s.end, NULL, "%s", why);
     return order_fault(ctx, c, &s, response, why, out);
@@ -783,9 +689,10 @@ static agon_status demonstrate(agon_ctx *ctx, const task_query *query, uint64_t 
 /* `text` with the item `from` written as `to` and, for a swap, the other way round; new, NULL on memory. */
 static char *replace_items(const choice *c, const char *text, int from, int to, bool swap) {
     buffer b = {0};
+    order o = order_of(c);
     mention m;
     size_t copied = 0;
-    for (size_t at = 0; next_mention(c, text, at, &m); at = m.end) {
+    for (size_t at = 0; mention_next(&o, text, at, &m); at = m.end) {
         int with = m.item == from ? to : swap && m.item == to ? from : -1;
         if (m.item < 0 || with < 0)
             continue;
@@ -832,11 +739,12 @@ static agon_status check(agon_ctx *ctx, const task_query *query) {
         return status;
     if (!ranks_agree(&c))
         return ctx_fail(ctx, AGON_EMISMATCH, "counting ranks gives another order than sorting");
+    order o = order_of(&c);
     bool holds = c.kind->words || text_has_numbers(query->text, c.values, (size_t)c.n);
     for (int i = 0; i < c.n && c.kind->words && holds; i++) {
         mention m;
         bool found = false;
-        for (size_t at = 0; !found && next_mention(&c, query->text, at, &m); at = m.end)
+        for (size_t at = 0; !found && mention_next(&o, query->text, at, &m); at = m.end)
             found = m.item == i;
         holds = found;
     }

@@ -187,6 +187,11 @@ static void test_words(void **state) {
         {"apple, banana, kiwi, pear", false},
         {"apple, apple, kiwi, pear", false},
         {"apple, kiwi, pear, zebra.", false},
+        {"zebra, apple, kiwi, pear", false},
+        {"Sure, apple, kiwi, pear", true},
+        {"Alphabetically, apple, kiwi, pear", true},
+        {"In order, apple, kiwi, pear", true},
+        {"not apple, kiwi, pear", false},
         {"kiwi, apple, pear or apple, kiwi, pear", false},
         {"pear, apple, kiwi or apple, kiwi, pear", false},
         {"apple, kiwi, pear or pear, apple, kiwi", false},
@@ -201,6 +206,45 @@ static void test_words(void **state) {
     };
     judge("sort_three_words", "Sort these words alphabetically: pear, apple, kiwi", "[\"pear\",\"apple\",\"kiwi\"]",
           "[\"apple\",\"kiwi\",\"pear\"]", examples);
+}
+
+/* Signs, decimals, relations and what stands before a list. */
+static void test_number_lists(void **state) {
+    (void)state;
+    const example up[] = {
+        {"45, 67, 89", true},
+        {"45,67,89", true},
+        {"45 < 67 < 89", true},
+        {"45 -> 67 -> 89", true},
+        {"45 => 67 => 89", true},
+        {"- 45\n- 67\n- 89", true},
+        {"45 < 67 and 67 < 89, so 45, 67, 89", true},
+        {"The 3 numbers in order: 45, 67, 89.", true},
+        {"In order, 45, 67, 89.", true},
+        {"It is not 89, 67, 45 but 45, 67, 89.", true},
+        {"-45, -67, -89", false},
+        {"\xE2\x88\x92" "45, 67, 89", false},
+        {"0.45, 67, 89", false},
+        {".45, 67, 89", false},
+        {"45, 67, 89.5", false},
+        {"45.67.89", false},
+        {"45/67/89", false},
+        {"45 > 67 > 89", false},
+        {"45 \xE2\x89\xA5 67 \xE2\x89\xA5 89", false},
+        {"12, 45, 67, 89", false},
+        {"12 45 67 89", false},
+        {"12 and 45, 67, 89", false},
+        {"45, 45, 67, 89", false},
+        {"45, 67, 89 and 98", false},
+        {"not 45, 67, 89", false},
+        {"45, 67, 89 is wrong", false},
+        {NULL, false},
+    };
+    judge("sort_three_numbers", "Sort in ascending order: 89, 45, 67", "[89,45,67]", "[45,67,89]", up);
+    const example down[] = {
+        {"89 > 67 > 45", true}, {"89 < 67 < 45", false}, {"89, 67, 45", true}, {"89, 67, 45, -1", false}, {NULL, false},
+    };
+    judge("sort_three_numbers_descending", "Sort in descending order: 45, 89, 67", "[45,89,67]", "[89,67,45]", down);
 }
 
 static void test_numbers(void **state) {
@@ -293,7 +337,7 @@ static void test_hostile_parameters(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_larger),   cmocka_unit_test(test_smallest), cmocka_unit_test(test_words),
-        cmocka_unit_test(test_chains),
+        cmocka_unit_test(test_chains),   cmocka_unit_test(test_number_lists),
         cmocka_unit_test(test_numbers),  cmocka_unit_test(test_evidence), cmocka_unit_test(test_hostile_parameters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
