@@ -1,7 +1,8 @@
 /* Numbers in natural text: which one is the answer, and is it meant as one?
  *
  * parse_number: after the last "####", in the last \boxed{}, after the last "answer is", else the last number of the
- * text. Where a mark is followed by an expression ("the answer is 42 + 25 = 67") the value after its last "=" counts.
+ * text that is not denied ("67, not 57"). Where a mark is followed by an expression ("the answer is 42 + 25 = 67") the value after its last
+ * "=" counts.
  * number_find refuses on top what is no claim: one of several numbers offered, an expression left standing, a
  * negation. Reading is one pass over bytes, so any content is safe. */
 #include "task/number.h"
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 #include "base/buffer.h"
+#include "task/claim.h"
 #include "task/words.h"
 
 enum { MAX_DIGITS = 18 };
@@ -388,10 +390,13 @@ static bool counted(const char *text, number_token *out) {
         *out = evaluated(text, *out);
         return true;
     }
-    bool found = false;
+    bool found = false, meant = false;
     number_token next;
     for (size_t i = 0; number_next(text, i, end, &next); i = next.end) {
-        *out = next;
+        bool denied = claim_denied(text, next.start, next.end);
+        if (!denied || !meant) /* "It is 67, not 57." */
+            *out = next;
+        meant |= !denied;
         found = true;
     }
     return found;
@@ -456,19 +461,6 @@ static bool listed_before(const char *text, size_t start, rational value, number
     if (!found || rational_equal(other->value, value))
         return false;
     return strong || !line || alone_before(text, other->start);
-}
-
-/* "not 67", "isn't 67". */
-static bool negated_before(const char *text, size_t i) {
-    static const char *const words[] = {"not", "n't", "n\xE2\x80\x99t"};
-    while (i > 0 && (text[i - 1] == ' ' || text[i - 1] == '\t'))
-        i--;
-    for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
-        size_t n = strlen(words[k]);
-        if (i >= n && strncasecmp(text + i - n, words[k], n) == 0 && (k > 0 || i == n || !is_letter(text[i - n - 1])))
-            return true;
-    }
-    return false;
 }
 
 static bool word_at(const char *text, size_t i, const char *word) {
@@ -539,7 +531,7 @@ number_answer number_find(const char *response) {
         a.other_end = other.end;
     } else if ((fraction && a.value.denominator == 1) || is_operand(response, a.start, a.end)) {
         a.finding = NUMBER_UNEVALUATED;
-    } else if (negated_before(response, a.start)) {
+    } else if (claim_denied(response, a.start, a.end)) {
         a.finding = NUMBER_NEGATED;
     }
     return a;
