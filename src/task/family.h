@@ -80,6 +80,10 @@ agon_status task_fill(agon_ctx *ctx, const char *pattern, const text_fill *fills
  * the right answer, "which is not 42 + 25". */
 agon_status verdict_number(agon_ctx *ctx, task_verdict *out, const char *response, rational gold,
                            const char *why, const char *masked_why);
+/* The same of a number found already. */
+struct number_answer;
+agon_status verdict_answer(agon_ctx *ctx, task_verdict *out, const char *response, struct number_answer a, rational gold, const char *why,
+                           const char *masked_why);
 /* When the response writes a false equation ("3 * 4 = 13"), *out, a failure, cites it instead. */
 agon_status verdict_equation(agon_ctx *ctx, task_verdict *out, const char *response, const char *why);
 

@@ -4,8 +4,10 @@
  * quotation marks or before "is". Naming several candidates, or the whole text over again, is no answer. */
 #include "base/ctx.h"
 #include "task/family.h"
+#include "task/number.h"
 #include "task/string_puzzle.h"
 #include "task/words.h"
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,22 +119,6 @@ static bool find_word(const char *text, const char *skip, span *out) {
     return found;
 }
 
-/* A number in digits or, when there is none, the last number word up to twenty. */
-static int64_t number_word(const char *text, span *out) {
-    static const char *const names[] = {"zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-                                        "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
-                                        "eighteen", "nineteen", "twenty"};
-    size_t at = 0;
-    int64_t n = -1;
-    for (span s; word_next(text, &at, &s);)
-        for (int64_t i = 0; i <= 20; i++)
-            if (same_word(text, s, names[i])) {
-                n = i;
-                *out = s;
-            }
-    return n;
-}
-
 /* ---- verify -------------------------------------------------------------------------------------- */
 
 typedef struct judged {
@@ -233,23 +219,17 @@ static agon_status judge_word(const judged *j, const char *what) {
     return same ? right(j, s, said) : wrong(j, s, said, what);
 }
 
+/* A number in digits or, when there is none, in words, by the same rules. */
 static agon_status judge_number(const judged *j, const char *what) {
-    rational value;
-    span s = {0, 0};
-    char said[64] = "";
-    int64_t n = -1;
-    if (parse_number(j->response, &value, &s.start, &s.end)) {
-        rational gold = {atoll(j->p->gold), 1};
-        char why[FIELD_MAX * 2], masked[FIELD_MAX * 2];
-        snprintf(why, sizeof why, "%s is %s", what, j->p->gold);
-        snprintf(masked, sizeof masked, "which is not %s", what);
-        return verdict_number(j->ctx, j->out, j->response, gold, why, masked);
-    }
-    n = number_word(j->response, &s);
-    if (n < 0)
-        return none(j, "gives no number");
-    snprintf(said, sizeof said, "%.*s", (int)(s.end - s.start), j->response + s.start);
-    return n == atoll(j->p->gold) ? right(j, s, said) : wrong(j, s, said, what);
+    rational unused, gold = {atoll(j->p->gold), 1};
+    char why[FIELD_MAX * 2], masked[FIELD_MAX * 2], *digits = parse_number(j->response, &unused, NULL, NULL) ? NULL : number_words_as_digits(j->response);
+    number_answer a = number_find(digits ? digits : j->response);
+    free(digits);
+    while (a.end > a.start && isalpha((unsigned char)j->response[a.start]) && isalpha((unsigned char)j->response[a.end]))
+        a.end++; /* of the word */
+    snprintf(why, sizeof why, "%s is %s", what, j->p->gold);
+    snprintf(masked, sizeof masked, "which is not %s", what);
+    return verdict_answer(j->ctx, j->out, j->response, a, gold, why, masked);
 }
 
 /* The words of the list where they occur in the response; the last n_list of them count, and only a repeat of the question

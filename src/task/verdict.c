@@ -125,7 +125,11 @@ agon_status task_fill(agon_ctx *ctx, const char *pattern, const text_fill *fills
 
 agon_status verdict_number(agon_ctx *ctx, task_verdict *out, const char *response, rational gold,
                            const char *why, const char *masked_why) {
-    number_answer a = number_find(response);
+    return verdict_answer(ctx, out, response, number_find(response), gold, why, masked_why);
+}
+
+agon_status verdict_answer(agon_ctx *ctx, task_verdict *out, const char *response, number_answer a, rational gold,
+                           const char *why, const char *masked_why) {
     char said[48];
     rational_text(a.value, said, sizeof said);
     switch (a.finding) {
