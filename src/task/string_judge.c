@@ -3,6 +3,7 @@
  * The answer is found by its form: a spelled word is a run of single letters, a letter stands alone, a word stands last, in
  * quotation marks or before "is". Naming several candidates, or the whole text over again, is no answer. */
 #include "base/ctx.h"
+#include "task/claim.h"
 #include "task/family.h"
 #include "task/number.h"
 #include "task/string_puzzle.h"
@@ -232,31 +233,25 @@ static agon_status judge_number(const judged *j, const char *what) {
     return verdict_answer(j->ctx, j->out, j->response, a, gold, why, masked);
 }
 
-/* The words of the list where they occur in the response; the last n_list of them count, and only a repeat of the question
- * may stand before them. */
+_Static_assert((int)LIST_MAX <= (int)ORDER_MAX, "a list of words is an order");
+
+/* The words in one list, last to first. */
 static agon_status judge_list(const judged *j, const char *what) {
     const puzzle *p = j->p;
-    span where[2 * LIST_MAX + 1];
-    size_t which[2 * LIST_MAX + 1], n = 0, at = 0;
+    order o = {.n = (int)p->n_list};
+    for (int i = 0; i < o.n; i++) {
+        o.items[i] = p->list[i];
+        o.right[i] = o.n - 1 - i;
+    }
+    order_claim s;
+    order_read(&o, j->response, &s);
+    if (!s.complete)
+        return none(j, "does not name all the words and nothing else in one list");
+    if (s.several || s.longer)
+        return none(j, "does not name every word once");
     char said[EXCERPT_SIZE];
-    for (span s; n <= 2 * p->n_list && word_next(j->response, &at, &s);)
-        for (size_t i = 0; i < p->n_list; i++)
-            if (same_word(j->response, s, p->list[i])) {
-                where[n] = s;
-                which[n++] = i;
-                break;
-            }
-    if (n != p->n_list && n != 2 * p->n_list)
-        return n < p->n_list ? none(j, "does not name all the words") : none(j, "does not name every word once");
-    size_t first = n - p->n_list;
-    bool ok = true;
-    for (size_t i = 0; i < p->n_list; i++)
-        ok = ok && which[first + i] == p->n_list - 1 - i;
-    for (size_t i = 0; i < first; i++)
-        ok = ok && which[i] == i;
-    span s = {where[first].start, where[n - 1].end};
     excerpt(j->response, s.start, s.end, said);
-    return ok ? right(j, s, said) : wrong(j, s, said, what);
+    return s.right ? right(j, (span){s.start, s.end}, said) : wrong(j, (span){s.start, s.end}, said, what);
 }
 
 /* Exactly n times, in one run, with nothing but punctuation between them. */
