@@ -66,26 +66,39 @@ static bool set_apart_after(const char *text, size_t at) {
     return code_sets_apart(text_next(text, &at));
 }
 
-/* A letter that stands alone; "a" and "I" before another word are words, also before one in quotation marks: with a "g". */
-static bool is_letter_answer(const char *text, span s) {
+static bool is_one_of(const char *text, span s, const char *const *words, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (same_word(text, s, words[i]))
+            return true;
+    return false;
+}
+#define IS_ONE_OF(text, s, words) is_one_of(text, s, words, sizeof words / sizeof *words)
+
+/* A letter that stands alone; "a" and "I" before another word are words, also before one in quotation marks: with a "g". Not before words that
+ * no article stands before ("A is the first letter"), and not behind "letter". */
+static bool is_letter_answer(const char *text, span before, span s) {
+    static const char *const after_letters[] = {"is", "was", "and", "because", "since", "as", "but", "which", "that", "in", "at", "the", "it",
+                                                "comes", "stands"}, *const letter[] = {"letter"};
     if (!is_single_letter(text, s))
         return false;
-    bool quoted = set_apart_before(text, s.start);
-    size_t p = s.end;
-    int32_t after = text_next(text, &p), beyond = after == ' ' ? text_next(text, &p) : 0;
-    while (code_sets_apart(beyond))
-        beyond = text_next(text, &p);
-    bool article = strchr("aAI", text[s.start]) && beyond && code_is_word(beyond);
-    return quoted || !article;
+    size_t at = s.end;
+    span next;
+    bool followed = text[s.end] == ' ' && word_next(text, &at, &next), other = false;
+    for (size_t p = s.end; followed && p < next.start;) {
+        int32_t c = text_next(text, &p);
+        other |= c != ' ' && !code_sets_apart(c);
+    }
+    bool article = strchr("aAI", text[s.start]) && followed && !other && !IS_ONE_OF(text, next, after_letters) && !IS_ONE_OF(text, before, letter);
+    return set_apart_before(text, s.start) || !article;
 }
 
-/* The last letter that stands alone; *several: others stand there too. */
+/* The last letter that stands alone and is not denied; *several: others stand there too. */
 static bool find_letter(const char *text, span *out, bool *several) {
     size_t at = 0, end;
     bool found = false;
     *several = false;
-    for (span s; word_next(text, &at, &s);)
-        if (is_letter_answer(text, s)) {
+    for (span s, before = {0, 0}; word_next(text, &at, &s); before = s)
+        if (is_letter_answer(text, before, s) && !claim_denied(text, s.start, s.end)) {
             char letter[8] = "";
             memcpy(letter, text + s.start, s.end - s.start < 7 ? s.end - s.start : 7);
             *several = *several || (found && !phrase_at(text, out->start, letter, &end));
