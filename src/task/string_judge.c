@@ -108,13 +108,22 @@ static bool find_letter(const char *text, span *out, bool *several) {
     return found;
 }
 
+/* Does a remark in brackets begin between two words: "house (noun)", but not "is (house)"? */
+static bool opens_bracket(const char *text, span before, span s) {
+    static const char *const is[] = {"is", "be", "are"};
+    return before.end > 0 && memchr(text + before.end, '(', s.start - before.end) && !IS_ONE_OF(text, before, is);
+}
+
 /* The word a text gives as its answer: the first before "is" when the text begins with it, else the last in quotation marks, else
- * the last. `skip` is the material, which may be quoted on the way. */
+ * the last outside brackets. `skip` is the material, which may be quoted on the way. */
 static bool find_word(const char *text, const char *skip, span *out) {
     size_t at = 0, n = 0, end;
-    bool found = false, quoted = false, first_is = false;
+    bool found = false, quoted = false, first_is = false, aside = false;
     span first = {0, 0}, last_quoted = {0, 0};
-    for (span s; word_next(text, &at, &s); n++) {
+    for (span s, before = {0, 0}; word_next(text, &at, &s); n++, before = s) {
+        aside = (aside && !memchr(text + before.end, ')', s.start - before.end)) || opens_bracket(text, before, s);
+        if (aside)
+            continue;
         first = n == 0 ? s : first;
         first_is = first_is || (n == 1 && same_word(text, s, "is") && text[at] == ' ');
         bool opens = set_apart_before(text, s.start);
@@ -220,6 +229,34 @@ static bool in_copy(const puzzle *p, const char *response, span where) {
     return false;
 }
 
+static bool in_sentence(const puzzle *p, const char *response, span s) {
+    char word[FIELD_MAX];
+    span have;
+    snprintf(word, sizeof word, "%.*s", (int)(s.end - s.start), response + s.start);
+    return phrase_find(p->text, 0, word, &have);
+}
+
+/* Are several words of the sentence named: "dog, house", "dog or house", or nothing but words of it? */
+static bool several_words(const puzzle *p, const char *response, span answer) {
+    static const char *const joints[] = {"or", "and", "then"};
+    size_t at = 0, n = 0;
+    bool only = true, listed = false;
+    char said[FIELD_MAX];
+    if (p->kind->material != A_SENTENCE)
+        return false;
+    snprintf(said, sizeof said, "%.*s", (int)(answer.end - answer.start), response + answer.start);
+    for (span s, before = {0, 0}; word_next(response, &at, &s); n++) {
+        bool joint = IS_ONE_OF(response, s, joints);
+        only &= joint || in_sentence(p, response, s);
+        if (s.start == answer.start && before.end > 0) {
+            size_t plain = before.end + strspn(response + before.end, " \t\r\n\"'*`.:");
+            listed = plain < s.start && in_sentence(p, response, before) && !same_word(response, before, said) && !in_copy(p, response, before);
+        }
+        before = joint ? before : s;
+    }
+    return listed || (only && n > 1 && !set_apart_before(response, answer.start));
+}
+
 static agon_status judge_word(const judged *j, const char *what) {
     span s;
     char said[EXCERPT_SIZE];
@@ -228,6 +265,10 @@ static agon_status judge_word(const judged *j, const char *what) {
         return none(j, "has no word in it");
     if (in_copy(j->p, j->response, s))
         return none(j, "repeats the sentence instead of naming one word of it");
+    if (several_words(j->p, j->response, s))
+        return none(j, "names several words instead of one");
+    if (claim_denied(j->response, s.start, s.end))
+        return none(j, "only says what it is not");
     excerpt(j->response, s.start, s.end, said);
     bool same = exact ? same_bytes(j->response, s, j->p->gold) : same_word(j->response, s, j->p->gold);
     return same ? right(j, s, said) : wrong(j, s, said, what);
@@ -272,6 +313,8 @@ static agon_status judge_repeats(const judged *j, const char *what) {
     size_t at = 0, run = 0, longest = 0, total = 0;
     span cited = {0, 0};
     for (span s; word_next(j->response, &at, &s);) {
+        if (list_marker(j->response, s.start, s.end) && isdigit((unsigned char)j->response[s.start]))
+            continue;
         bool same = same_word(j->response, s, j->p->text);
         run = same ? run + 1 : 0;
         total += same;

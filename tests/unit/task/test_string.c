@@ -11,6 +11,7 @@ static json_t *parameters_of(const char *pattern, const char *gold) {
 }
 
 static const char sentence[] = "{\"sentence\":\"The old dog sleeps.\",\"gold\":\"%s\"}";
+static const char house[] = "{\"sentence\":\"The old dog sleeps near the house.\",\"gold\":\"%s\"}";
 static const char list[] = "{\"words\":[\"cat\",\"sun\",\"map\"],\"gold\":\"%s\"}";
 static const char repeat[] = "{\"word\":\"sun\",\"n\":3,\"gold\":\"%s\"}";
 static const char letter[] = "{\"word\":\"banana\",\"letter\":\"a\",\"gold\":\"%s\"}";
@@ -69,6 +70,19 @@ static const struct sample {
     {"last_word", sentence, "sleeps", "It is \"old dog, sleeps", "repeats the sentence"},
     {"last_word", sentence, "sleeps", "old dog **sleeps**", NULL},
     {"last_word", sentence, "sleeps", "The last word is dog.", "says dog"},
+    {"last_word", house, "house", "house", NULL},
+    {"last_word", house, "house", "house (noun)", NULL},
+    {"last_word", house, "house", "The last word is house (a noun).", NULL},
+    {"last_word", house, "house", "The last word is (house).", NULL},
+    {"last_word", house, "house", "In \"The old dog sleeps near the house.\", the last word is house.", NULL},
+    {"last_word", house, "house", "In \"The old dog sleeps near the house\", \"house\" comes last.", NULL},
+    {"last_word", house, "house", "dog, house", "several words"},
+    {"last_word", house, "house", "dog house", "several words"},
+    {"last_word", house, "house", "\"dog\", \"house\"", "several words"},
+    {"last_word", house, "house", "It is dog or house.", "several words"},
+    {"last_word", house, "house", "dog (house)", "several words"},
+    {"last_word", house, "house", "It is not house.", "what it is not"},
+    {"last_word", house, "house", "\"House\" is not the last word.", "what it is not"},
     {"count_words", sentence, "4", "4", NULL},
     {"count_words", sentence, "4", "It has four words.", NULL},
     {"count_words", sentence, "4", "The 1, old 2, dog 3, sleeps 4, so the answer is 4.", NULL},
@@ -96,6 +110,8 @@ static const struct sample {
     {"reverse_word", lamp, "pmal", "lamp", "says lamp"},
     {"repeat_word", repeat, "sun sun sun", "sun sun sun", NULL},
     {"repeat_word", repeat, "sun sun sun", "Sun, sun, sun!", NULL},
+    {"repeat_word", repeat, "sun sun sun", "1. sun\n2. sun\n3. sun", NULL},
+    {"repeat_word", repeat, "sun sun sun", "1) sun\n2) sun\n3) sun\n4) sun", "4 times"},
     {"repeat_word", repeat, "sun sun sun", "sun sun", "2 times"},
     {"repeat_word", repeat, "sun sun sun", "sun sun sun sun", "4 times"},
     {"repeat_word", repeat, "sun sun sun", "", "0 times"},
@@ -135,7 +151,7 @@ static void test_answers(void **state) {
 static void test_second_solver(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
-    static const char text[] = "garden banana lamp sun tea; cat, sun, map; The old dog sleeps. \"a\"";
+    static const char text[] = "garden banana lamp sun tea; cat, sun, map; The old dog sleeps. The old dog sleeps near the house. \"a\"";
     static const char *const wrong[] = {"", "x", "g-a", "5", "-1", "99999999999999999999", "sun sun", "map, cat, sun", "dog", "old"};
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
         const struct sample *s = &samples[i];
