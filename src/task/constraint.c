@@ -338,11 +338,11 @@ static agon_status judge_end_phrase(const judged *j) {
                    excerpt(j->response, s.start, s.end, word), j->text);
 }
 
-/* The last code point that is neither white space nor a closing mark. */
+/* The last code point that is neither white space, a closing mark nor one of emphasis. */
 static int32_t last_mark(const char *text, span *where) {
     int32_t last = 0, c;
     for (size_t at = 0, before = 0; (c = text_next(text, &at)); before = at)
-        if (!code_is_space(c) && !is_quote(c) && c != '\'' && c != ')' && c != 0x2019) {
+        if (!code_is_space(c) && !is_quote(c) && c != 0x2019 && !(c < 128 && strchr("')*_`", c))) {
             last = c;
             *where = (span){before, at};
         }
@@ -366,18 +366,28 @@ static agon_status judge_question(const judged *j) {
     return judge_last_mark(j, '?', 0xFF1F, "a question mark");
 }
 
+/* One quotation: a mark opens behind a blank, bracket, dash or opening mark and closes elsewhere, and the first closes at the end. */
 static agon_status judge_quotation(const judged *j) {
     span t = text_trim(j->response);
     int32_t first = 0, last = 0;
-    size_t n = 0;
+    size_t n = 0, open = 0;
+    bool opened = true, closed = false; /* a mark here would open; the first one was closed */
     for (size_t at = t.start; at < t.end; n++) {
         last = text_next(j->response, &at);
         first = n == 0 ? last : first;
+        closed |= n > 0 && open == 0;
+        bool opens = is_quote(last) && last != 0x201D && (last == 0x201C || opened) && at < t.end;
+        if (opens)
+            open++;
+        else if (is_quote(last) && open > 0)
+            open = at < t.end ? open - 1 : 0;
+        opened = opens || code_is_space(last) || last == '(' || last == '[' || last == '-' || last == 0x2014;
     }
-    if (is_quote(first) && is_quote(last) && n > 2)
+    if (is_quote(first) && is_quote(last) && n > 2 && !closed)
         return PASS(j, "is wrapped in double quotation marks");
     return FAIL(j, "%s, but the whole answer must be wrapped in double quotation marks",
-                is_quote(first) && n > 1 ? "opens with a quotation mark and does not close with one"
+                is_quote(first) && is_quote(last) && n > 2 ? "is not one quotation"
+                : is_quote(first) && n > 1 ? "opens with a quotation mark and does not close with one"
                 : is_quote(last) && n > 1 ? "closes with a quotation mark and does not open with one"
                                           : "is not quoted");
 }
