@@ -38,8 +38,10 @@ static bool word_before(const char *text, size_t at, span *out) {
 
 static bool denied_before(const char *text, size_t start) {
     static const char *const fill[] = {"equal", "to", "be", "exactly", "the", "a", "an", "number", "letter", "word", "really", "simply", "just"};
-    for (span s; word_before(text, start, &s); start = s.start) {
-        if (is_negation(text, s))
+    for (span s, t; word_before(text, start, &s); start = s.start) {
+        size_t end;
+        bool phrase = word_before(text, s.start, &t) && (phrase_at(text, t.start, "rather than", &end) || phrase_at(text, t.start, "instead of", &end));
+        if (is_negation(text, s) || (phrase && end == s.end))
             return true;
         if (!IS_WORD(text, s, fill))
             return false;

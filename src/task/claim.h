@@ -4,7 +4,7 @@
 
 #include "agon.h"
 
-/* Is what stands in text[start, end) denied: "not 67", "nor 67", "isn't equal to 67", "67 is not", "67 is wrong"? */
+/* Is what stands in text[start, end) denied: "not 67", "nor 67", "rather than 67", "isn't equal to 67", "67 is not", "67 is wrong"? */
 bool claim_denied(const char *text, size_t start, size_t end);
 /* A list marker: a number that opens its line, followed by '.' or ')' and a blank. */
 bool list_marker(const char *text, size_t start, size_t end);

@@ -236,25 +236,27 @@ static bool in_sentence(const puzzle *p, const char *response, span s) {
     return phrase_find(p->text, 0, word, &have);
 }
 
-/* Are several words of the sentence named: "dog, house", "dog or house", or nothing but words of it? */
+/* Are several words of the sentence named: "dog, house", "dog or house", or words without a sentence around them: "dog house"? */
 static bool several_words(const puzzle *p, const char *response, span answer) {
-    static const char *const joints[] = {"or", "and", "then"};
-    size_t at = 0, n = 0;
-    bool only = true, listed = false;
+    static const char *const joints[] = {"or", "and", "then"}, *const frame[] = {"is", "word", "answer", "it", "it's", "last", "first", "final", "ends",
+        "end", "begins", "starts", "comes", "stands", "here", "sure", "okay", "yes"};
+    size_t at = 0;
+    bool framed = false, listed = false, first = true;
     char said[FIELD_MAX];
     if (p->kind->material != A_SENTENCE)
         return false;
     snprintf(said, sizeof said, "%.*s", (int)(answer.end - answer.start), response + answer.start);
-    for (span s, before = {0, 0}; word_next(response, &at, &s); n++) {
+    for (span s, before = {0, 0}; word_next(response, &at, &s);) {
         bool joint = IS_ONE_OF(response, s, joints);
-        only &= joint || in_sentence(p, response, s);
+        framed |= s.start != answer.start && IS_ONE_OF(response, s, frame);
+        first &= s.start >= answer.start;
         if (s.start == answer.start && before.end > 0) {
             size_t plain = before.end + strspn(response + before.end, " \t\r\n\"'*`.:");
             listed = plain < s.start && in_sentence(p, response, before) && !same_word(response, before, said) && !in_copy(p, response, before);
         }
         before = joint ? before : s;
     }
-    return listed || (only && n > 1 && !set_apart_before(response, answer.start));
+    return listed || (!framed && !first && !set_apart_before(response, answer.start));
 }
 
 static agon_status judge_word(const judged *j, const char *what) {
