@@ -177,6 +177,22 @@ static void choose__per_query_and_per_cell__are_capped(void **state) {
     bench_free(b);
 }
 
+/* The user's own queries lie in no cell: together they have one place of their own. */
+static void choose__queries_of_no_cell__are_capped_by_themselves(void **state) {
+    (void)state;
+    bench *b = bench_new();
+    b->config->build.per_cell = 2;
+    b->aim.n = 1;
+    for (size_t i = 0; i < 3; i++) {
+        add(b, i, "response", OUTCOME_PASS, words(b, 3));
+        add(b, PER_CELL + i, "response", OUTCOME_PASS, words(b, 3));
+    }
+    choose(b);
+    assert_int_equal(b->report.n_new, 4);
+    assert_int_equal(b->report.dropped_cap, 2);
+    bench_free(b);
+}
+
 static void choose__the_same_answer_twice__is_one_example(void **state) {
     (void)state;
     bench *b = bench_new();
@@ -233,6 +249,54 @@ static void choose__what_is_held_out__is_left_out(void **state) {
     assert_int_equal(b->report.dropped_contaminated, 2);
     task_query_free(&q);
     task_query_free(&reworded);
+    bench_free(b);
+}
+
+/* Neither do people's answers and documents come through, nor the worse side of a pair. */
+static void choose__what_is_held_out__is_left_out_of_real_data_and_pairs(void **state) {
+    (void)state;
+    static const char held_out[] = "the seventh ferry left the old harbour before any of the lamps were lit";
+    for (int pairs = 0; pairs < 2; pairs++) {
+        bench *b = bench_new();
+        assert_ok(b->x->ctx, contamination_add_text(b->x->ctx, b->aim.held_out, held_out));
+        add(b, 0, "response", OUTCOME_FAIL, "wrong 0");
+        add(b, 0, "demonstration", OUTCOME_PASS, "written");
+        add(b, 1, "response", OUTCOME_FAIL, "wrong 1");
+        add(b, 1, "demonstration", OUTCOME_PASS, held_out);
+        add(b, 2, "response", OUTCOME_FAIL, held_out);
+        add(b, 2, "response", OUTCOME_PASS, "right 2");
+        add(b, 3, "response", OUTCOME_FAIL, "wrong 3");
+        add(b, 3, "response", OUTCOME_PASS, "right 3");
+        add_earlier(b, "real", held_out, 14);
+        b->earlier.items[0].rejected = pairs ? "worse" : NULL;
+        (pairs ? choose_of_pairs : choose)(b);
+        assert_int_equal(b->report.n_real, 1);
+        assert_int_equal(b->report.real_tokens, tokens(&b->out, "real"));
+        assert_string_equal(b->out.items[0].chosen, "written");
+        assert_int_equal(b->report.n_new, pairs ? 1 : 2);
+        assert_string_equal(b->out.items[b->out.n - 1].chosen, "right 3");
+        assert_int_equal(b->report.dropped_contaminated, pairs ? 3 : 2);
+        bench_free(b);
+    }
+}
+
+/* What the gate asks of a training set: no text of any side is an evaluation's. */
+static void choose__check__reads_every_text(void **state) {
+    (void)state;
+    static const char held_out[] = "the seventh ferry left the old harbour before any of the lamps were lit";
+    bench *b = bench_new();
+    assert_ok(b->x->ctx, contamination_add_text(b->x->ctx, b->aim.held_out, held_out));
+    for (int side = -1; side < 3; side++) {
+        bool contaminated = side < 0;
+        const example clean = {.objective = "sft", .origin = "new", .prompt = "a", .chosen = "b"},
+                      e = {.objective = "pref", .origin = "new", .prompt = side == 0 ? held_out : "a",
+                           .chosen = side == 1 ? held_out : "b", .rejected = side == 2 ? held_out : "c"};
+        b->out.n = 0;
+        assert_ok(b->x->ctx, example_add(&b->cast, &b->out, &clean));
+        assert_ok(b->x->ctx, example_add(&b->cast, &b->out, &e));
+        assert_ok(b->x->ctx, choose_check(&b->cast, &b->aim, &b->out, &contaminated));
+        assert_int_equal(contaminated, side >= 0);
+    }
     bench_free(b);
 }
 
@@ -323,6 +387,8 @@ static void choose__pairs__are_a_pass_and_a_failure_of_one_query(void **state) {
     add(b, 3, "probe", OUTCOME_FAIL, "also wrong 3");
     add(b, 4, "response", OUTCOME_FAIL, "wrong 4");
     add(b, 4, "probe", OUTCOME_PASS, "right 4");
+    *add(b, 5, "response", OUTCOME_FAIL, "wrong 5")->label = 0; /* by nobody's label: nothing could be said of where it comes from */
+    add(b, 5, "response", OUTCOME_PASS, "right 5");
     choose_of_pairs(b);
     assert_int_equal(b->out.n, 1);
     assert_string_equal(b->out.items[0].chosen, "right 2");
@@ -398,9 +464,12 @@ int main(void) {
         cmocka_unit_test(choose__real_data__keeps_its_share_whatever_comes),
         cmocka_unit_test(choose__too_little_real_data__shrinks_what_is_new),
         cmocka_unit_test(choose__per_query_and_per_cell__are_capped),
+        cmocka_unit_test(choose__queries_of_no_cell__are_capped_by_themselves),
         cmocka_unit_test(choose__the_same_answer_twice__is_one_example),
         cmocka_unit_test(choose__only_what_passed__and_no_evaluation),
         cmocka_unit_test(choose__what_is_held_out__is_left_out),
+        cmocka_unit_test(choose__what_is_held_out__is_left_out_of_real_data_and_pairs),
+        cmocka_unit_test(choose__check__reads_every_text),
         cmocka_unit_test(choose__replay__is_the_latest_up_to_its_share),
         cmocka_unit_test(choose__replayed_examples__keep_their_ids),
         cmocka_unit_test(choose__pairs__are_a_pass_and_a_failure_of_one_query),
