@@ -1,5 +1,6 @@
 /* Where the attacker aims, and that no task is both trained on and held out. */
 #include "actors.h"
+#include "model/tokenizer_private.h"
 #include "recipe/aim.h"
 
 enum { MAX_CELLS = 4 };
@@ -138,6 +139,53 @@ static void aim__large_cells__give_as_many_as_asked(void **state) {
         bench_free(b);
     }
     assert_in_range(n_same, 30, 45);
+}
+
+/* What the suites ask and the documents of the perplexity are evaluation texts, whichever of them are there. */
+static void aim__is_clear_of_every_suite(void **state) {
+    (void)state;
+    static const char task[] = "{\"question\": \"A mason lays nine rows of forty bricks before noon and seven rows after it, how many bricks are that?\", "
+                               "\"answer\": \"16 * 40 = 640\\n#### 640\"}\n",
+                      document[] = "The seventh ferry left the old harbour before any of the lamps were lit.\n";
+    static const char config[] = "{\"eos_token\": \"<|endoftext|>\", \"add_bos_token\": false}";
+    const char *data = getenv("AGON_DATA");
+    char *was = data ? strdup(data) : NULL, *json = NULL, path[2048];
+    tokenizer *t = NULL;
+    size_t n = 0;
+    bench *b = bench_new("5", small, 3);
+    agon_ctx *ctx = b->x->ctx;
+    cast *c = &b->cast;
+    bool hit = true;
+    snprintf(path, sizeof path, "%s/gsm8k_test.jsonl", b->x->folder);
+    assert_ok(ctx, file_write(ctx, path, task, strlen(task)));
+    setenv("AGON_DATA", b->x->folder, 1);
+    assert_ok(ctx, suite_open(ctx, "gsm8k", 0, &c->suites[1]));
+    was ? setenv("AGON_DATA", was, 1) : unsetenv("AGON_DATA");
+    assert_ok(ctx, suite_open(ctx, "general", 3, &c->suites[0]));
+    snprintf(path, sizeof path, "%s/held_out.txt", b->x->folder);
+    assert_ok(ctx, file_write(ctx, path, document, strlen(document)));
+    assert_ok(ctx, file_read(ctx, golden_path((char[2048]){0}, "tokenizer_small.json"), 1 << 20, &json, &n));
+    assert_ok(ctx, tokenizer_from_json(ctx, "small", json, n, config, strlen(config), NULL, 0, &t));
+    assert_ok(ctx, perplexity_open(ctx, t, 256, path, 0, &c->text));
+    const char *const texts[] = {suite_get(c->suites[0], 0).query, suite_get(c->suites[0], 2).query, suite_get(c->suites[1], 0).query, document};
+    for (int clear = 0; clear < 2; clear++) {
+        if (clear)
+            assert_ok(ctx, aim_keep_clear(c, &b->aim));
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+            assert_ok(ctx, contamination_has_text(ctx, b->aim.held_out, texts[i], &hit));
+            if (hit != clear)
+                fail_msg("'%s' is %sheld out", texts[i], hit ? "" : "not ");
+        }
+    }
+    assert_ok(ctx, contamination_has_text(ctx, b->aim.held_out, "How many lamps are lit?", &hit));
+    assert_false(hit);
+    suite_free(c->suites[0]);
+    suite_free(c->suites[1]);
+    perplexity_free(c->text);
+    tokenizer_free(t);
+    free(json);
+    free(was);
+    bench_free(b);
 }
 
 static void wave_counts(bench *b, bool targeted, size_t n, size_t count[MAX_CELLS]) {
@@ -303,6 +351,7 @@ int main(void) {
         cmocka_unit_test(aim__small_cells__are_held_out_by_half),
         cmocka_unit_test(aim__large_cells__give_as_many_as_asked),
         cmocka_unit_test(aim__over_three_iterations__no_task_is_asked_and_held_out),
+        cmocka_unit_test(aim__is_clear_of_every_suite),
         cmocka_unit_test(aim__targeted_waves__go_where_success_is_near_one_half),
         cmocka_unit_test(aim__counts__what_is_known_only),
         cmocka_unit_test(aim__only_the_last_answers__count),
