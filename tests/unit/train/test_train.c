@@ -388,27 +388,64 @@ static void sft__overfits_eight_examples(void **state) {
     }
 }
 
-/* A step's gradient does not depend on how rows are spread over trees: a group of two is two singles. */
+/* A step's gradient does not depend on how rows are spread over trees: two groups of two are four singles, with a prompt in common or none. */
 static void sft__groups_equal_singles(void **state) {
     agon_ctx *ctx = *state;
+    for (size_t n_prompt = 0; n_prompt <= N_PROMPT; n_prompt += N_PROMPT) {
+        test_data d;
+        new_data(&d, 2, n_prompt);
+        d.responses[0][0].n = d.responses[0][1].n = 2; /* and the other row's longer: a token counts the same in both */
+        d.responses[1][0].n = d.responses[1][1].n = N_RESPONSE;
+        train_row singles[4];
+        for (size_t i = 0; i < 4; i++) {
+            singles[i] = d.rows[i / 2];
+            singles[i].n_responses = 1;
+            singles[i].responses = &d.responses[i / 2][i % 2];
+        }
+        record r[2] = {{0}, {0}};
+        for (int i = 0; i < 2; i++) {
+            model *m = new_model(ctx, COMPUTE_F32);
+            adapter *a = new_adapter(ctx, m);
+            train_options o = options_for("sft");
+            o.batch_rows = 4, o.max_steps = 2;
+            train_sink sink = {.on_step = record_step, .arg = &r[i]};
+            assert_ok(ctx, train(ctx, m, a, NULL, NULL, i ? singles : d.rows, i ? 4 : 2, &o, &sink, NULL, 0));
+            adapter_free(a);
+            model_free(m);
+        }
+        assert_close(r[0].first_loss, r[1].first_loss, 1e-12);
+        assert_close(r[0].loss, r[1].loss, 1e-5);
+    }
+}
+
+/* A token of weight 0 is context, as if it belonged to the prompt; any other weight counts as much as it says. */
+static void train__masked_tokens_are_context(void **state) {
+    agon_ctx *ctx = *state;
     test_data d;
-    new_data(&d, 2, N_PROMPT);
-    train_row singles[2] = {d.rows[0], d.rows[0]};
-    singles[0].n_responses = singles[1].n_responses = 1;
-    singles[1].responses = &d.responses[0][1];
-    record r[2] = {{0}, {0}};
-    for (int i = 0; i < 2; i++) {
+    new_data(&d, 1, N_PROMPT);
+    int32_t prompt[N_PROMPT + 2];
+    const float mask[N_RESPONSE] = {0, 0, 1, 1, 0.5f, 0}, rest[N_RESPONSE] = {1, 1, 0.5f, 0};
+    memcpy(prompt, d.prompts[0], sizeof d.prompts[0]);
+    memcpy(prompt + N_PROMPT, d.tokens[0][0], 2 * sizeof *prompt);
+    d.responses[0][0].n = N_RESPONSE, d.responses[0][0].mask = mask;
+    d.responses[1][0] = d.responses[0][0];
+    d.responses[1][0].tokens += 2, d.responses[1][0].n -= 2, d.responses[1][0].mask = rest;
+    d.rows[1].prompt = prompt, d.rows[1].n_prompt = N_PROMPT + 2;
+    record r[3] = {{0}, {0}, {0}};
+    for (int i = 0; i < 3; i++) { /* masked; the same tokens in the prompt; without a mask */
         model *m = new_model(ctx, COMPUTE_F32);
         adapter *a = new_adapter(ctx, m);
         train_options o = options_for("sft");
-        o.batch_rows = 2, o.max_steps = 2;
+        o.batch_rows = 1, o.max_steps = 2;
         train_sink sink = {.on_step = record_step, .arg = &r[i]};
-        assert_ok(ctx, train(ctx, m, a, NULL, NULL, i ? singles : d.rows, i ? 2 : 1, &o, &sink, NULL, 0));
+        d.responses[0][0].mask = i < 2 ? mask : NULL;
+        assert_ok(ctx, train(ctx, m, a, NULL, NULL, &d.rows[i % 2], 1, &o, &sink, NULL, 0));
         adapter_free(a);
         model_free(m);
     }
     assert_close(r[0].first_loss, r[1].first_loss, 1e-12);
     assert_close(r[0].loss, r[1].loss, 1e-5);
+    assert_true(fabs(r[0].first_loss - r[2].first_loss) > 1e-3);
 }
 
 static void grpo__raises_the_rewarded(void **state) {
@@ -479,6 +516,32 @@ static void train__says_how_far_a_step_goes(void **state) {
         assert_true(got[2] == clipped);
         model_free(m);
     }
+}
+
+static agon_status keep_norm(void *arg, const train_progress *p) {
+    *(double *)arg = p->grad_norm;
+    return AGON_OK;
+}
+
+/* Clipping is by one norm, that of all parameters together. */
+static void train__norm_is_of_all_parameters(void **state) {
+    agon_ctx *ctx = *state;
+    test_data d;
+    parameters p;
+    double norm = -1, squares = 0;
+    new_data(&d, 1, N_PROMPT);
+    model *m = new_model(ctx, COMPUTE_F32);
+    train_options o = options_for("sft");
+    o.max_steps = 1;
+    const train_sink sink = {.on_step = keep_norm, .arg = &norm};
+    assert_ok(ctx, train(ctx, m, NULL, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
+    assert_ok(ctx, model_make_trainable(ctx, m, &p));
+    for (size_t i = 0; i < p.n; i++)
+        for (size_t j = 0; j < p.items[i].n_rows * p.items[i].n_columns; j++)
+            squares += (double)p.items[i].gradient[j] * (double)p.items[i].gradient[j];
+    assert_true(p.n > 1 && squares > 0);
+    assert_close(norm / sqrt(squares), 1, 1e-6);
+    model_free(m);
 }
 
 /* Ends of two steps from one start: `decay` apart where weights decay, and equal where they do not. */
@@ -553,6 +616,60 @@ static void train__refuses_foreign_checkpoints(void **state) {
     assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EFORMAT);
     free(half.state);
     adapter_free(a);
+    model_free(m);
+}
+
+/* Everything a run is a function of belongs to its checkpoint's identity: another row, option or reference is another run. */
+static void train__refuses_checkpoints_of_other_rows_or_options(void **state) {
+    agon_ctx *ctx = *state;
+    const setting s = {"dpo", 2, N_PROMPT, true, COMPUTE_F32, 1, NULL};
+    test_data d;
+    new_data(&d, 2, N_PROMPT);
+    record half = run(&s, &d, NULL, 2);
+    model *m = new_model(ctx, COMPUTE_F32);
+    adapter *a = new_adapter(ctx, m), *b = new_adapter(ctx, m);
+    train_options o = options_for("dpo");
+    train_response *x = &d.responses[3][1];
+    const float ones[N_RESPONSE] = {1, 1, 1, 1, 1, 1};
+    train_moments carried = {0};
+    double *const numbers[] = {&d.rows[3].weight, &x->reward, &x->advantage, &x->label, &x->weight, &o.warmup, &o.objective_options[0]};
+    float *const floats[] = {&o.lr, &o.beta1, &o.beta2, &o.eps, &o.weight_decay, &o.clip_norm, &o.temperature};
+    const float **const arrays[] = {&x->mask, &x->old, &x->old_values, &x->targets, &x->token_rewards};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        const double was = *numbers[i];
+        *numbers[i] = was > 0 ? was / 2 : 1;
+        if (train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n) != AGON_EMISMATCH)
+            fail_msg("number %zu is not part of a run's identity", i);
+        *numbers[i] = was;
+    }
+    for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) {
+        const float was = *floats[i];
+        *floats[i] = was > 0 ? was / 2 : 1;
+        if (train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n) != AGON_EMISMATCH)
+            fail_msg("option %zu is not part of a run's identity", i);
+        *floats[i] = was;
+    }
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        *arrays[i] = ones;
+        if (train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n) != AGON_EMISMATCH)
+            fail_msg("the tokens' numbers %zu are not part of a run's identity", i);
+        *arrays[i] = NULL;
+    }
+    o.seed ^= (uint64_t)1 << 60;
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EMISMATCH);
+    o.seed ^= (uint64_t)1 << 60;
+    o.schedule = SCHEDULE_LINEAR;
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EMISMATCH);
+    o.schedule = SCHEDULE_COSINE;
+    o.moments = &carried;
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EMISMATCH);
+    o.moments = NULL;
+    assert_int_equal(train(ctx, m, a, m, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EMISMATCH);
+    assert_int_equal(train(ctx, m, a, NULL, b, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EMISMATCH);
+    assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n)); /* and nothing else is wrong with it */
+    free(half.state);
+    adapter_free(a);
+    adapter_free(b);
     model_free(m);
 }
 
@@ -761,10 +878,13 @@ int main(void) {
         cmocka_unit_test(dpo__starts_at_log_two),
         cmocka_unit_test(sft__overfits_eight_examples),
         cmocka_unit_test(sft__groups_equal_singles),
+        cmocka_unit_test(train__masked_tokens_are_context),
         cmocka_unit_test(grpo__raises_the_rewarded),
         cmocka_unit_test(train__says_how_far_a_step_goes),
+        cmocka_unit_test(train__norm_is_of_all_parameters),
         cmocka_unit_test(train__decays_the_factors_of_an_adapter),
         cmocka_unit_test(train__refuses_foreign_checkpoints),
+        cmocka_unit_test(train__refuses_checkpoints_of_other_rows_or_options),
         cmocka_unit_test(train__names_step_and_row_of_a_bad_number),
         cmocka_unit_test(train__keeps_nothing_that_is_of_no_use),
         cmocka_unit_test(train__names_the_row_of_a_coupled_batch),
