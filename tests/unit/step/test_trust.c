@@ -1,5 +1,6 @@
 /* Whom the critic's calibration trusts: families of known reliability, many times over. */
 #include "actors.h"
+#include "eval/interval.h"
 #include "step/trust.h"
 #include <malloc.h>
 
@@ -193,6 +194,26 @@ static void trust__a_critic_that_always_says_the_same__earns_none(void **state) 
     bench_free(b);
 }
 
+/* Either verdict has half of delta: the sequence of passes ends where the bound at that leaves alpha. */
+static void trust__each_verdict__has_half_of_delta(void **state) {
+    (void)state;
+    enum { RIGHT = 60 };
+    bench *b = bench_new();
+    trust_table t;
+    size_t k = 0;
+    for (size_t i = 0; i < PER_FAMILY; i++) { /* ever less sure, and from the 61st on wrong */
+        b->truth[i] = i < RIGHT;
+        b->x->answers.items[i].p_raw = 0.99 - 0.001 * (double)i;
+    }
+    while (clopper_pearson_upper(k + 1, RIGHT + k + 1, usual.delta / 2) <= usual.alpha)
+        k++;
+    assert_true(k > 0 && clopper_pearson_upper(k + 1, RIGHT + k + 1, usual.delta) <= usual.alpha);
+    calibrate(b, "calibrate", PER_FAMILY, &usual, &t);
+    assert_close(trust_find(&t, families[0])->pass.lambda, b->x->answers.items[RIGHT + k - 1].p_raw, 1e-12);
+    trust_free(&t);
+    bench_free(b);
+}
+
 static void trust__too_few_tested__earn_none(void **state) {
     (void)state;
     const double wrong[2] = {0, 0};
@@ -209,6 +230,9 @@ static void trust__too_few_tested__earn_none(void **state) {
     o.least = tested + 1;
     calibrate(b, "calibrate/few", N, &o, &t);
     assert_false(trust_decides(&t, families[0], 0.999, &pass));
+    trust_free(&t);
+    calibrate(b, "calibrate/nine", 9, &usual, &t); /* nor do they say how sure the critic may be: its own word stays */
+    assert_close(trust_p(&t, 0.87), 0.87, 1e-12);
     trust_free(&t);
     bench_free(b);
 }
@@ -257,6 +281,21 @@ static void trust__answers_the_critic_abstained_on__are_left_out_and_escalate(vo
     assert_int_equal(stand_count(b->x, "SELECT count(*) FROM decision WHERE route = 'auto'"), want);
     assert_int_equal(stand_count(b->x, "SELECT count(*) FROM decision WHERE route = 'escalate'"), 60 - want);
     assert_int_equal(stand_count(b->x, "SELECT count(*) FROM label WHERE source = 'critic'"), want);
+    /* The books say from which score on a verdict was the critic's own, and how sure it was of it. */
+    json_t *taken = NULL, *row;
+    size_t i, n_failed = 0;
+    const trust *f = trust_find(&t, families[0]);
+    assert_ok(b->x->ctx, store_query_json(b->x->store, "SELECT l.value, d.threshold, d.confidence FROM label l JOIN decision d ON d.id = l.decision"
+                                          " WHERE l.source = 'critic'", NULL, &taken));
+    assert_int_equal(json_array_size(taken), want);
+    json_array_foreach(taken, i, row) {
+        bool pass = strcmp(field_text(row, "value"), "pass") == 0;
+        assert_close(field_real(row, "threshold"), pass ? f->pass.lambda : 1 - f->fail.lambda, 1e-12);
+        assert_true(field_real(row, "confidence") > 0.5);
+        n_failed += !pass;
+    }
+    assert_true(n_failed > 0 && n_failed < want);
+    json_decref(taken);
     trust_free(&t);
     bench_free(b);
 }
@@ -268,6 +307,7 @@ int main(void) {
         cmocka_unit_test(trust__is_per_verdict),
         cmocka_unit_test(trust__calibration_is_measured_on_queries_it_was_not_fitted_on),
         cmocka_unit_test(trust__a_critic_that_always_says_the_same__earns_none),
+        cmocka_unit_test(trust__each_verdict__has_half_of_delta),
         cmocka_unit_test(trust__too_few_tested__earn_none),
         cmocka_unit_test(trust__one_is_not_too_few_to_start_from),
         cmocka_unit_test(trust__answers_the_critic_abstained_on__are_left_out_and_escalate),
