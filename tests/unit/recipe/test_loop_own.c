@@ -1,5 +1,6 @@
 /* The loop on a user's own queries and with a user's own programs as learner and critic; a tiny model where one is needed. */
 #include "actors.h"
+#include "eval/multiplicity.h"
 #include "recipe/recipe.h"
 #include "store/store_internal.h"
 
@@ -733,6 +734,31 @@ static void loop__small_loss__leaves_rows_out(void **state) {
     free(all), free(off), free(half);
 }
 
+/* Every look at the held-out tasks costs a part of alpha: the gate counts them over the run, and compares with the version that stands. */
+static void loop__gate__spends_alpha_by_attempt(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL, *gates = NULL;
+    assert_ok(x->ctx, run_recipe(x, "name: gated\niterations: 2\ntasks: {cells: [arithmetic/one_digit_sum]}\nattacker: {queries: 4, waves: 1, variations: 0}\n"
+                                    "learner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\nrefine: {queries: 2, samples: 1, learnability: 0}\n"
+                                    "human: {labels: 8, audits: 0, demonstrations: 2, backend: simulated}\n"
+                                    "train: {rank: 2, epochs: 1, batch: 4}\nbuild: {gold: 4, documents: 2, real_share: 0}\n"
+                                    "evaluate: {tasks: 4, general: 2, documents: 2, gsm8k: 0}\n", &summary));
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT g.verdict, g.incumbent, json_extract(g.figures, '$.G1.attempt') AS attempt,"
+                                       " json_extract(g.figures, '$.G1.alpha') AS alpha FROM gate g ORDER BY g.iteration", NULL, &gates));
+    assert_int_equal(json_array_size(gates), 2);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *gate = json_array_get(gates, i);
+        assert_string_equal(field_text(gate, "verdict"), "reject");
+        assert_string_equal(field_text(gate, "incumbent"), text_of(summary, "base"));
+        assert_int_equal(field_int(gate, "attempt"), i + 1);
+        assert_close(field_real(gate, "alpha"), alpha_spending(0.05, i + 1), 1e-12);
+    }
+    json_decref(gates);
+    json_decref(summary);
+    stand_free(x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(file__rows__are_judged_as_they_say),
@@ -758,6 +784,7 @@ int main(void) {
         cmocka_unit_test(runs__of_an_older_workspace__go_on),
         cmocka_unit_test(training__a_foreign_checkpoint__is_begun_anew),
         cmocka_unit_test(loop__small_loss__leaves_rows_out),
+        cmocka_unit_test(loop__gate__spends_alpha_by_attempt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
