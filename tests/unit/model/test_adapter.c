@@ -54,6 +54,29 @@ static void adapter__starts_without_effect(void **state) {
     end(&f);
 }
 
+/* What scales its effect, and the vector it stands at, belong to what an adapter is; slots for dimensions leave alpha / rank as it was said. */
+static void adapter__hash_and_scale_hold_alpha_and_vector(void **state) {
+    (void)state;
+    fixture f = begin(COMPUTE_F32);
+    static const char *const names[] = {"helpful", "harmless"};
+    const double vector[2] = {0.2, 0.8};
+    adapter *a[3] = {NULL};
+    hash256 h[3], moved;
+    for (size_t i = 0; i < 3; i++) {
+        const adapter_options o = {.rank = 4, .alpha = i == 1 ? 16 : 8, .seed = 1, .dimensions = names, .n_dimensions = i == 2 ? 2 : 0};
+        assert_ok(f.ctx, adapter_new(f.ctx, f.m, &o, &a[i]));
+        assert_close(adapter_scale(a[i]), i == 1 ? 4 : 2, 1e-6);
+        h[i] = adapter_hash(a[i]);
+    }
+    assert_memory_not_equal(&h[0], &h[1], sizeof h[0]);
+    assert_ok(f.ctx, adapter_set_preference(f.ctx, a[2], vector, 2));
+    moved = adapter_hash(a[2]);
+    assert_memory_not_equal(&h[2], &moved, sizeof moved);
+    for (size_t i = 0; i < 3; i++)
+        adapter_free(a[i]);
+    end(&f);
+}
+
 static void adapter__save_load_and_clone_keep_every_bit(void **state) {
     (void)state;
     fixture f = begin(COMPUTE_BF16);
@@ -409,6 +432,7 @@ static void trainable__masters_start_as_loaded_and_repack(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(adapter__starts_without_effect),
+        cmocka_unit_test(adapter__hash_and_scale_hold_alpha_and_vector),
         cmocka_unit_test(adapter__save_load_and_clone_keep_every_bit),
         cmocka_unit_test(adapter__peft_folder_round_trip),
         cmocka_unit_test(adapter__of_a_deeper_model_is_refused),
