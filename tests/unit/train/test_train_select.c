@@ -286,7 +286,7 @@ typedef struct long_data {
     float masks[N_ROWS][N_LONG];
 } long_data;
 
-/* Masks: every third row's second token is not learnt from. */
+/* Masks: every third row's second token is not learnt from; nor is anything of the second row, which has no weight. */
 static void new_long_data(long_data *d) {
     memset(d, 0, sizeof *d);
     for (size_t i = 0; i < N_ROWS; i++) {
@@ -296,7 +296,7 @@ static void new_long_data(long_data *d) {
             d->masks[i][j] = i % 3 == 0 && j == 1 ? 0 : 1;
         d->responses[i] = (train_response){.tokens = d->tokens[i], .n = N_LONG, .mask = d->masks[i], .reward = NAN, .advantage = NAN, .label = NAN,
                                            .weight = 1};
-        d->rows[i] = (train_row){.prompt = d->prompts[i], .n_prompt = N_PROMPT, .responses = &d->responses[i], .n_responses = 1, .weight = 1};
+        d->rows[i] = (train_row){.prompt = d->prompts[i], .n_prompt = N_PROMPT, .responses = &d->responses[i], .n_responses = 1, .weight = i != 1};
     }
 }
 
@@ -318,7 +318,7 @@ static size_t spare(agon_ctx *ctx, model *m, adapter *a, const long_data *d, siz
     for (size_t i = 0; i < N_ROWS; i++)
         for (size_t first = 0; first < N_LONG; first += length) {
             size_t size = N_LONG - first < length ? N_LONG - first : length;
-            if (size == 1 && d->masks[i][first] == 0)
+            if ((size == 1 && d->masks[i][first] == 0) || d->rows[i].weight == 0)
                 continue;
             losses[n] = loss_of_part(ctx, m, a, d, i, first, size);
             places[n][0] = i, places[n++][1] = first;
