@@ -96,6 +96,11 @@ static agon_status check_variation(actors *a, const query *original, task_pertur
         s = task_variation_check(a->ctx, &from, p, text, &ok, reason);
     if (!s && ok)
         s = task_variation(a->ctx, &from, p, text, &to);
+    if (!s && ok && (s = task_check(a->ctx, &to)) == AGON_EMISMATCH) { /* the run could not read it back */
+        *reason = strdup(agon_error(a->ctx));
+        s = *reason ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a reason");
+        ok = false;
+    }
     if (!s && ok)
         s = task_query_json(a->ctx, &to, task);
     task_query_free(&from);

@@ -603,7 +603,7 @@ bool number_apply_slowly(int64_t a, char op, int64_t b, int64_t *out) {
 
 /* ---- numbers of a query ------------------------------------------------------------------------------- */
 
-bool text_has_numbers(const char *text, const int64_t *numbers, size_t n) {
+static bool has_exactly(const char *text, const int64_t *numbers, size_t n) {
     uint64_t used = 0;
     size_t seen = 0, end = strlen(text);
     if (n > 64)
@@ -626,6 +626,15 @@ bool text_has_numbers(const char *text, const int64_t *numbers, size_t n) {
         seen++;
     }
     return seen == n;
+}
+
+bool text_has_numbers(const char *text, const int64_t *numbers, size_t n) {
+    if (has_exactly(text, numbers, n))
+        return true;
+    char *digits = number_words_as_digits(text); /* a rewording may say "5 times nine", a wording "sort these three" */
+    bool has = digits && has_exactly(digits, numbers, n);
+    free(digits);
+    return has;
 }
 
 static void append_grouped(buffer *b, int64_t value) {

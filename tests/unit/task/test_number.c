@@ -183,6 +183,9 @@ static void test_numbers_of_a_text(void **state) {
     const int64_t numbers[] = {42, 25};
     assert_true(text_has_numbers("Add 25 to 42.", numbers, 2));
     assert_true(text_has_numbers("What is 42/25?", numbers, 2));
+    assert_true(text_has_numbers("Add 25 to forty-two.", numbers, 2));
+    assert_true(text_has_numbers("Sort these three: 25, 42.", numbers, 2));
+    assert_false(text_has_numbers("Add 25 to forty-three.", numbers, 2));
     assert_false(text_has_numbers("Add 25 to 43.", numbers, 2));
     assert_false(text_has_numbers("Add 25 to 42 and 1.", numbers, 2));
     assert_false(text_has_numbers("Add 25.", numbers, 2));
