@@ -2,8 +2,8 @@
  *
  * A model file carries a Jinja program; agon does not run it but recognises which family it belongs to,
  * by what only that family's templates write (chat_template.c), and renders the conversation itself. A
- * template that may write anything else is refused: a wrong prompt is worse than none. The families and
- * their turns are one table. Special strings are parsed in the markup only. Between two special
+ * template that holds any other text, changes contents otherwise than by trimming them, or writes turns in other places is
+ * refused: a wrong prompt is worse than none. The families and their turns are one table. Special strings are parsed in the markup only. Between two special
  * tokens, markup ("user\n") and content are one text for the encoder, exactly as in the reference, so
  * the ids are equal; a special string inside content stays text, so content cannot forge a turn. That
  * holds for every token of the family's turns: DeepSeek R1 does not call its own special. It does not hold of markup that is
@@ -30,12 +30,12 @@ struct chat_family {
     bool bos, trim;             /* where the template itself cannot be asked: BOS first, content trimmed */
     bool system_first;          /* a system message is the first, or none */
     enum system_place system;   /* its text may open a user's turn; the last only where it ends the conversation (Mistral) */
-    bool alternates;            /* roles do, and a user begins */
     bool inst;                  /* answers begin behind [/INST], with a space of their own in front */
     bool dated_system;          /* a system turn first always, with dates (Llama 3.1) */
     bool thinks;                /* <think> blocks in answers (Qwen 3) */
     bool drops_thinking;        /* earlier reasoning is cut off (DeepSeek R1) */
     bool bare_end;              /* the last answer ends with EOS, without the line end of the others (Tülu) */
+    bool alternates;            /* where the template cannot be asked: user and assistant take turns, the user first */
     const char *open[N_ROLES], *close[N_ROLES]; /* open NULL: the family has no such role */
     const char *lead;        /* what is written in front of an answer that is there, and is not in the opening of one */
     const char *end_of_turn; /* NULL: EOS */
@@ -82,12 +82,14 @@ static const chat_family families[] = {
      .marks = {"[SYSTEM_PROMPT]", "[INST]" CHAT_VALUE "[/INST]", CHAT_VALUE CHAT_EOS},
      .never = {"[SYSTEM_PROMPT] "},
      .bos = true,
+     .alternates = true,
      .system_first = true,
      .open = {"[SYSTEM_PROMPT]", "[INST]", "", NULL},
      .close = {"[/SYSTEM_PROMPT]", "[/INST]", CHAT_EOS, NULL}},
     {.name = "mistral-v3-tekken",
      .marks = {"[INST]" CHAT_VALUE "[/INST]", "[INST]" CHAT_VALUE "\n\n" CHAT_VALUE "[/INST]", CHAT_VALUE CHAT_EOS},
      .bos = true,
+     .alternates = true,
      .system_first = true,
      .system = SYSTEM_IN_LAST_USER,
      .open = {"", "[INST]", "", NULL},
@@ -163,6 +165,7 @@ static const chat_family families[] = {
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };
 
+#define DATE "26 Jul 2024"
 #define FAMILY_NAMES                                                                                                      \
     "qwen3, chatml, llama3.1, llama3, mistral-v7-tekken, mistral-v3-tekken, mistral-v3, mistral-v1, llama2, mistral-v0.1, " \
     "mistral-v0.2, deepseek-r1, zephyr, tulu"
@@ -190,7 +193,7 @@ static bool read_default_system(tokenizer *t, const char *text, bool has_default
     size_t n_close = close ? strlen(close) : 0, n_found = 0;
     for (const char *p = text; open && *open && !t->family->dated_system && (p = strstr(p, open));) {
         p += strlen(open);
-        size_t n = strcspn(p, CHAT_VALUE CHAT_BREAK CHAT_BOS);
+        size_t n = strcspn(p, CHAT_VALUE CHAT_BREAK CHAT_BOS CHAT_OTHER);
         const char *turn = p;
         p += n;
         if (!memmem(turn, n, close, n_close))
@@ -219,13 +222,235 @@ static bool read_opening(tokenizer *t, const char *text) {
     return true;
 }
 
-/* True when the template writes BOS, by its name or its text; the text may also be what turns begin with. */
-static bool writes_bos(const tokenizer *t, const char *text) {
-    size_t n;
-    const char *bos = tokenizer_bytes(t, t->bos, &n);
-    if (strstr(t->chat_template, "bos_token"))
+/* ---- whether it writes nothing else ----------------------------------------------------------------------- */
+
+/* What is being checked, byte for byte. */
+typedef struct checker {
+    tokenizer *t;
+    const chat_family *f;
+    const chat_text *x;
+    const char *p, *bos, *eos;              /* texts of the tokens; "": none */
+    enum { BETWEEN, OPENED, FILLED } state; /* before or behind a turn, behind its opening, behind its content */
+    int role;                               /* that was opened; N_ROLES: by a value */
+    bool turns, ends, asks, has_system, has_late_system, has_reasoning; /* what was met: a turn, an answer's end, its opening, ... */
+    bool joins; /* a system message and what follows it are one turn, written where that is */
+} checker;
+
+static unsigned here(const checker *c) {
+    return c->x->where[c->p - c->x->text];
+}
+
+/* Steps over `text` where it stands. */
+static bool take(checker *c, const char *text) {
+    size_t n = strlen(text);
+    bool found = n > 0 && strncmp(c->p, text, n) == 0;
+    c->p += found ? n : 0;
+    return found;
+}
+
+/* An opening with the role's own name, or with a value in its place. */
+static bool take_open(checker *c) {
+    for (int role = 0; role < N_ROLES; role++)
+        if (c->f->open[role] && take(c, c->f->open[role])) {
+            c->role = role;
+            return true;
+        }
+    for (int role = 0; role < N_ROLES; role++) {
+        const char *open = c->f->open[role], *name = open ? strstr(open, role_names[role]) : NULL;
+        size_t n = name ? (size_t)(name - open) : 0;
+        if (n == 0 || strncmp(c->p, open, n) != 0 || c->p[n] != CHAT_VALUE[0])
+            continue;
+        const char *from = c->p;
+        c->p += n + 1;
+        c->role = N_ROLES;
+        if (take(c, name + strlen(role_names[role])))
+            return true;
+        c->p = from;
+    }
+    return false;
+}
+
+/* The opening of a turn in the place where it stands, up to its content. */
+static bool check_open(checker *c) {
+    unsigned at = here(c);
+    if (c->state != BETWEEN || !take_open(c))
+        return false;
+    c->state = OPENED;
+    c->turns = true;
+    if (c->f->inst && c->role == USER && !(at & CHAT_NO_ANSWER))
+        return false;
+    bool system = !(at & CHAT_NO_SYSTEM) && (c->role == SYSTEM || c->role == N_ROLES);
+    c->has_system = c->has_system || system;
+    c->has_late_system = c->has_late_system || (system && at & CHAT_LOOP);
+    if (c->role == SYSTEM && !(at & (CHAT_IF | CHAT_LOOP)) && !c->f->dated_system && !(here(c) & CHAT_GIVEN))
+        return false; /* written always, also where there is no system message */
+    bool thinks = (c->f->thinks || c->f->drops_thinking) && (c->role == ASSISTANT || c->role == N_ROLES) && take(c, "<think>\n");
+    if (*c->p == CHAT_BREAK[0] && c->role == ASSISTANT) {
+        c->asks = true;
+        return at & CHAT_OPENS; /* an answer that is opened by itself, where one is asked for only */
+    }
+    bool again = thinks && c->has_reasoning;
+    c->has_reasoning = c->has_reasoning || thinks;
+    return !thinks || (!again && c->f->thinks && (at & CHAT_LATE) && *c->p == CHAT_VALUE[0]);
+}
+
+/* BOS comes before the first turn. */
+static bool check_bos(checker *c) {
+    unsigned at = here(c);
+    if (!take(c, CHAT_BOS) && !take(c, c->bos))
+        return false;
+    c->t->chat_bos = true;
+    return at & CHAT_FIRST || !(c->turns || at & CHAT_LOOP);
+}
+
+/* Turns of the role begin with markup. */
+static bool opens(const chat_family *f, int role) {
+    return f->open[role] && *f->open[role];
+}
+
+/* Where the system message opens a user's turn. */
+static bool is_system_place(const checker *c, unsigned at) {
+    return at & (c->f->system == SYSTEM_IN_FIRST_USER ? CHAT_FIRST : CHAT_LAST);
+}
+
+static bool is_middle(const char *p) {
+    return p[0] == '\n' && p[1] == '\n';
+}
+
+static bool is_value_expected(const checker *c) {
+    const chat_family *f = c->f;
+    return c->state == OPENED || c->state == FILLED || here(c) & CHAT_SET || !opens(f, SYSTEM) || !opens(f, ASSISTANT);
+}
+
+/* In front of an answer, which follows. */
+static bool take_lead(checker *c) {
+    if (!c->f->lead || c->state != BETWEEN || !(here(c) & CHAT_NO_USER) || !take(c, c->f->lead) || *c->p != CHAT_VALUE[0])
+        return false;
+    c->state = OPENED;
+    c->role = ASSISTANT;
+    c->turns = true;
+    return true;
+}
+
+/* A value of an inst family: in a set, behind what its turn begins with, or an answer that begins with itself. */
+static bool is_inst_value_expected(checker *c) {
+    unsigned at = here(c);
+    if (at & CHAT_SET)
+        return c->state != OPENED || (c->role == SYSTEM && at & CHAT_SYSTEM_VALUE && is_system_place(c, at));
+    if (c->state == OPENED)
+        return c->role != SYSTEM && (!(at & CHAT_SYSTEM_VALUE) || (c->role == USER && is_middle(c->p + 1)));
+    if (c->state == FILLED)
+        return is_middle(c->p - 2);
+    c->role = ASSISTANT;
+    return !c->f->lead && at & CHAT_NO_USER && !(at & CHAT_SYSTEM_VALUE);
+}
+
+/* The family's own text in a system turn, or in the set of a variable that is written there. */
+static bool take_system(checker *c) {
+    bool in_set = here(c) & CHAT_SET, opened = c->state == OPENED && c->role == SYSTEM;
+    if (c->f->dated_system && in_set)
+        return take(c, DATE);
+    if (c->f->dated_system)
+        return opened && take(c, "Cutting Knowledge Date: December 2023\nToday Date: ") && (take(c, CHAT_VALUE) || take(c, DATE)) &&
+               take(c, "\n\n");
+    if (!(in_set || opened) || !c->t->default_system || !take(c, c->t->default_system))
+        return false;
+    c->state = FILLED;
+    return true;
+}
+
+/* A value that a variable with "system" in its name has. */
+static bool at_system(const checker *c, int offset) {
+    return c->x->where[c->p - c->x->text + offset] & CHAT_SYSTEM_VALUE;
+}
+
+/* What stands between two contents of a turn. */
+static bool take_middle(checker *c) {
+    const chat_family *f = c->f;
+    unsigned at = here(c);
+    bool with_user = f->system != SYSTEM_OWN_TURN && !opens(f, SYSTEM);
+    bool joins = with_user || (f->system_first && at & CHAT_SET); /* system messages, to the next content */
+    if (c->state != FILLED || !((f->thinks && take(c, "\n</think>\n\n")) || (joins && take(c, "\n\n"))))
+        return false;
+    c->joins = c->joins || (with_user && !(at & CHAT_SET));
+    return !f->inst || (is_system_place(c, at) && c->role == USER && c->p[-3] == CHAT_VALUE[0] && at_system(c, -3) &&
+                        c->p[0] == CHAT_VALUE[0] && !at_system(c, 0));
+}
+
+/* The end of a turn. EOS in it may be written as its text. */
+static bool take_end(checker *c) {
+    for (int role = 0; c->state != OPENED && role < N_ROLES; role++) {
+        if (c->f->inst && (role != c->role || c->state != FILLED))
+            continue;
+        const char *close = c->f->open[role] ? c->f->close[role] : "", *eos = strchr(close, CHAT_EOS[0]), *from = c->p;
+        size_t n = eos ? (size_t)(eos - close) : 0;
+        if (!eos && take(c, close))
+            return true;
+        if (!eos || c->state != FILLED || strncmp(c->p, close, n) != 0)
+            continue;
+        c->p += n;
+        if (take(c, CHAT_EOS) || take(c, c->eos)) {
+            c->ends = true;
+            return take(c, eos + 1) || !eos[1] || !c->f->inst;
+        }
+        c->p = from;
+    }
+    return false;
+}
+
+/* Steps over a piece of what the family writes; false: it is none. */
+static bool check_piece(checker *c) {
+    const char *from = c->p;
+    if (take(c, CHAT_BREAK)) {
+        c->state = BETWEEN;
         return true;
-    return tokenizer_is_special(t, t->bos) && strstr(text, bos) && !strstr(t->family->open[USER], bos);
+    }
+    if (*c->p == CHAT_VALUE[0]) {
+        bool expected = c->f->inst ? is_inst_value_expected(c) : is_value_expected(c);
+        c->state = FILLED;
+        c->p++;
+        return expected;
+    }
+    if (take_system(c) || take_middle(c) || check_open(c))
+        return true;
+    if (c->p != from)
+        return false;
+    if (take_end(c)) {
+        c->state = BETWEEN;
+        return true;
+    }
+    if (take_lead(c))
+        return true;
+    return c->p == from && check_bos(c);
+}
+
+static const char *text_of(const tokenizer *t, int32_t id) {
+    size_t n;
+    return id >= 0 && tokenizer_is_special(t, id) ? tokenizer_bytes(t, id, &n) : "";
+}
+
+/* Contents are trimmed alike; those of inst families, where a set joins a system message and a question that are trimmed as one,
+ * and where answers are trimmed or not, for themselves. */
+static bool trims_as_family(const checker *c) {
+    const chat_text *x = c->x;
+    bool trims = x->trims || x->trims_answers || x->trims_parts, keeps = x->keeps || x->keeps_answers || x->keeps_parts;
+    if (!c->f->inst)
+        return !(trims && keeps);
+    return !(x->trims && x->keeps) && !(x->trims_answers && x->keeps_answers) && !x->trims_parts && !(c->joins && x->trims);
+}
+
+/* Each piece of the template's text is one of the family's, and contents are written alike. A template that never opens an
+ * answer is the family's too: agon opens it as the family does. */
+static bool writes_family(tokenizer *t, const chat_text *x) {
+    const chat_family *f = t->family;
+    checker c = {.t = t, .f = f, .x = x, .p = x->text, .bos = text_of(t, t->bos), .eos = text_of(t, t->eos)};
+    while (*c.p)
+        if (!check_piece(&c))
+            return false;
+    t->chat_system_first = f->system_first || !c.has_late_system;
+    bool asked = strstr(t->chat_template, "add_generation_prompt") && opens(f, ASSISTANT);
+    return (c.ends || !strstr(f->close[ASSISTANT], CHAT_EOS)) && (c.asks || !asked) && (c.has_system || !opens(f, SYSTEM)) &&
+           trims_as_family(&c) && x->reasons == (f->thinks || f->drops_thinking);
 }
 
 /* The added token that markup begins with, as the tokenizer cuts it. */
@@ -254,35 +479,31 @@ static void find_turn_tokens(tokenizer *t) {
         }
 }
 
-/* Which content the template trims. In some it is that of answers only: a trim that EOS follows. */
-static void read_trims(tokenizer *t) {
-    static const char *const trims[] = {"content'] | trim", "content']|trim", "content\"] | trim", "content\"]|trim",
-                                        "content | trim", "content|trim", "content'].strip()", "content.strip()"};
-    for (size_t i = 0; i < sizeof trims / sizeof *trims; i++)
-        for (const char *p = t->chat_template; (p = strstr(p, trims[i]));) {
-            p += strlen(trims[i]);
-            bool answer = t->family->inst && strncmp(p + strspn(p, " "), "+ eos_token", 11) == 0;
-            t->chat_trims_answers = true;
-            t->chat_trims = t->chat_trims || !answer;
-        }
+/* What was read off a template of another family, or of none, is not the family's own. */
+static void chat_forget(tokenizer *t) {
+    t->family = NULL;
+    t->default_system = NULL;
+    t->chat_opens_thinking = t->chat_bos = false;
 }
 
 void chat_recognise(tokenizer *t) {
-    bool has_default = false;
-    char *text = t->chat_template ? chat_template_text(t->chat_template, &has_default) : NULL;
-    for (size_t i = 0; text && !t->family && i < N_FAMILIES; i++)
-        if (is_family(t, text, &families[i]))
+    chat_text x = {0};
+    if (!t->chat_template || !chat_text_read(t->chat_template, &x))
+        return;
+    for (size_t i = 0; !t->family && i < N_FAMILIES; i++)
+        if (is_family(t, x.text, &families[i]))
             t->family = &families[i];
-    if (t->family && !(read_default_system(t, text, has_default) && read_opening(t, text)))
-        t->family = NULL;
+    if (t->family && !(read_default_system(t, x.text, x.has_default) && read_opening(t, x.text) && writes_family(t, &x)))
+        chat_forget(t);
     if (t->family) {
-        read_trims(t);
-        t->chat_bos = writes_bos(t, text) && t->family->open[USER][0] != CHAT_BOS[0];
+        t->chat_trims = x.trims || (!t->family->inst && (x.trims_answers || x.trims_parts));
+        t->chat_trims_answers = t->family->inst ? x.trims_answers : t->chat_trims;
+        t->chat_alternates = t->family->inst || strstr(t->chat_template, "oles must alternate");
         /* A template that asks for neither role writes any role alike. */
         t->chat_tools = t->family->open[TOOL] && !strstr(t->chat_template, "user") && !strstr(t->chat_template, "tool");
         find_turn_tokens(t);
     }
-    free(text);
+    chat_text_free(&x);
 }
 
 const char *chat_end_of_turn(const chat_family *family) {
@@ -296,11 +517,12 @@ const char *chat_template_name(const tokenizer *t) {
 agon_status chat_template_set(agon_ctx *ctx, tokenizer *t, const char *name) {
     for (size_t i = 0; i < N_FAMILIES; i++)
         if (strcmp(families[i].name, name) == 0) {
-            if (t->family != &families[i]) { /* what was read off another family's template is not its own */
-                t->default_system = NULL;
+            if (t->family != &families[i]) {
+                chat_forget(t);
                 t->chat_trims = t->chat_trims_answers = families[i].trim;
-                t->chat_opens_thinking = false;
                 t->chat_bos = families[i].bos;
+                t->chat_alternates = families[i].alternates;
+                t->chat_system_first = families[i].system_first;
                 t->chat_tools = families[i].open[TOOL] != NULL;
             }
             t->family = &families[i];
@@ -508,7 +730,7 @@ static agon_status put_turn(writer *w, int role, const char *text, place at) {
     if (answer ? w->t->chat_trims_answers : w->t->chat_trims)
         trim(&text, &n);
     if (!s && role == SYSTEM && at.first && f->dated_system)
-        s = put_markup(w, "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n", false);
+        s = put_markup(w, "Cutting Knowledge Date: December 2023\nToday Date: " DATE "\n\n", false);
     if (answer && f->drops_thinking)
         drop_thinking(&text, &n);
     if (!s)
@@ -545,6 +767,10 @@ static agon_status check_messages(agon_ctx *ctx, const tokenizer *t, const chat_
                               "closest to with --chat-template NAME (" FAMILY_NAMES ")"
                             : "the model has no chat template; name one with --chat-template NAME "
                               "(" FAMILY_NAMES "), or use plain prompts");
+    if (strstr(t->family->close[ASSISTANT], CHAT_EOS) && t->eos < 0)
+        return ctx_fail(ctx, AGON_EINVAL, "template %s ends answers with the EOS token, and the tokenizer names none; give it one "
+                        "(eos_token), or another template with --chat-template NAME (" FAMILY_NAMES ")", t->family->name);
+    size_t n_taken = 0; /* turns of user and assistant */
     for (size_t i = 0; i < n; i++) {
         int role = role_of(messages[i].role);
         char roles[64];
@@ -553,10 +779,9 @@ static agon_status check_messages(agon_ctx *ctx, const tokenizer *t, const chat_
                             messages[i].role ? messages[i].role : "", t->family->name, roles_of(t, roles, sizeof roles));
         if (!messages[i].content)
             return ctx_fail(ctx, AGON_EINVAL, "message %zu has no content", i);
-        if (role == SYSTEM && i > 0 && t->family->system_first)
+        if (role == SYSTEM && i > 0 && t->chat_system_first)
             return ctx_fail(ctx, AGON_EINVAL, "message %zu: a system message must be the first", i);
-        bool system = role_of(messages[0].role) == SYSTEM;
-        if (t->family->alternates && role != SYSTEM && role != ((i - system) % 2 ? ASSISTANT : USER))
+        if (t->chat_alternates && role != SYSTEM && role != (n_taken++ % 2 ? ASSISTANT : USER))
             return ctx_fail(ctx, AGON_EINVAL, "message %zu: template %s has user and assistant by turns, a user first", i, t->family->name);
     }
     return AGON_OK;

@@ -145,7 +145,9 @@ struct tokenizer {
     const char *default_system; /* the template's own, NULL: none */
     bool chat_bos;              /* the template writes BOS first */
     bool chat_tools;            /* it writes a tool's messages as agon does */
+    bool chat_system_first;     /* it writes a system message only as the first */
     bool chat_trims, chat_trims_answers; /* it trims message content, that of answers */
+    bool chat_alternates;       /* it refuses what is not user, assistant, user, ... */
     bool chat_opens_thinking;   /* the opening of an answer includes <think> */
     int32_t *stops;
     size_t n_stops;
@@ -254,10 +256,39 @@ bool tokenizer_is_space(int32_t code_point);
 #define CHAT_VALUE "\x02" /* a value that only a conversation has */
 #define CHAT_BREAK "\x03" /* a statement; also the beginning and the end */
 #define CHAT_BOS "\x04"   /* the BOS token */
+#define CHAT_OTHER "\x05" /* a value that is not written as it is, or a statement that is not known */
 
-/* What a template's source can write, new string with the bytes above in it. *has_default: it may have a system message of
- * its own, also where the text does not show one. NULL: no memory, too long, or a tag that does not close. */
-char *chat_template_text(const char *source, bool *has_default);
+/* Where a byte is written: under conditions (for the first message, the last, an opened answer, behind the last question, for no
+ * message of a role), in a loop, in a set; as the text of a variable that the conversation's system message replaces; or the value
+ * of a variable with "system" in its name. */
+enum {
+    CHAT_IF = 1,
+    CHAT_LOOP = 2,
+    CHAT_FIRST = 4,
+    CHAT_OPENS = 8,
+    CHAT_LATE = 16,
+    CHAT_NO_SYSTEM = 32,
+    CHAT_SET = 64,
+    CHAT_GIVEN = 128,
+    CHAT_LAST = 256,
+    CHAT_NO_USER = 512,
+    CHAT_NO_ANSWER = 1024,
+    CHAT_SYSTEM_VALUE = 2048
+};
+
+typedef struct chat_text {
+    char *text;     /* what can be written, with the bytes above in it */
+    uint16_t *where; /* of each byte of it */
+    bool has_default;     /* it may have a system message of its own, also where the text does not show one */
+    bool trims, keeps;                 /* contents are written without the white space around them, or with it; */
+    bool trims_answers, keeps_answers; /* those where no user's message comes by; */
+    bool trims_parts, keeps_parts;     /* those of which a set makes one with other texts */
+    bool reasons;         /* reasoning is cut out of contents */
+} chat_text;
+
+/* What a template's source can write where there are no tools. False: no memory, too long, or tags that do not close. */
+bool chat_text_read(const char *source, chat_text *out);
+void chat_text_free(chat_text *x);
 
 /* chat.c */
 void chat_recognise(tokenizer *t);

@@ -597,7 +597,8 @@ static tokenizer *deepseek_tokenizer(bool normalized) {
     const char *config = "{\"bos_token\": \"<s>\", \"eos_token\": \"</s>\"}";
     tokenizer *t = NULL;
     assert_ok(ctx, tokenizer_from_json(ctx, "small", text, strlen(text), config, strlen(config),
-                                       "{{ bos_token }}{% if user %}{{'<｜User｜>' + content}}{% elif '</think>' in content %}{{'<｜Assistant｜>' + content}}{% endif %}",
+                                       "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}{{'<｜User｜>' + m.content}}{% else %}"
+                                       "{{'<｜Assistant｜>' + m.content.split('</think>')[-1] + eos_token}}{% endif %}{% endfor %}",
                                        0, &t));
     free(text);
     json_decref(root);
@@ -679,11 +680,17 @@ static void chat__unknown_template_names_the_option(void **state) {
     tokenizer_free(t);
 }
 
+#define QWEN3(late, opening)                                                                                             \
+    "{% for message in messages %}{% set content = message.content %}{% if message.role != 'assistant' %}"               \
+    "{{ '<|im_start|>' + message.role + '\\n' + content + '<|im_end|>\\n' }}{% else %}"                                  \
+    "{% set reasoning_content = content.split('</think>')[0].strip('\\n') %}{% set content = content.split('</think>')[-1] %}" \
+    "{% if " late " %}{{ '<|im_start|>' + message.role + '\\n<think>\\n' + reasoning_content + '\\n</think>\\n\\n' + content }}" \
+    "{% else %}{{ '<|im_start|>' + message.role + '\\n' + content }}{% endif %}{{ '<|im_end|>\\n' }}{% endif %}{% endfor %}" opening
+#define LATE "loop.index0 > ns.last_query_index"
+
 static void chat__qwen3_keeps_reasoning_of_the_last_answer(void **state) {
     (void)state;
-    tokenizer *t = small_with(variant_named("qwen2"), NULL,
-                              "{{ '<|im_start|>' + role + '\\n' + content + '<|im_end|>\\n' }}"
-                              "{{ '<|im_start|>' + role + '\\n<think>\\n' + reasoning_content + '\\n</think>\\n\\n' + content }}");
+    tokenizer *t = small_with(variant_named("qwen2"), NULL, QWEN3(LATE, ""));
     chat_message messages[] = {{"user", "q"}, {"assistant", "<think>\nold\n</think>\n\none"}, {"user", "r"}, {"assistant", "two"}};
     token_list list = {0};
     assert_ok(ctx, chat_encode(ctx, t, messages, 4, false, &list, NULL));
@@ -701,15 +708,17 @@ static void chat__near_templates_are_refused(void **state) {
     (void)state;
 #define TURN(end) "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + " end " }}{% endfor %}"
 #define OPENED(text) "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n" text "' }}{% endif %}"
-#define QWEN3(opening)                                                                                                  \
-    "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + content + '<|im_end|>\\n' }}"              \
-    "{% if reasoning_content %}{{ '<|im_start|>' + message.role + '\\n<think>\\n' + reasoning_content + "               \
-    "'\\n</think>\\n\\n' + content }}{% endif %}{{ '<|im_end|>\\n' }}{% endfor %}" opening
+#define IM(content) "{{ '<|im_start|>' + m['role'] + '\\n' + " content " + '<|im_end|>\\n' }}"
+#define BAR(role) "{{ '<|" role "|>\\n' + m.content + eos_token + '\\n' }}"
+#define ZEPHYR "{% for m in messages %}{% if m.role == 'user' %}" BAR("user") "{% elif m.role == 'system' %}" BAR("system") "{% else %}" BAR("assistant") \
+    "{% endif %}{% endfor %}"
+#define CONTENT(content) "{% for m in messages %}" IM(content) "{% endfor %}"
 #define IM_TURN TURN("'<|im_end|>\\n'")
-#define MISTRAL                                                                                                         \
+#define MISTRAL_WITH(answer)                                                                                            \
     "{% if s %}{% set system_message = s.content %}{% else %}{% set system_message = default_system_message %}{% endif %}" \
     "{{ bos_token + '[SYSTEM_PROMPT]' + system_message + '[/SYSTEM_PROMPT]' }}{% for m in messages %}"                      \
-    "{% if u %}{{ '[INST]' + m.content + '[/INST]' }}{% else %}{{ m.content + eos_token }}{% endif %}{% endfor %}"
+    "{% if u %}{{ '[INST]' + m.content + '[/INST]' }}{% else %}{{ " answer " + eos_token }}{% endif %}{% endfor %}"
+#define MISTRAL MISTRAL_WITH("m.content")
     static const char *const templates[] = {
         /* A user's turn without EOS, by a line end in the template itself; every answer ends with one. */
         "{% for m in messages %}\n{% if m['role'] == 'user' %}\n{{ '<|user|>\\n' + m['content'] }}\n{% else %}\n"
@@ -724,8 +733,8 @@ static void chat__near_templates_are_refused(void **state) {
         IM_TURN "{% if not add_generation_prompt %}{{ eos_token }}{% endif %}",
         "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}\n<|im_end|>\n{% endfor %}",
         /* Answers that open with <think> where no family has it. */
-        IM_TURN OPENED("<think>\\n"), IM_TURN OPENED("<think>"), QWEN3(OPENED("<think>\\n\\n</think>\\n\\n")),
-        QWEN3(OPENED("' }}{% if no %}{{ 'x' }}{% else %}{{ '<think>\\n") "{% endif %}"),
+        IM_TURN OPENED("<think>\\n"), IM_TURN OPENED("<think>"), QWEN3(LATE, OPENED("<think>\\n\\n</think>\\n\\n")),
+        QWEN3(LATE, OPENED("' }}{% if no %}{{ 'x' }}{% else %}{{ '<think>\\n") "{% endif %}"),
         /* A system message of its own that is no one text. */
         "{% set default_system_message = 'You are Bot. Today is ' + today %}" IM_TURN,
         "{% set system_message = 'You are Bot.' %}" IM_TURN,
@@ -736,6 +745,37 @@ static void chat__near_templates_are_refused(void **state) {
         "{{ '<|im_start|>system\\n' + (s if s else 'You are Bot.') + '<|im_end|>\\n' }}" IM_TURN,
         "{% if a %}{{ '<|im_start|>system\\nA.<|im_end|>\\n' }}{% else %}{{ '<|im_start|>system\\nB.<|im_end|>\\n' }}{% endif %}" IM_TURN,
         "{% set default_system_message = 'You are Bot. Today is ' + today %}" MISTRAL,
+        "{{ '<|im_start|>system\\n' }}{{ s }}{{ '<|im_end|>\\n' }}" IM_TURN,
+        "{{ '<|im_start|>system\\nYou are Bot.<|im_end|>\\n' }}" IM_TURN,
+        "{{ '<|im_start|>system\\n' + (s if s else 'Hi') + '<|im_end|>\\n' }}" IM_TURN,
+        "{% for m in messages %}{% if m.role != 'system' %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endif %}{% endfor %}",
+        "{% for m in messages %}{% if m.role == 'system' %}{{ m.content + '\\n' }}{% else %}{{ '<|im_start|>' + m.role + '\\n' + m.content + "
+        "'<|im_end|>\\n' }}{% endif %}{% endfor %}",
+        "{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}{% else %}" IM("m.content") "{% endif %}{% endfor %}",
+        /* Contents that are changed, by a part of the turns too. */
+        CONTENT("m['content'] | upper"), CONTENT("m['content'][:1]"), CONTENT("m['content'].rstrip()"), CONTENT("m.content | trim | upper"),
+        CONTENT("(m.content | trim if m.role == 'assistant' else m.content)"), "{% set c = m.content | upper %}" CONTENT("c"),
+        "{% for m in messages %}{% if m.role == 'system' %}" IM("m.content | trim") "{% else %}" IM("m.content") "{% endif %}{% endfor %}",
+        /* Text around turns and contents; other roles; another order. */
+        "{{ 'Below is a chat.\\n' }}" IM_TURN, IM_TURN "{{ 'END' }}", CONTENT("'Q: ' + m.content"), CONTENT("m.content + ' Be safe.'"),
+        "{% for m in messages %}{% if m.role == 'user' %}{{ '<|im_start|>human\\n' + m.content + '<|im_end|>\\n' }}{% else %}" IM("m.content")
+        "{% endif %}{% endfor %}",
+        "{% for m in messages[-1:] %}" IM("m.content") "{% endfor %}", "{% macro turn(m) %}" IM("m.content") "{% endmacro %}" IM_TURN,
+        /* Answers that are opened otherwise, or always. */
+        IM_TURN OPENED(" "), ZEPHYR "{% if not add_generation_prompt %}{{ eos_token }}{% endif %}", IM_TURN "{% if add_generation_prompt %}{{ '<|im_start|>assistant' }}{% endif %}",
+        IM_TURN "{% if add_generation_prompt %}{{ '<|im_start|>model\\n' }}{% endif %}", CONTENT("m.content") "{{ '<|im_start|>assistant\\n' }}",
+        /* BOS before every turn, and behind the first. */
+        "{% for m in messages %}{{ bos_token }}" IM("m.content") "{% endfor %}", IM_TURN "{{ bos_token }}",
+        /* Reasoning that earlier answers keep, and that nothing cuts out. */
+        QWEN3("loop.last", ""), "{% for m in messages %}{% if m.role == 'user' %}{{ '<｜User｜>' + m.content }}{% else %}{{ '<｜Assistant｜>' + m.content + "
+        "eos_token }}{# </think> #}{% endif %}{% endfor %}",
+        /* Turns that are left out where they are empty. */
+        "{% for m in messages %}{% if m.content %}" IM("m.content") "{% endif %}{% endfor %}",
+        "{% set system = messages[0].content %}{% if system %}{{ '<|im_start|>system\\n' + system + '<|im_end|>\\n' }}{% endif %}" IM_TURN,
+        /* Answers without an end; one that begins with a space. */
+        "{% for m in messages %}{% if m.role == 'user' %}{{ '<｜User｜>' + m.content }}{% else %}{{ '<｜Assistant｜>' + m.content.split('</think>')[-1] "
+        "}}{% endif %}{% endfor %}",
+        "{% set default_system_message = 'You are Bot.' %}" MISTRAL_WITH("' ' + m.content"),
         /* Tags that do not close. */
         IM_TURN "{{ 'x", IM_TURN "{% if", IM_TURN "{# ",
     };
@@ -748,7 +788,7 @@ static void chat__near_templates_are_refused(void **state) {
         assert_non_null(strstr(agon_error(ctx), "--chat-template"));
         tokenizer_free(t);
     }
-    tokenizer *t = small_with(variant_named("smollm"), NULL, QWEN3(OPENED("<think>\\n"))); /* what the others are near to */
+    tokenizer *t = small_with(variant_named("smollm"), NULL, QWEN3(LATE, OPENED("<think>\\n"))); /* what the others are near to */
     assert_string_equal(chat_template_name(t), "qwen3");
     tokenizer_free(t);
     t = small_with(variant_named("smollm"), NULL, IM_TURN OPENED(""));
@@ -760,6 +800,81 @@ static void chat__near_templates_are_refused(void **state) {
     const chat_message late[] = {{"user", "hi"}, {"system", "Be brief."}};
     token_list list = {0};
     assert_int_equal(chat_encode(ctx, t, late, 2, true, &list, NULL), AGON_EINVAL);
+    tokenizer_free(t);
+}
+
+/* Spellings of what a family writes, and what they write of a conversation. */
+static void chat__spellings_are_read(void **state) {
+    (void)state;
+    static const chat_message messages[] = {{"user", " a "}, {"assistant", "b"}, {"user", "c\n"}};
+#define KEPT "<|im_start|>user\n a <|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n<|im_start|>user\nc\n<|im_end|>\n<|im_start|>assistant\n"
+#define TRIMMED "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\n"
+    static const struct {
+        const char *template, *text;
+    } cases[] = {
+        {IM_TURN, KEPT},
+        {IM_TURN "{{ '<|im_start|>assistant\\n' if add_generation_prompt else '' }}", KEPT},
+        {CONTENT("m[\"content\"].strip()"), TRIMMED},
+        {CONTENT("m.get('content').strip()"), TRIMMED},
+        {CONTENT("m.content |trim"), TRIMMED},
+        {CONTENT("(m.content | trim())"), TRIMMED},
+        {"{% for m in messages %}{% set c = m.content | trim %}" IM("c") "{% endfor %}", TRIMMED},
+        {"{# content | trim #}" IM_TURN, KEPT},
+        {ZEPHYR "{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif %}",
+         "<|user|>\n a </s>\n<|assistant|>\nb</s>\n<|user|>\nc\n</s>\n<|assistant|>\n"},
+        {"{% if tools %}{{ tools[0].content | trim }}{% endif %}" IM_TURN, KEPT},
+        {"{# no bos_token #}{{ bos_token if tools else '' }}" IM_TURN, KEPT},
+        {"{% for m in messages %}{% if loop.first %}{{ bos_token }}{% endif %}" IM("m.content") "{% endfor %}", "<s>" KEPT},
+        /* Branches that only tools take, and those that only tools do not. */
+        {"{% for m in messages %}{% if m.role == 'tool' or m.tool_calls is defined %}{{ '<tool_response>' + m.content | tojson }}{% elif m.role == 'user' or "
+         "(m.role == 'system' and not loop.first) or m.role == 'assistant' %}" IM("m.content") "{% elif m.role == 'assistant' %}{{ 'x' }}{% endif %}{% endfor %}",
+         KEPT},
+        {"{% if not tools %}{% for m in messages %}{{ '<|im_start|>' + m.role }}{% if m.content is string %}{{ '\\n' + m.content }}{% else %}{{ 'x' }}{% endif %}"
+         "{{ '<|im_end|>\\n' }}{% endfor %}{% endif %}", KEPT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tokenizer *t = small_with(variant_named("smollm"), "{\"bos_token\": \"<s>\", \"eos_token\": \"</s>\"}", cases[i].template);
+        token_list list = {0};
+        size_t n;
+        if (!chat_template_name(t))
+            fail_msg("template %zu is not taken: %s", i, cases[i].template);
+        assert_ok(ctx, chat_encode(ctx, t, messages, 3, true, &list, NULL));
+        char *text = tokenizer_decode(t, list.ids, list.n, true, &n);
+        assert_string_equal(text, cases[i].text);
+        free(text);
+        token_list_free(&list);
+        tokenizer_free(t);
+    }
+}
+
+/* What the template itself refuses, and what a family needs. */
+static void chat__conversations_that_cannot_be_written_are_refused(void **state) {
+    (void)state;
+    static const chat_message twice[] = {{"user", "a"}, {"user", "b"}}, answer[] = {{"assistant", "a"}}, good[] = {{"user", "a"}, {"assistant", "b"}},
+                              late[] = {{"user", "a"}, {"system", "b"}};
+    token_list list = {0};
+    tokenizer *t = small_with(variant_named("smollm"), "{\"eos_token\": \"</s>\"}",
+                              "{% set default_system_message = 'You are Bot.' %}{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+                              "{{ raise_exception('Conversation roles must alternate user/assistant/...') }}{% endif %}{% endfor %}" MISTRAL);
+    assert_string_equal(chat_template_name(t), "mistral-v7-tekken");
+    assert_int_equal(chat_encode(ctx, t, twice, 2, true, &list, NULL), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(ctx), "message 1: template mistral-v7-tekken has user and assistant by turns"));
+    assert_int_equal(chat_encode(ctx, t, answer, 1, true, &list, NULL), AGON_EINVAL);
+    assert_ok(ctx, chat_encode(ctx, t, good, 2, false, &list, NULL));
+    tokenizer_free(t);
+    t = small_with(variant_named("smollm"), NULL, "{% for m in messages %}{% if m.role == 'system' and loop.first or m.role == 'user' %}" IM("m.content")
+                   "{% elif m.role == 'assistant' %}" IM("m.content") "{% endif %}{% endfor %}");
+    assert_ok(ctx, chat_encode(ctx, t, twice, 2, true, &list, NULL));
+    tokenizer_free(t);
+    t = small_with(variant_named("smollm"), NULL, "{% if messages[0].role == 'system' %}{{ '<|im_start|>system\\n' + messages[0].content + '<|im_end|>\\n' }}{% endif %}"
+                   "{% for m in messages %}{% if m.role == 'user' or m.role == 'assistant' %}" IM("m.content") "{% endif %}{% endfor %}");
+    assert_int_equal(chat_encode(ctx, t, late, 2, true, &list, NULL), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(ctx), "a system message must be the first"));
+    assert_ok(ctx, chat_encode(ctx, t, late + 1, 1, true, &list, NULL));
+    assert_ok(ctx, chat_template_set(ctx, t, "mistral-v3-tekken")); /* and there is no EOS */
+    assert_int_equal(chat_encode(ctx, t, good, 2, true, &list, NULL), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(ctx), "the tokenizer names none"));
+    token_list_free(&list);
     tokenizer_free(t);
 }
 
@@ -842,6 +957,8 @@ int main(void) {
         cmocka_unit_test(chat__unknown_template_names_the_option),
         cmocka_unit_test(chat__qwen3_keeps_reasoning_of_the_last_answer),
         cmocka_unit_test(chat__near_templates_are_refused),
+        cmocka_unit_test(chat__spellings_are_read),
+        cmocka_unit_test(chat__conversations_that_cannot_be_written_are_refused),
         cmocka_unit_test(chat__roles_are_the_templates),
         cmocka_unit_test(chat__named_families_ask_no_other_template),
     };
