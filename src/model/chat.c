@@ -277,7 +277,7 @@ static bool check_open(checker *c) {
         return false;
     c->state = OPENED;
     c->turns = true;
-    if (c->f->inst && c->role == USER && !(at & CHAT_NO_ANSWER))
+    if (c->f->inst && c->role == USER && (!(at & CHAT_NO_ANSWER) || at & CHAT_NO_USER))
         return false;
     bool system = !(at & CHAT_NO_SYSTEM) && (c->role == SYSTEM || c->role == N_ROLES);
     c->has_system = c->has_system || system;
@@ -322,9 +322,13 @@ static bool is_value_expected(const checker *c) {
     return c->state == OPENED || c->state == FILLED || here(c) & CHAT_SET || !opens(f, SYSTEM) || !opens(f, ASSISTANT);
 }
 
+static bool is_answer_place(unsigned at) {
+    return at & CHAT_NO_USER && !(at & CHAT_NO_ANSWER);
+}
+
 /* In front of an answer, which follows. */
 static bool take_lead(checker *c) {
-    if (!c->f->lead || c->state != BETWEEN || !(here(c) & CHAT_NO_USER) || !take(c, c->f->lead) || *c->p != CHAT_VALUE[0])
+    if (!c->f->lead || c->state != BETWEEN || !is_answer_place(here(c)) || !take(c, c->f->lead) || *c->p != CHAT_VALUE[0])
         return false;
     c->state = OPENED;
     c->role = ASSISTANT;
@@ -342,7 +346,7 @@ static bool is_inst_value_expected(checker *c) {
     if (c->state == FILLED)
         return is_middle(c->p - 2);
     c->role = ASSISTANT;
-    return !c->f->lead && at & CHAT_NO_USER && !(at & CHAT_SYSTEM_VALUE);
+    return !c->f->lead && is_answer_place(at) && !(at & CHAT_SYSTEM_VALUE);
 }
 
 /* The family's own text in a system turn, or in the set of a variable that is written there. */

@@ -704,6 +704,63 @@ static void spm_chat__near_templates_are_refused(void **state) {
     json_decref(chat);
 }
 
+/* `text` with the first `from` in it made `to`, new string; NULL: it is not in there. */
+static char *changed_text(const char *text, const char *from, const char *to) {
+    const char *at = strstr(text, from);
+    buffer out = {0};
+    if (at)
+        buffer_printf(&out, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+    return at ? buffer_take(&out) : NULL;
+}
+
+/* The families' own templates with one thing changed. */
+static void spm_chat__changed_templates_are_refused(void **state) {
+    (void)state;
+    static const char *const changes[][2] = {
+        /* ends of the other role, none, and more than one */
+        {" [/INST]' }}{% else", "[/INST]' }}{% else"}, {"[/INST]'", "' + eos_token"}, {" + eos_token", ""}, {"eos_token", "' [/INST]'"},
+        {"eos_token", "eos_token + eos_token"}, {"eos_token", "eos_token + '\\n'"},
+        /* what stands before and behind a content */
+        {"{{ ' ' ", "{{ '  ' "}, {"{{ ' ' ", "{{ '' "}, {"'[INST] '", "'[INST]'"}, {"' [INST] '", "'[INST] '"}, {"' [INST] '", "' [INST]'"},
+        {"{% endfor %}", "{% endfor %}{{ ' ' }}"}, {"{% endfor %}", "{% endfor %}{{ '[INST] ' }}"},
+        {"{% endfor %}", "{% endfor %}{% if add_generation_prompt %}{{ ' ' }}{% endif %}"},
+        /* the system message: where, in which order, with what */
+        {"{% if loop.first and system_message is defined %}", "{% if system_message is defined %}{# loop.first and system_message is defined #}"},
+        {"{% if loop.last and system_message is defined %}", "{% if loop.first and system_message is defined %}{# loop.last and system_message is defined #}"},
+        {"system_message + '\\n\\n' + message['content']", "message['content'] + '\\n\\n' + system_message"},
+        {"system_message + '\\n\\n' + message['content']", "system_message + '\\n' + message['content']"},
+        {"system_message + '\\n\\n' + message['content']", "system_message + '\\n\\n' + message['content'] + '\\n\\n' + system_message"},
+        {"'\\n<</SYS>>\\n\\n' + ", "'\\n<</SYS>>\\n' + "}, {"'<<SYS>>\\n' + system_message", "'<<SYS>>\\n' + message['content']"},
+        {"'<<SYS>>\\n' + system_message", "'<<SYS>>\\nBe safe. ' + system_message"}, {"'<<SYS>>\\n' + system_message", "'<<SYS>>\\n' + system_message.strip()"},
+        /* roles by another name, and contents that are changed */
+        {"message['role'] == 'user' %}", "message['role'] != 'user' %}"}, {"== 'assistant'", "== 'system'"}, {"message['content'] + ' [/INST]' }}", "message['content'] | upper + ' [/INST]' }}"},
+        {"message['content'] + '[/INST]' }}{% else", "message['content'] | trim + '[/INST]' }}{% else"},
+        /* BOS in another place */
+        {"{{ bos_token }}", "{{ bos_token + ' ' }}"}, {"'[INST] ' + message", "bos_token + '[INST] ' + message"}, {"{% endfor %}", "{% endfor %}{{ bos_token }}"},
+    };
+    size_t n_changed = 0;
+    for (size_t i = 0; i < json_array_size(json_object_get(golden, "chats")); i++) {
+        json_t *chat = json_deep_copy(json_array_get(json_object_get(golden, "chats"), i));
+        char *own = strdup(json_string_value(json_object_get(chat, "template")));
+        assert_non_null(own);
+        for (size_t k = 0; strstr(own, "[INST]") && k < sizeof changes / sizeof *changes; k++) {
+            char *text = changed_text(own, changes[k][0], changes[k][1]);
+            if (!text)
+                continue;
+            json_object_set_new(chat, "template", json_string(text));
+            tokenizer *t = chat_tokenizer(chat);
+            if (chat_template_name(t))
+                print_error("\"%s\" for \"%s\" is taken for %s\n", changes[k][1], changes[k][0], chat_template_name(t)), n_changed += 1000;
+            n_changed++;
+            tokenizer_free(t);
+            free(text);
+        }
+        free(own);
+        json_decref(chat);
+    }
+    assert_in_range(n_changed, 60, 999);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spm__ids_and_texts_equal_the_reference),
@@ -721,6 +778,7 @@ int main(void) {
         cmocka_unit_test(spm_chat__answers_follow_prompts),
         cmocka_unit_test(spm_chat__turns_alternate),
         cmocka_unit_test(spm_chat__near_templates_are_refused),
+        cmocka_unit_test(spm_chat__changed_templates_are_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
