@@ -738,7 +738,7 @@ static void spm_chat__changed_templates_are_refused(void **state) {
         /* BOS in another place */
         {"{{ bos_token }}", "{{ bos_token + ' ' }}"}, {"'[INST] ' + message", "bos_token + '[INST] ' + message"}, {"{% endfor %}", "{% endfor %}{{ bos_token }}"},
     };
-    size_t n_changed = 0;
+    size_t n_changed = 0, n_taken = 0;
     for (size_t i = 0; i < json_array_size(json_object_get(golden, "chats")); i++) {
         json_t *chat = json_deep_copy(json_array_get(json_object_get(golden, "chats"), i));
         char *own = strdup(json_string_value(json_object_get(chat, "template")));
@@ -749,8 +749,10 @@ static void spm_chat__changed_templates_are_refused(void **state) {
                 continue;
             json_object_set_new(chat, "template", json_string(text));
             tokenizer *t = chat_tokenizer(chat);
-            if (chat_template_name(t))
-                print_error("\"%s\" for \"%s\" is taken for %s\n", changes[k][1], changes[k][0], chat_template_name(t)), n_changed += 1000;
+            if (chat_template_name(t)) {
+                print_error("\"%s\" for \"%s\" is taken for %s\n", changes[k][1], changes[k][0], chat_template_name(t));
+                n_taken++;
+            }
             n_changed++;
             tokenizer_free(t);
             free(text);
@@ -758,7 +760,8 @@ static void spm_chat__changed_templates_are_refused(void **state) {
         free(own);
         json_decref(chat);
     }
-    assert_in_range(n_changed, 60, 999);
+    assert_int_equal(n_taken, 0);
+    assert_true(n_changed >= 60);
 }
 
 int main(void) {
