@@ -375,6 +375,7 @@ static void selection_of_tokens__leaves_planted_errors_unlearnt(void **state) {
     static long_data d;
     double wrong[4] = {0}, right[4] = {0};
     new_long_data(&d);
+    d.rows[1].weight = 1;
     for (size_t i = 0; i < N_ROWS; i++)
         for (size_t j = 0; j < N_LONG; j++) {
             d.masks[i][j] = 1;
