@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_VARIABLES = 8, MAX_NAMES = 32, MAX_BLOCKS = 32, MAX_NESTING = 32, MAX_TEXT = 1 << 20 };
+enum { MAX_VARIABLES = 8, MAX_NAMES = 32, MAX_BLOCKS = 32, MAX_NESTING = 32, MAX_TEXT = 1 << 20, MAX_SOURCE = 128 << 10 /* the longest in use have a quarter */ };
 enum { KEEPS = 1, TRIMS = 2, ANSWER_SHIFT = 2 }; /* how a content is written; shifted: that of an answer */
 typedef enum truth { NO, YES, UNKNOWN } truth;
 static const char *const roles[] = {"system", "user", "assistant"};
@@ -131,6 +131,10 @@ static const char *find_word(span s, const char *word) {
     return NULL;
 }
 
+static bool is_text(span s, const char *text) {
+    return equals(s, (span){text, text + strlen(text)});
+}
+
 /* Takes off parentheses around all of it; false: there are none. */
 static bool cut_parentheses(span *s) {
     int depth = 0;
@@ -178,7 +182,7 @@ static truth truth_of_role(span s, size_t role) {
     if (name.p == name.end || !is_quote(*name.p) || skip_literal(name.p, name.end) != name.end)
         return UNKNOWN;
     name = (span){name.p + 1, name.end - 1};
-    return equals(name, (span){roles[role], roles[role] + strlen(roles[role])}) == equal ? YES : NO;
+    return is_text(name, roles[role]) == equal ? YES : NO;
 }
 
 /* agon gives no tools, no reasoning beside the content and no enable_thinking; each content is text. */
@@ -459,9 +463,9 @@ static bool put_operand(reader *r, span s) {
     }
     if (cut_parentheses(&inner))
         return put_expression(r, inner);
-    if (equals(s, (span){"eos_token", "eos_token" + 9})) {
+    if (is_text(s, "eos_token")) {
         buffer_text(&r->out, CHAT_EOS);
-    } else if (equals(s, (span){"bos_token", "bos_token" + 9})) {
+    } else if (is_text(s, "bos_token")) {
         buffer_text(&r->out, CHAT_BOS);
     } else {
         put_value(r, s);
@@ -734,6 +738,9 @@ static void put_tag(reader *r, char kind, span s) {
 
 bool chat_text_read(const char *source, chat_text *out) {
     reader r = {0};
+    *out = r.x;
+    if (strlen(source) > MAX_SOURCE)
+        return false;
     const char *end = source + strlen(source), *before = NULL;
     end -= end > source && end[-1] == '\n';
     buffer_init(&r.out, MAX_TEXT);
