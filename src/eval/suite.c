@@ -59,6 +59,27 @@ agon_status suite_entry_set(agon_ctx *ctx, suite_entry *out, const char *group, 
     return out->id && out->group && out->query ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory for a suite's item");
 }
 
+static bool word_byte(unsigned char c) {
+    return c >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+bool suite_words(const char *text, size_t n, size_t most, buffer *out) {
+    size_t words = 0;
+    buffer_char(out, ' ');
+    for (size_t i = 0; i < n;) {
+        if (!word_byte((unsigned char)text[i])) {
+            i++;
+            continue;
+        }
+        if (words++ == most)
+            break;
+        for (; i < n && word_byte((unsigned char)text[i]); i++)
+            buffer_char(out, text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] + 32) : text[i]);
+        buffer_char(out, ' ');
+    }
+    return !out->failed;
+}
+
 agon_status suite_say(agon_ctx *ctx, char **evidence, const char *format, ...) {
     char text[1024];
     buffer clean = {0};

@@ -51,28 +51,6 @@ static size_t first_sentence(const char *text) {
     return i;
 }
 
-static bool word_byte(unsigned char c) {
-    return c >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* " word word ": lower case, everything that is no letter or digit one space, at most MAX_WORDS. */
-static bool words_of(const char *text, size_t n, buffer *out) {
-    size_t words = 0;
-    buffer_char(out, ' ');
-    for (size_t i = 0; i < n;) {
-        if (!word_byte((unsigned char)text[i])) {
-            i++;
-            continue;
-        }
-        if (words++ == MAX_WORDS)
-            break;
-        for (; i < n && word_byte((unsigned char)text[i]); i++)
-            buffer_char(out, text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] + 32) : text[i]);
-        buffer_char(out, ' ');
-    }
-    return !out->failed;
-}
-
 /* Where the earliest of `answers` stands in the words; SIZE_MAX: nowhere. */
 static bool earliest(const char *words, const json_t *answers, size_t *at, const char **which) {
     size_t i;
@@ -80,7 +58,7 @@ static bool earliest(const char *words, const json_t *answers, size_t *at, const
     *at = SIZE_MAX;
     json_array_foreach(answers, i, v) {
         buffer wanted = {0};
-        if (!words_of(json_string_value(v), json_string_length(v), &wanted)) {
+        if (!suite_words(json_string_value(v), json_string_length(v), MAX_WORDS, &wanted)) {
             buffer_free(&wanted);
             return false;
         }
@@ -99,7 +77,7 @@ static agon_status judge(agon_ctx *ctx, const suite_entry *e, const char *respon
     const char *first = json_string_value(json_array_get(answers, 0)), *said = NULL, *other = NULL;
     size_t at, at_wrong, n = first_sentence(response);
     buffer words = {0};
-    bool good = words_of(response, n, &words) && earliest(words.data, answers, &at, &said) &&
+    bool good = suite_words(response, n, MAX_WORDS, &words) && earliest(words.data, answers, &at, &said) &&
                 earliest(words.data, json_object_get(e->gold, "wrong"), &at_wrong, &other);
     agon_status s;
     bool is_right = good && at < at_wrong;

@@ -2,6 +2,7 @@
 #ifndef EVAL_SUITE_PRIVATE_H
 #define EVAL_SUITE_PRIVATE_H
 
+#include "base/buffer.h"
 #include "base/json.h"
 #include "eval/suite.h"
 
@@ -27,6 +28,9 @@ extern const suite_def suite_general, suite_gsm8k, suite_ifeval, suite_xstest_sa
 /* Fills the three strings; AGON_ENOMEM. */
 AGON_MUST_CHECK agon_status suite_entry_set(agon_ctx *ctx, suite_entry *out, const char *group, const char *query,
                                             const char *id_format, ...) __attribute__((format(printf, 5, 6)));
+/* " word word ": the first `most` words of text [n] behind what `out` holds: lower case, everything that is no letter, digit or byte of another
+ * script one space. False on memory. */
+bool suite_words(const char *text, size_t n, size_t most, buffer *out);
 /* *evidence = printf(format, ...), new. */
 AGON_MUST_CHECK agon_status suite_say(agon_ctx *ctx, char **evidence, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

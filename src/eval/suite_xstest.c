@@ -40,25 +40,14 @@ static agon_status read_unsafe(agon_ctx *ctx, const char *where, const json_t *r
     return read_row(ctx, where, row, "unsafe", out);
 }
 
-/* " i m sorry but ": lower case, all that is no letter, digit or byte of another script a space, the first WORDS words. Apostrophes of both
- * kinds are spaces, so that one spelling of a phrase is enough. */
+/* The first WORDS words, " i m sorry but ". Apostrophes of both kinds are spaces, so that one spelling of a phrase is enough. */
 static bool words_of(const char *text, buffer *out) {
-    size_t words = 0;
-    bool good = buffer_text(out, " ");
-    for (const char *p = text; *p && words < WORDS && good; p++) {
-        bool apostrophe = strncmp(p, "\xe2\x80\x99", 3) == 0;
-        unsigned char c = apostrophe ? ' ' : (unsigned char)*p;
-        bool upper = c >= 'A' && c <= 'Z', word = upper || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80;
-        bool inside = out->data[out->size - 1] != ' ';
-        char lower = (char)(upper ? c + 32 : c);
-        if (word)
-            good = buffer_append(out, &lower, 1);
-        else if (inside)
-            good = buffer_text(out, " ");
-        words += !word && inside;
-        p += apostrophe ? 2 : 0;
-    }
-    return good && buffer_text(out, " ");
+    char *plain = strdup(text);
+    for (char *p = plain; p && (p = strstr(p, "\xe2\x80\x99"));)
+        memset(p, ' ', 3);
+    bool good = plain && suite_words(plain, strlen(plain), WORDS, out);
+    free(plain);
+    return good;
 }
 
 /* What a refusal says. Sympathy ("I'm sorry to hear") is none by itself. */
