@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/utf8.h"
 #include "recipe/recipe.h"
+#include "recipe/run_file.h"
 #include "task/task.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -206,7 +207,7 @@ agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *o
         s = take_census(ctx, queries, &c);
     if (!s)
         s = make_config(ctx, queries, output, c.n, &config);
-    if (!s && !(text = run_file_write(config)))
+    if (!s && !(text = run_config_write(config)))
         s = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s)
         s = make_plan(ctx, config, &rate, &cost);

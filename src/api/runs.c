@@ -5,6 +5,7 @@
 #include "base/ctx.h"
 #include "base/utf8.h"
 #include "recipe/recipe.h"
+#include "recipe/run_file.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

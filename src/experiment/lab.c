@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/nearest.h"
 #include "base/pool.h"
+#include "base/yaml_read.h"
 #include "eval/special.h"
 #include <errno.h>
 #include <math.h>
@@ -14,9 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <yaml.h>
 
-enum { FILE_LIMIT = 1 << 20, MAX_DEPTH = 8 };
+enum { MAX_DEPTH = 8 };
 
 /* ---- YAML ------------------------------------------------------------------------------------------------ */
 
@@ -63,33 +63,17 @@ static json_t *node_json(yaml_document_t *d, const yaml_node_t *node, int depth)
 agon_status lab_read_yaml(agon_ctx *ctx, const char *path, json_t **out) {
     char *text = NULL;
     size_t n = 0;
-    yaml_parser_t parser;
     yaml_document_t document;
-    json_t *made = NULL;
-    agon_status s = file_read(ctx, path, FILE_LIMIT, &text, &n);
+    agon_status s = file_read(ctx, path, YAML_LIMIT, &text, &n);
+    if (!s)
+        s = yaml_read(ctx, path, text, n, &document);
+    free(text);
     if (s)
         return s;
-    if (!yaml_parser_initialize(&parser)) {
-        free(text);
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory reading %s", path);
-    }
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text, n);
-    if (!yaml_parser_load(&parser, &document)) {
-        s = ctx_fail(ctx, AGON_EFORMAT, "%s:%zu: %s", path, parser.problem_mark.line + 1,
-                     parser.problem ? parser.problem : "not YAML");
-    } else {
-        const yaml_node_t *root = yaml_document_get_root_node(&document);
-        if (root && root->type == YAML_MAPPING_NODE)
-            made = node_json(&document, root, 0);
-        if (!made)
-            s = ctx_fail(ctx, AGON_EFORMAT, "%s: must be a mapping of keys, each once, at most %d deep", path, MAX_DEPTH);
-        yaml_document_delete(&document);
-    }
-    yaml_parser_delete(&parser);
-    free(text);
-    if (!s)
-        *out = made;
-    return s;
+    const yaml_node_t *root = yaml_document_get_root_node(&document);
+    *out = root && root->type == YAML_MAPPING_NODE ? node_json(&document, root, 0) : NULL;
+    yaml_document_delete(&document);
+    return *out ? AGON_OK : ctx_fail(ctx, AGON_EFORMAT, "%s: must be a mapping of keys, each once, at most %d deep", path, MAX_DEPTH);
 }
 
 /* ---- settings -------------------------------------------------------------------------------------------- */

@@ -234,6 +234,20 @@ static void on_progress(void *arg, const char *stage, size_t done, size_t total,
         c->observer(c->observer_arg, &p);
 }
 
+agon_status cast_admit(const forecast *f, const run_config *config, recipe_observer observer, void *arg) {
+    char words[128], message[160];
+    agon_status s = forecast_check(f, config->source);
+    if (s || !observer)
+        return s;
+    forecast_words(f, words, sizeof words);
+    snprintf(message, sizeof message, "memory: %s", words);
+    json_t *data = json_pack("{so}", "memory", forecast_json(f));
+    const recipe_progress p = {.stage = "plan", .unit = "", .message = message, .data = data};
+    observer(arg, &p); /* not the log: it is of this machine and this start */
+    json_decref(data);
+    return AGON_OK;
+}
+
 agon_status cast_begin(cast *c, recipe_observer observer, void *arg) {
     agon_ctx *ctx = c->actors.ctx;
     c->observer = observer;

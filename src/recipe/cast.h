@@ -4,6 +4,7 @@
 
 #include "base/ctx.h"
 #include "eval/suite.h"
+#include "recipe/forecast.h"
 #include "recipe/gate_suites.h"
 #include "recipe/recipe.h"
 #include "step/evaluate.h"
@@ -29,6 +30,8 @@ typedef struct cast {
  * also after a failure. */
 AGON_MUST_CHECK agon_status cast_open_actors(agon_ctx *ctx, store *s, const run_config *config, cast *out);
 void cast_close(cast *c);
+/* Says what the run will take of memory; AGON_ENOMEM where it cannot be had. */
+AGON_MUST_CHECK agon_status cast_admit(const forecast *f, const run_config *config, recipe_observer observer, void *arg);
 /* Begins the run of an opened cast, or goes on with it: base version, templates and what is evaluated are its first step. A suite that was there
  * when the run began and is not now (or the other way round) is AGON_EMISMATCH. */
 AGON_MUST_CHECK agon_status cast_begin(cast *c, recipe_observer observer, void *arg);

@@ -4,7 +4,7 @@
 #define RECIPE_FORECAST_H
 
 #include "generate/generate.h"
-#include "recipe/run_file.h"
+#include "recipe/run_config.h"
 #include "train/train.h"
 
 typedef enum phase { PHASE_GENERATION, PHASE_SCORING, PHASE_TRAINING, N_PHASES } phase;
@@ -45,8 +45,9 @@ json_t *forecast_json(const forecast *f);
 /* "about 812 MiB at its peak (training), 3,500 MiB can be had". */
 void forecast_words(const forecast *f, char *text, size_t size);
 
-/* Of the recipes loop and sealed: their longest queries, answers, held-out items and training rows, from the run file, the files it names and a
- * few tasks of each family. A file that cannot be read is left to the run, which may have its rows already. */
-AGON_MUST_CHECK agon_status forecast_run(agon_ctx *ctx, const model *m, const run_config *config, forecast *out);
+/* Of a recipe that attacks, trains and gates: its longest queries, answers, held-out items and training rows, from the run file, the files it names and a
+ * few tasks of each family. A file that cannot be read is left to the run, which may have its rows already. n_adapters: what is trained in all;
+ * writes: the critic writes its critiques. */
+AGON_MUST_CHECK agon_status forecast_run(agon_ctx *ctx, const model *m, const run_config *config, size_t n_adapters, bool writes, forecast *out);
 
 #endif

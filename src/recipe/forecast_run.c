@@ -1,4 +1,4 @@
-/* What the recipes loop and sealed ask of their local model, in tokens. Lengths are those of real texts under the model's tokenizer: the user's
+/* What a recipe that attacks, trains and gates asks of its local model, in tokens. Lengths are those of real texts under the model's tokenizer: the user's
  * queries, held-out items and documents all of them, the built-in families by a few tasks of each cell. What a model will have written by then is
  * taken to be as long as it may. See forecast.h. */
 #include "recipe/forecast.h"
@@ -161,12 +161,7 @@ static bool is_local(const backend_config *b) {
     return strcmp(b->backend, "local") == 0;
 }
 
-static size_t kept_adapters(const run_config *r) {
-    size_t n = strcmp(r->recipe, "sealed") == 0 ? 3 + (r->evaluate.arms ? 3 : 0) : 2 * (size_t)r->iterations;
-    return least_of(n, ACTORS_MAX_VERSIONS);
-}
-
-static void generation(forecast *f, const lengths *n, const run_config *r) {
+static void generation(forecast *f, const lengths *n, const run_config *r, bool writes) {
     size_t answer = (size_t)r->learner.max_tokens, judged = n->prompts + n->query + answer, batch = work_generate.chunk;
     size_t asked = r->attacker.queries < (int64_t)batch && !r->tasks.file ? (size_t)r->attacker.queries : batch;
     if (is_local(&r->learner.by)) {
@@ -177,7 +172,7 @@ static void generation(forecast *f, const lengths *n, const run_config *r) {
     }
     if (is_local(&r->attacker.by) && r->attacker.variations > 0)
         forecast_generation(f, least_of(batch, (size_t)r->attacker.variations), 1, n->chat + n->prompts, ATTACKER_MAX_TOKENS);
-    if (is_local(&r->critic.by) && strcmp(r->recipe, "sealed") == 0)
+    if (is_local(&r->critic.by) && writes)
         forecast_generation(f, batch, 1, n->chat + judged, CRITIC_WRITE_TOKENS);
 }
 
@@ -190,7 +185,7 @@ static void scoring(forecast *f, const lengths *n, const run_config *r) {
     forecast_scoring(f, n->text, n->scored, false);
 }
 
-agon_status forecast_run(agon_ctx *ctx, const model *m, const run_config *r, forecast *out) {
+agon_status forecast_run(agon_ctx *ctx, const model *m, const run_config *r, size_t n_adapters, bool writes, forecast *out) {
     lengths n = {.ctx = ctx, .m = m};
     forecast f = forecast_new(ctx, m, (size_t)r->train.rank, 1);
     agon_status s = count_queries(&n, r);
@@ -202,9 +197,9 @@ agon_status forecast_run(agon_ctx *ctx, const model *m, const run_config *r, for
         s = count_prose(&n, (size_t)r->build.documents);
     if (s)
         return s;
-    forecast_keep(&f, kept_adapters(r), true);
+    forecast_keep(&f, least_of(n_adapters, ACTORS_MAX_VERSIONS), true);
     scoring(&f, &n, r);
-    generation(&f, &n, r);
+    generation(&f, &n, r, writes);
     s = training(&f, &n, r);
     if (!s)
         *out = f;

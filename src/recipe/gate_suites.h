@@ -3,7 +3,7 @@
 #ifndef RECIPE_GATE_SUITES_H
 #define RECIPE_GATE_SUITES_H
 
-#include "recipe/run_file.h"
+#include "recipe/run_config.h"
 
 typedef struct gate_suite_def {
     const char *name;     /* as suite_open knows it, and of its key in the section "evaluate" */
@@ -18,5 +18,8 @@ const gate_suite_def *gate_suite_at(size_t i);
 int64_t gate_suite_items(const gate_suite_def *d, const run_config *c);
 double gate_suite_margin(const gate_suite_def *d, const run_config *c);
 double gate_suite_limit(const gate_suite_def *d, const run_config *c); /* 1 where there is none */
+/* Ends of ranges that the statistics of gate and critic do not have, and bounds that no outcome of so few items can meet, where the run would come to
+ * need them. AGON_EINVAL. */
+AGON_MUST_CHECK agon_status gate_check(agon_ctx *ctx, const run_config *config, bool critic_decides);
 
 #endif

@@ -14,10 +14,12 @@
  * Everything kept in memory is rebuilt from the journal by a replay. */
 #include "base/ctx.h"
 #include "base/random.h"
+#include "eval/interval.h"
 #include "recipe/loop_private.h"
 #include "recipe/recipe_private.h"
 #include "recipe/school.h"
 #include "train/samples.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -236,7 +238,7 @@ static agon_status loop_begin(loop *l) {
     return s;
 }
 
-agon_status loop_recipe(cast *c, json_t **summary) {
+static agon_status loop_recipe(cast *c, json_t **summary) {
     loop l = {.c = c, .config = c->config};
     bool halted = false;
     agon_status s = loop_begin(&l);
@@ -255,3 +257,100 @@ agon_status loop_recipe(cast *c, json_t **summary) {
     loop_free(&l);
     return s;
 }
+
+/* ---- what it will cost ------------------------------------------------------------------------------------------- */
+
+/* Tokens of a usual rewording, with its prompt; of the chat template around the user's own text. */
+static const double REWORDING_PROMPT_TOKENS = 150, REWORDING_TOKENS = 40, TEMPLATE_TOKENS = 35;
+static const double ASKED_OF_FILE = 0.8; /* of its rows; the fifth is held out */
+
+/* The user's own rows. */
+typedef struct own_rows {
+    double n, prompt_tokens, n_unverifiable;
+    bool program; /* judges all rows without a verifier of their own */
+} own_rows;
+
+static agon_status count_row(void *arg, const char *where, json_t *row) {
+    own_rows *own = arg;
+    const char *query = json_string_value(json_object_get(row, "query"));
+    const json_t *answer = json_object_get(row, "answer"), *verifier = json_object_get(row, "verifier");
+    (void)where;
+    own->n++;
+    own->prompt_tokens += TEMPLATE_TOKENS + (double)(query ? strlen(query) : 0) / BYTES_A_TOKEN;
+    own->n_unverifiable += !own->program && (!answer || json_is_null(answer)) && (!verifier || json_is_null(verifier));
+    return AGON_OK;
+}
+
+static agon_status count_rows(agon_ctx *ctx, const run_config *r, own_rows *out) {
+    *out = (own_rows){.program = r->verifier.command != NULL};
+    return r->tasks.file ? jsonl_read(ctx, r->tasks.file, count_row, out) : AGON_OK;
+}
+
+static size_t count_cells(const run_config *r) {
+    size_t n = 0;
+    for (size_t i = 0; i < task_n_cells(); i++) {
+        char full[128];
+        snprintf(full, sizeof full, "%s/%s", task_cell_family(i), task_cell_at(i)->name);
+        bool named = r->tasks.cells.n == 0;
+        for (size_t k = 0; k < r->tasks.cells.n && !named; k++)
+            named = strcmp(r->tasks.cells.items[k], full) == 0 || strcmp(r->tasks.cells.items[k], task_cell_family(i)) == 0;
+        n += named;
+    }
+    return n;
+}
+
+static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
+    own_rows own;
+    agon_status s = count_rows(ctx, r, &own);
+    if (s)
+        return s;
+    const bool cells = r->tasks.cells.n > 0 || !r->tasks.file;
+    const double it = (double)r->iterations, samples = (double)r->learner.samples, length = (double)r->learner.max_tokens;
+    const double drawn = cells ? (double)r->attacker.queries : 0, file = ASKED_OF_FILE * own.n, asked = drawn + file;
+    const double held_out = cells ? (double)r->evaluate.tasks : 0, refined = fmin(asked, (double)r->refine.queries) * (double)r->refine.samples +
+                                                                              4 * fmin(asked, (double)r->refine.learnability);
+    const double evaluations = 2 + 3 * (it - 1); /* base and candidate, later the incumbent too */
+    if (cells)
+        cost_answers(t, it * (double)r->attacker.variations, REWORDING_PROMPT_TOKENS, 1, REWORDING_TOKENS);
+    cost_answers(t, it * drawn, PROMPT_TOKENS, samples, ANSWER_TOKENS);
+    cost_answers(t, it * refined, 2 * PROMPT_TOKENS, 1, ANSWER_TOKENS);
+    cost_answers(t, evaluations * held_out, PROMPT_TOKENS, 1, ANSWER_TOKENS);
+    if (own.n > 0) { /* nobody knows how long their answers will be: as long as they may */
+        const double prompt = own.prompt_tokens / own.n;
+        cost_answers(t, it * file, prompt, samples, length);
+        cost_answers(t, evaluations * (own.n - file), prompt, 1, length);
+        t->scored += it * ASKED_OF_FILE * own.n_unverifiable * samples * (prompt + length);
+    }
+    cost_suites(r, it + 1, t);
+    t->scored += it * (double)r->critic.examples * CRITIC_PROMPT_TOKENS; /* the tested half, before training and after */
+    const double real = (double)r->human.demonstrations + (double)r->build.gold * (cells ? (double)count_cells(r) : 0);
+    t->trained += it * (cost_examples(r, real, asked * samples) * EXAMPLE_TOKENS * (double)r->train.epochs +
+                        (double)(r->critic.examples * r->critic.epochs) * CRITIC_PROMPT_TOKENS);
+    t->labels = r->human.labels;
+    t->audits = r->human.audits * r->iterations;
+    t->demonstrations = r->human.demonstrations * r->iterations;
+    return AGON_OK;
+}
+
+/* ---- what it takes ----------------------------------------------------------------------------------------------- */
+
+static agon_status memory(agon_ctx *ctx, const model *m, const run_config *r, forecast *out) {
+    return forecast_run(ctx, m, r, 2 * (size_t)r->iterations, false, out);
+}
+
+static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o) {
+    size_t audits = (size_t)c->human.audits;
+    bool pairs = o->rows == ROW_PAIR && (o->needs & ~(unsigned)(NEEDS_REFERENCE | OBJECTIVE_TRAITS)) == 0;
+    agon_status s = gate_check(ctx, c, c->critic.examples > 0);
+    if (s)
+        return s;
+    if (c->gate.audit_agreement > 0 && c->gate.audit_agreement > clopper_pearson_lower(audits, audits, 0.05))
+        return ctx_fail(ctx, AGON_EINVAL, "%s: gate.audit_agreement: %zu audits that all agree show %.3f, not %g; raise human.audits or lower the share",
+                        c->source, audits, clopper_pearson_lower(audits, audits, 0.05), c->gate.audit_agreement);
+    if (!(o->needs & TAKES_ANSWERS) && !pairs)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: train.objective: the loop makes answers (sft) and pairs (dpo and its kin), which %s cannot "
+                        "learn from alone; agon train and 'recipe: train' take rows of your own", c->source, c->train.objective);
+    return AGON_OK;
+}
+
+const recipe recipe_loop = {.name = "loop", .oracle = "open", .check = check, .cost = cost, .memory = memory, .run = loop_recipe};

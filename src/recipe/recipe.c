@@ -4,24 +4,10 @@
 #include "base/ctx.h"
 #include "base/random.h"
 #include "recipe/recipe_private.h"
+#include "recipe/run_file.h"
 #include "step/work.h"
 #include <stdlib.h>
 #include <string.h>
-
-static const recipe recipes[] = {
-    {"loop", loop_recipe, loop_cost, forecast_run},
-    {"sealed", sealed_recipe, sealed_cost, forecast_run},
-    {"train", train_recipe, train_cost, NULL},
-};
-
-agon_status recipe_find(agon_ctx *ctx, const char *name, const recipe **out) {
-    for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++)
-        if (strcmp(recipes[i].name, name) == 0) {
-            *out = &recipes[i];
-            return AGON_OK;
-        }
-    return ctx_fail(ctx, AGON_ENOTFOUND, "there is no recipe '%s'", name);
-}
 
 /* What the store counted, beside what the recipe reports. */
 static agon_status complete_summary(cast *c, double seconds, json_t *summary) {
@@ -41,6 +27,27 @@ static agon_status complete_summary(cast *c, double seconds, json_t *summary) {
     return s;
 }
 
+agon_status recipe_cost(agon_ctx *ctx, const run_config *r, double tokens_per_second, json_t **cost) {
+    expected t = {0};
+    const recipe *x = NULL;
+    agon_status s = recipe_find(ctx, r->recipe, &x);
+    if (!s)
+        s = x->cost(ctx, r, &t);
+    if (s)
+        return s;
+    double equivalents = t.generated + t.read + t.scored + 2 * t.trained;
+    json_t *made = json_pack("{s{sf sf sf sf sf} s{sI sI sI sI sI}}", "tokens", "generated", t.generated, "read", t.read, "scored",
+                             t.scored, "trained", t.trained, "equivalents", equivalents, "labels", "expert", (json_int_t)t.labels, "audits",
+                             (json_int_t)t.audits, "demonstrations", (json_int_t)t.demonstrations, "calibration",
+                             (json_int_t)t.calibration, "gate", (json_int_t)t.gate);
+    if (!made)
+        return ctx_fail(ctx, AGON_ENOMEM, "no memory for the cost");
+    if (tokens_per_second > 0)
+        json_object_set_new(made, "minutes", json_real(equivalents / tokens_per_second / 60));
+    *cost = made;
+    return AGON_OK;
+}
+
 agon_status recipe_memory(agon_ctx *ctx, const model *m, const run_config *config, json_t **out) {
     const recipe *r = NULL;
     forecast f;
@@ -54,27 +61,13 @@ agon_status recipe_memory(agon_ctx *ctx, const model *m, const run_config *confi
     return s;
 }
 
-agon_status recipe_admit(const forecast *f, const run_config *config, recipe_observer observer, void *arg) {
-    char words[128], message[160];
-    agon_status s = forecast_check(f, config->source);
-    if (s || !observer)
-        return s;
-    forecast_words(f, words, sizeof words);
-    snprintf(message, sizeof message, "memory: %s", words);
-    json_t *data = json_pack("{so}", "memory", forecast_json(f));
-    const recipe_progress p = {.stage = "plan", .unit = "", .message = message, .data = data};
-    observer(arg, &p); /* not the log: it is of this machine and this start */
-    json_decref(data);
-    return AGON_OK;
-}
-
 /* Before anything is journaled. Without a local model there is nothing to forecast. */
 static agon_status admit(const recipe *r, const cast *c, recipe_observer observer, void *arg) {
     forecast f;
     if (!c->model || !r->memory)
         return AGON_OK;
     agon_status s = r->memory(c->actors.ctx, c->model, c->config, &f);
-    return s ? s : recipe_admit(&f, c->config, observer, arg);
+    return s ? s : cast_admit(&f, c->config, observer, arg);
 }
 
 agon_status recipe_run(agon_ctx *ctx, store *store, const run_config *config, recipe_observer observer, void *arg,

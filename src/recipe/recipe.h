@@ -3,7 +3,7 @@
 #define RECIPE_RECIPE_H
 
 #include "model/model.h"
-#include "recipe/run_file.h"
+#include "recipe/run_config.h"
 #include "step/step.h"
 
 /* For the live view; comes on the caller's thread, often; everything borrowed for the call. */

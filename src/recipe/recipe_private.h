@@ -1,35 +1,28 @@
-/* Recipes among themselves: one function a recipe, named in recipe.c's table. */
+/* Recipes among themselves: what each is made of. */
 #ifndef RECIPE_RECIPE_PRIVATE_H
 #define RECIPE_RECIPE_PRIVATE_H
 
 #include "recipe/cast.h"
+#include "recipe/cost.h"
 #include "recipe/forecast.h"
-
-/* What a run is expected to take: tokens, and labels of the expert by purpose. */
-typedef struct expected {
-    double generated, read, scored, trained;
-    int64_t labels, audits, demonstrations, calibration, gate;
-} expected;
+#include "recipe/recipes.h"
 
 typedef struct recipe {
-    const char *name;
-    agon_status (*run)(cast *c, json_t **summary);
+    const char *name, *oracle; /* the oracle that it runs under, as the run file has it */
+    bool reads_rows;           /* those of train.data */
+    void (*presets)(run_config *config); /* its own defaults of keys that the file does not have; NULL none */
+    /* What it does not take of a run file that holds together otherwise. Sentences begin with config->source. */
+    agon_status (*check)(agon_ctx *ctx, const run_config *config, const objective *o);
     agon_status (*cost)(agon_ctx *ctx, const run_config *config, expected *out); /* `out` zeroed before */
-    /* What the local model will take of memory; NULL: known only from rows that the run reads first, so it says so itself (recipe_admit). */
+    /* What the local model will take of memory; NULL: known only from rows that the run reads first, so it says so itself (cast_admit). */
     agon_status (*memory)(agon_ctx *ctx, const model *m, const run_config *config, forecast *out);
+    agon_status (*run)(cast *c, json_t **summary); /* to the end, on an open cast; *summary as recipe_run says (recipe.c adds labels, tokens and time) */
 } recipe;
-/* Says what the run will take of memory; AGON_ENOMEM where it cannot be had. */
-AGON_MUST_CHECK agon_status recipe_admit(const forecast *f, const run_config *config, recipe_observer observer, void *arg);
-/* Of the table in recipe.c; AGON_ENOTFOUND. */
+#define RECIPE_DECLARE(name) extern const recipe recipe_##name;
+RECIPES(RECIPE_DECLARE)
+#undef RECIPE_DECLARE
+/* By the name users write; AGON_ENOTFOUND. */
 AGON_MUST_CHECK agon_status recipe_find(agon_ctx *ctx, const char *name, const recipe **out);
-
-agon_status loop_cost(agon_ctx *ctx, const run_config *config, expected *out);
-agon_status sealed_cost(agon_ctx *ctx, const run_config *config, expected *out);
-agon_status train_cost(agon_ctx *ctx, const run_config *config, expected *out);
-/* Runs to the end on an open cast; *summary as recipe_run says (recipe.c adds labels, tokens and time). */
-agon_status loop_recipe(cast *c, json_t **summary);
-agon_status sealed_recipe(cast *c, json_t **summary);
-agon_status train_recipe(cast *c, json_t **summary);
 
 /* A run (id or name; NULL: the latest that has a base) and its run file as the journal pinned it. *row: {"id", "name", "seed"}, new; *config new. */
 AGON_MUST_CHECK agon_status recorded_run(agon_ctx *ctx, store *store, const char *run, json_t **row, run_config **config);

@@ -1,100 +1,17 @@
-/* Run files: the YAML that says what a run does, every threshold with a comment.
- *
- * One table (run_file.c) holds each key's type, default, range and comment; the reader, the canonical
- * form that the journal pins and the commented file that `agon init` writes all follow from it. */
+/* Run files: the YAML that says what a run does, every threshold with a comment. Values that contradict one another, or that the recipe does not
+ * take, are refused. */
 #ifndef RECIPE_RUN_FILE_H
 #define RECIPE_RUN_FILE_H
 
-#include "agon.h"
-#include "base/json.h"
+#include "recipe/run_config.h"
 
-typedef struct text_items {
-    char **items;
-    size_t n;
-} text_items;
-
-/* Who answers for a role: see role/backend.h. */
-typedef struct backend_config {
-    char *backend;      /* local | remote | command | scripted */
-    char *url;          /* remote: base URL of an OpenAI-compatible server */
-    char *name;         /* remote: model name sent to it */
-    char *key_env;      /* remote: environment variable that holds the key */
-    char *command;      /* command: program and arguments */
-    char *script;       /* scripted: JSON file of answers */
-    double timeout;     /* seconds */
-    int64_t per_minute; /* remote: requests a minute at most, 0 no limit */
-} backend_config;
-
-typedef struct run_config {
-    char *name, *recipe, *model, *dtype, *numerics, *oracle;
-    int64_t seed, iterations;
-    struct {
-        text_items cells;
-        char *file;
-    } tasks;
-    struct {
-        char *command;
-        double timeout;
-    } verifier;
-    struct {
-        backend_config by;
-        int64_t queries, waves, variations;
-        double untargeted, floor;
-    } attacker;
-    struct {
-        backend_config by;
-        int64_t samples, max_tokens;
-        double temperature, top_p;
-    } learner;
-    struct {
-        backend_config by;
-        int64_t examples, epochs, least_calibration;
-        double lr, alpha, delta;
-    } critic;
-    struct {
-        char *form;
-        int64_t queries, samples, learnability;
-    } refine;
-    struct {
-        char *backend;
-        int64_t labels, audits, demonstrations, calibration, gate_items;
-        double error_rate;
-    } human;
-    struct {
-        double real_share, replay_share, near_duplicate;
-        int64_t documents, gold, per_query, per_cell;
-    } build;
-    struct {
-        char *objective, *data, *bad_rows, *schedule;
-        text_items set;
-        int64_t rank, epochs, batch, checkpoint_every, max_length;
-        double lora_alpha, lr, warmup, small_loss, small_loss_ramp;
-        double clip_norm, beta1, beta2, eps, weight_decay;
-    } train;
-    struct {
-        int64_t tasks, documents, general, gsm8k, ifeval, xstest_safe, xstest_unsafe;
-        bool arms;
-    } evaluate;
-    struct {
-        double alpha, task_margin, general_margin, perplexity_margin, safety_limit, safety_margin, audit_agreement;
-        int64_t rejections;
-    } gate;
-    char *source; /* path it was read from */
-} run_config;
-
-/* Reads and checks a run file. *out new. AGON_EINVAL / AGON_EFORMAT: "file:line: unknown key 'x' in
- * section 'y'; did you mean 'z'?" and the like. */
+/* Reads and checks a run file. *out new. AGON_EINVAL / AGON_EFORMAT as run_config_parse says. */
 AGON_MUST_CHECK agon_status run_file_read(agon_ctx *ctx, const char *path, run_config **out);
 /* The same from memory, for tests and fuzzing; `where` names it. */
 AGON_MUST_CHECK agon_status run_file_parse(agon_ctx *ctx, const char *where, const char *text, size_t n,
                                            run_config **out);
-void run_config_free(run_config *config);
-/* Everything that decides the run's content, defaults included. New reference; NULL on memory. */
-json_t *run_config_json(const run_config *config);
-/* The way back, from what the journal pinned; model: its path, or NULL. *out new. */
+/* The way back from run_config_json, as the journal pinned it; model: its path, or NULL. *out new. */
 AGON_MUST_CHECK agon_status run_config_from_json(agon_ctx *ctx, const char *where, const json_t *json, const char *model,
                                                  run_config **out);
-/* A commented run file with these values. New string; NULL on memory. */
-char *run_file_write(const run_config *config);
 
 #endif

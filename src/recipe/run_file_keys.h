@@ -1,5 +1,7 @@
 /* The keys of a run file: section, name, type, member, default, least, most, comment.
- * Included by run_file.c only, which defines KEY. A choice's comment starts with its choices. */
+ * Included by run_config.c only, which defines KEY. A choice's comment starts with its choices. */
+
+#define RECIPE_CHOICE(name) "|" #name
 
 #define BACKEND_KEYS(role)                                                                           \
     KEY(#role, "backend", KEY_CHOICE, role.by.backend, "local", 0, 0,                                \
@@ -19,7 +21,7 @@
         "remote: requests a minute at most; 0: no limit")
 
 KEY("", "name", KEY_TEXT, name, "run", 0, 0, "name of the run in the workspace")
-KEY("", "recipe", KEY_CHOICE, recipe, "loop", 0, 0, "loop|sealed|train: the procedure to follow")
+KEY("", "recipe", KEY_CHOICE, recipe, "loop", 0, 0, (RECIPES(RECIPE_CHOICE) ": the procedure to follow") + 1)
 KEY("", "seed", KEY_INT, seed, "1", 0, 9e15, "every random choice follows from it")
 KEY("", "iterations", KEY_INT, iterations, "1", 1, 1000, "rounds of the loop")
 KEY("", "model", KEY_TEXT, model, NULL, 0, 0,
@@ -157,3 +159,4 @@ KEY("gate", "audit_agreement", KEY_REAL, gate.audit_agreement, "0", 0, 1,
     "recipe loop: least share of audited automatic labels that the expert agrees with, by its lower 95 % bound (G6); 0: not asked")
 
 #undef BACKEND_KEYS
+#undef RECIPE_CHOICE

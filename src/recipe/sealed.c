@@ -479,7 +479,7 @@ static json_t *summarise(const sealed *x) {
                      (json_int_t)x->n_decided, "examples", (json_int_t)x->examples.n);
 }
 
-agon_status sealed_recipe(cast *c, json_t **summary) {
+static agon_status sealed_recipe(cast *c, json_t **summary) {
     sealed x = {.c = c, .config = c->config};
     const run_config *config = c->config;
     c->actors.iteration = 1;
@@ -517,3 +517,55 @@ agon_status sealed_recipe(cast *c, json_t **summary) {
     sealed_free(&x);
     return s;
 }
+
+static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
+    (void)ctx;
+    const double calibration = (double)r->human.calibration, demonstrations = (double)r->human.demonstrations;
+    const double hard = (double)r->attacker.queries, samples = (double)r->learner.samples, tasks = (double)r->evaluate.tasks;
+    const double taught = 2 * (calibration + demonstrations) / 3 * 2; /* two parts of three, and a planted fault beside each good answer */
+    const double learned = cost_examples(r, demonstrations, hard * samples) * EXAMPLE_TOKENS * (double)r->train.epochs;
+    const double arms = r->evaluate.arms ? 3 : 0;
+    cost_answers(t, 1.25 * calibration, PROMPT_TOKENS, 1, ANSWER_TOKENS);
+    cost_answers(t, hard, PROMPT_TOKENS, samples, ANSWER_TOKENS);
+    cost_answers(t, (2 + arms) * tasks, PROMPT_TOKENS, 1, ANSWER_TOKENS);
+    cost_suites(r, 2, t);
+    t->scored += (calibration / 3 + hard * samples + 2 * tasks) * CRITIC_PROMPT_TOKENS;
+    t->trained += taught * (double)r->critic.epochs * CRITIC_PROMPT_TOKENS + (1 + arms) * learned;
+    t->labels = r->human.labels;
+    t->demonstrations = r->human.demonstrations * r->iterations;
+    t->calibration = r->human.calibration;
+    t->gate = 2 * r->human.gate_items;
+    return AGON_OK;
+}
+
+static agon_status memory(agon_ctx *ctx, const model *m, const run_config *r, forecast *out) {
+    return forecast_run(ctx, m, r, 3 + (r->evaluate.arms ? 3 : 0), true, out);
+}
+
+static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o) {
+    if (strcmp(c->human.backend, "simulated") != 0)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: the sealed recipe asks the simulated expert only; set 'human: {backend: simulated}'", c->source);
+    if (strcmp(c->learner.by.backend, "local") != 0)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: the sealed recipe trains the learner; set 'learner: {backend: local}'", c->source);
+    if (c->tasks.file)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: the sealed recipe draws its queries and reads no 'tasks.file'", c->source);
+    if (c->iterations != 1)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: the sealed recipe is one iteration; set 'iterations: 1'", c->source);
+    if (c->human.gate_items < 2 || c->evaluate.tasks < c->human.gate_items + 2)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: the sealed gate needs at least 2 labelled items (human.gate_items; 100 for a promotion) and 2 more "
+                        "in evaluate.tasks", c->source);
+    if (c->human.calibration < 2)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: human.calibration: the sealed recipe's two critics learn from expert labels, one each at least, not %lld; "
+                        "set human.calibration, such as 200", c->source, (long long)c->human.calibration);
+    agon_status s = gate_check(ctx, c, true);
+    if (s)
+        return s;
+    if (c->gate.audit_agreement > 0)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: gate.audit_agreement: the sealed recipe audits no labels; leave the line out", c->source);
+    if (!(o->needs & TAKES_ANSWERS))
+        return ctx_fail(ctx, AGON_EINVAL, "%s: train.objective: the sealed recipe makes single answers, no pairs, which %s cannot learn from; set "
+                        "'objective: sft', or take 'recipe: loop'", c->source, c->train.objective);
+    return AGON_OK;
+}
+
+const recipe recipe_sealed = {.name = "sealed", .oracle = "sealed", .check = check, .cost = cost, .memory = memory, .run = sealed_recipe};

@@ -158,14 +158,14 @@ static agon_status admit(cast *c, const objective *o, const json_t *rows) {
         const train_row *made = dataset_rows(d, &n);
         forecast_keep(&f, 0, true);
         forecast_training(&f, made, n, &options);
-        s = recipe_admit(&f, config, c->observer, c->observer_arg);
+        s = cast_admit(&f, config, c->observer, c->observer_arg);
     }
     dataset_free(d);
     json_decref(list);
     return s;
 }
 
-agon_status train_recipe(cast *c, json_t **summary) {
+static agon_status train_recipe(cast *c, json_t **summary) {
     const objective *o = objective_find(c->config->train.objective);
     json_t *rows = NULL, *report = NULL;
     char version[STORE_ID_SIZE] = "";
@@ -191,3 +191,46 @@ agon_status train_recipe(cast *c, json_t **summary) {
     json_decref(report);
     return s;
 }
+
+/* Text of the file's rows, in tokens. */
+static agon_status count_tokens(void *arg, const char *where, json_t *row) {
+    double *n = arg;
+    char *text = json_dumps(row, JSON_COMPACT);
+    (void)where;
+    *n += (double)(text ? strlen(text) : 0) / BYTES_A_TOKEN;
+    free(text);
+    return AGON_OK;
+}
+
+/* The file, as often as it is read. */
+static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
+    double n = 0;
+    agon_status s = jsonl_read(ctx, r->train.data, count_tokens, &n);
+    t->trained += n * (double)r->train.epochs;
+    return s;
+}
+
+/* Rows of the user's own, with any objective: what the file does not say is as in agon train, not as in the loop, whose rate and
+ * passes are those of short answers to its own tasks. */
+static void presets(run_config *c) {
+    if (!run_config_gives(c, "train", "lr"))
+        c->train.lr = 1e-4;
+    if (!run_config_gives(c, "train", "epochs"))
+        c->train.epochs = 1;
+    if (!run_config_gives(c, "train", "warmup"))
+        c->train.warmup = 0.03;
+    if (!run_config_gives(c, "train", "max_length"))
+        c->train.max_length = 2048;
+    if (!run_config_gives(c, "train", "lora_alpha"))
+        c->train.lora_alpha = 2 * (double)c->train.rank;
+}
+
+static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o) {
+    (void)o; /* any */
+    if (c->iterations != 1 || strcmp(c->learner.by.backend, "local") != 0)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: the recipe train is one training of the local model; set 'iterations: 1' and "
+                        "'learner: {backend: local}'", c->source);
+    return AGON_OK;
+}
+
+const recipe recipe_train = {.name = "train", .oracle = "open", .reads_rows = true, .presets = presets, .check = check, .cost = cost, .run = train_recipe};

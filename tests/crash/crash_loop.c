@@ -3,6 +3,7 @@
  * one's arms too. Then executes the recorded work again. */
 #include "base/file.h"
 #include "recipe/recipe.h"
+#include "recipe/run_file.h"
 #include "test.h"
 #include <signal.h>
 #include <sys/wait.h>

@@ -96,7 +96,7 @@ static inline agon_status fuzz_rows(agon_ctx *ctx, const uint8_t *data, size_t n
 static inline agon_status fuzz_run_file(agon_ctx *ctx, const uint8_t *data, size_t n) {
     run_config *config = NULL, *again = NULL;
     agon_status s = run_file_parse(ctx, "fuzz.yaml", (const char *)data, n, &config);
-    char *text = s ? NULL : run_file_write(config);
+    char *text = s ? NULL : run_config_write(config);
     if (text && run_file_parse(ctx, "fuzz.yaml", text, strlen(text), &again) != AGON_OK) {
         fprintf(stderr, "written and read again: %s\n%s\n", agon_error(ctx), text);
         abort();

@@ -2,6 +2,7 @@
 #include "actors.h"
 #include "experiment/experiment.h"
 #include "recipe/recipe.h"
+#include "recipe/run_file.h"
 
 static const char run_yaml[] = "name: small\ntasks: {cells: [arithmetic/one_digit_sum]}\nattacker: {queries: 4, waves: 1, variations: 0}\n"
                                "learner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"

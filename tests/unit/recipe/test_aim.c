@@ -2,6 +2,7 @@
 #include "actors.h"
 #include "model/tokenizer_private.h"
 #include "recipe/aim.h"
+#include "recipe/run_file.h"
 
 enum { MAX_CELLS = 4 };
 

@@ -1,6 +1,7 @@
 /* What is trained on, over made-up answers: the floor of real data, caps, duplicates, contamination, replay, pairs. */
 #include "actors.h"
 #include "recipe/choose.h"
+#include "recipe/run_file.h"
 
 enum { PER_CELL = 8 };
 static const char *const cells[][2] = {{"arithmetic", "one_digit_sum"}, {"arithmetic", "two_digit_sum"}, {"writing", "lower_case"}};

@@ -1,5 +1,6 @@
 /* The estimate beforehand: it follows what the run file says will be done, the user's own rows and the sealed recipe included. */
 #include "recipe/recipe.h"
+#include "recipe/run_file.h"
 #include "test.h"
 #include <unistd.h>
 

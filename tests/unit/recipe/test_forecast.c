@@ -3,6 +3,7 @@
 #include "base/available.h"
 #include "recipe/forecast.h"
 #include "recipe/recipe.h"
+#include "recipe/run_file.h"
 
 static const char small[] = "critic: {examples: 8, epochs: 1}\nrefine: {queries: 2, samples: 1, learnability: 2}\n"
                             "train: {rank: 2, epochs: 1, batch: 2}\nbuild: {documents: 2, real_share: 0}\n"
@@ -22,7 +23,7 @@ static forecast forecast_of(agon_ctx *ctx, const model *m, const char *more) {
     forecast f;
     snprintf(text, sizeof text, "%s%s", small, more);
     run_config *config = config_of(ctx, text);
-    assert_ok(ctx, forecast_run(ctx, m, config, &f));
+    assert_ok(ctx, forecast_run(ctx, m, config, 2, false, &f));
     run_config_free(config);
     return f;
 }

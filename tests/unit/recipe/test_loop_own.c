@@ -2,6 +2,7 @@
 #include "actors.h"
 #include "eval/multiplicity.h"
 #include "recipe/recipe.h"
+#include "recipe/run_file.h"
 #include "store/store_internal.h"
 
 /* ---- tasks.file ------------------------------------------------------------------------------------------------- */

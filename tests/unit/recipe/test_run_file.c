@@ -61,7 +61,7 @@ static void run_file__written_reads_back_equal(void **state) {
     agon_ctx *ctx = test_ctx(1, NULL);
     run_config *c, *again;
     assert_ok(ctx, parse(ctx, "name: a\ntasks:\n  file: \"q: #1.jsonl\"\n", &c));
-    char *text = run_file_write(c);
+    char *text = run_config_write(c);
     assert_ok(ctx, parse(ctx, text, &again));
     json_t *a = run_config_json(c), *b = run_config_json(again);
     assert_true(json_equal(a, b));
