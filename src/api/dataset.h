@@ -3,7 +3,7 @@
 #define API_DATASET_H
 
 #include "api/models.h"
-#include "train/train.h"
+#include "train/data.h"
 
 struct agon_dataset {
     dataset *d;

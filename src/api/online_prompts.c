@@ -5,7 +5,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "train/train.h"
+#include "train/data.h"
 #include <stdlib.h>
 #include <string.h>
 

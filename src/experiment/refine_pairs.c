@@ -21,6 +21,7 @@
 #include "eval/learnability.h"
 #include "eval/plot.h"
 #include "experiment/experiment.h"
+#include "train/critique_spans.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

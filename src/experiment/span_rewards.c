@@ -17,6 +17,7 @@
 #include "base/ctx.h"
 #include "eval/plot.h"
 #include "experiment/experiment.h"
+#include "train/critique_spans.h"
 #include "train/online.h"
 #include <math.h>
 #include <stdio.h>

@@ -15,6 +15,7 @@
 #include "base/utf8.h"
 #include "eval/interval.h"
 #include "eval/noise_rate.h"
+#include "train/data.h"
 #include "train/row_file.h"
 #include "train/score_rows.h"
 #include <math.h>

@@ -9,7 +9,7 @@
 #include "recipe/recipe_private.h"
 #include "step/train_version.h"
 #include "store/store.h"
-#include "train/train.h"
+#include "train/data.h"
 #include <stdlib.h>
 #include <string.h>
 

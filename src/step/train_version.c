@@ -2,6 +2,7 @@
  * rates go to the live view and the log. */
 #include "step/train_version.h"
 #include "base/ctx.h"
+#include "train/data.h"
 #include "train/score_rows.h"
 #include <math.h>
 #include <stdlib.h>

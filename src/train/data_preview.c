@@ -1,6 +1,6 @@
 /* A row of a dataset for people: each token with its mask, see train.h. */
 #include "base/buffer.h"
-#include "train/train.h"
+#include "train/data.h"
 #include <math.h>
 #include <stdio.h>
 

@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "train/row_spans.h"
-#include "train/train.h"
+#include "train/data.h"
 
 enum { MAX_SKIPPED = 100000 };
 

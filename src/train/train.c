@@ -13,6 +13,7 @@
 #include "base/available.h"
 #include "compute/adamw.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -8,7 +8,7 @@
 #include "recipe/fuse_rows.h"
 #include "recipe/run_file.h"
 #include "train/noise_rows.h"
-#include "train/train.h"
+#include "train/data.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -1,5 +1,5 @@
 /* Datasets: exact tokens and masks, and what is refused. */
-#include "train/train.h"
+#include "train/data.h"
 #include "base/file.h"
 #include "model/tokenizer_private.h"
 #include "test.h"
