@@ -91,8 +91,8 @@ static void forward__company_and_order_change_no_bit(void **state) {
     assert_ok(ctx, model_forward(ctx, m, w, &batch, &out));
     /* Response 4 with its prompt only, and tree 1-3 only, in another order of trees. */
     segment pair[] = {x.segments[0], x.segments[4]};
-    segment other[] = {x.segments[5], x.segments[1], x.segments[3]};
-    other[2].parent = 1;
+    segment other[] = {x.segments[1], x.segments[3], x.segments[5]}; /* the temperature of its own first */
+    other[1].parent = 0;
     pair[1].parent = 0;
     out = (token_channels){.log_prob = alone, .mean_log_prob = alone_mean};
     batch = (segment_batch){pair, 2};
@@ -102,9 +102,9 @@ static void forward__company_and_order_change_no_bit(void **state) {
     assert_memory_equal(alone_mean + 9, all_mean + 43, 33 * sizeof *all);
     batch = (segment_batch){other, 3};
     assert_ok(ctx, model_forward(ctx, m, w, &batch, &out));
-    assert_memory_equal(alone, all + 76, 40 * sizeof *all);
-    assert_memory_equal(alone + 40, all + 9, 17 * sizeof *all);
-    assert_memory_equal(alone + 57, all + 38, 5 * sizeof *all);
+    assert_memory_equal(alone, all + 9, 17 * sizeof *all);
+    assert_memory_equal(alone + 17, all + 38, 5 * sizeof *all);
+    assert_memory_equal(alone + 22, all + 76, 40 * sizeof *all);
     /* The adapters do something. */
     pair[0].adapter = NULL;
     batch = (segment_batch){pair, 2};

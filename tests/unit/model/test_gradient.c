@@ -181,6 +181,37 @@ static void adapter__gradients_with_dimensions_match_differences(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* With what is predicted a tree is done, to the byte; with less it is refused before it begins, or layers are computed again. */
+static void workspace__takes_what_is_predicted(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    model_config c = tiny_config();
+    c.n_layers = 6;
+    model *m = tiny_model(ctx, &c, COMPUTE_F32);
+    adapter *a = tiny_adapter(ctx, m, 3, 5);
+    for (workspace_use use = USE_FORWARD; use <= USE_TRAINING_RECOMPUTE; use++)
+        for (int less = 0; less < 2; less++) {
+            problem p;
+            float log_prob[TOTAL];
+            problem_init(&p, ctx, m, a, 1);
+            for (size_t i = 0; i < 3; i++)
+                p.segments[i].wants = WANT_LOG_PROB;
+            const workspace_need need = workspace_predict(m, TOTAL, TOTAL - 1, 3, use);
+            const token_channels out = {.log_prob = log_prob}, d = {.log_prob = p.d_log_prob};
+            p.w->limit = need.stored + need.scratch - (less ? 64 : 0);
+            agon_status s = use == USE_FORWARD ? model_forward(ctx, m, p.w, &p.tree, &out) : model_forward_train(ctx, m, p.w, &p.tree, &out);
+            if (!s && use != USE_FORWARD)
+                s = model_backward(ctx, m, a, p.w, &p.tree, &d);
+            assert_int_equal(s, less && use != USE_TRAINING ? AGON_ENOMEM : AGON_OK);
+            assert_true(s || (p.w->regions[REGION_STORED].capacity == need.stored) == !less);
+            assert_true(s || less || p.w->regions[REGION_SCRATCH].capacity == need.scratch);
+            problem_free(&p);
+        }
+    adapter_free(a);
+    model_free(m);
+    agon_ctx_free(ctx);
+}
+
 /* The gradients' bits, after two trees, in a fresh model; frees ctx. `limit` of the workspace: 0 none; *used: what the first tree
  * took, stored and scratch. */
 static float *bits_of_gradients(agon_ctx *ctx, size_t limit, compute_dtype dtype, bool lora, size_t *n,
@@ -304,6 +335,7 @@ int main(void) {
         cmocka_unit_test(model__gradients_with_bias_norms_and_untied_head_match_differences),
         cmocka_unit_test(adapter__gradients_match_differences),
         cmocka_unit_test(adapter__gradients_with_dimensions_match_differences),
+        cmocka_unit_test(workspace__takes_what_is_predicted),
         cmocka_unit_test(model__gradients_do_not_depend_on_threads),
         cmocka_unit_test(model__gradients_do_not_depend_on_the_cpu_path),
         cmocka_unit_test(model__gradients_with_recomputation_are_the_same_bits),

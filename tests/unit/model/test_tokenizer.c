@@ -803,6 +803,26 @@ static void chat__near_templates_are_refused(void **state) {
     tokenizer_free(t);
 }
 
+/* Of several the one named "default", wherever it stands, else the first; a file of its own before them all. */
+static void chat__one_of_several_templates_is_taken(void **state) {
+    (void)state;
+    static const struct {
+        const char *names[3], *file, *family;
+    } cases[] = {{{"tool_use", "default", "rag"}, NULL, "chatml"}, {{"default", "tool_use", "rag"}, NULL, "qwen3"},
+                 {{"tool_use", "rag", "more"}, NULL, "qwen3"}, {{"tool_use", "default", "rag"}, QWEN3(LATE, OPENED("<think>\\n")), "qwen3"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *const *names = cases[i].names;
+        json_t *config = json_pack("{s[{ssss}{ssss}{ssss}]}", "chat_template", "name", names[0], "template", QWEN3(LATE, OPENED("<think>\\n")),
+                                   "name", names[1], "template", IM_TURN OPENED(""), "name", names[2], "template", "{{ messages }}");
+        char *text = json_dumps(config, 0);
+        tokenizer *t = small_with(variant_named("smollm"), text, cases[i].file);
+        assert_string_equal(chat_template_name(t), cases[i].family);
+        tokenizer_free(t);
+        free(text);
+        json_decref(config);
+    }
+}
+
 /* Spellings of what a family writes, and what they write of a conversation. */
 static void chat__spellings_are_read(void **state) {
     (void)state;
@@ -954,6 +974,7 @@ int main(void) {
         cmocka_unit_test(chat__renders_as_the_reference),
         cmocka_unit_test(chat__content_cannot_forge_a_turn),
         cmocka_unit_test(chat__turn_tokens_need_not_be_special),
+        cmocka_unit_test(chat__one_of_several_templates_is_taken),
         cmocka_unit_test(chat__unknown_template_names_the_option),
         cmocka_unit_test(chat__qwen3_keeps_reasoning_of_the_last_answer),
         cmocka_unit_test(chat__near_templates_are_refused),
