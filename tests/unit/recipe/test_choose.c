@@ -1,6 +1,6 @@
 /* What is trained on, over made-up answers: the floor of real data, caps, duplicates, contamination, replay, pairs. */
 #include "actors.h"
-#include "recipe/choose.h"
+#include "recipe/loop_private.h"
 #include "recipe/run_file.h"
 
 enum { PER_CELL = 8 };
@@ -301,6 +301,47 @@ static void choose__check__reads_every_text(void **state) {
     bench_free(b);
 }
 
+#define BASE "00000000000000000000000000000000000000000000000000000000000000aa"
+#define CANDIDATE "00000000000000000000000000000000000000000000000000000000000000bb"
+
+static agon_status add_versions(void *arg, json_t **result) {
+    stand *x = arg;
+    const version_record old = {.id = BASE, .role = "base"}, new = {.run = run_id(x->run), .id = CANDIDATE, .parent = BASE, .role = "learner"};
+    agon_status s = store_add_version(x->store, &old);
+    *result = json_null();
+    return s ? s : store_add_version(x->store, &new);
+}
+
+/* The loop's gate counts every label the expert gave, and reads the examples again. */
+static void loop_gate__books__are_labels_and_examples(void **state) {
+    (void)state;
+    static const char held_out[] = "the seventh ferry left the old harbour before any of the lamps were lit";
+    enum { IN_ORDER, OVER_BUDGET, CONTAMINATED, N_CASES };
+    for (int k = 0; k < N_CASES; k++) {
+        bench *b = bench_new();
+        const step_key key = {.path = "versions"};
+        const example e = {.objective = "sft", .origin = "new", .prompt = "a", .chosen = k == CONTAMINATED ? held_out : "b"};
+        loop l = {.c = &b->cast, .config = b->config, .learner = BASE, .candidate = CANDIDATE,
+                  .labels_used = b->config->human.labels + (k == OVER_BUDGET)};
+        held_out_result r = {0};
+        json_t *made = NULL;
+        assert_ok(b->x->ctx, step_once(b->x->run, &key, json_null(), add_versions, b->x, &made));
+        assert_ok(b->x->ctx, contamination_add_text(b->x->ctx, b->aim.held_out, held_out));
+        assert_ok(b->x->ctx, example_add(&b->cast, &l.examples, &e));
+        l.aim = b->aim;
+        assert_ok(b->x->ctx, loop_gate(&l, &r));
+        const json_t *books = json_object_get(json_object_get(l.gate, "figures"), "G7");
+        assert_string_equal(field_text(books, "budget"), k == OVER_BUDGET ? "more expert labels than allowed" : "kept");
+        assert_string_equal(field_text(books, "contamination"), k == CONTAMINATED ? "a training example is an evaluation item" : "none");
+        json_decref(l.gate);
+        json_decref(l.held_out_json);
+        json_decref(l.families);
+        json_decref(made);
+        example_list_free(&l.examples);
+        bench_free(b);
+    }
+}
+
 static void choose__replay__is_the_latest_up_to_its_share(void **state) {
     (void)state;
     static const char *const latest[] = {"e7", "e6", "e5"};
@@ -471,6 +512,7 @@ int main(void) {
         cmocka_unit_test(choose__what_is_held_out__is_left_out),
         cmocka_unit_test(choose__what_is_held_out__is_left_out_of_real_data_and_pairs),
         cmocka_unit_test(choose__check__reads_every_text),
+        cmocka_unit_test(loop_gate__books__are_labels_and_examples),
         cmocka_unit_test(choose__replay__is_the_latest_up_to_its_share),
         cmocka_unit_test(choose__replayed_examples__keep_their_ids),
         cmocka_unit_test(choose__pairs__are_a_pass_and_a_failure_of_one_query),

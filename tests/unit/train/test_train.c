@@ -732,6 +732,30 @@ static void train__keeps_nothing_that_is_of_no_use(void **state) {
     model_free(m);
 }
 
+/* A check that was passed says nothing of later steps: decay makes these weights grow, and they are finite after the first. */
+static void train__checks_what_it_keeps_each_time(void **state) {
+    agon_ctx *ctx = *state;
+    test_data d;
+    new_data(&d, 2, N_PROMPT);
+    model *m = new_model(ctx, COMPUTE_F32);
+    adapter *a = new_adapter(ctx, m);
+    record r = {0};
+    train_options o = options_for("sft");
+    const train_sink sink = {.on_step = record_step, .on_checkpoint = record_checkpoint, .arg = &r};
+    o.max_steps = 2;
+    o.lr = 1;
+    o.warmup = 0;
+    o.schedule = SCHEDULE_CONSTANT;
+    o.weight_decay = 1e15f;
+    o.checkpoint_every = 1;
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0), AGON_ENUMERIC);
+    assert_non_null(strstr(agon_error(ctx), "after step 2 the trained model is of no use"));
+    assert_non_null(r.state); /* of step 1 */
+    free(r.state);
+    adapter_free(a);
+    model_free(m);
+}
+
 /* A batch whose loss is taken at once: its rows are numbered by the batch, in the step's order; the sentence names the row of the data. */
 static void train__names_the_row_of_a_coupled_batch(void **state) {
     agon_ctx *ctx = *state;
@@ -887,6 +911,7 @@ int main(void) {
         cmocka_unit_test(train__refuses_checkpoints_of_other_rows_or_options),
         cmocka_unit_test(train__names_step_and_row_of_a_bad_number),
         cmocka_unit_test(train__keeps_nothing_that_is_of_no_use),
+        cmocka_unit_test(train__checks_what_it_keeps_each_time),
         cmocka_unit_test(train__names_the_row_of_a_coupled_batch),
         cmocka_unit_test(kto__mismatched_pairs_fit_the_context),
         cmocka_unit_test(train__checks_that_it_starts_at_its_reference),
