@@ -141,8 +141,9 @@ static agon_status write_templates(cast *c) {
  * 2: no task is held out twice at a time, and half of a cell's at most; equal rows of tasks.file are one; the simulated expert is asked for nothing
  * twice and no verdicts that only a verifier could give; rewordings that repeat a query are dropped; accepted answers are no longer replayed as rejected
  * sides; what the expert accepted is not under a cell's cap.
+ * 3: a held-out answer that cannot be verified is a wrong one where another version's could.
  * Runs begun before have none and go on as they began. */
-enum { RULES = 2 };
+enum { RULES = 3 };
 
 static agon_status write_base(void *arg, json_t **result) {
     cast *c = arg;

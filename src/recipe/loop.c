@@ -338,6 +338,13 @@ static agon_status memory(agon_ctx *ctx, const model *m, const run_config *r, fo
     return forecast_run(ctx, m, r, 2 * (size_t)r->iterations, false, out);
 }
 
+/* The rate preset is that of sft on short answers; pairs learnt that fast fall apart (docs/results.md: online dpo). */
+static void presets(run_config *c) {
+    const objective *o = objective_find(c->train.objective);
+    if (o && samples_make_pairs(o) && !run_config_gives(c, "train", "lr"))
+        c->train.lr = 1e-5;
+}
+
 static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o) {
     size_t audits = (size_t)c->human.audits;
     bool pairs = o->rows == ROW_PAIR && (o->needs & ~(unsigned)(NEEDS_REFERENCE | OBJECTIVE_TRAITS)) == 0;
@@ -353,4 +360,4 @@ static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o)
     return AGON_OK;
 }
 
-const recipe recipe_loop = {.name = "loop", .oracle = "open", .check = check, .cost = cost, .memory = memory, .run = loop_recipe};
+const recipe recipe_loop = {.name = "loop", .oracle = "open", .presets = presets, .check = check, .cost = cost, .memory = memory, .run = loop_recipe};

@@ -27,8 +27,7 @@ static agon_status held_out_answers(loop *l, const char *version, bool **right, 
     for (size_t i = 0; i < l->held_out.n && !s; i++) {
         const answer *x = &list->items[from + i];
         (*right)[i] = x->outcome == OUTCOME_PASS;
-        if (x->outcome == OUTCOME_UNKNOWN && !x->failed) /* no answer is a wrong one */
-            r->counted[i] = SIZE_MAX;
+        r->counted[i] += x->outcome == OUTCOME_UNKNOWN && !x->failed; /* no answer is a wrong one */
         const char *label = *x->label ? arena_copy(c->memory, x->label) : NULL;
         if (label && strcmp(version, c->actors.base) != 0)
             r->labels[r->n_labels++] = label;
@@ -38,11 +37,14 @@ static agon_status held_out_answers(loop *l, const char *version, bool **right, 
     return s;
 }
 
-/* What nobody could verify of any version says nothing about them: it is no wrong answer. */
+/* What could be verified of no version says nothing about any. Where one version's answer could be and another's could not (it
+ * made the verifier time out, say), the latter is a wrong one: else a candidate would lose no item by answering so. In `counted` on
+ * entry: how many versions' answers to an item could not be verified. */
 static void leave_out_unknown(loop *l, held_out_result *r) {
     bool *of[] = {r->base, r->incumbent == r->base ? NULL : r->incumbent, r->candidate};
+    size_t versions = r->incumbent == r->base ? 2 : 3, most = l->c->rules >= 3 ? versions - 1 : 0;
     for (size_t i = 0; i < l->held_out.n; i++) {
-        if (r->counted[i] == SIZE_MAX)
+        if (r->counted[i] > most)
             continue;
         for (size_t k = 0; k < sizeof of / sizeof *of; k++)
             if (of[k])

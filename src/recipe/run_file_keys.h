@@ -112,7 +112,7 @@ KEY("train", "bad_rows", KEY_CHOICE, train.bad_rows, "refuse", 0, 0, "refuse|ski
 KEY("train", "max_length", KEY_INT, train.max_length, "1024", 1, 1e6, "recipe train (there 2048): tokens of prompt and response; longer rows are cut")
 KEY("train", "rank", KEY_INT, train.rank, "16", 1, 512, "LoRA rank on all linear layers")
 KEY("train", "lora_alpha", KEY_REAL, train.lora_alpha, "32", 0.01, 4096, "LoRA alpha (recipe train: twice the rank)")
-KEY("train", "lr", KEY_REAL, train.lr, "0.0008", 1e-9, 1, "learning rate (recipe train: 0.0001)")
+KEY("train", "lr", KEY_REAL, train.lr, "0.0008", 1e-9, 1, "learning rate (recipe train: 0.0001; a loop that learns from pairs: 0.00001)")
 KEY("train", "epochs", KEY_INT, train.epochs, "2", 1, 100, "passes over the examples (recipe train: 1)")
 KEY("train", "batch", KEY_INT, train.batch, "8", 1, 65536, "rows an optimiser step")
 KEY("train", "warmup", KEY_REAL, train.warmup, "0.05", 0, 1, "share of the steps (recipe train: 0.03)")

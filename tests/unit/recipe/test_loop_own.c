@@ -391,6 +391,36 @@ static void loop__unverifiable_held_out__count_for_nobody(void **state) {
     }
 }
 
+/* A candidate whose answers the verifier cannot judge, where it could judge the base's, has failed there. */
+static void loop__unverifiable_candidate__has_failed(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL;
+    static const char only_once[] = /* each query passes the first time */
+        "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/');"
+        " seen=${0%/*}/seen$(printf '%s\\n' \"$line\" | sed 's/.*\"query\":\"\\([^\"]*\\)\".*/\\1/' | cksum | cut -d' ' -f1);"
+        " verdict=pass; [ -e \"$seen\" ] && verdict=unknown; : >\"$seen\";"
+        " echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"$verdict\\\"}\"; done\n";
+    const char *file = write_file(x, "own.jsonl", "{\"query\": \"Why is the sky blue?\"}\n{\"query\": \"Why is the sea salt?\"}\n"
+                                                  "{\"query\": \"Why do cats purr?\"}\n{\"query\": \"Why do we dream?\"}\n{\"query\": \"Why is it so?\"}\n"
+                                                  "{\"query\": \"Why is it not so?\"}\n{\"query\": \"Why me?\"}\n");
+    const char *verifier = write_file(x, "verifier.sh", only_once);
+    const char *yaml = arena_printf(x->memory,
+                                    "name: own\ntasks: {file: %s}\nverifier: {command: sh %s}\nlearner: {samples: 1, max_tokens: 4}\n"
+                                    "critic: {examples: 0}\nhuman: {labels: 20, audits: 0, demonstrations: 0}\n%s",
+                                    file, verifier, strchr(small, '\n') + 1);
+    assert_ok(x->ctx, run_recipe(x, yaml, &summary));
+    const json_t *table = json_object_get(json_object_get(json_object_get(json_object_get(summary, "gate"), "figures"), "G1"), "table");
+    int64_t n = stand_count(x, "SELECT count(*) FROM verification v JOIN text t ON t.id = v.response WHERE t.kind = 'evaluation'") / 2;
+    assert_true(n > 0);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM verification v JOIN text t ON t.id = v.response WHERE t.kind = 'evaluation'"
+                                    " AND v.outcome = 'unknown'"), n);
+    assert_int_equal(field_int(table, "n"), n);
+    assert_true(json_number_value(json_object_get(table, "before")) == 1 && json_number_value(json_object_get(table, "after")) == 0);
+    json_decref(summary);
+    stand_free(x);
+}
+
 static const char rejected_yaml[] =
     "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"
     "human: {backend: queue, labels: 20, audits: 0, demonstrations: 4}\ngate: {rejections: %d}\n%s";
@@ -916,6 +946,7 @@ int main(void) {
         cmocka_unit_test(loop__audited_answers__that_taught_do_not_examine),
         cmocka_unit_test(loop__equal_rows__count_once),
         cmocka_unit_test(loop__unverifiable_held_out__count_for_nobody),
+        cmocka_unit_test(loop__unverifiable_candidate__has_failed),
         cmocka_unit_test(loop__halted__goes_on_when_given_more),
         cmocka_unit_test(loop__nothing_to_train_on__is_no_rejection),
         cmocka_unit_test(loop__rejections_pinned_before__may_change),

@@ -53,6 +53,12 @@ static void run_file__recipe_train_has_the_defaults_of_agon_train(void **state) 
     assert_ok(ctx, parse(ctx, "seed: 7\n", &c));
     assert_true(c->train.lr == 0.0008 && c->train.epochs == 2);
     run_config_free(c);
+    assert_ok(ctx, parse(ctx, "train: {objective: dpo}\n", &c)); /* a loop that learns from pairs */
+    assert_true(c->train.lr == 1e-5 && c->train.epochs == 2);
+    run_config_free(c);
+    assert_ok(ctx, parse(ctx, "train: {objective: dpo, lr: 0.0008}\n", &c));
+    assert_true(c->train.lr == 0.0008);
+    run_config_free(c);
     agon_ctx_free(ctx);
 }
 
