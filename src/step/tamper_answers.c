@@ -1,5 +1,5 @@
 /* Known-good answers with one fault planted by a program (loop 3.3): verdicts that cost no human. What is known good is the caller's word; that
- * the result is faulty holds by construction of the fault. */
+ * the result is faulty holds by construction of the fault if it was. No verifier is asked. */
 #include "base/ctx.h"
 #include "step/items.h"
 #include <stdlib.h>
@@ -37,7 +37,7 @@ static agon_status add_tampered(void *arg, size_t i, json_t *made) {
         s = store_add_label(a->store, &l, &label);
     if (!s)
         s = json_append(a->ctx, made,
-                        json_pack("{ss ss ss ss}", "text", faulty, "id", id.text, "label", label.text, "claim", claim));
+                        json_pack("{ss ss ss}", "text", faulty, "id", id.text, "label", label.text)); /* the claim may hold the truth */
     free(faulty);
     free(claim);
     return s;

@@ -99,8 +99,9 @@ AGON_MUST_CHECK agon_status task_verify(agon_ctx *ctx, const task_query *query, 
  * is checked by the verifier before it is returned. */
 AGON_MUST_CHECK agon_status task_demonstrate(agon_ctx *ctx, const task_query *query, uint64_t seed,
                                              char **response);
-/* `correct` is known good on the caller's word: it is not verified here, for under a sealed oracle that would tell. *faulty: the same answer with one planted fault, which the verifier rejects; *claim: the critique
- * that would report it. Both new. AGON_EUNSUPPORTED when no fault could be planted. */
+/* `correct` is known good on the caller's word. Neither it nor the result is verified here: under a sealed oracle that would tell. *faulty: the
+ * same answer with one planted fault, which makes a right answer wrong by construction; *claim: the critique that would report it (it may hold
+ * the right answer). Both new. AGON_EUNSUPPORTED when no fault could be planted. */
 AGON_MUST_CHECK agon_status task_tamper(agon_ctx *ctx, const task_query *query, const char *correct,
                                         uint64_t seed, char **faulty, char **claim);
 /* AGON_OK when the second solver agrees with the gold in the parameters and the query's text holds what it must;

@@ -128,6 +128,17 @@ static void test_verbs(void **state) {
     assert_ok(ctx, task_gold(ctx, &q, &text));
     assert_string_equal(text, "42");
     free(text);
+    /* An answer taken for good that is not has a fault planted like any other. */
+    static const char *const wrong[][2] = {{"It is London.", "It is Londo."}, {"x!", "xx!"}, {"\xC3\xA9t\xC3\xA9", "\xC3\xA9t"}};
+    assert_ok(ctx, load(ctx, "{\"query\":\"The capital of France?\",\"answer\":\"Paris\",\"verifier\":\"contains\"}", &other));
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_ok(ctx, task_tamper(ctx, &other, wrong[i][0], 1, &text, &claim));
+        assert_string_equal(text, wrong[i][1]);
+        free(text);
+        free(claim);
+    }
+    assert_int_equal(task_tamper(ctx, &other, " ?!", 1, &text, &claim), AGON_EUNSUPPORTED);
+    task_query_free(&other);
     json_t *object = NULL;
     assert_ok(ctx, task_query_json(ctx, &q, &object));
     assert_ok(ctx, task_query_read(ctx, "row", object, &back));
