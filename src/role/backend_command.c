@@ -4,7 +4,7 @@
  * In:
  * - {"id": item, "role": "learner", "messages": [{"role", "content"}] or "prompt": text,
  *   "n": samples, "max_tokens", "temperature", "top_p", "seed": the first sample's, "seeds": [...],
- *   "stop"?: [...], "data"?: {...}}
+ *   "stop"?: [...], "data"?: {...}} (docs/cli.md, "Roles played by your own program": what each role is asked)
  *
  * Out, one of:
  * - {"id": item, "completions": [text or {"text", "finish"?: "stop" or "length"}]}
@@ -379,8 +379,9 @@ static size_t find_asked(const command *b, const json_t *answer) {
 static bool take_completions(const backend_request *q, const json_t *answer, backend_response *r) {
     const json_t *list = json_object_get(answer, "completions");
     if (json_array_size(list) != q->n_samples) {
-        backend_fail(r, "the command answered with %zu completions, %zu were asked",
-                     json_array_size(list), q->n_samples);
+        backend_fail(r, "the command answered as %s with %zu \"completions\" (a list of texts), %zu were asked%s", q->role ? q->role : "model",
+                     json_array_size(list), q->n_samples,
+                     q->role && strcmp(q->role, "critic") == 0 ? "; a critic may give a \"verdict\" instead" : "");
         return false;
     }
     for (size_t i = 0; i < q->n_samples; i++) {
@@ -391,7 +392,7 @@ static bool take_completions(const backend_request *q, const json_t *answer, bac
         r->completions[i].finish =
             finish && !strcmp(finish, "length") ? FINISH_LENGTH : FINISH_STOP;
         if (!r->completions[i].text) {
-            backend_fail(r, "completion %zu of the command's answer is no text", i);
+            backend_fail(r, "completion %zu of the command's answer is no text", i + 1);
             return false;
         }
     }

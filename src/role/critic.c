@@ -91,6 +91,12 @@ static char *written(const backend_completion *c, size_t max_tokens) {
     return strndup(c->text, backend_text_length(c, max_tokens));
 }
 
+/* Why, in a program's own words; new, NULL where it gave none. */
+static char *evidence_of(const json_t *extra) {
+    const char *evidence = json_string_value(json_object_get(extra, "evidence"));
+    return evidence ? strndup(evidence, utf8_cut(evidence, BACKEND_MOST_EVIDENCE)) : NULL;
+}
+
 static void read_votes(const backend_response *r, critic_judgement *j) {
     size_t n_yes = 0, n_read = 0;
     for (size_t i = 0; i < r->n_completions; i++) {
@@ -122,9 +128,7 @@ static void read_judgement(const backend_response *r, critic_judgement *j) {
         return;
     }
     j->p = program_verdict(r->extra);
-    const char *evidence = json_string_value(json_object_get(r->extra, "evidence"));
-    if (evidence)
-        j->critique = strndup(evidence, utf8_cut(evidence, BACKEND_MOST_EVIDENCE));
+    j->critique = evidence_of(r->extra);
     if (isnan(j->p) && !json_object_get(r->extra, "verdict"))
         read_votes(r, j);
 }
@@ -173,6 +177,12 @@ static agon_status work_new(agon_ctx *ctx, const critic_item *items, size_t n, s
     return AGON_OK;
 }
 
+/* What a program needs to answer without reading a prompt; `ask`: "verdict" or "critique". */
+static void tell_program(work *w, size_t i, const critic_item *item, const char *ask) {
+    w->batch.requests[i].extra = w->batch.extras[i] =
+        json_pack("{s:s, s:s, s:s}", "ask", ask, "query", item->query, "answer", item->answer);
+}
+
 static agon_status prepare_judging(agon_ctx *ctx, const backend *b, const critic_item *items,
                                    size_t n, size_t n_votes, const adapter *version, work *w) {
     bool score = backend_capabilities(b) & CAN_SCORE;
@@ -192,9 +202,7 @@ static agon_status prepare_judging(agon_ctx *ctx, const backend *b, const critic
         }
         r->sampling.temperature = r->n_samples > 1 ? 0.7f : 0;
         r->sampling.max_tokens = VERDICT_TOKENS;
-        /* What a program needs to judge without reading a prompt. */
-        r->extra = w->batch.extras[i] =
-            json_pack("{s:s, s:s}", "query", items[i].query, "answer", items[i].answer);
+        tell_program(w, i, &items[i], "verdict");
     }
     return s;
 }
@@ -227,7 +235,7 @@ agon_status critic_same_task(agon_ctx *ctx, backend *b, const critic_item *items
     for (size_t i = 0; !s && i < n; i++) {
         w.batch.requests[i].sampling.max_tokens = VERDICT_TOKENS;
         w.batch.requests[i].extra = w.batch.extras[i] =
-            json_pack("{s:s, s:s}", "query", items[i].query, "rewording", items[i].answer);
+            json_pack("{s:s, s:s, s:s}", "ask", "same_task", "query", items[i].query, "rewording", items[i].answer);
     }
     return run_judging(ctx, b, s, &w, out);
 }
@@ -241,13 +249,14 @@ agon_status critic_write(agon_ctx *ctx, backend *b, const critic_item *items, si
     for (size_t i = 0; !s && i < n; i++) {
         w.batch.requests[i].sampling.temperature = 0;
         w.batch.requests[i].sampling.max_tokens = CRITIC_WRITE_TOKENS;
+        tell_program(&w, i, &items[i], "critique");
     }
     if (!s)
         s = backend_run(ctx, b, w.batch.requests, n, w.batch.responses);
     for (size_t i = 0; !s && i < n; i++) {
-        out[i] = NULL;
-        if (w.batch.responses[i].state == BACKEND_DONE && w.batch.responses[i].n_completions)
-            out[i] = written(&w.batch.responses[i].completions[0], CRITIC_WRITE_TOKENS);
+        const backend_response *r = &w.batch.responses[i];
+        const bool done = r->state == BACKEND_DONE;
+        out[i] = done && r->n_completions ? written(&r->completions[0], CRITIC_WRITE_TOKENS) : done ? evidence_of(r->extra) : NULL;
     }
     work_free(&w);
     return s;

@@ -142,6 +142,30 @@ static void critic__foreign_texts_are_bounded(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* A program that answers by verdicts gives its words as evidence, also where words alone are asked for; it is told what is asked. */
+static void critic__a_program_may_always_answer_by_verdict(void **state) {
+    (void)state;
+    static const char program[] =
+        "while read -r line; do case $line in *'\"ask\":\"critique\",\"query\":\"12 + 7?\",\"answer\":\"18\"'*) ask=critique;;"
+        " *'\"ask\":\"verdict\",\"query\":\"12 + 7?\",\"answer\":\"18\"'*) ask=verdict;; *) ask=other;; esac;"
+        " echo '{\"id\":\"a\",\"verdict\":\"fail\",\"confidence\":0.75,\"evidence\":\"'$ask': one too few\"}'; done";
+    agon_ctx *ctx = test_ctx(1, NULL);
+    backend *b = NULL;
+    critic_judgement j = {0};
+    char *words = NULL;
+    const critic_item item = {"a", "12 + 7?", "18", 1};
+    assert_ok(ctx, backend_command_new(ctx, program, 60, &b));
+    assert_ok(ctx, critic_judge(ctx, b, &item, 1, 1, NULL, &j));
+    assert_true(j.p == 0.25);
+    assert_string_equal(j.critique, "verdict: one too few");
+    assert_ok(ctx, critic_write(ctx, b, &item, 1, NULL, &words));
+    assert_string_equal(words, "critique: one too few");
+    free(words);
+    critic_judgement_free(&j);
+    backend_free(b);
+    agon_ctx_free(ctx);
+}
+
 static void attacker__puts_variations_together(void **state) {
     (void)state;
     static const char query[] = "Tom has 3 pens. Ann takes Tom's pens. How many Tomatoes has Ann?";
@@ -223,6 +247,7 @@ int main(void) {
         cmocka_unit_test(critic__evidence_becomes_a_sentence),
         cmocka_unit_test(critic__likelihood_gives_p_correct),
         cmocka_unit_test(critic__foreign_texts_are_bounded),
+        cmocka_unit_test(critic__a_program_may_always_answer_by_verdict),
         cmocka_unit_test(attacker__strips_labels_and_quotation_marks),
         cmocka_unit_test(attacker__puts_variations_together),
         cmocka_unit_test(attacker__empty_answers_are_counted_not_used),
