@@ -181,7 +181,8 @@ static void adapter__gradients_with_dimensions_match_differences(void **state) {
     agon_ctx_free(ctx);
 }
 
-/* With what is predicted a tree is done, to the byte; with less it is refused before it begins, or layers are computed again. */
+/* With what is predicted a tree is done, to the byte; with less it is refused before it begins, or layers are computed again; with any room it takes that
+ * and an eighth, and computes nothing again. */
 static void workspace__takes_what_is_predicted(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
@@ -190,7 +191,7 @@ static void workspace__takes_what_is_predicted(void **state) {
     model *m = tiny_model(ctx, &c, COMPUTE_F32);
     adapter *a = tiny_adapter(ctx, m, 3, 5);
     for (workspace_use use = USE_FORWARD; use <= USE_TRAINING_RECOMPUTE; use++)
-        for (int less = 0; less < 2; less++) {
+        for (int room = -1; room < (use == USE_TRAINING_RECOMPUTE ? 1 : 2); room++) {
             problem p;
             float log_prob[TOTAL];
             problem_init(&p, ctx, m, a, 1);
@@ -198,13 +199,14 @@ static void workspace__takes_what_is_predicted(void **state) {
                 p.segments[i].wants = WANT_LOG_PROB;
             const workspace_need need = workspace_predict(m, TOTAL, TOTAL - 1, 3, use);
             const token_channels out = {.log_prob = log_prob}, d = {.log_prob = p.d_log_prob};
-            p.w->limit = need.stored + need.scratch - (less ? 64 : 0);
+            const size_t more = room > 0 ? need.stored / 8 : 0;
+            p.w->limit = room > 0 ? SIZE_MAX : need.stored + need.scratch - (room < 0 ? 64 : 0);
             agon_status s = use == USE_FORWARD ? model_forward(ctx, m, p.w, &p.tree, &out) : model_forward_train(ctx, m, p.w, &p.tree, &out);
             if (!s && use != USE_FORWARD)
                 s = model_backward(ctx, m, a, p.w, &p.tree, &d);
-            assert_int_equal(s, less && use != USE_TRAINING ? AGON_ENOMEM : AGON_OK);
-            assert_true(s || (p.w->regions[REGION_STORED].capacity == need.stored) == !less);
-            assert_true(s || less || p.w->regions[REGION_SCRATCH].capacity == need.scratch);
+            assert_int_equal(s, room < 0 && use != USE_TRAINING ? AGON_ENOMEM : AGON_OK);
+            assert_true(s || (p.w->regions[REGION_STORED].capacity == workspace_size(need.stored + more, 1)) == (room >= 0));
+            assert_true(s || room != 0 || p.w->regions[REGION_SCRATCH].capacity == need.scratch);
             problem_free(&p);
         }
     adapter_free(a);

@@ -312,7 +312,7 @@ static agon_status add_versions(void *arg, json_t **result) {
     return s ? s : store_add_version(x->store, &new);
 }
 
-/* The loop's gate counts every label the expert gave, and reads the examples again. */
+/* The loop's gate counts every label and audit of the expert, and reads the examples again. */
 static void loop_gate__books__are_labels_and_examples(void **state) {
     (void)state;
     static const char held_out[] = "the seventh ferry left the old harbour before any of the lamps were lit";
@@ -322,15 +322,17 @@ static void loop_gate__books__are_labels_and_examples(void **state) {
         const step_key key = {.path = "versions"};
         const example e = {.objective = "sft", .origin = "new", .prompt = "a", .chosen = k == CONTAMINATED ? held_out : "b"};
         loop l = {.c = &b->cast, .config = b->config, .learner = BASE, .candidate = CANDIDATE,
-                  .labels_used = b->config->human.labels + (k == OVER_BUDGET)};
+                  .labels_used = b->config->human.labels + (k == OVER_BUDGET), .audits = 5, .audits_agreed = 3};
         held_out_result r = {0};
         json_t *made = NULL;
         assert_ok(b->x->ctx, step_once(b->x->run, &key, json_null(), add_versions, b->x, &made));
         assert_ok(b->x->ctx, contamination_add_text(b->x->ctx, b->aim.held_out, held_out));
         assert_ok(b->x->ctx, example_add(&b->cast, &l.examples, &e));
         l.aim = b->aim;
+        b->config->gate.audit_agreement = 0.25;
         assert_ok(b->x->ctx, loop_gate(&l, &r));
-        const json_t *books = json_object_get(json_object_get(l.gate, "figures"), "G7");
+        const json_t *figures = json_object_get(l.gate, "figures"), *audited = json_object_get(figures, "G6"), *books = json_object_get(figures, "G7");
+        assert_true(field_int(audited, "audits") == 5 && field_int(audited, "agreed") == 3 && field_real(audited, "least") == 0.25);
         assert_string_equal(field_text(books, "budget"), k == OVER_BUDGET ? "more expert labels than allowed" : "kept");
         assert_string_equal(field_text(books, "contamination"), k == CONTAMINATED ? "a training example is an evaluation item" : "none");
         json_decref(l.gate);

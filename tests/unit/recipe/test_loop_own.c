@@ -618,7 +618,7 @@ static void sealed__run__keeps_apart_what_it_must(void **state) {
     stand *x = stand_new(NULL);
     json_t *summary = NULL, *rows = NULL, *row;
     size_t i;
-    double gain = 0;
+    double gain = 0, judged = 0;
     assert_ok(x->ctx, run_recipe(x, sealed_run, &summary));
     /* Two critics, taught on answers of disjoint halves, each tested on those of the other. */
     const char *reward = judge_at(x, "iteration/1/critic/reward/judge"), *second = judge_at(x, "iteration/1/critic/second/judge");
@@ -635,6 +635,7 @@ static void sealed__run__keeps_apart_what_it_must(void **state) {
     assert_int_equal(stand_count(x, "SELECT count(*) FROM step_item i JOIN label l ON l.target = json_extract(i.input, '$.id') WHERE i.path LIKE '%/decide/judge'"
                                     " AND l.source = 'simulated'"), 0);
     assert_int_equal(stand_count(x, "SELECT count(*) FROM step_item WHERE path LIKE '%/gate/judge'"), 24);
+    assert_int_equal(stand_count(x, arena_printf(x->memory, "SELECT count(*) > 0 AND min(k.critic = '%s') FROM decision d JOIN calibration k ON k.id = d.calibration", reward)), 1);
     /* The books: every label counts, and the budget may be used up. */
     const json_t *budget = json_object_get(summary, "budget"), *g1 = json_object_get(figures_of(summary), "G1");
     assert_int_equal(field_int(budget, "used"), stand_count(x, "SELECT count(*) FROM label WHERE source = 'simulated'"));
@@ -653,6 +654,14 @@ static void sealed__run__keeps_apart_what_it_must(void **state) {
     assert_int_equal(field_int(g1, "labelled"), 8);
     assert_int_equal(field_int(g1, "unlabelled"), 4);
     assert_true(field_real(g1, "lower_bound") > json_real_value(json_array_get(json_object_get(tuned, "ci95"), 0)));
+    json_decref(rows);
+    /* As the second critic says of them, before calibration, which turns no order round. */
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT json_extract(i.result, '$.out.p') AS p, v.role FROM step_item i JOIN text t ON t.id = json_extract(i.input, '$.id')"
+                                                 " JOIN model_version v ON v.id = t.producer WHERE i.path LIKE '%/gate/judge'", NULL, &rows));
+    assert_int_equal(json_array_size(rows), 24);
+    json_array_foreach(rows, i, row)
+        judged += (strcmp(field_text(row, "role"), "base") == 0 ? -1 : 1) * field_real(row, "p");
+    assert_true(judged * field_real(json_object_get(g1, "judge_only"), "estimate") > 0);
     json_decref(rows);
     json_decref(summary);
     stand_free(x);
