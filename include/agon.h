@@ -455,7 +455,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_reward_pairs(agon_ctx *ctx, const agon
                                                        const char *rule, double strength, const agon_dataset *pairs, char **json);
 
 /* A file of other people's rows (JSONL or one JSON list) to JSONL that agon_dataset_open takes. format: "alpaca",
- * "sharegpt", "hh", "gsm8k", "spin", "trl", "refine-sft", "refine-guided", "refine-pairs", "refine-critic", "auto"
+ * "sharegpt", "hh", "gsm8k", "spin", "orca", "trl", "refine-sft", "refine-guided", "refine-pairs", "refine-critic", "auto"
  * or NULL (told by each row's fields). skip_bad: as above. `to` is written whole or not at all, never over a file.
  * *json new: {"rows", "skipped", "cut_turns": turns after the last answer, left out, "formats": {name: count},
  * "skipped_rows": [{"sentence"}], "cut_rows": [{"sentence"}]} (as above). AGON_EINVAL names file and line. */

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const names[N_DATA_FORMATS] = {"auto", "trl", "alpaca", "sharegpt", "hh", "gsm8k", "spin",
+static const char *const names[N_DATA_FORMATS] = {"auto", "trl", "alpaca", "sharegpt", "hh", "gsm8k", "spin", "orca",
                                                 "refine-sft", "refine-guided", "refine-pairs", "refine-critic"};
 
 const char *data_format_name(data_format f) {
@@ -27,7 +27,7 @@ agon_status data_format_find(agon_ctx *ctx, const char *name, data_format *out) 
         }
     const char *near = nearest_word(name, names, N_DATA_FORMATS);
     return ctx_fail(ctx, AGON_EINVAL, "no data format is called '%.40s'; %s%s%sthere are auto, trl, alpaca, sharegpt, hh, "
-                    "gsm8k, spin, refine-sft, refine-guided, refine-pairs and refine-critic", name, near ? "did you mean " : "", near ? near : "", near ? "? " : "");
+                    "gsm8k, spin, orca, refine-sft, refine-guided, refine-pairs and refine-critic", name, near ? "did you mean " : "", near ? near : "", near ? "? " : "");
 }
 
 /* ---- messages ------------------------------------------------------------------------------------------ */
@@ -78,7 +78,7 @@ static agon_status from_alpaca(agon_ctx *ctx, const char *where, json_t *row, js
     return no_memory(ctx);
 }
 
-static const char *role_of(const char *speaker) {
+const char *convert_role(const char *speaker) {
     static const char *const words[][2] = {{"human", "user"},     {"user", "user"},          {"gpt", "assistant"},
                                            {"assistant", "assistant"}, {"chatgpt", "assistant"}, {"bard", "assistant"},
                                            {"bing", "assistant"}, {"system", "system"}};
@@ -93,7 +93,7 @@ static agon_status add_turn(agon_ctx *ctx, const char *where, json_t *turn, size
     json_t *value = json_object_get(turn, "value");
     if (!from || !json_is_string(value))
         return ctx_fail(ctx, AGON_EINVAL, "%s: conversations[%zu] must have from and value, both texts", where, i);
-    const char *role = role_of(from);
+    const char *role = convert_role(from);
     if (!role)
         return ctx_fail(ctx, AGON_EINVAL, "%s: conversations[%zu] is from '%.40s', which is neither human, gpt nor system",
                         where, i, from);
@@ -239,6 +239,8 @@ static data_format format_of(json_t *row) {
         return DATA_SHAREGPT;
     if (json_object_get(row, "instruction") && json_object_get(row, "output"))
         return DATA_ALPACA;
+    if (json_object_get(row, "question") && chosen && json_object_get(row, "rejected"))
+        return DATA_ORCA;
     if (json_object_get(row, "question") && json_object_get(row, "answer"))
         return DATA_GSM8K;
     if (json_object_get(row, "real") && json_object_get(row, "generated"))
@@ -289,14 +291,12 @@ agon_status convert_row(agon_ctx *ctx, const char *where, data_format from, json
     case DATA_HH: s = from_hh(ctx, where, row, &made); break;
     case DATA_GSM8K: s = from_gsm8k(ctx, where, row, &made); break;
     case DATA_SPIN: s = from_spin(ctx, where, row, &made); break;
+    case DATA_ORCA: s = convert_orca(ctx, where, row, &made); break;
+    case DATA_TRL: s = convert_trl(ctx, where, row, &made); break;
     case DATA_REFINE_SFT:
     case DATA_REFINE_GUIDED:
     case DATA_REFINE_PAIRS:
     case DATA_REFINE_CRITIC: s = convert_refined(ctx, where, *format, row, &made); break;
-    case DATA_TRL:
-        made = json_incref(row);
-        s = AGON_OK;
-        break;
     default:
         s = ctx_fail(ctx, AGON_EINVAL, "%s: the fields tell no known format; say which it is, or rename them to prompt and "
                      "completion", where);

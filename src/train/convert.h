@@ -13,6 +13,7 @@ typedef enum data_format {
     DATA_HH,       /* {"chosen", "rejected"}: transcripts of "\n\nHuman: ... \n\nAssistant: ..." */
     DATA_GSM8K,    /* {"question", "answer"} */
     DATA_SPIN,     /* {"real": [messages], "generated": [messages]} */
+    DATA_ORCA,     /* {"question", "chosen", "rejected", "system"?}: texts */
     /* {"prompt", "draft", "critique", "refined"}, by what is made of them (convert_refined.c); never told by the fields */
     DATA_REFINE_SFT, DATA_REFINE_GUIDED, DATA_REFINE_PAIRS, DATA_REFINE_CRITIC,
     N_DATA_FORMATS
@@ -26,6 +27,13 @@ AGON_MUST_CHECK agon_status data_format_find(agon_ctx *ctx, const char *name, da
  * what was found, *n_cut grows by the turns after the last answer. Empty answers and equal sides are refused. */
 AGON_MUST_CHECK agon_status convert_row(agon_ctx *ctx, const char *where, data_format from, json_t *row, json_t **out,
                                         data_format *format, size_t *n_cut);
+
+/* convert_trl.c: the same for pairs of Orca's fields, and for TRL's: a row of texts stays as it is (*out is the row itself), anything else
+ * becomes lists of messages. A prompt that stands in chosen and rejected too is left to them. */
+AGON_MUST_CHECK agon_status convert_orca(agon_ctx *ctx, const char *where, json_t *row, json_t **out);
+AGON_MUST_CHECK agon_status convert_trl(agon_ctx *ctx, const char *where, json_t *row, json_t **out);
+/* The role of a speaker of other people's data ("human", "gpt", ...); NULL: unknown. */
+const char *convert_role(const char *speaker);
 
 /* convert_refined.c: the same for one of the DATA_REFINE formats. */
 AGON_MUST_CHECK agon_status convert_refined(agon_ctx *ctx, const char *where, data_format format, json_t *row, json_t **out);

@@ -76,6 +76,23 @@ static void convert__makes_our_rows(void **state) {
          "{\"prompt\":[{\"role\":\"user\",\"content\":\"2+2?\"}],\"completion\":[{\"role\":\"assistant\",\"content\":\"four\"}],"
          "\"weight\":0.5,\"adapter\":\"ann\",\"dimension\":\"brief\"}"},
         {DATA_TRL, "{\"prompt\":\"a\",\"completion\":\"b\"}", "{\"prompt\":\"a\",\"completion\":\"b\"}"},
+        /* UltraFeedback's binarized pairs: the prompt as a text, and again in both lists. */
+        {DATA_TRL, "{\"prompt\":\"q\",\"chosen\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"}],"
+                   "\"rejected\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"b\"}],\"weight\":2}",
+         "{\"chosen\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"}],"
+         "\"rejected\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"b\"}],\"weight\":2}"},
+        {DATA_TRL, "{\"prompt\":\"q\",\"chosen\":[{\"role\":\"assistant\",\"content\":\"a\"}],\"rejected\":\"b\",\"margin\":1}",
+         "{\"prompt\":[{\"role\":\"user\",\"content\":\"q\"}],\"chosen\":[{\"role\":\"assistant\",\"content\":\"a\"}],"
+         "\"rejected\":[{\"role\":\"assistant\",\"content\":\"b\"}],\"margin\":1}"},
+        {DATA_TRL, "{\"prompt\":[{\"from\":\"human\",\"value\":\"q\"}],\"chosen\":{\"from\":\"gpt\",\"value\":\"a\"},\"rejected\":{\"role\":\"assistant\",\"content\":\"b\"}}",
+         "{\"prompt\":[{\"role\":\"user\",\"content\":\"q\"}],\"chosen\":[{\"role\":\"assistant\",\"content\":\"a\"}],"
+         "\"rejected\":[{\"role\":\"assistant\",\"content\":\"b\"}]}"},
+        {DATA_ORCA, "{\"system\":\"\",\"question\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}",
+         "{\"prompt\":[{\"role\":\"user\",\"content\":\"q\"}],\"chosen\":[{\"role\":\"assistant\",\"content\":\"a\"}],"
+         "\"rejected\":[{\"role\":\"assistant\",\"content\":\"b\"}]}"},
+        {DATA_ORCA, "{\"system\":\"Be\",\"question\":\"q\",\"chosen\":\"a\",\"rejected\":\"b\"}",
+         "{\"prompt\":[{\"role\":\"system\",\"content\":\"Be\"},{\"role\":\"user\",\"content\":\"q\"}],\"chosen\":[{\"role\":\"assistant\",\"content\":\"a\"}],"
+         "\"rejected\":[{\"role\":\"assistant\",\"content\":\"b\"}]}"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         for (int told = 0; told < 2; told++) {
@@ -111,6 +128,9 @@ static void convert__names_the_bad_row(void **state) {
         {DATA_HH, "{\"chosen\":\"\\n\\nHuman: a\\n\\nAssistant: b\",\"rejected\":\"\\n\\nHuman: c\\n\\nAssistant: d\"}", "differ"},
         {DATA_HH, "{\"chosen\":\"\\n\\nHuman: a\",\"rejected\":\"\\n\\nHuman: a\"}", "messages"},
         {DATA_SPIN, "{\"real\":[],\"generated\":1}", "generated"},
+        {DATA_TRL, "{\"prompt\":[{\"from\":\"martian\",\"value\":\"q\"}],\"chosen\":\"a\",\"rejected\":\"b\"}", "prompt[0] is no message"},
+        {DATA_TRL, "{\"prompt\":\"q\",\"chosen\":[\"a\"],\"rejected\":\"b\"}", "chosen[0] is no message"},
+        {DATA_ORCA, "{\"question\":\"q\",\"chosen\":[\"a\"],\"rejected\":\"b\"}", "must be texts"},
         {DATA_SPIN, "{\"real\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"}],\"generated\":"
                     "[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"a\"}]}", "are the same"},
         {DATA_HH, "{\"chosen\":\"\\n\\nHuman: a\\n\\nAssistant: b\",\"rejected\":\"\\n\\nHuman: a\\n\\nAssistant: b\"}", "are the same"},
