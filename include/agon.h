@@ -446,13 +446,19 @@ AGON_API void agon_dataset_free(agon_dataset *d);
 /* What reward models say of pairs they were not trained on, rows read for bt: members, rule and strength as in
  * agon_reward_ensemble; n_members 0: m's own head. Pairs with a label of 1/2 are ties and left out, one under 1/2
  * says that rejected is better; equal rewards are no order and count as wrong. *json new: {"pairs", "right",
- * "accuracy", "ci95" (exact), "ties", "ece" and "brier" of sigmoid(|gap of the rewards|) as the probability of being
- * right (null for several members, whose scale is another), "by_margin": [{"from", "to" (null: none), and the first
- * four}] by that gap, "by_label_margin": the same by the rows' margins, null where there are none, "reward_mean",
+ * "accuracy", "ci95" (exact), "ties", "loss": mean of -log sigmoid(gap of the rewards) in nats, "ece" and "brier" of
+ * sigmoid(|gap|) as the probability of being right (these three null for several members, whose scale is another),
+ * "by_margin": [{"from", "to" (null: none), and the first four}] by that gap, "by_label_margin": the same by the rows' margins, null where there are none, "reward_mean",
  * "reward_std", "length_correlation" of reward and tokens, "length_matched": the first four of pairs whose lengths
  * differ by at most a tenth}. AGON_EINVAL; else as agon_reward. */
 AGON_API AGON_MUST_CHECK agon_status agon_reward_pairs(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *members, size_t n_members,
                                                        const char *rule, double strength, const agon_dataset *pairs, char **json);
+/* The same of a policy: its reward of an answer is beta (log_prob - the reference's), as dpo has it; pairs: rows read for
+ * dpo. reference NULL: m itself, under reference_adapter (NULL: the base); both models must have one vocabulary. "loss" is
+ * then dpo's on these pairs. AGON_EINVAL: the policy is its own reference, beta is not above 0; else as agon_score. */
+AGON_API AGON_MUST_CHECK agon_status agon_policy_pairs(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
+                                                       const agon_model *reference, const agon_adapter *reference_adapter,
+                                                       double beta, const agon_dataset *pairs, char **json);
 
 /* A file of other people's rows (JSONL or one JSON list) to JSONL that agon_dataset_open takes. format: "alpaca",
  * "sharegpt", "hh", "gsm8k", "spin", "orca", "trl", "refine-sft", "refine-guided", "refine-pairs", "refine-critic", "auto"

@@ -1,4 +1,4 @@
-/* agon.h, rewards: what reward models say of held-out pairs. */
+/* agon.h, rewards: what reward models say of held-out pairs, and a policy beside its reference. */
 #include "eval/reward_pairs.h"
 #include "api/dataset.h"
 #include "api/models.h"
@@ -20,10 +20,39 @@ typedef struct asked {
     size_t n_members;
     const char *rule;
     double strength;
+    /* Of a policy, in place of members: */
+    const agon_adapter *adapter, *reference_adapter;
+    const agon_model *reference; /* NULL: reward models are asked */
+    double beta;
 } asked;
 
-/* Rewards of n requests, by the members or (none) by the model's own head. */
+static agon_status log_probs(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_score_request *requests, size_t n,
+                             double *out) {
+    agon_score_result results[2 * AT_ONCE];
+    agon_status s = agon_score(ctx, m, adapter, requests, n, 1, 0, results);
+    for (size_t i = 0; i < n && !s; i++) {
+        out[i] = results[i].log_prob;
+        agon_score_result_free(&results[i]);
+    }
+    return s;
+}
+
+/* beta (log_prob - reference's): the reward that a policy trained on pairs stands for (Rafailov et al. 2023, 2305.18290, eq. 5, without the
+ * prompt's part, which both sides share). */
+static agon_status implicit(const asked *a, const agon_score_request *requests, size_t n, double *rewards) {
+    double of_reference[2 * AT_ONCE];
+    agon_status s = log_probs(a->ctx, a->m, a->adapter, requests, n, rewards);
+    if (!s)
+        s = log_probs(a->ctx, a->reference, a->reference_adapter, requests, n, of_reference);
+    for (size_t i = 0; i < n && !s; i++)
+        rewards[i] = a->beta * (rewards[i] - of_reference[i]);
+    return s;
+}
+
+/* Rewards of n requests: of the policy, else by the members or (none) by the model's own head. */
 static agon_status ask(const asked *a, const agon_score_request *requests, size_t n, double *rewards) {
+    if (a->reference)
+        return implicit(a, requests, n, rewards);
     agon_reward_result results[2 * AT_ONCE];
     if (a->n_members)
         return agon_reward_ensemble(a->ctx, a->m, a->members, a->n_members, a->rule, a->strength, requests, n, rewards, NULL);
@@ -51,6 +80,8 @@ static agon_status check_pairs(const asked *a, const train_row *rows, size_t n) 
         const train_row *r = &rows[k / 2];
         const agon_score_request side = {r->prompt, r->n_prompt, r->responses[k % 2].tokens, r->responses[k % 2].n};
         s = requests_check(a->ctx, a->m->m, &side, 1);
+        if (!s && a->reference)
+            s = requests_check(a->ctx, a->reference->m, &side, 1);
         if (s)
             s = ctx_prefix(a->ctx, s, "%s: %s", row_place(rows, k / 2, place), k % 2 ? "rejected" : "chosen");
     }
@@ -100,6 +131,7 @@ static json_t *bins_json(const margin_bin bins[N_MARGIN_BINS]) {
 static json_t *report_json(const reward_report *r, size_t n_ties, bool calibrated) {
     json_t *o = share(r->n_right, r->n);
     json_object_set_new(o, "ties", json_integer((json_int_t)n_ties));
+    json_object_set_new(o, "loss", calibrated ? json_real(r->loss) : json_null());
     json_object_set_new(o, "ece", calibrated ? json_real(r->ece) : json_null());
     json_object_set_new(o, "brier", calibrated ? json_real(r->brier) : json_null());
     json_object_set_new(o, "by_margin", bins_json(r->by_gap));
@@ -111,22 +143,21 @@ static json_t *report_json(const reward_report *r, size_t n_ties, bool calibrate
     return o;
 }
 
-agon_status agon_reward_pairs(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *members, size_t n_members, const char *rule,
-                              double strength, const agon_dataset *pairs, char **json) {
-    const asked a = {ctx, m, members, n_members, rule, strength};
+static agon_status report_pairs(const asked *a, const agon_dataset *pairs, char **json) {
+    agon_ctx *ctx = a->ctx;
     size_t n_rows, n = 0;
     const train_row *rows = dataset_rows(pairs->d, &n_rows);
     if (pairs->objective->rows != ROW_PAIR)
-        return ctx_fail(ctx, AGON_EINVAL, "held-out pairs are rows of bt; these were read for %s", pairs->objective->name);
+        return ctx_fail(ctx, AGON_EINVAL, "held-out pairs are rows of %s; these were read for %s", a->reference ? "dpo" : "bt", pairs->objective->name);
     reward_pair *all = memory_new(n_rows + 1, sizeof *all);
     reward_report r;
-    agon_status s = all ? reward_pairs(&a, rows, n_rows, all, &n) : ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu pairs", n_rows);
+    agon_status s = all ? reward_pairs(a, rows, n_rows, all, &n) : ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu pairs", n_rows);
     if (!s && n == 0)
         s = ctx_fail(ctx, AGON_EINVAL, "there is no pair whose label says which side is better");
     if (!s)
         s = reward_report_make(ctx, all, n, &r);
     if (!s) {
-        json_t *o = report_json(&r, n_rows - n, n_members <= 1);
+        json_t *o = report_json(&r, n_rows - n, a->n_members <= 1);
         char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
         json_decref(o);
         if (text)
@@ -136,4 +167,20 @@ agon_status agon_reward_pairs(agon_ctx *ctx, const agon_model *m, const agon_ada
     }
     free(all);
     return s;
+}
+
+agon_status agon_reward_pairs(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *members, size_t n_members, const char *rule,
+                              double strength, const agon_dataset *pairs, char **json) {
+    const asked a = {.ctx = ctx, .m = m, .members = members, .n_members = n_members, .rule = rule, .strength = strength};
+    return report_pairs(&a, pairs, json);
+}
+
+agon_status agon_policy_pairs(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *reference,
+                              const agon_adapter *reference_adapter, double beta, const agon_dataset *pairs, char **json) {
+    const asked a = {.ctx = ctx, .m = m, .adapter = adapter, .reference = reference ? reference : m, .reference_adapter = reference_adapter, .beta = beta};
+    if (a.reference == m && adapter == reference_adapter)
+        return ctx_fail(ctx, AGON_EINVAL, "the policy is its own reference: no pair would be ranked; name an adapter or another reference");
+    if (!(beta > 0) || !isfinite(beta))
+        return ctx_fail(ctx, AGON_EINVAL, "beta must be above 0, not %g", beta);
+    return report_pairs(&a, pairs, json);
 }

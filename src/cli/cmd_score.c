@@ -300,12 +300,12 @@ static int judge_pairs(const opened *o, const ensemble *e, const char *path, boo
 }
 
 static int run(int argc, char **argv) {
-    const char *model = NULL, **adapters = NULL, *dtype = NULL, *chat_template = NULL, *pairs = NULL;
+    const char *model = NULL, **adapters = NULL, *dtype = NULL, *chat_template = NULL, *pairs = NULL, *against = NULL;
     preference_arguments preference = {0};
-    const char *of_ensembles = NULL, *of_log_probs = NULL; /* an option that stood and has no effect elsewhere; NULL: none */
+    const char *of_ensembles = NULL, *of_log_probs = NULL, *of_policies = NULL; /* an option that stood and has no effect elsewhere; NULL: none */
     bool json = false, reward = false, as_it_stands = false;
     ensemble together = {.strength = -1};
-    double temperature = 1;
+    double temperature = 1, beta = 0.1;
     int64_t top = 0;
     const option_spec specs[] = {{.name = "--model", .text = &model},
                                  {.name = "--adapter", .list = &adapters},
@@ -319,6 +319,8 @@ static int run(int argc, char **argv) {
                                  {.name = "--reward", .flag = &reward},
                                  {.name = "--no-end", .flag = &as_it_stands},
                                  {.name = "--pairs", .text = &pairs},
+                                 {.name = "--against", .text = &against, .given = &of_policies},
+                                 {.name = "--beta", .real = &beta, .given = &of_policies},
                                  {.name = "--ensemble", .text = &together.rule, .given = &of_ensembles},
                                  {.name = "--ensemble-strength", .real = &together.strength, .given = &of_ensembles},
                                  {.name = "--json", .flag = &json},
@@ -334,8 +336,12 @@ static int run(int argc, char **argv) {
         code = usage_error(&command_score, "--temperature must be from 0.0001 to 1000000");
     else if (as_it_stands && !reward)
         code = usage_error(&command_score, "--no-end goes with --reward");
-    else if (pairs && (!reward || as_it_stands || preference.contexts))
-        code = usage_error(&command_score, "--pairs goes with --reward, and without --no-end and --contexts");
+    else if (pairs && (as_it_stands || preference.contexts || of_log_probs))
+        code = usage_error(&command_score, "--pairs goes without --no-end, --contexts, --temperature and --top");
+    else if (pairs && !reward && !against && !adapters)
+        code = usage_error(&command_score, "--pairs asks a reward model (--reward), or a policy beside its reference: name --adapter or --against");
+    else if (of_policies && (!pairs || reward))
+        code = usage_error(&command_score, "%s goes with --pairs and without --reward", of_policies);
     else if (several && !reward)
         code = usage_error(&command_score, "several --adapter go with --reward");
     else if (of_ensembles && !(several && reward))
@@ -351,7 +357,9 @@ static int run(int argc, char **argv) {
             code = read_rows(&o, text, !reward && !top, reward, reward && !as_it_stands, &list);
         if (code == EXIT_FINE && several)
             code = open_ensemble(&o, adapters, &together);
-        if (code == EXIT_FINE && pairs)
+        if (code == EXIT_FINE && pairs && !reward)
+            code = score_policy_pairs(&o, against, dtype && strcmp(dtype, "f32") == 0, beta, pairs, json);
+        else if (code == EXIT_FINE && pairs)
             code = judge_pairs(&o, &together, pairs, json);
         else if (code == EXIT_FINE)
             code = several ? reward_by_ensemble(&o, &list, &together, json)
@@ -388,8 +396,11 @@ const command command_score = {
     "                       trained on:\n"
     "    --ensemble mean|wco|uwo|lcb (mean)  --ensemble-strength X (0.5 of the variance for uwo, 1 of the deviation for lcb);\n"
     "                       with --json {\"reward\", \"members\": [...], \"disagreement\"}\n"
-    "    --pairs FILE       held-out pairs, rows as agon train bt takes them, instead of stdin: how many are ranked rightly, in\n"
-    "                       all and by margin, and whether the gaps mean what they say (ECE of their sigmoid)\n"
+    "  --pairs FILE         held-out pairs instead of stdin. With --reward rows as agon train bt takes them: how many are\n"
+    "                       ranked rightly, in all and by margin, the loss, and whether the gaps mean what they say (ECE of\n"
+    "                       their sigmoid). Without it rows as agon train dpo takes them, ranked by the policy's implicit\n"
+    "                       reward, --beta B (0.1) times its log_prob less that of the model without --adapter, or of\n"
+    "                       --against M (a base of the same vocabulary, for a model trained whole)\n"
     "  --chat-template NAME the family to use instead of the file's template\n"
     "  --json               {\"log_prob\": sum, \"log_probs\": [...], \"tokens\": [...]} a line\n\n"
     "  echo '{\"prompt\": \"The capital of France is\", \"completion\": \" Paris\"}' | agon score --model model.gguf --json",

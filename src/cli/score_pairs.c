@@ -36,17 +36,12 @@ static void show(const json_t *o) {
     show_bins("margin", json_object_get(o, "by_label_margin"));
     show_share("  of equal length", json_object_get(o, "length_matched"));
     if (isfinite(real(o, "ece")))
-        printf("ECE %.4f, Brier score %.4f\n", real(o, "ece"), real(o, "brier"));
+        printf("loss %.4f nats a pair, ECE %.4f, Brier score %.4f\n", real(o, "loss"), real(o, "ece"), real(o, "brier"));
     printf("rewards %.4g, std %.4g, correlation with length %+.3f\n", real(o, "reward_mean"), real(o, "reward_std"), real(o, "length_correlation"));
 }
 
-int score_pairs(const opened *o, const agon_adapter *const *members, size_t n, const char *rule, double strength, const char *path, bool json) {
-    agon_dataset *pairs = NULL;
-    char *text = NULL;
-    agon_status s = agon_dataset_open(o->ctx, agon_model_tokenizer(o->model), path, "bt", 0, &pairs);
-    if (!s)
-        s = agon_reward_pairs(o->ctx, o->model, members, n, rule, strength, pairs, &text);
-    agon_dataset_free(pairs);
+/* The report (taken), or the sentence of what failed. */
+static int say(const opened *o, agon_status s, char *text, bool json) {
     if (s)
         return fail_with("score", s, o->ctx);
     json_t *report = json ? NULL : json_loads(text, 0, NULL);
@@ -57,4 +52,33 @@ int score_pairs(const opened *o, const agon_adapter *const *members, size_t n, c
     json_decref(report);
     agon_text_free(text);
     return EXIT_FINE;
+}
+
+int score_pairs(const opened *o, const agon_adapter *const *members, size_t n, const char *rule, double strength, const char *path, bool json) {
+    agon_dataset *pairs = NULL;
+    char *text = NULL;
+    agon_status s = agon_dataset_open(o->ctx, agon_model_tokenizer(o->model), path, "bt", 0, &pairs);
+    if (!s)
+        s = agon_reward_pairs(o->ctx, o->model, members, n, rule, strength, pairs, &text);
+    agon_dataset_free(pairs);
+    return say(o, s, text, json);
+}
+
+int score_policy_pairs(const opened *o, const char *against, bool f32, double beta, const char *path, bool json) {
+    agon_model_options options = agon_model_options_default();
+    agon_model *reference = NULL;
+    agon_dataset *pairs = NULL;
+    char *found = NULL, *text = NULL;
+    options.f32 = f32;
+    agon_status s = against ? agon_model_find(o->ctx, against, &found) : AGON_OK;
+    if (!s && against)
+        s = agon_model_open(o->ctx, found, &options, &reference);
+    if (!s)
+        s = agon_dataset_open(o->ctx, agon_model_tokenizer(o->model), path, "dpo", 0, &pairs);
+    if (!s)
+        s = agon_policy_pairs(o->ctx, o->model, o->adapter, reference, NULL, beta, pairs, &text);
+    agon_dataset_free(pairs);
+    agon_model_free(reference);
+    agon_text_free(found);
+    return say(o, s, text, json);
 }

@@ -27,6 +27,7 @@ static void count_pairs(const reward_pair *pairs, size_t n, reward_report *out) 
         bool right = gap_of(p) > 0, matched = fabs(p->n_better - p->n_worse) <= 0.1 * fmax(p->n_better, p->n_worse);
         out->n++;
         out->n_right += right;
+        out->loss += (fmax(-gap_of(p), 0) + log1p(exp(-fabs(gap_of(p))))) / (double)n;
         add_to_bin(out->by_gap, gap_of(p), right);
         out->n_matched += matched;
         out->n_matched_right += matched && right;

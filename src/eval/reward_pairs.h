@@ -19,6 +19,7 @@ typedef struct margin_bin {
 
 typedef struct reward_report {
     size_t n, n_right; /* right: the better side has the larger reward; equal rewards are no order, so not right */
+    double loss;       /* mean of -log sigmoid(better - worse), nats: Bradley and Terry's, and dpo's of implicit rewards */
     double ece, brier; /* of sigmoid(|gap|) as the probability that the ranking is right, ece over 10 bins (calibration.h) */
     margin_bin by_gap[N_MARGIN_BINS], by_label[N_MARGIN_BINS]; /* by |gap| of the rewards, and by the labelled margin */
     size_t n_labelled;                                         /* pairs with such a margin */

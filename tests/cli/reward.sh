@@ -72,15 +72,33 @@ done >held.jsonl
 printf '{"prompt":"say 1","chosen":"no no","rejected":"the number 1","label":0.1}\n{"prompt":"say 1","chosen":"no no","rejected":"the number 1","label":0.5}\n' >>held.jsonl
 run 0 "$agon" score --reward --model "$tiny" --adapter whole-bt --pairs held.jsonl --json
 says out '^\{"pairs":4,"right":4,"accuracy":1.0,"ci95":\[0.39'
-says out '"ties":1,"ece":[0-9.e-]+,"brier":[0-9.e-]+,"by_margin":\[\{"pairs":0'
+says out '"ties":1,"loss":[0-9.e-]+,"ece":[0-9.e-]+,"brier":[0-9.e-]+,"by_margin":\[\{"pairs":0'
 says out '"by_label_margin":\[\{"pairs":1,"right":1,'
 sed 's/"chosen"/"x"/; s/"rejected"/"chosen"/; s/"x"/"rejected"/' held.jsonl >turned.jsonl
 run 0 "$agon" score --reward --model "$tiny" --adapter whole-bt --pairs turned.jsonl
-says out '^ranked rightly +0.0%'; says out '^ECE (0.[5-9]|1)'
+says out '^ranked rightly +0.0%'; says out 'ECE (0.[5-9]|1)'
 run 0 "$agon" score --reward --model "$tiny" --adapter whole-bt --adapter whole-bt --pairs held.jsonl --json
 says out '"right":4,.*"ece":null'
 run 2 "$agon" score --model "$tiny" --pairs held.jsonl
-says err 'pairs goes with --reward'
+says err 'name --adapter or --against'
+run 2 "$agon" score --reward --beta 0.2 --model "$tiny" --adapter whole-bt --pairs held.jsonl
+says err 'beta goes with --pairs and without --reward'
+
+# ---- the same of a policy, by its implicit rewards; beta scales them, its own reference ranks nothing
+run 0 "$agon" train dpo --model "$tiny" --data pairs.jsonl --output policy --lora 4 --lr 0.01 --epochs 4 --json
+head -3 held.jsonl >policy.jsonl
+run 0 "$agon" score --model "$tiny" --adapter policy --pairs policy.jsonl --json
+says out '^\{"pairs":3,"right":3,"accuracy":1.0,.*"loss":0\.'
+one=$(sed 's/.*"reward_std":\([0-9.e-]*\).*/\1/' out) loss=$(sed 's/.*"loss":\([0-9.e-]*\).*/\1/' out)
+run 0 "$agon" score --model "$tiny" --adapter policy --beta 0.3 --pairs policy.jsonl --json
+sed 's/.*"reward_std":\([0-9.e-]*\).*"loss.*/\1/; s/.*"loss":\([0-9.e-]*\).*"reward_std":\([0-9.e-]*\).*/\1 \2/' out |
+    awk -v one="$one" -v loss="$loss" '{exit !($1 < loss && $2 / one > 2.999 && $2 / one < 3.001)}' || fail "beta scales the rewards: $one, $loss, $(cat out)"
+run 0 "$agon" score --model "$tiny" --adapter policy --against "$tiny" --pairs policy.jsonl --json
+[ "$(sed 's/.*"reward_std":\([0-9.e-]*\).*/\1/' out)" = "$one" ] || fail "the base named is the base"
+run 0 "$agon" score --model "$tiny" --adapter policy --pairs policy.jsonl
+says out '^ranked rightly +100.0%'; says out '^loss 0\.'
+run 4 "$agon" score --model "$tiny" --adapter policy --beta -1 --pairs policy.jsonl
+says err 'beta must be above 0'; one_sentence
 run 4 "$agon" score --reward --model "$tiny" --pairs held.jsonl
 says err 'no reward head'; one_sentence
 
