@@ -4,6 +4,7 @@
 #include "base/available.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/numbers.h"
 #include "base/random.h"
 #include "compute/compute.h"
 #include "generate/generate.h"
@@ -34,11 +35,6 @@ static double now(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int ascending(const void *a, const void *b) {
-    double d = *(const double *)a - *(const double *)b;
-    return (d > 0) - (d < 0);
 }
 
 static agon_status no_memory(agon_ctx *ctx) {
@@ -104,7 +100,7 @@ static void run_once(const bench *b, kernel k) {
 }
 
 static double median(double *x, size_t n) {
-    qsort(x, n, sizeof *x, ascending);
+    numbers_sort(x, n);
     return x[n / 2];
 }
 

@@ -7,7 +7,6 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "eval/interval.h"
-#include <math.h>
 #include <stdlib.h>
 
 enum { AT_ONCE = 64 };
@@ -121,7 +120,7 @@ static json_t *bins_json(const margin_bin bins[N_MARGIN_BINS]) {
     for (size_t i = 0; i < N_MARGIN_BINS; i++) {
         json_t *one = share(bins[i].n_right, bins[i].n);
         json_object_set_new(one, "from", json_real(bins[i].from));
-        json_object_set_new(one, "to", isfinite(bins[i].to) ? json_real(bins[i].to) : json_null());
+        json_object_set_new(one, "to", real_or_null(bins[i].to));
         json_array_append_new(list, one);
     }
     return list;

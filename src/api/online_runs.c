@@ -208,15 +208,11 @@ static agon_status write_manifest(online_run *r) {
     return s;
 }
 
-static json_t *number(double x) {
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 static json_t *report_json(const online_report *p) {
     return json_pack("{s:I,s:I,s:o,s:o,s:f,s:f,s:o,s:f,s:f,s:I,s:o,s:o}", "round", (json_int_t)p->round, "rounds",
-                     (json_int_t)p->n_rounds, "reward", number(p->reward), "reward_std", number(p->reward_std), "length", p->length, "ended",
-                     p->ended, "kl", number(p->kl), "distinct", p->distinct, "flat_groups", p->flat_groups, "rows", (json_int_t)p->n_rows,
-                     "beta", number(p->beta), "loss", number(p->loss));
+                     (json_int_t)p->n_rounds, "reward", real_or_null(p->reward), "reward_std", real_or_null(p->reward_std), "length", p->length, "ended",
+                     p->ended, "kl", real_or_null(p->kl), "distinct", p->distinct, "flat_groups", p->flat_groups, "rows", (json_int_t)p->n_rows,
+                     "beta", real_or_null(p->beta), "loss", real_or_null(p->loss));
 }
 
 /* The record first: a kill before the state is stored leaves it one round ahead, which keep_rounds takes back; the other way round a round
@@ -226,7 +222,7 @@ static agon_status on_state(void *arg, const online_report *p, const void *data,
     json_t *one = report_json(p);
     if (one && r->spans) {
         json_object_set_new(one, "flagged", json_real(p->flagged));
-        json_object_set_new(one, "span_reward", number(p->span_reward));
+        json_object_set_new(one, "span_reward", real_or_null(p->span_reward));
     }
     bool known = one && online_rewards_report(r->rewards, one) && json_array_append(json_object_get(r->manifest, "rounds"), one) == 0;
     agon_status s = known ? write_manifest(r) : no_memory(r->ctx);

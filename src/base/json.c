@@ -3,6 +3,7 @@
 #include "base/ctx.h"
 #include "base/file.h"
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,10 @@ agon_status json_read_file(agon_ctx *ctx, const char *path, json_t **out) {
 
 char *json_canonical(const json_t *value) {
     return json_dumps(value, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
+}
+
+json_t *real_or_null(double x) {
+    return isfinite(x) ? json_real(x) : json_null();
 }
 
 /* Finds a member; *found NULL when absent and not required. null counts as absent. */

@@ -14,6 +14,8 @@ AGON_MUST_CHECK agon_status json_read_file(agon_ctx *ctx, const char *path, json
 /* Canonical form: sorted keys, no spaces, UTF-8, reals with 17 digits. New string, NULL on memory. */
 char *json_canonical(const json_t *value);
 
+json_t *real_or_null(double x); /* NAN and infinities become null */
+
 /* Members of `object` by type. Missing: *out is left as it is and AGON_OK, unless `required`. Wrong type: AGON_EINVAL
  * naming `where` and the key. Strings are borrowed from the object. */
 AGON_MUST_CHECK agon_status json_get_text(agon_ctx *ctx, const char *where, const json_t *object,

@@ -2,7 +2,7 @@
 #include "eval/front.h"
 #include "base/ctx.h"
 #include "base/memory.h"
-#include "eval/special.h"
+#include "base/numbers.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,7 +101,7 @@ agon_status front_sparsity(agon_ctx *ctx, const double *points, size_t n, size_t
     for (size_t j = 0; j < m; j++) {
         for (size_t i = 0; i < n; i++)
             x[i] = points[i * m + j];
-        special_sort(x, n);
+        numbers_sort(x, n);
         for (size_t i = 1; i < n; i++)
             sum += (x[i] - x[i - 1]) * (x[i] - x[i - 1]);
     }
@@ -158,7 +158,7 @@ agon_status simplex_project(agon_ctx *ctx, const double *x, size_t m, double *ou
     if (!sorted)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory for a preference vector");
     memcpy(sorted, x, m * sizeof *x);
-    special_sort(sorted, m);
+    numbers_sort(sorted, m);
     for (size_t k = 1; k <= m; k++) { /* from the largest: the last k whose entry stays above the shift */
         double entry = sorted[m - k];
         sum += entry;

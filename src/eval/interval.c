@@ -1,6 +1,7 @@
 /* Intervals for a share, see interval.h. Clopper and Pearson (1934) through beta quantiles; Wilson
  * (1927). */
 #include "eval/interval.h"
+#include "base/numbers.h"
 #include "eval/special.h"
 #include <assert.h>
 #include <math.h>
@@ -33,4 +34,9 @@ interval wilson(size_t k, size_t n, double alpha) {
     double half = z / (1 + z * z / m) * sqrt(p * (1 - p) / m + z * z / (4 * m * m));
     /* At k = 0 and k = n the ends are 0 and 1 exactly; rounding must not say otherwise. */
     return (interval){k == 0 ? 0 : fmax(0, centre - half), k == n ? 1 : fmin(1, centre + half)};
+}
+
+interval interval_of_draws(double *draws, size_t n) {
+    numbers_sort(draws, n);
+    return n ? (interval){draws[n / 40], draws[n - 1 - n / 40]} : (interval){NAN, NAN};
 }

@@ -18,5 +18,7 @@ double clopper_pearson_upper(size_t k, size_t n, double delta);
 double clopper_pearson_lower(size_t k, size_t n, double delta);
 /* Score interval without continuity correction (V:wilson); n = 0 gives [0, 1]. */
 interval wilson(size_t k, size_t n, double alpha);
+/* The middle 95% of draws [n], which it sorts: what is left without the n/40 at either end; NAN for none. */
+interval interval_of_draws(double *draws, size_t n);
 
 #endif

@@ -4,6 +4,7 @@
 #include "eval/paired.h"
 #include "base/ctx.h"
 #include "base/memory.h"
+#include "base/numbers.h"
 #include "base/random.h"
 #include "eval/special.h"
 #include <assert.h>
@@ -86,13 +87,13 @@ agon_status paired_bootstrap(agon_ctx *ctx, const double *x, const double *y, si
         }
         means[b] = sum / (double)n;
     }
-    special_sort(means, draws);
+    numbers_sort(means, draws);
     double total = 0;
     for (size_t i = 0; i < n; i++)
         total += x[i] - (y ? y[i] : 0);
     *out = (bootstrap_result){
         total / (double)n,
-        {special_quantile(means, draws, alpha / 2), special_quantile(means, draws, 1 - alpha / 2)}};
+        {numbers_quantile(means, draws, alpha / 2), numbers_quantile(means, draws, 1 - alpha / 2)}};
     free(means);
     return AGON_OK;
 }

@@ -3,19 +3,13 @@
 #include "eval/ppi.h"
 #include "base/ctx.h"
 #include "base/memory.h"
+#include "base/numbers.h"
 #include "base/random.h"
 #include "eval/special.h"
 #include <math.h>
 #include <stdlib.h>
 
 static const double SMALLEST_PROBABILITY = 0.05;
-
-static double mean_of(const double *x, size_t n) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += x[i];
-    return n ? sum / (double)n : 0;
-}
 
 /* Sum of squared distances from `centre`. */
 static double spread(const double *x, size_t n, double centre) {
@@ -37,7 +31,7 @@ typedef struct paired_input {
 } paired_input;
 
 static ppi_estimate at_lambda(const paired_input *in, double lambda) {
-    double n = (double)in->n_labelled, judged = mean_of(in->unlabelled, in->n_unlabelled), rest = 0,
+    double n = (double)in->n_labelled, judged = numbers_mean(in->unlabelled, in->n_unlabelled), rest = 0,
            variance = 0;
     for (size_t i = 0; i < in->n_labelled; i++)
         rest += in->truth[i] - lambda * in->labelled[i];
@@ -58,12 +52,12 @@ static double tuned_lambda(const paired_input *in) {
     double n = (double)in->n_labelled, big = (double)in->n_unlabelled;
     if (in->n_unlabelled == 0)
         return 0;
-    double d_mean = mean_of(in->truth, in->n_labelled),
-           h_mean = mean_of(in->labelled, in->n_labelled), cov = 0;
+    double d_mean = numbers_mean(in->truth, in->n_labelled),
+           h_mean = numbers_mean(in->labelled, in->n_labelled), cov = 0;
     for (size_t i = 0; i < in->n_labelled; i++)
         cov += (in->truth[i] - d_mean) * (in->labelled[i] - h_mean);
     cov /= n - 1;
-    double all_mean = (n * h_mean + big * mean_of(in->unlabelled, in->n_unlabelled)) / (n + big);
+    double all_mean = (n * h_mean + big * numbers_mean(in->unlabelled, in->n_unlabelled)) / (n + big);
     double variance = (spread(in->unlabelled, in->n_unlabelled, all_mean) +
                        spread(in->labelled, in->n_labelled, all_mean)) /
                       (n + big - 1);
@@ -103,8 +97,8 @@ agon_status ppi_paired(agon_ctx *ctx, const double *unlabelled, size_t n_unlabel
     r.plain = at_lambda(&in, n_unlabelled ? 1 : 0);
     r.labels_only = at_lambda(&in, 0);
     double n = (double)n_labelled + (double)n_unlabelled;
-    double judged = ((double)n_labelled * mean_of(labelled, n_labelled) +
-                     (double)n_unlabelled * mean_of(unlabelled, n_unlabelled)) /
+    double judged = ((double)n_labelled * numbers_mean(labelled, n_labelled) +
+                     (double)n_unlabelled * numbers_mean(unlabelled, n_unlabelled)) /
                     n;
     double variance =
         (spread(labelled, n_labelled, judged) + spread(unlabelled, n_unlabelled, judged)) /
@@ -168,12 +162,12 @@ agon_status ppi_unequal(agon_ctx *ctx, const double *judge, const double *truth,
             sum += part[rng_below(&r, m)];
         means[b] = sum / (double)m;
     }
-    special_sort(means, draws);
-    double middle = mean_of(means, draws);
+    numbers_sort(means, draws);
+    double middle = numbers_mean(means, draws);
     *out = (ppi_estimate){
-        mean_of(part, m),
+        numbers_mean(part, m),
         sqrt(spread(means, draws, middle) / (double)(draws - 1)),
-        {special_quantile(means, draws, alpha / 2), special_quantile(means, draws, 1 - alpha / 2)}};
+        {numbers_quantile(means, draws, alpha / 2), numbers_quantile(means, draws, 1 - alpha / 2)}};
 done:
     free(part);
     free(means);

@@ -2,8 +2,8 @@
 #include "eval/recovery.h"
 #include "base/ctx.h"
 #include "base/memory.h"
+#include "base/numbers.h"
 #include "base/random.h"
-#include "eval/special.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -54,8 +54,8 @@ static void bootstrap(const scores *x, size_t draws, uint64_t seed, double alpha
     r->gap_is_noise = !(r->gap >= 2 * r->gap_se) || r->gap <= 0;
     r->n_undefined = draws - n;
     if (n > 0) {
-        special_sort(drawn, n);
-        r->range = (interval){special_quantile(drawn, n, alpha / 2), special_quantile(drawn, n, 1 - alpha / 2)};
+        numbers_sort(drawn, n);
+        r->range = (interval){numbers_quantile(drawn, n, alpha / 2), numbers_quantile(drawn, n, 1 - alpha / 2)};
     }
 }
 

@@ -8,7 +8,6 @@
 #include <assert.h>
 #include <float.h>
 #include <math.h>
-#include <stdlib.h>
 
 enum { MAX_TERMS = 100000, MAX_HALVINGS = 400 };
 
@@ -118,23 +117,4 @@ double special_student_quantile(double p, double df) {
     }
     double x = special_beta_quantile(0.5 * df, 0.5, 2 * (1 - p));
     return sqrt(df * (1 - x) / x);
-}
-
-double special_quantile(const double *values, size_t n, double p) {
-    assert(n > 0 && p >= 0 && p <= 1);
-    double at = p * (double)(n - 1);
-    size_t i = (size_t)at;
-    if (i + 1 >= n)
-        return values[n - 1];
-    return values[i] + (at - (double)i) * (values[i + 1] - values[i]);
-}
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-void special_sort(double *values, size_t n) {
-    if (n > 1)
-        qsort(values, n, sizeof *values, ascending);
 }

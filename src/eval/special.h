@@ -18,9 +18,5 @@ double special_normal_quantile(double p);
 /* P(T <= t) for Student's t with df > 0 degrees of freedom, and its inverse, 0 < p < 1. */
 double special_student(double t, double df);
 double special_student_quantile(double p, double df);
-/* Type-7 quantile (linear between order statistics) of ascending values[n], n >= 1, 0 <= p <= 1. */
-double special_quantile(const double *values, size_t n, double p);
-/* Sorts ascending. */
-void special_sort(double *values, size_t n);
 
 #endif

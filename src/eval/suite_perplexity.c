@@ -6,9 +6,9 @@
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/numbers.h"
 #include "base/random.h"
 #include "base/share.h"
-#include "eval/special.h"
 #include "eval/suite.h"
 #include <math.h>
 #include <stdlib.h>
@@ -285,10 +285,10 @@ agon_status perplexity_compare(agon_ctx *ctx, const double *before, const double
         rises[b] = drawn_rise(before, after, n_scored, n, &r);
         beyond += rises[b] >= margin;
     }
-    special_sort(rises, draws);
+    numbers_sort(rises, draws);
     perplexity_comparison c = {.before = perplexity_of(before, n_scored, n), .after = perplexity_of(after, n_scored, n)};
     c.rise = c.after / c.before - 1;
-    c.upper = special_quantile(rises, draws, 1 - alpha);
+    c.upper = numbers_quantile(rises, draws, 1 - alpha);
     c.p = (1 + (double)beyond) / (1 + (double)draws);
     c.holds = c.upper < margin;
     free(rises);

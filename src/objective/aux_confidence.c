@@ -11,6 +11,7 @@
  * f is a class head, or (likelihood) the response's own likelihood ratio. The batch is the whole optimiser step, as the
  * threshold needs it: 32 examples or more (an epoch's last, or a file of fewer rows, makes it smaller). Quantiles interpolate linearly. The ramp counts from the first step,
  * whatever the learning rate's warm-up; the appendix's constants are as recalled (training.md 10.3). a = 0 is exactly cross-entropy (classify). */
+#include "base/numbers.h"
 #include "objective/classes.h"
 #include "objective/table.h"
 
@@ -34,18 +35,6 @@ static double ramp(const double *options) {
     return p >= w ? options[ALPHA] : options[ALPHA] * p / w;
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Quantile p of sorted x [n], linear between neighbours. */
-static double quantile(const double *x, size_t n, double p) {
-    double at = p * (double)(n - 1);
-    size_t i = (size_t)at;
-    return i + 1 < n ? x[i] + (at - (double)i) * (x[i + 1] - x[i]) : x[n - 1];
-}
-
 /* What P(1) is compared with; `released` compares P(0). Uses x [n_rows]. */
 static double threshold(const double *options, const row *rows, size_t n_rows, double *x) {
     bool released = options[THRESHOLD] == 2;
@@ -55,8 +44,8 @@ static double threshold(const double *options, const row *rows, size_t n_rows, d
         x[i] = sigmoid(released ? -s : s);
         weak += rows[i].responses->label / (double)n_rows;
     }
-    qsort(x, n_rows, sizeof *x, ascending);
-    return quantile(x, n_rows, options[THRESHOLD] == 0 ? 0.5 : released ? weak : 1 - weak);
+    numbers_sort(x, n_rows);
+    return numbers_quantile(x, n_rows, options[THRESHOLD] == 0 ? 0.5 : released ? weak : 1 - weak);
 }
 
 static agon_status step_loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,

@@ -330,9 +330,7 @@ static bool put_answer(json_t *answer, const objective_result *result, const row
         set = put_row(row_list, &rows[i], json_array_get(request, i));
     /* A metric may overflow (perplexity) where the loss does not; JSON has no infinity. */
     for (size_t i = 0; set && i < result->n_metrics; i++) {
-        double value = result->metrics[i].value;
-        set = json_object_set_new(metrics, result->metrics[i].name,
-                                  isfinite(value) ? json_real(value) : json_null()) == 0;
+        set = json_object_set_new(metrics, result->metrics[i].name, real_or_null(result->metrics[i].value)) == 0;
     }
     return set;
 }

@@ -324,10 +324,6 @@ static int least_first(const void *a, const void *b) {
     return (x->row > y->row) - (x->row < y->row);
 }
 
-static json_t *number(double x) {
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 static json_t *why(const cleaner *x, const clean_decision *d, size_t i) {
     char text[256];
     const char *judge = clean_judge_name(x->kind, d->judge);
@@ -345,7 +341,7 @@ static json_t *why(const cleaner *x, const clean_decision *d, size_t i) {
 static json_t *finding_json(const cleaner *x, const clean_decision *d, size_t i) {
     json_t *given = x->kind == CLEAN_PAIRS ? json_string("chosen") : x->kind == CLEAN_LABELS ? json_boolean(x->labels[i] > 0.5) : json_null();
     return json_pack("{s:o,s:I,s:o,s:o,s:o,s:o}", "file", utf8_json(x->f.path), "line", (json_int_t)x->f.lines[i], "given", given, "p_right",
-                     number(d->p_right[i]), "margin", json_real(d->evidence[i]), "why", why(x, d, i));
+                     real_or_null(d->p_right[i]), "margin", json_real(d->evidence[i]), "why", why(x, d, i));
 }
 
 /* The beginning of what the row says, cut between characters. */
@@ -402,7 +398,7 @@ static json_t *quality_json(const cleaner *x, const clean_decision *d) {
     flag_quality q = flags_measure(d->drop, x->planted, x->n);
     interval precision = clopper_pearson(q.n_both, q.n_flagged, 0.05), recall = clopper_pearson(q.n_both, q.n_noisy, 0.05);
     return json_pack("{s:I,s:I,s:o,s:[f,f],s:o,s:[f,f]}", "planted", (json_int_t)q.n_noisy, "found", (json_int_t)q.n_both, "precision",
-                     number(q.precision), "precision_ci95", precision.low, precision.high, "recall", number(q.recall), "recall_ci95",
+                     real_or_null(q.precision), "precision_ci95", precision.low, precision.high, "recall", real_or_null(q.recall), "recall_ci95",
                      recall.low, recall.high);
 }
 
@@ -422,8 +418,8 @@ static json_t *report_json(const cleaner *x, const clean_decision *d, json_t *co
                      (json_int_t)dataset_n_truncated(x->d), "written",
                      (json_int_t)(x->options->soft ? x->n : x->n - d->n_drop), "kind", kinds[x->kind], "judge",
                      clean_judge_name(x->kind, d->judge), "judges", judges, "believed", (int)d->believed,
-                     "ignorant_nats", number(d->ignorant_nats), "epoch", (json_int_t)x->epoch + 1, "folds",
-                     (json_int_t)x->options->folds, "nats_by_epoch", nats, "noise_rate", number(d->noise_rate), "n_dropped", (json_int_t)d->n_drop, "dropped", utf8_json(dropped), "first", first, "quality",
+                     "ignorant_nats", real_or_null(d->ignorant_nats), "epoch", (json_int_t)x->epoch + 1, "folds",
+                     (json_int_t)x->options->folds, "nats_by_epoch", nats, "noise_rate", real_or_null(d->noise_rate), "n_dropped", (json_int_t)d->n_drop, "dropped", utf8_json(dropped), "first", first, "quality",
                      quality_json(x, d));
 }
 

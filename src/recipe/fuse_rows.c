@@ -10,6 +10,7 @@
  * critic's no gives q = 0.864. Rows are counted by pattern, so the bootstrap of the flip rates costs the same for any number of rows. */
 #include "recipe/fuse_rows.h"
 #include "base/ctx.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "eval/interval.h"
@@ -461,15 +462,6 @@ static agon_status write_rows(fuser *x, const char *to) {
 
 /* ---- report ------------------------------------------------------------------------------------------------ */
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static json_t *number(double x) {
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 /* 95% of the draws; a draw may hold no vote of a rare rater. */
 static json_t *draws_json(double *draws, size_t n_draws) {
     size_t n = 0;
@@ -478,8 +470,8 @@ static json_t *draws_json(double *draws, size_t n_draws) {
             draws[n++] = draws[d];
     if (n == 0 || n < n_draws / 2)
         return json_null();
-    qsort(draws, n, sizeof *draws, ascending);
-    return json_pack("[f,f]", draws[n / 40], draws[n - 1 - n / 40]);
+    const interval range = interval_of_draws(draws, n);
+    return json_pack("[f,f]", range.low, range.high);
 }
 
 static json_t *gold_json(const fuser *x, int rater) {
@@ -530,7 +522,7 @@ static json_t *rater_json(fuser *x, int rater) {
     double smooth = votes > 0 ? (e * votes + SMOOTHING) / (votes + 2 * SMOOTHING) : 0.5;
     json_t *members = members_json(x, rater, name, sizeof name);
     json_t *out = json_pack("{s:s,s:I,s:I,s:[[f,f],[f,f]],s:o,s:o,s:f,s:f,s:f,s:o}", "source", name, "votes", (json_int_t)votes, "yes",
-                            (json_int_t)yes, "confusion", c[0], c[1], c[2], c[3], "flip_rate", number(e), "flip_ci95",
+                            (json_int_t)yes, "confusion", c[0], c[1], c[2], c[3], "flip_rate", real_or_null(e), "flip_ci95",
                             is_assumed(x) ? json_null() : draws_json(x->draws + (size_t)rater * x->n_draws, x->n_draws), "weight", log((1 - smooth) / smooth), "yes_weight",
                             log(c[3] / c[1]), "no_weight", log(c[0] / c[2]), "against_gold", gold_json(x, rater));
     if (json_array_size(members) > 1)

@@ -96,10 +96,6 @@ bool field_true(const json_t *object, const char *key) {
     return json_is_true(json_object_get(object, key));
 }
 
-json_t *real_or_null(double x) {
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 agon_status json_made(agon_ctx *ctx, const json_t *value) {
     return value ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "no memory for a record, or its text is not UTF-8");
 }

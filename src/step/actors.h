@@ -50,7 +50,6 @@ const char *field_text(const json_t *object, const char *key); /* "" when absent
 int64_t field_int(const json_t *object, const char *key);
 double field_real(const json_t *object, const char *key); /* NAN when absent or null */
 bool field_true(const json_t *object, const char *key);
-json_t *real_or_null(double x); /* NAN and infinities become null */
 /* AGON_ENOMEM when `value` is NULL, for results of json_pack (which also fails on text that is not UTF-8). */
 AGON_MUST_CHECK agon_status json_made(agon_ctx *ctx, const json_t *value);
 /* Appends a value so made, which is taken also on failure. */

@@ -68,6 +68,17 @@ static void interval__clopper_pearson_covers(void **state) {
     }
 }
 
+static void interval__of_draws_leaves_out_a_fortieth_at_either_end(void **state) {
+    (void)state;
+    double draws[80];
+    for (int i = 0; i < 80; i++)
+        draws[i] = (i * 37) % 80;
+    interval a = interval_of_draws(draws, 80), b = interval_of_draws(draws, 3), none = interval_of_draws(draws, 0);
+    assert_true(a.low == 2 && a.high == 77);
+    assert_true(b.low == 0 && b.high == 2);
+    assert_true(isnan(none.low) && isnan(none.high));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(interval__clopper_pearson_matches_vectors),
@@ -76,6 +87,7 @@ int main(void) {
         cmocka_unit_test(interval__bounds_mirror_each_other),
         cmocka_unit_test(interval__nothing_seen_means_anything_possible),
         cmocka_unit_test(interval__clopper_pearson_covers),
+        cmocka_unit_test(interval__of_draws_leaves_out_a_fortieth_at_either_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,23 +47,12 @@ static void special__student_matches_tables(void **state) {
         assert_close(special_student(special_student_quantile(p, 5), 5), p, 1e-12);
 }
 
-static void special__quantile_is_type_7(void **state) {
-    (void)state;
-    const double x[] = {1, 2, 4, 8};
-    assert_close(special_quantile(x, 4, 0), 1, 0);
-    assert_close(special_quantile(x, 4, 1), 8, 0);
-    assert_close(special_quantile(x, 4, 0.5), 3, 1e-15);
-    assert_close(special_quantile(x, 4, 0.9), 6.8, 1e-14);
-    assert_close(special_quantile(x, 1, 0.3), 1, 0);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(special__beta_has_closed_forms),
         cmocka_unit_test(special__binomial_equals_its_sum),
         cmocka_unit_test(special__normal_quantile_inverts),
         cmocka_unit_test(special__student_matches_tables),
-        cmocka_unit_test(special__quantile_is_type_7),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
