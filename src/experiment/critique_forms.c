@@ -30,52 +30,35 @@ static const char defaults[] =
 
 /* ---- options ----------------------------------------------------------------------------------------------- */
 
-static agon_status take_options(lab *l, forms *x) {
-    size_t seed = 0;
-    *x = (forms){.l = l};
-    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"queries", 4, 100000, &x->n_queries},
-                 {"test_queries", 4, 100000, &x->n_test}, {"max_tokens", 1, 1024, &x->max_tokens}, {"tokens", 1, 10000000, &x->budget},
-                 {"rank", 1, 1024, &x->rank}, {"batch", 1, 4096, &x->batch}, {"draws", 100, 1000000, &x->draws},
-                 {"reward_drafts", 0, 100000, &x->n_reward}, {"reward_epochs", 1, 1000, &x->reward_epochs}};
-    const lab_fraction real[] = {{"lr", 1e-9, 1, &x->lr}, {"reward_lr", 1e-9, 1, &x->reward_lr}, {"temperature", 0, 100, &x->temperature}};
-    agon_status s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
-    if (!s)
-        s = lab_fractions(l, real, sizeof real / sizeof *real);
-    x->seed = seed;
-    return s;
-}
-
 static agon_status take_cells(lab *l, forms *x) {
-    x->cells = calloc(task_n_cells() + 1, sizeof *x->cells);
+    x->cells = lab_take(l, task_n_cells(), sizeof *x->cells);
     if (!x->cells)
-        return ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+        return lab_taken(l);
     if (json_array_size(json_object_get(l->settings, "cells")) == 0)
         return ctx_fail(l->ctx, AGON_EINVAL, "cells is an empty list; name one or more, or leave the line out");
     agon_status s = task_select(l->ctx, json_object_get(l->settings, "cells"), x->cells, &x->n_cells);
     return s ? ctx_prefix(l->ctx, s, "cells") : AGON_OK;
 }
 
-static agon_status check(lab *l) {
-    forms x;
-    agon_status s = take_options(l, &x);
+static agon_status take_options(lab *l, void *arg) {
+    forms *x = arg;
+    x->l = l;
+    const lab_whole whole[] = {{"queries", 4, 100000, &x->n_queries}, {"test_queries", 4, 100000, &x->n_test},
+                 {"max_tokens", 1, 1024, &x->max_tokens}, {"tokens", 1, 10000000, &x->budget},
+                 {"rank", 1, 1024, &x->rank}, {"batch", 1, 4096, &x->batch}, {"draws", 100, 1000000, &x->draws},
+                 {"reward_drafts", 0, 100000, &x->n_reward}, {"reward_epochs", 1, 1000, &x->reward_epochs}, {0}};
+    const lab_fraction real[] = {{"lr", 1e-9, 1, &x->lr}, {"reward_lr", 1e-9, 1, &x->reward_lr}, {"temperature", 0, 100, &x->temperature}, {0}};
+    agon_status s = lab_options(l, whole, real);
     if (!s)
         s = lab_numerics(l);
-    if (!s)
-        s = take_cells(l, &x);
-    free(x.cells);
-    return s;
+    return s ? s : take_cells(l, x);
 }
 
-static agon_status open_all(lab *l, forms *x) {
-    char *path = NULL, hex[HASH_HEX_SIZE];
+static agon_status open_all(forms *x) {
+    lab *l = x->l;
+    char *path = NULL;
     hash256 id;
-    agon_status s = take_options(l, x);
-    if (!s)
-        s = lab_numerics(l);
-    if (!s)
-        s = take_cells(l, x);
-    if (!s)
-        s = arena_new(l->ctx, 0, &x->memory);
+    agon_status s = arena_new(l->ctx, 0, &x->memory);
     if (!s)
         s = arena_new(l->ctx, 0, &x->round);
     if (!s)
@@ -84,10 +67,8 @@ static agon_status open_all(lab *l, forms *x) {
         s = model_open(l->ctx, path, COMPUTE_BF16, &x->m);
     if (!s)
         s = model_id(l->ctx, x->m, &id);
-    if (!s) {
-        hash_hex(&id, hex);
-        snprintf(x->base, sizeof x->base, "%s", hex);
-    }
+    if (!s)
+        hash_hex(&id, x->base);
     free(path);
     return s;
 }
@@ -97,8 +78,7 @@ static void close_all(forms *x) {
     model_free(x->m);
     arena_free(x->memory);
     arena_free(x->round);
-    free(x->cells);
-    free(x->scores);
+    x->test = NULL, x->m = NULL, x->memory = NULL, x->round = NULL;
 }
 
 /* ---- how much memory ------------------------------------------------------------------------------------------ */
@@ -110,7 +90,7 @@ static agon_status admit(forms *x) {
     forecast f = forecast_new(x->l->ctx, x->m, x->rank, 1);
     train_options o = train_options_default();
     size_t longest = 0, most = x->max_tokens;
-    agon_status s = forms_draw(x, x->round, "forms trial", x->seed, N_TRIAL, queries);
+    agon_status s = forms_draw(x, x->round, "forms trial", x->l->seed, N_TRIAL, queries);
     for (size_t i = 0; i < N_TRIAL; i++)
         longest = queries[i].n_prompt > longest ? queries[i].n_prompt : longest;
     const train_response answer = {.n = x->n_reward ? 2 * most : most, .weight = 1};
@@ -129,41 +109,32 @@ static agon_status admit(forms *x) {
 /* ---- how long it takes --------------------------------------------------------------------------------------- */
 
 /* Three of four drafts are taken to fail; a row with a critique is about twice as long. */
-static agon_status expect(lab *l, double *minutes) {
-    forms x;
+static agon_status expect(void *arg, double *minutes) {
+    forms *x = arg;
     double answer = 0, row = 0, tokens = 1;
-    agon_status s = open_all(l, &x);
+    agon_status s = open_all(x);
     if (!s)
-        s = admit(&x);
+        s = admit(x);
     if (!s)
-        s = forms_try(&x, &answer, &row, &tokens);
-    double drafts = (double)x.n_queries, test = (double)x.n_test, judged = x.n_reward ? (double)x.n_reward + test : 0;
+        s = forms_try(x, &answer, &row, &tokens);
+    double drafts = (double)x->n_queries, test = (double)x->n_test, judged = x->n_reward ? (double)x->n_reward + test : 0;
     double answers = drafts * (1 + 0.75 * N_TRIES) + N_FORMS * test + judged;
-    double rows = N_FORMS * (double)x.budget / tokens + 2 * (N_REWARD_ARMS - 1) * (double)(x.n_reward * x.reward_epochs) + 2 * judged;
+    double rows = N_FORMS * (double)x->budget / tokens + 2 * (N_REWARD_ARMS - 1) * (double)(x->n_reward * x->reward_epochs) + 2 * judged;
     if (!s)
-        *minutes = (double)x.n_seeds * (answers * answer + rows * row) / 60 / l->ctx->n_threads;
-    close_all(&x);
+        *minutes = (double)x->l->n_seeds * (answers * answer + rows * row) / 60 / x->l->ctx->n_threads;
+    close_all(x);
     return s;
 }
 
 /* ---- figures -------------------------------------------------------------------------------------------------- */
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static json_t *number(double x) {
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 /* Mean over seeds and queries of x - y; y_seeds: y has a value under each seed, else it is the same under all. Its percentile interval over
  * drawn seeds and queries. */
 static agon_status difference(const forms *x, const double *a, const double *b, bool b_seeds, double *mean, interval *range) {
-    size_t *items = malloc(x->n_test * sizeof *items), n = x->n_seeds * x->n_test;
+    size_t *items = malloc(x->n_test * sizeof *items), n = x->l->n_seeds * x->n_test;
     double *draws = malloc(x->draws * sizeof *draws);
     agon_status s = items && draws ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-    rng r = rng_new(seed_derive(x->seed, "bootstrap"));
+    rng r = rng_new(lab_seed(x->l, 0, "bootstrap"));
     *mean = 0;
     for (size_t i = 0; i < n && !s; i++)
         *mean += (a[i] - b[b_seeds ? i : i % x->n_test]) / (double)n;
@@ -171,16 +142,14 @@ static agon_status difference(const forms *x, const double *a, const double *b, 
         draws[d] = 0;
         for (size_t i = 0; i < x->n_test; i++)
             items[i] = (size_t)rng_below(&r, x->n_test);
-        for (size_t k = 0; k < x->n_seeds; k++) {
-            size_t seed = (size_t)rng_below(&r, x->n_seeds);
+        for (size_t k = 0; k < x->l->n_seeds; k++) {
+            size_t seed = (size_t)rng_below(&r, x->l->n_seeds);
             for (size_t i = 0; i < x->n_test; i++)
                 draws[d] += (a[seed * x->n_test + items[i]] - b[(b_seeds ? seed * x->n_test : 0) + items[i]]) / (double)n;
         }
     }
-    if (!s) {
-        qsort(draws, x->draws, sizeof *draws, ascending);
-        *range = (interval){draws[x->draws / 40], draws[x->draws - 1 - x->draws / 40]};
-    }
+    if (!s)
+        *range = interval_of_draws(draws, x->draws);
     free(items);
     free(draws);
     return s;
@@ -191,11 +160,11 @@ static void scores_of(const forms *x, size_t form, double *out, double figures[F
     size_t wide = x->n_test + FORMS_FIGURES;
     for (size_t k = 0; k < FORMS_FIGURES; k++)
         figures[k] = 0;
-    for (size_t seed = 0; seed < x->n_seeds; seed++) {
+    for (size_t seed = 0; seed < x->l->n_seeds; seed++) {
         const double *from = x->scores + (seed * N_FORMS + form) * wide;
         memcpy(out + seed * x->n_test, from, x->n_test * sizeof *out);
         for (size_t k = 0; k < FORMS_FIGURES; k++)
-            figures[k] += from[x->n_test + k] / (double)x->n_seeds;
+            figures[k] += from[x->n_test + k] / (double)x->l->n_seeds;
     }
 }
 
@@ -206,7 +175,7 @@ static bool had_rows(const forms *x, size_t seed, size_t form) {
 
 static size_t n_without_rows(const forms *x, size_t form) {
     size_t n = 0;
-    for (size_t seed = 0; seed < x->n_seeds; seed++)
+    for (size_t seed = 0; seed < x->l->n_seeds; seed++)
         n += !had_rows(x, seed, form);
     return n;
 }
@@ -215,12 +184,12 @@ static size_t n_without_rows(const forms *x, size_t form) {
 static json_t *by_seed(const forms *x, size_t form, const double *here, double *mean) {
     json_t *seeds = json_array();
     *mean = 0;
-    for (size_t seed = 0; seed < x->n_seeds; seed++) {
+    for (size_t seed = 0; seed < x->l->n_seeds; seed++) {
         double one = 0;
         for (size_t i = 0; i < x->n_test; i++)
             one += here[seed * x->n_test + i] / (double)x->n_test;
         json_array_append_new(seeds, had_rows(x, seed, form) ? json_real(one) : json_null());
-        *mean += one / (double)x->n_seeds;
+        *mean += one / (double)x->l->n_seeds;
     }
     return seeds;
 }
@@ -244,9 +213,9 @@ static agon_status form_json(const forms *x, size_t form, const double *base, co
         return s;
     }
     *out = json_pack("{s:s,s:o,s:o,s:o,s:[o,o],s:o,s:[o,o],s:f,s:f,s:f,s:f}", "form", form_name((enum form)form), "accuracy",
-                     number(accuracy), "by_seed", seeds, "gain", number(gain), "gain_interval", number(gain_range.low),
-                     number(gain_range.high), "over_score", number(over), "over_score_interval", number(over_range.low),
-                     number(over_range.high), "pool", figures[0], "rows", figures[1], "tokens", figures[2], "passes", figures[3]);
+                     real_or_null(accuracy), "by_seed", seeds, "gain", real_or_null(gain), "gain_interval", real_or_null(gain_range.low),
+                     real_or_null(gain_range.high), "over_score", real_or_null(over), "over_score_interval", real_or_null(over_range.low),
+                     real_or_null(over_range.high), "pool", figures[0], "rows", figures[1], "tokens", figures[2], "passes", figures[3]);
     return *out ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
 }
 
@@ -259,7 +228,7 @@ static json_t *notes_json(const forms *x) {
         if (n == 0)
             continue;
         snprintf(text, sizeof text, "%s: nothing to train on under %zu of %zu seeds, so it has no figures over seeds%s", form_name((enum form)f), n,
-                 x->n_seeds, f == FORM_SCORE ? ", and no form is compared with it" : "");
+                 x->l->n_seeds, f == FORM_SCORE ? ", and no form is compared with it" : "");
         lab_say(x->l, "%s", text);
         json_array_append_new(notes, json_string(text));
     }
@@ -267,7 +236,7 @@ static json_t *notes_json(const forms *x) {
 }
 
 static agon_status forms_json(const forms *x, const double *base, json_t **out) {
-    size_t n = x->n_seeds * x->n_test;
+    size_t n = x->l->n_seeds * x->n_test;
     double *score = malloc(2 * n * sizeof *score), *here = score + n, figures[FORMS_FIGURES];
     json_t *list = json_array();
     agon_status s = score && list ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
@@ -328,7 +297,7 @@ static agon_status learnability_json(const forms *x, const mended *m, json_t **o
     for (int k = 0; k < 2 && m->n > 0 && !s; k++) {
         learnability l;
         bootstrap_result placebo = {0}, retry = {0};
-        uint64_t seed = seed_derive(x->seed, "learnability");
+        uint64_t seed = lab_seed(x->l, 0, "learnability");
         s = learnability_measure(x->l->ctx, draft, m->score[kinds[k].own], m->score[TRY_RETRY], m->score[kinds[k].other], m->n,
                                  m->n_tokens[k], &l);
         if (!s)
@@ -359,19 +328,19 @@ static agon_status auroc_of(const forms *x, const double *rewards, size_t arm, d
     bool *label = malloc(n * sizeof *label);
     size_t *items = malloc(n * sizeof *items);
     agon_status s = drawn && draws && label && items ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-    rng r = rng_new(seed_derive(x->seed, "bootstrap of rewards"));
+    rng r = rng_new(lab_seed(x->l, 0, "bootstrap of rewards"));
     for (size_t d = 0; d <= x->draws && !s; d++) { /* d = 0: as it is */
         double sum = 0;
         for (size_t i = 0; i < n; i++) {
             items[i] = d ? (size_t)rng_below(&r, n) : i;
             label[i] = x->base_answers[items[i]].pass;
         }
-        for (size_t k = 0; k < x->n_seeds && !s; k++) {
-            size_t seed = d ? (size_t)rng_below(&r, x->n_seeds) : k;
+        for (size_t k = 0; k < x->l->n_seeds && !s; k++) {
+            size_t seed = d ? (size_t)rng_below(&r, x->l->n_seeds) : k;
             for (size_t i = 0; i < n; i++)
                 drawn[i] = rewards[(seed * N_REWARD_ARMS + arm) * n + items[i]];
             s = auroc(x->l->ctx, drawn, label, n, &one);
-            sum += one / (double)x->n_seeds;
+            sum += one / (double)x->l->n_seeds;
         }
         if (d == 0)
             *mean = sum;
@@ -379,10 +348,8 @@ static agon_status auroc_of(const forms *x, const double *rewards, size_t arm, d
             draws[n_draws++] = sum;
     }
     *range = (interval){NAN, NAN};
-    if (!s && n_draws >= 40) {
-        qsort(draws, n_draws, sizeof *draws, ascending);
-        *range = (interval){draws[n_draws / 40], draws[n_draws - 1 - n_draws / 40]};
-    }
+    if (!s && n_draws >= 40)
+        *range = interval_of_draws(draws, n_draws);
     free(drawn), free(draws), free(label), free(items);
     return s;
 }
@@ -395,8 +362,8 @@ static agon_status reward_json(const forms *x, const double *rewards, json_t **o
         interval range = {NAN, NAN};
         s = auroc_of(x, rewards, arm, &mean, &range);
         if (!s)
-            json_array_append_new(list, json_pack("{s:s,s:o,s:[o,o]}", "critique", forms_reward_name(arm), "auroc", number(mean),
-                                                  "interval", number(range.low), number(range.high)));
+            json_array_append_new(list, json_pack("{s:s,s:o,s:[o,o]}", "critique", forms_reward_name(arm), "auroc", real_or_null(mean),
+                                                  "interval", real_or_null(range.low), real_or_null(range.high)));
     }
     if (s)
         json_decref(list);
@@ -414,12 +381,12 @@ static agon_status ask_base(forms *x, double *base) {
     agon_status s = which && test && x->base_answers ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
     double right = 0;
     if (!s)
-        s = forms_draw(x, x->memory, "forms test", x->seed, x->n_test, test);
+        s = forms_draw(x, x->memory, "forms test", x->l->seed, x->n_test, test);
     x->test = test;
     for (size_t i = 0; i < x->n_test && !s; i++)
         which[i] = &test[i];
     if (!s)
-        s = forms_ask(x, x->memory, "base", NULL, which, NULL, x->n_test, 0, x->seed, x->max_tokens, true, x->base_answers);
+        s = forms_ask(x, x->memory, "base", NULL, which, NULL, x->n_test, 0, x->l->seed, x->max_tokens, true, x->base_answers);
     for (size_t i = 0; i < x->n_test && !s; i++) {
         base[i] = x->base_answers[i].pass;
         right += base[i] / (double)x->n_test;
@@ -431,7 +398,7 @@ static agon_status ask_base(forms *x, double *base) {
 
 static agon_status run_seeds(forms *x, double *base, double *rewards, mended *m) {
     agon_status s = ask_base(x, base);
-    for (size_t seed = 0; seed < x->n_seeds && !s; seed++) {
+    for (size_t seed = 0; seed < x->l->n_seeds && !s; seed++) {
         s = forms_prepare(x, seed);
         if (!s)
             s = note_tries(x, m);
@@ -464,31 +431,24 @@ static agon_status report(const forms *x, const double *base, const double *rewa
     return s;
 }
 
-static agon_status run(lab *l, json_t **result) {
-    forms x;
+static agon_status run(void *arg, json_t **result) {
+    forms *x = arg;
+    lab *l = x->l;
     mended m = {0};
-    double *base = NULL, *rewards = NULL;
-    agon_status s = open_all(l, &x);
-    if (!s)
-        s = admit(&x);
-    if (!s) {
-        base = memory_new(x.n_test, sizeof *base);
-        rewards = memory_new(x.n_seeds * N_REWARD_ARMS * x.n_test, sizeof *rewards);
-        x.scores = memory_new(x.n_seeds * N_FORMS * (x.n_test + FORMS_FIGURES), sizeof *x.scores);
-        for (int t = 0; t < N_TRIES; t++)
-            m.score[t] = memory_new(x.n_seeds * x.n_queries, sizeof *m.score[t]);
-        if (!base || !rewards || !x.scores || !m.score[0] || !m.score[1] || !m.score[2] || !m.score[3] || !m.score[4])
-            s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
-    }
-    if (!s)
-        s = run_seeds(&x, base, rewards, &m);
-    if (!s)
-        s = report(&x, base, rewards, &m, result);
+    double *base = lab_take(l, x->n_test, sizeof *base), *rewards = lab_take(l, l->n_seeds * N_REWARD_ARMS * x->n_test, sizeof *rewards);
+    x->scores = lab_take(l, l->n_seeds * N_FORMS * (x->n_test + FORMS_FIGURES), sizeof *x->scores);
     for (int t = 0; t < N_TRIES; t++)
-        free(m.score[t]);
-    free(base);
-    free(rewards);
-    close_all(&x);
+        m.score[t] = lab_take(l, l->n_seeds * x->n_queries, sizeof *m.score[t]);
+    agon_status s = lab_taken(l);
+    if (!s)
+        s = open_all(x);
+    if (!s)
+        s = admit(x);
+    if (!s)
+        s = run_seeds(x, base, rewards, &m);
+    if (!s)
+        s = report(x, base, rewards, &m, result);
+    close_all(x);
     return s;
 }
 
@@ -496,7 +456,8 @@ const experiment experiment_critique_forms = {
     .name = "critique-forms",
     .summary = "which form of feedback teaches the most at equal tokens: score, span, critique, refined answer",
     .defaults = defaults,
-    .check = check,
+    .size = sizeof(forms),
+    .options = take_options,
     .minutes = expect,
     .run = run,
 };

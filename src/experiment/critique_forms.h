@@ -40,9 +40,8 @@ typedef struct forms {
     lab *l;
     model *m;
     char base[80]; /* id of the model */
-    size_t n_seeds, n_queries, n_test, max_tokens, budget, rank, batch, draws, n_reward, reward_epochs;
+    size_t n_queries, n_test, max_tokens, budget, rank, batch, draws, n_reward, reward_epochs;
     double lr, reward_lr, temperature;
-    uint64_t seed;
     size_t *cells, n_cells;
     arena *memory; /* of the experiment */
     forms_query *test; /* [n_test] the same under every seed */

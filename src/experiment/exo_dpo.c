@@ -15,7 +15,7 @@
  * Every method sees the same completions, starts from the reference and takes the same steps, each on as many completions. */
 #include "base/ctx.h"
 #include "eval/front.h"
-#include "eval/plot.h"
+#include "eval/interval.h"
 #include "eval/reward_kl.h"
 #include "experiment/experiment.h"
 #include <math.h>
@@ -59,12 +59,9 @@ typedef struct list {
 
 typedef struct duel {
     lab *l;
-    size_t n_seeds, n_corpus, n_prompts, n_candidates, n_test, n_samples, n_ideal, n_policies, batch, steps, family, draws;
+    size_t n_prompts, n_candidates, n_test, n_samples, n_ideal, n_policies, batch, steps, draws;
     list betas, lrs, kl_at;
-    double corpus_lr, blur, scale, kl_limit;
-    uint64_t seed;
-    lab_size size;
-    lab_model **reference;     /* [n_seeds] */
+    double blur, scale, kl_limit;
     sequence_item *test;       /* [n_test] true statements, the same under every seed */
     sequence_item *candidates; /* [n_seeds, n_prompts, n_candidates] */
     double *rewards;           /* the same */
@@ -83,31 +80,24 @@ static double lr_of(const duel *x, size_t policy) {
 
 /* ---- options ----------------------------------------------------------------------------------------------- */
 
-static agon_status take_options(lab *l, duel *x) {
-    size_t seed = 0, epochs = 0, n_sizes = 0;
-    *x = (duel){.l = l};
-    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
-                 {"prompts", 16, 1000000, &x->n_prompts}, {"candidates", 2, 64, &x->n_candidates}, {"epochs", 1, 1000, &epochs},
+static agon_status take_options(lab *l, void *arg) {
+    duel *x = arg;
+    size_t epochs = 0;
+    x->l = l;
+    const lab_whole whole[] = {{"prompts", 16, 1000000, &x->n_prompts}, {"candidates", 2, 64, &x->n_candidates}, {"epochs", 1, 1000, &epochs},
                  {"batch", 1, 4096, &x->batch}, {"test_items", 50, 1000000, &x->n_test}, {"samples", 1, 1000, &x->n_samples},
-                 {"ideal_samples", 2, 10000, &x->n_ideal}, {"draws", 100, 1000000, &x->draws}};
-    const lab_fraction real[] = {{"corpus_lr", 1e-9, 1, &x->corpus_lr}, {"blur", 0, 1, &x->blur}, {"reward_scale", 1e-3, 1e3, &x->scale},
-                                 {"kl_limit", 1e-3, 1e3, &x->kl_limit}};
-    agon_status s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
-    if (!s)
-        s = lab_fractions(l, real, sizeof real / sizeof *real);
+                 {"ideal_samples", 2, 10000, &x->n_ideal}, {"draws", 100, 1000000, &x->draws}, {0}};
+    const lab_fraction real[] = {{"blur", 0, 1, &x->blur}, {"reward_scale", 1e-3, 1e3, &x->scale},
+                                 {"kl_limit", 1e-3, 1e3, &x->kl_limit}, {0}};
+    agon_status s = lab_options(l, whole, real);
     if (!s)
         s = lab_reals(l, "betas", 1e-5, 1e5, x->betas.x, MAX_LIST, &x->betas.n);
     if (!s)
         s = lab_reals(l, "lrs", 1e-9, 1, x->lrs.x, MAX_LIST, &x->lrs.n);
     if (!s)
         s = lab_reals(l, "kl_at", 0, x->kl_limit, x->kl_at.x, MAX_LIST, &x->kl_at.n);
-    if (!s)
-        s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
-    if (!s)
-        s = lab_generative(l, "family", &x->family);
     if (!s && x->n_candidates % 2)
         s = ctx_fail(l->ctx, AGON_EINVAL, "candidates is %zu; it must be even, since pairs are made of them", x->n_candidates);
-    x->seed = seed;
     x->n_policies = x->betas.n * x->lrs.n;
     if (!s && x->n_policies > MAX_ROWS)
         s = ctx_fail(l->ctx, AGON_EINVAL, "betas and lrs make more than %d policies a method", MAX_ROWS);
@@ -136,7 +126,7 @@ static agon_status measure_reference(const duel *x, agon_ctx *ctx, size_t seed) 
     size_t k = x->n_ideal;
     sequence_item *out = malloc(x->n_test * k * sizeof *out);
     double *rewards = malloc(x->n_test * k * sizeof *rewards);
-    agon_status s = out && rewards ? sample(ctx, x->reference[seed], x->test, x->n_test, k, seed_derivef(x->seed + seed, "ideal"),
+    agon_status s = out && rewards ? sample(ctx, x->l->models[seed], x->test, x->n_test, k, lab_seed(x->l, seed, "ideal"),
                                             out, rewards)
                                    : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; i < x->n_test && !s; i++) {
@@ -158,35 +148,24 @@ static double mean_reward(const reward_kl *x, size_t n) {
 
 static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
     duel *x = arg;
-    static const bool yes = true;
     size_t n_taken = x->n_test + x->n_prompts, first = seed * x->n_prompts * x->n_candidates;
-    sequence_item *corpus = calloc(x->n_corpus, sizeof *corpus), *taken = malloc(n_taken * sizeof *taken);
+    sequence_item *corpus = NULL, *taken = malloc(n_taken * sizeof *taken), *prompts = taken + x->n_test;
     double loss = 0;
-    char key[32];
-    snprintf(key, sizeof key, "reference %zu", seed);
-    agon_status s = corpus && taken ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    if (!s) {
-        memcpy(taken, x->test, x->n_test * sizeof *taken);
-        s = sequence_draw_set(ctx, x->family, seed_derivef(x->seed + seed, "prompts"), &yes, x->test, x->n_test, true,
-                              x->n_prompts, taken + x->n_test);
-    }
+    if (!taken)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    memcpy(taken, x->test, x->n_test * sizeof *taken);
+    agon_status s = lab_draw(x->l, ctx, lab_seed(x->l, seed, "prompts"), x->test, x->n_test, x->n_prompts, prompts);
     if (!s)
-        s = sequence_draw_set(ctx, x->family, seed_derivef(x->seed + seed, "corpus"), &yes, taken, n_taken, false, x->n_corpus,
-                              corpus);
-    rng r = rng_new(seed_derivef(x->seed + seed, "blur"));
-    for (size_t i = 0; i < x->n_corpus && !s; i++)
-        sequence_blur(&r, x->blur, &corpus[i]);
+        s = lab_draw_blurred(x->l, ctx, seed, x->blur, taken, n_taken, &corpus);
     if (!s)
-        s = lab_pretrained(x->l, ctx, &x->size, key, seed_derivef(x->seed + seed, "model"), corpus, x->n_corpus, 32, x->corpus_lr,
-                           &x->reference[seed], &loss);
+        s = lab_learn(x->l, ctx, seed, "reference", corpus, 32, &loss);
     if (!s)
-        s = sample(ctx, x->reference[seed], taken + x->n_test, x->n_prompts, x->n_candidates,
-                   seed_derivef(x->seed + seed, "candidates"), x->candidates + first, x->rewards + first);
+        s = sample(ctx, x->l->models[seed], prompts, x->n_prompts, x->n_candidates, lab_seed(x->l, seed, "candidates"), x->candidates + first,
+                   x->rewards + first);
     if (!s)
         s = measure_reference(x, ctx, seed);
     if (!s)
-        lab_say(x->l, "seed %zu  reference: %.3f nats a token, gold reward %.3f", (size_t)x->seed + seed, loss,
-                mean_reward(x->base + seed * x->n_test, x->n_test));
+        lab_say_seed(x->l, seed, "reference: %.3f nats a token, gold reward %.3f", loss, mean_reward(x->base + seed * x->n_test, x->n_test));
     free(corpus);
     free(taken);
     return s;
@@ -201,7 +180,7 @@ static size_t draw_pairs(const duel *x, size_t seed, sequence_item *chosen, sequ
     size_t first = seed * x->n_prompts * x->n_candidates, n = 0;
     const sequence_item *c = x->candidates + first;
     const double *r = x->rewards + first;
-    rng stream = rng_new(seed_derivef(x->seed + seed, "preferences"));
+    rng stream = rng_new(lab_seed(x->l, seed, "preferences"));
     for (size_t i = 0; i < x->n_prompts * x->n_candidates; i += 2) {
         bool first_wins = rng_uniform(&stream) < 1 / (1 + exp(x->scale * (r[i + 1] - r[i])));
         if (same_answer(&c[i], &c[i + 1]))
@@ -239,8 +218,8 @@ static agon_status train_policy(const duel *x, agon_ctx *ctx, size_t seed, const
                             .steps = x->steps,
                             .batch = m->groups ? x->batch : x->batch * x->n_candidates / 2,
                             .lr = lr_of(x, policy),
-                            .reference = x->reference[seed]->m,
-                            .seed = seed_derivef(x->seed + seed, "order")};
+                            .reference = x->l->models[seed]->m,
+                            .seed = lab_seed(x->l, seed, "order")};
     agon_status s = make_rows(x, ctx, seed, m, &rows);
     if (!s)
         s = lab_train(x->l, ctx, out, &rows, &t);
@@ -255,11 +234,11 @@ static agon_status measure(const duel *x, agon_ctx *ctx, size_t seed, const lab_
     double *rewards = malloc(3 * n * sizeof *rewards), *ours = rewards + n, *reference = rewards + 2 * n;
     agon_status s = samples && rewards ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s)
-        s = sample(ctx, policy, x->test, x->n_test, x->n_samples, seed_derivef(x->seed + seed, "test samples"), samples, rewards);
+        s = sample(ctx, policy, x->test, x->n_test, x->n_samples, lab_seed(x->l, seed, "test samples"), samples, rewards);
     if (!s)
         s = lab_score(ctx, policy, samples, n, ours);
     if (!s)
-        s = lab_score(ctx, x->reference[seed], samples, n, reference);
+        s = lab_score(ctx, x->l->models[seed], samples, n, reference);
     for (size_t i = 0; i < x->n_test && !s; i++) {
         out[i] = (reward_kl){0, 0};
         for (size_t k = i * x->n_samples; k < (i + 1) * x->n_samples; k++) {
@@ -299,7 +278,7 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     agon_status s = lab_recall(x->l, ctx, key, (double *)out, 2 * x->n_test, &known);
     if (s || known)
         return s;
-    s = lab_model_copy(ctx, x->reference[seed], &m);
+    s = lab_model_copy(ctx, x->l->models[seed], &m);
     if (!s)
         s = train_policy(x, ctx, seed, &methods[method], policy, m);
     if (!s)
@@ -308,8 +287,8 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
         s = lab_keep(x->l, ctx, key, (const double *)out, 2 * x->n_test);
     if (!s) {
         reward_kl mean = mean_of(out, x->n_test, NULL);
-        lab_say(x->l, "seed %zu  %-8s beta %-5g lr %-6g gold reward %.3f at a KL of %.3f", (size_t)x->seed + seed, methods[method].name,
-                beta_of(x, policy), lr_of(x, policy), mean.reward, mean.kl);
+        lab_say_seed(x->l, seed, "%-8s beta %-5g lr %-6g gold reward %.3f at a KL of %.3f", methods[method].name,
+                     beta_of(x, policy), lr_of(x, policy), mean.reward, mean.kl);
     }
     lab_model_free(m);
     return s;
@@ -331,8 +310,8 @@ static reward_front front_under(const duel *x, size_t seed, size_t method, const
 
 static figures figures_of(const duel *x, size_t method, const size_t *seeds, const size_t *items) {
     figures f = {0};
-    double n = (double)x->n_seeds;
-    for (size_t i = 0; i < x->n_seeds; i++) {
+    double n = (double)x->l->n_seeds;
+    for (size_t i = 0; i < x->l->n_seeds; i++) {
         reward_front front = front_under(x, seeds ? seeds[i] : i, method, items);
         f.mean += reward_front_mean(&front, x->kl_limit) / n;
         for (size_t k = 0; k < x->kl_at.n; k++)
@@ -343,13 +322,13 @@ static figures figures_of(const duel *x, size_t method, const size_t *seeds, con
 
 /* Bootstrap over seeds and sources, the same draws for every method: figures [draws, N_METHODS]. */
 static agon_status draw_figures(const duel *x, figures *out) {
-    size_t *seeds = malloc((x->n_seeds + x->n_test) * sizeof *seeds), *items = seeds + x->n_seeds;
+    size_t *seeds = malloc((x->l->n_seeds + x->n_test) * sizeof *seeds), *items = seeds + x->l->n_seeds;
     if (!seeds)
         return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-    rng r = rng_new(seed_derive(x->seed, "bootstrap"));
+    rng r = rng_new(lab_seed(x->l, 0, "bootstrap"));
     for (size_t d = 0; d < x->draws; d++) {
-        for (size_t i = 0; i < x->n_seeds; i++)
-            seeds[i] = (size_t)rng_below(&r, x->n_seeds);
+        for (size_t i = 0; i < x->l->n_seeds; i++)
+            seeds[i] = (size_t)rng_below(&r, x->l->n_seeds);
         for (size_t i = 0; i < x->n_test; i++)
             items[i] = (size_t)rng_below(&r, x->n_test);
         for (size_t m = 0; m < N_METHODS; m++)
@@ -359,11 +338,6 @@ static agon_status draw_figures(const duel *x, figures *out) {
     return AGON_OK;
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The k-th figure (0: the mean, then at each KL) of `a`, less that of `b` (-1: nothing). */
 static double figure(const figures *f, int a, int b, size_t k) {
     double x = k ? f[a].at[k - 1] : f[a].mean;
@@ -371,20 +345,19 @@ static double figure(const figures *f, int a, int b, size_t k) {
 }
 
 typedef struct estimate {
-    double value, low, high;
+    double value;
+    interval range;
 } estimate;
 
 /* 95% by percentiles; `scratch` [draws]. */
 static estimate estimate_of(const duel *x, const figures *whole, const figures *drawn, int a, int b, size_t k, double *scratch) {
-    size_t n = x->draws, tail = n / 40;
-    for (size_t d = 0; d < n; d++)
+    for (size_t d = 0; d < x->draws; d++)
         scratch[d] = figure(drawn + d * N_METHODS, a, b, k);
-    qsort(scratch, n, sizeof *scratch, ascending);
-    return (estimate){figure(whole, a, b, k), scratch[tail], scratch[n - 1 - tail]};
+    return (estimate){figure(whole, a, b, k), interval_of_draws(scratch, x->draws)};
 }
 
 static json_t *estimate_json(const estimate *e) {
-    return json_pack("{s:f,s:[f,f]}", "value", e->value, "interval", e->low, e->high);
+    return json_pack("{s:f,s:[f,f]}", "value", e->value, "interval", e->range.low, e->range.high);
 }
 
 static json_t *at_json(const duel *x, const figures *whole, const figures *drawn, int a, int b, double *scratch) {
@@ -402,7 +375,7 @@ static json_t *at_json(const duel *x, const figures *whole, const figures *drawn
 static agon_status hypervolume(const duel *x, size_t method, double *out) {
     double sum = 0, points[2 * MAX_ROWS], one = 0;
     agon_status s = AGON_OK;
-    for (size_t seed = 0; seed < x->n_seeds && !s; seed++) {
+    for (size_t seed = 0; seed < x->l->n_seeds && !s; seed++) {
         const double reference[] = {0, mean_reward(x->base + seed * x->n_test, x->n_test)};
         for (size_t p = 0; p < x->n_policies; p++) {
             reward_kl mean = mean_of(found_of(x, seed, method, p), x->n_test, NULL);
@@ -412,15 +385,15 @@ static agon_status hypervolume(const duel *x, size_t method, double *out) {
         sum += one;
     }
     if (!s)
-        *out = sum / (double)x->n_seeds;
+        *out = sum / (double)x->l->n_seeds;
     return s;
 }
 
 static json_t *contrast_json(const duel *x, const struct contrast *c, const figures *whole, const figures *drawn, double *scratch) {
     estimate e = estimate_of(x, whole, drawn, c->exo, c->dpo, 0, scratch);
-    const char *finding = lab_finding(e.low, e.high, "reproduced", "refuted");
+    const char *finding = lab_finding(e.range.low, e.range.high, "reproduced", "refuted");
     lab_say(x->l, "%s less %s (%s): %+.4f [%+.4f, %+.4f] of gold reward, mean over a KL up to %g: the claim is %s",
-            methods[c->exo].name, methods[c->dpo].name, c->what, e.value, e.low, e.high, x->kl_limit, finding);
+            methods[c->exo].name, methods[c->dpo].name, c->what, e.value, e.range.low, e.range.high, x->kl_limit, finding);
     return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o}", "exo", methods[c->exo].name, "dpo", methods[c->dpo].name, "on", c->what, "claim",
                      finding, "difference", estimate_json(&e), "at", at_json(x, whole, drawn, c->exo, c->dpo, scratch));
 }
@@ -428,10 +401,10 @@ static json_t *contrast_json(const duel *x, const struct contrast *c, const figu
 /* Mean over seeds and sources of one policy, or of a tilted reference. */
 static reward_kl over_seeds(const duel *x, const reward_kl *first, size_t stride) {
     reward_kl sum = {0, 0};
-    for (size_t seed = 0; seed < x->n_seeds; seed++) {
+    for (size_t seed = 0; seed < x->l->n_seeds; seed++) {
         reward_kl one = mean_of(first + seed * stride, x->n_test, NULL);
-        sum.reward += one.reward / (double)x->n_seeds;
-        sum.kl += one.kl / (double)x->n_seeds;
+        sum.reward += one.reward / (double)x->l->n_seeds;
+        sum.kl += one.kl / (double)x->l->n_seeds;
     }
     return sum;
 }
@@ -446,10 +419,10 @@ static reward_kl ideal_mean(const duel *x, size_t beta) {
 
 /* Student's 95% of a policy's reward or KL: over seeds, of one seed over its test sources. */
 static lab_estimate policy_range(const duel *x, size_t method, size_t policy, bool reward, double *scratch) {
-    size_t n = x->n_seeds > 1 ? x->n_seeds : x->n_test;
+    size_t n = x->l->n_seeds > 1 ? x->l->n_seeds : x->n_test;
     for (size_t i = 0; i < n; i++) {
-        const reward_kl *from = found_of(x, x->n_seeds > 1 ? i : 0, method, policy);
-        const reward_kl one = x->n_seeds > 1 ? mean_of(from, x->n_test, NULL) : from[i];
+        const reward_kl *from = found_of(x, x->l->n_seeds > 1 ? i : 0, method, policy);
+        const reward_kl one = x->l->n_seeds > 1 ? mean_of(from, x->n_test, NULL) : from[i];
         scratch[i] = reward ? one.reward : one.kl;
     }
     return lab_estimate_of(scratch, n);
@@ -518,29 +491,26 @@ static agon_status draw(const duel *x, double *scratch) {
     drawing *d = malloc(2 * (N_METHODS + 1) * sizeof *d);
     plot_series series[2][N_METHODS + 1];
     plot_panel panels[2];
-    char titles[2][128], *svg = NULL;
+    char titles[2][128];
     size_t n = any_beyond(x) ? 2 : 1;
     if (!d)
         return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
     for (size_t k = 0; k < n; k++) {
         for (size_t m = 0; m <= N_METHODS; m++)
             series[k][m] = series_of(x, m, k ? x->kl_limit : INFINITY, scratch, &d[k * (N_METHODS + 1) + m]);
-        snprintf(titles[k], sizeof titles[k], "%s, %zu seed%s; bars: 95%% over %s", sequence_family_name(x->family), x->n_seeds,
-                 x->n_seeds > 1 ? "s" : "", x->n_seeds > 1 ? "seeds" : "test sources");
+        snprintf(titles[k], sizeof titles[k], "%s, %zu seed%s; bars: 95%% over %s", sequence_family_name(x->l->family), x->l->n_seeds,
+                 x->l->n_seeds > 1 ? "s" : "", x->l->n_seeds > 1 ? "seeds" : "test sources");
         panels[k] = (plot_panel){.title = titles[k], .x_name = k ? "the same, up to the KL limit" : "KL(policy || reference), nats",
                                  .y_name = "gold reward", .series = series[k], .n_series = N_METHODS + 1};
     }
-    agon_status s = plot_svg(x->l->ctx, panels, n, n, &svg);
-    if (!s)
-        s = lab_write(x->l, "front.svg", svg);
-    free(svg);
+    agon_status s = lab_plot(x->l, "front.svg", panels, n, n);
     free(d);
     return s;
 }
 
 static agon_status report(const duel *x, json_t **result) {
     figures whole[N_METHODS], *drawn = malloc(x->draws * N_METHODS * sizeof *drawn);
-    double *scratch = malloc(x->draws * sizeof *scratch), *policy_scratch = malloc((x->n_seeds + x->n_test) * sizeof *policy_scratch);
+    double *scratch = malloc(x->draws * sizeof *scratch), *policy_scratch = malloc((x->l->n_seeds + x->n_test) * sizeof *policy_scratch);
     json_t *fronts = json_array(), *compared = json_array(), *ideal = json_array();
     agon_status s = drawn && scratch && policy_scratch ? draw_figures(x, drawn) : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
     for (size_t m = 0; m < N_METHODS; m++)
@@ -567,54 +537,44 @@ static agon_status report(const duel *x, json_t **result) {
 
 /* ---- the experiment -------------------------------------------------------------------------------------------- */
 
-static agon_status run(lab *l, json_t **result) {
-    duel x;
-    static const bool yes = true;
-    agon_status s = take_options(l, &x);
-    if (s)
-        return s;
-    size_t n_candidates = x.n_seeds * x.n_prompts * x.n_candidates, n_policies = x.n_seeds * N_METHODS * x.n_policies;
-    x.reference = calloc(x.n_seeds, sizeof *x.reference);
-    x.test = calloc(x.n_test, sizeof *x.test);
-    x.candidates = calloc(n_candidates, sizeof *x.candidates);
-    x.rewards = calloc(n_candidates, sizeof *x.rewards);
-    x.base = calloc(x.n_seeds * x.n_test, sizeof *x.base);
-    x.ideal = calloc(x.n_seeds * x.betas.n * x.n_test, sizeof *x.ideal);
-    x.found = calloc(n_policies * x.n_test, sizeof *x.found);
-    if (!x.reference || !x.test || !x.candidates || !x.rewards || !x.base || !x.ideal || !x.found)
-        s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+static agon_status run(void *arg, json_t **result) {
+    duel *x = arg;
+    lab *l = x->l;
+    size_t n_candidates = l->n_seeds * x->n_prompts * x->n_candidates, n_policies = l->n_seeds * N_METHODS * x->n_policies;
+    x->test = lab_take(l, x->n_test, sizeof *x->test);
+    x->candidates = lab_take(l, n_candidates, sizeof *x->candidates);
+    x->rewards = lab_take(l, n_candidates, sizeof *x->rewards);
+    x->base = lab_take(l, l->n_seeds * x->n_test, sizeof *x->base);
+    x->ideal = lab_take(l, l->n_seeds * x->betas.n * x->n_test, sizeof *x->ideal);
+    x->found = lab_take(l, n_policies * x->n_test, sizeof *x->found);
+    agon_status s = lab_taken(l);
     if (!s)
-        s = sequence_draw_set(l->ctx, x.family, seed_derive(x.seed, "test"), &yes, NULL, 0, true, x.n_test, x.test);
+        s = lab_draw(l, l->ctx, lab_seed(l, 0, "test"), NULL, 0, x->n_test, x->test);
     if (!s)
-        s = lab_run(l, x.n_seeds, prepare_seed, &x);
+        s = lab_run(l, l->n_seeds, prepare_seed, x);
     if (!s)
-        s = lab_run(l, n_policies, run_one, &x);
-    if (!s)
-        s = report(&x, result);
-    for (size_t i = 0; x.reference && i < x.n_seeds; i++)
-        lab_model_free(x.reference[i]);
-    free(x.reference), free(x.test), free(x.candidates), free(x.rewards), free(x.base), free(x.ideal), free(x.found);
-    return s;
+        s = lab_run(l, n_policies, run_one, x);
+    return s ? s : report(x, result);
 }
 
 /* A completion is a pass a token, about seven; the reference reads every row once for each policy. */
-static agon_status plan(lab *l, double *trained, double *asked) {
-    duel x;
-    agon_status s = take_options(l, &x);
-    if (s)
-        return s;
-    double policies = (double)(x.n_seeds * N_METHODS * x.n_policies), seeds = (double)x.n_seeds;
-    double rows = (double)(x.steps * x.batch * x.n_candidates), samples = (double)(x.n_test * x.n_samples);
-    trained[0] = lab_rounds(l, x.n_seeds) * (double)x.n_corpus + policies * rows;
-    asked[0] = policies * ((double)(x.n_prompts * x.n_candidates) + 9 * samples) +
-               7 * seeds * (double)(x.n_prompts * x.n_candidates + x.n_test * x.n_ideal);
-    return AGON_OK;
+static void plan(const void *arg, double *trained, double *asked) {
+    const duel *x = arg;
+    const lab *l = x->l;
+    double policies = (double)(l->n_seeds * N_METHODS * x->n_policies), seeds = (double)l->n_seeds;
+    double rows = (double)(x->steps * x->batch * x->n_candidates), samples = (double)(x->n_test * x->n_samples);
+    trained[0] = lab_rounds(l, l->n_seeds) * (double)l->n_corpus + policies * rows;
+    asked[0] = policies * ((double)(x->n_prompts * x->n_candidates) + 9 * samples) +
+               7 * seeds * (double)(x->n_prompts * x->n_candidates + x->n_test * x->n_ideal);
 }
 
 const experiment experiment_exo_dpo = {
     .name = "exo-dpo",
     .summary = "gold reward against KL: EXO beside DPO where the reward is known",
     .defaults = defaults,
+    .n_sizes = 1,
+    .size = sizeof(duel),
+    .options = take_options,
     .plan = plan,
     .run = run,
 };

@@ -30,12 +30,22 @@ static agon_status find(agon_ctx *ctx, const char *file, const char *name, const
                 : ctx_fail(ctx, AGON_EINVAL, "%s: there is no experiment '%.40s'", file, name);
 }
 
+/* The experiment's state, its options read; then lab_end, also after a failure. */
+static agon_status begin(lab *l, const experiment *e, void **x) {
+    agon_status s = lab_begin(l, e->n_sizes);
+    if (!s) {
+        *x = lab_take(l, 1, e->size);
+        s = lab_taken(l);
+    }
+    return s ? s : e->options(l, *x);
+}
+
 /* Reads the options as a run would. */
 static agon_status check_settings(agon_ctx *ctx, const experiment_request *r, const experiment *e, json_t *settings, const char *part) {
-    double trained[EXPERIMENT_MAX_SIZES] = {0}, asked[EXPERIMENT_MAX_SIZES] = {0};
     lab l = {.ctx = ctx, .output = r->output, .settings = settings, .find_model = r->find_model};
-    agon_status s = e->check ? e->check(&l) : e->plan ? e->plan(&l, trained, asked) : AGON_OK;
-    numerics_restore(&l.numerics);
+    void *x = NULL;
+    agon_status s = begin(&l, e, &x);
+    lab_end(&l);
     return s ? ctx_prefix(ctx, s, "%s%s", r->file, part) : AGON_OK;
 }
 
@@ -70,8 +80,7 @@ static agon_status take_settings(agon_ctx *ctx, const experiment_request *r, con
 
 typedef struct trial {
     lab *l;
-    lab_size sizes[EXPERIMENT_MAX_SIZES];
-    double train_seconds[EXPERIMENT_MAX_SIZES], ask_seconds[EXPERIMENT_MAX_SIZES]; /* a row, on one thread */
+    double train_seconds[LAB_MAX_SIZES], ask_seconds[LAB_MAX_SIZES]; /* a row, on one thread */
 } trial;
 
 /* A few steps of each size, timed. */
@@ -85,7 +94,7 @@ static agon_status try_size(void *arg, agon_ctx *ctx, size_t i) {
     const lab_training training = {.objective = "nll", .steps = TRIAL_ROWS / TRIAL_BATCH, .batch = TRIAL_BATCH, .lr = 1e-3};
     agon_status s = sequence_draw_set(ctx, sequence_n_families() - 2, 7, &yes, NULL, 0, false, TRIAL_ROWS, items);
     if (!s)
-        s = lab_model_new(ctx, &t->sizes[i], 1, &m);
+        s = lab_model_new(ctx, &t->l->ladder[i], 1, &m);
     if (!s)
         s = lab_documents(ctx, items, TRIAL_ROWS, &rows);
     double start = lab_seconds();
@@ -101,16 +110,12 @@ static agon_status try_size(void *arg, agon_ctx *ctx, size_t i) {
     return s;
 }
 
-static agon_status estimate(lab *l, const experiment *e, double *minutes) {
-    double trained[EXPERIMENT_MAX_SIZES] = {0}, asked[EXPERIMENT_MAX_SIZES] = {0}, seconds = 0;
+static agon_status estimate(lab *l, const experiment *e, const void *x, double *minutes) {
+    double trained[LAB_MAX_SIZES] = {0}, asked[LAB_MAX_SIZES] = {0}, seconds = 0;
     trial t = {.l = l};
-    size_t n = 0;
-    agon_status s = e->plan(l, trained, asked);
-    if (!s)
-        s = lab_ladder(l, "ladder", t.sizes, EXPERIMENT_MAX_SIZES, &n);
-    if (!s)
-        s = lab_run(l, n, try_size, &t);
-    for (size_t i = 0; i < n && !s; i++)
+    e->plan(x, trained, asked);
+    agon_status s = lab_run(l, l->n_sizes, try_size, &t);
+    for (size_t i = 0; i < l->n_sizes && !s; i++)
         seconds += trained[i] * t.train_seconds[i] + asked[i] * t.ask_seconds[i];
     if (!s)
         *minutes = seconds / 60 / l->ctx->n_threads;
@@ -137,12 +142,12 @@ static agon_status write_result(lab *l, const experiment *e, double minutes, jso
     return s;
 }
 
-static agon_status run_opened(lab *l, const experiment_request *r, const experiment *e, json_t **result) {
+static agon_status run_opened(lab *l, const experiment_request *r, const experiment *e, void *x, json_t **result) {
     double minutes = 0, more = 0;
     json_t *found = NULL;
-    agon_status s = e->plan ? estimate(l, e, &minutes) : AGON_OK;
+    agon_status s = e->plan ? estimate(l, e, x, &minutes) : AGON_OK;
     if (!s && e->minutes)
-        s = e->minutes(l, &more);
+        s = e->minutes(x, &more);
     minutes += more;
     if (s)
         return s;
@@ -151,7 +156,7 @@ static agon_status run_opened(lab *l, const experiment_request *r, const experim
         *result = json_pack("{s:s,s:O,s:f}", "experiment", e->name, "settings", l->settings, "minutes_expected", minutes);
         return *result ? AGON_OK : ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
     }
-    s = e->run(l, &found);
+    s = e->run(x, &found);
     if (!s)
         s = write_result(l, e, minutes, found, result);
     json_decref(found);
@@ -171,12 +176,16 @@ agon_status experiment_run(agon_ctx *ctx, const experiment_request *r, json_t **
         s = take_settings(ctx, r, e, given, &settings);
     lab l = {.ctx = ctx, .output = r->output, .settings = settings, .say = r->say, .arg = r->arg,
              .find_model = r->find_model, .plan_only = r->plan_only};
+    void *x = NULL;
+    if (!s)
+        s = begin(&l, e, &x);
     if (!s) {
         s = lab_open(&l);
         if (!s)
-            s = run_opened(&l, r, e, result);
+            s = run_opened(&l, r, e, x, result);
         lab_close(&l);
     }
+    lab_end(&l);
     json_decref(given);
     json_decref(settings);
     return s;

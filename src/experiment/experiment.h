@@ -12,17 +12,17 @@
 
 typedef struct experiment {
     const char *name, *summary;
-    const char *defaults; /* JSON: every option with its default */
-    /* What it will do, for the estimate: rows trained and rows asked, by size of the ladder "ladder". NULL: nothing on a ladder. */
-    agon_status (*plan)(lab *l, double *trained, double *asked);
-    agon_status (*run)(lab *l, json_t **result); /* *result new */
-    /* Reads every option and does nothing else; NULL: `plan` is that. */
-    agon_status (*check)(lab *l);
+    const char *defaults;   /* JSON: every option with its default */
+    size_t n_sizes;         /* the most of its ladder */
+    size_t size;            /* of its state x, which is zeroed before `options` */
+    /* Reads every option that the laboratory has not read (lab_begin), keeps l, and does nothing else. */
+    agon_status (*options)(lab *l, void *x);
+    /* What it will do, for the estimate: rows trained and rows asked, by size of the ladder. NULL: nothing on a ladder. */
+    void (*plan)(const void *x, double *trained, double *asked);
     /* Minutes on idle cores of what is not on a ladder; NULL: nothing. */
-    agon_status (*minutes)(lab *l, double *minutes);
+    agon_status (*minutes)(void *x, double *minutes);
+    agon_status (*run)(void *x, json_t **result); /* *result new */
 } experiment;
-
-enum { EXPERIMENT_MAX_SIZES = 6 };
 
 /* The i-th, NULL after the last. */
 const experiment *experiment_at(size_t i);

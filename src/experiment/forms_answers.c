@@ -227,7 +227,7 @@ static agon_status try_again(forms *x, size_t seed, attempt try) {
     }
     snprintf(key, sizeof key, "try %zu %d", seed, (int)try);
     return s ? s
-             : forms_ask(x, x->round, key, NULL, queries, messages, x->n_failed, 0, x->seed, x->max_tokens, true, x->tries[try]);
+             : forms_ask(x, x->round, key, NULL, queries, messages, x->n_failed, 0, x->l->seed, x->max_tokens, true, x->tries[try]);
 }
 
 static void say_mended(forms *x, size_t seed) {
@@ -235,13 +235,13 @@ static void say_mended(forms *x, size_t seed) {
     for (int t = 0; t < N_TRIES; t++)
         for (size_t k = 0; k < x->n_failed; k++)
             n[t] += x->tries[t][k].pass;
-    lab_say(x->l, "seed %zu  mended: retry %zu, masked critique %zu (another's %zu), full %zu (another's %zu)", (size_t)x->seed + seed, n[TRY_RETRY],
-            n[TRY_MASKED], n[TRY_OTHER_MASKED], n[TRY_FULL], n[TRY_OTHER_FULL]);
+    lab_say_seed(x->l, seed, "mended: retry %zu, masked critique %zu (another's %zu), full %zu (another's %zu)", n[TRY_RETRY],
+                 n[TRY_MASKED], n[TRY_OTHER_MASKED], n[TRY_FULL], n[TRY_OTHER_FULL]);
 }
 
 agon_status forms_prepare(forms *x, size_t seed) {
     char key[64];
-    uint64_t own = seed_derivef(x->seed, "seed %zu", seed);
+    uint64_t own = lab_seed(x->l, 0, "seed %zu", seed);
     size_t n_pass = 0;
     arena_reset(x->round);
     x->queries = arena_take(x->round, x->n_queries, sizeof *x->queries);
@@ -262,7 +262,7 @@ agon_status forms_prepare(forms *x, size_t seed) {
             x->failed[x->n_failed++] = i;
     }
     if (!s)
-        lab_say(x->l, "seed %zu  %zu drafts: %zu right, %zu wrong", (size_t)x->seed + seed, x->n_queries, n_pass, x->n_failed);
+        lab_say_seed(x->l, seed, "%zu drafts: %zu right, %zu wrong", x->n_queries, n_pass, x->n_failed);
     for (int t = 0; t < N_TRIES && !s; t++)
         s = try_again(x, seed, (attempt)t);
     if (!s)

@@ -48,7 +48,7 @@ static agon_status ask_own(forms *x, const char *key, judged *j) {
             s = forms_no_memory(x);
         free(message);
     }
-    return s ? s : forms_ask(x, x->round, key, NULL, which, messages, j->n, 0, x->seed, OWN_TOKENS, false, j->own);
+    return s ? s : forms_ask(x, x->round, key, NULL, which, messages, j->n, 0, x->l->seed, OWN_TOKENS, false, j->own);
 }
 
 static const char *critique_of(const judged *j, reward_arm arm, size_t i) {
@@ -146,7 +146,7 @@ static agon_status run_arm(forms *x, size_t seed, reward_arm arm, const judged *
     if (!s && !found) {
         s = rows_of(x, train_on, arm, &rows);
         if (!s)
-            s = learn(x, rows, train_on->n, seed_derivef(x->seed, "reward %zu", seed), &a);
+            s = learn(x, rows, train_on->n, lab_seed(x->l, 0, "reward %zu", seed), &a);
         for (size_t at = 0; at < n && !s; at += test->n) {
             s = rows_of(x, test, at ? REWARD_SWAPPED : arm, &asked);
             if (!s)
@@ -155,7 +155,7 @@ static agon_status run_arm(forms *x, size_t seed, reward_arm arm, const judged *
         if (!s)
             s = lab_keep(x->l, x->l->ctx, key, out, n);
         if (!s)
-            lab_say(x->l, "seed %zu  reward model with critiques: %s", (size_t)x->seed + seed, names[arm]);
+            lab_say_seed(x->l, seed, "reward model with critiques: %s", names[arm]);
     }
     if (!s) {
         memcpy(rewards + arm * test->n, out, test->n * sizeof *out);
@@ -170,8 +170,8 @@ static agon_status run_arm(forms *x, size_t seed, reward_arm arm, const judged *
 agon_status forms_reward(forms *x, size_t seed, double *rewards) {
     char key[64];
     judged train_on = {x->queries, x->drafts, NULL, x->n_reward < x->n_queries ? x->n_reward : x->n_queries,
-                       seed_derivef(x->seed, "critic %zu", seed)};
-    judged test = {x->test, x->base_answers, NULL, x->n_test, seed_derivef(x->seed, "critic at the test %zu", seed)};
+                       lab_seed(x->l, 0, "critic %zu", seed)};
+    judged test = {x->test, x->base_answers, NULL, x->n_test, lab_seed(x->l, 0, "critic at the test %zu", seed)};
     snprintf(key, sizeof key, "own %zu", seed);
     agon_status s = ask_own(x, key, &train_on);
     if (!s)

@@ -63,7 +63,7 @@ static agon_status demonstrate(forms *x, size_t seed, size_t i, forms_answer *ou
     const int32_t *tokens = NULL;
     size_t n = 0;
     char *text = NULL;
-    agon_status s = task_demonstrate(x->l->ctx, &x->queries[i].task, seed_derivef(x->seed, "refined %zu %zu", seed, i), &text);
+    agon_status s = task_demonstrate(x->l->ctx, &x->queries[i].task, lab_seed(x->l, 0, "refined %zu %zu", seed, i), &text);
     if (!s)
         s = forms_turn(x, x->round, text, tokenizer_end_of_turn(model_tokenizer(x->m)), &tokens, &n);
     if (!s)
@@ -149,14 +149,14 @@ static agon_status ask_test(forms *x, size_t seed, form f, const adapter *a, dou
         which[i] = &x->test[i];
     snprintf(key, sizeof key, "test %zu %s", seed, names[f]);
     if (!s)
-        s = forms_ask(x, x->round, key, a, which, NULL, x->n_test, 0, x->seed, x->max_tokens, true, answers);
+        s = forms_ask(x, x->round, key, a, which, NULL, x->n_test, 0, x->l->seed, x->max_tokens, true, answers);
     for (size_t i = 0; i < x->n_test && !s; i++)
         scores[i] = answers[i].pass;
     return s;
 }
 
 static agon_status run_form(forms *x, size_t seed, form f, double *out) {
-    uint64_t own = seed_derivef(x->seed, "order %zu", seed);
+    uint64_t own = lab_seed(x->l, 0, "order %zu", seed);
     pool_rows pool = {0};
     train_row *rows = NULL;
     size_t n = 0, tokens = 0;
@@ -194,10 +194,10 @@ agon_status forms_train(forms *x, size_t seed, form f, double *out) {
     for (size_t i = 0; i < x->n_test && !s; i++)
         right += out[i] / (double)x->n_test;
     if (!s && out[x->n_test + 1] == 0)
-        lab_say(l, "seed %zu  %-12s nothing to train on", (size_t)x->seed + seed, names[f]);
+        lab_say_seed(l, seed, "%-12s nothing to train on", names[f]);
     else if (!s)
-        lab_say(l, "seed %zu  %-12s %4.0f rows in its pool, %.0f tokens trained: %.1f%% of test answers right", (size_t)x->seed + seed, names[f],
-                out[x->n_test], out[x->n_test + 2], 100 * right);
+        lab_say_seed(l, seed, "%-12s %4.0f rows in its pool, %.0f tokens trained: %.1f%% of test answers right", names[f],
+                     out[x->n_test], out[x->n_test + 2], 100 * right);
     return s;
 }
 
@@ -219,12 +219,12 @@ agon_status forms_try(forms *x, double *answer, double *row, double *tokens) {
     pool_rows pool = {rows, (size_t[N_TRIAL]){0}, 0};
     adapter *a = NULL;
     const adapter_options shape = {.rank = x->rank, .alpha = 1, .seed = 1};
-    agon_status s = forms_draw(x, x->round, "forms trial", x->seed, N_TRIAL, queries);
+    agon_status s = forms_draw(x, x->round, "forms trial", x->l->seed, N_TRIAL, queries);
     for (size_t i = 0; i < N_TRIAL; i++)
         which[i] = &queries[i];
     double start = now();
     if (!s)
-        s = forms_ask(x, x->round, NULL, NULL, which, NULL, N_TRIAL, x->temperature, x->seed, x->max_tokens, true, answers);
+        s = forms_ask(x, x->round, NULL, NULL, which, NULL, N_TRIAL, x->temperature, x->l->seed, x->max_tokens, true, answers);
     *answer = (now() - start) / N_TRIAL;
     for (size_t i = 0; i < N_TRIAL && !s; i++)
         s = add_row(x, FORM_SCORE, which[i], &answers[i], &pool);

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_DEPTH = 8 };
+enum { MAX_DEPTH = 8, MOST_WIDTH = 1024, MOST_LAYERS = 32 };
 
 /* ---- YAML ------------------------------------------------------------------------------------------------ */
 
@@ -148,17 +148,12 @@ agon_status lab_real(const lab *l, const char *key, double low, double high, dou
     return AGON_OK;
 }
 
-agon_status lab_wholes(const lab *l, const lab_whole *settings, size_t n) {
+agon_status lab_options(const lab *l, const lab_whole *wholes, const lab_fraction *fractions) {
     agon_status s = AGON_OK;
-    for (size_t i = 0; i < n && !s; i++)
-        s = lab_int(l, settings[i].key, settings[i].low, settings[i].high, settings[i].out);
-    return s;
-}
-
-agon_status lab_fractions(const lab *l, const lab_fraction *settings, size_t n) {
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < n && !s; i++)
-        s = lab_real(l, settings[i].key, settings[i].low, settings[i].high, settings[i].out);
+    for (; wholes->key && !s; wholes++)
+        s = lab_int(l, wholes->key, wholes->low, wholes->high, wholes->out);
+    for (; fractions->key && !s; fractions++)
+        s = lab_real(l, fractions->key, fractions->low, fractions->high, fractions->out);
     return s;
 }
 
@@ -187,15 +182,6 @@ agon_status lab_steps(const lab *l, const char *key, const char *rows, size_t ep
     return AGON_OK;
 }
 
-agon_status lab_generative(const lab *l, const char *key, size_t *family) {
-    const char *name = json_string_value(json_object_get(l->settings, key));
-    size_t found = name ? sequence_family_find(name) : SIZE_MAX;
-    if (found == SIZE_MAX || !sequence_is_generative(found))
-        return ctx_fail(l->ctx, AGON_EINVAL, "%s: '%.40s' is no generative family of sequence tasks", key, name ? name : "");
-    *family = found;
-    return AGON_OK;
-}
-
 agon_status lab_numerics(lab *l) {
     const char *name = json_string_value(json_object_get(l->settings, "numerics"));
     bool native = name && strcmp(name, "native") == 0;
@@ -203,6 +189,71 @@ agon_status lab_numerics(lab *l) {
         return ctx_fail(l->ctx, AGON_EINVAL, "numerics is portable or native, not '%.40s'", name ? name : "");
     numerics_set(&l->numerics, l->ctx, native ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE);
     return AGON_OK;
+}
+
+static agon_status take_ladder(lab *l, size_t most) {
+    static const char key[] = "ladder";
+    const json_t *list = json_object_get(l->settings, key);
+    l->n_sizes = json_array_size(list);
+    if (l->n_sizes < 1 || l->n_sizes > most)
+        return ctx_fail(l->ctx, AGON_EINVAL, "%s: 1 to %zu models, weakest first", key, most);
+    for (size_t i = 0; i < l->n_sizes; i++) {
+        const json_t *item = json_array_get(list, i);
+        int64_t width = 0, layers = 0;
+        double corpus = 1;
+        agon_status s = json_get_int(l->ctx, key, item, "width", true, &width);
+        if (!s)
+            s = json_get_int(l->ctx, key, item, "layers", true, &layers);
+        if (!s)
+            s = json_get_real(l->ctx, key, item, "corpus", false, &corpus);
+        if (s)
+            return s;
+        if (!(corpus > 0 && corpus <= 1))
+            return ctx_fail(l->ctx, AGON_EINVAL, "%s: corpus is a share above 0 up to 1", key);
+        if (width < 8 || width > MOST_WIDTH || width % 8 || layers < 1 || layers > MOST_LAYERS)
+            return ctx_fail(l->ctx, AGON_EINVAL, "%s: width is a multiple of 8 up to %d, layers from 1 to %d", key,
+                            MOST_WIDTH, MOST_LAYERS);
+        l->ladder[i] = (lab_size){(size_t)width, (size_t)layers, corpus};
+    }
+    return AGON_OK;
+}
+
+static agon_status take_family(lab *l) {
+    const char *name = json_string_value(json_object_get(l->settings, "family"));
+    l->family = name ? sequence_family_find(name) : SIZE_MAX;
+    return l->family != SIZE_MAX && sequence_is_generative(l->family)
+               ? AGON_OK
+               : ctx_fail(l->ctx, AGON_EINVAL, "family: '%.40s' is no generative family of sequence tasks", name ? name : "");
+}
+
+static bool has(const lab *l, const char *key) {
+    return json_object_get(l->settings, key) != NULL;
+}
+
+agon_status lab_begin(lab *l, size_t most_sizes) {
+    size_t seed = 0;
+    agon_status s = lab_int(l, "seed", 0, INT64_MAX, &seed);
+    l->seed = seed;
+    if (!s)
+        s = lab_int(l, "seeds", 1, LAB_MAX_SEEDS, &l->n_seeds);
+    if (!s && has(l, "ladder"))
+        s = take_ladder(l, most_sizes);
+    if (!s && has(l, "family"))
+        s = take_family(l);
+    if (!s && has(l, "corpus_items"))
+        s = lab_int(l, "corpus_items", 64, 10000000, &l->n_corpus);
+    if (!s && has(l, "corpus_lr"))
+        s = lab_real(l, "corpus_lr", 1e-9, 1, &l->corpus_lr);
+    if (!s)
+        l->models = lab_take(l, l->n_seeds * (l->n_sizes + 1), sizeof *l->models);
+    return s ? s : lab_taken(l);
+}
+
+void lab_end(lab *l) {
+    for (size_t i = 0; l->models && i < l->n_seeds * l->n_sizes; i++)
+        lab_model_free(l->models[i]);
+    arena_free(l->memory);
+    numerics_restore(&l->numerics);
 }
 
 agon_status lab_open(lab *l) {
@@ -230,7 +281,14 @@ agon_status lab_open(lab *l) {
 
 void lab_close(lab *l) {
     pthread_mutex_destroy(&l->saying);
-    numerics_restore(&l->numerics);
+}
+
+static void say(lab *l, const char *text) {
+    if (!l->say)
+        return;
+    pthread_mutex_lock(&l->saying);
+    l->say(l->arg, text);
+    pthread_mutex_unlock(&l->saying);
 }
 
 void lab_say(lab *l, const char *format, ...) {
@@ -239,11 +297,36 @@ void lab_say(lab *l, const char *format, ...) {
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if (!l->say)
-        return;
-    pthread_mutex_lock(&l->saying);
-    l->say(l->arg, text);
-    pthread_mutex_unlock(&l->saying);
+    say(l, text);
+}
+
+void lab_say_seed(lab *l, size_t seed, const char *format, ...) {
+    char text[512];
+    int begin = snprintf(text, sizeof text, "seed %zu  ", (size_t)l->seed + seed);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text + begin, sizeof text - (size_t)begin, format, args);
+    va_end(args);
+    say(l, text);
+}
+
+uint64_t lab_seed(const lab *l, size_t seed, const char *format, ...) {
+    char name[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    return seed_derive(l->seed + seed, name);
+}
+
+void *lab_take(lab *l, size_t n, size_t size) {
+    void *x = l->memory || arena_new(l->ctx, 0, &l->memory) == AGON_OK ? arena_take(l->memory, n, size) : NULL;
+    l->memory_out |= !x;
+    return x;
+}
+
+agon_status lab_taken(const lab *l) {
+    return l->memory_out ? ctx_fail(l->ctx, AGON_ENOMEM, "out of memory") : AGON_OK;
 }
 
 agon_status lab_admit(lab *l, const forecast *f) {
@@ -261,6 +344,15 @@ agon_status lab_write(const lab *l, const char *name, const char *text) {
     agon_status s = path.failed ? ctx_fail(l->ctx, AGON_ENOMEM, "out of memory")
                                 : file_write(l->ctx, path.data, text, strlen(text));
     buffer_free(&path);
+    return s;
+}
+
+agon_status lab_plot(const lab *l, const char *name, const plot_panel *panels, size_t n, size_t n_columns) {
+    char *svg = NULL;
+    agon_status s = plot_svg(l->ctx, panels, n, n_columns, &svg);
+    if (!s)
+        s = lab_write(l, name, svg);
+    free(svg);
     return s;
 }
 
@@ -398,10 +490,6 @@ double lab_rounds(const lab *l, size_t n) {
 
 /* ---- figures --------------------------------------------------------------------------------------------- */
 
-json_t *lab_number(double v) {
-    return isfinite(v) ? json_real(v) : json_null();
-}
-
 lab_estimate lab_estimate_of(const double *v, size_t n) {
     double mean = 0, squares = 0, half = NAN;
     for (size_t i = 0; i < n; i++)
@@ -421,6 +509,6 @@ json_t *lab_over_seeds(const double *v, size_t n) {
     const lab_estimate e = lab_estimate_of(v, n);
     json_t *all = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(all, lab_number(v[i]));
-    return json_pack("{s:o,s:[o,o],s:o}", "mean", lab_number(e.mean), "interval", lab_number(e.low), lab_number(e.high), "by_seed", all);
+        json_array_append_new(all, real_or_null(v[i]));
+    return json_pack("{s:o,s:[o,o],s:o}", "mean", real_or_null(e.mean), "interval", real_or_null(e.low), real_or_null(e.high), "by_seed", all);
 }

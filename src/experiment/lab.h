@@ -9,11 +9,23 @@
 #include "base/ctx.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "eval/plot.h"
 #include "model/model.h"
 #include "recipe/forecast.h"
 #include "task/sequence.h"
 #include "train/train.h"
 #include <pthread.h>
+
+enum { LAB_MAX_SIZES = 6, LAB_MAX_SEEDS = 100 };
+
+typedef struct lab_size {
+    size_t width, layers;
+    double corpus; /* share of the corpus it is pretrained on: a weaker model of the same size has read less */
+} lab_size;
+typedef struct lab_model {
+    model_init init;
+    model *m;
+} lab_model;
 
 typedef struct lab {
     agon_ctx *ctx;      /* of the caller: threads, interruption, the sentence of a failure */
@@ -23,9 +35,17 @@ typedef struct lab {
     void (*say)(void *arg, const char *text); /* a line of progress; may come from any thread, one at a time. NULL: none */
     void *arg;
     pthread_mutex_t saying;
-    numerics_switch numerics; /* the caller's, which lab_close gives back */
+    numerics_switch numerics; /* the caller's, which lab_end gives back */
     agon_status (*find_model)(agon_ctx *ctx, const char *name, char **path); /* as agon_model_find, for experiments on a model of the user's */
     bool plan_only;           /* nothing is written */
+    /* of lab_begin: options that most experiments have; 0 where the settings have no such option */
+    uint64_t seed; /* of the first of the seeds */
+    size_t n_seeds, n_sizes, family, n_corpus;
+    double corpus_lr;
+    lab_size ladder[LAB_MAX_SIZES]; /* weakest first */
+    lab_model **models;             /* [n_seeds, n_sizes] NULL before the experiment trains them; freed by lab_end */
+    arena *memory;                  /* of lab_take */
+    bool memory_out;
 } lab;
 
 /* ---- options ------------------------------------------------------------------------------------------- */
@@ -39,7 +59,7 @@ AGON_MUST_CHECK agon_status lab_settings(agon_ctx *ctx, const char *where, const
 /* A whole number of the settings in [low, high]; AGON_EINVAL. */
 AGON_MUST_CHECK agon_status lab_int(const lab *l, const char *key, int64_t low, int64_t high, size_t *out);
 AGON_MUST_CHECK agon_status lab_real(const lab *l, const char *key, double low, double high, double *out);
-/* Settings of one experiment [n], read in order; the first that is wrong is named. */
+/* Settings of one experiment, each list ended by a NULL key, read in order; the first that is wrong is named. */
 typedef struct lab_whole {
     const char *key;
     int64_t low, high;
@@ -49,22 +69,33 @@ typedef struct lab_fraction {
     const char *key;
     double low, high, *out;
 } lab_fraction;
-AGON_MUST_CHECK agon_status lab_wholes(const lab *l, const lab_whole *settings, size_t n);
-AGON_MUST_CHECK agon_status lab_fractions(const lab *l, const lab_fraction *settings, size_t n);
+AGON_MUST_CHECK agon_status lab_options(const lab *l, const lab_whole *wholes, const lab_fraction *fractions);
 /* A list of 1 to `most` numbers, each in [low, high]; AGON_EINVAL names the one that is not. */
 AGON_MUST_CHECK agon_status lab_reals(const lab *l, const char *key, double low, double high, double *out, size_t most, size_t *n);
 /* Whole batches of `batch`, the option `key`, in `epochs` passes over n of what `rows` names; AGON_EINVAL where that is none. */
 AGON_MUST_CHECK agon_status lab_steps(const lab *l, const char *key, const char *rows, size_t epochs, size_t n, size_t batch, size_t *steps);
-/* The family of sequence tasks that the settings name; AGON_EINVAL where it is none with answers to write. */
-AGON_MUST_CHECK agon_status lab_generative(const lab *l, const char *key, size_t *family);
-/* The arithmetic that the settings' "numerics" name, portable or native, until lab_close; AGON_EINVAL. */
+/* The arithmetic that the settings' "numerics" name, portable or native, until lab_end; AGON_EINVAL. */
 AGON_MUST_CHECK agon_status lab_numerics(lab *l);
+/* Reads "seed", "seeds" and, of those that the settings have, "ladder" (at most so many sizes), "family" (one with answers to write),
+ * "corpus_items", "corpus_lr"; then lab_end, also after a failure. AGON_EINVAL. */
+AGON_MUST_CHECK agon_status lab_begin(lab *l, size_t most_sizes);
+void lab_end(lab *l);
 /* Sets identity, makes the folder (not for a plan); then lab_close, once. */
 AGON_MUST_CHECK agon_status lab_open(lab *l);
 void lab_close(lab *l);
 void lab_say(lab *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A line about the seed-th seed, which it names. */
+void lab_say_seed(lab *l, size_t seed, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* What is drawn at random under the seed-th seed begins here, each by a name of its own; what is the same under every seed takes the 0th. */
+uint64_t lab_seed(const lab *l, size_t seed, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Zeroed memory until lab_end, NULL where there is none: lab_taken says so of all that was taken. Not within works. */
+void *lab_take(lab *l, size_t n, size_t size);
+AGON_MUST_CHECK agon_status lab_taken(const lab *l);
 /* Writes a text file into the folder. */
 AGON_MUST_CHECK agon_status lab_write(const lab *l, const char *name, const char *text);
+
+/* Draws panels into an SVG file in the folder. */
+AGON_MUST_CHECK agon_status lab_plot(const lab *l, const char *name, const plot_panel *panels, size_t n, size_t n_columns);
 
 /* Says what an experiment with a model of the user's will take of memory; AGON_ENOMEM where it cannot be had. */
 AGON_MUST_CHECK agon_status lab_admit(lab *l, const forecast *f);
@@ -85,7 +116,6 @@ double lab_rounds(const lab *l, size_t n);
 
 /* ---- figures --------------------------------------------------------------------------------------------- */
 
-json_t *lab_number(double v); /* null where it is not finite */
 /* The mean of a figure of each seed, [n], and Student's 95% interval of it: NAN for one seed. Of differences within seeds it is the paired interval. */
 typedef struct lab_estimate {
     double mean, low, high;
@@ -98,17 +128,6 @@ json_t *lab_over_seeds(const double *v, size_t n);
 
 /* ---- models ---------------------------------------------------------------------------------------------- */
 
-typedef struct lab_size {
-    size_t width, layers;
-    double corpus; /* share of the corpus it is pretrained on: a weaker model of the same size has read less */
-} lab_size;
-/* The ladder of the settings, [{"width", "layers", "corpus" (1)}, ...], weakest first; at most `most`. */
-AGON_MUST_CHECK agon_status lab_ladder(const lab *l, const char *key, lab_size *out, size_t most, size_t *n);
-
-typedef struct lab_model {
-    model_init init;
-    model *m;
-} lab_model;
 AGON_MUST_CHECK agon_status lab_model_new(agon_ctx *ctx, const lab_size *size, uint64_t seed, lab_model **out);
 /* `from` must outlive it. */
 AGON_MUST_CHECK agon_status lab_model_copy(agon_ctx *ctx, const lab_model *from, lab_model **out);
@@ -121,7 +140,19 @@ size_t lab_model_n_values(const lab_size *size);
 AGON_MUST_CHECK agon_status lab_pretrained(lab *l, agon_ctx *ctx, const lab_size *size, const char *key, uint64_t seed,
                                            const sequence_item *corpus, size_t n, size_t batch, double lr, lab_model **out,
                                            double *loss);
+/* The same with the settings' ladder of one and corpus_lr, as the lab's model of the seed-th seed; its stage is the key and the seed. */
+AGON_MUST_CHECK agon_status lab_learn(lab *l, agon_ctx *ctx, size_t seed, const char *key, const sequence_item *corpus, size_t batch,
+                                      double *loss);
 
+/* n true statements of the settings' family, none twice and none of the taken ones. */
+AGON_MUST_CHECK agon_status lab_draw(const lab *l, agon_ctx *ctx, uint64_t seed, const sequence_item *taken, size_t n_taken, size_t n,
+                                     sequence_item *out);
+/* The settings' corpus of the seed-th seed: true statements, none of the taken ones. *out [n_corpus] new, free with free(). */
+AGON_MUST_CHECK agon_status lab_draw_corpus(const lab *l, agon_ctx *ctx, size_t seed, const sequence_item *taken, size_t n_taken,
+                                            sequence_item **out);
+/* The same with its answers blurred (sequence_blur). */
+AGON_MUST_CHECK agon_status lab_draw_blurred(const lab *l, agon_ctx *ctx, size_t seed, double share, const sequence_item *taken,
+                                             size_t n_taken, sequence_item **out);
 /* Corpus of one family: true statements, and in a share `verdicts` of it true and false ones with what someone said of them;
  * none of the taken items. What a model knows of truth before it is taught comes from here. out [n]. */
 AGON_MUST_CHECK agon_status lab_corpus(agon_ctx *ctx, size_t family, uint64_t seed, double verdicts, const sequence_item *taken,

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ASK_ITEMS = 64, MOST_WIDTH = 1024, MOST_LAYERS = 32 };
+enum { ASK_ITEMS = 64 };
+static const bool yes = true;
 
 static agon_status no_memory(agon_ctx *ctx) {
     return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
@@ -36,32 +37,6 @@ static model_config config_of(const lab_size *size) {
 size_t lab_model_n_values(const lab_size *size) {
     size_t d = size->width;
     return SEQUENCE_VOCABULARY * d + size->layers * (4 * d * d + 9 * d * d + 2 * d) + d;
-}
-
-agon_status lab_ladder(const lab *l, const char *key, lab_size *out, size_t most, size_t *n) {
-    const json_t *list = json_object_get(l->settings, key);
-    *n = json_array_size(list);
-    if (*n < 1 || *n > most)
-        return ctx_fail(l->ctx, AGON_EINVAL, "%s: 1 to %zu models, weakest first", key, most);
-    for (size_t i = 0; i < *n; i++) {
-        const json_t *item = json_array_get(list, i);
-        int64_t width = 0, layers = 0;
-        double corpus = 1;
-        agon_status s = json_get_int(l->ctx, key, item, "width", true, &width);
-        if (!s)
-            s = json_get_int(l->ctx, key, item, "layers", true, &layers);
-        if (!s)
-            s = json_get_real(l->ctx, key, item, "corpus", false, &corpus);
-        if (s)
-            return s;
-        if (!(corpus > 0 && corpus <= 1))
-            return ctx_fail(l->ctx, AGON_EINVAL, "%s: corpus is a share above 0 up to 1", key);
-        if (width < 8 || width > MOST_WIDTH || width % 8 || layers < 1 || layers > MOST_LAYERS)
-            return ctx_fail(l->ctx, AGON_EINVAL, "%s: width is a multiple of 8 up to %d, layers from 1 to %d", key,
-                            MOST_WIDTH, MOST_LAYERS);
-        out[i] = (lab_size){(size_t)width, (size_t)layers, corpus};
-    }
-    return AGON_OK;
 }
 
 agon_status lab_model_new(agon_ctx *ctx, const lab_size *size, uint64_t seed, lab_model **out) {
@@ -115,9 +90,33 @@ void lab_model_free(lab_model *x) {
     free(x);
 }
 
+agon_status lab_learn(lab *l, agon_ctx *ctx, size_t seed, const char *key, const sequence_item *corpus, size_t batch, double *loss) {
+    char stage[64];
+    snprintf(stage, sizeof stage, "%s %zu", key, seed);
+    return lab_pretrained(l, ctx, &l->ladder[0], stage, lab_seed(l, seed, "model"), corpus, l->n_corpus, batch, l->corpus_lr, &l->models[seed],
+                          loss);
+}
+
+agon_status lab_draw(const lab *l, agon_ctx *ctx, uint64_t seed, const sequence_item *taken, size_t n_taken, size_t n, sequence_item *out) {
+    return sequence_draw_set(ctx, l->family, seed, &yes, taken, n_taken, true, n, out);
+}
+
+agon_status lab_draw_corpus(const lab *l, agon_ctx *ctx, size_t seed, const sequence_item *taken, size_t n_taken, sequence_item **out) {
+    *out = calloc(l->n_corpus, sizeof **out);
+    return *out ? sequence_draw_set(ctx, l->family, lab_seed(l, seed, "corpus"), &yes, taken, n_taken, false, l->n_corpus, *out) : no_memory(ctx);
+}
+
+agon_status lab_draw_blurred(const lab *l, agon_ctx *ctx, size_t seed, double share, const sequence_item *taken, size_t n_taken,
+                             sequence_item **out) {
+    agon_status s = lab_draw_corpus(l, ctx, seed, taken, n_taken, out);
+    rng r = rng_new(lab_seed(l, seed, "blur"));
+    for (size_t i = 0; i < l->n_corpus && !s; i++)
+        sequence_blur(&r, share, &(*out)[i]);
+    return s;
+}
+
 agon_status lab_corpus(agon_ctx *ctx, size_t family, uint64_t seed, double verdicts, const sequence_item *taken, size_t n_taken,
                        size_t n, sequence_item *out) {
-    static const bool yes = true;
     size_t judged = (size_t)(verdicts * (double)n);
     agon_status s = sequence_draw_set(ctx, family, seed_derive(seed, "judged"), NULL, taken, n_taken, false, judged, out);
     for (size_t i = 0; i < judged && !s; i++)

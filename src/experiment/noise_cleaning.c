@@ -31,11 +31,8 @@ static const char *const judge_names[N_JUDGES] = {"class", "likelihood"};
 
 typedef struct cleaning {
     lab *l;
-    size_t n_seeds, n_items, n_corpus, n_folds, epochs, batch, shown, n_families, families[MAX_FAMILIES];
-    double rate, lr, corpus_lr, verdicts;
-    uint64_t seed;
-    lab_size size;
-    lab_model **models;   /* [n_seeds] */
+    size_t n_items, n_folds, epochs, batch, shown, n_families, families[MAX_FAMILIES];
+    double rate, lr, verdicts;
     sequence_item *items; /* [n_seeds, n_families, n_items] */
     double *p;            /* [n_seeds, n_families, N_JUDGES, n_items] P(true) out of sample */
 } cleaning;
@@ -54,22 +51,14 @@ static agon_status take_families(cleaning *c) {
     return AGON_OK;
 }
 
-static agon_status take_options(lab *l, cleaning *c) {
-    size_t seed = 0, n_sizes = 0;
-    *c = (cleaning){.l = l};
-    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &c->n_seeds}, {"corpus_items", 64, 10000000, &c->n_corpus},
-                 {"items", 100, 1000000, &c->n_items}, {"folds", 2, MAX_FOLDS, &c->n_folds}, {"epochs", 1, 1000, &c->epochs},
-                 {"batch", 1, 100, &c->batch}, {"shown", 0, 1000, &c->shown}};
-    const lab_fraction real[] = {{"rate", 0, 0.45, &c->rate}, {"verdicts", 0, 1, &c->verdicts}, {"lr", 1e-9, 1, &c->lr}, {"corpus_lr", 1e-9, 1, &c->corpus_lr}};
+static agon_status take_options(lab *l, void *arg) {
+    cleaning *c = arg;
+    c->l = l;
+    const lab_whole whole[] = {{"items", 100, 1000000, &c->n_items}, {"folds", 2, MAX_FOLDS, &c->n_folds}, {"epochs", 1, 1000, &c->epochs},
+                 {"batch", 1, 100, &c->batch}, {"shown", 0, 1000, &c->shown}, {0}};
+    const lab_fraction real[] = {{"rate", 0, 0.45, &c->rate}, {"verdicts", 0, 1, &c->verdicts}, {"lr", 1e-9, 1, &c->lr}, {0}};
     agon_status s = take_families(c);
-    if (!s)
-        s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
-    if (!s)
-        s = lab_fractions(l, real, sizeof real / sizeof *real);
-    if (!s)
-        s = lab_ladder(l, "ladder", &c->size, 1, &n_sizes);
-    c->seed = seed;
-    return s;
+    return s ? s : lab_options(l, whole, real);
 }
 
 static sequence_item *items_of(const cleaning *c, size_t seed, size_t family) {
@@ -79,7 +68,7 @@ static sequence_item *items_of(const cleaning *c, size_t seed, size_t family) {
 /* The labels the judge gets; flipped [n_items] says which are wrong. */
 static void noisy_labels(const cleaning *c, size_t seed, size_t family, bool *flipped, double *labels) {
     const sequence_item *items = items_of(c, seed, family);
-    noise_flips(seed_derivef(c->seed + seed, "flips %zu", c->families[family]), c->rate, c->n_items, flipped);
+    noise_flips(lab_seed(c->l, seed, "flips %zu", c->families[family]), c->rate, c->n_items, flipped);
     for (size_t i = 0; i < c->n_items; i++)
         labels[i] = items[i].truth != flipped[i];
 }
@@ -87,25 +76,22 @@ static void noisy_labels(const cleaning *c, size_t seed, size_t family, bool *fl
 /* Draws the items and pretrains a model on statements that are none of them. */
 static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
     cleaning *c = arg;
-    sequence_item *corpus = calloc(c->n_corpus, sizeof *corpus);
+    sequence_item *corpus = calloc(c->l->n_corpus, sizeof *corpus);
     double loss = 0;
-    char key[32];
-    snprintf(key, sizeof key, "pretrain %zu", seed);
     agon_status s = corpus ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     for (size_t k = 0, at = 0; k < c->n_families && !s; k++) {
-        size_t end = c->n_corpus * (k + 1) / c->n_families;
-        s = sequence_draw_set(ctx, c->families[k], seed_derivef(c->seed + seed, "items %zu", c->families[k]), NULL, NULL, 0, true,
+        size_t end = c->l->n_corpus * (k + 1) / c->n_families;
+        s = sequence_draw_set(ctx, c->families[k], lab_seed(c->l, seed, "items %zu", c->families[k]), NULL, NULL, 0, true,
                               c->n_items, items_of(c, seed, k));
         if (!s)
-            s = lab_corpus(ctx, c->families[k], seed_derivef(c->seed + seed, "corpus %zu", c->families[k]), c->verdicts,
+            s = lab_corpus(ctx, c->families[k], lab_seed(c->l, seed, "corpus %zu", c->families[k]), c->verdicts,
                            items_of(c, seed, k), c->n_items, end - at, corpus + at);
         at = end;
     }
     if (!s)
-        s = lab_pretrained(c->l, ctx, &c->size, key, seed_derivef(c->seed + seed, "model"), corpus, c->n_corpus, c->batch,
-                           c->corpus_lr, &c->models[seed], &loss);
+        s = lab_learn(c->l, ctx, seed, "pretrain", corpus, c->batch, &loss);
     if (!s)
-        lab_say(c->l, "seed %zu  pretrained, %.3f nats a token", (size_t)c->seed + seed, loss);
+        lab_say_seed(c->l, seed, "pretrained, %.3f nats a token", loss);
     free(corpus);
     return s;
 }
@@ -117,10 +103,10 @@ static agon_status judge_fold(const cleaning *c, agon_ctx *ctx, size_t seed, siz
     lab_model *m = NULL;
     lab_rows rows = {0};
     const lab_training t = {.objective = "classify", .steps = c->epochs * (c->n_items - (to - from)) / c->batch + 1,
-                            .batch = c->batch, .lr = c->lr, .seed = seed_derivef(c->seed + seed, "fold %zu", fold)};
+                            .batch = c->batch, .lr = c->lr, .seed = lab_seed(c->l, seed, "fold %zu", fold)};
     for (size_t i = 0; i < c->n_items; i++)
         weights[i] = i < from || i >= to;
-    agon_status s = lab_model_copy(ctx, c->models[seed], &m);
+    agon_status s = lab_model_copy(ctx, c->l->models[seed], &m);
     if (!s)
         s = lab_labelled(ctx, items, c->n_items, labels, weights, &rows);
     if (!s)
@@ -153,7 +139,7 @@ static agon_status judge_by_likelihood(const cleaning *c, agon_ctx *ctx, size_t 
     size_t n = c->n_items;
     double *confidence = malloc(2 * n * sizeof *confidence);
     bool *correct = malloc(n * sizeof *correct);
-    agon_status s = confidence && correct ? lab_score(ctx, c->models[seed], items, n, confidence)
+    agon_status s = confidence && correct ? lab_score(ctx, c->l->models[seed], items, n, confidence)
                                           : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; i < n && !s; i++)
         confidence[i] = exp(confidence[i] / (double)(items[i].n - items[i].n_source));
@@ -186,7 +172,7 @@ static agon_status judge(void *arg, agon_ctx *ctx, size_t i) {
         if (!s)
             s = lab_keep(c->l, ctx, key, p, N_JUDGES * n);
         if (!s)
-            lab_say(c->l, "seed %zu  %s judged out of sample", (size_t)c->seed + seed, sequence_family_name(c->families[family]));
+            lab_say_seed(c->l, seed, "%s judged out of sample", sequence_family_name(c->families[family]));
     }
     free(labels);
     free(flipped);
@@ -284,7 +270,7 @@ static agon_status report_all(const cleaning *c, json_t **result) {
     for (size_t family = 0; family < c->n_families && !s; family++) {
         counts confident = {0}, small_loss = {0};
         json_t *shown = json_array(), *seeds = json_array();
-        for (size_t seed = 0; seed < c->n_seeds && !s; seed++)
+        for (size_t seed = 0; seed < c->l->n_seeds && !s; seed++)
             s = clean(c, seed, family, &confident, &small_loss, shown, seeds);
         json_array_append_new(list, json_pack("{s:s,s:O,s:o,s:o,s:O}", "task", sequence_family_name(c->families[family]),
                                               "seeds", seeds, "confident_learning", quality_json(&confident),
@@ -298,44 +284,35 @@ static agon_status report_all(const cleaning *c, json_t **result) {
     return s;
 }
 
-static agon_status run(lab *l, json_t **result) {
-    cleaning c;
-    agon_status s = take_options(l, &c);
-    if (s)
-        return s;
-    size_t n = c.n_seeds * c.n_families;
-    c.models = calloc(c.n_seeds, sizeof *c.models);
-    c.items = calloc(n * c.n_items, sizeof *c.items);
-    c.p = calloc(n * N_JUDGES * c.n_items, sizeof *c.p);
-    if (!c.models || !c.items || !c.p)
-        s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+static agon_status run(void *arg, json_t **result) {
+    cleaning *c = arg;
+    lab *l = c->l;
+    size_t n = l->n_seeds * c->n_families;
+    c->items = lab_take(l, n * c->n_items, sizeof *c->items);
+    c->p = lab_take(l, n * N_JUDGES * c->n_items, sizeof *c->p);
+    agon_status s = lab_taken(l);
     if (!s)
-        s = lab_run(l, c.n_seeds, prepare_seed, &c);
+        s = lab_run(l, l->n_seeds, prepare_seed, c);
     if (!s)
-        s = lab_run(l, n, judge, &c);
-    if (!s)
-        s = report_all(&c, result);
-    for (size_t i = 0; c.models && i < c.n_seeds; i++)
-        lab_model_free(c.models[i]);
-    free(c.models), free(c.items), free(c.p);
-    return s;
+        s = lab_run(l, n, judge, c);
+    return s ? s : report_all(c, result);
 }
 
-static agon_status plan(lab *l, double *trained, double *asked) {
-    cleaning c;
-    agon_status s = take_options(l, &c);
-    if (s)
-        return s;
-    double works = (double)(c.n_seeds * c.n_families);
-    trained[0] = lab_rounds(l, c.n_seeds) * (double)c.n_corpus + works * (double)((c.n_folds - 1) * c.epochs * c.n_items);
-    asked[0] = works * N_JUDGES * (double)c.n_items;
-    return AGON_OK;
+static void plan(const void *arg, double *trained, double *asked) {
+    const cleaning *c = arg;
+    const lab *l = c->l;
+    double works = (double)(l->n_seeds * c->n_families);
+    trained[0] = lab_rounds(l, l->n_seeds) * (double)l->n_corpus + works * (double)((c->n_folds - 1) * c->epochs * c->n_items);
+    asked[0] = works * N_JUDGES * (double)c->n_items;
 }
 
 const experiment experiment_noise_cleaning = {
     .name = "noise-cleaning",
     .summary = "are planted wrong labels found, with the reason?",
     .defaults = defaults,
+    .n_sizes = 1,
+    .size = sizeof(cleaning),
+    .options = take_options,
     .plan = plan,
     .run = run,
 };

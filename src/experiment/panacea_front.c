@@ -14,7 +14,6 @@
  * Pairs are both orders of every two answers, weighted by how likely a rater who follows Bradley-Terry on r_i / beta prefers them so. */
 #include "base/ctx.h"
 #include "eval/front.h"
-#include "eval/plot.h"
 #include "experiment/experiment.h"
 #include <math.h>
 #include <stdio.h>
@@ -36,7 +35,6 @@ static const char *const method_names[N_METHODS] = {"known", "panacea-linear", "
 enum { N_WORKS = MODPO - LINEAR + N_MODPO };
 
 typedef struct problem {
-    lab_model *base;
     int32_t wanted[MAX_CONTEXTS][2][2];             /* letter of context, dimension, place */
     double reference[MAX_CONTEXTS][MAX_ANSWERS];    /* the base's distribution over the answers */
 } problem;
@@ -47,38 +45,27 @@ typedef struct measured {
 
 typedef struct front {
     lab *l;
-    size_t n_seeds, n_contexts, n_letters, n_answers, corpus_steps, rank, steps, batch, vectors;
-    double beta, lr, soup_lr, pair_lr, corpus_lr;
-    uint64_t seed;
-    lab_size size;
+    size_t n_contexts, n_letters, n_answers, corpus_steps, rank, steps, batch, vectors;
+    double beta, lr, soup_lr, pair_lr;
     problem *problems;   /* [n_seeds] */
     measured *points;    /* [n_seeds, N_METHODS, N_POINTS] */
 } front;
 
-static agon_status take_options(lab *l, front *x) {
-    size_t seed = 0, n_sizes = 0;
-    *x = (front){.l = l};
-    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"contexts", 2, MAX_CONTEXTS, &x->n_contexts},
+static agon_status take_options(lab *l, void *arg) {
+    front *x = arg;
+    x->l = l;
+    const lab_whole whole[] = {{"contexts", 2, MAX_CONTEXTS, &x->n_contexts},
                  {"letters", 2, MAX_LETTERS, &x->n_letters}, {"corpus_steps", 1, 1000000, &x->corpus_steps}, {"rank", 1, 64, &x->rank},
-                 {"steps", 1, 1000000, &x->steps}, {"batch", 2, 4096, &x->batch}, {"vectors", 1, 1024, &x->vectors}};
+                 {"steps", 1, 1000000, &x->steps}, {"batch", 2, 4096, &x->batch}, {"vectors", 1, 1024, &x->vectors}, {0}};
     const lab_fraction real[] = {{"beta", 0.01, 10, &x->beta}, {"lr", 1e-9, 1, &x->lr}, {"soup_lr", 1e-9, 1, &x->soup_lr},
-                                 {"pair_lr", 1e-9, 1, &x->pair_lr}, {"corpus_lr", 1e-9, 1, &x->corpus_lr}};
-    agon_status s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
-    if (!s)
-        s = lab_fractions(l, real, sizeof real / sizeof *real);
-    if (!s)
-        s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
+                                 {"pair_lr", 1e-9, 1, &x->pair_lr}, {0}};
+    agon_status s = lab_options(l, whole, real);
     if (!s && x->batch % (2 * x->vectors) != 0)
         s = ctx_fail(l->ctx, AGON_EINVAL, "batch must be a multiple of twice the vectors");
     if (!s && x->n_contexts > x->n_letters * x->n_letters * x->n_letters)
         s = ctx_fail(l->ctx, AGON_EINVAL, "%zu letters make fewer than %zu contexts", x->n_letters, x->n_contexts);
-    x->seed = seed;
     x->n_answers = x->n_letters * x->n_letters;
     return s;
-}
-
-static uint64_t seed_of(const front *x, size_t seed, const char *what) {
-    return seed_derivef(x->seed + seed, "%s", what);
 }
 
 /* ---- the problem, and its front -------------------------------------------------------------------------------- */
@@ -253,16 +240,17 @@ static agon_status base_rows(const front *x, agon_ctx *ctx, lab_rows *out) {
     return s;
 }
 
-static agon_status make_base(const front *x, agon_ctx *ctx, uint64_t seed, lab_model **out) {
-    size_t head_dim = 8;
+static agon_status make_base(const front *x, agon_ctx *ctx, size_t nth) {
+    uint64_t seed = lab_seed(x->l, nth, "model");
+    size_t head_dim = 8, width = x->l->ladder[0].width;
     lab_model *base = calloc(1, sizeof *base);
     lab_rows rows = {0};
-    const lab_training t = {.objective = "nll", .steps = x->corpus_steps, .batch = 64, .lr = x->corpus_lr, .seed = seed};
+    const lab_training t = {.objective = "nll", .steps = x->corpus_steps, .batch = 64, .lr = x->l->corpus_lr, .seed = seed};
     if (!base)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    base->init = (model_init){.config = {.architecture = "llama", .n_layers = x->size.layers, .d_model = x->size.width,
-                                         .n_heads = x->size.width / head_dim, .n_kv_heads = x->size.width / head_dim,
-                                         .head_dim = head_dim, .d_ff = 3 * x->size.width, .n_vocabulary = x->n_letters, .max_context = 16,
+    base->init = (model_init){.config = {.architecture = "llama", .n_layers = x->l->ladder[0].layers, .d_model = width,
+                                         .n_heads = width / head_dim, .n_kv_heads = width / head_dim,
+                                         .head_dim = head_dim, .d_ff = 3 * width, .n_vocabulary = x->n_letters, .max_context = 16,
                                          .norm_eps = 1e-5f, .rope_theta = 10000, .rope_scaling = "none", .tied_embeddings = true},
                               .seed = seed};
     agon_status s = model_random(ctx, &base->init, COMPUTE_F32, &base->m);
@@ -274,7 +262,7 @@ static agon_status make_base(const front *x, agon_ctx *ctx, uint64_t seed, lab_m
     if (s)
         lab_model_free(base);
     else
-        *out = base;
+        x->l->models[nth] = base;
     return s;
 }
 
@@ -282,15 +270,15 @@ static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
     front *x = arg;
     problem *p = &x->problems[seed];
     workspace *w = NULL;
-    rng r = rng_new(seed_of(x, seed, "wanted"));
+    rng r = rng_new(lab_seed(x->l, seed, "wanted"));
     for (size_t c = 0; c < x->n_contexts; c++)
         for (size_t i = 0; i < 4; i++)
             p->wanted[c][i / 2][i % 2] = (int32_t)rng_below(&r, x->n_letters);
-    agon_status s = make_base(x, ctx, seed_of(x, seed, "model"), &p->base);
+    agon_status s = make_base(x, ctx, seed);
     if (!s)
         s = workspace_new(ctx, 0, &w);
     for (size_t c = 0; c < x->n_contexts && !s; c++)
-        s = ask_policy(x, ctx, p->base->m, w, NULL, c, p->reference[c]);
+        s = ask_policy(x, ctx, x->l->models[seed]->m, w, NULL, c, p->reference[c]);
     for (size_t i = 0; i < N_POINTS && !s; i++) {
         double lambda[2];
         vector_at(i, lambda);
@@ -324,7 +312,7 @@ static agon_status train_adapter(const front *x, agon_ctx *ctx, size_t seed, mod
     bool both = t->end - t->first == 2, pairs = strcmp(t->objective, "exo-rw") != 0;
     /* A slot a dimension comes on top of the rank, so plain adapters get two columns more. */
     const adapter_options o = {.rank = x->rank + (both ? 0 : 2), .alpha = (float)(2 * (x->rank + (both ? 0 : 2))), .dimensions = names,
-                               .n_dimensions = both ? 2 : 0, .seed = seed_of(x, seed, "adapter")};
+                               .n_dimensions = both ? 2 : 0, .seed = lab_seed(x->l, seed, "adapter")};
     train_options options = train_options_default();
     lab_rows rows = {0};
     adapter *a = NULL;
@@ -334,7 +322,7 @@ static agon_status train_adapter(const front *x, agon_ctx *ctx, size_t seed, mod
     options.epochs = 0;
     options.max_steps = x->steps;
     options.lr = (float)(pairs ? x->pair_lr : both ? x->lr : x->soup_lr);
-    options.seed = seed_of(x, seed, "order");
+    options.seed = lab_seed(x->l, seed, "order");
     options.preferences.vectors = x->vectors;
     options.preferences.aggregate = t->aggregate;
     const train_sink sink = {.on_step = on_step, .arg = (void *)(uintptr_t)x};
@@ -429,7 +417,7 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     agon_status s = lab_recall(x->l, ctx, key, (double *)&out[from], n, &found);
     if (s || found)
         return s;
-    s = lab_model_copy(ctx, x->problems[seed].base, &m);
+    s = lab_model_copy(ctx, x->l->models[seed], &m);
     if (!s)
         s = which == MODPO  ? run_modpo(x, ctx, seed, m->m, modpo, out)
             : which == SOUP ? run_soup(x, ctx, seed, m->m, out)
@@ -437,7 +425,7 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     if (!s)
         s = lab_keep(x->l, ctx, key, (double *)&out[from], n);
     if (!s)
-        lab_say(x->l, "seed %zu  %s%s", (size_t)x->seed + seed, method_names[which], which == MODPO ? " at one vector" : "");
+        lab_say_seed(x->l, seed, "%s%s", method_names[which], which == MODPO ? " at one vector" : "");
     lab_model_free(m);
     return s;
 }
@@ -495,22 +483,22 @@ static agon_status figures_of(const front *x, size_t seed, method which, double 
 }
 
 static agon_status report_method(const front *x, method which, json_t *list) {
-    double *f = calloc(x->n_seeds * N_FIGURES, sizeof *f), *column = calloc(x->n_seeds, sizeof *column);
+    double *f = calloc(x->l->n_seeds * N_FIGURES, sizeof *f), *column = calloc(x->l->n_seeds, sizeof *column);
     double vectors[2 * N_POINTS], points[2 * N_POINTS];
     agon_status s = f && column ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-    for (size_t seed = 0; seed < x->n_seeds && !s; seed++)
+    for (size_t seed = 0; seed < x->l->n_seeds && !s; seed++)
         s = figures_of(x, seed, which, f + seed * N_FIGURES);
     json_t *o = json_pack("{s:s,s:i}", "method", method_names[which], "vectors", which == MODPO ? N_MODPO : N_POINTS);
     for (size_t k = 0; k < N_FIGURES && !s; k++) {
-        for (size_t seed = 0; seed < x->n_seeds; seed++)
+        for (size_t seed = 0; seed < x->l->n_seeds; seed++)
             column[seed] = f[seed * N_FIGURES + k];
-        json_object_set_new(o, figure_names[k], lab_over_seeds(column, x->n_seeds));
+        json_object_set_new(o, figure_names[k], lab_over_seeds(column, x->l->n_seeds));
     }
     if (!s) {
         json_t *first = json_array();
         size_t n = scaled(x, 0, which, FEW, vectors, points);
         for (size_t i = 0; i < n; i++)
-            json_array_append_new(first, json_pack("[o,o]", lab_number(points[2 * i]), lab_number(points[2 * i + 1])));
+            json_array_append_new(first, json_pack("[o,o]", real_or_null(points[2 * i]), real_or_null(points[2 * i + 1])));
         json_object_set_new(o, "points_of_first_seed", first);
         json_array_append(list, o);
     }
@@ -532,11 +520,7 @@ static agon_status draw(const front *x) {
     }
     const plot_panel panel = {.title = "fronts, scaled to the known one (first seed)", .x_name = "first objective",
                               .y_name = "second objective", .series = series, .n_series = N_METHODS};
-    char *svg = NULL;
-    agon_status s = plot_svg(x->l->ctx, &panel, 1, 1, &svg);
-    if (!s)
-        s = lab_write(x->l, "front.svg", svg);
-    free(svg);
+    agon_status s = lab_plot(x->l, "front.svg", &panel, 1, 1);
     return s;
 }
 
@@ -553,44 +537,35 @@ static agon_status report(const front *x, json_t **result) {
     return s;
 }
 
-static agon_status run(lab *l, json_t **result) {
-    front x;
-    agon_status s = take_options(l, &x);
-    if (s)
-        return s;
-    x.problems = calloc(x.n_seeds, sizeof *x.problems);
-    x.points = calloc(x.n_seeds * N_METHODS * N_POINTS, sizeof *x.points);
-    if (!x.problems || !x.points)
-        s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+static agon_status run(void *arg, json_t **result) {
+    front *x = arg;
+    lab *l = x->l;
+    x->problems = lab_take(l, l->n_seeds, sizeof *x->problems);
+    x->points = lab_take(l, l->n_seeds * N_METHODS * N_POINTS, sizeof *x->points);
+    agon_status s = lab_taken(l);
     if (!s)
-        s = lab_run(l, x.n_seeds, prepare_seed, &x);
+        s = lab_run(l, l->n_seeds, prepare_seed, x);
     if (!s)
-        s = lab_run(l, x.n_seeds * N_WORKS, run_one, &x);
-    if (!s)
-        s = report(&x, result);
-    for (size_t i = 0; x.problems && i < x.n_seeds; i++)
-        lab_model_free(x.problems[i].base);
-    free(x.problems);
-    free(x.points);
-    return s;
+        s = lab_run(l, l->n_seeds * N_WORKS, run_one, x);
+    return s ? s : report(x, result);
 }
 
 /* In statements of the estimate, which are about ten tokens long. */
-static agon_status plan(lab *l, double *trained, double *asked) {
-    front x;
-    agon_status s = take_options(l, &x);
-    if (s)
-        return s;
-    double seeds = (double)x.n_seeds, group = (PROMPT + ANSWER * (double)x.n_answers) / 10;
-    trained[0] = seeds * (30 * (double)x.corpus_steps + (N_WORKS + 1) * (double)(x.steps * x.batch) * group);
-    asked[0] = seeds * 4 * N_POINTS * (double)x.n_contexts * group;
-    return AGON_OK;
+static void plan(const void *arg, double *trained, double *asked) {
+    const front *x = arg;
+    const lab *l = x->l;
+    double seeds = (double)l->n_seeds, group = (PROMPT + ANSWER * (double)x->n_answers) / 10;
+    trained[0] = seeds * (30 * (double)x->corpus_steps + (N_WORKS + 1) * (double)(x->steps * x->batch) * group);
+    asked[0] = seeds * 4 * N_POINTS * (double)x->n_contexts * group;
 }
 
 const experiment experiment_panacea_front = {
     .name = "panacea-front",
     .summary = "one adapter for all preference vectors, soups and MODPO against a known front",
     .defaults = defaults,
+    .n_sizes = 1,
+    .size = sizeof(front),
+    .options = take_options,
     .plan = plan,
     .run = run,
 };

@@ -21,8 +21,9 @@
  * Every method sees the same pairs and takes the same steps from the same base. Spec: training.md section 5. */
 #include "base/ctx.h"
 #include "base/nearest.h"
+#include "base/numbers.h"
+#include "eval/interval.h"
 #include "eval/noise_rate.h"
-#include "eval/plot.h"
 #include "experiment/experiment.h"
 #include "train/noise.h"
 #include <math.h>
@@ -76,13 +77,10 @@ static const char *const group_names[N_GROUPS] = {"everywhere", "subgroup", "oth
 
 typedef struct noise {
     lab *l;
-    size_t n_seeds, n_pairs, n_test, n_all, n_samples, n_corpus, n_rates, n_variants, n_groups, batch, epochs, steps, family, draws;
+    size_t n_pairs, n_test, n_all, n_samples, n_rates, n_variants, n_groups, batch, epochs, steps, draws;
     variant variants[MAX_VARIANTS];
     int subgroup; /* domain; -1: noise is random */
-    double rates[MAX_RATES], lr, corpus_lr, blur, beta;
-    uint64_t seed;
-    lab_size size;
-    lab_model **base;             /* [n_seeds] */
+    double rates[MAX_RATES], lr, blur, beta;
     sequence_item *sources;       /* [n_seeds, n_all] true statements: n_pairs to learn from, then the n_test, the same under every seed */
     sequence_item *right, *wrong; /* the same: the better and the worse completion */
     double *base_scores;          /* [n_seeds, N_MEASURES, n_test] */
@@ -147,29 +145,21 @@ static agon_status take_noise(lab *l, noise *x) {
     return s;
 }
 
-static agon_status take_options(lab *l, noise *x) {
-    size_t seed = 0, n_sizes = 0;
-    *x = (noise){.l = l};
-    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
-                 {"pairs", 32, 1000000, &x->n_pairs}, {"test_items", 50, 1000000, &x->n_test}, {"epochs", 1, 1000, &x->epochs},
-                 {"samples", 1, 1000, &x->n_samples}, {"batch", 1, 4096, &x->batch}, {"draws", 100, 1000000, &x->draws}};
-    const lab_fraction real[] = {{"lr", 1e-9, 1, &x->lr}, {"corpus_lr", 1e-9, 1, &x->corpus_lr}, {"beta", 1e-9, 1000, &x->beta}, {"blur", 0, 1, &x->blur}};
+static agon_status take_options(lab *l, void *arg) {
+    noise *x = arg;
+    x->l = l;
+    const lab_whole whole[] = {{"pairs", 32, 1000000, &x->n_pairs}, {"test_items", 50, 1000000, &x->n_test}, {"epochs", 1, 1000, &x->epochs},
+                 {"samples", 1, 1000, &x->n_samples}, {"batch", 1, 4096, &x->batch}, {"draws", 100, 1000000, &x->draws}, {0}};
+    const lab_fraction real[] = {{"lr", 1e-9, 1, &x->lr}, {"beta", 1e-9, 1000, &x->beta}, {"blur", 0, 1, &x->blur}, {0}};
     agon_status s = lab_reals(l, "rates", 0, 0.45, x->rates, MAX_RATES, &x->n_rates);
     if (!s && x->rates[0] != 0)
         s = ctx_fail(l->ctx, AGON_EINVAL, "rates must begin with 0, which the gains are measured against");
     if (!s)
-        s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
-    if (!s)
-        s = lab_fractions(l, real, sizeof real / sizeof *real);
+        s = lab_options(l, whole, real);
     if (!s)
         s = take_variants(l, x);
     if (!s)
         s = take_noise(l, x);
-    if (!s)
-        s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
-    if (!s)
-        s = lab_generative(l, "family", &x->family);
-    x->seed = seed;
     x->n_all = x->n_pairs + x->n_test;
     return s ? s : lab_steps(l, "batch", "pairs", x->epochs, x->n_pairs, x->batch, &x->steps);
 }
@@ -195,15 +185,15 @@ static void pick_pair(size_t family, rng *r, const sequence_item *truth, const s
 static agon_status draw_pairs(noise *x, agon_ctx *ctx, size_t seed) {
     const sequence_item *truth = x->sources + seed * x->n_all;
     sequence_item *asked = malloc(2 * N_TRIES * x->n_all * sizeof *asked), *samples = asked + N_TRIES * x->n_all;
-    rng r = rng_new(seed_derivef(x->seed + seed, "faults"));
+    rng r = rng_new(lab_seed(x->l, seed, "faults"));
     if (!asked)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; i < N_TRIES * x->n_all; i++)
         asked[i] = truth[i / N_TRIES];
-    agon_status s = lab_complete(ctx, x->base[seed], asked, N_TRIES * x->n_all, 1, seed_derivef(x->seed + seed, "samples"), samples,
+    agon_status s = lab_complete(ctx, x->l->models[seed], asked, N_TRIES * x->n_all, 1, lab_seed(x->l, seed, "samples"), samples,
                                  NULL);
     for (size_t i = 0; i < x->n_all && !s; i++)
-        pick_pair(x->family, &r, &truth[i], samples + i * N_TRIES, &x->right[seed * x->n_all + i], &x->wrong[seed * x->n_all + i]);
+        pick_pair(x->l->family, &r, &truth[i], samples + i * N_TRIES, &x->right[seed * x->n_all + i], &x->wrong[seed * x->n_all + i]);
     free(asked);
     return s;
 }
@@ -218,7 +208,7 @@ static agon_status implicit_reward(const noise *x, agon_ctx *ctx, size_t seed, c
     double *base = malloc(n * sizeof *base);
     agon_status s = base ? lab_score(ctx, policy, items, n, out) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s)
-        s = lab_score(ctx, x->base[seed], items, n, base);
+        s = lab_score(ctx, x->l->models[seed], items, n, base);
     for (size_t i = 0; i < n && !s; i++)
         out[i] -= base[i];
     free(base);
@@ -241,25 +231,18 @@ static agon_status measure_policy(const noise *x, agon_ctx *ctx, size_t seed, co
     if (!s)
         s = lab_complete(ctx, policy, truth, n, 0, 0, said, NULL);
     for (size_t i = 0; i < n && !s; i++) {
-        out[RIGHT * n + i] = sequence_verify(x->family, said[i].tokens, said[i].n);
+        out[RIGHT * n + i] = sequence_verify(x->l->family, said[i].tokens, said[i].n);
         out[GOLD * n + i] = 0;
     }
     for (size_t i = 0; i < n_samples && !s; i++)
         asked[i] = truth[i / x->n_samples];
     if (!s)
-        s = lab_complete(ctx, policy, asked, n_samples, 1, seed_derivef(x->seed + seed, "test samples"), said, NULL);
+        s = lab_complete(ctx, policy, asked, n_samples, 1, lab_seed(x->l, seed, "test samples"), said, NULL);
     for (size_t i = 0; i < n_samples && !s; i++)
         out[GOLD * n + i / x->n_samples] += sequence_grade(&asked[i], &said[i]) / (double)x->n_samples;
     free(asked);
     free(better);
     return s;
-}
-
-static double mean(const double *x, size_t n) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += x[i];
-    return sum / (double)n;
 }
 
 static bool is_inside(const noise *x, const sequence_item *source) {
@@ -277,51 +260,37 @@ static double rate_inside(const noise *x, size_t seed, double rate) {
 static agon_status check_subgroup(const noise *x, agon_ctx *ctx, size_t seed) {
     for (size_t i = 0; i < x->n_rates; i++)
         if (!(rate_inside(x, seed, x->rates[i]) <= 1))
-            return ctx_fail(ctx, AGON_EINVAL, "the subgroup has too few of seed %zu's pairs for a total rate of %g; leave that rate out", (size_t)x->seed + seed, x->rates[i]);
+            return ctx_fail(ctx, AGON_EINVAL, "the subgroup has too few of seed %zu's pairs for a total rate of %g; leave that rate out", (size_t)x->l->seed + seed, x->rates[i]);
     return AGON_OK;
-}
-
-static agon_status draw_sources(noise *x, agon_ctx *ctx, size_t seed, sequence_item *corpus) {
-    static const bool yes = true;
-    sequence_item *sources = x->sources + seed * x->n_all, *test = sources + x->n_pairs;
-    agon_status s = sequence_draw_set(ctx, x->family, seed_derive(x->seed, "test"), &yes, NULL, 0, true, x->n_test, test);
-    if (!s)
-        s = sequence_draw_set(ctx, x->family, seed_derivef(x->seed + seed, "pairs"), &yes, test, x->n_test, true, x->n_pairs, sources);
-    if (!s)
-        s = sequence_draw_set(ctx, x->family, seed_derivef(x->seed + seed, "corpus"), &yes, sources, x->n_all, false, x->n_corpus,
-                              corpus);
-    rng r = rng_new(seed_derivef(x->seed + seed, "blur"));
-    for (size_t i = 0; i < x->n_corpus && !s; i++)
-        sequence_blur(&r, x->blur, &corpus[i]);
-    return s;
 }
 
 static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
     noise *x = arg;
-    sequence_item *corpus = calloc(x->n_corpus, sizeof *corpus);
+    sequence_item *corpus = NULL, *sources = x->sources + seed * x->n_all, *test = sources + x->n_pairs;
     double loss = 0, *scores = x->base_scores + seed * N_MEASURES * x->n_test;
-    char key[32];
-    snprintf(key, sizeof key, "base %zu", seed);
-    agon_status s = corpus ? draw_sources(x, ctx, seed, corpus) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = lab_draw(x->l, ctx, lab_seed(x->l, 0, "test"), NULL, 0, x->n_test, test);
+    if (!s)
+        s = lab_draw(x->l, ctx, lab_seed(x->l, seed, "pairs"), test, x->n_test, x->n_pairs, sources);
+    if (!s)
+        s = lab_draw_blurred(x->l, ctx, seed, x->blur, sources, x->n_all, &corpus);
     if (!s)
         s = check_subgroup(x, ctx, seed);
     if (!s)
-        s = lab_pretrained(x->l, ctx, &x->size, key, seed_derivef(x->seed + seed, "model"), corpus, x->n_corpus, 32, x->corpus_lr,
-                           &x->base[seed], &loss);
+        s = lab_learn(x->l, ctx, seed, "base", corpus, 32, &loss);
     if (!s)
         s = draw_pairs(x, ctx, seed);
     if (!s)
-        s = measure_policy(x, ctx, seed, x->base[seed], scores);
+        s = measure_policy(x, ctx, seed, x->l->models[seed], scores);
     if (!s)
-        lab_say(x->l, "seed %zu  base: %.3f nats a token, gold reward %.3f, test answers right %.3f", (size_t)x->seed + seed, loss,
-                mean(scores + GOLD * x->n_test, x->n_test), mean(scores + RIGHT * x->n_test, x->n_test));
+        lab_say_seed(x->l, seed, "base: %.3f nats a token, gold reward %.3f, test answers right %.3f", loss,
+                     numbers_mean(scores + GOLD * x->n_test, x->n_test), numbers_mean(scores + RIGHT * x->n_test, x->n_test));
     free(corpus);
     return s;
 }
 
 /* The pairs as the learner gets them: some are swapped. */
 static void noisy_pairs(const noise *x, size_t seed, size_t rate, bool *flipped, sequence_item *chosen, sequence_item *rejected) {
-    noise_flips(seed_derivef(x->seed + seed, "flips"), rate_inside(x, seed, x->rates[rate]), x->n_pairs, flipped);
+    noise_flips(lab_seed(x->l, seed, "flips"), rate_inside(x, seed, x->rates[rate]), x->n_pairs, flipped);
     for (size_t i = 0; i < x->n_pairs; i++) {
         flipped[i] = flipped[i] && is_inside(x, &x->sources[seed * x->n_all + i]);
         const sequence_item *right = &x->right[seed * x->n_all + i], *wrong = &x->wrong[seed * x->n_all + i];
@@ -383,14 +352,14 @@ static agon_status judge_fold(judge *j, agon_ctx *ctx) {
     char beta[40];
     sequence_item *chosen = malloc(2 * x->n_pairs * sizeof *chosen), *rejected = chosen + x->n_pairs;
     snprintf(beta, sizeof beta, "beta=%.17g", x->beta);
-    lab_training t = {.objective = "dpo", .settings = {beta}, .batch = x->batch, .lr = x->lr, .reference = x->base[j->seed]->m,
-                      .seed = seed_derivef(x->seed + j->seed, "fold %zu", j->fold), .at_mark = at_epoch, .mark_arg = j, .n_marks = x->epochs};
+    lab_training t = {.objective = "dpo", .settings = {beta}, .batch = x->batch, .lr = x->lr, .reference = x->l->models[j->seed]->m,
+                      .seed = lab_seed(x->l, j->seed, "fold %zu", j->fold), .at_mark = at_epoch, .mark_arg = j, .n_marks = x->epochs};
     j->base = malloc(2 * x->n_pairs * sizeof *j->base);
-    agon_status s = chosen && j->base ? lab_model_copy(ctx, x->base[j->seed], &policy) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = chosen && j->base ? lab_model_copy(ctx, x->l->models[j->seed], &policy) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     j->policy = policy;
     size_t n = 0;
     if (!s)
-        s = score_fold(j, ctx, x->base[j->seed], j->base, &n);
+        s = score_fold(j, ctx, x->l->models[j->seed], j->base, &n);
     if (!s)
         n = take_fold(x, j->fold, true, j->chosen, chosen);
     if (!s) {
@@ -443,8 +412,8 @@ static agon_status judge_pairs(void *arg, agon_ctx *ctx, size_t i) {
             s = lab_keep(x->l, ctx, key, q, n + N_JUDGED);
         }
         if (!s)
-            lab_say(x->l, "seed %zu  rate %.2f is estimated as %.3f; unseen pairs are explained best after epoch %.0f of %zu", (size_t)x->seed + seed, x->rates[rate],
-                    q[n + JUDGED_RATE], q[n + JUDGED_EPOCHS], x->epochs);
+            lab_say_seed(x->l, seed, "rate %.2f is estimated as %.3f; unseen pairs are explained best after epoch %.0f of %zu", x->rates[rate],
+                         q[n + JUDGED_RATE], q[n + JUDGED_EPOCHS], x->epochs);
     }
     free(flipped);
     free(chosen);
@@ -467,12 +436,12 @@ static agon_status train_policy(const noise *x, agon_ctx *ctx, size_t seed, size
     lab_training t = {.objective = m->objective,
                       .settings = {beta, m->told == TOLD_RATE || m->told == TOLD_ESTIMATE ? smoothing : NULL},
                       .steps = m->stops ? (size_t)judged[JUDGED_EPOCHS] * x->steps / x->epochs : x->steps, .batch = x->batch, .lr = x->lr,
-                      .reference = x->base[seed]->m, .seed = seed_derivef(x->seed + seed, "order")};
-    agon_status s = lab_model_copy(ctx, x->base[seed], &policy);
+                      .reference = x->l->models[seed]->m, .seed = lab_seed(x->l, seed, "order")};
+    agon_status s = lab_model_copy(ctx, x->l->models[seed], &policy);
     if (!s && m->told == TOLD_SHARE && e > 0) {
-        s = lab_model_copy(ctx, x->base[seed], &partner);
+        s = lab_model_copy(ctx, x->l->models[seed], &partner);
         if (!s)
-            s = lab_model_shake(ctx, partner, SHAKEN, seed_derivef(x->seed + seed, "partner"));
+            s = lab_model_shake(ctx, partner, SHAKEN, lab_seed(x->l, seed, "partner"));
         t.small_loss = e, t.partner = partner;
     }
     if (!s)
@@ -516,9 +485,9 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
         if (!s)
             s = lab_keep(x->l, ctx, key, scores, N_MEASURES * x->n_test);
         if (!s)
-            lab_say(x->l, "seed %zu  %2.0f%% swapped  %-14s ranked %.3f, gold reward %.3f, right %.3f", (size_t)x->seed + seed, 100 * x->rates[rate],
-                    v->name, mean(scores + RANKED * x->n_test, x->n_test), mean(scores + GOLD * x->n_test, x->n_test),
-                    mean(scores + RIGHT * x->n_test, x->n_test));
+            lab_say_seed(x->l, seed, "%2.0f%% swapped  %-14s ranked %.3f, gold reward %.3f, right %.3f", 100 * x->rates[rate],
+                         v->name, numbers_mean(scores + RANKED * x->n_test, x->n_test), numbers_mean(scores + GOLD * x->n_test, x->n_test),
+                         numbers_mean(scores + RIGHT * x->n_test, x->n_test));
     }
     free(flipped);
     free(chosen);
@@ -552,13 +521,13 @@ static void add_means(const noise *x, const double *scores, const size_t *items,
                 sums[k] += scores[k * x->n_test + item];
         }
         for (size_t k = 0; k < N_MEASURES; k++)
-            out->of[g][k] += sums[k] / n / (double)x->n_seeds;
+            out->of[g][k] += sums[k] / n / (double)x->l->n_seeds;
     }
 }
 
 static void fill(const noise *x, const size_t *seeds, const size_t *items, table *out) {
     *out = (table){0};
-    for (size_t i = 0; i < x->n_seeds; i++) {
+    for (size_t i = 0; i < x->l->n_seeds; i++) {
         size_t seed = seeds ? seeds[i] : i;
         add_means(x, x->base_scores + seed * N_MEASURES * x->n_test, items, &out->base);
         for (size_t rate = 0; rate < x->n_rates; rate++)
@@ -569,13 +538,13 @@ static void fill(const noise *x, const size_t *seeds, const size_t *items, table
 
 /* Percentile bootstrap over seeds and sources, jointly over everything: drawn [draws]. */
 static agon_status draw_tables(const noise *x, table *drawn) {
-    size_t *seeds = malloc((x->n_seeds + x->n_test) * sizeof *seeds), *items = seeds + x->n_seeds;
+    size_t *seeds = malloc((x->l->n_seeds + x->n_test) * sizeof *seeds), *items = seeds + x->l->n_seeds;
     if (!seeds)
         return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-    rng r = rng_new(seed_derive(x->seed, "bootstrap"));
+    rng r = rng_new(lab_seed(x->l, 0, "bootstrap"));
     for (size_t d = 0; d < x->draws; d++) {
-        for (size_t i = 0; i < x->n_seeds; i++)
-            seeds[i] = (size_t)rng_below(&r, x->n_seeds);
+        for (size_t i = 0; i < x->l->n_seeds; i++)
+            seeds[i] = (size_t)rng_below(&r, x->l->n_seeds);
         for (size_t i = 0; i < x->n_test; i++)
             items[i] = (size_t)rng_below(&r, x->n_test);
         fill(x, seeds, items, &drawn[d]);
@@ -597,13 +566,9 @@ static double figure_of(const table *t, figure f, size_t rate, size_t v, size_t 
     return f == VALUE ? t->at[rate][v].of[g][k] : kept(t, rate, v, g, k) - (f == KEPT ? 0 : kept(t, rate, 0, g, k));
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 typedef struct estimate {
-    double value, low, high;
+    double value;
+    interval range;
 } estimate;
 
 /* 95%; draws without a gain at rate 0 are left out. scratch [draws]. */
@@ -615,8 +580,7 @@ static estimate estimate_of(const noise *x, const table *whole, const table *dra
         if (isfinite(one))
             scratch[n++] = one;
     }
-    qsort(scratch, n, sizeof *scratch, ascending);
-    return (estimate){figure_of(whole, f, rate, v, g, k), n ? scratch[n / 40] : NAN, n ? scratch[n - 1 - n / 40] : NAN};
+    return (estimate){figure_of(whole, f, rate, v, g, k), interval_of_draws(scratch, n)};
 }
 
 /* Of one measure in one group. */
@@ -632,7 +596,7 @@ static agon_status draw(const noise *x, const curves *c) {
     static const char *const titles[N_DRAWN] = {"held-out pairs ranked rightly", "gold reward of samples"};
     plot_series series[MOST_PANELS][MOST_SERIES];
     plot_panel panels[MOST_PANELS];
-    char names[MOST_PANELS][80], *svg = NULL;
+    char names[MOST_PANELS][80];
     size_t n = 0;
     for (size_t i = 0; i < x->n_groups * N_DRAWN; i++)
         for (size_t from = 0; from < x->n_variants; from += MOST_SERIES, n++) {
@@ -644,10 +608,7 @@ static agon_status draw(const noise *x, const curves *c) {
             panels[n] = (plot_panel){.title = names[n], .x_name = "share of pairs swapped", .y_name = "share of the clean gain kept",
                                      .series = series[n], .n_series = many, .y_low = x->n_groups > 1 ? -1.5 : -0.5, .y_high = 1.25};
         }
-    agon_status s = plot_svg(x->l->ctx, panels, n, 2, &svg);
-    if (!s)
-        s = lab_write(x->l, "curves.svg", svg);
-    free(svg);
+    agon_status s = lab_plot(x->l, "curves.svg", panels, n, 2);
     return s;
 }
 
@@ -657,10 +618,10 @@ static void add_measures(const noise *x, const table *whole, const table *drawn,
         json_t *one = json_object();
         for (int f = 0; f < N_FIGURES; f++) {
             estimate e = estimate_of(x, whole, drawn, (figure)f, rate, v, g, k, scratch);
-            json_object_set_new(one, figure_names[f], json_pack("[o,o,o]", lab_number(e.value), lab_number(e.low), lab_number(e.high)));
+            json_object_set_new(one, figure_names[f], json_pack("[o,o,o]", real_or_null(e.value), real_or_null(e.range.low), real_or_null(e.range.high)));
             curves *to = &c[g * N_DRAWN + k];
             if (f == KEPT && k < N_DRAWN)
-                to->x[rate] = x->rates[rate], to->y[v][rate] = e.value, to->low[v][rate] = e.low, to->high[v][rate] = e.high;
+                to->x[rate] = x->rates[rate], to->y[v][rate] = e.value, to->low[v][rate] = e.range.low, to->high[v][rate] = e.range.high;
         }
         json_object_set_new(out, measure_names[k], one);
     }
@@ -682,7 +643,7 @@ static json_t *variant_json(const noise *x, const table *whole, const table *dra
 
 static void add_base(const table *whole, size_t g, json_t *out) {
     for (size_t k = 0; k < N_MEASURES; k++)
-        json_object_set_new(out, measure_names[k], lab_number(whole->base.of[g][k]));
+        json_object_set_new(out, measure_names[k], real_or_null(whole->base.of[g][k]));
 }
 
 static json_t *base_json(const noise *x, const table *whole) {
@@ -699,7 +660,7 @@ static json_t *base_json(const noise *x, const table *whole) {
 /* By seed. */
 static json_t *in_subgroup_json(const noise *x, size_t rate) {
     json_t *out = json_array();
-    for (size_t seed = 0; seed < x->n_seeds; seed++)
+    for (size_t seed = 0; seed < x->l->n_seeds; seed++)
         json_array_append_new(out, json_real(rate_inside(x, seed, x->rates[rate])));
     return out;
 }
@@ -708,7 +669,7 @@ static json_t *rates_json(const noise *x) {
     json_t *out = json_array();
     for (size_t rate = 0; rate < x->n_rates; rate++) {
         json_t *estimates = json_array(), *epochs = json_array();
-        for (size_t seed = 0; seed < x->n_seeds; seed++) {
+        for (size_t seed = 0; seed < x->l->n_seeds; seed++) {
             const double *judged = x->soft + (seed * x->n_rates + rate) * (x->n_pairs + N_JUDGED) + x->n_pairs;
             json_array_append_new(estimates, json_real(judged[JUDGED_RATE]));
             json_array_append_new(epochs, json_integer((json_int_t)judged[JUDGED_EPOCHS]));
@@ -742,54 +703,45 @@ static agon_status report(const noise *x, json_t **result) {
     return s;
 }
 
-static agon_status run(lab *l, json_t **result) {
-    noise x;
-    agon_status s = take_options(l, &x);
-    if (s)
-        return s;
-    size_t n = x.n_seeds * x.n_rates;
-    x.base = calloc(x.n_seeds, sizeof *x.base);
-    x.sources = calloc(x.n_seeds * x.n_all, sizeof *x.sources);
-    x.right = calloc(x.n_seeds * x.n_all, sizeof *x.right);
-    x.wrong = calloc(x.n_seeds * x.n_all, sizeof *x.wrong);
-    x.base_scores = calloc(x.n_seeds * N_MEASURES * x.n_test, sizeof *x.base_scores);
-    x.soft = calloc(n * (x.n_pairs + N_JUDGED), sizeof *x.soft);
-    x.scores = calloc(n * x.n_variants * N_MEASURES * x.n_test, sizeof *x.scores);
-    if (!x.base || !x.sources || !x.right || !x.wrong || !x.base_scores || !x.soft || !x.scores)
-        s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+static agon_status run(void *arg, json_t **result) {
+    noise *x = arg;
+    lab *l = x->l;
+    size_t n = l->n_seeds * x->n_rates;
+    x->sources = lab_take(l, l->n_seeds * x->n_all, sizeof *x->sources);
+    x->right = lab_take(l, l->n_seeds * x->n_all, sizeof *x->right);
+    x->wrong = lab_take(l, l->n_seeds * x->n_all, sizeof *x->wrong);
+    x->base_scores = lab_take(l, l->n_seeds * N_MEASURES * x->n_test, sizeof *x->base_scores);
+    x->soft = lab_take(l, n * (x->n_pairs + N_JUDGED), sizeof *x->soft);
+    x->scores = lab_take(l, n * x->n_variants * N_MEASURES * x->n_test, sizeof *x->scores);
+    agon_status s = lab_taken(l);
     if (!s)
-        s = lab_run(l, x.n_seeds, prepare_seed, &x);
+        s = lab_run(l, l->n_seeds, prepare_seed, x);
     if (!s)
-        s = lab_run(l, n, judge_pairs, &x);
+        s = lab_run(l, n, judge_pairs, x);
     if (!s)
-        s = lab_run(l, n * x.n_variants, run_one, &x);
-    if (!s)
-        s = report(&x, result);
-    for (size_t i = 0; x.base && i < x.n_seeds; i++)
-        lab_model_free(x.base[i]);
-    free(x.base), free(x.sources), free(x.right), free(x.wrong), free(x.base_scores), free(x.soft), free(x.scores);
-    return s;
+        s = lab_run(l, n * x->n_variants, run_one, x);
+    return s ? s : report(x, result);
 }
 
 /* A pair is two rows, and once more for the reference; the estimate counts it as two trained and two asked. */
-static agon_status plan(lab *l, double *trained, double *asked) {
-    noise x;
-    agon_status s = take_options(l, &x);
-    if (s)
-        return s;
-    double seeds = (double)x.n_seeds, n = seeds * (double)x.n_rates, runs = 0;
-    for (size_t i = 0; i < x.n_rates * x.n_variants; i++)
-        runs += trained_variant(&x, i / x.n_variants, i % x.n_variants) == i % x.n_variants ? seeds : 0;
-    trained[0] = lab_rounds(l, x.n_seeds) * (double)x.n_corpus + (runs + (N_FOLDS - 1) * n) * 2 * (double)(x.steps * x.batch);
-    double measured = (4 + 7.0 * (double)(1 + x.n_samples)) * (double)x.n_test; /* a completion is a pass a token, about seven */
-    asked[0] = n * (N_FOLDS - 1 + 2.0) * (double)(x.steps * x.batch) + runs * (2.0 * (double)x.n_pairs + measured) + seeds * (7.0 * N_TRIES * (double)x.n_all + measured);
-    return AGON_OK;
+static void plan(const void *arg, double *trained, double *asked) {
+    const noise *x = arg;
+    const lab *l = x->l;
+    double seeds = (double)l->n_seeds, n = seeds * (double)x->n_rates, runs = 0;
+    for (size_t i = 0; i < x->n_rates * x->n_variants; i++)
+        runs += trained_variant(x, i / x->n_variants, i % x->n_variants) == i % x->n_variants ? seeds : 0;
+    trained[0] = lab_rounds(l, l->n_seeds) * (double)l->n_corpus + (runs + (N_FOLDS - 1) * n) * 2 * (double)(x->steps * x->batch);
+    double measured = (4 + 7.0 * (double)(1 + x->n_samples)) * (double)x->n_test; /* a completion is a pass a token, about seven */
+    asked[0] = n * (N_FOLDS - 1 + 2.0) * (double)(x->steps * x->batch) + runs * (2.0 * (double)x->n_pairs + measured) + seeds * (7.0 * N_TRIES * (double)x->n_all + measured);
 }
 
 const experiment experiment_preference_noise = {
     .name = "preference-noise",
     .summary = "what is left of preference training when a share of the pairs is swapped",
     .defaults = defaults,
+    .n_sizes = 1,
+    .size = sizeof(noise),
+    .options = take_options,
     .plan = plan,
     .run = run,
 };

@@ -19,7 +19,6 @@
  * A seed is a policy, its drafts and its order of training; arms are compared within seeds. */
 #include "base/ctx.h"
 #include "eval/learnability.h"
-#include "eval/plot.h"
 #include "experiment/experiment.h"
 #include "train/critique_spans.h"
 #include <math.h>
@@ -41,7 +40,7 @@ static const struct arm {
     {"retry", RETRY, false},      {"refined", REFINED, false},  {"retry-right", RETRY, true},
     {"refined-right", REFINED, true}, {"shuffled", SHUFFLED, false},
 };
-enum { N_ARMS = sizeof arms / sizeof *arms, MAX_LRS = 4, MAX_SEEDS = 100 };
+enum { N_ARMS = sizeof arms / sizeof *arms, MAX_LRS = 4 };
 static const struct contrast {
     size_t a, b;
 } contrasts[] = {{1, 0}, {3, 2}, {3, 0}, {1, 4}, {4, 0}};
@@ -53,11 +52,8 @@ typedef struct result {
 
 typedef struct workshop {
     lab *l;
-    size_t n_seeds, n_corpus, n_drafts, n_pairs, epochs, batch, n_test, family, every, n_lrs;
-    double corpus_lr, planted, mended, overlooked, missed, false_alarms, unmended, lrs[MAX_LRS], beta;
-    uint64_t seed;
-    lab_size size;
-    lab_model **policies;    /* [n_seeds] */
+    size_t n_drafts, n_pairs, epochs, batch, n_test, every, n_lrs;
+    double planted, mended, overlooked, missed, false_alarms, unmended, lrs[MAX_LRS], beta;
     sequence_item *test;     /* [n_test] true statements, the same under every seed */
     sequence_item *truths;   /* [n_seeds, n_drafts] */
     sequence_item *attempts; /* [n_seeds, N_ATTEMPTS, n_drafts] as statements; n == n_source where there is none */
@@ -66,36 +62,22 @@ typedef struct workshop {
     result *after;           /* [n_seeds, N_ARMS, n_lrs] */
 } workshop;
 
-static uint64_t seed_of(const workshop *x, size_t seed, const char *what) {
-    return seed_derivef(x->seed + seed, "%s", what);
-}
-
 static sequence_item *attempts_of(const workshop *x, size_t seed, attempt a) {
     return x->attempts + (seed * N_ATTEMPTS + a) * x->n_drafts;
 }
 
 /* ---- options ----------------------------------------------------------------------------------------------- */
 
-static agon_status take_options(lab *l, workshop *x) {
-    size_t seed = 0, n_sizes = 0;
-    *x = (workshop){.l = l};
-    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, MAX_SEEDS, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
-                 {"every", 1, 26, &x->every}, {"drafts", 16, 1000000, &x->n_drafts}, {"pairs", 1, 1000000, &x->n_pairs},
-                 {"epochs", 1, 1000, &x->epochs}, {"batch", 1, 4096, &x->batch}, {"test_items", 20, 1000000, &x->n_test}};
-    const lab_fraction real[] = {{"corpus_lr", 1e-9, 1, &x->corpus_lr}, {"planted", 0, 1, &x->planted}, {"mended", 0.01, 0.99, &x->mended},
+static agon_status take_options(lab *l, void *arg) {
+    workshop *x = arg;
+    x->l = l;
+    const lab_whole whole[] = {{"every", 1, 26, &x->every}, {"drafts", 16, 1000000, &x->n_drafts}, {"pairs", 1, 1000000, &x->n_pairs},
+                 {"epochs", 1, 1000, &x->epochs}, {"batch", 1, 4096, &x->batch}, {"test_items", 20, 1000000, &x->n_test}, {0}};
+    const lab_fraction real[] = {{"planted", 0, 1, &x->planted}, {"mended", 0.01, 0.99, &x->mended},
                 {"overlooked", 0, 1, &x->overlooked}, {"missed", 0, 1, &x->missed}, {"false_alarms", 0, 1, &x->false_alarms},
-                {"unmended", 0, 1, &x->unmended}, {"beta", 1e-5, 1e5, &x->beta}};
-    agon_status s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
-    if (!s)
-        s = lab_fractions(l, real, sizeof real / sizeof *real);
-    if (!s)
-        s = lab_reals(l, "lrs", 1e-9, 1, x->lrs, MAX_LRS, &x->n_lrs);
-    if (!s)
-        s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
-    if (!s)
-        s = lab_generative(l, "family", &x->family);
-    x->seed = seed;
-    return s;
+                {"unmended", 0, 1, &x->unmended}, {"beta", 1e-5, 1e5, &x->beta}, {0}};
+    agon_status s = lab_options(l, whole, real);
+    return s ? s : lab_reals(l, "lrs", 1e-9, 1, x->lrs, MAX_LRS, &x->n_lrs);
 }
 
 /* ---- the policy, who is the refiner too -------------------------------------------------------------------------- */
@@ -123,16 +105,17 @@ static bool mending(const workshop *x, rng *r, const sequence_item *truth, seque
     return true;
 }
 
-static agon_status write_corpus(const workshop *x, agon_ctx *ctx, size_t seed, sequence_item *corpus) {
-    static const bool yes = true;
-    rng r = rng_new(seed_of(x, seed, "planted"));
-    agon_status s = sequence_draw_set(ctx, x->family, seed_of(x, seed, "corpus"), &yes, x->test, x->n_test, false, x->n_corpus, corpus);
-    for (size_t i = 0; i < x->n_corpus && !s; i++) {
+/* *out new, also after a failure. */
+static agon_status write_corpus(const workshop *x, agon_ctx *ctx, size_t seed, sequence_item **out) {
+    rng r = rng_new(lab_seed(x->l, seed, "planted"));
+    agon_status s = lab_draw_corpus(x->l, ctx, seed, x->test, x->n_test, out);
+    sequence_item *corpus = *out;
+    for (size_t i = 0; i < x->l->n_corpus && !s; i++) {
         sequence_item truth = corpus[i];
         if (rng_uniform(&r) >= x->mended)
             sequence_plant(&r, x->every, x->planted, &corpus[i]);
         else if (!mending(x, &r, &truth, &corpus[i]))
-            s = ctx_fail(ctx, AGON_EINVAL, "answers of the family %s are too long to be mended", sequence_family_name(x->family));
+            s = ctx_fail(ctx, AGON_EINVAL, "answers of the family %s are too long to be mended", sequence_family_name(x->l->family));
     }
     return s;
 }
@@ -146,7 +129,7 @@ static agon_status measure(const workshop *x, agon_ctx *ctx, const lab_model *m,
         s = lab_score(ctx, m, x->test, x->n_test, log_probs);
     *out = (result){0, 0};
     for (size_t i = 0; i < x->n_test && !s; i++) {
-        out->greedy += sequence_verify(x->family, answers[i].tokens, answers[i].n) / (double)x->n_test;
+        out->greedy += sequence_verify(x->l->family, answers[i].tokens, answers[i].n) / (double)x->n_test;
         out->likely += exp(log_probs[i]) / (double)x->n_test;
     }
     free(answers);
@@ -179,7 +162,7 @@ static agon_status refine(const workshop *x, agon_ctx *ctx, size_t seed, attempt
     for (size_t i = 0; i < n; i++) {
         bool wrong[SEQUENCE_MAX] = {false};
         size_t j = which == SHUFFLED ? (i + 1) % n : i;
-        rng r = rng_new(seed_derivef(x->seed + seed, "critic %zu", j));
+        rng r = rng_new(lab_seed(x->l, seed, "critic %zu", j));
         out[i] = truths[i];
         out[i].n = out[i].n_source;
         criticise(x, &r, x->missed, &truths[j], &drafts[j], wrong);
@@ -189,7 +172,7 @@ static agon_status refine(const workshop *x, agon_ctx *ctx, size_t seed, attempt
             whose[n_asked++] = i;
         }
     }
-    agon_status s = lab_complete(ctx, x->policies[seed], scratch, n_asked, 1, seed_derivef(x->seed + seed, "attempt %d", (int)which), scratch + n, NULL);
+    agon_status s = lab_complete(ctx, x->l->models[seed], scratch, n_asked, 1, lab_seed(x->l, seed, "attempt %d", (int)which), scratch + n, NULL);
     for (size_t k = 0; k < n_asked && !s; k++)
         out[whose[k]] = answer_of(&truths[whose[k]], &scratch[n + k]);
     free(whose);
@@ -201,7 +184,7 @@ static agon_status try_all(const workshop *x, agon_ctx *ctx, size_t seed) {
     sequence_item *scratch = malloc(2 * n * sizeof *scratch);
     agon_status s = scratch ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     for (int a = DRAFT; a <= RETRY && !s; a++) {
-        s = lab_complete(ctx, x->policies[seed], x->truths + seed * n, n, 1, seed_derivef(x->seed + seed, "attempt %d", a), scratch, NULL);
+        s = lab_complete(ctx, x->l->models[seed], x->truths + seed * n, n, 1, lab_seed(x->l, seed, "attempt %d", a), scratch, NULL);
         for (size_t i = 0; i < n && !s; i++)
             attempts_of(x, seed, (attempt)a)[i] = answer_of(&x->truths[seed * n + i], &scratch[i]);
     }
@@ -231,7 +214,7 @@ static agon_status is_pair(const workshop *x, agon_ctx *ctx, const sequence_item
     }
     agon_status s = edit_ratio(ctx, texts[0], n, texts[1], n, &edits);
     *out = !s && refinement_keep(&f, sequence_grade(truth, draft), sequence_grade(truth, try), edits, copies) &&
-           (!passes || sequence_verify(x->family, try->tokens, try->n));
+           (!passes || sequence_verify(x->l->family, try->tokens, try->n));
     return s;
 }
 
@@ -254,21 +237,16 @@ static agon_status take_pairs(const workshop *x, agon_ctx *ctx, size_t seed, con
 
 static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
     workshop *x = arg;
-    static const bool yes = true;
-    sequence_item *corpus = calloc(x->n_corpus, sizeof *corpus);
+    sequence_item *corpus = NULL;
     double loss = 0;
     size_t n, tried;
-    char key[32];
-    snprintf(key, sizeof key, "policy %zu", seed);
-    agon_status s = corpus ? write_corpus(x, ctx, seed, corpus) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = write_corpus(x, ctx, seed, &corpus);
     if (!s)
-        s = lab_pretrained(x->l, ctx, &x->size, key, seed_of(x, seed, "model"), corpus, x->n_corpus, 32, x->corpus_lr, &x->policies[seed],
-                           &loss);
+        s = lab_learn(x->l, ctx, seed, "policy", corpus, 32, &loss);
     if (!s)
-        s = sequence_draw_set(ctx, x->family, seed_of(x, seed, "drafts"), &yes, x->test, x->n_test, true, x->n_drafts,
-                              x->truths + seed * x->n_drafts);
+        s = lab_draw(x->l, ctx, lab_seed(x->l, seed, "drafts"), x->test, x->n_test, x->n_drafts, x->truths + seed * x->n_drafts);
     if (!s)
-        s = measure(x, ctx, x->policies[seed], &x->before[seed]);
+        s = measure(x, ctx, x->l->models[seed], &x->before[seed]);
     if (!s)
         s = try_all(x, ctx, seed);
     x->usable[seed] = x->n_pairs;
@@ -276,11 +254,11 @@ static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
         s = take_pairs(x, ctx, seed, &arms[a], x->n_pairs, NULL, NULL, &n, &tried);
         x->usable[seed] = n < x->usable[seed] ? n : x->usable[seed];
         if (!s && n == 0)
-            s = ctx_fail(ctx, AGON_EINVAL, "seed %zu: of %zu drafts none makes a pair by %s; ask for more drafts", (size_t)x->seed + seed, x->n_drafts, arms[a].name);
+            s = ctx_fail(ctx, AGON_EINVAL, "seed %zu: of %zu drafts none makes a pair by %s; ask for more drafts", (size_t)x->l->seed + seed, x->n_drafts, arms[a].name);
     }
     if (!s)
-        lab_say(x->l, "seed %zu  policy: %.3f nats a token, greedy answers right %.3f; %zu pairs each", (size_t)x->seed + seed, loss, x->before[seed].greedy,
-                x->usable[seed]);
+        lab_say_seed(x->l, seed, "policy: %.3f nats a token, greedy answers right %.3f; %zu pairs each", loss, x->before[seed].greedy,
+                     x->usable[seed]);
     free(corpus);
     return s;
 }
@@ -296,7 +274,7 @@ static agon_status train_arm(const workshop *x, agon_ctx *ctx, size_t seed, cons
     agon_status s = chosen ? take_pairs(x, ctx, seed, a, most, chosen, rejected, &n, &tried) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     size_t batch = x->batch < most ? x->batch : most;
     const lab_training t = {.objective = "dpo", .settings = {beta}, .steps = (x->epochs * most + batch - 1) / batch, .batch = batch, .lr = lr,
-                            .reference = x->policies[seed]->m, .seed = seed_of(x, seed, "order")};
+                            .reference = x->l->models[seed]->m, .seed = lab_seed(x->l, seed, "order")};
     if (!s)
         s = lab_pairs(ctx, chosen, rejected, most, NULL, &rows);
     if (!s)
@@ -319,7 +297,7 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     agon_status s = lab_recall(x->l, ctx, key, (double *)&x->after[i], 2, &found);
     if (s || found)
         return s;
-    s = lab_model_copy(ctx, x->policies[seed], &m);
+    s = lab_model_copy(ctx, x->l->models[seed], &m);
     if (!s)
         s = train_arm(x, ctx, seed, a, lr, m);
     if (!s)
@@ -327,8 +305,8 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     if (!s)
         s = lab_keep(x->l, ctx, key, (const double *)&x->after[i], 2);
     if (!s)
-        lab_say(x->l, "seed %zu  %-14s lr %-6g greedy answers right %.3f, probability of the right answer %.3f", (size_t)x->seed + seed, a->name, lr,
-                x->after[i].greedy, x->after[i].likely);
+        lab_say_seed(x->l, seed, "%-14s lr %-6g greedy answers right %.3f, probability of the right answer %.3f", a->name, lr,
+                     x->after[i].greedy, x->after[i].likely);
     lab_model_free(m);
     return s;
 }
@@ -347,7 +325,7 @@ static agon_status refiner_json(const workshop *x, size_t seed, json_t **out) {
             const sequence_item *one = &attempts_of(x, seed, (attempt)a)[i];
             grades[a * n + i] = sequence_grade(&x->truths[seed * n + i], one);
             means[a] += grades[a * n + i] / (double)n;
-            right[a] += sequence_verify(x->family, one->tokens, one->n);
+            right[a] += sequence_verify(x->l->family, one->tokens, one->n);
         }
     agon_status s = learnability_measure(x->l->ctx, grades, grades + REFINED * n, grades + RETRY * n, grades + SHUFFLED * n, n, 0, &l);
     if (!s)
@@ -366,57 +344,54 @@ static double gain(const workshop *x, size_t seed, size_t a, size_t lr, bool lik
 }
 
 static agon_status arm_json(const workshop *x, size_t a, size_t lr, json_t **out) {
-    double v[3][MAX_SEEDS];
+    double v[3][LAB_MAX_SEEDS];
     agon_status s = AGON_OK;
-    for (size_t i = 0; i < x->n_seeds && !s; i++) {
+    for (size_t i = 0; i < x->l->n_seeds && !s; i++) {
         size_t n = 0, tried = 0;
         s = take_pairs(x, x->l->ctx, i, &arms[a], x->usable[i], NULL, NULL, &n, &tried);
         v[0][i] = gain(x, i, a, lr, false), v[1][i] = gain(x, i, a, lr, true), v[2][i] = (double)tried;
     }
     if (!s)
-        *out = json_pack("{s:s,s:f,s:o,s:o,s:o}", "arm", arms[a].name, "lr", x->lrs[lr], "greedy_gain", lab_over_seeds(v[0], x->n_seeds), "probability_gain",
-                         lab_over_seeds(v[1], x->n_seeds), "drafts_asked", lab_over_seeds(v[2], x->n_seeds));
+        *out = json_pack("{s:s,s:f,s:o,s:o,s:o}", "arm", arms[a].name, "lr", x->lrs[lr], "greedy_gain", lab_over_seeds(v[0], x->l->n_seeds), "probability_gain",
+                         lab_over_seeds(v[1], x->l->n_seeds), "drafts_asked", lab_over_seeds(v[2], x->l->n_seeds));
     return s;
 }
 
 static json_t *contrast_json(const workshop *x, const struct contrast *c, size_t lr) {
-    double v[2][MAX_SEEDS];
-    for (size_t i = 0; i < x->n_seeds; i++)
+    double v[2][LAB_MAX_SEEDS];
+    for (size_t i = 0; i < x->l->n_seeds; i++)
         for (int k = 0; k < 2; k++)
             v[k][i] = gain(x, i, c->a, lr, k) - gain(x, i, c->b, lr, k);
-    const lab_estimate greedy = lab_estimate_of(v[0], x->n_seeds);
+    const lab_estimate greedy = lab_estimate_of(v[0], x->l->n_seeds);
     const char *finding = lab_finding(greedy.low, greedy.high, "better", "worse");
     lab_say(x->l, "%s less %s at lr %g: %+.3f [%+.3f, %+.3f] of greedy answers right (%s)", arms[c->a].name, arms[c->b].name, x->lrs[lr],
             greedy.mean, greedy.low, greedy.high, finding);
     return json_pack("{s:s,s:s,s:f,s:s,s:o,s:o}", "arm", arms[c->a].name, "against", arms[c->b].name, "lr", x->lrs[lr], "finding", finding, "greedy",
-                     lab_over_seeds(v[0], x->n_seeds), "probability", lab_over_seeds(v[1], x->n_seeds));
+                     lab_over_seeds(v[0], x->l->n_seeds), "probability", lab_over_seeds(v[1], x->l->n_seeds));
 }
 
 /* Gains by arm, a point a seed, a panel a learning rate. */
 static agon_status draw(const workshop *x) {
-    double(*axes)[2][MAX_SEEDS] = memory_new(MAX_LRS * N_ARMS, sizeof *axes);
+    double(*axes)[2][LAB_MAX_SEEDS] = memory_new(MAX_LRS * N_ARMS, sizeof *axes);
     plot_series series[MAX_LRS][N_ARMS];
     plot_panel panels[MAX_LRS];
     const char *labels[N_ARMS];
-    char titles[MAX_LRS][48], *svg = NULL;
+    char titles[MAX_LRS][48];
     if (!axes)
         return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
     for (size_t k = 0; k < x->n_lrs; k++) {
         for (size_t a = 0; a < N_ARMS; a++) {
-            double(*at)[MAX_SEEDS] = axes[k * N_ARMS + a];
-            for (size_t i = 0; i < x->n_seeds; i++)
+            double(*at)[LAB_MAX_SEEDS] = axes[k * N_ARMS + a];
+            for (size_t i = 0; i < x->l->n_seeds; i++)
                 at[0][i] = (double)a, at[1][i] = gain(x, i, a, k, false);
             labels[a] = arms[a].name;
-            series[k][a] = (plot_series){.name = labels[a], .x = at[0], .y = at[1], .n = x->n_seeds, .points_only = true};
+            series[k][a] = (plot_series){.name = labels[a], .x = at[0], .y = at[1], .n = x->l->n_seeds, .points_only = true};
         }
-        snprintf(titles[k], sizeof titles[k], "%s, lr %g", sequence_family_name(x->family), x->lrs[k]);
+        snprintf(titles[k], sizeof titles[k], "%s, lr %g", sequence_family_name(x->l->family), x->lrs[k]);
         panels[k] = (plot_panel){.title = titles[k], .x_name = "pairs", .y_name = "gain in greedy answers right", .series = series[k],
                                  .n_series = N_ARMS, .x_labels = labels, .n_x_labels = N_ARMS};
     }
-    agon_status s = plot_svg(x->l->ctx, panels, x->n_lrs, x->n_lrs, &svg);
-    if (!s)
-        s = lab_write(x->l, "gains.svg", svg);
-    free(svg);
+    agon_status s = lab_plot(x->l, "gains.svg", panels, x->n_lrs, x->n_lrs);
     free(axes);
     return s;
 }
@@ -429,7 +404,7 @@ static agon_status report(const workshop *x, json_t **out) {
         s = arm_json(x, i / x->n_lrs, i % x->n_lrs, &one);
         json_array_append_new(list, one);
     }
-    for (size_t i = 0; i < x->n_seeds && !s; i++) {
+    for (size_t i = 0; i < x->l->n_seeds && !s; i++) {
         json_t *one = NULL;
         s = refiner_json(x, i, &one);
         json_array_append_new(refiners, one);
@@ -449,51 +424,41 @@ static agon_status report(const workshop *x, json_t **out) {
 
 /* ---- the experiment -------------------------------------------------------------------------------------------- */
 
-static agon_status run(lab *l, json_t **out) {
-    workshop x;
-    static const bool yes = true;
-    agon_status s = take_options(l, &x);
-    if (s)
-        return s;
-    x.policies = calloc(x.n_seeds, sizeof *x.policies);
-    x.test = calloc(x.n_test, sizeof *x.test);
-    x.truths = calloc(x.n_seeds * x.n_drafts, sizeof *x.truths);
-    x.attempts = calloc(x.n_seeds * N_ATTEMPTS * x.n_drafts, sizeof *x.attempts);
-    x.usable = calloc(x.n_seeds, sizeof *x.usable);
-    x.before = calloc(x.n_seeds, sizeof *x.before);
-    x.after = calloc(x.n_seeds * N_ARMS * x.n_lrs, sizeof *x.after);
-    if (!x.policies || !x.test || !x.truths || !x.attempts || !x.usable || !x.before || !x.after)
-        s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+static agon_status run(void *arg, json_t **out) {
+    workshop *x = arg;
+    lab *l = x->l;
+    x->test = lab_take(l, x->n_test, sizeof *x->test);
+    x->truths = lab_take(l, l->n_seeds * x->n_drafts, sizeof *x->truths);
+    x->attempts = lab_take(l, l->n_seeds * N_ATTEMPTS * x->n_drafts, sizeof *x->attempts);
+    x->usable = lab_take(l, l->n_seeds, sizeof *x->usable);
+    x->before = lab_take(l, l->n_seeds, sizeof *x->before);
+    x->after = lab_take(l, l->n_seeds * N_ARMS * x->n_lrs, sizeof *x->after);
+    agon_status s = lab_taken(l);
     if (!s)
-        s = sequence_draw_set(l->ctx, x.family, seed_derive(x.seed, "test"), &yes, NULL, 0, true, x.n_test, x.test);
+        s = lab_draw(l, l->ctx, lab_seed(l, 0, "test"), NULL, 0, x->n_test, x->test);
     if (!s)
-        s = lab_run(l, x.n_seeds, prepare_seed, &x);
+        s = lab_run(l, l->n_seeds, prepare_seed, x);
     if (!s)
-        s = lab_run(l, x.n_seeds * N_ARMS * x.n_lrs, run_one, &x);
-    if (!s)
-        s = report(&x, out);
-    for (size_t i = 0; x.policies && i < x.n_seeds; i++)
-        lab_model_free(x.policies[i]);
-    free(x.policies), free(x.test), free(x.truths), free(x.attempts), free(x.usable), free(x.before), free(x.after);
-    return s;
+        s = lab_run(l, l->n_seeds * N_ARMS * x->n_lrs, run_one, x);
+    return s ? s : report(x, out);
 }
 
 /* A completion is a pass a token, about seven; what a refiner reads is twice as long. A pair is two rows, and two of the reference. */
-static agon_status plan(lab *l, double *trained, double *asked) {
-    workshop x;
-    agon_status s = take_options(l, &x);
-    if (s)
-        return s;
-    double seeds = lab_rounds(l, x.n_seeds), runs = lab_rounds(l, x.n_seeds * N_ARMS * x.n_lrs);
-    trained[0] = seeds * (double)x.n_corpus * (1 + x.mended) + runs * 2 * (double)(x.epochs * x.n_pairs);
-    asked[0] = seeds * 7 * 6 * (double)x.n_drafts + (seeds + runs) * 8 * (double)x.n_test + runs * 2 * (double)x.n_pairs;
-    return AGON_OK;
+static void plan(const void *arg, double *trained, double *asked) {
+    const workshop *x = arg;
+    const lab *l = x->l;
+    double seeds = lab_rounds(l, l->n_seeds), runs = lab_rounds(l, l->n_seeds * N_ARMS * x->n_lrs);
+    trained[0] = seeds * (double)l->n_corpus * (1 + x->mended) + runs * 2 * (double)(x->epochs * x->n_pairs);
+    asked[0] = seeds * 7 * 6 * (double)x->n_drafts + (seeds + runs) * 8 * (double)x->n_test + runs * 2 * (double)x->n_pairs;
 }
 
 const experiment experiment_refine_pairs = {
     .name = "refine-pairs",
     .summary = "pairs of drafts and their refinements after a critique, beside pairs of drafts and retries",
     .defaults = defaults,
+    .n_sizes = 1,
+    .size = sizeof(workshop),
+    .options = take_options,
     .plan = plan,
     .run = run,
 };

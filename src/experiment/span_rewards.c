@@ -15,7 +15,6 @@
  *
  * All arms of a seed start from one policy and see the same sources in the same order, so that they are compared in pairs. */
 #include "base/ctx.h"
-#include "eval/plot.h"
 #include "experiment/experiment.h"
 #include "train/critique_spans.h"
 #include "train/online.h"
@@ -34,20 +33,13 @@ static const char *const arm_names[N_ARMS] = {"sparse", "dense", "noisy", "total
 
 typedef struct field {
     lab *l;
-    size_t n_seeds, n_corpus, n_rounds, n_prompts, n_samples, rank, n_test, family, n_answer, every;
-    double corpus_lr, planted, span_reward, missed, false_alarms, lr, target;
+    size_t n_rounds, n_prompts, n_samples, rank, n_test, n_answer, every;
+    double planted, span_reward, missed, false_alarms, lr, target;
     const objective *objective;
-    uint64_t seed;
-    lab_size size;
-    lab_model **policies; /* [n_seeds] where training begins */
     sequence_item *test;  /* [n_test] true statements, the same under every seed */
     double *accuracy;     /* [n_seeds, N_ARMS, n_rounds + 1] of greedy answers, from before the first step */
     double *sums;         /* [n_seeds, N_ARMS] mean over rounds and samples of what the critic took */
 } field;
-
-static uint64_t seed_of(const field *x, size_t seed, const char *what) {
-    return seed_derivef(x->seed + seed, "%s", what);
-}
 
 static double *accuracy_of(const field *x, size_t seed, size_t a) {
     return x->accuracy + (seed * N_ARMS + a) * (x->n_rounds + 1);
@@ -63,30 +55,21 @@ static agon_status take_objective(lab *l, field *x) {
     return AGON_OK;
 }
 
-static agon_status take_options(lab *l, field *x) {
-    static const bool yes = true;
-    size_t seed = 0, n_sizes = 0;
-    *x = (field){.l = l};
-    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, 100, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
-                 {"rounds", 1, 100000, &x->n_rounds}, {"prompts", 2, 4096, &x->n_prompts}, {"samples", 1, 256, &x->n_samples},
-                 {"rank", 1, 256, &x->rank}, {"every", 1, 26, &x->every}, {"test_items", 20, 1000000, &x->n_test}};
-    const lab_fraction real[] = {{"corpus_lr", 1e-9, 1, &x->corpus_lr}, {"planted", 0, 1, &x->planted}, {"span_reward", 1e-6, 1e3, &x->span_reward},
-                {"missed", 0, 1, &x->missed}, {"false_alarms", 0, 1, &x->false_alarms}, {"lr", 1e-9, 1, &x->lr}, {"target", 1e-3, 1, &x->target}};
-    agon_status s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
-    if (!s)
-        s = lab_fractions(l, real, sizeof real / sizeof *real);
-    if (!s)
-        s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
-    if (!s)
-        s = lab_generative(l, "family", &x->family);
+static agon_status take_options(lab *l, void *arg) {
+    field *x = arg;
+    x->l = l;
+    const lab_whole whole[] = {{"rounds", 1, 100000, &x->n_rounds}, {"prompts", 2, 4096, &x->n_prompts}, {"samples", 1, 256, &x->n_samples},
+                 {"rank", 1, 256, &x->rank}, {"every", 1, 26, &x->every}, {"test_items", 20, 1000000, &x->n_test}, {0}};
+    const lab_fraction real[] = {{"planted", 0, 1, &x->planted}, {"span_reward", 1e-6, 1e3, &x->span_reward},
+                {"missed", 0, 1, &x->missed}, {"false_alarms", 0, 1, &x->false_alarms}, {"lr", 1e-9, 1, &x->lr}, {"target", 1e-3, 1, &x->target}, {0}};
+    agon_status s = lab_options(l, whole, real);
     if (!s)
         s = take_objective(l, x);
-    x->seed = seed;
     if (!s) {
         /* Every answer of a family is as long: sampling stops there, and END is one of the tokens that may be wrong. */
         rng r = rng_new(0);
         sequence_item one;
-        sequence_draw(x->family, yes, &r, &one);
+        sequence_draw(l->family, true, &r, &one);
         x->n_answer = one.n - one.n_source;
     }
     return s;
@@ -96,21 +79,16 @@ static agon_status take_options(lab *l, field *x) {
 
 static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
     field *x = arg;
-    static const bool yes = true;
-    sequence_item *corpus = calloc(x->n_corpus, sizeof *corpus);
+    sequence_item *corpus = NULL;
     double loss = 0;
-    char key[32];
-    snprintf(key, sizeof key, "policy %zu", seed);
-    agon_status s = corpus ? sequence_draw_set(ctx, x->family, seed_of(x, seed, "corpus"), &yes, x->test, x->n_test, false, x->n_corpus, corpus)
-                           : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    rng r = rng_new(seed_of(x, seed, "planted"));
-    for (size_t i = 0; i < x->n_corpus && !s; i++)
+    agon_status s = lab_draw_corpus(x->l, ctx, seed, x->test, x->n_test, &corpus);
+    rng r = rng_new(lab_seed(x->l, seed, "planted"));
+    for (size_t i = 0; i < x->l->n_corpus && !s; i++)
         sequence_plant(&r, x->every, x->planted, &corpus[i]);
     if (!s)
-        s = lab_pretrained(x->l, ctx, &x->size, key, seed_of(x, seed, "model"), corpus, x->n_corpus, 32, x->corpus_lr, &x->policies[seed],
-                           &loss);
+        s = lab_learn(x->l, ctx, seed, "policy", corpus, 32, &loss);
     if (!s)
-        lab_say(x->l, "seed %zu  policy: %.3f nats a token", (size_t)x->seed + seed, loss);
+        lab_say_seed(x->l, seed, "policy: %.3f nats a token", loss);
     free(corpus);
     return s;
 }
@@ -131,10 +109,8 @@ typedef struct training {
 
 static agon_status give_prompts(void *arg, size_t round, online_prompt *out) {
     training *t = arg;
-    static const bool yes = true;
     const field *x = t->x;
-    agon_status s = sequence_draw_set(t->ctx, x->family, seed_derivef(x->seed + t->seed, "sources %zu", round), &yes, x->test, x->n_test, true,
-                                      x->n_prompts, t->sources);
+    agon_status s = lab_draw(x->l, t->ctx, lab_seed(x->l, t->seed, "sources %zu", round), x->test, x->n_test, x->n_prompts, t->sources);
     for (size_t i = 0; i < x->n_prompts && !s; i++)
         out[i] = (online_prompt){.tokens = t->sources[i].tokens, .n = t->sources[i].n_source};
     t->round = round;
@@ -152,7 +128,7 @@ static sequence_item answered(const sequence_item *source, const completion *c) 
 /* The critic, who overlooks some of what is wrong and names some of what is right. */
 static void criticise(const training *t, size_t i, const sequence_item *truth, const sequence_item *answer) {
     const field *x = t->x;
-    rng r = rng_new(seed_derivef(x->seed + t->seed, "critic %zu %zu", t->round, i));
+    rng r = rng_new(lab_seed(x->l, t->seed, "critic %zu %zu", t->round, i));
     sequence_wrong_places(truth, answer, t->named[i]);
     for (size_t k = 0; t->arm == NOISY && k < answer->n - answer->n_source; k++) {
         bool errs = rng_uniform(&r) < (t->named[i][k] ? x->missed : x->false_alarms);
@@ -165,7 +141,7 @@ static agon_status give_rewards(void *arg, size_t round, const online_prompt *pr
     (void)round, (void)prompts;
     for (size_t i = 0; i < t->n; i++) {
         const sequence_item *truth = &t->sources[i / t->x->n_samples], answer = answered(truth, &samples[i]);
-        rewards[i] = sequence_verify(t->x->family, answer.tokens, answer.n) ? 1 : 0;
+        rewards[i] = sequence_verify(t->x->l->family, answer.tokens, answer.n) ? 1 : 0;
         criticise(t, i, truth, &answer);
     }
     return AGON_OK;
@@ -186,7 +162,7 @@ static size_t spans_of(const bool *named, size_t n, double value, text_span *spa
 
 /* The controls: the same sum in another place. */
 static void misplace(const training *t, size_t i, size_t n, double *x) {
-    rng r = rng_new(seed_derivef(t->x->seed + t->seed, "places %zu %zu", t->round, i));
+    rng r = rng_new(lab_seed(t->x->l, t->seed, "places %zu %zu", t->round, i));
     for (size_t k = n; t->arm == RANDOM && k-- > 1;) {
         size_t j = (size_t)rng_below(&r, k + 1);
         double kept = x[k];
@@ -231,7 +207,7 @@ static agon_status examine(training *t, double *share) {
         s = generate(t->ctx, t->m->m, requests, x->n_test, &(generate_options){0}, answers);
     for (size_t i = 0; i < x->n_test && !s; i++) {
         sequence_item answer = answered(&x->test[i], &answers[i]);
-        right += sequence_verify(x->family, answer.tokens, answer.n);
+        right += sequence_verify(x->l->family, answer.tokens, answer.n);
         completion_free(&answers[i]);
     }
     *share = (double)right / (double)x->n_test;
@@ -260,7 +236,7 @@ static agon_status train_arm(training *t) {
     o.train.schedule = SCHEDULE_CONSTANT;
     o.train.warmup = 0;
     o.train.lr = (float)x->lr;
-    o.train.seed = seed_of(x, t->seed, "training");
+    o.train.seed = lab_seed(x->l, t->seed, "training");
     agon_status s = examine(t, &t->accuracy[0]);
     return s ? s : online_train(t->ctx, t->m->m, t->a, NULL, &o, &sink, NULL, 0);
 }
@@ -269,7 +245,7 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     field *x = arg;
     size_t seed = i / N_ARMS, n = x->n_rounds + 1;
     training t = {.x = x, .ctx = ctx, .seed = seed, .n = x->n_prompts * x->n_samples, .arm = (arm)(i % N_ARMS)};
-    const adapter_options shape = {.rank = x->rank, .alpha = (float)(2 * x->rank), .seed = seed_of(x, seed, "adapter")};
+    const adapter_options shape = {.rank = x->rank, .alpha = (float)(2 * x->rank), .seed = lab_seed(x->l, seed, "adapter")};
     double *kept = memory_new(n + 1, sizeof *kept); /* and the sum */
     bool found = false;
     char key[48];
@@ -279,7 +255,7 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     t.accuracy = kept;
     agon_status s = kept && t.sources && t.named ? lab_recall(x->l, ctx, key, kept, n + 1, &found) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s && !found) {
-        s = lab_model_copy(ctx, x->policies[seed], &t.m);
+        s = lab_model_copy(ctx, x->l->models[seed], &t.m);
         if (!s)
             s = adapter_new(ctx, t.m->m, &shape, &t.a);
         if (!s)
@@ -293,7 +269,7 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
         memcpy(accuracy_of(x, seed, t.arm), kept, n * sizeof *kept);
         x->sums[i] = kept[n];
         if (!found)
-            lab_say(x->l, "seed %zu  %-8s greedy answers right: %.3f before, %.3f at the end", (size_t)x->seed + seed, arm_names[t.arm], kept[0], kept[n - 1]);
+            lab_say_seed(x->l, seed, "%-8s greedy answers right: %.3f before, %.3f at the end", arm_names[t.arm], kept[0], kept[n - 1]);
     }
     adapter_free(t.a);
     lab_model_free(t.m);
@@ -328,21 +304,21 @@ static double figure(const field *x, size_t seed, size_t a, int which) {
 }
 
 static json_t *arm_json(const field *x, size_t a) {
-    double v[100];
+    double v[LAB_MAX_SEEDS];
     size_t missed = 0;
     json_t *out = json_pack("{s:s}", "arm", arm_names[a]), *curve = json_array();
     for (int f = 0; f < N_FIGURES; f++) {
-        for (size_t i = 0; i < x->n_seeds; i++)
+        for (size_t i = 0; i < x->l->n_seeds; i++)
             v[i] = figure(x, i, a, f);
-        json_object_set_new(out, figure_names[f], lab_over_seeds(v, x->n_seeds));
+        json_object_set_new(out, figure_names[f], lab_over_seeds(v, x->l->n_seeds));
     }
     for (size_t k = 0; k <= x->n_rounds; k++) {
         double mean = 0;
-        for (size_t i = 0; i < x->n_seeds; i++)
-            mean += accuracy_of(x, i, a)[k] / (double)x->n_seeds;
+        for (size_t i = 0; i < x->l->n_seeds; i++)
+            mean += accuracy_of(x, i, a)[k] / (double)x->l->n_seeds;
         json_array_append_new(curve, json_real(mean));
     }
-    for (size_t i = 0; i < x->n_seeds; i++)
+    for (size_t i = 0; i < x->l->n_seeds; i++)
         missed += figure(x, i, a, STEPS) > (double)x->n_rounds;
     json_object_set_new(out, "target_not_reached", json_integer((json_int_t)missed));
     json_object_set_new(out, "accuracy_by_step", curve);
@@ -351,17 +327,17 @@ static json_t *arm_json(const field *x, size_t a) {
 
 /* What an arm saves against another: steps within each seed, and their interval. */
 static json_t *contrast_json(const field *x, size_t a, size_t b) {
-    double saved[100], more[100];
-    for (size_t i = 0; i < x->n_seeds; i++) {
+    double saved[LAB_MAX_SEEDS], more[LAB_MAX_SEEDS];
+    for (size_t i = 0; i < x->l->n_seeds; i++) {
         saved[i] = figure(x, i, b, STEPS) - figure(x, i, a, STEPS);
         more[i] = figure(x, i, a, MEAN_ACCURACY) - figure(x, i, b, MEAN_ACCURACY);
     }
-    const lab_estimate steps = lab_estimate_of(saved, x->n_seeds);
+    const lab_estimate steps = lab_estimate_of(saved, x->l->n_seeds);
     const char *finding = lab_finding(steps.low, steps.high, "faster", "slower");
     lab_say(x->l, "%s against %s: %+.1f steps to %.0f%% saved [%.1f, %.1f] (%s)", arm_names[a], arm_names[b],
             steps.mean, 100 * x->target, steps.low, steps.high, finding);
     return json_pack("{s:s,s:s,s:s,s:o,s:o}", "arm", arm_names[a], "against", arm_names[b], "finding", finding, "steps_saved",
-                     lab_over_seeds(saved, x->n_seeds), "mean_accuracy_gained", lab_over_seeds(more, x->n_seeds));
+                     lab_over_seeds(saved, x->l->n_seeds), "mean_accuracy_gained", lab_over_seeds(more, x->l->n_seeds));
 }
 
 /* The curve of an arm with its interval over seeds (none for one seed): y, low, high [3, n]. Of many steps about eight have an interval, other ones
@@ -369,10 +345,10 @@ static json_t *contrast_json(const field *x, size_t a, size_t b) {
 static void curve_of(const field *x, size_t arm, double *y) {
     size_t n = x->n_rounds + 1, stride = (n + 7) / 8, first = arm * stride / N_ARMS;
     for (size_t k = 0; k < n; k++) {
-        double v[100];
-        for (size_t i = 0; i < x->n_seeds; i++)
+        double v[LAB_MAX_SEEDS];
+        for (size_t i = 0; i < x->l->n_seeds; i++)
             v[i] = accuracy_of(x, i, arm)[k];
-        const lab_estimate e = lab_estimate_of(v, x->n_seeds);
+        const lab_estimate e = lab_estimate_of(v, x->l->n_seeds);
         bool shown = k % stride == first;
         y[k] = e.mean, y[n + k] = shown ? e.low : NAN, y[2 * n + k] = shown ? e.high : NAN;
     }
@@ -382,7 +358,7 @@ static agon_status draw(const field *x) {
     size_t n = x->n_rounds + 1;
     double *axes = memory_new((3 * N_ARMS + 1) * n, sizeof *axes);
     plot_series series[N_ARMS];
-    char *svg = NULL, title[128];
+    char title[128];
     if (!axes)
         return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
     for (size_t k = 0; k < n; k++)
@@ -392,13 +368,10 @@ static agon_status draw(const field *x) {
         curve_of(x, a, y);
         series[a] = (plot_series){.name = arm_names[a], .x = axes, .y = y, .low = y + n, .high = y + 2 * n, .n = n};
     }
-    snprintf(title, sizeof title, "%s, %zu seed%s", sequence_family_name(x->family), x->n_seeds, x->n_seeds > 1 ? "s; bars: 95% over seeds" : "");
+    snprintf(title, sizeof title, "%s, %zu seed%s", sequence_family_name(x->l->family), x->l->n_seeds, x->l->n_seeds > 1 ? "s; bars: 95% over seeds" : "");
     const plot_panel panel = {.title = title, .x_name = "optimiser steps", .y_name = "greedy answers right",
                               .series = series, .n_series = N_ARMS, .y_low = 0, .y_high = 1};
-    agon_status s = plot_svg(x->l->ctx, &panel, 1, 1, &svg);
-    if (!s)
-        s = lab_write(x->l, "curves.svg", svg);
-    free(svg);
+    agon_status s = lab_plot(x->l, "curves.svg", &panel, 1, 1);
     free(axes);
     return s;
 }
@@ -420,48 +393,38 @@ static agon_status report(const field *x, json_t **result) {
 
 /* ---- the experiment -------------------------------------------------------------------------------------------- */
 
-static agon_status run(lab *l, json_t **result) {
-    field x;
-    static const bool yes = true;
-    agon_status s = take_options(l, &x);
-    if (s)
-        return s;
-    x.policies = calloc(x.n_seeds, sizeof *x.policies);
-    x.test = calloc(x.n_test, sizeof *x.test);
-    x.accuracy = calloc(x.n_seeds * N_ARMS * (x.n_rounds + 1), sizeof *x.accuracy);
-    x.sums = calloc(x.n_seeds * N_ARMS, sizeof *x.sums);
-    if (!x.policies || !x.test || !x.accuracy || !x.sums)
-        s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+static agon_status run(void *arg, json_t **result) {
+    field *x = arg;
+    lab *l = x->l;
+    x->test = lab_take(l, x->n_test, sizeof *x->test);
+    x->accuracy = lab_take(l, l->n_seeds * N_ARMS * (x->n_rounds + 1), sizeof *x->accuracy);
+    x->sums = lab_take(l, l->n_seeds * N_ARMS, sizeof *x->sums);
+    agon_status s = lab_taken(l);
     if (!s)
-        s = sequence_draw_set(l->ctx, x.family, seed_derive(x.seed, "test"), &yes, NULL, 0, true, x.n_test, x.test);
+        s = lab_draw(l, l->ctx, lab_seed(l, 0, "test"), NULL, 0, x->n_test, x->test);
     if (!s)
-        s = lab_run(l, x.n_seeds, prepare_seed, &x);
+        s = lab_run(l, l->n_seeds, prepare_seed, x);
     if (!s)
-        s = lab_run(l, x.n_seeds * N_ARMS, run_one, &x);
-    if (!s)
-        s = report(&x, result);
-    for (size_t i = 0; x.policies && i < x.n_seeds; i++)
-        lab_model_free(x.policies[i]);
-    free(x.policies), free(x.test), free(x.accuracy), free(x.sums);
-    return s;
+        s = lab_run(l, l->n_seeds * N_ARMS, run_one, x);
+    return s ? s : report(x, result);
 }
 
 /* A sample is a pass a token and one of the reference, a greedy answer a pass a token. */
-static agon_status plan(lab *l, double *trained, double *asked) {
-    field x;
-    agon_status s = take_options(l, &x);
-    if (s)
-        return s;
-    double runs = lab_rounds(l, x.n_seeds * N_ARMS), rounds = runs * (double)x.n_rounds, samples = (double)(x.n_prompts * x.n_samples);
-    trained[0] = lab_rounds(l, x.n_seeds) * (double)x.n_corpus + rounds * samples;
-    asked[0] = rounds * ((double)(x.n_answer + 1) * samples + (double)(x.n_answer * x.n_test));
-    return AGON_OK;
+static void plan(const void *arg, double *trained, double *asked) {
+    const field *x = arg;
+    const lab *l = x->l;
+    double runs = lab_rounds(l, l->n_seeds * N_ARMS), rounds = runs * (double)x->n_rounds, samples = (double)(x->n_prompts * x->n_samples);
+    trained[0] = lab_rounds(l, l->n_seeds) * (double)l->n_corpus + rounds * samples;
+    asked[0] = rounds * ((double)(x->n_answer + 1) * samples + (double)(x->n_answer * x->n_test));
 }
 
 const experiment experiment_span_rewards = {
     .name = "span-rewards",
     .summary = "rewards of the places a critic names, beside one reward an answer",
     .defaults = defaults,
+    .n_sizes = 1,
+    .size = sizeof(field),
+    .options = take_options,
     .plan = plan,
     .run = run,
 };

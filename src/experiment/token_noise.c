@@ -14,8 +14,6 @@
  *
  * Every method sees the same answers and takes the same steps from the same base. Spec: training.md section 5. */
 #include "base/ctx.h"
-#include "eval/plot.h"
-#include "eval/special.h"
 #include "experiment/experiment.h"
 #include "train/noise_rows.h"
 #include "train/selection.h"
@@ -29,7 +27,7 @@ static const char defaults[] =
     "\"corpus_items\": 200000, \"corpus_lr\": 0.003, \"blur\": 0.3, \"items\": 100, \"test_items\": 300, \"rates\": [0.1, 0.2, 0.3, 0.4],"
     "\"epochs\": 40, \"batch\": 32, \"lr\": 0.002, \"precision\": 0.8, \"recall\": 0.8, \"span\": 2}";
 
-enum { MAX_RATES = 8, MAX_CONDITIONS = 1 + 2 * MAX_RATES, MAX_SEEDS = 100, VOCABULARY = SEQUENCE_VOCABULARY - 1 /* all but END */ };
+enum { MAX_RATES = 8, MAX_CONDITIONS = 1 + 2 * MAX_RATES, VOCABULARY = SEQUENCE_VOCABULARY - 1 /* all but END */ };
 
 typedef enum measure { RIGHT, LOSS, MEMORISED, FOUND, N_MEASURES } measure;
 static const char *const measure_names[N_MEASURES] = {"right", "loss", "memorised", "found"};
@@ -61,12 +59,9 @@ typedef struct condition {
 
 typedef struct noise {
     lab *l;
-    size_t n_seeds, n_items, n_test, n_all, n_corpus, n_rates, n_conditions, batch, steps, family, span;
-    double rates[MAX_RATES], lr, corpus_lr, blur, precision, recall;
+    size_t n_items, n_test, n_all, n_rates, n_conditions, batch, steps, span;
+    double rates[MAX_RATES], lr, blur, precision, recall;
     condition conditions[MAX_CONDITIONS]; /* none; token at each rate; span at each rate */
-    uint64_t seed;
-    lab_size size;
-    lab_model **base;       /* [n_seeds] */
     sequence_item *sources; /* [n_seeds, n_all] true statements: n_items to learn from, then the n_test, others under each seed */
     double *base_scores;    /* [n_seeds, N_MEASURES] */
     double *scores;         /* [n_seeds, n_conditions, N_METHODS, N_MEASURES] */
@@ -74,24 +69,17 @@ typedef struct noise {
 
 /* ---- options ----------------------------------------------------------------------------------------------- */
 
-static agon_status take_options(lab *l, noise *x) {
-    size_t seed = 0, epochs = 0, n_sizes = 0;
-    *x = (noise){.l = l};
-    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed}, {"seeds", 1, MAX_SEEDS, &x->n_seeds}, {"corpus_items", 64, 10000000, &x->n_corpus},
-                 {"items", 32, 1000000, &x->n_items}, {"test_items", 50, 1000000, &x->n_test}, {"epochs", 1, 1000, &epochs},
-                 {"batch", 2, 4096, &x->batch}, {"span", 1, SEQUENCE_MAX, &x->span}};
-    const lab_fraction real[] = {{"lr", 1e-9, 1, &x->lr}, {"corpus_lr", 1e-9, 1, &x->corpus_lr}, {"blur", 0, 1, &x->blur}, {"precision", 0.01, 1, &x->precision},
-                {"recall", 0, 1, &x->recall}};
+static agon_status take_options(lab *l, void *arg) {
+    noise *x = arg;
+    size_t epochs = 0;
+    x->l = l;
+    const lab_whole whole[] = {{"items", 32, 1000000, &x->n_items}, {"test_items", 50, 1000000, &x->n_test}, {"epochs", 1, 1000, &epochs},
+                 {"batch", 2, 4096, &x->batch}, {"span", 1, SEQUENCE_MAX, &x->span}, {0}};
+    const lab_fraction real[] = {{"lr", 1e-9, 1, &x->lr}, {"blur", 0, 1, &x->blur}, {"precision", 0.01, 1, &x->precision},
+                {"recall", 0, 1, &x->recall}, {0}};
     agon_status s = lab_reals(l, "rates", 0.01, 0.45, x->rates, MAX_RATES, &x->n_rates);
     if (!s)
-        s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
-    if (!s)
-        s = lab_fractions(l, real, sizeof real / sizeof *real);
-    if (!s)
-        s = lab_ladder(l, "ladder", &x->size, 1, &n_sizes);
-    if (!s)
-        s = lab_generative(l, "family", &x->family);
-    x->seed = seed;
+        s = lab_options(l, whole, real);
     x->n_all = x->n_items + x->n_test;
     x->n_conditions = 1 + 2 * x->n_rates;
     x->conditions[0] = (condition){NOISE_TOKEN, 0};
@@ -131,7 +119,7 @@ static void plant(const noise *x, size_t seed, const condition *c, size_t i, ans
     size_t n = item->n - item->n_source - 1; /* without the end */
     for (size_t j = 0; j < n; j++)
         tokens[j] -= 1; /* END is no place */
-    noise_plant(c->level, seed_derivef(x->seed + seed, "noise row %zu", i), c->rate, VOCABULARY, tokens, n, wrong);
+    noise_plant(c->level, lab_seed(x->l, seed, "noise row %zu", i), c->rate, VOCABULARY, tokens, n, wrong);
     for (size_t j = 0; j < n; j++) {
         tokens[j] += 1;
         a->n_wrong += wrong[j];
@@ -144,7 +132,7 @@ static void plant(const noise *x, size_t seed, const condition *c, size_t i, ans
 static void flag(const noise *x, size_t seed, const condition *c, answers *a) {
     double share = (double)a->n_wrong / (double)a->n_tokens;
     double in_error = fmin(1, x->recall * share * (1 - x->precision) / (x->precision * (1 - share)));
-    rng r = rng_new(seed_derivef(x->seed + seed, "critic %s %g", level_name(c), c->rate));
+    rng r = rng_new(lab_seed(x->l, seed, "critic %s %g", level_name(c), c->rate));
     for (size_t i = 0; i < x->n_items; i++) {
         bool run = false; /* whether the run that this token goes on was flagged */
         for (size_t j = a->items[i].n_source; j < a->items[i].n; j++) {
@@ -182,7 +170,7 @@ static agon_status measure_test(const noise *x, agon_ctx *ctx, size_t seed, cons
     if (!s)
         s = lab_score(ctx, m, test, n, log_prob);
     for (size_t i = 0; i < n && !s; i++) {
-        right += sequence_verify(x->family, said[i].tokens, said[i].n);
+        right += sequence_verify(x->l->family, said[i].tokens, said[i].n);
         sum -= log_prob[i];
         n_tokens += test[i].n - test[i].n_source;
     }
@@ -228,34 +216,22 @@ static agon_status measure_training(const noise *x, agon_ctx *ctx, const lab_mod
 
 /* ---- base and training ----------------------------------------------------------------------------------------- */
 
-static agon_status draw_sources(noise *x, agon_ctx *ctx, size_t seed, sequence_item *corpus) {
-    static const bool yes = true;
-    sequence_item *sources = x->sources + seed * x->n_all, *test = sources + x->n_items;
-    agon_status s = sequence_draw_set(ctx, x->family, seed_derivef(x->seed + seed, "test"), &yes, NULL, 0, true, x->n_test, test);
-    if (!s)
-        s = sequence_draw_set(ctx, x->family, seed_derivef(x->seed + seed, "items"), &yes, test, x->n_test, true, x->n_items, sources);
-    if (!s)
-        s = sequence_draw_set(ctx, x->family, seed_derivef(x->seed + seed, "corpus"), &yes, sources, x->n_all, false, x->n_corpus, corpus);
-    rng r = rng_new(seed_derivef(x->seed + seed, "blur"));
-    for (size_t i = 0; i < x->n_corpus && !s; i++)
-        sequence_blur(&r, x->blur, &corpus[i]);
-    return s;
-}
-
 static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
     noise *x = arg;
-    sequence_item *corpus = calloc(x->n_corpus, sizeof *corpus);
+    sequence_item *corpus = NULL, *sources = x->sources + seed * x->n_all, *test = sources + x->n_items;
     double loss = 0, *scores = x->base_scores + seed * N_MEASURES;
-    char key[32];
-    snprintf(key, sizeof key, "base %zu", seed);
-    agon_status s = corpus ? draw_sources(x, ctx, seed, corpus) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = lab_draw(x->l, ctx, lab_seed(x->l, seed, "test"), NULL, 0, x->n_test, test);
     if (!s)
-        s = lab_pretrained(x->l, ctx, &x->size, key, seed_derivef(x->seed + seed, "model"), corpus, x->n_corpus, 32, x->corpus_lr, &x->base[seed], &loss);
+        s = lab_draw(x->l, ctx, lab_seed(x->l, seed, "items"), test, x->n_test, x->n_items, sources);
     if (!s)
-        s = measure_test(x, ctx, seed, x->base[seed], scores);
+        s = lab_draw_blurred(x->l, ctx, seed, x->blur, sources, x->n_all, &corpus);
     if (!s)
-        lab_say(x->l, "seed %zu  base: %.3f nats a token of its text, %.3f of true answers; test answers right %.3f", (size_t)x->seed + seed, loss, scores[LOSS],
-                scores[RIGHT]);
+        s = lab_learn(x->l, ctx, seed, "base", corpus, 32, &loss);
+    if (!s)
+        s = measure_test(x, ctx, seed, x->l->models[seed], scores);
+    if (!s)
+        lab_say_seed(x->l, seed, "base: %.3f nats a token of its text, %.3f of true answers; test answers right %.3f", loss, scores[LOSS],
+                     scores[RIGHT]);
     free(corpus);
     return s;
 }
@@ -300,11 +276,11 @@ static agon_status train_method(const noise *x, agon_ctx *ctx, size_t seed, cons
     snprintf(told, sizeof told, "noise=%.17g", (double)a->n_wrong / (double)(a->n_tokens - x->n_items));
     snprintf(vocabulary, sizeof vocabulary, "vocabulary=%d", VOCABULARY);
     lab_training t = {.objective = m->objective, .settings = {m->settings[0], m->settings[1]}, .steps = x->steps, .batch = x->batch, .lr = x->lr,
-                      .seed = seed_derivef(x->seed + seed, "order"), .small_loss = selected_share(x, m, a), .small_loss_level = m->level,
+                      .seed = lab_seed(x->l, seed, "order"), .small_loss = selected_share(x, m, a), .small_loss_level = m->level,
                       .small_loss_span = x->span};
     if (strcmp(m->objective, "token-forward") == 0)
         t.settings[0] = told, t.settings[1] = vocabulary;
-    agon_status s = lab_model_copy(ctx, x->base[seed], &learner);
+    agon_status s = lab_model_copy(ctx, x->l->models[seed], &learner);
     if (!s)
         s = method_rows(x, ctx, m, a, &rows);
     if (!s)
@@ -326,8 +302,8 @@ static void say_scores(const noise *x, size_t seed, const condition *c, const ch
     char learnt[64] = "";
     if (c->rate > 0)
         snprintf(learnt, sizeof learnt, ", planted tokens memorised %.3f, found %.3f", scores[MEMORISED], scores[FOUND]);
-    lab_say(x->l, "seed %zu  %-5s %2.0f%%  %-16s right %.3f, %.3f nats a token%s", (size_t)x->seed + seed, level_name(c), 100 * c->rate, method, scores[RIGHT],
-            scores[LOSS], learnt);
+    lab_say_seed(x->l, seed, "%-5s %2.0f%%  %-16s right %.3f, %.3f nats a token%s", level_name(c), 100 * c->rate, method, scores[RIGHT],
+                 scores[LOSS], learnt);
 }
 
 static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
@@ -357,27 +333,27 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
 
 /* Values by seed of one measure, less those of plain where `over` is set. */
 static void values_of(const noise *x, size_t condition, size_t method, measure k, bool over, double *out) {
-    for (size_t seed = 0; seed < x->n_seeds; seed++)
+    for (size_t seed = 0; seed < x->l->n_seeds; seed++)
         out[seed] = scores_of(x, seed, condition, method)[k] - (over ? scores_of(x, seed, condition, 0)[k] : 0);
 }
 
 static json_t *method_json(const noise *x, size_t condition, size_t method) {
-    double values[MAX_SEEDS], more[MAX_SEEDS];
+    double values[LAB_MAX_SEEDS], more[LAB_MAX_SEEDS];
     json_t *out = json_pack("{s:s,s:s,s:f}", "method", methods[method].name, "level", level_name(&x->conditions[condition]), "rate",
                             x->conditions[condition].rate);
     for (int k = 0; k < N_MEASURES; k++) {
         values_of(x, condition, method, (measure)k, false, values);
         values_of(x, condition, method, (measure)k, true, more);
         json_object_set_new(out, measure_names[k],
-                            json_pack("{s:o,s:o}", "value", lab_over_seeds(values, x->n_seeds), "over_plain", lab_over_seeds(more, x->n_seeds)));
+                            json_pack("{s:o,s:o}", "value", lab_over_seeds(values, x->l->n_seeds), "over_plain", lab_over_seeds(more, x->l->n_seeds)));
     }
     return out;
 }
 
 /* What was planted and flagged, by seed. */
 static agon_status condition_json(const noise *x, const condition *c, json_t **out) {
-    double share[MAX_SEEDS], precision[MAX_SEEDS], recall[MAX_SEEDS];
-    for (size_t seed = 0; seed < x->n_seeds; seed++) {
+    double share[LAB_MAX_SEEDS], precision[LAB_MAX_SEEDS], recall[LAB_MAX_SEEDS];
+    for (size_t seed = 0; seed < x->l->n_seeds; seed++) {
         answers a;
         agon_status s = answers_new(x, x->l->ctx, seed, c, &a);
         share[seed] = (double)a.n_wrong / (double)a.n_tokens;
@@ -387,18 +363,18 @@ static agon_status condition_json(const noise *x, const condition *c, json_t **o
         if (s)
             return s;
     }
-    *out = json_pack("{s:s,s:f,s:o,s:o,s:o}", "level", level_name(c), "rate", c->rate, "share_wrong", lab_over_seeds(share, x->n_seeds), "precision",
-                     lab_over_seeds(precision, x->n_seeds), "recall", lab_over_seeds(recall, x->n_seeds));
+    *out = json_pack("{s:s,s:f,s:o,s:o,s:o}", "level", level_name(c), "rate", c->rate, "share_wrong", lab_over_seeds(share, x->l->n_seeds), "precision",
+                     lab_over_seeds(precision, x->l->n_seeds), "recall", lab_over_seeds(recall, x->l->n_seeds));
     return *out ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
 }
 
 static json_t *base_json(const noise *x) {
     json_t *out = json_object();
     for (int k = RIGHT; k <= LOSS; k++) {
-        double values[MAX_SEEDS];
-        for (size_t seed = 0; seed < x->n_seeds; seed++)
+        double values[LAB_MAX_SEEDS];
+        for (size_t seed = 0; seed < x->l->n_seeds; seed++)
             values[seed] = x->base_scores[seed * N_MEASURES + (size_t)k];
-        json_object_set_new(out, measure_names[k], lab_over_seeds(values, x->n_seeds));
+        json_object_set_new(out, measure_names[k], lab_over_seeds(values, x->l->n_seeds));
     }
     return out;
 }
@@ -408,11 +384,11 @@ typedef struct curve {
 } curve;
 
 static void fill_curve(const noise *x, size_t level, size_t method, measure k, curve *out) {
-    double values[MAX_SEEDS];
+    double values[LAB_MAX_SEEDS];
     for (size_t i = 0; i <= x->n_rates; i++) {
         size_t condition = i == 0 ? 0 : level * x->n_rates + i;
         values_of(x, condition, method, k, false, values);
-        const lab_estimate e = lab_estimate_of(values, x->n_seeds);
+        const lab_estimate e = lab_estimate_of(values, x->l->n_seeds);
         out->x[i] = x->conditions[condition].rate;
         out->y[i] = e.mean, out->low[i] = e.low, out->high[i] = e.high;
     }
@@ -427,7 +403,6 @@ static agon_status draw(const noise *x) {
     curve *curves = calloc(N_PANELS * N_METHODS, sizeof *curves);
     plot_series series[N_PANELS][N_METHODS];
     plot_panel panels[N_PANELS];
-    char *svg = NULL;
     for (size_t p = 0; curves && p < N_PANELS; p++) {
         size_t k = p / 4, level = p / 2 % 2, side = p % 2, n = 0;
         for (size_t m = 0; m < end[side]; m = m == 0 ? first[side] : m + 1, n++) {
@@ -439,11 +414,8 @@ static agon_status draw(const noise *x) {
                                  .y_name = k == 0 ? "held-out answers right" : "probability of planted tokens", .series = series[p], .n_series = n,
                                  .y_low = 0, .y_high = 1};
     }
-    agon_status s = curves ? plot_svg(x->l->ctx, panels, N_PANELS, 4, &svg) : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-    if (!s)
-        s = lab_write(x->l, "curves.svg", svg);
+    agon_status s = curves ? lab_plot(x->l, "curves.svg", panels, N_PANELS, 4) : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
     free(curves);
-    free(svg);
     return s;
 }
 
@@ -464,48 +436,39 @@ static agon_status report(const noise *x, json_t **result) {
     return s;
 }
 
-static agon_status run(lab *l, json_t **result) {
-    noise x;
-    agon_status s = take_options(l, &x);
-    if (s)
-        return s;
-    size_t n_runs = x.n_seeds * x.n_conditions * N_METHODS;
-    x.base = calloc(x.n_seeds, sizeof *x.base);
-    x.sources = calloc(x.n_seeds * x.n_all, sizeof *x.sources);
-    x.base_scores = calloc(x.n_seeds * N_MEASURES, sizeof *x.base_scores);
-    x.scores = calloc(n_runs * N_MEASURES, sizeof *x.scores);
-    if (!x.base || !x.sources || !x.base_scores || !x.scores)
-        s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+static agon_status run(void *arg, json_t **result) {
+    noise *x = arg;
+    lab *l = x->l;
+    size_t n_runs = l->n_seeds * x->n_conditions * N_METHODS;
+    x->sources = lab_take(l, l->n_seeds * x->n_all, sizeof *x->sources);
+    x->base_scores = lab_take(l, l->n_seeds * N_MEASURES, sizeof *x->base_scores);
+    x->scores = lab_take(l, n_runs * N_MEASURES, sizeof *x->scores);
+    agon_status s = lab_taken(l);
     if (!s)
-        s = lab_run(l, x.n_seeds, prepare_seed, &x);
+        s = lab_run(l, l->n_seeds, prepare_seed, x);
     if (!s)
-        s = lab_run(l, n_runs, run_one, &x);
-    if (!s)
-        s = report(&x, result);
-    for (size_t i = 0; x.base && i < x.n_seeds; i++)
-        lab_model_free(x.base[i]);
-    free(x.base), free(x.sources), free(x.base_scores), free(x.scores);
-    return s;
+        s = lab_run(l, n_runs, run_one, x);
+    return s ? s : report(x, result);
 }
 
 /* Scoring what is selected is a third of a training step more; a completion is a pass a token, about seven. */
-static agon_status plan(lab *l, double *trained, double *asked) {
-    noise x;
-    agon_status s = take_options(l, &x);
-    if (s)
-        return s;
-    double runs = (double)(x.n_seeds * x.n_conditions), rows = (double)(x.steps * x.batch), selected = 0;
+static void plan(const void *arg, double *trained, double *asked) {
+    const noise *x = arg;
+    const lab *l = x->l;
+    double runs = (double)(l->n_seeds * x->n_conditions), rows = (double)(x->steps * x->batch), selected = 0;
     for (size_t m = 0; m < N_METHODS; m++)
         selected += is_selected(&methods[m]);
-    trained[0] = lab_rounds(l, x.n_seeds) * (double)x.n_corpus + runs * (N_METHODS + selected / 3) * rows;
-    asked[0] = (runs * N_METHODS + (double)x.n_seeds) * (8.0 * (double)x.n_test + (double)x.n_items);
-    return AGON_OK;
+    trained[0] = lab_rounds(l, l->n_seeds) * (double)l->n_corpus + runs * (N_METHODS + selected / 3) * rows;
+    asked[0] = (runs * N_METHODS + (double)l->n_seeds) * (8.0 * (double)x->n_test + (double)x->n_items);
 }
 
 const experiment experiment_token_noise = {
     .name = "token-noise",
     .summary = "what is left of supervised fine-tuning when tokens or spans of its answers are wrong",
     .defaults = defaults,
+    .n_sizes = 1,
+    .size = sizeof(noise),
+    .options = take_options,
     .plan = plan,
     .run = run,
 };

@@ -101,7 +101,7 @@ static agon_status make_targets(const w2s_grid *g, agon_ctx *ctx, size_t seed, s
     }
     unpack(w, s, w2s_grid_result(g, seed, family, WEAK), x->targets, x->log_prob);
     if (k->source == SCRAMBLED)
-        scramble(s->family, seed_derivef(w->seed + seed, "scramble %zu", s->family), x->targets, x->picked, w->n_train);
+        scramble(s->family, lab_seed(w->l, seed, "scramble %zu", s->family), x->targets, x->picked, w->n_train);
     if (k->source != SURE)
         return AGON_OK;
     size_t keep = (size_t)ceil(k->share * (double)w->n_train);
@@ -119,7 +119,7 @@ static agon_status learn(const w2s *w, agon_ctx *ctx, size_t seed, const w2s_ite
     lab_model *m = NULL;
     lab_rows rows;
     const lab_training t = {.objective = "sft", .steps = w->steps, .batch = w->batch, .lr = w->lr,
-                            .seed = seed_derivef(w->seed + seed, "answers %zu", s->family)};
+                            .seed = lab_seed(w->l, seed, "answers %zu", s->family)};
     agon_status status = lab_model_copy(ctx, w2s_model(w, seed, size), &m);
     if (!status)
         status = lab_answers(ctx, x->targets, w->n_train, x->weights, &rows);
@@ -145,8 +145,8 @@ static agon_status train_condition(const w2s_grid *g, agon_ctx *ctx, size_t seed
     agon_status status = bench_new(w, ctx, &x);
     if (!status)
         status = make_targets(g, ctx, seed, family, k, &x);
-    size_t first = k->source == CLIMB && w->n_sizes > 1 ? 1 : k->largest ? w->n_sizes - 1 : 0;
-    size_t last = k->largest ? w->n_sizes - 1 : 0;
+    size_t first = k->source == CLIMB && w->l->n_sizes > 1 ? 1 : k->largest ? w->l->n_sizes - 1 : 0;
+    size_t last = k->largest ? w->l->n_sizes - 1 : 0;
     for (size_t size = first; size <= last && !status; size++) {
         status = learn(w, ctx, seed, s, size, &x);
         memcpy(x.targets, x.b, w->n_train * sizeof *x.targets);

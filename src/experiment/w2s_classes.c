@@ -211,7 +211,7 @@ static agon_status make_labels(const w2s_grid *g, agon_ctx *ctx, size_t seed, si
     const w2s *w = g->w;
     const w2s_items *s = w2s_grid_items(g, seed, family);
     const double *weak = on_b(s, w2s_grid_result(g, seed, family, WEAK));
-    uint64_t draw = seed_derivef(w->seed + seed, "%s %zu", k->name, s->family);
+    uint64_t draw = lab_seed(w->l, seed, "%s %zu", k->name, s->family);
     bool truth = k->source == TRUTH_A || k->source == TRUTH_B || k->source == SPECIALIST;
     out->items = k->source == TRUTH_A || k->source == SPECIALIST ? s->a : s->b;
     out->weak = truth ? NULL : w2s_grid_result(g, seed, family, WEAK);
@@ -245,7 +245,7 @@ static agon_status make_labels(const w2s_grid *g, agon_ctx *ctx, size_t seed, si
 
 /* The language model comes after the ladder's last. */
 static size_t size_of(const w2s *w, model_choice m) {
-    return m == SMALLEST ? 0 : m == MIDDLE ? w->n_sizes / 2 : w->language ? w->n_sizes : w->n_sizes - 1;
+    return m == SMALLEST ? 0 : m == MIDDLE ? w->l->n_sizes / 2 : w->language ? w->l->n_sizes : w->l->n_sizes - 1;
 }
 
 /* Bootstrapping goes from here to the strong model. */
@@ -327,7 +327,7 @@ static agon_status learn(const w2s *w, agon_ctx *ctx, size_t seed, const w2s_ite
                          const label_set *labels, double *p) {
     char alpha[32], likelihood[48];
     lab_training t = {.objective = k->objective, .steps = w->steps, .batch = w->batch, .lr = w->lr,
-                      .seed = seed_derivef(w->seed + seed, "order %zu", s->family)};
+                      .seed = lab_seed(w->l, seed, "order %zu", s->family)};
     size_t n = 0;
     for (; n < 3 && k->settings[n]; n++)
         t.settings[n] = k->settings[n];
@@ -339,7 +339,7 @@ static agon_status learn(const w2s *w, agon_ctx *ctx, size_t seed, const w2s_ite
         t.settings[n++] = likelihood;
     for (size_t i = w->n_all; i < (1 + W2S_N_STOPS) * w->n_all; i++)
         p[i] = NAN;
-    return size == w->n_sizes ? w2s_lm_learn(w, ctx, s, labels->items, labels->labels, labels->weights, &t, p)
+    return size == w->l->n_sizes ? w2s_lm_learn(w, ctx, s, labels->items, labels->labels, labels->weights, &t, p)
                               : learn_ladder(w, ctx, w2s_model(w, seed, size), s, labels, &t, p);
 }
 
@@ -395,10 +395,6 @@ static double weak_label_accuracy(const w2s *w, const w2s_items *s, const double
     return n > 0 ? right / n : NAN;
 }
 
-static json_t *number(double x) {
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 /* Agreement of a student with its supervisor where that one is right and wrong, and the student's calibration, on the test items. */
 static agon_status imitation_json(const w2s_grid *g, agon_ctx *ctx, size_t seed, size_t family, size_t condition, json_t **out) {
     const w2s *w = g->w;
@@ -419,8 +415,8 @@ static agon_status imitation_json(const w2s_grid *g, agon_ctx *ctx, size_t seed,
     if (!status) {
         imitation m = imitation_measure(all, all + w->n_test, all + 2 * w->n_test, w->n_test);
         *out = json_pack("{s:s,s:o,s:o,s:o,s:f}", "condition", conditions[condition].name, "agree_where_weak_is_right",
-                         number(m.agree_right), "agree_where_weak_is_wrong", number(m.agree_wrong), "error_correlation",
-                         number(m.error_correlation), "calibration_error", calibration_ece(confidence, correct, w->n_test));
+                         real_or_null(m.agree_right), "agree_where_weak_is_wrong", real_or_null(m.agree_wrong), "error_correlation",
+                         real_or_null(m.error_correlation), "calibration_error", calibration_ece(confidence, correct, w->n_test));
     }
     free(all);
     free(confidence);
@@ -441,7 +437,7 @@ static agon_status add_extra(const w2s_grid *g, size_t seed, size_t family, json
     for (size_t k = 0; k < N_CONDITIONS && !status; k++)
         if (conditions[k].source == CONFIDENT) {
             status = keep_confident(w->l->ctx, weak, w->n_train, conditions[k].share, weights);
-            json_object_set_new(kept, conditions[k].name, number(weak_label_accuracy(w, s, weak, weights)));
+            json_object_set_new(kept, conditions[k].name, real_or_null(weak_label_accuracy(w, s, weak, weights)));
         }
     for (size_t i = 0; i < w->n_train && !status; i++)
         weights[i] = 1;
@@ -464,7 +460,7 @@ static agon_status add_extra(const w2s_grid *g, size_t seed, size_t family, json
 }
 
 void w2s_classes_works(const w2s *w, double *works) {
-    for (size_t size = 0; size <= w->n_sizes; size++)
+    for (size_t size = 0; size <= w->l->n_sizes; size++)
         works[size] = 0;
     for (size_t k = 0; k < N_CONDITIONS; k++) {
         size_t last = size_of(w, conditions[k].model);
@@ -484,8 +480,8 @@ agon_status w2s_classes(w2s *w, const w2s_items *items, size_t n_families, w2s_s
                   .n_first = N_FIRST, .n_values = (1 + W2S_N_STOPS) * w->n_all, .stop_values = w->n_all, .weak = WEAK, .ceiling = CEILING, .name = name_of,
                   .train = train_condition, .right = right};
     agon_status s = w2s_grid_run(&g, out);
-    for (size_t i = 0; i < n_families * w->n_seeds && !s; i++)
-        s = add_extra(&g, i % w->n_seeds, i / w->n_seeds, out[i / w->n_seeds].extra);
+    for (size_t i = 0; i < n_families * w->l->n_seeds && !s; i++)
+        s = add_extra(&g, i % w->l->n_seeds, i / w->l->n_seeds, out[i / w->l->n_seeds].extra);
     w2s_grid_free(&g);
     return s;
 }

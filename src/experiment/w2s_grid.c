@@ -40,27 +40,27 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     for (size_t j = 0; j < w->n_test && !status; j++)
         right += g->right(s, x, j);
     if (!status)
-        lab_say(w->l, "seed %zu  %-10s %-16s %s right of the test %.3f", (size_t)w->seed + seed, sequence_family_name(s->family), g->name(condition),
-                g->kind, (double)right / (double)w->n_test);
+        lab_say_seed(w->l, seed, "%-10s %-16s %s right of the test %.3f", sequence_family_name(s->family), g->name(condition),
+                     g->kind, (double)right / (double)w->n_test);
     return status;
 }
 
 static agon_status run_level(w2s_grid *g, size_t first, size_t end) {
     g->first = first;
     g->n_level = end - first;
-    return lab_run(g->w->l, g->w->n_seeds * g->n_families * g->n_level, run_one, g);
+    return lab_run(g->w->l, g->w->l->n_seeds * g->n_families * g->n_level, run_one, g);
 }
 
 /* Scores of a condition at a stop; *out stays NULL where a seed has none. */
 static agon_status take_early(const w2s_grid *g, size_t family, size_t condition, w2s_stop stop, double **out) {
     const w2s *w = g->w;
-    for (size_t seed = 0; seed < w->n_seeds; seed++)
+    for (size_t seed = 0; seed < w->l->n_seeds; seed++)
         if (!g->stop_values || isnan(w2s_grid_result(g, seed, family, condition)[(1 + stop) * g->stop_values]))
             return AGON_OK;
-    double *scores = malloc(w->n_seeds * w->n_test * sizeof *scores);
+    double *scores = malloc(w->l->n_seeds * w->n_test * sizeof *scores);
     if (!scores)
         return ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
-    for (size_t i = 0; i < w->n_seeds * w->n_test; i++) {
+    for (size_t i = 0; i < w->l->n_seeds * w->n_test; i++) {
         size_t seed = i / w->n_test, j = i % w->n_test;
         scores[i] = g->right(w2s_grid_items(g, seed, family), w2s_grid_result(g, seed, family, condition) + (1 + stop) * g->stop_values, j);
     }
@@ -74,10 +74,10 @@ static agon_status take_scores(const w2s_grid *g, size_t family, w2s_scores *out
                         .weak = g->weak, .ceiling = g->ceiling, .extra = json_array()};
     for (size_t k = 0; k < g->n_chosen; k++) {
         out->names[k] = g->name(g->chosen[k]);
-        out->scores[k] = malloc(w->n_seeds * w->n_test * sizeof *out->scores[k]);
+        out->scores[k] = malloc(w->l->n_seeds * w->n_test * sizeof *out->scores[k]);
         if (!out->scores[k])
             return ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
-        for (size_t i = 0; i < w->n_seeds * w->n_test; i++) {
+        for (size_t i = 0; i < w->l->n_seeds * w->n_test; i++) {
             size_t seed = i / w->n_test, j = i % w->n_test;
             out->scores[k][i] = g->right(w2s_grid_items(g, seed, family), w2s_grid_result(g, seed, family, g->chosen[k]), j);
         }
@@ -91,7 +91,7 @@ static agon_status take_scores(const w2s_grid *g, size_t family, w2s_scores *out
 }
 
 static agon_status make_room(w2s_grid *g) {
-    size_t n = g->w->n_seeds * g->n_families;
+    size_t n = g->w->l->n_seeds * g->n_families;
     g->x = calloc(n * g->n_conditions + 1, sizeof *g->x);
     bool fine = g->x != NULL;
     g->n_chosen = 0;
@@ -117,7 +117,7 @@ agon_status w2s_grid_run(w2s_grid *g, w2s_scores *out) {
 }
 
 void w2s_grid_free(w2s_grid *g) {
-    size_t n = g->w->n_seeds * g->n_families * g->n_conditions;
+    size_t n = g->w->l->n_seeds * g->n_families * g->n_conditions;
     for (size_t i = 0; g->x && i < n; i++)
         free(g->x[i]);
     free(g->x);

@@ -1,7 +1,7 @@
 /* What the weak-to-strong experiment found: performance gap recovered of every condition, as JSON and as curves. */
 #include "experiment/weak_to_strong.h"
 #include "base/ctx.h"
-#include "eval/plot.h"
+#include "base/numbers.h"
 #include "eval/recovery.h"
 #include <math.h>
 #include <stdio.h>
@@ -11,22 +11,11 @@
 enum { MAX_PANELS = 2 * 16 + 2 };
 static const double ALPHA = 0.05;
 
-static json_t *number(double x) {
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 void w2s_scores_free(w2s_scores *s) {
     for (size_t k = 0; k < s->n_conditions; k++)
         free(s->scores[k]), free(s->early[k][W2S_STOP_WEAK]), free(s->early[k][W2S_STOP_TRUTH]);
     json_decref(s->extra);
     *s = (w2s_scores){0};
-}
-
-static double mean(const double *x, size_t n) {
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += x[i];
-    return sum / (double)n;
 }
 
 static size_t find(const w2s_scores *s, const char *name) {
@@ -37,8 +26,8 @@ static size_t find(const w2s_scores *s, const char *name) {
 }
 
 static agon_status recover_by(const w2s *w, const w2s_scores *s, const double *student, gap_recovery *out) {
-    return gap_recovery_measure(w->l->ctx, s->scores[s->weak], student, s->scores[s->ceiling], w->n_seeds, w->n_test, w->draws,
-                                seed_derive(w->seed, "bootstrap"), ALPHA, out);
+    return gap_recovery_measure(w->l->ctx, s->scores[s->weak], student, s->scores[s->ceiling], w->l->n_seeds, w->n_test, w->draws,
+                                lab_seed(w->l, 0, "bootstrap"), ALPHA, out);
 }
 
 static agon_status recover(const w2s *w, const w2s_scores *s, size_t k, gap_recovery *out) {
@@ -54,8 +43,8 @@ static agon_status stops_json(const w2s *w, const w2s_scores *s, size_t k, json_
         gap_recovery g;
         status = recover_by(w, s, s->early[k][i], &g);
         if (!status)
-            json_object_set_new(stops, names[i], json_pack("{s:f,s:o,s:[o,o]}", "accuracy", g.student, "pgr", number(g.pgr), "interval",
-                                                           number(g.range.low), number(g.range.high)));
+            json_object_set_new(stops, names[i], json_pack("{s:f,s:o,s:[o,o]}", "accuracy", g.student, "pgr", real_or_null(g.pgr), "interval",
+                                                           real_or_null(g.range.low), real_or_null(g.range.high)));
     }
     *out = stops;
     return status;
@@ -63,10 +52,10 @@ static agon_status stops_json(const w2s *w, const w2s_scores *s, size_t k, json_
 
 static json_t *condition_json(const w2s *w, const w2s_scores *s, size_t k, const gap_recovery *g) {
     json_t *seeds = json_array();
-    for (size_t i = 0; i < w->n_seeds; i++)
-        json_array_append_new(seeds, json_real(mean(s->scores[k] + i * w->n_test, w->n_test)));
+    for (size_t i = 0; i < w->l->n_seeds; i++)
+        json_array_append_new(seeds, json_real(numbers_mean(s->scores[k] + i * w->n_test, w->n_test)));
     return json_pack("{s:s,s:f,s:o,s:o,s:[o,o],s:I}", "condition", s->names[k], "accuracy", g->student, "by_seed", seeds, "pgr",
-                     number(g->pgr), "interval", number(g->range.low), number(g->range.high), "undefined_draws",
+                     real_or_null(g->pgr), "interval", real_or_null(g->range.low), real_or_null(g->range.high), "undefined_draws",
                      (json_int_t)g->n_undefined);
 }
 
@@ -167,7 +156,6 @@ static agon_status aids_panel(const w2s *w, const w2s_scores *s, panel_data *d, 
 static agon_status draw(w2s *w, const w2s_scores *classes, size_t n_classes, const w2s_scores *answers, size_t n_answers) {
     panel_data *data = calloc(MAX_PANELS, sizeof *data);
     plot_panel *panels = calloc(MAX_PANELS, sizeof *panels);
-    char *svg = NULL;
     size_t n = 0;
     agon_status s = data && panels ? AGON_OK : ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; i < n_classes && !s; i++) {
@@ -180,10 +168,7 @@ static agon_status draw(w2s *w, const w2s_scores *classes, size_t n_classes, con
     for (size_t i = 0; i < n_answers && !s; i++, n++)
         s = kept_panel(w, &answers[i], false, &data[n], &panels[n]);
     if (!s && n)
-        s = plot_svg(w->l->ctx, panels, n, 4, &svg);
-    if (!s && svg)
-        s = lab_write(w->l, "curves.svg", svg);
-    free(svg);
+        s = lab_plot(w->l, "curves.svg", panels, n, 4);
     free(data);
     free(panels);
     return s;

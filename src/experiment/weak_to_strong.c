@@ -88,21 +88,15 @@ static agon_status take_strong(lab *l, options *o) {
     return s ? s : lab_numerics(l);
 }
 
-static agon_status take_options(lab *l, options *o) {
+static agon_status take_options(lab *l, void *arg) {
+    options *o = arg;
     w2s *w = &o->w;
-    size_t seed = 0, epochs = 0;
-    *o = (options){.w = {.l = l}};
-    const lab_whole whole[] = {{"seed", 0, INT64_MAX, &seed},          {"seeds", 1, 100, &w->n_seeds},
-                 {"corpus_items", 64, 10000000, &w->n_corpus}, {"train_items", 32, 1000000, &w->n_train},
-                 {"validation_items", 30, 1000000, &w->n_validation}, {"test_items", 50, 1000000, &w->n_test},
-                 {"epochs", 1, 1000, &epochs},           {"batch", 32, 4096, &w->batch},
-                 {"draws", 100, 1000000, &w->draws}};
-    const lab_fraction real[] = {{"lr", 0, 1, &w->lr}, {"corpus_lr", 0, 1, &w->corpus_lr}, {"verdicts", 0, 1, &w->verdicts}, {"alpha", 0, 1, &w->alpha}};
-    agon_status s = lab_wholes(l, whole, sizeof whole / sizeof *whole);
-    if (!s)
-        s = lab_fractions(l, real, sizeof real / sizeof *real);
-    if (!s)
-        s = lab_ladder(l, "ladder", w->ladder, W2S_MAX_SIZES, &w->n_sizes);
+    w->l = l;
+    const lab_whole whole[] = {{"train_items", 32, 1000000, &w->n_train}, {"validation_items", 30, 1000000, &w->n_validation},
+                 {"test_items", 50, 1000000, &w->n_test}, {"epochs", 1, 1000, &w->epochs}, {"batch", 32, 4096, &w->batch},
+                 {"draws", 100, 1000000, &w->draws}, {0}};
+    const lab_fraction real[] = {{"lr", 0, 1, &w->lr}, {"verdicts", 0, 1, &w->verdicts}, {"alpha", 0, 1, &w->alpha}, {0}};
+    agon_status s = lab_options(l, whole, real);
     if (!s)
         s = take_families(l, "families", false, o->classes, &o->n_classes);
     if (!s)
@@ -113,11 +107,9 @@ static agon_status take_options(lab *l, options *o) {
         s = check_left_out(l);
     if (!s)
         s = take_strong(l, o);
-    w->seed = seed;
     w->n_all = w->n_test + 2 * w->n_train + w->n_validation;
-    w->epochs = epochs;
     if (!s)
-        s = lab_steps(l, "batch", "rows", epochs, w->n_train, w->batch, &w->steps);
+        s = lab_steps(l, "batch", "rows", w->epochs, w->n_train, w->batch, &w->steps);
     return s ? s : w2s_lm_check(w);
 }
 
@@ -129,24 +121,24 @@ static agon_status draw_items(const w2s *w, size_t seed, size_t family, bool ans
     const bool *truth = answers ? &yes : NULL;
     const char *kind = answers ? "answers" : "classes";
     agon_ctx *ctx = w->l->ctx;
-    *out = (w2s_items){.family = family, .items = calloc(w->n_all, sizeof *out->items)};
+    *out = (w2s_items){.family = family, .items = lab_take(w->l, w->n_all, sizeof *out->items)};
     if (!out->items)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu items", w->n_all);
+        return lab_taken(w->l);
     out->test = out->items;
     out->a = out->test + w->n_test;
     out->b = out->a + w->n_train;
     out->validation = out->b + w->n_train;
-    agon_status s = sequence_draw_set(ctx, family, seed_derivef(w->seed, "%s test %zu", kind, family), truth, NULL, 0, true,
+    agon_status s = sequence_draw_set(ctx, family, lab_seed(w->l, 0, "%s test %zu", kind, family), truth, NULL, 0, true,
                                       w->n_test, out->items);
     if (!s)
-        s = sequence_draw_set(ctx, family, seed_derivef(w->seed, "%s train %zu %zu", kind, family, seed), truth, out->items,
+        s = sequence_draw_set(ctx, family, lab_seed(w->l, 0, "%s train %zu %zu", kind, family, seed), truth, out->items,
                               w->n_test, true, w->n_all - w->n_test, out->items + w->n_test);
     return s;
 }
 
 static agon_status draw_all(const w2s *w, const size_t *families, size_t n, bool answers, w2s_items *out) {
     agon_status s = AGON_OK;
-    for (size_t i = 0; i < w->n_seeds * n && !s; i++)
+    for (size_t i = 0; i < w->l->n_seeds * n && !s; i++)
         s = draw_items(w, i / n, families[i % n], answers, &out[i]);
     return s;
 }
@@ -163,24 +155,24 @@ static agon_status draw_corpus(const options *o, size_t seed, const w2s_items *c
         if (j == n)
             used[n++] = f;
     }
-    sequence_item *corpus = calloc(w->n_corpus, sizeof *corpus), *taken = malloc(2 * w->n_all * sizeof *taken);
+    sequence_item *corpus = calloc(w->l->n_corpus, sizeof *corpus), *taken = malloc(2 * w->n_all * sizeof *taken);
     agon_status s = corpus && taken ? AGON_OK : ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
     for (size_t k = 0, at = 0; k < n && !s; k++) {
-        size_t n_taken = 0, end = w->n_corpus * (k + 1) / n;
+        size_t n_taken = 0, end = w->l->n_corpus * (k + 1) / n;
         for (size_t i = 0; i < o->n_classes; i++)
             if (o->classes[i] == used[k])
                 memcpy(taken + n_taken++ * w->n_all, classes[seed * o->n_classes + i].items, w->n_all * sizeof *taken);
         for (size_t i = 0; i < o->n_answers; i++)
             if (o->answers[i] == used[k])
                 memcpy(taken + n_taken++ * w->n_all, answers[seed * o->n_answers + i].items, w->n_all * sizeof *taken);
-        s = lab_corpus(w->l->ctx, used[k], seed_derivef(w->seed + seed, "corpus %zu", used[k]), w->verdicts, taken,
+        s = lab_corpus(w->l->ctx, used[k], lab_seed(w->l, seed, "corpus %zu", used[k]), w->verdicts, taken,
                        n_taken * w->n_all, end - at, corpus + at);
         at = end;
     }
     free(taken);
     /* In an order that makes the beginning a fair part of the whole. */
-    rng r = rng_new(seed_derivef(w->seed + seed, "corpus order"));
-    for (size_t i = w->n_corpus; i > 1 && !s; i--) {
+    rng r = rng_new(lab_seed(w->l, seed, "corpus order"));
+    for (size_t i = w->l->n_corpus; i > 1 && !s; i--) {
         size_t j = (size_t)rng_below(&r, i);
         sequence_item t = corpus[i - 1];
         corpus[i - 1] = corpus[j];
@@ -203,28 +195,27 @@ typedef struct pretraining {
 static agon_status pretrain_one(void *arg, agon_ctx *ctx, size_t i) {
     const pretraining *p = arg;
     w2s *w = p->w;
-    size_t seed = i / w->n_sizes, size = w->n_sizes - 1 - i % w->n_sizes; /* the longest first */
+    size_t seed = i / w->l->n_sizes, size = w->l->n_sizes - 1 - i % w->l->n_sizes; /* the longest first */
     char key[64];
     double loss = 0;
     snprintf(key, sizeof key, "pretrain %zu %zu", seed, size);
-    agon_status s = lab_pretrained(w->l, ctx, &w->ladder[size], key, seed_derivef(w->seed + seed, "model %zu", size),
-                                   p->corpora[seed], (size_t)(w->ladder[size].corpus * (double)w->n_corpus), w->batch, w->corpus_lr,
-                                   &w->models[seed * w->n_sizes + size], &loss);
+    agon_status s = lab_pretrained(w->l, ctx, &w->l->ladder[size], key, lab_seed(w->l, seed, "model %zu", size),
+                                   p->corpora[seed], (size_t)(w->l->ladder[size].corpus * (double)w->l->n_corpus), w->batch, w->l->corpus_lr,
+                                   &w->l->models[seed * w->l->n_sizes + size], &loss);
     if (!s)
-        lab_say(w->l, "seed %zu  pretrained width %zu, %zu layers (%zu values), %.3f nats a token", (size_t)w->seed + seed, w->ladder[size].width,
-                w->ladder[size].layers, lab_model_n_values(&w->ladder[size]), loss);
+        lab_say_seed(w->l, seed, "pretrained width %zu, %zu layers (%zu values), %.3f nats a token", w->l->ladder[size].width,
+                     w->l->ladder[size].layers, lab_model_n_values(&w->l->ladder[size]), loss);
     return s;
 }
 
 static agon_status pretrain_all(const options *o, w2s *w, const w2s_items *classes, const w2s_items *answers) {
-    pretraining p = {.w = w, .corpora = calloc(w->n_seeds, sizeof *p.corpora)};
-    w->models = calloc(w->n_seeds * w->n_sizes, sizeof *w->models);
-    agon_status s = p.corpora && w->models ? AGON_OK : ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
-    for (size_t seed = 0; seed < w->n_seeds && !s; seed++)
+    pretraining p = {.w = w, .corpora = calloc(w->l->n_seeds, sizeof *p.corpora)};
+    agon_status s = p.corpora ? AGON_OK : ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
+    for (size_t seed = 0; seed < w->l->n_seeds && !s; seed++)
         s = draw_corpus(o, seed, classes, answers, &p.corpora[seed]);
     if (!s)
-        s = lab_run(w->l, w->n_seeds * w->n_sizes, pretrain_one, &p);
-    for (size_t seed = 0; p.corpora && seed < w->n_seeds; seed++)
+        s = lab_run(w->l, w->l->n_seeds * w->l->n_sizes, pretrain_one, &p);
+    for (size_t seed = 0; p.corpora && seed < w->l->n_seeds; seed++)
         free(p.corpora[seed]);
     free(p.corpora);
     return s;
@@ -232,89 +223,73 @@ static agon_status pretrain_all(const options *o, w2s *w, const w2s_items *class
 
 /* ---- the experiment ---------------------------------------------------------------------------------------- */
 
-static agon_status run(lab *l, json_t **result) {
-    options o;
-    agon_status s = take_options(l, &o);
-    if (s)
-        return s;
-    w2s *w = &o.w;
-    w2s_items *classes = calloc(w->n_seeds * o.n_classes + 1, sizeof *classes),
-              *answers = calloc(w->n_seeds * o.n_answers + 1, sizeof *answers);
+static agon_status run(void *arg, json_t **result) {
+    options *o = arg;
+    w2s *w = &o->w;
+    lab *l = w->l;
+    w2s_items *classes = lab_take(l, l->n_seeds * o->n_classes, sizeof *classes), *answers = lab_take(l, l->n_seeds * o->n_answers, sizeof *answers);
     w2s_scores class_scores[MAX_FAMILIES] = {{0}}, answer_scores[MAX_FAMILIES] = {{0}};
-    if (!classes || !answers)
-        s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = lab_taken(l);
     if (!s && w->language)
         s = w2s_lm_open(w, &w->lm);
     if (!s && w->language)
-        s = w2s_lm_admit(w, o.classes, o.n_classes);
+        s = w2s_lm_admit(w, o->classes, o->n_classes);
     if (!s)
-        s = draw_all(w, o.classes, o.n_classes, false, classes);
+        s = draw_all(w, o->classes, o->n_classes, false, classes);
     if (!s)
-        s = draw_all(w, o.answers, o.n_answers, true, answers);
+        s = draw_all(w, o->answers, o->n_answers, true, answers);
     if (!s)
-        s = pretrain_all(&o, w, classes, answers);
-    if (!s && o.n_classes)
-        s = w2s_classes(w, classes, o.n_classes, class_scores);
-    if (!s && o.n_answers)
-        s = w2s_answers(w, answers, o.n_answers, answer_scores);
+        s = pretrain_all(o, w, classes, answers);
+    if (!s && o->n_classes)
+        s = w2s_classes(w, classes, o->n_classes, class_scores);
+    if (!s && o->n_answers)
+        s = w2s_answers(w, answers, o->n_answers, answer_scores);
     if (!s)
-        s = w2s_report(w, class_scores, o.n_classes, answer_scores, o.n_answers, result);
+        s = w2s_report(w, class_scores, o->n_classes, answer_scores, o->n_answers, result);
     if (!s && w->lm && json_object_set_new(*result, "strong_model", json_string(w2s_lm_id(w->lm))) != 0)
         s = ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; i < MAX_FAMILIES; i++) {
         w2s_scores_free(&class_scores[i]);
         w2s_scores_free(&answer_scores[i]);
     }
-    for (size_t i = 0; w->models && i < w->n_seeds * w->n_sizes; i++)
-        lab_model_free(w->models[i]);
-    free(w->models);
     w2s_lm_free(w->lm);
-    for (size_t i = 0; classes && i < w->n_seeds * o.n_classes; i++)
-        free(classes[i].items);
-    for (size_t i = 0; answers && i < w->n_seeds * o.n_answers; i++)
-        free(answers[i].items);
-    free(classes);
-    free(answers);
     return s;
 }
 
 /* Conditions by size: see the tables of w2s_classes.c and w2s_answers.c. The language model's are in `minutes`. */
-static agon_status plan(lab *l, double *trained, double *asked) {
-    options o;
-    agon_status s = take_options(l, &o);
-    if (s)
-        return s;
-    const w2s *w = &o.w;
-    double works[W2S_MAX_SIZES + 1], rows = (double)(w->steps * w->batch), seeds = (double)w->n_seeds;
-    double n_classes = seeds * (double)o.n_classes, n_answers = seeds * (double)o.n_answers;
+static void plan(const void *arg, double *trained, double *asked) {
+    const options *o = arg;
+    const w2s *w = &o->w;
+    double works[LAB_MAX_SIZES + 1], rows = (double)(w->steps * w->batch), seeds = (double)w->l->n_seeds;
+    double n_classes = seeds * (double)o->n_classes, n_answers = seeds * (double)o->n_answers;
     w2s_classes_works(w, works);
-    for (size_t i = 0; i < w->n_sizes; i++) {
+    for (size_t i = 0; i < w->l->n_sizes; i++) {
         /* The smallest learns completion twice, the largest six times; then bootstrapping. An answer is a pass a token: about seven. */
-        double completions = (i == 0 ? 2 : 0) + (i + 1 == w->n_sizes ? 6 : 0);
-        double steps = i > 0 || w->n_sizes == 1 ? 1 : 0;
-        trained[i] += seeds * w->ladder[i].corpus * (double)w->n_corpus;
+        double completions = (i == 0 ? 2 : 0) + (i + 1 == w->l->n_sizes ? 6 : 0);
+        double steps = i > 0 || w->l->n_sizes == 1 ? 1 : 0;
+        trained[i] += seeds * w->l->ladder[i].corpus * (double)w->l->n_corpus;
         trained[i] += rows * (n_classes * works[i] + n_answers * (completions + steps));
         double marks = w->language ? 0 : (double)w->epochs * (double)(w->n_test + w->n_validation);
         asked[i] += n_classes * works[i] * ((double)w->n_all + marks) + 7 * n_answers * completions * (double)(w->n_test + w->n_train);
     }
-    return AGON_OK;
 }
 
-static agon_status minutes(lab *l, double *out) {
-    options o;
-    double works[W2S_MAX_SIZES + 1], seconds[MAX_FAMILIES] = {0};
-    agon_status s = take_options(l, &o);
-    if (s || !o.w.language)
-        return s;
-    w2s_classes_works(&o.w, works);
-    s = w2s_lm_open(&o.w, &o.w.lm);
+static agon_status minutes(void *arg, double *out) {
+    options *o = arg;
+    w2s *w = &o->w;
+    double works[LAB_MAX_SIZES + 1], seconds[MAX_FAMILIES] = {0};
+    if (!w->language)
+        return AGON_OK;
+    w2s_classes_works(w, works);
+    agon_status s = w2s_lm_open(w, &w->lm);
     if (!s)
-        s = w2s_lm_admit(&o.w, o.classes, o.n_classes);
+        s = w2s_lm_admit(w, o->classes, o->n_classes);
     if (!s)
-        s = w2s_lm_try(&o.w, o.classes, o.n_classes, seconds);
-    for (size_t i = 0; i < o.n_classes && !s; i++)
-        *out += (double)o.w.n_seeds * works[o.w.n_sizes] * seconds[i] / 60 / l->ctx->n_threads;
-    w2s_lm_free(o.w.lm);
+        s = w2s_lm_try(w, o->classes, o->n_classes, seconds);
+    for (size_t i = 0; i < o->n_classes && !s; i++)
+        *out += (double)w->l->n_seeds * works[w->l->n_sizes] * seconds[i] / 60 / w->l->ctx->n_threads;
+    w2s_lm_free(w->lm);
+    w->lm = NULL;
     return s;
 }
 
@@ -322,6 +297,9 @@ const experiment experiment_weak_to_strong = {
     .name = "weak-to-strong",
     .summary = "which parts of a weak supervisor's signal are useful to a stronger learner",
     .defaults = defaults,
+    .n_sizes = LAB_MAX_SIZES,
+    .size = sizeof(options),
+    .options = take_options,
     .plan = plan,
     .run = run,
     .minutes = minutes,

@@ -4,7 +4,7 @@
 
 #include "experiment/lab.h"
 
-enum { W2S_MAX_SIZES = 6, W2S_MAX_CONDITIONS = 32, W2S_N_SPECIALISTS = SEQUENCE_N_DOMAINS };
+enum { W2S_MAX_CONDITIONS = 32, W2S_N_SPECIALISTS = SEQUENCE_N_DOMAINS };
 
 /* The items of one task under one seed, one after the other. The test items are the same under every seed. */
 typedef struct w2s_items {
@@ -20,17 +20,14 @@ typedef struct w2s {
     lab *l;
     bool language; /* the strong student of the classification tasks is `lm`, else the largest of the ladder */
     w2s_lm *lm;    /* frozen; NULL before it is opened */
-    size_t n_seeds, n_sizes, n_train, n_validation, n_test, n_all, batch, epochs, steps, draws, n_corpus;
-    double lr, corpus_lr, verdicts, alpha;
+    size_t n_train, n_validation, n_test, n_all, batch, epochs, steps, draws;
+    double lr, verdicts, alpha;
     double likelihood; /* with a language model all judge by likelihood: the factor of objective/classify.c */
-    uint64_t seed;
-    lab_size ladder[W2S_MAX_SIZES];
-    lab_model **models; /* [n_seeds, n_sizes] pretrained; frozen */
 } w2s;
 
-/* The size of the k-th model of the ladder under a seed. */
+/* The pretrained model of one size of the ladder under a seed, which stays as it is. */
 static inline const lab_model *w2s_model(const w2s *w, size_t seed, size_t size) {
-    return w->models[seed * w->n_sizes + size];
+    return w->l->models[seed * w->l->n_sizes + size];
 }
 
 /* Which checkpoint of a student counts, one an epoch: the one that fits the supervisor's labels of the validation items best, which is what

@@ -78,6 +78,35 @@ static void lab__lists_are_checked(void **state) {
     end(&f);
 }
 
+static void keep_line(void *arg, const char *text) {
+    snprintf(arg, 64, "%s", text);
+}
+
+static void lab__begins_with_the_options_there_are(void **state) {
+    (void)state;
+    char line[64] = "";
+    fixture f = begin(1, "{\"seed\":7,\"seeds\":2,\"ladder\":[{\"width\":8,\"layers\":1},{\"width\":16,\"layers\":2}]}");
+    lab *l = &f.l;
+    assert_int_equal(lab_begin(l, 1), AGON_EINVAL); /* a ladder of two */
+    lab_end(l);
+    f.l = (lab){.ctx = f.ctx, .settings = f.l.settings, .output = f.folder, .say = keep_line, .arg = line};
+    assert_ok(f.ctx, lab_begin(l, 2));
+    assert_true(l->seed == 7 && l->n_seeds == 2 && l->n_sizes == 2 && l->ladder[1].width == 16 && l->n_corpus == 0);
+    assert_ok(f.ctx, lab_model_new(f.ctx, &l->ladder[1], 1, &l->models[3])); /* freed with the lab, as what was taken is */
+    const char *zeros = lab_take(l, 3, 1);
+    assert_ok(f.ctx, lab_taken(l));
+    assert_true(!zeros[0] && !zeros[1] && !zeros[2]);
+    assert_null(lab_take(l, SIZE_MAX / 4, 8));
+    assert_int_equal(lab_taken(l), AGON_ENOMEM);
+    assert_true(lab_seed(l, 1, "pair %d", 3) == seed_derive(8, "pair 3")); /* published figures hang on it */
+    assert_ok(f.ctx, lab_open(l));
+    lab_say_seed(l, 1, "said %d", 3);
+    assert_string_equal(line, "seed 8  said 3");
+    lab_close(l);
+    lab_end(l);
+    end(&f);
+}
+
 static void lab__stages_come_back_whole_or_not(void **state) {
     (void)state;
     fixture f = begin(1, "{\"x\": 1}");
@@ -427,7 +456,7 @@ static void lab__seeds_have_an_interval(void **state) {
     x = lab_over_seeds(v, 1);
     assert_true(json_is_null(json_array_get(json_object_get(x, "interval"), 0)));
     json_decref(x);
-    x = lab_number(NAN);
+    x = real_or_null(NAN);
     assert_true(json_is_null(x));
     json_decref(x);
 }
@@ -437,6 +466,7 @@ int main(void) {
         cmocka_unit_test(lab__seeds_have_an_interval),
         cmocka_unit_test(lab__reads_options),
         cmocka_unit_test(lab__lists_are_checked),
+        cmocka_unit_test(lab__begins_with_the_options_there_are),
         cmocka_unit_test(lab__stages_come_back_whole_or_not),
         cmocka_unit_test(lab__first_failure_is_the_smallest),
         cmocka_unit_test(lab__works_may_leave_the_path_as_their_caller_may),
