@@ -56,21 +56,10 @@ static agon_status take_options(lab *l, void *arg) {
 
 static agon_status open_all(forms *x) {
     lab *l = x->l;
-    char *path = NULL;
-    hash256 id;
     agon_status s = arena_new(l->ctx, 0, &x->memory);
     if (!s)
         s = arena_new(l->ctx, 0, &x->round);
-    if (!s)
-        s = l->find_model(l->ctx, json_string_value(json_object_get(l->settings, "model")), &path);
-    if (!s)
-        s = model_open(l->ctx, path, COMPUTE_BF16, &x->m);
-    if (!s)
-        s = model_id(l->ctx, x->m, &id);
-    if (!s)
-        hash_hex(&id, x->base);
-    free(path);
-    return s;
+    return s ? s : lab_open_model(l, &x->m, x->base);
 }
 
 static void close_all(forms *x) {

@@ -39,7 +39,7 @@ typedef struct forms_query {
 typedef struct forms {
     lab *l;
     model *m;
-    char base[80]; /* id of the model */
+    char base[HASH_HEX_SIZE]; /* id of the model */
     size_t n_queries, n_test, max_tokens, budget, rank, batch, draws, n_reward, reward_epochs;
     double lr, reward_lr, temperature;
     size_t *cells, n_cells;

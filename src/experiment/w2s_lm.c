@@ -8,7 +8,6 @@
  * not train in minutes on two cores; no linear head, since SmolLM2 learnt nothing by one (450 statements left it at chance). */
 #include "experiment/weak_to_strong.h"
 #include "base/ctx.h"
-#include "base/hash.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,24 +43,17 @@ agon_status w2s_lm_check(const w2s *w) {
 
 agon_status w2s_lm_open(const w2s *w, w2s_lm **out) {
     lab *l = w->l;
-    char *path = NULL;
-    hash256 id;
     w2s_lm *x = calloc(1, sizeof *x);
-    agon_status s = x ? take_options(w, x) : ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+    if (!x)
+        return ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = take_options(w, x);
     if (!s)
-        s = l->find_model(l->ctx, json_string_value(json_object_get(l->settings, "model")), &path);
-    if (!s)
-        s = model_open(l->ctx, path, COMPUTE_BF16, &x->m);
-    if (!s)
-        s = model_id(l->ctx, x->m, &id);
-    free(path);
-    if (s) {
+        s = lab_open_model(l, &x->m, x->id);
+    if (s)
         w2s_lm_free(x);
-        return s;
-    }
-    hash_hex(&id, x->id);
-    *out = x;
-    return AGON_OK;
+    else
+        *out = x;
+    return s;
 }
 
 void w2s_lm_free(w2s_lm *x) {
