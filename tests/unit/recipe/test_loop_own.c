@@ -641,6 +641,7 @@ static void sealed__run__keeps_apart_what_it_must(void **state) {
     assert_int_equal(field_int(budget, "used"), stand_count(x, "SELECT count(*) FROM label WHERE source = 'simulated'"));
     assert_int_equal(field_int(budget, "used"), 46);
     assert_int_equal(field_int(budget, "gate"), stand_count(x, "SELECT count(*) FROM label WHERE purpose = 'gate'"));
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM label WHERE purpose = 'gate' AND abs(propensity - 8.0 / 12) > 1e-12"), 0);
     assert_string_equal(field_text(json_object_get(figures_of(summary), "G7"), "budget"), "kept");
     /* The gain is the candidate's less the base's, and the bound that decides is one-sided. */
     assert_ok(x->ctx, store_query_json(x->store, "SELECT l.value, t.producer, v.role FROM label l JOIN text t ON t.id = l.target JOIN model_version v ON v.id = t.producer"
@@ -681,7 +682,10 @@ static void unseal__report__is_of_the_ledger(void **state) {
     stand_close(x);
     assert_int_equal(sqlite3_open(arena_printf(x->memory, "%s/sealed.db", x->folder), &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, arena_printf(x->memory, "ATTACH '%s/agon.db' AS a; UPDATE ledger SET outcome = 'fail';"
-                                                              "UPDATE ledger SET outcome = 'pass' WHERE rowid %% 3 = 0 AND response IN (SELECT id FROM a.text WHERE kind = 'response');"
+                                                              "UPDATE ledger SET outcome = 'pass' WHERE rowid %% 3 = 0 AND response IN (SELECT target FROM a.label WHERE purpose = 'calibration');"
+                                                              /* of the hard answers, which come last, one */
+                                                              "UPDATE ledger SET outcome = 'pass' WHERE response = (SELECT id FROM a.text WHERE kind = 'response' AND body <> '' ORDER BY rowid DESC"
+                                                              " LIMIT 1);"
                                                               /* of 12 held-out queries the candidate alone has 4, both have 2, the base alone 1 */
                                                               "CREATE TEMP TABLE q AS SELECT parent, row_number() OVER (ORDER BY min(rowid)) AS n FROM a.text WHERE kind = 'evaluation' AND producer"
                                                               " IN (SELECT id FROM a.model_version WHERE role = 'learner') GROUP BY parent;"
@@ -719,19 +723,28 @@ static void unseal__report__is_of_the_ledger(void **state) {
         judged[strcmp(field_text(row, "critic"), "gate") == 0] += field_int(row, "n");
     assert_int_equal(judged[0], decided);
     assert_int_equal(judged[1], 24);
-    /* All arms begin with what the expert wrote and the prose; each goes on with what it is about, to the candidate's tokens. */
+    /* All arms begin with what the expert wrote and the prose. One hard answer is right, and repeated to
+     * the candidate's tokens; those that the critic let pass are not. */
     static const char *const arms[] = {"critic", "labels_only", "shuffled", "oracle"};
     const json_t *list = json_object_get(report, "arms");
+    int64_t examples[4] = {0}, tokens[4] = {0}, real = -1, all = -1, all_tokens = -1, let_pass = -1;
     assert_int_equal(json_array_size(list), 4);
-    const int64_t tokens = field_int(json_array_get(list, 0), "loss_tokens");
     json_array_foreach(list, i, row) {
         assert_string_equal(field_text(row, "arm"), arms[i]);
         assert_int_equal(field_int(row, "n"), 12);
         assert_close(field_real(row, "before"), 3.0 / 12, 1e-12);
-        assert_true(i == 2 || field_int(row, "loss_tokens") >= tokens);
-        assert_true(field_int(row, "loss_tokens") < 2 * tokens);
+        assert_close(field_real(row, "after"), i == 0 ? 6.0 / 12 : 0, 1e-12); /* these answer now, and the verifier takes none */
+        examples[i] = field_int(row, "examples");
+        tokens[i] = field_int(row, "loss_tokens");
     }
-    assert_close(field_real(json_array_get(list, 0), "after"), 6.0 / 12, 1e-12);
+    assert_ok(x->ctx, store_query_int(s, "SELECT count(*) FROM example WHERE origin = 'real'", NULL, &real));
+    assert_ok(x->ctx, store_query_int(s, "SELECT count(*) FROM example WHERE objective = 'sft'", NULL, &all));
+    assert_ok(x->ctx, store_query_int(s, "SELECT sum(n_tokens) FROM example WHERE objective = 'sft'", NULL, &all_tokens));
+    assert_ok(x->ctx, store_query_int(s, "SELECT count(*) FROM label WHERE source = 'critic' AND value = 'pass'", NULL, &let_pass));
+    assert_true(examples[0] == all && tokens[0] == all_tokens);
+    assert_true(let_pass > 0 && examples[2] == real + let_pass);
+    assert_true(tokens[1] >= tokens[0] && tokens[3] >= tokens[0]);
+    assert_true(examples[3] > real + 1);
     json_decref(ledger);
     json_decref(labels);
     json_decref(report);
