@@ -636,6 +636,7 @@ static void sealed__run__keeps_apart_what_it_must(void **state) {
                                     " AND l.source = 'simulated'"), 0);
     assert_int_equal(stand_count(x, "SELECT count(*) FROM step_item WHERE path LIKE '%/gate/judge'"), 24);
     assert_int_equal(stand_count(x, arena_printf(x->memory, "SELECT count(*) > 0 AND min(k.critic = '%s') FROM decision d JOIN calibration k ON k.id = d.calibration", reward)), 1);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM text WHERE kind = 'response'"), 24 + 24 / 4 + 6 * 2); /* one of an easy query, two of a hard one */
     /* The books: every label counts, and the budget may be used up. */
     const json_t *budget = json_object_get(summary, "budget"), *g1 = json_object_get(figures_of(summary), "G1");
     assert_int_equal(field_int(budget, "used"), stand_count(x, "SELECT count(*) FROM label WHERE source = 'simulated'"));
