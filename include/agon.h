@@ -921,7 +921,8 @@ AGON_API AGON_MUST_CHECK agon_status agon_review(agon_ctx *ctx, const char *work
 
 typedef struct agon_eval_options {
     size_t struct_size;
-    const char *suite; /* "tasks", "general", "perplexity", "gsm8k", "ifeval"; NULL or "all": each in turn */
+    const char *suite; /* "tasks", "general", "perplexity", "gsm8k", "ifeval", "xstest_safe", "xstest_unsafe"; NULL or
+                        * "all": each in turn; with a file "own" or NULL */
     size_t n;          /* questions of a suite, documents of perplexity, different tasks of a cell
                         * (fewer where it has fewer); 0: the suite's default */
     uint64_t seed;     /* of the tasks that are drawn, and of the bootstrap */
@@ -931,6 +932,8 @@ typedef struct agon_eval_options {
     /* Called after each batch of answers; NULL none. */
     void (*on_progress)(void *arg, const char *suite, size_t done, size_t total);
     void *arg;
+    const char *file; /* questions of the user's own, JSONL {"query", "answer"?, "verifier"?, "arguments"?} as in run files,
+                       * in place of a suite; groups are their verifiers; equal rows are one question; NULL: none */
 } agon_eval_options;
 AGON_API agon_eval_options agon_eval_options_default(void);
 
@@ -943,7 +946,8 @@ AGON_API agon_eval_options agon_eval_options_default(void);
  *   perplexity  {"name", "id", "documents", "tokens", "perplexity", "nats_per_token", "against": {"perplexity",
  *               "rise", "non_inferiority": {"margin", "alpha", "upper", "p", "holds"}}}
  *   not run     {"name", "not_run": why}, only under "all"
- * "id" is a hash of the questions: equal ids, equal questions. AGON_ENOTFOUND: no such suite, or its data is absent. */
+ * "id" is a hash of the questions: equal ids, equal questions. AGON_ENOTFOUND: no such suite, or its data is absent;
+ * AGON_EINVAL names a row of the file that nothing judges. */
 AGON_API AGON_MUST_CHECK agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
                                                const agon_model *against, const agon_adapter *against_adapter,
                                                const agon_eval_options *options, char **json);

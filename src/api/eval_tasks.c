@@ -1,4 +1,4 @@
-/* agon.h, evaluation: freshly seeded tasks of all default cells. */
+/* agon.h, evaluation: freshly seeded tasks of cells, and the user's own questions. */
 #include "api/evals.h"
 #include "base/ctx.h"
 #include "base/memory.h"
@@ -6,13 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_PER_CELL = 16, MAX_PER_CELL = 100000, MAX_TOKENS = 128, MOST_KNOWN = 2000 /* draws in a row that bring nothing new */ };
+enum { DEFAULT_PER_CELL = 16, MAX_PER_CELL = 100000, TASK_TOKENS = 128, OWN_TOKENS = 256, MOST_KNOWN = 2000 /* draws in a row that bring nothing new */ };
 
 typedef struct tasks {
     task_query *queries;
     char (*ids)[96];
     size_t n;
+    bool own; /* the user's questions, grouped by what judges them */
 } tasks;
+
+static const char *verifier_of(const task_query *q) {
+    return json_string_value(json_object_get(q->parameters, "verifier"));
+}
 
 static void tasks_free(void *arg) {
     tasks *t = arg;
@@ -27,7 +32,8 @@ static void tasks_free(void *arg) {
 
 static suite_item get(const void *arg, size_t i) {
     const tasks *t = arg;
-    return (suite_item){t->ids[i], t->queries[i].family, t->queries[i].text, MAX_TOKENS};
+    const char *verifier = verifier_of(&t->queries[i]);
+    return (suite_item){t->ids[i], t->own && verifier ? verifier : t->queries[i].family, t->queries[i].text, t->own ? OWN_TOKENS : TASK_TOKENS};
 }
 
 static agon_status judge(agon_ctx *ctx, const void *arg, size_t i, const char *response, bool *right, char **evidence) {
@@ -130,5 +136,75 @@ done:
         tasks_free(t);
     else
         *out = (questions){t, t->n, get, judge, tasks_free, hash};
+    return s;
+}
+
+/* ---- the user's own questions ---------------------------------------------------------------------------- */
+
+typedef struct own_rows {
+    agon_ctx *ctx;
+    tasks *t;
+    json_t *seen; /* identities */
+    size_t capacity, n_rows, most;
+} own_rows;
+
+static agon_status make_room(own_rows *r) {
+    tasks *t = r->t;
+    const size_t capacity = r->capacity ? 2 * r->capacity : 64;
+    if (t->n < r->capacity)
+        return AGON_OK;
+    task_query *queries = realloc(t->queries, size_mul(capacity, sizeof *queries));
+    t->queries = queries ? queries : t->queries;
+    void *ids = queries ? realloc(t->ids, size_mul(capacity, sizeof *t->ids)) : NULL;
+    t->ids = ids ? ids : t->ids;
+    r->capacity = ids ? capacity : r->capacity;
+    return ids ? AGON_OK : ctx_fail(r->ctx, AGON_ENOMEM, "out of memory for %zu questions", capacity);
+}
+
+/* Equal questions are one: the greedy answer to a copy is no further evidence. */
+static agon_status take_own(void *arg, const char *where, json_t *row) {
+    own_rows *r = arg;
+    tasks *t = r->t;
+    r->n_rows++;
+    if (r->most && t->n == r->most)
+        return AGON_OK;
+    agon_status s = make_room(r);
+    task_query q = {0};
+    if (!s)
+        s = task_user_query(r->ctx, where, row, &q);
+    if (!s && (!verifier_of(&q) || strcmp(verifier_of(&q), TASK_VERIFIER_PROGRAM) == 0))
+        s = ctx_fail(r->ctx, AGON_EINVAL, "%s: nothing judges this question here; give it an \"answer\" or a \"verifier\" other than a program", where);
+    char *identity = s ? NULL : task_identity(&q);
+    if (!s && !identity)
+        s = ctx_fail(r->ctx, AGON_ENOMEM, "out of memory for questions");
+    if (s || json_object_get(r->seen, identity)) {
+        task_query_free(&q);
+    } else {
+        if (json_object_set_new(r->seen, identity, json_true()))
+            s = ctx_fail(r->ctx, AGON_ENOMEM, "out of memory for questions");
+        snprintf(t->ids[t->n], sizeof *t->ids, "own/%zu", r->n_rows);
+        t->queries[t->n++] = q;
+    }
+    free(identity);
+    return s;
+}
+
+agon_status eval_own_open(agon_ctx *ctx, const agon_eval_options *o, questions *out) {
+    own_rows r = {.ctx = ctx, .t = calloc(1, sizeof *r.t), .seen = json_object(), .most = o->n};
+    hash256 hash = {0};
+    agon_status s = r.t && r.seen ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory for questions");
+    if (!s) {
+        r.t->own = true;
+        s = jsonl_read(ctx, o->file, take_own, &r);
+    }
+    if (!s && r.t->n == 0)
+        s = ctx_fail(ctx, AGON_EINVAL, "%s: there are no questions", o->file);
+    if (!s)
+        s = hash_tasks(ctx, r.t, &hash);
+    json_decref(r.seen);
+    if (s)
+        tasks_free(r.t);
+    else
+        *out = (questions){r.t, r.t->n, get, judge, tasks_free, hash};
     return s;
 }

@@ -235,6 +235,8 @@ static void suite_release(void *arg) {
 static agon_status open_questions(agon_ctx *ctx, const char *name, const agon_eval_options *o, questions *out) {
     if (strcmp(name, "tasks") == 0)
         return eval_tasks_open(ctx, o, out);
+    if (strcmp(name, "own") == 0)
+        return eval_own_open(ctx, o, out);
     suite *s = NULL;
     agon_status status = suite_open(ctx, name, o->n, &s);
     if (!status)
@@ -309,12 +311,16 @@ agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *ad
         return taken;
     const version now = {m, adapter ? adapter->a : NULL}, other = {against, against_adapter ? against_adapter->a : NULL};
     const version *versus = against ? &other : NULL;
+    if (o.file && o.suite && strcmp(o.suite, "own") != 0)
+        return ctx_fail(ctx, AGON_EINVAL, "a file of questions is suite \"own\"; '%.40s' has its own questions", o.suite);
+    if (o.file)
+        o.suite = "own";
     bool all = !o.suite || !*o.suite || strcmp(o.suite, "all") == 0;
     json_t *list = json_array(), *one = NULL, *answer = NULL;
     agon_status s = list ? AGON_OK : no_memory(ctx);
     if (!s && all)
         s = run_all(ctx, &now, versus, &o, list);
-    if (!s && !all)
+    if (!s && !all && !o.file)
         s = check_name(ctx, o.suite);
     if (!s && !all)
         s = run_suite(ctx, o.suite, &now, versus, &o, &one);

@@ -25,6 +25,10 @@ typedef struct version {
 /* Tasks of the cells the options name (none: those by default), n (0: 16) a cell, drawn in the namespace "eval". */
 AGON_MUST_CHECK agon_status eval_tasks_open(agon_ctx *ctx, const agon_eval_options *options, questions *out);
 
+/* The questions of o->file, JSONL as in run files ({"query", "answer"?, "verifier"?, "arguments"?}), at most o->n (0: all), equal ones once. AGON_EINVAL names
+ * the row that nothing judges. */
+AGON_MUST_CHECK agon_status eval_own_open(agon_ctx *ctx, const agon_eval_options *o, questions *out);
+
 /* The perplexity suite of one version, or two when `against` is not NULL; *out new. */
 AGON_MUST_CHECK agon_status eval_perplexity(agon_ctx *ctx, const version *now, const version *against,
                                             const agon_eval_options *options, json_t **out);

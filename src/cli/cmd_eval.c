@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 typedef struct eval_arguments {
-    const char *model, *adapter, *preference, *against, *dtype, *chat_template, *suite;
+    const char *model, *adapter, *preference, *against, *dtype, *chat_template, *suite, *data;
     const char **cells; /* ended by NULL, or NULL */
     int64_t n, seed;
     bool list, json, items;
@@ -189,7 +189,8 @@ static int evaluate(const eval_arguments *a) {
     if (code != EXIT_FINE)
         return code;
     agon_eval_options options = agon_eval_options_default();
-    options.suite = a->suite;
+    options.suite = a->data ? NULL : a->suite;
+    options.file = a->data;
     options.n = (size_t)a->n;
     options.seed = (uint64_t)a->seed;
     options.items = a->items;
@@ -216,12 +217,13 @@ static int evaluate(const eval_arguments *a) {
 
 static int run(int argc, char **argv) {
     eval_arguments a = {.suite = "tasks"};
-    const char *of_tasks = NULL; /* an option that stood and only tasks have */
+    const char *of_tasks = NULL, *of_suites = NULL; /* an option that stood and only tasks have; that only suites have */
     const option_spec specs[] = {{.name = "--model", .text = &a.model, .of = "evaluation"},
                                  {.name = "--adapter", .text = &a.adapter, .of = "evaluation"},
                                  {.name = "--preference", .text = &a.preference, .of = "evaluation"},
                                  {.name = "--against", .text = &a.against, .of = "evaluation"},
-                                 {.name = "--suite", .text = &a.suite, .of = "evaluation"},
+                                 {.name = "--suite", .text = &a.suite, .given = &of_suites, .of = "evaluation"},
+                                 {.name = "--data", .text = &a.data, .of = "evaluation"},
                                  {.name = "--n", .integer = &a.n, .of = "evaluation"},
                                  {.name = "--seed", .integer = &a.seed, .of = "evaluation"},
                                  {.name = "--cells", .list = &a.cells, .given = &of_tasks, .of = "evaluation"},
@@ -239,6 +241,8 @@ static int run(int argc, char **argv) {
             code = usage_error(&command_eval, "%s has no effect on --list", stray);
         else if (a.n < 0 || a.seed < 0)
             code = usage_error(&command_eval, "--n and --seed must be 0 or more");
+        else if (a.data && (of_suites || of_tasks))
+            code = usage_error(&command_eval, "--data asks the questions of a file and goes without %s", of_suites ? of_suites : of_tasks);
         else if (of_tasks && strcmp(a.suite, "tasks") != 0 && strcmp(a.suite, "all") != 0)
             code = usage_error(&command_eval, "%s says which tasks are drawn: it goes with --suite tasks or all", of_tasks);
         else
@@ -251,7 +255,7 @@ static int run(int argc, char **argv) {
 const command command_eval = {
     "eval",
     "a model or adapter on the suites, alone or against another",
-    "eval [--model M] [--adapter DIR] [--suite tasks|perplexity|all|NAME] [--against X] [--n N]\n"
+    "eval [--model M] [--adapter DIR] [--suite tasks|perplexity|all|NAME | --data FILE] [--against X] [--n N]\n"
     "       [--seed S] [--cells NAME]... [--items] [--list] [--json]\n\n"
     "One greedy answer a question, judged by a program. Intervals are exact (Clopper-Pearson); with --against both versions\n"
     "answer the same questions: gain with Newcombe's interval, McNemar's exact test, and non-inferiority within 3 points\n"
@@ -260,6 +264,8 @@ const command command_eval = {
     "  --adapter DIR        PEFT folder, or version of a workspace (WORKSPACE[:ID]), on top of it\n"
     "  --preference X,X...  how much each dimension of an adapter of agon train --dimensions weighs (default: all alike)\n"
     "  --suite NAME         tasks (default): freshly drawn tasks of all default cells; or a suite of --list; or all\n"
+    "  --data FILE          questions of your own instead: {\"query\": ..., \"answer\"?, \"verifier\"?, \"arguments\"?} a line, as in\n"
+    "                       run files; --n: the first N of them (default all)\n"
     "  --against X          the version to compare with: a PEFT folder for the same model, or another model\n"
     "  --n N                tasks of each cell (default 16), questions of a suite, documents of perplexity (default: its own)\n"
     "  --cells NAME         draw tasks from this family or family/cell of --list; may stand several times\n"

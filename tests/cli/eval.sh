@@ -53,6 +53,22 @@ cmp first second || fail "the same questions must give the same bytes"
 has "$(cat first)" '"name":"general"'
 has "$(cat first)" '"items":[{"id":"general/capital/0"'
 
+# Questions of one's own: equal rows are one, groups are their verifiers, what nothing judges is refused by its line.
+printf '%s\n' '{"query": "Say yes.", "verifier": "max_words", "arguments": {"n": 5000}}' '{"query": "How much is 2 and 2?", "answer": 123456789}' \
+    '{"query": "Say yes.", "verifier": "max_words", "arguments": {"n": 5000}}' '{"query": "Say x.", "verifier": "forbidden_word", "arguments": {"word": "qqqq"}}' >own.jsonl
+out=$("$AGON" eval --model "$model" --data own.jsonl --against "$model" --json)
+has "$out" '"n":3,"right":2,'
+has "$out" '"gained":0,"lost":0'
+has "$out" '"name":"max_words"'
+has "$out" '"name":"own"'
+has "$("$AGON" eval --model "$model" --data own.jsonl --n 1 --json)" '"n":1,"right":1,'
+printf '%s\n' '{"query": "Why?"}' >>own.jsonl
+code_of "$AGON" eval --model "$model" --data own.jsonl
+[ $code = 4 ] || fail "a question that nothing judges must exit 4, not $code"
+has "$(cat err)" "own.jsonl:5: nothing judges this question"
+code_of "$AGON" eval --model "$model" --data own.jsonl --suite general
+[ $code = 2 ] || fail "--data with --suite must exit 2, not $code"
+
 out=$("$AGON" eval --model "$model" --suite perplexity --n 2 --against "$model" --json)
 has "$out" '"rise":0.0'
 has "$out" '"holds":true'
