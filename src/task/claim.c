@@ -37,8 +37,10 @@ static bool word_before(const char *text, size_t at, span *out) {
 }
 
 static bool denied_before(const char *text, size_t start) {
+    enum { MOST_FILL = 16 }; /* a text of nothing else would be read again for each of its words */
     static const char *const fill[] = {"equal", "to", "be", "exactly", "the", "a", "an", "number", "letter", "word", "really", "simply", "just"};
-    for (span s, t; word_before(text, start, &s); start = s.start) {
+    span s, t;
+    for (int n = 0; n < MOST_FILL && word_before(text, start, &s); n++, start = s.start) {
         size_t end;
         bool phrase = word_before(text, s.start, &t) && (phrase_at(text, t.start, "rather than", &end) || phrase_at(text, t.start, "instead of", &end));
         if (is_negation(text, s) || (phrase && end == s.end))

@@ -338,11 +338,12 @@ static bool asks_for(const choice *c, claim said) {
 
 /* What a clause says of its subject: "is larger", "is not the second largest", "exceeds", "> 45". verb: "larger" will do. */
 static claim clause(const char *text, bool verb) {
+    enum { MOST_WORDS = 32 };
     static const char *const is[] = {"is", "was", "'s"}, *const not[] = {"not", "never", "isn't", "wasn't"},
                       *const exceeds[] = {"exceeds", "surpasses", "beats", "tops"},
                       *const fill[] = {"the", "a", "one", "number", "much", "clearly", "definitely", "indeed", "also", "far", "slightly"};
     bool negated = false, ordinal = false;
-    for (;;) {
+    for (int k = 0; k < MOST_WORDS; k++) {
         text += strspn(text, " \t*\"");
         if (*text == '>' || *text == '<')
             return (claim){*text == '>' ? 1 : -1, false, text};
@@ -365,18 +366,38 @@ static claim clause(const char *text, bool verb) {
             return (claim){0};
         text += n;
     }
+    return (claim){0};
+}
+
+/* Where a sentence ends, remembered: many claims may stand in one. */
+typedef struct sentence_end {
+    size_t from, at; /* none between them */
+} sentence_end;
+
+static size_t find_end(const char *text, size_t from, sentence_end *known) {
+    if (from < known->from || from > known->at || known->at == 0)
+        *known = (sentence_end){from, from + strcspn(text + from, ".!?;\n")};
+    return known->at;
+}
+
+/* Up to the blank or apostrophe behind "it": "it is", "it's". */
+static size_t skip_it(const char *text) {
+    size_t n = 0;
+    while (n < 32 && text[n] && !strchr(" '", text[n]))
+        n++;
+    return n;
 }
 
 /* What is said of the number that ends at `at` before the next one starts: right behind it, in brackets, or of "it". */
-static claim claim_after(const char *text, size_t at, size_t end) {
+static claim claim_after(const char *text, size_t at, size_t end, sentence_end *known) {
     static const char *const it[] = {"it", "this", "that", "which"};
     size_t behind = at + strspn(text + at, " \t*\"'$`");
     bool bracket = text[behind] == '(';
     claim said = clause(text + behind + bracket, bracket);
     for (; said.degree == 0 && at < end; at++)
         if (isalpha((unsigned char)text[at]) && !isalpha((unsigned char)text[at - 1]) && starts_word(text + at, it, 4))
-            said = clause(text + at + strcspn(text + at, " '"), false);
-    bool asked = said.degree != 0 && said.at[strcspn(said.at, ".!?;\n")] == '?'; /* "Of 67 and 89, which is larger?" */
+            said = clause(text + at + skip_it(text + at), false);
+    bool asked = said.degree != 0 && text[find_end(text, (size_t)(said.at - text), known)] == '?'; /* "Of 67 and 89, which is larger?" */
     return asked ? (claim){0} : said;
 }
 
@@ -403,8 +424,14 @@ static claim claim_before(const char *text, size_t start) {
     static const char *const be[] = {"is", "be"}, *const choice_of[] = {"of", "among", "between", "in", "from"},
                       *const fill[] = {"number", "numbers", "one", "value", "the", "these", "them", "all", "list", "given", "set",
                                        "following", "two", "three", "four", "five", "and", "or", "would", "therefore", "clearly"};
+    enum { MOST_WORDS = 64 };
     bool verb = false, of = false, numbers = false;
-    for (size_t at = start; word_back(text, &at);) {
+    size_t at = start;
+    for (int k = 0; k < MOST_WORDS && word_back(text, &at); k++) {
+        if (isdigit((unsigned char)text[at])) {
+            numbers = true;
+            continue;
+        }
         const struct degree *d = degree_at(text + at);
         if (d && d->names) {
             size_t p = at;
@@ -413,13 +440,11 @@ static claim claim_before(const char *text, size_t start) {
             bool said_of = (article ? word_back(text, &p) : p < at) && starts_word(text + p, be, 2); /* "89 is the largest, .." */
             return verb && !said_of && (of || !numbers) ? (claim){d->claim, ordinal, text + at} : (claim){0};
         }
-        bool digits = isdigit((unsigned char)text[at]);
         bool is = starts_word(text + at, be, 2), from = starts_word(text + at, choice_of, 5);
-        if (!digits && !is && !from && !starts_word(text + at, fill, sizeof fill / sizeof *fill))
+        if (!is && !from && !starts_word(text + at, fill, sizeof fill / sizeof *fill))
             return (claim){0};
         verb |= is;
         of |= from;
-        numbers |= digits;
     }
     return (claim){0};
 }
@@ -469,8 +494,8 @@ static bool opens(const choice *c, const char *text, number_token *out) {
         return false;
     /* A reason compares; other numbers are other answers. */
     bool compares = !number_next(text, at, end, &next);
-    for (; text[at] && !compares; at++)
-        compares = !isalpha((unsigned char)text[at - 1]) && (degree_at(text + at) || clause(text + at, false).degree != 0);
+    for (; text[at] && !compares; at++) /* a clause passes over the blanks before it */
+        compares = !strchr(" \t*\"", text[at]) && !isalpha((unsigned char)text[at - 1]) && (degree_at(text + at) || clause(text + at, false).degree != 0);
     return compares;
 }
 
@@ -534,10 +559,10 @@ static void claim_named(const choice *c, claims *s, const char *response, number
 }
 
 /* "98 is the largest", "98 is larger than 45". */
-static void claim_said(const choice *c, claims *s, const char *response, number_token t, claim said) {
+static void claim_said(const choice *c, claims *s, const char *response, number_token t, claim said, sentence_end *known) {
     number_token other;
     size_t at = (size_t)(said.at - response);
-    bool compares = number_next(response, at, at + strcspn(said.at, ".!?;\n"), &other);
+    bool compares = number_next(response, at, find_end(response, at, known), &other);
     int item = item_of(c, &t), beaten = compares ? item_of(c, &other) : -1;
     if (said.denied) {
         if (asks_for(c, said))
@@ -560,15 +585,16 @@ static void claim_said(const choice *c, claims *s, const char *response, number_
  * comparisons. */
 static claims read_claims(const choice *c, const char *response) {
     claims s = {0};
+    sentence_end known = {0};
     number_token t, next;
     size_t end = strlen(response);
     if (opens(c, response, &t))
         claim_most(c, &s, t);
     for (size_t i = 0; number_next(response, i, end, &t); i = t.end) {
         claim_named(c, &s, response, t, claim_before(response, t.start));
-        claim said = claim_after(response, t.end, number_next(response, t.end, end, &next) ? next.start : end);
+        claim said = claim_after(response, t.end, number_next(response, t.end, end, &next) ? next.start : end, &known);
         if (said.degree != 0)
-            claim_said(c, &s, response, t, said);
+            claim_said(c, &s, response, t, said, &known);
     }
     if (s.strength && concluded(response, &t) && item_of(c, &t) >= 0)
         claim_most(c, &s, t);

@@ -179,16 +179,23 @@ static size_t bullet_size(const char *line) {
     return line[at] == ' ' || line[at] == '\t' ? at + 1 : 0;
 }
 
+/* Is there a letter or digit in text[start, end)? word_next would look for one up to the end of the text. */
+static bool holds_word(const char *text, size_t start, size_t end) {
+    while (start < end)
+        if (code_is_word(text_next(text, &start)))
+            return true;
+    return false;
+}
+
 /* The next line from *at that is a bullet; *out: its text, *says: holds a word. */
 static bool bullet_next(const char *text, size_t *at, span *out, bool *says) {
     while (text[*at]) {
         size_t start = *at + strspn(text + *at, " \t"), stop = start + strcspn(text + start, "\r\n");
-        size_t size = bullet_size(text + start), p = start + size;
+        size_t size = bullet_size(text + start);
         *at = stop + strspn(text + stop, "\r\n");
         if (size > 0 && start + size <= stop) {
-            span s;
             *out = (span){start + size, stop};
-            *says = word_next(text, &p, &s) && s.start < stop;
+            *says = holds_word(text, start + size, stop);
             return true;
         }
     }
@@ -231,9 +238,7 @@ static size_t count_marked(const char *text, char open, char close, span *last) 
         size_t k = i + 1;
         while (text[k] && text[k] != close && text[k] != open && text[k] != '\n')
             k++;
-        span s;
-        size_t p = i + 1;
-        if (text[k] == close && text[k - 1] != ' ' && word_next(text, &p, &s) && s.start < k) {
+        if (text[k] == close && text[k - 1] != ' ' && holds_word(text, i + 1, k)) {
             n++;
             *last = (span){i, k + 1};
             i = k;

@@ -187,13 +187,6 @@ static bool is_abbreviation(const char *text, size_t start, size_t stop) {
     return false;
 }
 
-static bool is_number(const char *text, size_t start, size_t stop) {
-    for (size_t i = start; i < stop; i++)
-        if (text[i] < '0' || text[i] > '9')
-            return false;
-    return stop > start;
-}
-
 static bool code_ends_sentence(int32_t c) {
     return c == '.' || c == '!' || c == '?' || c == 0x2026 || c == 0x3002 || c == 0xFF01 || c == 0xFF1F;
 }
@@ -202,30 +195,38 @@ static bool code_closes(int32_t c) {
     return c && (strchr("\"')]}*>", c < 128 ? c : 1) || c == 0x201D || c == 0x2019 || c == 0xBB);
 }
 
-/* Is there an end of a sentence right behind text[at]: closing marks, then white space or nothing? */
-static bool closes_here(const char *text, size_t at) {
+/* Is there an end of a sentence right behind text[at]: closing marks, then white space or nothing? *open: up to where it is known that there is
+ * none, so that a row of marks is read once. */
+static bool closes_here(const char *text, size_t at, size_t *open) {
+    size_t before = at;
+    if (at < *open)
+        return false;
     int32_t c = text_next(text, &at);
-    while (c && (code_ends_sentence(c) || code_closes(c)))
+    for (; c && (code_ends_sentence(c) || code_closes(c)); before = at)
         c = text_next(text, &at);
-    return !c || code_is_space(c);
+    bool closes = !c || code_is_space(c);
+    *open = closes ? *open : before;
+    return closes;
 }
 
 size_t text_sentences(const char *text, span *out, size_t max) {
-    size_t n = 0, at = 0, token = 0, start = 0;
-    bool words = false, line_start = true;
+    size_t n = 0, at = 0, token = 0, start = 0, open = 0;
+    bool words = false, line_start = true, digits = true; /* digits: the token so far has nothing else */
     int32_t c;
     for (size_t before = 0; (c = text_next(text, &at)); before = at) {
         bool ends = false, numbering = false;
         if (code_is_space(c)) {
             token = at;
+            digits = true;
             ends = c == '\n' && line_start && words; /* an empty line */
             line_start = line_start || c == '\n';
         } else {
-            numbering = line_start && c == '.' && is_number(text, token, before);
+            numbering = line_start && c == '.' && digits && before > token;
+            digits = digits && c >= '0' && c <= '9';
             if (code_ends_sentence(c) && words && !numbering) {
                 bool wide = c >= 0x3002;
                 bool abbreviation = c == '.' && text[at] && is_abbreviation(text, token, before);
-                ends = wide || (!abbreviation && closes_here(text, at));
+                ends = wide || (!abbreviation && closes_here(text, at, &open));
             }
         }
         if (ends && n < max)
@@ -235,7 +236,7 @@ size_t text_sentences(const char *text, span *out, size_t max) {
         if (code_is_space(c))
             continue;
         words = (words || code_is_word(c)) && !numbering;
-        line_start = line_start && (is_number(text, token, at) || c == '.');
+        line_start = line_start && (digits || c == '.');
     }
     if (words && n < max)
         out[n] = (span){start, at};
