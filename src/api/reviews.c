@@ -17,31 +17,11 @@ static void add_span(json_t *spans, json_int_t start, json_int_t end, size_t siz
         json_array_append_new(spans, json_pack("[II]", start, end));
 }
 
-/* What stands between straight quotation marks and is really in the response. */
-static agon_status add_quoted(agon_ctx *ctx, const char *critique, const char *response, json_t *spans) {
-    for (const char *p = critique; (p = strchr(p, '"'));) {
-        const char *close = strchr(++p, '"');
-        size_t start = 0, end = 0;
-        bool found = false;
-        if (!close)
-            break;
-        char *quote = strndup(p, (size_t)(close - p));
-        agon_status s = quote ? critic_find_quote(ctx, response, quote, &found, &start, &end)
-                              : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-        free(quote);
-        if (s)
-            return s;
-        if (found)
-            add_span(spans, (json_int_t)start, (json_int_t)end, strlen(response));
-        p = close + 1;
-    }
-    return AGON_OK;
-}
-
-static agon_status add_tagged(agon_ctx *ctx, const char *critique, const char *response, json_t *spans) {
+/* What stands between the marks and is really in the response. */
+static agon_status add_quoted(agon_ctx *ctx, const char *critique, const char *response, const char *open, const char *close, json_t *spans) {
     critic_quote *quotes = NULL;
     size_t n = 0;
-    agon_status s = critic_check_quotes(ctx, critique, response, &quotes, &n);
+    agon_status s = critic_check_quotes(ctx, critique, response, open, close, &quotes, &n);
     for (size_t i = 0; !s && i < n; i++)
         if (quotes[i].found)
             add_span(spans, (json_int_t)quotes[i].start, (json_int_t)quotes[i].end, strlen(response));
@@ -63,9 +43,9 @@ static agon_status cited_spans(agon_ctx *ctx, const json_t *row, json_t **out) {
         add_span(spans, json_integer_value(json_array_get(span, 0)), json_integer_value(json_array_get(span, 1)),
                  strlen(response));
     if (response && critique)
-        s = add_tagged(ctx, critique, response, spans);
+        s = add_quoted(ctx, critique, response, "<q>", "</q>", spans);
     if (!s && response && critique)
-        s = add_quoted(ctx, critique, response, spans);
+        s = add_quoted(ctx, critique, response, "\"", "\"", spans);
     if (s)
         json_decref(spans);
     else

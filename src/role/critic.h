@@ -17,12 +17,12 @@ AGON_MUST_CHECK agon_status critic_find_quote(agon_ctx *ctx, const char *respons
 typedef struct critic_quote {
     bool found;
     size_t start, end;           /* bytes of the response, when found */
-    size_t text_start, text_end; /* bytes of the critique, inside its <q></q> */
+    size_t text_start, text_end; /* bytes of the critique, inside the marks */
 } critic_quote;
-/* Every <q>...</q> of a critique, in order. *out new (free()), NULL when there is none. */
-AGON_MUST_CHECK agon_status critic_check_quotes(agon_ctx *ctx, const char *critique,
-                                                const char *response, critic_quote **out,
-                                                size_t *n);
+/* Every quote of a critique that stands between `open` and `close` ("<q>" and "</q>"), in order, looked up in the response. *out new
+ * (free()), NULL when there is none. */
+AGON_MUST_CHECK agon_status critic_check_quotes(agon_ctx *ctx, const char *critique, const char *response, const char *open,
+                                                const char *close, critic_quote **out, size_t *n);
 
 /* ---- the executable critic ------------------------------------------------------ */
 

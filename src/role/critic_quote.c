@@ -80,76 +80,95 @@ static agon_status fold(agon_ctx *ctx, const char *text, folded *out) {
     return AGON_OK;
 }
 
-/* The first place of needle in haystack, counted in code points, or SIZE_MAX. */
-static size_t find(const int32_t *haystack, size_t n, const int32_t *needle, size_t m) {
-    const char *from = (const char *)haystack, *end = (const char *)(haystack + n);
-    while (from < end) {
-        const char *hit = memmem(from, (size_t)(end - from), needle, m * sizeof *needle);
-        if (!hit)
-            break;
-        size_t at = (size_t)(hit - (const char *)haystack);
-        if (at % sizeof *haystack == 0)
-            return at / sizeof *haystack;
-        from = hit + 1;
+/* The first place of needle [m > 0] in haystack, counted in code points, or SIZE_MAX. `border` [m]: of each beginning of needle, the longest
+ * shorter one that ends it (Knuth, Morris & Pratt 1977): texts of one letter take no longer than others. */
+static size_t find(const int32_t *haystack, size_t n, const int32_t *needle, size_t m, size_t *border) {
+    border[0] = 0;
+    for (size_t i = 1, k = 0; i < m; border[i++] = k) {
+        while (k > 0 && needle[i] != needle[k])
+            k = border[k - 1];
+        k += needle[i] == needle[k];
+    }
+    for (size_t i = 0, k = 0; i < n; i++) {
+        while (k > 0 && haystack[i] != needle[k])
+            k = border[k - 1];
+        k += haystack[i] == needle[k];
+        if (k == m)
+            return i + 1 - m;
     }
     return SIZE_MAX;
 }
 
-agon_status critic_find_quote(agon_ctx *ctx, const char *response, const char *quote, bool *found,
-                              size_t *start, size_t *end) {
-    folded r = {0}, q = {0};
-    agon_status s = fold(ctx, response, &r);
-    if (!s)
-        s = fold(ctx, quote, &q);
+/* A quote of a text that is folded already: a critique may have thousands. */
+static agon_status find_folded(agon_ctx *ctx, const folded *r, const char *quote, bool *found, size_t *start, size_t *end) {
+    folded q = {0};
+    agon_status s = fold(ctx, quote, &q);
     if (s)
-        goto done;
+        return s;
     size_t first = 0, last = q.n;
     while (first < last && q.code[first] == ' ')
         first++;
     while (last > first && q.code[last - 1] == ' ')
         last--;
-    size_t m = last - first, at = m ? find(r.code, r.n, q.code + first, m) : SIZE_MAX;
+    size_t m = last - first, at = SIZE_MAX, *border = m && m <= r->n ? malloc(m * sizeof *border) : NULL;
+    if (border)
+        at = find(r->code, r->n, q.code + first, m, border);
+    else if (m && m <= r->n)
+        s = ctx_fail(ctx, AGON_ENOMEM, "no memory to compare a quote");
     *found = at != SIZE_MAX;
     if (*found) {
-        *start = r.start[at];
-        *end = r.end[at + m - 1];
+        *start = r->start[at];
+        *end = r->end[at + m - 1];
     }
-done:
-    folded_free(&r);
+    free(border);
     folded_free(&q);
     return s;
 }
 
-agon_status critic_check_quotes(agon_ctx *ctx, const char *critique, const char *response,
+/* Appends the quote critique[start, end) and where it is in the response. */
+static agon_status add_quote(agon_ctx *ctx, const folded *response, const char *critique, size_t start, size_t end, critic_quote **list,
+                             size_t *n) {
+    critic_quote *more = realloc(*list, (*n + 1) * sizeof *more);
+    char *text = strndup(critique + start, end - start);
+    agon_status s = more && text ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "no memory to check quotes");
+    if (more)
+        *list = more;
+    if (!s) {
+        critic_quote *quote = &more[(*n)++];
+        *quote = (critic_quote){.text_start = start, .text_end = end};
+        s = find_folded(ctx, response, text, &quote->found, &quote->start, &quote->end);
+    }
+    free(text);
+    return s;
+}
+
+agon_status critic_check_quotes(agon_ctx *ctx, const char *critique, const char *response, const char *open, const char *close,
                                 critic_quote **out, size_t *n) {
     critic_quote *quotes = NULL;
     size_t count = 0;
-    for (const char *p = critique; (p = strstr(p, "<q>"));) {
-        const char *inside = p + 3, *close = strstr(inside, "</q>");
-        if (!close)
-            break;
-        critic_quote *more = realloc(quotes, (count + 1) * sizeof *more);
-        char *text = strndup(inside, (size_t)(close - inside));
-        if (more)
-            quotes = more;
-        if (!more || !text) {
-            free(text);
-            free(quotes);
-            return ctx_fail(ctx, AGON_ENOMEM, "no memory to check quotes");
-        }
-        critic_quote *quote = &quotes[count++];
-        *quote = (critic_quote){.text_start = (size_t)(inside - critique),
-                                .text_end = (size_t)(close - critique)};
-        agon_status s =
-            critic_find_quote(ctx, response, text, &quote->found, &quote->start, &quote->end);
-        free(text);
-        if (s) {
-            free(quotes);
-            return s;
-        }
-        p = close + 4;
+    folded r = {0};
+    agon_status s = AGON_OK;
+    for (const char *p = critique, *end; !s && (p = strstr(p, open)) && (end = strstr(p += strlen(open), close)); p = end + strlen(close)) {
+        if (!r.code)
+            s = fold(ctx, response, &r);
+        if (!s)
+            s = add_quote(ctx, &r, critique, (size_t)(p - critique), (size_t)(end - critique), &quotes, &count);
+    }
+    folded_free(&r);
+    if (s) {
+        free(quotes);
+        return s;
     }
     *out = quotes;
     *n = count;
     return AGON_OK;
+}
+
+agon_status critic_find_quote(agon_ctx *ctx, const char *response, const char *quote, bool *found, size_t *start, size_t *end) {
+    folded r = {0};
+    agon_status s = fold(ctx, response, &r);
+    if (!s)
+        s = find_folded(ctx, &r, quote, found, start, end);
+    folded_free(&r);
+    return s;
 }

@@ -41,14 +41,45 @@ static void critic__fake_quotes_are_told_from_real_ones(void **state) {
     const char *response = "First, 42 + 25 = 78.";
     critic_quote *quotes;
     size_t n;
-    assert_ok(NULL, critic_check_quotes(NULL, critique, response, &quotes, &n));
+    assert_ok(NULL, critic_check_quotes(NULL, critique, response, "<q>", "</q>", &quotes, &n));
     assert_int_equal(n, 2);
     assert_true(quotes[0].found && quotes[0].start == 7 && quotes[0].end == 19);
     assert_false(quotes[1].found);
     assert_memory_equal(critique + quotes[1].text_start, "carry the two", 13);
     free(quotes);
-    assert_ok(NULL, critic_check_quotes(NULL, "no quotes", response, &quotes, &n));
+    assert_ok(NULL, critic_check_quotes(NULL, "no quotes", response, "<q>", "</q>", &quotes, &n));
     assert_true(n == 0 && quotes == NULL);
+    assert_ok(NULL, critic_check_quotes(NULL, "It says \"78\", not \"67", response, "\"", "\"", &quotes, &n));
+    assert_true(n == 1 && quotes[0].found && quotes[0].start == 17 && quotes[0].end == 19);
+    free(quotes);
+}
+
+/* Thousands of quotes of a long response, and one that nearly repeats it: neither may take minutes. */
+static void critic__many_quotes_are_checked_in_time(void **state) {
+    (void)state;
+    enum { LONG = 64 * 1024 };
+    char *response = malloc(LONG + 1), *critique = malloc(LONG + 1);
+    critic_quote *quotes;
+    size_t n;
+    memset(response, 'a', LONG);
+    memset(critique, '"', LONG);
+    response[LONG] = critique[LONG] = 0;
+    for (size_t i = 1; i < LONG; i += 4)
+        critique[i] = 'b';
+    assert_ok(NULL, critic_check_quotes(NULL, critique, response, "\"", "\"", &quotes, &n));
+    assert_true(n >= LONG / 4 && !quotes[0].found);
+    free(quotes);
+    memset(critique, 'a', LONG / 2);
+    critique[LONG / 2 - 1] = 'b';
+    critique[LONG / 2] = 0;
+    bool found = true;
+    size_t start, end;
+    assert_ok(NULL, critic_find_quote(NULL, response, critique, &found, &start, &end));
+    assert_false(found);
+    expect_quote("aabaaabaab", "aabaab", "aabaab");
+    expect_quote("aabaabaaab", "aabaaab", "aabaaab");
+    free(response);
+    free(critique);
 }
 
 static void critic__evidence_becomes_a_sentence(void **state) {
@@ -244,6 +275,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(critic__quotes_are_found_where_they_are),
         cmocka_unit_test(critic__fake_quotes_are_told_from_real_ones),
+        cmocka_unit_test(critic__many_quotes_are_checked_in_time),
         cmocka_unit_test(critic__evidence_becomes_a_sentence),
         cmocka_unit_test(critic__likelihood_gives_p_correct),
         cmocka_unit_test(critic__foreign_texts_are_bounded),
