@@ -69,10 +69,18 @@ static agon_status read_record(csv *c, json_t **fields) {
 }
 
 static agon_status set_names(csv *c, json_t *fields) {
-    for (size_t i = 0; i < json_array_size(fields); i++)
-        for (size_t k = 0; k < i; k++)
-            if (json_equal(json_array_get(fields, i), json_array_get(fields, k)))
-                return bad(c, "two columns have one name");
+    json_t *seen = json_object(); /* a line may have millions of columns */
+    agon_status s = AGON_OK;
+    for (size_t i = 0; !s && i < json_array_size(fields); i++) {
+        const char *name = json_string_value(json_array_get(fields, i));
+        if (json_object_get(seen, name))
+            s = bad(c, "two columns have one name");
+        else if (json_object_set_new(seen, name, json_null()) != 0)
+            s = ctx_fail(c->ctx, AGON_ENOMEM, "%s: out of memory", c->path);
+    }
+    json_decref(seen);
+    if (s)
+        return s;
     c->names = json_incref(fields);
     return AGON_OK;
 }
