@@ -399,8 +399,7 @@ static bool take_completions(const backend_request *q, const json_t *answer, bac
     return true;
 }
 
-/* Fills a response from an answer: completions, or a verdict in their place. */
-static void read_answer(const backend_request *q, json_t *answer, backend_response *r) {
+void backend_read_line(const backend_request *q, json_t *answer, backend_response *r) {
     const char *error = json_string_value(json_object_get(answer, "error"));
     if (error) {
         backend_fail(r, "the command says: %.400s", error);
@@ -423,7 +422,7 @@ static void read_answer(const backend_request *q, json_t *answer, backend_respon
 }
 
 static void take_answer(const backend_request *q, json_t *answer, backend_response *r) {
-    read_answer(q, answer, r);
+    backend_read_line(q, answer, r);
     r->own_fault = r->state == BACKEND_FAILED; /* the program is there: it answered */
 }
 

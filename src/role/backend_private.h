@@ -42,6 +42,10 @@ void backend_fail(backend_response *r, const char *format, ...)
 /* Room for n completions and m scores in an empty response; false: no memory (the response is then
  * failed). */
 bool backend_make_room(backend_response *r, size_t n_completions, size_t n_scores);
+/* An answer of an OpenAI-compatible server into completion `sample` of the response, whose counts grow. False: it is none. */
+bool backend_read_chat(const char *answer, size_t n, backend_response *r, size_t sample);
+/* A command's answer to the request into an empty response: completions, or what it says in their place; or why it is none. */
+void backend_read_line(const backend_request *q, json_t *answer, backend_response *r);
 /* A seed as a JSON integer that every language reads exactly: its low 53 bits. */
 json_t *backend_seed_json(uint64_t seed);
 /* [{"role", "content"}, ...], new, NULL on memory. */

@@ -214,15 +214,12 @@ static size_t usage_of(const json_t *answer, const char *key) {
     return backend_token_count(json_object_get(json_object_get(answer, "usage"), key));
 }
 
-/* Reads an answer of status 200 into the sample's completion. false: not an answer. */
-static bool take_answer(remote *b, transfer *t) {
-    backend_response *r = b->queue.items[t->item].response;
-    json_error_t error;
-    json_t *o = t->answer.size ? json_loadb(t->answer.data, t->answer.size, 0, &error) : NULL;
+bool backend_read_chat(const char *answer, size_t n, backend_response *r, size_t sample) {
+    json_t *o = n ? json_loadb(answer, n, 0, NULL) : NULL;
     const json_t *choice = json_array_get(json_object_get(o, "choices"), 0);
     const char *text = first_text(choice),
                *finish = json_string_value(json_object_get(choice, "finish_reason"));
-    backend_completion *c = &r->completions[t->sample];
+    backend_completion *c = &r->completions[sample];
     if (text)
         c->text = strdup(text);
     if (c->text) {
@@ -263,7 +260,7 @@ static void finished(remote *b, transfer *t, CURLcode code) {
     char shown[EXCERPT + 16] = "";
     excerpt(b, t, shown, sizeof shown);
     bool pending = r->state == BACKEND_PENDING; /* not when another sample of the request failed */
-    bool is_answer = pending && code == CURLE_OK && status == 200 && take_answer(b, t);
+    bool is_answer = pending && code == CURLE_OK && status == 200 && backend_read_chat(t->answer.data, t->answer.size, r, t->sample);
     bool retry = !is_answer && !t->too_large &&
                  (worth_retrying(code, status) || (code == CURLE_OK && status == 200));
     transfer_end(b, t);

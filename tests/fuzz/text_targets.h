@@ -3,10 +3,15 @@
 #ifndef TESTS_FUZZ_TEXT_TARGETS_H
 #define TESTS_FUZZ_TEXT_TARGETS_H
 
+#include "base/csv.h"
+#include "base/ctx.h"
+#include "byte_tokenizer.h"
+#include "fuzz_check.h"
 #include "model/tokenizer_private.h"
 #include "objective/objective.h"
 #include "recipe/fuse_rows.h"
 #include "recipe/run_file.h"
+#include "train/convert.h"
 #include "train/noise_rows.h"
 #include "train/data.h"
 #include <stdlib.h>
@@ -31,23 +36,12 @@ static inline agon_status fuzz_tokenizer(agon_ctx *ctx, const uint8_t *data, siz
     return s;
 }
 
-/* The smallest tokenizer that encodes any text: the 256 bytes, each its own token. */
 static inline tokenizer *fuzz_byte_tokenizer(agon_ctx *ctx) {
-    char json[16384];
-    size_t at = (size_t)snprintf(json, sizeof json,
-                                 "{\"added_tokens\":[{\"id\":256,\"content\":\"<|im_start|>\",\"special\":true},"
-                                 "{\"id\":257,\"content\":\"<|im_end|>\",\"special\":true}],"
-                                 "\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":true},"
-                                 "\"model\":{\"type\":\"BPE\",\"merges\":[],\"vocab\":{");
-    /* The byte alphabet of GPT-2: printable bytes stand for themselves, the others for U+0100 on. */
-    for (unsigned b = 0, other = 256; b < 256; b++) {
-        bool plain = (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
-        at += (size_t)snprintf(json + at, sizeof json - at, "%s\"\\u%04x\":%u", b ? "," : "", plain ? b : other, b);
-        other += !plain;
-    }
-    at += (size_t)snprintf(json + at, sizeof json - at, "}}}");
+    static const char *const special[] = {"<|im_start|>", "<|im_end|>"};
+    char json[FUZZ_BYTE_JSON];
+    size_t n = fuzz_byte_json(special, 2, json);
     tokenizer *t = NULL;
-    if (tokenizer_from_json(ctx, "bytes.json", json, at, NULL, 0, NULL, 0, &t) != AGON_OK ||
+    if (tokenizer_from_json(ctx, "bytes.json", json, n, NULL, 0, NULL, 0, &t) != AGON_OK ||
         chat_template_set(ctx, t, "chatml") != AGON_OK)
         abort();
     return t;
@@ -69,26 +63,117 @@ static inline void fuzz_labels(agon_ctx *ctx, const tokenizer *t, const char *pa
 }
 
 /* As a file that is never on a disk, under a name that does not change. */
+enum { FUZZ_FD = 200 };
+#define FUZZ_FILE "/proc/self/fd/200"
+
+static inline void fuzz_file_open(const void *data, size_t n) {
+    int fd = memfd_create("rows", 0);
+    if (fd < 0 || write(fd, data, n) != (ssize_t)n || dup2(fd, FUZZ_FD) < 0)
+        abort();
+    close(fd);
+}
+
 static inline agon_status fuzz_rows(agon_ctx *ctx, const uint8_t *data, size_t n) {
-    enum { FD = 200 };
     static tokenizer *t; /* one for all inputs; it is never changed */
     static const char *const objectives[] = {"sft", "dpo", "grpo"};
     agon_status s = AGON_OK;
     if (!t)
         t = fuzz_byte_tokenizer(ctx);
-    int fd = memfd_create("rows", 0);
-    if (fd < 0 || write(fd, data, n) != (ssize_t)n || dup2(fd, FD) < 0)
-        abort();
-    fuzz_labels(ctx, t, "/proc/self/fd/200");
+    fuzz_file_open(data, n);
+    fuzz_labels(ctx, t, FUZZ_FILE);
     for (size_t i = 0; i < 3; i++) {
         dataset *d = NULL;
-        s = dataset_read(ctx, t, "/proc/self/fd/200", objective_find(objectives[i]), 64, &d);
+        s = dataset_read(ctx, t, FUZZ_FILE, objective_find(objectives[i]), 64, &d);
         dataset_free(d);
         if (!s)
             break;
     }
-    close(FD);
-    close(fd);
+    close(FUZZ_FD);
+    return s;
+}
+
+/* ---- other people's rows ---------------------------------------------------------------------------------------- */
+
+/* One JSON object by each format; what is taken must be rows of ours. */
+static inline agon_status fuzz_convert(agon_ctx *ctx, const uint8_t *data, size_t n) {
+    json_t *row = NULL;
+    agon_status s = json_parse(ctx, "fuzz.json", (const char *)data, n, &row), first = s;
+    bool taken = false;
+    if (!s && !json_is_object(row))
+        first = s = ctx_fail(ctx, AGON_EFORMAT, "fuzz.json: must be a JSON object");
+    for (int f = N_DATA_FORMATS - 1; !s && f >= 0; f--) { /* the last one's sentence is what a user reads who names no format */
+        data_format found;
+        size_t n_cut = 0;
+        json_t *out = NULL;
+        first = convert_row(ctx, "fuzz.json", (data_format)f, row, &out, &found, &n_cut);
+        FUZZ_CHECK(!first == !!out && (first || json_is_object(out)), "%s", data_format_name((data_format)f));
+        taken = taken || !first;
+        json_decref(out);
+    }
+    json_decref(row);
+    return taken ? AGON_OK : first;
+}
+
+/* ---- tables ------------------------------------------------------------------------------------------------------- */
+
+static inline agon_status fuzz_collect(void *arg, const char *where, json_t *row) {
+    (void)where;
+    return json_array_append(arg, row) ? AGON_ENOMEM : AGON_OK;
+}
+
+/* A record of the columns' names, or of a row, every field in quotes. */
+static inline void fuzz_write_record(buffer *out, const json_t *row, bool names) {
+    const char *key;
+    json_t *value;
+    bool more = false;
+    json_object_foreach((json_t *)row, key, value) {
+        buffer_text(out, more ? ",\"" : "\"");
+        for (const char *p = names ? key : json_string_value(value); *p; p++)
+            buffer_text(out, *p == '"' ? "\"\"" : (char[]){*p, 0});
+        buffer_char(out, '"');
+        more = true;
+    }
+    buffer_text(out, "\r\n");
+}
+
+/* What was read must be the same when it is written and read again. */
+static inline agon_status fuzz_csv(agon_ctx *ctx, const uint8_t *data, size_t n) {
+    json_t *rows = json_array(), *again = json_array();
+    fuzz_file_open(data, n);
+    agon_status s = csv_read(ctx, FUZZ_FILE, fuzz_collect, rows);
+    close(FUZZ_FD);
+    if (!s && json_array_size(rows)) {
+        buffer written = {0};
+        fuzz_write_record(&written, json_array_get(rows, 0), true);
+        for (size_t i = 0; i < json_array_size(rows); i++)
+            fuzz_write_record(&written, json_array_get(rows, i), false);
+        fuzz_file_open(written.data, written.size);
+        FUZZ_CHECK(csv_read(ctx, FUZZ_FILE, fuzz_collect, again) == AGON_OK, "%s", agon_error(ctx));
+        FUZZ_CHECK(json_equal(rows, again), "written and read again");
+        close(FUZZ_FD);
+        buffer_free(&written);
+    }
+    json_decref(rows);
+    json_decref(again);
+    return s;
+}
+
+/* ---- what is asked of `agon loss` ------------------------------------------------------------------------------------ */
+
+/* The first byte chooses the objective. An answer must be JSON again. */
+static inline agon_status fuzz_loss(agon_ctx *ctx, const uint8_t *data, size_t n) {
+    double options[MAX_OBJECTIVE_OPTIONS];
+    size_t n_objectives = 0;
+    char *answer = NULL;
+    while (objective_at(n_objectives))
+        n_objectives++;
+    const objective *o = objective_at(n ? data[0] % n_objectives : 0);
+    objective_defaults(o, options);
+    agon_status s = objective_loss_json(ctx, o, options, n ? (const char *)data + 1 : "", n ? n - 1 : 0, &answer);
+    json_t *said = s ? NULL : json_loads(answer, 0, NULL);
+    FUZZ_CHECK(s || json_is_object(said), "%s: %s", o->name, answer);
+    json_decref(said);
+    free(answer);
     return s;
 }
 

@@ -1,4 +1,4 @@
-/* Hostile tokenizers, training rows and run files without a fuzzer, see run_corpus.h. */
+/* Hostile tokenizers, training rows, run files and tables without a fuzzer, see run_corpus.h. */
 #include "../../fuzz/text_targets.h"
 #include "../../fuzz/run_corpus.h"
 
@@ -19,11 +19,30 @@ static void run_file__survives_hostile_bytes(void **state) {
     run_corpus("fuzz_run_file", fuzz_run_file, "fuzz.yaml", 5000, SIZE_MAX);
 }
 
+static void convert__survives_hostile_rows(void **state) {
+    (void)state;
+    run_corpus("fuzz_convert", fuzz_convert, "fuzz.json", 3000, 1);
+}
+
+static void csv__survives_hostile_bytes(void **state) {
+    (void)state;
+    /* A table cut anywhere is most often a table. */
+    run_corpus("fuzz_csv", fuzz_csv, FUZZ_FILE, 3000, SIZE_MAX);
+}
+
+static void loss__survives_hostile_requests(void **state) {
+    (void)state;
+    run_corpus("fuzz_loss", fuzz_loss, "", 3000, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tokenizer__survives_hostile_bytes),
         cmocka_unit_test(rows__survive_hostile_bytes),
         cmocka_unit_test(run_file__survives_hostile_bytes),
+        cmocka_unit_test(convert__survives_hostile_rows),
+        cmocka_unit_test(csv__survives_hostile_bytes),
+        cmocka_unit_test(loss__survives_hostile_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
