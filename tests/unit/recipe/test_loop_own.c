@@ -755,6 +755,41 @@ static void unseal__report__is_of_the_ledger(void **state) {
     stand_free(x);
 }
 
+static void interrupt_at_once(void *arg, const recipe_progress *progress) {
+    (void)progress;
+    agon_interrupt(arg);
+}
+
+static agon_status unseal(stand *x, json_t **report) {
+    store *s = NULL;
+    stand_close(x);
+    assert_ok(x->ctx, store_open(x->ctx, x->folder, STORE_READ, &s));
+    agon_status status = recipe_unseal(x->ctx, s, NULL, report);
+    store_close(s);
+    stand_open(x);
+    return status;
+}
+
+static void unseal__waits_for_the_end_and_trains_arms_only_when_asked(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL, *report = NULL;
+    const char *yaml = arena_printf(x->memory, "%.*sevaluate: {arms: false, tasks: 12, general: 2, documents: 2, gsm8k: 0}\n",
+                                    (int)(strstr(sealed_run, "evaluate:") - sealed_run), sealed_run);
+    assert_int_equal(run_watched(x, yaml, interrupt_at_once, x->ctx, &summary), AGON_EINTERRUPTED);
+    agon_interrupt_clear(x->ctx);
+    assert_int_equal(unseal(x, &report), AGON_EREFUSED);
+    assert_non_null(strstr(agon_error(x->ctx), "is not finished"));
+    assert_ok(x->ctx, run_recipe(x, yaml, &summary));
+    assert_ok(x->ctx, unseal(x, &report));
+    assert_int_equal(json_array_size(json_object_get(report, "gates")), 1);
+    assert_null(json_object_get(report, "arms"));
+    assert_true(json_is_null(json_object_get(report, "recovered")));
+    json_decref(report);
+    json_decref(summary);
+    stand_free(x);
+}
+
 /* A wave of four queries has four to reword. */
 static void loop__rewordings__are_of_different_queries(void **state) {
     (void)state;
@@ -979,6 +1014,7 @@ int main(void) {
         cmocka_unit_test(sealed__half_without_labels__is_judged_by_the_base),
         cmocka_unit_test(sealed__run__keeps_apart_what_it_must),
         cmocka_unit_test(unseal__report__is_of_the_ledger),
+        cmocka_unit_test(unseal__waits_for_the_end_and_trains_arms_only_when_asked),
         cmocka_unit_test(loop__rewordings__are_of_different_queries),
         cmocka_unit_test(runs__of_one_workspace__share_their_versions),
         cmocka_unit_test(runs__of_an_older_workspace__go_on),
