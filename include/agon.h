@@ -113,10 +113,11 @@ AGON_API AGON_MUST_CHECK agon_status agon_tokenize(agon_ctx *ctx, const agon_tok
                                                    size_t n, bool parse_special, bool with_bos,
                                                    int32_t **ids, size_t *n_ids);
 /* The same of a text that goes on from a prompt: `chat`: the whole answer to a conversation that agon_chat_tokenize opened, up to
- * the token that ends it; else what follows a raw text. SentencePiece tokenizers (Llama 2, Mistral 7B) put a space in front of a text
- * of its own, and not here. *ids as above. */
-AGON_API AGON_MUST_CHECK agon_status agon_tokenize_answer(agon_ctx *ctx, const agon_tokenizer *t, const char *text, size_t n,
-                                                          bool parse_special, bool chat, int32_t **ids, size_t *n_ids);
+ * the token that ends it; else what follows the ids prompt[n_prompt] of a raw text. SentencePiece tokenizers (Llama 2, Mistral 7B)
+ * put a space in front of a text of its own, and not here; behind no prompt, or BOS alone, a text is one of its own. *ids as above. */
+AGON_API AGON_MUST_CHECK agon_status agon_tokenize_answer(agon_ctx *ctx, const agon_tokenizer *t, const int32_t *prompt, size_t n_prompt,
+                                                          const char *text, size_t n, bool parse_special, bool chat, int32_t **ids,
+                                                          size_t *n_ids);
 /* Bytes of one token inside a text, borrowed until the tokenizer is freed; *n 0 where there is no such token. */
 AGON_API const char *agon_token_bytes(const agon_tokenizer *t, int32_t id, size_t *n);
 /* Bytes of the ids, which may end inside a character; *text new (agon_text_free), NUL-terminated; *n without the

@@ -44,7 +44,7 @@ int main(int argc, char **argv) {
         s = agon_tokenize(ctx, t, argv[2], strlen(argv[2]), false, true, &prompt, &n_prompt);
     for (size_t i = 0; i < n && !s; i++) {
         size_t count = 0;
-        s = agon_tokenize_answer(ctx, t, argv[3 + i], strlen(argv[3 + i]), false, false, &tokens[i], &count);
+        s = agon_tokenize_answer(ctx, t, prompt, n_prompt, argv[3 + i], strlen(argv[3 + i]), false, false, &tokens[i], &count);
         requests[i] = (agon_score_request){prompt, n_prompt, tokens[i], count};
     }
     if (!s) /* one batch: the prompt is computed once */

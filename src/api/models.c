@@ -139,10 +139,11 @@ agon_status agon_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const char *te
     return s;
 }
 
-agon_status agon_tokenize_answer(agon_ctx *ctx, const agon_tokenizer *t, const char *text, size_t n, bool parse_special, bool chat,
-                                 int32_t **ids, size_t *n_ids) {
+agon_status agon_tokenize_answer(agon_ctx *ctx, const agon_tokenizer *t, const int32_t *prompt, size_t n_prompt, const char *text,
+                                 size_t n, bool parse_special, bool chat, int32_t **ids, size_t *n_ids) {
     token_list list = {0};
-    agon_status s = chat ? chat_encode_answer(ctx, t->t, text, n, parse_special, true, &list) : tokenizer_encode_more(ctx, t->t, text, n, parse_special, &list);
+    agon_status s = chat ? chat_encode_answer(ctx, t->t, text, n, parse_special, true, &list)
+                         : tokenizer_encode_more(ctx, t->t, prompt, n_prompt, text, n, parse_special, &list);
     if (!s)
         s = give_tokens(ctx, &list, ids, n_ids);
     if (s)

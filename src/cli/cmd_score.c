@@ -64,7 +64,7 @@ static agon_status encode_messages(agon_ctx *ctx, const agon_tokenizer *t, const
     if (s)
         return s;
     const char *text = answered ? messages[n - 1].content : "";
-    s = agon_tokenize_answer(ctx, t, text, strlen(text), false, true, &out->completion, &out->n_completion);
+    s = agon_tokenize_answer(ctx, t, out->prompt, out->n_prompt, text, strlen(text), false, true, &out->completion, &out->n_completion);
     return s || !answered ? s : add_end(out, agon_end_of_turn(t));
 }
 
@@ -91,9 +91,10 @@ static int read_row(agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, s
     if (list)
         code = read_prompt("score", line, ctx, t, row, true, &out->prompt, &out->n_prompt);
     else
-        code = read_tokens("score", line, ctx, t, "prompt", prompt, ROW_PROMPT, &out->prompt, &out->n_prompt);
+        code = read_tokens("score", line, ctx, t, "prompt", prompt, (row_place){ROW_PROMPT, NULL, 0}, &out->prompt, &out->n_prompt);
+    const row_place behind = {list ? ROW_ANSWER : ROW_COMPLETION, out->prompt, out->n_prompt};
     if (code == EXIT_FINE)
-        code = read_tokens("score", line, ctx, t, "completion", completion, list ? ROW_ANSWER : ROW_COMPLETION, &out->completion, &out->n_completion);
+        code = read_tokens("score", line, ctx, t, "completion", completion, behind, &out->completion, &out->n_completion);
     if (code == EXIT_FINE && ended && json_is_string(completion) && add_end(out, list ? agon_end_of_turn(t) : agon_end_of_text(t)))
         return EXIT_SYSTEM;
     if (code == EXIT_FINE && out->n_prompt + out->n_completion == 0)

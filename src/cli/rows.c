@@ -217,8 +217,9 @@ int read_tokens(const char *name, size_t line, agon_ctx *ctx, const agon_tokeniz
         return row_error(name, line, "\"%s\" must be a text or a list of token ids", key);
     const char *text = value ? json_string_value(value) : "";
     size_t n_text = json_string_length(value);
-    agon_status s = place == ROW_PROMPT ? agon_tokenize(ctx, t, text, n_text, true, true, ids, n)
-                                        : agon_tokenize_answer(ctx, t, text, n_text, true, place == ROW_ANSWER, ids, n);
+    agon_status s = place.part == ROW_PROMPT ? agon_tokenize(ctx, t, text, n_text, true, true, ids, n)
+                                             : agon_tokenize_answer(ctx, t, place.prompt, place.n_prompt, text, n_text, true,
+                                                                    place.part == ROW_ANSWER, ids, n);
     return s ? fail_in_row(name, line, s, ctx) : EXIT_FINE;
 }
 
@@ -232,7 +233,7 @@ int read_prompt(const char *name, size_t line, agon_ctx *ctx, const agon_tokeniz
     if (!list && chat && json_is_string(prompt) && !user.content)
         return row_error(name, line, "\"prompt\" holds a NUL character, which a chat message cannot");
     if (!list && !(chat && user.content))
-        return read_tokens(name, line, ctx, t, "prompt", prompt, ROW_PROMPT, ids, n);
+        return read_tokens(name, line, ctx, t, "prompt", prompt, (row_place){ROW_PROMPT, NULL, 0}, ids, n);
     if (list && !(messages = read_messages(name, line, list, &n_messages)))
         return EXIT_BAD_DATA;
     agon_status s = agon_chat_tokenize(ctx, t, messages ? messages : &user, n_messages, true, ids, n, NULL);

@@ -31,7 +31,11 @@ agon_message *read_messages(const char *name, size_t line, const json_t *list, s
 int row_error(const char *name, size_t line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int fail_in_row(const char *name, size_t line, agon_status status, const agon_ctx *ctx);
 
-typedef enum row_place { ROW_PROMPT, ROW_COMPLETION, ROW_ANSWER } row_place;
+typedef struct row_place {
+    enum { ROW_PROMPT, ROW_COMPLETION, ROW_ANSWER } part;
+    const int32_t *prompt; /* [n_prompt] what a completion goes on from */
+    size_t n_prompt;
+} row_place;
 
 /* A text, tokenised as raw text is, or a list of token ids; a NULL value is no tokens. `place`: a prompt has BOS in
  * front where the model's files ask for one; a completion goes on from it, an answer from messages. *ids new. Returns an exit code; the sentence was printed. */

@@ -68,13 +68,13 @@ const char *w2s_lm_id(const w2s_lm *x) {
 
 /* ---- rows ---------------------------------------------------------------------------------------------------- */
 
-/* The tokens of a text in `memory`. */
-static agon_status encode(const w2s_lm *x, agon_ctx *ctx, arena *memory, const char *text, bool begins, const int32_t **tokens,
+/* The tokens of a text in `memory`; of one that goes on from a row's prompt. */
+static agon_status encode(const w2s_lm *x, agon_ctx *ctx, arena *memory, const char *text, const train_row *behind, const int32_t **tokens,
                           size_t *n) {
     const tokenizer *t = model_tokenizer(x->m);
     token_list list = {0};
-    agon_status s = begins ? tokenizer_encode_raw(ctx, t, text, strlen(text), &list)
-                           : tokenizer_encode_more(ctx, t, text, strlen(text), false, &list);
+    agon_status s = !behind ? tokenizer_encode_raw(ctx, t, text, strlen(text), &list)
+                            : tokenizer_encode_more(ctx, t, behind->prompt, behind->n_prompt, text, strlen(text), false, &list);
     int32_t *copy = s ? NULL : arena_take(memory, list.n, sizeof *copy);
     if (copy)
         memcpy(copy, list.ids, list.n * sizeof *copy);
@@ -95,9 +95,9 @@ static agon_status add_row(const w2s_lm *x, agon_ctx *ctx, const sequence_item *
     *row = (train_row){.responses = r, .n_responses = 1, .weight = weight};
     sequence_words(item->tokens, item->n_source, source, sizeof source);
     sequence_words(item->tokens, item->n, text, sizeof text);
-    agon_status s = encode(x, ctx, out->memory, source, true, &row->prompt, &row->n_prompt);
+    agon_status s = encode(x, ctx, out->memory, source, NULL, &row->prompt, &row->n_prompt);
     if (!s)
-        s = encode(x, ctx, out->memory, text + strlen(source), false, &r->tokens, &r->n);
+        s = encode(x, ctx, out->memory, text + strlen(source), row, &r->tokens, &r->n);
     out->n += !s;
     return s;
 }

@@ -853,34 +853,36 @@ static const char *prompt_end(const chat_family *f) {
 
 agon_status chat_encode_answer(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n, bool parse_special,
                                bool whole, token_list *out) {
-    const chat_family *f = t->family;
-    if (!f || !f->lead)
-        return tokenizer_encode_more(ctx, t, text, n, parse_special, out);
+    const chat_family *f = t->family && t->family->lead ? t->family : NULL;
     buffer all = {0};
     size_t before = out->n, n_token = 0;
     bool token = false;
-    for (const char *p = prompt_end(f); *p; p += n_token)
+    for (const char *p = f ? prompt_end(f) : ""; *p; p += n_token)
         token = markup_token(t, p, &n_token) >= 0;
     token_sink sink = {.ids = out};
     agon_status s = AGON_OK;
-    if (whole && t->chat_trims_answers)
+    if (f && whole && t->chat_trims_answers)
         trim(&text, &n);
-    size_t n_close = whole ? strcspn(f->close[ASSISTANT], CHAT_EOS) : 0;
-    if (!buffer_text(&all, f->lead) || !buffer_append(&all, text, n) || !buffer_append(&all, f->close[ASSISTANT], n_close))
+    size_t n_close = f && whole ? strcspn(f->close[ASSISTANT], CHAT_EOS) : 0;
+    if (f && (!buffer_text(&all, f->lead) || !buffer_append(&all, text, n) || !buffer_append(&all, f->close[ASSISTANT], n_close)))
         s = no_memory(ctx);
-    else
-        s = tokenizer_encode_run(ctx, t, all.data, all.size, parse_special, token ? TEXT_AFTER_TOKEN : TEXT_GOES_ON, &sink);
+    else if (f)
+        text = all.data, n = all.size;
+    if (!s)
+        s = tokenizer_encode_run(ctx, t, text, n, parse_special, token ? TEXT_AFTER_TOKEN : TEXT_GOES_ON, &sink);
     buffer_free(&all);
     if (s)
         out->n = before;
     return s;
 }
 
-/* The last tokens say it: they spell [/INST]. */
+/* The last tokens of an opened conversation say it: they spell [/INST]. */
 bool chat_begins_text(const tokenizer *t, const int32_t *prompt, size_t n) {
     static const char end[] = "[/INST]";
     enum { N_END = sizeof end - 1 };
     size_t n_text = 0, from = n > N_END ? n - N_END : 0;
+    if (tokenizer_begins_text(t, prompt, n))
+        return true;
     if (!t->family || !t->family->inst)
         return false;
     char *text = tokenizer_decode(t, prompt + from, n - from, true, &n_text);

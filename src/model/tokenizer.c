@@ -462,10 +462,18 @@ agon_status tokenizer_encode(agon_ctx *ctx, const tokenizer *t, const char *text
     return encode_text(ctx, t, text, n, parse_special, TEXT_BEGINS, out);
 }
 
-agon_status tokenizer_encode_more(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n,
-                                  bool parse_special, token_list *out) {
-    bool token = out->n > 0 && tokenizer_is_special(t, out->ids[out->n - 1]);
-    return encode_text(ctx, t, text, n, parse_special, token ? TEXT_AFTER_TOKEN : TEXT_GOES_ON, out);
+bool tokenizer_begins_text(const tokenizer *t, const int32_t *before, size_t n_before) {
+    return n_before == 0 || (n_before == 1 && t->bos >= 0 && before[0] == t->bos);
+}
+
+agon_status tokenizer_encode_more(agon_ctx *ctx, const tokenizer *t, const int32_t *before, size_t n_before, const char *text,
+                                  size_t n, bool parse_special, token_list *out) {
+    text_start start = TEXT_GOES_ON;
+    if (tokenizer_begins_text(t, before, n_before))
+        start = TEXT_BEGINS;
+    else if (tokenizer_is_special(t, before[n_before - 1]))
+        start = TEXT_AFTER_TOKEN;
+    return encode_text(ctx, t, text, n, parse_special, start, out);
 }
 
 agon_status tokenizer_encode_raw(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n,

@@ -29,9 +29,12 @@ bool token_list_push(token_list *list, int32_t id);
  * added here. Invalid UTF-8 is encoded byte by byte. AGON_ENOMEM. */
 AGON_MUST_CHECK agon_status tokenizer_encode(agon_ctx *ctx, const tokenizer *t, const char *text,
                                              size_t n, bool parse_special, token_list *out);
-/* The same of a text that goes on from another, such as a completion: SentencePiece puts no space in front of it. */
-AGON_MUST_CHECK agon_status tokenizer_encode_more(agon_ctx *ctx, const tokenizer *t, const char *text,
-                                                  size_t n, bool parse_special, token_list *out);
+/* The same of a text that goes on from these tokens, such as a completion: SentencePiece puts no space in front of it. Behind
+ * nothing, or BOS alone, a text begins. `before` may be the tokens of *out. */
+AGON_MUST_CHECK agon_status tokenizer_encode_more(agon_ctx *ctx, const tokenizer *t, const int32_t *before, size_t n_before,
+                                                  const char *text, size_t n, bool parse_special, token_list *out);
+/* Whether what follows these tokens is a text of its own: they are none, or BOS alone. */
+bool tokenizer_begins_text(const tokenizer *t, const int32_t *before, size_t n_before);
 /* As raw scoring sees text: parse_special, plus BOS where the model's files ask for one. */
 AGON_MUST_CHECK agon_status tokenizer_encode_raw(agon_ctx *ctx, const tokenizer *t, const char *text,
                                                  size_t n, token_list *out);
@@ -100,11 +103,11 @@ AGON_MUST_CHECK agon_status chat_encode(agon_ctx *ctx, const tokenizer *t, const
                                         size_t n_messages, bool open_answer, token_list *out,
                                         buffer *mask);
 /* Appends the ids of an answer's text as it stands behind a conversation that was opened for it, without the token that ends it.
- * `whole`: up to there; else it may go on. Without a family as tokenizer_encode_more. */
+ * `whole`: up to there; else it may go on. */
 AGON_MUST_CHECK agon_status chat_encode_answer(agon_ctx *ctx, const tokenizer *t, const char *text, size_t n, bool parse_special,
                                                bool whole, token_list *out);
 /* Whether what is sampled behind this prompt [n] is a text of its own, whose first token tokenizer_first_bytes spells: an answer
- * that the family has a space in front of. */
+ * that the family has a space in front of, or a text without a prompt. */
 bool chat_begins_text(const tokenizer *t, const int32_t *prompt, size_t n);
 /* "chatml", "llama3", ... or NULL when the file's template is unknown. */
 const char *chat_template_name(const tokenizer *t);

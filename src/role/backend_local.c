@@ -178,7 +178,7 @@ static agon_status score_batch_add(agon_ctx *ctx, const local *b, score_batch *s
         *list = (token_list){0};
         const char *text = q->continuations[i];
         agon_status status =
-            q->prompt ? tokenizer_encode_more(ctx, model_tokenizer(b->m), text, strlen(text), false, list)
+            q->prompt ? tokenizer_encode_more(ctx, model_tokenizer(b->m), prompt->ids, prompt->n, text, strlen(text), false, list)
                       : chat_encode_answer(ctx, model_tokenizer(b->m), text, strlen(text), false, false, list);
         s->owner[s->n++] = item->response; /* counted, so that clearing frees it */
         if (status)

@@ -585,9 +585,9 @@ static agon_status read_steps(row_reader *r, const char *where, json_t *object) 
         if (!step || row_is_blank(step))
             s = BAD(r, FAULT_EMPTY, "%s: completions[%zu] is no text, or empty, or white space only", where, k);
         if (s == AGON_OK)
-            s = tokenizer_encode_more(r->ctx, r->t, step, strlen(step), true, &e.tokens);
+            s = tokenizer_encode_more(r->ctx, r->t, e.tokens.ids, e.tokens.n, step, strlen(step), true, &e.tokens);
         if (s == AGON_OK)
-            s = tokenizer_encode_more(r->ctx, r->t, "\n", 1, true, &e.tokens);
+            s = tokenizer_encode_more(r->ctx, r->t, e.tokens.ids, e.tokens.n, "\n", 1, true, &e.tokens);
         ends[k] = e.tokens.n - 1;
     }
     if (s == AGON_OK && (!row_pad_mask(&e.mask, e.n_prompt, 0) || !row_pad_mask(&e.mask, e.tokens.n, 1)))

@@ -106,7 +106,7 @@ agon_status row_encode_raw(row_reader *r, const char *where, const char *prompt,
     agon_status s = tokenizer_encode_raw(r->ctx, r->t, prompt, strlen(prompt), &e->tokens);
     e->n_prompt = e->tokens.n;
     if (s == AGON_OK)
-        s = tokenizer_encode_more(r->ctx, r->t, completion, strlen(completion), true, &e->tokens);
+        s = tokenizer_encode_more(r->ctx, r->t, e->tokens.ids, e->n_prompt, completion, strlen(completion), true, &e->tokens);
     if (s != AGON_OK)
         return ctx_prefix(r->ctx, s, "%s", where);
     bool ended = eos >= 0 && e->tokens.n > e->n_prompt && e->tokens.ids[e->tokens.n - 1] == eos;

@@ -71,13 +71,13 @@ static int hear(void *arg, size_t request, size_t sample, int32_t token, const c
 }
 
 /* An answer of these tokens only, streamed; the caller frees it. */
-static agon_completion ask(fixture *f, bool chat, const int32_t *allowed, size_t n) {
+static agon_completion ask(fixture *f, const char *text, bool chat, const int32_t *allowed, size_t n) {
     agon_sampling s = agon_sampling_default();
     agon_generate_options o = {.struct_size = sizeof o, .on_token = hear};
     heard h = {0};
     agon_completion c;
     s.allowed = allowed, s.n_allowed = n, s.max_tokens = 3;
-    const agon_generate_request r = {.text = "the learner", .chat = chat, .n_samples = 1, .sampling = &s};
+    const agon_generate_request r = {.text = text, .chat = chat, .n_samples = 1, .sampling = &s};
     o.arg = &h;
     assert_ok(f->ctx, agon_generate(f->ctx, f->m, &r, 1, &o, &c));
     assert_int_equal(h.n, 3);
@@ -99,8 +99,10 @@ static void sentencepiece__streamed_answers_join(void **state) {
     assert_string_equal(agon_token_bytes(t, ids[0], &m), " the");
     assert_ok(f->ctx, agon_detokenize(f->ctx, t, ids, n, true, &text, &m));
     assert_string_equal(text, "the");
-    agon_completion raw = ask(f, false, ids, 1), answer = ask(f, true, ids, 1);
+    agon_completion raw = ask(f, "the learner", false, ids, 1), answer = ask(f, "the learner", true, ids, 1), alone = ask(f, "", false, ids, 1);
     assert_string_equal(raw.text, " the the the");
+    assert_string_equal(alone.text, "the the the"); /* a text of its own, which reads back as these tokens */
+    agon_completion_free(&alone);
     assert_string_equal(answer.text, "the the the");
     agon_completion_free(&raw);
     agon_completion_free(&answer);
@@ -108,12 +110,12 @@ static void sentencepiece__streamed_answers_join(void **state) {
     agon_tokens_free(ids);
 }
 
-static void assert_tokens(fixture *f, const char *text, bool goes_on, bool chat, const char *want) {
+static void assert_tokens(fixture *f, const int32_t *prompt, size_t n_prompt, const char *text, bool goes_on, bool chat, const char *want) {
     const agon_tokenizer *t = agon_model_tokenizer(f->m);
     int32_t *ids = NULL;
     size_t n = 0, m;
     char joined[256] = "";
-    assert_ok(f->ctx, goes_on ? agon_tokenize_answer(f->ctx, t, text, strlen(text), false, chat, &ids, &n)
+    assert_ok(f->ctx, goes_on ? agon_tokenize_answer(f->ctx, t, prompt, n_prompt, text, strlen(text), false, chat, &ids, &n)
                               : agon_tokenize(f->ctx, t, text, strlen(text), false, false, &ids, &n));
     for (size_t i = 0; i < n; i++) {
         const char *bytes = agon_token_bytes(t, ids[i], &m);
@@ -126,9 +128,12 @@ static void assert_tokens(fixture *f, const char *text, bool goes_on, bool chat,
 
 static void sentencepiece__a_space_is_in_front_of_a_text_of_its_own(void **state) {
     fixture *f = *state;
-    assert_tokens(f, "the the", false, false, " the| the|");
-    assert_tokens(f, " the", true, false, " the|");
-    assert_tokens(f, "the the", true, true, " the| the| |"); /* Llama 2's answers have one at either end */
+    const int32_t behind[] = {1, 300}, *bos = behind; /* <s> and a word's token */
+    assert_tokens(f, NULL, 0, "the the", false, false, " the| the|");
+    assert_tokens(f, behind, 2, " the", true, false, " the|");
+    assert_tokens(f, bos, 1, "the the", true, false, " the| the|");
+    assert_tokens(f, NULL, 0, "the the", true, false, " the| the|");
+    assert_tokens(f, NULL, 0, "the the", true, true, " the| the| |"); /* Llama 2's answers have one at either end */
     size_t n = 1;
     assert_string_equal(agon_token_bytes(agon_model_tokenizer(f->m), -1, &n), "");
     assert_int_equal(n, 0);

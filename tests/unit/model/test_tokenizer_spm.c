@@ -276,6 +276,40 @@ static void spm__text_makes_no_special_token(void **state) {
     json_decref(root);
 }
 
+/* Whether a text goes on is decided by what stands before it, not by the list its ids are put on. */
+static void spm__texts_behind_nothing_or_bos_begin(void **state) {
+    (void)state;
+    const int32_t bos = 1, word = 300, end = 2;
+    static const char *const names[] = {"prepend", "first", "always", "legacy", "never"};
+    static const struct { const char *behind_word, *behind_end; } want[] = {
+        {"t|he| the|", " the| the|"}, {"t|he| the|", "t|he| the|"}, {"t|he| the|", " the| the|"}, {"t|he| the|", " the| the|"}, {"t|he| the|", "t|he| the|"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        tokenizer *t = open_variant(variant_named(names[i]));
+        token_list own = {0}, list = {0};
+        assert_ok(ctx, tokenizer_encode(ctx, t, "the the", 7, false, &own));
+        assert_ok(ctx, tokenizer_encode_more(ctx, t, NULL, 0, "the the", 7, false, &list));
+        assert_ok(ctx, tokenizer_encode_more(ctx, t, &bos, 1, "the the", 7, false, &list));
+        assert_int_equal(list.n, 2 * own.n);
+        for (size_t k = 0; k < list.n; k++)
+            assert_int_equal(list.ids[k], own.ids[k % own.n]);
+        for (int k = 0; k < 2; k++) {
+            char joined[64] = "";
+            list.n = 0;
+            assert_ok(ctx, tokenizer_encode_more(ctx, t, k ? &end : &word, 1, "the the", 7, false, &list));
+            for (size_t j = 0; j < list.n; j++) {
+                size_t m;
+                const char *bytes = tokenizer_bytes(t, list.ids[j], &m);
+                strncat(joined, bytes, m);
+                strcat(joined, "|");
+            }
+            assert_string_equal(joined, k ? want[i].behind_end : want[i].behind_word);
+        }
+        token_list_free(&own);
+        token_list_free(&list);
+        tokenizer_free(t);
+    }
+}
+
 /* The file with something else at a path of its keys. */
 static agon_status open_changed(const char *first, const char *second, const char *json, tokenizer **out) {
     json_t *root = variant_json(variant_named("prepend")), *value = json_loads(json, JSON_DECODE_ANY, NULL);
@@ -771,6 +805,7 @@ int main(void) {
         cmocka_unit_test(spm__ends_count_the_texts_own_bytes),
         cmocka_unit_test(spm__long_texts_are_not_quadratic),
         cmocka_unit_test(spm__text_makes_no_special_token),
+        cmocka_unit_test(spm__texts_behind_nothing_or_bos_begin),
         cmocka_unit_test(spm__says_what_it_does_not_know),
         cmocka_unit_test(spm__round_trips_keep_tokens),
         cmocka_unit_test(spm__what_scores_cannot_say_is_refused),
