@@ -194,29 +194,45 @@ static void drop_what_is_off(const run_config *c, json_t *config) {
             json_object_del(json_object_get(config, later[i].section), later[i].key);
 }
 
-/* A halted run may be given more rejections: they are not pinned. Runs begun before pinned them, and keep the number that they have there. */
-static agon_status unpin_rejections(cast *c, json_t *config) {
-    json_t *name = json_pack("[s]", c->config->name), *rows = NULL, *gate = json_object_get(config, "gate");
+/* The configuration that the run of this name was begun with: *out new, NULL: there is none. */
+static agon_status find_pinned(const cast *c, json_t **out) {
+    json_t *name = json_pack("[s]", c->config->name), *rows = NULL;
     agon_status s = json_made(c->actors.ctx, name);
     if (!s)
         s = store_query_json(c->actors.store, "SELECT config AS config_json FROM run WHERE name = ?1", name, &rows);
-    const json_t *pinned = json_object_get(json_object_get(json_array_get(rows, 0), "config"), "gate");
-    json_t *rejections = json_object_get(pinned, "rejections");
-    if (rejections)
-        json_object_set(gate, "rejections", rejections);
-    else
-        json_object_del(gate, "rejections");
+    *out = json_incref(json_object_get(json_array_get(rows, 0), "config"));
     json_decref(rows);
     json_decref(name);
     return s;
 }
 
+/* A halted run may be given more rejections: they are not pinned. Runs begun before pinned them, and keep the number that they have there. */
+static void unpin_rejections(const json_t *pinned, json_t *config) {
+    json_t *gate = json_object_get(config, "gate"), *rejections = json_object_get(json_object_get(pinned, "gate"), "rejections");
+    if (rejections)
+        json_object_set(gate, "rejections", rejections);
+    else
+        json_object_del(gate, "rejections");
+}
+
+/* Runs begun before there were these keys trained as their defaults say. Those go on; runs begun since pinned the defaults too. */
+static void drop_what_was_so(const run_config *c, const json_t *pinned, json_t *config) {
+    static const char *const later[] = {"schedule", "clip_norm", "beta1", "beta2", "eps", "weight_decay"};
+    const json_t *before = json_object_get(pinned, "train");
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+        if (before && !json_object_get(before, later[i]) && run_config_is_preset(c, "train", later[i]))
+            json_object_del(json_object_get(config, "train"), later[i]);
+}
+
 static agon_status begin_run(cast *c) {
-    json_t *config = run_config_json(c->config);
+    json_t *config = run_config_json(c->config), *pinned = NULL;
     agon_status s = json_made(c->actors.ctx, config);
     if (!s)
-        s = unpin_rejections(c, config);
+        s = find_pinned(c, &pinned);
     if (!s) {
+        unpin_rejections(pinned, config);
+        drop_what_was_so(c->config, pinned, config);
+        c->names_optimiser = !pinned || json_object_get(json_object_get(pinned, "train"), "schedule");
         json_object_del(config, "model");      /* where the file lies decides nothing; its hash is in the first step */
         json_object_del(config, "iterations"); /* a finished run may be given more */
         drop_what_is_off(c->config, config);
@@ -224,6 +240,7 @@ static agon_status begin_run(cast *c) {
         s = run_begin(c->actors.ctx, c->actors.store, &o, &c->run);
     }
     c->actors.run = c->run;
+    json_decref(pinned);
     json_decref(config);
     return s;
 }

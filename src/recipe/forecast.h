@@ -46,8 +46,9 @@ json_t *forecast_json(const forecast *f);
 void forecast_words(const forecast *f, char *text, size_t size);
 
 /* Of a recipe that attacks, trains and gates: its longest queries, answers, held-out items and training rows, from the run file, the files it names and a
- * few tasks of each family. A file that cannot be read is left to the run, which may have its rows already. n_adapters: what is trained in all;
- * writes: the critic writes its critiques. */
-AGON_MUST_CHECK agon_status forecast_run(agon_ctx *ctx, const model *m, const run_config *config, size_t n_adapters, bool writes, forecast *out);
+ * few tasks of each family. queries: the tasks of tasks.file that the run has recorded, so that the file is not read; NULL: none yet. n_adapters: what is
+ * trained in all; writes: the critic writes its critiques. */
+AGON_MUST_CHECK agon_status forecast_run(agon_ctx *ctx, const model *m, const run_config *config, const json_t *queries, size_t n_adapters, bool writes,
+                                         forecast *out);
 
 #endif

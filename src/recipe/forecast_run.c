@@ -59,8 +59,15 @@ static agon_status count_row(void *arg, const char *where, json_t *row) {
     return text ? count_query(arg, text) : AGON_OK;
 }
 
-static agon_status count_queries(lengths *n, const run_config *r) {
-    agon_status s = r->tasks.file ? jsonl_read(n->ctx, r->tasks.file, count_row, n) : AGON_OK;
+static agon_status count_recorded(lengths *n, const json_t *queries) {
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < json_array_size(queries) && !s; i++)
+        s = count_query(n, field_text(json_array_get(queries, i), "text"));
+    return s;
+}
+
+static agon_status count_queries(lengths *n, const run_config *r, const json_t *queries) {
+    agon_status s = queries ? count_recorded(n, queries) : r->tasks.file ? jsonl_read(n->ctx, r->tasks.file, count_row, n) : AGON_OK;
     if (s == AGON_EINVAL || s == AGON_EFORMAT)
         s = AGON_OK; /* of a row: the run says what is wrong with it */
     for (size_t i = 0; i < task_n_cells() * TASKS_A_CELL && !s && (r->tasks.cells.n > 0 || !r->tasks.file); i++) {
@@ -185,10 +192,10 @@ static void scoring(forecast *f, const lengths *n, const run_config *r) {
     forecast_scoring(f, n->text, n->scored, false);
 }
 
-agon_status forecast_run(agon_ctx *ctx, const model *m, const run_config *r, size_t n_adapters, bool writes, forecast *out) {
+agon_status forecast_run(agon_ctx *ctx, const model *m, const run_config *r, const json_t *queries, size_t n_adapters, bool writes, forecast *out) {
     lengths n = {.ctx = ctx, .m = m};
     forecast f = forecast_new(ctx, m, (size_t)r->train.rank, 1);
-    agon_status s = count_queries(&n, r);
+    agon_status s = count_queries(&n, r, queries);
     for (size_t i = 0; gate_suite_at(i) && !s; i++)
         s = count_suite(&n, gate_suite_at(i)->name, gate_suite_items(gate_suite_at(i), r));
     if (!s)

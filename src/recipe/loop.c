@@ -334,8 +334,8 @@ static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
 
 /* ---- what it takes ----------------------------------------------------------------------------------------------- */
 
-static agon_status memory(agon_ctx *ctx, const model *m, const run_config *r, forecast *out) {
-    return forecast_run(ctx, m, r, 2 * (size_t)r->iterations, false, out);
+static agon_status memory(agon_ctx *ctx, const model *m, const run_config *r, const json_t *queries, forecast *out) {
+    return forecast_run(ctx, m, r, queries, 2 * (size_t)r->iterations, false, out);
 }
 
 /* The rate preset is that of sft on short answers; pairs learnt that fast fall apart (docs/results.md: online dpo). */
@@ -346,13 +346,14 @@ static void presets(run_config *c) {
 }
 
 static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o) {
-    size_t audits = (size_t)c->human.audits;
+    const double all = (double)c->human.audits * (double)c->iterations; /* audits of earlier iterations count, and each is a label */
+    size_t audits = (size_t)fmin(all, (double)c->human.labels);
     bool pairs = o->rows == ROW_PAIR && (o->needs & ~(unsigned)(NEEDS_REFERENCE | OBJECTIVE_TRAITS)) == 0;
     agon_status s = gate_check(ctx, c, c->critic.examples > 0);
     if (s)
         return s;
     if (c->gate.audit_agreement > 0 && c->gate.audit_agreement > clopper_pearson_lower(audits, audits, 0.05))
-        return ctx_fail(ctx, AGON_EINVAL, "%s: gate.audit_agreement: %zu audits that all agree show %.3f, not %g; raise human.audits or lower the share",
+        return ctx_fail(ctx, AGON_EINVAL, "%s: gate.audit_agreement: %zu audits that all agree show %.3f, not %g; raise human.audits, human.labels or iterations, or lower the share",
                         c->source, audits, clopper_pearson_lower(audits, audits, 0.05), c->gate.audit_agreement);
     if (!(o->needs & TAKES_ANSWERS) && !pairs)
         return ctx_fail(ctx, AGON_EINVAL, "%s: train.objective: the loop makes answers (sft) and pairs (dpo and its kin), which %s cannot "

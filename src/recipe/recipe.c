@@ -55,18 +55,35 @@ agon_status recipe_memory(agon_ctx *ctx, const model *m, const run_config *confi
     *out = NULL;
     if (s || !r->memory)
         return s;
-    s = r->memory(ctx, m, config, &f);
+    s = r->memory(ctx, m, config, NULL, &f);
     if (!s && !(*out = forecast_json(&f)))
         s = ctx_fail(ctx, AGON_ENOMEM, "no memory for a forecast");
+    return s;
+}
+
+/* The tasks of tasks.file that a run of this name has read: *out new, NULL: none. The file may be gone since. */
+static agon_status recorded_queries(const cast *c, json_t **out) {
+    json_t *name = json_pack("[s]", c->config->name), *rows = NULL;
+    agon_status s = json_made(c->actors.ctx, name);
+    if (!s)
+        s = store_query_json(c->actors.store, "SELECT s.result AS result_json FROM step s JOIN run r ON r.id = s.run WHERE r.name = ?1"
+                                              " AND s.kind = 'read_queries'", name, &rows);
+    *out = json_incref(json_object_get(json_object_get(json_array_get(rows, 0), "result"), "queries"));
+    json_decref(rows);
+    json_decref(name);
     return s;
 }
 
 /* Before anything is journaled. Without a local model there is nothing to forecast. */
 static agon_status admit(const recipe *r, const cast *c, recipe_observer observer, void *arg) {
     forecast f;
+    json_t *queries = NULL;
     if (!c->model || !r->memory)
         return AGON_OK;
-    agon_status s = r->memory(c->actors.ctx, c->model, c->config, &f);
+    agon_status s = recorded_queries(c, &queries);
+    if (!s)
+        s = r->memory(c->actors.ctx, c->model, c->config, queries, &f);
+    json_decref(queries);
     return s ? s : cast_admit(&f, c->config, observer, arg);
 }
 

@@ -278,6 +278,20 @@ static json_t *value_json(const run_config *c, const key *k) {
     return list;
 }
 
+bool run_config_is_preset(const run_config *c, const char *section, const char *name) {
+    size_t i = 0;
+    while (i < N_KEYS && (strcmp(keys[i].section, section) != 0 || strcmp(keys[i].name, name) != 0))
+        i++;
+    json_t *value = i < N_KEYS ? value_json(c, &keys[i]) : NULL;
+    const char *preset = value ? keys[i].preset : NULL, *text = json_string_value(value);
+    bool same = !preset              ? json_is_null(value) || (json_is_array(value) && json_array_size(value) == 0)
+                : json_is_number(value)  ? json_number_value(value) == strtod(preset, NULL)
+                : json_is_boolean(value) ? json_is_true(value) == (preset[0] == 't')
+                                         : text && strcmp(text, preset) == 0;
+    json_decref(value);
+    return same;
+}
+
 json_t *run_config_json(const run_config *c) {
     json_t *all = json_object();
     for (size_t i = 0; all && i < N_KEYS; i++) {

@@ -91,6 +91,8 @@ bool run_config_gives(const run_config *config, const char *section, const char 
 void run_config_free(run_config *config);
 /* Everything that decides the run's content, defaults included. New reference; NULL on memory. */
 json_t *run_config_json(const run_config *config);
+/* Whether the key has its default. */
+bool run_config_is_preset(const run_config *config, const char *section, const char *name);
 /* A commented run file with these values. New string; NULL on memory. */
 char *run_config_write(const run_config *config);
 

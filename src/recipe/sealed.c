@@ -538,8 +538,8 @@ static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
     return AGON_OK;
 }
 
-static agon_status memory(agon_ctx *ctx, const model *m, const run_config *r, forecast *out) {
-    return forecast_run(ctx, m, r, 3 + (r->evaluate.arms ? 3 : 0), true, out);
+static agon_status memory(agon_ctx *ctx, const model *m, const run_config *r, const json_t *queries, forecast *out) {
+    return forecast_run(ctx, m, r, queries, 3 + (r->evaluate.arms ? 3 : 0), true, out);
 }
 
 static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o) {

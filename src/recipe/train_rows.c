@@ -116,7 +116,7 @@ static agon_status train_on(cast *c, const json_t *rows, char version[STORE_ID_S
                              .batch = (size_t)config->train.batch, .checkpoint_every = (size_t)config->train.checkpoint_every,
                              .max_length = (size_t)config->train.max_length, .alpha = config->train.lora_alpha,
                              .lr = config->train.lr, .warmup = config->train.warmup, .small_loss = config->train.small_loss,
-                             .small_loss_ramp = config->train.small_loss_ramp, .optimiser = &optimiser};
+                             .small_loss_ramp = config->train.small_loss_ramp, .optimiser = c->names_optimiser ? &optimiser : NULL};
     agon_status s = examples && lines ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for %zu rows", n);
     for (size_t i = 0; i < n && !s; i++) {
         const json_t *one = json_array_get(rows, i);

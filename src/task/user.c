@@ -162,7 +162,7 @@ static agon_status keep_of(agon_ctx *ctx, const char *text, json_t **keep) {
     return status;
 }
 
-static agon_status check(agon_ctx *ctx, const task_query *query);
+static agon_status check_answers(agon_ctx *ctx, const task_query *query);
 
 static agon_status build(agon_ctx *ctx, const char *where, const json_t *row, task_query *q) {
     const char *text = NULL, *verifier = NULL;
@@ -186,7 +186,7 @@ static agon_status build(agon_ctx *ctx, const char *where, const json_t *row, ta
     if ((verifier && json_object_set_new(q->parameters, "verifier", json_string(verifier)) != 0) ||
         (arguments && json_object_set_new(q->parameters, "arguments", json_deep_copy(arguments)) != 0))
         return ctx_fail(ctx, AGON_ENOMEM, "memory for a query is exhausted");
-    if ((status = check(ctx, q)))
+    if ((status = check_answers(ctx, q)))
         return ctx_prefix(ctx, status, "%s", where);
     return keep_of(ctx, text, &q->keep);
 }
@@ -420,19 +420,28 @@ static agon_status verify(agon_ctx *ctx, const task_query *query, const char *re
     return writing_constraint_verify(ctx, t.verifier, t.arguments, response, out);
 }
 
-/* Every answer passes the row's own verifier: a run shows them to the model. */
-static agon_status check(agon_ctx *ctx, const task_query *query) {
+static agon_status passes(agon_ctx *ctx, const task_query *query, const user_task *t, const char *answer) {
+    task_verdict v = {0};
+    agon_status status = verify(ctx, query, answer, &v);
+    if (!status && v.outcome == OUTCOME_FAIL)
+        status = ctx_fail(ctx, AGON_EINVAL, "the answer '%.60s' does not pass the query's verifier '%s': %s", answer, t->verifier, v.evidence);
+    task_verdict_free(&v);
+    return status;
+}
+
+/* Of a row that is read: every answer passes the row's own verifier, as a run shows them to the model. */
+static agon_status check_answers(agon_ctx *ctx, const task_query *query) {
     user_task t = {0};
     agon_status status = read_task(ctx, query, &t);
-    for (size_t i = 0; !status && i < json_array_size(t.answers); i++) {
-        const char *answer = json_string_value(json_array_get(t.answers, i));
-        task_verdict v = {0};
-        status = verify(ctx, query, answer, &v);
-        if (!status && v.outcome == OUTCOME_FAIL)
-            status = ctx_fail(ctx, AGON_EINVAL, "the answer '%.60s' does not pass the query's verifier '%s': %s", answer, t.verifier, v.evidence);
-        task_verdict_free(&v);
-    }
+    for (size_t i = 0; !status && i < json_array_size(t.answers); i++)
+        status = passes(ctx, query, &t, json_string_value(json_array_get(t.answers, i)));
     return status;
+}
+
+/* Of a recorded query: runs begun when such answers were taken go on. */
+static agon_status check(agon_ctx *ctx, const task_query *query) {
+    user_task t = {0};
+    return read_task(ctx, query, &t);
 }
 
 static agon_status demonstrate(agon_ctx *ctx, const task_query *query, uint64_t seed, char **response) {
@@ -444,7 +453,11 @@ static agon_status demonstrate(agon_ctx *ctx, const task_query *query, uint64_t 
     if (n == 0 || !t.verifier || strcmp(t.verifier, TASK_VERIFIER_PROGRAM) == 0)
         return ctx_fail(ctx, AGON_EUNSUPPORTED, "the query has no reference answer to show");
     rng r = rng_new(seed);
-    return task_format(ctx, response, "%s", json_string_value(json_array_get(t.answers, rng_below(&r, n))));
+    const char *answer = json_string_value(json_array_get(t.answers, rng_below(&r, n)));
+    status = passes(ctx, query, &t, answer);
+    if (status == AGON_EINVAL)
+        return ctx_fail(ctx, AGON_EUNSUPPORTED, "the query's reference answer '%.60s' does not pass its own verifier", answer);
+    return status ? status : task_format(ctx, response, "%s", answer);
 }
 
 static agon_status tamper(agon_ctx *ctx, const task_query *query, const char *correct, uint64_t seed,

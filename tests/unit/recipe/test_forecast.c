@@ -23,7 +23,7 @@ static forecast forecast_of(agon_ctx *ctx, const model *m, const char *more) {
     forecast f;
     snprintf(text, sizeof text, "%s%s", small, more);
     run_config *config = config_of(ctx, text);
-    assert_ok(ctx, forecast_run(ctx, m, config, 2, false, &f));
+    assert_ok(ctx, forecast_run(ctx, m, config, NULL, 2, false, &f));
     run_config_free(config);
     return f;
 }
@@ -59,6 +59,20 @@ static void forecast__follows_the_run_file(void **state) {
     forecast own = forecast_of(ctx, m, more);
     assert_true(own.phases[PHASE_TRAINING].most > usual.phases[PHASE_TRAINING].most);
     unlink(path);
+    /* And so where the run has recorded it and the file is gone. */
+    json_t *recorded = json_pack("[{ss}]", "text", "0");
+    char digits[301];
+    snprintf(digits, sizeof digits, "%0*d", 300, 7);
+    json_object_set_new(json_array_get(recorded, 0), "text", json_string(digits));
+    forecast known = {0};
+    char whole[1024];
+    snprintf(whole, sizeof whole, "%s%s", small, more);
+    run_config *config = config_of(ctx, whole);
+    assert_int_equal(forecast_run(ctx, m, config, NULL, 2, false, &known), AGON_ENOTFOUND);
+    assert_ok(ctx, forecast_run(ctx, m, config, recorded, 2, false, &known));
+    assert_int_equal(known.phases[PHASE_TRAINING].most, own.phases[PHASE_TRAINING].most);
+    run_config_free(config);
+    json_decref(recorded);
     /* In less room a phase takes less, and never less than it must. */
     ctx->memory_limit = memory_resident() + usual.phases[PHASE_TRAINING].least;
     forecast tight = forecast_of(ctx, m, "learner: {max_tokens: 16}\n");

@@ -463,18 +463,12 @@ static void loop__nothing_to_train_on__is_no_rejection(void **state) {
     stand_free(x);
 }
 
-/* Runs begun before pinned gate.rejections. They go on, also with another number. */
-static void loop__rejections_pinned_before__may_change(void **state) {
-    (void)state;
-    stand *x = stand_new(NULL);
-    json_t *summary = NULL, *rows = NULL;
-    const char *file = numbers_file(x, 20), *rest = strchr(small, '\n') + 1;
-    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, rejected_yaml, 1, file, 1, rest), &summary));
-    json_decref(summary);
+/* A run "old" that was begun with the configuration of the run "own", as `change` makes it. */
+static void begin_old(stand *x, void (*change)(json_t *config)) {
+    json_t *rows = NULL;
     assert_ok(x->ctx, store_query_json(x->store, "SELECT config AS config_json, seed FROM run WHERE name = 'own'", NULL, &rows));
-    json_t *config = json_object_get(json_array_get(rows, 0), "config"), *gate = json_object_get(config, "gate");
-    assert_null(json_object_get(gate, "rejections"));
-    json_object_set_new(gate, "rejections", json_integer(1));
+    json_t *config = json_object_get(json_array_get(rows, 0), "config");
+    change(config);
     json_object_set_new(config, "name", json_string("old"));
     const run_options o = {.name = "old", .seed = strtoull(field_text(json_array_get(rows, 0), "seed"), NULL, 10), .config = config};
     stand_close(x);
@@ -485,13 +479,87 @@ static void loop__rejections_pinned_before__may_change(void **state) {
     run_end(r);
     store_close(s);
     stand_open(x);
+    json_decref(rows);
+}
+
+static void pin_rejections(json_t *config) {
+    json_t *gate = json_object_get(config, "gate");
+    assert_null(json_object_get(gate, "rejections"));
+    json_object_set_new(gate, "rejections", json_integer(1));
+}
+
+/* Runs begun before pinned gate.rejections. They go on, also with another number. */
+static void loop__rejections_pinned_before__may_change(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL;
+    const char *file = numbers_file(x, 20), *rest = strchr(small, '\n') + 1;
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, rejected_yaml, 1, file, 1, rest), &summary));
+    json_decref(summary);
+    begin_old(x, pin_rejections);
     for (int rejections = 1; rejections <= 3; rejections += 2) {
         const char *yaml = arena_printf(x->memory, rejected_yaml, 2, file, rejections, rest);
         assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, "name: old%s", strchr(yaml, '\n')), &summary));
         assert_string_equal(text_of(summary, "state"), rejections == 1 ? "halted" : "done");
         json_decref(summary);
     }
-    json_decref(rows);
+    stand_free(x);
+}
+
+static const char *const optimiser_keys[] = {"schedule", "clip_norm", "beta1", "beta2", "eps", "weight_decay"};
+
+static void forget_optimiser(json_t *config) {
+    for (size_t i = 0; i < sizeof optimiser_keys / sizeof *optimiser_keys; i++)
+        assert_int_equal(json_object_del(json_object_get(config, "train"), optimiser_keys[i]), 0);
+}
+
+/* Runs begun before run files had keys of the optimiser pinned none. They go on with the defaults, which were so then, and their trainings name none. */
+static void runs__begun_before_the_optimisers_keys__go_on(void **state) {
+    (void)state;
+    for (int trains = 0; trains < 2; trains++) {
+        stand *x = stand_new(NULL);
+        json_t *summary = NULL;
+        const char *rows = write_file(x, "rows.jsonl", "{\"prompt\": \"say 1\", \"completion\": \"one\"}\n{\"prompt\": \"say 2\", \"completion\": \"two\"}\n");
+        const char *yaml = trains ? arena_printf(x->memory, "name: own\nrecipe: train\nevaluate: {general: 0, documents: 0, gsm8k: 0}\n"
+                                                            "train: {data: %s, rank: 2, batch: 2%%s}\n", rows)
+                                  : arena_printf(x->memory, "name: own\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"
+                                                            "human: {labels: 20, audits: 0, demonstrations: 4}\n"
+                                                            "train: {rank: 2, epochs: 1, batch: 2%%s}\nbuild: {documents: 2, real_share: 0}\n"
+                                                            "evaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n", numbers_file(x, 20));
+        const char *plain = arena_printf(x->memory, yaml, ""), *changed = arena_printf(x->memory, yaml, ", clip_norm: 0.5");
+        assert_ok(x->ctx, run_recipe(x, plain, &summary));
+        json_decref(summary);
+        begin_old(x, forget_optimiser);
+        assert_int_equal(run_recipe(x, arena_printf(x->memory, "name: old%s", strchr(changed, '\n')), &summary), AGON_EMISMATCH);
+        for (int again = 0; again < 2; again++) {
+            assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, "name: old%s", strchr(plain, '\n')), &summary));
+            assert_string_equal(text_of(summary, "state"), "done");
+            json_decref(summary);
+        }
+        const char *named = "SELECT count(*) FROM step WHERE input LIKE '%\"optimiser\"%' AND run = (SELECT id FROM run WHERE name = 'old')";
+        assert_int_equal(stand_count(x, named), 0);
+        assert_int_equal(stand_count(x, arena_printf(x->memory, "%.*s'own')", (int)(strlen(named) - 6), named)), trains);
+        stand_free(x);
+    }
+}
+
+/* What the run has read of the user's file is in its journal: the file may be gone. */
+static void loop__tasks_file_gone__goes_on(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL;
+    const char *file = numbers_file(x, 20), *rest = strchr(small, '\n') + 1;
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, rejected_yaml, 1, file, 3, rest), &summary));
+    json_decref(summary);
+    assert_int_equal(unlink(file), 0);
+    for (int iterations = 1; iterations <= 2; iterations++) {
+        assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, rejected_yaml, iterations, file, 3, rest), &summary));
+        assert_string_equal(text_of(summary, "state"), "done");
+        json_decref(summary);
+    }
+    const char *yaml = arena_printf(x->memory, rejected_yaml, 1, file, 3, rest); /* a new run has no rows without it, and begins nothing */
+    assert_int_equal(run_recipe(x, arena_printf(x->memory, "name: new%s", strchr(yaml, '\n')), &summary), AGON_ENOTFOUND);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM run WHERE name = 'new'"), 0);
     stand_free(x);
 }
 
@@ -1008,6 +1076,8 @@ int main(void) {
         cmocka_unit_test(loop__halted__goes_on_when_given_more),
         cmocka_unit_test(loop__nothing_to_train_on__is_no_rejection),
         cmocka_unit_test(loop__rejections_pinned_before__may_change),
+        cmocka_unit_test(runs__begun_before_the_optimisers_keys__go_on),
+        cmocka_unit_test(loop__tasks_file_gone__goes_on),
         cmocka_unit_test(loop__replayed__logs_nothing_again),
         cmocka_unit_test(loop__simulated_demonstrations__come_as_many_as_allowed),
         cmocka_unit_test(loop__accepted_late__is_no_rejected_side),

@@ -90,6 +90,7 @@ static void run_file__ends_that_nothing_uses_are_taken(void **state) {
     static const char *const good[] = {"critic: {alpha: 0, examples: 0}\n", "gate: {general_margin: 1}\nevaluate: {general: 0}\n",
                                        "gate: {perplexity_margin: 0}\nevaluate: {documents: 0}\n", "gate: {general_margin: 0, task_margin: 0}\n",
                                        "evaluate: {xstest_unsafe: 200}\ngate: {safety_limit: 0.015}\n", "gate: {audit_agreement: 0.9, safety_margin: 1}\n",
+                                       "iterations: 2\nhuman: {labels: 130}\ngate: {audit_agreement: 0.95}\n", /* by the second */
                                        "recipe: train\ntrain: {data: a.jsonl}\ncritic: {alpha: 1}\n"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         agon_ctx *ctx = test_ctx(1, NULL);
@@ -133,6 +134,7 @@ static void run_file__faults_are_named(void **state) {
     refused("evaluate: {xstest_unsafe: 100}\ngate: {safety_limit: 0.02}\n", "(1: none) or evaluate.xstest_unsafe");
     refused("evaluate: {xstest_unsafe: 200}\ngate: {safety_limit: 1, safety_margin: 1}\n", "gate.safety_margin must be below 1");
     refused("gate: {audit_agreement: 0.95}\n", "gate.audit_agreement: 30 audits that all agree show 0.905, not 0.95; raise human.audits");
+    refused("iterations: 8\nhuman: {labels: 55, audits: 30, demonstrations: 20}\ngate: {audit_agreement: 0.95}\n", "gate.audit_agreement: 55 audits that all agree");
     refused("recipe: sealed\noracle: sealed\niterations: 1\nhuman: {labels: 200, calibration: 2, gate_items: 2}\ngate: {audit_agreement: 0.5}\n",
             "the sealed recipe audits no labels");
     refused("critic: {alpha: 0}\n", "critic.alpha must be above 0 and below 1, not 0; for a critic that never decides alone");
