@@ -34,7 +34,8 @@ typedef struct cleaner {
     const clean_options *options;
     clean_kind kind;
     const objective *judge;
-    row_file f;
+    row_file all, f; /* the file; its rows that are judged: those with a weight, [n] */
+    size_t *at;      /* [n] where they are in `all` */
     dataset *d;
     const train_row *rows; /* [n] */
     size_t n, width;       /* width: responses a row */
@@ -122,9 +123,31 @@ static agon_status check_length(cleaner *x, size_t i) {
     return AGON_OK;
 }
 
+/* Rows of weight 0 are not in the dataset: nobody trains on them, and they are written as they are. */
+static agon_status take_weighted(cleaner *x) {
+    size_t k = 0;
+    x->f = (row_file){.path = x->all.path, .rows = memory_new(x->n, sizeof *x->f.rows), .lines = memory_new(x->n, sizeof *x->f.lines)};
+    x->at = memory_new(x->n, sizeof *x->at);
+    if (!x->f.rows || !x->f.lines || !x->at)
+        return no_memory(x);
+    for (size_t i = 0; i < x->n; i++, k++) {
+        while (k < x->all.n && x->all.lines[k] != x->rows[i].line)
+            k++;
+        if (k == x->all.n)
+            return ctx_fail(x->ctx, AGON_EMISMATCH, "%s changed while it was read", x->all.path);
+        x->f.rows[i] = json_incref(x->all.rows[k]);
+        x->f.lines[i] = x->all.lines[k];
+        x->at[i] = k;
+        x->f.n++;
+    }
+    if (x->n < x->all.n)
+        say(x, "%zu of %zu rows have weight 0: they are not judged, and written as they are", x->all.n - x->n, x->all.n);
+    return AGON_OK;
+}
+
 static agon_status read_rows(cleaner *x, const char *from) {
     static const char *const judges[] = {"dpo", "classify", "sft"};
-    agon_status s = row_file_read(x->ctx, from, &x->f);
+    agon_status s = row_file_read(x->ctx, from, &x->all);
     x->judge = objective_find(judges[x->kind]);
     if (!s)
         s = dataset_read(x->ctx, model_tokenizer(x->m), from, x->judge, x->options->max_length, &x->d);
@@ -132,8 +155,9 @@ static agon_status read_rows(cleaner *x, const char *from) {
         return s;
     x->rows = dataset_rows(x->d, &x->n);
     x->width = x->kind == CLEAN_PAIRS ? 2 : 1;
-    if (x->n != x->f.n)
-        return ctx_fail(x->ctx, AGON_EMISMATCH, "%s changed while it was read", from);
+    s = take_weighted(x);
+    if (s)
+        return s;
     x->fold = memory_new(x->n, sizeof *x->fold);
     x->base = memory_new(x->n, x->width * sizeof *x->base);
     x->judged = memory_new(size_mul(x->n, x->options->epochs), x->width * sizeof *x->judged);
@@ -166,10 +190,11 @@ static agon_status take_truth(void *arg, const char *where, json_t *object) {
     if (s)
         return s;
     const size_t wanted = line > 0 ? (size_t)line : 0;
-    const size_t *found = bsearch(&wanted, x->f.lines, x->f.n, sizeof wanted, by_line);
-    if (!found)
+    if (!bsearch(&wanted, x->all.lines, x->all.n, sizeof wanted, by_line))
         return ctx_fail(x->ctx, AGON_EINVAL, "%s: line %lld of %s has no row; is this its truth?", where, (long long)line, x->f.path);
-    x->planted[found - x->f.lines] = true;
+    const size_t *found = bsearch(&wanted, x->f.lines, x->f.n, sizeof wanted, by_line);
+    if (found)
+        x->planted[found - x->f.lines] = true;
     return AGON_OK;
 }
 
@@ -380,13 +405,15 @@ static agon_status soften(cleaner *x, const clean_decision *d) {
 }
 
 static agon_status write_files(cleaner *x, const clean_decision *d, json_t *const *findings, const char *to, const char *dropped) {
-    bool *kept = memory_new(x->n, sizeof *kept);
+    bool *kept = memory_new(x->all.n, sizeof *kept);
     agon_status s = !kept ? no_memory(x) : x->options->soft ? soften(x, d) : AGON_OK;
+    for (size_t i = 0; i < x->all.n && kept; i++)
+        kept[i] = true;
     for (size_t i = 0; i < x->n && kept; i++)
-        kept[i] = x->options->soft || !d->drop[i];
+        kept[x->at[i]] = x->options->soft || !d->drop[i];
     if (!s)
         s = rows_write(x->ctx, dropped, findings, NULL, d->n_drop);
-    if (!s && (s = rows_write(x->ctx, to, x->f.rows, kept, x->n)))
+    if (!s && (s = rows_write(x->ctx, to, x->all.rows, kept, x->all.n)))
         unlink(dropped); /* both or none: the next call would not write over it */
     free(kept);
     return s;
@@ -414,9 +441,9 @@ static json_t *report_json(const cleaner *x, const clean_decision *d, json_t *co
         json_array_append_new(judges, json_pack("{s:s,s:f}", "name", clean_judge_name(x->kind, k), "nats", d->nats[k]));
     for (size_t epoch = 0; epoch < x->options->epochs; epoch++)
         json_array_append_new(nats, json_real(x->nats[epoch]));
-    return json_pack("{s:I,s:I,s:I,s:s,s:s,s:o,s:b,s:o,s:I,s:I,s:o,s:o,s:I,s:o,s:o,s:o}", "rows", (json_int_t)x->n, "truncated",
-                     (json_int_t)dataset_n_truncated(x->d), "written",
-                     (json_int_t)(x->options->soft ? x->n : x->n - d->n_drop), "kind", kinds[x->kind], "judge",
+    return json_pack("{s:I,s:I,s:I,s:I,s:s,s:s,s:o,s:b,s:o,s:I,s:I,s:o,s:o,s:I,s:o,s:o,s:o}", "rows", (json_int_t)x->all.n, "weightless",
+                     (json_int_t)(x->all.n - x->n), "truncated", (json_int_t)dataset_n_truncated(x->d), "written",
+                     (json_int_t)(x->options->soft ? x->all.n : x->all.n - d->n_drop), "kind", kinds[x->kind], "judge",
                      clean_judge_name(x->kind, d->judge), "judges", judges, "believed", (int)d->believed,
                      "ignorant_nats", real_or_null(d->ignorant_nats), "epoch", (json_int_t)x->epoch + 1, "folds",
                      (json_int_t)x->options->folds, "nats_by_epoch", nats, "noise_rate", real_or_null(d->noise_rate), "n_dropped", (json_int_t)d->n_drop, "dropped", utf8_json(dropped), "first", first, "quality",
@@ -479,7 +506,8 @@ static agon_status finish(cleaner *x, const char *to, const char *dropped, json_
 static void cleaner_free(cleaner *x) {
     dataset_free(x->d);
     row_file_free(&x->f);
-    free(x->fold), free(x->planted), free(x->base), free(x->judged), free(x->nats), free(x->scores), free(x->labels);
+    row_file_free(&x->all);
+    free(x->at), free(x->fold), free(x->planted), free(x->base), free(x->judged), free(x->nats), free(x->scores), free(x->labels);
 }
 
 agon_status clean_file(agon_ctx *ctx, model *m, const char *from, const char *to, const clean_options *options, json_t **report) {

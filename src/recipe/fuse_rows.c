@@ -367,7 +367,7 @@ static agon_status bootstrap(fuser *x) {
 
 /* ---- rows -------------------------------------------------------------------------------------------------- */
 
-/* The other way round: the votes spoke of the old chosen side, rewards stay with their texts, and a margin spoke for the wrong side. */
+/* The other way round: the votes spoke of the old chosen side, and rewards stay with their texts. */
 static agon_status turn(fuser *x, json_t *row) {
     json_t *votes = json_object_get(row, "votes"), *vote;
     const char *name;
@@ -375,8 +375,15 @@ static agon_status turn(fuser *x, json_t *row) {
     json_object_foreach(votes, name, vote)
         if (!s && json_is_boolean(vote) && json_object_set_new(votes, name, json_boolean(!json_is_true(vote))) != 0)
             s = no_memory(x);
-    json_object_del(row, "margin");
+    if (json_object_get(row, "rewards"))
+        json_object_del(row, "margin"); /* they say it */
     return s ? s : row_swap_rewards(x->ctx, row);
+}
+
+/* A margin that is left agrees with q, so it is the strength of the side that q calls better, whichever it was said of: readers take none below 0. */
+static agon_status make_strength(fuser *x, json_t *row) {
+    double margin = json_number_value(json_object_get(row, "margin"));
+    return margin >= 0 || json_object_set_new(row, "margin", json_real(-margin)) == 0 ? AGON_OK : no_memory(x);
 }
 
 /* How far the row's own numbers set the chosen side above the other: by its rewards, or by a margin and what it was said of. 0: they say nothing. */
@@ -417,12 +424,17 @@ static agon_status label_row(fuser *x, size_t i, size_t *swapped) {
     agon_status s = AGON_OK;
     if (pair)
         remove_contradiction(x, row, q);
-    if (!x->options->hard)
-        return json_object_set_new(row, "label", json_real(q)) == 0 ? AGON_OK : no_memory(x);
+    if (!x->options->hard) {
+        if (pair)
+            s = make_strength(x, row);
+        return s ? s : json_object_set_new(row, "label", json_real(q)) == 0 ? AGON_OK : no_memory(x);
+    }
     if (pair) {
         json_object_del(row, "label");
         if (q < 0.5)
             s = turn(x, row), ++*swapped;
+        if (!s)
+            s = make_strength(x, row);
     } else {
         kept = json_object_set_new(row, "label", json_boolean(q > 0.5)) == 0;
     }

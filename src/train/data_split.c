@@ -11,6 +11,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct split_row {
     hash256 whole, prompt;
@@ -86,11 +88,27 @@ static size_t group_rows(place *places, size_t *n) {
     return groups;
 }
 
+/* Asked once more, with the parts [n_written] before this one in their places: two names may be of one file. */
+static agon_status check_path(agon_ctx *ctx, const split_part *parts, size_t n_written) {
+    struct stat now, other;
+    const char *path = parts[n_written].path;
+    for (size_t k = 0; k < n_written; k++)
+        if (lstat(path, &now) == 0 && lstat(parts[k].path, &other) == 0 && now.st_dev == other.st_dev && now.st_ino == other.st_ino)
+            return ctx_fail(ctx, AGON_EINVAL, "the parts %s and %s are one file; give each a path of its own", parts[k].path, path);
+    return output_is_new(ctx, path);
+}
+
+/* All parts or none: a next call would not write over what is there. */
 static agon_status write_parts(agon_ctx *ctx, const place *places, size_t n, const size_t *part_of, split_part *parts,
                                size_t n_parts) {
     agon_status s = AGON_OK;
+    size_t made = 0;
     for (size_t k = 0; k < n_parts && s == AGON_OK; k++) {
         buffer b = {0};
+        s = check_path(ctx, parts, k);
+        if (s != AGON_OK)
+            break;
+        made = k + 1;
         bool kept = true;
         parts[k].n_rows = 0;
         for (size_t i = 0; i < n && kept; i++) {
@@ -102,6 +120,8 @@ static agon_status write_parts(agon_ctx *ctx, const place *places, size_t n, con
         s = kept ? file_write(ctx, parts[k].path, b.data, b.size) : ctx_fail(ctx, AGON_ENOMEM, "out of memory dividing rows");
         buffer_free(&b);
     }
+    for (size_t k = 0; k < made && s != AGON_OK; k++)
+        unlink(parts[k].path);
     return s;
 }
 

@@ -333,6 +333,50 @@ static void clean__finds_planted_swaps(void **state) {
     assert_int_equal(clean_file(w->ctx, w->m, w->noisy, w->to, &o, &w->report), AGON_EINVAL); /* never over a file */
 }
 
+/* Rows of weight 0 are trained on by nobody, so they are not judged, and go where they were. */
+static void clean__passes_rows_without_weight_through(void **state) {
+    world *w = *state;
+    enum { PAIRS = 60 };
+    clean_options o = options_of(w, "dpo");
+    buffer without = {0};
+    o.on_line = NULL;
+    put_pairs(w, PAIRS);
+    plant(w, "dpo");
+    assert_ok(w->ctx, clean(w, w->noisy, &o));
+    json_t *dropped = json_copy(json_object_get(w->report, "n_dropped")), *rate = json_copy(json_object_get(w->report, "noise_rate"));
+    char *plain = read_back(w, w->to), *noisy = read_back(w, w->noisy), *where = NULL;
+    size_t i = 0;
+    for (char *line = strtok_r(noisy, "\n", &where); line; line = strtok_r(NULL, "\n", &where), i++) { /* before every fifth row, and an empty line */
+        if (i % 5 == 0)
+            buffer_printf(&without, "{\"prompt\":\"none %zu\",\"chosen\":\"bad %zu\",\"rejected\":\"good\",\"weight\":0,\"id\":%zu}\n\n", i, i, 1000 + i);
+        buffer_printf(&without, "%s\n", line);
+    }
+    assert_ok(w->ctx, file_write(w->ctx, w->noisy, without.data, without.size));
+    for (int soft = 0; soft < 2; soft++) {
+        o.soft = soft;
+        assert_ok(w->ctx, clean(w, w->noisy, &o));
+        assert_true(json_equal(json_object_get(w->report, "n_dropped"), dropped) && json_equal(json_object_get(w->report, "noise_rate"), rate));
+        assert_int_equal(real(w->report, "rows"), PAIRS + PAIRS / 5);
+        assert_int_equal(real(w->report, "weightless"), PAIRS / 5);
+        char *out = read_back(w, w->to);
+        assert_int_equal(count_lines(out), PAIRS + PAIRS / 5 - (soft ? 0 : (size_t)json_number_value(dropped)));
+        assert_int_equal(real(w->report, "written"), count_lines(out));
+        size_t n_without = 0;
+        for (char *line = strtok_r(out, "\n", &where); line; line = strtok_r(NULL, "\n", &where)) {
+            json_t *row = json_loads(line, 0, NULL);
+            bool weightless = real(row, "id") >= 1000;
+            n_without += weightless;
+            assert_true(weightless ? !json_object_get(row, "label") : !soft == (strstr(plain, line) != NULL));
+            json_decref(row);
+        }
+        assert_int_equal(n_without, PAIRS / 5);
+        free(out);
+    }
+    json_decref(dropped), json_decref(rate);
+    free(plain), free(noisy);
+    buffer_free(&without);
+}
+
 /* A third of the labels is wrong, and the judges learn them by heart: the decision is an early epoch's. */
 static void clean__believes_the_best_epoch(void **state) {
     world *w = *state;
@@ -455,6 +499,7 @@ int main(void) {
         cmocka_unit_test(decide__drops_answers_at_a_rate_only),
         cmocka_unit_test(decide__names_the_row_by_line), cmocka_unit_test(folds__keep_prompts_together),
         cmocka_unit_test(clean__finds_planted_swaps),
+        cmocka_unit_test(clean__passes_rows_without_weight_through),
         cmocka_unit_test(clean__believes_the_best_epoch),
         cmocka_unit_test(clean__finds_planted_labels),  cmocka_unit_test(clean__drops_unlikely_answers),
         cmocka_unit_test(clean__names_bad_input),

@@ -339,7 +339,8 @@ static void fuse__takes_out_what_the_label_denies(void **state) {
         const char *own;
         bool rejected; /* is the better side by it */
     } cases[] = {{"\"rewards\":[2,1]", false}, {"\"rewards\":[1,2]", true}, {"\"margin\":1", false}, {"\"margin\":1,\"label\":0.2", true},
-                 {"\"margin\":1,\"label\":false", true}, {"\"margin\":1,\"label\":0.9", false}, {"\"id\":1", false}};
+                 {"\"margin\":1,\"label\":false", true}, {"\"margin\":1,\"label\":0.9", false}, {"\"margin\":-1", true},
+                 {"\"margin\":-1,\"label\":0.2", false}, {"\"id\":1", false}};
     enum { CASES = sizeof cases / sizeof *cases };
     for (int hard = 0; hard <= 1; hard++) {
         buffer_clear(&w->text);
@@ -347,14 +348,16 @@ static void fuse__takes_out_what_the_label_denies(void **state) {
             buffer_printf(&w->text, "{\"prompt\":\"q\",\"chosen\":\"yes\",\"rejected\":\"no\",%s,\"votes\":{\"a\":%s,\"b\":%s,\"c\":%s}}\n", cases[i % CASES].own,
                           i / CASES % 2 ? "false" : "true", i / CASES % 2 ? "false" : "true", i / CASES % 2 ? "false" : "true");
         assert_ok(w->ctx, fuse(w, (fuse_options){.hard = hard}));
-        assert_int_equal(real(w->report, "contradicted"), 12);
+        assert_int_equal(real(w->report, "contradicted"), 16);
         for (size_t i = 0; i < 4 * CASES; i++) {
             const json_t *row = json_array_get(w->rows, i), *rewards = json_object_get(row, "rewards");
             bool against = i / CASES % 2, kept = rewards || json_object_get(row, "margin");
             if (cases[i % CASES].own[1] == 'i') /* says nothing */
                 assert_false(kept);
-            else if (cases[i % CASES].own[1] == 'r' || !hard || !against) /* a margin goes where the sides are swapped */
+            else
                 assert_true(kept == (cases[i % CASES].rejected == against));
+            if (json_object_get(row, "margin")) /* a strength, whichever side it was said of */
+                assert_close(real(row, "margin"), 1, 0);
             if (rewards && hard)
                 assert_int_equal(json_integer_value(json_array_get(rewards, 0)), 2);
         }

@@ -239,6 +239,27 @@ static void split__keeps_prompts_together(void **state) {
     assert_int_equal(split(w, 7, parts, &r), AGON_EINVAL);
 }
 
+/* A path that is given twice would lose a part's rows, and parts before one that fails would stand in the way of the next call. */
+static void split__all_parts_or_none(void **state) {
+    world *w = *state;
+    char text[512] = "", spelt[256], nowhere[256];
+    split_report r;
+    for (int i = 0; i < 10; i++)
+        sprintf(text + strlen(text), "{\"text\":\"%d\"}\n", i);
+    assert_ok(w->ctx, file_write(w->ctx, w->from, text, strlen(text)));
+    const char *name = strrchr(w->to, '/') + 1;
+    snprintf(spelt, sizeof spelt, "%.*s./%s", (int)(name - w->to), w->to, name);
+    snprintf(nowhere, sizeof nowhere, "%s/no/part", w->from);
+    const struct { const char *second; agon_status status; const char *says; } cases[] = {
+        {w->to, AGON_EINVAL, "are one file; give each a path of its own"}, {spelt, AGON_EINVAL, "are one file"}, {nowhere, AGON_ENOTFOUND, "no/part"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        split_part parts[2] = {{w->to, 0.8, 0}, {cases[i].second, 0.2, 0}};
+        assert_int_equal(split(w, 7, parts, &r), cases[i].status);
+        assert_non_null(strstr(agon_error(w->ctx), cases[i].says));
+        assert_int_not_equal(access(w->to, F_OK), 0);
+    }
+}
+
 /* Every prompt in three pairs, whose answers begin alike in one of them. */
 static void expect_pairs_together(world *w, const char *before, const char *after, size_t n_guessed) {
     char *text = malloc(1 << 16), *at = text;
@@ -352,6 +373,7 @@ int main(void) {
         cmocka_unit_test(convert__refinements_become_each_kind_of_row),
         cmocka_unit_test(convert__fixes_change_only_what_is_flagged),
         cmocka_unit_test(split__keeps_prompts_together),
+        cmocka_unit_test(split__all_parts_or_none),
         cmocka_unit_test(split__finds_the_prompt_of_two_texts),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
