@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "eval/interval.h"
+#include <math.h>
 #include <stdlib.h>
 
 enum { AT_ONCE = 64 };
