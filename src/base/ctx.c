@@ -241,7 +241,7 @@ void agon_interrupt_clear(agon_ctx *ctx) {
 
 agon_status ctx_check_interrupt(agon_ctx *ctx) {
     if (ctx && atomic_load_explicit(&ctx->interrupted, memory_order_relaxed))
-        return ctx_fail(ctx, AGON_EINTERRUPTED, "stopped on request; run the same command to go on");
+        return ctx_fail(ctx, AGON_EINTERRUPTED, "stopped on request; run the same command again");
     return AGON_OK;
 }
 

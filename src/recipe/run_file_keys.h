@@ -7,7 +7,7 @@
     KEY(#role, "backend", KEY_CHOICE, role.by.backend, "local", 0, 0,                                \
         "local|remote|command|scripted: who plays the role")                                         \
     KEY(#role, "url", KEY_TEXT, role.by.url, NULL, 0, 0,                                             \
-        "remote: base URL of an OpenAI-compatible server")                                           \
+        "remote: base URL of an OpenAI-compatible server, such as https://host/v1")                                           \
     KEY(#role, "name", KEY_TEXT, role.by.name, NULL, 0, 0, "remote: model name sent to it")          \
     KEY(#role, "key_env", KEY_TEXT, role.by.key_env, NULL, 0, 0,                                     \
         "remote: environment variable with the key (never stored)")                                  \

@@ -462,6 +462,10 @@ static agon_status check_url(agon_ctx *ctx, const char *url) {
     if (curl_url_set(u, CURLUPART_URL, url, 0) || curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) ||
         (strcmp(scheme, "http") && strcmp(scheme, "https")))
         s = ctx_fail(ctx, AGON_EINVAL, "a remote backend's url must look like https://host/v1");
+    static const char appended[] = "/chat/completions";
+    const char *place = strstr(url, appended);
+    if (!s && place && strspn(place + strlen(appended), "/") == strlen(place + strlen(appended)))
+        s = ctx_fail(ctx, AGON_EINVAL, "a remote backend's url ends before %s, which is appended; write %.*s", appended, (int)(place - url), url);
     for (size_t i = 0; !s && i < sizeof parts / sizeof *parts; i++)
         if (!curl_url_get(u, parts[i], &secret, 0)) {
             curl_free(secret);

@@ -347,7 +347,7 @@ static void remote__rate_limit_spaces_requests(void **state) {
 static void remote__bad_settings_are_refused(void **state) {
     (void)state;
     static const char *const urls[] = {
-        NULL, "", "ftp://host/v1", "host", "https://user:pass@host/v1", "https://host/v1?key=1"};
+        NULL, "", "ftp://host/v1", "host", "https://user:pass@host/v1", "https://host/v1?key=1", "https://host/v1/chat/completions", "https://host/v1/chat/completions/"};
     agon_ctx *ctx = test_ctx(1, NULL);
     backend *b = NULL;
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
