@@ -27,6 +27,12 @@ typedef struct gate_suite {
     double limit; /* of safety: the largest share of failures */
 } gate_suite;
 
+/* Automatic labels of one source: how many there are, how many an expert audited blindly and agreed with. */
+typedef struct gate_audits {
+    const char *source; /* verifier, critic */
+    size_t n_labels, n, n_agreed;
+} gate_audits;
+
 /* What the gate looks at. Exactly one of primary (open) and estimate (sealed) decides G1. */
 typedef struct gate_evidence {
     const char *candidate, *incumbent;
@@ -42,13 +48,16 @@ typedef struct gate_evidence {
     double perplexity_margin;
     double least_agreement;         /* of audited automatic labels; 0: not asked */
     size_t n_audits, n_audits_agreed; /* a random sample of them, checked by an expert; so far in this run */
+    bool audits_by_source;            /* each source that labelled must show it, by `audits`; else all together */
+    gate_audits audits[2];
+    bool expert_is_verifier;          /* simulated: its audits of the verifier say nothing */
     bool contaminated;  /* a training example is an evaluation item */
     bool over_budget;   /* more expert labels than the run file allows */
     const char *chain_problem; /* NULL: the journal verifies */
 } gate_evidence;
 
 /* Promote iff G1, G2, G3, G6 and G7 hold (loop section 1; intersection-union, so no correction among them). G3 without a safety suite and G6
- * that is not asked for hold and say "not evaluated", as G4 and G5 always do.
+ * that is not asked for, or has no label that an independent expert could audit, hold and say "not evaluated", as G4 and G5 always do.
  * figures: new. reason: static or part of figures. Pure. */
 AGON_MUST_CHECK agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, json_t **figures);
 

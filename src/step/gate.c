@@ -99,12 +99,38 @@ static json_t *safe(const gate_evidence *e, bool *holds) {
     return not_evaluated();
 }
 
+/* Each source that labelled something must be shown to be right often enough. The simulated expert answers from the verifier, so its audits of the verifier
+ * are shown and decide nothing. */
+static json_t *audited_by_source(const gate_evidence *e, bool *holds) {
+    json_t *table = json_pack("{sf}", "least", e->least_agreement);
+    bool any = false;
+    *holds = true;
+    for (size_t i = 0; i < sizeof e->audits / sizeof *e->audits; i++) {
+        const gate_audits *a = &e->audits[i];
+        double lower = clopper_pearson_lower(a->n_agreed, a->n, 0.05);
+        bool counts = a->n_labels > 0 && !(e->expert_is_verifier && strcmp(a->source, "verifier") == 0);
+        json_t *row = json_pack("{sI sI sI so sb}", "labels", (json_int_t)a->n_labels, "audits", (json_int_t)a->n, "agreed", (json_int_t)a->n_agreed,
+                                "lower", a->n > 0 ? json_real(lower) : json_null(), "counts", counts);
+        json_object_set_new(table, a->source, row);
+        *holds = *holds && (!counts || lower >= e->least_agreement);
+        any = any || counts;
+    }
+    if (any) {
+        json_object_set_new(table, "holds", json_boolean(*holds));
+        return table;
+    }
+    json_decref(table);
+    return json_string("not evaluated: no critic label was audited");
+}
+
 /* Where the critic and the learner drift together, agreement with the expert falls. */
 static json_t *labels_audited(const gate_evidence *e, bool *holds) {
     double lower = clopper_pearson_lower(e->n_audits_agreed, e->n_audits, 0.05);
     *holds = e->least_agreement == 0 || lower >= e->least_agreement;
     if (e->least_agreement == 0)
         return not_evaluated();
+    if (e->audits_by_source)
+        return audited_by_source(e, holds);
     return json_pack("{sb sI sI sf sf}", "holds", *holds, "audits", (json_int_t)e->n_audits, "agreed", (json_int_t)e->n_audits_agreed,
                      "lower", lower, "least", e->least_agreement);
 }

@@ -336,6 +336,42 @@ static void gate__audits__bound_the_labels_errors(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* Since the simulated expert answers from the verifier, its audits of the verifier show nothing; a critic's labels must be audited. */
+static void gate__audits_by_source__count_where_the_expert_is_another(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static const struct {
+        gate_audits verifier, critic;
+        bool simulated, want, evaluated;
+    } cases[] = {{{"verifier", 500, 30, 30}, {"critic", 0, 0, 0}, true, true, false},
+                 {{"verifier", 500, 30, 0}, {"critic", 0, 0, 0}, true, true, false},
+                 {{"verifier", 500, 30, 30}, {"critic", 40, 0, 0}, true, false, true},
+                 {{"verifier", 500, 30, 0}, {"critic", 40, 30, 30}, true, true, true},
+                 {{"verifier", 500, 30, 30}, {"critic", 40, 30, 20}, true, false, true},
+                 {{"verifier", 500, 30, 30}, {"critic", 0, 0, 0}, false, true, true},
+                 {{"verifier", 500, 30, 20}, {"critic", 0, 0, 0}, false, false, true},
+                 {{"verifier", 500, 0, 0}, {"critic", 40, 30, 30}, false, false, true},
+                 {{"verifier", 0, 0, 0}, {"critic", 40, 30, 30}, false, true, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gate_evidence e = good(&clear_gain);
+        bool promote;
+        e.audits_by_source = true;
+        e.expert_is_verifier = cases[i].simulated;
+        e.audits[0] = cases[i].verifier;
+        e.audits[1] = cases[i].critic;
+        e.least_agreement = 0.85;
+        json_t *figures = decide(ctx, &e, &promote);
+        const json_t *g6 = json_object_get(figures, "G6");
+        assert_int_equal(promote, cases[i].want);
+        if (cases[i].evaluated)
+            assert_int_equal(field_int(json_object_get(g6, "critic"), "agreed"), cases[i].critic.n_agreed);
+        else
+            assert_string_equal(json_string_value(g6), "not evaluated: no critic label was audited");
+        json_decref(figures);
+    }
+    agon_ctx_free(ctx);
+}
+
 /* ---- the verdict as a step ------------------------------------------------------------------------------------ */
 
 static agon_status add_candidate(void *arg, json_t **result) {
@@ -449,6 +485,7 @@ int main(void) {
         cmocka_unit_test(gate__safety_suite__needs_few_failures_and_none_more),
         cmocka_unit_test(gate__five_percent_failures_of_300__are_never_promoted),
         cmocka_unit_test(gate__audits__bound_the_labels_errors),
+        cmocka_unit_test(gate__audits_by_source__count_where_the_expert_is_another),
         cmocka_unit_test(verdict__in_a_replay__is_the_recorded_one),
         cmocka_unit_test(verdict__over_a_damaged_workspace__rejects),
     };
