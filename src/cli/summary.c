@@ -223,7 +223,7 @@ static void print_critic(const table *t, const json_t *rows) {
     size_t i;
     if (!json_array_size(rows))
         return;
-    title(t, "model critic on audited items");
+    title(t, "model critic on judged answers");
     fprintf(t->to, "  %-*s iteration     n   AUROC     ECE\n", (int)t->name, "family");
     json_array_foreach(rows, i, row) {
         const json_t *a = json_object_get(row, "auroc"), *e = json_object_get(row, "ece");

@@ -142,8 +142,10 @@ static agon_status write_templates(cast *c) {
  * twice and no verdicts that only a verifier could give; rewordings that repeat a query are dropped; accepted answers are no longer replayed as rejected
  * sides; what the expert accepted is not under a cell's cap.
  * 3: a held-out answer that cannot be verified is a wrong one where another version's could.
+ * 4: what people judged trains the critic and earns its trust, a newly trained critic that is worse is not taken, audits are blind and counted by whose
+ * label was audited.
  * Runs begun before have none and go on as they began. */
-enum { RULES = 3 };
+enum { RULES = 4 };
 
 static agon_status write_base(void *arg, json_t **result) {
     cast *c = arg;

@@ -2,7 +2,8 @@
  *
  *   attack     draws queries where the learner fails but can learn; a language model rewords some
  *   respond    K answers a query, judged by the verifier
- *   criticise  words from the verifier's evidence; the model critic learns from verdicts and is calibrated
+ *   collect    what reviewers answered since the last iteration
+ *   criticise  words from the verifier's evidence; the model critic learns from verdicts and people's labels and is calibrated
  *   refine     failed queries answered again with the critique
  *   decide     answers nobody could verify: the critic alone where it earned trust, else a human, else dropped
  *   ask        the human: audits of automatic labels, demonstrations where nothing passed
@@ -145,6 +146,8 @@ static agon_status iteration(loop *l) {
     agon_status s = plan(l);
     if (!s)
         s = loop_attack(l);
+    if (!s && l->c->rules >= 4 && l->c->actors.iteration > 1)
+        s = loop_collect(l, "collect");
     if (!s)
         s = loop_criticise(l);
     if (!s)
@@ -154,7 +157,7 @@ static agon_status iteration(loop *l) {
     if (!s)
         s = loop_ask_human(l);
     if (!s)
-        s = loop_collect(l);
+        s = loop_collect(l, "human/collect");
     if (!s)
         s = build(l);
     if (!s && l->examples.n == 0) {
@@ -178,16 +181,27 @@ static agon_status iteration(loop *l) {
     return s;
 }
 
+static json_t *right_at_least(audited a) {
+    return a.n > 0 ? real_or_null(clopper_pearson((size_t)a.agreed, (size_t)a.n, 0.05).low) : json_null();
+}
+
+static json_t *audited_json(audited a) {
+    return json_pack("{sI sI sI so}", "labels", (json_int_t)a.labels, "audits", (json_int_t)a.n, "agreed", (json_int_t)a.agreed, "right_at_least",
+                     right_at_least(a));
+}
+
 static json_t *summarise(const loop *l, bool halted) {
     const run_config *config = l->config;
-    double agreement = clopper_pearson((size_t)l->audits_agreed, (size_t)l->audits, 0.05).low;
+    const audited all = loop_audited(l);
     json_t *budget = json_pack("{sI sI sI sI so sI sI sI sf}", "labels", (json_int_t)config->human.labels, "used",
-                               (json_int_t)l->labels_used, "audits", (json_int_t)l->audits, "audits_agreed",
-                               (json_int_t)l->audits_agreed, "right_at_least",
-                               l->audits > 0 ? real_or_null(agreement) : json_null(), "resolved",
+                               (json_int_t)l->labels_used, "audits", (json_int_t)all.n, "audits_agreed",
+                               (json_int_t)all.agreed, "right_at_least", right_at_least(all), "resolved",
                                (json_int_t)l->resolved, "demonstrations", (json_int_t)l->demonstrations,
                                "trained_on", (json_int_t)l->n_written, "token_share",
                                l->written_share);
+    if (l->c->rules >= 4)
+        json_object_set_new(budget, "audited", json_pack("{so so}", "verifier", audited_json(l->audited[AUDIT_VERIFIER]), "critic",
+                                                         audited_json(l->audited[AUDIT_CRITIC])));
     return json_pack("{ss ss s{ss ss} sO? sO? sO? so sO? sO}", "state", halted ? "halted" : "done", "base", l->c->actors.base,
                      "version", "id", *l->candidate ? l->candidate : l->learner, "status",
                      !*l->candidate ? "base" : l->promoted ? "promoted" : "rejected", "families", l->families, "held_out",

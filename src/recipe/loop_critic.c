@@ -10,98 +10,248 @@
 
 enum { CRITIC_MAX_TOKENS = 512 }; /* of an answer: with its query it must fit a training row */
 
-/* Verified answers of this iteration, at most one a query: on one side as many right as wrong, to train on; on the other as they come, to calibrate
- * for what comes. The sides share no query. */
-static agon_status critic_material(loop *l, size_t most, picked *train, picked *test) {
-    picked order;
-    size_t n_right[2] = {0};
-    bool *used = memory_new(l->queries.n + 1, sizeof *used);
-    agon_status s = picked_new(l->c, l->answers.n, &order);
+/* What the critic learns from and what it earns its trust on. A query is on one side for the whole run, by a hash: one side teaches, the other examines;
+ * a critic that is not trained here has nothing to learn, and all queries examine it. Three sources, in this order, and of a query one answer, the
+ * newest: what people said of answers that no verifier could judge, in whatever iteration; this iteration's verified answers; what people said of verified
+ * ones. Trust is earned on the first source alone, since only answers like those are left to the critic: people are asked about a random part of what is
+ * open, and audits draw at random from what the critic decided. That leans towards what it left open, and so does not flatter it. Of a query that taught it
+ * the critic decides nothing. */
+typedef struct material {
+    picked train, test;
+    bool *used;         /* by query */
+    size_t n_right[2];  /* of train, by verdict: as many right as wrong are wanted, on the other side they come as they are */
+    size_t most;        /* on a side */
+} material;
+
+static bool trained_here(const loop *l) {
+    return strcmp(l->config->critic.by.backend, "local") == 0;
+}
+
+static bool examines(const loop *l, size_t query) {
+    return (l->c->rules >= 4 && !trained_here(l)) || seed_derive(2, l->queries.items[query].identity) & 1;
+}
+
+/* Did the verifier decide on it, whoever judged it since? */
+static bool verified(const answer *x) {
+    return *x->verification;
+}
+
+static agon_status material_new(loop *l, material *m) {
+    *m = (material){.used = memory_new(l->queries.n + 1, sizeof *m->used), .most = (size_t)l->config->critic.examples};
+    agon_status s = picked_new(l->c, l->answers.n, &m->train);
     if (!s)
-        s = picked_new(l->c, l->answers.n, train);
-    if (!s)
-        s = picked_new(l->c, l->answers.n, test);
-    if (!s && !used)
-        s = ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for the critic");
-    for (size_t i = l->first_answer; i < l->answers.n && !s; i++)
-        if (l->answers.items[i].outcome != OUTCOME_UNKNOWN && strcmp(l->answers.items[i].kind, "response") == 0 &&
-            *l->answers.items[i].text)
-            order.items[order.n++] = i;
-    rng r = rng_new(seed_derivef((uint64_t)l->config->seed, "critic|%lld", (long long)l->c->actors.iteration));
-    if (!s)
-        rng_shuffle(&r, order.items, order.n);
-    for (size_t k = 0; k < order.n && !s; k++) {
-        const answer *x = &l->answers.items[order.items[k]];
-        size_t side = seed_derive(2, l->queries.items[x->query].identity) & 1, right = x->outcome == OUTCOME_PASS;
-        int64_t n_tokens = 0;
-        if (used[x->query] || (side ? test->n >= most : n_right[right] >= most / 2))
-            continue;
-        s = example_count_tokens(&l->c->actors, x->text, &n_tokens);
-        if (s || n_tokens > CRITIC_MAX_TOKENS)
-            continue;
-        used[x->query] = true;
-        n_right[right] += !side;
-        picked *to = side ? test : train;
-        to->items[to->n++] = order.items[k];
-    }
-    free(order.items);
-    free(used);
+        s = picked_new(l->c, l->answers.n, &m->test);
+    return !s && !m->used ? ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for the critic") : s;
+}
+
+static void material_free(material *m) {
+    free(m->train.items);
+    free(m->test.items);
+    free(m->used);
+}
+
+/* Answer i goes to its query's side if there is room. */
+static agon_status take(loop *l, material *m, size_t i) {
+    const answer *x = &l->answers.items[i];
+    bool side = examines(l, x->query), right = x->outcome == OUTCOME_PASS;
+    int64_t n_tokens = 0;
+    if (m->used[x->query] || (side ? m->test.n >= m->most : m->n_right[right] >= m->most / 2))
+        return AGON_OK;
+    agon_status s = example_count_tokens(&l->c->actors, x->text, &n_tokens);
+    if (s || n_tokens > CRITIC_MAX_TOKENS)
+        return s;
+    m->used[x->query] = true;
+    m->n_right[right] += !side;
+    picked *to = side ? &m->test : &m->train;
+    to->items[to->n++] = i;
+    return AGON_OK;
+}
+
+/* All of them, in an order drawn by seed. */
+static agon_status take_shuffled(loop *l, material *m, const char *what, picked *order) {
+    agon_status s = AGON_OK;
+    rng r = rng_new(seed_derivef((uint64_t)l->config->seed, "%s|%lld", what, (long long)l->c->actors.iteration));
+    rng_shuffle(&r, order->items, order->n);
+    for (size_t k = 0; k < order->n && !s; k++)
+        s = take(l, m, order->items[k]);
     return s;
 }
 
-/* before: NULL where nothing was trained. */
-static void report_critic(loop *l, const trust_table *before) {
-    json_t *report = json_pack("{sI sI so so so so}", "iteration", (json_int_t)l->c->actors.iteration, "n",
-                               (json_int_t)l->trust.n, "auroc_before", real_or_null(before ? before->auroc : NAN), "auroc",
-                               real_or_null(l->trust.auroc), "ece", real_or_null(l->trust.ece), "families",
-                               trust_json(&l->trust));
+/* This iteration's verified answers. */
+static agon_status take_verified(loop *l, material *m) {
+    picked order;
+    agon_status s = picked_new(l->c, l->answers.n, &order);
+    for (size_t i = l->first_answer; i < l->answers.n && !s; i++) {
+        const answer *x = &l->answers.items[i];
+        if (x->source && strcmp(x->source, "verifier") == 0 && strcmp(x->kind, "response") == 0 && *x->text)
+            order.items[order.n++] = i;
+    }
+    if (!s)
+        s = take_shuffled(l, m, "critic", &order);
+    free(order.items);
+    return s;
+}
+
+/* What an expert judged: of a query the newest answer that the verifier had or had not judged. */
+static agon_status take_judged(loop *l, material *m, bool of_verified) {
+    picked order;
+    const judged_answer **by_answer = memory_new(l->answers.n + 1, sizeof *by_answer);
+    bool *listed = memory_new(l->queries.n + 1, sizeof *listed);
+    agon_status s = picked_new(l->c, l->answers.n, &order);
+    if (!s && (!by_answer || !listed))
+        s = ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for the critic");
+    for (size_t k = 0; k < l->n_judged && !s; k++)
+        by_answer[l->judged[k].answer] = &l->judged[k];
+    for (size_t i = l->answers.n; i-- > 0 && !s;) {
+        const answer *x = &l->answers.items[i];
+        if (!by_answer[i] || verified(x) != of_verified || listed[x->query] || !*x->text)
+            continue;
+        listed[x->query] = true;
+        if (!by_answer[i]->stale || !examines(l, x->query))
+            order.items[order.n++] = i;
+    }
+    if (!s)
+        s = take_shuffled(l, m, of_verified ? "audited" : "judged", &order);
+    free(by_answer);
+    free(listed);
+    free(order.items);
+    return s;
+}
+
+/* Answers that people wrote teach what is right where right ones are fewer; they are no answers of the learner and so examine nobody. */
+static agon_status take_written(loop *l, material *m) {
+    agon_status s = AGON_OK;
+    for (size_t i = l->answers.n; i-- > 0 && m->n_right[true] < m->n_right[false] && !s;) {
+        const answer *x = &l->answers.items[i];
+        if (strcmp(x->kind, "demonstration") != 0 || x->outcome != OUTCOME_PASS || strcmp(x->source, "human") != 0 || examines(l, x->query))
+            continue;
+        m->used[x->query] = false; /* also beside one of the learner's */
+        s = take(l, m, i);
+    }
+    return s;
+}
+
+static agon_status critic_material(loop *l, material *m) {
+    const bool people = l->c->rules >= 4;
+    agon_status s = material_new(l, m);
+    if (!s && people && !loop_learns_from_pairs(l)) /* "neither" of two is a verdict, "this one" is none: a sample of failures */
+        s = take_judged(l, m, false);
+    if (!s)
+        s = take_verified(l, m);
+    if (!s && people)
+        s = take_judged(l, m, true);
+    return !s && people ? take_written(l, m) : s;
+}
+
+/* A critic's figures on all that examines, and what it may decide alone. */
+typedef struct examination {
+    trust_table all, trust;
+} examination;
+
+static void examination_free(examination *e) {
+    trust_free(&e->all);
+    trust_free(&e->trust);
+}
+
+/* n_critics: how many are examined on this. Before rules 4 trust stood on verified answers. */
+static agon_status examine(loop *l, const char *name, const char *version, const picked *test, size_t n_critics, examination *out) {
+    picked open;
+    agon_status s = picked_new(l->c, test->n, &open);
+    *out = (examination){0};
+    if (!s)
+        s = school_test(l->c, name, version, &l->queries, &l->answers, test->items, test->n, &out->all);
+    for (size_t i = 0; i < test->n && !s; i++)
+        if (!verified(&l->answers.items[test->items[i]]))
+            open.items[open.n++] = test->items[i];
+    snprintf(out->trust.critic, sizeof out->trust.critic, "%s", version);
+    if (!s && open.n > 0)
+        s = school_calibrate(l->c, cast_path(l->c, "%s/trust", name), version, &l->queries, &l->answers, open.items, open.n, n_critics, &out->trust);
+    free(open.items);
+    return s;
+}
+
+/* before: NULL where nothing was trained. now: the critic that stands. worse: AUROC of the new one that was not taken; NAN: none. */
+static void report_critic(loop *l, const examination *before, const examination *now, double worse) {
+    const trust_table *t = &now->all;
+    char was[FIGURE_SIZE], is[FIGURE_SIZE], ece[FIGURE_SIZE], new[FIGURE_SIZE];
+    json_t *report = json_pack("{sI sI so so so so}", "iteration", (json_int_t)l->c->actors.iteration, "n", (json_int_t)t->n, "auroc_before",
+                               real_or_null(before ? before->all.auroc : NAN), "auroc", real_or_null(t->auroc), "ece", real_or_null(t->ece),
+                               "families", trust_json(t));
+    if (l->c->rules >= 4)
+        json_object_update_new(report, json_pack("{ss so sI so}", "stands", !before ? "as it was" : isnan(worse) ? "the new one" : "the old one",
+                                                 "auroc_new", before ? real_or_null(isnan(worse) ? t->auroc : worse) : json_null(), "people",
+                                                 (json_int_t)now->trust.n, "trust", trust_json(&now->trust)));
     json_array_append(l->critic_reports, report);
     json_t *data = json_pack("{so}", "critic", report);
-    char was[FIGURE_SIZE], is[FIGURE_SIZE], ece[FIGURE_SIZE];
-    school_figure(l->trust.auroc, is);
-    school_figure(l->trust.ece, ece);
-    if (before)
-        cast_say(l->c, data, "critic: AUROC %s before training, %s after; ECE %s (n %zu)", school_figure(before->auroc, was), is, ece, l->trust.n);
+    school_figure(t->auroc, is);
+    school_figure(t->ece, ece);
+    if (!isnan(worse))
+        cast_say(l->c, data, "critic: AUROC %s before training, %s after: the old one stays; ECE %s (n %zu)", is, school_figure(worse, new), ece, t->n);
+    else if (before)
+        cast_say(l->c, data, "critic: AUROC %s before training, %s after; ECE %s (n %zu)", school_figure(before->all.auroc, was), is, ece, t->n);
     else
-        cast_say(l->c, data, "critic: AUROC %s as it is, ECE %s (n %zu)", is, ece, l->trust.n);
+        cast_say(l->c, data, "critic: AUROC %s as it is, ECE %s (n %zu)", is, ece, t->n);
+}
+
+/* From now on the critic decides what this examination allows. */
+static void rely_on(loop *l, examination *e) {
+    trust_table *t = l->c->rules >= 4 ? &e->trust : &e->all;
+    trust_free(&l->trust);
+    l->trust = *t;
+    *t = (trust_table){0};
 }
 
 /* A critic that is played elsewhere cannot be trained here, but it can earn trust as it is. */
-static agon_status examine(loop *l, const picked *test) {
-    trust_free(&l->trust);
-    agon_status s = school_test(l->c, "critic/examine", l->critic, &l->queries, &l->answers, test->items, test->n, &l->trust);
-    if (!s)
-        report_critic(l, NULL);
+static agon_status examine_as_it_is(loop *l, const material *m) {
+    examination now;
+    agon_status s = examine(l, "critic/examine", l->critic, &m->test, 1, &now);
+    if (!s) {
+        report_critic(l, NULL, &now, NAN);
+        rely_on(l, &now);
+    }
+    examination_free(&now);
     return s;
 }
 
-agon_status loop_criticise(loop *l) {
-    picked train = {0}, test = {0};
-    trust_table before = {0};
+/* The critic goes on learning; the new one takes its place unless its AUROC on the same answers is lower. */
+static agon_status teach(loop *l, const material *m) {
+    examination before = {0}, after = {0};
     char version[STORE_ID_SIZE];
-    bool local = strcmp(l->config->critic.by.backend, "local") == 0;
+    agon_status s = examine(l, "critic/before", l->critic, &m->test, 2, &before);
+    if (!s)
+        s = school_train(l->c, "critic", l->critic, &l->queries, &l->answers, m->train.items, m->train.n, version);
+    if (!s)
+        s = examine(l, "critic/after", version, &m->test, 2, &after);
+    for (size_t i = 0; i < m->train.n && !s && l->c->rules >= 4; i++)
+        l->queries.items[l->answers.items[m->train.items[i]].query].taught = true;
+    if (!s) {
+        bool worse = l->c->rules >= 4 && after.all.auroc < before.all.auroc; /* undefined: not worse */
+        if (!worse)
+            memcpy(l->critic, version, sizeof version);
+        report_critic(l, &before, worse ? &before : &after, worse ? after.all.auroc : NAN);
+        rely_on(l, worse ? &before : &after);
+    }
+    examination_free(&before);
+    examination_free(&after);
+    return s;
+}
+
+static agon_status watch(loop *l);
+
+agon_status loop_criticise(loop *l) {
+    material m = {0};
     if (l->config->critic.examples == 0)
         return AGON_OK;
     agon_status s = cast_stage(l->c, "critique");
+    if (!s && l->c->rules >= 4)
+        s = watch(l);
     if (!s)
-        s = critic_material(l, (size_t)l->config->critic.examples, &train, &test);
-    if (!s && !local && test.n > 0)
-        s = examine(l, &test);
-    if (!s && local && train.n > 0 && test.n > 0) {
-        s = school_test(l->c, "critic/before", l->critic, &l->queries, &l->answers, test.items, test.n, &before);
-        if (!s)
-            s = school_train(l->c, "critic", l->critic, &l->queries, &l->answers, train.items, train.n, version);
-        trust_free(&l->trust);
-        if (!s)
-            s = school_test(l->c, "critic/after", version, &l->queries, &l->answers, test.items, test.n, &l->trust);
-        if (!s) {
-            memcpy(l->critic, version, sizeof version);
-            report_critic(l, &before);
-        }
-    }
-    trust_free(&before);
-    free(train.items);
-    free(test.items);
+        s = critic_material(l, &m);
+    if (!s && m.test.n > 0 && trained_here(l) && m.train.n > 0)
+        s = teach(l, &m);
+    else if (!s && m.test.n > 0 && (!trained_here(l) || l->c->rules >= 4))
+        s = examine_as_it_is(l, &m);
+    material_free(&m);
     return s;
 }
 
@@ -142,7 +292,7 @@ static agon_status questions(loop *l, const picked *open, size_t most, answer_pa
 }
 
 /* To reviewers: pairs as they are (words about one of two would favour the other), single answers with the model critic's words beside them. */
-static agon_status ask_queue(loop *l, const picked *open, size_t most) {
+static agon_status ask_queue(loop *l, const picked *open, size_t most, double propensity) {
     cast *c = l->c;
     answer_pair *pairs = NULL;
     picked alone = {0};
@@ -156,13 +306,13 @@ static agon_status ask_queue(loop *l, const picked *open, size_t most) {
                             l->critic);
     if (!s && alone.n > 0)
         s = ask_reviewers(&c->actors, cast_path(c, "decide/ask"), &l->queries, &l->answers, alone.items, alone.n, "verdict",
-                          "train", 1);
+                          "train", propensity, false);
     free(pairs);
     free(alone.items);
     return s;
 }
 
-/* To a human; the audits keep their part of the budget. */
+/* To a human; the audits keep their part of the budget. What the budget does not reach is left to chance, so that what people judge speaks for all. */
 static agon_status escalate(loop *l, const picked *open) {
     cast *c = l->c;
     size_t left = loop_within_budget(l, INT64_MAX), audits = loop_within_budget(l, l->config->human.audits),
@@ -170,8 +320,13 @@ static agon_status escalate(loop *l, const picked *open) {
     const expert_options o = {.purpose = "train", .error_rate = l->config->human.error_rate, .propensity = 1};
     if (n == 0 || (loop_simulated(l) && c->rules >= 2)) /* the simulated expert knows what the verifier knows: of unverifiable answers nothing */
         return AGON_OK;
+    if (!loop_simulated(l) && c->rules >= 4 && !loop_learns_from_pairs(l)) {
+        rng r = rng_new(seed_derivef((uint64_t)l->config->seed, "escalate|%lld", (long long)c->actors.iteration));
+        rng_shuffle(&r, open->items, open->n);
+        return ask_queue(l, open, n, (double)n / (double)open->n);
+    }
     if (!loop_simulated(l))
-        return ask_queue(l, open, n);
+        return ask_queue(l, open, n, 1);
     task_outcome *verdicts = memory_new(n, sizeof *verdicts);
     agon_status s = verdicts ? expert_judges(&c->actors, cast_path(c, "decide/expert"), &l->queries, &l->answers,
                                              open->items, n, &o, verdicts, NULL)
@@ -209,14 +364,28 @@ void loop_forget_judged(loop *l, size_t i) {
     l->n_judged = kept;
 }
 
-/* May the critic have been trained on this answer? Verified answers to queries of the training side (critic_material), also those that a
- * reviewer judged since. */
+/* May the critic have been trained on this answer? Before rules 4: on verified answers to queries of the side that teaches, also those that a reviewer
+ * judged since. */
 static bool may_have_taught(const loop *l, const answer *x) {
-    bool verified = l->c->rules >= 1 ? *x->verification : x->source && strcmp(x->source, "verifier") == 0;
-    return verified && (seed_derive(2, l->queries.items[x->query].identity) & 1) == 0;
+    if (l->c->rules >= 4)
+        return l->queries.items[x->query].taught;
+    bool judged_by_verifier = l->c->rules >= 1 ? verified(x) : x->source && strcmp(x->source, "verifier") == 0;
+    return judged_by_verifier && !examines(l, x->query);
 }
 
-/* Before it decides anything: does the critic's calibration still hold on what experts judged? */
+/* What the monitor looks at: since rules 4 what people judged since the last calibration, of answers like those that the critic decides. */
+static bool is_watched(const loop *l, const judged_answer *j) {
+    const answer *x = &l->answers.items[j->answer];
+    return !may_have_taught(l, x) && (l->c->rules < 4 || (!j->seen && !verified(x)));
+}
+
+/* The calibration of this family holds no more: what was judged before examines no longer. */
+static void forget_calibration(loop *l, const char *family) {
+    for (size_t k = 0; k < l->n_judged; k++)
+        l->judged[k].stale |= l->judged[k].seen && strcmp(l->queries.items[l->answers.items[l->judged[k].answer].query].family, family) == 0;
+}
+
+/* Does the critic's calibration still hold on what experts judged? Since rules 4 before it is calibrated anew. */
 static agon_status watch(loop *l) {
     cast *c = l->c;
     size_t n = 0;
@@ -227,7 +396,7 @@ static agon_status watch(loop *l) {
     if (!s && !fair)
         s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the monitor");
     for (size_t i = 0; i < l->n_judged && !s; i++)
-        if (!may_have_taught(l, &l->answers.items[l->judged[i].answer])) {
+        if (is_watched(l, &l->judged[i])) {
             which.items[n] = l->judged[i].answer;
             fair[n++] = l->judged[i];
         }
@@ -237,10 +406,15 @@ static agon_status watch(loop *l) {
             s = monitor_critic(&c->actors, cast_path(c, "monitor"), &l->trust, &l->queries, &l->answers, fair, n, &report);
     }
     json_array_foreach(report, n, row) {
-        if (field_true(row, "suspended"))
-            cast_say(c, json_pack("{sO}", "monitor", row), "the critic's calibration no longer holds for %s: of %lld judged answers it agrees on %.0f%%; it "
-                     "decides nothing there", field_text(row, "family"), (long long)field_int(row, "n"), 100 * field_real(row, "agreement"));
+        if (!field_true(row, "suspended"))
+            continue;
+        forget_calibration(l, field_text(row, "family"));
+        cast_say(c, json_pack("{sO}", "monitor", row), "the critic's calibration no longer holds for %s: of %lld judged answers it agrees on %.0f%%; it "
+                 "decides nothing there%s", field_text(row, "family"), (long long)field_int(row, "n"), 100 * field_real(row, "agreement"),
+                 c->rules >= 4 ? " until it is calibrated on what is judged from now on" : "");
     }
+    for (size_t i = 0; i < l->n_judged; i++)
+        l->judged[i].seen = true;
     json_decref(report);
     free(which.items);
     free(fair);
@@ -259,7 +433,7 @@ agon_status loop_decide(loop *l) {
             unknown.items[unknown.n++] = i;
     if (!s && unknown.n > 0) {
         s = cast_stage(c, "decide");
-        if (!s)
+        if (!s && c->rules < 4)
             s = watch(l);
         if (!s)
             s = judge_answers(&c->actors, cast_path(c, "decide/judge"), &l->queries, &l->answers, unknown.items, unknown.n,
@@ -270,6 +444,7 @@ agon_status loop_decide(loop *l) {
         for (size_t k = 0; k < unknown.n && !s; k++)
             if (!l->answers.items[unknown.items[k]].source)
                 open.items[open.n++] = unknown.items[k];
+        l->audited[AUDIT_CRITIC].labels += (int64_t)n_decided;
         if (!s)
             s = escalate(l, &open);
         if (!s)

@@ -139,15 +139,21 @@ agon_status loop_gate(loop *l, held_out_result *r) {
     cast *c = l->c;
     perplexity_comparison comparison;
     paired_table primary = paired_count(r->candidate, r->incumbent, r->n);
+    const audited all = loop_audited(l);
     gate_evidence e = {.candidate = l->candidate,
                        .incumbent = l->learner,
                        .primary = &primary,
                        .attempt = ++l->attempt,
                        .alpha = l->config->gate.alpha,
                        .least_agreement = l->config->gate.audit_agreement,
-                       .n_audits = (size_t)l->audits,
-                       .n_audits_agreed = (size_t)l->audits_agreed,
+                       .n_audits = (size_t)all.n,
+                       .n_audits_agreed = (size_t)all.agreed,
+                       .audits_by_source = c->rules >= 4,
+                       .expert_is_verifier = loop_simulated(l),
                        .over_budget = l->labels_used > l->config->human.labels};
+    for (size_t k = 0; k < AUDIT_SOURCES; k++)
+        e.audits[k] = (gate_audits){k == AUDIT_CRITIC ? "critic" : "verifier", (size_t)l->audited[k].labels, (size_t)l->audited[k].n,
+                                    (size_t)l->audited[k].agreed};
     agon_status s = cast_stage(c, "gate");
     if (!s)
         s = cast_compare_suites(c, &r->suites, &l->incumbent_suites, &e, &comparison);

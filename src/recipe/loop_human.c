@@ -19,7 +19,7 @@ size_t loop_within_budget(const loop *l, int64_t wanted) {
 
 /* ---- asking --------------------------------------------------------------------------------------------------- */
 
-/* A reviewer reads the verifier's critique beside an answer that failed, with the place it cites marked. */
+/* Before rules 4: a reviewer reads the verifier's critique beside an audited answer that failed, with the place it cites marked. */
 static agon_status criticise_for_reviewers(loop *l, const size_t *which, size_t n) {
     picked failed = {0};
     agon_status s = picked_new(l->c, n, &failed);
@@ -34,51 +34,90 @@ static agon_status criticise_for_reviewers(loop *l, const size_t *which, size_t 
     return s;
 }
 
-/* A random sample of automatically labelled answers, whatever their confidence: is the labelling right? */
-static agon_status audit(loop *l) {
-    cast *c = l->c;
-    picked all;
-    size_t n = loop_within_budget(l, l->config->human.audits), agreed = 0, judged = 0;
-    agon_status s = picked_new(l->c, l->answers.n, &all);
-    for (size_t i = l->first_answer; i < l->answers.n && !s; i++)
-        if (l->answers.items[i].source && strcmp(l->answers.items[i].kind, "demonstration") != 0)
-            all.items[all.n++] = i;
-    rng r = rng_new(seed_derivef((uint64_t)l->config->seed, "audit|%lld", (long long)c->actors.iteration));
+audited loop_audited(const loop *l) {
+    audited all = {0};
+    for (size_t k = 0; k < AUDIT_SOURCES; k++) {
+        all.labels += l->audited[k].labels;
+        all.n += l->audited[k].n;
+        all.agreed += l->audited[k].agreed;
+    }
+    return all;
+}
+
+/* Whose automatic label the answer has, or had before a reviewer judged it. */
+static size_t audit_source(const answer *x) {
+    return *x->verification ? AUDIT_VERIFIER : AUDIT_CRITIC;
+}
+
+static agon_status simulate_audit(loop *l, const char *path, const picked *some, const expert_options *o) {
+    size_t judged = 0, agreed = 0;
+    task_outcome *verdicts = memory_new(some->n + 1, sizeof *verdicts);
+    store_id *labels = memory_new(some->n + 1, sizeof *labels);
+    agon_status s = verdicts && labels ? AGON_OK : ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory to audit");
     if (!s)
-        rng_shuffle(&r, all.items, all.n);
-    n = n < all.n ? n : all.n;
-    const expert_options o = {.purpose = "audit",
-                              .error_rate = l->config->human.error_rate,
-                              .propensity = all.n ? (double)n / (double)all.n : 1};
-    task_outcome *verdicts = memory_new(n + 1, sizeof *verdicts);
-    store_id *labels = memory_new(n + 1, sizeof *labels);
-    if (!s && (!verdicts || !labels))
-        s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to audit");
-    if (!s && n > 0 && !loop_simulated(l)) {
-        l->asked += (int64_t)n;
-        s = criticise_for_reviewers(l, all.items, n);
+        s = expert_judges(&l->c->actors, path, &l->queries, &l->answers, some->items, some->n, o, verdicts, labels);
+    for (size_t i = 0; i < some->n && !s; i++) { /* where the expert knows nothing, no label was given */
+        const answer *x = &l->answers.items[some->items[i]];
+        if (verdicts[i] == OUTCOME_UNKNOWN)
+            continue;
+        judged++;
+        agreed += verdicts[i] == x->outcome;
+        l->audited[audit_source(x)].n++;
+        l->audited[audit_source(x)].agreed += verdicts[i] == x->outcome;
+        s = loop_note_judged(l, some->items[i], verdicts[i] == OUTCOME_PASS, labels[i].text);
     }
-    if (!s && n > 0 && !loop_simulated(l))
-        s = ask_reviewers(&c->actors, cast_path(c, "human/audit"), &l->queries, &l->answers, all.items, n, "audit", "audit",
-                          o.propensity);
-    if (!s && n > 0 && loop_simulated(l)) {
-        s = expert_judges(&c->actors, cast_path(c, "human/audit"), &l->queries, &l->answers, all.items, n, &o, verdicts, labels);
-        for (size_t i = 0; i < n && !s; i++) { /* where the expert knows nothing, no label was given */
-            if (verdicts[i] != OUTCOME_UNKNOWN)
-                s = loop_note_judged(l, all.items[i], verdicts[i] == OUTCOME_PASS, labels[i].text);
-            judged += verdicts[i] != OUTCOME_UNKNOWN;
-            agreed += verdicts[i] != OUTCOME_UNKNOWN && verdicts[i] == l->answers.items[all.items[i]].outcome;
-        }
-        l->labels_used += (int64_t)judged;
-        l->audits += (int64_t)judged;
-        l->audits_agreed += (int64_t)agreed;
-        if (!s && judged > 0)
-            cast_say(c, NULL, "audit of %zu automatic labels: %zu agree (95%% interval from %.0f%%)", judged, agreed,
-                     100 * clopper_pearson(agreed, judged, 0.05).low);
-    }
+    l->labels_used += (int64_t)judged;
+    if (!s && judged > 0)
+        cast_say(l->c, NULL, "audit of %zu automatic labels: %zu agree (95%% interval from %.0f%%)", judged, agreed,
+                 100 * clopper_pearson(agreed, judged, 0.05).low);
     free(verdicts);
     free(labels);
-    free(all.items);
+    return s;
+}
+
+/* `n` of these automatically labelled answers, drawn at random whatever their confidence. Since rules 4 the auditor sees neither label nor critique:
+ * a critique stands only beside what the verifier failed. */
+static agon_status audit_some(loop *l, const char *path, const char *seed, picked *all, size_t n) {
+    const bool blind = l->c->rules >= 4;
+    const picked some = {all->items, n < all->n ? n : all->n};
+    const expert_options o = {.purpose = "audit",
+                              .error_rate = l->config->human.error_rate,
+                              .propensity = all->n ? (double)some.n / (double)all->n : 1};
+    rng r = rng_new(seed_derivef((uint64_t)l->config->seed, "%s|%lld", seed, (long long)l->c->actors.iteration));
+    rng_shuffle(&r, all->items, all->n);
+    if (some.n == 0)
+        return AGON_OK;
+    if (loop_simulated(l))
+        return simulate_audit(l, path, &some, &o);
+    l->asked += (int64_t)some.n;
+    agon_status s = blind ? AGON_OK : criticise_for_reviewers(l, some.items, some.n);
+    return s ? s : ask_reviewers(&l->c->actors, path, &l->queries, &l->answers, some.items, some.n, "audit", "audit", o.propensity, blind);
+}
+
+/* Is the automatic labelling right? Half of the audits are of the critic's labels, if there are so many; since rules 4, before all were drawn from one. */
+static agon_status audit(loop *l) {
+    picked by[AUDIT_SOURCES] = {{0}};
+    size_t n = loop_within_budget(l, l->config->human.audits);
+    const bool apart = l->c->rules >= 4;
+    agon_status s = AGON_OK;
+    for (size_t k = 0; k < AUDIT_SOURCES && !s; k++)
+        s = picked_new(l->c, l->answers.n, &by[k]);
+    for (size_t i = l->first_answer; i < l->answers.n && !s; i++) {
+        const answer *x = &l->answers.items[i];
+        bool automatic = x->source && strcmp(x->kind, "demonstration") != 0 && (!apart || strcmp(x->source, "human") != 0);
+        picked *to = &by[apart ? audit_source(x) : AUDIT_VERIFIER];
+        if (automatic)
+            to->items[to->n++] = i;
+    }
+    size_t n_verified = by[AUDIT_VERIFIER].n, n_critic = by[AUDIT_CRITIC].n, most = n - n / 2 > n_verified ? n - n_verified : n / 2;
+    n_critic = n_critic < most ? n_critic : most;
+    l->audited[AUDIT_VERIFIER].labels += (int64_t)n_verified;
+    if (!s)
+        s = audit_some(l, cast_path(l->c, "human/audit"), "audit", &by[AUDIT_VERIFIER], n - n_critic);
+    if (!s)
+        s = audit_some(l, cast_path(l->c, "human/audit_critic"), "audit_critic", &by[AUDIT_CRITIC], n_critic);
+    free(by[AUDIT_VERIFIER].items);
+    free(by[AUDIT_CRITIC].items);
     return s;
 }
 
@@ -148,7 +187,7 @@ static agon_status ask_for_demonstrations(loop *l) {
     if (!s && which.n > 0) {
         l->asked += (int64_t)which.n;
         s = ask_reviewers(&l->c->actors, cast_path(l->c, "human/demonstrate"), &l->queries, NULL, which.items, which.n,
-                          "demonstration", "demonstration", 1);
+                          "demonstration", "demonstration", 1, false);
         mark_asked(l, &which);
     }
     free(which.items);
@@ -237,11 +276,12 @@ static agon_status settle_verdict(loop *l, const answer *was, size_t i) {
     bool corrected = was->source && strcmp(was->source, "human") == 0;
     if (strcmp(was->label, x->label) == 0 || (corrected && is_copy(l, i)))
         return AGON_OK;
+    audited *of = &l->audited[audit_source(x)];
     if (corrected && x->automatic != OUTCOME_UNKNOWN) {
-        l->audits_agreed += (x->outcome == x->automatic) - (was->outcome == x->automatic);
+        of->agreed += (x->outcome == x->automatic) - (was->outcome == x->automatic);
     } else if (was->source && !corrected) { /* it had an automatic label: an audit */
-        l->audits++;
-        l->audits_agreed += was->outcome == x->outcome;
+        of->n++;
+        of->agreed += was->outcome == x->outcome;
     } else if (!was->source) {
         l->resolved++;
     }
@@ -275,7 +315,7 @@ static size_t n_standing(const preference_list *l) {
 }
 
 /* What reviewers answered since the last look: verdicts on answers, also of earlier iterations, and demonstrations, which are real data. */
-agon_status loop_collect(loop *l) {
+agon_status loop_collect(loop *l, const char *name) {
     size_t n_labels = 0, from = l->answers.n, n_preferences = l->preferences.n, n_before = n_standing(&l->preferences);
     if (loop_simulated(l))
         return AGON_OK;
@@ -284,7 +324,7 @@ agon_status loop_collect(loop *l) {
         return ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for reviews");
     if (from > 0)
         memcpy(was, l->answers.items, from * sizeof *was);
-    agon_status s = collect_reviews(&l->c->actors, cast_path(l->c, "human/collect"), &l->queries, &l->answers,
+    agon_status s = collect_reviews(&l->c->actors, cast_path(l->c, "%s", name), &l->queries, &l->answers,
                                     &l->preferences, &l->reviews, &n_labels);
     if (!s)
         drop_withdrawn(l);

@@ -5,6 +5,12 @@
 #include "recipe/choose.h"
 #include "step/monitor.h"
 
+/* Automatic labels by who gave them: how many there were, how many of them an expert audited and agreed with. */
+enum { AUDIT_VERIFIER, AUDIT_CRITIC, AUDIT_SOURCES };
+typedef struct audited {
+    int64_t labels, n, agreed;
+} audited;
+
 typedef struct loop {
     cast *c;
     const run_config *config;
@@ -26,7 +32,8 @@ typedef struct loop {
     char learner[STORE_ID_SIZE], critic[STORE_ID_SIZE], candidate[STORE_ID_SIZE];
     suite_results incumbent_suites;
     size_t attempt, rejections;
-    int64_t labels_used, asked, audits, audits_agreed, demonstrations, resolved; /* asked: questions put in the queue, answered or not */
+    int64_t labels_used, asked, demonstrations, resolved; /* asked: questions put in the queue, answered or not */
+    audited audited[AUDIT_SOURCES];
     json_t *learnability, *critic_reports, *gate, *held_out_json, *families; /* of the last iteration */
     bool promoted;
 } loop;
@@ -51,9 +58,10 @@ AGON_MUST_CHECK agon_status loop_note_judged(loop *l, size_t i, bool right, cons
 void loop_forget_judged(loop *l, size_t i);
 /* loop_refine.c: failures answered again with the critique; how much a critique helps. */
 AGON_MUST_CHECK agon_status loop_refine(loop *l);
-/* loop_human.c: audits and demonstrations asked for; what reviewers answered since the last look. */
+/* loop_human.c: audits and demonstrations asked for; what reviewers answered since the last look, at the step "iteration/N/NAME". */
 AGON_MUST_CHECK agon_status loop_ask_human(loop *l);
-AGON_MUST_CHECK agon_status loop_collect(loop *l);
+AGON_MUST_CHECK agon_status loop_collect(loop *l, const char *name);
+audited loop_audited(const loop *l); /* of both sources */
 bool loop_simulated(const loop *l);
 /* Does train.objective learn from pairs (chosen, rejected)? */
 bool loop_learns_from_pairs(const loop *l);

@@ -67,24 +67,27 @@ agon_status school_train(cast *c, const char *name, const char *parent, const qu
     return s;
 }
 
-agon_status school_test(cast *c, const char *name, const char *version, const query_list *queries, answer_list *answers,
-                        const size_t *which, size_t n, trust_table *out) {
+agon_status school_calibrate(cast *c, const char *path, const char *version, const query_list *queries, const answer_list *answers,
+                             const size_t *which, size_t n, size_t n_critics, trust_table *out) {
     bool *truth = memory_new(n + 1, sizeof *truth);
     const char **labels = memory_new(n + 1, sizeof *labels);
-    agon_status s = truth && labels
-                        ? judge_answers(&c->actors, cast_path(c, "%s/judge", name), queries, answers, which, n, version)
-                        : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the critic");
+    const trust_options o = {c->config->critic.alpha, c->config->critic.delta / (double)n_critics, (size_t)c->config->critic.least_calibration};
+    agon_status s = truth && labels ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the critic");
     for (size_t i = 0; i < n && !s; i++) {
         truth[i] = answers->items[which[i]].outcome == OUTCOME_PASS;
         labels[i] = answers->items[which[i]].label;
     }
-    const trust_options o = {c->config->critic.alpha, c->config->critic.delta, (size_t)c->config->critic.least_calibration};
     if (!s)
-        s = trust_calibrate(&c->actors, cast_path(c, "%s/calibrate", name), version, queries, answers, which, truth, labels,
-                            n, &o, out);
+        s = trust_calibrate(&c->actors, path, version, queries, answers, which, truth, labels, n, &o, out);
     free(truth);
     free(labels);
     return s;
+}
+
+agon_status school_test(cast *c, const char *name, const char *version, const query_list *queries, answer_list *answers,
+                        const size_t *which, size_t n, trust_table *out) {
+    agon_status s = judge_answers(&c->actors, cast_path(c, "%s/judge", name), queries, answers, which, n, version);
+    return s ? s : school_calibrate(c, cast_path(c, "%s/calibrate", name), version, queries, answers, which, n, 1, out);
 }
 
 const char *school_figure(double x, char word[FIGURE_SIZE]) {

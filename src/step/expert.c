@@ -163,6 +163,7 @@ typedef struct questions {
     size_t n;
     const char *kind, *purpose;
     double propensity;
+    bool blind;
 } questions;
 
 static agon_status add_reviews(void *arg, json_t **result) {
@@ -175,7 +176,7 @@ static agon_status add_reviews(void *arg, json_t **result) {
                            .query = q->queries->items[x ? x->query : q->which[i]].id,
                            .response = x ? x->id : NULL,
                            .other = q->others ? q->answers->items[q->others[i]].id : NULL,
-                           .critique = x && *x->critique[0] ? x->critique[0] : NULL,
+                           .critique = x && !q->blind && *x->critique[0] ? x->critique[0] : NULL,
                            .purpose = q->purpose,
                            .iteration = q->a->iteration,
                            .priority = (double)(q->n - i),
@@ -194,10 +195,10 @@ static json_t *query_ids(const query_list *l, const size_t *which, size_t n) {
 }
 
 agon_status ask_reviewers(actors *a, const char *path, const query_list *queries, const answer_list *answers,
-                          const size_t *which, size_t n, const char *kind, const char *purpose, double propensity) {
+                          const size_t *which, size_t n, const char *kind, const char *purpose, double propensity, bool blind) {
     json_t *input = answers ? answer_ids(answers, which, n) : query_ids(queries, which, n), *result = NULL;
     const step_key key = {.path = path, .kind = "escalate"};
-    questions q = {a, queries, answers, which, NULL, n, kind, purpose, propensity};
+    questions q = {a, queries, answers, which, NULL, n, kind, purpose, propensity, blind};
     agon_status s = step_once(a->run, &key, input, add_reviews, &q, &result);
     json_decref(result);
     json_decref(input);
@@ -208,7 +209,7 @@ agon_status ask_preferences(actors *a, const char *path, const query_list *queri
                             const answer_pair *pairs, size_t n, const char *purpose, double propensity) {
     size_t *first = memory_new(n + 1, sizeof *first), *second = memory_new(n + 1, sizeof *second);
     const step_key key = {.path = path, .kind = "escalate"};
-    questions q = {a, queries, answers, first, second, n, "pair", purpose, propensity};
+    questions q = {a, queries, answers, first, second, n, "pair", purpose, propensity, true};
     json_t *input = NULL, *result = NULL;
     agon_status s = first && second ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for %s", path);
     for (size_t i = 0; i < n && !s; i++) {

@@ -15,6 +15,7 @@ typedef struct query {
     int difficulty;
     bool hard, varied;      /* varied: worded by a language model */
     bool asked;             /* a reviewer was asked to answer it */
+    bool taught;            /* the loop's critic was trained on answers to it: it decides none of them alone */
     task_perturbation perturbation;
 } query;
 
@@ -156,10 +157,10 @@ AGON_MUST_CHECK agon_status expert_demonstrates(actors *a, const char *path, con
                                                 const size_t *which, size_t n, const expert_options *options,
                                                 answer_list *out);
 /* The same questions put in the queue for `agon review`. kind: verdict, audit, demonstration; answers NULL for demonstrations (which then
- * names queries). */
+ * names queries). blind: without the answer's critique. */
 AGON_MUST_CHECK agon_status ask_reviewers(actors *a, const char *path, const query_list *queries,
                                           const answer_list *answers, const size_t *which, size_t n, const char *kind,
-                                          const char *purpose, double propensity);
+                                          const char *purpose, double propensity, bool blind);
 /* Pairs of answers to one query: the reviewer says which serves it better. */
 typedef struct answer_pair {
     size_t a, b;

@@ -8,6 +8,7 @@
 typedef struct judged_answer {
     size_t answer; /* in the answer list */
     bool right;
+    bool seen, stale; /* the recipe's: the monitor had it; it speaks for a calibration that holds no more */
     char label[STORE_ID_SIZE];
 } judged_answer;
 

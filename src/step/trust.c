@@ -261,21 +261,27 @@ typedef struct to_decide {
     const size_t *which;
 } to_decide;
 
+/* Never on answers to a query it was trained on: that is not what it was calibrated for. */
+static bool decides_on(const trust_table *t, const query *q, double p_raw, bool *pass) {
+    return !q->taught && trust_decides(t, q->family, p_raw, pass);
+}
+
 static agon_status add_decision(void *arg, size_t i, json_t *out) {
     const to_decide *to = arg;
     actors *a = to->a;
     const trust_table *t = to->t;
     const answer *x = &to->answers->items[to->which[i]];
-    const char *family = to->queries->items[x->query].family;
-    const trust *f = trust_find(t, family);
+    const query *q = &to->queries->items[x->query];
+    const trust *f = trust_find(t, q->family);
     double p = trust_p(t, x->p_raw);
-    bool pass = false, alone = trust_decides(t, family, x->p_raw, &pass);
+    bool pass = false, alone = decides_on(t, q, x->p_raw, &pass);
     store_id decision, label = {""};
     decision_record d = {.run = run_id(a->run),
                          .response = x->id,
                          .route = alone ? "auto" : "escalate",
                          .reason = alone  ? "the critic's score earned it"
                                    : !f   ? "no valid calibration for this family"
+                                   : q->taught ? "the critic was trained on answers to this query"
                                    : isnan(p) ? "the critic abstained"
                                               : "the critic's score is between the thresholds",
                          .iteration = a->iteration,
@@ -315,7 +321,7 @@ agon_status trust_decide(actors *a, const char *path, const trust_table *t, cons
         const char *label = json_string_value(json_array_get(result, i));
         bool pass = false;
         x->p = trust_p(t, x->p_raw);
-        if (!label || !*label || !trust_decides(t, queries->items[x->query].family, x->p_raw, &pass))
+        if (!label || !*label || !decides_on(t, &queries->items[x->query], x->p_raw, &pass))
             continue;
         x->outcome = pass ? OUTCOME_PASS : OUTCOME_FAIL;
         x->source = "critic";

@@ -14,7 +14,7 @@ static void reviews__failed_answer__marks_what_the_verifier_cites(void **state) 
     assert_int_equal(x->answers.items[0].outcome, OUTCOME_FAIL);
     assert_ok(x->ctx, critique_answers(&x->actors, "critique", &x->answers, which, 1));
     assert_int_equal(stand_count(x, "SELECT count(*) FROM text WHERE kind = 'critique' AND meta = '{\"span\":[8,15]}'"), 2);
-    assert_ok(x->ctx, ask_reviewers(&x->actors, "ask", &x->queries, &x->answers, which, 1, "audit", "audit", 1));
+    assert_ok(x->ctx, ask_reviewers(&x->actors, "ask", &x->queries, &x->answers, which, 1, "audit", "audit", 1, false));
     stand_close(x);
     assert_ok(x->ctx, agon_reviews_json(x->ctx, x->folder, &text));
     json_t *rows = json_loads(text, 0, NULL);

@@ -322,24 +322,30 @@ static void loop__audited_answers__that_taught_do_not_examine(void **state) {
     (void)state;
     stand *x = stand_new(NULL);
     json_t *summary = NULL, *items = NULL, *item, *accept = json_pack("{ss}", "verdict", "accept");
-    size_t i;
+    size_t i, n_answered = 0;
     const char *file = numbers_file(x, 40), *script = write_file(x, "script.json", "{\"default\": \"The answer is 7.\"}");
     const char *yaml = "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {backend: scripted, script: %s, samples: 1}\n"
                        "critic: {examples: 64, epochs: 1}\nhuman: {backend: queue, labels: 200, audits: 60, demonstrations: 0}\n%s";
     const char *rest = strchr(small, '\n') + 1;
     assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, 1, file, script, rest), &summary));
     json_decref(summary);
-    assert_ok(x->ctx, store_query_json(x->store, "SELECT id FROM review_item WHERE kind = 'audit'", NULL, &items));
-    assert_true(json_array_size(items) >= 10);
-    json_array_foreach(items, i, item)
-        assert_ok(x->ctx, store_inbox_add(x->store, field_text(item, "id"), "reviewer-1", 3, accept));
-    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, 3, file, script, rest), &summary));
-    assert_int_equal(field_int(json_object_get(summary, "labels"), "human"), json_array_size(items));
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM review_item WHERE kind = 'audit' AND critique IS NOT NULL"), 0); /* blind */
+    assert_true(stand_count(x, "SELECT count(*) FROM review_item WHERE kind = 'audit'") >= 10);
+    for (int iteration = 2; iteration <= 3; iteration++) {
+        assert_ok(x->ctx, store_query_json(x->store, arena_printf(x->memory, "SELECT id FROM review_item WHERE iteration = %d", iteration - 1), NULL, &items));
+        json_array_foreach(items, i, item)
+            assert_ok(x->ctx, store_inbox_add(x->store, field_text(item, "id"), "reviewer-1", 3, accept));
+        n_answered += json_array_size(items);
+        json_decref(items);
+        assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, iteration, file, script, rest), &summary));
+        if (iteration < 3)
+            json_decref(summary);
+    }
+    assert_int_equal(field_int(json_object_get(summary, "labels"), "human"), n_answered);
     assert_true(stand_count(x, "SELECT count(*) FROM step_item WHERE path = 'iteration/3/monitor/judge'") > 0);
     assert_int_equal(stand_count(x, "SELECT count(*) FROM step_item s JOIN example_text k ON k.text = json_extract(s.input, '$.id') JOIN example e"
                                     " ON e.id = k.example WHERE s.path = 'iteration/3/monitor/judge' AND e.objective = 'critique'"), 0);
     json_decref(accept);
-    json_decref(items);
     json_decref(summary);
     stand_free(x);
 }

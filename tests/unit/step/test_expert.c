@@ -142,8 +142,8 @@ static void ask_and_collect(stand *x, bool answering) {
     preference_list preferences = {0};
     stand_draw(x, "q", "arithmetic", "two_digit_sum", 4);
     stand_answers(x, "answers", queries, texts, 4);
-    assert_ok(x->ctx, ask_reviewers(&x->actors, "ask", &x->queries, &x->answers, queries, 4, "verdict", "train", 0.5));
-    assert_ok(x->ctx, ask_reviewers(&x->actors, "write", &x->queries, NULL, two, 2, "demonstration", "demonstration", 1));
+    assert_ok(x->ctx, ask_reviewers(&x->actors, "ask", &x->queries, &x->answers, queries, 4, "verdict", "train", 0.5, false));
+    assert_ok(x->ctx, ask_reviewers(&x->actors, "write", &x->queries, NULL, two, 2, "demonstration", "demonstration", 1, false));
     if (answering) {
         json_t *verdicts = reviews(x, "verdict"), *written = reviews(x, "demonstration");
         assert_int_equal(json_array_size(verdicts), 4);

@@ -8,7 +8,7 @@ static stand *asked(json_t **ids) {
     stand *x = stand_new(NULL);
     stand_draw(x, "draw", "arithmetic", "two_digit_sum", 2);
     stand_answers(x, "answers", queries, texts, 2);
-    assert_ok(x->ctx, ask_reviewers(&x->actors, "ask", &x->queries, &x->answers, which, 2, "verdict", "train", 1));
+    assert_ok(x->ctx, ask_reviewers(&x->actors, "ask", &x->queries, &x->answers, which, 2, "verdict", "train", 1, false));
     assert_ok(x->ctx, store_query_json(x->store, "SELECT id FROM review_item ORDER BY priority DESC", NULL, ids));
     assert_int_equal(json_array_size(*ids), 2);
     return x;

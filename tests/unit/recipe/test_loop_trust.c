@@ -1,0 +1,184 @@
+/* How the loop's critic earns trust from what people judged, and how audits are drawn: a file of queries that nobody can verify, programs or a tiny model as
+ * roles, and a reviewer who accepts what says "good". */
+#include "actors.h"
+#include "recipe/recipe.h"
+#include "recipe/run_file.h"
+#include "store/store_internal.h"
+
+static const char *write_file(stand *x, const char *name, const char *text) {
+    const char *path = arena_printf(x->memory, "%s/%s", x->folder, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+    return path;
+}
+
+/* *summary new. */
+static void run_recipe(stand *x, const char *yaml, json_t **summary) {
+    run_config *config = NULL;
+    char path[2048];
+    store *s = NULL;
+    assert_ok(x->ctx, run_file_parse(x->ctx, "test.yaml", yaml, strlen(yaml), &config));
+    golden_path(path, "tiny-text.gguf");
+    config->model = strdup(path);
+    stand_close(x);
+    assert_ok(x->ctx, store_open(x->ctx, x->folder, STORE_RUN, &s));
+    assert_ok(x->ctx, recipe_run(x->ctx, s, config, NULL, NULL, summary));
+    store_close(s);
+    run_config_free(config);
+    stand_open(x);
+}
+
+static const char *opinions_file(stand *x, size_t n) {
+    const char *text = "";
+    for (size_t i = 0; i < n; i++)
+        text = arena_printf(x->memory, "%s{\"query\": \"What do you think of the number %zu and more?\"}\n", text, i);
+    return write_file(x, "own.jsonl", text);
+}
+
+#define READ_LINES "while read -r line; do id=$(printf '%s\\n' \"$line\" | sed 's/.*\"id\":\"\\([^\"]*\\)\".*/\\1/'); "
+
+/* Good about even numbers, bad about others. */
+static const char learner_program[] = READ_LINES
+    "case \"$line\" in *[02468]' and more'*) a='a good answer';; *) a='a bad answer';; esac;"
+    " echo \"{\\\"id\\\":\\\"$id\\\",\\\"completions\\\":[\\\"$a\\\"]}\"; done\n";
+/* Knows which is which; and one that calls all of them right. */
+static const char knowing_critic[] = READ_LINES
+    "case \"$line\" in *'good answer'*) v=pass;; *) v=fail;; esac;"
+    " echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"$v\\\",\\\"confidence\\\":0.9,\\\"evidence\\\":\\\"so it says\\\"}\"; done\n";
+static const char pleased_critic[] = READ_LINES
+    " echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"pass\\\",\\\"confidence\\\":0.9,\\\"evidence\\\":\\\"so it says\\\"}\"; done\n";
+
+/* The reviewer answers all that is open of this iteration and kind; how many. */
+static size_t review(stand *x, int iteration, const char *kind) {
+    json_t *items = NULL, *item, *accept = json_pack("{ss}", "verdict", "accept"), *reject = json_pack("{ss}", "verdict", "reject");
+    size_t i, n;
+    const char *sql = arena_printf(x->memory, "SELECT i.id, instr(t.body, 'good') AS good FROM review_item i JOIN text t ON t.id = i.response"
+                                              " WHERE i.iteration = %d AND i.kind = '%s'", iteration, kind);
+    assert_ok(x->ctx, store_query_json(x->store, sql, NULL, &items));
+    n = json_array_size(items);
+    json_array_foreach(items, i, item)
+        assert_ok(x->ctx, store_inbox_add(x->store, field_text(item, "id"), "reviewer-1", 3, field_int(item, "good") > 0 ? accept : reject));
+    json_decref(items);
+    json_decref(accept);
+    json_decref(reject);
+    return n;
+}
+
+static int64_t count_asked(stand *x, int iteration, const char *kind) {
+    return stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM review_item WHERE iteration = %d AND kind = '%s'", iteration, kind));
+}
+
+static int64_t count_decided(stand *x, int iteration, const char *route) {
+    return stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM decision WHERE iteration = %d AND route = '%s'", iteration, route));
+}
+
+static void check_journal(stand *x) {
+    journal_report report;
+    assert_ok(x->ctx, journal_verify(x->ctx, x->store, &report));
+    assert_string_equal(report.problem, "");
+}
+
+static const char programs_yaml[] = "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {backend: command, command: sh %s, samples: 1}\n"
+                                    "critic: {backend: command, command: sh %s}\n"
+                                    "human: {backend: queue, labels: 400, audits: 20, demonstrations: 0}\n"
+                                    "build: {documents: 2, real_share: 0}\nevaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n";
+
+/* The paper's promise: people are asked only where the critic has not earned trust. Their verdicts of iteration 1 decide what is asked in iteration 2. */
+static void loop__a_critic_that_earned_trust__spares_reviews(void **state) {
+    (void)state;
+    static const char *const critics[] = {knowing_critic, pleased_critic};
+    for (int k = 0; k < 2; k++) {
+        const bool knows = k == 0;
+        stand *x = stand_new(NULL);
+        json_t *summary = NULL;
+        const char *file = opinions_file(x, 120), *learner = write_file(x, "learner.sh", learner_program), *critic = write_file(x, "critic.sh", critics[k]);
+        run_recipe(x, arena_printf(x->memory, programs_yaml, 1, file, learner, critic), &summary);
+        json_decref(summary);
+        const int64_t n = count_asked(x, 1, "verdict");
+        assert_true(n >= 60);
+        assert_int_equal(count_decided(x, 1, "auto"), 0); /* nobody judged anything yet */
+        assert_int_equal(review(x, 1, "verdict"), n);
+        run_recipe(x, arena_printf(x->memory, programs_yaml, 2, file, learner, critic), &summary);
+        assert_true(stand_count(x, "SELECT count(*) FROM calibration WHERE iteration = 2") > 0);
+        assert_int_equal(count_asked(x, 2, "verdict"), knows ? 0 : n);
+        assert_int_equal(count_decided(x, 2, "auto"), knows ? n : 0);
+        /* What the critic decided is audited: blindly, at random, with the propensity of that. */
+        assert_int_equal(count_asked(x, 2, "audit"), knows ? 20 : 0);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM review_item WHERE kind = 'audit' AND (critique IS NOT NULL OR propensity >= 1)"), 0);
+        const json_t *trust = json_object_get(json_array_get(json_object_get(summary, "critic"), 0), "trust");
+        assert_int_equal(field_int(json_array_get(trust, 0), "n"), n);
+        json_decref(summary);
+        assert_int_equal(review(x, 2, "audit"), knows ? 20 : 0);
+        run_recipe(x, arena_printf(x->memory, programs_yaml, 3, file, learner, critic), &summary);
+        const json_t *audited = json_object_get(json_object_get(json_object_get(summary, "budget"), "audited"), "critic");
+        assert_int_equal(field_int(audited, "audits"), knows ? 20 : 0);
+        assert_int_equal(field_int(audited, "agreed"), knows ? 20 : 0);
+        assert_int_equal(count_asked(x, 3, "verdict"), knows ? 0 : n);
+        json_decref(summary);
+        check_journal(x);
+        stand_free(x);
+    }
+}
+
+/* Of every report: the new critic stands only where it is not worse, and the one that stands is asked next. *taken, *refused: it was. */
+static void check_reports(const json_t *reports, bool *taken, bool *refused) {
+    double last = NAN;
+    for (size_t i = 0; i < json_array_size(reports); i++) {
+        const json_t *r = json_array_get(reports, i);
+        const double before = field_real(r, "auroc_before"), new = field_real(r, "auroc_new"), now = field_real(r, "auroc");
+        const bool old_stands = strcmp(field_text(r, "stands"), "the old one") == 0;
+        assert_int_equal(old_stands, new < before);
+        assert_close(now, old_stands ? before : new, 1e-12);
+        if (i > 0)
+            assert_close(before, last, 1e-12); /* the same answers examine it: nobody judged others since */
+        last = now;
+        *taken = *taken || !old_stands;
+        *refused = *refused || old_stands;
+    }
+}
+
+/* A critic that is trained here: people are asked less, no query both teaches and examines, of what taught it decides nothing, and the new one is taken only
+ * if it is not worse. */
+static void loop__a_trained_critic__is_examined_on_other_queries(void **state) {
+    (void)state;
+    bool taken = false, refused = false;
+    for (int seed = 2; seed <= 6 && !(taken && refused); seed++) {
+        stand *x = stand_new(NULL);
+        json_t *summary = NULL;
+        const char *file = opinions_file(x, 100), *learner = write_file(x, "learner.sh", learner_program);
+        const char *yaml = "name: own\nseed: %d\niterations: %d\ntasks: {file: %s}\nlearner: {backend: command, command: sh %s, samples: 1}\n"
+                           "critic: {examples: 64, epochs: 1, lr: 0.03, alpha: 0.3, least_calibration: 10}\n"
+                           "human: {backend: queue, labels: 400, audits: 4, demonstrations: 0}\n"
+                           "train: {rank: 2, batch: 2}\nbuild: {documents: 2, real_share: 0}\nevaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n";
+        run_recipe(x, arena_printf(x->memory, yaml, seed, 1, file, learner), &summary);
+        json_decref(summary);
+        const int64_t n = (int64_t)review(x, 1, "verdict");
+        run_recipe(x, arena_printf(x->memory, yaml, seed, 4, file, learner), &summary);
+        const int64_t n_taught = stand_count(x, "SELECT count(DISTINCT k.text) FROM example e JOIN example_text k ON k.example = e.id JOIN text q ON q.id = k.text"
+                                                " WHERE e.objective = 'critique' AND e.iteration = 2 AND q.kind = 'query'");
+        assert_true(n_taught >= 10 && n_taught < n);
+        assert_true(count_asked(x, 2, "verdict") < n && count_asked(x, 2, "verdict") >= n_taught);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM decision WHERE iteration = 2 AND reason LIKE 'the critic was trained on%'"), n_taught);
+        assert_true(stand_count(x, "SELECT count(*) FROM calibration_label") >= 10);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM calibration_label c JOIN label l ON l.id = c.label JOIN text a ON a.id = l.target"
+                                        " JOIN example_text k ON k.text = a.parent JOIN example e ON e.id = k.example WHERE e.objective = 'critique'"), 0);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM decision d JOIN text a ON a.id = d.response JOIN example_text k ON k.text = a.parent"
+                                        " JOIN example e ON e.id = k.example WHERE e.objective = 'critique' AND d.iteration >= e.iteration AND d.route = 'auto'"), 0);
+        assert_int_equal(json_array_size(json_object_get(summary, "critic")), 3);
+        check_reports(json_object_get(summary, "critic"), &taken, &refused);
+        json_decref(summary);
+        check_journal(x);
+        stand_free(x);
+    }
+    assert_true(taken && refused);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loop__a_critic_that_earned_trust__spares_reviews),
+        cmocka_unit_test(loop__a_trained_critic__is_examined_on_other_queries),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
