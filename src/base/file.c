@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static agon_status fail_errno(agon_ctx *ctx, const char *path, const char *doing) {
+agon_status file_fail(agon_ctx *ctx, const char *path, const char *doing) {
     int e = errno;
     if (!*path)
         return ctx_fail(ctx, AGON_EINVAL, "an empty path names no file or folder (%s)", doing);
@@ -34,7 +34,7 @@ static agon_status open_regular(agon_ctx *ctx, const char *path, int *fd, size_t
         return no_path(ctx);
     *fd = open(path, O_RDONLY | O_CLOEXEC);
     if (*fd < 0)
-        return fail_errno(ctx, path, "opening");
+        return file_fail(ctx, path, "opening");
     if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         close(*fd);
         return ctx_fail(ctx, AGON_EINVAL, "%s: not a regular file", path);
@@ -60,7 +60,7 @@ agon_status file_read(agon_ctx *ctx, const char *path, size_t limit_bytes, char 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            s = fail_errno(ctx, path, "reading");
+            s = file_fail(ctx, path, "reading");
         else if (n == 0)
             break;
         else
@@ -90,7 +90,7 @@ agon_status file_map_open(agon_ctx *ctx, const char *path, file_map *out) {
     void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
     if (p == MAP_FAILED)
-        return fail_errno(ctx, path, "mapping");
+        return file_fail(ctx, path, "mapping");
     *out = (file_map){p, size};
     return AGON_OK;
 }
@@ -108,6 +108,7 @@ void file_map_release(const file_map *map) {
 
 struct file_writer {
     int fd;
+    bool replaces; /* a file of this name was there */
     uint64_t size;
     char *path, *temporary;
 };
@@ -131,7 +132,7 @@ static agon_status sync_folder_of(agon_ctx *ctx, const char *path) {
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     agon_status s = AGON_OK;
     if (fd < 0 || fsync(fd) != 0)
-        s = fail_errno(ctx, folder, "syncing the folder");
+        s = file_fail(ctx, path, "syncing its folder");
     if (fd >= 0)
         close(fd);
     free(copy);
@@ -204,11 +205,13 @@ agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out)
     struct stat st;
     if (!path)
         return no_path(ctx);
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) /* the rename would put a file in the place of a pipe or a device */
+    const bool replaces = stat(path, &st) == 0;
+    if (replaces && !S_ISREG(st.st_mode)) /* the rename would put a file in the place of a pipe or a device */
         return ctx_fail(ctx, AGON_EINVAL, "%s is no regular file; write elsewhere", path);
     file_writer *w = calloc(1, sizeof *w);
     if (w) {
         w->fd = -1;
+        w->replaces = replaces;
         w->path = strdup(path);
         size_t size = strlen(path) + sizeof TEMPORARY + N_RANDOM;
         w->temporary = malloc(size);
@@ -225,7 +228,7 @@ agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out)
     }
     w->fd = create_temporary(w->temporary);
     if (w->fd < 0) {
-        agon_status s = fail_errno(ctx, path, "creating");
+        agon_status s = file_fail(ctx, path, "creating");
         w->temporary[0] = 0;
         file_writer_abort(w);
         return s;
@@ -242,7 +245,7 @@ agon_status file_writer_add(agon_ctx *ctx, file_writer *w, const void *data, siz
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return fail_errno(ctx, w->path, "writing");
+            return file_fail(ctx, w->path, "writing");
         p += n;
         size -= (size_t)n;
         w->size += (uint64_t)n;
@@ -257,12 +260,14 @@ uint64_t file_writer_size(const file_writer *w) {
 agon_status file_writer_commit_take(agon_ctx *ctx, file_writer *w) {
     agon_status s = AGON_OK;
     if (fsync(w->fd) != 0)
-        s = fail_errno(ctx, w->path, "syncing");
+        s = file_fail(ctx, w->path, "syncing");
     if (!s && rename(w->temporary, w->path) != 0)
-        s = fail_errno(ctx, w->path, "renaming into place");
+        s = file_fail(ctx, w->path, "renaming into place");
     if (!s) {
         w->temporary[0] = 0;
         s = sync_folder_of(ctx, w->path);
+        if (s && !w->replaces)
+            unlink(w->path); /* what failed leaves nothing that would be in the way of the next try */
     }
     file_writer_abort(w);
     return s;
@@ -295,7 +300,7 @@ agon_status file_write(agon_ctx *ctx, const char *path, const void *data, size_t
 
 agon_status folder_make(agon_ctx *ctx, const char *path) {
     if (path && !*path)
-        return fail_errno(ctx, path, "making the folder");
+        return file_fail(ctx, path, "making the folder");
     char *copy = path ? strdup(path) : NULL;
     if (!copy)
         return path ? ctx_fail(ctx, AGON_ENOMEM, "out of memory") : no_path(ctx);
@@ -306,7 +311,7 @@ agon_status folder_make(agon_ctx *ctx, const char *path) {
         char saved = *p;
         *p = 0;
         if (mkdir(copy, 0777) != 0 && errno != EEXIST)
-            s = fail_errno(ctx, copy, "making the folder");
+            s = file_fail(ctx, copy, "making the folder");
         *p = saved;
         if (!saved)
             break;

@@ -4,6 +4,9 @@
 
 #include "agon.h"
 
+/* The sentence for errno: what happened to `path` while `doing` ("writing"). AGON_ENOTFOUND, AGON_EIO. */
+agon_status file_fail(agon_ctx *ctx, const char *path, const char *doing);
+
 /* Reads a whole file; *data new, NUL-terminated (free()), *size without the NUL. AGON_ENOTFOUND,
  * AGON_EIO, AGON_EINVAL when longer than `limit_bytes`. gzip is not decoded. */
 AGON_MUST_CHECK agon_status file_read(agon_ctx *ctx, const char *path, size_t limit_bytes, char **data,
@@ -21,7 +24,8 @@ void file_unmap(file_map *map);
 void file_map_release(const file_map *map);
 
 /* Durable write: temporary name beside it, write, fsync, rename, fsync the folder. Either the old
- * content or all of the new one is there, whenever the power goes. */
+ * content or all of the new one is there, whenever the power goes; after a failure it is the old content, or none where there was none, but for a folder that
+ * cannot be synced after a file was replaced: then it is the new one. */
 AGON_MUST_CHECK agon_status file_write(agon_ctx *ctx, const char *path, const void *data, size_t size);
 
 /* The same in pieces, for large files. file_writer_commit renames into place; file_writer_abort (NULL is fine) removes the
