@@ -175,16 +175,16 @@ static agon_status write_new(agon_ctx *ctx, const char *path, const char *text) 
     if (fd < 0 && errno == EEXIST)
         return ctx_fail(ctx, AGON_EINVAL, "%s exists already and is not overwritten; choose another name with --output", path);
     if (fd < 0)
-        return ctx_fail(ctx, AGON_EIO, "%s: %s while writing", path, strerror(errno));
+        return file_fail(ctx, path, "creating");
     for (ssize_t did; n > 0; text += did, n -= (size_t)did)
         if ((did = write(fd, text, n)) <= 0)
             break;
-    bool failed = n > 0 || fsync(fd) != 0;
-    if (close(fd) != 0 || failed) {
+    agon_status s = n > 0 || fsync(fd) != 0 ? file_fail(ctx, path, "writing") : AGON_OK;
+    if (close(fd) != 0 && !s)
+        s = file_fail(ctx, path, "closing");
+    if (s)
         unlink(path);
-        return ctx_fail(ctx, AGON_EIO, "%s: could not be written: %s", path, strerror(errno));
-    }
-    return AGON_OK;
+    return s;
 }
 
 static json_t *census_json(const census *c) {

@@ -159,38 +159,40 @@ static agon_status take_folder(importing *im) {
     return s;
 }
 
-static void remove_temporary(const importing *im) {
-    DIR *folder = opendir(im->temporary);
+/* A file, or a folder of files. */
+static void remove_written(const char *path) {
+    DIR *folder = opendir(path);
     if (folder) {
         for (struct dirent *e; (e = readdir(folder));)
             unlinkat(dirfd(folder), e->d_name, 0);
         closedir(folder);
-        rmdir(im->temporary);
+        rmdir(path);
     } else {
-        unlink(im->temporary);
+        unlink(path);
     }
 }
 
-static void sync_folder(const char *path) {
+static agon_status sync_folder(agon_ctx *ctx, const char *path) {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)!fsync(fd);
+    agon_status s = fd < 0 || fsync(fd) != 0 ? file_fail(ctx, path, "syncing the folder") : AGON_OK;
+    if (fd >= 0)
         close(fd);
-    }
+    return s;
 }
 
 static agon_status take_in(importing *im) {
     bool is_folder = folder_exists(im->source);
-    remove_temporary(im); /* of a killed run with this process number */
+    remove_written(im->temporary); /* of a killed run with this process number */
     agon_status s = is_folder ? take_folder(im) : take_file(im, im->source, im->temporary);
-    if (is_folder)
-        sync_folder(im->temporary);
+    if (!s && is_folder)
+        s = sync_folder(im->ctx, im->temporary);
     if (!s && rename(im->temporary, im->target) != 0)
-        s = ctx_fail(im->ctx, AGON_EIO, "%s cannot be made: %s", im->target, strerror(errno));
-    if (s)
-        remove_temporary(im);
-    else
-        sync_folder(im->folder);
+        s = file_fail(im->ctx, im->target, "renaming into place");
+    if (s) {
+        remove_written(im->temporary);
+    } else if ((s = sync_folder(im->ctx, im->folder))) {
+        remove_written(im->target);
+    }
     return s;
 }
 
@@ -321,6 +323,7 @@ static agon_status export_adapter(agon_ctx *ctx, const agon_model *m, const agon
 agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, const char *format, const char *dtype,
                         const char *path, char **json) {
     double error = 0;
+    struct stat st;
     agon_status s = options_given(ctx, "the format", format);
     if (!s)
         s = options_given(ctx, "the path", path);
@@ -331,13 +334,17 @@ agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, con
         return ctx_fail(ctx, AGON_EINVAL, "export: the format is hf, gguf or peft, not '%.40s'", format);
     if (there(path))
         return ctx_fail(ctx, AGON_EINVAL, "export: %.300s exists already; give another path, or delete it", path);
+    const bool nothing = lstat(path, &st) != 0; /* a link that leads nowhere is somebody's */
     file_sweep_of(path);
     if (!peft && !dtype)
         dtype = "bf16";
     s = peft ? export_adapter(ctx, m, a, dtype, path)
              : model_export(ctx, m->m, a ? a->a : NULL, format, dtype, path, &error);
-    if (s)
+    if (s) { /* also what was written and could not be read again: the same command finds nothing in its way */
+        if (nothing)
+            remove_written(path);
         return s;
+    }
     json_t *j = json_pack("{s:o,s:s,s:s,s:o}", "path", utf8_json(path), "format", format, "dtype", peft ? "f32" : dtype, "merge_error",
                           peft ? json_null() : json_real(error));
     char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
