@@ -340,7 +340,7 @@ agon_status step_append(run *r, journal_row *row, const char *input, const char 
         status = store_commit(r->store);
     if (status) {
         store_rollback(r->store);
-        return ctx_prefix(r->ctx, status, "step %s %s", row->path, row->item);
+        return ctx_prefix(r->ctx, status, "step %s%s%s", row->path, *row->item ? " " : "", row->item);
     }
     memcpy(r->head, hash, sizeof hash);
     r->last = row->seq;

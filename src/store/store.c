@@ -81,6 +81,8 @@ agon_status store_sql_fail(store *s, sqlite3 *db, const char *doing) {
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
+        if (sqlite3_system_errno(db) == 0) /* SQLite keeps no reason of a write to its log */
+            return ctx_fail(s->ctx, AGON_EIO, "%s: %s while %s; check the disk and its quota, then run again", s->folder, message, doing);
         return ctx_fail(s->ctx, AGON_EIO, "%s: %s while %s (%s)", s->folder, message, doing,
                         strerror(sqlite3_system_errno(db)));
     case SQLITE_BUSY:
@@ -231,11 +233,24 @@ static agon_status apply_queue(store *s, sqlite3 *db, bool to_ledger) {
     return status;
 }
 
+/* SQLite, which cannot create a file, tries to read it, and says that there is none. */
+static agon_status create_database(store *s, const char *path) {
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return file_fail(s->ctx, path, "creating");
+    close(fd);
+    return AGON_OK;
+}
+
 static agon_status open_database(store *s, const char *name, int flags, sqlite3 **out) {
     char *path = store_path(s, name);
     if (!path)
         return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
-    agon_status status = AGON_OK;
+    agon_status status = flags & SQLITE_OPEN_CREATE && !file_exists(path) ? create_database(s, path) : AGON_OK;
+    if (status) {
+        free(path);
+        return status;
+    }
     if (sqlite3_open_v2(path, out, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL) != SQLITE_OK) {
         status = store_sql_fail(s, *out, "opening the database");
         sqlite3_close(*out);
@@ -376,7 +391,7 @@ static agon_status take_lock(store *s) {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (s->lock_fd < 0)
-        status = ctx_fail(s->ctx, AGON_EIO, "%s: %s while opening", path, strerror(errno));
+        status = file_fail(s->ctx, path, "opening");
     else if (fcntl(s->lock_fd, F_OFD_SETLK, &lock) != 0)
         status = errno == EAGAIN || errno == EACCES
                      ? ctx_fail(s->ctx, AGON_EBUSY,
