@@ -2,7 +2,9 @@
 #include "cli/cli.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -93,8 +95,66 @@ static void hold_closed_streams(void) {
             return;
 }
 
+/* The value of the hexadecimal digits at *at, which is moved behind them. */
+static uintptr_t read_hex(const char **at) {
+    static const char digits[] = "0123456789abcdef";
+    uintptr_t value = 0;
+    for (const char *d; **at && (d = strchr(digits, **at)); (*at)++)
+        value = value << 4 | (uintptr_t)(d - digits);
+    return value;
+}
+
+/* The path in a line "from-to ... /path" of the memory map whose range holds the address; else NULL. */
+static char *path_of(char *line, uintptr_t address) {
+    const char *at = line;
+    uintptr_t from = read_hex(&at);
+    if (*at++ != '-' || address < from || address >= read_hex(&at))
+        return NULL;
+    char *path = strchr(line, '/');
+    for (char *c = path; c && *c; c++)
+        *c = (unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c;
+    return path;
+}
+
+/* The file that is mapped there, or "a file"; in a signal handler. */
+static const char *mapped_file(uintptr_t address) {
+    static char line[PATH_MAX + 128];
+    char *path = NULL, c;
+    size_t n = 0;
+    int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && !path && read(fd, &c, 1) == 1) {
+        line[n] = c == '\n' ? 0 : c;
+        if (c == '\n')
+            path = path_of(line, address);
+        n = c == '\n' || n + 2 == sizeof line ? 0 : n + 1;
+    }
+    return path ? path : "a file";
+}
+
+/* Files are read where they are mapped: one that is cut short meanwhile, or whose disk fails, ends the program. What was written stays whole: nothing is
+ * written through a map. */
+static void on_unreadable(int signal, siginfo_t *info, void *context) {
+    static const char end[] = ": could not be read further (was it cut short, or is its disk failing?); restore it and run again\n";
+    static int said;
+    (void)signal, (void)context;
+    if (__atomic_exchange_n(&said, 1, __ATOMIC_RELAXED)) /* another thread met the same */
+        for (;;)
+            pause();
+    const char *path = mapped_file((uintptr_t)info->si_addr);
+    if (write(STDERR_FILENO, "agon: ", 6) < 0 || write(STDERR_FILENO, path, strlen(path)) < 0 || write(STDERR_FILENO, end, sizeof end - 1) < 0)
+        _exit(EXIT_SYSTEM);
+    _exit(EXIT_SYSTEM);
+}
+
+static void watch_maps(void) {
+    struct sigaction action = {.sa_sigaction = on_unreadable, .sa_flags = SA_SIGINFO};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGBUS, &action, NULL);
+}
+
 int main(int argc, char **argv) {
     hold_closed_streams();
+    watch_maps();
     int code = run_command(argc, argv);
     return finish_output(environment_is_wrong() ? EXIT_USAGE : code);
 }
