@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -180,9 +181,26 @@ static agon_status sync_folder(agon_ctx *ctx, const char *path) {
     return s;
 }
 
+/* Removes what killed imports under this name left, .NAME.PID.part. */
+static void sweep_killed(const importing *im) {
+    DIR *folder = opendir(im->folder);
+    const size_t n = strlen(im->name);
+    for (struct dirent *e; folder && (e = readdir(folder));) {
+        char *end, path[PATH_MAX];
+        if (e->d_name[0] != '.' || strncmp(e->d_name + 1, im->name, n) != 0 || e->d_name[n + 1] != '.')
+            continue;
+        const long pid = strtol(e->d_name + n + 2, &end, 10);
+        const bool living = pid > 0 && pid != (long)getpid() && (kill((pid_t)pid, 0) == 0 || errno != ESRCH);
+        if (pid > 0 && strcmp(end, ".part") == 0 && !living && snprintf(path, sizeof path, "%s/%s", im->folder, e->d_name) < (int)sizeof path)
+            remove_written(path);
+    }
+    if (folder)
+        closedir(folder);
+}
+
 static agon_status take_in(importing *im) {
     bool is_folder = folder_exists(im->source);
-    remove_written(im->temporary); /* of a killed run with this process number */
+    sweep_killed(im);
     agon_status s = is_folder ? take_folder(im) : take_file(im, im->source, im->temporary);
     if (!s && is_folder)
         s = sync_folder(im->ctx, im->temporary);

@@ -53,8 +53,15 @@ one_sentence
 [ ! -e copy2 ] || fail "a refused export left something"
 
 # ---- import: file and folder, under a name, whole or not at all
+mkdir -p cache/agon/models/.mine.999999998.part
+: >cache/agon/models/.mine.999999998.part/config.json
+: >cache/agon/models/.mine.999999999.part
+: >cache/agon/models/.mine.$$.part
 run 0 "$agon" import plain.gguf --name mine --json
 says out '"name":"mine","path":"[^"]*/cache/agon/models/mine","id":"[0-9a-f]{64}"'
+count
+[ "$(ls -A cache/agon/models)" = "$(printf '%s\n' .mine.$$.part mine)" ] || fail "what killed imports left stays, or what a living one makes is gone"
+rm cache/agon/models/.mine.$$.part
 scored mine_out --model mine
 same base mine_out
 run 0 "$agon" import merged_hf
