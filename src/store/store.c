@@ -81,7 +81,8 @@ agon_status store_sql_fail(store *s, sqlite3 *db, const char *doing) {
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
-        if (sqlite3_system_errno(db) == 0) /* SQLite keeps no reason of a write to its log */
+        /* SQLite keeps no reason of a write to its log, and ENOENT of a file that it could not create. */
+        if (sqlite3_system_errno(db) == 0 || sqlite3_system_errno(db) == ENOENT)
             return ctx_fail(s->ctx, AGON_EIO, "%s: %s while %s; check the disk and its quota, then run again", s->folder, message, doing);
         return ctx_fail(s->ctx, AGON_EIO, "%s: %s while %s (%s)", s->folder, message, doing,
                         strerror(sqlite3_system_errno(db)));
