@@ -47,8 +47,13 @@ agon_status store_ledger_read(store *s, json_t **rows) {
         free(path);
         return *rows ? AGON_OK : ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
     }
+    int64_t has_table = 0;
     status = store_open_reader(s, "sealed.db", &sealed.db);
-    if (!status)
+    if (!status) /* a run that was stopped just after it had made the file: nothing was sealed */
+        status = store_query_int(&sealed, "SELECT count(*) FROM sqlite_schema WHERE name = 'ledger'", NULL, &has_table);
+    if (!status && !has_table)
+        status = (*rows = json_array()) ? AGON_OK : ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+    else if (!status)
         status = store_query_json(&sealed,
                                   "SELECT run, response, checker, outcome, evidence, hash FROM ledger"
                                   " ORDER BY run, response, checker",

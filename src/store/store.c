@@ -256,6 +256,11 @@ static agon_status open_database(store *s, const char *name, int flags, sqlite3 
         status = store_sql_fail(s, *out, "opening the database");
         sqlite3_close(*out);
         *out = NULL;
+    } else if (flags & SQLITE_OPEN_READWRITE && sqlite3_db_readonly(*out, "main") == 1 && access(path, W_OK) == 0) {
+        /* what SQLite does where opening for writing fails, for whatever reason */
+        status = ctx_fail(s->ctx, AGON_EIO, "%s: could be opened for reading only; check the disk and how many files may be open, then run again", path);
+        sqlite3_close(*out);
+        *out = NULL;
     } else {
         sqlite3_busy_timeout(*out, BUSY_TIMEOUT_MS);
     }
