@@ -19,5 +19,13 @@ build: {documents: 1}
 train: {rank: 2, epochs: 1, batch: 4, checkpoint_every: 2}
 evaluate: {tasks: 8, general: 2, documents: 2, gsm8k: 0}
 END
-survives 8 14 w.agon "$agon" run loop.yaml --workspace w.agon --json
+# What differs from the open loop is above all how the second database comes into being.
+all_cases() {
+    cases open 20 EIO ENOSPC EMFILE
+    cases write 8 ENOSPC:after SHORT:after EIO EDQUOT
+    cases sync 5 EIO ENOSPC
+    cases rename 2 EIO
+    cases close 2 EIO
+}
+survives 0 0 w.agon "$agon" run loop.yaml --workspace w.agon --json
 done_testing
