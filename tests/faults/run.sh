@@ -1,7 +1,7 @@
 #!/bin/sh
 # The loop on a full or dying disk: the workspace stays one that opens and verifies, and the same command ends at the same chain.
 . "$(dirname "$0")/common"
-. "$(dirname "$0")/workspace"
+. "$source/tests/faults/workspace"
 
 mkdir before
 cat >before/loop.yaml <<END

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The sealed recipe on a full or dying disk: it writes a second database, the ledger, before the journal.
 . "$(dirname "$0")/common"
-. "$(dirname "$0")/workspace"
+. "$source/tests/faults/workspace"
 
 mkdir before
 cat >before/loop.yaml <<END
