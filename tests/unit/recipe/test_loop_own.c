@@ -792,6 +792,7 @@ static void unseal__report__is_of_the_ledger(void **state) {
         n -= field_int(row, "n");
         wrong -= field_int(row, "wrong");
         accepted -= field_int(row, "accepted_wrong");
+        assert_true(strcmp(field_text(row, "source"), "critic") != 0 || strcmp(field_text(row, "difficulty"), "hard") == 0);
     }
     assert_true(n == 0 && wrong == 0 && accepted == 0);
     json_array_foreach(json_object_get(report, "critic"), i, row)
