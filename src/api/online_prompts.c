@@ -198,14 +198,44 @@ agon_status prompt_source_round(prompt_source *p, size_t round, prompt_item *out
     return s;
 }
 
-bool prompt_source_describe(const prompt_source *p, json_t *into) {
+/* Of the template's name and all rows, or the first task, which the options decide. */
+static agon_status hash_tokens(prompt_source *p, hash256 *out) {
+    size_t n = 1;
+    prompt_item first = {0};
     char hex[HASH_HEX_SIZE];
+    const char *name = chat_template_name(p->t);
+    hash256 rows;
+    agon_status s = p->rows ? AGON_OK : make_task(p, 0, 0, &first);
+    const train_response shown = {.tokens = first.demonstration, .n = first.n_demonstration};
+    const train_row task = {.prompt = first.tokens, .n_prompt = first.n_tokens, .responses = &shown, .n_responses = shown.n ? 1 : 0};
+    if (!s)
+        s = train_rows_hash(p->ctx, p->rows ? dataset_rows(p->rows, &n) : &task, n, &rows);
+    if (!p->rows)
+        clear_tasks(p);
+    hasher *h = s ? NULL : hasher_new();
+    if (!h)
+        return s ? s : no_memory(p->ctx);
+    hash_hex(&rows, hex);
+    hasher_add_field(h, name ? name : "");
+    hasher_add_field(h, hex);
+    *out = hasher_end(h);
+    return AGON_OK;
+}
+
+agon_status prompt_source_describe(prompt_source *p, json_t *into) {
+    char hex[HASH_HEX_SIZE];
+    hash256 tokens;
+    agon_status s = hash_tokens(p, &tokens);
+    if (s)
+        return s;
+    hash_hex(&tokens, hex);
+    bool kept = json_object_set_new(into, "tokens", json_string(hex)) == 0;
     if (p->rows) {
         hash_hex(&p->file, hex);
-        return json_object_set_new(into, "data", json_string(hex)) == 0;
+        return kept && json_object_set_new(into, "data", json_string(hex)) == 0 ? AGON_OK : no_memory(p->ctx);
     }
     json_t *list = json_array();
     for (size_t i = 0; i < p->n_cells; i++)
         json_array_append_new(list, json_sprintf("%s/%s", task_cell_family(p->cells[i]), task_cell_at(p->cells[i])->name));
-    return json_object_set_new(into, "cells", list) == 0;
+    return json_object_set_new(into, "cells", list) == 0 && kept ? AGON_OK : no_memory(p->ctx);
 }

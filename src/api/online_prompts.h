@@ -34,7 +34,8 @@ void prompt_source_free(prompt_source *p);
 /* Prompts of the 0-based round, out [n_prompts]: a function of the options and the round's number. Tasks: cells in turn, each query from a seed
  * of its own. Rows: a seeded order without repetition until all were used, then another one. */
 AGON_MUST_CHECK agon_status prompt_source_round(prompt_source *p, size_t round, prompt_item *out);
-/* Adds "cells" or "data" (SHA-256 of the file) to the description of a training. False: out of memory. */
-bool prompt_source_describe(const prompt_source *p, json_t *into);
+/* Adds "cells" or "data" (SHA-256 of the file) and "tokens", what chat template and tokenizer make of them, to the description of a training. The prompts
+ * of a round are given back. */
+AGON_MUST_CHECK agon_status prompt_source_describe(prompt_source *p, json_t *into);
 
 #endif

@@ -293,8 +293,9 @@ static agon_status describe(online_run *r) {
         json_object_set_new(r->manifest, "rso_beta", json_real(r->inner.rso_beta));
     if (r->manifest && r->inner.demonstrations)
         json_object_set_new(r->manifest, "pass_reward", json_real(r->inner.pass_reward));
-    bool described = r->manifest && prompt_source_describe(r->source, r->manifest) && online_rewards_describe(r->rewards, r->manifest);
-    return s ? s : described ? AGON_OK : no_memory(r->ctx);
+    if (!s)
+        s = r->manifest ? prompt_source_describe(r->source, r->manifest) : no_memory(r->ctx);
+    return s ? s : online_rewards_describe(r->rewards, r->manifest) ? AGON_OK : no_memory(r->ctx);
 }
 
 static agon_status path_in(const online_run *r, const char *name, char **out) {
@@ -327,6 +328,19 @@ static agon_status no_round(const online_run *r) {
     return ctx_fail(r->ctx, AGON_ENOTFOUND, "%s has no finished round to go on from", r->output);
 }
 
+/* Whether the folder's training is this one. */
+static agon_status check_same(const online_run *r, json_t *found) {
+    /* Folders that were begun before tokens were told go by the other keys, as they did then. Other prompts are other tokens too. */
+    json_t *wanted = json_object_get(r->manifest, "tokens");
+    const bool others = json_object_get(found, "tokens") && !json_equal(json_object_get(found, "tokens"), wanted);
+    json_object_set(found, "tokens", wanted);
+    agon_status s = manifest_same(r->ctx, r->output, found, r->manifest);
+    if (!s && others)
+        s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds a training on other tokens of the same prompts, by another chat template or tokenizer; give back "
+                     "what it was begun with, another output folder, or --overwrite", r->output);
+    return s;
+}
+
 /* Goes on with what the folder holds, or begins. *summary is set when it is done already. */
 static agon_status find_state(online_run *r, char **summary) {
     json_t *found = NULL;
@@ -338,13 +352,18 @@ static agon_status find_state(online_run *r, char **summary) {
     if (!s && strange && !earlier)
         s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training%s; give another output folder", r->output,
                      over ? ", which --overwrite would replace" : "");
+    if (!s && !earlier && (file_exists(r->state_path) || file_exists(r->judged_path)))
+        s = ctx_fail(r->ctx, AGON_EINVAL, "%s has %s of no online training; move it away, or give another output folder", r->output,
+                     file_exists(r->state_path) ? "state.bin" : "rewards.json");
     if (!s && !earlier && r->options.must_resume)
         s = no_round(r);
     if (s)
         return s;
     if (!earlier || over) { /* killed in between, it is the training before without its state, or this one before its first round */
-        unlink(r->state_path);
-        unlink(r->judged_path);
+        if (earlier) {
+            unlink(r->state_path);
+            unlink(r->judged_path);
+        }
         r->began = true;
         s = write_manifest(r);
         if (!s && earlier)
@@ -353,7 +372,7 @@ static agon_status find_state(online_run *r, char **summary) {
     }
     s = options_damaged(r->ctx, json_read_file(r->ctx, r->manifest_path, &found), r->manifest_path);
     if (!s)
-        s = manifest_same(r->ctx, r->output, found, r->manifest);
+        s = check_same(r, found);
     if (!s && json_is_true(json_object_get(found, "done"))) {
         json_t *old = json_object_get(found, "summary");
         unlink(r->state_path); /* a kill just after "done" leaves them */
@@ -458,8 +477,10 @@ agon_status agon_train_online(agon_ctx *ctx, agon_model *m, const char *objectiv
     if (!s && !made)
         s = finish(&r, &made);
     /* What can never be trained must not keep the folder from better options. */
-    if (s == AGON_EINVAL && r.began && json_array_size(json_object_get(r.manifest, "rounds")) == 0)
+    if (s == AGON_EINVAL && r.began && json_array_size(json_object_get(r.manifest, "rounds")) == 0) {
+        unlink(r.judged_path);
         unlink(r.manifest_path);
+    }
     online_close(&r);
     if (s || !summary)
         free(made);

@@ -127,8 +127,8 @@ static void record__is_the_same_wherever_it_was_cut(void **state) {
     }
 }
 
-/* A state whose record is gone is not gone on from. */
-static void record__begins_anew_without_its_file(void **state) {
+/* A state whose record is gone is nobody's: it is neither gone on from nor deleted. */
+static void record__does_not_take_a_state_without_it(void **state) {
     fixture *f = *state;
     char path[256], *summary = NULL;
     begin(f, "state.bin");
@@ -142,6 +142,9 @@ static void record__begins_anew_without_its_file(void **state) {
     path_of(f, "state.bin", "", path);
     assert_int_equal(rename(kept, path), 0);
     f->broken = NULL;
+    assert_int_equal(train(f, "spin", NULL), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(f->ctx), "has state.bin of no online training"));
+    assert_int_equal(unlink(path), 0);
     assert_ok(f->ctx, train(f, "spin", &summary));
     assert_non_null(strstr(summary, "\"resumed_after\":0"));
     free(summary);
@@ -153,6 +156,56 @@ static bool has(const fixture *f, const char *name) {
     char path[256];
     path_of(f, name, "", path);
     return file_exists(path);
+}
+
+/* Files of these names that somebody else made stay, whatever is asked. */
+static void record__leaves_strange_files(void **state) {
+    fixture *f = *state;
+    static const char *const names[] = {"state.bin", "rewards.json"};
+    for (int i = 0; i < 4; i++) {
+        char path[256], says[64];
+        begin(f, NULL);
+        path_of(f, names[i / 2], "", path);
+        snprintf(says, sizeof says, "has %s of no online training", names[i / 2]);
+        assert_ok(f->ctx, file_write(f->ctx, path, "mine", 4));
+        f->overwrite = i % 2;
+        assert_int_equal(train(f, "spin", NULL), AGON_EINVAL);
+        assert_non_null(strstr(agon_error(f->ctx), says));
+        assert_true(has(f, names[i / 2]) && !has(f, "online.json"));
+        end(f);
+    }
+}
+
+/* Another chat template is another training. Older records do not tell it. */
+static void record__knows_its_chat_template(void **state) {
+    fixture *f = *state;
+    agon_model *own = f->m;
+    char path[2048], record[256], *summary = NULL;
+    json_t *j = NULL;
+    begin(f, NULL);
+    for (int i = 0; i < 2; i++) {
+        const agon_model_options o = {.struct_size = sizeof o, .chat_template = i ? "tulu" : "zephyr"};
+        golden_path(path, "tiny-text.gguf");
+        assert_ok(f->ctx, agon_model_open(f->ctx, path, &o, &f->m));
+        assert_int_equal(train(f, "spin", NULL), i ? AGON_EINVAL : AGON_OK);
+        if (i)
+            assert_non_null(strstr(agon_error(f->ctx), "by another chat template or tokenizer"));
+        else
+            agon_model_free(f->m);
+    }
+    path_of(f, "online.json", "", record);
+    assert_ok(f->ctx, json_read_file(f->ctx, record, &j));
+    assert_int_equal(json_object_del(j, "tokens"), 0);
+    char *text = json_dumps(j, 0);
+    assert_ok(f->ctx, file_write(f->ctx, record, text, strlen(text)));
+    assert_ok(f->ctx, train(f, "spin", &summary));
+    assert_non_null(strstr(summary, "\"already_done\":true"));
+    free(summary);
+    free(text);
+    json_decref(j);
+    agon_model_free(f->m);
+    f->m = own;
+    end(f);
 }
 
 /* ppo leaves a value head beside its adapter, which is none of the next training's. */
@@ -211,7 +264,9 @@ static int teardown(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(record__is_the_same_wherever_it_was_cut),
-        cmocka_unit_test(record__begins_anew_without_its_file),
+        cmocka_unit_test(record__does_not_take_a_state_without_it),
+        cmocka_unit_test(record__leaves_strange_files),
+        cmocka_unit_test(record__knows_its_chat_template),
         cmocka_unit_test(record__begun_over_leaves_nothing_of_the_earlier_result),
         cmocka_unit_test(record__is_not_begun_beside_another_result),
     };
