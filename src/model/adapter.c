@@ -159,7 +159,7 @@ static agon_status set_shape(agon_ctx *ctx, const model *m, size_t rank, double 
     *shape = (adapter){.config = m->config, .dtype = m->dtype, .rank = rank, .alpha = (float)alpha};
     if (rank < 1 || rank > 4096)
         return ctx_fail(ctx, AGON_EINVAL, "adapter: rank %zu is not in 1 to 4096", rank);
-    if (!(alpha > 0 && alpha <= 1e6))
+    if (!(shape->alpha > 0 && alpha <= 1e6)) /* as it is kept: 1e-99 is 0 there */
         return ctx_fail(ctx, AGON_EINVAL, "adapter: alpha %g must be above 0 (usually rank or twice rank)", alpha);
     return AGON_OK;
 }
