@@ -815,7 +815,8 @@ AGON_API AGON_MUST_CHECK agon_status agon_workspace_find(agon_ctx *ctx, const ch
 
 /* {"run", "state": "running|done|halted", "iteration", "stage", "versions": [{"id", "parent", "role", "iteration",
  * "status": "base|candidate|promoted|rejected|rolled_back", "reason", "held_out": {"n", "before", "after", "ci95":
- * [lo, hi]} or null}] in order of creation, "labels": {"verifier", "critic", "human", "simulated", ...}, "tokens":
+ * [lo, hi]} or null}] in order of creation, "labels": {"verifier", "critic", "human", "simulated", ...},
+ * "audits": [{"source": of the audited label, "audits", "agreed"}], "tokens":
  * {...}, "counters": {...}, "other_versions": critics and attackers, "updated_ms", "progress"}. `before` is the base
  * on the same items, both are fractions; ci95 is the interval of after - before. "halted": stopped before its end;
  * the same `agon run` goes on, after too many rejections with a larger gate.rejections. */

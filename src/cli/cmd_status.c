@@ -51,6 +51,9 @@ static void print_status(const json_t *status) {
     json_array_foreach(versions, i, v)
         print_version(&t, v);
     print_counts(&t, "labels: ", json_object_get(status, "labels"));
+    json_array_foreach(json_object_get(status, "audits"), i, v)
+        printf("audits of %s labels: %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " agreed\n", member_text(v, "source"),
+               json_integer_value(json_object_get(v, "audits")), json_integer_value(json_object_get(v, "agreed")));
     print_counts(&t, "tokens: ", json_object_get(status, "tokens"));
 }
 
@@ -81,7 +84,7 @@ const command command_status = {
     "  --workspace DIR  the run's folder (default: the only *.agon folder here)\n"
     "  --run NAME       a run of the workspace (default: the latest)\n"
     "  --json           {\"run\", \"state\": \"running|done|halted\", \"iteration\", \"stage\", \"versions\": [{\"id\", \"parent\", \"status\",\n"
-    "                   \"held_out\": {\"n\", \"before\", \"after\", \"ci95\"}}], \"labels\", \"tokens\"}\n\n"
+    "                   \"held_out\": {\"n\", \"before\", \"after\", \"ci95\"}}], \"labels\", \"audits\", \"tokens\"}\n\n"
     "  agon status --workspace quickstart.agon --json",
     run,
 };

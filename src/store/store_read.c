@@ -174,14 +174,23 @@ static const char *state_of(store *s, const json_t *run) {
     "SELECT source AS name, count(*) AS n FROM label WHERE run = ?1 AND (source <> 'human' OR"          \
     " (derived_from IS NULL AND supersedes IS NULL)) GROUP BY source"
 
+/* Automatic labels that an expert judged again, by whose they were; a later answer to the same question stands in the earlier one's place. */
+#define AUDITS_SQL                                                                                       \
+    "SELECT a.source, count(*) AS audits, sum(a.value = h.value) AS agreed FROM label h JOIN label a ON a.target = h.target AND a.run = h.run" \
+    " AND a.kind = 'point' AND a.source IN ('verifier', 'critic') WHERE h.run = ?1 AND h.source IN ('human', 'simulated') AND h.kind = 'point'" \
+    " AND h.purpose = 'audit' AND NOT EXISTS (SELECT 1 FROM label x WHERE x.run = h.run AND x.source = 'human' AND x.supersedes = h.id)"     \
+    " GROUP BY a.source ORDER BY a.source DESC"
+
 agon_status store_status(store *s, const char *run, json_t **out) {
-    json_t *row = NULL, *versions = NULL, *others = NULL, *labels = NULL, *tokens = NULL, *counters = NULL, *result = NULL;
+    json_t *row = NULL, *versions = NULL, *others = NULL, *labels = NULL, *tokens = NULL, *counters = NULL, *audits = NULL, *result = NULL;
     agon_status status = find_run(s, run, &row);
     const char *id = status ? NULL : json_string_value(json_object_get(row, "id"));
     if (!status)
         status = query_one(s, VERSIONS_SQL("IN"), id, &versions);
     if (!status)
         status = query_one(s, VERSIONS_SQL("NOT IN"), id, &others);
+    if (!status)
+        status = query_one(s, AUDITS_SQL, id, &audits);
     labels = json_pack("{si si si si}", "verifier", 0, "critic", 0, "human", 0, "simulated", 0);
     tokens = json_object();
     counters = json_object();
@@ -196,9 +205,9 @@ agon_status store_status(store *s, const char *run, json_t **out) {
         status = counts(s, "SELECT name, value AS n FROM counter WHERE run = ?1 AND name NOT LIKE 'tokens.%'",
                         id, counters);
     if (!status) {
-        result = json_pack("{sO ss sO sO sO sO sO sO sO sO? sO?}", "run", json_object_get(row, "name"), "state",
+        result = json_pack("{sO ss sO sO sO sO sO sO sO sO sO? sO?}", "run", json_object_get(row, "name"), "state",
                            state_of(s, row), "iteration", json_object_get(row, "iteration"), "stage",
-                           json_object_get(row, "stage"), "versions", versions, "labels", labels, "tokens", tokens,
+                           json_object_get(row, "stage"), "versions", versions, "labels", labels, "audits", audits, "tokens", tokens,
                            "counters", counters, "other_versions", others, "updated_ms",
                            json_object_get(row, "updated_ms"), "progress", json_object_get(row, "data"));
         if (!result)
@@ -210,6 +219,7 @@ agon_status store_status(store *s, const char *run, json_t **out) {
     json_decref(versions);
     json_decref(others);
     json_decref(labels);
+    json_decref(audits);
     json_decref(tokens);
     json_decref(counters);
     return status;

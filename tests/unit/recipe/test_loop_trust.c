@@ -50,8 +50,8 @@ static const char knowing_critic[] = READ_LINES
 static const char pleased_critic[] = READ_LINES
     " echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"pass\\\",\\\"confidence\\\":0.9,\\\"evidence\\\":\\\"so it says\\\"}\"; done\n";
 
-/* The reviewer answers all that is open of this iteration and kind; how many. */
-static size_t review(stand *x, int iteration, const char *kind) {
+/* The reviewer answers all that is open of this iteration and kind, accepting what says "good", or every fifth; how many. */
+static size_t review_as(stand *x, int iteration, const char *kind, bool reads) {
     json_t *items = NULL, *item, *accept = json_pack("{ss}", "verdict", "accept"), *reject = json_pack("{ss}", "verdict", "reject");
     size_t i, n;
     const char *sql = arena_printf(x->memory, "SELECT i.id, instr(t.body, 'good') AS good FROM review_item i JOIN text t ON t.id = i.response"
@@ -59,11 +59,15 @@ static size_t review(stand *x, int iteration, const char *kind) {
     assert_ok(x->ctx, store_query_json(x->store, sql, NULL, &items));
     n = json_array_size(items);
     json_array_foreach(items, i, item)
-        assert_ok(x->ctx, store_inbox_add(x->store, field_text(item, "id"), "reviewer-1", 3, field_int(item, "good") > 0 ? accept : reject));
+        assert_ok(x->ctx, store_inbox_add(x->store, field_text(item, "id"), "reviewer-1", 3, (reads ? field_int(item, "good") > 0 : i % 5 == 0) ? accept : reject));
     json_decref(items);
     json_decref(accept);
     json_decref(reject);
     return n;
+}
+
+static size_t review(stand *x, int iteration, const char *kind) {
+    return review_as(x, iteration, kind, true);
 }
 
 static int64_t count_asked(stand *x, int iteration, const char *kind) {
@@ -122,6 +126,35 @@ static void loop__a_critic_that_earned_trust__spares_reviews(void **state) {
     }
 }
 
+/* A critic whose word no longer holds is asked no more, until what people judge since speaks for it: here an auditor accepts every fifth answer. */
+static void loop__trust_that_audits_contradict__is_lost_and_earned_again(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL, *status = NULL;
+    const char *file = opinions_file(x, 120), *learner = write_file(x, "learner.sh", learner_program), *critic = write_file(x, "critic.sh", knowing_critic);
+    int64_t n = 0, agreed = 0;
+    for (int iteration = 1; iteration <= 4; iteration++) {
+        run_recipe(x, arena_printf(x->memory, programs_yaml, iteration, file, learner, critic), &summary);
+        const json_t *trust = json_object_get(json_array_get(json_object_get(summary, "critic"), (size_t)iteration - 2), "trust");
+        n = iteration == 1 ? count_asked(x, 1, "verdict") : n;
+        assert_int_equal(count_asked(x, iteration, "verdict"), iteration % 2 ? n : 0);
+        assert_int_equal(field_int(json_array_get(trust, 0), "n"), iteration == 1 ? 0 : iteration == 3 ? 20 : n);
+        agreed = field_int(json_object_get(json_object_get(json_object_get(summary, "budget"), "audited"), "critic"), "agreed");
+        json_decref(summary);
+        review(x, iteration, "verdict");
+        review_as(x, iteration, "audit", false);
+    }
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM event WHERE message LIKE 'the critic''s calibration no longer holds%'"), 2);
+    assert_ok(x->ctx, store_status(x->store, "own", &status));
+    const json_t *audits = json_array_get(json_object_get(status, "audits"), 0);
+    assert_string_equal(field_text(audits, "source"), "critic");
+    assert_int_equal(field_int(audits, "audits"), 20);
+    assert_int_equal(field_int(audits, "agreed"), agreed);
+    json_decref(status);
+    check_journal(x);
+    stand_free(x);
+}
+
 /* Of every report: the new critic stands only where it is not worse, and the one that stands is asked next. *taken, *refused: it was. */
 static void check_reports(const json_t *reports, bool *taken, bool *refused) {
     double last = NAN;
@@ -178,6 +211,7 @@ static void loop__a_trained_critic__is_examined_on_other_queries(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loop__a_critic_that_earned_trust__spares_reviews),
+        cmocka_unit_test(loop__trust_that_audits_contradict__is_lost_and_earned_again),
         cmocka_unit_test(loop__a_trained_critic__is_examined_on_other_queries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
