@@ -881,7 +881,7 @@ AGON_API agon_run_options agon_run_options_default(void);
  * another process runs in this workspace. AGON_EINVAL: the folder holds other things and no workspace.
  * AGON_EINTERRUPTED after agon_interrupt: all that was done is kept, and the same call goes on. AGON_EMISMATCH: the
  * run file changed since the run began (iterations and gate.rejections may). AGON_ENOMEM before any work: its largest
- * phase does not fit; else the first message tells the forecast, {"memory": as agon_init_run_file has it}. */
+ * phase does not fit; else messages tell the forecast, {"memory"}, and {"warning"}s, as agon_init_run_file has them. */
 AGON_API AGON_MUST_CHECK agon_status agon_run(agon_ctx *ctx, const char *run_file,
                                               const agon_run_options *options, char **summary);
 /* The workspace agon_run uses when none is given; *path new (agon_text_free). */
@@ -892,7 +892,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_run_workspace(agon_ctx *ctx, const cha
  * ones with file:line, at most 20, and nothing is written). *json, new: {"output", "queries": {"n", "with_answer",
  * "with_verifier", "unverifiable", "duplicates"} or null, "cost": {"tokens", "minutes"?, "labels", "memory":
  * {"peak_mib", "phase", "available_mib", "generation_mib", "scoring_mib", "training_mib"} or null where there is no
- * model}, "tokens_per_second": measured here, or null where there is no model}. */
+ * model}, "tokens_per_second": measured here, or null, "warnings": [what the run will not be able to do]}. */
 AGON_API AGON_MUST_CHECK agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *output,
                                                         char **json);
 

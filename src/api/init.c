@@ -197,6 +197,7 @@ agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *o
     census c = {0};
     run_config *config = NULL;
     json_t *cost = NULL;
+    json_t *warnings = NULL;
     double rate = 0;
     char *text = NULL;
     agon_status s = AGON_OK;
@@ -212,13 +213,16 @@ agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *o
     if (!s)
         s = make_plan(ctx, config, &rate, &cost);
     if (!s)
+        s = recipe_warnings(ctx, config, &warnings);
+    if (!s)
         s = write_new(ctx, output, text);
     if (!s)
         s = workspaces_give_take(ctx,
-                                 json_pack("{so so sO so}", "output", utf8_json(output), "queries", queries ? census_json(&c) : json_null(),
-                                           "cost", cost, "tokens_per_second", rate > 0 ? json_real(rate) : json_null()),
+                                 json_pack("{so so sO so sO}", "output", utf8_json(output), "queries", queries ? census_json(&c) : json_null(),
+                                           "cost", cost, "tokens_per_second", rate > 0 ? json_real(rate) : json_null(), "warnings", warnings),
                                  json);
     json_decref(cost);
+    json_decref(warnings);
     free(text);
     run_config_free(config);
     json_decref(c.seen);

@@ -53,6 +53,9 @@ static void print_memory(const json_t *memory) {
 
 static void print_plan(const json_t *plan) {
     char took[32];
+    const terminal t = terminal_look(stdout);
+    const json_t *warning;
+    size_t i;
     const json_t *cost = json_object_get(plan, "cost"), *minutes = json_object_get(cost, "minutes");
     const json_t *rate = json_object_get(plan, "tokens_per_second");
     printf("wrote %s\n\n", member_text(plan, "output"));
@@ -65,6 +68,11 @@ static void print_plan(const json_t *plan) {
                duration_text(60 * json_number_value(minutes), took), json_number_value(rate));
     else
         puts("time:     not known: no model was found to measure with (set AGON_MODEL, or run `make model`)");
+    json_array_foreach(json_object_get(plan, "warnings"), i, warning) {
+        fputs("\nwarning: ", stdout);
+        print_cut(&t, stdout, json_string_value(warning), 2000, false);
+        putchar('\n');
+    }
     printf("\nnext: look at its comments, then\n  agon run %s\n", member_text(plan, "output"));
 }
 
@@ -107,7 +115,8 @@ const command command_init = {
     "(then only people can judge). Every row is checked. Without a file the run uses the built-in task families. Nothing\n"
     "starts, and nothing is overwritten.\n\n"
     "  --output FILE.yaml  where to write (default: the queries' name with .yaml in the current folder)\n"
-    "  --json              {\"output\", \"queries\", \"cost\": {\"tokens\", \"minutes\", \"labels\", \"memory\"}, \"tokens_per_second\"}\n\n"
+    "  --json              {\"output\", \"queries\", \"cost\": {\"tokens\", \"minutes\", \"labels\", \"memory\"},\n"
+    "                      \"tokens_per_second\", \"warnings\"}\n\n"
     "  agon init my.jsonl && agon run my.yaml",
     run,
 };

@@ -41,7 +41,7 @@ static agon_status read_file(loop *l) {
         return AGON_OK;
     agon_status s = read_user_queries(&c->actors, cast_path(c, "file"), l->config->tasks.file, &all);
     for (size_t i = 0; i < all.n && !s; i++) {
-        bool held_out = seed_derive(0, all.items[i].text) % 5 == 0;
+        bool held_out = loop_holds_out(all.items[i].text);
         query_list *to = held_out ? &l->held_out : &l->queries;
         if (c->rules >= 2 && listed(to, &all.items[i]))
             continue;
@@ -375,4 +375,4 @@ static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o)
     return AGON_OK;
 }
 
-const recipe recipe_loop = {.name = "loop", .oracle = "open", .presets = presets, .check = check, .cost = cost, .memory = memory, .run = loop_recipe};
+const recipe recipe_loop = {.name = "loop", .oracle = "open", .presets = presets, .check = check, .cost = cost, .memory = memory, .warn = loop_warn, .run = loop_recipe};

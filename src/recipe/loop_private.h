@@ -71,5 +71,9 @@ size_t loop_within_budget(const loop *l, int64_t wanted);
 AGON_MUST_CHECK agon_status loop_evaluate(loop *l, held_out_result *r);
 AGON_MUST_CHECK agon_status loop_gate(loop *l, held_out_result *r);
 AGON_MUST_CHECK agon_status loop_settle(loop *l, held_out_result *r);
+/* loop_warn.c: which of the user's own queries are held out, whatever else is in their file; what the run will not be able to do with its tasks, as
+ * sentences appended to the array (queries: the file's rows as tasks, where the run has read them already; else NULL). */
+bool loop_holds_out(const char *text);
+AGON_MUST_CHECK agon_status loop_warn(agon_ctx *ctx, const run_config *config, const json_t *queries, json_t *sentences);
 
 #endif

@@ -74,6 +74,43 @@ static agon_status recorded_queries(const cast *c, json_t **out) {
     return s;
 }
 
+static agon_status warnings(agon_ctx *ctx, const run_config *config, const json_t *queries, json_t **out) {
+    const recipe *r = NULL;
+    json_t *sentences = json_array();
+    agon_status s = sentences ? recipe_find(ctx, config->recipe, &r) : ctx_fail(ctx, AGON_ENOMEM, "no memory for warnings");
+    if (!s && r->warn)
+        s = r->warn(ctx, config, queries, sentences);
+    if (s)
+        json_decref(sentences);
+    else
+        *out = sentences;
+    return s;
+}
+
+agon_status recipe_warnings(agon_ctx *ctx, const run_config *config, json_t **out) {
+    return warnings(ctx, config, NULL, out);
+}
+
+/* Not in the log: it is said at each start. */
+static agon_status warn(const cast *c, recipe_observer observer, void *arg) {
+    json_t *queries = NULL, *sentences = NULL, *sentence;
+    size_t i;
+    agon_status s = observer ? recorded_queries(c, &queries) : AGON_OK;
+    if (!s && observer)
+        s = warnings(c->actors.ctx, c->config, queries, &sentences);
+    json_decref(queries);
+    json_array_foreach(sentences, i, sentence) {
+        char message[1100];
+        json_t *data = json_pack("{sO}", "warning", sentence);
+        snprintf(message, sizeof message, "warning: %s", json_string_value(sentence));
+        const recipe_progress p = {.stage = "plan", .unit = "", .message = message, .data = data};
+        observer(arg, &p);
+        json_decref(data);
+    }
+    json_decref(sentences);
+    return s;
+}
+
 /* Before anything is journaled. Without a local model there is nothing to forecast. */
 static agon_status admit(const recipe *r, const cast *c, recipe_observer observer, void *arg) {
     forecast f;
@@ -99,6 +136,8 @@ agon_status recipe_run(agon_ctx *ctx, store *store, const run_config *config, re
     s = cast_open_actors(ctx, store, config, &c);
     if (!s)
         s = admit(r, &c, observer, arg);
+    if (!s)
+        s = warn(&c, observer, arg);
     if (!s)
         s = cast_begin(&c, observer, arg);
     if (!s)

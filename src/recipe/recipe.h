@@ -40,6 +40,9 @@ AGON_MUST_CHECK agon_status recipe_run(agon_ctx *ctx, store *s, const run_config
 AGON_MUST_CHECK agon_status recipe_cost(agon_ctx *ctx, const run_config *config, double tokens_per_second,
                                         json_t **cost);
 
+/* What the run will not be able to do with the tasks of its run file, each one sentence; an array, new. */
+AGON_MUST_CHECK agon_status recipe_warnings(agon_ctx *ctx, const run_config *config, json_t **out);
+
 /* What a run with this local model will take of the process's memory before anything starts: {"peak_mib", "phase", "available_mib", ...} as
  * forecast_json says, new; NULL where only the run's own first step knows (recipe train). */
 AGON_MUST_CHECK agon_status recipe_memory(agon_ctx *ctx, const model *m, const run_config *config, json_t **out);

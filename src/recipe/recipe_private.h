@@ -16,6 +16,8 @@ typedef struct recipe {
     agon_status (*cost)(agon_ctx *ctx, const run_config *config, expected *out); /* `out` zeroed before */
     /* What the local model will take of memory; NULL: known only from rows that the run reads first, so it says so itself (cast_admit). */
     agon_status (*memory)(agon_ctx *ctx, const model *m, const run_config *config, const json_t *queries, forecast *out); /* queries: see forecast_run */
+    /* What recipe_warnings says; NULL: nothing. */
+    agon_status (*warn)(agon_ctx *ctx, const run_config *config, const json_t *queries, json_t *sentences);
     agon_status (*run)(cast *c, json_t **summary); /* to the end, on an open cast; *summary as recipe_run says (recipe.c adds labels, tokens and time) */
 } recipe;
 #define RECIPE_DECLARE(name) extern const recipe recipe_##name;

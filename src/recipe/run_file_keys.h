@@ -35,7 +35,7 @@ KEY("", "oracle", KEY_CHOICE, oracle, "open", 0, 0,
 KEY("tasks", "cells", KEY_LIST, tasks.cells, NULL, 0, 0,
     "family or family/cell names (agon eval --list); absent: all of them")
 KEY("tasks", "file", KEY_TEXT, tasks.file, NULL, 0, 0,
-    "JSONL of your own queries: {\"query\", \"answer\"?, \"verifier\"?}")
+    "JSONL of your own queries: {\"query\", \"answer\"?, \"verifier\"?}; a fixed fifth, by a hash of the text, is held out")
 
 KEY("verifier", "command", KEY_TEXT, verifier.command, NULL, 0, 0,
     "your program that judges answers to your own queries, all that name no other verifier; one JSON line in, one out")
@@ -128,7 +128,7 @@ KEY("train", "small_loss_ramp", KEY_REAL, train.small_loss_ramp, "0.1", 0, 1, "s
 KEY("train", "checkpoint_every", KEY_INT, train.checkpoint_every, "25", 1, 1e9,
     "optimiser steps between durable checkpoints")
 
-KEY("evaluate", "tasks", KEY_INT, evaluate.tasks, "512", 1, 1e6, "fresh held-out tasks, paired")
+KEY("evaluate", "tasks", KEY_INT, evaluate.tasks, "512", 1, 1e6, "fresh held-out tasks of the cells, paired; of tasks.file its fixed fifth instead, whatever stands here")
 KEY("evaluate", "documents", KEY_INT, evaluate.documents, "100", 0, 1e6,
     "documents of held-out text for perplexity, at most; 0: none")
 KEY("evaluate", "general", KEY_INT, evaluate.general, "120", 0, 1e6,

@@ -61,6 +61,9 @@ typedef struct gate_evidence {
  * figures: new. reason: static or part of figures. Pure. */
 AGON_MUST_CHECK agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, json_t **figures);
 
+/* The fewest held-out tasks on which attempt t (from 1) can show a gain (G1, open): all of them gained. */
+size_t gate_least_gains(double alpha, size_t attempt);
+
 /* The verdict at `path`, reached once: the journal is verified (G7; e->chain_problem of the caller counts too) and gate_decide asked, and a gate record
  * over labels [n_labels] and the version's new status with held_out are written. A replay has the verdict and figures (new) that were recorded. */
 AGON_MUST_CHECK agon_status gate_verdict(actors *a, const char *path, const gate_evidence *e, const json_t *held_out, const char *const *labels,

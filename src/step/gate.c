@@ -29,6 +29,13 @@ static json_t *gain_open(const gate_evidence *e, double alpha, bool *holds) {
                      "attempt", (json_int_t)e->attempt, "test", "one-sided exact McNemar");
 }
 
+size_t gate_least_gains(double alpha, size_t attempt) {
+    size_t n = 1;
+    while (mcnemar_one_sided(n, 0) >= alpha_spending(alpha, attempt))
+        n++;
+    return n;
+}
+
 /* The interval of e->estimate must have been made at 2 * the attempt's alpha: its lower end is the one-sided bound. */
 static json_t *gain_sealed(const gate_evidence *e, double alpha, bool *holds) {
     const ppi_result *r = e->reported ? e->reported : e->estimate;

@@ -77,6 +77,7 @@ printf '%s\n' '{"query":"What is 2 + 2?","answer":"4"}' '{"query":"Say hello"}' 
 plan=$("$AGON" init good.jsonl --json)
 has "$plan" '"output":"good.yaml","queries":{"n":3,"with_answer":1,"with_verifier":0,"unverifiable":2,"duplicates":1}'
 has "$plan" '"equivalents":'
+has "$plan" '"warnings":["of the held-out queries at most 0 can be verified (1 of the 2 in good.jsonl are held out'
 has "$plan" '"labels":{"expert":100'
 grep -q 'file: "good.jsonl"' good.yaml || fail "the run file does not name the queries"
 grep -q 'queries: 3 ' good.yaml || fail "as many queries as there are rows"

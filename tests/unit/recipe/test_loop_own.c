@@ -370,10 +370,18 @@ static void loop__equal_rows__count_once(void **state) {
 }
 
 /* Held-out queries that nobody can verify are no wrong answers: they count for no version. */
+static void gather_warnings(void *arg, const recipe_progress *p) {
+    if (p->message && strncmp(p->message, "warning: ", 9) == 0) {
+        assert_int_equal(p->iteration, 0); /* before anything is spent */
+        strncat(arg, p->message, 4000 - strlen(arg));
+    }
+}
+
 static void loop__unverifiable_held_out__count_for_nobody(void **state) {
     (void)state;
     for (int k = 0; k < 2; k++) {
         stand *x = stand_new(NULL);
+        char warnings[4096] = "";
         json_t *summary = NULL;
         const char *file = k ? write_file(x, "own.jsonl", "{\"query\": \"Why is the sky blue?\"}\n{\"query\": \"Why is the sea salt?\"}\n"
                                                           "{\"query\": \"Why do cats purr?\"}\n{\"query\": \"Why do we dream?\"}\n{\"query\": \"Why is it so?\"}\n"
@@ -382,13 +390,18 @@ static void loop__unverifiable_held_out__count_for_nobody(void **state) {
         const char *yaml = arena_printf(x->memory,
                                         "name: own\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"
                                         "human: {labels: 20, audits: 0, demonstrations: 0}\n%s", file, strchr(small, '\n') + 1);
-        assert_ok(x->ctx, run_recipe(x, yaml, &summary));
+        assert_ok(x->ctx, run_watched(x, yaml, gather_warnings, warnings, &summary));
         const json_t *table = json_object_get(json_object_get(json_object_get(json_object_get(summary, "gate"), "figures"), "G1"), "table");
         int64_t n_all = stand_count(x, "SELECT count(*) FROM verification v JOIN text t ON t.id = v.response WHERE t.kind = 'evaluation'") / 2;
         int64_t n_known = stand_count(x, "SELECT count(*) FROM verification v JOIN text t ON t.id = v.response WHERE t.kind = 'evaluation'"
                                          " AND v.outcome <> 'unknown'") / 2;
         assert_true(n_all > n_known && (n_known > 0) == (k == 0));
         assert_int_equal(field_int(table, "n"), n_known);
+        static const char held_out[] = "warning: of the held-out queries at most ";
+        const char *said = strstr(warnings, held_out);
+        assert_non_null(strstr(warnings, "warning: human.backend is simulated"));
+        assert_non_null(said);
+        assert_int_equal(atoll(said + sizeof held_out - 1), n_known); /* what was said beforehand */
         assert_int_equal(field_int(json_object_get(summary, "held_out"), "n"), n_known);
         assert_int_equal(stand_count(x, "SELECT count(*) FROM event WHERE message LIKE 'none of % held-out answers could be verified%'"), k);
         assert_string_equal(field_text(json_object_get(summary, "gate"), "verdict"), "reject");

@@ -1,0 +1,117 @@
+/* What the loop will not be able to do with the tasks of its run file, said before anything is spent: warnings, no refusals. */
+#include "base/ctx.h"
+#include "base/random.h"
+#include "base/utf8.h"
+#include "recipe/loop_private.h"
+#include "recipe/recipe_private.h"
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool loop_holds_out(const char *text) {
+    return seed_derive(0, text) % 5 == 0;
+}
+
+/* The user's own queries, equal rows as one. */
+typedef struct own_queries {
+    agon_ctx *ctx;
+    bool program; /* judges all rows without a verifier of their own */
+    json_t *seen; /* identities, as keys */
+    size_t n, n_unverifiable, n_held_out, n_verifiable; /* verifiable: of those held out */
+} own_queries;
+
+static agon_status count_query(own_queries *own, const task_query *q) {
+    agon_status s = AGON_OK;
+    char *identity = task_identity(q);
+    bool again = identity && json_object_get(own->seen, identity);
+    if (!identity || json_object_set_new(own->seen, identity, json_true()) != 0)
+        s = ctx_fail(own->ctx, AGON_ENOMEM, "no memory to count the user's queries");
+    free(identity);
+    bool verifiable = own->program || json_object_get(q->parameters, "verifier"), held_out = loop_holds_out(q->text);
+    if (!again) {
+        own->n++;
+        own->n_unverifiable += !verifiable;
+        own->n_held_out += held_out;
+        own->n_verifiable += held_out && verifiable;
+    }
+    return s;
+}
+
+static agon_status count_row(void *arg, const char *where, json_t *row) {
+    own_queries *own = arg;
+    task_query q = {0};
+    agon_status s = task_user_query(own->ctx, where, row, &q);
+    if (!s)
+        s = count_query(own, &q);
+    task_query_free(&q);
+    return s;
+}
+
+static agon_status count_tasks(own_queries *own, const json_t *tasks) {
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < json_array_size(tasks) && !s; i++) {
+        task_query q = {0};
+        s = task_query_read(own->ctx, "a journaled query", json_array_get(tasks, i), &q);
+        if (!s)
+            s = count_query(own, &q);
+        task_query_free(&q);
+    }
+    return s;
+}
+
+/* The rows that the run read when it began, else those of the file. One that cannot be read says nothing here: the run refuses it. */
+static agon_status count_own(agon_ctx *ctx, const run_config *config, const json_t *tasks, own_queries *own) {
+    *own = (own_queries){.ctx = ctx, .program = config->verifier.command != NULL, .seen = json_object()};
+    agon_status s = !own->seen ? ctx_fail(ctx, AGON_ENOMEM, "no memory for the user's queries")
+                    : tasks    ? count_tasks(own, tasks)
+                               : jsonl_read(ctx, config->tasks.file, count_row, own);
+    json_decref(own->seen);
+    if (s && s != AGON_ENOMEM && s != AGON_EINTERRUPTED) {
+        own->n = 0;
+        return AGON_OK;
+    }
+    return s;
+}
+
+static agon_status say(agon_ctx *ctx, json_t *sentences, const char *format, ...) PRINTF_LIKE(3, 4);
+static agon_status say(agon_ctx *ctx, json_t *sentences, const char *format, ...) {
+    char text[1024];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+    return json_array_append_new(sentences, utf8_json(text)) == 0 ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "no memory for a warning");
+}
+
+/* Of the attempts that the run file allows, the first on which no outcome of the held-out queries could show a gain. Each may spend less than
+ * the one before. */
+static agon_status warn_of_gate(agon_ctx *ctx, const run_config *config, const own_queries *own, json_t *sentences) {
+    const bool cells = config->tasks.cells.n > 0 || !config->tasks.file;
+    const size_t drawn = cells ? (size_t)config->evaluate.tasks : 0, n = own->n_verifiable + drawn;
+    size_t attempt = 1;
+    char held_out[560] = "", effect[100] = "no candidate can be promoted";
+    while (attempt <= (size_t)config->iterations && gate_least_gains(config->gate.alpha, attempt) <= n)
+        attempt++;
+    if (attempt > (size_t)config->iterations || strcmp(config->learner.by.backend, "local") != 0) /* else nothing is trained */
+        return AGON_OK;
+    if (own->n > 0)
+        snprintf(held_out, sizeof held_out, " (%zu of the %zu in %.300s are held out, a fixed fifth by a hash of the text; %zu of them have an answer or a verifier%s)",
+                 own->n_held_out, own->n, config->tasks.file, own->n_verifiable, drawn ? "; the others are generated" : "");
+    if (attempt > 1)
+        snprintf(effect, sizeof effect, "from attempt %zu on no candidate can be promoted", attempt);
+    return say(ctx, sentences, "of the held-out queries at most %zu can be verified%s, but the gate's G1 asks for a gain on %zu at least: %s; %s", n, held_out,
+               gate_least_gains(config->gate.alpha, attempt), effect,
+               own->n > 0 ? "add rows with an answer or a verifier, about five for each that is missing (a run that began keeps the rows it read)" : "raise evaluate.tasks");
+}
+
+agon_status loop_warn(agon_ctx *ctx, const run_config *config, const json_t *queries, json_t *sentences) {
+    own_queries own = {0};
+    agon_status s = config->tasks.file ? count_own(ctx, config, queries, &own) : AGON_OK;
+    if (!s && config->tasks.file && own.n == 0)
+        return AGON_OK;
+    if (!s && own.n_unverifiable > 0 && strcmp(config->human.backend, "simulated") == 0)
+        s = say(ctx, sentences, "human.backend is simulated: that expert judges by the verifier, so it can judge none of the %zu of %zu queries in %.300s that have "
+                "neither an answer nor a verifier; with 'human: {backend: queue}' people judge them (agon review)",
+                own.n_unverifiable, own.n, config->tasks.file);
+    return s ? s : warn_of_gate(ctx, config, &own, sentences);
+}

@@ -1,0 +1,125 @@
+/* What a run will not be able to do, said before it begins: a gain that no held-out query could show, queries that the simulated expert knows
+ * nothing of. */
+#include "base/random.h"
+#include "recipe/recipe.h"
+#include "recipe/run_file.h"
+#include "step/evaluate.h"
+#include "test.h"
+#include <unistd.h>
+
+enum { OPEN = 1, TWICE = 2 };
+
+/* Queries of which n are held out and m are not, with an answer or OPEN; new. */
+static char *rows_of(size_t n, size_t m, int form) {
+    char *rows = strdup(""), text[40], *more = NULL;
+    for (size_t i = 0; n + m > 0; i++) {
+        snprintf(text, sizeof text, "How much is %zu and 1?", i);
+        size_t *left = seed_derive(0, text) % 5 == 0 ? &n : &m;
+        if (*left == 0)
+            continue;
+        --*left;
+        for (int k = 0; k < (form & TWICE ? 2 : 1); k++) {
+            assert_true(form & OPEN ? asprintf(&more, "%s{\"query\": \"%s\"}\n", rows, text) > 0
+                                    : asprintf(&more, "%s{\"query\": \"%s\", \"answer\": %zu}\n", rows, text, i + 1) > 0);
+            free(rows);
+            rows = more;
+        }
+    }
+    return rows;
+}
+
+/* The warnings of a run file on these rows (freed), one a line; new. */
+static char *warnings_of(agon_ctx *ctx, char *rows, const char *rest) {
+    char path[] = "/tmp/agon-warn-XXXXXX", *yaml = NULL, *text = strdup(""), *more = NULL;
+    run_config *config = NULL;
+    json_t *list = NULL, *sentence;
+    size_t i;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && dprintf(fd, "%s", rows) >= 0);
+    close(fd);
+    assert_true(asprintf(&yaml, "tasks: {file: %s%s\n", path, rest) > 0);
+    assert_ok(ctx, run_file_parse(ctx, "test.yaml", yaml, strlen(yaml), &config));
+    assert_ok(ctx, recipe_warnings(ctx, config, &list));
+    json_array_foreach(list, i, sentence) {
+        assert_true(asprintf(&more, "%s%s\n", text, json_string_value(sentence)) > 0);
+        free(text);
+        text = more;
+    }
+    unlink(path);
+    json_decref(list);
+    run_config_free(config);
+    free(yaml);
+    free(rows);
+    return text;
+}
+
+static void check_warnings(agon_ctx *ctx, char *rows, const char *rest, const char *first, const char *second) {
+    char *text = warnings_of(ctx, rows, rest);
+    if (!first)
+        assert_string_equal(text, "");
+    if (first && !strstr(text, first))
+        fail_msg("no '%s' in: %s", first, text);
+    if (second && !strstr(text, second))
+        fail_msg("no '%s' in: %s", second, text);
+    free(text);
+}
+
+static void gate__least_gains__follow_the_attempt(void **state) {
+    (void)state;
+    assert_int_equal(gate_least_gains(0.05, 1), 6); /* 0.5^6 < 0.05 * 6 / pi^2 = 0.0304 < 0.5^5 */
+    assert_int_equal(gate_least_gains(0.05, 2), 8);
+    assert_int_equal(gate_least_gains(0.05, 3), 9);
+    assert_int_equal(gate_least_gains(0.5, 1), 2);
+}
+
+static void warnings__too_few_held_out__say_how_many_are_needed(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    check_warnings(ctx, rows_of(5, 1, 0), "}", "of the held-out queries at most 5 can be verified (5 of the 6 in ",
+                   "G1 asks for a gain on 6 at least: no candidate can be promoted; add rows");
+    check_warnings(ctx, rows_of(5, 90, TWICE), "}", "of the held-out queries at most 5 can be verified", "5 of the 95 in");
+    check_warnings(ctx, rows_of(6, 0, 0), "}", NULL, NULL);
+    check_warnings(ctx, rows_of(6, 0, 0), "}\niterations: 2", "from attempt 2 on no candidate can be promoted", "a gain on 8 at least");
+    check_warnings(ctx, rows_of(9, 0, 0), "}\niterations: 3", NULL, NULL);
+    check_warnings(ctx, rows_of(6, 0, 0), "}\ngate: {alpha: 0.01}", "a gain on 8 at least", NULL);
+    agon_ctx_free(ctx);
+}
+
+static void warnings__beside_generated_tasks__count_these(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    check_warnings(ctx, rows_of(2, 0, 0), ", cells: [arithmetic]}\nevaluate: {tasks: 3}", "of the held-out queries at most 5 can be verified", "the others are generated");
+    check_warnings(ctx, rows_of(2, 0, 0), ", cells: [arithmetic]}\nevaluate: {tasks: 4}", NULL, NULL);
+    agon_ctx_free(ctx);
+}
+
+static void warnings__without_answers__need_people(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    check_warnings(ctx, rows_of(20, 10, OPEN), "}", "it can judge none of the 30 of 30 queries in ", "of the held-out queries at most 0 can be verified");
+    check_warnings(ctx, rows_of(20, 10, OPEN), "}\nhuman: {backend: queue}", "of the held-out queries at most 0 can be verified", "20 of the 30 in ");
+    check_warnings(ctx, rows_of(20, 10, OPEN), "}\nverifier: {command: ./judge}", NULL, NULL);
+    check_warnings(ctx, rows_of(4, 2, 0), "}\nlearner: {backend: command, command: ./answer}", NULL, NULL); /* nothing is trained there */
+    char *text = warnings_of(ctx, rows_of(20, 10, OPEN), "}\nhuman: {backend: queue}");
+    assert_null(strstr(text, "simulated"));
+    free(text);
+    agon_ctx_free(ctx);
+}
+
+static void warnings__rows_that_cannot_be_read__say_nothing(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    check_warnings(ctx, strdup("{\"query\": \"a\"}\n{\"qu"), "}", NULL, NULL);
+    agon_ctx_free(ctx);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gate__least_gains__follow_the_attempt),
+        cmocka_unit_test(warnings__too_few_held_out__say_how_many_are_needed),
+        cmocka_unit_test(warnings__beside_generated_tasks__count_these),
+        cmocka_unit_test(warnings__without_answers__need_people),
+        cmocka_unit_test(warnings__rows_that_cannot_be_read__say_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
