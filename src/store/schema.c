@@ -292,20 +292,26 @@ static const char rules_sql[] =
     " AND (SELECT oracle FROM text WHERE id = NEW.target) = 'sealed' BEGIN SELECT RAISE(ABORT,"
     " 'refused: a verifier''s label on a sealed text must be marked sealed'); END;";
 
+/* The query that a text belongs to: itself, or above it, past the critique and the draft that a refinement has. */
+#define QUERY_OF(text)                                                                                               \
+    "(WITH RECURSIVE up(id, kind, parent) AS (SELECT " text ".id, " text ".kind, " text ".parent UNION ALL"            \
+    " SELECT a.id, a.kind, a.parent FROM up JOIN text a ON a.id = up.parent WHERE up.kind <> 'query')"                \
+    " SELECT id FROM up WHERE kind = 'query')"
+
 static const char views_sql[] =
     "CREATE VIEW labels_view AS SELECT l.id, r.name AS run, l.iteration, l.kind, l.value, l.source, l.producer,"
-    " l.purpose, l.confidence, l.propensity, l.weight, coalesce(t.family, p.family) AS family,"
-    " CASE WHEN t.kind = 'query' THEN t.body ELSE p.body END AS query,"
+    " l.purpose, l.confidence, l.propensity, l.weight, coalesce(t.family, q.family) AS family,"
+    " q.body AS query,"
     " CASE WHEN t.kind = 'query' THEN o.body ELSE t.body END AS response, o.body AS other, l.template, l.sealed"
     " FROM label l LEFT JOIN run r ON r.id = l.run JOIN text t ON t.id = l.target"
-    " LEFT JOIN text p ON p.id = t.parent LEFT JOIN text o ON o.id = l.other;"
+    " LEFT JOIN text q ON q.id = " QUERY_OF("t") " LEFT JOIN text o ON o.id = l.other;"
     "CREATE VIEW lineage AS SELECT v.rowid AS number, v.id, v.parent, v.role, v.iteration, v.run,"
     " s.status, s.reason, s.held_out, v.object, v.path"
     " FROM model_version v LEFT JOIN version_status s ON s.rowid ="
     " (SELECT max(rowid) FROM version_status WHERE version = v.id);"
     "CREATE VIEW answers AS SELECT t.id, r.name AS run, t.iteration, t.kind, t.producer,"
     " coalesce(t.family, q.family) AS family, q.body AS query, t.body AS response, v.outcome, v.evidence,"
-    " d.route, d.confidence FROM text t LEFT JOIN run r ON r.id = t.run LEFT JOIN text q ON q.id = t.parent"
+    " d.route, d.confidence FROM text t LEFT JOIN run r ON r.id = t.run LEFT JOIN text q ON q.id = " QUERY_OF("t")
     " LEFT JOIN verification v ON v.response = t.id LEFT JOIN decision d ON d.response = t.id"
     " WHERE t.kind IN ('response', 'refinement');"
     "CREATE VIEW review_open AS SELECT i.*, q.body AS query_text, t.body AS response_text,"
@@ -323,6 +329,21 @@ static const char views_sql[] =
     " s.hash, datetime(s.created_ms / 1000, 'unixepoch') AS written FROM step s JOIN run r ON r.id = s.run"
     " ORDER BY s.run, s.seq;";
 
+/* Workspaces made before the views walked up to the query have these; they stay as they are. */
+static const char earlier_views_sql[] =
+    "DROP VIEW labels_view; DROP VIEW answers;"
+    "CREATE VIEW labels_view AS SELECT l.id, r.name AS run, l.iteration, l.kind, l.value, l.source, l.producer,"
+    " l.purpose, l.confidence, l.propensity, l.weight, coalesce(t.family, p.family) AS family,"
+    " CASE WHEN t.kind = 'query' THEN t.body ELSE p.body END AS query,"
+    " CASE WHEN t.kind = 'query' THEN o.body ELSE t.body END AS response, o.body AS other, l.template, l.sealed"
+    " FROM label l LEFT JOIN run r ON r.id = l.run JOIN text t ON t.id = l.target"
+    " LEFT JOIN text p ON p.id = t.parent LEFT JOIN text o ON o.id = l.other;"
+    "CREATE VIEW answers AS SELECT t.id, r.name AS run, t.iteration, t.kind, t.producer,"
+    " coalesce(t.family, q.family) AS family, q.body AS query, t.body AS response, v.outcome, v.evidence,"
+    " d.route, d.confidence FROM text t LEFT JOIN run r ON r.id = t.run LEFT JOIN text q ON q.id = t.parent"
+    " LEFT JOIN verification v ON v.response = t.id LEFT JOIN decision d ON d.response = t.id"
+    " WHERE t.kind IN ('response', 'refinement');";
+
 static const char ledger_sql[] =
     "CREATE TABLE IF NOT EXISTS ledger ("
     " run TEXT NOT NULL, response TEXT NOT NULL, checker TEXT NOT NULL,"
@@ -334,6 +355,10 @@ static const char *const first_schema[] = {tables_sql, rules_sql, views_sql};
 const char *schema_migration(int version, int part) {
     enum { N_PARTS = sizeof first_schema / sizeof *first_schema };
     return version == 0 && part < N_PARTS ? first_schema[part] : NULL;
+}
+
+const char *schema_earlier_views(void) {
+    return earlier_views_sql;
 }
 
 const char *schema_ledger(void) {

@@ -50,6 +50,8 @@ const record_link *schema_link(size_t i);
 
 /* Part `part` of the SQL that takes a database from user_version `version` to the next; NULL after the last part. */
 const char *schema_migration(int version, int part);
+/* Turns the views of a database just made into those that workspaces of an earlier agon have. */
+const char *schema_earlier_views(void);
 const char *schema_ledger(void);
 
 #endif

@@ -490,6 +490,13 @@ agon_status store_schema_differs(store *s, bool *differs) {
         status = store_sql_fail(s, s->db, "reading the schema");
     if (!status)
         *differs = strcmp(here, there) != 0;
+    if (!status && *differs && !(status = store_exec(s, fresh, schema_earlier_views()))) {
+        free(there);
+        if ((there = definitions(fresh)))
+            *differs = strcmp(here, there) != 0;
+        else
+            status = store_sql_fail(s, fresh, "reading the schema");
+    }
     free(here);
     free(there);
     sqlite3_close(fresh);

@@ -2,6 +2,7 @@
 #include "actors.h"
 #include "eval/multiplicity.h"
 #include "step/evaluate.h"
+#include "store/schema.h"
 #include <sqlite3.h>
 
 #define OLD "00000000000000000000000000000000000000000000000000000000000000aa"
@@ -391,14 +392,18 @@ static bool verdict_of(stand *x, const gate_evidence *e, json_t **figures) {
     return promote;
 }
 
-static void alter_schema(stand *x) {
+static void alter_schema_by(stand *x, const char *sql) {
     sqlite3 *db = NULL;
     char *path = NULL;
     assert_true(asprintf(&path, "%s/agon.db", x->folder) > 0);
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "DROP TRIGGER example_label_sealed", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     free(path);
+}
+
+static void alter_schema(stand *x) {
+    alter_schema_by(x, "DROP TRIGGER example_label_sealed");
 }
 
 /* What was decided stands, whatever the evidence would say now and whatever became of the workspace since. */
@@ -467,6 +472,21 @@ static void verdict__over_a_damaged_workspace__rejects(void **state) {
     stand_free(x);
 }
 
+/* Workspaces of an agon whose views were others are in order; those with one view of each are not. */
+static void verdict__over_earlier_views__promotes(void **state) {
+    (void)state;
+    for (int whole = 0; whole < 2; whole++) {
+        stand *x = stand_new(NULL);
+        const gate_evidence e = good(&clear_gain);
+        json_t *figures = NULL;
+        alter_schema_by(x, whole ? schema_earlier_views() : "DROP VIEW answers");
+        assert_int_equal(verdict_of(x, &e, &figures), whole);
+        assert_int_equal(holds(figures, "G7"), whole);
+        json_decref(figures);
+        stand_free(x);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gate__null_candidate__is_promoted_at_most_alpha_of_the_time),
@@ -488,6 +508,7 @@ int main(void) {
         cmocka_unit_test(gate__audits_by_source__count_where_the_expert_is_another),
         cmocka_unit_test(verdict__in_a_replay__is_the_recorded_one),
         cmocka_unit_test(verdict__over_a_damaged_workspace__rejects),
+        cmocka_unit_test(verdict__over_earlier_views__promotes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -410,6 +410,26 @@ static void readers__status_log_show_and_why(void **state) {
     close_fixture(&f);
 }
 
+/* A refined answer stands under a critique, that under a draft, that under the query; a reworded query under another one. */
+static void views__of_a_refined_answer__show_its_query(void **state) {
+    (void)state;
+    fixture f = open_fixture();
+    store_id original = add_text(&f, "query", "2 + 2?", NULL, NULL), query = add_text(&f, "query", "Two and two?", original.text, NULL);
+    store_id draft = add_text(&f, "response", "5", query.text, NULL), critique = add_text(&f, "critique", "it is not 5", draft.text, NULL);
+    store_id refined = add_text(&f, "refinement", "4", critique.text, NULL), prose = add_text(&f, "document", "Once.", NULL, NULL);
+    add_label(&f, draft.text, "critic", false, NULL);
+    add_label(&f, refined.text, "critic", false, NULL);
+    add_label(&f, query.text, "critic", false, NULL);
+    add_label(&f, prose.text, "critic", false, NULL);
+    assert_ok(f.ctx, store_commit(f.s));
+    assert_int_equal(count(&f, "SELECT count(*) FROM labels_view"), 4);
+    assert_int_equal(count(&f, "SELECT count(*) FROM labels_view WHERE query = 'Two and two?' AND response IN ('5', '4')"), 2);
+    assert_int_equal(count(&f, "SELECT count(*) FROM labels_view WHERE query = 'Two and two?' AND response IS NULL"), 1);
+    assert_int_equal(count(&f, "SELECT count(*) FROM labels_view WHERE query IS NULL AND response = 'Once.'"), 1);
+    assert_int_equal(count(&f, "SELECT count(*) FROM answers WHERE query = 'Two and two?'"), 2);
+    close_fixture(&f);
+}
+
 /* ---- readers and reviewers beside a run --------------------------------------------------------------- */
 
 typedef struct visitor {
@@ -536,6 +556,7 @@ int main(void) {
         cmocka_unit_test(object__round_trip_and_damage),
         cmocka_unit_test(query__reads_and_never_writes),
         cmocka_unit_test(readers__status_log_show_and_why),
+        cmocka_unit_test(views__of_a_refined_answer__show_its_query),
         cmocka_unit_test(visitors__read_and_answer_while_a_run_writes),
         cmocka_unit_test(reviewer__writes_the_inbox_and_nothing_else),
     };
