@@ -1,6 +1,7 @@
 /* agon status: where a run is and what came of it so far. */
 #include "cli/cli.h"
 #include "cli/terminal.h"
+#include <string.h>
 
 static agon_status ask(agon_ctx *ctx, const char *workspace, const void *arg, char **json) {
     return agon_status_json(ctx, workspace, arg, json);
@@ -40,6 +41,7 @@ static void print_version(const terminal *t, const json_t *v) {
 static void print_status(const json_t *status) {
     const terminal t = terminal_look(stdout);
     const json_t *v, *versions = json_object_get(status, "versions");
+    const json_int_t waiting = json_integer_value(json_object_get(status, "answers_waiting"));
     size_t i;
     fputs("run ", stdout);
     print_cut(&t, stdout, member_text(status, "run"), 40, false);
@@ -55,6 +57,9 @@ static void print_status(const json_t *status) {
         printf("audits of %s labels: %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " agreed\n", member_text(v, "source"),
                json_integer_value(json_object_get(v, "audits")), json_integer_value(json_object_get(v, "agreed")));
     print_counts(&t, "tokens: ", json_object_get(status, "tokens"));
+    if (waiting)
+        printf("%" JSON_INTEGER_FORMAT " answer%s of reviewers wait%s: %s\n", waiting, waiting == 1 ? "" : "s", waiting == 1 ? "s" : "",
+               strcmp(member_text(status, "state"), "done") == 0 ? "raise iterations in the run file and run it again" : "the run takes them in when it goes on");
 }
 
 static int run(int argc, char **argv) {
@@ -84,7 +89,7 @@ const command command_status = {
     "  --workspace DIR  the run's folder (default: the only *.agon folder here)\n"
     "  --run NAME       a run of the workspace (default: the latest)\n"
     "  --json           {\"run\", \"state\": \"running|done|halted\", \"iteration\", \"stage\", \"versions\": [{\"id\", \"parent\", \"status\",\n"
-    "                   \"held_out\": {\"n\", \"before\", \"after\", \"ci95\"}}], \"labels\", \"audits\", \"tokens\"}\n\n"
+    "                   \"held_out\": {\"n\", \"before\", \"after\", \"ci95\"}}], \"labels\", \"audits\", \"tokens\", \"answers_waiting\"}\n\n"
     "  agon status --workspace quickstart.agon --json",
     run,
 };

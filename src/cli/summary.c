@@ -251,7 +251,7 @@ static void next_line(const table *t, const char *what, const char *format, ...)
 static void print_next(const table *t, const json_t *summary) {
     const char *workspace = member_text(summary, "workspace"), *example = member_text(summary, "example");
     const json_t *version = json_object_get(summary, "version");
-    json_int_t open = json_integer_value(json_object_get(summary, "reviews"));
+    json_int_t open = json_integer_value(json_object_get(summary, "reviews")), waiting = json_integer_value(json_object_get(summary, "answers_waiting"));
     char id[16];
     snprintf(id, sizeof id, "%.12s", *example ? example : member_text(version, "id"));
     title(t, "next");
@@ -259,6 +259,9 @@ static void print_next(const table *t, const json_t *summary) {
         next_line(t, "where it came from, down to the seed", "agon why %s --workspace %s", id, workspace);
     if (open)
         next_line(t, "questions wait for an answer", "agon review --workspace %s", workspace);
+    if (waiting && strcmp(member_text(summary, "state"), "done") == 0)
+        next_line(t, "to use them: raise iterations in the run file and run it again", "%lld answer%s of reviewers wait%s", (long long)waiting,
+                  waiting == 1 ? "" : "s", waiting == 1 ? "s" : "");
     snprintf(id, sizeof id, "%.12s", member_text(version, "id"));
     if (*id && strcmp(member_text(version, "status"), "promoted") == 0) {
         const char *model = member_text(summary, "model_option");

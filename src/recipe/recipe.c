@@ -14,10 +14,11 @@ static agon_status complete_summary(cast *c, double seconds, json_t *summary) {
     json_t *status = NULL;
     agon_status s = store_status(c->actors.store, run_id(c->run), &status);
     if (!s) {
-        json_t *more = json_pack("{ss ss ss sI sf sf sO? sO?}", "run", c->config->name, "recipe", c->config->recipe, "oracle",
+        json_t *more = json_pack("{ss ss ss sI sf sf sO? sO? sO?}", "run", c->config->name, "recipe", c->config->recipe, "oracle",
                                  c->config->oracle, "iterations", (json_int_t)c->config->iterations, "seconds", seconds,
                                  "journal_seconds", run_journal_seconds(c->run),
-                                 "tokens", json_object_get(status, "tokens"), "labels", json_object_get(status, "labels"));
+                                 "tokens", json_object_get(status, "tokens"), "labels", json_object_get(status, "labels"), "answers_waiting",
+                                 json_object_get(status, "answers_waiting"));
         s = json_made(c->actors.ctx, more);
         if (!s && json_object_update(summary, more) != 0)
             s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for the summary");

@@ -28,7 +28,7 @@ typedef void (*recipe_observer)(void *arg, const recipe_progress *progress);
  *    "budget": {"labels": n, "used": n, "audits", "audits_agreed", "right_at_least": of automatic labels, lower end at 95%,
  *               "audited": {"verifier" | "critic": {"labels", "audits", "agreed", "right_at_least"}} by whose label was audited,
  *               "resolved": escalations a reviewer decided, "demonstrations", "trained_on": of them, "token_share": of the loss},
- *    "learnability": {...}, "critic": [{"iteration", "n", "auroc_before", "auroc_new", "auroc", "ece": of the one that stands,
+ *    "answers_waiting": n, "learnability": {...}, "critic": [{"iteration", "n", "auroc_before", "auroc_new", "auroc", "ece": of the one that stands,
  *    "stands": "the new one" | "the old one" | "as it was", "families", "people": answers it earned trust on, "trust": families as in trust_json}]}
  * AGON_EINTERRUPTED after agon_interrupt: run again to go on. AGON_ENOMEM before any work where a phase of it cannot be done in the memory there
  * is; else the observer is told the forecast first. */

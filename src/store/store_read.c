@@ -181,8 +181,15 @@ static const char *state_of(store *s, const json_t *run) {
     " AND h.purpose = 'audit' AND NOT EXISTS (SELECT 1 FROM label x WHERE x.run = h.run AND x.source = 'human' AND x.supersedes = h.id)"     \
     " GROUP BY a.source ORDER BY a.source DESC"
 
+/* Questions of the run that reviewers answered since its last look into the inbox; skips say nothing. */
+#define WAITING_SQL                                                                                   \
+    "SELECT count(DISTINCT b.review) AS n FROM inbox b JOIN review_item i ON i.id = b.review"           \
+    " WHERE i.run = ?1 AND coalesce(json_extract(b.answer, '$.verdict'), '') <> 'skip' AND b.number >"  \
+    " coalesce((SELECT max(json_extract(result, '$.last')) FROM step WHERE run = ?1 AND kind = 'collect_reviews'), 0)"
+
 agon_status store_status(store *s, const char *run, json_t **out) {
-    json_t *row = NULL, *versions = NULL, *others = NULL, *labels = NULL, *tokens = NULL, *counters = NULL, *audits = NULL, *result = NULL;
+    json_t *row = NULL, *versions = NULL, *others = NULL, *labels = NULL, *tokens = NULL, *counters = NULL, *audits = NULL, *waiting = NULL,
+           *result = NULL;
     agon_status status = find_run(s, run, &row);
     const char *id = status ? NULL : json_string_value(json_object_get(row, "id"));
     if (!status)
@@ -204,12 +211,15 @@ agon_status store_status(store *s, const char *run, json_t **out) {
     if (!status)
         status = counts(s, "SELECT name, value AS n FROM counter WHERE run = ?1 AND name NOT LIKE 'tokens.%'",
                         id, counters);
+    if (!status)
+        status = query_one(s, WAITING_SQL, id, &waiting);
     if (!status) {
-        result = json_pack("{sO ss sO sO sO sO sO sO sO sO sO? sO?}", "run", json_object_get(row, "name"), "state",
+        result = json_pack("{sO ss sO sO sO sO sO sO sO sO sO? sO? sO}", "run", json_object_get(row, "name"), "state",
                            state_of(s, row), "iteration", json_object_get(row, "iteration"), "stage",
                            json_object_get(row, "stage"), "versions", versions, "labels", labels, "audits", audits, "tokens", tokens,
                            "counters", counters, "other_versions", others, "updated_ms",
-                           json_object_get(row, "updated_ms"), "progress", json_object_get(row, "data"));
+                           json_object_get(row, "updated_ms"), "progress", json_object_get(row, "data"), "answers_waiting",
+                           json_object_get(json_array_get(waiting, 0), "n"));
         if (!result)
             status = ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
     }
@@ -222,6 +232,7 @@ agon_status store_status(store *s, const char *run, json_t **out) {
     json_decref(audits);
     json_decref(tokens);
     json_decref(counters);
+    json_decref(waiting);
     return status;
 }
 

@@ -168,7 +168,6 @@ static void loop__two_unverifiable_answers__become_a_preference(void **state) {
                        "human: {backend: queue, labels: 8, audits: 0, demonstrations: 0}\n"
                        "build: {documents: 2, real_share: 0}\nevaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n";
     assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, 1, file, learner), &summary));
-    json_decref(summary);
     assert_ok(x->ctx, store_query_json(x->store, "SELECT id, kind FROM review_item", NULL, &items));
     assert_true(json_array_size(items) >= 2);
     json_t *prefer_b = json_pack("{ss}", "verdict", "B");
@@ -176,7 +175,13 @@ static void loop__two_unverifiable_answers__become_a_preference(void **state) {
         assert_string_equal(field_text(item, "kind"), "pair"); /* one question for two answers */
         assert_ok(x->ctx, store_inbox_add(x->store, field_text(item, "id"), "reviewer-1", 3, prefer_b));
     }
+    assert_int_equal(field_int(summary, "answers_waiting"), 0);
+    json_decref(summary);
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, 1, file, learner), &summary)); /* takes nothing in, and says so */
+    assert_int_equal(field_int(summary, "answers_waiting"), json_array_size(items));
+    json_decref(summary);
     assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, 2, file, learner), &summary));
+    assert_int_equal(field_int(summary, "answers_waiting"), 0);
     assert_ok(x->ctx, store_query_json(x->store, "SELECT fields AS fields_json, l.source, l.kind FROM example e JOIN example_label k ON k.example = e.id"
                                        " JOIN label l ON l.id = k.label WHERE e.objective = 'pref'", NULL, &pairs));
     assert_int_equal(json_array_size(pairs), json_array_size(items));
