@@ -35,7 +35,7 @@ KEY("", "oracle", KEY_CHOICE, oracle, "open", 0, 0,
 KEY("tasks", "cells", KEY_LIST, tasks.cells, NULL, 0, 0,
     "family or family/cell names (agon eval --list); absent: all of them")
 KEY("tasks", "file", KEY_TEXT, tasks.file, NULL, 0, 0,
-    "JSONL of your own queries: {\"query\", \"answer\"?, \"verifier\"?}; a fixed fifth, by a hash of the text, is held out")
+    "JSONL of your own queries: {\"query\", \"answer\"?, \"verifier\"?}; a fixed fifth, by a hash of the text, is held out (recipe loop only)")
 
 KEY("verifier", "command", KEY_TEXT, verifier.command, NULL, 0, 0,
     "your program that judges answers to your own queries, all that name no other verifier; one JSON line in, one out")
@@ -61,7 +61,7 @@ KEY("learner", "top_p", KEY_REAL, learner.top_p, "0.95", 0.01, 1, "nucleus of th
 
 BACKEND_KEYS(critic)
 KEY("critic", "examples", KEY_INT, critic.examples, "192", 0, 1e6,
-    "judged answers the model critic trains on each iteration; 0: no model critic")
+    "judged answers the model critic trains on each iteration; 0: no model critic. In recipe loop it decides only where no verifier answers")
 KEY("critic", "epochs", KEY_INT, critic.epochs, "2", 1, 100, "passes over them")
 KEY("critic", "lr", KEY_REAL, critic.lr, "0.0004", 1e-9, 1, "learning rate of the critic's adapter")
 KEY("critic", "alpha", KEY_REAL, critic.alpha, "0.15", 0, 1,
@@ -80,7 +80,7 @@ KEY("refine", "learnability", KEY_INT, refine.learnability, "24", 0, 1e5,
     "failed queries on which both critique forms, a placebo and a plain retry are compared")
 
 KEY("human", "backend", KEY_CHOICE, human.backend, "simulated", 0, 0,
-    "simulated|queue: queue waits for nobody, agon review answers it")
+    "simulated|queue: simulated judges by the verifier, so nothing without one; queue waits for nobody, agon review answers it (recipe loop only)")
 KEY("human", "labels", KEY_INT, human.labels, "100", 0, 1e7, "expert labels the run may use in all")
 KEY("human", "audits", KEY_INT, human.audits, "30", 0, 1e6, "of them, audits of automatic labels in an iteration")
 KEY("human", "demonstrations", KEY_INT, human.demonstrations, "70", 0, 1e6,
