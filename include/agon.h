@@ -816,10 +816,10 @@ AGON_API AGON_MUST_CHECK agon_status agon_workspace_find(agon_ctx *ctx, const ch
 /* {"run", "state": "running|done|halted", "iteration", "stage", "versions": [{"id", "parent", "role", "iteration",
  * "status": "base|candidate|promoted|rejected|rolled_back", "reason", "held_out": {"n", "before", "after", "ci95":
  * [lo, hi]} or null}] in order of creation, "labels": {"verifier", "critic", "human", "simulated", ...},
- * "audits": [{"source": of the audited label, "audits", "agreed"}], "tokens":
- * {...}, "counters": {...}, "other_versions": critics and attackers, "updated_ms", "progress"}. `before` is the base
- * on the same items, both are fractions; ci95 is the interval of after - before. "halted": stopped before its end;
- * the same `agon run` goes on, after too many rejections with a larger gate.rejections. */
+ * "audits": [{"source": of the audited label, "audits", "agreed"}], "tokens": {...}, "counters": {...},
+ * "other_versions": critics and attackers, "updated_ms", "progress", "answers_waiting": of reviewers, not taken in
+ * yet}. `before`: the base on the same items, both are fractions; ci95 is the interval of after - before. "halted":
+ * stopped before its end; the same `agon run` goes on, after too many rejections with a larger gate.rejections. */
 AGON_API AGON_MUST_CHECK agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *run,
                                                       char **json);
 /* The last `limit` (0: all) events whose number is above `after`, oldest first:
@@ -877,8 +877,8 @@ AGON_API agon_run_options agon_run_options_default(void);
  * is JSON: {"run", "recipe", "oracle", "state", "iterations", "model", "version": {"id", "status"}, "seconds",
  * "tokens", "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general", "gate":
  * {"verdict", "reason", "figures"}, "labels", "budget", "learnability", "critic", "workspace", "example": id of a
- * training example or null, "reviews": open review items, "model_option": the run file's model or null}. AGON_EBUSY:
- * another process runs in this workspace. AGON_EINVAL: the folder holds other things and no workspace.
+ * training example or null, "reviews": open review items, "answers_waiting": as agon_status_json has it, "model_option":
+ * the run file's model or null}. AGON_EBUSY: another process runs here. AGON_EINVAL: a folder that is no workspace.
  * AGON_EINTERRUPTED after agon_interrupt: all that was done is kept, and the same call goes on. AGON_EMISMATCH: the
  * run file changed since the run began (iterations and gate.rejections may). AGON_ENOMEM before any work: its largest
  * phase does not fit; else messages tell the forecast, {"memory"}, and {"warning"}s, as agon_init_run_file has them. */
@@ -890,9 +890,9 @@ AGON_API AGON_MUST_CHECK agon_status agon_run_workspace(agon_ctx *ctx, const cha
 /* Writes a commented run file to `output`, which must not exist. `queries` NULL or a JSONL file of the user's own
  * queries, {"query", "answer"?, "verifier"?, "arguments"?}, every row of which is checked (AGON_EINVAL names the bad
  * ones with file:line, at most 20, and nothing is written). *json, new: {"output", "queries": {"n", "with_answer",
- * "with_verifier", "unverifiable", "duplicates"} or null, "cost": {"tokens", "minutes"?, "labels", "memory":
- * {"peak_mib", "phase", "available_mib", "generation_mib", "scoring_mib", "training_mib"} or null where there is no
- * model}, "tokens_per_second": measured here, or null, "warnings": [what the run will not be able to do]}. */
+ * "with_verifier", "unverifiable", "duplicates", "verifiers": {name: rows}, "exact_by_default"} or null, "cost":
+ * {"tokens", "minutes"?, "labels", "memory": {"peak_mib", "phase", "available_mib", "generation_mib", "scoring_mib",
+ * "training_mib"}?}, "tokens_per_second"?, "warnings": [what the run will not be able to do]}. ?: null without a model. */
 AGON_API AGON_MUST_CHECK agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *output,
                                                         char **json);
 

@@ -23,6 +23,8 @@ enum { MOST_NAMED = 20, RATE_PROMPT = 256, LONGEST_QUERY = 1 << 16 };
 typedef struct census {
     agon_ctx *ctx;
     json_t *seen; /* query texts, as keys */
+    json_t *verifiers; /* name: how many rows it judges */
+    int64_t exact_by_default; /* of them, by exact because no verifier is named */
     int64_t n, with_answer, with_verifier, unverifiable, duplicates, bad;
     buffer problems;
 } census;
@@ -60,14 +62,23 @@ static agon_status check_row(void *arg, const char *where, json_t *row) {
     c->with_answer += answer;
     c->with_verifier += verifier;
     c->unverifiable += !answer && !verifier;
+    const char *by = json_string_value(json_object_get(query.parameters, "verifier"));
+    int64_t judged = by ? json_integer_value(json_object_get(c->verifiers, by)) : 0;
+    if (!s && by && json_object_set_new(c->verifiers, by, json_integer(judged + 1)) != 0)
+        s = ctx_fail(c->ctx, AGON_ENOMEM, "out of memory");
+    c->exact_by_default += by && !verifier && strcmp(by, "exact") == 0;
     task_query_free(&query);
     return s;
 }
 
-/* A line that is not JSON ends the reading: what follows it cannot be trusted either. */
+static agon_status bad_line(void *arg, agon_status status) {
+    census *c = arg;
+    return status == AGON_EFORMAT || status == AGON_EINVAL ? bad_row(c, agon_error(c->ctx)) : status;
+}
+
 static agon_status take_census(agon_ctx *ctx, const char *path, census *c) {
-    *c = (census){.ctx = ctx, .seen = json_object()};
-    agon_status s = c->seen ? jsonl_read(ctx, path, check_row, c) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    *c = (census){.ctx = ctx, .seen = json_object(), .verifiers = json_object()};
+    agon_status s = c->seen && c->verifiers ? jsonl_read_lenient(ctx, path, check_row, bad_line, c) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s && c->bad)
         s = ctx_fail(ctx, AGON_EINVAL, "%lld of %lld rows cannot be used: %s%s", (long long)c->bad,
                      (long long)(c->bad + c->n), c->problems.data ? c->problems.data : "",
@@ -137,7 +148,7 @@ static agon_status make_plan(agon_ctx *ctx, const run_config *config, double *ra
 /* ---- the file ------------------------------------------------------------------------------------------ */
 
 /* The defaults, changed where the user's own queries ask for it. */
-static agon_status make_config(agon_ctx *ctx, const char *queries, const char *output, int64_t n, run_config **out) {
+static agon_status make_config(agon_ctx *ctx, const char *queries, const char *output, const census *c, run_config **out) {
     char *name = NULL, *dot, text[64];
     buffer source = {0};
     agon_status s = agon_run_workspace(ctx, output, &name);
@@ -153,9 +164,11 @@ static agon_status make_config(agon_ctx *ctx, const char *queries, const char *o
     } else {
         buffer_printf(&source, "name: %s\n", name_text);
         if (queries) {
-            snprintf(text, sizeof text, "%lld", (long long)(n < 512 ? n : 512));
+            snprintf(text, sizeof text, "%lld", (long long)(c->n < 512 ? c->n : 512));
             buffer_printf(&source, "tasks:\n  file: %s\nattacker:\n  queries: %s\n", file_text, text);
         }
+        if (c->unverifiable > 0) /* the simulated expert knows nothing of these */
+            buffer_printf(&source, "human:\n  backend: queue\n");
         s = source.failed ? ctx_fail(ctx, AGON_ENOMEM, "out of memory")
                           : run_file_parse(ctx, output, source.data, source.size, out);
     }
@@ -188,9 +201,9 @@ static agon_status write_new(agon_ctx *ctx, const char *path, const char *text) 
 }
 
 static json_t *census_json(const census *c) {
-    return json_pack("{sI sI sI sI sI}", "n", (json_int_t)c->n, "with_answer", (json_int_t)c->with_answer, "with_verifier",
+    return json_pack("{sI sI sI sI sI sO sI}", "n", (json_int_t)c->n, "with_answer", (json_int_t)c->with_answer, "with_verifier",
                      (json_int_t)c->with_verifier, "unverifiable", (json_int_t)c->unverifiable, "duplicates",
-                     (json_int_t)c->duplicates);
+                     (json_int_t)c->duplicates, "verifiers", c->verifiers, "exact_by_default", (json_int_t)c->exact_by_default);
 }
 
 agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *output, char **json) {
@@ -207,7 +220,7 @@ agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *o
     if (queries)
         s = take_census(ctx, queries, &c);
     if (!s)
-        s = make_config(ctx, queries, output, c.n, &config);
+        s = make_config(ctx, queries, output, &c, &config);
     if (!s && !(text = run_config_write(config)))
         s = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s)
@@ -226,6 +239,7 @@ agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *o
     free(text);
     run_config_free(config);
     json_decref(c.seen);
+    json_decref(c.verifiers);
     buffer_free(&c.problems);
     return s;
 }

@@ -16,16 +16,6 @@ static agon_status ask(agon_ctx *ctx, const char *workspace, const void *arg, ch
 }
 
 #define N "%" JSON_INTEGER_FORMAT
-static void print_queries(const json_t *q) {
-    if (!json_is_object(q))
-        return;
-    printf("queries:  " N " (" N " with an answer, " N " with a verifier, " N " that only people can judge)\n",
-           json_integer_value(json_object_get(q, "n")), json_integer_value(json_object_get(q, "with_answer")),
-           json_integer_value(json_object_get(q, "with_verifier")), json_integer_value(json_object_get(q, "unverifiable")));
-    if (json_integer_value(json_object_get(q, "duplicates")))
-        printf("          " N " repeat another one and will be left out\n", json_integer_value(json_object_get(q, "duplicates")));
-}
-
 static void print_counts(const char *title, const json_t *counts) {
     const char *name, *comma = "";
     const json_t *n;
@@ -39,6 +29,27 @@ static void print_counts(const char *title, const json_t *counts) {
         comma = ", ";
     }
     putchar('\n');
+}
+
+static void print_queries(const json_t *q) {
+    if (!json_is_object(q))
+        return;
+    printf("queries:  " N " (" N " with an answer, " N " with a verifier, " N " that only people can judge)\n",
+           json_integer_value(json_object_get(q, "n")), json_integer_value(json_object_get(q, "with_answer")),
+           json_integer_value(json_object_get(q, "with_verifier")), json_integer_value(json_object_get(q, "unverifiable")));
+    if (json_object_size(json_object_get(q, "verifiers")))
+        print_counts("judged by: ", json_object_get(q, "verifiers"));
+    if (json_integer_value(json_object_get(q, "exact_by_default")))
+        printf("          exact is taken for " N " whose answer is a text and that name no verifier: a sentence around the answer\n"
+               "          fails, which \"verifier\": \"contains\" accepts\n",
+               json_integer_value(json_object_get(q, "exact_by_default")));
+    if (json_integer_value(json_object_get(q, "unverifiable")))
+        printf("          only people can judge " N ", so the file says human: {backend: queue}: the run puts questions in a queue,\n"
+               "          waits for nobody and takes in what `agon review` answered before it trains; after its end, raise\n"
+               "          iterations and run it again\n",
+               json_integer_value(json_object_get(q, "unverifiable")));
+    if (json_integer_value(json_object_get(q, "duplicates")))
+        printf("          " N " repeat another one and will be left out\n", json_integer_value(json_object_get(q, "duplicates")));
 }
 
 static void print_memory(const json_t *memory) {

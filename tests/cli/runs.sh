@@ -62,8 +62,9 @@ printf '%s\n' '{"query":"What is 2 + 2?","answer":"4"}' '{"quer":"x"}' '{"query"
 expect 4 "2 of 3 rows cannot be used" "$AGON" init bad.jsonl
 has "$(cat err)" "bad.jsonl:2: unknown key 'quer'"
 has "$(cat err)" "bad.jsonl:3"
-printf '%s\n' '{"query":"a"}' '{"query":' >broken.jsonl
-expect 4 "broken.jsonl:2" "$AGON" init broken.jsonl
+printf '%s\n' '{"query":"a"}' '{"query":' 'not JSON' '{"query":"b","verifier":"no_such"}' '[1]' >broken.jsonl
+expect 4 "4 of 5 rows cannot be used" "$AGON" init broken.jsonl
+for line in 2 3 4 5; do has "$(cat err)" "broken.jsonl:$line:"; done
 : >empty.jsonl
 expect 4 "there are no rows" "$AGON" init empty.jsonl
 expect 3 "none.jsonl" "$AGON" init none.jsonl
@@ -75,12 +76,23 @@ expect 4 "exists already" "$AGON" init small.jsonl
 # A plan for good rows: counts, what it costs, and a file that says so.
 printf '%s\n' '{"query":"What is 2 + 2?","answer":"4"}' '{"query":"Say hello"}' '{"query":"Say hello"}' >good.jsonl
 plan=$("$AGON" init good.jsonl --json)
-has "$plan" '"output":"good.yaml","queries":{"n":3,"with_answer":1,"with_verifier":0,"unverifiable":2,"duplicates":1}'
+has "$plan" '"output":"good.yaml","queries":{"n":3,"with_answer":1,"with_verifier":0,"unverifiable":2,"duplicates":1,"verifiers":{"number":1},"exact_by_default":0}'
 has "$plan" '"equivalents":'
 has "$plan" '"warnings":["of the held-out queries at most 0 can be verified (1 of the 2 in good.jsonl are held out'
 has "$plan" '"labels":{"expert":100'
 grep -q 'file: "good.jsonl"' good.yaml || fail "the run file does not name the queries"
 grep -q 'queries: 3 ' good.yaml || fail "as many queries as there are rows"
+grep -q '^  backend: queue ' good.yaml || fail "where only people can judge, people are asked"
+
+# Who judges which rows, and what that means.
+printf '%s\n' '{"query":"2 + 2?","answer":4}' '{"query":"Capital of France?","answer":"Paris"}' '{"query":"And of Spain?","answer":"Madrid","verifier":"exact"}' \
+    '{"query":"Name a colour.","answer":"red","verifier":"contains"}' >judged.jsonl
+plan=$("$AGON" init judged.jsonl)
+has "$plan" "judged by: number 1, exact 2, contains 1"
+has "$plan" "exact is taken for 1 whose answer is a text"
+grep -q '^  backend: simulated ' judged.yaml || fail "nobody is needed where all rows have a verifier"
+case "$plan" in *"only people can judge 0"* | *"backend: queue"*) fail "no people are needed: $plan" ;; esac
+has "$("$AGON" init good.jsonl --output again.yaml)" "only people can judge 2, so the file says human: {backend: queue}"
 
 # Ctrl-C on the real loop, where the model is there: exit 8, halted, and nothing of it lost.
 model=${AGON_MODEL:-${XDG_CACHE_HOME:-$HOME/.cache}/agon/SmolLM2-135M-Instruct.Q4_1.gguf}
