@@ -267,6 +267,10 @@ agon_status ctx_fail(agon_ctx *ctx, agon_status code, const char *format, ...) {
     return code;
 }
 
+agon_status ctx_no_memory(agon_ctx *ctx) {
+    return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+}
+
 agon_status ctx_prefix(agon_ctx *ctx, agon_status code, const char *format, ...) {
     if (!ctx)
         return code;

@@ -41,6 +41,9 @@ static inline float *ctx_scratch(const agon_ctx *ctx, int thread) {
  * what else it quotes of hostile files is escaped (utf8_escape). A NULL ctx is allowed. */
 agon_status ctx_fail(agon_ctx *ctx, agon_status code, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/* "out of memory", where nothing more can be said. */
+agon_status ctx_no_memory(agon_ctx *ctx);
+
 /* Puts "`prefix`: " in front of the recorded sentence (the file or step it happened in). */
 agon_status ctx_prefix(agon_ctx *ctx, agon_status code, const char *format, ...) PRINTF_LIKE(3, 4);
 

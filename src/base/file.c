@@ -127,7 +127,7 @@ static const char *folder_of(char *path) {
 static agon_status sync_folder_of(agon_ctx *ctx, const char *path) {
     char *copy = strdup(path);
     if (!copy)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     const char *folder = folder_of(copy);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     agon_status s = AGON_OK;
@@ -224,7 +224,7 @@ agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out)
             free(w->path);
         }
         free(w);
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     }
     w->fd = create_temporary(w->temporary);
     if (w->fd < 0) {
@@ -303,7 +303,7 @@ agon_status folder_make(agon_ctx *ctx, const char *path) {
         return file_fail(ctx, path, "making the folder");
     char *copy = path ? strdup(path) : NULL;
     if (!copy)
-        return path ? ctx_fail(ctx, AGON_ENOMEM, "out of memory") : no_path(ctx);
+        return path ? ctx_no_memory(ctx) : no_path(ctx);
     agon_status s = AGON_OK;
     for (char *p = copy + 1; !s; p++) {
         if (*p && *p != '/')
@@ -325,6 +325,11 @@ agon_status folder_make(agon_ctx *ctx, const char *path) {
 bool file_exists(const char *path) {
     struct stat st;
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+char *path_join(const char *folder, const char *name) {
+    char *path = NULL;
+    return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
 }
 
 bool file_same(const char *a, const char *b) {

@@ -45,6 +45,8 @@ void file_sweep_of(const char *path);
 /* Whether a file of this name is a writer's temporary file. */
 bool file_is_temporary(const char *name);
 
+/* "FOLDER/NAME"; new, NULL on memory. */
+char *path_join(const char *folder, const char *name);
 /* Makes a folder and its missing parents. */
 AGON_MUST_CHECK agon_status folder_make(agon_ctx *ctx, const char *path);
 bool file_exists(const char *path);   /* a regular file */

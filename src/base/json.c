@@ -45,6 +45,29 @@ agon_status json_read_file(agon_ctx *ctx, const char *path, json_t **out) {
     return s;
 }
 
+agon_status json_give_take(agon_ctx *ctx, json_t *value, char **out) {
+    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    json_decref(value);
+    if (!text)
+        return ctx_no_memory(ctx);
+    *out = text;
+    return AGON_OK;
+}
+
+bool json_absent(const json_t *value) {
+    return !value || json_is_null(value);
+}
+
+json_t *json_text(const char *text) {
+    return text ? json_string(text) : json_null();
+}
+
+json_t *json_hash(const hash256 *h) {
+    char hex[HASH_HEX_SIZE];
+    hash_hex(h, hex);
+    return json_string(hex);
+}
+
 char *json_canonical(const json_t *value) {
     return json_dumps(value, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
 }

@@ -2,6 +2,7 @@
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 
+#include "base/hash.h"
 #include "agon.h"
 #include <jansson.h>
 
@@ -14,7 +15,13 @@ AGON_MUST_CHECK agon_status json_read_file(agon_ctx *ctx, const char *path, json
 /* Canonical form: sorted keys, no spaces, UTF-8, reals with 17 digits. New string, NULL on memory. */
 char *json_canonical(const json_t *value);
 
-json_t *real_or_null(double x); /* NAN and infinities become null */
+/* `value` (taken; may be NULL) as compact text in *out, new. AGON_ENOMEM. */
+AGON_MUST_CHECK agon_status json_give_take(agon_ctx *ctx, json_t *value, char **out);
+
+bool json_absent(const json_t *value); /* a member that is not there, or null */
+json_t *real_or_null(double x);        /* NAN and infinities become null */
+json_t *json_text(const char *text);   /* null for NULL */
+json_t *json_hash(const hash256 *h);   /* in hexadecimal digits */
 
 /* Members of `object` by type. Missing: *out is left as it is and AGON_OK, unless `required`. Wrong type: AGON_EINVAL
  * naming `where` and the key. Strings are borrowed from the object. */

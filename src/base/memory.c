@@ -52,7 +52,7 @@ void *memory_new(size_t n, size_t size) {
 agon_status arena_new(agon_ctx *ctx, size_t limit_bytes, arena **out) {
     arena *a = calloc(1, sizeof *a);
     if (!a)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     a->limit_bytes = limit_bytes ? limit_bytes : SIZE_MAX;
     *out = a;
     return AGON_OK;

@@ -114,7 +114,7 @@ void adapter_collect_gradient(adapter *a) {
 
 static agon_status path_of(agon_ctx *ctx, const char *folder, buffer *out) {
     buffer_printf(out, "%s/%s", folder, FILE_NAME);
-    return out->failed ? ctx_fail(ctx, AGON_ENOMEM, "out of memory") : AGON_OK;
+    return out->failed ? ctx_no_memory(ctx) : AGON_OK;
 }
 
 agon_status adapter_export_dimensions(agon_ctx *ctx, const adapter *a, const char *base_name, const char *folder) {

@@ -73,7 +73,7 @@ agon_status export_dtype(agon_ctx *ctx, const char *dtype, bool quantised, const
 static agon_status interleave(agon_ctx *ctx, float *values, size_t n_rows, size_t width, size_t head) {
     float *one = malloc(size_mul(size_mul(head, width), sizeof *one));
     if (!one)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     for (size_t from = 0; from < n_rows; from += head) {
         float *rows = values + from * width;
         memcpy(one, rows, head * width * sizeof *one);
@@ -102,7 +102,7 @@ static agon_status store_values(agon_ctx *ctx, file_writer *w, const float *valu
                                 const quant_type *type) {
     enum { CHUNK = 1 << 16 }; /* a multiple of every block */
     uint8_t *bytes = malloc(CHUNK / type->block * type->bytes);
-    agon_status s = bytes ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = bytes ? AGON_OK : ctx_no_memory(ctx);
     for (size_t i = 0; !s && i < n; i += CHUNK) {
         size_t m = n - i < CHUNK ? n - i : CHUNK;
         quant_store(type, values + i, m, bytes);

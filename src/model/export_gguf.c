@@ -227,7 +227,7 @@ static agon_status write_factors(agon_ctx *ctx, file_writer *w, const plan *p) {
     buffer b = {0};
     for (size_t i = 0; i < p->n_factors; i++)
         put_float(&b, (float)rope_divisor(p->config, i));
-    agon_status s = b.failed ? ctx_fail(ctx, AGON_ENOMEM, "out of memory")
+    agon_status s = b.failed ? ctx_no_memory(ctx)
                              : file_writer_add(ctx, w, b.data, b.size);
     buffer_free(&b);
     return s ? s : pad(ctx, w);

@@ -145,7 +145,7 @@ static agon_status write_header(agon_ctx *ctx, file_writer *w, const tensor_layo
     safetensors_item *items = memory_new(n, sizeof *items);
     buffer header = {0};
     json_t *metadata = json_pack("{s:s}", "format", "pt");
-    agon_status s = items && metadata ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = items && metadata ? AGON_OK : ctx_no_memory(ctx);
     for (size_t i = 0; !s && i < n; i++)
         items[i] = (safetensors_item){layout[i].name, type_of(&layout[i], type)->name, layout[i].n_rows, layout[i].n_columns,
                                       layout[i].vector};
@@ -165,7 +165,7 @@ static agon_status write_tensors(agon_ctx *ctx, export_files *files, const model
     file_writer *w = NULL;
     tensor_layout *layout = memory_new(n + N_HEAD_TENSORS, sizeof *layout);
     agon_status s = layout ? export_add(ctx, files, "model.safetensors", NULL, &w)
-                           : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+                           : ctx_no_memory(ctx);
     for (size_t i = 0; !s && i < n_decoder; i++)
         layout_get(c, i, &layout[i]);
     if (!s)

@@ -73,7 +73,7 @@ static agon_status write_factors(agon_ctx *ctx, export_files *files, const char 
     buffer header = {0};
     safetensors_item *items = memory_new(n, sizeof *items);
     json_t *metadata = json_pack("{s:s}", "format", "pt");
-    agon_status s = items && metadata ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = items && metadata ? AGON_OK : ctx_no_memory(ctx);
     for (size_t i = 0; !s && i < n; i++)
         items[i] = (safetensors_item){factors[i].name, "F32", factors[i].n_rows, factors[i].n_columns,
                                       factors[i].vector};
@@ -138,7 +138,7 @@ agon_status export_peft(agon_ctx *ctx, const char *folder, const model_config *c
         return s;
     factor *factors = memory_new(2 * layout_n(config) + N_HEAD_TENSORS, sizeof *factors), value[N_HEAD_TENSORS];
     if (!factors)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     size_t n = list_factors(config, info, factors), n_value = list_head(config, info, HEAD_VALUE, value);
     n += list_head(config, info, HEAD_REWARD, factors + n);
     s = export_begin(ctx, folder, &files);

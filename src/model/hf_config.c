@@ -96,7 +96,7 @@ static void get_rope(reader *r, model_config *c) {
     const json_t *parts[] = {json_object_get(config, "rope_scaling"),
                              json_object_get(config, "rope_parameters")};
     for (int i = 0; i < 2 && !r->status; i++) {
-        if (!parts[i] || json_is_null(parts[i]))
+        if (json_absent(parts[i]))
             continue;
         if (!json_is_object(parts[i])) {
             r->status = ctx_fail(r->ctx, AGON_EFORMAT, "%s: RoPE settings must be an object", r->where);
@@ -156,7 +156,7 @@ static void get_switches(reader *r, const architecture *a, model_config *c) {
     if (!r->status && strcmp(activation, "silu") != 0)
         refuse(r, "a 'hidden_act' other than silu");
     const json_t *quantised = json_object_get(r->object, "quantization_config");
-    if (quantised && !json_is_null(quantised))
+    if (!json_absent(quantised))
         refuse(r, "a quantised folder ('quantization_config'; use F32, F16 or BF16, or a GGUF file)");
 }
 

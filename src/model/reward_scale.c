@@ -65,7 +65,7 @@ agon_status reward_scale_read(agon_ctx *ctx, const char *folder, reward_scale *o
     reward_scale scale = {0};
     buffer_printf(&b, "%s/" REWARD_SCALE_FILE, folder);
     char *path = buffer_take(&b);
-    agon_status s = path ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = path ? AGON_OK : ctx_no_memory(ctx);
     if (!s && file_exists(path)) {
         s = json_read_file(ctx, path, &j);
         if (!s)

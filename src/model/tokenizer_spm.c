@@ -15,6 +15,7 @@
  * A merge that makes a special token is never done: a text could spell one. */
 #include "model/tokenizer_private.h"
 #include "base/ctx.h"
+#include "base/json.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,7 +252,7 @@ static bool is_replace(const json_t *json, const char *from, const char *to) {
 static agon_status read_normalizer(agon_ctx *ctx, const char *where, const json_t *json, int depth, spaces *o, bool *replaces) {
     const json_t *list = json_object_get(json, "normalizers");
     agon_status s = AGON_OK;
-    if (!json || json_is_null(json))
+    if (json_absent(json))
         return AGON_OK;
     if (is_text(json, "type", "Sequence") && json_is_array(list) && depth < 4) {
         for (size_t i = 0; !s && i < json_array_size(list); i++)
@@ -283,7 +284,7 @@ static agon_status read_scheme(agon_ctx *ctx, const char *where, const json_t *j
 
 static agon_status read_pretokenizer(agon_ctx *ctx, const char *where, const json_t *json, bool replaces, spaces *o) {
     prefix scheme = PREFIX_NEVER;
-    if (replaces && (!json || json_is_null(json)))
+    if (replaces && json_absent(json))
         return AGON_OK;
     if (!is_text(json, "type", "Metaspace"))
         return not_known(ctx, where, "pre-tokenizer", json, "Metaspace, or none and a normalizer that replaces spaces");
@@ -294,7 +295,7 @@ static agon_status read_pretokenizer(agon_ctx *ctx, const char *where, const jso
         return not_known(ctx, where, "pre-tokenizer", json, "prepend_scheme never behind a Prepend");
     const json_t *split = json_object_get(json, "split");
     o->prefix = scheme == PREFIX_NEVER ? o->prefix : scheme;
-    o->split = !split || json_is_null(split) || json_is_true(split);
+    o->split = json_absent(split) || json_is_true(split);
     return AGON_OK;
 }
 

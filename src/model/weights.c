@@ -8,10 +8,10 @@
 agon_status weights_new(agon_ctx *ctx, const char *path, weights **out) {
     weights *w = calloc(1, sizeof *w);
     if (!w)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     agon_status s = arena_new(ctx, 0, &w->memory);
     if (!s && !(w->path = arena_copy(w->memory, path)))
-        s = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        s = ctx_no_memory(ctx);
     if (s) {
         weights_free(w);
         return s;
@@ -52,11 +52,11 @@ agon_status weights_map(agon_ctx *ctx, weights *w, const char *path, file_map *m
                         const char **kept_path) {
     weights_file *files = realloc(w->files, (w->n_files + 1) * sizeof *files);
     if (!files)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     w->files = files;
     weights_file file = {.path = arena_copy(w->memory, path)};
     if (!file.path)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     agon_status s = file_map_open(ctx, path, &file.map);
     if (s)
         return s;
@@ -69,7 +69,7 @@ agon_status weights_map(agon_ctx *ctx, weights *w, const char *path, file_map *m
 agon_status weights_add_meta(agon_ctx *ctx, weights *w, const meta_value *value) {
     meta_value *meta = grown(w->meta, w->n_meta, &w->meta_capacity, sizeof *meta);
     if (!meta)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     w->meta = meta;
     meta[w->n_meta++] = *value;
     return AGON_OK;
@@ -86,7 +86,7 @@ agon_status weights_add_tensor(agon_ctx *ctx, weights *w, const weights_tensor_e
     weights_tensor_entry *tensors =
         grown(w->tensors, w->n_tensors, &w->tensor_capacity, sizeof *tensors);
     if (!tensors)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     w->tensors = tensors;
     tensors[w->n_tensors++] = *entry;
     return AGON_OK;
@@ -319,7 +319,7 @@ agon_status weights_id(agon_ctx *ctx, const weights *w, hash256 *out) {
     hasher *h = files ? hasher_new() : NULL;
     if (!h) {
         free(files);
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     }
     memcpy(files, w->files, w->n_files * sizeof *files);
     qsort(files, w->n_files, sizeof *files, by_path);

@@ -63,7 +63,7 @@ static agon_status check_fields(agon_ctx *ctx, const char *place, json_t *object
 static agon_status load_channel(loader *l, const char *place, json_t *object, const char *key, size_t *n,
                                 const double **out) {
     json_t *array = json_object_get(object, key);
-    if (!array || json_is_null(array))
+    if (json_absent(array))
         return AGON_OK;
     if (!json_is_array(array))
         return ctx_fail(l->ctx, AGON_EINVAL, "%s: %s must be a list of numbers", place, key);
@@ -115,7 +115,7 @@ static agon_status load_head(loader *l, const char *place, json_t *object, size_
 static agon_status load_number(loader *l, const char *place, json_t *object, const char *key, bool boolean,
                                double *out) {
     json_t *value = json_object_get(object, key);
-    if (!value || json_is_null(value))
+    if (json_absent(value))
         return AGON_OK;
     if (boolean && json_is_boolean(value))
         *out = json_is_true(value);

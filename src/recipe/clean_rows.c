@@ -102,7 +102,7 @@ static agon_status check_kind(agon_ctx *ctx, clean_kind kind, const clean_option
 static agon_status take_label(cleaner *x, size_t i) {
     json_t *label = json_object_get(x->f.rows[i], "label");
     double y = json_is_boolean(label) ? json_is_true(label) : json_is_number(label) ? json_number_value(label) : NAN;
-    if (x->kind == CLEAN_PAIRS && (!label || json_is_null(label)))
+    if (x->kind == CLEAN_PAIRS && json_absent(label))
         y = 1;
     if (x->kind == CLEAN_ANSWERS)
         return AGON_OK;

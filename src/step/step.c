@@ -72,7 +72,7 @@ static agon_status insert_run(run *r, const char *name, const char *seed, const 
                               const char *hash) {
     char *canonical = json_canonical(config);
     if (!canonical)
-        return ctx_fail(r->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(r->ctx);
     agon_status status =
         store_queue_take(r->store, "INSERT INTO run VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                          json_pack("[sssssI]", r->id, name, seed, canonical, hash, (json_int_t)store_now_ms()),
@@ -167,7 +167,7 @@ agon_status run_begin(agon_ctx *ctx, store *s, const run_options *options, run *
         return ctx_fail(ctx, AGON_EINVAL, "%s: records were queued before the run began", s->folder);
     run *r = calloc(1, sizeof *r);
     if (!r)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     r->ctx = ctx;
     r->store = s;
     r->seed = options->seed;
@@ -321,7 +321,7 @@ agon_status step_append(run *r, journal_row *row, const char *input, const char 
     row->prev = r->head;
     agon_status status = AGON_OK;
     if (!journal_row_hash(row, hash))
-        status = ctx_fail(r->ctx, AGON_ENOMEM, "out of memory");
+        status = ctx_no_memory(r->ctx);
     if (!status)
         status = store_queue_take(
             r->store,
@@ -401,7 +401,7 @@ static agon_status open_step(run *r, const step_key *key, char *input_taken, con
     if (r->path && r->item && r->kind)
         return AGON_OK;
     close_step(r);
-    return ctx_fail(r->ctx, AGON_ENOMEM, "out of memory");
+    return ctx_no_memory(r->ctx);
 }
 
 agon_status step_begin(run *r, const step_key *key, const json_t *input, bool *done, json_t **result) {

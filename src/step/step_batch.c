@@ -32,7 +32,7 @@ static agon_status copy_items(step_batch *b, const step_item *items) {
     agon_ctx *ctx = b->run->ctx;
     json_t *seen = json_object(), *list = json_array();
     char *canonical = NULL;
-    agon_status status = seen && list ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status status = seen && list ? AGON_OK : ctx_no_memory(ctx);
     for (size_t i = 0; i < b->n && !status; i++) {
         batch_item *item = &b->items[i];
         const char *name = items[i].item;
@@ -55,7 +55,7 @@ static agon_status copy_items(step_batch *b, const step_item *items) {
             status = ctx_fail(ctx, AGON_EINVAL, "step %s item '%s': not valid UTF-8", b->path, name);
     }
     if (!status && !(canonical = json_canonical(list)))
-        status = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        status = ctx_no_memory(ctx);
     if (!status)
         text_hash(canonical, b->input_hash);
     free(canonical);
@@ -91,7 +91,7 @@ static agon_status adopt_item(step_batch *b, sqlite3_stmt *row) {
                          .position = position, .reproducible = sqlite3_column_int(row, 8)};
     char hex[HASH_HEX_SIZE];
     if (!journal_item_hash(&link, &leaf))
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     hash_hex(&leaf, hex);
     if (strcmp(hex, column(row, 6)) != 0)
         return ctx_fail(ctx, AGON_EMISMATCH, "step %s item '%s': the recorded result is damaged (%s, should be %s)",
@@ -166,7 +166,7 @@ agon_status step_batch_begin(run *r, const step_key *key, const step_item *items
         return status;
     step_batch *b = calloc(1, sizeof *b);
     if (!b)
-        return ctx_fail(r->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(r->ctx);
     b->run = r;
     b->path = strdup(key->path);
     b->kind = strdup(step_kind(key, memory, sizeof memory));
@@ -175,7 +175,7 @@ agon_status step_batch_begin(run *r, const step_key *key, const step_item *items
     b->items = calloc(n_items ? n_items : 1, sizeof *b->items);
     b->n = b->items ? n_items : 0;
     if (!b->path || !b->kind || !b->items)
-        status = ctx_fail(r->ctx, AGON_ENOMEM, "out of memory");
+        status = ctx_no_memory(r->ctx);
     int64_t seq = 0;
     if (!status)
         status = copy_items(b, items);
@@ -189,7 +189,7 @@ agon_status step_batch_begin(run *r, const step_key *key, const step_item *items
         status = ctx_fail(r->ctx, AGON_EMISMATCH, "step %s: %zu of its %zu items are missing from the journal", b->path,
                           b->n - b->n_done, b->n);
     if (!status && !seq && !(r->path = strdup(b->path)))
-        status = ctx_fail(r->ctx, AGON_ENOMEM, "out of memory");
+        status = ctx_no_memory(r->ctx);
     if (status) {
         step_batch_free(b);
         return status;
@@ -226,7 +226,7 @@ static agon_status queue_item(step_batch *b, size_t i, const char *result, const
                          .result_hash = result_hash, .records = records, .attempt = b->attempt,
                          .position = (int64_t)i, .reproducible = b->reproducible};
     if (!journal_item_hash(&link, &item->leaf))
-        return ctx_fail(b->run->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(b->run->ctx);
     hash_hex(&item->leaf, hex);
     return store_queue_take(
         b->run->store,
@@ -292,7 +292,7 @@ static agon_status append_link(step_batch *b) {
     hash256 *leaves = memory_new(b->n ? b->n : 1, sizeof *leaves);
     char root_hex[HASH_HEX_SIZE];
     if (!leaves)
-        return ctx_fail(b->run->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(b->run->ctx);
     for (size_t i = 0; i < b->n; i++)
         leaves[i] = b->items[i].leaf;
     hash256 root = merkle_root(leaves, b->n);

@@ -26,7 +26,7 @@ agon_status store_ledger_add(store *s, const char *run, const char *response, co
         s, "INSERT INTO ledger VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
         json_pack("[ssssos]", run, response, checker, outcome, json_text(evidence), hex), true);
     if (!status && json_array_append_new(s->records, json_pack("[ssss]", "ledger", response, hex, checker)) != 0)
-        status = ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        status = ctx_no_memory(s->ctx);
     return status;
 }
 
@@ -36,7 +36,7 @@ agon_status store_ledger_read(store *s, json_t **rows) {
         return ctx_fail(s->ctx, AGON_EREFUSED, "%s: the ledger stays sealed while a run is going", s->folder);
     char *path = store_path(s, "sealed.db");
     if (!path)
-        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(s->ctx);
     agon_status status;
     store sealed = *s; /* the same reader on another database; owns nothing but the statement cache */
     sealed.statements = NULL;
@@ -45,7 +45,7 @@ agon_status store_ledger_read(store *s, json_t **rows) {
     if (!file_exists(path)) {
         *rows = json_array();
         free(path);
-        return *rows ? AGON_OK : ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        return *rows ? AGON_OK : ctx_no_memory(s->ctx);
     }
     int64_t has_table = 0;
     status = store_open_reader(s, "sealed.db", &sealed.db);
@@ -77,8 +77,8 @@ agon_status store_inbox_add(store *s, const char *review, const char *reviewer, 
         return ctx_fail(s->ctx, AGON_EINVAL, "an answer must be a JSON object");
     char *canonical = json_canonical(answer);
     if (!canonical)
-        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
-    json_t *values = json_pack("[ssosI]", review, reviewer, json_number(seconds), canonical,
+        return ctx_no_memory(s->ctx);
+    json_t *values = json_pack("[ssosI]", review, reviewer, real_or_null(seconds), canonical,
                                (json_int_t)store_now_ms());
     free(canonical);
     return store_write_now_take(

@@ -93,7 +93,7 @@ static json_t *insert_values(record_kind kind, const json_t *columns, const char
 static agon_status list_record(store *s, const char *table, const char *id, const char *hash) {
     json_t *entry = hash ? json_pack("[sss]", table, id, hash) : json_pack("[ss]", table, id);
     if (json_array_append_new(s->records, entry) != 0)
-        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(s->ctx);
     return AGON_OK;
 }
 
@@ -102,7 +102,7 @@ static agon_status list_record(store *s, const char *table, const char *id, cons
 static agon_status hash_as_recorded(store *s, record_kind kind, const char *own_id, hash256 *hash) {
     char *sql = record_select(kind, " WHERE id = ?1");
     sqlite3_stmt *statement = NULL;
-    agon_status status = sql ? AGON_OK : ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+    agon_status status = sql ? AGON_OK : ctx_no_memory(s->ctx);
     if (!status && sqlite3_prepare_v2(s->db, sql, -1, &statement, NULL) != SQLITE_OK)
         status = store_sql_fail(s, s->db, "looking for a record");
     if (!status) {
@@ -112,7 +112,7 @@ static agon_status hash_as_recorded(store *s, record_kind kind, const char *own_
         if (rc != SQLITE_ROW && rc != SQLITE_DONE)
             status = store_sql_fail(s, s->db, "looking for a record");
         else if (rc == SQLITE_ROW)
-            status = columns ? record_hash(s->ctx, kind, columns, own_id, hash) : ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+            status = columns ? record_hash(s->ctx, kind, columns, own_id, hash) : ctx_no_memory(s->ctx);
         json_decref(columns);
     }
     sqlite3_finalize(statement);
@@ -160,7 +160,7 @@ typedef struct columns {
 static columns begin(store *s, record_kind kind) {
     columns c = {s, schema_table(kind)->name, json_object(), AGON_OK};
     if (!c.object)
-        c.status = ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        c.status = ctx_no_memory(s->ctx);
     return c;
 }
 
@@ -253,7 +253,7 @@ static agon_status finish(columns *c, record_kind kind, const char *own_id, stor
 
 static agon_status mark(store *s, json_t *set, const char *id, json_t *value) {
     if (json_object_set_new(set, id, value) != 0)
-        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(s->ctx);
     return AGON_OK;
 }
 
@@ -610,7 +610,7 @@ agon_status store_add_gate(store *s, const gate_record *r, store_id *id) {
 agon_status store_settle(store *s, const char *run, const char *counter, int64_t amount) {
     char *key = NULL;
     if (asprintf(&key, "%s/%s", run, counter) < 0)
-        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(s->ctx);
     int64_t queued = json_integer_value(json_object_get(s->settled, key)) + amount;
     agon_status status = store_queue_take(
         s, "INSERT INTO counter VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = value + ?3",
@@ -619,7 +619,7 @@ agon_status store_settle(store *s, const char *run, const char *counter, int64_t
         status = mark(s, s->settled, key, json_integer(queued));
     if (!status && json_array_append_new(s->records, json_pack("[ssI]", "settlement", counter,
                                                                (json_int_t)amount)) != 0)
-        status = ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        status = ctx_no_memory(s->ctx);
     free(key);
     return status;
 }
@@ -628,7 +628,7 @@ agon_status store_counter(store *s, const char *run, const char *counter, int64_
     char *key = NULL;
     int64_t stored = 0;
     if (asprintf(&key, "%s/%s", run, counter) < 0)
-        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(s->ctx);
     json_t *parameters = json_pack("[ss]", run, counter);
     agon_status status =
         store_query_int(s, "SELECT value FROM counter WHERE run = ?1 AND name = ?2", parameters, &stored);

@@ -37,17 +37,8 @@ int64_t store_now_ms(void) {
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-json_t *json_text(const char *text) {
-    return text ? json_string(text) : json_null();
-}
-
-json_t *json_number(double x) {
-    return x != x ? json_null() : json_real(x);
-}
-
 char *store_path(const store *s, const char *name) {
-    char *path = NULL;
-    return asprintf(&path, "%s/%s", s->folder, name) < 0 ? NULL : path;
+    return path_join(s->folder, name);
 }
 
 const char *store_folder(const store *s) {
@@ -120,7 +111,7 @@ agon_status store_statement_get(store *s, sqlite3 *db, const char *sql, sqlite3_
         size_t n = s->capacity_statements ? 2 * s->capacity_statements : 32;
         store_statement *more = realloc(s->statements, n * sizeof *more);
         if (!more)
-            return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+            return ctx_no_memory(s->ctx);
         s->statements = more;
         s->capacity_statements = n;
     }
@@ -246,7 +237,7 @@ static agon_status create_database(store *s, const char *path) {
 static agon_status open_database(store *s, const char *name, int flags, sqlite3 **out) {
     char *path = store_path(s, name);
     if (!path)
-        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(s->ctx);
     agon_status status = flags & SQLITE_OPEN_CREATE && !file_exists(path) ? create_database(s, path) : AGON_OK;
     if (status) {
         free(path);
@@ -309,7 +300,7 @@ static agon_status open_reader_at(store *s, const char *path, sqlite3 **out) {
 
 agon_status store_open_reader(store *s, const char *name, sqlite3 **out) {
     char *path = store_path(s, name);
-    agon_status status = path ? open_reader_at(s, path, out) : ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+    agon_status status = path ? open_reader_at(s, path, out) : ctx_no_memory(s->ctx);
     free(path);
     return status;
 }
@@ -351,7 +342,7 @@ agon_status store_commit(store *s) {
 
 agon_status store_write_now_take(store *s, const char *sql, json_t *values, bool synced) {
     if (!values)
-        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(s->ctx);
     store_write w = {sql, values, false};
     agon_status status = AGON_OK;
     if (!synced)
@@ -392,7 +383,7 @@ bool store_is_running(const char *folder, long *pid) {
 static agon_status take_lock(store *s) {
     char *path = store_path(s, "lock");
     if (!path)
-        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(s->ctx);
     agon_status status = AGON_OK;
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -530,7 +521,7 @@ static agon_status open_all(store *s) {
     agon_status status = AGON_OK;
     char *objects = store_path(s, "objects"), *db = store_path(s, "agon.db");
     if (!objects || !db)
-        status = ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        status = ctx_no_memory(s->ctx);
     s->made_folder = !folder_exists(s->folder);
     if (!status && s->mode == STORE_RUN)
         status = folder_make(s->ctx, objects);
@@ -576,7 +567,7 @@ static char *make_insert(const record_table *t) {
 agon_status store_open(agon_ctx *ctx, const char *folder, store_mode mode, store **out) {
     store *s = calloc(1, sizeof *s);
     if (!s)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     s->ctx = ctx;
     s->mode = mode;
     s->lock_fd = -1;
@@ -588,7 +579,7 @@ agon_status store_open(agon_ctx *ctx, const char *folder, store_mode mode, store
     bool memory = s->folder && s->records && s->oracles && s->sealed && s->settled;
     for (int k = 0; k < RECORD_N_KINDS && memory; k++)
         memory = (s->insert_sql[k] = make_insert(schema_table((record_kind)k))) != NULL;
-    agon_status status = memory ? open_all(s) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status status = memory ? open_all(s) : ctx_no_memory(ctx);
     if (status) {
         store_close(s);
         return status;

@@ -77,8 +77,6 @@ agon_status object_each(store *s, agon_status (*fn)(void *arg, const char *hex),
 
 void store_point(store *s, const char *point); /* a place where fault tests may stop the process */
 int64_t store_now_ms(void);
-json_t *json_text(const char *text); /* JSON null for NULL */
-json_t *json_number(double x);       /* JSON null for NAN */
 /* Is somebody running here? pid 0 when not known. */
 bool store_is_running(const char *folder, long *pid);
 char *store_path(const store *s, const char *name); /* new or NULL */

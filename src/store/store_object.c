@@ -20,7 +20,7 @@ agon_status object_path(store *s, const hash256 *hash, char **path) {
     hash_hex(hash, hex);
     char *made = hex_path(s, hex);
     if (!made)
-        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(s->ctx);
     *path = made;
     return AGON_OK;
 }
@@ -82,7 +82,7 @@ agon_status object_put(store *s, const void *data, size_t n, hash256 *hash) {
     hash_hex(&h, hex);
     json_t *columns = json_pack("{sI}", "size", (json_int_t)n);
     if (!columns)
-        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(s->ctx);
     status = store_record_take(s, RECORD_OBJECT, columns, hex, NULL);
     if (!status)
         *hash = h;
@@ -116,7 +116,7 @@ agon_status object_remove(store *s, const char *hex) {
     char *path = hex_path(s, hex);
     agon_status status = AGON_OK;
     if (!path)
-        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(s->ctx);
     if (unlink(path) != 0 && errno != ENOENT)
         status = ctx_fail(s->ctx, AGON_EIO, "%s: %s while removing", path, strerror(errno));
     free(path);
@@ -128,7 +128,7 @@ static agon_status each_in(store *s, const char *prefix, bool sweep,
                            agon_status (*fn)(void *arg, const char *hex), void *arg) {
     char *path = NULL;
     if (asprintf(&path, "%s/objects/%s", s->folder, prefix) < 0)
-        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(s->ctx);
     if (sweep)
         file_sweep(path);
     DIR *folder = opendir(path);

@@ -54,7 +54,7 @@ static agon_status read_rows(store *s, sqlite3_stmt *statement, json_t *rows) {
                 break;
         }
         if (json_array_append_new(rows, row) != 0)
-            return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+            return ctx_no_memory(s->ctx);
     }
     return rc == SQLITE_DONE ? AGON_OK : store_sql_fail(s, s->db, "reading");
 }
@@ -71,7 +71,7 @@ agon_status store_query_json(store *s, const char *sql, const json_t *parameters
     const char *tail = NULL;
     agon_status status = AGON_OK;
     if (!found)
-        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(s->ctx);
     if (sqlite3_prepare_v2(s->db, sql, -1, &statement, &tail) != SQLITE_OK)
         status = store_sql_fail(s, s->db, "preparing a query");
     else if (!statement || !sqlite3_stmt_readonly(statement) || !starts_like_a_query(sql) ||
@@ -122,7 +122,7 @@ static agon_status counts(store *s, const char *sql, const char *run, json_t *in
         json_t *n = json_object_get(row, "n");
         const char *name = json_string_value(json_object_get(row, "name"));
         if (name && json_object_set(into, name, n) != 0)
-            status = ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+            status = ctx_no_memory(s->ctx);
     }
     json_decref(rows);
     return status;
@@ -202,7 +202,7 @@ agon_status store_status(store *s, const char *run, json_t **out) {
     tokens = json_object();
     counters = json_object();
     if (!status && (!labels || !tokens || !counters))
-        status = ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        status = ctx_no_memory(s->ctx);
     if (!status)
         status = counts(s, LABELS_SQL, id, labels);
     if (!status)
@@ -221,7 +221,7 @@ agon_status store_status(store *s, const char *run, json_t **out) {
                            json_object_get(row, "updated_ms"), "progress", json_object_get(row, "data"), "answers_waiting",
                            json_object_get(json_array_get(waiting, 0), "n"));
         if (!result)
-            status = ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+            status = ctx_no_memory(s->ctx);
     }
     if (!status)
         *out = result;
@@ -264,7 +264,7 @@ static agon_status search_table(store *s, const char *table, const char *prefix,
     char *sql = NULL;
     json_t *rows = NULL;
     if (asprintf(&sql, "SELECT id FROM %s WHERE id >= ?1 AND id < ?1 || char(1114111) LIMIT 2", table) < 0)
-        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(s->ctx);
     agon_status status = query_one(s, sql, prefix, &rows);
     free(sql);
     if (status)
@@ -320,7 +320,7 @@ static agon_status load_record(store *s, const char *table, const char *id, json
     char *sql = NULL;
     json_t *rows = NULL;
     if (schema_find(table) == RECORD_N_KINDS || asprintf(&sql, "SELECT * FROM %s WHERE id = ?1", table) < 0)
-        return ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(s->ctx);
     agon_status status = query_one(s, sql, id, &rows);
     free(sql);
     if (status)
@@ -349,7 +349,7 @@ agon_status store_show(store *s, const char *id, json_t **out) {
         if (result)
             *out = result;
         else
-            status = ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+            status = ctx_no_memory(s->ctx);
     }
     json_decref(record);
     json_decref(up);
@@ -366,7 +366,7 @@ static agon_status why_visit(store *s, json_t *chain, json_t *seen, json_t *entr
     size_t i;
     agon_status status = load_record(s, table, id, &record);
     if (!status && json_object_set_new(entry, "record", record) != 0)
-        status = ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        status = ctx_no_memory(s->ctx);
     if (!status)
         status = query_one(s, "SELECT parent AS id, parent_table AS \"table\", because FROM descent WHERE child = ?1",
                            id, &parents);
@@ -377,7 +377,7 @@ static agon_status why_visit(store *s, json_t *chain, json_t *seen, json_t *entr
         json_object_set_new(parent, "depth", json_integer(depth + 1));
         json_object_set_new(parent, "of", json_string(id));
         if (json_object_set_new(seen, above, json_true()) != 0 || json_array_append(chain, parent) != 0)
-            status = ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+            status = ctx_no_memory(s->ctx);
     }
     json_decref(parents);
     return status;
@@ -392,7 +392,7 @@ agon_status store_why(store *s, const char *id, json_t **out) {
                               "because", "asked");
     json_t *seen = json_pack("{sb}", found.id.text, 1);
     if (!chain || !seen)
-        status = ctx_fail(s->ctx, AGON_ENOMEM, "out of memory");
+        status = ctx_no_memory(s->ctx);
     for (size_t i = 0; !status && i < json_array_size(chain); i++)
         status = why_visit(s, chain, seen, json_array_get(chain, i));
     json_decref(seen);

@@ -256,7 +256,7 @@ static data_format format_of(json_t *row) {
 static bool is_empty(const json_t *answer) {
     if (json_is_array(answer))
         answer = json_array_size(answer) ? json_object_get(json_array_get(answer, json_array_size(answer) - 1), "content") : NULL;
-    return !answer || json_is_null(answer) || (json_is_string(answer) && row_is_blank(json_string_value(answer)));
+    return json_absent(answer) || (json_is_string(answer) && row_is_blank(json_string_value(answer)));
 }
 
 /* What no objective learns from is refused here too, not only when it is trained on. */

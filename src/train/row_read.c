@@ -19,6 +19,7 @@
  * completion. For objectives that read a head, "critique" ("chosen_critique", "rejected_critique"; "critiques": [...]) follows the response
  * (critique_join); cloud learns the words of the critique alone. */
 #include "train/row_reader.h"
+#include "base/json.h"
 #include "base/nearest.h"
 #include "train/row_file.h"
 #include <math.h>
@@ -124,7 +125,7 @@ static agon_status number_check(row_reader *r, const char *where, const char *ke
 /* A number, or true and false; absent leaves *out. */
 static agon_status read_number(row_reader *r, const char *where, json_t *object, const char *key, double *out) {
     json_t *v = json_object_get(object, key);
-    if (!v || json_is_null(v))
+    if (json_absent(v))
         return AGON_OK;
     if (!json_is_number(v) && !json_is_boolean(v))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be a number", where, key);
@@ -167,7 +168,7 @@ static agon_status add_critique(row_reader *r, const char *where, json_t *object
                                 json_t **completion, size_t *n_context) {
     const char *text = completion_text(*completion);
     *n_context = 0;
-    if (!critique || json_is_null(critique) || !(r->needs & NEEDS_HEAD) || !*completion)
+    if (json_absent(critique) || !(r->needs & NEEDS_HEAD) || !*completion)
         return AGON_OK;
     if (!json_is_string(critique) || !text)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be a text, beside a text or one message", where, key);
@@ -198,7 +199,7 @@ static agon_status place_spans(row_reader *r, const char *where, const json_t *s
     const char *text = completion_text(completion);
     size_t n = e->tokens.n - e->n_prompt;
     bool rewarded = false;
-    if ((!spans || json_is_null(spans)) && n_context == 0)
+    if (json_absent(spans) && n_context == 0)
         return AGON_OK;
     if (!text)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: spans need a completion of one text or message", where);
@@ -212,7 +213,7 @@ static agon_status place_spans(row_reader *r, const char *where, const json_t *s
     agon_status s = token_offsets(r->ctx, r->t, e->tokens.ids + e->n_prompt, n, text, strlen(text), true, offsets);
     if (s != AGON_OK)
         return ctx_prefix(r->ctx, s, "%s", where);
-    if (spans && !json_is_null(spans))
+    if (!json_absent(spans))
         s = row_spans_place(r->ctx, where, spans, text, (const size_t(*)[2])offsets, n,
                             r->needs & TAKES_TOKEN_REWARDS ? rewards : NULL, weights, &rewarded, &r->d->spans);
     for (size_t t = 0; t < n && s == AGON_OK && t < kept->n; t++) {
@@ -234,7 +235,7 @@ static agon_status place_spans(row_reader *r, const char *where, const json_t *s
 static agon_status place_log_probs(row_reader *r, const char *where, const char *name, const json_t *list, const row_example *e,
                                    train_response *kept) {
     size_t n = e->tokens.n - e->n_prompt;
-    if (!list || json_is_null(list) || !(r->needs & TAKES_OLD))
+    if (json_absent(list) || !(r->needs & TAKES_OLD))
         return AGON_OK;
     if (!json_is_array(list))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be a list of numbers, one a token", where, name);
@@ -280,7 +281,7 @@ static agon_status read_single(row_reader *r, const char *where, json_t *object)
     const json_t *log_probs = json_object_get(object, "log_probs");
     size_t n_context = 0;
     agon_status s;
-    if (log_probs && !json_is_null(log_probs) && !completion && (r->needs & TAKES_OLD))
+    if (!json_absent(log_probs) && !completion && (r->needs & TAKES_OLD))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: log_probs are of a completion (or of completions), which this row has not", where);
     if (spans && !completion)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: spans are of a completion (or of completions), which this row has not", where);
@@ -373,7 +374,7 @@ static agon_status common_prompt(row_reader *r, const char *where, json_t *objec
 static agon_status read_list(row_reader *r, const char *where, json_t *object, const char *key, size_t n, size_t k,
                              double *out) {
     json_t *list = json_object_get(object, key);
-    if (!list || json_is_null(list))
+    if (json_absent(list))
         return AGON_OK;
     if (!json_is_array(list) || json_array_size(list) != n)
         return BAD(r, FAULT_GROUP, "%s: %s must be a list of %zu numbers, one a completion", where, key, n);
@@ -707,7 +708,7 @@ void row_count_unread(row_reader *r, const json_t *object) {
     for (size_t i = 0; i < N_OPTIONAL_FIELDS; i++) {
         const json_t *value = json_object_get(object, optional_fields[i].key);
         bool every = optional_fields[i].readers == ~0u, is_read = (every || (r->needs & optional_fields[i].readers)) && (kind & optional_fields[i].rows);
-        if (value && !json_is_null(value) && !is_read && !adds_nothing(object, optional_fields[i].key, value))
+        if (!json_absent(value) && !is_read && !adds_nothing(object, optional_fields[i].key, value))
             r->d->unread[i]++;
     }
 }
