@@ -83,7 +83,7 @@ static inline void stand_free(stand *x) {
 /* n queries of one cell, drawn at `path`; returns the place of the first. */
 static inline size_t stand_draw(stand *x, const char *path, const char *family, const char *cell, size_t n) {
     draw *draws = calloc(n + 1, sizeof *draws);
-    size_t first = x->queries.n, index = cell_find(family, cell);
+    size_t first = x->queries.n, index = task_cell_find(family, cell);
     assert_true(index != SIZE_MAX);
     for (size_t i = 0; i < n; i++)
         draws[i] = (draw){index, task_seed(7, path, index, i), PERTURBATION_NONE};

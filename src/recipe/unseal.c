@@ -73,7 +73,7 @@ static agon_status join(unsealing *u, const json_t *ledger) {
     if (!u->told)
         return ctx_fail(u->c->actors.ctx, AGON_ENOMEM, "no memory to unseal");
     json_array_foreach(u->answers, i, row) {
-        size_t cell = cell_find(field_text(row, "family"), field_text(row, "cell"));
+        size_t cell = task_cell_find(field_text(row, "family"), field_text(row, "cell"));
         u->told[i] = (told){.id = field_text(row, "id"),
                             .query = field_text(row, "query"),
                             .producer = field_text(row, "producer"),

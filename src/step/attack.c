@@ -67,8 +67,8 @@ agon_status draw_queries(actors *a, const char *path, const draw *draws, size_t 
     recorder r = {.a = a};
     size_t i;
     for (i = 0; i < n; i++) {
-        char cell[128], seed[24];
-        snprintf(cell, sizeof cell, "%s/%s", task_cell_family(draws[i].cell), task_cell_at(draws[i].cell)->name);
+        char cell[CELL_NAME_SIZE], seed[24];
+        task_cell_name(draws[i].cell, cell);
         snprintf(seed, sizeof seed, "%llu", (unsigned long long)draws[i].seed);
         json_array_append_new(inputs, json_pack("{ss ss ss}", "cell", cell, "seed", seed, "perturbation",
                                                 task_perturbation_name(draws[i].perturbation)));

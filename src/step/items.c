@@ -101,13 +101,6 @@ agon_status answers_to_judge(actors *a, const query_list *queries, const answer_
     return s;
 }
 
-size_t cell_find(const char *family, const char *name) {
-    for (size_t i = 0; i < task_n_cells(); i++)
-        if (strcmp(task_cell_family(i), family) == 0 && strcmp(task_cell_at(i)->name, name) == 0)
-            return i;
-    return SIZE_MAX;
-}
-
 agon_status query_set(actors *a, query_list *l, query *q, json_t *task) {
     task_query t = {0};
     agon_status s = task_query_read(a->ctx, "a journaled query", task, &t);
@@ -117,7 +110,7 @@ agon_status query_set(actors *a, query_list *l, query *q, json_t *task) {
     q->text = field_text(task, "text");
     q->family = field_text(task, "family");
     q->cell_name = field_text(task, "cell");
-    q->cell = cell_find(q->family, q->cell_name);
+    q->cell = task_cell_find(q->family, q->cell_name);
     q->difficulty = t.difficulty;
     q->hard = t.hard;
     q->perturbation = t.perturbation;

@@ -83,8 +83,6 @@ AGON_MUST_CHECK agon_status answers_to_judge(actors *a, const query_list *querie
 AGON_MUST_CHECK agon_status query_set(actors *a, query_list *l, query *q, json_t *task);
 /* The wording as a task_query, new (task_query_free). */
 AGON_MUST_CHECK agon_status query_task(actors *a, const query *q, task_query *out);
-/* Index of a cell by its full name, SIZE_MAX when there is none. */
-size_t cell_find(const char *family, const char *name);
 
 /* ---- primitives: each a journaled path ------------------------------------------------------------------ */
 

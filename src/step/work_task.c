@@ -18,8 +18,8 @@ enum { CHUNK = 256 };
 
 static agon_status find_cell(agon_ctx *ctx, const char *name, size_t *cell) {
     for (size_t i = 0; i < task_n_cells(); i++) {
-        char full[128];
-        snprintf(full, sizeof full, "%s/%s", task_cell_family(i), task_cell_at(i)->name);
+        char full[CELL_NAME_SIZE];
+        task_cell_name(i, full);
         if (strcmp(full, name) == 0) {
             *cell = i;
             return AGON_OK;

@@ -78,6 +78,10 @@ void task_verdict_free(task_verdict *verdict);
 size_t task_n_cells(void);                /* of all generated families */
 const task_cell *task_cell_at(size_t i);  /* i < task_n_cells() */
 const char *task_cell_family(size_t i);   /* "arithmetic" */
+enum { CELL_NAME_SIZE = 128 };
+void task_cell_name(size_t i, char out[CELL_NAME_SIZE]);     /* "arithmetic/add" */
+bool task_cell_covered(size_t i, const char *name);          /* by that name, or by that of its family */
+size_t task_cell_find(const char *family, const char *cell); /* SIZE_MAX: there is none */
 size_t task_n_families(void);
 const char *task_family_name(size_t i);   /* generated families; "user" is not among them */
 /* Cells named by `names` (array of "family" or "family/cell" strings; NULL or empty: those by default) in table order,

@@ -64,6 +64,25 @@ const char *task_cell_family(size_t i) {
     return family->name;
 }
 
+void task_cell_name(size_t i, char out[CELL_NAME_SIZE]) {
+    const task_family *family = NULL;
+    const task_cell *cell = locate(i, &family);
+    snprintf(out, CELL_NAME_SIZE, "%s/%s", family->name, cell->name);
+}
+
+bool task_cell_covered(size_t i, const char *name) {
+    char full[CELL_NAME_SIZE];
+    task_cell_name(i, full);
+    return strcmp(name, full) == 0 || strcmp(name, task_cell_family(i)) == 0;
+}
+
+size_t task_cell_find(const char *family, const char *cell) {
+    for (size_t i = 0; i < task_n_cells(); i++)
+        if (strcmp(task_cell_family(i), family) == 0 && strcmp(task_cell_at(i)->name, cell) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
 uint64_t task_seed(uint64_t run_seed, const char *space, size_t cell, uint64_t index) {
     const task_family *family = NULL;
     const task_cell *c = locate(cell, &family);
@@ -74,25 +93,16 @@ uint64_t task_seed(uint64_t run_seed, const char *space, size_t cell, uint64_t i
 
 /* ---- selection --------------------------------------------------------------------------------------- */
 
-/* Does `name` ("family" or "family/cell") cover cell i? */
-static bool covers(const char *name, size_t i) {
-    const task_family *family = NULL;
-    const task_cell *cell = locate(i, &family);
-    size_t n = strlen(family->name);
-    return strncmp(name, family->name, n) == 0 &&
-           (name[n] == 0 || (name[n] == '/' && strcmp(name + n + 1, cell->name) == 0));
-}
-
 static agon_status unknown_name(agon_ctx *ctx, const char *name) {
     size_t n_cells = task_n_cells(), n = 0;
     const char **known = calloc(n_cells + N_FAMILIES, sizeof *known);
-    char(*full)[96] = calloc(n_cells, sizeof *full);
+    char(*full)[CELL_NAME_SIZE] = calloc(n_cells, sizeof *full);
     const char *nearest = NULL;
     if (known && full) {
         for (size_t f = 0; f < N_FAMILIES; f++)
             known[n++] = families[f]->name;
         for (size_t i = 0; i < n_cells; i++) {
-            snprintf(full[i], sizeof full[i], "%s/%s", task_cell_family(i), task_cell_at(i)->name);
+            task_cell_name(i, full[i]);
             known[n++] = full[i];
         }
         nearest = nearest_word(name, known, n);
@@ -118,14 +128,14 @@ agon_status task_select(agon_ctx *ctx, const json_t *names, size_t *indices, siz
             return ctx_fail(ctx, AGON_EINVAL, "tasks: entry %zu is not a name", k + 1);
         bool known = false;
         for (size_t i = 0; i < n_cells && !known; i++)
-            known = covers(name, i);
+            known = task_cell_covered(i, name);
         if (!known)
             return unknown_name(ctx, name);
     }
     for (size_t i = 0; i < n_cells; i++) {
         bool chosen = n_names == 0 && task_cell_at(i)->by_default;
         for (size_t k = 0; k < n_names && !chosen; k++)
-            chosen = covers(json_string_value(json_array_get(names, k)), i);
+            chosen = task_cell_covered(i, json_string_value(json_array_get(names, k)));
         if (chosen)
             indices[count++] = i;
     }

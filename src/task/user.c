@@ -10,6 +10,7 @@
  * Without "verifier": "number" when every answer is a number, else "exact"; without an answer too, the verdict is
  * unknown. Parameters hold the query as the file gave it, because it is what tells two such tasks apart. */
 #include "task/family.h"
+#include "base/json.h"
 #include "task/number.h"
 #include <ctype.h>
 #include <stdio.h>
@@ -179,7 +180,7 @@ static agon_status build(agon_ctx *ctx, const char *where, const json_t *row, ta
     if (!q->text || !q->parameters)
         return ctx_fail(ctx, AGON_ENOMEM, "memory for a query is exhausted");
     const json_t *answer = json_object_get(row, "answer"), *arguments = json_object_get(row, "arguments");
-    if (answer && !json_is_null(answer) && (status = read_answers(ctx, where, answer, answers)))
+    if (!json_absent(answer) && (status = read_answers(ctx, where, answer, answers)))
         return status;
     if (!verifier)
         verifier = default_verifier(answers);

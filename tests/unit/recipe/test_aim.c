@@ -22,7 +22,7 @@ static bench *bench_new(const char *seed, const char *const cells[][2], size_t n
     snprintf(yaml, sizeof yaml, "model: none\nseed: %s\nattacker: {untargeted: 0.2, floor: 0.1}\n", seed);
     assert_ok(b->x->ctx, run_file_parse(b->x->ctx, "test.yaml", yaml, strlen(yaml), &b->config));
     for (size_t i = 0; i < n; i++) {
-        b->cells[i] = cell_find(cells[i][0], cells[i][1]);
+        b->cells[i] = task_cell_find(cells[i][0], cells[i][1]);
         assert_true(b->cells[i] != SIZE_MAX);
     }
     b->cast = (cast){.actors = b->x->actors, .config = b->config, .run = b->x->run, .memory = b->x->memory};

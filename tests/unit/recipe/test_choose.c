@@ -26,7 +26,7 @@ static bench *bench_new(void) {
     assert_ok(b->x->ctx, run_file_parse(b->x->ctx, "test.yaml", yaml, strlen(yaml), &b->config));
     for (size_t i = 0; i < N_CELLS; i++) {
         stand_draw(b->x, cells[i][1], cells[i][0], cells[i][1], PER_CELL);
-        b->indices[i] = cell_find(cells[i][0], cells[i][1]);
+        b->indices[i] = task_cell_find(cells[i][0], cells[i][1]);
     }
     b->cast = (cast){.actors = b->x->actors, .config = b->config, .run = b->x->run, .memory = b->x->memory};
     assert_ok(b->x->ctx, aim_new(b->x->ctx, b->indices, N_CELLS, 0.8, &b->aim));
