@@ -9,6 +9,7 @@
  * Branches that only a conversation with tools takes are left out, and those that every other takes are no branches: a condition
  * is yes, no or unknown. A value that a filter, a call or a slice changes is CHAT_OTHER, but for white space cut off its ends
  * and reasoning cut out of it. */
+#include "model/chat_template_private.h"
 #include "model/tokenizer_private.h"
 #include <stdlib.h>
 #include <string.h>

@@ -298,6 +298,11 @@ scalar_head *model_scalar_head(const model *m, head_kind kind) {
     return m->heads[kind];
 }
 
+scalar_head *model_head_with(const model *m, const adapter *a, head_kind kind) {
+    scalar_head *own = a ? adapter_head(a, kind) : NULL;
+    return own ? own : model_scalar_head(m, kind);
+}
+
 /* ---- training ------------------------------------------------------------------------------------------ */
 
 static agon_status pack_backward(agon_ctx *ctx, model *m) {

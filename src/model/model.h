@@ -140,6 +140,8 @@ AGON_MUST_CHECK agon_status model_restore(agon_ctx *ctx, model *m);
 AGON_MUST_CHECK agon_status model_add_head(agon_ctx *ctx, model *m, head_kind kind, double deviation, uint64_t seed);
 void model_remove_head(model *m, head_kind kind);
 scalar_head *model_scalar_head(const model *m, head_kind kind);
+/* The adapter's (NULL: there is none) where it has one, else the model's; NULL: neither has. */
+scalar_head *model_head_with(const model *m, const adapter *a, head_kind kind);
 /* Exports the model, with the adapter merged when one is given. format: "hf" (folder) or "gguf". Reports the largest
  * |merged - unmerged| over the last-token logits of a fixed text in *merge_error when not NULL. */
 AGON_MUST_CHECK agon_status model_export(agon_ctx *ctx, model *m, const adapter *a, const char *format,

@@ -61,7 +61,7 @@ static agon_status score_row(const scorer *x, const train_row *r, response_score
 
 agon_status rows_score(agon_ctx *ctx, const model *m, const adapter *a, const train_row *rows, const size_t *which, size_t n,
                        response_score *out) {
-    scorer x = {.ctx = ctx, .m = m, .a = a, .head = a && adapter_head(a, HEAD_REWARD) ? adapter_head(a, HEAD_REWARD) : model_scalar_head(m, HEAD_REWARD)};
+    scorer x = {.ctx = ctx, .m = m, .a = a, .head = model_head_with(m, a, HEAD_REWARD)};
     agon_status s = workspace_new(ctx, 0, &x.work);
     if (!s)
         s = arena_new(ctx, 0, &x.row);

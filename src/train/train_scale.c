@@ -30,7 +30,7 @@ static size_t pick(const model *m, const train_row *rows, size_t n_rows, size_t 
 
 agon_status train_set_scale(agon_ctx *ctx, model *m, adapter *a, const objective *o, const double *options, const train_row *rows,
                             size_t n_rows) {
-    scalar_head *head = a && adapter_head(a, HEAD_REWARD) ? adapter_head(a, HEAD_REWARD) : model_scalar_head(m, HEAD_REWARD);
+    scalar_head *head = model_head_with(m, a, HEAD_REWARD);
     unsigned needs = objective_needs_with(o, options);
     size_t which[SCALE_RESPONSES], n_responses = 0;
     if (!head || !(needs & NEEDS_HEAD) || n_rows == 0)
@@ -38,7 +38,7 @@ agon_status train_set_scale(agon_ctx *ctx, model *m, adapter *a, const objective
     size_t n = pick(m, rows, n_rows, which, &n_responses);
     response_score *scores = memory_new(n_responses + 1, sizeof *scores);
     double *rewards = memory_new(n_responses + 1, sizeof *rewards);
-    agon_status s = scores && rewards ? rows_score(ctx, m, a, rows, which, n, scores) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = scores && rewards ? rows_score(ctx, m, a, rows, which, n, scores) : ctx_no_memory(ctx);
     for (size_t i = 0; i < n_responses && !s; i++)
         rewards[i] = scores[i].head;
     if (!s && n_responses) {
