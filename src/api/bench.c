@@ -315,22 +315,18 @@ static agon_status take_options(bench *b, const char *group, const agon_bench_op
 
 agon_status agon_bench(agon_ctx *ctx, const char *group, const agon_bench_options *options, char **json) {
     bench b = {.ctx = ctx, .kernels = json_array()};
-    char *text = NULL;
     if (!b.kernels)
         return no_memory(ctx);
     agon_status s = take_options(&b, group, options);
     if (!s)
         s = measure_group(&b, group);
-    json_t *answer = s ? NULL
-                       : json_pack("{s:s,s:s,s:i,s:{s:f,s:f,s:f},s:O}", "cpu", cpu_path_name(ctx->cpu), "numerics",
-                                   ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable", "threads", ctx->n_threads,
-                                   "peak", "f32_gflops", b.peak_f32 * 1e-9, "bf16_gflops", b.peak_bf16 * 1e-9,
-                                   "read_gbytes_per_s", b.read * 1e-9, "kernels", b.kernels);
-    if (!s && !(text = answer ? json_dumps(answer, JSON_COMPACT) : NULL))
-        s = no_memory(ctx);
-    json_decref(answer);
-    json_decref(b.kernels);
     if (!s)
-        *json = text;
+        s = json_give_take(ctx,
+                           json_pack("{s:s,s:s,s:i,s:{s:f,s:f,s:f},s:O}", "cpu", cpu_path_name(ctx->cpu), "numerics",
+                                     ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable", "threads", ctx->n_threads, "peak",
+                                     "f32_gflops", b.peak_f32 * 1e-9, "bf16_gflops", b.peak_bf16 * 1e-9, "read_gbytes_per_s",
+                                     b.read * 1e-9, "kernels", b.kernels),
+                           json);
+    json_decref(b.kernels);
     return s;
 }

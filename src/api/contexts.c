@@ -23,10 +23,6 @@ agon_contexts_options agon_contexts_options_default(void) {
     return (agon_contexts_options){.struct_size = sizeof(agon_contexts_options), .prior = 0.5};
 }
 
-static agon_status no_memory(agon_ctx *ctx) {
-    return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-}
-
 /* ---- reading pairs --------------------------------------------------------------------------------------- */
 
 typedef struct pairs {
@@ -92,13 +88,13 @@ static agon_status count_pair(pairs *x, const char *context, const char *source)
     if (!group) {
         group = json_pack("{s:[],s:{}}", "pairs", "sources");
         if (!group || json_object_set_new(x->groups, context, group) != 0)
-            return no_memory(x->ctx);
+            return ctx_no_memory(x->ctx);
     }
     json_t *sources = json_object_get(group, "sources");
     json_int_t before = json_integer_value(json_object_get(sources, source));
     if (json_array_append_new(json_object_get(group, "pairs"), json_integer((json_int_t)x->n)) != 0 ||
         json_object_set_new(sources, source, json_integer(before + 1)) != 0)
-        return no_memory(x->ctx);
+        return ctx_no_memory(x->ctx);
     return AGON_OK;
 }
 
@@ -107,7 +103,7 @@ static agon_status keep_rewards(pairs *x, const double *chosen, const double *re
         size_t capacity = x->capacity ? 2 * x->capacity : 256;
         double *grown = realloc(x->rewards, size_mul(size_mul(capacity, 2 * x->m), sizeof *grown));
         if (!grown)
-            return no_memory(x->ctx);
+            return ctx_no_memory(x->ctx);
         x->rewards = grown, x->capacity = capacity;
     }
     memcpy(x->rewards + x->n * 2 * x->m, chosen, x->m * sizeof *chosen);
@@ -154,7 +150,7 @@ static agon_status fit_group(const pairs *x, const json_t *group, const double *
     double *differences = memory_new(size_mul(n, m), sizeof *differences), offset[MAX_DIMENSIONS], vector[MAX_DIMENSIONS];
     context_fit f;
     if (!differences)
-        return no_memory(x->ctx);
+        return ctx_no_memory(x->ctx);
     for (size_t i = 0; i < n; i++) {
         const double *chosen = x->rewards + (size_t)json_integer_value(json_array_get(places, i)) * 2 * m;
         for (size_t j = 0; j < m; j++) /* the mean falls out of a difference */
@@ -171,7 +167,7 @@ static agon_status fit_group(const pairs *x, const json_t *group, const double *
     *out = json_pack("{s:o,s:o,s:I,s:O,s:f,s:f,s:o}", "vector", numbers_json(vector, m), "offset", numbers_json(offset, m), "pairs",
                      (json_int_t)n, "sources", json_object_get(group, "sources"), "log_likelihood", f.log_likelihood,
                      "base_log_likelihood", f.base_log_likelihood, "held_out", held_out);
-    return *out ? AGON_OK : no_memory(x->ctx);
+    return *out ? AGON_OK : ctx_no_memory(x->ctx);
 }
 
 static agon_status fit_all(const pairs *x, const double *base, double prior, json_t **out) {
@@ -185,14 +181,14 @@ static agon_status fit_all(const pairs *x, const double *base, double prior, jso
         if (!s)
             s = fit_group(x, group, base, deviation, prior, &fitted);
         if (!s && json_object_set_new(contexts, name, fitted) != 0)
-            s = no_memory(x->ctx);
+            s = ctx_no_memory(x->ctx);
     }
     if (!s)
         *out = json_pack("{s:i,s:o,s:o,s:f,s:{s:o,s:o},s:I,s:O}", "format", 1, "dimensions", x->names ? json_incref(x->names) : json_null(),
                          "base", numbers_json(base, x->m), "prior", prior, "scale", "mean", numbers_json(mean, x->m), "deviation",
                          numbers_json(deviation, x->m), "pairs", (json_int_t)x->n, "contexts", contexts);
     json_decref(contexts);
-    return s || *out ? s : no_memory(x->ctx);
+    return s || *out ? s : ctx_no_memory(x->ctx);
 }
 
 static agon_status take_options(agon_ctx *ctx, const agon_contexts_options *given, agon_contexts_options *o, pairs *x) {
@@ -205,7 +201,7 @@ static agon_status take_options(agon_ctx *ctx, const agon_contexts_options *give
     for (size_t i = 0; i < o->n_dimensions && !s; i++) {
         x->names = x->names ? x->names : json_array();
         if (json_array_append_new(x->names, json_string(o->dimensions[i])) != 0)
-            s = no_memory(ctx);
+            s = ctx_no_memory(ctx);
     }
     x->m = o->n_dimensions;
     return s;
@@ -232,7 +228,7 @@ agon_status agon_contexts_fit(agon_ctx *ctx, const char *from, const agon_contex
     double base[MAX_DIMENSIONS];
     json_t *made = NULL;
     char *text = NULL, *line = NULL;
-    agon_status s = x.groups ? take_options(ctx, options, &o, &x) : no_memory(ctx);
+    agon_status s = x.groups ? take_options(ctx, options, &o, &x) : ctx_no_memory(ctx);
     if (!s)
         s = output_is_new(ctx, to);
     if (!s)
@@ -246,7 +242,7 @@ agon_status agon_contexts_fit(agon_ctx *ctx, const char *from, const agon_contex
     if (!s) {
         text = json_dumps(made, JSON_INDENT(2));
         line = json_dumps(made, JSON_COMPACT);
-        s = text && line ? file_write(ctx, to, text, strlen(text)) : no_memory(ctx);
+        s = text && line ? file_write(ctx, to, text, strlen(text)) : ctx_no_memory(ctx);
     }
     if (s)
         free(line);
@@ -299,7 +295,7 @@ static agon_status check_document(agon_ctx *ctx, const char *path, agon_contexts
 agon_status agon_contexts_open(agon_ctx *ctx, const char *path, agon_contexts **out) {
     agon_contexts *c = calloc(1, sizeof *c);
     if (!c)
-        return no_memory(ctx);
+        return ctx_no_memory(ctx);
     agon_status s = json_read_file(ctx, path, &c->document);
     if (!s)
         s = check_document(ctx, path, c);

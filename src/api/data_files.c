@@ -7,15 +7,6 @@
 #include "train/selection.h"
 #include <stdlib.h>
 
-static agon_status give(agon_ctx *ctx, json_t *object, char **json) {
-    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-    json_decref(object);
-    if (!text)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    *json = text;
-    return AGON_OK;
-}
-
 agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *format, const char *to, bool skip_bad,
                               char **json) {
     data_format f = DATA_AUTO;
@@ -40,7 +31,7 @@ agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *forma
         json_decref(object);
         object = NULL;
     }
-    return give(ctx, object, json);
+    return json_give_take(ctx, object, json);
 }
 
 agon_status agon_data_split(agon_ctx *ctx, const char *from, uint64_t seed, const char *const *paths, const double *shares,
@@ -48,7 +39,7 @@ agon_status agon_data_split(agon_ctx *ctx, const char *from, uint64_t seed, cons
     split_part *parts = calloc(n ? n : 1, sizeof *parts);
     split_report report = {0};
     if (!parts)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     for (size_t k = 0; k < n; k++)
         parts[k] = (split_part){.path = paths[k], .share = shares[k]};
     agon_status s = split_file(ctx, from, seed, parts, n, &report);
@@ -56,7 +47,7 @@ agon_status agon_data_split(agon_ctx *ctx, const char *from, uint64_t seed, cons
     for (size_t k = 0; !s && k < n; k++)
         json_array_append_new(list, json_pack("{s:o,s:I}", "path", utf8_json(parts[k].path), "rows", (json_int_t)parts[k].n_rows));
     free(parts);
-    return s ? s : give(ctx, json_pack("{s:o,s:I,s:I}", "parts", list, "duplicates", (json_int_t)report.n_duplicates, "guessed_prompts",
+    return s ? s : json_give_take(ctx, json_pack("{s:o,s:I,s:I}", "parts", list, "duplicates", (json_int_t)report.n_duplicates, "guessed_prompts",
                                  (json_int_t)report.n_guessed), json);
 }
 
@@ -70,7 +61,7 @@ static agon_status packing(agon_ctx *ctx, const agon_dataset *d, size_t capacity
     const train_row *rows = dataset_rows(d->d, &n);
     size_t *lengths = calloc(n ? n : 1, 2 * sizeof *lengths);
     if (!lengths)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     for (size_t i = 0; i < n; i++) {
         lengths[i] = rows[i].n_prompt;
         for (size_t k = 0; k < rows[i].n_responses; k++)
@@ -103,7 +94,7 @@ static json_t *unused_json(const agon_dataset *d, const dataset_summary *x) {
 
 agon_status agon_dataset_unused(agon_ctx *ctx, const agon_dataset *d, char **json) {
     dataset_summary x = dataset_summarise(d->d);
-    return give(ctx, unused_json(d, &x), json);
+    return json_give_take(ctx, unused_json(d, &x), json);
 }
 
 agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **json) {
@@ -147,5 +138,5 @@ agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **jso
         json_object_set_new(object, "spans", json_pack("{s:I,s:I,s:I,s:I,s:I}", "offsets", (json_int_t)x.spans.offsets, "exact",
                                                        (json_int_t)q[QUOTE_EXACT], "folded", (json_int_t)q[QUOTE_FOLDED], "fuzzy",
                                                        (json_int_t)q[QUOTE_FUZZY], "not_found", (json_int_t)q[QUOTE_NONE]));
-    return give(ctx, object, json);
+    return json_give_take(ctx, object, json);
 }

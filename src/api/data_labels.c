@@ -8,15 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-static agon_status give(agon_ctx *ctx, json_t *object, char **json) {
-    char *text = json_dumps(object, JSON_COMPACT);
-    json_decref(object);
-    if (!text)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    *json = text;
-    return AGON_OK;
-}
-
 static agon_status take_objective(agon_ctx *ctx, const char *name, const objective **out) {
     return name ? objective_named(ctx, name, out) : ctx_fail(ctx, AGON_EINVAL, "say what the rows are for: an objective, such as sft or dpo");
 }
@@ -32,7 +23,7 @@ agon_status agon_data_fuse(agon_ctx *ctx, const char *from, const char *to, cons
     const fuse_options inner = {.gold = o.gold, .together = o.together, .n_together = o.n_together, .least_votes = o.least_votes, .hard = o.hard};
     if (!s)
         s = fuse_file(ctx, from, to, &inner, &report);
-    return s ? s : give(ctx, report, json);
+    return s ? s : json_give_take(ctx, report, json);
 }
 
 agon_noise_options agon_noise_options_default(void) {
@@ -50,7 +41,7 @@ agon_status agon_data_noise(agon_ctx *ctx, const char *from, const char *to, con
         s = noise_level_find(ctx, o.level ? o.level : "", &inner.level);
     if (!s)
         s = noise_file(ctx, from, to, &inner, &report);
-    return s ? s : give(ctx, report, json);
+    return s ? s : json_give_take(ctx, report, json);
 }
 
 agon_clean_options agon_clean_options_default(void) {
@@ -69,5 +60,5 @@ agon_status agon_data_clean(agon_ctx *ctx, agon_model *m, const char *from, cons
         s = take_objective(ctx, o.objective, &inner.objective);
     if (!s)
         s = clean_file(ctx, m->m, from, to, &inner, &report);
-    return s ? s : give(ctx, report, json);
+    return s ? s : json_give_take(ctx, report, json);
 }

@@ -73,7 +73,7 @@ agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const
         return s;
     agon_dataset *d = calloc(1, sizeof *d);
     if (!d)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     d->n_dimensions = o.n_dimensions;
     d->n_adapters = o.n_adapters;
     for (size_t i = 0; i < o.n_dimensions; i++)
@@ -187,7 +187,7 @@ agon_status agon_dataset_preview(agon_ctx *ctx, const agon_dataset *d, size_t i,
         return ctx_fail(ctx, AGON_EINVAL, "there is no row %zu; the data has %zu", i, n);
     char *made = as_json ? preview_json(d, &rows[i], i) : dataset_preview(d->d, d->t, i);
     if (!made)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     *text = made;
     return AGON_OK;
 }

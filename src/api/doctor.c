@@ -171,7 +171,7 @@ agon_status agon_doctor(agon_ctx *ctx, const char *model, char **json) {
     char *cache = NULL;
     struct utsname machine;
     if (!d.checks)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     check_cpu(&d);
     check_memory(&d);
     check_disk(&d, "disk", ".");
@@ -181,11 +181,6 @@ agon_status agon_doctor(agon_ctx *ctx, const char *model, char **json) {
     bool known = uname(&machine) == 0;
     json_t *answer = json_pack("{s:b,s:s,s:o,s:o,s:s}", "ok", (int)d.ok, "version", AGON_VERSION, "checks", d.checks,
                                "libraries", library_versions(), "machine", known ? machine.machine : "");
-    char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
-    json_decref(answer);
     free(cache);
-    if (!text)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    *json = text;
-    return AGON_OK;
+    return json_give_take(ctx, answer, json);
 }

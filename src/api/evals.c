@@ -2,6 +2,7 @@
 #include "api/evals.h"
 #include "api/options.h"
 #include "base/ctx.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/nearest.h"
 #include "eval/interval.h"
@@ -295,14 +296,6 @@ static agon_status run_all(agon_ctx *ctx, const version *now, const version *aga
     return s;
 }
 
-static agon_status write_json(agon_ctx *ctx, const json_t *value, char **json) {
-    char *text = json_dumps(value, JSON_COMPACT);
-    if (!text)
-        return no_memory(ctx);
-    *json = text;
-    return AGON_OK;
-}
-
 agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *against,
                       const agon_adapter *against_adapter, const agon_eval_options *options, char **json) {
     agon_eval_options o = agon_eval_options_default();
@@ -316,7 +309,7 @@ agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *ad
     if (o.file)
         o.suite = "own";
     bool all = !o.suite || !*o.suite || strcmp(o.suite, "all") == 0;
-    json_t *list = json_array(), *one = NULL, *answer = NULL;
+    json_t *list = json_array(), *one = NULL;
     agon_status s = list ? AGON_OK : no_memory(ctx);
     if (!s && all)
         s = run_all(ctx, &now, versus, &o, list);
@@ -326,11 +319,8 @@ agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *ad
         s = run_suite(ctx, o.suite, &now, versus, &o, &one);
     if (!s && !all && json_array_append_new(list, one))
         s = no_memory(ctx);
-    if (!s && !(answer = json_pack("{s:O}", "suites", list)))
-        s = no_memory(ctx);
     if (!s)
-        s = write_json(ctx, answer, json);
-    json_decref(answer);
+        s = json_give_take(ctx, json_pack("{s:O}", "suites", list), json);
     json_decref(list);
     return s;
 }
@@ -339,10 +329,10 @@ agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *ad
 
 static json_t *describe_cells(void) {
     json_t *cells = json_array();
-    char name[128];
+    char name[CELL_NAME_SIZE];
     for (size_t i = 0; i < task_n_cells(); i++) {
         const task_cell *c = task_cell_at(i);
-        snprintf(name, sizeof name, "%s/%s", task_cell_family(i), c->name);
+        task_cell_name(i, name);
         json_array_append_new(cells, json_pack("{s:s, s:i, s:b, s:b}", "name", name, "difficulty", c->difficulty, "hard",
                                                (int)c->hard, "by_default", (int)c->by_default));
     }
@@ -369,10 +359,5 @@ static json_t *describe_suites(agon_ctx *ctx) {
 }
 
 agon_status agon_suites(agon_ctx *ctx, char **json) {
-    json_t *answer = json_pack("{s:o, s:o}", "suites", describe_suites(ctx), "cells", describe_cells());
-    if (!answer)
-        return no_memory(ctx);
-    agon_status s = write_json(ctx, answer, json);
-    json_decref(answer);
-    return s;
+    return json_give_take(ctx, json_pack("{s:o, s:o}", "suites", describe_suites(ctx), "cells", describe_cells()), json);
 }

@@ -26,7 +26,7 @@ static agon_status default_output(agon_ctx *ctx, const char *file, char **out) {
     buffer_append(&text, name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
     buffer_text(&text, ".out");
     if (!(*out = buffer_take(&text)))
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     return AGON_OK;
 }
 
@@ -46,7 +46,7 @@ agon_status agon_experiment(agon_ctx *ctx, const char *file, const agon_experime
         s = experiment_run(ctx, &r, &result);
     char *text = result ? json_dumps(result, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     if (!s && !text)
-        s = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        s = ctx_no_memory(ctx);
     json_decref(result);
     free(folder);
     if (s)

@@ -156,15 +156,8 @@ static agon_status report_pairs(const asked *a, const agon_dataset *pairs, char 
         s = ctx_fail(ctx, AGON_EINVAL, "there is no pair whose label says which side is better");
     if (!s)
         s = reward_report_make(ctx, all, n, &r);
-    if (!s) {
-        json_t *o = report_json(&r, n_rows - n, a->n_members <= 1);
-        char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
-        json_decref(o);
-        if (text)
-            *json = text;
-        else
-            s = ctx_fail(ctx, AGON_ENOMEM, "out of memory for a report");
-    }
+    if (!s)
+        s = json_give_take(ctx, report_json(&r, n_rows - n, a->n_members <= 1), json);
     free(all);
     return s;
 }

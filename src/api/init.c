@@ -35,11 +35,6 @@ static agon_status bad_row(census *c, const char *sentence) {
     return AGON_OK;
 }
 
-static bool has_value(const json_t *row, const char *name) {
-    const json_t *value = json_object_get(row, name);
-    return value && !json_is_null(value);
-}
-
 static agon_status check_row(void *arg, const char *where, json_t *row) {
     census *c = arg;
     task_query query = {0};
@@ -54,11 +49,11 @@ static agon_status check_row(void *arg, const char *where, json_t *row) {
         task_query_free(&query);
         return bad_row(c, sentence);
     }
-    bool answer = has_value(row, "answer"), verifier = has_value(row, "verifier");
+    bool answer = !json_absent(json_object_get(row, "answer")), verifier = !json_absent(json_object_get(row, "verifier"));
     c->n++;
     c->duplicates += json_object_get(c->seen, query.text) != NULL;
     if (json_object_set_new(c->seen, query.text, json_true()) != 0)
-        s = ctx_fail(c->ctx, AGON_ENOMEM, "out of memory");
+        s = ctx_no_memory(c->ctx);
     c->with_answer += answer;
     c->with_verifier += verifier;
     c->unverifiable += !answer && !verifier;
@@ -78,7 +73,7 @@ static agon_status bad_line(void *arg, agon_status status) {
 
 static agon_status take_census(agon_ctx *ctx, const char *path, census *c) {
     *c = (census){.ctx = ctx, .seen = json_object(), .verifiers = json_object()};
-    agon_status s = c->seen && c->verifiers ? jsonl_read_lenient(ctx, path, check_row, bad_line, c) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = c->seen && c->verifiers ? jsonl_read_lenient(ctx, path, check_row, bad_line, c) : ctx_no_memory(ctx);
     if (!s && c->bad)
         s = ctx_fail(ctx, AGON_EINVAL, "%lld of %lld rows cannot be used: %s%s", (long long)c->bad,
                      (long long)(c->bad + c->n), c->problems.data ? c->problems.data : "",
@@ -169,7 +164,7 @@ static agon_status make_config(agon_ctx *ctx, const char *queries, const char *o
         }
         if (c->unverifiable > 0) /* the simulated expert knows nothing of these */
             buffer_printf(&source, "human:\n  backend: queue\n");
-        s = source.failed ? ctx_fail(ctx, AGON_ENOMEM, "out of memory")
+        s = source.failed ? ctx_no_memory(ctx)
                           : run_file_parse(ctx, output, source.data, source.size, out);
     }
     buffer_free(&source);
@@ -222,7 +217,7 @@ agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *o
     if (!s)
         s = make_config(ctx, queries, output, &c, &config);
     if (!s && !(text = run_config_write(config)))
-        s = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        s = ctx_no_memory(ctx);
     if (!s)
         s = make_plan(ctx, config, &rate, &cost);
     if (!s)
@@ -230,10 +225,10 @@ agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *o
     if (!s)
         s = write_new(ctx, output, text);
     if (!s)
-        s = workspaces_give_take(ctx,
-                                 json_pack("{so so sO so sO}", "output", utf8_json(output), "queries", queries ? census_json(&c) : json_null(),
-                                           "cost", cost, "tokens_per_second", rate > 0 ? json_real(rate) : json_null(), "warnings", warnings),
-                                 json);
+        s = json_give_take(ctx,
+                           json_pack("{so so sO so sO}", "output", utf8_json(output), "queries", queries ? census_json(&c) : json_null(),
+                                     "cost", cost, "tokens_per_second", rate > 0 ? json_real(rate) : json_null(), "warnings", warnings),
+                           json);
     json_decref(cost);
     json_decref(warnings);
     free(text);

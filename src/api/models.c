@@ -17,10 +17,6 @@ void agon_tokens_free(int32_t *tokens) {
     free(tokens);
 }
 
-static agon_status no_memory(agon_ctx *ctx) {
-    return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-}
-
 /* ---- finding ------------------------------------------------------------------------------------------ */
 
 agon_status models_cache(agon_ctx *ctx, char **out) {
@@ -31,7 +27,7 @@ agon_status models_cache(agon_ctx *ctx, char **out) {
     else
         buffer_printf(&path, "%s/.cache/agon", home && *home ? home : ".");
     if (!(*out = buffer_take(&path)))
-        return no_memory(ctx);
+        return ctx_no_memory(ctx);
     return AGON_OK;
 }
 
@@ -42,7 +38,7 @@ static bool exists(const char *path) {
 static agon_status found(agon_ctx *ctx, const char *path, char **out) {
     char *copy = strdup(path);
     if (!copy)
-        return no_memory(ctx);
+        return ctx_no_memory(ctx);
     *out = copy;
     return AGON_OK;
 }
@@ -66,7 +62,7 @@ agon_status agon_model_find(agon_ctx *ctx, const char *name, char **path) {
     else if (!strchr(name, '/'))
         buffer_printf(&wanted, "%s/models/%s", cache, name);
     if (wanted.failed)
-        s = no_memory(ctx);
+        s = ctx_no_memory(ctx);
     else if (wanted.data && exists(wanted.data))
         s = found(ctx, wanted.data, path);
     else if (!name || !*name)
@@ -92,7 +88,7 @@ agon_status agon_tokenizer_open(agon_ctx *ctx, const char *path, const char *cha
     if (s)
         return s;
     agon_tokenizer *t = calloc(1, sizeof *t);
-    s = t ? weights_open(ctx, path, &w) : no_memory(ctx);
+    s = t ? weights_open(ctx, path, &w) : ctx_no_memory(ctx);
     if (!s) {
         t->own = true;
         s = tokenizer_new(ctx, w, &t->t);
@@ -120,7 +116,7 @@ void agon_tokenizer_free(agon_tokenizer *t) {
 static agon_status give_tokens(agon_ctx *ctx, token_list *list, int32_t **ids, size_t *n_ids) {
     size_t n = list->n;
     if (!list->ids && !token_list_push(list, 0))
-        return no_memory(ctx);
+        return ctx_no_memory(ctx);
     *ids = list->ids;
     *n_ids = n;
     return AGON_OK;
@@ -159,7 +155,7 @@ agon_status agon_detokenize(agon_ctx *ctx, const agon_tokenizer *t, const int32_
                             bool show_special, char **text, size_t *n) {
     char *bytes = tokenizer_decode(t->t, ids, n_ids, show_special, n);
     if (!bytes)
-        return no_memory(ctx);
+        return ctx_no_memory(ctx);
     *text = bytes;
     return AGON_OK;
 }
@@ -170,13 +166,13 @@ agon_status agon_chat_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const ago
     buffer bytes = {0};
     chat_message *turns = calloc(n_messages + 1, sizeof *turns);
     if (!turns)
-        return no_memory(ctx);
+        return ctx_no_memory(ctx);
     for (size_t i = 0; i < n_messages; i++)
         turns[i] = (chat_message){messages[i].role, messages[i].content};
     agon_status s = chat_encode(ctx, t->t, turns, n_messages, open_answer, &list, mask ? &bytes : NULL);
     char *mask_bytes = NULL;
     if (!s && mask && !(mask_bytes = buffer_take(&bytes)))
-        s = no_memory(ctx);
+        s = ctx_no_memory(ctx);
     if (!s)
         s = give_tokens(ctx, &list, ids, n_ids);
     if (s) {
@@ -218,7 +214,7 @@ agon_status agon_model_open(agon_ctx *ctx, const char *path, const agon_model_op
         return s;
     agon_model *m = calloc(1, sizeof *m);
     if (!m)
-        return no_memory(ctx);
+        return ctx_no_memory(ctx);
     s = model_open(ctx, path, o.f32 ? COMPUTE_F32 : COMPUTE_BF16, &m->m);
     if (!s) {
         /* The model has no other owner yet, so its tokenizer may still be changed. */
@@ -247,27 +243,25 @@ const agon_tokenizer *agon_model_tokenizer(const agon_model *m) {
     return &m->tokenizer;
 }
 
+const char *model_place(const agon_model *m, char real[PATH_MAX]) {
+    const char *path = weights_path(model_weights(m->m));
+    return realpath(path, real) ? real : path;
+}
+
 agon_status agon_model_describe(agon_ctx *ctx, const agon_model *m, char **json) {
     hash256 id;
-    char hex[HASH_HEX_SIZE];
     const model_config *c = model_get_config(m->m);
     agon_status s = model_id(ctx, m->m, &id);
     if (s)
         return s;
-    hash_hex(&id, hex);
     const char *template = chat_template_name(m->tokenizer.t);
     json_t *object = json_pack(
-        "{s:o,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:s?,s:s}", "path", utf8_json(weights_path(model_weights(m->m))), "id", hex,
-        "architecture", c->architecture, "layers", (json_int_t)c->n_layers, "width", (json_int_t)c->d_model, "heads",
+        "{s:o,s:o,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:s?,s:s}", "path", utf8_json(weights_path(model_weights(m->m))), "id",
+        json_hash(&id), "architecture", c->architecture, "layers", (json_int_t)c->n_layers, "width", (json_int_t)c->d_model, "heads",
         (json_int_t)c->n_heads, "kv_heads", (json_int_t)c->n_kv_heads, "vocabulary", (json_int_t)c->n_vocabulary,
         "context", (json_int_t)c->max_context, "tied_embeddings", (int)c->tied_embeddings, "chat_template", template,
         "dtype", model_dtype(m->m) == COMPUTE_F32 ? "f32" : "bf16");
-    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-    json_decref(object);
-    if (!text)
-        return no_memory(ctx);
-    *json = text;
-    return AGON_OK;
+    return json_give_take(ctx, object, json);
 }
 
 agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *folder, agon_adapter **out) {
@@ -279,7 +273,7 @@ agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *fo
         return ctx_fail(ctx, AGON_EINVAL, "the adapter's folder is an empty text; name one, or give NULL for the model alone");
     agon_adapter *a = calloc(1, sizeof *a);
     if (!a)
-        return no_memory(ctx);
+        return ctx_no_memory(ctx);
     bool is_version = false;
     agon_status s = versions_adapter(ctx, m->m, folder, &is_version, &a->a);
     if (!s && !is_version)

@@ -6,6 +6,7 @@
 #include "model/model.h"
 #include "train/train.h"
 #include <jansson.h>
+#include <limits.h>
 
 struct agon_tokenizer {
     tokenizer *t; /* borrowed from the model, or own */
@@ -37,6 +38,9 @@ AGON_MUST_CHECK agon_status request_prompt(agon_ctx *ctx, const agon_tokenizer *
 /* When `name` is a workspace or WORKSPACE:ID, *is_version is true and *out, new, the version's adapter. Else *is_version false. */
 AGON_MUST_CHECK agon_status versions_adapter(agon_ctx *ctx, const model *m, const char *name, bool *is_version,
                                              adapter **out);
+
+/* Where its file or folder really is, which adapters name as their base: through all links, where they can be followed. `real`: memory for it. */
+const char *model_place(const agon_model *m, char real[PATH_MAX]);
 
 /* The cache folder, ${XDG_CACHE_HOME:-~/.cache}/agon: *out new. */
 AGON_MUST_CHECK agon_status models_cache(agon_ctx *ctx, char **out);

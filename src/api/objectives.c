@@ -25,10 +25,5 @@ agon_status agon_objectives(agon_ctx *ctx, char **json) {
         json_array_append_new(
             list, json_pack("{s:s,s:s,s:o}", "name", o->name, "summary", o->summary, "options", options));
     }
-    char *text = json_dumps(list, JSON_COMPACT);
-    json_decref(list);
-    if (!text)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    *json = text;
-    return AGON_OK;
+    return json_give_take(ctx, list, json);
 }

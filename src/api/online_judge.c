@@ -21,10 +21,6 @@ struct online_judge {
     hash256 id;      /* of a local model */
 };
 
-static agon_status no_memory(agon_ctx *ctx) {
-    return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-}
-
 /* ---- opening ------------------------------------------------------------------------------------------------- */
 
 /* A model on this machine: the policy's own base is not opened twice. */
@@ -72,7 +68,7 @@ agon_status online_judge_open(agon_ctx *ctx, agon_model *m, const agon_online_op
         return AGON_OK;
     online_judge *j = memory_new(1, sizeof *j);
     if (!j)
-        return no_memory(ctx);
+        return ctx_no_memory(ctx);
     *j = (online_judge){.ctx = ctx, .options = options, .repeats = options->judge_repeats ? options->judge_repeats : 1};
     agon_status s = open_judge(j, m);
     if (s)
@@ -112,13 +108,13 @@ static agon_status questions_new(online_judge *j, const reward_question *q, ques
     size_t n = q->n_prompts * q->n_samples;
     *x = (questions){memory_new(n, sizeof *x->items), memory_new(n, sizeof *x->prompts), memory_new(n, sizeof *x->ids), n};
     if (!x->items || !x->prompts || !x->ids)
-        return no_memory(j->ctx);
+        return ctx_no_memory(j->ctx);
     for (size_t i = 0; i < n; i++) {
         const prompt_item *p = &q->prompts[i / q->n_samples];
         const completion *c = &q->samples[i];
         x->prompts[i] = p->row ? json_incref(json_object_get(p->row, "prompt")) : json_string(p->query->text);
         if (!x->prompts[i])
-            return no_memory(j->ctx);
+            return ctx_no_memory(j->ctx);
         x->items[i] = (judge_item){x->ids[i], x->prompts[i], c->text, c->n_text, p->row};
     }
     return AGON_OK;
@@ -136,7 +132,7 @@ static void name_questions(const reward_question *q, questions *x, size_t repeat
 /* A program is asked `repeats` times, one after the other, and its answers averaged. */
 static agon_status ask_program(online_judge *j, const reward_question *q, questions *x, double *rewards) {
     double *said = memory_new(x->n, sizeof *said);
-    agon_status s = said ? AGON_OK : no_memory(j->ctx);
+    agon_status s = said ? AGON_OK : ctx_no_memory(j->ctx);
     for (size_t k = 0; k < j->repeats && !s; k++) {
         name_questions(q, x, k, j->repeats);
         s = judge_ask(j->ctx, j->who, x->items, x->n, said);
@@ -185,7 +181,7 @@ static agon_status ask(online_judge *j, const reward_question *q, double *reward
 static agon_status hash_samples(online_judge *j, const reward_question *q, char hex[HASH_HEX_SIZE]) {
     hasher *h = hasher_new();
     if (!h)
-        return no_memory(j->ctx);
+        return ctx_no_memory(j->ctx);
     for (size_t i = 0; i < q->n_prompts * q->n_samples; i++) {
         const prompt_item *p = &q->prompts[i / q->n_samples];
         const completion *c = &q->samples[i];
@@ -230,7 +226,7 @@ static agon_status keep(online_judge *j, const char *path, const reward_question
         json_array_append_new(list, json_real(rewards[i]));
     json_t *all = json_pack("{s:I,s:s,s:f,s:o}", "round", (json_int_t)q->round + 1, "samples", hex, "unjudged", unjudged, "rewards", list);
     char *text = all ? json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
-    agon_status s = text ? file_write(j->ctx, path, text, strlen(text)) : no_memory(j->ctx);
+    agon_status s = text ? file_write(j->ctx, path, text, strlen(text)) : ctx_no_memory(j->ctx);
     json_decref(all);
     free(text);
     return s;

@@ -3,6 +3,7 @@
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "train/data.h"
@@ -24,10 +25,6 @@ struct prompt_source {
     size_t *order, pass; /* [n_rows] of this pass */
 };
 
-static agon_status no_memory(agon_ctx *ctx) {
-    return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-}
-
 /* ---- generated tasks -------------------------------------------------------------------------------------- */
 
 static agon_status open_tasks(prompt_source *p) {
@@ -40,7 +37,7 @@ static agon_status open_tasks(prompt_source *p) {
     p->tokens = calloc(p->n_queries + 1, sizeof *p->tokens);
     p->demonstrations = calloc(p->n_queries + 1, sizeof *p->demonstrations);
     bool built = names && p->cells && p->queries && p->tokens && p->demonstrations;
-    agon_status s = built ? task_select(p->ctx, names, p->cells, &p->n_cells) : no_memory(p->ctx);
+    agon_status s = built ? task_select(p->ctx, names, p->cells, &p->n_cells) : ctx_no_memory(p->ctx);
     json_decref(names);
     return s;
 }
@@ -60,7 +57,7 @@ static agon_status encode_demonstration(prompt_source *p, size_t i, uint64_t see
     if (!s)
         s = chat_encode_answer(p->ctx, p->t, text, strlen(text), false, true, &p->demonstrations[i]);
     if (!s && tokenizer_end_of_turn(p->t) >= 0 && !token_list_push(&p->demonstrations[i], tokenizer_end_of_turn(p->t)))
-        s = no_memory(p->ctx);
+        s = ctx_no_memory(p->ctx);
     free(text);
     return s;
 }
@@ -92,14 +89,14 @@ static const char *row_words(const json_t *row) {
 static agon_status take_verifier(prompt_source *p, const char *where, const json_t *row, task_query *out) {
     const json_t *answer = json_object_get(row, "answer"), *verifier = json_object_get(row, "verifier");
     const char *name = json_string_value(verifier);
-    if ((!answer || json_is_null(answer)) && (!verifier || json_is_null(verifier)))
+    if (json_absent(answer) && json_absent(verifier))
         return ctx_fail(p->ctx, AGON_EINVAL, "%s: nothing says whether an answer is right; give the row an \"answer\" or a \"verifier\", or "
                         "rewards from elsewhere (a reward model or a judge)", where);
     if (name && strcmp(name, TASK_VERIFIER_PROGRAM) == 0)
         return ctx_fail(p->ctx, AGON_EINVAL, "%s: its verifier is a program; give the program as the judge", where);
     json_t *query = json_pack("{s:s,s:O*,s:O*,s:O*}", "query", row_words(row), "answer", json_object_get(row, "answer"), "verifier",
                               json_object_get(row, "verifier"), "arguments", json_object_get(row, "arguments"));
-    agon_status s = query ? task_user_query(p->ctx, where, query, out) : no_memory(p->ctx);
+    agon_status s = query ? task_user_query(p->ctx, where, query, out) : ctx_no_memory(p->ctx);
     json_decref(query);
     return s;
 }
@@ -128,7 +125,7 @@ static agon_status open_rows(prompt_source *p) {
     p->n_queries = n;
     p->pass = SIZE_MAX;
     if (!p->order || !p->queries)
-        return no_memory(p->ctx);
+        return ctx_no_memory(p->ctx);
     for (size_t i = 0; i < n && !s; i++)
         s = check_row(p, &rows[i], i);
     return s;
@@ -158,7 +155,7 @@ static agon_status take_row(prompt_source *p, size_t at, prompt_item *out) {
 agon_status prompt_source_open(agon_ctx *ctx, const tokenizer *t, const prompt_source_options *options, prompt_source **out) {
     prompt_source *p = memory_new(1, sizeof *p);
     if (!p)
-        return no_memory(ctx);
+        return ctx_no_memory(ctx);
     p->ctx = ctx;
     p->t = t;
     p->options = *options;
@@ -214,7 +211,7 @@ static agon_status hash_tokens(prompt_source *p, hash256 *out) {
         clear_tasks(p);
     hasher *h = s ? NULL : hasher_new();
     if (!h)
-        return s ? s : no_memory(p->ctx);
+        return s ? s : ctx_no_memory(p->ctx);
     hash_hex(&rows, hex);
     hasher_add_field(h, name ? name : "");
     hasher_add_field(h, hex);
@@ -223,19 +220,18 @@ static agon_status hash_tokens(prompt_source *p, hash256 *out) {
 }
 
 agon_status prompt_source_describe(prompt_source *p, json_t *into) {
-    char hex[HASH_HEX_SIZE];
     hash256 tokens;
     agon_status s = hash_tokens(p, &tokens);
     if (s)
         return s;
-    hash_hex(&tokens, hex);
-    bool kept = json_object_set_new(into, "tokens", json_string(hex)) == 0;
-    if (p->rows) {
-        hash_hex(&p->file, hex);
-        return kept && json_object_set_new(into, "data", json_string(hex)) == 0 ? AGON_OK : no_memory(p->ctx);
-    }
+    bool kept = json_object_set_new(into, "tokens", json_hash(&tokens)) == 0;
+    if (p->rows)
+        return kept && json_object_set_new(into, "data", json_hash(&p->file)) == 0 ? AGON_OK : ctx_no_memory(p->ctx);
     json_t *list = json_array();
-    for (size_t i = 0; i < p->n_cells; i++)
-        json_array_append_new(list, json_sprintf("%s/%s", task_cell_family(p->cells[i]), task_cell_at(p->cells[i])->name));
-    return json_object_set_new(into, "cells", list) == 0 && kept ? AGON_OK : no_memory(p->ctx);
+    char name[CELL_NAME_SIZE];
+    for (size_t i = 0; i < p->n_cells; i++) {
+        task_cell_name(p->cells[i], name);
+        json_array_append_new(list, json_string(name));
+    }
+    return json_object_set_new(into, "cells", list) == 0 && kept ? AGON_OK : ctx_no_memory(p->ctx);
 }

@@ -20,10 +20,6 @@ struct online_rewards {
     double verified, disagreement, correlation, unjudged;
 };
 
-static agon_status no_memory(agon_ctx *ctx) {
-    return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-}
-
 /* ---- reward models ------------------------------------------------------------------------------------------ */
 
 static agon_status open_member(online_rewards *r, const char *folder) {
@@ -66,7 +62,7 @@ static agon_status ask_reward_models(online_rewards *r, const reward_question *q
     size_t n = q->n_prompts * q->n_samples;
     agon_score_request *requests = memory_new(n, sizeof *requests);
     double *of_members = memory_new(size_mul(n, r->n_members), sizeof *of_members);
-    agon_status s = requests && of_members ? AGON_OK : no_memory(r->ctx);
+    agon_status s = requests && of_members ? AGON_OK : ctx_no_memory(r->ctx);
     for (size_t i = 0; i < n && !s; i++) {
         const prompt_item *p = &q->prompts[i / q->n_samples];
         requests[i] = (agon_score_request){p->tokens, p->n_tokens, q->samples[i].tokens, q->samples[i].n_tokens};
@@ -113,7 +109,7 @@ static agon_status verify(online_rewards *r, const reward_question *q, bool *rig
 
 agon_status online_rewards_open(agon_ctx *ctx, agon_model *m, const agon_online_options *options, online_rewards **out) {
     online_rewards *r = memory_new(1, sizeof *r);
-    agon_status s = r ? AGON_OK : no_memory(ctx);
+    agon_status s = r ? AGON_OK : ctx_no_memory(ctx);
     if (s)
         return s;
     *r = (online_rewards){.ctx = ctx, .m = m, .options = options, .verified = NAN, .disagreement = NAN, .correlation = NAN,
@@ -152,7 +148,7 @@ agon_status online_rewards_give(online_rewards *r, const reward_question *q, con
     size_t n = q->n_prompts * q->n_samples;
     bool *right = memory_new(n, sizeof *right);
     if (!right)
-        return no_memory(r->ctx);
+        return ctx_no_memory(r->ctx);
     agon_status s = verify(r, q, right, spans);
     for (size_t i = 0; i < n && !s; i++)
         rewards[i] = right[i];

@@ -8,26 +8,23 @@
  *
  * Each file is replaced whole; a round that was interrupted is done again, to the same bits. A judge's rewards are no function of anything here,
  * which is why they are kept before they are trained on. */
-#include "api/optimiser.h"
-#include "api/manifest.h"
 #include "api/dataset.h"
 #include "api/online_prompts.h"
 #include "api/online_rewards.h"
 #include "api/options.h"
 #include "api/result_files.h"
-#include "base/buffer.h"
+#include "api/training_folder.h"
+#include "api/training_options.h"
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "train/online.h"
 #include "train/row_spans.h"
-#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 agon_online_options agon_online_options_default(void) {
@@ -43,23 +40,16 @@ typedef struct online_run {
     agon_online_options online;
     online_options inner;
     const objective *objective;
-    const char *output;
     adapter *adapter, *reference;
     prompt_source *source;
     online_rewards *rewards;
     prompt_item *prompts; /* [n_prompts] of the round */
     span_placement placement;
     text_span *spans; /* [n_prompts, n_samples] what the verifier cites in failed samples; NULL: not wanted */
-    json_t *manifest;
-    char *manifest_path, *state_path, *judged_path;
-    int lock;
-    bool began; /* this call wrote the manifest first */
+    training_folder folder;
+    char *state_path, *judged_path;
     size_t resumed_after;
 } online_run;
-
-static agon_status no_memory(agon_ctx *ctx) {
-    return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-}
 
 /* ---- options --------------------------------------------------------------------------------------------- */
 
@@ -77,41 +67,24 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
     agon_train_options *o = &r->options;
     agon_online_options *n = &r->online;
     train_options *t = &r->inner.train;
-    *o = agon_train_options_default();
     *n = agon_online_options_default();
-    agon_status s = options_take(r->ctx, "agon_train_options", given, sizeof *o, o);
-    if (!s)
-        s = options_take(r->ctx, "agon_online_options", online, sizeof *n, n);
-    if (!s)
-        s = train_options_check(r->ctx, o);
+    agon_status s = options_take(r->ctx, "agon_online_options", online, sizeof *n, n);
     if (!s)
         s = check_numbers(r->ctx, n);
     if (!s)
         s = objective_named(r->ctx, name, &r->objective);
+    if (!s)
+        s = training_options_take(r->ctx, given, r->objective, o, t);
     if (s)
         return s;
     if (n->prompts > ROUND_SAMPLES_MAX)
         return ctx_fail(r->ctx, AGON_EINVAL, "a round of %zu prompts is more than %d samples", n->prompts, ROUND_SAMPLES_MAX);
-    *t = train_options_default();
-    t->objective = r->objective;
-    s = objective_configure(r->ctx, r->objective, o->settings, o->n_settings, t->objective_options);
     if (!s && o->lora_rank == 0 && !o->adapter)
         s = ctx_fail(r->ctx, AGON_EUNSUPPORTED, "online training trains an adapter: give the rank of a new one (--lora 16) or one to "
                      "go on from");
     if (!s && (o->small_loss != 0 || o->co_teach))
         s = ctx_fail(r->ctx, AGON_EINVAL, "online training's rewards come from a verifier or a reward model; rows are selected by small losses "
                      "in training on a file");
-    if (!s && o->adapter && o->lora_rank > 0)
-        s = ctx_fail(r->ctx, AGON_EINVAL, "give an adapter to go on from or the rank of a new one, not both");
-    t->batch_rows = o->batch_rows;
-    t->epochs = o->epochs;
-    o->learning_rate = learning_rate_take(o, r->objective);
-    t->lr = (float)o->learning_rate;
-    t->weight_decay = (float)o->weight_decay;
-    t->clip_norm = (float)o->clip_norm;
-    adam_take(o, t);
-    t->temperature = temperature_take(o->temperature);
-    t->seed = o->seed;
     t->warmup = 0; /* a round is a few steps; the rate is the same in all of them */
     t->schedule = SCHEDULE_CONSTANT;
     if (!s)
@@ -145,8 +118,7 @@ static agon_status open_adapters(online_run *r) {
         if (!s)
             s = adapter_clone(r->ctx, r->adapter, &r->reference);
     } else {
-        adapter_options a = {.rank = o->lora_rank, .seed = o->seed,
-                             .alpha = (float)(o->lora_alpha > 0 ? o->lora_alpha : 2 * (double)o->lora_rank)};
+        const adapter_options a = training_adapter(o);
         s = adapter_new(r->ctx, m, &a, &r->adapter);
     }
     return s;
@@ -189,7 +161,7 @@ static agon_status give_token_rewards(void *arg, size_t i, const completion *sam
     online_run *r = arg;
     const text_span *span = &r->spans[i];
     size_t(*offsets)[2] = calloc(sample->n_tokens + 1, sizeof *offsets);
-    agon_status s = offsets ? AGON_OK : no_memory(r->ctx);
+    agon_status s = offsets ? AGON_OK : ctx_no_memory(r->ctx);
     if (!s && span->end > span->start) {
         s = token_offsets(r->ctx, r->m->tokenizer.t, sample->tokens, sample->n_tokens, sample->text, sample->n_text, false, offsets);
         if (!s)
@@ -200,13 +172,6 @@ static agon_status give_token_rewards(void *arg, size_t i, const completion *sam
 }
 
 /* ---- the folder -------------------------------------------------------------------------------------------- */
-
-static agon_status write_manifest(online_run *r) {
-    char *text = json_dumps(r->manifest, JSON_INDENT(2) | JSON_SORT_KEYS);
-    agon_status s = text ? file_write(r->ctx, r->manifest_path, text, strlen(text)) : no_memory(r->ctx);
-    free(text);
-    return s;
-}
 
 static json_t *report_json(const online_report *p) {
     return json_pack("{s:I,s:I,s:o,s:o,s:f,s:f,s:o,s:f,s:f,s:I,s:o,s:o}", "round", (json_int_t)p->round, "rounds",
@@ -224,8 +189,8 @@ static agon_status on_state(void *arg, const online_report *p, const void *data,
         json_object_set_new(one, "flagged", json_real(p->flagged));
         json_object_set_new(one, "span_reward", real_or_null(p->span_reward));
     }
-    bool known = one && online_rewards_report(r->rewards, one) && json_array_append(json_object_get(r->manifest, "rounds"), one) == 0;
-    agon_status s = known ? write_manifest(r) : no_memory(r->ctx);
+    bool known = one && online_rewards_report(r->rewards, one) && json_array_append(json_object_get(r->folder.manifest, "rounds"), one) == 0;
+    agon_status s = known ? training_folder_write(&r->folder) : ctx_no_memory(r->ctx);
     json_decref(one);
     return s ? s : file_write(r->ctx, r->state_path, data, n);
 }
@@ -233,7 +198,7 @@ static agon_status on_state(void *arg, const online_report *p, const void *data,
 /* When the round cannot be lost any more. */
 static agon_status on_round(void *arg, const online_report *p) {
     online_run *r = arg;
-    const json_t *rounds = json_object_get(r->manifest, "rounds");
+    const json_t *rounds = json_object_get(r->folder.manifest, "rounds");
     (void)p; /* the last of the record, and more of it */
     if (!r->online.on_round)
         return AGON_OK;
@@ -241,36 +206,28 @@ static agon_status on_round(void *arg, const online_report *p) {
     if (text)
         r->online.on_round(r->online.arg, text);
     free(text);
-    return text ? AGON_OK : no_memory(r->ctx);
+    return text ? AGON_OK : ctx_no_memory(r->ctx);
 }
 
 /* Cuts the record to the rounds of the state. */
 static void keep_rounds(const online_run *r, size_t n) {
-    json_t *rounds = json_object_get(r->manifest, "rounds");
+    json_t *rounds = json_object_get(r->folder.manifest, "rounds");
     for (size_t i = json_array_size(rounds); i > 0; i--)
         if (json_integer_value(json_object_get(json_array_get(rounds, i - 1), "round")) > (json_int_t)n)
             json_array_remove(rounds, i - 1);
-}
-
-static json_t *hash_json(const hash256 *h) {
-    char hex[HASH_HEX_SIZE];
-    hash_hex(h, hex);
-    return json_string(hex);
 }
 
 /* Everything the result is a function of. */
 static agon_status describe(online_run *r) {
     const agon_train_options *o = &r->options;
     hash256 base, from = {{0}};
-    json_t *settings = json_object();
     agon_status s = model_id(r->ctx, r->m->m, &base);
     if (r->reference)
         from = adapter_hash(r->reference);
-    for (size_t i = 0; r->objective->options[i].name; i++)
-        json_object_set_new(settings, r->objective->options[i].name, json_real(r->inner.train.objective_options[i]));
-    r->manifest = json_pack(
+    json_t *j = r->folder.manifest = json_pack(
         "{s:i,s:b,s:s,s:o,s:o,s:o,s:I,s:f,s:I,s:I,s:f,s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:s,s:s,s:[]}", "format", 1,
-        "done", 0, "objective", r->objective->name, "settings", settings, "base", hash_json(&base), "adapter", hash_json(&from),
+        "done", 0, "objective", r->objective->name, "settings",
+        training_settings(r->objective, r->inner.train.objective_options), "base", json_hash(&base), "adapter", json_hash(&from),
         "lora_rank", (json_int_t)o->lora_rank, "lora_alpha", o->lora_alpha,
         "epochs", (json_int_t)o->epochs, "batch_rows", (json_int_t)o->batch_rows, "learning_rate", o->learning_rate, "weight_decay",
         o->weight_decay, "clip_norm", o->clip_norm, "temperature", o->temperature, "seed", (json_int_t)o->seed, "n_rounds",
@@ -278,66 +235,51 @@ static agon_status describe(online_run *r) {
         "max_tokens", (json_int_t)r->online.max_tokens, "no_end_penalty", r->online.no_end_penalty, "kl_target", r->online.kl_target,
         "kl_horizon", r->online.kl_horizon, "dtype", model_dtype(r->m->m) == COMPUTE_F32 ? "f32" : "bf16", "numerics",
         r->ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable", "rounds");
-    adam_describe(o, r->manifest);
-    if (r->manifest && r->inner.schedule != SCHEDULE_CONSTANT)
-        json_object_set_new(r->manifest, "schedule", json_string(r->online.schedule));
-    if (r->manifest && r->inner.span_rewards) {
-        json_object_set_new(r->manifest, "span_reward", json_real(r->online.span_reward));
-        json_object_set_new(r->manifest, "span_placement", json_string(r->online.span_placement));
+    training_describe_adam(o, j);
+    if (r->inner.schedule != SCHEDULE_CONSTANT)
+        json_object_set_new(j, "schedule", json_string(r->online.schedule));
+    if (r->inner.span_rewards) {
+        json_object_set_new(j, "span_reward", json_real(r->online.span_reward));
+        json_object_set_new(j, "span_placement", json_string(r->online.span_placement));
     }
-    if (r->manifest && r->inner.top_k)
-        json_object_set_new(r->manifest, "top_k", json_integer((json_int_t)r->inner.top_k));
-    if (r->manifest && r->inner.n_accept)
-        json_object_set_new(r->manifest, "accept", json_integer((json_int_t)r->inner.n_accept));
-    if (r->manifest && (r->inner.n_accept || (r->objective->needs & TAKES_REJECTED_SAMPLES)))
-        json_object_set_new(r->manifest, "rso_beta", json_real(r->inner.rso_beta));
-    if (r->manifest && r->inner.demonstrations)
-        json_object_set_new(r->manifest, "pass_reward", json_real(r->inner.pass_reward));
+    if (r->inner.top_k)
+        json_object_set_new(j, "top_k", json_integer((json_int_t)r->inner.top_k));
+    if (r->inner.n_accept)
+        json_object_set_new(j, "accept", json_integer((json_int_t)r->inner.n_accept));
+    if (r->inner.n_accept || (r->objective->needs & TAKES_REJECTED_SAMPLES))
+        json_object_set_new(j, "rso_beta", json_real(r->inner.rso_beta));
+    if (r->inner.demonstrations)
+        json_object_set_new(j, "pass_reward", json_real(r->inner.pass_reward));
     if (!s)
-        s = r->manifest ? prompt_source_describe(r->source, r->manifest) : no_memory(r->ctx);
-    return s ? s : online_rewards_describe(r->rewards, r->manifest) ? AGON_OK : no_memory(r->ctx);
-}
-
-static agon_status path_in(const online_run *r, const char *name, char **out) {
-    buffer b = {0};
-    buffer_printf(&b, "%s/%s", r->output, name);
-    *out = buffer_take(&b);
-    return *out ? AGON_OK : no_memory(r->ctx);
+        s = j ? prompt_source_describe(r->source, j) : ctx_no_memory(r->ctx);
+    return s ? s : online_rewards_describe(r->rewards, j) ? AGON_OK : ctx_no_memory(r->ctx);
 }
 
 static agon_status open_folder(online_run *r) {
-    agon_status s = folder_make(r->ctx, r->output);
+    agon_status s = training_folder_open(&r->folder, "online.json");
     if (!s)
-        s = path_in(r, "online.json", &r->manifest_path);
+        s = training_folder_file(&r->folder, "state.bin", &r->state_path);
     if (!s)
-        s = path_in(r, "state.bin", &r->state_path);
+        s = training_folder_file(&r->folder, "rewards.json", &r->judged_path);
     if (!s)
-        s = path_in(r, "rewards.json", &r->judged_path);
-    if (s)
-        return s;
-    r->lock = open(r->output, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (r->lock < 0)
-        return ctx_fail(r->ctx, AGON_EIO, "%s cannot be opened: %s", r->output, strerror(errno));
-    if (flock(r->lock, LOCK_EX | LOCK_NB) != 0)
-        return ctx_fail(r->ctx, AGON_EBUSY, "another training writes to %s", r->output);
-    file_sweep(r->output);
-    return AGON_OK;
+        file_sweep(r->folder.path);
+    return s;
 }
 
 static agon_status no_round(const online_run *r) {
-    return ctx_fail(r->ctx, AGON_ENOTFOUND, "%s has no finished round to go on from", r->output);
+    return ctx_fail(r->ctx, AGON_ENOTFOUND, "%s has no finished round to go on from", r->folder.path);
 }
 
 /* Whether the folder's training is this one. */
 static agon_status check_same(const online_run *r, json_t *found) {
     /* Folders that were begun before tokens were told go by the other keys, as they did then. Other prompts are other tokens too. */
-    json_t *wanted = json_object_get(r->manifest, "tokens");
+    json_t *wanted = json_object_get(r->folder.manifest, "tokens");
     const bool others = json_object_get(found, "tokens") && !json_equal(json_object_get(found, "tokens"), wanted);
     json_object_set(found, "tokens", wanted);
-    agon_status s = manifest_same(r->ctx, r->output, found, r->manifest);
+    agon_status s = training_folder_same(&r->folder, found);
     if (!s && others)
         s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds a training on other tokens of the same prompts, by another chat template or tokenizer; give back "
-                     "what it was begun with, another output folder, or --overwrite", r->output);
+                     "what it was begun with, another output folder, or --overwrite", r->folder.path);
     return s;
 }
 
@@ -345,15 +287,15 @@ static agon_status check_same(const online_run *r, json_t *found) {
 static agon_status find_state(online_run *r, char **summary) {
     json_t *found = NULL;
     agon_status s = AGON_OK;
-    const bool earlier = file_exists(r->manifest_path), over = r->options.overwrite;
-    bool strange = result_files_find(r->lock) || faccessat(r->lock, "training.json", F_OK, 0) == 0;
+    const bool earlier = file_exists(r->folder.manifest_path), over = r->options.overwrite;
+    bool strange = result_files_find(r->folder.lock) || faccessat(r->folder.lock, "training.json", F_OK, 0) == 0;
     if (over)
-        s = output_is_no_input(r->ctx, r->output, weights_path(model_weights(r->m->m)), r->options.adapter);
+        s = training_folder_no_input(&r->folder, weights_path(model_weights(r->m->m)), r->options.adapter);
     if (!s && strange && !earlier)
-        s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training%s; give another output folder", r->output,
+        s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds an adapter or a model and no online training%s; give another output folder", r->folder.path,
                      over ? ", which --overwrite would replace" : "");
     if (!s && !earlier && (file_exists(r->state_path) || file_exists(r->judged_path)))
-        s = ctx_fail(r->ctx, AGON_EINVAL, "%s has %s of no online training; move it away, or give another output folder", r->output,
+        s = ctx_fail(r->ctx, AGON_EINVAL, "%s has %s of no online training; move it away, or give another output folder", r->folder.path,
                      file_exists(r->state_path) ? "state.bin" : "rewards.json");
     if (!s && !earlier && r->options.must_resume)
         s = no_round(r);
@@ -364,30 +306,27 @@ static agon_status find_state(online_run *r, char **summary) {
             unlink(r->state_path);
             unlink(r->judged_path);
         }
-        r->began = true;
-        s = write_manifest(r);
+        r->folder.began = true;
+        s = training_folder_write(&r->folder);
         if (!s && earlier)
-            result_files_remove(r->lock);
+            result_files_remove(r->folder.lock);
         return s;
     }
-    s = options_damaged(r->ctx, json_read_file(r->ctx, r->manifest_path, &found), r->manifest_path);
+    s = training_folder_read(&r->folder, &found);
     if (!s)
         s = check_same(r, found);
     if (!s && json_is_true(json_object_get(found, "done"))) {
-        json_t *old = json_object_get(found, "summary");
         unlink(r->state_path); /* a kill just after "done" leaves them */
         unlink(r->judged_path);
-        json_object_set_new(old, "already_done", json_true());
-        json_object_set_new(old, "resumed_after", json_integer((json_int_t)r->inner.n_rounds));
-        if (!(*summary = json_dumps(old, JSON_COMPACT)))
-            s = ctx_fail(r->ctx, AGON_EFORMAT, "%s has no summary; --overwrite starts anew", r->manifest_path);
+        json_object_set_new(json_object_get(found, "summary"), "resumed_after", json_integer((json_int_t)r->inner.n_rounds));
+        s = training_folder_done(&r->folder, found, summary);
     } else if (!s && r->options.must_resume && !file_exists(r->state_path)) {
         s = no_round(r);
     } else if (!s) {
         if (json_is_array(json_object_get(found, "rounds")))
-            json_object_set(r->manifest, "rounds", json_object_get(found, "rounds"));
+            json_object_set(r->folder.manifest, "rounds", json_object_get(found, "rounds"));
         if (!file_exists(r->state_path)) /* killed before it had removed an earlier result */
-            result_files_remove(r->lock);
+            result_files_remove(r->folder.lock);
     }
     json_decref(found);
     return s;
@@ -401,7 +340,7 @@ static agon_status run_rounds(online_run *r) {
     if (r->inner.span_rewards)
         r->spans = calloc(r->inner.n_prompts * r->inner.n_samples, sizeof *r->spans);
     if (!r->prompts || (r->inner.span_rewards && !r->spans))
-        return no_memory(r->ctx);
+        return ctx_no_memory(r->ctx);
     const bool resumes = file_exists(r->state_path);
     if (resumes)
         s = file_map_open(r->ctx, r->state_path, &image);
@@ -411,28 +350,19 @@ static agon_status run_rounds(online_run *r) {
         s = online_train(r->ctx, r->m->m, r->adapter, r->reference, &r->inner, &sink, image.data, image.size);
     if (image.data)
         file_unmap(&image);
-    return resumes ? options_damaged(r->ctx, s, r->state_path) : s;
+    return resumes ? training_folder_damaged(r->ctx, s, r->state_path) : s;
 }
 
 static agon_status finish(online_run *r, char **summary) {
-    char base[4096];
-    const char *path = weights_path(model_weights(r->m->m));
+    char real[PATH_MAX];
     hash256 id = adapter_hash(r->adapter);
-    agon_status s = adapter_export_peft(r->ctx, r->adapter, strlen(path) < sizeof base && realpath(path, base) ? base : path, r->output);
+    agon_status s = adapter_export_peft(r->ctx, r->adapter, model_place(r->m, real), r->folder.path);
     if (s)
         return s;
-    json_t *j = json_pack("{s:o,s:s,s:s,s:I,s:I,s:o,s:b}", "output", utf8_json(r->output), "kind", "peft", "objective", r->objective->name, "rounds",
-                          (json_int_t)r->inner.n_rounds, "resumed_after", (json_int_t)r->resumed_after, "id", hash_json(&id),
+    json_t *j = json_pack("{s:o,s:s,s:s,s:I,s:I,s:o,s:b}", "output", utf8_json(r->folder.path), "kind", "peft", "objective", r->objective->name,
+                          "rounds", (json_int_t)r->inner.n_rounds, "resumed_after", (json_int_t)r->resumed_after, "id", json_hash(&id),
                           "already_done", 0);
-    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    json_object_del(j, "resumed_after"); /* of this call: the record is the same however often it was interrupted */
-    json_object_set_new(r->manifest, "summary", j);
-    json_object_set_new(r->manifest, "done", json_true());
-    s = text ? write_manifest(r) : no_memory(r->ctx);
-    if (s)
-        free(text);
-    else
-        *summary = text;
+    s = training_folder_finish_take(&r->folder, j, "resumed_after", summary); /* the record is the same however often it was interrupted */
     if (!s) {
         unlink(r->state_path);
         unlink(r->judged_path);
@@ -447,17 +377,14 @@ static void online_close(online_run *r) {
     free(r->spans);
     adapter_free(r->adapter);
     adapter_free(r->reference);
-    json_decref(r->manifest);
-    free(r->manifest_path);
     free(r->state_path);
     free(r->judged_path);
-    if (r->lock >= 0)
-        close(r->lock);
+    training_folder_close(&r->folder);
 }
 
 agon_status agon_train_online(agon_ctx *ctx, agon_model *m, const char *objective, const char *output,
                               const agon_train_options *options, const agon_online_options *online, char **summary) {
-    online_run r = {.ctx = ctx, .m = m, .output = output, .lock = -1};
+    online_run r = {.ctx = ctx, .m = m, .folder = {.ctx = ctx, .path = output, .lock = -1}};
     char *made = NULL;
     agon_status s = take_options(&r, objective, options, online);
     if (!s)
@@ -477,9 +404,9 @@ agon_status agon_train_online(agon_ctx *ctx, agon_model *m, const char *objectiv
     if (!s && !made)
         s = finish(&r, &made);
     /* What can never be trained must not keep the folder from better options. */
-    if (s == AGON_EINVAL && r.began && json_array_size(json_object_get(r.manifest, "rounds")) == 0) {
+    if (s == AGON_EINVAL && r.folder.began && json_array_size(json_object_get(r.folder.manifest, "rounds")) == 0) {
         unlink(r.judged_path);
-        unlink(r.manifest_path);
+        unlink(r.folder.manifest_path);
     }
     online_close(&r);
     if (s || !summary)

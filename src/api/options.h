@@ -4,7 +4,6 @@
 #define API_OPTIONS_H
 
 #include "base/ctx.h"
-#include "base/utf8.h"
 #include <float.h>
 #include <string.h>
 
@@ -26,16 +25,6 @@ AGON_MUST_CHECK static inline agon_status options_take(agon_ctx *ctx, const char
 /* AGON_EINVAL: what has no default was not given. */
 AGON_MUST_CHECK static inline agon_status options_given(agon_ctx *ctx, const char *what, const void *pointer) {
     return pointer ? AGON_OK : ctx_fail(ctx, AGON_EINVAL, "%s is NULL; it must be given", what);
-}
-
-/* Adds to the sentence on a file of a training's folder that cannot be gone on with which it is, and what mends it. */
-AGON_MUST_CHECK static inline agon_status options_damaged(agon_ctx *ctx, agon_status s, const char *path) {
-    if (s != AGON_EFORMAT && s != AGON_EMISMATCH)
-        return s;
-    char shown[1024]; /* as sentences show it */
-    utf8_escape(shown, sizeof shown, path, strlen(path));
-    bool named = strstr(agon_error(ctx), shown) != NULL;
-    return ctx_fail(ctx, s, "%s%s%s; --overwrite starts anew", named ? "" : path, named ? "" : ": ", agon_error(ctx));
 }
 
 typedef struct option_range {

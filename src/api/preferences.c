@@ -2,6 +2,7 @@
 #include "api/models.h"
 #include "base/available.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include <jansson.h>
@@ -19,7 +20,7 @@ const char *agon_adapter_dimension(const agon_adapter *a, size_t i) {
 agon_status agon_adapter_at(agon_ctx *ctx, const agon_adapter *a, const double *preference, size_t n, agon_adapter **out) {
     agon_adapter *made = calloc(1, sizeof *made);
     if (!made)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     /* Values in f32, B beside U, and both packs: rows of a file may ask for any number of vectors. */
     agon_status s = memory_check(ctx, adapter_bytes(a->a), "an adapter at this preference vector",
                                  "ask for fewer different vectors at once");
@@ -38,7 +39,7 @@ static agon_status mix(agon_ctx *ctx, const agon_model *m, const agon_adapter *c
                        adapter **out) {
     const adapter **members = calloc(n + 1, sizeof(adapter *));
     if (!members)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     for (size_t i = 0; i < n; i++)
         members[i] = adapters[i]->a;
     agon_status s = adapter_soup(ctx, m->m, members, weights, n, out);
@@ -48,23 +49,17 @@ static agon_status mix(agon_ctx *ctx, const agon_model *m, const agon_adapter *c
 
 agon_status agon_soup(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *adapters, const double *weights, size_t n,
                       const char *output, char **json) {
-    char base[4096], hex[HASH_HEX_SIZE];
-    const char *source = weights_path(model_weights(m->m));
+    char base[PATH_MAX];
     adapter *soup = NULL;
     if (folder_exists(output) || file_exists(output))
         return ctx_fail(ctx, AGON_EINVAL, "soup: %s exists already; give another output folder", output);
     agon_status s = mix(ctx, m, adapters, weights, n, &soup);
     if (!s)
-        s = adapter_export_peft(ctx, soup, strlen(source) < sizeof base && realpath(source, base) ? base : source, output);
+        s = adapter_export_peft(ctx, soup, model_place(m, base), output);
     if (!s) {
         hash256 id = adapter_hash(soup);
-        hash_hex(&id, hex);
-        json_t *j = json_pack("{s:o,s:I,s:s}", "path", utf8_json(output), "rank", (json_int_t)adapter_rank(soup), "id", hex);
-        char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-        json_decref(j);
-        s = text ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-        if (text)
-            *json = text;
+        s = json_give_take(ctx, json_pack("{s:o,s:I,s:o}", "path", utf8_json(output), "rank", (json_int_t)adapter_rank(soup), "id",
+                                          json_hash(&id)), json);
     }
     adapter_free(soup);
     return s;

@@ -5,6 +5,7 @@
 #include "base/ctx.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "role/critic.h"
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,7 @@ static agon_status cited_spans(agon_ctx *ctx, const json_t *row, json_t **out) {
     agon_status s = AGON_OK;
     json_t *spans = json_array();
     if (!spans)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     if (response && json_array_size(span) == 2)
         add_span(spans, json_integer_value(json_array_get(span, 0)), json_integer_value(json_array_get(span, 1)),
                  strlen(response));
@@ -71,12 +72,12 @@ agon_status agon_reviews_json(agon_ctx *ctx, const char *workspace, char **json)
         if (!status)
             status = cited_spans(ctx, row, &spans);
         if (!status && json_object_set_new(row, "spans", spans) != 0)
-            status = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+            status = ctx_no_memory(ctx);
         json_object_del(row, "critique_meta");
     }
     store_close(s);
     if (!status)
-        return workspaces_give_take(ctx, rows, json);
+        return json_give_take(ctx, rows, json);
     json_decref(rows);
     return status;
 }
@@ -100,7 +101,7 @@ static agon_status pseudonym(agon_ctx *ctx, char **out) {
     buffer_clear(&text);
     buffer_printf(&text, "reviewer-%.8s", hex);
     if (!(*out = buffer_take(&text)))
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     return AGON_OK;
 }
 

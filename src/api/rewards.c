@@ -60,7 +60,7 @@ static agon_status reward_group(const rewarder *w, const agon_score_request *req
 }
 
 bool agon_has_reward(const agon_model *m, const agon_adapter *adapter) {
-    return (adapter && adapter_head(adapter->a, HEAD_REWARD)) || model_scalar_head(m->m, HEAD_REWARD);
+    return model_head_with(m->m, adapter ? adapter->a : NULL, HEAD_REWARD) != NULL;
 }
 
 agon_status agon_reward(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_score_request *requests,
@@ -68,8 +68,7 @@ agon_status agon_reward(agon_ctx *ctx, const agon_model *m, const agon_adapter *
     rewarder w = {.ctx = ctx, .m = m->m, .adapter = adapter ? adapter->a : NULL};
     if (n > 0)
         memset(results, 0, n * sizeof *results);
-    w.head = w.adapter && adapter_head(w.adapter, HEAD_REWARD) ? adapter_head(w.adapter, HEAD_REWARD)
-                                                               : model_scalar_head(w.m, HEAD_REWARD);
+    w.head = model_head_with(w.m, w.adapter, HEAD_REWARD);
     if (!w.head)
         return ctx_fail(ctx, AGON_EINVAL, "the model has no reward head; train one with agon train bt, plackett-luce, "
                         "rm-pointwise or prm, and give its folder");
@@ -104,8 +103,7 @@ static agon_status member_rewards(agon_ctx *ctx, const agon_model *m, const agon
     agon_reward_result *results = memory_new(n + 1, sizeof *results);
     if (!results)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu rewards", n);
-    const scalar_head *head = member ? adapter_head(member->a, HEAD_REWARD) : NULL;
-    head = head ? head : model_scalar_head(m->m, HEAD_REWARD);
+    const scalar_head *head = model_head_with(m->m, member ? member->a : NULL, HEAD_REWARD);
     const reward_scale scale = head ? scalar_head_scale(head) : (reward_scale){0};
     agon_status s = AGON_OK;
     if (!alone && head && !(scale.std > 0))
@@ -149,7 +147,7 @@ agon_status agon_reward_ensemble(agon_ctx *ctx, const agon_model *m, const agon_
 agon_status agon_critique_join(agon_ctx *ctx, const char *response, const char *critique, char **text) {
     char *made = critique_join(response, critique, NULL);
     if (!made)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     *text = made;
     return AGON_OK;
 }

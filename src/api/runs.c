@@ -3,6 +3,7 @@
 #include "api/workspaces.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
+#include "base/json.h"
 #include "base/utf8.h"
 #include "recipe/recipe.h"
 #include "recipe/run_file.h"
@@ -29,7 +30,7 @@ agon_status agon_run_workspace(agon_ctx *ctx, const char *run_file, char **path)
     buffer_append(&text, name, n);
     buffer_text(&text, ".agon");
     if (!(*path = buffer_take(&text)))
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     return AGON_OK;
 }
 
@@ -63,7 +64,7 @@ static agon_status add_pointers(agon_ctx *ctx, store *s, const run_config *confi
             json_object_set_new(summary, "example", id ? json_incref(id) : json_null()) != 0 ||
             json_object_set_new(summary, "model_option", config->model ? json_string(config->model) : json_null()) != 0 ||
             json_object_set_new(summary, "reviews", json_integer(open)) != 0)
-            status = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+            status = ctx_no_memory(ctx);
     }
     json_decref(rows);
     return status;
@@ -136,5 +137,5 @@ agon_status agon_run(agon_ctx *ctx, const char *run_file, const agon_run_options
         json_decref(made);
         return status;
     }
-    return workspaces_give_take(ctx, made, summary);
+    return json_give_take(ctx, made, summary);
 }

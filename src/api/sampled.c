@@ -11,7 +11,7 @@
 static agon_status hash_rows(agon_ctx *ctx, const train_row *rows, size_t n, hash256 *out) {
     hasher *h = hasher_new();
     if (!h)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     for (size_t i = 0; i < n; i++) {
         const uint64_t sizes[2] = {rows[i].n_prompt, rows[i].n_responses};
         hasher_add(h, sizes, sizeof sizes);
@@ -35,7 +35,7 @@ static agon_status from_rows(agon_ctx *ctx, const agon_tokenizer *t, const objec
                              agon_dataset **out) {
     agon_dataset *d = calloc(1, sizeof *d);
     if (!d)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     d->t = t->t;
     d->objective = o;
     agon_status s = hash_rows(ctx, rows, n, &d->file);
@@ -133,7 +133,7 @@ agon_status agon_dataset_from_samples(agon_ctx *ctx, const agon_tokenizer *t, co
     sample_rows to = {.ctx = ctx};
     size_t n_answers = 0;
     int32_t **texts = calloc(n + 1, sizeof *texts);
-    agon_status s = texts ? objective_named(ctx, name, &to.objective) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status s = texts ? objective_named(ctx, name, &to.objective) : ctx_no_memory(ctx);
     if (!s) {
         to.needs = to.objective->needs;
         s = samples_check(ctx, to.objective, to.needs);

@@ -1,21 +1,18 @@
 /* See training_team.h. */
 #include "api/training_team.h"
-#include "base/buffer.h"
 #include "base/ctx.h"
+#include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include <stdlib.h>
-
-static agon_status no_memory(agon_ctx *ctx) {
-    return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-}
 
 /* The rows of each name together, in the order of the file. */
 static agon_status share_rows(agon_ctx *ctx, training_team *t) {
     size_t n_rows, at = 0;
     const train_row *rows = dataset_rows(t->d->d, &n_rows);
     if (!(t->rows = memory_new(n_rows, sizeof *t->rows)))
-        return no_memory(ctx);
+        return ctx_no_memory(ctx);
     for (size_t i = 0; i < t->n; i++) {
         t->members[i].rows = t->rows + at;
         for (size_t k = 0; k < n_rows; k++)
@@ -32,7 +29,7 @@ agon_status training_team_open(agon_ctx *ctx, agon_model *m, const agon_dataset 
     *t = (training_team){.d = d, .n = d->n_adapters};
     t->members = memory_new(t->n, sizeof *t->members);
     t->tallies = memory_new(t->n, sizeof *t->tallies);
-    agon_status s = t->members && t->tallies ? share_rows(ctx, t) : no_memory(ctx);
+    agon_status s = t->members && t->tallies ? share_rows(ctx, t) : ctx_no_memory(ctx);
     for (size_t i = 0; i < t->n && !s; i++) {
         t->members[i].tally = &t->tallies[i];
         s = adapter_new(ctx, m->m, shape, &t->members[i].adapter);
@@ -50,18 +47,12 @@ void training_team_free(training_team *t) {
     free(t->rows);
 }
 
-char *training_team_folder(const agon_dataset *d, size_t i, const char *output) {
-    buffer b = {0};
-    buffer_printf(&b, "%s/%s", output, d->adapters[i]);
-    return buffer_take(&b);
-}
-
 agon_status training_team_write(agon_ctx *ctx, const training_team *t, const char *base, const char *output) {
     agon_status s = AGON_OK;
     for (size_t i = 0; i < t->n && !s; i++) {
         const train_member *x = &t->members[i];
-        char *folder = training_team_folder(t->d, i, output);
-        s = folder ? adapter_export_peft(ctx, x->adapter, base, folder) : no_memory(ctx);
+        char *folder = path_join(output, t->d->adapters[i]);
+        s = folder ? adapter_export_peft(ctx, x->adapter, base, folder) : ctx_no_memory(ctx);
         free(folder);
     }
     return s;
@@ -74,11 +65,10 @@ json_t *selection_json(const selection_tally *n, selection_level level) {
 
 static json_t *member_json(const training_team *t, size_t i, const char *output, const train_options *o) {
     const train_member *x = &t->members[i];
-    char hex[HASH_HEX_SIZE], *folder = training_team_folder(t->d, i, output);
+    char *folder = path_join(output, t->d->adapters[i]);
     hash256 id = adapter_hash(x->adapter);
-    hash_hex(&id, hex);
-    json_t *j = json_pack("{s:s,s:o,s:I,s:I,s:s}", "name", t->d->adapters[i], "output", utf8_json(folder), "rows", (json_int_t)x->n_rows, "steps",
-                          (json_int_t)train_n_steps(o, x->n_rows), "id", hex);
+    json_t *j = json_pack("{s:s,s:o,s:I,s:I,s:o}", "name", t->d->adapters[i], "output", utf8_json(folder), "rows", (json_int_t)x->n_rows, "steps",
+                          (json_int_t)train_n_steps(o, x->n_rows), "id", json_hash(&id));
     if (j && o->selection.tau > 0)
         json_object_set_new(j, "selection", selection_json(x->tally, o->selection.level));
     free(folder);

@@ -16,8 +16,6 @@ typedef struct training_team {
 AGON_MUST_CHECK agon_status training_team_open(agon_ctx *ctx, agon_model *m, const agon_dataset *d, const adapter_options *shape,
                                                const train_options *o, training_team *out);
 void training_team_free(training_team *t);
-/* "OUTPUT/NAME" of the i-th; new, NULL on memory. */
-char *training_team_folder(const agon_dataset *d, size_t i, const char *output);
 /* PEFT folders. base: the model's path. */
 AGON_MUST_CHECK agon_status training_team_write(agon_ctx *ctx, const training_team *t, const char *base, const char *output);
 /* What small-loss selection came to: {"rows" | "tokens" | "spans": of all batches, "kept", "disagreed"}; new. */

@@ -17,10 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static agon_status no_memory(agon_ctx *ctx) {
-    return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-}
-
 /* ---- import: checking ------------------------------------------------------------------------------------ */
 
 typedef struct importing {
@@ -77,7 +73,7 @@ static agon_status check_tensors(importing *im) {
         largest = values > largest ? values : largest;
     }
     float *values = memory_new(largest, sizeof *values);
-    agon_status s = values ? AGON_OK : no_memory(im->ctx);
+    agon_status s = values ? AGON_OK : ctx_no_memory(im->ctx);
     for (size_t i = 0; i < n && !s; i++) {
         tensor_info t = weights_tensor(im->w, i);
         s = weights_read(im->ctx, im->w, t.name, t.n_rows * t.n_columns, values);
@@ -283,24 +279,19 @@ static agon_status make_paths(importing *im) {
     im->target = buffer_take(&target);
     im->temporary = buffer_take(&temporary);
     if (!im->folder || !im->target || !im->temporary)
-        return no_memory(im->ctx);
+        return ctx_no_memory(im->ctx);
     return folder_make(im->ctx, im->folder);
 }
 
-static char *describe_import(const importing *im) {
-    char hex[HASH_HEX_SIZE];
-    hash_hex(&im->id, hex);
-    json_t *j = json_pack("{s:s,s:o,s:s,s:s,s:I,s:I,s:s?}", "name", im->name, "path", utf8_json(im->target), "id", hex, "architecture",
-                          weights_config(im->w)->architecture, "parameters", (json_int_t)im->parameters, "bytes",
-                          (json_int_t)im->bytes, "chat_template", chat_template_name(im->t));
-    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    json_decref(j);
-    return text;
+static json_t *describe_import(const importing *im) {
+    return json_pack("{s:s,s:o,s:o,s:s,s:I,s:I,s:s?}", "name", im->name, "path", utf8_json(im->target), "id", json_hash(&im->id),
+                     "architecture", weights_config(im->w)->architecture, "parameters", (json_int_t)im->parameters, "bytes",
+                     (json_int_t)im->bytes, "chat_template", chat_template_name(im->t));
 }
 
 agon_status agon_import(agon_ctx *ctx, const char *path, const char *name, char **json) {
     importing im = {.ctx = ctx};
-    char own_name[256], *text = NULL;
+    char own_name[256];
     agon_status s = options_given(ctx, "the path to import", path);
     if (s)
         return s;
@@ -313,15 +304,13 @@ agon_status agon_import(agon_ctx *ctx, const char *path, const char *name, char 
         s = check_source(&im);
     if (!s)
         s = there(im.target) ? check_taken(&im) : take_in(&im);
-    if (!s && !(text = describe_import(&im)))
-        s = no_memory(ctx);
+    if (!s)
+        s = json_give_take(ctx, describe_import(&im), json);
     tokenizer_free(im.t);
     weights_free(im.w);
     free(im.folder);
     free(im.target);
     free(im.temporary);
-    if (!s)
-        *json = text;
     return s;
 }
 
@@ -330,12 +319,11 @@ agon_status agon_import(agon_ctx *ctx, const char *path, const char *name, char 
 static agon_status export_adapter(agon_ctx *ctx, const agon_model *m, const agon_adapter *a, const char *dtype,
                                   const char *path) {
     char base[PATH_MAX];
-    const char *source = weights_path(model_weights(m->m));
     if (!a)
         return ctx_fail(ctx, AGON_EINVAL, "export: there is no adapter to write; give one, or format hf or gguf");
     if (dtype)
         return ctx_fail(ctx, AGON_EINVAL, "export: an adapter is written in f32; leave the dtype out");
-    return adapter_export_peft(ctx, a->a, realpath(source, base) ? base : source, path);
+    return adapter_export_peft(ctx, a->a, model_place(m, base), path);
 }
 
 agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, const char *format, const char *dtype,
@@ -365,10 +353,5 @@ agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, con
     }
     json_t *j = json_pack("{s:o,s:s,s:s,s:o}", "path", utf8_json(path), "format", format, "dtype", peft ? "f32" : dtype, "merge_error",
                           peft ? json_null() : json_real(error));
-    char *text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-    json_decref(j);
-    if (!text)
-        return no_memory(ctx);
-    *json = text;
-    return AGON_OK;
+    return json_give_take(ctx, j, json);
 }

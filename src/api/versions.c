@@ -17,14 +17,14 @@ static agon_status split(agon_ctx *ctx, const char *name, char **folder, const c
             break;
         size_t n = whole ? strlen(name) : (size_t)(colon - name);
         if (asprintf(&database, "%.*s/agon.db", (int)n, name) < 0)
-            return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+            return ctx_no_memory(ctx);
         bool found = file_exists(database);
         free(database);
         if (!found)
             continue;
         *id = whole ? "" : colon + 1;
         *folder = strndup(name, n);
-        return *folder ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return *folder ? AGON_OK : ctx_no_memory(ctx);
     }
     return AGON_OK;
 }

@@ -42,7 +42,7 @@ static agon_status find_here(agon_ctx *ctx, char **path) {
         s = ctx_fail(ctx, AGON_ENOTFOUND,
                      "there is no *.agon folder here; name the workspace with --workspace DIR, or start one with agon run");
     else if (names.failed || !only)
-        s = ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        s = ctx_no_memory(ctx);
     else
         s = ctx_fail(ctx, AGON_EINVAL, "there are %zu workspaces here (%s%s); name one with --workspace DIR", n,
                      names.data, n > 5 ? ", ..." : "");
@@ -57,7 +57,7 @@ agon_status agon_workspace_find(agon_ctx *ctx, const char *workspace, char **pat
         return find_here(ctx, path);
     char *copy = strdup(workspace);
     if (!copy)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+        return ctx_no_memory(ctx);
     *path = copy;
     return AGON_OK;
 }
@@ -71,25 +71,29 @@ agon_status workspaces_open(agon_ctx *ctx, const char *workspace, store_mode mod
     return s;
 }
 
-agon_status workspaces_give_take(agon_ctx *ctx, json_t *value, char **json) {
-    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    json_decref(value);
-    if (!text)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    *json = text;
-    return AGON_OK;
-}
-
 /* ---- reading ------------------------------------------------------------------------------------------- */
 
-agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *run, char **json) {
+static agon_status ask(agon_ctx *ctx, const char *workspace, agon_status (*question)(store *, const char *, json_t **), const char *about,
+                       char **json) {
     store *s = NULL;
     json_t *out = NULL;
     agon_status status = workspaces_open(ctx, workspace, STORE_READ, &s);
     if (!status)
-        status = store_status(s, run, &out);
+        status = question(s, about, &out);
     store_close(s);
-    return status ? status : workspaces_give_take(ctx, out, json);
+    return status ? status : json_give_take(ctx, out, json);
+}
+
+agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *run, char **json) {
+    return ask(ctx, workspace, store_status, run, json);
+}
+
+agon_status agon_show_json(agon_ctx *ctx, const char *workspace, const char *id, char **json) {
+    return ask(ctx, workspace, store_show, id, json);
+}
+
+agon_status agon_why_json(agon_ctx *ctx, const char *workspace, const char *id, char **json) {
+    return ask(ctx, workspace, store_why, id, json);
 }
 
 agon_status agon_log_json(agon_ctx *ctx, const char *workspace, const char *run, int64_t after, size_t limit,
@@ -100,27 +104,7 @@ agon_status agon_log_json(agon_ctx *ctx, const char *workspace, const char *run,
     if (!status)
         status = store_log(s, run, after, limit > INT32_MAX ? 0 : (int64_t)limit, &out);
     store_close(s);
-    return status ? status : workspaces_give_take(ctx, out, json);
-}
-
-agon_status agon_show_json(agon_ctx *ctx, const char *workspace, const char *id, char **json) {
-    store *s = NULL;
-    json_t *out = NULL;
-    agon_status status = workspaces_open(ctx, workspace, STORE_READ, &s);
-    if (!status)
-        status = store_show(s, id, &out);
-    store_close(s);
-    return status ? status : workspaces_give_take(ctx, out, json);
-}
-
-agon_status agon_why_json(agon_ctx *ctx, const char *workspace, const char *id, char **json) {
-    store *s = NULL;
-    json_t *out = NULL;
-    agon_status status = workspaces_open(ctx, workspace, STORE_READ, &s);
-    if (!status)
-        status = store_why(s, id, &out);
-    store_close(s);
-    return status ? status : workspaces_give_take(ctx, out, json);
+    return status ? status : json_give_take(ctx, out, json);
 }
 
 /* ---- verify and unseal --------------------------------------------------------------------------------- */
@@ -136,7 +120,7 @@ static agon_status give_report(agon_ctx *ctx, const journal_report *r, json_t *a
                             "reexecuted", again);
     if (out && !again)
         json_object_set_new(out, "reexecuted", json_null());
-    return workspaces_give_take(ctx, out, json);
+    return json_give_take(ctx, out, json);
 }
 
 agon_status agon_verify_json(agon_ctx *ctx, const char *workspace, size_t sample, uint64_t seed, char **json) {
@@ -172,5 +156,5 @@ agon_status agon_unseal_json(agon_ctx *ctx, const char *workspace, const char *r
     if (!status)
         status = recipe_unseal(ctx, s, run, &out);
     store_close(s);
-    return status ? status : workspaces_give_take(ctx, out, json);
+    return status ? status : json_give_take(ctx, out, json);
 }

@@ -6,7 +6,5 @@
 
 /* Opens the workspace of a public call (NULL: the only one here). *out new: store_close. */
 AGON_MUST_CHECK agon_status workspaces_open(agon_ctx *ctx, const char *workspace, store_mode mode, store **out);
-/* `value` (taken; may be NULL) as text in *json, new. */
-AGON_MUST_CHECK agon_status workspaces_give_take(agon_ctx *ctx, json_t *value, char **json);
 
 #endif

@@ -14,6 +14,7 @@
  *
  * Everything kept in memory is rebuilt from the journal by a replay. */
 #include "base/ctx.h"
+#include "base/json.h"
 #include "base/random.h"
 #include "eval/interval.h"
 #include "recipe/loop_private.h"
@@ -291,7 +292,7 @@ static agon_status count_row(void *arg, const char *where, json_t *row) {
     (void)where;
     own->n++;
     own->prompt_tokens += TEMPLATE_TOKENS + (double)(query ? strlen(query) : 0) / BYTES_A_TOKEN;
-    own->n_unverifiable += !own->program && (!answer || json_is_null(answer)) && (!verifier || json_is_null(verifier));
+    own->n_unverifiable += !own->program && json_absent(answer) && json_absent(verifier);
     return AGON_OK;
 }
 
@@ -303,11 +304,9 @@ static agon_status count_rows(agon_ctx *ctx, const run_config *r, own_rows *out)
 static size_t count_cells(const run_config *r) {
     size_t n = 0;
     for (size_t i = 0; i < task_n_cells(); i++) {
-        char full[128];
-        snprintf(full, sizeof full, "%s/%s", task_cell_family(i), task_cell_at(i)->name);
         bool named = r->tasks.cells.n == 0;
         for (size_t k = 0; k < r->tasks.cells.n && !named; k++)
-            named = strcmp(r->tasks.cells.items[k], full) == 0 || strcmp(r->tasks.cells.items[k], task_cell_family(i)) == 0;
+            named = task_cell_covered(i, r->tasks.cells.items[k]);
         n += named;
     }
     return n;

@@ -1,0 +1,55 @@
+/* What the files of agon_train share: training_check.c, training_state.c, training.c. */
+#ifndef API_TRAINING_PRIVATE_H
+#define API_TRAINING_PRIVATE_H
+
+#include "api/training_folder.h"
+#include "api/training_options.h"
+#include "api/training_team.h"
+
+typedef struct training {
+    agon_ctx *ctx;
+    agon_model *m;
+    const agon_dataset *d;
+    agon_train_options options;
+    train_options inner;
+    adapter *adapter, *reference_adapter; /* NULL: all weights; NULL: the base */
+    adapter *partner;                     /* NULL: no co-teaching */
+    training_team team;                   /* several adapters; n 0: none */
+    selection_tally tally;
+    model *reference;                     /* for all weights, where the objective has one */
+    hash256 base;                         /* the model's id */
+    training_folder folder;
+    char *checkpoint_path;
+    bool again;   /* the model holds what the same call made of it before */
+    bool resumes; /* there is a checkpoint */
+    bool refused; /* on_step asked to stop */
+    bool adds_head[N_HEAD_KINDS]; /* to the model, which keeps what it had before this call only */
+    double step_start, stored; /* monotonic_seconds */
+    size_t resumed_after;
+} training;
+
+/* ---- options --------------------------------------------------------------------------------------------- */
+
+/* Panacea's options; they say nothing where the rows have no dimensions. */
+
+static inline bool all_weights(const training *t) {
+    return !t->adapter && !t->team.n;
+}
+
+/* ---- training_check.c: what is asked, and whether it can be done ---- */
+
+AGON_MUST_CHECK agon_status training_take_options(training *t, const agon_train_options *given);
+/* What could never be trained is refused before anything is begun. */
+AGON_MUST_CHECK agon_status training_check(const training *t);
+AGON_MUST_CHECK agon_status training_check_memory(training *t);
+
+/* ---- training_state.c: the manifest, and where the folder stands by it ---- */
+
+/* Everything the result is a function of. */
+AGON_MUST_CHECK agon_status training_describe(training *t);
+/* Finds out where folder and model stand, and begins where nothing is begun. *summary, new, is set when it is done already. */
+AGON_MUST_CHECK agon_status training_find_state(training *t, char **summary);
+/* From here on the model is this training's. */
+AGON_MUST_CHECK agon_status training_take_model(training *t);
+
+#endif
