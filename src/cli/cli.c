@@ -268,19 +268,54 @@ const char *member_text(const json_t *object, const char *key) {
     return text ? text : "";
 }
 
-json_t *ask_workspace(const command *self, const char *workspace, workspace_question fn, const void *arg, int *code) {
+json_int_t member_count(const json_t *object, const char *key) {
+    return json_integer_value(json_object_get(object, key));
+}
+
+double member_real(const json_t *object, const char *key) {
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+json_t *take_answer(const char *name, const agon_ctx *ctx, agon_status status, char *text, bool json, int *code) {
+    json_t *answer = NULL;
+    *code = status ? fail_with(name, status, ctx) : EXIT_FINE;
+    if (!status && json)
+        puts(text);
+    else if (!status)
+        answer = json_loads(text, JSON_DECODE_ANY, NULL);
+    agon_text_free(text);
+    return answer;
+}
+
+json_t *ask_workspace(const command *self, const char *workspace, workspace_question fn, const char *about, bool json, int *code) {
     char *text = NULL;
     agon_ctx *ctx = open_context(self->name);
-    if (!ctx) {
-        *code = EXIT_SYSTEM;
+    *code = EXIT_SYSTEM;
+    if (!ctx)
         return NULL;
-    }
-    agon_status status = fn(ctx, workspace, arg, &text);
-    json_t *value = text ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
-    *code = status ? fail_with(self->name, status, ctx) : EXIT_FINE;
-    agon_text_free(text);
+    agon_status status = fn(ctx, workspace, about, &text);
+    json_t *answer = take_answer(self->name, ctx, status, text, json, code);
     close_context(ctx);
-    return value;
+    return answer;
+}
+
+int run_question(const command *self, int argc, char **argv, workspace_question fn, void (*show)(const json_t *answer)) {
+    const char *workspace = NULL, *run = NULL;
+    bool json = false;
+    const option_spec specs[] = {{.name = "--workspace", .text = &workspace},
+                                 {.name = "--run", .text = &run},
+                                 {.name = "--json", .flag = &json},
+                                 {0}};
+    size_t n;
+    int code;
+    if (!parse_options(self, argc, argv, specs, NULL, 0, &n, &code))
+        return code;
+    json_t *answer = ask_workspace(self, workspace, fn, run, json, &code);
+    if (answer)
+        show(answer);
+    json_decref(answer);
+    return code;
 }
 
 void print_sentences(FILE *out, const json_t *rows, size_t n) {

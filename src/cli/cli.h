@@ -76,12 +76,19 @@ void end_by_signals(void);
 /* Prints text with what could move the cursor, reorder or hide made visible; lines and tabs stay: model output is hostile (terminal.c). */
 void print_safe(FILE *to, const char *text);
 
-/* Borrowed text of a member, "" when it is absent. */
+/* Members of an object: borrowed text, "" when it is absent; a whole number, 0 when it is absent; NAN when it is no number. */
 const char *member_text(const json_t *object, const char *key);
+json_int_t member_count(const json_t *object, const char *key);
+double member_real(const json_t *object, const char *key);
 
-/* For commands that ask one question of a workspace and print JSON or text: the answer, parsed; NULL: printed, *code set. */
-typedef agon_status (*workspace_question)(agon_ctx *ctx, const char *workspace, const void *arg, char **json);
-json_t *ask_workspace(const command *self, const char *workspace, workspace_question fn, const void *arg, int *code);
+/* What the library said to a command: prints the sentence of a failure, or with `json` the answer `text` (new; freed here) as it is. *code is
+ * the exit code. Returns the answer, new, where it is left to be shown. */
+json_t *take_answer(const char *name, const agon_ctx *ctx, agon_status status, char *text, bool json, int *code);
+/* The same of a question on a workspace; `about` is the run or record. */
+typedef agon_status (*workspace_question)(agon_ctx *ctx, const char *workspace, const char *about, char **json);
+json_t *ask_workspace(const command *self, const char *workspace, workspace_question fn, const char *about, bool json, int *code);
+/* A command that has --workspace, --run and --json alone. */
+int run_question(const command *self, int argc, char **argv, workspace_question fn, void (*show)(const json_t *answer));
 void print_json(const json_t *value);
 /* Seconds of a clock that only goes forward, for durations. */
 double seconds_now(void);

@@ -20,9 +20,9 @@ static void show_line(void *arg, const char *text) {
                100 * json_real_value(json_object_get(j, "share_of_read")));
     else
         printf("%-14s %6lld x %-6lld %5lld rows %10.1f GFLOP/s %6.1f%% of its peak", member_text(j, "kernel"),
-               (long long)json_integer_value(json_object_get(j, "n_out")),
-               (long long)json_integer_value(json_object_get(j, "n_in")),
-               (long long)json_integer_value(json_object_get(j, "rows")),
+               member_count(j, "n_out"),
+               member_count(j, "n_in"),
+               member_count(j, "rows"),
                json_real_value(json_object_get(j, "gflops")), 100 * json_real_value(json_object_get(j, "share_of_peak")));
     if (!a->json && json_object_get(j, "times_bf16"))
         printf(", %.2f x bf16", json_real_value(json_object_get(j, "times_bf16")));
@@ -40,7 +40,7 @@ static void show_machine(const bench_arguments *a, const char *text) {
         print_json(j);
     else
         printf("%s, numerics %s, %lld threads: peak %.1f GFLOP/s in f32, %.1f in bf16; memory %.1f GB/s\n", member_text(j, "cpu"),
-               member_text(j, "numerics"), (long long)json_integer_value(json_object_get(j, "threads")),
+               member_text(j, "numerics"), member_count(j, "threads"),
                json_real_value(json_object_get(peak, "f32_gflops")), json_real_value(json_object_get(peak, "bf16_gflops")),
                json_real_value(json_object_get(peak, "read_gbytes_per_s")));
     json_decref(j);

@@ -174,7 +174,7 @@ static size_t context_of(const opened *o, int *code) {
     char *text = NULL;
     agon_status status = agon_model_describe(o->ctx, o->model, &text);
     json_t *model = text ? json_loads(text, 0, NULL) : NULL;
-    size_t n = (size_t)json_integer_value(json_object_get(model, "context"));
+    size_t n = (size_t)member_count(model, "context");
     *code = status ? fail_with("chat", status, o->ctx) : EXIT_FINE;
     json_decref(model);
     agon_text_free(text);

@@ -4,44 +4,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-static long long count_of(const json_t *report, const char *key) {
-    return (long long)json_integer_value(json_object_get(report, key));
-}
-
 /* ---- convert and split ------------------------------------------------------------------------------------ */
 
+static void show_converted(const char *to, const json_t *report) {
+    const char *format;
+    json_t *count;
+    printf("%s: %lld rows", to, member_count(report, "rows"));
+    json_object_foreach(json_object_get(report, "formats"), format, count)
+        printf(", %lld %s", json_integer_value(count), format);
+    putchar('\n');
+    const json_t *cut = json_object_get(report, "cut_rows");
+    if (json_array_size(cut)) {
+        printf("%lld turns after the last answer are left out:\n", member_count(report, "cut_turns"));
+        print_sentences(stdout, cut, json_array_size(cut));
+    }
+    if (member_count(report, "skipped")) {
+        printf("%lld rows left out:\n", member_count(report, "skipped"));
+        print_sentences(stdout, json_object_get(report, "skipped_rows"), (size_t)member_count(report, "skipped"));
+    }
+}
+
 static int convert(const char *file, const char *from, const char *to, bool skip_bad, bool json) {
-    char *answer = NULL;
+    char *text = NULL;
+    int code;
     if (!to)
         return usage_error(&command_data, "say where to write: --to FILE");
     agon_ctx *ctx = open_context("data");
     if (!ctx)
         return EXIT_SYSTEM;
-    agon_status s = agon_data_convert(ctx, file, from, to, skip_bad, &answer);
-    int code = s ? fail_with("data", s, ctx) : EXIT_FINE;
-    json_t *report = s ? NULL : json_loads(answer, 0, NULL);
-    if (json && report) {
-        puts(answer);
-    } else if (report) {
-        const char *format;
-        json_t *count;
-        printf("%s: %lld rows", to, (long long)json_integer_value(json_object_get(report, "rows")));
-        json_object_foreach(json_object_get(report, "formats"), format, count)
-            printf(", %lld %s", (long long)json_integer_value(count), format);
-        putchar('\n');
-        const json_t *cut = json_object_get(report, "cut_rows");
-        long long n = (long long)json_integer_value(json_object_get(report, "skipped"));
-        if (json_array_size(cut)) {
-            printf("%lld turns after the last answer are left out:\n", (long long)json_integer_value(json_object_get(report, "cut_turns")));
-            print_sentences(stdout, cut, json_array_size(cut));
-        }
-        if (n) {
-            printf("%lld rows left out:\n", n);
-            print_sentences(stdout, json_object_get(report, "skipped_rows"), (size_t)n);
-        }
-    }
+    agon_status s = agon_data_convert(ctx, file, from, to, skip_bad, &text);
+    json_t *report = take_answer("data", ctx, s, text, json, &code);
+    if (report)
+        show_converted(to, report);
     json_decref(report);
-    agon_text_free(answer);
     close_context(ctx);
     return code;
 }
@@ -56,10 +51,21 @@ static bool part_path(const char *file, const char *part, char out[MOST_PATH]) {
     return n > 0 && n < MOST_PATH;
 }
 
+static void show_parts(const json_t *report) {
+    json_t *part;
+    size_t i;
+    json_array_foreach(json_object_get(report, "parts"), i, part)
+        printf("%s: %lld rows\n", member_text(part, "path"), member_count(part, "rows"));
+    printf("%lld equal rows written once; rows of one prompt stay together\n", member_count(report, "duplicates"));
+    if (member_count(report, "guessed_prompts"))
+        printf("but %lld pairs have no \"prompt\": it was taken to end with the last sentence or line that both sides begin with, and where answers\n"
+               "begin alike, rows of one prompt may have come apart; give these pairs prompts to be sure\n", member_count(report, "guessed_prompts"));
+}
+
 static int split(const char *file, double validation, double test, int64_t seed, bool json) {
     static const char *const names[3] = {"train", "validation", "test"};
     const double shares[3] = {1 - validation - test, validation, test};
-    char paths[3][MOST_PATH], *answer = NULL;
+    char paths[3][MOST_PATH], *text = NULL;
     const char *used[3];
     double of[3];
     size_t n = 0;
@@ -75,22 +81,12 @@ static int split(const char *file, double validation, double test, int64_t seed,
     agon_ctx *ctx = open_context("data");
     if (!ctx)
         return EXIT_SYSTEM;
-    agon_status s = agon_data_split(ctx, file, (uint64_t)seed, used, of, n, &answer);
-    int code = s ? fail_with("data", s, ctx) : EXIT_FINE;
-    json_t *report = s ? NULL : json_loads(answer, 0, NULL), *part;
-    size_t i;
-    if (json && report) {
-        puts(answer);
-    } else if (report) {
-        json_array_foreach(json_object_get(report, "parts"), i, part)
-            printf("%s: %lld rows\n", member_text(part, "path"), (long long)json_integer_value(json_object_get(part, "rows")));
-        printf("%lld equal rows written once; rows of one prompt stay together\n", count_of(report, "duplicates"));
-        if (count_of(report, "guessed_prompts"))
-            printf("but %lld pairs have no \"prompt\": it was taken to end with the last sentence or line that both sides begin with, and where answers\n"
-                   "begin alike, rows of one prompt may have come apart; give these pairs prompts to be sure\n", count_of(report, "guessed_prompts"));
-    }
+    agon_status s = agon_data_split(ctx, file, (uint64_t)seed, used, of, n, &text);
+    int code;
+    json_t *report = take_answer("data", ctx, s, text, json, &code);
+    if (report)
+        show_parts(report);
     json_decref(report);
-    agon_text_free(answer);
     close_context(ctx);
     return code;
 }
@@ -114,32 +110,32 @@ static void show_counts(const char *what, json_t *rows) {
 static void show_report(const json_t *report, bool list, int64_t max_length) {
     json_t *faults = json_object_get(report, "faults"), *count;
     const char *fault;
-    printf("%s: %lld rows, %lld responses\n", member_text(report, "objective"), count_of(report, "rows"),
-           count_of(report, "responses"));
-    printf("tokens: %lld of prompts, %lld of responses, %lld supervised; longest %lld\n", count_of(report, "prompt_tokens"),
-           count_of(report, "response_tokens"), count_of(report, "supervised_tokens"), count_of(report, "longest"));
+    printf("%s: %lld rows, %lld responses\n", member_text(report, "objective"), member_count(report, "rows"),
+           member_count(report, "responses"));
+    printf("tokens: %lld of prompts, %lld of responses, %lld supervised; longest %lld\n", member_count(report, "prompt_tokens"),
+           member_count(report, "response_tokens"), member_count(report, "supervised_tokens"), member_count(report, "longest"));
     printf("packing: %.1f%% of the room filled by best fit\n", 100 * json_real_value(json_object_get(report, "packing")));
-    printf("truncated: %lld rows", count_of(report, "truncated"));
+    printf("truncated: %lld rows", member_count(report, "truncated"));
     if (max_length)
         printf(", longer than %lld tokens and cut at the end", (long long)max_length);
     putchar('\n');
-    printf("own end token: %lld completions brought one; no second is added\n", count_of(report, "double_end"));
+    printf("own end token: %lld completions brought one; no second is added\n", member_count(report, "double_end"));
     json_object_foreach(json_object_get(report, "unread"), fault, count)
         printf("not read by %s: \"%s\" of %lld rows\n", member_text(report, "objective"), fault, (long long)json_integer_value(count));
-    if (count_of(report, "space_only"))
-        printf("nearly equal: %lld pairs whose sides differ only in the white space they end with\n", count_of(report, "space_only"));
+    if (member_count(report, "space_only"))
+        printf("nearly equal: %lld pairs whose sides differ only in the white space they end with\n", member_count(report, "space_only"));
     show_counts("dimension", json_object_get(report, "dimensions"));
     show_counts("adapter", json_object_get(report, "adapters"));
     const json_t *spans = json_object_get(report, "spans");
     if (spans)
         printf("spans: %lld by offsets; quotes: %lld exact, %lld with case and spaces folded, %lld with edits, %lld not found and dropped\n",
-               count_of(spans, "offsets"), count_of(spans, "exact"), count_of(spans, "folded"), count_of(spans, "fuzzy"),
-               count_of(spans, "not_found"));
-    printf("bad rows: %lld", count_of(report, "skipped"));
+               member_count(spans, "offsets"), member_count(spans, "exact"), member_count(spans, "folded"), member_count(spans, "fuzzy"),
+               member_count(spans, "not_found"));
+    printf("bad rows: %lld", member_count(report, "skipped"));
     json_object_foreach(faults, fault, count) printf(", %s %lld", fault, (long long)json_integer_value(count));
     putchar('\n');
     if (list)
-        print_sentences(stdout, json_object_get(report, "skipped_rows"), (size_t)count_of(report, "skipped"));
+        print_sentences(stdout, json_object_get(report, "skipped_rows"), (size_t)member_count(report, "skipped"));
 }
 
 static int show_rows(agon_ctx *ctx, const agon_dataset *d, int64_t n) {
@@ -161,7 +157,7 @@ typedef struct check_arguments {
 } check_arguments;
 
 static int check(const check_arguments *a) {
-    char *path = NULL, *answer = NULL;
+    char *answer = NULL;
     agon_tokenizer *t = NULL;
     agon_dataset *d = NULL;
     enum { MOST = 17 }; /* one more than there may be: the library says so */
@@ -189,28 +185,24 @@ static int check(const check_arguments *a) {
     options.settings = a->settings;
     while (a->settings && a->settings[options.n_settings])
         options.n_settings++;
-    agon_status s = agon_model_find(ctx, a->model, &path);
-    if (!s)
-        s = agon_tokenizer_open(ctx, path, a->chat_template, &t);
+    agon_status s = open_tokenizer(ctx, a->model, a->chat_template, &t);
     if (!s)
         s = agon_dataset_open_with(ctx, t, a->file, a->objective, &options, &d);
     if (!s)
         s = agon_dataset_report(ctx, d, &answer);
-    int code = s ? fail_with("data", s, ctx) : EXIT_FINE;
-    json_t *report = s ? NULL : json_loads(answer, 0, NULL);
-    if (report && a->json)
-        puts(answer);
-    else if (report) {
+    int code;
+    json_t *report = take_answer("data", ctx, s, answer, false, &code);
+    if (report && a->json) {
+        print_json(report);
+    } else if (report) {
         show_report(report, a->check, a->max_length);
         code = show_rows(ctx, d, a->show);
     }
-    if (report && a->check && code == EXIT_FINE && count_of(report, "skipped") > 0)
+    if (report && a->check && code == EXIT_FINE && member_count(report, "skipped") > 0)
         code = EXIT_BAD_DATA;
     json_decref(report);
-    agon_text_free(answer);
     agon_dataset_free(d);
     agon_tokenizer_free(t);
-    agon_text_free(path);
     free(text);
     free(adapter_text);
     close_context(ctx);
@@ -232,7 +224,7 @@ static void show_vector(const json_t *vector) {
 
 static void show_context(const char *name, const json_t *context) {
     const json_t *held_out = json_object_get(context, "held_out");
-    double n = (double)count_of(context, "pairs");
+    double n = (double)member_count(context, "pairs");
     const char *source;
     json_t *count;
     print_safe(stdout, name);
@@ -256,7 +248,7 @@ static void show_contexts(const char *to, const json_t *report) {
     const json_t *names = json_object_get(report, "dimensions");
     const char *name;
     json_t *context;
-    printf("%s: %lld pairs, %zu contexts, %zu dimensions", to, count_of(report, "pairs"), json_object_size(json_object_get(report, "contexts")),
+    printf("%s: %lld pairs, %zu contexts, %zu dimensions", to, member_count(report, "pairs"), json_object_size(json_object_get(report, "contexts")),
            json_array_size(json_object_get(report, "base")));
     for (size_t j = 0; j < json_array_size(names); j++)
         printf("%s%s", j ? ", " : ": ", json_string_value(json_array_get(names, j)));
@@ -286,14 +278,11 @@ static int contexts(const contexts_arguments *a) {
     }
     o.prior = a->prior, o.base = base, o.dimensions = names;
     agon_status s = agon_contexts_fit(ctx, a->file, &o, a->to, &answer);
-    int code = s ? fail_with("data", s, ctx) : EXIT_FINE;
-    json_t *report = s ? NULL : json_loads(answer, 0, NULL);
-    if (report && a->json)
-        puts(answer);
-    else if (report)
+    int code;
+    json_t *report = take_answer("data", ctx, s, answer, a->json, &code);
+    if (report)
         show_contexts(a->to, report);
     json_decref(report);
-    agon_text_free(answer);
     free(text);
     free(base);
     close_context(ctx);

@@ -29,18 +29,14 @@ static int run(int argc, char **argv) {
     if (!ctx)
         return EXIT_SYSTEM;
     agon_status s = agon_doctor(ctx, model, &text);
-    json_t *answer = text ? json_loads(text, 0, NULL) : NULL;
-    if (s) {
-        code = fail_with("doctor", s, ctx);
-    } else {
-        if (json)
-            puts(text);
-        else
-            show(answer);
-        code = json_is_true(json_object_get(answer, "ok")) ? EXIT_FINE : EXIT_OTHER;
-    }
+    json_t *answer = take_answer("doctor", ctx, s, text, false, &code);
+    if (answer && json)
+        print_json(answer);
+    else if (answer)
+        show(answer);
+    if (answer && !json_is_true(json_object_get(answer, "ok")))
+        code = EXIT_OTHER;
     json_decref(answer);
-    agon_text_free(text);
     close_context(ctx);
     return code;
 }

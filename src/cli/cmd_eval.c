@@ -21,34 +21,31 @@ static void print_list(const json_t *all) {
     json_array_foreach(json_object_get(all, "suites"), i, v) {
         printf("  %-13s %s", member_text(v, "name"), member_text(v, "summary"));
         if (json_object_get(v, "n"))
-            printf(" (%lld)", (long long)json_integer_value(json_object_get(v, "n")));
+            printf(" (%lld)", member_count(v, "n"));
         if (json_object_get(v, "not_run"))
             printf("; not run: %s", member_text(v, "not_run"));
         putchar('\n');
     }
     printf("\ncells of tasks (difficulty 1 to 5; * drawn unless others are named, h in the harder half of its family)\n");
     json_array_foreach(json_object_get(all, "cells"), i, v) {
-        printf("  %d %c%c %s\n", (int)json_integer_value(json_object_get(v, "difficulty")),
+        printf("  %d %c%c %s\n", (int)member_count(v, "difficulty"),
                json_is_true(json_object_get(v, "by_default")) ? '*' : ' ', json_is_true(json_object_get(v, "hard")) ? 'h' : ' ',
                member_text(v, "name"));
     }
 }
 
-static agon_status ask_list(agon_ctx *ctx, const char *workspace, const void *arg, char **json) {
-    (void)workspace, (void)arg;
-    return agon_suites(ctx, json);
-}
-
 static int list(bool json) {
     int code;
-    json_t *all = ask_workspace(&command_eval, NULL, ask_list, NULL, &code);
-    if (!all)
-        return code ? code : EXIT_OTHER;
-    if (json)
-        print_json(all);
-    else
+    char *text = NULL;
+    agon_ctx *ctx = open_context("eval");
+    if (!ctx)
+        return EXIT_SYSTEM;
+    agon_status s = agon_suites(ctx, &text);
+    json_t *all = take_answer("eval", ctx, s, text, json, &code);
+    if (all)
         print_list(all);
     json_decref(all);
+    close_context(ctx);
     return code;
 }
 
@@ -183,9 +180,7 @@ static int evaluate(const eval_arguments *a) {
     agon_model *model = NULL;
     agon_adapter *adapter = NULL;
     char *text = NULL;
-    int code = open_model("eval", a->model, a->adapter, a->dtype, a->chat_template, &o);
-    if (code == EXIT_FINE && (code = apply_preference("eval", a->preference, &o)) != EXIT_FINE)
-        close_model(&o);
+    int code = open_model_at("eval", a->model, a->adapter, a->preference, a->dtype, a->chat_template, &o);
     if (code != EXIT_FINE)
         return code;
     agon_eval_options options = agon_eval_options_default();
@@ -201,14 +196,10 @@ static int evaluate(const eval_arguments *a) {
     agon_status s = a->against ? open_against(&o, a, &model, &adapter) : AGON_OK;
     if (!s)
         s = agon_eval(o.ctx, o.model, o.adapter, a->against ? (model ? model : o.model) : NULL, adapter, &options, &text);
-    code = s ? fail_with("eval", s, o.ctx) : EXIT_FINE;
-    json_t *results = text ? json_loads(text, 0, NULL) : NULL;
-    if (results && !a->json)
+    json_t *results = take_answer("eval", o.ctx, s, text, a->json, &code);
+    if (results)
         print_results(results);
-    else if (results)
-        print_json(results);
     json_decref(results);
-    agon_text_free(text);
     agon_adapter_free(adapter);
     agon_model_free(model);
     close_model(&o);

@@ -1,5 +1,6 @@
 /* agon export: a model, with an adapter merged, for other programs. */
 #include "cli/preference.h"
+#include <math.h>
 #include <string.h>
 
 static int run(int argc, char **argv) {
@@ -20,26 +21,16 @@ static int run(int argc, char **argv) {
         return usage_error(&command_export, "--compute is of the comparison, which --format peft does not make");
     opened o;
     char *text = NULL;
-    code = open_model("export", model, adapter, compute, NULL, &o);
+    code = open_model_at("export", model, adapter, preference, compute, NULL, &o);
     if (code != EXIT_FINE)
         return code;
-    if ((code = apply_preference("export", preference, &o)) != EXIT_FINE) {
-        close_model(&o);
-        return code;
-    }
     agon_status s = agon_export(o.ctx, o.model, o.adapter, format, dtype, output, &text);
-    code = s ? fail_with("export", s, o.ctx) : EXIT_FINE;
-    if (!s && json) {
-        puts(text);
-    } else if (!s) {
-        json_t *j = json_loads(text, 0, NULL);
-        const json_t *error = json_object_get(j, "merge_error");
+    json_t *j = take_answer("export", o.ctx, s, text, json, &code);
+    if (j)
         printf("%s: %s in %s\n", member_text(j, "path"), member_text(j, "format"), member_text(j, "dtype"));
-        if (json_is_number(error))
-            printf("read back, its logits differ by at most %.3g\n", json_number_value(error));
-        json_decref(j);
-    }
-    agon_text_free(text);
+    if (isfinite(member_real(j, "merge_error")))
+        printf("read back, its logits differ by at most %.3g\n", member_real(j, "merge_error"));
+    json_decref(j);
     close_model(&o);
     return code;
 }

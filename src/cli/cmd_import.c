@@ -18,18 +18,13 @@ static int run(int argc, char **argv) {
     if (!ctx)
         return EXIT_SYSTEM;
     agon_status s = agon_import(ctx, path, name, &text);
-    code = s ? fail_with("import", s, ctx) : EXIT_FINE;
-    if (!s && json) {
-        puts(text);
-    } else if (!s) {
-        json_t *j = json_loads(text, 0, NULL);
+    json_t *j = take_answer("import", ctx, s, text, json, &code);
+    if (j)
         printf("%s: %s, %.1f million parameters, chat template %s, id %.16s\nuse it as --model %s\n", member_text(j, "name"),
-               member_text(j, "architecture"), (double)json_integer_value(json_object_get(j, "parameters")) / 1e6,
+               member_text(j, "architecture"), (double)member_count(j, "parameters") / 1e6,
                *member_text(j, "chat_template") ? member_text(j, "chat_template") : "unknown", member_text(j, "id"),
                member_text(j, "name"));
-        json_decref(j);
-    }
-    agon_text_free(text);
+    json_decref(j);
     close_context(ctx);
     return code;
 }

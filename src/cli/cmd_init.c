@@ -5,17 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct question {
-    const char *queries, *output;
-} question;
-
-static agon_status ask(agon_ctx *ctx, const char *workspace, const void *arg, char **json) {
-    const question *q = arg;
-    (void)workspace;
-    return agon_init_run_file(ctx, q->queries, q->output, json);
-}
-
 #define N "%" JSON_INTEGER_FORMAT
+
 static void print_counts(const char *title, const json_t *counts) {
     const char *name, *comma = "";
     const json_t *n;
@@ -35,28 +26,28 @@ static void print_queries(const json_t *q) {
     if (!json_is_object(q))
         return;
     printf("queries:  " N " (" N " with an answer, " N " with a verifier, " N " that only people can judge)\n",
-           json_integer_value(json_object_get(q, "n")), json_integer_value(json_object_get(q, "with_answer")),
-           json_integer_value(json_object_get(q, "with_verifier")), json_integer_value(json_object_get(q, "unverifiable")));
+           member_count(q, "n"), member_count(q, "with_answer"),
+           member_count(q, "with_verifier"), member_count(q, "unverifiable"));
     if (json_object_size(json_object_get(q, "verifiers")))
         print_counts("judged by: ", json_object_get(q, "verifiers"));
-    if (json_integer_value(json_object_get(q, "exact_by_default")))
+    if (member_count(q, "exact_by_default"))
         printf("          exact is taken for " N " whose answer is a text and that name no verifier: a sentence around the answer\n"
                "          fails, which \"verifier\": \"contains\" accepts\n",
-               json_integer_value(json_object_get(q, "exact_by_default")));
-    if (json_integer_value(json_object_get(q, "unverifiable")))
+               member_count(q, "exact_by_default"));
+    if (member_count(q, "unverifiable"))
         printf("          only people can judge " N ", so the file says human: {backend: queue}: the run puts questions in a queue,\n"
                "          waits for nobody and takes in what `agon review` answered before it trains; after its end, raise\n"
                "          iterations and run it again\n",
-               json_integer_value(json_object_get(q, "unverifiable")));
-    if (json_integer_value(json_object_get(q, "duplicates")))
-        printf("          " N " repeat another one and will be left out\n", json_integer_value(json_object_get(q, "duplicates")));
+               member_count(q, "unverifiable"));
+    if (member_count(q, "duplicates"))
+        printf("          " N " repeat another one and will be left out\n", member_count(q, "duplicates"));
 }
 
 static void print_memory(const json_t *memory) {
     const json_t *available = json_object_get(memory, "available_mib");
     if (!json_is_object(memory))
         return;
-    printf("memory:   about " N " MiB at its peak (%s)", json_integer_value(json_object_get(memory, "peak_mib")), member_text(memory, "phase"));
+    printf("memory:   about " N " MiB at its peak (%s)", member_count(memory, "peak_mib"), member_text(memory, "phase"));
     if (json_is_integer(available))
         printf(", " N " MiB can be had now", json_integer_value(available));
     putchar('\n');
@@ -98,22 +89,28 @@ static char *output_of(const char *queries) {
 }
 
 static int run(int argc, char **argv) {
-    question q = {0};
+    const char *queries = NULL, *output = NULL;
     bool json = false;
-    const option_spec specs[] = {{.name = "--output", .text = &q.output}, {.name = "--json", .flag = &json}, {0}};
+    const option_spec specs[] = {{.name = "--output", .text = &output}, {.name = "--json", .flag = &json}, {0}};
     size_t n;
     int code;
-    if (!parse_options(&command_init, argc, argv, specs, &q.queries, 1, &n, &code))
+    if (!parse_options(&command_init, argc, argv, specs, &queries, 1, &n, &code))
         return code;
-    char *made = q.output ? NULL : output_of(q.queries);
-    if (!q.output && !(q.output = made))
+    char *made = output ? NULL : output_of(queries);
+    if (!output && !(output = made))
         return EXIT_SYSTEM;
-    json_t *plan = ask_workspace(&command_init, NULL, ask, &q, &code);
-    if (plan && json)
-        print_json(plan);
-    else if (plan)
+    agon_ctx *ctx = open_context("init");
+    if (!ctx) {
+        free(made);
+        return EXIT_SYSTEM;
+    }
+    char *text = NULL;
+    agon_status s = agon_init_run_file(ctx, queries, output, &text);
+    json_t *plan = take_answer("init", ctx, s, text, json, &code);
+    if (plan)
         print_plan(plan);
     json_decref(plan);
+    close_context(ctx);
     free(made);
     return code;
 }

@@ -11,7 +11,7 @@ typedef struct question {
 
 static void print_event(const terminal *t, const json_t *event, bool json) {
     char when[32] = "";
-    time_t seconds = (time_t)(json_integer_value(json_object_get(event, "time_ms")) / 1000);
+    time_t seconds = (time_t)(member_count(event, "time_ms") / 1000);
     struct tm tm;
     if (json) {
         print_json(event);
@@ -19,7 +19,7 @@ static void print_event(const terminal *t, const json_t *event, bool json) {
     }
     if (localtime_r(&seconds, &tm))
         strftime(when, sizeof when, "%m-%d %H:%M:%S", &tm);
-    printf("%s  %3" JSON_INTEGER_FORMAT "  ", when, json_integer_value(json_object_get(event, "iteration")));
+    printf("%s  %3" JSON_INTEGER_FORMAT "  ", when, member_count(event, "iteration"));
     print_cut(t, stdout, member_text(event, "stage"), 10, true);
     fputs("  ", stdout);
     print_cut(t, stdout, member_text(event, "message"), t->is_terminal && t->columns > 60 ? t->columns - 33 : 2000, false);
@@ -36,7 +36,7 @@ static agon_status print_news(agon_ctx *ctx, const char *workspace, question *q,
     size_t i;
     json_array_foreach(events, i, event) {
         print_event(&t, event, json);
-        q->after = json_integer_value(json_object_get(event, "number"));
+        q->after = member_count(event, "number");
     }
     fflush(stdout);
     json_decref(events);

@@ -4,10 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static agon_status ask(agon_ctx *ctx, const char *workspace, const void *arg, char **json) {
-    return agon_show_json(ctx, workspace, arg, json);
-}
-
 static void print_column(const terminal *t, const char *name, const json_t *value) {
     if (json_is_null(value))
         return;
@@ -59,10 +55,8 @@ static int run(int argc, char **argv) {
         return code;
     if (!id)
         return usage_error(&command_show, "name a record: its id or the beginning of it");
-    json_t *answer = ask_workspace(&command_show, workspace, ask, id, &code);
-    if (answer && json)
-        print_json(answer);
-    else if (answer)
+    json_t *answer = ask_workspace(&command_show, workspace, agon_show_json, id, json, &code);
+    if (answer)
         print_record(answer);
     json_decref(answer);
     return code;

@@ -16,19 +16,14 @@ static int mix(const soup_arguments *a, const opened *o, const double *weights, 
         s = agon_adapter_open(o->ctx, o->model, a->adapters[i], &members[i]);
     if (!s)
         s = agon_soup(o->ctx, o->model, (const agon_adapter *const *)members, weights, n, a->output, &text);
-    int code = s ? fail_with("soup", s, o->ctx) : EXIT_FINE;
-    if (!s && a->json) {
-        puts(text);
-    } else if (!s) {
-        json_t *j = json_loads(text, 0, NULL);
-        printf("%s: %zu adapters in one of rank %d, id %s\n", member_text(j, "path"), n, (int)json_integer_value(json_object_get(j, "rank")),
-               member_text(j, "id"));
-        json_decref(j);
-    }
+    int code;
+    json_t *j = take_answer("soup", o->ctx, s, text, a->json, &code);
+    if (j)
+        printf("%s: %zu adapters in one of rank %d, id %s\n", member_text(j, "path"), n, (int)member_count(j, "rank"), member_text(j, "id"));
+    json_decref(j);
     for (size_t i = 0; members && i < n; i++)
         agon_adapter_free(members[i]);
     free(members);
-    agon_text_free(text);
     return code;
 }
 

@@ -3,10 +3,6 @@
 #include "cli/terminal.h"
 #include <string.h>
 
-static agon_status ask(agon_ctx *ctx, const char *workspace, const void *arg, char **json) {
-    return agon_status_json(ctx, workspace, arg, json);
-}
-
 static void print_counts(const terminal *t, const char *title, const json_t *counts) {
     const char *name, *comma = "";
     const json_t *n;
@@ -31,7 +27,7 @@ static void print_version(const terminal *t, const json_t *v) {
         if (json_array_size(ci) == 2)
             printf(" [%+.1f, %+.1f]", 100 * json_number_value(json_array_get(ci, 0)),
                    100 * json_number_value(json_array_get(ci, 1)));
-        printf(", n %" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(held_out, "n")));
+        printf(", n %" JSON_INTEGER_FORMAT, member_count(held_out, "n"));
     }
     puts("");
     if (*member_text(v, "reason"))
@@ -46,7 +42,7 @@ static void print_status(const json_t *status) {
     fputs("run ", stdout);
     print_cut(&t, stdout, member_text(status, "run"), 40, false);
     printf(": %s, iteration %" JSON_INTEGER_FORMAT ", ", member_text(status, "state"),
-           json_integer_value(json_object_get(status, "iteration")));
+           member_count(status, "iteration"));
     print_cut(&t, stdout, member_text(status, "stage"), 40, false);
     printf("\nversions, held-out success of the base and of the version on the same tasks:%s\n",
            json_array_size(versions) ? "" : " none yet");
@@ -63,23 +59,7 @@ static void print_status(const json_t *status) {
 }
 
 static int run(int argc, char **argv) {
-    const char *workspace = NULL, *name = NULL;
-    bool json = false;
-    const option_spec specs[] = {{.name = "--workspace", .text = &workspace},
-                                 {.name = "--run", .text = &name},
-                                 {.name = "--json", .flag = &json},
-                                 {0}};
-    size_t n;
-    int code;
-    if (!parse_options(&command_status, argc, argv, specs, NULL, 0, &n, &code))
-        return code;
-    json_t *status = ask_workspace(&command_status, workspace, ask, name, &code);
-    if (status && json)
-        print_json(status);
-    else if (status)
-        print_status(status);
-    json_decref(status);
-    return code;
+    return run_question(&command_status, argc, argv, agon_status_json, print_status);
 }
 
 const command command_status = {

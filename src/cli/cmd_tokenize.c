@@ -31,7 +31,7 @@ static agon_status encode(agon_ctx *ctx, const agon_tokenizer *t, const char *te
 
 static int tokenize(const char *model, const char *chat_template, bool json, bool chat, bool plain) {
     size_t n = 0, n_ids = 0;
-    char *path = NULL, *text = read_all("tokenize", stdin, &n);
+    char *text = read_all("tokenize", stdin, &n);
     int32_t *ids = NULL;
     agon_tokenizer *t = NULL;
     agon_ctx *ctx = text ? open_context("tokenize") : NULL;
@@ -40,9 +40,7 @@ static int tokenize(const char *model, const char *chat_template, bool json, boo
         free(text);
         return code;
     }
-    agon_status s = agon_model_find(ctx, model, &path);
-    if (!s)
-        s = agon_tokenizer_open(ctx, path, chat_template, &t);
+    agon_status s = open_tokenizer(ctx, model, chat_template, &t);
     if (!s)
         s = encode(ctx, t, text, n, chat, plain, &ids, &n_ids, &code);
     if (s && code == EXIT_FINE) {
@@ -56,7 +54,6 @@ static int tokenize(const char *model, const char *chat_template, bool json, boo
     }
     agon_tokens_free(ids);
     agon_tokenizer_free(t);
-    agon_text_free(path);
     close_context(ctx);
     free(text);
     return code;

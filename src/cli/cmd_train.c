@@ -61,13 +61,13 @@ static agon_status show_unused(const train_arguments *a, const opened *o, const 
     agon_status s = agon_dataset_unused(o->ctx, d, &text);
     json_t *report = s ? NULL : json_loads(text, 0, NULL), *one;
     const json_t *rows = json_object_get(report, "skipped_rows");
-    size_t n = (size_t)json_integer_value(json_object_get(report, "skipped"));
+    size_t n = (size_t)member_count(report, "skipped");
     const char *field;
     json_object_foreach(json_object_get(report, "unread"), field, one)
         fprintf(stderr, "agon train: %s does not read \"%s\", which %lld rows have\n", a->objective, field, (long long)json_integer_value(one));
-    if (json_integer_value(json_object_get(report, "space_only")))
+    if (member_count(report, "space_only"))
         fprintf(stderr, "agon train: the sides of %lld pairs differ only in the white space they end with\n",
-                (long long)json_integer_value(json_object_get(report, "space_only")));
+                member_count(report, "space_only"));
     if (n && a->json) {
         json_t *line = json_pack("{sI sO}", "skipped", (json_int_t)n, "skipped_rows", rows);
         print_json(line);
@@ -152,12 +152,12 @@ static void on_resume(void *arg, size_t step) {
 static void show_selection(const json_t *summary) {
     const json_t *selection = json_object_get(summary, "selection"), *partner = json_object_get(summary, "partner");
     const char *ranked = json_object_get(selection, "tokens") ? "tokens" : json_object_get(selection, "spans") ? "spans" : "rows";
-    double seen = (double)json_integer_value(json_object_get(selection, ranked)), kept = (double)json_integer_value(json_object_get(selection, "kept"));
+    double seen = (double)member_count(selection, ranked), kept = (double)member_count(selection, "kept");
     if (selection)
         printf("trained on %.0f of the %.0f %s of all batches\n", kept, seen, ranked);
     if (partner)
         printf("partner: PEFT adapter in %s, id %s; of the %s each kept, %.1f%% were not the other's\n", member_text(partner, "output"),
-               member_text(partner, "id"), ranked, 100 * (double)json_integer_value(json_object_get(selection, "disagreed")) / kept);
+               member_text(partner, "id"), ranked, 100 * (double)member_count(selection, "disagreed") / kept);
 }
 
 static void show_adapters(const json_t *summary) {
@@ -166,8 +166,8 @@ static void show_adapters(const json_t *summary) {
     size_t i;
     printf("%s: %zu PEFT adapters\n", json_is_true(json_object_get(summary, "already_done")) ? "done already" : "done", json_array_size(list));
     json_array_foreach((json_t *)(uintptr_t)list, i, one)
-        printf("  %s: %lld rows, %lld steps, in %s, id %s\n", member_text(one, "name"), (long long)json_integer_value(json_object_get(one, "rows")),
-               (long long)json_integer_value(json_object_get(one, "steps")), member_text(one, "output"), member_text(one, "id"));
+        printf("  %s: %lld rows, %lld steps, in %s, id %s\n", member_text(one, "name"), member_count(one, "rows"),
+               member_count(one, "steps"), member_text(one, "output"), member_text(one, "id"));
 }
 
 static void show_summary(const train_arguments *a, const char *text) {
@@ -210,10 +210,10 @@ static void on_round(void *arg, const char *text) {
         puts(text);
     else
         printf("round %d/%d  reward %.4f  KL %.3f  length %.1f  ended %.2f  distinct %.2f  rows %d\n",
-               (int)json_integer_value(json_object_get(j, "round")), (int)json_integer_value(json_object_get(j, "rounds")),
+               (int)member_count(j, "round"), (int)member_count(j, "rounds"),
                json_number_value(json_object_get(j, "reward")), json_number_value(json_object_get(j, "kl")),
                json_number_value(json_object_get(j, "length")), json_number_value(json_object_get(j, "ended")),
-               json_number_value(json_object_get(j, "distinct")), (int)json_integer_value(json_object_get(j, "rows")));
+               json_number_value(json_object_get(j, "distinct")), (int)member_count(j, "rows"));
     fflush(stdout);
     json_decref(j);
 }

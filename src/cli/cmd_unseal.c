@@ -4,10 +4,6 @@
 #include "cli/terminal.h"
 #include <string.h>
 
-static agon_status ask(agon_ctx *ctx, const char *workspace, const void *arg, char **json) {
-    return agon_unseal_json(ctx, workspace, arg, json);
-}
-
 static void heading(const terminal *t, const char *text) {
     printf("\n%s%s%s\n", style_bold(t), text, style_off(t));
 }
@@ -34,7 +30,7 @@ static void print_gates(const terminal *t, const json_t *gates) {
     heading(t, "gain on held-out tasks, points: what the gate believed, and what was true");
     json_array_foreach((json_t *)(uintptr_t)gates, i, g) {
         const json_t *covered = json_object_get(g, "covered");
-        printf("  iteration %" JSON_INTEGER_FORMAT ": ", json_integer_value(json_object_get(g, "iteration")));
+        printf("  iteration %" JSON_INTEGER_FORMAT ": ", member_count(g, "iteration"));
         print_cut(t, stdout, member_text(g, "verdict"), 20, false);
         putchar('\n');
         points("true", json_object_get(g, "true_gain"), json_object_get(g, "true_ci95"));
@@ -52,8 +48,8 @@ static void print_noise(const terminal *t, const json_t *rows) {
     heading(t, "label noise");
     printf("  %-13s %-18s difficulty     n  wrong\n", "source", "family");
     json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
-        json_int_t n = json_integer_value(json_object_get(row, "n"));
-        json_int_t wrong = json_integer_value(json_object_get(row, "wrong"));
+        json_int_t n = member_count(row, "n");
+        json_int_t wrong = member_count(row, "wrong");
         const json_t *difficulty = json_object_get(row, "difficulty");
         fputs("  ", stdout);
         print_cut(t, stdout, member_text(row, "source"), 13, true);
@@ -80,7 +76,7 @@ static void print_critic(const terminal *t, const json_t *rows) {
         print_cut(t, stdout, member_text(row, "critic"), 8, true);
         putchar(' ');
         print_cut(t, stdout, member_text(row, "family"), 20, true);
-        printf(" %5" JSON_INTEGER_FORMAT, json_integer_value(json_object_get(row, "n")));
+        printf(" %5" JSON_INTEGER_FORMAT, member_count(row, "n"));
         if (json_is_number(auroc))
             printf("   %.3f\n", json_number_value(auroc));
         else
@@ -145,23 +141,7 @@ static void print_truth(const json_t *report) {
 }
 
 static int run(int argc, char **argv) {
-    const char *workspace = NULL, *name = NULL;
-    bool json = false;
-    const option_spec specs[] = {{.name = "--workspace", .text = &workspace},
-                                 {.name = "--run", .text = &name},
-                                 {.name = "--json", .flag = &json},
-                                 {0}};
-    size_t n;
-    int code;
-    if (!parse_options(&command_unseal, argc, argv, specs, NULL, 0, &n, &code))
-        return code;
-    json_t *report = ask_workspace(&command_unseal, workspace, ask, name, &code);
-    if (report && json)
-        print_json(report);
-    else if (report)
-        print_truth(report);
-    json_decref(report);
-    return code;
+    return run_question(&command_unseal, argc, argv, agon_unseal_json, print_truth);
 }
 
 const command command_unseal = {

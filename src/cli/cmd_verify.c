@@ -2,29 +2,16 @@
 #include "cli/cli.h"
 #include "cli/terminal.h"
 
-typedef struct question {
-    int64_t sample, seed;
-} question;
-
-static agon_status ask(agon_ctx *ctx, const char *workspace, const void *arg, char **json) {
-    const question *q = arg;
-    return agon_verify_json(ctx, workspace, (size_t)q->sample, (uint64_t)q->seed, json);
-}
-
-static json_int_t number(const json_t *report, const char *key) {
-    return json_integer_value(json_object_get(report, key));
-}
-
 #define N "%" JSON_INTEGER_FORMAT
 static void print_report(const json_t *report) {
     const json_t *again = json_object_get(report, "reexecuted");
     const terminal t = terminal_look(stdout);
     printf("journal: " N " runs, " N " steps, " N " items, " N " records\nobjects: " N " read, " N " that nothing refers to\n",
-           number(report, "runs"), number(report, "steps"), number(report, "items"), number(report, "records"),
-           number(report, "objects"), number(report, "unreferenced_objects"));
+           member_count(report, "runs"), member_count(report, "steps"), member_count(report, "items"), member_count(report, "records"),
+           member_count(report, "objects"), member_count(report, "unreferenced_objects"));
     if (json_is_object(again))
-        printf("executed again: " N " steps, " N " with the same bits, " N " skipped\n", number(again, "executed"),
-               number(again, "equal"), number(again, "skipped"));
+        printf("executed again: " N " steps, " N " with the same bits, " N " skipped\n", member_count(again, "executed"),
+               member_count(again, "equal"), member_count(again, "skipped"));
     if (json_is_true(json_object_get(report, "ok"))) {
         puts("all is as recorded");
         return;
@@ -35,18 +22,23 @@ static void print_report(const json_t *report) {
 
 static int run(int argc, char **argv) {
     const char *workspace = NULL;
-    question q = {.sample = 8, .seed = 1};
+    int64_t sample = 8, seed = 1;
     bool json = false;
-    const option_spec specs[] = {{.name = "--workspace", .text = &workspace}, {.name = "--sample", .integer = &q.sample},
-                                 {.name = "--seed", .integer = &q.seed},      {.name = "--json", .flag = &json},
+    const option_spec specs[] = {{.name = "--workspace", .text = &workspace}, {.name = "--sample", .integer = &sample},
+                                 {.name = "--seed", .integer = &seed},      {.name = "--json", .flag = &json},
                                  {0}};
     size_t n;
     int code;
     if (!parse_options(&command_verify, argc, argv, specs, NULL, 0, &n, &code))
         return code;
-    if (q.sample < 0)
+    if (sample < 0)
         return usage_error(&command_verify, "--sample takes a number of steps, 0 for none");
-    json_t *report = ask_workspace(&command_verify, workspace, ask, &q, &code);
+    agon_ctx *ctx = open_context("verify");
+    char *text = NULL;
+    if (!ctx)
+        return EXIT_SYSTEM;
+    agon_status s = agon_verify_json(ctx, workspace, (size_t)sample, (uint64_t)seed, &text);
+    json_t *report = take_answer("verify", ctx, s, text, false, &code);
     if (report && json)
         print_json(report);
     else if (report)
@@ -54,6 +46,7 @@ static int run(int argc, char **argv) {
     if (report && !json_is_true(json_object_get(report, "ok")))
         code = EXIT_MISMATCH;
     json_decref(report);
+    close_context(ctx);
     return code;
 }
 

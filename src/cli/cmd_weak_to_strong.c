@@ -2,23 +2,18 @@
 #include "cli/experiments.h"
 #include <math.h>
 
-static double number(const json_t *o, const char *key) {
-    const json_t *v = json_object_get(o, key);
-    return json_is_number(v) ? json_number_value(v) : NAN;
-}
-
 /* The share of the gap at a checkpoint that is not the last, where it was measured. */
 static void show_stop(const json_t *stop) {
-    if (isfinite(number(stop, "pgr")))
-        printf("  %+.2f", number(stop, "pgr"));
+    if (isfinite(member_real(stop, "pgr")))
+        printf("  %+.2f", member_real(stop, "pgr"));
 }
 
 static void show_condition(const json_t *c) {
     const json_t *range = json_object_get(c, "interval");
     const json_t *low = json_array_get(range, 0), *high = json_array_get(range, 1);
-    printf("    %-18s %.3f   ", member_text(c, "condition"), number(c, "accuracy"));
-    if (json_is_number(low) && json_is_number(high) && isfinite(number(c, "pgr")))
-        printf("%+.2f  [%+.2f, %+.2f]", number(c, "pgr"), json_number_value(low), json_number_value(high));
+    printf("    %-18s %.3f   ", member_text(c, "condition"), member_real(c, "accuracy"));
+    if (json_is_number(low) && json_is_number(high) && isfinite(member_real(c, "pgr")))
+        printf("%+.2f  [%+.2f, %+.2f]", member_real(c, "pgr"), json_number_value(low), json_number_value(high));
     else
         printf("undefined: no gap");
     show_stop(json_object_get(json_object_get(c, "early_stop"), "weak_validation"));
@@ -29,7 +24,7 @@ static void show_condition(const json_t *c) {
 static void show_task(const json_t *t) {
     size_t i;
     json_t *c;
-    printf("  %s: weak %.3f, ceiling %.3f%s\n", member_text(t, "task"), number(t, "weak"), number(t, "ceiling"),
+    printf("  %s: weak %.3f, ceiling %.3f%s\n", member_text(t, "task"), member_real(t, "weak"), member_real(t, "ceiling"),
            json_is_true(json_object_get(t, "gap_is_noise")) ? " (the gap is within its noise: its PGR means nothing)" : "");
     printf("    %-18s %-7s %s\n", "student", "right", "gap recovered [95%]   by weak validation, by the truth");
     json_array_foreach(json_object_get(t, "conditions"), i, c)

@@ -12,10 +12,6 @@ typedef struct story {
     bool all;
 } story;
 
-static agon_status ask(agon_ctx *ctx, const char *workspace, const void *arg, char **json) {
-    return agon_why_json(ctx, workspace, arg, json);
-}
-
 /* ---- one record ---------------------------------------------------------------------------------------- */
 
 static void detail(const story *s, size_t indent, const char *name, const char *text) {
@@ -195,13 +191,10 @@ static int run(int argc, char **argv) {
         return code;
     if (!id)
         return usage_error(&command_why, "name a record: its id or the beginning of it");
-    json_t *chain = ask_workspace(&command_why, workspace, ask, id, &code);
-    if (chain && json) {
-        print_json(chain);
-    } else if (chain) {
-        const story s = {terminal_look(stdout), chain, all};
+    json_t *chain = ask_workspace(&command_why, workspace, agon_why_json, id, json, &code);
+    const story s = {terminal_look(stdout), chain, all};
+    if (chain)
         print_tree(&s, json_array_get(chain, 0), 0);
-    }
     json_decref(chain);
     return code;
 }

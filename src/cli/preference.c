@@ -58,7 +58,7 @@ static int move_adapter(const char *name, const double *numbers, size_t n, opene
     return EXIT_FINE;
 }
 
-int apply_preference(const char *name, const char *text, opened *o) {
+static int apply_preference(const char *name, const char *text, opened *o) {
     double *numbers = NULL;
     size_t n = 0;
     if (!text)
@@ -67,6 +67,14 @@ int apply_preference(const char *name, const char *text, opened *o) {
     if (code == EXIT_FINE)
         code = move_adapter(name, numbers, n, o);
     free(numbers);
+    return code;
+}
+
+int open_model_at(const char *name, const char *model, const char *adapter, const char *preference, const char *dtype, const char *chat_template,
+                  opened *out) {
+    int code = open_model(name, model, adapter, dtype, chat_template, out);
+    if (code == EXIT_FINE && (code = apply_preference(name, preference, out)) != EXIT_FINE)
+        close_model(out);
     return code;
 }
 

@@ -7,8 +7,9 @@
 /* "0.3,0.7" as numbers; *out new, *n. False: it is no such list. */
 bool parse_numbers(const char *text, double **out, size_t *n);
 
-/* --preference of a command: the opened adapter is at this vector from now on; NULL text: it stays. Returns an exit code; the sentence was printed. */
-int apply_preference(const char *name, const char *text, opened *o);
+/* open_model with --preference: the adapter is at this vector; NULL: as it is. Returns an exit code; the sentence was printed. */
+int open_model_at(const char *name, const char *model, const char *adapter, const char *preference, const char *dtype, const char *chat_template,
+                  opened *out);
 
 /* "a,b" cut at its commas: names [most] borrowed from the copy that is returned (free); NULL: out of memory. A list of more than `most` has its rest in the
  * last name. */

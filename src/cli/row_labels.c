@@ -13,15 +13,6 @@ label_arguments label_arguments_default(void) {
                              .epochs = (int64_t)clean.epochs, .batch = (int64_t)clean.batch_rows, .rate = NAN, .lr = clean.learning_rate};
 }
 
-static long long count_of(const json_t *report, const char *key) {
-    return (long long)json_integer_value(json_object_get(report, key));
-}
-
-static double number_of(const json_t *report, const char *key) {
-    const json_t *v = json_object_get(report, key);
-    return json_is_number(v) ? json_number_value(v) : NAN;
-}
-
 /* "[0.012, 0.340]", or nothing where there is no interval. */
 static const char *interval_text(const json_t *pair, char out[40]) {
     if (json_array_size(pair) == 2)
@@ -43,29 +34,29 @@ static void print_quoted(const json_t *text) {
 static void show_source(const json_t *source) {
     char flips[40], exact[40];
     const json_t *gold = json_object_get(source, "against_gold");
-    const double e = number_of(source, "flip_rate");
+    const double e = member_real(source, "flip_rate");
     fputs("  ", stdout);
     print_safe(stdout, member_text(source, "source"));
-    printf("\n    %lld votes, %lld yes", count_of(source, "votes"), count_of(source, "yes"));
+    printf("\n    %lld votes, %lld yes", member_count(source, "votes"), member_count(source, "yes"));
     if (isfinite(e))
         printf("; wrong %.3f %s; weight %.2f (yes %+.2f, no %+.2f)", e, interval_text(json_object_get(source, "flip_ci95"), flips),
-               number_of(source, "weight"), number_of(source, "yes_weight"), -number_of(source, "no_weight"));
+               member_real(source, "weight"), member_real(source, "yes_weight"), -member_real(source, "no_weight"));
     putchar('\n');
     if (json_is_object(gold))
-        printf("    against gold: %lld of %lld wrong, %.3f %s exact\n", count_of(gold, "wrong"), count_of(gold, "n"), number_of(gold, "rate"),
+        printf("    against gold: %lld of %lld wrong, %.3f %s exact\n", member_count(gold, "wrong"), member_count(gold, "n"), member_real(gold, "rate"),
                interval_text(json_object_get(gold, "ci95"), exact));
 }
 
 static void show_left_out(const json_t *report) {
     size_t i;
     json_t *row, *list = json_object_get(report, "left_out");
-    long long n = count_of(report, "n_left_out");
+    json_int_t n = member_count(report, "n_left_out");
     if (n)
         printf("left out: %lld rows\n", n);
     json_array_foreach(list, i, row) {
         if (i == MOST_SHOWN)
             break;
-        printf("  line %lld: %s\n", count_of(row, "line"), member_text(row, "reason"));
+        printf("  line %lld: %s\n", member_count(row, "line"), member_text(row, "reason"));
     }
     if (n > MOST_SHOWN)
         printf("  and %lld more (--json lists them)\n", n - MOST_SHOWN);
@@ -74,12 +65,12 @@ static void show_left_out(const json_t *report) {
 static void show_fused(const label_arguments *a, const json_t *report) {
     size_t i;
     json_t *one;
-    printf("%s: %lld of %lld rows", a->to, count_of(report, "written"), count_of(report, "rows"));
+    printf("%s: %lld of %lld rows", a->to, member_count(report, "written"), member_count(report, "rows"));
     if (a->hard)
-        printf(", %lld pairs swapped", count_of(report, "swapped"));
-    printf("; P(true) %.3f, worth %.1f certain rows", number_of(report, "prior"), number_of(report, "effective_sample_size"));
+        printf(", %lld pairs swapped", member_count(report, "swapped"));
+    printf("; P(true) %.3f, worth %.1f certain rows", member_real(report, "prior"), member_real(report, "effective_sample_size"));
     if (a->gold)
-        printf("; %lld rows pinned by %s", count_of(report, "pinned"), a->gold);
+        printf("; %lld rows pinned by %s", member_count(report, "pinned"), a->gold);
     puts("\nsources, wrong [95%], and what a vote adds to the log-odds of true:");
     json_array_foreach(json_object_get(report, "sources"), i, one) show_source(one);
     show_left_out(report);
@@ -88,14 +79,11 @@ static void show_fused(const label_arguments *a, const json_t *report) {
 
 /* What all three end with. */
 static int finish(const label_arguments *a, agon_ctx *ctx, agon_status s, char *answer, void (*show)(const label_arguments *a, const json_t *report)) {
-    int code = s ? fail_with("data", s, ctx) : EXIT_FINE;
-    json_t *report = s ? NULL : json_loads(answer, 0, NULL);
-    if (report && a->json)
-        puts(answer);
-    else if (report)
+    int code;
+    json_t *report = take_answer("data", ctx, s, answer, a->json, &code);
+    if (report)
         show(a, report);
     json_decref(report);
-    agon_text_free(answer);
     return code;
 }
 
@@ -125,18 +113,18 @@ int data_fuse(const label_arguments *a) {
 /* ---- noise -------------------------------------------------------------------------------------------------- */
 
 static void show_noise(const label_arguments *a, const json_t *report) {
-    printf("%s: %lld of %lld rows changed (%s, rate %g, seed %s)\n", a->to, count_of(report, "changed"), count_of(report, "rows"),
-           member_text(report, "kind"), number_of(report, "rate"), member_text(report, "seed"));
+    printf("%s: %lld of %lld rows changed (%s, rate %g, seed %s)\n", a->to, member_count(report, "changed"), member_count(report, "rows"),
+           member_text(report, "kind"), member_real(report, "rate"), member_text(report, "seed"));
     if (json_object_get(report, "tokens"))
         printf("tokens: %lld, %lld of them can be replaced, %lld were; %lld of the changed texts' are not read back as written\n",
-               count_of(report, "tokens"), count_of(report, "replaceable"), count_of(report, "replaced"), count_of(report, "read_otherwise"));
+               member_count(report, "tokens"), member_count(report, "replaceable"), member_count(report, "replaced"), member_count(report, "read_otherwise"));
     printf("%s: what those rows were\n", member_text(report, "truth"));
 }
 
 int data_noise(const label_arguments *a) {
     agon_noise_options o = agon_noise_options_default();
     agon_tokenizer *t = NULL;
-    char *path = NULL, *answer = NULL;
+    char *answer = NULL;
     if (!a->to)
         return no_target();
     if (!a->objective || isnan(a->rate))
@@ -147,18 +135,12 @@ int data_noise(const label_arguments *a) {
     agon_ctx *ctx = open_context("data");
     if (!ctx)
         return EXIT_SYSTEM;
-    agon_status s = AGON_OK;
-    if (by_tokens) {
-        s = agon_model_find(ctx, a->model, &path);
-        if (!s)
-            s = agon_tokenizer_open(ctx, path, a->chat_template, &t);
-    }
+    agon_status s = by_tokens ? open_tokenizer(ctx, a->model, a->chat_template, &t) : AGON_OK;
     o.objective = a->objective, o.rate = a->rate, o.level = a->level, o.seed = (uint64_t)a->seed, o.tokenizer = t;
     if (!s)
         s = agon_data_noise(ctx, a->file, a->to, &o, &answer);
     int code = finish(a, ctx, s, answer, show_noise);
     agon_tokenizer_free(t);
-    agon_text_free(path);
     close_context(ctx);
     return code;
 }
@@ -174,8 +156,8 @@ static void on_line(void *arg, const char *text) {
 /* "precision 0.500 [0.187, 0.813]"; of nothing flagged or planted there is none. */
 static void show_share(const json_t *q, const char *name, const char *interval) {
     char text[40];
-    if (isfinite(number_of(q, name)))
-        printf("%s %.3f %s", name, number_of(q, name), interval_text(json_object_get(q, interval), text));
+    if (isfinite(member_real(q, name)))
+        printf("%s %.3f %s", name, member_real(q, name), interval_text(json_object_get(q, interval), text));
     else
         printf("no %s", name);
 }
@@ -183,7 +165,7 @@ static void show_share(const json_t *q, const char *name, const char *interval) 
 static void show_quality(const json_t *q) {
     if (!json_is_object(q))
         return;
-    printf("against the truth: %lld planted, %lld of them found; ", count_of(q, "planted"), count_of(q, "found"));
+    printf("against the truth: %lld planted, %lld of them found; ", member_count(q, "planted"), member_count(q, "found"));
     show_share(q, "precision", "precision_ci95");
     fputs(", ", stdout);
     show_share(q, "recall", "recall_ci95");
@@ -194,33 +176,33 @@ static void show_cleaned(const label_arguments *a, const json_t *report) {
     const json_t *nats = json_object_get(report, "nats_by_epoch");
     size_t i;
     json_t *one;
-    printf("%s: %lld of %lld rows; %s %lld in %s\n", a->to, count_of(report, "written"), count_of(report, "rows"),
-           a->soft ? "would drop" : "dropped", count_of(report, "n_dropped"), member_text(report, "dropped"));
-    if (count_of(report, "truncated"))
-        printf("%lld rows are longer than --max-length %lld: judged by their beginnings, written whole\n", count_of(report, "truncated"), (long long)a->max_length);
-    if (isfinite(number_of(report, "noise_rate")))
-        printf("estimated share of wrong labels: %.3f\n", number_of(report, "noise_rate"));
+    printf("%s: %lld of %lld rows; %s %lld in %s\n", a->to, member_count(report, "written"), member_count(report, "rows"),
+           a->soft ? "would drop" : "dropped", member_count(report, "n_dropped"), member_text(report, "dropped"));
+    if (member_count(report, "truncated"))
+        printf("%lld rows are longer than --max-length %lld: judged by their beginnings, written whole\n", member_count(report, "truncated"), (long long)a->max_length);
+    if (isfinite(member_real(report, "noise_rate")))
+        printf("estimated share of wrong labels: %.3f\n", member_real(report, "noise_rate"));
     printf("%s: %s", json_is_true(json_object_get(report, "believed")) ? "judge believed" : "best judge", member_text(report, "judge"));
     json_array_foreach(json_object_get(report, "judges"), i, one)
-        printf("%s%s %.4f nats a label", i ? ", " : " (", member_text(one, "name"), number_of(one, "nats"));
-    const double ignorant = number_of(report, "ignorant_nats");
+        printf("%s%s %.4f nats a label", i ? ", " : " (", member_text(one, "name"), member_real(one, "nats"));
+    const double ignorant = member_real(report, "ignorant_nats");
     if (isfinite(ignorant))
         printf("; %s %.4f)\n", ignorant < 0.6931 ? "the share of true labels alone" : "a coin", ignorant);
     else
         puts(i ? ")" : "");
     if (!json_is_true(json_object_get(report, "believed")))
         printf("no judge explains the labels better than that, by two standard errors: none is believed, and %s\n",
-               count_of(report, "n_dropped") ? "what --drop takes is as good as drawn by lot" : "nothing is dropped; more rows, more --epochs or a better model may help");
+               member_count(report, "n_dropped") ? "what --drop takes is as good as drawn by lot" : "nothing is dropped; more rows, more --epochs or a better model may help");
     if (json_array_size(nats) > 1)
-        printf("unseen labels are explained best after epoch %lld of %zu; a policy trained for longer learns wrong ones by heart\n", count_of(report, "epoch"),
+        printf("unseen labels are explained best after epoch %lld of %zu; a policy trained for longer learns wrong ones by heart\n", member_count(report, "epoch"),
                json_array_size(nats));
     json_array_foreach(json_object_get(report, "first"), i, one) {
-        printf("  line %-6lld P(right) ", count_of(one, "line"));
-        if (isfinite(number_of(one, "p_right")))
-            printf("%.3f", number_of(one, "p_right"));
+        printf("  line %-6lld P(right) ", member_count(one, "line"));
+        if (isfinite(member_real(one, "p_right")))
+            printf("%.3f", member_real(one, "p_right"));
         else
             putchar('-');
-        printf("  margin %+.3f  ", number_of(one, "margin"));
+        printf("  margin %+.3f  ", member_real(one, "margin"));
         print_quoted(json_object_get(one, "text"));
         putchar('\n');
     }

@@ -274,3 +274,12 @@ void close_model(opened *o) {
     close_context(o->ctx);
     *o = (opened){0};
 }
+
+agon_status open_tokenizer(agon_ctx *ctx, const char *model, const char *chat_template, agon_tokenizer **out) {
+    char *path = NULL;
+    agon_status s = agon_model_find(ctx, model, &path);
+    if (!s)
+        s = agon_tokenizer_open(ctx, path, chat_template, out);
+    agon_text_free(path);
+    return s;
+}

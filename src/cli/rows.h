@@ -55,5 +55,7 @@ typedef struct opened {
 int open_model(const char *name, const char *model, const char *adapter, const char *dtype, const char *chat_template,
                opened *out);
 void close_model(opened *o);
+/* The tokenizer alone, of what --model and --chat-template ask for. *out new. */
+agon_status open_tokenizer(agon_ctx *ctx, const char *model, const char *chat_template, agon_tokenizer **out);
 
 #endif

@@ -3,18 +3,13 @@
 #include <math.h>
 #include <stdio.h>
 
-static double real(const json_t *o, const char *key) {
-    const json_t *v = json_object_get(o, key);
-    return json_is_number(v) ? json_number_value(v) : NAN;
-}
-
 static void show_share(const char *what, const json_t *o) {
     const json_t *ci = json_object_get(o, "ci95");
-    if (json_integer_value(json_object_get(o, "pairs")) == 0)
+    if (member_count(o, "pairs") == 0)
         printf("%-22s no pairs\n", what);
     else
-        printf("%-22s %6.1f%%  [%.1f, %.1f]  of %lld pairs\n", what, 100 * real(o, "accuracy"), 100 * json_number_value(json_array_get(ci, 0)),
-               100 * json_number_value(json_array_get(ci, 1)), (long long)json_integer_value(json_object_get(o, "pairs")));
+        printf("%-22s %6.1f%%  [%.1f, %.1f]  of %lld pairs\n", what, 100 * member_real(o, "accuracy"), 100 * json_number_value(json_array_get(ci, 0)),
+               100 * json_number_value(json_array_get(ci, 1)), member_count(o, "pairs"));
 }
 
 static void show_bins(const char *of, const json_t *list) {
@@ -22,10 +17,10 @@ static void show_bins(const char *of, const json_t *list) {
     json_t *bin;
     json_array_foreach((json_t *)(uintptr_t)list, i, bin) {
         char what[64];
-        if (isnan(real(bin, "to")))
-            snprintf(what, sizeof what, "  %s from %g", of, real(bin, "from"));
+        if (isnan(member_real(bin, "to")))
+            snprintf(what, sizeof what, "  %s from %g", of, member_real(bin, "from"));
         else
-            snprintf(what, sizeof what, "  %s %g to %g", of, real(bin, "from"), real(bin, "to"));
+            snprintf(what, sizeof what, "  %s %g to %g", of, member_real(bin, "from"), member_real(bin, "to"));
         show_share(what, bin);
     }
 }
@@ -35,23 +30,19 @@ static void show(const json_t *o) {
     show_bins("gap", json_object_get(o, "by_margin"));
     show_bins("margin", json_object_get(o, "by_label_margin"));
     show_share("  of equal length", json_object_get(o, "length_matched"));
-    if (isfinite(real(o, "ece")))
-        printf("loss %.4f nats a pair, ECE %.4f, Brier score %.4f\n", real(o, "loss"), real(o, "ece"), real(o, "brier"));
-    printf("rewards %.4g, std %.4g, correlation with length %+.3f\n", real(o, "reward_mean"), real(o, "reward_std"), real(o, "length_correlation"));
+    if (isfinite(member_real(o, "ece")))
+        printf("loss %.4f nats a pair, ECE %.4f, Brier score %.4f\n", member_real(o, "loss"), member_real(o, "ece"), member_real(o, "brier"));
+    printf("rewards %.4g, std %.4g, correlation with length %+.3f\n", member_real(o, "reward_mean"), member_real(o, "reward_std"), member_real(o, "length_correlation"));
 }
 
 /* The report (taken), or the sentence of what failed. */
 static int say(const opened *o, agon_status s, char *text, bool json) {
-    if (s)
-        return fail_with("score", s, o->ctx);
-    json_t *report = json ? NULL : json_loads(text, 0, NULL);
-    if (json)
-        puts(text);
-    else
+    int code;
+    json_t *report = take_answer("score", o->ctx, s, text, json, &code);
+    if (report)
         show(report);
     json_decref(report);
-    agon_text_free(text);
-    return EXIT_FINE;
+    return code;
 }
 
 int score_pairs(const opened *o, const agon_adapter *const *members, size_t n, const char *rule, double strength, const char *path, bool json) {

@@ -37,7 +37,7 @@ static void row_of_gain(const table *t, const char *name, const json_t *row) {
                                                json_number_value(json_object_get(row, "before"));
     fputs("  ", t->to);
     print_cut(&t->t, t->to, name, t->name, true);
-    fprintf(t->to, "%6" JSON_INTEGER_FORMAT " %8s %8s  %+6.1f", json_integer_value(json_object_get(row, "n")),
+    fprintf(t->to, "%6" JSON_INTEGER_FORMAT " %8s %8s  %+6.1f", member_count(row, "n"),
             share_text(json_object_get(row, "before"), before), share_text(json_object_get(row, "after"), after), 100 * points);
     if (json_array_size(ci) == 2)
         fprintf(t->to, " [%+.1f, %+.1f]", 100 * json_number_value(json_array_get(ci, 0)),
@@ -68,7 +68,7 @@ static void print_suites(const table *t, const char *heading, const json_t *suit
     json_array_foreach(suites, i, row) {
         fputs("  ", t->to);
         print_cut(&t->t, t->to, member_text(row, "suite"), t->name, true);
-        fprintf(t->to, "%6" JSON_INTEGER_FORMAT " %8s %8s  ", json_integer_value(json_object_get(row, "n")),
+        fprintf(t->to, "%6" JSON_INTEGER_FORMAT " %8s %8s  ", member_count(row, "n"),
                 share_text(json_object_get(row, "before"), before), share_text(json_object_get(row, "after"), after));
         size_t room = t->t.columns > t->name + 40 ? t->t.columns - t->name - 29 : 0;
         if (strlen(member_text(row, "verdict")) < room) {
@@ -232,7 +232,7 @@ static void print_critic(const table *t, const json_t *rows) {
         fputs("  ", t->to);
         print_cut(&t->t, t->to, *member_text(row, "family") ? member_text(row, "family") : "all", t->name, true);
         fprintf(t->to, " %9" JSON_INTEGER_FORMAT " %5" JSON_INTEGER_FORMAT " %7s %7s\n",
-                json_integer_value(json_object_get(row, "iteration")), json_integer_value(json_object_get(row, "n")), auroc, ece);
+                member_count(row, "iteration"), member_count(row, "n"), auroc, ece);
     }
 }
 
@@ -251,7 +251,7 @@ static void next_line(const table *t, const char *what, const char *format, ...)
 static void print_next(const table *t, const json_t *summary) {
     const char *workspace = member_text(summary, "workspace"), *example = member_text(summary, "example");
     const json_t *version = json_object_get(summary, "version");
-    json_int_t open = json_integer_value(json_object_get(summary, "reviews")), waiting = json_integer_value(json_object_get(summary, "answers_waiting"));
+    json_int_t open = member_count(summary, "reviews"), waiting = member_count(summary, "answers_waiting");
     char id[16];
     snprintf(id, sizeof id, "%.12s", *example ? example : member_text(version, "id"));
     title(t, "next");
