@@ -236,6 +236,21 @@ static void test_select(void **state) {
     agon_ctx_free(ctx);
 }
 
+static void test_a_cell_is_found_by_both_its_names(void **state) {
+    (void)state;
+    for (size_t i = 0; i < task_n_cells(); i++) {
+        char name[CELL_NAME_SIZE];
+        task_cell_name(i, name);
+        assert_int_equal(task_cell_find(task_cell_family(i), task_cell_at(i)->name), i);
+        assert_true(task_cell_covered(i, name));
+        assert_true(task_cell_covered(i, task_cell_family(i)));
+        assert_false(task_cell_covered((i + 1) % task_n_cells(), name));
+        name[strlen(name) - 1] = 0;
+        assert_false(task_cell_covered(i, name));
+    }
+    assert_true(task_cell_find("arithmetic", "none") == SIZE_MAX);
+}
+
 static void test_each_family_has_easy_and_hard_cells(void **state) {
     (void)state;
     for (size_t f = 0; f < task_n_families(); f++) {
@@ -310,6 +325,7 @@ int main(void) {
         cmocka_unit_test(test_wording_is_not_identity),
         cmocka_unit_test(test_long_response_fails),
         cmocka_unit_test(test_select),
+        cmocka_unit_test(test_a_cell_is_found_by_both_its_names),
         cmocka_unit_test(test_each_family_has_easy_and_hard_cells),
         cmocka_unit_test(test_seeds_of_spaces_differ),
         cmocka_unit_test(test_reader_refuses),
