@@ -86,7 +86,7 @@ says out 'best.jsonl: 1 of 2 rows; dropped 1 in best.jsonl.dropped'
 clean="$agon data clean long.jsonl --objective sft --drop 0.3 --folds 2 --model $tiny"
 { cat answers.jsonl; printf '{"prompt":"c","completion":"%s"}\n' "$(seq 4000 | tr '\n' ' ')"; } >long.jsonl
 run 0 $clean --to long1.jsonl --json
-says out '"rows":3,"truncated":[01],"written":2,'
+says out '"rows":3,"weightless":0,"truncated":[01],"written":2,'
 run 0 $clean --to long2.jsonl --max-length 16
 says out '2 rows are longer than --max-length 16: judged by their beginnings, written whole'
 says long2.jsonl ' 4000 "'
