@@ -7,6 +7,7 @@
 #include "base/random.h"
 #include "byte_tokenizer.h"
 #include "fuzz_check.h"
+#include "model/chat_template_private.h"
 #include "model/model_private.h"
 #include "model/tokenizer_private.h"
 #include "model/weights_private.h"
