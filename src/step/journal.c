@@ -394,11 +394,15 @@ static agon_status check_object(verifier *v, sqlite3_stmt *row, void *arg) {
         return status;
     v->report->n_objects++;
     bool there = file_exists(path);
-    if (there && sqlite3_column_int64(row, 1) > 0 && file_map_open(v->ctx, path, &map) == AGON_OK) {
-        got = hash_bytes(map.data, map.size);
+    if (there && sqlite3_column_int64(row, 1) > 0) {
+        status = file_map_open(v->ctx, path, &map);
+        if (!status)
+            got = hash_bytes(map.data, map.size);
         file_unmap(&map);
     }
     free(path);
+    if (status && status != AGON_EFORMAT && status != AGON_EINVAL) /* that it cannot be read now says nothing about what stands there */
+        return status;
     if (!there)
         return problem(v, "object %.64s: the file is gone", hex);
     return memcmp(&got, &want, sizeof got) == 0 ? AGON_OK : problem(v, "object %.64s: the file is damaged", hex);
