@@ -162,17 +162,8 @@ static bool is_adapter(const char *path) {
 
 /* The second version: an adapter on the same model, or another model. */
 static agon_status open_against(const opened *o, const eval_arguments *a, agon_model **model, agon_adapter **adapter) {
-    char *path = NULL;
-    agon_model_options options = agon_model_options_default();
-    options.chat_template = a->chat_template;
-    options.f32 = a->dtype && strcmp(a->dtype, "f32") == 0;
-    if (is_adapter(a->against))
-        return agon_adapter_open(o->ctx, o->model, a->against, adapter);
-    agon_status s = agon_model_find(o->ctx, a->against, &path);
-    if (!s)
-        s = agon_model_open(o->ctx, path, &options, model);
-    agon_text_free(path);
-    return s;
+    return is_adapter(a->against) ? agon_adapter_open(o->ctx, o->model, a->against, adapter)
+                                  : find_model(o->ctx, a->against, a->dtype, a->chat_template, model);
 }
 
 static int evaluate(const eval_arguments *a) {

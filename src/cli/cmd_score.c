@@ -359,7 +359,7 @@ static int run(int argc, char **argv) {
         if (code == EXIT_FINE && several)
             code = open_ensemble(&o, adapters, &together);
         if (code == EXIT_FINE && pairs && !reward)
-            code = score_policy_pairs(&o, against, dtype && strcmp(dtype, "f32") == 0, beta, pairs, json);
+            code = score_policy_pairs(&o, against, dtype, beta, pairs, json);
         else if (code == EXIT_FINE && pairs)
             code = judge_pairs(&o, &together, pairs, json);
         else if (code == EXIT_FINE)

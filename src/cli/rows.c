@@ -241,26 +241,31 @@ int read_prompt(const char *name, size_t line, agon_ctx *ctx, const agon_tokeniz
     return s ? fail_in_row(name, line, s, ctx) : EXIT_FINE;
 }
 
+agon_status find_model(agon_ctx *ctx, const char *model, const char *dtype, const char *chat_template, agon_model **out) {
+    agon_model_options options = agon_model_options_default();
+    char *path = NULL;
+    options.chat_template = chat_template;
+    options.f32 = dtype && strcmp(dtype, "f32") == 0;
+    agon_status s = agon_model_find(ctx, model, &path);
+    if (!s)
+        s = agon_model_open(ctx, path, &options, out);
+    agon_text_free(path);
+    return s;
+}
+
 int open_model(const char *name, const char *model, const char *adapter, const char *dtype, const char *chat_template,
                opened *out) {
     *out = (opened){0};
-    agon_model_options options = agon_model_options_default();
-    options.chat_template = chat_template;
-    options.f32 = dtype && strcmp(dtype, "f32") == 0;
-    if (dtype && !options.f32 && strcmp(dtype, "bf16") != 0) {
+    if (dtype && strcmp(dtype, "f32") != 0 && strcmp(dtype, "bf16") != 0) {
         fprintf(stderr, "agon %s: --dtype is f32 or bf16, not '%.40s'\n", name, dtype);
         return EXIT_USAGE;
     }
     out->ctx = open_context(name);
     if (!out->ctx)
         return EXIT_SYSTEM;
-    char *path = NULL;
-    agon_status s = agon_model_find(out->ctx, model, &path);
-    if (!s)
-        s = agon_model_open(out->ctx, path, &options, &out->model);
+    agon_status s = find_model(out->ctx, model, dtype, chat_template, &out->model);
     if (!s && adapter)
         s = agon_adapter_open(out->ctx, out->model, adapter, &out->adapter);
-    agon_text_free(path);
     if (!s)
         return EXIT_FINE;
     int code = fail_with(name, s, out->ctx);

@@ -46,12 +46,14 @@ int read_tokens(const char *name, size_t line, agon_ctx *ctx, const agon_tokeniz
 int read_prompt(const char *name, size_t line, agon_ctx *ctx, const agon_tokenizer *t, const json_t *row, bool chat,
                 int32_t **ids, size_t *n);
 
-/* Opens what --model, --adapter, --dtype and --chat-template ask for. Returns an exit code. */
 typedef struct opened {
     agon_ctx *ctx;
     agon_model *model;
     agon_adapter *adapter;
 } opened;
+/* A model by path or name in a context that is there, such as one to compare with; dtype: f32, or bf16 (NULL too). *out new. */
+agon_status find_model(agon_ctx *ctx, const char *model, const char *dtype, const char *chat_template, agon_model **out);
+/* Opens what --model, --adapter, --dtype and --chat-template ask for. Returns an exit code. */
 int open_model(const char *name, const char *model, const char *adapter, const char *dtype, const char *chat_template,
                opened *out);
 void close_model(opened *o);

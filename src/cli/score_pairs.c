@@ -55,21 +55,16 @@ int score_pairs(const opened *o, const agon_adapter *const *members, size_t n, c
     return say(o, s, text, json);
 }
 
-int score_policy_pairs(const opened *o, const char *against, bool f32, double beta, const char *path, bool json) {
-    agon_model_options options = agon_model_options_default();
+int score_policy_pairs(const opened *o, const char *against, const char *dtype, double beta, const char *path, bool json) {
     agon_model *reference = NULL;
     agon_dataset *pairs = NULL;
-    char *found = NULL, *text = NULL;
-    options.f32 = f32;
-    agon_status s = against ? agon_model_find(o->ctx, against, &found) : AGON_OK;
-    if (!s && against)
-        s = agon_model_open(o->ctx, found, &options, &reference);
+    char *text = NULL;
+    agon_status s = against ? find_model(o->ctx, against, dtype, NULL, &reference) : AGON_OK;
     if (!s)
         s = agon_dataset_open(o->ctx, agon_model_tokenizer(o->model), path, "dpo", 0, &pairs);
     if (!s)
         s = agon_policy_pairs(o->ctx, o->model, o->adapter, reference, NULL, beta, pairs, &text);
     agon_dataset_free(pairs);
     agon_model_free(reference);
-    agon_text_free(found);
     return say(o, s, text, json);
 }

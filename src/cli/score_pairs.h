@@ -7,6 +7,6 @@
 /* members [n]: adapters with reward heads (0: the model's own); the report on stdout. Returns the exit code. */
 int score_pairs(const opened *o, const agon_adapter *const *members, size_t n, const char *rule, double strength, const char *path, bool json);
 /* The same of the opened model with its adapter as a policy; its reference is the model `against` (NULL: the opened one without its adapter). */
-int score_policy_pairs(const opened *o, const char *against, bool f32, double beta, const char *path, bool json);
+int score_policy_pairs(const opened *o, const char *against, const char *dtype, double beta, const char *path, bool json);
 
 #endif
