@@ -813,13 +813,14 @@ AGON_API AGON_MUST_CHECK agon_status agon_bench(agon_ctx *ctx, const char *group
 /* The folder itself; *path new (agon_text_free). */
 AGON_API AGON_MUST_CHECK agon_status agon_workspace_find(agon_ctx *ctx, const char *workspace, char **path);
 
-/* {"run", "state": "running|done|halted", "iteration", "stage", "versions": [{"id", "parent", "role", "iteration",
+/* {"run", "state": "running|done|halted|waiting", "iteration", "stage", "versions": [{"id", "parent", "role", "iteration",
  * "status": "base|candidate|promoted|rejected|rolled_back", "reason", "held_out": {"n", "before", "after", "ci95":
  * [lo, hi]} or null}] in order of creation, "labels": {"verifier", "critic", "human", "simulated", ...},
  * "audits": [{"source": of the audited label, "audits", "agreed"}], "tokens": {...}, "counters": {...},
  * "other_versions": critics and attackers, "updated_ms", "progress", "answers_waiting": of reviewers, not taken in
  * yet}. `before`: the base on the same items, both are fractions; ci95 is the interval of after - before. "halted":
- * stopped before its end; the same `agon run` goes on, after too many rejections with a larger gate.rejections. */
+ * stopped before its end; the same `agon run` goes on, after too many rejections with a larger gate.rejections. "waiting":
+ * people have not judged all held-out answers of the gate (agon_review); the same `agon run` goes on when they have. */
 AGON_API AGON_MUST_CHECK agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *run,
                                                       char **json);
 /* The last `limit` (0: all) events whose number is above `after`, oldest first:
@@ -898,7 +899,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_init_run_file(agon_ctx *ctx, const cha
 
 /* ---- reviews: questions to a human, answered at any time, also while a run is going ------------------------ */
 
-/* Open items, most urgent first: [{"id", "kind": "verdict|pair|demonstration|audit", "purpose", "iteration",
+/* Open items, most urgent first: [{"id", "kind": "verdict|pair|demonstration|audit|held_out", "purpose", "iteration",
  * "priority", "query", "response", "other", "critique" (texts or null), "spans": [[start, end]] bytes of the
  * response that the critique cites}]. */
 AGON_API AGON_MUST_CHECK agon_status agon_reviews_json(agon_ctx *ctx, const char *workspace, char **json);
@@ -915,8 +916,9 @@ typedef struct agon_review_answer {
 AGON_API agon_review_answer agon_review_answer_default(void);
 /* Puts an answer into the inbox; the run collects it at its next iteration. An item may be answered again, and
  * the last answer counts: until it is collected as if it were the first, later as a correction, which costs no further
- * label and takes what the answer before left out of training. A later skip changes nothing. AGON_EINVAL: a
- * verdict that the item's kind does not take; AGON_ENOTFOUND. */
+ * label and takes what the answer before left out of training. A later skip changes nothing. "held_out" items are
+ * answers that measure versions: the gate takes their verdicts once all are there, a skip leaves the query out, and
+ * what is answered later changes nothing. AGON_EINVAL: a verdict that the item's kind does not take, a text for held_out; AGON_ENOTFOUND. */
 AGON_API AGON_MUST_CHECK agon_status agon_review(agon_ctx *ctx, const char *workspace,
                                                  const agon_review_answer *answer);
 /* ---- evaluation -------------------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { MOST_GATE_ITEMS = 50 }; /* each is two verdicts of people an attempt */
 enum { MOST_NAMED = 20, RATE_PROMPT = 256, LONGEST_QUERY = 1 << 16 };
 
 /* ---- the queries --------------------------------------------------------------------------------------- */
@@ -25,7 +26,7 @@ typedef struct census {
     json_t *seen; /* query texts, as keys */
     json_t *verifiers; /* name: how many rows it judges */
     int64_t exact_by_default; /* of them, by exact because no verifier is named */
-    int64_t n, with_answer, with_verifier, unverifiable, duplicates, bad;
+    int64_t n, with_answer, with_verifier, unverifiable, held_out_unverifiable, duplicates, bad;
     buffer problems;
 } census;
 
@@ -50,13 +51,15 @@ static agon_status check_row(void *arg, const char *where, json_t *row) {
         return bad_row(c, sentence);
     }
     bool answer = !json_absent(json_object_get(row, "answer")), verifier = !json_absent(json_object_get(row, "verifier"));
+    const bool again = json_object_get(c->seen, query.text) != NULL;
     c->n++;
-    c->duplicates += json_object_get(c->seen, query.text) != NULL;
+    c->duplicates += again;
     if (json_object_set_new(c->seen, query.text, json_true()) != 0)
         s = ctx_no_memory(c->ctx);
     c->with_answer += answer;
     c->with_verifier += verifier;
     c->unverifiable += !answer && !verifier;
+    c->held_out_unverifiable += !answer && !verifier && !again && recipe_holds_out(query.text);
     const char *by = json_string_value(json_object_get(query.parameters, "verifier"));
     int64_t judged = by ? json_integer_value(json_object_get(c->verifiers, by)) : 0;
     if (!s && by && json_object_set_new(c->verifiers, by, json_integer(judged + 1)) != 0)
@@ -164,6 +167,10 @@ static agon_status make_config(agon_ctx *ctx, const char *queries, const char *o
         }
         if (c->unverifiable > 0) /* the simulated expert knows nothing of these */
             buffer_printf(&source, "human:\n  backend: queue\n");
+        if (c->held_out_unverifiable > 0) {
+            const long long items = c->held_out_unverifiable < MOST_GATE_ITEMS ? c->held_out_unverifiable : MOST_GATE_ITEMS;
+            buffer_printf(&source, "  gate_items: %lld\n  labels: %lld\n", items, 100 + 2 * items);
+        }
         s = source.failed ? ctx_no_memory(ctx)
                           : run_file_parse(ctx, output, source.data, source.size, out);
     }

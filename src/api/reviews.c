@@ -132,6 +132,8 @@ static agon_status check_verdict(agon_ctx *ctx, const char *kind, const agon_rev
     bool chosen = strcmp(v, "A") == 0 || strcmp(v, "B") == 0, accept = strcmp(v, "accept") == 0;
     if (strcmp(v, "skip") == 0 && !a->text)
         return AGON_OK;
+    if (strcmp(kind, "held_out") == 0 && a->text)
+        return ctx_fail(ctx, AGON_EINVAL, "a held-out answer is judged, not mended: it measures versions, and a text of yours would teach them; leave the text out");
     if (demonstration && accept && (!a->text || !*a->text))
         return ctx_fail(ctx, AGON_EINVAL, "this item asks for an answer to be written; give its text with the accept");
     if (demonstration && !accept && a->text)

@@ -68,8 +68,9 @@ const command command_status = {
     "status [--workspace DIR] [--run NAME] [--json]\n\n"
     "  --workspace DIR  the run's folder (default: the only *.agon folder here)\n"
     "  --run NAME       a run of the workspace (default: the latest)\n"
-    "  --json           {\"run\", \"state\": \"running|done|halted\", \"iteration\", \"stage\", \"versions\": [{\"id\", \"parent\", \"status\",\n"
-    "                   \"held_out\": {\"n\", \"before\", \"after\", \"ci95\"}}], \"labels\", \"audits\", \"tokens\", \"answers_waiting\"}\n\n"
+    "  --json           {\"run\", \"state\": \"running|done|halted|waiting\", \"iteration\", \"stage\", \"versions\": [{\"id\", \"parent\",\n"
+    "                   \"status\", \"held_out\": {\"n\", \"before\", \"after\", \"ci95\"}}], \"labels\", \"audits\", \"tokens\",\n"
+    "                   \"answers_waiting\"}\n\n"
     "  agon status --workspace quickstart.agon --json",
     run,
 };

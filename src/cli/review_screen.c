@@ -12,6 +12,8 @@ const char *review_keys(const char *kind) {
         return "[a] A  [b] B  [r] neither  [e]dit A  [w]rite  [s]kip  [p]revious  [q]uit";
     if (strcmp(kind, "demonstration") == 0)
         return "[w]rite  [e]ditor  [r] not answerable  [s]kip  [p]revious  [q]uit";
+    if (strcmp(kind, "held_out") == 0)
+        return "[a]ccept  [r]eject  [s]kip  [p]revious  [q]uit";
     return "[a]ccept  [r]eject  [e]dit  [w]rite  [s]kip  [p]revious  [q]uit";
 }
 

@@ -9,7 +9,8 @@
  *   ask        the human: audits of automatic labels, demonstrations where nothing passed
  *   build      examples: real data keeps its share, nothing twice, nothing held out
  *   train      a LoRA version on top of the incumbent
- *   evaluate   candidate, incumbent and base on the same fresh tasks and the general suite
+ *   evaluate   candidate, incumbent and base on the same fresh tasks and the general suite; where only people can judge, they are asked, and the run
+ *              ends here as "waiting" until it is run again with their answers
  *   gate       promoted only if the evidence says so
  *
  * Everything kept in memory is rebuilt from the journal by a replay. */
@@ -42,7 +43,7 @@ static agon_status read_file(loop *l) {
         return AGON_OK;
     agon_status s = read_user_queries(&c->actors, cast_path(c, "file"), l->config->tasks.file, &all);
     for (size_t i = 0; i < all.n && !s; i++) {
-        bool held_out = loop_holds_out(all.items[i].text);
+        bool held_out = recipe_holds_out(all.items[i].text);
         query_list *to = held_out ? &l->held_out : &l->queries;
         if (c->rules >= 2 && listed(to, &all.items[i]))
             continue;
@@ -80,6 +81,7 @@ static agon_status plan(loop *l) {
         s = prose_examples(c, (size_t)l->config->build.documents, &l->earlier);
     if (!s && l->n_cells)
         s = aim_held_out(c, &l->aim, cast_path(c, "held_out"), space, (size_t)l->config->evaluate.tasks, &l->held_out);
+    l->gate_reserve = loop_gate_labels(l);
     return s;
 }
 
@@ -174,9 +176,9 @@ static agon_status iteration(loop *l) {
         s = train_learner(l);
     if (!s)
         s = loop_evaluate(l, &r);
-    if (!s)
+    if (!s && !l->waiting)
         s = loop_gate(l, &r);
-    if (!s)
+    if (!s && !l->waiting)
         s = loop_settle(l, &r);
     held_out_result_free(&r);
     return s;
@@ -191,7 +193,7 @@ static json_t *audited_json(audited a) {
                      right_at_least(a));
 }
 
-static json_t *summarise(const loop *l, bool halted) {
+static json_t *summarise(const loop *l, const char *state) {
     const run_config *config = l->config;
     const audited all = loop_audited(l);
     json_t *budget = json_pack("{sI sI sI sI so sI sI sI sf}", "labels", (json_int_t)config->human.labels, "used",
@@ -203,9 +205,9 @@ static json_t *summarise(const loop *l, bool halted) {
     if (l->c->rules >= 4)
         json_object_set_new(budget, "audited", json_pack("{so so}", "verifier", audited_json(l->audited[AUDIT_VERIFIER]), "critic",
                                                          audited_json(l->audited[AUDIT_CRITIC])));
-    return json_pack("{ss ss s{ss ss} sO? sO? sO? so sO? sO}", "state", halted ? "halted" : "done", "base", l->c->actors.base,
+    return json_pack("{ss ss s{ss ss} sO? sO? sO? so sO? sO}", "state", state, "base", l->c->actors.base,
                      "version", "id", *l->candidate ? l->candidate : l->learner, "status",
-                     !*l->candidate ? "base" : l->promoted ? "promoted" : "rejected", "families", l->families, "held_out",
+                     !*l->candidate ? "base" : l->waiting ? "candidate" : l->promoted ? "promoted" : "rejected", "families", l->families, "held_out",
                      l->held_out_json, "gate", l->gate, "budget", budget, "learnability", l->learnability, "critic",
                      l->critic_reports);
 }
@@ -223,6 +225,7 @@ static void loop_free(loop *l) {
     example_list_free(&l->earlier);
     trust_free(&l->trust);
     free(l->judged);
+    free(l->verdicts);
     suite_results_free(&l->incumbent_suites);
     json_decref(l->learnability);
     json_decref(l->critic_reports);
@@ -257,16 +260,19 @@ static agon_status loop_recipe(cast *c, json_t **summary) {
     loop l = {.c = c, .config = c->config};
     bool halted = false;
     agon_status s = loop_begin(&l);
-    for (int64_t i = 1; i <= l.config->iterations && !halted && !s; i++) {
+    for (int64_t i = 1; i <= l.config->iterations && !halted && !l.waiting && !s; i++) {
         c->actors.iteration = i;
         s = iteration(&l);
         halted = !s && l.rejections >= (size_t)l.config->gate.rejections;
     }
+    const char *state = l.waiting ? "waiting" : halted ? "halted" : "done";
     if (!s)
-        s = run_finish(c->run, halted ? "halted" : "done",
-                       halted ? "too many candidates were rejected in a row; a larger gate.rejections lets the run go on" : "all iterations ran");
+        s = run_finish(c->run, state,
+                       l.waiting ? "people have not judged all held-out answers yet; agon review, then run it again"
+                       : halted  ? "too many candidates were rejected in a row; a larger gate.rejections lets the run go on"
+                                 : "all iterations ran");
     if (!s) {
-        *summary = summarise(&l, halted);
+        *summary = summarise(&l, state);
         s = json_made(c->actors.ctx, *summary);
     }
     loop_free(&l);
@@ -342,6 +348,8 @@ static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
     t->labels = r->human.labels;
     t->audits = r->human.audits * r->iterations;
     t->demonstrations = r->human.demonstrations * r->iterations;
+    if (strcmp(r->human.backend, "queue") == 0) /* the same words of an earlier version are not asked about again */
+        t->gate = 2 * (int64_t)fmin((double)r->human.gate_items, ceil(own.n_unverifiable * (1 - ASKED_OF_FILE))) * r->iterations;
     return AGON_OK;
 }
 

@@ -14,10 +14,10 @@ void held_out_result_free(held_out_result *r) {
     suite_results_free(&r->suites);
 }
 
-static agon_status held_out_answers(loop *l, const char *version, bool **right, held_out_result *r) {
+static agon_status held_out_answers(loop *l, const char *version, bool **right, size_t *first, held_out_result *r) {
     cast *c = l->c;
     answer_list *list = &l->held_out_answers;
-    size_t from = list->n;
+    size_t from = *first = list->n;
     agon_status s = evaluate_answers(&c->actors, cast_path(c, "evaluate/%.12s/tasks", version), &l->held_out, version,
                                      (size_t)l->config->learner.max_tokens, list);
     if (!s)
@@ -52,10 +52,11 @@ static void leave_out_unknown(loop *l, held_out_result *r) {
         r->counted[r->n++] = i;
     }
     if (r->n == 0)
-        cast_say(l->c, NULL, "none of %zu held-out answers could be verified, so no gain can be shown; hold out queries that have an answer or a verifier",
-                 l->held_out.n);
+        cast_say(l->c, NULL, "none of %zu held-out answers could be verified%s, so no gain can be shown; hold out queries that have an answer or a verifier",
+                 l->held_out.n, l->c->rules >= 5 ? " or was judged by people" : "");
     else if (r->n < l->held_out.n)
-        cast_say(l->c, NULL, "%zu of %zu held-out queries could not be verified and count for nobody", l->held_out.n - r->n, l->held_out.n);
+        cast_say(l->c, NULL, "%zu of %zu held-out queries could not be verified%s and count for nobody", l->held_out.n - r->n, l->held_out.n,
+                 r->n_people ? ", nor did people judge them," : "");
 }
 
 agon_status loop_evaluate(loop *l, held_out_result *r) {
@@ -67,16 +68,19 @@ agon_status loop_evaluate(loop *l, held_out_result *r) {
     if (!s && (!r->labels || !r->counted))
         s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to evaluate");
     if (!s)
-        s = held_out_answers(l, c->actors.base, &r->base, r);
+        s = held_out_answers(l, c->actors.base, &r->base, &r->first[0], r);
     if (!s && first)
         r->incumbent = r->base;
     else if (!s)
-        s = held_out_answers(l, l->learner, &r->incumbent, r);
+        s = held_out_answers(l, l->learner, &r->incumbent, &r->first[1], r);
     if (!s)
-        s = held_out_answers(l, l->candidate, &r->candidate, r);
-    if (!s)
-        leave_out_unknown(l, r);
-    if (!s && strcmp(l->incumbent_suites.version, l->learner) != 0)
+        s = held_out_answers(l, l->candidate, &r->candidate, &r->first[2], r);
+    if (!s && c->rules >= 5)
+        s = loop_ask_about_held_out(l, r);
+    if (s || l->waiting)
+        return s;
+    leave_out_unknown(l, r);
+    if (strcmp(l->incumbent_suites.version, l->learner) != 0)
         s = cast_evaluate_suites(c, l->learner, &l->incumbent_suites);
     return s ? s : cast_evaluate_suites(c, l->candidate, &r->suites);
 }
@@ -143,6 +147,8 @@ agon_status loop_gate(loop *l, held_out_result *r) {
     gate_evidence e = {.candidate = l->candidate,
                        .incumbent = l->learner,
                        .primary = &primary,
+                       .n_people = r->n_people,
+                       .n_left_to_people = r->n_left_to_people,
                        .attempt = ++l->attempt,
                        .alpha = l->config->gate.alpha,
                        .least_agreement = l->config->gate.audit_agreement,

@@ -1,4 +1,4 @@
-/* The loop's human side, see loop.c: what is asked, within the budget, and what came back. The loop never waits: answers that come later join
+/* The loop's human side, see loop.c: what is asked, within the budget, and what came back. Nothing here waits: answers that come later join
  * the iteration under way. */
 #include "base/ctx.h"
 #include "base/random.h"
@@ -12,7 +12,7 @@ bool loop_simulated(const loop *l) {
 }
 
 size_t loop_within_budget(const loop *l, int64_t wanted) {
-    int64_t left = l->config->human.labels - (loop_simulated(l) ? l->labels_used : l->asked);
+    int64_t left = l->config->human.labels - (loop_simulated(l) ? l->labels_used : l->asked) - l->gate_reserve;
     left = left > 0 ? left : 0;
     return (size_t)(wanted < left ? (wanted > 0 ? wanted : 0) : left);
 }

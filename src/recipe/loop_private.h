@@ -11,6 +11,13 @@ typedef struct audited {
     int64_t labels, n, agreed;
 } audited;
 
+/* What a person said of a held-out answer with this text: the same words are not asked about again. */
+typedef struct held_out_verdict {
+    size_t place; /* in held_out */
+    const char *text, *label;
+    bool right;
+} held_out_verdict;
+
 typedef struct loop {
     cast *c;
     const run_config *config;
@@ -29,6 +36,10 @@ typedef struct loop {
     trust_table trust;
     judged_answer *judged; /* by an expert, [n_judged]: what the monitor watches the critic on */
     size_t n_judged, judged_capacity;
+    held_out_verdict *verdicts; /* [n_verdicts], of people */
+    size_t n_verdicts, verdict_capacity;
+    int64_t gate_reserve; /* of the labels left: kept for this iteration's gate */
+    bool waiting;         /* the gate's questions are open */
     char learner[STORE_ID_SIZE], critic[STORE_ID_SIZE], candidate[STORE_ID_SIZE];
     suite_results incumbent_suites;
     size_t attempt, rejections;
@@ -38,9 +49,12 @@ typedef struct loop {
     bool promoted;
 } loop;
 
+enum { HELD_OUT_VERSIONS = 3 }; /* base, incumbent, candidate */
 typedef struct held_out_result {
     bool *base, *incumbent, *candidate; /* of the queries counted, [n]; incumbent may be base */
-    size_t *counted, n;                 /* places of the held-out queries whose answers could be verified, of every version */
+    size_t first[HELD_OUT_VERSIONS];    /* of each version's answers in held_out_answers */
+    size_t *counted, n;                 /* places of the held-out queries whose answers a verifier or people could judge, of every version */
+    size_t n_people, n_left_to_people;  /* of them by people; of all held out, those that no verifier can judge */
     const char **labels;                /* of incumbent's and candidate's verdicts */
     size_t n_labels;
     suite_results suites;
@@ -71,9 +85,13 @@ size_t loop_within_budget(const loop *l, int64_t wanted);
 AGON_MUST_CHECK agon_status loop_evaluate(loop *l, held_out_result *r);
 AGON_MUST_CHECK agon_status loop_gate(loop *l, held_out_result *r);
 AGON_MUST_CHECK agon_status loop_settle(loop *l, held_out_result *r);
-/* loop_warn.c: which of the user's own queries are held out, whatever else is in their file; what the run will not be able to do with its tasks, as
- * sentences appended to the array (queries: the file's rows as tasks, where the run has read them already; else NULL). */
-bool loop_holds_out(const char *text);
+/* loop_people.c: held-out answers that no verifier can judge. How many labels this iteration's gate may need; people asked about a part of the queries, drawn
+ * by seed once for the run, and what they said. l->waiting: not all of it is there. In r->counted as loop_gate.c needs it: 0 where people judged every
+ * version's answer, HELD_OUT_VERSIONS where not. */
+int64_t loop_gate_labels(const loop *l);
+AGON_MUST_CHECK agon_status loop_ask_about_held_out(loop *l, held_out_result *r);
+/* loop_warn.c: what the run will not be able to do with its tasks, as sentences appended to the array (queries: the file's rows as tasks, where the
+ * run has read them already; else NULL). */
 AGON_MUST_CHECK agon_status loop_warn(agon_ctx *ctx, const run_config *config, const json_t *queries, json_t *sentences);
 
 #endif

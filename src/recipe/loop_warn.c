@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool loop_holds_out(const char *text) {
+bool recipe_holds_out(const char *text) {
     return seed_derive(0, text) % 5 == 0;
 }
 
@@ -27,7 +27,7 @@ static agon_status count_query(own_queries *own, const task_query *q) {
     if (!identity || json_object_set_new(own->seen, identity, json_true()) != 0)
         s = ctx_fail(own->ctx, AGON_ENOMEM, "no memory to count the user's queries");
     free(identity);
-    bool verifiable = own->program || json_object_get(q->parameters, "verifier"), held_out = loop_holds_out(q->text);
+    bool verifiable = own->program || json_object_get(q->parameters, "verifier"), held_out = recipe_holds_out(q->text);
     if (!again) {
         own->n++;
         own->n_unverifiable += !verifiable;
@@ -83,13 +83,24 @@ static agon_status say(agon_ctx *ctx, json_t *sentences, const char *format, ...
     return json_array_append_new(sentences, utf8_json(text)) == 0 ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "no memory for a warning");
 }
 
+static bool has_queue(const run_config *config) {
+    return strcmp(config->human.backend, "queue") == 0;
+}
+
+/* Held-out queries whose answers people are asked to judge. */
+static size_t n_for_people(const run_config *config, const own_queries *own) {
+    const size_t left = own->n_held_out - own->n_verifiable, most = has_queue(config) ? (size_t)config->human.gate_items : 0;
+    return left < most ? left : most;
+}
+
 /* Of the attempts that the run file allows, the first on which no outcome of the held-out queries could show a gain. Each may spend less than
  * the one before. */
 static agon_status warn_of_gate(agon_ctx *ctx, const run_config *config, const own_queries *own, json_t *sentences) {
     const bool cells = config->tasks.cells.n > 0 || !config->tasks.file;
-    const size_t drawn = cells ? (size_t)config->evaluate.tasks : 0, n = own->n_verifiable + drawn;
+    const size_t drawn = cells ? (size_t)config->evaluate.tasks : 0, people = n_for_people(config, own), n = own->n_verifiable + drawn + people;
+    const bool more_people = has_queue(config) && own->n_held_out - own->n_verifiable > people;
     size_t attempt = 1;
-    char held_out[560] = "", effect[100] = "no candidate can be promoted";
+    char held_out[560] = "", effect[100] = "no candidate can be promoted", asked[100] = "";
     while (attempt <= (size_t)config->iterations && gate_least_gains(config->gate.alpha, attempt) <= n)
         attempt++;
     if (attempt > (size_t)config->iterations || strcmp(config->learner.by.backend, "local") != 0) /* else nothing is trained */
@@ -99,8 +110,10 @@ static agon_status warn_of_gate(agon_ctx *ctx, const run_config *config, const o
                  own->n_held_out, own->n, config->tasks.file, own->n_verifiable, drawn ? "; the others are generated" : "");
     if (attempt > 1)
         snprintf(effect, sizeof effect, "from attempt %zu on no candidate can be promoted", attempt);
-    return say(ctx, sentences, "of the held-out queries at most %zu can be verified%s, but the gate's G1 asks for a gain on %zu at least: %s; %s", n, held_out,
-               gate_least_gains(config->gate.alpha, attempt), effect,
+    if (people > 0)
+        snprintf(asked, sizeof asked, " and people are asked about %zu more", people);
+    return say(ctx, sentences, "of the held-out queries at most %zu can be verified%s%s, but the gate's G1 asks for a gain on %zu at least: %s; %s%s", n - people, held_out,
+               asked, gate_least_gains(config->gate.alpha, attempt), effect, more_people ? "raise human.gate_items, so that people judge held-out answers, or " : "",
                own->n > 0 ? "add rows with an answer or a verifier, about five for each that is missing (a run that began keeps the rows it read)" : "raise evaluate.tasks");
 }
 
@@ -113,5 +126,13 @@ agon_status loop_warn(agon_ctx *ctx, const run_config *config, const json_t *que
         s = say(ctx, sentences, "human.backend is simulated: that expert judges by the verifier, so it can judge none of the %zu of %zu queries in %.300s that have "
                 "neither an answer nor a verifier; with 'human: {backend: queue}' people judge them (agon review)",
                 own.n_unverifiable, own.n, config->tasks.file);
+    if (!s && config->human.gate_items > 0 && n_for_people(config, &own) == 0)
+        s = say(ctx, sentences, "human.gate_items is %lld and asks nobody here: %s", (long long)config->human.gate_items,
+                !has_queue(config) ? "the simulated expert knows what the verifier knows; with 'human: {backend: queue}' people judge held-out answers (agon review)"
+                                   : "no held-out query of tasks.file is one that only people can judge");
+    const int64_t verdicts = 2 * (int64_t)n_for_people(config, &own) * config->iterations;
+    if (!s && verdicts > config->human.labels)
+        s = say(ctx, sentences, "the gate may ask people for %lld verdicts (two of each of human.gate_items in an iteration), and human.labels allows %lld in all; "
+                "raise human.labels, or lower human.gate_items", (long long)verdicts, (long long)config->human.labels);
     return s ? s : warn_of_gate(ctx, config, &own, sentences);
 }

@@ -80,7 +80,7 @@ KEY("refine", "learnability", KEY_INT, refine.learnability, "24", 0, 1e5,
     "failed queries on which both critique forms, a placebo and a plain retry are compared")
 
 KEY("human", "backend", KEY_CHOICE, human.backend, "simulated", 0, 0,
-    "simulated|queue: simulated judges by the verifier, so nothing without one; queue waits for nobody, agon review answers it (recipe loop only)")
+    "simulated|queue: simulated judges by the verifier, so nothing without one; queue is answered by agon review, and nobody waits for it but the gate (recipe loop only)")
 KEY("human", "labels", KEY_INT, human.labels, "100", 0, 1e7, "expert labels the run may use in all")
 KEY("human", "audits", KEY_INT, human.audits, "30", 0, 1e6, "of them, audits of automatic labels in an iteration")
 KEY("human", "demonstrations", KEY_INT, human.demonstrations, "70", 0, 1e6,
@@ -88,7 +88,7 @@ KEY("human", "demonstrations", KEY_INT, human.demonstrations, "70", 0, 1e6,
 KEY("human", "calibration", KEY_INT, human.calibration, "0", 0, 1e6,
     "of them, labels that train and calibrate the critic (sealed)")
 KEY("human", "gate_items", KEY_INT, human.gate_items, "0", 0, 1e6,
-    "held-out items the expert judges for the gate (sealed); two labels each")
+    "held-out items the expert judges for the gate, two labels each: sealed; in the loop with queue, of queries that no verifier can judge")
 KEY("human", "error_rate", KEY_REAL, human.error_rate, "0.02", 0, 0.5,
     "simulated: share of its verdicts that are wrong")
 

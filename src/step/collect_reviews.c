@@ -1,5 +1,6 @@
-/* Answers of reviewers, from the inbox into the run. The loop never waits: what came since the last look is taken, the rest joins later. An item
- * that was collected and is answered again costs nothing more: the later word stands, and its labels say which they supersede. */
+/* Answers of reviewers, from the inbox into the run. What came since the last look is taken, the rest joins later. An item
+ * that was collected and is answered again costs nothing more: the later word stands, and its labels say which they supersede. Verdicts on held-out
+ * answers go a way of their own (below): they decide, and teach nobody. */
 #include "base/ctx.h"
 #include "step/items.h"
 #include <string.h>
@@ -8,6 +9,10 @@
 static const char *verdict_of(const json_t *answer) {
     const char *v = field_text(answer, "verdict");
     return strcmp(v, "accept") == 0 ? "pass" : strcmp(v, "reject") == 0 ? "fail" : NULL;
+}
+
+static bool is_held_out(const json_t *row) {
+    return strcmp(field_text(row, "kind"), REVIEW_HELD_OUT) == 0;
 }
 
 static bool is_skip(const json_t *row) {
@@ -148,7 +153,7 @@ static agon_status read_inbox(void *arg, json_t **result) {
     agon_status s = taken ? store_inbox_read(a->store, run_id(a->run), last, &rows)
                           : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for reviews");
     json_array_foreach(rows, i, row) {
-        if (!s && !answered_again(rows, i))
+        if (!s && !is_held_out(row) && !answered_again(rows, i))
             s = take_row(a, in->collected, row, taken, &n_labels);
         last = field_int(row, "number");
     }
@@ -295,6 +300,79 @@ agon_status collect_reviews(actors *a, const char *path, const query_list *queri
     if (!s) {
         c->last = field_int(result, "last");
         *n_labels = (size_t)field_int(result, "labels");
+    }
+    json_decref(result);
+    json_decref(input);
+    return s;
+}
+
+/* ---- held-out answers ------------------------------------------------------------------------------------------- */
+
+/* Of every answer asked about the word that stands, by the answer's id: the last that is no skip, else a skip. *words new, borrowing from rows. */
+static agon_status standing_words(actors *a, const json_t *rows, json_t **words) {
+    const json_t *row;
+    size_t i;
+    bool bad = !(*words = json_object());
+    json_array_foreach(rows, i, row) {
+        const char *response = field_text(row, "response");
+        if (is_held_out(row) && !(is_skip(row) && json_object_get(*words, response)))
+            bad = bad || json_object_set(*words, response, (json_t *)(uintptr_t)row) != 0;
+    }
+    return bad ? ctx_fail(a->ctx, AGON_ENOMEM, "no memory for verdicts on held-out answers") : AGON_OK;
+}
+
+/* One label a verdict; null for a skip. */
+static agon_status take_word(actors *a, const json_t *row, json_t *taken) {
+    const char *verdict = verdict_of(json_object_get(row, "answer"));
+    store_id label = {""};
+    agon_status s = AGON_OK;
+    if (verdict) {
+        label_record l = human_label(a, row, "point", verdict, field_text(row, "response"));
+        s = store_add_label(a->store, &l, &label);
+        if (!s)
+            s = store_settle(a->store, run_id(a->run), "labels.human", 1);
+    }
+    bool bad = !s && json_array_append_new(taken, verdict ? json_pack("{ss ss}", "verdict", verdict, "label", label.text) : json_null()) != 0;
+    return bad ? ctx_fail(a->ctx, AGON_ENOMEM, "no memory for verdicts on held-out answers") : s;
+}
+
+/* In an open step: takes all words, unless one is missing. *result new, or NULL where *n_open > 0. */
+static agon_status take_words(actors *a, const answer_list *answers, const size_t *which, size_t n, size_t *n_open, json_t **result) {
+    json_t *rows = NULL, *words = NULL, *taken = json_array();
+    agon_status s = taken ? store_inbox_read(a->store, run_id(a->run), 0, &rows) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for verdicts on held-out answers");
+    if (!s)
+        s = standing_words(a, rows, &words);
+    for (size_t i = 0; i < n && !s; i++)
+        *n_open += !json_object_get(words, answers->items[which[i]].id);
+    for (size_t i = 0; i < n && !s && *n_open == 0; i++)
+        s = take_word(a, json_object_get(words, answers->items[which[i]].id), taken);
+    if (!s && *n_open == 0 && !(*result = json_pack("{sO}", "taken", taken)))
+        s = ctx_fail(a->ctx, AGON_ENOMEM, "no memory for verdicts on held-out answers");
+    json_decref(taken);
+    json_decref(words);
+    json_decref(rows);
+    return s;
+}
+
+agon_status collect_verdicts(actors *a, const char *path, const answer_list *answers, const size_t *which, size_t n, size_t *n_open,
+                             task_outcome *verdicts, store_id *labels) {
+    json_t *input = answer_ids(answers, which, n), *result = NULL;
+    const step_key key = {.path = path, .kind = "collect_verdicts"};
+    bool done = false;
+    *n_open = 0;
+    agon_status s = step_begin(a->run, &key, input, &done, &result);
+    if (!s && !done) {
+        s = take_words(a, answers, which, n, n_open, &result);
+        if (!s && *n_open == 0)
+            s = step_commit(a->run, result);
+        else
+            step_abort(a->run);
+    }
+    for (size_t i = 0; i < n && !s && *n_open == 0; i++) {
+        const json_t *word = json_array_get(json_object_get(result, "taken"), i);
+        const char *verdict = field_text(word, "verdict");
+        verdicts[i] = strcmp(verdict, "pass") == 0 ? OUTCOME_PASS : strcmp(verdict, "fail") == 0 ? OUTCOME_FAIL : OUTCOME_UNKNOWN;
+        snprintf(labels[i].text, sizeof labels[i].text, "%s", field_text(word, "label"));
     }
     json_decref(result);
     json_decref(input);

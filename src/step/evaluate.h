@@ -39,6 +39,7 @@ typedef struct gate_evidence {
     const paired_table *primary;
     const ppi_result *estimate; /* made at 2 * the attempt's alpha: the lower end decides */
     const ppi_result *reported; /* the same at 95%, for the figures; NULL: estimate is shown */
+    size_t n_people, n_left_to_people; /* of primary's items, those that people judged; of all held out, those that only people can judge */
     size_t attempt; /* of this lineage, from 1 */
     double alpha;   /* over all attempts */
     gate_suite suites[GATE_MAX_SUITES];

@@ -25,8 +25,12 @@ static json_t *estimate_json(const ppi_estimate *e) {
 static json_t *gain_open(const gate_evidence *e, double alpha, bool *holds) {
     double p = mcnemar_one_sided(e->primary->gained, e->primary->lost);
     *holds = p < alpha;
-    return json_pack("{sb so sf sf sI ss}", "holds", *holds, "table", paired_json(e->primary), "p", p, "alpha", alpha,
-                     "attempt", (json_int_t)e->attempt, "test", "one-sided exact McNemar");
+    json_t *gain = json_pack("{sb so sf sf sI ss}", "holds", *holds, "table", paired_json(e->primary), "p", p, "alpha", alpha,
+                             "attempt", (json_int_t)e->attempt, "test", "one-sided exact McNemar");
+    if (e->n_left_to_people > 0)
+        json_object_set_new(gain, "judged", json_pack("{sI sI sI}", "verifier", (json_int_t)(paired_n(e->primary) - e->n_people), "people",
+                                                      (json_int_t)e->n_people, "left_to_people", (json_int_t)e->n_left_to_people));
+    return gain;
 }
 
 size_t gate_least_gains(double alpha, size_t attempt) {

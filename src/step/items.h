@@ -154,7 +154,9 @@ AGON_MUST_CHECK agon_status expert_judges(actors *a, const char *path, const que
 AGON_MUST_CHECK agon_status expert_demonstrates(actors *a, const char *path, const query_list *queries,
                                                 const size_t *which, size_t n, const expert_options *options,
                                                 answer_list *out);
-/* The same questions put in the queue for `agon review`. kind: verdict, audit, demonstration; answers NULL for demonstrations (which then
+/* What people judge of held-out answers: their verdicts count at the gate and are never trained on (collect_verdicts). */
+#define REVIEW_HELD_OUT "held_out"
+/* The same questions put in the queue for `agon review`. kind: verdict, audit, demonstration, held_out; answers NULL for demonstrations (which then
  * names queries). blind: without the answer's critique. */
 AGON_MUST_CHECK agon_status ask_reviewers(actors *a, const char *path, const query_list *queries,
                                           const answer_list *answers, const size_t *which, size_t n, const char *kind,
@@ -184,5 +186,10 @@ void collected_reviews_free(collected_reviews *c);
  * records are derived from the first). */
 AGON_MUST_CHECK agon_status collect_reviews(actors *a, const char *path, const query_list *queries, answer_list *answers,
                                             preference_list *preferences, collected_reviews *collected, size_t *n_labels);
+/* What reviewers said of the answers `which` [n] that they were asked about as REVIEW_HELD_OUT, once all of them are answered: verdicts [n], and labels [n]
+ * "human", one each (OUTCOME_UNKNOWN and "" where somebody skipped). While *n_open > 0 are not, nothing is recorded, and the same call of a later process
+ * looks again. What is answered afterwards changes nothing. */
+AGON_MUST_CHECK agon_status collect_verdicts(actors *a, const char *path, const answer_list *answers, const size_t *which, size_t n, size_t *n_open,
+                                             task_outcome *verdicts, store_id *labels);
 
 #endif

@@ -213,8 +213,8 @@ agon_status run_event(run *r, int64_t iteration, const char *stage, const char *
 }
 
 agon_status run_finish(run *r, const char *state, const char *reason) {
-    if (strcmp(state, "done") != 0 && strcmp(state, "halted") != 0)
-        return ctx_fail(r->ctx, AGON_EINVAL, "a run finishes 'done' or 'halted', not '%s'", state);
+    if (strcmp(state, "done") != 0 && strcmp(state, "halted") != 0 && strcmp(state, "waiting") != 0)
+        return ctx_fail(r->ctx, AGON_EINVAL, "a run ends 'done', 'halted' or 'waiting', not '%s'", state);
     agon_status status = run_event(r, r->iteration, state, reason ? reason : state, NULL);
     if (!status)
         status = store_commit(r->store);

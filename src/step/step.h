@@ -29,7 +29,7 @@ typedef struct run_options {
  * restore the run file, or to choose another name or workspace. The store (STORE_RUN) is borrowed until run_end. */
 AGON_MUST_CHECK agon_status run_begin(agon_ctx *ctx, store *s, const run_options *options, run **out);
 void run_end(run *r); /* frees; an open step is aborted. NULL is fine. */
-/* Marks the run finished ("done" or "halted") for status. */
+/* Marks for status that this process is through with the run: "done", "halted", or "waiting" for people. */
 AGON_MUST_CHECK agon_status run_finish(run *r, const char *state, const char *reason);
 /* A line of the log (store_event). A replay writes none again: lines before the last recorded step were committed with it, later ones (which a
  * crash may have lost) are written unless they are there. */

@@ -577,7 +577,7 @@ agon_status store_add_review(store *s, const review_record *r, store_id *id) {
     columns c = begin(s, RECORD_REVIEW);
     put_text(&c, "run", r->run);
     put_int(&c, "iteration", r->iteration);
-    need_word(&c, "kind", r->kind, "verdict pair demonstration audit");
+    need_word(&c, "kind", r->kind, "verdict pair demonstration audit held_out");
     need_text(&c, "query", r->query);
     put_text(&c, "response", r->response);
     put_text(&c, "other", r->other);

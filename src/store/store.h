@@ -199,7 +199,7 @@ AGON_MUST_CHECK agon_status store_counter(store *s, const char *run, const char 
  * with the next store_commit. unless_there: not where the log has the same line of this iteration and stage. */
 AGON_MUST_CHECK agon_status store_event(store *s, const char *run, int64_t iteration, const char *stage,
                                         const char *message, const json_t *data, bool unless_there);
-/* Where the run is, for status; outside the journal; written at once (not synced). state: running, done, halted. */
+/* Where the run is, for status; outside the journal; written at once (not synced). state: running, done, halted, waiting. */
 AGON_MUST_CHECK agon_status store_progress(store *s, const char *run, const char *state,
                                            int64_t iteration, const char *stage, const json_t *data);
 

@@ -184,7 +184,7 @@ static const char *state_of(store *s, const json_t *run) {
 /* Questions of the run that reviewers answered since its last look into the inbox; skips say nothing. */
 #define WAITING_SQL                                                                                   \
     "SELECT count(DISTINCT b.review) AS n FROM inbox b JOIN review_item i ON i.id = b.review"           \
-    " WHERE i.run = ?1 AND coalesce(json_extract(b.answer, '$.verdict'), '') <> 'skip' AND b.number >"  \
+    " WHERE i.run = ?1 AND i.kind <> 'held_out' AND coalesce(json_extract(b.answer, '$.verdict'), '') <> 'skip' AND b.number >"  \
     " coalesce((SELECT max(json_extract(result, '$.last')) FROM step WHERE run = ?1 AND kind = 'collect_reviews'), 0)"
 
 agon_status store_status(store *s, const char *run, json_t **out) {

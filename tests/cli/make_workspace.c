@@ -1,4 +1,4 @@
-/* make_workspace FOLDER [reviews] [hold] [inbox]: a small finished run for the tests of the commands; with "reviews" three
+/* make_workspace FOLDER [reviews | held-out] [hold] [inbox]: a small finished run for the tests of the commands; with "reviews" three
  * open questions, with "hold" the runner's lock is kept until stdin ends, with "inbox" the answers are printed. */
 #include "workspace.h"
 
@@ -19,7 +19,7 @@ static void add_review(run *r, const char *kind, const char *query, const char *
         exit(1);
 }
 
-static agon_status add_reviews(agon_ctx *ctx, store *s) {
+static agon_status add_reviews(agon_ctx *ctx, store *s, bool held_out) {
     json_t *config = json_object(), *result = NULL, *meta = json_pack("{ss si}", "seed", "4711", "difficulty", 2);
     run_options options = {.name = "questions", .seed = 3, .config = config};
     run *r = NULL;
@@ -33,9 +33,13 @@ static agon_status add_reviews(agon_ctx *ctx, store *s) {
         store_id a = add_text(r, "response", query.text, "42 + 25 = 78, so the answer is 78.\033[2J", NULL);
         store_id b = add_text(r, "response", query.text, "42 + 25 = 67", NULL);
         store_id critique = add_text(r, "critique", a.text, "It says \"42 + 25 = 78\", but 42 + 25 = 67.", NULL);
-        add_review(r, "verdict", query.text, a.text, NULL, critique.text, 3);
-        add_review(r, "pair", query.text, a.text, b.text, NULL, 2);
-        add_review(r, "demonstration", query.text, NULL, NULL, NULL, 1);
+        if (held_out) {
+            add_review(r, "held_out", query.text, b.text, NULL, NULL, 1);
+        } else {
+            add_review(r, "verdict", query.text, a.text, NULL, critique.text, 3);
+            add_review(r, "pair", query.text, a.text, b.text, NULL, 2);
+            add_review(r, "demonstration", query.text, NULL, NULL, NULL, 1);
+        }
         result = json_object();
         TRY(step_commit(r, result));
     }
@@ -63,9 +67,10 @@ int main(int argc, char **argv) {
     agon_ctx *ctx = test_ctx(1, NULL);
     store *s = NULL;
     hash256 head;
-    bool reviews = false, hold = false, inbox = false;
+    bool reviews = false, held_out = false, hold = false, inbox = false;
     for (int i = 2; i < argc; i++) {
         reviews |= strcmp(argv[i], "reviews") == 0;
+        held_out |= strcmp(argv[i], "held-out") == 0;
         hold |= strcmp(argv[i], "hold") == 0;
         inbox |= strcmp(argv[i], "inbox") == 0;
     }
@@ -74,8 +79,8 @@ int main(int argc, char **argv) {
     agon_status status = store_open(ctx, argv[1], STORE_RUN, &s);
     if (!status)
         status = recipe_run(ctx, s, 1, NULL, NULL, &head);
-    if (!status && reviews)
-        status = add_reviews(ctx, s);
+    if (!status && (reviews || held_out))
+        status = add_reviews(ctx, s, held_out);
     if (!status && inbox)
         status = print_inbox(s);
     if (status)

@@ -95,3 +95,14 @@ for name in "$(printf 'anna\033[2J')" "$(printf '%065d' 1)"; do
 done
 out=$("$AGON" review --answer "$first" reject --text mended --json) || fail "an answer with --json"
 [ "$out" = "{\"review\":\"$first\",\"verdict\":\"reject\",\"text\":\"mended\"}" ] || fail "--answer --json says: $out"
+
+# A held-out answer is judged, and nothing is written in its place.
+"$AGON_HELPERS/make_workspace" b.agon held-out >/dev/null
+item=$("$AGON" review --workspace b.agon --json | sed 's/^\[{"id":"\([0-9a-f]*\)".*/\1/')
+"$AGON" review --workspace b.agon --answer "$item" reject --text mended 2>err
+[ $? = 4 ] || fail "a text for a held-out answer"
+has "$(cat err)" "a held-out answer is judged, not mended"
+screen=$(printf 'eq' | EDITOR='touch edited; true' COLUMNS=60 "$AGON" review --workspace b.agon)
+has "$screen" "[a]ccept  [r]eject  [s]kip"
+[ ! -e edited ] || fail "an editor opens for a held-out answer"
+"$AGON" review --workspace b.agon --answer "$item" reject >/dev/null || fail "a verdict on a held-out answer"

@@ -79,10 +79,11 @@ plan=$("$AGON" init good.jsonl --json)
 has "$plan" '"output":"good.yaml","queries":{"n":3,"with_answer":1,"with_verifier":0,"unverifiable":2,"duplicates":1,"verifiers":{"number":1},"exact_by_default":0}'
 has "$plan" '"equivalents":'
 has "$plan" '"warnings":["of the held-out queries at most 0 can be verified (1 of the 2 in good.jsonl are held out'
-has "$plan" '"labels":{"expert":100'
+has "$plan" '"labels":{"expert":102'
 grep -q 'file: "good.jsonl"' good.yaml || fail "the run file does not name the queries"
 grep -q 'queries: 3 ' good.yaml || fail "as many queries as there are rows"
 grep -q '^  backend: queue ' good.yaml || fail "where only people can judge, people are asked"
+grep -q '^  gate_items: 1 ' good.yaml || fail "people are asked about what is held out"
 
 # Who judges which rows, and what that means.
 printf '%s\n' '{"query":"2 + 2?","answer":4}' '{"query":"Capital of France?","answer":"Paris"}' '{"query":"And of Spain?","answer":"Madrid","verifier":"exact"}' \

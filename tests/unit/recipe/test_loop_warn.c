@@ -100,6 +100,12 @@ static void warnings__without_answers__need_people(void **state) {
     check_warnings(ctx, rows_of(20, 10, OPEN), "}\nhuman: {backend: queue}", "of the held-out queries at most 0 can be verified", "20 of the 30 in ");
     check_warnings(ctx, rows_of(20, 10, OPEN), "}\nverifier: {command: ./judge}", NULL, NULL);
     check_warnings(ctx, rows_of(4, 2, 0), "}\nlearner: {backend: command, command: ./answer}", NULL, NULL); /* nothing is trained there */
+    check_warnings(ctx, rows_of(20, 10, OPEN), "}\nhuman: {backend: queue}", "raise human.gate_items, so that people judge held-out answers, or add rows", NULL);
+    check_warnings(ctx, rows_of(20, 10, OPEN), "}\nhuman: {backend: queue, audits: 0, gate_items: 5}", "can be verified (20 of the 30 in ", " and people are asked about 5 more, but");
+    check_warnings(ctx, rows_of(20, 10, OPEN), "}\nhuman: {backend: queue, audits: 0, gate_items: 6}", NULL, NULL);
+    check_warnings(ctx, rows_of(20, 10, OPEN), "}\niterations: 2\nhuman: {backend: queue, audits: 0, demonstrations: 0, gate_items: 30, labels: 79}", "the gate may ask people for 80 verdicts", "human.labels allows 79 in all");
+    check_warnings(ctx, rows_of(20, 10, OPEN), "}\nhuman: {audits: 0, gate_items: 9}", "human.gate_items is 9 and asks nobody here: the simulated expert", NULL);
+    check_warnings(ctx, rows_of(20, 10, 0), "}\nhuman: {backend: queue, audits: 0, gate_items: 9}", "asks nobody here: no held-out query", NULL);
     char *text = warnings_of(ctx, rows_of(20, 10, OPEN), "}\nhuman: {backend: queue}");
     assert_null(strstr(text, "simulated"));
     free(text);

@@ -1,0 +1,219 @@
+/* The gate on held-out queries that only people can judge: whom it asks about what, that it waits for all of it and for nothing else, and what it
+ * decides. The learner is a tiny model trained here; a reviewer accepts by rules of their own. */
+#include "actors.h"
+#include "recipe/recipe.h"
+#include "recipe/run_file.h"
+#include "store/store_internal.h"
+
+/* *summary new. */
+static void run_recipe(stand *x, const char *yaml, json_t **summary) {
+    run_config *config = NULL;
+    char path[2048];
+    store *s = NULL;
+    assert_ok(x->ctx, run_file_parse(x->ctx, "test.yaml", yaml, strlen(yaml), &config));
+    golden_path(path, "tiny-text.gguf");
+    config->model = strdup(path);
+    stand_close(x);
+    assert_ok(x->ctx, store_open(x->ctx, x->folder, STORE_RUN, &s));
+    assert_ok(x->ctx, recipe_run(x->ctx, s, config, NULL, NULL, summary));
+    store_close(s);
+    run_config_free(config);
+    stand_open(x);
+}
+
+static void run_to_state(stand *x, const char *yaml, const char *state, json_t **gate) {
+    json_t *summary = NULL;
+    run_recipe(x, yaml, &summary);
+    assert_string_equal(field_text(summary, "state"), state);
+    assert_string_equal(field_text(json_object_get(summary, "version"), "status"),
+                        strcmp(state, "waiting") == 0 ? "candidate"
+                        : !json_is_object(json_object_get(summary, "gate")) ? "base"
+                        : strcmp(field_text(json_object_get(summary, "gate"), "verdict"), "promote") == 0 ? "promoted" : "rejected");
+    if (gate)
+        *gate = json_incref(json_object_get(summary, "gate"));
+    json_decref(summary);
+}
+
+/* n_open queries that nobody can verify, and n_known with an answer. */
+static const char *own_file(stand *x, size_t n_open, size_t n_known) {
+    const char *path = arena_printf(x->memory, "%s/own.jsonl", x->folder);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    for (size_t i = 0; i < n_open; i++)
+        fprintf(f, "{\"query\": \"Describe the number %zu to a child.\"}\n", i);
+    for (size_t i = 0; i < n_known; i++)
+        fprintf(f, "{\"query\": \"How much is %zu and 1?\", \"answer\": %zu}\n", i, i + 1);
+    assert_int_equal(fclose(f), 0);
+    return path;
+}
+
+static const char *run_yaml(stand *x, const char *file, int iterations, const char *human) {
+    return arena_printf(x->memory,
+                        "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 12}\ncritic: {examples: 0}\n"
+                        "refine: {queries: 0, learnability: 0}\nhuman: {backend: queue, audits: 0, demonstrations: 0, %s}\ntrain: {rank: 4, batch: 2, epochs: 2, lr: 0.05}\n"
+                        "build: {documents: 0, real_share: 0}\nevaluate: {tasks: 6, general: 0, documents: 0, gsm8k: 0}\n",
+                        iterations, file, human);
+}
+
+static int64_t count_items(stand *x, int iteration, const char *kind) {
+    return stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM review_item WHERE iteration = %d AND kind = '%s'", iteration, kind));
+}
+
+static void answer_item(stand *x, const char *id, const char *verdict) {
+    json_t *answer = json_pack("{ss}", "verdict", verdict);
+    assert_ok(x->ctx, store_inbox_add(x->store, id, "reviewer-1", 3, answer));
+    json_decref(answer);
+}
+
+/* The open items of that kind, answered up to `most`: accepted where the SQL expression over t, the answer's text record, holds. */
+static size_t review(stand *x, const char *kind, const char *accept, size_t most) {
+    json_t *items = NULL, *item;
+    size_t i, n = 0;
+    assert_ok(x->ctx, store_query_json(x->store,
+                                       arena_printf(x->memory, "SELECT o.id, (%s) AS good FROM review_open o JOIN text t ON t.id = o.response"
+                                                               " WHERE o.kind = '%s' ORDER BY o.id", accept, kind), NULL, &items));
+    json_array_foreach(items, i, item)
+        if (i < most) {
+            answer_item(x, field_text(item, "id"), field_int(item, "good") ? "accept" : "reject");
+            n++;
+        }
+    json_decref(items);
+    return n;
+}
+
+#define BY_CANDIDATE "t.producer = (SELECT id FROM model_version WHERE role = 'learner' ORDER BY rowid DESC LIMIT 1)"
+
+static int64_t count_steps(stand *x) {
+    return stand_count(x, "SELECT count(*) FROM step");
+}
+
+static void check_journal(stand *x) {
+    journal_report report;
+    assert_ok(x->ctx, journal_verify(x->ctx, x->store, &report));
+    assert_string_equal(report.problem, "");
+}
+
+static const char *judged_by(const json_t *gate, const char *whom, int64_t *n) {
+    const json_t *g1 = json_object_get(json_object_get(gate, "figures"), "G1");
+    *n = field_int(json_object_get(g1, "judged"), whom);
+    return field_text(gate, "verdict");
+}
+
+/* The first iteration asks about the learner's answers, the second has something to train on. */
+static void begin(stand *x, const char *file, const char *human) {
+    run_to_state(x, run_yaml(x, file, 1, human), "done", NULL);
+    assert_true(review(x, "verdict", "1", SIZE_MAX) > 20);
+    assert_int_equal(count_items(x, 1, "held_out"), 0); /* there was no candidate */
+}
+
+static void gate__where_only_people_can_judge__waits_for_them_and_promotes(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *gate = NULL, *status = NULL;
+    const char *file = own_file(x, 90, 0), *human = "labels: 400, gate_items: 100";
+    int64_t n_people = 0, n_left = 0;
+    begin(x, file, human);
+    run_to_state(x, run_yaml(x, file, 2, human), "waiting", NULL);
+    const int64_t asked = count_items(x, 2, "held_out"), steps = count_steps(x);
+    const int64_t places = stand_count(x, "SELECT count(DISTINCT query) FROM review_item WHERE kind = 'held_out'");
+    assert_true(places >= 9 && asked > places && asked <= 2 * places);
+    /* Blindly: no critique, no words twice, versions mixed; and nothing of it is a question about the answers that teach. */
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM review_item WHERE kind = 'held_out' AND (critique IS NOT NULL OR purpose <> 'gate')"), 0);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM (SELECT DISTINCT i.query, t.body FROM review_item i JOIN text t ON t.id = i.response WHERE i.kind = 'held_out')"), asked);
+    assert_true(stand_count(x, "SELECT count(*) FROM (SELECT t.producer AS p, lag(t.producer) OVER (ORDER BY i.priority DESC) AS before FROM review_item i"
+                               " JOIN text t ON t.id = i.response WHERE i.kind = 'held_out') WHERE p <> before") > 2);
+    assert_ok(x->ctx, store_status(x->store, "own", &status));
+    assert_string_equal(field_text(status, "state"), "waiting");
+    json_decref(status);
+    assert_int_equal(review(x, "held_out", BY_CANDIDATE, (size_t)asked - 1), asked - 1);
+    run_to_state(x, run_yaml(x, file, 2, human), "waiting", NULL); /* one is missing */
+    assert_int_equal(count_steps(x), steps);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM label WHERE purpose = 'gate'"), 0);
+    assert_int_equal(review(x, "held_out", BY_CANDIDATE, SIZE_MAX), 1);
+    run_to_state(x, run_yaml(x, file, 2, human), "done", &gate);
+    assert_string_equal(judged_by(gate, "people", &n_people), "promote");
+    judged_by(gate, "left_to_people", &n_left);
+    assert_int_equal(n_people, places);
+    assert_int_equal(n_left, places);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM label WHERE purpose = 'gate' AND source = 'human'"), asked);
+    assert_true(stand_count(x, "SELECT count(*) FROM gate_label") >= places);
+    /* They decide, and teach nobody. */
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM example_label e JOIN label l ON l.id = e.label WHERE l.purpose = 'gate'"), 0);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM example_text e JOIN text t ON t.id = e.text WHERE t.kind = 'evaluation'"), 0);
+    json_decref(gate);
+    /* What was said of the incumbent's words when it was the candidate still holds. */
+    run_to_state(x, run_yaml(x, file, 3, human), "waiting", NULL);
+    assert_true(count_items(x, 3, "held_out") > 0 && count_items(x, 3, "held_out") <= places);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM (SELECT DISTINCT i.query, t.body FROM review_item i JOIN text t ON t.id = i.response WHERE i.kind = 'held_out')"),
+                     asked + count_items(x, 3, "held_out"));
+    review(x, "held_out", "0", SIZE_MAX);
+    run_to_state(x, run_yaml(x, file, 3, human), "done", &gate);
+    assert_string_equal(judged_by(gate, "people", &n_people), "reject");
+    assert_int_equal(n_people, places);
+    json_decref(gate);
+    check_journal(x);
+    stand_free(x);
+}
+
+/* Verified and judged items are counted together, a skip leaves its query out, and a candidate that people like no better is rejected. */
+static void gate__on_a_mixed_file__counts_both_and_leaves_skips_out(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *gate = NULL, *items = NULL;
+    const char *file = own_file(x, 90, 40), *human = "labels: 400, gate_items: 8";
+    int64_t n_people = 0, n_left = 0, n_verified = 0;
+    begin(x, file, human);
+    run_to_state(x, run_yaml(x, file, 2, human), "waiting", NULL);
+    assert_int_equal(stand_count(x, "SELECT count(DISTINCT query) FROM review_item WHERE kind = 'held_out'"), 8);
+    assert_true(stand_count(x, "SELECT count(*) FROM review_item WHERE kind = 'held_out' AND propensity < 1") > 8);
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT id FROM review_item WHERE kind = 'held_out' ORDER BY id LIMIT 1", NULL, &items));
+    const char *skipped = field_text(json_array_get(items, 0), "id");
+    answer_item(x, skipped, "skip");
+    review(x, "held_out", "instr(t.body, 'a') % 2", SIZE_MAX);
+    run_to_state(x, run_yaml(x, file, 2, human), "done", &gate);
+    assert_string_equal(judged_by(gate, "people", &n_people), "reject");
+    judged_by(gate, "left_to_people", &n_left);
+    judged_by(gate, "verifier", &n_verified);
+    assert_int_equal(n_people, 7);
+    assert_true(n_left > 8 && n_verified > 2);
+    const json_t *table = json_object_get(json_object_get(json_object_get(gate, "figures"), "G1"), "table");
+    assert_int_equal(field_int(table, "n"), n_people + n_verified);
+    json_decref(gate);
+    json_decref(items);
+    check_journal(x);
+    stand_free(x);
+}
+
+/* Labels are kept back for the gate; without gate_items nobody is asked, nothing waits, and no gain can be shown. */
+static void gate__of_a_short_budget__has_its_part(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *gate = NULL;
+    const char *file = own_file(x, 90, 0);
+    int64_t n_people = 0;
+    run_to_state(x, run_yaml(x, file, 1, "labels: 60, gate_items: 5"), "done", NULL);
+    assert_int_equal(count_items(x, 1, "verdict"), 50);
+    review(x, "verdict", "1", SIZE_MAX);
+    run_to_state(x, run_yaml(x, file, 2, "labels: 60, gate_items: 5"), "waiting", NULL);
+    assert_int_equal(count_items(x, 2, "verdict"), 0);
+    assert_int_equal(stand_count(x, "SELECT count(DISTINCT query) FROM review_item WHERE kind = 'held_out'"), 5);
+    stand_free(x);
+
+    x = stand_new(NULL);
+    file = own_file(x, 90, 0);
+    begin(x, file, "labels: 200");
+    run_to_state(x, run_yaml(x, file, 2, "labels: 200"), "done", &gate);
+    assert_string_equal(judged_by(gate, "people", &n_people), "reject");
+    assert_int_equal(count_items(x, 2, "held_out"), 0);
+    json_decref(gate);
+    stand_free(x);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gate__where_only_people_can_judge__waits_for_them_and_promotes),
+        cmocka_unit_test(gate__on_a_mixed_file__counts_both_and_leaves_skips_out),
+        cmocka_unit_test(gate__of_a_short_budget__has_its_part),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
