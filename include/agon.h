@@ -820,7 +820,8 @@ AGON_API AGON_MUST_CHECK agon_status agon_workspace_find(agon_ctx *ctx, const ch
  * "other_versions": critics and attackers, "updated_ms", "progress", "answers_waiting": of reviewers, not taken in
  * yet}. `before`: the base on the same items, both are fractions; ci95 is the interval of after - before. "halted":
  * stopped before its end; the same `agon run` goes on, after too many rejections with a larger gate.rejections. "waiting":
- * people have not judged all held-out answers of the gate (agon_review); the same `agon run` goes on when they have. */
+ * people must answer first (agon_review): all held-out answers of the gate, or anything where there is nothing to train
+ * on; then the same `agon run` goes on. */
 AGON_API AGON_MUST_CHECK agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *run,
                                                       char **json);
 /* The last `limit` (0: all) events whose number is above `after`, oldest first:

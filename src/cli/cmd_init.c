@@ -36,8 +36,8 @@ static void print_queries(const json_t *q) {
                member_count(q, "exact_by_default"));
     if (member_count(q, "unverifiable"))
         printf("          only people can judge " N ", so the file says human: {backend: queue}: the run puts questions in a queue and\n"
-               "          takes in what `agon review` answered before it trains. Its gate asks people about held-out answers of both\n"
-               "          versions (gate_items, two verdicts each): the run then stops as waiting, and goes on when it is run again\n",
+               "          stops as waiting where it needs answers: for something to train on, and at the gate, which asks about held-out\n"
+               "          answers of both versions (gate_items, two verdicts each). `agon review`, then run it again\n",
                member_count(q, "unverifiable"));
     if (member_count(q, "duplicates"))
         printf("          " N " repeat another one and will be left out\n", member_count(q, "duplicates"));

@@ -257,9 +257,9 @@ static void print_next(const table *t, const json_t *summary) {
     title(t, "next");
     if (*id)
         next_line(t, "where it came from, down to the seed", "agon why %s --workspace %s", id, workspace);
-    const bool gate_waits = strcmp(member_text(summary, "state"), "waiting") == 0;
+    const bool waits = strcmp(member_text(summary, "state"), "waiting") == 0;
     if (open)
-        next_line(t, gate_waits ? "the gate waits for people's verdicts on held-out answers: give them, then run it again" : "questions wait for an answer", "agon review --workspace %s", workspace);
+        next_line(t, waits ? "the run waits for people: answer, then run it again" : "questions wait for an answer", "agon review --workspace %s", workspace);
     if (waiting && strcmp(member_text(summary, "state"), "done") == 0)
         next_line(t, "to use them: raise iterations in the run file and run it again", "%lld answer%s of reviewers wait%s", (long long)waiting,
                   waiting == 1 ? "" : "s", waiting == 1 ? "s" : "");

@@ -144,7 +144,7 @@ static agon_status write_templates(cast *c) {
  * 3: a held-out answer that cannot be verified is a wrong one where another version's could.
  * 4: what people judged trains the critic and earns its trust, a newly trained critic that is worse is not taken, audits are blind and counted by whose
  * label was audited.
- * 5: people judge held-out answers that no verifier can (human.gate_items).
+ * 5: people judge held-out answers that no verifier can (human.gate_items); of prose alone no candidate is made.
  * Runs begun before have none and go on as they began. */
 enum { RULES = 5 };
 

@@ -6,7 +6,7 @@
  *   criticise  words from the verifier's evidence; the model critic learns from verdicts and people's labels and is calibrated
  *   refine     failed queries answered again with the critique
  *   decide     answers nobody could verify: the critic alone where it earned trust, else a human, else dropped
- *   ask        the human: audits of automatic labels, demonstrations where nothing passed
+ *   ask        the human: audits of automatic labels, demonstrations where nothing passed; waited for only where there is nothing else to train on
  *   build      examples: real data keeps its share, nothing twice, nothing held out
  *   train      a LoRA version on top of the incumbent
  *   evaluate   candidate, incumbent and base on the same fresh tasks and the general suite; where only people can judge, they are asked, and the run
@@ -109,7 +109,8 @@ static void weigh_written(loop *l) {
     l->written_share = all > 0 ? (double)written / (double)all : 0;
 }
 
-static agon_status build(loop *l) {
+/* At the step "iteration/N/NAME". */
+static agon_status build(loop *l, const char *name) {
     cast *c = l->c;
     agon_status s = cast_stage(c, "build");
     example_list_free(&l->examples);
@@ -119,7 +120,7 @@ static agon_status build(loop *l) {
                                &l->earlier, &l->examples, &l->choice)
                 : choose_examples(c, &l->aim, &l->queries, &l->answers, l->first_answer, &l->earlier, &l->examples, &l->choice);
     if (!s)
-        s = build_examples(&c->actors, cast_path(c, "build"), l->examples.items, l->examples.n);
+        s = build_examples(&c->actors, cast_path(c, "%s", name), l->examples.items, l->examples.n);
     weigh_written(l);
     const choice *k = &l->choice;
     if (!s)
@@ -144,6 +145,32 @@ static agon_status train_learner(loop *l) {
 
 /* ---- the loop ------------------------------------------------------------------------------------------------------ */
 
+/* Prose alone keeps a learner from forgetting and answers nobody's query; before rules 5 a candidate was made of it. */
+static bool nothing_to_learn(const loop *l) {
+    size_t n_prose = 0;
+    for (size_t i = 0; i < l->examples.n; i++)
+        n_prose += l->examples.items[i].raw;
+    return l->examples.n == (l->c->rules >= 5 ? n_prose : 0);
+}
+
+static bool is_trained_here(const loop *l) { /* else a candidate would never be asked */
+    return strcmp(l->config->learner.by.backend, "local") == 0;
+}
+
+/* What people answered, and the examples. Where there are none to learn from and people were asked, they are waited for. */
+static agon_status gather(loop *l) {
+    bool came = l->c->rules >= 5 && !loop_simulated(l) && is_trained_here(l);
+    agon_status s = loop_collect(l, "human/collect");
+    if (!s)
+        s = build(l, "build");
+    for (size_t look = 2; came && !s && !l->waiting && nothing_to_learn(l); look++) {
+        s = loop_await_reviews(l, look, &came);
+        if (!s && came)
+            s = build(l, arena_printf(l->c->memory, "build/%zu", look));
+    }
+    return s;
+}
+
 static agon_status iteration(loop *l) {
     held_out_result r = {0};
     agon_status s = plan(l);
@@ -160,20 +187,19 @@ static agon_status iteration(loop *l) {
     if (!s)
         s = loop_ask_human(l);
     if (!s)
-        s = loop_collect(l, "human/collect");
-    if (!s)
-        s = build(l);
-    if (!s && l->examples.n == 0) {
+        s = gather(l);
+    if (s || l->waiting)
+        return s;
+    if (nothing_to_learn(l)) {
         cast_say(l->c, NULL, "nothing to train on: no answer passed and no demonstration came");
         return AGON_OK;
     }
-    if (!s && strcmp(l->config->learner.by.backend, "local") != 0) { /* a candidate trained here would never be asked */
+    if (!is_trained_here(l)) {
         cast_say(l->c, NULL, "the learner is played by %.100s: its weights are not here, so the examples stay in the workspace and "
                  "nothing is trained", backend_name(l->c->learner));
         return AGON_OK;
     }
-    if (!s)
-        s = train_learner(l);
+    s = train_learner(l);
     if (!s)
         s = loop_evaluate(l, &r);
     if (!s && !l->waiting)
@@ -268,7 +294,7 @@ static agon_status loop_recipe(cast *c, json_t **summary) {
     const char *state = l.waiting ? "waiting" : halted ? "halted" : "done";
     if (!s)
         s = run_finish(c->run, state,
-                       l.waiting ? "people have not judged all held-out answers yet; agon review, then run it again"
+                       l.waiting ? "people are asked: agon review, then run it again"
                        : halted  ? "too many candidates were rejected in a row; a larger gate.rejections lets the run go on"
                                  : "all iterations ran");
     if (!s) {

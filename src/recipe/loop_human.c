@@ -315,8 +315,9 @@ static size_t n_standing(const preference_list *l) {
 }
 
 /* What reviewers answered since the last look: verdicts on answers, also of earlier iterations, and demonstrations, which are real data. */
-agon_status loop_collect(loop *l, const char *name) {
+static agon_status take_reviews(loop *l, const char *name, bool *wait, size_t *n) {
     size_t n_labels = 0, from = l->answers.n, n_preferences = l->preferences.n, n_before = n_standing(&l->preferences);
+    *n = 0;
     if (loop_simulated(l))
         return AGON_OK;
     answer *was = memory_new(from + 1, sizeof *was);
@@ -325,7 +326,7 @@ agon_status loop_collect(loop *l, const char *name) {
     if (from > 0)
         memcpy(was, l->answers.items, from * sizeof *was);
     agon_status s = collect_reviews(&l->c->actors, cast_path(l->c, "%s", name), &l->queries, &l->answers,
-                                    &l->preferences, &l->reviews, &n_labels);
+                                    &l->preferences, &l->reviews, wait, &n_labels);
     if (!s)
         drop_withdrawn(l);
     size_t n_written = l->answers.n - from;
@@ -339,5 +340,20 @@ agon_status loop_collect(loop *l, const char *name) {
         cast_say(l->c, NULL, "reviewers answered %zu questions: %zu answers written, %zu preferred to another", n_labels, n_written,
                  n_preferences);
     free(was);
+    *n = n_labels;
+    return s;
+}
+
+agon_status loop_collect(loop *l, const char *name) {
+    size_t n;
+    return take_reviews(l, name, NULL, &n);
+}
+
+agon_status loop_await_reviews(loop *l, size_t look, bool *came) {
+    size_t n = 0;
+    agon_status s = take_reviews(l, arena_printf(l->c->memory, "human/collect/%zu", look), &l->waiting, &n);
+    if (!s && l->waiting)
+        cast_say(l->c, NULL, "nothing to train on yet, and questions wait for a person: agon review, then run it again");
+    *came = n > 0;
     return s;
 }

@@ -39,7 +39,7 @@ typedef struct loop {
     held_out_verdict *verdicts; /* [n_verdicts], of people */
     size_t n_verdicts, verdict_capacity;
     int64_t gate_reserve; /* of the labels left: kept for this iteration's gate */
-    bool waiting;         /* the gate's questions are open */
+    bool waiting;         /* people must answer before anything else can be done */
     char learner[STORE_ID_SIZE], critic[STORE_ID_SIZE], candidate[STORE_ID_SIZE];
     suite_results incumbent_suites;
     size_t attempt, rejections;
@@ -75,6 +75,8 @@ AGON_MUST_CHECK agon_status loop_refine(loop *l);
 /* loop_human.c: audits and demonstrations asked for; what reviewers answered since the last look, at the step "iteration/N/NAME". */
 AGON_MUST_CHECK agon_status loop_ask_human(loop *l);
 AGON_MUST_CHECK agon_status loop_collect(loop *l, const char *name);
+/* The look-th time in this iteration (2, ...), where there was nothing to train on. l->waiting: nothing came, and questions are open. *came: something did. */
+AGON_MUST_CHECK agon_status loop_await_reviews(loop *l, size_t look, bool *came);
 audited loop_audited(const loop *l); /* of both sources */
 bool loop_simulated(const loop *l);
 /* Does train.objective learn from pairs (chosen, rejected)? */

@@ -271,19 +271,55 @@ void collected_reviews_free(collected_reviews *c) {
     *c = (collected_reviews){0};
 }
 
-agon_status collect_reviews(actors *a, const char *path, const query_list *queries, answer_list *answers,
-                            preference_list *preferences, collected_reviews *c, size_t *n_labels) {
-    json_t *input = json_pack("{sI}", "after", (json_int_t)c->last), *result = NULL, *item;
+/* Is there nothing new in the inbox, and somebody may still answer? */
+static agon_status must_wait(actors *a, const collected_reviews *c, bool *wait) {
+    json_t *rows = NULL, *row, *parameters = json_pack("[s]", run_id(a->run));
+    int64_t n_open = 0;
+    size_t i, n_new = 0;
+    agon_status s = store_inbox_read(a->store, run_id(a->run), c->last, &rows);
+    json_array_foreach(rows, i, row)
+        n_new += !is_skip(row) && !is_held_out(row);
+    if (!s)
+        s = store_query_int(a->store, "SELECT count(*) FROM review_open WHERE run = ?1 AND kind <> 'held_out'", parameters, &n_open);
+    *wait = n_new == 0 && n_open > 0;
+    json_decref(parameters);
+    json_decref(rows);
+    return s;
+}
+
+/* A step that is recorded when there is something to record, or nothing to wait for. wait NULL: always. */
+static agon_status read_or_wait(inbox *in, const char *path, const json_t *input, bool *wait, json_t **result) {
     const step_key key = {.path = path, .kind = "collect_reviews"};
+    run *r = in->a->run;
+    bool done = false;
+    if (!wait)
+        return step_once(r, &key, input, read_inbox, in, result);
+    *wait = false;
+    agon_status s = step_begin(r, &key, input, &done, result);
+    if (s || done)
+        return s;
+    s = must_wait(in->a, in->collected, wait);
+    if (!s && !*wait)
+        s = read_inbox(in, result);
+    if (!s && !*wait)
+        return step_commit(r, *result);
+    step_abort(r);
+    return s;
+}
+
+agon_status collect_reviews(actors *a, const char *path, const query_list *queries, answer_list *answers,
+                            preference_list *preferences, collected_reviews *c, bool *wait, size_t *n_labels) {
+    json_t *input = json_pack("{sI}", "after", (json_int_t)c->last), *result = NULL, *item;
     inbox in = {a, c};
     size_t i;
+    *n_labels = 0;
     if (!c->standing)
         c->standing = json_object();
     if (!c->withdrawn)
         c->withdrawn = json_object();
     agon_status s = c->standing && c->withdrawn ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for reviews");
     if (!s)
-        s = step_once(a->run, &key, input, read_inbox, &in, &result);
+        s = read_or_wait(&in, path, input, wait, &result);
     json_t *taken = json_object_get(result, "taken");
     json_array_foreach(taken, i, item) {
         if (!s)
@@ -297,7 +333,7 @@ agon_status collect_reviews(actors *a, const char *path, const query_list *queri
         else if (!s)
             apply_verdict(answers, item);
     }
-    if (!s) {
+    if (!s && result) {
         c->last = field_int(result, "last");
         *n_labels = (size_t)field_int(result, "labels");
     }

@@ -182,10 +182,11 @@ void collected_reviews_free(collected_reviews *c);
 /* Reads the inbox from where *collected ends, at `path` (a step: a replay sees what was read then). Verdicts become labels "human" and set outcome and
  * source of the answers they are about; a chosen answer of a pair becomes a preference, with "neither" both fail; written answers become demonstrations
  * appended to the answers. An item that is answered again is no new label: its labels supersede the earlier ones, whose verdicts and demonstrations
- * are unknown again and whose preferences are marked. *n_labels: items answered for the first time, one label each whatever follows from it (further
+ * are unknown again and whose preferences are marked. wait, not NULL: where nothing came since the last look and a question is open, nothing is recorded
+ * and *wait set; the same call of a later process looks again. *n_labels: items answered for the first time, one label each whatever follows from it (further
  * records are derived from the first). */
 AGON_MUST_CHECK agon_status collect_reviews(actors *a, const char *path, const query_list *queries, answer_list *answers,
-                                            preference_list *preferences, collected_reviews *collected, size_t *n_labels);
+                                            preference_list *preferences, collected_reviews *collected, bool *wait, size_t *n_labels);
 /* What reviewers said of the answers `which` [n] that they were asked about as REVIEW_HELD_OUT, once all of them are answered: verdicts [n], and labels [n]
  * "human", one each (OUTCOME_UNKNOWN and "" where somebody skipped). While *n_open > 0 are not, nothing is recorded, and the same call of a later process
  * looks again. What is answered afterwards changes nothing. */

@@ -375,6 +375,17 @@ static void loop__equal_rows__count_once(void **state) {
 }
 
 /* Held-out queries that nobody can verify are no wrong answers: they count for no version. */
+/* A row more, which every answer passes and which is not held out: so there is something to train on. */
+static const char *with_easy_row(stand *x, const char *path) {
+    FILE *f = fopen(path, "a");
+    assert_non_null(f);
+    fputs("{\"query\": \"Say what you like.\", \"verifier\": \"max_words\", \"arguments\": {\"n\": 50}}\n", f);
+    assert_int_equal(fclose(f), 0);
+    assert_false(recipe_holds_out("Say what you like."));
+    (void)x;
+    return path;
+}
+
 static void gather_warnings(void *arg, const recipe_progress *p) {
     if (p->message && strncmp(p->message, "warning: ", 9) == 0) {
         assert_int_equal(p->iteration, 0); /* before anything is spent */
@@ -394,7 +405,7 @@ static void loop__unverifiable_held_out__count_for_nobody(void **state) {
                              : numbers_file(x, 40);
         const char *yaml = arena_printf(x->memory,
                                         "name: own\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"
-                                        "human: {labels: 20, audits: 0, demonstrations: 0}\n%s", file, strchr(small, '\n') + 1);
+                                        "human: {labels: 20, audits: 0, demonstrations: 0}\n%s", with_easy_row(x, file), strchr(small, '\n') + 1);
         assert_ok(x->ctx, run_watched(x, yaml, gather_warnings, warnings, &summary));
         const json_t *table = json_object_get(json_object_get(json_object_get(json_object_get(summary, "gate"), "figures"), "G1"), "table");
         int64_t n_all = stand_count(x, "SELECT count(*) FROM verification v JOIN text t ON t.id = v.response WHERE t.kind = 'evaluation'") / 2;
@@ -449,13 +460,17 @@ static const char rejected_yaml[] =
     "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"
     "human: {backend: queue, labels: 20, audits: 0, demonstrations: 4}\ngate: {rejections: %d}\n%s";
 
+static const char simulated_yaml[] =
+    "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"
+    "human: {labels: 20, audits: 0, demonstrations: 4}\ngate: {rejections: %d}\n%s";
+
 /* A run that halted goes on when it is given more rejections, and has what reviewers answered since. */
 static void loop__halted__goes_on_when_given_more(void **state) {
     (void)state;
     stand *x = stand_new(NULL);
     json_t *summary = NULL, *items = NULL, *item, *answer = json_pack("{ss ss}", "verdict", "accept", "text", "a thought");
     size_t i;
-    const char *file = numbers_file(x, 20), *rest = strchr(small, '\n') + 1;
+    const char *file = with_easy_row(x, numbers_file(x, 20)), *rest = strchr(small, '\n') + 1;
     assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, rejected_yaml, 2, file, 1, rest), &summary));
     assert_string_equal(text_of(summary, "state"), "halted");
     json_decref(summary);
@@ -478,11 +493,23 @@ static void loop__halted__goes_on_when_given_more(void **state) {
 static void loop__nothing_to_train_on__is_no_rejection(void **state) {
     (void)state;
     stand *x = stand_new(NULL);
-    json_t *summary = NULL;
+    json_t *summary = NULL, *items = NULL, *item, *skip = json_pack("{ss}", "verdict", "skip");
+    size_t i;
     static const char nothing[] = "build: {documents: 0, real_share: 0}\nevaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n";
-    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, rejected_yaml, 2, numbers_file(x, 20), 1, nothing), &summary));
-    assert_string_equal(text_of(summary, "state"), "done");
-    assert_int_equal(stand_count(x, "SELECT count(*) FROM event WHERE message LIKE 'nothing to train on%'"), 2);
+    const char *yaml = arena_printf(x->memory, rejected_yaml, 2, numbers_file(x, 20), 1, nothing);
+    for (int k = 0; k < 3; k++) { /* in each iteration it waits for those who are asked, as long as one may answer */
+        assert_ok(x->ctx, run_recipe(x, yaml, &summary));
+        assert_string_equal(text_of(summary, "state"), k < 2 ? "waiting" : "done");
+        assert_ok(x->ctx, store_query_json(x->store, "SELECT id FROM review_open", NULL, &items));
+        assert_true((json_array_size(items) > 0) == (k < 2));
+        json_array_foreach(items, i, item)
+            assert_ok(x->ctx, store_inbox_add(x->store, field_text(item, "id"), "reviewer-1", 3, skip));
+        json_decref(items);
+        if (k < 2)
+            json_decref(summary);
+    }
+    json_decref(skip);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM event WHERE message LIKE 'nothing to train on:%'"), 2);
     json_decref(summary);
     stand_free(x);
 }
@@ -518,11 +545,11 @@ static void loop__rejections_pinned_before__may_change(void **state) {
     stand *x = stand_new(NULL);
     json_t *summary = NULL;
     const char *file = numbers_file(x, 20), *rest = strchr(small, '\n') + 1;
-    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, rejected_yaml, 1, file, 1, rest), &summary));
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, simulated_yaml, 1, file, 1, rest), &summary));
     json_decref(summary);
     begin_old(x, pin_rejections);
     for (int rejections = 1; rejections <= 3; rejections += 2) {
-        const char *yaml = arena_printf(x->memory, rejected_yaml, 2, file, rejections, rest);
+        const char *yaml = arena_printf(x->memory, simulated_yaml, 2, file, rejections, rest);
         assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, "name: old%s", strchr(yaml, '\n')), &summary));
         assert_string_equal(text_of(summary, "state"), rejections == 1 ? "halted" : "done");
         json_decref(summary);
@@ -573,15 +600,15 @@ static void loop__tasks_file_gone__goes_on(void **state) {
     stand *x = stand_new(NULL);
     json_t *summary = NULL;
     const char *file = numbers_file(x, 20), *rest = strchr(small, '\n') + 1;
-    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, rejected_yaml, 1, file, 3, rest), &summary));
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, simulated_yaml, 1, file, 3, rest), &summary));
     json_decref(summary);
     assert_int_equal(unlink(file), 0);
     for (int iterations = 1; iterations <= 2; iterations++) {
-        assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, rejected_yaml, iterations, file, 3, rest), &summary));
+        assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, simulated_yaml, iterations, file, 3, rest), &summary));
         assert_string_equal(text_of(summary, "state"), "done");
         json_decref(summary);
     }
-    const char *yaml = arena_printf(x->memory, rejected_yaml, 1, file, 3, rest); /* a new run has no rows without it, and begins nothing */
+    const char *yaml = arena_printf(x->memory, simulated_yaml, 1, file, 3, rest); /* a new run has no rows without it, and begins nothing */
     assert_int_equal(run_recipe(x, arena_printf(x->memory, "name: new%s", strchr(yaml, '\n')), &summary), AGON_ENOTFOUND);
     assert_int_equal(stand_count(x, "SELECT count(*) FROM run WHERE name = 'new'"), 0);
     stand_free(x);
@@ -595,7 +622,7 @@ static void loop__replayed__logs_nothing_again(void **state) {
     int64_t n_events = 0;
     const char *file = numbers_file(x, 20), *rest = strchr(small, '\n') + 1;
     for (int k = 0; k < 3; k++) {
-        assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, rejected_yaml, k < 2 ? 1 : 2, file, 3, rest), &summary));
+        assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, simulated_yaml, k < 2 ? 1 : 2, file, 3, rest), &summary));
         json_decref(summary);
         assert_int_equal(stand_count(x, "SELECT count(*) FROM event WHERE stage = 'done'"), k < 2 ? 1 : 2);
         assert_int_equal(stand_count(x, "SELECT count(*) FROM event WHERE stage = 'plan' AND message = 'begins'"), k < 2 ? 1 : 2);

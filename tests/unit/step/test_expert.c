@@ -156,7 +156,7 @@ static void ask_and_collect(stand *x, bool answering) {
         json_decref(verdicts);
         json_decref(written);
     }
-    assert_ok(x->ctx, collect_reviews(&x->actors, "collect/1", &x->queries, &x->answers, &preferences, &collected, &n_labels));
+    assert_ok(x->ctx, collect_reviews(&x->actors, "collect/1", &x->queries, &x->answers, &preferences, &collected, NULL, &n_labels));
     assert_int_equal(n_labels, 3);
     assert_int_equal(x->answers.n, 5);
     assert_int_equal(x->answers.items[0].outcome, OUTCOME_PASS);
@@ -176,7 +176,7 @@ static void ask_and_collect(stand *x, bool answering) {
         reply(x, review_id(verdicts, 3), "{\"verdict\": \"accept\"}");
         json_decref(verdicts);
     }
-    assert_ok(x->ctx, collect_reviews(&x->actors, "collect/2", &x->queries, &x->answers, &preferences, &collected, &n_labels));
+    assert_ok(x->ctx, collect_reviews(&x->actors, "collect/2", &x->queries, &x->answers, &preferences, &collected, NULL, &n_labels));
     assert_int_equal(n_labels, 1);
     assert_int_equal(x->answers.n, 5);
     assert_int_equal(x->answers.items[3].outcome, OUTCOME_PASS);

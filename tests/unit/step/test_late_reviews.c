@@ -23,7 +23,7 @@ static void say(stand *x, const json_t *ids, size_t item, const char *verdict, c
 static size_t collected(stand *x, const char *path, collected_reviews *c) {
     size_t n = 0;
     preference_list preferences = {0};
-    assert_ok(x->ctx, collect_reviews(&x->actors, path, &x->queries, &x->answers, &preferences, c, &n));
+    assert_ok(x->ctx, collect_reviews(&x->actors, path, &x->queries, &x->answers, &preferences, c, NULL, &n));
     assert_int_equal(preferences.n, 0);
     preference_list_free(&preferences);
     return n;
@@ -130,7 +130,7 @@ static void the_better_of_two_is_a_preference(void **state) {
     for (int again = 0; again < 2; again++) { /* a replay comes to the same */
         collected_reviews_free(&c);
         p.n = 0;
-        assert_ok(x->ctx, collect_reviews(&x->actors, "collect", &x->queries, &x->answers, &p, &c, &n));
+        assert_ok(x->ctx, collect_reviews(&x->actors, "collect", &x->queries, &x->answers, &p, &c, NULL, &n));
         assert_int_equal(n, 2);
         assert_int_equal(p.n, 2);
         assert_true(p.items[0].chosen == 1 && p.items[0].rejected == 0 && p.items[1].chosen == 1 && p.items[1].rejected == 2);
@@ -176,7 +176,7 @@ static void a_preference_with_a_text_is_one_label(void **state) {
     collected_reviews c = {0};
     size_t n = 0;
     say(x, ids, 0, "B", "four");
-    assert_ok(x->ctx, collect_reviews(&x->actors, "collect", &x->queries, &x->answers, &p, &c, &n));
+    assert_ok(x->ctx, collect_reviews(&x->actors, "collect", &x->queries, &x->answers, &p, &c, NULL, &n));
     assert_int_equal(n, 1);
     assert_int_equal(p.n, 1);
     assert_int_equal(x->answers.n, 4);
@@ -258,7 +258,7 @@ static void a_corrected_pair_holds_the_later_word(void **state) {
             size_t n = 9, n_standing = 0;
             if (!again)
                 say(x, ids, 0, words[k], NULL);
-            assert_ok(x->ctx, collect_reviews(&x->actors, arena_printf(x->memory, "collect/%zu", k), &x->queries, &x->answers, &p, &c, &n));
+            assert_ok(x->ctx, collect_reviews(&x->actors, arena_printf(x->memory, "collect/%zu", k), &x->queries, &x->answers, &p, &c, NULL, &n));
             assert_int_equal(n, k == 0);
             for (size_t i = 0; i < p.n; i++)
                 n_standing += !p.items[i].superseded;
