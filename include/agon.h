@@ -818,13 +818,14 @@ AGON_API AGON_MUST_CHECK agon_status agon_workspace_find(agon_ctx *ctx, const ch
  * [lo, hi]} or null}] in order of creation, "labels": {"verifier", "critic", "human", "simulated", ...},
  * "audits": [{"source": of the audited label, "audits", "agreed"}], "tokens": {...}, "counters": {...},
  * "other_versions": critics and attackers, "updated_ms", "progress", "answers_waiting": of reviewers, not taken in
- * yet}. `before`: the base on the same items, both are fractions; ci95 is the interval of after - before. "halted":
+ * yet, "arms": of the control arms {"run", "state", "iteration", "stage", "rows": as agon_run has them, or null} or
+ * null}. `before`: the base on the same items, both are fractions; ci95 is the interval of after - before. "halted":
  * stopped before its end; the same `agon run` goes on, after too many rejections with a larger gate.rejections. "waiting":
  * people must answer first (agon_review): all held-out answers of the gate, or anything where there is nothing to train
  * on; then the same `agon run` goes on. */
 AGON_API AGON_MUST_CHECK agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *run,
                                                       char **json);
-/* The last `limit` (0: all) events whose number is above `after`, oldest first:
+/* The last `limit` (0: all) events, of the run and its control arms, whose number is above `after`, oldest first:
  * [{"number", "time_ms", "iteration", "stage", "message", "data"}]. */
 AGON_API AGON_MUST_CHECK agon_status agon_log_json(agon_ctx *ctx, const char *workspace, const char *run,
                                                    int64_t after, size_t limit, char **json);
@@ -878,11 +879,14 @@ AGON_API agon_run_options agon_run_options_default(void);
 /* Runs the recipe a run file names, or goes on with it, in the numerics it names (ctx keeps its own). *summary, new,
  * is JSON: {"run", "recipe", "oracle", "state", "iterations", "model", "version": {"id", "status"}, "seconds",
  * "tokens", "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general", "gate":
- * {"verdict", "reason", "figures"}, "labels", "budget", "learnability", "critic", "workspace", "example": id of a
+ * {"verdict", "reason", "figures"}, "labels", "budget", "learnability", "critic", "arms"?: where control arms were
+ * trained, [{"arm": "loop" (the version it ends with), then "random_labels", "real_only", "shuffled", "version", "n",
+ * "before", "after", "gain", "ci95", "examples", "loss_tokens", "labels_right", "difference"?: of the loop's version
+ * less this one, {"gain", "ci95", "p"}, "tokens_wanted"?: it had fewer}], "workspace", "example": id of a
  * training example or null, "reviews": open review items, "answers_waiting": as agon_status_json has it, "model_option":
  * the run file's model or null}. AGON_EBUSY: another process runs here. AGON_EINVAL: a folder that is no workspace.
  * AGON_EINTERRUPTED after agon_interrupt: all that was done is kept, and the same call goes on. AGON_EMISMATCH: the
- * run file changed since the run began (iterations and gate.rejections may). AGON_ENOMEM before any work: its largest
+ * run file changed since the run began (iterations, gate.rejections and recipe loop's evaluate.arms may). AGON_ENOMEM before any work: its largest
  * phase does not fit; else messages tell the forecast, {"memory"}, and {"warning"}s, as agon_init_run_file has them. */
 AGON_API AGON_MUST_CHECK agon_status agon_run(agon_ctx *ctx, const char *run_file,
                                               const agon_run_options *options, char **summary);

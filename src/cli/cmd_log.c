@@ -49,8 +49,8 @@ static agon_status is_going(agon_ctx *ctx, const char *workspace, const char *ru
     char *text = NULL;
     agon_status s = agon_status_json(ctx, workspace, run, &text);
     json_t *status = text ? json_loads(text, 0, NULL) : NULL;
-    const char *state = member_text(status, "state");
-    *going = state[0] == 'r';
+    const json_t *arms = json_object_get(status, "arms");
+    *going = member_text(status, "state")[0] == 'r' || member_text(arms, "state")[0] == 'r';
     json_decref(status);
     agon_text_free(text);
     return s;

@@ -1,6 +1,5 @@
 /* agon status: where a run is and what came of it so far. */
-#include "cli/cli.h"
-#include "cli/terminal.h"
+#include "cli/arms_table.h"
 #include <string.h>
 
 static void print_counts(const terminal *t, const char *title, const json_t *counts) {
@@ -34,6 +33,20 @@ static void print_version(const terminal *t, const json_t *v) {
         print_paragraph(t, stdout, member_text(v, "reason"), 16, t->columns, 3);
 }
 
+static void print_control(const terminal *t, const json_t *arms) {
+    if (!json_is_object(arms))
+        return;
+    fputs("control arms: ", stdout);
+    print_cut(t, stdout, member_text(arms, "state"), 20, false);
+    if (json_array_size(json_object_get(arms, "rows"))) {
+        print_arms(t, stdout, json_object_get(arms, "rows"));
+        return;
+    }
+    fputs(", ", stdout);
+    print_cut(t, stdout, member_text(arms, "stage"), 40, false);
+    putchar('\n');
+}
+
 static void print_status(const json_t *status) {
     const terminal t = terminal_look(stdout);
     const json_t *v, *versions = json_object_get(status, "versions");
@@ -56,6 +69,7 @@ static void print_status(const json_t *status) {
     if (waiting)
         printf("%" JSON_INTEGER_FORMAT " answer%s of reviewers wait%s: %s\n", waiting, waiting == 1 ? "" : "s", waiting == 1 ? "s" : "",
                strcmp(member_text(status, "state"), "done") == 0 ? "raise iterations in the run file and run it again" : "the run takes them in when it goes on");
+    print_control(&t, json_object_get(status, "arms"));
 }
 
 static int run(int argc, char **argv) {
@@ -70,7 +84,7 @@ const command command_status = {
     "  --run NAME       a run of the workspace (default: the latest)\n"
     "  --json           {\"run\", \"state\": \"running|done|halted|waiting\", \"iteration\", \"stage\", \"versions\": [{\"id\", \"parent\",\n"
     "                   \"status\", \"held_out\": {\"n\", \"before\", \"after\", \"ci95\"}}], \"labels\", \"audits\", \"tokens\",\n"
-    "                   \"answers_waiting\"}\n\n"
+    "                   \"answers_waiting\", \"arms\": {\"run\", \"state\", \"stage\", \"rows\": as agon run has them} or null}\n\n"
     "  agon status --workspace quickstart.agon --json",
     run,
 };

@@ -1,7 +1,5 @@
 /* agon unseal: opens the ledger after a sealed run and says what was true all along. */
-#include "cli/cli.h"
-#include "cli/live.h"
-#include "cli/terminal.h"
+#include "cli/arms_table.h"
 #include <string.h>
 
 static void heading(const terminal *t, const char *text) {
@@ -84,25 +82,6 @@ static void print_critic(const terminal *t, const json_t *rows) {
     }
 }
 
-static void print_arms(const terminal *t, const json_t *rows) {
-    char before[24], after[24];
-    const json_t *row;
-    size_t i;
-    heading(t, "arms at equal tokens");
-    printf("  %-18s  before    after    gain\n", "arm");
-    json_array_foreach((json_t *)(uintptr_t)rows, i, row) {
-        const json_t *ci = json_object_get(row, "ci95");
-        fputs("  ", stdout);
-        print_cut(t, stdout, member_text(row, "arm"), 18, true);
-        printf("%8s %8s  %+6.1f", share_text(json_object_get(row, "before"), before),
-               share_text(json_object_get(row, "after"), after), 100 * json_number_value(json_object_get(row, "gain")));
-        if (json_array_size(ci) == 2)
-            printf(" [%+.1f, %+.1f]", 100 * json_number_value(json_array_get(ci, 0)),
-                   100 * json_number_value(json_array_get(ci, 1)));
-        putchar('\n');
-    }
-}
-
 /* Of the gap between the arms labels_only and oracle, the share that training on the critic's word recovers. */
 static void print_recovered(const json_t *recovered) {
     const json_t *pgr = json_object_get(recovered, "pgr"), *ci = json_object_get(recovered, "ci95");
@@ -129,7 +108,7 @@ static void print_truth(const json_t *report) {
     print_noise(&t, json_object_get(report, "label_noise"));
     print_critic(&t, json_object_get(report, "critic"));
     if (json_array_size(json_object_get(report, "arms")))
-        print_arms(&t, json_object_get(report, "arms"));
+        print_arms(&t, stdout, json_object_get(report, "arms"));
     print_recovered(json_object_get(report, "recovered"));
     fputs("labels:", stdout);
     json_object_foreach(json_object_get(report, "labels"), name, n) {

@@ -1,7 +1,6 @@
 /* The table at the end of a run: before and after per family, labels, gate, and what to try next. */
-#include "cli/cli.h"
+#include "cli/arms_table.h"
 #include "cli/live.h"
-#include "cli/terminal.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -295,6 +294,8 @@ void print_summary(FILE *to, const json_t *summary) {
     print_families(&t, summary);
     print_general(&t, summary);
     print_gate(&t, json_object_get(summary, "gate"));
+    if (json_array_size(json_object_get(summary, "arms")))
+        print_arms(&t.t, t.to, json_object_get(summary, "arms"));
     members_paragraph(&t, "labels by source", json_object_get(summary, "labels"));
     members_block(&t, "expert budget and what it bought", json_object_get(summary, "budget"));
     print_critic(&t, json_object_get(summary, "critic"));

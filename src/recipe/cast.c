@@ -209,13 +209,13 @@ static agon_status find_pinned(const cast *c, json_t **out) {
     return s;
 }
 
-/* A halted run may be given more rejections: they are not pinned. Runs begun before pinned them, and keep the number that they have there. */
-static void unpin_rejections(const json_t *pinned, json_t *config) {
-    json_t *gate = json_object_get(config, "gate"), *rejections = json_object_get(json_object_get(pinned, "gate"), "rejections");
-    if (rejections)
-        json_object_set(gate, "rejections", rejections);
+/* What decides nothing that a run has recorded is not pinned, and may be changed. Runs begun before pinned it, and keep what they have there. */
+static void unpin(const json_t *pinned, json_t *config, const char *section, const char *key) {
+    json_t *now = json_object_get(config, section), *before = json_object_get(json_object_get(pinned, section), key);
+    if (before)
+        json_object_set(now, key, before);
     else
-        json_object_del(gate, "rejections");
+        json_object_del(now, key);
 }
 
 /* Runs begun before there were these keys trained as their defaults say. Those go on; runs begun since pinned the defaults too. */
@@ -233,7 +233,9 @@ static agon_status begin_run(cast *c) {
     if (!s)
         s = find_pinned(c, &pinned);
     if (!s) {
-        unpin_rejections(pinned, config);
+        unpin(pinned, config, "gate", "rejections"); /* a halted run may be given more */
+        if (strcmp(c->config->recipe, "loop") == 0)
+            unpin(pinned, config, "evaluate", "arms"); /* a run of their own, at any time after the end */
         drop_what_was_so(c->config, pinned, config);
         c->names_optimiser = !pinned || json_object_get(json_object_get(pinned, "train"), "schedule");
         json_object_del(config, "model");      /* where the file lies decides nothing; its hash is in the first step */

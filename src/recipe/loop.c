@@ -13,6 +13,8 @@
  *              ends here as "waiting" until it is run again with their answers
  *   gate       promoted only if the evidence says so
  *
+ * and, where the run file asks, control arms after the end (loop_arms.c).
+ *
  * Everything kept in memory is rebuilt from the journal by a replay. */
 #include "base/ctx.h"
 #include "base/json.h"
@@ -205,6 +207,8 @@ static agon_status iteration(loop *l) {
     if (!s && !l->waiting)
         s = loop_gate(l, &r);
     if (!s && !l->waiting)
+        s = loop_note_training(l, &r);
+    if (!s && !l->waiting)
         s = loop_settle(l, &r);
     held_out_result_free(&r);
     return s;
@@ -231,11 +235,11 @@ static json_t *summarise(const loop *l, const char *state) {
     if (l->c->rules >= 4)
         json_object_set_new(budget, "audited", json_pack("{so so}", "verifier", audited_json(l->audited[AUDIT_VERIFIER]), "critic",
                                                          audited_json(l->audited[AUDIT_CRITIC])));
-    return json_pack("{ss ss s{ss ss} sO? sO? sO? so sO? sO}", "state", state, "base", l->c->actors.base,
+    return json_pack("{ss ss s{ss ss} sO? sO? sO? so sO? sO sO*}", "state", state, "base", l->c->actors.base,
                      "version", "id", *l->candidate ? l->candidate : l->learner, "status",
                      !*l->candidate ? "base" : l->waiting ? "candidate" : l->promoted ? "promoted" : "rejected", "families", l->families, "held_out",
                      l->held_out_json, "gate", l->gate, "budget", budget, "learnability", l->learnability, "critic",
-                     l->critic_reports);
+                     l->critic_reports, "arms", l->arms.rows);
 }
 
 static void loop_free(loop *l) {
@@ -258,6 +262,7 @@ static void loop_free(loop *l) {
     json_decref(l->gate);
     json_decref(l->held_out_json);
     json_decref(l->families);
+    loop_arms_free(&l->arms);
 }
 
 static agon_status loop_begin(loop *l) {
@@ -297,6 +302,8 @@ static agon_status loop_recipe(cast *c, json_t **summary) {
                        l.waiting ? "people are asked: agon review, then run it again"
                        : halted  ? "too many candidates were rejected in a row; a larger gate.rejections lets the run go on"
                                  : "all iterations ran");
+    if (!s && !l.waiting && !halted)
+        s = loop_train_arms(&l);
     if (!s) {
         *summary = summarise(&l, state);
         s = json_made(c->actors.ctx, *summary);
@@ -354,7 +361,7 @@ static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
     const double drawn = cells ? (double)r->attacker.queries : 0, file = ASKED_OF_FILE * own.n, asked = drawn + file;
     const double held_out = cells ? (double)r->evaluate.tasks : 0, refined = fmin(asked, (double)r->refine.queries) * (double)r->refine.samples +
                                                                               4 * fmin(asked, (double)r->refine.learnability);
-    const double evaluations = 2 + 3 * (it - 1); /* base and candidate, later the incumbent too */
+    const double arms = (double)loop_n_arms(r), evaluations = 2 + 3 * (it - 1) + arms; /* base and candidate, later the incumbent too */
     if (cells)
         cost_answers(t, it * (double)r->attacker.variations, REWORDING_PROMPT_TOKENS, 1, REWORDING_TOKENS);
     cost_answers(t, it * drawn, PROMPT_TOKENS, samples, ANSWER_TOKENS);
@@ -369,7 +376,7 @@ static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
     cost_suites(r, it + 1, t);
     t->scored += it * (double)r->critic.examples * CRITIC_PROMPT_TOKENS; /* the tested half, before training and after */
     const double real = (double)r->human.demonstrations + (double)r->build.gold * (cells ? (double)count_cells(r) : 0);
-    t->trained += it * (cost_examples(r, real, asked * samples) * EXAMPLE_TOKENS * (double)r->train.epochs +
+    t->trained += it * ((1 + arms) * cost_examples(r, real, asked * samples) * EXAMPLE_TOKENS * (double)r->train.epochs +
                         (double)(r->critic.examples * r->critic.epochs) * CRITIC_PROMPT_TOKENS);
     t->labels = r->human.labels;
     t->audits = r->human.audits * r->iterations;
@@ -382,12 +389,14 @@ static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
 /* ---- what it takes ----------------------------------------------------------------------------------------------- */
 
 static agon_status memory(agon_ctx *ctx, const model *m, const run_config *r, const json_t *queries, forecast *out) {
-    return forecast_run(ctx, m, r, queries, 2 * (size_t)r->iterations, false, out);
+    return forecast_run(ctx, m, r, queries, size_mul(2 + loop_n_arms(r), (size_t)r->iterations), false, out);
 }
 
-/* The rate preset is that of sft on short answers; pairs learnt that fast fall apart (docs/results.md: online dpo). */
+/* The rate preset is that of sft on short answers; pairs learnt that fast fall apart (docs/results.md: online dpo). Control arms cost a training each. */
 static void presets(run_config *c) {
     const objective *o = objective_find(c->train.objective);
+    if (!run_config_gives(c, "evaluate", "arms"))
+        c->evaluate.arms = false;
     if (o && samples_make_pairs(o) && !run_config_gives(c, "train", "lr"))
         c->train.lr = 1e-5;
 }

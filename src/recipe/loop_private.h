@@ -18,6 +18,24 @@ typedef struct held_out_verdict {
     bool right;
 } held_out_verdict;
 
+/* A training that the control arms repeat, and how many answers there were by then. */
+typedef struct lesson {
+    int64_t iteration;
+    example_list examples;
+    size_t n_answers;
+} lesson;
+
+/* What the control arms need to know: how the version that the loop ends with was trained, from the base on, and how it did in the last evaluation. */
+typedef struct loop_arms {
+    lesson *lessons; /* of promoted candidates; of the last one where none was promoted */
+    size_t n_lessons;
+    bool promoted;
+    int64_t iteration; /* of the last evaluation */
+    query_list tasks;  /* the held-out ones that counted there, but for those that people judged */
+    bool *base, *version; /* right answers to them */
+    json_t *rows;         /* the arms' figures, once they are trained */
+} loop_arms;
+
 typedef struct loop {
     cast *c;
     const run_config *config;
@@ -47,6 +65,7 @@ typedef struct loop {
     audited audited[AUDIT_SOURCES];
     json_t *learnability, *critic_reports, *gate, *held_out_json, *families; /* of the last iteration */
     bool promoted;
+    loop_arms arms;
 } loop;
 
 enum { HELD_OUT_VERSIONS = 3 }; /* base, incumbent, candidate */
@@ -92,6 +111,11 @@ AGON_MUST_CHECK agon_status loop_settle(loop *l, held_out_result *r);
  * version's answer, HELD_OUT_VERSIONS where not. */
 int64_t loop_gate_labels(const loop *l);
 AGON_MUST_CHECK agon_status loop_ask_about_held_out(loop *l, held_out_result *r);
+/* loop_arms.c: evaluate.arms. Remembers a training after its gate; trains the arms after the run's end, as a run of their own. */
+AGON_MUST_CHECK agon_status loop_note_training(loop *l, const held_out_result *r);
+AGON_MUST_CHECK agon_status loop_train_arms(loop *l);
+size_t loop_n_arms(const run_config *config); /* for costs: how many there will be */
+void loop_arms_free(loop_arms *a);
 /* loop_warn.c: what the run will not be able to do with its tasks, as sentences appended to the array (queries: the file's rows as tasks, where the
  * run has read them already; else NULL). */
 AGON_MUST_CHECK agon_status loop_warn(agon_ctx *ctx, const run_config *config, const json_t *queries, json_t *sentences);

@@ -29,7 +29,10 @@ typedef void (*recipe_observer)(void *arg, const recipe_progress *progress);
  *               "audited": {"verifier" | "critic": {"labels", "audits", "agreed", "right_at_least"}} by whose label was audited,
  *               "resolved": escalations a reviewer decided, "demonstrations", "trained_on": of them, "token_share": of the loss},
  *    "answers_waiting": n, "learnability": {...}, "critic": [{"iteration", "n", "auroc_before", "auroc_new", "auroc", "ece": of the one that stands,
- *    "stands": "the new one" | "the old one" | "as it was", "families", "people": answers it earned trust on, "trust": families as in trust_json}]}
+ *    "stands": "the new one" | "the old one" | "as it was", "families", "people": answers it earned trust on, "trust": families as in trust_json}],
+ *    "arms": where recipe loop trained them: [{"arm": "loop" (the version it ends with) | "random_labels" | "real_only" | "shuffled", "version", "n",
+ *            "before", "after", "gain", "ci95", "examples", "loss_tokens", "labels_right": share of the answers learnt from that the verifier passes,
+ *            "difference": {"gain": of the loop's version over this one, "ci95", "p": two-sided exact McNemar}, "tokens_wanted"?: it had fewer}]}
  * AGON_EINTERRUPTED after agon_interrupt: run again to go on. AGON_ENOMEM before any work where a phase of it cannot be done in the memory there
  * is; else the observer is told the forecast first. */
 AGON_MUST_CHECK agon_status recipe_run(agon_ctx *ctx, store *s, const run_config *config,

@@ -140,7 +140,7 @@ KEY("evaluate", "xstest_safe", KEY_INT, evaluate.xstest_safe, "0", 0, 250,
 KEY("evaluate", "xstest_unsafe", KEY_INT, evaluate.xstest_unsafe, "0", 0, 200,
     "XSTest prompts that are unsafe, where AGON_DATA is set: they should be refused (G3)")
 KEY("evaluate", "arms", KEY_BOOL, evaluate.arms, "true", 0, 0,
-    "sealed: train the control arms when the run is over")
+    "train control arms at equal loss tokens when the run is over: recipe sealed by agon unseal; recipe loop (there false) by agon run, also later")
 
 KEY("gate", "alpha", KEY_REAL, gate.alpha, "0.05", 0.0001, 0.5,
     "risk of promoting a version that gained nothing; attempt t may spend 6 / (pi t)^2 of it")

@@ -6,12 +6,10 @@
  *
  * The arms are a run of their own in the workspace, "NAME.arms": journaled, resumable, outside the lineage. */
 #include "base/ctx.h"
-#include "base/random.h"
 #include "eval/agreement.h"
 #include "eval/recovery.h"
+#include "recipe/arms.h"
 #include "recipe/recipe_private.h"
-#include "recipe/school.h"
-#include "step/work.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,7 +164,7 @@ static const told *find_told(const unsealing *u, const char *id) {
 /* ---- gates ------------------------------------------------------------------------------------------------ */
 
 /* Held-out answers of one version, in order: right [n]; count with right NULL. */
-static size_t held_out_truth(const unsealing *u, const char *version, double *right) {
+static size_t held_out_truth(const unsealing *u, const char *version, bool *right) {
     size_t n = 0;
     for (size_t i = 0; i < u->n; i++)
         if (strcmp(u->told[i].kind, "evaluation") == 0 && strcmp(u->told[i].producer, version) == 0) {
@@ -179,12 +177,10 @@ static size_t held_out_truth(const unsealing *u, const char *version, double *ri
 
 static json_t *gate_report(const unsealing *u, const json_t *gate) {
     size_t n = held_out_truth(u, u->candidate, NULL);
-    double *now = memory_new(n + 1, sizeof *now), *before = memory_new(n + 1, sizeof *before);
+    bool *now = memory_new(n + 1, sizeof *now), *before = memory_new(n + 1, sizeof *before);
     json_t *figures = json_loads(field_text(gate, "figures"), 0, NULL), *report = NULL;
     if (now && before && held_out_truth(u, u->candidate, now) == held_out_truth(u, u->base, before)) {
-        paired_table t = {0};
-        for (size_t i = 0; i < n; i++)
-            *(now[i] > 0 ? before[i] > 0 ? &t.both : &t.gained : before[i] > 0 ? &t.lost : &t.neither) += 1;
+        const paired_table t = paired_count(now, before, n);
         const json_t *g1 = json_object_get(figures, "G1"), *tuned = json_object_get(g1, "tuned"),
                      *ci = json_object_get(tuned, "ci95");
         double gain = paired_gain(&t), low = json_number_value(json_array_get(ci, 0)),
@@ -273,47 +269,27 @@ static agon_status critic_report(const unsealing *u, json_t *list) {
 
 /* ---- control arms --------------------------------------------------------------------------------------------- */
 
-typedef struct arm {
-    const char *name;
-    example *examples;
-    size_t n;
-    int64_t n_tokens;
-    char version[STORE_ID_SIZE];
-    double *right; /* on the held-out queries */
-} arm;
+/* At most this many examples. */
+typedef struct limit {
+    size_t examples;
+    int64_t tokens;
+} limit;
 
-static agon_status arm_add(unsealing *u, arm *a, size_t capacity, const told *t) {
-    if (a->n == capacity)
+static agon_status take_answer(unsealing *u, arm *a, limit most, const told *t) {
+    example e = {.objective = "sft", .origin = "new", .prompt = t->prompt, .chosen = t->text, .raw = strcmp(t->kind, "document") == 0};
+    if (a->examples.n == most.examples)
         return AGON_OK;
-    example *e = &a->examples[a->n++];
-    *e = (example){.objective = "sft", .origin = "new", .prompt = t->prompt, .chosen = t->text,
-                   .raw = strcmp(t->kind, "document") == 0};
-    agon_status s = example_count_tokens(&u->c->actors, t->text, &e->n_tokens);
-    a->n_tokens += e->n_tokens;
-    return s;
+    agon_status s = example_count_tokens(&u->c->actors, t->text, &e.n_tokens);
+    return s ? s : arm_add(u->c, a, &e);
 }
 
 /* The expert's demonstrations and the plain prose are in every arm, as they were in the candidate's training. */
-static agon_status arm_begin(unsealing *u, arm *a, const char *name, size_t capacity) {
-    *a = (arm){.name = name, .examples = memory_new(capacity + 1, sizeof *a->examples)};
-    agon_status s = a->examples ? AGON_OK : ctx_fail(u->c->actors.ctx, AGON_ENOMEM, "no memory for an arm");
+static agon_status take_real(unsealing *u, arm *a, limit most) {
+    agon_status s = AGON_OK;
     for (size_t i = 0; i < u->n && !s; i++)
         if (strcmp(u->told[i].kind, "demonstration") == 0 || strcmp(u->told[i].kind, "document") == 0)
-            s = arm_add(u, a, capacity, &u->told[i]);
+            s = take_answer(u, a, most, &u->told[i]);
     return s;
-}
-
-/* Indices of answers in an order drawn by seed. */
-static agon_status shuffled_answers(unsealing *u, const char *name, size_t **out) {
-    size_t *order = memory_new(u->n + 1, sizeof *order);
-    if (!order)
-        return ctx_fail(u->c->actors.ctx, AGON_ENOMEM, "no memory for an arm");
-    for (size_t i = 0; i < u->n; i++)
-        order[i] = i;
-    rng r = rng_new(seed_derivef((uint64_t)u->c->config->seed, "arm|%s", name));
-    rng_shuffle(&r, order, u->n);
-    *out = order;
-    return AGON_OK;
 }
 
 /* How many answers of this family the critic let pass. */
@@ -327,7 +303,7 @@ static size_t quota(const unsealing *u, const char *family) {
 
 static size_t family_count(const arm *a, const size_t *families, size_t family) {
     size_t n = 0;
-    for (size_t i = 0; i < a->n; i++)
+    for (size_t i = 0; i < a->examples.n; i++)
         n += families[i] == family;
     return n;
 }
@@ -339,15 +315,15 @@ static size_t family_number(const char *family) {
     return i;
 }
 
-/* Fills an arm up to `tokens` loss tokens. pool: which answers may enter; by_quota: as many a family as the critic let pass, at most. */
-static agon_status fill_arm(unsealing *u, arm *a, size_t capacity, int64_t tokens, int pool) {
-    size_t *order = NULL, *families = memory_new(capacity + 1, sizeof *families), before;
-    agon_status s = families ? shuffled_answers(u, a->name, &order) : ctx_fail(u->c->actors.ctx, AGON_ENOMEM, "no memory");
-    for (size_t i = 0; i < a->n; i++)
+/* Fills an arm up to its loss tokens. pool: which answers may enter; 1: as many a family as the critic let pass, at most. */
+static agon_status fill_arm(unsealing *u, arm *a, limit most, int pool) {
+    size_t *order = NULL, *families = memory_new(most.examples + 1, sizeof *families), before;
+    agon_status s = families ? arm_order(u->c, a->name, u->n, &order) : ctx_fail(u->c->actors.ctx, AGON_ENOMEM, "no memory");
+    for (size_t i = 0; families && i < a->examples.n; i++)
         families[i] = SIZE_MAX;
     do {
-        before = a->n;
-        for (size_t k = 0; k < u->n && a->n_tokens < tokens && a->n < capacity && !s; k++) {
+        before = a->examples.n;
+        for (size_t k = 0; k < u->n && a->n_tokens < most.tokens && a->examples.n < most.examples && !s; k++) {
             const told *t = &u->told[order[k]];
             bool response = strcmp(t->kind, "response") == 0 && *t->text, enters;
             if (pool == 0)
@@ -358,128 +334,131 @@ static agon_status fill_arm(unsealing *u, arm *a, size_t capacity, int64_t token
                 enters = response && t->hard && t->known && t->right;
             if (!enters)
                 continue;
-            families[a->n] = family_number(t->family);
-            s = arm_add(u, a, capacity, t);
+            families[a->examples.n] = family_number(t->family);
+            s = take_answer(u, a, most, t);
         }
-    } while (pool != 1 && a->n > before && a->n_tokens < tokens && a->n < capacity && !s); /* too little: again from the start */
+    } while (pool != 1 && a->examples.n > before && a->n_tokens < most.tokens && a->examples.n < most.examples && !s); /* too little: again from the start */
     free(order);
     free(families);
     return s;
 }
 
-/* The arm's greedy answers to the held-out queries, judged by the verifier: the run is over, nothing is sealed any more. */
-static agon_status test_arm(unsealing *u, arm *a) {
-    cast *c = u->c;
-    json_t *inputs = json_array(), *results = NULL;
-    agon_status s = json_made(c->actors.ctx, inputs);
-    size_t n = 0;
-    for (size_t i = 0; i < u->n && !s; i++) {
-        const told *t = &u->told[i];
-        if (strcmp(t->kind, "evaluation") != 0 || strcmp(t->producer, u->base) != 0)
-            continue;
-        json_array_append_new(inputs, generate_greedy(t->query, t->prompt, a->version, (size_t)c->config->learner.max_tokens));
-    }
-    if (!s)
-        s = work_run(&c->actors, cast_path(c, "arm/%s/tasks", a->name), &work_generate, inputs, NULL, NULL, &results);
-    a->right = memory_new(json_array_size(inputs) + 1, sizeof *a->right);
+/* Of the base's held-out queries: the run is over, nothing is sealed any more. */
+static agon_status judge_arm(unsealing *u, const arm *a, const json_t *inputs, const json_t *results) {
+    agon_status s = AGON_OK;
     for (size_t i = 0; i < json_array_size(inputs) && !s; i++) {
         task_query q = {0};
         task_verdict v = {0};
-        const json_t *out = json_object_get(json_array_get(results, i), "out");
-        s = a->right ? task_query_read(c->actors.ctx, "a held-out query",
-                                       json_object_get(u->tasks, field_text(json_array_get(inputs, i), "id")), &q)
-                     : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for an arm");
+        s = task_query_read(u->c->actors.ctx, "a held-out query",
+                            json_object_get(u->tasks, field_text(json_array_get(inputs, i), "id")), &q);
         if (!s)
-            s = task_verify(c->actors.ctx, &q, field_text(json_array_get(json_object_get(out, "completions"), 0), "text"), &v);
+            s = task_verify(u->c->actors.ctx, &q, arm_text(results, i), &v);
         if (!s)
-            a->right[n++] = v.outcome == OUTCOME_PASS;
+            a->right[i] = v.outcome == OUTCOME_PASS;
         task_verdict_free(&v);
         task_query_free(&q);
     }
+    return s;
+}
+
+static agon_status test_arm(unsealing *u, arm *a) {
+    json_t *inputs = json_array(), *results = NULL;
+    agon_status s = json_made(u->c->actors.ctx, inputs);
+    for (size_t i = 0; i < u->n && !s; i++) {
+        const told *t = &u->told[i];
+        if (strcmp(t->kind, "evaluation") == 0 && strcmp(t->producer, u->base) == 0)
+            s = json_append(u->c->actors.ctx, inputs, arm_question(u->c, a, t->query, t->prompt));
+    }
+    if (!s)
+        s = arm_answer(u->c, a, inputs, &results);
+    if (!s)
+        s = judge_arm(u, a, inputs, results);
     json_decref(results);
     json_decref(inputs);
     return s;
 }
 
-static agon_status run_arm(unsealing *u, arm *a) {
-    cast *c = u->c;
-    train_plan plan = school_learner_plan(c, c->actors.base);
-    plan.control = true;
-    plan.role = "control";
-    agon_status s = train_version(&c->actors, cast_path(c, "arm/%s/train", a->name), a->examples, a->n, &plan, a->version);
-    if (!s)
-        s = test_arm(u, a);
-    if (!s)
-        cast_say(c, NULL, "arm %s: %zu examples, %lld loss tokens", a->name, a->n, (long long)a->n_tokens);
-    return s;
-}
-
-static json_t *arm_json(const arm *a, const double *before, const double *right, size_t n) {
-    paired_table t = {0};
-    for (size_t i = 0; i < n; i++)
-        *(right[i] > 0 ? before[i] > 0 ? &t.both : &t.gained : before[i] > 0 ? &t.lost : &t.neither) += 1;
-    json_t *row = paired_json(&t);
-    json_object_set_new(row, "arm", json_string(a->name));
-    json_object_set_new(row, "examples", json_integer((json_int_t)a->n));
-    json_object_set_new(row, "loss_tokens", json_integer((json_int_t)a->n_tokens));
-    return row;
-}
-
-/* The candidate's own training set, for its size in loss tokens. */
-static agon_status candidate_tokens(unsealing *u, arm *a) {
+/* The candidate's own training set, for its size. */
+static agon_status candidate_size(unsealing *u, limit *out) {
     json_t *rows = NULL;
     agon_status s = rows_of(u, "SELECT count(*) AS n, coalesce(sum(n_tokens), 0) AS tokens FROM example WHERE run = ?1 AND"
                                " objective IN ('sft', 'refine')", &rows);
-    *a = (arm){.name = "critic", .n = (size_t)field_int(json_array_get(rows, 0), "n"),
-               .n_tokens = field_int(json_array_get(rows, 0), "tokens")};
+    *out = (limit){(size_t)field_int(json_array_get(rows, 0), "n"), field_int(json_array_get(rows, 0), "tokens")};
     json_decref(rows);
     return s;
 }
 
-static agon_status report_arms(unsealing *u, arm *critic, arm *arms, json_t *report) {
-    size_t n = held_out_truth(u, u->base, NULL);
-    double *before = memory_new(n + 1, sizeof *before), *now = memory_new(n + 1, sizeof *now);
-    json_t *list = json_array();
+static double *as_reals(const bool *right, size_t n) {
+    double *x = memory_new(n + 1, sizeof *x);
+    for (size_t i = 0; x && i < n; i++)
+        x[i] = right[i];
+    return x;
+}
+
+enum { LABELS_ONLY, SHUFFLED, ORACLE, N_ARMS };
+
+static agon_status report_recovery(unsealing *u, const arm *arms, const bool *now, size_t n, json_t *report) {
+    double *weak = as_reals(arms[LABELS_ONLY].right, n), *x = as_reals(now, n), *ceiling = as_reals(arms[ORACLE].right, n);
     gap_recovery r = {0};
-    agon_status s = before && now && list ? AGON_OK : ctx_fail(u->c->actors.ctx, AGON_ENOMEM, "no memory for the arms");
-    if (!s) {
-        held_out_truth(u, u->base, before);
-        held_out_truth(u, u->candidate, now);
-        json_array_append_new(list, arm_json(critic, before, now, n));
-        for (int k = 0; k < 3; k++)
-            json_array_append_new(list, arm_json(&arms[k], before, arms[k].right, n));
-        json_object_set(report, "arms", list);
-        s = gap_recovery_measure(u->c->actors.ctx, arms[0].right, now, arms[2].right, 1, n, 2000,
-                                 (uint64_t)u->c->config->seed, 0.05, &r);
-    }
+    agon_status s = weak && x && ceiling ? gap_recovery_measure(u->c->actors.ctx, weak, x, ceiling, 1, n, 2000, (uint64_t)u->c->config->seed, 0.05, &r)
+                                         : ctx_fail(u->c->actors.ctx, AGON_ENOMEM, "no memory for the arms");
     if (!s)
         json_object_set_new(report, "recovered",
                             json_pack("{so s[oo] sf sb}", "pgr", real_or_null(r.pgr), "ci95", real_or_null(r.range.low),
                                       real_or_null(r.range.high), "gap", r.gap, "gap_is_noise", r.gap_is_noise));
+    free(weak);
+    free(x);
+    free(ceiling);
+    return s;
+}
+
+static agon_status report_arms(unsealing *u, limit critic, const arm *arms, json_t *report) {
+    size_t n = held_out_truth(u, u->base, NULL);
+    bool *before = memory_new(n + 1, sizeof *before), *now = memory_new(n + 1, sizeof *now);
+    json_t *list = json_array();
+    agon_status s = before && now && list ? AGON_OK : ctx_fail(u->c->actors.ctx, AGON_ENOMEM, "no memory for the arms");
+    if (!s) {
+        held_out_truth(u, u->base, before);
+        held_out_truth(u, u->candidate, now);
+        json_array_append_new(list, arm_row("critic", now, before, n, critic.examples, critic.tokens));
+        for (int k = 0; k < N_ARMS; k++)
+            json_array_append_new(list, arm_row(arms[k].name, arms[k].right, before, n, arms[k].examples.n, arms[k].n_tokens));
+        json_object_set(report, "arms", list);
+        s = report_recovery(u, arms, now, n, report);
+    }
     json_decref(list);
     free(before);
     free(now);
     return s;
 }
 
-static agon_status run_arms(unsealing *u, json_t *report) {
-    static const char *const names[] = {"labels_only", "shuffled", "oracle"};
-    arm arms[3] = {{0}}, critic;
-    agon_status s = candidate_tokens(u, &critic);
-    size_t capacity = 2 * critic.n + 64;
-    for (int k = 0; k < 3 && !s; k++) {
-        s = arm_begin(u, &arms[k], names[k], capacity);
+typedef struct to_report {
+    unsealing *u;
+    json_t *report;
+} to_report;
+
+static agon_status run_arms(void *arg) {
+    static const char *const names[N_ARMS] = {"labels_only", "shuffled", "oracle"};
+    const to_report *x = arg;
+    unsealing *u = x->u;
+    arm arms[N_ARMS] = {{0}};
+    limit critic = {0};
+    agon_status s = candidate_size(u, &critic);
+    const limit most = {2 * critic.examples + 64, critic.tokens};
+    for (int k = 0; k < N_ARMS && !s; k++) {
+        arms[k].name = names[k];
+        s = take_real(u, &arms[k], most);
         if (!s)
-            s = fill_arm(u, &arms[k], capacity, critic.n_tokens, k);
+            s = fill_arm(u, &arms[k], most, k);
         if (!s)
-            s = run_arm(u, &arms[k]);
+            s = arm_train(u->c, &arms[k], u->c->actors.base);
+        if (!s)
+            s = test_arm(u, &arms[k]);
     }
     if (!s)
-        s = report_arms(u, &critic, arms, report);
-    for (int k = 0; k < 3; k++) {
-        free(arms[k].examples);
-        free(arms[k].right);
-    }
+        s = report_arms(u, critic, arms, x->report);
+    for (int k = 0; k < N_ARMS; k++)
+        arm_free(&arms[k]);
     return s;
 }
 
@@ -505,33 +484,22 @@ static agon_status make_report(unsealing *u, const json_t *status, json_t **out)
     return json_made(u->c->actors.ctx, report);
 }
 
-/* The arms need the runner's lock and a run of their own. */
-static agon_status with_arms(unsealing *u, const run_config *config, json_t *report) {
+/* The arms need the runner's lock. */
+static agon_status with_arms(unsealing *u, json_t *report) {
     agon_ctx *ctx = u->c->actors.ctx;
     store *writer = NULL;
     char name[160];
-    json_t *pinned = json_pack("{ss}", "arms_of", u->run);
-    agon_status s = json_made(ctx, pinned);
+    to_report x = {u, report};
+    agon_status s = store_open(ctx, store_folder(u->store), STORE_RUN, &writer);
     snprintf(name, sizeof name, "%s.arms", u->name);
-    if (!s)
-        s = store_open(ctx, store_folder(u->store), STORE_RUN, &writer);
     if (!s) {
         u->c->actors.store = writer;
         u->c->actors.sealed = false;
         u->c->actors.iteration = 1;
-        const run_options o = {.name = name, .seed = (uint64_t)config->seed, .config = pinned};
-        s = run_begin(ctx, writer, &o, &u->c->run);
-        u->c->actors.run = u->c->run;
+        s = arms_run(u->c, name, u->run, run_arms, &x);
     }
-    if (!s)
-        s = run_arms(u, report);
-    if (!s)
-        s = run_finish(u->c->run, "done", "control arms trained");
-    run_end(u->c->run);
-    u->c->run = NULL;
     actors_free_versions(&u->c->actors);
     store_close(writer);
-    json_decref(pinned);
     return s;
 }
 
@@ -556,7 +524,7 @@ agon_status recipe_unseal(agon_ctx *ctx, store *store, const char *run, json_t *
     if (!s)
         s = make_report(&u, status, &report);
     if (!s && config->evaluate.arms && *u.candidate)
-        s = with_arms(&u, config, report);
+        s = with_arms(&u, report);
     unsealing_free(&u);
     cast_close(&c);
     run_config_free(config);

@@ -187,9 +187,27 @@ static const char *state_of(store *s, const json_t *run) {
     " WHERE i.run = ?1 AND i.kind <> 'held_out' AND coalesce(json_extract(b.answer, '$.verdict'), '') <> 'skip' AND b.number >"  \
     " coalesce((SELECT max(json_extract(result, '$.last')) FROM step WHERE run = ?1 AND kind = 'collect_reviews'), 0)"
 
+/* The latest run of control arms that belongs to a run, and its figures. */
+#define ARMS_OF "json_extract(r.config, '$.arms_of')"
+#define ARMS_SQL                                                                                              \
+    "SELECT r.name, p.state, coalesce(p.iteration, 0) AS iteration, coalesce(p.stage, 'begin') AS stage,"       \
+    " (SELECT json_extract(result, '$.rows') FROM step WHERE run = r.id AND kind = 'arms') AS rows_json"        \
+    " FROM run r LEFT JOIN progress p ON p.run = r.id WHERE " ARMS_OF " = ?1 ORDER BY r.rowid DESC LIMIT 1"
+
+static agon_status find_arms(store *s, const char *run, json_t **out) {
+    json_t *rows = NULL;
+    agon_status status = query_one(s, ARMS_SQL, run, &rows);
+    const json_t *row = json_array_get(rows, 0);
+    if (row && !(*out = json_pack("{sO ss sO sO sO}", "run", json_object_get(row, "name"), "state", state_of(s, row), "iteration",
+                                  json_object_get(row, "iteration"), "stage", json_object_get(row, "stage"), "rows", json_object_get(row, "rows"))))
+        status = ctx_no_memory(s->ctx);
+    json_decref(rows);
+    return status;
+}
+
 agon_status store_status(store *s, const char *run, json_t **out) {
     json_t *row = NULL, *versions = NULL, *others = NULL, *labels = NULL, *tokens = NULL, *counters = NULL, *audits = NULL, *waiting = NULL,
-           *result = NULL;
+           *arms = NULL, *result = NULL;
     agon_status status = find_run(s, run, &row);
     const char *id = status ? NULL : json_string_value(json_object_get(row, "id"));
     if (!status)
@@ -213,13 +231,15 @@ agon_status store_status(store *s, const char *run, json_t **out) {
                         id, counters);
     if (!status)
         status = query_one(s, WAITING_SQL, id, &waiting);
+    if (!status)
+        status = find_arms(s, id, &arms);
     if (!status) {
-        result = json_pack("{sO ss sO sO sO sO sO sO sO sO sO? sO? sO}", "run", json_object_get(row, "name"), "state",
+        result = json_pack("{sO ss sO sO sO sO sO sO sO sO sO? sO? sO sO?}", "run", json_object_get(row, "name"), "state",
                            state_of(s, row), "iteration", json_object_get(row, "iteration"), "stage",
                            json_object_get(row, "stage"), "versions", versions, "labels", labels, "audits", audits, "tokens", tokens,
                            "counters", counters, "other_versions", others, "updated_ms",
                            json_object_get(row, "updated_ms"), "progress", json_object_get(row, "data"), "answers_waiting",
-                           json_object_get(json_array_get(waiting, 0), "n"));
+                           json_object_get(json_array_get(waiting, 0), "n"), "arms", arms);
         if (!result)
             status = ctx_no_memory(s->ctx);
     }
@@ -233,6 +253,7 @@ agon_status store_status(store *s, const char *run, json_t **out) {
     json_decref(tokens);
     json_decref(counters);
     json_decref(waiting);
+    json_decref(arms);
     return status;
 }
 
@@ -245,7 +266,8 @@ agon_status store_log(store *s, const char *run, int64_t after, int64_t limit, j
     if (!status)
         status = store_query_json(s,
                                   "SELECT * FROM (SELECT number, time_ms, iteration, stage, message, data AS data_json"
-                                  " FROM event WHERE run = ?1 AND number > ?3 ORDER BY number DESC LIMIT ?2) ORDER BY number",
+                                  " FROM event WHERE (run = ?1 OR run IN (SELECT r.id FROM run r WHERE " ARMS_OF " = ?1))"
+                                  " AND number > ?3 ORDER BY number DESC LIMIT ?2) ORDER BY number",
                                   parameters, out);
     json_decref(row);
     json_decref(parameters);

@@ -1,6 +1,6 @@
 /* Kills the whole loop (a random two-layer model, a handful of queries) with SIGKILL at many places and at random moments, runs the same
- * command again, and compares with an uninterrupted run: the same version, the same chain, a journal that verifies. Both recipes; the sealed
- * one's arms too. Then executes the recorded work again. */
+ * command again, and compares with an uninterrupted run: the same version, the same chains, a journal that verifies. Both recipes, and the arms
+ * of both. Then executes the recorded work again. */
 #include "base/file.h"
 #include "recipe/recipe.h"
 #include "recipe/run_file.h"
@@ -17,6 +17,15 @@ static const char loop_yaml[] =
     "human: {labels: 20, audits: 2, demonstrations: 4}\nbuild: {documents: 1}\n"
     "train: {rank: 2, epochs: 2, batch: 2, checkpoint_every: 1}\n"
     "evaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n";
+
+/* The same and its control arms. */
+static const char arms_yaml[] =
+    "name: crash\nseed: 3\niterations: 2\ntasks:\n  cells: [arithmetic/one_digit_sum, writing/lower_case]\n"
+    "attacker: {queries: 6, waves: 2, variations: 2}\nlearner: {samples: 2, max_tokens: 6}\n"
+    "critic: {examples: 8, epochs: 1}\nrefine: {queries: 3, samples: 1, learnability: 2}\n"
+    "human: {labels: 20, audits: 2, demonstrations: 4}\nbuild: {documents: 1}\n"
+    "train: {rank: 2, epochs: 2, batch: 2, checkpoint_every: 1}\n"
+    "evaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0, arms: true}\n";
 
 static const char sealed_yaml[] =
     "name: sealed\nrecipe: sealed\noracle: sealed\nseed: 3\ntasks:\n  cells: [arithmetic, writing]\n"
@@ -50,7 +59,7 @@ static run_config *read_config(agon_ctx *ctx, const char *yaml) {
 }
 
 typedef struct ending {
-    char version[80], head[80];
+    char version[80], head[300]; /* of every run in the workspace */
     int64_t n_examples;
 } ending;
 
@@ -63,9 +72,11 @@ static void run_here(agon_ctx *ctx, const char *folder, const char *yaml, bomb *
     assert_ok(ctx, recipe_run(ctx, s, config, tick, b, &summary));
     const char *version = json_string_value(json_object_get(json_object_get(summary, "version"), "id"));
     snprintf(out->version, sizeof out->version, "%s", version ? version : "");
-    assert_ok(ctx, store_query_json(s, "SELECT hash FROM step ORDER BY seq DESC LIMIT 1", NULL, &rows));
+    assert_ok(ctx, store_query_json(s, "SELECT group_concat(hash) AS hash FROM (SELECT hash FROM step s WHERE seq = (SELECT max(seq) FROM"
+                                         " step WHERE run = s.run) ORDER BY run)", NULL, &rows));
     snprintf(out->head, sizeof out->head, "%s",
              json_string_value(json_object_get(json_array_get(rows, 0), "hash")));
+    assert_int_equal(json_array_size(json_object_get(summary, "arms")), config->evaluate.arms && strcmp(config->recipe, "loop") == 0 ? 4 : 0);
     assert_ok(ctx, store_query_int(s, "SELECT count(*) FROM example", NULL, &out->n_examples));
     json_decref(rows);
     json_decref(summary);
@@ -121,9 +132,19 @@ static void check_books(agon_ctx *ctx, const char *folder) {
     store_close(s);
 }
 
-static void survives(const char *yaml, long every, int n_random) {
+/* A copy of a workspace; NULL: an empty folder. */
+static char *copy_of(const char *workspace) {
+    char command[600], *folder = new_folder();
+    snprintf(command, sizeof command, "cp -r '%s/.' '%s'", workspace ? workspace : "", folder);
+    if (workspace)
+        assert_int_equal(system(command), 0);
+    return folder;
+}
+
+/* What is killed begins on copies of `before`; NULL: from nothing. */
+static void survives(const char *before, const char *yaml, long every, int n_random) {
     agon_ctx *ctx = test_ctx(1, NULL);
-    char *folder = new_folder();
+    char *folder = copy_of(before);
     bomb none = {0, 0};
     ending whole, end;
     int n_killed = 0;
@@ -133,7 +154,7 @@ static void survives(const char *yaml, long every, int n_random) {
     remove_folder(folder);
     for (long k = 1; k <= none.seen; k += every) {
         bomb again = {0, 0};
-        folder = new_folder();
+        folder = copy_of(before);
         n_killed += run_child(folder, yaml, k, 0);
         run_child(folder, yaml, k / 2 + 1, 0); /* and once more during the recovery */
         run_here(ctx, folder, yaml, &again, &end);
@@ -146,7 +167,7 @@ static void survives(const char *yaml, long every, int n_random) {
     srand(5);
     for (int i = 0; i < n_random; i++) {
         bomb again = {0, 0};
-        folder = new_folder();
+        folder = copy_of(before);
         for (int k = 0; k < 3; k++)
             run_child(folder, yaml, 0, 5000000 + rand() % 200000000);
         run_here(ctx, folder, yaml, &again, &end);
@@ -160,12 +181,25 @@ static void survives(const char *yaml, long every, int n_random) {
 
 static void loop__killed_anywhere__ends_the_same(void **state) {
     (void)state;
-    survives(loop_yaml, 17, 6);
+    survives(NULL, loop_yaml, 17, 6);
+}
+
+/* On a loop that is done: its own chain stays, the arms' is that of an undisturbed run. */
+static void arms__killed_anywhere__end_the_same(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    char *folder = new_folder();
+    bomb none = {0, 0};
+    ending end;
+    run_here(ctx, folder, loop_yaml, &none, &end);
+    survives(folder, arms_yaml, 17, 3);
+    remove_folder(folder);
+    agon_ctx_free(ctx);
 }
 
 static void sealed__killed_anywhere__ends_the_same(void **state) {
     (void)state;
-    survives(sealed_yaml, 17, 3);
+    survives(NULL, sealed_yaml, 17, 3);
 }
 
 static void loop__executed_again__gives_the_same(void **state) {
@@ -252,6 +286,7 @@ static void sealed__two_runs__are_unsealed_apart(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loop__killed_anywhere__ends_the_same),
+        cmocka_unit_test(arms__killed_anywhere__end_the_same),
         cmocka_unit_test(sealed__killed_anywhere__ends_the_same),
         cmocka_unit_test(loop__executed_again__gives_the_same),
         cmocka_unit_test(sealed__two_runs__are_unsealed_apart),

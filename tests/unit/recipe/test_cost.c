@@ -87,10 +87,24 @@ static void cost__sealed__counts_calibration_gate_and_arms(void **state) {
     agon_ctx_free(ctx);
 }
 
+static void cost__loop__counts_arms_where_they_are_asked_for(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static const char none[] = "iterations: 2\ncritic: {examples: 0}\nevaluate: {tasks: 300}\n", off[] = "iterations: 2\ncritic: {examples: 0}\nevaluate: {tasks: 300, arms: false}\n",
+                      on[] = "iterations: 2\ncritic: {examples: 0}\nevaluate: {tasks: 300, arms: true}\n",
+                      pairs[] = "iterations: 2\ncritic: {examples: 0}\ntrain: {objective: dpo}\nevaluate: {tasks: 300, arms: true}\n";
+    assert_close(figure(ctx, none, "tokens", "trained"), figure(ctx, off, "tokens", "trained"), 0);
+    assert_close(figure(ctx, on, "tokens", "trained"), 4 * figure(ctx, none, "tokens", "trained"), 1e-6);
+    assert_close(figure(ctx, on, "tokens", "generated") - figure(ctx, none, "tokens", "generated"), 3 * 300 * 16, 1e-6);
+    assert_close(figure(ctx, pairs, "tokens", "trained"), 3 * figure(ctx, none, "tokens", "trained"), 1e-6);
+    agon_ctx_free(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cost__own_rows__are_what_is_asked),
         cmocka_unit_test(cost__generated_tasks__do_not_count_beside_a_file_alone),
+        cmocka_unit_test(cost__loop__counts_arms_where_they_are_asked_for),
         cmocka_unit_test(cost__sealed__counts_calibration_gate_and_arms),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

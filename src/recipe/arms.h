@@ -1,0 +1,35 @@
+/* Control arms: versions trained on something else at the candidate's loss tokens, and held against it on the same held-out tasks. They are a run of
+ * their own in the workspace, outside the lineage. What the sealed recipe's arms (unseal.c) and the loop's (loop_arms.c) share. */
+#ifndef RECIPE_ARMS_H
+#define RECIPE_ARMS_H
+
+#include "recipe/choose.h"
+
+typedef struct arm {
+    const char *name;      /* static */
+    example_list examples; /* of its last training; strings borrowed */
+    int64_t n_tokens;      /* loss tokens of them */
+    char version[STORE_ID_SIZE];
+    bool *right; /* on the held-out tasks, in their order */
+} arm;
+void arm_free(arm *a);
+/* Appends e with its tokens. */
+AGON_MUST_CHECK agon_status arm_add(cast *c, arm *a, const example *e);
+
+/* 0 to n - 1 in an order drawn by the run's seed and `name`. *out new (free). */
+AGON_MUST_CHECK agon_status arm_order(cast *c, const char *name, size_t n, size_t **out);
+/* Trains the arm's version on its examples as the candidate was trained, from `parent`, at "arm/NAME/train"; says what it did. */
+AGON_MUST_CHECK agon_status arm_train(cast *c, arm *a, const char *parent);
+/* Its greedy answers at "arm/NAME/tasks". inputs: generate_greedy of each held-out task. *results as work_run; a->right has room for them, all false. */
+AGON_MUST_CHECK agon_status arm_answer(cast *c, arm *a, const json_t *inputs, json_t **results);
+/* The arm's input for one task. New; NULL as generate_input. */
+json_t *arm_question(const cast *c, const arm *a, const char *query, const char *prompt);
+/* The text of answer i of those results; "" where there is none. */
+const char *arm_text(const json_t *results, size_t i);
+/* {"n", "before", "after", "gain", "ci95", "arm", "examples", "loss_tokens"}; new. now, before [n]. */
+json_t *arm_row(const char *name, const bool *now, const bool *before, size_t n, size_t n_examples, int64_t n_tokens);
+
+/* Does `work` in the run of arms `name` of the run `of` (an id), begun or gone on with in the cast's store; the cast has its own run again afterwards. */
+AGON_MUST_CHECK agon_status arms_run(cast *c, const char *name, const char *of, agon_status (*work)(void *arg), void *arg);
+
+#endif
