@@ -59,11 +59,6 @@ static agon_status note_lesson(loop *l) {
     return s;
 }
 
-/* People judged it, who are not asked about the arms. */
-static bool left_to_people(const query *q) {
-    return q->cell == SIZE_MAX && !json_object_get(json_object_get(q->task, "parameters"), "verifier");
-}
-
 /* The tasks that counted and can be verified; `right` of the version that the loop ends with as things stand. */
 static agon_status note_tasks(loop *l, const held_out_result *r, const bool *right) {
     loop_arms *a = &l->arms;
@@ -76,7 +71,7 @@ static agon_status note_tasks(loop *l, const held_out_result *r, const bool *rig
         return ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for control arms");
     for (size_t i = 0; i < r->n; i++) {
         const query *from = &l->held_out.items[r->counted[i]];
-        if (left_to_people(from))
+        if (loop_left_to_people(from)) /* who are not asked about the arms */
             continue;
         query *q = query_list_add(&a->tasks);
         if (!q)

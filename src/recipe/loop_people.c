@@ -7,15 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Neither an answer, nor a verifier of its own, nor the run's verifier program. */
-static bool left_to_people(const loop *l, size_t place) {
-    return place < l->n_file_held_out && !json_object_get(json_object_get(l->held_out.items[place].task, "parameters"), "verifier");
+bool loop_left_to_people(const query *q) {
+    return q->cell == SIZE_MAX && !json_object_get(json_object_get(q->task, "parameters"), "verifier");
 }
 
 static size_t count_left_to_people(const loop *l) {
     size_t n = 0;
     for (size_t i = 0; i < l->n_file_held_out; i++)
-        n += left_to_people(l, i);
+        n += loop_left_to_people(&l->held_out.items[i]);
     return n;
 }
 
@@ -64,7 +63,7 @@ static agon_status note_verdict(loop *l, const answer *x, bool right, const char
 static agon_status draw_places(loop *l, picked *out) {
     agon_status s = picked_new(l->c, l->n_file_held_out, out);
     for (size_t i = 0; i < l->n_file_held_out && !s; i++)
-        if (left_to_people(l, i))
+        if (loop_left_to_people(&l->held_out.items[i]))
             out->items[out->n++] = i;
     rng r = rng_new(seed_derive((uint64_t)l->config->seed, "held-out queries for people"));
     if (!s)

@@ -109,6 +109,7 @@ AGON_MUST_CHECK agon_status loop_settle(loop *l, held_out_result *r);
 /* loop_people.c: held-out answers that no verifier can judge. How many labels this iteration's gate may need; people asked about a part of the queries, drawn
  * by seed once for the run, and what they said. l->waiting: not all of it is there. In r->counted as loop_gate.c needs it: 0 where people judged every
  * version's answer, HELD_OUT_VERSIONS where not. */
+bool loop_left_to_people(const query *q); /* neither an answer, nor a verifier of its own, nor the run's verifier program */
 int64_t loop_gate_labels(const loop *l);
 AGON_MUST_CHECK agon_status loop_ask_about_held_out(loop *l, held_out_result *r);
 /* loop_arms.c: evaluate.arms. Remembers a training after its gate; trains the arms after the run's end, as a run of their own. */

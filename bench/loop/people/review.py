@@ -1,4 +1,4 @@
-"""A reviewer with a taste that agon is not told: answers of one or two sentences, and no lists. Answers every open question of a
+"""A reviewer with a taste that agon is not told: one whole sentence of at most 16 words. Answers every open question of a
 workspace with `agon review`; with --coin, at random, which no version can please.
 
     python3 review.py AGON WORKSPACE [--coin SEED]
@@ -15,8 +15,7 @@ coin = random.Random(int(sys.argv[4])) if "--coin" in sys.argv else None
 
 def pleases(text):
     text = text.strip()
-    sentences = [s for s in re.split(r"(?<=[.!?])\s+", text) if s]
-    return 1 <= len(sentences) <= 2 and text[-1:] in ".!?" and "\n" not in text
+    return len(text.split()) <= 16 and text[-1:] in list(".!?") and not re.search(r"[.!?\n]\s", text)
 
 
 items = json.loads(subprocess.run([agon, "review", "--workspace", workspace, "--json"], check=True, capture_output=True, text=True).stdout)
