@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/utf8.h"
 #include "step/step_internal.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,10 +27,13 @@ typedef struct verifier {
 /* The first problem stays. Returns AGON_EMISMATCH, which ends the walk. */
 __attribute__((format(printf, 2, 3))) static agon_status problem(verifier *v, const char *format, ...) {
     va_list args;
+    char raw[1024]; /* quotes what is damaged, which may be anything */
     va_start(args, format);
-    if (v->report->ok)
-        vsnprintf(v->report->problem, sizeof v->report->problem, format, args);
+    int n = vsnprintf(raw, sizeof raw, format, args);
     va_end(args);
+    size_t length = n < 0 ? 0 : (size_t)n;
+    if (v->report->ok)
+        utf8_escape(v->report->problem, sizeof v->report->problem, raw, length < sizeof raw ? length : utf8_whole(raw, sizeof raw - 1));
     v->report->ok = false;
     return AGON_EMISMATCH;
 }
@@ -64,6 +68,12 @@ static agon_status each_row(verifier *v, const char *sql, const char *a, const c
 
 static agon_status no_memory(verifier *v) {
     return ctx_fail(v->ctx, AGON_ENOMEM, "out of memory verifying the journal");
+}
+
+/* "" where there is none: what was read may be anything. */
+static const char *text_of(const json_t *value) {
+    const char *text = json_string_value(value);
+    return text ? text : "";
 }
 
 static bool set_text(json_t *object, const char *key, const char *value) {
@@ -108,24 +118,24 @@ static agon_status check_records(verifier *v) {
 
 static agon_status check_ledger_entry(verifier *v, const char *run, const char *where, const json_t *entry) {
     char key[256];
+    const char *response = text_of(json_array_get(entry, 1));
     if (!v->ledger)
         return AGON_OK;
-    snprintf(key, sizeof key, "%.40s/%.80s/%.100s", run, json_string_value(json_array_get(entry, 1)),
-             json_string_value(json_array_get(entry, 3)));
+    snprintf(key, sizeof key, "%.40s/%.80s/%.100s", run, response, text_of(json_array_get(entry, 3)));
     const char *hash = json_string_value(json_object_get(v->ledger, key));
     const char *listed = json_string_value(json_array_get(entry, 2));
     if (!hash || !listed || strcmp(hash, listed) != 0)
-        return problem(v, "%s: the sealed answer for text %.32s is %s", where,
-                       json_string_value(json_array_get(entry, 1)), hash ? "not what was sealed" : "gone");
+        return problem(v, "%s: the sealed answer for text %.32s is %s", where, response, hash ? "not what was sealed" : "gone");
     return AGON_OK;
 }
 
-static agon_status check_settlement(verifier *v, const char *run, const json_t *entry) {
+static agon_status check_settlement(verifier *v, const char *run, const char *where, const json_t *entry) {
     char key[256];
-    snprintf(key, sizeof key, "%.40s/%.200s", run, json_string_value(json_array_get(entry, 1)));
-    json_int_t sum = json_integer_value(json_object_get(v->settled, key)) +
-                     json_integer_value(json_array_get(entry, 2));
-    return json_object_set_new(v->settled, key, json_integer(sum)) == 0 ? AGON_OK : no_memory(v);
+    json_int_t sum;
+    snprintf(key, sizeof key, "%.40s/%.200s", run, text_of(json_array_get(entry, 1)));
+    if (__builtin_add_overflow(json_integer_value(json_object_get(v->settled, key)), json_integer_value(json_array_get(entry, 2)), &sum))
+        return problem(v, "%s: its settlements of %s add up to more than there can be", where, text_of(json_array_get(entry, 1)));
+    return json_object_set_new_nocheck(v->settled, key, json_integer(sum)) == 0 ? AGON_OK : no_memory(v);
 }
 
 typedef struct as_listed {
@@ -168,7 +178,7 @@ static agon_status check_entry(verifier *v, const char *run, const char *where, 
     if (!table || !id)
         return problem(v, "%s: the list of its records is damaged", where);
     if (strcmp(table, "settlement") == 0)
-        return check_settlement(v, run, entry);
+        return check_settlement(v, run, where, entry);
     if (strcmp(table, "ledger") == 0)
         return check_ledger_entry(v, run, where, entry);
     snprintf(key, sizeof key, "%s/%.100s", table, id);
@@ -448,9 +458,8 @@ static agon_status load_ledger(verifier *v) {
         char *canonical = content ? json_canonical(content) : NULL;
         if (canonical)
             text_hash(canonical, hex);
-        snprintf(key, sizeof key, "%.40s/%.80s/%.100s", json_string_value(json_object_get(row, "run")),
-                 json_string_value(json_object_get(row, "response")),
-                 json_string_value(json_object_get(row, "checker")));
+        snprintf(key, sizeof key, "%.40s/%.80s/%.100s", text_of(json_object_get(row, "run")),
+                 text_of(json_object_get(row, "response")), text_of(json_object_get(row, "checker")));
         if (!canonical || !v->ledger || !set_text(v->ledger, key, hex))
             status = no_memory(v);
         free(canonical);
@@ -575,7 +584,7 @@ agon_status step_iterate(agon_ctx *ctx, store *s, const char *run, step_visit fn
         status = ctx_fail(ctx, AGON_ENOTFOUND, "%s: there is no run '%.60s'", s->folder, run ? run : "");
     if (!status) {
         walk w = {.s = s, .run = json_string_value(json_object_get(row, "id")), .fn = fn, .arg = arg,
-                  .seed = strtoull(json_string_value(json_object_get(row, "seed")), NULL, 10)};
+                  .seed = strtoull(text_of(json_object_get(row, "seed")), NULL, 10)};
         status = each_row(&v, "SELECT " STEP_COLUMNS " FROM step WHERE run = ?1 ORDER BY seq", w.run, NULL, 0,
                           walk_step, &w);
     }

@@ -97,14 +97,18 @@ static agon_status find_or_make_run(run *r, const run_options *o) {
     if (!status)
         status = store_query_json(r->store, "SELECT id, seed, config, hash FROM run WHERE name = ?1", parameters, &rows);
     const json_t *row = status ? NULL : json_array_get(rows, 0);
+    const char *old_seed = json_string_value(json_object_get(row, "seed")), *old_config = json_string_value(json_object_get(row, "config")),
+               *old_hash = json_string_value(json_object_get(row, "hash"));
+    if (row && !(old_seed && old_config && old_hash))
+        status = ctx_fail(r->ctx, AGON_EMISMATCH, "%s: the record of the run '%s' is damaged; restore the workspace from a copy",
+                          r->store->folder, o->name);
     if (!status) {
         snprintf(r->id, sizeof r->id, "%.32s", hash);
         snprintf(r->head, sizeof r->head, "%s", hash);
         if (!row)
             status = insert_run(r, o->name, seed, config, hash);
-        else if (strcmp(json_string_value(json_object_get(row, "hash")), hash) != 0)
-            status = fail_changed(r, o->name, json_string_value(json_object_get(row, "seed")), seed,
-                                  json_string_value(json_object_get(row, "config")), config);
+        else if (strcmp(old_hash, hash) != 0)
+            status = fail_changed(r, o->name, old_seed, seed, old_config, config);
     }
     json_decref(rows);
     json_decref(parameters);
@@ -149,7 +153,8 @@ static agon_status find_head(run *r) {
                               "%s: the journal is damaged at step %lld (%s %s); `agon verify` says more; restore "
                               "the workspace from a copy",
                               r->store->folder, (long long)row.seq, row.path, row.item);
-        memcpy(r->head, hex, sizeof hex);
+        else
+            memcpy(r->head, hex, sizeof hex);
         r->last = row.seq;
     }
     if (!status && rc != SQLITE_DONE)

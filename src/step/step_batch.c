@@ -82,6 +82,9 @@ static agon_status adopt_item(step_batch *b, sqlite3_stmt *row) {
                         "other items than when it was recorded",
                         b->path, name, (long long)position);
     batch_item *item = &b->items[position];
+    if (item->result)
+        return ctx_fail(ctx, AGON_EMISMATCH, "step %s item '%s': it is recorded twice; `agon verify` says more; restore the workspace from a copy",
+                        b->path, name);
     agon_status status = step_check_input(b->run, b->path, name, b->attempt, column(row, 2), item->input_hash);
     if (status)
         return status;
@@ -90,9 +93,9 @@ static agon_status adopt_item(step_batch *b, sqlite3_stmt *row) {
                          .result_hash = result_hash, .records = column(row, 5), .attempt = b->attempt,
                          .position = position, .reproducible = sqlite3_column_int(row, 8)};
     char hex[HASH_HEX_SIZE];
-    if (!journal_item_hash(&link, &leaf))
-        return ctx_no_memory(ctx);
-    hash_hex(&leaf, hex);
+    *hex = 0;
+    if (journal_item_hash(&link, &leaf)) /* else not UTF-8 */
+        hash_hex(&leaf, hex);
     if (strcmp(hex, column(row, 6)) != 0)
         return ctx_fail(ctx, AGON_EMISMATCH, "step %s item '%s': the recorded result is damaged (%s, should be %s)",
                         b->path, name, hex, column(row, 6));

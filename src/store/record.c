@@ -632,8 +632,9 @@ agon_status store_counter(store *s, const char *run, const char *counter, int64_
     json_t *parameters = json_pack("[ss]", run, counter);
     agon_status status =
         store_query_int(s, "SELECT value FROM counter WHERE run = ?1 AND name = ?2", parameters, &stored);
-    if (!status)
-        *out = stored + json_integer_value(json_object_get(s->settled, key));
+    if (!status && __builtin_add_overflow(stored, json_integer_value(json_object_get(s->settled, key)), out))
+        status = ctx_fail(s->ctx, AGON_EFORMAT, "%s: the counter %s is damaged: %lld; restore the workspace from a copy", s->folder, counter,
+                          (long long)stored);
     json_decref(parameters);
     free(key);
     return status;

@@ -246,7 +246,7 @@ AGON_MUST_CHECK agon_status object_path(store *s, const hash256 *hash, char **pa
  * (AGON_EREFUSED). Columns named *_json are parsed. *rows new. */
 AGON_MUST_CHECK agon_status store_query_json(store *s, const char *sql, const json_t *parameters,
                                              json_t **rows);
-/* One number (0 when there is no row or NULL). */
+/* One whole number (0 when there is no row or NULL); AGON_EFORMAT when something else stands there. */
 AGON_MUST_CHECK agon_status store_query_int(store *s, const char *sql, const json_t *parameters,
                                             int64_t *out);
 

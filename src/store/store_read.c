@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "store/store_internal.h"
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@ static json_t *column_json(sqlite3_stmt *statement, int i) {
     case SQLITE_INTEGER:
         return json_integer(sqlite3_column_int64(statement, i));
     case SQLITE_FLOAT:
-        return json_real(sqlite3_column_double(statement, i));
+        return isfinite(sqlite3_column_double(statement, i)) ? json_real(sqlite3_column_double(statement, i)) : json_string("(not finite)");
     case SQLITE_NULL:
         return json_null();
     default: {
@@ -96,9 +97,15 @@ agon_status store_query_int(store *s, const char *sql, const json_t *parameters,
         return status;
     json_t *row = json_array_get(rows, 0);
     json_t *v = row ? json_object_iter_value(json_object_iter(row)) : NULL;
-    *out = json_is_integer(v) ? json_integer_value(v) : (int64_t)json_number_value(v);
+    if (!v || json_is_null(v))
+        *out = 0;
+    else if (json_is_integer(v))
+        *out = json_integer_value(v);
+    else
+        status = ctx_fail(s->ctx, AGON_EFORMAT, "%s: something else stands where a whole number belongs; `agon verify` says more; restore the "
+                          "workspace from a copy", s->folder);
     json_decref(rows);
-    return AGON_OK;
+    return status;
 }
 
 /* Rows with one text parameter. */
@@ -184,7 +191,8 @@ static const char *state_of(store *s, const json_t *run) {
 /* Questions of the run that reviewers answered since its last look into the inbox; skips say nothing. */
 #define WAITING_SQL                                                                                   \
     "SELECT count(DISTINCT b.review) AS n FROM inbox b JOIN review_item i ON i.id = b.review"           \
-    " WHERE i.run = ?1 AND i.kind <> 'held_out' AND coalesce(json_extract(b.answer, '$.verdict'), '') <> 'skip' AND b.number >"  \
+    " WHERE i.run = ?1 AND i.kind <> 'held_out' AND coalesce(iif(json_valid(b.answer), json_extract(b.answer, '$.verdict'), ''), '') <> 'skip' AND" \
+    " b.number >"                                                                                     \
     " coalesce((SELECT max(json_extract(result, '$.last')) FROM step WHERE run = ?1 AND kind = 'collect_reviews'), 0)"
 
 /* The latest run of control arms that belongs to a run, and its figures. */

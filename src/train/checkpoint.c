@@ -266,6 +266,8 @@ static agon_status check_image(trainer *t, const char *image, size_t n) {
     if (n != image_size(t) || get_u64(image + 48) != n_stored(t))
         return ctx_fail(t->ctx, AGON_EFORMAT, "the training checkpoint has %zu bytes; these parameters need %zu", n,
                         image_size(t));
+    if (get_u64(image + 40) > train_n_steps(t->options, t->n_data))
+        return ctx_fail(t->ctx, AGON_EFORMAT, "the training checkpoint is damaged: it stands behind the last step");
     const char *at = image + HEAD_SIZE;
     for (size_t i = 0; i < n_stored(t); i++) {
         size_t values = values_of(stored_at(t, i).parameter);

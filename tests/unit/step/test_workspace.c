@@ -365,6 +365,27 @@ static void query__reads_and_never_writes(void **state) {
     close_fixture(&f);
 }
 
+/* A damaged table holds anything: what is no whole number is said to be none. */
+static void query__takes_whole_numbers_only(void **state) {
+    (void)state;
+    static const char *const others[] = {"SELECT 1e300", "SELECT 9e999", "SELECT -1e19", "SELECT 0.5", "SELECT 'many'", "SELECT x'00ff'"};
+    fixture f = open_fixture();
+    json_t *rows = NULL;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        int64_t n = 7;
+        assert_int_equal(store_query_int(f.s, others[i], NULL, &n), AGON_EFORMAT);
+        assert_non_null(strstr(agon_error(f.ctx), "whole number"));
+        assert_int_equal(n, 7);
+    }
+    assert_int_equal(count(&f, "SELECT NULL"), 0);
+    assert_int_equal(count(&f, "SELECT 1 WHERE 0"), 0);
+    assert_true(count(&f, "SELECT -9223372036854775807 - 1") == INT64_MIN);
+    assert_ok(f.ctx, store_query_json(f.s, "SELECT 9e999 AS x", NULL, &rows)); /* not "out of memory" */
+    assert_string_equal(json_string_value(json_object_get(json_array_get(rows, 0), "x")), "(not finite)");
+    json_decref(rows);
+    close_fixture(&f);
+}
+
 static void readers__status_log_show_and_why(void **state) {
     (void)state;
     fixture f = open_fixture();
@@ -555,6 +576,7 @@ int main(void) {
         cmocka_unit_test(open__says_what_is_wrong_with_a_folder),
         cmocka_unit_test(object__round_trip_and_damage),
         cmocka_unit_test(query__reads_and_never_writes),
+        cmocka_unit_test(query__takes_whole_numbers_only),
         cmocka_unit_test(readers__status_log_show_and_why),
         cmocka_unit_test(views__of_a_refined_answer__show_its_query),
         cmocka_unit_test(visitors__read_and_answer_while_a_run_writes),
