@@ -183,25 +183,6 @@ static agon_status make_config(agon_ctx *ctx, const char *queries, const char *o
     return s;
 }
 
-/* Refused when something of that name is there, also when it appeared a moment ago. */
-static agon_status write_new(agon_ctx *ctx, const char *path, const char *text) {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    size_t n = strlen(text);
-    if (fd < 0 && errno == EEXIST)
-        return ctx_fail(ctx, AGON_EINVAL, "%s exists already and is not overwritten; choose another name with --output", path);
-    if (fd < 0)
-        return file_fail(ctx, path, "creating");
-    for (ssize_t did; n > 0; text += did, n -= (size_t)did)
-        if ((did = write(fd, text, n)) <= 0)
-            break;
-    agon_status s = n > 0 || fsync(fd) != 0 ? file_fail(ctx, path, "writing") : AGON_OK;
-    if (close(fd) != 0 && !s)
-        s = file_fail(ctx, path, "closing");
-    if (s)
-        unlink(path);
-    return s;
-}
-
 static json_t *census_json(const census *c) {
     return json_pack("{sI sI sI sI sI sO sI}", "n", (json_int_t)c->n, "with_answer", (json_int_t)c->with_answer, "with_verifier",
                      (json_int_t)c->with_verifier, "unverifiable", (json_int_t)c->unverifiable, "duplicates",
@@ -230,7 +211,7 @@ agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *o
     if (!s)
         s = recipe_warnings(ctx, config, &warnings);
     if (!s)
-        s = write_new(ctx, output, text);
+        s = file_write_new(ctx, output, text, strlen(text));
     if (!s)
         s = json_give_take(ctx,
                            json_pack("{so so sO so sO}", "output", utf8_json(output), "queries", queries ? census_json(&c) : json_null(),

@@ -270,19 +270,6 @@ static agon_status no_round(const online_run *r) {
     return ctx_fail(r->ctx, AGON_ENOTFOUND, "%s has no finished round to go on from", r->folder.path);
 }
 
-/* Whether the folder's training is this one. */
-static agon_status check_same(const online_run *r, json_t *found) {
-    /* Folders that were begun before tokens were told go by the other keys, as they did then. Other prompts are other tokens too. */
-    json_t *wanted = json_object_get(r->folder.manifest, "tokens");
-    const bool others = json_object_get(found, "tokens") && !json_equal(json_object_get(found, "tokens"), wanted);
-    json_object_set(found, "tokens", wanted);
-    agon_status s = training_folder_same(&r->folder, found);
-    if (!s && others)
-        s = ctx_fail(r->ctx, AGON_EINVAL, "%s holds a training on other tokens of the same prompts, by another chat template or tokenizer; give back "
-                     "what it was begun with, another output folder, or --overwrite", r->folder.path);
-    return s;
-}
-
 /* Goes on with what the folder holds, or begins. *summary is set when it is done already. */
 static agon_status find_state(online_run *r, char **summary) {
     json_t *found = NULL;
@@ -314,7 +301,7 @@ static agon_status find_state(online_run *r, char **summary) {
     }
     s = training_folder_read(&r->folder, &found);
     if (!s)
-        s = check_same(r, found);
+        s = training_folder_same_tokens(&r->folder, found, "prompts", "another chat template or tokenizer");
     if (!s && json_is_true(json_object_get(found, "done"))) {
         unlink(r->state_path); /* a kill just after "done" leaves them */
         unlink(r->judged_path);

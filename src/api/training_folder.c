@@ -81,6 +81,17 @@ agon_status training_folder_same(const training_folder *f, json_t *found) {
     return s;
 }
 
+agon_status training_folder_same_tokens(const training_folder *f, json_t *found, const char *rows, const char *by) {
+    json_t *wanted = json_object_get(f->manifest, "tokens");
+    const bool others = json_object_get(found, "tokens") && !json_equal(json_object_get(found, "tokens"), wanted);
+    json_object_set(found, "tokens", wanted);
+    agon_status s = training_folder_same(f, found); /* other rows are other tokens too */
+    if (!s && others)
+        s = ctx_fail(f->ctx, AGON_EINVAL, "%s holds a training on other tokens of the same %s, by %s; give back what it was begun with, another output "
+                     "folder, or --overwrite", f->path, rows, by);
+    return s;
+}
+
 agon_status training_folder_no_input(const training_folder *f, const char *model, const char *adapter) {
     const bool is_model = file_same(f->path, model);
     if (!is_model && !(adapter && file_same(f->path, adapter)))

@@ -32,6 +32,9 @@ AGON_MUST_CHECK agon_status training_folder_read(const training_folder *f, json_
 const char *manifest_difference(json_t *found, json_t *wanted);
 /* AGON_EINVAL names the folder, the first difference and how to mend it. */
 AGON_MUST_CHECK agon_status training_folder_same(const training_folder *f, json_t *found);
+/* The same, of manifests that tell what their rows became as tokens; found ones of before they did go by the other keys, as they did then. rows:
+ * "data" or "prompts", of which other tokens came `by` something. */
+AGON_MUST_CHECK agon_status training_folder_same_tokens(const training_folder *f, json_t *found, const char *rows, const char *by);
 /* AGON_EINVAL: the folder, which is to be begun over, is the one that the model or the adapter (NULL: none) is read from. */
 AGON_MUST_CHECK agon_status training_folder_no_input(const training_folder *f, const char *model, const char *adapter);
 /* Adds to the sentence on a file of the folder that cannot be gone on with which it is, and what mends it. */

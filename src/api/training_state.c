@@ -203,17 +203,11 @@ static agon_status begin_over(training *t) {
 
 /* Whether the folder's training is this one. */
 static agon_status check_same(const training *t, json_t *found) {
-    /* Folders that were begun before tokens were told go by data and options, as they did then; a checkpoint knows its rows by itself. */
-    if (!json_object_get(found, "tokens"))
-        json_object_set(found, "tokens", json_object_get(t->folder.manifest, "tokens"));
     const char *key = manifest_difference(found, t->folder.manifest);
-    if (key && strcmp(key, "tokens") == 0)
-        return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training on other tokens of the same data, by another chat template or tokenizer, or with other "
-                        "rows left out; give back what it was begun with, another output folder, or --overwrite", t->folder.path);
     if (key && strcmp(key, "base") == 0 && model_is_trainable(t->m->m))
         return ctx_fail(t->ctx, AGON_EINVAL, "%s holds a training that began with other weights than this model has now, which a training changed; "
                         "open the model again, or give another output folder, or --overwrite", t->folder.path);
-    return training_folder_same(&t->folder, found);
+    return training_folder_same_tokens(&t->folder, found, "data", "another chat template or tokenizer, or with other rows left out");
 }
 
 agon_status training_find_state(training *t, char **summary) {

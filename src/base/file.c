@@ -109,6 +109,7 @@ void file_map_release(const file_map *map) {
 struct file_writer {
     int fd;
     bool replaces; /* a file of this name was there */
+    bool is_new;   /* nothing of this name may be there */
     uint64_t size;
     char *path, *temporary;
 };
@@ -257,12 +258,27 @@ uint64_t file_writer_size(const file_writer *w) {
     return w->size;
 }
 
+/* rename, which with `is_new` refuses where something is. Where the file system cannot tell, it is looked at just before. */
+static int put_in_place(const file_writer *w) {
+    if (!w->is_new)
+        return rename(w->temporary, w->path);
+    if (renameat2(AT_FDCWD, w->temporary, AT_FDCWD, w->path, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -1;
+    if (access(w->path, F_OK) != 0)
+        return rename(w->temporary, w->path);
+    errno = EEXIST;
+    return -1;
+}
+
 agon_status file_writer_commit_take(agon_ctx *ctx, file_writer *w) {
     agon_status s = AGON_OK;
     if (fsync(w->fd) != 0)
         s = file_fail(ctx, w->path, "syncing");
-    if (!s && rename(w->temporary, w->path) != 0)
-        s = file_fail(ctx, w->path, "renaming into place");
+    if (!s && put_in_place(w) != 0)
+        s = w->is_new && errno == EEXIST ? ctx_fail(ctx, AGON_EINVAL, "%s exists already and is not overwritten; give another name", w->path)
+                                         : file_fail(ctx, w->path, "renaming into place");
     if (!s) {
         w->temporary[0] = 0;
         s = sync_folder_of(ctx, w->path);
@@ -285,17 +301,26 @@ void file_writer_abort(file_writer *w) {
     free(w);
 }
 
-agon_status file_write(agon_ctx *ctx, const char *path, const void *data, size_t size) {
+static agon_status write_whole(agon_ctx *ctx, const char *path, const void *data, size_t size, bool is_new) {
     file_writer *w;
     agon_status s = file_writer_open(ctx, path, &w);
     if (s)
         return s;
+    w->is_new = is_new;
     s = file_writer_add(ctx, w, data, size);
     if (s) {
         file_writer_abort(w);
         return s;
     }
     return file_writer_commit_take(ctx, w);
+}
+
+agon_status file_write(agon_ctx *ctx, const char *path, const void *data, size_t size) {
+    return write_whole(ctx, path, data, size, false);
+}
+
+agon_status file_write_new(agon_ctx *ctx, const char *path, const void *data, size_t size) {
+    return write_whole(ctx, path, data, size, true);
 }
 
 agon_status folder_make(agon_ctx *ctx, const char *path) {

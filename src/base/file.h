@@ -27,6 +27,8 @@ void file_map_release(const file_map *map);
  * content or all of the new one is there, whenever the power goes; after a failure it is the old content, or none where there was none, but for a folder that
  * cannot be synced after a file was replaced: then it is the new one. */
 AGON_MUST_CHECK agon_status file_write(agon_ctx *ctx, const char *path, const void *data, size_t size);
+/* The same where nothing of that name is: AGON_EINVAL otherwise, also when it appeared a moment ago. */
+AGON_MUST_CHECK agon_status file_write_new(agon_ctx *ctx, const char *path, const void *data, size_t size);
 
 /* The same in pieces, for large files. file_writer_commit renames into place; file_writer_abort (NULL is fine) removes the
  * temporary file. After a failed add only abort is allowed. */

@@ -165,7 +165,6 @@ static bool scratch_grow(bpe_scratch *s, size_t n) {
         return false;
     }
     s->heap = heap;
-    s->heap_capacity = n_heap;
     return true;
 }
 

@@ -44,7 +44,7 @@ typedef struct bpe_scratch {
     struct bpe_symbol *symbols;
     size_t n_symbols, symbol_capacity;
     struct bpe_candidate *heap;
-    size_t n_heap, heap_capacity;
+    size_t n_heap;
 } bpe_scratch;
 void bpe_scratch_free(bpe_scratch *s);
 

@@ -199,6 +199,9 @@ TRUNCATING(ftruncate64, off64_t)
 SEEN int rename(const char *from, const char *to) {
     return fails(fault_at_path(RENAME, AT_FDCWD, to)) ? -1 : REAL(rename)(from, to);
 }
+SEEN int renameat2(int from_folder, const char *from, int folder, const char *to, unsigned flags) {
+    return fails(fault_at_path(RENAME, folder, to)) ? -1 : REAL(renameat2)(from_folder, from, folder, to, flags);
+}
 SEEN int mkdir(const char *path, mode_t mode) {
     return fails(fault_at_path(MKDIR, AT_FDCWD, path)) ? -1 : REAL(mkdir)(path, mode);
 }

@@ -1,6 +1,9 @@
 /* The public functions on workspaces, through agon.h: forms, errors, reviews, verify. */
 #include "workspace.h"
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 static agon_ctx *ctx;
 static char *folder;
@@ -271,9 +274,32 @@ static void workspace__the_only_one_here(void **state) {
     assert_int_equal(chdir(before), 0);
 }
 
+/* Killed at its first write (no file may grow), it leaves nothing that the next call would take for somebody's run file. */
+static void init__killed_where_it_writes__leaves_no_run_file(void **state) {
+    (void)state;
+    char output[300], model[2048];
+    int status;
+    snprintf(output, sizeof output, "%s/run.yaml", folder);
+    setenv("AGON_MODEL", golden_path(model, "tiny-text.gguf"), 1);
+    pid_t child = fork();
+    if (child == 0) {
+        agon_ctx *own = test_ctx(1, NULL);
+        char *plan = NULL;
+        const struct rlimit none = {0, 0};
+        signal(SIGXFSZ, SIG_DFL);
+        setrlimit(RLIMIT_FSIZE, &none);
+        _exit(agon_init_run_file(own, NULL, output, &plan) == AGON_OK ? 1 : 2);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    unsetenv("AGON_MODEL");
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ);
+    assert_int_equal(access(output, F_OK), -1);
+}
+
 int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
+        CASE(init__killed_where_it_writes__leaves_no_run_file),
         CASE(status__has_the_fixed_form),
         CASE(log__goes_on_from_a_number),
         CASE(why__every_step_names_what_it_explains),

@@ -113,8 +113,29 @@ static void file_writer__follows_the_umask(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* Nobody's file is replaced by a new one, also when it comes between the first look and the end of the writing. */
+static void file_write_new__takes_no_name_that_is_taken(void **state) {
+    (void)state;
+    char folder[] = "/tmp/agon-new-XXXXXX", path[256], *data = NULL;
+    size_t n = 0;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/run.yaml", folder);
+    assert_ok(ctx, file_write_new(ctx, path, "first", 5));
+    assert_int_equal(file_write_new(ctx, path, "second", 6), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(ctx), "exists already"));
+    assert_ok(ctx, file_read(ctx, path, 100, &data, &n));
+    assert_true(n == 5 && memcmp(data, "first", 5) == 0);
+    assert_int_equal(n_temporary(folder), 0);
+    free(data);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(folder), 0);
+    agon_ctx_free(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(file_sweep__takes_what_killed_writers_left),
+                                       cmocka_unit_test(file_write_new__takes_no_name_that_is_taken),
                                        cmocka_unit_test(file_writer__follows_the_umask)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
