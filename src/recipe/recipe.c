@@ -125,6 +125,25 @@ static agon_status admit(const recipe *r, const cast *c, recipe_observer observe
     return s ? s : cast_admit(&f, c->config, observer, arg);
 }
 
+/* Who gives a key wants something of it. A run that is there already goes on with what it was begun with. */
+static agon_status check_effects(agon_ctx *ctx, store *store, const run_config *config, const recipe *r) {
+    const char *const *key = r->without_effect;
+    json_t *name = json_pack("[s]", config->name);
+    int64_t n_runs = 0;
+    agon_status s = json_made(ctx, name);
+    if (!s && key)
+        s = store_query_int(store, "SELECT count(*) FROM run WHERE name = ?1", name, &n_runs);
+    for (; key && *key && !s && n_runs == 0; key++) {
+        char section[32];
+        const size_t n = strcspn(*key, ".");
+        snprintf(section, sizeof section, "%.*s", (int)n, *key);
+        if (run_config_gives(config, section, *key + n + 1))
+            s = ctx_fail(ctx, AGON_EINVAL, "%s: %s has no effect in 'recipe: %s'; leave it out, or take 'recipe: loop'", config->source, *key, r->name);
+    }
+    json_decref(name);
+    return s;
+}
+
 agon_status recipe_run(agon_ctx *ctx, store *store, const run_config *config, recipe_observer observer, void *arg,
                        json_t **summary) {
     cast c;
@@ -132,6 +151,9 @@ agon_status recipe_run(agon_ctx *ctx, store *store, const run_config *config, re
     double began = monotonic_seconds();
     const recipe *r = NULL;
     agon_status s = recipe_find(ctx, config->recipe, &r);
+    if (s)
+        return s;
+    s = check_effects(ctx, store, config, r);
     if (s)
         return s;
     s = cast_open_actors(ctx, store, config, &c);
