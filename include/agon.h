@@ -549,6 +549,8 @@ AGON_API AGON_MUST_CHECK agon_status agon_data_clean(agon_ctx *ctx, agon_model *
 
 AGON_API size_t agon_dataset_n_rows(const agon_dataset *d);
 AGON_API size_t agon_dataset_n_truncated(const agon_dataset *d);
+/* Rows of d that stand in `other` too, prompt and responses the same tokens: such rows are not held out. */
+AGON_API AGON_MUST_CHECK agon_status agon_dataset_n_shared(agon_ctx *ctx, const agon_dataset *d, const agon_dataset *other, size_t *out);
 /* Tokens of all rows, prompts included. */
 AGON_API size_t agon_dataset_n_tokens(const agon_dataset *d);
 /* Row i exactly as it is trained on: a table of token, mask and text for people, or as_json {"row", "prompt": [ids],
@@ -571,6 +573,15 @@ typedef struct agon_train_progress {
     size_t n_metrics;
     const char *adapter;        /* whose step, where several adapters are trained; else NULL */
 } agon_train_progress;
+
+/* What held-out rows say of the learner after `step` steps. */
+typedef struct agon_train_validation {
+    size_t step, n_steps; /* step 0: before the first */
+    double loss;
+    const agon_metric *metrics; /* [n_metrics] the objective's, borrowed for the call */
+    size_t n_metrics;
+    bool best; /* the least loss after a step so far */
+} agon_train_validation;
 
 typedef struct agon_train_options {
     size_t struct_size;
@@ -614,6 +625,16 @@ typedef struct agon_train_options {
      * the mean over their supervised tokens). */
     const char *small_loss_level;
     size_t small_loss_span;
+    /* Held-out rows, read for the same objective (borrowed for the call; NULL: none), are scored without learning from
+     * them: before step 1, after each validate_every steps (0: agon_train_validate_every) and after the last. Their
+     * loss and metrics are the objective's over all the rows as one step, an option with a ramp at its end. No trained
+     * bit depends on it but by `keep`: "last", or "best": the result is the learner after the step with the least
+     * held-out loss (the first of equal ones). AGON_EINVAL with dimensions or adapters, in agon_train_online, and where
+     * the rows of ppo, grpo and their kin bring no log_probs at sampling. */
+    const agon_dataset *validation;
+    size_t validate_every;
+    const char *keep;
+    agon_status (*on_validation)(void *arg, const agon_train_validation *v); /* as on_step; NULL: none */
 } agon_train_options;
 /* One epoch, 8 rows a step, linear over 4 vectors where there are dimensions, AdamW (0.9, 0.999, 1e-8), the learning
  * rate of agon_train_learning_rate, cosine with 3% warm-up, clip_norm 1, all weights, every row (small_loss_ramp
@@ -638,7 +659,9 @@ AGON_API agon_train_options agon_train_options_default(void);
  * options gives, its steps counted in epochs of its own rows. They lie in `output`/NAME, PEFT adapters; *summary has
  * "adapters": [{"name", "output", "rows", "steps", "id", "selection"?}] for "id". AGON_EINVAL with `adapter`,
  * co_teach or dimensions. A step's metrics then have "kept" rows, with co_teach "partner_loss" and "disagree" (the
- * share of the kept rows that are not the partner's). AGON_EINVAL: an option, a row, or an `output` that holds
+ * share of the kept rows that are not the partner's). With `validation` training.json has "validated": [{"step", "loss",
+ * "metrics"}] and *summary "validation": {"rows", "start": the loss before step 1, "last", "best": {"step", "loss"},
+ * "kept": the step after which the result is}. AGON_EINVAL: an option, a row, or an `output` that holds
  * something else (names the first difference). AGON_EBUSY: another training writes there. AGON_EINTERRUPTED:
  * stopped, with a checkpoint. AGON_ENUMERIC names step and rows. */
 AGON_API AGON_MUST_CHECK agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, const char *output,
@@ -736,6 +759,8 @@ AGON_API AGON_MUST_CHECK agon_status agon_train_online(agon_ctx *ctx, agon_model
                                                        char **summary);
 /* Optimiser steps agon_train will take in all. */
 AGON_API size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options);
+/* Steps from one validation to the next: those that the options say, else a tenth of all, at least one. */
+AGON_API size_t agon_train_validate_every(const agon_dataset *d, const agon_train_options *options);
 /* The learning rate that training d with these options uses: the one given; else 1e-4 for an adapter, and for all
  * weights what was published for the objective (sft 2e-5, reward models 1e-5, ppo 3e-6, orpo and pro 5e-6, all
  * others 1e-6). */

@@ -42,6 +42,12 @@ static agon_status hash_file(agon_ctx *ctx, const char *path, hash256 *out) {
     return AGON_OK;
 }
 
+agon_status agon_dataset_n_shared(agon_ctx *ctx, const agon_dataset *d, const agon_dataset *other, size_t *out) {
+    size_t n, n_other;
+    const train_row *rows = dataset_rows(d->d, &n), *others = dataset_rows(other->d, &n_other);
+    return train_rows_shared(ctx, rows, n, others, n_other, out);
+}
+
 agon_status agon_dataset_open(agon_ctx *ctx, const agon_tokenizer *t, const char *path, const char *name,
                               size_t max_length, agon_dataset **out) {
     agon_dataset_options options = agon_dataset_options_default();

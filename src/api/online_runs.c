@@ -75,6 +75,8 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
         s = objective_named(r->ctx, name, &r->objective);
     if (!s)
         s = training_options_take(r->ctx, given, r->objective, o, t);
+    if (!s && o->validation)
+        s = ctx_fail(r->ctx, AGON_EINVAL, "a training in rounds makes its own rows and is judged by their rewards: held-out rows (validation) say nothing of it");
     if (s)
         return s;
     if (n->prompts > ROUND_SAMPLES_MAX)

@@ -2,6 +2,7 @@
  *
  *   training.json    what is trained (base, data, objective, every option), then "done" and the summary
  *   checkpoint.bin   how far; gone when done
+ *   best.bin         the same at the step with the least held-out loss, where that is to be kept; gone when done
  *   adapter_*, or a Hugging Face folder: the result; panacea.safetensors: an adapter with dimensions, whole
  *   partner/         the second adapter of co-teaching
  *   NAME/            an adapter of each name, where rows belong to several
@@ -90,6 +91,43 @@ static agon_status on_checkpoint(void *arg, size_t step, const void *data, size_
     return s;
 }
 
+/* Written down before the caller hears of it, and after the state it speaks of (best.bin): what a kill leaves out is scored again. */
+static agon_status on_validation(void *arg, const train_validated *v) {
+    training *t = arg;
+    agon_metric metrics[MAX_METRICS];
+    json_t *numbers = json_object();
+    for (size_t i = 0; i < v->n_metrics; i++) {
+        metrics[i] = (agon_metric){v->metrics[i].name, v->metrics[i].value};
+        json_object_set_new(numbers, metrics[i].name, real_or_null(metrics[i].value));
+    }
+    json_array_append_new(json_object_get(t->folder.manifest, "validated"),
+                          json_pack("{s:I,s:f,s:o}", "step", (json_int_t)v->step, "loss", v->loss, "metrics", numbers));
+    agon_status s = training_folder_write(&t->folder);
+    const agon_train_validation said = {v->step, v->n_steps, v->loss, metrics, v->n_metrics, v->best};
+    if (!s && t->options.on_validation) {
+        s = t->options.on_validation(t->options.arg, &said);
+        t->refused = s != AGON_OK;
+        s = s ? ctx_fail(t->ctx, s, "stopped after the validation at step %zu, as on_validation asked", v->step) : s;
+    }
+    t->step_start = monotonic_seconds();
+    return s;
+}
+
+static agon_status on_best(void *arg, size_t step, const void *data, size_t n) {
+    const training *t = arg;
+    (void)step;
+    return file_write(t->ctx, t->best_path, data, n);
+}
+
+static agon_status take_best(void *arg, const void **data, size_t *n) {
+    training *t = arg;
+    t->takes_best = true;
+    agon_status s = file_map_open(t->ctx, t->best_path, &t->best);
+    *data = t->best.data;
+    *n = t->best.size;
+    return s;
+}
+
 /* The step a checkpoint stands at, of several adapters the first one's; the trainer checks the rest. */
 static size_t checkpoint_step(const training *t, const file_map *image) {
     uint64_t step = 0;
@@ -124,12 +162,17 @@ static agon_status run_training(training *t) {
     const train_row *rows = dataset_rows(t->d->d, &n_rows);
     file_map image = {0};
     agon_status s = AGON_OK;
-    const train_sink sink = {on_step, on_checkpoint, t, wants_checkpoint};
+    const train_sink sink = {on_step, on_checkpoint, t, wants_checkpoint, on_validation, on_best, take_best};
     if ((t->resumes = file_exists(t->checkpoint_path))) {
         s = file_map_open(t->ctx, t->checkpoint_path, &image);
         t->resumed_after = s ? 0 : checkpoint_step(t, &image);
         if (!s && t->options.on_resume)
             t->options.on_resume(t->options.arg, t->resumed_after);
+    }
+    agon_status known = !s && t->inner.validation.n_rows ? training_find_validated(t, t->resumed_after) : AGON_OK;
+    if (known) {
+        file_unmap(&image);
+        return known;
     }
     t->stored = monotonic_seconds();
     t->step_start = t->stored;
@@ -140,6 +183,8 @@ static agon_status run_training(training *t) {
                   image.data, image.size);
     if (image.data)
         file_unmap(&image);
+    if (t->takes_best)
+        return training_folder_damaged(t->ctx, s, t->best_path);
     return t->resumes && !t->refused ? training_folder_damaged(t->ctx, s, t->checkpoint_path) : s;
 }
 
@@ -211,9 +256,14 @@ static agon_status finish(training *t, char **summary) {
     } else if (j) {
         sum_up_selection(t, j);
     }
+    json_t *validation = t->inner.validation.n_rows ? training_validation_json(t) : NULL;
+    if (j && validation)
+        json_object_set_new(j, "validation", validation);
     s = training_folder_finish_take(&t->folder, j, NULL, summary);
-    if (!s)
+    if (!s) {
+        unlink(t->best_path);
         unlink(t->checkpoint_path);
+    }
     return s;
 }
 
@@ -224,6 +274,9 @@ static void training_close(training *t) {
     training_team_free(&t->team);
     model_free(t->reference);
     free(t->checkpoint_path);
+    free(t->best_path);
+    if (t->best.data)
+        file_unmap(&t->best);
     training_folder_close(&t->folder);
 }
 
@@ -238,6 +291,8 @@ agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, cons
         s = training_folder_open(&t.folder, "training.json");
     if (!s)
         s = training_folder_file(&t.folder, "checkpoint.bin", &t.checkpoint_path);
+    if (!s)
+        s = training_folder_file(&t.folder, "best.bin", &t.best_path);
     if (!s)
         s = training_check_memory(&t);
     if (!s)

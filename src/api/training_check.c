@@ -54,6 +54,27 @@ static agon_status take_adapters(const training *t) {
                        : AGON_OK;
 }
 
+/* Rows to validate on. */
+static agon_status take_validation(training *t) {
+    const agon_train_options *o = &t->options;
+    const agon_dataset *d = o->validation;
+    bool best = o->keep && strcmp(o->keep, "best") == 0;
+    if (!best && !(o->keep && strcmp(o->keep, "last") == 0))
+        return ctx_fail(t->ctx, AGON_EINVAL, "a training keeps its last or its best step (keep), not '%.40s'", o->keep ? o->keep : "");
+    if (!d)
+        return best || o->validate_every ? ctx_fail(t->ctx, AGON_EINVAL, "%s says nothing without held-out rows (validation)", best ? "keep" : "validate_every")
+                                         : AGON_OK;
+    if (d->objective != t->d->objective)
+        return ctx_fail(t->ctx, AGON_EINVAL, "the held-out rows were read for %s, the rows to train on for %s", d->objective->name, t->d->objective->name);
+    if (d->n_dimensions || t->d->n_dimensions)
+        return ctx_fail(t->ctx, AGON_EINVAL, "an adapter for all preference vectors has no one held-out loss: validation does not go with dimensions");
+    if (d->n_adapters || t->d->n_adapters)
+        return ctx_fail(t->ctx, AGON_EINVAL, "several adapters have no held-out loss in common: validate a training of each by itself");
+    t->inner.validation = (train_validation){.every = o->validate_every, .keep_best = best};
+    t->inner.validation.rows = dataset_rows(d->d, &t->inner.validation.n_rows);
+    return AGON_OK;
+}
+
 agon_status training_take_options(training *t, const agon_train_options *given) {
     const agon_train_options *o = &t->options;
     agon_status s = training_options_take(t->ctx, given, t->d->objective, &t->options, &t->inner);
@@ -65,6 +86,8 @@ agon_status training_take_options(training *t, const agon_train_options *given) 
         s = take_selection(t);
     if (!s)
         s = take_adapters(t);
+    if (!s)
+        s = take_validation(t);
     t->inner.max_steps = o->max_steps;
     t->inner.warmup = o->warmup;
     t->inner.checkpoint_every = o->checkpoint_every;

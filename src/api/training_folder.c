@@ -60,7 +60,8 @@ const char *manifest_difference(json_t *found, json_t *wanted) {
         const char *key;
         json_t *value;
         json_object_foreach(way ? wanted : found, key, value) {
-            bool progress = strcmp(key, "done") == 0 || strcmp(key, "rounds") == 0 || strcmp(key, "summary") == 0;
+            bool progress = strcmp(key, "done") == 0 || strcmp(key, "rounds") == 0 || strcmp(key, "validated") == 0 ||
+                            strcmp(key, "summary") == 0;
             if (!progress && !json_equal(value, json_object_get(way ? found : wanted, key)))
                 return key;
         }

@@ -1,7 +1,7 @@
 /* The folder of a training (training.c, online_runs.c): it carries the lock, the manifest and the result.
  *
  * The manifest is a JSON file with everything the result is a function of, so that a folder is never continued with something
- * else; beside it how far the training came ("rounds"), and at the end "done" and its "summary". */
+ * else; beside it how far the training came ("rounds"; "validated"), and at the end "done" and its "summary". */
 #ifndef API_TRAINING_FOLDER_H
 #define API_TRAINING_FOLDER_H
 

@@ -20,9 +20,15 @@ agon_train_options agon_train_options_default(void) {
                                 .small_loss_ramp = o.selection.ramp,
                                 .small_loss_level = selection_level_name(o.selection.level),
                                 .small_loss_span = o.selection.span,
+                                .keep = "last",
                                 .beta1 = 0.9,
                                 .beta2 = 0.999,
                                 .eps = 1e-8};
+}
+
+size_t agon_train_validate_every(const agon_dataset *d, const agon_train_options *options) {
+    size_t tenth = agon_train_n_steps(d, options) / 10;
+    return options && options->validate_every ? options->validate_every : tenth ? tenth : 1;
 }
 
 size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options) {
@@ -55,7 +61,8 @@ static agon_status check_numbers(agon_ctx *ctx, const agon_train_options *o) {
         {"clip_norm", o->clip_norm, 0, (double)FLT_MAX}, {"warmup", o->warmup, 0, 1}, {"lora_alpha", o->lora_alpha, 0, NUMBER_LIMIT},
         {"temperature", o->temperature, 0, (double)MOST_TEMPERATURE}, {"beta1", o->beta1, 0, 1}, {"beta2", o->beta2, 0, 1},
         {"eps", o->eps, 0, NUMBER_LIMIT}, {"small_loss", o->small_loss, 0, 1}, {"small_loss_ramp", o->small_loss_ramp, 0, 1},
-        {"epochs", (double)o->epochs, 0, 1e15}, {"batch_rows", (double)o->batch_rows, 0, 1e15}, {"max_steps", (double)o->max_steps, 0, 1e15}};
+        {"epochs", (double)o->epochs, 0, 1e15}, {"batch_rows", (double)o->batch_rows, 0, 1e15}, {"max_steps", (double)o->max_steps, 0, 1e15},
+        {"validate_every", (double)o->validate_every, 0, 1e15}};
     if (o->must_resume && o->overwrite)
         return ctx_fail(ctx, AGON_EINVAL, "a training that must go on from a checkpoint (must_resume) cannot start anew (overwrite); give one of them");
     return options_in_range(ctx, numbers, sizeof numbers / sizeof *numbers);

@@ -5,6 +5,7 @@
 #include "api/training_folder.h"
 #include "api/training_options.h"
 #include "api/training_team.h"
+#include "base/file.h"
 
 typedef struct training {
     agon_ctx *ctx;
@@ -19,7 +20,9 @@ typedef struct training {
     model *reference;                     /* for all weights, where the objective has one */
     hash256 base;                         /* the model's id */
     training_folder folder;
-    char *checkpoint_path;
+    char *checkpoint_path, *best_path;
+    file_map best;   /* the state at the best step, once it is taken */
+    bool takes_best; /* and that was begun */
     bool again;   /* the model holds what the same call made of it before */
     bool resumes; /* there is a checkpoint */
     bool refused; /* on_step asked to stop */
@@ -49,6 +52,11 @@ AGON_MUST_CHECK agon_status training_check_memory(training *t);
 AGON_MUST_CHECK agon_status training_describe(training *t);
 /* Finds out where folder and model stand, and begins where nothing is begun. *summary, new, is set when it is done already. */
 AGON_MUST_CHECK agon_status training_find_state(training *t, char **summary);
+/* Of the validations that the manifest has, those up to the step that is gone on from (0: none is) stay known. AGON_EFORMAT: they are not those of
+ * this training. */
+AGON_MUST_CHECK agon_status training_find_validated(training *t, size_t step);
+/* What the summary says of them; NULL: none. */
+json_t *training_validation_json(const training *t);
 /* From here on the model is this training's. */
 AGON_MUST_CHECK agon_status training_take_model(training *t);
 

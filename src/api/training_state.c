@@ -45,6 +45,19 @@ static void describe_adapters(const training *t, json_t *j) {
     json_object_set_new(j, "adapters", names);
 }
 
+/* Another set of rows to validate on could keep another step, and says something else in any case. */
+static agon_status describe_validation(const training *t, json_t *j) {
+    const train_validation *v = &t->inner.validation;
+    hash256 tokens;
+    if (!v->n_rows)
+        return AGON_OK;
+    agon_status s = train_rows_hash(t->ctx, v->rows, v->n_rows, &tokens);
+    if (!s)
+        json_object_set_new(j, "validation", json_pack("{s:I,s:s,s:o,s:o}", "every", (json_int_t)v->every, "keep", t->options.keep, "data",
+                                                       json_hash(&t->options.validation->file), "tokens", json_hash(&tokens)));
+    return s;
+}
+
 agon_status training_describe(training *t) {
     const agon_train_options *o = &t->options;
     char seed[24];
@@ -83,7 +96,54 @@ agon_status training_describe(training *t) {
         hash256 id = adapter_hash(t->reference_adapter);
         json_object_set_new(j, "adapter", json_hash(&id));
     }
+    return describe_validation(t, j);
+}
+
+/* ---- validations ------------------------------------------------------------------------------------------ */
+
+agon_status training_find_validated(training *t, size_t step) {
+    train_validation *v = &t->inner.validation;
+    json_t *found = json_object_get(t->folder.manifest, "validated"), *known = json_array(), *one;
+    size_t i, n_rows, last = 0;
+    dataset_rows(t->d->d, &n_rows);
+    const size_t every = train_validate_every(&t->inner, n_rows);
+    json_array_foreach(found, i, one) {
+        const json_t *at = json_object_get(one, "step"), *loss = json_object_get(one, "loss");
+        if (!json_is_integer(at) || !json_is_real(loss) || json_integer_value(at) < (json_int_t)v->from) {
+            json_decref(known);
+            return ctx_fail(t->ctx, AGON_EFORMAT, "%s: \"validated\" is not what a training wrote; --overwrite starts anew", t->folder.manifest_path);
+        }
+        last = (size_t)json_integer_value(at);
+        if (last > step || step == 0) /* to be had again, to the same bits */
+            break;
+        v->from = last + 1;
+        json_array_append(known, one);
+        if (last > 0 && (v->best_step == 0 || json_real_value(loss) < v->best_loss))
+            v->best_step = last, v->best_loss = json_real_value(loss);
+    }
+    json_object_set_new(t->folder.manifest, "validated", known);
+    /* Each is written before a checkpoint of a later step is. */
+    if (step > 0 && step <= train_n_steps(&t->inner, n_rows) && v->from <= (step - 1) / every * every)
+        return ctx_fail(t->ctx, AGON_EFORMAT, "%s lacks validations from before the checkpoint after step %zu; --overwrite starts anew", t->folder.manifest_path,
+                        step);
+    if (v->keep_best && v->best_step && !file_exists(t->best_path))
+        return ctx_fail(t->ctx, AGON_EFORMAT, "%s, the state after the best step, is gone; --overwrite starts anew", t->best_path);
     return AGON_OK;
+}
+
+json_t *training_validation_json(const training *t) {
+    json_t *list = json_object_get(t->folder.manifest, "validated"), *one, *best = NULL;
+    const json_t *first = json_array_get(list, 0), *last = json_array_get(list, json_array_size(list) - 1);
+    size_t i;
+    json_array_foreach(list, i, one) {
+        if (i > 0 && (!best || json_real_value(json_object_get(one, "loss")) < json_real_value(json_object_get(best, "loss"))))
+            best = one;
+    }
+    if (!best)
+        return NULL;
+    return json_pack("{s:I,s:O,s:O,s:{s:O,s:O},s:O}", "rows", (json_int_t)t->inner.validation.n_rows, "start", json_object_get(first, "loss"), "last",
+                     json_object_get(last, "loss"), "best", "step", json_object_get(best, "step"), "loss", json_object_get(best, "loss"), "kept",
+                     json_object_get(t->inner.validation.keep_best ? best : last, "step"));
 }
 
 /* ---- the model ------------------------------------------------------------------------------------------- */
@@ -179,7 +239,7 @@ static agon_status begin_over(training *t) {
     agon_status s = training_folder_no_input(&t->folder, weights_path(model_weights(t->m->m)), t->options.adapter);
     if (s)
         return s;
-    static const char *const others[] = {"partner", "checkpoint.bin", "online.json", "state.bin"};
+    static const char *const others[] = {"partner", "checkpoint.bin", "best.bin", "online.json", "state.bin"};
     const char *stray = earlier ? NULL : result_files_find(t->folder.lock);
     for (size_t i = 0; i < sizeof others / sizeof *others && !earlier && !stray; i++)
         if (faccessat(t->folder.lock, others[i], F_OK, 0) == 0)
@@ -189,6 +249,7 @@ static agon_status begin_over(training *t) {
     json_t *found = earlier ? json_load_file(t->folder.manifest_path, 0, NULL) : NULL; /* a damaged one names no adapters */
     json_t *names = json_object_get(found, "adapters");
     unlinkat(t->folder.lock, "checkpoint.bin", 0);
+    unlinkat(t->folder.lock, "best.bin", 0);
     if (names)
         json_object_set(t->folder.manifest, "removing", names);
     s = training_folder_write(&t->folder);
@@ -233,12 +294,15 @@ agon_status training_find_state(training *t, char **summary) {
         json_object_del(found, "removing");
         if (!s)
             s = check_same(t, found);
+        if (!s && t->inner.validation.n_rows)
+            json_object_set(t->folder.manifest, "validated", json_object_get(found, "validated"));
     } else if (strange) {
         s = ctx_fail(t->ctx, AGON_EINVAL, "%s is not empty and holds no training; give another output folder, or --overwrite",
                      t->folder.path);
     }
     if (!s && json_is_true(json_object_get(found, "done"))) {
         unlink(t->checkpoint_path);
+        unlink(t->best_path);
         s = training_folder_done(&t->folder, found, summary);
     } else if (!s && t->options.must_resume && !file_exists(t->checkpoint_path)) {
         s = ctx_fail(t->ctx, AGON_ENOTFOUND, "%s has no checkpoint to go on from", t->folder.path);

@@ -6,11 +6,11 @@
 #include <unistd.h>
 
 typedef struct train_arguments {
-    const char *objective, *model, *dtype, *chat_template, *data, *output, *schedule, *small_loss_level, *aggregate;
+    const char *objective, *model, *dtype, *chat_template, *data, *output, *schedule, *small_loss_level, *aggregate, *validation, *keep;
     double small_loss_ramp, lora_alpha; /* NAN: not given */
     const char **settings;
     bool json, dry_run, skip_bad;
-    int64_t preview, lora, epochs, batch, seed, max_length, steps, checkpoint_every, small_loss_span;
+    int64_t validate_every, preview, lora, epochs, batch, seed, max_length, steps, checkpoint_every, small_loss_span;
     agon_train_options options;
     const char *dimension_list, *ideal_list;
     char *dimension_text;
@@ -53,6 +53,29 @@ static void show_memory(const agon_memory *m) {
         printf(", %zu MiB more can be had%s", m->available >> 20,
                m->peak - m->resident > m->available ? ": IT DOES NOT FIT" : "");
     puts(m->recomputes ? " (activations are computed again to fit)" : "");
+}
+
+/* A row that is trained on is not held out. */
+static agon_status count_shared(const train_arguments *a, const opened *o, const agon_dataset *d, size_t *n) {
+    agon_status s = agon_dataset_n_shared(o->ctx, a->options.validation, d, n);
+    if (!s && *n)
+        fprintf(stderr, "agon train: %zu of the %zu rows of %s are rows of %s too; what is trained on is not held out (agon data split keeps them apart)\n", *n,
+                agon_dataset_n_rows(a->options.validation), a->validation, a->data);
+    return s;
+}
+
+static agon_status show_validation_plan(const train_arguments *a, const opened *o, const agon_dataset *d) {
+    size_t shared = 0, every = agon_train_validate_every(d, &a->options);
+    agon_status s = a->options.validation ? count_shared(a, o, d, &shared) : AGON_OK;
+    if (s || !a->options.validation)
+        return s;
+    if (a->json)
+        printf("{\"validation_plan\":{\"rows\":%zu,\"every\":%zu,\"keep\":\"%s\",\"shared\":%zu}}\n", agon_dataset_n_rows(a->options.validation), every,
+               a->options.keep, shared);
+    else
+        printf("validation: %zu rows before step 1, after every %zu steps and at the end; the %s step is kept\n", agon_dataset_n_rows(a->options.validation), every,
+               a->options.keep);
+    return s;
 }
 
 /* What is not trained on: fields the objective does not read, and rows left out. */
@@ -107,8 +130,9 @@ static int show_plan(const train_arguments *a, const opened *o, const agon_datas
     if (cut && !a->json)
         printf("%zu rows are longer than --max-length %lld: cut at the end\n", cut,
                (long long)a->max_length);
+    s = show_validation_plan(a, o, d);
     fflush(stdout);
-    return EXIT_FINE;
+    return s ? fail_with("train", s, o->ctx) : EXIT_FINE;
 }
 
 static agon_status on_step(void *arg, const agon_train_progress *p) {
@@ -139,6 +163,26 @@ static agon_status on_step(void *arg, const agon_train_progress *p) {
     return AGON_OK;
 }
 
+static agon_status on_validation(void *arg, const agon_train_validation *v) {
+    const train_arguments *a = arg;
+    if (!a->json) {
+        printf("validation after step %zu/%zu  loss %.5f", v->step, v->n_steps, v->loss);
+        for (size_t i = 0; i < v->n_metrics; i++)
+            printf("  %s %.4g", v->metrics[i].name, v->metrics[i].value);
+        puts(v->best ? "  (best)" : "");
+    } else {
+        json_t *metrics = json_object(), *line;
+        for (size_t i = 0; i < v->n_metrics; i++)
+            json_object_set_new(metrics, v->metrics[i].name, json_real(v->metrics[i].value));
+        line = json_pack("{s:{s:I,s:I,s:f,s:b,s:o}}", "validation", "step", (json_int_t)v->step, "steps", (json_int_t)v->n_steps, "loss", v->loss, "best", v->best,
+                         "metrics", metrics);
+        print_json(line);
+        json_decref(line);
+    }
+    fflush(stdout);
+    return AGON_OK;
+}
+
 static void on_resume(void *arg, size_t step) {
     const train_arguments *a = arg;
     if (a->json)
@@ -158,6 +202,17 @@ static void show_selection(const json_t *summary) {
     if (partner)
         printf("partner: PEFT adapter in %s, id %s; of the %s each kept, %.1f%% were not the other's\n", member_text(partner, "output"),
                member_text(partner, "id"), ranked, 100 * (double)member_count(selection, "disagreed") / kept);
+}
+
+static void show_validation(const json_t *summary) {
+    const json_t *validation = json_object_get(summary, "validation"), *best = json_object_get(validation, "best");
+    if (!validation)
+        return;
+    double start = json_real_value(json_object_get(validation, "start")), least = json_real_value(json_object_get(best, "loss"));
+    printf("held-out loss: %.5f before step 1, least after step %lld (%.5f), %.5f at the end; kept: step %lld\n", start, member_count(best, "step"), least,
+           json_real_value(json_object_get(validation, "last")), member_count(validation, "kept"));
+    if (!(least < start))
+        puts("no step was better than none on the held-out rows");
 }
 
 static void show_adapters(const json_t *summary) {
@@ -181,7 +236,7 @@ static void show_summary(const train_arguments *a, const char *text) {
                strcmp(member_text(j, "kind"), "peft") == 0 ? "PEFT adapter" : "Hugging Face folder", member_text(j, "output"),
                member_text(j, "id"));
     if (!a->json)
-        show_selection(j);
+        show_selection(j), show_validation(j);
     json_decref(j);
 }
 
@@ -237,7 +292,7 @@ static int train_rounds(train_arguments *a) {
 
 static int train_files(train_arguments *a) {
     opened o;
-    agon_dataset *d = NULL;
+    agon_dataset *d = NULL, *validation = NULL;
     int code = open_model("train", a->model, NULL, a->dtype, a->chat_template, &o);
     if (code != EXIT_FINE)
         return code;
@@ -251,7 +306,11 @@ static int train_files(train_arguments *a) {
     options.settings = a->settings;
     options.n_settings = a->options.n_settings;
     agon_status s = agon_dataset_open_with(o.ctx, agon_model_tokenizer(o.model), a->data, a->objective, &options, &d);
+    if (!s && a->validation)
+        s = agon_dataset_open_with(o.ctx, agon_model_tokenizer(o.model), a->validation, a->objective, &options, &validation);
+    a->options.validation = validation;
     code = s ? fail_with("train", s, o.ctx) : train_on(a, &o, d);
+    agon_dataset_free(validation);
     agon_dataset_free(d);
     close_model(&o);
     return code;
@@ -342,7 +401,11 @@ static int check_arguments(train_arguments *a) {
         return usage_error(&command_train, "--data FILE.jsonl is missing");
     if (!a->output && !a->dry_run)
         return usage_error(&command_train, "--output DIR is missing");
-    if (a->preview < 0 || a->lora < 0 || a->epochs < 1 || a->batch < 1 || a->max_length < 0 || a->steps < 0 ||
+    if (!a->validation && (a->validate_every || a->keep))
+        return usage_error(&command_train, "%s goes with --validation FILE.jsonl", a->keep ? "--keep" : "--validate-every");
+    if (a->validation && (a->dimension_list || a->adapter_list))
+        return usage_error(&command_train, "--validation says how one adapter or model does: %s does not go with it", a->adapter_list ? "--adapters" : "--dimensions");
+    if (a->preview < 0 || a->validate_every < 0 || a->lora < 0 || a->epochs < 1 || a->batch < 1 || a->max_length < 0 || a->steps < 0 ||
         a->checkpoint_every < 0)
         return usage_error(&command_train, "--epochs and --batch must be 1 or more, other counts 0 or more");
     if (a->lora > 65536 || a->batch > 1 << 24 || a->epochs > 1 << 24)
@@ -353,6 +416,9 @@ static int check_arguments(train_arguments *a) {
         a->options.small_loss_level = a->small_loss_level;
     if (a->small_loss_span)
         a->options.small_loss_span = (size_t)a->small_loss_span;
+    a->options.validate_every = (size_t)a->validate_every;
+    if (a->keep)
+        a->options.keep = a->keep;
     a->options.lora_rank = (size_t)a->lora;
     if (!isnan(a->lora_alpha))
         a->options.lora_alpha = a->lora_alpha;
@@ -391,10 +457,14 @@ static int run(int argc, char **argv) {
     a.online.arg = &a;
     a.options.on_step = on_step;
     a.options.on_resume = on_resume;
+    a.options.on_validation = on_validation;
     a.options.arg = &a;
     const option_spec specs[] = {{.name = "--model", .text = &a.model},
                                  {.name = "--data", .text = &a.data},
                                  {.name = "--output", .text = &a.output},
+                                 {.name = "--validation", .text = &a.validation, .given = &a.of_files},
+                                 {.name = "--validate-every", .integer = &a.validate_every, .given = &a.of_files},
+                                 {.name = "--keep", .text = &a.keep, .given = &a.of_files},
                                  {.name = "--lora", .integer = &a.lora},
                                  {.name = "--lora-alpha", .real = &a.lora_alpha},
                                  {.name = "--adapter", .text = &a.options.adapter},
@@ -487,6 +557,10 @@ const command command_train = {
     "on and ends at the same bits; Ctrl-C stores where it stands and ends with exit code 8.\n\n"
     "  --model M            GGUF file, Hugging Face folder or imported name (default: $AGON_MODEL, else the cached model)\n"
     "  --data FILE.jsonl    the rows; --output DIR where the result goes, made if need be\n"
+    "  --validation FILE    held-out rows, scored by the objective without learning from them: before step 1, after every N\n"
+    "                       steps and at the end; the training's bits are the same without\n"
+    "    --validate-every N (a tenth of the steps)\n"
+    "    --keep last|best   what is left: the last step, or the one with the least held-out loss (last)\n"
     "  --preview N          first show N rows as exact tokens and loss mask\n"
     "  --dry-run            only read the rows and say what training would take: steps, memory\n"
     "  --lora R             train a LoRA adapter of rank R on all linear layers (default 0: all weights)\n"

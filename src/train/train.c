@@ -126,6 +126,8 @@ agon_status train_check(agon_ctx *ctx, const model *m, const train_row *rows, si
         s = check_mismatched(ctx, rows, n_rows, n_dimensions, o->objective);
     if (!s)
         s = selection_check_options(ctx, o, n_dimensions);
+    if (!s)
+        s = validation_check(ctx, m, o, n_dimensions);
     const unsigned needs = s ? 0 : objective_needs_with(o->objective, o->objective_options);
     for (size_t i = 0; i < n_rows && !s; i++)
         s = check_row(ctx, m, rows, i, o->objective, needs);
@@ -281,10 +283,13 @@ agon_status trainer_open(trainer *t) {
     if (!t->reference_cache)
         return ctx_fail(ctx, AGON_ENOMEM, "train: out of memory");
     s = start_new(t);
+    if (s == AGON_OK)
+        s = validation_open(t);
     return s == AGON_OK ? checkpoint_identity(t, &t->identity) : s;
 }
 
 void trainer_close(trainer *t) {
+    validation_close(t);
     learner_close(t);
     swap_learners(t);
     learner_close(t);
@@ -782,10 +787,16 @@ agon_status train(agon_ctx *ctx, model *m, adapter *adapter, const model *refere
     agon_status s = trainer_open(&t);
     if (s == AGON_OK && resume)
         s = trainer_take_up(&t, resume, n_resume);
-    while (s == AGON_OK && !trainer_is_done(&t))
+    while (s == AGON_OK) {
+        s = validation_run(&t, sink);
+        if (s != AGON_OK || trainer_is_done(&t))
+            break;
         s = run_step(&t, sink);
+    }
     if (s == AGON_OK)
         s = give_moments(&t);
+    if (s == AGON_OK)
+        s = validation_take_best(&t, sink);
     if (s == AGON_OK)
         s = trainer_finish(&t);
     /* Parameters change at the end of a step only, so what was stopped inside one is still the step before. */

@@ -90,6 +90,19 @@ typedef struct train_selection {
     selection_tally *tally; /* written at the end; NULL: not wanted */
 } train_selection;
 
+/* Held-out rows, scored by the objective without learning from them: before step 1, after each `every` steps and after the last one. The loss and
+ * the metrics are those of one step of all the rows, an objective's ramp (its option "progress") at its end, so that no batch shows in
+ * them and steps can be compared. Nothing that is trained depends on it but which step's parameters are left. */
+typedef struct train_validation {
+    const train_row *rows; /* [n_rows]; n_rows 0: none */
+    size_t n_rows;
+    size_t every;     /* steps; 0: train_validate_every */
+    size_t from;      /* steps below this are known from a call that this one goes on from */
+    bool keep_best;   /* what is left is the learner after the step (1 or later) with the least loss, the first of equal ones; not after the last */
+    size_t best_step; /* of the steps below `from`; 0: none */
+    double best_loss;
+} train_validation;
+
 typedef struct train_options {
     const objective *objective;
     double objective_options[MAX_OBJECTIVE_OPTIONS];
@@ -107,6 +120,7 @@ typedef struct train_options {
     train_preferences preferences; /* read where the adapter has dimensions */
     train_selection selection;
     train_moments *moments; /* taken up at the start, written at the end; NULL: they begin at zero and are dropped */
+    train_validation validation;
 } train_options;
 train_options train_options_default(void); /* AdamW (0.9, 0.999), 1e-8, wd 0, clip 1, cosine, 3% warm-up, lr 1e-4, linear, 4 vectors */
 
@@ -120,6 +134,15 @@ typedef struct train_progress {
     size_t member; /* whose step it was, of several adapters; else 0 */
 } train_progress;
 
+/* What held-out rows say after `step` steps. */
+typedef struct train_validated {
+    size_t step, n_steps; /* 0: before the first */
+    double loss;
+    const metric *metrics; /* [n_metrics] the objective's */
+    size_t n_metrics;
+    bool best; /* the least loss after a step so far */
+} train_validated;
+
 /* What the trainer asks of its caller. All may be NULL. A status other than AGON_OK stops training. */
 typedef struct train_sink {
     agon_status (*on_step)(void *arg, const train_progress *progress);
@@ -128,6 +151,11 @@ typedef struct train_sink {
     void *arg;
     /* Whether to store now, beyond checkpoint_every; asked after each step. After agon_interrupt the last finished step is stored anyway. */
     bool (*wants_checkpoint)(void *arg, size_t step);
+    agon_status (*on_validation)(void *arg, const train_validated *v);
+    /* With keep_best, these may not be NULL: the state at the best step so far, to be stored before on_validation says of it; and that
+     * state again at the end, borrowed until `train` returns. */
+    agon_status (*on_best)(void *arg, size_t step, const void *data, size_t n);
+    agon_status (*take_best)(void *arg, const void **data, size_t *n);
 } train_sink;
 
 /* The head that the objective reads, if it reads one, on an adapter or (NULL) on m; one that is there goes on. A value head starts at zero:
@@ -189,5 +217,11 @@ train_memory train_predict_members(const model *m, size_t n_members, size_t n_lo
 size_t train_memory_total(const train_memory *n, size_t room, size_t *workspace_limit);
 /* Optimiser steps `train` will take. */
 size_t train_n_steps(const train_options *options, size_t n_rows);
+/* Steps from one validation to the next: those asked for, else a tenth of all, at least one. */
+size_t train_validate_every(const train_options *options, size_t n_rows);
+/* Whether held-out rows are scored after `step` of n_steps steps. */
+bool train_validation_is_due(size_t every, size_t step, size_t n_steps);
+/* Rows of a that stand in b too, with the same tokens of prompt and responses. */
+AGON_MUST_CHECK agon_status train_rows_shared(agon_ctx *ctx, const train_row *a, size_t n_a, const train_row *b, size_t n_b, size_t *out);
 
 #endif

@@ -29,6 +29,8 @@ typedef struct team {
 static agon_status check(agon_ctx *ctx, const train_member *members, size_t n, const train_options *o) {
     if (n == 0)
         return ctx_fail(ctx, AGON_EINVAL, "train: there are no adapters to train");
+    if (o->validation.n_rows)
+        return ctx_fail(ctx, AGON_EINVAL, "train: several adapters have no held-out loss in common: validate a training of each by itself");
     if (o->selection.co_teach || o->moments)
         return ctx_fail(ctx, AGON_EINVAL, "train: several adapters are neither co-taught nor trained on with carried moments");
     for (size_t i = 0; i < n; i++)

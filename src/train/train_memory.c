@@ -30,9 +30,11 @@ static widest find_widest(const train_row *rows, size_t n_rows) {
     return w;
 }
 
-static size_t activations(const model *m, const widest *w, size_t rank, workspace_use use) {
+/* held_out: rows that are scored only. */
+static size_t activations(const model *m, const widest *w, const widest *held_out, size_t rank, workspace_use use) {
     workspace_need train = workspace_predict(m, w->tokens, w->scored, rank, use);
-    workspace_need score = workspace_predict(m, w->prompt + w->responses, w->responses, rank, USE_FORWARD);
+    workspace_need score = workspace_predict(m, size_max(w->prompt + w->responses, held_out->prompt + held_out->responses),
+                                             size_max(w->responses, held_out->responses), rank, USE_FORWARD);
     return size_add(train.stored, size_max(train.scratch, score.scratch));
 }
 
@@ -47,7 +49,7 @@ static size_t step_bytes(const widest *w, size_t batch_rows, size_t n_rows, unsi
 train_memory train_predict(const model *m, size_t n_lora, size_t rank, const train_row *rows, size_t n_rows,
                            const train_options *o) {
     const model_config *c = model_get_config(m);
-    widest w = find_widest(rows, n_rows);
+    widest w = find_widest(rows, n_rows), held_out = find_widest(o->validation.rows, o->validation.n_rows);
     unsigned needs = objective_needs_with(o->objective, o->objective_options);
     bool reference = needs & NEEDS_REFERENCE;
     if (needs & NEEDS_MISMATCHED) {
@@ -61,15 +63,16 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
         cached = size_add(cached, size_mul(row_n_response_tokens(&rows[i]), sizeof(float)));
     train_memory n = {.weights = model_has_backward(m) ? 0 : model_predict(c, model_dtype(m), MATRIX_BACKWARD),
                       .parameters = size_mul(values, (n_lora ? 3 : there ? 2 : 4) * sizeof(float)),
-                      .activations = activations(m, &w, rank, USE_TRAINING),
-                      .recomputed = activations(m, &w, rank, USE_TRAINING_RECOMPUTE)};
+                      .activations = activations(m, &w, &held_out, rank, USE_TRAINING),
+                      .recomputed = activations(m, &w, &held_out, rank, USE_TRAINING_RECOMPUTE)};
     if (!n_lora)
         n.weights = size_add(n.weights, model_widen_bytes(m));
     cached = size_add(cached, start_predict(rows, n_rows, needs, o));
     size_t batch = o->batch_rows + (o->objective->least_batch > 0 ? o->objective->least_batch - 1 : 0); /* order_step */
     n.rest = size_add(size_add(step_bytes(&w, batch, n_rows, needs), cached), size_mul(values, 3 * sizeof(float)));
     if (needs & (NEEDS_HEAD | NEEDS_VALUES)) /* hidden states that a head reads, and their gradients */
-        n.rest = size_add(n.rest, size_mul(size_mul(w.prompt + w.responses, 2 * c->d_model), sizeof(float)));
+        n.rest = size_add(n.rest, size_mul(size_mul(w.prompt + w.responses + held_out.prompt + held_out.responses, 2 * c->d_model), sizeof(float)));
+    n.rest = size_add(n.rest, validation_predict(o, needs));
     if (o->selection.tau > 0) /* the batch is scored before it is trained on, by each learner */
         n.rest = size_add(n.rest, size_mul(step_bytes(&w, batch, n_rows, needs), (o->selection.co_teach ? 3 : 1) + (o->selection.level != SELECT_ROWS)));
     if (o->selection.co_teach) { /* what belongs to a learner */

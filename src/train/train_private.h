@@ -65,6 +65,9 @@ typedef struct trainer {
     selection_tally tally;
     size_t member; /* which of several adapters this is */
     bool borrows;  /* work and step are those of several trainers, who run one after the other */
+    struct trainer *held_out; /* the same learner on the rows of validation (train_validation.c); NULL: none */
+    size_t best_step;         /* what they say of the steps so far; 0: nothing yet */
+    double best_loss;
 } trainer;
 
 /* A training row as channels: row of doubles with its index in the data. */
@@ -179,6 +182,19 @@ AGON_MUST_CHECK agon_status preference_open(trainer *t);
 AGON_MUST_CHECK agon_status preference_gradients(trainer *t, step *s);
 /* The adapter at the even vector again. */
 AGON_MUST_CHECK agon_status preference_even(trainer *t);
+
+/* ---- train_validation.c: held-out rows ------------------------------------------------------------------ */
+
+/* AGON_EINVAL: rows that the objective cannot score, or a way of training that has no one learner to score. */
+AGON_MUST_CHECK agon_status validation_check(agon_ctx *ctx, const model *m, const train_options *o, size_t n_dimensions);
+AGON_MUST_CHECK agon_status validation_open(trainer *t);
+void validation_close(trainer *t);
+/* Scores them where that is due after the steps taken, and stores what is best so far. Uses the step's arena. */
+AGON_MUST_CHECK agon_status validation_run(trainer *t, const train_sink *sink);
+/* The learner after the best step, where that is to be left. */
+AGON_MUST_CHECK agon_status validation_take_best(trainer *t, const train_sink *sink);
+/* Bytes of the rows' channels, and of what is kept of them. */
+size_t validation_predict(const train_options *o, unsigned needs);
 
 /* ---- checkpoint.c -------------------------------------------------------------------------------- */
 
