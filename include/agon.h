@@ -447,8 +447,9 @@ AGON_API void agon_dataset_free(agon_dataset *d);
 /* What reward models say of pairs they were not trained on, rows read for bt: members, rule and strength as in
  * agon_reward_ensemble; n_members 0: m's own head. Pairs with a label of 1/2 are ties and left out, one under 1/2
  * says that rejected is better; equal rewards are no order and count as wrong. *json new: {"pairs", "right",
- * "accuracy", "ci95" (exact), "ties", "loss": mean of -log sigmoid(gap of the rewards) in nats, "ece" and "brier" of
- * sigmoid(|gap|) as the probability of being right (these three null for several members, whose scale is another),
+ * "accuracy", "ci95" (exact), "ties", "loss": mean of -log sigmoid(gap of the rewards) in nats, "loss_ci95" (bootstrap
+ * over pairs), "ece" and "brier" of sigmoid(|gap|) as the probability of being right (these four null for several
+ * members, whose scale is another),
  * "by_margin": [{"from", "to" (null: none), and the first four}] by that gap, "by_label_margin": the same by the rows' margins, null where there are none, "reward_mean",
  * "reward_std", "length_correlation" of reward and tokens, "length_matched": the first four of pairs whose lengths
  * differ by at most a tenth}. AGON_EINVAL; else as agon_reward. */
@@ -460,6 +461,17 @@ AGON_API AGON_MUST_CHECK agon_status agon_reward_pairs(agon_ctx *ctx, const agon
 AGON_API AGON_MUST_CHECK agon_status agon_policy_pairs(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
                                                        const agon_model *reference, const agon_adapter *reference_adapter,
                                                        double beta, const agon_dataset *pairs, char **json);
+/* Two policies, or the reward heads of two adapters, on the same pairs: how much oftener the first ranks rightly, and what
+ * how its loss differs (first less other). other NULL: m itself; adapter and other_adapter of their models, NULL: none. Rows, reference and beta as
+ * in agon_policy_pairs. *json new: {"pairs", "ties", "right", "accuracy", "loss", "other": {"right", "accuracy", "loss"},
+ * "gained": pairs only the first ranks rightly, "lost": only the other, "accuracy_difference", "accuracy_ci95"
+ * (Newcombe's paired method 10), "p" (McNemar's exact test), "loss_difference", "loss_ci95" (bootstrap over pairs)}.
+ * AGON_EINVAL: both are one, or one is the reference; else as above. */
+AGON_API AGON_MUST_CHECK agon_status agon_policy_pairs_paired(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *other,
+                                                              const agon_adapter *other_adapter, const agon_model *reference,
+                                                              const agon_adapter *reference_adapter, double beta, const agon_dataset *pairs, char **json);
+AGON_API AGON_MUST_CHECK agon_status agon_reward_pairs_paired(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *other,
+                                                              const agon_adapter *other_adapter, const agon_dataset *pairs, char **json);
 
 /* A file of other people's rows (JSONL or one JSON list) to JSONL that agon_dataset_open takes. format: "alpaca",
  * "sharegpt", "hh", "gsm8k", "spin", "orca", "trl", "refine-sft", "refine-guided", "refine-pairs", "refine-critic", "auto"

@@ -7,10 +7,11 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "eval/interval.h"
+#include "eval/paired.h"
 #include <math.h>
 #include <stdlib.h>
 
-enum { AT_ONCE = 64 };
+enum { AT_ONCE = 64, N_DRAWS = 4000, BOOTSTRAP_SEED = 0 };
 static const double ALPHA = 0.05;
 
 typedef struct asked {
@@ -127,11 +128,37 @@ static json_t *bins_json(const margin_bin bins[N_MARGIN_BINS]) {
     return list;
 }
 
+/* What each pair costs, [n] new. */
+static agon_status losses_of(agon_ctx *ctx, const reward_pair *pairs, size_t n, double **out) {
+    double *losses = memory_new(n, sizeof *losses);
+    if (!losses)
+        return ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu pairs", n);
+    for (size_t i = 0; i < n; i++)
+        losses[i] = reward_pair_loss(&pairs[i]);
+    *out = losses;
+    return AGON_OK;
+}
+
+/* Mean of the pairs' losses, less that of `other` (NULL: nothing), with its interval over pairs. */
+static agon_status loss_range(agon_ctx *ctx, const reward_pair *pairs, const reward_pair *other, size_t n, bootstrap_result *out) {
+    double *x = NULL, *y = NULL;
+    agon_status s = losses_of(ctx, pairs, n, &x);
+    if (!s && other)
+        s = losses_of(ctx, other, n, &y);
+    if (!s)
+        s = paired_bootstrap(ctx, x, y, n, N_DRAWS, BOOTSTRAP_SEED, ALPHA, out);
+    free(x);
+    free(y);
+    return s;
+}
+
 /* Members are on the scale of what they were trained on, which is not that of log-odds: of several nothing is said of calibration. */
-static json_t *report_json(const reward_report *r, size_t n_ties, bool calibrated) {
+static json_t *report_json(const reward_report *r, size_t n_ties, const interval *loss) {
+    const bool calibrated = loss != NULL;
     json_t *o = share(r->n_right, r->n);
     json_object_set_new(o, "ties", json_integer((json_int_t)n_ties));
     json_object_set_new(o, "loss", calibrated ? json_real(r->loss) : json_null());
+    json_object_set_new(o, "loss_ci95", calibrated ? json_pack("[f,f]", loss->low, loss->high) : json_null());
     json_object_set_new(o, "ece", calibrated ? json_real(r->ece) : json_null());
     json_object_set_new(o, "brier", calibrated ? json_real(r->brier) : json_null());
     json_object_set_new(o, "by_margin", bins_json(r->by_gap));
@@ -143,22 +170,90 @@ static json_t *report_json(const reward_report *r, size_t n_ties, bool calibrate
     return o;
 }
 
-static agon_status report_pairs(const asked *a, const agon_dataset *pairs, char **json) {
+/* The pairs of a file as `a` rewards them, without ties: *out [n], new; at least one. */
+static agon_status collect(const asked *a, const agon_dataset *pairs, reward_pair **out, size_t *n) {
     agon_ctx *ctx = a->ctx;
-    size_t n_rows, n = 0;
+    size_t n_rows;
     const train_row *rows = dataset_rows(pairs->d, &n_rows);
     if (pairs->objective->rows != ROW_PAIR)
         return ctx_fail(ctx, AGON_EINVAL, "held-out pairs are rows of %s; these were read for %s", a->reference ? "dpo" : "bt", pairs->objective->name);
     reward_pair *all = memory_new(n_rows + 1, sizeof *all);
-    reward_report r;
-    agon_status s = all ? reward_pairs(a, rows, n_rows, all, &n) : ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu pairs", n_rows);
-    if (!s && n == 0)
+    agon_status s = all ? reward_pairs(a, rows, n_rows, all, n) : ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu pairs", n_rows);
+    if (!s && *n == 0)
         s = ctx_fail(ctx, AGON_EINVAL, "there is no pair whose label says which side is better");
+    if (s)
+        free(all);
+    else
+        *out = all;
+    return s;
+}
+
+static agon_status report_pairs(const asked *a, const agon_dataset *pairs, char **json) {
+    agon_ctx *ctx = a->ctx;
+    size_t n_rows = agon_dataset_n_rows(pairs), n = 0;
+    reward_pair *all = NULL;
+    reward_report r;
+    bootstrap_result loss;
+    const bool calibrated = a->n_members <= 1;
+    agon_status s = collect(a, pairs, &all, &n);
     if (!s)
         s = reward_report_make(ctx, all, n, &r);
+    if (!s && calibrated)
+        s = loss_range(ctx, all, NULL, n, &loss);
     if (!s)
-        s = json_give_take(ctx, report_json(&r, n_rows - n, a->n_members <= 1), json);
+        s = json_give_take(ctx, report_json(&r, n_rows - n, calibrated ? &loss.range : NULL), json);
     free(all);
+    return s;
+}
+
+/* ---- two on the same pairs ---------------------------------------------------------------------------------- */
+
+static paired_table count_pairs(const reward_pair *now, const reward_pair *before, size_t n) {
+    paired_table t = {0};
+    for (size_t i = 0; i < n; i++) {
+        bool x = now[i].better > now[i].worse, y = before[i].better > before[i].worse;
+        t.both += x && y, t.gained += x && !y, t.lost += !x && y, t.neither += !x && !y;
+    }
+    return t;
+}
+
+static json_t *side_json(size_t right, size_t n, double loss) {
+    return json_pack("{s:I,s:f,s:f}", "right", (json_int_t)right, "accuracy", (double)right / (double)n, "loss", loss);
+}
+
+static json_t *paired_json(const paired_table *t, size_t n_ties, const reward_report *now, const reward_report *before, const bootstrap_result *loss) {
+    interval gain = paired_difference(t, ALPHA);
+    json_t *o = side_json(now->n_right, now->n, now->loss);
+    json_object_set_new(o, "other", side_json(before->n_right, before->n, before->loss));
+    json_t *more = json_pack("{s:I,s:I,s:I,s:I,s:f,s:[f,f],s:f,s:f,s:[f,f]}", "pairs", (json_int_t)now->n, "ties", (json_int_t)n_ties, "gained",
+                             (json_int_t)t->gained, "lost", (json_int_t)t->lost, "accuracy_difference", paired_gain(t), "accuracy_ci95", gain.low, gain.high,
+                             "p", mcnemar_exact(t->gained, t->lost), "loss_difference", loss->mean, "loss_ci95", loss->range.low, loss->range.high);
+    json_object_update(o, more);
+    json_decref(more);
+    return o;
+}
+
+static agon_status compare_pairs(const asked *a, const asked *b, const agon_dataset *pairs, char **json) {
+    agon_ctx *ctx = a->ctx;
+    size_t n = 0, n_rows = agon_dataset_n_rows(pairs);
+    reward_pair *now = NULL, *before = NULL;
+    reward_report reports[2];
+    bootstrap_result loss;
+    agon_status s = collect(a, pairs, &now, &n);
+    if (!s)
+        s = collect(b, pairs, &before, &n); /* ties are the labels': the same pairs */
+    if (!s)
+        s = reward_report_make(ctx, now, n, &reports[0]);
+    if (!s)
+        s = reward_report_make(ctx, before, n, &reports[1]);
+    if (!s)
+        s = loss_range(ctx, now, before, n, &loss);
+    if (!s) {
+        paired_table t = count_pairs(now, before, n);
+        s = json_give_take(ctx, paired_json(&t, n_rows - n, &reports[0], &reports[1], &loss), json);
+    }
+    free(now);
+    free(before);
     return s;
 }
 
@@ -168,12 +263,42 @@ agon_status agon_reward_pairs(agon_ctx *ctx, const agon_model *m, const agon_ada
     return report_pairs(&a, pairs, json);
 }
 
+static agon_status check_policy(const asked *a, const char *which) {
+    if (a->reference == a->m && a->adapter == a->reference_adapter)
+        return ctx_fail(a->ctx, AGON_EINVAL, "%s is its own reference: no pair would be ranked; name an adapter or another reference", which);
+    if (!(a->beta > 0) || !isfinite(a->beta))
+        return ctx_fail(a->ctx, AGON_EINVAL, "beta must be above 0, not %g", a->beta);
+    return AGON_OK;
+}
+
 agon_status agon_policy_pairs(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *reference,
                               const agon_adapter *reference_adapter, double beta, const agon_dataset *pairs, char **json) {
     const asked a = {.ctx = ctx, .m = m, .adapter = adapter, .reference = reference ? reference : m, .reference_adapter = reference_adapter, .beta = beta};
-    if (a.reference == m && adapter == reference_adapter)
-        return ctx_fail(ctx, AGON_EINVAL, "the policy is its own reference: no pair would be ranked; name an adapter or another reference");
-    if (!(beta > 0) || !isfinite(beta))
-        return ctx_fail(ctx, AGON_EINVAL, "beta must be above 0, not %g", beta);
-    return report_pairs(&a, pairs, json);
+    agon_status s = check_policy(&a, "the policy");
+    return s ? s : report_pairs(&a, pairs, json);
+}
+
+agon_status agon_reward_pairs_paired(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *other,
+                                     const agon_adapter *other_adapter, const agon_dataset *pairs, char **json) {
+    const agon_adapter *const members[] = {adapter}, *const others[] = {other_adapter};
+    const asked a = {.ctx = ctx, .m = m, .members = members, .n_members = adapter ? 1 : 0, .rule = "mean", .strength = -1},
+                b = {.ctx = ctx, .m = other ? other : m, .members = others, .n_members = other_adapter ? 1 : 0, .rule = "mean", .strength = -1};
+    if (a.m == b.m && adapter == other_adapter)
+        return ctx_fail(ctx, AGON_EINVAL, "a reward model is compared with itself; name another one");
+    return compare_pairs(&a, &b, pairs, json);
+}
+
+agon_status agon_policy_pairs_paired(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *other,
+                                     const agon_adapter *other_adapter, const agon_model *reference, const agon_adapter *reference_adapter, double beta,
+                                     const agon_dataset *pairs, char **json) {
+    const asked a = {.ctx = ctx, .m = m, .adapter = adapter, .reference = reference ? reference : m, .reference_adapter = reference_adapter, .beta = beta};
+    asked b = a;
+    b.m = other ? other : m;
+    b.adapter = other_adapter;
+    agon_status s = check_policy(&a, "the policy");
+    if (!s)
+        s = check_policy(&b, "the other policy");
+    if (!s && a.m == b.m && a.adapter == b.adapter)
+        s = ctx_fail(ctx, AGON_EINVAL, "a policy is compared with itself; name another one");
+    return s ? s : compare_pairs(&a, &b, pairs, json);
 }

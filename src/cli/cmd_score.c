@@ -301,7 +301,7 @@ static int judge_pairs(const opened *o, const ensemble *e, const char *path, boo
 }
 
 static int run(int argc, char **argv) {
-    const char *model = NULL, **adapters = NULL, *dtype = NULL, *chat_template = NULL, *pairs = NULL, *against = NULL;
+    const char *model = NULL, **adapters = NULL, *dtype = NULL, *chat_template = NULL, *pairs = NULL, *against = NULL, *compare = NULL;
     preference_arguments preference = {0};
     const char *of_ensembles = NULL, *of_log_probs = NULL, *of_policies = NULL; /* an option that stood and has no effect elsewhere; NULL: none */
     bool json = false, reward = false, as_it_stands = false;
@@ -321,6 +321,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--no-end", .flag = &as_it_stands},
                                  {.name = "--pairs", .text = &pairs},
                                  {.name = "--against", .text = &against, .given = &of_policies},
+                                 {.name = "--compare", .text = &compare},
                                  {.name = "--beta", .real = &beta, .given = &of_policies},
                                  {.name = "--ensemble", .text = &together.rule, .given = &of_ensembles},
                                  {.name = "--ensemble-strength", .real = &together.strength, .given = &of_ensembles},
@@ -343,6 +344,10 @@ static int run(int argc, char **argv) {
         code = usage_error(&command_score, "--pairs asks a reward model (--reward), or a policy beside its reference: name --adapter or --against");
     else if (of_policies && (!pairs || reward))
         code = usage_error(&command_score, "%s goes with --pairs and without --reward", of_policies);
+    else if (compare && !(pairs && adapters))
+        code = usage_error(&command_score, "--compare goes with --pairs and --adapter: it is the other adapter");
+    else if (compare && several)
+        code = usage_error(&command_score, "--compare is of two reward models, not of an ensemble");
     else if (several && !reward)
         code = usage_error(&command_score, "several --adapter go with --reward");
     else if (of_ensembles && !(several && reward))
@@ -358,7 +363,9 @@ static int run(int argc, char **argv) {
             code = read_rows(&o, text, !reward && !top, reward, reward && !as_it_stands, &list);
         if (code == EXIT_FINE && several)
             code = open_ensemble(&o, adapters, &together);
-        if (code == EXIT_FINE && pairs && !reward)
+        if (code == EXIT_FINE && compare)
+            code = score_pairs_paired(&o, compare, against, dtype, reward, beta, pairs, json);
+        else if (code == EXIT_FINE && pairs && !reward)
             code = score_policy_pairs(&o, against, dtype, beta, pairs, json);
         else if (code == EXIT_FINE && pairs)
             code = judge_pairs(&o, &together, pairs, json);
@@ -402,6 +409,8 @@ const command command_score = {
     "                       their sigmoid). Without it rows as agon train dpo takes them, ranked by the policy's implicit\n"
     "                       reward, --beta B (0.1) times its log_prob less that of the model without --adapter, or of\n"
     "                       --against M (a base of the same vocabulary, for a model trained whole)\n"
+    "    --compare DIR      another adapter on the same pairs: how many only one of both ranks rightly, the differences of the\n"
+    "                       shares and of the mean losses (less DIR's) with paired intervals, and McNemar's exact p\n"
     "  --chat-template NAME the family to use instead of the file's template\n"
     "  --json               {\"log_prob\": sum, \"log_probs\": [...], \"tokens\": [...]} a line\n\n"
     "  echo '{\"prompt\": \"The capital of France is\", \"completion\": \" Paris\"}' | agon score --model model.gguf --json",

@@ -30,16 +30,36 @@ static void show(const json_t *o) {
     show_bins("gap", json_object_get(o, "by_margin"));
     show_bins("margin", json_object_get(o, "by_label_margin"));
     show_share("  of equal length", json_object_get(o, "length_matched"));
+    const json_t *ci = json_object_get(o, "loss_ci95");
     if (isfinite(member_real(o, "ece")))
-        printf("loss %.4f nats a pair, ECE %.4f, Brier score %.4f\n", member_real(o, "loss"), member_real(o, "ece"), member_real(o, "brier"));
+        printf("loss %.4f nats a pair [%.4f, %.4f] (%.4f: no preference), ECE %.4f, Brier score %.4f\n", member_real(o, "loss"),
+               json_number_value(json_array_get(ci, 0)), json_number_value(json_array_get(ci, 1)), log(2), member_real(o, "ece"), member_real(o, "brier"));
     printf("rewards %.4g, std %.4g, correlation with length %+.3f\n", member_real(o, "reward_mean"), member_real(o, "reward_std"), member_real(o, "length_correlation"));
+}
+
+static void show_side(const char *what, const json_t *o) {
+    printf("%-22s %6.1f%%  loss %.4f nats a pair\n", what, 100 * member_real(o, "accuracy"), member_real(o, "loss"));
+}
+
+/* Two on the same pairs. */
+static void show_paired(const json_t *o) {
+    const json_t *gain = json_object_get(o, "accuracy_ci95"), *loss = json_object_get(o, "loss_ci95");
+    show_side("ranked rightly", o);
+    show_side("  by the other", json_object_get(o, "other"));
+    printf("of %lld pairs only the first ranks %lld rightly, only the other %lld (p %.3g)\n", member_count(o, "pairs"), member_count(o, "gained"),
+           member_count(o, "lost"), member_real(o, "p"));
+    printf("difference %+.1f%% [%+.1f, %+.1f], of the loss %+.4f [%+.4f, %+.4f]\n", 100 * member_real(o, "accuracy_difference"),
+           100 * json_number_value(json_array_get(gain, 0)), 100 * json_number_value(json_array_get(gain, 1)), member_real(o, "loss_difference"),
+           json_number_value(json_array_get(loss, 0)), json_number_value(json_array_get(loss, 1)));
 }
 
 /* The report (taken), or the sentence of what failed. */
 static int say(const opened *o, agon_status s, char *text, bool json) {
     int code;
     json_t *report = take_answer("score", o->ctx, s, text, json, &code);
-    if (report)
+    if (report && json_object_get(report, "other"))
+        show_paired(report);
+    else if (report)
         show(report);
     json_decref(report);
     return code;
@@ -65,6 +85,25 @@ int score_policy_pairs(const opened *o, const char *against, const char *dtype, 
     if (!s)
         s = agon_policy_pairs(o->ctx, o->model, o->adapter, reference, NULL, beta, pairs, &text);
     agon_dataset_free(pairs);
+    agon_model_free(reference);
+    return say(o, s, text, json);
+}
+
+int score_pairs_paired(const opened *o, const char *other, const char *against, const char *dtype, bool reward, double beta, const char *path, bool json) {
+    agon_model *reference = NULL;
+    agon_adapter *second = NULL;
+    agon_dataset *pairs = NULL;
+    char *text = NULL;
+    agon_status s = agon_adapter_open(o->ctx, o->model, other, &second);
+    if (!s && against)
+        s = find_model(o->ctx, against, dtype, NULL, &reference);
+    if (!s)
+        s = agon_dataset_open(o->ctx, agon_model_tokenizer(o->model), path, reward ? "bt" : "dpo", 0, &pairs);
+    if (!s)
+        s = reward ? agon_reward_pairs_paired(o->ctx, o->model, o->adapter, NULL, second, pairs, &text)
+                   : agon_policy_pairs_paired(o->ctx, o->model, o->adapter, NULL, second, reference, NULL, beta, pairs, &text);
+    agon_dataset_free(pairs);
+    agon_adapter_free(second);
     agon_model_free(reference);
     return say(o, s, text, json);
 }

@@ -11,6 +11,10 @@ static double gap_of(const reward_pair *p) {
     return p->better - p->worse;
 }
 
+double reward_pair_loss(const reward_pair *p) {
+    return fmax(-gap_of(p), 0) + log1p(exp(-fabs(gap_of(p))));
+}
+
 static void add_to_bin(margin_bin bins[N_MARGIN_BINS], double value, bool right) {
     size_t i = 0;
     while (i + 1 < N_MARGIN_BINS && fabs(value) >= edges[i + 1])
@@ -27,7 +31,7 @@ static void count_pairs(const reward_pair *pairs, size_t n, reward_report *out) 
         bool right = gap_of(p) > 0, matched = fabs(p->n_better - p->n_worse) <= 0.1 * fmax(p->n_better, p->n_worse);
         out->n++;
         out->n_right += right;
-        out->loss += (fmax(-gap_of(p), 0) + log1p(exp(-fabs(gap_of(p))))) / (double)n;
+        out->loss += reward_pair_loss(p) / (double)n;
         add_to_bin(out->by_gap, gap_of(p), right);
         out->n_matched += matched;
         out->n_matched_right += matched && right;

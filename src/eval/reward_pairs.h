@@ -11,6 +11,9 @@ typedef struct reward_pair {
     double margin; /* how much better it is labelled; NAN: nobody said */
 } reward_pair;
 
+/* -log sigmoid(better - worse), nats. */
+double reward_pair_loss(const reward_pair *p);
+
 enum { N_MARGIN_BINS = 5 }; /* 0 to 0.5, 1, 2, 4 and beyond; a value on an edge belongs to the upper bin */
 typedef struct margin_bin {
     double from, to; /* to: infinity in the last */

@@ -72,13 +72,13 @@ done >held.jsonl
 printf '{"prompt":"say 1","chosen":"no no","rejected":"the number 1","label":0.1}\n{"prompt":"say 1","chosen":"no no","rejected":"the number 1","label":0.5}\n' >>held.jsonl
 run 0 "$agon" score --reward --model "$tiny" --adapter whole-bt --pairs held.jsonl --json
 says out '^\{"pairs":4,"right":4,"accuracy":1.0,"ci95":\[0.39'
-says out '"ties":1,"loss":[0-9.e-]+,"ece":[0-9.e-]+,"brier":[0-9.e-]+,"by_margin":\[\{"pairs":0'
+says out '"ties":1,"loss":[0-9.e-]+,"loss_ci95":\[[0-9.e-]+,[0-9.e-]+\],"ece":[0-9.e-]+,"brier":[0-9.e-]+,"by_margin":\[\{"pairs":0'
 says out '"by_label_margin":\[\{"pairs":1,"right":1,'
 sed 's/"chosen"/"x"/; s/"rejected"/"chosen"/; s/"x"/"rejected"/' held.jsonl >turned.jsonl
 run 0 "$agon" score --reward --model "$tiny" --adapter whole-bt --pairs turned.jsonl
 says out '^ranked rightly +0.0%'; says out 'ECE (0.[5-9]|1)'
 run 0 "$agon" score --reward --model "$tiny" --adapter whole-bt --adapter whole-bt --pairs held.jsonl --json
-says out '"right":4,.*"ece":null'
+says out '"right":4,.*"loss_ci95":null,"ece":null'
 run 2 "$agon" score --model "$tiny" --pairs held.jsonl
 says err 'name --adapter or --against'
 run 2 "$agon" score --reward --beta 0.2 --model "$tiny" --adapter whole-bt --pairs held.jsonl
@@ -100,6 +100,31 @@ says out '^ranked rightly +100.0%'; says out '^loss 0\.'
 run 4 "$agon" score --model "$tiny" --adapter policy --beta -1 --pairs policy.jsonl
 says err 'beta must be above 0'; one_sentence
 run 4 "$agon" score --reward --model "$tiny" --pairs held.jsonl
+says err 'no reward head'; one_sentence
+
+# ---- two on the same pairs: against one trained the wrong way round, and the same the other way about
+head -3 turned.jsonl >contrary.jsonl
+run 0 "$agon" train dpo --model "$tiny" --data contrary.jsonl --output contrary --lora 4 --lr 0.01 --epochs 8 --batch 2
+run 0 "$agon" score --model "$tiny" --adapter policy --compare contrary --pairs policy.jsonl --json
+says out '"right":3,"accuracy":1.0,.*"other":\{"right":0,"accuracy":0.0,"loss":(0\.[7-9]|[1-9])'
+says out '"pairs":3,"ties":0,"gained":3,"lost":0,"accuracy_difference":1.0,"accuracy_ci95":\[0\.[0-9]+,1.0\],"p":0.25,"loss_difference":-[0-9.]+,"loss_ci95":\[-[0-9.]+,-[0-9.]+\]'
+difference=$(field loss_difference out)
+run 0 "$agon" score --model "$tiny" --adapter contrary --compare policy --pairs policy.jsonl --json
+says out '"gained":0,"lost":3,"accuracy_difference":-1.0'
+[ "-$(field loss_difference out)" = "$difference" ] || fail "the difference turned round is $(field loss_difference out), not the other of $difference"
+run 0 "$agon" score --model "$tiny" --adapter policy --compare contrary --pairs policy.jsonl
+says out '^of 3 pairs only the first ranks 3 rightly, only the other 0 \(p 0.25\)$'
+says out '^difference \+100.0% \[\+[0-9.]+, \+100.0\], of the loss -[0-9.]+ \[-[0-9.]+, -[0-9.]+\]$'
+run 0 "$agon" train bt --model "$tiny" --data pairs.jsonl --output other-bt --lora 2 --lr 0.001
+run 0 "$agon" score --reward --model "$tiny" --adapter whole-bt --compare other-bt --pairs held.jsonl --json
+says out '"right":4,.*"other":.*"pairs":4,"ties":1'
+run 2 "$agon" score --model "$tiny" --compare contrary --pairs policy.jsonl --against "$tiny"
+says err 'goes with --pairs and --adapter'
+run 2 "$agon" score --reward --model "$tiny" --adapter whole-bt --adapter whole-bt --compare other-bt --pairs held.jsonl
+says err 'not of an ensemble'
+run 3 "$agon" score --model "$tiny" --adapter policy --compare nowhere --pairs policy.jsonl
+says err 'nowhere'; one_sentence
+run 4 "$agon" score --reward --model "$tiny" --adapter whole-bt --compare policy --pairs held.jsonl
 says err 'no reward head'; one_sentence
 
 # ---- a reward model goes on from where it is: its head with it
