@@ -647,6 +647,7 @@ typedef struct agon_train_options {
     size_t validate_every;
     const char *keep;
     agon_status (*on_validation)(void *arg, const agon_train_validation *v); /* as on_step; NULL: none */
+    const char *base_name; /* what a PEFT adapter says of its base, as in agon_export_named; NULL: where m was read */
 } agon_train_options;
 /* One epoch, 8 rows a step, linear over 4 vectors where there are dimensions, AdamW (0.9, 0.999, 1e-8), the learning
  * rate of agon_train_learning_rate, cosine with 3% warm-up, clip_norm 1, all weights, every row (small_loss_ramp
@@ -815,6 +816,10 @@ AGON_API AGON_MUST_CHECK agon_status agon_import(agon_ctx *ctx, const char *path
  * format or dtype, no adapter to write. */
 AGON_API AGON_MUST_CHECK agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, const char *format,
                                                  const char *dtype, const char *path, char **json);
+/* The same; base_name is what adapter_config.json of "peft" says of the base ("base_model_name_or_path"), a name that
+ * other programs find it by; NULL: where m was read. AGON_EINVAL: it is empty, or the format is another. */
+AGON_API AGON_MUST_CHECK agon_status agon_export_named(agon_ctx *ctx, agon_model *m, const agon_adapter *a, const char *format, const char *dtype,
+                                                       const char *base_name, const char *path, char **json);
 
 /* Whether this machine can do the work: CPU path, kernels against their recorded bits, threads, memory, disk, and
  * that `model` (as in agon_model_find) is there and answers. *json new: {"ok", "checks": [{"name", "ok", "detail"}],

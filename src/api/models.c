@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "model/weights.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -246,6 +247,15 @@ const agon_tokenizer *agon_model_tokenizer(const agon_model *m) {
 const char *model_place(const agon_model *m, char real[PATH_MAX]) {
     const char *path = weights_path(model_weights(m->m));
     return realpath(path, real) ? real : path;
+}
+
+agon_status base_name_check(agon_ctx *ctx, const char *name) {
+    const size_t most = sizeof((peft_info){0}.base_name) - 1, n = strlen(name);
+    json_t *text = n > 0 && n <= most ? json_string(name) : NULL; /* none of what is not UTF-8 */
+    json_decref(text);
+    if (text)
+        return AGON_OK;
+    return ctx_fail(ctx, AGON_EINVAL, "the name of the base (base_name) is UTF-8 of 1 to %zu bytes", most);
 }
 
 agon_status agon_model_describe(agon_ctx *ctx, const agon_model *m, char **json) {

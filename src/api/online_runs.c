@@ -238,6 +238,7 @@ static agon_status describe(online_run *r) {
         "kl_horizon", r->online.kl_horizon, "dtype", model_dtype(r->m->m) == COMPUTE_F32 ? "f32" : "bf16", "numerics",
         r->ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable", "rounds");
     training_describe_adam(o, j);
+    training_describe_base_name(o, j);
     if (r->inner.schedule != SCHEDULE_CONSTANT)
         json_object_set_new(j, "schedule", json_string(r->online.schedule));
     if (r->inner.span_rewards) {
@@ -345,7 +346,7 @@ static agon_status run_rounds(online_run *r) {
 static agon_status finish(online_run *r, char **summary) {
     char real[PATH_MAX];
     hash256 id = adapter_hash(r->adapter);
-    agon_status s = adapter_export_peft(r->ctx, r->adapter, model_place(r->m, real), r->folder.path);
+    agon_status s = adapter_export_peft(r->ctx, r->adapter, r->options.base_name ? r->options.base_name : model_place(r->m, real), r->folder.path);
     if (s)
         return s;
     json_t *j = json_pack("{s:o,s:s,s:s,s:I,s:I,s:o,s:b}", "output", utf8_json(r->folder.path), "kind", "peft", "objective", r->objective->name,

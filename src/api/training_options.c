@@ -1,6 +1,7 @@
 /* agon.h, options of training; see training_options.h. */
 #include "api/training_options.h"
 #include "api/dataset.h"
+#include "api/models.h"
 #include "api/options.h"
 #include <math.h>
 
@@ -80,6 +81,10 @@ agon_status training_options_take(agon_ctx *ctx, const agon_train_options *given
         s = objective_configure(ctx, trained, o->settings, o->n_settings, inner->objective_options);
     if (!s && o->adapter && o->lora_rank > 0)
         s = ctx_fail(ctx, AGON_EINVAL, "give an adapter to go on from or the rank of a new one, not both");
+    if (!s && o->base_name && !o->adapter && o->lora_rank == 0)
+        s = ctx_fail(ctx, AGON_EINVAL, "the name of the base (base_name) stands in an adapter's folder; all weights are a model of their own");
+    if (!s && o->base_name)
+        s = base_name_check(ctx, o->base_name);
     o->learning_rate = learning_rate(o, trained);
     inner->batch_rows = o->batch_rows;
     inner->epochs = o->epochs;
@@ -104,6 +109,11 @@ json_t *training_settings(const objective *o, const double *values) {
     for (size_t i = 0; o->options && o->options[i].name; i++)
         json_object_set_new(object, o->options[i].name, json_real(values[i]));
     return object;
+}
+
+void training_describe_base_name(const agon_train_options *o, json_t *manifest) {
+    if (o->base_name)
+        json_object_set_new(manifest, "base_name", json_string(o->base_name));
 }
 
 void training_describe_adam(const agon_train_options *o, json_t *manifest) {

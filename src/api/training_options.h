@@ -17,5 +17,7 @@ adapter_options training_adapter(const agon_train_options *o);
 json_t *training_settings(const objective *o, const double *values);
 /* AdamW's constants in the manifest: what is not the default, so that folders begun before there was a choice go on. */
 void training_describe_adam(const agon_train_options *o, json_t *manifest);
+/* What adapters name as their base, where that was said. */
+void training_describe_base_name(const agon_train_options *o, json_t *manifest);
 
 #endif

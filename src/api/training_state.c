@@ -80,6 +80,7 @@ agon_status training_describe(training *t) {
     if (!j)
         return ctx_no_memory(t->ctx);
     training_describe_adam(o, j);
+    training_describe_base_name(o, j);
     if (t->d->n_dimensions)
         describe_dimensions(t, j);
     if (t->d->n_adapters)

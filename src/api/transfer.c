@@ -316,18 +316,23 @@ agon_status agon_import(agon_ctx *ctx, const char *path, const char *name, char 
 
 /* ---- export ------------------------------------------------------------------------------------------------- */
 
-static agon_status export_adapter(agon_ctx *ctx, const agon_model *m, const agon_adapter *a, const char *dtype,
+static agon_status export_adapter(agon_ctx *ctx, const agon_model *m, const agon_adapter *a, const char *dtype, const char *base_name,
                                   const char *path) {
     char base[PATH_MAX];
     if (!a)
         return ctx_fail(ctx, AGON_EINVAL, "export: there is no adapter to write; give one, or format hf or gguf");
     if (dtype)
         return ctx_fail(ctx, AGON_EINVAL, "export: an adapter is written in f32; leave the dtype out");
-    return adapter_export_peft(ctx, a->a, model_place(m, base), path);
+    return adapter_export_peft(ctx, a->a, base_name ? base_name : model_place(m, base), path);
 }
 
 agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, const char *format, const char *dtype,
                         const char *path, char **json) {
+    return agon_export_named(ctx, m, a, format, dtype, NULL, path, json);
+}
+
+agon_status agon_export_named(agon_ctx *ctx, agon_model *m, const agon_adapter *a, const char *format, const char *dtype, const char *base_name,
+                              const char *path, char **json) {
     double error = 0;
     struct stat st;
     agon_status s = options_given(ctx, "the format", format);
@@ -338,13 +343,17 @@ agon_status agon_export(agon_ctx *ctx, agon_model *m, const agon_adapter *a, con
     bool peft = strcmp(format, "peft") == 0;
     if (!peft && strcmp(format, "hf") != 0 && strcmp(format, "gguf") != 0)
         return ctx_fail(ctx, AGON_EINVAL, "export: the format is hf, gguf or peft, not '%.40s'", format);
+    if (base_name && !peft)
+        return ctx_fail(ctx, AGON_EINVAL, "export: the name of the base stands in an adapter's folder (peft); %s holds the whole model", format);
+    if (base_name && (s = base_name_check(ctx, base_name)))
+        return s;
     if (there(path))
         return ctx_fail(ctx, AGON_EINVAL, "export: %.300s exists already; give another path, or delete it", path);
     const bool nothing = lstat(path, &st) != 0; /* a link that leads nowhere is somebody's */
     file_sweep_of(path);
     if (!peft && !dtype)
         dtype = "bf16";
-    s = peft ? export_adapter(ctx, m, a, dtype, path)
+    s = peft ? export_adapter(ctx, m, a, dtype, base_name, path)
              : model_export(ctx, m->m, a ? a->a : NULL, format, dtype, path, &error);
     if (s) { /* also what was written and could not be read again: the same command finds nothing in its way */
         if (nothing)

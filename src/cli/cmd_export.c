@@ -4,12 +4,12 @@
 #include <string.h>
 
 static int run(int argc, char **argv) {
-    const char *model = NULL, *adapter = NULL, *format = NULL, *dtype = NULL, *output = NULL, *compute = NULL, *preference = NULL;
+    const char *model = NULL, *adapter = NULL, *format = NULL, *dtype = NULL, *output = NULL, *compute = NULL, *preference = NULL, *base_name = NULL;
     bool json = false;
     const option_spec specs[] = {{.name = "--model", .text = &model},   {.name = "--adapter", .text = &adapter},
                                  {.name = "--format", .text = &format}, {.name = "--dtype", .text = &dtype},
                                  {.name = "--output", .text = &output}, {.name = "--compute", .text = &compute},
-                                 {.name = "--preference", .text = &preference},
+                                 {.name = "--preference", .text = &preference}, {.name = "--base-name", .text = &base_name},
                                  {.name = "--json", .flag = &json},     {0}};
     size_t n;
     int code;
@@ -19,12 +19,14 @@ static int run(int argc, char **argv) {
         return usage_error(&command_export, "--format and --output are needed");
     if (compute && strcmp(format, "peft") == 0)
         return usage_error(&command_export, "--compute is of the comparison, which --format peft does not make");
+    if (base_name && strcmp(format, "peft") != 0)
+        return usage_error(&command_export, "--base-name stands in an adapter's folder: it goes with --format peft");
     opened o;
     char *text = NULL;
     code = open_model_at("export", model, adapter, preference, compute, NULL, &o);
     if (code != EXIT_FINE)
         return code;
-    agon_status s = agon_export(o.ctx, o.model, o.adapter, format, dtype, output, &text);
+    agon_status s = agon_export_named(o.ctx, o.model, o.adapter, format, dtype, base_name, output, &text);
     json_t *j = take_answer("export", o.ctx, s, text, json, &code);
     if (j)
         printf("%s: %s in %s\n", member_text(j, "path"), member_text(j, "format"), member_text(j, "dtype"));
@@ -47,6 +49,8 @@ const command command_export = {
     "  --preference X,X...  the vector of an adapter with dimensions, fixed in what is written (default: even)\n"
     "  --format F           hf, gguf or peft\n"
     "  --dtype T            f32, f16, bf16 (default), and for gguf q8_0\n"
+    "  --base-name NAME     of the base in a peft folder (\"base_model_name_or_path\"), such as a name on a model hub (default:\n"
+    "                       where the model was read)\n"
     "  --compute f32|bf16   of the matrix products in the comparison (default bf16)\n"
     "  --output PATH        must not exist\n"
     "  --json               {\"path\", \"format\", \"dtype\", \"merge_error\"}\n\n"

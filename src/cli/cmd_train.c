@@ -468,6 +468,7 @@ static int run(int argc, char **argv) {
                                  {.name = "--lora", .integer = &a.lora},
                                  {.name = "--lora-alpha", .real = &a.lora_alpha},
                                  {.name = "--adapter", .text = &a.options.adapter},
+                                 {.name = "--base-name", .text = &a.options.base_name},
                                  {.name = "--set", .list = &a.settings},
                                  {.name = "--dimensions", .text = &a.dimension_list},
                                  {.name = "--adapters", .text = &a.adapter_list},
@@ -566,6 +567,7 @@ const command command_train = {
     "  --lora R             train a LoRA adapter of rank R on all linear layers (default 0: all weights)\n"
     "  --lora-alpha A       its scale is A/R (default 2R)\n"
     "  --adapter DIR        go on from this PEFT adapter, which is then the reference too\n"
+    "  --base-name NAME     what the adapter's adapter_config.json says of its base (default: where the model was read)\n"
     "  --set k=v            an option of the objective: beta, label_smoothing, gamma, clip, ...\n"
     "  --adapters A,B       rows have an \"adapter\", A or B: a new adapter each (--lora R) in DIR/A and DIR/B, trained over one\n"
     "                       copy of the model, each to the bits of a training by itself\n"

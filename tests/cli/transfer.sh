@@ -42,6 +42,21 @@ run 0 "$agon" generate --model small.gguf --max-tokens 3 --temperature 0 the </d
 # ---- the adapter by itself
 run 0 "$agon" export --model "$tiny" --adapter tuned --format peft --output copy
 same tuned/adapter_model.safetensors copy/adapter_model.safetensors
+run 0 "$agon" export --model "$tiny" --adapter tuned --format peft --base-name some/base --output named
+says named/adapter_config.json '"base_model_name_or_path": "some/base"'
+same copy/adapter_model.safetensors named/adapter_model.safetensors
+echo '{"prompt":"say 1","completion":"the number"}' >one.jsonl
+run 0 "$agon" train sft --model "$tiny" --data one.jsonl --lora 2 --base-name some/base --output named_too
+says named_too/adapter_config.json '"base_model_name_or_path": "some/base"'
+run 0 "$agon" generate --model "$tiny" --adapter named_too --max-tokens 1 the </dev/null
+run 4 "$agon" train sft --model "$tiny" --data one.jsonl --base-name some/base --output named_whole
+says err 'all weights are a model of their own'; one_sentence
+run 2 "$agon" export --model "$tiny" --adapter tuned --format gguf --base-name some/base --output copy2
+says err 'goes with --format peft'
+run 4 "$agon" export --model "$tiny" --adapter tuned --format peft --base-name "" --output copy2
+says err 'name of the base .* 1 to 255 bytes'; one_sentence
+run 4 "$agon" export --model "$tiny" --adapter tuned --format peft --base-name "$(printf '\377')" --output copy2
+one_sentence
 run 4 "$agon" export --model "$tiny" --format peft --output copy2
 one_sentence
 run 4 "$agon" export --model "$tiny" --format onnx --output copy2
