@@ -1,0 +1,36 @@
+/* Whole runs of a recipe with a tiny model, on a stand's workspace. */
+#ifndef TESTS_RECIPE_RECIPE_RUNS_H
+#define TESTS_RECIPE_RECIPE_RUNS_H
+
+#include "actors.h"
+#include "recipe/recipe.h"
+#include "recipe/run_file.h"
+
+/* Runs a recipe in the stand's folder (whose own run is closed meanwhile); *summary new. */
+static inline agon_status run_watched(stand *x, const char *yaml, recipe_observer observer, void *arg, json_t **summary) {
+    run_config *config = NULL;
+    char path[2048];
+    store *s = NULL;
+    assert_ok(x->ctx, run_file_parse(x->ctx, "test.yaml", yaml, strlen(yaml), &config));
+    golden_path(path, "tiny-text.gguf");
+    config->model = strdup(path);
+    stand_close(x);
+    assert_ok(x->ctx, store_open(x->ctx, x->folder, STORE_RUN, &s));
+    agon_status status = recipe_run(x->ctx, s, config, observer, arg, summary);
+    store_close(s);
+    run_config_free(config);
+    stand_open(x);
+    return status;
+}
+
+static inline agon_status run_recipe(stand *x, const char *yaml, json_t **summary) {
+    return run_watched(x, yaml, NULL, NULL, summary);
+}
+
+static inline const char *text_of(const json_t *summary, const char *key) {
+    return field_text(summary, key);
+}
+
+/* Ten queries with an answer and ten that nobody can verify, answered by a script. Eight expert labels are allowed in all. */
+
+#endif
