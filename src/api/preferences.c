@@ -1,13 +1,16 @@
 /* agon.h, several dimensions: adapters at a preference vector, and soups of adapters. */
 #include "api/models.h"
+#include "api/result_files.h"
 #include "base/available.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/utf8.h"
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 size_t agon_adapter_n_dimensions(const agon_adapter *a) {
     return adapter_n_dimensions(a->a);
@@ -47,6 +50,15 @@ static agon_status mix(agon_ctx *ctx, const agon_model *m, const agon_adapter *c
     return s;
 }
 
+static void remove_written(const char *path) {
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return;
+    result_files_remove(folder);
+    close(folder);
+    rmdir(path);
+}
+
 agon_status agon_soup(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *adapters, const double *weights, size_t n,
                       const char *output, char **json) {
     char base[PATH_MAX];
@@ -54,8 +66,8 @@ agon_status agon_soup(agon_ctx *ctx, const agon_model *m, const agon_adapter *co
     if (folder_exists(output) || file_exists(output))
         return ctx_fail(ctx, AGON_EINVAL, "soup: %s exists already; give another output folder", output);
     agon_status s = mix(ctx, m, adapters, weights, n, &soup);
-    if (!s)
-        s = adapter_export_peft(ctx, soup, model_place(m, base), output);
+    if (!s && (s = adapter_export_peft(ctx, soup, model_place(m, base), output)))
+        remove_written(output); /* which was not there before: the same call may come again */
     if (!s) {
         hash256 id = adapter_hash(soup);
         s = json_give_take(ctx, json_pack("{s:o,s:I,s:o}", "path", utf8_json(output), "rank", (json_int_t)adapter_rank(soup), "id",

@@ -68,6 +68,10 @@ agon_status store_sql_fail(store *s, sqlite3 *db, const char *doing) {
         return ctx_fail(s->ctx, AGON_EIO, "%s: no space left while %s; free some and run again",
                         s->folder, doing);
     case SQLITE_READONLY:
+        /* what SQLite says, too, of a log that could not be opened for writing for whatever reason */
+        if (access(s->folder, W_OK) == 0 && db && sqlite3_db_filename(db, "main") && access(sqlite3_db_filename(db, "main"), W_OK) == 0)
+            return ctx_fail(s->ctx, AGON_EIO, "%s: could be opened for reading only (while %s); check the disk and how many files may be open, then run again",
+                            s->folder, doing);
         return ctx_fail(s->ctx, AGON_EIO, "%s: may not be written to by this user (while %s); ask its owner, or work on a copy", s->folder, doing);
     case SQLITE_IOERR:
     case SQLITE_CANTOPEN:
