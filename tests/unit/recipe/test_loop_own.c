@@ -860,8 +860,30 @@ static void loop__gate__spends_alpha_by_attempt(void **state) {
     stand_free(x);
 }
 
+/* Four answers to a query are one thing that the critic learns or is examined on: they are alike, and would count as four. */
+static void loop__critic__has_one_answer_of_a_query(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL;
+    assert_ok(x->ctx, run_recipe(x, "name: own\ntasks: {cells: [arithmetic/one_digit_sum, writing/lower_case]}\nattacker: {queries: 10, waves: 1, variations: 0}\n"
+                                    "learner: {samples: 4, max_tokens: 4}\ncritic: {examples: 80, epochs: 1}\nrefine: {queries: 0, learnability: 0}\n"
+                                    "human: {labels: 0, audits: 0, demonstrations: 0}\ntrain: {rank: 2, epochs: 1, batch: 4}\nbuild: {documents: 2, real_share: 0}\n"
+                                    "evaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n", &summary));
+    json_decref(summary);
+    assert_true(stand_count(x, "SELECT count(*) FROM text WHERE kind = 'response'") >= 40);
+    static const char *const of[] = {"SELECT json_extract(input, '$.id') AS id, path AS place FROM step_item WHERE path LIKE '%critic%/judge'",
+                                     "SELECT e.value AS id, x.run AS place FROM example x, json_each(x.texts) e WHERE x.objective = 'critique'"};
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM (%s) a JOIN text t ON t.id = a.id WHERE t.kind = 'response'", of[i])) > 1);
+        assert_int_equal(stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM (SELECT 1 FROM (%s) a JOIN text t ON t.id = a.id WHERE t.kind = 'response'"
+                                                                " GROUP BY a.place, t.parent HAVING count(DISTINCT t.id) > 1)", of[i])), 0);
+    }
+    stand_free(x);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loop__critic__has_one_answer_of_a_query),
         cmocka_unit_test(file__rows__are_judged_as_they_say),
         cmocka_unit_test(file__bad_rows__are_named_by_line),
         cmocka_unit_test(loop__own_queries__escalate_within_the_budget),
