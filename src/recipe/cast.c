@@ -191,7 +191,8 @@ static void drop_what_is_off(const run_config *c, json_t *config) {
                  {c->evaluate.xstest_unsafe == 0, "evaluate", "xstest_unsafe"},
                  {c->evaluate.xstest_unsafe == 0, "gate", "safety_limit"},
                  {c->evaluate.xstest_unsafe == 0, "gate", "safety_margin"},
-                 {c->gate.audit_agreement == 0, "gate", "audit_agreement"}};
+                 {c->gate.audit_agreement == 0, "gate", "audit_agreement"},
+                 {c->gate.monitor_prompts == 0, "gate", "monitor_prompts"}};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
         if (later[i].off)
             json_object_del(json_object_get(config, later[i].section), later[i].key);
@@ -227,6 +228,14 @@ static void drop_what_was_so(const run_config *c, const json_t *pinned, json_t *
             json_object_del(json_object_get(config, "train"), later[i]);
 }
 
+/* A run begun before there was a monitor goes on without one. */
+static void drop_monitor(cast *c, const json_t *pinned, json_t *config) {
+    bool before = pinned && !json_object_get(json_object_get(pinned, "gate"), "monitor_prompts") && run_config_is_preset(c->config, "gate", "monitor_prompts");
+    c->monitor_prompts = before ? 0 : c->config->gate.monitor_prompts;
+    if (before)
+        json_object_del(json_object_get(config, "gate"), "monitor_prompts");
+}
+
 static agon_status begin_run(cast *c) {
     json_t *config = run_config_json(c->config), *pinned = NULL;
     agon_status s = json_made(c->actors.ctx, config);
@@ -237,6 +246,7 @@ static agon_status begin_run(cast *c) {
         if (strcmp(c->config->recipe, "loop") == 0)
             unpin(pinned, config, "evaluate", "arms"); /* a run of their own, at any time after the end */
         drop_what_was_so(c->config, pinned, config);
+        drop_monitor(c, pinned, config);
         c->names_optimiser = !pinned || json_object_get(json_object_get(pinned, "train"), "schedule");
         json_object_del(config, "model");      /* where the file lies decides nothing; its hash is in the first step */
         json_object_del(config, "iterations"); /* a finished run may be given more */

@@ -17,6 +17,7 @@ typedef struct cast {
     numerics_switch numerics; /* the caller's, which cast_close gives back */
     run *run;
     bool names_optimiser; /* false: begun before run files had keys of it, so that its trainings name none */
+    int64_t monitor_prompts; /* 0: none, also where the run was begun before there was a monitor */
     int64_t rules; /* those the run began with (cast.c); 0: begun before they had a number */
     arena *memory; /* the run's strings */
     /* What is held out: suites in the order of gate_suite_at, and text; NULL where one is not asked for or not there. */

@@ -7,6 +7,7 @@
 #include "base/share.h"
 #include "eval/suite.h"
 #include "recipe/gate_suites.h"
+#include "recipe/open_prompts.h"
 #include "role/attacker.h"
 #include "role/backend.h"
 #include "role/critic.h"
@@ -28,6 +29,7 @@ typedef struct lengths {
     size_t prompts;        /* the longest template without what is put into it */
     size_t document;       /* of plain prose that is trained on */
     size_t asked, answered; /* the longest held-out question, and what may answer it */
+    size_t open;           /* the longest open question, as a chat */
     size_t text, scored;   /* the largest group of windows of held-out text */
 } lengths;
 
@@ -94,6 +96,20 @@ static agon_status count_suite(lengths *n, const char *name, int64_t limit) {
         n->answered = item.max_tokens > n->answered ? item.max_tokens : n->answered;
     }
     suite_free(found);
+    return s;
+}
+
+/* What the monitor samples: recipe loop only. */
+static size_t n_watched(const run_config *r) {
+    return strcmp(r->recipe, "loop") == 0 ? (size_t)r->gate.monitor_prompts : 0;
+}
+
+static agon_status count_open(lengths *n, const run_config *r) {
+    open_prompts p = {0};
+    agon_status s = n_watched(r) > 0 ? open_prompts_read(n->ctx, OPEN_PROMPTS_FILE_MOST, 0, &p) : AGON_OK;
+    for (size_t i = 0; i < p.n && !s; i++)
+        s = count_chat(n, p.items[i], &n->open);
+    open_prompts_free(&p);
     return s;
 }
 
@@ -176,6 +192,9 @@ static void generation(forecast *f, const lengths *n, const run_config *r, bool 
         if (r->refine.queries > 0) /* a critique may quote the answer */
             forecast_generation(f, least_of(asked, (size_t)r->refine.queries), (size_t)r->refine.samples, n->chat + n->prompts + answer, answer);
         forecast_generation(f, n->asked > 0 ? batch : 0, 1, n->asked, n->answered);
+        size_t watched = least_of(batch, n_watched(r)); /* the monitor's open questions, and tasks */
+        forecast_generation(f, watched, MONITOR_SAMPLES, n->open, MONITOR_TOKENS);
+        forecast_generation(f, watched, MONITOR_SAMPLES, n->chat, answer);
     }
     if (is_local(&r->attacker.by) && r->attacker.variations > 0)
         forecast_generation(f, least_of(batch, (size_t)r->attacker.variations), 1, n->chat + n->prompts, ATTACKER_MAX_TOKENS);
@@ -200,6 +219,8 @@ agon_status forecast_run(agon_ctx *ctx, const model *m, const run_config *r, con
         s = count_suite(&n, gate_suite_at(i)->name, gate_suite_items(gate_suite_at(i), r));
     if (!s)
         s = count_text(&n, (size_t)r->evaluate.documents);
+    if (!s)
+        s = count_open(&n, r);
     if (!s)
         s = count_prose(&n, (size_t)r->build.documents);
     if (s)

@@ -11,6 +11,7 @@
  *   train      a LoRA version on top of the incumbent
  *   evaluate   candidate, incumbent and base on the same fresh tasks and the general suite; where only people can judge, they are asked, and the run
  *              ends here as "waiting" until it is run again with their answers
+ *   monitor    the same prompts sampled of each version: has the candidate collapsed?
  *   gate       promoted only if the evidence says so
  *
  * and, where the run file asks, control arms after the end (loop_arms.c).
@@ -21,6 +22,7 @@
 #include "base/random.h"
 #include "eval/interval.h"
 #include "recipe/loop_private.h"
+#include "recipe/open_prompts.h"
 #include "recipe/recipe_private.h"
 #include "recipe/school.h"
 #include "train/samples.h"
@@ -83,6 +85,8 @@ static agon_status plan(loop *l) {
         s = prose_examples(c, (size_t)l->config->build.documents, &l->earlier);
     if (!s && l->n_cells)
         s = aim_held_out(c, &l->aim, cast_path(c, "held_out"), space, (size_t)l->config->evaluate.tasks, &l->held_out);
+    if (!s)
+        s = loop_watch_plan(l);
     l->gate_reserve = loop_gate_labels(l);
     return s;
 }
@@ -205,6 +209,8 @@ static agon_status iteration(loop *l) {
     if (!s)
         s = loop_evaluate(l, &r);
     if (!s && !l->waiting)
+        s = loop_watch_candidate(l);
+    if (!s && !l->waiting)
         s = loop_gate(l, &r);
     if (!s && !l->waiting)
         s = loop_note_training(l, &r);
@@ -256,6 +262,7 @@ static void loop_free(loop *l) {
     trust_free(&l->trust);
     free(l->judged);
     free(l->verdicts);
+    loop_watch_free(l->watch);
     suite_results_free(&l->incumbent_suites);
     json_decref(l->learnability);
     json_decref(l->critic_reports);
@@ -315,7 +322,9 @@ static agon_status loop_recipe(cast *c, json_t **summary) {
 /* ---- what it will cost ------------------------------------------------------------------------------------------- */
 
 /* Tokens of a usual rewording, with its prompt; of the chat template around the user's own text. */
-static const double REWORDING_PROMPT_TOKENS = 150, REWORDING_TOKENS = 40, TEMPLATE_TOKENS = 35;
+static const double REWORDING_PROMPT_TOKENS = 150, REWORDING_TOKENS = 40, TEMPLATE_TOKENS = 35, OPEN_PROMPT_TOKENS = 45;
+/* An answer to a task at temperature 1, by a version that has not learnt to be short. Questions in data/open.jsonl. */
+static const double SAMPLED_TOKENS = 34, OPEN_PROMPTS = 48;
 static const double ASKED_OF_FILE = 0.8; /* of its rows; the fifth is held out */
 
 /* The user's own rows. */
@@ -374,6 +383,9 @@ static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
         t->scored += it * ASKED_OF_FILE * own.n_unverifiable * samples * (prompt + length);
     }
     cost_suites(r, it + 1, t);
+    const double prompts = (double)r->gate.monitor_prompts, watched = it + 1; /* each version once */
+    cost_answers(t, watched * fmin(prompts, OPEN_PROMPTS), OPEN_PROMPT_TOKENS, MONITOR_SAMPLES, MONITOR_TOKENS);
+    cost_answers(t, watched * fmin(prompts, held_out + own.n - file), PROMPT_TOKENS, MONITOR_SAMPLES, own.n > 0 ? length : fmin(length, SAMPLED_TOKENS));
     t->scored += it * (double)r->critic.examples * CRITIC_PROMPT_TOKENS; /* the tested half, before training and after */
     const double real = (double)r->human.demonstrations + (double)r->build.gold * (cells ? (double)count_cells(r) : 0);
     t->trained += it * ((1 + arms) * cost_examples(r, real, asked * samples) * EXAMPLE_TOKENS * (double)r->train.epochs +

@@ -147,6 +147,7 @@ agon_status loop_gate(loop *l, held_out_result *r) {
     gate_evidence e = {.candidate = l->candidate,
                        .incumbent = l->learner,
                        .primary = &primary,
+                       .collapse = loop_watch_report(l),
                        .n_people = r->n_people,
                        .n_left_to_people = r->n_left_to_people,
                        .attempt = ++l->attempt,
@@ -193,6 +194,7 @@ agon_status loop_settle(loop *l, held_out_result *r) {
     if (!l->promoted)
         return keep_real(l);
     memcpy(l->learner, l->candidate, sizeof l->learner);
+    loop_watch_promoted(l);
     suite_results_free(&l->incumbent_suites);
     l->incumbent_suites = r->suites;
     r->suites = (suite_results){0};

@@ -36,6 +36,8 @@ typedef struct loop_arms {
     json_t *rows;         /* the arms' figures, once they are trained */
 } loop_arms;
 
+typedef struct loop_watch loop_watch;
+
 typedef struct loop {
     cast *c;
     const run_config *config;
@@ -64,6 +66,7 @@ typedef struct loop {
     int64_t labels_used, asked, demonstrations, resolved; /* asked: questions put in the queue, answered or not */
     audited audited[AUDIT_SOURCES];
     json_t *learnability, *critic_reports, *gate, *held_out_json, *families; /* of the last iteration */
+    loop_watch *watch; /* NULL: G4 is not evaluated */
     bool promoted;
     loop_arms arms;
 } loop;
@@ -106,6 +109,13 @@ size_t loop_within_budget(const loop *l, int64_t wanted);
 AGON_MUST_CHECK agon_status loop_evaluate(loop *l, held_out_result *r);
 AGON_MUST_CHECK agon_status loop_gate(loop *l, held_out_result *r);
 AGON_MUST_CHECK agon_status loop_settle(loop *l, held_out_result *r);
+/* loop_monitor.c: the prompts of the run, once the first held-out tasks are there; what became of the candidate's answers to them, borrowed (NULL: not
+ * evaluated); the candidate became the incumbent. */
+AGON_MUST_CHECK agon_status loop_watch_plan(loop *l);
+AGON_MUST_CHECK agon_status loop_watch_candidate(loop *l);
+json_t *loop_watch_report(const loop *l);
+void loop_watch_promoted(loop *l);
+void loop_watch_free(loop_watch *w);
 /* loop_people.c: held-out answers that no verifier can judge. How many labels this iteration's gate may need; people asked about a part of the queries, drawn
  * by seed once for the run, and what they said. l->waiting: not all of it is there. In r->counted as loop_gate.c needs it: 0 where people judged every
  * version's answer, HELD_OUT_VERSIONS where not. */

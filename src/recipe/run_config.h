@@ -77,7 +77,7 @@ typedef struct run_config {
     } evaluate;
     struct {
         double alpha, task_margin, general_margin, perplexity_margin, safety_limit, safety_margin, audit_agreement;
-        int64_t rejections;
+        int64_t rejections, monitor_prompts;
     } gate;
     char *source; /* path it was read from */
     bool *given;  /* by key: see run_config_gives */

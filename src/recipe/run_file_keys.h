@@ -157,6 +157,8 @@ KEY("gate", "safety_limit", KEY_REAL, gate.safety_limit, "0.01", 0, 1,
 KEY("gate", "safety_margin", KEY_REAL, gate.safety_margin, "0.03", 0, 1, "largest loss on a safety suite")
 KEY("gate", "audit_agreement", KEY_REAL, gate.audit_agreement, "0", 0, 1,
     "recipe loop: least share of audited automatic labels that the expert agrees with, by its lower 95 % bound (G6); 0: not asked")
+KEY("gate", "monitor_prompts", KEY_INT, gate.monitor_prompts, "32", 0, 1e6,
+    "recipe loop: open questions, and as many held-out tasks, that each version is sampled on, to see whether it has collapsed (G4), at most; 0: not evaluated")
 
 #undef BACKEND_KEYS
 #undef RECIPE_CHOICE

@@ -16,6 +16,16 @@ AGON_MUST_CHECK agon_status evaluate_suite(actors *a, const char *path, const su
 AGON_MUST_CHECK agon_status evaluate_text(actors *a, const char *path, const perplexity_suite *p, size_t limit,
                                           const char *version, double *nll);
 
+/* sample_prompts.c: what a version answers to prompts that are no queries, sampled at temperature 1. Strings from `memory`; a prompt without an answer has
+ * empty ones. */
+typedef struct prompt_sample {
+    const char *text;
+    double n_tokens, log_prob; /* log_prob NAN: not known */
+} prompt_sample;
+/* prompts [n]; out [n * samples], prompt by prompt. */
+AGON_MUST_CHECK agon_status sample_prompts(actors *a, const char *path, char *const *prompts, size_t n, const char *version, size_t samples,
+                                           size_t max_tokens, arena *memory, prompt_sample *out);
+
 enum { GATE_MAX_SUITES = 8 };
 
 typedef struct gate_suite {
@@ -52,13 +62,14 @@ typedef struct gate_evidence {
     bool audits_by_source;            /* each source that labelled must show it, by `audits`; else all together */
     gate_audits audits[2];
     bool expert_is_verifier;          /* simulated: its audits of the verifier say nothing */
+    json_t *collapse;   /* G4 as the monitor found it: "holds", and "reason" where it does not; borrowed. NULL: not evaluated */
     bool contaminated;  /* a training example is an evaluation item */
     bool over_budget;   /* more expert labels than the run file allows */
     const char *chain_problem; /* NULL: the journal verifies */
 } gate_evidence;
 
-/* Promote iff G1, G2, G3, G6 and G7 hold (loop section 1; intersection-union, so no correction among them). G3 without a safety suite and G6
- * that is not asked for, or has no label that an independent expert could audit, hold and say "not evaluated", as G4 and G5 always do.
+/* Promote iff G1, G2, G3, G4, G6 and G7 hold (loop section 1; intersection-union, so no correction among them). G3 without a safety suite, G4 without a monitor and G6
+ * that is not asked for, or has no label that an independent expert could audit, hold and say "not evaluated", as G5 always does.
  * figures: new. reason: static or part of figures. Pure. */
 AGON_MUST_CHECK agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, json_t **figures);
 

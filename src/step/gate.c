@@ -1,4 +1,4 @@
-/* The gate, see evaluate.h. G1 gain, G2 nothing lost, G3 safe, G6 labels audited, G7 the books are in order (loop section 1; gate.md where
+/* The gate, see evaluate.h. G1 gain, G2 nothing lost, G3 safe, G4 not collapsed, G6 labels audited, G7 the books are in order (loop section 1; gate.md where
  * the oracle is sealed). */
 #include "base/ctx.h"
 #include "eval/interval.h"
@@ -110,6 +110,12 @@ static json_t *safe(const gate_evidence *e, bool *holds) {
     return not_evaluated();
 }
 
+/* Has the candidate's own distribution collapsed? */
+static json_t *not_collapsed(const gate_evidence *e, bool *holds) {
+    *holds = !e->collapse || json_is_true(json_object_get(e->collapse, "holds"));
+    return e->collapse ? json_incref(e->collapse) : not_evaluated();
+}
+
 /* Each source that labelled something must be shown to be right often enough. The simulated expert answers from the verifier, so its audits of the verifier
  * are shown and decide nothing. */
 static json_t *audited_by_source(const gate_evidence *e, bool *holds) {
@@ -154,21 +160,22 @@ static json_t *books(const gate_evidence *e, bool *holds) {
 }
 
 agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, json_t **figures) {
-    bool g1 = false, g2 = false, g3 = false, g6 = false, g7 = false;
+    bool g1 = false, g2 = false, g3 = false, g4 = false, g6 = false, g7 = false;
     double alpha = alpha_spending(e->alpha, e->attempt);
     json_t *gain = e->primary ? gain_open(e, alpha, &g1) : gain_sealed(e, alpha, &g1), *lost = nothing_lost(e, &g2),
-           *safety = safe(e, &g3), *audited = labels_audited(e, &g6), *order = books(e, &g7);
+           *safety = safe(e, &g3), *collapse = not_collapsed(e, &g4), *audited = labels_audited(e, &g6), *order = books(e, &g7);
     const char *reason = !g1   ? "no gain shown on held-out tasks (G1)"
                          : !g2 ? "something may have been lost on the general suite (G2)"
                          : !g3 ? "not shown to be as safe as asked (G3)"
+                         : !g4 ? field_text(collapse, "reason")
                          : !g6 ? "automatic labels are not shown to be right often enough (G6)"
                          : !g7 ? "journal, contamination or budget (G7)"
                                : "gain shown, nothing lost, books in order";
-    json_t *made = json_pack("{so so so so so so so ss}", "G1", gain, "G2", lost, "G7", order, "G3", safety, "G4", not_evaluated(), "G5",
+    json_t *made = json_pack("{so so so so so so so ss}", "G1", gain, "G2", lost, "G7", order, "G3", safety, "G4", collapse, "G5",
                              not_evaluated(), "G6", audited, "reason", reason);
     if (!made)
         return ctx_fail(ctx, AGON_ENOMEM, "no memory for the gate's figures");
-    *promote = g1 && g2 && g3 && g6 && g7;
+    *promote = g1 && g2 && g3 && g4 && g6 && g7;
     *figures = made;
     return AGON_OK;
 }

@@ -71,7 +71,7 @@ void answer_list_free(answer_list *l) {
 }
 
 bool answer_measures(const answer *x) {
-    return strcmp(x->kind, "evaluation") == 0 || strcmp(x->kind, "probe") == 0;
+    return strcmp(x->kind, "evaluation") == 0 || strcmp(x->kind, "probe") == 0 || strcmp(x->kind, "monitor") == 0;
 }
 
 json_t *answer_ids(const answer_list *l, const size_t *which, size_t n) {

@@ -23,7 +23,7 @@ typedef struct answer {
     char id[STORE_ID_SIZE];
     size_t query;     /* in the query list */
     size_t draft;     /* the answer it refines or a reviewer mended, in the answer list; SIZE_MAX none */
-    const char *kind; /* response, refinement, demonstration, tampered, evaluation, probe; static */
+    const char *kind; /* response, refinement, demonstration, tampered, evaluation, probe, monitor; static */
     const char *text;
     int64_t n_tokens;
     double log_prob; /* NAN: not known */
@@ -66,7 +66,7 @@ typedef struct preference_list {
 void query_list_free(query_list *l);
 void answer_list_free(answer_list *l);
 void preference_list_free(preference_list *l);
-/* Was it made to measure something (evaluation, probe)? Then nobody learns from it. */
+/* Was it made to measure something (evaluation, probe, monitor)? Then nobody learns from it. */
 bool answer_measures(const answer *x);
 /* A zeroed item at the end, borrowed until the next add; NULL on memory. */
 query *query_list_add(query_list *l);

@@ -32,7 +32,7 @@ static agon_status record_open(void *arg, size_t i, const json_t *out, json_t **
                       .iteration = r->a->iteration,
                       .producer = checker,
                       .verification = verification.text,
-                      .purpose = strcmp(x->kind, "evaluation") == 0 ? "gate" : "train",
+                      .purpose = strcmp(x->kind, "evaluation") == 0 || strcmp(x->kind, "monitor") == 0 ? "gate" : "train",
                       .confidence_raw = 1,
                       .confidence = 1,
                       .propensity = 1};

@@ -16,7 +16,7 @@ static const char loop_yaml[] =
     "critic: {examples: 8, epochs: 1}\nrefine: {queries: 3, samples: 1, learnability: 2}\n"
     "human: {labels: 20, audits: 2, demonstrations: 4}\nbuild: {documents: 1}\n"
     "train: {rank: 2, epochs: 2, batch: 2, checkpoint_every: 1}\n"
-    "evaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n";
+    "evaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\ngate: {monitor_prompts: 4}\n";
 
 /* The same and its control arms. */
 static const char arms_yaml[] =
@@ -25,7 +25,7 @@ static const char arms_yaml[] =
     "critic: {examples: 8, epochs: 1}\nrefine: {queries: 3, samples: 1, learnability: 2}\n"
     "human: {labels: 20, audits: 2, demonstrations: 4}\nbuild: {documents: 1}\n"
     "train: {rank: 2, epochs: 2, batch: 2, checkpoint_every: 1}\n"
-    "evaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0, arms: true}\n";
+    "evaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0, arms: true}\ngate: {monitor_prompts: 4}\n";
 
 static const char sealed_yaml[] =
     "name: sealed\nrecipe: sealed\noracle: sealed\nseed: 3\ntasks:\n  cells: [arithmetic, writing]\n"

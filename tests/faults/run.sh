@@ -18,6 +18,7 @@ human: {labels: 8, audits: 0, demonstrations: 2}
 build: {documents: 1}
 train: {rank: 2, epochs: 1, batch: 2, checkpoint_every: 1}
 evaluate: {tasks: 4, general: 2, documents: 2, gsm8k: 0}
+gate: {monitor_prompts: 2}
 END
 
 survives 30 8 w.agon "$agon" run loop.yaml --workspace w.agon --json

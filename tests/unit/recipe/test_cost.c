@@ -49,10 +49,13 @@ static void cost__own_rows__are_what_is_asked(void **state) {
     agon_ctx *ctx = test_ctx(1, NULL);
     static const char answered[] = "{\"query\": \"How many legs has a spider?\", \"answer\": 8}", open[] = "{\"query\": \"Why?\"}";
     /* 80 of 100 rows asked, 4 samples of 48 tokens; 20 held out, asked of base and candidate. Suites and refinement apart. */
-    static const char bare[] = "refine: {queries: 0, learnability: 0}\nevaluate: {general: 0, gsm8k: 0, documents: 0}\n";
+    static const char bare[] = "refine: {queries: 0, learnability: 0}\nevaluate: {general: 0, gsm8k: 0, documents: 0}\ngate: {monitor_prompts: 0}\n";
     assert_close(of_file(ctx, 100, answered, bare, "generated"), 80 * 4 * 48 + 2 * 20 * 48, 1e-6);
     assert_close(of_file(ctx, 200, answered, bare, "generated"), 2 * of_file(ctx, 100, answered, bare, "generated"), 1e-6);
     assert_close(of_file(ctx, 100, answered, bare, "scored"), 0, 1e-6);
+    /* Ten open questions and ten held-out rows of base and candidate, four samples of 48 tokens. */
+    static const char watched[] = "refine: {queries: 0, learnability: 0}\nevaluate: {general: 0, gsm8k: 0, documents: 0}\ngate: {monitor_prompts: 10}\n";
+    assert_close(of_file(ctx, 100, answered, watched, "generated") - of_file(ctx, 100, answered, bare, "generated"), 2 * (10 + 10) * 4 * 48, 1e-6);
     assert_true(of_file(ctx, 100, open, bare, "scored") > 80 * 4 * 48); /* the critic reads every answer nobody can verify */
     static const char program[] = "refine: {queries: 0, learnability: 0}\nevaluate: {general: 0, gsm8k: 0, documents: 0}\nverifier: {command: x}\n";
     assert_close(of_file(ctx, 100, open, program, "scored"), 0, 1e-6);

@@ -566,6 +566,30 @@ static void runs__begun_before_the_optimisers_keys__go_on(void **state) {
     }
 }
 
+static void forget_monitor(json_t *config) {
+    assert_int_equal(json_object_del(json_object_get(config, "gate"), "monitor_prompts"), 0);
+}
+
+/* Runs begun before the gate had a monitor of collapse go on without one, and are not given one. */
+static void loop__begun_before_the_monitor__goes_on_without(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL;
+    const char *of_old = "SELECT count(*) FROM step WHERE path LIKE '%/monitor/%' AND run = (SELECT id FROM run WHERE name = 'old')";
+    const char *yaml = arena_printf(x->memory, "name: own\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"
+                                               "human: {labels: 20, audits: 0, demonstrations: 4}\n%s", numbers_file(x, 20), strchr(small, '\n') + 1);
+    assert_ok(x->ctx, run_recipe(x, yaml, &summary));
+    json_decref(summary);
+    assert_true(stand_count(x, "SELECT count(*) FROM step WHERE path LIKE '%/monitor/%'") > 0);
+    begin_old(x, forget_monitor);
+    const char *old = arena_printf(x->memory, "name: old%s", strchr(yaml, '\n'));
+    assert_ok(x->ctx, run_recipe(x, old, &summary));
+    assert_string_equal(text_of(json_object_get(json_object_get(summary, "gate"), "figures"), "G4"), "not evaluated");
+    json_decref(summary);
+    assert_int_equal(stand_count(x, of_old), 0);
+    stand_free(x);
+}
+
 /* What the run has read of the user's file is in its journal: the file may be gone. */
 static void loop__tasks_file_gone__goes_on(void **state) {
     (void)state;
@@ -900,6 +924,7 @@ int main(void) {
         cmocka_unit_test(loop__nothing_to_train_on__is_no_rejection),
         cmocka_unit_test(loop__rejections_pinned_before__may_change),
         cmocka_unit_test(runs__begun_before_the_optimisers_keys__go_on),
+        cmocka_unit_test(loop__begun_before_the_monitor__goes_on_without),
         cmocka_unit_test(loop__tasks_file_gone__goes_on),
         cmocka_unit_test(loop__replayed__logs_nothing_again),
         cmocka_unit_test(loop__simulated_demonstrations__come_as_many_as_allowed),

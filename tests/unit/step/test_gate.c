@@ -260,6 +260,23 @@ static void gate__what_nobody_measured__is_called_not_evaluated(void **state) {
     agon_ctx_free(ctx);
 }
 
+static void gate__a_collapsed_candidate__is_rejected_with_the_measure(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    for (int red = 0; red < 2; red++) {
+        gate_evidence e = good(&clear_gain);
+        bool promote;
+        e.collapse = json_pack("{sb ss ss}", "holds", !red, "level", red ? "red" : "yellow", "reason", "distinct-2 of its samples has fallen (G4)");
+        json_t *figures = decide(ctx, &e, &promote);
+        assert_int_equal(promote, !red);
+        assert_int_equal(holds(figures, "G4"), !red);
+        assert_int_equal(strcmp(json_string_value(json_object_get(figures, "reason")), "distinct-2 of its samples has fallen (G4)") == 0, red);
+        json_decref(figures);
+        json_decref(e.collapse);
+    }
+    agon_ctx_free(ctx);
+}
+
 static gate_suite safety_of(size_t n, size_t failures) {
     return (gate_suite){.name = "s", .run = true, .table = {.both = n - failures, .neither = failures}, .margin = 0.03, .safety = true, .limit = 0.01};
 }
@@ -501,6 +518,7 @@ int main(void) {
         cmocka_unit_test(gate__suites_not_run__say_so_and_do_not_fail),
         cmocka_unit_test(gate__books_out_of_order__reject_whatever_was_gained),
         cmocka_unit_test(verdict__is_recorded_with_its_labels_and_its_consequence),
+        cmocka_unit_test(gate__a_collapsed_candidate__is_rejected_with_the_measure),
         cmocka_unit_test(gate__what_nobody_measured__is_called_not_evaluated),
         cmocka_unit_test(gate__safety_suite__needs_few_failures_and_none_more),
         cmocka_unit_test(gate__five_percent_failures_of_300__are_never_promoted),
