@@ -40,6 +40,28 @@ static const char *judge_at(stand *x, const char *path) {
     return version;
 }
 
+/* What the gate calls before and after is the base's and the candidate's. */
+static void assert_perplexities(stand *x, const json_t *summary) {
+    const json_t *text = json_array_get(json_object_get(json_object_get(figures_of(summary), "G2"), "suites"), 0);
+    const char *versions[] = {text_of(summary, "base"), field_text(json_object_get(summary, "version"), "id")};
+    assert_string_equal(field_text(text, "suite"), "held-out text");
+    assert_string_not_equal(versions[0], versions[1]);
+    for (int k = 0; k < 2; k++) {
+        json_t *rows = NULL;
+        double nll = 0, n = 0;
+        assert_ok(x->ctx, store_query_json(x->store, arena_printf(x->memory, "SELECT e.value AS nll, json_extract(s.result, '$.out.n_tokens[' || e.key || ']') AS n"
+                                                                             " FROM step_item s, json_each(s.result, '$.out.nll') e"
+                                                                             " WHERE s.path = 'iteration/1/evaluate/%.12s/text'", versions[k]), NULL, &rows));
+        assert_int_equal(json_array_size(rows), 2);
+        for (size_t i = 0; i < 2; i++) {
+            nll += field_real(json_array_get(rows, i), "nll");
+            n += field_real(json_array_get(rows, i), "n");
+        }
+        assert_close(field_real(text, k ? "after" : "before"), exp(nll / n), 1e-6);
+        json_decref(rows);
+    }
+}
+
 /* An expert that is wrong half of the time tells versions apart that are equally bad. */
 static const char sealed_run[] = "name: sealed\nrecipe: sealed\noracle: sealed\nseed: 5\ntasks: {cells: [arithmetic, writing]}\nattacker: {queries: 6}\n"
                                  "learner: {samples: 2, max_tokens: 4}\ncritic: {epochs: 1, alpha: 0.9, delta: 0.5, least_calibration: 1}\n"
@@ -78,6 +100,7 @@ static void sealed__run__keeps_apart_what_it_must(void **state) {
     assert_int_equal(field_int(budget, "gate"), stand_count(x, "SELECT count(*) FROM label WHERE purpose = 'gate'"));
     assert_int_equal(stand_count(x, "SELECT count(*) FROM label WHERE purpose = 'gate' AND abs(propensity - 8.0 / 12) > 1e-12"), 0);
     assert_string_equal(field_text(json_object_get(figures_of(summary), "G7"), "budget"), "kept");
+    assert_perplexities(x, summary);
     /* The gain is the candidate's less the base's, and the bound that decides is one-sided. */
     assert_ok(x->ctx, store_query_json(x->store, "SELECT l.value, t.producer, v.role FROM label l JOIN text t ON t.id = l.target JOIN model_version v ON v.id = t.producer"
                                                  " WHERE l.purpose = 'gate'", NULL, &rows));
