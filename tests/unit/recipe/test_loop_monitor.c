@@ -203,12 +203,16 @@ static void monitor__yellow_twice_in_a_row__is_red(void **state) {
     (void)state;
     scene s;
     scene_new(&s);
-    json_t *g4 = next(&s, "first", play(s.x, 1, 0, 1), true);
-    g4 = next(&s, "second", play(s.x, 2, 27, 1), true);
+    json_t *g4 = next(&s, "first", play(s.x, 1, 40, 1), true); /* the base is not diverse itself, so that nothing is red against it */
+    g4 = next(&s, "second", play(s.x, 2, 0, 1), true);
+    assert_string_equal(level(g4), "green");
+    g4 = next(&s, "third", play(s.x, 3, 27, 1), true);
     assert_string_equal(level(g4), "yellow");
     assert_true(json_is_true(json_object_get(g4, "holds")));
-    g4 = next(&s, "third", play(s.x, 3, 54, 1), false);
+    g4 = next(&s, "fourth", play(s.x, 12, 46, 1), false);
     assert_string_equal(level(g4), "red");
+    assert_non_null(strstr(field_text(g4, "reason"), "has fallen against the incumbent"));
+    assert_non_null(strstr(field_text(g4, "reason"), "for the second time in a row (G4)"));
     scene_free(&s);
 }
 
