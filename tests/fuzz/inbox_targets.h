@@ -143,7 +143,7 @@ static inline void inbox_answer(const char *folder, const char *text, size_t n, 
 static inline agon_status inbox_collect(inbox_stand *x, int n_looks, char **outcome) {
     size_t n_labels = 0, n = 0;
     for (int i = 0; i < n_looks; i++) {
-        TRY(collect_reviews(&x->actors, i ? "collect/2" : "collect/1", &x->queries, &x->answers, &x->preferences, &x->collected, &n));
+        TRY(collect_reviews(&x->actors, i ? "collect/2" : "collect/1", &x->queries, &x->answers, &x->preferences, &x->collected, NULL, &n));
         n_labels += n;
     }
     *outcome = inbox_outcome(x, n_labels);
@@ -179,7 +179,7 @@ static inline agon_status fuzz_inbox(agon_ctx *ctx, const uint8_t *data, size_t 
         free(outcome);
         inbox_answer(folder, rest, (size_t)((const char *)data + n - rest), &none);
         outcome = NULL;
-        s = collect_reviews(&x.actors, "collect/2", &x.queries, &x.answers, &x.preferences, &x.collected, &n_labels);
+        s = collect_reviews(&x.actors, "collect/2", &x.queries, &x.answers, &x.preferences, &x.collected, NULL, &n_labels);
         if (!fuzz_said(ctx, "collecting again", s))
             outcome = inbox_outcome(&x, 0);
     }
