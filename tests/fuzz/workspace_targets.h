@@ -516,8 +516,7 @@ static inline void fuzz_read_workspace(agon_ctx *ctx, const char *folder, bool *
         json_t *text = json_string(report.problem);
         FUZZ_CHECK(report.ok ? !*report.problem : text && strlen(report.problem) >= 20 && !strchr(report.problem, '\n') && !strstr(report.problem, "memory"),
                    "verify says: '%s'", report.problem);
-        *why = 0;
-        strncat(why, report.problem, 511);
+        memcpy(why, report.problem, sizeof report.problem);
         json_decref(text);
         *whole = report.ok;
     }
