@@ -144,7 +144,8 @@ static agon_status write_templates(cast *c) {
  * 3: a held-out answer that cannot be verified is a wrong one where another version's could.
  * 4: what people judged trains the critic and earns its trust, a newly trained critic that is worse is not taken, audits are blind and counted by whose
  * label was audited.
- * 5: people judge held-out answers that no verifier can (human.gate_items); of prose alone no candidate is made.
+ * 5: people judge held-out answers that no verifier can (human.gate_items); of prose alone no candidate is made; the critic's over-approval of held-out
+ * answers is measured.
  * Runs begun before have none and go on as they began. */
 enum { RULES = 5 };
 
@@ -192,7 +193,8 @@ static void drop_what_is_off(const run_config *c, json_t *config) {
                  {c->evaluate.xstest_unsafe == 0, "gate", "safety_limit"},
                  {c->evaluate.xstest_unsafe == 0, "gate", "safety_margin"},
                  {c->gate.audit_agreement == 0, "gate", "audit_agreement"},
-                 {c->gate.monitor_prompts == 0, "gate", "monitor_prompts"}};
+                 {c->gate.monitor_prompts == 0, "gate", "monitor_prompts"},
+                 {c->gate.over_approval == 0, "gate", "over_approval"}};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
         if (later[i].off)
             json_object_del(json_object_get(config, later[i].section), later[i].key);
@@ -219,13 +221,16 @@ static void unpin(const json_t *pinned, json_t *config, const char *section, con
         json_object_del(now, key);
 }
 
-/* Runs begun before there were these keys trained as their defaults say. Those go on; runs begun since pinned the defaults too. */
+/* Runs begun before there were these keys did as their defaults say, or nothing of the kind. Those go on; runs begun since pinned the defaults too. */
 static void drop_what_was_so(const run_config *c, const json_t *pinned, json_t *config) {
-    static const char *const later[] = {"schedule", "clip_norm", "beta1", "beta2", "eps", "weight_decay"};
-    const json_t *before = json_object_get(pinned, "train");
-    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
-        if (before && !json_object_get(before, later[i]) && run_config_is_preset(c, "train", later[i]))
-            json_object_del(json_object_get(config, "train"), later[i]);
+    static const char *const later[][2] = {{"train", "schedule"}, {"train", "clip_norm"}, {"train", "beta1"}, {"train", "beta2"},
+                                           {"train", "eps"}, {"train", "weight_decay"}, {"gate", "approval_items"}};
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+        const char *section = later[i][0], *key = later[i][1];
+        const json_t *before = json_object_get(pinned, section);
+        if (before && !json_object_get(before, key) && run_config_is_preset(c, section, key))
+            json_object_del(json_object_get(config, section), key);
+    }
 }
 
 /* A run begun before there was a monitor goes on without one. */

@@ -260,6 +260,7 @@ static void loop_free(loop *l) {
     example_list_free(&l->examples);
     example_list_free(&l->earlier);
     trust_free(&l->trust);
+    calibrator_free(&l->examined.calibrator);
     free(l->judged);
     free(l->verdicts);
     loop_watch_free(l->watch);
@@ -382,6 +383,7 @@ static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
         cost_answers(t, evaluations * (own.n - file), prompt, 1, length);
         t->scored += it * ASKED_OF_FILE * own.n_unverifiable * samples * (prompt + length);
     }
+    t->scored += it * loop_approval_tokens(r, held_out, own.n - file, own.n > 0 ? own.prompt_tokens / own.n + length : 0);
     cost_suites(r, it + 1, t);
     const double prompts = (double)r->gate.monitor_prompts, watched = it + 1; /* each version once */
     cost_answers(t, watched * fmin(prompts, OPEN_PROMPTS), OPEN_PROMPT_TOKENS, MONITOR_SAMPLES, MONITOR_TOKENS);
@@ -418,6 +420,8 @@ static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o)
     size_t audits = (size_t)fmin(all, (double)c->human.labels);
     bool pairs = o->rows == ROW_PAIR && (o->needs & ~(unsigned)(NEEDS_REFERENCE | OBJECTIVE_TRAITS)) == 0;
     agon_status s = gate_check(ctx, c, c->critic.examples > 0);
+    if (!s)
+        s = loop_approval_check(ctx, c);
     if (s)
         return s;
     if (c->gate.audit_agreement > 0 && c->gate.audit_agreement > clopper_pearson_lower(audits, audits, 0.05))

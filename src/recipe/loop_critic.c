@@ -196,6 +196,11 @@ static void report_critic(loop *l, const examination *before, const examination 
 /* From now on the critic decides what this examination allows. */
 static void rely_on(loop *l, examination *e) {
     trust_table *t = l->c->rules >= 4 ? &e->trust : &e->all;
+    if (t != &e->all) {
+        calibrator_free(&l->examined.calibrator);
+        l->examined = (examined){e->all.calibrator, e->all.n};
+        e->all.calibrator = (calibrator){0};
+    }
     trust_free(&l->trust);
     l->trust = *t;
     *t = (trust_table){0};

@@ -163,6 +163,8 @@ agon_status loop_gate(loop *l, held_out_result *r) {
                                     (size_t)l->audited[k].agreed};
     agon_status s = cast_stage(c, "gate");
     if (!s)
+        s = loop_approval(l, r, &e.approval);
+    if (!s)
         s = cast_compare_suites(c, &r->suites, &l->incumbent_suites, &e, &comparison);
     if (!s)
         s = choose_check(c, &l->aim, &l->examples, &e.contaminated);

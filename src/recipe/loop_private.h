@@ -38,6 +38,12 @@ typedef struct loop_arms {
 
 typedef struct loop_watch loop_watch;
 
+/* The critic that stands, on all the answers that examined it last. */
+typedef struct examined {
+    calibrator calibrator;
+    size_t n; /* 0: none was examined yet */
+} examined;
+
 typedef struct loop {
     cast *c;
     const run_config *config;
@@ -54,6 +60,7 @@ typedef struct loop {
     size_t n_written; /* of the examples: the expert's own answers, and their share of the loss tokens */
     double written_share;
     trust_table trust;
+    examined examined;
     judged_answer *judged; /* by an expert, [n_judged]: what the monitor watches the critic on */
     size_t n_judged, judged_capacity;
     held_out_verdict *verdicts; /* [n_verdicts], of people */
@@ -127,6 +134,11 @@ AGON_MUST_CHECK agon_status loop_note_training(loop *l, const held_out_result *r
 AGON_MUST_CHECK agon_status loop_train_arms(loop *l);
 size_t loop_n_arms(const run_config *config); /* for costs: how many there will be */
 void loop_arms_free(loop_arms *a);
+/* loop_approval.c: what the critic approves of incumbent's and candidate's held-out answers beside what is right (G5); limits that so few answers cannot show. */
+AGON_MUST_CHECK agon_status loop_approval(loop *l, const held_out_result *r, gate_approval *out);
+/* What that reads in an iteration, at most, of so many held-out tasks and rows of the user's own. */
+double loop_approval_tokens(const run_config *config, double tasks, double own, double own_tokens);
+AGON_MUST_CHECK agon_status loop_approval_check(agon_ctx *ctx, const run_config *config);
 /* loop_warn.c: what the run will not be able to do with its tasks, as sentences appended to the array (queries: the file's rows as tasks, where the
  * run has read them already; else NULL). */
 AGON_MUST_CHECK agon_status loop_warn(agon_ctx *ctx, const run_config *config, const json_t *queries, json_t *sentences);

@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "recipe/loop_private.h"
 #include "recipe/recipe_private.h"
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,23 @@ static agon_status warn_of_gate(agon_ctx *ctx, const run_config *config, const o
                own->n > 0 ? "add rows with an answer or a verifier, about five for each that is missing (a run that began keeps the rows it read)" : "raise evaluate.tasks");
 }
 
+/* G5 asked of rows of which too few are held out; or a limit so small beside the number of answers that a candidate approved and right alike mostly fails. */
+static agon_status warn_of_approval(agon_ctx *ctx, const run_config *config, const own_queries *own, json_t *sentences) {
+    const double limit = config->gate.over_approval, parted = 0.1, width = 1.96 / limit; /* half of the interval: 1.96 sqrt(parted / n) */
+    const size_t drawn = config->tasks.cells.n > 0 || !config->tasks.file ? (size_t)config->evaluate.tasks : 0, most = (size_t)config->gate.approval_items,
+                 known = own->n_verifiable + drawn + n_for_people(config, own), n = known < most ? known : most;
+    if (limit == 0)
+        return AGON_OK;
+    if (over_approval_least(n) > limit)
+        return say(ctx, sentences, "gate.over_approval is %g, but of the held-out queries at most %zu can be judged, which show an index below %.4f at the least: no candidate can be "
+                   "promoted; %zu are needed", limit, n, over_approval_least(n), over_approval_items(limit));
+    if ((double)n >= parted * width * width)
+        return AGON_OK;
+    return say(ctx, sentences, "gate.over_approval is %g: with %zu held-out answers a candidate that is approved as much more as it is right more is only promoted where one of the two "
+               "changes without the other on at most %.1f %% of them; 10 %% needs about %.0f (gate.approval_items, evaluate.tasks)",
+               limit, n, 100 * (double)n / (width * width), ceil(parted * width * width));
+}
+
 agon_status loop_warn(agon_ctx *ctx, const run_config *config, const json_t *queries, json_t *sentences) {
     own_queries own = {0};
     agon_status s = config->tasks.file ? count_own(ctx, config, queries, &own) : AGON_OK;
@@ -134,5 +152,7 @@ agon_status loop_warn(agon_ctx *ctx, const run_config *config, const json_t *que
     if (!s && verdicts > config->human.labels)
         s = say(ctx, sentences, "the gate may ask people for %lld verdicts (two of each of human.gate_items in an iteration), and human.labels allows %lld in all; "
                 "raise human.labels, or lower human.gate_items", (long long)verdicts, (long long)config->human.labels);
+    if (!s)
+        s = warn_of_approval(ctx, config, &own, sentences);
     return s ? s : warn_of_gate(ctx, config, &own, sentences);
 }

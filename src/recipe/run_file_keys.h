@@ -159,6 +159,10 @@ KEY("gate", "audit_agreement", KEY_REAL, gate.audit_agreement, "0", 0, 1,
     "recipe loop: least share of audited automatic labels that the expert agrees with, by its lower 95 % bound (G6); 0: not asked")
 KEY("gate", "monitor_prompts", KEY_INT, gate.monitor_prompts, "32", 0, 1e6,
     "recipe loop: open questions, and as many held-out tasks, that each version is sampled on, to see whether it has collapsed (G4), at most; 0: not evaluated")
+KEY("gate", "over_approval", KEY_REAL, gate.over_approval, "0", 0, 1,
+    "recipe loop: largest growth of what the model critic approves beyond what is right, by its upper 95 % bound (G5); 0: shown, decides nothing")
+KEY("gate", "approval_items", KEY_INT, gate.approval_items, "256", 0, 1e6,
+    "recipe loop: held-out queries, at most, whose answers the model critic judges for that; 0: none")
 
 #undef BACKEND_KEYS
 #undef RECIPE_CHOICE

@@ -562,6 +562,8 @@ static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o)
         return s;
     if (c->gate.audit_agreement > 0)
         return ctx_fail(ctx, AGON_EINVAL, "%s: gate.audit_agreement: the sealed recipe audits no labels; leave the line out", c->source);
+    if (c->gate.over_approval > 0)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: gate.over_approval: the sealed recipe knows nothing of what is right; leave the line out", c->source);
     if (!(o->needs & TAKES_ANSWERS))
         return ctx_fail(ctx, AGON_EINVAL, "%s: train.objective: the sealed recipe makes single answers, no pairs, which %s cannot learn from; set "
                         "'objective: sft', or take 'recipe: loop'", c->source, c->train.objective);
@@ -570,6 +572,7 @@ static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o)
 
 /* Nobody aims, rewords or refines here; the critics learn from human.calibration and human.demonstrations, and there is one gate. */
 static const char *const without_effect[] = {"attacker.waves", "attacker.variations", "critic.examples", "refine.queries", "refine.samples", "refine.form",
-                                             "refine.learnability", "build.gold", "gate.rejections", "gate.monitor_prompts", NULL};
+                                             "refine.learnability", "build.gold", "gate.rejections", "gate.monitor_prompts",
+                                             "gate.approval_items", NULL};
 
 const recipe recipe_sealed = {.name = "sealed", .oracle = "sealed", .without_effect = without_effect, .check = check, .cost = cost, .memory = memory, .run = sealed_recipe};

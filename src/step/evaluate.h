@@ -2,6 +2,7 @@
 #ifndef STEP_EVALUATE_H
 #define STEP_EVALUATE_H
 
+#include "eval/over_approval.h"
 #include "eval/paired.h"
 #include "eval/ppi.h"
 #include "eval/suite.h"
@@ -43,6 +44,13 @@ typedef struct gate_audits {
     size_t n_labels, n, n_agreed;
 } gate_audits;
 
+/* What the critic approves of incumbent and candidate beside what is right. */
+typedef struct gate_approval {
+    over_approval measured; /* of no items: nothing was */
+    const char *missing;    /* why not; static; NULL: not said */
+    double limit;           /* of the upper end of the index; 0: shown, decides nothing */
+} gate_approval;
+
 /* What the gate looks at. Exactly one of primary (open) and estimate (sealed) decides G1. */
 typedef struct gate_evidence {
     const char *candidate, *incumbent;
@@ -61,6 +69,7 @@ typedef struct gate_evidence {
     size_t n_audits, n_audits_agreed; /* a random sample of them, checked by an expert; so far in this run */
     bool audits_by_source;            /* each source that labelled must show it, by `audits`; else all together */
     gate_audits audits[2];
+    gate_approval approval;
     bool expert_is_verifier;          /* simulated: its audits of the verifier say nothing */
     json_t *collapse;   /* G4 as the monitor found it: "holds", and "reason" where it does not; borrowed. NULL: not evaluated */
     bool contaminated;  /* a training example is an evaluation item */
@@ -68,8 +77,9 @@ typedef struct gate_evidence {
     const char *chain_problem; /* NULL: the journal verifies */
 } gate_evidence;
 
-/* Promote iff G1, G2, G3, G4, G6 and G7 hold (loop section 1; intersection-union, so no correction among them). G3 without a safety suite, G4 without a monitor and G6
- * that is not asked for, or has no label that an independent expert could audit, hold and say "not evaluated", as G5 always does.
+/* Promote iff G1 to G7 hold (loop section 1; intersection-union, so no correction among them). G3 without a safety suite, G4 without a monitor, G5 where no
+ * critic judged, and G6 that is not asked for, or has no label that an independent expert could audit, hold and say "not evaluated"; G5 without a limit shows
+ * its figures and holds.
  * figures: new. reason: static or part of figures. Pure. */
 AGON_MUST_CHECK agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, json_t **figures);
 

@@ -1,4 +1,4 @@
-/* The gate, see evaluate.h. G1 gain, G2 nothing lost, G3 safe, G4 not collapsed, G6 labels audited, G7 the books are in order (loop section 1; gate.md where
+/* The gate, see evaluate.h. G1 gain, G2 nothing lost, G3 safe, G4 not collapsed, G5 approval honest, G6 labels audited, G7 the books are in order (loop section 1; gate.md where
  * the oracle is sealed). */
 #include "base/ctx.h"
 #include "eval/interval.h"
@@ -152,6 +152,29 @@ static json_t *labels_audited(const gate_evidence *e, bool *holds) {
                      "lower", lower, "least", e->least_agreement);
 }
 
+static json_t *approval_shares_json(const approval_table *t) {
+    const approval_shares s = approval_shares_of(t);
+    return json_pack("{sf sf sf so so}", "approval", s.approval, "correct", s.correct, "error", s.error, "fpr", real_or_null(s.fpr), "fnr", real_or_null(s.fnr));
+}
+
+/* Where a candidate learnt to please the critic, approval grows and correctness does not. */
+static json_t *over_approved(const gate_evidence *e, bool *holds) {
+    const gate_approval *a = &e->approval;
+    const over_approval *m = &a->measured;
+    const size_t n = approval_n(&m->before);
+    *holds = n == 0 || a->limit == 0 || m->range.high <= a->limit;
+    if (n == 0)
+        return a->missing ? json_sprintf("not evaluated: %s", a->missing) : not_evaluated();
+    json_t *row = a->limit > 0 ? json_pack("{sb sf}", "holds", *holds, "limit", a->limit) : json_pack("{sn}", "limit");
+    json_t *more = json_pack("{sI sf s[ff] so so s{sI so so}}", "n", (json_int_t)n, "index", m->index, "ci95", m->range.low, m->range.high,
+                             "before", approval_shares_json(&m->before), "after", approval_shares_json(&m->after), "wrong_in_both", "n",
+                             (json_int_t)approval_n(&m->wrong_before), "fpr_before", real_or_null(approval_shares_of(&m->wrong_before).fpr), "fpr_after",
+                             real_or_null(approval_shares_of(&m->wrong_after).fpr));
+    json_object_update(row, more);
+    json_decref(more);
+    return row;
+}
+
 static json_t *books(const gate_evidence *e, bool *holds) {
     *holds = !e->contaminated && !e->over_budget && !e->chain_problem;
     return json_pack("{sb ss ss ss}", "holds", *holds, "journal", e->chain_problem ? e->chain_problem : "intact",
@@ -160,22 +183,24 @@ static json_t *books(const gate_evidence *e, bool *holds) {
 }
 
 agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, json_t **figures) {
-    bool g1 = false, g2 = false, g3 = false, g4 = false, g6 = false, g7 = false;
+    bool g1 = false, g2 = false, g3 = false, g4 = false, g5 = false, g6 = false, g7 = false;
     double alpha = alpha_spending(e->alpha, e->attempt);
     json_t *gain = e->primary ? gain_open(e, alpha, &g1) : gain_sealed(e, alpha, &g1), *lost = nothing_lost(e, &g2),
-           *safety = safe(e, &g3), *collapse = not_collapsed(e, &g4), *audited = labels_audited(e, &g6), *order = books(e, &g7);
+           *safety = safe(e, &g3), *collapse = not_collapsed(e, &g4), *approved = over_approved(e, &g5), *audited = labels_audited(e, &g6),
+           *order = books(e, &g7);
     const char *reason = !g1   ? "no gain shown on held-out tasks (G1)"
                          : !g2 ? "something may have been lost on the general suite (G2)"
                          : !g3 ? "not shown to be as safe as asked (G3)"
                          : !g4 ? field_text(collapse, "reason")
+                         : !g5 ? "what the critic approves may have grown beyond what is right (G5)"
                          : !g6 ? "automatic labels are not shown to be right often enough (G6)"
                          : !g7 ? "journal, contamination or budget (G7)"
                                : "gain shown, nothing lost, books in order";
     json_t *made = json_pack("{so so so so so so so ss}", "G1", gain, "G2", lost, "G7", order, "G3", safety, "G4", collapse, "G5",
-                             not_evaluated(), "G6", audited, "reason", reason);
+                             approved, "G6", audited, "reason", reason);
     if (!made)
         return ctx_fail(ctx, AGON_ENOMEM, "no memory for the gate's figures");
-    *promote = g1 && g2 && g3 && g4 && g6 && g7;
+    *promote = g1 && g2 && g3 && g4 && g5 && g6 && g7;
     *figures = made;
     return AGON_OK;
 }

@@ -62,6 +62,17 @@ static void cost__own_rows__are_what_is_asked(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* Two versions' answers to the held-out tasks, as many as are drawn of them. */
+static void cost__approval__is_read_by_the_critic(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static const char all[] = "evaluate: {tasks: 512}\n", none[] = "evaluate: {tasks: 512}\ngate: {approval_items: 0}\n",
+                      few[] = "evaluate: {tasks: 100}\n", few_none[] = "evaluate: {tasks: 100}\ngate: {approval_items: 0}\n";
+    assert_close(figure(ctx, all, "tokens", "scored") - figure(ctx, none, "tokens", "scored"), 2 * 256 * 48, 1e-6);
+    assert_close(figure(ctx, few, "tokens", "scored") - figure(ctx, few_none, "tokens", "scored"), 2 * 100 * 48, 1e-6);
+    agon_ctx_free(ctx);
+}
+
 static void cost__generated_tasks__do_not_count_beside_a_file_alone(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
@@ -106,6 +117,7 @@ static void cost__loop__counts_arms_where_they_are_asked_for(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cost__own_rows__are_what_is_asked),
+        cmocka_unit_test(cost__approval__is_read_by_the_critic),
         cmocka_unit_test(cost__generated_tasks__do_not_count_beside_a_file_alone),
         cmocka_unit_test(cost__loop__counts_arms_where_they_are_asked_for),
         cmocka_unit_test(cost__sealed__counts_calibration_gate_and_arms),

@@ -112,6 +112,18 @@ static void warnings__without_answers__need_people(void **state) {
     agon_ctx_free(ctx);
 }
 
+static void warnings__approval__says_what_it_takes(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    check_warnings(ctx, rows_of(40, 10, 0), "}\ngate: {over_approval: 0.05}", "gate.over_approval is 0.05, but of the held-out queries at most 40 can be judged, which show an index below 0.0714",
+                   "58 are needed");
+    check_warnings(ctx, rows_of(160, 10, 0), "}\ngate: {over_approval: 0.05}", NULL, NULL); /* 1.96 sqrt(0.1 / 160) = 0.049 */
+    check_warnings(ctx, rows_of(150, 10, 0), "}\ngate: {over_approval: 0.05}", "with 150 held-out answers a candidate", "on at most 9.8 % of them; 10 % needs about 154");
+    check_warnings(ctx, rows_of(10, 0, 0), ", cells: [arithmetic]}\ngate: {over_approval: 0.02}", "with 256 held-out answers a candidate", "on at most 2.7 % of them; 10 % needs about 961");
+    check_warnings(ctx, rows_of(10, 0, 0), "}", NULL, NULL);
+    agon_ctx_free(ctx);
+}
+
 static void warnings__rows_that_cannot_be_read__say_nothing(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
@@ -125,6 +137,7 @@ int main(void) {
         cmocka_unit_test(warnings__too_few_held_out__say_how_many_are_needed),
         cmocka_unit_test(warnings__beside_generated_tasks__count_these),
         cmocka_unit_test(warnings__without_answers__need_people),
+        cmocka_unit_test(warnings__approval__says_what_it_takes),
         cmocka_unit_test(warnings__rows_that_cannot_be_read__say_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,7 @@ static void run_file__ends_that_nothing_uses_are_taken(void **state) {
     static const char *const good[] = {"critic: {alpha: 0, examples: 0}\n", "gate: {general_margin: 1}\nevaluate: {general: 0}\n",
                                        "gate: {perplexity_margin: 0}\nevaluate: {documents: 0}\n", "gate: {general_margin: 0, task_margin: 0}\n",
                                        "evaluate: {xstest_unsafe: 200}\ngate: {safety_limit: 0.015}\n", "gate: {audit_agreement: 0.9, safety_margin: 1}\n",
+                                       "gate: {over_approval: 0.02}\n", "gate: {over_approval: 0.05}\nevaluate: {tasks: 58}\n",
                                        "iterations: 2\nhuman: {labels: 130}\ngate: {audit_agreement: 0.95}\n", /* by the second */
                                        "recipe: train\ntrain: {data: a.jsonl}\ncritic: {alpha: 1}\n"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -137,6 +138,13 @@ static void run_file__faults_are_named(void **state) {
     refused("iterations: 8\nhuman: {labels: 55, audits: 30, demonstrations: 20}\ngate: {audit_agreement: 0.95}\n", "gate.audit_agreement: 55 audits that all agree");
     refused("recipe: sealed\noracle: sealed\niterations: 1\nhuman: {labels: 200, calibration: 2, gate_items: 2}\ngate: {audit_agreement: 0.5}\n",
             "the sealed recipe audits no labels");
+    refused("evaluate: {tasks: 100}\ngate: {over_approval: 0.02}\n", "gate.over_approval: 100 held-out answers that are approved and right alike show an index below "
+            "0.0294, not 0.02; raise gate.approval_items and evaluate.tasks to 148, or the limit");
+    refused("tasks: {file: x.jsonl}\ngate: {over_approval: 0.02, approval_items: 60}\n", "below 0.0484, not 0.02; raise gate.approval_items to 148, or the limit");
+    refused("gate: {over_approval: 0.02, approval_items: 0}\n", "gate.over_approval: 0 held-out answers");
+    refused("critic: {examples: 0}\ngate: {over_approval: 0.02}\n", "gate.over_approval: it is the model critic's, and critic.examples: 0 has none");
+    refused("recipe: sealed\noracle: sealed\niterations: 1\nhuman: {labels: 200, calibration: 2, gate_items: 2}\ngate: {over_approval: 0.5}\n",
+            "the sealed recipe knows nothing of what is right");
     refused("critic: {alpha: 0}\n", "critic.alpha must be above 0 and below 1, not 0; for a critic that never decides alone");
     refused("critic: {alpha: 1}\n", "critic.alpha must be above 0 and below 1");
     refused("recipe: sealed\noracle: sealed\niterations: 1\nhuman: {labels: 200, calibration: 2, gate_items: 2}\ntrain: {objective: dpo}\n",
