@@ -177,6 +177,16 @@ static agon_status gather(loop *l) {
     return s;
 }
 
+/* The candidate is promoted or rejected. */
+static agon_status settle(loop *l, held_out_result *r) {
+    agon_status s = loop_watch_candidate(l);
+    if (!s)
+        s = loop_gate(l, r);
+    if (!s)
+        s = loop_note_training(l, r);
+    return s ? s : loop_settle(l, r);
+}
+
 static agon_status iteration(loop *l) {
     held_out_result r = {0};
     agon_status s = plan(l);
@@ -209,13 +219,8 @@ static agon_status iteration(loop *l) {
     if (!s)
         s = loop_evaluate(l, &r);
     if (!s && !l->waiting)
-        s = loop_watch_candidate(l);
-    if (!s && !l->waiting)
-        s = loop_gate(l, &r);
-    if (!s && !l->waiting)
-        s = loop_note_training(l, &r);
-    if (!s && !l->waiting)
-        s = loop_settle(l, &r);
+        s = settle(l, &r);
+    l->undecided = l->waiting;
     held_out_result_free(&r);
     return s;
 }
@@ -243,7 +248,7 @@ static json_t *summarise(const loop *l, const char *state) {
                                                          audited_json(l->audited[AUDIT_CRITIC])));
     return json_pack("{ss ss s{ss ss} sO? sO? sO? so sO? sO sO*}", "state", state, "base", l->c->actors.base,
                      "version", "id", *l->candidate ? l->candidate : l->learner, "status",
-                     !*l->candidate ? "base" : l->waiting ? "candidate" : l->promoted ? "promoted" : "rejected", "families", l->families, "held_out",
+                     !*l->candidate ? "base" : l->undecided ? "candidate" : l->promoted ? "promoted" : "rejected", "families", l->families, "held_out",
                      l->held_out_json, "gate", l->gate, "budget", budget, "learnability", l->learnability, "critic",
                      l->critic_reports, "arms", l->arms.rows);
 }

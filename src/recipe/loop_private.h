@@ -67,6 +67,7 @@ typedef struct loop {
     size_t n_verdicts, verdict_capacity;
     int64_t gate_reserve; /* of the labels left: kept for this iteration's gate */
     bool waiting;         /* people must answer before anything else can be done */
+    bool undecided;       /* of the candidate: its gate waits */
     char learner[STORE_ID_SIZE], critic[STORE_ID_SIZE], candidate[STORE_ID_SIZE];
     suite_results incumbent_suites;
     size_t attempt, rejections;

@@ -184,6 +184,13 @@ static void gate__on_a_mixed_file__counts_both_and_leaves_skips_out(void **state
     assert_true(n_left > 8 && n_verified > 2);
     const json_t *table = json_object_get(json_object_get(json_object_get(gate, "figures"), "G1"), "table");
     assert_int_equal(field_int(table, "n"), n_people + n_verified);
+    /* What the next iteration waits for is something to train on: no new candidate, and the last one stays rejected. */
+    json_t *summary = NULL;
+    run_recipe(x, run_yaml(x, file, 2, human), &summary);
+    assert_string_equal(field_text(summary, "state"), "waiting");
+    assert_string_equal(field_text(json_object_get(summary, "version"), "status"), "rejected");
+    assert_int_equal(count_items(x, 2, "held_out"), 0);
+    json_decref(summary);
     json_decref(gate);
     json_decref(items);
     check_journal(x);
