@@ -7,7 +7,7 @@ static const char gold_run[] =
     "name: gold\nseed: 3\ntasks: {cells: [writing/lower_case, arithmetic/one_digit_sum]}\nattacker: {queries: 24, waves: 2, variations: 0}\n"
     "learner: {samples: 2, max_tokens: 8}\ncritic: {examples: 0}\nrefine: {queries: 2, samples: 1, learnability: 0}\n"
     "human: {labels: 20, audits: 2, demonstrations: 4}\nbuild: {documents: 1, gold: 4, real_share: 0.2}\n"
-    "train: {rank: 2, epochs: 1, batch: 4}\nevaluate: {tasks: 8, general: 2, documents: 2, gsm8k: 0, arms: true}\n";
+    "train: {rank: 2, epochs: 1, batch: 4}\ngate: {monitor_prompts: 2}\nevaluate: {tasks: 8, general: 2, documents: 2, gsm8k: 0, arms: true}\n";
 
 /* Forty queries whose answer is one word; the expert writes it for those that are asked. */
 static const char *word_run(stand *x, int iterations, const char *arms) {
@@ -20,7 +20,7 @@ static const char *word_run(stand *x, int iterations, const char *arms) {
     return arena_printf(x->memory,
                         "name: own\nseed: 3\niterations: %d\ntasks: {file: %s}\nlearner: {samples: 2, max_tokens: 6}\ncritic: {examples: 0}\n"
                         "refine: {queries: 0, learnability: 0}\nhuman: {labels: 80, audits: 2, demonstrations: 30}\nbuild: {documents: 1, real_share: 0.2}\n"
-                        "train: {rank: 4, epochs: 8, batch: 4, lr: 0.02}\ngate: {perplexity_margin: 1}\n"
+                        "train: {rank: 4, epochs: 8, batch: 4, lr: 0.02}\ngate: {perplexity_margin: 1, monitor_prompts: 2}\n"
                         "evaluate: {tasks: 20, general: 0, documents: 2, gsm8k: 0%s}\n",
                         iterations, path, arms);
 }
@@ -267,7 +267,7 @@ static void arms__pool_too_small__says_so(void **state) {
     summary = run_yaml(x, arena_printf(x->memory, "name: own\nseed: 3\ntasks: {file: %s}\nlearner: {samples: 2, max_tokens: 8}\ncritic: {examples: 0}\n"
                                                   "refine: {queries: 0, learnability: 0}\nhuman: {labels: 0, audits: 0, demonstrations: 0}\n"
                                                   "build: {documents: 0, real_share: 0}\ntrain: {rank: 2, epochs: 1, batch: 4}\n"
-                                                  "evaluate: {general: 2, documents: 2, gsm8k: 0, arms: true}\n", path), &empty);
+                                                  "evaluate: {general: 2, documents: 2, gsm8k: 0, arms: true}\ngate: {monitor_prompts: 2}\n", path), &empty);
     assert_int_equal(empty.n, 1);
     assert_int_equal(json_array_size(json_object_get(summary, "arms")), 3);
     json_decref(summary);

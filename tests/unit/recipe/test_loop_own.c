@@ -430,11 +430,11 @@ static void loop__unverifiable_candidate__has_failed(void **state) {
 
 static const char rejected_yaml[] =
     "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"
-    "human: {backend: queue, labels: 20, audits: 0, demonstrations: 4}\ngate: {rejections: %d}\n%s";
+    "human: {backend: queue, labels: 20, audits: 0, demonstrations: 4}\ngate: {rejections: %d, monitor_prompts: 2}\n%s";
 
 static const char simulated_yaml[] =
     "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"
-    "human: {labels: 20, audits: 0, demonstrations: 4}\ngate: {rejections: %d}\n%s";
+    "human: {labels: 20, audits: 0, demonstrations: 4}\ngate: {rejections: %d, monitor_prompts: 2}\n%s";
 
 /* A run that halted goes on when it is given more rejections, and has what reviewers answered since. */
 static void loop__halted__goes_on_when_given_more(void **state) {

@@ -51,7 +51,7 @@ static const char *run_yaml(stand *x, const char *file, int iterations, const ch
     return arena_printf(x->memory,
                         "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 12}\ncritic: {examples: 0}\n"
                         "refine: {queries: 0, learnability: 0}\nhuman: {backend: queue, audits: 0, demonstrations: 0, %s}\ntrain: {rank: 4, batch: 2, epochs: 4, lr: 0.05}\n"
-                        "build: {documents: 2, real_share: 0}\nevaluate: {tasks: 6, general: 0, documents: 0, gsm8k: 0}\n",
+                        "build: {documents: 2, real_share: 0}\nevaluate: {tasks: 6, general: 0, documents: 0, gsm8k: 0}\ngate: {monitor_prompts: 2}\n",
                         iterations, file, human);
 }
 
