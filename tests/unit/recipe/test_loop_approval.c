@@ -1,7 +1,6 @@
 /* What the loop's critic approves of held-out answers, and what the gate makes of it: made-up answers of two versions and a program as critic, then a whole run. */
-#include "actors.h"
 #include "recipe/loop_private.h"
-#include "recipe/run_file.h"
+#include "recipe_runs.h"
 #include "store/store_internal.h"
 
 #define BASE "00000000000000000000000000000000000000000000000000000000000000aa"
@@ -249,23 +248,6 @@ static void approval__not_measured__says_why(void **state) {
 
 /* ---- a whole run ------------------------------------------------------------------------------------------------ */
 
-static json_t *run_recipe(stand *x, const char *yaml) {
-    run_config *config = NULL;
-    char path[2048];
-    store *s = NULL;
-    json_t *summary = NULL;
-    assert_ok(x->ctx, run_file_parse(x->ctx, "test.yaml", yaml, strlen(yaml), &config));
-    golden_path(path, "tiny-text.gguf");
-    config->model = strdup(path);
-    stand_close(x);
-    assert_ok(x->ctx, store_open(x->ctx, x->folder, STORE_RUN, &s));
-    assert_ok(x->ctx, recipe_run(x->ctx, s, config, NULL, NULL, &summary));
-    store_close(s);
-    run_config_free(config);
-    stand_open(x);
-    return summary;
-}
-
 /* The critic that stands judges what the gate counts, and says so in the log; the same command again changes nothing. */
 static void loop__gate__has_the_critics_approval(void **state) {
     (void)state;
@@ -276,7 +258,7 @@ static void loop__gate__has_the_critics_approval(void **state) {
     stand *x = stand_new(NULL);
     json_t *first = NULL;
     for (int again = 0; again < 2; again++) {
-        json_t *summary = run_recipe(x, yaml);
+        json_t *summary = run_well(x, yaml);
         const json_t *figures = json_object_get(json_object_get(summary, "gate"), "figures"), *g5 = json_object_get(figures, "G5");
         assert_int_equal(field_int(g5, "n"), 9);
         assert_true(json_is_real(json_object_get(g5, "index")) && json_is_null(json_object_get(g5, "limit")));

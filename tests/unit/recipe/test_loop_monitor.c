@@ -1,9 +1,7 @@
 /* The gate's monitor of collapse: scripted versions of which one says the same to everything, and whole runs of a tiny model. */
-#include "actors.h"
 #include "recipe/loop_private.h"
 #include "recipe/open_prompts.h"
-#include "recipe/recipe.h"
-#include "recipe/run_file.h"
+#include "recipe_runs.h"
 #include "role/prompt.h"
 #include "store/store_internal.h"
 
@@ -20,21 +18,7 @@ static void write_queries(stand *x, size_t n) {
 }
 
 static json_t *run_loop(stand *x, double lr, int epochs, int prompts) {
-    run_config *config = NULL;
-    char path[2048];
-    store *s = NULL;
-    json_t *summary = NULL;
-    const char *text = arena_printf(x->memory, yaml, x->folder, lr, epochs, prompts);
-    assert_ok(x->ctx, run_file_parse(x->ctx, "test.yaml", text, strlen(text), &config));
-    golden_path(path, "tiny-text.gguf");
-    config->model = strdup(path);
-    stand_close(x);
-    assert_ok(x->ctx, store_open(x->ctx, x->folder, STORE_RUN, &s));
-    assert_ok(x->ctx, recipe_run(x->ctx, s, config, NULL, NULL, &summary));
-    store_close(s);
-    run_config_free(config);
-    stand_open(x);
-    return summary;
+    return run_well(x, arena_printf(x->memory, yaml, x->folder, lr, epochs, prompts));
 }
 
 static const json_t *figures(const json_t *summary) {

@@ -1,29 +1,11 @@
 /* The gate on held-out queries that only people can judge: whom it asks about what, that it waits for all of it and for nothing else, and what it
  * decides. The learner is a tiny model trained here; a reviewer accepts by rules of their own. */
-#include "actors.h"
-#include "recipe/recipe.h"
-#include "recipe/run_file.h"
+#include "recipe_runs.h"
 #include "store/store_internal.h"
-
-/* *summary new. */
-static void run_recipe(stand *x, const char *yaml, json_t **summary) {
-    run_config *config = NULL;
-    char path[2048];
-    store *s = NULL;
-    assert_ok(x->ctx, run_file_parse(x->ctx, "test.yaml", yaml, strlen(yaml), &config));
-    golden_path(path, "tiny-text.gguf");
-    config->model = strdup(path);
-    stand_close(x);
-    assert_ok(x->ctx, store_open(x->ctx, x->folder, STORE_RUN, &s));
-    assert_ok(x->ctx, recipe_run(x->ctx, s, config, NULL, NULL, summary));
-    store_close(s);
-    run_config_free(config);
-    stand_open(x);
-}
 
 static void run_to_state(stand *x, const char *yaml, const char *state, json_t **gate) {
     json_t *summary = NULL;
-    run_recipe(x, yaml, &summary);
+    summary = run_well(x, yaml);
     assert_string_equal(field_text(summary, "state"), state);
     assert_string_equal(field_text(json_object_get(summary, "version"), "status"),
                         strcmp(state, "waiting") == 0 ? "candidate"
@@ -103,7 +85,7 @@ static const char *judged_by(const json_t *gate, const char *whom, int64_t *n) {
 static void begin(stand *x, const char *file, const char *human) {
     json_t *summary = NULL;
     for (int k = 0; k < 2; k++) {
-        run_recipe(x, run_yaml(x, file, 1, human), &summary);
+        summary = run_well(x, run_yaml(x, file, 1, human));
         assert_string_equal(field_text(summary, "state"), "waiting");
         assert_string_equal(field_text(json_object_get(summary, "version"), "status"), "base");
         json_decref(summary);
@@ -186,7 +168,7 @@ static void gate__on_a_mixed_file__counts_both_and_leaves_skips_out(void **state
     assert_int_equal(field_int(table, "n"), n_people + n_verified);
     /* What the next iteration waits for is something to train on: no new candidate, and the last one stays rejected. */
     json_t *summary = NULL;
-    run_recipe(x, run_yaml(x, file, 2, human), &summary);
+    summary = run_well(x, run_yaml(x, file, 2, human));
     assert_string_equal(field_text(summary, "state"), "waiting");
     assert_string_equal(field_text(json_object_get(summary, "version"), "status"), "rejected");
     assert_int_equal(count_items(x, 2, "held_out"), 0);
@@ -205,7 +187,7 @@ static void gate__of_a_short_budget__has_its_part(void **state) {
     const char *file = own_file(x, 90, 0);
     int64_t n_people = 0;
     json_t *summary = NULL;
-    run_recipe(x, run_yaml(x, file, 1, "labels: 60, gate_items: 5"), &summary);
+    summary = run_well(x, run_yaml(x, file, 1, "labels: 60, gate_items: 5"));
     json_decref(summary);
     assert_int_equal(count_items(x, 1, "verdict"), 50);
     review(x, "verdict", "1", SIZE_MAX);

@@ -1,8 +1,6 @@
 /* How the loop's critic earns trust from what people judged, and how audits are drawn: a file of queries that nobody can verify, programs or a tiny model as
  * roles, and a reviewer who accepts what says "good". */
-#include "actors.h"
-#include "recipe/recipe.h"
-#include "recipe/run_file.h"
+#include "recipe_runs.h"
 #include "store/store_internal.h"
 
 static const char *write_file(stand *x, const char *name, const char *text) {
@@ -12,22 +10,6 @@ static const char *write_file(stand *x, const char *name, const char *text) {
     fputs(text, f);
     assert_int_equal(fclose(f), 0);
     return path;
-}
-
-/* *summary new. */
-static void run_recipe(stand *x, const char *yaml, json_t **summary) {
-    run_config *config = NULL;
-    char path[2048];
-    store *s = NULL;
-    assert_ok(x->ctx, run_file_parse(x->ctx, "test.yaml", yaml, strlen(yaml), &config));
-    golden_path(path, "tiny-text.gguf");
-    config->model = strdup(path);
-    stand_close(x);
-    assert_ok(x->ctx, store_open(x->ctx, x->folder, STORE_RUN, &s));
-    assert_ok(x->ctx, recipe_run(x->ctx, s, config, NULL, NULL, summary));
-    store_close(s);
-    run_config_free(config);
-    stand_open(x);
 }
 
 static const char *opinions_file(stand *x, size_t n) {
@@ -98,13 +80,13 @@ static void loop__a_critic_that_earned_trust__spares_reviews(void **state) {
         stand *x = stand_new(NULL);
         json_t *summary = NULL;
         const char *file = opinions_file(x, 120), *learner = write_file(x, "learner.sh", learner_program), *critic = write_file(x, "critic.sh", critics[k]);
-        run_recipe(x, arena_printf(x->memory, programs_yaml, 1, file, learner, critic), &summary);
+        summary = run_well(x, arena_printf(x->memory, programs_yaml, 1, file, learner, critic));
         json_decref(summary);
         const int64_t n = count_asked(x, 1, "verdict");
         assert_true(n >= 60);
         assert_int_equal(count_decided(x, 1, "auto"), 0); /* nobody judged anything yet */
         assert_int_equal(review(x, 1, "verdict"), n);
-        run_recipe(x, arena_printf(x->memory, programs_yaml, 2, file, learner, critic), &summary);
+        summary = run_well(x, arena_printf(x->memory, programs_yaml, 2, file, learner, critic));
         assert_true(stand_count(x, "SELECT count(*) FROM calibration WHERE iteration = 2") > 0);
         assert_int_equal(count_asked(x, 2, "verdict"), knows ? 0 : n);
         assert_int_equal(count_decided(x, 2, "auto"), knows ? n : 0);
@@ -115,7 +97,7 @@ static void loop__a_critic_that_earned_trust__spares_reviews(void **state) {
         assert_int_equal(field_int(json_array_get(trust, 0), "n"), n);
         json_decref(summary);
         assert_int_equal(review(x, 2, "audit"), knows ? 20 : 0);
-        run_recipe(x, arena_printf(x->memory, programs_yaml, 3, file, learner, critic), &summary);
+        summary = run_well(x, arena_printf(x->memory, programs_yaml, 3, file, learner, critic));
         const json_t *audited = json_object_get(json_object_get(json_object_get(summary, "budget"), "audited"), "critic");
         assert_int_equal(field_int(audited, "audits"), knows ? 20 : 0);
         assert_int_equal(field_int(audited, "agreed"), knows ? 20 : 0);
@@ -134,7 +116,7 @@ static void loop__trust_that_audits_contradict__is_lost_and_earned_again(void **
     const char *file = opinions_file(x, 120), *learner = write_file(x, "learner.sh", learner_program), *critic = write_file(x, "critic.sh", knowing_critic);
     int64_t n = 0, agreed = 0;
     for (int iteration = 1; iteration <= 4; iteration++) {
-        run_recipe(x, arena_printf(x->memory, programs_yaml, iteration, file, learner, critic), &summary);
+        summary = run_well(x, arena_printf(x->memory, programs_yaml, iteration, file, learner, critic));
         const json_t *trust = json_object_get(json_array_get(json_object_get(summary, "critic"), (size_t)iteration - 2), "trust");
         n = iteration == 1 ? count_asked(x, 1, "verdict") : n;
         assert_int_equal(count_asked(x, iteration, "verdict"), iteration % 2 ? n : 0);
@@ -185,10 +167,10 @@ static void loop__a_trained_critic__is_examined_on_other_queries(void **state) {
                            "critic: {examples: 64, epochs: 1, lr: 0.03, alpha: 0.3, least_calibration: 10}\n"
                            "human: {backend: queue, labels: 400, audits: 4, demonstrations: 0}\n"
                            "train: {rank: 2, batch: 2}\nbuild: {documents: 2, real_share: 0}\nevaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n";
-        run_recipe(x, arena_printf(x->memory, yaml, seed, 1, file, learner), &summary);
+        summary = run_well(x, arena_printf(x->memory, yaml, seed, 1, file, learner));
         json_decref(summary);
         const int64_t n = (int64_t)review(x, 1, "verdict");
-        run_recipe(x, arena_printf(x->memory, yaml, seed, 4, file, learner), &summary);
+        summary = run_well(x, arena_printf(x->memory, yaml, seed, 4, file, learner));
         const int64_t n_taught = stand_count(x, "SELECT count(DISTINCT k.text) FROM example e JOIN example_text k ON k.example = e.id JOIN text q ON q.id = k.text"
                                                 " WHERE e.objective = 'critique' AND e.iteration = 2 AND q.kind = 'query'");
         assert_true(n_taught >= 10 && n_taught < n);
