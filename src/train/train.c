@@ -692,12 +692,12 @@ agon_status trainer_image(trainer *t, char **data, size_t *n) {
     return s == AGON_OK || s == AGON_EINTERRUPTED ? checkpoint_write(t, data, n) : s;
 }
 
-static agon_status store(trainer *t, const train_sink *sink) {
+agon_status trainer_give_image(trainer *t, image_taker take, void *arg) {
     char *data = NULL;
     size_t n = 0;
     agon_status s = trainer_image(t, &data, &n);
     if (s == AGON_OK)
-        s = sink->on_checkpoint(sink->arg, t->next_step, data, n);
+        s = take(arg, t->next_step, data, n);
     free(data);
     return s;
 }
@@ -730,7 +730,7 @@ agon_status trainer_step(trainer *t, const train_sink *sink) {
 
 static agon_status run_step(trainer *t, const train_sink *sink) {
     agon_status s = trainer_step(t, sink);
-    return s == AGON_OK && checkpoint_is_due(t->options, t->next_step, train_n_steps(t->options, t->n_data), sink) ? store(t, sink) : s;
+    return s == AGON_OK && checkpoint_is_due(t->options, t->next_step, train_n_steps(t->options, t->n_data), sink) ? trainer_give_image(t, sink->on_checkpoint, sink->arg) : s;
 }
 
 bool trainer_is_done(const trainer *t) {
@@ -801,7 +801,7 @@ agon_status train(agon_ctx *ctx, model *m, adapter *adapter, const model *refere
         s = trainer_finish(&t);
     /* Parameters change at the end of a step only, so what was stopped inside one is still the step before. */
     if (s == AGON_EINTERRUPTED && t.next_step > 0 && sink && sink->on_checkpoint) {
-        agon_status stored = store(&t, sink);
+        agon_status stored = trainer_give_image(&t, sink->on_checkpoint, sink->arg);
         s = stored == AGON_OK ? s : stored; /* what was said of the stop stands: what succeeds says nothing */
     }
     trainer_close(&t);

@@ -157,6 +157,9 @@ AGON_MUST_CHECK agon_status trainer_step(trainer *t, const train_sink *sink);
 bool trainer_is_done(const trainer *t);
 /* checkpoint_write of what has been used once: AGON_ENUMERIC where no scores can be had from it. */
 AGON_MUST_CHECK agon_status trainer_image(trainer *t, char **data, size_t *n);
+/* That state given to a function of the sink's, with the steps that were taken. */
+typedef agon_status (*image_taker)(void *arg, size_t step, const void *data, size_t n);
+AGON_MUST_CHECK agon_status trainer_give_image(trainer *t, image_taker take, void *arg);
 /* What stands at the end, used once (AGON_ENUMERIC as in trainer_image): the adapter at the even vector, the tally. */
 AGON_MUST_CHECK agon_status trainer_finish(trainer *t);
 /* After `step` of n_steps steps. */

@@ -139,16 +139,6 @@ static agon_status score(trainer *v, step *s) {
     return status;
 }
 
-static agon_status store_best(trainer *t, const train_sink *sink) {
-    char *data = NULL;
-    size_t n = 0;
-    agon_status s = trainer_image(t, &data, &n);
-    if (s == AGON_OK)
-        s = sink->on_best(sink->arg, t->next_step, data, n);
-    free(data);
-    return s;
-}
-
 agon_status validation_run(trainer *t, const train_sink *sink) {
     const train_validation *o = &t->options->validation;
     trainer *v = t->held_out;
@@ -166,7 +156,7 @@ agon_status validation_run(trainer *t, const train_sink *sink) {
     if (found.best)
         t->best_step = found.step, t->best_loss = found.loss;
     if (found.best && o->keep_best)
-        status = store_best(t, sink);
+        status = trainer_give_image(t, sink->on_best, sink->arg);
     return status == AGON_OK && sink && sink->on_validation ? sink->on_validation(sink->arg, &found) : status;
 }
 
