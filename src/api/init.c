@@ -7,82 +7,43 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "recipe/own_rows.h"
 #include "recipe/recipe.h"
 #include "recipe/run_file.h"
-#include "task/task.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { MOST_GATE_ITEMS = 50 }; /* each is two verdicts of people an attempt */
-enum { MOST_NAMED = 20, RATE_PROMPT = 256, LONGEST_QUERY = 1 << 16 };
+enum { MOST_QUERIES = 512, MOST_NAMED = 20, RATE_PROMPT = 256 };
 
 /* ---- the queries --------------------------------------------------------------------------------------- */
 
-typedef struct census {
+/* Rows that cannot be used: how many, and the sentences about the first of them. */
+typedef struct bad_rows {
     agon_ctx *ctx;
-    json_t *seen; /* query texts, as keys */
-    json_t *verifiers; /* name: how many rows it judges */
-    int64_t exact_by_default; /* of them, by exact because no verifier is named */
-    int64_t n, with_answer, with_verifier, unverifiable, held_out_unverifiable, duplicates, bad;
-    buffer problems;
-} census;
+    size_t n;
+    buffer sentences;
+} bad_rows;
 
-static agon_status bad_row(census *c, const char *sentence) {
-    if (c->bad++ < MOST_NAMED)
-        buffer_printf(&c->problems, "%s%s", c->bad > 1 ? "; " : "", sentence);
+static agon_status note_bad_row(void *arg, agon_status status) {
+    bad_rows *bad = arg;
+    if (status != AGON_EINVAL && status != AGON_ENOTFOUND && status != AGON_EFORMAT)
+        return status;
+    if (bad->n++ < MOST_NAMED)
+        buffer_printf(&bad->sentences, "%s%s", bad->n > 1 ? "; " : "", agon_error(bad->ctx));
     return AGON_OK;
 }
 
-static agon_status check_row(void *arg, const char *where, json_t *row) {
-    census *c = arg;
-    task_query query = {0};
-    char sentence[300];
-    agon_status s = task_user_query(c->ctx, where, row, &query);
-    if (s == AGON_EINVAL || s == AGON_ENOTFOUND || s == AGON_EFORMAT)
-        return bad_row(c, agon_error(c->ctx));
-    if (s)
-        return s;
-    if (strlen(query.text) > LONGEST_QUERY) {
-        snprintf(sentence, sizeof sentence, "%.200s: the query is longer than %d bytes", where, LONGEST_QUERY);
-        task_query_free(&query);
-        return bad_row(c, sentence);
-    }
-    bool answer = !json_absent(json_object_get(row, "answer")), verifier = !json_absent(json_object_get(row, "verifier"));
-    const bool again = json_object_get(c->seen, query.text) != NULL;
-    c->n++;
-    c->duplicates += again;
-    if (json_object_set_new(c->seen, query.text, json_true()) != 0)
-        s = ctx_no_memory(c->ctx);
-    c->with_answer += answer;
-    c->with_verifier += verifier;
-    c->unverifiable += !answer && !verifier;
-    c->held_out_unverifiable += !answer && !verifier && !again && recipe_holds_out(query.text);
-    const char *by = json_string_value(json_object_get(query.parameters, "verifier"));
-    int64_t judged = by ? json_integer_value(json_object_get(c->verifiers, by)) : 0;
-    if (!s && by && json_object_set_new(c->verifiers, by, json_integer(judged + 1)) != 0)
-        s = ctx_fail(c->ctx, AGON_ENOMEM, "out of memory");
-    c->exact_by_default += by && !verifier && strcmp(by, "exact") == 0;
-    task_query_free(&query);
-    return s;
-}
-
-static agon_status bad_line(void *arg, agon_status status) {
-    census *c = arg;
-    return status == AGON_EFORMAT || status == AGON_EINVAL ? bad_row(c, agon_error(c->ctx)) : status;
-}
-
-static agon_status take_census(agon_ctx *ctx, const char *path, census *c) {
-    *c = (census){.ctx = ctx, .seen = json_object(), .verifiers = json_object()};
-    agon_status s = c->seen && c->verifiers ? jsonl_read_lenient(ctx, path, check_row, bad_line, c) : ctx_no_memory(ctx);
-    if (!s && c->bad)
-        s = ctx_fail(ctx, AGON_EINVAL, "%lld of %lld rows cannot be used: %s%s", (long long)c->bad,
-                     (long long)(c->bad + c->n), c->problems.data ? c->problems.data : "",
-                     c->bad > MOST_NAMED ? "; ..." : "");
-    if (!s && c->n == 0)
+static agon_status read_queries(agon_ctx *ctx, const char *path, own_rows *own) {
+    bad_rows bad = {.ctx = ctx};
+    agon_status s = own_rows_read(ctx, path, note_bad_row, &bad, own);
+    if (!s && bad.n)
+        s = ctx_fail(ctx, AGON_EINVAL, "%zu of %zu rows cannot be used: %s%s", bad.n, bad.n + own->n_rows, bad.sentences.data ? bad.sentences.data : "",
+                     bad.n > MOST_NAMED ? "; ..." : "");
+    if (!s && own->n_rows == 0)
         s = ctx_fail(ctx, AGON_EINVAL, "%s: there are no rows; one is {\"query\": \"...\", \"answer\": \"...\"}", path);
+    buffer_free(&bad.sentences);
     return s;
 }
 
@@ -146,8 +107,8 @@ static agon_status make_plan(agon_ctx *ctx, const run_config *config, double *ra
 /* ---- the file ------------------------------------------------------------------------------------------ */
 
 /* The defaults, changed where the user's own queries ask for it. */
-static agon_status make_config(agon_ctx *ctx, const char *queries, const char *output, const census *c, run_config **out) {
-    char *name = NULL, *dot, text[64];
+static agon_status make_config(agon_ctx *ctx, const char *queries, const char *output, const own_rows *own, run_config **out) {
+    char *name = NULL, *dot;
     buffer source = {0};
     agon_status s = agon_run_workspace(ctx, output, &name);
     if (s)
@@ -161,15 +122,13 @@ static agon_status make_config(agon_ctx *ctx, const char *queries, const char *o
         s = ctx_fail(ctx, AGON_EINVAL, "the names '%.100s' and '%.200s' must be UTF-8", name, queries ? queries : "");
     } else {
         buffer_printf(&source, "name: %s\n", name_text);
-        if (queries) {
-            snprintf(text, sizeof text, "%lld", (long long)(c->n < 512 ? c->n : 512));
-            buffer_printf(&source, "tasks:\n  file: %s\nattacker:\n  queries: %s\n", file_text, text);
-        }
-        if (c->unverifiable > 0) /* the simulated expert knows nothing of these */
+        if (queries)
+            buffer_printf(&source, "tasks:\n  file: %s\nattacker:\n  queries: %zu\n", file_text, own->n_rows < MOST_QUERIES ? own->n_rows : MOST_QUERIES);
+        if (own->n_unverifiable > 0) /* the simulated expert knows nothing of these */
             buffer_printf(&source, "human:\n  backend: queue\n");
-        if (c->held_out_unverifiable > 0) {
-            const long long items = c->held_out_unverifiable < MOST_GATE_ITEMS ? c->held_out_unverifiable : MOST_GATE_ITEMS;
-            buffer_printf(&source, "  gate_items: %lld\n  labels: %lld\n", items, 100 + 2 * items);
+        if (own->n_held_out_unverifiable > 0) {
+            const size_t items = own->n_held_out_unverifiable < MOST_GATE_ITEMS ? own->n_held_out_unverifiable : MOST_GATE_ITEMS;
+            buffer_printf(&source, "  gate_items: %zu\n  labels: %zu\n", items, 100 + 2 * items);
         }
         s = source.failed ? ctx_no_memory(ctx)
                           : run_file_parse(ctx, output, source.data, source.size, out);
@@ -183,14 +142,14 @@ static agon_status make_config(agon_ctx *ctx, const char *queries, const char *o
     return s;
 }
 
-static json_t *census_json(const census *c) {
-    return json_pack("{sI sI sI sI sI sO sI}", "n", (json_int_t)c->n, "with_answer", (json_int_t)c->with_answer, "with_verifier",
-                     (json_int_t)c->with_verifier, "unverifiable", (json_int_t)c->unverifiable, "duplicates",
-                     (json_int_t)c->duplicates, "verifiers", c->verifiers, "exact_by_default", (json_int_t)c->exact_by_default);
+static json_t *queries_json(const own_rows *own) {
+    return json_pack("{sI sI sI sI sI sO sI}", "n", (json_int_t)own->n_rows, "with_answer", (json_int_t)own->n_with_answer, "with_verifier",
+                     (json_int_t)own->n_with_verifier, "unverifiable", (json_int_t)own->n_rows_unverifiable, "duplicates",
+                     (json_int_t)(own->n_rows - own->n), "verifiers", own->verifiers, "exact_by_default", (json_int_t)own->n_exact_by_default);
 }
 
 agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *output, char **json) {
-    census c = {0};
+    own_rows own = {0};
     run_config *config = NULL;
     json_t *cost = NULL;
     json_t *warnings = NULL;
@@ -201,9 +160,9 @@ agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *o
         return ctx_fail(ctx, AGON_EINVAL, "%s exists already and is not overwritten; choose another name with --output",
                         output);
     if (queries)
-        s = take_census(ctx, queries, &c);
+        s = read_queries(ctx, queries, &own);
     if (!s)
-        s = make_config(ctx, queries, output, &c, &config);
+        s = make_config(ctx, queries, output, &own, &config);
     if (!s && !(text = run_config_write(config)))
         s = ctx_no_memory(ctx);
     if (!s)
@@ -214,15 +173,13 @@ agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *o
         s = file_write_new(ctx, output, text, strlen(text));
     if (!s)
         s = json_give_take(ctx,
-                           json_pack("{so so sO so sO}", "output", utf8_json(output), "queries", queries ? census_json(&c) : json_null(),
+                           json_pack("{so so sO so sO}", "output", utf8_json(output), "queries", queries ? queries_json(&own) : json_null(),
                                      "cost", cost, "tokens_per_second", rate > 0 ? json_real(rate) : json_null(), "warnings", warnings),
                            json);
     json_decref(cost);
     json_decref(warnings);
     free(text);
     run_config_free(config);
-    json_decref(c.seen);
-    json_decref(c.verifiers);
-    buffer_free(&c.problems);
+    own_rows_free(&own);
     return s;
 }

@@ -23,6 +23,7 @@
 #include "eval/interval.h"
 #include "recipe/loop_private.h"
 #include "recipe/open_prompts.h"
+#include "recipe/own_rows.h"
 #include "recipe/recipe_private.h"
 #include "recipe/school.h"
 #include "train/samples.h"
@@ -333,28 +334,6 @@ static const double REWORDING_PROMPT_TOKENS = 150, REWORDING_TOKENS = 40, TEMPLA
 static const double SAMPLED_TOKENS = 34, OPEN_PROMPTS = 48;
 static const double ASKED_OF_FILE = 0.8; /* of its rows; the fifth is held out */
 
-/* The user's own rows. */
-typedef struct own_rows {
-    double n, prompt_tokens, n_unverifiable;
-    bool program; /* judges all rows without a verifier of their own */
-} own_rows;
-
-static agon_status count_row(void *arg, const char *where, json_t *row) {
-    own_rows *own = arg;
-    const char *query = json_string_value(json_object_get(row, "query"));
-    const json_t *answer = json_object_get(row, "answer"), *verifier = json_object_get(row, "verifier");
-    (void)where;
-    own->n++;
-    own->prompt_tokens += TEMPLATE_TOKENS + (double)(query ? strlen(query) : 0) / BYTES_A_TOKEN;
-    own->n_unverifiable += !own->program && json_absent(answer) && json_absent(verifier);
-    return AGON_OK;
-}
-
-static agon_status count_rows(agon_ctx *ctx, const run_config *r, own_rows *out) {
-    *out = (own_rows){.program = r->verifier.command != NULL};
-    return r->tasks.file ? jsonl_read(ctx, r->tasks.file, count_row, out) : AGON_OK;
-}
-
 static size_t count_cells(const run_config *r) {
     size_t n = 0;
     for (size_t i = 0; i < task_n_cells(); i++) {
@@ -366,14 +345,12 @@ static size_t count_cells(const run_config *r) {
     return n;
 }
 
-static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
-    own_rows own;
-    agon_status s = count_rows(ctx, r, &own);
-    if (s)
-        return s;
+static void cost_of(const run_config *r, const own_rows *own, expected *t) {
     const bool cells = r->tasks.cells.n > 0 || !r->tasks.file;
     const double it = (double)r->iterations, samples = (double)r->learner.samples, length = (double)r->learner.max_tokens;
-    const double drawn = cells ? (double)r->attacker.queries : 0, file = ASKED_OF_FILE * own.n, asked = drawn + file;
+    const double n = (double)own->n_rows, unverifiable = (double)own->n_rows_unverifiable, file = ASKED_OF_FILE * n;
+    const double prompt = n > 0 ? (TEMPLATE_TOKENS * n + (double)own->n_bytes / BYTES_A_TOKEN) / n : 0;
+    const double drawn = cells ? (double)r->attacker.queries : 0, asked = drawn + file;
     const double held_out = cells ? (double)r->evaluate.tasks : 0, refined = fmin(asked, (double)r->refine.queries) * (double)r->refine.samples +
                                                                               4 * fmin(asked, (double)r->refine.learnability);
     const double arms = (double)loop_n_arms(r), evaluations = 2 + 3 * (it - 1) + arms; /* base and candidate, later the incumbent too */
@@ -382,17 +359,16 @@ static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
     cost_answers(t, it * drawn, PROMPT_TOKENS, samples, ANSWER_TOKENS);
     cost_answers(t, it * refined, 2 * PROMPT_TOKENS, 1, ANSWER_TOKENS);
     cost_answers(t, evaluations * held_out, PROMPT_TOKENS, 1, ANSWER_TOKENS);
-    if (own.n > 0) { /* nobody knows how long their answers will be: as long as they may */
-        const double prompt = own.prompt_tokens / own.n;
+    if (n > 0) { /* nobody knows how long their answers will be: as long as they may */
         cost_answers(t, it * file, prompt, samples, length);
-        cost_answers(t, evaluations * (own.n - file), prompt, 1, length);
-        t->scored += it * ASKED_OF_FILE * own.n_unverifiable * samples * (prompt + length);
+        cost_answers(t, evaluations * (n - file), prompt, 1, length);
+        t->scored += it * ASKED_OF_FILE * unverifiable * samples * (prompt + length);
     }
-    t->scored += it * loop_approval_tokens(r, held_out, own.n - file, own.n > 0 ? own.prompt_tokens / own.n + length : 0);
+    t->scored += it * loop_approval_tokens(r, held_out, n - file, n > 0 ? prompt + length : 0);
     cost_suites(r, it + 1, t);
     const double prompts = (double)r->gate.monitor_prompts, watched = it + 1; /* each version once */
     cost_answers(t, watched * fmin(prompts, OPEN_PROMPTS), OPEN_PROMPT_TOKENS, MONITOR_SAMPLES, MONITOR_TOKENS);
-    cost_answers(t, watched * fmin(prompts, held_out + own.n - file), PROMPT_TOKENS, MONITOR_SAMPLES, own.n > 0 ? length : fmin(length, SAMPLED_TOKENS));
+    cost_answers(t, watched * fmin(prompts, held_out + n - file), PROMPT_TOKENS, MONITOR_SAMPLES, n > 0 ? length : fmin(length, SAMPLED_TOKENS));
     t->scored += it * (double)r->critic.examples * CRITIC_PROMPT_TOKENS; /* the tested half, before training and after */
     const double real = (double)r->human.demonstrations + (double)r->build.gold * (cells ? (double)count_cells(r) : 0);
     t->trained += it * ((1 + arms) * cost_examples(r, real, asked * samples) * EXAMPLE_TOKENS * (double)r->train.epochs +
@@ -401,8 +377,16 @@ static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
     t->audits = r->human.audits * r->iterations;
     t->demonstrations = r->human.demonstrations * r->iterations;
     if (strcmp(r->human.backend, "queue") == 0) /* the same words of an earlier version are not asked about again */
-        t->gate = 2 * (int64_t)fmin((double)r->human.gate_items, ceil(own.n_unverifiable * (1 - ASKED_OF_FILE))) * r->iterations;
-    return AGON_OK;
+        t->gate = 2 * (int64_t)fmin((double)r->human.gate_items, ceil(unverifiable * (1 - ASKED_OF_FILE))) * r->iterations;
+}
+
+static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
+    own_rows own;
+    agon_status s = own_rows_of_run(ctx, r, NULL, &own);
+    if (!s)
+        cost_of(r, &own, t);
+    own_rows_free(&own);
+    return s;
 }
 
 /* ---- what it takes ----------------------------------------------------------------------------------------------- */

@@ -1,78 +1,12 @@
 /* What the loop will not be able to do with the tasks of its run file, said before anything is spent: warnings, no refusals. */
 #include "base/ctx.h"
-#include "base/random.h"
 #include "base/utf8.h"
 #include "recipe/loop_private.h"
+#include "recipe/own_rows.h"
 #include "recipe/recipe_private.h"
 #include <math.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
-
-bool recipe_holds_out(const char *text) {
-    return seed_derive(0, text) % 5 == 0;
-}
-
-/* The user's own queries, equal rows as one. */
-typedef struct own_queries {
-    agon_ctx *ctx;
-    bool program; /* judges all rows without a verifier of their own */
-    json_t *seen; /* identities, as keys */
-    size_t n, n_unverifiable, n_held_out, n_verifiable; /* verifiable: of those held out */
-} own_queries;
-
-static agon_status count_query(own_queries *own, const task_query *q) {
-    agon_status s = AGON_OK;
-    char *identity = task_identity(q);
-    bool again = identity && json_object_get(own->seen, identity);
-    if (!identity || json_object_set_new(own->seen, identity, json_true()) != 0)
-        s = ctx_fail(own->ctx, AGON_ENOMEM, "no memory to count the user's queries");
-    free(identity);
-    bool verifiable = own->program || json_object_get(q->parameters, "verifier"), held_out = recipe_holds_out(q->text);
-    if (!again) {
-        own->n++;
-        own->n_unverifiable += !verifiable;
-        own->n_held_out += held_out;
-        own->n_verifiable += held_out && verifiable;
-    }
-    return s;
-}
-
-static agon_status count_row(void *arg, const char *where, json_t *row) {
-    own_queries *own = arg;
-    task_query q = {0};
-    agon_status s = task_user_query(own->ctx, where, row, &q);
-    if (!s)
-        s = count_query(own, &q);
-    task_query_free(&q);
-    return s;
-}
-
-static agon_status count_tasks(own_queries *own, const json_t *tasks) {
-    agon_status s = AGON_OK;
-    for (size_t i = 0; i < json_array_size(tasks) && !s; i++) {
-        task_query q = {0};
-        s = task_query_read(own->ctx, "a journaled query", json_array_get(tasks, i), &q);
-        if (!s)
-            s = count_query(own, &q);
-        task_query_free(&q);
-    }
-    return s;
-}
-
-/* The rows that the run read when it began, else those of the file. One that cannot be read says nothing here: the run refuses it. */
-static agon_status count_own(agon_ctx *ctx, const run_config *config, const json_t *tasks, own_queries *own) {
-    *own = (own_queries){.ctx = ctx, .program = config->verifier.command != NULL, .seen = json_object()};
-    agon_status s = !own->seen ? ctx_fail(ctx, AGON_ENOMEM, "no memory for the user's queries")
-                    : tasks    ? count_tasks(own, tasks)
-                               : jsonl_read(ctx, config->tasks.file, count_row, own);
-    json_decref(own->seen);
-    if (s && s != AGON_ENOMEM && s != AGON_EINTERRUPTED) {
-        own->n = 0;
-        return AGON_OK;
-    }
-    return s;
-}
 
 static agon_status say(agon_ctx *ctx, json_t *sentences, const char *format, ...) PRINTF_LIKE(3, 4);
 static agon_status say(agon_ctx *ctx, json_t *sentences, const char *format, ...) {
@@ -88,18 +22,22 @@ static bool has_queue(const run_config *config) {
     return strcmp(config->human.backend, "queue") == 0;
 }
 
+static size_t n_verifiable(const own_rows *own) { /* of the queries held out */
+    return own->n_held_out - own->n_held_out_unverifiable;
+}
+
 /* Held-out queries whose answers people are asked to judge. */
-static size_t n_for_people(const run_config *config, const own_queries *own) {
-    const size_t left = own->n_held_out - own->n_verifiable, most = has_queue(config) ? (size_t)config->human.gate_items : 0;
+static size_t n_for_people(const run_config *config, const own_rows *own) {
+    const size_t left = own->n_held_out_unverifiable, most = has_queue(config) ? (size_t)config->human.gate_items : 0;
     return left < most ? left : most;
 }
 
 /* Of the attempts that the run file allows, the first on which no outcome of the held-out queries could show a gain. Each may spend less than
  * the one before. */
-static agon_status warn_of_gate(agon_ctx *ctx, const run_config *config, const own_queries *own, json_t *sentences) {
+static agon_status warn_of_gate(agon_ctx *ctx, const run_config *config, const own_rows *own, json_t *sentences) {
     const bool cells = config->tasks.cells.n > 0 || !config->tasks.file;
-    const size_t drawn = cells ? (size_t)config->evaluate.tasks : 0, people = n_for_people(config, own), n = own->n_verifiable + drawn + people;
-    const bool more_people = has_queue(config) && own->n_held_out - own->n_verifiable > people;
+    const size_t drawn = cells ? (size_t)config->evaluate.tasks : 0, people = n_for_people(config, own), n = n_verifiable(own) + drawn + people;
+    const bool more_people = has_queue(config) && own->n_held_out_unverifiable > people;
     size_t attempt = 1;
     char held_out[560] = "", effect[100] = "no candidate can be promoted", asked[100] = "";
     while (attempt <= (size_t)config->iterations && gate_least_gains(config->gate.alpha, attempt) <= n)
@@ -108,7 +46,7 @@ static agon_status warn_of_gate(agon_ctx *ctx, const run_config *config, const o
         return AGON_OK;
     if (own->n > 0)
         snprintf(held_out, sizeof held_out, " (%zu of the %zu in %.300s are held out, a fixed fifth by a hash of the text; %zu of them have an answer or a verifier%s)",
-                 own->n_held_out, own->n, config->tasks.file, own->n_verifiable, drawn ? "; the others are generated" : "");
+                 own->n_held_out, own->n, config->tasks.file, n_verifiable(own), drawn ? "; the others are generated" : "");
     if (attempt > 1)
         snprintf(effect, sizeof effect, "from attempt %zu on no candidate can be promoted", attempt);
     if (people > 0)
@@ -119,10 +57,10 @@ static agon_status warn_of_gate(agon_ctx *ctx, const run_config *config, const o
 }
 
 /* G5 asked of rows of which too few are held out; or a limit so small beside the number of answers that a candidate approved and right alike mostly fails. */
-static agon_status warn_of_approval(agon_ctx *ctx, const run_config *config, const own_queries *own, json_t *sentences) {
+static agon_status warn_of_approval(agon_ctx *ctx, const run_config *config, const own_rows *own, json_t *sentences) {
     const double limit = config->gate.over_approval, parted = 0.1, width = 1.96 / limit; /* half of the interval: 1.96 sqrt(parted / n) */
     const size_t drawn = config->tasks.cells.n > 0 || !config->tasks.file ? (size_t)config->evaluate.tasks : 0, most = (size_t)config->gate.approval_items,
-                 known = own->n_verifiable + drawn + n_for_people(config, own), n = known < most ? known : most;
+                 known = n_verifiable(own) + drawn + n_for_people(config, own), n = known < most ? known : most;
     if (limit == 0)
         return AGON_OK;
     if (over_approval_least(n) > limit)
@@ -135,24 +73,33 @@ static agon_status warn_of_approval(agon_ctx *ctx, const run_config *config, con
                limit, n, 100 * (double)n / (width * width), ceil(parted * width * width));
 }
 
-agon_status loop_warn(agon_ctx *ctx, const run_config *config, const json_t *queries, json_t *sentences) {
-    own_queries own = {0};
-    agon_status s = config->tasks.file ? count_own(ctx, config, queries, &own) : AGON_OK;
-    if (!s && config->tasks.file && own.n == 0)
-        return AGON_OK;
-    if (!s && own.n_unverifiable > 0 && strcmp(config->human.backend, "simulated") == 0)
+static agon_status warn_of_tasks(agon_ctx *ctx, const run_config *config, const own_rows *own, json_t *sentences) {
+    agon_status s = AGON_OK;
+    if (own->n_unverifiable > 0 && strcmp(config->human.backend, "simulated") == 0)
         s = say(ctx, sentences, "human.backend is simulated: that expert judges by the verifier, so it can judge none of the %zu of %zu queries in %.300s that have "
                 "neither an answer nor a verifier; with 'human: {backend: queue}' people judge them (agon review)",
-                own.n_unverifiable, own.n, config->tasks.file);
-    if (!s && config->human.gate_items > 0 && n_for_people(config, &own) == 0)
+                own->n_unverifiable, own->n, config->tasks.file);
+    if (!s && config->human.gate_items > 0 && n_for_people(config, own) == 0)
         s = say(ctx, sentences, "human.gate_items is %lld and asks nobody here: %s", (long long)config->human.gate_items,
                 !has_queue(config) ? "the simulated expert knows what the verifier knows; with 'human: {backend: queue}' people judge held-out answers (agon review)"
                                    : "no held-out query of tasks.file is one that only people can judge");
-    const int64_t verdicts = 2 * (int64_t)n_for_people(config, &own) * config->iterations;
+    const int64_t verdicts = 2 * (int64_t)n_for_people(config, own) * config->iterations;
     if (!s && verdicts > config->human.labels)
         s = say(ctx, sentences, "the gate may ask people for %lld verdicts (two of each of human.gate_items in an iteration), and human.labels allows %lld in all; "
                 "raise human.labels, or lower human.gate_items", (long long)verdicts, (long long)config->human.labels);
     if (!s)
-        s = warn_of_approval(ctx, config, &own, sentences);
-    return s ? s : warn_of_gate(ctx, config, &own, sentences);
+        s = warn_of_approval(ctx, config, own, sentences);
+    return s ? s : warn_of_gate(ctx, config, own, sentences);
+}
+
+agon_status loop_warn(agon_ctx *ctx, const run_config *config, const json_t *queries, json_t *sentences) {
+    own_rows own;
+    agon_status s = own_rows_of_run(ctx, config, queries, &own);
+    const bool unread = s && s != AGON_ENOMEM && s != AGON_EINTERRUPTED; /* the run says what is wrong with the rows */
+    if (unread)
+        s = AGON_OK;
+    else if (!s && (own.n > 0 || !config->tasks.file))
+        s = warn_of_tasks(ctx, config, &own, sentences);
+    own_rows_free(&own);
+    return s;
 }

@@ -43,9 +43,6 @@ AGON_MUST_CHECK agon_status recipe_run(agon_ctx *ctx, store *s, const run_config
 AGON_MUST_CHECK agon_status recipe_cost(agon_ctx *ctx, const run_config *config, double tokens_per_second,
                                         json_t **cost);
 
-/* Does the loop hold a query of the user's own with this text out? A fixed fifth, whatever else is in their file. */
-bool recipe_holds_out(const char *text);
-
 /* What the run will not be able to do with the tasks of its run file, each one sentence; an array, new. */
 AGON_MUST_CHECK agon_status recipe_warnings(agon_ctx *ctx, const run_config *config, json_t **out);
 

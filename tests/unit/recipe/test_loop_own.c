@@ -1,5 +1,6 @@
 /* The loop on a user's own queries and with a user's own programs as learner and critic; a tiny model where one is needed. */
 #include "eval/multiplicity.h"
+#include "recipe/own_rows.h"
 #include "recipe_runs.h"
 #include "store/store_internal.h"
 
