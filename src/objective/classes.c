@@ -88,3 +88,16 @@ void binary_gradient(response *r, double likelihood, double d) {
     if (r->n_head == 2)
         h[0] = -d;
 }
+
+void choices_logits(const row *r, double likelihood, double *z) {
+    for (size_t k = 0; k < r->n_responses; k++)
+        z[k] = likelihood * masked_sum(&r->responses[k], r->responses[k].log_prob);
+}
+
+agon_status choices_check(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows) {
+    agon_status s = rows_check(ctx, self, options, rows, n_rows);
+    for (size_t i = 0; i < n_rows && !s; i++)
+        if (rows[i].n_responses < 2 || rows[i].n_responses > self->most_responses)
+            s = ctx_fail(ctx, AGON_EINVAL, "row %zu: has %zu choices; %s takes from 2 to %zu", i, rows[i].n_responses, self->name, self->most_responses);
+    return s;
+}

@@ -28,4 +28,10 @@ AGON_MUST_CHECK agon_status binary_check(agon_ctx *ctx, const objective *self, c
 #define BINARY_LIKELIHOOD                                                                                                     \
     {"likelihood", 0, 0, 1e6, "0: the logit is a head's; above 0: so many times log(policy/reference) of the response", ANY_NUMBER}
 
+/* z [n_responses]: likelihood times the log_prob of each choice of the row. n_responses <= MAX_CLASSES. */
+void choices_logits(const row *r, double likelihood, double *z);
+/* rows_check, and 2 choices or more, not more than the objective takes. AGON_EINVAL, AGON_ENUMERIC. */
+AGON_MUST_CHECK agon_status choices_check(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows);
+#define CHOICES_LIKELIHOOD {"likelihood", 1, 1e-3, 1e3, "a choice's logit is so many times its log_prob", ANY_NUMBER}
+
 #endif

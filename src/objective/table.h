@@ -38,7 +38,9 @@
     X(prm)                                                                                           \
     X(cloud)                                                                                         \
     X(classify)                                                                                      \
-    X(aux_confidence)
+    X(aux_confidence)                                                                                \
+    X(choices)                                                                                       \
+    X(choices_confidence)
 
 #define DECLARE_OBJECTIVE(name) extern const objective objective_##name;
 OBJECTIVES(DECLARE_OBJECTIVE)

@@ -7,7 +7,7 @@
 #include <jansson.h>
 
 /* Rows from JSONL, tokenised: {"text"}, {"messages": [...]}, {"prompt", "completion"}, {"prompt", "chosen", "rejected"}, {"prompt", "completion",
- * "label"}, {"prompt", "completions": [...], "rewards": [...]}, {"prompt", "completions": [steps], "labels": [...]}. prompt/completion/chosen/rejected are strings (raw text) or message lists (chat template). A
+ * "label"}, {"prompt", "completions": [...], "rewards": [...]}, {"prompt", "completions": [steps], "labels": [...]} (steps, or choices). prompt/completion/chosen/rejected are strings (raw text) or message lists (chat template). A
  * completion gets the end-of-turn (chat) or EOS (raw) token. Errors name file:line. Memory belongs to the dataset. */
 typedef struct dataset dataset;
 AGON_MUST_CHECK agon_status dataset_read(agon_ctx *ctx, const tokenizer *t, const char *path,

@@ -6,6 +6,7 @@
  *   {"prompt", "chosen", "rejected"} (+ "label": P(chosen is better), "margin", "rewards": [chosen, rejected]);
  *                              without "prompt", the words or messages both begin with are the prompt
  *   {"prompt", "completions": [...], "rewards": [...] or "advantages": [...]}
+ *   {"prompt", "completions": [...], "labels": [P of each]}      choices, of which one is right
  *   {"prompt", "completions": [steps], "labels": [...]}          one response, a line a step, a label at each step's end
  *
  * Rows that a policy sampled may say with which "log_probs": [a number a token] of a completion, a list of such lists of completions; the tokens
@@ -504,10 +505,25 @@ static agon_status ranks_check(row_reader *r, const char *where, const train_row
     for (size_t k = 1; k < row->n_responses; k++)
         for (size_t i = 0; i < k; i++) {
             const train_response *a = &row->responses[i], *b = &row->responses[k];
+            const char *cut = r->max_tokens && row->n_prompt + a->n >= r->max_tokens ? " after cutting" : "";
+            if (!(a->reward == b->reward) && same_tokens(a, b) && (r->needs & NEEDS_LABEL))
+                return BAD(r, FAULT_EQUAL, "%s: completions[%zu] and completions[%zu] are equal%s; choices must differ", where, i, k, cut);
             if (!(a->reward == b->reward) && same_tokens(a, b))
                 return BAD(r, FAULT_EQUAL, "%s: completions[%zu] and completions[%zu] are equal%s and do not have the same reward; %s cannot rank a text "
-                           "above itself", where, i, k, r->max_tokens && row->n_prompt + a->n >= r->max_tokens ? " after cutting" : "", r->o->name);
+                           "above itself", where, i, k, cut, r->o->name);
         }
+    return AGON_OK;
+}
+
+/* Labels of choices are one distribution. */
+static agon_status labels_check(row_reader *r, const char *where, const train_row *row) {
+    double sum = 0;
+    for (size_t k = 0; k < row->n_responses && (r->needs & NEEDS_LABEL); k++)
+        sum += row->responses[k].label;
+    if ((r->needs & NEEDS_LABEL) && isnan(sum))
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: labels is missing; %s needs P(it is the right one) of each completion", where, r->o->name);
+    if ((r->needs & NEEDS_LABEL) && !(fabs(sum - 1) <= 1e-3))
+        return BAD(r, FAULT_RANGE, "%s: labels sum to %g; they must sum to 1, the shares of one right answer", where, sum);
     return AGON_OK;
 }
 
@@ -548,6 +564,8 @@ static agon_status read_group(row_reader *r, const char *where, json_t *object) 
         s = read_list(r, where, object, "rewards", n, k, &x->reward);
         if (s == AGON_OK)
             s = read_list(r, where, object, "advantages", n, k, &x->advantage);
+        if (s == AGON_OK && (r->needs & NEEDS_LABEL))
+            s = read_list(r, where, object, "labels", n, k, &x->label);
         bool instead = (r->needs & NEEDS_ADVANTAGE) && !isnan(x->advantage);
         if (s == AGON_OK && (r->needs & NEEDS_REWARD) && isnan(x->reward) && !instead)
             s = ctx_fail(r->ctx, AGON_EINVAL, "%s: rewards%s is missing; %s needs it", where,
@@ -563,6 +581,8 @@ static agon_status read_group(row_reader *r, const char *where, json_t *object) 
     }
     if (s == AGON_OK)
         s = ranks_check(r, where, kept);
+    if (s == AGON_OK)
+        s = labels_check(r, where, kept);
     for (size_t k = 0; k < n; k++)
         row_example_free(&e[k]);
     free(e);
@@ -672,7 +692,7 @@ static const struct {
     unsigned rows;    /* in rows of these kinds */
 } optional_fields[N_OPTIONAL_FIELDS] = {
     {"label", NEEDS_LABEL | TAKES_LABEL, ROW_SINGLE | ROW_PAIR},
-    {"labels", NEEDS_TARGETS, ROW_STEPS},
+    {"labels", NEEDS_TARGETS | NEEDS_LABEL, ROW_STEPS | ROW_GROUP},
     {"reward", NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_REWARD, ROW_SINGLE},
     {"rewards", NEEDS_REWARD | NEEDS_ADVANTAGE | TAKES_REWARD, ROW_PAIR | ROW_GROUP},
     {"margin", NEEDS_REWARD | TAKES_REWARD, ROW_PAIR},
@@ -752,7 +772,7 @@ agon_status row_read(row_reader *r, const char *where, json_t *object) {
     if (!(r->o->rows & kind))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s learns from rows with %s", where, r->o->name,
                         r->o->rows & ROW_PAIR            ? "prompt, chosen and rejected"
-                        : !(r->o->rows & ROW_SINGLE)     ? "prompt, completions and rewards"
+                        : !(r->o->rows & ROW_SINGLE)     ? r->needs & NEEDS_LABEL ? "prompt, completions and labels" : "prompt, completions and rewards"
                         : (r->o->rows & ROW_GROUP) && (r->needs & NEEDS_REWARD) ? "prompt, completions and rewards"
                         : r->needs & NEEDS_REWARD        ? "one answer: prompt, completion and reward (or advantage); write a group as a row an answer"
                         : r->needs & NEEDS_LABEL         ? "one answer: prompt, completion and label"

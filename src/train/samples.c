@@ -11,7 +11,7 @@ bool samples_make_pairs(const objective *o) {
 }
 
 agon_status samples_check(agon_ctx *ctx, const objective *o, unsigned needs) {
-    bool rewarded = samples_make_pairs(o) || (needs & (NEEDS_REWARD | NEEDS_LABEL));
+    bool rewarded = samples_make_pairs(o) || (needs & NEEDS_REWARD) || ((needs & NEEDS_LABEL) && (o->rows & ROW_SINGLE));
     if (!rewarded || (needs & (NEEDS_HEAD | NEEDS_TARGETS)))
         return ctx_fail(ctx, AGON_EINVAL, "%s does not learn from samples and their rewards; grpo, rloo, reinforce++, ppo, dpo and "
                         "the like do", o->name);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Reward models: trained on each kind of row, killed half-way to the same bits, read back by agon score --reward.
+# Reward models and classifiers: trained on each kind of row, killed half-way to the same bits, read back by agon score --reward.
 . "$(dirname "$0")/common"
 
 for i in 1 2 3 4 5 6; do
@@ -8,15 +8,16 @@ for i in 1 2 3 4 5 6; do
     printf '{"prompt":"say %s","completions":["the %s","on","a b"],"rewards":[1,0,0.5]}\n' $i $i >>ranks.jsonl
     printf '{"prompt":"say %s","completion":"the %s","label":%s,"reward":%s}\n' $i $i $((i % 2)) $i >>labels.jsonl
     printf '{"prompt":"say %s","completions":["the number","%s"],"labels":[true,false]}\n' $i $i >>steps.jsonl
+    printf '{"prompt":"say %s","completions":["the","a number"],"labels":[0.%s,0.%s]}\n' $i $i $((10 - i)) >>choices.jsonl
 done
 
 # ---- killed at a checkpoint, run again: the same bits, for every kind of reward model. 400 lines of steps are more than a pipe holds.
-for pair in bt:pairs plackett-luce:ranks rm-pointwise:labels classify:labels aux-confidence:labels prm:steps cloud:critiques ppo:labels; do
+for pair in bt:pairs plackett-luce:ranks rm-pointwise:labels classify:labels aux-confidence:labels prm:steps cloud:critiques ppo:labels choices:choices choices-confidence:choices; do
     name=${pair%:*} data=${pair#*:}.jsonl
     how="--lora 4"
     [ $name != prm ] || how="" # all weights once
     batch=3
-    [ $name != aux-confidence ] || batch=32
+    case $name in *-confidence) batch=32 ;; esac
     options="--data $data $how --batch $batch --lr 1e-2 --steps 400 --checkpoint-every 50 --json"
     run 0 "$agon" train $name --model "$tiny" --output whole-$name $options
     id=$(field id out)

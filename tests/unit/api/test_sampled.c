@@ -156,14 +156,15 @@ static void samples__become_the_rows_an_objective_takes(void **state) {
 static void samples__that_cannot_teach_are_refused(void **state) {
     fixture *f = *state;
     agon_dataset *d = NULL;
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 9; i++) {
         static const struct {
             const char *objective, *words;
         } cases[] = {{"dpo", "request 2, sample 3: the reward is nan; it must be from -1e+06 to 1e+06"}, {"grpo", "request 1, sample 2: the answer is empty"},
                      {"dpo", "request 3 has fewer than two samples"}, {"dpo", "the answers to each prompt are worth the same"},
                      {"sft", "sft does not learn from samples"}, {"bt", "bt does not learn from samples"},
                      {"dppo", "did you mean dpo"},
-                     {"kto", "request 2, sample 3: the reward is -1e+200; it must be from -1e+06"}};
+                     {"kto", "request 2, sample 3: the reward is -1e+200; it must be from -1e+06"},
+                     {"choices", "choices does not learn from samples"}};
         sampled x;
         new_sampled(&x);
         x.rewards[5] = i == 0 ? NAN : i == 7 ? -1e200 : x.rewards[5];

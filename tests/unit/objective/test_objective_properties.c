@@ -4,7 +4,7 @@
 /* Random rows of the kind an objective takes, with every channel given. */
 static void random_rows(const objective *o, rng *random, test_rows *t) {
     memset(t, 0, sizeof *t);
-    size_t k_max = o->rows & ROW_PAIR ? 2 : o->rows & ROW_GROUP ? 4 : 1;
+    size_t k_max = o->rows & ROW_PAIR || o->most_responses == 2 ? 2 : o->rows & ROW_GROUP ? 4 : 1;
     for (size_t i = 0; i < 5; i++) {
         for (size_t k = 0; k < k_max; k++) {
             response *r = test_response(t, i, k, 1 + rng_below(random, 6));
@@ -91,7 +91,8 @@ static void objectives__gradients_match_finite_differences(void **state) {
                               {"classify", "correction=1"},  {"classify", "correction=2"},
                               {"classify", "label_smoothing=0.2"}, {"aux-confidence", "threshold=0"},
                               {"aux-confidence", "threshold=2"}, {"aux-confidence", "likelihood=0.7"},
-                              {"classify", "likelihood=0.5"}};
+                              {"classify", "likelihood=0.5"}, {"choices", "likelihood=0.4"},
+                              {"choices-confidence", "threshold=0"}, {"choices-confidence", "threshold=2"}};
     rng random = rng_new(5);
     test_rows t;
     double options[MAX_OBJECTIVE_OPTIONS];
@@ -230,7 +231,8 @@ static void objectives__have_the_issues_names(void **state) {
     const char *names[] = {"sft", "dpo", "cdpo", "rdpo", "ipo", "simpo", "orpo", "kto", "exo-pref", "exo-rw",
                            "pro", "rso-hinge", "rso-sigmoid", "spin", "grpo", "rloo", "ppo", "nll", "gce", "sce",
                            "token-forward", "dpo-forward", "ropo", "dpo-soft", "modpo", "gspo", "reinforce++", "bt",
-                           "plackett-luce", "rm-pointwise", "prm", "cloud", "classify", "aux-confidence"};
+                           "plackett-luce", "rm-pointwise", "prm", "cloud", "classify", "aux-confidence", "choices",
+                           "choices-confidence"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         assert_non_null(objective_find(names[i]));
         assert_non_null(objective_find(names[i])->summary);
@@ -247,7 +249,7 @@ static void objectives__ask_for_channels(void **state) {
                  {"dpo-soft", NULL, "label"}, {"ppo", "entropy_coefficient=0.1", "entropy"},
                  {"modpo", NULL, "reward"},   {"classify", NULL, "label"},
                  {"classify", "likelihood=1", "label"}, {"aux-confidence", "likelihood=1", "log_probs"},
-                 {"rm-pointwise", "squared=1", "reward"}};
+                 {"rm-pointwise", "squared=1", "reward"}, {"choices", NULL, "label"}, {"choices-confidence", NULL, "log_probs"}};
     rng random = rng_new(8);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const objective *o = objective_find(cases[i].name);

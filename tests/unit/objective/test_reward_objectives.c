@@ -324,6 +324,56 @@ static void classify__reads_the_likelihood(void **state) {
     }
 }
 
+/* Two choices are a class head whose logit is the difference of their log_probs; likewise with the confidence loss. */
+static void choices__of_two_are_a_class_head(void **state) {
+    agon_ctx *ctx = *state;
+    static const char *const names[][2] = {{"classify", "choices"}, {"aux-confidence", "choices-confidence"}};
+    for (int k = 0; k < 2; k++) {
+        test_rows heads = {0}, choices = {0};
+        for (size_t i = 0; i < 4; i++) {
+            double first = -1 - 0.4 * (double)i, second = -2 + 0.3 * (double)i, label = 0.2 * (double)i;
+            test_sums(&choices, i, 0, 1, first, 0)->label = 1 - label;
+            test_sums(&choices, i, 1, 3, second, 0)->label = label;
+            test_head(&heads, i, 0, 0.6 * (second - first))->label = label;
+            choices.rows[i].weight = heads.rows[i].weight = 1 + (double)i;
+        }
+        double want = run_objective(ctx, names[k][0], NULL, &heads).loss;
+        assert_close(run_objective(ctx, names[k][1], SET("likelihood=0.6"), &choices).loss, want, 1e-12);
+        for (size_t i = 0; i < 4; i++) {
+            assert_close(choices.responses[i][1].d_log_prob[2], 0.6 * heads.responses[i][0].d_head[0], 1e-12);
+            assert_close(choices.responses[i][0].d_log_prob[0], -0.6 * heads.responses[i][0].d_head[0], 1e-12);
+        }
+        /* a = 0 is choices, whatever else is set. */
+        double plain = run_objective(ctx, "choices", NULL, &choices).loss, d = choices.responses[2][1].d_log_prob[0];
+        assert_close(run_objective(ctx, "choices-confidence", SET("alpha=0", "threshold=2"), &choices).loss, plain, 1e-12);
+        assert_close(choices.responses[2][1].d_log_prob[0], d, 1e-15);
+    }
+}
+
+/* Cross-entropy of three choices, by hand: probabilities 1/2, 1/3, 1/6. */
+static void choices__of_three_are_a_softmax(void **state) {
+    agon_ctx *ctx = *state;
+    const double p[3] = {0.5, 1.0 / 3, 1.0 / 6}, y[3] = {0.2, 0.7, 0.1};
+    test_rows t = {0};
+    double want = 0;
+    for (size_t k = 0; k < 3; k++) {
+        test_sums(&t, 0, k, 1 + k, log(p[k]) - 4, 0)->label = y[k]; /* most of the probability is elsewhere */
+        want -= y[k] * log(p[k]);
+    }
+    objective_result r = run_objective(ctx, "choices", NULL, &t);
+    assert_close(r.loss, want, 1e-12);
+    for (size_t k = 0; k < 3; k++)
+        assert_close(t.responses[0][k].d_log_prob[k], p[k] - y[k], 1e-12);
+    assert_close(metric_of(&r, "accuracy"), 0, 0);
+    assert_close(metric_of(&r, "confidence"), 0.5, 1e-12);
+    double losses[1];
+    objective_result out = {.losses = losses};
+    double options[MAX_OBJECTIVE_OPTIONS];
+    test_options(objective_find("choices-confidence"), options);
+    assert_int_equal(objective_find("choices-confidence")->loss(ctx, objective_find("choices-confidence"), options, t.rows, 1, &out), AGON_EINVAL);
+    assert_non_null(strstr(agon_error(ctx), "row 0: has 3 choices"));
+}
+
 static int setup(void **state) {
     *state = test_ctx(1, NULL);
     return 0;
@@ -349,6 +399,8 @@ int main(void) {
         cmocka_unit_test(classes__agree_with_the_vector),
         cmocka_unit_test(classify__without_flips_is_plain),
         cmocka_unit_test(classify__reads_the_likelihood),
+        cmocka_unit_test(choices__of_two_are_a_class_head),
+        cmocka_unit_test(choices__of_three_are_a_softmax),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

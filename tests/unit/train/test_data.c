@@ -273,6 +273,14 @@ static void data__names_file_and_line(void **state) {
         {"pro", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\", \"b\"], \"rewards\": [1, 0, 0.5]}\n",
          ":1: completions[0] and completions[2] are equal and do not have the same reward"},
         {"plackett-luce", "{\"prompt\": \"a\", \"completions\": [\"b\", \"b\"]}\n", ":1: completions[0] and completions[1] are equal"},
+        {"choices", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"]}\n", ":1: labels is missing; choices needs"},
+        {"choices", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"labels\": [1, 0.5]}\n", ":1: labels sum to 1.5"},
+        {"choices", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"labels\": [1]}\n", ":1: labels must be a list of 2 numbers"},
+        {"choices", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"labels\": [2, -1]}\n", ":1: labels is 2; it lies between 0 and 1"},
+        {"choices", "{\"prompt\": \"a\", \"completions\": [\"b\", \"b\"], \"labels\": [1, 0]}\n", "completions[1] are equal; choices must differ"},
+        {"choices", "{\"prompt\": \"a\", \"completions\": [\"b\"], \"labels\": [1]}\n", "completions has one; choices compares two or more"},
+        {"choices", "{\"prompt\": \"a\", \"completion\": \"b\", \"label\": 1}\n", "learns from rows with prompt, completions and labels"},
+        {"choices-confidence", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\", \"d\"], \"labels\": [1, 0, 0]}\n", "completions has 3; choices-confidence takes 2"},
         {"sft", "{\"prompt\": " USER("a") ", \"completion\": " USER("b") "}\n", "begins with a message of role 'user'; it must begin with an assistant"},
         {"dpo", "{\"chosen\": " USER("a") ", \"rejected\": " USER("b") "}\n", "chosen and rejected share no beginning"},
         {"dpo", "{\"chosen\": " USER("a") ", \"rejected\": " USER("a") "}\n", "chosen and rejected are the same"},
@@ -493,6 +501,8 @@ static void data__counts_what_is_not_read(void **state) {
         {"dpo", "\"chosen\": \"b\", \"rejected\": \"c\", \"log_probs\": [-1]", "log_probs"},
         {"ppo", "\"completion\": \"b\", \"reward\": 1, \"log_probs\": [-1, -2], \"log_prob\": -3", NULL},
         {"grpo", "\"completions\": [\"b\", \"c\"], \"rewards\": [1, 0], \"log_probs\": null", NULL},
+        {"grpo", "\"completions\": [\"b\", \"c\"], \"rewards\": [1, 0], \"labels\": [1, 0]", "labels"},
+        {"choices", "\"completions\": [\"b\", \"c\"], \"labels\": [1, 0]", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[256];
