@@ -210,10 +210,8 @@ static agon_status report_pairs(const asked *a, const agon_dataset *pairs, char 
 
 static paired_table count_pairs(const reward_pair *now, const reward_pair *before, size_t n) {
     paired_table t = {0};
-    for (size_t i = 0; i < n; i++) {
-        bool x = now[i].better > now[i].worse, y = before[i].better > before[i].worse;
-        t.both += x && y, t.gained += x && !y, t.lost += !x && y, t.neither += !x && !y;
-    }
+    for (size_t i = 0; i < n; i++)
+        paired_add(&t, now[i].better > now[i].worse, before[i].better > before[i].worse);
     return t;
 }
 

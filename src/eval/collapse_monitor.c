@@ -197,7 +197,8 @@ agon_status collapse_compare(agon_ctx *ctx, const sampled_answers *now, const sa
 
 /* ---- pass@k ------------------------------------------------------------------------------------------------------- */
 
-/* Mean gain of x [n] over y with its interval. */
+/* Mean gain of x [n] over y with its interval. Not paired_bootstrap, which divides the sum and not each item: the gate's figures are in the journals of runs,
+ * to the bit. */
 static agon_status change(agon_ctx *ctx, const double *x, const double *y, size_t n, size_t draws, uint64_t seed, pass_change *out) {
     rng r = rng_new(seed);
     size_t down = 0, up = 0;

@@ -15,10 +15,14 @@ size_t paired_n(const paired_table *t) {
     return t->both + t->gained + t->lost + t->neither;
 }
 
+void paired_add(paired_table *t, bool now, bool before) {
+    *(now ? (before ? &t->both : &t->gained) : (before ? &t->lost : &t->neither)) += 1;
+}
+
 paired_table paired_count(const bool *now, const bool *before, size_t n) {
     paired_table t = {0};
     for (size_t i = 0; i < n; i++)
-        *(now[i] ? (before[i] ? &t.both : &t.gained) : (before[i] ? &t.lost : &t.neither)) += 1;
+        paired_add(&t, now[i], before[i]);
     return t;
 }
 

@@ -18,7 +18,8 @@ typedef struct paired_table {
 } paired_table;
 
 size_t paired_n(const paired_table *t);
-/* Counts right[i] of two versions, [n]. */
+/* Counts an item that the two versions got right or not; items of [n]. */
+void paired_add(paired_table *t, bool now, bool before);
 paired_table paired_count(const bool *now, const bool *before, size_t n);
 /* Share of the new minus share of the old; 0 when empty. */
 double paired_gain(const paired_table *t);
