@@ -45,4 +45,15 @@ static inline agon_ctx *test_ctx(int n_threads, const char *cpu) {
     return ctx;
 }
 
+/* For cmocka_run_group_tests, where all that tests share is a context: *state. */
+static inline int test_ctx_open(void **state) {
+    *state = test_ctx(1, NULL);
+    return 0;
+}
+
+static inline int test_ctx_close(void **state) {
+    agon_ctx_free(*state);
+    return 0;
+}
+
 #endif

@@ -62,21 +62,11 @@ static void ctx_fail__may_quote_the_sentence_before(void **state) {
     assert_string_equal(agon_error(ctx), "outside; it is wet");
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ctx_fail__shows_what_a_terminal_must_not_get),
         cmocka_unit_test(ctx_fail__drops_a_character_that_is_cut),
         cmocka_unit_test(ctx_fail__may_quote_the_sentence_before),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

@@ -151,15 +151,6 @@ static void lora__agrees_with_the_vector(void **state) {
     json_decref(root);
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(head__agrees_with_nll_masked),
@@ -168,5 +159,5 @@ int main(void) {
         cmocka_unit_test(bf16__agrees_with_the_vector),
         cmocka_unit_test(lora__agrees_with_the_vector),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

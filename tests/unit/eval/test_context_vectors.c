@@ -144,16 +144,6 @@ static void scale__is_of_each_dimension(void **state) {
     assert_int_equal(context_scale(ctx, constant, 1, 2, mean, deviation, &flat), AGON_EINVAL);
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fit__finds_planted_vectors),
@@ -162,5 +152,5 @@ int main(void) {
         cmocka_unit_test(vector__agrees_with_the_worked_example),
         cmocka_unit_test(scale__is_of_each_dimension),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

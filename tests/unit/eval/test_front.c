@@ -103,15 +103,6 @@ static void rank_correlation__follows_order(void **state) {
     assert_close(rank_correlation(ties, y, 4), 4 / sqrt(20), 1e-12);
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(front__agrees_with_the_vector),
@@ -119,5 +110,5 @@ int main(void) {
         cmocka_unit_test(simplex__agrees_with_the_vector),
         cmocka_unit_test(rank_correlation__follows_order),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

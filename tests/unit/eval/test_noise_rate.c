@@ -163,15 +163,6 @@ static void dawid_skene__recovers_raters(void **state) {
     assert_non_null(strstr(agon_error(ctx), "item 2, rater 1"));
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 /* Four raters, eight items, an answer missing; rows of the vector are raters. */
 static void check_dawid_skene(const json_t *c, double tol) {
     agon_ctx *ctx = test_ctx(1, NULL);
@@ -207,5 +198,5 @@ int main(void) {
         cmocka_unit_test(dawid_skene__agrees_with_the_loop_vector),
         cmocka_unit_test(dawid_skene__recovers_raters),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

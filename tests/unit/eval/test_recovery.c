@@ -56,20 +56,11 @@ static void imitation__is_seen_on_wrong_items(void **state) {
     assert_true(isnan(none.error_correlation));
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pgr__agrees_with_the_vector),
         cmocka_unit_test(pgr__interval),
         cmocka_unit_test(imitation__is_seen_on_wrong_items),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

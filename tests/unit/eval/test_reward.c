@@ -154,15 +154,6 @@ static void ratings__are_standardised_by_rater(void **state) {
     assert_close(x[5], 0, 0); /* one rating says nothing */
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ensemble__agrees_with_the_vector),
@@ -172,5 +163,5 @@ int main(void) {
         cmocka_unit_test(overoptimisation__agrees_with_the_vector),
         cmocka_unit_test(ratings__are_standardised_by_rater),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

@@ -62,19 +62,10 @@ static void report__knows_gaps_that_mean_what_they_say(void **state) {
     assert_true(words.n_matched > MANY / 10 && matched > all + 0.05); /* where length cannot decide it ranks better */
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(report__of_four_pairs_by_hand),
         cmocka_unit_test(report__knows_gaps_that_mean_what_they_say),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

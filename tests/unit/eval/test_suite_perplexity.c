@@ -1,9 +1,8 @@
 /* Perplexity: documents and windows, sums against direct forwards of a tiny model, the comparison. */
-#include "tiny_model.h"
-#include "base/file.h"
 #include "base/random.h"
 #include "eval/suite.h"
-#include "model/tokenizer_private.h"
+#include "small_tokenizer.h"
+#include "tiny_model.h"
 #include <unistd.h>
 
 typedef struct world {
@@ -14,15 +13,8 @@ typedef struct world {
 
 static int setup(void **state) {
     static world w;
-    static const char config[] = "{\"eos_token\": \"<|endoftext|>\", \"add_bos_token\": false}";
-    const char *source = getenv("AGON_SOURCE");
-    char path[4096], *text = NULL;
-    size_t n = 0;
     w.ctx = test_ctx(2, NULL);
-    snprintf(path, sizeof path, "%s/tests/golden/tokenizer_small.json", source ? source : ".");
-    assert_ok(w.ctx, file_read(w.ctx, path, 1 << 20, &text, &n));
-    assert_ok(w.ctx, tokenizer_from_json(w.ctx, "small", text, n, config, strlen(config), NULL, 0, &w.t));
-    free(text);
+    w.t = small_tokenizer(w.ctx);
     strcpy(w.path, "/tmp/agon-held-out-XXXXXX");
     int file = mkstemp(w.path);
     assert_true(file >= 0);

@@ -201,15 +201,6 @@ static void model__folder_keeps_its_heads(void **state) {
     model_free(again);
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scalar_head__is_a_linear_map),
@@ -218,5 +209,5 @@ int main(void) {
         cmocka_unit_test(adapter__keeps_its_heads),
         cmocka_unit_test(model__folder_keeps_its_heads),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

@@ -668,15 +668,6 @@ static void rloo__equals_reinforce_on_policy(void **state) {
         assert_close(t.responses[0][k].d_log_prob[1], with_old.responses[0][k].d_log_prob[1], 1e-12);
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sft__agrees_with_the_vectors),
@@ -710,5 +701,5 @@ int main(void) {
         cmocka_unit_test(ppo__equals_reinforce_on_policy),
         cmocka_unit_test(ppo__explains_variance),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

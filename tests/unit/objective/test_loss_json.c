@@ -116,15 +116,6 @@ static void loss_json__names_row_and_field(void **state) {
            "row 0: values");
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loss_json__answers_singles),
@@ -133,5 +124,5 @@ int main(void) {
         cmocka_unit_test(loss_json__answers_groups_and_values),
         cmocka_unit_test(loss_json__names_row_and_field),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

@@ -292,15 +292,6 @@ static void pairs__weights_and_masks_count(void **state) {
     assert_close(t.responses[1][0].d_log_prob[0], 0, 0);
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dpo__agrees_with_the_vector),
@@ -320,5 +311,5 @@ int main(void) {
         cmocka_unit_test(orpo__survives_certainty),
         cmocka_unit_test(pairs__weights_and_masks_count),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

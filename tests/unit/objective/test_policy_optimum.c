@@ -253,15 +253,6 @@ static void exo_rw__seeks_a_mode(void **state) {
         fail_msg("reverse settles at %g, forward at %g", reverse, forward);
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(policy_gradients__reach_the_optimum),
@@ -270,5 +261,5 @@ int main(void) {
         cmocka_unit_test(dpo_soft__reaches_the_optimum),
         cmocka_unit_test(exo_rw__seeks_a_mode),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

@@ -304,20 +304,11 @@ static void policy_gradients__repeat_to_the_bit(void **state) {
     assert_memory_equal(error[0], error[1], sizeof error[0]);
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(policy_gradients__match_their_expectation),
         cmocka_unit_test(policy_gradients__that_are_biased_miss_it),
         cmocka_unit_test(policy_gradients__repeat_to_the_bit),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

@@ -148,15 +148,6 @@ static void nll__reports_bits(void **state) {
     assert_close(r.loss, run_objective(ctx, "sft", NULL, &t).loss, 0);
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(token_level__agrees_with_the_vector),
@@ -167,5 +158,5 @@ int main(void) {
         cmocka_unit_test(sft__smooths_labels),
         cmocka_unit_test(nll__reports_bits),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

@@ -1,8 +1,8 @@
 /* Where the attacker aims, and that no task is both trained on and held out. */
 #include "actors.h"
-#include "model/tokenizer_private.h"
 #include "recipe/aim.h"
 #include "recipe/run_file.h"
+#include "small_tokenizer.h"
 
 enum { MAX_CELLS = 4 };
 
@@ -148,11 +148,8 @@ static void aim__is_clear_of_every_suite(void **state) {
     static const char task[] = "{\"question\": \"A mason lays nine rows of forty bricks before noon and seven rows after it, how many bricks are that?\", "
                                "\"answer\": \"16 * 40 = 640\\n#### 640\"}\n",
                       document[] = "The seventh ferry left the old harbour before any of the lamps were lit.\n";
-    static const char config[] = "{\"eos_token\": \"<|endoftext|>\", \"add_bos_token\": false}";
     const char *data = getenv("AGON_DATA");
-    char *was = data ? strdup(data) : NULL, *json = NULL, path[2048];
-    tokenizer *t = NULL;
-    size_t n = 0;
+    char *was = data ? strdup(data) : NULL, path[2048];
     bench *b = bench_new("5", small, 3);
     agon_ctx *ctx = b->x->ctx;
     cast *c = &b->cast;
@@ -165,8 +162,7 @@ static void aim__is_clear_of_every_suite(void **state) {
     assert_ok(ctx, suite_open(ctx, "general", 3, &c->suites[0]));
     snprintf(path, sizeof path, "%s/held_out.txt", b->x->folder);
     assert_ok(ctx, file_write(ctx, path, document, strlen(document)));
-    assert_ok(ctx, file_read(ctx, golden_path((char[2048]){0}, "tokenizer_small.json"), 1 << 20, &json, &n));
-    assert_ok(ctx, tokenizer_from_json(ctx, "small", json, n, config, strlen(config), NULL, 0, &t));
+    tokenizer *t = small_tokenizer(ctx);
     assert_ok(ctx, perplexity_open(ctx, t, 256, path, 0, &c->text));
     const char *const texts[] = {suite_get(c->suites[0], 0).query, suite_get(c->suites[0], 2).query, suite_get(c->suites[1], 0).query, document};
     for (int clear = 0; clear < 2; clear++) {
@@ -184,7 +180,6 @@ static void aim__is_clear_of_every_suite(void **state) {
     suite_free(c->suites[1]);
     perplexity_free(c->text);
     tokenizer_free(t);
-    free(json);
     free(was);
     bench_free(b);
 }

@@ -154,15 +154,6 @@ static void refinements__agree_with_the_vector(void **state) {
     json_decref(root);
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spans__agree_with_the_vector),
@@ -170,5 +161,5 @@ int main(void) {
         cmocka_unit_test(quotes__are_found_when_reworded),
         cmocka_unit_test(refinements__agree_with_the_vector),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

@@ -1,8 +1,6 @@
 /* Datasets: exact tokens and masks, and what is refused. */
 #include "train/data.h"
-#include "base/file.h"
-#include "model/tokenizer_private.h"
-#include "test.h"
+#include "small_tokenizer.h"
 #include <math.h>
 #include <unistd.h>
 
@@ -16,15 +14,9 @@ typedef struct world {
 
 static int setup(void **state) {
     static world w;
-    static const char config[] = "{\"eos_token\": \"<|endoftext|>\", \"add_bos_token\": false}";
-    char path[2048], *text = NULL;
-    size_t n = 0;
     w.ctx = test_ctx(1, NULL);
-    golden_path(path, "tokenizer_small.json");
-    assert_ok(w.ctx, file_read(w.ctx, path, 1 << 20, &text, &n));
-    assert_ok(w.ctx, tokenizer_from_json(w.ctx, "small", text, n, config, strlen(config), NULL, 0, &w.t));
+    w.t = small_tokenizer(w.ctx);
     assert_ok(w.ctx, chat_template_set(w.ctx, w.t, "chatml"));
-    free(text);
     strcpy(w.path, "/tmp/agon-data-XXXXXX");
     int file = mkstemp(w.path);
     assert_true(file >= 0);

@@ -79,20 +79,11 @@ static void matched__keeps_every_class_count(void **state) {
     assert_non_null(strstr(agon_error(ctx), "item 4"));
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(injection__agrees_with_the_vector),
         cmocka_unit_test(injection__keeps_its_rate),
         cmocka_unit_test(matched__keeps_every_class_count),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

@@ -1,10 +1,8 @@
 /* agon data noise: the exact stream, a truth that restores the original, tokens that stay text, bad input. */
 #include "train/noise_rows.h"
 #include "base/buffer.h"
-#include "base/file.h"
 #include "json_rows.h"
-#include "model/tokenizer_private.h"
-#include "test.h"
+#include "small_tokenizer.h"
 #include "train/noise.h"
 #include <unistd.h>
 
@@ -18,14 +16,8 @@ typedef struct world {
 
 static int setup(void **state) {
     static world w;
-    static const char config[] = "{\"eos_token\": \"<|endoftext|>\", \"add_bos_token\": false}";
-    char path[2048], *text = NULL;
-    size_t n = 0;
     w = (world){.ctx = test_ctx(1, NULL)};
-    golden_path(path, "tokenizer_small.json");
-    assert_ok(w.ctx, file_read(w.ctx, path, 1 << 20, &text, &n));
-    assert_ok(w.ctx, tokenizer_from_json(w.ctx, "small", text, n, config, strlen(config), NULL, 0, &w.t));
-    free(text);
+    w.t = small_tokenizer(w.ctx);
     strcpy(w.folder, "/tmp/agon-noise-XXXXXX");
     assert_non_null(mkdtemp(w.folder));
     snprintf(w.from, sizeof w.from, "%s/clean.jsonl", w.folder);

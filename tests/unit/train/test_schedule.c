@@ -104,15 +104,6 @@ static void order__a_short_rest_joins(void **state) {
     assert_int_equal(train_n_steps(&o, 9), 9);
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(schedule__agrees_with_the_vector),
@@ -121,5 +112,5 @@ int main(void) {
         cmocka_unit_test(order__is_a_permutation_each_epoch),
         cmocka_unit_test(order__a_short_rest_joins),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

@@ -135,15 +135,6 @@ static void packing__fills_bins_as_the_vector(void **state) {
     json_decref(root);
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(co_teaching__agrees_with_the_vector),
@@ -152,5 +143,5 @@ int main(void) {
         cmocka_unit_test(rejection__makes_pairs),
         cmocka_unit_test(packing__fills_bins_as_the_vector),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

@@ -501,16 +501,6 @@ static void selection__refuses_rows_without_a_loss_of_their_own(void **state) {
     model_free(m);
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(selection__resumes_bit_for_bit),
@@ -521,5 +511,5 @@ int main(void) {
         cmocka_unit_test(selection_of_tokens__leaves_planted_errors_unlearnt),
         cmocka_unit_test(selection__refuses_rows_without_a_loss_of_their_own),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }
