@@ -65,22 +65,26 @@ json_t *arm_row(const char *name, const bool *now, const bool *before, size_t n,
     return row;
 }
 
-agon_status arms_run(cast *c, const char *name, const char *of, agon_status (*work)(void *arg), void *arg) {
-    run *own = c->run, *arms = NULL;
+agon_status arms_begin(cast *c, const char *name, const char *of, run **out) {
     json_t *pinned = json_pack("{ss}", "arms_of", of);
     agon_status s = json_made(c->actors.ctx, pinned);
+    if (!s)
+        s = store_commit(c->actors.store); /* what the cast's own run has said */
     if (!s) {
         const run_options o = {.name = name, .seed = (uint64_t)c->config->seed, .config = pinned};
-        s = run_begin(c->actors.ctx, c->actors.store, &o, &arms);
+        s = run_begin(c->actors.ctx, c->actors.store, &o, out);
     }
-    if (!s) {
-        c->run = c->actors.run = arms;
-        s = work(arg);
-    }
+    json_decref(pinned);
+    return s;
+}
+
+agon_status arms_work_take(cast *c, run *arms, agon_status (*work)(void *arg), void *arg) {
+    run *own = c->run;
+    c->run = c->actors.run = arms;
+    agon_status s = work(arg);
     if (!s)
         s = run_finish(arms, "done", "control arms trained");
     run_end(arms);
     c->run = c->actors.run = own;
-    json_decref(pinned);
     return s;
 }

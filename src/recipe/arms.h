@@ -29,7 +29,9 @@ const char *arm_text(const json_t *results, size_t i);
 /* {"n", "before", "after", "gain", "ci95", "arm", "examples", "loss_tokens"}; new. now, before [n]. */
 json_t *arm_row(const char *name, const bool *now, const bool *before, size_t n, size_t n_examples, int64_t n_tokens);
 
-/* Does `work` in the run of arms `name` of the run `of` (an id), begun or gone on with in the cast's store; the cast has its own run again afterwards. */
-AGON_MUST_CHECK agon_status arms_run(cast *c, const char *name, const char *of, agon_status (*work)(void *arg), void *arg);
+/* Begins the run of arms `name` of the run `of` (an id), or goes on with it, in the cast's store. *out new (arms_work_take, or run_end). */
+AGON_MUST_CHECK agon_status arms_begin(cast *c, const char *name, const char *of, run **out);
+/* Does `work` in it and ends it; the cast has its own run again afterwards. */
+AGON_MUST_CHECK agon_status arms_work_take(cast *c, run *arms, agon_status (*work)(void *arg), void *arg);
 
 #endif

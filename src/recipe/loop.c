@@ -311,13 +311,18 @@ static agon_status loop_recipe(cast *c, json_t **summary) {
         halted = !s && l.rejections >= (size_t)l.config->gate.rejections;
     }
     const char *state = l.waiting ? "waiting" : halted ? "halted" : "done";
+    run *arms = NULL;
+    if (!s && !l.waiting && !halted)
+        s = loop_begin_arms(&l, &arms); /* before the loop's own end, or `agon log --follow` could look when neither is running */
     if (!s)
         s = run_finish(c->run, state,
                        l.waiting ? "people are asked: agon review, then run it again"
                        : halted  ? "too many candidates were rejected in a row; a larger gate.rejections lets the run go on"
                                  : "all iterations ran");
-    if (!s && !l.waiting && !halted)
-        s = loop_train_arms(&l);
+    if (s)
+        run_end(arms);
+    else if (arms)
+        s = loop_train_arms_take(&l, arms);
     if (!s) {
         *summary = summarise(&l, state);
         s = json_made(c->actors.ctx, *summary);

@@ -453,8 +453,9 @@ static agon_status all_arms(void *arg) {
     return s;
 }
 
-agon_status loop_train_arms(loop *l) {
+agon_status loop_begin_arms(loop *l, run **out) {
     const loop_arms *a = &l->arms;
+    *out = NULL;
     if (!l->config->evaluate.arms)
         return AGON_OK;
     if (a->n_lessons == 0 || a->tasks.n == 0) {
@@ -462,8 +463,12 @@ agon_status loop_train_arms(loop *l) {
         return AGON_OK;
     }
     const char *name = arena_printf(l->c->memory, "%s.%lld.arms", l->config->name, (long long)a->iteration);
-    l->c->actors.iteration = a->iteration;
-    return name ? arms_run(l->c, name, run_id(l->c->run), all_arms, l) : ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for control arms");
+    return name ? arms_begin(l->c, name, run_id(l->c->run), out) : ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for control arms");
+}
+
+agon_status loop_train_arms_take(loop *l, run *arms) {
+    l->c->actors.iteration = l->arms.iteration;
+    return arms_work_take(l->c, arms, all_arms, l);
 }
 
 /* ---- what they cost --------------------------------------------------------------------------------------------------- */

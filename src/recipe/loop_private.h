@@ -130,9 +130,11 @@ void loop_watch_free(loop_watch *w);
 bool loop_left_to_people(const query *q); /* neither an answer, nor a verifier of its own, nor the run's verifier program */
 int64_t loop_gate_labels(const loop *l);
 AGON_MUST_CHECK agon_status loop_ask_about_held_out(loop *l, held_out_result *r);
-/* loop_arms.c: evaluate.arms. Remembers a training after its gate; trains the arms after the run's end, as a run of their own. */
+/* loop_arms.c: evaluate.arms. Remembers a training after its gate; trains the arms after the run's end, as a run of their own, which is begun before it (*out new;
+ * NULL: there are none). */
 AGON_MUST_CHECK agon_status loop_note_training(loop *l, const held_out_result *r);
-AGON_MUST_CHECK agon_status loop_train_arms(loop *l);
+AGON_MUST_CHECK agon_status loop_begin_arms(loop *l, run **out);
+AGON_MUST_CHECK agon_status loop_train_arms_take(loop *l, run *arms);
 size_t loop_n_arms(const run_config *config); /* for costs: how many there will be */
 void loop_arms_free(loop_arms *a);
 /* loop_approval.c: what the critic approves of incumbent's and candidate's held-out answers beside what is right (G5); limits that so few answers cannot show. */

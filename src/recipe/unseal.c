@@ -488,6 +488,7 @@ static agon_status make_report(unsealing *u, const json_t *status, json_t **out)
 static agon_status with_arms(unsealing *u, json_t *report) {
     agon_ctx *ctx = u->c->actors.ctx;
     store *writer = NULL;
+    run *arms = NULL;
     char name[160];
     to_report x = {u, report};
     agon_status s = store_open(ctx, store_folder(u->store), STORE_RUN, &writer);
@@ -496,8 +497,10 @@ static agon_status with_arms(unsealing *u, json_t *report) {
         u->c->actors.store = writer;
         u->c->actors.sealed = false;
         u->c->actors.iteration = 1;
-        s = arms_run(u->c, name, u->run, run_arms, &x);
+        s = arms_begin(u->c, name, u->run, &arms);
     }
+    if (!s)
+        s = arms_work_take(u->c, arms, run_arms, &x);
     actors_free_versions(&u->c->actors);
     store_close(writer);
     return s;

@@ -2,6 +2,7 @@
 #include "actors.h"
 #include "recipe/recipe.h"
 #include "recipe/run_file.h"
+#include <sqlite3.h>
 
 static const char gold_run[] =
     "name: gold\nseed: 3\ntasks: {cells: [writing/lower_case, arithmetic/one_digit_sum]}\nattacker: {queries: 24, waves: 2, variations: 0}\n"
@@ -173,6 +174,25 @@ static void arms__main_run__has_the_same_bits(void **state) {
     stand_free(y);
 }
 
+/* Whoever follows the run asks whether it or its arms are running: the database itself refuses a moment at which neither is. */
+static void arms__are_running_before_the_loop_is_done(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(arena_printf(x->memory, "%s/agon.db", x->folder), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "CREATE TRIGGER no_gap AFTER UPDATE ON progress WHEN NEW.state = 'done' AND NEW.run = (SELECT id FROM run WHERE name = 'gold')"
+                                      " AND NOT EXISTS (SELECT 1 FROM progress p JOIN run r ON r.id = p.run WHERE r.name = 'gold.1.arms' AND p.state = 'running')"
+                                      " BEGIN SELECT RAISE(ABORT, 'nothing is running'); END", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    json_t *summary = run_yaml(x, gold_run, NULL), *status = NULL;
+    assert_ok(x->ctx, store_status(x->store, "gold", &status));
+    assert_string_equal(field_text(status, "state"), "done");
+    assert_string_equal(field_text(json_object_get(status, "arms"), "state"), "done");
+    json_decref(status);
+    json_decref(summary);
+    stand_free(x);
+}
+
 /* Queries and answers that an arm learnt from, as the verifier was asked about them. */
 static json_t *learnt(stand *x, const char *arm) {
     return rows_of(x, arena_printf(x->memory, "SELECT json_extract(input, '$.query.text') AS query, json_extract(input, '$.response') AS response FROM step_item"
@@ -321,6 +341,7 @@ int main(void) {
         cmocka_unit_test(arms__random_labels__teach_nothing),
         cmocka_unit_test(arms__asked_for_later__are_the_same_and_change_nothing),
         cmocka_unit_test(arms__main_run__has_the_same_bits),
+        cmocka_unit_test(arms__are_running_before_the_loop_is_done),
         cmocka_unit_test(arms__examples__are_what_they_are_called),
         cmocka_unit_test(arms__more_iterations__go_the_way_of_the_version),
         cmocka_unit_test(arms__pool_too_small__says_so),
