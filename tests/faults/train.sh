@@ -19,4 +19,17 @@ results() {
     sed 's/"resumed_after": *[0-9]*/"resumed_after":N/' out/training.json
 }
 survives 24 12 out/ "$agon" train sft --model tiny.gguf --data rows.jsonl --output out --lora 2 --batch 2 --checkpoint-every 1 --json
+
+# Held-out rows beside it: the state after the best step is kept (after the first, then after the third of four) and taken back at the end, and each step's
+# validation is in the account once.
+for i in 1 2 3; do
+    printf '{"prompt":"say %s","completion":" a letter"}\n' $i
+done >before/held.jsonl
+validated="$agon train sft --model tiny.gguf --data rows.jsonl --output out --lora 2 --batch 2 --lr 1e-1 --steps 4 --checkpoint-every 1 --validation held.jsonl
+    --validate-every 1 --keep best --json"
+begin
+inject '' $validated || fail "undisturbed: $validated"
+says out '"validation":{"step":1,"steps":4,"loss":[0-9.]+,"best":true,'
+says out '"kept":3'
+survives 24 40 out/ $validated
 done_testing
