@@ -284,15 +284,6 @@ static void objective_set_progress__moves_ramps_only(void **state) {
     }
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 /* training.md, lines H of sections 1 to 4. */
 static void objective__has_the_learning_rate_published_for_it(void **state) {
     (void)state;
@@ -317,5 +308,5 @@ int main(void) {
         cmocka_unit_test(objectives__ask_for_channels),
         cmocka_unit_test(objective_set_progress__moves_ramps_only),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

@@ -374,15 +374,6 @@ static void choices__of_three_are_a_softmax(void **state) {
     assert_non_null(strstr(agon_error(ctx), "row 0: has 3 choices"));
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bt__agrees_with_the_vector),
@@ -402,5 +393,5 @@ int main(void) {
         cmocka_unit_test(choices__of_two_are_a_class_head),
         cmocka_unit_test(choices__of_three_are_a_softmax),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

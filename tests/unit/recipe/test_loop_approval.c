@@ -13,15 +13,6 @@ static const char critic_program[] =
     " case \"$line\" in *'\"answer\":\"unreadable'*) echo \"{\\\"id\\\":\\\"$id\\\",\\\"error\\\":\\\"what?\\\"}\";;"
     " *) echo \"{\\\"id\\\":\\\"$id\\\",\\\"verdict\\\":\\\"$v\\\",\\\"confidence\\\":0.9}\";; esac; done\n";
 
-static const char *write_file(stand *x, const char *name, const char *text) {
-    const char *path = arena_printf(x->memory, "%s/%s", x->folder, name);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    assert_int_equal(fclose(f), 0);
-    return path;
-}
-
 static size_t count_asked(stand *x) {
     FILE *f = fopen(arena_printf(x->memory, "%s/asked", x->folder), "r");
     size_t n = 0;

@@ -3,15 +3,6 @@
 #include "recipe_runs.h"
 #include "store/store_internal.h"
 
-static const char *write_file(stand *x, const char *name, const char *text) {
-    const char *path = arena_printf(x->memory, "%s/%s", x->folder, name);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    assert_int_equal(fclose(f), 0);
-    return path;
-}
-
 static const char *opinions_file(stand *x, size_t n) {
     const char *text = "";
     for (size_t i = 0; i < n; i++)

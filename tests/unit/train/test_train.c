@@ -879,15 +879,6 @@ static void train__refuses_what_it_cannot_run(void **state) {
     model_free(m);
 }
 
-static int setup(void **state) {
-    *state = test_ctx(1, NULL);
-    return 0;
-}
-static int teardown(void **state) {
-    agon_ctx_free(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(train__resumes_bit_for_bit),
@@ -918,5 +909,5 @@ int main(void) {
         cmocka_unit_test(train__checks_that_it_starts_at_its_samples),
         cmocka_unit_test(train__refuses_what_it_cannot_run),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

@@ -1,0 +1,298 @@
+/* Runs that go on: halted, interrupted, run again, begun with an older agon, or beside others in one workspace. */
+#include "own_queries.h"
+#include "store/store_internal.h"
+
+/* A run that halted goes on when it is given more rejections, and has what reviewers answered since. */
+static void loop__halted__goes_on_when_given_more(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL, *items = NULL, *item, *answer = json_pack("{ss ss}", "verdict", "accept", "text", "a thought");
+    size_t i;
+    const char *file = with_easy_row(numbers_file(x, 20));
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, queue_yaml, 2, file, 1, small), &summary));
+    assert_string_equal(text_of(summary, "state"), "halted");
+    json_decref(summary);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM gate"), 1);
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT id FROM review_item WHERE kind = 'demonstration'", NULL, &items));
+    json_array_foreach(items, i, item)
+        assert_ok(x->ctx, store_inbox_add(x->store, field_text(item, "id"), "reviewer-1", 3, answer));
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, queue_yaml, 2, file, 3, small), &summary));
+    assert_string_equal(text_of(summary, "state"), "done");
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM gate"), 2);
+    assert_int_equal(field_int(json_object_get(summary, "labels"), "human"), json_array_size(items));
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM example WHERE iteration = 2 AND fields LIKE '%a thought%'"), (int64_t)json_array_size(items));
+    json_decref(summary);
+    json_decref(answer);
+    json_decref(items);
+    stand_free(x);
+}
+
+/* A replay writes the run's story into the log no second time. */
+static void loop__replayed__logs_nothing_again(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL;
+    int64_t n_events = 0;
+    const char *file = numbers_file(x, 20);
+    for (int k = 0; k < 3; k++) {
+        assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, simulated_yaml, k < 2 ? 1 : 2, file, 3, small), &summary));
+        json_decref(summary);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM event WHERE stage = 'done'"), k < 2 ? 1 : 2);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM event WHERE stage = 'plan' AND message = 'begins'"), k < 2 ? 1 : 2);
+        int64_t n = stand_count(x, "SELECT count(*) FROM event");
+        assert_true(n > 5 && (k == 0 || (k == 1 ? n == n_events : n > n_events)));
+        n_events = n;
+    }
+    assert_int_equal(stand_count(x, "SELECT count(*) - count(DISTINCT iteration || stage || message) FROM event"), 0);
+    stand_free(x);
+}
+
+/* ---- begun with an older agon -------------------------------------------------------------------------------------- */
+
+/* A run "old" that was begun with the configuration of the run "own", as `change` makes it. */
+static void begin_old(stand *x, void (*change)(json_t *config)) {
+    json_t *rows = NULL;
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT config AS config_json, seed FROM run WHERE name = 'own'", NULL, &rows));
+    json_t *config = json_object_get(json_array_get(rows, 0), "config");
+    change(config);
+    json_object_set_new(config, "name", json_string("old"));
+    const run_options o = {.name = "old", .seed = strtoull(field_text(json_array_get(rows, 0), "seed"), NULL, 10), .config = config};
+    stand_close(x);
+    store *s = NULL;
+    run *r = NULL;
+    assert_ok(x->ctx, store_open(x->ctx, x->folder, STORE_RUN, &s));
+    assert_ok(x->ctx, run_begin(x->ctx, s, &o, &r));
+    run_end(r);
+    store_close(s);
+    stand_open(x);
+    json_decref(rows);
+}
+
+static void pin_rejections(json_t *config) {
+    json_t *gate = json_object_get(config, "gate");
+    assert_null(json_object_get(gate, "rejections"));
+    json_object_set_new(gate, "rejections", json_integer(1));
+}
+
+/* Runs begun before pinned gate.rejections. They go on, also with another number. */
+static void loop__rejections_pinned_before__may_change(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL;
+    const char *file = numbers_file(x, 20);
+    assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, simulated_yaml, 1, file, 1, small), &summary));
+    json_decref(summary);
+    begin_old(x, pin_rejections);
+    for (int rejections = 1; rejections <= 3; rejections += 2) {
+        const char *yaml = arena_printf(x->memory, simulated_yaml, 2, file, rejections, small);
+        assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, "name: old%s", strchr(yaml, '\n')), &summary));
+        assert_string_equal(text_of(summary, "state"), rejections == 1 ? "halted" : "done");
+        json_decref(summary);
+    }
+    stand_free(x);
+}
+
+static const char *const optimiser_keys[] = {"schedule", "clip_norm", "beta1", "beta2", "eps", "weight_decay"};
+
+static void forget_optimiser(json_t *config) {
+    for (size_t i = 0; i < sizeof optimiser_keys / sizeof *optimiser_keys; i++)
+        assert_int_equal(json_object_del(json_object_get(config, "train"), optimiser_keys[i]), 0);
+    assert_int_equal(json_object_del(json_object_get(config, "gate"), "approval_items"), 0); /* as old */
+}
+
+/* Runs begun before run files had keys of the optimiser pinned none. They go on with the defaults, which were so then, and their trainings name none. */
+static void runs__begun_before_the_optimisers_keys__go_on(void **state) {
+    (void)state;
+    for (int trains = 0; trains < 2; trains++) {
+        stand *x = stand_new(NULL);
+        json_t *summary = NULL;
+        const char *rows = write_file(x, "rows.jsonl", "{\"prompt\": \"say 1\", \"completion\": \"one\"}\n{\"prompt\": \"say 2\", \"completion\": \"two\"}\n");
+        const char *yaml = trains ? arena_printf(x->memory, "name: own\nrecipe: train\nevaluate: {general: 0, documents: 0, gsm8k: 0}\n"
+                                                            "train: {data: %s, rank: 2, batch: 2%%s}\n", rows)
+                                  : arena_printf(x->memory, "name: own\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"
+                                                            "human: {labels: 20, audits: 0, demonstrations: 4}\n"
+                                                            "train: {rank: 2, epochs: 1, batch: 2%%s}\nbuild: {documents: 2, real_share: 0}\n"
+                                                            "evaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0}\n", numbers_file(x, 20));
+        const char *plain = arena_printf(x->memory, yaml, ""), *changed = arena_printf(x->memory, yaml, ", clip_norm: 0.5");
+        assert_ok(x->ctx, run_recipe(x, plain, &summary));
+        json_decref(summary);
+        begin_old(x, forget_optimiser);
+        assert_int_equal(run_recipe(x, arena_printf(x->memory, "name: old%s", strchr(changed, '\n')), &summary), AGON_EMISMATCH);
+        for (int again = 0; again < 2; again++) {
+            assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, "name: old%s", strchr(plain, '\n')), &summary));
+            assert_string_equal(text_of(summary, "state"), "done");
+            json_decref(summary);
+        }
+        const char *named = "SELECT count(*) FROM step WHERE input LIKE '%\"optimiser\"%' AND run = (SELECT id FROM run WHERE name = 'old')";
+        assert_int_equal(stand_count(x, named), 0);
+        assert_int_equal(stand_count(x, arena_printf(x->memory, "%.*s'own')", (int)(strlen(named) - 6), named)), trains);
+        stand_free(x);
+    }
+}
+
+static void forget_monitor(json_t *config) {
+    assert_int_equal(json_object_del(json_object_get(config, "gate"), "monitor_prompts"), 0);
+}
+
+/* Runs begun before the gate had a monitor of collapse go on without one, and are not given one. */
+static void loop__begun_before_the_monitor__goes_on_without(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL;
+    const char *of_old = "SELECT count(*) FROM step WHERE path LIKE '%/monitor/%' AND run = (SELECT id FROM run WHERE name = 'old')";
+    const char *yaml = arena_printf(x->memory, "name: own\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\n"
+                                               "human: {labels: 20, audits: 0, demonstrations: 4}\n%s", numbers_file(x, 20), small);
+    assert_ok(x->ctx, run_recipe(x, yaml, &summary));
+    json_decref(summary);
+    assert_true(stand_count(x, "SELECT count(*) FROM step WHERE path LIKE '%/monitor/%'") > 0);
+    begin_old(x, forget_monitor);
+    const char *old = arena_printf(x->memory, "name: old%s", strchr(yaml, '\n'));
+    assert_ok(x->ctx, run_recipe(x, old, &summary));
+    assert_string_equal(text_of(json_object_get(json_object_get(summary, "gate"), "figures"), "G4"), "not evaluated");
+    json_decref(summary);
+    assert_int_equal(stand_count(x, of_old), 0);
+    stand_free(x);
+}
+
+/* An older agon recorded a base with the first run's name, and a second run listed what it would have written: both stay readable. */
+typedef struct old_base {
+    stand *x;
+    version_record versions[2];
+    size_t n;
+} old_base;
+
+static agon_status write_old_base(void *arg, json_t **result) {
+    const old_base *o = arg;
+    agon_status s = AGON_OK;
+    for (size_t i = 0; i < o->n && !s; i++)
+        s = store_add_version(o->x->store, &o->versions[i]);
+    *result = json_null();
+    return s;
+}
+
+static void runs__of_an_older_workspace__go_on(void **state) {
+    (void)state;
+    static const char id[] = "00000000000000000000000000000000000000000000000000000000000000aa";
+    for (size_t n = 1; n <= 2; n++) {
+        stand *x = stand_new(NULL);
+        journal_report report;
+        json_t *input = json_null(), *result = NULL;
+        old_base o = {x, {{.run = n == 1 ? run_id(x->run) : NULL, .id = id, .role = "base", .path = "a.gguf", .numerics = "portable"},
+                          {.run = run_id(x->run), .id = id, .role = "base", .path = "a.gguf", .numerics = "portable"}}, n};
+        const step_key first = {.path = "old"}, second = {.path = "new"};
+        assert_ok(x->ctx, step_once(x->run, &first, input, write_old_base, &o, &result)); /* n 2: before the row is there, as it was written then */
+        json_decref(result);
+        o.versions[0] = (version_record){.id = id, .role = "base"};
+        o.n = 1;
+        assert_ok(x->ctx, step_once(x->run, &second, input, write_old_base, &o, &result));
+        json_decref(result);
+        assert_ok(x->ctx, journal_verify(x->ctx, x->store, &report));
+        assert_string_equal(report.problem, "");
+        stand_free(x);
+    }
+}
+
+/* ---- several runs in one workspace ------------------------------------------------------------------------------------ */
+
+static void check_run(stand *x, const char *name) {
+    journal_report report;
+    json_t *status = NULL, *again = NULL;
+    assert_ok(x->ctx, journal_verify(x->ctx, x->store, &report));
+    assert_string_equal(report.problem, "");
+    assert_ok(x->ctx, store_status(x->store, name, &status));
+    const json_t *versions = json_object_get(status, "versions");
+    assert_int_equal(json_array_size(versions), 2);
+    assert_string_equal(field_text(json_array_get(versions, 0), "status"), "base");
+    assert_string_equal(field_text(json_array_get(versions, 1), "role"), "learner");
+    assert_ok(x->ctx, recipe_reexecute(x->ctx, x->store, name, 4, 1, &again));
+    json_decref(again);
+    json_decref(status);
+}
+
+/* Both have the base, and the same rows and seed make the same adapter: each run lists what is recorded. */
+static void runs__of_one_workspace__share_their_versions(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    const char *rows = write_file(x, "rows.jsonl", "{\"prompt\": \"say 1\", \"completion\": \"one\"}\n{\"prompt\": \"say 2\", \"completion\": \"two\"}\n");
+    static const char *const names[] = {"first", "second"};
+    for (int k = 0; k < 2; k++) {
+        json_t *summary = NULL;
+        assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, "name: %s\nrecipe: train\ntrain: {data: %s, rank: 2, batch: 2}\n"
+                                                                "evaluate: {general: 0, documents: 0, gsm8k: 0}\n", names[k], rows), &summary));
+        check_run(x, names[k]);
+        json_decref(summary);
+    }
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM model_version"), 2);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM model_version WHERE role = 'base' AND run IS NULL AND path IS NULL"), 1);
+    check_run(x, "first");
+    stand_free(x);
+}
+
+/* ---- a training that was interrupted -------------------------------------------------------------------------------- */
+
+static void interrupt_training(void *arg, const recipe_progress *p) {
+    if (strcmp(p->stage, "train") == 0 && p->done == 2)
+        agon_interrupt(arg);
+}
+
+static void point_checkpoint(stand *x, const char *run, const char *object) {
+    sqlite3 *db = NULL;
+    const char *path = arena_printf(x->memory, "%s/agon.db", x->folder);
+    const char *sql = arena_printf(x->memory, "UPDATE checkpoint SET object = '%s' WHERE run = (SELECT id FROM run WHERE name = '%s')", object, run);
+    stand_close(x);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_changes(db), 1);
+    sqlite3_close(db);
+    stand_open(x);
+}
+
+/* A checkpoint that this agon cannot take up, another's or of another training, costs time only. */
+static void training__a_foreign_checkpoint__is_begun_anew(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = NULL, *objects = NULL;
+    char hex[HASH_HEX_SIZE];
+    hash256 hash;
+    const char *rows = write_file(x, "rows.jsonl", "{\"prompt\": \"say 1\", \"completion\": \"one\"}\n{\"prompt\": \"say 2\", \"completion\": \"two\"}\n"
+                                                   "{\"prompt\": \"say 3\", \"completion\": \"three\"}\n{\"prompt\": \"say 4\", \"completion\": \"four\"}\n");
+    const char *yaml = "name: %s\nrecipe: train\ntrain: {data: %s, rank: 2, batch: 1, lr: %s, checkpoint_every: 1}\n"
+                       "evaluate: {general: 0, documents: 0, gsm8k: 0}\n";
+    static const char *const names[] = {"whole", "other", "same", "strange"};
+    char versions[4][STORE_ID_SIZE];
+    for (int k = 1; k < 4; k++) {
+        const char *file = arena_printf(x->memory, yaml, names[k], rows, k == 1 ? "0.02" : "0.01");
+        assert_int_equal(run_watched(x, file, interrupt_training, x->ctx, &summary), AGON_EINTERRUPTED);
+        agon_interrupt_clear(x->ctx);
+    }
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM checkpoint"), 3);
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT object FROM checkpoint WHERE run = (SELECT id FROM run WHERE name = 'other')", NULL, &objects));
+    assert_ok(x->ctx, object_write(x->store, "no checkpoint of any training", 29, &hash));
+    hash_hex(&hash, hex);
+    point_checkpoint(x, "strange", hex);
+    point_checkpoint(x, "same", field_text(json_array_get(objects, 0), "object"));
+    for (int k = 0; k < 4; k++) {
+        if (k == 1)
+            continue;
+        assert_ok(x->ctx, run_recipe(x, arena_printf(x->memory, yaml, names[k], rows, "0.01"), &summary));
+        snprintf(versions[k], sizeof versions[k], "%s", field_text(json_object_get(summary, "version"), "id"));
+        assert_true(k == 0 || strcmp(versions[k], versions[0]) == 0);
+        json_decref(summary);
+    }
+    json_decref(objects);
+    stand_free(x);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(loop__halted__goes_on_when_given_more),
+        cmocka_unit_test(loop__replayed__logs_nothing_again),
+        cmocka_unit_test(loop__rejections_pinned_before__may_change),
+        cmocka_unit_test(runs__begun_before_the_optimisers_keys__go_on),
+        cmocka_unit_test(loop__begun_before_the_monitor__goes_on_without),
+        cmocka_unit_test(runs__of_an_older_workspace__go_on),
+        cmocka_unit_test(runs__of_one_workspace__share_their_versions),
+        cmocka_unit_test(training__a_foreign_checkpoint__is_begun_anew),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
