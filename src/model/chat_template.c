@@ -9,20 +9,14 @@
  * Branches that only a conversation with tools takes are left out, and those that every other takes are no branches: a condition
  * is yes, no or unknown. A value that a filter, a call or a slice changes is CHAT_OTHER, but for white space cut off its ends
  * and reasoning cut out of it. */
+#include "model/chat_source_private.h"
 #include "model/chat_template_private.h"
 #include "model/tokenizer_private.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_VARIABLES = 8, MAX_NAMES = 32, MAX_BLOCKS = 32, MAX_NESTING = 32, MAX_TEXT = 1 << 20, MAX_SOURCE = 128 << 10 /* the longest in use have a quarter */ };
+enum { MAX_VARIABLES = 8, MAX_NAMES = 32, MAX_BLOCKS = 32, MAX_TEXT = 1 << 20, MAX_SOURCE = 128 << 10 /* the longest in use have a quarter */ };
 enum { KEEPS = 1, TRIMS = 2, ANSWER_SHIFT = 2 }; /* how a content is written; shifted: that of an answer */
-typedef enum truth { NO, YES, UNKNOWN } truth;
-static const char *const roles[] = {"system", "user", "assistant"};
-enum { N_ROLES = 3, SYSTEM = 1, USER = 2, ASSISTANT = 4, ALL_ROLES = 7 }; /* bits of a set of them */
-
-typedef struct span {
-    const char *p, *end;
-} span;
 
 /* One with "system" in its name. */
 typedef struct variable {
@@ -56,212 +50,6 @@ typedef struct reader {
     chat_text x;
 } reader;
 
-static bool is_blank(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static bool is_quote(char c) {
-    return c == '\'' || c == '"';
-}
-
-static bool is_letter(char c) {
-    return (c | 32) >= 'a' && (c | 32) <= 'z';
-}
-
-static bool is_word(char c) {
-    return is_letter(c) || (c >= '0' && c <= '9') || c == '_';
-}
-
-static span trimmed(span s) {
-    while (s.p < s.end && is_blank(*s.p))
-        s.p++;
-    while (s.p < s.end && is_blank(s.end[-1]))
-        s.end--;
-    return s;
-}
-
-static bool begins(span s, const char *text) {
-    size_t n = strlen(text);
-    return (size_t)(s.end - s.p) >= n && memcmp(s.p, text, n) == 0;
-}
-
-static bool ends(span s, const char *text) {
-    size_t n = strlen(text);
-    return (size_t)(s.end - s.p) >= n && memcmp(s.end - n, text, n) == 0;
-}
-
-static bool holds(span s, const char *text) {
-    return memmem(s.p, (size_t)(s.end - s.p), text, strlen(text)) != NULL;
-}
-
-static bool equals(span a, span b) {
-    return a.end - a.p == b.end - b.p && memcmp(a.p, b.p, (size_t)(a.end - a.p)) == 0;
-}
-
-/* Behind the literal that begins at p; `end` when it does not end. */
-static const char *skip_literal(const char *p, const char *end) {
-    char quote = *p++;
-    while (p < end && *p != quote)
-        p += *p == '\\' && p + 1 < end ? 2 : 1;
-    return p < end ? p + 1 : end;
-}
-
-/* True when a literal has two words: a sentence, where keys and markup are none. */
-static bool holds_words(span s) {
-    for (const char *p = s.p; p < s.end;) {
-        const char *next = is_quote(*p) ? skip_literal(p, s.end) : p + 1;
-        for (; p + 2 < next; p++)
-            if (is_letter(p[0]) && p[1] == ' ' && is_letter(p[2]))
-                return true;
-        p = next;
-    }
-    return false;
-}
-
-/* Where a word stands outside brackets and literals; NULL: nowhere. */
-static const char *find_word(span s, const char *word) {
-    size_t n = strlen(word);
-    int depth = 0;
-    for (const char *p = s.p; p < s.end;) {
-        if (depth == 0 && begins((span){p, s.end}, word) && (p == s.p || !is_word(p[-1])) && (p + n == s.end || !is_word(p[n])))
-            return p;
-        depth += *p == '(' || *p == '[' || *p == '{';
-        depth -= *p == ')' || *p == ']' || *p == '}';
-        p = is_quote(*p) ? skip_literal(p, s.end) : p + 1;
-    }
-    return NULL;
-}
-
-static bool is_text(span s, const char *text) {
-    return equals(s, (span){text, text + strlen(text)});
-}
-
-/* Takes off parentheses around all of it; false: there are none. */
-static bool cut_parentheses(span *s) {
-    int depth = 0;
-    if (s->p == s->end || *s->p != '(')
-        return false;
-    for (const char *p = s->p; p < s->end;) {
-        depth += *p == '(';
-        depth -= *p == ')';
-        if (depth == 0) {
-            bool all = p + 1 == s->end;
-            if (all)
-                *s = trimmed((span){s->p + 1, p});
-            return all;
-        }
-        p = is_quote(*p) ? skip_literal(p, s->end) : p + 1;
-    }
-    return false;
-}
-
-/* ---- conditions ------------------------------------------------------------------------------------------ */
-
-/* MESSAGE.role, MESSAGE['role'] or role. */
-static bool is_role(span s) {
-    while (s.end > s.p && (is_quote(s.end[-1]) || s.end[-1] == ']'))
-        s.end--;
-    if (!ends(s, "role"))
-        return false;
-    s.end -= 4;
-    while (s.end > s.p && (is_quote(s.end[-1]) || s.end[-1] == '[' || s.end[-1] == '.'))
-        s.end--;
-    while (s.p < s.end && is_word(*s.p))
-        s.p++;
-    return s.p == s.end;
-}
-
-/* "ROLE == 'user'" and "!=": of a message of this role; UNKNOWN: something else. */
-static truth truth_of_role(span s, size_t role) {
-    const char *sign = memmem(s.p, (size_t)(s.end - s.p), "==", 2);
-    bool equal = sign != NULL;
-    if (!sign)
-        sign = memmem(s.p, (size_t)(s.end - s.p), "!=", 2);
-    if (!sign || !is_role(trimmed((span){s.p, sign})))
-        return UNKNOWN;
-    span name = trimmed((span){sign + 2, s.end});
-    if (name.p == name.end || !is_quote(*name.p) || skip_literal(name.p, name.end) != name.end)
-        return UNKNOWN;
-    name = (span){name.p + 1, name.end - 1};
-    return is_text(name, roles[role]) == equal ? YES : NO;
-}
-
-/* agon gives no tools, no reasoning beside the content and no enable_thinking; each content is text. */
-static truth truth_of_term(span s, size_t role) {
-    static const char *const absent[] = {"tool", "enable_thinking", ".reasoning_content", "'reasoning_content'", "\"reasoning_content\""};
-    static const char *const negatives[] = {"!=", " is none", " is not defined", " is undefined", " not in "};
-    truth known = truth_of_role(s, role);
-    if (known != UNKNOWN)
-        return known;
-    bool is_absent = false, negative = false, other_role = false;
-    for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
-        is_absent = is_absent || holds(s, absent[i]);
-    for (size_t i = 0; i < N_ROLES; i++) /* in a list beside "tool" */
-        other_role = other_role || holds(s, roles[i]);
-    for (size_t i = 0; i < sizeof negatives / sizeof *negatives; i++)
-        negative = negative || holds(s, negatives[i]);
-    if (is_absent && !other_role)
-        return negative ? YES : NO;
-    if (begins(s, "add_generation_prompt is"))
-        return holds(s, "not defined") ? NO : holds(s, "defined") ? YES : UNKNOWN;
-    if (ends(s, "content is string") || ends(s, "content'] is string") || ends(s, "content\"] is string"))
-        return YES;
-    if (ends(s, "content is not string") || ends(s, "content'] is not string") || ends(s, "content\"] is not string"))
-        return NO;
-    return s.end - s.p == 4 && begins(s, "true") ? YES : s.end - s.p == 5 && begins(s, "false") ? NO : UNKNOWN;
-}
-
-static truth truth_of(span s, size_t role, int depth);
-
-/* Of terms joined by a word, of which one decides alone: a YES for "or", a NO for "and". */
-static truth truth_of_terms(span s, const char *word, truth decides, size_t role, int depth) {
-    bool unknown = false;
-    for (;;) {
-        const char *at = find_word(s, word);
-        truth term = truth_of((span){s.p, at ? at : s.end}, role, depth + 1);
-        if (term == decides)
-            return decides;
-        unknown = unknown || term == UNKNOWN;
-        if (!at)
-            return unknown ? UNKNOWN : decides == YES ? NO : YES;
-        s.p = at + strlen(word);
-    }
-}
-
-static truth truth_of(span s, size_t role, int depth) {
-    s = trimmed(s);
-    if (depth > MAX_NESTING)
-        return UNKNOWN;
-    if (find_word(s, "or"))
-        return truth_of_terms(s, "or", YES, role, depth);
-    if (find_word(s, "and"))
-        return truth_of_terms(s, "and", NO, role, depth);
-    if (begins(s, "not") && s.p + 3 < s.end && !is_word(s.p[3])) {
-        truth rest = truth_of((span){s.p + 3, s.end}, role, depth + 1);
-        return rest == UNKNOWN ? UNKNOWN : rest == YES ? NO : YES;
-    }
-    return cut_parentheses(&s) ? truth_of(s, role, depth + 1) : truth_of_term(s, role);
-}
-
-/* Which of a set of roles a condition lets through for certain, and which perhaps. */
-static void let_through(span condition, unsigned set, unsigned *certainly, unsigned *perhaps) {
-    *certainly = *perhaps = 0;
-    for (size_t i = 0; i < N_ROLES; i++) {
-        truth c = set & 1u << i ? truth_of(condition, i, 0) : NO;
-        *certainly |= c == YES ? 1u << i : 0;
-        *perhaps |= c == UNKNOWN ? 1u << i : 0;
-    }
-}
-
-static unsigned place_under(span s) {
-    bool first = holds(s, "loop.first") || holds(s, "loop.index0 == 0") || holds(s, "loop.index == 1");
-    bool opens = holds(s, "add_generation_prompt") && !holds(s, "not add_generation_prompt");
-    bool no_system = holds(s, "!= 'system'") || holds(s, "!= \"system\"");
-    bool last = holds(s, "loop.last") && !holds(s, "not loop.last");
-    return CHAT_IF | (first && !holds(s, "not loop.first") ? CHAT_FIRST : 0u) | (last ? CHAT_LAST : 0u) | (opens ? CHAT_OPENS : 0u) |
-           (holds(s, "last_query_index") ? CHAT_LATE : 0u) | (no_system ? CHAT_NO_SYSTEM : 0u);
-}
-
 static unsigned live_roles(const reader *r) {
     return r->n_blocks == 0 ? ALL_ROLES : r->blocks[r->n_blocks - 1].live;
 }
@@ -270,8 +58,8 @@ static unsigned live_roles(const reader *r) {
 
 static unsigned place_of(const reader *r) {
     unsigned live = live_roles(r);
-    unsigned place = r->place | (live & SYSTEM ? 0u : CHAT_NO_SYSTEM) | (live & USER ? 0u : CHAT_NO_USER) |
-                     (live & ASSISTANT ? 0u : CHAT_NO_ANSWER);
+    unsigned place = r->place | (live & ROLE_SYSTEM ? 0u : CHAT_NO_SYSTEM) | (live & ROLE_USER ? 0u : CHAT_NO_USER) |
+                     (live & ROLE_ASSISTANT ? 0u : CHAT_NO_ANSWER);
     for (size_t i = 0; i < r->n_blocks; i++)
         place |= r->blocks[i].place;
     return place;
@@ -304,7 +92,7 @@ static bool read_literals(span s, buffer *out) {
     if (s.p == s.end)
         return false;
     while (s.p < s.end) {
-        const char *end = skip_literal(s.p, s.end);
+        const char *end = span_skip_literal(s.p, s.end);
         if (!is_quote(*s.p) || end - s.p < 2 || end[-1] != *s.p)
             return false;
         for (const char *p = s.p + 1; p < end - 1; p++) {
@@ -317,21 +105,21 @@ static bool read_literals(span s, buffer *out) {
                 put_char(out, chars[name - names]);
             }
         }
-        s = trimmed((span){end, s.end});
+        s = span_trim((span){end, s.end});
     }
     return true;
 }
 
 static variable *find_variable(reader *r, span name) {
     for (size_t i = 0; i < r->n_variables; i++)
-        if (equals(r->variables[i].name, name))
+        if (span_equals(r->variables[i].name, name))
             return &r->variables[i];
     return NULL;
 }
 
 static alias *find_name(reader *r, span name) {
     for (size_t i = 0; i < r->n_names; i++)
-        if (equals(r->names[i].name, name))
+        if (span_equals(r->names[i].name, name))
             return &r->names[i];
     return NULL;
 }
@@ -344,14 +132,14 @@ static bool is_plain(span s) {
     if (p == s.p)
         return false;
     while (p < s.end) {
-        bool get = *p == '(' && ends((span){s.p, p}, ".get");
+        bool get = *p == '(' && span_ends((span){s.p, p}, ".get");
         if (*p == '.' && p + 1 < s.end && is_word(p[1])) {
             for (p++; p < s.end && is_word(*p);)
                 p++;
         } else if (*p == '[' || get) {
             const char *q = p + 1;
             if (q < s.end && is_quote(*q))
-                q = skip_literal(q, s.end);
+                q = span_skip_literal(q, s.end);
             else
                 while (q < s.end && is_word(*q))
                     q++;
@@ -368,23 +156,23 @@ static bool is_plain(span s) {
 static bool is_content(span s) {
     while (s.end > s.p && (is_quote(s.end[-1]) || s.end[-1] == ']' || s.end[-1] == ')'))
         s.end--;
-    return ends(s, "content") && (s.end - s.p == 7 || !is_word(s.end[-8]));
+    return span_ends(s, "content") && (s.end - s.p == 7 || !is_word(s.end[-8]));
 }
 
 /* Takes off "| trim" or ".strip()". */
 static bool cut_trim(span *s) {
     span x = *s;
-    if (ends(x, ".strip()")) {
+    if (span_ends(x, ".strip()")) {
         s->end -= strlen(".strip()");
         return true;
     }
-    x.end -= ends(x, "trim()") ? 2 : 0;
-    if (!ends(x, "trim"))
+    x.end -= span_ends(x, "trim()") ? 2 : 0;
+    if (!span_ends(x, "trim"))
         return false;
-    x = trimmed((span){x.p, x.end - 4});
-    if (!ends(x, "|"))
+    x = span_trim((span){x.p, x.end - 4});
+    if (!span_ends(x, "|"))
         return false;
-    *s = trimmed((span){x.p, x.end - 1});
+    *s = span_trim((span){x.p, x.end - 1});
     return true;
 }
 
@@ -398,7 +186,7 @@ static bool cut_reasoning(span *s) {
     while (more) {
         more = false;
         for (size_t i = 0; i < N_CALLS && !more; i++)
-            if ((more = ends(x, calls[i]))) {
+            if ((more = span_ends(x, calls[i]))) {
                 x.end -= strlen(calls[i]);
                 named = named || i < N_NAMED;
             }
@@ -423,10 +211,10 @@ static bool put_known(reader *r, const variable *v) {
 /* A value that has a name, or is computed. */
 static void put_value(reader *r, span s) {
     bool setting = r->place & CHAT_SET, other = false;
-    unsigned system = holds(s, "system") ? CHAT_SYSTEM_VALUE : 0u;
-    r->x.has_default = r->x.has_default || holds_words(s);
+    unsigned system = span_holds(s, "system") ? CHAT_SYSTEM_VALUE : 0u;
+    r->x.has_default = r->x.has_default || span_holds_words(s);
     bool trims = cut_trim(&s), reasons = cut_reasoning(&s);
-    cut_parentheses(&s);
+    span_cut_parentheses(&s);
     if (is_plain(s)) {
         const alias *name = find_name(r, s);
         unsigned content = name ? name->content : is_content(s) ? KEEPS : 0u;
@@ -434,10 +222,10 @@ static void put_value(reader *r, span s) {
             return; /* turns that its set wrote */
         other = trims && !content && name;
         content = (content | content >> ANSWER_SHIFT) & (KEEPS | TRIMS);
-        r->found |= (content && trims ? TRIMS : content) << (live_roles(r) & USER ? 0 : ANSWER_SHIFT);
+        r->found |= (content && trims ? TRIMS : content) << (live_roles(r) & ROLE_USER ? 0 : ANSWER_SHIFT);
         r->x.reasons = r->x.reasons || reasons;
     } else {
-        other = !setting || trims || reasons || (holds(s, "content") && !begins(s, "namespace("));
+        other = !setting || trims || reasons || (span_holds(s, "content") && !span_begins(s, "namespace("));
     }
     buffer_text(&r->out, other ? CHAT_OTHER : CHAT_VALUE);
     r->n_operands++;
@@ -452,7 +240,7 @@ static bool put_expression(reader *r, span s);
 static bool put_operand(reader *r, span s) {
     const variable *v = find_variable(r, s);
     span inner = s;
-    if (begins(s, "raise_exception("))
+    if (span_begins(s, "raise_exception("))
         return false;
     bool known = read_literals(s, &r->literal);
     if (known)
@@ -462,11 +250,11 @@ static bool put_operand(reader *r, span s) {
         buffer_append(&r->literal, r->out.data + v->at, v->n);
         return put_known(r, v);
     }
-    if (cut_parentheses(&inner))
+    if (span_cut_parentheses(&inner))
         return put_expression(r, inner);
-    if (is_text(s, "eos_token")) {
+    if (span_is(s, "eos_token")) {
         buffer_text(&r->out, CHAT_EOS);
-    } else if (is_text(s, "bos_token")) {
+    } else if (span_is(s, "bos_token")) {
         buffer_text(&r->out, CHAT_BOS);
     } else {
         put_value(r, s);
@@ -484,9 +272,9 @@ static bool put_sum(reader *r, span s) {
         for (int depth = 0; p < s.end && (depth > 0 || (*p != '+' && *p != '~'));) {
             depth += *p == '(' || *p == '[' || *p == '{';
             depth -= *p == ')' || *p == ']' || *p == '}';
-            p = is_quote(*p) ? skip_literal(p, s.end) : p + 1;
+            p = is_quote(*p) ? span_skip_literal(p, s.end) : p + 1;
         }
-        known = put_operand(r, trimmed((span){from, p})) && known;
+        known = put_operand(r, span_trim((span){from, p})) && known;
     }
     return known;
 }
@@ -497,7 +285,7 @@ static bool put_side(reader *r, span s, unsigned place, bool certain) {
     if (!certain)
         put_break(r);
     r->place |= certain ? 0 : place;
-    bool known = put_expression(r, trimmed(s));
+    bool known = put_expression(r, span_trim(s));
     r->place = outer;
     if (!certain)
         put_break(r);
@@ -505,18 +293,18 @@ static bool put_side(reader *r, span s, unsigned place, bool certain) {
 }
 
 static bool put_expression(reader *r, span s) {
-    const char *if_ = find_word(s, "if"), *else_ = if_ ? find_word((span){if_, s.end}, "else") : NULL;
+    const char *if_ = span_find_word(s, "if"), *else_ = if_ ? span_find_word((span){if_, s.end}, "else") : NULL;
     bool known = false;
-    if (++r->nesting > MAX_NESTING) {
+    if (++r->nesting > CHAT_NESTING) {
         r->out.failed = true;
     } else if (!if_) {
         known = put_sum(r, s);
     } else {
         span condition = {if_ + 2, else_ ? else_ : s.end};
         unsigned set = live_roles(r), certainly, perhaps;
-        let_through(condition, set, &certainly, &perhaps);
+        condition_lets_through(condition, set, &certainly, &perhaps);
         if (certainly | perhaps)
-            known = put_side(r, (span){s.p, if_}, place_under(condition), certainly == set);
+            known = put_side(r, (span){s.p, if_}, condition_place(condition), certainly == set);
         if (certainly != set && else_)
             known = put_side(r, (span){else_ + 4, s.end}, CHAT_IF, !(certainly | perhaps));
     }
@@ -571,18 +359,18 @@ static void note_contents(reader *r, span name) {
 /* "NAME = VALUE", or a NAME alone, whose text is then what follows. */
 static void put_set(reader *r, span s) {
     const char *sign = memchr(s.p, '=', (size_t)(s.end - s.p));
-    span name = trimmed((span){s.p, sign ? sign : s.end}), value = {sign ? sign + 1 : s.end, s.end};
+    span name = span_trim((span){s.p, sign ? sign : s.end}), value = {sign ? sign + 1 : s.end, s.end};
     size_t at = r->out.size;
     r->found = 0;
     r->n_operands = 0;
     r->place |= CHAT_SET;
-    bool known = sign && put_expression(r, trimmed(value)) && r->out.size > at;
+    bool known = sign && put_expression(r, span_trim(value)) && r->out.size > at;
     r->place &= ~(unsigned)CHAT_SET;
     if (sign && (r->found || find_name(r, name)))
         note_contents(r, name);
-    if (!holds(name, "system") || r->out.failed)
+    if (!span_holds(name, "system") || r->out.failed)
         return;
-    r->x.has_default = r->x.has_default || !sign || known || holds_words(value);
+    r->x.has_default = r->x.has_default || !sign || known || span_holds_words(value);
     define(r, name, at, known);
 }
 
@@ -592,7 +380,7 @@ static void put_set(reader *r, span s) {
 static const char *find_close(const char *p, const char *end, char kind) {
     char first = kind == '{' ? '}' : kind;
     while (p + 1 < end && !(p[0] == first && p[1] == '}'))
-        p = kind != '#' && is_quote(*p) ? skip_literal(p, end) : p + 1;
+        p = kind != '#' && is_quote(*p) ? span_skip_literal(p, end) : p + 1;
     return p + 1 < end ? p : end;
 }
 
@@ -600,7 +388,7 @@ static const char *find_close(const char *p, const char *end, char kind) {
  * behind the brace of the other; NULL: none. */
 static void put_raw(reader *r, span s, const char *source, const char *before, const char *after) {
     if (before && before[0] == '-')
-        s.p = trimmed(s).p;
+        s.p = span_trim(s).p;
     else if (before && before[0] != '+' && before[1] != '}' && s.p < s.end && *s.p == '\n')
         s.p++;
     if (after && after[1] == '-') {
@@ -621,9 +409,9 @@ static void put_raw(reader *r, span s, const char *source, const char *before, c
 /* True, and the keyword taken off, when a statement begins with it. */
 static bool take_keyword(span *s, const char *keyword) {
     size_t n = strlen(keyword);
-    if (!begins(*s, keyword) || (s->p + n < s->end && is_word(s->p[n])))
+    if (!span_begins(*s, keyword) || (s->p + n < s->end && is_word(s->p[n])))
         return false;
-    *s = trimmed((span){s->p + n, s->end});
+    *s = span_trim((span){s->p + n, s->end});
     return true;
 }
 
@@ -644,24 +432,24 @@ static void note_emptiness(reader *r, span condition) {
 
 static void put_if(reader *r, span condition) {
     unsigned outer = live_roles(r), certainly, perhaps;
-    let_through(condition, outer, &certainly, &perhaps);
+    condition_lets_through(condition, outer, &certainly, &perhaps);
     bool certain = certainly == outer || !(certainly | perhaps);
     if (!certain) {
         put_break(r);
         note_emptiness(r, condition);
     }
     open_block(r, (block){.outer = outer, .live = certainly | perhaps, .taken = certainly, .certain = certain,
-                          .place = certain ? 0 : place_under(condition)});
+                          .place = certain ? 0 : condition_place(condition)});
 }
 
 /* What is looped over: all messages, or all but the first. */
 static void put_for(reader *r, span s) {
-    const char *in = find_word(s, "in");
-    span list = trimmed((span){in ? in + 2 : s.end, s.end});
-    bool tools = holds(list, "tool"), live = live_roles(r) && !tools;
+    const char *in = span_find_word(s, "in");
+    span list = span_trim((span){in ? in + 2 : s.end, s.end});
+    bool tools = span_holds(list, "tool"), live = live_roles(r) && !tools;
     if (live)
         put_break(r);
-    list.end -= ends(list, "[1:]") ? 4 : ends(list, "[::-1]") ? 6 : 0;
+    list.end -= span_ends(list, "[1:]") ? 4 : span_ends(list, "[::-1]") ? 6 : 0;
     if (live && !is_plain(list))
         buffer_text(&r->out, CHAT_OTHER);
     mark_place(r);
@@ -675,7 +463,7 @@ static void put_elif(reader *r, const span *condition) {
     block *b = &r->blocks[r->n_blocks - 1];
     unsigned left = b->outer & ~b->taken, certainly = left, perhaps = 0;
     if (condition)
-        let_through(*condition, left, &certainly, &perhaps);
+        condition_lets_through(*condition, left, &certainly, &perhaps);
     b->certain = b->certain && (certainly == left || !(certainly | perhaps));
     if (!b->certain) {
         put_break(r);
@@ -683,7 +471,7 @@ static void put_elif(reader *r, const span *condition) {
             note_emptiness(r, *condition);
     }
     b->live = certainly | perhaps;
-    b->place = (b->place & CHAT_LOOP) | (b->certain ? 0u : condition ? place_under(*condition) : CHAT_IF);
+    b->place = (b->place & CHAT_LOOP) | (b->certain ? 0u : condition ? condition_place(*condition) : CHAT_IF);
     b->taken |= certainly;
 }
 
@@ -727,7 +515,7 @@ static void put_tag(reader *r, char kind, span s) {
         s.p++;
     if (s.p < s.end && (s.end[-1] == '-' || s.end[-1] == '+'))
         s.end--;
-    s = trimmed(s);
+    s = span_trim(s);
     if (kind == '%')
         put_statement(r, s);
     if (kind != '{' || !live_roles(r))
