@@ -6,23 +6,15 @@
  * cut at marks, and what of the mark is dropped where decoding begins. Nothing is written into the text: symbols are made from
  * the bytes as given, so that token ends are offsets into them.
  *
- * tokenizer.json lists merges by rank. GGUF has a score a token instead, and merges whatever two neighbours make a token, the
- * best score first, leftmost among equals (llama.cpp's reading of SentencePiece): as merges, these are all cuts of all tokens
- * in the order of their scores, a rank for each score. The other way round, a vocabulary can be written as scores only when
- * its merges are of that form. Among the cuts of one token tokenizer.json has an order that scores have not; no vocabulary that
- * was converted from SentencePiece means anything by it.
- *
  * A merge that makes a special token is never done: a text could spell one. */
-#include "model/tokenizer_private.h"
+#include "model/tokenizer_spm_private.h"
 #include "base/ctx.h"
 #include "base/json.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
-#define MARK "\xe2\x96\x81"
-enum { MARK_SIZE = 3, MAX_PIECE = 256 };
+enum { MARK_SIZE = sizeof SPM_MARK - 1 };
 
 /* Where a mark is put in front of text: of each text between special tokens that are cut out first (Prepend); of each text
  * between tokens that does not begin with one (always), of the first only (first). */
@@ -58,7 +50,7 @@ static bool spell_byte(buffer *out, uint8_t byte) {
 static bool spell(buffer *out, const char *text, size_t n) {
     bool ok = true;
     for (size_t i = 0; i < n && ok; i++)
-        ok = text[i] == ' ' ? buffer_text(out, MARK) : buffer_char(out, text[i]);
+        ok = text[i] == ' ' ? buffer_text(out, SPM_MARK) : buffer_char(out, text[i]);
     return ok;
 }
 
@@ -70,7 +62,7 @@ static size_t token_bytes(const char *spelling, int32_t type, char *out) {
         return 1;
     }
     for (size_t i = 0; i < n;) {
-        bool mark = strncmp(spelling + i, MARK, MARK_SIZE) == 0;
+        bool mark = strncmp(spelling + i, SPM_MARK, MARK_SIZE) == 0;
         out[m++] = mark ? ' ' : spelling[i];
         i += mark ? MARK_SIZE : 1;
     }
@@ -80,7 +72,7 @@ static size_t token_bytes(const char *spelling, int32_t type, char *out) {
 /* ---- encoding ------------------------------------------------------------------------------------------ */
 
 static bool begins_with_mark(const char *text, size_t n) {
-    return n > 0 && (text[0] == ' ' || (n >= MARK_SIZE && memcmp(text, MARK, MARK_SIZE) == 0));
+    return n > 0 && (text[0] == ' ' || (n >= MARK_SIZE && memcmp(text, SPM_MARK, MARK_SIZE) == 0));
 }
 
 static bool is_prefixed(const encoder *e, const char *text, size_t n, size_t base) {
@@ -110,11 +102,10 @@ static void add_mark(encoder *e, size_t end) {
     if (e->t->spaces->mark >= 0)
         bpe_add(&e->scratch, e->t->spaces->mark, end);
     for (size_t i = 0; e->t->spaces->mark < 0 && i < MARK_SIZE; i++)
-        bpe_add(&e->scratch, e->t->byte_ids[(uint8_t)MARK[i]], end);
+        bpe_add(&e->scratch, e->t->byte_ids[(uint8_t)SPM_MARK[i]], end);
 }
 
-/* The bytes of the character at text[0]; 1 and *valid false where it is no UTF-8. */
-static size_t character(const char *text, size_t n, bool *valid) {
+size_t spm_character(const char *text, size_t n, bool *valid) {
     utf8proc_int32_t c;
     utf8proc_ssize_t k = utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)(n < 4 ? n : 4), &c);
     *valid = k > 0;
@@ -134,7 +125,7 @@ static agon_status encode(encoder *e, const char *text, size_t n, size_t base) {
         add_mark(e, 0);
     for (size_t at = 0, k; at < n; at += k) {
         bool valid = true, mark = begins_with_mark(text + at, n - at);
-        k = text[at] == ' ' ? 1 : character(text + at, n - at, &valid);
+        k = text[at] == ' ' ? 1 : spm_character(text + at, n - at, &valid);
         if (mark && t->spaces->split && e->scratch.n_symbols > 0) {
             bpe_finish(&t->merges, &e->scratch, base, e->sink);
             if (!bpe_begin(&e->scratch, n))
@@ -194,7 +185,7 @@ static agon_status set_first_bytes(agon_ctx *ctx, tokenizer *t) {
         if (!bytes)
             return ctx_fail(ctx, AGON_ENOMEM, "no memory for the tokenizer");
         size_t m = 0, at = 0;
-        for (const char *mark; (mark = strstr(from, MARK)); from = mark + MARK_SIZE, at++) { /* a mark is one byte */
+        for (const char *mark; (mark = strstr(from, SPM_MARK)); from = mark + MARK_SIZE, at++) { /* a mark is one byte */
             memcpy(bytes + m, t->bytes[i] + at, (size_t)(mark - from));
             m += (size_t)(mark - from);
             at += (size_t)(mark - from);
@@ -218,7 +209,7 @@ static agon_status set_spaces(agon_ctx *ctx, const char *where, tokenizer *t, co
     if (!kept)
         return ctx_fail(ctx, AGON_ENOMEM, "%s: no memory for the tokenizer", where);
     *kept = *o;
-    kept->mark = vocabulary_find(&t->vocabulary, MARK, MARK_SIZE);
+    kept->mark = vocabulary_find(&t->vocabulary, SPM_MARK, MARK_SIZE);
     kept->name = NULL;
     spaces plain = spaces_of_prefix(o->prefix != PREFIX_NEVER);
     if (o->prefix != plain.prefix || o->dropped != plain.dropped || o->split) {
@@ -259,12 +250,12 @@ static agon_status read_normalizer(agon_ctx *ctx, const char *where, const json_
             s = read_normalizer(ctx, where, json_array_get(list, i), depth + 1, o, replaces);
         return s;
     }
-    if (is_text(json, "type", "Prepend") && is_text(json, "prepend", MARK) && o->prefix == PREFIX_NEVER)
+    if (is_text(json, "type", "Prepend") && is_text(json, "prepend", SPM_MARK) && o->prefix == PREFIX_NEVER)
         o->prefix = PREFIX_PREPEND;
-    else if (is_replace(json, " ", MARK))
+    else if (is_replace(json, " ", SPM_MARK))
         *replaces = true;
     else
-        s = not_known(ctx, where, "normalizer", json, "one Prepend of \"" MARK "\", Replace of \" \" by \"" MARK "\"");
+        s = not_known(ctx, where, "normalizer", json, "one Prepend of \"" SPM_MARK "\", Replace of \" \" by \"" SPM_MARK "\"");
     return s;
 }
 
@@ -275,9 +266,9 @@ static agon_status read_scheme(agon_ctx *ctx, const char *where, const json_t *j
     if (scheme)
         for (p = 0; p < N_PREFIXES && (p == PREFIX_PREPEND || strcmp(scheme, prefix_names[p]) != 0);)
             p++;
-    if (p == N_PREFIXES || !is_text(json, "replacement", MARK) ||
+    if (p == N_PREFIXES || !is_text(json, "replacement", SPM_MARK) ||
         (json_is_false(json_object_get(json, "add_prefix_space")) && p != PREFIX_NEVER))
-        return not_known(ctx, where, "a step", json, "replacement \"" MARK "\", prepend_scheme always, first or never");
+        return not_known(ctx, where, "a step", json, "replacement \"" SPM_MARK "\", prepend_scheme always, first or never");
     *out = (prefix)p;
     return AGON_OK;
 }
@@ -314,7 +305,7 @@ static agon_status read_decoder(agon_ctx *ctx, const char *where, const json_t *
     }
     json_int_t start = json_integer_value(json_object_get(json, "start")), stop = json_integer_value(json_object_get(json, "stop"));
     bool strips = is_text(json, "type", "Strip") && is_text(json, "content", " ") && seen->fuses;
-    if (is_replace(json, MARK, " ")) {
+    if (is_replace(json, SPM_MARK, " ")) {
         seen->replaces = true;
     } else if (is_text(json, "type", "Fuse")) {
         seen->fuses = true;
@@ -325,12 +316,10 @@ static agon_status read_decoder(agon_ctx *ctx, const char *where, const json_t *
         seen->replaces = true;
         o->dropped = scheme == PREFIX_NEVER ? DROP_NOTHING : DROP_MARKS;
     } else if (!is_text(json, "type", "ByteFallback")) {
-        s = not_known(ctx, where, "decoder", json, "Metaspace, or Replace of \"" MARK "\" by \" \", ByteFallback, Fuse, Strip of one space in front");
+        s = not_known(ctx, where, "decoder", json, "Metaspace, or Replace of \"" SPM_MARK "\" by \" \", ByteFallback, Fuse, Strip of one space in front");
     }
     return s;
 }
-
-static agon_status score_merges(agon_ctx *ctx, tokenizer *t);
 
 static agon_status read_json(agon_ctx *ctx, const char *where, const json_t *root, tokenizer *t) {
     const json_t *decoder = json_object_get(root, "decoder");
@@ -345,10 +334,10 @@ static agon_status read_json(agon_ctx *ctx, const char *where, const json_t *roo
     if (!s)
         s = read_decoder(ctx, where, decoder, 0, &seen, &o);
     if (!s && !seen.replaces)
-        s = not_known(ctx, where, "decoder", decoder, "one that writes \"" MARK "\" as a space");
+        s = not_known(ctx, where, "decoder", decoder, "one that writes \"" SPM_MARK "\" as a space");
     if (!s)
         s = set_spaces(ctx, where, t, &o);
-    return s ? s : score_merges(ctx, t);
+    return s ? s : spm_scores_of_merges(ctx, t, t->spaces->split);
 }
 
 static json_t *replace_json(const char *from, const char *to) {
@@ -356,13 +345,13 @@ static json_t *replace_json(const char *from, const char *to) {
 }
 
 static json_t *metaspace_json(prefix p, bool split) {
-    return json_pack("{s:s,s:s,s:s,s:b}", "type", "Metaspace", "replacement", MARK, "prepend_scheme", prefix_names[p], "split", (int)split);
+    return json_pack("{s:s,s:s,s:s,s:b}", "type", "Metaspace", "replacement", SPM_MARK, "prepend_scheme", prefix_names[p], "split", (int)split);
 }
 
 static json_t *decoder_json(const spaces *o) {
     if (o->dropped == DROP_MARKS)
         return json_pack("{s:s,s:[{s:s},o]}", "type", "Sequence", "decoders", "type", "ByteFallback", metaspace_json(PREFIX_ALWAYS, false));
-    json_t *steps = json_pack("[o,{s:s},{s:s}]", replace_json(MARK, " "), "type", "ByteFallback", "type", "Fuse");
+    json_t *steps = json_pack("[o,{s:s},{s:s}]", replace_json(SPM_MARK, " "), "type", "ByteFallback", "type", "Fuse");
     if (o->dropped == DROP_SPACE && json_array_append_new(steps, json_pack("{s:s,s:s,s:i,s:i}", "type", "Strip", "content", " ", "start", 1, "stop", 0))) {
         json_decref(steps);
         return NULL;
@@ -374,9 +363,9 @@ static bool write_json(const tokenizer *t, json_t *root, json_t *model) {
     const spaces *o = t->spaces;
     bool prepends = o->prefix == PREFIX_PREPEND, metaspace = o->split || o->prefix == PREFIX_ALWAYS || o->prefix == PREFIX_FIRST;
     json_t *normalizer = prepends ? json_pack("{s:s,s:[{s:s,s:s},o]}", "type", "Sequence", "normalizers", "type", "Prepend", "prepend",
-                                              MARK, replace_json(" ", MARK))
+                                              SPM_MARK, replace_json(" ", SPM_MARK))
                          : metaspace ? json_null()
-                                     : replace_json(" ", MARK);
+                                     : replace_json(" ", SPM_MARK);
     json_t *pre = metaspace ? metaspace_json(prepends ? PREFIX_NEVER : o->prefix, o->split) : json_null();
     json_t *bos = t->add_bos ? tokenizer_bos_json(t) : json_null();
     int failed = json_object_set_new(root, "normalizer", normalizer);
@@ -390,96 +379,7 @@ static bool write_json(const tokenizer *t, json_t *root, json_t *model) {
     return !failed;
 }
 
-/* ---- merges and scores ----------------------------------------------------------------------------------- */
-
-/* Two texts that make a token; -1: a text is no token. */
-typedef struct halves {
-    int32_t left, right;
-    size_t n_left, n_right;
-} halves;
-
-/* The ways to cut a token between its characters, in order; SIZE_MAX: it is too long. */
-static size_t cut_token(const tokenizer *t, size_t id, halves out[MAX_PIECE]) {
-    const char *text = t->spelling[id];
-    size_t n = strlen(text), count = 0;
-    bool valid;
-    if (n > MAX_PIECE)
-        return SIZE_MAX;
-    for (size_t at = n ? character(text, n, &valid) : 0; at < n; at += character(text + at, n - at, &valid))
-        out[count++] = (halves){vocabulary_find(&t->vocabulary, text, at), vocabulary_find(&t->vocabulary, text + at, n - at), at, n - at};
-    return count;
-}
-
-static bool is_part(const tokenizer *t, int32_t id) {
-    return id >= 0 && !tokenizer_is_special(t, id);
-}
-
-/* Those of two tokens, as converters of SentencePiece order them: by left, then right. */
-static size_t cut_into_tokens(const tokenizer *t, size_t id, halves out[MAX_PIECE]) {
-    size_t n = cut_token(t, id, out), count = 0;
-    for (size_t i = 0; n != SIZE_MAX && i < n; i++) {
-        halves h = out[i];
-        if (!is_part(t, h.left) || !is_part(t, h.right))
-            continue;
-        size_t k = count++;
-        for (; k > 0 && (out[k - 1].left > h.left || (out[k - 1].left == h.left && out[k - 1].right > h.right)); k--)
-            out[k] = out[k - 1];
-        out[k] = h;
-    }
-    return count;
-}
-
-typedef struct scored {
-    float score;
-    int32_t id;
-} scored;
-
-static int by_score(const void *a, const void *b) {
-    const scored *x = a, *y = b;
-    return x->score != y->score ? (x->score > y->score ? -1 : 1) : (x->id > y->id) - (x->id < y->id);
-}
-
-/* The tokens that merging makes, and how many merges there are. */
-static agon_status list_made(agon_ctx *ctx, const char *where, const tokenizer *t, const float *scores, scored *made, size_t *n_made,
-                             size_t *n_merges) {
-    halves cuts[MAX_PIECE];
-    for (size_t i = 0; i < t->n; i++) {
-        if (t->types[i] != TOKEN_NORMAL || vocabulary_find(&t->vocabulary, t->spelling[i], strlen(t->spelling[i])) != (int32_t)i)
-            continue;
-        if (strlen(t->spelling[i]) > MAX_PIECE)
-            return ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: token %zu has %zu bytes; a SentencePiece token may have %d", where, i,
-                            strlen(t->spelling[i]), MAX_PIECE);
-        size_t n = cut_into_tokens(t, i, cuts);
-        if (n > 0 && !isfinite(scores[i]))
-            return ctx_fail(ctx, AGON_EFORMAT, "%s: the score of token %zu is no finite number", where, i);
-        if (n > 0)
-            made[(*n_made)++] = (scored){scores[i], (int32_t)i};
-        *n_merges += n;
-    }
-    qsort(made, *n_made, sizeof *made, by_score);
-    return AGON_OK;
-}
-
-static agon_status add_made(agon_ctx *ctx, tokenizer *t, const scored *made, size_t n_made) {
-    halves cuts[MAX_PIECE];
-    int32_t rank = 0;
-    size_t at = 0;
-    for (size_t i = 0; i < n_made; i++) {
-        const char *text = t->spelling[made[i].id];
-        size_t n = cut_into_tokens(t, (size_t)made[i].id, cuts);
-        bool tied = i > 0 && made[i].score == made[i - 1].score;
-        rank += i > 0 && !tied;
-        if (tied)
-            t->no_json = "tokens have the same score, which tokenizer.json has no place for";
-        for (size_t k = 0; k < n; k++) {
-            merge_table_add(&t->merges, cuts[k].left, cuts[k].right, rank, made[i].id);
-            t->merge_texts[at] = arena_printf(t->arena, "%.*s %s", (int)cuts[k].n_left, text, text + cuts[k].n_left);
-            if (!t->merge_texts[at++])
-                return ctx_fail(ctx, AGON_ENOMEM, "no memory for the tokenizer");
-        }
-    }
-    return AGON_OK;
-}
+/* ---- GGUF ------------------------------------------------------------------------------------------------ */
 
 static agon_status read_parts(agon_ctx *ctx, const char *where, const tokenizer_parts *parts, tokenizer *t) {
     spaces o = spaces_of_prefix(parts->space_prefix);
@@ -488,104 +388,7 @@ static agon_status read_parts(agon_ctx *ctx, const char *where, const tokenizer_
     if (parts->spaces && !parse_spaces(parts->spaces, &o))
         return ctx_fail(ctx, AGON_EUNSUPPORTED, "%s: tokenizer.agon.spaces is '%.40s', which this version does not know", where, parts->spaces);
     agon_status s = set_spaces(ctx, where, t, &o);
-    if (s)
-        return s;
-    scored *made = memory_new(t->n, sizeof *made);
-    float *scores = arena_take(t->arena, t->n, sizeof *scores);
-    size_t n_made = 0, n_merges = 0;
-    if (!made || !scores)
-        s = ctx_fail(ctx, AGON_ENOMEM, "%s: no memory for the tokenizer", where);
-    if (!s) {
-        memcpy(scores, parts->scores, (parts->n < t->n ? parts->n : t->n) * sizeof *scores);
-        t->scores = scores;
-        s = list_made(ctx, where, t, scores, made, &n_made, &n_merges);
-    }
-    if (!s)
-        s = tokenizer_merges_init(ctx, t, n_merges);
-    if (!s)
-        s = add_made(ctx, t, made, n_made);
-    free(made);
-    return s;
-}
-
-/* Whether readers of scores can come to hold this text as one symbol: a character, or what merges make. */
-static bool is_symbol(const bool *made, const char *text, size_t n, int32_t id) {
-    bool valid;
-    return (id >= 0 && made[id]) || character(text, n, &valid) == n;
-}
-
-/* Readers of scores merge all neighbours that make a token: every cut into symbols must be a merge. */
-static agon_status check_cuts(agon_ctx *ctx, tokenizer *t, const bool *made) {
-    halves cuts[MAX_PIECE];
-    for (size_t i = 0; i < t->n && !t->no_gguf; i++) {
-        const char *text = t->spelling[i];
-        if (t->types[i] != TOKEN_NORMAL && t->types[i] != TOKEN_BYTE)
-            continue;
-        size_t n = cut_token(t, i, cuts);
-        if (n == SIZE_MAX && !(t->no_gguf = arena_printf(t->arena, "token %zu has %zu bytes, and SentencePiece's have %d at most", i, strlen(text), MAX_PIECE)))
-            return ctx_fail(ctx, AGON_ENOMEM, "no memory for the tokenizer");
-        for (size_t k = 0; !t->no_gguf && k < n; k++) {
-            const halves *h = &cuts[k];
-            const char *right = text + h->n_left;
-            if (!is_symbol(made, text, h->n_left, h->left) || !is_symbol(made, right, h->n_right, h->right))
-                continue;
-            bool merge = h->left >= 0 && h->right >= 0 && merge_table_find(&t->merges, h->left, h->right) == (int32_t)i;
-            if (merge && t->types[i] == TOKEN_NORMAL && !(t->spaces->split && strstr(text + 1, MARK)))
-                continue;
-            t->no_gguf = arena_printf(t->arena, "GGUF has scores and no merges, by which '%.*s' and '%s' would become one token, which they do not in "
-                                      "the model's tokenizer", (int)h->n_left, text, right);
-            if (!t->no_gguf)
-                return ctx_fail(ctx, AGON_ENOMEM, "no memory for the tokenizer");
-        }
-    }
-    return AGON_OK;
-}
-
-/* Scores from ranks, where the merges of each token stand together: minus the first. `by_rank`: what each merge makes; -1: nothing. */
-static void set_scores(tokenizer *t, const int32_t *by_rank, float *scores, bool *made) {
-    int32_t last = -1;
-    bool valid;
-    for (size_t i = 0; i < t->n; i++)
-        scores[i] = -(float)(t->n_merges + 1);
-    for (size_t r = 0; r < t->n_merges; r++) {
-        int32_t id = by_rank[r];
-        if (id < 0 || id == last)
-            continue;
-        if (made[id])
-            t->no_gguf = "GGUF has one score a token, and merges of one token stand apart in the model's tokenizer";
-        scores[id] = -(float)r;
-        made[last = id] = true;
-    }
-    for (size_t i = 0; i < t->n; i++) {
-        size_t n = strlen(t->spelling[i]);
-        made[i] = made[i] || (n > 0 && is_part(t, (int32_t)i) && character(t->spelling[i], n, &valid) == n);
-    }
-}
-
-/* What a GGUF file of this tokenizer would hold, or why there can be none. */
-static agon_status score_merges(agon_ctx *ctx, tokenizer *t) {
-    float *scores = arena_take(t->arena, t->n, sizeof *scores);
-    int32_t *by_rank = memory_new(t->n_merges + 1, sizeof *by_rank);
-    bool *made = memory_new(t->n, sizeof *made);
-    agon_status s = scores && by_rank && made ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "no memory for the tokenizer");
-    for (size_t r = 0; !s && r < t->n_merges; r++)
-        by_rank[r] = -1;
-    for (size_t i = 0; !s && i < t->merges.n_slots; i++) {
-        const struct merge_slot *m = &t->merges.slots[i];
-        if (m->left < 0)
-            continue;
-        by_rank[m->rank] = m->merged;
-        if (t->types[m->left] == TOKEN_BYTE || t->types[m->right] == TOKEN_BYTE)
-            t->no_gguf = "GGUF merges no byte tokens, and the model's tokenizer does";
-    }
-    if (!s) {
-        set_scores(t, by_rank, scores, made);
-        t->scores = scores;
-        s = check_cuts(ctx, t, made);
-    }
-    free(by_rank);
-    free(made);
-    return s;
+    return s ? s : spm_merges_of_scores(ctx, where, t, parts->scores, parts->n);
 }
 
 static void get_parts(const tokenizer *t, tokenizer_parts *out) {
