@@ -4,49 +4,19 @@
  *                    KL to the reference; values at sampling;  rows;  train;  beta follows the KL;  store
  *
  * The optimiser's moments go on from round to round. Formulas: training.md section 3 (details that decide success). */
-#include "train/online.h"
+#include "train/online_private.h"
 #include "base/available.h"
-#include "base/buffer.h"
 #include "base/ctx.h"
-#include "base/hash.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "objective/policy.h"
 #include "train/critique_spans.h"
-#include "train/samples.h"
 #include "train/selection.h"
-#include "train/train_private.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct online {
-    agon_ctx *ctx;
-    model *m;
-    adapter *a;
-    const adapter *reference;
-    online_options options;
-    const online_sink *sink;
-    unsigned needs;
-    bool pairs;
-    size_t n_accept; /* by rejection sampling; 0: best and worst */
-    train_moments moments;
-    workspace *work;
-    size_t round;
-    int beta; /* index of the option; -1: none */
-    /* of the round */
-    arena *memory;
-    online_prompt *prompts;
-    completion *samples; /* [n_prompts, n_samples] */
-    double *rewards;     /* the same, with penalties */
-    bool *fails;         /* the same: the reward without penalties is under pass_reward */
-    float **values;      /* the same: value head outputs; NULL: none */
-    float **token_rewards; /* the same: rewards of single tokens; NULL: none */
-    sample_rows made;
-    online_report report;
-} online;
-
-static agon_status no_memory(online *o) {
+agon_status online_no_memory(online *o) {
     return ctx_fail(o->ctx, AGON_ENOMEM, "online training: out of memory");
 }
 
@@ -136,7 +106,7 @@ static agon_status sample(online *o) {
     generate_request *requests = arena_take(o->memory, p->n_prompts, sizeof *requests);
     uint64_t *seeds = arena_take(o->memory, n_samples(o), sizeof *seeds);
     if (!requests || !seeds)
-        return no_memory(o);
+        return online_no_memory(o);
     sampling s = sampling_default();
     s.temperature = p->train.temperature > 0 ? p->train.temperature : 1;
     s.max_tokens = p->max_tokens;
@@ -207,7 +177,7 @@ static agon_status take_token_rewards(online *o) {
         double *x = arena_take(o->memory, c->n_tokens, sizeof *x);
         float *kept = o->token_rewards[i] = arena_take(o->memory, c->n_tokens, sizeof *kept);
         bool any = false;
-        agon_status s = x && kept ? o->sink->token_rewards(o->sink->arg, i, c, x) : no_memory(o);
+        agon_status s = x && kept ? o->sink->token_rewards(o->sink->arg, i, c, x) : online_no_memory(o);
         if (s)
             return s;
         dense_rewards(x, c->n_tokens, 1, 0.5 * o->report.reward_std * sqrt((double)c->n_tokens), 0, 0);
@@ -230,7 +200,7 @@ static agon_status score(online *o, const online_prompt *prompt, const completio
     float *channel = memory_new(n, sizeof *channel), *hidden = head ? memory_new(size_mul(n, width), sizeof *hidden) : NULL;
     if (!channel || (head && !hidden)) {
         free(channel);
-        return no_memory(o);
+        return online_no_memory(o);
     }
     unsigned wants = head ? WANT_HIDDEN : WANT_LOG_PROB;
     const segment segments[2] = {
@@ -265,14 +235,14 @@ static agon_status score_samples(online *o) {
         const completion *c = &o->samples[i];
         float *reference = arena_take(o->memory, c->n_tokens, sizeof *reference);
         if (!reference)
-            return no_memory(o);
+            return online_no_memory(o);
         s = score(o, prompt, c, o->reference, NULL, reference, NULL);
         for (size_t j = 0; j < c->n_tokens && !s; j++)
             kl += (double)c->log_probs[j] - (double)reference[j];
         if (s || !head)
             continue;
         if (!(o->values[i] = arena_take(o->memory, c->n_tokens, sizeof **o->values)))
-            return no_memory(o);
+            return online_no_memory(o);
         s = score(o, prompt, c, o->a, head, NULL, o->values[i]);
     }
     o->report.kl = kl / (double)n_samples(o);
@@ -293,7 +263,7 @@ static agon_status pairs_by_rejection(online *o, size_t i) {
     size_t k = o->options.n_samples, first = i * k, n_pairs;
     size_t(*pairs)[2] = arena_take(o->memory, o->n_accept / 2, sizeof *pairs);
     if (!pairs)
-        return no_memory(o);
+        return online_no_memory(o);
     agon_status s = rejection_pairs(o->ctx, o->rewards + first, k, o->options.rso_beta, o->n_accept,
                                     seed_derivef(o->options.train.seed, "rso %zu %zu", o->round, i), pairs, &n_pairs);
     for (size_t j = 0; !s && j < n_pairs; j++)
@@ -325,7 +295,7 @@ static agon_status rows_of_prompt(online *o, size_t i) {
         return pairs_by_rejection(o, i);
     train_response *samples = arena_take(o->memory, k, sizeof *samples);
     if (!samples)
-        return no_memory(o);
+        return online_no_memory(o);
     for (size_t j = 0; j < k; j++)
         samples[j] = response_of(o, first + j);
     return samples_add(&o->made, p->tokens, p->n, samples, k);
@@ -387,7 +357,7 @@ static agon_status run_round(online *o) {
     o->made = (sample_rows){o->ctx, o->memory, p->train.objective, o->needs, arena_take(o->memory, n, sizeof *o->made.rows), 0};
     completion *samples = arena_take(o->memory, n, sizeof *samples);
     if (!o->prompts || !o->rewards || !o->fails || !o->values || !o->token_rewards || !o->made.rows || !samples)
-        return no_memory(o);
+        return online_no_memory(o);
     agon_status s = o->sink->prompts(o->sink->arg, o->round, o->prompts);
     o->samples = samples;
     if (!s)
@@ -409,126 +379,6 @@ static agon_status run_round(online *o) {
     return s;
 }
 
-/* ---- state ------------------------------------------------------------------------------------------------------ */
-
-/* "AGONONL1" | identity 32 | rounds u64 | beta f64 | steps u64 | n moments u64 | adapter bytes u64 | moments f32 [2, n] | adapter |
- * SHA-256 of everything before. */
-static const char MAGIC[8] = {'A', 'G', 'O', 'N', 'O', 'N', 'L', '1'};
-enum { HEAD_SIZE = 8 + 32 + 5 * 8 };
-
-static hash256 identity_of(const online *o) {
-    const online_options *p = &o->options;
-    buffer b = {0};
-    buffer_printf(&b, "%s|%zu|%zu|%zu|%.17g|%.17g|%.17g", p->train.objective->name, p->n_prompts, p->n_samples, p->max_tokens,
-                  p->no_end_penalty, p->kl_target, p->kl_horizon);
-    buffer_printf(&b, "|%zu|%zu|%zu|%.9g|%.9g|%.9g|%.9g|%.9g|%.9g|%d|%.17g|%.9g|%llu|%d", p->train.batch_rows, p->train.epochs,
-                  p->train.max_steps, (double)p->train.lr, (double)p->train.beta1, (double)p->train.beta2, (double)p->train.eps,
-                  (double)p->train.weight_decay, (double)p->train.clip_norm, (int)p->train.schedule, p->train.warmup,
-                  (double)p->train.temperature, (unsigned long long)p->train.seed, (int)o->ctx->numerics);
-    for (int i = 0; p->train.objective->options[i].name; i++)
-        buffer_printf(&b, "|%.17g", i == o->beta ? 0 : p->train.objective_options[i]);
-    if (p->schedule != SCHEDULE_CONSTANT)
-        buffer_printf(&b, "|schedule %d %zu", (int)p->schedule, p->n_rounds);
-    if (p->span_rewards)
-        buffer_text(&b, "|spans");
-    if (p->demonstrations)
-        buffer_printf(&b, "|demonstrations %.17g", p->pass_reward);
-    if (p->top_k)
-        buffer_printf(&b, "|top_k %zu", p->top_k);
-    if (o->n_accept)
-        buffer_printf(&b, "|accept %zu %.17g", o->n_accept, p->rso_beta);
-    hash256 id = b.failed ? (hash256){{0}} : hash_bytes(b.data, b.size);
-    buffer_free(&b);
-    return id;
-}
-
-static agon_status store(online *o) {
-    char *image = NULL;
-    size_t n = 0;
-    buffer b = {0};
-    buffer_init(&b, (size_t)1 << 34);
-    if (!o->sink->on_state)
-        return AGON_OK;
-    agon_status s = adapter_save(o->ctx, o->a, &image, &n);
-    if (s)
-        return s;
-    hash256 id = identity_of(o);
-    double beta = o->beta >= 0 ? o->options.train.objective_options[o->beta] : 0;
-    const uint64_t numbers[] = {o->round, 0, o->moments.step, o->moments.n_values, n};
-    buffer_append(&b, MAGIC, sizeof MAGIC);
-    buffer_append(&b, id.bytes, sizeof id.bytes);
-    buffer_append(&b, numbers, sizeof numbers);
-    if (b.data)
-        memcpy(b.data + 8 + 32 + 8, &beta, sizeof beta);
-    buffer_append(&b, o->moments.first, o->moments.n_values * sizeof *o->moments.first);
-    buffer_append(&b, o->moments.second, o->moments.n_values * sizeof *o->moments.second);
-    buffer_append(&b, image, n);
-    hash256 check_sum = b.failed ? id : hash_bytes(b.data, b.size);
-    buffer_append(&b, check_sum.bytes, sizeof check_sum.bytes);
-    s = b.failed ? no_memory(o) : o->sink->on_state(o->sink->arg, &o->report, b.data, b.size);
-    buffer_free(&b);
-    free(image);
-    return s;
-}
-
-size_t online_state_rounds(const void *data, size_t n) {
-    uint64_t rounds = 0;
-    if (data && n >= HEAD_SIZE)
-        memcpy(&rounds, (const char *)data + 40, sizeof rounds);
-    return (size_t)rounds;
-}
-
-/* The stored adapter's values into ours: same shape, or the state is another's. */
-static agon_status take_adapter(online *o, const char *data, size_t n) {
-    adapter *stored = NULL;
-    parameters from, to;
-    agon_status s = adapter_load(o->ctx, o->m, "the online state", data, n, &stored);
-    if (!s)
-        s = adapter_parameters(o->ctx, stored, &from);
-    if (!s)
-        s = adapter_parameters(o->ctx, o->a, &to);
-    for (size_t i = 0; !s && i < to.n; i++) {
-        bool same = from.n == to.n && from.items[i].n_rows == to.items[i].n_rows &&
-                    from.items[i].n_columns == to.items[i].n_columns && strcmp(from.items[i].name, to.items[i].name) == 0;
-        if (!same)
-            s = ctx_fail(o->ctx, AGON_EMISMATCH, "the online state belongs to an adapter of another shape");
-        else
-            memcpy(to.items[i].value, from.items[i].value, to.items[i].n_rows * to.items[i].n_columns * sizeof(float));
-    }
-    if (!s)
-        adapter_changed(o->ctx, o->a);
-    adapter_free(stored);
-    return s;
-}
-
-static agon_status restore(online *o, const char *data, size_t n) {
-    uint64_t numbers[5];
-    hash256 id = identity_of(o), check_sum;
-    if (n < HEAD_SIZE + sizeof check_sum || memcmp(data, MAGIC, sizeof MAGIC) != 0)
-        return ctx_fail(o->ctx, AGON_EFORMAT, "the online state is not one of this version");
-    check_sum = hash_bytes(data, n - sizeof check_sum);
-    if (memcmp(&check_sum, data + n - sizeof check_sum, sizeof check_sum) != 0)
-        return ctx_fail(o->ctx, AGON_EFORMAT, "the online state is damaged: its checksum disagrees");
-    if (memcmp(&id, data + 8, sizeof id) != 0)
-        return ctx_fail(o->ctx, AGON_EMISMATCH, "the online state belongs to other options; start anew, or give back what it "
-                        "was made with");
-    memcpy(numbers, data + 40, sizeof numbers);
-    size_t n_moments = numbers[3], bytes = size_mul(n_moments, 2 * sizeof(float));
-    if (n != size_add(size_add(HEAD_SIZE + sizeof check_sum, bytes), numbers[4]))
-        return ctx_fail(o->ctx, AGON_EFORMAT, "the online state has the wrong length");
-    if (n_moments) {
-        o->moments = (train_moments){memory_new(n_moments, sizeof(float)), memory_new(n_moments, sizeof(float)), n_moments, numbers[2]};
-        if (!o->moments.first || !o->moments.second)
-            return no_memory(o);
-        memcpy(o->moments.first, data + HEAD_SIZE, bytes / 2);
-        memcpy(o->moments.second, data + HEAD_SIZE + bytes / 2, bytes / 2);
-    }
-    o->round = numbers[0];
-    if (o->beta >= 0)
-        memcpy(&o->options.train.objective_options[o->beta], data + 48, sizeof(double));
-    return take_adapter(o, data + HEAD_SIZE + bytes, numbers[4]);
-}
-
 /* Before anything is sampled: a round's training must fit even on prompts of one token. */
 static agon_status check_memory(online *o) {
     const online_options *p = &o->options;
@@ -537,7 +387,7 @@ static agon_status check_memory(online *o) {
     train_response *responses = arena_take(o->memory, k, sizeof *responses);
     train_row *rows = arena_take(o->memory, n, sizeof *rows);
     if (!responses || !rows)
-        return no_memory(o);
+        return online_no_memory(o);
     for (size_t i = 0; i < k; i++)
         responses[i] = (train_response){.n = p->max_tokens, .weight = 1};
     for (size_t i = 0; i < n; i++)
@@ -569,7 +419,7 @@ agon_status online_train(agon_ctx *ctx, model *m, adapter *a, const adapter *ref
     if (!s)
         s = train_add_head(ctx, m, a, options->train.objective, options->train.objective_options, options->train.seed);
     if (!s && resume)
-        s = restore(&o, resume, n_resume);
+        s = online_restore(&o, resume, n_resume);
     if (!s && o.round < options->n_rounds)
         s = check_memory(&o);
     while (!s && o.round < options->n_rounds) {
@@ -577,7 +427,7 @@ agon_status online_train(agon_ctx *ctx, model *m, adapter *a, const adapter *ref
         if (s)
             break;
         o.round++;
-        s = store(&o);
+        s = online_store(&o);
         if (!s && sink->on_round)
             s = sink->on_round(sink->arg, &o.report);
     }
