@@ -108,6 +108,46 @@ agon_status ppi_paired(agon_ctx *ctx, const double *unlabelled, size_t n_unlabel
     return AGON_OK;
 }
 
+/* The known part beside one of the other's estimates, as one of all items; Student's t at the
+ * degrees of freedom of Welch and Satterthwaite. */
+typedef struct known_part {
+    double mean, variance /* of the mean */, n, share;
+} known_part;
+
+static ppi_estimate join_parts(const known_part *k, const ppi_estimate *other, double df, double alpha) {
+    double rest = 1 - k->share, a = k->share * k->share * k->variance,
+           b = rest * rest * other->standard_error * other->standard_error;
+    if (a > 0)
+        df = (a + b) * (a + b) / (a * a / fmax(k->n - 1, 1) + b * b / df);
+    return with_interval(k->share * k->mean + rest * other->estimate, a + b,
+                         special_student_quantile(1 - alpha / 2, df));
+}
+
+agon_status ppi_stratified(agon_ctx *ctx, const double *known, size_t n_known,
+                           const double *unlabelled, size_t n_unlabelled, const double *labelled,
+                           const double *truth, size_t n_labelled, double alpha, ppi_result *out) {
+    ppi_result r;
+    agon_status s = check_range(ctx, "known difference", known, n_known);
+    if (!s)
+        s = ppi_paired(ctx, unlabelled, n_unlabelled, labelled, truth, n_labelled, alpha, &r);
+    if (s)
+        return s;
+    if (n_known > 0) {
+        double n = (double)n_known, others = (double)(n_labelled + n_unlabelled),
+               df = (double)n_labelled - 1, mean = numbers_mean(known, n_known);
+        double centre = n_known > 1 ? mean : 0;
+        known_part k = {mean, spread(known, n_known, centre) / fmax(n - 1, 1) / n, n,
+                        n / (n + others)};
+        r.n_known = n_known;
+        r.tuned = join_parts(&k, &r.tuned, df, alpha);
+        r.plain = join_parts(&k, &r.plain, df, alpha);
+        r.labels_only = join_parts(&k, &r.labels_only, df, alpha);
+        r.judge_only = join_parts(&k, &r.judge_only, others - 1, alpha);
+    }
+    *out = r;
+    return AGON_OK;
+}
+
 agon_status horvitz_thompson(agon_ctx *ctx, const double *probability, const bool *included,
                              const double *residual, size_t m, ht_result *out) {
     if (m == 0)

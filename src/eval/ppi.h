@@ -18,6 +18,7 @@ typedef struct ppi_estimate {
 
 typedef struct ppi_result {
     size_t n_labelled, n_unlabelled;
+    size_t n_known; /* ppi_stratified; else 0 */
     double lambda; /* 0: labels only, 1: plain prediction-powered */
     ppi_estimate tuned, plain, labels_only, judge_only;
 } ppi_result;
@@ -29,6 +30,15 @@ typedef struct ppi_result {
 AGON_MUST_CHECK agon_status ppi_paired(agon_ctx *ctx, const double *unlabelled, size_t n_unlabelled,
                                        const double *labelled, const double *truth,
                                        size_t n_labelled, double alpha, ppi_result *out);
+
+/* The same of items in two parts: of the one all true differences are known (a verifier gave
+ * them), known [n_known]; the other is labelled in part, as above, and lambda is its own. Each part
+ * weighs as many items as it has. Student's t at the degrees of freedom of Welch and Satterthwaite;
+ * the variance of a single known item is its square. n_known = 0: ppi_paired. Errors as there. */
+AGON_MUST_CHECK agon_status ppi_stratified(agon_ctx *ctx, const double *known, size_t n_known,
+                                           const double *unlabelled, size_t n_unlabelled,
+                                           const double *labelled, const double *truth,
+                                           size_t n_labelled, double alpha, ppi_result *out);
 
 typedef struct ht_result {
     double mean, design_variance;

@@ -120,6 +120,26 @@ static void gate__judge_alone_promotes_nothing_into_something(void **state) {
     assert_true(g.judge_promoted > 900);
 }
 
+/* By hand: of the known part the mean is 1/4 and its variance 1/16; both parts weigh by items, and without a known part nothing changes. */
+static void ppi__stratified_weighs_parts_by_their_items(void **state) {
+    (void)state;
+    const double known[] = {1, 0, 0, 0}, rest[] = {0.5, 0, -0.5, 0.25, 0, 0.25}, judge[] = {0.5, -0.25, 0, 0.25, 0, 0.5},
+                 truth[] = {1, 0, 0, 0, -1, 1};
+    ppi_result alone, r;
+    assert_ok(NULL, ppi_paired(NULL, rest, 6, judge, truth, 6, 0.1, &alone));
+    assert_ok(NULL, ppi_stratified(NULL, known, 0, rest, 6, judge, truth, 6, 0.1, &r));
+    assert_true(r.tuned.estimate == alone.tuned.estimate && r.tuned.range.low == alone.tuned.range.low && r.n_known == 0);
+    assert_ok(NULL, ppi_stratified(NULL, known, 4, rest, 6, judge, truth, 6, 0.1, &r));
+    const double se = alone.tuned.standard_error, a = 0.0625 / 16, b = 9. / 16 * se * se, df = (a + b) * (a + b) / (a * a / 3 + b * b / 5);
+    assert_true(r.n_known == 4 && r.lambda == alone.lambda && r.lambda > 0);
+    assert_close(r.tuned.estimate, 0.25 * 0.25 + 0.75 * alone.tuned.estimate, 1e-12);
+    assert_close(r.tuned.standard_error, sqrt(a + b), 1e-12);
+    assert_close(r.tuned.range.high - r.tuned.estimate, special_student_quantile(0.95, df) * sqrt(a + b), 1e-12);
+    assert_close(r.judge_only.estimate, 0.25 * 0.25 + 0.75 * alone.judge_only.estimate, 1e-12);
+    assert_ok(NULL, ppi_stratified(NULL, known, 1, rest, 6, judge, truth, 6, 0.1, &r)); /* one item, of variance 1 */
+    assert_close(r.tuned.standard_error, sqrt(1. / 169 + 144. / 169 * se * se), 1e-12);
+}
+
 /* Labels taken by preference where the judge is unsure, with known probability: the estimate stays
  * unbiased and its interval covers, where the plain mean of those labels is off. */
 static void ppi__unequal_inclusion_is_corrected(void **state) {
@@ -163,6 +183,8 @@ static void ppi__refuses_what_has_no_interval(void **state) {
     assert_int_equal(ppi_paired(ctx, x, 2, x, x, 3, 0.05, &r),
                      AGON_EINVAL); /* 2 is no difference */
     assert_int_equal(ppi_unequal(ctx, x, x, p, included, 2, 1, 0.05, 100, 1, &e), AGON_EINVAL);
+    assert_int_equal(ppi_stratified(ctx, x, 3, x, 2, x, x, 2, 0.05, &r), AGON_EINVAL);
+    assert_int_equal(ppi_stratified(ctx, x, 2, x, 2, x, x, 1, 0.05, &r), AGON_EINVAL);
     assert_ok(ctx, ppi_paired(ctx, NULL, 0, x, x, 2, 0.05, &r)); /* labels only */
     assert_true(r.lambda == 0 && r.tuned.estimate == r.labels_only.estimate);
     agon_ctx_free(ctx);
@@ -174,6 +196,7 @@ int main(void) {
         cmocka_unit_test(ppi__horvitz_thompson_matches_vector),
         cmocka_unit_test(gate__interval_covers_and_null_is_not_promoted),
         cmocka_unit_test(gate__judge_alone_promotes_nothing_into_something),
+        cmocka_unit_test(ppi__stratified_weighs_parts_by_their_items),
         cmocka_unit_test(ppi__unequal_inclusion_is_corrected),
         cmocka_unit_test(ppi__refuses_what_has_no_interval),
     };
