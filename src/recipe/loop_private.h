@@ -93,6 +93,20 @@ void held_out_result_free(held_out_result *r);
 
 /* loop_attack.c: waves of queries and the learner's answers, judged by the verifier. */
 AGON_MUST_CHECK agon_status loop_attack(loop *l);
+/* loop_material.c: answers of known outcome, by the side of their query: what teaches a critic and what examines it. */
+typedef enum critic_of { CRITIC_OF_REWARD, CRITIC_OF_GATE } critic_of;
+typedef struct material {
+    critic_of of;
+    picked train, test;
+    bool *used;        /* by query */
+    size_t n_right[2]; /* of train, by verdict: as many right as wrong are wanted, on the other side they come as they are */
+    size_t most;       /* on a side */
+} material;
+AGON_MUST_CHECK agon_status loop_material(loop *l, critic_of of, material *out); /* material_free, also after a failure */
+void material_free(material *m);
+bool loop_trains_critic(const loop *l); /* else it is played elsewhere */
+bool loop_examines(const loop *l, critic_of of, size_t query);
+bool loop_verified(const answer *x); /* did the verifier decide on it, whoever judged it since? */
 /* loop_critic.c: the model critic trained and examined; what nobody could verify decided, escalated or dropped. */
 AGON_MUST_CHECK agon_status loop_criticise(loop *l);
 AGON_MUST_CHECK agon_status loop_decide(loop *l);
