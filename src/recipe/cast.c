@@ -194,7 +194,8 @@ static void drop_what_is_off(const run_config *c, json_t *config) {
                  {c->evaluate.xstest_unsafe == 0, "gate", "safety_margin"},
                  {c->gate.audit_agreement == 0, "gate", "audit_agreement"},
                  {c->gate.monitor_prompts == 0, "gate", "monitor_prompts"},
-                 {c->gate.over_approval == 0, "gate", "over_approval"}};
+                 {c->gate.over_approval == 0, "gate", "over_approval"},
+                 {!c->gate.critic, "gate", "critic"}};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
         if (later[i].off)
             json_object_del(json_object_get(config, later[i].section), later[i].key);

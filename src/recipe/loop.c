@@ -8,7 +8,7 @@
  *   decide     answers nobody could verify: the critic alone where it earned trust, else a human, else dropped
  *   ask        the human: audits of automatic labels, demonstrations where nothing passed; waited for only where there is nothing else to train on
  *   build      examples: real data keeps its share, nothing twice, nothing held out
- *   train      a LoRA version on top of the incumbent
+ *   train      a LoRA version on top of the incumbent; before it, where the run file asks, a critic for the gate alone
  *   evaluate   candidate, incumbent and base on the same fresh tasks and the general suite; where only people can judge, they are asked, and the run
  *              ends here as "waiting" until it is run again with their answers
  *   monitor    the same prompts sampled of each version: has the candidate collapsed?
@@ -216,7 +216,9 @@ static agon_status iteration(loop *l) {
                  "nothing is trained", backend_name(l->c->learner));
         return AGON_OK;
     }
-    s = train_learner(l);
+    s = loop_teach_gate_critic(l);
+    if (!s)
+        s = train_learner(l);
     if (!s)
         s = loop_evaluate(l, &r);
     if (!s && !l->waiting)
@@ -247,11 +249,11 @@ static json_t *summarise(const loop *l, const char *state) {
     if (l->c->rules >= 4)
         json_object_set_new(budget, "audited", json_pack("{so so}", "verifier", audited_json(l->audited[AUDIT_VERIFIER]), "critic",
                                                          audited_json(l->audited[AUDIT_CRITIC])));
-    return json_pack("{ss ss s{ss ss} sO? sO? sO? so sO? sO sO*}", "state", state, "base", l->c->actors.base,
+    return json_pack("{ss ss s{ss ss} sO? sO? sO? so sO? sO sO* sO*}", "state", state, "base", l->c->actors.base,
                      "version", "id", *l->candidate ? l->candidate : l->learner, "status",
                      !*l->candidate ? "base" : l->undecided ? "candidate" : l->promoted ? "promoted" : "rejected", "families", l->families, "held_out",
                      l->held_out_json, "gate", l->gate, "budget", budget, "learnability", l->learnability, "critic",
-                     l->critic_reports, "arms", l->arms.rows);
+                     l->critic_reports, "arms", l->arms.rows, "gate_critic", l->gate_critic.report);
 }
 
 static void loop_free(loop *l) {
@@ -267,6 +269,7 @@ static void loop_free(loop *l) {
     example_list_free(&l->earlier);
     trust_free(&l->trust);
     calibrator_free(&l->examined.calibrator);
+    gate_critic_free(&l->gate_critic);
     free(l->judged);
     free(l->verdicts);
     loop_watch_free(l->watch);
@@ -374,10 +377,13 @@ static void cost_of(const run_config *r, const own_rows *own, expected *t) {
     const double prompts = (double)r->gate.monitor_prompts, watched = it + 1; /* each version once */
     cost_answers(t, watched * fmin(prompts, OPEN_PROMPTS), OPEN_PROMPT_TOKENS, MONITOR_SAMPLES, MONITOR_TOKENS);
     cost_answers(t, watched * fmin(prompts, held_out + n - file), PROMPT_TOKENS, MONITOR_SAMPLES, n > 0 ? length : fmin(length, SAMPLED_TOKENS));
-    t->scored += it * (double)r->critic.examples * CRITIC_PROMPT_TOKENS; /* the tested half, before training and after */
+    const double critics = r->gate.critic ? 2 : 1, examined = (double)r->critic.examples * CRITIC_PROMPT_TOKENS; /* the tested half, before training and after */
+    t->scored += it * critics * examined;
+    if (r->gate.critic)
+        t->scored += it * 2 * (1 - ASKED_OF_FILE) * unverifiable * (prompt + length);
     const double real = (double)r->human.demonstrations + (double)r->build.gold * (cells ? (double)count_cells(r) : 0);
     t->trained += it * ((1 + arms) * cost_examples(r, real, asked * samples) * EXAMPLE_TOKENS * (double)r->train.epochs +
-                        (double)(r->critic.examples * r->critic.epochs) * CRITIC_PROMPT_TOKENS);
+                        critics * (double)r->critic.epochs * examined);
     t->labels = r->human.labels;
     t->audits = r->human.audits * r->iterations;
     t->demonstrations = r->human.demonstrations * r->iterations;
@@ -397,7 +403,7 @@ static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
 /* ---- what it takes ----------------------------------------------------------------------------------------------- */
 
 static agon_status memory(agon_ctx *ctx, const model *m, const run_config *r, const json_t *queries, forecast *out) {
-    return forecast_run(ctx, m, r, queries, size_mul(2 + loop_n_arms(r), (size_t)r->iterations), false, out);
+    return forecast_run(ctx, m, r, queries, size_mul(2 + r->gate.critic + loop_n_arms(r), (size_t)r->iterations), false, out);
 }
 
 /* The rate preset is that of sft on short answers; pairs learnt that fast fall apart (docs/results.md: online dpo). Control arms cost a training each. */
@@ -416,6 +422,8 @@ static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o)
     agon_status s = gate_check(ctx, c, c->critic.examples > 0);
     if (!s)
         s = loop_approval_check(ctx, c);
+    if (!s)
+        s = loop_gate_critic_check(ctx, c, o);
     if (s)
         return s;
     if (c->gate.audit_agreement > 0 && c->gate.audit_agreement > clopper_pearson_lower(audits, audits, 0.05))

@@ -1,5 +1,6 @@
 /* The loop's evaluation and gate, see loop.c: base, incumbent and candidate answer the same fresh tasks; step/gate.c decides. */
 #include "base/ctx.h"
+#include "eval/multiplicity.h"
 #include "recipe/loop_private.h"
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@ void held_out_result_free(held_out_result *r) {
     free(r->candidate);
     free(r->counted);
     free(r->labels);
+    free(r->left_to_people);
     suite_results_free(&r->suites);
 }
 
@@ -142,6 +144,7 @@ static agon_status record_gate(loop *l, const held_out_result *r, const gate_evi
 agon_status loop_gate(loop *l, held_out_result *r) {
     cast *c = l->c;
     perplexity_comparison comparison;
+    gain_estimate gain = {0};
     paired_table primary = paired_count(r->candidate, r->incumbent, r->n);
     const audited all = loop_audited(l);
     gate_evidence e = {.candidate = l->candidate,
@@ -162,6 +165,11 @@ agon_status loop_gate(loop *l, held_out_result *r) {
         e.audits[k] = (gate_audits){k == AUDIT_CRITIC ? "critic" : "verifier", (size_t)l->audited[k].labels, (size_t)l->audited[k].n,
                                     (size_t)l->audited[k].agreed};
     agon_status s = cast_stage(c, "gate");
+    if (!s)
+        s = loop_estimate_gain(l, r, alpha_spending(e.alpha, e.attempt), &gain);
+    e.estimate = gain.made ? &gain.decides : NULL;
+    e.reported = gain.made ? &gain.reported : NULL;
+    e.no_estimate = gain.missing;
     if (!s)
         s = loop_approval(l, r, &e.approval);
     if (!s)

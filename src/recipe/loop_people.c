@@ -1,6 +1,6 @@
 /* The loop's held-out queries that no verifier can judge, see loop.c: people judge the answers of a part of them, not knowing whose they are, and a gain
- * is counted on those as on the verified ones (an exact test, so no least number of labels is asked). The part is drawn once for the run and before
- * anything was answered, so that what was said of a version's words stands when it is the incumbent. */
+ * is counted on those as on the verified ones (an exact test, so no least number of labels is asked; with gate.critic see loop_gate_critic.c). The part is
+ * drawn once for the run and before anything was answered, so that what was said of a version's words stands when it is the incumbent. */
 #include "base/ctx.h"
 #include "base/random.h"
 #include "recipe/loop_private.h"
@@ -157,6 +157,7 @@ agon_status loop_ask_about_held_out(loop *l, held_out_result *r) {
     if (r->incumbent == r->base)
         r->first[1] = r->first[0];
     l->gate_reserve = 0;
+    r->left_to_people = places.items;
     r->n_left_to_people = places.n;
     for (size_t i = 0; i < places.n && !s; i++)
         r->counted[places.items[i]] = HELD_OUT_VERSIONS;
@@ -166,7 +167,7 @@ agon_status loop_ask_about_held_out(loop *l, held_out_result *r) {
         s = ask_people(l, &questions, (double)places.n / (double)r->n_left_to_people);
     for (size_t i = 0; i < places.n && !s && !l->waiting; i++)
         count_place(l, r, places.items[i]);
-    free(places.items);
+    r->n_asked = places.n;
     free(questions.items);
     return s;
 }

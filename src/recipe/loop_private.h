@@ -44,6 +44,13 @@ typedef struct examined {
     size_t n; /* 0: none was examined yet */
 } examined;
 
+/* The gate's own critic in this iteration. */
+typedef struct gate_critic {
+    char version[STORE_ID_SIZE]; /* "": there is none */
+    trust_table trust;           /* of which only the calibrator is used, and shown */
+    json_t *report;
+} gate_critic;
+
 typedef struct loop {
     cast *c;
     const run_config *config;
@@ -61,6 +68,7 @@ typedef struct loop {
     double written_share;
     trust_table trust;
     examined examined;
+    gate_critic gate_critic;
     judged_answer *judged; /* by an expert, [n_judged]: what the monitor watches the critic on */
     size_t n_judged, judged_capacity;
     held_out_verdict *verdicts; /* [n_verdicts], of people */
@@ -85,6 +93,7 @@ typedef struct held_out_result {
     size_t first[HELD_OUT_VERSIONS];    /* of each version's answers in held_out_answers */
     size_t *counted, n;                 /* places of the held-out queries whose answers a verifier or people could judge, of every version */
     size_t n_people, n_left_to_people;  /* of them by people; of all held out, those that no verifier can judge */
+    size_t *left_to_people, n_asked;    /* the places of the latter, in the order of their draw: people were asked about the first n_asked */
     const char **labels;                /* of incumbent's and candidate's verdicts */
     size_t n_labels;
     suite_results suites;
@@ -144,6 +153,21 @@ void loop_watch_free(loop_watch *w);
 bool loop_left_to_people(const query *q); /* neither an answer, nor a verifier of its own, nor the run's verifier program */
 int64_t loop_gate_labels(const loop *l);
 AGON_MUST_CHECK agon_status loop_ask_about_held_out(loop *l, held_out_result *r);
+/* loop_gate_critic.c: gate.critic. A critic for the gate alone, trained before the learner is; what it makes of the held-out answers that only people can judge,
+ * joined with what people said of some of them and with what the verifier said of the others. */
+AGON_MUST_CHECK agon_status loop_teach_gate_critic(loop *l);
+typedef struct gain_estimate {
+    bool made;
+    const char *missing; /* why not; static; NULL: not asked for */
+    ppi_result decides;  /* at twice the attempt's alpha: its lower end is a one-sided bound */
+    ppi_result reported; /* at 95 % */
+} gain_estimate;
+/* After leave_out_unknown; alpha: what this attempt may spend. */
+AGON_MUST_CHECK agon_status loop_estimate_gain(loop *l, const held_out_result *r, double alpha, gain_estimate *out);
+/* The latter part alone, from p_raw of the held-out answers. */
+AGON_MUST_CHECK agon_status loop_join_verdicts(loop *l, const held_out_result *r, double alpha, gain_estimate *out);
+AGON_MUST_CHECK agon_status loop_gate_critic_check(agon_ctx *ctx, const run_config *config, const objective *o);
+void gate_critic_free(gate_critic *g);
 /* loop_arms.c: evaluate.arms. Remembers a training after its gate; trains the arms after the run's end, as a run of their own, which is begun before it (*out new;
  * NULL: there are none). */
 AGON_MUST_CHECK agon_status loop_note_training(loop *l, const held_out_result *r);

@@ -87,6 +87,9 @@ static agon_status warn_of_tasks(agon_ctx *ctx, const run_config *config, const 
     if (!s && verdicts > config->human.labels)
         s = say(ctx, sentences, "the gate may ask people for %lld verdicts (two of each of human.gate_items in an iteration), and human.labels allows %lld in all; "
                 "raise human.labels, or lower human.gate_items", (long long)verdicts, (long long)config->human.labels);
+    if (!s && config->gate.critic && own->n_held_out_unverifiable < (size_t)config->human.gate_items + 2)
+        s = say(ctx, sentences, "gate.critic has nothing to judge beside people: of %.300s %zu queries that only people can judge are held out, and it needs human.gate_items (%lld) and 2 more; the gate "
+                "counts without it. Add rows, about five for each that is missing", config->tasks.file, own->n_held_out_unverifiable, (long long)config->human.gate_items);
     if (!s)
         s = warn_of_approval(ctx, config, own, sentences);
     return s ? s : warn_of_gate(ctx, config, own, sentences);

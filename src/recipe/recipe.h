@@ -30,6 +30,8 @@ typedef void (*recipe_observer)(void *arg, const recipe_progress *progress);
  *               "resolved": escalations a reviewer decided, "demonstrations", "trained_on": of them, "token_share": of the loss},
  *    "answers_waiting": n, "learnability": {...}, "critic": [{"iteration", "n", "auroc_before", "auroc_new", "auroc", "ece": of the one that stands,
  *    "stands": "the new one" | "the old one" | "as it was", "families", "people": answers it earned trust on, "trust": families as in trust_json}],
+ *    "gate_critic": where gate.critic asked, of the last iteration: {"iteration", "version", "taught": verdicts, "taught_by_people": of answers that no verifier
+ *    could judge, "examined": others of those, "auroc", "ece" on them},
  *    "arms": where recipe loop trained them: [{"arm": "loop" (the version it ends with) | "random_labels" | "real_only" | "shuffled", "version", "n",
  *            "before", "after", "gain", "ci95", "examples", "loss_tokens", "labels_right": share of the answers learnt from that the verifier passes,
  *            "difference": {"gain": of the loop's version over this one, "ci95", "p": two-sided exact McNemar}, "tokens_wanted"?: it had fewer}]}

@@ -78,6 +78,7 @@ typedef struct run_config {
     struct {
         double alpha, task_margin, general_margin, perplexity_margin, safety_limit, safety_margin, audit_agreement, over_approval;
         int64_t rejections, monitor_prompts, approval_items;
+        bool critic;
     } gate;
     char *source; /* path it was read from */
     bool *given;  /* by key: see run_config_gives */

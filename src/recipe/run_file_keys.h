@@ -163,6 +163,8 @@ KEY("gate", "over_approval", KEY_REAL, gate.over_approval, "0", 0, 1,
     "recipe loop: largest growth of what the model critic approves beyond what is right, by its upper 95 % bound (G5); 0: shown, decides nothing")
 KEY("gate", "approval_items", KEY_INT, gate.approval_items, "256", 0, 1e6,
     "recipe loop: held-out queries, at most, whose answers the model critic judges for that; 0: none")
+KEY("gate", "critic", KEY_BOOL, gate.critic, "false", 0, 0,
+    "recipe loop: a second critic, for the gate alone, judges all held-out queries that only people can, people gate_items of them (100 or more); joined by prediction-powered inference")
 
 #undef BACKEND_KEYS
 #undef RECIPE_CHOICE

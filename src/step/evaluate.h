@@ -51,12 +51,15 @@ typedef struct gate_approval {
     double limit;           /* of the upper end of the index; 0: shown, decides nothing */
 } gate_approval;
 
-/* What the gate looks at. Exactly one of primary (open) and estimate (sealed) decides G1. */
+enum { GATE_LEAST_LABELS = 100 }; /* gate.md F1: on fewer no estimate promotes */
+
+/* What the gate looks at. The estimate decides G1 where there is one (sealed, and open with a critic of the gate's own), else primary. */
 typedef struct gate_evidence {
     const char *candidate, *incumbent;
-    const paired_table *primary;
+    const paired_table *primary; /* NULL: sealed */
     const ppi_result *estimate; /* made at 2 * the attempt's alpha: the lower end decides */
     const ppi_result *reported; /* the same at 95%, for the figures; NULL: estimate is shown */
+    const char *no_estimate;    /* why there is none although the run file asks for one; static; NULL: it does not, or there is one */
     size_t n_people, n_left_to_people; /* of primary's items, those that people judged; of all held out, those that only people can judge */
     size_t attempt; /* of this lineage, from 1 */
     double alpha;   /* over all attempts */

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIN_GATE_LABELS = 100 }; /* gate.md F1: no promotion on fewer */
-
 json_t *paired_json(const paired_table *t) {
     double n = (double)paired_n(t);
     interval ci = paired_difference(t, 0.05);
@@ -22,14 +20,21 @@ static json_t *estimate_json(const ppi_estimate *e) {
                      e->range.high);
 }
 
-static json_t *gain_open(const gate_evidence *e, double alpha, bool *holds) {
+/* Who judged the items that count, where some were left to people. */
+static void add_judges(const gate_evidence *e, json_t *gain) {
+    if (e->n_left_to_people > 0)
+        json_object_set_new(gain, "judged", json_pack("{sI sI sI}", "verifier", (json_int_t)(paired_n(e->primary) - e->n_people), "people",
+                                                      (json_int_t)e->n_people, "left_to_people", (json_int_t)e->n_left_to_people));
+}
+
+static json_t *gain_counted(const gate_evidence *e, double alpha, bool *holds) {
     double p = mcnemar_one_sided(e->primary->gained, e->primary->lost);
     *holds = p < alpha;
     json_t *gain = json_pack("{sb so sf sf sI ss}", "holds", *holds, "table", paired_json(e->primary), "p", p, "alpha", alpha,
                              "attempt", (json_int_t)e->attempt, "test", "one-sided exact McNemar");
-    if (e->n_left_to_people > 0)
-        json_object_set_new(gain, "judged", json_pack("{sI sI sI}", "verifier", (json_int_t)(paired_n(e->primary) - e->n_people), "people",
-                                                      (json_int_t)e->n_people, "left_to_people", (json_int_t)e->n_left_to_people));
+    add_judges(e, gain);
+    if (e->no_estimate)
+        json_object_set_new(gain, "critic", json_sprintf("not asked: %s", e->no_estimate));
     return gain;
 }
 
@@ -41,14 +46,20 @@ size_t gate_least_gains(double alpha, size_t attempt) {
 }
 
 /* The interval of e->estimate must have been made at 2 * the attempt's alpha: its lower end is the one-sided bound. */
-static json_t *gain_sealed(const gate_evidence *e, double alpha, bool *holds) {
+static json_t *gain_estimated(const gate_evidence *e, double alpha, bool *holds) {
     const ppi_result *r = e->reported ? e->reported : e->estimate;
     double bound = e->estimate->tuned.range.low;
-    *holds = bound > 0 && r->n_labelled >= MIN_GATE_LABELS;
-    return json_pack("{sb sf so so so sI sI sf sf sI ss}", "holds", *holds, "lower_bound", bound, "tuned", estimate_json(&r->tuned), "labels_only",
+    *holds = bound > 0 && r->n_labelled >= GATE_LEAST_LABELS;
+    json_t *gain = json_pack("{sb sf so so so sI sI sf sf sI ss}", "holds", *holds, "lower_bound", bound, "tuned", estimate_json(&r->tuned), "labels_only",
                      estimate_json(&r->labels_only), "judge_only", estimate_json(&r->judge_only), "labelled",
                      (json_int_t)r->n_labelled, "unlabelled", (json_int_t)r->n_unlabelled, "lambda", r->lambda, "alpha",
                      alpha, "attempt", (json_int_t)e->attempt, "test", "prediction-powered inference, lower bound above 0");
+    if (e->primary) {
+        json_object_set_new(gain, "table", paired_json(e->primary));
+        json_object_set_new(gain, "known", json_integer((json_int_t)r->n_known));
+        add_judges(e, gain);
+    }
+    return gain;
 }
 
 static json_t *suite_json(const gate_suite *s, bool *holds) {
@@ -185,7 +196,7 @@ static json_t *books(const gate_evidence *e, bool *holds) {
 agon_status gate_decide(agon_ctx *ctx, const gate_evidence *e, bool *promote, json_t **figures) {
     bool g1 = false, g2 = false, g3 = false, g4 = false, g5 = false, g6 = false, g7 = false;
     double alpha = alpha_spending(e->alpha, e->attempt);
-    json_t *gain = e->primary ? gain_open(e, alpha, &g1) : gain_sealed(e, alpha, &g1), *lost = nothing_lost(e, &g2),
+    json_t *gain = e->estimate ? gain_estimated(e, alpha, &g1) : gain_counted(e, alpha, &g1), *lost = nothing_lost(e, &g2),
            *safety = safe(e, &g3), *collapse = not_collapsed(e, &g4), *approved = over_approved(e, &g5), *audited = labels_audited(e, &g6),
            *order = books(e, &g7);
     const char *reason = !g1   ? "no gain shown on held-out tasks (G1)"

@@ -31,7 +31,7 @@ static char *with_file(agon_ctx *ctx, size_t n, const char *row, const char *res
     for (size_t i = 0; i < n; i++)
         assert_true(dprintf(fd, "%s\n", row) > 0);
     close(fd);
-    assert_true(asprintf(&yaml, "tasks: {file: %s}\nlearner: {max_tokens: 48}\ncritic: {examples: 0}\n%s", path, rest) > 0);
+    assert_true(asprintf(&yaml, "tasks: {file: %s}\nlearner: {max_tokens: 48}\n%s%s", path, strstr(rest, "critic: {examples") ? "" : "critic: {examples: 0}\n", rest) > 0);
     return yaml;
 }
 
@@ -70,6 +70,19 @@ static void cost__approval__is_read_by_the_critic(void **state) {
                       few[] = "evaluate: {tasks: 100}\n", few_none[] = "evaluate: {tasks: 100}\ngate: {approval_items: 0}\n";
     assert_close(figure(ctx, all, "tokens", "scored") - figure(ctx, none, "tokens", "scored"), 2 * 256 * 48, 1e-6);
     assert_close(figure(ctx, few, "tokens", "scored") - figure(ctx, few_none, "tokens", "scored"), 2 * 100 * 48, 1e-6);
+    agon_ctx_free(ctx);
+}
+
+/* Of 500 rows 100 are held out: both versions' answers to them, a second critic trained, and its part examined. */
+static void cost__gate_critic__is_trained_and_reads(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    static const char open[] = "{\"query\": \"Why?\"}";
+#define PEOPLE "critic: {examples: 100, epochs: 2}\nhuman: {backend: queue, labels: 400, gate_items: 100}\n"
+    static const char one[] = PEOPLE, two[] = PEOPLE "gate: {critic: true}\n";
+    const double prompt = 35 + 4 / 4.;
+    assert_close(of_file(ctx, 500, open, two, "scored") - of_file(ctx, 500, open, one, "scored"), 2 * 100 * (prompt + 48) + 100 * 48, 1e-6);
+    assert_close(of_file(ctx, 500, open, two, "trained") - of_file(ctx, 500, open, one, "trained"), 100 * 2 * 48, 1e-6);
     agon_ctx_free(ctx);
 }
 
@@ -118,6 +131,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cost__own_rows__are_what_is_asked),
         cmocka_unit_test(cost__approval__is_read_by_the_critic),
+        cmocka_unit_test(cost__gate_critic__is_trained_and_reads),
         cmocka_unit_test(cost__generated_tasks__do_not_count_beside_a_file_alone),
         cmocka_unit_test(cost__loop__counts_arms_where_they_are_asked_for),
         cmocka_unit_test(cost__sealed__counts_calibration_gate_and_arms),

@@ -106,6 +106,9 @@ static void warnings__without_answers__need_people(void **state) {
     check_warnings(ctx, rows_of(20, 10, OPEN), "}\niterations: 2\nhuman: {backend: queue, audits: 0, demonstrations: 0, gate_items: 30, labels: 79}", "the gate may ask people for 80 verdicts", "human.labels allows 79 in all");
     check_warnings(ctx, rows_of(20, 10, OPEN), "}\nhuman: {audits: 0, gate_items: 9}", "human.gate_items is 9 and asks nobody here: the simulated expert", NULL);
     check_warnings(ctx, rows_of(20, 10, 0), "}\nhuman: {backend: queue, audits: 0, gate_items: 9}", "asks nobody here: no held-out query", NULL);
+    static const char joined[] = "}\nhuman: {backend: queue, audits: 0, labels: 300, demonstrations: 0, gate_items: 100}\ngate: {critic: true}";
+    check_warnings(ctx, rows_of(101, 10, OPEN), joined, "gate.critic has nothing to judge beside people: of ", " 101 queries that only people can judge are held out, and it needs human.gate_items (100) and 2 more");
+    check_warnings(ctx, rows_of(102, 10, OPEN), joined, NULL, NULL);
     char *text = warnings_of(ctx, rows_of(20, 10, OPEN), "}\nhuman: {backend: queue}");
     assert_null(strstr(text, "simulated"));
     free(text);

@@ -90,7 +90,8 @@ static void run_file__ends_that_nothing_uses_are_taken(void **state) {
     static const char *const good[] = {"critic: {alpha: 0, examples: 0}\n", "gate: {general_margin: 1}\nevaluate: {general: 0}\n",
                                        "gate: {perplexity_margin: 0}\nevaluate: {documents: 0}\n", "gate: {general_margin: 0, task_margin: 0}\n",
                                        "evaluate: {xstest_unsafe: 200}\ngate: {safety_limit: 0.015}\n", "gate: {audit_agreement: 0.9, safety_margin: 1}\n",
-                                       "gate: {over_approval: 0.02}\n", "gate: {over_approval: 0.05}\nevaluate: {tasks: 58}\n",
+                                       "gate: {over_approval: 0.02}\n", "gate: {over_approval: 0.05}\nevaluate: {tasks: 58}\n", "gate: {critic: false}\n",
+                                       "tasks: {file: x.jsonl}\nhuman: {backend: queue, gate_items: 100, labels: 400}\ngate: {critic: true}\n",
                                        "iterations: 2\nhuman: {labels: 130}\ngate: {audit_agreement: 0.95}\n", /* by the second */
                                        "recipe: train\ntrain: {data: a.jsonl}\ncritic: {alpha: 1}\n"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -145,6 +146,13 @@ static void run_file__faults_are_named(void **state) {
     refused("critic: {examples: 0}\ngate: {over_approval: 0.02}\n", "gate.over_approval: it is the model critic's, and critic.examples: 0 has none");
     refused("recipe: sealed\noracle: sealed\niterations: 1\nhuman: {labels: 200, calibration: 2, gate_items: 2}\ngate: {over_approval: 0.5}\n",
             "the sealed recipe knows nothing of what is right");
+#define QUEUE "human: {backend: queue, audits: 0, demonstrations: 0, labels: 300, gate_items: 100}\ngate: {critic: true}\n"
+    refused(QUEUE, "x.yaml: gate.critic: it judges held-out queries that only people can; name your own in 'tasks: {file}', or leave the line out");
+    refused("tasks: {file: x.jsonl}\ngate: {critic: true}\n", "gate.critic: it learns from what people say");
+    refused("tasks: {file: x.jsonl}\nhuman: {backend: queue, gate_items: 99, labels: 400}\ngate: {critic: true}\n", "on no fewer than 100 held-out queries; raise human.gate_items");
+    refused("tasks: {file: x.jsonl}\ncritic: {backend: command, command: x}\n" QUEUE, "gate.critic: it is a critic of its own that is trained here");
+    refused("tasks: {file: x.jsonl}\ncritic: {examples: 0}\n" QUEUE, "gate.critic: it learns from critic.examples verdicts, and 0 are none");
+    refused("tasks: {file: x.jsonl}\ntrain: {objective: dpo}\n" QUEUE, "gate.critic: it learns from verdicts on single answers");
     refused("critic: {alpha: 0}\n", "critic.alpha must be above 0 and below 1, not 0; for a critic that never decides alone");
     refused("critic: {alpha: 1}\n", "critic.alpha must be above 0 and below 1");
     refused("recipe: sealed\noracle: sealed\niterations: 1\nhuman: {labels: 200, calibration: 2, gate_items: 2}\ntrain: {objective: dpo}\n",

@@ -12,7 +12,8 @@ static const struct {
              {"refine.samples", "refine: {samples: 1}\n"},           {"refine.form", "refine: {form: masked}\n"},
              {"refine.learnability", "refine: {learnability: 2}\n"}, {"build.gold", "build: {gold: 1}\n"},
              {"gate.rejections", "gate: {rejections: 2}\n"},
-             {"gate.monitor_prompts", "gate: {monitor_prompts: 8}\n"},  {"gate.approval_items", "gate: {approval_items: 90}\n"}};
+             {"gate.monitor_prompts", "gate: {monitor_prompts: 8}\n"},  {"gate.approval_items", "gate: {approval_items: 90}\n"},
+             {"gate.critic", "gate: {critic: false}\n"}};
 enum { N_GIVEN = sizeof given / sizeof *given };
 
 /* As `agon run` does it, in the stand's folder, whose own run is closed meanwhile. There is no model: what is asked is said before one is opened. */
