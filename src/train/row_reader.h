@@ -1,4 +1,4 @@
-/* Reading one row of a file: what row_tokens.c (texts and messages to tokens) and row_read.c (fields to rows) share with data.c, which reads
+/* Reading one row of a file: what row_tokens.c (texts and messages to tokens), row_fields.c (fields by name) and row_read.c (fields to rows) share with data.c, which reads
  * files of them; private to src/train. */
 #ifndef TRAIN_ROW_READER_H
 #define TRAIN_ROW_READER_H
@@ -91,6 +91,14 @@ AGON_MUST_CHECK agon_status row_encode_pair(row_reader *r, const char *where, co
 
 /* Appends the row that `object` is to the dataset. What was joined or divided stands in the object afterwards, which is a copy of the caller's. */
 AGON_MUST_CHECK agon_status row_read(row_reader *r, const char *where, json_t *object);
+
+/* ---- row_fields.c ------------------------------------------------------------------------------------- */
+
+enum { ROW_STEPS = 8 }; /* beside row_kind: steps of a solution */
+/* What kind of row the object is, by its fields. */
+unsigned row_kind_of(const row_reader *r, const json_t *object);
+/* A misspelt field would be passed over, and the row learned from without it. Where the right one stands too, the other is the user's own. */
+AGON_MUST_CHECK agon_status row_check_fields(row_reader *r, const char *where, json_t *object);
 /* Counts the fields of a row that was kept which its objective does not read. */
 void row_count_unread(row_reader *r, const json_t *object);
 

@@ -114,12 +114,10 @@ bool start_sampled(const trainer *t, size_t i);
 /* Bytes of all that in memory. */
 size_t start_predict(const train_row *rows, size_t n, unsigned needs, const train_options *o);
 
-/* ---- train.c, for train_start.c --------------------------------------------------------------------------- */
+/* ---- train_step.c ------------------------------------------------------------------------------------------ */
 
 /* True when policy and reference are the same function: then every log_prob must be the same bits. */
 AGON_MUST_CHECK agon_status policy_is_reference(trainer *t, bool *out);
-
-/* ---- train.c, for train_preference.c and train_select.c ---------------------------------------------- */
 
 typedef struct step {
     step_row *index; /* [n] */
@@ -133,6 +131,10 @@ typedef struct step {
 
 void add_metric(step *s, const char *name, double value);
 
+/* "rows.jsonl:3, 17, 5 and 4 more": the rows of a step, in the order the objective numbers them. All are of one file, or in memory. */
+enum { STEP_PLACES_SIZE = ROW_PLACE_SIZE + 16 * 24 };
+const char *step_places(const trainer *t, const step *s, char text[STEP_PLACES_SIZE]);
+
 /* Channels of the rows at `index` [n], and for objectives that need them the mismatched pairs (x_i, y_{i+1}) behind them, y cut where
  * the model's context ends. */
 AGON_MUST_CHECK agon_status step_of_rows(trainer *t, const size_t *index, size_t n, step *s);
@@ -145,7 +147,7 @@ AGON_MUST_CHECK agon_status step_gradients(trainer *t, step *s, double scale);
 AGON_MUST_CHECK agon_status step_batch(trainer *t, const size_t **rows, size_t *n);
 void clear_gradients(trainer *t);
 
-/* ---- train.c, for train_members.c ---------------------------------------------------------------------- */
+/* ---- train.c --------------------------------------------------------------------------------------------- */
 
 /* Everything that can be refused is, then what is trained is opened. trainer_close also after a failure. */
 AGON_MUST_CHECK agon_status trainer_open(trainer *t);
