@@ -211,12 +211,17 @@ static agon_status on_round(void *arg, const online_report *p) {
     return text ? AGON_OK : ctx_no_memory(r->ctx);
 }
 
-/* Cuts the record to the rounds of the state. */
-static void keep_rounds(const online_run *r, size_t n) {
+/* Cuts the record to the rounds of the state, all of which it has. */
+static agon_status keep_rounds(const online_run *r, size_t n) {
     json_t *rounds = json_object_get(r->folder.manifest, "rounds");
-    for (size_t i = json_array_size(rounds); i > 0; i--)
-        if (json_integer_value(json_object_get(json_array_get(rounds, i - 1), "round")) > (json_int_t)n)
-            json_array_remove(rounds, i - 1);
+    if (n > r->inner.n_rounds) /* a damaged state: whoever reads it says so */
+        return AGON_OK;
+    for (size_t i = 0; i < n; i++)
+        if (json_integer_value(json_object_get(json_array_get(rounds, i), "round")) != (json_int_t)i + 1)
+            return ctx_fail(r->ctx, AGON_EFORMAT, "%s: \"rounds\" is not what a training wrote", r->folder.manifest_path);
+    while (json_array_size(rounds) > n)
+        json_array_remove(rounds, json_array_size(rounds) - 1);
+    return AGON_OK;
 }
 
 /* Everything the result is a function of. */
@@ -306,10 +311,14 @@ static agon_status find_state(online_run *r, char **summary) {
     if (!s)
         s = training_folder_same_tokens(&r->folder, found, "prompts", "another chat template or tokenizer");
     if (!s && json_is_true(json_object_get(found, "done"))) {
-        unlink(r->state_path); /* a kill just after "done" leaves them */
-        unlink(r->judged_path);
         json_object_set_new(json_object_get(found, "summary"), "resumed_after", json_integer((json_int_t)r->inner.n_rounds));
-        s = training_folder_done(&r->folder, found, summary);
+        s = training_folder_has_result(&r->folder, NULL);
+        if (!s)
+            s = training_folder_done(&r->folder, found, summary);
+        if (!s) { /* a kill just after "done" leaves them */
+            unlink(r->state_path);
+            unlink(r->judged_path);
+        }
     } else if (!s && r->options.must_resume && !file_exists(r->state_path)) {
         s = no_round(r);
     } else if (!s) {
@@ -335,11 +344,13 @@ static agon_status run_rounds(online_run *r) {
     if (resumes)
         s = file_map_open(r->ctx, r->state_path, &image);
     r->resumed_after = online_state_rounds(image.data, image.size);
-    keep_rounds(r, r->resumed_after);
-    if (!s)
+    const agon_status kept = s ? AGON_OK : keep_rounds(r, r->resumed_after);
+    if (!s && !kept)
         s = online_train(r->ctx, r->m->m, r->adapter, r->reference, &r->inner, &sink, image.data, image.size);
     if (image.data)
         file_unmap(&image);
+    if (kept)
+        return training_folder_damaged(r->ctx, kept, r->folder.manifest_path);
     return resumes ? training_folder_damaged(r->ctx, s, r->state_path) : s;
 }
 

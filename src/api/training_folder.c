@@ -1,5 +1,6 @@
 /* See training_folder.h. */
 #include "api/training_folder.h"
+#include "api/result_files.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
@@ -101,6 +102,16 @@ agon_status training_folder_no_input(const training_folder *f, const char *model
                     is_model ? "model" : "adapter");
 }
 
+agon_status training_folder_has_result(const training_folder *f, const char *below) {
+    const int folder = below ? openat(f->lock, below, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : f->lock;
+    const bool there = folder >= 0 && result_files_find(folder);
+    if (below && folder >= 0)
+        close(folder);
+    return there ? AGON_OK
+                 : ctx_fail(f->ctx, AGON_ENOTFOUND, "%s%s%s: the training is done, but what it made is gone; --overwrite trains anew", f->path, below ? "/" : "",
+                            below ? below : "");
+}
+
 agon_status training_folder_finish_take(training_folder *f, json_t *summary, const char *of_call, char **text) {
     char *all = summary ? json_dumps(summary, JSON_COMPACT) : NULL;
     if (of_call)
@@ -117,8 +128,8 @@ agon_status training_folder_finish_take(training_folder *f, json_t *summary, con
 
 agon_status training_folder_done(const training_folder *f, json_t *found, char **text) {
     json_t *summary = json_object_get(found, "summary");
-    json_object_set_new(summary, "already_done", json_true());
-    if (!(*text = json_dumps(summary, JSON_COMPACT)))
+    if (!json_is_object(summary))
         return ctx_fail(f->ctx, AGON_EFORMAT, "%s has no summary; --overwrite starts anew", f->manifest_path);
-    return AGON_OK;
+    json_object_set_new(summary, "already_done", json_true());
+    return (*text = json_dumps(summary, JSON_COMPACT)) ? AGON_OK : ctx_no_memory(f->ctx);
 }

@@ -43,6 +43,8 @@ AGON_MUST_CHECK agon_status training_folder_damaged(agon_ctx *ctx, agon_status s
 /* Ends it: `summary` (taken; NULL: no memory) and "done" are written. of_call, NULL or a member of the summary that is this call's and
  * stays out of the file. *text new: the whole summary. */
 AGON_MUST_CHECK agon_status training_folder_finish_take(training_folder *f, json_t *summary, const char *of_call, char **text);
+/* AGON_ENOTFOUND: the result of a training that is done is not in the folder, or (not NULL) in the one `below` it. */
+AGON_MUST_CHECK agon_status training_folder_has_result(const training_folder *f, const char *below);
 /* The summary of a training that an earlier call ended, with "already_done"; *text new. */
 AGON_MUST_CHECK agon_status training_folder_done(const training_folder *f, json_t *found, char **text);
 

@@ -105,26 +105,26 @@ agon_status training_describe(training *t) {
 agon_status training_find_validated(training *t, size_t step) {
     train_validation *v = &t->inner.validation;
     json_t *found = json_object_get(t->folder.manifest, "validated"), *known = json_array(), *one;
-    size_t i, n_rows, last = 0;
+    size_t i, n_rows, due = 0;
     dataset_rows(t->d->d, &n_rows);
-    const size_t every = train_validate_every(&t->inner, n_rows);
+    const size_t every = train_validate_every(&t->inner, n_rows), n_steps = train_n_steps(&t->inner, n_rows);
     json_array_foreach(found, i, one) {
         const json_t *at = json_object_get(one, "step"), *loss = json_object_get(one, "loss");
-        if (!json_is_integer(at) || !json_is_real(loss) || json_integer_value(at) < (json_int_t)v->from) {
+        if (!json_is_integer(at) || !json_is_real(loss) || json_integer_value(at) != (json_int_t)due) {
             json_decref(known);
             return ctx_fail(t->ctx, AGON_EFORMAT, "%s: \"validated\" is not what a training wrote; --overwrite starts anew", t->folder.manifest_path);
         }
-        last = (size_t)json_integer_value(at);
-        if (last > step || step == 0) /* to be had again, to the same bits */
+        if (due > step || step == 0) /* to be had again, to the same bits */
             break;
-        v->from = last + 1;
+        v->from = due + 1;
         json_array_append(known, one);
-        if (last > 0 && (v->best_step == 0 || json_real_value(loss) < v->best_loss))
-            v->best_step = last, v->best_loss = json_real_value(loss);
+        if (due > 0 && (v->best_step == 0 || json_real_value(loss) < v->best_loss))
+            v->best_step = due, v->best_loss = json_real_value(loss);
+        due = due >= n_steps ? n_steps + 1 : n_steps - due < every ? n_steps : due + every;
     }
     json_object_set_new(t->folder.manifest, "validated", known);
     /* Each is written before a checkpoint of a later step is. */
-    if (step > 0 && step <= train_n_steps(&t->inner, n_rows) && v->from <= (step - 1) / every * every)
+    if (step > 0 && step <= n_steps && v->from <= (step - 1) / every * every)
         return ctx_fail(t->ctx, AGON_EFORMAT, "%s lacks validations from before the checkpoint after step %zu; --overwrite starts anew", t->folder.manifest_path,
                         step);
     if (v->keep_best && v->best_step && !file_exists(t->best_path))
@@ -263,6 +263,20 @@ static agon_status begin_over(training *t) {
     return s;
 }
 
+/* What an earlier call made, and how it summed it up. Only then is the state it left taken away. */
+static agon_status take_done(const training *t, json_t *found, char **summary) {
+    agon_status s = t->team.n ? AGON_OK : training_folder_has_result(&t->folder, NULL);
+    for (size_t i = 0; i < t->team.n && !s; i++)
+        s = training_folder_has_result(&t->folder, t->d->adapters[i]);
+    if (!s)
+        s = training_folder_done(&t->folder, found, summary);
+    if (!s) {
+        unlink(t->checkpoint_path);
+        unlink(t->best_path);
+    }
+    return s;
+}
+
 /* Whether the folder's training is this one. */
 static agon_status check_same(const training *t, json_t *found) {
     const char *key = manifest_difference(found, t->folder.manifest);
@@ -302,9 +316,7 @@ agon_status training_find_state(training *t, char **summary) {
                      t->folder.path);
     }
     if (!s && json_is_true(json_object_get(found, "done"))) {
-        unlink(t->checkpoint_path);
-        unlink(t->best_path);
-        s = training_folder_done(&t->folder, found, summary);
+        s = take_done(t, found, summary);
     } else if (!s && t->options.must_resume && !file_exists(t->checkpoint_path)) {
         s = ctx_fail(t->ctx, AGON_ENOTFOUND, "%s has no checkpoint to go on from", t->folder.path);
     } else if (!s && !(s = check_start(t)) && !found) {
