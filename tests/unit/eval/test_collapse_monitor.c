@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "eval/collapse.h"
+#include "eval/diversity.h"
 #include "test.h"
 
 enum { PROMPTS = 32, SAMPLES = 4, N = PROMPTS * SAMPLES, WORDS = 36, SIZE = WORDS * 8 };
@@ -98,8 +99,115 @@ static void shorter_answers__are_not_less_diverse(void **state) {
     assert_int_equal(c.n_words, N * (WORDS / 3));
     assert_int_equal(c.measures[c.worst].level, COLLAPSE_GREEN);
     assert_true(fabs(named(&c, "distinct-1")->drop) < 0.1);
+    c = compare(&base, &brief, 500); /* and the other way round */
+    assert_int_equal(c.n_words, N * (WORDS / 3));
     free_version(&base);
     free_version(&brief);
+}
+
+/* What is compared is what diversity_of says of the cut answers; who says nothing has no difference from others. */
+static void figures__are_those_of_the_cut_answers(void **state) {
+    (void)state;
+    static const char *const now[] = {"a b a b", "a b c d e f", "", "x y"}, *const before[] = {"a b c d", "e f g h", "i j", "x y"},
+                             *const cut[] = {"a b a b", "a b c d", "", "x y"};
+    const sampled_answers a = {.texts = now, .n_prompts = 2, .n_samples = 2}, b = {.texts = before, .n_prompts = 2, .n_samples = 2};
+    collapse_comparison c;
+    diversity d;
+    diversity_part parts[4];
+    double difference = 0;
+    assert_ok(ctx, collapse_compare(ctx, &a, &b, 100, 5, &c));
+    assert_ok(ctx, diversity_of(ctx, cut, 4, 10, &d, parts));
+    for (size_t i = 0; i < 4; i++)
+        difference += i == 2 ? 0 : (1 - parts[i].bleu) / 3;
+    assert_int_equal(c.n_words, 10);
+    assert_close(named(&c, "answered")->now, 0.75, 1e-12);
+    assert_close(named(&c, "answered")->before, 1, 1e-12);
+    assert_close(named(&c, "distinct-2")->now, 5.0 / 7, 1e-12);
+    assert_close(named(&c, "distinct-2")->now, d.distinct[1], 1e-12);
+    assert_close(named(&c, "entropy-2")->now, d.entropy[1], 1e-12);
+    assert_close(named(&c, "entropy-2")->before, log2(7), 1e-12);
+    assert_close(named(&c, "difference")->now, difference, 1e-12);
+    assert_close(named(&c, "type-token")->now, d.type_token, 1e-12);
+    assert_true(isnan(named(&c, "predictive entropy")->now));
+}
+
+/* One prompt of four has only one answer left: a large fall, but of a prompt that might not have been asked. */
+static void a_fall__that_one_prompt_makes__is_not_shown(void **state) {
+    (void)state;
+    version base;
+    write_version(&base, 1, 0);
+    const char *texts[4 * SAMPLES];
+    for (size_t i = 0; i < 4 * SAMPLES; i++)
+        texts[i] = base.text[i < SAMPLES ? 0 : i];
+    const sampled_answers now = {.texts = texts, .n_prompts = 4, .n_samples = SAMPLES}, before = {(const char *const *)base.text, NULL, NULL, 4, SAMPLES};
+    collapse_comparison c;
+    assert_ok(ctx, collapse_compare(ctx, &now, &before, 500, 5, &c));
+    assert_true(named(&c, "distinct-4")->drop > 1.5 * COLLAPSE_DROP_YELLOW);
+    assert_int_equal(c.measures[c.worst].level, COLLAPSE_GREEN);
+    free_version(&base);
+}
+
+/* Surer of the same words: shown, and decides nothing, nor is it a reversal. Where nothing fell at all every p is 1. */
+static void what_is_only_shown__decides_nothing(void **state) {
+    (void)state;
+    version base, sure;
+    pass_comparison up = {.one.p_up = 0.001, .all.p_down = 1};
+    const char *what = NULL;
+    write_version(&base, 1, 0);
+    write_version(&sure, 1, 0);
+    for (size_t i = 0; i < N; i++)
+        sure.log_probs[i] = -1;
+    collapse_comparison c = compare(&sure, &base, 500);
+    assert_int_equal(named(&c, "predictive entropy")->level, COLLAPSE_RED);
+    assert_int_equal(c.measures[c.worst].level, COLLAPSE_GREEN);
+    assert_true(c.measures[c.worst].decides);
+    assert_ok(ctx, collapse_reversal(ctx, &up, &c, &what));
+    assert_null(what);
+    for (size_t i = 0; i < COLLAPSE_MEASURES; i++)
+        if (c.measures[i].decides)
+            assert_close(c.measures[i].p, 1, 1e-12);
+    free_version(&base);
+    free_version(&sure);
+}
+
+/* Of five measures and pass@k, one with p = 0.03 is what chance brings (Holm), one with 0.005 is not. */
+static void reversal__allows_for_many_looks(void **state) {
+    (void)state;
+    version base;
+    pass_comparison up = {.one.p_up = 0.001, .all.p_down = 0.5};
+    const char *what = NULL;
+    write_version(&base, 1, 0);
+    collapse_comparison c = compare(&base, &base, 100);
+    for (size_t i = 0; i < COLLAPSE_MEASURES; i++)
+        if (strcmp(c.measures[i].name, "distinct-3") == 0)
+            c.measures[i].p = 0.03;
+    assert_ok(ctx, collapse_reversal(ctx, &up, &c, &what));
+    assert_null(what);
+    for (size_t i = 0; i < COLLAPSE_MEASURES; i++)
+        if (strcmp(c.measures[i].name, "distinct-3") == 0)
+            c.measures[i].p = 0.005;
+    assert_ok(ctx, collapse_reversal(ctx, &up, &c, &what));
+    assert_string_equal(what, "distinct-3");
+    free_version(&base);
+}
+
+/* pass@k is red where it fell by five points or more and the fall is shown. */
+static void pass_at_k__a_small_fall_or_one_not_shown__is_green(void **state) {
+    (void)state;
+    enum { MANY = 500 };
+    static size_t now[MANY], before[MANY];
+    pass_comparison p;
+    for (size_t i = 0; i < MANY; i++) {
+        before[i] = 1;
+        now[i] = i >= MANY / 25; /* four points */
+    }
+    assert_ok(ctx, pass_compare(ctx, now, before, MANY, 4, 500, 7, &p));
+    assert_true(p.all.gain.high < 0);
+    assert_int_equal(p.level, COLLAPSE_GREEN);
+    assert_ok(ctx, pass_compare(ctx, now + MANY / 25 - 1, before, 4, 4, 500, 7, &p)); /* one of four */
+    assert_close(p.all.before - p.all.now, 0.25, 1e-12);
+    assert_true(p.all.gain.low < 0 && p.all.gain.high >= 0);
+    assert_int_equal(p.level, COLLAPSE_GREEN);
 }
 
 /* A version that did not change, over 200 pairs: yellow in less than 5 % of them, red in none (loop section 6). */
@@ -208,6 +316,11 @@ int main(void) {
         cmocka_unit_test(nothing_changed__nothing_alarms),
         cmocka_unit_test(slow_collapse__is_yellow_within_two_iterations),
         cmocka_unit_test(pass_at_k__falls_while_pass_at_1_rises),
+        cmocka_unit_test(pass_at_k__a_small_fall_or_one_not_shown__is_green),
+        cmocka_unit_test(figures__are_those_of_the_cut_answers),
+        cmocka_unit_test(a_fall__that_one_prompt_makes__is_not_shown),
+        cmocka_unit_test(what_is_only_shown__decides_nothing),
+        cmocka_unit_test(reversal__allows_for_many_looks),
         cmocka_unit_test(cusum__of_a_stationary_series__is_quiet),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -111,6 +111,7 @@ static void texts__that_say_nothing(void **state) {
     assert_int_equal(diversity_cut("  two words ", 1), 5);
     assert_int_equal(diversity_cut("  two words ", 9), 11);
     assert_int_equal(diversity_cut("two", 0), 0);
+    assert_int_equal(diversity_words("a\x1c" "b\x1f" "c\xc2\x85" "d\xc2\xa0" "e\xe2\x80\xa8" "f\x1b" "g"), 6); /* what is white space to Python's str.split */
 }
 
 /* What a model can be made to say at length: one word, all words different, one byte, all in lines of one word. Quadratic ways would take minutes. */

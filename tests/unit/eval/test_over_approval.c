@@ -80,6 +80,13 @@ static void over_approval__wrong_in_both__is_apart(void **state) {
     assert_true(isnan(after.fnr));
     assert_close(r.index, 0.02 - 0, 1e-12); /* (12 + 50 - 10 - 50) / 100 */
     assert_close(all.error, 0.26, 1e-12);
+    items changed = {0}; /* right in one of them is not wrong in both */
+    add(&changed, true, true, true, false, 3);
+    add(&changed, true, false, true, true, 5);
+    add(&changed, true, false, false, false, 1);
+    const over_approval c = measure(&changed, 1);
+    assert_int_equal(approval_n(&c.wrong_before), 1);
+    assert_int_equal(approval_n(&c.wrong_after), 1);
 }
 
 /* Where the two never part, items bound the index all the same, by the rule of three: 3 / (n + 2). */

@@ -37,6 +37,7 @@ typedef struct watch {
     char *best;
     size_t n_best, taken;
     hash256 result;
+    void (*change)(train_options *o); /* what the run has otherwise than the others; NULL: nothing */
 } watch;
 
 static agon_status on_step(void *arg, const train_progress *p) {
@@ -93,6 +94,8 @@ static void run(const char *objective, float lr, bool validates, bool keeps, con
     o.batch_rows = 3, o.max_steps = N_STEPS, o.lr = lr, o.seed = 17;
     if (validates)
         o.validation = (train_validation){.rows = held_out.rows, .n_rows = N_HELD_OUT, .every = EVERY, .keep_best = keeps};
+    if (w->change)
+        w->change(&o);
     if (from) {
         for (size_t i = 0; i < from->n && from->seen[i].step <= from->kept.step; i++) {
             const train_validated *v = &from->seen[i];
@@ -198,25 +201,85 @@ static void validation__keeps_the_best_step(void **state) {
     }
 }
 
+/* Of equal ones it is the first: a rate that changes nothing has its best step as soon as it is looked at. */
+static void validation__of_equal_steps__keeps_the_first(void **state) {
+    (void)state;
+    watch w = {0};
+    run("sft", 1e-30f, true, true, NULL, &w);
+    for (size_t j = 0; j < w.n; j++) {
+        assert_true(w.seen[j].loss == w.seen[0].loss);
+        assert_int_equal(w.seen[j].best, j == 1);
+    }
+    watch_free(&w);
+}
+
+static void warm_up(train_options *o) {
+    o->objective_options[1] = 1; /* gce's warmup: every step is plain cross-entropy */
+}
+
+/* An option with a ramp stands at its end wherever held-out rows are scored, or their losses could not be compared. */
+static void validation__of_a_ramp__is_at_its_end(void **state) {
+    (void)state;
+    watch plain = {0}, ramp = {.change = warm_up};
+    run("gce", 5e-3f, true, false, NULL, &plain);
+    run("gce", 5e-3f, true, false, NULL, &ramp);
+    assert_true(plain.seen[0].loss == ramp.seen[0].loss);
+    assert_true(plain.kept.loss < 0.9 * ramp.kept.loss); /* and the steps' own are others */
+    watch_free(&plain), watch_free(&ramp);
+}
+
+static selection_tally tallied;
+static void leave_out(train_options *o) {
+    o->selection = (train_selection){.tau = 0.5, .ramp = 0.1, .tally = &tallied};
+}
+
+/* What selection came to is told of the whole training, whichever step is kept. */
+static void validation__that_keeps_the_best_step__tells_of_all_steps(void **state) {
+    (void)state;
+    watch last = {.change = leave_out}, best = {.change = leave_out};
+    run("sft", 3e-2f, true, false, NULL, &last);
+    const selection_tally all = tallied;
+    run("sft", 3e-2f, true, true, NULL, &best);
+    assert_int_equal(best.taken, 1);
+    assert_true(all.kept > 0 && all.kept < all.seen);
+    assert_int_equal(tallied.seen, all.seen);
+    assert_int_equal(tallied.kept, all.kept);
+    watch_free(&last), watch_free(&best);
+}
+
+static void validation__comes_ten_times_unless_told(void **state) {
+    (void)state;
+    train_options o = trainer_options("sft");
+    o.batch_rows = 1;
+    assert_int_equal(train_validate_every(&o, 40), 4);
+    assert_int_equal(train_validate_every(&o, 9), 1);
+    o.validation.every = 7;
+    assert_int_equal(train_validate_every(&o, 40), 7);
+}
+
 /* Cut after a step, inside a validation or just behind one, and gone on with: nothing is left out or said otherwise. */
 static void validation__goes_on_where_it_was_cut(void **state) {
     (void)state;
     static const watch cuts[] = {{.stop_step = 10}, {.stop_step = 9}, {.stop_at = 9}, {.stop_at = N_STEPS}, {.stop_step = 1}};
-    watch whole = {0};
-    run("dpo", 3e-2f, true, true, NULL, &whole);
-    for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
-        watch half = cuts[i], rest = {0};
-        run("dpo", 3e-2f, true, true, NULL, &half);
-        run("dpo", 3e-2f, true, true, &half, &rest);
-        assert_int_equal(half.n + rest.n, whole.n);
-        for (size_t j = 0; j < whole.n; j++) {
-            const train_validated *v = j < half.n ? &half.seen[j] : &rest.seen[j - half.n];
-            assert_true(v->step == whole.seen[j].step && v->loss == whole.seen[j].loss && v->best == whole.seen[j].best);
+    static const float rates[] = {3e-2f, 5e-3f}; /* the best step is before the cuts, or behind them */
+    for (size_t k = 0; k < 2; k++) {
+        watch whole = {0};
+        run("dpo", rates[k], true, true, NULL, &whole);
+        assert_true((whole.seen[least(&whole)].step > 10) == (k == 1));
+        for (size_t i = 0; i < sizeof cuts / sizeof *cuts; i++) {
+            watch half = cuts[i], rest = {0};
+            run("dpo", rates[k], true, true, NULL, &half);
+            run("dpo", rates[k], true, true, &half, &rest);
+            assert_int_equal(half.n + rest.n, whole.n);
+            for (size_t j = 0; j < whole.n; j++) {
+                const train_validated *v = j < half.n ? &half.seen[j] : &rest.seen[j - half.n];
+                assert_true(v->step == whole.seen[j].step && v->loss == whole.seen[j].loss && v->best == whole.seen[j].best);
+            }
+            assert_memory_equal(&rest.result, &whole.result, sizeof rest.result);
+            watch_free(&half), watch_free(&rest);
         }
-        assert_memory_equal(&rest.result, &whole.result, sizeof rest.result);
-        watch_free(&half), watch_free(&rest);
+        watch_free(&whole);
     }
-    watch_free(&whole);
 }
 
 static void refused(const char *objective, train_validation v, const char *words) {
@@ -287,6 +350,10 @@ int main(void) {
         cmocka_unit_test(validation__changes_no_bit_of_the_training),
         cmocka_unit_test(validation__says_what_a_step_over_the_rows_would),
         cmocka_unit_test(validation__keeps_the_best_step),
+        cmocka_unit_test(validation__of_equal_steps__keeps_the_first),
+        cmocka_unit_test(validation__of_a_ramp__is_at_its_end),
+        cmocka_unit_test(validation__that_keeps_the_best_step__tells_of_all_steps),
+        cmocka_unit_test(validation__comes_ten_times_unless_told),
         cmocka_unit_test(validation__goes_on_where_it_was_cut),
         cmocka_unit_test(validation__refuses_rows_that_cannot_be_scored),
         cmocka_unit_test(validation__counts_rows_that_are_trained_on),
