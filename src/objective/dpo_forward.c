@@ -21,13 +21,7 @@ static pair_term term(const double *options, const pair *p) {
     double log_p = logsumexp((double[]){kept, swapped}, 2);
     /* The posterior that the label was kept weighs the two slopes: no quotient of vanishing numbers. */
     double d = -beta * (exp(kept - log_p) * sigmoid(-z) - exp(swapped - log_p) * sigmoid(z));
-    return (pair_term){
-        .loss = -log_p,
-        .d_w = d,
-        .d_l = -d,
-        .reward_w = beta * p->log_ratio_w,
-        .reward_l = beta * p->log_ratio_l,
-    };
+    return pair_of_margin(p, beta, -log_p, d);
 }
 
 const objective objective_dpo_forward = {

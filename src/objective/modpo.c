@@ -19,13 +19,7 @@ static pair_term term(const double *options, const pair *p) {
     double beta = options[BETA], own = options[OWN_WEIGHT];
     double z = (beta * p->h - options[OTHER_WEIGHT] * (p->given_w - p->given_l)) / own;
     double d = -beta / own * sigmoid(-z);
-    return (pair_term){
-        .loss = -logsig(z),
-        .d_w = d,
-        .d_l = -d,
-        .reward_w = beta * p->log_ratio_w,
-        .reward_l = beta * p->log_ratio_l,
-    };
+    return pair_of_margin(p, beta, -logsig(z), d);
 }
 
 const objective objective_modpo = {

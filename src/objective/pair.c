@@ -80,14 +80,18 @@ double pair_normaliser(const double *options, const row *rows, size_t n_rows) {
     return total;
 }
 
-pair_term pair_logistic(const pair *p, double beta, double e) {
-    double z = beta * p->h;
-    double d = beta * (-(1 - e) * sigmoid(-z) + e * sigmoid(z));
+pair_term pair_of_margin(const pair *p, double beta, double loss, double d) {
     return (pair_term){
-        .loss = -(1 - e) * logsig(z) - e * logsig(-z),
+        .loss = loss,
         .d_w = d,
         .d_l = -d,
         .reward_w = beta * p->log_ratio_w,
         .reward_l = beta * p->log_ratio_l,
     };
+}
+
+pair_term pair_logistic(const pair *p, double beta, double e) {
+    double z = beta * p->h;
+    double d = beta * (-(1 - e) * sigmoid(-z) + e * sigmoid(z));
+    return pair_of_margin(p, beta, -(1 - e) * logsig(z) - e * logsig(-z), d);
 }

@@ -28,6 +28,8 @@ AGON_MUST_CHECK agon_status pair_loss(agon_ctx *ctx, const objective *self, cons
 /* Sum of pair weights. */
 double pair_normaliser(const double *options, const row *rows, size_t n_rows);
 
+/* A loss that sees the margin h only; d: its derivative by h. */
+pair_term pair_of_margin(const pair *p, double beta, double loss, double d);
 /* z -> -(1-e)*logsig(z) - e*logsig(-z) and its derivative, on z = beta*h. */
 pair_term pair_logistic(const pair *p, double beta, double label_smoothing);
 

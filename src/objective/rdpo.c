@@ -21,13 +21,7 @@ static pair_term term(const double *options, const pair *p) {
     double z = fmax(-MAX_Z, fmin(MAX_Z, beta * p->h));
     bool held = z != beta * p->h;
     double d = held ? 0 : beta * scale * (-(1 - e) * sigmoid(-z) - e * sigmoid(z));
-    return (pair_term){
-        .loss = scale * (-(1 - e) * logsig(z) + e * logsig(-z)),
-        .d_w = d,
-        .d_l = -d,
-        .reward_w = beta * p->log_ratio_w,
-        .reward_l = beta * p->log_ratio_l,
-    };
+    return pair_of_margin(p, beta, scale * (-(1 - e) * logsig(z) + e * logsig(-z)), d);
 }
 
 const objective objective_rdpo = {

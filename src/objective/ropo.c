@@ -20,13 +20,7 @@ static const objective_option options_table[] = {
 static pair_term term(const double *options, const pair *p) {
     double beta = options[BETA], a = options[ALPHA], z = beta * p->h, s = sigmoid(-z);
     double scale = 4 * a / ((1 + a) * (1 + a)), d = -beta * scale * s * (1 + a * sigmoid(z));
-    return (pair_term){
-        .loss = scale * (-logsig(z) + a * s),
-        .d_w = d,
-        .d_l = -d,
-        .reward_w = beta * p->log_ratio_w,
-        .reward_l = beta * p->log_ratio_l,
-    };
+    return pair_of_margin(p, beta, scale * (-logsig(z) + a * s), d);
 }
 
 const objective objective_ropo = {
