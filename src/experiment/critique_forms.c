@@ -59,7 +59,7 @@ static agon_status open_all(forms *x) {
     agon_status s = arena_new(l->ctx, 0, &x->memory);
     if (!s)
         s = arena_new(l->ctx, 0, &x->round);
-    return s ? s : lab_open_model(l, &x->m, x->base);
+    return s ? s : lab_open_model(l, "model", &x->m, x->base);
 }
 
 static void close_all(forms *x) {

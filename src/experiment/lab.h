@@ -97,8 +97,8 @@ AGON_MUST_CHECK agon_status lab_write(const lab *l, const char *name, const char
 /* Draws panels into an SVG file in the folder. */
 AGON_MUST_CHECK agon_status lab_plot(const lab *l, const char *name, const plot_panel *panels, size_t n, size_t n_columns);
 
-/* Opens the model that the settings' "model" names, frozen; *out new, its id as text. AGON_ENOTFOUND. */
-AGON_MUST_CHECK agon_status lab_open_model(const lab *l, model **out, char id[HASH_HEX_SIZE]);
+/* Opens the model that this option names ("": the default one), frozen; *out new, its id as text. AGON_ENOTFOUND. */
+AGON_MUST_CHECK agon_status lab_open_model(const lab *l, const char *key, model **out, char id[HASH_HEX_SIZE]);
 /* Says what an experiment with a model of the user's will take of memory; AGON_ENOMEM where it cannot be had. */
 AGON_MUST_CHECK agon_status lab_admit(lab *l, const forecast *f);
 

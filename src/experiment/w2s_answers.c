@@ -161,8 +161,8 @@ static const char *name_of(size_t condition) {
     return conditions[condition].name;
 }
 
-static bool right(const w2s_items *s, const double *x, size_t j) {
-    (void)s;
+static bool right(const w2s_grid *g, size_t seed, size_t family, const double *x, size_t j) {
+    (void)g, (void)seed, (void)family;
     return x[j] > 0;
 }
 
@@ -171,7 +171,7 @@ const char *w2s_answers_optional(size_t k) {
 }
 
 agon_status w2s_answers(w2s *w, const w2s_items *items, size_t n_families, w2s_scores *out) {
-    w2s_grid g = {.w = w, .items = items, .kind = "answers", .n_families = n_families, .n_conditions = N_CONDITIONS,
+    w2s_grid g = {.w = w, .items = items, .kind = "answers", .about = "complete", .n_families = n_families, .n_conditions = N_CONDITIONS,
                   .n_first = N_FIRST, .n_values = w->n_test + w->n_train * (1 + SEQUENCE_MAX), .weak = WEAK, .ceiling = CEILING,
                   .name = name_of, .train = train_condition, .right = right};
     agon_status s = w2s_grid_run(&g, out);

@@ -8,11 +8,8 @@
  * differ in what they saw, not in how long they learnt. Works of one level are independent; each is a stage. */
 #include "experiment/weak_to_strong.h"
 #include "base/ctx.h"
-#include "eval/calibration.h"
-#include "eval/recovery.h"
 #include "eval/votes.h"
 #include "train/noise.h"
-#include "train/selection.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,49 +66,20 @@ typedef struct label_set {
     const double *weak; /* the supervisor's P(true) of all items, [n_all]; NULL: there is none yet */
 } label_set;
 
-static void keep_only(const size_t *kept, size_t n_kept, double *weights, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        weights[i] = 0;
-    for (size_t i = 0; i < n_kept; i++)
-        weights[kept[i]] = 1;
-}
-
-/* Half of those kept of each predicted class, so that confidence does not unbalance the classes (2312.09390 balances too). */
+/* The most confident of those of each class that the supervisor says. */
 static agon_status keep_confident(agon_ctx *ctx, const double *weak, size_t n, double share, double *weights) {
     double *doubt = malloc(n * sizeof *doubt);
-    size_t *where = malloc(n * sizeof *where), *picked = malloc(n * sizeof *picked);
-    agon_status s = doubt && where && picked ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    for (size_t i = 0; i < n; i++)
-        weights[i] = 0;
-    for (int label = 0; label < 2 && !s; label++) {
-        size_t m = 0;
-        for (size_t i = 0; i < n; i++)
-            if ((weak[i] > 0.5) == label) {
-                where[m] = i;
-                doubt[m++] = -confidence_weight(weak[i]);
-            }
-        size_t keep = (size_t)ceil(share * (double)m);
-        s = m ? select_smallest(ctx, doubt, m, keep, picked) : AGON_OK;
-        for (size_t i = 0; i < keep && !s; i++)
-            weights[where[picked[i]]] = 1;
+    int *said = malloc(n * sizeof *said);
+    agon_status s = doubt && said ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    for (size_t i = 0; i < n && !s; i++) {
+        said[i] = weak[i] > 0.5;
+        doubt[i] = -confidence_weight(weak[i]);
     }
+    if (!s)
+        s = w2s_keep_confident(ctx, said, doubt, n, 2, share, weights);
     free(doubt);
-    free(where);
-    free(picked);
+    free(said);
     return s;
-}
-
-static agon_status keep_random(agon_ctx *ctx, uint64_t seed, size_t n, double share, double *weights) {
-    size_t *order = malloc(n * sizeof *order);
-    if (!order)
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    for (size_t i = 0; i < n; i++)
-        order[i] = i;
-    rng r = rng_new(seed);
-    rng_shuffle(&r, order, n);
-    keep_only(order, (size_t)ceil(share * (double)n), weights, n);
-    free(order);
-    return AGON_OK;
 }
 
 /* Errors at the supervisor's rates of each true class, without its reasons. The truth is used for this control alone. */
@@ -129,16 +97,6 @@ static agon_status matched_flips(agon_ctx *ctx, uint64_t seed, const sequence_it
         labels[i] = out[i];
     free(given);
     return s;
-}
-
-static void shuffle_labels(uint64_t seed, double *labels, size_t n) {
-    rng r = rng_new(seed);
-    for (size_t i = n; i > 1; i--) {
-        size_t j = (size_t)rng_below(&r, i);
-        double t = labels[i - 1];
-        labels[i - 1] = labels[j];
-        labels[j] = t;
-    }
 }
 
 /* Shares of right answers of specialist e on each domain of the validation items, and over all of them (the last). */
@@ -230,11 +188,11 @@ static agon_status make_labels(const w2s_grid *g, agon_ctx *ctx, size_t seed, si
     case CONFIDENT:
         return keep_confident(ctx, weak, w->n_train, k->share, out->weights);
     case RANDOM:
-        return keep_random(ctx, draw, w->n_train, k->share, out->weights);
+        return w2s_keep_random(ctx, draw, w->n_train, k->share, out->weights);
     case MATCHED:
         return matched_flips(ctx, draw, out->items, weak, w->n_train, out->labels);
     case SHUFFLED:
-        shuffle_labels(draw, out->labels, w->n_train);
+        w2s_shuffle(draw, out->labels, w->n_train, 1);
         return AGON_OK;
     default:
         return AGON_OK;
@@ -373,7 +331,8 @@ static const char *name_of(size_t condition) {
     return conditions[condition].name;
 }
 
-static bool right(const w2s_items *s, const double *p, size_t j) {
+static bool right(const w2s_grid *g, size_t seed, size_t family, const double *p, size_t j) {
+    const w2s_items *s = w2s_grid_items(g, seed, family);
     return (p[s->test + j - s->items] > 0.5) == s->test[j].truth;
 }
 
@@ -402,25 +361,18 @@ static agon_status imitation_json(const w2s_grid *g, agon_ctx *ctx, size_t seed,
     const double *weak = w2s_grid_result(g, seed, family, WEAK), *p = w2s_grid_result(g, seed, family, condition);
     int *all = malloc(3 * w->n_test * sizeof *all);
     double *confidence = malloc(w->n_test * sizeof *confidence);
-    bool *correct = malloc(w->n_test * sizeof *correct);
-    agon_status status = all && confidence && correct ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
+    agon_status status = all && confidence ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; i < w->n_test && !status; i++) {
         size_t at = (size_t)(s->test + i - s->items);
         all[i] = weak[at] > 0.5;
         all[w->n_test + i] = p[at] > 0.5;
         all[2 * w->n_test + i] = s->test[i].truth;
         confidence[i] = fmax(p[at], 1 - p[at]);
-        correct[i] = all[w->n_test + i] == all[2 * w->n_test + i];
     }
-    if (!status) {
-        imitation m = imitation_measure(all, all + w->n_test, all + 2 * w->n_test, w->n_test);
-        *out = json_pack("{s:s,s:o,s:o,s:o,s:f}", "condition", conditions[condition].name, "agree_where_weak_is_right",
-                         real_or_null(m.agree_right), "agree_where_weak_is_wrong", real_or_null(m.agree_wrong), "error_correlation",
-                         real_or_null(m.error_correlation), "calibration_error", calibration_ece(confidence, correct, w->n_test));
-    }
+    if (!status)
+        status = w2s_imitation_json(ctx, conditions[condition].name, all, all + w->n_test, all + 2 * w->n_test, confidence, w->n_test, out);
     free(all);
     free(confidence);
-    free(correct);
     return status;
 }
 
@@ -476,7 +428,7 @@ const char *w2s_classes_optional(size_t k) {
 }
 
 agon_status w2s_classes(w2s *w, const w2s_items *items, size_t n_families, w2s_scores *out) {
-    w2s_grid g = {.w = w, .items = items, .kind = "classes", .student = w->lm ? w2s_lm_id(w->lm) : NULL, .n_families = n_families, .n_conditions = N_CONDITIONS,
+    w2s_grid g = {.w = w, .items = items, .kind = "classes", .about = "true or false", .student = w->lm ? w2s_lm_id(w->lm) : NULL, .n_families = n_families, .n_conditions = N_CONDITIONS,
                   .n_first = N_FIRST, .n_values = (1 + W2S_N_STOPS) * w->n_all, .stop_values = w->n_all, .weak = WEAK, .ceiling = CEILING, .name = name_of,
                   .train = train_condition, .right = right};
     agon_status s = w2s_grid_run(&g, out);

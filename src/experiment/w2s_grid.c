@@ -10,13 +10,8 @@ double *w2s_grid_result(const w2s_grid *g, size_t seed, size_t family, size_t co
     return g->x[(seed * g->n_families + family) * g->n_conditions + condition];
 }
 
-bool w2s_left_out(const lab *l, const char *name) {
-    size_t i;
-    json_t *out;
-    json_array_foreach(json_object_get(l->settings, "leave_out"), i, out)
-        if (strcmp(json_string_value(out), name) == 0)
-            return true;
-    return false;
+static const char *task_of(const w2s_grid *g, size_t family) {
+    return g->task ? g->task : sequence_family_name(g->items[family].family);
 }
 
 static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
@@ -24,12 +19,11 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     const w2s *w = g->w;
     size_t condition = g->chosen[g->first + i % g->n_level];
     size_t family = i / g->n_level % g->n_families, seed = i / g->n_level / g->n_families;
-    const w2s_items *s = w2s_grid_items(g, seed, family);
     double *x = w2s_grid_result(g, seed, family, condition);
     char key[256];
     bool found = false;
     snprintf(key, sizeof key, "%s%s%s %zu %s %s", g->student ? g->student : "", g->student ? "|" : "", g->kind, seed,
-             sequence_family_name(s->family), g->name(condition));
+             task_of(g, family), g->name(condition));
     agon_status status = lab_recall(w->l, ctx, key, x, g->n_values, &found);
     if (status || found)
         return status;
@@ -38,9 +32,9 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
         status = lab_keep(w->l, ctx, key, x, g->n_values);
     size_t right = 0;
     for (size_t j = 0; j < w->n_test && !status; j++)
-        right += g->right(s, x, j);
+        right += g->right(g, seed, family, x, j);
     if (!status)
-        lab_say_seed(w->l, seed, "%-10s %-16s %s right of the test %.3f", sequence_family_name(s->family), g->name(condition),
+        lab_say_seed(w->l, seed, "%-10s %-16s %s right of the test %.3f", task_of(g, family), g->name(condition),
                      g->kind, (double)right / (double)w->n_test);
     return status;
 }
@@ -62,7 +56,7 @@ static agon_status take_early(const w2s_grid *g, size_t family, size_t condition
         return ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; i < w->l->n_seeds * w->n_test; i++) {
         size_t seed = i / w->n_test, j = i % w->n_test;
-        scores[i] = g->right(w2s_grid_items(g, seed, family), w2s_grid_result(g, seed, family, condition) + (1 + stop) * g->stop_values, j);
+        scores[i] = g->right(g, seed, family, w2s_grid_result(g, seed, family, condition) + (1 + stop) * g->stop_values, j);
     }
     *out = scores;
     return AGON_OK;
@@ -70,7 +64,7 @@ static agon_status take_early(const w2s_grid *g, size_t family, size_t condition
 
 static agon_status take_scores(const w2s_grid *g, size_t family, w2s_scores *out) {
     const w2s *w = g->w;
-    *out = (w2s_scores){.task = sequence_family_name(g->items[family].family), .family = family, .n_conditions = g->n_chosen,
+    *out = (w2s_scores){.task = task_of(g, family), .about = g->about, .family = family, .n_conditions = g->n_chosen,
                         .weak = g->weak, .ceiling = g->ceiling, .extra = json_array()};
     for (size_t k = 0; k < g->n_chosen; k++) {
         out->names[k] = g->name(g->chosen[k]);
@@ -79,7 +73,7 @@ static agon_status take_scores(const w2s_grid *g, size_t family, w2s_scores *out
             return ctx_fail(w->l->ctx, AGON_ENOMEM, "out of memory");
         for (size_t i = 0; i < w->l->n_seeds * w->n_test; i++) {
             size_t seed = i / w->n_test, j = i % w->n_test;
-            out->scores[k][i] = g->right(w2s_grid_items(g, seed, family), w2s_grid_result(g, seed, family, g->chosen[k]), j);
+            out->scores[k][i] = g->right(g, seed, family, w2s_grid_result(g, seed, family, g->chosen[k]), j);
         }
         for (int stop = 0; stop < W2S_N_STOPS; stop++) {
             agon_status s = take_early(g, family, g->chosen[k], (w2s_stop)stop, &out->early[k][stop]);
@@ -96,7 +90,7 @@ static agon_status make_room(w2s_grid *g) {
     bool fine = g->x != NULL;
     g->n_chosen = 0;
     for (size_t k = 0; k < g->n_conditions; k++) {
-        if (k >= g->n_first && w2s_left_out(g->w->l, g->name(k)))
+        if (k >= g->n_first && (w2s_left_out(g->w->l, g->name(k)) || (g->applies && !g->applies(g, k))))
             continue;
         g->chosen[g->n_chosen++] = k;
         for (size_t i = 0; i < n && fine; i++)
@@ -109,6 +103,8 @@ agon_status w2s_grid_run(w2s_grid *g, w2s_scores *out) {
     agon_status s = make_room(g);
     if (!s)
         s = run_level(g, 0, g->n_first);
+    if (!s && g->between)
+        g->between(g);
     if (!s)
         s = run_level(g, g->n_first, g->n_chosen);
     for (size_t f = 0; f < g->n_families && !s; f++)

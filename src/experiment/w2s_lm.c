@@ -48,7 +48,7 @@ agon_status w2s_lm_open(const w2s *w, w2s_lm **out) {
         return ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
     agon_status s = take_options(w, x);
     if (!s)
-        s = lab_open_model(l, &x->m, x->id);
+        s = lab_open_model(l, "model", &x->m, x->id);
     if (s)
         w2s_lm_free(x);
     else

@@ -111,10 +111,11 @@ static plot_series series_of(const char *name, const curve *c, bool points_only)
     return (plot_series){.name = name, .x = c->x, .y = c->y, .low = c->low, .high = c->high, .n = c->n, .points_only = points_only};
 }
 
-enum { N_CURVES = 3 };
+enum { N_CURVES = 3, N_AIDS = 6 };
 typedef struct panel_data {
     curve curves[N_CURVES];
     plot_series series[N_CURVES];
+    const char *labels[N_AIDS]; /* of those that were trained */
     char title[64];
 } panel_data;
 
@@ -129,7 +130,7 @@ static agon_status kept_panel(const w2s *w, const w2s_scores *s, bool classes, p
         status = add_points(w, s, random, random_x, 3, &d->curves[1]);
     if (!status)
         status = add_point(w, s, classes ? "matched-flips" : "scrambled-errors", 1, &d->curves[2]);
-    snprintf(d->title, sizeof d->title, "%s (%s)", s->task, classes ? "true or false" : "complete");
+    snprintf(d->title, sizeof d->title, "%.40s (%s)", s->task, s->about);
     size_t n = 0;
     d->series[n++] = series_of("most confident", &d->curves[0], false);
     if (classes)
@@ -142,14 +143,17 @@ static agon_status kept_panel(const w2s *w, const w2s_scores *s, bool classes, p
 
 /* PGR by aid. */
 static agon_status aids_panel(const w2s *w, const w2s_scores *s, panel_data *d, plot_panel *out) {
-    static const char *const names[] = {"naive", "aux-linear", "aux-released", "bootstrap", "ensemble", "shuffled"};
-    static const char *const labels[] = {"naive", "aux lin", "aux rel", "boot", "ens", "shuf"};
-    static const double x[] = {0, 1, 2, 3, 4, 5};
-    agon_status status = add_points(w, s, names, x, 6, &d->curves[0]);
+    static const char *const names[N_AIDS] = {"naive", "aux-linear", "aux-released", "bootstrap", "ensemble", "shuffled"};
+    static const char *const labels[N_AIDS] = {"naive", "aux lin", "aux rel", "boot", "ens", "shuf"};
+    agon_status status = AGON_OK;
+    for (size_t i = 0; i < N_AIDS && !status; i++) {
+        d->labels[d->curves[0].n] = labels[i];
+        status = add_point(w, s, names[i], (double)d->curves[0].n, &d->curves[0]);
+    }
     d->series[0] = series_of("PGR", &d->curves[0], true);
-    snprintf(d->title, sizeof d->title, "%s: aids", s->task);
+    snprintf(d->title, sizeof d->title, "%.40s: aids", s->task);
     *out = (plot_panel){.title = d->title, .x_name = "", .y_name = "gap recovered", .series = d->series, .n_series = 1,
-                        .x_labels = labels, .n_x_labels = 6, .y_low = -1, .y_high = 1.5};
+                        .x_labels = d->labels, .n_x_labels = d->curves[0].n, .y_low = -1, .y_high = 1.5};
     return status;
 }
 

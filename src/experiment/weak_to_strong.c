@@ -11,7 +11,6 @@
  * Protocol and measures: Burns et al. 2023, 2312.09390; training.md section 6. */
 #include "experiment/weak_to_strong.h"
 #include "base/ctx.h"
-#include "base/nearest.h"
 #include "experiment/experiment.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,24 +50,12 @@ static agon_status take_families(const lab *l, const char *key, bool generative,
 /* Every name of "leave_out" is a condition that the others can do without. */
 static agon_status check_left_out(const lab *l) {
     const char *known[2 * W2S_MAX_CONDITIONS];
-    size_t n = 0, i;
-    json_t *item;
+    size_t n = 0;
     for (const char *name; (name = w2s_classes_optional(n)); n++)
         known[n] = name;
     for (size_t k = 0; w2s_answers_optional(k); k++)
         known[n++] = w2s_answers_optional(k);
-    json_array_foreach(json_object_get(l->settings, "leave_out"), i, item) {
-        const char *name = json_string_value(item);
-        size_t k = 0;
-        while (name && k < n && strcmp(known[k], name) != 0)
-            k++;
-        const char *near = name && k == n ? nearest_word(name, known, n) : NULL;
-        if (near)
-            return ctx_fail(l->ctx, AGON_EINVAL, "leave_out: there is no condition '%.40s'; did you mean %s?", name, near);
-        if (!name || k == n)
-            return ctx_fail(l->ctx, AGON_EINVAL, "leave_out: '%.40s' is no condition that can be left out", name ? name : "");
-    }
-    return AGON_OK;
+    return w2s_check_left_out(l, known, n);
 }
 
 typedef struct options {

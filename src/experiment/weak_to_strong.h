@@ -36,7 +36,7 @@ typedef enum w2s_stop { W2S_STOP_WEAK, W2S_STOP_TRUTH, W2S_N_STOPS } w2s_stop;
 
 /* One family's figures: scores in [0, 1] of the test items, [n_seeds, n_test], of every condition. */
 typedef struct w2s_scores {
-    const char *task;
+    const char *task, *about; /* what is asked of an item */
     size_t family, n_conditions;
     const char *names[W2S_MAX_CONDITIONS];
     double *scores[W2S_MAX_CONDITIONS];
@@ -50,22 +50,25 @@ void w2s_scores_free(w2s_scores *s);
 typedef struct w2s_grid w2s_grid;
 struct w2s_grid {
     w2s *w;
-    const w2s_items *items; /* [n_seeds, n_families] */
+    const w2s_items *items; /* [n_seeds, n_families] of sequence tasks, else NULL: then `task` names the one there is */
+    const char *task;
+    const void *arg;        /* the caller's */
     const char *kind;       /* begins the stages' names */
+    const char *about;      /* what is asked of an item, for titles */
     const char *student;    /* what else the stages depend on, before their names; NULL: nothing */
     size_t n_families, n_conditions, n_values, weak, ceiling;
     size_t stop_values; /* a result of the last checkpoint is followed by those of the stops, each of so many numbers, NAN where not measured; 0: it is not */
     size_t n_first; /* conditions before this one need nothing, the others the results of these; none of them is left out */
     const char *(*name)(size_t condition);
     agon_status (*train)(const w2s_grid *g, agon_ctx *ctx, size_t seed, size_t family, size_t condition, double *x);
-    bool (*right)(const w2s_items *s, const double *x, size_t j); /* of test item j, by the result x */
+    bool (*right)(const w2s_grid *g, size_t seed, size_t family, const double *x, size_t j); /* of test item j, by the result x */
+    bool (*applies)(const w2s_grid *g, size_t condition); /* of those that can be left out; NULL: all do */
+    void (*between)(const w2s_grid *g); /* when the first level is known; NULL: nothing */
     /* of w2s_grid_run */
     double **x;
     size_t chosen[W2S_MAX_CONDITIONS], n_chosen; /* conditions that are not left out */
     size_t first, n_level;                       /* of `chosen`, under way */
 };
-/* Whether the settings leave a condition out. */
-bool w2s_left_out(const lab *l, const char *name);
 /* Runs all but those; scores without `extra`, out [n_families]. w2s_grid_free also after a failure. */
 AGON_MUST_CHECK agon_status w2s_grid_run(w2s_grid *g, w2s_scores *out);
 void w2s_grid_free(w2s_grid *g);
@@ -101,6 +104,23 @@ AGON_MUST_CHECK agon_status w2s_lm_learn(const w2s *w, agon_ctx *ctx, const w2s_
 AGON_MUST_CHECK agon_status w2s_lm_admit(const w2s *w, const size_t *families, size_t n);
 /* Processor seconds [n] of one training and its test, of each family, measured on a few rows. */
 AGON_MUST_CHECK agon_status w2s_lm_try(const w2s *w, const size_t *families, size_t n, double *seconds);
+
+/* ---- w2s_labels.c ---- */
+
+/* Weights [n], 1 for those of each class said [n] with the least doubt [n], a share of them rounded up, 0 for the others: confidence does not
+ * unbalance the classes (2312.09390 balances too). */
+AGON_MUST_CHECK agon_status w2s_keep_confident(agon_ctx *ctx, const int *said, const double *doubt, size_t n, size_t n_classes, double share,
+                                               double *weights);
+/* The same for a share drawn at random. */
+AGON_MUST_CHECK agon_status w2s_keep_random(agon_ctx *ctx, uint64_t seed, size_t n, double share, double *weights);
+/* Deals labels [n, width] out among the items. */
+void w2s_shuffle(uint64_t seed, double *labels, size_t n, size_t width);
+/* Agreement of a student with its supervisor where that one is right and wrong, and the student's calibration; classes said [n]. *out new. */
+AGON_MUST_CHECK agon_status w2s_imitation_json(agon_ctx *ctx, const char *name, const int *weak, const int *student, const int *truth,
+                                               const double *confidence, size_t n, json_t **out);
+/* Whether the settings leave a condition out; AGON_EINVAL where "leave_out" names one that is not among `known` [n]. */
+bool w2s_left_out(const lab *l, const char *name);
+AGON_MUST_CHECK agon_status w2s_check_left_out(const lab *l, const char *const *known, size_t n);
 
 /* ---- w2s_report.c ---- */
 
