@@ -784,7 +784,7 @@ AGON_API double agon_train_learning_rate(const agon_dataset *d, const agon_train
 typedef struct agon_experiment_options {
     size_t struct_size;
     const char *output;    /* folder of result.json, curves and stages; NULL: the file's stem and ".out" in the current folder */
-    const char *expected;  /* the experiment the file must hold ("weak-to-strong"); NULL: any */
+    const char *expected;  /* what the experiment's name must begin with ("weak-to-strong"); NULL: any */
     bool full;             /* with what the file's "full" changes: more seeds */
     bool plan_only;        /* only how long it will take */
     /* A line of progress, from any thread, one at a time; NULL: none. */

@@ -26,13 +26,17 @@ static void show_task(const json_t *t) {
     json_t *c;
     printf("  %s: weak %.3f, ceiling %.3f%s\n", member_text(t, "task"), member_real(t, "weak"), member_real(t, "ceiling"),
            json_is_true(json_object_get(t, "gap_is_noise")) ? " (the gap is within its noise: its PGR means nothing)" : "");
-    printf("    %-18s %-7s %s\n", "student", "right", "gap recovered [95%]   by weak validation, by the truth");
+    bool stops = false;
+    json_array_foreach(json_object_get(t, "conditions"), i, c)
+        stops |= json_is_object(json_object_get(c, "early_stop"));
+    printf("    %-18s %-7s %s%s\n", "student", "right", "gap recovered [95%]", stops ? "   by weak validation, by the truth" : "");
     json_array_foreach(json_object_get(t, "conditions"), i, c)
         show_condition(c);
 }
 
 static void show(const json_t *result) {
-    static const char *const kinds[][2] = {{"classification", "is the statement true?"}, {"generation", "complete the statement"}};
+    const bool own = json_object_get(result, "data") != NULL; /* rows of the user's */
+    const char *const kinds[][2] = {{"classification", own ? "which class?" : "is the statement true?"}, {"generation", "complete the statement"}};
     for (int k = 0; k < 2; k++) {
         const json_t *list = json_object_get(result, kinds[k][0]);
         size_t i;
@@ -56,12 +60,14 @@ const command command_weak_to_strong = {
     "student on the truth. Prints how much of the gap each student recovers (PGR), with intervals over seeds and items:\n"
     "naive, auxiliary confidence loss (both schedules), only the most confident labels, errors replaced by random flips of\n"
     "the same rates, bootstrapping, specialists. Models are trained from scratch, or the student is a language model\n"
-    "(strong: language-model). Stop it at any moment and run the same command again: it goes on.\n\n"
+    "(strong: language-model). Or both models and the labelled rows are your own (experiment: weak-to-strong-rows, with\n"
+    "data: my.jsonl, weak: MODEL, strong: MODEL). Stop it at any moment and run the same command again: it goes on.\n\n"
     "  --output DIR   where result.json, curves.svg and finished parts are kept (default: the file's stem + .out)\n"
     "  --full         with what the file's \"full\" changes, usually more seeds; how long it takes is said first\n"
     "  --plan         only say how long it takes\n"
     "  --json         the result as one line of JSON; progress goes to stderr\n\n"
     "  agon weak-to-strong examples/weak_to_strong.yaml\n"
-    "  agon weak-to-strong examples/weak_to_strong_lm.yaml --plan",
+    "  agon weak-to-strong examples/weak_to_strong_lm.yaml --plan\n"
+    "  agon weak-to-strong examples/weak_to_strong_rows.yaml   # models and rows of your own: name yours in a copy",
     run,
 };

@@ -169,7 +169,7 @@ agon_status experiment_run(agon_ctx *ctx, const experiment_request *r, json_t **
     agon_status s = lab_read_yaml(ctx, r->file, &given);
     if (!s)
         s = find(ctx, r->file, json_string_value(json_object_get(given, "experiment")), &e);
-    if (!s && r->expected && strcmp(e->name, r->expected) != 0)
+    if (!s && r->expected && strncmp(e->name, r->expected, strlen(r->expected)) != 0)
         s = ctx_fail(ctx, AGON_EINVAL, "%s holds the experiment %s, not %s; agon experiment runs any", r->file, e->name,
                      r->expected);
     if (!s)

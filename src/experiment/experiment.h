@@ -30,7 +30,7 @@ const experiment *experiment_at(size_t i);
 typedef struct experiment_request {
     const char *file, *output;
     bool full, plan_only;
-    const char *expected; /* name it must have; NULL: any */
+    const char *expected; /* what its name must begin with; NULL: any */
     void (*say)(void *arg, const char *text);
     void *arg;
     agon_status (*find_model)(agon_ctx *ctx, const char *name, char **path);
@@ -41,6 +41,7 @@ AGON_MUST_CHECK agon_status experiment_run(agon_ctx *ctx, const experiment_reque
 
 #define EXPERIMENTS(X)                                                                               \
     X(weak_to_strong)                                                                                \
+    X(weak_to_strong_rows)                                                                           \
     X(preference_noise)                                                                              \
     X(token_noise)                                                                                   \
     X(noise_cleaning)                                                                                \

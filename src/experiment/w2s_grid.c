@@ -20,7 +20,7 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     size_t condition = g->chosen[g->first + i % g->n_level];
     size_t family = i / g->n_level % g->n_families, seed = i / g->n_level / g->n_families;
     double *x = w2s_grid_result(g, seed, family, condition);
-    char key[256];
+    char key[512]; /* a task may have a file's name */
     bool found = false;
     snprintf(key, sizeof key, "%s%s%s %zu %s %s", g->student ? g->student : "", g->student ? "|" : "", g->kind, seed,
              task_of(g, family), g->name(condition));

@@ -116,7 +116,7 @@ typedef struct panel_data {
     curve curves[N_CURVES];
     plot_series series[N_CURVES];
     const char *labels[N_AIDS]; /* of those that were trained */
-    char title[64];
+    char title[320]; /* with a file's name */
 } panel_data;
 
 static const double shares[] = {0.25, 0.5, 0.75, 1};
@@ -130,7 +130,7 @@ static agon_status kept_panel(const w2s *w, const w2s_scores *s, bool classes, p
         status = add_points(w, s, random, random_x, 3, &d->curves[1]);
     if (!status)
         status = add_point(w, s, classes ? "matched-flips" : "scrambled-errors", 1, &d->curves[2]);
-    snprintf(d->title, sizeof d->title, "%.40s (%s)", s->task, s->about);
+    snprintf(d->title, sizeof d->title, "%s (%s)", s->task, s->about);
     size_t n = 0;
     d->series[n++] = series_of("most confident", &d->curves[0], false);
     if (classes)
@@ -151,7 +151,7 @@ static agon_status aids_panel(const w2s *w, const w2s_scores *s, panel_data *d, 
         status = add_point(w, s, names[i], (double)d->curves[0].n, &d->curves[0]);
     }
     d->series[0] = series_of("PGR", &d->curves[0], true);
-    snprintf(d->title, sizeof d->title, "%.40s: aids", s->task);
+    snprintf(d->title, sizeof d->title, "%s: aids", s->task);
     *out = (plot_panel){.title = d->title, .x_name = "", .y_name = "gap recovered", .series = d->series, .n_series = 1,
                         .x_labels = d->labels, .n_x_labels = d->curves[0].n, .y_low = -1, .y_high = 1.5};
     return status;

@@ -25,8 +25,9 @@ static agon_status plan_of(agon_ctx *ctx, const char *folder, const char *text) 
 
 static void refused(agon_ctx *ctx, const char *folder, const char *experiment, const char *key, const char *value) {
     char text[256];
+    const char *needed = strcmp(experiment, "weak-to-strong-rows") == 0 ? "data: rows.jsonl\nweak: w.gguf\n" : "";
     for (int full = 0; full < 2; full++) {
-        snprintf(text, sizeof text, full ? "experiment: %s\nfull: {%s: %s}\n" : "experiment: %s\n%s: %s\n", experiment, key, value);
+        snprintf(text, sizeof text, full ? "experiment: %s\n%sfull: {%s: %s}\n" : "experiment: %s\n%s%s: %s\n", experiment, needed, key, value);
         if (plan_of(ctx, folder, text) != AGON_EINVAL || !strstr(agon_error(ctx), key) || !strstr(agon_error(ctx), full ? "x.yaml: full" : "x.yaml"))
             fail_msg("%s, %s: %s%s: '%s'", experiment, key, value, full ? " under full" : "", agon_error(ctx));
     }
@@ -51,7 +52,8 @@ static void experiment__refuses_every_bad_number(void **state) {
                 refused(ctx, folder, experiment_at(i)->name, key, "[-7]");
                 refused(ctx, folder, experiment_at(i)->name, key, "[[1]]");
             }
-            if (json_is_string(value) && strcmp(key, "model") != 0) /* which a plan may not look for */
+            const bool file = strcmp(key, "model") == 0 || (json_object_get(options, "data") && (!strcmp(key, "data") || !strcmp(key, "weak") || !strcmp(key, "strong")));
+            if (json_is_string(value) && !file) /* which a plan may not look for */
                 refused(ctx, folder, experiment_at(i)->name, key, "nonsense");
         }
         refused(ctx, folder, experiment_at(i)->name, "sede", "1");
