@@ -99,13 +99,8 @@ static agon_status count_pair(pairs *x, const char *context, const char *source)
 }
 
 static agon_status keep_rewards(pairs *x, const double *chosen, const double *rejected) {
-    if (x->n == x->capacity) {
-        size_t capacity = x->capacity ? 2 * x->capacity : 256;
-        double *grown = realloc(x->rewards, size_mul(size_mul(capacity, 2 * x->m), sizeof *grown));
-        if (!grown)
-            return ctx_no_memory(x->ctx);
-        x->rewards = grown, x->capacity = capacity;
-    }
+    if (!memory_grow((void **)&x->rewards, &x->capacity, x->n, size_mul(2 * x->m, sizeof *x->rewards)))
+        return ctx_no_memory(x->ctx);
     memcpy(x->rewards + x->n * 2 * x->m, chosen, x->m * sizeof *chosen);
     memcpy(x->rewards + (x->n * 2 + 1) * x->m, rejected, x->m * sizeof *rejected);
     return AGON_OK;

@@ -49,6 +49,18 @@ void *memory_new(size_t n, size_t size) {
     return p ? memset(p, 0, (n * size + ALIGN - 1) / ALIGN * ALIGN) : NULL;
 }
 
+bool memory_grow(void **items, size_t *capacity, size_t n, size_t size) {
+    if (n < *capacity)
+        return true;
+    size_t more = *capacity ? 2 * *capacity : 64;
+    void *grown = realloc(*items, size_mul(more, size));
+    if (!grown)
+        return false;
+    *items = grown;
+    *capacity = more;
+    return true;
+}
+
 agon_status arena_new(agon_ctx *ctx, size_t limit_bytes, arena **out) {
     arena *a = calloc(1, sizeof *a);
     if (!a)

@@ -17,6 +17,10 @@ void *memory_new(size_t n, size_t size);
 /* The same, not cleared. Large ones are laid so that the system can use huge pages: fewer page faults and address translations. */
 void *memory_raw(size_t n, size_t size);
 
+/* Room for one item more in a list of n items of `size` bytes, which grows by doubling: *items (free with free()) and *capacity. false: no memory, and
+ * the list stays as it is. */
+bool memory_grow(void **items, size_t *capacity, size_t n, size_t size);
+
 typedef struct arena arena;
 
 /* *out new. `limit_bytes` 0: no limit but memory. */

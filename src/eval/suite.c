@@ -125,14 +125,8 @@ typedef struct reading {
 static agon_status add_row(void *arg, const char *where, json_t *row) {
     reading *r = arg;
     suite *s = r->s;
-    if (s->n == s->capacity) {
-        size_t capacity = s->capacity ? 2 * s->capacity : 128;
-        suite_entry *grown = realloc(s->items, size_mul(capacity, sizeof *grown));
-        if (!grown)
-            return ctx_fail(r->ctx, AGON_ENOMEM, "%s: out of memory", where);
-        s->items = grown;
-        s->capacity = capacity;
-    }
+    if (!memory_grow((void **)&s->items, &s->capacity, s->n, sizeof *s->items))
+        return ctx_fail(r->ctx, AGON_ENOMEM, "%s: out of memory", where);
     suite_entry e = {0};
     agon_status status = s->def->read(r->ctx, where, row, r->rows++, &e);
     if (status || !e.query)

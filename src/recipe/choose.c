@@ -10,14 +10,8 @@ void example_list_free(example_list *l) {
 }
 
 agon_status example_add(cast *c, example_list *l, const example *e) {
-    if (l->n == l->capacity) {
-        size_t more = l->capacity ? 2 * l->capacity : 64;
-        example *grown = realloc(l->items, size_mul(more, sizeof *grown));
-        if (!grown)
-            return ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for examples");
-        l->items = grown;
-        l->capacity = more;
-    }
+    if (!memory_grow((void **)&l->items, &l->capacity, l->n, sizeof *l->items))
+        return ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for examples");
     l->items[l->n++] = *e;
     return AGON_OK;
 }

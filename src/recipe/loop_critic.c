@@ -208,14 +208,8 @@ static agon_status escalate(loop *l, const picked *open) {
 /* ---- the monitor --------------------------------------------------------------------------------------------- */
 
 agon_status loop_note_judged(loop *l, size_t i, bool right, const char *label) {
-    if (l->n_judged == l->judged_capacity) {
-        size_t more = l->judged_capacity ? 2 * l->judged_capacity : 64;
-        judged_answer *grown = realloc(l->judged, size_mul(more, sizeof *grown));
-        if (!grown)
-            return ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for an expert's verdict");
-        l->judged = grown;
-        l->judged_capacity = more;
-    }
+    if (!memory_grow((void **)&l->judged, &l->judged_capacity, l->n_judged, sizeof *l->judged))
+        return ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for an expert's verdict");
     size_t at = 0; /* a second verdict on the same answer stands in the first one's place */
     while (at < l->n_judged && l->judged[at].answer != i)
         at++;

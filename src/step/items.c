@@ -5,20 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool grow(void **items, size_t *capacity, size_t n, size_t size) {
-    if (n < *capacity)
-        return true;
-    size_t more = *capacity ? 2 * *capacity : 64;
-    void *grown = realloc(*items, size_mul(more, size));
-    if (!grown)
-        return false;
-    *items = grown;
-    *capacity = more;
-    return true;
-}
-
 query *query_list_add(query_list *l) {
-    if (!grow((void **)&l->items, &l->capacity, l->n, sizeof *l->items))
+    if (!memory_grow((void **)&l->items, &l->capacity, l->n, sizeof *l->items))
         return NULL;
     l->items[l->n] = (query){.cell = SIZE_MAX};
     return &l->items[l->n++];
@@ -40,14 +28,14 @@ size_t query_list_drop_repeated(query_list *l, size_t from) {
 }
 
 answer *answer_list_add(answer_list *l) {
-    if (!grow((void **)&l->items, &l->capacity, l->n, sizeof *l->items))
+    if (!memory_grow((void **)&l->items, &l->capacity, l->n, sizeof *l->items))
         return NULL;
     l->items[l->n] = (answer){.draft = SIZE_MAX, .outcome = OUTCOME_UNKNOWN, .automatic = OUTCOME_UNKNOWN, .log_prob = NAN, .p_raw = NAN, .p = NAN};
     return &l->items[l->n++];
 }
 
 preference *preference_list_add(preference_list *l) {
-    if (!grow((void **)&l->items, &l->capacity, l->n, sizeof *l->items))
+    if (!memory_grow((void **)&l->items, &l->capacity, l->n, sizeof *l->items))
         return NULL;
     l->items[l->n] = (preference){0};
     return &l->items[l->n++];

@@ -38,11 +38,6 @@ __attribute__((format(printf, 2, 3))) static agon_status problem(verifier *v, co
     return AGON_EMISMATCH;
 }
 
-static const char *column(sqlite3_stmt *statement, int i) {
-    const char *text = (const char *)sqlite3_column_text(statement, i);
-    return text ? text : "";
-}
-
 /* Calls fn for each row of `sql`, bound to up to three texts. */
 typedef agon_status (*row_visit)(verifier *v, sqlite3_stmt *row, void *arg);
 static agon_status each_row(verifier *v, const char *sql, const char *a, const char *b, int64_t c,
@@ -85,7 +80,7 @@ static bool set_text(json_t *object, const char *key, const char *value) {
 static agon_status check_record(verifier *v, sqlite3_stmt *row, void *arg) {
     record_kind kind = *(record_kind *)arg;
     const record_table *t = schema_table(kind);
-    const char *id = column(row, 0);
+    const char *id = store_column(row, 0);
     char hex[HASH_HEX_SIZE], key[160];
     hash256 hash;
     json_t *columns = record_from_row(kind, row);
@@ -152,7 +147,7 @@ static agon_status compare_for_run(verifier *v, sqlite3_stmt *row, void *arg) {
         json_decref(columns);
         return no_memory(v);
     }
-    agon_status status = record_hash(v->ctx, RECORD_VERSION, columns, column(row, 0), &hash);
+    agon_status status = record_hash(v->ctx, RECORD_VERSION, columns, store_column(row, 0), &hash);
     json_decref(columns);
     if (!status)
         hash_hex(&hash, hex);
@@ -230,28 +225,22 @@ static agon_status check_item(verifier *v, sqlite3_stmt *row, void *arg) {
     chain *c = arg;
     char where[700], hex[HASH_HEX_SIZE];
     hash256 leaf;
-    journal_item link = {.path = column(row, 11), .item = column(row, 0), .kind = column(row, 8),
-                         .input_hash = column(row, 3), .result_hash = column(row, 5), .records = column(row, 6),
+    journal_item link = {.path = store_column(row, 11), .item = store_column(row, 0), .kind = store_column(row, 8),
+                         .input_hash = store_column(row, 3), .result_hash = store_column(row, 5), .records = store_column(row, 6),
                          .attempt = sqlite3_column_int64(row, 10), .position = sqlite3_column_int64(row, 1),
                          .reproducible = sqlite3_column_int(row, 9)};
     snprintf(where, sizeof where, "run %.60s, step %.200s item '%.200s'", c->name, link.path, link.item);
-    if (!hash_is(column(row, 2), link.input_hash))
+    if (!hash_is(store_column(row, 2), link.input_hash))
         return problem(v, "%s: the recorded input is damaged", where);
-    if (!hash_is(column(row, 4), link.result_hash))
+    if (!hash_is(store_column(row, 4), link.result_hash))
         return problem(v, "%s: the recorded result is damaged", where);
     if (!journal_item_hash(&link, &leaf)) /* not UTF-8 */
         return problem(v, "%s: the record is damaged", where);
     hash_hex(&leaf, hex);
-    if (strcmp(hex, column(row, 7)) != 0)
+    if (strcmp(hex, store_column(row, 7)) != 0)
         return problem(v, "%s: the record is damaged", where);
-    if (c->n == c->capacity) {
-        size_t n = c->capacity ? 2 * c->capacity : 256;
-        hash256 *more = realloc(c->leaves, size_mul(n, sizeof *more));
-        if (!more)
-            return no_memory(v);
-        c->leaves = more;
-        c->capacity = n;
-    }
+    if (!memory_grow((void **)&c->leaves, &c->capacity, c->n, sizeof *c->leaves))
+        return no_memory(v);
     c->leaves[c->n++] = leaf;
     v->report->n_items++;
     return check_list(v, c->run, where, link.records);
@@ -281,11 +270,11 @@ static agon_status check_batch(verifier *v, chain *c, const journal_row *link, c
 static agon_status check_step(verifier *v, sqlite3_stmt *row, void *arg) {
     chain *c = arg;
     char where[600], hex[HASH_HEX_SIZE];
-    journal_row link = {.run = c->run, .seq = sqlite3_column_int64(row, 0), .path = column(row, 1),
-                        .item = column(row, 2), .attempt = sqlite3_column_int64(row, 3), .kind = column(row, 4),
-                        .shape = column(row, 5), .reproducible = sqlite3_column_int(row, 6),
-                        .input_hash = column(row, 8), .result_hash = column(row, 10), .records = column(row, 11),
-                        .n_items = sqlite3_column_int64(row, 12), .prev = column(row, 13)};
+    journal_row link = {.run = c->run, .seq = sqlite3_column_int64(row, 0), .path = store_column(row, 1),
+                        .item = store_column(row, 2), .attempt = sqlite3_column_int64(row, 3), .kind = store_column(row, 4),
+                        .shape = store_column(row, 5), .reproducible = sqlite3_column_int(row, 6),
+                        .input_hash = store_column(row, 8), .result_hash = store_column(row, 10), .records = store_column(row, 11),
+                        .n_items = sqlite3_column_int64(row, 12), .prev = store_column(row, 13)};
     bool batch = strcmp(link.shape, "batch") == 0;
     snprintf(where, sizeof where, "run %.60s, step %lld (%.200s %.100s)", c->name, (long long)link.seq, link.path,
              link.item);
@@ -294,11 +283,11 @@ static agon_status check_step(verifier *v, sqlite3_stmt *row, void *arg) {
         return problem(v, "%s: step %lld is missing before it", where, (long long)c->seq + 1);
     if (strcmp(link.prev, c->head) != 0)
         return problem(v, "%s: it does not follow the record before it", where);
-    if (!batch && !hash_is(column(row, 7), link.input_hash))
+    if (!batch && !hash_is(store_column(row, 7), link.input_hash))
         return problem(v, "%s: the recorded input is damaged", where);
-    if (!batch && !hash_is(column(row, 9), link.result_hash))
+    if (!batch && !hash_is(store_column(row, 9), link.result_hash))
         return problem(v, "%s: the recorded result is damaged", where);
-    if (!journal_row_hash(&link, hex) || strcmp(hex, column(row, 14)) != 0)
+    if (!journal_row_hash(&link, hex) || strcmp(hex, store_column(row, 14)) != 0)
         return problem(v, "%s: the record is damaged", where);
     memcpy(c->head, hex, sizeof hex);
     c->seq = link.seq;
@@ -327,12 +316,12 @@ static agon_status check_open_items(verifier *v, chain *c) {
 static agon_status check_run(verifier *v, sqlite3_stmt *row, void *arg) {
     (void)arg;
     char id[64], name[128];
-    snprintf(id, sizeof id, "%s", column(row, 0));
-    snprintf(name, sizeof name, "%s", column(row, 1));
+    snprintf(id, sizeof id, "%s", store_column(row, 0));
+    snprintf(name, sizeof name, "%s", store_column(row, 1));
     chain c = {.run = id, .name = name};
-    json_t *config = json_loads(column(row, 3), JSON_DECODE_ANY, NULL);
-    bool ok = config && journal_genesis(column(row, 1), column(row, 2), config, c.head) &&
-              strcmp(c.head, column(row, 4)) == 0 && strncmp(c.head, id, 32) == 0;
+    json_t *config = json_loads(store_column(row, 3), JSON_DECODE_ANY, NULL);
+    bool ok = config && journal_genesis(store_column(row, 1), store_column(row, 2), config, c.head) &&
+              strcmp(c.head, store_column(row, 4)) == 0 && strncmp(c.head, id, 32) == 0;
     json_decref(config);
     v->report->n_runs++;
     if (!ok)
@@ -349,17 +338,17 @@ static agon_status check_run(verifier *v, sqlite3_stmt *row, void *arg) {
 
 static agon_status check_integrity_row(verifier *v, sqlite3_stmt *row, void *arg) {
     (void)arg;
-    return strcmp(column(row, 0), "ok") == 0 ? AGON_OK : problem(v, "agon.db is damaged: %.300s", column(row, 0));
+    return strcmp(store_column(row, 0), "ok") == 0 ? AGON_OK : problem(v, "agon.db is damaged: %.300s", store_column(row, 0));
 }
 
 static agon_status check_foreign_row(verifier *v, sqlite3_stmt *row, void *arg) {
     (void)arg;
-    return problem(v, "%s row %s refers to a %s that is not there", column(row, 0), column(row, 1), column(row, 2));
+    return problem(v, "%s row %s refers to a %s that is not there", store_column(row, 0), store_column(row, 1), store_column(row, 2));
 }
 
 static agon_status check_link_row(verifier *v, sqlite3_stmt *row, void *arg) {
     const record_link *link = arg;
-    return problem(v, "%s %.64s: its %s and the table %s_%s do not name the same", link->owner, column(row, 0), link->column,
+    return problem(v, "%s %.64s: its %s and the table %s_%s do not name the same", link->owner, store_column(row, 0), link->column,
                    link->owner, link->target);
 }
 
@@ -382,10 +371,10 @@ static agon_status check_links(verifier *v) {
 static agon_status check_counter(verifier *v, sqlite3_stmt *row, void *arg) {
     (void)arg;
     char key[256];
-    snprintf(key, sizeof key, "%.40s/%.200s", column(row, 0), column(row, 1));
+    snprintf(key, sizeof key, "%.40s/%.200s", store_column(row, 0), store_column(row, 1));
     json_int_t sum = json_integer_value(json_object_get(v->settled, key));
     if (sum != sqlite3_column_int64(row, 2))
-        return problem(v, "counter %s is %lld, but its settlements add up to %lld", column(row, 1),
+        return problem(v, "counter %s is %lld, but its settlements add up to %lld", store_column(row, 1),
                        (long long)sqlite3_column_int64(row, 2), (long long)sum);
     json_object_del(v->settled, key);
     return AGON_OK;
@@ -393,7 +382,7 @@ static agon_status check_counter(verifier *v, sqlite3_stmt *row, void *arg) {
 
 static agon_status check_object(verifier *v, sqlite3_stmt *row, void *arg) {
     (void)arg;
-    const char *hex = column(row, 0);
+    const char *hex = store_column(row, 0);
     hash256 want, got = hash_bytes("", 0);
     char *path = NULL;
     file_map map = {0};
@@ -421,12 +410,7 @@ static agon_status check_object(verifier *v, sqlite3_stmt *row, void *arg) {
 static agon_status count_unreferenced(void *arg, const char *hex) {
     verifier *v = arg;
     int64_t named = 0;
-    json_t *parameters = json_pack("[s]", hex);
-    agon_status status = store_query_int(v->s,
-                                         "SELECT (SELECT count(*) FROM object WHERE id = ?1) +"
-                                         " (SELECT count(*) FROM checkpoint WHERE object = ?1)",
-                                         parameters, &named);
-    json_decref(parameters);
+    agon_status status = object_n_named(v->s, hex, &named);
     v->report->n_unreferenced_objects += named == 0;
     return status;
 }
@@ -557,17 +541,17 @@ static agon_status visit(verifier *v, walk *w, step_row *row, const char *input,
 }
 
 static agon_status walk_item(verifier *v, sqlite3_stmt *row, void *arg) {
-    step_row r = {.path = column(row, 11), .item = column(row, 0), .kind = column(row, 8),
+    step_row r = {.path = store_column(row, 11), .item = store_column(row, 0), .kind = store_column(row, 8),
                   .attempt = sqlite3_column_int(row, 10), .reproducible = sqlite3_column_int(row, 9)};
-    return visit(v, arg, &r, column(row, 2), column(row, 4));
+    return visit(v, arg, &r, store_column(row, 2), store_column(row, 4));
 }
 
 static agon_status walk_step(verifier *v, sqlite3_stmt *row, void *arg) {
     walk *w = arg;
-    step_row r = {.path = column(row, 1), .item = column(row, 2), .kind = column(row, 4),
+    step_row r = {.path = store_column(row, 1), .item = store_column(row, 2), .kind = store_column(row, 4),
                   .attempt = sqlite3_column_int(row, 3), .reproducible = sqlite3_column_int(row, 6)};
-    if (strcmp(column(row, 5), "batch") != 0)
-        return visit(v, w, &r, column(row, 7), column(row, 9));
+    if (strcmp(store_column(row, 5), "batch") != 0)
+        return visit(v, w, &r, store_column(row, 7), store_column(row, 9));
     return each_row(v, "SELECT " ITEM_COLUMNS " FROM step_item WHERE run = ?1 AND path = ?2 AND attempt = ?3"
                        " ORDER BY position",
                     w->run, r.path, r.attempt, walk_item, w);

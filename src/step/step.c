@@ -116,11 +116,6 @@ static agon_status find_or_make_run(run *r, const run_options *o) {
     return status;
 }
 
-static const char *column(sqlite3_stmt *statement, int i) {
-    const char *text = (const char *)sqlite3_column_text(statement, i);
-    return text ? text : "";
-}
-
 /* Walks the chain (hashes only; journal_verify looks deeper) to its head. */
 static agon_status find_head(run *r) {
     sqlite3_stmt *statement;
@@ -137,18 +132,18 @@ static agon_status find_head(run *r) {
         char hex[HASH_HEX_SIZE];
         journal_row row = {.run = r->id,
                            .seq = r->last + 1,
-                           .path = column(statement, 1),
-                           .item = column(statement, 2),
+                           .path = store_column(statement, 1),
+                           .item = store_column(statement, 2),
                            .attempt = sqlite3_column_int64(statement, 3),
-                           .kind = column(statement, 4),
-                           .shape = column(statement, 5),
+                           .kind = store_column(statement, 4),
+                           .shape = store_column(statement, 5),
                            .reproducible = sqlite3_column_int(statement, 6),
-                           .input_hash = column(statement, 7),
-                           .result_hash = column(statement, 8),
-                           .records = column(statement, 9),
+                           .input_hash = store_column(statement, 7),
+                           .result_hash = store_column(statement, 8),
+                           .records = store_column(statement, 9),
                            .n_items = sqlite3_column_int64(statement, 10),
                            .prev = r->head};
-        if (!journal_row_hash(&row, hex) || strcmp(hex, column(statement, 12)) != 0)
+        if (!journal_row_hash(&row, hex) || strcmp(hex, store_column(statement, 12)) != 0)
             status = ctx_fail(r->ctx, AGON_EMISMATCH,
                               "%s: the journal is damaged at step %lld (%s %s); `agon verify` says more; restore "
                               "the workspace from a copy",
@@ -374,15 +369,15 @@ static agon_status find_step(run *r, const step_key *key, const char *input_hash
     int rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW) {
         char hex[HASH_HEX_SIZE];
-        const char *text = column(statement, 3);
+        const char *text = store_column(statement, 3);
         text_hash(text, hex);
-        if (strcmp(column(statement, 1), "single") != 0)
+        if (strcmp(store_column(statement, 1), "single") != 0)
             status = ctx_fail(r->ctx, AGON_EMISMATCH, "step %s was recorded as a batch", key->path);
         else
-            status = step_check_input(r, key->path, item, key->attempt, column(statement, 2), input_hash);
-        if (!status && strcmp(hex, column(statement, 4)) != 0)
+            status = step_check_input(r, key->path, item, key->attempt, store_column(statement, 2), input_hash);
+        if (!status && strcmp(hex, store_column(statement, 4)) != 0)
             status = ctx_fail(r->ctx, AGON_EMISMATCH, "step %s %s: the recorded result is damaged (%s, should be %s)",
-                              key->path, item, hex, column(statement, 4));
+                              key->path, item, hex, store_column(statement, 4));
         if (!status && !(*result = json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL)))
             status = ctx_fail(r->ctx, AGON_EFORMAT, "step %s %s: the recorded result is not JSON", key->path, item);
         *seq = sqlite3_column_int64(statement, 0);
@@ -451,12 +446,7 @@ static json_t *open_checkpoints(run *r) {
 /* Removes an object that nothing names any more. A failure leaves a file for object_collect. */
 static void drop_object(run *r, const char *hex) {
     int64_t named = 1;
-    json_t *parameters = json_pack("[s]", hex);
-    agon_status status = store_query_int(r->store,
-                                         "SELECT (SELECT count(*) FROM object WHERE id = ?1) +"
-                                         " (SELECT count(*) FROM checkpoint WHERE object = ?1)",
-                                         parameters, &named);
-    json_decref(parameters);
+    agon_status status = object_n_named(r->store, hex, &named);
     if (!status && named == 0)
         status = object_remove(r->store, hex);
     (void)status;

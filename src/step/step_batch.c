@@ -64,16 +64,11 @@ static agon_status copy_items(step_batch *b, const step_item *items) {
     return status;
 }
 
-static const char *column(sqlite3_stmt *statement, int i) {
-    const char *text = (const char *)sqlite3_column_text(statement, i);
-    return text ? text : "";
-}
-
 /* Takes over one recorded item. Columns: item, position, input_hash, result, result_hash, records, hash, kind, reproducible. */
 static agon_status adopt_item(step_batch *b, sqlite3_stmt *row) {
     agon_ctx *ctx = b->run->ctx;
     int64_t position = sqlite3_column_int64(row, 1);
-    const char *name = column(row, 0), *text = column(row, 3);
+    const char *name = store_column(row, 0), *text = store_column(row, 3);
     char result_hash[HASH_HEX_SIZE];
     hash256 leaf;
     if (position < 0 || (uint64_t)position >= b->n || strcmp(b->items[position].item, name) != 0)
@@ -85,20 +80,20 @@ static agon_status adopt_item(step_batch *b, sqlite3_stmt *row) {
     if (item->result)
         return ctx_fail(ctx, AGON_EMISMATCH, "step %s item '%s': it is recorded twice; `agon verify` says more; restore the workspace from a copy",
                         b->path, name);
-    agon_status status = step_check_input(b->run, b->path, name, b->attempt, column(row, 2), item->input_hash);
+    agon_status status = step_check_input(b->run, b->path, name, b->attempt, store_column(row, 2), item->input_hash);
     if (status)
         return status;
     text_hash(text, result_hash);
-    journal_item link = {.path = b->path, .item = name, .kind = column(row, 7), .input_hash = item->input_hash,
-                         .result_hash = result_hash, .records = column(row, 5), .attempt = b->attempt,
+    journal_item link = {.path = b->path, .item = name, .kind = store_column(row, 7), .input_hash = item->input_hash,
+                         .result_hash = result_hash, .records = store_column(row, 5), .attempt = b->attempt,
                          .position = position, .reproducible = sqlite3_column_int(row, 8)};
     char hex[HASH_HEX_SIZE];
     *hex = 0;
     if (journal_item_hash(&link, &leaf)) /* else not UTF-8 */
         hash_hex(&leaf, hex);
-    if (strcmp(hex, column(row, 6)) != 0)
+    if (strcmp(hex, store_column(row, 6)) != 0)
         return ctx_fail(ctx, AGON_EMISMATCH, "step %s item '%s': the recorded result is damaged (%s, should be %s)",
-                        b->path, name, hex, column(row, 6));
+                        b->path, name, hex, store_column(row, 6));
     item->result = json_loads(text, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     if (!item->result)
         return ctx_fail(ctx, AGON_EFORMAT, "step %s item '%s': the recorded result is not JSON", b->path, name);
@@ -149,9 +144,9 @@ static agon_status find_link(step_batch *b, int64_t *seq) {
     int rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW) {
         *seq = sqlite3_column_int64(statement, 0);
-        status = strcmp(column(statement, 1), "batch") != 0
+        status = strcmp(store_column(statement, 1), "batch") != 0
                      ? ctx_fail(b->run->ctx, AGON_EMISMATCH, "step %s was recorded as a single step", b->path)
-                     : step_check_input(b->run, b->path, "", b->attempt, column(statement, 2), b->input_hash);
+                     : step_check_input(b->run, b->path, "", b->attempt, store_column(statement, 2), b->input_hash);
     } else if (rc != SQLITE_DONE) {
         status = store_sql_fail(s, s->db, "reading the journal");
     }

@@ -111,14 +111,8 @@ agon_status store_statement_get(store *s, sqlite3 *db, const char *sql, sqlite3_
             sqlite3_clear_bindings(*out);
             return AGON_OK;
         }
-    if (s->n_statements == s->capacity_statements) {
-        size_t n = s->capacity_statements ? 2 * s->capacity_statements : 32;
-        store_statement *more = realloc(s->statements, n * sizeof *more);
-        if (!more)
-            return ctx_no_memory(s->ctx);
-        s->statements = more;
-        s->capacity_statements = n;
-    }
+    if (!memory_grow((void **)&s->statements, &s->capacity_statements, s->n_statements, sizeof *s->statements))
+        return ctx_no_memory(s->ctx);
     sqlite3_stmt *statement;
     if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) != SQLITE_OK)
         return store_sql_fail(s, db, "preparing a statement");
@@ -166,20 +160,17 @@ agon_status store_exec(store *s, sqlite3 *db, const char *sql) {
 
 /* ---- the queue and its transaction ------------------------------------------------------------------ */
 
+const char *store_column(sqlite3_stmt *statement, int i) {
+    const char *text = (const char *)sqlite3_column_text(statement, i);
+    return text ? text : "";
+}
+
 agon_status store_queue_take(store *s, const char *sql, json_t *values, bool to_ledger) {
     if (s->mode != STORE_RUN) {
         json_decref(values);
         return ctx_fail(s->ctx, AGON_EINVAL, "%s: opened for reading", s->folder);
     }
-    if (values && s->n_queue == s->capacity_queue) {
-        size_t n = s->capacity_queue ? 2 * s->capacity_queue : 256;
-        store_write *more = realloc(s->queue, size_mul(n, sizeof *more));
-        if (more) {
-            s->queue = more;
-            s->capacity_queue = n;
-        }
-    }
-    if (!values || s->n_queue == s->capacity_queue) {
+    if (!values || !memory_grow((void **)&s->queue, &s->capacity_queue, s->n_queue, sizeof *s->queue)) {
         json_decref(values);
         return ctx_fail(s->ctx, AGON_ENOMEM, "%s: out of memory", s->folder);
     }

@@ -43,6 +43,8 @@ agon_status store_sql_fail(store *s, sqlite3 *db, const char *doing);
 agon_status store_statement_get(store *s, sqlite3 *db, const char *sql, sqlite3_stmt **out);
 /* Binds a JSON array: strings, integers, reals, booleans, null. `values` must outlive the statement's use. */
 agon_status store_bind(store *s, sqlite3 *db, sqlite3_stmt *statement, const json_t *values);
+/* A column as text, "" for null; borrowed until the statement's next step. */
+const char *store_column(sqlite3_stmt *statement, int i);
 /* Runs SQL without results. */
 agon_status store_exec(store *s, sqlite3 *db, const char *sql);
 /* Opens a database of the workspace to read, also where this user may not write. *out: sqlite3_close; NULL on failure. */
@@ -70,6 +72,8 @@ char *record_select(record_kind kind, const char *tail);
 /* An object's file without its row; and its removal (missing is fine). */
 agon_status object_write(store *s, const void *data, size_t n, hash256 *hash);
 agon_status object_remove(store *s, const char *hex);
+/* In how many rows the object is named: 0 when nothing needs its file. */
+agon_status object_n_named(store *s, const char *hex, int64_t *n);
 /* Removes files that no row names: left by a crash. STORE_RUN only. */
 agon_status object_collect(store *s);
 /* Calls fn(arg, hex digits) for every file in objects/. */

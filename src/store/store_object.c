@@ -164,14 +164,19 @@ agon_status object_each(store *s, agon_status (*fn)(void *arg, const char *hex),
     return each_file(s, false, fn, arg);
 }
 
-static agon_status collect_one(void *arg, const char *hex) {
-    store *s = arg;
-    int64_t named = 0;
+agon_status object_n_named(store *s, const char *hex, int64_t *n) {
     json_t *parameters = json_pack("[s]", hex);
     agon_status status = store_query_int(
         s, "SELECT (SELECT count(*) FROM object WHERE id = ?1) + (SELECT count(*) FROM checkpoint WHERE object = ?1)",
-        parameters, &named);
+        parameters, n);
     json_decref(parameters);
+    return status;
+}
+
+static agon_status collect_one(void *arg, const char *hex) {
+    store *s = arg;
+    int64_t named = 0;
+    agon_status status = object_n_named(s, hex, &named);
     if (!status && named == 0)
         status = object_remove(s, hex);
     return status;

@@ -36,15 +36,8 @@ static agon_status skip(row_reader *r, data_fault fault) {
     dataset *d = r->d;
     d->faults[fault]++;
     if (d->n_skipped < MAX_SKIPPED) {
-        if (d->n_skipped == d->skipped_capacity) {
-            size_t capacity = d->skipped_capacity ? 2 * d->skipped_capacity : 16;
-            skipped_row *grown = realloc(d->skipped, size_mul(capacity, sizeof *grown));
-            if (!grown)
-                return row_no_memory(r);
-            d->skipped = grown, d->skipped_capacity = capacity;
-        }
         char *sentence = arena_copy(d->memory, agon_error(r->ctx));
-        if (!sentence)
+        if (!sentence || !memory_grow((void **)&d->skipped, &d->skipped_capacity, d->n_skipped, sizeof *d->skipped))
             return row_no_memory(r);
         d->skipped[d->n_skipped] = (skipped_row){fault, sentence};
     }

@@ -28,13 +28,8 @@ typedef struct splitter {
 static agon_status keep_row(void *arg, const char *where, json_t *object) {
     splitter *x = arg;
     (void)where;
-    if (x->n == x->capacity) {
-        size_t capacity = x->capacity ? 2 * x->capacity : 256;
-        split_row *grown = realloc(x->rows, size_mul(capacity, sizeof *grown));
-        if (!grown)
-            return ctx_fail(x->ctx, AGON_ENOMEM, "out of memory dividing rows");
-        x->rows = grown, x->capacity = capacity;
-    }
+    if (!memory_grow((void **)&x->rows, &x->capacity, x->n, sizeof *x->rows))
+        return ctx_fail(x->ctx, AGON_ENOMEM, "out of memory dividing rows");
     split_row *r = &x->rows[x->n];
     char *whole = json_canonical(object);
     r->line = json_dumps(object, JSON_COMPACT);

@@ -48,16 +48,9 @@ static agon_status keep_response(row_reader *r, const row_example *e, size_t roo
 /* A row at the end of the dataset with room for n responses, its prompt the first tokens of e. */
 static agon_status new_row(row_reader *r, const row_example *e, size_t n, train_row **out) {
     dataset *d = r->d;
-    if (d->n == d->capacity) {
-        size_t capacity = d->capacity ? 2 * d->capacity : 64;
-        train_row *grown = realloc(d->rows, size_mul(capacity, sizeof *grown));
-        if (!grown)
-            return row_no_memory(r);
-        d->rows = grown, d->capacity = capacity;
-    }
     train_response *responses = arena_take(d->memory, n ? n : 1, sizeof *responses);
     int32_t *ids = arena_take(d->memory, e->n_prompt ? e->n_prompt : 1, sizeof *ids);
-    if (!responses || !ids)
+    if (!responses || !ids || !memory_grow((void **)&d->rows, &d->capacity, d->n, sizeof *d->rows))
         return row_no_memory(r);
     if (e->n_prompt)
         memcpy(ids, e->tokens.ids, e->n_prompt * sizeof *ids);
