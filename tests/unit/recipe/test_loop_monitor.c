@@ -112,14 +112,15 @@ static agon_status write_templates(void *arg, json_t **result) {
     return s;
 }
 
-static void scene_new(scene *s) {
+/* n_prompts: open questions, and of the SCRIPTED_PROMPTS held-out tasks as many. */
+static void scene_new(scene *s, int64_t n_prompts) {
     stand *x = stand_new(NULL);
     json_t *none = json_null(), *result = NULL;
     const step_key key = {.path = "begin", .kind = "begin"};
     assert_ok(x->ctx, step_once(x->run, &key, none, write_templates, x, &result));
     *s = (scene){.x = x, .config = {.seed = 1, .learner = {.max_tokens = 8}}};
     stand_draw(x, "held_out", "arithmetic", "one_digit_sum", SCRIPTED_PROMPTS);
-    s->c = (cast){.actors = x->actors, .run = x->run, .config = &s->config, .memory = x->memory, .monitor_prompts = SCRIPTED_PROMPTS, .rules = 5};
+    s->c = (cast){.actors = x->actors, .run = x->run, .config = &s->config, .memory = x->memory, .monitor_prompts = n_prompts, .rules = 5};
     s->l = (loop){.c = &s->c, .config = &s->config, .held_out = x->queries};
     snprintf(s->l.learner, sizeof s->l.learner, "base");
     assert_ok(x->ctx, aim_new(x->ctx, NULL, 0, 0.8, &s->l.aim));
@@ -153,7 +154,7 @@ static const char *level(const json_t *g4) {
 static void monitor__one_answer_to_everything__is_not_promoted(void **state) {
     (void)state;
     scene s;
-    scene_new(&s);
+    scene_new(&s, SCRIPTED_PROMPTS);
     json_t *g4 = next(&s, "first", play(s.x, 1, 0, 1), true);
     assert_string_equal(level(g4), "green"); /* base and candidate by one script */
     g4 = next(&s, "second", play(s.x, 2, 0, 2), true);
@@ -174,7 +175,7 @@ static void monitor__one_answer_to_everything__is_not_promoted(void **state) {
 static void monitor__fewer_tasks_within_four_tries__are_red(void **state) {
     (void)state;
     scene s;
-    scene_new(&s);
+    scene_new(&s, SCRIPTED_PROMPTS);
     json_t *g4 = next(&s, "first", play(s.x, 1, 0, 2), true);
     g4 = next(&s, "second", play(s.x, 2, 0, 0), false);
     assert_string_equal(level(g4), "red");
@@ -186,7 +187,7 @@ static void monitor__fewer_tasks_within_four_tries__are_red(void **state) {
 static void monitor__yellow_twice_in_a_row__is_red(void **state) {
     (void)state;
     scene s;
-    scene_new(&s);
+    scene_new(&s, SCRIPTED_PROMPTS);
     json_t *g4 = next(&s, "first", play(s.x, 1, 40, 1), true); /* the base is not diverse itself, so that nothing is red against it */
     g4 = next(&s, "second", play(s.x, 2, 0, 1), true);
     assert_string_equal(level(g4), "green");
@@ -197,6 +198,51 @@ static void monitor__yellow_twice_in_a_row__is_red(void **state) {
     assert_string_equal(level(g4), "red");
     assert_non_null(strstr(field_text(g4, "reason"), "has fallen against the incumbent"));
     assert_non_null(strstr(field_text(g4, "reason"), "for the second time in a row (G4)"));
+    scene_free(&s);
+}
+
+/* A green one in between ends the row, and what is only a reversal (pass@1 rose while words fell) is none of it. */
+static void monitor__yellow_once_more__is_yellow(void **state) {
+    (void)state;
+    scene s;
+    for (int k = 0; k < 2; k++) {
+        scene_new(&s, SCRIPTED_PROMPTS);
+        json_t *g4 = next(&s, "first", play(s.x, 1, 40, 1), true);
+        g4 = next(&s, "second", play(s.x, 2, 0, 1), true);
+        g4 = next(&s, "third", k ? play(s.x, 3, 9, 2) : play(s.x, 3, 27, 1), true);
+        assert_string_equal(level(g4), "yellow");
+        assert_int_equal(json_is_string(json_object_get(json_object_get(json_object_get(g4, "incumbent"), "pass"), "reversal")), k);
+        if (k == 0) {
+            g4 = next(&s, "fourth", play(s.x, 2, 0, 1), true);
+            assert_string_equal(level(g4), "green");
+        }
+        g4 = next(&s, "fifth", k ? play(s.x, 12, 35, 2) : play(s.x, 3, 27, 1), false);
+        assert_string_equal(level(g4), "yellow");
+        assert_non_null(strstr(field_text(g4, "reason"), "has fallen against the incumbent"));
+        scene_free(&s);
+    }
+}
+
+/* Some of the tasks, drawn by seed, since the whole is sorted by cell; and nobody learns from the open questions. */
+static void monitor__prompts__are_drawn_and_kept_clear(void **state) {
+    (void)state;
+    enum { SOME = 6 };
+    scene s;
+    open_prompts open;
+    size_t later = 0;
+    bool held_out = false;
+    scene_new(&s, SOME);
+    next(&s, "first", play(s.x, 1, 0, 1), false);
+    assert_int_equal(stand_count(s.x, "SELECT count(DISTINCT parent) FROM text WHERE kind = 'monitor'"), SOME);
+    for (size_t i = SOME; i < SCRIPTED_PROMPTS; i++)
+        later += stand_count(s.x, arena_printf(s.x->memory, "SELECT count(*) FROM text WHERE kind = 'monitor' AND parent = '%s'", s.x->queries.items[i].id)) > 0;
+    assert_true(later > 0);
+    assert_ok(s.x->ctx, open_prompts_read(s.x->ctx, SOME, seed_derive(1, "monitor|open"), &open));
+    for (size_t i = 0; i < SOME; i++) {
+        assert_ok(s.x->ctx, contamination_has_text(s.x->ctx, s.l.aim.held_out, open.items[i], &held_out));
+        assert_true(held_out);
+    }
+    open_prompts_free(&open);
     scene_free(&s);
 }
 
@@ -226,6 +272,8 @@ int main(void) {
         cmocka_unit_test(monitor__one_answer_to_everything__is_not_promoted),
         cmocka_unit_test(monitor__fewer_tasks_within_four_tries__are_red),
         cmocka_unit_test(monitor__yellow_twice_in_a_row__is_red),
+        cmocka_unit_test(monitor__yellow_once_more__is_yellow),
+        cmocka_unit_test(monitor__prompts__are_drawn_and_kept_clear),
         cmocka_unit_test(monitor__a_version_that_hardly_moved__passes),
         cmocka_unit_test(monitor__without_prompts__is_not_evaluated),
         cmocka_unit_test(open_prompts__are_drawn_by_seed),

@@ -1,5 +1,6 @@
 /* The gate on held-out queries that only people can judge: whom it asks about what, that it waits for all of it and for nothing else, and what it
  * decides. The learner is a tiny model trained here; a reviewer accepts by rules of their own. */
+#include "recipe/loop_private.h"
 #include "recipe_runs.h"
 #include "store/store_internal.h"
 
@@ -98,18 +99,23 @@ static void gate__where_only_people_can_judge__waits_for_them_and_promotes(void 
     (void)state;
     stand *x = stand_new(NULL);
     json_t *gate = NULL, *status = NULL;
-    const char *file = own_file(x, 90, 0), *human = "labels: 400, gate_items: 100";
+    const char *file = own_file(x, 90, 0), *human = "labels: 140, gate_items: 12";
     int64_t n_people = 0, n_left = 0;
     begin(x, file, human);
     run_to_state(x, run_yaml(x, file, 1, human), "waiting", NULL);
     const int64_t asked = count_items(x, 1, "held_out"), steps = count_steps(x);
     const int64_t places = stand_count(x, "SELECT count(DISTINCT query) FROM review_item WHERE kind = 'held_out'");
-    assert_true(places >= 9 && asked > places && asked <= 2 * places);
+    assert_int_equal(places, 12);
+    assert_true(asked > places && asked <= 2 * places);
     /* Blindly: no critique, no words twice, versions mixed; and nothing of it is a question about the answers that teach. */
     assert_int_equal(stand_count(x, "SELECT count(*) FROM review_item WHERE kind = 'held_out' AND (critique IS NOT NULL OR purpose <> 'gate')"), 0);
     assert_int_equal(stand_count(x, "SELECT count(*) FROM (SELECT DISTINCT i.query, t.body FROM review_item i JOIN text t ON t.id = i.response WHERE i.kind = 'held_out')"), asked);
     assert_true(stand_count(x, "SELECT count(*) FROM (SELECT t.producer AS p, lag(t.producer) OVER (ORDER BY i.priority DESC) AS before FROM review_item i"
                                " JOIN text t ON t.id = i.response WHERE i.kind = 'held_out') WHERE p <> before") > 2);
+    /* Nor does the order of a query's two answers tell. */
+    const int64_t base_first = stand_count(x, "SELECT count(*) FROM review_item a JOIN text t ON t.id = a.response JOIN review_item b ON b.query = a.query AND b.kind = a.kind"
+                                              " AND b.priority < a.priority WHERE a.kind = 'held_out' AND NOT " BY_CANDIDATE);
+    assert_true(base_first > 0 && base_first < asked - places);
     assert_ok(x->ctx, store_status(x->store, "own", &status));
     assert_string_equal(field_text(status, "state"), "waiting");
     json_decref(status);
@@ -122,9 +128,10 @@ static void gate__where_only_people_can_judge__waits_for_them_and_promotes(void 
     assert_string_equal(judged_by(gate, "people", &n_people), "promote");
     judged_by(gate, "left_to_people", &n_left);
     assert_int_equal(n_people, places);
-    assert_int_equal(n_left, places);
+    assert_true(n_left > places);
+    assert_int_equal(stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM review_item WHERE kind = 'held_out' AND abs(propensity - 12.0 / %lld) < 1e-9", (long long)n_left)), asked);
     assert_int_equal(stand_count(x, "SELECT count(*) FROM label WHERE purpose = 'gate' AND source = 'human'"), asked);
-    assert_true(stand_count(x, "SELECT count(*) FROM gate_label") >= places);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM gate_label"), asked);
     /* They decide, and teach nobody. */
     assert_int_equal(stand_count(x, "SELECT count(*) FROM example_label e JOIN label l ON l.id = e.label WHERE l.purpose = 'gate'"), 0);
     assert_int_equal(stand_count(x, "SELECT count(*) FROM example_text e JOIN text t ON t.id = e.text WHERE t.kind = 'evaluation'"), 0);
@@ -134,11 +141,16 @@ static void gate__where_only_people_can_judge__waits_for_them_and_promotes(void 
     assert_true(count_items(x, 2, "held_out") > 0 && count_items(x, 2, "held_out") <= places);
     assert_int_equal(stand_count(x, "SELECT count(*) FROM (SELECT DISTINCT i.query, t.body FROM review_item i JOIN text t ON t.id = i.response WHERE i.kind = 'held_out')"),
                      asked + count_items(x, 2, "held_out"));
+    assert_int_equal(stand_count(x, "SELECT count(DISTINCT query) FROM review_item WHERE kind = 'held_out'"), places); /* the part is drawn once */
+    assert_true(stand_count(x, "SELECT count(*) FROM review_item") <= 140);
     review(x, "held_out", "0", SIZE_MAX);
     run_to_state(x, run_yaml(x, file, 2, human), "done", &gate);
     assert_string_equal(judged_by(gate, "people", &n_people), "reject");
     assert_int_equal(n_people, places);
     json_decref(gate);
+    json_t *summary = run_well(x, run_yaml(x, file, 2, human));
+    assert_int_equal(field_int(json_object_get(summary, "budget"), "used"), stand_count(x, "SELECT count(*) FROM label WHERE source = 'human'"));
+    json_decref(summary);
     check_journal(x);
     stand_free(x);
 }
@@ -179,6 +191,28 @@ static void gate__on_a_mixed_file__counts_both_and_leaves_skips_out(void **state
     stand_free(x);
 }
 
+/* For the gate labels are kept back that people can give there: two of each query that nobody else can judge, at most gate_items of them. */
+static void gate__labels_are_kept_back__for_what_people_judge(void **state) {
+    (void)state;
+    query held_out[] = {{.cell = SIZE_MAX}, {.cell = SIZE_MAX}, {.cell = 3}, {.cell = SIZE_MAX}, {.cell = SIZE_MAX}};
+    run_config config = {.human = {.gate_items = 2}};
+    cast c = {.config = &config, .rules = 5};
+    loop l = {.c = &c, .config = &config, .held_out = {.items = held_out, .n = 5}, .n_file_held_out = 4}; /* the last one is no row of the user's */
+    held_out[1].task = json_pack("{s{ss}}", "parameters", "verifier", "no_commas");
+    config.human.backend = "queue";
+    assert_int_equal(loop_gate_labels(&l), 4);
+    config.human.gate_items = 1;
+    assert_int_equal(loop_gate_labels(&l), 2);
+    config.human.gate_items = 10;
+    assert_int_equal(loop_gate_labels(&l), 4);
+    c.rules = 4;
+    assert_int_equal(loop_gate_labels(&l), 0);
+    c.rules = 5;
+    config.human.backend = "simulated"; /* answers from the verifier, which has nothing to say here */
+    assert_int_equal(loop_gate_labels(&l), 0);
+    json_decref(held_out[1].task);
+}
+
 /* Labels are kept back for the gate; without gate_items nobody is asked, nothing waits, and no gain can be shown. */
 static void gate__of_a_short_budget__has_its_part(void **state) {
     (void)state;
@@ -209,6 +243,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gate__where_only_people_can_judge__waits_for_them_and_promotes),
         cmocka_unit_test(gate__on_a_mixed_file__counts_both_and_leaves_skips_out),
+        cmocka_unit_test(gate__labels_are_kept_back__for_what_people_judge),
         cmocka_unit_test(gate__of_a_short_budget__has_its_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
