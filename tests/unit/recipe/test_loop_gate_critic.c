@@ -337,7 +337,7 @@ static bool is_killed(stand *x, const char *yaml, long k) {
 
 static void kill_often(stand *x, const char *yaml, int least) {
     int n = 0;
-    for (long k = 2; is_killed(x, yaml, k); k = k * 5 / 4 + 1)
+    for (long k = 3; is_killed(x, yaml, k); k = k * 2 - 1)
         n++;
     assert_true(n >= least);
 }
@@ -362,11 +362,11 @@ static void gate__killed_anywhere__ends_the_same(void **state) {
         run_until_it_waits(both[k], yaml);
         review(both[k], "verdict", "instr(t.body, 'a') % 2");
         if (both[k] == x)
-            kill_often(x, yaml, 6);
+            kill_often(x, yaml, 4);
         run_until_it_waits(both[k], yaml);
         review(both[k], "held_out", BY_CANDIDATE);
         if (both[k] == x)
-            kill_often(x, yaml, 6);
+            kill_often(x, yaml, 4);
         json_decref(run_to_state(both[k], yaml, "done"));
     }
     char *expected = head_of(whole), *found = head_of(x);
