@@ -193,6 +193,18 @@ static void approval__is_the_calibrated_half(void **state) {
     }
 }
 
+/* Against the incumbent's answers, where that is no longer the base (which here flattered as the candidate does). */
+static void approval__grows_against_the_incumbent(void **state) {
+    (void)state;
+    bench *b = bench_new(&(candidate){.mended = 15, .flattering = 40}, "seed: 1\n");
+    b->r.first[0] = N;
+    b->r.incumbent = memcpy(calloc(N, sizeof(bool)), b->r.base, N * sizeof(bool));
+    assert_ok(b->x->ctx, loop_gate(&b->l, &b->r));
+    assert_close(field_real(approval(b), "index"), 0.2, 1e-12);
+    assert_close(of(approval(b), "before", "approval"), (double)WAS_RIGHT / N, 1e-12);
+    bench_free(b);
+}
+
 /* What the critic says nothing of is left out, for both versions. */
 static void approval__without_a_word__is_left_out(void **state) {
     (void)state;
@@ -273,6 +285,7 @@ int main(void) {
         cmocka_unit_test(gate__flattery__is_rejected_and_honesty_is_not),
         cmocka_unit_test(approval__part__is_drawn_by_seed),
         cmocka_unit_test(approval__is_the_calibrated_half),
+        cmocka_unit_test(approval__grows_against_the_incumbent),
         cmocka_unit_test(approval__without_a_word__is_left_out),
         cmocka_unit_test(approval__not_measured__says_why),
         cmocka_unit_test(loop__gate__has_the_critics_approval),
