@@ -128,7 +128,7 @@ static agon_status measure(bench *b, kernel k) {
     double of_bf16, seconds = median_seconds(b, k, &of_bf16), flop = 2.0 * (double)b->rows * (double)b->n_out * (double)b->n_in;
     double peak = k == MATMUL_F32 ? b->peak_f32 : b->peak_bf16;
     size_t weights = k == MATMUL_Q8 ? matrix_predict_q8(b->n_out, b->n_in)
-                                    : matrix_predict(k == MATMUL_F32 ? COMPUTE_F32 : COMPUTE_BF16, b->n_out, b->n_in, MATRIX_FORWARD);
+                                    : matrix_predict(k == MATMUL_F32 ? COMPUTE_F32 : COMPUTE_BF16, b->n_out, b->n_in);
     json_t *line = json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:f,s:f}", "kernel", kernel_names[k], "n_out", (json_int_t)b->n_out, "n_in",
                              (json_int_t)b->n_in, "rows", (json_int_t)b->rows, "gflops", flop / seconds * 1e-9,
                              "share_of_peak", flop / seconds / peak, "weight_gbytes_per_s", (double)weights / seconds * 1e-9, "share_of_read",
@@ -191,10 +191,9 @@ static agon_status prepare(bench *b, size_t n_out, size_t n_in, size_t most_rows
     b->y = random_floats(&r, size_mul(most_rows, n_out));
     if (!b->dw || !b->x || !b->y)
         return no_memory(b->ctx);
-    const unsigned both = MATRIX_FORWARD | MATRIX_BACKWARD;
-    s = matrix_new(b->ctx, COMPUTE_BF16, n_out, n_in, both, b->dw, &b->bf16);
+    s = matrix_new(b->ctx, COMPUTE_BF16, n_out, n_in, b->dw, &b->bf16);
     if (!s)
-        s = matrix_new(b->ctx, COMPUTE_F32, n_out, n_in, MATRIX_FORWARD, b->dw, &b->f32);
+        s = matrix_new(b->ctx, COMPUTE_F32, n_out, n_in, b->dw, &b->f32);
     return s ? s : prepare_q8(b, values);
 }
 
@@ -260,7 +259,7 @@ static double read_bandwidth(bench *b, const float *memory, size_t n) {
 static agon_status measure_stream(bench *b, const model *m) {
     enum { NEW_TOKENS = 64 };
     double seconds[MAX_RUNS], share[MAX_RUNS], read[MAX_RUNS], unused;
-    const double weights = (double)(model_predict(model_get_config(m), model_dtype(m), MATRIX_FORWARD) - model_widen_bytes(m));
+    const double weights = (double)(model_predict(model_get_config(m), model_dtype(m)) - model_widen_bytes(m));
     const size_t n_new = NEW_TOKENS < model_get_config(m)->max_context / 2 ? NEW_TOKENS : model_get_config(m)->max_context / 2;
     const size_t n_floats = (size_t)weights / sizeof(float) + 1, runs = b->options.runs;
     agon_status s = measure_machine(b);

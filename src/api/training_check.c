@@ -145,7 +145,7 @@ static agon_status predict(training *t, size_t room, size_t *more, bool *recompu
     if (rank > 0)
         extra = size_mul(o->adapter || o->co_teach ? 2 : n_adapters, reference_bytes(t, n_lora));
     else if (objective_needs_with(t->d->objective, t->inner.objective_options) & NEEDS_REFERENCE)
-        extra = model_predict(c, model_dtype(m), MATRIX_FORWARD);
+        extra = model_predict(c, model_dtype(m));
     n.rest = size_add(n.rest, extra);
     *more = train_memory_total(&n, room, &limit);
     *recomputes = limit > 0;

@@ -42,3 +42,40 @@ static inline void unpack_q8(const char *w, size_t n_blocks, void *to) {
             p_put(out, p_load_q8((const int8_t *)w + Q8_VALUES + k * LANES_N, s));
     }
 }
+
+#if !defined(P_TURN)
+/* Line a holds depths 2a and 2a + 1 of sixteen columns, line b of the result columns 2b and 2b + 1 of sixteen depths. */
+LANES void p_turn(const char *w, char *to) {
+    for (size_t a = 0; a < LANES_N / 2; a++)
+        for (size_t column = 0; column < LANES_N; column++)
+            for (size_t half = 0; half < 2; half++)
+                memcpy(to + ((column / 2 * LANES_N + 2 * a + half) * 2 + column % 2) * sizeof(uint16_t),
+                       w + ((a * LANES_N + column) * 2 + half) * sizeof(uint16_t), sizeof(uint16_t));
+}
+#endif
+
+static inline void turn_pairs(const char *w, size_t panel_bytes, size_t n_panels, void *to) {
+    for (size_t panel = 0; panel < n_panels; panel++)
+        p_turn(w + panel * panel_bytes, (char *)to + panel * LANES_N * LANES_N * sizeof(uint16_t));
+}
+
+static inline void turn_floats(const char *w, size_t panel_bytes, size_t n_panels, size_t n, void *to) {
+    for (size_t panel = 0; panel < n_panels; panel++, w += panel_bytes) {
+        float *out = (float *)to + panel * LANES_N * LANES_N;
+        const float *in = (const float *)w;
+#if defined(P_TURN)
+        lanes x[LANES_N];
+#pragma GCC unroll 16
+        for (size_t i = 0; i < LANES_N; i++)
+            x[i] = i < n ? v_load(in + i * LANES_N) : v_set(0.0f);
+        v_transpose16(x);
+#pragma GCC unroll 16
+        for (size_t i = 0; i < LANES_N; i++)
+            v_store(out + i * LANES_N, x[i]);
+#else
+        for (size_t i = 0; i < LANES_N; i++)
+            for (size_t column = 0; column < LANES_N; column++)
+                out[column * LANES_N + i] = i < n ? in[i * LANES_N + column] : 0.0f;
+#endif
+    }
+}

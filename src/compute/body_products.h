@@ -34,5 +34,5 @@ const products PAIRS = {
 #endif
 
 #if defined(PACKING)
-const packing PACKING = {.panels = dw_pair_panels, .unpack_q8 = unpack_q8};
+const packing PACKING = {.panels = dw_pair_panels, .unpack_q8 = unpack_q8, .turn_pairs = turn_pairs, .turn_floats = turn_floats};
 #endif

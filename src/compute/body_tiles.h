@@ -49,6 +49,13 @@ LANES void fetch(const char *p, size_t bytes) {
         __builtin_prefetch(p + line, 0, 2);
 }
 
+/* Of g's next panel n, which has `bytes` for K_BLOCK depths. */
+LANES void fetch_next(const gemm *g, const char *next, size_t n, size_t bytes) {
+    next += n * g->next_panel;
+    fetch(next, bytes / 2);
+    fetch(next + g->next_depth, bytes / 2);
+}
+
 /* Copies the start of the chains of one tile from y, n_cols of its columns being real. */
 LANES void tile_load(float *t, size_t stride, const float *y, size_t ldy, size_t n_rows, size_t n_cols) {
     for (size_t m = 0; m < n_rows; m++)
@@ -88,18 +95,24 @@ static __attribute__((noinline, unused)) void multiply_tiles(const gemm *g, cons
         of_rest.panel_bytes = g->k * LANES_N * sizeof(uint16_t);
     /* So many rows are left to the CPU's own fetching: of 8-bit weights none where two panels come at once. */
     const size_t few = g->kind != GEMM_Q8 ? 1 : most_cols > 1 ? 0 : STREAM_ROWS;
-    if (!by_column && g->kind != GEMM_F32 && g->n_rows > few)
-        of_first.ahead = most_cols * g->panel_bytes;
+    const bool fetches = !by_column && g->kind != GEMM_F32 && g->n_rows > few;
+    of_rest.next = NULL;
+    if (!g->next) {
+        of_first.next_panel = g->panel_bytes;
+        of_first.next_depth = (g->kind == GEMM_Q8 ? Q8_BLOCK : K_BLOCK * LANES_N * sizeof(uint16_t)) / 2;
+    }
     for (size_t panel = 0; panel < n_panels; panel += most_cols) {
         size_t cols = size_min(most_cols, n_panels - panel), stride = cols * LANES_N;
         size_t first = panel * LANES_N, n_cols = size_min(stride, g->n_cols - first);
+        of_first.next = !fetches ? NULL : g->next ? g->next + panel * g->next_panel
+                                                  : (const char *)g->w + (panel + most_cols) * g->panel_bytes;
         /* Tiles of nearly equal height: 13 rows are 5 + 4 + 4, since a tile of one row takes as long as one of three. */
         for (size_t row = 0, left = n_tiles, rows; row < g->n_rows; row += rows, left--) {
             rows = (g->n_rows - row + left - 1) / left;
             _Alignas(64) float t[TILE_ROWS_MAX * TILE_COLS_MAX * LANES_N];
             float *y = g->y + row * g->ldy + first;
             const char *a = (const char *)g->a + row * (by_column ? 1 : g->lda) * sizeof(float);
-            const bool as_first = row == 0 && (of_first.ahead || g->kind == GEMM_Q8);
+            const bool as_first = row == 0 && (fetches || g->kind == GEMM_Q8);
             const char *w = row > 0 && g->unpacked ? g->unpacked : (const char *)g->w + panel * g->panel_bytes;
             const tile_fn tile = (as_first ? first_tiles : rest_tiles)[(cols - 1) * most_rows + rows - 1];
             const gemm *of = row > 0 ? &of_rest : &of_first;

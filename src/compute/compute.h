@@ -21,16 +21,13 @@ enum {
 
 /* ---- matrix.c: packed weights and the three products ------------------------------------------ */
 
-/* A weight matrix W [n_out, n_in] packed for y = x W^T and, when asked, for dx = dy W. */
+/* A weight matrix W [n_out, n_in], packed once for both y = x W^T and dx = dy W. */
 typedef struct matrix matrix;
 
-enum { MATRIX_FORWARD = 1, MATRIX_BACKWARD = 2 };
-
 /* *out new (matrix_free). `w` is row-major [n_out, n_in], borrowed for the call; it is rounded to bf16
- * when dtype is COMPUTE_BF16. `uses`: MATRIX_FORWARD and/or MATRIX_BACKWARD. AGON_ENOMEM. */
-AGON_MUST_CHECK agon_status matrix_new(agon_ctx *ctx, compute_dtype dtype, size_t n_out, size_t n_in,
-                                       unsigned uses, const float *w, matrix **out);
-/* A matrix of 8-bit weights in half the memory, FORWARD only: W[o][i] = values[o * n_in + i] * scales[o * n_in/32 + i/32], n_in a
+ * when dtype is COMPUTE_BF16. AGON_ENOMEM. */
+AGON_MUST_CHECK agon_status matrix_new(agon_ctx *ctx, compute_dtype dtype, size_t n_out, size_t n_in, const float *w, matrix **out);
+/* A matrix of 8-bit weights in half the memory: W[o][i] = values[o * n_in + i] * scales[o * n_in/32 + i/32], n_in a
  * multiple of 32. Every product has the bits of matrix_new(COMPUTE_BF16) of the same W: an element is multiplied out and rounded
  * to bf16 as it is read. Scales are f32 that hold finite f16 values (then no element is a denormal). */
 AGON_MUST_CHECK agon_status matrix_new_q8(agon_ctx *ctx, size_t n_out, size_t n_in, const int8_t *values, const float *scales,
@@ -41,13 +38,11 @@ bool matrix_is_q8(const matrix *m);
 AGON_MUST_CHECK agon_status matrix_widen(agon_ctx *ctx, matrix *m);
 /* Packs new values into an existing matrix (after an optimiser step). Not 8-bit. */
 void matrix_set(agon_ctx *ctx, matrix *m, const float *w);
-/* Adds a use later (a frozen base that becomes trainable). */
-AGON_MUST_CHECK agon_status matrix_add_use(agon_ctx *ctx, matrix *m, unsigned use);
 void matrix_free(matrix *m);
 size_t matrix_n_in(const matrix *m);
 size_t matrix_bytes(const matrix *m);
 /* What one made so will have. SIZE_MAX: more than can be counted. */
-size_t matrix_predict(compute_dtype dtype, size_t n_out, size_t n_in, unsigned uses);
+size_t matrix_predict(compute_dtype dtype, size_t n_out, size_t n_in);
 /* Row `row` as the products see it (bf16-rounded where dtype is bf16), [n_in]: embedding look-up. */
 void matrix_row(const matrix *m, size_t row, float *out);
 
@@ -85,11 +80,11 @@ typedef struct matmul_job {
     matmul_part parts[MATMUL_PARTS];
 } matmul_job;
 void matmul_run(agon_ctx *ctx, const matmul_job *job);
-/* dx[n_rows, n_in] = (accumulate ? dx : 0) + scale * (dy[n_rows, n_out] W). Needs MATRIX_BACKWARD. */
+/* dx[n_rows, n_in] = (accumulate ? dx : 0) + scale * (dy[n_rows, n_out] W). */
 void matmul_dx(agon_ctx *ctx, const float *dy, size_t n_rows, const matrix *w, float scale,
                bool accumulate, float *dx);
 /* dx[n_rows, n_in] = the sum of `terms` in their order, the first one of all rows: in one job, with the bits of matmul_dx one after the
- * other. n_terms > 0. Needs MATRIX_BACKWARD. */
+ * other. n_terms > 0. */
 void matmul_dx_run(agon_ctx *ctx, size_t n_rows, const matmul_addition *terms, size_t n_terms, float *dx);
 /* dw[n_out, n_in] += scale * (dy[n_rows, n_out]^T x[n_rows, n_in]), both operands rounded to bf16 when dtype is
  * bf16. One accumulator continues over calls in row order: rows are taken in blocks of 32 (the last
@@ -139,7 +134,7 @@ typedef struct kept_logits {
 
 /* Per row, over logits = hidden W^T / temperature: log-sum-exp, and, each unless NULL,
  * log_prob of targets[row] (a negative target: 0), entropy, mean over the vocabulary of log_prob.
- * hidden [n_rows, n_in] after the final norm; W [vocabulary, n_in] packed FORWARD. All in nats, f32.
+ * hidden [n_rows, n_in] after the final norm; W [vocabulary, n_in]. All in nats, f32.
  * Vocabulary segments are fixed and merged in ascending order. `keep`: NULL, or where logits are kept. */
 void head_log_prob(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n_rows,
                    const int32_t *targets, float temperature, float *lse, float *log_prob,
@@ -148,7 +143,7 @@ void head_log_prob(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n
 /* Gradient of sum(d_log_prob*log_prob + d_entropy*entropy + d_mean*mean_log_prob): recomputes logits
  * chunk by chunk. d_hidden [n_rows, n_in] written; dw [vocabulary, n_in] accumulated, or NULL. lse, and
  * entropy where d_entropy is given, from head_log_prob. d_entropy, d_mean, kept may be NULL. `scratch`
- * >= head_scratch_floats(n_rows, n_in) floats. Needs MATRIX_BACKWARD. */
+ * >= head_scratch_floats(n_rows, n_in) floats. */
 size_t head_scratch_floats(size_t n_rows, size_t n_in);
 void head_backward(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n_rows,
                    const int32_t *targets, float temperature, const float *lse, const float *entropy,

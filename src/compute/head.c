@@ -39,9 +39,9 @@ static size_t count_segments(size_t vocabulary) {
  * product_rows. */
 static void make_logits(const head_job *j, int thread, const void *a, size_t lda, size_t n_rows, size_t first,
                         size_t n, float *logits, size_t ld) {
-    gemm g = {.a = a, .lda = lda, .n_rows = n_rows, .k = j->w->forward.k_padded, .n_cols = n, .y = logits, .ldy = ld,
+    gemm g = {.a = a, .lda = lda, .n_rows = n_rows, .k = j->w->pack.k_padded, .n_cols = n, .y = logits, .ldy = ld,
               .scale = j->inv_temperature};
-    product_weights(&j->w->forward, j->w->dtype, first / LANES_N, 0, &g);
+    product_weights(&j->w->pack, j->w->dtype, first / LANES_N, 0, &g);
     product_multiply(j->ctx, j->w->dtype, thread, &g);
 }
 
@@ -52,7 +52,7 @@ static size_t most_rows(const agon_ctx *ctx, const matrix *w) {
 }
 
 static size_t head_row_block(const agon_ctx *ctx, const matrix *w, size_t n_rows) {
-    return product_row_block(ctx, w->dtype, w->forward.k_padded, n_rows, most_rows(ctx, w));
+    return product_row_block(ctx, w->dtype, w->pack.k_padded, n_rows, most_rows(ctx, w));
 }
 
 /* ---- forward ----------------------------------------------------------------------------------- */
@@ -115,7 +115,7 @@ static void merge_task(void *arg, size_t row, int thread) {
 void head_log_prob(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n_rows,
                    const int32_t *targets, float temperature, float *lse, float *log_prob,
                    float *entropy, float *mean_log_prob, const kept_logits *keep) {
-    assert(w->forward.data && temperature > 0 && (targets || !log_prob));
+    assert(temperature > 0 && (targets || !log_prob));
     const size_t n_segments = count_segments(w->n_out);
     /* The parts of as many rows at a time as fit the shared scratch memory. */
     size_t chunk = CTX_SCRATCH_FLOATS * sizeof(float) / sizeof(softmax_part) / n_segments, whole = most_rows(ctx, w);
@@ -216,7 +216,7 @@ void head_backward(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n
                    const int32_t *targets, float temperature, const float *lse, const float *entropy,
                    const float *d_log_prob, const float *d_entropy, const float *d_mean,
                    float *d_hidden, float *dw, float *scratch, const kept_logits *kept) {
-    assert(w->forward.data && w->backward.data && temperature > 0 && (entropy || !d_entropy));
+    assert(temperature > 0 && (entropy || !d_entropy));
     head_job j = {.ctx = ctx, .w = w, .hidden = hidden, .n_rows = n_rows,
                   .row_block = head_row_block(ctx, w, n_rows), .targets = targets,
                   .inv_temperature = 1.0f / temperature, .lse = (float *)lse, .entropy = (float *)entropy,
@@ -229,7 +229,7 @@ void head_backward(agon_ctx *ctx, const matrix *w, const float *hidden, size_t n
         pool_run(ctx->pool, n_row_blocks * n_parts, gradient_task, &j);
         product_run(ctx, &(product){.dtype = w->dtype, .x = scratch, .ldx = HEAD_SEGMENT, .n_rows = n_rows,
                                     .first_k = first, .k = n, .resume = true,
-                                    .n_parts = 1, .parts = {{.w = &w->backward, .y = d_hidden, .ldy = w->n_in}}});
+                                    .n_parts = 1, .parts = {{.w = &w->pack, .y = d_hidden, .ldy = w->n_in, .turned = true}}});
         if (dw)
             weight_gradient_run(ctx, &(weight_gradient){w->dtype, scratch, HEAD_SEGMENT, hidden, w->n_in,
                                                         n_rows, n, w->n_in, 1.0f, dw + first * w->n_in});

@@ -44,7 +44,10 @@ typedef struct gemm {
     /* GEMM_Q8 of more rows than a tile has (q8_rows): memory for two panels as GEMM_BF16 has them, which the first tile of rows
      * unpacks while it multiplies and the others read. Else NULL. */
     void *unpacked;
-    size_t ahead; /* inside the tiles: bytes from a panel to the one that is fetched from memory meanwhile; 0: none */
+    /* What is fetched from memory meanwhile, next_panel bytes from one panel to the next and next_depth from sixteen depths to the next.
+     * NULL: the panels after those that are multiplied (inside the tiles: nothing). */
+    const char *next;
+    size_t next_panel, next_depth;
     size_t n_cols;
     float *y;
     size_t ldy;
@@ -113,6 +116,11 @@ typedef struct packing {
     void (*panels)(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, bool bf16, void *panels);
     /* n_blocks (of K_BLOCK) of one panel of GEMM_Q8 as GEMM_BF16 has them. */
     void (*unpack_q8)(const char *w, size_t n_blocks, void *to);
+    /* For x W. Of n_panels of GEMM_BF16, panel_bytes apart, the 16 depths that begin at w: [8][16] pairs of depths each, to pairs of
+     * columns, to [n_panels * 8][16]. */
+    void (*turn_pairs)(const char *w, size_t panel_bytes, size_t n_panels, void *to);
+    /* The same of GEMM_F32, [16][16] floats each, of which `n` depths are there; the others become zeros. */
+    void (*turn_floats)(const char *w, size_t panel_bytes, size_t n_panels, size_t n, void *to);
 } packing;
 
 typedef struct kernels {

@@ -244,6 +244,28 @@ LANES void p_put(void *p, pairs a) {
     _mm256_storeu_si256(p, join_half(a.even.lo, a.odd.lo));
     _mm256_storeu_si256((__m256i *)p + 1, join_half(a.even.hi, a.odd.hi));
 }
+#define P_TURN
+/* See body_pack_pairs.h. Pairs of columns first, inside 64 bits; then four blocks of 4 x 4 of those are transposed. */
+LANES void p_turn(const char *w, char *to) {
+    const __m256i columns = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
+    for (int half = 0; half < 2; half++)
+        for (int lines = 0; lines < 8; lines += 4) {
+            __m256i r[4], t[4];
+#pragma GCC unroll 4
+            for (int a = 0; a < 4; a++)
+                r[a] = _mm256_shuffle_epi8(_mm256_loadu_si256((const __m256i *)(w + 64 * (lines + a) + 32 * half)), columns);
+            t[0] = _mm256_unpacklo_epi64(r[0], r[1]);
+            t[1] = _mm256_unpackhi_epi64(r[0], r[1]);
+            t[2] = _mm256_unpacklo_epi64(r[2], r[3]);
+            t[3] = _mm256_unpackhi_epi64(r[2], r[3]);
+            char *out = to + 64 * 4 * half + 8 * lines;
+#pragma GCC unroll 2
+            for (int c = 0; c < 2; c++) {
+                _mm256_storeu_si256((__m256i *)(out + 64 * c), _mm256_permute2x128_si256(t[c], t[2 + c], 0x20));
+                _mm256_storeu_si256((__m256i *)(out + 64 * (c + 2)), _mm256_permute2x128_si256(t[c], t[2 + c], 0x31));
+            }
+        }
+}
 
 #define HEADS_TOGETHER 1 /* of attention */
 #define KEYS_TOGETHER 6 /* of its backward pass */

@@ -223,6 +223,29 @@ LANES pairs p_load_q8(const int8_t *p, q8_scales s) {
 LANES void p_put(void *p, pairs a) {
     _mm512_storeu_si512(p, a);
 }
+#define P_TURN
+/* See body_pack_pairs.h. Pairs of columns first, inside 64 bits; then the 8 x 8 of those are transposed. */
+LANES void p_turn(const char *w, char *to) {
+    const __m512i columns = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15));
+    __m512i r[8], t[8];
+#pragma GCC unroll 8
+    for (int a = 0; a < 8; a++)
+        r[a] = _mm512_shuffle_epi8(_mm512_loadu_si512(w + 64 * a), columns);
+#pragma GCC unroll 4
+    for (int a = 0; a < 8; a += 2) { /* even columns' and odd ones' of two lines */
+        t[a] = _mm512_unpacklo_epi64(r[a], r[a + 1]);
+        t[a + 1] = _mm512_unpackhi_epi64(r[a], r[a + 1]);
+    }
+#pragma GCC unroll 2
+    for (int c = 0; c < 2; c++) {
+        __m512i a = _mm512_shuffle_i64x2(t[c], t[2 + c], 0x88), b = _mm512_shuffle_i64x2(t[4 + c], t[6 + c], 0x88);
+        __m512i d = _mm512_shuffle_i64x2(t[c], t[2 + c], 0xdd), e = _mm512_shuffle_i64x2(t[4 + c], t[6 + c], 0xdd);
+        _mm512_storeu_si512(to + 64 * c, _mm512_shuffle_i64x2(a, b, 0x88));
+        _mm512_storeu_si512(to + 64 * (c + 4), _mm512_shuffle_i64x2(a, b, 0xdd));
+        _mm512_storeu_si512(to + 64 * (c + 2), _mm512_shuffle_i64x2(d, e, 0x88));
+        _mm512_storeu_si512(to + 64 * (c + 6), _mm512_shuffle_i64x2(d, e, 0xdd));
+    }
+}
 
 #define HEADS_TOGETHER 4 /* of attention */
 #define KEYS_TOGETHER 4 /* of its backward pass */

@@ -3,7 +3,7 @@
  * Layout of a pack of K x N (columns are outputs of the product): panels of 16 columns, each k after
  * k; bf16 keeps pairs of k together, [N/16][K/2][16][2], so that one 64-byte load gives sixteen even
  * and sixteen odd operands and the AMX instruction can read the same bytes. K is padded to 32, N to
- * 16, with zeros. For dx = dy W the transpose is packed as well. 8-bit weights: matrix_q8.c.
+ * 16, with zeros. dx = dy W reads the same pack (matrix_sliced.c). 8-bit weights: matrix_q8.c.
  *
  * Work is cut by rows and by column panels, never along K. Blocking: the rounded rows of a task stay
  * in the L2 cache while the panels stream through it once (`agon bench matmul` measures it). */
@@ -46,28 +46,11 @@ float pack_value(const pack *p, compute_dtype dtype, size_t n, size_t k) {
 typedef struct pack_job {
     compute_dtype dtype;
     const pack *to;
-    const float *w;    /* source, or */
-    const pack *from;  /* the pack of the transpose */
-    size_t n_in;
-    bool transposed; /* `to` holds W^T: its columns are W's columns */
+    const float *w; /* [n, k] */
     const packing *packing;
 } pack_job;
 
-/* v[k - first_k][c] of 16 columns from `column` and K_BLOCK depths; n and n_k of them exist. */
-static void pack_block(const pack_job *j, size_t column, size_t n, size_t first_k, size_t n_k, float *v) {
-    if (j->w && !j->transposed) {
-        for (size_t c = 0; c < n; c++)
-            for (size_t k = 0; k < n_k; k++)
-                v[k * LANES_N + c] = j->w[(column + c) * j->n_in + first_k + k];
-        return;
-    }
-    for (size_t k = 0; k < n_k; k++)
-        for (size_t c = 0; c < n; c++)
-            v[k * LANES_N + c] = j->w ? j->w[(first_k + k) * j->n_in + column + c]
-                                      : pack_value(j->from, j->dtype, first_k + k, column + c);
-}
-
-/* Blocks of K_BLOCK x 16, so that both sides of a transpose stay in cache. */
+/* Blocks of K_BLOCK x 16, so that both sides stay in cache. */
 static void pack_panel(void *arg, size_t panel, int thread) {
     (void)thread;
     const pack_job *j = arg;
@@ -76,7 +59,9 @@ static void pack_panel(void *arg, size_t panel, int thread) {
     for (size_t k = 0; k < j->to->k; k += K_BLOCK) {
         float v[K_BLOCK * LANES_N] = {0};
         size_t n_k = size_min(K_BLOCK, j->to->k - k);
-        pack_block(j, column, n, k, n_k, v);
+        for (size_t c = 0; c < n; c++)
+            for (size_t i = 0; i < n_k; i++)
+                v[i * LANES_N + c] = j->w[(column + c) * j->to->k + k + i];
         if (j->dtype == COMPUTE_F32)
             memcpy(to + k * LANES_N * sizeof(float), v, n_k * LANES_N * sizeof(float));
         else
@@ -84,27 +69,17 @@ static void pack_panel(void *arg, size_t panel, int thread) {
     }
 }
 
-static void pack_run(agon_ctx *ctx, pack_job *job) {
-    job->packing = packing_of(ctx);
-    pool_run(ctx->pool, round_up(job->to->n, LANES_N) / LANES_N, pack_panel, job);
-}
-
 /* ---- the matrix -------------------------------------------------------------------------------- */
 
-agon_status matrix_new(agon_ctx *ctx, compute_dtype dtype, size_t n_out, size_t n_in, unsigned uses,
-                       const float *w, matrix **out) {
-    assert(n_out > 0 && n_in > 0 && uses != 0 && (uses & ~3u) == 0);
-    agon_status status = AGON_OK;
+agon_status matrix_new(agon_ctx *ctx, compute_dtype dtype, size_t n_out, size_t n_in, const float *w, matrix **out) {
+    assert(n_out > 0 && n_in > 0);
     matrix *m = calloc(1, sizeof *m);
     if (!m)
         return ctx_fail(ctx, AGON_ENOMEM, "no memory for a weight matrix");
     m->dtype = dtype;
     m->n_out = n_out;
     m->n_in = n_in;
-    if (uses & MATRIX_FORWARD)
-        status = pack_new(ctx, dtype, n_out, n_in, &m->forward);
-    if (!status && (uses & MATRIX_BACKWARD))
-        status = pack_new(ctx, dtype, n_in, n_out, &m->backward);
+    agon_status status = pack_new(ctx, dtype, n_out, n_in, &m->pack);
     if (status) {
         matrix_free(m);
         return status;
@@ -115,32 +90,14 @@ agon_status matrix_new(agon_ctx *ctx, compute_dtype dtype, size_t n_out, size_t 
 }
 
 void matrix_set(agon_ctx *ctx, matrix *m, const float *w) {
-    assert(!m->forward.q8);
-    if (m->forward.data)
-        pack_run(ctx, &(pack_job){m->dtype, &m->forward, w, NULL, m->n_in, false, NULL});
-    if (m->backward.data)
-        pack_run(ctx, &(pack_job){m->dtype, &m->backward, w, NULL, m->n_in, true, NULL});
-}
-
-agon_status matrix_add_use(agon_ctx *ctx, matrix *m, unsigned use) {
-    assert(use == MATRIX_FORWARD || use == MATRIX_BACKWARD);
-    bool transposed = use == MATRIX_BACKWARD;
-    pack *to = transposed ? &m->backward : &m->forward;
-    pack *from = transposed ? &m->forward : &m->backward;
-    if (to->data)
-        return AGON_OK;
-    agon_status status = pack_new(ctx, m->dtype, from->k, from->n, to);
-    if (status)
-        return status;
-    pack_run(ctx, &(pack_job){m->dtype, to, NULL, from, m->n_in, transposed, NULL});
-    return AGON_OK;
+    assert(!m->pack.q8);
+    pool_run(ctx->pool, round_up(m->n_out, LANES_N) / LANES_N, pack_panel, &(pack_job){m->dtype, &m->pack, w, packing_of(ctx)});
 }
 
 void matrix_free(matrix *m) {
     if (!m)
         return;
-    slab_free(m->forward.data);
-    slab_free(m->backward.data);
+    slab_free(m->pack.data);
     free(m);
 }
 
@@ -148,28 +105,20 @@ size_t matrix_n_in(const matrix *m) {
     return m->n_in;
 }
 
-static size_t pack_bytes(const pack *p) {
-    return p->data ? round_up(p->n, LANES_N) / LANES_N * p->panel_bytes : 0;
-}
-
 size_t matrix_bytes(const matrix *m) {
-    return sizeof *m + pack_bytes(&m->forward) + pack_bytes(&m->backward);
+    return sizeof *m + round_up(m->n_out, LANES_N) / LANES_N * m->pack.panel_bytes;
 }
 
-size_t matrix_predict(compute_dtype dtype, size_t n_out, size_t n_in, unsigned uses) {
+size_t matrix_predict(compute_dtype dtype, size_t n_out, size_t n_in) {
     size_t size = dtype == COMPUTE_BF16 ? sizeof(uint16_t) : sizeof(float), depth = dtype == COMPUTE_BF16 ? K_BLOCK : 1;
-    size_t forward = size_mul(size_mul(round_up(n_out, LANES_N), round_up(n_in, depth)), size);
-    size_t backward = size_mul(size_mul(round_up(n_in, LANES_N), round_up(n_out, depth)), size);
-    return size_add(uses & MATRIX_FORWARD ? forward : 0, uses & MATRIX_BACKWARD ? backward : 0);
+    return size_mul(size_mul(round_up(n_out, LANES_N), round_up(n_in, depth)), size);
 }
 
 void matrix_row(const matrix *m, size_t row, float *out) {
     assert(row < m->n_out);
-    const pack *p = m->forward.data ? &m->forward : &m->backward;
-    bool transposed = p == &m->backward;
     for (size_t i = 0; i < m->n_in; i++) {
-        float value = pack_value(p, m->dtype, transposed ? i : row, transposed ? row : i);
-        out[i] = p->q8 ? bf16_to_float(bf16_from_float(value)) : value;
+        float value = pack_value(&m->pack, m->dtype, row, i);
+        out[i] = m->pack.q8 ? bf16_to_float(bf16_from_float(value)) : value;
     }
 }
 
@@ -201,7 +150,7 @@ const void *product_rows(agon_ctx *ctx, compute_dtype dtype, const float *x, siz
     *lda = round_up(k, K_BLOCK) / (p->pairs ? 2 : 1);
     *lda += *lda / LANES_N % 2 ? 2 * LANES_N : LANES_N;
     float *a = ctx_scratch(ctx, thread);
-    assert(n_rows * *lda <= Q8_AT);
+    assert(n_rows * *lda <= SLICE_AT);
     p->round_rows(x, ldx, n_rows, k, 1.0f, a, *lda);
     return a;
 }
@@ -236,12 +185,19 @@ typedef struct product_block {
     size_t row, n_rows, column, n_cols;
 } product_block;
 
-static size_t count_panels(const pack *w) {
-    return round_up(w->n, LANES_N) / LANES_N;
+/* Columns and depths of a product with w. */
+static size_t columns_of(const pack *w, bool turned) {
+    return turned ? w->k : w->n;
+}
+static size_t depths_of(const pack *w, bool turned) {
+    return turned ? w->n : w->k;
+}
+static size_t count_panels(const product_part *part) {
+    return round_up(columns_of(part->w, part->turned), LANES_N) / LANES_N;
 }
 
 static product_block block_of(const product_job *j, size_t i, size_t row, size_t first) {
-    const size_t before = j->first_unit[i], n = j->p->parts[i].w->n, width = j->unit * LANES_N;
+    const size_t before = j->first_unit[i], n = columns_of(j->p->parts[i].w, j->p->parts[i].turned), width = j->unit * LANES_N;
     size_t from = first > before ? first - before : 0, end = first + j->units_per_task;
     end = size_min(end > before ? end - before : 0, j->n_units[i]);
     return (product_block){row, size_min(j->row_block, j->p->n_rows - row), from * width,
@@ -258,24 +214,29 @@ static gemm block_gemm(const product_part *part, const product_block *b, compute
                   .accumulate = accumulate};
 }
 
-static const pack *addition_pack(const product_part *part, const matmul_addition *a) {
-    return part->transposed ? &a->w->backward : &a->w->forward;
+/* The product of w's panels from a column on, or of its transpose's. */
+static void multiply_block(agon_ctx *ctx, compute_dtype dtype, int thread, const pack *w, bool turned, size_t column, size_t first_k, gemm *g) {
+    if (turned) {
+        product_multiply_turned(ctx, dtype, thread, w, column / LANES_N, first_k, g);
+        return;
+    }
+    product_weights(w, dtype, column / LANES_N, first_k, g);
+    product_multiply(ctx, dtype, thread, g);
 }
 
 /* The block's additions. The rows of x are rounded where those of the first product were. */
 static void add_products(agon_ctx *ctx, const product_part *part, const product_block *b, int thread) {
     for (const matmul_addition *a = part->additions; a < part->additions + part->n_additions; a++) {
         const compute_dtype dtype = a->w->dtype;
-        const pack *w = addition_pack(part, a);
-        const size_t k = w->k, first = b->row > a->first ? b->row : a->first;
+        const pack *w = &a->w->pack;
+        const size_t k = depths_of(w, part->turned), first = b->row > a->first ? b->row : a->first;
         const size_t end = size_min(b->row + b->n_rows, a->first + a->n_rows);
         if (first >= end)
             continue;
         const product_block rows = {first, end - first, b->column, b->n_cols};
         gemm g = block_gemm(part, &rows, dtype, k, a->scale, true);
         g.a = product_rows(ctx, dtype, a->x + (first - a->first) * k, k, rows.n_rows, k, thread, &g.lda);
-        product_weights(w, dtype, b->column / LANES_N, 0, &g);
-        product_multiply(ctx, dtype, thread, &g);
+        multiply_block(ctx, dtype, thread, w, part->turned, b->column, 0, &g);
     }
 }
 
@@ -314,8 +275,7 @@ static void product_task(void *arg, size_t task, int thread) {
         g.lda = lda;
         g.bias = part->bias ? part->bias + b->column : NULL;
         g.resume = p->resume;
-        product_weights(part->w, p->dtype, b->column / LANES_N, p->first_k, &g);
-        product_multiply(j->ctx, p->dtype, thread, &g);
+        multiply_block(j->ctx, p->dtype, thread, part->w, part->turned, b->column, p->first_k, &g);
     }
     for (size_t i = 0; i < p->n_parts; i++)
         if (blocks[i].n_cols)
@@ -336,7 +296,7 @@ static size_t rows_of_task(agon_ctx *ctx, const product *p) {
     size_t rows = product_row_block(ctx, p->dtype, round_up(p->k, K_BLOCK), p->n_rows, ROWS_MAX);
     for (const product_part *part = p->parts; part < p->parts + p->n_parts; part++)
         for (const matmul_addition *a = part->additions; a < part->additions + part->n_additions; a++)
-            rows = size_min(rows, product_row_block(ctx, a->w->dtype, round_up(addition_pack(part, a)->k, K_BLOCK), p->n_rows, ROWS_MAX));
+            rows = size_min(rows, product_row_block(ctx, a->w->dtype, round_up(depths_of(&a->w->pack, part->turned), K_BLOCK), p->n_rows, ROWS_MAX));
     return rows;
 }
 
@@ -347,7 +307,7 @@ void product_run(agon_ctx *ctx, const product *p) {
     product_job j = {.ctx = ctx, .p = p, .row_block = rows_of_task(ctx, p), .unit = unit_panels(p)};
     size_t n_row_blocks = (p->n_rows + j.row_block - 1) / j.row_block, n_units = 0;
     for (size_t i = 0; i < p->n_parts; i++) {
-        j.n_units[i] = (count_panels(p->parts[i].w) + j.unit - 1) / j.unit;
+        j.n_units[i] = (count_panels(&p->parts[i]) + j.unit - 1) / j.unit;
         j.first_unit[i] = p->swiglu ? 0 : n_units; /* a task of SwiGLU has the same columns of both parts */
         n_units = j.first_unit[i] + j.n_units[i];
     }
@@ -368,38 +328,36 @@ void matmul_run(agon_ctx *ctx, const matmul_job *job) {
                  .n_parts = job->n_parts};
     for (size_t i = 0; i < job->n_parts; i++) {
         const matmul_part *part = &job->parts[i];
-        assert(part->w->forward.data && part->w->dtype == p.dtype && part->w->n_in == p.k);
+        assert(part->w->dtype == p.dtype && part->w->n_in == p.k);
         assert(!part->rotate || (job->rotation && part->w->n_out % job->head_dim == 0));
-        p.parts[i] = (product_part){&part->w->forward, part->y, part->w->n_out, part->bias, part->additions, part->n_additions, false, part->rotate};
+        p.parts[i] = (product_part){&part->w->pack, part->y, part->w->n_out, part->bias, part->additions, part->n_additions, false, part->rotate};
     }
     product_run(ctx, &p);
 }
 
 void matmul(agon_ctx *ctx, const float *x, size_t n_rows, const matrix *w, const float *bias,
             float scale, bool accumulate, float *y) {
-    assert(w->forward.data);
     product_run(ctx, &(product){.dtype = w->dtype, .x = x, .ldx = w->n_in, .n_rows = n_rows, .k = w->n_in,
                                 .scale = scale, .accumulate = accumulate,
-                                .n_parts = 1, .parts = {{.w = &w->forward, .y = y, .ldy = w->n_out, .bias = bias}}});
+                                .n_parts = 1, .parts = {{.w = &w->pack, .y = y, .ldy = w->n_out, .bias = bias}}});
 }
 
 void matmul_dx(agon_ctx *ctx, const float *dy, size_t n_rows, const matrix *w, float scale,
                bool accumulate, float *dx) {
-    assert(w->backward.data);
     product_run(ctx, &(product){.dtype = w->dtype, .x = dy, .ldx = w->n_out, .n_rows = n_rows, .k = w->n_out,
                                 .scale = scale, .accumulate = accumulate,
-                                .n_parts = 1, .parts = {{.w = &w->backward, .y = dx, .ldy = w->n_in}}});
+                                .n_parts = 1, .parts = {{.w = &w->pack, .y = dx, .ldy = w->n_in, .turned = true}}});
 }
 
 void matmul_dx_run(agon_ctx *ctx, size_t n_rows, const matmul_addition *terms, size_t n_terms, float *dx) {
     const matrix *w = terms->w;
     assert(n_terms > 0 && terms->first == 0 && terms->n_rows == n_rows);
     for (size_t i = 0; i < n_terms; i++)
-        assert(terms[i].w->backward.data && terms[i].w->n_in == w->n_in);
+        assert(terms[i].w->n_in == w->n_in);
     product_run(ctx, &(product){.dtype = w->dtype, .x = terms->x, .ldx = w->n_out, .n_rows = n_rows, .k = w->n_out, .scale = terms->scale,
                                 .n_parts = 1,
-                                .parts = {{.w = &w->backward, .y = dx, .ldy = w->n_in, .additions = terms + 1,
-                                           .n_additions = n_terms - 1, .transposed = true}}});
+                                .parts = {{.w = &w->pack, .y = dx, .ldy = w->n_in, .additions = terms + 1,
+                                           .n_additions = n_terms - 1, .turned = true}}});
 }
 
 /* ---- weight gradients --------------------------------------------------------------------------

@@ -4,21 +4,22 @@
 
 #include "compute/kernels.h"
 
-/* A thread's scratch memory: rounded rows at its start; at its end what 8-bit weights are unpacked to (Q8_DEPTH k of two
- * panels, and sums where the depth is greater) and the head's logits. */
+/* A thread's scratch memory: rounded rows at its start; at its end two panels of weights that are laid out for a product first
+ * (SLICE_DEPTH k of bf16, half as many of f32, and sums where the depth is greater) and the head's logits. */
 enum {
     ROWS_MAX = 96, /* rows of one task: a multiple of every row_step */
-    Q8_DEPTH = 2048,
-    Q8_PANELS = 2,
-    Q8_PANEL_FLOATS = Q8_DEPTH / 2 * LANES_N,
-    Q8_SUMS = ROWS_MAX * Q8_PANELS * LANES_N,
+    SLICE_DEPTH = 2048,
+    SLICE_PANELS = 2,
+    SLICE_COLUMNS = SLICE_PANELS * LANES_N,
+    SLICE_PANEL_FLOATS = SLICE_DEPTH / 2 * LANES_N,
+    SLICE_SUMS = ROWS_MAX * SLICE_COLUMNS,
     HEAD_FLOATS = HEAD_ROWS_MAX * HEAD_SEGMENT,
     HEAD_AT = CTX_SCRATCH_FLOATS - HEAD_FLOATS,
-    Q8_SUMS_AT = HEAD_AT - Q8_SUMS,
-    Q8_AT = Q8_SUMS_AT - Q8_PANELS * Q8_PANEL_FLOATS,
+    SLICE_SUMS_AT = HEAD_AT - SLICE_SUMS,
+    SLICE_AT = SLICE_SUMS_AT - SLICE_PANELS * SLICE_PANEL_FLOATS,
 };
 
-/* One packed orientation: `n` columns of depth `k`; data NULL when not wanted. Layout: matrix.c. */
+/* `n` columns of depth `k`: a matrix's n_out and n_in. Layout: matrix.c. */
 typedef struct pack {
     void *data;
     size_t n, k, k_padded, panel_bytes;
@@ -28,11 +29,12 @@ typedef struct pack {
 struct matrix {
     compute_dtype dtype;
     size_t n_out, n_in;
-    pack forward, backward;
+    pack pack;
 };
 
 /* Of each part y[n_rows, w->n] from x[n_rows, k] and depths [first_k, first_k + k) of its w (first_k a multiple of
- * 32). The other fields are gemm's and matmul_job's. Parts are one job: the rows are rounded for all of them, and nobody waits between. */
+ * 32); turned, y[n_rows, w->k] from its columns [first_k, first_k + k), that is x W and not x W^T. The other fields are gemm's and
+ * matmul_job's. Parts are one job: the rows are rounded for all of them, and nobody waits between. */
 typedef struct product_part {
     const pack *w;
     float *y;
@@ -40,7 +42,7 @@ typedef struct product_part {
     const float *bias;
     const matmul_addition *additions;
     size_t n_additions;
-    bool transposed; /* additions multiply by W, not by W^T */
+    bool turned; /* the additions too */
     bool rotate;
 } product_part;
 typedef struct product {
@@ -64,6 +66,21 @@ void product_weights(const pack *w, compute_dtype dtype, size_t panel, size_t fi
 void product_multiply(agon_ctx *ctx, compute_dtype dtype, int thread, const gemm *g);
 /* The same where g's weights are 8-bit. */
 void product_multiply_q8(agon_ctx *ctx, const products *p, int thread, const gemm *g);
+/* The product g of x W: its columns are the depths of w from 16 * panel on, its depths the columns of w from first_k (a multiple of 32) on. */
+void product_multiply_turned(agon_ctx *ctx, compute_dtype dtype, int thread, const pack *w, size_t panel, size_t first_k, const gemm *g);
+
+/* A product whose weights are laid out in the thread's scratch memory first: two panels of columns, and so many depths of them, at a time. */
+typedef struct sliced_product {
+    const products *p;
+    const gemm *g;
+    size_t depth; /* of a slice */
+    /* Sets kind and weights of `part` for its columns from `column` and its depths from k on; `panels`: the memory. */
+    void (*prepare)(agon_ctx *ctx, const struct sliced_product *s, size_t column, size_t k, void *panels, gemm *part);
+    const pack *w; /* product_multiply_turned's */
+    size_t panel, first_k;
+} sliced_product;
+
+void product_multiply_sliced(agon_ctx *ctx, int thread, const sliced_product *s);
 /* Element (column n, depth k); of 8-bit weights before it is rounded to bf16. */
 float pack_value(const pack *p, compute_dtype dtype, size_t n, size_t k);
 float pack_value_q8(const pack *p, size_t n, size_t k);

@@ -49,9 +49,9 @@ agon_status matrix_new_q8(agon_ctx *ctx, size_t n_out, size_t n_in, const int8_t
         slab_free(p.data);
         return ctx_fail(ctx, AGON_ENOMEM, "no memory for a weight matrix of %zu x %zu", n_out, n_in);
     }
-    *m = (matrix){.dtype = COMPUTE_BF16, .n_out = n_out, .n_in = n_in, .forward = p};
+    *m = (matrix){.dtype = COMPUTE_BF16, .n_out = n_out, .n_in = n_in, .pack = p};
     pool_run(ctx->pool, round_up(n_out, LANES_N) / LANES_N, pack_task,
-             &(q8_job){.to = &m->forward, .values = values, .scales = scales});
+             &(q8_job){.to = &m->pack, .values = values, .scales = scales});
     *out = m;
     return AGON_OK;
 }
@@ -61,7 +61,7 @@ size_t matrix_predict_q8(size_t n_out, size_t n_in) {
 }
 
 bool matrix_is_q8(const matrix *m) {
-    return m->forward.q8;
+    return m->pack.q8;
 }
 
 float pack_value_q8(const pack *p, size_t n, size_t k) {
@@ -81,69 +81,37 @@ static void widen_task(void *arg, size_t panel, int thread) {
 
 agon_status matrix_widen(agon_ctx *ctx, matrix *m) {
     pack wide;
-    if (!m->forward.q8)
+    if (!m->pack.q8)
         return AGON_OK;
     agon_status status = pack_new(ctx, COMPUTE_BF16, m->n_out, m->n_in, &wide);
     if (status)
         return status;
     pool_run(ctx->pool, round_up(m->n_out, LANES_N) / LANES_N, widen_task,
-             &(q8_job){.packing = packing_of(ctx), .from = &m->forward, .to = &wide});
-    slab_free(m->forward.data);
-    m->forward = wide;
+             &(q8_job){.packing = packing_of(ctx), .from = &m->pack, .to = &wide});
+    slab_free(m->pack.data);
+    m->pack = wide;
     return AGON_OK;
 }
 
 /* ---- products of many rows ----------------------------------------------------------------------- */
 
-/* y + (scale * sum + bias), as tile_finish does it. */
-static void finish(const gemm *g, const float *sums, size_t column, size_t n_cols) {
-    for (size_t row = 0; row < g->n_rows; row++)
-        for (size_t c = 0; c < n_cols; c++) {
-            float *y = g->y + row * g->ldy + column + c, r = sums[row * Q8_PANELS * LANES_N + c] * g->scale;
-            if (g->bias)
-                r = r + g->bias[column + c];
-            *y = g->accumulate ? *y + r : r;
-        }
-}
-
-/* Panels of part->n_cols columns and part->k depths as GEMM_BF16 has them, and where part finds them. */
-static void unpack(agon_ctx *ctx, const char *w, size_t panel_bytes, gemm *part, void *to) {
-    part->w = to;
+/* The tiles unpack themselves, the first one for the others; where there are none of 8-bit weights, here. */
+static void prepare_q8(agon_ctx *ctx, const sliced_product *s, size_t column, size_t k, void *panels, gemm *part) {
+    const gemm *g = s->g;
+    const char *w = (const char *)g->w + column / LANES_N * g->panel_bytes + k / K_BLOCK * Q8_BLOCK;
+    if (s->p->q8_rows) {
+        part->w = w;
+        part->unpacked = panels;
+        return;
+    }
+    part->kind = GEMM_BF16;
+    part->w = panels;
     part->panel_bytes = part->k * LANES_N * sizeof(uint16_t);
     for (size_t panel = 0; panel * LANES_N < part->n_cols; panel++)
-        packing_of(ctx)->unpack_q8(w + panel * panel_bytes, part->k / K_BLOCK, (char *)to + panel * part->panel_bytes);
+        packing_of(ctx)->unpack_q8(w + panel * g->panel_bytes, part->k / K_BLOCK, (char *)panels + panel * part->panel_bytes);
 }
 
 void product_multiply_q8(agon_ctx *ctx, const products *p, int thread, const gemm *g) {
-    assert(!g->resume && g->n_rows <= ROWS_MAX);
-    float *panels = ctx_scratch(ctx, thread) + Q8_AT, *sums = ctx_scratch(ctx, thread) + Q8_SUMS_AT;
-    const bool whole = g->k <= Q8_DEPTH;
-    for (size_t column = 0; column < g->n_cols; column += Q8_PANELS * LANES_N) {
-        gemm part = *g;
-        part.kind = p->q8_rows ? GEMM_Q8 : GEMM_BF16;
-        part.unpacked = p->q8_rows ? panels : NULL;
-        part.n_cols = size_min(Q8_PANELS * LANES_N, g->n_cols - column);
-        part.y = g->y + column;
-        part.bias = g->bias ? g->bias + column : NULL;
-        if (!whole) { /* the chains go on from slice to slice */
-            part.y = sums;
-            part.ldy = Q8_PANELS * LANES_N;
-            part.bias = NULL;
-            part.scale = 1.0f;
-            part.accumulate = false;
-        }
-        for (size_t k = 0; k < g->k; k += Q8_DEPTH) {
-            part.k = size_min(Q8_DEPTH, g->k - k);
-            part.a = (const float *)g->a + k / (p->pairs ? 2 : 1);
-            part.resume = k > 0;
-            const char *w = (const char *)g->w + column / LANES_N * g->panel_bytes + k / K_BLOCK * Q8_BLOCK;
-            if (p->q8_rows)
-                part.w = w;
-            else
-                unpack(ctx, w, g->panel_bytes, &part, panels);
-            p->multiply(&part);
-        }
-        if (!whole)
-            finish(g, sums, column, part.n_cols);
-    }
+    assert(!g->resume);
+    product_multiply_sliced(ctx, thread, &(sliced_product){.p = p, .g = g, .depth = SLICE_DEPTH, .prepare = prepare_q8});
 }

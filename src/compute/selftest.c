@@ -48,7 +48,7 @@ static agon_status test_products(bench *b, compute_dtype dtype, hasher *h) {
     float *y = inputs(b, ROWS * N_OUT), *dx = inputs(b, ROWS * N_IN), *dw = inputs(b, N_OUT * N_IN);
     const float *bias = inputs(b, N_OUT);
     matrix *m = NULL;
-    agon_status status = matrix_new(b->ctx, dtype, N_OUT, N_IN, MATRIX_FORWARD | MATRIX_BACKWARD, w, &m);
+    agon_status status = matrix_new(b->ctx, dtype, N_OUT, N_IN, w, &m);
     if (status)
         return status;
     matmul(b->ctx, x, ROWS, m, bias, 0.3f, true, y);
@@ -72,7 +72,7 @@ static agon_status test_many_rows(bench *b, hasher *h) {
     const float *w = inputs(b, N_DW), *x = inputs(b, MANY * N_IN), *dy = inputs(b, MANY * N_OUT), *bias = inputs(b, N_OUT);
     float *y = inputs(b, MANY * N_OUT), *dx = inputs(b, MANY * N_IN), *dw = inputs(b, N_DW), *cut = take(b, N_DW);
     matrix *m = NULL;
-    agon_status status = matrix_new(b->ctx, COMPUTE_BF16, N_OUT, N_IN, MATRIX_FORWARD | MATRIX_BACKWARD, w, &m);
+    agon_status status = matrix_new(b->ctx, COMPUTE_BF16, N_OUT, N_IN, w, &m);
     if (status)
         return status;
     memcpy(cut, dw, N_DW * sizeof *cut);
@@ -126,7 +126,7 @@ static agon_status test_head(bench *b, hasher *h) {
     float *scratch = take(b, head_scratch_floats(3, N_IN));
     matrix *m = NULL;
     agon_status status =
-        matrix_new(b->ctx, COMPUTE_BF16, VOCABULARY, N_IN, MATRIX_FORWARD | MATRIX_BACKWARD, w, &m);
+        matrix_new(b->ctx, COMPUTE_BF16, VOCABULARY, N_IN, w, &m);
     if (status)
         return status;
     head_log_prob(b->ctx, m, x, 3, targets, 0.7f, out, out + 3, out + 6, out + 9, NULL);

@@ -6,7 +6,8 @@
 /* The chain of `numerics: native`, of each pair the odd product first, with `a` as floats: a pair of bf16 would have to be taken apart
  * for each row of each panel. 8-bit weights of few rows are unpacked in registers. */
 LANES void T_NAME(pair_chain)(gemm_kind kind, const gemm *g, const float *a, size_t row, size_t depth, const char *w, T_SUMS) {
-    const size_t panel = g->panel_bytes, ahead = g->ahead;
+    const size_t panel = g->panel_bytes;
+    const char *next = g->next;
     const bool unpack = kind == GEMM_Q8 && T_ROWS > BOTH_WEIGHTS;
     const bool both = kind == GEMM_Q8 ? !unpack : (T_ROWS + 2) * T_COLS <= BOTH_WEIGHTS + 2;
     char *keep = kind == GEMM_Q8 ? g->unpacked : NULL;
@@ -17,8 +18,8 @@ LANES void T_NAME(pair_chain)(gemm_kind kind, const gemm *g, const float *a, siz
         q8_scales s[T_COLS];
         FOR_N {
             from[n] = w + n * panel;
-            if (ahead)
-                fetch(from[n] + ahead, block_bytes(kind));
+            if (next)
+                fetch_next(g, next, n, block_bytes(kind));
             if (unpack) {
                 char *to = keep ? keep + (n * g->k + block) * LANES_N * sizeof(uint16_t) : here[n];
                 unpack_q8(from[n], 1, to);
@@ -48,6 +49,7 @@ LANES void T_NAME(pair_chain)(gemm_kind kind, const gemm *g, const float *a, siz
         }
         a += K_BLOCK * depth;
         w += block_bytes(kind);
+        next += next ? 2 * g->next_depth : 0;
     }
     T_END
 }
@@ -63,7 +65,8 @@ T_TILE(tile_pairs_bf16_dw, pair_chain, GEMM_BF16_DW, 1, g->lda)
 /* One after the other: where registers are few, a tile can so be twice as high, and each weight that is widened serves more rows. 8-bit
  * weights of a block are unpacked first. */
 LANES void T_NAME(chains)(gemm_kind kind, const gemm *g, const float *a, size_t row, size_t depth, const char *w, T_SUMS) {
-    const size_t panel = g->panel_bytes, ahead = g->ahead;
+    const size_t panel = g->panel_bytes;
+    const char *next = g->next;
     char *keep = kind == GEMM_Q8 ? g->unpacked : NULL;
     T_START
     for (size_t block = 0; block < g->k; block += K_BLOCK) {
@@ -73,8 +76,8 @@ LANES void T_NAME(chains)(gemm_kind kind, const gemm *g, const float *a, size_t 
         const char *from[T_COLS];
         FOR_N {
             from[n] = w + n * panel;
-            if (ahead)
-                fetch(from[n] + ahead, block_bytes(kind));
+            if (next)
+                fetch_next(g, next, n, block_bytes(kind));
             if (kind == GEMM_Q8) {
                 char *to = keep ? keep + (n * g->k + block) * LANES_N * sizeof(uint16_t) : here[n];
                 unpack_q8(from[n], 1, to);
@@ -99,12 +102,14 @@ LANES void T_NAME(chains)(gemm_kind kind, const gemm *g, const float *a, size_t 
         FOR_M FOR_N c[m][n] = v_add(c[m][n], v_add(even[m][n], sum[m][n]));
         a += K_BLOCK * depth;
         w += block_bytes(kind);
+        next += next ? 2 * g->next_depth : 0;
     }
     T_END
 }
 #else
 LANES void T_NAME(chains)(gemm_kind kind, const gemm *g, const float *a, size_t row, size_t depth, const char *w, T_SUMS) {
-    const size_t panel = g->panel_bytes, ahead = g->ahead;
+    const size_t panel = g->panel_bytes;
+    const char *next = g->next;
     char *keep = kind == GEMM_Q8 ? g->unpacked : NULL;
     T_START
     for (size_t block = 0; block < g->k; block += K_BLOCK) {
@@ -113,8 +118,8 @@ LANES void T_NAME(chains)(gemm_kind kind, const gemm *g, const float *a, size_t 
         q8_scales s[T_COLS];
         if (kind == GEMM_Q8)
             FOR_N s[n] = q8_load(w + n * panel);
-        if (ahead)
-            FOR_N fetch(w + n * panel + ahead, block_bytes(kind));
+        if (next)
+            FOR_N fetch_next(g, next, n, block_bytes(kind));
         if (T_EARLY(kind))
             FOR_N load_weights(kind, w + n * panel, 0, s[n], &next_even[n], &next_odd[n]);
         FOR_M FOR_N even[m][n] = odd[m][n] = v_set(0.0f);
@@ -142,6 +147,7 @@ LANES void T_NAME(chains)(gemm_kind kind, const gemm *g, const float *a, size_t 
         FOR_M FOR_N c[m][n] = v_add(c[m][n], v_add(even[m][n], odd[m][n]));
         a += K_BLOCK * depth;
         w += block_bytes(kind);
+        next += next ? 2 * g->next_depth : 0;
     }
     T_END
 }

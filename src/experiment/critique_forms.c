@@ -87,7 +87,6 @@ static agon_status admit(forms *x) {
     o.objective = objective_find("sft");
     objective_defaults(o.objective, o.objective_options);
     o.batch_rows = x->batch;
-    forecast_keep(&f, 0, true);
     forecast_generation(&f, x->n_test > x->n_queries ? x->n_test : x->n_queries, 1, longest + 2 * most, most);
     forecast_training(&f, &row, 1, &o);
     forms_queries_free(queries, N_TRIAL);

@@ -128,7 +128,6 @@ agon_status adapter_make(agon_ctx *ctx, const adapter *shape, adapter **out) {
 
 /* Packs A and B of every target for the first time; frees the adapter on failure. */
 agon_status adapter_pack_take(agon_ctx *ctx, adapter *a, adapter **out) {
-    const unsigned uses = MATRIX_FORWARD | MATRIX_BACKWARD;
     agon_status status = AGON_OK;
     adapter_install(a);
     for (size_t i = 0; i < a->config.n_layers * N_LINEARS && !status; i++) {
@@ -136,10 +135,9 @@ agon_status adapter_pack_take(agon_ctx *ctx, adapter *a, adapter **out) {
         linear_kind kind = (linear_kind)(i % N_LINEARS);
         if (!item->a_value)
             continue;
-        status = matrix_new(ctx, a->dtype, a->rank, linear_n_in(&a->config, kind), uses, item->a_value, &item->a);
+        status = matrix_new(ctx, a->dtype, a->rank, linear_n_in(&a->config, kind), item->a_value, &item->a);
         if (!status)
-            status = matrix_new(ctx, a->dtype, linear_n_out(&a->config, kind), a->rank, uses, item->b_value,
-                                &item->b);
+            status = matrix_new(ctx, a->dtype, linear_n_out(&a->config, kind), a->rank, item->b_value, &item->b);
     }
     if (status)
         adapter_free(a);

@@ -297,7 +297,7 @@ static agon_status check_call(agon_ctx *ctx, model *m, adapter *train, const wor
 static agon_status run(agon_ctx *ctx, model *m, adapter *train, workspace *w, const segment_batch *tree,
                        const token_channels *d) {
     agon_status status = check_call(ctx, m, train, w, tree, d);
-    if (status || (status = model_prepare_backward(ctx, m)))
+    if (status)
         return status;
     if (train) {
         parameters unused;

@@ -90,7 +90,7 @@ static agon_status load_slot(agon_ctx *ctx, model *m, const tensor_slot *s, floa
     agon_status status = m->source(m->source_arg, ctx, s->at.name, s->n, to);
     if (status || s->vector)
         return status;
-    return matrix_new(ctx, m->dtype, s->at.n_rows, s->at.n_columns, MATRIX_FORWARD, scratch, s->matrix);
+    return matrix_new(ctx, m->dtype, s->at.n_rows, s->at.n_columns, scratch, s->matrix);
 }
 
 static agon_status load_all(agon_ctx *ctx, model *m) {
@@ -128,7 +128,7 @@ static agon_status check_memory(agon_ctx *ctx, const model *m) {
         layout_get(&m->config, i, &t);
         if (!t.vector)
             bytes = size_add(bytes, keeps_q8(m, t.name) ? matrix_predict_q8(t.n_rows, t.n_columns)
-                                                        : matrix_predict(m->dtype, t.n_rows, t.n_columns, MATRIX_FORWARD));
+                                                        : matrix_predict(m->dtype, t.n_rows, t.n_columns));
     }
     return memory_check(ctx, bytes, "loading this model", "use a smaller one, or end other programs");
 }
@@ -138,7 +138,7 @@ size_t model_widen_bytes(const model *m) {
     for (size_t i = 0; i < layout_n(&m->config); i++) {
         tensor_slot s = get_slot((model *)m, i); /* only read */
         if (s.matrix && matrix_is_q8(*s.matrix))
-            bytes += matrix_predict(m->dtype, s.at.n_rows, s.at.n_columns, MATRIX_FORWARD) -
+            bytes += matrix_predict(m->dtype, s.at.n_rows, s.at.n_columns) -
                      matrix_predict_q8(s.at.n_rows, s.at.n_columns);
     }
     return bytes;
@@ -161,17 +161,9 @@ static agon_status build(agon_ctx *ctx, model *m, const model_config *config, te
     return status ? status : load_all(ctx, m);
 }
 
-/* For model_free from now on; NULL: out of memory. */
-static model *blank(void) {
-    model *m = calloc(1, sizeof *m);
-    if (m)
-        pthread_mutex_init(&m->packing, NULL); /* a default one cannot fail */
-    return m;
-}
-
 agon_status model_build(agon_ctx *ctx, const model_config *config, tensor_source source, void *arg,
                         compute_dtype dtype, model **out) {
-    model *m = blank();
+    model *m = calloc(1, sizeof(model));
     if (!m)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory making a model");
     agon_status status = build(ctx, m, config, source, arg, dtype);
@@ -194,7 +186,7 @@ static agon_status read_heads(agon_ctx *ctx, const weights *w, scalar_head *head
 }
 
 agon_status model_load_take(agon_ctx *ctx, weights *w, compute_dtype dtype, model **out) {
-    model *m = blank();
+    model *m = calloc(1, sizeof(model));
     if (!m) {
         weights_free(w);
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory making a model");
@@ -243,7 +235,6 @@ void model_free(model *m) {
     arena_free(m->vectors);
     tokenizer_free(m->tokenizer);
     weights_free(m->weights);
-    pthread_mutex_destroy(&m->packing);
     free(m);
 }
 
@@ -261,10 +252,6 @@ const weights *model_weights(const model *m) {
 
 compute_dtype model_dtype(const model *m) {
     return m->dtype;
-}
-
-bool model_has_backward(const model *m) {
-    return atomic_load_explicit(&m->has_backward, memory_order_acquire);
 }
 
 const matrix *model_head(const model *m) {
@@ -305,25 +292,6 @@ scalar_head *model_head_with(const model *m, const adapter *a, head_kind kind) {
 
 /* ---- training ------------------------------------------------------------------------------------------ */
 
-static agon_status pack_backward(agon_ctx *ctx, model *m) {
-    agon_status status = AGON_OK;
-    for (size_t l = 0; l < m->config.n_layers && !status; l++)
-        for (int k = 0; k < N_LINEARS && !status; k++)
-            status = matrix_add_use(ctx, m->layers[l].linear[k], MATRIX_BACKWARD);
-    return status ? status : matrix_add_use(ctx, m->head, MATRIX_BACKWARD);
-}
-
-agon_status model_prepare_backward(agon_ctx *ctx, model *m) {
-    agon_status status = AGON_OK;
-    if (model_has_backward(m))
-        return AGON_OK;
-    pthread_mutex_lock(&m->packing);
-    if (!model_has_backward(m) && !(status = pack_backward(ctx, m)))
-        atomic_store_explicit(&m->has_backward, true, memory_order_release);
-    pthread_mutex_unlock(&m->packing);
-    return status;
-}
-
 static agon_status trainable_new(agon_ctx *ctx, const model_config *c, size_t n_values, trainable **out) {
     trainable *t = calloc(1, sizeof *t);
     if (t) {
@@ -351,7 +319,7 @@ agon_status model_make_trainable(agon_ctx *ctx, model *m, parameters *out) {
     }
     size_t at = 0;
     trainable *t = NULL;
-    if ((status = model_prepare_backward(ctx, m)) || (status = trainable_new(ctx, c, model_n_values(c), &t)))
+    if ((status = trainable_new(ctx, c, model_n_values(c), &t)))
         return status;
     m->train = t;
     for (size_t i = 0; i < layout_n(c) && !status; i++) {

@@ -27,8 +27,8 @@ AGON_MUST_CHECK agon_status model_random(agon_ctx *ctx, const model_init *init, 
 /* A model with the weights `from` has now, without its heads; `from` is borrowed until model_free and may not be trained meanwhile. */
 AGON_MUST_CHECK agon_status model_copy(agon_ctx *ctx, const model *from, model **out);
 void model_free(model *m);
-/* Bytes of the weights packed for `uses` (MATRIX_FORWARD: with norms and biases). */
-size_t model_predict(const model_config *c, compute_dtype dtype, unsigned uses);
+/* Bytes of the packed weights. */
+size_t model_predict(const model_config *c, compute_dtype dtype);
 /* What full fine-tuning adds where weights are kept in 8 bits. */
 size_t model_widen_bytes(const model *m);
 /* All values, and those of the largest tensor; an adapter's, on all seven layers. */
@@ -39,10 +39,6 @@ const model_config *model_get_config(const model *m);
 const tokenizer *model_tokenizer(const model *m);
 const weights *model_weights(const model *m);
 compute_dtype model_dtype(const model *m);
-/* Packs every matrix for the backward products, which the first of them does else. Of several threads that train adapters of one model one packs, and
- * the others wait for it. */
-AGON_MUST_CHECK agon_status model_prepare_backward(agon_ctx *ctx, model *m);
-bool model_has_backward(const model *m); /* packed for the backward products already */
 /* Hash of the weights as they are used now (base id for a frozen model). */
 AGON_MUST_CHECK agon_status model_id(agon_ctx *ctx, const model *m, hash256 *out);
 

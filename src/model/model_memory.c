@@ -1,13 +1,11 @@
 /* What a model, an adapter and a pass over a tree take, before any of it is allocated. */
 #include "model/model_private.h"
 
-size_t model_predict(const model_config *c, compute_dtype dtype, unsigned uses) {
+size_t model_predict(const model_config *c, compute_dtype dtype) {
     size_t layer = 0;
     for (int k = 0; k < N_LINEARS; k++)
-        layer = size_add(layer, matrix_predict(dtype, linear_n_out(c, (linear_kind)k), linear_n_in(c, (linear_kind)k), uses));
-    size_t bytes = size_add(size_mul(c->n_layers, layer), matrix_predict(dtype, c->n_vocabulary, c->d_model, uses));
-    if (!c->tied_embeddings && (uses & MATRIX_FORWARD))
-        bytes = size_add(bytes, matrix_predict(dtype, c->n_vocabulary, c->d_model, MATRIX_FORWARD));
+        layer = size_add(layer, matrix_predict(dtype, linear_n_out(c, (linear_kind)k), linear_n_in(c, (linear_kind)k)));
+    size_t bytes = size_add(size_mul(c->n_layers, layer), size_mul(matrix_predict(dtype, c->n_vocabulary, c->d_model), c->tied_embeddings ? 1 : 2));
     return bytes;
 }
 

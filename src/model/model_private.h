@@ -8,8 +8,6 @@
 #include "model/weights_layout.h"
 #include <assert.h>
 #include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 typedef struct model_layer {
@@ -45,8 +43,6 @@ struct model {
     model_layer *layers;
     arena *vectors;           /* norms, biases, inv_freq, layers */
     trainable *train;         /* NULL: frozen */
-    pthread_mutex_t packing;  /* of matrices for matmul_dx, which the first of several trainings does */
-    atomic_bool has_backward; /* every matrix is packed so; set last */
     scalar_head *heads[N_HEAD_KINDS]; /* NULL: none */
 };
 

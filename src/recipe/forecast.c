@@ -25,16 +25,14 @@ static void add(forecast *f, phase p, size_t least, size_t most) {
     x->most = most > x->most ? most : x->most;
 }
 
-/* An adapter has its values and both packs of them. */
+/* An adapter has its values and a pack of them. */
 static size_t adapter_size(const forecast *f) {
-    size_t packs = 2 * (model_dtype(f->m) == COMPUTE_F32 ? sizeof(float) : sizeof(uint16_t));
-    return size_mul(adapter_n_values(model_get_config(f->m), f->rank), sizeof(float) + packs);
+    size_t packed = model_dtype(f->m) == COMPUTE_F32 ? sizeof(float) : sizeof(uint16_t);
+    return size_mul(adapter_n_values(model_get_config(f->m), f->rank), sizeof(float) + packed);
 }
 
-void forecast_keep(forecast *f, size_t n_adapters, bool trains) {
+void forecast_keep(forecast *f, size_t n_adapters) {
     f->kept = size_add(f->kept, size_mul(n_adapters, adapter_size(f)));
-    if (trains && !model_has_backward(f->m))
-        f->kept = size_add(f->kept, model_predict(model_get_config(f->m), model_dtype(f->m), MATRIX_BACKWARD));
 }
 
 void forecast_generation(forecast *f, size_t requests, size_t samples, size_t prompt, size_t answer) {

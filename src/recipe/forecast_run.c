@@ -225,7 +225,7 @@ agon_status forecast_run(agon_ctx *ctx, const model *m, const run_config *r, con
         s = count_prose(&n, (size_t)r->build.documents);
     if (s)
         return s;
-    forecast_keep(&f, least_of(n_adapters, ACTORS_MAX_VERSIONS), true);
+    forecast_keep(&f, least_of(n_adapters, ACTORS_MAX_VERSIONS));
     scoring(&f, &n, r);
     generation(&f, &n, r, writes);
     s = training(&f, &n, r);

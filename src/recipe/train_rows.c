@@ -156,7 +156,6 @@ static agon_status admit(cast *c, const objective *o, const json_t *rows) {
         s = dataset_from_json(ctx, model_tokenizer(c->model), list, o, options.objective_options, (size_t)config->train.max_length, &d);
     if (!s) {
         const train_row *made = dataset_rows(d, &n);
-        forecast_keep(&f, 0, true);
         forecast_training(&f, made, n, &options);
         s = cast_admit(&f, config, c->observer, c->observer_arg);
     }

@@ -201,7 +201,7 @@ AGON_MUST_CHECK agon_status train_members(agon_ctx *ctx, model *m, const train_m
                                           const train_sink *sink, const void *resume, size_t n_resume);
 /* What `train` will add to the process's memory at its peak, in bytes. */
 typedef struct train_memory {
-    size_t weights;     /* packed for the backward products */
+    size_t weights;     /* what widening those kept in 8 bits adds */
     size_t parameters;  /* masters and gradients where they are not there yet, moments */
     size_t activations; /* of the largest row, with what the backward pass needs beside them */
     size_t recomputed;  /* the same where a layer's activations are computed again instead of kept */

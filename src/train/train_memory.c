@@ -61,12 +61,10 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
     bool there = model_is_trainable(m) && !o->selection.co_teach; /* masters and gradients of an earlier training; a partner's may not be */
     for (size_t i = 0; reference && i < n_rows; i++)
         cached = size_add(cached, size_mul(row_n_response_tokens(&rows[i]), sizeof(float)));
-    train_memory n = {.weights = model_has_backward(m) ? 0 : model_predict(c, model_dtype(m), MATRIX_BACKWARD),
+    train_memory n = {.weights = n_lora ? 0 : model_widen_bytes(m),
                       .parameters = size_mul(values, (n_lora ? 3 : there ? 2 : 4) * sizeof(float)),
                       .activations = activations(m, &w, &held_out, rank, USE_TRAINING),
                       .recomputed = activations(m, &w, &held_out, rank, USE_TRAINING_RECOMPUTE)};
-    if (!n_lora)
-        n.weights = size_add(n.weights, model_widen_bytes(m));
     cached = size_add(cached, start_predict(rows, n_rows, needs, o));
     size_t batch = o->batch_rows + (o->objective->least_batch > 0 ? o->objective->least_batch - 1 : 0); /* order_step */
     n.rest = size_add(size_add(step_bytes(&w, batch, n_rows, needs), cached), size_mul(values, 3 * sizeof(float)));

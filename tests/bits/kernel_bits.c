@@ -46,7 +46,7 @@ static void products(agon_ctx *ctx, const char *path, compute_dtype dtype, size_
     float *w = values(n_out * n_in), *x = values(rows * n_in), *dy = values(rows * n_out), *bias = values(n_out);
     float *y = values(rows * n_out), *dx = values(rows * n_in), *dw = values(n_out * n_in);
     matrix *m = NULL;
-    check(matrix_new(ctx, dtype, n_out, n_in, MATRIX_FORWARD | MATRIX_BACKWARD, w, &m), ctx);
+    check(matrix_new(ctx, dtype, n_out, n_in, w, &m), ctx);
     matmul(ctx, x, rows, m, bias, 0.3f, true, y);
     matmul_dx(ctx, dy, rows, m, 1, true, dx);
     matmul_dw(ctx, dtype, dy, x, rows, n_out, n_in, 0.7f, dw);
@@ -87,7 +87,7 @@ static void head(agon_ctx *ctx, const char *path, size_t rows, size_t vocabulary
     for (size_t i = 0; i < rows; i++)
         targets[i] = (int32_t)(i * 977 % vocabulary);
     matrix *m = NULL;
-    check(matrix_new(ctx, COMPUTE_BF16, vocabulary, n_in, MATRIX_FORWARD | MATRIX_BACKWARD, w, &m), ctx);
+    check(matrix_new(ctx, COMPUTE_BF16, vocabulary, n_in, w, &m), ctx);
     head_log_prob(ctx, m, x, rows, targets, 0.7f, out, out + rows, out + 2 * rows, out + 3 * rows, NULL);
     head_backward(ctx, m, x, rows, targets, 0.7f, out, out + 2 * rows, d, d + rows, d + 2 * rows, dx, dw, scratch, NULL);
     show(path, "head", rows, vocabulary, n_in, out, 4 * rows * sizeof *out);

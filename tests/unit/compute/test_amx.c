@@ -33,12 +33,12 @@ static void check_forward(agon_ctx *ctx, sizes n, rng *r) {
             want[i * n.n_out + o] = y[i * n.n_out + o] + (c * 0.3f + bias[o]);
         }
     matrix *m = NULL;
-    assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, n.n_out, n.n_in, MATRIX_FORWARD, w, &m));
+    assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, n.n_out, n.n_in, w, &m));
     size_t k = round_up(n.n_in, K_BLOCK), lda = k / 2;
     uint32_t *a = malloc(n.rows * lda * sizeof *a);
     chains_amx.round_rows(x, n.n_in, n.rows, n.n_in, 1.0f, a, lda);
     chains_amx.multiply(&(gemm){.kind = GEMM_BF16, .a = a, .lda = lda, .n_rows = n.rows, .k = k,
-                                    .w = m->forward.data, .panel_bytes = m->forward.panel_bytes, .n_cols = n.n_out,
+                                    .w = m->pack.data, .panel_bytes = m->pack.panel_bytes, .n_cols = n.n_out,
                                     .y = y, .ldy = n.n_out, .bias = bias, .scale = 0.3f, .accumulate = true});
     assert_same_bits(y, want, n.rows * n.n_out);
     matrix_free(m);
@@ -117,7 +117,7 @@ static void run_products(agon_ctx *ctx, results *to) {
     for (size_t i = 0; i < N_OUT * N_IN; i++)
         values[i] = (int8_t)((int)rng_below(&r, 256) - 128);
     matrix *wide = NULL, *q8 = NULL;
-    assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, N_OUT, N_IN, MATRIX_FORWARD | MATRIX_BACKWARD, w, &wide));
+    assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, N_OUT, N_IN, w, &wide));
     assert_ok(ctx, matrix_new_q8(ctx, N_OUT, N_IN, values, w, &q8)); /* any floats are scales */
     matmul(ctx, x, ROWS, wide, bias, 0.3f, false, to->y);
     matmul(ctx, x, ROWS, wide, bias, 0.3f, true, to->y);
@@ -138,7 +138,7 @@ static void run_head(agon_ctx *ctx, results *to) {
     for (size_t i = 0; i < ROWS; i++)
         targets[i] = (int32_t)(i * 997 % VOCABULARY) - (i % 9 == 0 ? VOCABULARY : 0);
     matrix *m = NULL;
-    assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, VOCABULARY, WIDTH, MATRIX_FORWARD | MATRIX_BACKWARD, w, &m));
+    assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, VOCABULARY, WIDTH, w, &m));
     head_log_prob(ctx, m, x, ROWS, targets, 0.7f, to->of_head[0], to->of_head[1], to->of_head[2], to->of_head[3], NULL);
     memset(to->d_head, 0, sizeof to->d_head);
     head_backward(ctx, m, x, ROWS, targets, 0.7f, to->of_head[0], to->of_head[2], d, d + ROWS, d + 2 * ROWS, to->d_hidden,
@@ -207,7 +207,7 @@ static void amx__head_takes_whole_blocks(void **state) {
     rng r = rng_new(6);
     float *w = random_floats(&r, VOCABULARY * WIDTH), *x = random_floats(&r, WHOLE * WIDTH), lse[WHOLE];
     matrix *m = NULL;
-    assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, VOCABULARY, WIDTH, MATRIX_FORWARD, w, &m));
+    assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, VOCABULARY, WIDTH, w, &m));
     amx_configured = 0;
     head_log_prob(ctx, m, x, WHOLE, NULL, 1.0f, lse, NULL, NULL, NULL, NULL);
     assert_int_equal(amx_configured, 2 * ((VOCABULARY + HEAD_SEGMENT - 1) / HEAD_SEGMENT));

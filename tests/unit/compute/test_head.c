@@ -56,7 +56,7 @@ static void head__values_are_right_and_equal_on_every_path(void **state) {
         bool seen = false;
         FOR_EACH_CTX(ctx) {
             matrix *w = NULL;
-            assert_ok(ctx, matrix_new(ctx, (compute_dtype)dtype, V, N_IN, MATRIX_FORWARD, f.w, &w));
+            assert_ok(ctx, matrix_new(ctx, (compute_dtype)dtype, V, N_IN, f.w, &w));
             head_log_prob(ctx, w, f.hidden, ROWS, f.targets, t, got[0], got[1], got[2], got[3], NULL);
             if (!seen)
                 memcpy(first, got, sizeof got);
@@ -103,7 +103,7 @@ static void head_backward__equals_finite_differences(void **state) {
         bool seen = false;
         FOR_EACH_CTX(ctx) {
             matrix *w = NULL;
-            assert_ok(ctx, matrix_new(ctx, (compute_dtype)dtype, V, N_IN, 3, f.w, &w));
+            assert_ok(ctx, matrix_new(ctx, (compute_dtype)dtype, V, N_IN, f.w, &w));
             head_log_prob(ctx, w, f.hidden, ROWS, f.targets, t, lse, log_prob, entropy, NULL, NULL);
             memset(dw, 0, V * N_IN * sizeof *dw);
             head_backward(ctx, w, f.hidden, ROWS, f.targets, t, lse, entropy, f.d_log_prob, f.d_entropy,
@@ -183,7 +183,7 @@ static void head__kept_logits_change_no_bit(void **state) {
     for (int threads = 1; threads <= 3; threads++) {
         agon_ctx *ctx = test_ctx(threads, NULL);
         matrix *w = NULL;
-        assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, V, N_IN, 3, f.w, &w));
+        assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, V, N_IN, f.w, &w));
         gradient_of_half(ctx, &f, w, 0, false, want, dw0);
         for (size_t n_kept = 1; n_kept <= ROWS; n_kept += 10) {
             gradient_of_half(ctx, &f, w, n_kept, false, got, dw);

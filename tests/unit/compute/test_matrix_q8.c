@@ -94,7 +94,6 @@ static void check_rows(const data *d, const matrix *wide, const matrix *q8) {
 static void check_backward(agon_ctx *ctx, const data *d, const matrix *wide, matrix *q8) {
     size_t n = MOST_ROWS * d->n.n_in;
     float *want = copy_of(d->dx, n), *got = copy_of(d->dx, n);
-    assert_ok(ctx, matrix_add_use(ctx, q8, MATRIX_BACKWARD));
     matmul_dx(ctx, d->dy, MOST_ROWS, wide, 0.5f, true, want);
     matmul_dx(ctx, d->dy, MOST_ROWS, q8, 0.5f, true, got);
     assert_same_bits(got, want, n);
@@ -108,7 +107,7 @@ static void q8__has_the_bits_of_bf16_weights_on_every_path(void **state) {
         data d = data_new(cases[i]);
         FOR_EACH_MODE(ctx) {
             matrix *wide = NULL, *q8 = NULL;
-            assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, d.n.n_out, d.n.n_in, 3, d.w, &wide));
+            assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, d.n.n_out, d.n.n_in, d.w, &wide));
             assert_ok(ctx, matrix_new_q8(ctx, d.n.n_out, d.n.n_in, d.values, d.scales, &q8));
             assert_true(matrix_is_q8(q8) && !matrix_is_q8(wide));
             check_forward(ctx, &d, wide, q8);
@@ -170,7 +169,7 @@ static void q8__first_tile_of_rows_leaves_bf16_panels(void **state) {
         assert_ok(ctx, matrix_new_q8(ctx, N_OUT, N_IN, d.values, d.scales, &m));
         unsigned mode = fp_mode_set();
         gemm g = {.n_rows = p->q8_rows + 1, .k = N_IN, .n_cols = N_OUT, .y = d.y, .ldy = N_OUT, .scale = 1, .unpacked = got};
-        product_weights(&m->forward, COMPUTE_BF16, 0, 0, &g);
+        product_weights(&m->pack, COMPUTE_BF16, 0, 0, &g);
         g.a = product_rows(ctx, COMPUTE_BF16, d.x, N_IN, g.n_rows, N_IN, 0, &g.lda);
         p->multiply(&g);
         for (size_t i = 0; i < 3; i++)

@@ -32,7 +32,7 @@ static void head__agrees_with_nll_masked(void **state) {
         d[i] = -(float)element(v, "inputs", "mask", i) / 3;
     }
     matrix *w = NULL;
-    assert_ok(ctx, matrix_new(ctx, COMPUTE_F32, V, V, MATRIX_FORWARD | MATRIX_BACKWARD, identity, &w));
+    assert_ok(ctx, matrix_new(ctx, COMPUTE_F32, V, V, identity, &w));
     head_log_prob(ctx, w, logits, ROWS, targets, 1, lse, log_prob, entropy, mean, NULL);
     expect_floats(v, "logp", log_prob, ROWS);
     expect_floats(v, "entropy_per_token", entropy, ROWS);
@@ -135,16 +135,16 @@ static void lora__agrees_with_the_vector(void **state) {
             parts[p].out[i] = (float)flat[i];
     }
     matrix *base = NULL, *down = NULL, *up = NULL, *merged = NULL;
-    assert_ok(ctx, matrix_new(ctx, COMPUTE_F32, 2, 3, MATRIX_FORWARD, w, &base));
-    assert_ok(ctx, matrix_new(ctx, COMPUTE_F32, 1, 3, MATRIX_FORWARD, a, &down));
-    assert_ok(ctx, matrix_new(ctx, COMPUTE_F32, 2, 1, MATRIX_FORWARD, b, &up));
+    assert_ok(ctx, matrix_new(ctx, COMPUTE_F32, 2, 3, w, &base));
+    assert_ok(ctx, matrix_new(ctx, COMPUTE_F32, 1, 3, a, &down));
+    assert_ok(ctx, matrix_new(ctx, COMPUTE_F32, 2, 1, b, &up));
     matmul(ctx, x, 1, base, NULL, 1, false, y);
     matmul(ctx, x, 1, down, NULL, 1, false, h);
     matmul(ctx, h, 1, up, NULL, scale, true, y);
     expect_floats(v, "y", y, 2);
     matmul_dw(ctx, COMPUTE_F32, b, a, 1, 2, 3, scale, w); /* w += scale * B A: one row of each */
     expect_floats(v, "merged", w, 6);
-    assert_ok(ctx, matrix_new(ctx, COMPUTE_F32, 2, 3, MATRIX_FORWARD, w, &merged));
+    assert_ok(ctx, matrix_new(ctx, COMPUTE_F32, 2, 3, w, &merged));
     matmul(ctx, x, 1, merged, NULL, 1, false, y);
     expect_floats(v, "y", y, 2);
     matrix_free(base), matrix_free(down), matrix_free(up), matrix_free(merged);
