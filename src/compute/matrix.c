@@ -293,10 +293,11 @@ static size_t unit_panels(const product *p) {
 }
 
 static size_t rows_of_task(agon_ctx *ctx, const product *p) {
-    size_t rows = product_row_block(ctx, p->dtype, round_up(p->k, K_BLOCK), p->n_rows, ROWS_MAX);
+    const size_t most = p->parts->turned && p->n_rows > 2 * ROWS_MAX ? TURNED_ROWS_MAX : ROWS_MAX;
+    size_t rows = product_row_block(ctx, p->dtype, round_up(p->k, K_BLOCK), p->n_rows, most);
     for (const product_part *part = p->parts; part < p->parts + p->n_parts; part++)
         for (const matmul_addition *a = part->additions; a < part->additions + part->n_additions; a++)
-            rows = size_min(rows, product_row_block(ctx, a->w->dtype, round_up(depths_of(&a->w->pack, part->turned), K_BLOCK), p->n_rows, ROWS_MAX));
+            rows = size_min(rows, product_row_block(ctx, a->w->dtype, round_up(depths_of(&a->w->pack, part->turned), K_BLOCK), p->n_rows, most));
     return rows;
 }
 

@@ -8,11 +8,12 @@
  * (SLICE_DEPTH k of bf16, half as many of f32, and sums where the depth is greater) and the head's logits. */
 enum {
     ROWS_MAX = 96, /* rows of one task: a multiple of every row_step */
+    TURNED_ROWS_MAX = 132, /* where many rows pay for the turning of their weights */
     SLICE_DEPTH = 2048,
     SLICE_PANELS = 2,
     SLICE_COLUMNS = SLICE_PANELS * LANES_N,
     SLICE_PANEL_FLOATS = SLICE_DEPTH / 2 * LANES_N,
-    SLICE_SUMS = ROWS_MAX * SLICE_COLUMNS,
+    SLICE_SUMS = TURNED_ROWS_MAX * SLICE_COLUMNS,
     HEAD_FLOATS = HEAD_ROWS_MAX * HEAD_SEGMENT,
     HEAD_AT = CTX_SCRATCH_FLOATS - HEAD_FLOATS,
     SLICE_SUMS_AT = HEAD_AT - SLICE_SUMS,
@@ -62,7 +63,7 @@ typedef struct product {
 void product_run(agon_ctx *ctx, const product *p);
 /* Fills kind, w and panel_bytes: panels of `w` from the given one on, depths from first_k on (0 when it is 8-bit). */
 void product_weights(const pack *w, compute_dtype dtype, size_t panel, size_t first_k, gemm *g);
-/* The product g, of at most ROWS_MAX rows, inside a task of `thread`. */
+/* The product g, of at most TURNED_ROWS_MAX rows, inside a task of `thread`. */
 void product_multiply(agon_ctx *ctx, compute_dtype dtype, int thread, const gemm *g);
 /* The same where g's weights are 8-bit. */
 void product_multiply_q8(agon_ctx *ctx, const products *p, int thread, const gemm *g);

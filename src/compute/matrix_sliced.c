@@ -19,7 +19,7 @@ static void finish(const gemm *g, const float *sums, size_t column, size_t n_col
 
 void product_multiply_sliced(agon_ctx *ctx, int thread, const sliced_product *s) {
     const gemm *g = s->g;
-    assert(g->n_rows <= ROWS_MAX);
+    assert(g->n_rows <= TURNED_ROWS_MAX);
     float *panels = ctx_scratch(ctx, thread) + SLICE_AT, *sums = ctx_scratch(ctx, thread) + SLICE_SUMS_AT;
     const bool whole = g->resume || g->k <= s->depth; /* else the chains' sums wait apart until the last slice */
     for (size_t column = 0; column < g->n_cols; column += SLICE_COLUMNS) {
