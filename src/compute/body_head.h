@@ -24,8 +24,8 @@ static softmax_part softmax_segment(const float *logits, size_t n) {
     return (softmax_part){top, v_sum(sum), v_sum(weighted), v_sum(plain)};
 }
 
-/* In place. The target's own term, d_log_prob / temperature, is added by the caller afterwards: it touches one logit only. */
-static void logit_gradients(float *logits, size_t n, const logit_gradient *g) {
+/* d_logits may be logits. The target's own term, d_log_prob / temperature, is added by the caller afterwards: it touches one logit only. */
+static void logit_gradients(const float *logits, size_t n, const logit_gradient *g, float *d_logits) {
     lanes lse = v_set(g->lse), slope = v_set(g->slope), entropy = v_set(g->d_entropy);
     lanes constant = v_set(g->constant), inv = v_set(g->inv_temperature), zero = v_set(0.0f);
     for (size_t i = 0; i < n; i += LANES_N) {
@@ -33,6 +33,6 @@ static void logit_gradients(float *logits, size_t n, const logit_gradient *g) {
         lanes log_p = v_sub(v_load_n(logits + i, m), lse);
         lanes p = v_exp(log_p);
         lanes d = v_fma(v_sub(zero, p), v_fma(entropy, log_p, slope), constant);
-        v_store_n(logits + i, v_mul(d, inv), m);
+        v_store_n(d_logits + i, v_mul(d, inv), m);
     }
 }

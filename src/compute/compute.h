@@ -127,7 +127,7 @@ void attention_backward(agon_ctx *ctx, const attention_shape *shape, size_t n_ro
 /* Logits of some rows between head_log_prob, which fills them, and head_backward, which then need not compute them again. How many is
  * the caller's bound on memory; the bits are the same with any number. */
 typedef struct kept_logits {
-    float *logits;      /* [n_rows, vocabulary], over temperature */
+    float *logits;      /* n_rows * vocabulary, over temperature, in head.c's order */
     size_t n_rows;      /* head_log_prob: its first rows */
     const int32_t *row; /* [rows of head_backward] ascending: which one each was; from n_rows on not kept. NULL: row i is i */
 } kept_logits;

@@ -27,6 +27,11 @@ typedef struct head_job {
     size_t first_row;        /* of the call that these rows begin at */
 } head_job;
 
+/* Kept logits are [segment][row][column of the segment], so that a task's rows lie together. */
+static float *kept_at(const kept_logits *k, size_t row, size_t segment, size_t n_segment) {
+    return k->logits + segment * HEAD_SEGMENT * k->n_rows + row * n_segment;
+}
+
 static size_t segment_size(const matrix *w, size_t segment) {
     return size_min(HEAD_SEGMENT, w->n_out - segment * HEAD_SEGMENT);
 }
@@ -65,13 +70,13 @@ static void segment_task(void *arg, size_t task, int thread) {
     size_t n_rows = size_min(j->row_block, j->n_rows - row), n = segment_size(j->w, segment), lda;
     const void *a = product_rows(j->ctx, j->w->dtype, j->hidden + row * j->w->n_in, j->w->n_in, n_rows,
                                   j->w->n_in, thread, &lda);
-    float *logits = ctx_scratch(j->ctx, thread) + HEAD_AT;
-    make_logits(j, thread, a, lda, n_rows, segment * HEAD_SEGMENT, n, logits, HEAD_SEGMENT);
+    const size_t in_call = j->first_row + row, kept = j->kept && in_call < j->kept->n_rows ? size_min(n_rows, j->kept->n_rows - in_call) : 0;
+    float *logits = kept == n_rows ? kept_at(j->kept, in_call, segment, n) : ctx_scratch(j->ctx, thread) + HEAD_AT;
+    make_logits(j, thread, a, lda, n_rows, segment * HEAD_SEGMENT, n, logits, n);
+    if (kept > 0 && kept < n_rows)
+        memcpy(kept_at(j->kept, in_call, segment, n), logits, kept * n * sizeof *logits);
     for (size_t r = 0; r < n_rows; r++) {
-        const float *l = logits + r * HEAD_SEGMENT;
-        const size_t in_call = j->first_row + row + r;
-        if (j->kept && in_call < j->kept->n_rows)
-            memcpy(j->kept->logits + in_call * j->w->n_out + segment * HEAD_SEGMENT, l, n * sizeof *l);
+        const float *l = logits + r * n;
         j->parts[(row + r) * j->n_segments + segment] = kernels_of(j->ctx)->softmax_segment(l, n);
         if (j->log_prob && j->targets[row + r] >= 0 &&
             (size_t)j->targets[row + r] / HEAD_SEGMENT == segment)
@@ -169,16 +174,9 @@ float head_lse_of_logits(agon_ctx *ctx, const float *logits, size_t vocabulary, 
 
 enum { GRADIENT_COLUMNS = 256 };
 
-/* Copies [n_rows, n] kept logits from column `first` on; false when some of them were not kept. */
-static bool copy_kept(const head_job *j, size_t row, size_t n_rows, size_t first, size_t n, float *logits) {
-    const kept_logits *k = j->kept;
-    const size_t last = row + n_rows - 1;
-    if (!k || (k->row ? (size_t)k->row[last] : last) >= k->n_rows)
-        return false;
-    for (size_t r = 0; r < n_rows; r++)
-        memcpy(logits + r * HEAD_SEGMENT, k->logits + (k->row ? (size_t)k->row[row + r] : row + r) * j->w->n_out + first,
-               n * sizeof *logits);
-    return true;
+/* Which row of the kept logits a row is. */
+static size_t kept_row(const kept_logits *k, size_t row) {
+    return k->row ? (size_t)k->row[row] : row;
 }
 
 static void gradient_task(void *arg, size_t task, int thread) {
@@ -188,22 +186,24 @@ static void gradient_task(void *arg, size_t task, int thread) {
     size_t row = task / n_parts * j->row_block, column = task % n_parts * GRADIENT_COLUMNS;
     size_t n_rows = size_min(j->row_block, j->n_rows - row), lda;
     size_t n = size_min(GRADIENT_COLUMNS, n_segment - column), first = j->segment * HEAD_SEGMENT + column;
-    float *logits = j->d_logits + row * HEAD_SEGMENT + column;
-    if (!copy_kept(j, row, n_rows, first, n, logits)) {
+    float *d_logits = j->d_logits + row * HEAD_SEGMENT + column;
+    const bool kept = j->kept && kept_row(j->kept, row + n_rows - 1) < j->kept->n_rows;
+    if (!kept) {
         const void *a = product_rows(j->ctx, j->w->dtype, j->hidden + row * j->w->n_in, j->w->n_in, n_rows, j->w->n_in, thread,
                                      &lda);
-        make_logits(j, thread, a, lda, n_rows, first, n, logits, HEAD_SEGMENT);
+        make_logits(j, thread, a, lda, n_rows, first, n, d_logits, HEAD_SEGMENT);
     }
-    for (size_t r = row; r < row + n_rows; r++, logits += HEAD_SEGMENT) {
+    for (size_t r = row; r < row + n_rows; r++, d_logits += HEAD_SEGMENT) {
         bool has_target = j->targets && j->targets[r] >= 0;
         float g = has_target && j->d_log_prob ? j->d_log_prob[r] : 0.0f;
         float h = j->d_entropy ? j->d_entropy[r] : 0.0f, u = j->d_mean ? j->d_mean[r] : 0.0f;
         logit_gradient c = {.lse = j->lse[r], .slope = (g + u) + (h != 0 ? h * j->entropy[r] : 0.0f),
                             .d_entropy = h, .constant = u / (float)j->w->n_out,
                             .inv_temperature = j->inv_temperature};
-        kernels_of(j->ctx)->logit_gradients(logits, n, &c);
+        const float *logits = kept ? kept_at(j->kept, kept_row(j->kept, r), j->segment, n_segment) + column : d_logits;
+        kernels_of(j->ctx)->logit_gradients(logits, n, &c, d_logits);
         if (has_target && (size_t)j->targets[r] >= first && (size_t)j->targets[r] < first + n)
-            logits[(size_t)j->targets[r] - first] += g * j->inv_temperature;
+            d_logits[(size_t)j->targets[r] - first] += g * j->inv_temperature;
     }
 }
 

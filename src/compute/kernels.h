@@ -125,7 +125,7 @@ typedef struct packing {
 
 typedef struct kernels {
     softmax_part (*softmax_segment)(const float *logits, size_t n);
-    void (*logit_gradients)(float *logits, size_t n, const logit_gradient *g);
+    void (*logit_gradients)(const float *logits, size_t n, const logit_gradient *g, float *d_logits);
     void (*attend)(const attention_call *call, size_t row, size_t kv_head);
     /* dq, weights and d_scores of a row of the chunk; then dk and dv of key positions [first, end) from all its rows. */
     void (*attend_backward)(const attention_call *call, size_t row, size_t kv_head);
