@@ -1,6 +1,6 @@
 /* Worker threads, see pool.h. Workers spin a short while for the next job (a decode step launches
- * hundreds of short loops), then sleep on a condition variable. Tasks are claimed from a shared
- * counter: any thread may run any task.
+ * hundreds of short loops), then sleep on a condition variable. Any thread may run any task, but each begins with
+ * its own share of them, in order, and then helps the others: loop after loop over the same rows, a core finds them in its own cache.
  *
  * A worker joins a job only while it is open, and the caller closes it when no task is left. So the caller
  * waits for workers that are at work, never for one the system has not scheduled: on a busy machine the
@@ -29,6 +29,12 @@ typedef struct worker {
     pthread_t thread;
 } worker;
 
+/* Tasks of a job that one thread begins with. */
+typedef struct share {
+    _Alignas(64) atomic_size_t next;
+    size_t end;
+} share;
+
 struct pool {
     int n_threads;
     worker *workers;
@@ -36,8 +42,7 @@ struct pool {
     pthread_cond_t wake;
     pool_task fn;
     void *arg;
-    size_t n_tasks;
-    _Alignas(64) atomic_size_t next;
+    share *shares; /* [n_threads] */
     _Alignas(64) _Atomic uint64_t job; /* a new generation: a new job (or the end) */
     atomic_int sleepers;
     atomic_bool stop;
@@ -76,11 +81,18 @@ static inline void relax(void) {
 }
 
 static void work(pool *p, int thread) {
-    for (;;) {
-        size_t t = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
-        if (t >= p->n_tasks)
-            return;
-        p->fn(p->arg, t, thread);
+    for (int i = 0; i < p->n_threads; i++) {
+        share *s = &p->shares[(thread + i) % p->n_threads];
+        for (size_t t; (t = atomic_fetch_add_explicit(&s->next, 1, memory_order_relaxed)) < s->end;)
+            p->fn(p->arg, t, thread);
+    }
+}
+
+static void share_out(pool *p, size_t n_tasks) {
+    const size_t n = (size_t)p->n_threads;
+    for (size_t i = 0; i < n; i++) {
+        atomic_store_explicit(&p->shares[i].next, n_tasks / n * i + n_tasks % n * i / n, memory_order_relaxed);
+        p->shares[i].end = n_tasks / n * (i + 1) + n_tasks % n * (i + 1) / n;
     }
 }
 
@@ -162,7 +174,8 @@ pool *pool_new(int n_threads) {
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
     p->workers = calloc((size_t)n_threads, sizeof *p->workers);
-    if (!p->workers) {
+    p->shares = aligned_alloc(64, (size_t)n_threads * sizeof *p->shares);
+    if (!p->workers || !p->shares) {
         pool_free(p);
         return NULL;
     }
@@ -195,6 +208,7 @@ void pool_free(pool *p) {
     pthread_cond_destroy(&p->wake);
     pthread_mutex_destroy(&p->lock);
     free(p->workers);
+    free(p->shares);
     free(p);
 }
 
@@ -202,8 +216,7 @@ void pool_run(pool *p, size_t n_tasks, pool_task fn, void *arg) {
     unsigned old = fp_mode_set();
     p->fn = fn;
     p->arg = arg;
-    p->n_tasks = n_tasks;
-    atomic_store_explicit(&p->next, 0, memory_order_relaxed);
+    share_out(p, n_tasks);
     bool alone = p->n_threads == 1 || n_tasks <= 1;
     if (!alone)
         announce(p, JOB_OPEN);

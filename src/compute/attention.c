@@ -1,7 +1,7 @@
 /* Attention over key lists, forward and backward: the cutting into tasks. The arithmetic is in
  * body_attention.h.
  *
- * Forward: any (rows, key head) may run anywhere. Backward goes over chunks of query rows in ascending order, each in two
+ * Forward: any (rows, key head) may run anywhere; tasks of a head follow each other, so that a thread has its keys and values in its cache. Backward goes over chunks of query rows in ascending order, each in two
  * passes: first tasks by query row write dq and keep the softmax weights p and the score gradients ds; then tasks by key
  * position add p and ds times the chunk's rows to dv and dk. So both passes run on all threads, a key's row is read and
  * written once a chunk, and its sum still takes query rows in ascending order. */
@@ -13,7 +13,7 @@ enum { ROWS_PER_TASK = 16, CHUNK = 32 /* query rows */, KEYS_PER_TASK = 24 /* wh
 typedef struct attention_job {
     const kernels *kernels;
     attention_call call;
-    size_t rows_per_task; /* forward */
+    size_t rows_per_task, n_blocks; /* of so many rows */
     size_t most_keys;     /* of a row of the chunk, backward */
 } attention_job;
 
@@ -41,9 +41,8 @@ static void run_rows(const attention_call *c, size_t first, size_t end, size_t k
 static void attention_task(void *arg, size_t task, int thread) {
     (void)thread;
     const attention_job *j = arg;
-    size_t n_kv = j->call.shape->n_kv_heads, first = task / n_kv * j->rows_per_task;
-    size_t end = size_min(first + j->rows_per_task, j->call.n_rows);
-    run_rows(&j->call, first, end, task % n_kv, j->kernels->attend, j->kernels->attend_rows);
+    size_t first = task % j->n_blocks * j->rows_per_task, end = size_min(first + j->rows_per_task, j->call.n_rows);
+    run_rows(&j->call, first, end, task / j->n_blocks, j->kernels->attend, j->kernels->attend_rows);
 }
 
 void attention(agon_ctx *ctx, const attention_shape *shape, size_t n_rows, const attention_keys *keys,
@@ -53,8 +52,8 @@ void attention(agon_ctx *ctx, const attention_shape *shape, size_t n_rows, const
                        .call = {.shape = shape, .keys = keys, .q = q, .k = k, .v = v, .out = out,
                                 .lse = lse, .n_rows = n_rows},
                        .rows_per_task = n_rows < 64 ? 1 : ROWS_PER_TASK};
-    size_t n_blocks = (n_rows + j.rows_per_task - 1) / j.rows_per_task;
-    pool_run(ctx->pool, n_blocks * shape->n_kv_heads, attention_task, &j);
+    j.n_blocks = (n_rows + j.rows_per_task - 1) / j.rows_per_task;
+    pool_run(ctx->pool, j.n_blocks * shape->n_kv_heads, attention_task, &j);
 }
 
 /* ---- backward ---------------------------------------------------------------------------------- */
@@ -64,16 +63,16 @@ enum { BACKWARD_ROWS = 16 };
 static void query_task(void *arg, size_t task, int thread) {
     (void)thread;
     const attention_job *j = arg;
-    size_t n_kv = j->call.shape->n_kv_heads, first = j->call.first_row + task / n_kv * BACKWARD_ROWS;
+    size_t first = j->call.first_row + task % j->n_blocks * BACKWARD_ROWS;
     size_t end = size_min(first + BACKWARD_ROWS, j->call.first_row + j->call.n_chunk);
-    run_rows(&j->call, first, end, task % n_kv, j->kernels->attend_backward, j->kernels->attend_backward_rows);
+    run_rows(&j->call, first, end, task / j->n_blocks, j->kernels->attend_backward, j->kernels->attend_backward_rows);
 }
 
 static void key_task(void *arg, size_t task, int thread) {
     (void)thread;
     const attention_job *j = arg;
-    size_t n_kv = j->call.shape->n_kv_heads, first = task / n_kv * KEYS_PER_TASK;
-    j->kernels->attend_backward_keys(&j->call, first, size_min(first + KEYS_PER_TASK, j->most_keys), task % n_kv);
+    size_t n_tasks = (j->most_keys + KEYS_PER_TASK - 1) / KEYS_PER_TASK, first = task % n_tasks * KEYS_PER_TASK;
+    j->kernels->attend_backward_keys(&j->call, first, size_min(first + KEYS_PER_TASK, j->most_keys), task / n_tasks);
 }
 
 static size_t longest(const attention_keys *keys, size_t n) {
@@ -111,9 +110,9 @@ void attention_backward(agon_ctx *ctx, const attention_shape *shape, size_t n_ro
         j.most_keys = longest(keys + row, c->n_chunk);
         c->ld_weights = weights_stride(j.most_keys);
         c->d_scores = scratch + c->n_chunk * shape->n_heads * c->ld_weights;
-        size_t n_row_tasks = (c->n_chunk + BACKWARD_ROWS - 1) / BACKWARD_ROWS;
+        j.n_blocks = (c->n_chunk + BACKWARD_ROWS - 1) / BACKWARD_ROWS;
         size_t n_key_tasks = (j.most_keys + KEYS_PER_TASK - 1) / KEYS_PER_TASK;
-        pool_run(ctx->pool, n_row_tasks * shape->n_kv_heads, query_task, &j);
+        pool_run(ctx->pool, j.n_blocks * shape->n_kv_heads, query_task, &j);
         pool_run(ctx->pool, n_key_tasks * shape->n_kv_heads, key_task, &j);
     }
 }

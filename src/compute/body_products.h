@@ -6,8 +6,8 @@ const products CHAINS = {
     .round_rows = round_rows,
     .dw_rows = dw_rows,
     .dw_panels = dw_panels,
-    .row_step = TILE_ROWS_MAX,
-    .least_step = TILE_ROWS_MAX,
+    .row_step = 2, /* tiles are of nearly equal height, so equal tasks matter more than whole tiles */
+    .least_step = 2,
     .multiply = multiply,
     .q8_rows = TILE_ROWS,
 };
@@ -27,8 +27,8 @@ const products PAIRS = {
     .dw_panels = dw_pair_panels,
     .q8_rows = PAIR_ROWS,
 #endif
-    .row_step = TILE_ROWS_MAX,
-    .least_step = TILE_ROWS_MAX,
+    .row_step = 2, /* tiles are of nearly equal height, so equal tasks matter more than whole tiles */
+    .least_step = 2,
     .multiply = multiply_pairs,
 };
 #endif
