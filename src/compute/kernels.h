@@ -103,8 +103,7 @@ typedef struct products {
                     bool bf16, void *a, size_t lda);
     void (*dw_panels)(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, bool bf16,
                       void *panels);
-    /* Rows that multiply takes in whole tiles, which tasks are cut in multiples of; and fewer that are whole tiles too, where so many
-     * do not fit. */
+    /* Tasks' rows are cut in multiples of it; and a smaller number, for where so many rows do not fit. */
     size_t row_step, least_step;
     void (*multiply)(const gemm *g);
     size_t q8_rows; /* of a tile of GEMM_Q8; 0: it is not here */

@@ -87,7 +87,7 @@ float pack_value(const pack *p, compute_dtype dtype, size_t n, size_t k);
 float pack_value_q8(const pack *p, size_t n, size_t k);
 AGON_MUST_CHECK agon_status pack_new(agon_ctx *ctx, compute_dtype dtype, size_t n, size_t k, pack *out);
 /* Rows a task should take, at most `cap` (a multiple of the products' row_step): they fit the thread's scratch memory and cut
- * n_rows evenly, in whole tiles but for the last rows. */
+ * n_rows evenly. */
 size_t product_row_block(const agon_ctx *ctx, compute_dtype dtype, size_t k_padded, size_t n_rows, size_t cap);
 /* The rows as the product reads them: x itself (f32) or rounded in the thread's scratch memory. */
 const void *product_rows(agon_ctx *ctx, compute_dtype dtype, const float *x, size_t ldx, size_t n_rows,
