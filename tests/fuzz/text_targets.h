@@ -160,16 +160,22 @@ static inline agon_status fuzz_csv(agon_ctx *ctx, const uint8_t *data, size_t n)
 
 /* ---- what is asked of `agon loss` ------------------------------------------------------------------------------------ */
 
-/* The first byte chooses the objective. An answer must be JSON again. */
+/* The first line names the objective; where it is none, its first byte chooses one. An answer must be JSON again. */
 static inline agon_status fuzz_loss(agon_ctx *ctx, const uint8_t *data, size_t n) {
     double options[MAX_OBJECTIVE_OPTIONS];
-    size_t n_objectives = 0;
-    char *answer = NULL;
+    size_t n_objectives = 0, line = 0;
+    char *answer = NULL, name[32] = "";
     while (objective_at(n_objectives))
         n_objectives++;
-    const objective *o = objective_at(n ? data[0] % n_objectives : 0);
+    while (line < n && line < sizeof name - 1 && data[line] != '\n')
+        line++;
+    if (line)
+        memcpy(name, data, line);
+    const objective *o = objective_find(name);
+    o = o ? o : objective_at(n ? data[0] % n_objectives : 0);
+    line += line < n; /* the request begins after the name's line */
     objective_defaults(o, options);
-    agon_status s = objective_loss_json(ctx, o, options, n ? (const char *)data + 1 : "", n ? n - 1 : 0, &answer);
+    agon_status s = objective_loss_json(ctx, o, options, line < n ? (const char *)data + line : "", n - line, &answer);
     json_t *said = s ? NULL : json_loads(answer, 0, NULL);
     FUZZ_CHECK(s || json_is_object(said), "%s: %s", o->name, answer);
     json_decref(said);
