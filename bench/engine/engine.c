@@ -112,7 +112,7 @@ static work prefill(bench *b, size_t n_prompts, size_t n) {
     TRY(model_decode(b->ctx, b->m, w, cache, list, all, heads, n_prompts, hidden));
     head_logits(b->ctx, model_head(b->m), hidden, n_prompts, logits);
     stop(b);
-    kv_cache_free(cache);
+    kv_cache_free(b->ctx, cache);
     workspace_free(w);
     free(tokens);
     free(rows);

@@ -1,6 +1,8 @@
 /* See available.h. Sources: proc(5), and the kernel's documents on control groups, where memory.current and usage_in_bytes count file
  * pages that are given up under pressure: those on the inactive list are taken as room. */
 #include "base/available.h"
+#include "base/memory.h"
+#include "base/spare.h"
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -131,15 +133,15 @@ size_t memory_resident(void) {
 }
 
 size_t memory_room(const agon_ctx *ctx) {
-    if (ctx->memory_limit == 0)
-        return memory_available("");
     if (ctx->memory_limit == SIZE_MAX)
         return SIZE_MAX;
-    size_t resident = memory_resident();
-    return resident < ctx->memory_limit ? ctx->memory_limit - resident : 0;
+    const size_t resident = memory_resident(), left = resident < ctx->memory_limit ? ctx->memory_limit - resident : 0;
+    return size_add(ctx->memory_limit ? left : memory_available(""), spare_bytes(ctx)); /* which can be had back */
 }
 
 agon_status memory_check(agon_ctx *ctx, size_t bytes, const char *what, const char *mend) {
+    if (bytes > SPARE_BYTES)
+        spare_drop(ctx);
     size_t room = memory_room(ctx);
     if (bytes <= room)
         return AGON_OK;

@@ -2,6 +2,7 @@
 #include "base/ctx.h"
 #include "base/pool.h"
 #include "base/slab.h"
+#include "base/spare.h"
 #include "base/utf8.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,6 +224,7 @@ void agon_ctx_free(agon_ctx *ctx) {
         return;
     pool_free(ctx->pool);
     slab_drop(ctx->weights);
+    spare_drop(ctx);
     free(ctx->scratch);
     free(ctx);
 }

@@ -12,6 +12,12 @@ typedef struct pool pool;
 
 typedef enum cpu_path { CPU_PORTABLE = 0, CPU_AVX2 = 1, CPU_AVX512 = 2, CPU_AMX = 3, CPU_NEON = 4, CPU_N_PATHS } cpu_path;
 
+enum { CTX_SPARE_BLOCKS = 4 };
+typedef struct spare_block {
+    void *data; /* NULL: none */
+    size_t size;
+} spare_block;
+
 struct agon_ctx {
     char message[1024];
     agon_numerics numerics;
@@ -27,6 +33,7 @@ struct agon_ctx {
     atomic_int interrupted;
     float *scratch; /* see ctx_scratch */
     struct slab *weights; /* where packed matrices are laid (slab.h) */
+    spare_block spare[CTX_SPARE_BLOCKS]; /* see spare.h */
 };
 
 /* Working memory for kernels, which do not allocate: a part for each thread of the pool and, with

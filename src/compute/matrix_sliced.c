@@ -1,7 +1,6 @@
 /* Products whose weights are not in memory as the tiles read them: 8-bit ones of many rows (matrix_q8.c), and dx = dy W, which reads the
  * one pack a matrix has, of W^T. Two panels of columns are laid out in scratch memory that fits the L2 cache, multiplied by all rows of
- * the task, and forgotten. For dx that costs about as much time as a second pack would cost memory traffic (docs/performance.md), and
- * it halves the memory of weights in training. */
+ * the task, and forgotten. For dx that costs about 1 % of a training step (docs/performance.md), and halves the memory of packed weights. */
 #include "compute/matrix.h"
 #include <assert.h>
 #include <string.h>

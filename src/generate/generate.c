@@ -609,8 +609,8 @@ static void scheduler_free(scheduler *s) {
     free(s->active);
     free(s->free_rows);
     free(s->uses);
-    kv_cache_free(s->cache);
-    workspace_free(s->work);
+    kv_cache_free(s->ctx, s->cache);
+    workspace_leave(s->ctx, s->work);
     free(s->tokens);
     free(s->heads);
     free(s->head_owner);

@@ -7,6 +7,7 @@
 struct kv_cache {
     size_t n_rows, n_layers, width; /* width = n_kv_heads * head_dim */
     float *k, *v;                   /* [n_layers, n_rows, width] */
+    size_t k_size, v_size;          /* of their blocks */
 };
 
 #endif

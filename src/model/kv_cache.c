@@ -1,6 +1,7 @@
 /* Rows of keys and values for all layers: [layer][row][kv_dim], f32. A row belongs to one token of one
  * sequence; which row it is never matters, only the order in which a sequence lists its rows. */
 #include "model/decode_private.h"
+#include "base/spare.h"
 #include <stdlib.h>
 
 size_t kv_cache_row_bytes(const model *m) {
@@ -16,21 +17,21 @@ agon_status kv_cache_new(agon_ctx *ctx, const model *m, size_t n_rows, kv_cache 
     *c = (kv_cache){.n_rows = n_rows, .n_layers = m->config.n_layers, .width = m->config.n_kv_heads * m->config.head_dim};
     bytes = workspace_size(bytes ? bytes : 1, 1);
     /* Not cleared: a row is written before it is read, and untouched pages cost nothing. */
-    c->k = n_rows > INT32_MAX || bytes > SIZE_MAX / 4 ? NULL : memory_raw(bytes, 1);
-    c->v = c->k ? memory_raw(bytes, 1) : NULL;
+    c->k = n_rows > INT32_MAX || bytes > SIZE_MAX / 4 ? NULL : spare_take(ctx, bytes, &c->k_size);
+    c->v = c->k ? spare_take(ctx, bytes, &c->v_size) : NULL;
     if (!c->v) {
-        kv_cache_free(c);
+        kv_cache_free(ctx, c);
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory for a key-value cache of %zu rows", n_rows);
     }
     *out = c;
     return AGON_OK;
 }
 
-void kv_cache_free(kv_cache *c) {
+void kv_cache_free(agon_ctx *ctx, kv_cache *c) {
     if (!c)
         return;
-    free(c->k);
-    free(c->v);
+    spare_give(ctx, c->k, c->k_size);
+    spare_give(ctx, c->v, c->v_size);
     free(c);
 }
 

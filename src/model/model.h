@@ -151,6 +151,8 @@ AGON_MUST_CHECK agon_status model_export_check(agon_ctx *ctx, const model *m, co
 typedef struct workspace workspace;
 AGON_MUST_CHECK agon_status workspace_new(agon_ctx *ctx, size_t limit_bytes, workspace **out);
 void workspace_free(workspace *w);
+/* The same, but its memory stays the context's, for the next one (spare.h). */
+void workspace_leave(agon_ctx *ctx, workspace *w);
 /* Bytes that one tree of n_tokens, n_scored of them scored, takes of a workspace: what is kept between forward and backward, and what
  * both need beside it. RECOMPUTE keeps a layer's input only. */
 typedef enum workspace_use { USE_FORWARD, USE_TRAINING, USE_TRAINING_RECOMPUTE } workspace_use;
@@ -179,7 +181,7 @@ AGON_MUST_CHECK agon_status model_backward(agon_ctx *ctx, model *m, adapter *tra
  * the same rows. */
 typedef struct kv_cache kv_cache;
 AGON_MUST_CHECK agon_status kv_cache_new(agon_ctx *ctx, const model *m, size_t n_rows, kv_cache **out);
-void kv_cache_free(kv_cache *c);
+void kv_cache_free(agon_ctx *ctx, kv_cache *c); /* its memory stays the context's, for the next one (spare.h) */
 size_t kv_cache_row_bytes(const model *m);
 
 /* One token to run at a position: reads cache rows `rows[0..position)`, writes its own keys and

@@ -1,6 +1,7 @@
 /* Working memory of forward and backward, see model_private.h: two growing blocks under one limit. */
 #include "model/model_private.h"
 #include "base/available.h"
+#include "base/spare.h"
 #include <assert.h>
 #include <stdlib.h>
 
@@ -36,6 +37,14 @@ void workspace_free(workspace *w) {
         arena_free(w->regions[r].plans);
     }
     free(w);
+}
+
+void workspace_leave(agon_ctx *ctx, workspace *w) {
+    for (int r = 0; w && r < N_REGIONS; r++) {
+        spare_give(ctx, w->regions[r].data, w->regions[r].capacity);
+        w->regions[r].data = NULL;
+    }
+    workspace_free(w);
 }
 
 static void drop(workspace *w, region r) {
@@ -78,7 +87,7 @@ static agon_status begin(agon_ctx *ctx, workspace *w, region r, size_t bytes, si
     size_t capacity = workspace_size(size_add(bytes, bytes / 8), 1);
     if (capacity > room)
         capacity = workspace_size(bytes, 1);
-    w->regions[r].data = memory_raw(capacity, 1);
+    w->regions[r].data = w->limit == SIZE_MAX ? spare_take(ctx, capacity, &capacity) : memory_raw(capacity, 1);
     if (!w->regions[r].data)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory: a batch needs %zu MiB of working memory",
                         (bytes >> 20) + 1);

@@ -256,7 +256,7 @@ static void decode__equals_forward_however_it_is_cut(void **state) {
             decode_span(ctx, m, w, cache, a, tokens, rows, at, at + steps[k] < CHAIN ? at + steps[k] : CHAIN, got);
         assert_memory_equal(want, got, CHAIN * d * sizeof *got);
     }
-    kv_cache_free(cache);
+    kv_cache_free(ctx, cache);
     workspace_free(w);
     free(want);
     free(got);
@@ -297,7 +297,7 @@ static void decode__shares_the_rows_of_a_prompt(void **state) {
         assert_memory_equal(got + d, want + (CHAIN + (size_t)i) * d, d * sizeof *got);
     }
     free(scratch);
-    kv_cache_free(cache);
+    kv_cache_free(ctx, cache);
     workspace_free(w);
     free(want);
     free(got);
