@@ -130,4 +130,14 @@ static inline int64_t stand_count(stand *x, const char *sql) {
     return n;
 }
 
+/* A file in the stand's folder; its path, of the stand's memory. */
+static inline const char *write_file(stand *x, const char *name, const char *text) {
+    const char *path = arena_printf(x->memory, "%s/%s", x->folder, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+    return path;
+}
+
 #endif

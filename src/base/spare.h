@@ -1,5 +1,5 @@
-/* Large blocks that a call leaves to the next one of its context: what the system gives has to be cleared page by page each time, which took
- * 3 % of a prefill of 512 tokens. Not for what is kept longer than a call. */
+/* Large blocks that a call leaves to the next one of its context: what the system gives has to be cleared page by page each time
+ * (docs/performance.md). Not for what is kept longer than a call. */
 #ifndef BASE_SPARE_H
 #define BASE_SPARE_H
 

@@ -1,9 +1,9 @@
 /* Attention over key lists, forward and backward: the cutting into tasks. The arithmetic is in
  * body_attention.h.
  *
- * Forward: any (rows, key head) may run anywhere; tasks of a head follow each other, so that a thread has its keys and values in its cache. Backward goes over chunks of query rows in ascending order, each in two
- * passes: first tasks by query row write dq and keep the softmax weights p and the score gradients ds; then tasks by key
- * position add p and ds times the chunk's rows to dv and dk. So both passes run on all threads, a key's row is read and
+ * Forward: any (rows, key head) may run anywhere; tasks of a head follow each other, so that a thread has its keys and values in
+ * its cache. Backward goes over chunks of query rows in ascending order, each in two passes: first tasks by query row write dq and
+ * keep the softmax weights p and the score gradients ds; then tasks by key position add p and ds times the chunk's rows to dv and dk. So both passes run on all threads, a key's row is read and
  * written once a chunk, and its sum still takes query rows in ascending order. */
 #include "compute/kernels.h"
 #include <assert.h>

@@ -49,9 +49,24 @@ void product_multiply_sliced(agon_ctx *ctx, int thread, const sliced_product *s)
 
 /* A square of sixteen depths and sixteen columns of the pack is sixteen columns and depths of the product: its lines lie one after the
  * other. */
+enum { SQUARE = LANES_N * LANES_N * sizeof(uint16_t) };
+
+/* The same of 8-bit weights: n blocks of 32 depths, panel_bytes apart from `from` on, each for two panels of part, of which `panel` is the
+ * first one. */
+static void turn_q8(const packing *p, const char *from, size_t panel_bytes, size_t n, size_t panel, void *panels, const gemm *part) {
+    char block[K_BLOCK * LANES_N * sizeof(uint16_t)];
+    for (size_t q = 0; q < n; q++)
+        for (size_t i = 0; i * LANES_N < part->n_cols; i++) {
+            if (i == 0 || (panel + i) % 2 == 0)
+                p->unpack_q8(from + q * panel_bytes + (panel + i) / 2 * Q8_BLOCK, 1, block);
+            p->turn_pairs(block + (panel + i) % 2 * SQUARE, 0, 1, (char *)panels + i * part->panel_bytes + q * SQUARE);
+        }
+}
+
 static void turn_bf16(agon_ctx *ctx, const sliced_product *s, size_t column, size_t k, void *panels, gemm *part) {
-    enum { SQUARE = LANES_N * LANES_N * sizeof(uint16_t) };
     const pack *w = s->w;
+    const packing *p = packing_of(ctx);
+    const size_t panel = s->panel + column / LANES_N, next = panel + SLICE_PANELS;
     const char *from = (const char *)w->data + (s->first_k + k) / LANES_N * w->panel_bytes;
     const size_t there = round_up(w->n, LANES_N) / LANES_N - (s->first_k + k) / LANES_N, all = part->k / LANES_N;
     const size_t n = size_min(there, all); /* the depth is padded to whole blocks of 32 */
@@ -59,22 +74,16 @@ static void turn_bf16(agon_ctx *ctx, const sliced_product *s, size_t column, siz
     part->w = panels;
     part->panel_bytes = part->k * LANES_N * sizeof(uint16_t);
     if (s->g->k <= s->depth) { /* the squares that the next columns are turned from */
-        part->next = from + (w->q8 ? (s->panel + column / LANES_N + SLICE_PANELS) / 2 * Q8_BLOCK : (s->panel + column / LANES_N + SLICE_PANELS) * SQUARE);
+        part->next = from + (w->q8 ? next / 2 * Q8_BLOCK : next * SQUARE);
         part->next_panel = w->q8 ? 0 : SQUARE;
         part->next_depth = w->panel_bytes;
     }
+    if (w->q8)
+        turn_q8(p, from, w->panel_bytes, n, panel, panels, part);
     for (size_t i = 0; i * LANES_N < part->n_cols; i++) {
-        const size_t panel = s->panel + column / LANES_N + i;
         char *to = (char *)panels + i * part->panel_bytes;
-        if (!w->q8) {
-            packing_of(ctx)->turn_pairs(from + panel * SQUARE, w->panel_bytes, n, to);
-        } else {
-            char block[K_BLOCK * LANES_N * sizeof(uint16_t)];
-            for (size_t q = 0; q < n; q++) {
-                packing_of(ctx)->unpack_q8(from + q * w->panel_bytes + panel / 2 * Q8_BLOCK, 1, block);
-                packing_of(ctx)->turn_pairs(block + panel % 2 * SQUARE, 0, 1, to + q * SQUARE);
-            }
-        }
+        if (!w->q8)
+            p->turn_pairs(from + (panel + i) * SQUARE, w->panel_bytes, n, to);
         memset(to + n * SQUARE, 0, (all - n) * SQUARE);
     }
 }

@@ -37,17 +37,6 @@ void weights_release(const weights *w) {
         file_map_release(&w->files[i].map);
 }
 
-/* Makes room for one more item of a growing array. */
-static void *grown(void *items, size_t n, size_t *capacity, size_t size) {
-    if (n < *capacity)
-        return items;
-    size_t larger = *capacity ? *capacity * 2 : 16;
-    void *p = realloc(items, size_mul(larger, size));
-    if (p)
-        *capacity = larger;
-    return p;
-}
-
 agon_status weights_map(agon_ctx *ctx, weights *w, const char *path, file_map *map,
                         const char **kept_path) {
     weights_file *files = realloc(w->files, (w->n_files + 1) * sizeof *files);
@@ -67,11 +56,9 @@ agon_status weights_map(agon_ctx *ctx, weights *w, const char *path, file_map *m
 }
 
 agon_status weights_add_meta(agon_ctx *ctx, weights *w, const meta_value *value) {
-    meta_value *meta = grown(w->meta, w->n_meta, &w->meta_capacity, sizeof *meta);
-    if (!meta)
+    if (!memory_grow((void **)&w->meta, &w->meta_capacity, w->n_meta, sizeof *w->meta))
         return ctx_no_memory(ctx);
-    w->meta = meta;
-    meta[w->n_meta++] = *value;
+    w->meta[w->n_meta++] = *value;
     return AGON_OK;
 }
 
@@ -83,12 +70,9 @@ const meta_value *weights_find_meta(const weights *w, const char *key) {
 }
 
 agon_status weights_add_tensor(agon_ctx *ctx, weights *w, const weights_tensor_entry *entry) {
-    weights_tensor_entry *tensors =
-        grown(w->tensors, w->n_tensors, &w->tensor_capacity, sizeof *tensors);
-    if (!tensors)
+    if (!memory_grow((void **)&w->tensors, &w->tensor_capacity, w->n_tensors, sizeof *w->tensors))
         return ctx_no_memory(ctx);
-    w->tensors = tensors;
-    tensors[w->n_tensors++] = *entry;
+    w->tensors[w->n_tensors++] = *entry;
     return AGON_OK;
 }
 

@@ -38,12 +38,15 @@ static inline json_t *run_well(stand *x, const char *yaml) {
     return summary;
 }
 
-/* A file in the stand's folder; its path, of the stand's memory. */
-static inline const char *write_file(stand *x, const char *name, const char *text) {
-    const char *path = arena_printf(x->memory, "%s/%s", x->folder, name);
+/* own.jsonl there: n_open queries that nobody can verify, "Describe the number i" and `rest`, and n_known with an answer. */
+static inline const char *own_file(stand *x, size_t n_open, size_t n_known, const char *rest) {
+    const char *path = arena_printf(x->memory, "%s/own.jsonl", x->folder);
     FILE *f = fopen(path, "w");
     assert_non_null(f);
-    fputs(text, f);
+    for (size_t i = 0; i < n_open; i++)
+        fprintf(f, "{\"query\": \"Describe the number %zu%s\"}\n", i, rest);
+    for (size_t i = 0; i < n_known; i++)
+        fprintf(f, "{\"query\": \"How much is %zu and 1?\", \"answer\": %zu}\n", i, i + 1);
     assert_int_equal(fclose(f), 0);
     return path;
 }

@@ -170,19 +170,6 @@ static void join__a_null_candidate__is_promoted_no_more_than_alpha(void **state)
 
 /* ---- whole runs ---------------------------------------------------------------------------------------------------------------------------- */
 
-/* n_open queries that nobody can verify, and n_known with an answer. */
-static const char *own_file(stand *x, size_t n_open, size_t n_known) {
-    const char *path = arena_printf(x->memory, "%s/own.jsonl", x->folder);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    for (size_t i = 0; i < n_open; i++)
-        fprintf(f, "{\"query\": \"Describe the number %zu.\"}\n", i);
-    for (size_t i = 0; i < n_known; i++)
-        fprintf(f, "{\"query\": \"How much is %zu and 1?\", \"answer\": %zu}\n", i, i + 1);
-    assert_int_equal(fclose(f), 0);
-    return path;
-}
-
 static const char *run_yaml(stand *x, const char *file, int iterations, const char *human, const char *gate) {
     return arena_printf(x->memory,
                         "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 6}\ncritic: {examples: 40, epochs: 1, lr: 0.01}\n"
@@ -228,7 +215,7 @@ static const char labels_and_items[] = "labels: 1400, gate_items: 100", critic[]
 static void gate__with_a_critic_of_its_own__joins_it_with_people(void **state) {
     (void)state;
     stand *x = stand_new(NULL);
-    const char *file = own_file(x, 640, 60), *yaml = run_yaml(x, file, 1, labels_and_items, critic);
+    const char *file = own_file(x, 640, 60, "."), *yaml = run_yaml(x, file, 1, labels_and_items, critic);
     run_until_it_waits(x, yaml);
     assert_int_equal(stand_count(x, "SELECT count(*) FROM step WHERE path LIKE '%gate_critic%'"), 0); /* nothing to train the learner on yet */
     assert_true(review(x, "verdict", "instr(t.body, 'a') % 2") > 400);
@@ -278,7 +265,7 @@ static void gate__where_there_is_nothing_to_join__counts_what_was_judged(void **
     static const char *const why[] = {"not asked: people were asked about fewer than 100 held-out queries", NULL};
     for (int k = 0; k < 2; k++) {
         stand *x = stand_new(NULL);
-        const char *yaml = run_yaml(x, own_file(x, 90, 10), 1, "labels: 400, gate_items: 100", k == 0 ? critic : "");
+        const char *yaml = run_yaml(x, own_file(x, 90, 10, "."), 1, "labels: 400, gate_items: 100", k == 0 ? critic : "");
         run_until_it_waits(x, yaml);
         review(x, "verdict", "instr(t.body, 'a') % 2");
         run_until_it_waits(x, yaml);
@@ -356,7 +343,7 @@ static void gate__killed_anywhere__ends_the_same(void **state) {
     (void)state;
     stand *whole = stand_new(NULL), *x = stand_new(NULL);
     json_t *again = NULL;
-    const char *yaml = run_yaml(whole, own_file(whole, 640, 60), 1, labels_and_items, critic);
+    const char *yaml = run_yaml(whole, own_file(whole, 640, 60, "."), 1, labels_and_items, critic);
     stand *const both[] = {whole, x};
     for (int k = 0; k < 2; k++) {
         run_until_it_waits(both[k], yaml);

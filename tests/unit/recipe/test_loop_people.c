@@ -17,19 +17,6 @@ static void run_to_state(stand *x, const char *yaml, const char *state, json_t *
     json_decref(summary);
 }
 
-/* n_open queries that nobody can verify, and n_known with an answer. */
-static const char *own_file(stand *x, size_t n_open, size_t n_known) {
-    const char *path = arena_printf(x->memory, "%s/own.jsonl", x->folder);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    for (size_t i = 0; i < n_open; i++)
-        fprintf(f, "{\"query\": \"Describe the number %zu to a child.\"}\n", i);
-    for (size_t i = 0; i < n_known; i++)
-        fprintf(f, "{\"query\": \"How much is %zu and 1?\", \"answer\": %zu}\n", i, i + 1);
-    assert_int_equal(fclose(f), 0);
-    return path;
-}
-
 static const char *run_yaml(stand *x, const char *file, int iterations, const char *human) {
     return arena_printf(x->memory,
                         "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 12}\ncritic: {examples: 0}\n"
@@ -99,7 +86,7 @@ static void gate__where_only_people_can_judge__waits_for_them_and_promotes(void 
     (void)state;
     stand *x = stand_new(NULL);
     json_t *gate = NULL, *status = NULL;
-    const char *file = own_file(x, 90, 0), *human = "labels: 140, gate_items: 12";
+    const char *file = own_file(x, 90, 0, " to a child."), *human = "labels: 140, gate_items: 12";
     int64_t n_people = 0, n_left = 0;
     begin(x, file, human);
     run_to_state(x, run_yaml(x, file, 1, human), "waiting", NULL);
@@ -160,7 +147,7 @@ static void gate__on_a_mixed_file__counts_both_and_leaves_skips_out(void **state
     (void)state;
     stand *x = stand_new(NULL);
     json_t *gate = NULL, *items = NULL;
-    const char *file = own_file(x, 90, 40), *human = "labels: 400, gate_items: 8";
+    const char *file = own_file(x, 90, 40, " to a child."), *human = "labels: 400, gate_items: 8";
     int64_t n_people = 0, n_left = 0, n_verified = 0;
     begin(x, file, human);
     run_to_state(x, run_yaml(x, file, 1, human), "waiting", NULL);
@@ -218,7 +205,7 @@ static void gate__of_a_short_budget__has_its_part(void **state) {
     (void)state;
     stand *x = stand_new(NULL);
     json_t *gate = NULL;
-    const char *file = own_file(x, 90, 0);
+    const char *file = own_file(x, 90, 0, " to a child.");
     int64_t n_people = 0;
     json_t *summary = NULL;
     summary = run_well(x, run_yaml(x, file, 1, "labels: 60, gate_items: 5"));
@@ -230,7 +217,7 @@ static void gate__of_a_short_budget__has_its_part(void **state) {
     stand_free(x);
 
     x = stand_new(NULL);
-    file = own_file(x, 90, 0);
+    file = own_file(x, 90, 0, " to a child.");
     begin(x, file, "labels: 200");
     run_to_state(x, run_yaml(x, file, 1, "labels: 200"), "done", &gate);
     assert_string_equal(judged_by(gate, "people", &n_people), "reject");

@@ -25,18 +25,9 @@ static const char *const texts[N] = {"a good answer", "a bad answer",  "a terse 
 static const task_outcome outcomes[N] = {OUTCOME_PASS,    OUTCOME_FAIL, OUTCOME_FAIL,    OUTCOME_UNKNOWN, OUTCOME_UNKNOWN,
                                          OUTCOME_UNKNOWN, OUTCOME_PASS, OUTCOME_UNKNOWN, OUTCOME_FAIL};
 
-static const char *put_file(stand *x, const char *name, const char *text) {
-    const char *path = arena_printf(x->memory, "%s/%s", x->folder, name);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    assert_int_equal(fclose(f), 0);
-    return path;
-}
-
 static backend *start(stand *x) {
     backend *b = NULL;
-    const char *command = arena_printf(x->memory, "sh %s", put_file(x, "verifier.sh", program));
+    const char *command = arena_printf(x->memory, "sh %s", write_file(x, "verifier.sh", program));
     assert_ok(x->ctx, backend_command_new(x->ctx, command, 0.5, &b));
     return b;
 }
@@ -52,7 +43,7 @@ static void verify_all(stand *x, const char *file) {
 static void program__open__is_believed_and_journaled(void **state) {
     (void)state;
     stand *x = stand_new(NULL);
-    const char *file = put_file(x, "own.jsonl", rows);
+    const char *file = write_file(x, "own.jsonl", rows);
     static const size_t failed[] = {1, 2};
     backend *b = x->actors.verifier = start(x);
     for (int again = 0; again < 2; again++) {
@@ -85,7 +76,7 @@ static void program__open__is_believed_and_journaled(void **state) {
 static void program__sealed__tells_the_ledger_alone(void **state) {
     (void)state;
     stand *x = stand_new(NULL);
-    const char *file = put_file(x, "own.jsonl", rows);
+    const char *file = write_file(x, "own.jsonl", rows);
     json_t *ledger = NULL, *row;
     size_t i, n[3] = {0};
     backend *b = x->actors.verifier = start(x);
@@ -120,7 +111,7 @@ static void program__sealed__tells_the_ledger_alone(void **state) {
 static void program__missing_or_down__is_said(void **state) {
     (void)state;
     stand *x = stand_new(NULL);
-    const char *file = put_file(x, "own.jsonl", "{\"query\": \"Say something good.\", \"verifier\": \"program\"}\n");
+    const char *file = write_file(x, "own.jsonl", "{\"query\": \"Say something good.\", \"verifier\": \"program\"}\n");
     assert_int_equal(read_user_queries(&x->actors, "file", file, &x->queries), AGON_EINVAL);
     assert_non_null(strstr(agon_error(x->ctx), "own.jsonl:1"));
     assert_non_null(strstr(agon_error(x->ctx), "verifier: {command"));
