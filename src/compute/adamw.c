@@ -27,7 +27,7 @@ static void adamw_piece(void *arg, size_t first, size_t n) {
     j->k->adamw(&j->step, j->g + first, n, j->theta + first, j->m + first, j->v + first);
 }
 
-static adamw_step step_of(const adamw_options *o, float grad_scale) {
+adamw_step adamw_step_of(const adamw_options *o, float grad_scale) {
     assert(o->step >= 1);
     return (adamw_step){.grad_scale = grad_scale,
                         .beta1 = o->beta1,
@@ -67,7 +67,7 @@ adamw_change adamw_measured(agon_ctx *ctx, const adamw_options *o, float grad_sc
     adamw_change sum = {0};
     for (size_t first = 0; first < n; first += chunk) {
         measured_job j = {.adamw = {.k = kernels_of(ctx), .g = g + first, .theta = theta + first, .m = m + first, .v = v + first,
-                                    .step = step_of(o, grad_scale)},
+                                    .step = adamw_step_of(o, grad_scale)},
                           .ctx = ctx, .n = size_min(chunk, n - first), .blocks = (adamw_change *)ctx_scratch(ctx, ctx->n_threads)};
         size_t n_blocks = (j.n + GRAIN - 1) / GRAIN;
         pool_run(ctx->pool, n_blocks, measured_block, &j);

@@ -13,4 +13,8 @@ typedef struct adamw_change {
 adamw_change adamw_measured(agon_ctx *ctx, const adamw_options *options, float grad_scale, const float *g, size_t n, float *theta, float *m,
                             float *v);
 
+/* The same step of a matrix that is trained: g and moments [n_out, n_in]. Values and pack get the bits that adamw and matrix_set give. */
+adamw_change matrix_adamw(agon_ctx *ctx, const adamw_options *options, float grad_scale, matrix *m, const float *g, float *moment1,
+                          float *moment2);
+
 #endif

@@ -36,8 +36,20 @@ size_t matrix_predict_q8(size_t n_out, size_t n_in);
 bool matrix_is_q8(const matrix *m);
 /* Makes 8-bit weights ordinary ones, which matrix_set needs. */
 AGON_MUST_CHECK agon_status matrix_widen(agon_ctx *ctx, matrix *m);
-/* Packs new values into an existing matrix (after an optimiser step). Not 8-bit. */
+/* Packs new values into an existing matrix. Not 8-bit. */
 void matrix_set(agon_ctx *ctx, matrix *m, const float *w);
+
+/* Weights that are trained (matrix_masters.c): widened, and from the next matrix_set on their f32 values are kept whole, at 2.125 bytes a
+ * weight more in bf16. AGON_ENOMEM: nothing has changed but that it is wide. */
+AGON_MUST_CHECK agon_status matrix_train(agon_ctx *ctx, matrix *m);
+void matrix_freeze(matrix *m);
+/* Rows [first, first + n) from and to [n, n_in] f32: first is a multiple of 16, n too where they do not end the matrix. To get them the matrix
+ * must be trained or f32; denormals come back as zeros. */
+void matrix_set_rows(agon_ctx *ctx, matrix *m, size_t first, size_t n, const float *w);
+void matrix_get_rows(agon_ctx *ctx, const matrix *m, size_t first, size_t n, float *out);
+/* Bytes matrix_train adds to matrix_predict. */
+size_t matrix_masters_predict(compute_dtype dtype, size_t n_out, size_t n_in);
+
 void matrix_free(matrix *m);
 size_t matrix_n_in(const matrix *m);
 size_t matrix_bytes(const matrix *m);

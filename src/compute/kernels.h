@@ -89,6 +89,7 @@ typedef struct adamw_step {
     float correction1, correction2; /* 1 / (1 - beta^step) */
     float lr, lr_decay, eps;        /* lr_decay = lr * weight_decay */
 } adamw_step;
+adamw_step adamw_step_of(const adamw_options *options, float grad_scale);
 
 /* Matrix products in one order of operations (docs/numerics.md) on one CPU path. lda counts elements of 4 bytes. */
 typedef struct products {
@@ -120,6 +121,11 @@ typedef struct packing {
     void (*turn_pairs)(const char *w, size_t panel_bytes, size_t n_panels, void *to);
     /* The same of GEMM_F32, [16][16] floats each, of which `n` depths are there; the others become zeros. */
     void (*turn_floats)(const char *w, size_t panel_bytes, size_t n_panels, size_t n, void *to);
+    /* Up to 16 rows of n values, rounded, to a panel of GEMM_BF16 (zeros after them); where low is not NULL, what the rounding left too:
+     * [n_rows, ld_low] lower halves and [n_rows, ld_low / 16] a bit for each value that was rounded up in size. ld_low: a multiple of K_BLOCK. */
+    void (*split)(const float *x, size_t ldx, size_t n_rows, size_t n, void *panel, uint16_t *low, uint16_t *carried, size_t ld_low);
+    /* The values of those three: what split was given, denormals as zeros. */
+    void (*join)(const void *panel, const uint16_t *low, const uint16_t *carried, size_t ld_low, size_t n_rows, size_t n, float *x, size_t ldx);
 } packing;
 
 typedef struct kernels {

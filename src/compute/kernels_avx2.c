@@ -18,6 +18,7 @@
 #include "compute/body_math.h"
 #include "compute/body_tiles.h"
 #include "compute/body_pack_pairs.h"
+#include "compute/body_masters.h"
 #include "compute/body_matmul.h"
 #include "compute/body_head.h"
 #include "compute/body_attention.h"

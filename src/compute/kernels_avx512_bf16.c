@@ -19,6 +19,7 @@
 #include "compute/body_tiles.h"
 #include "compute/body_matmul.h"
 #include "compute/body_pack_pairs.h"
+#include "compute/body_masters.h"
 #include "compute/body_pairs.h"
 
 #define CHAINS chains_avx512_bf16

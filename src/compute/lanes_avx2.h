@@ -206,6 +206,40 @@ LANES void p_store(void *p, lanes even, lanes odd) {
     _mm256_storeu_si256(p, pair_half(even.lo, odd.lo));
     _mm256_storeu_si256((__m256i *)p + 1, pair_half(even.hi, odd.hi));
 }
+/* Words below 65536 as 16 bits. */
+LANES void store_words(uint16_t *p, __m256i lo, __m256i hi) {
+    _mm256_storeu_si256((__m256i *)p, _mm256_permute4x64_epi64(_mm256_packus_epi32(lo, hi), 0xd8));
+}
+LANES void p_store_row(uint16_t *p, lanes a) {
+    store_words(p, _mm256_srli_epi32(_mm256_castps_si256(bf16_half(a.lo)), 16), _mm256_srli_epi32(_mm256_castps_si256(bf16_half(a.hi)), 16));
+}
+#define V_SPLIT
+/* See body_masters.h. */
+LANES __m256i not_denormal(__m256i u) {
+    __m256i tiny = _mm256_cmpeq_epi32(_mm256_and_si256(u, _mm256_set1_epi32(0x7f800000)), _mm256_setzero_si256());
+    return _mm256_andnot_si256(tiny, u);
+}
+LANES unsigned carried_half(__m256i u) {
+    __m256i lower = _mm256_and_si256(u, _mm256_set1_epi32(0xffff)), odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+    __m256i sum = _mm256_add_epi32(_mm256_add_epi32(lower, _mm256_set1_epi32(0x7fff)), odd);
+    return (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_slli_epi32(sum, 15)));
+}
+LANES uint16_t v_split(lanes a, uint16_t *low) {
+    const __m256i lower = _mm256_set1_epi32(0xffff);
+    __m256i lo = not_denormal(_mm256_castps_si256(a.lo)), hi = not_denormal(_mm256_castps_si256(a.hi));
+    store_words(low, _mm256_and_si256(lo, lower), _mm256_and_si256(hi, lower));
+    return (uint16_t)(carried_half(lo) | carried_half(hi) << 8);
+}
+LANES __m256 halves_joined(const uint16_t *high, const uint16_t *low, unsigned carried) {
+    const __m256i bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    __m256i h = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)high));
+    __m256i l = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)low));
+    __m256i is = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32((int)carried), bits), bits); /* -1 where carried */
+    return _mm256_castsi256_ps(_mm256_or_si256(_mm256_slli_epi32(_mm256_add_epi32(h, is), 16), l));
+}
+LANES lanes v_join(const uint16_t *high, const uint16_t *low, uint16_t carried) {
+    return (lanes){halves_joined(high, low, carried & 255u), halves_joined(high + 8, low + 8, (unsigned)carried >> 8)};
+}
 
 /* For integers that are 2^24 (even) and 1 times theirs: the scales, and 2^16 times as much. */
 typedef struct q8_scales {

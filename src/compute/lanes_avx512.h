@@ -134,6 +134,22 @@ LANES lanes v_bf16(lanes a) {
     r = _mm512_mask_and_epi32(r, tiny, u, _mm512_set1_epi32((int)0x80000000));
     return _mm512_castsi512_ps(_mm512_and_epi32(r, _mm512_set1_epi32((int)0xffff0000)));
 }
+#define V_SPLIT
+/* See body_masters.h. */
+LANES uint16_t v_split(lanes a, uint16_t *low) {
+    __m512i u = _mm512_castps_si512(a);
+    u = _mm512_maskz_mov_epi32(_mm512_test_epi32_mask(u, _mm512_set1_epi32(0x7f800000)), u);
+    __m512i lower = _mm512_and_epi32(u, _mm512_set1_epi32(0xffff));
+    __m512i odd = _mm512_and_epi32(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+    _mm256_storeu_si256((__m256i *)low, _mm512_cvtepi32_epi16(u));
+    return _mm512_test_epi32_mask(_mm512_add_epi32(_mm512_add_epi32(lower, _mm512_set1_epi32(0x7fff)), odd), _mm512_set1_epi32(0x10000));
+}
+LANES lanes v_join(const uint16_t *high, const uint16_t *low, uint16_t carried) {
+    __m512i h = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)high));
+    __m512i l = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)low));
+    h = _mm512_mask_sub_epi32(h, carried, h, _mm512_set1_epi32(1));
+    return _mm512_castsi512_ps(_mm512_or_epi32(_mm512_slli_epi32(h, 16), l));
+}
 LANES void v_load_pairs(const uint16_t *p, lanes *even, lanes *odd) {
     __m512i w = _mm512_loadu_si512(p);
     *even = _mm512_castsi512_ps(_mm512_slli_epi32(w, 16));

@@ -43,32 +43,6 @@ float pack_value(const pack *p, compute_dtype dtype, size_t n, size_t k) {
                                 : bf16_to_float(((const uint16_t *)p->data)[bf16_at(p, n, k)]);
 }
 
-typedef struct pack_job {
-    compute_dtype dtype;
-    const pack *to;
-    const float *w; /* [n, k] */
-    const packing *packing;
-} pack_job;
-
-/* Blocks of K_BLOCK x 16, so that both sides stay in cache. */
-static void pack_panel(void *arg, size_t panel, int thread) {
-    (void)thread;
-    const pack_job *j = arg;
-    const size_t column = panel * LANES_N, n = size_min(LANES_N, j->to->n - column);
-    char *to = (char *)j->to->data + panel * j->to->panel_bytes;
-    for (size_t k = 0; k < j->to->k; k += K_BLOCK) {
-        float v[K_BLOCK * LANES_N] = {0};
-        size_t n_k = size_min(K_BLOCK, j->to->k - k);
-        for (size_t c = 0; c < n; c++)
-            for (size_t i = 0; i < n_k; i++)
-                v[i * LANES_N + c] = j->w[(column + c) * j->to->k + k + i];
-        if (j->dtype == COMPUTE_F32)
-            memcpy(to + k * LANES_N * sizeof(float), v, n_k * LANES_N * sizeof(float));
-        else
-            j->packing->panels(v, LANES_N, n_k, K_BLOCK, LANES_N, true, to + k * LANES_N * sizeof(uint16_t));
-    }
-}
-
 /* ---- the matrix -------------------------------------------------------------------------------- */
 
 agon_status matrix_new(agon_ctx *ctx, compute_dtype dtype, size_t n_out, size_t n_in, const float *w, matrix **out) {
@@ -89,15 +63,11 @@ agon_status matrix_new(agon_ctx *ctx, compute_dtype dtype, size_t n_out, size_t 
     return AGON_OK;
 }
 
-void matrix_set(agon_ctx *ctx, matrix *m, const float *w) {
-    assert(!m->pack.q8);
-    pool_run(ctx->pool, round_up(m->n_out, LANES_N) / LANES_N, pack_panel, &(pack_job){m->dtype, &m->pack, w, packing_of(ctx)});
-}
-
 void matrix_free(matrix *m) {
     if (!m)
         return;
     slab_free(m->pack.data);
+    matrix_freeze(m);
     free(m);
 }
 
@@ -106,7 +76,7 @@ size_t matrix_n_in(const matrix *m) {
 }
 
 size_t matrix_bytes(const matrix *m) {
-    return sizeof *m + round_up(m->n_out, LANES_N) / LANES_N * m->pack.panel_bytes;
+    return sizeof *m + round_up(m->n_out, LANES_N) / LANES_N * m->pack.panel_bytes + (m->low ? matrix_masters_predict(m->dtype, m->n_out, m->n_in) : 0);
 }
 
 size_t matrix_predict(compute_dtype dtype, size_t n_out, size_t n_in) {

@@ -31,6 +31,7 @@ struct matrix {
     compute_dtype dtype;
     size_t n_out, n_in;
     pack pack;
+    uint16_t *low, *carried; /* matrix_masters.c; NULL: not trained, or f32 */
 };
 
 /* Of each part y[n_rows, w->n] from x[n_rows, k] and depths [first_k, first_k + k) of its w (first_k a multiple of

@@ -69,17 +69,21 @@ agon_status lab_model_shake(agon_ctx *ctx, lab_model *x, double share, uint64_t 
     parameters p = {0};
     agon_status s = model_make_trainable(ctx, x->m, &p);
     for (size_t i = 0; i < p.n && !s; i++) {
-        float *value = p.items[i].value;
+        float *value = NULL;
         size_t n = p.items[i].n_rows * p.items[i].n_columns;
+        if ((s = parameter_copy(ctx, &p.items[i], &value)))
+            break;
         double squares = 0;
         rng r = rng_new(seed_derive(seed, p.items[i].name));
         for (size_t j = 0; j < n; j++)
             squares += (double)value[j] * (double)value[j];
         for (size_t j = 0; j < n; j++)
             value[j] += (float)(share * sqrt(squares / (double)n) * (2 * rng_uniform(&r) - 1));
+        parameter_set(ctx, &p.items[i], 0, p.items[i].n_rows, value);
+        free(value);
     }
     if (!s)
-        model_changed(ctx, x->m);
+        model_changed(x->m);
     return s;
 }
 
@@ -327,15 +331,25 @@ agon_status lab_train_adapter(lab *l, agon_ctx *ctx, model *m, adapter *a, const
     return train_rows(l, ctx, m, a, rows, t);
 }
 
-static void copy_values(const parameters *p, double *x, bool into_model) {
+static agon_status copy_values(agon_ctx *ctx, const parameters *p, double *x, bool into_model) {
     size_t at = 0;
-    for (size_t i = 0; i < p->n; i++)
-        for (size_t j = 0; j < p->items[i].n_rows * p->items[i].n_columns; j++, at++) {
+    for (size_t i = 0; i < p->n; i++) {
+        const parameter *q = &p->items[i];
+        float *values = NULL;
+        agon_status s = parameter_copy(ctx, q, &values);
+        if (s)
+            return s;
+        for (size_t j = 0; j < q->n_rows * q->n_columns; j++, at++) {
             if (into_model)
-                p->items[i].value[j] = (float)x[at];
+                values[j] = (float)x[at];
             else
-                x[at] = (double)p->items[i].value[j];
+                x[at] = (double)values[j];
         }
+        if (into_model)
+            parameter_set(ctx, q, 0, q->n_rows, values);
+        free(values);
+    }
+    return AGON_OK;
 }
 
 static agon_status train_documents(lab *l, agon_ctx *ctx, lab_model *x, const sequence_item *corpus, size_t n, size_t batch,
@@ -362,14 +376,14 @@ agon_status lab_pretrained(lab *l, agon_ctx *ctx, const lab_size *size, const ch
     if (!s)
         s = lab_recall(l, ctx, key, values, n_values + 1, &found);
     if (!s && found) {
-        copy_values(&p, values, true);
-        model_changed(ctx, x->m);
+        s = copy_values(ctx, &p, values, true);
+        model_changed(x->m);
     } else if (!s) {
         s = train_documents(l, ctx, x, corpus, n, batch, lr, seed, &values[n_values]);
-        if (!s) {
-            copy_values(&p, values, false);
+        if (!s)
+            s = copy_values(ctx, &p, values, false);
+        if (!s)
             s = lab_keep(l, ctx, key, values, n_values + 1);
-        }
     }
     if (!s)
         *loss = values[n_values];

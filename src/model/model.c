@@ -1,25 +1,15 @@
-/* Loading, packing and training state of a decoder: Llama, SmolLM2, Mistral, Qwen2 and Qwen3 differ in
+/* Loading and packing of a decoder: Llama, SmolLM2, Mistral, Qwen2 and Qwen3 differ in
  * their config only (biases on q, k, v; norms on each head's q and k; tied head; RoPE scaling).
  *
  * Every matrix is packed once in the compute dtype; norms and biases stay f32. In bf16 compute a matrix that its file stores as Q8_0
- * stays in 8 bits (the same bits come out, and decoding reads half the memory) until all weights are trained. Full fine-tuning adds
- * one flat block of f32 masters and one of gradients, in the order of the parameter list; model_changed
- * packs the masters again. What tensors there are, their shapes and their order: weights_layout.h. */
+ * stays in 8 bits (the same bits come out, and decoding reads half the memory) until all weights are trained (model_train.c). What tensors
+ * there are, their shapes and their order: weights_layout.h. */
 #include "model/model_private.h"
 #include "base/available.h"
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* One tensor of the model and the places that hold it. Exactly one of `matrix` and `vector` is set. */
-typedef struct tensor_slot {
-    tensor_layout at;
-    size_t n; /* values */
-    matrix **matrix;
-    float **vector;
-    float **gradient; /* in model->train; NULL when not trainable yet */
-} tensor_slot;
 
 static void layer_slot(model_layer *l, layer_gradients *g, tensor_slot *s) {
     int part = s->at.part;
@@ -41,7 +31,7 @@ static void layer_slot(model_layer *l, layer_gradients *g, tensor_slot *s) {
     }
 }
 
-static tensor_slot get_slot(model *m, size_t i) {
+tensor_slot model_slot(model *m, size_t i) {
     trainable *t = m->train;
     tensor_slot s = {.matrix = NULL};
     layout_parameter(&m->config, i, &s.at);
@@ -109,7 +99,7 @@ static agon_status load_all(agon_ctx *ctx, model *m) {
     if (!scratch)
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory: the largest tensor has %zu values", largest);
     for (size_t i = 0; i < layout_n(c) && !status; i++) {
-        tensor_slot s = get_slot(m, i);
+        tensor_slot s = model_slot(m, i);
         status = load_slot(ctx, m, &s, scratch);
         if (!status)
             status = ctx_check_interrupt(ctx);
@@ -136,7 +126,7 @@ static agon_status check_memory(agon_ctx *ctx, const model *m) {
 size_t model_widen_bytes(const model *m) {
     size_t bytes = 0;
     for (size_t i = 0; i < layout_n(&m->config); i++) {
-        tensor_slot s = get_slot((model *)m, i); /* only read */
+        tensor_slot s = model_slot((model *)m, i); /* only read */
         if (s.matrix && matrix_is_q8(*s.matrix))
             bytes += matrix_predict(m->dtype, s.at.n_rows, s.at.n_columns) -
                      matrix_predict_q8(s.at.n_rows, s.at.n_columns);
@@ -180,7 +170,7 @@ static agon_status read_weights(void *arg, agon_ctx *ctx, const char *name, size
     return status;
 }
 
-static agon_status read_heads(agon_ctx *ctx, const weights *w, scalar_head *heads[N_HEAD_KINDS]) {
+agon_status model_read_heads(agon_ctx *ctx, const weights *w, scalar_head *heads[N_HEAD_KINDS]) {
     agon_status s = heads_read(ctx, w, heads_in(w), weights_config(w)->d_model, heads);
     return s || !heads[HEAD_REWARD] ? s : reward_scale_read(ctx, weights_path(w), &heads[HEAD_REWARD]->scale);
 }
@@ -194,7 +184,7 @@ agon_status model_load_take(agon_ctx *ctx, weights *w, compute_dtype dtype, mode
     m->weights = w;
     agon_status status = tokenizer_new(ctx, w, &m->tokenizer);
     if (!status)
-        status = read_heads(ctx, w, m->heads);
+        status = model_read_heads(ctx, w, m->heads);
     if (!status)
         status = build(ctx, m, weights_config(w), read_weights, w, dtype);
     if (status)
@@ -210,7 +200,7 @@ agon_status model_open(agon_ctx *ctx, const char *path, compute_dtype dtype, mod
     return status ? status : model_load_take(ctx, w, dtype, out);
 }
 
-static void trainable_free(trainable *t) {
+void trainable_free(trainable *t) {
     if (!t)
         return;
     free(t->values);
@@ -290,116 +280,7 @@ scalar_head *model_head_with(const model *m, const adapter *a, head_kind kind) {
     return own ? own : model_scalar_head(m, kind);
 }
 
-/* ---- training ------------------------------------------------------------------------------------------ */
-
-static agon_status trainable_new(agon_ctx *ctx, const model_config *c, size_t n_values, trainable **out) {
-    trainable *t = calloc(1, sizeof *t);
-    if (t) {
-        t->n_values = n_values;
-        t->values = memory_new(n_values, sizeof(float));
-        t->gradients = memory_new(n_values, sizeof(float));
-        t->layers = calloc(c->n_layers, sizeof *t->layers);
-        t->parameters.items = calloc(layout_n(c) + N_HEAD_TENSORS, sizeof *t->parameters.items);
-    }
-    if (!t || !t->values || !t->gradients || !t->layers || !t->parameters.items) {
-        trainable_free(t);
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory: training all weights needs %zu MiB more",
-                        n_values >> 17);
-    }
-    *out = t;
-    return AGON_OK;
-}
-
-agon_status model_make_trainable(agon_ctx *ctx, model *m, parameters *out) {
-    agon_status status = AGON_OK;
-    const model_config *c = &m->config;
-    if (m->train) {
-        *out = m->train->parameters;
-        return AGON_OK;
-    }
-    size_t at = 0;
-    trainable *t = NULL;
-    if ((status = trainable_new(ctx, c, model_n_values(c), &t)))
-        return status;
-    m->train = t;
-    for (size_t i = 0; i < layout_n(c) && !status; i++) {
-        tensor_slot s = get_slot(m, i);
-        if (s.matrix && (status = matrix_widen(ctx, *s.matrix)))
-            break;
-        parameter *p = &t->parameters.items[t->parameters.n++];
-        snprintf(p->name, sizeof p->name, "%s", s.at.name);
-        p->n_rows = s.at.n_rows;
-        p->n_columns = s.at.n_columns;
-        p->value = t->values + at;
-        p->gradient = *s.gradient = t->gradients + at;
-        p->decay = s.matrix != NULL && s.matrix != &m->embedding;
-        at += s.n;
-        status = m->source(m->source_arg, ctx, p->name, s.n, p->value);
-    }
-    if (status) {
-        m->train = NULL;
-        trainable_free(t);
-        return status;
-    }
-    if (c->tied_embeddings)
-        t->head = t->embedding;
-    heads_add_parameters(m->heads, &t->parameters);
-    *out = t->parameters;
-    return AGON_OK;
-}
-
-bool model_is_trainable(const model *m) {
-    return m->train != NULL;
-}
-
-agon_status model_restore(agon_ctx *ctx, model *m) {
-    scalar_head *heads[N_HEAD_KINDS] = {NULL};
-    agon_status s = AGON_OK;
-    if (!m->train)
-        return AGON_OK;
-    for (size_t i = 0; i < layout_n(&m->config) && !s; i++) {
-        const parameter *p = &m->train->parameters.items[i];
-        s = m->source(m->source_arg, ctx, p->name, p->n_rows * p->n_columns, p->value);
-    }
-    if (!s && m->weights)
-        s = read_heads(ctx, m->weights, heads);
-    if (s) {
-        heads_free(heads);
-        return s;
-    }
-    model_changed(ctx, m);
-    heads_free(m->heads);
-    memcpy(m->heads, heads, sizeof heads);
-    trainable_free(m->train);
-    m->train = NULL;
-    return AGON_OK;
-}
-
-void model_changed(agon_ctx *ctx, model *m) {
-    assert(m->train);
-    for (size_t i = 0; i < layout_n(&m->config); i++) { /* heads have no packed copy */
-        tensor_slot s = get_slot(m, i);
-        const parameter *p = &m->train->parameters.items[i];
-        if (s.matrix)
-            matrix_set(ctx, *s.matrix, p->value);
-        else
-            memcpy(*s.vector, p->value, p->n_columns * sizeof(float));
-    }
-}
-
-agon_status model_tensor(void *model_arg, agon_ctx *ctx, const char *name, size_t n, float *out) {
-    const model *m = model_arg;
-    if (heads_tensor(m->heads, name, n, out))
-        return AGON_OK;
-    for (size_t i = 0; m->train && i < m->train->parameters.n; i++) {
-        const parameter *p = &m->train->parameters.items[i];
-        if (strcmp(p->name, name) == 0 && p->n_rows * p->n_columns == n) {
-            memcpy(out, p->value, n * sizeof *out);
-            return AGON_OK;
-        }
-    }
-    return m->source(m->source_arg, ctx, name, n, out);
-}
+/* ---- identity ------------------------------------------------------------------------------------------ */
 
 agon_status model_id(agon_ctx *ctx, const model *m, hash256 *out) {
     if (!m->train && m->weights)

@@ -33,6 +33,8 @@ size_t model_predict(const model_config *c, compute_dtype dtype);
 size_t model_widen_bytes(const model *m);
 /* All values, and those of the largest tensor; an adapter's, on all seven layers. */
 size_t model_n_values(const model_config *c);
+/* Bytes that model_make_trainable adds to an ordinary model: gradients, and what the packs lack of the f32 values. */
+size_t model_train_bytes(const model_config *c, compute_dtype dtype);
 size_t model_largest_tensor(const model_config *c);
 size_t adapter_n_values(const model_config *c, size_t rank);
 const model_config *model_get_config(const model *m);
@@ -44,11 +46,14 @@ AGON_MUST_CHECK agon_status model_id(agon_ctx *ctx, const model *m, hash256 *out
 
 /* ---- trainable parameters ---------------------------------------------------------------------- */
 
-/* A flat view of what is trained: LoRA factors or all weights. f32 masters; the packed copies follow params_changed. */
+/* A view of what is trained: LoRA factors or all weights, in f32. Where they lie flat, packed copies follow adapter_changed or model_changed;
+ * a matrix of a model that is trained has no copy: its values are in the pack and beside it (matrix_masters.c). parameter_get reads both. */
 typedef struct parameter {
     char name[128]; /* Hugging Face name, or "...lora_A.weight" */
     size_t n_rows, n_columns;
-    float *value, *gradient; /* [n_rows, n_columns] */
+    float *value;     /* [n_rows, n_columns]; NULL: weights has them */
+    matrix *weights;  /* NULL: value has them */
+    float *gradient;  /* [n_rows, n_columns] */
     bool decay;              /* weight decay applies where it is asked for: matrices, not embeddings, norms, biases, heads */
 } parameter;
 
@@ -56,6 +61,13 @@ typedef struct parameters {
     parameter *items;
     size_t n;
 } parameters;
+
+/* Rows to and from [n, n_columns]. `first` is a multiple of PARAMETER_ROWS, n too where they do not end the parameter. */
+enum { PARAMETER_ROWS = 16 };
+void parameter_get(agon_ctx *ctx, const parameter *p, size_t first, size_t n, float *out);
+void parameter_set(agon_ctx *ctx, const parameter *p, size_t first, size_t n, const float *values);
+/* *out new, all values [n_rows, n_columns], free with free(). AGON_ENOMEM. */
+AGON_MUST_CHECK agon_status parameter_copy(agon_ctx *ctx, const parameter *p, float **out);
 
 enum { MAX_DIMENSIONS = 16, MAX_DIMENSION_NAME = 40 };
 
@@ -125,9 +137,9 @@ scalar_head *adapter_head(const adapter *a, head_kind kind);
 AGON_MUST_CHECK agon_status adapter_clone(agon_ctx *ctx, const adapter *a, adapter **out);
 
 /* Full fine-tuning: makes the model's weights trainable (f32 masters, gradients; a tied head is one
- * parameter). The model then has one owner. */
+ * parameter). The model then has one owner. model_changed: after values that lie flat changed. */
 AGON_MUST_CHECK agon_status model_make_trainable(agon_ctx *ctx, model *m, parameters *out);
-void model_changed(agon_ctx *ctx, model *m);
+void model_changed(model *m);
 bool model_is_trainable(const model *m);
 /* Frozen again, with the values and heads that were loaded. What failed is mended by the same call only: the values may be of both. */
 AGON_MUST_CHECK agon_status model_restore(agon_ctx *ctx, model *m);

@@ -23,6 +23,18 @@ size_t model_n_values(const model_config *c) {
     return sum;
 }
 
+size_t model_train_bytes(const model_config *c, compute_dtype dtype) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < layout_n(c); i++) {
+        tensor_layout t;
+        layout_get(c, i, &t);
+        size_t n = size_mul(t.n_rows, t.n_columns);
+        bytes = size_add(bytes, size_mul(n, sizeof(float)));
+        bytes = size_add(bytes, t.vector ? size_mul(n, sizeof(float)) : matrix_masters_predict(dtype, t.n_rows, t.n_columns));
+    }
+    return bytes;
+}
+
 size_t model_largest_tensor(const model_config *c) {
     size_t largest = 0;
     for (size_t i = 0; i < layout_n(c); i++)

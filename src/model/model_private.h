@@ -23,8 +23,8 @@ typedef struct layer_gradients {
 } layer_gradients;
 
 typedef struct trainable {
-    float *values, *gradients;
-    size_t n_values;
+    float *values; /* of vectors */
+    float *gradients;
     parameters parameters;
     layer_gradients *layers;                  /* [n_layers] */
     float *embedding, *final_norm, *head;     /* gradients; head == embedding when tied */
@@ -45,6 +45,19 @@ struct model {
     trainable *train;         /* NULL: frozen */
     scalar_head *heads[N_HEAD_KINDS]; /* NULL: none */
 };
+
+/* One tensor of the model and the places that hold it. Exactly one of `matrix` and `vector` is set. */
+typedef struct tensor_slot {
+    tensor_layout at;
+    size_t n; /* values */
+    matrix **matrix;
+    float **vector;
+    float **gradient; /* in model->train; NULL when not trainable yet */
+} tensor_slot;
+/* The i-th tensor of the layout. */
+tensor_slot model_slot(model *m, size_t i);
+void trainable_free(trainable *t);
+AGON_MUST_CHECK agon_status model_read_heads(agon_ctx *ctx, const weights *w, scalar_head *heads[N_HEAD_KINDS]);
 
 /* A model from any source of tensors (tests and the check of an export use it). `source` and `arg` are
  * borrowed until model_free. No tokenizer. *out new. */

@@ -227,7 +227,8 @@ agon_status checkpoint_write(const trainer *t, char **data, size_t *n) {
         stored x = stored_at(t, i);
         size_t values = values_of(x.parameter);
         at = put_u64(at, values);
-        at = put(at, x.parameter->value, values * sizeof(float));
+        parameter_get(t->ctx, x.parameter, 0, x.parameter->n_rows, (float *)(void *)at);
+        at += values * sizeof(float);
         at = put(at, x.moment1, values * sizeof(float));
         at = put(at, x.moment2, values * sizeof(float));
     }
@@ -289,7 +290,7 @@ agon_status checkpoint_read(trainer *t, const void *data, size_t n) {
     for (size_t i = 0; i < n_stored(t); i++) {
         stored x = stored_at(t, i);
         size_t bytes = values_of(x.parameter) * sizeof(float);
-        memcpy(x.parameter->value, at + 8, bytes);
+        parameter_set(t->ctx, x.parameter, 0, x.parameter->n_rows, (const float *)(const void *)(at + 8));
         memcpy(x.moment1, at + 8 + bytes, bytes);
         memcpy(x.moment2, at + 8 + 2 * bytes, bytes);
         at += 8 + 3 * bytes;

@@ -209,7 +209,7 @@ static void parameters_changed(trainer *t) {
     if (t->train)
         adapter_changed(t->ctx, t->train);
     else
-        model_changed(t->ctx, t->m);
+        model_changed(t->m);
 }
 
 /* ---- one step -------------------------------------------------------------------------------------- */
@@ -256,8 +256,9 @@ static agon_status update(trainer *t, step *s) {
                            .eps = o->eps,
                            .weight_decay = p->decay ? o->weight_decay : 0,
                            .step = (int64_t)(t->first_step + t->next_step) + 1};
-        adamw_change c =
-            adamw_measured(t->ctx, &a, scale, p->gradient, p->n_rows * p->n_columns, p->value, t->moment1[i], t->moment2[i]);
+        adamw_change c = p->weights ? matrix_adamw(t->ctx, &a, scale, p->weights, p->gradient, t->moment1[i], t->moment2[i])
+                                    : adamw_measured(t->ctx, &a, scale, p->gradient, p->n_rows * p->n_columns, p->value, t->moment1[i],
+                                                     t->moment2[i]);
         all.update += c.update, all.weight += c.weight;
         largest = fmax(largest, c.weight > 0 ? sqrt(c.update / c.weight) : 0);
     }
@@ -303,14 +304,27 @@ static agon_status check_outputs(trainer *t) {
     return status;
 }
 
-static agon_status check_learner(trainer *t) {
-    for (size_t i = 0; i < t->params.n; i++) {
-        const parameter *p = &t->params.items[i];
-        for (size_t j = 0; j < p->n_rows * p->n_columns; j++)
-            if (!isfinite(p->value[j]))
-                return ctx_fail(t->ctx, AGON_ENUMERIC, "%s[%zu] is not finite", p->name, j);
+static agon_status check_parameter(trainer *t, const parameter *p) {
+    agon_status status = AGON_OK;
+    float *rows = memory_raw(PARAMETER_ROWS * p->n_columns, sizeof *rows);
+    if (!rows)
+        return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
+    for (size_t row = 0, n; row < p->n_rows && !status; row += n) {
+        n = p->n_rows - row < PARAMETER_ROWS ? p->n_rows - row : PARAMETER_ROWS;
+        parameter_get(t->ctx, p, row, n, rows);
+        for (size_t j = 0; j < n * p->n_columns && !status; j++)
+            if (!isfinite(rows[j]))
+                status = ctx_fail(t->ctx, AGON_ENUMERIC, "%s[%zu] is not finite", p->name, row * p->n_columns + j);
     }
-    return check_outputs(t);
+    free(rows);
+    return status;
+}
+
+static agon_status check_learner(trainer *t) {
+    agon_status status = AGON_OK;
+    for (size_t i = 0; i < t->params.n && !status; i++)
+        status = check_parameter(t, &t->params.items[i]);
+    return status ? status : check_outputs(t);
 }
 
 /* What is about to be kept must be usable: the next step, which would find out, may never come. */

@@ -62,7 +62,7 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
     for (size_t i = 0; reference && i < n_rows; i++)
         cached = size_add(cached, size_mul(row_n_response_tokens(&rows[i]), sizeof(float)));
     train_memory n = {.weights = n_lora ? 0 : model_widen_bytes(m),
-                      .parameters = size_mul(values, (n_lora ? 3 : there ? 2 : 4) * sizeof(float)),
+                      .parameters = size_add(size_mul(values, (n_lora ? 3 : 2) * sizeof(float)), n_lora || there ? 0 : model_train_bytes(c, model_dtype(m))),
                       .activations = activations(m, &w, &held_out, rank, USE_TRAINING),
                       .recomputed = activations(m, &w, &held_out, rank, USE_TRAINING_RECOMPUTE)};
     cached = size_add(cached, start_predict(rows, n_rows, needs, o));

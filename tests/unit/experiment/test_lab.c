@@ -347,16 +347,16 @@ static void lab__tokens_are_scored_and_weighed_one_by_one(void **state) {
 }
 
 /* The noise on one tensor: within its bounds, and up to them where there are enough values. */
-static void check_noise(const parameter *start, const parameter *shaken, double share) {
-    size_t n = start->n_rows * start->n_columns;
+static void check_noise(const parameter *p, const float *start, const float *shaken, double share) {
+    size_t n = p->n_rows * p->n_columns;
     double squares = 0, largest = 0;
     for (size_t j = 0; j < n; j++) {
-        squares += (double)start->value[j] * (double)start->value[j];
-        largest = fmax(largest, fabs((double)shaken->value[j] - (double)start->value[j]));
+        squares += (double)start[j] * (double)start[j];
+        largest = fmax(largest, fabs((double)shaken[j] - (double)start[j]));
     }
     double bound = share * sqrt(squares / (double)n);
     if (!(largest <= bound * (1 + 1e-4)) || !(largest >= bound * (n > 50 ? 0.9 : 0.5)))
-        fail_msg("%s: the noise reaches %g; its bounds are %g", start->name, largest, bound);
+        fail_msg("%s: the noise reaches %g; its bounds are %g", p->name, largest, bound);
 }
 
 /* Another start near the same function: other weights, the same for the same seed, and the model it was copied from stays. */
@@ -385,12 +385,17 @@ static void lab__a_shaken_model_is_another_start(void **state) {
     }
     for (size_t i = 0; i < p[START].n; i++) {
         const parameter *start = &p[START].items[i];
-        size_t bytes = start->n_rows * start->n_columns * sizeof *start->value;
-        check_noise(start, &p[ONE].items[i], 0.1);
-        check_noise(start, &p[OTHER].items[i], 0.1);
-        assert_memory_equal(p[ONE].items[i].value, p[SAME].items[i].value, bytes);
-        assert_memory_not_equal(p[ONE].items[i].value, p[OTHER].items[i].value, bytes);
-        assert_memory_equal(p[STILL].items[i].value, start->value, bytes);
+        float *values[N_MODELS];
+        size_t bytes = start->n_rows * start->n_columns * sizeof **values;
+        for (size_t k = 0; k < N_MODELS; k++)
+            assert_ok(f.ctx, parameter_copy(f.ctx, &p[k].items[i], &values[k]));
+        check_noise(start, values[START], values[ONE], 0.1);
+        check_noise(start, values[START], values[OTHER], 0.1);
+        assert_memory_equal(values[ONE], values[SAME], bytes);
+        assert_memory_not_equal(values[ONE], values[OTHER], bytes);
+        assert_memory_equal(values[STILL], values[START], bytes);
+        for (size_t k = 0; k < N_MODELS; k++)
+            free(values[k]);
     }
     assert_ok(f.ctx, lab_score(f.ctx, from, items, N, after));
     assert_memory_equal(before, after, sizeof before);

@@ -71,17 +71,17 @@ static void changed(problem *p) {
     if (p->train)
         adapter_changed(p->ctx, p->train);
     else
-        model_changed(p->ctx, p->m);
+        model_changed(p->m);
 }
 
 /* Along a random direction in one parameter: cheaper than each value, and a wrong one shows as well. */
 static void check_parameter(problem *p, const parameter *q, uint64_t seed) {
     size_t n = q->n_rows * q->n_columns;
-    float *kept = malloc(n * sizeof *kept), *way = malloc(n * sizeof *way);
+    float *kept = NULL, *moved = malloc(n * sizeof *moved), *way = malloc(n * sizeof *way);
     rng r = rng_new(seed);
     double predicted = 0, size = 0;
     const float step = 4e-3f;
-    memcpy(kept, q->value, n * sizeof *kept);
+    assert_ok(p->ctx, parameter_copy(p->ctx, q, &kept));
     for (size_t i = 0; i < n; i++) {
         way[i] = rng_uniform(&r) < 0.5 ? -1.0f : 1.0f;
         way[i] /= sqrtf((float)n);
@@ -89,20 +89,23 @@ static void check_parameter(problem *p, const parameter *q, uint64_t seed) {
         size += (double)q->gradient[i] * (double)q->gradient[i];
     }
     for (size_t i = 0; i < n; i++)
-        q->value[i] = kept[i] + step * way[i];
+        moved[i] = kept[i] + step * way[i];
+    parameter_set(p->ctx, q, 0, q->n_rows, moved);
     changed(p);
     double up = loss(p, false);
     for (size_t i = 0; i < n; i++)
-        q->value[i] = kept[i] - step * way[i];
+        moved[i] = kept[i] - step * way[i];
+    parameter_set(p->ctx, q, 0, q->n_rows, moved);
     changed(p);
     double down = loss(p, false);
-    memcpy(q->value, kept, n * sizeof *kept);
+    parameter_set(p->ctx, q, 0, q->n_rows, kept);
     changed(p);
     double measured = (up - down) / (2 * (double)step), scale = sqrt(size / (double)n) + 1e-3;
     if (!(fabs(measured - predicted) <= 0.02 * scale * 3 + 0.01 * fabs(measured) + 2e-3))
         fail_msg("%s: gradient %g, differences say %g (norm %g)", q->name, predicted, measured, sqrt(size));
     assert_true(size > 0);
     free(kept);
+    free(moved);
     free(way);
 }
 

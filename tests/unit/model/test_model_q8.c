@@ -113,8 +113,14 @@ static void q8__stays_under_an_adapter_and_widens_for_full_training(void **state
     gradients(ctx, p.q8, NULL, &got);
     same_gradients(&want, &got);
     assert_int_equal(model_widen_bytes(p.q8), 0);
-    got.items[0].value[0] += 1;
-    model_changed(ctx, p.q8); /* values that 8 bits could not hold */
+    float *values = NULL;
+    assert_ok(ctx, parameter_copy(ctx, &got.items[0], &values));
+    values[0] += 1.0001f; /* what 8 bits could not hold */
+    parameter_set(ctx, &got.items[0], 0, got.items[0].n_rows, values);
+    float *again = NULL;
+    assert_ok(ctx, parameter_copy(ctx, &got.items[0], &again));
+    assert_memory_equal(again, values, got.items[0].n_rows * got.items[0].n_columns * sizeof *values);
+    free(values), free(again);
     adapter_free(a);
     adapter_free(b);
     pair_free(&p);

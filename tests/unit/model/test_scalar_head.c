@@ -184,7 +184,7 @@ static void model__folder_keeps_its_heads(void **state) {
     assert_ok(ctx, model_make_trainable(ctx, m, &p));
     assert_string_equal(p.items[p.n - 3].name, "score.weight");
     p.items[p.n - 3].value[0] = 1.5f;
-    model_changed(ctx, m);
+    model_changed(m);
     assert_non_null(mkdtemp(folder));
     assert_ok(ctx, model_export(ctx, m, NULL, "hf", "bf16", folder, NULL));
     assert_ok(ctx, model_open(ctx, folder, COMPUTE_F32, &again));

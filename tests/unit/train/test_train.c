@@ -498,8 +498,11 @@ static void train__says_how_far_a_step_goes(void **state) {
     double squares = 0, n = 0, largest = 0;
     for (size_t i = 0; i < all.n; i++) {
         double tensor = 0, values = (double)(all.items[i].n_rows * all.items[i].n_columns);
+        float *value = NULL;
+        assert_ok(ctx, parameter_copy(ctx, &all.items[i], &value));
         for (size_t j = 0; j < (size_t)values; j++)
-            tensor += (double)all.items[i].value[j] * (double)all.items[i].value[j];
+            tensor += (double)value[j] * (double)value[j];
+        free(value);
         largest = fmax(largest, sqrt(values / tensor));
         squares += tensor, n += values;
     }
