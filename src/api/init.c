@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 enum { MOST_GATE_ITEMS = 50 }; /* each is two verdicts of people an attempt */
-enum { MOST_QUERIES = 512, MOST_NAMED = 20, RATE_PROMPT = 256 };
+enum { MOST_QUERIES = 1000000, MOST_NAMED = 20, RATE_PROMPT = 256 };
 
 /* ---- the queries --------------------------------------------------------------------------------------- */
 

@@ -73,6 +73,16 @@ static agon_status warn_of_approval(agon_ctx *ctx, const run_config *config, con
                limit, n, 100 * (double)n / (width * width), ceil(parted * width * width));
 }
 
+/* Of the attacker's queries none is generated where the file names no cells; a small number looks like a limit on the rows. */
+static agon_status warn_of_all_rows(agon_ctx *ctx, const run_config *config, const own_rows *own, json_t *sentences) {
+    const size_t asked = own->n - own->n_held_out;
+    if (config->tasks.cells.n > 0 || !config->tasks.file || asked <= (size_t)config->attacker.queries || !run_config_gives(config, "attacker", "queries"))
+        return AGON_OK;
+    return say(ctx, sentences, "attacker.queries is %lld and limits nothing here: no query is generated, and all %zu rows of %.300s that are not held out are asked in each iteration, "
+               "learner.samples (%lld) answers each; for fewer name a file of fewer rows", (long long)config->attacker.queries, asked, config->tasks.file,
+               (long long)config->learner.samples);
+}
+
 static agon_status warn_of_tasks(agon_ctx *ctx, const run_config *config, const own_rows *own, json_t *sentences) {
     agon_status s = AGON_OK;
     if (own->n_unverifiable > 0 && strcmp(config->human.backend, "simulated") == 0)
@@ -90,6 +100,8 @@ static agon_status warn_of_tasks(agon_ctx *ctx, const run_config *config, const 
     if (!s && config->gate.critic && own->n_held_out_unverifiable < (size_t)config->human.gate_items + 2)
         s = say(ctx, sentences, "gate.critic has nothing to judge beside people: of %.300s %zu queries that only people can judge are held out, and it needs human.gate_items (%lld) and 2 more; the gate "
                 "counts without it. Add rows, about five for each that is missing", config->tasks.file, own->n_held_out_unverifiable, (long long)config->human.gate_items);
+    if (!s)
+        s = warn_of_all_rows(ctx, config, own, sentences);
     if (!s)
         s = warn_of_approval(ctx, config, own, sentences);
     return s ? s : warn_of_gate(ctx, config, own, sentences);

@@ -43,7 +43,8 @@ KEY("verifier", "timeout", KEY_REAL, verifier.timeout, "60", 0.1, 86400,
     "seconds before a verdict counts as lost (the answer is then unknown)")
 
 BACKEND_KEYS(attacker)
-KEY("attacker", "queries", KEY_INT, attacker.queries, "512", 1, 1e6, "queries an iteration")
+KEY("attacker", "queries", KEY_INT, attacker.queries, "512", 1, 1e6,
+    "generated queries an iteration; of tasks.file all rows that are not held out are asked, each time, whatever stands here")
 KEY("attacker", "waves", KEY_INT, attacker.waves, "2", 1, 20,
     "the first probes every cell alike, later ones aim where the learner fails but can learn")
 KEY("attacker", "variations", KEY_INT, attacker.variations, "32", 0, 1e5,

@@ -82,6 +82,10 @@ has "$plan" '"warnings":["of the held-out queries at most 0 can be verified (1 o
 has "$plan" '"labels":{"expert":102'
 grep -q 'file: "good.jsonl"' good.yaml || fail "the run file does not name the queries"
 grep -q 'queries: 3 ' good.yaml || fail "as many queries as there are rows"
+awk 'BEGIN { for (i = 0; i < 700; i++) printf "{\"query\":\"How much is %d and 1?\",\"answer\":%d}\n", i, i + 1 }' >many.jsonl
+plan=$("$AGON" init many.jsonl --json)
+has "$plan" '"warnings":[]'
+grep -q 'queries: 700 ' many.yaml || fail "a limit of queries that is none"
 grep -q '^  backend: queue ' good.yaml || fail "where only people can judge, people are asked"
 grep -q '^  gate_items: 1 ' good.yaml || fail "people are asked about what is held out"
 

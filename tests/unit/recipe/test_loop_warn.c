@@ -127,6 +127,17 @@ static void warnings__approval__says_what_it_takes(void **state) {
     agon_ctx_free(ctx);
 }
 
+static void warnings__attacker_queries__are_no_limit_on_rows(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    check_warnings(ctx, rows_of(10, 30, 0), "}\nattacker: {queries: 29}\nlearner: {samples: 3}", "attacker.queries is 29 and limits nothing here: no query is generated, and all 30 rows of ",
+                   "are asked in each iteration, learner.samples (3) answers each");
+    check_warnings(ctx, rows_of(10, 30, TWICE), "}\nattacker: {queries: 30}", NULL, NULL);
+    check_warnings(ctx, rows_of(10, 30, 0), ", cells: [arithmetic]}\nattacker: {queries: 29}", NULL, NULL); /* these are generated */
+    check_warnings(ctx, rows_of(10, 600, 0), "}", NULL, NULL); /* the file says nothing of it */
+    agon_ctx_free(ctx);
+}
+
 static void warnings__rows_that_cannot_be_read__say_nothing(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
@@ -141,6 +152,7 @@ int main(void) {
         cmocka_unit_test(warnings__beside_generated_tasks__count_these),
         cmocka_unit_test(warnings__without_answers__need_people),
         cmocka_unit_test(warnings__approval__says_what_it_takes),
+        cmocka_unit_test(warnings__attacker_queries__are_no_limit_on_rows),
         cmocka_unit_test(warnings__rows_that_cannot_be_read__say_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
