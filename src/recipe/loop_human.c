@@ -334,10 +334,13 @@ static agon_status take_reviews(loop *l, const char *name, bool *wait, size_t *n
     l->labels_used += (int64_t)n_labels;
     l->demonstrations += (int64_t)n_written;
     l->resolved += (int64_t)n_standing(&l->preferences) - (int64_t)n_before;
-    for (size_t i = 0; i < from && !s; i++)
+    size_t n_accepted = 0;
+    for (size_t i = 0; i < from && !s; i++) {
+        n_accepted += l->answers.items[i].outcome == OUTCOME_PASS && strcmp(was[i].label, l->answers.items[i].label) != 0 && !is_copy(l, i);
         s = settle_verdict(l, &was[i], i);
+    }
     if (!s && n_labels > 0)
-        cast_say(l->c, NULL, "reviewers answered %zu questions: %zu answers written, %zu preferred to another", n_labels, n_written,
+        cast_say(l->c, NULL, "reviewers answered %zu questions: %zu answers accepted, %zu written, %zu preferred to another", n_labels, n_accepted, n_written,
                  n_preferences);
     free(was);
     *n = n_labels;

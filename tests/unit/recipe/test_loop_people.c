@@ -211,8 +211,12 @@ static void gate__of_a_short_budget__has_its_part(void **state) {
     summary = run_well(x, run_yaml(x, file, 1, "labels: 60, gate_items: 5"));
     json_decref(summary);
     assert_int_equal(count_items(x, 1, "verdict"), 50);
-    review(x, "verdict", "1", SIZE_MAX);
+    review(x, "verdict", "t.rowid % 2", SIZE_MAX);
     run_to_state(x, run_yaml(x, file, 1, "labels: 60, gate_items: 5"), "waiting", NULL);
+    const int64_t accepted = stand_count(x, "SELECT count(*) FROM label WHERE source = 'human' AND value = 'pass'");
+    assert_true(accepted > 5 && accepted < 45);
+    assert_int_equal(stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM event WHERE message = 'reviewers answered 50 questions: %lld answers accepted, 0 written,"
+                                                            " 0 preferred to another'", (long long)accepted)), 1);
     assert_int_equal(stand_count(x, "SELECT count(DISTINCT query) FROM review_item WHERE kind = 'held_out'"), 5);
     stand_free(x);
 
