@@ -16,7 +16,7 @@ struct online_judge {
     const agon_online_options *options;
     size_t repeats;
     backend *who;
-    bool by_program;
+    bool by_program, first_prompts;
     agon_model *own; /* opened for judging; NULL: the policy's, or none here */
     hash256 id;      /* of a local model */
 };
@@ -168,7 +168,7 @@ static agon_status ask(online_judge *j, const reward_question *q, double *reward
         s = ask_program(j, q, &x, rewards);
     } else if (!s) {
         name_questions(q, &x, 0, 1);
-        s = judge_by_model(j->ctx, j->who, x.items, x.n, j->repeats, q->seed, rewards);
+        s = judge_by_model(j->ctx, j->who, x.items, x.n, j->repeats, q->seed, j->first_prompts, rewards);
         if (!s)
             s = fill_gaps(j, q, rewards, unjudged);
     }
@@ -251,5 +251,13 @@ bool online_judge_describe(const online_judge *j, json_t *into) {
     const char *who = o->judge ? o->judge : o->judge_url ? o->judge_model : hex;
     bool good = json_object_set_new(into, "judge", json_string(who)) == 0 &&
                 json_object_set_new(into, "judge_repeats", json_integer((json_int_t)j->repeats)) == 0;
+    if (good && !o->judge && !o->judge_url)
+        good = json_object_set_new(into, "judge_prompts", json_integer(2)) == 0;
     return good && (!o->judge_url || json_object_set_new(into, "judge_url", json_string(o->judge_url)) == 0);
+}
+
+void online_judge_go_on(online_judge *j, const json_t *found, json_t *own) {
+    j->first_prompts = !json_object_get(found, "judge_prompts");
+    if (j->first_prompts)
+        json_object_del(own, "judge_prompts");
 }

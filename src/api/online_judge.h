@@ -29,5 +29,8 @@ AGON_MUST_CHECK agon_status online_judge_rewards(online_judge *j, const char *pa
                                                  double *unjudged);
 /* Adds who judges to the description of a training. False: out of memory. */
 bool online_judge_describe(const online_judge *j, json_t *into);
+/* A training whose description `found` says nothing of the prompts of a model on this machine was begun with their version 1: it goes on with it,
+ * and `own`, which online_judge_describe wrote, says nothing of them either. */
+void online_judge_go_on(online_judge *j, const json_t *found, json_t *own);
 
 #endif

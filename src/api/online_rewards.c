@@ -179,6 +179,11 @@ bool online_rewards_describe(const online_rewards *r, json_t *into) {
     return good && (!r->judge || online_judge_describe(r->judge, into));
 }
 
+void online_rewards_go_on(online_rewards *r, const json_t *found, json_t *own) {
+    if (r->judge)
+        online_judge_go_on(r->judge, found, own);
+}
+
 static bool set_known(json_t *into, const char *key, double x) {
     return isnan(x) || json_object_set_new(into, key, json_real(x)) == 0;
 }

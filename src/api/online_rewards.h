@@ -23,5 +23,7 @@ AGON_MUST_CHECK agon_status online_rewards_give(online_rewards *r, const reward_
  * "verified", "disagreement", "error_correlation", "unjudged". False: out of memory. */
 bool online_rewards_describe(const online_rewards *r, json_t *into);
 bool online_rewards_report(const online_rewards *r, json_t *into);
+/* Rewards as the training that `found` describes has them, and so `own`, its description by this call (online_judge_go_on). */
+void online_rewards_go_on(online_rewards *r, const json_t *found, json_t *own);
 
 #endif

@@ -309,6 +309,8 @@ static agon_status find_state(online_run *r, char **summary) {
     }
     s = training_folder_read(&r->folder, &found);
     if (!s)
+        online_rewards_go_on(r->rewards, found, r->folder.manifest);
+    if (!s)
         s = training_folder_same_tokens(&r->folder, found, "prompts", "another chat template or tokenizer");
     if (!s && json_is_true(json_object_get(found, "done"))) {
         json_object_set_new(json_object_get(found, "summary"), "resumed_after", json_integer((json_int_t)r->inner.n_rounds));

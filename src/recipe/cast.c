@@ -146,8 +146,9 @@ static agon_status write_templates(cast *c) {
  * label was audited.
  * 5: people judge held-out answers that no verifier can (human.gate_items); of prose alone no candidate is made; the critic's over-approval of held-out
  * answers is measured.
+ * 6: no line of an answer can pass for one of the critic's prompt.
  * Runs begun before have none and go on as they began. */
-enum { RULES = 5 };
+enum { RULES = 6 };
 
 static agon_status write_base(void *arg, json_t **result) {
     cast *c = arg;
@@ -174,6 +175,7 @@ static agon_status begin_step(cast *c) {
                      "the held-out suites are not those this run began with (is AGON_DATA set as it was then?); restore "
                      "them, or start a new workspace");
     c->rules = field_int(result, "rules");
+    c->actors.first_prompts = c->rules < 6;
     json_decref(result);
     json_decref(suites);
     json_decref(input);

@@ -8,7 +8,8 @@
 
 static agon_status critic_example(cast *c, const query_list *queries, const answer *x, example *e) {
     char *prompt = NULL;
-    agon_status s = critic_likelihood_prompt(c->actors.ctx, queries->items[x->query].text, x->text, &prompt);
+    const critic_item item = {.query = queries->items[x->query].text, .answer = x->text, .first_prompts = c->actors.first_prompts};
+    agon_status s = critic_likelihood_prompt(c->actors.ctx, &item, &prompt);
     *e = (example){.objective = "critique",
                    .origin = "new",
                    .prompt = prompt ? arena_copy(c->memory, prompt) : NULL,

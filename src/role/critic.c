@@ -48,15 +48,24 @@ agon_status critic_executable(agon_ctx *ctx, const task_verdict *verdict, critiq
 
 /* ---- prompts -------------------------------------------------------------------- */
 
-static agon_status render(agon_ctx *ctx, const char *name, const char *query, const char *answer,
-                          uint64_t seed, char **out) {
-    const prompt_field fields[] = {{"query", query}, {"answer", answer}, {"rewording", answer}};
-    return prompt_render(ctx, prompt_find(name), fields, 3, seed, out);
+enum { LIKELIHOOD, TEXT, FENCED, VALIDITY };
+/* [1]: of critic_item.first_prompts; long prompts are fenced, then as now. */
+static const char *const names[][2] = {{"critic-likelihood@2", "critic-likelihood@1"},
+                                       {"critic-text@2", "critic-text@1"},
+                                       {"critic-fenced@1", "critic-fenced@1"},
+                                       {"validity@2", "validity@2"}};
+
+static agon_status render(agon_ctx *ctx, int which, const critic_item *item, char **out) {
+    const prompt_field fields[] = {{"query", item->query}, {"answer", item->answer}, {"rewording", item->answer}};
+    return prompt_render(ctx, prompt_find(names[which][item->first_prompts]), fields, 3, item->seed, out);
 }
 
-agon_status critic_likelihood_prompt(agon_ctx *ctx, const char *query, const char *answer,
-                                     char **out) {
-    return render(ctx, "critic-likelihood", query, answer, 0, out);
+agon_status critic_likelihood_prompt(agon_ctx *ctx, const critic_item *item, char **out) {
+    return render(ctx, LIKELIHOOD, item, out);
+}
+
+const char *critic_text_template(bool first_prompts) {
+    return names[TEXT][first_prompts];
 }
 
 /* ---- judging -------------------------------------------------------------------- */
@@ -151,7 +160,7 @@ static void work_free(work *w) {
 }
 
 static agon_status work_new(agon_ctx *ctx, const critic_item *items, size_t n, size_t n_samples,
-                            const char *template, const adapter *version, work *w) {
+                            int which, const adapter *version, work *w) {
     size_t seeds = size_mul(n, n_samples ? n_samples : 1);
     *w = (work){.prompts = memory_new(n, sizeof *w->prompts), .messages = memory_new(n, sizeof *w->messages),
                 .seeds = memory_new(seeds, sizeof *w->seeds)};
@@ -159,7 +168,7 @@ static agon_status work_new(agon_ctx *ctx, const critic_item *items, size_t n, s
     if (s || !w->prompts || !w->messages || !w->seeds)
         return ctx_fail(ctx, AGON_ENOMEM, "no memory for %zu critic requests", n);
     for (size_t i = 0; i < n; i++) {
-        s = render(ctx, template, items[i].query, items[i].answer, items[i].seed, &w->prompts[i]);
+        s = render(ctx, which, &items[i], &w->prompts[i]);
         if (s)
             return s;
         for (size_t k = 0; k < n_samples; k++)
@@ -190,7 +199,7 @@ static agon_status prepare_judging(agon_ctx *ctx, const backend *b, const critic
                              score     ? 0
                              : n_votes ? n_votes
                                        : 1,
-                             score ? "critic-likelihood" : "critic-fenced", version, w);
+                             score ? LIKELIHOOD : FENCED, version, w);
     for (size_t i = 0; !s && i < n; i++) {
         backend_request *r = &w->batch.requests[i];
         if (score) {
@@ -231,7 +240,7 @@ agon_status critic_same_task(agon_ctx *ctx, backend *b, const critic_item *items
     if (n == 0)
         return AGON_OK;
     work w;
-    agon_status s = work_new(ctx, items, n, 1, "validity", NULL, &w);
+    agon_status s = work_new(ctx, items, n, 1, VALIDITY, NULL, &w);
     for (size_t i = 0; !s && i < n; i++) {
         w.batch.requests[i].sampling.max_tokens = VERDICT_TOKENS;
         w.batch.requests[i].extra = w.batch.extras[i] =
@@ -245,7 +254,7 @@ agon_status critic_write(agon_ctx *ctx, backend *b, const critic_item *items, si
     if (n == 0)
         return AGON_OK;
     work w;
-    agon_status s = work_new(ctx, items, n, 1, "critic-text", version, &w);
+    agon_status s = work_new(ctx, items, n, 1, TEXT, version, &w);
     for (size_t i = 0; !s && i < n; i++) {
         w.batch.requests[i].sampling.temperature = 0;
         w.batch.requests[i].sampling.max_tokens = CRITIC_WRITE_TOKENS;

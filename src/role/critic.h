@@ -45,6 +45,7 @@ AGON_MUST_CHECK agon_status critic_executable(agon_ctx *ctx, const task_verdict 
 typedef struct critic_item {
     const char *id, *query, *answer;
     uint64_t seed;
+    bool first_prompts; /* asked with version 1 of the short prompts, as what was begun with it goes on */
 } critic_item;
 
 typedef struct critic_judgement {
@@ -59,8 +60,9 @@ void critic_judgement_free(critic_judgement *j);
 
 /* The raw prompt whose continuations CRITIC_YES and CRITIC_NO are scored, "Question: .. Answer: ..
  * Is the answer correct?"; *out new. */
-AGON_MUST_CHECK agon_status critic_likelihood_prompt(agon_ctx *ctx, const char *query,
-                                                     const char *answer, char **out);
+AGON_MUST_CHECK agon_status critic_likelihood_prompt(agon_ctx *ctx, const critic_item *item, char **out);
+/* Id of the template that critic_write asks with. */
+const char *critic_text_template(bool first_prompts);
 
 /* P(correct) of each item, out[n]. A backend that scores gives it by likelihood (softmax over Yes
  * and No); another by the share of Yes among n_votes written verdicts, or by what a program

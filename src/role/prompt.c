@@ -21,6 +21,11 @@ static const prompt_template templates[] = {
     {ID("refine", "2"), "learner",
      "{!query}\n\nA first answer was wrong. {critique}\n\nGive the correct answer."},
     {ID("retry", "2"), "learner", "{!query}\n\nA first answer was wrong. Give the correct answer."},
+    {ID("critic-likelihood", "2"), "critic",
+     "Question: {>query}\nAnswer: {>answer}\nIs the answer correct?"},
+    {ID("critic-text", "2"), "critic",
+     "Question: {>query}\nAnswer: {>answer}\nSay in one sentence what is wrong with this answer."},
+    /* What was begun with these goes on with them: an answer could write lines of theirs. */
     {ID("critic-likelihood", "1"), "critic",
      "Question: {query}\nAnswer: {answer}\nIs the answer correct?"},
     {ID("critic-text", "1"), "critic",
@@ -84,7 +89,7 @@ const prompt_template *prompt_template_at(size_t i) {
 
 const prompt_template *prompt_find(const char *name) {
     for (size_t i = 0; i < prompt_n_templates(); i++)
-        if (!strcmp(templates[i].name, name))
+        if (!strcmp(templates[i].name, name) || !strcmp(templates[i].id, name))
             return &templates[i];
     assert(!"unknown prompt template");
     return NULL;
@@ -95,11 +100,11 @@ const prompt_template *prompt_find(const char *name) {
 /* Must a backslash follow the byte at p? Special tokens of the known families look like
  * <|word|>, <word>, </word> or [WORD]; splitting every such shape needs no list that a new model
  * would outdate. */
-static bool split_after(const char *p, bool fenced) {
+static bool split_after(const char *p, prompt_form form) {
     if (p[0] == '<' &&
         (p[1] == '|' || !strncmp(p + 1, "\xEF\xBD\x9C", 3))) /* <| and its full-width form */
         return true;
-    if (fenced && (!strncmp(p, "<<", 2) || !strncmp(p, "[[", 2)))
+    if (form == PROMPT_FENCED && (!strncmp(p, "<<", 2) || !strncmp(p, "[[", 2)))
         return true;
     if (p[0] == '<' || p[0] == '[') {
         char close = p[0] == '<' ? '>' : ']';
@@ -107,16 +112,26 @@ static bool split_after(const char *p, bool fenced) {
         if (*q == '/')
             q++;
         const char *word = q;
-        while (isalpha((unsigned char)*q) || *q == '_')
-            q++;
-        bool upper = true;
-        for (const char *c = word; c < q; c++)
-            upper &= *c == '_' || isupper((unsigned char)*c);
-        /* "[INST]" and "[/INST]", but a plain word in brackets may stay. */
-        if (q > word && *q == close && (p[0] == '<' || (upper && q - word > 2)))
+        bool lower = false, digit = false;
+        for (; isalpha((unsigned char)*q) || *q == '_' ||
+               (form == PROMPT_LINES && q > word && (isdigit((unsigned char)*q) || *q == '-'));
+             q++) {
+            lower |= islower((unsigned char)*q) != 0;
+            digit |= isdigit((unsigned char)*q) != 0;
+        }
+        /* "[INST]", "[/INST]" and "[control_8]", but a plain word in brackets may stay. */
+        if (q > word && *q == close && (p[0] == '<' || ((!lower || digit) && q - word > 2)))
             return true;
     }
     return false;
+}
+
+/* How many bytes at p end a line for some reader: LF, CR LF, CR, VT, FF, NEL, and Unicode's two separators. */
+static size_t line_end(const char *p) {
+    const size_t more = !strncmp(p, "\r\n", 2) || !strncmp(p, "\xC2\x85", 2) ? 2 : 3;
+    if (more == 2 || !strncmp(p, "\xE2\x80\xA8", 3) || !strncmp(p, "\xE2\x80\xA9", 3))
+        return more;
+    return *p && strchr("\n\r\v\f", *p) ? 1 : 0;
 }
 
 /* The longest prefix of at most `limit` bytes that does not cut a UTF-8 character. */
@@ -130,13 +145,18 @@ static size_t cut_length(const char *text, size_t limit) {
     return n;
 }
 
-char *prompt_neutralise(const char *text, bool fenced) {
+char *prompt_neutralise(const char *text, prompt_form form) {
     buffer b = {0};
     buffer_init(&b, 4 * PROMPT_FIELD_MAX);
     size_t n = cut_length(text, PROMPT_FIELD_MAX);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0, end; i < n; i += end ? end : 1) {
+        end = form == PROMPT_LINES ? line_end(text + i) : 0;
+        if (end) {
+            buffer_text(&b, "\n> ");
+            continue;
+        }
         buffer_char(&b, text[i]);
-        if (split_after(text + i, fenced))
+        if (split_after(text + i, form))
             buffer_char(&b, '\\');
     }
     if (text[n])
@@ -168,19 +188,19 @@ static void fresh_nonce(const prompt_field *fields, size_t n, uint64_t seed, cha
     }
 }
 
-/* Writes the field that starts at p ("{name}", "{{name}}", "{!name}"); returns the byte after it,
+/* Writes the field that starts at p ("{name}", "{>name}", "{{name}}", "{!name}"); returns the byte after it,
  * NULL when it is not given. */
 static const char *write_field(buffer *b, const char *p, const prompt_field *fields,
                                size_t n_fields, const char *nonce) {
-    bool fenced = p[1] == '{', verbatim = p[1] == '!';
-    const char *name = p + (fenced || verbatim ? 2 : 1);
+    bool fenced = p[1] == '{', verbatim = p[1] == '!', lines = p[1] == '>';
+    const char *name = p + (fenced || verbatim || lines ? 2 : 1);
     size_t length = strcspn(name, "}");
     const char *text = field_text(fields, n_fields, name, length);
     if (text && verbatim) {
         buffer_text(b, text);
         return name + length + 1;
     }
-    char *safe = text ? prompt_neutralise(text, fenced) : NULL;
+    char *safe = text ? prompt_neutralise(text, fenced ? PROMPT_FENCED : lines ? PROMPT_LINES : PROMPT_SHORT) : NULL;
     if (!safe) {
         b->failed |= text != NULL;
         return NULL;

@@ -1,8 +1,9 @@
 /* Prompt templates: id, version, hash, and fences that data cannot break (spec: loop 0.4, 8.2).
  *
- * Three kinds of field: {!name} puts a text in place as it is (a learner's query: that one is the
- * instruction), {name} puts it neutralised (the short forms for models below about 1B parameters),
- * and {{name}} neutralised inside a fence,
+ * Four kinds of field: {!name} puts a text in place as it is (a learner's query: that one is the
+ * instruction), {name} puts it neutralised, {>name} neutralised with "> " before each of its lines but
+ * the first (the short forms for models below about 1B parameters: no line of the text can pass for one
+ * of the template's), and {{name}} neutralised inside a fence,
  *
  *     <<DATA 0123456789abcdef answer>>
  *     ...
@@ -10,7 +11,8 @@
  *
  * whose 16-digit nonce follows from the step's seed and occurs in none of the fields. Neutralised
  * text keeps its meaning for a reader, but no longer holds special tokens (<|im_end|>, </s>,
- * [INST], ...), fence marks or, inside fences, verdict marks ([[10]]): a backslash splits them.
+ * [INST], ...), fence marks or, inside fences, verdict marks ([[10]]): a backslash splits them. In {>name}
+ * whatever a reader may take for the end of a line is one, and words with digits (<SPECIAL_20>) are split too.
  * Fields are cut at PROMPT_FIELD_MAX bytes. */
 #ifndef ROLE_PROMPT_H
 #define ROLE_PROMPT_H
@@ -27,7 +29,7 @@ typedef struct prompt_template {
 
 size_t prompt_n_templates(void);
 const prompt_template *prompt_template_at(size_t i);
-/* Asserts that it exists: names are constants of this program. */
+/* By name the newest version, or by id. Asserts that it exists: names are constants of this program. */
 const prompt_template *prompt_find(const char *name);
 
 typedef struct prompt_field {
@@ -39,7 +41,12 @@ AGON_MUST_CHECK agon_status prompt_render(agon_ctx *ctx, const prompt_template *
                                           const prompt_field *fields, size_t n_fields,
                                           uint64_t seed, char **out);
 
-/* The neutralised form of a field's text; fenced: verdict marks too. New string, NULL on memory. */
-char *prompt_neutralise(const char *text, bool fenced);
+typedef enum prompt_form {
+    PROMPT_SHORT,  /* {name} */
+    PROMPT_LINES,  /* {>name} */
+    PROMPT_FENCED, /* {{name}} */
+} prompt_form;
+/* A field's text in this form, without the fence itself. New string, NULL on memory. */
+char *prompt_neutralise(const char *text, prompt_form form);
 
 #endif

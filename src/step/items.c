@@ -78,9 +78,12 @@ agon_status answers_to_judge(actors *a, const query_list *queries, const answer_
     agon_status s = json_made(a->ctx, inputs);
     for (size_t i = 0; i < n && !s; i++) {
         const answer *x = &answers->items[which[i]];
-        s = json_append(a->ctx, inputs,
-                        json_pack("{ss ss ss ss}", "id", x->id, "query", queries->items[x->query].text, "answer", x->text,
-                                  "version", version));
+        json_t *input = json_pack("{ss ss ss ss}", "id", x->id, "query", queries->items[x->query].text, "answer", x->text, "version", version);
+        if (input && !a->first_prompts && json_object_set_new(input, "prompts", json_integer(2)) != 0) {
+            json_decref(input);
+            input = NULL;
+        }
+        s = json_append(a->ctx, inputs, input);
     }
     if (s)
         json_decref(inputs);

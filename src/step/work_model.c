@@ -1,9 +1,9 @@
 /* Work of models besides answering: variations of queries, judgements, scores of text.
  *
  * vary  {"query", "perturbation", "version", "names"?} -> {"texts", "error"?, "n_prompt", "n_tokens"}
- * judge {"query", "answer", "version"} -> {"p": P(correct) or null, "n_prompt", "n_tokens", "critique"?, "error"?}
+ * judge {"query", "answer", "version", "prompts"?: 2 (else 1), of the critic's short ones} -> {"p": P(correct) or null, "n_prompt", "n_tokens", "critique"?, "error"?}
  * validate {"id", "query", "rewording", "judge": role} -> {"same": true, false or null, "n_prompt", "n_tokens", "critique"?, "error"?}
- * criticise {"id", "query", "answer", "version"} -> {"critique": words or null}
+ * criticise {"id", "query", "answer", "version", "prompts"?} -> {"critique": words or null}
  * score {"documents", "hash", "version"} -> {"nll": [..], "n_tokens": [..]}: held-out text, a document each; hash pins which text */
 #include "base/ctx.h"
 #include "eval/suite.h"
@@ -76,7 +76,7 @@ static critic_item *critic_items(const json_t *const *inputs, const uint64_t *se
     critic_item *items = memory_new(n, sizeof *items);
     for (size_t i = 0; items && i < n; i++)
         items[i] = (critic_item){field_text(inputs[i], "id"), field_text(inputs[i], "query"), field_text(inputs[i], key),
-                                 seeds[i]};
+                                 seeds[i], field_int(inputs[i], "prompts") < 2};
     return items;
 }
 

@@ -1,7 +1,6 @@
 /* The model critic in words, for the reviewer who reads an answer that nobody could verify. */
 #include "base/ctx.h"
 #include "role/critic.h"
-#include "role/prompt.h"
 #include "step/items.h"
 #include "step/work.h"
 
@@ -22,7 +21,7 @@ static agon_status record_critique(void *arg, size_t i, const json_t *out, json_
                            .iteration = r->a->iteration,
                            .parent = r->answers->items[r->which[i]].id,
                            .producer = r->version,
-                           .template_id = prompt_find("critic-text")->id,
+                           .template_id = critic_text_template(r->a->first_prompts),
                            .slot = "written"};
     agon_status s = *words ? store_add_text(r->a->store, &t, &id) : AGON_OK;
     if (!s) {

@@ -57,6 +57,20 @@ says asked-repeats.log '"id":"round 1, prompt 2, sample 3, repeat 3"'
 run 0 "$agon" train grpo --online --model "$tiny" --output by-model $how --judge-model "$tiny" --cells arithmetic
 says out '"round":1,.*"reward":0\.[0-9]+,.*"verified":0\.0,"unjudged":0\.0'
 says by-model/online.json '"judge": "[0-9a-f]{64}"'
+says by-model/online.json '"judge_prompts": 2'
+# Begun before its prompts had a second version, a training goes on with the first, which judges answers and prompts of several lines otherwise.
+for q in a b c; do printf '{"prompt":"%s\\n\\n%s"}\n' $q $q; done >lines.jsonl
+lines="train grpo --online --model $tiny --data lines.jsonl $how --rounds 2 --judge-model $tiny"
+run 0 "$agon" $lines --output lines
+id=$(field id out | tail -1)
+mkdir lines-old
+sed '/"judge_prompts"/d; /"rounds": \[/,/^  \],/d; /"summary"/,/^  }/d; s/"done": true/"done": false, "rounds": []/; s/\("judge_repeats": 1\),/\1/' lines/online.json >lines-old/online.json
+run 0 "$agon" $lines --output lines-old
+old=$(field id out | tail -1)
+[ "$old" != "$id" ] || fail "the older training was judged with the prompts of now"
+if grep -q judge_prompts lines-old/online.json; then fail "the older training tells of prompts that it does not have"; fi
+run 0 "$agon" $lines --output lines-old
+says out "\"id\":$old,\"already_done\":true"
 
 # ---- a language model behind a server: verdicts, some of them missing; killed and gone on with to the same bits
 mkfifo pipe

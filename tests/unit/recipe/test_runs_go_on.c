@@ -154,6 +154,80 @@ static void loop__begun_before_the_monitor__goes_on_without(void **state) {
     stand_free(x);
 }
 
+/* Records the step "begin" of the run "old" as that of "own", with the rules of then. */
+typedef struct old_beginning {
+    store *s;
+    run *r;
+    const char *base;
+    json_t *result;
+} old_beginning;
+
+static agon_status write_beginning(void *arg, json_t **result) {
+    old_beginning *b = arg;
+    const version_status_record status = {.run = run_id(b->r), .version = b->base, .status = "base"};
+    *result = json_incref(b->result);
+    return store_add_version_status(b->s, &status);
+}
+
+static void begin_with_rules(stand *x, int64_t rules) {
+    json_t *rows = NULL, *result = NULL;
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT s.input AS input_json, s.result AS result_json, r.config AS config_json, r.seed AS seed FROM step s"
+                                       " JOIN run r ON r.id = s.run WHERE r.name = 'own' AND s.path = 'begin'", NULL, &rows));
+    const json_t *row = json_array_get(rows, 0);
+    old_beginning b = {.base = field_text(json_object_get(row, "input"), "base"), .result = json_object_get(row, "result")};
+    json_object_set_new(b.result, "rules", json_integer(rules));
+    json_object_set_new(json_object_get(row, "config"), "name", json_string("old"));
+    const run_options o = {.name = "old", .seed = strtoull(field_text(row, "seed"), NULL, 10), .config = json_object_get(row, "config")};
+    stand_close(x);
+    assert_ok(x->ctx, store_open(x->ctx, x->folder, STORE_RUN, &b.s));
+    assert_ok(x->ctx, run_begin(x->ctx, b.s, &o, &b.r));
+    const step_key key = {.path = "begin", .kind = "begin"};
+    assert_ok(x->ctx, step_once(b.r, &key, json_object_get(row, "input"), write_beginning, &b, &result));
+    run_end(b.r);
+    store_close(b.s);
+    stand_open(x);
+    json_decref(result);
+    json_decref(rows);
+}
+
+/* Before rules 6 an answer could write lines of the critic's prompt. Runs begun then ask, train and verify their critic with the prompts of then. */
+static void loop__begun_with_the_first_prompts__goes_on_with_them(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    journal_report report;
+    json_t *again = NULL;
+    char rows[4096] = "";
+    for (size_t i = 0, used = 0; i < 24; i++)
+        used += (size_t)snprintf(rows + used, sizeof rows - used, "{\"query\": \"How much is\\n%zu and 1?\", \"answer\": %zu}\n", i, i + 1);
+    const char *yaml = arena_printf(x->memory, "name: own\ntasks: {file: %s}\nattacker: {queries: 10, waves: 1, variations: 0}\n"
+                                               "learner: {samples: 1, max_tokens: 4}\ncritic: {examples: 80, epochs: 1}\n"
+                                               "human: {labels: 20, audits: 0, demonstrations: 4}\n%s", write_file(x, "own.jsonl", rows), small);
+    json_decref(run_well(x, yaml));
+    begin_with_rules(x, 5);
+    json_decref(run_well(x, arena_printf(x->memory, "name: old%s", strchr(yaml, '\n'))));
+    int64_t tokens[2];
+    for (int old = 0; old < 2; old++) {
+        const char *run = arena_printf(x->memory, "(SELECT id FROM run WHERE name = '%s')", old ? "old" : "own");
+        const char *judged = arena_printf(x->memory, "SELECT count(*) FROM step_item WHERE run = %s AND path LIKE '%%/judge' AND json_extract(input, '$.prompts')",
+                                          run);
+        const char *taught = arena_printf(x->memory, "SELECT count(*) FROM example WHERE run = %s AND objective = 'critique'"
+                                                     " AND json_extract(fields, '$.prompt') LIKE 'Question: How much is' || char(10)", run);
+        assert_int_equal(stand_count(x, arena_printf(x->memory, "%s IS NOT NULL", judged)) > 0, !old);
+        assert_int_equal(stand_count(x, arena_printf(x->memory, "%s IS NULL", judged)) > 0, old);
+        assert_int_equal(stand_count(x, arena_printf(x->memory, "%s || '> %%'", taught)) > 0, !old);
+        assert_int_equal(stand_count(x, arena_printf(x->memory, "%s || '%%'", taught)) > 0, true);
+        tokens[old] = stand_count(x, arena_printf(x->memory, "SELECT sum(json_extract(result, '$.out.n_prompt')) / count(*) FROM step_item WHERE run = %s AND path"
+                                                             " LIKE '%%/judge'", run));
+        assert_ok(x->ctx, recipe_reexecute(x->ctx, x->store, old ? "old" : "own", 400, 1, &again));
+        assert_string_equal(field_text(again, "problem"), "");
+        json_decref(again);
+    }
+    assert_true(tokens[0] > tokens[1] && tokens[1] > 0); /* the marks */
+    assert_ok(x->ctx, journal_verify(x->ctx, x->store, &report));
+    assert_string_equal(report.problem, "");
+    stand_free(x);
+}
+
 /* An older agon recorded a base with the first run's name, and a second run listed what it would have written: both stay readable. */
 typedef struct old_base {
     stand *x;
@@ -290,6 +364,7 @@ int main(void) {
         cmocka_unit_test(loop__rejections_pinned_before__may_change),
         cmocka_unit_test(runs__begun_before_the_optimisers_keys__go_on),
         cmocka_unit_test(loop__begun_before_the_monitor__goes_on_without),
+        cmocka_unit_test(loop__begun_with_the_first_prompts__goes_on_with_them),
         cmocka_unit_test(runs__of_an_older_workspace__go_on),
         cmocka_unit_test(runs__of_one_workspace__share_their_versions),
         cmocka_unit_test(training__a_foreign_checkpoint__is_begun_anew),
