@@ -1,5 +1,6 @@
 /* agon status: where a run is and what came of it so far. */
 #include "cli/arms_table.h"
+#include "cli/live.h"
 #include <string.h>
 
 static void print_counts(const terminal *t, const char *title, const json_t *counts) {
@@ -16,13 +17,14 @@ static void print_counts(const terminal *t, const char *title, const json_t *cou
 }
 
 static void print_version(const terminal *t, const json_t *v) {
-    const json_t *held_out = json_object_get(v, "held_out"), *ci = json_object_get(held_out, "ci95");
+    const json_t *held_out = json_object_get(v, "held_out"), *ci = json_object_get(held_out, "ci95"), *gain = json_object_get(held_out, "gain");
     printf("  %.12s  ", member_text(v, "id"));
     print_cut(t, stdout, member_text(v, "status"), 11, true);
     if (json_is_object(held_out)) {
-        double before = json_number_value(json_object_get(held_out, "before"));
-        double after = json_number_value(json_object_get(held_out, "after"));
-        printf(" %5.1f %% -> %5.1f %%  %+5.1f points", 100 * before, 100 * after, 100 * (after - before));
+        char before[24], after[24];
+        printf(" %7s -> %7s", share_text(json_object_get(held_out, "before"), before), share_text(json_object_get(held_out, "after"), after));
+        if (json_is_number(gain))
+            printf("  %+5.1f points", 100 * json_number_value(gain));
         if (json_array_size(ci) == 2)
             printf(" [%+.1f, %+.1f]", 100 * json_number_value(json_array_get(ci, 0)),
                    100 * json_number_value(json_array_get(ci, 1)));

@@ -121,3 +121,21 @@ has "$(cat err)" "Run the same command again to go on"
 has "$(cat events)" '"event":"error","status":"EINTERRUPTED"'
 has "$("$AGON" status --workspace smoke.agon --json)" '"state":"halted"'
 "$AGON" verify --workspace smoke.agon --sample 0 >/dev/null || fail "a stopped run's journal is whole"
+
+# ---- what nobody knows is no number: a sealed run's shares
+cat >sealed.yaml <<END
+recipe: sealed
+oracle: sealed
+model: "$AGON_SOURCE/tests/golden/tiny-text.gguf"
+tasks: {cells: [arithmetic, writing]}
+attacker: {queries: 4}
+learner: {samples: 1, max_tokens: 4}
+critic: {epochs: 1, alpha: 0.9, delta: 0.5, least_calibration: 1}
+human: {labels: 30, audits: 0, calibration: 12, demonstrations: 2, gate_items: 4}
+build: {documents: 1}
+train: {rank: 2, epochs: 1, batch: 4}
+evaluate: {tasks: 8, general: 2, documents: 2, gsm8k: 0}
+END
+"$AGON" run sealed.yaml --quiet >/dev/null 2>err || fail "a sealed run failed: $(cat err)"
+"$AGON" status --workspace sealed.agon >out
+grep -Eq '(promoted|rejected) +- -> +- \[[-+.0-9]+, [-+.0-9]+\], n 4$' out || fail "of a sealed run status says: $(cat out)"
