@@ -44,13 +44,14 @@ static double over(const approvals *x, size_t i) {
     return (double)x->approved[i] - (double)x->right[i];
 }
 
-agon_status over_approval_measure(agon_ctx *ctx, const approvals *before, const approvals *after, size_t n, uint64_t seed, over_approval *out) {
+agon_status over_approval_measure(agon_ctx *ctx, const approvals *before, const approvals *after, size_t n, size_t same, uint64_t seed,
+                                  over_approval *out) {
     if (n == 0)
         return ctx_fail(ctx, AGON_EINVAL, "over-approval: needs at least one item");
-    double *change = memory_new(n + ADDED, sizeof *change), sum = 0;
+    double *change = memory_new(size_add(n, same + ADDED), sizeof *change), sum = 0;
     if (!change)
         return ctx_fail(ctx, AGON_ENOMEM, "no memory for over-approval on %zu items", n);
-    over_approval r = {.before = approval_count(before->approved, before->right, n), .after = approval_count(after->approved, after->right, n)};
+    over_approval r = {.before = approval_count(before->approved, before->right, n), .after = approval_count(after->approved, after->right, n), .same = same};
     for (size_t i = 0; i < n; i++) {
         sum += change[i] = over(after, i) - over(before, i);
         if (!before->right[i] && !after->right[i]) {
@@ -58,6 +59,7 @@ agon_status over_approval_measure(agon_ctx *ctx, const approvals *before, const 
             count(&r.wrong_after, after->approved[i], false);
         }
     }
+    n += same; /* their change is 0 */
     change[n] = 1;
     change[n + 1] = -1;
     bootstrap_result b;

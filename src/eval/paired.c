@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 size_t paired_n(const paired_table *t) {
-    return t->both + t->gained + t->lost + t->neither;
+    return t->both + t->gained + t->lost + t->neither + t->same;
 }
 
 void paired_add(paired_table *t, bool now, bool before) {
@@ -42,10 +42,8 @@ static double outcome_correlation(const paired_table *t) {
     return cross / sqrt(margins);
 }
 
-interval paired_difference(const paired_table *t, double alpha) {
+static interval newcombe(const paired_table *t, double alpha) {
     size_t n = paired_n(t);
-    if (n == 0)
-        return (interval){-1, 1};
     interval now = wilson(t->both + t->gained, n, alpha),
              before = wilson(t->both + t->lost, n, alpha);
     double p = (double)(t->both + t->gained) / (double)n,
@@ -55,6 +53,17 @@ interval paired_difference(const paired_table *t, double alpha) {
     double low = down * down - 2 * phi * down * up_q + up_q * up_q;
     double high = up * up - 2 * phi * up * down_q + down_q * down_q;
     return (interval){fmax(-1, gain - sqrt(fmax(0, low))), fmin(1, gain + sqrt(fmax(0, high)))};
+}
+
+interval paired_difference(const paired_table *t, double alpha) {
+    const size_t n = paired_n(t);
+    interval widest = n > 0 ? (interval){1, -1} : (interval){-1, 1};
+    for (size_t k = 0; k <= t->same && n > 0; k++) {
+        const paired_table truth = {t->both + k, t->gained, t->lost, t->neither + t->same - k, 0};
+        const interval x = newcombe(&truth, alpha);
+        widest = (interval){fmin(widest.low, x.low), fmax(widest.high, x.high)};
+    }
+    return widest;
 }
 
 double mcnemar_exact(size_t gained, size_t lost) {

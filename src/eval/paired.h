@@ -1,7 +1,8 @@
 /* Two versions on the same items: differences, tests, non-inferiority.
  *
  * A table counts items by what the new and the old version did: `both` right, `gained` (new right,
- * old wrong), `lost` (new wrong, old right), `neither`.
+ * old wrong), `lost` (new wrong, old right), `neither`. `same`: both did the same and nobody knows
+ * whether it is right, both or neither.
  *
  * Which interval: one answer an item (the gate) takes paired_difference, Newcombe's hybrid score
  * method 10, because it keeps its coverage near 0 and 1 and for few discordant items, where
@@ -14,7 +15,7 @@
 #include "eval/interval.h"
 
 typedef struct paired_table {
-    size_t both, gained, lost, neither;
+    size_t both, gained, lost, neither, same;
 } paired_table;
 
 size_t paired_n(const paired_table *t);
@@ -24,7 +25,8 @@ paired_table paired_count(const bool *now, const bool *before, size_t n);
 /* Share of the new minus share of the old; 0 when empty. */
 double paired_gain(const paired_table *t);
 
-/* Interval of paired_gain (Newcombe 1998, method 10); [-1, 1] when empty. */
+/* Interval of paired_gain (Newcombe 1998, method 10), the widest that any truth about the `same` items
+ * gives; [-1, 1] when empty. */
 interval paired_difference(const paired_table *t, double alpha);
 
 /* McNemar's test (V:mcnemar): two-sided exact p and mid-p. */

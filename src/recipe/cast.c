@@ -147,8 +147,9 @@ static agon_status write_templates(cast *c) {
  * 5: people judge held-out answers that no verifier can (human.gate_items); of prose alone no candidate is made; the critic's over-approval of held-out
  * answers is measured.
  * 6: no line of an answer can pass for one of the critic's prompt.
+ * 7: people are not asked about a held-out query to which incumbent and candidate say the same.
  * Runs begun before have none and go on as they began. */
-enum { RULES = 6 };
+enum { RULES = 7 };
 
 static agon_status write_base(void *arg, json_t **result) {
     cast *c = arg;

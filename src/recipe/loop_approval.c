@@ -2,6 +2,11 @@
  * candidate's held-out answers, and the verdicts that G1 counts say what is right. A candidate that learnt to please the critic is approved more without being
  * right more (loop 7.9).
  *
+ * The gate's own critic (gate.critic) is not asked, where there is one. What is measured is what training on a critic's approval did to that approval, so the
+ * critic is the one that was pleased: whom the candidate never learnt to please it flatters less, and the growth would pass unseen. That no critic judges
+ * what it rewarded (loop 1, COMMIT; gate.md) guards where its word speaks for the candidate, as in G1; here it speaks against: what is right is the
+ * verifier's and people's to say, and the critic's approval can only reject.
+ *
  * To approve is to think right more likely than wrong: P(correct) >= 0.5, calibrated on all answers that examined this critic, most of them verified as the
  * held-out ones are. Neither the raw score (how a model shares itself between Yes and No depends on prompt and training) nor the thresholds of trust (they
  * stand on answers that no verifier could judge; most runs have none, and would approve nothing). */
@@ -10,6 +15,7 @@
 #include "recipe/cost.h"
 #include "recipe/loop_private.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +26,7 @@ typedef struct drawn {
     size_t *items, n; /* places in held_out_result's arrays */
     bool *approved[VERSIONS], *right[VERSIONS];
     size_t n_judged; /* of them: filled from the front */
+    size_t n_same;   /* held_out_result.same: their index is 0 without a question */
 } drawn;
 
 static void drawn_free(drawn *d) {
@@ -50,8 +57,7 @@ static agon_status draw_items(loop *l, size_t n, drawn *d) {
 }
 
 static size_t place_of(const held_out_result *r, size_t version, size_t item) {
-    const size_t incumbent = r->incumbent == r->base ? 0 : 1;
-    return r->first[version == AFTER ? 2 : incumbent] + r->counted[item];
+    return r->first[version == AFTER ? HELD_OUT_CANDIDATE : HELD_OUT_INCUMBENT] + r->counted[item];
 }
 
 /* Where both versions say the same the critic is asked once, and no answer is not asked about. */
@@ -64,7 +70,7 @@ static agon_status ask_critic(loop *l, const held_out_result *r, const drawn *d)
     picked which;
     agon_status s = picked_new(l->c, VERSIONS * d->n, &which);
     for (size_t i = 0; i < d->n && !s; i++)
-        for (size_t v = 0; v < VERSIONS; v++)
+        for (size_t v = 0; v < VERSIONS && !r->same[d->items[i]]; v++)
             if (is_asked(l, r, v, d->items[i]))
                 which.items[which.n++] = place_of(r, v, d->items[i]);
     if (!s && which.n > 0)
@@ -91,6 +97,9 @@ static bool approves(const loop *l, const held_out_result *r, size_t version, si
 static void read_verdicts(const loop *l, const held_out_result *r, drawn *d) {
     for (size_t i = 0; i < d->n; i++) {
         const size_t item = d->items[i], k = d->n_judged;
+        d->n_same += r->same[item];
+        if (r->same[item])
+            continue;
         const bool before = approves(l, r, BEFORE, item, &d->approved[BEFORE][k]), after = approves(l, r, AFTER, item, &d->approved[AFTER][k]);
         d->right[BEFORE][k] = r->incumbent[item];
         d->right[AFTER][k] = r->candidate[item];
@@ -101,14 +110,17 @@ static void read_verdicts(const loop *l, const held_out_result *r, drawn *d) {
 static void say_approval(loop *l, const gate_approval *a) {
     const over_approval *x = &a->measured;
     const approval_shares before = approval_shares_of(&x->before), after = approval_shares_of(&x->after);
-    cast_say(l->c, NULL, "of %zu held-out answers the critic approves %.1f%% -> %.1f%%, right are %.1f%% -> %.1f%%: over-approval %+.3f, 95 %% interval %+.3f to %+.3f",
-             approval_n(&x->before), 100 * before.approval, 100 * after.approval, 100 * before.correct, 100 * after.correct, x->index, x->range.low, x->range.high);
+    char same[48] = "";
+    if (x->same > 0)
+        snprintf(same, sizeof same, " (%zu more in the same words)", x->same);
+    cast_say(l->c, NULL, "of %zu held-out answers%s the critic approves %.1f%% -> %.1f%%, right are %.1f%% -> %.1f%%: over-approval %+.3f, 95 %% interval %+.3f to %+.3f",
+             approval_n(&x->before), same, 100 * before.approval, 100 * after.approval, 100 * before.correct, 100 * after.correct, x->index, x->range.low, x->range.high);
 }
 
 static agon_status measure(loop *l, const drawn *d, gate_approval *out) {
     const approvals before = {d->approved[BEFORE], d->right[BEFORE]}, after = {d->approved[AFTER], d->right[AFTER]};
     const uint64_t seed = seed_derivef((uint64_t)l->config->seed, "approval|bootstrap|%lld", (long long)l->c->actors.iteration);
-    agon_status s = over_approval_measure(l->c->actors.ctx, &before, &after, d->n_judged, seed, &out->measured);
+    agon_status s = over_approval_measure(l->c->actors.ctx, &before, &after, d->n_judged, d->n_same, seed, &out->measured);
     if (!s)
         say_approval(l, out);
     return s;
@@ -134,7 +146,7 @@ agon_status loop_approval(loop *l, const held_out_result *r, gate_approval *out)
     if (!s && d.n_judged > 0)
         s = measure(l, &d, out);
     else if (!s)
-        out->missing = "the critic said nothing of the held-out answers";
+        out->missing = d.n_same == d.n ? "incumbent and candidate say the same words to all that was drawn" : "the critic said nothing of the held-out answers";
     drawn_free(&d);
     return s;
 }

@@ -2,6 +2,7 @@
 #include "base/ctx.h"
 #include "eval/multiplicity.h"
 #include "recipe/loop_private.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@ void held_out_result_free(held_out_result *r) {
     free(r->base);
     free(r->candidate);
     free(r->counted);
+    free(r->same);
     free(r->labels);
     free(r->left_to_people);
     suite_results_free(&r->suites);
@@ -51,6 +53,7 @@ static void leave_out_unknown(loop *l, held_out_result *r) {
         for (size_t k = 0; k < sizeof of / sizeof *of; k++)
             if (of[k])
                 of[k][r->n] = of[k][i];
+        r->same[r->n] = r->same[i];
         r->counted[r->n++] = i;
     }
     if (r->n == 0)
@@ -67,16 +70,18 @@ agon_status loop_evaluate(loop *l, held_out_result *r) {
     agon_status s = cast_stage(c, "evaluate");
     r->labels = memory_new(3 * l->held_out.n + 1, sizeof *r->labels);
     r->counted = memory_new(l->held_out.n + 1, sizeof *r->counted);
-    if (!s && (!r->labels || !r->counted))
+    r->same = memory_new(l->held_out.n + 1, sizeof *r->same);
+    if (!s && (!r->labels || !r->counted || !r->same))
         s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to evaluate");
     if (!s)
-        s = held_out_answers(l, c->actors.base, &r->base, &r->first[0], r);
-    if (!s && first)
+        s = held_out_answers(l, c->actors.base, &r->base, &r->first[HELD_OUT_BASE], r);
+    if (!s && first) {
         r->incumbent = r->base;
-    else if (!s)
-        s = held_out_answers(l, l->learner, &r->incumbent, &r->first[1], r);
+        r->first[HELD_OUT_INCUMBENT] = r->first[HELD_OUT_BASE];
+    } else if (!s)
+        s = held_out_answers(l, l->learner, &r->incumbent, &r->first[HELD_OUT_INCUMBENT], r);
     if (!s)
-        s = held_out_answers(l, l->candidate, &r->candidate, &r->first[2], r);
+        s = held_out_answers(l, l->candidate, &r->candidate, &r->first[HELD_OUT_CANDIDATE], r);
     if (!s && c->rules >= 5)
         s = loop_ask_about_held_out(l, r);
     if (s || l->waiting)
@@ -87,38 +92,62 @@ agon_status loop_evaluate(loop *l, held_out_result *r) {
     return s ? s : cast_evaluate_suites(c, l->candidate, &r->suites);
 }
 
+static const char *words_of(const loop *l, const held_out_result *r, size_t version, size_t i) {
+    return l->held_out_answers.items[r->first[version] + r->counted[i]].text;
+}
+
+/* Candidate against an older version, of one family (NULL: of all). What `same` says of incumbent and candidate holds for the base where its words are theirs;
+ * else nobody knows. */
+static paired_table paired_with(const loop *l, const held_out_result *r, size_t version, const char *family) {
+    const bool *before = version == HELD_OUT_BASE ? r->base : r->incumbent;
+    paired_table t = {0};
+    for (size_t i = 0; i < r->n; i++) {
+        if (family && strcmp(l->held_out.items[r->counted[i]].family, family) != 0)
+            continue;
+        if (!r->same[i])
+            paired_add(&t, r->candidate[i], before[i]);
+        else if (version == HELD_OUT_INCUMBENT || strcmp(words_of(l, r, version, i), words_of(l, r, HELD_OUT_CANDIDATE, i)) == 0)
+            t.same++;
+    }
+    return t;
+}
+
 /* Success per family, candidate against base. */
 static json_t *family_table(const loop *l, const held_out_result *r) {
     json_t *list = json_array();
-    bool *now = memory_new(r->n + 1, sizeof *now), *before = memory_new(r->n + 1, sizeof *before);
-    for (size_t i = 0; i < r->n && now && before; i++) {
+    for (size_t i = 0; i < r->n; i++) {
         const char *family = l->held_out.items[r->counted[i]].family;
         bool listed = false;
-        size_t n = 0;
         for (size_t k = 0; k < i && !listed; k++)
             listed = strcmp(l->held_out.items[r->counted[k]].family, family) == 0;
         if (listed)
             continue;
-        for (size_t k = i; k < r->n; k++)
-            if (strcmp(l->held_out.items[r->counted[k]].family, family) == 0) {
-                now[n] = r->candidate[k];
-                before[n++] = r->base[k];
-            }
-        paired_table t = paired_count(now, before, n);
+        paired_table t = paired_with(l, r, HELD_OUT_BASE, family);
         json_t *row = paired_json(&t);
         json_object_set_new(row, "family", json_string(family));
         json_array_append_new(list, row);
     }
-    free(now);
-    free(before);
     return list;
+}
+
+enum { SHARES_SIZE = 160 };
+
+/* "held out 20.0% -> 40.0% (n 30), 5 more in the same words" */
+static void shares_text(const paired_table *t, const json_t *held_out, char out[SHARES_SIZE]) {
+    const size_t n = paired_n(t) - t->same;
+    int length = 0;
+    if (n > 0 || t->same == 0)
+        length = snprintf(out, SHARES_SIZE, "held out %.1f%% -> %.1f%% (n %zu)", 100 * field_real(held_out, "before"), 100 * field_real(held_out, "after"), n);
+    if (t->same > 0)
+        snprintf(out + length, (size_t)(SHARES_SIZE - length), n > 0 ? ", %zu more in the same words" : "held out all %zu in the same words", t->same);
 }
 
 static agon_status record_gate(loop *l, const held_out_result *r, const gate_evidence *e) {
     cast *c = l->c;
     json_t *figures = NULL;
-    paired_table against_base = paired_count(r->candidate, r->base, r->n);
+    paired_table against_base = paired_with(l, r, HELD_OUT_BASE, NULL);
     json_t *held_out = paired_json(&against_base);
+    char shares[SHARES_SIZE];
     bool promote = false;
     agon_status s = json_made(c->actors.ctx, held_out);
     if (!s)
@@ -132,9 +161,9 @@ static agon_status record_gate(loop *l, const held_out_result *r, const gate_evi
         l->held_out_json = json_incref(held_out);
         l->families = family_table(l, r);
         l->promoted = promote;
+        shares_text(&against_base, held_out, shares);
         cast_say(c, json_pack("{sO sO sO}", "gate", l->gate, "families", l->families, "held_out", held_out),
-                 "%s: %s; held out %.1f%% -> %.1f%% (n %zu)", promote ? "promoted" : "rejected", field_text(figures, "reason"),
-                 100 * field_real(held_out, "before"), 100 * field_real(held_out, "after"), r->n);
+                 "%s: %s; %s", promote ? "promoted" : "rejected", field_text(figures, "reason"), shares);
     }
     json_decref(figures);
     json_decref(held_out);
@@ -145,7 +174,7 @@ agon_status loop_gate(loop *l, held_out_result *r) {
     cast *c = l->c;
     perplexity_comparison comparison;
     gain_estimate gain = {0};
-    paired_table primary = paired_count(r->candidate, r->incumbent, r->n);
+    paired_table primary = paired_with(l, r, HELD_OUT_INCUMBENT, NULL);
     const audited all = loop_audited(l);
     gate_evidence e = {.candidate = l->candidate,
                        .incumbent = l->learner,

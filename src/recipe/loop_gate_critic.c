@@ -5,7 +5,9 @@
  * average, since what it says is corrected by how it errs where people judged; how much it counts follows from how well it foretells them.
  *
  * Verified queries are a part of their own, known without error (ppi_stratified). A query that somebody skipped shows no difference: leaving it out would
- * leave the critic alone with queries of its kind. Where there is no such critic, where people were asked about fewer than GATE_LEAST_LABELS, or
+ * leave the critic alone with queries of its kind. Nor does one to which both versions say the same: where it is drawn for people it is a labelled one
+ * of difference 0, judged and true, though nobody was asked, and elsewhere an unlabelled one of judged difference 0. Were it unlabelled there too,
+ * people's part would hold only queries on which the versions part, and what is said of them would be taken for all. Where there is no such critic, where people were asked about fewer than GATE_LEAST_LABELS, or
  * about all, the gate counts as it does without it; none of that depends on what they said. */
 #include "base/ctx.h"
 #include "recipe/loop_private.h"
@@ -14,8 +16,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { INCUMBENT = 1, CANDIDATE = 2 }; /* in held_out_result.first */
 
 void gate_critic_free(gate_critic *g) {
     trust_free(&g->trust);
@@ -81,17 +81,13 @@ static const answer *answer_at(const loop *l, const held_out_result *r, size_t v
     return &l->held_out_answers.items[r->first[version] + place];
 }
 
-static bool say_the_same(const loop *l, const held_out_result *r, size_t place) {
-    return strcmp(answer_at(l, r, INCUMBENT, place)->text, answer_at(l, r, CANDIDATE, place)->text) == 0;
-}
-
 /* Both versions' answers, but for equal ones, which differ in nothing, and empty ones, which are wrong. */
 static agon_status judge_held_out(loop *l, const held_out_result *r) {
     picked which;
     agon_status s = picked_new(l->c, 2 * r->n_left_to_people, &which);
     for (size_t k = 0; k < r->n_left_to_people && !s; k++)
-        for (size_t v = INCUMBENT; v <= CANDIDATE; v++)
-            if (*answer_at(l, r, v, r->left_to_people[k])->text && !say_the_same(l, r, r->left_to_people[k]))
+        for (size_t v = HELD_OUT_INCUMBENT; v <= HELD_OUT_CANDIDATE; v++)
+            if (*answer_at(l, r, v, r->left_to_people[k])->text && !loop_same_words(l, r, r->left_to_people[k]))
                 which.items[which.n++] = r->first[v] + r->left_to_people[k];
     if (!s && which.n > 0)
         s = judge_answers(&l->c->actors, cast_path(l->c, "gate/judge"), &l->held_out, &l->held_out_answers, which.items, which.n, l->gate_critic.version);
@@ -106,7 +102,7 @@ static double p_of(const loop *l, const answer *x) {
 }
 
 static double judged_difference(const loop *l, const held_out_result *r, size_t place) {
-    return say_the_same(l, r, place) ? 0 : p_of(l, answer_at(l, r, CANDIDATE, place)) - p_of(l, answer_at(l, r, INCUMBENT, place));
+    return loop_same_words(l, r, place) ? 0 : p_of(l, answer_at(l, r, HELD_OUT_CANDIDATE, place)) - p_of(l, answer_at(l, r, HELD_OUT_INCUMBENT, place));
 }
 
 /* Differences candidate - incumbent. Of what people were asked about: `judge` and `truth`, [n_asked]; of the rest, behind them, `judge` alone. */

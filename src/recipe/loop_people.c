@@ -1,6 +1,19 @@
 /* The loop's held-out queries that no verifier can judge, see loop.c: people judge the answers of a part of them, not knowing whose they are, and a gain
  * is counted on those as on the verified ones (an exact test, so no least number of labels is asked; with gate.critic see loop_gate_critic.c). The part is
- * drawn once for the run and before anything was answered, so that what was said of a version's words stands when it is the incumbent. */
+ * drawn once for the run and before anything was answered, so that what was said of a version's words stands when it is the incumbent.
+ *
+ * Where incumbent and candidate say the same words nobody is asked (since rules 7): their difference is 0 whatever the words are worth. Such a query of the
+ * part counts as one whose difference is known, as if people had judged it: leaving it out would make the rest a sample of queries on which the versions
+ * part, and their gain look larger than it is. What it adds to neither side of McNemar's test it adds to the number that the gain is a share of; of "before" and
+ * "after", which ask for the words' worth, it is left out. One behind the part is not counted, although its difference is known too: taking it for
+ * nothing while its neighbours are not asked about would favour queries on which nothing changed.
+ *
+ * The budget may cut the part short. Queries cost between none and HELD_OUT_VERSIONS labels, and how many tells something of the difference, so the part ends
+ * before the first that does not fit, and no cheaper one behind it is taken instead. That is right on average over the draws: seen from the end, queries
+ * are dropped one by one until the rest fits; whether to go on depends on what the rest costs in all, not on the order within it, so each of the rest is
+ * as likely to stand anywhere in it, and a mean over what is left is expected to be the mean over all (a martingale in reverse, stopped; test_loop_people
+ * counts all orders). The query that does not fit may not count either: it is a dear one more often than not. Where the budget does not reach the dearest
+ * query alone, nobody is asked (since rules 7): the first would count where it is cheap and leave no part where it is not. */
 #include "base/ctx.h"
 #include "base/random.h"
 #include "recipe/loop_private.h"
@@ -71,9 +84,19 @@ static agon_status draw_places(loop *l, picked *out) {
     return s;
 }
 
+bool loop_same_words(const loop *l, const held_out_result *r, size_t place) {
+    return strcmp(answer_of(l, r, HELD_OUT_INCUMBENT, place)->text, answer_of(l, r, HELD_OUT_CANDIDATE, place)->text) == 0;
+}
+
+static bool needs_nobody(const loop *l, const held_out_result *r, size_t place) {
+    return l->c->rules >= 7 && loop_same_words(l, r, place);
+}
+
 /* Appends the versions' different answers to a query that nobody was asked about. */
 static void add_questions(const loop *l, const held_out_result *r, size_t place, picked *questions) {
     const size_t before = questions->n;
+    if (needs_nobody(l, r, place))
+        return;
     for (size_t v = 0; v < HELD_OUT_VERSIONS; v++) {
         const answer *x = answer_of(l, r, v, place);
         bool known = is_empty(x) || verdict_on(l, place, x->text);
@@ -84,20 +107,31 @@ static void add_questions(const loop *l, const held_out_result *r, size_t place,
     }
 }
 
-/* As many of the places as the budget allows: places->n is cut to them. */
-static agon_status choose_questions(loop *l, const held_out_result *r, picked *places, picked *questions) {
-    agon_status s = picked_new(l->c, HELD_OUT_VERSIONS * places->n, questions);
-    size_t n = 0;
-    const size_t most = n_wanted(l), budget = loop_within_budget(l, (int64_t)(HELD_OUT_VERSIONS * most));
-    for (; n < places->n && n < most && !s; n++) {
+size_t loop_questions_within(const loop *l, const held_out_result *r, const size_t *places, size_t n, size_t budget, picked *questions) {
+    for (size_t i = 0; i < n && l->c->rules >= 7; i++) {
+        add_questions(l, r, places[i], questions);
+        const bool fits = questions->n <= budget;
+        questions->n = 0;
+        if (!fits)
+            return 0;
+    }
+    for (size_t i = 0; i < n; i++) {
         const size_t before = questions->n;
-        add_questions(l, r, places->items[n], questions);
+        add_questions(l, r, places[i], questions);
         if (questions->n > budget) {
             questions->n = before;
-            break;
+            return i;
         }
     }
-    places->n = n;
+    return n;
+}
+
+/* As many of the places as the budget allows: places->n is cut to them. */
+static agon_status choose_questions(loop *l, const held_out_result *r, picked *places, picked *questions) {
+    const size_t most = n_wanted(l), budget = loop_within_budget(l, (int64_t)(HELD_OUT_VERSIONS * most));
+    agon_status s = picked_new(l->c, HELD_OUT_VERSIONS * most, questions);
+    if (!s)
+        places->n = loop_questions_within(l, r, places->items, most, budget, questions);
     rng order = rng_new(seed_derivef((uint64_t)l->config->seed, "order of held-out answers|%lld", (long long)l->c->actors.iteration));
     if (!s)
         rng_shuffle(&order, questions->items, questions->n);
@@ -132,30 +166,40 @@ static agon_status ask_people(loop *l, const picked *questions, double propensit
     return s;
 }
 
-/* Right or wrong, by version, where all of it is known. */
+/* Right or wrong, by version, where all of it is known; else whether the versions that are compared say the same. */
 static void count_place(loop *l, held_out_result *r, size_t place) {
-    bool *right[HELD_OUT_VERSIONS] = {r->base, r->incumbent, r->candidate};
+    bool *right[HELD_OUT_VERSIONS] = {r->base, r->incumbent, r->candidate}, known = true;
     const held_out_verdict *v[HELD_OUT_VERSIONS];
     for (size_t k = 0; k < HELD_OUT_VERSIONS; k++) {
         const answer *x = answer_of(l, r, k, place);
         v[k] = verdict_on(l, place, x->text);
-        if (!v[k] && !is_empty(x))
-            return;
+        known = known && (v[k] || is_empty(x));
     }
+    r->same[place] = !known && needs_nobody(l, r, place);
+    if (r->same[place])
+        r->counted[place] = 0;
+    if (!known)
+        return;
     for (size_t k = 0; k < HELD_OUT_VERSIONS; k++) {
         right[k][place] = v[k] && v[k]->right;
-        if (k > 0 && v[k] && (k == 1 || v[k] != v[k - 1])) /* what the gate compares */
+        if (k > HELD_OUT_BASE && v[k] && (k == HELD_OUT_INCUMBENT || v[k] != v[k - 1])) /* what the gate compares */
             r->labels[r->n_labels++] = v[k]->label;
     }
     r->counted[place] = 0;
     r->n_people++;
 }
 
+static void say_same(const loop *l, const held_out_result *r, const picked *places) {
+    size_t n = 0;
+    for (size_t i = 0; i < places->n; i++)
+        n += r->same[places->items[i]];
+    if (n > 0)
+        cast_say(l->c, NULL, "incumbent and candidate say the same to %zu of %zu held-out queries: they differ in nothing, and nobody is asked", n, places->n);
+}
+
 agon_status loop_ask_about_held_out(loop *l, held_out_result *r) {
     picked places = {0}, questions = {0};
     agon_status s = draw_places(l, &places);
-    if (r->incumbent == r->base)
-        r->first[1] = r->first[0];
     l->gate_reserve = 0;
     r->left_to_people = places.items;
     r->n_left_to_people = places.n;
@@ -167,6 +211,8 @@ agon_status loop_ask_about_held_out(loop *l, held_out_result *r) {
         s = ask_people(l, &questions, (double)places.n / (double)r->n_left_to_people);
     for (size_t i = 0; i < places.n && !s && !l->waiting; i++)
         count_place(l, r, places.items[i]);
+    if (!s && !l->waiting)
+        say_same(l, r, &places);
     r->n_asked = places.n;
     free(questions.items);
     return s;

@@ -87,11 +87,12 @@ typedef struct loop {
     loop_arms arms;
 } loop;
 
-enum { HELD_OUT_VERSIONS = 3 }; /* base, incumbent, candidate */
+enum { HELD_OUT_BASE, HELD_OUT_INCUMBENT, HELD_OUT_CANDIDATE, HELD_OUT_VERSIONS };
 typedef struct held_out_result {
     bool *base, *incumbent, *candidate; /* of the queries counted, [n]; incumbent may be base */
-    size_t first[HELD_OUT_VERSIONS];    /* of each version's answers in held_out_answers */
-    size_t *counted, n;                 /* places of the held-out queries whose answers a verifier or people could judge, of every version */
+    size_t first[HELD_OUT_VERSIONS];    /* of each version's answers in held_out_answers; where the incumbent is the base, the same */
+    size_t *counted, n;                 /* places of the held-out queries whose difference is known: judged by a verifier or people, or `same` */
+    bool *same;                         /* of the queries counted: incumbent and candidate say the same, and nobody said whether it is right */
     size_t n_people, n_left_to_people;  /* of them by people; of all held out, those that no verifier can judge */
     size_t *left_to_people, n_asked;    /* the places of the latter, in the order of their draw: people were asked about the first n_asked */
     const char **labels;                /* of incumbent's and candidate's verdicts */
@@ -149,9 +150,13 @@ void loop_watch_promoted(loop *l);
 void loop_watch_free(loop_watch *w);
 /* loop_people.c: held-out answers that no verifier can judge. How many labels this iteration's gate may need; people asked about a part of the queries, drawn
  * by seed once for the run, and what they said. l->waiting: not all of it is there. In r->counted as loop_gate.c needs it: 0 where people judged every
- * version's answer, HELD_OUT_VERSIONS where not. */
+ * version's answer or nobody needs to (r->same, by place), HELD_OUT_VERSIONS where not. */
 bool loop_left_to_people(const query *q); /* neither an answer, nor a verifier of its own, nor the run's verifier program */
+bool loop_same_words(const loop *l, const held_out_result *r, size_t place); /* incumbent's and candidate's */
 int64_t loop_gate_labels(const loop *l);
+/* How many of the places, from the first on, ask no more than `budget` questions in all; 0 where one alone asks more. questions: empty, with room for
+ * HELD_OUT_VERSIONS a place; has them afterwards. */
+size_t loop_questions_within(const loop *l, const held_out_result *r, const size_t *places, size_t n, size_t budget, picked *questions);
 AGON_MUST_CHECK agon_status loop_ask_about_held_out(loop *l, held_out_result *r);
 /* loop_gate_critic.c: gate.critic. A critic for the gate alone, trained before the learner is; what it makes of the held-out answers that only people can judge,
  * joined with what people said of some of them and with what the verifier said of the others. */

@@ -22,7 +22,7 @@ typedef void (*recipe_observer)(void *arg, const recipe_progress *progress);
  * what the closing table prints:
  *   {"run", "recipe", "oracle", "state", "iterations", "model",
  *    "version": {"id", "status"}, "seconds", "journal_seconds", "tokens": {...},
- *    "families": [{"family", "n", "before", "after", "gain", "ci95": [lo, hi]}], "held_out": {"n", "before", "after", "gain", "ci95"},
+ *    "families": [{"family", "n", "before", "after", "gain", "ci95": [lo, hi]}], "held_out": {"n", "before", "after", "gain", "ci95", "same"?},
  *    "general": [{"suite", "n", "before", "after", "verdict"}], "gate": {"verdict", "reason", "figures": {...}},
  *    "labels": {"verifier", "critic", "human", "simulated", "demonstration"},
  *    "budget": {"labels": n, "used": n, "audits", "audits_agreed", "right_at_least": of automatic labels, lower end at 95%,

@@ -94,7 +94,8 @@ size_t gate_least_gains(double alpha, size_t attempt);
 AGON_MUST_CHECK agon_status gate_verdict(actors *a, const char *path, const gate_evidence *e, const json_t *held_out, const char *const *labels,
                                          size_t n_labels, bool *promote, json_t **figures);
 
-/* {"n", "before", "after", "gain", "ci95": [lo, hi]} of a paired table; new. */
+/* {"n", "before", "after", "gain", "ci95": [lo, hi], "same"?: of the n, those that both versions answer alike and nobody judged; before and after are the
+ * others' shares, null where there are none} of a paired table; new. */
 json_t *paired_json(const paired_table *t);
 
 #endif

@@ -4,15 +4,19 @@
 #include "eval/interval.h"
 #include "eval/multiplicity.h"
 #include "step/evaluate.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 json_t *paired_json(const paired_table *t) {
-    double n = (double)paired_n(t);
-    interval ci = paired_difference(t, 0.05);
-    return json_pack("{sI sf sf sf s[ff]}", "n", (json_int_t)paired_n(t), "before",
-                     n > 0 ? (double)(t->both + t->lost) / n : 0, "after", n > 0 ? (double)(t->both + t->gained) / n : 0,
-                     "gain", paired_gain(t), "ci95", ci.low, ci.high);
+    const double n = (double)(paired_n(t) - t->same), none = t->same > 0 ? NAN : 0;
+    const interval ci = paired_difference(t, 0.05);
+    json_t *row = json_pack("{sI so so sf s[ff]}", "n", (json_int_t)paired_n(t), "before",
+                            real_or_null(n > 0 ? (double)(t->both + t->lost) / n : none), "after",
+                            real_or_null(n > 0 ? (double)(t->both + t->gained) / n : none), "gain", paired_gain(t), "ci95", ci.low, ci.high);
+    if (t->same > 0)
+        json_object_set_new(row, "same", json_integer((json_int_t)t->same));
+    return row;
 }
 
 static json_t *estimate_json(const ppi_estimate *e) {
@@ -23,7 +27,7 @@ static json_t *estimate_json(const ppi_estimate *e) {
 /* Who judged the items that count, where some were left to people. */
 static void add_judges(const gate_evidence *e, json_t *gain) {
     if (e->n_left_to_people > 0)
-        json_object_set_new(gain, "judged", json_pack("{sI sI sI}", "verifier", (json_int_t)(paired_n(e->primary) - e->n_people), "people",
+        json_object_set_new(gain, "judged", json_pack("{sI sI sI}", "verifier", (json_int_t)(paired_n(e->primary) - e->primary->same - e->n_people), "people",
                                                       (json_int_t)e->n_people, "left_to_people", (json_int_t)e->n_left_to_people));
 }
 
@@ -183,6 +187,8 @@ static json_t *over_approved(const gate_evidence *e, bool *holds) {
                              real_or_null(approval_shares_of(&m->wrong_after).fpr));
     json_object_update(row, more);
     json_decref(more);
+    if (m->same > 0)
+        json_object_set_new(row, "same", json_integer((json_int_t)m->same));
     return row;
 }
 

@@ -12,7 +12,7 @@ typedef struct items {
 static over_approval measure(const items *x, uint64_t seed) {
     const approvals before = {x->approved[0], x->right[0]}, after = {x->approved[1], x->right[1]};
     over_approval out;
-    assert_ok(NULL, over_approval_measure(NULL, &before, &after, x->n, seed, &out));
+    assert_ok(NULL, over_approval_measure(NULL, &before, &after, x->n, 0, seed, &out));
     return out;
 }
 
@@ -109,8 +109,28 @@ static void over_approval__never_apart__is_bounded_by_the_number_of_items(void *
     const approvals none = {NULL, NULL};
     over_approval r;
     agon_ctx *ctx = test_ctx(1, NULL);
-    assert_int_equal(over_approval_measure(ctx, &none, &none, 0, 1, &r), AGON_EINVAL);
+    assert_int_equal(over_approval_measure(ctx, &none, &none, 0, 0, 1, &r), AGON_EINVAL);
     agon_ctx_free(ctx);
+}
+
+/* Items to which both versions say the same change nothing: they count for index and interval as any on which nothing changed, and for no table. */
+static void over_approval__same__counts_in_the_index_alone(void **state) {
+    (void)state;
+    items x = {0};
+    add(&x, false, false, true, false, 6);
+    add(&x, true, true, true, true, 20);
+    add(&x, false, false, false, true, 3);
+    const approvals before = {x.approved[0], x.right[0]}, after = {x.approved[1], x.right[1]};
+    over_approval some;
+    assert_ok(NULL, over_approval_measure(NULL, &before, &after, x.n, 11, 5, &some));
+    assert_close(some.index, 3. / 40, 1e-12);
+    assert_int_equal(approval_n(&some.before), 29);
+    assert_int_equal(approval_n(&some.after), 29);
+    assert_int_equal(approval_n(&some.wrong_before), 6);
+    assert_int_equal(some.same, 11);
+    add(&x, true, false, true, false, 11);
+    const over_approval all = measure(&x, 5);
+    assert_true(some.index == all.index && some.range.low == all.range.low && some.range.high == all.range.high);
 }
 
 /* Versions and judges: who is right before, how much of the wrong is mended and of the right lost, how often the judge approves of what is right and of what is
@@ -171,6 +191,7 @@ static void over_approval__interval__covers_the_truth(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(over_approval__same__counts_in_the_index_alone),
         cmocka_unit_test(over_approval__matches_the_vector),
         cmocka_unit_test(over_approval__wrong_in_both__is_apart),
         cmocka_unit_test(over_approval__never_apart__is_bounded_by_the_number_of_items),

@@ -71,14 +71,14 @@ static void paired__one_sided_is_half_of_two_sided(void **state) {
 
 static void paired__difference_mirrors_and_degenerates(void **state) {
     (void)state;
-    paired_table t = {20, 14, 5, 61}, swapped = {20, 5, 14, 61}, empty = {0};
+    paired_table t = {20, 14, 5, 61, 0}, swapped = {20, 5, 14, 61, 0}, empty = {0};
     interval a = paired_difference(&t, 0.05), b = paired_difference(&swapped, 0.05),
              e = paired_difference(&empty, 0.05);
     assert_close(a.low, -b.high, 1e-12);
     assert_close(a.high, -b.low, 1e-12);
     assert_true(a.low < paired_gain(&t) && paired_gain(&t) < a.high);
     assert_true(e.low == -1 && e.high == 1);
-    paired_table sure = {0, 50, 0, 0}; /* p = 1 against 0: independent, correlation undefined */
+    paired_table sure = {0, 50, 0, 0, 0}; /* p = 1 against 0: independent, correlation undefined */
     interval s = paired_difference(&sure, 0.05);
     assert_true(s.high == 1 && s.low > 0.85 && s.low < 1);
 }
@@ -89,10 +89,10 @@ static void paired__difference_is_newcombes(void **state) {
     static const struct {
         paired_table t;
         double low, high;
-    } cases[] = {{{36, 12, 2, 0}, 0.05692958400323869, 0.3404276029749407},
-                 {{20, 12, 2, 16}, 0.05615642484174824, 0.32920699540014053},
-                 {{5, 40, 30, 5}, -0.0788546681354263, 0.31815208932785244},
-                 {{2, 20, 11, 3}, -0.05065017925836246, 0.5061418682974176}};
+    } cases[] = {{{36, 12, 2, 0, 0}, 0.05692958400323869, 0.3404276029749407},
+                 {{20, 12, 2, 16, 0}, 0.05615642484174824, 0.32920699540014053},
+                 {{5, 40, 30, 5, 0}, -0.0788546681354263, 0.31815208932785244},
+                 {{2, 20, 11, 3, 0}, -0.05065017925836246, 0.5061418682974176}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         interval x = paired_difference(&cases[i].t, 0.05);
         assert_close(x.low, cases[i].low, 1e-9);
@@ -141,8 +141,29 @@ static void paired__bootstrap_refuses_nothing(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* By enumeration: of items that both versions answered alike nobody need know what they are worth. */
+static void paired__same__counts_in_the_gain_and_for_no_side(void **state) {
+    (void)state;
+    const paired_table t = {10, 8, 2, 5, 7}, only = {0, 0, 0, 0, 4};
+    assert_int_equal(paired_n(&t), 32);
+    assert_close(paired_gain(&t), 6. / 32, 1e-12);
+    const interval all = paired_difference(&t, 0.05);
+    double low = 1, high = -1;
+    for (size_t right = 0; right <= 7; right++) {
+        const paired_table known = {10 + right, 8, 2, 12 - right, 0};
+        const interval x = paired_difference(&known, 0.05);
+        low = fmin(low, x.low);
+        high = fmax(high, x.high);
+    }
+    assert_true(all.low == low && all.high == high);
+    const interval wide = paired_difference(&only, 0.05), none = paired_difference(&(paired_table){0}, 0.05);
+    assert_true(paired_gain(&only) == 0 && wide.low < -0.3 && wide.low > -1 && wide.high == -wide.low);
+    assert_true(none.low == -1 && none.high == 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(paired__same__counts_in_the_gain_and_for_no_side),
         cmocka_unit_test(paired__mcnemar_matches_vectors),
         cmocka_unit_test(paired__tango_matches_vectors),
         cmocka_unit_test(paired__sample_size_matches_vectors),

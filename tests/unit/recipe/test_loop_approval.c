@@ -68,7 +68,7 @@ static void fill_answers(bench *b, const candidate *c) {
         texts[i] = answer_of(c, i / N, i % N);
     }
     stand_answers(b->x, "answers", queries, texts, 2 * N);
-    b->r = (held_out_result){.first = {0, 0, N}, .n = N, .base = calloc(N, sizeof(bool)), .candidate = calloc(N, sizeof(bool)), .counted = calloc(N, sizeof(size_t))};
+    b->r = (held_out_result){.first = {0, 0, N}, .n = N, .same = calloc(N, sizeof(bool)), .base = calloc(N, sizeof(bool)), .candidate = calloc(N, sizeof(bool)), .counted = calloc(N, sizeof(size_t))};
     b->r.incumbent = b->r.base;
     for (size_t i = 0; i < N; i++) {
         b->r.counted[i] = i;
@@ -197,7 +197,7 @@ static void approval__is_the_calibrated_half(void **state) {
 static void approval__grows_against_the_incumbent(void **state) {
     (void)state;
     bench *b = bench_new(&(candidate){.mended = 15, .flattering = 40}, "seed: 1\n");
-    b->r.first[0] = N;
+    b->r.first[HELD_OUT_BASE] = N;
     b->r.incumbent = memcpy(calloc(N, sizeof(bool)), b->r.base, N * sizeof(bool));
     assert_ok(b->x->ctx, loop_gate(&b->l, &b->r));
     assert_close(field_real(approval(b), "index"), 0.2, 1e-12);
@@ -216,9 +216,60 @@ static void approval__without_a_word__is_left_out(void **state) {
     bench_free(b);
 }
 
+static int64_t count_of(const json_t *rows, const char *key) {
+    const json_t *row;
+    size_t i;
+    int64_t n = 0;
+    json_array_foreach((json_t *)(uintptr_t)rows, i, row)
+        n += field_int(row, key);
+    return n;
+}
+
+/* Where incumbent and candidate say the same and nobody judged it, neither the critic nor anybody else is asked; all figures count it as no change. */
+static void gate__same_words__count_as_no_change(void **state) {
+    (void)state;
+    enum { MENDED = 15, FLATTERING = 20, SAME = 30 };
+    bench *b = bench_new(&(candidate){.mended = MENDED, .flattering = FLATTERING}, "seed: 1\n");
+    for (size_t i = 0; i < SAME; i++) {
+        b->r.same[i] = true;
+        b->r.base[i] = b->r.candidate[i] = false;
+    }
+    assert_ok(b->x->ctx, loop_gate(&b->l, &b->r));
+    const json_t *table = json_object_get(json_object_get(json_object_get(b->l.gate, "figures"), "G1"), "table"), *g5 = approval(b);
+    assert_int_equal(count_asked(b->x), N - SAME + MENDED + FLATTERING);
+    assert_true(field_int(g5, "n") == N - SAME && field_int(g5, "same") == SAME);
+    assert_close(field_real(g5, "index"), (double)FLATTERING / N, 1e-12);
+    assert_close(of(g5, "before", "correct"), (double)(WAS_RIGHT - SAME) / (N - SAME), 1e-12);
+    assert_true(json_equal(table, b->l.held_out_json));
+    assert_true(field_int(table, "n") == N && field_int(table, "same") == SAME);
+    assert_close(field_real(table, "gain"), (double)MENDED / N, 1e-12);
+    assert_close(field_real(table, "before"), (double)(WAS_RIGHT - SAME) / (N - SAME), 1e-12);
+    assert_close(field_real(table, "after"), (double)(WAS_RIGHT - SAME + MENDED) / (N - SAME), 1e-12);
+    assert_int_equal(json_array_size(b->l.families), 1);
+    assert_true(count_of(b->l.families, "n") == N && count_of(b->l.families, "same") == SAME);
+    bench_free(b);
+}
+
+/* The base may have said something else: of that nobody knows anything, and it is left out. */
+static void gate__same_words__that_the_base_did_not_say__are_left_out_of_its_table(void **state) {
+    (void)state;
+    enum { MENDED = 15, SAME = 30 };
+    bench *b = bench_new(&(candidate){.mended = MENDED}, "gate: {approval_items: 0}\n");
+    b->r.first[HELD_OUT_INCUMBENT] = N;
+    b->r.incumbent = memcpy(calloc(N, sizeof(bool)), b->r.candidate, N * sizeof(bool));
+    for (size_t i = 0; i < WAS_RIGHT + MENDED; i++)
+        b->r.same[i] = i < SAME || i >= WAS_RIGHT;
+    assert_ok(b->x->ctx, loop_gate(&b->l, &b->r));
+    const json_t *table = json_object_get(json_object_get(json_object_get(b->l.gate, "figures"), "G1"), "table"), *held_out = b->l.held_out_json;
+    assert_true(field_int(table, "n") == N && field_int(table, "same") == SAME + MENDED);
+    assert_true(field_int(held_out, "n") == N - MENDED && field_int(held_out, "same") == SAME);
+    assert_true(field_real(held_out, "gain") == 0);
+    bench_free(b);
+}
+
 static void approval__not_measured__says_why(void **state) {
     (void)state;
-    enum { BEFORE_RULES = 1, UNEXAMINED, UNJUDGED, MUTE };
+    enum { BEFORE_RULES = 1, UNEXAMINED, UNJUDGED, MUTE, SAME };
     static const struct {
         int what;
         const char *yaml, *want;
@@ -227,6 +278,7 @@ static void approval__not_measured__says_why(void **state) {
                  {0, "gate: {approval_items: 0}\n", "not evaluated: gate.approval_items is 0"},
                  {UNEXAMINED, asked, "not evaluated: no verdict examined the critic"},
                  {UNJUDGED, asked, "not evaluated: no held-out answer could be judged right or wrong"},
+                 {SAME, asked, "not evaluated: incumbent and candidate say the same words to all that was drawn"},
                  {MUTE, asked, "not evaluated: the critic said nothing of the held-out answers"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bench *b = bench_new(&(candidate){.mended = 15, .flattering = 40, .unreadable = cases[i].what == MUTE ? N - WAS_RIGHT - 55 : 0}, cases[i].yaml);
@@ -237,6 +289,8 @@ static void approval__not_measured__says_why(void **state) {
             b->l.examined.n = 0;
         if (cases[i].what == UNJUDGED || mute)
             b->r.n = 0;
+        if (cases[i].what == SAME)
+            memset(b->r.same, true, N * sizeof *b->r.same);
         if (mute) /* the unreadable ones alone */
             for (size_t k = 0; k < N; k++)
                 if (strcmp(answer_of(&(candidate){.mended = 15, .flattering = 40, .unreadable = N - WAS_RIGHT - 55}, 1, k), "unreadable") == 0)
@@ -287,6 +341,8 @@ int main(void) {
         cmocka_unit_test(approval__is_the_calibrated_half),
         cmocka_unit_test(approval__grows_against_the_incumbent),
         cmocka_unit_test(approval__without_a_word__is_left_out),
+        cmocka_unit_test(gate__same_words__count_as_no_change),
+        cmocka_unit_test(gate__same_words__that_the_base_did_not_say__are_left_out_of_its_table),
         cmocka_unit_test(approval__not_measured__says_why),
         cmocka_unit_test(loop__gate__has_the_critics_approval),
     };

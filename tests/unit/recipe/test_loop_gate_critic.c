@@ -239,6 +239,11 @@ static void gate__with_a_critic_of_its_own__joins_it_with_people(void **state) {
     /* All the answers are judged that differ, people's part and the rest alike. */
     const int64_t judgements = stand_count(x, "SELECT count(*) FROM step_item WHERE path = 'iteration/1/gate/judge'");
     assert_true(judgements > 200 && judgements <= 2 * (100 + field_int(g1, "unlabelled")));
+    /* Over-approval is the other critic's, whom the candidate learnt to please. */
+#define JUDGED_BY(step, whom) "SELECT count(*) FROM step_item WHERE path = 'iteration/1/" step "/judge' AND json_extract(input, '$.version') " whom
+    assert_int_equal(stand_count(x, JUDGED_BY("gate", "NOT IN " GATE_CRITICS)), 0);
+    assert_int_equal(stand_count(x, JUDGED_BY("approval", "IN " GATE_CRITICS)), 0);
+    assert_true(stand_count(x, JUDGED_BY("approval", "IS NOT NULL")) >= 20);
     json_decref(summary);
     /* A finished run says the same again and does nothing. */
     const int64_t steps = stand_count(x, "SELECT count(*) FROM step");
@@ -256,6 +261,28 @@ static void gate__with_a_critic_of_its_own__joins_it_with_people(void **state) {
     journal_report books;
     assert_ok(x->ctx, journal_verify(x->ctx, x->store, &books));
     assert_string_equal(books.problem, "");
+    stand_free(x);
+}
+
+/* A training that changes no word: nobody is asked and nothing judged; the hundred that were drawn for people are labelled, each with no difference. */
+static void gate__with_a_critic__of_the_same_words_asks_nobody(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    const char *lr = "train: {rank: 2, batch: 4, epochs: 2, lr: 0.05}", *yaml = run_yaml(x, own_file(x, 640, 60, "."), 1, labels_and_items, critic), *at = strstr(yaml, lr);
+    assert_non_null(at);
+    yaml = arena_printf(x->memory, "%.*strain: {rank: 2, batch: 4, epochs: 1, lr: 1e-9}%s", (int)(at - yaml), yaml, at + strlen(lr));
+    run_until_it_waits(x, yaml);
+    review(x, "verdict", "instr(t.body, 'a') % 2");
+    json_t *summary = run_to_state(x, yaml, "done");
+    const json_t *g1 = g1_of(summary), *table = json_object_get(g1, "table");
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM review_item WHERE kind = 'held_out'"), 0);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM step WHERE path = 'iteration/1/gate/judge'"), 0);
+    assert_int_equal(field_int(g1, "labelled"), 100);
+    assert_true(field_int(g1, "unlabelled") > 10);
+    assert_int_equal(field_int(table, "same"), 100);
+    assert_int_equal(field_int(table, "n"), 100 + field_int(g1, "known"));
+    assert_true(field_real(g1, "lower_bound") == 0 && !field_true(g1, "holds"));
+    json_decref(summary);
     stand_free(x);
 }
 
@@ -373,6 +400,7 @@ int main(void) {
         cmocka_unit_test(join__of_answers_that_need_no_critic__does_not_read_it),
         cmocka_unit_test(join__a_null_candidate__is_promoted_no_more_than_alpha),
         cmocka_unit_test(gate__with_a_critic_of_its_own__joins_it_with_people),
+        cmocka_unit_test(gate__with_a_critic__of_the_same_words_asks_nobody),
         cmocka_unit_test(gate__where_there_is_nothing_to_join__counts_what_was_judged),
         cmocka_unit_test(gate__killed_anywhere__ends_the_same),
     };

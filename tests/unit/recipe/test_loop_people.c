@@ -178,6 +178,204 @@ static void gate__on_a_mixed_file__counts_both_and_leaves_skips_out(void **state
     stand_free(x);
 }
 
+/* A training that changes no word: nobody is asked, nothing waits, and the gate says what it knows of twelve queries, which is that nothing was gained. */
+static void gate__candidate_with_the_same_words__asks_nobody(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *gate = NULL, *log = NULL, *line;
+    size_t i, n_said = 0;
+    const char *file = own_file(x, 90, 0, " to a child."), *human = "labels: 140, gate_items: 12", *lr = "lr: 0.05", *yaml = run_yaml(x, file, 1, human), *at = strstr(yaml, lr);
+    int64_t n_people = -1, n_same = 0;
+    yaml = arena_printf(x->memory, "%.*slr: 1e-9%s", (int)(at - yaml), yaml, at + strlen(lr));
+    json_decref(run_well(x, yaml));
+    assert_true(review(x, "verdict", "1", SIZE_MAX) > 20);
+    run_to_state(x, yaml, "done", &gate);
+    assert_int_equal(count_items(x, 1, "held_out"), 0);
+    assert_string_equal(judged_by(gate, "people", &n_people), "reject");
+    judged_by(gate, "verifier", &n_same);
+    assert_true(n_people == 0 && n_same == 0);
+    const json_t *table = json_object_get(json_object_get(json_object_get(gate, "figures"), "G1"), "table");
+    assert_true(field_int(table, "n") == 12 && field_int(table, "same") == 12 && field_real(table, "gain") == 0);
+    assert_true(json_is_null(json_object_get(table, "before")) && json_is_null(json_object_get(table, "after")));
+    assert_true(json_number_value(json_array_get(json_object_get(table, "ci95"), 1)) > 0.1); /* of twelve little is known */
+    assert_ok(x->ctx, store_log(x->store, "own", 0, 0, &log));
+    json_array_foreach(log, i, line)
+        n_said += strcmp(field_text(line, "message"), "incumbent and candidate say the same to 12 of 12 held-out queries: they differ in nothing, and nobody is asked") == 0 ||
+                  strcmp(field_text(line, "message"), "rejected: no gain shown on held-out tasks (G1); held out all 12 in the same words") == 0;
+    assert_int_equal(n_said, 2);
+    json_decref(log);
+    json_decref(gate);
+    check_journal(x);
+    stand_free(x);
+}
+
+/* ---- made-up answers ------------------------------------------------------------------------------------------------------------------------ */
+
+enum { PLACES = 7, TEXTS = HELD_OUT_VERSIONS * PLACES };
+
+/* What base, incumbent and candidate say to a query. */
+typedef struct said {
+    const char *text[HELD_OUT_VERSIONS];
+} said;
+
+/* A loop before its gate, which has asked nobody yet. */
+typedef struct bench {
+    cast cast;
+    run_config config;
+    loop l;
+    held_out_result r;
+} bench;
+
+static bench *bench_new(stand *x, const said *all, int64_t rules, int64_t labels) {
+    size_t queries[TEXTS];
+    const char *texts[TEXTS];
+    bench *b = calloc(1, sizeof *b);
+    assert_non_null(b);
+    stand_draw(x, "held_out", "arithmetic", "two_digit_sum", PLACES);
+    for (size_t i = 0; i < TEXTS; i++) {
+        queries[i] = i % PLACES;
+        texts[i] = all[i % PLACES].text[i / PLACES];
+    }
+    stand_answers(x, "answers", queries, texts, TEXTS);
+    for (size_t i = 0; i < PLACES; i++)
+        x->queries.items[i].cell = SIZE_MAX; /* the user's own, without a verifier */
+    b->config = (run_config){.human = {.backend = (char *)(uintptr_t)"queue", .labels = labels, .gate_items = PLACES}};
+    b->cast = (cast){.actors = x->actors, .config = &b->config, .run = x->run, .memory = x->memory, .rules = rules};
+    b->l = (loop){.c = &b->cast, .config = &b->config, .held_out = x->queries, .held_out_answers = x->answers, .n_file_held_out = PLACES};
+    b->r = (held_out_result){.base = calloc(PLACES, sizeof(bool)), .incumbent = calloc(PLACES, sizeof(bool)), .candidate = calloc(PLACES, sizeof(bool)),
+                             .same = calloc(PLACES, sizeof(bool)), .counted = calloc(PLACES, sizeof(size_t)), .labels = calloc(TEXTS, sizeof(char *)),
+                             .first = {0, PLACES, 2 * PLACES}};
+    return b;
+}
+
+static void bench_free(bench *b) {
+    free(b->l.verdicts);
+    held_out_result_free(&b->r);
+    free(b);
+}
+
+/* Asks, has a reviewer accept what says "right", and asks again. */
+static bench *bench_judged(stand *x, const said *all, int64_t rules, int64_t labels) {
+    bench *b = bench_new(x, all, rules, labels);
+    assert_ok(x->ctx, loop_ask_about_held_out(&b->l, &b->r));
+    if (!b->l.waiting)
+        return b;
+    bench_free(b);
+    assert_true(review(x, "held_out", "t.body = 'right'", SIZE_MAX) > 0);
+    stand_again(x);
+    b = bench_new(x, all, rules, labels);
+    assert_ok(x->ctx, loop_ask_about_held_out(&b->l, &b->r));
+    assert_false(b->l.waiting);
+    return b;
+}
+
+static int64_t count_asked(stand *x, const char *text) {
+    return stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM review_item i JOIN text t ON t.id = i.response WHERE t.body LIKE '%s'", text));
+}
+
+/* Where incumbent and candidate say the same nobody is asked, whatever the base said, and the query counts all the same. Runs begun before ask once. */
+static void gate__same_words__need_nobody(void **state) {
+    (void)state;
+    static const said all[PLACES] = {{{"alike", "alike", "alike"}}, {{"other", "like", "like"}}, {{"", "", ""}}, {{"wrong", "wrong", "right"}},
+                                     {{"right", "right", "wrong"}}, {{"wrong", "", "right"}},    {{"right", "right", "right"}}};
+    for (int64_t rules = 6; rules <= 7; rules++) {
+        stand *x = stand_new(NULL);
+        bench *b = bench_judged(x, all, rules, 100);
+        const bool old = rules == 6;
+        assert_int_equal(count_asked(x, "%like"), old ? 2 : 0);
+        assert_int_equal(count_asked(x, "%"), old ? 10 : 6);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM label"), old ? 10 : 6);
+        for (size_t i = 0; i < PLACES; i++) {
+            assert_int_equal(b->r.counted[i], 0);
+            assert_int_equal(b->r.same[i], !old && (i < 2 || i == 6)); /* no answer is a wrong one, and that is known */
+        }
+        assert_int_equal(b->r.n_people, old ? 7 : 4);
+        assert_int_equal(b->r.n_asked, 7);
+        assert_true(!b->r.incumbent[3] && b->r.candidate[3] && b->r.incumbent[4] && !b->r.candidate[4] && !b->r.incumbent[5] && b->r.candidate[5]);
+        assert_int_equal(b->r.candidate[6], old);
+        bench_free(b);
+        stand_free(x);
+    }
+}
+
+/* What was said before of words stands, also where they are both versions' now. */
+static void gate__same_words__that_were_judged__are_known(void **state) {
+    (void)state;
+    static const said all[PLACES] = {{{"wrong", "right", "right"}}, {{"a", "a", "a"}}, {{"a", "a", "a"}}, {{"a", "a", "a"}}, {{"a", "a", "a"}}, {{"a", "a", "a"}}, {{"", "", ""}}};
+    held_out_verdict earlier[] = {{0, "wrong", "label 1", false}, {0, "right", "label 2", true}};
+    stand *x = stand_new(NULL);
+    bench *b = bench_new(x, all, 7, 100);
+    b->l.verdicts = memcpy(calloc(2, sizeof *earlier), earlier, sizeof earlier);
+    b->l.n_verdicts = b->l.verdict_capacity = 2;
+    assert_ok(x->ctx, loop_ask_about_held_out(&b->l, &b->r));
+    assert_false(b->l.waiting);
+    assert_true(!b->r.same[0] && !b->r.base[0] && b->r.incumbent[0] && b->r.candidate[0]);
+    assert_int_equal(b->r.n_people, 2);
+    assert_int_equal(b->r.n_labels, 1); /* one verdict of both versions' words */
+    assert_string_equal(b->r.labels[0], "label 2");
+    bench_free(b);
+    stand_free(x);
+}
+
+/* ---- a budget that cuts ---------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct orders {
+    const bench *b;
+    size_t budget, n, shortest;
+    double share, gain; /* sums over the orders of a part's share of same words, and of its mean difference */
+} orders;
+
+static void count_part(orders *o, const size_t *places) {
+    size_t room[TEXTS];
+    picked questions = {room, 0};
+    const size_t n = loop_questions_within(&o->b->l, &o->b->r, places, PLACES, o->budget, &questions);
+    assert_true(questions.n <= o->budget);
+    double same = 0, gain = 0;
+    for (size_t i = 0; i < n; i++) {
+        const answer *before = &o->b->l.held_out_answers.items[PLACES + places[i]], *after = before + PLACES;
+        same += strcmp(before->text, after->text) == 0;
+        gain += (double)(strcmp(after->text, "right") == 0) - (double)(strcmp(before->text, "right") == 0);
+    }
+    o->n++;
+    o->shortest = n < o->shortest ? n : o->shortest;
+    o->share += n ? same / (double)n : 0;
+    o->gain += n ? gain / (double)n : 0;
+}
+
+static void each_order(orders *o, size_t *places, size_t from) {
+    if (from == PLACES)
+        count_part(o, places);
+    for (size_t i = from; i < PLACES; i++) {
+        const size_t first = places[from];
+        places[from] = places[i];
+        places[i] = first;
+        each_order(o, places, from + 1);
+        places[i] = places[from];
+        places[from] = first;
+    }
+}
+
+/* Over all orders of the draw the part that the budget allows shows on average what all queries would, although those on which nothing changed cost nothing and
+ * those that were lost less than the gained. */
+static void gate__part_cut_by_the_budget__is_right_on_average(void **state) {
+    (void)state;
+    static const said all[PLACES] = {{{"alike", "alike", "alike"}}, {{"like", "like", "like"}}, {{"right", "right", ""}}, {{"other", "wrong", "right"}},
+                                     {{"a", "right", ""}}, {{"wrong", "wrong", "right"}}, {{"b", "c", "right"}}};
+    stand *x = stand_new(NULL);
+    bench *b = bench_new(x, all, 7, 100);
+    for (size_t budget = 0; budget <= 11; budget++) {
+        size_t places[PLACES] = {0, 1, 2, 3, 4, 5, 6};
+        orders o = {.b = b, .budget = budget, .shortest = PLACES};
+        each_order(&o, places, 0);
+        assert_int_equal(o.n, 5040);
+        assert_int_equal(o.shortest, budget < 3 ? 0 : budget < 6 ? 1 : budget < 8 ? 2 : budget < 10 ? 3 : budget < 11 ? 4 : PLACES);
+        assert_close(o.share / (double)o.n, budget < 3 ? 0 : 2. / 7, 1e-9); /* the dearest query asks 3: with less nobody is asked */
+        assert_close(o.gain / (double)o.n, budget < 3 ? 0 : 1. / 7, 1e-9);
+    }
+    bench_free(b);
+    stand_free(x);
+}
+
 /* For the gate labels are kept back that people can give there: two of each query that nobody else can judge, at most gate_items of them. */
 static void gate__labels_are_kept_back__for_what_people_judge(void **state) {
     (void)state;
@@ -234,6 +432,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gate__where_only_people_can_judge__waits_for_them_and_promotes),
         cmocka_unit_test(gate__on_a_mixed_file__counts_both_and_leaves_skips_out),
+        cmocka_unit_test(gate__candidate_with_the_same_words__asks_nobody),
+        cmocka_unit_test(gate__same_words__need_nobody),
+        cmocka_unit_test(gate__same_words__that_were_judged__are_known),
+        cmocka_unit_test(gate__part_cut_by_the_budget__is_right_on_average),
         cmocka_unit_test(gate__labels_are_kept_back__for_what_people_judge),
         cmocka_unit_test(gate__of_a_short_budget__has_its_part),
     };

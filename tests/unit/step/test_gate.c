@@ -8,7 +8,7 @@
 #define OLD "00000000000000000000000000000000000000000000000000000000000000aa"
 #define NEW "00000000000000000000000000000000000000000000000000000000000000bb"
 
-static const paired_table clear_gain = {300, 120, 20, 160};
+static const paired_table clear_gain = {300, 120, 20, 160, 0};
 
 static gate_evidence good(const paired_table *primary) {
     return (gate_evidence){.candidate = NEW, .incumbent = OLD, .primary = primary, .attempt = 1, .alpha = 0.05};
@@ -82,7 +82,7 @@ static void gate__open__is_one_sided_mcnemar_at_the_attempts_alpha(void **state)
     size_t n_yes = 0, n_no = 0;
     for (size_t attempt = 1; attempt <= 5; attempt++)
         for (size_t gained = 0; gained <= 40; gained++) {
-            paired_table t = {50, gained, 12, 50};
+            paired_table t = {50, gained, 12, 50, 0};
             gate_evidence e = good(&t);
             e.attempt = attempt;
             bool promote, want = mcnemar_one_sided(gained, 12) < 0.05 * 6 / (M_PI * M_PI * (double)(attempt * attempt));
@@ -102,7 +102,7 @@ static void gate__open__is_one_sided_mcnemar_at_the_attempts_alpha(void **state)
 static void gate__fewer_right_answers__never_promote(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
-    paired_table t = {300, 20, 120, 160};
+    paired_table t = {300, 20, 120, 160, 0};
     gate_evidence e = good(&t);
     assert_false(verdict(ctx, &e));
     agon_ctx_free(ctx);
@@ -162,7 +162,7 @@ static gate_suite suite_of(const char *name, paired_table t) {
 static void gate__one_inferior_suite__is_enough_to_reject(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
-    const paired_table same = {100, 5, 5, 90}, worse = {70, 2, 40, 88};
+    const paired_table same = {100, 5, 5, 90, 0}, worse = {70, 2, 40, 88, 0};
     for (size_t bad = 0; bad <= 3; bad++) { /* 3: none */
         gate_evidence e = good(&clear_gain);
         bool promote;
@@ -187,7 +187,7 @@ static void gate__suite__is_tangos_test_at_five_per_cent(void **state) {
     for (size_t lost = 0; lost <= 40; lost++) {
         gate_evidence e = good(&clear_gain);
         e.n_suites = 1;
-        e.suites[0] = suite_of("s", (paired_table){100, 6, lost, 94 - lost});
+        e.suites[0] = suite_of("s", (paired_table){100, 6, lost, 94 - lost, 0});
         const noninferiority ni = noninferiority_tango(6, lost, 200, 0.1, 0.05);
         assert_int_equal(verdict(ctx, &e), ni.p < 0.05);
         n_yes += ni.p < 0.05;
@@ -216,7 +216,7 @@ static void gate__suites_not_run__say_so_and_do_not_fail(void **state) {
     bool promote;
     e.n_suites = 2;
     e.suites[0] = (gate_suite){.name = "gsm8k", .run = false, .table = {0, 0, 40, 0}, .margin = 0.03};
-    e.suites[1] = suite_of("general", (paired_table){100, 5, 5, 90});
+    e.suites[1] = suite_of("general", (paired_table){100, 5, 5, 90, 0});
     json_t *figures = decide(ctx, &e, &promote), *list = json_object_get(json_object_get(figures, "G2"), "suites"), *row;
     size_t i, n_not_run = 0;
     assert_true(promote);
@@ -392,6 +392,30 @@ static void gate__audits_by_source__count_where_the_expert_is_another(void **sta
 
 /* ---- the verdict as a step ------------------------------------------------------------------------------------ */
 
+/* Items with the same words count in n and gain; nobody judged them, and their share right is nobody's to say. */
+static void gate__same_words__are_no_ones_verdict(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    const paired_table t = {.both = 20, .gained = 12, .lost = 1, .neither = 7, .same = 10}, only = {.same = 10};
+    gate_evidence e = good(&t);
+    bool promote = false;
+    e.n_people = 25;
+    e.n_left_to_people = 60;
+    json_t *figures = decide(ctx, &e, &promote), *nothing = paired_json(&only);
+    const json_t *g1 = json_object_get(figures, "G1"), *judged = json_object_get(g1, "judged"), *table = json_object_get(g1, "table");
+    assert_true(promote);
+    assert_close(field_real(g1, "p"), mcnemar_one_sided(12, 1), 1e-12);
+    assert_true(field_int(judged, "verifier") == 15 && field_int(judged, "people") == 25 && field_int(judged, "left_to_people") == 60);
+    assert_true(field_int(table, "n") == 50 && field_int(table, "same") == 10);
+    assert_close(field_real(table, "before"), 21. / 40, 1e-12);
+    assert_close(field_real(table, "after"), 32. / 40, 1e-12);
+    assert_close(field_real(table, "gain"), 11. / 50, 1e-12);
+    assert_true(json_is_null(json_object_get(nothing, "before")) && json_is_null(json_object_get(nothing, "after")) && field_real(nothing, "gain") == 0);
+    json_decref(figures);
+    json_decref(nothing);
+    agon_ctx_free(ctx);
+}
+
 static agon_status add_candidate(void *arg, json_t **result) {
     stand *x = arg;
     const version_record old = {.id = OLD, .role = "base"}, new = {.run = run_id(x->run), .id = NEW, .parent = OLD, .role = "learner"};
@@ -426,7 +450,7 @@ static void alter_schema(stand *x) {
 /* What was decided stands, whatever the evidence would say now and whatever became of the workspace since. */
 static void verdict__in_a_replay__is_the_recorded_one(void **state) {
     (void)state;
-    const paired_table none = {300, 20, 20, 160};
+    const paired_table none = {300, 20, 20, 160, 0};
     for (int gain = 0; gain < 2; gain++) {
         stand *x = stand_new(NULL);
         const gate_evidence then = good(gain ? &clear_gain : &none), now = good(gain ? &none : &clear_gain);
@@ -445,7 +469,7 @@ static void verdict__in_a_replay__is_the_recorded_one(void **state) {
 
 static void verdict__is_recorded_with_its_labels_and_its_consequence(void **state) {
     (void)state;
-    const paired_table none = {300, 20, 20, 160};
+    const paired_table none = {300, 20, 20, 160, 0};
     for (int promote = 0; promote < 2; promote++) {
         stand *x = stand_new(NULL);
         static const size_t which[] = {0, 1};
@@ -506,6 +530,7 @@ static void verdict__over_earlier_views__promotes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gate__same_words__are_no_ones_verdict),
         cmocka_unit_test(gate__null_candidate__is_promoted_at_most_alpha_of_the_time),
         cmocka_unit_test(gate__ten_points_on_1000_items__are_seen),
         cmocka_unit_test(gate__open__is_one_sided_mcnemar_at_the_attempts_alpha),
