@@ -139,6 +139,21 @@ agon_status json_get_bool(agon_ctx *ctx, const char *where, const json_t *object
     return AGON_OK;
 }
 
+/* What a file is that begins so and is no JSON lines, and what to do about it; NULL: nothing known. */
+static const char *other_format(const char *start, size_t n) {
+    static const struct {
+        const char *magic, *sentence;
+    } known[] = {{"\x1f\x8b", "this is a gzip file; unpack it first (gunzip)"},
+                 {"PAR1", "this is a Parquet file; write its rows as JSON lines first"},
+                 {"\xff\xfe", "this is UTF-16; write it as UTF-8"},
+                 {"\xfe\xff", "this is UTF-16; write it as UTF-8"},
+                 {"[", "this is a list; each line must be a JSON object by itself, without the list's brackets and commas"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (n >= strlen(known[i].magic) && memcmp(start, known[i].magic, strlen(known[i].magic)) == 0)
+            return known[i].sentence;
+    return NULL;
+}
+
 agon_status jsonl_read(agon_ctx *ctx, const char *path, json_row row, void *arg) {
     return jsonl_read_lenient(ctx, path, row, NULL, arg);
 }
@@ -166,7 +181,8 @@ agon_status jsonl_read_lenient(agon_ctx *ctx, const char *path, json_row row, js
         size_t end = (size_t)n; /* without the line's end: what is missing is missing in this line */
         while (end > mark && (line[end - 1] == '\n' || line[end - 1] == '\r'))
             end--;
-        s = parse(ctx, where, line + mark, end - mark, true, &object);
+        const char *other = number == 1 ? other_format(line + mark, end - mark) : NULL;
+        s = other ? ctx_fail(ctx, AGON_EFORMAT, "%s: %s", where, other) : parse(ctx, where, line + mark, end - mark, true, &object);
         if (!s && !json_is_object(object))
             s = ctx_fail(ctx, AGON_EFORMAT, "%s: each line must be a JSON object", where);
         if (s && s != AGON_ENOMEM && bad)

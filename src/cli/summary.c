@@ -147,10 +147,16 @@ static char *members_text(const json_t *object) {
 
 /* One line "name  value, value", broken under the value. */
 static void members_line(const table *t, const char *name, const json_t *value) {
-    char *made = json_is_object(value) ? members_text(value) : NULL;
-    char *text = made ? made : json_is_string(value) ? strdup(json_string_value(value))
-                                                     : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(4));
-    size_t column = 2 + 15, end = 0;
+    char *text = NULL;
+    size_t column = 2 + 15, end = 0, n = 0;
+    FILE *to = open_memstream(&text, &n);
+    if (!to)
+        return;
+    if (json_is_object(value))
+        print_members(to, value);
+    else
+        value_text(to, value);
+    fclose(to);
     glyphs g = glyphs_of(&t->t, text ? text : "", text ? strlen(text) : 0);
     fputs("  ", t->to);
     print_cut(&t->t, t->to, name, column - 3, true);

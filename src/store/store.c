@@ -497,13 +497,13 @@ static agon_status check_version(store *s) {
     if (status)
         return status;
     if (version > SCHEMA_VERSION)
-        return ctx_fail(s->ctx, AGON_EFORMAT,
+        return ctx_fail(s->ctx, AGON_EUNSUPPORTED,
                         "%s/agon.db: schema version %lld is newer than this agon's %d; use a newer agon",
                         s->folder, (long long)version, SCHEMA_VERSION);
     if (version > 0 && application != SCHEMA_APPLICATION_ID)
         return ctx_fail(s->ctx, AGON_EFORMAT, "%s/agon.db: a database, but not agon's", s->folder);
     if (s->mode != STORE_RUN && version < SCHEMA_VERSION)
-        return ctx_fail(s->ctx, version ? AGON_EFORMAT : AGON_ENOTFOUND,
+        return ctx_fail(s->ctx, version ? AGON_EUNSUPPORTED : AGON_ENOTFOUND,
                         version ? "%s: from an older agon; `agon run` brings it up to date"
                                 : "%s: no run has begun in this workspace yet",
                         s->folder);
@@ -512,12 +512,21 @@ static agon_status check_version(store *s) {
     return status;
 }
 
+/* AGON_EINVAL: what is there by the workspace's name is no folder, nor a link to one. */
+static agon_status check_folder(const store *s) {
+    struct stat there;
+    if (!s->made_folder || lstat(s->folder, &there) != 0)
+        return AGON_OK;
+    return ctx_fail(s->ctx, AGON_EINVAL, "%s is %s; a workspace is a folder: give another name, or move that away", s->folder,
+                    S_ISLNK(there.st_mode) ? "a link that leads to no folder" : "no folder");
+}
+
 static agon_status open_all(store *s) {
-    agon_status status = AGON_OK;
-    char *objects = store_path(s, "objects"), *db = store_path(s, "agon.db");
-    if (!objects || !db)
-        status = ctx_no_memory(s->ctx);
     s->made_folder = !folder_exists(s->folder);
+    agon_status status = check_folder(s);
+    char *objects = store_path(s, "objects"), *db = store_path(s, "agon.db");
+    if (!status && (!objects || !db))
+        status = ctx_no_memory(s->ctx);
     if (!status && s->mode == STORE_RUN)
         status = folder_make(s->ctx, objects);
     if (!status && s->mode == STORE_RUN)

@@ -178,6 +178,16 @@ says err 'alike.jsonl:1: chosen and rejected are equal after cutting to 8 tokens
 printf '{"prompt":"a","completion":"b"}\n{"prompt":"a",\n' >torn.jsonl
 run 4 "$agon" data check torn.jsonl --objective sft --model "$tiny"
 says out 'torn.jsonl:2: not valid JSON at column 14'
+# What is no JSON lines is called what it is.
+printf '\037\213\010' >packed.jsonl
+printf 'PAR1' >table.jsonl
+printf '\377\376{\000' >wide.jsonl
+printf '[\n{"prompt": "a", "completion": "b"}\n]\n' >list.jsonl
+for kind in 'packed.*a gzip file; unpack it' 'table.*a Parquet file' 'wide.*UTF-16; write it as UTF-8' 'list.*this is a list; each line'; do
+    file=${kind%%.*}.jsonl
+    run 4 "$agon" train sft --model "$tiny" --data $file --output never --lora 2 --dry-run
+    says err "$kind"; one_sentence
+done
 
 # ---- sides that differ only in their last white space are counted, in the plan too
 printf '{"prompt":"a","chosen":"the cat","rejected":"the cat \\n"}\n' >space.jsonl

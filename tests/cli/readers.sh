@@ -49,6 +49,28 @@ has "$("$AGON" verify --sample 0 --json)" '"ok":true'
 exec 3>&-
 wait
 
+# A workspace of a newer agon is not a damaged one; what is no folder is said to be none, by those who read and those who run.
+cp -r one.agon newer.agon
+printf '\000\000\003\347' | dd of=newer.agon/agon.db bs=1 seek=60 conv=notrunc 2>/dev/null
+for command in status verify; do
+    code_of "$AGON" $command --workspace newer.agon
+    [ $code = 4 ] || fail "$command of a newer agon's workspace must exit 4, not $code"
+    has "$(cat err)" "schema version 999 is newer than this agon's"
+    [ ! -s out ] || fail "$command of a newer agon's workspace reports: $(cat out)"
+done
+rm -r newer.agon
+echo text >file.agon
+ln -s nowhere link.agon
+printf 'name: x\n' >x.yaml
+for name in file link; do
+    for command in status "run x.yaml"; do
+        code_of "$AGON" $command --workspace $name.agon
+        [ $code = 4 ] || fail "$command on $name.agon must exit 4, not $code"
+        has "$(cat err)" "a workspace is a folder"
+    done
+done
+rm file.agon link.agon x.yaml
+
 # Damage is found, in the database and in an object.
 object=$(find one.agon/objects -type f | head -n 1)
 cp "$object" kept

@@ -313,7 +313,7 @@ static void open__says_what_is_wrong_with_a_folder(void **state) {
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL);
     sqlite3_close(db);
-    assert_int_equal(store_open(ctx, folder, STORE_RUN, &s), AGON_EFORMAT);
+    assert_int_equal(store_open(ctx, folder, STORE_RUN, &s), AGON_EUNSUPPORTED);
     assert_non_null(strstr(agon_error(ctx), "newer"));
     assert_null(s);
     workspace_remove(folder);
