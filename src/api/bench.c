@@ -299,6 +299,8 @@ static agon_status take_options(bench *b, const char *group, const agon_bench_op
     agon_bench_options *o = &b->options;
     *o = agon_bench_options_default();
     agon_status s = options_take(b->ctx, "agon_bench_options", given, sizeof *o, o);
+    if (!s)
+        s = options_given(b->ctx, "the group of kernels", group);
     if (s)
         return s;
     if (strcmp(group, "matmul") != 0 && strcmp(group, "stream") != 0)

@@ -1,5 +1,6 @@
 /* agon.h, workspaces: finding one and reading it. */
 #include "api/workspaces.h"
+#include "api/options.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/file.h"
@@ -89,11 +90,13 @@ agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *r
 }
 
 agon_status agon_show_json(agon_ctx *ctx, const char *workspace, const char *id, char **json) {
-    return ask(ctx, workspace, store_show, id, json);
+    agon_status s = options_given(ctx, "the id", id);
+    return s ? s : ask(ctx, workspace, store_show, id, json);
 }
 
 agon_status agon_why_json(agon_ctx *ctx, const char *workspace, const char *id, char **json) {
-    return ask(ctx, workspace, store_why, id, json);
+    agon_status s = options_given(ctx, "the id", id);
+    return s ? s : ask(ctx, workspace, store_why, id, json);
 }
 
 agon_status agon_log_json(agon_ctx *ctx, const char *workspace, const char *run, int64_t after, size_t limit,

@@ -80,11 +80,11 @@ static bool parse_value(const char *text, double *out) {
 
 agon_status objective_set(agon_ctx *ctx, const objective *o, const char *assignment,
                           double values[MAX_OBJECTIVE_OPTIONS]) {
-    const char *equals = strchr(assignment, '=');
+    const char *equals = assignment ? strchr(assignment, '=') : NULL;
     char name[64];
     if (!equals || equals == assignment || (size_t)(equals - assignment) >= sizeof name)
         return ctx_fail(ctx, AGON_EINVAL, "\"%.100s\" is no option; write NAME=VALUE, as in beta=0.1",
-                        assignment);
+                        assignment ? assignment : "");
     memcpy(name, assignment, (size_t)(equals - assignment));
     name[equals - assignment] = '\0';
     for (size_t i = 0; o->options[i].name; i++) {

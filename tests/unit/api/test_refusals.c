@@ -104,6 +104,11 @@ static void paths__that_are_not_given_are_refused(void **state) {
     refused(agon_train(f->ctx, f->m, f->d, NULL, NULL, &text), "NULL");
     refused(agon_train_online(f->ctx, f->m, NULL, f->output, NULL, NULL, &text), "the objective is NULL");
     refused(agon_loss_json(f->ctx, NULL, NULL, 0, "{}", 2, &text), "the objective is NULL");
+    const char *const no_settings[] = {NULL};
+    refused(agon_loss_json(f->ctx, "dpo", no_settings, 1, "{}", 2, &text), "write NAME=VALUE");
+    refused(agon_show_json(f->ctx, f->output, NULL, &text), "the id is NULL");
+    refused(agon_why_json(f->ctx, f->output, NULL, &text), "the id is NULL");
+    refused(agon_bench(f->ctx, NULL, NULL, &text), "the group of kernels is NULL");
     refused(agon_export(f->ctx, f->m, NULL, NULL, NULL, f->output, &text), "the format is NULL");
     refused(agon_export(f->ctx, f->m, NULL, "hf", NULL, NULL, &text), "the path is NULL");
     agon_adapter *a = NULL;
