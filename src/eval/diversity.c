@@ -49,8 +49,7 @@ static bool is_space(int32_t code) {
     return code == 0x85 || c == UTF8PROC_CATEGORY_ZS || c == UTF8PROC_CATEGORY_ZL || c == UTF8PROC_CATEGORY_ZP;
 }
 
-/* The next word at or after *at: [*from, *at). */
-static bool next_word(const char *text, size_t n, size_t *from, size_t *at) {
+bool diversity_next_word(const char *text, size_t n, size_t *from, size_t *at) {
     size_t length;
     while (*at < n && is_space(character(text + *at, n - *at, &length)))
         *at += length;
@@ -62,20 +61,19 @@ static bool next_word(const char *text, size_t n, size_t *from, size_t *at) {
 
 size_t diversity_words(const char *text) {
     size_t n = strlen(text), count = 0, from, at = 0;
-    while (next_word(text, n, &from, &at))
+    while (diversity_next_word(text, n, &from, &at))
         count++;
     return count;
 }
 
 size_t diversity_cut(const char *text, size_t most) {
     size_t n = strlen(text), from, at = 0, end = 0;
-    for (size_t i = 0; i < most && next_word(text, n, &from, &at); i++)
+    for (size_t i = 0; i < most && diversity_next_word(text, n, &from, &at); i++)
         end = at;
     return end;
 }
 
-/* Characters of other lengths in lower case keep their own: U+0130 and the like. */
-static void lower_case(char *text, size_t n) {
+void diversity_lower_case(char *text, size_t n) {
     for (size_t i = 0, length; i < n; i += length) {
         int32_t code = character(text + i, n - i, &length);
         utf8proc_uint8_t lower[4];
@@ -129,8 +127,8 @@ static agon_status find_words(agon_ctx *ctx, char *joined, const char *const *te
     bool made = list && w->text && w->end && w->gram && w->first && w->sorted && w->precision && w->clipped;
     for (size_t i = 0; i < n_texts && made; i++) {
         size_t length = strlen(texts[i]), at = 0;
-        lower_case(joined, length);
-        while (w->n < n && next_word(joined, length, &from, &at)) {
+        diversity_lower_case(joined, length);
+        while (w->n < n && diversity_next_word(joined, length, &from, &at)) {
             list[w->n] = (word){joined + from, at - from, (uint32_t)w->n};
             w->text[w->n++] = (uint32_t)i;
         }

@@ -33,6 +33,10 @@ typedef struct diversity_part {
 /* texts [n], any bytes. parts [n] or NULL. AGON_ENOMEM; AGON_EINVAL: 2^32 bytes or more. */
 AGON_MUST_CHECK agon_status diversity_of(agon_ctx *ctx, const char *const *texts, size_t n, size_t window, diversity *out, diversity_part *parts);
 
+/* The next word of text [n] at or after *at: bytes [*from, *at); false: there is none. */
+bool diversity_next_word(const char *text, size_t n, size_t *from, size_t *at);
+/* Puts text [n] into lower case; characters of another length in lower case keep their own (U+0130 and the like). */
+void diversity_lower_case(char *text, size_t n);
 /* Words of a text. */
 size_t diversity_words(const char *text);
 /* Bytes of a text up to the end of its word number `words`; all where it has no more. */
