@@ -111,6 +111,8 @@ static agon_status sample(online *o) {
     s.temperature = p->train.temperature > 0 ? p->train.temperature : 1;
     s.max_tokens = p->max_tokens;
     s.top_k = (int32_t)p->top_k;
+    s.stop = p->stop;
+    s.n_stop = p->n_stop;
     for (size_t i = 0; i < n_samples(o); i++)
         seeds[i] = seed_derivef(p->train.seed, "online %zu %zu", o->round, i);
     for (size_t i = 0; i < p->n_prompts; i++)

@@ -36,6 +36,8 @@ typedef struct online_options {
     bool demonstrations;
     double pass_reward;
     size_t top_k;         /* samples are drawn from the likeliest; 0: from all. Objectives on pairs only: the others read the samples as draws of the uncut distribution */
+    const char *const *stop; /* [n_stop] samples end with the token that completes the first of these texts, which is trained on too */
+    size_t n_stop;
     lr_schedule schedule; /* of train.lr over the rounds; train.schedule is of one round's steps */
 } online_options;
 

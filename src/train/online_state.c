@@ -34,6 +34,8 @@ static hash256 identity_of(const online *o) {
         buffer_printf(&b, "|demonstrations %.17g", p->pass_reward);
     if (p->top_k)
         buffer_printf(&b, "|top_k %zu", p->top_k);
+    for (size_t i = 0; i < p->n_stop; i++)
+        buffer_printf(&b, "|stop %zu %s", strlen(p->stop[i]), p->stop[i]);
     if (o->n_accept)
         buffer_printf(&b, "|accept %zu %.17g", o->n_accept, p->rso_beta);
     hash256 id = b.failed ? (hash256){{0}} : hash_bytes(b.data, b.size);

@@ -336,6 +336,10 @@ static void online__refuses_foreign_states(void **state) {
     assert_int_equal(run(&o, &w, NULL), AGON_EINTERRUPTED);
     other.train.lr = 1e-3f;
     assert_int_equal(run(&other, &again, &w), AGON_EMISMATCH);
+    other = o;
+    other.stop = (const char *const[]){"\n\n"};
+    other.n_stop = 1;
+    assert_int_equal(run(&other, &again, &w), AGON_EMISMATCH);
     w.left.state[w.left.n / 2] ^= 1;
     assert_int_equal(run(&o, &again, &w), AGON_EFORMAT);
     w.left.n = 50;
@@ -343,8 +347,51 @@ static void online__refuses_foreign_states(void **state) {
     free(w.left.state);
 }
 
+/* No text goes beyond a stop, and what ends there has ended by itself. */
+static agon_status stopped(void *arg, size_t round, const online_prompt *p, const completion *samples, double *out) {
+    size_t *n_ended = arg;
+    (void)round, (void)p;
+    for (size_t i = 0; i < N_PROMPTS * N_SAMPLES; i++) {
+        assert_null(strpbrk(samples[i].text, "aeiou"));
+        assert_true(samples[i].finish == FINISH_STOP || samples[i].n_tokens == 16);
+        *n_ended += samples[i].finish == FINISH_STOP && samples[i].n_tokens < 16;
+        out[i] = (double)samples[i].n_tokens;
+    }
+    return AGON_OK;
+}
+
+static agon_status same_prompts(void *arg, size_t round, online_prompt *out) {
+    static const int32_t tokens[] = {260, 35};
+    (void)arg, (void)round;
+    for (size_t i = 0; i < N_PROMPTS; i++)
+        out[i] = (online_prompt){.tokens = tokens, .n = 2};
+    return AGON_OK;
+}
+
+static void online__samples_end_at_stops(void **state) {
+    (void)state;
+    char path[2048];
+    agon_ctx *ctx = test_ctx(1, NULL);
+    model *m = NULL;
+    adapter *a = NULL;
+    size_t n_ended = 0;
+    online_options o = options_for("grpo", 1);
+    const online_sink sink = {.prompts = same_prompts, .rewards = stopped, .arg = &n_ended};
+    o.max_tokens = 16;
+    o.stop = (const char *const[]){"a", "e", "i", "o", "u"};
+    o.n_stop = 5;
+    assert_ok(ctx, model_open(ctx, golden_path(path, "tiny-text.gguf"), COMPUTE_F32, &m));
+    assert_ok(ctx, adapter_new(ctx, m, &(adapter_options){.rank = 2, .alpha = 4, .seed = 2}, &a));
+    assert_ok(ctx, online_train(ctx, m, a, NULL, &o, &sink, NULL, 0));
+    assert_true(n_ended > N_PROMPTS * N_SAMPLES / 2);
+    adapter_free(a);
+    model_free(m);
+    agon_ctx_free(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(online__samples_end_at_stops),
         cmocka_unit_test(online__every_kind_of_row_learns),
         cmocka_unit_test(online__asks_for_memory_first),
         cmocka_unit_test(online__resumes_bit_for_bit),
