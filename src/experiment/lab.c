@@ -358,8 +358,9 @@ agon_status lab_plot(const lab *l, const char *name, const plot_panel *panels, s
 
 /* ---- stages ---------------------------------------------------------------------------------------------- */
 
-/* A stage on disk: "AGONLAB1" | n u64 | x f64 [n] | SHA-256 of everything before. */
-static const char MAGIC[8] = {'A', 'G', 'O', 'N', 'L', 'A', 'B', '1'};
+/* A stage on disk: "AGONLAB1" | n u64 | x f64 [n] | SHA-256 of everything before; of bytes: "AGONLABB" | n u64 | byte [n] | the same. */
+static const char NUMBERS[8] = {'A', 'G', 'O', 'N', 'L', 'A', 'B', '1'}, BYTES[8] = {'A', 'G', 'O', 'N', 'L', 'A', 'B', 'B'};
+enum { STAGE_HEAD = 16 };
 
 static agon_status stage_path(const lab *l, agon_ctx *ctx, const char *key, buffer *out) {
     char hex[HASH_HEX_SIZE];
@@ -374,42 +375,74 @@ static agon_status stage_path(const lab *l, agon_ctx *ctx, const char *key, buff
     return out->failed ? ctx_fail(ctx, AGON_ENOMEM, "out of memory") : AGON_OK;
 }
 
-agon_status lab_recall(const lab *l, agon_ctx *ctx, const char *key, double *x, size_t n, bool *found) {
+/* The whole file of a stage of this kind; *data NULL: not there, or damaged. */
+static agon_status read_stage(const lab *l, agon_ctx *ctx, const char *key, const char kind[8], char **data, size_t *size) {
     buffer path = {0};
-    char *data = NULL;
-    size_t size = 0, wanted = sizeof MAGIC + 8 + n * sizeof *x + sizeof(hash256);
-    *found = false;
+    *data = NULL;
+    *size = 0;
     agon_status s = stage_path(l, ctx, key, &path);
     if (!s && file_exists(path.data))
-        s = file_read(ctx, path.data, (size_t)1 << 32, &data, &size);
-    if (!s && data && size == wanted) {
-        hash256 check = hash_bytes(data, size - sizeof check);
-        *found = memcmp(data, MAGIC, sizeof MAGIC) == 0 && memcmp(&check, data + size - sizeof check, sizeof check) == 0;
-        if (*found)
-            memcpy(x, data + sizeof MAGIC + 8, n * sizeof *x);
-    }
+        s = file_read(ctx, path.data, (size_t)1 << 32, data, size);
     buffer_free(&path);
-    free(data);
-    return s;
+    if (s || !*data)
+        return s;
+    hash256 check = {{0}};
+    bool whole = *size >= STAGE_HEAD + sizeof check && memcmp(*data, kind, 8) == 0;
+    if (whole) {
+        check = hash_bytes(*data, *size - sizeof check);
+        whole = memcmp(&check, *data + *size - sizeof check, sizeof check) == 0;
+    }
+    if (!whole) {
+        free(*data);
+        *data = NULL;
+    }
+    return AGON_OK;
 }
 
-agon_status lab_keep(const lab *l, agon_ctx *ctx, const char *key, const double *x, size_t n) {
+static agon_status write_stage(const lab *l, agon_ctx *ctx, const char *key, const char kind[8], uint64_t n, const void *data, size_t n_bytes) {
     buffer path = {0}, image = {0};
-    uint64_t count = n;
     buffer_init(&image, (size_t)1 << 32);
     agon_status s = stage_path(l, ctx, key, &path);
     if (!s) {
-        buffer_append(&image, MAGIC, sizeof MAGIC);
-        buffer_append(&image, (const char *)&count, sizeof count);
-        buffer_append(&image, (const char *)x, n * sizeof *x);
+        buffer_append(&image, kind, 8);
+        buffer_append(&image, &n, sizeof n);
+        buffer_append(&image, data, n_bytes);
         hash256 check = image.failed ? (hash256){{0}} : hash_bytes(image.data, image.size);
-        buffer_append(&image, (const char *)&check, sizeof check);
+        buffer_append(&image, &check, sizeof check);
         s = image.failed ? ctx_fail(ctx, AGON_ENOMEM, "out of memory")
                          : file_write(ctx, path.data, image.data, image.size);
     }
     buffer_free(&path);
     buffer_free(&image);
     return s;
+}
+
+agon_status lab_recall(const lab *l, agon_ctx *ctx, const char *key, double *x, size_t n, bool *found) {
+    char *data;
+    size_t size;
+    agon_status s = read_stage(l, ctx, key, NUMBERS, &data, &size);
+    *found = data && size == STAGE_HEAD + n * sizeof *x + sizeof(hash256);
+    if (*found)
+        memcpy(x, data + STAGE_HEAD, n * sizeof *x);
+    free(data);
+    return s;
+}
+
+agon_status lab_keep(const lab *l, agon_ctx *ctx, const char *key, const double *x, size_t n) {
+    return write_stage(l, ctx, key, NUMBERS, n, x, n * sizeof *x);
+}
+
+agon_status lab_recall_bytes(const lab *l, agon_ctx *ctx, const char *key, char **data, size_t *n) {
+    size_t size;
+    agon_status s = read_stage(l, ctx, key, BYTES, data, &size);
+    *n = *data ? size - STAGE_HEAD - sizeof(hash256) : 0;
+    if (*data)
+        memmove(*data, *data + STAGE_HEAD, *n);
+    return s;
+}
+
+agon_status lab_keep_bytes(const lab *l, agon_ctx *ctx, const char *key, const void *data, size_t n) {
+    return write_stage(l, ctx, key, BYTES, n, data, n);
 }
 
 /* ---- works ----------------------------------------------------------------------------------------------- */

@@ -107,6 +107,9 @@ AGON_MUST_CHECK agon_status lab_admit(lab *l, const forecast *f);
 /* x [n] of an earlier run under these settings; *found false: not there, or damaged. */
 AGON_MUST_CHECK agon_status lab_recall(const lab *l, agon_ctx *ctx, const char *key, double *x, size_t n, bool *found);
 AGON_MUST_CHECK agon_status lab_keep(const lab *l, agon_ctx *ctx, const char *key, const double *x, size_t n);
+/* The same of bytes, as many as there were; *data new (free()), NULL where it is not there. A later keep takes the place of an earlier one. */
+AGON_MUST_CHECK agon_status lab_recall_bytes(const lab *l, agon_ctx *ctx, const char *key, char **data, size_t *n);
+AGON_MUST_CHECK agon_status lab_keep_bytes(const lab *l, agon_ctx *ctx, const char *key, const void *data, size_t n);
 /* Runs fn(arg, ctx, i) for i in [0, n) on all cores, each with a context of one thread: no result depends on how many there are. The
  * failure of the smallest i is the result. AGON_EINTERRUPTED after agon_interrupt of the lab's context. */
 typedef agon_status (*lab_work)(void *arg, agon_ctx *ctx, size_t i);

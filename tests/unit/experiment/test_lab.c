@@ -133,10 +133,26 @@ static void lab__stages_come_back_whole_or_not(void **state) {
     assert_false(found);
     json_decref(other.settings);
     lab_close(&other);
+    /* Bytes, as many as there are; a stage of numbers is none of bytes, and the other way round. */
+    char *bytes;
+    size_t n;
+    assert_ok(f.ctx, lab_keep_bytes(&f.l, f.ctx, "b", "first", 5));
+    assert_ok(f.ctx, lab_keep_bytes(&f.l, f.ctx, "b", "ab\0c", 4));
+    assert_ok(f.ctx, lab_recall_bytes(&f.l, f.ctx, "b", &bytes, &n));
+    assert_int_equal(n, 4);
+    assert_memory_equal(bytes, "ab\0c", 4);
+    free(bytes);
+    assert_ok(f.ctx, lab_recall_bytes(&f.l, f.ctx, "k", &bytes, &n));
+    assert_null(bytes);
+    assert_ok(f.ctx, lab_keep_bytes(&f.l, f.ctx, "c", x, sizeof x));
+    assert_ok(f.ctx, lab_recall(&f.l, f.ctx, "c", y, 3, &found));
+    assert_false(found);
     snprintf(command, sizeof command, "for f in %s/stages/*; do printf x | dd of=$f bs=1 seek=20 conv=notrunc 2>/dev/null; done", f.folder);
     assert_int_equal(system(command), 0);
     assert_ok(f.ctx, lab_recall(&f.l, f.ctx, "k", y, 3, &found));
     assert_false(found);
+    assert_ok(f.ctx, lab_recall_bytes(&f.l, f.ctx, "c", &bytes, &n));
+    assert_null(bytes);
     lab_close(&f.l);
     end(&f);
 }
