@@ -42,6 +42,15 @@ agon_status attacker_prompt(agon_ctx *ctx, const attacker_item *item, char **out
     return prompt_render(ctx, prompt_find(names[item->perturbation]), fields, 2, 0, out);
 }
 
+sampling attacker_sampling(void) {
+    return (sampling){.temperature = 0.8f,
+                      .top_p = 0.95f,
+                      .repetition_penalty = 1,
+                      .max_tokens = ATTACKER_MAX_TOKENS,
+                      .stop = stops,
+                      .n_stop = sizeof stops / sizeof *stops};
+}
+
 static void trim(const char **start, const char **end) {
     while (*start < *end && isspace((unsigned char)**start))
         ++*start;
@@ -195,12 +204,6 @@ agon_status attacker_vary(agon_ctx *ctx, backend *b, const attacker_item *items,
         s = ctx_fail(ctx, AGON_ENOMEM, "no memory for %zu variations", n);
         goto done;
     }
-    const sampling how = {.temperature = 0.8f,
-                          .top_p = 0.95f,
-                          .repetition_penalty = 1,
-                          .max_tokens = ATTACKER_MAX_TOKENS,
-                          .stop = stops,
-                          .n_stop = sizeof stops / sizeof *stops};
     for (size_t i = 0; !s && i < n; i++) {
         s = attacker_prompt(ctx, &items[i], &prompts[i]);
         for (size_t k = 0; k < ATTACKER_TRIES; k++)
@@ -210,7 +213,7 @@ agon_status attacker_vary(agon_ctx *ctx, backend *b, const attacker_item *items,
                                         .prompt = prompts[i],
                                         .n_samples = ATTACKER_TRIES,
                                         .seeds = seeds[i],
-                                        .sampling = how,
+                                        .sampling = attacker_sampling(),
                                         .adapter = version};
     }
     if (!s)

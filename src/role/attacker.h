@@ -31,6 +31,8 @@ void attacker_variation_free(attacker_variation *v);
 const char *attacker_template(task_perturbation perturbation);
 /* The prompt (raw text), new. */
 AGON_MUST_CHECK agon_status attacker_prompt(agon_ctx *ctx, const attacker_item *item, char **out);
+/* How outputs are drawn; `stop` has static storage. */
+sampling attacker_sampling(void);
 /* The varied query that an output makes. New string; "" when it makes none; NULL on memory. */
 char *attacker_compose(const attacker_item *item, const char *output);
 /* The query in a model's output: first paragraph, without labels it repeats or quotation marks

@@ -114,6 +114,19 @@ drafts: 1500
 pairs: 20
 test_items: 20
 END
+cat >red.yaml <<END
+experiment: red-team
+model: $tiny
+cells: [arithmetic/one_digit_sum, arithmetic/two_digit_sum, word_problem]
+rounds: 3
+queries: 2
+rewordings: 2
+test_queries: 8
+max_tokens: 4
+attack_tokens: 4
+rank: 2
+draws: 100
+END
 cat >lm.yaml <<END
 experiment: weak-to-strong
 strong: language-model
@@ -140,7 +153,7 @@ says err 'about [0-9.]+ minutes on [0-9]+ idle cores'
 [ ! -e plan ] || fail "a plan made its folder"
 
 # ---- every experiment, whole and killed
-for name in w2s lm noise tokens subgroup cleaning exo panacea forms spans pairs; do
+for name in w2s lm noise tokens subgroup cleaning exo panacea forms spans pairs red; do
     run 0 "$agon" experiment $name.yaml --output whole-$name --json
     says out '"experiment":'
     [ -f whole-$name/result.json ] || fail "no result"
@@ -227,6 +240,21 @@ run 0 "$agon" experiment other.yaml --output twice --json
 says err '^seed 12 '
 says twice/curves.svg ', 2 seeds; bars: 95% over seeds<'
 [ "$(grep -Ec '<path d="M[0-9.]+ [0-9.]+V' twice/curves.svg)" -ge 12 ] || fail "no intervals are drawn"
+# An attacker's training is one stage that is written after every round, so what the kill cut there went on from inside; the adapter is what a PEFT reader takes.
+for what in plain templates untrained trained no-penalty; do
+    says whole-red/result.json "\"arm\": \"$what\""
+    [ "$(grep -c "\"arm\":\"$what\"" whole-red/attacks.jsonl)" = 8 ] || fail "not every attack by $what is written"
+done
+[ -f whole-red/curves.svg ] || fail "no curves"
+same whole-red/attacks.jsonl cut-red/attacks.jsonl
+same whole-red/attacker-1/adapter_model.safetensors cut-red/attacker-1/adapter_model.safetensors
+tr -d ' \n' <whole-red/result.json >flat
+says flat '"added":0\.0,"added_interval":\[0\.0,0\.0\],"arm":"plain"' # against itself
+says flat '"of_all":\{"any":[01]\.[0-9]*,"any_interval":\[[^]]*\],"by_sample":[01]\.[0-9]*,"by_sample_interval":\[[^]]*\],"n":8\}'
+printf '{"prompt":"the"}' | run 0 "$agon" generate --model "$tiny" --adapter whole-red/attacker-1 --max-tokens 2 --json
+sed "s|^rank.*|learner_adapter: $work/whole-red/attacker-1|" red.yaml >other.yaml
+run 0 "$agon" experiment other.yaml --output learner --json
+[ "$(grep '"base"' learner/result.json)" != "$(grep '"base"' whole-red/result.json)" ] || fail "another learner has the same stages"
 says whole-cleaning/result.json '"judge": "(class|likelihood)"'
 says whole-cleaning/result.json '"planted": (true|false)'
 for what in known panacea-linear panacea-tchebycheff panacea-linear-dpo soup modpo; do
@@ -288,6 +316,14 @@ refused 4 experiment spans.yaml 's/^rank.*/objective: grpo/' "objective is 'grpo
 refused 4 experiment spans.yaml 's/^rank.*/target: 0/' 'target is 0; it must be from'
 refused 4 experiment spans.yaml 's/^rank.*/family: agreement/' 'no generative family'
 refused 4 experiment pairs.yaml 's/^pairs.*/mended: 1/' 'mended is 1; it must be from'
+refused 4 experiment red.yaml 's/^rank.*/attacks: [distractor, tree]/' "attacks\[1\] is 'tree'; it must be paraphrase"
+refused 4 experiment red.yaml 's/^rank.*/attacks: []/' 'attacks is an empty list'
+refused 4 experiment red.yaml 's/^cells.*/cells: [arithmetik]/' 'cells: .*arithmetik'
+refused 4 experiment red.yaml 's/^rank.*/batch: 3/' 'batch is 3; it must be from 1 to 2'
+refused 4 experiment red.yaml 's/^rewordings.*/rewordings: 1/' 'rewordings is 1; it must be from 2'
+refused 4 experiment red.yaml 's/^rank.*/similarity: 0/' 'similarity is 0; it must be from'
+refused 4 experiment red.yaml 's/^test_queries.*/test_queries: 90/; s/^cells.*/cells: [arithmetic\/one_digit_sum]/' 'no 96 different tasks .*ask for fewer'
+refused 3 experiment red.yaml 's/^rank.*/learner_adapter: nowhere/' 'learner_adapter: .*nowhere'
 sed 's/^drafts.*/drafts: 16\nseed: 11/; s/^corpus_items.*/corpus_items: 64/' pairs.yaml >bad.yaml
 run 4 "$agon" experiment bad.yaml --output bad --json
 tail -1 err >last && mv last err

@@ -52,7 +52,7 @@ static void experiment__refuses_every_bad_number(void **state) {
                 refused(ctx, folder, experiment_at(i)->name, key, "[-7]");
                 refused(ctx, folder, experiment_at(i)->name, key, "[[1]]");
             }
-            const bool file = strcmp(key, "model") == 0 || (json_object_get(options, "data") && (!strcmp(key, "data") || !strcmp(key, "weak") || !strcmp(key, "strong")));
+            const bool file = strcmp(key, "model") == 0 || strcmp(key, "learner_adapter") == 0 || (json_object_get(options, "data") && (!strcmp(key, "data") || !strcmp(key, "weak") || !strcmp(key, "strong")));
             if (json_is_string(value) && !file) /* which a plan may not look for */
                 refused(ctx, folder, experiment_at(i)->name, key, "nonsense");
         }
