@@ -1,6 +1,10 @@
 /* The tables of products of one file: over chains where it names CHAINS, over pairs where it names PAIRS, and what packs matrices
  * where it names PACKING. */
 
+#if defined(CHAINS) || defined(PAIRS)
+#define TASKS_OF_TILES .most_rows = 96, .most_turned_rows = 132, .row_floats = 96 * 1024 /* 384 KiB */, .tasks = 4
+#endif
+
 #if defined(CHAINS)
 const products CHAINS = {
     .round_rows = round_rows,
@@ -8,6 +12,7 @@ const products CHAINS = {
     .dw_panels = dw_panels,
     .row_step = 2, /* tiles are of nearly equal height, so equal tasks matter more than whole tiles */
     .least_step = 2,
+    TASKS_OF_TILES,
     .multiply = multiply,
     .q8_rows = TILE_ROWS,
 };
@@ -29,6 +34,7 @@ const products PAIRS = {
 #endif
     .row_step = 2, /* tiles are of nearly equal height, so equal tasks matter more than whole tiles */
     .least_step = 2,
+    TASKS_OF_TILES,
     .multiply = multiply_pairs,
 };
 #endif

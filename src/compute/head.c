@@ -57,7 +57,7 @@ static size_t most_rows(const agon_ctx *ctx, const matrix *w) {
 }
 
 static size_t head_row_block(const agon_ctx *ctx, const matrix *w, size_t n_rows) {
-    return product_row_block(ctx, w->dtype, w->pack.k_padded, n_rows, most_rows(ctx, w));
+    return product_row_block(ctx, w->dtype, w->pack.k_padded, n_rows, most_rows(ctx, w), 1);
 }
 
 /* ---- forward ----------------------------------------------------------------------------------- */

@@ -106,6 +106,12 @@ typedef struct products {
                       void *panels);
     /* Tasks' rows are cut in multiples of it; and a smaller number, for where so many rows do not fit. */
     size_t row_step, least_step;
+    /* A task's rows at most, and where its weights must be turned first (TURNED_ROWS_MAX at most); floats that they may take when rounded,
+     * a part of the L2 cache. */
+    size_t most_rows, most_turned_rows, row_floats;
+    /* Tasks a thread should have of a job of 16 rows or more. Several, so that a slow core does not hold up the others; one where products are so
+     * fast that what each column task rounds again would weigh: then a task has all columns, if there are rows for all threads. */
+    size_t tasks;
     void (*multiply)(const gemm *g);
     size_t q8_rows; /* of a tile of GEMM_Q8; 0: it is not here */
 } products;

@@ -95,34 +95,46 @@ void matrix_row(const matrix *m, size_t row, float *out) {
 /* ---- products with packed weights -------------------------------------------------------------- */
 
 enum {
-    ROWS_FLOATS = 96 * 1024,      /* of rounded rows: 384 KiB, a part of the L2 cache */
     PANELS_MIN = 8,               /* a task's columns must repay the rounding of its rows */
+    FINISHED_FLOATS = 160 * 1024, /* results that a task finishes at a time, a part of the L2 cache */
 };
 
-size_t product_row_block(const agon_ctx *ctx, compute_dtype dtype, size_t k_padded, size_t n_rows, size_t cap) {
+size_t product_row_block(const agon_ctx *ctx, compute_dtype dtype, size_t k_padded, size_t n_rows, size_t cap, size_t blocks) {
     const products *p = products_of(ctx, dtype);
-    size_t most = size_min(cap, ROWS_FLOATS / (k_padded / (p->pairs ? 2 : 1) + 2 * LANES_N));
+    size_t most = size_min(cap, p->row_floats / (k_padded / (p->pairs ? 2 : 1) + 2 * LANES_N));
     const size_t step = most < p->row_step ? p->least_step : p->row_step;
     most = most < step ? most + (most == 0) : most / step * step;
     size_t n_blocks = (n_rows + most - 1) / most;
+    if (n_rows >= blocks * (most / 2))
+        n_blocks = round_up(n_blocks, blocks);
     size_t even = n_blocks ? round_up((n_rows + n_blocks - 1) / n_blocks, step) : most;
     return even < most ? even : most;
 }
 
-const void *product_rows(agon_ctx *ctx, compute_dtype dtype, const float *x, size_t ldx, size_t n_rows,
-                         size_t k, int thread, size_t *lda) {
+/* Floats of a rounded row: an odd number of cache lines, so that the rows of a tile do not share cache sets. */
+static size_t rounded_width(const products *p, size_t k) {
+    const size_t width = round_up(k, K_BLOCK) / (p->pairs ? 2 : 1);
+    return width + (width / LANES_N % 2 ? 2 * LANES_N : LANES_N);
+}
+
+/* product_rows, rounded from float `at` of the scratch memory on. */
+static const void *rows_at(agon_ctx *ctx, compute_dtype dtype, const float *x, size_t ldx, size_t n_rows, size_t k, int thread, size_t at,
+                           size_t *lda) {
     if (dtype == COMPUTE_F32) {
         *lda = ldx;
         return x;
     }
     const products *p = products_of(ctx, dtype);
-    /* An odd number of cache lines a row, so that the rows of a tile do not share cache sets. */
-    *lda = round_up(k, K_BLOCK) / (p->pairs ? 2 : 1);
-    *lda += *lda / LANES_N % 2 ? 2 * LANES_N : LANES_N;
-    float *a = ctx_scratch(ctx, thread);
-    assert(n_rows * *lda <= SLICE_AT);
+    *lda = rounded_width(p, k);
+    float *a = ctx_scratch(ctx, thread) + at;
+    assert(at + n_rows * *lda <= SLICE_AT);
     p->round_rows(x, ldx, n_rows, k, 1.0f, a, *lda);
     return a;
+}
+
+const void *product_rows(agon_ctx *ctx, compute_dtype dtype, const float *x, size_t ldx, size_t n_rows,
+                         size_t k, int thread, size_t *lda) {
+    return rows_at(ctx, dtype, x, ldx, n_rows, k, thread, 0, lda);
 }
 
 void product_weights(const pack *w, compute_dtype dtype, size_t panel, size_t first_k, gemm *g) {
@@ -148,6 +160,8 @@ typedef struct product_job {
     /* Columns are cut in units of so many panels, counted through the parts: part i has n_units[i] from first_unit[i] on. */
     size_t unit, first_unit[MATMUL_PARTS], n_units[MATMUL_PARTS];
     size_t units_per_task, n_unit_tasks;
+    size_t units_at_once; /* of a task that are multiplied and finished together */
+    size_t additions_at;  /* where rows of additions are rounded: behind the task's own while these are needed again */
 } product_job;
 
 /* Rows and columns of a part that a task has; n_cols may be 0. */
@@ -166,9 +180,10 @@ static size_t count_panels(const product_part *part) {
     return round_up(columns_of(part->w, part->turned), LANES_N) / LANES_N;
 }
 
-static product_block block_of(const product_job *j, size_t i, size_t row, size_t first) {
+/* Of part i, `n` units from `first` on. */
+static product_block block_of(const product_job *j, size_t i, size_t row, size_t first, size_t n_units) {
     const size_t before = j->first_unit[i], n = columns_of(j->p->parts[i].w, j->p->parts[i].turned), width = j->unit * LANES_N;
-    size_t from = first > before ? first - before : 0, end = first + j->units_per_task;
+    size_t from = first > before ? first - before : 0, end = first + n_units;
     end = size_min(end > before ? end - before : 0, j->n_units[i]);
     return (product_block){row, size_min(j->row_block, j->p->n_rows - row), from * width,
                            from < end ? size_min(end * width, n) - from * width : 0};
@@ -194,8 +209,8 @@ static void multiply_block(agon_ctx *ctx, compute_dtype dtype, int thread, const
     product_multiply(ctx, dtype, thread, g);
 }
 
-/* The block's additions. The rows of x are rounded where those of the first product were. */
-static void add_products(agon_ctx *ctx, const product_part *part, const product_block *b, int thread) {
+/* The block's additions. */
+static void add_products(agon_ctx *ctx, const product_part *part, const product_block *b, size_t at, int thread) {
     for (const matmul_addition *a = part->additions; a < part->additions + part->n_additions; a++) {
         const compute_dtype dtype = a->w->dtype;
         const pack *w = &a->w->pack;
@@ -205,7 +220,7 @@ static void add_products(agon_ctx *ctx, const product_part *part, const product_
             continue;
         const product_block rows = {first, end - first, b->column, b->n_cols};
         gemm g = block_gemm(part, &rows, dtype, k, a->scale, true);
-        g.a = product_rows(ctx, dtype, a->x + (first - a->first) * k, k, rows.n_rows, k, thread, &g.lda);
+        g.a = rows_at(ctx, dtype, a->x + (first - a->first) * k, k, rows.n_rows, k, thread, at, &g.lda);
         multiply_block(ctx, dtype, thread, w, part->turned, b->column, 0, &g);
     }
 }
@@ -226,18 +241,14 @@ static void finish_block(const product_job *j, const product_block *blocks) {
     }
 }
 
-/* A task: some rows by some units. */
-static void product_task(void *arg, size_t task, int thread) {
-    const product_job *j = arg;
+/* `n_units` from `first` on, of rows that are rounded. */
+static void multiply_units(const product_job *j, const void *a, size_t lda, size_t row, size_t first, size_t n_units, int thread) {
     const product *p = j->p;
-    const size_t row = task / j->n_unit_tasks * j->row_block, first = task % j->n_unit_tasks * j->units_per_task;
     product_block blocks[MATMUL_PARTS];
-    size_t lda = 0;
-    const void *a = product_rows(j->ctx, p->dtype, p->x + row * p->ldx, p->ldx, size_min(j->row_block, p->n_rows - row), p->k, thread, &lda);
     for (size_t i = 0; i < p->n_parts; i++) {
         const product_part *part = &p->parts[i];
         const product_block *b = &blocks[i];
-        blocks[i] = block_of(j, i, row, first);
+        blocks[i] = block_of(j, i, row, first, n_units);
         if (!b->n_cols)
             continue;
         gemm g = block_gemm(part, b, p->dtype, p->k, p->scale, p->accumulate);
@@ -249,8 +260,19 @@ static void product_task(void *arg, size_t task, int thread) {
     }
     for (size_t i = 0; i < p->n_parts; i++)
         if (blocks[i].n_cols)
-            add_products(j->ctx, &p->parts[i], &blocks[i], thread);
+            add_products(j->ctx, &p->parts[i], &blocks[i], j->additions_at, thread);
     finish_block(j, blocks);
+}
+
+/* A task: some rows by some units. */
+static void product_task(void *arg, size_t task, int thread) {
+    const product_job *j = arg;
+    const product *p = j->p;
+    const size_t row = task / j->n_unit_tasks * j->row_block, first = task % j->n_unit_tasks * j->units_per_task;
+    size_t lda = 0;
+    const void *a = product_rows(j->ctx, p->dtype, p->x + row * p->ldx, p->ldx, size_min(j->row_block, p->n_rows - row), p->k, thread, &lda);
+    for (size_t unit = 0; unit < j->units_per_task; unit += j->units_at_once)
+        multiply_units(j, a, lda, row, first + unit, size_min(j->units_at_once, j->units_per_task - unit), thread);
 }
 
 /* Panels that hold whole heads, where heads are turned. */
@@ -263,12 +285,31 @@ static size_t unit_panels(const product *p) {
 }
 
 static size_t rows_of_task(agon_ctx *ctx, const product *p) {
-    const size_t most = p->parts->turned && p->n_rows > 2 * ROWS_MAX ? TURNED_ROWS_MAX : ROWS_MAX;
-    size_t rows = product_row_block(ctx, p->dtype, round_up(p->k, K_BLOCK), p->n_rows, most);
+    const products *k = products_of(ctx, p->dtype);
+    const size_t most = p->parts->turned && p->n_rows > 2 * k->most_rows ? k->most_turned_rows : k->most_rows;
+    const size_t blocks = k->tasks == 1 ? (size_t)ctx->n_threads : 1;
+    size_t rows = product_row_block(ctx, p->dtype, round_up(p->k, K_BLOCK), p->n_rows, most, blocks);
     for (const product_part *part = p->parts; part < p->parts + p->n_parts; part++)
         for (const matmul_addition *a = part->additions; a < part->additions + part->n_additions; a++)
-            rows = size_min(rows, product_row_block(ctx, a->w->dtype, round_up(depths_of(&a->w->pack, part->turned), K_BLOCK), p->n_rows, most));
+            rows = size_min(rows, product_row_block(ctx, a->w->dtype, round_up(depths_of(&a->w->pack, part->turned), K_BLOCK), p->n_rows, most, blocks));
     return rows;
+}
+
+/* A task of many columns finishes them some at a time, while they are in the cache. */
+static void cut_columns(product_job *j) {
+    const product *p = j->p;
+    const products *k = products_of(j->ctx, p->dtype);
+    const size_t fit = FINISHED_FLOATS / (j->row_block * p->n_parts * j->unit * LANES_N), own = j->row_block * rounded_width(k, p->k);
+    size_t added = 0;
+    for (const product_part *part = p->parts; part < p->parts + p->n_parts; part++)
+        for (const matmul_addition *a = part->additions; a < part->additions + part->n_additions; a++) {
+            const size_t width = rounded_width(k, depths_of(&a->w->pack, part->turned));
+            added = added > width ? added : width;
+        }
+    if (fit >= j->units_per_task || own + j->row_block * added > SLICE_AT)
+        return;
+    j->units_at_once = fit > 2 ? fit / 2 * 2 : 2;
+    j->additions_at = own;
 }
 
 void product_run(agon_ctx *ctx, const product *p) {
@@ -282,11 +323,14 @@ void product_run(agon_ctx *ctx, const product *p) {
         j.first_unit[i] = p->swiglu ? 0 : n_units; /* a task of SwiGLU has the same columns of both parts */
         n_units = j.first_unit[i] + j.n_units[i];
     }
-    /* About four tasks a thread, so that a slow core does not hold up the others. */
-    size_t parts = (4 * (size_t)ctx->n_threads + n_row_blocks - 1) / n_row_blocks;
-    size_t least = p->n_rows < 16 ? 2 : PANELS_MIN, panels = round_up((n_units * j.unit + parts - 1) / parts, 2);
+    const bool few = p->n_rows < 16;
+    const size_t n_tasks = (few ? 4 : products_of(ctx, p->dtype)->tasks) * (size_t)ctx->n_threads;
+    size_t parts = (n_tasks + n_row_blocks - 1) / n_row_blocks, least = few ? 2 : PANELS_MIN, panels = round_up((n_units * j.unit + parts - 1) / parts, 2);
     j.units_per_task = ((panels > least ? panels : least) + j.unit - 1) / j.unit;
     j.n_unit_tasks = (n_units + j.units_per_task - 1) / j.units_per_task;
+    j.units_at_once = j.units_per_task;
+    if (p->swiglu)
+        cut_columns(&j);
     pool_run(ctx->pool, n_row_blocks * j.n_unit_tasks, product_task, &j);
 }
 

@@ -7,8 +7,7 @@
 /* A thread's scratch memory: rounded rows at its start; at its end two panels of weights that are laid out for a product first
  * (SLICE_DEPTH k of bf16, half as many of f32, and sums where the depth is greater) and the head's logits. */
 enum {
-    ROWS_MAX = 96, /* rows of one task: a multiple of every row_step */
-    TURNED_ROWS_MAX = 132, /* where many rows pay for the turning of their weights */
+    TURNED_ROWS_MAX = 256, /* rows of a task whose weights are laid out first */
     SLICE_DEPTH = 2048,
     SLICE_PANELS = 2,
     SLICE_COLUMNS = SLICE_PANELS * LANES_N,
@@ -88,8 +87,8 @@ float pack_value(const pack *p, compute_dtype dtype, size_t n, size_t k);
 float pack_value_q8(const pack *p, size_t n, size_t k);
 AGON_MUST_CHECK agon_status pack_new(agon_ctx *ctx, compute_dtype dtype, size_t n, size_t k, pack *out);
 /* Rows a task should take, at most `cap` (a multiple of the products' row_step): they fit the thread's scratch memory and cut
- * n_rows evenly. */
-size_t product_row_block(const agon_ctx *ctx, compute_dtype dtype, size_t k_padded, size_t n_rows, size_t cap);
+ * n_rows evenly, into a multiple of `blocks` where that leaves them half as many. */
+size_t product_row_block(const agon_ctx *ctx, compute_dtype dtype, size_t k_padded, size_t n_rows, size_t cap, size_t blocks);
 /* The rows as the product reads them: x itself (f32) or rounded in the thread's scratch memory. */
 const void *product_rows(agon_ctx *ctx, compute_dtype dtype, const float *x, size_t ldx, size_t n_rows,
                           size_t k, int thread, size_t *lda);

@@ -102,10 +102,12 @@ static void amx__equals_the_contract(void **state) {
 /* ---- whole jobs, against the AVX-512 path ---------------------------------------------------------------- */
 
 /* More rows than a block has, several blocks of dw each way, and 8-bit weights deeper than what is unpacked at a time. */
-enum { ROWS = 131, N_OUT = 101, N_IN = 2080, DW_IN_WIDTH = 203, VOCABULARY = 1070, WIDTH = 70, DW_LONG = 530 };
+enum { ROWS = 131, N_OUT = 101, N_IN = 2080, DW_IN_WIDTH = 203, VOCABULARY = 1070, WIDTH = 70, DW_LONG = 530,
+       GATED = 500 };
 
 typedef struct results {
     float y[ROWS * N_OUT], q8[ROWS * N_OUT], dx[ROWS * N_IN], dw[N_OUT * DW_IN_WIDTH];
+    float gate[DW_LONG * GATED], up[DW_LONG * GATED], gated[DW_LONG * GATED], d_gated[DW_LONG * WIDTH];
     float of_head[4][ROWS], d_hidden[ROWS * WIDTH], d_head[VOCABULARY * WIDTH];
 } results;
 
@@ -128,6 +130,22 @@ static void run_products(agon_ctx *ctx, results *to) {
     matmul_dw(ctx, COMPUTE_BF16, dy, in, DW_LONG, N_OUT, DW_IN_WIDTH, 0.7f, to->dw);
     matrix_free(wide), matrix_free(q8);
     free(w), free(x), free(bias), free(dy), free(in), free(values);
+}
+
+/* More rows than a task has, of all columns each where the threads have rows enough, and finished some columns at a time. */
+static void run_gated(agon_ctx *ctx, results *to) {
+    rng r = rng_new(7);
+    float *w = random_floats(&r, 2 * GATED * WIDTH), *x = random_floats(&r, DW_LONG * WIDTH);
+    matrix *gate = NULL, *up = NULL;
+    assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, GATED, WIDTH, w, &gate));
+    assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, GATED, WIDTH, w + GATED * WIDTH, &up));
+    const matmul_addition adapter = {3, DW_LONG - 9, x, gate, 0.5f}; /* of rows in the middle, as deep as the product itself */
+    matmul_run(ctx, &(matmul_job){.x = x, .n_rows = DW_LONG, .swiglu = to->gated, .n_parts = 2,
+                                  .parts = {{.w = gate, .y = to->gate}, {.w = up, .y = to->up, .additions = &adapter, .n_additions = 1}}});
+    matmul_dx(ctx, to->gated, DW_LONG, up, 1.0f, false, to->d_gated);
+    matmul_dx(ctx, to->gate, DW_LONG, gate, 1.0f, true, to->d_gated);
+    matrix_free(gate), matrix_free(up);
+    free(w), free(x);
 }
 
 static void run_head(agon_ctx *ctx, results *to) {
@@ -155,15 +173,19 @@ static void amx__jobs_have_the_bits_of_avx512(void **state) {
     agon_ctx *plain = test_ctx(2, "avx512");
     run_products(plain, want);
     run_head(plain, want);
+    run_gated(plain, want);
     agon_ctx_free(plain);
     for (int threads = 1; threads <= 3; threads++) {
         agon_ctx *ctx = amx_ctx(threads);
         run_products(ctx, got);
         run_head(ctx, got);
+        run_gated(ctx, got);
         assert_same_bits(got->y, want->y, ROWS * N_OUT);
         assert_same_bits(got->q8, want->q8, ROWS * N_OUT);
         assert_same_bits(got->dx, want->dx, ROWS * N_IN);
         assert_same_bits(got->dw, want->dw, N_OUT * DW_IN_WIDTH);
+        assert_same_bits(got->gated, want->gated, DW_LONG * GATED);
+        assert_same_bits(got->d_gated, want->d_gated, DW_LONG * WIDTH);
         assert_same_bits(got->of_head[0], want->of_head[0], 4 * ROWS);
         assert_same_bits(got->d_hidden, want->d_hidden, ROWS * WIDTH);
         assert_same_bits(got->d_head, want->d_head, VOCABULARY * WIDTH);
@@ -174,25 +196,29 @@ static void amx__jobs_have_the_bits_of_avx512(void **state) {
 
 /* Tasks are cut in blocks of 32 rows, so that no more of them are multiplied than there must be; where 32 do not fit, in 16. The
  * other paths, whose tiles have any height, cut equal tasks. */
+enum { ROWS_MAX = 96 };
 static void amx__tasks_are_cut_in_whole_blocks(void **state) {
     (void)state;
     if (!can_run())
         skip();
     agon_ctx *plain = test_ctx(1, "avx512"), *ctx = amx_ctx(1);
     for (size_t n = 1; n < 400; n++) {
-        size_t block = product_row_block(ctx, COMPUTE_BF16, 576, n, ROWS_MAX), passes = 0;
+        size_t block = product_row_block(ctx, COMPUTE_BF16, 576, n, ROWS_MAX, 1), passes = 0;
         assert_true(block <= ROWS_MAX);
         for (size_t row = 0; row < n; row += block)
             passes += (size_min(block, n - row) + 31) / 32;
         assert_int_equal(passes, (n + 31) / 32);
     }
-    assert_int_equal(product_row_block(ctx, COMPUTE_BF16, 576, 128, ROWS_MAX), 64);
-    assert_int_equal(product_row_block(ctx, COMPUTE_BF16, 4096, 128, ROWS_MAX), 32);
-    assert_int_equal(product_row_block(ctx, COMPUTE_BF16, 11008, 128, ROWS_MAX), 16);
-    assert_int_equal(product_row_block(ctx, COMPUTE_BF16, 14336, 128, ROWS_MAX), 13);
-    assert_int_equal(product_row_block(plain, COMPUTE_BF16, 576, 128, ROWS_MAX), 64);
-    assert_int_equal(product_row_block(plain, COMPUTE_BF16, 4096, 128, ROWS_MAX), 22);
-    assert_int_equal(product_row_block(plain, COMPUTE_BF16, 14336, 128, ROWS_MAX), 6);
+    assert_int_equal(product_row_block(ctx, COMPUTE_BF16, 576, 128, ROWS_MAX, 1), 64);
+    assert_int_equal(product_row_block(ctx, COMPUTE_BF16, 4096, 128, ROWS_MAX, 1), 64);
+    assert_int_equal(product_row_block(ctx, COMPUTE_BF16, 8192, 128, ROWS_MAX, 1), 32);
+    assert_int_equal(product_row_block(ctx, COMPUTE_BF16, 11008, 128, ROWS_MAX, 1), 16);
+    assert_int_equal(product_row_block(ctx, COMPUTE_BF16, 28672, 128, ROWS_MAX, 1), 10);
+    assert_int_equal(product_row_block(ctx, COMPUTE_BF16, 576, 512, 256, 1), 256);
+    assert_int_equal(product_row_block(ctx, COMPUTE_BF16, 576, 600, 256, 2), 160); /* four tasks for two threads, not three */
+    assert_int_equal(product_row_block(plain, COMPUTE_BF16, 576, 128, ROWS_MAX, 1), 64);
+    assert_int_equal(product_row_block(plain, COMPUTE_BF16, 4096, 128, ROWS_MAX, 1), 22);
+    assert_int_equal(product_row_block(plain, COMPUTE_BF16, 14336, 128, ROWS_MAX, 1), 6);
     agon_ctx_free(plain), agon_ctx_free(ctx);
 }
 
