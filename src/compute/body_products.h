@@ -2,7 +2,7 @@
  * where it names PACKING. */
 
 #if defined(CHAINS) || defined(PAIRS)
-#define TASKS_OF_TILES .most_rows = 96, .most_turned_rows = 132, .row_floats = 96 * 1024 /* 384 KiB */, .tasks = 4
+#define TASKS_OF_TILES .most_rows = 96, .most_turned_rows = 132, .row_floats = 96 * 1024 /* 384 KiB */, .tasks = 3
 #endif
 
 #if defined(CHAINS)
