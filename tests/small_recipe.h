@@ -114,16 +114,16 @@ static inline agon_status recipe_train(run *r, int iteration, const json_t *labe
     if (status || done)
         return status;
     uint64_t n;
-    void *data;
-    size_t size;
+    byte_reader left;
     hash256 state = hash_text("start");
-    TRY(step_checkpoint_get(r, &key, &n, &data, &size));
-    if (data && size == sizeof state)
-        memcpy(&state, data, sizeof state);
-    free(data);
+    const byte_stream kept = stream_of(&state, sizeof state);
+    TRY(step_checkpoint_open(r, &key, &n, &left));
+    if (n > 0)
+        TRY(byte_reader_read(NULL, &left, 0, &state, sizeof state));
+    byte_reader_close(&left);
     for (; n < TRAIN_STEPS; n++) {
         state = hash_bytes(&state, sizeof state);
-        TRY(step_checkpoint_put(r, &key, n + 1, &state, sizeof state));
+        TRY(step_checkpoint_put(r, &key, n + 1, &kept));
     }
     hash256 object;
     TRY(object_put(run_store(r), &state, sizeof state, &object));

@@ -254,7 +254,7 @@ static void time_sft(bench *b, size_t rank) {
         b->tokens = (double)(SFT_ROWS * x.n);
     }
     start(b);
-    TRY(train(b->ctx, m, a, NULL, NULL, r.row, r.n, &o, &sink, NULL, 0));
+    TRY(train(b->ctx, m, a, NULL, NULL, r.row, r.n, &o, &sink, NULL));
 }
 
 static void run_sft(bench *b) {
@@ -281,7 +281,7 @@ static void run_dpo(bench *b) {
     }
     b->tokens = PAIRS;
     start(b);
-    TRY(train(b->ctx, m, NULL, reference, NULL, r.row, r.n, &o, &sink, NULL, 0));
+    TRY(train(b->ctx, m, NULL, reference, NULL, r.row, r.n, &o, &sink, NULL));
 }
 
 /* ---- a step of online GRPO --------------------------------------------------------------------------------- */
@@ -356,7 +356,7 @@ static void run_grpo(bench *b) {
     b->tokens = 1; /* a step */
     start(b);
     roll_out(&x, 0);
-    TRY(train(b->ctx, x.m, NULL, reference, NULL, x.rows.row, x.rows.n, &o, &sink, NULL, 0));
+    TRY(train(b->ctx, x.m, NULL, reference, NULL, x.rows.row, x.rows.n, &o, &sink, NULL));
 }
 
 /* ---- the program ----------------------------------------------------------------------------------- */

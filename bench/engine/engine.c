@@ -236,7 +236,7 @@ static work run_train(bench *b, bool full, size_t n_rows, size_t length) {
     o.batch_rows = n_rows;
     o.max_steps = STEPS;
     train_sink sink = {.on_step = second_step, .arg = b};
-    TRY(train(b->ctx, b->m, a, NULL, NULL, rows, n_rows, &o, &sink, NULL, 0));
+    TRY(train(b->ctx, b->m, a, NULL, NULL, rows, n_rows, &o, &sink, NULL));
     stop(b);
     for (size_t i = 0; i < n_rows; i++)
         free((void *)rows[i].prompt);
@@ -260,7 +260,7 @@ static void train_groups(bench *b, const char *objective, const char *setting, c
     if (setting)
         TRY(objective_set(b->ctx, o.objective, setting, o.objective_options));
     TRY(adapter_new(b->ctx, b->m, &lora, &a));
-    TRY(train(b->ctx, b->m, a, NULL, NULL, rows, n_rows, &o, &sink, NULL, 0));
+    TRY(train(b->ctx, b->m, a, NULL, NULL, rows, n_rows, &o, &sink, NULL));
     stop(b);
     adapter_free(a);
 }

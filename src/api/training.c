@@ -82,10 +82,10 @@ static bool wants_checkpoint(void *arg, size_t step) {
     return t->options.checkpoint_every == 0 && monotonic_seconds() - t->stored > CHECKPOINT_SECONDS;
 }
 
-static agon_status on_checkpoint(void *arg, size_t step, const void *data, size_t n) {
+static agon_status on_checkpoint(void *arg, size_t step, const byte_stream *state) {
     training *t = arg;
     (void)step;
-    agon_status s = file_write(t->ctx, t->checkpoint_path, data, n);
+    agon_status s = file_write_stream(t->ctx, t->checkpoint_path, state);
     t->stored = monotonic_seconds();
     t->step_start = t->stored;
     return s;
@@ -113,28 +113,27 @@ static agon_status on_validation(void *arg, const train_validated *v) {
     return s;
 }
 
-static agon_status on_best(void *arg, size_t step, const void *data, size_t n) {
+static agon_status on_best(void *arg, size_t step, const byte_stream *state) {
     const training *t = arg;
     (void)step;
-    return file_write(t->ctx, t->best_path, data, n);
+    return file_write_stream(t->ctx, t->best_path, state);
 }
 
-static agon_status take_best(void *arg, const void **data, size_t *n) {
+static agon_status take_best(void *arg, byte_reader *out) {
     training *t = arg;
     t->takes_best = true;
-    agon_status s = file_map_open(t->ctx, t->best_path, &t->best);
-    *data = t->best.data;
-    *n = t->best.size;
+    agon_status s = byte_reader_open(t->ctx, t->best_path, &t->best);
+    *out = t->best;
     return s;
 }
 
 /* The step a checkpoint stands at, of several adapters the first one's; the trainer checks the rest. */
-static size_t checkpoint_step(const training *t, const file_map *image) {
+static agon_status checkpoint_step(const training *t, const byte_reader *image, size_t *out) {
     uint64_t step = 0;
     size_t at = 40 + (t->team.n ? 16 + 8 * t->team.n : 0);
-    if (image->size >= at + sizeof step)
-        memcpy(&step, image->data + at, sizeof step);
-    return (size_t)step;
+    agon_status s = image->size >= at + sizeof step ? byte_reader_read(t->ctx, image, at, &step, sizeof step) : AGON_OK;
+    *out = (size_t)step;
+    return s;
 }
 
 /* A head that nothing was learnt for would be taken for one that says something: it comes when there are steps to do, and goes with their failure. */
@@ -160,29 +159,29 @@ static void remove_heads(training *t) {
 static agon_status run_training(training *t) {
     size_t n_rows;
     const train_row *rows = dataset_rows(t->d->d, &n_rows);
-    file_map image = {0};
+    byte_reader image = {0};
     agon_status s = AGON_OK;
     const train_sink sink = {on_step, on_checkpoint, t, wants_checkpoint, on_validation, on_best, take_best};
     if ((t->resumes = file_exists(t->checkpoint_path))) {
-        s = file_map_open(t->ctx, t->checkpoint_path, &image);
-        t->resumed_after = s ? 0 : checkpoint_step(t, &image);
+        s = byte_reader_open(t->ctx, t->checkpoint_path, &image);
+        if (!s)
+            s = checkpoint_step(t, &image, &t->resumed_after);
         if (!s && t->options.on_resume)
             t->options.on_resume(t->options.arg, t->resumed_after);
     }
     agon_status known = !s && t->inner.validation.n_rows ? training_find_validated(t, t->resumed_after) : AGON_OK;
     if (known) {
-        file_unmap(&image);
+        byte_reader_close(&image);
         return known;
     }
+    const byte_reader *resume = t->resumes ? &image : NULL;
     t->stored = monotonic_seconds();
     t->step_start = t->stored;
     if (!s && t->team.n)
-        s = train_members(t->ctx, t->m->m, t->team.members, t->team.n, &t->inner, &sink, image.data, image.size);
+        s = train_members(t->ctx, t->m->m, t->team.members, t->team.n, &t->inner, &sink, resume);
     else if (!s)
-        s = train(t->ctx, t->m->m, t->adapter, t->reference, t->reference_adapter, rows, n_rows, &t->inner, &sink,
-                  image.data, image.size);
-    if (image.data)
-        file_unmap(&image);
+        s = train(t->ctx, t->m->m, t->adapter, t->reference, t->reference_adapter, rows, n_rows, &t->inner, &sink, resume);
+    byte_reader_close(&image);
     if (t->takes_best)
         return training_folder_damaged(t->ctx, s, t->best_path);
     return t->resumes && !t->refused ? training_folder_damaged(t->ctx, s, t->checkpoint_path) : s;
@@ -275,8 +274,7 @@ static void training_close(training *t) {
     model_free(t->reference);
     free(t->checkpoint_path);
     free(t->best_path);
-    if (t->best.data)
-        file_unmap(&t->best);
+    byte_reader_close(&t->best);
     training_folder_close(&t->folder);
 }
 

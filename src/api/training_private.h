@@ -21,7 +21,7 @@ typedef struct training {
     hash256 base;                         /* the model's id */
     training_folder folder;
     char *checkpoint_path, *best_path;
-    file_map best;   /* the state at the best step, once it is taken */
+    byte_reader best; /* the state at the best step, once it is taken */
     bool takes_best; /* and that was begun */
     bool again;   /* the model holds what the same call made of it before */
     bool resumes; /* there is a checkpoint */

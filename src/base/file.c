@@ -1,6 +1,7 @@
 /* Files, see file.h. */
 #include "base/file.h"
 #include "base/ctx.h"
+#include "base/memory.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -104,6 +105,77 @@ void file_unmap(file_map *map) {
 void file_map_release(const file_map *map) {
     if (map->data)
         madvise((void *)(uintptr_t)map->data, map->size, MADV_DONTNEED);
+}
+
+agon_status byte_reader_open(agon_ctx *ctx, const char *path, byte_reader *out) {
+    byte_reader r = {0};
+    agon_status s = open_regular(ctx, path, &r.fd, &r.size);
+    if (s)
+        return s;
+    if (!(r.path = strdup(path))) {
+        close(r.fd);
+        return ctx_no_memory(ctx);
+    }
+    *out = r;
+    return AGON_OK;
+}
+
+void byte_reader_close(byte_reader *r) {
+    if (r->path)
+        close(r->fd);
+    free(r->path);
+    *r = (byte_reader){0};
+}
+
+byte_reader byte_reader_of(const void *data, size_t n) {
+    return (byte_reader){.data = data, .size = n};
+}
+
+byte_reader byte_reader_part(const byte_reader *r, size_t from, size_t n) {
+    byte_reader part = *r;
+    part.start += from;
+    part.size = n;
+    return part;
+}
+
+agon_status byte_reader_read(agon_ctx *ctx, const byte_reader *r, size_t from, void *to, size_t n) {
+    const char *name = r->path ? r->path : "what is read";
+    if (from > r->size || n > r->size - from)
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: it has %zu bytes, and byte %zu of it is asked for", name, r->size, size_add(from, n));
+    if (!r->path && n)
+        memcpy(to, r->data + r->start + from, n);
+    for (size_t done = 0; r->path && done < n;) {
+        ssize_t got = pread(r->fd, (char *)to + done, n - done, (off_t)(r->start + from + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return file_fail(ctx, name, "reading");
+        if (got == 0)
+            return ctx_fail(ctx, AGON_EFORMAT, "%s: it was cut short while it was read", name);
+        done += (size_t)got;
+    }
+    return AGON_OK;
+}
+
+agon_status byte_reader_hash(agon_ctx *ctx, const byte_reader *r, hash256 *out) {
+    enum { PIECE = 256 << 10 };
+    hasher *h = hasher_new();
+    char *piece = malloc(PIECE);
+    agon_status s = h && piece ? AGON_OK : ctx_no_memory(ctx);
+    for (size_t from = 0; from < r->size && !s;) {
+        const size_t n = r->size - from < PIECE ? r->size - from : PIECE;
+        s = byte_reader_read(ctx, r, from, piece, n);
+        if (!s)
+            hasher_add(h, piece, n);
+        from += n;
+    }
+    free(piece);
+    if (!h)
+        return s;
+    const hash256 found = hasher_end(h);
+    if (!s)
+        *out = found;
+    return s;
 }
 
 struct file_writer {
@@ -301,26 +373,42 @@ void file_writer_abort(file_writer *w) {
     free(w);
 }
 
-static agon_status write_whole(agon_ctx *ctx, const char *path, const void *data, size_t size, bool is_new) {
+typedef struct add_to {
+    agon_ctx *ctx;
     file_writer *w;
-    agon_status s = file_writer_open(ctx, path, &w);
+} add_to;
+
+static agon_status add_piece(void *arg, const void *data, size_t n) {
+    const add_to *to = arg;
+    return file_writer_add(to->ctx, to->w, data, n);
+}
+
+static agon_status write_whole(agon_ctx *ctx, const char *path, const byte_stream *x, bool is_new) {
+    add_to to = {.ctx = ctx};
+    agon_status s = file_writer_open(ctx, path, &to.w);
     if (s)
         return s;
-    w->is_new = is_new;
-    s = file_writer_add(ctx, w, data, size);
+    to.w->is_new = is_new;
+    s = x->write(x, add_piece, &to);
     if (s) {
-        file_writer_abort(w);
+        file_writer_abort(to.w);
         return s;
     }
-    return file_writer_commit_take(ctx, w);
+    return file_writer_commit_take(ctx, to.w);
+}
+
+agon_status file_write_stream(agon_ctx *ctx, const char *path, const byte_stream *x) {
+    return write_whole(ctx, path, x, false);
 }
 
 agon_status file_write(agon_ctx *ctx, const char *path, const void *data, size_t size) {
-    return write_whole(ctx, path, data, size, false);
+    const byte_stream x = stream_of(data, size);
+    return write_whole(ctx, path, &x, false);
 }
 
 agon_status file_write_new(agon_ctx *ctx, const char *path, const void *data, size_t size) {
-    return write_whole(ctx, path, data, size, true);
+    const byte_stream x = stream_of(data, size);
+    return write_whole(ctx, path, &x, true);
 }
 
 agon_status folder_make(agon_ctx *ctx, const char *path) {

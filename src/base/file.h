@@ -1,8 +1,8 @@
-/* Files: whole reads with a limit, read-only maps, and writes that are never seen half done. */
+/* Files: whole reads with a limit, read-only maps, reads by place, and writes that are never seen half done. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
-#include "agon.h"
+#include "base/byte_stream.h"
 
 /* The sentence for errno: what happened to `path` while `doing` ("writing"). AGON_ENOTFOUND, AGON_EIO. */
 agon_status file_fail(agon_ctx *ctx, const char *path, const char *doing);
@@ -23,12 +23,32 @@ void file_unmap(file_map *map);
 /* Gives back the memory of what was read so far; it is read from the file again when it is wanted. */
 void file_map_release(const file_map *map);
 
+/* Bytes that are read by place: of a regular file, of memory, or a part of either. Zero: none. */
+typedef struct byte_reader {
+    char *path; /* NULL: in memory */
+    int fd;
+    const uint8_t *data;
+    size_t start, size;
+} byte_reader;
+/* Close it with byte_reader_close. AGON_ENOTFOUND, AGON_EIO, AGON_EINVAL. */
+AGON_MUST_CHECK agon_status byte_reader_open(agon_ctx *ctx, const char *path, byte_reader *out);
+void byte_reader_close(byte_reader *r); /* one that is none is fine */
+/* Of bytes [n] that are in memory, borrowed; and of n of r's bytes from `from` on, which must be there, for as long as r is open. Neither is closed. */
+byte_reader byte_reader_of(const void *data, size_t n);
+byte_reader byte_reader_part(const byte_reader *r, size_t from, size_t n);
+/* n bytes from `from` on. AGON_EFORMAT: they are not all there, also where the file was cut since; AGON_EIO. */
+AGON_MUST_CHECK agon_status byte_reader_read(agon_ctx *ctx, const byte_reader *r, size_t from, void *to, size_t n);
+AGON_MUST_CHECK agon_status byte_reader_hash(agon_ctx *ctx, const byte_reader *r, hash256 *out);
+
 /* Durable write: temporary name beside it, write, fsync, rename, fsync the folder. Either the old
  * content or all of the new one is there, whenever the power goes; after a failure it is the old content, or none where there was none, but for a folder that
  * cannot be synced after a file was replaced: then it is the new one. */
 AGON_MUST_CHECK agon_status file_write(agon_ctx *ctx, const char *path, const void *data, size_t size);
 /* The same where nothing of that name is: AGON_EINVAL otherwise, also when it appeared a moment ago. */
 AGON_MUST_CHECK agon_status file_write_new(agon_ctx *ctx, const char *path, const void *data, size_t size);
+
+/* file_write of what is made while it is written. */
+AGON_MUST_CHECK agon_status file_write_stream(agon_ctx *ctx, const char *path, const byte_stream *x);
 
 /* The same in pieces, for large files. file_writer_commit renames into place; file_writer_abort (NULL is fine) removes the
  * temporary file. After a failed add only abort is allowed. */

@@ -107,7 +107,7 @@ static agon_status learn(forms *x, const train_row *rows, size_t n, uint64_t see
     agon_status s = adapter_new(x->l->ctx, x->m, &shape, out);
     if (!s)
         s = train_add_head(x->l->ctx, x->m, *out, o.objective, o.objective_options, seed);
-    return s ? s : train(x->l->ctx, x->m, *out, NULL, NULL, rows, n, &o, &sink, NULL, 0);
+    return s ? s : train(x->l->ctx, x->m, *out, NULL, NULL, rows, n, &o, &sink, NULL);
 }
 
 /* The head after the last token of each row. */

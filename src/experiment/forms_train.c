@@ -137,7 +137,7 @@ static agon_status learn(forms *x, uint64_t seed, form f, const train_row *rows,
     o.warmup = 0.05;
     o.seed = seed;
     const train_sink sink = {.on_step = on_step, .arg = x->l->ctx};
-    return train(x->l->ctx, x->m, a, NULL, NULL, rows, n, &o, &sink, NULL, 0);
+    return train(x->l->ctx, x->m, a, NULL, NULL, rows, n, &o, &sink, NULL);
 }
 
 static agon_status ask_test(forms *x, size_t seed, form f, const adapter *a, double *scores) {

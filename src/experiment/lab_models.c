@@ -317,7 +317,7 @@ static agon_status train_rows(lab *l, agon_ctx *ctx, model *m, adapter *a, const
     watch w = {.l = l, .ctx = ctx, .t = t};
     const train_sink sink = {.on_step = on_step, .arg = &w};
     if (!s)
-        s = train(ctx, m, a, t->reference, NULL, rows->rows, rows->n, &o, &sink, NULL, 0);
+        s = train(ctx, m, a, t->reference, NULL, rows->rows, rows->n, &o, &sink, NULL);
     if (!s && t->loss)
         *t->loss = w.loss / w.n;
     return s;

@@ -332,7 +332,7 @@ static agon_status train_adapter(const front *x, agon_ctx *ctx, size_t seed, mod
     if (!s)
         s = make_rows(x, ctx, &x->problems[seed], pairs, t->first, t->end, &rows);
     if (!s)
-        s = train(ctx, m, a, NULL, NULL, rows.rows, rows.n, &options, &sink, NULL, 0);
+        s = train(ctx, m, a, NULL, NULL, rows.rows, rows.n, &options, &sink, NULL);
     lab_rows_free(&rows);
     if (s)
         adapter_free(a);

@@ -254,7 +254,7 @@ static agon_status train_judge(watch *w, const train_row *rows, size_t n) {
     agon_status s = adapter_new(x->ctx, x->m, &shape, &w->judge);
     if (!s)
         s = train_add_head(x->ctx, x->m, w->judge, x->judge, t.objective_options, seed);
-    return s ? s : train(x->ctx, x->m, w->judge, NULL, NULL, rows, n, &t, &sink, NULL, 0);
+    return s ? s : train(x->ctx, x->m, w->judge, NULL, NULL, rows, n, &t, &sink, NULL);
 }
 
 /* Trains on the rows outside the fold and scores those inside, after each epoch. */

@@ -555,7 +555,7 @@ static agon_status find_checkpoint(run *r, const step_key *key, uint64_t *n, cha
     return AGON_OK;
 }
 
-agon_status step_checkpoint_put(run *r, const step_key *key, uint64_t n, const void *data, size_t size) {
+agon_status step_checkpoint_put(run *r, const step_key *key, uint64_t n, const byte_stream *state) {
     RUN_CLOCK(r);
     char old[HASH_HEX_SIZE], hex[HASH_HEX_SIZE];
     hash256 hash;
@@ -564,7 +564,7 @@ agon_status step_checkpoint_put(run *r, const step_key *key, uint64_t n, const v
         return ctx_fail(r->ctx, AGON_EINVAL, "step %s: a checkpoint outside an open step", key->path);
     agon_status status = find_checkpoint(r, key, &before, old);
     if (!status)
-        status = object_write(r->store, data, size, &hash);
+        status = object_write(r->store, state, &hash);
     if (status)
         return status;
     hash_hex(&hash, hex);
@@ -572,7 +572,7 @@ agon_status step_checkpoint_put(run *r, const step_key *key, uint64_t n, const v
     json_t *values = checkpoint_key(r, key);
     if (values && (json_array_append_new(values, json_integer((json_int_t)n)) ||
                    json_array_append_new(values, json_string(hex)) ||
-                   json_array_append_new(values, json_integer((json_int_t)size)) ||
+                   json_array_append_new(values, json_integer((json_int_t)state->size)) ||
                    json_array_append_new(values, json_integer(store_now_ms())))) {
         json_decref(values);
         values = NULL;
@@ -587,24 +587,22 @@ agon_status step_checkpoint_put(run *r, const step_key *key, uint64_t n, const v
     return status;
 }
 
-agon_status step_checkpoint_get(run *r, const step_key *key, uint64_t *n, void **data, size_t *size) {
+agon_status step_checkpoint_open(run *r, const step_key *key, uint64_t *n, byte_reader *out) {
     char object[HASH_HEX_SIZE];
     uint64_t number;
     hash256 hash;
-    void *bytes = NULL;
-    size_t n_bytes = 0;
+    byte_reader found = {0};
     agon_status status = find_checkpoint(r, key, &number, object);
     if (status)
         return status;
     if (hash_parse(object, &hash))
-        status = object_get(r->store, &hash, &bytes, &n_bytes);
+        status = object_open(r->store, &hash, &found);
     /* A lost or damaged checkpoint costs time, not truth: the step starts again from its input. */
     if (status == AGON_ENOTFOUND || status == AGON_EMISMATCH)
         status = AGON_OK;
     if (status)
         return status;
-    *n = bytes ? number : 0;
-    *data = bytes;
-    *size = n_bytes;
+    *n = found.path ? number : 0;
+    *out = found;
     return AGON_OK;
 }

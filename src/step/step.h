@@ -89,11 +89,9 @@ AGON_MUST_CHECK agon_status step_list(run *r, const step_key *key, const json_t 
                                       json_t **result);
 
 /* Trainer state and the like, inside an open step: durable at once, outside the chain, gone after the step commits. A later n
- * replaces an earlier one. get: *n 0 and *data NULL when there is none; *data new (free()). */
-AGON_MUST_CHECK agon_status step_checkpoint_put(run *r, const step_key *key, uint64_t n, const void *data,
-                                                size_t size);
-AGON_MUST_CHECK agon_status step_checkpoint_get(run *r, const step_key *key, uint64_t *n, void **data,
-                                                size_t *size);
+ * replaces an earlier one, which can be read on while it is open. open: *n 0 and *out none when there is none; *out to be closed. */
+AGON_MUST_CHECK agon_status step_checkpoint_put(run *r, const step_key *key, uint64_t n, const byte_stream *state);
+AGON_MUST_CHECK agon_status step_checkpoint_open(run *r, const step_key *key, uint64_t *n, byte_reader *out);
 
 /* ---- batched steps ------------------------------------------------------------------------------- */
 

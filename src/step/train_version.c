@@ -124,9 +124,9 @@ static agon_status on_step(void *arg, const train_progress *p) {
     return ctx_check_interrupt(t->a->ctx);
 }
 
-static agon_status on_checkpoint(void *arg, size_t step, const void *data, size_t n) {
+static agon_status on_checkpoint(void *arg, size_t step, const byte_stream *state) {
     const training *t = arg;
-    return step_checkpoint_put(t->a->run, t->key, step, data, n);
+    return step_checkpoint_put(t->a->run, t->key, step, state);
 }
 
 static agon_status plan_options(actors *a, const train_plan *plan, uint64_t seed, train_options *o) {
@@ -240,8 +240,8 @@ static agon_status run_training(void *arg, json_t **result) {
     adapter *trained = NULL;
     const adapter *parent = NULL;
     dataset *d = NULL;
-    void *resume = NULL;
-    size_t n_resume = 0, n_rows = 0;
+    byte_reader resume = {0};
+    size_t n_rows = 0;
     const train_sink sink = {.on_step = on_step, .on_checkpoint = on_checkpoint, .arg = t};
     json_t *rows = training_rows(t->examples, t->n);
     agon_status s = rows ? plan_options(a, plan, seed, &o) : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for training rows");
@@ -252,16 +252,16 @@ static agon_status run_training(void *arg, json_t **result) {
     if (!s)
         s = start_adapter(a, plan, &o, &parent, &trained);
     if (!s)
-        s = step_checkpoint_get(a->run, t->key, &at, &resume, &n_resume);
+        s = step_checkpoint_open(a->run, t->key, &at, &resume);
     const train_row *list = s ? NULL : dataset_rows(d, &n_rows);
     if (!s)
-        s = train(a->ctx, a->model, trained, NULL, parent, list, n_rows, &o, &sink, resume, n_resume);
-    if (resume && (s == AGON_EMISMATCH || s == AGON_EFORMAT)) { /* another agon's: it costs time, not truth */
+        s = train(a->ctx, a->model, trained, NULL, parent, list, n_rows, &o, &sink, at ? &resume : NULL);
+    if (at && (s == AGON_EMISMATCH || s == AGON_EFORMAT)) { /* another agon's: it costs time, not truth */
         adapter_free(trained);
         trained = NULL;
         s = start_adapter(a, plan, &o, &parent, &trained);
         if (!s)
-            s = train(a->ctx, a->model, trained, NULL, parent, list, n_rows, &o, &sink, NULL, 0);
+            s = train(a->ctx, a->model, trained, NULL, parent, list, n_rows, &o, &sink, NULL);
     }
     if (!s)
         s = train_set_scale(a->ctx, a->model, trained, o.objective, o.objective_options, list, n_rows);
@@ -269,7 +269,7 @@ static agon_status run_training(void *arg, json_t **result) {
         s = store_settle(a->store, run_id(a->run), "tokens.trained", trained_tokens(d, plan->epochs));
     if (!s)
         s = add_version(t, trained, result);
-    free(resume);
+    byte_reader_close(&resume);
     adapter_free(trained);
     dataset_free(d);
     json_decref(rows);

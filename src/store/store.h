@@ -23,7 +23,7 @@
 #define STORE_STORE_H
 
 #include "agon.h"
-#include "base/hash.h"
+#include "base/file.h"
 #include <jansson.h>
 
 typedef struct store store;
@@ -236,6 +236,8 @@ AGON_MUST_CHECK agon_status store_inbox_read(store *s, const char *run, int64_t 
 AGON_MUST_CHECK agon_status object_put(store *s, const void *data, size_t n, hash256 *hash);
 /* *data new (free()); AGON_EMISMATCH when the bytes do not have that hash. */
 AGON_MUST_CHECK agon_status object_get(store *s, const hash256 *hash, void **data, size_t *n);
+/* The same to be read by place; *out to be closed. */
+AGON_MUST_CHECK agon_status object_open(store *s, const hash256 *hash, byte_reader *out);
 bool object_exists(const store *s, const hash256 *hash);
 /* Where the file is (for mapping); *path new (free()). Not checked. */
 AGON_MUST_CHECK agon_status object_path(store *s, const hash256 *hash, char **path);

@@ -70,7 +70,7 @@ json_t *record_from_row(record_kind kind, sqlite3_stmt *statement);
 char *record_select(record_kind kind, const char *tail);
 
 /* An object's file without its row; and its removal (missing is fine). */
-agon_status object_write(store *s, const void *data, size_t n, hash256 *hash);
+agon_status object_write(store *s, const byte_stream *x, hash256 *hash);
 agon_status object_remove(store *s, const char *hex);
 /* In how many rows the object is named: 0 when nothing needs its file. */
 agon_status object_n_named(store *s, const char *hex, int64_t *n);

@@ -34,35 +34,49 @@ bool object_exists(const store *s, const hash256 *hash) {
     return exists;
 }
 
-/* Is the object there and whole? A damaged one is written again. */
-static bool holds(const char *path, const hash256 *hash, size_t n) {
-    struct stat st;
-    file_map map = {0};
-    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || (size_t)st.st_size != n)
-        return false;
-    if (n == 0)
-        return true;
-    if (file_map_open(NULL, path, &map) != AGON_OK)
-        return false;
-    hash256 h = hash_bytes(map.data, map.size);
-    file_unmap(&map);
-    return memcmp(&h, hash, sizeof h) == 0;
+static agon_status damaged(agon_ctx *ctx, const char *path) {
+    return ctx_fail(ctx, AGON_EMISMATCH, "%s: the content does not have the hash in its name; restore it from a copy", path);
 }
 
-agon_status object_write(store *s, const void *data, size_t n, hash256 *hash) {
-    hash256 h = hash_bytes(data, n);
+/* AGON_EMISMATCH when the bytes do not have that hash. */
+static agon_status open_checked(agon_ctx *ctx, const char *path, const hash256 *hash, byte_reader *out) {
+    byte_reader r = {0};
+    hash256 found;
+    agon_status status = byte_reader_open(ctx, path, &r);
+    if (!status)
+        status = byte_reader_hash(ctx, &r, &found);
+    if (!status && memcmp(&found, hash, sizeof found) != 0)
+        status = damaged(ctx, path);
+    if (status)
+        byte_reader_close(&r);
+    else
+        *out = r;
+    return status;
+}
+/* Is the object there and whole? A damaged one is written again. */
+static bool holds(const char *path, const hash256 *hash) {
+    byte_reader r = {0};
+    bool whole = open_checked(NULL, path, hash, &r) == AGON_OK;
+    byte_reader_close(&r);
+    return whole;
+}
+
+agon_status object_write(store *s, const byte_stream *x, hash256 *hash) {
+    hash256 h;
     char *path = NULL;
-    agon_status status = object_path(s, &h, &path);
+    agon_status status = stream_hash(s->ctx, x, &h);
+    if (!status)
+        status = object_path(s, &h, &path);
     if (status)
         return status;
-    if (!holds(path, &h, n)) {
+    if (!holds(path, &h)) {
         char *slash = strrchr(path, '/');
         *slash = 0;
         status = folder_make(s->ctx, path);
         *slash = '/';
         store_point(s, "object.before");
         if (!status)
-            status = file_write(s->ctx, path, data, n);
+            status = file_write_stream(s->ctx, path, x);
         store_point(s, "object.after");
     }
     free(path);
@@ -76,7 +90,8 @@ agon_status object_put(store *s, const void *data, size_t n, hash256 *hash) {
     hash256 h;
     if (s->mode != STORE_RUN)
         return ctx_fail(s->ctx, AGON_EINVAL, "%s: opened for reading", s->folder);
-    agon_status status = object_write(s, data, n, &h);
+    const byte_stream x = stream_of(data, n);
+    agon_status status = object_write(s, &x, &h);
     if (status)
         return status;
     hash_hex(&h, hex);
@@ -86,6 +101,15 @@ agon_status object_put(store *s, const void *data, size_t n, hash256 *hash) {
     status = store_record_take(s, RECORD_OBJECT, columns, hex, NULL);
     if (!status)
         *hash = h;
+    return status;
+}
+
+agon_status object_open(store *s, const hash256 *hash, byte_reader *out) {
+    char *path = NULL;
+    agon_status status = object_path(s, hash, &path);
+    if (!status)
+        status = open_checked(s->ctx, path, hash, out);
+    free(path);
     return status;
 }
 
@@ -99,8 +123,7 @@ agon_status object_get(store *s, const hash256 *hash, void **data, size_t *n) {
     if (!status) {
         hash256 h = hash_bytes(bytes, size);
         if (memcmp(&h, hash, sizeof h) != 0) {
-            status = ctx_fail(s->ctx, AGON_EMISMATCH,
-                              "%s: the content does not have the hash in its name; restore it from a copy", path);
+            status = damaged(s->ctx, path);
             free(bytes);
         }
     }

@@ -326,7 +326,7 @@ static agon_status learn(online *o) {
     t.moments = &o->moments;
     t.old_is_start = true;
     t.checkpoint_every = 0;
-    s = train(o->ctx, o->m, o->a, NULL, o->pairs ? start : reference, o->made.rows, o->made.n, &t, &sink, NULL, 0);
+    s = train(o->ctx, o->m, o->a, NULL, o->pairs ? start : reference, o->made.rows, o->made.n, &t, &sink, NULL);
     adapter_free(start);
     return s == AGON_OK ? s : ctx_prefix(o->ctx, s, "round %zu", o->round + 1);
 }
@@ -394,7 +394,9 @@ static agon_status check_memory(online *o) {
         responses[i] = (train_response){.n = p->max_tokens, .weight = 1};
     for (size_t i = 0; i < n; i++)
         rows[i] = (train_row){.n_prompt = 1, .responses = responses, .n_responses = k, .weight = 1};
-    train_memory need = train_predict(o->m, n_lora, rank, rows, n, &p->train);
+    train_options t = p->train;
+    t.moments = &o->moments;
+    train_memory need = train_predict(o->m, n_lora, rank, rows, n, &t);
     return memory_check(o->ctx, train_memory_total(&need, memory_room(o->ctx), &limit), "the training of a round",
                         "use fewer --samples, --max-tokens, or a smaller model");
 }

@@ -344,20 +344,18 @@ static agon_status check_learnt(trainer *t) {
                               : s;
 }
 
-agon_status trainer_image(trainer *t, char **data, size_t *n) {
+agon_status trainer_check(trainer *t) {
     agon_status s = check_learnt(t);
-    /* A stop leaves no time for it: the run that goes on finds out, at its end at the latest. */
-    return s == AGON_OK || s == AGON_EINTERRUPTED ? checkpoint_write(t, data, n) : s;
+    return s == AGON_EINTERRUPTED ? AGON_OK : s; /* a stop leaves no time for it: the run that goes on finds out, at its end at the latest */
 }
 
 agon_status trainer_give_image(trainer *t, image_taker take, void *arg) {
-    char *data = NULL;
-    size_t n = 0;
-    agon_status s = trainer_image(t, &data, &n);
-    if (s == AGON_OK)
-        s = take(arg, t->next_step, data, n);
-    free(data);
-    return s;
+    const train_image image = {.trainers = t, .n = 1};
+    agon_status s = trainer_check(t);
+    if (s != AGON_OK)
+        return s;
+    const byte_stream state = image_stream(&image);
+    return take(arg, t->next_step, &state);
 }
 
 bool checkpoint_is_due(const train_options *o, size_t step, size_t n_steps, const train_sink *sink) {
@@ -413,8 +411,8 @@ agon_status train_add_head(agon_ctx *ctx, model *m, adapter *a, const objective 
     return a ? adapter_add_head(ctx, a, kind, deviation, seed) : model_add_head(ctx, m, kind, deviation, seed);
 }
 
-agon_status trainer_take_up(trainer *t, const void *image, size_t n) {
-    agon_status s = checkpoint_read(t, image, n);
+agon_status trainer_take_up(trainer *t, const byte_reader *image) {
+    agon_status s = image_read(t, image);
     if (s != AGON_OK)
         return s;
     parameters_changed(t);
@@ -428,7 +426,7 @@ agon_status trainer_take_up(trainer *t, const void *image, size_t n) {
 
 agon_status train(agon_ctx *ctx, model *m, adapter *adapter, const model *reference,
                   const struct adapter *reference_adapter, const train_row *rows, size_t n_rows,
-                  const train_options *options, const train_sink *sink, const void *resume, size_t n_resume) {
+                  const train_options *options, const train_sink *sink, const byte_reader *resume) {
     trainer t = {
         .ctx = ctx,
         .m = m,
@@ -444,7 +442,7 @@ agon_status train(agon_ctx *ctx, model *m, adapter *adapter, const model *refere
                             .train = options->selection.partner};
     agon_status s = trainer_open(&t);
     if (s == AGON_OK && resume)
-        s = trainer_take_up(&t, resume, n_resume);
+        s = trainer_take_up(&t, resume);
     while (s == AGON_OK) {
         s = validation_run(&t, sink);
         if (s != AGON_OK || trainer_is_done(&t))

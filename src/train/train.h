@@ -7,7 +7,7 @@
 #define TRAIN_TRAIN_H
 
 #include "model/model.h"
-#include "base/hash.h"
+#include "base/file.h"
 #include "objective/objective.h"
 
 /* One training row as tokens: a prompt and its responses (tree: prompt = root, responses = children). */
@@ -146,16 +146,16 @@ typedef struct train_validated {
 /* What the trainer asks of its caller. All may be NULL. A status other than AGON_OK stops training. */
 typedef struct train_sink {
     agon_status (*on_step)(void *arg, const train_progress *progress);
-    /* State after `step` optimiser steps: parameters, moments, counters; opaque bytes to be stored durably. Borrowed for the call. */
-    agon_status (*on_checkpoint)(void *arg, size_t step, const void *data, size_t n);
+    /* State after `step` optimiser steps: parameters, moments, counters; opaque bytes, made while they are written, to be stored durably. */
+    agon_status (*on_checkpoint)(void *arg, size_t step, const byte_stream *state);
     void *arg;
     /* Whether to store now, beyond checkpoint_every; asked after each step. After agon_interrupt the last finished step is stored anyway. */
     bool (*wants_checkpoint)(void *arg, size_t step);
     agon_status (*on_validation)(void *arg, const train_validated *v);
     /* With keep_best, these may not be NULL: the state at the best step so far, to be stored before on_validation says of it; and that
-     * state again at the end, borrowed until `train` returns. */
-    agon_status (*on_best)(void *arg, size_t step, const void *data, size_t n);
-    agon_status (*take_best)(void *arg, const void **data, size_t *n);
+     * state again at the end, open until `train` returns. */
+    agon_status (*on_best)(void *arg, size_t step, const byte_stream *state);
+    agon_status (*take_best)(void *arg, byte_reader *out);
 } train_sink;
 
 /* The head that the objective reads, if it reads one, on an adapter or (NULL) on m; one that is there goes on. A value head starts at zero:
@@ -168,8 +168,8 @@ AGON_MUST_CHECK agon_status train_check(agon_ctx *ctx, const model *m, const tra
                                         const train_options *options);
 
 /* Trains `train` (an adapter of m), or all weights of m when it is NULL (then `reference` must be given where the objective needs one). `reference`: model whose adapter-less forward
- * gives reference log_probs; NULL with LoRA means m itself without adapter, or with `reference_adapter`. `resume`
- * [n_resume]: bytes of an earlier on_checkpoint, NULL to start; AGON_EMISMATCH when they belong to other options, data or weights.
+ * gives reference log_probs; NULL with LoRA means m itself without adapter, or with `reference_adapter`. `resume`:
+ * the bytes of an earlier on_checkpoint, read before the first step, NULL to start; AGON_EMISMATCH when they belong to other options, data or weights.
  * Where the objective reads a head, the adapter (else the model) must have one of that kind (train_add_head): it is trained with the rest.
  * An adapter with dimensions is trained for all preference vectors (train_preferences) and stands at the even one afterwards; it learns no head.
  * With selection.co_teach the partner is trained beside it, its state in the same checkpoint; steps then report "partner_loss" and "disagree", with any
@@ -181,8 +181,7 @@ AGON_MUST_CHECK agon_status train_check(agon_ctx *ctx, const model *m, const tra
  * has a reference (policy == reference: margin 0). */
 AGON_MUST_CHECK agon_status train(agon_ctx *ctx, model *m, adapter *train, const model *reference,
                                   const adapter *reference_adapter, const train_row *rows, size_t n_rows,
-                                  const train_options *options, const train_sink *sink,
-                                  const void *resume, size_t n_resume);
+                                  const train_options *options, const train_sink *sink, const byte_reader *resume);
 /* One of several adapters that are trained together, each on rows of its own. */
 typedef struct train_member {
     adapter *adapter;
@@ -198,14 +197,14 @@ typedef struct train_member {
  * all members. AGON_EINVAL besides what `train` refuses: co-teaching, carried moments, an adapter that stands twice. A sentence about a row
  * in memory numbers it among its member's. */
 AGON_MUST_CHECK agon_status train_members(agon_ctx *ctx, model *m, const train_member *members, size_t n, const train_options *options,
-                                          const train_sink *sink, const void *resume, size_t n_resume);
+                                          const train_sink *sink, const byte_reader *resume);
 /* What `train` will add to the process's memory at its peak, in bytes. */
 typedef struct train_memory {
     size_t weights;     /* what widening those kept in 8 bits adds */
     size_t parameters;  /* masters and gradients where they are not there yet, moments */
     size_t activations; /* of the largest row, with what the backward pass needs beside them */
     size_t recomputed;  /* the same where a layer's activations are computed again instead of kept */
-    size_t rest;        /* channels of a step, log_probs of the reference and of the start, the image of a checkpoint */
+    size_t rest;        /* channels of a step, log_probs of the reference and of the start, moments that are carried on */
 } train_memory;
 /* n_lora: values of the adapter and its rank, 0 when all weights are trained. Rows as in `train`. */
 train_memory train_predict(const model *m, size_t n_lora, size_t rank, const train_row *rows, size_t n_rows,

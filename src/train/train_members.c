@@ -6,14 +6,11 @@
  * itself, and members share what holds nothing from one tree to the next: the base with its packs, the workspace, the step's arena. That is
  * why no bit depends on who else is trained.
  *
- * Stored state: "AGONTRNM" | n members u64 | size u64 of each image | the images (checkpoint.c), each with its own identity and checksum. Members may
- * stand at different steps, when a training was stopped between two of them. */
+ * Stored state: the images of all (train_image.c). Members may stand at different steps, when a training was stopped between two of them. */
 #include "base/available.h"
 #include "train/train_private.h"
 #include <stdlib.h>
 #include <string.h>
-
-static const char MAGIC[8] = {'A', 'G', 'O', 'N', 'T', 'R', 'N', 'M'};
 
 typedef struct team {
     agon_ctx *ctx;
@@ -109,61 +106,24 @@ static size_t steps_of_all(const team *x) {
     return least;
 }
 
-static size_t head_size(const team *x) {
-    return sizeof MAGIC + sizeof(uint64_t) * (1 + x->n);
-}
-
-/* The image of the i-th behind what there is, its size in the head. One image at a time is there twice. */
-static agon_status append(team *x, size_t i, char **all, size_t *n) {
-    char *image = NULL, *grown;
-    size_t size = 0;
-    agon_status s = trainer_image(&x->trainers[i], &image, &size);
-    if (s == AGON_OK && !(grown = realloc(*all, size_add(*n, size))))
-        s = ctx_fail(x->ctx, AGON_ENOMEM, "train: out of memory for a checkpoint");
-    if (s == AGON_OK) {
-        const uint64_t field = size;
-        *all = grown;
-        memcpy(grown + sizeof MAGIC + sizeof field * (1 + i), &field, sizeof field);
-        memcpy(grown + *n, image, size);
-        *n += size;
-    }
-    free(image);
-    return s;
-}
-
 static agon_status store(team *x, const train_sink *sink) {
-    const uint64_t count = x->n;
-    size_t n = head_size(x);
-    char *all = malloc(n);
-    agon_status s = all ? AGON_OK : ctx_fail(x->ctx, AGON_ENOMEM, "train: out of memory for a checkpoint");
-    if (s == AGON_OK) {
-        memcpy(all, MAGIC, sizeof MAGIC);
-        memcpy(all + sizeof MAGIC, &count, sizeof count);
-    }
+    const train_image image = {x->trainers, x->n, true};
+    agon_status s = AGON_OK;
     for (size_t i = 0; i < x->n && s == AGON_OK; i++)
-        s = append(x, i, &all, &n);
-    if (s == AGON_OK)
-        s = sink->on_checkpoint(sink->arg, steps_of_all(x), all, n);
-    free(all);
-    return s;
+        s = trainer_check(&x->trainers[i]);
+    if (s != AGON_OK)
+        return s;
+    const byte_stream state = image_stream(&image);
+    return sink->on_checkpoint(sink->arg, steps_of_all(x), &state);
 }
 
-static agon_status take_up(team *x, const char *data, size_t n) {
-    uint64_t count = 0, size;
-    size_t at = head_size(x);
-    if (n >= sizeof MAGIC + sizeof count)
-        memcpy(&count, data + sizeof MAGIC, sizeof count);
-    if (n < at || memcmp(data, MAGIC, sizeof MAGIC) != 0 || count != x->n)
-        return ctx_fail(x->ctx, AGON_EMISMATCH, "the training checkpoint is not one of %zu adapters; start anew, or give back what it was made with", x->n);
-    for (size_t i = 0; i < x->n; i++, at += size) {
-        memcpy(&size, data + sizeof MAGIC + sizeof count + i * sizeof size, sizeof size);
-        if (size > n - at)
-            return ctx_fail(x->ctx, AGON_EFORMAT, "the training checkpoint is cut short");
-        agon_status s = trainer_take_up(&x->trainers[i], data + at, size);
-        if (s != AGON_OK)
-            return s;
-    }
-    return at == n ? AGON_OK : ctx_fail(x->ctx, AGON_EFORMAT, "the training checkpoint is longer than its adapters");
+static agon_status take_up(team *x, const byte_reader *r) {
+    byte_reader *parts = memory_new(x->n, sizeof *parts);
+    agon_status s = parts ? image_of_several(x->ctx, r, x->n, parts) : ctx_fail(x->ctx, AGON_ENOMEM, "train: out of memory");
+    for (size_t i = 0; i < x->n && s == AGON_OK; i++)
+        s = trainer_take_up(&x->trainers[i], &parts[i]);
+    free(parts);
+    return s;
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------- */
@@ -190,11 +150,11 @@ static bool any_step(const team *x) {
 }
 
 agon_status train_members(agon_ctx *ctx, model *m, const train_member *members, size_t n, const train_options *options,
-                          const train_sink *sink, const void *resume, size_t n_resume) {
+                          const train_sink *sink, const byte_reader *resume) {
     team x = {.ctx = ctx, .n = n};
     agon_status s = team_open(&x, m, members, options);
     if (s == AGON_OK && resume)
-        s = take_up(&x, resume, n_resume);
+        s = take_up(&x, resume);
     while (s == AGON_OK && steps_of_all(&x) < x.n_steps)
         s = common_step(&x, sink);
     for (size_t i = 0; i < n && s == AGON_OK; i++)

@@ -1,5 +1,5 @@
-/* Peak memory of a training, from the same sizes that the passes allocate by. Everything counted here is in memory at once: moments
- * and workspace stay while a checkpoint's image is made. */
+/* Peak memory of a training, from the same sizes that the passes allocate by. Everything counted here is in memory at once. A checkpoint is written
+ * and read in pieces that ALLOCATOR_BYTES has room for. */
 #include "train/train_private.h"
 
 /* Threads' scratch memory that is touched for the first time, and what malloc keeps between large and small pieces. */
@@ -67,7 +67,9 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
                       .recomputed = activations(m, &w, &held_out, rank, USE_TRAINING_RECOMPUTE)};
     cached = size_add(cached, start_predict(rows, n_rows, needs, o));
     size_t batch = o->batch_rows + (o->objective->least_batch > 0 ? o->objective->least_batch - 1 : 0); /* order_step */
-    n.rest = size_add(size_add(step_bytes(&w, batch, n_rows, needs), cached), size_mul(values, 3 * sizeof(float)));
+    n.rest = size_add(step_bytes(&w, batch, n_rows, needs), cached);
+    if (o->moments && !o->moments->first) /* they are made at the end, beside the trainer's */
+        n.rest = size_add(n.rest, size_mul(values, 2 * sizeof(float)));
     if (needs & (NEEDS_HEAD | NEEDS_VALUES)) /* hidden states that a head reads, and their gradients */
         n.rest = size_add(n.rest, size_mul(size_mul(w.prompt + w.responses + held_out.prompt + held_out.responses, 2 * c->d_model), sizeof(float)));
     n.rest = size_add(n.rest, validation_predict(o, needs));
@@ -75,7 +77,6 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
         n.rest = size_add(n.rest, size_mul(step_bytes(&w, batch, n_rows, needs), (o->selection.co_teach ? 3 : 1) + (o->selection.level != SELECT_ROWS)));
     if (o->selection.co_teach) { /* what belongs to a learner */
         n.parameters = size_mul(n.parameters, 2);
-        n.rest = size_add(n.rest, size_mul(values, 3 * sizeof(float)));
         n.weights = n_lora ? n.weights : size_mul(n.weights, 2);
     }
     n.rest = size_add(n.rest, ALLOCATOR_BYTES);
@@ -85,9 +86,7 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
 train_memory train_predict_members(const model *m, size_t n_members, size_t n_lora, size_t rank, const train_row *rows, size_t n_rows,
                                    const train_options *o) {
     train_memory n = train_predict(m, n_lora, rank, rows, n_rows, o);
-    size_t more = n_members > 0 ? n_members - 1 : 0, image = size_mul(n_lora, 3 * sizeof(float));
     n.parameters = size_mul(n.parameters, n_members);
-    n.rest = size_add(n.rest, size_mul(more ? n_members : 0, image)); /* the stored state of all, and one of them by itself */
     return n;
 }
 

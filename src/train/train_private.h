@@ -153,16 +153,16 @@ void clear_gradients(trainer *t);
 AGON_MUST_CHECK agon_status trainer_open(trainer *t);
 void trainer_close(trainer *t);
 /* Goes on from a checkpoint. */
-AGON_MUST_CHECK agon_status trainer_take_up(trainer *t, const void *image, size_t n);
+AGON_MUST_CHECK agon_status trainer_take_up(trainer *t, const byte_reader *image);
 /* The step that is due, reported but not stored. */
 AGON_MUST_CHECK agon_status trainer_step(trainer *t, const train_sink *sink);
 bool trainer_is_done(const trainer *t);
-/* checkpoint_write of what has been used once: AGON_ENUMERIC where no scores can be had from it. */
-AGON_MUST_CHECK agon_status trainer_image(trainer *t, char **data, size_t *n);
-/* That state given to a function of the sink's, with the steps that were taken. */
-typedef agon_status (*image_taker)(void *arg, size_t step, const void *data, size_t n);
+/* Uses what is about to be kept once: AGON_ENUMERIC where no scores can be had from it. */
+AGON_MUST_CHECK agon_status trainer_check(trainer *t);
+/* Its state, checked, given to a function of the sink's, with the steps that were taken. */
+typedef agon_status (*image_taker)(void *arg, size_t step, const byte_stream *state);
 AGON_MUST_CHECK agon_status trainer_give_image(trainer *t, image_taker take, void *arg);
-/* What stands at the end, used once (AGON_ENUMERIC as in trainer_image): the adapter at the even vector, the tally. */
+/* What stands at the end, used once (AGON_ENUMERIC as in trainer_check): the adapter at the even vector, the tally. */
 AGON_MUST_CHECK agon_status trainer_finish(trainer *t);
 /* After `step` of n_steps steps. */
 bool checkpoint_is_due(const train_options *o, size_t step, size_t n_steps, const train_sink *sink);
@@ -201,13 +201,25 @@ AGON_MUST_CHECK agon_status validation_take_best(trainer *t, const train_sink *s
 /* Bytes of the rows' channels, and of what is kept of them. */
 size_t validation_predict(const train_options *o, unsigned needs);
 
-/* ---- checkpoint.c -------------------------------------------------------------------------------- */
+/* ---- checkpoint.c, train_image.c ------------------------------------------------------------------- */
 
 /* What a checkpoint must agree with: options, data, base weights, parameter shapes, arithmetic. */
 AGON_MUST_CHECK agon_status checkpoint_identity(trainer *t, hash256 *out);
-/* *data new (free()). */
-AGON_MUST_CHECK agon_status checkpoint_write(const trainer *t, char **data, size_t *n);
-/* Restores parameters, moments and next_step; the caller repacks. AGON_EMISMATCH, AGON_EFORMAT. */
-AGON_MUST_CHECK agon_status checkpoint_read(trainer *t, const void *data, size_t n);
+
+enum { IMAGE_PIECE = 256 << 10 }; /* bytes, the most of a piece: of the image there is that much in memory, and the rows of a parameter that fill it */
+
+/* The state of a trainer, or of several in one image. */
+typedef struct train_image {
+    const trainer *trainers; /* [n] */
+    size_t n;
+    bool several; /* where n is 1 too */
+} train_image;
+/* Both borrowed while it is written, and the trainers stay as they are. */
+byte_stream image_stream(const train_image *x);
+/* Restores parameters, moments and next_step of one trainer; the caller repacks. AGON_EMISMATCH, AGON_EFORMAT: nothing is touched, but where a file ends
+ * that had not ended before. AGON_EIO. */
+AGON_MUST_CHECK agon_status image_read(trainer *t, const byte_reader *r);
+/* The images of n trainers in that of several: parts [n] of r. AGON_EMISMATCH, AGON_EFORMAT, AGON_EIO. */
+AGON_MUST_CHECK agon_status image_of_several(agon_ctx *ctx, const byte_reader *r, size_t n, byte_reader *parts);
 
 #endif

@@ -161,14 +161,14 @@ agon_status validation_run(trainer *t, const train_sink *sink) {
 }
 
 agon_status validation_take_best(trainer *t, const train_sink *sink) {
-    const void *data = NULL;
-    size_t n = 0, best = t->best_step;
+    byte_reader state = {0};
+    size_t best = t->best_step;
     if (!t->held_out || !t->options->validation.keep_best || best == t->next_step)
         return AGON_OK;
     selection_tally tally = t->tally;
-    agon_status s = sink->take_best(sink->arg, &data, &n);
+    agon_status s = sink->take_best(sink->arg, &state);
     if (s == AGON_OK)
-        s = trainer_take_up(t, data, n);
+        s = trainer_take_up(t, &state);
     if (s == AGON_OK && t->next_step != best)
         s = ctx_fail(t->ctx, AGON_EMISMATCH, "the state kept is that after step %zu; the best one was after step %zu", t->next_step, best);
     t->tally = tally; /* of the whole training */

@@ -3,6 +3,7 @@
 #ifndef TESTS_FUZZ_CHECKPOINT_TARGETS_H
 #define TESTS_FUZZ_CHECKPOINT_TARGETS_H
 
+#include "../stream_bytes.h"
 #include "model_targets.h"
 #include "train/train.h"
 
@@ -21,17 +22,17 @@ typedef struct checkpoint_state {
     size_t n, stop_at;
 } checkpoint_state;
 
-static inline agon_status checkpoint_keep(void *arg, size_t step, const void *data, size_t n) {
+static inline agon_status checkpoint_keep(void *arg, size_t step, const byte_stream *state) {
     checkpoint_state *x = arg;
     free(x->data);
-    x->data = malloc(n);
-    memcpy(x->data, data, n);
-    x->n = n;
+    x->data = stream_bytes(state);
+    FUZZ_CHECK(x->data, "a state of %zu bytes is not so long", state->size);
+    x->n = state->size;
     return step == x->stop_at ? AGON_EINTERRUPTED : AGON_OK;
 }
 
 /* Trains from the start or from `resume`, up to a step or to the end. */
-static inline agon_status checkpoint_train(agon_ctx *ctx, const checkpoint_kind *kind, const void *resume, size_t n, checkpoint_state *out) {
+static inline agon_status checkpoint_train(agon_ctx *ctx, const checkpoint_kind *kind, const byte_reader *resume, checkpoint_state *out) {
     static const int32_t prompt[] = {1, 2}, answers[][3] = {{3, 4, 5}, {6, 7, 8}, {9, 10, 3}, {4, 6, 8}};
     train_response responses[CHECKPOINT_ROWS];
     train_row rows[CHECKPOINT_ROWS];
@@ -52,7 +53,7 @@ static inline agon_status checkpoint_train(agon_ctx *ctx, const checkpoint_kind 
         FUZZ_CHECK(adapter_new(ctx, fuzz_model(ctx), &how, &a[i]) == AGON_OK, "%s", agon_error(ctx));
     }
     o.selection = (train_selection){.tau = kind->tau, .ramp = 0.1, .co_teach = kind->co_teach, .partner = a[1]};
-    agon_status s = train(ctx, (model *)(uintptr_t)fuzz_model(ctx), a[0], NULL, NULL, rows, CHECKPOINT_ROWS, &o, &sink, resume, n);
+    agon_status s = train(ctx, (model *)(uintptr_t)fuzz_model(ctx), a[0], NULL, NULL, rows, CHECKPOINT_ROWS, &o, &sink, resume);
     adapter_free(a[0]);
     adapter_free(a[1]);
     return s;
@@ -67,7 +68,7 @@ static inline agon_status fuzz_checkpoint(agon_ctx *ctx, const uint8_t *data, si
     checkpoint_state rest = {0};
     if (!half[k].data) {
         half[k].stop_at = 1;
-        FUZZ_CHECK(checkpoint_train(ctx, kind, NULL, 0, &half[k]) == AGON_EINTERRUPTED && checkpoint_train(ctx, kind, NULL, 0, &whole[k]) == AGON_OK,
+        FUZZ_CHECK(checkpoint_train(ctx, kind, NULL, &half[k]) == AGON_EINTERRUPTED && checkpoint_train(ctx, kind, NULL, &whole[k]) == AGON_OK,
                    "%s: %s", kind->objective, agon_error(ctx));
     }
     size_t size = half[k].n;
@@ -87,7 +88,8 @@ static inline agon_status fuzz_checkpoint(agon_ctx *ctx, const uint8_t *data, si
     }
     char *exact = malloc(size ? size : 1);
     memcpy(exact, image, size);
-    agon_status s = checkpoint_train(ctx, kind, exact, size, &rest);
+    const byte_reader edited = byte_reader_of(exact, size);
+    agon_status s = checkpoint_train(ctx, kind, &edited, &rest);
     FUZZ_CHECK(!s || (strlen(agon_error(ctx)) >= 20 && !strchr(agon_error(ctx), '\n') && s != AGON_ENOMEM), "%s: '%s'", agon_status_name(s), agon_error(ctx));
     FUZZ_CHECK(!same || (!s && rest.n == whole[k].n && memcmp(rest.data, whole[k].data, rest.n) == 0), "it goes on otherwise: %s", agon_error(ctx));
     free(rest.data);

@@ -334,15 +334,22 @@ static void object__round_trip_and_damage(void **state) {
     assert_memory_equal(data, "weights", 7);
     free(data);
     assert_true(object_exists(f.s, &empty));
+    byte_reader r = {0};
+    assert_ok(f.ctx, object_open(f.s, &hash, &r));
+    assert_int_equal(r.size, 7);
+    byte_reader_close(&r);
     char *path;
     assert_ok(f.ctx, object_path(f.s, &hash, &path));
     assert_ok(f.ctx, file_write(f.ctx, path, "wEights", 7));
     assert_int_equal(object_get(f.s, &hash, &data, &n), AGON_EMISMATCH);
+    assert_int_equal(object_open(f.s, &hash, &r), AGON_EMISMATCH);
+    assert_null(r.path);
     assert_ok(f.ctx, object_put(f.s, "weights", 7, &hash)); /* mends it */
     assert_ok(f.ctx, object_get(f.s, &hash, &data, &n));
     free(data);
     unlink(path);
     assert_int_equal(object_get(f.s, &hash, &data, &n), AGON_ENOTFOUND);
+    assert_int_equal(object_open(f.s, &hash, &r), AGON_ENOTFOUND);
     free(path);
     close_fixture(&f);
 }

@@ -155,7 +155,7 @@ static void token_forward__takes_the_models_vocabulary(void **state) {
         o.max_steps = 1;
         record r = {0};
         const train_sink sink = {.on_step = record_step, .arg = &r};
-        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
+        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL));
         losses[i] = r.loss;
         adapter_free(a);
         model_free(m);
@@ -192,7 +192,7 @@ static void bt__learns_the_better_of_two(void **state) {
         o.batch_rows = 8, o.max_steps = 60, o.lr = 1e-2f;
         record r = {0};
         train_sink sink = {.on_step = record_step, .arg = &r};
-        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
+        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL));
         if (!(r.first_loss > 0.3 && r.loss < 0.1))
             fail_msg("bt: loss from %g to %g with %s", r.first_loss, r.loss, lora ? "an adapter" : "all weights");
         adapter_free(a);
@@ -227,7 +227,7 @@ static void ppo__value_head_fits_returns(void **state) {
     assert_ok(ctx, objective_set(ctx, o.objective, "lambda=1", o.objective_options));
     double losses[2] = {0};
     train_sink sink = {.on_step = on_value, .arg = losses};
-    assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
+    assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL));
     if (!(losses[0] > 0.1 && losses[1] < 0.3 * losses[0]))
         fail_msg("value loss from %g to %g", losses[0], losses[1]);
     adapter_free(a);
@@ -240,7 +240,7 @@ static double loss_here(agon_ctx *ctx, model *m, adapter *a, const test_data *d,
     o.batch_rows = N_ROWS, o.max_steps = 1, o.lr = 0;
     record r = {0};
     train_sink sink = {.on_step = record_step, .arg = &r};
-    assert_ok(ctx, train(ctx, m, a, NULL, NULL, d->rows, N_ROWS, &o, &sink, NULL, 0));
+    assert_ok(ctx, train(ctx, m, a, NULL, NULL, d->rows, N_ROWS, &o, &sink, NULL));
     return r.loss;
 }
 
@@ -303,7 +303,7 @@ static void sft__smoothed_targets_are_learnt(void **state) {
     assert_ok(ctx, objective_set(ctx, o.objective, "label_smoothing=0.3", o.objective_options));
     record r = {0};
     train_sink sink = {.on_step = record_step, .arg = &r};
-    assert_ok(ctx, train(ctx, m, NULL, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
+    assert_ok(ctx, train(ctx, m, NULL, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL));
     double other = 0.3 / N_VOCABULARY, own = 0.7 + other;
     double entropy = -own * log(own) - (N_VOCABULARY - 1) * other * log(other);
     if (!(r.loss > entropy && r.loss < entropy + 0.1))
@@ -380,7 +380,7 @@ static void sft__overfits_eight_examples(void **state) {
         o.batch_rows = 8, o.max_steps = 400, o.lr = 1e-2f, o.schedule = SCHEDULE_LINEAR;
         record r = {0};
         train_sink sink = {.on_step = record_step, .arg = &r};
-        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
+        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL));
         if (!(r.loss < 0.01))
             fail_msg("loss %g after training %s", r.loss, lora ? "an adapter" : "all weights");
         adapter_free(a);
@@ -409,7 +409,7 @@ static void sft__groups_equal_singles(void **state) {
             train_options o = options_for("sft");
             o.batch_rows = 4, o.max_steps = 2;
             train_sink sink = {.on_step = record_step, .arg = &r[i]};
-            assert_ok(ctx, train(ctx, m, a, NULL, NULL, i ? singles : d.rows, i ? 4 : 2, &o, &sink, NULL, 0));
+            assert_ok(ctx, train(ctx, m, a, NULL, NULL, i ? singles : d.rows, i ? 4 : 2, &o, &sink, NULL));
             adapter_free(a);
             model_free(m);
         }
@@ -439,7 +439,7 @@ static void train__masked_tokens_are_context(void **state) {
         o.batch_rows = 1, o.max_steps = 2;
         train_sink sink = {.on_step = record_step, .arg = &r[i]};
         d.responses[0][0].mask = i < 2 ? mask : NULL;
-        assert_ok(ctx, train(ctx, m, a, NULL, NULL, &d.rows[i % 2], 1, &o, &sink, NULL, 0));
+        assert_ok(ctx, train(ctx, m, a, NULL, NULL, &d.rows[i % 2], 1, &o, &sink, NULL));
         adapter_free(a);
         model_free(m);
     }
@@ -468,7 +468,7 @@ static void grpo__raises_the_rewarded(void **state) {
         token_channels c = {.log_prob = trained ? after : before};
         assert_ok(ctx, model_forward(ctx, m, w, &(segment_batch){s, 2}, &c));
         if (!trained)
-            assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+            assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL));
     }
     for (size_t j = 0; j < d.responses[0][0].n; j++)
         rise += after[N_PROMPT + j] - before[N_PROMPT + j];
@@ -513,7 +513,7 @@ static void train__says_how_far_a_step_goes(void **state) {
         train_options o = options_for("sft");
         o.max_steps = 1, o.lr = 1e-3f, o.warmup = 0, o.schedule = SCHEDULE_CONSTANT, o.eps = 1e-12f, o.clip_norm = clipped ? 1e-2f : 1e6f;
         const train_sink sink = {.on_step = keep_metrics, .arg = got};
-        assert_ok(ctx, train(ctx, m, NULL, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
+        assert_ok(ctx, train(ctx, m, NULL, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL));
         assert_close(got[0] / (1e-3 * sqrt(n / squares)), 1, 0.01);
         assert_close(got[1] / (1e-3 * largest), 1, 0.01);
         assert_true(got[2] == clipped);
@@ -537,7 +537,7 @@ static void train__norm_is_of_all_parameters(void **state) {
     train_options o = options_for("sft");
     o.max_steps = 1;
     const train_sink sink = {.on_step = keep_norm, .arg = &norm};
-    assert_ok(ctx, train(ctx, m, NULL, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
+    assert_ok(ctx, train(ctx, m, NULL, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL));
     assert_ok(ctx, model_make_trainable(ctx, m, &p));
     for (size_t i = 0; i < p.n; i++)
         for (size_t j = 0; j < p.items[i].n_rows * p.items[i].n_columns; j++)
@@ -586,7 +586,7 @@ static void train__decays_the_factors_of_an_adapter(void **state) {
             adapter_changed(ctx, a[i]);
             o.weight_decay = i == 2 ? 0.5f : 0;
             if (i > 0)
-                assert_ok(ctx, train(ctx, m, a[i], NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+                assert_ok(ctx, train(ctx, m, a[i], NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL));
         }
         for (size_t t = 0; t < p[0].n; t++)
             check_decay(objectives[k], &p[0].items[t], &p[1].items[t], &p[2].items[t], 0.5 * 1e-2);
@@ -602,21 +602,24 @@ static void train__refuses_foreign_checkpoints(void **state) {
     test_data d;
     new_data(&d, 1, N_PROMPT);
     record half = run(&s, &d, NULL, 10);
+    const byte_reader left = record_reader(&half);
     model *m = new_model(ctx, COMPUTE_F32);
     adapter *a = new_adapter(ctx, m);
     train_options o = options_for("sft"), other = o;
     other.lr = 1e-3f;
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &other, NULL, half.state, half.n), AGON_EMISMATCH);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &other, NULL, &left), AGON_EMISMATCH);
     d.tokens[3][0][1] ^= 1;
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EMISMATCH);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, &left), AGON_EMISMATCH);
     d.tokens[3][0][1] ^= 1;
     ctx->numerics = AGON_NUMERICS_NATIVE;
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EMISMATCH);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, &left), AGON_EMISMATCH);
     ctx->numerics = AGON_NUMERICS_PORTABLE;
-    for (size_t n = 0; n < 64; n++)
-        assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, n), AGON_EFORMAT);
+    for (size_t n = 0; n < 64; n++) {
+        const byte_reader cut = byte_reader_part(&left, 0, n);
+        assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, &cut), AGON_EFORMAT);
+    }
     half.state[half.n / 2] ^= 1;
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EFORMAT);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, &left), AGON_EFORMAT);
     free(half.state);
     adapter_free(a);
     model_free(m);
@@ -629,6 +632,7 @@ static void train__refuses_checkpoints_of_other_rows_or_options(void **state) {
     test_data d;
     new_data(&d, 2, N_PROMPT);
     record half = run(&s, &d, NULL, 2);
+    const byte_reader left = record_reader(&half);
     model *m = new_model(ctx, COMPUTE_F32);
     adapter *a = new_adapter(ctx, m), *b = new_adapter(ctx, m);
     train_options o = options_for("dpo");
@@ -641,35 +645,35 @@ static void train__refuses_checkpoints_of_other_rows_or_options(void **state) {
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         const double was = *numbers[i];
         *numbers[i] = was > 0 ? was / 2 : 1;
-        if (train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n) != AGON_EMISMATCH)
+        if (train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, &left) != AGON_EMISMATCH)
             fail_msg("number %zu is not part of a run's identity", i);
         *numbers[i] = was;
     }
     for (size_t i = 0; i < sizeof floats / sizeof *floats; i++) {
         const float was = *floats[i];
         *floats[i] = was > 0 ? was / 2 : 1;
-        if (train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n) != AGON_EMISMATCH)
+        if (train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, &left) != AGON_EMISMATCH)
             fail_msg("option %zu is not part of a run's identity", i);
         *floats[i] = was;
     }
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i] = ones;
-        if (train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n) != AGON_EMISMATCH)
+        if (train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, &left) != AGON_EMISMATCH)
             fail_msg("the tokens' numbers %zu are not part of a run's identity", i);
         *arrays[i] = NULL;
     }
     o.seed ^= (uint64_t)1 << 60;
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EMISMATCH);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, &left), AGON_EMISMATCH);
     o.seed ^= (uint64_t)1 << 60;
     o.schedule = SCHEDULE_LINEAR;
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EMISMATCH);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, &left), AGON_EMISMATCH);
     o.schedule = SCHEDULE_COSINE;
     o.moments = &carried;
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EMISMATCH);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, &left), AGON_EMISMATCH);
     o.moments = NULL;
-    assert_int_equal(train(ctx, m, a, m, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EMISMATCH);
-    assert_int_equal(train(ctx, m, a, NULL, b, d.rows, N_ROWS, &o, NULL, half.state, half.n), AGON_EMISMATCH);
-    assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.state, half.n)); /* and nothing else is wrong with it */
+    assert_int_equal(train(ctx, m, a, m, NULL, d.rows, N_ROWS, &o, NULL, &left), AGON_EMISMATCH);
+    assert_int_equal(train(ctx, m, a, NULL, b, d.rows, N_ROWS, &o, NULL, &left), AGON_EMISMATCH);
+    assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, &left)); /* and nothing else is wrong with it */
     free(half.state);
     adapter_free(a);
     adapter_free(b);
@@ -685,23 +689,23 @@ static void train__names_step_and_row_of_a_bad_number(void **state) {
     model *m = new_model(ctx, COMPUTE_F32);
     adapter *a = new_adapter(ctx, m);
     train_options o = options_for("dpo");
-    assert_int_not_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_OK);
+    assert_int_not_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL), AGON_OK);
     assert_non_null(strstr(agon_error(ctx), "step 1"));
     assert_non_null(strstr(agon_error(ctx), "training row"));
     new_data(&d, 2, N_PROMPT);
     d.tokens[5][1][0] = N_VOCABULARY; /* out of range */
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL), AGON_EINVAL);
     assert_non_null(strstr(agon_error(ctx), "training row 6:"));
     for (size_t i = 0; i < N_ROWS; i++)
         d.rows[i].file = "rows.jsonl", d.rows[i].line = i + 4; /* read from a file, three bad lines before them */
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL), AGON_EINVAL);
     assert_non_null(strstr(agon_error(ctx), ", rows.jsonl:9: "));
     parameters p;
     new_data(&d, 2, N_PROMPT);
     assert_ok(ctx, adapter_parameters(ctx, a, &p));
     p.items[0].value[0] = NAN;
     adapter_changed(ctx, a);
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_ENUMERIC);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL), AGON_ENUMERIC);
     adapter_free(a);
     model_free(m);
 }
@@ -726,7 +730,7 @@ static void train__keeps_nothing_that_is_of_no_use(void **state) {
         o.max_steps = cases[i].every ? 3 : 1;
         o.lr = cases[i].lr;
         o.checkpoint_every = cases[i].every;
-        assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0), AGON_ENUMERIC);
+        assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL), AGON_ENUMERIC);
         if (!strstr(agon_error(ctx), "after step 1 the trained model is of no use") || !strstr(agon_error(ctx), "not finite"))
             fail_msg("%s: %s", cases[i].objective, agon_error(ctx));
         assert_null(r.state);
@@ -751,7 +755,7 @@ static void train__checks_what_it_keeps_each_time(void **state) {
     o.schedule = SCHEDULE_CONSTANT;
     o.weight_decay = 1e15f;
     o.checkpoint_every = 1;
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0), AGON_ENUMERIC);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL), AGON_ENUMERIC);
     assert_non_null(strstr(agon_error(ctx), "after step 2 the trained model is of no use"));
     assert_non_null(r.state); /* of step 1 */
     free(r.state);
@@ -770,7 +774,7 @@ static void train__names_the_row_of_a_coupled_batch(void **state) {
     adapter *a = new_adapter(ctx, m);
     train_options o = options_for("reinforce++");
     o.batch_rows = N_ROWS;
-    assert_int_not_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_OK);
+    assert_int_not_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL), AGON_OK);
     assert_non_null(strstr(agon_error(ctx), "step 1, training row 6: "));
     assert_non_null(strstr(agon_error(ctx), "reward"));
     adapter_free(a);
@@ -803,7 +807,7 @@ static void kto__mismatched_pairs_fit_the_context(void **state) {
         adapter *a = new_adapter(ctx, m);
         train_options o = options_for("kto");
         o.batch_rows = N_ROWS, o.max_steps = 2, o.seed = seed;
-        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL, 0));
+        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, &sink, NULL));
         assert_int_equal(tokens, N_ROWS * CONTEXT + (N_ROWS - 1) * CONTEXT + SHORT + 1); /* own pairs, mismatched ones, one of them short */
         adapter_free(a);
     }
@@ -818,11 +822,11 @@ static void train__checks_that_it_starts_at_its_reference(void **state) {
     model *m = new_model(ctx, COMPUTE_F32), *reference = new_model(ctx, COMPUTE_F32);
     train_options o = options_for("dpo");
     o.reference_is_start = true;
-    assert_ok(ctx, train(ctx, m, NULL, reference, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
-    assert_int_equal(train(ctx, m, NULL, reference, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EMISMATCH); /* m has moved */
+    assert_ok(ctx, train(ctx, m, NULL, reference, NULL, d.rows, N_ROWS, &o, NULL, NULL));
+    assert_int_equal(train(ctx, m, NULL, reference, NULL, d.rows, N_ROWS, &o, NULL, NULL), AGON_EMISMATCH); /* m has moved */
     assert_non_null(strstr(agon_error(ctx), "the policy is the reference"));
     o.reference_is_start = false;
-    assert_ok(ctx, train(ctx, m, NULL, reference, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+    assert_ok(ctx, train(ctx, m, NULL, reference, NULL, d.rows, N_ROWS, &o, NULL, NULL));
     model_free(m);
     model_free(reference);
 }
@@ -838,9 +842,9 @@ static void train__checks_that_it_starts_at_its_samples(void **state) {
     model *m = new_model(ctx, COMPUTE_F32);
     adapter *a = new_adapter(ctx, m);
     train_options o = options_for("grpo");
-    assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+    assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL));
     o.old_is_start = true;
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EMISMATCH);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL), AGON_EMISMATCH);
     assert_non_null(strstr(agon_error(ctx), "the policy is what sampled the row"));
     adapter_free(a);
     model_free(m);
@@ -853,29 +857,29 @@ static void train__refuses_what_it_cannot_run(void **state) {
     model *m = new_model(ctx, COMPUTE_F32);
     adapter *a = new_adapter(ctx, m);
     train_options o = options_for("dpo");
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL), AGON_EINVAL);
     o = options_for("ppo");
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EUNSUPPORTED);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL), AGON_EUNSUPPORTED);
     o = options_for("rm-pointwise");
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL), AGON_EINVAL);
     assert_non_null(strstr(agon_error(ctx), "head"));
     o = options_for("kto"); /* of one row there is no answer to another prompt */
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, 1, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, 1, &o, NULL, NULL), AGON_EINVAL);
     assert_non_null(strstr(agon_error(ctx), "2 rows or more"));
     o = options_for("sft");
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, 0, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, 0, &o, NULL, NULL), AGON_EINVAL);
     o.batch_rows = 0;
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL), AGON_EINVAL);
     new_data(&d, 2, N_PROMPT);
     o = options_for("dpo");
-    assert_int_equal(train(ctx, m, NULL, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_int_equal(train(ctx, m, NULL, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL), AGON_EINVAL);
     /* Longer than the model's context: said before the first step, with the row. */
     int32_t prompt[256] = {0};
     new_data(&d, 1, N_PROMPT);
     d.rows[5].prompt = prompt;
     d.rows[5].n_prompt = 256;
     o = options_for("sft");
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL), AGON_EINVAL);
     assert_non_null(strstr(agon_error(ctx), "training row 6, response 1:"));
     assert_non_null(strstr(agon_error(ctx), "context is 256"));
     adapter_free(a);

@@ -43,14 +43,13 @@ static agon_status note_step(void *arg, const train_progress *p) {
     return AGON_OK;
 }
 
-static agon_status note_state(void *arg, size_t step, const void *data, size_t n) {
+static agon_status note_state(void *arg, size_t step, const byte_stream *state) {
     told *t = arg;
     (void)step;
     free(t->state);
-    t->state = malloc(n);
+    t->state = stream_bytes(state);
     assert_non_null(t->state);
-    memcpy(t->state, data, n);
-    t->n_state = n;
+    t->n_state = state->size;
     return ++t->stores == t->stop_after ? AGON_EINTERRUPTED : AGON_OK;
 }
 
@@ -78,9 +77,10 @@ static agon_status run(agon_ctx *ctx, model *m, const char *objective, const mem
     train_options o = options_of(objective);
     train_member members[MEMBERS];
     const train_sink sink = {.on_step = note_step, .on_checkpoint = note_state, .arg = out};
+    const byte_reader left = from ? byte_reader_of(from->state, from->n_state) : (byte_reader){0};
     for (size_t i = 0; i < n; i++)
         members[i] = (train_member){.adapter = new_adapter(ctx, m, 2 + (first + i) % 2, &o), .rows = data[first + i].rows, .n_rows = data[first + i].n};
-    agon_status s = train_members(ctx, m, members, n, &o, &sink, from ? from->state : NULL, from ? from->n_state : 0);
+    agon_status s = train_members(ctx, m, members, n, &o, &sink, from ? &left : NULL);
     for (size_t i = 0; i < n; i++) {
         ids[i] = adapter_hash(members[i].adapter);
         adapter_free(members[i].adapter);
@@ -93,7 +93,7 @@ static void run_alone(agon_ctx *ctx, model *m, const char *objective, const memb
     train_options o = options_of(objective);
     const train_sink sink = {.on_step = note_step, .on_checkpoint = note_state, .arg = out};
     adapter *a = new_adapter(ctx, m, 2 + i % 2, &o);
-    assert_ok(ctx, train(ctx, m, a, NULL, NULL, data[i].rows, data[i].n, &o, &sink, NULL, 0));
+    assert_ok(ctx, train(ctx, m, a, NULL, NULL, data[i].rows, data[i].n, &o, &sink, NULL));
     *id = adapter_hash(a);
     adapter_free(a);
 }
@@ -214,13 +214,13 @@ static void members__are_refused(void **state) {
     train_options o = options_of("sft");
     adapter *a = new_adapter(x->ctx, x->m, 2, &o);
     train_member twice[2] = {{.adapter = a, .rows = x->data[0].rows, .n_rows = 1}, {.adapter = a, .rows = x->data[1].rows, .n_rows = 1}};
-    assert_int_equal(train_members(x->ctx, x->m, twice, 2, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_int_equal(train_members(x->ctx, x->m, twice, 2, &o, NULL, NULL), AGON_EINVAL);
     assert_non_null(strstr(agon_error(x->ctx), "are one adapter"));
-    assert_int_equal(train_members(x->ctx, x->m, twice, 0, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_int_equal(train_members(x->ctx, x->m, twice, 0, &o, NULL, NULL), AGON_EINVAL);
     twice[0].n_rows = 0;
-    assert_int_equal(train_members(x->ctx, x->m, twice, 1, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_int_equal(train_members(x->ctx, x->m, twice, 1, &o, NULL, NULL), AGON_EINVAL);
     o.selection = (train_selection){.tau = 0.5, .co_teach = true, .partner = a};
-    assert_int_equal(train_members(x->ctx, x->m, twice, 1, &o, NULL, NULL, 0), AGON_EINVAL);
+    assert_int_equal(train_members(x->ctx, x->m, twice, 1, &o, NULL, NULL), AGON_EINVAL);
     adapter_free(a);
     setting_free(x);
 }

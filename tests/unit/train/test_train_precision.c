@@ -48,7 +48,7 @@ static void losses_of(const data *d, compute_dtype dtype, bool lora, double loss
     train_options o = trainer_options("sft");
     o.batch_rows = ROWS, o.max_steps = STEPS, o.lr = lora ? 1e-2f : 5e-3f, o.seed = 17;
     const train_sink sink = {.on_step = keep_loss, .arg = losses};
-    assert_ok(ctx, train(ctx, m, a, NULL, NULL, d->rows, TRAINED, &o, &sink, NULL, 0));
+    assert_ok(ctx, train(ctx, m, a, NULL, NULL, d->rows, TRAINED, &o, &sink, NULL));
     adapter_free(a);
     model_free(m);
     agon_ctx_free(ctx);
@@ -95,7 +95,7 @@ static double *gradient_of(const data *d, const char *objective, bool lora, size
     }
     train_options o = trainer_options(objective);
     o.batch_rows = ROWS / size, o.max_steps = 1, o.clip_norm = 0, o.moments = &moments;
-    assert_ok(ctx, train(ctx, m, a, NULL, NULL, rows, ROWS / size, &o, NULL, NULL, 0));
+    assert_ok(ctx, train(ctx, m, a, NULL, NULL, rows, ROWS / size, &o, NULL, NULL));
     double *out = calloc(moments.n_values, sizeof *out);
     *n = moments.n_values;
     for (size_t i = 0; i < moments.n_values; i++)

@@ -107,7 +107,7 @@ static void preferences__vector_decides_after_training(void **state) {
         new_data(&d, 1);
         o.max_steps = 300;
         o.preferences.vectors = 4;
-        assert_ok(p.ctx, train(p.ctx, p.m, p.a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+        assert_ok(p.ctx, train(p.ctx, p.m, p.a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL));
         for (int i = 0; i <= 4; i++) {
             double vector[2] = {1 - i / 4.0, i / 4.0}, log_prob[2];
             assert_ok(p.ctx, adapter_set_preference(p.ctx, p.a, vector, 2));
@@ -125,7 +125,7 @@ static void preferences__vector_decides_after_training(void **state) {
 }
 
 static void refused(const policy *p, const test_data *d, const train_options *o, const char *why) {
-    agon_status s = train(p->ctx, p->m, p->a, NULL, NULL, d->rows, N_ROWS, o, NULL, NULL, 0);
+    agon_status s = train(p->ctx, p->m, p->a, NULL, NULL, d->rows, N_ROWS, o, NULL, NULL);
     if (s == AGON_OK || !strstr(agon_error(p->ctx), why))
         fail_msg("'%s' does not say '%s'", agon_error(p->ctx), why);
 }
@@ -173,7 +173,7 @@ static void preferences__name_the_rows_of_a_step(void **state) {
         bool met[N_ROWS] = {false};
         new_data(&d, 1);
         o.temperature = 1e-4f;
-        assert_int_equal(train(p.ctx, p.m, p.a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_ENUMERIC);
+        assert_int_equal(train(p.ctx, p.m, p.a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL), AGON_ENUMERIC);
         const char *at = strstr(agon_error(p.ctx), "the gradient of 8 rows (training row ");
         if (!at)
             fail_msg("%s", agon_error(p.ctx));
@@ -201,7 +201,7 @@ static void preferences__have_room_for_mismatched_pairs(void **state) {
     for (size_t i = 0; i < N_ROWS; i++)
         d.responses[i][0].label = i / 2 % 2;
     o.temperature = 1e-4f;
-    assert_int_equal(train(p.ctx, p.m, p.a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_ENUMERIC);
+    assert_int_equal(train(p.ctx, p.m, p.a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL), AGON_ENUMERIC);
     assert_non_null(strstr(agon_error(p.ctx), "the gradient of 16 rows (training row "));
     for (size_t i = 0; i < N_ROWS; i++) /* a dimension of one row has none to mismatch it with */
         d.rows[i].dimension = i == 5;

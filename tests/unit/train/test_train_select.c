@@ -1,6 +1,7 @@
 /* Small-loss selection and co-teaching through the trainer, on a model of two layers: who trains on which rows or tokens, planted wrong labels are
  * left out, runs are the same bits however they are cut. */
 #include "train/train.h"
+#include "../../stream_bytes.h"
 #include "tiny_model.h"
 
 enum { N_ROWS = 32, N_PROMPT = 4, N_RESPONSE = 2, N_KINDS = 2, STEPS = 100 };
@@ -85,12 +86,12 @@ static agon_status on_step(void *arg, const train_progress *p) {
     return AGON_OK;
 }
 
-static agon_status on_checkpoint(void *arg, size_t step, const void *data, size_t n) {
+static agon_status on_checkpoint(void *arg, size_t step, const byte_stream *state) {
     record *r = arg;
     free(r->checkpoint);
-    r->checkpoint = malloc(n);
-    memcpy(r->checkpoint, data, n);
-    r->n = n;
+    r->checkpoint = stream_bytes(state);
+    assert_non_null(r->checkpoint);
+    r->n = state->size;
     return step == r->stop_at ? AGON_EINTERRUPTED : AGON_OK;
 }
 
@@ -129,7 +130,8 @@ static record run(const setting *s, const record *from, size_t stop_at) {
         o.selection.partner = partner;
     }
     const train_sink sink = {.on_step = on_step, .on_checkpoint = on_checkpoint, .arg = &r};
-    agon_status status = train(ctx, m, a, reference, NULL, d.rows, N_ROWS, &o, &sink, from ? from->checkpoint : NULL, from ? from->n : 0);
+    const byte_reader left = from ? byte_reader_of(from->checkpoint, from->n) : (byte_reader){0};
+    agon_status status = train(ctx, m, a, reference, NULL, d.rows, N_ROWS, &o, &sink, from ? &left : NULL);
     if (status != (stop_at ? AGON_EINTERRUPTED : AGON_OK))
         fail_msg("%s: %s", s->objective, agon_error(ctx));
     adapter_free(a), adapter_free(partner);
@@ -201,7 +203,7 @@ static double loss_of(agon_ctx *ctx, model *m, adapter *a, const train_row *row)
     double loss = NAN;
     const train_sink sink = {.on_step = keep_loss, .arg = &loss};
     o.batch_rows = 1, o.max_steps = 1, o.lr = 0;
-    assert_ok(ctx, train(ctx, m, a, NULL, NULL, row, 1, &o, &sink, NULL, 0));
+    assert_ok(ctx, train(ctx, m, a, NULL, NULL, row, 1, &o, &sink, NULL));
     return loss;
 }
 
@@ -256,12 +258,12 @@ static void each_learner__trains_on_the_rows_of_the_other(void **state) {
         train_options o = options_for("sft");
         o.batch_rows = N_ROWS, o.max_steps = 1, o.eps = 1e-3f; /* so that the update is not the gradient's sign alone */
         o.selection = (train_selection){.tau = 0.5, .ramp = 0, .co_teach = co_teach, .partner = co_teach ? a[1] : NULL};
-        assert_ok(ctx, train(ctx, m, a[0], NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+        assert_ok(ctx, train(ctx, m, a[0], NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL));
         o.selection.tau = 0, o.selection.co_teach = false, o.batch_rows = N_ROWS / 2;
         for (int i = 0; i < 1 + co_teach; i++) {
             adapter *want = copy_of(ctx, start[i]), *other = copy_of(ctx, start[i]);
-            assert_ok(ctx, train(ctx, m, want, NULL, NULL, easy[co_teach ? !i : i], N_ROWS / 2, &o, NULL, NULL, 0));
-            assert_ok(ctx, train(ctx, m, other, NULL, NULL, easy[co_teach ? i : !i], N_ROWS / 2, &o, NULL, NULL, 0));
+            assert_ok(ctx, train(ctx, m, want, NULL, NULL, easy[co_teach ? !i : i], N_ROWS / 2, &o, NULL, NULL));
+            assert_ok(ctx, train(ctx, m, other, NULL, NULL, easy[co_teach ? i : !i], N_ROWS / 2, &o, NULL, NULL));
             double moved = distance(ctx, start[i], a[i]), off = distance(ctx, want, a[i]), control = distance(ctx, other, a[i]);
             if (!(off < 1e-3 * moved && control > 1e-2 * moved))
                 fail_msg("learner %d of %d moved by %g, %g beside the update of the rows it should have", i, 1 + co_teach, moved, off);
@@ -352,12 +354,12 @@ static void parts__with_the_smallest_losses_are_trained_on(void **state) {
         train_options o = options_for("sft");
         o.batch_rows = N_ROWS, o.max_steps = 1, o.eps = 1e-3f;
         o.selection = (train_selection){.tau = 0.5, .level = (selection_level)level, .span = 2, .tally = &tally};
-        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL));
         assert_int_equal(tally.seen, n);
         assert_int_equal(tally.kept, n / 2);
         o.selection.tau = 0;
-        assert_ok(ctx, train(ctx, m, want, NULL, NULL, kept.rows, N_ROWS, &o, NULL, NULL, 0));
-        assert_ok(ctx, train(ctx, m, other, NULL, NULL, rest.rows, N_ROWS, &o, NULL, NULL, 0));
+        assert_ok(ctx, train(ctx, m, want, NULL, NULL, kept.rows, N_ROWS, &o, NULL, NULL));
+        assert_ok(ctx, train(ctx, m, other, NULL, NULL, rest.rows, N_ROWS, &o, NULL, NULL));
         double moved = distance(ctx, start, a), off = distance(ctx, want, a), control = distance(ctx, other, a);
         if (!(off < 1e-3 * moved && control > 1e-1 * moved))
             fail_msg("level %d: moved by %g, %g beside the update of what it should keep (%g beside the rest's)", level, moved, off, control);
@@ -388,7 +390,7 @@ static void selection_of_tokens__leaves_planted_errors_unlearnt(void **state) {
         o.batch_rows = 16, o.max_steps = 300, o.lr = 2e-2f;
         if (way > 0)
             o.selection = (train_selection){.tau = way == 2 ? 0.12 : 0.08, .ramp = 0.1, .level = way == 2 ? SELECT_SPANS : SELECT_TOKENS, .span = 2};
-        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL));
         for (size_t i = 1; i < N_ROWS; i += 3) {
             wrong[way] += loss_of_part(ctx, m, a, &d, i, 2, 1) / (N_ROWS / 3);
             right[way] += loss_of_part(ctx, m, a, &d, i, 4, 1) / (N_ROWS / 3);
@@ -430,7 +432,7 @@ static void selection__leaves_planted_errors_unlearnt(void **state) {
         o.batch_rows = 16, o.max_steps = 150, o.lr = 2e-2f;
         if (way > 0)
             o.selection = (train_selection){.tau = 0.3, .ramp = 0.1, .co_teach = way == 2, .partner = way == 2 ? partner : NULL};
-        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0));
+        assert_ok(ctx, train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL));
         noisy[way] = mean_loss(ctx, m, a, &d, true), clean[way] = mean_loss(ctx, m, a, &d, false);
         noisy[3] = mean_loss(ctx, m, partner, &d, true), clean[3] = mean_loss(ctx, m, partner, &d, false);
         adapter_free(a), adapter_free(partner);
@@ -479,19 +481,20 @@ static void selection__refuses_rows_without_a_loss_of_their_own(void **state) {
         add_head(ctx, m, a, o.objective);
         o.batch_rows = bad[i].batch;
         o.selection = (train_selection){.tau = bad[i].tau, .co_teach = bad[i].co_teach, .level = bad[i].level};
-        assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL, 0), AGON_EINVAL);
+        assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, NULL), AGON_EINVAL);
         if (!strstr(agon_error(ctx), bad[i].says))
             fail_msg("%s: %s", bad[i].objective, agon_error(ctx));
     }
     /* A checkpoint of other options is not taken up. */
     new_data(&d, 1);
     record half = run(&settings[0], NULL, STEPS / 2);
+    const byte_reader left = byte_reader_of(half.checkpoint, half.n);
     train_options o = options_for("sft");
     adapter_free(a);
     a = new_adapter(ctx, m, 3);
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.checkpoint, half.n), AGON_EMISMATCH);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, &left), AGON_EMISMATCH);
     o.selection = (train_selection){.tau = 0.25, .ramp = 0.1, .level = SELECT_TOKENS};
-    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, half.checkpoint, half.n), AGON_EMISMATCH);
+    assert_int_equal(train(ctx, m, a, NULL, NULL, d.rows, N_ROWS, &o, NULL, &left), AGON_EMISMATCH);
     selection_level level;
     assert_ok(ctx, selection_level_find(ctx, "span", &level));
     assert_int_equal(level, SELECT_SPANS);

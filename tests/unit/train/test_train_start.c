@@ -73,7 +73,7 @@ static agon_status note_ratio(void *arg, const train_progress *p) {
 
 static hash256 trained(start *x, ratios *r) {
     const train_sink sink = {.on_step = note_ratio, .arg = r};
-    agon_status s = train(x->p.ctx, x->p.m, x->p.a, NULL, NULL, x->d.rows, N_ROWS, &x->o, r ? &sink : NULL, NULL, 0);
+    agon_status s = train(x->p.ctx, x->p.m, x->p.a, NULL, NULL, x->d.rows, N_ROWS, &x->o, r ? &sink : NULL, NULL);
     if (s != AGON_OK)
         fail_msg("%s: %s", x->o.objective->name, agon_error(x->p.ctx));
     return adapter_hash(x->p.a);

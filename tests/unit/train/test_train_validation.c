@@ -46,9 +46,9 @@ static agon_status on_step(void *arg, const train_progress *p) {
     return w->stop_step && p->step == w->stop_step ? AGON_EINTERRUPTED : AGON_OK;
 }
 
-static agon_status on_checkpoint(void *arg, size_t step, const void *data, size_t n) {
+static agon_status on_checkpoint(void *arg, size_t step, const byte_stream *state) {
     watch *w = arg;
-    record_state(&w->kept, step, data, n);
+    record_stream(&w->kept, step, state);
     return AGON_OK;
 }
 
@@ -61,20 +61,20 @@ static agon_status on_validation(void *arg, const train_validated *v) {
     return w->stop_at && v->step == w->stop_at ? AGON_EINTERRUPTED : AGON_OK;
 }
 
-static agon_status on_best(void *arg, size_t step, const void *data, size_t n) {
+static agon_status on_best(void *arg, size_t step, const byte_stream *state) {
     watch *w = arg;
     assert_true(step > 0);
     free(w->best);
-    w->best = malloc(n);
-    memcpy(w->best, data, n);
-    w->n_best = n;
+    w->best = stream_bytes(state);
+    assert_non_null(w->best);
+    w->n_best = state->size;
     return AGON_OK;
 }
 
-static agon_status take_best(void *arg, const void **data, size_t *n) {
+static agon_status take_best(void *arg, byte_reader *out) {
     watch *w = arg;
     w->taken++;
-    *data = w->best, *n = w->n_best;
+    *out = byte_reader_of(w->best, w->n_best);
     return AGON_OK;
 }
 
@@ -109,7 +109,8 @@ static void run(const char *objective, float lr, bool validates, bool keeps, con
     w->a = p.a;
     assert_ok(p.ctx, train_add_head(p.ctx, p.m, p.a, o.objective, o.objective_options, 3));
     const train_sink sink = {on_step, on_checkpoint, w, NULL, on_validation, on_best, take_best};
-    const agon_status s = train(p.ctx, p.m, p.a, NULL, NULL, d.rows, N_ROWS, &o, &sink, from ? from->kept.state : NULL, from ? from->kept.n : 0);
+    const byte_reader left = record_reader(from ? &from->kept : NULL);
+    const agon_status s = train(p.ctx, p.m, p.a, NULL, NULL, d.rows, N_ROWS, &o, &sink, from ? &left : NULL);
     if (s != (w->stop_at || w->stop_step ? AGON_EINTERRUPTED : AGON_OK))
         fail_msg("%s: %s", objective, agon_error(p.ctx));
     w->result = adapter_hash(p.a);
@@ -160,7 +161,7 @@ static void validation__says_what_a_step_over_the_rows_would(void **state) {
         new_rows(&held_out, 5, i ? 2 : 1);
         o.batch_rows = N_HELD_OUT, o.max_steps = 1;
         assert_ok(p.ctx, train_add_head(p.ctx, p.m, p.a, o.objective, o.objective_options, 3));
-        assert_ok(p.ctx, train(p.ctx, p.m, p.a, NULL, NULL, held_out.rows, N_HELD_OUT, &o, &(train_sink){.on_step = take_first, .arg = &first}, NULL, 0));
+        assert_ok(p.ctx, train(p.ctx, p.m, p.a, NULL, NULL, held_out.rows, N_HELD_OUT, &o, &(train_sink){.on_step = take_first, .arg = &first}, NULL));
         assert_true(fabs(first.loss - w.seen[0].loss) < 1e-12 * fabs(first.loss) + 1e-15);
         assert_true(w.seen[0].n_metrics > 0 && w.seen[0].n_metrics <= first.n_metrics);
         for (size_t j = 0; j < w.seen[0].n_metrics; j++) {

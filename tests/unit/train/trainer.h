@@ -2,6 +2,7 @@
 #ifndef TESTS_TRAIN_TRAINER_H
 #define TESTS_TRAIN_TRAINER_H
 
+#include "../../stream_bytes.h"
 #include "../../tiny_model.h"
 #include "train/train.h"
 
@@ -49,6 +50,19 @@ static inline void record_state(record *r, size_t step, const void *data, size_t
     r->step = step;
 }
 
+static inline void record_stream(record *r, size_t step, const byte_stream *state) {
+    free(r->state);
+    r->state = stream_bytes(state);
+    assert_non_null(r->state);
+    r->n = state->size;
+    r->step = step;
+}
+
+/* What was left, to be gone on from. */
+static inline byte_reader record_reader(const record *r) {
+    return r ? byte_reader_of(r->state, r->n) : (byte_reader){0};
+}
+
 static inline agon_status record_step(void *arg, const train_progress *p) {
     record *r = arg;
     if (p->step == 1)
@@ -59,9 +73,9 @@ static inline agon_status record_step(void *arg, const train_progress *p) {
     return AGON_OK;
 }
 
-static inline agon_status record_checkpoint(void *arg, size_t step, const void *data, size_t n) {
+static inline agon_status record_checkpoint(void *arg, size_t step, const byte_stream *state) {
     record *r = arg;
-    record_state(r, step, data, n);
+    record_stream(r, step, state);
     return step == r->stop_at ? AGON_EINTERRUPTED : AGON_OK;
 }
 
@@ -69,8 +83,9 @@ static inline agon_status record_checkpoint(void *arg, size_t step, const void *
 static inline void train_recorded(agon_ctx *ctx, model *m, adapter *a, const model *reference, const train_row *rows, size_t n,
                                   train_options *o, const record *from, record *r) {
     const train_sink sink = {.on_step = record_step, .on_checkpoint = record_checkpoint, .arg = r};
+    const byte_reader left = record_reader(from);
     o->checkpoint_every = r->stop_at;
-    agon_status s = train(ctx, m, a, reference, NULL, rows, n, o, &sink, from ? from->state : NULL, from ? from->n : 0);
+    agon_status s = train(ctx, m, a, reference, NULL, rows, n, o, &sink, from ? &left : NULL);
     if (s != (r->stop_at ? AGON_EINTERRUPTED : AGON_OK))
         fail_msg("%s: %s", o->objective->name, agon_error(ctx));
     assert_int_equal(r->step, r->stop_at ? r->stop_at : o->max_steps);
