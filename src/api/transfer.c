@@ -320,9 +320,9 @@ static agon_status export_adapter(agon_ctx *ctx, const agon_model *m, const agon
                                   const char *path) {
     char base[PATH_MAX];
     if (!a)
-        return ctx_fail(ctx, AGON_EINVAL, "export: there is no adapter to write; give one, or format hf or gguf");
+        return ctx_fail(ctx, AGON_EINVAL, "there is no adapter to write; give one, or format hf or gguf");
     if (dtype)
-        return ctx_fail(ctx, AGON_EINVAL, "export: an adapter is written in f32; leave the dtype out");
+        return ctx_fail(ctx, AGON_EINVAL, "an adapter is written in f32; leave the dtype out");
     return adapter_export_peft(ctx, a->a, base_name ? base_name : model_place(m, base), path);
 }
 
@@ -342,13 +342,13 @@ agon_status agon_export_named(agon_ctx *ctx, agon_model *m, const agon_adapter *
         return s;
     bool peft = strcmp(format, "peft") == 0;
     if (!peft && strcmp(format, "hf") != 0 && strcmp(format, "gguf") != 0)
-        return ctx_fail(ctx, AGON_EINVAL, "export: the format is hf, gguf or peft, not '%.40s'", format);
+        return ctx_fail(ctx, AGON_EINVAL, "the format is hf, gguf or peft, not '%.40s'", format);
     if (base_name && !peft)
-        return ctx_fail(ctx, AGON_EINVAL, "export: the name of the base stands in an adapter's folder (peft); %s holds the whole model", format);
+        return ctx_fail(ctx, AGON_EINVAL, "the name of the base stands in an adapter's folder (peft); %s holds the whole model", format);
     if (base_name && (s = base_name_check(ctx, base_name)))
         return s;
     if (there(path))
-        return ctx_fail(ctx, AGON_EINVAL, "export: %.300s exists already; give another path, or delete it", path);
+        return ctx_fail(ctx, AGON_EINVAL, "%.300s exists already; give another path, or delete it", path);
     const bool nothing = lstat(path, &st) != 0; /* a link that leads nowhere is somebody's */
     file_sweep_of(path);
     if (!peft && !dtype)

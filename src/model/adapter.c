@@ -541,6 +541,25 @@ static agon_status check_all_used(agon_ctx *ctx, const char *folder, const weigh
     return AGON_OK;
 }
 
+/* An adapter of a wider or narrower model, by its first layer; what else does not fit fails where it is read. */
+static agon_status check_widths(agon_ctx *ctx, const char *folder, const peft_info *info, const weights *w, const adapter *shape) {
+    for (size_t i = 0; i < weights_n_tensors(w); i++) {
+        const tensor_info t = weights_tensor(w, i);
+        for (int k = 0; k < 2 * N_LINEARS; k++) {
+            const linear_kind kind = (linear_kind)(k / 2);
+            const bool b = k % 2;
+            char name[128];
+            snprintf(name, sizeof name, "model.layers.0.%s.lora_%c.weight", linear_path(kind), b ? 'B' : 'A');
+            const size_t wanted = b ? linear_n_out(&shape->config, kind) : linear_n_in(&shape->config, kind);
+            if (shape->target[kind] && strcmp(t.name, name) == 0 && (b ? t.n_rows : t.n_columns) != wanted)
+                return ctx_fail(ctx, AGON_EFORMAT, "%s: made for another model than this%s%.200s%s: '%s' is %zu x %zu, and this one takes %zu %s; give "
+                                "the model that the adapter was trained on", folder, *info->base_name ? " (its base is " : "", info->base_name,
+                                *info->base_name ? ")" : "", name, t.n_rows, t.n_columns, wanted, b ? "rows" : "columns");
+        }
+    }
+    return AGON_OK;
+}
+
 agon_status adapter_import_peft(agon_ctx *ctx, const model *m, const char *folder, adapter **out) {
     peft_info info;
     weights *w = NULL;
@@ -554,6 +573,8 @@ agon_status adapter_import_peft(agon_ctx *ctx, const model *m, const char *folde
                               info.targets[i]);
     if (!status && count_values(&shape) == 0)
         status = ctx_fail(ctx, AGON_EFORMAT, "%s: the adapter has no target layers", folder);
+    if (!status)
+        status = check_widths(ctx, folder, &info, w, &shape);
     if (!status)
         status = fill(ctx, folder, w, &shape, &a);
     if (!status)

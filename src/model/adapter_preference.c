@@ -185,7 +185,7 @@ agon_status adapter_soup(agon_ctx *ctx, const model *m, const adapter *const *me
     adapter shape = {.config = m->config, .dtype = m->dtype}, *soup = NULL;
     if (n < 2)
         return ctx_fail(ctx, AGON_EINVAL, "soup: give two adapters or more");
-    agon_status s = preference_check(ctx, "the soup's weights", weights, n, n);
+    agon_status s = preference_check(ctx, "the soup's list of weights", weights, n, n);
     if (!s)
         s = check_members(ctx, m, members, n);
     for (size_t i = 0; i < n; i++)

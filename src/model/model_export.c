@@ -127,14 +127,14 @@ agon_status model_export(agon_ctx *ctx, model *m, const adapter *a, const char *
                          const char *path, double *merge_error) {
     bool gguf = strcmp(format, "gguf") == 0;
     if (!gguf && strcmp(format, "hf") != 0)
-        return ctx_fail(ctx, AGON_EINVAL, "export: unknown format '%s'; hf and gguf are known", format);
+        return ctx_fail(ctx, AGON_EINVAL, "unknown format '%s'; hf and gguf are known", format);
     if (!m->tokenizer)
-        return ctx_fail(ctx, AGON_EINVAL, "export: the model has no tokenizer to write beside it");
+        return ctx_fail(ctx, AGON_EINVAL, "the model has no tokenizer to write beside it");
     if (a && !adapter_fits(a, &m->config))
-        return ctx_fail(ctx, AGON_EINVAL, "export: the adapter was made for another model's sizes");
+        return ctx_fail(ctx, AGON_EINVAL, "the adapter was made for another model's sizes");
     unsigned stored = heads_mask(m->heads) | (a ? heads_mask(a->heads) : 0);
     if (gguf && stored & 1u << HEAD_REWARD)
-        return ctx_fail(ctx, AGON_EUNSUPPORTED, "export: a GGUF file has no place for the reward head; use format hf");
+        return ctx_fail(ctx, AGON_EUNSUPPORTED, "a GGUF file has no place for the reward head; use format hf");
     size_t widest = m->config.d_ff > m->config.d_model ? m->config.d_ff : m->config.d_model;
     size_t heads = m->config.n_heads * m->config.head_dim;
     merge g = {.model = m, .adapter = a, .row = malloc((widest > heads ? widest : heads) * sizeof(double))};

@@ -676,6 +676,15 @@ static agon_status read_question(row_reader *r, const char *where, json_t *objec
 
 /* ---- a row ------------------------------------------------------------------------------------------------ */
 
+/* Not one field of any form of row: of another format, whose fields are called otherwise. */
+static bool is_foreign(const json_t *object) {
+    static const char *const keys[] = {"text", "messages", "prompt", "completion", "chosen", "rejected", "completions"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (json_object_get(object, keys[i]))
+            return false;
+    return true;
+}
+
 agon_status row_read(row_reader *r, const char *where, json_t *object) {
     if (!r->o)
         return read_question(r, where, object);
@@ -683,16 +692,18 @@ agon_status row_read(row_reader *r, const char *where, json_t *object) {
     if (s != AGON_OK)
         return s;
     const unsigned kind = row_kind_of(r, object);
+    const bool foreign = is_foreign(object);
     if (kind == ROW_STEPS)
         return read_steps(r, where, object);
-    if (!(r->o->rows & kind))
-        return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s learns from rows with %s", where, r->o->name,
+    if (!(r->o->rows & kind) || foreign)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s learns from rows with %s%s", where, r->o->name,
                         r->o->rows & ROW_PAIR            ? "prompt, chosen and rejected"
                         : !(r->o->rows & ROW_SINGLE)     ? r->needs & NEEDS_LABEL ? "prompt, completions and labels" : "prompt, completions and rewards"
                         : (r->o->rows & ROW_GROUP) && (r->needs & NEEDS_REWARD) ? "prompt, completions and rewards"
                         : r->needs & NEEDS_REWARD        ? "one answer: prompt, completion and reward (or advantage); write a group as a row an answer"
                         : r->needs & NEEDS_LABEL         ? "one answer: prompt, completion and label"
-                                                         : "messages, or prompt and completion");
+                                                         : "messages, or prompt and completion",
+                        foreign ? "; agon data convert makes rows of other formats" : "");
     return kind == ROW_PAIR ? read_pair(r, where, object) : kind == ROW_GROUP ? read_group(r, where, object)
                                                                             : read_single(r, where, object);
 }

@@ -154,6 +154,27 @@ static void adapter__of_a_deeper_model_is_refused(void **state) {
     end(&f);
 }
 
+/* Of other widths: the sentence says that it is another model's, and whose. */
+static void adapter__of_a_wider_model_is_refused(void **state) {
+    (void)state;
+    fixture f = begin(COMPUTE_F32);
+    model_config c = tiny_config();
+    c.d_ff += 16;
+    model *wider = tiny_model(f.ctx, &c, COMPUTE_F32);
+    adapter *a = tiny_adapter(f.ctx, wider, 3, 5), *again = NULL;
+    char folder[] = "/tmp/agon-peft-XXXXXX", command[128];
+    assert_non_null(mkdtemp(folder));
+    assert_ok(f.ctx, adapter_export_peft(f.ctx, a, "the/base", folder));
+    assert_int_equal(adapter_import_peft(f.ctx, f.m, folder, &again), AGON_EFORMAT);
+    assert_null(again);
+    assert_non_null(strstr(agon_error(f.ctx), "made for another model than this (its base is the/base)"));
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+    adapter_free(a);
+    model_free(wider);
+    end(&f);
+}
+
 /* Logits after each of 20 tokens, [20, vocabulary]. */
 static void all_logits(agon_ctx *ctx, const model *m, const adapter *a, float *out) {
     int32_t tokens[20];
@@ -439,6 +460,7 @@ int main(void) {
         cmocka_unit_test(adapter__save_load_and_clone_keep_every_bit),
         cmocka_unit_test(adapter__peft_folder_round_trip),
         cmocka_unit_test(adapter__of_a_deeper_model_is_refused),
+        cmocka_unit_test(adapter__of_a_wider_model_is_refused),
         cmocka_unit_test(adapter__merged_weights_give_the_same_logits),
         cmocka_unit_test(dimensions__vector_chooses_the_function),
         cmocka_unit_test(dimensions__save_load_and_clone_keep_every_bit),

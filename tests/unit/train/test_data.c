@@ -207,6 +207,8 @@ static void data__names_file_and_line(void **state) {
         {"sft", "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": 3}\n", ":2: prompt"},
         {"sft", "{\"prompt\": \"a\"}\n", "completion"},
         {"sft", "{\"completion\": \"a\"}\n", "prompt is missing"},
+        {"sft", "{\"question\": \"a\", \"answer\": \"b\"}\n", "sft learns from rows with messages, or prompt and completion; agon data convert makes"},
+        {"dpo", "{\"query\": \"a\"}\n", "dpo learns from rows with prompt, chosen and rejected; agon data convert"},
         {"sft", "{\"messages\": []}\n", "messages"},
         {"sft", "{\"messages\": [{\"role\":\"user\",\"content\":\"a\"}]}\n", "no assistant"},
         {"sft", "{\"messages\": [{\"role\":\"user\"}]}\n", "content"},
