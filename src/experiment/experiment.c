@@ -174,7 +174,7 @@ agon_status experiment_run(agon_ctx *ctx, const experiment_request *r, json_t **
                      r->expected);
     if (!s)
         s = take_settings(ctx, r, e, given, &settings);
-    lab l = {.ctx = ctx, .output = r->output, .settings = settings, .say = r->say, .arg = r->arg,
+    lab l = {.ctx = ctx, .output = r->output, .settings = settings, .aside = e ? e->aside : NULL, .say = r->say, .arg = r->arg,
              .find_model = r->find_model, .plan_only = r->plan_only};
     void *x = NULL;
     if (!s)

@@ -13,6 +13,7 @@
 typedef struct experiment {
     const char *name, *summary;
     const char *defaults;   /* JSON: every option with its default */
+    const char *const *aside; /* options that no stage depends on (lab.h): with others of these a run finds what it has; NULL: none */
     size_t n_sizes;         /* the most of its ladder */
     size_t size;            /* of its state x, which is zeroed before `options` */
     /* Reads every option that the laboratory has not read (lab_begin), keeps l, and does nothing else. */

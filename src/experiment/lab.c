@@ -256,19 +256,30 @@ void lab_end(lab *l) {
     numerics_restore(&l->numerics);
 }
 
-agon_status lab_open(lab *l) {
-    buffer path = {0};
-    char *text = json_canonical(l->settings);
-    pthread_mutex_init(&l->saying, NULL);
+static agon_status take_identity(lab *l) {
+    json_t *counted = json_copy(l->settings);
+    for (const char *const *key = l->aside; key && *key; key++)
+        json_object_del(counted, *key);
+    char *text = counted ? json_canonical(counted) : NULL;
+    json_decref(counted);
     if (!text)
         return ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
     hash256 id = hash_bytes(text, strlen(text));
     hash_hex(&id, l->identity);
     free(text);
+    return AGON_OK;
+}
+
+agon_status lab_open(lab *l) {
+    buffer path = {0};
+    pthread_mutex_init(&l->saying, NULL);
+    agon_status s = take_identity(l);
+    if (s)
+        return s;
     if (l->plan_only) /* nothing will be kept */
         return *l->output ? AGON_OK : ctx_fail(l->ctx, AGON_EINVAL, "an empty path names no folder for the results; give one, or leave it out");
     buffer_printf(&path, "%s/stages", l->output);
-    agon_status s = path.failed ? ctx_fail(l->ctx, AGON_ENOMEM, "out of memory") : folder_make(l->ctx, l->output);
+    s = path.failed ? ctx_fail(l->ctx, AGON_ENOMEM, "out of memory") : folder_make(l->ctx, l->output);
     if (!s)
         s = folder_make(l->ctx, path.data);
     if (!s) {

@@ -31,7 +31,8 @@ typedef struct lab {
     agon_ctx *ctx;      /* of the caller: threads, interruption, the sentence of a failure */
     const char *output; /* folder of stages and results */
     json_t *settings;   /* every option with its value (borrowed) */
-    char identity[HASH_HEX_SIZE]; /* of the settings: stages of other settings are not found */
+    const char *const *aside; /* options that no stage depends on, NULL after the last (borrowed); NULL: none */
+    char identity[HASH_HEX_SIZE]; /* of all other settings: their stages alone are found */
     void (*say)(void *arg, const char *text); /* a line of progress; may come from any thread, one at a time. NULL: none */
     void *arg;
     pthread_mutex_t saying;

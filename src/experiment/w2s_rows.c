@@ -24,6 +24,9 @@ static const char defaults[] =
     "\"parts\": [0.4, 0.4, 0.2], \"balance\": true, \"max_tokens\": 512, \"numerics\": \"portable\", \"rank\": 16, \"batch\": 32, \"weak_epochs\": 2,"
     "\"strong_epochs\": 2, \"weak_lr\": 0.0005, \"strong_lr\": 0.0005, \"alpha\": 0.5, \"draws\": 2000, \"leave_out\": []}";
 
+/* Each seed is dealt and each condition trained by itself: more of either is trained beside those that are there. */
+static const char *const aside[] = {"seeds", "leave_out", "draws", NULL};
+
 enum { LEAST_TEST = 20 };
 static const double least_gap = 0.05, most_of_one = 0.95; /* of what is said to be no experiment */
 
@@ -576,6 +579,7 @@ const experiment experiment_weak_to_strong_rows = {
     .name = "weak-to-strong-rows",
     .summary = "weak-to-strong with a labelled file and two models of your own",
     .defaults = defaults,
+    .aside = aside,
     .size = sizeof(own_rows),
     .options = take_options,
     .run = run,

@@ -47,6 +47,19 @@ run 0 "$agon" weak-to-strong my.yaml --output cut --full --json
 same whole/result.json cut/result.json
 same whole/rows.jsonl cut/rows.jsonl
 
+# ---- fewer seeds, other conditions, more draws: nothing is trained again; a condition more is trained beside the others
+sed 's/^leave_out.*/leave_out: [hard, shuffled, confident-25, confident-50, confident-75, random-25]/; s/^draws.*/draws: 200/' my.yaml >less.yaml
+n_stages=$(ls cut/stages | wc -l)
+run 0 "$agon" weak-to-strong less.yaml --output cut --json
+count
+! grep -q 'right of the test' err || fail "trained again: $(grep 'right of the test' err)"
+sed 's/random-25/aux-linear/' less.yaml >other.yaml
+run 0 "$agon" weak-to-strong other.yaml --output cut --json
+[ "$(grep -c 'right of the test' err)" = 1 ] || fail "random-25 alone is new"
+[ "$(ls cut/stages | wc -l)" = $((n_stages + 1)) ] || fail "$(ls cut/stages | wc -l) stages, not one more than $n_stages"
+run 0 "$agon" weak-to-strong my.yaml --output cut --full --json
+same whole/result.json cut/result.json
+
 # ---- the parts: every text in one part of a seed, classes even, the test the same under both seeds, the supervisor's labels where it was not trained
 count
 sed 's/.*"seed":\([0-9]*\),"line":\([0-9]*\),"part":"\([a-z]*\)","label":"\([a-z]*\)".*/\1 \2 \3 \4/' whole/rows.jsonl >parts

@@ -133,6 +133,15 @@ static void lab__stages_come_back_whole_or_not(void **state) {
     assert_false(found);
     json_decref(other.settings);
     lab_close(&other);
+    const char *const aside[] = {"seeds", NULL};
+    other.settings = json_loads("{\"x\": 1, \"seeds\": 3}", 0, NULL); /* which f has not, but no stage depends on it */
+    other.aside = aside;
+    assert_ok(f.ctx, lab_open(&other));
+    assert_ok(f.ctx, lab_recall(&other, f.ctx, "k", y, 3, &found));
+    assert_true(found);
+    assert_int_equal(json_object_size(other.settings), 2);
+    json_decref(other.settings);
+    lab_close(&other);
     /* Bytes, as many as there are; a stage of numbers is none of bytes, and the other way round. */
     char *bytes;
     size_t n;
