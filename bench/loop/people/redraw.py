@@ -83,13 +83,14 @@ def exact(y):
 
 
 own = [i for i, q in enumerate(queries) if q in asked]
-others = [i for i, q in enumerate(queries) if q not in asked]
+own += [i for i, q in enumerate(queries) if same[i] and q not in asked][:g1["labelled"] - len(own)]  # drawn, and nobody needs to be asked
+others = [i for i in range(len(queries)) if i not in own]
 h, y, rest = [judge[i] for i in own], [pleased[i][1] - pleased[i][0] for i in own], [judge[i] for i in others]
 weight = tuned_weight(h, y, rest)
 for name, w in (("tuned", weight), ("labels_only", 0)):
     again = estimate(h, y, rest, w, 0.05)
     print(f"{name}: {100 * again[0]:+.1f} [{100 * again[1]:+.1f}, {100 * again[2]:+.1f}], the gate said {100 * g1[name]['estimate']:+.1f}")
-    assert abs(again[0] - g1[name]["estimate"]) < 1e-6 and abs(again[1] - g1[name]["ci95"][0]) < 1e-4
+    assert len(own) == g1["labelled"] and abs(again[0] - g1[name]["estimate"]) < 1e-6 and abs(again[1] - g1[name]["ci95"][0]) < 1e-4
 print(f"weight {weight:.2f}; truth on all {len(queries)}: {100 * statistics.fmean(a for a, _ in pleased):.1f} -> {100 * statistics.fmean(b for _, b in pleased):.1f} %; "
       f"{sum(same)} answers alike; critic alone {100 * g1['judge_only']['estimate']:+.1f}; exact test without the critic p = {exact(y):.2g}")
 

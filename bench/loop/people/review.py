@@ -1,22 +1,16 @@
-"""A reviewer with a taste that agon is not told: one whole sentence of at most 16 words. Answers every open question of a
-workspace with `agon review`; with --coin, at random, which no version can please.
+"""A reviewer with the taste of taste.py. Answers every open question of a workspace with `agon review`; with --coin, at random, which no version can please.
 
     python3 review.py AGON WORKSPACE [--coin SEED]
 """
 import json
 import random
-import re
 import subprocess
 import sys
 
+from taste import pleases
+
 agon, workspace = sys.argv[1:3]
 coin = random.Random(int(sys.argv[4])) if "--coin" in sys.argv else None
-
-
-def pleases(text):
-    text = text.strip()
-    return len(text.split()) <= 16 and text[-1:] in list(".!?") and not re.search(r"[.!?\n]\s", text)
-
 
 items = json.loads(subprocess.run([agon, "review", "--workspace", workspace, "--json"], check=True, capture_output=True, text=True).stdout)
 accepted = 0
