@@ -27,12 +27,10 @@ interval clopper_pearson(size_t k, size_t n, double alpha) {
 
 interval wilson(size_t k, size_t n, double alpha) {
     assert(k <= n && alpha > 0 && alpha < 1);
-    if (n == 0)
-        return (interval){0, 1};
     double z = special_normal_quantile(1 - alpha / 2), m = (double)n, p = (double)k / m;
     double centre = (p + z * z / (2 * m)) / (1 + z * z / m);
     double half = z / (1 + z * z / m) * sqrt(p * (1 - p) / m + z * z / (4 * m * m));
-    /* At k = 0 and k = n the ends are 0 and 1 exactly; rounding must not say otherwise. */
+    /* At k = 0 and k = n, also of nothing, the ends are 0 and 1 exactly; rounding must not say otherwise. */
     return (interval){k == 0 ? 0 : fmax(0, centre - half), k == n ? 1 : fmin(1, centre + half)};
 }
 

@@ -51,6 +51,10 @@ static void interval__nothing_seen_means_anything_possible(void **state) {
     (void)state;
     interval a = clopper_pearson(0, 0, 0.05), b = wilson(0, 0, 0.05);
     assert_true(a.low == 0 && a.high == 1 && b.low == 0 && b.high == 1);
+    for (size_t n = 1; n < 400; n++) { /* nor does rounding leave a crumb at either end */
+        assert_true(wilson(0, n, 0.05).low == 0 && wilson(n, n, 0.05).high == 1);
+        assert_true(clopper_pearson(0, n, 0.05).low == 0 && clopper_pearson(n, n, 0.05).high == 1);
+    }
 }
 
 /* By enumeration of all outcomes: an exact interval may not cover less than it says. */

@@ -172,10 +172,30 @@ static void ppi__unequal_inclusion_is_corrected(void **state) {
     assert_true(covered >= 0.9 * RUNS);
 }
 
+/* A critic that is wrong about the sign is not listened to, and one that is too modest not made bolder than it is; the judge's own interval is that of all items. */
+static void ppi__lambda_stays_between_nothing_and_all(void **state) {
+    (void)state;
+    const double rest[] = {0.1, -0.1, 0.1, 0, 0, 0.05}, judge[] = {0.1, -0.1, 0, 0.05}, same[] = {1, -1, 0, 1}, opposite[] = {-1, 1, 0, -1};
+    const double known[] = {1, 0, 0, -1}, constant[] = {0.5, 0.5, 0.5, 0.5};
+    ppi_result r, s;
+    assert_ok(NULL, ppi_paired(NULL, rest, 6, judge, opposite, 4, 0.1, &r));
+    assert_true(r.lambda == 0 && r.tuned.estimate == r.labels_only.estimate && r.tuned.range.low == r.labels_only.range.low);
+    assert_ok(NULL, ppi_paired(NULL, rest, 6, judge, same, 4, 0.1, &r));
+    assert_true(r.lambda == 1 && r.tuned.estimate == r.plain.estimate);
+    assert_close(r.judge_only.range.high - r.judge_only.estimate, special_student_quantile(0.95, 9) * r.judge_only.standard_error, 1e-12);
+    assert_close(r.labels_only.range.high - r.labels_only.estimate, special_student_quantile(0.95, 3) * r.labels_only.standard_error, 1e-12);
+    assert_ok(NULL, ppi_stratified(NULL, known, 4, rest, 6, judge, same, 4, 0.1, &s));
+    const double se = r.judge_only.standard_error, a = 16. / 196 * (2. / 3 / 4), b = 100. / 196 * se * se, df = (a + b) * (a + b) / (a * a / 3 + b * b / 9);
+    assert_close(s.judge_only.standard_error, sqrt(a + b), 1e-12);
+    assert_close(s.judge_only.range.high - s.judge_only.estimate, special_student_quantile(0.95, df) * sqrt(a + b), 1e-12);
+    assert_ok(NULL, ppi_paired(NULL, constant, 4, constant, same, 4, 0.1, &r));
+    assert_true(r.lambda == 0);
+}
+
 static void ppi__refuses_what_has_no_interval(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
-    const double x[] = {0, 0.5, 2}, p[] = {0.01, 1, 1};
+    const double x[] = {0, 0.5, 2}, p[] = {0.01, 1, 1}, few[] = {0.0499, 1}, least[] = {0.05, 1}, above[] = {1, 1.5};
     const bool included[] = {1, 1, 1};
     ppi_result r;
     ppi_estimate e;
@@ -185,8 +205,20 @@ static void ppi__refuses_what_has_no_interval(void **state) {
     assert_int_equal(ppi_unequal(ctx, x, x, p, included, 2, 1, 0.05, 100, 1, &e), AGON_EINVAL);
     assert_int_equal(ppi_stratified(ctx, x, 3, x, 2, x, x, 2, 0.05, &r), AGON_EINVAL);
     assert_int_equal(ppi_stratified(ctx, x, 2, x, 2, x, x, 1, 0.05, &r), AGON_EINVAL);
+    assert_int_equal(ppi_paired(ctx, x, 3, x, x, 2, 0.05, &r), AGON_EINVAL);     /* one of the three each */
+    assert_int_equal(ppi_paired(ctx, x, 2, x + 1, x, 2, 0.05, &r), AGON_EINVAL);
+    assert_int_equal(ppi_paired(ctx, x, 2, x, x + 1, 2, 0.05, &r), AGON_EINVAL);
+    assert_int_equal(ppi_paired(ctx, x, 1, x, x, 2, 0.05, &r), AGON_EINVAL);
+    assert_int_equal(ppi_unequal(ctx, x, x, few, included, 2, 1, 0.05, 100, 1, &e), AGON_EINVAL);
+    assert_ok(ctx, ppi_unequal(ctx, x, x, least, included, 2, 1, 0.05, 100, 1, &e));
+    assert_int_equal(ppi_unequal(ctx, x, x, above, included, 2, 1, 0.05, 100, 1, &e), AGON_EINVAL);
+    assert_int_equal(ppi_unequal(ctx, x, x, least, included, 2, 1, 0.05, 1, 1, &e), AGON_EINVAL);
+    ht_result h;
+    assert_int_equal(horvitz_thompson(ctx, p, included, x, 0, &h), AGON_EINVAL);
+    assert_int_equal(horvitz_thompson(ctx, above, included, x, 2, &h), AGON_EINVAL);
     assert_ok(ctx, ppi_paired(ctx, NULL, 0, x, x, 2, 0.05, &r)); /* labels only */
-    assert_true(r.lambda == 0 && r.tuned.estimate == r.labels_only.estimate);
+    assert_true(r.lambda == 0 && r.tuned.estimate == r.labels_only.estimate && r.plain.estimate == r.labels_only.estimate);
+    assert_close(r.labels_only.estimate, 0.25, 1e-12);
     agon_ctx_free(ctx);
 }
 
@@ -198,6 +230,7 @@ int main(void) {
         cmocka_unit_test(gate__judge_alone_promotes_nothing_into_something),
         cmocka_unit_test(ppi__stratified_weighs_parts_by_their_items),
         cmocka_unit_test(ppi__unequal_inclusion_is_corrected),
+        cmocka_unit_test(ppi__lambda_stays_between_nothing_and_all),
         cmocka_unit_test(ppi__refuses_what_has_no_interval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
