@@ -13,7 +13,6 @@
  * All of it is a run of its own, "NAME.ITERATION.arms", after the end of the loop's, which it leaves as it was: arms may be asked for afterwards. */
 #include "base/ctx.h"
 #include "base/random.h"
-#include "recipe/arms.h"
 #include "recipe/loop_private.h"
 #include "step/work.h"
 #include "train/samples.h"
@@ -149,11 +148,12 @@ static agon_status offer(loop *l, arm *a, const answer *x, int64_t *room, bool *
     if (has(a, q->text, x->text))
         return AGON_OK;
     agon_status s = example_count_tokens(&l->c->actors, x->text, &e.n_tokens);
-    if (!s && e.n_tokens <= *room)
-        s = contamination_has_text(l->c->actors.ctx, l->aim.held_out, q->text, &held_out);
-    if (!s && e.n_tokens <= *room && !held_out)
+    if (s || e.n_tokens > *room)
+        return s;
+    s = contamination_has_text(l->c->actors.ctx, l->aim.held_out, q->text, &held_out);
+    if (!s && !held_out)
         s = contamination_has_text(l->c->actors.ctx, l->aim.held_out, x->text, &held_out);
-    if (s || e.n_tokens > *room || held_out)
+    if (s || held_out)
         return s;
     *taken = true;
     *room -= e.n_tokens;
@@ -280,6 +280,13 @@ typedef struct control {
 
 static const control controls[] = {{"random_labels", random_labels, true}, {"real_only", real_only, true}, {"shuffled", shuffled, false}};
 
+agon_status loop_fill_arm(loop *l, const char *name, const lesson *t, arm *a) {
+    for (size_t k = 0; k < sizeof controls / sizeof *controls; k++)
+        if (strcmp(controls[k].name, name) == 0)
+            return controls[k].fill(l, a, t);
+    return ctx_fail(l->c->actors.ctx, AGON_ENOTFOUND, "no control arm %s", name);
+}
+
 /* What an arm took over all its lessons. */
 typedef struct tally {
     size_t examples, judged, right; /* judged: examples whose answer the verifier knows */
@@ -343,7 +350,7 @@ static agon_status test_arm(loop *l, arm *a) {
 }
 
 /* One training for each of the version's; *empty: there is nothing to train on in one. */
-static agon_status train_arm(loop *l, const control *k, arm *a, tally *sum, bool *empty) {
+static agon_status train_arm(loop *l, arm *a, tally *sum, bool *empty) {
     agon_status s = AGON_OK;
     memcpy(a->version, l->c->actors.base, sizeof a->version);
     for (size_t i = 0; i < l->arms.n_lessons && !*empty && !s; i++) {
@@ -353,7 +360,7 @@ static agon_status train_arm(loop *l, const control *k, arm *a, tally *sum, bool
         example_list_free(&a->examples);
         a->n_tokens = 0;
         l->c->actors.iteration = t->iteration;
-        s = k->fill(l, a, t);
+        s = loop_fill_arm(l, a->name, t, a);
         *empty = !s && a->examples.n == 0;
         if (!s && !*empty)
             s = judge_labels(l, a->name, &a->examples, sum);
@@ -379,11 +386,11 @@ static json_t *against(const loop *l, const arm *a) {
     return json_pack("{sf s[ff] sf}", "gain", paired_gain(&t), "ci95", ci.low, ci.high, "p", mcnemar_exact(t.gained, t.lost));
 }
 
-static agon_status one_arm(loop *l, const control *k, json_t *rows) {
-    arm a = {.name = k->name};
+static agon_status one_arm(loop *l, const char *name, json_t *rows) {
+    arm a = {.name = name};
     tally sum = {0};
     bool empty = false;
-    agon_status s = train_arm(l, k, &a, &sum, &empty);
+    agon_status s = train_arm(l, &a, &sum, &empty);
     if (!s && empty)
         cast_say(l->c, NULL, "arm %s: left out, there is nothing of that kind to train on", a.name);
     else if (!s)
@@ -446,7 +453,7 @@ static agon_status all_arms(void *arg) {
         s = own_row(l, rows);
     for (size_t k = 0; k < sizeof controls / sizeof *controls && !s; k++)
         if (controls[k].pairs || !loop_learns_from_pairs(l))
-            s = one_arm(l, &controls[k], rows);
+            s = one_arm(l, controls[k].name, rows);
     if (!s)
         s = record_rows(l, rows);
     json_decref(rows);

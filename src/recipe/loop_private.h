@@ -2,7 +2,7 @@
 #ifndef RECIPE_LOOP_PRIVATE_H
 #define RECIPE_LOOP_PRIVATE_H
 
-#include "recipe/choose.h"
+#include "recipe/arms.h"
 #include "step/monitor.h"
 
 /* Automatic labels by who gave them: how many there were, how many of them an expert audited and agreed with. */
@@ -178,6 +178,9 @@ void gate_critic_free(gate_critic *g);
 AGON_MUST_CHECK agon_status loop_note_training(loop *l, const held_out_result *r);
 AGON_MUST_CHECK agon_status loop_begin_arms(loop *l, run **out);
 AGON_MUST_CHECK agon_status loop_train_arms_take(loop *l, run *arms);
+/* What an arm (random_labels, real_only, shuffled) learns from where the version had the lesson: appended to a->examples, strings borrowed. AGON_ENOTFOUND: no
+ * such arm. */
+AGON_MUST_CHECK agon_status loop_fill_arm(loop *l, const char *name, const lesson *t, arm *a);
 size_t loop_n_arms(const run_config *config); /* for costs: how many there will be */
 void loop_arms_free(loop_arms *a);
 /* loop_approval.c: what the critic approves of incumbent's and candidate's held-out answers beside what is right (G5); limits that so few answers cannot show. */
