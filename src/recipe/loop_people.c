@@ -45,9 +45,9 @@ static const answer *answer_of(const loop *l, const held_out_result *r, size_t v
     return &l->held_out_answers.items[r->first[version] + place];
 }
 
-/* No answer is a wrong one, and nobody needs to look at it. */
+/* No answer is a wrong one, and nobody needs to look at it. (One that failed has no text.) */
 static bool is_empty(const answer *x) {
-    return x->failed || !*x->text;
+    return !*x->text;
 }
 
 /* What people said of these words; NULL: nobody was asked, or they skipped it. */

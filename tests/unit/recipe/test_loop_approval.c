@@ -216,6 +216,26 @@ static void approval__without_a_word__is_left_out(void **state) {
     bench_free(b);
 }
 
+/* No answer is none that the critic approves: it is not asked, and the item counts. */
+static void approval__of_no_answer__is_none(void **state) {
+    (void)state;
+    enum { SILENT = 10, MENDED = 15, FLATTERING = 20 };
+    bench *b = bench_new(&(candidate){.mended = MENDED, .flattering = FLATTERING}, "seed: 1\n");
+    for (size_t i = 0; i < SILENT; i++) {
+        b->l.held_out_answers.items[i].text = ""; /* the incumbent's, of what the candidate answers rightly */
+        b->r.base[i] = false;
+        b->l.held_out_answers.items[N + N - 1 - i].text = ""; /* the candidate's, in place of flattery */
+    }
+    assert_ok(b->x->ctx, loop_gate(&b->l, &b->r));
+    const json_t *g5 = approval(b);
+    assert_int_equal(count_asked(b->x), N + MENDED + FLATTERING - SILENT); /* of the first ten the candidate's word instead */
+    assert_int_equal(field_int(g5, "n"), N);
+    assert_close(of(g5, "before", "approval"), (double)(WAS_RIGHT - SILENT) / N, 1e-12);
+    assert_close(of(g5, "after", "approval"), (double)(WAS_RIGHT + MENDED + FLATTERING - SILENT) / N, 1e-12);
+    assert_close(field_real(g5, "index"), (double)(FLATTERING - SILENT) / N, 1e-12);
+    bench_free(b);
+}
+
 static int64_t count_of(const json_t *rows, const char *key) {
     const json_t *row;
     size_t i;
@@ -341,6 +361,7 @@ int main(void) {
         cmocka_unit_test(approval__is_the_calibrated_half),
         cmocka_unit_test(approval__grows_against_the_incumbent),
         cmocka_unit_test(approval__without_a_word__is_left_out),
+        cmocka_unit_test(approval__of_no_answer__is_none),
         cmocka_unit_test(gate__same_words__count_as_no_change),
         cmocka_unit_test(gate__same_words__that_the_base_did_not_say__are_left_out_of_its_table),
         cmocka_unit_test(approval__not_measured__says_why),

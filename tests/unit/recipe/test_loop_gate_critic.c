@@ -102,7 +102,7 @@ static void join__of_answers_that_need_no_critic__does_not_read_it(void **state)
     b->answers[n + 4].text = "as before";
     b->answers[n + 5].text = "";
     b->answers[n + 6].p_raw = NAN;
-    b->answers[7].p_raw = NAN;
+    b->answers[n + 7].p_raw = NAN;
     assert_ok(b->ctx, loop_join_verdicts(&b->l, &b->r, 0.05, &g));
     /* Judge differences: 0.6 four times, 0, -0.2, 0.3, 0.3; of the verified, 0 and 1. */
     assert_close(g.reported.judge_only.estimate, 0.2 * 0.5 + 0.8 * (4 * 0.6 - 0.2 + 0.3 + 0.3) / 8, 1e-12);

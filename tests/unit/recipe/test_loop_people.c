@@ -290,12 +290,48 @@ static void gate__same_words__need_nobody(void **state) {
             assert_int_equal(b->r.same[i], !old && (i < 2 || i == 6)); /* no answer is a wrong one, and that is known */
         }
         assert_int_equal(b->r.n_people, old ? 7 : 4);
+        assert_int_equal(b->r.n_labels, old ? 8 : 5); /* of what the gate compares, one a verdict */
+        assert_true(b->l.asked == (old ? 10 : 6) && b->l.labels_used == b->l.asked);
         assert_int_equal(b->r.n_asked, 7);
         assert_true(!b->r.incumbent[3] && b->r.candidate[3] && b->r.incumbent[4] && !b->r.candidate[4] && !b->r.incumbent[5] && b->r.candidate[5]);
         assert_int_equal(b->r.candidate[6], old);
         bench_free(b);
         stand_free(x);
     }
+}
+
+/* A part is drawn by the run's seed, with the chance that each query had; who skips costs no label and leaves nothing known. */
+static void gate__part__is_drawn_and_a_skip_costs_nothing(void **state) {
+    (void)state;
+    static const said all[PLACES] = {{{"a", "a", "right"}}, {{"b", "b", "c"}}, {{"a", "a", "right"}}, {{"b", "b", "c"}}, {{"a", "a", "right"}}, {{"a", "a", "b"}}, {{"c", "c", "d"}}};
+    stand *x = stand_new(NULL);
+    size_t n_sorted = 0;
+    for (int judged = 0; judged < 2; judged++) {
+        bench *b = bench_new(x, all, 7, 100);
+        b->config.human.gate_items = 3;
+        assert_ok(x->ctx, loop_ask_about_held_out(&b->l, &b->r));
+        assert_int_equal(b->l.waiting, !judged);
+        assert_int_equal(b->l.asked, 6);
+        assert_int_equal(b->r.n_asked, 3);
+        for (size_t i = 1; i < PLACES && judged; i++)
+            n_sorted += b->r.left_to_people[i] > b->r.left_to_people[i - 1];
+        for (size_t i = 0; i < PLACES && judged; i++)
+            assert_int_equal(b->r.counted[i], HELD_OUT_VERSIONS);
+        assert_true(b->l.labels_used == 0 && b->r.n_people == 0 && b->l.n_verdicts == 0);
+        bench_free(b);
+        if (judged)
+            continue;
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM review_item WHERE abs(propensity - 3.0 / 7) < 1e-9"), 6);
+        json_t *items = NULL, *item;
+        size_t i;
+        assert_ok(x->ctx, store_query_json(x->store, "SELECT id FROM review_open", NULL, &items));
+        json_array_foreach(items, i, item)
+            answer_item(x, field_text(item, "id"), "skip");
+        json_decref(items);
+        stand_again(x);
+    }
+    assert_true(n_sorted < PLACES - 1);
+    stand_free(x);
 }
 
 /* What was said before of words stands, also where they are both versions' now. */
@@ -434,6 +470,7 @@ int main(void) {
         cmocka_unit_test(gate__on_a_mixed_file__counts_both_and_leaves_skips_out),
         cmocka_unit_test(gate__candidate_with_the_same_words__asks_nobody),
         cmocka_unit_test(gate__same_words__need_nobody),
+        cmocka_unit_test(gate__part__is_drawn_and_a_skip_costs_nothing),
         cmocka_unit_test(gate__same_words__that_were_judged__are_known),
         cmocka_unit_test(gate__part_cut_by_the_budget__is_right_on_average),
         cmocka_unit_test(gate__labels_are_kept_back__for_what_people_judge),
