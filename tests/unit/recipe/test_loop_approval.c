@@ -323,6 +323,33 @@ static void approval__not_measured__says_why(void **state) {
     }
 }
 
+/* ---- what else the gate counts, on the same answers ------------------------------------------------------------------ */
+
+/* All labels that are allowed may be used, and not one more (G7). A promotion ends a row of rejections; after a rejection what is real stays. */
+static void gate__budget_and_rejections__are_counted(void **state) {
+    (void)state;
+    for (int over = 0; over < 2; over++) {
+        bench *b = bench_new(&(candidate){.mended = 40}, "human: {labels: 200}\ngate: {approval_items: 0}\n");
+        const example real = {.origin = "real", .prompt = "p", .chosen = "c"}, new = {.origin = "new", .prompt = "q", .chosen = "d"};
+        b->l.labels_used = 200 + over;
+        b->l.rejections = 2;
+        assert_ok(b->x->ctx, example_add(&b->cast, &b->l.examples, &new));
+        assert_ok(b->x->ctx, example_add(&b->cast, &b->l.examples, &real));
+        assert_ok(b->x->ctx, loop_gate(&b->l, &b->r));
+        assert_int_equal(b->l.promoted, !over);
+        assert_int_equal(strstr(field_text(json_object_get(b->l.gate, "figures"), "reason"), "(G7)") != NULL, over);
+        assert_ok(b->x->ctx, loop_settle(&b->l, &b->r));
+        assert_int_equal(b->l.rejections, over ? 3 : 0);
+        assert_string_equal(b->l.learner, over ? BASE : CANDIDATE);
+        assert_int_equal(b->l.earlier.n, over ? 1 : 2);
+        assert_string_equal(b->l.earlier.items[b->l.earlier.n - 1].origin, "real");
+        example_list_free(&b->l.examples);
+        example_list_free(&b->l.earlier);
+        suite_results_free(&b->l.incumbent_suites);
+        bench_free(b);
+    }
+}
+
 /* ---- a whole run ------------------------------------------------------------------------------------------------ */
 
 /* The critic that stands judges what the gate counts, and says so in the log; the same command again changes nothing. */
@@ -365,6 +392,7 @@ int main(void) {
         cmocka_unit_test(gate__same_words__count_as_no_change),
         cmocka_unit_test(gate__same_words__that_the_base_did_not_say__are_left_out_of_its_table),
         cmocka_unit_test(approval__not_measured__says_why),
+        cmocka_unit_test(gate__budget_and_rejections__are_counted),
         cmocka_unit_test(loop__gate__has_the_critics_approval),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
