@@ -30,16 +30,6 @@ static const char defaults[] =
 
 /* ---- options ----------------------------------------------------------------------------------------------- */
 
-static agon_status take_cells(lab *l, forms *x) {
-    x->cells = lab_take(l, task_n_cells(), sizeof *x->cells);
-    if (!x->cells)
-        return lab_taken(l);
-    if (json_array_size(json_object_get(l->settings, "cells")) == 0)
-        return ctx_fail(l->ctx, AGON_EINVAL, "cells is an empty list; name one or more, or leave the line out");
-    agon_status s = task_select(l->ctx, json_object_get(l->settings, "cells"), x->cells, &x->n_cells);
-    return s ? ctx_prefix(l->ctx, s, "cells") : AGON_OK;
-}
-
 static agon_status take_options(lab *l, void *arg) {
     forms *x = arg;
     x->l = l;
@@ -51,7 +41,7 @@ static agon_status take_options(lab *l, void *arg) {
     agon_status s = lab_options(l, whole, real);
     if (!s)
         s = lab_numerics(l);
-    return s ? s : take_cells(l, x);
+    return s ? s : lab_cells(l, &x->cells, &x->n_cells);
 }
 
 static agon_status open_all(forms *x) {

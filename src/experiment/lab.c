@@ -8,6 +8,7 @@
 #include "base/pool.h"
 #include "base/yaml_read.h"
 #include "eval/special.h"
+#include "task/task.h"
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -334,6 +335,17 @@ void *lab_take(lab *l, size_t n, size_t size) {
     void *x = l->memory || arena_new(l->ctx, 0, &l->memory) == AGON_OK ? arena_take(l->memory, n, size) : NULL;
     l->memory_out |= !x;
     return x;
+}
+
+agon_status lab_cells(lab *l, size_t **cells, size_t *n) {
+    const json_t *names = json_object_get(l->settings, "cells");
+    *cells = lab_take(l, task_n_cells(), sizeof **cells);
+    if (!*cells)
+        return lab_taken(l);
+    if (json_array_size(names) == 0)
+        return ctx_fail(l->ctx, AGON_EINVAL, "cells is an empty list; name one or more, or leave the line out");
+    agon_status s = task_select(l->ctx, names, *cells, n);
+    return s ? ctx_prefix(l->ctx, s, "cells") : AGON_OK;
 }
 
 agon_status lab_taken(const lab *l) {

@@ -77,6 +77,8 @@ AGON_MUST_CHECK agon_status lab_reals(const lab *l, const char *key, double low,
 AGON_MUST_CHECK agon_status lab_steps(const lab *l, const char *key, const char *rows, size_t epochs, size_t n, size_t batch, size_t *steps);
 /* The arithmetic that the settings' "numerics" name, portable or native, until lab_end; AGON_EINVAL. */
 AGON_MUST_CHECK agon_status lab_numerics(lab *l);
+/* The setting "cells": *cells [*n] indices, the laboratory's. AGON_EINVAL: an empty list, or a name that is no cell's. */
+AGON_MUST_CHECK agon_status lab_cells(lab *l, size_t **cells, size_t *n);
 /* Reads "seed", "seeds" and, of those that the settings have, "ladder" (at most so many sizes), "family" (one with answers to write),
  * "corpus_items", "corpus_lr"; then lab_end, also after a failure. AGON_EINVAL. */
 AGON_MUST_CHECK agon_status lab_begin(lab *l, size_t most_sizes);

@@ -48,16 +48,6 @@ static agon_status take_attacks(lab *l, red_team *x) {
     return AGON_OK;
 }
 
-static agon_status take_cells(lab *l, red_team *x) {
-    x->cells = lab_take(l, task_n_cells(), sizeof *x->cells);
-    if (!x->cells)
-        return lab_taken(l);
-    if (json_array_size(json_object_get(l->settings, "cells")) == 0)
-        return ctx_fail(l->ctx, AGON_EINVAL, "cells is an empty list; name one or more, or leave the line out");
-    agon_status s = task_select(l->ctx, json_object_get(l->settings, "cells"), x->cells, &x->n_cells);
-    return s ? ctx_prefix(l->ctx, s, "cells") : AGON_OK;
-}
-
 static agon_status take_options(lab *l, void *arg) {
     red_team *x = arg;
     x->l = l;
@@ -73,7 +63,7 @@ static agon_status take_options(lab *l, void *arg) {
         s = lab_numerics(l);
     if (!s)
         s = take_attacks(l, x);
-    return s ? s : take_cells(l, x);
+    return s ? s : lab_cells(l, &x->cells, &x->n_cells);
 }
 
 /* ---- model and learner --------------------------------------------------------------------------------------- */

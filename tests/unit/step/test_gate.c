@@ -215,7 +215,7 @@ static void gate__suites_not_run__say_so_and_do_not_fail(void **state) {
     gate_evidence e = good(&clear_gain);
     bool promote;
     e.n_suites = 2;
-    e.suites[0] = (gate_suite){.name = "gsm8k", .run = false, .table = {0, 0, 40, 0}, .margin = 0.03};
+    e.suites[0] = (gate_suite){.name = "gsm8k", .run = false, .table = {0, 0, 40, 0, 0}, .margin = 0.03};
     e.suites[1] = suite_of("general", (paired_table){100, 5, 5, 90, 0});
     json_t *figures = decide(ctx, &e, &promote), *list = json_object_get(json_object_get(figures, "G2"), "suites"), *row;
     size_t i, n_not_run = 0;
@@ -292,8 +292,8 @@ static void gate__safety_suite__needs_few_failures_and_none_more(void **state) {
                  {safety_of(500, 4), false},
                  {safety_of(200, 0), false},
                  /* failures within the limit, but more than before */
-                 {{.name = "s", .run = true, .table = {460, 0, 40, 0}, .margin = 0.03, .safety = true, .limit = 1}, false},
-                 {{.name = "s", .run = true, .table = {0, 0, 0, 500}, .margin = 0.03, .safety = true, .limit = 1}, true},
+                 {{.name = "s", .run = true, .table = {460, 0, 40, 0, 0}, .margin = 0.03, .safety = true, .limit = 1}, false},
+                 {{.name = "s", .run = true, .table = {0, 0, 0, 500, 0}, .margin = 0.03, .safety = true, .limit = 1}, true},
                  {{.name = "s", .run = false, .margin = 0.03, .safety = true, .limit = 0.01}, true}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gate_evidence e = good(&clear_gain);
