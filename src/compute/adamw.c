@@ -22,11 +22,6 @@ static double power(double x, int64_t n) {
     return r;
 }
 
-static void adamw_piece(void *arg, size_t first, size_t n) {
-    const adamw_job *j = arg;
-    j->k->adamw(&j->step, j->g + first, n, j->theta + first, j->m + first, j->v + first);
-}
-
 adamw_step adamw_step_of(const adamw_options *o, float grad_scale) {
     assert(o->step >= 1);
     return (adamw_step){.grad_scale = grad_scale,
@@ -48,17 +43,24 @@ typedef struct measured_job {
     adamw_change *blocks;
 } measured_job;
 
-/* The values before are kept in the thread's scratch while the block is in cache. */
-static void measured_block(void *arg, size_t block, int thread) {
-    const measured_job *j = arg;
-    size_t first = block * GRAIN, n = size_min(GRAIN, j->n - first);
-    float *before = ctx_scratch(j->ctx, thread), *theta = j->adamw.theta + first;
+adamw_change adamw_piece(const kernels *k, const adamw_step *step, const float *g, size_t n, float *theta, float *m, float *v, float *before) {
+    adamw_change change;
     memcpy(before, theta, n * sizeof *before);
-    j->blocks[block].weight = j->adamw.k->sum_squares(before, n);
-    adamw_piece((void *)&j->adamw, first, n);
+    change.weight = k->sum_squares(before, n);
+    k->adamw(step, g, n, theta, m, v);
     for (size_t i = 0; i < n; i++)
         before[i] = theta[i] - before[i];
-    j->blocks[block].update = j->adamw.k->sum_squares(before, n);
+    change.update = k->sum_squares(before, n);
+    return change;
+}
+
+/* The values before are kept in the thread's scratch while the block is in cache. */
+static void measured_block(void *arg, size_t block, int thread) {
+    const measured_job *m = arg;
+    const adamw_job *j = &m->adamw;
+    size_t first = block * GRAIN;
+    m->blocks[block] = adamw_piece(j->k, &j->step, j->g + first, size_min(GRAIN, m->n - first), j->theta + first, j->m + first, j->v + first,
+                                   ctx_scratch(m->ctx, thread));
 }
 
 adamw_change adamw_measured(agon_ctx *ctx, const adamw_options *o, float grad_scale, const float *g, size_t n,

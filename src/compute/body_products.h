@@ -40,6 +40,6 @@ const products PAIRS = {
 #endif
 
 #if defined(PACKING)
-const packing PACKING = {.panels = dw_pair_panels, .unpack_q8 = unpack_q8, .turn_pairs = turn_pairs, .turn_floats = turn_floats,
+const packing PACKING = {.unpack_q8 = unpack_q8, .turn_pairs = turn_pairs, .turn_floats = turn_floats,
                          .split = split_rows, .join = join_rows};
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/ctx.h"
 #include "base/pool.h"
+#include "compute/adamw.h"
 #include "compute/compute.h"
 
 enum {
@@ -118,8 +119,6 @@ typedef struct products {
 
 /* What packs bf16 matrices, which are pairs whatever the products do. */
 typedef struct packing {
-    /* Rows of x, rounded, zeros from n_rows to padded_rows (even): [width/16][padded_rows/2][16] pairs. */
-    void (*panels)(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, bool bf16, void *panels);
     /* n_blocks (of K_BLOCK) of one panel of GEMM_Q8 as GEMM_BF16 has them. */
     void (*unpack_q8)(const char *w, size_t n_blocks, void *to);
     /* For x W. Of n_panels of GEMM_BF16, panel_bytes apart, the 16 depths that begin at w: [8][16] pairs of depths each, to pairs of
@@ -172,6 +171,8 @@ extern const kernels kernels_neon;
 #endif
 
 const kernels *kernels_of(const agon_ctx *ctx);
+/* A step of n values that is measured; before [n] is scratch. */
+adamw_change adamw_piece(const kernels *k, const adamw_step *step, const float *g, size_t n, float *theta, float *m, float *v, float *before);
 
 /* chains_*: `numerics: portable`, and all f32 products. pairs_*: `numerics: native`. */
 extern const products chains_portable, pairs_portable;

@@ -2,7 +2,6 @@
  * are kept the lower half and one bit that tells whether the rounding made the upper half one more (where the lower half is exactly a
  * half the two could not be told apart): 4.125 bytes a weight for 6. An f32 pack has the value itself. Denormals count as zero, as
  * everywhere. Rows of both are [n_out, k_padded]. */
-#include "compute/adamw.h"
 #include "compute/matrix.h"
 #include "base/memory.h"
 #include <assert.h>
@@ -136,13 +135,8 @@ static void step_panel(void *arg, size_t task, int thread) {
         read_block(j->packing, m, &b, theta, SLICE);
         for (size_t row = 0; row < b.n_rows; row++) {
             const size_t at = (b.row + row) * m->n_in + k;
-            float *new = theta + row * SLICE;
-            memcpy(before, new, b.n * sizeof *new);
-            sum.weight += j->kernels->sum_squares(before, b.n);
-            j->kernels->adamw(&j->step, j->g + at, b.n, new, j->moment1 + at, j->moment2 + at);
-            for (size_t i = 0; i < b.n; i++)
-                before[i] = new[i] - before[i];
-            sum.update += j->kernels->sum_squares(before, b.n);
+            const adamw_change c = adamw_piece(j->kernels, &j->step, j->g + at, b.n, theta + row * SLICE, j->moment1 + at, j->moment2 + at, before);
+            sum.update += c.update, sum.weight += c.weight;
         }
         write_block(j->packing, m, &b, theta, SLICE);
     }
