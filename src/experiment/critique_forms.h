@@ -57,7 +57,6 @@ typedef struct forms {
 
 /* ---- forms_answers.c ---- */
 
-agon_status forms_no_memory(forms *x);
 /* The tokens of an answer's text, closed as a turn is by the token `end` (below 0: not closed), in `memory`. */
 AGON_MUST_CHECK agon_status forms_turn(forms *x, arena *memory, const char *text, int32_t end, const int32_t **tokens, size_t *n);
 /* Queries of the namespace `space` that are none of the test's. out [n] in `memory`. */

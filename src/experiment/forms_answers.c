@@ -8,15 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-agon_status forms_no_memory(forms *x) {
-    return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-}
-
 /* Copies the list into `memory` and frees it, also after the failure `s`. */
 static agon_status keep_tokens(forms *x, agon_status s, token_list *list, arena *memory, const int32_t **tokens, size_t *n) {
     int32_t *copy = s ? NULL : arena_take(memory, list->n, sizeof *copy);
     if (!s && !copy)
-        s = forms_no_memory(x);
+        s = ctx_no_memory(x->l->ctx);
     if (!s)
         memcpy(copy, list->ids, list->n * sizeof *copy);
     *tokens = copy, *n = list->n;
@@ -28,7 +24,7 @@ agon_status forms_turn(forms *x, arena *memory, const char *text, int32_t end, c
     token_list list = {0};
     agon_status s = chat_encode_answer(x->l->ctx, model_tokenizer(x->m), text, strlen(text), false, true, &list);
     if (!s && end >= 0 && !token_list_push(&list, end))
-        s = forms_no_memory(x);
+        s = ctx_no_memory(x->l->ctx);
     return keep_tokens(x, s, &list, memory, tokens, n);
 }
 
@@ -61,7 +57,7 @@ static agon_status is_taken(forms *x, const char *identity, char *const *list, s
 
 agon_status forms_draw(forms *x, arena *memory, const char *space, uint64_t seed, size_t n, forms_query *out) {
     char **seen = calloc(n + 1, sizeof *seen);
-    agon_status s = seen ? AGON_OK : forms_no_memory(x);
+    agon_status s = seen ? AGON_OK : ctx_no_memory(x->l->ctx);
     size_t at = 0, found = 0;
     for (; found < n && !s; at++) {
         size_t cell = x->cells[at % x->n_cells];
@@ -73,7 +69,7 @@ agon_status forms_draw(forms *x, arena *memory, const char *space, uint64_t seed
         s = task_generate(x->l->ctx, cell, task_seed(seed, space, cell, at), PERTURBATION_NONE, &out[found].task);
         char *identity = s ? NULL : task_identity(&out[found].task);
         if (!s && !identity)
-            s = forms_no_memory(x);
+            s = ctx_no_memory(x->l->ctx);
         if (!s)
             s = is_taken(x, identity, seen, found, &taken);
         if (!s && !taken) {
@@ -110,7 +106,7 @@ static agon_status run_generation(forms *x, arena *memory, const adapter *a, con
     generate_request *requests = calloc(n, sizeof *requests);
     uint64_t *seeds = calloc(n, sizeof *seeds);
     completion *done = calloc(n, sizeof *done);
-    agon_status s = requests && seeds && done ? AGON_OK : forms_no_memory(x);
+    agon_status s = requests && seeds && done ? AGON_OK : ctx_no_memory(x->l->ctx);
     sampling how = sampling_default();
     how.temperature = (float)temperature;
     how.max_tokens = max_tokens;
@@ -139,7 +135,7 @@ static agon_status critique_in(forms *x, arena *memory, const task_verdict *v, c
     char *words = NULL;
     agon_status s = critic_executable(x->l->ctx, v, form, &words);
     if (!s && !(*out = arena_copy(memory, words)))
-        s = forms_no_memory(x);
+        s = ctx_no_memory(x->l->ctx);
     free(words);
     return s;
 }
@@ -164,14 +160,14 @@ static agon_status read_answer(forms *x, arena *memory, const double *stage, for
     size_t n = (size_t)stage[0], n_text;
     int32_t *tokens = arena_take(memory, n + 1, sizeof *tokens);
     if (!tokens)
-        return forms_no_memory(x);
+        return ctx_no_memory(x->l->ctx);
     for (size_t j = 0; j < n; j++)
         tokens[j] = (int32_t)stage[1 + j];
     char *text = tokenizer_decode(t, tokens, n, false, &n_text);
     *out = (forms_answer){.tokens = tokens, .n = n, .text = text ? arena_copy(memory, text) : NULL,
                           .ended = n > 0 && tokenizer_is_stop(t, tokens[n - 1])};
     free(text);
-    return out->text ? AGON_OK : forms_no_memory(x);
+    return out->text ? AGON_OK : ctx_no_memory(x->l->ctx);
 }
 
 agon_status forms_ask(forms *x, arena *memory, const char *key, const adapter *a, const forms_query *const *queries,
@@ -183,7 +179,7 @@ agon_status forms_ask(forms *x, arena *memory, const char *key, const adapter *a
     size_t n_stage = n * (max_tokens + 1);
     double *stage = memory_new(n_stage + 1, sizeof *stage);
     snprintf(name, sizeof name, "%s|%s|%zu", x->base, key ? key : "", n);
-    agon_status s = stage ? AGON_OK : forms_no_memory(x);
+    agon_status s = stage ? AGON_OK : ctx_no_memory(x->l->ctx);
     if (!s && key)
         s = lab_recall(l, l->ctx, name, stage, n_stage, &found);
     if (!s && !found) {
@@ -210,7 +206,7 @@ static agon_status message_of(forms *x, attempt try, size_t k, const char **out)
     agon_status s = learner_refine_prompt(x->l->ctx, x->queries[x->failed[k]].task.text,
                                           try == TRY_RETRY ? NULL : full ? about->full : about->masked, &message);
     if (!s && !(*out = arena_copy(x->round, message)))
-        s = forms_no_memory(x);
+        s = ctx_no_memory(x->l->ctx);
     free(message);
     return s;
 }
@@ -220,7 +216,7 @@ static agon_status try_again(forms *x, size_t seed, attempt try) {
     const char **messages = arena_take(x->round, x->n_failed + 1, sizeof *messages);
     const forms_query **queries = arena_take(x->round, x->n_failed + 1, sizeof *queries);
     x->tries[try] = arena_take(x->round, x->n_failed + 1, sizeof(forms_answer));
-    agon_status s = messages && queries && x->tries[try] ? AGON_OK : forms_no_memory(x);
+    agon_status s = messages && queries && x->tries[try] ? AGON_OK : ctx_no_memory(x->l->ctx);
     for (size_t k = 0; k < x->n_failed && !s; k++) {
         queries[k] = &x->queries[x->failed[k]];
         s = message_of(x, try, k, &messages[k]);
@@ -249,7 +245,7 @@ agon_status forms_prepare(forms *x, size_t seed) {
     x->failed = arena_take(x->round, x->n_queries, sizeof *x->failed);
     const forms_query **which = arena_take(x->round, x->n_queries, sizeof *which);
     agon_status s = x->queries && x->drafts && x->failed && which ? forms_draw(x, x->round, "forms train", own, x->n_queries, x->queries)
-                                                                  : forms_no_memory(x);
+                                                                  : ctx_no_memory(x->l->ctx);
     for (size_t i = 0; i < x->n_queries && !s; i++)
         which[i] = &x->queries[i];
     snprintf(key, sizeof key, "drafts %zu", seed);

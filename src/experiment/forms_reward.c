@@ -38,14 +38,14 @@ static agon_status ask_own(forms *x, const char *key, judged *j) {
     const char **messages = arena_take(x->round, j->n + 1, sizeof *messages);
     const forms_query **which = arena_take(x->round, j->n + 1, sizeof *which);
     j->own = arena_take(x->round, j->n + 1, sizeof *j->own);
-    agon_status s = messages && which && j->own ? AGON_OK : forms_no_memory(x);
+    agon_status s = messages && which && j->own ? AGON_OK : ctx_no_memory(x->l->ctx);
     for (size_t i = 0; i < j->n && !s; i++) {
         const prompt_field fields[] = {{"query", j->queries[i].task.text}, {"answer", j->answers[i].text}};
         char *message = NULL;
         which[i] = &j->queries[i];
         s = prompt_render(x->l->ctx, prompt_find("critic-text"), fields, 2, 0, &message);
         if (!s && !(messages[i] = arena_copy(x->round, message)))
-            s = forms_no_memory(x);
+            s = ctx_no_memory(x->l->ctx);
         free(message);
     }
     return s ? s : forms_ask(x, x->round, key, NULL, which, messages, j->n, 0, x->l->seed, OWN_TOKENS, false, j->own);
@@ -69,7 +69,7 @@ static agon_status encode(forms *x, const judged *j, reward_arm arm, size_t i, t
     int32_t end = tokenizer_end_of_turn(model_tokenizer(x->m));
     const int32_t *tokens = NULL;
     size_t n = 0;
-    agon_status s = text ? forms_turn(x, x->round, text, end >= 0 ? end : 0, &tokens, &n) : forms_no_memory(x);
+    agon_status s = text ? forms_turn(x, x->round, text, end >= 0 ? end : 0, &tokens, &n) : ctx_no_memory(x->l->ctx);
     if (!s)
         *out = (train_response){.tokens = tokens, .n = n, .reward = NAN, .advantage = NAN, .label = j->answers[i].pass, .weight = 1};
     free(text);
@@ -79,7 +79,7 @@ static agon_status encode(forms *x, const judged *j, reward_arm arm, size_t i, t
 static agon_status rows_of(forms *x, const judged *j, reward_arm arm, train_row **out) {
     train_row *rows = arena_take(x->round, j->n + 1, sizeof *rows);
     train_response *responses = arena_take(x->round, j->n + 1, sizeof *responses);
-    agon_status s = rows && responses ? AGON_OK : forms_no_memory(x);
+    agon_status s = rows && responses ? AGON_OK : ctx_no_memory(x->l->ctx);
     for (size_t i = 0; i < j->n && !s; i++) {
         s = encode(x, j, arm, i, &responses[i]);
         rows[i] = (train_row){.prompt = j->queries[i].prompt, .n_prompt = j->queries[i].n_prompt, .responses = &responses[i],
@@ -123,7 +123,7 @@ static agon_status ask_head(forms *x, const adapter *a, const train_row *rows, s
         const segment segments[2] = {{.tokens = rows[i].prompt, .n_tokens = rows[i].n_prompt, .parent = -1, .adapter = a},
                                      {.tokens = r->tokens, .n_tokens = r->n, .parent = 0, .adapter = a, .wants = WANT_HIDDEN}};
         const token_channels channels = {.hidden = hidden};
-        s = hidden ? model_forward(ctx, x->m, work, &(segment_batch){segments, 2}, &channels) : forms_no_memory(x);
+        s = hidden ? model_forward(ctx, x->m, work, &(segment_batch){segments, 2}, &channels) : ctx_no_memory(x->l->ctx);
         if (!s)
             scalar_head_forward(adapter_head(a, HEAD_REWARD), hidden + (n_tokens - 1) * width, 1, &out[i]);
         free(hidden);
@@ -142,7 +142,7 @@ static agon_status run_arm(forms *x, size_t seed, reward_arm arm, const judged *
     train_row *rows = NULL, *asked = NULL;
     adapter *a = NULL;
     snprintf(key, sizeof key, "%s|reward %zu %s", x->base, seed, names[arm]);
-    agon_status s = out ? lab_recall(x->l, x->l->ctx, key, out, n, &found) : forms_no_memory(x);
+    agon_status s = out ? lab_recall(x->l, x->l->ctx, key, out, n, &found) : ctx_no_memory(x->l->ctx);
     if (!s && !found) {
         s = rows_of(x, train_on, arm, &rows);
         if (!s)

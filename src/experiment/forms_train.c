@@ -1,4 +1,5 @@
 /* The experiment critique-forms: a form of feedback as training rows, trained at equal tokens. See critique_forms.c. */
+#include "base/clock.h"
 #include "base/ctx.h"
 #include "base/random.h"
 #include "experiment/critique_forms.h"
@@ -6,7 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const char *const names[N_FORMS] = {"score", "span", "span-reward", "retry", "masked", "full", "refined"};
 
@@ -29,7 +29,7 @@ static agon_status place_span(forms *x, form f, const forms_answer *a, train_res
     float *out = arena_take(x->round, a->n, sizeof *out);
     const text_span span = {a->span_start, a->span_end, -1};
     if (!offsets || !values || !out)
-        return forms_no_memory(x);
+        return ctx_no_memory(x->l->ctx);
     agon_status s = token_offsets(x->l->ctx, model_tokenizer(x->m), a->tokens, a->n, a->text, strlen(a->text), false, offsets);
     if (s)
         return s;
@@ -46,7 +46,7 @@ static agon_status place_span(forms *x, form f, const forms_answer *a, train_res
 static agon_status add_row(forms *x, form f, const forms_query *q, const forms_answer *a, pool_rows *out) {
     train_response *r = arena_take(x->round, 1, sizeof *r);
     if (!r)
-        return forms_no_memory(x);
+        return ctx_no_memory(x->l->ctx);
     *r = (train_response){.tokens = a->tokens, .n = a->n, .reward = f == FORM_RELC ? 0 : NAN, .advantage = NAN, .label = NAN, .weight = 1};
     agon_status s = f == FORM_SPAN || f == FORM_RELC ? place_span(x, f, a, r) : AGON_OK;
     size_t tokens = 0;
@@ -89,7 +89,7 @@ static agon_status from_failed(forms *x, size_t seed, form f, size_t k, pool_row
 
 static agon_status pool_of(forms *x, size_t seed, form f, pool_rows *out) {
     *out = (pool_rows){arena_take(x->round, x->n_queries, sizeof *out->rows), arena_take(x->round, x->n_queries, sizeof *out->tokens), 0};
-    agon_status s = out->rows && out->tokens ? AGON_OK : forms_no_memory(x);
+    agon_status s = out->rows && out->tokens ? AGON_OK : ctx_no_memory(x->l->ctx);
     for (size_t i = 0; i < x->n_queries && !s; i++)
         if (x->drafts[i].pass && x->drafts[i].ended)
             s = add_row(x, f, &x->queries[i], &x->drafts[i], out);
@@ -103,7 +103,7 @@ static agon_status draw_rows(forms *x, uint64_t seed, const pool_rows *pool, tra
     size_t *order = arena_take(x->round, pool->n + 1, sizeof *order), most = x->budget + 1, at = 0;
     train_row *list = arena_take(x->round, most, sizeof *list);
     if (!order || !list)
-        return forms_no_memory(x);
+        return ctx_no_memory(x->l->ctx);
     *n = *tokens = 0;
     rng r = rng_new(seed);
     while (*tokens < x->budget && pool->n > 0) {
@@ -144,7 +144,7 @@ static agon_status ask_test(forms *x, size_t seed, form f, const adapter *a, dou
     char key[64];
     const forms_query **which = arena_take(x->round, x->n_test, sizeof *which);
     forms_answer *answers = arena_take(x->round, x->n_test, sizeof *answers);
-    agon_status s = which && answers ? AGON_OK : forms_no_memory(x);
+    agon_status s = which && answers ? AGON_OK : ctx_no_memory(x->l->ctx);
     for (size_t i = 0; i < x->n_test && !s; i++)
         which[i] = &x->test[i];
     snprintf(key, sizeof key, "test %zu %s", seed, names[f]);
@@ -203,13 +203,6 @@ agon_status forms_train(forms *x, size_t seed, form f, double *out) {
 
 /* ---- how long it takes --------------------------------------------------------------------------------------- */
 
-/* Of all threads, so that the estimate is for cores that have nothing else to do. */
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 agon_status forms_try(forms *x, double *answer, double *row, double *tokens) {
     enum { N_TRIAL = 16 };
     forms_query queries[N_TRIAL] = {0};
@@ -222,18 +215,18 @@ agon_status forms_try(forms *x, double *answer, double *row, double *tokens) {
     agon_status s = forms_draw(x, x->round, "forms trial", x->l->seed, N_TRIAL, queries);
     for (size_t i = 0; i < N_TRIAL; i++)
         which[i] = &queries[i];
-    double start = now();
+    double start = processor_seconds();
     if (!s)
         s = forms_ask(x, x->round, NULL, NULL, which, NULL, N_TRIAL, x->temperature, x->l->seed, x->max_tokens, true, answers);
-    *answer = (now() - start) / N_TRIAL;
+    *answer = (processor_seconds() - start) / N_TRIAL;
     for (size_t i = 0; i < N_TRIAL && !s; i++)
         s = add_row(x, FORM_SCORE, which[i], &answers[i], &pool);
     if (!s)
         s = adapter_new(x->l->ctx, x->m, &shape, &a);
-    start = now();
+    start = processor_seconds();
     if (!s && pool.n > 0)
         s = learn(x, 1, FORM_SCORE, pool.rows, pool.n, a);
-    *row = (now() - start) / N_TRIAL;
+    *row = (processor_seconds() - start) / N_TRIAL;
     *tokens = 1;
     for (size_t i = 0; i < pool.n; i++)
         *tokens += (double)pool.tokens[i] / N_TRIAL;

@@ -13,6 +13,7 @@
  * The learner draws by the same random numbers under every arm. Seeds have queries of their own, so arms are compared query by query over all seeds. */
 #include "experiment/red_team.h"
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "base/ctx.h"
 #include "base/random.h"
 #include "base/utf8.h"
@@ -21,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const char defaults[] =
     "{\"model\": \"\", \"learner_adapter\": \"\", \"numerics\": \"portable\", \"seed\": 1, \"seeds\": 1, \"cells\": [\"arithmetic\", \"comparison\", \"string\"],"
@@ -139,7 +139,7 @@ static agon_status judge(void *arg, size_t round, const completion *samples, att
     const char **outputs = arena_take(x->round, n, sizeof *outputs);
     uint64_t *whose = arena_take(x->round, n, sizeof *whose);
     red_attack *attacks = arena_take(x->round, n, sizeof *attacks);
-    agon_status s = queries && outputs && whose && attacks ? AGON_OK : red_no_memory(x);
+    agon_status s = queries && outputs && whose && attacks ? AGON_OK : ctx_no_memory(x->l->ctx);
     for (size_t i = 0; i < n && !s; i++) {
         char *text = utf8_repair(samples[i].text, samples[i].n_text);
         queries[i] = &x->train[round * t->n_queries + i / x->n_rewordings];
@@ -148,14 +148,14 @@ static agon_status judge(void *arg, size_t round, const completion *samples, att
         whose[i] = lab_seed(x->l, t->seed, "training answers %zu %zu", round, i / x->n_rewordings);
         free(text);
         if (!outputs[i])
-            s = red_no_memory(x);
+            s = ctx_no_memory(x->l->ctx);
     }
     if (!s)
         s = red_attempt(x, x->round, queries, outputs, whose, n, attacks);
     for (size_t i = 0; i < n && !s; i++) {
         out[i] = (attack_attempt){.words = strdup(attacks[i].words), .valid = !attacks[i].reason, .failed = share_failed(x, &attacks[i])};
         if (!out[i].words)
-            s = red_no_memory(x);
+            s = ctx_no_memory(x->l->ctx);
     }
     return s;
 }
@@ -218,7 +218,7 @@ static agon_status export_attacker(const red_team *x, size_t seed, const adapter
     buffer path = {0};
     const char *base = weights_path(model_weights(x->m));
     buffer_printf(&path, "%s/attacker-%llu", x->l->output, (unsigned long long)(x->l->seed + seed));
-    agon_status s = path.failed ? red_no_memory(x) : adapter_export_peft(x->l->ctx, a, realpath(base, real) ? real : base, path.data);
+    agon_status s = path.failed ? ctx_no_memory(x->l->ctx) : adapter_export_peft(x->l->ctx, a, realpath(base, real) ? real : base, path.data);
     buffer_free(&path);
     return s;
 }
@@ -232,9 +232,9 @@ static agon_status admit(red_team *x) {
     size_t longest = 0, attempts = x->n_queries * x->n_rewordings;
     train_response *answers = arena_take(x->round, x->n_rewordings, sizeof *answers);
     if (!answers)
-        return red_no_memory(x);
+        return ctx_no_memory(x->l->ctx);
     for (size_t i = 0; i < x->n_drawn; i++) {
-        const red_query *q = i < x->n_test ? &x->test[i] : &x->train[i - x->n_test];
+        const red_query *q = red_drawn(x, i);
         longest = q->n_prompt > longest ? q->n_prompt : longest;
     }
     for (size_t k = 0; k < x->n_rewordings; k++)
@@ -248,13 +248,6 @@ static agon_status admit(red_team *x) {
     return lab_admit(x->l, &f);
 }
 
-/* Of all threads, so that the estimate is for cores that have nothing else to do. */
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 /* Seconds of an attempt in training, by one round on a few queries. */
 static agon_status try_round(red_team *x, double *seconds) {
     lesson t = {.x = x, .arm = RED_TRAINED, .n_queries = x->n_queries < 4 ? x->n_queries : 4};
@@ -265,10 +258,10 @@ static agon_status try_round(red_team *x, double *seconds) {
     adapter *a = NULL;
     o.online.n_rounds = 1;
     agon_status s = adapter_new(x->l->ctx, x->m, &shape, &a);
-    const double start = now();
+    const double start = processor_seconds();
     if (!s)
         s = attack_train(x->l->ctx, x->m, a, &o, &target, NULL, 0, &round);
-    *seconds = (now() - start) / (double)(t.n_queries * x->n_rewordings);
+    *seconds = (processor_seconds() - start) / (double)(t.n_queries * x->n_rewordings);
     adapter_free(a);
     return s;
 }
@@ -294,7 +287,7 @@ static agon_status expect(void *arg, double *minutes) {
 static agon_status run_arm(red_team *x, size_t seed, red_arm arm, red_tally *t) {
     adapter *a = NULL;
     red_attack *attacks = arena_take(x->memory, x->n_test, sizeof *attacks);
-    agon_status s = attacks ? AGON_OK : red_no_memory(x);
+    agon_status s = attacks ? AGON_OK : ctx_no_memory(x->l->ctx);
     if (!s && arm >= RED_TRAINED)
         s = train_attacker(x, seed, arm, &a, t->rounds[arm] + seed * x->n_rounds);
     if (!s && arm == RED_TRAINED)

@@ -53,10 +53,11 @@ typedef struct red_team {
 
 /* ---- red_team_attacks.c ---- */
 
-agon_status red_no_memory(const red_team *x);
 /* The seed's queries, in x->memory; then red_queries_free, also after a failure. AGON_EINVAL: the cells have not so many different tasks. */
 AGON_MUST_CHECK agon_status red_draw(red_team *x, size_t seed);
 void red_queries_free(red_team *x);
+/* The i-th of all that were drawn: of the held-out ones, then of the training's. */
+red_query *red_drawn(const red_team *x, size_t i);
 /* Attempts on queries [n], from the attacker's outputs [n], each checked by program and, where it is valid, put to the learner. `whose` [n]: answers are drawn by
  * these numbers. out [n], in `memory`. */
 AGON_MUST_CHECK agon_status red_attempt(red_team *x, arena *memory, const red_query *const *queries, const char *const *outputs, const uint64_t *whose,

@@ -7,10 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-agon_status red_no_memory(const red_team *x) {
-    return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-}
-
 static const char *const arm_names[N_RED_ARMS] = {"plain", "templates", "untrained", "trained", "no-penalty"};
 
 const char *red_arm_name(red_arm arm) {
@@ -21,7 +17,7 @@ const char *red_arm_name(red_arm arm) {
 static agon_status keep_tokens(const red_team *x, agon_status s, token_list *list, arena *memory, const int32_t **tokens, size_t *n) {
     int32_t *copy = s ? NULL : arena_take(memory, list->n, sizeof *copy);
     if (!s && !copy)
-        s = red_no_memory(x);
+        s = ctx_no_memory(x->l->ctx);
     if (!s)
         memcpy(copy, list->ids, list->n * sizeof *copy);
     *tokens = copy, *n = list->n;
@@ -71,7 +67,7 @@ static agon_status write_prompt(red_team *x, red_query *q) {
     return keep_tokens(x, s, &list, x->memory, &q->prompt, &q->n_prompt);
 }
 
-static red_query *drawn(const red_team *x, size_t i) {
+red_query *red_drawn(const red_team *x, size_t i) {
     return i < x->n_test ? &x->test[i] : &x->train[i - x->n_test];
 }
 
@@ -79,7 +75,7 @@ static red_query *drawn(const red_team *x, size_t i) {
 static agon_status is_new(red_team *x, const red_query *q, char **identities, bool *out) {
     char *identity = task_identity(&q->task);
     if (!identity)
-        return red_no_memory(x);
+        return ctx_no_memory(x->l->ctx);
     *out = true;
     for (size_t i = 0; i < x->n_drawn && *out; i++)
         *out = strcmp(identities[i], identity) != 0;
@@ -97,7 +93,7 @@ agon_status red_draw(red_team *x, size_t seed) {
     x->n_drawn = 0;
     x->test = arena_take(x->memory, x->n_test, sizeof *x->test);
     x->train = arena_take(x->memory, x->n_rounds * x->n_queries, sizeof *x->train);
-    agon_status s = identities && x->test && x->train ? AGON_OK : red_no_memory(x);
+    agon_status s = identities && x->test && x->train ? AGON_OK : ctx_no_memory(x->l->ctx);
     for (size_t at = 0; x->n_drawn < n && !s; at++) {
         red_query q = {.cell = x->cells[at % x->n_cells]};
         bool taken = false;
@@ -112,7 +108,7 @@ agon_status red_draw(red_team *x, size_t seed) {
         if (!s && taken)
             s = write_prompt(x, &q);
         if (!s && taken)
-            *drawn(x, x->n_drawn++) = q;
+            *red_drawn(x, x->n_drawn++) = q;
         else
             task_query_free(&q.task);
     }
@@ -124,7 +120,7 @@ agon_status red_draw(red_team *x, size_t seed) {
 
 void red_queries_free(red_team *x) {
     for (size_t i = 0; i < x->n_drawn; i++)
-        task_query_free(&drawn(x, i)->task);
+        task_query_free(&red_drawn(x, i)->task);
     x->n_drawn = 0;
 }
 
@@ -146,7 +142,7 @@ static agon_status check(const red_team *x, const red_query *q, const char *text
     if (!s && *valid && (s = task_check(ctx, to)) == AGON_EMISMATCH) {
         *valid = false;
         *reason = strdup(agon_error(ctx));
-        s = *reason ? AGON_OK : red_no_memory(x);
+        s = *reason ? AGON_OK : ctx_no_memory(x->l->ctx);
     }
     return s;
 }
@@ -156,14 +152,14 @@ static agon_status compose(const red_team *x, arena *memory, const red_query *q,
     const attacker_item item = {.query = q->task.text, .perturbation = q->kind, .names = q->names, .n_names = q->n_names};
     char *text = attacker_compose(&item, output), *rest = text && *text ? NULL : attacker_parse(output), *reason = NULL;
     bool valid = false;
-    agon_status s = text && (*text || rest) ? AGON_OK : red_no_memory(x);
+    agon_status s = text && (*text || rest) ? AGON_OK : ctx_no_memory(x->l->ctx);
     if (!s && *text)
         s = check(x, q, text, to, &valid, &reason);
     if (!s) {
         *out = (red_attack){.text = arena_copy(memory, text), .words = own_words(memory, *text ? text : rest, q->task.text),
                             .reason = valid ? NULL : arena_copy(memory, reason ? reason : "no answer could be used")};
         if (!out->text || !out->words || (!valid && !out->reason))
-            s = red_no_memory(x);
+            s = ctx_no_memory(x->l->ctx);
     }
     free(text), free(rest), free(reason);
     return s;
@@ -183,7 +179,7 @@ static agon_status ask(const red_team *x, const task_query *tasks, const uint64_
     sampling how = sampling_default();
     how.temperature = (float)x->temperature;
     how.max_tokens = x->max_tokens;
-    agon_status s = requests && seeds && answers && prompts && which ? AGON_OK : red_no_memory(x);
+    agon_status s = requests && seeds && answers && prompts && which ? AGON_OK : ctx_no_memory(x->l->ctx);
     for (size_t i = 0; i < n && !s; i++) {
         const chat_message user = {"user", tasks[i].text};
         if (!tasks[i].text)
@@ -218,13 +214,13 @@ static agon_status ask_all(const red_team *x, arena *memory, const task_query *t
     bool *failed = arena_take(memory, n * x->n_answers, sizeof *failed);
     for (size_t i = 0; failed && i < n; i++)
         out[i].failed = failed + i * x->n_answers;
-    return failed ? ask(x, tasks, whose, n, failed) : red_no_memory(x);
+    return failed ? ask(x, tasks, whose, n, failed) : ctx_no_memory(x->l->ctx);
 }
 
 agon_status red_attempt(red_team *x, arena *memory, const red_query *const *queries, const char *const *outputs, const uint64_t *whose, size_t n,
                         red_attack *out) {
     task_query *tasks = memory_new(n, sizeof *tasks);
-    agon_status s = tasks ? AGON_OK : red_no_memory(x);
+    agon_status s = tasks ? AGON_OK : ctx_no_memory(x->l->ctx);
     for (size_t i = 0; i < n && !s; i++)
         s = compose(x, memory, queries[i], outputs[i], &tasks[i], &out[i]);
     for (size_t i = 0; i < n && !s; i++)
@@ -250,7 +246,7 @@ static agon_status write_attacks(red_team *x, size_t seed, const adapter *a, con
     const char **outputs = memory_new(n, sizeof *outputs);
     sampling how = attacker_sampling();
     how.max_tokens = x->attack_tokens;
-    agon_status s = requests && done && seeds && queries && outputs ? AGON_OK : red_no_memory(x);
+    agon_status s = requests && done && seeds && queries && outputs ? AGON_OK : ctx_no_memory(x->l->ctx);
     for (size_t i = 0; i < n && !s; i++) {
         seeds[i] = lab_seed(x->l, seed, "attack %zu", i);
         queries[i] = &x->test[i];
@@ -263,7 +259,7 @@ static agon_status write_attacks(red_team *x, size_t seed, const adapter *a, con
         char *text = utf8_repair(done[i].text, done[i].n_text);
         outputs[i] = text ? arena_copy(x->memory, text) : NULL;
         free(text);
-        s = outputs[i] ? AGON_OK : red_no_memory(x);
+        s = outputs[i] ? AGON_OK : ctx_no_memory(x->l->ctx);
     }
     if (!s)
         s = red_attempt(x, x->memory, queries, outputs, whose, n, out);
@@ -277,14 +273,14 @@ static agon_status write_attacks(red_team *x, size_t seed, const adapter *a, con
 static agon_status write_templates(red_team *x, red_arm arm, const uint64_t *whose, red_attack *out) {
     const size_t n = x->n_test;
     task_query *tasks = memory_new(n, sizeof *tasks);
-    agon_status s = tasks ? AGON_OK : red_no_memory(x);
+    agon_status s = tasks ? AGON_OK : ctx_no_memory(x->l->ctx);
     for (size_t i = 0; i < n && !s; i++) {
         const red_query *q = &x->test[i];
         s = task_generate(x->l->ctx, q->cell, q->task.seed, arm == RED_TEMPLATES ? q->kind : PERTURBATION_NONE, &tasks[i]);
         out[i] = (red_attack){.text = s ? NULL : arena_copy(x->memory, tasks[i].text)};
         out[i].words = out[i].text;
         if (!s && !out[i].text)
-            s = red_no_memory(x);
+            s = ctx_no_memory(x->l->ctx);
     }
     if (!s)
         s = ask_all(x, x->memory, tasks, whose, n, out);
@@ -303,7 +299,7 @@ static agon_status keep_attacks(const red_team *x, const char *key, const red_at
         json_array_append_new(list, json_pack("[s,s,s?,o]", attacks[i].text, attacks[i].words, attacks[i].reason, failed));
     }
     char *text = json_dumps(list, JSON_COMPACT);
-    agon_status s = text && json_array_size(list) == x->n_test ? lab_keep_bytes(x->l, x->l->ctx, key, text, strlen(text)) : red_no_memory(x);
+    agon_status s = text && json_array_size(list) == x->n_test ? lab_keep_bytes(x->l, x->l->ctx, key, text, strlen(text)) : ctx_no_memory(x->l->ctx);
     free(text);
     json_decref(list);
     return s;
@@ -319,7 +315,7 @@ static agon_status read_attack(const red_team *x, const json_t *from, red_attack
     *out = (red_attack){arena_copy(x->memory, text), arena_copy(x->memory, words), arena_copy(x->memory, reason), answers};
     for (size_t j = 0; answers && j < x->n_answers; j++)
         answers[j] = json_is_true(json_array_get(failed, j));
-    return answers && out->text && out->words && (out->reason || !reason) ? AGON_OK : red_no_memory(x);
+    return answers && out->text && out->words && (out->reason || !reason) ? AGON_OK : ctx_no_memory(x->l->ctx);
 }
 
 static agon_status recall_attacks(const red_team *x, const char *key, red_attack *out, bool *found) {
@@ -342,7 +338,7 @@ agon_status red_examine(red_team *x, size_t seed, red_arm arm, const adapter *a,
     bool found = false;
     uint64_t *whose = arena_take(x->memory, x->n_test, sizeof *whose);
     snprintf(key, sizeof key, "%s|attacks %zu %s", x->base, seed, arm_names[arm]);
-    agon_status s = whose ? recall_attacks(x, key, out, &found) : red_no_memory(x);
+    agon_status s = whose ? recall_attacks(x, key, out, &found) : ctx_no_memory(x->l->ctx);
     if (s || found)
         return s;
     for (size_t i = 0; i < x->n_test; i++)

@@ -20,7 +20,7 @@ agon_status red_tally_new(red_team *x, red_tally *t) {
         t->words[a] = lab_take(l, n, sizeof **t->words);
         t->rounds[a] = lab_take(l, l->n_seeds * x->n_rounds, sizeof **t->rounds);
     }
-    return t->lines ? lab_taken(l) : red_no_memory(x);
+    return t->lines ? lab_taken(l) : ctx_no_memory(x->l->ctx);
 }
 
 void red_tally_free(const red_team *x, red_tally *t) {
@@ -44,7 +44,7 @@ agon_status red_note(const red_team *x, red_tally *t, size_t seed, red_arm arm, 
     json_t *line = json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:s?,s:o}", "seed", (json_int_t)(x->l->seed + seed), "arm", red_arm_name(arm), "family",
                              q->task.family, "cell", q->task.cell, "query", q->task.text, "kind", task_perturbation_name(q->kind), "attack", attack->text, "valid",
                              !attack->reason, "reason", attack->reason, "failed", failed);
-    return t->texts[arm][at] && t->words[arm][at] && json_array_append_new(t->lines, line) == 0 ? AGON_OK : red_no_memory(x);
+    return t->texts[arm][at] && t->words[arm][at] && json_array_append_new(t->lines, line) == 0 ? AGON_OK : ctx_no_memory(x->l->ctx);
 }
 
 static json_t *range_json(interval r) {
@@ -61,7 +61,7 @@ static agon_status rate_json(const red_team *x, const bool *success, size_t n, j
     agon_status s = attack_rate_two_level(x->l->ctx, success, n, x->n_answers, x->draws, lab_seed(x->l, 0, "bootstrap"), 0.05, &r);
     if (!s && !(*out = json_pack("{s:I,s:f,s:o,s:f,s:o}", "n", (json_int_t)n, "by_sample", r.per_sample, "by_sample_interval", range_json(r.per_sample_range), "any",
                                  r.any, "any_interval", range_json(r.any_range))))
-        s = red_no_memory(x);
+        s = ctx_no_memory(x->l->ctx);
     return s;
 }
 
@@ -73,7 +73,7 @@ static agon_status valid_json(const red_team *x, const red_tally *t, red_arm arm
     size_t n = 0;
     json_t *rate = NULL;
     bootstrap_result more = {NAN, {NAN, NAN}};
-    agon_status s = success && with && without ? AGON_OK : red_no_memory(x);
+    agon_status s = success && with && without ? AGON_OK : ctx_no_memory(x->l->ctx);
     for (size_t i = 0; i < t->n && !s; i++) {
         if (!t->valid[arm][i])
             continue;
@@ -105,7 +105,7 @@ static agon_status diversity_json(const red_team *x, char *const *texts, size_t 
     diversity d;
     agon_status s = diversity_of(x->l->ctx, (const char *const *)texts, n, 1, &d, NULL);
     if (!s && !(*out = json_pack("{s:o,s:o}", "distinct_2", real_or_null(d.distinct[1]), "self_bleu", real_or_null(d.self_bleu))))
-        s = red_no_memory(x);
+        s = ctx_no_memory(x->l->ctx);
     return s;
 }
 
@@ -123,7 +123,7 @@ static agon_status arm_json(const red_team *x, const red_tally *t, red_arm arm, 
         json_array_append_new(by_seed, json_real(mean));
     }
     if (!s && !(*out = json_pack("{s:s,s:O,s:O,s:O,s:O}", "arm", red_arm_name(arm), "of_all", rate, "by_seed", by_seed, "attacks", whole, "own_words", own)))
-        s = red_no_memory(x);
+        s = ctx_no_memory(x->l->ctx);
     if (!s)
         s = valid_json(x, t, arm, *out);
     if (!s)
@@ -138,7 +138,7 @@ static agon_status arm_json(const red_team *x, const red_tally *t, red_arm arm, 
 static agon_status contrast_json(const red_team *x, const red_tally *t, red_arm a, red_arm b, json_t **out) {
     double *with = memory_new(t->n, sizeof *with), *without = memory_new(t->n, sizeof *without);
     bootstrap_result d;
-    agon_status s = with && without ? AGON_OK : red_no_memory(x);
+    agon_status s = with && without ? AGON_OK : ctx_no_memory(x->l->ctx);
     for (size_t i = 0; i < t->n * x->n_answers && !s; i++) {
         with[i / x->n_answers] += t->success[a][i] / (double)x->n_answers;
         without[i / x->n_answers] += t->success[b][i] / (double)x->n_answers;
@@ -151,7 +151,7 @@ static agon_status contrast_json(const red_team *x, const red_tally *t, red_arm 
                 100 * d.range.high, finding);
         *out = json_pack("{s:s,s:s,s:f,s:o,s:s}", "arm", red_arm_name(a), "against", red_arm_name(b), "more", d.mean, "interval", range_json(d.range),
                          "finding", finding);
-        s = *out ? AGON_OK : red_no_memory(x);
+        s = *out ? AGON_OK : ctx_no_memory(x->l->ctx);
     }
     free(with), free(without);
     return s;
@@ -180,7 +180,7 @@ static agon_status training_json(const red_team *x, const red_tally *t, json_t *
     plot_series series[N_CURVES][N_TRAINED];
     plot_panel panels[N_CURVES];
     json_t *list = json_array();
-    agon_status s = axis && list ? AGON_OK : red_no_memory(x);
+    agon_status s = axis && list ? AGON_OK : ctx_no_memory(x->l->ctx);
     for (size_t k = 0; k < x->n_rounds && !s; k++)
         axis[k] = (double)(k + 1);
     for (size_t a = 0; a < N_TRAINED && !s; a++) {
@@ -218,7 +218,7 @@ static agon_status write_attacks(const red_team *x, const red_tally *t) {
         buffer_char(&b, '\n');
         free(text);
     }
-    agon_status s = b.failed ? red_no_memory(x) : lab_write(x->l, "attacks.jsonl", b.data);
+    agon_status s = b.failed ? ctx_no_memory(x->l->ctx) : lab_write(x->l, "attacks.jsonl", b.data);
     buffer_free(&b);
     return s;
 }
@@ -243,7 +243,7 @@ agon_status red_report(const red_team *x, const red_tally *t, json_t **result) {
     if (!s)
         s = write_attacks(x, t);
     if (!s && !(*result = json_pack("{s:s,s:O,s:O,s:O}", "base", x->base, "arms", arms, "contrasts", contrasts, "training", training)))
-        s = red_no_memory(x);
+        s = ctx_no_memory(x->l->ctx);
     json_decref(arms), json_decref(contrasts), json_decref(training);
     return s;
 }
