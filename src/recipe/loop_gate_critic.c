@@ -77,17 +77,13 @@ agon_status loop_teach_gate_critic(loop *l) {
 
 /* ---- at the gate --------------------------------------------------------------------------------------------------- */
 
-static const answer *answer_at(const loop *l, const held_out_result *r, size_t version, size_t place) {
-    return &l->held_out_answers.items[r->first[version] + place];
-}
-
 /* Both versions' answers, but for equal ones, which differ in nothing, and empty ones, which are wrong. */
 static agon_status judge_held_out(loop *l, const held_out_result *r) {
     picked which;
     agon_status s = picked_new(l->c, 2 * r->n_left_to_people, &which);
     for (size_t k = 0; k < r->n_left_to_people && !s; k++)
         for (size_t v = HELD_OUT_INCUMBENT; v <= HELD_OUT_CANDIDATE; v++)
-            if (*answer_at(l, r, v, r->left_to_people[k])->text && !loop_same_words(l, r, r->left_to_people[k]))
+            if (*loop_held_out_answer(l, r, v, r->left_to_people[k])->text && !loop_same_words(l, r, r->left_to_people[k]))
                 which.items[which.n++] = r->first[v] + r->left_to_people[k];
     if (!s && which.n > 0)
         s = judge_answers(&l->c->actors, cast_path(l->c, "gate/judge"), &l->held_out, &l->held_out_answers, which.items, which.n, l->gate_critic.version);
@@ -102,7 +98,7 @@ static double p_of(const loop *l, const answer *x) {
 }
 
 static double judged_difference(const loop *l, const held_out_result *r, size_t place) {
-    return loop_same_words(l, r, place) ? 0 : p_of(l, answer_at(l, r, HELD_OUT_CANDIDATE, place)) - p_of(l, answer_at(l, r, HELD_OUT_INCUMBENT, place));
+    return loop_same_words(l, r, place) ? 0 : p_of(l, loop_held_out_answer(l, r, HELD_OUT_CANDIDATE, place)) - p_of(l, loop_held_out_answer(l, r, HELD_OUT_INCUMBENT, place));
 }
 
 /* Differences candidate - incumbent. Of what people were asked about: `judge` and `truth`, [n_asked]; of the rest, behind them, `judge` alone. */

@@ -41,7 +41,7 @@ int64_t loop_gate_labels(const loop *l) {
     return l->c->rules >= 5 ? 2 * (int64_t)n_wanted(l) : 0;
 }
 
-static const answer *answer_of(const loop *l, const held_out_result *r, size_t version, size_t place) {
+const answer *loop_held_out_answer(const loop *l, const held_out_result *r, size_t version, size_t place) {
     return &l->held_out_answers.items[r->first[version] + place];
 }
 
@@ -85,7 +85,7 @@ static agon_status draw_places(loop *l, picked *out) {
 }
 
 bool loop_same_words(const loop *l, const held_out_result *r, size_t place) {
-    return strcmp(answer_of(l, r, HELD_OUT_INCUMBENT, place)->text, answer_of(l, r, HELD_OUT_CANDIDATE, place)->text) == 0;
+    return strcmp(loop_held_out_answer(l, r, HELD_OUT_INCUMBENT, place)->text, loop_held_out_answer(l, r, HELD_OUT_CANDIDATE, place)->text) == 0;
 }
 
 static bool needs_nobody(const loop *l, const held_out_result *r, size_t place) {
@@ -98,7 +98,7 @@ static void add_questions(const loop *l, const held_out_result *r, size_t place,
     if (needs_nobody(l, r, place))
         return;
     for (size_t v = 0; v < HELD_OUT_VERSIONS; v++) {
-        const answer *x = answer_of(l, r, v, place);
+        const answer *x = loop_held_out_answer(l, r, v, place);
         bool known = is_empty(x) || verdict_on(l, place, x->text);
         for (size_t k = before; k < questions->n && !known; k++)
             known = strcmp(l->held_out_answers.items[questions->items[k]].text, x->text) == 0;
@@ -171,7 +171,7 @@ static void count_place(loop *l, held_out_result *r, size_t place) {
     bool *right[HELD_OUT_VERSIONS] = {r->base, r->incumbent, r->candidate}, known = true;
     const held_out_verdict *v[HELD_OUT_VERSIONS];
     for (size_t k = 0; k < HELD_OUT_VERSIONS; k++) {
-        const answer *x = answer_of(l, r, k, place);
+        const answer *x = loop_held_out_answer(l, r, k, place);
         v[k] = verdict_on(l, place, x->text);
         known = known && (v[k] || is_empty(x));
     }

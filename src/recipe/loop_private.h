@@ -152,6 +152,7 @@ void loop_watch_free(loop_watch *w);
  * by seed once for the run, and what they said. l->waiting: not all of it is there. In r->counted as loop_gate.c needs it: 0 where people judged every
  * version's answer or nobody needs to (r->same, by place), HELD_OUT_VERSIONS where not. */
 bool loop_left_to_people(const query *q); /* neither an answer, nor a verifier of its own, nor the run's verifier program */
+const answer *loop_held_out_answer(const loop *l, const held_out_result *r, size_t version, size_t place);
 bool loop_same_words(const loop *l, const held_out_result *r, size_t place); /* incumbent's and candidate's */
 int64_t loop_gate_labels(const loop *l);
 /* How many of the places, from the first on, ask no more than `budget` questions in all; 0 where one alone asks more. questions: empty, with room for
