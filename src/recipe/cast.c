@@ -148,8 +148,9 @@ static agon_status write_templates(cast *c) {
  * answers is measured.
  * 6: no line of an answer can pass for one of the critic's prompt.
  * 7: people are not asked about a held-out query to which incumbent and candidate say the same.
+ * 8: the critic judges an open answer only where its word could decide.
  * Runs begun before have none and go on as they began. */
-enum { RULES = 7 };
+enum { RULES = 8 };
 
 static agon_status write_base(void *arg, json_t **result) {
     cast *c = arg;

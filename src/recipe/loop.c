@@ -353,6 +353,11 @@ static size_t count_cells(const run_config *r) {
     return n;
 }
 
+/* Later than in iteration 1, when people's verdicts can speak for it (loop_critic.c). */
+static bool critic_may_decide(const run_config *r) {
+    return r->critic.examples > 0 && strcmp(r->human.backend, "queue") == 0 && !samples_make_pairs(objective_find(r->train.objective));
+}
+
 static void cost_of(const run_config *r, const own_rows *own, expected *t) {
     const bool cells = r->tasks.cells.n > 0 || !r->tasks.file;
     const double it = (double)r->iterations, samples = (double)r->learner.samples, length = (double)r->learner.max_tokens;
@@ -370,7 +375,8 @@ static void cost_of(const run_config *r, const own_rows *own, expected *t) {
     if (n > 0) { /* nobody knows how long their answers will be: as long as they may */
         cost_answers(t, it * file, prompt, samples, length);
         cost_answers(t, evaluations * (n - file), prompt, 1, length);
-        t->scored += it * ASKED_OF_FILE * unverifiable * samples * (prompt + length);
+        if (critic_may_decide(r))
+            t->scored += (it - 1) * ASKED_OF_FILE * unverifiable * samples * (prompt + length);
     }
     t->scored += it * loop_approval_tokens(r, held_out, n - file, n > 0 ? prompt + length : 0);
     cost_suites(r, it + 1, t);

@@ -285,6 +285,21 @@ static agon_status watch(loop *l) {
     return s;
 }
 
+/* Since rules 8 the critic is asked only where its word could decide: an untrained one, or one that earned no trust, reads nothing. */
+static agon_status ask_critic(loop *l, const picked *unknown) {
+    picked which;
+    agon_status s = picked_new(l->c, unknown->n, &which);
+    for (size_t k = 0; k < unknown->n && !s; k++) {
+        const query *q = &l->queries.items[l->answers.items[unknown->items[k]].query];
+        if (l->c->rules < 8 || trust_may_decide(&l->trust, q))
+            which.items[which.n++] = unknown->items[k];
+    }
+    if (!s && which.n > 0)
+        s = judge_answers(&l->c->actors, cast_path(l->c, "decide/judge"), &l->queries, &l->answers, which.items, which.n, l->critic);
+    free(which.items);
+    return s;
+}
+
 agon_status loop_decide(loop *l) {
     cast *c = l->c;
     picked unknown = {0}, open = {0};
@@ -300,8 +315,7 @@ agon_status loop_decide(loop *l) {
         if (!s && c->rules < 4)
             s = watch(l);
         if (!s)
-            s = judge_answers(&c->actors, cast_path(c, "decide/judge"), &l->queries, &l->answers, unknown.items, unknown.n,
-                              l->critic);
+            s = ask_critic(l, &unknown);
         if (!s)
             s = trust_decide(&c->actors, cast_path(c, "decide"), &l->trust, &l->queries, &l->answers, unknown.items,
                              unknown.n, &n_decided);

@@ -64,6 +64,12 @@ bool trust_decides(const trust_table *t, const char *family, double p_raw, bool 
     return may_pass || may_fail;
 }
 
+/* Never on answers to a query it was trained on: that is not what it was calibrated for. */
+bool trust_may_decide(const trust_table *t, const query *q) {
+    const trust *f = trust_find(t, q->family);
+    return f && !q->taught && !(f->pass.abstain && f->fail.abstain);
+}
+
 /* The raw score from which this verdict is the critic's own; NAN: never. */
 static double threshold_of(const trust *f, bool pass) {
     const selective_result *r = pass ? &f->pass : &f->fail;
@@ -261,9 +267,8 @@ typedef struct to_decide {
     const size_t *which;
 } to_decide;
 
-/* Never on answers to a query it was trained on: that is not what it was calibrated for. */
 static bool decides_on(const trust_table *t, const query *q, double p_raw, bool *pass) {
-    return !q->taught && trust_decides(t, q->family, p_raw, pass);
+    return trust_may_decide(t, q) && trust_decides(t, q->family, p_raw, pass);
 }
 
 static agon_status add_decision(void *arg, size_t i, json_t *out) {
@@ -282,6 +287,7 @@ static agon_status add_decision(void *arg, size_t i, json_t *out) {
                          .reason = alone  ? "the critic's score earned it"
                                    : !f   ? "no valid calibration for this family"
                                    : q->taught ? "the critic was trained on answers to this query"
+                                   : isnan(p) && !trust_may_decide(t, q) ? "no score of the critic's has earned it in this family"
                                    : isnan(p) ? "the critic abstained"
                                               : "the critic's score is between the thresholds",
                          .iteration = a->iteration,

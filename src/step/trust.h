@@ -50,11 +50,14 @@ const trust *trust_find(const trust_table *t, const char *family);
 double trust_p(const trust_table *t, double p_raw);
 /* May the critic decide on this answer alone? Sets *pass to its verdict. */
 bool trust_decides(const trust_table *t, const char *family, double p_raw, bool *pass);
+/* Is there a score with which the critic would decide on an answer to this query? Where not, asking it is in vain. */
+bool trust_may_decide(const trust_table *t, const query *q);
 /* [{"family", "n", "auroc", "ece", "brier", "pass_from", "fail_to", "coverage"}], raw scores or null, new. */
 json_t *trust_json(const trust_table *t);
 
 /* Writes the critic's verdicts on `which` [n] at `path`: a decision record for each (auto, or escalate where trust was not earned), and a label
- * "critic" where it decided; sets outcome, source, label and p of those answers. Answers to queries that are `taught` are left open. *n_decided. */
+ * "critic" where it decided; sets outcome, source, label and p of those answers. Answers to queries that are `taught`, and those the critic was not asked
+ * about (p_raw NAN), are left open. *n_decided. */
 AGON_MUST_CHECK agon_status trust_decide(actors *a, const char *path, const trust_table *t, const query_list *queries,
                                          answer_list *answers, const size_t *which, size_t n, size_t *n_decided);
 

@@ -56,7 +56,16 @@ static void cost__own_rows__are_what_is_asked(void **state) {
     /* Ten open questions and ten held-out rows of base and candidate, four samples of 48 tokens. */
     static const char watched[] = "refine: {queries: 0, learnability: 0}\nevaluate: {general: 0, gsm8k: 0, documents: 0}\ngate: {monitor_prompts: 10}\n";
     assert_close(of_file(ctx, 100, answered, watched, "generated") - of_file(ctx, 100, answered, bare, "generated"), 2 * (10 + 10) * 4 * 48, 1e-6);
-    assert_true(of_file(ctx, 100, open, bare, "scored") > 80 * 4 * 48); /* the critic reads every answer nobody can verify */
+    /* The critic reads every answer nobody can verify, from iteration 2 on, where people's verdicts may let it decide. */
+    static const char decides[] = "iterations: %d\nhuman: {backend: %s, gate_items: 0}\ncritic: {examples: 40}\nrefine: {queries: 0, learnability: 0}\n"
+                                  "evaluate: {general: 0, gsm8k: 0, documents: 0}\ngate: {monitor_prompts: 0, approval_items: 0}\n";
+    for (int k = 0; k < 4; k++) {
+        char run[400];
+        snprintf(run, sizeof run, decides, 1 + k % 2, k < 2 ? "queue" : "simulated");
+        const double read = of_file(ctx, 100, open, run, "scored") - of_file(ctx, 100, answered, run, "scored");
+        assert_true(k == 1 ? read > 80 * 4 * 48 && read < 2 * 80 * 4 * 48 : read == 0);
+    }
+    assert_close(of_file(ctx, 100, open, bare, "scored"), 0, 1e-6);
     static const char program[] = "refine: {queries: 0, learnability: 0}\nevaluate: {general: 0, gsm8k: 0, documents: 0}\nverifier: {command: x}\n";
     assert_close(of_file(ctx, 100, open, program, "scored"), 0, 1e-6);
     agon_ctx_free(ctx);

@@ -76,11 +76,16 @@ static void loop__a_critic_that_earned_trust__spares_reviews(void **state) {
         const int64_t n = count_asked(x, 1, "verdict");
         assert_true(n >= 60);
         assert_int_equal(count_decided(x, 1, "auto"), 0); /* nobody judged anything yet */
+        assert_int_equal(count_decided(x, 1, "escalate"), n);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM step_item WHERE path = 'iteration/1/decide/judge'"), 0);
         assert_int_equal(review(x, 1, "verdict"), n);
         summary = run_well(x, arena_printf(x->memory, programs_yaml, 2, file, learner, critic));
         assert_true(stand_count(x, "SELECT count(*) FROM calibration WHERE iteration = 2") > 0);
         assert_int_equal(count_asked(x, 2, "verdict"), knows ? 0 : n);
         assert_int_equal(count_decided(x, 2, "auto"), knows ? n : 0);
+        /* Who may decide nothing is asked nothing. */
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM step_item WHERE path = 'iteration/2/decide/judge'"), knows ? n : 0);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM decision WHERE iteration = 2 AND reason LIKE 'no score of the critic%' AND confidence IS NULL"), knows ? 0 : n);
         /* What the critic decided is audited: blindly, at random, with the propensity of that. */
         assert_int_equal(count_asked(x, 2, "audit"), knows ? 20 : 0);
         assert_int_equal(stand_count(x, "SELECT count(*) FROM review_item WHERE kind = 'audit' AND (critique IS NOT NULL OR propensity >= 1)"), 0);

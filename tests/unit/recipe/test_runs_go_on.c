@@ -228,6 +228,28 @@ static void loop__begun_with_the_first_prompts__goes_on_with_them(void **state) 
     stand_free(x);
 }
 
+/* Before rules 8 the critic judged every open answer, also where its word could decide nothing. Runs begun then go on so. */
+static void loop__begun_before_idle_critics_rested__goes_on_asking(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    journal_report report;
+    const char *yaml = arena_printf(x->memory, simulated_yaml, 1, numbers_file(x, 20), 1, small);
+    int64_t judged[2], open[2];
+    json_decref(run_well(x, yaml));
+    begin_with_rules(x, 7);
+    json_decref(run_well(x, arena_printf(x->memory, "name: old%s", strchr(yaml, '\n'))));
+    for (int old = 0; old < 2; old++) {
+        const char *run = arena_printf(x->memory, "run = (SELECT id FROM run WHERE name = '%s')", old ? "old" : "own");
+        judged[old] = stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM step_item WHERE path LIKE '%%/decide/judge' AND %s", run));
+        open[old] = stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM decision WHERE route = 'escalate' AND %s", run));
+    }
+    assert_int_equal(judged[0], 0);
+    assert_true(open[0] > 0 && open[0] == open[1] && judged[1] == open[1]);
+    assert_ok(x->ctx, journal_verify(x->ctx, x->store, &report));
+    assert_string_equal(report.problem, "");
+    stand_free(x);
+}
+
 /* An older agon recorded a base with the first run's name, and a second run listed what it would have written: both stay readable. */
 typedef struct old_base {
     stand *x;
@@ -366,6 +388,7 @@ int main(void) {
         cmocka_unit_test(runs__begun_before_the_optimisers_keys__go_on),
         cmocka_unit_test(loop__begun_before_the_monitor__goes_on_without),
         cmocka_unit_test(loop__begun_with_the_first_prompts__goes_on_with_them),
+        cmocka_unit_test(loop__begun_before_idle_critics_rested__goes_on_asking),
         cmocka_unit_test(runs__of_an_older_workspace__go_on),
         cmocka_unit_test(runs__of_one_workspace__share_their_versions),
         cmocka_unit_test(training__a_foreign_checkpoint__is_begun_anew),
