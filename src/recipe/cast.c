@@ -149,8 +149,9 @@ static agon_status write_templates(cast *c) {
  * 6: no line of an answer can pass for one of the critic's prompt.
  * 7: people are not asked about a held-out query to which incumbent and candidate say the same.
  * 8: the critic judges an open answer only where its word could decide.
+ * 9: a rewording is kept only if it is worded as a known question for the same task.
  * Runs begun before have none and go on as they began. */
-enum { RULES = 8 };
+enum { RULES = 9 };
 
 static agon_status write_base(void *arg, json_t **result) {
     cast *c = arg;
@@ -178,6 +179,7 @@ static agon_status begin_step(cast *c) {
                      "them, or start a new workspace");
     c->rules = field_int(result, "rules");
     c->actors.first_prompts = c->rules < 6;
+    c->actors.first_rewordings = c->rules < 9;
     json_decref(result);
     json_decref(suites);
     json_decref(input);

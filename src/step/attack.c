@@ -93,7 +93,7 @@ static agon_status check_variation(actors *a, const query *original, task_pertur
     bool ok = false;
     agon_status s = query_task(a, original, &from);
     if (!s)
-        s = task_variation_check(a->ctx, &from, p, text, &ok, reason);
+        s = (a->first_rewordings ? task_variation_check_first : task_variation_check)(a->ctx, &from, p, text, &ok, reason);
     if (!s && ok)
         s = task_variation(a->ctx, &from, p, text, &to);
     if (!s && ok && (s = task_check(a->ctx, &to)) == AGON_EMISMATCH) { /* the run could not read it back */

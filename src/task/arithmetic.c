@@ -4,6 +4,7 @@
  * nothing and naming it gives nothing away. Products of more than one digit are demonstrated with their partial products. */
 #include "task/family.h"
 #include "task/number.h"
+#include "task/wording.h"
 #include "task/words.h"
 #include <ctype.h>
 #include <stdio.h>
@@ -173,6 +174,54 @@ static agon_status differs(agon_ctx *ctx, const task_query *query, const char *t
     if (found)
         *why = found;
     return AGON_OK;
+}
+
+/* ---- other words ----------------------------------------------------------------------------------------- */
+
+/* Beside its own wordings; of sums and products also with the numbers exchanged. */
+static const char *const known_sums[] = {"{a} + {b}", "the sum of {a} and {b}", "the sum of {a} + {b}", "the sum {a} + {b}", "add {a} and {b}", "add {b} to {a}",
+                                         "{a} and {b} added", "the sum when you add {a} and {b}", NULL};
+static const char *const known_differences[] = {"{a} - {b}", "subtract {b} from {a}", "from {a} subtract {b}", "take {b} from {a}", "take {b} away from {a}", "{a} take away {b}", "{b} taken from {a}", "{b} subtracted from {a}",
+                                                "left when {b} is taken from {a}", "left when you take {b} from {a}", "left when you subtract {b} from {a}",
+                                                "the difference between {a} and {b}", "the difference of {a} and {b}", "the difference {a} - {b}", "the difference of {a} - {b}", NULL};
+static const char *const known_products[] = {"{a} * {b}", "multiply {a} by {b}", "multiply {a} and {b}", "multiply {a} with {b}", "the product of {a} and {b}",
+                                             "the product of {a} * {b}", "the product {a} * {b}", "{a} and {b} multiplied", NULL};
+static const char *const known_quotients[] = {"{a} / {b}", "divide {a} by {b}", "the quotient of {a} and {b}", "the quotient of {a} / {b}", "the quotient {a} / {b}",
+                                              "the quotient when {b} goes into {a}", "the quotient when you divide {a} by {b}", "how many times does {b} go into {a}", NULL};
+
+static agon_status add_all(agon_ctx *ctx, wordings *w, const char *const *from, size_t n, const terms *t, bool exchanged) {
+    char a[24], b[24], op[2] = {t->op, 0};
+    snprintf(a, sizeof a, "%lld", (long long)(exchanged ? t->b : t->a));
+    snprintf(b, sizeof b, "%lld", (long long)(exchanged ? t->a : t->b));
+    const text_fill fills[] = {{"a", a}, {"b", b}, {"o", op}};
+    agon_status status = AGON_OK;
+    for (size_t i = 0; i < n && from[i] && !status; i++)
+        status = wordings_add(ctx, w, from[i], fills, 3);
+    return status;
+}
+
+static agon_status write_wordings(agon_ctx *ctx, const task_query *query, wordings *out) {
+    static const char *const same[] = {"+|plus|added to", "-|minus", "*|x|times|multiplied by", "/|divided by", "sum|total|sum total", "add|adding|added",
+                                       "subtract|subtracting|subtracted", "take|taking|taken", "multiply|multiplying|multiplied", "divide|dividing",
+                                       "go into|goes into", NULL};
+    terms t = {0};
+    agon_status status = read_terms(ctx, query, &t);
+    if (status)
+        return status;
+    const bool either = t.op == '+' || t.op == '*';
+    const char *const *rare = t.op == '+' ? rare_sum : t.op == '-' ? rare_difference : t.op == '*' ? rare_product : rare_quotient;
+    const char *const *known = t.op == '+' ? known_sums : t.op == '-' ? known_differences : t.op == '*' ? known_products : known_quotients;
+    out->same = same;
+    out->neutral = "what|what's|is|are|the|of|value|result|find|calculate|compute|work out|determine|tell|me|please|can|could|you|give|how much|do you get|will you get|if|"
+                   "when|together|=|answer";
+    for (int exchanged = 0; exchanged <= either && !status; exchanged++) {
+        status = add_all(ctx, out, usual, N_WORDINGS, &t, exchanged);
+        if (!status)
+            status = add_all(ctx, out, rare, N_WORDINGS, &t, exchanged);
+        if (!status)
+            status = add_all(ctx, out, known, SIZE_MAX, &t, exchanged);
+    }
+    return status;
 }
 
 static agon_status write_text(agon_ctx *ctx, rng *r, const terms *t, task_query *query) {
@@ -390,4 +439,5 @@ const task_family family_arithmetic = {
     .gold = gold_text,
     .foreign = "digit|digits|average|mean|median|remainder|modulo|square|squared|root|percent|negative|only|even|odd",
     .differs = differs,
+    .wordings = write_wordings,
 };

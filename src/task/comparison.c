@@ -12,6 +12,7 @@
 #include "task/family.h"
 #include "task/number.h"
 #include "task/word_list.h"
+#include "task/wording.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -254,6 +255,43 @@ static agon_status write_text(agon_ctx *ctx, rng *r, const choice *c, task_query
     return status;
 }
 
+/* ---- other words ------------------------------------------------------------------------------------------------- */
+
+static agon_status write_wordings(agon_ctx *ctx, const task_query *query, wordings *out) {
+    static const char *const same[] = {
+        "larger|greater|bigger|higher", "smaller|less|lesser|lower", "largest|greatest|biggest|highest", "smallest|least|lowest",
+        "ascending|in ascending order|ascending order|into ascending order|in increasing order|from smallest to largest|smallest to largest|in order from smallest to largest|"
+        "in order, starting with the smallest|starting with the smallest|from the smallest to the largest|from the lowest to the highest|from lowest to highest|"
+        "lowest to highest|from least to greatest|least to greatest|so that they go up",
+        "descending|in descending order|descending order|into descending order|in decreasing order|from largest to smallest|largest to smallest|in order from largest to smallest|"
+        "in order, starting with the largest|starting with the largest|from the largest to the smallest|from the highest to the lowest|from highest to lowest|"
+        "highest to lowest|from greatest to least|greatest to least|so that they go down",
+        "alphabetically|in alphabetical order|alphabetical order|into alphabetical order|in the order of a dictionary|from A to Z|as they would stand in an index", NULL};
+    /* What is left of a wording without the words that say nothing: what is asked, and the items before or behind it. */
+    static const char *const asks[7][2] = {{"larger", "largest"}, {"smaller", "smallest"}, {"largest"}, {"smallest"}, {"ascending"}, {"descending"},
+                                           {"alphabetically"}};
+    choice c;
+    char list[LIST_SIZE];
+    agon_status status = read_choice(ctx, query, &c);
+    if (status)
+        return status;
+    const comparison_kind *k = c.kind;
+    const size_t which = k->words ? 6 : k->order ? 4 + k->down : (k->high > 2 ? 2 : 0) + !k->down;
+    list_text(&c, NULL, " ", " ", list, sizeof list);
+    out->same = same;
+    out->any_order = !k->order; /* of what is to be put in order the right order would be the answer */
+    out->neutral = k->order ? "sort|put|arrange|list|place|write|the|these|this|numbers|words|and|please|can you|could you|the following"
+                            : "what|what's|which|is|are|the|of|these|this|those|number|numbers|one|list|in|find|write|name|pick|choose|tell me|please|can you|could you|"
+                              "compare|and|or|the following";
+    for (size_t i = 0; i < 2 && asks[which][i] && !status; i++) {
+        const text_fill fills[] = {{"L", list}, {"ask", asks[which][i]}};
+        status = wordings_add(ctx, out, "{ask} {L}", fills, 2);
+        if (!status)
+            status = wordings_add(ctx, out, "{L} {ask}", fills, 2);
+    }
+    return status;
+}
+
 static json_t *item_json(const choice *c, int i) {
     return c->kind->words ? json_string(c->items[i]) : json_integer(c->values[i]);
 }
@@ -465,4 +503,5 @@ const task_family family_comparison = {
     .check = check,
     .gold = gold_text,
     .foreign = "middle|median|average|mean|sum|product|only|digit|digits|letter|letters|length",
+    .wordings = write_wordings,
 };

@@ -8,6 +8,8 @@
 #include "base/random.h"
 #include "task/task.h"
 
+struct wordings;
+
 struct task_family {
     const char *name;
     const task_cell *cells;
@@ -32,6 +34,8 @@ struct task_family {
     const char *foreign;
     /* *why: what a rewording asks instead, static; untouched where nothing speaks against it. NULL: not asked. */
     agon_status (*differs)(agon_ctx *ctx, const task_query *query, const char *text, const char **why);
+    /* Every way in which a rewording may ask for the query's task, and what says the same in it (wording.h); *out is zeroed. NULL: its own words alone. */
+    agon_status (*wordings)(agon_ctx *ctx, const task_query *query, struct wordings *out);
 };
 
 /* In table order; a family is added here when its file is. */

@@ -11,6 +11,7 @@
  * Otherwise nothing else is asked for (a sentence where a letter was, yes or no, the opposite), no "not" is added, and in stories who gives, buys,
  * loses and shares stays; in word problems the numbers keep their order too, with two people names and numbers together; and the family sees that
  * no other operation or part is asked for (family.h: foreign, differs).
+ * Such a list of suspicions never ends, so what it lets pass must also be worded as a question that is known to ask for the task (wording.h).
  * Rejecting a good rewording costs one of many; passing a changed question costs a wrong label, so doubt rejects. */
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "base/ctx.h"
 #include "task/family.h"
 #include "task/number.h"
+#include "task/wording.h"
 #include "task/words.h"
 
 enum { MAX_NUMBERS = 64, MAX_NAMES = 64, MAX_BYTES = 4096 };
@@ -567,8 +569,27 @@ static agon_status check_form(const variation *v) {
     return AGON_OK;
 }
 
-agon_status task_variation_check(agon_ctx *ctx, const task_query *query, task_perturbation perturbation, const char *text,
-                                 bool *ok, char **reason) {
+/* The doubts above know what changes a question; only what is known to ask the same goes on from here. */
+static agon_status check_wording(const variation *v) {
+    const char *why = NULL;
+    char words[400];
+    agon_status status;
+    span s = text_trim(v->text);
+    char *text = strndup(v->text + s.start, s.end - s.start);
+    if (!text)
+        return ctx_fail(v->ctx, AGON_ENOMEM, "memory for a rewording is exhausted");
+    if (v->perturbation == PERTURBATION_DISTRACTOR)
+        status = added_words(v, words, sizeof words) ? wording_check_remark(v->ctx, v->query, words, &why) : AGON_OK;
+    else if (v->perturbation == PERTURBATION_RENAME && kept_names(v->query) > 0)
+        status = wording_check_names(v->ctx, v->query, text, &why);
+    else
+        status = wording_check(v->ctx, v->query, text, &why);
+    free(text);
+    return status || !why ? status : REJECT(v, "%s", why);
+}
+
+static agon_status check_variation(agon_ctx *ctx, const task_query *query, task_perturbation perturbation, const char *text, bool by_wording,
+                                   bool *ok, char **reason) {
     static agon_status (*const checks[])(const variation *) = {check_form,  check_remark, check_numbers, check_kept,
                                                                check_quotes, check_names,  check_answer,  check_sense,
                                                                check_meaning, check_family, check_owners};
@@ -579,6 +600,8 @@ agon_status task_variation_check(agon_ctx *ctx, const task_query *query, task_pe
     agon_status status = AGON_OK;
     for (size_t i = 0; i < sizeof checks / sizeof *checks && status == AGON_OK && !why; i++)
         status = checks[i](&v);
+    if (by_wording && !status && !why)
+        status = check_wording(&v);
     if (status != AGON_OK) {
         free(why);
         return status;
@@ -586,6 +609,14 @@ agon_status task_variation_check(agon_ctx *ctx, const task_query *query, task_pe
     *ok = !why;
     *reason = why;
     return AGON_OK;
+}
+
+agon_status task_variation_check(agon_ctx *ctx, const task_query *query, task_perturbation perturbation, const char *text, bool *ok, char **reason) {
+    return check_variation(ctx, query, perturbation, text, true, ok, reason);
+}
+
+agon_status task_variation_check_first(agon_ctx *ctx, const task_query *query, task_perturbation perturbation, const char *text, bool *ok, char **reason) {
+    return check_variation(ctx, query, perturbation, text, false, ok, reason);
 }
 
 agon_status task_variation(agon_ctx *ctx, const task_query *query, task_perturbation perturbation, const char *text,

@@ -545,6 +545,12 @@ static agon_status string_gold(agon_ctx *ctx, const task_query *query, char **ou
     return status == AGON_OK ? task_format(ctx, out, "%s", p.gold) : status;
 }
 
+static agon_status write_wordings(agon_ctx *ctx, const task_query *query, struct wordings *out) {
+    puzzle p = {0};
+    agon_status status = puzzle_read(ctx, query, &p);
+    return status ? status : string_wordings(ctx, &p, out);
+}
+
 const task_family family_string = {
     .name = "string",
     .cells = cells,
@@ -557,4 +563,5 @@ const task_family family_string = {
     .check = string_check,
     .gold = string_gold,
     .foreign = "middle|letter following|following letter|follows|followed by|preceding|precedes|vowel|consonant",
+    .wordings = write_wordings,
 };

@@ -36,6 +36,10 @@ typedef struct puzzle { /* texts borrowed from the query */
 /* Judges a response; the puzzle is well formed. */
 agon_status puzzle_judge(agon_ctx *ctx, const puzzle *p, const char *response, task_verdict *out);
 
+struct wordings;
+/* string_wording.c: see wording.h; *out is zeroed. */
+AGON_MUST_CHECK agon_status string_wordings(agon_ctx *ctx, const puzzle *p, struct wordings *out);
+
 /* A common word of low to high letters (within 3 to 9). Borrowed for ever. */
 const char *string_word(rng *r, int64_t low, int64_t high);
 /* "The old dog sleeps near the house.", 3 to 7 words. */

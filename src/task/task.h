@@ -127,12 +127,15 @@ const char *task_verifier_name(size_t i);
 
 /* ---- invariant.c: a language model's rewording of a query ---------------------------------------- */
 
-/* Does `text` still ask the same? Every number, name, quoted text and constraint of the original is there (RENAME: names may
- * change, not their count), no number was added, a question or instruction is there, the answer is not given away, the
- * length is within bounds. *reason new: why not, NULL when *ok. */
+/* Does `text` still ask the same? PARAPHRASE: word by word, what says nothing aside, it says what the query or a wording that the family knows of its
+ * task says. DISTRACTOR: the query and a plain remark beside it. RENAME: the query with other names (where it has none: as PARAPHRASE). What is not
+ * understood is rejected, also much that asks the same. *reason new: why not, NULL when *ok. */
 AGON_MUST_CHECK agon_status task_variation_check(agon_ctx *ctx, const task_query *query,
                                                  task_perturbation perturbation, const char *text,
                                                  bool *ok, char **reason);
+/* The same as far as a list of suspicious changes goes, which lets others pass: for runs begun with it (before rules 9). */
+AGON_MUST_CHECK agon_status task_variation_check_first(agon_ctx *ctx, const task_query *query, task_perturbation perturbation, const char *text, bool *ok,
+                                                       char **reason);
 /* The query with `text` as its wording (same parameters); *out new. */
 AGON_MUST_CHECK agon_status task_variation(agon_ctx *ctx, const task_query *query,
                                            task_perturbation perturbation, const char *text,

@@ -6,6 +6,8 @@
 #include "task/family.h"
 #include "task/number.h"
 #include "task/word_story.h"
+#include "task/wording.h"
+#include "task/words.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -269,6 +271,68 @@ static agon_status generate(agon_ctx *ctx, const task_cell *cell, task_query *qu
     return write_text(ctx, &r, story, &p, query);
 }
 
+/* ---- other words -------------------------------------------------------------------------------------------- */
+
+/* The query's story and its question, from "how many" to the question's end; *question new, NULL: there is none. */
+static agon_status tell_apart(agon_ctx *ctx, const char *text, char **story, char **question) {
+    span s;
+    *story = *question = NULL;
+    if (!phrase_find(text, 0, "how many", &s))
+        return AGON_OK;
+    const size_t end = s.start + strcspn(text + s.start, "?.");
+    agon_status status = task_format(ctx, question, "%.*s", (int)(end - s.start), text + s.start);
+    return status ? status : task_format(ctx, story, "%.*s %s", (int)s.start, text, text[end] ? text + end + 1 : "");
+}
+
+/* "how many apples are left": Tom's, where the story has nobody else. */
+static agon_status ask_by_name(agon_ctx *ctx, const task_query *query, const char *story, const char *question, wordings *out) {
+    static const char *const endings[][2] = {{" are left", "left"}, {" are there in all", "in all"}, {" are there now", "now"}};
+    const char *name = NULL;
+    const json_t *entry;
+    size_t i, n_names = 0;
+    agon_status status = AGON_OK;
+    json_array_foreach(query->keep, i, entry) {
+        if (strcmp(json_string_value(json_object_get(entry, "kind")), "name") == 0) {
+            name = json_string_value(json_object_get(entry, "value"));
+            n_names++;
+        }
+    }
+    for (i = 0; i < COUNT(endings) && n_names == 1 && strncmp(query->text, name, strlen(name)) == 0 && !status; i++) {
+        const size_t n = strlen(question), m = strlen(endings[i][0]);
+        char things[64];
+        if (n <= m || n - m >= sizeof things || strcmp(question + n - m, endings[i][0]) != 0)
+            continue;
+        snprintf(things, sizeof things, "%.*s", (int)(n - m), question);
+        const text_fill fills[] = {{"S", story}, {"T", things}, {"N", name}, {"E", endings[i][1]}};
+        status = wordings_add(ctx, out, "{S} {T} {N} has {E}", fills, 4);
+        if (!status)
+            status = wordings_add(ctx, out, "{T} {N} has {E} {S}", fills, 4);
+    }
+    return status;
+}
+
+/* The story word by word, and the question before or behind it. */
+static agon_status write_wordings(agon_ctx *ctx, const task_query *query, wordings *out) {
+    static const char *const same[] = {"has|have|had|owns|owned", "buys|bought|buy", "gives|gave|give", "loses|lost|lose", "shares|shared|share", "finds|found",
+                                       "sells|sold|sell", "puts|put", "takes|took", "spends|spent", "earns|earned", "costs|cost", "holds|held",
+                                       "left|remain|remains|remaining", "in all|in total|altogether", NULL};
+    char *story, *question;
+    agon_status status = tell_apart(ctx, query->text, &story, &question);
+    out->same = same;
+    out->neutral = "a|an|the|and|then|if|is|are|was|were|there|do|does|did|of them|please|can you|could you|tell me|work out|calculate|find|find out|read the story and say";
+    if (!status && question) {
+        const text_fill fills[] = {{"S", story}, {"Q", question}};
+        status = wordings_add(ctx, out, "{S} {Q}", fills, 2);
+        if (!status)
+            status = wordings_add(ctx, out, "{Q} {S}", fills, 2);
+        if (!status)
+            status = ask_by_name(ctx, query, story, question, out);
+    }
+    free(story);
+    free(question);
+    return status;
+}
+
 /* ---- judging -------------------------------------------------------------------------------------------------- */
 
 /* "3 * 4 = 12<joint>12 + 5 = 17". */
@@ -452,4 +516,5 @@ const task_family family_word_problem = {
     .tamper = tamper,
     .check = check,
     .gold = gold_text,
+    .wordings = write_wordings,
 };

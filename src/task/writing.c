@@ -448,4 +448,5 @@ const task_family family_writing = {
     .tamper = writing_tamper,
     .check = writing_check,
     .gold = writing_gold,
+    .wordings = writing_wordings,
 };

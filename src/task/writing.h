@@ -48,6 +48,9 @@ const char *writing_topic_name(const topic *t);
 bool writing_mentions(const topic *t, const char *text, span *where);
 
 AGON_MUST_CHECK agon_status writing_generate(agon_ctx *ctx, const task_cell *cell, task_query *query);
+struct wordings;
+/* wording.h; *out is zeroed. */
+AGON_MUST_CHECK agon_status writing_wordings(agon_ctx *ctx, const task_query *query, struct wordings *out);
 AGON_MUST_CHECK agon_status writing_verify(agon_ctx *ctx, const task_query *query, const char *response, task_verdict *out);
 AGON_MUST_CHECK agon_status writing_demonstrate(agon_ctx *ctx, const task_query *query, uint64_t seed, char **response);
 AGON_MUST_CHECK agon_status writing_tamper(agon_ctx *ctx, const task_query *query, const char *correct, uint64_t seed, char **faulty,

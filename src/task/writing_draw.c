@@ -1,5 +1,6 @@
 /* Family "writing": a query drawn from its seed, its words, and what a rewording must keep. */
 #include "base/ctx.h"
+#include "task/wording.h"
 #include "task/writing.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,27 +116,80 @@ static void quoted_keys(const writing_request *q, char *out, size_t size) {
                                  json_string_value(json_array_get(keys, i)));
 }
 
-/* The query's words from its parameters. */
-static agon_status word_query(agon_ctx *ctx, const writing_request *q, task_perturbation p, rng *r, char **out) {
-    static const char *const usual_asks[] = {"Write one sentence about {about} ", "Write a sentence about {about} "};
-    static const char *const rare_asks[] = {"Compose a single sentence on the topic of {about} ",
-                                            "Please give me one sentence about {about} "};
-    bool rare = p == PERTURBATION_PARAPHRASE;
-    const char *phrasing = draw_text(r, rare ? q->form->rare : q->form->usual, 2);
-    const char *ask = draw_text(r, rare ? rare_asks : usual_asks, 2), *distractor = draw_distractor(r);
-    char pattern[WRITING_TEXT_SIZE], keys[WRITING_TEXT_SIZE], about[128], n[24];
-    bool clause = q->form->ask == SENTENCE, distracts = p == PERTURBATION_DISTRACTOR;
-    snprintf(pattern, sizeof pattern, "%s%s%s%s%s", distracts ? distractor : "", distracts ? " " : "", clause ? ask : "",
-             phrasing, clause ? "." : "");
-    snprintf(n, sizeof n, "%lld", (long long)writing_n(q));
-    snprintf(about, sizeof about, "%s%s%s", q->topic->about, *q->setting ? " " : "", q->setting);
-    quoted_keys(q, keys, sizeof keys);
-    const text_fill fills[] = {
-        {"about", about}, {"genre", q->setting}, {"n", n}, {"s", writing_n(q) == 1 ? "" : "s"}, {"keys", keys},
+static const char *const usual_asks[] = {"Write one sentence about {about}", "Write a sentence about {about}"};
+static const char *const rare_asks[] = {"Compose a single sentence on the topic of {about}", "Please give me one sentence about {about}"};
+
+enum { N_FILLS = 9 };
+typedef struct fill_texts {
+    char keys[WRITING_TEXT_SIZE], about[128], n[24];
+} fill_texts;
+
+static void fill(const writing_request *q, fill_texts *t, text_fill fills[N_FILLS]) {
+    snprintf(t->n, sizeof t->n, "%lld", (long long)writing_n(q));
+    snprintf(t->about, sizeof t->about, "%s%s%s", q->topic->about, *q->setting ? " " : "", q->setting);
+    quoted_keys(q, t->keys, sizeof t->keys);
+    const text_fill made[N_FILLS] = {
+        {"about", t->about}, {"genre", q->setting}, {"n", t->n}, {"s", writing_n(q) == 1 ? "" : "s"}, {"keys", t->keys},
         {"word", writing_text(q, "word")}, {"phrase", writing_text(q, "phrase")}, {"letter", writing_text(q, "letter")},
         {"request", writing_text(q, "request")},
     };
-    return task_fill(ctx, pattern, fills, sizeof fills / sizeof *fills, out);
+    memcpy(fills, made, sizeof made);
+}
+
+/* The query's words from its parameters. */
+static agon_status word_query(agon_ctx *ctx, const writing_request *q, task_perturbation p, rng *r, char **out) {
+    bool rare = p == PERTURBATION_PARAPHRASE;
+    const char *phrasing = draw_text(r, rare ? q->form->rare : q->form->usual, 2);
+    const char *ask = draw_text(r, rare ? rare_asks : usual_asks, 2), *distractor = draw_distractor(r);
+    char pattern[WRITING_TEXT_SIZE];
+    bool clause = q->form->ask == SENTENCE, distracts = p == PERTURBATION_DISTRACTOR;
+    fill_texts texts;
+    text_fill fills[N_FILLS];
+    snprintf(pattern, sizeof pattern, "%s%s%s%s%s%s", distracts ? distractor : "", distracts ? " " : "", clause ? ask : "", clause ? " " : "",
+             phrasing, clause ? "." : "");
+    fill(q, &texts, fills);
+    return task_fill(ctx, pattern, fills, N_FILLS, out);
+}
+
+/* Every clause behind every way to ask for a sentence, and before it where it begins with a preposition. */
+static agon_status word_clause(agon_ctx *ctx, const char *clause, const text_fill *fills, wordings *out) {
+    static const char *const before[] = {"with ", "in ", "using ", "without "};
+    char pattern[WRITING_TEXT_SIZE];
+    bool leads = false;
+    agon_status status = AGON_OK;
+    for (size_t i = 0; i < 4; i++)
+        leads = leads || (strncmp(clause, before[i], strlen(before[i])) == 0 && strncmp(clause, "in which", 8) != 0);
+    for (size_t i = 0; i < 2 && !status; i++) { /* the other ways say the same in other words */
+        snprintf(pattern, sizeof pattern, "%s %s", usual_asks[i], clause);
+        status = wordings_add(ctx, out, pattern, fills, N_FILLS);
+        snprintf(pattern, sizeof pattern, "%s, %s", clause, usual_asks[i]);
+        if (!status && leads)
+            status = wordings_add(ctx, out, pattern, fills, N_FILLS);
+    }
+    return status;
+}
+
+agon_status writing_wordings(agon_ctx *ctx, const task_query *query, wordings *out) {
+    static const char *const same[] = {
+        "about|on the topic of|regarding", "uses|use|using|includes|include|including|contains|contain|containing|has", "without|without any|without using|without using any",
+        "end|ends|ending|close|closes|closing|finish|finishes", "start|starts|starting|begin|begins|beginning|open|opens|opening",
+        "at most|no more than|a maximum of", "at least|a minimum of|no fewer than|no less than", "exactly|precisely", "lower case letters|lower case|lowercase|lowercase letters",
+        "capital letters|upper case|uppercase|capitals|uppercase letters|upper case letters", "double quotation marks|double quotes", "exclamation mark|exclamation point",
+        "comma|commas", "digit|digits", "placeholder|placeholders", NULL};
+    writing_request q;
+    fill_texts texts;
+    text_fill fills[N_FILLS];
+    agon_status status = writing_read(ctx, query, &q);
+    if (status)
+        return status;
+    fill(&q, &texts, fills);
+    out->same = same;
+    out->neutral = "a|an|one|single|the|please|give me|write|compose|create|make|pose|ask|can you|could you|in it";
+    for (size_t i = 0; i < 4 && !status; i++) {
+        const char *phrasing = i < 2 ? q.form->usual[i] : q.form->rare[i - 2];
+        status = q.form->ask == SENTENCE ? word_clause(ctx, phrasing, fills, out) : wordings_add(ctx, out, phrasing, fills, N_FILLS);
+    }
+    return status;
 }
 
 /* What a rewording must keep. Numbers of the text are kept anyway. */

@@ -250,6 +250,24 @@ static void loop__begun_before_idle_critics_rested__goes_on_asking(void **state)
     stand_free(x);
 }
 
+/* Before rules 9 a remark was kept if nothing in it was suspicious. Runs begun then go on so. */
+static void loop__begun_with_the_first_check_of_rewordings__goes_on_with_it(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    const char *script = write_file(x, "script.json", "{\"default\": \"Our plus signs are lost.\"}");
+    const char *yaml = arena_printf(x->memory,
+                                    "name: own\ntasks: {cells: [arithmetic/two_digit_sum]}\nattacker: {queries: 4, waves: 1, variations: 4, backend: scripted, script: %s}\n"
+                                    "learner: {backend: scripted, script: %s, samples: 1}\ncritic: {examples: 0}\n"
+                                    "human: {labels: 20, audits: 0, demonstrations: 0}\n%s", script, script, small);
+    json_decref(run_well(x, yaml));
+    begin_with_rules(x, 8);
+    json_decref(run_well(x, arena_printf(x->memory, "name: old%s", strchr(yaml, '\n'))));
+    for (int old = 0; old < 2; old++)
+        assert_int_equal(stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM step_item WHERE path LIKE '%%/vary' AND json_extract(result, '$.ids.task') IS NOT NULL"
+                                                                " AND run = (SELECT id FROM run WHERE name = '%s')", old ? "old" : "own")), old ? 2 : 0);
+    stand_free(x);
+}
+
 /* An older agon recorded a base with the first run's name, and a second run listed what it would have written: both stay readable. */
 typedef struct old_base {
     stand *x;
@@ -388,6 +406,7 @@ int main(void) {
         cmocka_unit_test(runs__begun_before_the_optimisers_keys__go_on),
         cmocka_unit_test(loop__begun_before_the_monitor__goes_on_without),
         cmocka_unit_test(loop__begun_with_the_first_prompts__goes_on_with_them),
+        cmocka_unit_test(loop__begun_with_the_first_check_of_rewordings__goes_on_with_it),
         cmocka_unit_test(loop__begun_before_idle_critics_rested__goes_on_asking),
         cmocka_unit_test(runs__of_an_older_workspace__go_on),
         cmocka_unit_test(runs__of_one_workspace__share_their_versions),

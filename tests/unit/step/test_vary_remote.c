@@ -26,7 +26,7 @@ static void attacker_and_judge(int fd, int i, const char *request) {
         good(fd, "The sky is blue today.");
     } else {
         asked_query(request, query);
-        snprintf(text, sizeof text, "Please do this: %s", query);
+        snprintf(text, sizeof text, "Please tell me: %s", query);
         good(fd, text);
     }
 }
@@ -89,7 +89,7 @@ static void rewordings__not_remote__are_judged_by_the_program_alone(void **state
     begin(x);
     size_t first = stand_draw(x, "q", "arithmetic", "two_digit_sum", 1);
     json_t *script = json_pack("{s{s[o]}}", "answers", x->queries.items[0].id,
-                               json_sprintf("Please do this: %s", x->queries.items[0].text));
+                               json_sprintf("Please tell me: %s", x->queries.items[0].text));
     backend *b = NULL;
     assert_ok(x->ctx, backend_scripted_new(x->ctx, script, &b));
     x->actors.attacker = b;

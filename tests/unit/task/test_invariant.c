@@ -186,10 +186,96 @@ static void test_rewordings(void **state) {
         task_query q = query_of(s->task);
         bool ok = false;
         char *reason = NULL;
-        assert_ok(ctx, task_variation_check(ctx, &q, s->perturbation, s->text, &ok, &reason));
+        assert_ok(ctx, task_variation_check_first(ctx, &q, s->perturbation, s->text, &ok, &reason));
         if (ok != !s->reason || (s->reason && !strstr(reason, s->reason)))
             fail_msg("'%s': %s", s->text, reason ? reason : "accepted");
         assert_true(ok == !reason);
+        free(reason);
+        json_decref(q.parameters);
+        json_decref(q.keep);
+    }
+    agon_ctx_free(ctx);
+}
+
+/* Other questions and broken ones, by family; most of them the first check let pass. NULL: fine. */
+static const struct sample sound[] = {
+    {'+', PERTURBATION_PARAPHRASE, "Find the sum of 73 and 20.", NULL},
+    {'+', PERTURBATION_PARAPHRASE, "What do you get when you add seventy-three to twenty?", NULL},
+    {'+', PERTURBATION_PARAPHRASE, "What is 20 + 73 rounded to tens?", "no known"},
+    {'+', PERTURBATION_PARAPHRASE, "What is 20 + 73 in binary?", "no known"},
+    {'+', PERTURBATION_PARAPHRASE, "What in pence is 20 plus 73 pounds?", "no known"},
+    {'+', PERTURBATION_PARAPHRASE, "What is 20% + 73?", "no known"},
+    {'+', PERTURBATION_PARAPHRASE, "What is half the sum of 20 and 73?", "adds the number"},
+    {'+', PERTURBATION_PARAPHRASE, "What is the sum of 20 and a dozen more than 73?", "adds the number 12"},
+    {'+', PERTURBATION_PARAPHRASE, "What is 20 + 73, and what is your name?", "no known"},
+    {'+', PERTURBATION_PARAPHRASE, "What is \xd0\xb0 sum of 20 and 73?", "no known"},
+    {'-', PERTURBATION_PARAPHRASE, "What is 73 take away 21?", NULL},
+    {'-', PERTURBATION_PARAPHRASE, "Find the square of 73 minus 21.", "'square'"},
+    {'-', PERTURBATION_PARAPHRASE, "What is the opposite of 73 minus 21?", "no known"},
+    {'-', PERTURBATION_PARAPHRASE, "What must be subtracted from 73 to get 21, doubled?", "no known"},
+    {'/', PERTURBATION_PARAPHRASE, "What is 91 divided by 7?", NULL},
+    {'/', PERTURBATION_PARAPHRASE, "Divide 91 by 7 and round up.", "no known"},
+    {'/', PERTURBATION_PARAPHRASE, "Divide 91 by the inverse of 7.", "no known"},
+    {'c', PERTURBATION_PARAPHRASE, "Of 89 and 67, which is the largest number?", NULL},
+    {'c', PERTURBATION_PARAPHRASE, "Which number has the larger square, 67 or 89?", "no known"},
+    {'c', PERTURBATION_PARAPHRASE, "Which is larger when reversed, 67 or 89?", "no known"},
+    {'c', PERTURBATION_PARAPHRASE, "Which is the larger prime, 67 or 89?", "no known"},
+    {'c', PERTURBATION_PARAPHRASE, "Which is larger in euros: 67 euros or 89 cents?", "no known"},
+    {'c', PERTURBATION_PARAPHRASE, "Which number is hardly larger, 67 or 89?", "no known"},
+    {'c', PERTURBATION_PARAPHRASE, "Which is the larger, -67 or -89?", "67"},
+    {'c', PERTURBATION_PARAPHRASE, "Write the number that loses against the larger one, 67 or 89.", "no known"},
+    {'o', PERTURBATION_PARAPHRASE, "Arrange 541, 221 and 899 in ascending order.", NULL},
+    {'o', PERTURBATION_PARAPHRASE, "Put 541, 221 and 899 in ascending order but reversed.", "no known"},
+    {'o', PERTURBATION_PARAPHRASE, "Put 541, 221 and 899 in ascending order of remainder.", "no known"},
+    {'o', PERTURBATION_PARAPHRASE, "Put 221, 541 and 899 in ascending order.", "no known"}, /* the answer */
+    {'l', PERTURBATION_PARAPHRASE, "Which letter is the first letter of \"garden\"?", NULL},
+    {'l', PERTURBATION_PARAPHRASE, "Which starts with the letter \"garden\"?", "no known"},
+    {'l', PERTURBATION_PARAPHRASE, "Name a flower that starts with \"garden\".", "no known"},
+    {'l', PERTURBATION_PARAPHRASE, "Which Greek letter does the word \"garden\" start with?", "Greek"},
+    {'l', PERTURBATION_PARAPHRASE, "Which letter does the plural of \"garden\" start with?", "no known"},
+    {'l', PERTURBATION_PARAPHRASE, "Which letter does the German word for \"garden\" start with?", "German"},
+    {'r', PERTURBATION_PARAPHRASE, "Reverse the letters in the word \"lamp\".", NULL},
+    {'r', PERTURBATION_PARAPHRASE, "Write the plural of \"lamp\" backwards.", "no known"},
+    {'r', PERTURBATION_PARAPHRASE, "Write the word \"lamp\" backwards in upper case.", "no known"},
+    {'r', PERTURBATION_PARAPHRASE, "Write the word \"Lamp\" backwards, please.", "no known"},
+    {'r', PERTURBATION_PARAPHRASE, "Write the word \"lamp\" backwards and forwards.", "no known"},
+    {'w', PERTURBATION_PARAPHRASE, "With at most nine words, write a sentence about the sea.", NULL},
+    {'w', PERTURBATION_PARAPHRASE, "In French, write one sentence about the sea with at most 9 words.", "adds the name French"},
+    {'w', PERTURBATION_PARAPHRASE, "Write one sentence about the sea with at most 9 words, all rhyming.", "no known"},
+    {'w', PERTURBATION_PARAPHRASE, "Write one sentence about the sea monster with at most 9 words.", "no known"},
+    {'w', PERTURBATION_PARAPHRASE, "Write one sentence about the sea with at most 9 letters, not words.", "not"},
+    {'s', PERTURBATION_PARAPHRASE, "If Tom had twelve apples and gave five of them to Mia, how many apples remain?", NULL},
+    {'s', PERTURBATION_PARAPHRASE, "How many apples are left if Tom has 12 apples and gives 5 of them to Mia?", NULL},
+    {'s', PERTURBATION_PARAPHRASE, "Tom has 12 apples and gives 5 of them to Mia. How many apples has Mia left?", "sequence"},
+    {'s', PERTURBATION_PARAPHRASE, "Tom has 12 apples and gives all but 5 of them to Mia. How many apples are left?", "no known"},
+    {'s', PERTURBATION_PARAPHRASE, "Tom has 12 crates of apples and gives 5 to Mia. How many crates are left?", "no known"},
+    {'s', PERTURBATION_PARAPHRASE, "Tom has 12 rotten apples and gives 5 of them to Mia. How many fresh apples are left?", "no known"},
+    {'s', PERTURBATION_PARAPHRASE, "Tom has 12 apples, gives 5 of them to Mia and eats some. How many apples are left?", "no known"},
+    {'s', PERTURBATION_RENAME, "Nobody has 12 apples and gives 5 of them to Ann. How many apples are left?", "stands for a name is none"},
+    {'s', PERTURBATION_RENAME, "Zeb has 12 apples and gives 5 of them to Ann. How many apples are left there?", "with other names"},
+    {'s', PERTURBATION_RENAME, "Zeb has 12 apples and gives 5 of them to Ann. How many apples are left?", NULL},
+    {'s', PERTURBATION_DISTRACTOR, "My cat likes to sleep. Tom has 12 apples and gives 5 of them to Mia. How many apples are left?", NULL},
+    {'s', PERTURBATION_DISTRACTOR, "She ate a cake. Tom has 12 apples and gives 5 of them to Mia. How many apples are left?", "part of the story"},
+    {'s', PERTURBATION_DISTRACTOR, "The apple fell. Tom has 12 apples and gives 5 of them to Mia. How many apples are left?", "concern the task"},
+    {'s', PERTURBATION_DISTRACTOR, "Everything was eaten. Tom has 12 apples and gives 5 of them to Mia. How many apples are left?", "plain statement"},
+    {'r', PERTURBATION_DISTRACTOR, "The team won. Write the word \"lamp\" backwards.", NULL},
+    {'r', PERTURBATION_DISTRACTOR, "Reply in capitals. Write the word \"lamp\" backwards.", "plain statement"},
+    {'+', PERTURBATION_DISTRACTOR, "The plus is a minus. Calculate 20 + 73.", "more than a plain remark"},
+    {'c', PERTURBATION_DISTRACTOR, "The opposite is wanted. Which number is larger, 67 or 89?", "more than a plain remark"},
+};
+
+/* "no known": the text passes the first check and fails this one alone. */
+static void test_other_questions_are_rejected(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    for (size_t i = 0; i < sizeof sound / sizeof *sound; i++) {
+        const struct sample *s = &sound[i];
+        task_query q = query_of(s->task);
+        bool ok = false;
+        char *reason = NULL;
+        assert_ok(ctx, task_variation_check(ctx, &q, s->perturbation, s->text, &ok, &reason));
+        if (ok != !s->reason || (s->reason && !strstr(reason, s->reason)))
+            fail_msg("'%s': %s", s->text, reason ? reason : "accepted");
         free(reason);
         json_decref(q.parameters);
         json_decref(q.keep);
@@ -242,6 +328,7 @@ static void test_variation_is_the_same_task(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rewordings),
+        cmocka_unit_test(test_other_questions_are_rejected),
         cmocka_unit_test(test_answer_in_other_case),
         cmocka_unit_test(test_own_paraphrases_pass),
         cmocka_unit_test(test_variation_is_the_same_task),
