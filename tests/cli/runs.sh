@@ -1,6 +1,7 @@
 #!/bin/sh
 # run, init and unseal: what they refuse, with which exit code, and that nothing is left behind.
 set -eu
+. "$AGON_SOURCE/tests/cli/sealed_run"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -99,6 +100,12 @@ grep -q '^  backend: simulated ' judged.yaml || fail "nobody is needed where all
 case "$plan" in *"only people can judge 0"* | *"backend: queue"*) fail "no people are needed: $plan" ;; esac
 has "$("$AGON" init good.jsonl --output again.yaml)" "only people can judge 2, so the file says human: {backend: queue}"
 
+# ---- what nobody knows is no number: a sealed run's shares
+sealed_run "$AGON_SOURCE/tests/golden/tiny-text.gguf" >sealed.yaml
+"$AGON" run sealed.yaml --quiet >/dev/null 2>err || fail "a sealed run failed: $(cat err)"
+"$AGON" status --workspace sealed.agon >out
+grep -Eq '(promoted|rejected) +- -> +- \[[-+.0-9]+, [-+.0-9]+\], n 4$' out || fail "of a sealed run status says: $(cat out)"
+
 # Ctrl-C on the real loop, where the model is there: exit 8, halted, and nothing of it lost.
 model=${AGON_MODEL:-${XDG_CACHE_HOME:-$HOME/.cache}/agon/SmolLM2-135M-Instruct.Q4_1.gguf}
 if [ ! -e "$model" ]; then
@@ -121,21 +128,3 @@ has "$(cat err)" "Run the same command again to go on"
 has "$(cat events)" '"event":"error","status":"EINTERRUPTED"'
 has "$("$AGON" status --workspace smoke.agon --json)" '"state":"halted"'
 "$AGON" verify --workspace smoke.agon --sample 0 >/dev/null || fail "a stopped run's journal is whole"
-
-# ---- what nobody knows is no number: a sealed run's shares
-cat >sealed.yaml <<END
-recipe: sealed
-oracle: sealed
-model: "$AGON_SOURCE/tests/golden/tiny-text.gguf"
-tasks: {cells: [arithmetic, writing]}
-attacker: {queries: 4}
-learner: {samples: 1, max_tokens: 4}
-critic: {epochs: 1, alpha: 0.9, delta: 0.5, least_calibration: 1}
-human: {labels: 30, audits: 0, calibration: 12, demonstrations: 2, gate_items: 4}
-build: {documents: 1}
-train: {rank: 2, epochs: 1, batch: 4}
-evaluate: {tasks: 8, general: 2, documents: 2, gsm8k: 0}
-END
-"$AGON" run sealed.yaml --quiet >/dev/null 2>err || fail "a sealed run failed: $(cat err)"
-"$AGON" status --workspace sealed.agon >out
-grep -Eq '(promoted|rejected) +- -> +- \[[-+.0-9]+, [-+.0-9]+\], n 4$' out || fail "of a sealed run status says: $(cat out)"
