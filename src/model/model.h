@@ -66,6 +66,11 @@ typedef struct parameters {
 enum { PARAMETER_ROWS = 16 };
 void parameter_get(agon_ctx *ctx, const parameter *p, size_t first, size_t n, float *out);
 void parameter_set(agon_ctx *ctx, const parameter *p, size_t first, size_t n, const float *values);
+/* A walk over all rows in pieces that parameter_get and parameter_set take, of PARAMETER_PIECE bytes where a row is not too long for it: the next *n rows,
+ * from *first on; both are 0 before the first piece. False: there are no more. A buffer of parameter_piece(p) values holds any piece. */
+enum { PARAMETER_PIECE = 256 << 10 };
+bool parameter_next(const parameter *p, size_t *first, size_t *n);
+size_t parameter_piece(const parameter *p);
 /* *out new, all values [n_rows, n_columns], free with free(). AGON_ENOMEM. */
 AGON_MUST_CHECK agon_status parameter_copy(agon_ctx *ctx, const parameter *p, float **out);
 

@@ -306,11 +306,10 @@ static agon_status check_outputs(trainer *t) {
 
 static agon_status check_parameter(trainer *t, const parameter *p) {
     agon_status status = AGON_OK;
-    float *rows = memory_raw(PARAMETER_ROWS * p->n_columns, sizeof *rows);
+    float *rows = memory_raw(parameter_piece(p), sizeof *rows);
     if (!rows)
         return ctx_fail(t->ctx, AGON_ENOMEM, "train: out of memory");
-    for (size_t row = 0, n; row < p->n_rows && !status; row += n) {
-        n = p->n_rows - row < PARAMETER_ROWS ? p->n_rows - row : PARAMETER_ROWS;
+    for (size_t row = 0, n = 0; !status && parameter_next(p, &row, &n);) {
         parameter_get(t->ctx, p, row, n, rows);
         for (size_t j = 0; j < n * p->n_columns && !status; j++)
             if (!isfinite(rows[j]))

@@ -27,13 +27,6 @@ static size_t values_of(const parameter *p) {
     return p->n_rows * p->n_columns;
 }
 
-/* Rows of a parameter that are read or written at once: those that a piece has room for, but PARAMETER_ROWS at least. */
-static size_t rows_at_once(const parameter *p, size_t first) {
-    size_t n = IMAGE_PIECE / sizeof(float) / p->n_columns / PARAMETER_ROWS * PARAMETER_ROWS, left = p->n_rows - first;
-    n = n > 0 ? n : PARAMETER_ROWS;
-    return n < left ? n : left;
-}
-
 /* A parameter of either learner with its moments: the first learner's, then the partner's. */
 typedef struct stored {
     parameter *parameter;
@@ -50,13 +43,12 @@ static stored stored_at(const trainer *t, size_t i) {
                    : (stored){&t->other.params.items[i - own], t->other.moment1[i - own], t->other.moment2[i - own]};
 }
 
-/* Room for rows_at_once of any parameter of n trainers; new, NULL on memory. */
+/* Room for a piece of any parameter of n trainers; new, NULL on memory. */
 static float *new_rows(const trainer *t, size_t n) {
     size_t most = 1;
     for (size_t k = 0; k < n; k++)
         for (size_t i = 0; i < n_stored(&t[k]); i++) {
-            const parameter *p = stored_at(&t[k], i).parameter;
-            size_t values = rows_at_once(p, 0) * p->n_columns;
+            size_t values = parameter_piece(stored_at(&t[k], i).parameter);
             most = values > most ? values : most;
         }
     return memory_raw(most, sizeof(float));
@@ -120,8 +112,7 @@ static void put_u64(image_writer *w, uint64_t x) {
 }
 
 static void put_values(image_writer *w, agon_ctx *ctx, const parameter *p) {
-    for (size_t row = 0, n; row < p->n_rows && w->status == AGON_OK; row += n) {
-        n = rows_at_once(p, row);
+    for (size_t row = 0, n = 0; w->status == AGON_OK && parameter_next(p, &row, &n);) {
         parameter_get(ctx, p, row, n, w->rows);
         put(w, w->rows, n * p->n_columns * sizeof *w->rows);
     }
@@ -251,8 +242,7 @@ static void get(image_reader *x, void *to, size_t n) {
 }
 
 static void get_values(image_reader *x, const parameter *p) {
-    for (size_t row = 0, n; row < p->n_rows && x->status == AGON_OK; row += n) {
-        n = rows_at_once(p, row);
+    for (size_t row = 0, n = 0; x->status == AGON_OK && parameter_next(p, &row, &n);) {
         get(x, x->rows, n * p->n_columns * sizeof *x->rows);
         if (x->status == AGON_OK)
             parameter_set(x->ctx, p, row, n, x->rows);

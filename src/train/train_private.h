@@ -206,7 +206,7 @@ size_t validation_predict(const train_options *o, unsigned needs);
 /* What a checkpoint must agree with: options, data, base weights, parameter shapes, arithmetic. */
 AGON_MUST_CHECK agon_status checkpoint_identity(trainer *t, hash256 *out);
 
-enum { IMAGE_PIECE = 256 << 10 }; /* bytes, the most of a piece: of the image there is that much in memory, and the rows of a parameter that fill it */
+enum { IMAGE_PIECE = 256 << 10 }; /* bytes, the most of a piece: of the image there is that much in memory, and PARAMETER_PIECE of rows */
 
 /* The state of a trainer, or of several in one image. */
 typedef struct train_image {
