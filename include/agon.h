@@ -58,7 +58,10 @@ AGON_API const char *agon_status_name(agon_status status);
 typedef enum agon_numerics {
     AGON_NUMERICS_PORTABLE = 0, /* equal bits on every CPU */
     AGON_NUMERICS_NATIVE = 1,   /* bf16 products in the order of VDPBF16PS: up to twice as fast on AMD Zen 4 and later */
-    AGON_NUMERICS_DEFAULT = 2,  /* for a new context: AGON_NUMERICS ("portable" or "native") from the environment, else portable */
+    AGON_NUMERICS_DEFAULT = 2,  /* for a new context: AGON_NUMERICS from the environment ("portable", "native",
+                                   "portable-bf16-attention", "native-bf16-attention"), else portable */
+    AGON_NUMERICS_PORTABLE_BF16_ATTENTION = 3, /* the same orders, but operands of attention's products are rounded to bf16 too: */
+    AGON_NUMERICS_NATIVE_BF16_ATTENTION = 4,   /* faster, and for AMX the only attention on its tiles */
 } agon_numerics;
 
 typedef struct agon_ctx agon_ctx;
@@ -66,7 +69,7 @@ typedef struct agon_ctx agon_ctx;
 typedef struct agon_ctx_options {
     size_t struct_size;     /* sizeof(agon_ctx_options) */
     int n_threads;          /* up to 1024; 0: one per core the process may use */
-    agon_numerics numerics; /* portable or native as asked for, whatever the environment says; default: AGON_NUMERICS_DEFAULT */
+    agon_numerics numerics; /* as asked for, whatever the environment says; default: AGON_NUMERICS_DEFAULT */
     const char *cpu;        /* NULL: AGON_CPU from the environment, else the best present;
                                "portable", "avx2", "avx512", "amx", "neon" */
     const char *memory;     /* what the process may use in all: MiB ("8192") or "unlimited". NULL: AGON_MEMORY from the environment,

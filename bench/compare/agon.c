@@ -4,10 +4,11 @@
  * Generation and scoring go through the public API. Training runs the trainer under agon_train, whose checkpoints and
  * result on disk are no part of a step.
  *
- *   bench-compare ROW MODEL INPUTS.json [--native] [--threads N] [--cpu PATH] [--steps N] */
+ *   bench-compare ROW MODEL INPUTS.json [--native] [--bf16-attention] [--threads N] [--cpu PATH] [--steps N] */
 #include "api/models.h"
 #include "base/ctx.h"
 #include "base/memory.h"
+#include "base/numerics.h"
 #include "train/train_private.h"
 #include "generate/generate.h"
 #include <jansson.h>
@@ -385,7 +386,7 @@ static double peak_rss_mb(void) {
 static void print_result(const bench *b, const char *row) {
     printf("{\"row\": \"%s\", \"tool\": \"agon\", \"version\": \"%s\", \"cpu\": \"%s\", \"numerics\": \"%s\", \"threads\": %d, "
            "\"tokens\": %.0f, \"load_seconds\": %.3f, \"peak_rss_mb\": %.0f, \"seconds\": [",
-           row, AGON_VERSION, cpu_path_name(b->ctx->cpu), b->ctx->numerics ? "native" : "portable", b->ctx->n_threads,
+           row, AGON_VERSION, cpu_path_name(b->ctx->cpu), numerics_name(b->ctx->numerics), b->ctx->n_threads,
            b->tokens, b->load_seconds, peak_rss_mb());
     for (size_t i = 0; i < b->n_seconds; i++)
         printf("%s%.4f", i ? ", " : "", b->seconds[i]);
@@ -396,7 +397,7 @@ static void print_result(const bench *b, const char *row) {
 }
 
 static int usage(void) {
-    fprintf(stderr, "usage: bench-compare ROW MODEL INPUTS.json [--native] [--threads N] [--cpu PATH] [--steps N]\nrows:");
+    fprintf(stderr, "usage: bench-compare ROW MODEL INPUTS.json [--native] [--bf16-attention] [--threads N] [--cpu PATH] [--steps N]\nrows:");
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         fprintf(stderr, " %s", table[i].name);
     fprintf(stderr, "\n");
@@ -408,10 +409,13 @@ int main(int argc, char **argv) {
     bench one = {.n_steps = 6}, *b = &one;
     const char *words[3] = {NULL};
     size_t n_words = 0, row = 0;
+    bool native = false, bf16_attention = false;
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
         if (strcmp(argv[i], "--native") == 0)
-            options.numerics = AGON_NUMERICS_NATIVE;
+            native = true;
+        else if (strcmp(argv[i], "--bf16-attention") == 0)
+            bf16_attention = true;
         else if (more && strcmp(argv[i], "--threads") == 0)
             options.n_threads = atoi(argv[++i]);
         else if (more && strcmp(argv[i], "--cpu") == 0)
@@ -423,6 +427,7 @@ int main(int argc, char **argv) {
         else
             return usage();
     }
+    options.numerics = numerics_of(native, bf16_attention);
     while (words[0] && row < sizeof table / sizeof *table && strcmp(table[row].name, words[0]) != 0)
         row++;
     if (n_words < 3 || row == sizeof table / sizeof *table || b->n_steps < 1)

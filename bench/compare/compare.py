@@ -56,7 +56,7 @@ class Bench:
 
     def agon(self, row, numerics):
         command = [self.a.agon, row.work or row.name, self.model(row.model), self.inputs] + row.options.split()
-        return self.run(command + (["--native"] if numerics == "native" else []) + (["--cpu", self.a.cpu] if self.a.cpu else []), {})
+        return self.run(command + (["--native"] if numerics == "native" else []) + (["--bf16-attention"] if self.a.bf16_attention else []) + (["--cpu", self.a.cpu] if self.a.cpu else []), {})
 
     def peer(self, peer):
         held = HELD.get(self.a.cpu, {})
@@ -200,6 +200,7 @@ def main():
     p.add_argument("--folder", help="what bench/compare/setup made")
     p.add_argument("--agon", help="the program bench-compare")
     p.add_argument("--cpu", choices=sorted(HELD), help="hold agon and its peers to this CPU's instructions")
+    p.add_argument("--bf16-attention", action="store_true", help="agon rounds attention's operands to bf16 too, as the peers do")
     p.add_argument("--native-only", action="store_true", help="leave agon's portable numerics out")
     p.add_argument("--rounds", type=int, default=1, help="how often a row is gone through")
     p.add_argument("--once", action="store_true", help="agon runs before the peers only")

@@ -5,13 +5,14 @@
  * after each phase, because a shared machine is not the same from one minute to the next. `cpu_seconds` is the
  * time all threads were running: with --threads 1 it leaves out what other processes took.
  *
- *   bench-engine MODEL.gguf [--threads N] [--cpu PATH] [--native] [--runs N] [--scale N] [--growth | --grow WORK | PHASE...]
+ *   bench-engine MODEL.gguf [--threads N] [--cpu PATH] [--native] [--bf16-attention] [--runs N] [--scale N] [--growth | --grow WORK | PHASE...]
  *
  * Phases: prefill batch stream score lora_short lora_long sft; all when none is named. --scale divides the
  * amount of work of `batch` and `score`. --growth instead: time and peak memory of prefill, generation, scoring, LoRA, full, DPO and GRPO steps
  * at 1, 2, 4 and 8 times the length and the batch, each in a process of its own; --grow scoring: only what begins so. */
 #include "base/ctx.h"
 #include "base/memory.h"
+#include "base/numerics.h"
 #include "base/random.h"
 #include "generate/generate.h"
 #include "train/train.h"
@@ -436,7 +437,7 @@ static void run_phase(bench *b, const struct phase *p) {
     printf("{\"phase\": \"%s\", \"path\": \"%s\", \"numerics\": \"%s\", \"threads\": %d, \"tokens\": %.0f, "
            "\"seconds\": %.3f, \"tokens_per_s\": %.1f, \"cpu_seconds\": %.3f, \"tokens_per_cpu_s\": %.1f, "
            "\"gflops_per_cpu_s\": %.1f, \"share_of_fma_peak\": %.3f, \"fma_peak_gflops_per_cpu_s\": %.1f}\n",
-           p->name, cpu_path_name(b->ctx->cpu), b->ctx->numerics ? "native" : "portable", b->ctx->n_threads, w.tokens,
+           p->name, cpu_path_name(b->ctx->cpu), numerics_name(b->ctx->numerics), b->ctx->n_threads, w.tokens,
            seconds[middle], w.tokens / seconds[middle], cpu[middle], w.tokens / cpu[middle],
            w.flop / cpu[middle] * 1e-9, of_peak[middle], (peak_cpu[0] + peak_cpu[1]) / 2 * 1e-9);
     fflush(stdout);
@@ -460,7 +461,7 @@ static void open_bench(bench *b, const agon_ctx_options *options) {
 }
 
 static int usage(void) {
-    fprintf(stderr, "usage: bench-engine MODEL.gguf [--threads N] [--cpu PATH] [--native] [--runs N] [--scale N] "
+    fprintf(stderr, "usage: bench-engine MODEL.gguf [--threads N] [--cpu PATH] [--native] [--bf16-attention] [--runs N] [--scale N] "
                     "[--growth | --grow WORK | PHASE...]\n");
     return 2;
 }
@@ -468,7 +469,7 @@ static int usage(void) {
 int main(int argc, char **argv) {
     agon_ctx_options options = agon_ctx_options_default();
     bench one = {.runs = 3, .scale = 1}, *b = &one;
-    bool wanted[N_PHASES] = {0}, any = false, growth = false;
+    bool wanted[N_PHASES] = {0}, any = false, growth = false, native = false, bf16_attention = false;
     const char *grown = NULL; /* NULL: every kind of work */
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
@@ -481,7 +482,9 @@ int main(int argc, char **argv) {
         else if (more && strcmp(argv[i], "--scale") == 0)
             b->scale = atoi(argv[++i]);
         else if (strcmp(argv[i], "--native") == 0)
-            options.numerics = AGON_NUMERICS_NATIVE;
+            native = true;
+        else if (strcmp(argv[i], "--bf16-attention") == 0)
+            bf16_attention = true;
         else if (strcmp(argv[i], "--growth") == 0)
             growth = true;
         else if (more && strcmp(argv[i], "--grow") == 0)
@@ -497,6 +500,7 @@ int main(int argc, char **argv) {
             wanted[p] = any = true;
         }
     }
+    options.numerics = numerics_of(native, bf16_attention);
     if (!b->path || b->runs < 1 || b->runs > MAX_RUNS || b->scale < 1)
         return usage();
     if (growth) {

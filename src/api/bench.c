@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/numbers.h"
 #include "base/random.h"
+#include "base/numerics.h"
 #include "compute/compute.h"
 #include "generate/generate.h"
 #include <stdlib.h>
@@ -324,7 +325,7 @@ agon_status agon_bench(agon_ctx *ctx, const char *group, const agon_bench_option
     if (!s)
         s = json_give_take(ctx,
                            json_pack("{s:s,s:s,s:i,s:{s:f,s:f,s:f},s:O}", "cpu", cpu_path_name(ctx->cpu), "numerics",
-                                     ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable", "threads", ctx->n_threads, "peak",
+                                     numerics_name(ctx->numerics), "threads", ctx->n_threads, "peak",
                                      "f32_gflops", b.peak_f32 * 1e-9, "bf16_gflops", b.peak_bf16 * 1e-9, "read_gbytes_per_s",
                                      b.read * 1e-9, "kernels", b.kernels),
                            json);

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "base/numerics.h"
 #include "compute/compute.h"
 #include "train/train.h"
 #include <curl/curl.h>
@@ -52,9 +53,10 @@ static void check_cpu(doctor *d) {
             size_t n = strlen(present);
             snprintf(present + n, sizeof present - n, "%s%s", n ? ", " : "", cpu_path_name((cpu_path)p));
         }
-    bool native = d->ctx->numerics == AGON_NUMERICS_NATIVE, best = compute_faster_numerics(d->ctx) == d->ctx->numerics;
+    const agon_numerics numerics = d->ctx->numerics;
+    bool native = numerics_is_native(numerics), best = compute_faster_numerics(d->ctx) == numerics;
     check(d, "cpu", true, "%s path in use (present: %s), numerics %s%s", cpu_path_name(d->ctx->cpu), present,
-          native ? "native" : "portable",
+          numerics_name(numerics),
           best ? "" : native ? "; portable is faster here, native leaves AMX out" : "; native is faster here (AGON_NUMERICS=native)");
     check(d, "threads", d->ctx->n_threads > 0, "%d threads, %ld cores online", d->ctx->n_threads,
           sysconf(_SC_NPROCESSORS_ONLN));

@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "base/numerics.h"
 #include "train/online.h"
 #include "train/row_spans.h"
 #include <fcntl.h>
@@ -241,7 +242,7 @@ static agon_status describe(online_run *r) {
         (json_int_t)r->online.rounds, "prompts", (json_int_t)r->online.prompts, "samples", (json_int_t)r->online.samples,
         "max_tokens", (json_int_t)r->online.max_tokens, "no_end_penalty", r->online.no_end_penalty, "kl_target", r->online.kl_target,
         "kl_horizon", r->online.kl_horizon, "dtype", model_dtype(r->m->m) == COMPUTE_F32 ? "f32" : "bf16", "numerics",
-        r->ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable", "rounds");
+        numerics_name(r->ctx->numerics), "rounds");
     training_describe_adam(o, j);
     training_describe_base_name(o, j);
     if (r->inner.schedule != SCHEDULE_CONSTANT)

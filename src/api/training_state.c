@@ -3,6 +3,7 @@
 #include "api/result_files.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/numerics.h"
 #include "train/score_rows.h"
 #include <dirent.h>
 #include <errno.h>
@@ -91,7 +92,7 @@ agon_status training_describe(training *t) {
     json_object_set_new(j, "data", json_hash(&t->d->file));
     json_object_set_new(j, "tokens", json_hash(&tokens)); /* what the file became: chat template, tokenizer, rows left out */
     json_object_set_new(j, "dtype", json_string(model_dtype(t->m->m) == COMPUTE_F32 ? "f32" : "bf16"));
-    json_object_set_new(j, "numerics", json_string(t->ctx->numerics == AGON_NUMERICS_NATIVE ? "native" : "portable"));
+    json_object_set_new(j, "numerics", json_string(numerics_name(t->ctx->numerics)));
     json_object_set_new(j, "adapter", json_null());
     if (t->reference_adapter) {
         hash256 id = adapter_hash(t->reference_adapter);

@@ -1,5 +1,6 @@
 /* Context: see ctx.h and agon.h. */
 #include "base/ctx.h"
+#include "base/numerics.h"
 #include "base/pool.h"
 #include "base/slab.h"
 #include "base/spare.h"
@@ -99,11 +100,9 @@ agon_ctx_options agon_ctx_options_default(void) {
 static bool choose_numerics(agon_numerics asked, agon_numerics *out) {
     const char *name = asked == AGON_NUMERICS_DEFAULT ? getenv("AGON_NUMERICS") : NULL;
     *out = asked == AGON_NUMERICS_DEFAULT ? AGON_NUMERICS_PORTABLE : asked;
-    if (name && strcmp(name, "native") == 0)
-        *out = AGON_NUMERICS_NATIVE;
-    else if (name && *name && strcmp(name, "portable") != 0)
-        return false;
-    return *out == AGON_NUMERICS_PORTABLE || *out == AGON_NUMERICS_NATIVE;
+    if (name && *name)
+        return numerics_of_name(name, out);
+    return numerics_name(*out) != NULL;
 }
 
 /* "unlimited", or MiB from 1 on. */
@@ -175,7 +174,7 @@ agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out, char *
     if (!choose_numerics(opt.numerics, &ctx->numerics)) {
         const char *name = getenv("AGON_NUMERICS");
         if (opt.numerics == AGON_NUMERICS_DEFAULT)
-            say(reason, reason_size, "numerics (AGON_NUMERICS) is portable or native, not '%.40s'", name ? name : "");
+            say(reason, reason_size, "numerics (AGON_NUMERICS) is " NUMERICS_NAMES ", not '%.40s'", name ? name : "");
         else
             say(reason, reason_size, "numerics is none of enum agon_numerics: %d", (int)opt.numerics);
         free(ctx);

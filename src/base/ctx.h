@@ -25,7 +25,7 @@ struct agon_ctx {
     bool has_avx512_bf16; /* for numerics: native and 8-bit weights */
     bool fast_bf16_dot;   /* and its product of pairs, VDPBF16PS, is faster than two FMAs */
     bool cpu_forced;      /* the caller or AGON_CPU named the path: no other is taken instead */
-    bool cpu_checked[2];  /* in portable, in native numerics: compute_check_once has passed */
+    bool cpu_checked[2];  /* in the portable, in the native order: compute_check_once has passed */
     bool amx_failed;      /* the AMX path did not pass it; AVX-512 is in use */
     pool *pool;
     int n_threads;

@@ -5,17 +5,18 @@
  * its cache. Backward goes over chunks of query rows in ascending order, each in two passes: first tasks by query row write dq and
  * keep the softmax weights p and the score gradients ds; then tasks by key position add p and ds times the chunk's rows to dv and dk. So both passes run on all threads, a key's row is read and
  * written once a chunk, and its sum still takes query rows in ascending order. */
-#include "compute/kernels.h"
+#include "compute/attention.h"
 #include <assert.h>
 
-enum { ROWS_PER_TASK = 16, CHUNK = 32 /* query rows */, KEYS_PER_TASK = 24 /* whole tiles on every path */ };
+enum {
+    ROWS_PER_TASK = 16,
+    CHUNK = 32, CHUNK_BF16 = 2 * ATTENTION_ROWS, /* query rows */
+    KEYS_PER_TASK = 24, /* whole tiles on every path */
+};
 
-typedef struct attention_job {
-    const kernels *kernels;
-    attention_call call;
-    size_t rows_per_task, n_blocks; /* of so many rows */
-    size_t most_keys;     /* of a row of the chunk, backward */
-} attention_job;
+static size_t chunk_rows(const attention_shape *s) {
+    return s->bf16 ? CHUNK_BF16 : CHUNK;
+}
 
 static void check_shape(const attention_shape *s) {
     assert(s->head_dim > 0 && s->head_dim <= MAX_HEAD_DIM && s->n_kv_heads > 0);
@@ -39,19 +40,24 @@ static void run_rows(const attention_call *c, size_t first, size_t end, size_t k
 }
 
 static void attention_task(void *arg, size_t task, int thread) {
-    (void)thread;
     const attention_job *j = arg;
     size_t first = task % j->n_blocks * j->rows_per_task, end = size_min(first + j->rows_per_task, j->call.n_rows);
-    run_rows(&j->call, first, end, task / j->n_blocks, j->kernels->attend, j->kernels->attend_rows);
+    if (j->call.shape->bf16)
+        attention_bf16_rows(j, first, end, task / j->n_blocks, false, thread);
+    else
+        run_rows(&j->call, first, end, task / j->n_blocks, j->kernels->attend, j->kernels->attend_rows);
 }
 
 void attention(agon_ctx *ctx, const attention_shape *shape, size_t n_rows, const attention_keys *keys,
                const float *q, const float *k, const float *v, float *out, float *lse) {
     check_shape(shape);
-    attention_job j = {.kernels = kernels_of(ctx),
+    attention_job j = {.ctx = ctx,
+                       .kernels = kernels_of(ctx),
                        .call = {.shape = shape, .keys = keys, .q = q, .k = k, .v = v, .out = out,
                                 .lse = lse, .n_rows = n_rows},
                        .rows_per_task = n_rows < 64 ? 1 : ROWS_PER_TASK};
+    if (shape->bf16 && n_rows && keys[0].rows == keys[n_rows - 1].rows)
+        j.rows_per_task = ATTENTION_ROWS; /* one text: as many rows as its keys are laid out for */
     j.n_blocks = (n_rows + j.rows_per_task - 1) / j.rows_per_task;
     pool_run(ctx->pool, j.n_blocks * shape->n_kv_heads, attention_task, &j);
 }
@@ -61,11 +67,19 @@ void attention(agon_ctx *ctx, const attention_shape *shape, size_t n_rows, const
 enum { BACKWARD_ROWS = 16 };
 
 static void query_task(void *arg, size_t task, int thread) {
-    (void)thread;
     const attention_job *j = arg;
-    size_t first = j->call.first_row + task % j->n_blocks * BACKWARD_ROWS;
-    size_t end = size_min(first + BACKWARD_ROWS, j->call.first_row + j->call.n_chunk);
-    run_rows(&j->call, first, end, task / j->n_blocks, j->kernels->attend_backward, j->kernels->attend_backward_rows);
+    size_t first = j->call.first_row + task % j->n_blocks * j->rows_per_task;
+    size_t end = size_min(first + j->rows_per_task, j->call.first_row + j->call.n_chunk);
+    if (j->call.shape->bf16)
+        attention_bf16_rows(j, first, end, task / j->n_blocks, true, thread);
+    else
+        run_rows(&j->call, first, end, task / j->n_blocks, j->kernels->attend_backward, j->kernels->attend_backward_rows);
+}
+
+static void key_task_bf16(void *arg, size_t task, int thread) {
+    const attention_job *j = arg;
+    const size_t n_tasks = (j->most_keys + ATTENTION_KEYS - 1) / ATTENTION_KEYS;
+    attention_bf16_keys(j, task % n_tasks * ATTENTION_KEYS, task / n_tasks, thread);
 }
 
 static void key_task(void *arg, size_t task, int thread) {
@@ -89,7 +103,7 @@ static size_t weights_stride(size_t most_keys) {
 }
 
 size_t attention_scratch_floats(const attention_shape *shape, size_t n_rows, size_t most_keys) {
-    return 2 * size_min(n_rows, CHUNK) * shape->n_heads * weights_stride(most_keys);
+    return 2 * size_min(n_rows, CHUNK_BF16) * shape->n_heads * weights_stride(most_keys);
 }
 
 void attention_backward(agon_ctx *ctx, const attention_shape *shape, size_t n_rows,
@@ -99,20 +113,23 @@ void attention_backward(agon_ctx *ctx, const attention_shape *shape, size_t n_ro
     check_shape(shape);
     assert(n_scratch >= attention_scratch_floats(shape, n_rows, longest(keys, n_rows)));
     (void)n_scratch;
-    attention_job j = {.kernels = kernels_of(ctx),
+    attention_job j = {.ctx = ctx,
+                       .kernels = kernels_of(ctx),
+                       .rows_per_task = shape->bf16 ? ATTENTION_ROWS : BACKWARD_ROWS,
                        .call = {.shape = shape, .keys = keys, .q = q, .k = k, .v = v,
                                 .out = (float *)out, .lse = (float *)lse, .d_out = d_out, .dq = dq,
                                 .dk = dk, .dv = dv, .n_rows = n_rows, .weights = scratch}};
-    for (size_t row = 0; row < n_rows; row += CHUNK) {
+    const size_t chunk = chunk_rows(shape), keys_per_task = shape->bf16 ? ATTENTION_KEYS : KEYS_PER_TASK;
+    for (size_t row = 0; row < n_rows; row += chunk) {
         attention_call *c = &j.call;
         c->first_row = row;
-        c->n_chunk = size_min(CHUNK, n_rows - row);
+        c->n_chunk = size_min(chunk, n_rows - row);
         j.most_keys = longest(keys + row, c->n_chunk);
         c->ld_weights = weights_stride(j.most_keys);
         c->d_scores = scratch + c->n_chunk * shape->n_heads * c->ld_weights;
-        j.n_blocks = (c->n_chunk + BACKWARD_ROWS - 1) / BACKWARD_ROWS;
-        size_t n_key_tasks = (j.most_keys + KEYS_PER_TASK - 1) / KEYS_PER_TASK;
+        j.n_blocks = (c->n_chunk + j.rows_per_task - 1) / j.rows_per_task;
+        size_t n_key_tasks = (j.most_keys + keys_per_task - 1) / keys_per_task;
         pool_run(ctx->pool, j.n_blocks * shape->n_kv_heads, query_task, &j);
-        pool_run(ctx->pool, n_key_tasks * shape->n_kv_heads, key_task, &j);
+        pool_run(ctx->pool, n_key_tasks * shape->n_kv_heads, shape->bf16 ? key_task_bf16 : key_task, &j);
     }
 }

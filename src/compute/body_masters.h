@@ -45,6 +45,19 @@ static inline void turn_lines(float lines[LANES_N][LANES_N]) {
 
 static void split_rows(const float *x, size_t ldx, size_t n_rows, size_t n, void *panel, uint16_t *low, uint16_t *carried, size_t ld_low) {
     for (size_t k = 0; k < n; k += K_BLOCK) {
+#if defined(P_ROW)
+        if (!low && n_rows == LANES_N && k + K_BLOCK <= n) {
+            lanes square[LANES_N];
+#pragma GCC unroll 16
+            for (size_t row = 0; row < LANES_N; row++)
+                square[row] = p_row(x + row * ldx + k);
+            v_transpose16(square);
+#pragma GCC unroll 16
+            for (size_t i = 0; i < LANES_N; i++)
+                v_store((float *)panel + (k / 2 + i) * LANES_N, square[i]);
+            continue;
+        }
+#endif
         float lines[LANES_N][LANES_N] __attribute__((aligned(64)));
         memset(lines, 0, sizeof lines);
         for (size_t row = 0; row < n_rows; row++)

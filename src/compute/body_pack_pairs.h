@@ -34,6 +34,10 @@ static inline void dw_pair_panels(const float *x, size_t ldx, size_t n_rows, siz
                            (uint32_t *)panels + i * (padded_rows / 2) + row / 2 * LANES_N);
 }
 
+static inline void depth_panels(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, void *panels) {
+    dw_pair_panels(x, ldx, n_rows, padded_rows, width, true, panels);
+}
+
 static inline void unpack_q8(const char *w, size_t n_blocks, void *to) {
     char *out = to;
     for (size_t block = 0; block < n_blocks; block++, w += Q8_BLOCK) {

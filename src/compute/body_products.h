@@ -36,10 +36,13 @@ const products PAIRS = {
     .least_step = 2,
     TASKS_OF_TILES,
     .multiply = multiply_pairs,
+#if defined(ATTEND_ONE)
+    .attend_one = attend_one,
+#endif
 };
 #endif
 
 #if defined(PACKING)
 const packing PACKING = {.unpack_q8 = unpack_q8, .turn_pairs = turn_pairs, .turn_floats = turn_floats,
-                         .split = split_rows, .join = join_rows};
+                         .depth_panels = depth_panels, .split = split_rows, .join = join_rows};
 #endif

@@ -9,6 +9,11 @@ const kernels KERNELS = {
 #endif
     .attend_backward = attend_backward,
     .attend_backward_keys = attend_backward_keys,
+    .softmax_rows = softmax_rows_of_block,
+    .softmax_rows_backward = softmax_rows_backward,
+    .scale_rows = scale_rows,
+    .divide_rows = divide_rows,
+    .dot_rows_bf16 = dot_rows_bf16,
     .rms_norm = rms_norm_rows,
     .rms_norm_dx = rms_norm_dx,
     .rms_norm_dweight = rms_norm_dweight,

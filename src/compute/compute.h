@@ -111,11 +111,12 @@ void matmul_dw(agon_ctx *ctx, compute_dtype dtype, const float *dy, const float 
 typedef struct attention_shape {
     size_t n_heads, n_kv_heads, head_dim; /* head h reads key head h / (n_heads / n_kv_heads) */
     float scale;                          /* usually 1/sqrt(head_dim) */
+    bool bf16;                            /* operands of its products are rounded to bf16; else all is f32 */
 } attention_shape;
 
 /* The keys one query row may see: rows of k and v in order of absolute position, itself last. A
  * shared prompt, a packed batch and a paged cache are all just row numbers. Blocks of the online
- * softmax are 32 absolute positions. */
+ * softmax are 32 absolute positions, 64 where shape.bf16. */
 typedef struct attention_keys {
     const int32_t *rows;
     int32_t n;

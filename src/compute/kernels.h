@@ -84,6 +84,31 @@ typedef struct attention_call {
     float *weights, *d_scores;
 } attention_call;
 
+/* A block of keys of attention_bf16.c: scores [n_rows, ld], of which row i has its first n[i]; to weights exp(scale * score - max) in
+ * place, zeros from n[i] to `width` (rounded up to LANES_N). max and sum [n_rows] are moved on; correction: what sums before this block are
+ * multiplied by. */
+typedef struct softmax_rows {
+    float *scores;
+    size_t ld, n_rows, width;
+    const size_t *n;
+    float scale;
+    float *max, *sum, *correction;
+} softmax_rows;
+
+/* The same block backward: p = exp(scale * score - lse) and its score's gradient p * (d_weight - delta) * scale, zeros after n[i], to rows
+ * ld_to apart. */
+typedef struct softmax_gradients {
+    const float *scores, *d_weights; /* [n_rows, ld] */
+    size_t ld, n_rows, width;
+    const size_t *n;
+    float scale;
+    const float *lse; /* of row i: lse[i * ld_lse] */
+    size_t ld_lse;
+    const float *delta;
+    float *to_weights, *to_scores;
+    size_t ld_to;
+} softmax_gradients;
+
 /* AdamW's scalars, computed once a call. */
 typedef struct adamw_step {
     float grad_scale, beta1, one_minus_beta1, beta2, one_minus_beta2;
@@ -115,6 +140,8 @@ typedef struct products {
     size_t tasks;
     void (*multiply)(const gemm *g);
     size_t q8_rows; /* of a tile of GEMM_Q8; 0: it is not here */
+    /* Attention with operands of bf16 of one query row, head_dim 64; NULL: by `multiply` (attention_bf16.c), which gives the same bits. */
+    void (*attend_one)(const attention_call *call, size_t row, size_t kv_head);
 } products;
 
 /* What packs bf16 matrices, which are pairs whatever the products do. */
@@ -126,6 +153,8 @@ typedef struct packing {
     void (*turn_pairs)(const char *w, size_t panel_bytes, size_t n_panels, void *to);
     /* The same of GEMM_F32, [16][16] floats each, of which `n` depths are there; the others become zeros. */
     void (*turn_floats)(const char *w, size_t panel_bytes, size_t n_panels, size_t n, void *to);
+    /* n_rows rows of x, rounded, as depths: panels of GEMM_BF16 [width/16][padded_rows/2][16] pairs, zeros from n_rows to padded_rows. */
+    void (*depth_panels)(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, void *panels);
     /* Up to 16 rows of n values, rounded, to a panel of GEMM_BF16 (zeros after them); where low is not NULL, what the rounding left too:
      * [n_rows, ld_low] lower halves and [n_rows, ld_low / 16] a bit for each value that was rounded up in size. ld_low: a multiple of K_BLOCK. */
     void (*split)(const float *x, size_t ldx, size_t n_rows, size_t n, void *panel, uint16_t *low, uint16_t *carried, size_t ld_low);
@@ -143,6 +172,12 @@ typedef struct kernels {
     void (*attend_rows)(const attention_call *call, size_t row, size_t n_rows, size_t kv_head);
     void (*attend_backward_rows)(const attention_call *call, size_t row, size_t n_rows, size_t kv_head);
     void (*attend_backward_keys)(const attention_call *call, size_t first, size_t end, size_t kv_head);
+    /* Attention with operands of bf16 (body_attention_bf16.h). */
+    void (*softmax_rows)(const softmax_rows *s);
+    void (*softmax_rows_backward)(const softmax_gradients *s);
+    void (*scale_rows)(float *x, size_t ldx, size_t n_rows, size_t width, const float *factor);
+    void (*divide_rows)(float *x, size_t ldx, size_t n_rows, size_t width, const float *by);
+    void (*dot_rows_bf16)(const float *d_out, const float *out, size_t ld, size_t n_rows, size_t width, float *delta);
     void (*rms_norm)(const float *x, size_t n_rows, size_t width, const float *weight, float eps,
                      float *y, float *inv_rms);
     void (*rms_norm_dx)(const float *x, const float *inv_rms, const float *weight, const float *dy,

@@ -22,6 +22,7 @@
 #include "compute/body_matmul.h"
 #include "compute/body_head.h"
 #include "compute/body_attention.h"
+#include "compute/body_attention_bf16.h"
 #include "compute/body_rows.h"
 
 #define KERNELS kernels_avx2

@@ -1,6 +1,7 @@
 /* The products of `numerics: native` with VDPBF16PS, for CPUs where that is fast (AMD Zen 4 and later; others
  * multiply as kernels_avx512.c does), and the portable ones, whose 8-bit weights are rounded by its conversion. The other
  * kernels are those of kernels_avx512.c. */
+#include "compute/attention.h"
 #include "compute/kernels.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -21,6 +22,9 @@
 #include "compute/body_pack_pairs.h"
 #include "compute/body_masters.h"
 #include "compute/body_pairs.h"
+#include "compute/body_attention_one.h"
+
+#define ATTEND_ONE
 
 #define CHAINS chains_avx512_bf16
 #define PAIRS pairs_avx512_bf16

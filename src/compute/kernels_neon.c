@@ -11,6 +11,7 @@
 #include "compute/body_pairs.h"
 #include "compute/body_head.h"
 #include "compute/body_attention.h"
+#include "compute/body_attention_bf16.h"
 #include "compute/body_rows.h"
 
 #define KERNELS kernels_neon

@@ -10,6 +10,7 @@
 #include "compute/body_pairs.h"
 #include "compute/body_head.h"
 #include "compute/body_attention.h"
+#include "compute/body_attention_bf16.h"
 #include "compute/body_rows.h"
 
 #define KERNELS kernels_portable

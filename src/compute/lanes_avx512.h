@@ -173,10 +173,18 @@ LANES lanes p_dot(pairs a, pairs b, lanes c) {
 LANES void p_store_row(uint16_t *p, lanes a) {
     _mm256_storeu_si256((__m256i *)p, (__m256i)_mm512_cvtneps_pbh(a));
 }
+LANES pairs p_of_two(lanes even, lanes odd) {
+    const __m512i lanes_of_both = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4,
+                                                   19, 3, 18, 2, 17, 1, 16, 0);
+    return _mm512_permutexvar_epi16(lanes_of_both, (__m512i)_mm512_cvtne2ps_pbh(odd, even));
+}
 LANES void p_store(void *p, lanes even, lanes odd) {
-    __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(even));
-    __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(odd));
-    _mm512_storeu_si512(p, _mm512_or_epi32(low, _mm512_slli_epi32(high, 16)));
+    _mm512_storeu_si512(p, p_of_two(even, odd));
+}
+#define P_ROW
+/* Thirty-two values of a row as sixteen pairs, in lanes. */
+LANES lanes p_row(const float *p) {
+    return (lanes)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(p + LANES_N), _mm512_loadu_ps(p));
 }
 #else
 LANES void p_store_row(uint16_t *p, lanes a) {

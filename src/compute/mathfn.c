@@ -3,6 +3,7 @@
  * math_exp repeats v_exp (body_math.h) operation by operation, so that code outside the kernels gets
  * their bits. Polynomials after Cephes (Moshier). */
 #include "compute/kernels.h"
+#include "base/numerics.h"
 #include <math.h>
 #include <string.h>
 
@@ -41,7 +42,7 @@ const packing *packing_of(const agon_ctx *ctx) {
 
 const products *products_of(const agon_ctx *ctx, compute_dtype dtype) {
     const path p = path_of(ctx);
-    if (dtype == COMPUTE_BF16 && ctx->numerics == AGON_NUMERICS_NATIVE)
+    if (dtype == COMPUTE_BF16 && numerics_is_native(ctx->numerics))
         return p.pairs;
 #if defined(__x86_64__)
     if (ctx->cpu == CPU_AMX && dtype == COMPUTE_BF16)
@@ -51,9 +52,10 @@ const products *products_of(const agon_ctx *ctx, compute_dtype dtype) {
 }
 
 agon_numerics compute_faster_numerics(const agon_ctx *ctx) {
+    const bool bf16_attention = numerics_has_bf16_attention(ctx->numerics);
     if (ctx->cpu == CPU_AMX)
-        return AGON_NUMERICS_PORTABLE;
-    return ctx->cpu == CPU_AVX512 && ctx->fast_bf16_dot ? AGON_NUMERICS_NATIVE : ctx->numerics;
+        return numerics_of(false, bf16_attention);
+    return ctx->cpu == CPU_AVX512 && ctx->fast_bf16_dot ? numerics_of(true, bf16_attention) : ctx->numerics;
 }
 
 static float power_of_two(int n) {

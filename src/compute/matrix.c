@@ -111,8 +111,7 @@ size_t product_row_block(const agon_ctx *ctx, compute_dtype dtype, size_t k_padd
     return even < most ? even : most;
 }
 
-/* Floats of a rounded row: an odd number of cache lines, so that the rows of a tile do not share cache sets. */
-static size_t rounded_width(const products *p, size_t k) {
+size_t product_row_width(const products *p, size_t k) {
     const size_t width = round_up(k, K_BLOCK) / (p->pairs ? 2 : 1);
     return width + (width / LANES_N % 2 ? 2 * LANES_N : LANES_N);
 }
@@ -125,7 +124,7 @@ static const void *rows_at(agon_ctx *ctx, compute_dtype dtype, const float *x, s
         return x;
     }
     const products *p = products_of(ctx, dtype);
-    *lda = rounded_width(p, k);
+    *lda = product_row_width(p, k);
     float *a = ctx_scratch(ctx, thread) + at;
     assert(at + n_rows * *lda <= SLICE_AT);
     p->round_rows(x, ldx, n_rows, k, 1.0f, a, *lda);
@@ -299,11 +298,11 @@ static size_t rows_of_task(agon_ctx *ctx, const product *p) {
 static void cut_columns(product_job *j) {
     const product *p = j->p;
     const products *k = products_of(j->ctx, p->dtype);
-    const size_t fit = FINISHED_FLOATS / (j->row_block * p->n_parts * j->unit * LANES_N), own = j->row_block * rounded_width(k, p->k);
+    const size_t fit = FINISHED_FLOATS / (j->row_block * p->n_parts * j->unit * LANES_N), own = j->row_block * product_row_width(k, p->k);
     size_t added = 0;
     for (const product_part *part = p->parts; part < p->parts + p->n_parts; part++)
         for (const matmul_addition *a = part->additions; a < part->additions + part->n_additions; a++) {
-            const size_t width = rounded_width(k, depths_of(&a->w->pack, part->turned));
+            const size_t width = product_row_width(k, depths_of(&a->w->pack, part->turned));
             added = added > width ? added : width;
         }
     if (fit >= j->units_per_task || own + j->row_block * added > SLICE_AT)

@@ -89,6 +89,8 @@ AGON_MUST_CHECK agon_status pack_new(agon_ctx *ctx, compute_dtype dtype, size_t 
 /* Rows a task should take, at most `cap` (a multiple of the products' row_step): they fit the thread's scratch memory and cut
  * n_rows evenly, into a multiple of `blocks` where that leaves them half as many. */
 size_t product_row_block(const agon_ctx *ctx, compute_dtype dtype, size_t k_padded, size_t n_rows, size_t cap, size_t blocks);
+/* Floats of a rounded row: an odd number of cache lines, so that the rows of a tile do not share cache sets. */
+size_t product_row_width(const products *p, size_t k);
 /* The rows as the product reads them: x itself (f32) or rounded in the thread's scratch memory. */
 const void *product_rows(agon_ctx *ctx, compute_dtype dtype, const float *x, size_t ldx, size_t n_rows,
                           size_t k, int thread, size_t *lda);

@@ -1,6 +1,7 @@
 /* What a core can do at most: chains of independent multiply-adds on zeros in registers, written out because compilers keep an array of
  * accumulators in memory. The yardstick of `agon bench` and bench/engine. */
 #include "compute/kernels.h"
+#include "base/numerics.h"
 #include "compute/amx_tiles.h"
 #include <math.h>
 #include <string.h>
@@ -64,9 +65,9 @@ typedef struct loop {
 
 static loop loop_of(const agon_ctx *ctx, bool bf16) {
 #if defined(__x86_64__)
-    if (bf16 && ctx->numerics == AGON_NUMERICS_NATIVE && ctx->fast_bf16_dot)
+    if (bf16 && numerics_is_native(ctx->numerics) && ctx->fast_bf16_dot)
         return (loop){dot_avx512, 2.0 * 32 * CHAINS * STEPS};
-    if (bf16 && ctx->numerics == AGON_NUMERICS_PORTABLE && ctx->cpu == CPU_AMX)
+    if (bf16 && !numerics_is_native(ctx->numerics) && ctx->cpu == CPU_AMX)
         return (loop){dot_amx, 2.0 * 16 * 16 * 32 * (double)(STEPS / 4) * 4};
     if (ctx->cpu >= CPU_AVX512)
         return (loop){fma_avx512, 2.0 * 16 * CHAINS * STEPS};

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/numerics.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,8 +139,8 @@ static agon_status test_head(bench *b, hasher *h) {
     return AGON_OK;
 }
 
-static agon_status attention_of(bench *b, hasher *h, size_t n) {
-    const attention_shape shape = {HEADS, KV, DIM, 0.125f};
+static agon_status attention_of(bench *b, hasher *h, size_t n, bool bf16) {
+    const attention_shape shape = {HEADS, KV, DIM, 0.125f, bf16};
     int32_t list[MANY_KEYS];
     attention_keys keys[MANY_KEYS];
     for (int i = 0; i < (int)n; i++) {
@@ -164,12 +165,16 @@ static agon_status attention_of(bench *b, hasher *h, size_t n) {
 }
 
 static agon_status test_attention(bench *b, hasher *h) {
-    return attention_of(b, h, KEYS);
+    return attention_of(b, h, KEYS, false);
 }
 
 /* So many rows that the forward pass takes them in blocks. */
 static agon_status test_attention_blocks(bench *b, hasher *h) {
-    return attention_of(b, h, MANY_KEYS);
+    return attention_of(b, h, MANY_KEYS, false);
+}
+
+static agon_status test_attention_bf16(bench *b, hasher *h) {
+    return attention_of(b, h, MANY_KEYS, true);
 }
 
 static agon_status test_rows(bench *b, hasher *h) {
@@ -241,6 +246,9 @@ static const struct {
     {"bf16 products of many rows", test_many_rows,
      "658b983442e08bea46505ff18688223430d871b06db6a0550f01f505f6bc41bd",
      "3a3fbf48aa28fee096c5d84097ef0cd64291bce2d5998b8bacb15b9cb092d5b6"},
+    {"attention of bf16", test_attention_bf16,
+     "9bba5b8bec4f0ceb2eaff98e0fb2a22d4d1c62a79c41e7204d5dacafef257046",
+     "2fb567d954b9543fcd00961ce732aa029af53969872f6db8d94c9598dc15c62b"},
 };
 
 agon_status compute_self_test(agon_ctx *ctx) {
@@ -260,7 +268,7 @@ agon_status compute_self_test(agon_ctx *ctx) {
         hash256 hash = hasher_end(h);
         char hex[HASH_HEX_SIZE];
         hash_hex(&hash, hex);
-        const char *want = ctx->numerics == AGON_NUMERICS_NATIVE && kernels_tested[i].native ? kernels_tested[i].native
+        const char *want = numerics_is_native(ctx->numerics) && kernels_tested[i].native ? kernels_tested[i].native
                                                                                              : kernels_tested[i].golden;
         if (!status && strcmp(hex, want) != 0)
             status = ctx_fail(ctx, AGON_EMISMATCH,
@@ -275,7 +283,7 @@ agon_status compute_self_test(agon_ctx *ctx) {
 }
 
 agon_status compute_check_once(agon_ctx *ctx) {
-    bool *checked = &ctx->cpu_checked[ctx->numerics == AGON_NUMERICS_NATIVE];
+    bool *checked = &ctx->cpu_checked[numerics_is_native(ctx->numerics)];
     if (*checked)
         return AGON_OK;
     agon_status status = compute_self_test(ctx);

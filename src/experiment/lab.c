@@ -7,6 +7,7 @@
 #include "base/nearest.h"
 #include "base/pool.h"
 #include "base/yaml_read.h"
+#include "base/numerics.h"
 #include "eval/special.h"
 #include "task/task.h"
 #include <errno.h>
@@ -185,10 +186,10 @@ agon_status lab_steps(const lab *l, const char *key, const char *rows, size_t ep
 
 agon_status lab_numerics(lab *l) {
     const char *name = json_string_value(json_object_get(l->settings, "numerics"));
-    bool native = name && strcmp(name, "native") == 0;
-    if (!native && (!name || strcmp(name, "portable") != 0))
-        return ctx_fail(l->ctx, AGON_EINVAL, "numerics is portable or native, not '%.40s'", name ? name : "");
-    numerics_set(&l->numerics, l->ctx, native ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE);
+    agon_numerics numerics;
+    if (!numerics_of_name(name, &numerics))
+        return ctx_fail(l->ctx, AGON_EINVAL, "numerics is " NUMERICS_NAMES ", not '%.40s'", name ? name : "");
+    numerics_set(&l->numerics, l->ctx, numerics);
     return AGON_OK;
 }
 

@@ -166,7 +166,7 @@ static void head_backward_rotary(const pass *p, size_t layer, const activations 
 static void attention_block_backward(const pass *p, size_t layer, const activations *a) {
     const model_config *c = &p->m->config;
     const model_layer *l = &p->m->layers[layer];
-    const attention_shape shape = attention_shape_of(c);
+    const attention_shape shape = attention_shape_in(p->ctx, p->m);
     size_t n = p->rows->n, d = c->d_model, kv = n * c->n_kv_heads * c->head_dim;
     /* A LoRA's gradient ends at the first layer's inputs: the embedding below is frozen. */
     bool below = layer > 0 || !p->train;

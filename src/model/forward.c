@@ -137,7 +137,7 @@ static void attend_and_feed(agon_ctx *ctx, const model *m, size_t layer, const r
     static const linear_kind kinds[] = {LINEAR_GATE, LINEAR_UP};
     float *const y[] = {a->gate, a->up};
     const model_config *c = &m->config;
-    const attention_shape shape = attention_shape_of(c);
+    const attention_shape shape = attention_shape_in(ctx, m);
     size_t n = rows->n, d = c->d_model;
     attention(ctx, &shape, n, rows->keys, a->q, cache ? cache->k : a->k, cache ? cache->v : a->v, a->attention, a->lse);
     linear_add(ctx, m, layer, LINEAR_O, rows, s, a->attention, x);

@@ -4,6 +4,7 @@
 
 #include "base/ctx.h"
 #include "base/memory.h"
+#include "base/numerics.h"
 #include "model/model.h"
 #include "model/weights_layout.h"
 #include <assert.h>
@@ -288,7 +289,13 @@ size_t layer_scratch_bytes(const model_config *c, size_t n, size_t rank);
 layer_scratch layer_scratch_take(workspace *w, region r, const model_config *c, size_t n, size_t rank);
 size_t adapters_max_rank(const row_set *rows);
 static inline attention_shape attention_shape_of(const model_config *c) {
-    return (attention_shape){c->n_heads, c->n_kv_heads, c->head_dim, 1.0f / sqrtf((float)c->head_dim)};
+    return (attention_shape){c->n_heads, c->n_kv_heads, c->head_dim, 1.0f / sqrtf((float)c->head_dim), false};
+}
+/* The same for a pass in ctx's numerics. */
+static inline attention_shape attention_shape_in(const agon_ctx *ctx, const model *m) {
+    attention_shape s = attention_shape_of(&m->config);
+    s.bf16 = m->dtype == COMPUTE_BF16 && numerics_has_bf16_attention(ctx->numerics);
+    return s;
 }
 
 /* What model_backward needs of the forward before it. */

@@ -2,6 +2,7 @@
 #include "recipe/cast.h"
 #include "base/ctx.h"
 #include "base/utf8.h"
+#include "base/numerics.h"
 #include "model/model.h"
 #include "role/learner.h"
 #include "role/prompt.h"
@@ -62,7 +63,10 @@ agon_status cast_open_actors(agon_ctx *ctx, store *s, const run_config *config, 
     const backend_config *by[] = {&config->attacker.by, &config->learner.by, &config->critic.by};
     *out = (cast){.actors = {.ctx = ctx, .store = s}, .config = config, .stage = ""};
     out->actors.sealed = strcmp(config->oracle, "sealed") == 0;
-    numerics_set(&out->numerics, ctx, strcmp(config->numerics, "native") == 0 ? AGON_NUMERICS_NATIVE : AGON_NUMERICS_PORTABLE);
+    agon_numerics numerics = AGON_NUMERICS_PORTABLE;
+    if (!numerics_of_name(config->numerics, &numerics))
+        return ctx_fail(ctx, AGON_EINVAL, "numerics is " NUMERICS_NAMES ", not '%.40s'", config->numerics);
+    numerics_set(&out->numerics, ctx, numerics);
     agon_status status = arena_new(ctx, 0, &out->memory);
     if (!status && (is_local(by[0]) || is_local(by[1]) || is_local(by[2]))) {
         if (!config->model)

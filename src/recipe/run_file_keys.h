@@ -28,7 +28,7 @@ KEY("", "model", KEY_TEXT, model, NULL, 0, 0,
     "GGUF file or Hugging Face folder; absent: $AGON_MODEL, else the cached SmolLM2-135M-Instruct")
 KEY("", "dtype", KEY_CHOICE, dtype, "bf16", 0, 0, "bf16|f32: operands of matrix products")
 KEY("", "numerics", KEY_CHOICE, numerics, "portable", 0, 0,
-    "portable|native: portable gives equal bits on every CPU")
+    "portable|native|portable-bf16-attention|native-bf16-attention: portable gives equal bits on every CPU; the last two also round attention's operands")
 KEY("", "oracle", KEY_CHOICE, oracle, "open", 0, 0,
     "open|sealed: sealed hides the verifier from attacker, critic, learner and gate")
 

@@ -2,6 +2,7 @@
  * rates go to the live view and the log. */
 #include "step/train_version.h"
 #include "base/ctx.h"
+#include "base/numerics.h"
 #include "train/data.h"
 #include "train/score_rows.h"
 #include <math.h>
@@ -215,7 +216,7 @@ static agon_status add_version(const training *t, const adapter *trained, json_t
                             .base = a->base,
                             .data_hash = field_text(t->input, "examples"),
                             .config_hash = hex,
-                            .numerics = a->ctx->numerics == AGON_NUMERICS_PORTABLE ? "portable" : "native",
+                            .numerics = numerics_name(a->ctx->numerics),
                             .examples = ids,
                             .n_examples = plan->control ? 0 : n};
         version_status_record status = {.run = run_id(a->run), .version = version, .status = "candidate",

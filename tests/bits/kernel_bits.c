@@ -99,8 +99,8 @@ static void head(agon_ctx *ctx, const char *path, size_t rows, size_t vocabulary
         free(all[i]);
 }
 
-static void attend(agon_ctx *ctx, const char *path, size_t n, size_t heads, size_t kv_heads, size_t dim) {
-    const attention_shape shape = {heads, kv_heads, dim, 0.125f};
+static void attend(agon_ctx *ctx, const char *path, size_t n, size_t heads, size_t kv_heads, size_t dim, bool bf16) {
+    const attention_shape shape = {heads, kv_heads, dim, 0.125f, bf16};
     size_t q_n = n * heads * dim, kv_n = n * kv_heads * dim;
     attention_keys keys[80];
     int32_t list[80];
@@ -183,9 +183,11 @@ int main(void) {
             rows_and_adamw(ctx, path, sizes[i][0], sizes[i][2]);
         }
         head(ctx, path, 5, 1070, 37);
-        attend(ctx, path, 45, 6, 2, 64);
-        attend(ctx, path, 33, 3, 3, 20);
-        attend(ctx, path, 80, 6, 2, 64);
+        attend(ctx, path, 45, 6, 2, 64, false);
+        attend(ctx, path, 33, 3, 3, 20, false);
+        attend(ctx, path, 80, 6, 2, 64, false);
+        attend(ctx, path, 80, 6, 2, 64, true);
+        attend(ctx, path, 33, 3, 3, 20, true);
         agon_ctx_free(ctx);
     }
     return 0;

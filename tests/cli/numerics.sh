@@ -4,7 +4,7 @@
 
 printf '{"prompt":"one two"}\n' >rows
 printf '{"prompt":"one two","completion":"three and a longer answer to sum"}\n' >sft.jsonl
-for numerics in portable native; do
+for numerics in portable native portable-bf16-attention native-bf16-attention; do
     export AGON_NUMERICS=$numerics
     run 0 "$agon" bench matmul --json --runs 1 --out 48 --in 70 --rows 3
     says out "\"numerics\":\"$numerics\""
@@ -22,15 +22,20 @@ for numerics in portable native; do
     says out "numerics $numerics"
 done
 for what in generate score; do
+    for numerics in native portable-bf16-attention native-bf16-attention; do
+        same $what-portable-f32 $what-$numerics-f32
+    done
     differ $what-portable-bf16 $what-native-bf16
-    same $what-portable-f32 $what-native-f32
+    differ $what-portable-bf16 $what-portable-bf16-attention-bf16
+    differ $what-native-bf16 $what-native-bf16-attention-bf16
+    differ $what-portable-bf16-attention-bf16 $what-native-bf16-attention-bf16
 done
 unset AGON_NUMERICS
 run 0 "$agon" score --model "$tiny" --json <sft.jsonl
 same out score-portable-bf16
 for bad in fast NATIVE "native "; do
     AGON_NUMERICS=$bad run 2 "$agon" generate --model "$tiny" hello
-    says err "numerics \(AGON_NUMERICS\) is portable or native, not '$bad'"
+    says err "numerics \(AGON_NUMERICS\) is portable, native, portable-bf16-attention or native-bf16-attention, not '$bad'"
     one_sentence
 done
 done_testing

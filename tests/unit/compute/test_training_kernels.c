@@ -67,7 +67,7 @@ static void attention__keeps_packed_documents_apart(void **state) {
     float x[3][N * DIM] = {{0}}, out[N * DIM], got[N * 2];
     int32_t lists[2][N][N];
     attention_keys keys[2][N];
-    const attention_shape shape = {1, 1, DIM, 1 / sqrtf(2)};
+    const attention_shape shape = {1, 1, DIM, 1 / sqrtf(2), false};
     for (size_t c = 0; c < 3; c++)
         for (size_t i = 0; i < N; i++)
             for (size_t j = 0; j < 2; j++)

@@ -278,13 +278,14 @@ static agon_ctx *ctx_of(cpu_path path, agon_numerics numerics) {
     return ctx;
 }
 
-/* In both modes, each with its own bits: native has the order of one instruction, which CPUs without it follow by FMAs. */
+/* In every mode, each with its own bits: native has the order of one instruction, which CPUs without it follow by FMAs. */
 static void model__gradients_do_not_depend_on_the_cpu_path(void **state) {
     (void)state;
-    static const agon_numerics modes[] = {AGON_NUMERICS_PORTABLE, AGON_NUMERICS_NATIVE};
+    static const agon_numerics modes[] = {AGON_NUMERICS_PORTABLE, AGON_NUMERICS_NATIVE, AGON_NUMERICS_PORTABLE_BF16_ATTENTION,
+                                          AGON_NUMERICS_NATIVE_BF16_ATTENTION};
     for (int dtype = 0; dtype < 2; dtype++)
         for (int lora = 0; lora < 2; lora++)
-            for (int mode = 0; mode < 2; mode++) {
+            for (int mode = 0; mode < 4; mode++) {
                 size_t n = 0;
                 float *plain = bits_of_gradients(ctx_of(CPU_PORTABLE, modes[mode]), 0, (compute_dtype)dtype, lora, &n, NULL);
                 for (int path = CPU_PORTABLE + 1; path < CPU_N_PATHS; path++) {
