@@ -53,11 +53,12 @@ static void check_cpu(doctor *d) {
             size_t n = strlen(present);
             snprintf(present + n, sizeof present - n, "%s%s", n ? ", " : "", cpu_path_name((cpu_path)p));
         }
-    const agon_numerics numerics = d->ctx->numerics;
-    bool native = numerics_is_native(numerics), best = compute_faster_numerics(d->ctx) == numerics;
+    const agon_numerics numerics = d->ctx->numerics, best = compute_faster_numerics(d->ctx);
+    char faster[96] = "";
+    if (best != numerics)
+        snprintf(faster, sizeof faster, "; faster here: AGON_NUMERICS=%s%s", numerics_name(best), numerics_is_native(best) ? "" : " (native leaves AMX out)");
     check(d, "cpu", true, "%s path in use (present: %s), numerics %s%s", cpu_path_name(d->ctx->cpu), present,
-          numerics_name(numerics),
-          best ? "" : native ? "; portable is faster here, native leaves AMX out" : "; native is faster here (AGON_NUMERICS=native)");
+          numerics_name(numerics), faster);
     check(d, "threads", d->ctx->n_threads > 0, "%d threads, %ld cores online", d->ctx->n_threads,
           sysconf(_SC_NPROCESSORS_ONLN));
     check(d, "arithmetic", s == AGON_OK, "%s%s", s ? agon_error(d->ctx) : "every kernel gives its recorded bits",

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MOST_ROWS = 128 /* of a block, each query head counted */, KEYS = ATTENTION_KEYS, PANELS = ATTENTION_KEYS / LANES_N };
+enum { MOST_ROWS = 128 /* of a block, each query head counted */, KEYS = ATTENTION_KEYS };
 
 /* Query rows [row, row + n) under one list, and query heads [head, head + heads) of one key head. Row i of head g is row g * n + i. */
 typedef struct block {
@@ -17,6 +17,7 @@ typedef struct block {
     int thread;
     size_t row, n, head, heads, kv_head;
     size_t most;   /* keys of its longest row */
+    size_t key;    /* for dk and dv: the first of the keys at hand */
     size_t own[MOST_ROWS]; /* keys that each has in the block of keys at hand */
     float *free;   /* scratch memory not yet in use */
 } block;
@@ -79,10 +80,10 @@ static const float *keys_at(const block *b, const float *x, size_t first, size_t
     return here;
 }
 
-/* Panels of the products with one block of keys. */
+/* One block of keys, and memory for its products. */
 typedef struct key_block {
     size_t first, n;
-    float *panels, *rows, *scores; /* [PANELS][head_dim padded][16] bf16; copied rows; [MOST_ROWS, KEYS] */
+    float *panels, *rows, *scores; /* [KEYS, head_dim padded] bf16 as panels; copied rows; [the block's rows, KEYS] */
 } key_block;
 
 /* scores = a . x, x the keys' rows: keys are columns. */
@@ -182,13 +183,13 @@ static void attend_block_backward(block *b) {
 
 /* ---- dk and dv ---------------------------------------------------------------------------------- */
 
-/* Keys [key, key + n) of the block's list: to += weight^T x of its rows and heads, to [any, n_kv_heads * head_dim]. Heads are depths after
+/* Of the keys at hand: to += weight^T x of the block's rows and heads, to [any, n_kv_heads * head_dim]. Heads are depths after
  * each other, K_BLOCK rows each. */
-static void add_rows_of_keys(block *b, size_t key, size_t n, const float *weight, const float *x, float *to) {
+static void add_rows_of_keys(block *b, const float *weight, const float *x, float *to) {
     const attention_call *c = &b->job->call;
     const products *p = products_in(b);
     const attention_shape *s = c->shape;
-    const size_t dim = s->head_dim, depth = b->heads * K_BLOCK, share = p->pairs ? 2 : 1;
+    const size_t key = b->key, n = size_min(KEYS, b->most - key), dim = s->head_dim, depth = b->heads * K_BLOCK, share = p->pairs ? 2 : 1;
     const size_t lda = p->dw_by_row ? depth / 2 + LANES_N : KEYS + LANES_N, head_at = p->dw_by_row ? K_BLOCK / 2 : K_BLOCK / share * lda;
     const size_t panel = depth * LANES_N / share;
     float *before = b->free, *a = take(b, (p->dw_by_row ? KEYS : depth / share) * lda), *w = take(b, round_up(dim, LANES_N) / LANES_N * panel);
@@ -223,23 +224,14 @@ static block block_at(const attention_job *j, size_t row, size_t end, size_t kv_
 }
 
 /* fn of the block, as many of the key head's query heads at a time as MOST_ROWS rows have. */
-static void each_heads(block b, void (*fn)(block *b, void *arg), void *arg) {
+static void each_heads(block b, void (*fn)(block *b)) {
     const attention_shape *s = b.job->call.shape;
     const size_t group = s->n_heads / s->n_kv_heads, end = (b.kv_head + 1) * group, most = MOST_ROWS / b.n;
     for (b.head = b.kv_head * group; b.head < end; b.head += b.heads) {
         b.heads = size_min(most, end - b.head);
         b.free = ctx_scratch(b.job->ctx, b.thread);
-        fn(&b, arg);
+        fn(&b);
     }
-}
-
-static void forward_heads(block *b, void *arg) {
-    (void)arg;
-    attend_block(b);
-}
-static void backward_heads(block *b, void *arg) {
-    (void)arg;
-    attend_block_backward(b);
 }
 
 void attention_bf16_rows(const attention_job *j, size_t first, size_t end, size_t kv_head, bool backward, int thread) {
@@ -249,24 +241,24 @@ void attention_bf16_rows(const attention_job *j, size_t first, size_t end, size_
         if (!backward && b.n == 1 && attend_one)
             attend_one(&j->call, row, kv_head);
         else
-            each_heads(b, backward ? backward_heads : forward_heads, NULL);
+            each_heads(b, backward ? attend_block_backward : attend_block);
         row += b.n;
     }
 }
 
-static void keys_heads(block *b, void *arg) {
+static void add_block_to_keys(block *b) {
     const attention_call *c = &b->job->call;
-    const size_t key = *(const size_t *)arg, n = size_min(KEYS, b->most - key);
-    add_rows_of_keys(b, key, n, c->d_scores, c->q, c->dk);
-    add_rows_of_keys(b, key, n, c->weights, c->d_out, c->dv);
+    add_rows_of_keys(b, c->d_scores, c->q, c->dk);
+    add_rows_of_keys(b, c->weights, c->d_out, c->dv);
 }
 
 void attention_bf16_keys(const attention_job *j, size_t key, size_t kv_head, int thread) {
     const size_t end = j->call.first_row + j->call.n_chunk;
     for (size_t row = j->call.first_row; row < end;) {
-        const block b = block_at(j, row, end, kv_head, thread);
+        block b = block_at(j, row, end, kv_head, thread);
+        b.key = key;
         if (b.most > key)
-            each_heads(b, keys_heads, &key);
+            each_heads(b, add_block_to_keys);
         row += b.n;
     }
 }
