@@ -29,7 +29,6 @@ for what in generate score; do
     differ $what-portable-bf16 $what-portable-bf16-attention-bf16
     differ $what-native-bf16 $what-native-bf16-attention-bf16
 done
-differ score-portable-bf16-attention-bf16 score-native-bf16-attention-bf16 # what is generated there has equal digits by chance
 unset AGON_NUMERICS
 run 0 "$agon" score --model "$tiny" --json <sft.jsonl
 same out score-portable-bf16
