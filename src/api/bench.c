@@ -301,7 +301,7 @@ static agon_status take_options(bench *b, const char *group, const agon_bench_op
     *o = agon_bench_options_default();
     agon_status s = options_take(b->ctx, "agon_bench_options", given, sizeof *o, o);
     if (!s)
-        s = options_given(b->ctx, "the group of kernels", group);
+        s = OPTIONS_GIVEN(b->ctx, {"the group of kernels", group, 1});
     if (s)
         return s;
     if (strcmp(group, "matmul") != 0 && strcmp(group, "stream") != 0)
@@ -316,10 +316,13 @@ static agon_status take_options(bench *b, const char *group, const agon_bench_op
 }
 
 agon_status agon_bench(agon_ctx *ctx, const char *group, const agon_bench_options *options, char **json) {
+    agon_status s = OPTIONS_GIVEN(ctx, {"the place for the answer", json, 1});
+    if (s)
+        return s;
     bench b = {.ctx = ctx, .kernels = json_array()};
     if (!b.kernels)
         return no_memory(ctx);
-    agon_status s = take_options(&b, group, options);
+    s = take_options(&b, group, options);
     if (!s)
         s = measure_group(&b, group);
     if (!s)

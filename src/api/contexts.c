@@ -189,6 +189,10 @@ static agon_status fit_all(const pairs *x, const double *base, double prior, jso
 static agon_status take_options(agon_ctx *ctx, const agon_contexts_options *given, agon_contexts_options *o, pairs *x) {
     *o = agon_contexts_options_default();
     agon_status s = options_take(ctx, "agon_contexts_options", given, sizeof *o, o);
+    if (!s)
+        s = options_texts(ctx, "dimensions", o->dimensions, o->n_dimensions);
+    if (!s)
+        s = OPTIONS_GIVEN(ctx, {"the base", o->base, o->n_base});
     if (!s && !(o->prior > 0 && isfinite(o->prior)))
         s = ctx_fail(ctx, AGON_EINVAL, "the prior is %g; it is a standard deviation, above 0", o->prior);
     if (!s && o->n_dimensions)
@@ -223,7 +227,9 @@ agon_status agon_contexts_fit(agon_ctx *ctx, const char *from, const agon_contex
     double base[MAX_DIMENSIONS];
     json_t *made = NULL;
     char *text = NULL, *line = NULL;
-    agon_status s = x.groups ? take_options(ctx, options, &o, &x) : ctx_no_memory(ctx);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the file of pairs", from, 1}, {"the file to write", to, 1}, {"the place for the answer", json, 1});
+    if (!s)
+        s = x.groups ? take_options(ctx, options, &o, &x) : ctx_no_memory(ctx);
     if (!s)
         s = output_is_new(ctx, to);
     if (!s)
@@ -288,10 +294,13 @@ static agon_status check_document(agon_ctx *ctx, const char *path, agon_contexts
 }
 
 agon_status agon_contexts_open(agon_ctx *ctx, const char *path, agon_contexts **out) {
+    agon_status s = OPTIONS_GIVEN(ctx, {"the file of contexts", path, 1}, {"the place for the contexts", out, 1});
+    if (s)
+        return s;
     agon_contexts *c = calloc(1, sizeof *c);
     if (!c)
         return ctx_no_memory(ctx);
-    agon_status s = json_read_file(ctx, path, &c->document);
+    s = json_read_file(ctx, path, &c->document);
     if (!s)
         s = check_document(ctx, path, c);
     if (s)
@@ -309,11 +318,11 @@ void agon_contexts_free(agon_contexts *c) {
 }
 
 size_t agon_contexts_n_dimensions(const agon_contexts *c) {
-    return c->m;
+    return c ? c->m : 0;
 }
 
 static const json_t *find_context(const agon_contexts *c, const char *context) {
-    return context ? json_object_get(json_object_get(c->document, "contexts"), context) : NULL;
+    return c && context ? json_object_get(json_object_get(c->document, "contexts"), context) : NULL;
 }
 
 bool agon_contexts_has(const agon_contexts *c, const char *context) {
@@ -336,9 +345,13 @@ static agon_status check_adapter(agon_ctx *ctx, const agon_contexts *c, const ad
 
 agon_status agon_contexts_vector(agon_ctx *ctx, const agon_contexts *c, const agon_adapter *a, const char *context, const double *base,
                                  size_t n_base, double *vector) {
+    agon_status s = OPTIONS_GIVEN(ctx, {"the contexts", c, 1}, {"the base", base, n_base}, {"the place for the vector", vector, 1});
+    if (s)
+        return s;
     const json_t *found = find_context(c, context);
     double offset[MAX_DIMENSIONS] = {0}, from[MAX_DIMENSIONS], out[MAX_DIMENSIONS];
-    agon_status s = a ? check_adapter(ctx, c, a->a) : AGON_OK;
+    if (a)
+        s = check_adapter(ctx, c, a->a);
     if (!s && n_base)
         s = preference_check(ctx, "the base", base, n_base, c->m);
     if (s)

@@ -11,7 +11,7 @@ agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *forma
                               char **json) {
     data_format f = DATA_AUTO;
     convert_report r = {0};
-    agon_status s = options_given(ctx, "the file to convert", from);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the file to convert", from, 1}, {"the file to write", to, 1}, {"the place for the answer", json, 1});
     if (!s && format)
         s = data_format_find(ctx, format, &f);
     if (!s)
@@ -36,13 +36,18 @@ agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *forma
 
 agon_status agon_data_split(agon_ctx *ctx, const char *from, uint64_t seed, const char *const *paths, const double *shares,
                             size_t n, char **json) {
+    agon_status s = OPTIONS_GIVEN(ctx, {"the file to divide", from, 1}, {"the array of shares", shares, n}, {"the place for the answer", json, 1});
+    if (!s)
+        s = options_texts(ctx, "the files to write", paths, n);
+    if (s)
+        return s;
     split_part *parts = calloc(n ? n : 1, sizeof *parts);
     split_report report = {0};
     if (!parts)
         return ctx_no_memory(ctx);
     for (size_t k = 0; k < n; k++)
         parts[k] = (split_part){.path = paths[k], .share = shares[k]};
-    agon_status s = split_file(ctx, from, seed, parts, n, &report);
+    s = split_file(ctx, from, seed, parts, n, &report);
     json_t *list = s ? NULL : json_array();
     for (size_t k = 0; !s && k < n; k++)
         json_array_append_new(list, json_pack("{s:o,s:I}", "path", utf8_json(parts[k].path), "rows", (json_int_t)parts[k].n_rows));
@@ -93,14 +98,20 @@ static json_t *unused_json(const agon_dataset *d, const dataset_summary *x) {
 }
 
 agon_status agon_dataset_unused(agon_ctx *ctx, const agon_dataset *d, char **json) {
+    agon_status s = OPTIONS_GIVEN(ctx, {"the dataset", d, 1}, {"the place for the answer", json, 1});
+    if (s)
+        return s;
     dataset_summary x = dataset_summarise(d->d);
     return json_give_take(ctx, unused_json(d, &x), json);
 }
 
 agon_status agon_dataset_report(agon_ctx *ctx, const agon_dataset *d, char **json) {
+    agon_status s = OPTIONS_GIVEN(ctx, {"the dataset", d, 1}, {"the place for the answer", json, 1});
+    if (s)
+        return s;
     dataset_summary x = dataset_summarise(d->d);
     double packed = 0;
-    agon_status s = packing(ctx, d, d->max_length, &packed);
+    s = packing(ctx, d, d->max_length, &packed);
     if (s)
         return s;
     const struct {

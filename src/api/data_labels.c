@@ -22,6 +22,10 @@ agon_status agon_data_fuse(agon_ctx *ctx, const char *from, const char *to, cons
     agon_status s = options_take(ctx, "agon_fuse_options", given, sizeof o, &o);
     const fuse_options inner = {.gold = o.gold, .together = o.together, .n_together = o.n_together, .least_votes = o.least_votes, .hard = o.hard};
     if (!s)
+        s = OPTIONS_GIVEN(ctx, {"the file to read", from, 1}, {"the file to write", to, 1}, {"the place for the answer", json, 1});
+    if (!s)
+        s = options_texts(ctx, "together", o.together, o.n_together);
+    if (!s)
         s = fuse_file(ctx, from, to, &inner, &report);
     return s ? s : json_give_take(ctx, report, json);
 }
@@ -35,6 +39,8 @@ agon_status agon_data_noise(agon_ctx *ctx, const char *from, const char *to, con
     json_t *report = NULL;
     agon_status s = options_take(ctx, "agon_noise_options", given, sizeof o, &o);
     noise_options inner = {.rate = o.rate, .seed = o.seed, .t = o.tokenizer ? o.tokenizer->t : NULL};
+    if (!s)
+        s = OPTIONS_GIVEN(ctx, {"the file to read", from, 1}, {"the file to write", to, 1}, {"the place for the answer", json, 1});
     if (!s)
         s = take_objective(ctx, o.objective, &inner.objective);
     if (!s)
@@ -56,6 +62,8 @@ agon_status agon_data_clean(agon_ctx *ctx, agon_model *m, const char *from, cons
     clean_options inner = {.folds = o.folds, .rank = o.lora_rank, .epochs = o.epochs, .batch_rows = o.batch_rows, .max_length = o.max_length, .lr = o.learning_rate,
                            .seed = o.seed, .drop_rate = o.drop_rate < 0 ? NAN : o.drop_rate, .soft = o.soft, .truth = o.truth,
                            .on_line = o.on_line, .arg = o.arg};
+    if (!s)
+        s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the file to read", from, 1}, {"the file to write", to, 1}, {"the place for the answer", json, 1});
     if (!s)
         s = take_objective(ctx, o.objective, &inner.objective);
     if (!s)

@@ -18,7 +18,7 @@ agon_status objective_named(agon_ctx *ctx, const char *name, const objective **o
         int wrote = snprintf(all + used, sizeof all - used, "%s%s", n ? ", " : "", names[n]);
         used += (size_t)wrote < sizeof all - used ? (size_t)wrote : 0;
     }
-    agon_status s = options_given(ctx, "the objective", name);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the objective", name, 1});
     if (s)
         return s;
     const objective *o = objective_find(name);
@@ -44,6 +44,9 @@ static agon_status hash_file(agon_ctx *ctx, const char *path, hash256 *out) {
 
 agon_status agon_dataset_n_shared(agon_ctx *ctx, const agon_dataset *d, const agon_dataset *other, size_t *out) {
     size_t n, n_other;
+    agon_status s = OPTIONS_GIVEN(ctx, {"the dataset", d, 1}, {"the other dataset", other, 1}, {"the place for the number", out, 1});
+    if (s)
+        return s;
     const train_row *rows = dataset_rows(d->d, &n), *others = dataset_rows(other->d, &n_other);
     return train_rows_shared(ctx, rows, n, others, n_other, out);
 }
@@ -70,7 +73,13 @@ agon_status agon_dataset_open_with(agon_ctx *ctx, const agon_tokenizer *t, const
     agon_dataset_options o = agon_dataset_options_default();
     agon_status s = options_take(ctx, "agon_dataset_options", given, sizeof o, &o);
     if (!s)
-        s = options_given(ctx, "the path of the data", path);
+        s = OPTIONS_GIVEN(ctx, {"the tokenizer", t, 1}, {"the path of the data", path, 1}, {"the objective", name, 1}, {"the place for the dataset", out, 1});
+    if (!s)
+        s = options_texts(ctx, "dimensions", o.dimensions, o.n_dimensions);
+    if (!s)
+        s = options_texts(ctx, "adapters", o.adapters, o.n_adapters);
+    if (!s)
+        s = OPTIONS_GIVEN(ctx, {"the objective's settings", o.settings, o.n_settings});
     if (s)
         return s;
     if (o.n_dimensions && (s = dimensions_check(ctx, o.dimensions, o.n_dimensions)))
@@ -117,18 +126,19 @@ void agon_dataset_free(agon_dataset *d) {
 }
 
 size_t agon_dataset_n_rows(const agon_dataset *d) {
-    size_t n;
-    dataset_rows(d->d, &n);
+    size_t n = 0;
+    if (d)
+        dataset_rows(d->d, &n);
     return n;
 }
 
 size_t agon_dataset_n_truncated(const agon_dataset *d) {
-    return dataset_n_truncated(d->d);
+    return d ? dataset_n_truncated(d->d) : 0;
 }
 
 size_t agon_dataset_n_tokens(const agon_dataset *d) {
-    size_t n, tokens = 0;
-    const train_row *rows = dataset_rows(d->d, &n);
+    size_t n = 0, tokens = 0;
+    const train_row *rows = d ? dataset_rows(d->d, &n) : NULL;
     for (size_t i = 0; i < n; i++) {
         tokens += rows[i].n_prompt;
         for (size_t k = 0; k < rows[i].n_responses; k++)
@@ -188,6 +198,9 @@ static char *preview_json(const agon_dataset *d, const train_row *row, size_t i)
 
 agon_status agon_dataset_preview(agon_ctx *ctx, const agon_dataset *d, size_t i, bool as_json, char **text) {
     size_t n;
+    agon_status s = OPTIONS_GIVEN(ctx, {"the dataset", d, 1}, {"the place for the text", text, 1});
+    if (s)
+        return s;
     const train_row *rows = dataset_rows(d->d, &n);
     if (i >= n)
         return ctx_fail(ctx, AGON_EINVAL, "there is no row %zu; the data has %zu", i, n);

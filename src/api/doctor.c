@@ -1,5 +1,6 @@
 /* agon.h, whether this machine can do the work: a list of checks, each with what was found and how to mend it. */
 #include "api/models.h"
+#include "api/options.h"
 #include "base/clock.h"
 #include "base/available.h"
 #include "base/ctx.h"
@@ -170,6 +171,9 @@ static json_t *library_versions(void) {
 }
 
 agon_status agon_doctor(agon_ctx *ctx, const char *model, char **json) {
+    agon_status s = OPTIONS_GIVEN(ctx, {"the place for the answer", json, 1});
+    if (s)
+        return s;
     doctor d = {.ctx = ctx, .checks = json_array(), .ok = true};
     char *cache = NULL;
     struct utsname machine;

@@ -299,7 +299,11 @@ static agon_status run_all(agon_ctx *ctx, const version *now, const version *aga
 agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *against,
                       const agon_adapter *against_adapter, const agon_eval_options *options, char **json) {
     agon_eval_options o = agon_eval_options_default();
-    agon_status taken = options_take(ctx, "agon_eval_options", options, sizeof o, &o);
+    agon_status taken = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the place for the answer", json, 1});
+    if (!taken)
+        taken = options_take(ctx, "agon_eval_options", options, sizeof o, &o);
+    if (!taken)
+        taken = options_texts(ctx, "cells", o.cells, o.n_cells);
     if (taken)
         return taken;
     const version now = {m, adapter ? adapter->a : NULL}, other = {against, against_adapter ? against_adapter->a : NULL};
@@ -359,5 +363,6 @@ static json_t *describe_suites(agon_ctx *ctx) {
 }
 
 agon_status agon_suites(agon_ctx *ctx, char **json) {
-    return json_give_take(ctx, json_pack("{s:o, s:o}", "suites", describe_suites(ctx), "cells", describe_cells()), json);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the place for the answer", json, 1});
+    return s ? s : json_give_take(ctx, json_pack("{s:o, s:o}", "suites", describe_suites(ctx), "cells", describe_cells()), json);
 }

@@ -14,8 +14,10 @@ bool agon_experiment_list(size_t i, const char **name, const char **summary) {
     const experiment *e = experiment_at(i);
     if (!e)
         return false;
-    *name = e->name;
-    *summary = e->summary;
+    if (name)
+        *name = e->name;
+    if (summary)
+        *summary = e->summary;
     return true;
 }
 
@@ -36,7 +38,7 @@ agon_status agon_experiment(agon_ctx *ctx, const char *file, const agon_experime
     json_t *result = NULL;
     agon_status s = options_take(ctx, "agon_experiment_options", given, sizeof o, &o);
     if (!s)
-        s = options_given(ctx, "the experiment's file", file);
+        s = OPTIONS_GIVEN(ctx, {"the experiment's file", file, 1}, {"the place for the answer", json, 1});
     if (!s && !o.output)
         s = default_output(ctx, file, &folder);
     const experiment_request r = {.file = file, .output = o.output ? o.output : folder, .full = o.full, .plan_only = o.plan_only,

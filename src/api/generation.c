@@ -107,6 +107,10 @@ static void on_mask(void *arg, size_t request, size_t sample, const int32_t *tok
 static agon_status take_sampling(agon_ctx *ctx, const agon_sampling *given, sampling *out) {
     agon_sampling o = agon_sampling_default();
     agon_status s = options_take(ctx, "agon_sampling", given, sizeof o, &o);
+    if (!s)
+        s = options_texts(ctx, "stop texts (stop)", o.stop, o.n_stop);
+    if (!s)
+        s = OPTIONS_GIVEN(ctx, {"logit_bias", o.logit_bias, o.n_logit_bias}, {"allowed", o.allowed, o.n_allowed});
     if (s)
         return s;
     *out = sampling_default();
@@ -163,15 +167,21 @@ agon_status agon_generate(agon_ctx *ctx, const agon_model *m, const agon_generat
                           const agon_generate_options *options, agon_completion *out) {
     generation g = {.ctx = ctx, .m = m, .options = agon_generate_options_default(), .out = out};
     size_t n_out = 0;
+    agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the array of requests", requests, n});
+    if (s)
+        return s;
     for (size_t i = 0; i < n; i++) {
         if (requests[i].n_samples > MOST_SAMPLES - n_out)
             return ctx_fail(ctx, AGON_EINVAL, "request %zu asks for %zu samples; one call makes at most %d", i + 1, requests[i].n_samples,
                             MOST_SAMPLES);
         n_out += requests[i].n_samples;
     }
+    s = OPTIONS_GIVEN(ctx, {"the array of completions", out, n_out});
+    if (s)
+        return s;
     if (n_out > 0)
         memset(out, 0, n_out * sizeof *out);
-    agon_status s = options_take(ctx, "agon_generate_options", options, sizeof g.options, &g.options);
+    s = options_take(ctx, "agon_generate_options", options, sizeof g.options, &g.options);
     if (!s)
         s = make_room(&g, n, n_out);
     for (size_t i = 0, first = 0; !s && i < n; first += requests[i++].n_samples) {

@@ -2,6 +2,7 @@
 #include "eval/reward_pairs.h"
 #include "api/dataset.h"
 #include "api/models.h"
+#include "api/options.h"
 #include "api/requests.h"
 #include "base/ctx.h"
 #include "base/json.h"
@@ -258,7 +259,9 @@ static agon_status compare_pairs(const asked *a, const asked *b, const agon_data
 agon_status agon_reward_pairs(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *members, size_t n_members, const char *rule,
                               double strength, const agon_dataset *pairs, char **json) {
     const asked a = {.ctx = ctx, .m = m, .members = members, .n_members = n_members, .rule = rule, .strength = strength};
-    return report_pairs(&a, pairs, json);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the array of reward models", members, n_members}, {"the pairs", pairs, 1},
+                                  {"the place for the answer", json, 1});
+    return s ? s : report_pairs(&a, pairs, json);
 }
 
 static agon_status check_policy(const asked *a, const char *which) {
@@ -272,7 +275,9 @@ static agon_status check_policy(const asked *a, const char *which) {
 agon_status agon_policy_pairs(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *reference,
                               const agon_adapter *reference_adapter, double beta, const agon_dataset *pairs, char **json) {
     const asked a = {.ctx = ctx, .m = m, .adapter = adapter, .reference = reference ? reference : m, .reference_adapter = reference_adapter, .beta = beta};
-    agon_status s = check_policy(&a, "the policy");
+    agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the pairs", pairs, 1}, {"the place for the answer", json, 1});
+    if (!s)
+        s = check_policy(&a, "the policy");
     return s ? s : report_pairs(&a, pairs, json);
 }
 
@@ -281,6 +286,9 @@ agon_status agon_reward_pairs_paired(agon_ctx *ctx, const agon_model *m, const a
     const agon_adapter *const members[] = {adapter}, *const others[] = {other_adapter};
     const asked a = {.ctx = ctx, .m = m, .members = members, .n_members = adapter ? 1 : 0, .rule = "mean", .strength = -1},
                 b = {.ctx = ctx, .m = other ? other : m, .members = others, .n_members = other_adapter ? 1 : 0, .rule = "mean", .strength = -1};
+    agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the pairs", pairs, 1}, {"the place for the answer", json, 1});
+    if (s)
+        return s;
     if (a.m == b.m && adapter == other_adapter)
         return ctx_fail(ctx, AGON_EINVAL, "a reward model is compared with itself; name another one");
     return compare_pairs(&a, &b, pairs, json);
@@ -293,7 +301,9 @@ agon_status agon_policy_pairs_paired(agon_ctx *ctx, const agon_model *m, const a
     asked b = a;
     b.m = other ? other : m;
     b.adapter = other_adapter;
-    agon_status s = check_policy(&a, "the policy");
+    agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the pairs", pairs, 1}, {"the place for the answer", json, 1});
+    if (!s)
+        s = check_policy(&a, "the policy");
     if (!s)
         s = check_policy(&b, "the other policy");
     if (!s && a.m == b.m && a.adapter == b.adapter)

@@ -1,5 +1,6 @@
 /* agon.h, agon_init_run_file: a run file for the user's own queries, and what it will cost here. */
 #include "api/models.h"
+#include "api/options.h"
 #include "api/workspaces.h"
 #include "base/buffer.h"
 #include "base/clock.h"
@@ -155,7 +156,9 @@ agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *o
     json_t *warnings = NULL;
     double rate = 0;
     char *text = NULL;
-    agon_status s = AGON_OK;
+    agon_status s = OPTIONS_GIVEN(ctx, {"the file to write", output, 1}, {"the place for the answer", json, 1});
+    if (s)
+        return s;
     if (access(output, F_OK) == 0)
         return ctx_fail(ctx, AGON_EINVAL, "%s exists already and is not overwritten; choose another name with --output",
                         output);

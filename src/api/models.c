@@ -46,6 +46,9 @@ static agon_status found(agon_ctx *ctx, const char *path, char **out) {
 
 agon_status agon_model_find(agon_ctx *ctx, const char *name, char **path) {
     const char *from_environment = getenv("AGON_MODEL");
+    agon_status s = OPTIONS_GIVEN(ctx, {"the place for the path", path, 1});
+    if (s)
+        return s;
     if (name && *name && exists(name))
         return found(ctx, name, path);
     if ((!name || !*name) && from_environment && *from_environment) {
@@ -55,8 +58,7 @@ agon_status agon_model_find(agon_ctx *ctx, const char *name, char **path) {
     }
     char *cache = NULL;
     buffer wanted = {0};
-    agon_status s = models_cache(ctx, &cache);
-    if (s)
+    if ((s = models_cache(ctx, &cache)))
         return s;
     if (!name || !*name)
         buffer_printf(&wanted, "%s/" MODELS_DEFAULT_FILE, cache);
@@ -85,7 +87,7 @@ agon_status agon_model_find(agon_ctx *ctx, const char *name, char **path) {
 agon_status agon_tokenizer_open(agon_ctx *ctx, const char *path, const char *chat_template,
                                 agon_tokenizer **out) {
     weights *w = NULL;
-    agon_status s = options_given(ctx, "the tokenizer's path", path);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the tokenizer's path", path, 1}, {"the place for the tokenizer", out, 1});
     if (s)
         return s;
     agon_tokenizer *t = calloc(1, sizeof *t);
@@ -126,7 +128,10 @@ static agon_status give_tokens(agon_ctx *ctx, token_list *list, int32_t **ids, s
 agon_status agon_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const char *text, size_t n,
                           bool parse_special, bool with_bos, int32_t **ids, size_t *n_ids) {
     token_list list = {0};
-    agon_status s = with_bos ? tokenizer_encode_raw(ctx, t->t, "", 0, &list) : AGON_OK; /* BOS, if any */
+    agon_status s = OPTIONS_GIVEN(ctx, {"the tokenizer", t, 1}, {"the text", text, n}, {"the place for the ids", ids, 1}, {"the place for their number", n_ids, 1});
+    if (s)
+        return s;
+    s = with_bos ? tokenizer_encode_raw(ctx, t->t, "", 0, &list) : AGON_OK; /* BOS, if any */
     if (!s)
         s = tokenizer_encode(ctx, t->t, text, n, parse_special, &list);
     if (!s)
@@ -139,7 +144,11 @@ agon_status agon_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const char *te
 agon_status agon_tokenize_answer(agon_ctx *ctx, const agon_tokenizer *t, const int32_t *prompt, size_t n_prompt, const char *text,
                                  size_t n, bool parse_special, bool chat, int32_t **ids, size_t *n_ids) {
     token_list list = {0};
-    agon_status s = chat ? chat_encode_answer(ctx, t->t, text, n, parse_special, true, &list)
+    agon_status s = OPTIONS_GIVEN(ctx, {"the tokenizer", t, 1}, {"the prompt", prompt, n_prompt}, {"the text", text, n}, {"the place for the ids", ids, 1},
+                                  {"the place for their number", n_ids, 1});
+    if (s)
+        return s;
+    s = chat ? chat_encode_answer(ctx, t->t, text, n, parse_special, true, &list)
                          : tokenizer_encode_more(ctx, t->t, prompt, n_prompt, text, n, parse_special, &list);
     if (!s)
         s = give_tokens(ctx, &list, ids, n_ids);
@@ -149,11 +158,19 @@ agon_status agon_tokenize_answer(agon_ctx *ctx, const agon_tokenizer *t, const i
 }
 
 const char *agon_token_bytes(const agon_tokenizer *t, int32_t id, size_t *n) {
-    return tokenizer_bytes(t->t, id, n);
+    size_t found = 0;
+    const char *bytes = t ? tokenizer_bytes(t->t, id, &found) : NULL;
+    if (n)
+        *n = found;
+    return bytes;
 }
 
 agon_status agon_detokenize(agon_ctx *ctx, const agon_tokenizer *t, const int32_t *ids, size_t n_ids,
                             bool show_special, char **text, size_t *n) {
+    agon_status s = OPTIONS_GIVEN(ctx, {"the tokenizer", t, 1}, {"the array of ids", ids, n_ids}, {"the place for the text", text, 1},
+                                  {"the place for its length", n, 1});
+    if (s)
+        return s;
     char *bytes = tokenizer_decode(t->t, ids, n_ids, show_special, n);
     if (!bytes)
         return ctx_no_memory(ctx);
@@ -161,16 +178,29 @@ agon_status agon_detokenize(agon_ctx *ctx, const agon_tokenizer *t, const int32_
     return AGON_OK;
 }
 
+static agon_status check_messages(agon_ctx *ctx, const agon_message *messages, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (!messages[i].role || !messages[i].content)
+            return ctx_fail(ctx, AGON_EINVAL, "message %zu of %zu: its %s is NULL; it must be a text", i + 1, n, messages[i].role ? "content" : "role");
+    return AGON_OK;
+}
+
 agon_status agon_chat_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const agon_message *messages,
                                size_t n_messages, bool open_answer, int32_t **ids, size_t *n_ids, char **mask) {
     token_list list = {0};
     buffer bytes = {0};
+    agon_status s = OPTIONS_GIVEN(ctx, {"the tokenizer", t, 1}, {"the array of messages", messages, n_messages}, {"the place for the ids", ids, 1},
+                                  {"the place for their number", n_ids, 1});
+    if (!s)
+        s = check_messages(ctx, messages, n_messages);
+    if (s)
+        return s;
     chat_message *turns = calloc(n_messages + 1, sizeof *turns);
     if (!turns)
         return ctx_no_memory(ctx);
     for (size_t i = 0; i < n_messages; i++)
         turns[i] = (chat_message){messages[i].role, messages[i].content};
-    agon_status s = chat_encode(ctx, t->t, turns, n_messages, open_answer, &list, mask ? &bytes : NULL);
+    s = chat_encode(ctx, t->t, turns, n_messages, open_answer, &list, mask ? &bytes : NULL);
     char *mask_bytes = NULL;
     if (!s && mask && !(mask_bytes = buffer_take(&bytes)))
         s = ctx_no_memory(ctx);
@@ -188,15 +218,15 @@ agon_status agon_chat_tokenize(agon_ctx *ctx, const agon_tokenizer *t, const ago
 }
 
 int32_t agon_end_of_turn(const agon_tokenizer *t) {
-    return tokenizer_end_of_turn(t->t);
+    return t ? tokenizer_end_of_turn(t->t) : -1;
 }
 
 int32_t agon_end_of_text(const agon_tokenizer *t) {
-    return tokenizer_eos(t->t);
+    return t ? tokenizer_eos(t->t) : -1;
 }
 
 const char *agon_chat_template(const agon_tokenizer *t) {
-    return chat_template_name(t->t);
+    return t ? chat_template_name(t->t) : NULL;
 }
 
 /* ---- models ---------------------------------------------------------------------------------------------- */
@@ -208,9 +238,9 @@ agon_model_options agon_model_options_default(void) {
 agon_status agon_model_open(agon_ctx *ctx, const char *path, const agon_model_options *options,
                             agon_model **out) {
     agon_model_options o = agon_model_options_default();
-    agon_status s = options_take(ctx, "agon_model_options", options, sizeof o, &o);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the model's path", path, 1}, {"the place for the model", out, 1});
     if (!s)
-        s = options_given(ctx, "the model's path", path);
+        s = options_take(ctx, "agon_model_options", options, sizeof o, &o);
     if (s)
         return s;
     agon_model *m = calloc(1, sizeof *m);
@@ -241,7 +271,7 @@ void agon_model_free(agon_model *m) {
 }
 
 const agon_tokenizer *agon_model_tokenizer(const agon_model *m) {
-    return &m->tokenizer;
+    return m ? &m->tokenizer : NULL;
 }
 
 const char *model_place(const agon_model *m, char real[PATH_MAX]) {
@@ -260,10 +290,12 @@ agon_status base_name_check(agon_ctx *ctx, const char *name) {
 
 agon_status agon_model_describe(agon_ctx *ctx, const agon_model *m, char **json) {
     hash256 id;
-    const model_config *c = model_get_config(m->m);
-    agon_status s = model_id(ctx, m->m, &id);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the place for the answer", json, 1});
+    if (!s)
+        s = model_id(ctx, m->m, &id);
     if (s)
         return s;
+    const model_config *c = model_get_config(m->m);
     const char *template = chat_template_name(m->tokenizer.t);
     json_t *object = json_pack(
         "{s:o,s:o,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:s?,s:s}", "path", utf8_json(weights_path(model_weights(m->m))), "id",
@@ -275,6 +307,9 @@ agon_status agon_model_describe(agon_ctx *ctx, const agon_model *m, char **json)
 }
 
 agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *folder, agon_adapter **out) {
+    agon_status s = OPTIONS_GIVEN(ctx, {"the place for the adapter", out, 1}, {"the model", m, folder ? 1 : 0});
+    if (s)
+        return s;
     if (!folder) {
         *out = NULL;
         return AGON_OK;
@@ -285,7 +320,7 @@ agon_status agon_adapter_open(agon_ctx *ctx, const agon_model *m, const char *fo
     if (!a)
         return ctx_no_memory(ctx);
     bool is_version = false;
-    agon_status s = versions_adapter(ctx, m->m, folder, &is_version, &a->a);
+    s = versions_adapter(ctx, m->m, folder, &is_version, &a->a);
     if (!s && !is_version)
         s = adapter_open(ctx, m->m, folder, &a->a);
     if (s) {

@@ -1,5 +1,6 @@
 /* agon.h, objectives on plain numbers. */
 #include "api/dataset.h"
+#include "api/options.h"
 #include "base/ctx.h"
 #include "base/json.h"
 #include <stdlib.h>
@@ -8,13 +9,19 @@ agon_status agon_loss_json(agon_ctx *ctx, const char *name, const char *const *s
                            const char *request, size_t n, char **answer) {
     const objective *o = NULL;
     double options[MAX_OBJECTIVE_OPTIONS] = {0};
-    agon_status s = objective_named(ctx, name, &o);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the objective's settings", settings, n_settings}, {"the request", request, 1}, {"its length", request, n},
+                                  {"the place for the answer", answer, 1});
+    if (!s)
+        s = objective_named(ctx, name, &o);
     if (!s)
         s = objective_configure(ctx, o, settings, n_settings, options);
     return s ? s : objective_loss_json(ctx, o, options, request, n, answer);
 }
 
 agon_status agon_objectives(agon_ctx *ctx, char **json) {
+    agon_status s = OPTIONS_GIVEN(ctx, {"the place for the answer", json, 1});
+    if (s)
+        return s;
     json_t *list = json_array();
     const objective *o;
     for (size_t i = 0; (o = objective_at(i)); i++) {

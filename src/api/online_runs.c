@@ -69,7 +69,13 @@ static agon_status take_options(online_run *r, const char *name, const agon_trai
     agon_online_options *n = &r->online;
     train_options *t = &r->inner.train;
     *n = agon_online_options_default();
-    agon_status s = options_take(r->ctx, "agon_online_options", online, sizeof *n, n);
+    agon_status s = OPTIONS_GIVEN(r->ctx, {"the model", r->m, 1}, {"the objective", name, 1}, {"the output folder", r->folder.path, 1});
+    if (!s)
+        s = options_take(r->ctx, "agon_online_options", online, sizeof *n, n);
+    if (!s)
+        s = options_texts(r->ctx, "cells", n->cells, n->n_cells);
+    if (!s)
+        s = options_texts(r->ctx, "reward_models", n->reward_models, n->n_reward_models);
     if (!s)
         s = check_numbers(r->ctx, n);
     if (!s)

@@ -22,9 +22,37 @@ AGON_MUST_CHECK static inline agon_status options_take(agon_ctx *ctx, const char
     return AGON_OK;
 }
 
-/* AGON_EINVAL: what has no default was not given. */
-AGON_MUST_CHECK static inline agon_status options_given(agon_ctx *ctx, const char *what, const void *pointer) {
-    return pointer ? AGON_OK : ctx_fail(ctx, AGON_EINVAL, "%s is NULL; it must be given", what);
+/* What has no default: a pointer (n 1), or an array whose pointer may be NULL where n is 0. */
+typedef struct option_pointer {
+    const char *what;
+    const void *pointer;
+    size_t n;
+} option_pointer;
+
+/* AGON_EINVAL names the first that was not given, or a count that no memory holds, such as a -1; or there is no context, which no sentence can say. */
+AGON_MUST_CHECK static inline agon_status options_given(agon_ctx *ctx, const option_pointer *x, size_t n) {
+    const size_t most = SIZE_MAX >> 16;
+    if (!ctx)
+        return AGON_EINVAL;
+    for (size_t i = 0; i < n; i++) {
+        if (x[i].n > most)
+            return ctx_fail(ctx, AGON_EINVAL, "%s: their number is %zu; it must be from 0 to %zu", x[i].what, x[i].n, most);
+        if (x[i].n && !x[i].pointer)
+            return ctx_fail(ctx, AGON_EINVAL, "%s is NULL; it must be given", x[i].what);
+    }
+    return AGON_OK;
+}
+/* OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the array of requests", requests, n}) */
+#define OPTIONS_GIVEN(ctx, ...)                                                                                        \
+    options_given(ctx, (const option_pointer[]){__VA_ARGS__}, sizeof((const option_pointer[]){__VA_ARGS__}) / sizeof(option_pointer))
+
+/* AGON_EINVAL: the array of texts was not given, or one of them. */
+AGON_MUST_CHECK static inline agon_status options_texts(agon_ctx *ctx, const char *what, const char *const *texts, size_t n) {
+    agon_status s = OPTIONS_GIVEN(ctx, {what, texts, n});
+    for (size_t i = 0; i < n && !s; i++)
+        if (!texts[i])
+            s = ctx_fail(ctx, AGON_EINVAL, "%s: number %zu of %zu is NULL; each must be a text", what, i + 1, n);
+    return s;
 }
 
 typedef struct option_range {

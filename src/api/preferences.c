@@ -1,5 +1,6 @@
 /* agon.h, several dimensions: adapters at a preference vector, and soups of adapters. */
 #include "api/models.h"
+#include "api/options.h"
 #include "api/result_files.h"
 #include "base/available.h"
 #include "base/file.h"
@@ -13,19 +14,22 @@
 #include <unistd.h>
 
 size_t agon_adapter_n_dimensions(const agon_adapter *a) {
-    return adapter_n_dimensions(a->a);
+    return a ? adapter_n_dimensions(a->a) : 0;
 }
 
 const char *agon_adapter_dimension(const agon_adapter *a, size_t i) {
-    return adapter_dimension(a->a, i);
+    return a ? adapter_dimension(a->a, i) : NULL;
 }
 
 agon_status agon_adapter_at(agon_ctx *ctx, const agon_adapter *a, const double *preference, size_t n, agon_adapter **out) {
+    agon_status s = OPTIONS_GIVEN(ctx, {"the adapter", a, 1}, {"the preference vector", preference, n}, {"the place for the adapter", out, 1});
+    if (s)
+        return s;
     agon_adapter *made = calloc(1, sizeof *made);
     if (!made)
         return ctx_no_memory(ctx);
     /* Values in f32, B beside U, and both packs: rows of a file may ask for any number of vectors. */
-    agon_status s = memory_check(ctx, adapter_bytes(a->a), "an adapter at this preference vector",
+    s = memory_check(ctx, adapter_bytes(a->a), "an adapter at this preference vector",
                                  "ask for fewer different vectors at once");
     if (!s)
         s = adapter_clone(ctx, a->a, &made->a);
@@ -63,9 +67,16 @@ agon_status agon_soup(agon_ctx *ctx, const agon_model *m, const agon_adapter *co
                       const char *output, char **json) {
     char base[PATH_MAX];
     adapter *soup = NULL;
+    agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the array of adapters", adapters, n}, {"the array of weights", weights, n},
+                                  {"the output folder", output, 1}, {"the place for the answer", json, 1});
+    for (size_t i = 0; i < n && !s; i++)
+        if (!adapters[i])
+            s = ctx_fail(ctx, AGON_EINVAL, "soup: adapter %zu of %zu is NULL; each must be given", i + 1, n);
+    if (s)
+        return s;
     if (folder_exists(output) || file_exists(output))
         return ctx_fail(ctx, AGON_EINVAL, "soup: %s exists already; give another output folder", output);
-    agon_status s = mix(ctx, m, adapters, weights, n, &soup);
+    s = mix(ctx, m, adapters, weights, n, &soup);
     if (!s && (s = adapter_export_peft(ctx, soup, model_place(m, base), output)))
         remove_written(output); /* which was not there before: the same call may come again */
     if (!s) {

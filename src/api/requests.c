@@ -3,6 +3,8 @@
 #include "base/ctx.h"
 
 static agon_status check(agon_ctx *ctx, const model_config *c, const agon_score_request *r, size_t number) {
+    if ((r->n_prompt && !r->prompt) || (r->n_completion && !r->completion))
+        return ctx_fail(ctx, AGON_EINVAL, "request %zu: its %s is NULL; it must be given", number, r->n_prompt && !r->prompt ? "prompt" : "completion");
     if (r->n_prompt == 0 && r->n_completion == 0)
         return ctx_fail(ctx, AGON_EINVAL, "request %zu has no tokens", number);
     if (r->n_prompt > c->max_context || r->n_completion > c->max_context - r->n_prompt)

@@ -64,7 +64,9 @@ agon_status agon_reviews_json(agon_ctx *ctx, const char *workspace, char **json)
     store *s = NULL;
     json_t *rows = NULL, *row;
     size_t i;
-    agon_status status = workspaces_open(ctx, workspace, STORE_READ, &s);
+    agon_status status = OPTIONS_GIVEN(ctx, {"the place for the answer", json, 1});
+    if (!status)
+        status = workspaces_open(ctx, workspace, STORE_READ, &s);
     if (!status)
         status = store_query_json(s, open_sql, NULL, &rows);
     json_array_foreach(rows, i, row) {
@@ -168,7 +170,11 @@ agon_status agon_review(agon_ctx *ctx, const char *workspace, const agon_review_
     store *s = NULL;
     json_t *item = NULL, *answer = NULL;
     char *name = NULL;
-    agon_status status = options_take(ctx, "agon_review_answer", given, sizeof taken, &taken);
+    agon_status status = OPTIONS_GIVEN(ctx, {"the answer", given, 1});
+    if (!status)
+        status = options_take(ctx, "agon_review_answer", given, sizeof taken, &taken);
+    if (!status)
+        status = options_in_range(ctx, &(option_range){"seconds", taken.seconds, 0, 1e9}, 1);
     if (!status)
         status = workspaces_open(ctx, workspace, STORE_REVIEW, &s);
     if (!status)

@@ -1,5 +1,6 @@
 /* agon.h, rewards: what a trained reward head says of completions. Each request is a tree, as in score.c. */
 #include "api/models.h"
+#include "api/options.h"
 #include "api/requests.h"
 #include "base/ctx.h"
 #include "base/memory.h"
@@ -60,11 +61,14 @@ static agon_status reward_group(const rewarder *w, const agon_score_request *req
 }
 
 bool agon_has_reward(const agon_model *m, const agon_adapter *adapter) {
-    return model_head_with(m->m, adapter ? adapter->a : NULL, HEAD_REWARD) != NULL;
+    return m && model_head_with(m->m, adapter ? adapter->a : NULL, HEAD_REWARD) != NULL;
 }
 
 agon_status agon_reward(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_score_request *requests,
                         size_t n, agon_reward_result *results) {
+    agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the array of requests", requests, n}, {"the array of results", results, n});
+    if (s)
+        return s;
     rewarder w = {.ctx = ctx, .m = m->m, .adapter = adapter ? adapter->a : NULL};
     if (n > 0)
         memset(results, 0, n * sizeof *results);
@@ -72,7 +76,7 @@ agon_status agon_reward(agon_ctx *ctx, const agon_model *m, const agon_adapter *
     if (!w.head)
         return ctx_fail(ctx, AGON_EINVAL, "the model has no reward head; train one with agon train bt, plackett-luce, "
                         "rm-pointwise or prm, and give its folder");
-    agon_status s = requests_check(ctx, w.m, requests, n);
+    s = requests_check(ctx, w.m, requests, n);
     for (size_t i = 0; !s && i < n; i++)
         if (requests[i].n_completion == 0)
             s = ctx_fail(ctx, AGON_EINVAL, "request %zu has no completion to reward", i + 1);
@@ -120,14 +124,18 @@ static agon_status member_rewards(agon_ctx *ctx, const agon_model *m, const agon
 }
 
 double agon_reward_disagreement(const double *of_members, size_t n_members, size_t n, size_t i) {
-    return ensemble_deviation(of_members, n_members, n, i);
+    return of_members && i < n && n_members ? ensemble_deviation(of_members, n_members, n, i) : NAN;
 }
 
 agon_status agon_reward_ensemble(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *members, size_t n_members,
                                  const char *rule_name, double strength, const agon_score_request *requests, size_t n,
                                  double *rewards, double *of_members) {
     ensemble_rule rule;
-    agon_status s = ensemble_rule_find(ctx, rule_name, strength, &rule);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the array of reward models", members, n_members}, {"the array of requests", requests, n},
+                                  {"the array of rewards", rewards, n});
+    if (s)
+        return s;
+    s = ensemble_rule_find(ctx, rule_name, strength, &rule);
     if (!s && n_members == 0)
         s = ctx_fail(ctx, AGON_EINVAL, "an ensemble has one reward model or more");
     double *all = memory_new(size_mul(n_members + 1, n + 1), sizeof *all);
@@ -145,6 +153,9 @@ agon_status agon_reward_ensemble(agon_ctx *ctx, const agon_model *m, const agon_
 }
 
 agon_status agon_critique_join(agon_ctx *ctx, const char *response, const char *critique, char **text) {
+    agon_status s = OPTIONS_GIVEN(ctx, {"the response", response, 1}, {"the critique", critique, 1}, {"the place for the text", text, 1});
+    if (s)
+        return s;
     char *made = critique_join(response, critique, NULL);
     if (!made)
         return ctx_no_memory(ctx);

@@ -17,7 +17,7 @@ agon_run_options agon_run_options_default(void) {
 }
 
 agon_status agon_run_workspace(agon_ctx *ctx, const char *run_file, char **path) {
-    agon_status s = options_given(ctx, "the run file", run_file);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the run file", run_file, 1}, {"the place for the path", path, 1});
     if (s)
         return s;
     const char *name = strrchr(run_file, '/');
@@ -112,6 +112,8 @@ agon_status agon_run(agon_ctx *ctx, const char *run_file, const agon_run_options
     json_t *made = NULL;
     agon_status status = options_take(ctx, "agon_run_options", options, sizeof o, &o);
     relay to = {o.observer, o.arg};
+    if (!status)
+        status = OPTIONS_GIVEN(ctx, {"the run file", run_file, 1}, {"the place for the summary", summary, 1});
     if (!status)
         status = run_file_read(ctx, run_file, &config);
     if (!status)

@@ -1,5 +1,6 @@
 /* agon.h, datasets in memory: answers of agon_generate, as pairs the caller chose or with their rewards. */
 #include "api/dataset.h"
+#include "api/options.h"
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "train/samples.h"
@@ -63,6 +64,8 @@ static agon_status check_pairs(agon_ctx *ctx, const objective *o, const agon_pai
         return ctx_fail(ctx, AGON_EINVAL, "there are no pairs to learn from");
     for (size_t i = 0; i < n; i++) {
         const agon_completion *a = pairs[i].chosen, *b = pairs[i].rejected;
+        if (!a || !b || (a->n_tokens && !a->tokens) || (b->n_tokens && !b->tokens) || (pairs[i].n_prompt && !pairs[i].prompt))
+            return ctx_fail(ctx, AGON_EINVAL, "pair %zu: its prompt, chosen or rejected is NULL; all must be given", i + 1);
         if (a->n_tokens == 0 || b->n_tokens == 0)
             return ctx_fail(ctx, AGON_EINVAL, "pair %zu: %s is empty", i + 1, a->n_tokens ? "rejected" : "chosen");
         if (a->n_tokens == b->n_tokens && memcmp(a->tokens, b->tokens, a->n_tokens * sizeof *a->tokens) == 0)
@@ -74,7 +77,9 @@ static agon_status check_pairs(agon_ctx *ctx, const objective *o, const agon_pai
 agon_status agon_dataset_from_pairs(agon_ctx *ctx, const agon_tokenizer *t, const agon_pair *pairs, size_t n, const char *name,
                                     agon_dataset **out) {
     const objective *o = NULL;
-    agon_status s = objective_named(ctx, name, &o);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the tokenizer", t, 1}, {"the array of pairs", pairs, n}, {"the place for the dataset", out, 1});
+    if (!s)
+        s = objective_named(ctx, name, &o);
     if (!s)
         s = check_pairs(ctx, o, pairs, n);
     if (s)
@@ -102,6 +107,8 @@ static agon_status check_samples(agon_ctx *ctx, const objective *o, const agon_g
         if (compares && requests[i].n_samples < 2)
             return ctx_fail(ctx, AGON_EINVAL, "request %zu has fewer than two samples; %s compares them", i + 1, o->name);
         for (size_t k = 0; k < requests[i].n_samples; k++) {
+            if (answers[at + k].n_tokens && !answers[at + k].tokens)
+                return ctx_fail(ctx, AGON_EINVAL, "request %zu, sample %zu: the answer's tokens are NULL; they must be given", i + 1, k + 1);
             if (answers[at + k].n_tokens == 0)
                 return ctx_fail(ctx, AGON_EINVAL, "request %zu, sample %zu: the answer is empty", i + 1, k + 1);
             if (!number_fits(rewards[at + k]))
@@ -132,8 +139,12 @@ agon_status agon_dataset_from_samples(agon_ctx *ctx, const agon_tokenizer *t, co
                                       const agon_completion *answers, const double *rewards, const char *name, agon_dataset **out) {
     sample_rows to = {.ctx = ctx};
     size_t n_answers = 0;
+    agon_status s = OPTIONS_GIVEN(ctx, {"the tokenizer", t, 1}, {"the array of requests", requests, n}, {"the array of answers", answers, n},
+                                  {"the array of rewards", rewards, n}, {"the place for the dataset", out, 1});
+    if (s)
+        return s;
     int32_t **texts = calloc(n + 1, sizeof *texts);
-    agon_status s = texts ? objective_named(ctx, name, &to.objective) : ctx_no_memory(ctx);
+    s = texts ? objective_named(ctx, name, &to.objective) : ctx_no_memory(ctx);
     if (!s) {
         to.needs = to.objective->needs;
         s = samples_check(ctx, to.objective, to.needs);

@@ -93,6 +93,9 @@ static agon_status score_group(const scorer *s, const agon_score_request *reques
 agon_status agon_score(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
                        const agon_score_request *requests, size_t n, double temperature, size_t n_top,
                        agon_score_result *results) {
+    agon_status status = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the array of requests", requests, n}, {"the array of results", results, n});
+    if (status)
+        return status;
     size_t n_vocabulary = model_get_config(m->m)->n_vocabulary;
     scorer s = {.ctx = ctx, .m = m, .adapter = adapter ? adapter->a : NULL, .temperature = temperature_take(temperature),
                 .n_top = n_top < n_vocabulary ? n_top : n_vocabulary, .n_vocabulary = n_vocabulary};
@@ -101,7 +104,7 @@ agon_status agon_score(agon_ctx *ctx, const agon_model *m, const agon_adapter *a
     if (!temperature_is_valid(s.temperature))
         return ctx_fail(ctx, AGON_EINVAL, "a temperature of %g: it must be from %g to %g (0 means 1)", temperature,
                         (double)LEAST_TEMPERATURE, (double)MOST_TEMPERATURE);
-    agon_status status = requests_check(ctx, m->m, requests, n);
+    status = requests_check(ctx, m->m, requests, n);
     if (!status)
         status = workspace_new(ctx, 0, &s.work);
     if (status)

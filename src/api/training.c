@@ -10,6 +10,7 @@
  * Each file is replaced whole. The order is: training.json (not done), checkpoints, result, training.json (done), checkpoint
  * removed; whatever is found at a start says where to go on. The folder itself carries the lock. */
 #include "api/training_private.h"
+#include "api/options.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -282,7 +283,9 @@ agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, cons
                        const agon_train_options *options, char **summary) {
     training t = {.ctx = ctx, .m = m, .d = d, .folder = {.ctx = ctx, .path = output, .lock = -1}};
     char *made = NULL;
-    agon_status s = training_take_options(&t, options);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the dataset", d, 1}, {"the output folder", output, 1});
+    if (!s)
+        s = training_take_options(&t, options);
     if (!s)
         s = training_check(&t);
     if (!s)

@@ -1,5 +1,6 @@
 /* What a training on a file is asked to do, and whether it can: options, rows, memory. See training_private.h. */
 #include "api/training_private.h"
+#include "api/options.h"
 #include "base/available.h"
 #include "base/memory.h"
 #include <stdlib.h>
@@ -155,9 +156,13 @@ static agon_status predict(training *t, size_t room, size_t *more, bool *recompu
 agon_status agon_train_memory(agon_ctx *ctx, const agon_model *m, const agon_dataset *d, const agon_train_options *options,
                               agon_memory *out) {
     training t = {.ctx = ctx, .m = (agon_model *)m, .d = d, .folder.lock = -1};
-    agon_memory found = {.resident = memory_resident(), .available = memory_room(ctx)};
+    agon_memory found = {.resident = memory_resident()};
     size_t more = 0;
-    agon_status s = training_take_options(&t, options);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the dataset", d, 1}, {"the place for the answer", out, 1});
+    if (s)
+        return s;
+    found.available = memory_room(ctx);
+    s = training_take_options(&t, options);
     if (!s)
         s = training_check(&t);
     if (!s)

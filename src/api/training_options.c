@@ -36,6 +36,8 @@ size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *optio
     const agon_train_options none = agon_train_options_default();
     train_options o = train_options_default();
     options = options ? options : &none;
+    if (!d)
+        return 0;
     o.objective = d->objective;
     o.epochs = options->epochs;
     o.batch_rows = options->batch_rows ? options->batch_rows : 1;
@@ -53,7 +55,7 @@ static double learning_rate(const agon_train_options *o, const objective *traine
 
 double agon_train_learning_rate(const agon_dataset *d, const agon_train_options *options) {
     const agon_train_options none = agon_train_options_default();
-    return learning_rate(options ? options : &none, d->objective);
+    return d ? learning_rate(options ? options : &none, d->objective) : NAN;
 }
 
 static agon_status check_numbers(agon_ctx *ctx, const agon_train_options *o) {
@@ -77,6 +79,8 @@ agon_status training_options_take(agon_ctx *ctx, const agon_train_options *given
     agon_status s = options_take(ctx, "agon_train_options", given, sizeof *o, o);
     if (!s)
         s = check_numbers(ctx, o);
+    if (!s)
+        s = OPTIONS_GIVEN(ctx, {"the objective's settings", o->settings, o->n_settings}, {"ideal", o->ideal, o->n_ideal});
     if (!s)
         s = objective_configure(ctx, trained, o->settings, o->n_settings, inner->objective_options);
     if (!s && o->adapter && o->lora_rank > 0)

@@ -292,7 +292,7 @@ static json_t *describe_import(const importing *im) {
 agon_status agon_import(agon_ctx *ctx, const char *path, const char *name, char **json) {
     importing im = {.ctx = ctx};
     char own_name[256];
-    agon_status s = options_given(ctx, "the path to import", path);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the path to import", path, 1}, {"the place for the answer", json, 1});
     if (s)
         return s;
     if (!realpath(path, im.source))
@@ -335,9 +335,7 @@ agon_status agon_export_named(agon_ctx *ctx, agon_model *m, const agon_adapter *
                               const char *path, char **json) {
     double error = 0;
     struct stat st;
-    agon_status s = options_given(ctx, "the format", format);
-    if (!s)
-        s = options_given(ctx, "the path", path);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the format", format, 1}, {"the path", path, 1}, {"the place for the answer", json, 1});
     if (s)
         return s;
     bool peft = strcmp(format, "peft") == 0;

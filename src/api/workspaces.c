@@ -54,6 +54,9 @@ static agon_status find_here(agon_ctx *ctx, char **path) {
 }
 
 agon_status agon_workspace_find(agon_ctx *ctx, const char *workspace, char **path) {
+    agon_status s = OPTIONS_GIVEN(ctx, {"the place for the path", path, 1});
+    if (s)
+        return s;
     if (!workspace || !*workspace)
         return find_here(ctx, path);
     char *copy = strdup(workspace);
@@ -78,7 +81,9 @@ static agon_status ask(agon_ctx *ctx, const char *workspace, agon_status (*quest
                        char **json) {
     store *s = NULL;
     json_t *out = NULL;
-    agon_status status = workspaces_open(ctx, workspace, STORE_READ, &s);
+    agon_status status = OPTIONS_GIVEN(ctx, {"the place for the answer", json, 1});
+    if (!status)
+        status = workspaces_open(ctx, workspace, STORE_READ, &s);
     if (!status)
         status = question(s, about, &out);
     store_close(s);
@@ -90,12 +95,12 @@ agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *r
 }
 
 agon_status agon_show_json(agon_ctx *ctx, const char *workspace, const char *id, char **json) {
-    agon_status s = options_given(ctx, "the id", id);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the id", id, 1});
     return s ? s : ask(ctx, workspace, store_show, id, json);
 }
 
 agon_status agon_why_json(agon_ctx *ctx, const char *workspace, const char *id, char **json) {
-    agon_status s = options_given(ctx, "the id", id);
+    agon_status s = OPTIONS_GIVEN(ctx, {"the id", id, 1});
     return s ? s : ask(ctx, workspace, store_why, id, json);
 }
 
@@ -103,7 +108,9 @@ agon_status agon_log_json(agon_ctx *ctx, const char *workspace, const char *run,
                           char **json) {
     store *s = NULL;
     json_t *out = NULL;
-    agon_status status = workspaces_open(ctx, workspace, STORE_READ, &s);
+    agon_status status = OPTIONS_GIVEN(ctx, {"the place for the answer", json, 1});
+    if (!status)
+        status = workspaces_open(ctx, workspace, STORE_READ, &s);
     if (!status)
         status = store_log(s, run, after, limit > INT32_MAX ? 0 : (int64_t)limit, &out);
     store_close(s);
@@ -131,7 +138,9 @@ agon_status agon_verify_json(agon_ctx *ctx, const char *workspace, size_t sample
     journal_report report = {0};
     json_t *again = NULL;
     char *path = NULL;
-    agon_status status = agon_workspace_find(ctx, workspace, &path);
+    agon_status status = OPTIONS_GIVEN(ctx, {"the place for the answer", json, 1});
+    if (!status)
+        status = agon_workspace_find(ctx, workspace, &path);
     if (status)
         return status;
     status = store_open(ctx, path, STORE_READ, &s);
@@ -155,7 +164,9 @@ agon_status agon_verify_json(agon_ctx *ctx, const char *workspace, size_t sample
 agon_status agon_unseal_json(agon_ctx *ctx, const char *workspace, const char *run, char **json) {
     store *s = NULL;
     json_t *out = NULL;
-    agon_status status = workspaces_open(ctx, workspace, STORE_READ, &s);
+    agon_status status = OPTIONS_GIVEN(ctx, {"the place for the answer", json, 1});
+    if (!status)
+        status = workspaces_open(ctx, workspace, STORE_READ, &s);
     if (!status)
         status = recipe_unseal(ctx, s, run, &out);
     store_close(s);

@@ -166,6 +166,10 @@ agon_status agon_ctx_new(const agon_ctx_options *options, agon_ctx **out, char *
         reason_size = 0;
     if (reason_size)
         reason[0] = 0;
+    if (!out) {
+        say(reason, reason_size, "the place for the context is NULL; it must be given");
+        return AGON_EINVAL;
+    }
     if (!take_options(options, &opt, reason, reason_size))
         return AGON_EINVAL;
     agon_ctx *ctx = calloc(1, sizeof *ctx);
@@ -233,11 +237,13 @@ const char *agon_error(const agon_ctx *ctx) {
 }
 
 void agon_interrupt(agon_ctx *ctx) {
-    atomic_store(&ctx->interrupted, 1);
+    if (ctx)
+        atomic_store(&ctx->interrupted, 1);
 }
 
 void agon_interrupt_clear(agon_ctx *ctx) {
-    atomic_store(&ctx->interrupted, 0);
+    if (ctx)
+        atomic_store(&ctx->interrupted, 0);
 }
 
 agon_status ctx_check_interrupt(agon_ctx *ctx) {

@@ -119,7 +119,7 @@ static void paths__that_are_not_given_are_refused(void **state) {
     agon_sampling s = agon_sampling_default();
     s.n_stop = 1;
     const agon_generate_request no_stop = {.text = "a", .n_samples = 1, .sampling = &s};
-    refused(agon_generate(f->ctx, f->m, &no_stop, 1, NULL, &out), "stop text 1 is empty");
+    refused(agon_generate(f->ctx, f->m, &no_stop, 1, NULL, &out), "stop texts (stop) is NULL");
     const agon_train_options usual = agon_train_options_default();
     assert_int_equal(agon_train_n_steps(f->d, NULL), agon_train_n_steps(f->d, &usual));
     assert_true(agon_train_learning_rate(f->d, NULL) > 0);
