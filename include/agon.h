@@ -10,6 +10,9 @@
  *   ownership  new: the caller frees. borrowed: valid until the sentence in the comment says. taken:
  *              the callee frees, even on failure (functions whose name ends in _take).
  *   strings    UTF-8, NUL-terminated unless a length is beside them.
+ *   NULL       is refused (AGON_EINVAL, with the name of what is missing) where a comment does not allow it, in an array
+ *              too, whose pointer may be NULL only where its number is 0. Functions without a status return 0, -1, NAN
+ *              or NULL for it; freeing it does nothing.
  *   log_prob   natural logarithm (nats).
  *   threads    one agon_ctx per thread; models are shared read-only between contexts.
  */
