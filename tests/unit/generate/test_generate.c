@@ -17,6 +17,19 @@ typedef struct fixture {
     generate_request requests[N_PROMPTS];
 } fixture;
 
+/* Kinds of arithmetic that a rollout, scoring and training must agree in. */
+static const struct {
+    compute_dtype dtype;
+    agon_numerics numerics;
+} arithmetic[] = {
+    {COMPUTE_F32, AGON_NUMERICS_PORTABLE},
+    {COMPUTE_BF16, AGON_NUMERICS_PORTABLE},
+    {COMPUTE_BF16, AGON_NUMERICS_NATIVE},
+    {COMPUTE_BF16, AGON_NUMERICS_PORTABLE_BF16_ATTENTION},
+    {COMPUTE_BF16, AGON_NUMERICS_NATIVE_BF16_ATTENTION},
+};
+enum { N_ARITHMETIC = sizeof arithmetic / sizeof *arithmetic };
+
 static void begin(fixture *f, compute_dtype dtype) {
     static const size_t lengths[N_PROMPTS] = {11, 40, 1};
     model_config c = tiny_config();
@@ -56,12 +69,13 @@ static void assert_same(const completion *a, const completion *b) {
 
 static void generate__log_probs_equal_the_forward(void **state) {
     (void)state;
-    for (int dtype = 0; dtype < 2; dtype++) {
+    for (int kind = 0; kind < N_ARITHMETIC; kind++) {
         fixture f;
         completion c[N_PROMPTS * SAMPLES];
         workspace *w = NULL;
         float lp[128];
-        begin(&f, (compute_dtype)dtype);
+        begin(&f, arithmetic[kind].dtype);
+        f.ctx->numerics = arithmetic[kind].numerics;
         assert_ok(f.ctx, workspace_new(f.ctx, 0, &w));
         assert_ok(f.ctx, generate(f.ctx, f.m, f.requests, N_PROMPTS, NULL, c));
         for (size_t i = 0; i < N_PROMPTS * SAMPLES; i++) {
@@ -86,12 +100,13 @@ static void generate__log_probs_equal_the_forward(void **state) {
 static void generate__log_probs_equal_the_training_forward(void **state) {
     (void)state;
     enum { N = SAMPLES };
-    for (int dtype = 0; dtype < 2; dtype++) {
+    for (int kind = 0; kind < N_ARITHMETIC; kind++) {
         fixture f;
         completion c[N], base[N];
         workspace *w = NULL;
         float scored[256], trained[256];
-        begin(&f, (compute_dtype)dtype);
+        begin(&f, arithmetic[kind].dtype);
+        f.ctx->numerics = arithmetic[kind].numerics;
         assert_ok(f.ctx, workspace_new(f.ctx, 0, &w));
         generate_request q = f.requests[1], unmoved = q;
         q.sampling.temperature = unmoved.sampling.temperature = 0.7f;
