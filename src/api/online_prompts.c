@@ -31,11 +31,11 @@ static agon_status open_tasks(prompt_source *p) {
     json_t *names = json_array();
     for (size_t i = 0; i < p->options.n_cells; i++)
         json_array_append_new(names, json_string(p->options.cells[i]));
-    p->n_queries = p->options.n_prompts;
+    p->n_queries = p->options.n_prompts ? p->options.n_prompts : 1; /* the first describes them all */
     p->cells = calloc(task_n_cells() + 1, sizeof *p->cells);
-    p->queries = calloc(p->n_queries + 1, sizeof *p->queries);
-    p->tokens = calloc(p->n_queries + 1, sizeof *p->tokens);
-    p->demonstrations = calloc(p->n_queries + 1, sizeof *p->demonstrations);
+    p->queries = calloc(p->n_queries, sizeof *p->queries);
+    p->tokens = calloc(p->n_queries, sizeof *p->tokens);
+    p->demonstrations = calloc(p->n_queries, sizeof *p->demonstrations);
     bool built = names && p->cells && p->queries && p->tokens && p->demonstrations;
     agon_status s = built ? task_select(p->ctx, names, p->cells, &p->n_cells) : ctx_no_memory(p->ctx);
     json_decref(names);
