@@ -76,17 +76,13 @@ static void query_task(void *arg, size_t task, int thread) {
         run_rows(&j->call, first, end, task / j->n_blocks, j->kernels->attend_backward, j->kernels->attend_backward_rows);
 }
 
-static void key_task_bf16(void *arg, size_t task, int thread) {
-    const attention_job *j = arg;
-    const size_t n_tasks = (j->most_keys + ATTENTION_KEYS - 1) / ATTENTION_KEYS;
-    attention_bf16_keys(j, task % n_tasks * ATTENTION_KEYS, task / n_tasks, thread);
-}
-
 static void key_task(void *arg, size_t task, int thread) {
-    (void)thread;
     const attention_job *j = arg;
-    size_t n_tasks = (j->most_keys + KEYS_PER_TASK - 1) / KEYS_PER_TASK, first = task % n_tasks * KEYS_PER_TASK;
-    j->kernels->attend_backward_keys(&j->call, first, size_min(first + KEYS_PER_TASK, j->most_keys), task / n_tasks);
+    const size_t first = task % j->n_key_tasks * j->keys_per_task, kv_head = task / j->n_key_tasks;
+    if (j->call.shape->bf16)
+        attention_bf16_keys(j, first, kv_head, thread);
+    else
+        j->kernels->attend_backward_keys(&j->call, first, size_min(first + j->keys_per_task, j->most_keys), kv_head);
 }
 
 static size_t longest(const attention_keys *keys, size_t n) {
@@ -116,10 +112,11 @@ void attention_backward(agon_ctx *ctx, const attention_shape *shape, size_t n_ro
     attention_job j = {.ctx = ctx,
                        .kernels = kernels_of(ctx),
                        .rows_per_task = shape->bf16 ? ATTENTION_ROWS : BACKWARD_ROWS,
+                       .keys_per_task = shape->bf16 ? ATTENTION_KEYS : KEYS_PER_TASK,
                        .call = {.shape = shape, .keys = keys, .q = q, .k = k, .v = v,
                                 .out = (float *)out, .lse = (float *)lse, .d_out = d_out, .dq = dq,
                                 .dk = dk, .dv = dv, .n_rows = n_rows, .weights = scratch}};
-    const size_t chunk = chunk_rows(shape), keys_per_task = shape->bf16 ? ATTENTION_KEYS : KEYS_PER_TASK;
+    const size_t chunk = chunk_rows(shape);
     for (size_t row = 0; row < n_rows; row += chunk) {
         attention_call *c = &j.call;
         c->first_row = row;
@@ -128,8 +125,8 @@ void attention_backward(agon_ctx *ctx, const attention_shape *shape, size_t n_ro
         c->ld_weights = weights_stride(j.most_keys);
         c->d_scores = scratch + c->n_chunk * shape->n_heads * c->ld_weights;
         j.n_blocks = (c->n_chunk + j.rows_per_task - 1) / j.rows_per_task;
-        size_t n_key_tasks = (j.most_keys + keys_per_task - 1) / keys_per_task;
+        j.n_key_tasks = (j.most_keys + j.keys_per_task - 1) / j.keys_per_task;
         pool_run(ctx->pool, j.n_blocks * shape->n_kv_heads, query_task, &j);
-        pool_run(ctx->pool, n_key_tasks * shape->n_kv_heads, shape->bf16 ? key_task_bf16 : key_task, &j);
+        pool_run(ctx->pool, j.n_key_tasks * shape->n_kv_heads, key_task, &j);
     }
 }

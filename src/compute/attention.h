@@ -15,6 +15,7 @@ typedef struct attention_job {
     attention_call call;
     size_t rows_per_task, n_blocks; /* of so many rows */
     size_t most_keys;     /* of a row of the chunk, backward */
+    size_t keys_per_task, n_key_tasks; /* of its dk and dv */
 } attention_job;
 
 /* Rows [first, end) of one key head's query heads: out and lse; or, backward, dq, weights and d_scores of the chunk. */

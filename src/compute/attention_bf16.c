@@ -127,7 +127,7 @@ static void choose_keys(block *b, key_block *k, size_t first) {
 
 static void attend_block(block *b) {
     const attention_call *c = &b->job->call;
-    const kernels *kernels = kernels_of(b->job->ctx);
+    const kernels *kernels = b->job->kernels;
     const products *p = products_in(b);
     const size_t n = b->n * b->heads, dim = c->shape->head_dim, ld_weights = product_row_width(p, KEYS);
     const groups g = groups_of(b);
@@ -155,7 +155,7 @@ static void attend_block(block *b) {
 /* dq of the block's rows; weights and d_scores of the chunk, up to the longest row's keys, rounded up to LANES_N. */
 static void attend_block_backward(block *b) {
     const attention_call *c = &b->job->call;
-    const kernels *kernels = kernels_of(b->job->ctx);
+    const kernels *kernels = b->job->kernels;
     const products *p = products_in(b);
     const size_t n = b->n * b->heads, dim = c->shape->head_dim, n_heads = c->shape->n_heads, ld_weights = product_row_width(p, KEYS);
     const size_t kept = ((b->row - c->first_row) * n_heads + b->head) * c->ld_weights, row_step = n_heads * c->ld_weights;
