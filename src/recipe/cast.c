@@ -154,8 +154,9 @@ static agon_status write_templates(cast *c) {
  * 7: people are not asked about a held-out query to which incumbent and candidate say the same.
  * 8: the critic judges an open answer only where its word could decide.
  * 9: a rewording is kept only if it is worded as a known question for the same task.
+ * 10: of an answer cut off at max_tokens no end is learnt.
  * Runs begun before have none and go on as they began. */
-enum { RULES = 9 };
+enum { RULES = 10 };
 
 static agon_status write_base(void *arg, json_t **result) {
     cast *c = arg;

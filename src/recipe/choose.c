@@ -23,6 +23,10 @@ static bool has_example(const example_list *l, const char *prompt, const char *c
     return false;
 }
 
+bool choose_is_cut(const cast *c, const answer *x) {
+    return x && x->cut && c->rules >= 10;
+}
+
 /* Ids are copied: queries and answers lie in lists that move as they grow, and examples come again in later iterations. label: of a
  * preference between the two; NULL: each has its own. */
 static agon_status make_example(cast *c, const query *q, const answer *chosen, const answer *rejected, const char *label, const char *origin,
@@ -36,12 +40,14 @@ static agon_status make_example(cast *c, const query *q, const answer *chosen, c
                    .origin = origin,
                    .prompt = q->text,
                    .chosen = chosen->text,
-                   .rejected = rejected ? rejected->text : NULL};
+                   .rejected = rejected ? rejected->text : NULL,
+                   .chosen_cut = choose_is_cut(c, chosen),
+                   .rejected_cut = choose_is_cut(c, rejected)};
     for (size_t i = 0; i < sizeof texts / sizeof *texts && texts[i]; i++)
         copied = (e->texts[e->n_texts++] = arena_copy(c->memory, texts[i])) && copied;
     for (size_t i = 0; i < sizeof labels / sizeof *labels && labels[i]; i++)
         copied = (e->labels[e->n_labels++] = arena_copy(c->memory, labels[i])) && copied;
-    return copied ? example_count_tokens(&c->actors, chosen->text, &e->n_tokens)
+    return copied ? example_count_tokens(&c->actors, chosen->text, !e->chosen_cut, &e->n_tokens)
                   : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for examples");
 }
 

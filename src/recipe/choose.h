@@ -18,6 +18,9 @@ typedef struct choice {
     size_t dropped_duplicate, dropped_cap, dropped_floor, dropped_contaminated;
 } choice;
 
+/* Was it cut off at learner.max_tokens, so that its end is nobody's and not to be learnt? In runs begun before rules 10: never. x NULL: no. */
+bool choose_is_cut(const cast *c, const answer *x);
+
 /* prose.c: documents of data/real.txt, at most, as examples of origin "real" at "prose"; appends to out. Without a local model: none. */
 AGON_MUST_CHECK agon_status prose_examples(cast *c, size_t documents, example_list *out);
 /* Demonstrations from answer `from` on, as examples of origin "real"; appends to out. */

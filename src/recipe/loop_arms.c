@@ -143,11 +143,11 @@ static bool has(const arm *a, const char *prompt, const char *chosen) {
 /* Takes answer x unless it is there already, is longer than *room or shares text with an evaluation. */
 static agon_status offer(loop *l, arm *a, const answer *x, int64_t *room, bool *taken) {
     const query *q = &l->queries.items[x->query];
-    example e = {.objective = "sft", .origin = "new", .prompt = q->text, .chosen = x->text, .texts = {q->id}, .n_texts = 1};
+    example e = {.objective = "sft", .origin = "new", .prompt = q->text, .chosen = x->text, .chosen_cut = choose_is_cut(l->c, x), .texts = {q->id}, .n_texts = 1};
     bool held_out = false;
     if (has(a, q->text, x->text))
         return AGON_OK;
-    agon_status s = example_count_tokens(&l->c->actors, x->text, &e.n_tokens);
+    agon_status s = example_count_tokens(&l->c->actors, x->text, !e.chosen_cut, &e.n_tokens);
     if (s || e.n_tokens > *room)
         return s;
     s = contamination_has_text(l->c->actors.ctx, l->aim.held_out, q->text, &held_out);
@@ -190,7 +190,9 @@ static agon_status turn_pairs(loop *l, arm *a, const lesson *t) {
         if (rng_below(&r, 2)) {
             e.chosen = t->examples.items[i].rejected;
             e.rejected = t->examples.items[i].chosen;
-            s = example_count_tokens(&l->c->actors, e.chosen, &e.n_tokens);
+            e.chosen_cut = t->examples.items[i].rejected_cut;
+            e.rejected_cut = t->examples.items[i].chosen_cut;
+            s = example_count_tokens(&l->c->actors, e.chosen, !e.chosen_cut, &e.n_tokens);
         }
         if (!s)
             s = arm_add(l->c, a, &e);
@@ -246,6 +248,7 @@ static agon_status shuffled(loop *l, arm *a, const lesson *t) {
             const example *from = &t->examples.items[seats[start + (k + half) % size].example];
             example e = t->examples.items[seats[start + k].example];
             e.chosen = from->chosen;
+            e.chosen_cut = from->chosen_cut;
             e.n_tokens = from->n_tokens;
             s = arm_add(l->c, a, &e);
         }

@@ -50,7 +50,7 @@ static agon_status take(loop *l, material *m, size_t i) {
     int64_t n_tokens = 0;
     if (m->used[x->query] || (side ? m->test.n >= m->most : m->n_right[right] >= m->most / 2))
         return AGON_OK;
-    agon_status s = example_count_tokens(&l->c->actors, x->text, &n_tokens);
+    agon_status s = example_count_tokens(&l->c->actors, x->text, true, &n_tokens);
     if (s || n_tokens > CRITIC_MAX_TOKENS)
         return s;
     m->used[x->query] = true;

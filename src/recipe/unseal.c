@@ -19,6 +19,7 @@ typedef struct told {
     const char *kind;
     bool known, right; /* what the ledger says */
     bool hard;
+    bool cut; /* at max_tokens; in a run begun before rules 10: not told apart */
     bool critic_pass, expert_pass; /* labelled or written as right, by the critic or (outside the gate) the expert */
 } told;
 
@@ -80,6 +81,7 @@ static agon_status join(unsealing *u, const json_t *ledger) {
                             .text = field_text(row, "body"),
                             .prompt = field_text(row, "prompt"),
                             .kind = field_text(row, "kind"),
+                            .cut = field_int(row, "cut") == 1,
                             .hard = cell != SIZE_MAX && task_cell_at(cell)->hard};
         json_object_set_new(u->index, u->told[i].id, json_integer((json_int_t)i));
     }
@@ -119,7 +121,8 @@ static agon_status read_all(unsealing *u) {
     if (!s)
         s = rows_of(u,
                     "SELECT t.id, t.kind, t.parent AS query, t.producer, t.family, t.cell, t.body, coalesce(q.body, '') AS"
-                    " prompt FROM text t LEFT JOIN text q ON q.id = t.parent WHERE t.run = ?1 AND t.kind IN ('response',"
+                    " prompt, t.meta ->> 'finish' = 'length' AND (SELECT s.result ->> 'rules' FROM step s WHERE s.run = t.run AND s.path = 'begin') >= 10"
+                    " AS cut FROM text t LEFT JOIN text q ON q.id = t.parent WHERE t.run = ?1 AND t.kind IN ('response',"
                     " 'evaluation', 'demonstration', 'document')"
                     " ORDER BY t.rowid",
                     &u->answers);
@@ -276,10 +279,10 @@ typedef struct limit {
 } limit;
 
 static agon_status take_answer(unsealing *u, arm *a, limit most, const told *t) {
-    example e = {.objective = "sft", .origin = "new", .prompt = t->prompt, .chosen = t->text, .raw = strcmp(t->kind, "document") == 0};
+    example e = {.objective = "sft", .origin = "new", .prompt = t->prompt, .chosen = t->text, .chosen_cut = t->cut, .raw = strcmp(t->kind, "document") == 0};
     if (a->examples.n == most.examples)
         return AGON_OK;
-    agon_status s = example_count_tokens(&u->c->actors, t->text, &e.n_tokens);
+    agon_status s = example_count_tokens(&u->c->actors, t->text, !t->cut, &e.n_tokens);
     return s ? s : arm_add(u->c, a, &e);
 }
 

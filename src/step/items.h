@@ -28,6 +28,7 @@ typedef struct answer {
     int64_t n_tokens;
     double log_prob; /* NAN: not known */
     bool failed;     /* the backend gave no answer */
+    bool cut;        /* it reached the longest answer before its end */
     /* What is believed of it, and who says so. */
     task_outcome outcome;
     const char *source; /* verifier, critic, simulated, human; static; NULL: nobody yet */

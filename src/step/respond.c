@@ -69,6 +69,7 @@ static agon_status append_answers(actors *a, const ask *q, const ask_options *o,
         x->draft = q->draft;
         x->kind = o->kind;
         x->failed = !c;
+        x->cut = strcmp(field_text(c, "finish"), "length") == 0;
         x->n_tokens = field_int(c, "n_tokens");
         x->log_prob = field_real(c, "log_prob");
         const char *id = json_string_value(json_array_get(ids, k));

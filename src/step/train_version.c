@@ -11,18 +11,18 @@
 
 /* ---- examples ------------------------------------------------------------------------------------------ */
 
-agon_status example_count_tokens(actors *a, const char *answer, int64_t *n) {
+agon_status example_count_tokens(actors *a, const char *answer, bool ended, int64_t *n) {
     if (a->model) {
         token_list ids = {0};
         agon_status s = tokenizer_encode(a->ctx, model_tokenizer(a->model), answer, strlen(answer), false, &ids);
-        *n = (int64_t)ids.n + 1;
+        *n = (int64_t)ids.n + ended;
         token_list_free(&ids);
         return s;
     }
     int64_t words = 1;
     for (const char *p = answer; *p; p++)
         words += *p == ' ';
-    *n = words * 4 / 3 + 1;
+    *n = words * 4 / 3 + ended;
     return AGON_OK;
 }
 
@@ -35,10 +35,11 @@ static json_t *example_row(const example *e) {
         return json_pack("{ss ss ss}", "prompt", e->prompt, "chosen", e->chosen, "rejected", e->rejected);
     json_t *prompt = json_pack("[{ss ss}]", "role", "user", "content", e->prompt);
     json_t *chosen = json_pack("[{ss ss}]", "role", "assistant", "content", e->chosen);
+    json_t *cut = e->chosen_cut ? json_string("length") : NULL;
     if (!e->rejected)
-        return json_pack("{so so}", "prompt", prompt, "completion", chosen);
-    return json_pack("{so so s[{ss ss}]}", "prompt", prompt, "chosen", chosen, "rejected", "role", "assistant", "content",
-                     e->rejected);
+        return json_pack("{so so so*}", "prompt", prompt, "completion", chosen, "finish", cut);
+    return json_pack("{so so s[{ss ss}] so* ss*}", "prompt", prompt, "chosen", chosen, "rejected", "role", "assistant", "content",
+                     e->rejected, "chosen_finish", cut, "rejected_finish", e->rejected_cut ? "length" : NULL);
 }
 
 typedef struct to_build {
@@ -87,6 +88,8 @@ static json_t *examples_digest(const example *examples, size_t n) {
                                 examples[i].rejected ? examples[i].rejected : ""};
         for (size_t k = 0; k < sizeof fields / sizeof *fields; k++)
             hasher_add_field(h, fields[k]);
+        if (examples[i].chosen_cut || examples[i].rejected_cut)
+            hasher_add_field(h, examples[i].chosen_cut && examples[i].rejected_cut ? "both cut" : examples[i].chosen_cut ? "chosen cut" : "rejected cut");
     }
     if (!h)
         return NULL;

@@ -13,14 +13,15 @@ typedef struct example {
     const char *chosen, *rejected;  /* the answer; rejected NULL where there is no pair */
     const json_t *row;              /* a row as the trainer reads it, instead of these three; NULL */
     bool raw;                       /* text as it is, no chat template */
+    bool chosen_cut, rejected_cut;  /* cut off before its end: none is learnt */
     const char *labels[EXAMPLE_MAX_SOURCES], *texts[EXAMPLE_MAX_SOURCES];
     size_t n_labels, n_texts;
     int64_t n_tokens;        /* loss tokens */
     char id[STORE_ID_SIZE];  /* of its record, filled by build_examples */
 } example;
 
-/* Loss tokens of an answer under the local model's tokenizer (end of turn included); without one, words and a third. */
-AGON_MUST_CHECK agon_status example_count_tokens(actors *a, const char *answer, int64_t *n);
+/* Loss tokens of an answer under the local model's tokenizer (ended: with its end of turn); without one, words and a third. */
+AGON_MUST_CHECK agon_status example_count_tokens(actors *a, const char *answer, bool ended, int64_t *n);
 
 /* Writes the example records at `path`. AGON_EREFUSED when one descends from a sealed answer. */
 AGON_MUST_CHECK agon_status build_examples(actors *a, const char *path, example *examples, size_t n);

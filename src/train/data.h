@@ -39,7 +39,7 @@ typedef enum data_fault {
 } data_fault;
 const char *data_fault_name(data_fault f);
 /* What rows may have and not every objective reads: label, reward, margin, critique ... */
-enum { N_OPTIONAL_FIELDS = 13 };
+enum { N_OPTIONAL_FIELDS = 17 };
 const char *row_optional_field(size_t i);
 
 typedef struct dataset_options {

@@ -21,6 +21,10 @@ static const struct {
     {"rejected_critique", NEEDS_HEAD, ROW_PAIR},
     {"spans", ~0u, ROW_SINGLE | ROW_GROUP},
     {"log_probs", TAKES_OLD, ROW_SINGLE | ROW_GROUP},
+    {"finish", ~0u, ROW_SINGLE},
+    {"finishes", ~0u, ROW_GROUP},
+    {"chosen_finish", ~0u, ROW_PAIR},
+    {"rejected_finish", ~0u, ROW_PAIR},
 };
 
 unsigned row_kind_of(const row_reader *r, const json_t *object) {

@@ -12,6 +12,9 @@
  * Rows that a policy sampled may say with which "log_probs": [a number a token] of a completion, a list of such lists of completions; the tokens
  * are those made here, the end token among them.
  *
+ * "finish": "length" says that a completion was cut off (at most so many tokens were sampled): it gets no end token, since none was written. Of
+ * pairs "chosen_finish" and "rejected_finish", of completions a list "finishes".
+ *
  * each with "dimension" where several are trained together. Prompts to be answered (dataset_read_prompts):
  *
  *   {"prompt"} (+ "completion": a demonstration, and any field for who judges the answers)
@@ -233,8 +236,8 @@ static agon_status place_log_probs(row_reader *r, const char *where, const char 
     if (!json_is_array(list))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be a list of numbers, one a token", where, name);
     if (json_array_size(list) != n)
-        return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s has %zu numbers, and the completion with its end token has %zu tokens", where, name,
-                        json_array_size(list), n);
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s has %zu numbers, and the completion%s has %zu tokens", where, name,
+                        json_array_size(list), tokenizer_is_stop(r->t, e->tokens.ids[e->tokens.n - 1]) ? " with its end token" : "", n);
     float *old = arena_take(r->d->memory, n, sizeof *old);
     if (!old)
         return row_no_memory(r);
@@ -271,13 +274,15 @@ static agon_status read_single(row_reader *r, const char *where, json_t *object)
     train_row *kept = NULL;
     json_t *messages = json_object_get(object, "messages"), *completion = json_object_get(object, "completion");
     json_t *spans = json_object_get(object, "spans");
-    const json_t *log_probs = json_object_get(object, "log_probs");
+    const json_t *log_probs = json_object_get(object, "log_probs"), *finish = json_object_get(object, "finish");
     size_t n_context = 0;
     agon_status s;
     if (!json_absent(log_probs) && !completion && (r->needs & TAKES_OLD))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: log_probs are of a completion (or of completions), which this row has not", where);
     if (spans && !completion)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: spans are of a completion (or of completions), which this row has not", where);
+    if (!json_absent(finish) && !completion)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: finish is of a completion (of completions: finishes), which this row has not", where);
     if (json_object_get(object, "text")) {
         s = encode_text(r, where, json_object_get(object, "text"), &e);
     } else if (messages) {
@@ -293,6 +298,8 @@ static agon_status read_single(row_reader *r, const char *where, json_t *object)
             s = add_critique(r, where, object, "critique", json_object_get(object, "critique"), "completion", &completion, &n_context);
         if (s == AGON_OK)
             s = row_encode_pair(r, where, "completion", &p, completion, &e);
+        if (s == AGON_OK && n_context == 0) /* what follows an answer ends by itself */
+            s = row_read_finish(r, where, "finish", finish, &e);
     }
     if (s == AGON_OK)
         s = keep_row(r, where, &e, 1, &kept);
@@ -460,6 +467,11 @@ static agon_status read_pair(row_reader *r, const char *where, json_t *object) {
         s = row_encode_pair(r, where, "chosen", &p, chosen, &e[0]);
     if (s == AGON_OK)
         s = row_encode_pair(r, where, "rejected", &p, rejected, &e[1]);
+    for (size_t k = 0; k < 2 && s == AGON_OK; k++) {
+        const char *key = k ? "rejected_finish" : "chosen_finish";
+        if (n_context[k] == 0)
+            s = row_read_finish(r, where, key, json_object_get(object, key), &e[k]);
+    }
     if (s == AGON_OK && e[0].tokens.n == e[1].tokens.n &&
         memcmp(e[0].tokens.ids, e[1].tokens.ids, e[0].tokens.n * sizeof(int32_t)) == 0)
         s = BAD(r, FAULT_EQUAL, "%s: chosen and rejected are the same; such a pair teaches nothing", where);
@@ -522,12 +534,15 @@ static agon_status labels_check(row_reader *r, const char *where, const train_ro
 static agon_status read_group(row_reader *r, const char *where, json_t *object) {
     json_t *completions = json_object_get(object, "completions"), *spans = json_object_get(object, "spans");
     json_t *critiques = json_object_get(object, "critiques"), *log_probs = json_object_get(object, "log_probs");
+    const json_t *finishes = json_object_get(object, "finishes");
     size_t n = json_array_size(completions);
     row_prompt p = {0};
     train_row *kept = NULL;
     if ((spans && json_array_size(spans) != n) || (critiques && json_array_size(critiques) != n))
         return BAD(r, FAULT_GROUP, "%s: spans and critiques are lists of %zu, one entry a completion", where, n);
     log_probs = json_is_null(log_probs) || !(r->needs & TAKES_OLD) ? NULL : log_probs;
+    if (!json_absent(finishes) && json_array_size(finishes) != n)
+        return BAD(r, FAULT_GROUP, "%s: finishes is a list of %zu, one entry a completion", where, n);
     if (!json_is_array(completions) || n == 0 || n > MAX_COMPLETIONS)
         return ctx_fail(r->ctx, AGON_EINVAL, "%s: completions must be a list of 1 to %d", where, MAX_COMPLETIONS);
     if (log_probs && json_array_size(log_probs) != n)
@@ -546,6 +561,8 @@ static agon_status read_group(row_reader *r, const char *where, json_t *object) 
         s = add_critique(r, where, object, "critiques", json_array_get(critiques, k), slot, &one, &n_context);
         if (s == AGON_OK)
             s = row_encode_pair(r, where, "completions", &p, one, &e[k]);
+        if (s == AGON_OK && n_context == 0)
+            s = row_read_finish(r, where, "finishes", json_array_get(finishes, k), &e[k]);
     }
     if (s == AGON_OK)
         s = keep_row(r, where, e, n, &kept);

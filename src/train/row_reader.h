@@ -86,6 +86,8 @@ AGON_MUST_CHECK agon_status row_encode_raw(row_reader *r, const char *where, con
 /* prompt + completion (text or messages; a text after messages is one assistant message). */
 AGON_MUST_CHECK agon_status row_encode_pair(row_reader *r, const char *where, const char *key, const row_prompt *p, json_t *completion,
                                             row_example *e);
+/* "finish" of an answer that was encoded: "length" takes its end token away, which nobody wrote; "stop" or absent leaves it. */
+AGON_MUST_CHECK agon_status row_read_finish(row_reader *r, const char *where, const char *key, const json_t *finish, row_example *e);
 
 /* ---- row_read.c --------------------------------------------------------------------------------------- */
 

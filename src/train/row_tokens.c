@@ -2,7 +2,7 @@
  *
  * A text is raw: prompt and completion are tokenised separately, special strings parsed, EOS after the
  * completion. A list of messages goes through the chat template: content is never parsed for special
- * strings, the answer ends with the end-of-turn token. What follows the last supervised token (the
+ * strings, the answer ends with the end-of-turn token. An answer that was cut off has no such token. What follows the last supervised token (the
  * template's newline) is dropped, and what precedes the first is prompt: recutting changes no bit. */
 #include "train/row_reader.h"
 #include <string.h>
@@ -143,4 +143,18 @@ agon_status row_encode_pair(row_reader *r, const char *where, const char *key, c
     memcpy(all.messages, p->messages.messages, all.n * sizeof *all.messages);
     all.messages[all.n++] = (chat_message){"assistant", json_string_value(completion)};
     return encode_turns(r, where, &p->messages, &all, e);
+}
+
+agon_status row_read_finish(row_reader *r, const char *where, const char *key, const json_t *finish, row_example *e) {
+    const char *word = json_string_value(finish);
+    if (json_absent(finish) || (word && strcmp(word, "stop") == 0))
+        return AGON_OK;
+    if (!word || strcmp(word, "length") != 0)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s: %s must be \"stop\" or \"length\" (cut off before its end)", where, key);
+    if (!tokenizer_is_stop(r->t, e->tokens.ids[e->tokens.n - 1]))
+        return AGON_OK; /* a template that ends answers with no token of its own */
+    if (e->tokens.n == e->n_prompt + 1)
+        return BAD(r, FAULT_EMPTY, "%s: %s is \"length\", and the answer has no word before its end; there is nothing to learn from", where, key);
+    e->tokens.n--;
+    return AGON_OK;
 }

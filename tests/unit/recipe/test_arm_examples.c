@@ -26,7 +26,7 @@ static bench *bench_new(const char *objective) {
     b->ctx = test_ctx(1, NULL);
     assert_ok(b->ctx, arena_new(b->ctx, 0, &b->memory));
     b->config = (run_config){.seed = 5, .train = {.objective = (char *)(uintptr_t)objective}};
-    b->cast = (cast){.actors = {.ctx = b->ctx, .iteration = 1}, .config = &b->config, .memory = b->memory, .rules = 7};
+    b->cast = (cast){.actors = {.ctx = b->ctx, .iteration = 1}, .config = &b->config, .memory = b->memory, .rules = 10};
     b->l = (loop){.c = &b->cast, .config = &b->config, .queries.items = b->queries, .answers.items = b->answers, .arms = {.lessons = &b->lesson, .n_lessons = 1}};
     b->lesson = (lesson){.iteration = 1, .examples.items = b->examples};
     assert_ok(b->ctx, aim_new(b->ctx, cells, CELLS, 0.8, &b->l.aim));
@@ -235,9 +235,47 @@ static void real_only__repeats_up_to_the_tokens_of_all(void **state) {
     bench_free(b);
 }
 
+/* What was cut off stays so in whatever arm, and counts a token less. */
+static void arms__what_is_cut_off__has_no_end(void **state) {
+    (void)state;
+    bench *b = bench_new("sft");
+    const size_t q = add_query(b, cells[0], "which?"), other = add_query(b, cells[0], "who?");
+    add_answer(b, q, "response", "whole");
+    add_answer(b, q, "response", "severed");
+    b->answers[1].cut = true;
+    add_example(b, "new", q, "taught", 50)->chosen_cut = true;
+    fill(b, "random_labels");
+    assert_int_equal(b->arm.examples.n, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const example *e = &b->arm.examples.items[i];
+        assert_int_equal(e->chosen_cut, strcmp(e->chosen, "severed") == 0);
+        assert_int_equal(e->n_tokens, e->chosen_cut ? 1 : 2);
+    }
+    add_example(b, "new", other, "ended", 60);
+    fill(b, "shuffled");
+    assert_int_equal(b->arm.examples.n, 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_int_equal(b->arm.examples.items[i].chosen_cut, strcmp(b->arm.examples.items[i].chosen, "taught") == 0);
+    bench_free(b);
+    b = bench_new("dpo");
+    for (size_t i = 0; i < 20; i++) {
+        example *e = add_example(b, "new", add_query(b, cells[0], "which?"), "good", 3);
+        e->rejected = "bad";
+        e->rejected_cut = true;
+    }
+    fill(b, "random_labels");
+    for (size_t i = 0; i < 20; i++) {
+        const example *e = &b->arm.examples.items[i];
+        const bool turned = strcmp(e->chosen, "bad") == 0;
+        assert_true(e->chosen_cut == turned && e->rejected_cut == !turned && e->n_tokens == (turned ? 1 : 3));
+    }
+    bench_free(b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_labels__fill_the_room_to_the_last_token),
+        cmocka_unit_test(arms__what_is_cut_off__has_no_end),
         cmocka_unit_test(random_labels__take_cells_in_turn_and_nothing_twice),
         cmocka_unit_test(random_labels__keep_clear_of_evaluations),
         cmocka_unit_test(random_labels__of_pairs__turn_both_sides),

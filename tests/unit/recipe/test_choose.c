@@ -226,6 +226,30 @@ static void choose__only_what_passed__and_no_evaluation(void **state) {
     bench_free(b);
 }
 
+/* An answer that reached max_tokens is learned from without an end, on either side of a pair, and counts a token less. Before rules 10 it got one. */
+static void choose__what_is_cut_off__has_no_end(void **state) {
+    (void)state;
+    for (int64_t rules = 9; rules <= 10; rules++)
+        for (int pairs = 0; pairs < 2; pairs++) {
+            bench *b = bench_new();
+            b->cast.rules = rules;
+            for (size_t i = 0; i < 4; i++) {
+                add(b, i, "response", OUTCOME_PASS, words(b, 3))->cut = i & 1;
+                add(b, i, "response", OUTCOME_FAIL, words(b, 3))->cut = i & 2;
+            }
+            (pairs ? choose_of_pairs : choose)(b);
+            assert_int_equal(b->out.n, 4);
+            for (size_t i = 0; i < 4; i++) {
+                const example *e = &b->out.items[i];
+                const size_t k = (size_t)(strtoul(e->chosen + 1, NULL, 10) / 2); /* words of the k-th answer, two a query */
+                assert_int_equal(e->chosen_cut, rules == 10 && (k & 1));
+                assert_int_equal(e->rejected_cut, pairs && rules == 10 && (k & 2));
+                assert_int_equal(e->n_tokens, rules == 10 && (k & 1) ? 4 : 5);
+            }
+            bench_free(b);
+        }
+}
+
 /* The same task in other words is the same task; a text is recognised by its word sequences. */
 static void choose__what_is_held_out__is_left_out(void **state) {
     (void)state;
@@ -511,6 +535,7 @@ int main(void) {
         cmocka_unit_test(choose__queries_of_no_cell__are_capped_by_themselves),
         cmocka_unit_test(choose__the_same_answer_twice__is_one_example),
         cmocka_unit_test(choose__only_what_passed__and_no_evaluation),
+        cmocka_unit_test(choose__what_is_cut_off__has_no_end),
         cmocka_unit_test(choose__what_is_held_out__is_left_out),
         cmocka_unit_test(choose__what_is_held_out__is_left_out_of_real_data_and_pairs),
         cmocka_unit_test(choose__check__reads_every_text),

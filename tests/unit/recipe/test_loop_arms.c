@@ -261,6 +261,34 @@ static void arms__more_iterations__go_the_way_of_the_version(void **state) {
     stand_free(x);
 }
 
+/* Queries that most answers satisfy, cut off or not; nothing real to learn from. */
+static const char *easy_run(stand *x) {
+    const char *path = arena_printf(x->memory, "%s/own.jsonl", x->folder);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    for (int i = 0; i < 20; i++)
+        fprintf(f, "{\"query\": \"Which word is number %d?\", \"verifier\": \"no_commas\"}\n", 7 * i + 3);
+    assert_int_equal(fclose(f), 0);
+    return arena_printf(x->memory, "name: own\nseed: 3\ntasks: {file: %s}\nlearner: {samples: 2, max_tokens: 8}\ncritic: {examples: 0}\n"
+                                   "refine: {queries: 0, learnability: 0}\nhuman: {labels: 0, audits: 0, demonstrations: 0}\n"
+                                   "build: {documents: 0, real_share: 0}\ntrain: {rank: 2, epochs: 1, batch: 4}\n"
+                                   "evaluate: {general: 2, documents: 2, gsm8k: 0, arms: true}\ngate: {monitor_prompts: 2}\n", path);
+}
+
+/* Answers that reached max_tokens are trained on as such, and nothing else is. */
+static void loop__answers_cut_off__are_learnt_without_an_end(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    json_t *summary = run_yaml(x, easy_run(x), NULL);
+    const char *of_cut = "EXISTS (SELECT 1 FROM example_text l JOIN text t ON t.id = l.text WHERE l.example = e.id AND t.meta ->> 'finish' = 'length')";
+    const int64_t n = count(x, "SELECT count(*) FROM example WHERE fields ->> 'finish' = 'length'");
+    assert_true(n > 0 && n <= count(x, "SELECT count(*) FROM example"));
+    assert_int_equal(count(x, arena_printf(x->memory, "SELECT count(*) FROM example e WHERE %s", of_cut)), n);
+    assert_int_equal(count(x, arena_printf(x->memory, "SELECT count(*) FROM example e WHERE fields ->> 'finish' = 'length' AND %s", of_cut)), n);
+    json_decref(summary);
+    stand_free(x);
+}
+
 static void arms__pool_too_small__says_so(void **state) {
     (void)state;
     stand *x = stand_new(NULL);
@@ -278,16 +306,7 @@ static void arms__pool_too_small__says_so(void **state) {
     stand_free(x);
     /* Nothing real: an arm of it cannot be. */
     x = stand_new(NULL);
-    const char *path = arena_printf(x->memory, "%s/own.jsonl", x->folder);
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    for (int i = 0; i < 20; i++)
-        fprintf(f, "{\"query\": \"Which word is number %d?\", \"verifier\": \"no_commas\"}\n", 7 * i + 3);
-    assert_int_equal(fclose(f), 0);
-    summary = run_yaml(x, arena_printf(x->memory, "name: own\nseed: 3\ntasks: {file: %s}\nlearner: {samples: 2, max_tokens: 8}\ncritic: {examples: 0}\n"
-                                                  "refine: {queries: 0, learnability: 0}\nhuman: {labels: 0, audits: 0, demonstrations: 0}\n"
-                                                  "build: {documents: 0, real_share: 0}\ntrain: {rank: 2, epochs: 1, batch: 4}\n"
-                                                  "evaluate: {general: 2, documents: 2, gsm8k: 0, arms: true}\ngate: {monitor_prompts: 2}\n", path), &empty);
+    summary = run_yaml(x, easy_run(x), &empty);
     assert_int_equal(empty.n, 1);
     assert_int_equal(json_array_size(json_object_get(summary, "arms")), 3);
     json_decref(summary);
@@ -343,6 +362,7 @@ int main(void) {
         cmocka_unit_test(arms__main_run__has_the_same_bits),
         cmocka_unit_test(arms__are_running_before_the_loop_is_done),
         cmocka_unit_test(arms__examples__are_what_they_are_called),
+        cmocka_unit_test(loop__answers_cut_off__are_learnt_without_an_end),
         cmocka_unit_test(arms__more_iterations__go_the_way_of_the_version),
         cmocka_unit_test(arms__pool_too_small__says_so),
         cmocka_unit_test(arms__of_pairs__are_turned_round),

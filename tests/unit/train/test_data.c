@@ -285,6 +285,14 @@ static void data__names_file_and_line(void **state) {
         {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"label\": 0.5}\n", "neither side is better"},
         {"ppo", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": 1, \"log_probs\": [-1]}\n",
          ":1: log_probs has 1 numbers, and the completion with its end token has 2 tokens"},
+        {"ppo", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": 1, \"finish\": \"length\", \"log_probs\": [-1, -1]}\n",
+         ":1: log_probs has 2 numbers, and the completion has 1 tokens"},
+        {"sft", "{\"prompt\": \"a\", \"completion\": \"b\", \"finish\": \"cut\"}\n", ":1: finish must be \"stop\" or \"length\""},
+        {"sft", "{\"prompt\": \"a\", \"completion\": \"b\", \"finish\": true}\n", ":1: finish must be \"stop\" or \"length\""},
+        {"sft", "{\"prompt\": \"a\", \"completion\": \"<|endoftext|>\", \"finish\": \"length\"}\n", ":1: finish is \"length\", and the answer has no word before its end"},
+        {"sft", "{\"text\": \"a\", \"finish\": \"length\"}\n", ":1: finish is of a completion"},
+        {"dpo", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"rejected_finish\": 1}\n", ":1: rejected_finish must be"},
+        {"grpo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"rewards\": [0, 1], \"finishes\": [\"stop\"]}\n", ":1: finishes is a list of 2"},
         {"ppo", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": 1, \"log_probs\": -1}\n", ":1: log_probs must be a list"},
         {"ppo", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": 1, \"log_probs\": [-1, 0.5]}\n", ":1: log_probs[1] is 0.5; a log-probability is 0"},
         {"ppo", "{\"prompt\": \"a\", \"completion\": \"b\", \"reward\": 1, \"log_probs\": [-1e300, 0]}\n", ":1: log_probs[0] is not finite"},
@@ -468,6 +476,51 @@ static void data__weight_zero_leaves_out(void **state) {
     }
 }
 
+/* An answer that was cut off has no end token; one that is said to have stopped, or of which nothing is said, has. Rewards and log_probs go by the tokens that are left. */
+static void data__of_an_answer_cut_off__learns_no_end(void **state) {
+    world *w = *state;
+    static const char chat[] = "{\"prompt\": [{\"role\":\"user\",\"content\":\"say\"}], \"chosen\": \"yes\", \"rejected\": [{\"role\":\"assistant\",\"content\":\"no\"}], %s}\n";
+    static const struct {
+        const char *fields;
+        bool ended[2];
+    } pairs[] = {{"\"label\": 1", {true, true}},
+                 {"\"chosen_finish\": \"length\"", {false, true}},
+                 {"\"chosen_finish\": \"stop\", \"rejected_finish\": \"length\"", {true, false}},
+                 {"\"chosen_finish\": \"length\", \"rejected_finish\": \"length\"", {false, false}}};
+    static const char opened[] = "<|im_start|>user\nsay<|im_end|>\n<|im_start|>assistant\n";
+    size_t n;
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        char text[512];
+        snprintf(text, sizeof text, chat, pairs[i].fields);
+        dataset *d = read_ok(w, "dpo", text);
+        const train_row *rows = dataset_rows(d, &n);
+        for (size_t k = 0; k < 2; k++) {
+            const train_response *r = &rows[0].responses[k];
+            char answer[32];
+            snprintf(answer, sizeof answer, "%s%s", k ? "no" : "yes", pairs[i].ended[k] ? "<|im_end|>" : "");
+            expect(w, &rows[0], k, opened, answer, r->tokens[r->n - 1]);
+            assert_int_equal(r->tokens[r->n - 1] == END, pairs[i].ended[k]);
+            assert_int_equal(supervised(r), r->n);
+        }
+        dataset_free(d);
+    }
+    dataset *d = read_ok(w, "ppo", "{\"prompt\": \"two plus\", \"completion\": \" b\", \"reward\": 1, \"finish\": \"length\", \"log_probs\": [-0.5]}\n");
+    const train_row *rows = dataset_rows(d, &n);
+    expect(w, &rows[0], 0, "two plus", " b", rows[0].responses[0].tokens[0]);
+    assert_int_equal(rows[0].responses[0].n, 1);
+    dataset_free(d);
+    d = read_ok(w, "grpo", "{\"prompt\": \"a\", \"completions\": [\"b\", \"c\"], \"rewards\": [0, 1], \"finishes\": [\"length\", \"stop\"]}\n");
+    rows = dataset_rows(d, &n);
+    expect(w, &rows[0], 0, "a", "b", rows[0].responses[0].tokens[0]);
+    expect(w, &rows[0], 1, "a", "c<|endoftext|>", EOS);
+    dataset_free(d);
+    /* A critique ends by itself, whatever became of the answer before it. */
+    d = read_ok(w, "bt", "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\", \"chosen_critique\": \"d\", \"chosen_finish\": \"length\"}\n");
+    rows = dataset_rows(d, &n);
+    assert_int_equal(rows[0].responses[0].tokens[rows[0].responses[0].n - 1], EOS);
+    dataset_free(d);
+}
+
 /* What a row says and its objective does not read is counted, not passed over in silence. */
 static void data__counts_what_is_not_read(void **state) {
     world *w = *state;
@@ -491,6 +544,9 @@ static void data__counts_what_is_not_read(void **state) {
         {"bt", "\"chosen\": \"b\", \"rejected\": \"c\", \"critique\": \"d\"", "critique"},
         {"prm", "\"completions\": [\"b\", \"c\"], \"labels\": [1, 0], \"critiques\": [\"d\", \"e\"]", "critiques"},
         {"prm", "\"completions\": [\"b\", \"c\"], \"labels\": [1, 0], \"spans\": [[], []]", "spans"},
+        {"sft", "\"completion\": \"b\", \"finish\": \"length\"", NULL},
+        {"sft", "\"completion\": \"b\", \"finishes\": [\"length\"]", "finishes"},
+        {"dpo", "\"chosen\": \"b\", \"rejected\": \"c\", \"finish\": \"stop\"", "finish"},
         {"sft", "\"completion\": \"b\", \"log_probs\": [-1], \"log_prob\": -1", "log_probs"},
         {"dpo", "\"chosen\": \"b\", \"rejected\": \"c\", \"log_probs\": [-1]", "log_probs"},
         {"ppo", "\"completion\": \"b\", \"reward\": 1, \"log_probs\": [-1, -2], \"log_prob\": -3", NULL},
@@ -880,6 +936,7 @@ int main(void) {
         cmocka_unit_test(data__what_is_needed_follows_the_options),
         cmocka_unit_test(data__takes_log_probs_at_sampling),
         cmocka_unit_test(data__weight_zero_leaves_out),
+        cmocka_unit_test(data__of_an_answer_cut_off__learns_no_end),
         cmocka_unit_test(data__counts_what_is_not_read),
         cmocka_unit_test(data__skips_and_counts),
         cmocka_unit_test(data__rows_in_memory_are_skipped),
