@@ -48,18 +48,46 @@ static void attention_task(void *arg, size_t task, int thread) {
         run_rows(&j->call, first, end, task / j->n_blocks, j->kernels->attend, j->kernels->attend_rows);
 }
 
-void attention(agon_ctx *ctx, const attention_shape *shape, size_t n_rows, const attention_keys *keys,
-               const float *q, const float *k, const float *v, float *out, float *lse) {
-    check_shape(shape);
-    attention_job j = {.ctx = ctx,
-                       .kernels = kernels_of(ctx),
-                       .call = {.shape = shape, .keys = keys, .q = q, .k = k, .v = v, .out = out,
-                                .lse = lse, .n_rows = n_rows},
-                       .rows_per_task = n_rows < 64 ? 1 : ROWS_PER_TASK};
-    if (shape->bf16 && n_rows && keys[0].rows == keys[n_rows - 1].rows)
+static void run_forward(agon_ctx *ctx, attention_call call) {
+    const size_t n_rows = call.n_rows;
+    check_shape(call.shape);
+    attention_job j = {.ctx = ctx, .kernels = kernels_of(ctx), .call = call, .rows_per_task = n_rows < 64 ? 1 : ROWS_PER_TASK};
+    if (call.shape->bf16 && n_rows && call.keys[0].rows == call.keys[n_rows - 1].rows)
         j.rows_per_task = ATTENTION_ROWS; /* one text: as many rows as its keys are laid out for */
     j.n_blocks = (n_rows + j.rows_per_task - 1) / j.rows_per_task;
-    pool_run(ctx->pool, j.n_blocks * shape->n_kv_heads, attention_task, &j);
+    pool_run(ctx->pool, j.n_blocks * call.shape->n_kv_heads, attention_task, &j);
+}
+
+void attention(agon_ctx *ctx, const attention_shape *shape, size_t n_rows, const attention_keys *keys,
+               const float *q, const float *k, const float *v, float *out, float *lse) {
+    run_forward(ctx, (attention_call){.shape = shape, .keys = keys, .q = q, .k = k, .v = v, .out = out, .lse = lse, .n_rows = n_rows});
+}
+
+void attention_rounded(agon_ctx *ctx, const attention_shape *shape, size_t n_rows, const attention_keys *keys,
+                       const float *q, const uint16_t *k, const uint16_t *v, float *out) {
+    assert(shape->bf16);
+    run_forward(ctx, (attention_call){.shape = shape, .keys = keys, .q = q, .k_rounded = k, .v_rounded = v, .out = out, .n_rows = n_rows});
+}
+
+typedef struct round_job {
+    const packing *packing;
+    const float *k, *v;
+    size_t width;
+    const int32_t *to;
+    uint16_t *k_to, *v_to;
+} round_job;
+
+static void round_task(void *arg, size_t first, size_t n) {
+    const round_job *j = arg;
+    for (size_t i = first; i < first + n; i++) {
+        const size_t at = (size_t)j->to[i] * j->width;
+        j->packing->round_row(j->k + i * j->width, j->width, j->k_to + at);
+        j->packing->round_row(j->v + i * j->width, j->width, j->v_to + at);
+    }
+}
+
+void round_keys(agon_ctx *ctx, const float *k, const float *v, size_t n_rows, size_t width, const int32_t *to, uint16_t *k_to, uint16_t *v_to) {
+    run_range(ctx, n_rows, 64, round_task, &(round_job){packing_of(ctx), k, v, width, to, k_to, v_to});
 }
 
 /* ---- backward ---------------------------------------------------------------------------------- */

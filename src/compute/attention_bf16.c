@@ -62,6 +62,12 @@ static float *round_block(block *b, const float *x, size_t *lda) {
     return a;
 }
 
+/* Rows of keys or values [any, n_kv_heads * head_dim], in one of the two forms. */
+typedef struct key_rows {
+    const float *f32;
+    const uint16_t *rounded; /* bf16; else NULL */
+} key_rows;
+
 /* Keys [first, first + n) of the list in x [any, n_kv_heads * head_dim]: where they are, rows *ld apart, or copied to `here` where they do
  * not follow each other. */
 static const float *keys_at(const block *b, const float *x, size_t first, size_t n, float *here, size_t *ld) {
@@ -86,27 +92,52 @@ typedef struct key_block {
     float *panels, *rows, *scores; /* [KEYS, head_dim padded] bf16 as panels; copied rows; [the block's rows, KEYS] */
 } key_block;
 
-/* scores = a . x, x the keys' rows: keys are columns. */
-static void multiply_scores(block *b, const key_block *k, const float *a, size_t lda, const float *x, float *scores) {
-    const size_t dim = b->job->call.shape->head_dim, depth = round_up(dim, K_BLOCK), panel = depth * LANES_N * sizeof(uint16_t);
+/* The keys' panels of x: keys as columns, or as depths. */
+static void lay_out_columns(const block *b, const key_block *k, key_rows x, size_t panel) {
+    const attention_shape *s = b->job->call.shape;
+    const packing *p = packing_of(b->job->ctx);
+    const int32_t *rows = b->job->call.keys[b->row].rows + k->first;
     size_t ld;
-    const float *from = keys_at(b, x, k->first, k->n, k->rows, &ld);
-    for (size_t i = 0; i < k->n; i += LANES_N)
-        packing_of(b->job->ctx)->split(from + i * ld, ld, size_min(LANES_N, k->n - i), dim, (char *)k->panels + i / LANES_N * panel, NULL, NULL, 0);
+    const float *from = x.rounded ? NULL : keys_at(b, x.f32, k->first, k->n, k->rows, &ld);
+    for (size_t i = 0; i < k->n; i += LANES_N) {
+        const size_t n = size_min(LANES_N, k->n - i);
+        char *to = (char *)k->panels + i / LANES_N * panel;
+        if (x.rounded)
+            p->turn_rounded(x.rounded + b->kv_head * s->head_dim, s->n_kv_heads * s->head_dim, rows + i, n, s->head_dim, to);
+        else
+            p->split(from + i * ld, ld, n, s->head_dim, to, NULL, NULL, 0);
+    }
+}
+
+static void lay_out_depths(const block *b, const key_block *k, key_rows x, size_t depth) {
+    const attention_shape *s = b->job->call.shape;
+    const packing *p = packing_of(b->job->ctx);
+    size_t ld;
+    if (x.rounded) {
+        p->depth_panels_rounded(x.rounded + b->kv_head * s->head_dim, s->n_kv_heads * s->head_dim, b->job->call.keys[b->row].rows + k->first, k->n,
+                                depth, s->head_dim, k->panels);
+    } else {
+        const float *from = keys_at(b, x.f32, k->first, k->n, k->rows, &ld);
+        p->depth_panels(from, ld, k->n, depth, s->head_dim, k->panels);
+    }
+}
+
+/* scores = a . x, x the keys' rows: keys are columns. */
+static void multiply_scores(block *b, const key_block *k, const float *a, size_t lda, key_rows x, float *scores) {
+    const size_t depth = round_up(b->job->call.shape->head_dim, K_BLOCK), panel = depth * LANES_N * sizeof(uint16_t);
+    lay_out_columns(b, k, x, panel);
     products_in(b)->multiply(&(gemm){.kind = GEMM_BF16, .a = a, .lda = lda, .n_rows = b->n * b->heads, .k = depth, .w = k->panels,
                                      .panel_bytes = panel, .n_cols = round_up(k->n, LANES_N), .y = scores, .ldy = KEYS, .scale = 1.0f});
 }
 
 /* y, where the block's rows are, = or += weights . x: keys are depths. `a`: the weights, rounded. */
-static void add_keys(block *b, const key_block *k, const float *a, size_t lda, const float *x, float *y) {
-    const size_t dim = b->job->call.shape->head_dim, depth = round_up(k->n, K_BLOCK);
+static void add_keys(block *b, const key_block *k, const float *a, size_t lda, key_rows x, float *y) {
+    const size_t depth = round_up(k->n, K_BLOCK);
     const groups g = groups_of(b);
-    size_t ld;
-    const float *from = keys_at(b, x, k->first, k->n, k->rows, &ld);
-    packing_of(b->job->ctx)->depth_panels(from, ld, k->n, depth, dim, k->panels);
+    lay_out_depths(b, k, x, depth);
     for (size_t i = 0; i < g.count; i++)
         products_in(b)->multiply(&(gemm){.kind = GEMM_BF16, .a = a + i * g.n * lda, .lda = lda, .n_rows = g.n, .k = depth, .w = k->panels,
-                                         .panel_bytes = depth * LANES_N * sizeof(uint16_t), .n_cols = dim,
+                                         .panel_bytes = depth * LANES_N * sizeof(uint16_t), .n_cols = b->job->call.shape->head_dim,
                                          .y = y + offset_of(b) + i * g.from_group, .ldy = g.ld, .scale = 1.0f, .resume = k->first > 0});
 }
 
@@ -139,12 +170,12 @@ static void attend_block(block *b) {
         max[i] = -INFINITY, sum[i] = 0;
     for (size_t first = 0; first < b->most; first += KEYS) {
         choose_keys(b, &k, first);
-        multiply_scores(b, &k, q, lda, c->k, k.scores);
+        multiply_scores(b, &k, q, lda, (key_rows){c->k, c->k_rounded}, k.scores);
         kernels->softmax_rows(&(softmax_rows){k.scores, KEYS, n, k.n, b->own, c->shape->scale, max, sum, correction});
         p->round_rows(k.scores, KEYS, n, round_up(k.n, LANES_N), 1.0f, weights, ld_weights);
         for (size_t i = 0; first > 0 && i < g.count; i++)
             kernels->scale_rows(out + i * g.from_group, g.ld, g.n, dim, correction + i * g.n);
-        add_keys(b, &k, weights, ld_weights, c->v, c->out);
+        add_keys(b, &k, weights, ld_weights, (key_rows){c->v, c->v_rounded}, c->out);
     }
     for (size_t i = 0; i < g.count; i++)
         kernels->divide_rows(out + i * g.from_group, g.ld, g.n, dim, sum + i * g.n);
@@ -168,8 +199,8 @@ static void attend_block_backward(block *b) {
         kernels->dot_rows_bf16(c->d_out + offset_of(b) + i * g.from_group, c->out + offset_of(b) + i * g.from_group, g.ld, g.n, dim, delta + i * g.n);
     for (size_t first = 0; first < b->most; first += KEYS) {
         choose_keys(b, &k, first);
-        multiply_scores(b, &k, q, lda, c->k, k.scores);
-        multiply_scores(b, &k, d_out, lda, c->v, d_weights);
+        multiply_scores(b, &k, q, lda, (key_rows){.f32 = c->k}, k.scores);
+        multiply_scores(b, &k, d_out, lda, (key_rows){.f32 = c->v}, d_weights);
         for (size_t h = 0; h < b->heads; h++) {
             const size_t at = kept + h * c->ld_weights + first, from = h * b->n;
             kernels->softmax_rows_backward(&(softmax_gradients){
@@ -177,7 +208,7 @@ static void attend_block_backward(block *b) {
                 c->lse + b->row * n_heads + b->head + h, n_heads, delta + from, c->weights + at, c->d_scores + at, row_step});
             p->round_rows(c->d_scores + at, row_step, b->n, round_up(k.n, LANES_N), 1.0f, weights + from * ld_weights, ld_weights);
         }
-        add_keys(b, &k, weights, ld_weights, c->k, c->dq);
+        add_keys(b, &k, weights, ld_weights, (key_rows){.f32 = c->k}, c->dq);
     }
 }
 
@@ -235,7 +266,8 @@ static void each_heads(block b, void (*fn)(block *b)) {
 }
 
 void attention_bf16_rows(const attention_job *j, size_t first, size_t end, size_t kv_head, bool backward, int thread) {
-    void (*attend_one)(const attention_call *, size_t, size_t) = j->call.shape->head_dim == 64 ? products_of(j->ctx, COMPUTE_BF16)->attend_one : NULL;
+    const bool one = j->call.k_rounded && j->call.shape->head_dim == 64;
+    void (*attend_one)(const attention_call *, size_t, size_t) = one ? products_of(j->ctx, COMPUTE_BF16)->attend_one : NULL;
     for (size_t row = first; row < end;) {
         const block b = block_at(j, row, end, kv_head, thread);
         if (!backward && b.n == 1 && attend_one)

@@ -43,6 +43,41 @@ static inline void turn_lines(float lines[LANES_N][LANES_N]) {
 #endif
 }
 
+static inline void round_row(const float *x, size_t n, uint16_t *to) {
+    size_t i = 0;
+    for (; i + LANES_N <= n; i += LANES_N)
+        p_store_row(to + i, v_load(x + i));
+    if (i < n) {
+        uint16_t rest[LANES_N];
+        p_store_row(rest, v_load_n(x + i, n - i));
+        memcpy(to + i, rest, (n - i) * sizeof *to);
+    }
+}
+
+static inline void turn_rounded(const uint16_t *x, size_t ldx, const int32_t *rows, size_t n_rows, size_t n, void *panel) {
+    for (size_t k = 0; k < n; k += K_BLOCK) {
+#if defined(P_TURN)
+        if (k + K_BLOCK <= n) {
+            lanes square[LANES_N];
+#pragma GCC unroll 16
+            for (size_t row = 0; row < LANES_N; row++)
+                square[row] = row < n_rows ? v_load((const float *)(x + (size_t)rows[row] * ldx + k)) : v_set(0.0f);
+            v_transpose16(square);
+#pragma GCC unroll 16
+            for (size_t i = 0; i < LANES_N; i++)
+                v_store((float *)panel + (k / 2 + i) * LANES_N, square[i]);
+            continue;
+        }
+#endif
+        float lines[LANES_N][LANES_N] __attribute__((aligned(64)));
+        memset(lines, 0, sizeof lines);
+        for (size_t row = 0; row < n_rows; row++)
+            memcpy(lines[row], x + (size_t)rows[row] * ldx + k, size_min(K_BLOCK, n - k) * sizeof *x);
+        turn_lines(lines);
+        memcpy((char *)panel + k * LANES_N * sizeof(uint16_t), lines, sizeof lines);
+    }
+}
+
 static void split_rows(const float *x, size_t ldx, size_t n_rows, size_t n, void *panel, uint16_t *low, uint16_t *carried, size_t ld_low) {
     for (size_t k = 0; k < n; k += K_BLOCK) {
 #if defined(P_ROW)

@@ -38,6 +38,26 @@ static inline void depth_panels(const float *x, size_t ldx, size_t n_rows, size_
     dw_pair_panels(x, ldx, n_rows, padded_rows, width, true, panels);
 }
 
+static inline void depth_panels_rounded(const uint16_t *x, size_t ldx, const int32_t *rows, size_t n_rows, size_t padded_rows, size_t width,
+                                        void *panels) {
+    static const uint16_t none[LANES_N];
+    for (size_t row = 0; row < padded_rows; row += 2) {
+        const uint16_t *even = row < n_rows ? x + (size_t)rows[row] * ldx : NULL, *odd = row + 1 < n_rows ? x + (size_t)rows[row + 1] * ldx : NULL;
+        for (size_t i = 0; i < width; i += LANES_N) {
+            uint16_t part[2][LANES_N] = {{0}};
+            const uint16_t *a = even ? even + i : none, *b = odd ? odd + i : none;
+            uint32_t *line = (uint32_t *)panels + i * (padded_rows / 2) + row / 2 * LANES_N;
+            if (width - i < LANES_N) {
+                memcpy(part[0], a, (width - i) * sizeof *a);
+                memcpy(part[1], b, (width - i) * sizeof *b);
+                a = part[0], b = part[1];
+            }
+            for (size_t j = 0; j < LANES_N; j++)
+                line[j] = a[j] | (uint32_t)b[j] << 16;
+        }
+    }
+}
+
 static inline void unpack_q8(const char *w, size_t n_blocks, void *to) {
     char *out = to;
     for (size_t block = 0; block < n_blocks; block++, w += Q8_BLOCK) {

@@ -15,6 +15,9 @@ const products CHAINS = {
     TASKS_OF_TILES,
     .multiply = multiply,
     .q8_rows = TILE_ROWS,
+#if defined(ATTEND_ONE)
+    .attend_one = attend_one_chains,
+#endif
 };
 #endif
 
@@ -36,13 +39,14 @@ const products PAIRS = {
     .least_step = 2,
     TASKS_OF_TILES,
     .multiply = multiply_pairs,
-#if defined(ATTEND_ONE)
-    .attend_one = attend_one,
+#if defined(ATTEND_ONE_PAIRS)
+    .attend_one = attend_one_pairs,
 #endif
 };
 #endif
 
 #if defined(PACKING)
 const packing PACKING = {.unpack_q8 = unpack_q8, .turn_pairs = turn_pairs, .turn_floats = turn_floats,
-                         .depth_panels = depth_panels, .split = split_rows, .join = join_rows};
+                         .depth_panels = depth_panels, .round_row = round_row, .depth_panels_rounded = depth_panels_rounded,
+                         .turn_rounded = turn_rounded, .split = split_rows, .join = join_rows};
 #endif

@@ -126,6 +126,11 @@ typedef struct attention_keys {
  * q [n_rows, n_heads*head_dim]; k, v [any, n_kv_heads*head_dim]. */
 void attention(agon_ctx *ctx, const attention_shape *shape, size_t n_rows, const attention_keys *keys,
                const float *q, const float *k, const float *v, float *out, float *lse);
+/* The same bits where shape.bf16, from keys and values that round_keys has rounded before. */
+void attention_rounded(agon_ctx *ctx, const attention_shape *shape, size_t n_rows, const attention_keys *keys,
+                       const float *q, const uint16_t *k, const uint16_t *v, float *out);
+/* Row to[i] of k_to and v_to [any, width] = row i of k and v [n_rows, width], rounded to bf16. */
+void round_keys(agon_ctx *ctx, const float *k, const float *v, size_t n_rows, size_t width, const int32_t *to, uint16_t *k_to, uint16_t *v_to);
 /* dq written; dk, dv [any, n_kv_heads*head_dim] accumulated, contributions in ascending query-row order for any thread
  * count. A key stands at the same position of every list that has it. `scratch` [n_scratch]: what attention_scratch_floats
  * says for the longest list, or more. */

@@ -74,6 +74,7 @@ typedef struct attention_call {
     const attention_shape *shape;
     const attention_keys *keys;
     const float *q, *k, *v;
+    const uint16_t *k_rounded, *v_rounded; /* in place of k and v: bf16 */
     float *out, *lse;
     const float *d_out;
     float *dq, *dk, *dv;
@@ -140,7 +141,8 @@ typedef struct products {
     size_t tasks;
     void (*multiply)(const gemm *g);
     size_t q8_rows; /* of a tile of GEMM_Q8; 0: it is not here */
-    /* Attention with operands of bf16 of one query row, head_dim 64; NULL: by `multiply` (attention_bf16.c), which gives the same bits. */
+    /* Attention with operands of bf16 of one query row over rounded keys, head_dim 64; NULL: by `multiply` (attention_bf16.c), which gives
+     * the same bits. */
     void (*attend_one)(const attention_call *call, size_t row, size_t kv_head);
 } products;
 
@@ -155,6 +157,10 @@ typedef struct packing {
     void (*turn_floats)(const char *w, size_t panel_bytes, size_t n_panels, size_t n, void *to);
     /* n_rows rows of x, rounded, as depths: panels of GEMM_BF16 [width/16][padded_rows/2][16] pairs, zeros from n_rows to padded_rows. */
     void (*depth_panels)(const float *x, size_t ldx, size_t n_rows, size_t padded_rows, size_t width, void *panels);
+    void (*round_row)(const float *x, size_t n, uint16_t *to);
+    /* What depth_panels makes of rows rows[0], ... of x, which are rounded; and what split makes of 16 of them or fewer, n even. */
+    void (*depth_panels_rounded)(const uint16_t *x, size_t ldx, const int32_t *rows, size_t n_rows, size_t padded_rows, size_t width, void *panels);
+    void (*turn_rounded)(const uint16_t *x, size_t ldx, const int32_t *rows, size_t n_rows, size_t n, void *panel);
     /* Up to 16 rows of n values, rounded, to a panel of GEMM_BF16 (zeros after them); where low is not NULL, what the rounding left too:
      * [n_rows, ld_low] lower halves and [n_rows, ld_low / 16] a bit for each value that was rounded up in size. ld_low: a multiple of K_BLOCK. */
     void (*split)(const float *x, size_t ldx, size_t n_rows, size_t n, void *panel, uint16_t *low, uint16_t *carried, size_t ld_low);
@@ -213,6 +219,7 @@ adamw_change adamw_piece(const kernels *k, const adamw_step *step, const float *
 extern const products chains_portable, pairs_portable;
 #if defined(__x86_64__)
 extern const products chains_avx2, chains_avx512, chains_amx, pairs_avx2, pairs_avx512, chains_avx512_bf16, pairs_avx512_bf16;
+void attend_one_chains(const attention_call *call, size_t row, size_t kv_head), attend_one_pairs(const attention_call *call, size_t row, size_t kv_head);
 #elif defined(__aarch64__)
 extern const products chains_neon, pairs_neon;
 #endif

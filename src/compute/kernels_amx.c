@@ -178,6 +178,7 @@ const products PRODUCTS_AMX = {
     .row_floats = 150 * 1024, /* 600 KiB: CPUs with AMX have 2 MiB of L2 cache a core */
     .tasks = 1,
     .multiply = multiply_amx,
+    .attend_one = attend_one_chains,
 };
 
 #if defined(__clang__)

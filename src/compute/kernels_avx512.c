@@ -1,5 +1,6 @@
 /* Every kernel for AVX-512. System headers come before the target is switched on, so that nothing but our
  * own functions is compiled for it: these run only where cpu_path_present says so. */
+#include "compute/attention.h"
 #include "compute/kernels.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -24,6 +25,9 @@
 #include "compute/body_attention.h"
 #include "compute/body_attention_bf16.h"
 #include "compute/body_rows.h"
+
+#define ATTEND_ONE attend_one_chains
+#include "compute/body_attention_one.h"
 
 #define KERNELS kernels_avx512
 #define CHAINS chains_avx512

@@ -22,9 +22,10 @@
 #include "compute/body_pack_pairs.h"
 #include "compute/body_masters.h"
 #include "compute/body_pairs.h"
-#include "compute/body_attention_one.h"
 
-#define ATTEND_ONE
+#define ATTEND_ONE attend_one_pairs
+#define ATTEND_ONE_PAIRS
+#include "compute/body_attention_one.h"
 
 #define CHAINS chains_avx512_bf16
 #define PAIRS pairs_avx512_bf16

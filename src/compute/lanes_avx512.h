@@ -150,11 +150,6 @@ LANES lanes v_join(const uint16_t *high, const uint16_t *low, uint16_t carried) 
     h = _mm512_mask_sub_epi32(h, carried, h, _mm512_set1_epi32(1));
     return _mm512_castsi512_ps(_mm512_or_epi32(_mm512_slli_epi32(h, 16), l));
 }
-LANES void v_load_pairs(const uint16_t *p, lanes *even, lanes *odd) {
-    __m512i w = _mm512_loadu_si512(p);
-    *even = _mm512_castsi512_ps(_mm512_slli_epi32(w, 16));
-    *odd = _mm512_castsi512_ps(_mm512_and_epi32(w, _mm512_set1_epi32((int)0xffff0000)));
-}
 
 typedef __m512i pairs;
 
@@ -163,6 +158,19 @@ LANES pairs p_load(const void *p) {
 }
 LANES pairs p_set(uint32_t pair) {
     return _mm512_set1_epi32((int)pair);
+}
+LANES lanes p_even(pairs a) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(a, 16));
+}
+LANES lanes p_odd(pairs a) {
+    return _mm512_castsi512_ps(_mm512_and_epi32(a, _mm512_set1_epi32((int)0xffff0000)));
+}
+LANES lanes v_load_bf16(const uint16_t *p) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
+}
+LANES void v_load_pairs(const uint16_t *p, lanes *even, lanes *odd) {
+    *even = p_even(p_load(p));
+    *odd = p_odd(p_load(p));
 }
 /* PAIRS_NATIVE: the CPU has AVX-512-BF16. Its conversions round like v_bf16 but for denormals, which the
  * callers have flushed. */
@@ -180,6 +188,17 @@ LANES pairs p_of_two(lanes even, lanes odd) {
 }
 LANES void p_store(void *p, lanes even, lanes odd) {
     _mm512_storeu_si512(p, p_of_two(even, odd));
+}
+/* Thirty-two bf16 of two rows each as pairs, of which quarter i of lo and hi holds columns 8i and 8i + 4 on; and back: the columns in order. */
+LANES void p_interleave(const uint16_t *even, const uint16_t *odd, pairs *lo, pairs *hi) {
+    const __m512i e = _mm512_loadu_si512(even), o = odd ? _mm512_loadu_si512(odd) : _mm512_setzero_si512();
+    *lo = _mm512_unpacklo_epi16(e, o);
+    *hi = _mm512_unpackhi_epi16(e, o);
+}
+LANES void v_in_order(lanes *lo, lanes *hi) {
+    const __m512d a = _mm512_castps_pd(*lo), b = _mm512_castps_pd(*hi);
+    *lo = _mm512_castpd_ps(_mm512_permutex2var_pd(a, _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), b));
+    *hi = _mm512_castpd_ps(_mm512_permutex2var_pd(a, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), b));
 }
 #define P_ROW
 /* Thirty-two values of a row as sixteen pairs, in lanes. */
@@ -220,8 +239,8 @@ LANES pairs p_load_q8(const int8_t *p, q8_scales s) {
 }
 LANES void v_load_q8(const int8_t *p, q8_scales s, lanes *even, lanes *odd) {
     pairs both = p_load_q8(p, s);
-    *even = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
-    *odd = _mm512_castsi512_ps(_mm512_and_epi32(both, _mm512_set1_epi32((int)0xffff0000)));
+    *even = p_even(both);
+    *odd = p_odd(both);
 }
 #else
 typedef lanes q8_scales;

@@ -531,7 +531,7 @@ static size_t cache_rows(size_t all, size_t largest, size_t max_batch, size_t al
 generate_memory generate_predict(const agon_ctx *ctx, const model *m, const generate_load *load, size_t room) {
     size_t context = model_get_config(m)->max_context, left = context > load->prompt ? context - load->prompt : 0;
     size_t answer = load->answer < left ? load->answer : left, samples = size_mul(load->requests, load->samples);
-    size_t batch = samples < DEFAULT_BATCH ? samples : DEFAULT_BATCH, row = kv_cache_row_bytes(m);
+    size_t batch = samples < DEFAULT_BATCH ? samples : DEFAULT_BATCH, row = kv_cache_row_bytes(ctx, m);
     size_t beside = bytes_beside_cache(ctx, m, batch, load->rank, false);
     size_t written = answer > 0 ? answer - 1 : 0, largest = load->prompt + written;
     size_t all = size_mul(load->requests, size_add(load->prompt, size_mul(load->samples, written)));
@@ -558,7 +558,7 @@ static agon_status make_cache(scheduler *s) {
         all = size_add(all, size_add(r->request->n_prompt, size_mul(r->request->n_samples, answer_rows(r))));
         largest = one > largest ? one : largest;
     }
-    size_t row = kv_cache_row_bytes(s->m), allowed = limit / row;
+    size_t row = kv_cache_row_bytes(s->ctx, s->m), allowed = limit / row;
     size_t n = cache_rows(all, largest, s->max_batch, cache_limit(limit, beside, memory_room(s->ctx)) / row);
     agon_status status = memory_check(s->ctx, size_add(beside, size_mul(largest, row)),
                                       "generating this prompt's answer", "use a shorter prompt, fewer tokens or a smaller batch");

@@ -96,11 +96,18 @@ static row_set part_keep(part *p, const decode_token *tokens, size_t n, forward_
     return rows;
 }
 
+static cache_layer layer_of(const kv_cache *c, size_t layer, const int32_t *write_rows) {
+    const size_t at = layer * c->n_rows * c->width;
+    if (c->rounded)
+        return (cache_layer){.k_rounded = (uint16_t *)c->k + at, .v_rounded = (uint16_t *)c->v + at, .write_rows = write_rows};
+    return (cache_layer){.k = (float *)c->k + at, .v = (float *)c->v + at, .write_rows = write_rows};
+}
+
 static agon_status run_part(agon_ctx *ctx, const model *m, workspace *w, kv_cache *cache,
                             const decode_token *tokens, size_t first, size_t n, const size_t *heads,
                             size_t n_heads, float *hidden) {
     const model_config *c = &m->config;
-    size_t rank = 0, d = c->d_model, layer_floats = cache->n_rows * cache->width;
+    size_t rank = 0, d = c->d_model;
     for (size_t i = first; i < first + n; i++)
         rank = tokens[i].adapter && tokens[i].adapter->rank > rank ? tokens[i].adapter->rank : rank;
     agon_status status = workspace_begin(ctx, w, REGION_SCRATCH, size_add(forward_bytes(c, n, rank), part_bytes(n)));
@@ -116,7 +123,7 @@ static agon_status run_part(agon_ctx *ctx, const model *m, workspace *w, kv_cach
         if (heads[i] >= first && heads[i] < first + n)
             p.place[heads[i] - first] = 0;
     for (size_t l = 0; l < c->n_layers; l++) {
-        cache_layer layer = {cache->k + l * layer_floats, cache->v + l * layer_floats, p.write_rows};
+        const cache_layer layer = layer_of(cache, l, p.write_rows);
         if (l + 1 < c->n_layers) {
             layer_forward(ctx, m, l, &rows, &b.layer, &b.scratch, &layer, b.x);
             continue;

@@ -6,7 +6,8 @@
 
 struct kv_cache {
     size_t n_rows, n_layers, width; /* width = n_kv_heads * head_dim */
-    float *k, *v;                   /* [n_layers, n_rows, width] */
+    bool rounded;                   /* bf16, where attention rounds them; else f32 */
+    void *k, *v;                    /* [n_layers, n_rows, width] */
     size_t k_size, v_size;          /* of their blocks */
 };
 

@@ -90,7 +90,11 @@ static void linear_add(agon_ctx *ctx, const model *m, size_t layer, linear_kind 
     linears(ctx, m, layer, 1, &kind, rows, s, &x, &(matmul_job){.x = x_in, .accumulate = true});
 }
 
-static void keep_keys(const cache_layer *cache, const activations *a, size_t n, size_t width) {
+static void keep_keys(agon_ctx *ctx, const cache_layer *cache, const activations *a, size_t n, size_t width) {
+    if (cache->k_rounded) {
+        round_keys(ctx, a->k, a->v, n, width, cache->write_rows, cache->k_rounded, cache->v_rounded);
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         size_t to = (size_t)cache->write_rows[i] * width;
         memcpy(cache->k + to, a->k + i * width, width * sizeof *a->k);
@@ -120,7 +124,7 @@ static void finish_keys(agon_ctx *ctx, const model *m, size_t layer, const row_s
         rope(ctx, a->k, rows->n, c->n_kv_heads, c->head_dim, rows->rotation, 1);
     }
     if (cache)
-        keep_keys(cache, a, rows->n, c->n_kv_heads * c->head_dim);
+        keep_keys(ctx, cache, a, rows->n, c->n_kv_heads * c->head_dim);
 }
 
 static void finish_queries(agon_ctx *ctx, const model *m, size_t layer, const row_set *rows, const activations *a) {
@@ -139,7 +143,10 @@ static void attend_and_feed(agon_ctx *ctx, const model *m, size_t layer, const r
     const model_config *c = &m->config;
     const attention_shape shape = attention_shape_in(ctx, m);
     size_t n = rows->n, d = c->d_model;
-    attention(ctx, &shape, n, rows->keys, a->q, cache ? cache->k : a->k, cache ? cache->v : a->v, a->attention, a->lse);
+    if (cache && cache->k_rounded)
+        attention_rounded(ctx, &shape, n, rows->keys, a->q, cache->k_rounded, cache->v_rounded, a->attention);
+    else
+        attention(ctx, &shape, n, rows->keys, a->q, cache ? cache->k : a->k, cache ? cache->v : a->v, a->attention, a->lse);
     linear_add(ctx, m, layer, LINEAR_O, rows, s, a->attention, x);
     if (a->x_mlp)
         memcpy(a->x_mlp, x, n * d * sizeof *x);

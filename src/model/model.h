@@ -199,7 +199,7 @@ AGON_MUST_CHECK agon_status model_backward(agon_ctx *ctx, model *m, adapter *tra
 typedef struct kv_cache kv_cache;
 AGON_MUST_CHECK agon_status kv_cache_new(agon_ctx *ctx, const model *m, size_t n_rows, kv_cache **out);
 void kv_cache_free(agon_ctx *ctx, kv_cache *c); /* its memory stays the context's, for the next one (spare.h) */
-size_t kv_cache_row_bytes(const model *m);
+size_t kv_cache_row_bytes(const agon_ctx *ctx, const model *m); /* half in numerics with bf16 attention */
 
 /* One token to run at a position: reads cache rows `rows[0..position)`, writes its own keys and
  * values into rows[position]. */

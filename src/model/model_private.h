@@ -253,7 +253,8 @@ typedef struct layer_scratch {
 
 /* Where decode keeps keys and values; NULL for a forward without cache. */
 typedef struct cache_layer {
-    float *k, *v;                /* [cache rows, kv_dim] */
+    float *k, *v;                /* [cache rows, kv_dim], or */
+    uint16_t *k_rounded, *v_rounded; /* where attention rounds them: bf16 */
     const int32_t *write_rows;   /* [n] */
 } cache_layer;
 

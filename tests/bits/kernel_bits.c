@@ -116,6 +116,14 @@ static void attend(agon_ctx *ctx, const char *path, size_t n, size_t heads, size
     attention(ctx, &shape, n, keys, q, k, v, out, lse);
     attention_backward(ctx, &shape, n, keys, q, k, v, out, lse, d_out, dq, dk, dv, scratch, n_scratch);
     show(path, "attention", n, heads, dim, out, q_n * sizeof *out);
+    if (bf16) {
+        uint16_t *k_rounded = malloc(kv_n * sizeof *k_rounded), *v_rounded = malloc(kv_n * sizeof *v_rounded);
+        round_keys(ctx, k, v, n, kv_heads * dim, list, k_rounded, v_rounded);
+        show(path, "round_keys", n, kv_heads, dim, k_rounded, kv_n * sizeof *k_rounded);
+        attention_rounded(ctx, &shape, n, keys, q, k_rounded, v_rounded, out);
+        show(path, "attention_rounded", n, heads, dim, out, q_n * sizeof *out);
+        free(k_rounded), free(v_rounded);
+    }
     show(path, "attention_lse", n, heads, dim, lse, n * heads * sizeof *lse);
     show(path, "attention_dq", n, heads, dim, dq, q_n * sizeof *dq);
     show(path, "attention_dk", n, heads, dim, dk, kv_n * sizeof *dk);

@@ -139,11 +139,27 @@ static void compute(agon_ctx *ctx, const fixture *f, results *r) {
     free(scratch);
 }
 
-/* Each row by itself, as a decoded token is computed. */
+/* Each row by itself. */
 static void compute_alone(agon_ctx *ctx, const fixture *f, results *r) {
     const size_t width = f->shape.n_heads * f->shape.head_dim;
     for (size_t row = 0; row < ROWS; row++)
         attention(ctx, &f->shape, 1, &f->keys[row], f->q + row * width, f->k, f->v, r->out + row * width, r->lse + row * f->shape.n_heads);
+}
+
+/* out from a cache of rounded keys and values, in blocks; and each row by itself, as a decoded token is computed. */
+static void compute_rounded(agon_ctx *ctx, const fixture *f, float *together, float *alone) {
+    const size_t width = f->shape.n_heads * f->shape.head_dim, kv_width = f->shape.n_kv_heads * f->shape.head_dim, n = f->n_kv / kv_width;
+    uint16_t *k = malloc(f->n_kv * sizeof *k), *v = malloc(f->n_kv * sizeof *v);
+    int32_t *to = malloc(n * sizeof *to);
+    for (size_t i = 0; i < n; i++)
+        to[i] = (int32_t)i;
+    round_keys(ctx, f->k, f->v, n, kv_width, to, k, v);
+    for (size_t i = 0; i < f->n_kv; i++)
+        assert_true(k[i] == bf16_from_float(f->k[i]) && v[i] == bf16_from_float(f->v[i]));
+    attention_rounded(ctx, &f->shape, ROWS, f->keys, f->q, k, v, together);
+    for (size_t row = 0; row < ROWS; row++)
+        attention_rounded(ctx, &f->shape, 1, &f->keys[row], f->q + row * width, k, v, alone + row * width);
+    free(k), free(v), free(to);
 }
 
 static const size_t shapes[][3] = {{64, 6, 2}, {64, 2, 2}, {64, 8, 2}, {64, 5, 1}, {128, 4, 2}, {128, 3, 1}, {16, 6, 2}, {20, 6, 2}, {6, 6, 2}};
@@ -169,6 +185,9 @@ static void attention_bf16__has_the_bits_of_its_contract(void **state) {
             compute_alone(ctx, f, &got);
             assert_same_bits(got.out, w->out, f->n_q);
             assert_same_bits(got.lse, w->lse, ROWS * f->shape.n_heads);
+            compute_rounded(ctx, f, got.out, got.dq);
+            assert_same_bits(got.out, w->out, f->n_q);
+            assert_same_bits(got.dq, w->out, f->n_q);
         }
         results_free(&want[0]), results_free(&want[1]), results_free(&got);
         release(f);

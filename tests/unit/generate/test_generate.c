@@ -146,7 +146,7 @@ static void generate__samples_do_not_depend_on_company(void **state) {
     begin(&f, COMPUTE_BF16);
     assert_ok(f.ctx, generate(f.ctx, f.m, f.requests, N_PROMPTS, NULL, all));
     /* Smaller batches; and a cache with room for hardly more than one sample. */
-    const generate_options options[] = {{.max_batch = 1}, {.max_batch = 4}, {.cache_limit_bytes = 80 * kv_cache_row_bytes(f.m)}};
+    const generate_options options[] = {{.max_batch = 1}, {.max_batch = 4}, {.cache_limit_bytes = 80 * kv_cache_row_bytes(f.ctx, f.m)}};
     for (size_t o = 0; o < 3; o++) {
         assert_ok(f.ctx, generate(f.ctx, f.m, f.requests, N_PROMPTS, &options[o], other));
         for (size_t i = 0; i < N_PROMPTS * SAMPLES; i++)
@@ -256,7 +256,7 @@ static void generate__shares_what_prompts_have_in_common(void **state) {
         r[i].sampling.max_tokens = 10 + 4 * i;
     }
     order seen = {0};
-    generate_options options = {.cache_limit_bytes = 70 * kv_cache_row_bytes(f.m), .on_token = note_token,
+    generate_options options = {.cache_limit_bytes = 70 * kv_cache_row_bytes(f.ctx, f.m), .on_token = note_token,
                                 .on_done = note_done, .arg = &seen};
     assert_ok(f.ctx, generate(f.ctx, f.m, r, 3, &options, all));
     assert_true(seen.together);
