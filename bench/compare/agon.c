@@ -4,11 +4,14 @@
  * Generation and scoring go through the public API. Training runs the trainer under agon_train, whose checkpoints and
  * result on disk are no part of a step.
  *
- *   bench-compare ROW MODEL INPUTS.json [--native] [--bf16-attention] [--threads N] [--cpu PATH] [--steps N] */
+ *   bench-compare ROW MODEL INPUTS.json [--fastest] [--bf16-attention] [--threads N] [--cpu PATH] [--steps N]
+ *
+ * --fastest: the order of sums that is fastest on this CPU, which is not the same everywhere (compute_faster_numerics); else portable. */
 #include "api/models.h"
 #include "base/ctx.h"
 #include "base/memory.h"
 #include "base/numerics.h"
+#include "compute/compute.h"
 #include "train/train_private.h"
 #include "generate/generate.h"
 #include <jansson.h>
@@ -397,7 +400,7 @@ static void print_result(const bench *b, const char *row) {
 }
 
 static int usage(void) {
-    fprintf(stderr, "usage: bench-compare ROW MODEL INPUTS.json [--native] [--bf16-attention] [--threads N] [--cpu PATH] [--steps N]\nrows:");
+    fprintf(stderr, "usage: bench-compare ROW MODEL INPUTS.json [--fastest] [--bf16-attention] [--threads N] [--cpu PATH] [--steps N]\nrows:");
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         fprintf(stderr, " %s", table[i].name);
     fprintf(stderr, "\n");
@@ -409,11 +412,11 @@ int main(int argc, char **argv) {
     bench one = {.n_steps = 6}, *b = &one;
     const char *words[3] = {NULL};
     size_t n_words = 0, row = 0;
-    bool native = false, bf16_attention = false;
+    bool fastest = false, bf16_attention = false;
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
-        if (strcmp(argv[i], "--native") == 0)
-            native = true;
+        if (strcmp(argv[i], "--fastest") == 0)
+            fastest = true;
         else if (strcmp(argv[i], "--bf16-attention") == 0)
             bf16_attention = true;
         else if (more && strcmp(argv[i], "--threads") == 0)
@@ -427,7 +430,7 @@ int main(int argc, char **argv) {
         else
             return usage();
     }
-    options.numerics = numerics_of(native, bf16_attention);
+    options.numerics = numerics_of(fastest, bf16_attention);
     while (words[0] && row < sizeof table / sizeof *table && strcmp(table[row].name, words[0]) != 0)
         row++;
     if (n_words < 3 || row == sizeof table / sizeof *table || b->n_steps < 1)
@@ -440,7 +443,13 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s: %s\n", words[2], error.text);
         return 1;
     }
-    if (agon_ctx_new(&options, &b->ctx, reason, sizeof reason) != AGON_OK) {
+    agon_status status = agon_ctx_new(&options, &b->ctx, reason, sizeof reason);
+    if (status == AGON_OK && fastest && compute_faster_numerics(b->ctx) != options.numerics) {
+        options.numerics = compute_faster_numerics(b->ctx);
+        agon_ctx_free(b->ctx);
+        status = agon_ctx_new(&options, &b->ctx, reason, sizeof reason);
+    }
+    if (status != AGON_OK) {
         fprintf(stderr, "%s\n", reason);
         return 1;
     }

@@ -1,6 +1,6 @@
 """Measures rows of rows.py, agon against each peer, back to back, and prints one table.
 
-Every measurement is a process of its own. agon with native numerics runs before and after the peers of a row, so that a
+Every measurement is a process of its own. agon in its fastest numerics runs before and after the peers of a row, so that a
 machine that changes shows as drift; portable runs once. The rate is the work over the fastest repetition, for all alike; agon's is
 the mean of its two visits. Where others use the machine too, the ratio by processor time says more: it leaves out what they took. On a machine
 that changes within minutes, --rounds N goes through a row N times; a ratio is then the median of the rounds' own, with their range.
@@ -54,9 +54,14 @@ class Bench:
             return {"failed": " | ".join(p.stderr.strip().splitlines()[-3:]) or f"exit code {p.returncode}"}
         return json.loads(lines[-1])
 
-    def agon(self, row, numerics):
+    def agon(self, row, fastest):
         command = [self.a.agon, row.work or row.name, self.model(row.model), self.inputs] + row.options.split()
-        return self.run(command + (["--native"] if numerics == "native" else []) + (["--bf16-attention"] if self.a.bf16_attention else []) + (["--cpu", self.a.cpu] if self.a.cpu else []), {})
+        return self.run(command + (["--fastest"] if fastest else []) + (["--bf16-attention"] if fastest and self.bf16_attention() else []) +
+                        (["--cpu", self.a.cpu] if self.a.cpu else []), {})
+
+    def bf16_attention(self):
+        """The peers' attention is in their weights' type: so is agon's, where its default does not count."""
+        return not (self.a.f32_attention or self.a.cpu or SLOW_BF16)
 
     def peer(self, peer):
         held = HELD.get(self.a.cpu, {})
@@ -75,12 +80,12 @@ class Bench:
                 yield {**r, "round": n}
 
     def round(self, row):
-        visits = [("agon native", lambda: self.agon(row, "native"))]
+        visits = [("agon, fastest", lambda: self.agon(row, True))]
         visits += [(p.name, lambda p=p: self.peer(p)) for p in row.peers if self.wanted(p)]
-        if not self.a.native_only:
-            visits += [("agon portable", lambda: self.agon(row, "portable"))]
+        if not self.a.fastest_only:
+            visits += [("agon, default", lambda: self.agon(row, False))]
         if not self.a.once:
-            visits += [("agon native", lambda: self.agon(row, "native"))]
+            visits += [("agon, fastest", lambda: self.agon(row, True))]
         for who, visit in visits:
             r = {**visit(), "held": self.a.cpu or "", "row": row.name, "who": who, "at": datetime.datetime.now().isoformat(timespec="seconds"),
                  "load": round(os.getloadavg()[0], 1)}
@@ -124,27 +129,31 @@ def number(x, digits=3):
 
 
 def table_lines(results):
-    yield ("| work | who | rate | of processor time | peak MB | agon native / it | by processor time | goal | agon portable / it | "
+    yield ("| work | who | rate | of processor time | peak MB | agon, fastest / it | by processor time | goal | agon, default / it | "
            "agon's memory / it | goal |")
     yield "|---|---|---|---|---|---|---|---|---|---|---|"
     for row in ROWS:
         found = by_name(results, row)
-        native, portable = found.get("agon native", []), found.get("agon portable", [])
-        rates = [r["rate"] for r in native]
+        fastest, default = found.get("agon, fastest", []), found.get("agon, default", [])
+        rates = [r["rate"] for r in fastest]
         if not found:
             continue
         drift = f" (drift {max(rates) / min(rates) - 1:.0%})" if len(rates) > 1 else ""
-        for who, rs in (("**agon, native**" + drift, native), ("**agon, portable**", portable)):
+        for who, rs in (("**agon, fastest**" + numerics_of(fastest) + drift, fastest), ("**agon, default**", default)):
             if rs:
                 yield (f"| {row.title} | {who} | {number(average(rs, 'rate'))} {row.unit} | {number(average(rs, 'cpu_rate'))} | "
                        f"{max(r['peak_rss_mb'] for r in rs):,.0f} | | | | | | |")
         for peer in row.peers:
             if peer.name in found:
-                yield peer_line(peer, found[peer.name], native, portable)
+                yield peer_line(peer, found[peer.name], fastest, default)
             else:
                 failed = [r["failed"] for r in results if r["row"] == row.name and r["who"] == peer.name]
                 if failed:
                     yield f"| | {peer.name} | failed: {failed[-1][:60]} | | | | | | | | |"
+
+
+def numerics_of(rs):
+    return f" ({rs[-1]['numerics']})" if rs else ""
 
 
 def average(rs, key):
@@ -155,22 +164,22 @@ def times(mine, its):
     return f"{number(mine / its)} x" if mine else ""
 
 
-def round_ratio(r, native, key):
+def round_ratio(r, fastest, key):
     """agon's rate over the peer's, both of one round."""
-    return average([x for x in native if x.get("round", 0) == r.get("round", 0)], key) / r[key]
+    return average([x for x in fastest if x.get("round", 0) == r.get("round", 0)], key) / r[key]
 
 
-def peer_line(peer, rs, native, portable):
+def peer_line(peer, rs, fastest, default):
     best = max(rs, key=lambda r: r["rate"])
     memory = min(r["peak_rss_mb"] for r in rs)
-    ratios = [round_ratio(r, native, "rate") for r in rs if native]
+    ratios = [round_ratio(r, fastest, "rate") for r in rs if fastest]
     ratio = statistics.median(ratios) if ratios else 0
-    by_cpu = statistics.median(round_ratio(r, native, "cpu_rate") for r in rs) if native else 0
+    by_cpu = statistics.median(round_ratio(r, fastest, "cpu_rate") for r in rs) if fastest else 0
     spread = f" ({min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} rounds)" if len(ratios) > 1 else ""
-    share = max(r["peak_rss_mb"] for r in native) / memory if native else None
+    share = max(r["peak_rss_mb"] for r in fastest) / memory if fastest else None
     return (f"| | {peer.name} | {number(best['rate'])} | {number(best['cpu_rate'])} | {memory:,.0f} | {times(ratio, 1)}"
             f"{' ✓' if ratio >= peer.goal else ''}{spread} | {times(by_cpu, 1)} | {peer.goal:g} | "
-            f"{times(average(portable, 'rate'), best['rate'])} | "
+            f"{times(average(default, 'rate'), best['rate'])} | "
             f"{number(share, 2)}{' ✓' if peer.memory and share and share <= peer.memory else ''} | "
             f"{f'{peer.memory:.2g}' if peer.memory else ''} |")
 
@@ -200,8 +209,8 @@ def main():
     p.add_argument("--folder", help="what bench/compare/setup made")
     p.add_argument("--agon", help="the program bench-compare")
     p.add_argument("--cpu", choices=sorted(HELD), help="hold agon and its peers to this CPU's instructions")
-    p.add_argument("--bf16-attention", action="store_true", help="agon rounds attention's operands to bf16 too, as the peers do")
-    p.add_argument("--native-only", action="store_true", help="leave agon's portable numerics out")
+    p.add_argument("--f32-attention", action="store_true", help="agon, fastest does not round attention's operands to bf16, as the peers do")
+    p.add_argument("--fastest-only", action="store_true", help="leave agon's default numerics out")
     p.add_argument("--rounds", type=int, default=1, help="how often a row is gone through")
     p.add_argument("--once", action="store_true", help="agon runs before the peers only")
     p.add_argument("--output", help="append each result as a line of JSON")
