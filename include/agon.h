@@ -927,7 +927,8 @@ AGON_API agon_run_options agon_run_options_default(void);
 /* Runs the recipe a run file names, or goes on with it, in the numerics it names (ctx keeps its own). *summary, new,
  * is JSON: {"run", "recipe", "oracle", "state", "iterations", "model", "version": {"id", "status"}, "seconds",
  * "tokens", "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general", "gate":
- * {"verdict", "reason", "figures"}, "labels", "budget", "learnability", "critic", "arms"?: where control arms were
+ * {"verdict", "reason", "figures"}, "labels", "budget", "learnability", "critic", "examples": recipe loop, what the last
+ * iteration trained on, {"n", "real": no version of the lineage wrote them, "new": it did, "replayed"}, "arms"?: where control arms were
  * trained, [{"arm": "loop" (the version it ends with), then "random_labels", "real_only", "shuffled", "version", "n",
  * "before", "after", "gain", "ci95", "examples", "loss_tokens", "labels_right", "difference"?: of the loop's version
  * less this one, {"gain", "ci95", "p"}, "tokens_wanted"?: it had fewer}], "workspace", "example": id of a

@@ -1,15 +1,10 @@
-/* The table at the end of a run: before and after per family, labels, gate, and what to try next. */
+/* The table at the end of a run: what came of it, before and after per family, labels, gate, and what to try next. */
 #include "cli/arms_table.h"
 #include "cli/live.h"
+#include "cli/summary_words.h"
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct table {
-    terminal t;
-    FILE *to;
-    size_t name; /* cells of the first column */
-} table;
 
 const char *share_text(const json_t *value, char out[24]) {
     double x = json_number_value(value);
@@ -22,13 +17,53 @@ const char *share_text(const json_t *value, char out[24]) {
     return out;
 }
 
-static void title(const table *t, const char *text) {
-    fprintf(t->to, "\n%s%s%s\n", style_bold(&t->t), text, style_off(&t->t));
+/* ---- what came of it ----------------------------------------------------------------------------------- */
+
+static void write_examples(FILE *to, const json_t *examples) {
+    if (member_count(examples, "n") > 0)
+        fprintf(to, " was trained on %" JSON_INTEGER_FORMAT " examples (%" JSON_INTEGER_FORMAT " that no version of it wrote, %" JSON_INTEGER_FORMAT
+                    " of its own, %" JSON_INTEGER_FORMAT " of earlier iterations) and",
+                member_count(examples, "n"), member_count(examples, "real"), member_count(examples, "new"), member_count(examples, "replayed"));
+}
+
+/* Shares where they are known; of a sealed run the estimate of its gate. */
+static void write_result(FILE *to, const json_t *held_out, const json_t *gain) {
+    char before[24], after[24];
+    if (json_is_number(json_object_get(held_out, "after"))) {
+        fprintf(to, " is right on %s of %" JSON_INTEGER_FORMAT " held-out tasks, the base on %s: ", share_text(json_object_get(held_out, "after"), after),
+                member_count(held_out, "n"), share_text(json_object_get(held_out, "before"), before));
+        write_points(to, held_out, "gain");
+    } else if (json_is_object(json_object_get(gain, "tuned"))) {
+        fputs(" is right on held-out tasks more often than the version before by an estimated ", to);
+        write_points(to, json_object_get(gain, "tuned"), "estimate");
+    } else {
+        fputs(" was compared with the base", to);
+    }
+}
+
+/* The run in two sentences, where the gate decided about what it made last. */
+static void print_outcome(const summary_table *t, const json_t *summary) {
+    const json_t *gate = json_object_get(summary, "gate"), *version = json_object_get(summary, "version");
+    const char *status = member_text(version, "status");
+    const bool decided = strcmp(status, "promoted") == 0 || strcmp(status, "rejected") == 0;
+    char *text = NULL;
+    size_t n = 0;
+    FILE *to = decided && json_is_object(gate) ? open_memstream(&text, &n) : NULL;
+    if (!to)
+        return;
+    fprintf(to, "Version %.12s", member_text(version, "id"));
+    write_examples(to, json_object_get(summary, "examples"));
+    write_result(to, json_object_get(summary, "held_out"), json_object_get(json_object_get(gate, "figures"), "G1"));
+    fprintf(to, ". The gate %s it: %s.", status, member_text(gate, "reason"));
+    fclose(to);
+    fputc('\n', t->to);
+    print_paragraph(&t->t, t->to, text ? text : "", 0, t->t.columns, 8);
+    free(text);
 }
 
 /* ---- numbers ------------------------------------------------------------------------------------------- */
 
-static void row_of_gain(const table *t, const char *name, const json_t *row) {
+static void row_of_gain(const summary_table *t, const char *name, const json_t *row) {
     char before[24], after[24];
     const json_t *ci = json_object_get(row, "ci95"), *gain = json_object_get(row, "gain");
     double points = json_is_number(gain) ? json_number_value(gain)
@@ -44,26 +79,25 @@ static void row_of_gain(const table *t, const char *name, const json_t *row) {
     fputc('\n', t->to);
 }
 
-static void print_families(const table *t, const json_t *summary) {
+static void print_families(const summary_table *t, const json_t *summary) {
     const json_t *row, *families = json_object_get(summary, "families"), *all = json_object_get(summary, "held_out");
     size_t i;
-    if (!json_array_size(families) && !json_is_object(all))
-        return;
-    title(t, "success on fresh held-out tasks (gain in points, 95 % interval)");
+    if (!json_is_number(json_object_get(all, "gain")))
+        return; /* a sealed run knows no share; its gate estimates the gain */
+    summary_title(t, "success on fresh held-out tasks (gain in points, 95 % interval)");
     fprintf(t->to, "  %-*s     n   before    after    gain\n", (int)t->name, "family");
     json_array_foreach(families, i, row)
         row_of_gain(t, member_text(row, "family"), row);
-    if (json_is_object(all))
-        row_of_gain(t, "all", all);
+    row_of_gain(t, "all", all);
 }
 
-static void print_suites(const table *t, const char *heading, const json_t *suites) {
+static void print_suites(const summary_table *t, const char *heading, const json_t *suites) {
     char before[24], after[24];
     const json_t *row;
     size_t i;
     if (!json_array_size(suites))
         return;
-    title(t, heading);
+    summary_title(t, heading);
     json_array_foreach(suites, i, row) {
         fputs("  ", t->to);
         print_cut(&t->t, t->to, member_text(row, "suite"), t->name, true);
@@ -80,7 +114,7 @@ static void print_suites(const table *t, const char *heading, const json_t *suit
     }
 }
 
-static void print_general(const table *t, const json_t *summary) {
+static void print_general(const summary_table *t, const json_t *summary) {
     const json_t *suites = json_object_get(summary, "general");
     if (json_array_size(suites))
         return print_suites(t, "general suite", suites);
@@ -89,146 +123,15 @@ static void print_general(const table *t, const json_t *summary) {
     print_suites(t, "safety suites", json_object_get(json_object_get(figures, "G3"), "suites"));
 }
 
-/* ---- members in words ---------------------------------------------------------------------------------- */
+/* ---- the critic ------------------------------------------------------------------------------------------ */
 
-static void print_members(FILE *to, const json_t *object);
-
-static void value_text(FILE *to, const json_t *value) {
-    const json_t *item;
-    size_t i;
-    if (json_is_string(value))
-        fputs(json_string_value(value), to);
-    else if (json_is_real(value))
-        fprintf(to, "%.4g", json_real_value(value));
-    else if (json_is_integer(value))
-        fprintf(to, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    else if (json_is_boolean(value))
-        fputs(json_is_true(value) ? "yes" : "no", to);
-    else if (json_is_object(value)) {
-        fputc('(', to);
-        print_members(to, value);
-        fputc(')', to);
-    } else if (json_is_array(value)) {
-        fputc('[', to);
-        json_array_foreach((json_t *)(uintptr_t)value, i, item) {
-            fputs(i ? ", " : "", to);
-            value_text(to, item);
-        }
-        fputc(']', to);
-    } else {
-        fputc('-', to);
-    }
-}
-
-/* Tables inside have a place of their own. */
-static void print_members(FILE *to, const json_t *object) {
-    const char *name, *comma = "";
-    const json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
-        if (json_is_object(json_array_get(value, 0)))
-            continue;
-        fprintf(to, "%s%s ", comma, name);
-        value_text(to, value);
-        comma = ", ";
-    }
-}
-
-/* "name value, name value"; new text. */
-static char *members_text(const json_t *object) {
-    char *text = NULL;
-    size_t n = 0;
-    FILE *to = open_memstream(&text, &n);
-    if (!to)
-        return NULL;
-    print_members(to, object);
-    fclose(to);
-    return text;
-}
-
-/* One line "name  value, value", broken under the value. */
-static void members_line(const table *t, const char *name, const json_t *value) {
-    char *text = NULL;
-    size_t column = 2 + 15, end = 0, n = 0;
-    FILE *to = open_memstream(&text, &n);
-    if (!to)
-        return;
-    if (json_is_object(value))
-        print_members(to, value);
-    else
-        value_text(to, value);
-    fclose(to);
-    glyphs g = glyphs_of(&t->t, text ? text : "", text ? strlen(text) : 0);
-    fputs("  ", t->to);
-    print_cut(&t->t, t->to, name, column - 3, true);
-    for (size_t from = 0, lines = 0; from < g.n && lines < 12; lines++) {
-        size_t next = glyphs_line(&g, from, t->t.columns - column - 1, &end);
-        fprintf(t->to, "%*s", lines ? (int)column : 1, "");
-        glyphs_print(&t->t, t->to, &g, from, end);
-        fputc('\n', t->to);
-        from = next;
-    }
-    if (g.n == 0)
-        fputc('\n', t->to);
-    free(g.list);
-    free(text);
-}
-
-/* All members in one paragraph. */
-static void members_paragraph(const table *t, const char *heading, const json_t *object) {
-    char *text = json_object_size(object) ? members_text(object) : NULL;
-    if (text) {
-        title(t, heading);
-        print_paragraph(&t->t, t->to, text, 2, t->t.columns, 8);
-    }
-    free(text);
-}
-
-static void members_block(const table *t, const char *heading, const json_t *object) {
-    const char *name;
-    json_t *value;
-    if (!json_object_size(object))
-        return;
-    title(t, heading);
-    json_object_foreach((json_t *)(uintptr_t)object, name, value)
-        members_line(t, name, value);
-}
-
-static void print_gate(const table *t, const json_t *gate) {
-    char *heading = NULL, *absent = NULL;
-    size_t n = 0;
-    const char *name;
-    json_t *value;
-    FILE *left = open_memstream(&absent, &n);
-    if (!left)
-        return;
-    if (json_is_object(gate) && asprintf(&heading, "gate: %.20s", member_text(gate, "verdict")) >= 0) {
-        title(t, heading);
-        if (*member_text(gate, "reason"))
-            print_paragraph(&t->t, t->to, member_text(gate, "reason"), 2, t->t.columns, 6);
-        json_object_foreach(json_object_get(gate, "figures"), name, value) {
-            if (json_is_string(value) && strcmp(json_string_value(value), "not evaluated") == 0)
-                fprintf(left, "%s%s", ftell(left) > 0 ? ", " : "", name);
-            else if (strcmp(name, "reason") != 0)
-                members_line(t, name, value);
-        }
-    }
-    fclose(left);
-    if (absent && *absent) {
-        value = json_string(absent);
-        members_line(t, "not evaluated", value);
-        json_decref(value);
-    }
-    free(absent);
-    free(heading);
-}
-
-static void print_critic(const table *t, const json_t *rows) {
+static void print_critic(const summary_table *t, const json_t *rows) {
     char auroc[32], ece[32];
     const json_t *row;
     size_t i;
     if (!json_array_size(rows))
         return;
-    title(t, "model critic on judged answers");
+    summary_title(t, "the model critic on judged answers (AUROC 0.5: a coin, 1: always right)");
     fprintf(t->to, "  %-*s iteration     n   AUROC     ECE\n", (int)t->name, "family");
     json_array_foreach(rows, i, row) {
         const json_t *a = json_object_get(row, "auroc"), *e = json_object_get(row, "ece");
@@ -243,8 +146,8 @@ static void print_critic(const table *t, const json_t *rows) {
 
 /* ---- what to try next ---------------------------------------------------------------------------------- */
 
-static void next_line(const table *t, const char *what, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static void next_line(const table *t, const char *what, const char *format, ...) {
+static void next_line(const summary_table *t, const char *what, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void next_line(const summary_table *t, const char *what, const char *format, ...) {
     va_list args;
     fprintf(t->to, "  %s%s%s\n    ", style_dim(&t->t), what, style_off(&t->t));
     va_start(args, format);
@@ -253,15 +156,15 @@ static void next_line(const table *t, const char *what, const char *format, ...)
     fputc('\n', t->to);
 }
 
-static void print_next(const table *t, const json_t *summary) {
+static void print_next(const summary_table *t, const json_t *summary) {
     const char *workspace = member_text(summary, "workspace"), *example = member_text(summary, "example");
     const json_t *version = json_object_get(summary, "version");
     json_int_t open = member_count(summary, "reviews"), waiting = member_count(summary, "answers_waiting");
     char id[16];
     snprintf(id, sizeof id, "%.12s", *example ? example : member_text(version, "id"));
-    title(t, "next");
+    summary_title(t, "next");
     if (*id)
-        next_line(t, "where it came from, down to the seed", "agon why %s --workspace %s", id, workspace);
+        next_line(t, *example ? "where one of the examples came from, down to the seed" : "where it came from", "agon why %s --workspace %s", id, workspace);
     const bool waits = strcmp(member_text(summary, "state"), "waiting") == 0;
     if (open)
         next_line(t, waits ? "the run waits for people: answer, then run it again" : "questions wait for an answer", "agon review --workspace %s", workspace);
@@ -278,12 +181,14 @@ static void print_next(const table *t, const json_t *summary) {
     }
     if (strcmp(member_text(summary, "oracle"), "sealed") == 0)
         next_line(t, "what was true all along", "agon unseal --workspace %s", workspace);
+    if (strcmp(member_text(summary, "recipe"), "loop") == 0 && strcmp(member_text(summary, "state"), "done") == 0)
+        next_line(t, "another iteration, from what was found", "raise iterations in the run file and run it again");
     next_line(t, "journal, objects, a sample executed again", "agon verify --workspace %s", workspace);
 }
 
 void print_summary(FILE *to, const json_t *summary) {
     char took[32];
-    table t = {terminal_look(to), to, 20};
+    summary_table t = {terminal_look(to), to, 20};
     const json_t *version = json_object_get(summary, "version"), *row;
     size_t i, longest = 8;
     json_array_foreach(json_object_get(summary, "families"), i, row)
@@ -292,20 +197,21 @@ void print_summary(FILE *to, const json_t *summary) {
     if (longest < 13)
         longest = 13; /* "held-out text" */
     t.name = t.t.columns > 52 + longest ? longest : t.t.columns > 60 ? t.t.columns - 52 : 9;
-    fprintf(to, "\n%s: %s after %s", member_text(summary, "run"), member_text(summary, "state"),
+    fprintf(to, "\n%s: %s, %s in this call", member_text(summary, "run"), member_text(summary, "state"),
             duration_text(json_number_value(json_object_get(summary, "seconds")), took));
     if (*member_text(version, "id"))
         fprintf(to, "; version %.12s %s", member_text(version, "id"), member_text(version, "status"));
     fputc('\n', to);
+    print_outcome(&t, summary);
     print_families(&t, summary);
     print_general(&t, summary);
     print_gate(&t, json_object_get(summary, "gate"));
     if (json_array_size(json_object_get(summary, "arms")))
         print_arms(&t.t, t.to, json_object_get(summary, "arms"));
-    members_paragraph(&t, "labels by source", json_object_get(summary, "labels"));
-    members_block(&t, "expert budget and what it bought", json_object_get(summary, "budget"));
+    summary_members(&t, "labels, by who gave them", json_object_get(summary, "labels"));
+    print_expert(&t, json_object_get(summary, "budget"));
     print_critic(&t, json_object_get(summary, "critic"));
-    members_paragraph(&t, "learnability of critiques", json_object_get(summary, "learnability"));
-    members_paragraph(&t, "tokens", json_object_get(summary, "tokens"));
+    print_lessons(&t, json_object_get(summary, "learnability"));
+    summary_members(&t, "tokens", json_object_get(summary, "tokens"));
     print_next(&t, summary);
 }

@@ -249,10 +249,12 @@ static json_t *summarise(const loop *l, const char *state) {
     if (l->c->rules >= 4)
         json_object_set_new(budget, "audited", json_pack("{so so}", "verifier", audited_json(l->audited[AUDIT_VERIFIER]), "critic",
                                                          audited_json(l->audited[AUDIT_CRITIC])));
-    return json_pack("{ss ss s{ss ss} sO? sO? sO? so sO? sO sO* sO*}", "state", state, "base", l->c->actors.base,
+    const choice *k = &l->choice; /* a promotion moves the examples themselves to the earlier ones */
+    return json_pack("{ss ss s{ss ss} sO? sO? s{sI sI sI sI} sO? so sO? sO sO* sO*}", "state", state, "base", l->c->actors.base,
                      "version", "id", *l->candidate ? l->candidate : l->learner, "status",
                      !*l->candidate ? "base" : l->undecided ? "candidate" : l->promoted ? "promoted" : "rejected", "families", l->families, "held_out",
-                     l->held_out_json, "gate", l->gate, "budget", budget, "learnability", l->learnability, "critic",
+                     l->held_out_json, "examples", "n", (json_int_t)(k->n_real + k->n_new + k->n_replay), "real", (json_int_t)k->n_real, "new", (json_int_t)k->n_new, "replayed",
+                     (json_int_t)k->n_replay, "gate", l->gate, "budget", budget, "learnability", l->learnability, "critic",
                      l->critic_reports, "arms", l->arms.rows, "gate_critic", l->gate_critic.report);
 }
 

@@ -23,7 +23,7 @@ evaluate: {general: 0, documents: 2, gsm8k: 0, arms: true}
 Y
 
 # ---- the log goes on over the end of the loop to the end of its arms
-"$agon" run own.yaml --quiet >run.out 2>run.err &
+COLUMNS=400 "$agon" run own.yaml --quiet >run.out 2>run.err &
 runner=$!
 until "$agon" status --workspace own.agon >/dev/null 2>&1; do
     kill -0 $runner 2>/dev/null || fail "the run has ended: $(cat run.err)"
@@ -60,4 +60,27 @@ sed -n '/^arms at equal tokens$/,$p' out >printed
 same wanted printed
 sed -n "/^arms at equal tokens$/,\$p" run.out | head -"$(wc -l <wanted)" >of_run
 same wanted of_run
+
+# ---- the end of a run tells in words what its figures say
+run 0 "$agon" run own.yaml --json
+grep '"event":"summary"' out >summary
+says run.out '^run: done, [0-9]+ (s|min [0-9]+ s) in this call; version [0-9a-f]{12} promoted$'
+examples=$(grep -o '"examples":{[^}]*}' summary)
+for kind in n real new replayed; do
+    eval "$kind=$(echo "$examples" | grep -o "\"$kind\":[0-9]*" | cut -d: -f2)"
+done
+[ "$n" = $((real + new + replayed)) ] && [ "$real" -gt 0 ] || fail "the examples are $examples"
+version="Version [0-9a-f]{12} was trained on $n examples \($real that no version of it wrote, $new of its own, $replayed of earlier iterations\)"
+says run.out "^$version and is right on 100.0 % of 9 held-out tasks, the base on 0.0 %: \+100.0 points \[[-+.0-9]+, \+100.0\]\. The gate promoted it: gain shown, nothing lost, books in order\.$"
+says run.out '^gate: promoted$'
+says run.out '^  G1 gain +holds: \+100.0 points \[.*\] on 9 tasks; chance alone does that with p = 0.002, and less than 0.030 is asked at attempt 1$'
+says run.out '^  G2 losses +holds: 1 of 1 suites not inferior, above$'
+says run.out '^  G3 safety +not evaluated$'
+says run.out '^  G4 collapse +holds: green: sampled answers to [0-9]+ open questions are as various as before$'
+says run.out '^  G5 approval +not evaluated: the run has no model critic$'
+says run.out '^  G7 books +holds: journal intact, contamination none, budget kept$'
+says run.out '^  labels +32 of 80 used$'
+says run.out '^  audits +1 of 2 verifier labels agreed: at least 1.3 % are right$'
+says run.out '^  written +30 answers; the examples have 30 of them, 5.9 % of the tokens$'
+says run.out "^    agon why [0-9a-f]{12} --workspace .*own.agon$"
 done_testing
