@@ -6,7 +6,7 @@
  *
  *   bench-compare ROW MODEL INPUTS.json [--fastest] [--bf16-attention] [--threads N] [--cpu PATH] [--steps N]
  *
- * --fastest: the order of sums that is fastest on this CPU, which is not the same everywhere (compute_faster_numerics); else portable. */
+ * --fastest: the order of sums that is fastest on this CPU, which is not the same everywhere (compute_fastest_numerics); else portable. */
 #include "api/models.h"
 #include "base/ctx.h"
 #include "base/memory.h"
@@ -444,8 +444,8 @@ int main(int argc, char **argv) {
         return 1;
     }
     agon_status status = agon_ctx_new(&options, &b->ctx, reason, sizeof reason);
-    if (status == AGON_OK && fastest && compute_faster_numerics(b->ctx) != options.numerics) {
-        options.numerics = compute_faster_numerics(b->ctx);
+    if (status == AGON_OK && fastest && !numerics_is_native(compute_fastest_numerics(b->ctx))) {
+        options.numerics = numerics_of(false, bf16_attention);
         agon_ctx_free(b->ctx);
         status = agon_ctx_new(&options, &b->ctx, reason, sizeof reason);
     }

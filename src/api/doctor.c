@@ -54,10 +54,10 @@ static void check_cpu(doctor *d) {
             size_t n = strlen(present);
             snprintf(present + n, sizeof present - n, "%s%s", n ? ", " : "", cpu_path_name((cpu_path)p));
         }
-    const agon_numerics numerics = d->ctx->numerics, best = compute_faster_numerics(d->ctx);
+    const agon_numerics numerics = d->ctx->numerics, best = compute_fastest_numerics(d->ctx);
     char faster[96] = "";
     if (best != numerics)
-        snprintf(faster, sizeof faster, "; faster here: AGON_NUMERICS=%s%s", numerics_name(best), numerics_is_native(best) ? "" : " (native leaves AMX out)");
+        snprintf(faster, sizeof faster, "; fastest here: AGON_NUMERICS=%s", numerics_name(best));
     check(d, "cpu", true, "%s path in use (present: %s), numerics %s%s", cpu_path_name(d->ctx->cpu), present,
           numerics_name(numerics), faster);
     check(d, "threads", d->ctx->n_threads > 0, "%d threads, %ld cores online", d->ctx->n_threads,

@@ -230,9 +230,9 @@ void compute_read(agon_ctx *ctx, const float *from, size_t n);
 /* Runs each kernel on fixed inputs and compares SHA-256 of the bits with the recorded ones. AGON_EMISMATCH names
  * the kernel and path. Takes a few milliseconds. */
 AGON_MUST_CHECK agon_status compute_self_test(agon_ctx *ctx);
-/* The numerics whose bf16 products are faster on this CPU: portable on AMX, whose tiles have its order, native where VDPBF16PS is fast, else
- * those of ctx, since both are as fast. */
-agon_numerics compute_faster_numerics(const agon_ctx *ctx);
+/* The numerics that are fastest on this CPU: portable-bf16-attention on AMX, whose tiles have its order, native-bf16-attention where VDPBF16PS
+ * is fast, else those of ctx, since little lies between them. */
+agon_numerics compute_fastest_numerics(const agon_ctx *ctx);
 /* The same, once a context and numerics: loading a model asks for it. Where AMX was not asked for by name and fails, the
  * context goes on with AVX-512 (ctx->amx_failed). */
 AGON_MUST_CHECK agon_status compute_check_once(agon_ctx *ctx);

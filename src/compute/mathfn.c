@@ -51,11 +51,10 @@ const products *products_of(const agon_ctx *ctx, compute_dtype dtype) {
     return p.chains;
 }
 
-agon_numerics compute_faster_numerics(const agon_ctx *ctx) {
-    const bool bf16_attention = numerics_has_bf16_attention(ctx->numerics);
+agon_numerics compute_fastest_numerics(const agon_ctx *ctx) {
     if (ctx->cpu == CPU_AMX)
-        return numerics_of(false, bf16_attention);
-    return ctx->cpu == CPU_AVX512 && ctx->fast_bf16_dot ? numerics_of(true, bf16_attention) : ctx->numerics;
+        return AGON_NUMERICS_PORTABLE_BF16_ATTENTION;
+    return ctx->cpu == CPU_AVX512 && ctx->fast_bf16_dot ? AGON_NUMERICS_NATIVE_BF16_ATTENTION : ctx->numerics;
 }
 
 static float power_of_two(int n) {

@@ -47,13 +47,13 @@ static void native_products__use_the_instruction_only_where_it_is_fast(void **st
         assert_ptr_equal(products_of(ctx, COMPUTE_BF16), wanted[i]);
     }
     ctx->numerics = AGON_NUMERICS_PORTABLE;
-    assert_int_equal(compute_faster_numerics(ctx), AGON_NUMERICS_NATIVE);
+    assert_int_equal(compute_fastest_numerics(ctx), AGON_NUMERICS_NATIVE_BF16_ATTENTION);
     ctx->fast_bf16_dot = false;
-    assert_int_equal(compute_faster_numerics(ctx), AGON_NUMERICS_PORTABLE);
+    assert_int_equal(compute_fastest_numerics(ctx), AGON_NUMERICS_PORTABLE);
     ctx->numerics = AGON_NUMERICS_NATIVE;
-    assert_int_equal(compute_faster_numerics(ctx), AGON_NUMERICS_NATIVE);
+    assert_int_equal(compute_fastest_numerics(ctx), AGON_NUMERICS_NATIVE);
     ctx->cpu = CPU_AMX;
-    assert_int_equal(compute_faster_numerics(ctx), AGON_NUMERICS_PORTABLE);
+    assert_int_equal(compute_fastest_numerics(ctx), AGON_NUMERICS_PORTABLE_BF16_ATTENTION);
     agon_ctx_free(ctx);
 #else
     skip();
