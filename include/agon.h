@@ -867,7 +867,8 @@ AGON_API AGON_MUST_CHECK agon_status agon_workspace_find(agon_ctx *ctx, const ch
  * "audits": [{"source": of the audited label, "audits", "agreed"}], "tokens": {...}, "counters": {...},
  * "other_versions": critics and attackers, "updated_ms", "progress", "answers_waiting": of reviewers, not taken in
  * yet, "arms": of the control arms {"run", "state", "iteration", "stage", "rows": as agon_run has them, or null} or
- * null}. `before`: the base on the same items, both are fractions; ci95 is the interval of after - before. "halted":
+ * null, "attacker": the trained one of the run file, {"version", "adapter": its folder, "object", "prompts": [templates]},
+ * or null}. `before`: the base on the same items, both are fractions; ci95 is the interval of after - before. "halted":
  * stopped before its end; the same `agon run` goes on, after too many rejections with a larger gate.rejections. "waiting":
  * people must answer first (agon_review): all held-out answers of the gate, or anything where there is nothing to train
  * on; then the same `agon run` goes on. */

@@ -49,6 +49,14 @@ static void print_control(const terminal *t, const json_t *arms) {
     putchar('\n');
 }
 
+static void print_attacker(const terminal *t, const json_t *attacker) {
+    if (!json_is_object(attacker))
+        return;
+    printf("trained attacker: %.12s of ", member_text(attacker, "version"));
+    print_cut(t, stdout, member_text(attacker, "adapter"), 60, false);
+    putchar('\n');
+}
+
 static void print_status(const json_t *status) {
     const terminal t = terminal_look(stdout);
     const json_t *v, *versions = json_object_get(status, "versions");
@@ -63,6 +71,7 @@ static void print_status(const json_t *status) {
            json_array_size(versions) ? "" : " none yet");
     json_array_foreach(versions, i, v)
         print_version(&t, v);
+    print_attacker(&t, json_object_get(status, "attacker"));
     print_counts(&t, "labels: ", json_object_get(status, "labels"));
     json_array_foreach(json_object_get(status, "audits"), i, v)
         printf("audits of %s labels: %" JSON_INTEGER_FORMAT ", %" JSON_INTEGER_FORMAT " agreed\n", member_text(v, "source"),
@@ -86,7 +95,8 @@ const command command_status = {
     "  --run NAME       a run of the workspace (default: the latest)\n"
     "  --json           {\"run\", \"state\": \"running|done|halted|waiting\", \"iteration\", \"stage\", \"versions\": [{\"id\", \"parent\",\n"
     "                   \"status\", \"held_out\": {\"n\", \"before\", \"after\", \"ci95\"}}], \"labels\", \"audits\", \"tokens\",\n"
-    "                   \"answers_waiting\", \"arms\": {\"run\", \"state\", \"stage\", \"rows\": as agon run has them} or null}\n\n"
+    "                   \"answers_waiting\", \"arms\": {\"run\", \"state\", \"stage\", \"rows\": as agon run has them} or null,\n"
+    "                   \"attacker\": the trained one, {\"version\", \"adapter\", \"object\", \"prompts\"} or null}\n\n"
     "  agon status --workspace quickstart.agon --json",
     run,
 };

@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "base/utf8.h"
 #include "experiment/experiment.h"
+#include "role/attacker_adapter.h"
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ static agon_status take_attacks(lab *l, red_team *x) {
             k++;
         if (k == PERTURBATION_N)
             return ctx_fail(l->ctx, AGON_EINVAL, "attacks[%zu] is '%.40s'; it must be paraphrase, distractor or rename", i, name ? name : "no text");
-        x->kinds[k] = true;
+        x->kinds.of[k] = true;
     }
     return AGON_OK;
 }
@@ -91,7 +92,8 @@ static agon_status open_all(red_team *x) {
     if (!s)
         s = arena_new(l->ctx, 0, &x->round);
     if (!s)
-        s = lab_open_model(l, "model", &x->m, x->base);
+        s = lab_open_model(l, "model", &x->m, x->model);
+    memcpy(x->base, x->model, sizeof x->base);
     return s ? s : open_learner(x);
 }
 
@@ -212,13 +214,13 @@ static agon_status train_attacker(red_team *x, size_t seed, red_arm arm, adapter
     return s;
 }
 
-/* The folder "attacker-SEED": a PEFT adapter of the trained attacker. */
+/* The folder "attacker-SEED", which a run of the loop takes as attacker.adapter. */
 static agon_status export_attacker(const red_team *x, size_t seed, const adapter *a) {
     char real[PATH_MAX];
     buffer path = {0};
     const char *base = weights_path(model_weights(x->m));
     buffer_printf(&path, "%s/attacker-%llu", x->l->output, (unsigned long long)(x->l->seed + seed));
-    agon_status s = path.failed ? ctx_no_memory(x->l->ctx) : adapter_export_peft(x->l->ctx, a, realpath(base, real) ? real : base, path.data);
+    agon_status s = path.failed ? ctx_no_memory(x->l->ctx) : attacker_export(x->l->ctx, a, x->model, realpath(base, real) ? real : base, &x->kinds, path.data);
     buffer_free(&path);
     return s;
 }

@@ -40,10 +40,10 @@ typedef struct red_team {
     lab *l;
     model *m;
     adapter *learner; /* NULL: the model as it is */
-    char base[HASH_HEX_SIZE]; /* of model and learner */
+    char model[HASH_HEX_SIZE], base[HASH_HEX_SIZE]; /* ids of the model, and of model and learner */
     size_t n_rounds, n_queries, n_rewordings, n_answers, n_test, max_tokens, attack_tokens, rank, batch, draws;
     double lr, beta, temperature, similarity, invalid;
-    bool kinds[PERTURBATION_N];
+    attacker_kinds kinds;
     size_t *cells, n_cells;
     /* of the seed at hand */
     arena *memory, *round;

@@ -44,18 +44,6 @@ static void find_names(red_query *q) {
     }
 }
 
-/* The kinds in turn, other names only where there are names. false: none fits. */
-static bool choose_kind(const red_team *x, size_t turn, red_query *q) {
-    task_perturbation fits[PERTURBATION_N];
-    size_t n = 0;
-    for (int k = PERTURBATION_NONE + 1; k < PERTURBATION_N; k++)
-        if (x->kinds[k] && (k != PERTURBATION_RENAME || q->n_names > 0))
-            fits[n++] = (task_perturbation)k;
-    if (n > 0)
-        q->kind = fits[turn % n];
-    return n > 0;
-}
-
 static agon_status write_prompt(red_team *x, red_query *q) {
     const attacker_item item = {.query = q->task.text, .perturbation = q->kind, .names = q->names, .n_names = q->n_names};
     char *prompt = NULL;
@@ -101,9 +89,11 @@ agon_status red_draw(red_team *x, size_t seed) {
             s = ctx_fail(x->l->ctx, AGON_EINVAL, "the cells have no %zu different tasks for these attacks; ask for fewer queries or rounds, or name more cells", n);
         if (!s)
             s = task_generate(x->l->ctx, q.cell, task_seed(own, "red team", q.cell, at), PERTURBATION_NONE, &q.task);
-        if (!s)
+        if (!s) {
             find_names(&q);
-        if (!s && choose_kind(x, at + at / x->n_cells, &q))
+            q.kind = attacker_choose(&x->kinds, q.n_names > 0, at + at / x->n_cells);
+        }
+        if (!s && q.kind != PERTURBATION_NONE)
             s = is_new(x, &q, identities, &taken);
         if (!s && taken)
             s = write_prompt(x, &q);

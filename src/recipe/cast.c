@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "base/numerics.h"
 #include "model/model.h"
+#include "role/attacker_adapter.h"
 #include "role/learner.h"
 #include "role/prompt.h"
 #include <stdarg.h>
@@ -89,7 +90,21 @@ agon_status cast_open_actors(agon_ctx *ctx, store *s, const run_config *config, 
     out->actors.learner = out->learner;
     out->actors.critic = out->critic;
     out->actors.verifier = out->verifier;
+    memcpy(out->rewords.version, out->actors.base, sizeof out->rewords.version);
+    out->rewords.kinds = attacker_all_kinds();
     return status;
+}
+
+agon_status cast_open_attacker(cast *c) {
+    const char *folder = c->config->attacker.adapter;
+    cast_attacker *x = &c->rewords;
+    if (!folder)
+        return AGON_OK;
+    agon_status s = attacker_open(c->actors.ctx, c->model, c->actors.base, folder, &x->adapter, &x->kinds);
+    if (s)
+        return ctx_prefix(c->actors.ctx, s, "%s: attacker.adapter", c->config->source);
+    actors_version_id(&c->actors, x->adapter, x->version);
+    return AGON_OK;
 }
 
 /* ---- the run's first step ------------------------------------------------------------------------------ */
@@ -158,22 +173,59 @@ static agon_status write_templates(cast *c) {
  * Runs begun before have none and go on as they began. */
 enum { RULES = 10 };
 
+/* Several runs may have the same attacker: what belongs to one is in its step, as of the base. */
+static agon_status write_attacker(cast *c, json_t **result) {
+    char *data = NULL, object[HASH_HEX_SIZE];
+    size_t n = 0;
+    hash256 h;
+    json_t *prompts = attacker_prompts_json(&c->rewords.kinds), *meta = json_pack("{sO?}", "prompts", prompts);
+    agon_status s = prompts ? json_made(c->actors.ctx, meta) : ctx_no_memory(c->actors.ctx);
+    if (!s)
+        s = adapter_save(c->actors.ctx, c->rewords.adapter, &data, &n);
+    if (!s)
+        s = object_put(c->actors.store, data, n, &h);
+    if (!s) {
+        hash_hex(&h, object);
+        const version_record v = {.id = c->rewords.version, .parent = c->actors.base, .role = "attacker", .object = object, .base = c->actors.base, .meta = meta};
+        s = store_add_version(c->actors.store, &v);
+    }
+    if (!s) {
+        *result = json_pack("{ss so ss sO}", "version", c->rewords.version, "adapter", utf8_json(c->config->attacker.adapter), "object", object, "prompts", prompts);
+        s = json_made(c->actors.ctx, *result);
+    }
+    free(data);
+    json_decref(prompts);
+    json_decref(meta);
+    return s;
+}
+
 static agon_status write_base(void *arg, json_t **result) {
     cast *c = arg;
     version_record v = {.id = c->actors.base, .role = "base"}; /* several runs may have it: what belongs to one is in its step */
     const char *model = c->model ? c->config->model : backend_name(c->learner);
+    json_t *attacker = NULL;
     version_status_record status = {.run = run_id(c->run), .version = c->actors.base, .status = "base"};
     agon_status s = write_templates(c);
     if (!s)
         s = store_add_version(c->actors.store, &v);
     if (!s)
         s = store_add_version_status(c->actors.store, &status);
-    *result = s ? NULL : json_pack("{so so sI}", "suites", describe_suites(c), "model", utf8_json(model), "rules", (json_int_t)RULES);
+    if (!s && c->rewords.adapter)
+        s = write_attacker(c, &attacker);
+    *result = s ? NULL : json_pack("{so so sI sO*}", "suites", describe_suites(c), "model", utf8_json(model), "rules", (json_int_t)RULES, "attacker", attacker);
+    json_decref(attacker);
     return s;
 }
 
+static void say_attacker(cast *c, json_t *attacker) {
+    c->stage = "plan";
+    cast_say(c, json_pack("{sO}", "attacker", attacker), "queries are reworded by the trained attacker %.12s of %.300s", c->rewords.version,
+             field_text(attacker, "adapter"));
+}
+
 static agon_status begin_step(cast *c) {
-    json_t *input = json_pack("{ss}", "base", c->actors.base), *suites = describe_suites(c), *result = NULL;
+    json_t *input = json_pack("{ss so*}", "base", c->actors.base, "attacker_prompts", c->rewords.adapter ? attacker_prompts_json(&c->rewords.kinds) : NULL);
+    json_t *suites = describe_suites(c), *result = NULL;
     const step_key key = {.path = "begin", .kind = "begin"};
     agon_status s = json_made(c->actors.ctx, suites);
     if (!s)
@@ -185,6 +237,10 @@ static agon_status begin_step(cast *c) {
     c->rules = field_int(result, "rules");
     c->actors.first_prompts = c->rules < 6;
     c->actors.first_rewordings = c->rules < 9;
+    if (!s && c->rewords.adapter)
+        say_attacker(c, json_object_get(result, "attacker"));
+    adapter_free(c->rewords.adapter);
+    c->rewords.adapter = NULL;
     json_decref(result);
     json_decref(suites);
     json_decref(input);
@@ -206,7 +262,8 @@ static void drop_what_is_off(const run_config *c, json_t *config) {
                  {c->gate.audit_agreement == 0, "gate", "audit_agreement"},
                  {c->gate.monitor_prompts == 0, "gate", "monitor_prompts"},
                  {c->gate.over_approval == 0, "gate", "over_approval"},
-                 {!c->gate.critic, "gate", "critic"}};
+                 {!c->gate.critic, "gate", "critic"},
+                 {!c->attacker.adapter, "attacker", "adapter"}};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++)
         if (later[i].off)
             json_object_del(json_object_get(config, later[i].section), later[i].key);
@@ -253,11 +310,25 @@ static void drop_monitor(cast *c, const json_t *pinned, json_t *config) {
         json_object_del(json_object_get(config, "gate"), "monitor_prompts");
 }
 
+/* Pinned is which attacker it is, not where it lies. */
+static agon_status pin_attacker(const cast *c, const json_t *pinned, json_t *config) {
+    const char *before = field_text(json_object_get(pinned, "attacker"), "adapter"), *now = c->config->attacker.adapter ? c->rewords.version : "";
+    if (pinned && strcmp(before, now) != 0)
+        return ctx_fail(c->actors.ctx, AGON_EMISMATCH, "%s: attacker.adapter: the run '%s' was begun with %s%.12s, and this is %s%.12s; name that one to go on, or choose "
+                        "another workspace or run name to start anew", c->config->source, c->config->name, *before ? "the trained attacker " : "no trained attacker",
+                        before, *now ? "the trained attacker " : "none", now);
+    if (*now && json_object_set_new(json_object_get(config, "attacker"), "adapter", json_string(now)) != 0)
+        return ctx_no_memory(c->actors.ctx);
+    return AGON_OK;
+}
+
 static agon_status begin_run(cast *c) {
     json_t *config = run_config_json(c->config), *pinned = NULL;
     agon_status s = json_made(c->actors.ctx, config);
     if (!s)
         s = find_pinned(c, &pinned);
+    if (!s)
+        s = pin_attacker(c, pinned, config);
     if (!s) {
         unpin(pinned, config, "gate", "rejections"); /* a halted run may be given more */
         if (strcmp(c->config->recipe, "loop") == 0)
@@ -320,6 +391,7 @@ void cast_close(cast *c) {
         suite_free(c->suites[i]);
     perplexity_free(c->text);
     backend_free(c->attacker);
+    adapter_free(c->rewords.adapter);
     backend_free(c->learner);
     backend_free(c->critic);
     backend_free(c->verifier);

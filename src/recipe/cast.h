@@ -7,12 +7,21 @@
 #include "recipe/forecast.h"
 #include "recipe/gate_suites.h"
 #include "recipe/recipe.h"
+#include "role/attacker.h"
 #include "step/evaluate.h"
+
+/* A trained attacker that the run file names. */
+typedef struct cast_attacker {
+    adapter *adapter; /* until the run has begun; later the workspace has it */
+    char version[STORE_ID_SIZE]; /* the base's where none is named */
+    attacker_kinds kinds; /* of rewordings that are asked for */
+} cast_attacker;
 
 typedef struct cast {
     actors actors;
     model *model;
     backend *attacker, *learner, *critic, *verifier; /* verifier NULL: none but the task families' own */
+    cast_attacker rewords; /* who writes the rewordings */
     const run_config *config;
     numerics_switch numerics; /* the caller's, which cast_close gives back */
     run *run;
@@ -31,6 +40,8 @@ typedef struct cast {
 /* Model and backends, without a run. config->model must be a path. The context computes in the run file's numerics until cast_close, which frees
  * also after a failure. */
 AGON_MUST_CHECK agon_status cast_open_actors(agon_ctx *ctx, store *s, const run_config *config, cast *out);
+/* The trained attacker of the run file, where it names one. As attacker_open; sentences begin with the run file's name. */
+AGON_MUST_CHECK agon_status cast_open_attacker(cast *c);
 void cast_close(cast *c);
 /* Says what the run will take of memory; AGON_ENOMEM where it cannot be had. */
 AGON_MUST_CHECK agon_status cast_admit(const forecast *f, const run_config *config, recipe_observer observer, void *arg);

@@ -35,6 +35,10 @@ void forecast_keep(forecast *f, size_t n_adapters) {
     f->kept = size_add(f->kept, size_mul(n_adapters, adapter_size(f)));
 }
 
+void forecast_keep_adapter(forecast *f, const adapter *a) {
+    f->kept = size_add(f->kept, adapter_bytes(a));
+}
+
 void forecast_generation(forecast *f, size_t requests, size_t samples, size_t prompt, size_t answer) {
     const generate_load load = {.requests = requests, .samples = samples, .prompt = prompt, .answer = answer, .rank = f->rank};
     if (requests == 0 || samples == 0)

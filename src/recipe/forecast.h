@@ -29,6 +29,8 @@ typedef struct forecast {
 forecast forecast_new(agon_ctx *ctx, const model *m, size_t rank, size_t at_once);
 /* Adapters that stay. */
 void forecast_keep(forecast *f, size_t n_adapters);
+/* Another one, of a rank of its own. */
+void forecast_keep_adapter(forecast *f, const adapter *a);
 void forecast_generation(forecast *f, size_t requests, size_t samples, size_t prompt, size_t answer);
 /* A forward over n_tokens, n_scored of them scored; kept: its working memory stays. */
 void forecast_scoring(forecast *f, size_t n_tokens, size_t n_scored, bool kept);

@@ -30,6 +30,7 @@ typedef struct lengths {
     size_t document;       /* of plain prose that is trained on */
     size_t asked, answered; /* the longest held-out question, and what may answer it */
     size_t open;           /* the longest open question, as a chat */
+    size_t attacker_rank;  /* of a trained attacker's adapter */
     size_t text, scored;   /* the largest group of windows of held-out text */
 } lengths;
 
@@ -196,8 +197,12 @@ static void generation(forecast *f, const lengths *n, const run_config *r, bool 
         forecast_generation(f, watched, MONITOR_SAMPLES, n->open, MONITOR_TOKENS);
         forecast_generation(f, watched, MONITOR_SAMPLES, n->chat, answer);
     }
-    if (is_local(&r->attacker.by) && r->attacker.variations > 0)
+    if (is_local(&r->attacker.by) && r->attacker.variations > 0) {
+        const size_t own = f->rank;
+        f->rank = n->attacker_rank > own ? n->attacker_rank : own;
         forecast_generation(f, least_of(batch, (size_t)r->attacker.variations), 1, n->chat + n->prompts, ATTACKER_MAX_TOKENS);
+        f->rank = own;
+    }
     if (is_local(&r->critic.by) && writes)
         forecast_generation(f, batch, 1, n->chat + judged, CRITIC_WRITE_TOKENS);
 }
@@ -209,6 +214,18 @@ static void scoring(forecast *f, const lengths *n, const run_config *r) {
     if (is_local(&r->critic.by) && r->critic.examples > 0)
         forecast_scoring(f, tokens, size_mul(tokens / one + 1, 2 * VERDICT_TOKENS), true);
     forecast_scoring(f, n->text, n->scored, false);
+}
+
+/* A trained attacker stays, once it has been asked. */
+static agon_status keep_attacker(forecast *f, lengths *n, const run_config *r) {
+    adapter *a = NULL;
+    agon_status s = r->attacker.adapter ? adapter_import_peft(n->ctx, n->m, r->attacker.adapter, &a) : AGON_OK;
+    if (!s && a) {
+        n->attacker_rank = adapter_rank(a);
+        forecast_keep_adapter(f, a);
+    }
+    adapter_free(a);
+    return s;
 }
 
 agon_status forecast_run(agon_ctx *ctx, const model *m, const run_config *r, const json_t *queries, size_t n_adapters, bool writes, forecast *out) {
@@ -223,6 +240,8 @@ agon_status forecast_run(agon_ctx *ctx, const model *m, const run_config *r, con
         s = count_open(&n, r);
     if (!s)
         s = count_prose(&n, (size_t)r->build.documents);
+    if (!s)
+        s = keep_attacker(&f, &n, r);
     if (s)
         return s;
     forecast_keep(&f, least_of(n_adapters, ACTORS_MAX_VERSIONS));

@@ -426,6 +426,7 @@ static void presets(run_config *c) {
 static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o) {
     const double all = (double)c->human.audits * (double)c->iterations; /* audits of earlier iterations count, and each is a label */
     size_t audits = (size_t)fmin(all, (double)c->human.labels);
+    const bool rewords = strcmp(c->attacker.by.backend, "local") == 0 && c->attacker.variations > 0;
     bool pairs = o->rows == ROW_PAIR && (o->needs & ~(unsigned)(NEEDS_REFERENCE | OBJECTIVE_TRAITS)) == 0;
     agon_status s = gate_check(ctx, c, c->critic.examples > 0);
     if (!s)
@@ -434,6 +435,9 @@ static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o)
         s = loop_gate_critic_check(ctx, c, o);
     if (s)
         return s;
+    if (c->attacker.adapter && !rewords)
+        return ctx_fail(ctx, AGON_EINVAL, "%s: attacker.adapter: a trained attacker writes rewordings on the local model; it needs 'backend: local' and 'variations' above 0",
+                        c->source);
     if (c->gate.audit_agreement > 0 && c->gate.audit_agreement > clopper_pearson_lower(audits, audits, 0.05))
         return ctx_fail(ctx, AGON_EINVAL, "%s: gate.audit_agreement: %zu audits that all agree show %.3f, not %g; raise human.audits, human.labels or iterations, or lower the share",
                         c->source, audits, clopper_pearson_lower(audits, audits, 0.05), c->gate.audit_agreement);

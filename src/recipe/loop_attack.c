@@ -23,7 +23,7 @@ static agon_status reword(loop *l, const char *path, size_t from, size_t wanted)
         which.items[which.n++] = from + k * n / wanted;
     if (!s)
         s = vary_queries(&l->c->actors, cast_path(l->c, "%s/vary", path), &l->queries, which.items, which.n,
-                         l->c->actors.base, &n_rejected);
+                         l->c->rewords.version, &l->c->rewords.kinds, &n_rejected);
     if (!s && l->c->rules >= 2)
         n_rejected += query_list_drop_repeated(&l->queries, from + n);
     if (!s && which.n)

@@ -158,6 +158,8 @@ agon_status recipe_run(agon_ctx *ctx, store *store, const run_config *config, re
         return s;
     s = cast_open_actors(ctx, store, config, &c);
     if (!s)
+        s = cast_open_attacker(&c);
+    if (!s)
         s = admit(r, &c, observer, arg);
     if (!s)
         s = warn(&c, observer, arg);

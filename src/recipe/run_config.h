@@ -38,6 +38,7 @@ typedef struct run_config {
     } verifier;
     struct {
         backend_config by;
+        char *adapter; /* of a trained attacker: see role/attacker_adapter.h */
         int64_t queries, waves, variations;
         double untargeted, floor;
     } attacker;

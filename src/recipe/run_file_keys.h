@@ -43,6 +43,8 @@ KEY("verifier", "timeout", KEY_REAL, verifier.timeout, "60", 0.1, 86400,
     "seconds before a verdict counts as lost (the answer is then unknown)")
 
 BACKEND_KEYS(attacker)
+KEY("attacker", "adapter", KEY_TEXT, attacker.adapter, NULL, 0, 0,
+    "local: folder of an attacker trained by 'experiment: red-team' (attacker-SEED), which then writes the rewordings")
 KEY("attacker", "queries", KEY_INT, attacker.queries, "512", 1, 1e6,
     "generated queries an iteration; of tasks.file all rows that are not held out are asked, each time, whatever stands here")
 KEY("attacker", "waves", KEY_INT, attacker.waves, "2", 1, 20,

@@ -232,4 +232,6 @@ static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o)
     return AGON_OK;
 }
 
-const recipe recipe_train = {.name = "train", .oracle = "open", .reads_rows = true, .presets = presets, .check = check, .cost = cost, .run = train_recipe};
+static const char *const without_effect[] = {"attacker.adapter", NULL};
+
+const recipe recipe_train = {.name = "train", .oracle = "open", .without_effect = without_effect, .reads_rows = true, .presets = presets, .check = check, .cost = cost, .run = train_recipe};

@@ -27,6 +27,22 @@ void attacker_variation_free(attacker_variation *v) {
     *v = (attacker_variation){0};
 }
 
+attacker_kinds attacker_all_kinds(void) {
+    attacker_kinds all = {0};
+    for (int k = PERTURBATION_NONE + 1; k < PERTURBATION_N; k++)
+        all.of[k] = true;
+    return all;
+}
+
+task_perturbation attacker_choose(const attacker_kinds *kinds, bool has_names, size_t turn) {
+    task_perturbation fits[PERTURBATION_N];
+    size_t n = 0;
+    for (int k = PERTURBATION_NONE + 1; k < PERTURBATION_N; k++)
+        if (kinds->of[k] && (k != PERTURBATION_RENAME || has_names))
+            fits[n++] = (task_perturbation)k;
+    return n > 0 ? fits[turn % n] : PERTURBATION_NONE;
+}
+
 const char *attacker_template(task_perturbation perturbation) {
     assert(perturbation > PERTURBATION_NONE && perturbation < PERTURBATION_N);
     return ids[perturbation];

@@ -27,6 +27,14 @@ typedef struct attacker_variation {
 } attacker_variation;
 void attacker_variation_free(attacker_variation *v);
 
+/* Rewordings that are asked for, by kind. */
+typedef struct attacker_kinds {
+    bool of[PERTURBATION_N];
+} attacker_kinds;
+attacker_kinds attacker_all_kinds(void);
+/* The kinds in turn, other names only where there are names. PERTURBATION_NONE: none fits. */
+task_perturbation attacker_choose(const attacker_kinds *kinds, bool has_names, size_t turn);
+
 /* The prompt's template: "attack-paraphrase@3", ... Static storage. */
 const char *attacker_template(task_perturbation perturbation);
 /* The prompt (raw text), new. */

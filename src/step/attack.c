@@ -11,6 +11,7 @@ typedef struct recorder {
     actors *a;
     query_list *queries;
     const size_t *which; /* vary: the originals */
+    const attacker_kinds *kinds;
     const char *version;
 } recorder;
 
@@ -121,20 +122,17 @@ static json_t *names_of(const query *q) {
     return names;
 }
 
-/* Each kind in turn; other names only where there are names. */
-static task_perturbation kind_of_variation(const query *q, size_t i) {
+static task_perturbation kind_of_variation(const attacker_kinds *kinds, const query *q, size_t i) {
     json_t *names = names_of(q);
     bool any = json_array_size(names) > 0;
     json_decref(names);
-    return any ? (task_perturbation)(PERTURBATION_PARAPHRASE + i % (PERTURBATION_N - PERTURBATION_PARAPHRASE))
-           : i % 2 ? PERTURBATION_DISTRACTOR
-                   : PERTURBATION_PARAPHRASE;
+    return attacker_choose(kinds, any, i);
 }
 
 static agon_status record_variation(void *arg, size_t i, const json_t *out, json_t **ids) {
     recorder *r = arg;
     const query *original = &r->queries->items[r->which[i]];
-    const task_perturbation kind = kind_of_variation(original, i);
+    const task_perturbation kind = kind_of_variation(r->kinds, original, i);
     json_t *task = NULL, *texts = json_object_get(out, "texts"), *text;
     char *reason = NULL;
     size_t k;
@@ -201,14 +199,14 @@ static agon_status judge_rewordings(recorder *r, const char *path, const char *j
 }
 
 agon_status vary_queries(actors *a, const char *path, query_list *queries, const size_t *which, size_t n,
-                         const char *version, size_t *n_rejected) {
+                         const char *version, const attacker_kinds *kinds, size_t *n_rejected) {
     json_t *inputs = json_array(), *results = NULL, *result;
-    recorder r = {.a = a, .queries = queries, .which = which, .version = version};
+    recorder r = {.a = a, .queries = queries, .which = which, .kinds = kinds, .version = version};
     const char *judge = judge_of_rewordings(a);
     size_t i;
     for (i = 0; i < n; i++) {
         const query *q = &queries->items[which[i]];
-        const task_perturbation kind = kind_of_variation(q, i);
+        const task_perturbation kind = kind_of_variation(kinds, q, i);
         json_array_append_new(inputs, json_pack("{ss ss ss ss so*}", "id", q->id, "query", q->text, "perturbation",
                                                 task_perturbation_name(kind), "version", version, "names",
                                                 kind == PERTURBATION_RENAME ? names_of(q) : NULL));

@@ -3,6 +3,7 @@
 #ifndef STEP_ITEMS_H
 #define STEP_ITEMS_H
 
+#include "role/attacker.h"
 #include "step/actors.h"
 #include "task/task.h"
 
@@ -95,10 +96,10 @@ typedef struct draw {
 } draw;
 /* Appends one query a draw. */
 AGON_MUST_CHECK agon_status draw_queries(actors *a, const char *path, const draw *draws, size_t n, query_list *out);
-/* Rewordings by the attacker's language model of `which` [n]; kept when task_variation_check says that the task is the same, and, where attacker or
+/* Rewordings by `version` of the attacker's language model, of these kinds (for queries without names not renaming alone), of `which` [n]; kept when task_variation_check says that the task is the same, and, where attacker or
  * critic is remote, the judge behind it says so too (loop 2.8); else counted in *n_rejected. */
 AGON_MUST_CHECK agon_status vary_queries(actors *a, const char *path, query_list *queries, const size_t *which, size_t n,
-                                         const char *version, size_t *n_rejected);
+                                         const char *version, const attacker_kinds *kinds, size_t *n_rejected);
 /* The user's own queries (tasks.file). With a verifier program, rows that name no other verifier are left to it. */
 AGON_MUST_CHECK agon_status read_user_queries(actors *a, const char *path, const char *file, query_list *out);
 

@@ -213,9 +213,14 @@ static agon_status find_arms(store *s, const char *run, json_t **out) {
     return status;
 }
 
+/* The trained attacker that the run was begun with. */
+#define ATTACKER_SQL                                                                                                     \
+    "SELECT json_extract(result, '$.attacker') AS attacker_json FROM step WHERE run = ?1 AND path = 'begin' AND item = ''" \
+    " AND json_extract(result, '$.attacker') IS NOT NULL"
+
 agon_status store_status(store *s, const char *run, json_t **out) {
     json_t *row = NULL, *versions = NULL, *others = NULL, *labels = NULL, *tokens = NULL, *counters = NULL, *audits = NULL, *waiting = NULL,
-           *arms = NULL, *result = NULL;
+           *arms = NULL, *attacker = NULL, *result = NULL;
     agon_status status = find_run(s, run, &row);
     const char *id = status ? NULL : json_string_value(json_object_get(row, "id"));
     if (!status)
@@ -241,19 +246,23 @@ agon_status store_status(store *s, const char *run, json_t **out) {
         status = query_one(s, WAITING_SQL, id, &waiting);
     if (!status)
         status = find_arms(s, id, &arms);
+    if (!status)
+        status = query_one(s, ATTACKER_SQL, id, &attacker);
     if (!status) {
-        result = json_pack("{sO ss sO sO sO sO sO sO sO sO sO? sO? sO sO?}", "run", json_object_get(row, "name"), "state",
+        result = json_pack("{sO ss sO sO sO sO sO sO sO sO sO? sO? sO sO? sO?}", "run", json_object_get(row, "name"), "state",
                            state_of(s, row), "iteration", json_object_get(row, "iteration"), "stage",
                            json_object_get(row, "stage"), "versions", versions, "labels", labels, "audits", audits, "tokens", tokens,
                            "counters", counters, "other_versions", others, "updated_ms",
                            json_object_get(row, "updated_ms"), "progress", json_object_get(row, "data"), "answers_waiting",
-                           json_object_get(json_array_get(waiting, 0), "n"), "arms", arms);
+                           json_object_get(json_array_get(waiting, 0), "n"), "arms", arms, "attacker",
+                           json_object_get(json_array_get(attacker, 0), "attacker"));
         if (!result)
             status = ctx_no_memory(s->ctx);
     }
     if (!status)
         *out = result;
     json_decref(row);
+    json_decref(attacker);
     json_decref(versions);
     json_decref(others);
     json_decref(labels);

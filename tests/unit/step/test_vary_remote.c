@@ -49,10 +49,11 @@ static void begin(stand *x) {
 }
 
 static size_t vary(stand *x, size_t first, size_t n_queries) {
+    const attacker_kinds all = attacker_all_kinds();
     size_t which[8], n_rejected = 0;
     for (size_t i = 0; i < n_queries; i++)
         which[i] = first + i;
-    assert_ok(x->ctx, vary_queries(&x->actors, "vary", &x->queries, which, n_queries, "base", &n_rejected));
+    assert_ok(x->ctx, vary_queries(&x->actors, "vary", &x->queries, which, n_queries, "base", &all, &n_rejected));
     return n_rejected;
 }
 
