@@ -1,5 +1,6 @@
 /* Opening what a run file names, see cast.h. */
 #include "recipe/cast.h"
+#include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/utf8.h"
 #include "base/numerics.h"
@@ -95,16 +96,33 @@ agon_status cast_open_actors(agon_ctx *ctx, store *s, const run_config *config, 
     return status;
 }
 
+/* An attacker is its weights and the prompts it is asked with. */
+static agon_status identify_attacker(cast *c) {
+    cast_attacker *x = &c->rewords;
+    buffer text = {0};
+    actors_version_id(&c->actors, x->adapter, x->version);
+    buffer_printf(&text, "%s", x->version);
+    for (int k = PERTURBATION_NONE + 1; k < PERTURBATION_N; k++)
+        if (x->kinds.of[k])
+            buffer_printf(&text, "|%s", attacker_template((task_perturbation)k));
+    if (!text.failed) {
+        const hash256 id = hash_text(text.data);
+        hash_hex(&id, x->version);
+    }
+    const agon_status s = text.failed ? ctx_no_memory(c->actors.ctx) : AGON_OK;
+    buffer_free(&text);
+    return s;
+}
+
 agon_status cast_open_attacker(cast *c) {
     const char *folder = c->config->attacker.adapter;
     cast_attacker *x = &c->rewords;
-    if (!folder)
+    if (!folder || !c->model) /* no model: of a run begun before, with a recipe that takes no attacker */
         return AGON_OK;
     agon_status s = attacker_open(c->actors.ctx, c->model, c->actors.base, folder, &x->adapter, &x->kinds);
-    if (s)
-        return ctx_prefix(c->actors.ctx, s, "%s: attacker.adapter", c->config->source);
-    actors_version_id(&c->actors, x->adapter, x->version);
-    return AGON_OK;
+    if (!s)
+        s = identify_attacker(c);
+    return s ? ctx_prefix(c->actors.ctx, s, "%s: attacker.adapter", c->config->source) : AGON_OK;
 }
 
 /* ---- the run's first step ------------------------------------------------------------------------------ */
@@ -224,8 +242,7 @@ static void say_attacker(cast *c, json_t *attacker) {
 }
 
 static agon_status begin_step(cast *c) {
-    json_t *input = json_pack("{ss so*}", "base", c->actors.base, "attacker_prompts", c->rewords.adapter ? attacker_prompts_json(&c->rewords.kinds) : NULL);
-    json_t *suites = describe_suites(c), *result = NULL;
+    json_t *input = json_pack("{ss}", "base", c->actors.base), *suites = describe_suites(c), *result = NULL;
     const step_key key = {.path = "begin", .kind = "begin"};
     agon_status s = json_made(c->actors.ctx, suites);
     if (!s)
@@ -312,7 +329,7 @@ static void drop_monitor(cast *c, const json_t *pinned, json_t *config) {
 
 /* Pinned is which attacker it is, not where it lies. */
 static agon_status pin_attacker(const cast *c, const json_t *pinned, json_t *config) {
-    const char *before = field_text(json_object_get(pinned, "attacker"), "adapter"), *now = c->config->attacker.adapter ? c->rewords.version : "";
+    const char *before = field_text(json_object_get(pinned, "attacker"), "adapter"), *now = c->rewords.adapter ? c->rewords.version : "";
     if (pinned && strcmp(before, now) != 0)
         return ctx_fail(c->actors.ctx, AGON_EMISMATCH, "%s: attacker.adapter: the run '%s' was begun with %s%.12s, and this is %s%.12s; name that one to go on, or choose "
                         "another workspace or run name to start anew", c->config->source, c->config->name, *before ? "the trained attacker " : "no trained attacker",

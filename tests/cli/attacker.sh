@@ -22,6 +22,9 @@ run 0 "$agon" experiment other.yaml --output other --json
 differ red/attacker-1/adapter_model.safetensors other/attacker-2/adapter_model.safetensors
 says red/attacker-1/attacker.json '"attack-paraphrase@[0-9]+"'
 ! grep -q rename red/attacker-1/attacker.json || fail "it was not trained to rename"
+rm red/attacker-1/attacker.json # as an older agon left it
+run 0 "$agon" experiment red.yaml --output red --json
+says red/attacker-1/attacker.json '"attack-distractor@[0-9]+"'
 # A tiny model's attempts all fail, which teaches nothing: an adapter that has learnt something stands in for it.
 for i in 1 2 3 4 5 6 7 8; do printf '{"prompt":"say %d","completion":"the the the"}\n' $i; done >rows.jsonl
 run 0 "$agon" train sft --model "$tiny" --data rows.jsonl --output taught --lora 2 --epochs 4 --lr 0.05 --seed 1
@@ -69,7 +72,8 @@ tokens() { "$agon" status --workspace "$1" --json | sed -n 's/.*"tokens":{[^}]*"
 cp -r red/attacker-1 moved
 run_file moved.yaml ', adapter: moved'
 run 0 "$agon" run moved.yaml --workspace loop.agon --json
-for change in ', adapter: other/attacker-2' ''; do
+mkdir fewer && cp moved/* fewer && sed '/attack-distractor/d; s/\(paraphrase@[0-9]*"\),/\1/' moved/attacker.json >fewer/attacker.json
+for change in ', adapter: other/attacker-2' ', adapter: fewer' ''; do
     run_file changed.yaml "$change"
     run 7 "$agon" run changed.yaml --workspace loop.agon
     one_sentence

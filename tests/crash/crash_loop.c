@@ -1,10 +1,11 @@
 /* Kills the whole loop (a random two-layer model, a handful of queries) with SIGKILL at many places and at random moments, runs the same
- * command again, and compares with an uninterrupted run: the same version, the same chains, a journal that verifies. Both recipes, and the arms
- * of both. Then executes the recorded work again. */
+ * command again, and compares with an uninterrupted run: the same version, the same chains, a journal that verifies. Both recipes, the arms
+ * of both, and a trained attacker. Then executes the recorded work again. */
 #include "base/file.h"
 #include "recipe/recipe.h"
 #include "recipe/run_file.h"
-#include "test.h"
+#include "role/attacker_adapter.h"
+#include "tiny_model.h"
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -26,6 +27,14 @@ static const char arms_yaml[] =
     "human: {labels: 20, audits: 2, demonstrations: 4}\nbuild: {documents: 1}\n"
     "train: {rank: 2, epochs: 2, batch: 2, checkpoint_every: 1}\n"
     "evaluate: {tasks: 6, general: 2, documents: 2, gsm8k: 0, arms: true}\ngate: {monitor_prompts: 4}\n";
+
+/* A loop whose queries are reworded by the trained attacker in the folder %s. */
+static const char attacker_yaml[] =
+    "name: attacked\nseed: 3\niterations: 2\ntasks:\n  cells: [arithmetic/one_digit_sum, writing/lower_case]\n"
+    "attacker: {queries: 6, waves: 2, variations: 4, adapter: %s}\nlearner: {samples: 1, max_tokens: 6}\n"
+    "critic: {examples: 0}\nhuman: {labels: 20, audits: 0, demonstrations: 4}\nbuild: {documents: 1}\n"
+    "train: {rank: 2, epochs: 1, batch: 2, checkpoint_every: 1}\n"
+    "evaluate: {tasks: 6, general: 0, documents: 0, gsm8k: 0}\ngate: {monitor_prompts: 0}\n";
 
 static const char sealed_yaml[] =
     "name: sealed\nrecipe: sealed\noracle: sealed\nseed: 3\ntasks:\n  cells: [arithmetic, writing]\n"
@@ -184,6 +193,26 @@ static void loop__killed_anywhere__ends_the_same(void **state) {
     survives(NULL, loop_yaml, 17, 6);
 }
 
+static void attacker__killed_anywhere__ends_the_same(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    const attacker_kinds all = attacker_all_kinds();
+    char path[2048], id[HASH_HEX_SIZE], yaml[sizeof attacker_yaml + 64], *folder = new_folder();
+    model *m = NULL;
+    hash256 h;
+    assert_ok(ctx, model_open(ctx, golden_path(path, "tiny-text.gguf"), COMPUTE_F32, &m));
+    assert_ok(ctx, model_id(ctx, m, &h));
+    hash_hex(&h, id);
+    adapter *a = tiny_adapter(ctx, m, 2, 9);
+    assert_ok(ctx, attacker_export(ctx, a, id, "tiny", &all, folder));
+    snprintf(yaml, sizeof yaml, attacker_yaml, folder);
+    survives(NULL, yaml, 17, 4);
+    adapter_free(a);
+    model_free(m);
+    remove_folder(folder);
+    agon_ctx_free(ctx);
+}
+
 /* On a loop that is done: its own chain stays, the arms' is that of an undisturbed run. */
 static void arms__killed_anywhere__end_the_same(void **state) {
     (void)state;
@@ -286,6 +315,7 @@ static void sealed__two_runs__are_unsealed_apart(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loop__killed_anywhere__ends_the_same),
+        cmocka_unit_test(attacker__killed_anywhere__ends_the_same),
         cmocka_unit_test(arms__killed_anywhere__end_the_same),
         cmocka_unit_test(sealed__killed_anywhere__ends_the_same),
         cmocka_unit_test(loop__executed_again__gives_the_same),

@@ -4,6 +4,8 @@
 #include "recipe/forecast.h"
 #include "recipe/recipe.h"
 #include "recipe/run_file.h"
+#include "tiny_model.h"
+#include "weights_fixtures.h"
 
 static const char small[] = "critic: {examples: 8, epochs: 1}\nrefine: {queries: 2, samples: 1, learnability: 2}\n"
                             "train: {rank: 2, epochs: 1, batch: 2}\nbuild: {documents: 2, real_share: 0}\n"
@@ -82,6 +84,32 @@ static void forecast__follows_the_run_file(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* A trained attacker stays beside what the run trains, and asks with a rank of its own. */
+static void forecast__counts_a_trained_attacker(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    model *m = open_tiny(ctx);
+    fixture_folder folder = fixture_folder_new();
+    run_config *config = config_of(ctx, small);
+    forecast none, f[2];
+    config->attacker.variations = 4;
+    assert_ok(ctx, forecast_run(ctx, m, config, NULL, 2, false, &none));
+    config->attacker.adapter = strdup(folder.path);
+    for (size_t k = 0; k < 2; k++) {
+        adapter *a = tiny_adapter(ctx, m, k ? 64 : 2, 5);
+        assert_ok(ctx, adapter_export_peft(ctx, a, "tiny", folder.path));
+        assert_ok(ctx, forecast_run(ctx, m, config, NULL, 2, false, &f[k]));
+        assert_int_equal(f[k].kept, none.kept + adapter_bytes(a));
+        adapter_free(a);
+    }
+    assert_int_equal(f[1].rank, none.rank); /* of what is trained */
+    assert_true(f[1].phases[PHASE_GENERATION].least - f[1].kept > none.phases[PHASE_GENERATION].least - none.kept);
+    fixture_remove(&folder);
+    run_config_free(config);
+    model_free(m);
+    agon_ctx_free(ctx);
+}
+
 static void note_memory(void *arg, const recipe_progress *p) {
     json_t **seen = arg;
     if (!*seen && json_object_get(p->data, "memory"))
@@ -136,6 +164,7 @@ static void forecast__a_run_that_does_not_fit_begins_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forecast__follows_the_run_file),
+        cmocka_unit_test(forecast__counts_a_trained_attacker),
         cmocka_unit_test(forecast__a_run_that_does_not_fit_begins_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

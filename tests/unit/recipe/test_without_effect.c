@@ -13,7 +13,7 @@ static const struct {
              {"refine.learnability", "refine: {learnability: 2}\n"}, {"build.gold", "build: {gold: 1}\n"},
              {"gate.rejections", "gate: {rejections: 2}\n"},
              {"gate.monitor_prompts", "gate: {monitor_prompts: 8}\n"},  {"gate.approval_items", "gate: {approval_items: 90}\n"},
-             {"gate.critic", "gate: {critic: false}\n"}};
+             {"gate.critic", "gate: {critic: false}\n"},                {"attacker.adapter", "attacker: {adapter: nowhere}\n"}};
 enum { N_GIVEN = sizeof given / sizeof *given };
 
 /* As `agon run` does it, in the stand's folder, whose own run is closed meanwhile. There is no model: what is asked is said before one is opened. */
