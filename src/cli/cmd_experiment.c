@@ -63,7 +63,7 @@ static int list(int argc, char **argv) {
     for (size_t i = 0; agon_experiment_list(i, &name, &summary); i++) {
         json_array_append_new(all, json_pack("{s:s,s:s}", "name", name, "summary", summary));
         if (!json)
-            printf("%-18s %s\n", name, summary);
+            printf("%-20s %s\n", name, summary);
     }
     json_t *answer = json_pack("{s:o}", "experiments", all);
     if (json)

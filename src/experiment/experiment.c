@@ -14,8 +14,8 @@ const experiment *experiment_at(size_t i) {
     return i < N_EXPERIMENTS ? table[i] : NULL;
 }
 
-static agon_status find(agon_ctx *ctx, const char *file, const char *name, const experiment **out) {
-    const char *names[N_EXPERIMENTS];
+static agon_status find(agon_ctx *ctx, const char *file, const json_t *given, const experiment **out) {
+    const char *names[N_EXPERIMENTS], *name = json_string_value(json_object_get(given, "experiment"));
     for (size_t i = 0; i < N_EXPERIMENTS; i++) {
         names[i] = table[i]->name;
         if (name && strcmp(names[i], name) == 0) {
@@ -24,6 +24,8 @@ static agon_status find(agon_ctx *ctx, const char *file, const char *name, const
         }
     }
     const char *near = name ? nearest_word(name, names, N_EXPERIMENTS) : NULL;
+    if (!name && json_object_get(given, "recipe"))
+        return ctx_fail(ctx, AGON_EINVAL, "%s is the file of a run; agon run takes it", file);
     if (!name)
         return ctx_fail(ctx, AGON_EINVAL, "%s: experiment is missing; the file must name one, for instance %s", file, names[0]);
     return near ? ctx_fail(ctx, AGON_EINVAL, "%s: there is no experiment '%.40s'; did you mean %s?", file, name, near)
@@ -168,7 +170,7 @@ agon_status experiment_run(agon_ctx *ctx, const experiment_request *r, json_t **
     const experiment *e = NULL;
     agon_status s = lab_read_yaml(ctx, r->file, &given);
     if (!s)
-        s = find(ctx, r->file, json_string_value(json_object_get(given, "experiment")), &e);
+        s = find(ctx, r->file, given, &e);
     if (!s && r->expected && strncmp(e->name, r->expected, strlen(r->expected)) != 0)
         s = ctx_fail(ctx, AGON_EINVAL, "%s holds the experiment %s, not %s; agon experiment runs any", r->file, e->name,
                      r->expected);

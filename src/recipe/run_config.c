@@ -140,6 +140,8 @@ static agon_status unknown_key(reader *r, const char *section, const char *name,
             names[n++] = keys[i].name;
     for (size_t i = 0; !*section && i < N_SECTIONS; i++)
         names[n++] = sections[i];
+    if (!*section && strcmp(name, "experiment") == 0)
+        return ctx_fail(r->ctx, AGON_EINVAL, "%s is the file of an experiment; agon experiment takes it", r->where);
     const char *near = nearest_word(name, names, n);
     return ctx_fail(r->ctx, AGON_EINVAL, "%s:%zu: unknown key '%.60s'%s%s%s%s%s%s", r->where, line, name,
                     *section ? " in section '" : "", section, *section ? "'" : "",

@@ -278,6 +278,8 @@ run 0 "$agon" experiment other.yaml --output whole-w2s --json
 differ whole-w2s/result.json cut-w2s/result.json
 
 # ---- refused in one sentence
+run 4 "$agon" experiment "$source/examples/quickstart.yaml" --output bad
+says err 'quickstart.yaml is the file of a run; agon run takes it$'; one_sentence
 echo 'experiment: weak-to-stong' >bad.yaml
 run 4 "$agon" experiment bad.yaml --output bad
 says err 'did you mean weak-to-strong'; one_sentence

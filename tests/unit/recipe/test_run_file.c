@@ -105,6 +105,7 @@ static void run_file__ends_that_nothing_uses_are_taken(void **state) {
 
 static void run_file__faults_are_named(void **state) {
     (void)state;
+    refused("experiment: red-team\nseed: 1\n", "x.yaml is the file of an experiment; agon experiment takes it");
     refused("seed: 1\ntrain:\n  rnk: 4\n", "x.yaml:3: unknown key 'rnk' in section 'train'; did you mean 'rank'?");
     refused("gaet:\n  alpha: 1\n", "did you mean 'gate'?");
     refused("name: ~\n", "x.yaml:1: 'name' has no value");
