@@ -7,6 +7,7 @@
 #   make bench    the measurements of bench/README.md
 #   make format   clang-format over the sources (needs clang-format)
 #   make install  build and install; PREFIX=~/.local elsewhere than in /usr/local (DESTDIR is honoured)
+#   make uninstall  what the last install put there
 #   make clean    removes the build folders
 MAKEFLAGS += --no-print-directory
 BUILD ?= build
@@ -16,7 +17,7 @@ PURPOSE = product
 model: PURPOSE += model
 check test: PURPOSE += tests
 
-.PHONY: run build setup model test check bench format install clean help
+.PHONY: run build setup model test check bench format install uninstall clean help
 
 run: model build
 	@$(BUILD)/agon run examples/quickstart.yaml --workspace quickstart.agon
@@ -46,6 +47,9 @@ install: build
 	@meson configure $(BUILD) -Dprefix="$(PREFIX:~/%=$(HOME)/%)" && TARGETS=product scripts/build $(BUILD)
 	@meson install -C $(BUILD) --no-rebuild
 	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true # so that programs find the library
+
+uninstall:
+	@ninja -C $(BUILD) uninstall >/dev/null
 
 clean:
 	rm -rf build build-*

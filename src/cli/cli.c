@@ -42,6 +42,10 @@ int fail_with(const char *name, agon_status status, const agon_ctx *ctx) {
     return exit_code_of(status);
 }
 
+const char *called_as(void) {
+    return program_invocation_name;
+}
+
 int usage_error(const command *self, const char *format, ...) {
     va_list args;
     fprintf(stderr, "agon %s: ", self->name);

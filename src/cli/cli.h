@@ -65,6 +65,9 @@ const char *stray_option(int argc, char **argv, const option_spec *specs, const 
 int fail_with(const char *name, agon_status status, const agon_ctx *ctx);
 int usage_error(const command *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* How this command was called, "agon" or "build/agon", for commands that the user may type next. */
+const char *called_as(void);
+
 /* A context that Ctrl-C and SIGTERM interrupt (the second time: at once). NULL: the reason was printed. */
 agon_ctx *open_context(const char *name);
 /* Did that fail by a variable such as AGON_CPU? That is wrong usage, whatever the command makes of it. */

@@ -54,7 +54,7 @@ static int run(int argc, char **argv) {
     if (!parse_options(&command_show, argc, argv, specs, &id, 1, &n, &code))
         return code;
     if (!id)
-        return usage_error(&command_show, "name a record: its id or the beginning of it");
+        return usage_error(&command_show, "name a record: its id or the beginning of it, as agon status and agon log show them");
     json_t *answer = ask_workspace(&command_show, workspace, agon_show_json, id, json, &code);
     if (answer)
         print_record(answer);

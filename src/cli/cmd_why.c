@@ -190,7 +190,7 @@ static int run(int argc, char **argv) {
     if (!parse_options(&command_why, argc, argv, specs, &id, 1, &n, &code))
         return code;
     if (!id)
-        return usage_error(&command_why, "name a record: its id or the beginning of it");
+        return usage_error(&command_why, "name a record: its id or the beginning of it, as agon status and agon log show them");
     json_t *chain = ask_workspace(&command_why, workspace, agon_why_json, id, json, &code);
     const story s = {terminal_look(stdout), chain, all};
     if (chain)

@@ -146,10 +146,11 @@ static void print_critic(const summary_table *t, const json_t *rows) {
 
 /* ---- what to try next ---------------------------------------------------------------------------------- */
 
+/* What can be done next, and how. A `format` that begins with a space is what follows the command's name. */
 static void next_line(const summary_table *t, const char *what, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static void next_line(const summary_table *t, const char *what, const char *format, ...) {
     va_list args;
-    fprintf(t->to, "  %s%s%s\n    ", style_dim(&t->t), what, style_off(&t->t));
+    fprintf(t->to, "  %s%s%s\n    %s", style_dim(&t->t), what, style_off(&t->t), *format == ' ' ? called_as() : "");
     va_start(args, format);
     vfprintf(t->to, format, args);
     va_end(args);
@@ -164,10 +165,10 @@ static void print_next(const summary_table *t, const json_t *summary) {
     snprintf(id, sizeof id, "%.12s", *example ? example : member_text(version, "id"));
     summary_title(t, "next");
     if (*id)
-        next_line(t, *example ? "where one of the examples came from, down to the seed" : "where it came from", "agon why %s --workspace %s", id, workspace);
+        next_line(t, *example ? "where one of the examples came from, down to the seed" : "where it came from", " why %s --workspace %s", id, workspace);
     const bool waits = strcmp(member_text(summary, "state"), "waiting") == 0;
     if (open)
-        next_line(t, waits ? "the run waits for people: answer, then run it again" : "questions wait for an answer", "agon review --workspace %s", workspace);
+        next_line(t, waits ? "the run waits for people: answer, then run it again" : "questions wait for an answer", " review --workspace %s", workspace);
     if (waiting && strcmp(member_text(summary, "state"), "done") == 0)
         next_line(t, "to use them: raise iterations in the run file and run it again", "%lld answer%s of reviewers wait%s", (long long)waiting,
                   waiting == 1 ? "" : "s", waiting == 1 ? "s" : "");
@@ -176,14 +177,14 @@ static void print_next(const summary_table *t, const json_t *summary) {
         const char *model = member_text(summary, "model_option");
         char *option = NULL;
         if (asprintf(&option, "%s%s%s", *model ? "--model " : "", model, *model ? " " : "") >= 0)
-            next_line(t, "talk to the new version", "agon chat %s--adapter %s:%s", option, workspace, id);
+            next_line(t, "talk to the new version", " chat %s--adapter %s:%s", option, workspace, id);
         free(option);
     }
     if (strcmp(member_text(summary, "oracle"), "sealed") == 0)
-        next_line(t, "what was true all along", "agon unseal --workspace %s", workspace);
+        next_line(t, "what was true all along", " unseal --workspace %s", workspace);
     if (strcmp(member_text(summary, "recipe"), "loop") == 0 && strcmp(member_text(summary, "state"), "done") == 0)
         next_line(t, "another iteration, from what was found", "raise iterations in the run file and run it again");
-    next_line(t, "journal, objects, a sample executed again", "agon verify --workspace %s", workspace);
+    next_line(t, "journal, objects, a sample executed again", " verify --workspace %s", workspace);
 }
 
 void print_summary(FILE *to, const json_t *summary) {

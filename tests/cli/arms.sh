@@ -82,5 +82,5 @@ says run.out '^  G7 books +holds: journal intact, contamination none, budget kep
 says run.out '^  labels +32 of 80 used$'
 says run.out '^  audits +1 of 2 verifier labels agreed: at least 1.3 % are right$'
 says run.out '^  written +30 answers; the examples have 30 of them, 5.9 % of the tokens$'
-says run.out "^    agon why [0-9a-f]{12} --workspace .*own.agon$"
+says run.out "^    $agon why [0-9a-f]{12} --workspace .*own.agon$"
 done_testing
