@@ -8,6 +8,7 @@
 #include "role/attacker_adapter.h"
 #include "role/learner.h"
 #include "role/prompt.h"
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,8 +189,9 @@ static agon_status write_templates(cast *c) {
  * 8: the critic judges an open answer only where its word could decide.
  * 9: a rewording is kept only if it is worded as a known question for the same task.
  * 10: of an answer cut off at max_tokens no end is learnt.
+ * 11: the loop reacts to a candidate whose samples have fallen (gate.react).
  * Runs begun before have none and go on as they began. */
-enum { RULES = 10 };
+enum { RULES = 11 };
 
 /* Several runs may have the same attacker: what belongs to one is in its step, as of the base. */
 static agon_status write_attacker(cast *c, json_t **result) {
@@ -278,6 +280,7 @@ static void drop_what_is_off(const run_config *c, json_t *config) {
                  {c->evaluate.xstest_unsafe == 0, "gate", "safety_margin"},
                  {c->gate.audit_agreement == 0, "gate", "audit_agreement"},
                  {c->gate.monitor_prompts == 0, "gate", "monitor_prompts"},
+                 {c->build.new_share == 1, "build", "new_share"},
                  {c->gate.over_approval == 0, "gate", "over_approval"},
                  {!c->gate.critic, "gate", "critic"},
                  {!c->attacker.adapter, "attacker", "adapter"}};
@@ -310,7 +313,7 @@ static void unpin(const json_t *pinned, json_t *config, const char *section, con
 /* Runs begun before there were these keys did as their defaults say, or nothing of the kind. Those go on; runs begun since pinned the defaults too. */
 static void drop_what_was_so(const run_config *c, const json_t *pinned, json_t *config) {
     static const char *const later[][2] = {{"train", "schedule"}, {"train", "clip_norm"}, {"train", "beta1"}, {"train", "beta2"},
-                                           {"train", "eps"}, {"train", "weight_decay"}, {"gate", "approval_items"}};
+                                           {"train", "eps"}, {"train", "weight_decay"}, {"gate", "approval_items"}, {"gate", "react"}};
     for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
         const char *section = later[i][0], *key = later[i][1];
         const json_t *before = json_object_get(pinned, section);
@@ -459,6 +462,23 @@ agon_status picked_new(cast *c, size_t capacity, picked *out) {
     return out->items ? AGON_OK : ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for %zu items", capacity);
 }
 
+/* Loop section 6, REACT. Where no floor is asked for there may be no real data at all, and so none is. */
+static const double REACT_REAL_SHARE = 0.15, REACT_TEMPERATURE = 0.1;
+
+double cast_real_share(const cast *c) {
+    const double share = c->config->build.real_share;
+    return c->reacts && share > 0 ? fmin(1, share + REACT_REAL_SHARE) : share;
+}
+
+double cast_temperature(const cast *c) {
+    return c->config->learner.temperature + (c->reacts ? REACT_TEMPERATURE : 0);
+}
+
+int64_t cast_per_cell(const cast *c) {
+    const int64_t most = c->config->build.per_cell;
+    return c->reacts && most > 1 ? most / 2 : most;
+}
+
 agon_status cast_ask_learner(cast *c, const char *name, const char *version, const query_list *queries, size_t from, size_t n,
                              size_t samples, answer_list *answers) {
     const ask_options o = {.version = version,
@@ -466,7 +486,7 @@ agon_status cast_ask_learner(cast *c, const char *name, const char *version, con
                            .template_id = learner_answer_template(),
                            .samples = samples,
                            .max_tokens = (size_t)c->config->learner.max_tokens,
-                           .temperature = c->config->learner.temperature,
+                           .temperature = cast_temperature(c),
                            .top_p = c->config->learner.top_p};
     size_t first = answers->n;
     agon_status s = respond_queries(&c->actors, cast_path(c, "%s/respond", name), queries, from, n, &o, answers);

@@ -27,6 +27,7 @@ typedef struct cast {
     run *run;
     bool names_optimiser; /* false: begun before run files had keys of it, so that its trainings name none */
     int64_t monitor_prompts; /* 0: none, also where the run was begun before there was a monitor */
+    bool reacts;   /* the last candidate's samples had fallen (G4): the three values below are others than the run file's (gate.react) */
     int64_t rules; /* those the run began with (cast.c); 0: begun before they had a number */
     arena *memory; /* the run's strings */
     /* What is held out: suites in the order of gate_suite_at, and text; NULL where one is not asked for or not there. */
@@ -55,6 +56,11 @@ AGON_MUST_CHECK agon_status cast_stage(cast *c, const char *stage);
 void cast_say(cast *c, json_t *data_take, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* "iteration/2/attack" and the like, from the run's arena; NULL only on memory, which the journal then refuses as a path. */
 const char *cast_path(cast *c, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* build.real_share, learner.temperature and build.per_cell as they are in this iteration. */
+double cast_real_share(const cast *c);
+double cast_temperature(const cast *c);
+int64_t cast_per_cell(const cast *c);
 
 /* Indices of queries or answers, filled by the caller up to a capacity fixed when made. */
 typedef struct picked {

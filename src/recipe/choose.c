@@ -128,7 +128,7 @@ static agon_status take(cast *c, const aim *a, const query_list *queries, const 
         return AGON_OK;
     }
     if (k->query[x->query] >= (size_t)config->build.per_query ||
-        (is_capped(c, x) && k->place[place_of(a, q)] >= (size_t)config->build.per_cell)) {
+        (is_capped(c, x) && k->place[place_of(a, q)] >= (size_t)cast_per_cell(c))) {
         report->dropped_cap++;
         return AGON_OK;
     }
@@ -229,9 +229,16 @@ static agon_status take_new(cast *c, const aim *a, const query_list *queries, co
     return s;
 }
 
+/* What new examples may have of the tokens that are left: no more than their own share of what it all comes to then (build.new_share). */
+static int64_t room_for_new(const cast *c, const choice *known, int64_t left) {
+    const double share = c->config->build.new_share;
+    const double most = share < 1 ? share / (1 - share) * (double)(known->real_tokens + known->replay_tokens) : (double)left;
+    return most < (double)left ? (int64_t)most : left;
+}
+
 agon_status choose_examples(cast *c, const aim *a, const query_list *queries, const answer_list *answers, size_t from,
                             const example_list *earlier, example_list *out, choice *report) {
-    const double floor = c->config->build.real_share, replay = c->config->build.replay_share;
+    const double floor = cast_real_share(c), replay = c->config->build.replay_share;
     caps k;
     *report = (choice){0};
     agon_status s = caps_new(c, a, queries, &k);
@@ -250,7 +257,7 @@ agon_status choose_examples(cast *c, const aim *a, const query_list *queries, co
     if (!s) /* a large replay_share may not eat into the floor either */
         s = take_replay(c, earlier, false, share < left ? share : left, out, report);
     if (!s)
-        s = take_new(c, a, queries, answers, from, total - report->real_tokens - report->replay_tokens, &k, out, report);
+        s = take_new(c, a, queries, answers, from, room_for_new(c, report, left - report->replay_tokens), &k, out, report);
     caps_free(&k);
     return s;
 }
@@ -315,7 +322,7 @@ static agon_status new_pairs(cast *c, const aim *a, const query_list *queries, c
 agon_status choose_pairs(cast *c, const aim *a, const query_list *queries, const answer_list *answers, size_t from,
                          const preference_list *preferences, size_t from_preference, const example_list *earlier,
                          example_list *out, choice *report) {
-    const double floor = c->config->build.real_share, replay = c->config->build.replay_share;
+    const double floor = cast_real_share(c), replay = c->config->build.replay_share;
     example_list pairs = {0};
     caps k;
     *report = (choice){0};
@@ -335,7 +342,7 @@ agon_status choose_pairs(cast *c, const aim *a, const query_list *queries, const
     if (!s)
         s = take_replay(c, &pairs, false, share < left ? share : left, out, report);
     if (!s)
-        s = new_pairs(c, a, queries, answers, from, preferences, from_preference, left - report->replay_tokens, &k, out, report);
+        s = new_pairs(c, a, queries, answers, from, preferences, from_preference, room_for_new(c, report, left - report->replay_tokens), &k, out, report);
     example_list_free(&pairs);
     caps_free(&k);
     return s;

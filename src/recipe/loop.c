@@ -13,6 +13,7 @@
  *              ends here as "waiting" until it is run again with their answers
  *   monitor    the same prompts sampled of each version: has the candidate collapsed?
  *   gate       promoted only if the evidence says so
+ *   react      after a candidate that had collapsed, or was about to: other data, or back to an older version
  *
  * and, where the run file asks, control arms after the end (loop_arms.c).
  *
@@ -178,14 +179,16 @@ static agon_status gather(loop *l) {
     return s;
 }
 
-/* The candidate is promoted or rejected. */
+/* The candidate is promoted or rejected, and what follows from it. */
 static agon_status settle(loop *l, held_out_result *r) {
     agon_status s = loop_watch_candidate(l);
     if (!s)
         s = loop_gate(l, r);
     if (!s)
         s = loop_note_training(l, r);
-    return s ? s : loop_settle(l, r);
+    if (!s)
+        s = loop_settle(l, r);
+    return s ? s : loop_react(l);
 }
 
 static agon_status iteration(loop *l) {
@@ -275,6 +278,7 @@ static void loop_free(loop *l) {
     free(l->judged);
     free(l->verdicts);
     loop_watch_free(l->watch);
+    loop_ancestors_free(l);
     suite_results_free(&l->incumbent_suites);
     json_decref(l->learnability);
     json_decref(l->critic_reports);

@@ -51,7 +51,7 @@ static agon_status note_lesson(loop *l) {
         return ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for control arms");
     a->lessons = more;
     lesson *t = &a->lessons[a->n_lessons++];
-    *t = (lesson){.iteration = l->c->actors.iteration, .n_answers = l->answers.n};
+    *t = (lesson){.iteration = l->c->actors.iteration, .n_answers = a->n_untaught ? a->n_untaught : l->answers.n};
     agon_status s = AGON_OK;
     for (size_t i = 0; i < l->examples.n && !s; i++)
         s = example_add(l->c, &t->examples, &l->examples.items[i]);
@@ -95,6 +95,18 @@ agon_status loop_note_training(loop *l, const held_out_result *r) {
     bool incumbent = a->promoted && !l->promoted;
     a->promoted = a->promoted || l->promoted;
     return s ? s : note_tasks(l, r, incumbent ? r->incumbent : r->candidate);
+}
+
+void loop_arms_rolled_back(loop *l, int64_t iteration) {
+    loop_arms *a = &l->arms;
+    if (!a->promoted)
+        return;
+    if (!a->n_untaught)
+        a->n_untaught = a->lessons[0].n_answers;
+    while (a->n_lessons > 0 && a->lessons[a->n_lessons - 1].iteration > iteration)
+        example_list_free(&a->lessons[--a->n_lessons].examples);
+    a->promoted = a->n_lessons > 0;
+    forget_tasks(a); /* the version that stands now did not answer them */
 }
 
 /* ---- what an arm is trained on --------------------------------------------------------------------------------------- */
@@ -469,7 +481,7 @@ agon_status loop_begin_arms(loop *l, run **out) {
     if (!l->config->evaluate.arms)
         return AGON_OK;
     if (a->n_lessons == 0 || a->tasks.n == 0) {
-        cast_say(l->c, NULL, "no control arms: %s", a->n_lessons == 0 ? "nothing was trained that they could be held against" : "no held-out answer could be verified");
+        cast_say(l->c, NULL, "no control arms: %s", a->n_lessons == 0 ? "nothing was trained that they could be held against" : a->n_untaught ? "the version that was evaluated last was rolled back" : "no held-out answer could be verified");
         return AGON_OK;
     }
     const char *name = arena_printf(l->c->memory, "%s.%lld.arms", l->config->name, (long long)a->iteration);

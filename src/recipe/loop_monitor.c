@@ -28,6 +28,7 @@ struct loop_watch {
     open_prompts open;
     query_list tasks;
     monitored base, incumbent, candidate;
+    bool stale;          /* the incumbent's samples: it is an older version again, which is sampled anew */
     bool warned, yellow; /* against the version before it: the incumbent, the candidate */
     json_t *report;
 };
@@ -268,8 +269,11 @@ agon_status loop_watch_candidate(loop *l) {
     agon_status s = cast_stage(l->c, "monitor");
     if (!s && !*w->base.version)
         s = sample(l, l->c->actors.base, &w->base);
-    if (!s && !*w->incumbent.version)
+    if (!s && !*w->incumbent.version && !w->stale)
         w->incumbent = w->base;
+    if (!s && w->stale)
+        s = sample(l, l->learner, &w->incumbent);
+    w->stale = w->stale && s;
     if (!s)
         s = sample(l, l->candidate, &w->candidate);
     if (!s)
@@ -294,4 +298,13 @@ void loop_watch_promoted(loop *l) {
     w->incumbent = w->candidate;
     w->candidate = (monitored){0};
     w->warned = w->yellow;
+}
+
+void loop_watch_rolled_back(loop *l) {
+    loop_watch *w = l->watch;
+    if (w->incumbent.texts != w->base.texts)
+        monitored_free(&w->incumbent);
+    w->stale = strcmp(l->learner, l->c->actors.base) != 0;
+    w->incumbent = w->stale ? (monitored){0} : w->base;
+    w->warned = false;
 }

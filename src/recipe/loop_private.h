@@ -29,6 +29,7 @@ typedef struct lesson {
 typedef struct loop_arms {
     lesson *lessons; /* of promoted candidates; of the last one where none was promoted */
     size_t n_lessons;
+    size_t n_untaught; /* answers before the first promotion, where that was rolled back; else 0 */
     bool promoted;
     int64_t iteration; /* of the last evaluation */
     query_list tasks;  /* the held-out ones that counted there, but for those that people judged */
@@ -37,6 +38,14 @@ typedef struct loop_arms {
 } loop_arms;
 
 typedef struct loop_watch loop_watch;
+
+/* A promoted version that stands, the monitor's word on it, and its held-out figures. */
+typedef struct ancestor {
+    char version[STORE_ID_SIZE];
+    int64_t iteration;
+    bool green;
+    json_t *held_out;
+} ancestor;
 
 /* The critic that stands, on all the answers that examined it last. */
 typedef struct examined {
@@ -78,6 +87,8 @@ typedef struct loop {
     bool undecided;       /* of the candidate: its gate waits */
     char learner[STORE_ID_SIZE], critic[STORE_ID_SIZE], candidate[STORE_ID_SIZE];
     suite_results incumbent_suites;
+    ancestor *ancestors; /* [n_ancestors], the latest last; where the loop reacts to the monitor */
+    size_t n_ancestors, ancestor_capacity;
     size_t attempt, rejections;
     int64_t labels_used, asked, demonstrations, resolved; /* asked: questions put in the queue, answered or not */
     audited audited[AUDIT_SOURCES];
@@ -147,7 +158,11 @@ AGON_MUST_CHECK agon_status loop_watch_plan(loop *l);
 AGON_MUST_CHECK agon_status loop_watch_candidate(loop *l);
 json_t *loop_watch_report(const loop *l);
 void loop_watch_promoted(loop *l);
+void loop_watch_rolled_back(loop *l); /* the incumbent is an older one again: l->learner */
 void loop_watch_free(loop_watch *w);
+/* loop_react.c: gate.react. What follows from the monitor's word on the candidate that was promoted or rejected just now. */
+AGON_MUST_CHECK agon_status loop_react(loop *l);
+void loop_ancestors_free(loop *l);
 /* loop_people.c: held-out answers that no verifier can judge. How many labels this iteration's gate may need; people asked about a part of the queries, drawn
  * by seed once for the run, and what they said. l->waiting: not all of it is there. In r->counted as loop_gate.c needs it: 0 where people judged every
  * version's answer or nobody needs to (r->same, by place), HELD_OUT_VERSIONS where not. */
@@ -177,6 +192,8 @@ void gate_critic_free(gate_critic *g);
 /* loop_arms.c: evaluate.arms. Remembers a training after its gate; trains the arms after the run's end, as a run of their own, which is begun before it (*out new;
  * NULL: there are none). */
 AGON_MUST_CHECK agon_status loop_note_training(loop *l, const held_out_result *r);
+/* Versions promoted after that iteration (0: all) were rolled back. */
+void loop_arms_rolled_back(loop *l, int64_t iteration);
 AGON_MUST_CHECK agon_status loop_begin_arms(loop *l, run **out);
 AGON_MUST_CHECK agon_status loop_train_arms_take(loop *l, run *arms);
 /* What an arm (random_labels, real_only, shuffled) learns from where the version had the lesson: appended to a->examples, strings borrowed. AGON_ENOTFOUND: no

@@ -154,7 +154,7 @@ agon_status loop_refine(loop *l) {
     from = l->answers.n;
     failed.n = failed.n < queries ? failed.n : queries;
     if (!s)
-        s = refine_drafts(l, "refine", "refinement", &failed, form, (size_t)l->config->refine.samples, l->config->learner.temperature);
+        s = refine_drafts(l, "refine", "refinement", &failed, form, (size_t)l->config->refine.samples, cast_temperature(l->c));
     for (size_t i = from; i < l->answers.n && !s; i++)
         n_passed += l->answers.items[i].outcome == OUTCOME_PASS;
     if (!s)

@@ -62,7 +62,7 @@ typedef struct run_config {
         double error_rate;
     } human;
     struct {
-        double real_share, replay_share, near_duplicate;
+        double real_share, replay_share, new_share, near_duplicate;
         int64_t documents, gold, per_query, per_cell;
     } build;
     struct {
@@ -80,6 +80,7 @@ typedef struct run_config {
         double alpha, task_margin, general_margin, perplexity_margin, safety_limit, safety_margin, audit_agreement, over_approval;
         int64_t rejections, monitor_prompts, approval_items;
         bool critic;
+        char *react;
     } gate;
     char *source; /* path it was read from */
     bool *given;  /* by key: see run_config_gives */

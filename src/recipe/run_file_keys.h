@@ -99,6 +99,8 @@ KEY("build", "real_share", KEY_REAL, build.real_share, "0.25", 0, 1,
     "least share of loss tokens that the lineage never produced")
 KEY("build", "replay_share", KEY_REAL, build.replay_share, "0.25", 0, 1,
     "largest share of loss tokens from earlier iterations")
+KEY("build", "new_share", KEY_REAL, build.new_share, "1", 0, 1,
+    "largest share of loss tokens in new answers and refinements of the learner; 1: all that real_share leaves")
 KEY("build", "near_duplicate", KEY_REAL, build.near_duplicate, "0.8", 0.1, 1,
     "Jaccard similarity from which a query is a duplicate")
 KEY("build", "documents", KEY_INT, build.documents, "30", 0, 1e6,
@@ -162,6 +164,8 @@ KEY("gate", "audit_agreement", KEY_REAL, gate.audit_agreement, "0", 0, 1,
     "recipe loop: least share of audited automatic labels that the expert agrees with, by its lower 95 % bound (G6); 0: not asked")
 KEY("gate", "monitor_prompts", KEY_INT, gate.monitor_prompts, "32", 0, 1e6,
     "recipe loop: open questions, and as many held-out tasks, that each version is sampled on, to see whether it has collapsed (G4), at most; 0: not evaluated")
+KEY("gate", "react", KEY_CHOICE, gate.react, "rollback", 0, 0,
+    "rollback|data|off: recipe loop, after a yellow or red candidate (G4): data, more real data, a higher temperature, smaller caps until one is green; rollback, also back to the last green ancestor after a red one")
 KEY("gate", "over_approval", KEY_REAL, gate.over_approval, "0", 0, 1,
     "recipe loop: largest growth of what the model critic approves beyond what is right, by its upper 95 % bound (G5); 0: shown, decides nothing")
 KEY("gate", "approval_items", KEY_INT, gate.approval_items, "256", 0, 1e6,

@@ -572,7 +572,7 @@ static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o)
 
 /* Nobody aims, rewords or refines here; the critics learn from human.calibration and human.demonstrations, and there is one gate. */
 static const char *const without_effect[] = {"attacker.adapter", "attacker.waves", "attacker.variations", "critic.examples", "refine.queries", "refine.samples", "refine.form",
-                                             "refine.learnability", "build.gold", "gate.rejections", "gate.monitor_prompts",
+                                             "refine.learnability", "build.gold", "gate.rejections", "gate.monitor_prompts", "gate.react",
                                              "gate.approval_items", "gate.critic", NULL};
 
 const recipe recipe_sealed = {.name = "sealed", .oracle = "sealed", .without_effect = without_effect, .check = check, .cost = cost, .memory = memory, .run = sealed_recipe};

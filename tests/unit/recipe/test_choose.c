@@ -135,6 +135,39 @@ static void choose__real_data__keeps_its_share_whatever_comes(void **state) {
     bench_free(b);
 }
 
+/* New answers have their share of what it all comes to, and no more, whatever the floor leaves; a reaction raises the floor and halves the caps. */
+static void choose__new_answers__keep_to_their_share(void **state) {
+    (void)state;
+    bench *b = bench_new();
+    const double shares[] = {1, 0.5, 0.2, 0};
+    b->config->build.real_share = 0.1;
+    add(b, 0, "demonstration", OUTCOME_PASS, words(b, 40));
+    add_earlier(b, "new", "before", 13);
+    for (size_t i = 0; i < 90; i++)
+        add(b, i % (N_CELLS * PER_CELL), "response", OUTCOME_PASS, words(b, 3));
+    for (size_t i = 0; i < 4; i++) {
+        b->config->build.new_share = shares[i];
+        choose(b);
+        const int64_t rest = b->report.real_tokens + b->report.replay_tokens, fresh = b->report.new_tokens;
+        assert_int_equal(b->report.replay_tokens, 13);
+        if (i == 0)
+            assert_true((double)fresh > 0.8 * (double)(rest + fresh));
+        else
+            assert_true((double)fresh <= shares[i] * (double)(rest + fresh) + 1e-9 && (double)(fresh + 5) > shares[i] * (double)(rest + fresh + 5) - 1e-9);
+    }
+    b->config->build.new_share = 1;
+    b->config->build.per_cell = 5;
+    for (int reacts = 0; reacts < 2; reacts++) {
+        b->cast.reacts = reacts;
+        choose(b);
+        assert_int_equal(b->report.n_new, N_CELLS * (reacts ? 2 : 5));
+    }
+    b->config->build.per_cell = 1000;
+    choose(b);
+    assert_true((double)b->report.real_tokens >= 0.25 * (double)(b->report.real_tokens + b->report.new_tokens + b->report.replay_tokens));
+    bench_free(b);
+}
+
 static void choose__too_little_real_data__shrinks_what_is_new(void **state) {
     (void)state;
     bench *b = bench_new();
@@ -530,6 +563,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(choose__expert_accepted__is_under_no_cap),
         cmocka_unit_test(choose__real_data__keeps_its_share_whatever_comes),
+        cmocka_unit_test(choose__new_answers__keep_to_their_share),
         cmocka_unit_test(choose__too_little_real_data__shrinks_what_is_new),
         cmocka_unit_test(choose__per_query_and_per_cell__are_capped),
         cmocka_unit_test(choose__queries_of_no_cell__are_capped_by_themselves),

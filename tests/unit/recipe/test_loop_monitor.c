@@ -223,6 +223,145 @@ static void monitor__yellow_once_more__is_yellow(void **state) {
     }
 }
 
+/* ---- what follows from it ------------------------------------------------------------------------------------------- */
+
+static void scene_reacts(scene *s, const char *react, int64_t rules) {
+    scene_new(s, SCRIPTED_PROMPTS);
+    s->c.rules = rules;
+    s->config.gate.react = (char *)(uintptr_t)react;
+    s->config.build.real_share = 0.25;
+    s->config.build.per_cell = 41;
+    s->config.learner.temperature = 0.8;
+}
+
+static const char *id_of(const scene *s, const char *name) {
+    const hash256 h = hash_text(name);
+    char hex[HASH_HEX_SIZE];
+    hash_hex(&h, hex);
+    return arena_copy(s->x->memory, hex);
+}
+
+/* The same, and the gate has decided. */
+static void step(scene *s, const char *name, backend *b, bool promoted) {
+    const char *candidate = id_of(s, name);
+    const version_record v = {.run = run_id(s->c.run), .id = candidate, .role = "learner", .iteration = s->c.actors.iteration + 1};
+    assert_ok(s->x->ctx, store_add_version(s->x->store, &v));
+    assert_ok(s->x->ctx, store_commit(s->x->store));
+    next(s, candidate, b, promoted);
+    s->l.promoted = promoted;
+    if (promoted)
+        snprintf(s->l.learner, sizeof s->l.learner, "%s", candidate);
+    assert_ok(s->x->ctx, loop_react(&s->l));
+}
+
+static void expect_reaction(const scene *s, bool is) {
+    assert_close(cast_real_share(&s->c), is ? 0.4 : 0.25, 1e-12);
+    assert_close(cast_temperature(&s->c), is ? 0.9 : 0.8, 1e-12);
+    assert_int_equal(cast_per_cell(&s->c), is ? 20 : 41);
+}
+
+static int64_t n_status(const scene *s, const char *version, const char *status) {
+    return stand_count(s->x, arena_printf(s->x->memory, "SELECT count(*) FROM version_status WHERE version = '%s' AND status = '%s'", id_of(s, version), status));
+}
+
+static void react__yellow_then_red__goes_back_to_the_last_green_one(void **state) {
+    (void)state;
+    static const struct {
+        const char *react;
+        int64_t rules;
+        bool data, back;
+    } cases[] = {{"rollback", 11, true, true}, {"data", 11, true, false}, {"off", 11, false, false}, {"rollback", 10, false, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        scene s;
+        scene_reacts(&s, cases[i].react, cases[i].rules);
+        step(&s, "first", play(s.x, 1, 40, 1), true);
+        step(&s, "second", play(s.x, 2, 0, 1), true);
+        expect_reaction(&s, false);
+        step(&s, "third", play(s.x, 3, 27, 1), true); /* yellow */
+        expect_reaction(&s, cases[i].data);
+        assert_string_equal(s.l.learner, id_of(&s, "third"));
+        const example was[] = {{.origin = "real"}, {.origin = "new"}};
+        for (size_t k = 0; k < 2; k++)
+            assert_ok(s.x->ctx, example_add(&s.c, &s.l.earlier, &was[k]));
+        step(&s, "fourth", play(s.x, 12, 46, 1), false); /* red */
+        expect_reaction(&s, cases[i].data);
+        assert_string_equal(s.l.learner, id_of(&s, cases[i].back ? "second" : "third"));
+        assert_int_equal(n_status(&s, "third", "rolled_back"), cases[i].back);
+        assert_int_equal(n_status(&s, "second", "promoted"), cases[i].back);
+        assert_int_equal(n_status(&s, "second", "rolled_back") + n_status(&s, "first", "rolled_back"), 0);
+        assert_int_equal(s.l.earlier.n, cases[i].back ? 1 : 2);
+        assert_int_equal(stand_count(s.x, "SELECT count(*) FROM step WHERE kind = 'react'"), cases[i].data ? 2 : 0);
+        if (cases[i].back) { /* the older one is sampled again, and a green one ends the reaction */
+            const char *sampled = arena_printf(s.x->memory, "SELECT count(*) FROM text WHERE kind = 'monitor' AND producer = '%s'", id_of(&s, "second"));
+            const int64_t n = stand_count(s.x, sampled);
+            step(&s, "fifth", play(s.x, 2, 0, 1), true);
+            assert_string_equal(level(loop_watch_report(&s.l)), "green");
+            assert_int_equal(stand_count(s.x, sampled), 2 * n);
+            expect_reaction(&s, false);
+        }
+        example_list_free(&s.l.earlier);
+        loop_ancestors_free(&s.l);
+        scene_free(&s);
+    }
+}
+
+static void react__no_green_ancestor__goes_back_to_the_base(void **state) {
+    (void)state;
+    scene s;
+    scene_reacts(&s, "rollback", 11);
+    step(&s, "first", play(s.x, 2, 0, 1), false);
+    step(&s, "second", play(s.x, 3, 27, 1), true);
+    expect_reaction(&s, true);
+    step(&s, "third", play(s.x, 12, 46, 1), false);
+    assert_string_equal(s.l.learner, s.c.actors.base);
+    assert_int_equal(n_status(&s, "second", "rolled_back"), 1);
+    assert_int_equal(s.l.n_ancestors, 0);
+    step(&s, "fourth", play(s.x, 2, 0, 1), true); /* against the base's first samples */
+    assert_string_equal(level(loop_watch_report(&s.l)), "green");
+    assert_null(json_object_get(loop_watch_report(&s.l), "incumbent"));
+    loop_ancestors_free(&s.l);
+    scene_free(&s);
+}
+
+/* Without a floor there may be no real data at all: none is asked for then. */
+static void react__no_floor__gets_none(void **state) {
+    (void)state;
+    run_config config = {.build = {.per_cell = 1}, .learner = {.temperature = 1}};
+    cast c = {.config = &config, .reacts = true};
+    assert_close(cast_real_share(&c), 0, 0);
+    config.build.real_share = 0.9;
+    assert_close(cast_real_share(&c), 1, 0);
+    assert_int_equal(cast_per_cell(&c), 1);
+}
+
+/* In a whole run: learning answers with commas, the learner forgets to do without. The next answers are sampled hotter; without the monitor, or off, as before. */
+static void react__whole_run__samples_hotter(void **state) {
+    (void)state;
+    static const char *const gates[] = {"monitor_prompts: 16", "monitor_prompts: 16, react: off", "monitor_prompts: 0"};
+    const char *hotter = "SELECT count(*) FROM step_item WHERE path LIKE 'iteration/%d/attack/%%/respond' AND json_extract(input, '$.temperature') > 0.85";
+    for (size_t i = 0; i < 3; i++) {
+        stand *x = stand_new(NULL);
+        FILE *f = fopen(arena_printf(x->memory, "%s/own.jsonl", x->folder), "w");
+        assert_non_null(f);
+        for (int k = 0; k < 80; k++)
+            fprintf(f, "{\"query\": \"Is %d a number?\", %s}\n", k, k % 4 ? "\"verifier\": \"no_commas\"" : "\"answer\": \"yes, it, is, one, of, them\"");
+        assert_int_equal(fclose(f), 0);
+        const char *plain = arena_printf(x->memory, yaml, x->folder, 0.02, 24, 16), *build = strstr(plain, "documents: 0}"), *gate = strstr(plain, "monitor_prompts");
+        const char *text = arena_printf(x->memory, "iterations: 2\n%.*sreal_share: 0.9, %.*s%s}\n", (int)(build - plain), plain, (int)(gate - build), build, gates[i]);
+        json_t *summary = run_well(x, text);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM gate WHERE iteration = 1 AND json_extract(figures, '$.G4.level') = 'red'"), i < 2);
+        assert_int_equal(stand_count(x, arena_printf(x->memory, hotter, 1)), 0);
+        assert_int_equal(stand_count(x, arena_printf(x->memory, hotter, 2)) > 0, i == 0);
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM event WHERE iteration = 1 AND message LIKE 'after a red candidate: at least 100%% real data, temperature 0.9, at most 20 examples a cell'"), i == 0);
+        const int64_t n_steps = stand_count(x, "SELECT count(*) FROM step");
+        json_decref(summary);
+        summary = run_well(x, text); /* a replay */
+        assert_int_equal(stand_count(x, "SELECT count(*) FROM step"), n_steps);
+        json_decref(summary);
+        stand_free(x);
+    }
+}
+
 /* Some of the tasks, drawn by seed, since the whole is sorted by cell; and nobody learns from the open questions. */
 static void monitor__prompts__are_drawn_and_kept_clear(void **state) {
     (void)state;
@@ -273,6 +412,10 @@ int main(void) {
         cmocka_unit_test(monitor__fewer_tasks_within_four_tries__are_red),
         cmocka_unit_test(monitor__yellow_twice_in_a_row__is_red),
         cmocka_unit_test(monitor__yellow_once_more__is_yellow),
+        cmocka_unit_test(react__yellow_then_red__goes_back_to_the_last_green_one),
+        cmocka_unit_test(react__no_green_ancestor__goes_back_to_the_base),
+        cmocka_unit_test(react__no_floor__gets_none),
+        cmocka_unit_test(react__whole_run__samples_hotter),
         cmocka_unit_test(monitor__prompts__are_drawn_and_kept_clear),
         cmocka_unit_test(monitor__a_version_that_hardly_moved__passes),
         cmocka_unit_test(monitor__without_prompts__is_not_evaluated),
