@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -38,7 +37,7 @@ int exit_code_of(agon_status status) {
 }
 
 int fail_with(const char *name, agon_status status, const agon_ctx *ctx) {
-    fprintf(stderr, "agon %s: %s\n", name, *agon_error(ctx) ? agon_error(ctx) : agon_status_name(status));
+    say_error(name, "%s", *agon_error(ctx) ? agon_error(ctx) : agon_status_name(status));
     return exit_code_of(status);
 }
 
@@ -48,11 +47,11 @@ const char *called_as(void) {
 
 int usage_error(const command *self, const char *format, ...) {
     va_list args;
-    fprintf(stderr, "agon %s: ", self->name);
+    char *what = NULL;
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    say_error(self->name, "%s; agon %s --help shows how", vasprintf(&what, format, args) >= 0 ? what : "out of memory", self->name);
     va_end(args);
-    fprintf(stderr, "; agon %s --help shows how\n", self->name);
+    free(what);
     return EXIT_USAGE;
 }
 
@@ -245,7 +244,7 @@ agon_ctx *open_context(const char *name) {
     char reason[256];
     agon_status status = agon_ctx_new(NULL, &ctx, reason, sizeof reason);
     if (status) {
-        fprintf(stderr, "agon %s: %s\n", name, *reason ? reason : agon_status_name(status));
+        say_error(name, "%s", *reason ? reason : agon_status_name(status));
         environment_wrong = status == AGON_EINVAL; /* nothing else is asked for here */
         return NULL;
     }
@@ -285,7 +284,7 @@ json_t *take_answer(const char *name, const agon_ctx *ctx, agon_status status, c
     json_t *answer = NULL;
     *code = status ? fail_with(name, status, ctx) : EXIT_FINE;
     if (!status && json)
-        puts(text);
+        print_json_text(text);
     else if (!status)
         answer = json_loads(text, JSON_DECODE_ANY, NULL);
     agon_text_free(text);
@@ -334,10 +333,22 @@ void print_sentences(FILE *out, const json_t *rows, size_t n) {
         fprintf(out, "  and %zu more\n", n - shown);
 }
 
+void print_json_text(const char *json) {
+    const unsigned char *c = (const unsigned char *)json;
+    for (; *c; c++) { /* outside of strings JSON has none of them */
+        bool c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f;
+        if (c1 || *c == 0x7f)
+            printf("\\u%04x", c1 ? *++c : *c);
+        else
+            putchar(*c);
+    }
+    putchar('\n');
+}
+
 void print_json(const json_t *value) {
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     if (text)
-        puts(text);
+        print_json_text(text);
     free(text);
 }
 

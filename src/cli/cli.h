@@ -5,6 +5,7 @@
 #include "agon.h"
 #include "cli/table.h"
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 /* Exit codes, documented in docs/cli.md and `agon --help`. */
@@ -61,7 +62,7 @@ bool parse_options(const command *self, int argc, char **argv, const option_spec
 /* Of words that parse_options took: the first option that is not `of` this subcommand, where it would have no effect; NULL: none. */
 const char *stray_option(int argc, char **argv, const option_spec *specs, const char *word);
 
-/* Prints "agon NAME: sentence" to stderr and returns the exit code. */
+/* Says what went wrong in the library and returns the exit code. */
 int fail_with(const char *name, agon_status status, const agon_ctx *ctx);
 int usage_error(const command *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -78,6 +79,11 @@ void end_by_signals(void);
 
 /* Prints text with what could move the cursor, reorder or hide made visible; lines and tabs stay: model output is hostile (terminal.c). */
 void print_safe(FILE *to, const char *text);
+/* printf whose words may be anybody's (names, paths, what a file says), as print_safe prints them. */
+void printf_safe(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Prints "agon NAME: sentence" (NULL: "agon: sentence") to stderr as one line that is safe on a terminal, whatever it quotes. */
+void say_error(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void say_error_list(const char *name, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 
 /* Members of an object: borrowed text, "" when it is absent; a whole number, 0 when it is absent; NAN when it is no number. */
 const char *member_text(const json_t *object, const char *key);
@@ -93,6 +99,8 @@ json_t *ask_workspace(const command *self, const char *workspace, workspace_ques
 /* A command that has --workspace, --run and --json alone. */
 int run_question(const command *self, int argc, char **argv, workspace_question fn, void (*show)(const json_t *answer));
 void print_json(const json_t *value);
+/* JSON and a line end to stdout; what a terminal could take for the begin of a command (U+007F to U+009F) as \u00NN. */
+void print_json_text(const char *json);
 /* Seconds of a clock that only goes forward, for durations. */
 double seconds_now(void);
 

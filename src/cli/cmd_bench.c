@@ -13,7 +13,7 @@ static void show_line(void *arg, const char *text) {
     const bench_arguments *a = arg;
     json_t *j = json_loads(text, 0, NULL);
     if (a->json)
-        puts(text);
+        print_json_text(text);
     else if (json_object_get(j, "tokens_per_s"))
         printf("%-14s %.1f tokens/s, %.1f GB/s of weights: %.1f%% of what a plain reader of as many bytes gets", member_text(j, "kernel"),
                json_real_value(json_object_get(j, "tokens_per_s")), json_real_value(json_object_get(j, "weight_gbytes_per_s")),

@@ -9,7 +9,7 @@
 static void show_converted(const char *to, const json_t *report) {
     const char *format;
     json_t *count;
-    printf("%s: %lld rows", to, member_count(report, "rows"));
+    printf_safe(stdout, "%s: %lld rows", to, member_count(report, "rows"));
     json_object_foreach(json_object_get(report, "formats"), format, count)
         printf(", %lld %s", json_integer_value(count), format);
     putchar('\n');
@@ -55,7 +55,7 @@ static void show_parts(const json_t *report) {
     json_t *part;
     size_t i;
     json_array_foreach(json_object_get(report, "parts"), i, part)
-        printf("%s: %lld rows\n", member_text(part, "path"), member_count(part, "rows"));
+        printf_safe(stdout, "%s: %lld rows\n", member_text(part, "path"), member_count(part, "rows"));
     printf("%lld equal rows written once; rows of one prompt stay together\n", member_count(report, "duplicates"));
     if (member_count(report, "guessed_prompts"))
         printf("but %lld pairs have no \"prompt\": it was taken to end with the last sentence or line that both sides begin with, and where answers\n"
@@ -248,10 +248,10 @@ static void show_contexts(const char *to, const json_t *report) {
     const json_t *names = json_object_get(report, "dimensions");
     const char *name;
     json_t *context;
-    printf("%s: %lld pairs, %zu contexts, %zu dimensions", to, member_count(report, "pairs"), json_object_size(json_object_get(report, "contexts")),
+    printf_safe(stdout, "%s: %lld pairs, %zu contexts, %zu dimensions", to, member_count(report, "pairs"), json_object_size(json_object_get(report, "contexts")),
            json_array_size(json_object_get(report, "base")));
     for (size_t j = 0; j < json_array_size(names); j++)
-        printf("%s%s", j ? ", " : ": ", json_string_value(json_array_get(names, j)));
+        printf_safe(stdout, "%s%s", j ? ", " : ": ", json_string_value(json_array_get(names, j)));
     fputs("\nbase: ", stdout);
     show_vector(json_object_get(report, "base"));
     putchar('\n');

@@ -23,7 +23,7 @@ static void print_list(const json_t *all) {
         if (json_object_get(v, "n"))
             printf(" (%lld)", member_count(v, "n"));
         if (json_object_get(v, "not_run"))
-            printf("; not run: %s", member_text(v, "not_run"));
+            printf_safe(stdout, "; not run: %s", member_text(v, "not_run"));
         putchar('\n');
     }
     printf("\ncells of tasks (difficulty 1 to 5; * drawn unless others are named, h in the harder half of its family)\n");
@@ -121,7 +121,7 @@ static void print_perplexity(const json_t *v) {
     if (against)
         printf("; the other %.3f", number(against, "perplexity"));
     if (json_object_get(against, "not_comparable"))
-        printf("; no comparison: %s", member_text(against, "not_comparable"));
+        printf_safe(stdout, "; no comparison: %s", member_text(against, "not_comparable"));
     putchar('\n');
     if (json_object_get(against, "rise")) {
         printf("  rise %+.2f%%\n", 100 * number(against, "rise"));
@@ -136,7 +136,7 @@ static void print_results(const json_t *all) {
         if (i > 0)
             putchar('\n');
         if (json_object_get(v, "not_run"))
-            printf("%s: not run: %s\n", member_text(v, "name"), member_text(v, "not_run"));
+            printf_safe(stdout, "%s: not run: %s\n", member_text(v, "name"), member_text(v, "not_run"));
         else if (json_object_get(v, "perplexity"))
             print_perplexity(v);
         else

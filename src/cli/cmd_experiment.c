@@ -1,10 +1,11 @@
 /* agon experiment: models from scratch on tasks whose truth is known. */
 #include "cli/experiments.h"
+#include <stdlib.h>
 #include <string.h>
 
 static void on_line(void *arg, const char *text) {
     FILE *to = *(const bool *)arg ? stderr : stdout; /* JSON has stdout to itself */
-    fprintf(to, "%s\n", text);
+    printf_safe(to, "%s\n", text);
     fflush(to);
 }
 
@@ -37,7 +38,7 @@ int run_experiment_command(const command *self, int argc, char **argv, const cha
     }
     json_t *result = text ? json_loads(text, 0, NULL) : NULL;
     if (text && json)
-        puts(text);
+        print_json_text(text);
     else if (result && !o.plan_only)
         show(result);
     json_decref(result);
@@ -47,8 +48,10 @@ int run_experiment_command(const command *self, int argc, char **argv, const cha
 }
 
 static void show_json(const json_t *result) {
-    json_dumpf(result, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(5));
-    putchar('\n');
+    char *text = json_dumps(result, JSON_INDENT(1) | JSON_REAL_PRECISION(5));
+    if (text)
+        print_json_text(text);
+    free(text);
 }
 
 static int list(int argc, char **argv) {

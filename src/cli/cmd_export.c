@@ -29,7 +29,7 @@ static int run(int argc, char **argv) {
     agon_status s = agon_export_named(o.ctx, o.model, o.adapter, format, dtype, base_name, output, &text);
     json_t *j = take_answer("export", o.ctx, s, text, json, &code);
     if (j)
-        printf("%s: %s in %s\n", member_text(j, "path"), member_text(j, "format"), member_text(j, "dtype"));
+        printf_safe(stdout, "%s: %s in %s\n", member_text(j, "path"), member_text(j, "format"), member_text(j, "dtype"));
     if (isfinite(member_real(j, "merge_error")))
         printf("read back, its logits differ by at most %.3g\n", member_real(j, "merge_error"));
     json_decref(j);

@@ -20,7 +20,7 @@ static int run(int argc, char **argv) {
     agon_status s = agon_import(ctx, path, name, &text);
     json_t *j = take_answer("import", ctx, s, text, json, &code);
     if (j)
-        printf("%s: %s, %.1f million parameters, chat template %s, id %.16s\nuse it as --model %s\n", member_text(j, "name"),
+        printf_safe(stdout, "%s: %s, %.1f million parameters, chat template %s, id %.16s\nuse it as --model %s\n", member_text(j, "name"),
                member_text(j, "architecture"), (double)member_count(j, "parameters") / 1e6,
                *member_text(j, "chat_template") ? member_text(j, "chat_template") : "unknown", member_text(j, "id"),
                member_text(j, "name"));

@@ -9,9 +9,11 @@
 
 static void print_counts(const char *title, const json_t *counts) {
     const char *name, *comma = "";
-    const json_t *n;
+    const json_t *n, *work = json_object_get(counts, "equivalents");
     printf("%-10s", title);
     json_object_foreach((json_t *)(uintptr_t)counts, name, n) {
+        if (n == work)
+            continue;
         printf("%s%.30s ", comma, name);
         if (json_is_real(n))
             printf("%.0f", json_real_value(n));
@@ -19,6 +21,8 @@ static void print_counts(const char *title, const json_t *counts) {
             printf(N, json_integer_value(n));
         comma = ", ";
     }
+    if (work)
+        printf("; as much work as reading %.0f", json_number_value(work));
     putchar('\n');
 }
 
@@ -60,7 +64,7 @@ static void print_plan(const json_t *plan) {
     size_t i;
     const json_t *cost = json_object_get(plan, "cost"), *minutes = json_object_get(cost, "minutes");
     const json_t *rate = json_object_get(plan, "tokens_per_second");
-    printf("wrote %s\n\n", member_text(plan, "output"));
+    printf_safe(stdout, "wrote %s\n\n", member_text(plan, "output"));
     print_queries(json_object_get(plan, "queries"));
     print_counts("tokens:", json_object_get(cost, "tokens"));
     print_counts("labels:", json_object_get(cost, "labels"));
@@ -75,7 +79,7 @@ static void print_plan(const json_t *plan) {
         print_cut(&t, stdout, json_string_value(warning), 2000, false);
         putchar('\n');
     }
-    printf("\nnext: look at its comments, then\n  agon run %s\n", member_text(plan, "output"));
+    printf_safe(stdout, "\nnext: look at its comments, then\n  agon run %s\n", member_text(plan, "output"));
 }
 
 /* "my.jsonl" becomes "my.yaml" in the current folder; new text. */

@@ -24,7 +24,7 @@ static int list_objectives(bool json) {
     json_array_foreach(list, i, one)
         show_objective(one);
     if (!s && json)
-        puts(answer);
+        print_json_text(answer);
     json_decref(list);
     agon_text_free(answer);
     close_context(ctx);
@@ -60,7 +60,7 @@ static int run(int argc, char **argv) {
         if (s)
             code = fail_with("loss", s, ctx);
         else
-            puts(answer);
+            print_json_text(answer);
         close_context(ctx);
     }
     agon_text_free(answer);

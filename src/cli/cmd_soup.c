@@ -19,7 +19,7 @@ static int mix(const soup_arguments *a, const opened *o, const double *weights, 
     int code;
     json_t *j = take_answer("soup", o->ctx, s, text, a->json, &code);
     if (j)
-        printf("%s: %zu adapters in one of rank %d, id %s\n", member_text(j, "path"), n, (int)member_count(j, "rank"), member_text(j, "id"));
+        printf_safe(stdout, "%s: %zu adapters in one of rank %d, id %s\n", member_text(j, "path"), n, (int)member_count(j, "rank"), member_text(j, "id"));
     json_decref(j);
     for (size_t i = 0; members && i < n; i++)
         agon_adapter_free(members[i]);

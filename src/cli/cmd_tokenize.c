@@ -9,7 +9,7 @@ static void print_tokens(const agon_tokenizer *t, const int32_t *ids, size_t n) 
         const char *text = agon_token_bytes(t, ids[i], &m);
         json_t *shown = safe_string(text, m);
         char *quoted = json_dumps(shown, JSON_ENCODE_ANY);
-        printf("%7d  %s\n", ids[i], quoted ? quoted : "");
+        printf_safe(stdout, "%7d  %s\n", ids[i], quoted ? quoted : "");
         free(quoted);
         json_decref(shown);
     }

@@ -31,6 +31,14 @@ typedef struct train_arguments {
 
 /* ---- what is shown ------------------------------------------------------------------------------------ */
 
+/* A line {name: json}. */
+static void print_named(const char *name, const char *json) {
+    char *line = NULL;
+    if (asprintf(&line, "{\"%s\":%s}", name, json) >= 0)
+        print_json_text(line);
+    free(line);
+}
+
 static int show_preview(const train_arguments *a, const opened *o, const agon_dataset *d) {
     size_t n = agon_dataset_n_rows(d);
     for (size_t i = 0; i < n && i < (size_t)a->preview; i++) {
@@ -39,7 +47,7 @@ static int show_preview(const train_arguments *a, const opened *o, const agon_da
         if (s)
             return fail_with("train", s, o->ctx);
         if (a->json)
-            printf("{\"preview\":%s}\n", text);
+            print_named("preview", text);
         else
             print_safe(stdout, text);
         agon_text_free(text);
@@ -59,7 +67,7 @@ static void show_memory(const agon_memory *m) {
 static agon_status count_shared(const train_arguments *a, const opened *o, const agon_dataset *d, size_t *n) {
     agon_status s = agon_dataset_n_shared(o->ctx, a->options.validation, d, n);
     if (!s && *n)
-        fprintf(stderr, "agon train: %zu of the %zu rows of %s are rows of %s too; what is trained on is not held out (agon data split keeps them apart)\n", *n,
+        say_error("train", "%zu of the %zu rows of %s are rows of %s too; what is trained on is not held out (agon data split keeps them apart)", *n,
                 agon_dataset_n_rows(a->options.validation), a->validation, a->data);
     return s;
 }
@@ -200,7 +208,7 @@ static void show_selection(const json_t *summary) {
     if (selection)
         printf("trained on %.0f of the %.0f %s of all batches\n", kept, seen, ranked);
     if (partner)
-        printf("partner: PEFT adapter in %s, id %s; of the %s each kept, %.1f%% were not the other's\n", member_text(partner, "output"),
+        printf_safe(stdout, "partner: PEFT adapter in %s, id %s; of the %s each kept, %.1f%% were not the other's\n", member_text(partner, "output"),
                member_text(partner, "id"), ranked, 100 * (double)member_count(selection, "disagreed") / kept);
 }
 
@@ -221,18 +229,18 @@ static void show_adapters(const json_t *summary) {
     size_t i;
     printf("%s: %zu PEFT adapters\n", json_is_true(json_object_get(summary, "already_done")) ? "done already" : "done", json_array_size(list));
     json_array_foreach((json_t *)(uintptr_t)list, i, one)
-        printf("  %s: %lld rows, %lld steps, in %s, id %s\n", member_text(one, "name"), member_count(one, "rows"),
+        printf_safe(stdout, "  %s: %lld rows, %lld steps, in %s, id %s\n", member_text(one, "name"), member_count(one, "rows"),
                member_count(one, "steps"), member_text(one, "output"), member_text(one, "id"));
 }
 
 static void show_summary(const train_arguments *a, const char *text) {
     json_t *j = json_loads(text, 0, NULL);
     if (a->json)
-        printf("{\"done\":%s}\n", text);
+        print_named("done", text);
     else if (json_object_get(j, "adapters"))
         show_adapters(j);
     else
-        printf("%s: %s in %s, id %s\n", json_is_true(json_object_get(j, "already_done")) ? "done already" : "done",
+        printf_safe(stdout, "%s: %s in %s, id %s\n", json_is_true(json_object_get(j, "already_done")) ? "done already" : "done",
                strcmp(member_text(j, "kind"), "peft") == 0 ? "PEFT adapter" : "Hugging Face folder", member_text(j, "output"),
                member_text(j, "id"));
     if (!a->json)
@@ -262,7 +270,7 @@ static void on_round(void *arg, const char *text) {
     const train_arguments *a = arg;
     json_t *j = json_loads(text, 0, NULL);
     if (a->json)
-        puts(text);
+        print_json_text(text);
     else
         printf("round %d/%d  reward %.4f  KL %.3f  length %.1f  ended %.2f  distinct %.2f  rows %d\n",
                (int)member_count(j, "round"), (int)member_count(j, "rounds"),

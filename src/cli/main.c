@@ -46,11 +46,19 @@ static const command *find_command(const char *name) {
 }
 
 static int unknown_command(const char *word) {
-    const command *near = commands[0].command;
-    for (size_t i = 1; i < N_COMMANDS; i++)
-        if (word_difference(word, commands[i].command->name) < word_difference(word, near->name))
-            near = commands[i].command;
-    fprintf(stderr, "agon: there is no command '%.40s'; did you mean '%s'? agon --help lists all\n", word, near->name);
+    const char *near = NULL;
+    size_t least = (strlen(word) + 1) / 2; /* a word of which as much differs was not meant */
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        size_t n = word_difference(word, commands[i].command->name);
+        if (n <= least && (!near || n < least)) {
+            least = n;
+            near = commands[i].command->name;
+        }
+    }
+    if (near)
+        say_error(NULL, "there is no command '%.40s'; did you mean '%s'? agon --help lists all", word, near);
+    else
+        say_error(NULL, "there is no command '%.40s'; agon --help lists all", word);
     return EXIT_USAGE;
 }
 
@@ -73,11 +81,16 @@ static int finish_output(int code) {
 
 static int run_command(int argc, char **argv) {
     bool help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0);
+    bool version = argc > 1 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0);
     if (argc < 2 || (help && argc == 2)) {
         print_help(argc < 2 ? stderr : stdout);
         return argc < 2 ? EXIT_USAGE : EXIT_FINE;
     }
-    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
+    if (argc > (version ? 2 : help ? 3 : argc)) {
+        say_error(NULL, "'%.60s' is one word too many after %s", argv[version ? 2 : 3], argv[1]);
+        return EXIT_USAGE;
+    }
+    if (version) {
         printf("agon %s\n", AGON_VERSION);
         return EXIT_FINE;
     }

@@ -43,7 +43,7 @@ char *split_names(const char *list, const char **names, size_t most, size_t *n) 
 static int read_vector(const char *name, const char *text, const opened *o, double **numbers, size_t *n) {
     if (o->adapter && parse_numbers(text, numbers, n))
         return EXIT_FINE;
-    fprintf(stderr, "agon %s: --preference %s\n", name,
+    say_error(name, "--preference %s",
             o->adapter ? "takes numbers and commas, such as 0.3,0.7" : "needs --adapter, one trained with --dimensions");
     return EXIT_USAGE;
 }

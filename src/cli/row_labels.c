@@ -56,7 +56,7 @@ static void show_left_out(const json_t *report) {
     json_array_foreach(list, i, row) {
         if (i == MOST_SHOWN)
             break;
-        printf("  line %lld: %s\n", member_count(row, "line"), member_text(row, "reason"));
+        printf_safe(stdout, "  line %lld: %s\n", member_count(row, "line"), member_text(row, "reason"));
     }
     if (n > MOST_SHOWN)
         printf("  and %lld more (--json lists them)\n", n - MOST_SHOWN);
@@ -65,16 +65,16 @@ static void show_left_out(const json_t *report) {
 static void show_fused(const label_arguments *a, const json_t *report) {
     size_t i;
     json_t *one;
-    printf("%s: %lld of %lld rows", a->to, member_count(report, "written"), member_count(report, "rows"));
+    printf_safe(stdout, "%s: %lld of %lld rows", a->to, member_count(report, "written"), member_count(report, "rows"));
     if (a->hard)
         printf(", %lld pairs swapped", member_count(report, "swapped"));
     printf("; P(true) %.3f, worth %.1f certain rows", member_real(report, "prior"), member_real(report, "effective_sample_size"));
     if (a->gold)
-        printf("; %lld rows pinned by %s", member_count(report, "pinned"), a->gold);
+        printf_safe(stdout, "; %lld rows pinned by %s", member_count(report, "pinned"), a->gold);
     puts("\nsources, wrong [95%], and what a vote adds to the log-odds of true:");
     json_array_foreach(json_object_get(report, "sources"), i, one) show_source(one);
     show_left_out(report);
-    json_array_foreach(json_object_get(report, "notes"), i, one) printf("note: %s\n", json_string_value(one));
+    json_array_foreach(json_object_get(report, "notes"), i, one) printf_safe(stdout, "note: %s\n", json_string_value(one));
 }
 
 /* What all three end with. */
@@ -113,12 +113,12 @@ int data_fuse(const label_arguments *a) {
 /* ---- noise -------------------------------------------------------------------------------------------------- */
 
 static void show_noise(const label_arguments *a, const json_t *report) {
-    printf("%s: %lld of %lld rows changed (%s, rate %g, seed %s)\n", a->to, member_count(report, "changed"), member_count(report, "rows"),
+    printf_safe(stdout, "%s: %lld of %lld rows changed (%s, rate %g, seed %s)\n", a->to, member_count(report, "changed"), member_count(report, "rows"),
            member_text(report, "kind"), member_real(report, "rate"), member_text(report, "seed"));
     if (json_object_get(report, "tokens"))
         printf("tokens: %lld, %lld of them can be replaced, %lld were; %lld of the changed texts' are not read back as written\n",
                member_count(report, "tokens"), member_count(report, "replaceable"), member_count(report, "replaced"), member_count(report, "read_otherwise"));
-    printf("%s: what those rows were\n", member_text(report, "truth"));
+    printf_safe(stdout, "%s: what those rows were\n", member_text(report, "truth"));
 }
 
 int data_noise(const label_arguments *a) {
@@ -149,7 +149,7 @@ int data_noise(const label_arguments *a) {
 
 static void on_line(void *arg, const char *text) {
     (void)arg;
-    fprintf(stderr, "%s\n", text);
+    printf_safe(stderr, "%s\n", text);
     fflush(stderr);
 }
 
@@ -176,7 +176,7 @@ static void show_cleaned(const label_arguments *a, const json_t *report) {
     const json_t *nats = json_object_get(report, "nats_by_epoch");
     size_t i;
     json_t *one;
-    printf("%s: %lld of %lld rows; %s %lld in %s\n", a->to, member_count(report, "written"), member_count(report, "rows"),
+    printf_safe(stdout, "%s: %lld of %lld rows; %s %lld in %s\n", a->to, member_count(report, "written"), member_count(report, "rows"),
            a->soft ? "would drop" : "dropped", member_count(report, "n_dropped"), member_text(report, "dropped"));
     if (member_count(report, "truncated"))
         printf("%lld rows are longer than --max-length %lld: judged by their beginnings, written whole\n", member_count(report, "truncated"), (long long)a->max_length);

@@ -1,7 +1,7 @@
 /* See rows.h. */
 #include "cli/rows.h"
 #include <ctype.h>
-#include <stdarg.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,13 +9,14 @@ enum { LIMIT_BYTES = 1 << 30 };
 
 int row_error(const char *name, size_t line, const char *format, ...) {
     va_list args;
+    char *what = NULL;
     va_start(args, format);
-    fprintf(stderr, "agon %s: ", name);
-    if (line)
-        fprintf(stderr, "input line %zu: ", line);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    if (!line)
+        say_error_list(name, format, args);
+    else
+        say_error(name, "input line %zu: %s", line, vasprintf(&what, format, args) >= 0 ? what : "out of memory");
     va_end(args);
+    free(what);
     return EXIT_BAD_DATA;
 }
 
@@ -28,6 +29,7 @@ char *read_all(const char *name, FILE *from, size_t *n) {
     size_t capacity = 1 << 16, size = 0;
     char *text = malloc(capacity);
     while (text) {
+        errno = 0;
         size_t got = fread(text + size, 1, capacity - size - 1, from);
         size += got;
         if (got == 0)
@@ -44,7 +46,7 @@ char *read_all(const char *name, FILE *from, size_t *n) {
         capacity *= 2;
     }
     if (!text || ferror(from)) {
-        fprintf(stderr, "agon %s: the input could not be read, or is longer than 1 GiB\n", name);
+        say_error(name, ferror(from) ? "the input could not be read: %s" : "%s", ferror(from) ? strerror(errno) : "the input is longer than 1 GiB");
         free(text);
         return NULL;
     }
@@ -160,13 +162,8 @@ int check_fields(const char *name, size_t line, const json_t *row, const char *c
             is_known = strcmp(key, known[i]) == 0;
             meant = !meant && misspells(key, known[i]) && !json_object_get(row, known[i]) ? known[i] : meant;
         }
-        if (!is_known && meant) {
-            char shown[33]; /* near words are this short */
-            snprintf(shown, sizeof shown, "%s", key);
-            for (char *c = shown; *c; c++)
-                *c = iscntrl((unsigned char)*c) ? '?' : *c;
-            return row_error(name, line, "there is no field \"%s\"; did you mean \"%s\"?", shown, meant);
-        }
+        if (!is_known && meant)
+            return row_error(name, line, "there is no field \"%s\"; did you mean \"%s\"?", key, meant);
     }
     return EXIT_FINE;
 }
@@ -257,7 +254,7 @@ int open_model(const char *name, const char *model, const char *adapter, const c
                opened *out) {
     *out = (opened){0};
     if (dtype && strcmp(dtype, "f32") != 0 && strcmp(dtype, "bf16") != 0) {
-        fprintf(stderr, "agon %s: --dtype is f32 or bf16, not '%.40s'\n", name, dtype);
+        say_error(name, "--dtype is f32 or bf16, not '%.40s'", dtype);
         return EXIT_USAGE;
     }
     out->ctx = open_context(name);

@@ -129,12 +129,43 @@ size_t glyphs_print(const terminal *t, FILE *to, const glyphs *g, size_t from, s
     return cells;
 }
 
-void print_safe(FILE *to, const char *text) {
+static void print_visible(FILE *to, const char *text, const char *newline, const char *tab) {
     const terminal t = {.unicode = true};
     glyphs g = glyphs_of(&t, text, strlen(text));
     for (size_t i = 0; i < g.n; i++)
-        fputs(g.list[i].newline ? "\n" : text[g.list[i].at] == '\t' ? "\t" : g.list[i].text, to);
+        fputs(g.list[i].newline ? newline : text[g.list[i].at] == '\t' ? tab : g.list[i].text, to);
     free(g.list);
+}
+
+void print_safe(FILE *to, const char *text) {
+    print_visible(to, text, "\n", "\t");
+}
+
+void printf_safe(FILE *to, const char *format, ...) {
+    char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    if (vasprintf(&text, format, args) >= 0)
+        print_safe(to, text);
+    va_end(args);
+    free(text);
+}
+
+void say_error_list(const char *name, const char *format, va_list args) {
+    char *text = NULL;
+    fprintf(stderr, "agon%s%s: ", name ? " " : "", name ? name : "");
+    if (vasprintf(&text, format, args) >= 0) {
+        print_visible(stderr, text, "\\n", "\\t");
+        free(text);
+    }
+    fputc('\n', stderr);
+}
+
+void say_error(const char *name, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    say_error_list(name, format, args);
+    va_end(args);
 }
 
 /* ---- lines --------------------------------------------------------------------------------------------- */

@@ -55,6 +55,30 @@ refused 'is none of convert, check' data fold rows.jsonl --folds 3
 [ ! -e new.jsonl ] || fail "a refused command leaves nothing"
 run 0 "$agon" data stats rows.jsonl --objective sft --model "$tiny" --max-length=9
 
+# ---- what is quoted of a command line is one line without control characters, and only what is near is offered
+escape=$(printf '\033[2J\302\233\377')
+for words in "$escape" "score --$escape" "score --dtype $escape" "score --top $escape" "data $escape" "bench $escape" "loss $escape"; do
+    # shellcheck disable=SC2086
+    "$agon" $words </dev/null >out 2>err && fail "a wrong word is refused: $words"
+    one_sentence
+    iconv -f utf-8 -t utf-8 err >/dev/null || fail "no UTF-8 on stderr"
+done
+run 2 "$agon" "$(printf 'two\nlines')"
+one_sentence
+run 2 "$agon" scroe
+says err "no command 'scroe'; did you mean 'score'\?"
+run 2 "$agon" nonsense
+says err "no command 'nonsense'; agon --help lists all"
+for words in "version now" "--version now" "help score now"; do
+    # shellcheck disable=SC2086
+    run 2 "$agon" $words
+    says err "'now' is one word too many"
+    one_sentence
+done
+run 0 "$agon" help score
+run 4 "$agon" status --workspace ''
+says err 'the workspace is an empty text'
+
 # ---- a variable that means nothing is wrong usage, and what it may be is said; an empty path is one in words
 for variable in AGON_CPU=foo AGON_NUMERICS=foo AGON_MEMORY=foo; do
     run 2 env $variable "$agon" doctor

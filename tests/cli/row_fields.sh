@@ -23,6 +23,22 @@ for pair in temprature:temperature max-tokens:max_tokens max_token:max_tokens to
 done
 refused generate '{"promtp":"a"}' 'did you mean "prompt"\?'
 
+# what a row holds is not printed raw, and what is no row is said
+refused score "$(printf '\033[2J')" "this is not JSON: .*\\\\x1b"
+refused generate "$(printf '{"a":\302\2331m}')" "this is not JSON: .*\\\\x9b"
+refused generate "{\"promp$(printf '\302\205')\":\"a\"}" 'a row needs one of them'
+run 5 "$agon" score --model "$tiny" <.
+says err 'could not be read: Is a directory'
+one_sentence
+printf '\177\302\233' | run 0 "$agon" tokenize --model "$tiny"
+count
+if LC_ALL=C tr -d '\n' <out | LC_ALL=C grep -q '[[:cntrl:]]'; then fail "raw control characters in tokens for people"; fi
+# in JSON neither, of whatever a model says: DEL alone, and C1 controls, as numbers
+run 0 "$agon" tokenize --model "$tiny" --json <out
+printf '{"prompt":"a","allowed_tokens":[%s]}\n' "$(printf '\177' | "$agon" tokenize --model "$tiny" --json | sed 's/.*\[\(.*\)\].*/\1/')" |
+    run 0 "$agon" generate --model "$tiny" --json --max-tokens 2
+says out '"text":"\\u007f\\u007f"'
+
 # what is not near to any stays the user's own, and changes nothing
 printf '{"prompt":"a","completion":"b"}\n' >plain
 printf '{"prompt":"a","completion":"b","id":7,"step":1,"reference":"x","contex":"c","contexts":[],"test":true,"tokens":[1],"source":"s"}\n' >own
