@@ -279,7 +279,7 @@ AGON_API void agon_reward_result_free(agon_reward_result *r);
  * member's reward is first brought to its own scale: less the mean and over the standard deviation of its rewards on
  * what it was trained on, which goes with a head wherever it is saved. rule: "mean" (NULL), "wco" the least, "uwo"
  * mean - strength * variance, "lcb" mean - strength * standard deviation (Coste et al. 2023, 2310.02743); strength
- * below 0: 0.5 for uwo, 1 for lcb; the others have none. rewards [n]; member_rewards [n_members, n] on the common
+ * (up to 1e6) below 0: 0.5 for uwo, 1 for lcb; the others have none. rewards [n]; member_rewards [n_members, n] on the common
  * scale, or NULL. AGON_EINVAL: a member without head or without scale, an unknown rule, a strength of a rule without
  * one; else as agon_reward. */
 AGON_API AGON_MUST_CHECK agon_status agon_reward_ensemble(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *members,
@@ -776,7 +776,7 @@ AGON_API agon_online_options agon_online_options_default(void);
 AGON_API AGON_MUST_CHECK agon_status agon_train_online(agon_ctx *ctx, agon_model *m, const char *objective, const char *output,
                                                        const agon_train_options *options, const agon_online_options *online,
                                                        char **summary);
-/* Optimiser steps agon_train will take in all. */
+/* Optimiser steps agon_train will take in all. This and the next two give 0, and NAN, where the options' struct_size is not known. */
 AGON_API size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options);
 /* Steps from one validation to the next: those that the options say, else a tenth of all, at least one. */
 AGON_API size_t agon_train_validate_every(const agon_dataset *d, const agon_train_options *options);

@@ -46,9 +46,11 @@ void agon_completions_free(agon_completion *c, size_t n) {
 
 agon_status request_prompt(agon_ctx *ctx, const agon_tokenizer *t, const agon_generate_request *r, int32_t **made, const int32_t **ids,
                            size_t *n) {
-    agon_status s = AGON_OK;
+    agon_status s = OPTIONS_GIVEN(ctx, {"the tokens of the prompt", r, r->n_prompt}); /* of their number: a text may stand for them */
     *made = NULL;
     *n = r->n_prompt;
+    if (s)
+        return s;
     if (!r->prompt && !r->text && r->n_prompt)
         return ctx_fail(ctx, AGON_EINVAL, "there is neither a prompt nor a text");
     if (!r->prompt && r->text && r->chat)
@@ -137,6 +139,9 @@ static agon_status take_request(generation *g, const agon_generate_request *r, s
     const int32_t *prompt;
     size_t n_prompt;
     agon_status s = request_prompt(g->ctx, &g->m->tokenizer, r, &g->texts[i], &prompt, &n_prompt);
+    const size_t most = model_get_config(g->m->m)->max_context;
+    if (!s && n_prompt > most) /* before the tokens are read */
+        s = ctx_fail(g->ctx, AGON_EINVAL, "the prompt of %zu tokens is longer than the model's context of %zu; shorten it", n_prompt, most);
     if (s)
         return s;
     hash256 hash = hash_bytes(prompt, n_prompt * sizeof *prompt);

@@ -1,6 +1,7 @@
 /* See requests.h. */
 #include "api/requests.h"
 #include "base/ctx.h"
+#include "base/memory.h"
 
 static agon_status check(agon_ctx *ctx, const model_config *c, const agon_score_request *r, size_t number) {
     if ((r->n_prompt && !r->prompt) || (r->n_completion && !r->completion))
@@ -8,7 +9,8 @@ static agon_status check(agon_ctx *ctx, const model_config *c, const agon_score_
     if (r->n_prompt == 0 && r->n_completion == 0)
         return ctx_fail(ctx, AGON_EINVAL, "request %zu has no tokens", number);
     if (r->n_prompt > c->max_context || r->n_completion > c->max_context - r->n_prompt)
-        return ctx_fail(ctx, AGON_EINVAL, "request %zu has %zu tokens; the model's context is %zu", number, request_length(r), c->max_context);
+        return ctx_fail(ctx, AGON_EINVAL, "request %zu has %zu tokens; the model's context is %zu", number, size_add(r->n_prompt, r->n_completion),
+                        c->max_context);
     for (size_t t = 0; t < request_length(r); t++) {
         int32_t id = t < r->n_prompt ? r->prompt[t] : r->completion[t - r->n_prompt];
         if (id < 0 || (size_t)id >= c->n_vocabulary)

@@ -117,7 +117,7 @@ agon_status agon_run(agon_ctx *ctx, const char *run_file, const agon_run_options
     if (!status)
         status = run_file_read(ctx, run_file, &config);
     if (!status)
-        status = o.workspace && *o.workspace ? agon_workspace_find(ctx, o.workspace, &workspace)
+        status = o.workspace ? agon_workspace_find(ctx, o.workspace, &workspace)
                                              : agon_run_workspace(ctx, run_file, &workspace);
     if (!status)
         status = check_folder(ctx, workspace);

@@ -27,21 +27,29 @@ agon_train_options agon_train_options_default(void) {
                                 .eps = 1e-8};
 }
 
+/* The options over the defaults, for those that have no status; false: a struct_size that is not known. */
+static bool take_quietly(const agon_train_options *given, agon_train_options *out) {
+    *out = agon_train_options_default();
+    return options_take(NULL, "agon_train_options", given, sizeof *out, out) == AGON_OK;
+}
+
 size_t agon_train_validate_every(const agon_dataset *d, const agon_train_options *options) {
+    agon_train_options taken;
+    if (!d || !take_quietly(options, &taken))
+        return 0;
     size_t tenth = agon_train_n_steps(d, options) / 10;
-    return options && options->validate_every ? options->validate_every : tenth ? tenth : 1;
+    return taken.validate_every ? taken.validate_every : tenth ? tenth : 1;
 }
 
 size_t agon_train_n_steps(const agon_dataset *d, const agon_train_options *options) {
-    const agon_train_options none = agon_train_options_default();
+    agon_train_options taken;
     train_options o = train_options_default();
-    options = options ? options : &none;
-    if (!d)
+    if (!d || !take_quietly(options, &taken))
         return 0;
     o.objective = d->objective;
-    o.epochs = options->epochs;
-    o.batch_rows = options->batch_rows ? options->batch_rows : 1;
-    o.max_steps = options->max_steps;
+    o.epochs = taken.epochs;
+    o.batch_rows = taken.batch_rows ? taken.batch_rows : 1;
+    o.max_steps = taken.max_steps;
     size_t most = d->n_adapters ? 0 : agon_dataset_n_rows(d); /* common steps: those of the adapter that has most rows */
     for (size_t i = 0; i < d->n_adapters; i++)
         most = dataset_n_of_adapter(d->d, i) > most ? dataset_n_of_adapter(d->d, i) : most;
@@ -54,8 +62,8 @@ static double learning_rate(const agon_train_options *o, const objective *traine
 }
 
 double agon_train_learning_rate(const agon_dataset *d, const agon_train_options *options) {
-    const agon_train_options none = agon_train_options_default();
-    return d ? learning_rate(options ? options : &none, d->objective) : NAN;
+    agon_train_options taken;
+    return d && take_quietly(options, &taken) ? learning_rate(&taken, d->objective) : NAN;
 }
 
 static agon_status check_numbers(agon_ctx *ctx, const agon_train_options *o) {

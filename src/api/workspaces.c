@@ -57,8 +57,10 @@ agon_status agon_workspace_find(agon_ctx *ctx, const char *workspace, char **pat
     agon_status s = OPTIONS_GIVEN(ctx, {"the place for the path", path, 1});
     if (s)
         return s;
-    if (!workspace || !*workspace)
+    if (!workspace)
         return find_here(ctx, path);
+    if (!*workspace)
+        return ctx_fail(ctx, AGON_EINVAL, "the workspace is an empty text; name its folder, or nothing for the only *.agon folder here");
     char *copy = strdup(workspace);
     if (!copy)
         return ctx_no_memory(ctx);

@@ -49,6 +49,9 @@ void ensemble_rewards(const double *rewards, size_t k, size_t n, ensemble_rule r
 
 agon_status ensemble_rule_find(agon_ctx *ctx, const char *name, double strength, ensemble_rule *out) {
     static const char *const names[] = {"mean", "wco", "uwo", "lcb"};
+    if (!(strength <= ENSEMBLE_MOST_STRENGTH))
+        return ctx_fail(ctx, AGON_EINVAL, "the strength of an ensemble is %g; it must be from 0 to %g, or below 0 for the rule's own", strength,
+                        ENSEMBLE_MOST_STRENGTH);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!name || strcmp(name, names[i]) == 0) {
             if (strength >= 0 && i != ENSEMBLE_UNCERTAIN && i != ENSEMBLE_LOWER_BOUND)

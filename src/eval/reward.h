@@ -19,7 +19,8 @@ typedef enum ensemble_rule {
 void ensemble_rewards(const double *rewards, size_t k, size_t n, ensemble_rule rule, double strength, bool unbiased,
                       double *out);
 
-/* "mean", "wco", "uwo", "lcb" (NULL: mean); AGON_EINVAL names them, or refuses a strength (0 or more) of a rule that has none. */
+#define ENSEMBLE_MOST_STRENGTH 1e6
+/* "mean", "wco", "uwo", "lcb" (NULL: mean); AGON_EINVAL names them, or refuses a strength (0 or more) of a rule that has none, and one that is no number. */
 AGON_MUST_CHECK agon_status ensemble_rule_find(agon_ctx *ctx, const char *name, double strength, ensemble_rule *out);
 /* The strength meant by a negative one: 0.5 for UWO (Coste et al.'s best-of-n), 1 for LCB. */
 double ensemble_strength(ensemble_rule rule, double strength);

@@ -337,11 +337,58 @@ static void a_review__takes_seconds_that_are_a_time(void **state) {
     }
 }
 
+static void an_ensemble__takes_a_strength_that_is_a_number(void **state) {
+    fixture *f = *state;
+    const agon_adapter *members[] = {f->head, f->head};
+    const int32_t token = 5;
+    const agon_score_request request = {&token, 1, &token, 1};
+    double reward = 7;
+    refused_saying(f, agon_reward_ensemble(f->ctx, f->m, members, 2, "lcb", NAN, &request, 1, &reward, NULL), "the strength of an ensemble is nan");
+    refused_saying(f, agon_reward_ensemble(f->ctx, f->m, members, 2, NULL, NAN, &request, 1, &reward, NULL), "the strength of an ensemble is nan");
+    assert_true(reward == 7);
+}
+
+/* Those of agon_train's options that have no status. */
+static void options__of_another_size_are_not_read(void **state) {
+    fixture *f = *state;
+    const size_t sizes[] = {0, 4, sizeof(agon_train_options) + 8, SIZE_MAX};
+    agon_train_options o = agon_train_options_default();
+    o.lora_rank = 2, o.validate_every = 3;
+    assert_int_equal(agon_train_validate_every(f->sft, &o), 3);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        o.struct_size = sizes[i];
+        assert_int_equal(agon_train_n_steps(f->sft, &o), 0);
+        assert_int_equal(agon_train_validate_every(f->sft, &o), 0);
+        assert_true(isnan(agon_train_learning_rate(f->sft, &o)));
+    }
+    o.struct_size = offsetof(agon_train_options, epochs); /* of an older program: what it does not have are the defaults */
+    o.epochs = 50, o.batch_rows = 0, o.max_steps = 7;
+    assert_int_equal(agon_train_n_steps(f->sft, &o), agon_train_n_steps(f->sft, NULL));
+    assert_true(agon_train_learning_rate(f->sft, &o) == 1e-4);
+}
+
+/* More tokens than any context has are refused before one is read. */
+static void counts__that_no_context_holds_are_refused(void **state) {
+    fixture *f = *state;
+    const int32_t token = 5;
+    agon_score_request asked = {&token, 1, &token, SIZE_MAX};
+    agon_score_result result = {0};
+    refused_saying(f, agon_score(f->ctx, f->m, NULL, &asked, 1, 1, 0, &result), "request 1 has 18446744073709551615 tokens; the model's context is");
+    agon_generate_request wanted = {.prompt = &token, .n_prompt = SIZE_MAX, .n_samples = 1};
+    agon_completion answer = {0};
+    refused_saying(f, agon_generate(f->ctx, f->m, &wanted, 1, NULL, &answer), "the tokens of the prompt: their number is 18446744073709551615");
+    wanted.n_prompt = 1 << 20;
+    refused_saying(f, agon_generate(f->ctx, f->m, &wanted, 1, NULL, &answer), "the prompt of 1048576 tokens is longer than the model's context");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts__that_are_null_inside_an_array_are_named),
         cmocka_unit_test(structs__that_hold_a_null_are_refused),
         cmocka_unit_test(a_review__takes_seconds_that_are_a_time),
+        cmocka_unit_test(counts__that_no_context_holds_are_refused),
+        cmocka_unit_test(an_ensemble__takes_a_strength_that_is_a_number),
+        cmocka_unit_test(options__of_another_size_are_not_read),
         cmocka_unit_test(calls__without_what_must_be_given_are_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -88,6 +88,9 @@ static void ensemble__errors_are_told_from_what_is_right(void **state) {
         assert_int_equal(rule, i);
     }
     assert_int_equal(ensemble_rule_find(ctx, "worst", -1, &rule), AGON_EINVAL);
+    static const double none[] = {NAN, INFINITY, 2e6};
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(ensemble_rule_find(ctx, "uwo", none[i], &rule), AGON_EINVAL);
     assert_close(ensemble_strength(ENSEMBLE_UNCERTAIN, -1), 0.5, 0);
     assert_close(ensemble_strength(ENSEMBLE_LOWER_BOUND, -1), 1, 0);
     assert_close(ensemble_strength(ENSEMBLE_LOWER_BOUND, 0), 0, 0);
