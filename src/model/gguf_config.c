@@ -69,7 +69,7 @@ static void get_sizes(keys *k, model_config *c) {
         k->status = ctx_fail(k->ctx, AGON_EUNSUPPORTED,
                              "%s: values of width %zu beside keys of width %zu are not supported", k->path,
                              value_width, c->head_dim);
-    if (!k->status && rotary != c->head_dim)
+    if (!k->status && c->head_dim > 0 && rotary != c->head_dim) /* what makes heads of no size is said by name below */
         k->status = ctx_fail(k->ctx, AGON_EUNSUPPORTED,
                              "%s: RoPE over %zu of a head's %zu values is not supported", k->path, rotary,
                              c->head_dim);

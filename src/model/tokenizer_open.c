@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/file.h"
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,25 @@ static int32_t meta_id(const weights *w, const char *key, int32_t otherwise) {
     return (int32_t)id;
 }
 
+/* Where a text begins and ends must be tokens of the vocabulary: without them a model is asked, and trained, in other words than its own. */
+static agon_status check_ends(agon_ctx *ctx, const weights *w, size_t n_tokens) {
+    static const char *const keys[] = {"tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        int64_t id = -1;
+        if (weights_meta_int(w, keys[i], &id) && id >= (int64_t)n_tokens && id != UINT32_MAX) /* which is how files say: none */
+            return ctx_fail(ctx, AGON_EFORMAT, "%s: %s is %" PRId64 ", but there are %zu tokens (tokenizer.ggml.tokens); the file is damaged, fetch it again",
+                            weights_path(w), keys[i], id, n_tokens);
+    }
+    return AGON_OK;
+}
+
+/* A list beside the tokens has an entry for each. */
+static agon_status check_list(agon_ctx *ctx, const weights *w, const char *key, size_t n, size_t n_tokens) {
+    return n == n_tokens ? AGON_OK
+                         : ctx_fail(ctx, AGON_EFORMAT, "%s: %s has %zu entries for %zu tokens (tokenizer.ggml.tokens); the file is damaged, fetch it again",
+                                    weights_path(w), key, n, n_tokens);
+}
+
 static agon_status open_gguf(agon_ctx *ctx, const weights *w, tokenizer **out) {
     const char *where = weights_path(w), *model = weights_meta_text(w, "tokenizer.ggml.model");
     gguf_strings tokens = {0}, merges = {0};
@@ -29,10 +49,13 @@ static agon_status open_gguf(agon_ctx *ctx, const weights *w, tokenizer **out) {
     bool has_merges = weights_meta_strings(w, "tokenizer.ggml.merges", &merges);
     if (kind == &tokenizer_byte_level && !has_merges)
         return ctx_fail(ctx, AGON_EFORMAT, "%s: the tokenizer has no merges (tokenizer.ggml.merges)", where);
-    if (!weights_meta_floats(w, "tokenizer.ggml.scores", &scores, &n_scores) || n_scores != tokens.n)
-        scores = NULL;
-    if (!weights_meta_ints(w, "tokenizer.ggml.token_type", &types, &n_types) || n_types != tokens.n)
-        types = NULL;
+    agon_status s = check_ends(ctx, w, tokens.n);
+    if (!s && weights_meta_floats(w, "tokenizer.ggml.scores", &scores, &n_scores))
+        s = check_list(ctx, w, "tokenizer.ggml.scores", n_scores, tokens.n);
+    if (!s && weights_meta_ints(w, "tokenizer.ggml.token_type", &types, &n_types))
+        s = check_list(ctx, w, "tokenizer.ggml.token_type", n_types, tokens.n);
+    if (s)
+        return s;
     tokenizer_parts parts = {.model = model,
                              .n = tokens.n,
                              .tokens = tokens.text,
@@ -53,7 +76,7 @@ static agon_status open_gguf(agon_ctx *ctx, const weights *w, tokenizer **out) {
     (void)weights_meta_int(w, "tokenizer.ggml.add_space_prefix", &space_prefix);
     parts.add_bos = add_bos != 0;
     parts.space_prefix = space_prefix != 0;
-    agon_status s = tokenizer_from_parts(ctx, where, &parts, weights_config(w)->n_vocabulary, out);
+    s = tokenizer_from_parts(ctx, where, &parts, weights_config(w)->n_vocabulary, out);
     if (s)
         return s;
     tokenizer_add_stop(*out, meta_id(w, "tokenizer.ggml.eot_token_id", -1));

@@ -1,6 +1,7 @@
 /* The GGUF reader: files by another writer (scripts/reference/tiny_models.py), and files damaged one field at a
  * time: each is refused with a sentence that names the file and the tensor or key. */
 #include "../../weights_fixtures.h"
+#include "model/tokenizer_private.h"
 #include "model/weights_private.h"
 
 static weights *open_golden(agon_ctx *ctx, const char *name) {
@@ -210,6 +211,7 @@ static const damage damages[] = {
     {"qwen3.block_count", 4, 3, 4, AGON_EFORMAT, "blk.1.attn_norm.weight", "missing"},
     {"qwen3.block_count", 4, UINT32_MAX, 4, AGON_EFORMAT, "x.gguf", "number of layers"},
     {"qwen3.block_count", 0, 6, 4, AGON_EFORMAT, "qwen3.block_count", "whole number"},
+    {"qwen3.attention.head_count", 4, 0, 4, AGON_EFORMAT, "x.gguf", "number of heads is 0"},
     {"qwen3.embedding_length", 4, 0, 4, AGON_EFORMAT, "x.gguf", "model width"},
     {"qwen3.attention.head_count", 4, 3, 4, AGON_EFORMAT, "blk.0.attn_q.weight", "48 x 16"},
     {"qwen3.attention.key_length", 4, 15, 4, AGON_EUNSUPPORTED, "x.gguf", "width"},
@@ -290,6 +292,38 @@ static void gguf__a_value_that_is_not_finite_is_named_on_reading(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* Opens tiny-text.gguf with the patches as a tokenizer, which must be refused with the key's name and the words. */
+typedef struct patch {
+    const char *after;
+    size_t skip;
+    uint64_t value;
+    size_t bytes;
+} patch;
+static void tokenizer_refused(const patch *patches, size_t n, const char *key, const char *words) {
+    agon_ctx *ctx = test_ctx(1, NULL);
+    char path[2048];
+    weights *w = NULL;
+    tokenizer *t = NULL;
+    fixture_image file = fixture_read(ctx, golden_path(path, "tiny-text.gguf"));
+    for (size_t i = 0; i < n; i++)
+        fixture_patch(&file, patches[i].after, patches[i].skip, &patches[i].value, patches[i].bytes);
+    assert_ok(ctx, gguf_open_memory(ctx, "x.gguf", file.data, file.n, &w));
+    assert_refused(ctx, tokenizer_new(ctx, w, &t), AGON_EFORMAT, key, words);
+    assert_null(t);
+    weights_free(w);
+    free(file.data);
+    agon_ctx_free(ctx);
+}
+
+static void gguf__a_tokenizer_that_disagrees_with_its_tokens_is_refused(void **state) {
+    (void)state;
+    /* 266 numbers of 4 bytes read as 532 of 2 */
+    tokenizer_refused((patch[]){{"tokenizer.ggml.token_type", 4, 3, 4}, {"tokenizer.ggml.token_type", 8, 532, 8}}, 2, "x.gguf: tokenizer.ggml.token_type",
+                      "532 entries for 266 tokens");
+    tokenizer_refused((patch[]){{"tokenizer.ggml.eos_token_id", 4, 99999, 4}}, 1, "x.gguf: tokenizer.ggml.eos_token_id is 99999", "266 tokens");
+    tokenizer_refused((patch[]){{"tokenizer.ggml.bos_token_id", 4, 266, 4}}, 1, "x.gguf: tokenizer.ggml.bos_token_id is 266", "266 tokens");
+}
+
 static void weights__what_is_no_model_is_said(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
@@ -316,6 +350,7 @@ int main(void) {
         cmocka_unit_test(gguf__damage_is_named),
         cmocka_unit_test(gguf__unknown_and_repeated_tensors_are_named),
         cmocka_unit_test(gguf__a_value_that_is_not_finite_is_named_on_reading),
+        cmocka_unit_test(gguf__a_tokenizer_that_disagrees_with_its_tokens_is_refused),
         cmocka_unit_test(weights__what_is_no_model_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
