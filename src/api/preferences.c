@@ -74,6 +74,7 @@ agon_status agon_soup(agon_ctx *ctx, const agon_model *m, const agon_adapter *co
             s = ctx_fail(ctx, AGON_EINVAL, "soup: adapter %zu of %zu is NULL; each must be given", i + 1, n);
     if (s)
         return s;
+    result_folder_sweep(output);
     if (folder_exists(output) || file_exists(output))
         return ctx_fail(ctx, AGON_EINVAL, "soup: %s exists already; give another output folder", output);
     s = mix(ctx, m, adapters, weights, n, &soup);

@@ -1,7 +1,11 @@
 /* See result_files.h. */
 #include "api/result_files.h"
+#include "base/file.h"
+#include <dirent.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
 static const char *const names[] = {"adapter_config.json", "adapter_model.safetensors", "panacea.safetensors",
@@ -27,4 +31,45 @@ void result_files_remove_below(int folder, const char *name) {
     result_files_remove(below);
     close(below);
     unlinkat(folder, name, AT_REMOVEDIR);
+}
+
+/* What stands in a model's folder beside `names`. */
+static const char *const texts[] = {"tokenizer.json", "tokenizer_config.json", "generation_config.json"};
+enum { N_TEXTS = sizeof texts / sizeof *texts };
+
+typedef struct folder_counts {
+    size_t temporary, last, foreign; /* files; of those that are renamed last, which say that the folder is whole */
+} folder_counts;
+
+static folder_counts count_files(DIR *folder) {
+    folder_counts n = {0};
+    rewinddir(folder);
+    for (const struct dirent *e; (e = readdir(folder));) {
+        bool known = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+        for (size_t i = 0; i < N_NAMES; i++)
+            known |= strcmp(e->d_name, names[i]) == 0;
+        for (size_t i = 0; i < N_TEXTS; i++)
+            known |= strcmp(e->d_name, texts[i]) == 0;
+        n.last += strcmp(e->d_name, "config.json") == 0 || strcmp(e->d_name, "adapter_config.json") == 0;
+        n.temporary += file_is_temporary(e->d_name);
+        n.foreign += !known && !file_is_temporary(e->d_name);
+    }
+    return n;
+}
+
+void result_folder_sweep(const char *path) {
+    DIR *folder = opendir(path);
+    if (!folder)
+        return;
+    folder_counts n = count_files(folder);
+    if (n.temporary > 0 && n.last == 0 && n.foreign == 0) {
+        file_sweep(path);
+        if (count_files(folder).temporary == 0) {
+            result_files_remove(dirfd(folder));
+            for (size_t i = 0; i < N_TEXTS; i++)
+                unlinkat(dirfd(folder), texts[i], 0);
+            rmdir(path);
+        }
+    }
+    closedir(folder);
 }

@@ -9,4 +9,8 @@ void result_files_remove(int folder);
 /* The same of a folder directly below, and that folder where nothing else is in it. A link is left alone: it leads out of `folder`. */
 void result_files_remove_below(int folder, const char *name);
 
+/* Removes the folder of a model or adapter that a killed writer left unfinished: its files, some of them still temporary, none held by a living writer,
+ * and nothing else. Every other folder stays as it is. */
+void result_folder_sweep(const char *path);
+
 #endif

@@ -1,6 +1,7 @@
 /* agon.h, models in and out: the cache of imported models, and export. */
 #include "api/models.h"
 #include "api/options.h"
+#include "api/result_files.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
 #include "base/file.h"
@@ -345,6 +346,7 @@ agon_status agon_export_named(agon_ctx *ctx, agon_model *m, const agon_adapter *
         return ctx_fail(ctx, AGON_EINVAL, "the name of the base stands in an adapter's folder (peft); %s holds the whole model", format);
     if (base_name && (s = base_name_check(ctx, base_name)))
         return s;
+    result_folder_sweep(path);
     if (there(path))
         return ctx_fail(ctx, AGON_EINVAL, "%.300s exists already; give another path, or delete it", path);
     const bool nothing = lstat(path, &st) != 0; /* a link that leads nowhere is somebody's */

@@ -222,38 +222,40 @@ bool file_is_temporary(const char *name) {
 }
 
 /* A living writer holds a lock on its temporary file until it has its name. */
-static void sweep_one(int folder, const char *name) {
+static bool sweep_one(int folder, const char *name) {
     struct stat st;
     int fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0)
-        return;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0)
-        (void)unlinkat(folder, name, 0);
+        return false;
+    bool removed = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0 && unlinkat(folder, name, 0) == 0;
     close(fd);
+    return removed;
 }
 
 /* `of`: only what writers of the file of this name left; NULL: of any. */
-static void sweep(const char *path, const char *of) {
+static bool sweep(const char *path, const char *of) {
     const size_t n = of ? strlen(of) : 0;
     DIR *folder = opendir(path);
+    bool any = false;
     if (!folder)
-        return;
+        return false;
     for (struct dirent *e; (e = readdir(folder));)
         if (file_is_temporary(e->d_name) && (!of || (strncmp(e->d_name, of, n) == 0 && strlen(e->d_name) == n + sizeof TEMPORARY - 1 + N_RANDOM)))
-            sweep_one(dirfd(folder), e->d_name);
+            any |= sweep_one(dirfd(folder), e->d_name);
     closedir(folder);
+    return any;
 }
 
 void file_sweep(const char *folder) {
-    sweep(folder, NULL);
+    (void)sweep(folder, NULL);
 }
 
-void file_sweep_of(const char *path) {
+bool file_sweep_of(const char *path) {
     const char *slash = path ? strrchr(path, '/') : NULL;
     char *copy = path ? strdup(path) : NULL;
-    if (copy)
-        sweep(folder_of(copy), slash ? slash + 1 : path);
+    bool any = copy && sweep(folder_of(copy), slash ? slash + 1 : path);
     free(copy);
+    return any;
 }
 
 /* A new file whose name ends in N_RANDOM characters of chance, which replace the last ones of `path`; -1 with errno. mkstemp's would be nobody else's to

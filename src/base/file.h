@@ -62,8 +62,8 @@ void file_writer_abort(file_writer *w);
 /* Removes from a folder what killed writers left: files with the name of a writer's temporary file that no living writer holds (on a file
  * system without locks: none). A folder that cannot be read stays as it is. */
 void file_sweep(const char *folder);
-/* The same of the writers of one file, in a folder that others use too. NULL is fine. */
-void file_sweep_of(const char *path);
+/* The same of the writers of one file, in a folder that others use too; whether there was any. NULL is fine. */
+bool file_sweep_of(const char *path);
 /* Whether a file of this name is a writer's temporary file. */
 bool file_is_temporary(const char *name);
 

@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { TIMED_ROWS = 16, SHOWN = 10, EXCERPT = 60 };
 /* A training pass beside a forward pass. */
@@ -412,9 +411,7 @@ static agon_status write_files(cleaner *x, const clean_decision *d, json_t *cons
     for (size_t i = 0; i < x->n && kept; i++)
         kept[x->at[i]] = x->options->soft || !d->drop[i];
     if (!s)
-        s = rows_write(x->ctx, dropped, findings, NULL, d->n_drop);
-    if (!s && (s = rows_write(x->ctx, to, x->all.rows, kept, x->all.n)))
-        unlink(dropped); /* both or none: the next call would not write over it */
+        s = rows_write_two(x->ctx, &(rows_output){dropped, findings, NULL, d->n_drop}, &(rows_output){to, x->all.rows, kept, x->all.n});
     free(kept);
     return s;
 }
@@ -521,9 +518,7 @@ agon_status clean_file(agon_ctx *ctx, model *m, const char *from, const char *to
     if (!s)
         s = check_kind(ctx, x.kind, options);
     if (!s)
-        s = output_is_new(ctx, to);
-    if (!s)
-        s = output_is_new(ctx, dropped);
+        s = outputs_are_new(ctx, to, dropped);
     if (!s)
         s = read_rows(&x, from);
     if (!s)

@@ -9,7 +9,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MOST_SPAN = 8, MOST_TRIES = 100, RUN_IN = 64 };
 static const double SPAN_GROWS = 0.5;
@@ -409,9 +408,7 @@ static agon_status write_files(noiser *x, const char *to, const char *truth_path
     for (size_t i = 0; i < x->f.n && !s; i++)
         changed[i] = x->truth[i] != NULL;
     if (!s)
-        s = rows_write(x->ctx, truth_path, x->truth, changed, x->f.n);
-    if (!s && (s = rows_write(x->ctx, to, x->f.rows, NULL, x->f.n)))
-        unlink(truth_path); /* both or none: the next call would not write over it */
+        s = rows_write_two(x->ctx, &(rows_output){truth_path, x->truth, changed, x->f.n}, &(rows_output){to, x->f.rows, NULL, x->f.n});
     free(changed);
     return s;
 }
@@ -431,9 +428,7 @@ agon_status noise_file(agon_ctx *ctx, const char *from, const char *to, const no
     json_t *made = NULL;
     agon_status s = truth_path ? check_options(ctx, options) : no_memory(&x);
     if (!s)
-        s = output_is_new(ctx, to);
-    if (!s)
-        s = output_is_new(ctx, truth_path);
+        s = outputs_are_new(ctx, to, truth_path);
     if (!s)
         s = row_file_read(ctx, from, &x.f);
     if (!s && !(x.truth = memory_new(x.f.n, sizeof *x.truth)))

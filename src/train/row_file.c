@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct collector {
     agon_ctx *ctx;
@@ -84,9 +85,16 @@ agon_status output_is_new(agon_ctx *ctx, const char *path) {
     return ctx_fail(ctx, AGON_EINVAL, "%s is there already; move it away, or write elsewhere", path);
 }
 
-agon_status rows_write(agon_ctx *ctx, const char *path, json_t *const *rows, const bool *kept, size_t n) {
-    file_writer *w = NULL;
-    agon_status s = file_writer_open(ctx, path, &w);
+agon_status outputs_are_new(agon_ctx *ctx, const char *path, const char *beside) {
+    struct stat st;
+    if (path && lstat(path, &st) != 0 && file_sweep_of(path) && lstat(beside, &st) == 0 && S_ISREG(st.st_mode))
+        unlink(beside); /* what rows_write_two had named when it was killed */
+    agon_status s = output_is_new(ctx, path);
+    return s ? s : output_is_new(ctx, beside);
+}
+
+static agon_status add_rows(agon_ctx *ctx, file_writer *w, const char *path, json_t *const *rows, const bool *kept, size_t n) {
+    agon_status s = AGON_OK;
     for (size_t i = 0; i < n && s == AGON_OK; i++) {
         if (kept && !kept[i])
             continue;
@@ -96,9 +104,33 @@ agon_status rows_write(agon_ctx *ctx, const char *path, json_t *const *rows, con
             s = file_writer_add(ctx, w, "\n", 1);
         free(line);
     }
+    return s;
+}
+
+agon_status rows_write(agon_ctx *ctx, const char *path, json_t *const *rows, const bool *kept, size_t n) {
+    file_writer *w = NULL;
+    agon_status s = file_writer_open(ctx, path, &w);
+    if (s == AGON_OK)
+        s = add_rows(ctx, w, path, rows, kept, n);
     if (s == AGON_OK)
         return file_writer_commit_take(ctx, w);
     file_writer_abort(w);
+    return s;
+}
+
+agon_status rows_write_two(agon_ctx *ctx, const rows_output *beside, const rows_output *to) {
+    file_writer *w = NULL;
+    agon_status s = file_writer_open(ctx, to->path, &w);
+    if (s == AGON_OK)
+        s = add_rows(ctx, w, to->path, to->rows, to->kept, to->n);
+    if (s == AGON_OK)
+        s = rows_write(ctx, beside->path, beside->rows, beside->kept, beside->n);
+    if (s != AGON_OK) {
+        file_writer_abort(w);
+        return s;
+    }
+    if ((s = file_writer_commit_take(ctx, w)))
+        unlink(beside->path); /* both or none: the next call would not write over it */
     return s;
 }
 

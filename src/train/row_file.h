@@ -25,6 +25,17 @@ AGON_MUST_CHECK agon_status output_is_new(agon_ctx *ctx, const char *path);
 /* rows [n] as JSONL, those with `kept` false left out (NULL: all are kept); the file is there whole or not at all. */
 AGON_MUST_CHECK agon_status rows_write(agon_ctx *ctx, const char *path, json_t *const *rows, const bool *kept, size_t n);
 
+typedef struct rows_output { /* as in rows_write */
+    const char *path;
+    json_t *const *rows;
+    const bool *kept;
+    size_t n;
+} rows_output;
+/* Two files, both or none, `to` never without the one beside it, which has its name first. A call that is killed in between leaves a temporary file of
+ * `to`, by which outputs_are_new knows what is beside as left over and removes it; else it is output_is_new of both. */
+AGON_MUST_CHECK agon_status rows_write_two(agon_ctx *ctx, const rows_output *beside, const rows_output *to);
+AGON_MUST_CHECK agon_status outputs_are_new(agon_ctx *ctx, const char *path, const char *beside);
+
 typedef enum row_form {
     FORM_PAIR,       /* chosen and rejected */
     FORM_COMPLETION, /* a completion, text or messages */

@@ -54,6 +54,22 @@ run 0 "$agon" data noise pairs.jsonl --to noisy2.jsonl --objective dpo --rate 0.
 same noisy.jsonl noisy2.jsonl
 run 4 "$agon" data noise pairs.jsonl --to noisy.jsonl --objective dpo --rate 0.2
 says err 'is there already'
+# what a call that was killed between its two files left is not in the way; a file beside it that nobody began is
+echo half >killed.jsonl.truth
+run 4 "$agon" data noise pairs.jsonl --to killed.jsonl --objective dpo --rate 0.2 --seed 3
+says err 'killed.jsonl.truth is there already'
+echo half >killed.jsonl.tmp-agonabcdef
+run 0 "$agon" data noise pairs.jsonl --to killed.jsonl --objective dpo --rate 0.2 --seed 3
+same killed.jsonl noisy.jsonl
+same killed.jsonl.truth noisy.jsonl.truth
+count
+[ ! -e killed.jsonl.tmp-agonabcdef ] || fail "what a killed call left stays"
+# names of sources and dimensions are anybody's words: none is printed raw
+escape=$(printf '\\u001b[2J\\u009b')
+printf '{"prompt":"q","chosen":"a","rejected":"b","votes":{"%s":true,"b":false}}\n' "$escape" >named.jsonl
+run 0 "$agon" data fuse named.jsonl --to named.fused.jsonl --gold "$(printf '\033[2J\302\233')"
+count
+if LC_ALL=C tr -d '\n' <out | LC_ALL=C grep -q '[[:cntrl:]]' || grep -q "$(printf '\302\233')" out; then fail "raw control characters in the report"; fi
 printf '{"prompt":"a","completion":"the cat sat on the mat"}\n{"prompt":"b","completion":"a dog ran"}\n' >answers.jsonl
 run 0 "$agon" data noise answers.jsonl --to tokens.jsonl --objective sft --rate 0.5 --level token --model "$tiny"
 says out 'tokens: [0-9]+, [0-9]+ of them can be replaced, [0-9]+ were'

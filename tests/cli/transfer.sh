@@ -38,6 +38,22 @@ echo half >small.gguf.tmp-agonabcdef
 run 0 "$agon" export --model "$tiny" --adapter tuned --format gguf --dtype q8_0 --output small.gguf
 [ ! -e small.gguf.tmp-agonabcdef ] || fail "what a killed export left stays"
 run 0 "$agon" generate --model small.gguf --max-tokens 3 --temperature 0 the </dev/null
+# A folder that a killed export began, with files that have their names already, is not in the way; a whole one, and anybody's, is.
+mkdir begun
+echo half >begun/config.json.tmp-agonabcdef
+echo whole >begun/model.safetensors
+run 0 "$agon" export --model "$tiny" --adapter tuned --format hf --output begun
+count
+[ "$(ls begun)" = "$(ls merged_hf)" ] || fail "the folder holds $(ls begun)"
+echo half >begun/config.json.tmp-agonabcdef
+run 4 "$agon" export --model "$tiny" --adapter tuned --format hf --output begun
+says err "exists"
+mkdir theirs
+echo half >theirs/config.json.tmp-agonabcdef
+echo mine >theirs/notes.txt
+run 4 "$agon" export --model "$tiny" --adapter tuned --format hf --output theirs
+count
+[ -e theirs/notes.txt ] || fail "somebody's file is gone"
 
 # ---- the adapter by itself
 run 0 "$agon" export --model "$tiny" --adapter tuned --format peft --output copy
