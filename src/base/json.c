@@ -158,6 +158,30 @@ agon_status jsonl_read(agon_ctx *ctx, const char *path, json_row row, void *arg)
     return jsonl_read_lenient(ctx, path, row, NULL, arg);
 }
 
+/* A line, its end included, of at most `limit` bytes; returns their number, 0 at the end of the file or where there is no memory for it, and limit + 1
+ * for a longer one: a file that is no text has lines without end. */
+static size_t read_line(FILE *f, char **line, size_t *capacity, size_t limit, bool *no_memory) {
+    size_t n = 0;
+    for (int c; n <= limit && (c = getc_unlocked(f)) != EOF;) {
+        if (n + 1 >= *capacity) {
+            size_t more = *capacity ? 2 * *capacity : 4096;
+            char *grown = realloc(*line, more);
+            if (!grown) {
+                *no_memory = true;
+                return 0;
+            }
+            *line = grown;
+            *capacity = more;
+        }
+        (*line)[n++] = (char)c;
+        if (c == '\n')
+            break;
+    }
+    if (n > 0)
+        (*line)[n] = 0;
+    return n;
+}
+
 agon_status jsonl_read_lenient(agon_ctx *ctx, const char *path, json_row row, json_bad_line bad, void *arg) {
     if (!path)
         return ctx_fail(ctx, AGON_EINVAL, "a path is NULL; it must be given");
@@ -169,16 +193,21 @@ agon_status jsonl_read_lenient(agon_ctx *ctx, const char *path, json_row row, js
                         strerror(errno));
     char *line = NULL, where[600];
     size_t capacity = 0, number = 0;
-    ssize_t n;
+    size_t n;
+    bool no_memory = false;
     agon_status s = AGON_OK;
-    while (!s && (n = getline(&line, &capacity, f)) >= 0) {
+    while (!s && (n = read_line(f, &line, &capacity, LIMIT_BYTES, &no_memory)) > 0) {
         number++;
-        if (strspn(line, " \t\r\n") == (size_t)n)
+        if (strspn(line, " \t\r\n") == n)
             continue;
         snprintf(where, sizeof where, "%.500s:%zu", path, number);
+        if (n > LIMIT_BYTES) {
+            s = ctx_fail(ctx, AGON_EFORMAT, "%s: the line is longer than %d MiB; is this a file of rows, one JSON object a line?", where, LIMIT_BYTES >> 20);
+            break;
+        }
         json_t *object = NULL;
         size_t mark = number == 1 && strncmp(line, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* a byte order mark */
-        size_t end = (size_t)n; /* without the line's end: what is missing is missing in this line */
+        size_t end = n; /* without the line's end: what is missing is missing in this line */
         while (end > mark && (line[end - 1] == '\n' || line[end - 1] == '\r'))
             end--;
         const char *other = number == 1 ? other_format(line + mark, end - mark) : NULL;
@@ -191,7 +220,11 @@ agon_status jsonl_read_lenient(agon_ctx *ctx, const char *path, json_row row, js
             s = row(arg, where, object);
         json_decref(object);
     }
-    if (!s && ferror(f))
+    if (!s && no_memory)
+        s = ctx_fail(ctx, AGON_ENOMEM, "%s: out of memory for line %zu", path, number + 1);
+    else if (!s && ferror(f) && errno == EISDIR)
+        s = ctx_fail(ctx, AGON_EINVAL, "%s: this is a folder; name a file of rows", path);
+    else if (!s && ferror(f))
         s = ctx_fail(ctx, AGON_EIO, "%s: %s while reading", path, strerror(errno));
     free(line);
     fclose(f);

@@ -25,6 +25,7 @@ enum { TASKS_A_CELL = 4, VERDICT_TOKENS = 2 };
 typedef struct lengths {
     agon_ctx *ctx;
     const model *m;
+    size_t rows;           /* of the user's file */
     size_t query, chat;    /* the longest query, by itself and as a chat that waits for its answer */
     size_t prompts;        /* the longest template without what is put into it */
     size_t document;       /* of plain prose that is trained on */
@@ -59,6 +60,7 @@ static agon_status count_query(lengths *n, const char *text) {
 static agon_status count_row(void *arg, const char *where, json_t *row) {
     const char *text = json_string_value(json_object_get(row, "query"));
     (void)where;
+    ((lengths *)arg)->rows++;
     return text ? count_query(arg, text) : AGON_OK;
 }
 
@@ -73,6 +75,8 @@ static agon_status count_queries(lengths *n, const run_config *r, const json_t *
     agon_status s = queries ? count_recorded(n, queries) : r->tasks.file ? jsonl_read(n->ctx, r->tasks.file, count_row, n) : AGON_OK;
     if (s == AGON_EINVAL || s == AGON_EFORMAT)
         s = AGON_OK; /* of a row: the run says what is wrong with it */
+    else if (!s && !queries && r->tasks.file && n->rows == 0)
+        s = ctx_fail(n->ctx, AGON_EINVAL, "%s: there are no rows; one is {\"query\": \"...\", \"answer\": \"...\"}", r->tasks.file);
     for (size_t i = 0; i < task_n_cells() * TASKS_A_CELL && !s && (r->tasks.cells.n > 0 || !r->tasks.file); i++) {
         size_t cell = i / TASKS_A_CELL;
         task_query q = {0};

@@ -261,6 +261,8 @@ static agon_status read_file(void *arg, json_t **result) {
     json_t *ids = json_array(), *task;
     size_t i;
     agon_status s = ids ? jsonl_read(r->a->ctx, r->file, read_row, r) : ctx_fail(r->a->ctx, AGON_ENOMEM, "no memory for %s", r->file);
+    if (!s && json_array_size(r->tasks) == 0)
+        s = ctx_fail(r->a->ctx, AGON_EINVAL, "%s: there are no rows; one is {\"query\": \"...\", \"answer\": \"...\"}", r->file);
     json_array_foreach(r->tasks, i, task) {
         json_t *id = NULL;
         if (!s)

@@ -68,6 +68,10 @@ expect 4 "4 of 5 rows cannot be used" "$AGON" init broken.jsonl
 for line in 2 3 4 5; do has "$(cat err)" "broken.jsonl:$line:"; done
 : >empty.jsonl
 expect 4 "there are no rows" "$AGON" init empty.jsonl
+printf 'model: "%s"\ntasks: {file: empty.jsonl}\n' "$AGON_SOURCE/tests/golden/tiny-text.gguf" >rowless.yaml
+expect 4 "empty.jsonl: there are no rows" "$AGON" run rowless.yaml
+[ ! -e rowless.agon ] || fail "a workspace was left behind where there are no queries"
+rm rowless.yaml
 expect 3 "none.jsonl" "$AGON" init none.jsonl
 [ "$(ls ./*.yaml | wc -l)" = 2 ] || fail "a refused init writes nothing"
 echo '{"query":"What is 2 + 2?","answer":"4"}' >small.jsonl
@@ -95,6 +99,7 @@ printf '%s\n' '{"query":"2 + 2?","answer":4}' '{"query":"Capital of France?","an
     '{"query":"Name a colour.","answer":"red","verifier":"contains"}' >judged.jsonl
 plan=$("$AGON" init judged.jsonl)
 has "$plan" "judged by: number 1, exact 2, contains 1"
+echo "$plan" | grep -Eq '^tokens: .*trained [0-9]+.*; as much work as reading [0-9]+$' || fail "the tokens: $plan"
 has "$plan" "exact is taken for 1 whose answer is a text"
 grep -q '^  backend: simulated ' judged.yaml || fail "nobody is needed where all rows have a verifier"
 case "$plan" in *"only people can judge 0"* | *"backend: queue"*) fail "no people are needed: $plan" ;; esac
