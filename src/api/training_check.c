@@ -142,7 +142,7 @@ static agon_status predict(training *t, size_t room, size_t *more, bool *recompu
     size_t n_lora = adapter_n_values(c, rank);
     const train_row *rows = dataset_rows(t->d->d, &n_rows);
     size_t n_adapters = t->d->n_adapters ? t->d->n_adapters : 1;
-    train_memory n = train_predict_members(m, n_adapters, n_lora, rank, rows, n_rows, &t->inner);
+    train_memory n = train_predict_members(m, n_adapters, n_lora, rank, t->d->n_dimensions > 0, rows, n_rows, &t->inner);
     if (rank > 0)
         extra = size_mul(o->adapter || o->co_teach ? 2 : n_adapters, reference_bytes(t, n_lora));
     else if (objective_needs_with(t->d->objective, t->inner.objective_options) & NEEDS_REFERENCE)

@@ -1,5 +1,6 @@
 /* Growing byte buffer, see buffer.h. */
 #include "base/buffer.h"
+#include "base/decimal.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,11 +68,11 @@ bool buffer_printf(buffer *b, const char *format, ...) {
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    int n = decimal_print_list(NULL, 0, format, args);
     va_end(args);
     bool ok = n >= 0 && reserve(b, (size_t)n);
     if (ok) {
-        vsnprintf(b->data + b->size, (size_t)n + 1, format, again);
+        decimal_print_list(b->data + b->size, (size_t)n + 1, format, again);
         b->size += (size_t)n;
     }
     va_end(again);

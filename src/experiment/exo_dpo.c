@@ -14,6 +14,7 @@
  *
  * Every method sees the same completions, starts from the reference and takes the same steps, each on as many completions. */
 #include "base/ctx.h"
+#include "base/decimal.h"
 #include "eval/front.h"
 #include "eval/interval.h"
 #include "eval/reward_kl.h"
@@ -210,8 +211,8 @@ static agon_status make_rows(const duel *x, agon_ctx *ctx, size_t seed, const st
 static agon_status train_policy(const duel *x, agon_ctx *ctx, size_t seed, const struct method *m, size_t policy, lab_model *out) {
     char beta[40], reward_beta[40], forward[16];
     lab_rows rows = {0};
-    snprintf(beta, sizeof beta, "beta=%.17g", beta_of(x, policy));
-    snprintf(reward_beta, sizeof reward_beta, "reward_beta=%.17g", 1 / x->scale);
+    decimal_print(beta, sizeof beta, "beta=%.17g", beta_of(x, policy));
+    decimal_print(reward_beta, sizeof reward_beta, "reward_beta=%.17g", 1 / x->scale);
     snprintf(forward, sizeof forward, "forward=%d", m->forward);
     const lab_training t = {.objective = m->objective,
                             .settings = {beta, m->groups ? reward_beta : NULL, m->groups ? forward : NULL},

@@ -2,6 +2,7 @@
 #include "experiment/lab.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
+#include "base/decimal.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/nearest.h"
@@ -34,7 +35,7 @@ static json_t *scalar_json(const yaml_node_t *node) {
     long long whole = strtoll(text, &end, 10);
     if (!*end && errno == 0) /* one of more digits than fit is a number, not the largest that fits */
         return json_integer(whole);
-    double real = strtod(text, &end);
+    double real = decimal_read(text, &end);
     return !*end && isfinite(real) ? json_real(real) : json_string(text);
 }
 

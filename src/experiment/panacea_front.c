@@ -13,6 +13,7 @@
  *
  * Pairs are both orders of every two answers, weighted by how likely a rater who follows Bradley-Terry on r_i / beta prefers them so. */
 #include "base/ctx.h"
+#include "base/decimal.h"
 #include "eval/front.h"
 #include "experiment/experiment.h"
 #include <math.h>
@@ -346,7 +347,7 @@ static agon_status run_panacea(const front *x, agon_ctx *ctx, size_t seed, model
     char beta[48];
     adapter *a = NULL;
     bool dpo = which == LINEAR_DPO;
-    snprintf(beta, sizeof beta, "reward_beta=%.17g", x->beta);
+    decimal_print(beta, sizeof beta, "reward_beta=%.17g", x->beta);
     const plan_of_training t = {.objective = dpo ? "dpo" : "exo-rw", .settings = {"beta=1", dpo ? NULL : beta}, .end = 2,
                                 .aggregate = which == TCHEBYCHEFF ? AGGREGATE_TCHEBYCHEFF : AGGREGATE_LINEAR};
     agon_status s = train_adapter(x, ctx, seed, m, &t, &a);
@@ -365,7 +366,7 @@ static agon_status run_soup(const front *x, agon_ctx *ctx, size_t seed, model *m
     char beta[48];
     adapter *members[2] = {NULL, NULL};
     agon_status s = AGON_OK;
-    snprintf(beta, sizeof beta, "reward_beta=%.17g", x->beta);
+    decimal_print(beta, sizeof beta, "reward_beta=%.17g", x->beta);
     for (size_t d = 0; d < 2 && !s; d++) {
         const plan_of_training t = {.objective = "exo-rw", .settings = {beta, "beta=1"}, .first = d, .end = d + 1};
         s = train_adapter(x, ctx, seed, m, &t, &members[d]);
@@ -391,8 +392,8 @@ static agon_status run_modpo(const front *x, agon_ctx *ctx, size_t seed, model *
     adapter *a = NULL;
     vector_at(i, lambda);
     size_t own = lambda[0] >= 0.5 ? 0 : 1;
-    snprintf(text[0], sizeof text[0], "own_weight=%.17g", lambda[own]);
-    snprintf(text[1], sizeof text[1], "other_weight=%.17g", lambda[1 - own]);
+    decimal_print(text[0], sizeof text[0], "own_weight=%.17g", lambda[own]);
+    decimal_print(text[1], sizeof text[1], "other_weight=%.17g", lambda[1 - own]);
     const plan_of_training t = {.objective = "modpo", .settings = {"beta=1", text[0], text[1]}, .first = own, .end = own + 1};
     agon_status s = train_adapter(x, ctx, seed, m, &t, &a);
     if (!s)

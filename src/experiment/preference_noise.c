@@ -20,6 +20,7 @@
  *
  * Every method sees the same pairs and takes the same steps from the same base. Spec: training.md section 5. */
 #include "base/ctx.h"
+#include "base/decimal.h"
 #include "base/nearest.h"
 #include "base/numbers.h"
 #include "eval/interval.h"
@@ -351,7 +352,7 @@ static agon_status judge_fold(judge *j, agon_ctx *ctx) {
     lab_rows rows = {0};
     char beta[40];
     sequence_item *chosen = malloc(2 * x->n_pairs * sizeof *chosen), *rejected = chosen + x->n_pairs;
-    snprintf(beta, sizeof beta, "beta=%.17g", x->beta);
+    decimal_print(beta, sizeof beta, "beta=%.17g", x->beta);
     lab_training t = {.objective = "dpo", .settings = {beta}, .batch = x->batch, .lr = x->lr, .reference = x->l->models[j->seed]->m,
                       .seed = lab_seed(x->l, j->seed, "fold %zu", j->fold), .at_mark = at_epoch, .mark_arg = j, .n_marks = x->epochs};
     j->base = malloc(2 * x->n_pairs * sizeof *j->base);
@@ -431,8 +432,8 @@ static agon_status train_policy(const noise *x, agon_ctx *ctx, size_t seed, size
     char beta[40], smoothing[40];
     lab_model *policy = NULL, *partner = NULL;
     lab_rows rows = {0};
-    snprintf(beta, sizeof beta, "beta=%.17g", x->beta);
-    snprintf(smoothing, sizeof smoothing, "label_smoothing=%.17g", e);
+    decimal_print(beta, sizeof beta, "beta=%.17g", x->beta);
+    decimal_print(smoothing, sizeof smoothing, "label_smoothing=%.17g", e);
     lab_training t = {.objective = m->objective,
                       .settings = {beta, m->told == TOLD_RATE || m->told == TOLD_ESTIMATE ? smoothing : NULL},
                       .steps = m->stops ? (size_t)judged[JUDGED_EPOCHS] * x->steps / x->epochs : x->steps, .batch = x->batch, .lr = x->lr,

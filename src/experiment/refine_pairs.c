@@ -18,6 +18,7 @@
  *
  * A seed is a policy, its drafts and its order of training; arms are compared within seeds. */
 #include "base/ctx.h"
+#include "base/decimal.h"
 #include "eval/learnability.h"
 #include "experiment/experiment.h"
 #include "train/critique_spans.h"
@@ -270,7 +271,7 @@ static agon_status train_arm(const workshop *x, agon_ctx *ctx, size_t seed, cons
     size_t most = x->usable[seed], n, tried;
     lab_rows rows = {0};
     sequence_item *chosen = malloc(2 * most * sizeof *chosen), *rejected = chosen + most;
-    snprintf(beta, sizeof beta, "beta=%.17g", x->beta);
+    decimal_print(beta, sizeof beta, "beta=%.17g", x->beta);
     agon_status s = chosen ? take_pairs(x, ctx, seed, a, most, chosen, rejected, &n, &tried) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     size_t batch = x->batch < most ? x->batch : most;
     const lab_training t = {.objective = "dpo", .settings = {beta}, .steps = (x->epochs * most + batch - 1) / batch, .batch = batch, .lr = lr,

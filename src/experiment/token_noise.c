@@ -14,6 +14,7 @@
  *
  * Every method sees the same answers and takes the same steps from the same base. Spec: training.md section 5. */
 #include "base/ctx.h"
+#include "base/decimal.h"
 #include "experiment/experiment.h"
 #include "train/noise_rows.h"
 #include "train/selection.h"
@@ -273,7 +274,7 @@ static agon_status train_method(const noise *x, agon_ctx *ctx, size_t seed, cons
     char told[40], vocabulary[40];
     lab_model *learner = NULL;
     lab_rows rows = {0};
-    snprintf(told, sizeof told, "noise=%.17g", (double)a->n_wrong / (double)(a->n_tokens - x->n_items));
+    decimal_print(told, sizeof told, "noise=%.17g", (double)a->n_wrong / (double)(a->n_tokens - x->n_items));
     snprintf(vocabulary, sizeof vocabulary, "vocabulary=%d", VOCABULARY);
     lab_training t = {.objective = m->objective, .settings = {m->settings[0], m->settings[1]}, .steps = x->steps, .batch = x->batch, .lr = x->lr,
                       .seed = lab_seed(x->l, seed, "order"), .small_loss = selected_share(x, m, a), .small_loss_level = m->level,

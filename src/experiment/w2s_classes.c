@@ -6,6 +6,7 @@
  *
  * Every model starts from the same weights of its size and takes the same number of steps, so that conditions with fewer items
  * differ in what they saw, not in how long they learnt. Works of one level are independent; each is a stage. */
+#include "base/decimal.h"
 #include "experiment/weak_to_strong.h"
 #include "base/ctx.h"
 #include "eval/votes.h"
@@ -289,8 +290,8 @@ static agon_status learn(const w2s *w, agon_ctx *ctx, size_t seed, const w2s_ite
     size_t n = 0;
     for (; n < 3 && k->settings[n]; n++)
         t.settings[n] = k->settings[n];
-    snprintf(alpha, sizeof alpha, "alpha=%.17g", w->alpha);
-    snprintf(likelihood, sizeof likelihood, "likelihood=%.17g", w->likelihood);
+    decimal_print(alpha, sizeof alpha, "alpha=%.17g", w->alpha);
+    decimal_print(likelihood, sizeof likelihood, "likelihood=%.17g", w->likelihood);
     if (strcmp(k->objective, "aux-confidence") == 0)
         t.settings[n++] = alpha;
     if (w->language)

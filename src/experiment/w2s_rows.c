@@ -11,6 +11,7 @@
  * in how long they learnt. The truth of the student's part is used for the ceiling and for the rates of matched-flips alone. */
 #include "base/buffer.h"
 #include "base/ctx.h"
+#include "base/decimal.h"
 #include "experiment/experiment.h"
 #include "experiment/w2s_rows.h"
 #include "train/noise.h"
@@ -259,7 +260,7 @@ static agon_status learn(const own_rows *x, agon_ctx *ctx, size_t seed, const co
     size_t n = 0;
     for (; n < 3 && k->settings[n]; n++)
         how.settings[n] = k->settings[n];
-    snprintf(alpha, sizeof alpha, "alpha=%.17g", x->w.alpha);
+    decimal_print(alpha, sizeof alpha, "alpha=%.17g", x->w.alpha);
     if (needs_two_classes(k))
         how.settings[n] = alpha;
     return w2s_reader_learn(x->readers[k->model], x->w.l, ctx, &x->table, w2s_table_part(&x->table, seed, k->part), x->table.n_parts[k->part], labels,

@@ -629,13 +629,13 @@ agon_status generate(agon_ctx *ctx, const model *m, const generate_request *requ
     size_t n_out = 0;
     agon_status status = AGON_OK;
     s.max_batch = s.options->max_batch ? s.options->max_batch : DEFAULT_BATCH;
-    s.requests = calloc(n_requests ? n_requests : 1, sizeof *s.requests);
-    if (!s.requests)
-        return no_memory(&s);
     for (size_t i = 0; i < n_requests; i++)
         n_out += requests[i].n_samples;
     if (n_out)
         memset(out, 0, n_out * sizeof *out);
+    s.requests = calloc(n_requests ? n_requests : 1, sizeof *s.requests);
+    if (!s.requests)
+        return no_memory(&s);
     status = check_requests(&s, requests, &n_out);
     if (!status && n_out > 0) {
         s.max_batch = s.max_batch < n_out ? s.max_batch : n_out;

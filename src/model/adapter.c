@@ -7,6 +7,8 @@
  * move the others' values.
  *
  * With dimensions (adapter_preference.c) the parameters of a layer are A, U and S, and B is made of them. */
+#include "base/decimal.h"
+#include "base/pool.h"
 #include "model/model_private.h"
 #include "base/random.h"
 #include "model/safetensors.h"
@@ -296,7 +298,9 @@ agon_status adapter_parameters(agon_ctx *ctx, adapter *a, parameters *out) {
 }
 
 void adapter_changed(agon_ctx *ctx, adapter *a) {
+    const unsigned mode = fp_mode_set();
     adapter_install(a);
+    fp_mode_restore(mode);
     for (size_t i = 0; i < a->config.n_layers * N_LINEARS; i++)
         if (a->items[i].a) {
             matrix_set(ctx, a->items[i].a, a->items[i].a_value);
@@ -309,7 +313,7 @@ hash256 adapter_hash(const adapter *a) {
     char text[96];
     if (!h)
         return (hash256){{0}};
-    snprintf(text, sizeof text, "%zu,%.9g", a->rank, (double)a->alpha);
+    decimal_print(text, sizeof text, "%zu,%.9g", a->rank, (double)a->alpha);
     hasher_add_field(h, text);
     if (a->n_dimensions)
         hasher_add(h, a->preference, a->n_dimensions * sizeof *a->preference);
@@ -329,7 +333,7 @@ hash256 adapter_hash(const adapter *a) {
 static json_t *metadata_new(const adapter *a, const char *scale) {
     char rank[32], alpha[32], targets[N_LINEARS * 16] = "";
     snprintf(rank, sizeof rank, "%zu", a->rank);
-    snprintf(alpha, sizeof alpha, "%.9g", (double)a->alpha);
+    decimal_print(alpha, sizeof alpha, "%.9g", (double)a->alpha);
     for (int k = 0; k < N_LINEARS; k++)
         if (a->target[k]) {
             size_t n = strlen(targets);
@@ -425,7 +429,12 @@ static agon_status parse_metadata(agon_ctx *ctx, const model *m, const char *whe
     if (!rank || !alpha || !targets || !format || strcmp(format, "agon-lora") != 0)
         return ctx_fail(ctx, AGON_EFORMAT, "%s: not an adapter that agon saved (rank, alpha or targets missing)",
                         where);
-    agon_status status = set_shape(ctx, m, strtoul(rank, NULL, 10), strtod(alpha, NULL), shape);
+    char *rank_end, *alpha_end;
+    const size_t rank_read = strtoul(rank, &rank_end, 10);
+    const double alpha_read = decimal_read(alpha, &alpha_end);
+    if (rank_end == rank || *rank_end || alpha_end == alpha || *alpha_end)
+        return ctx_fail(ctx, AGON_EFORMAT, "%s: its rank '%.20s' or alpha '%.20s' is no number", where, rank, alpha);
+    agon_status status = set_shape(ctx, m, rank_read, alpha_read, shape);
     if (status)
         return ctx_prefix(ctx, AGON_EFORMAT, "%s", where);
     const char *dimensions = weights_meta_text(w, "dimensions");

@@ -183,6 +183,7 @@ static void add_member(adapter *soup, const adapter *member, double weight, size
 agon_status adapter_soup(agon_ctx *ctx, const model *m, const adapter *const *members, const double *weights, size_t n,
                          adapter **out) {
     adapter shape = {.config = m->config, .dtype = m->dtype}, *soup = NULL;
+    double sum = 0;
     if (n < 2)
         return ctx_fail(ctx, AGON_EINVAL, "soup: give two adapters or more");
     agon_status s = preference_check(ctx, "the soup's list of weights", weights, n, n);
@@ -192,6 +193,8 @@ agon_status adapter_soup(agon_ctx *ctx, const model *m, const adapter *const *me
         shape.rank += members[i]->rank;
     if (!s && shape.rank > 4096)
         s = ctx_fail(ctx, AGON_EINVAL, "soup: the ranks sum to %zu; 4096 is the most", shape.rank);
+    for (size_t i = 0; i < n; i++)
+        sum += weights[i];
     shape.alpha = (float)shape.rank;
     memcpy(shape.target, members[0]->target, sizeof shape.target);
     if (!s)
@@ -199,6 +202,6 @@ agon_status adapter_soup(agon_ctx *ctx, const model *m, const adapter *const *me
     if (s)
         return s;
     for (size_t i = 0, at = 0; i < n; at += members[i++]->rank)
-        add_member(soup, members[i], weights[i], at);
+        add_member(soup, members[i], weights[i] / sum, at);
     return adapter_pack_take(ctx, soup, out);
 }

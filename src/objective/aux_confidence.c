@@ -1,6 +1,6 @@
 /* aux-confidence: weak-to-strong learning with an auxiliary confidence loss (Burns et al. 2023, arXiv 2312.09390,
  * section 4.3.2 and appendix A.4), whose formula is confidence.h's, of a class head or (likelihood) of the response's own likelihood
- * ratio. a = 0 is exactly classify. */
+ * ratio. a = 0 is classify, in f32 to the last bit. */
 #include "objective/classes.h"
 #include "objective/confidence.h"
 #include "objective/table.h"

@@ -10,7 +10,7 @@
  *
  * The batch is the whole optimiser step, as the threshold needs it: 32 examples or more (an epoch's last, or a file of fewer rows, makes
  * it smaller). Quantiles interpolate linearly. The ramp counts from the first step, whatever the learning rate's warm-up; the appendix's
- * constants are as recalled (training.md 10.3). a = 0 is exactly cross-entropy. */
+ * constants are as recalled (training.md 10.3). a = 0 is cross-entropy. */
 #ifndef OBJECTIVE_CONFIDENCE_H
 #define OBJECTIVE_CONFIDENCE_H
 

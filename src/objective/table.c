@@ -2,6 +2,7 @@
 #include "objective/table.h"
 
 #include "base/ctx.h"
+#include "base/decimal.h"
 #include "base/nearest.h"
 #include <math.h>
 #include <stdio.h>
@@ -71,7 +72,7 @@ static bool parse_value(const char *text, double *out) {
         return true;
     }
     char *end = NULL;
-    double value = strtod(text, &end);
+    double value = decimal_read(text, &end);
     if (end == text || *end != '\0' || !isfinite(value))
         return false;
     *out = value;

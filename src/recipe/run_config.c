@@ -2,6 +2,7 @@
 #include "recipe/run_config.h"
 #include "base/buffer.h"
 #include "base/ctx.h"
+#include "base/decimal.h"
 #include "base/nearest.h"
 #include "base/yaml_read.h"
 #include "recipe/recipes.h"
@@ -73,7 +74,7 @@ static bool is_choice(const key *k, const char *value) {
 static agon_status set_number(reader *r, const key *k, const char *text, size_t line) {
     char *end;
     errno = 0;
-    double value = strtod(text, &end);
+    double value = decimal_read(text, &end);
     if (end == text || *end || errno || !isfinite(value) || (k->type == KEY_INT && value != floor(value)))
         return ctx_fail(r->ctx, AGON_EINVAL, "%s:%zu: '%s' must be %s, not '%.60s'", r->where, line,
                         k->name, k->type == KEY_INT ? "a whole number" : "a number", text);
@@ -287,7 +288,7 @@ bool run_config_is_preset(const run_config *c, const char *section, const char *
     json_t *value = i < N_KEYS ? value_json(c, &keys[i]) : NULL;
     const char *preset = value ? keys[i].preset : NULL, *text = json_string_value(value);
     bool same = !preset              ? json_is_null(value) || (json_is_array(value) && json_array_size(value) == 0)
-                : json_is_number(value)  ? json_number_value(value) == strtod(preset, NULL)
+                : json_is_number(value)  ? json_number_value(value) == decimal_read(preset, NULL)
                 : json_is_boolean(value) ? json_is_true(value) == (preset[0] == 't')
                                          : text && strcmp(text, preset) == 0;
     json_decref(value);

@@ -1,5 +1,6 @@
 /* Verdict parsers, see parse.h. */
 #include "role/parse.h"
+#include "base/decimal.h"
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
@@ -32,7 +33,7 @@ static bool read_decimal(const char *text, size_t n, double *value) {
     memcpy(copy, text, n);
     copy[n] = 0;
     char *end;
-    double v = strtod(copy, &end);
+    double v = decimal_read(copy, &end);
     if (end != copy + n || !isfinite(v))
         return false;
     *value = v;

@@ -1,10 +1,11 @@
 /* What a checkpoint must agree with, as one hash: options, rows, weights, shapes, arithmetic. The image itself: train_image.c. */
+#include "base/decimal.h"
 #include "train/train_private.h"
 #include <stdio.h>
 
 static void add_number(hasher *h, const char *name, double value) {
     char text[96];
-    snprintf(text, sizeof text, "%s=%.17g", name, value);
+    decimal_print(text, sizeof text, "%s=%.17g", name, value);
     hasher_add_field(h, text);
 }
 

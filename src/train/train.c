@@ -9,6 +9,7 @@
  *
  * Only scalars couple the rows, so one tree's activations are in memory at a time (training.md 0.8).
  * Nothing here depends on wall time or threads. Equations: training.md section 9. */
+#include "base/pool.h"
 #include "train/train_private.h"
 #include "base/available.h"
 #include "compute/adamw.h"
@@ -96,9 +97,8 @@ static agon_status plan_memory(trainer *t, size_t *workspace_limit) {
         rank = adapter_rank(t->train);
         n_lora = adapter_n_values(model_get_config(t->m), rank);
     }
-    train_memory n = train_predict(t->m, n_lora, rank, t->data, t->n_data, t->options);
-    if (t->train && adapter_n_dimensions(t->train)) /* B and its gradient are no parameters then */
-        n.parameters = size_add(n.parameters, size_mul(n_lora, sizeof(float)));
+    const bool dimensions = t->train && adapter_n_dimensions(t->train);
+    train_memory n = train_predict_members(t->m, 1, n_lora, rank, dimensions, t->data, t->n_data, t->options);
     return memory_check(t->ctx, train_memory_total(&n, memory_room(t->ctx), workspace_limit), "this training",
                         "use shorter rows, LoRA, or a smaller model");
 }
@@ -366,6 +366,7 @@ bool checkpoint_is_due(const train_options *o, size_t step, size_t n_steps, cons
 
 agon_status trainer_step(trainer *t, const train_sink *sink) {
     step s = {0}, partner = {0};
+    const unsigned mode = fp_mode_set(); /* a head's arithmetic and a preference's are done here */
     agon_status status = start_score(t);
     arena_reset(t->step);
     if (status == AGON_OK)
@@ -377,6 +378,7 @@ agon_status trainer_step(trainer *t, const train_sink *sink) {
         status = update(t, &partner);
         swap_learners(t);
     }
+    fp_mode_restore(mode);
     if (status != AGON_OK)
         return status;
     t->next_step++;

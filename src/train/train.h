@@ -209,9 +209,9 @@ typedef struct train_memory {
 /* n_lora: values of the adapter and its rank, 0 when all weights are trained. Rows as in `train`. */
 train_memory train_predict(const model *m, size_t n_lora, size_t rank, const train_row *rows, size_t n_rows,
                            const train_options *options);
-/* The same of train_members with `n_members` adapters of this shape; rows: of all of them. */
-train_memory train_predict_members(const model *m, size_t n_members, size_t n_lora, size_t rank, const train_row *rows, size_t n_rows,
-                                   const train_options *options);
+/* The same of train_members with `n_members` adapters of this shape, which have a preference's dimensions or not; rows: of all of them. */
+train_memory train_predict_members(const model *m, size_t n_members, size_t n_lora, size_t rank, bool dimensions, const train_row *rows,
+                                   size_t n_rows, const train_options *options);
 /* The sum, which exceeds `room` only where the training cannot be done in it. *workspace_limit: 0, or what the activations must do with. */
 size_t train_memory_total(const train_memory *n, size_t room, size_t *workspace_limit);
 /* Optimiser steps `train` will take. */

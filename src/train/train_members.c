@@ -49,7 +49,8 @@ static agon_status plan_memory(team *x, const model *m, const train_member *memb
         return ctx_fail(x->ctx, AGON_ENOMEM, "train: out of memory for %zu rows", n_rows);
     for (size_t i = 0, at = 0; i < x->n; at += members[i++].n_rows)
         memcpy(rows + at, members[i].rows, members[i].n_rows * sizeof *rows);
-    train_memory n = train_predict_members(m, x->n, adapter_n_values(model_get_config(m), rank), rank, rows, n_rows, o);
+    train_memory n = train_predict_members(m, x->n, adapter_n_values(model_get_config(m), rank), rank,
+                                           adapter_n_dimensions(members[0].adapter) > 0, rows, n_rows, o);
     free(rows);
     return memory_check(x->ctx, train_memory_total(&n, memory_room(x->ctx), workspace_limit), "this training",
                         "use shorter rows, fewer adapters at once, or a smaller model");

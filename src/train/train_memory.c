@@ -38,10 +38,12 @@ static size_t activations(const model *m, const widest *w, const widest *held_ou
     return size_add(train.stored, size_max(train.scratch, score.scratch));
 }
 
-/* A step's channels, and three floats a token for each of up to three trees of a row; twice the rows where each prompt meets another's answer too. */
+/* A step's channels, and three floats a token for each of up to four trees of a row; what a head's outputs get by three of them; twice the rows where each prompt meets another's answer too. */
 static size_t step_bytes(const widest *w, size_t batch_rows, size_t n_rows, unsigned needs) {
     size_t row = size_add(size_mul(w->responses, (CHANNELS + 1) * sizeof(double)),
-                          size_mul(w->prompt + w->responses, 9 * sizeof(float)));
+                          size_mul(w->prompt + w->responses, 12 * sizeof(float)));
+    if (needs & (NEEDS_HEAD | NEEDS_VALUES))
+        row = size_add(row, size_mul(w->prompt + w->responses, 3 * sizeof(double)));
     size_t rows = batch_rows < n_rows ? batch_rows : n_rows;
     return size_mul(row, size_mul(rows, needs & NEEDS_MISMATCHED ? 2 : 1));
 }
@@ -83,9 +85,11 @@ train_memory train_predict(const model *m, size_t n_lora, size_t rank, const tra
     return n;
 }
 
-train_memory train_predict_members(const model *m, size_t n_members, size_t n_lora, size_t rank, const train_row *rows, size_t n_rows,
-                                   const train_options *o) {
+train_memory train_predict_members(const model *m, size_t n_members, size_t n_lora, size_t rank, bool dimensions, const train_row *rows,
+                                   size_t n_rows, const train_options *o) {
     train_memory n = train_predict(m, n_lora, rank, rows, n_rows, o);
+    if (dimensions) /* B and its gradient are no parameters then */
+        n.parameters = size_add(n.parameters, size_mul(n_lora, sizeof(float)));
     n.parameters = size_mul(n.parameters, n_members);
     return n;
 }

@@ -7,7 +7,7 @@
  * on a file of rows what they mean on samples. A training of one step has no later ratio and skips the pass. A new value head is all zeros and
  * said nothing of the rows: then there are no values at sampling.
  *
- * The numbers lie in the stored state (checkpoint.c), since nobody else has the first policy any more when a run goes on: of all weights because
+ * The numbers lie in the stored state (train_image.c), since nobody else has the first policy any more when a run goes on: of all weights because
  * they have changed, of an adapter because its caller may give any one of the same shape. */
 #include "train/train_private.h"
 #include <math.h>
@@ -35,7 +35,7 @@ size_t start_predict(const train_row *rows, size_t n, unsigned needs, const trai
     bool valued = needs & NEEDS_VALUES;
     for (size_t i = 0; (needs & TAKES_OLD) && train_n_steps(o, n) > 1 && i < n; i++)
         values = size_add(values, lacks(&rows[i], valued) ? row_size(&rows[i], valued) : 0);
-    return size_mul(values, 2 * sizeof(double)); /* here and in the image of a checkpoint */
+    return size_mul(values, sizeof(double));
 }
 
 /* The rows that steps will take, in `taken` [n_data]. */

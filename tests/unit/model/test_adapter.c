@@ -365,6 +365,11 @@ static void soup__interpolates_the_weights(void **state) {
         assert_close(d[0], 0.25 * d[1] + 0.75 * d[2], 1e-6);
         assert_true(d[1] != 0 && d[2] != 0);
     }
+    adapter *near_one = NULL; /* weights that sum to one but for their last digit are those of one that does */
+    assert_ok(f.ctx, adapter_soup(f.ctx, f.m, (const adapter *const[]){a, b}, (const double[]){0.25 * 1.0009, 0.75 * 1.0009}, 2, &near_one));
+    for (size_t i = 0; i < f.m->config.n_layers * N_LINEARS; i++)
+        assert_close((double)near_one->items[i].b_value[7], (double)soup->items[i].b_value[7], 1e-6 * fabs((double)soup->items[i].b_value[7]));
+    adapter_free(near_one);
     adapter_free(soup);
     assert_ok(f.ctx, adapter_soup(f.ctx, f.m, (const adapter *const[]){a, b}, (const double[]){1, 0}, 2, &soup));
     log_probs(f.ctx, f.m, a, want);

@@ -195,6 +195,12 @@ static void memory__counts_mismatched_pairs(void **state) {
     }
     assert_true(more[0] > 0);
     assert_int_equal(more[1], 2 * more[0]);
+    train_options o = train_options_default();
+    o.objective = objective_find("sft");
+    objective_defaults(o.objective, o.objective_options);
+    const size_t parameters = train_predict(m, 100, 1, rows, ROWS, &o).parameters;
+    assert_int_equal(train_predict_members(m, 3, 100, 1, false, rows, ROWS, &o).parameters, 3 * parameters);
+    assert_int_equal(train_predict_members(m, 3, 100, 1, true, rows, ROWS, &o).parameters, 3 * (parameters + 100 * sizeof(float)));
     model_free(m);
     agon_ctx_free(ctx);
 }
