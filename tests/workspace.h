@@ -23,4 +23,17 @@ static inline void workspace_remove(char *folder) {
     free(folder);
 }
 
+/* How many half written objects lie there. */
+static inline size_t workspace_n_left(const char *workspace) {
+    char path[300];
+    size_t n = 0;
+    snprintf(path, sizeof path, "%s/objects", workspace);
+    DIR *folder = opendir(path);
+    assert_non_null(folder);
+    for (struct dirent *e; (e = readdir(folder));)
+        n += file_is_temporary(e->d_name);
+    closedir(folder);
+    return n;
+}
+
 #endif

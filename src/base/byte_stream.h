@@ -2,7 +2,6 @@
 #ifndef BASE_BYTE_STREAM_H
 #define BASE_BYTE_STREAM_H
 
-#include "base/hash.h"
 #include "agon.h"
 
 /* Takes the next n bytes, borrowed for the call. */
@@ -10,7 +9,7 @@ typedef agon_status (*stream_add)(void *arg, const void *data, size_t n);
 
 /* Borrowed by who gets it, for the call. */
 typedef struct byte_stream {
-    /* Gives all bytes to `add` in pieces, the same bytes each time; what is not AGON_OK ends it and is returned. */
+    /* Gives all bytes to `add` in pieces; what is not AGON_OK ends it and is returned. */
     agon_status (*write)(const struct byte_stream *x, stream_add add, void *arg);
     const void *of; /* what they are made of: write's own */
     size_t size;
@@ -18,6 +17,5 @@ typedef struct byte_stream {
 
 /* Of bytes [n] that are in memory, one piece. */
 byte_stream stream_of(const void *data, size_t n);
-AGON_MUST_CHECK agon_status stream_hash(agon_ctx *ctx, const byte_stream *x, hash256 *out);
 
 #endif

@@ -276,35 +276,35 @@ static int create_temporary(char *path) {
     return -1;
 }
 
-agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out) {
+agon_status file_writer_rename(agon_ctx *ctx, file_writer *w, const char *path) {
     struct stat st;
     if (!path)
         return no_path(ctx);
     const bool replaces = stat(path, &st) == 0;
     if (replaces && !S_ISREG(st.st_mode)) /* the rename would put a file in the place of a pipe or a device */
         return ctx_fail(ctx, AGON_EINVAL, "%s is no regular file; write elsewhere", path);
-    file_writer *w = calloc(1, sizeof *w);
-    if (w) {
-        w->fd = -1;
-        w->replaces = replaces;
-        w->path = strdup(path);
-        size_t size = strlen(path) + sizeof TEMPORARY + N_RANDOM;
-        w->temporary = malloc(size);
-        if (w->temporary)
-            snprintf(w->temporary, size, "%s%s%0*d", path, TEMPORARY, (int)N_RANDOM, 0);
-    }
-    if (!w || !w->path || !w->temporary) {
-        if (w) {
-            free(w->temporary);
-            free(w->path);
-        }
-        free(w);
+    char *copy = strdup(path);
+    if (!copy)
         return ctx_no_memory(ctx);
+    free(w->path);
+    w->path = copy;
+    w->replaces = replaces;
+    return AGON_OK;
+}
+
+agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out) {
+    file_writer *w = calloc(1, sizeof *w);
+    if (!w)
+        return ctx_no_memory(ctx);
+    w->fd = -1;
+    agon_status s = file_writer_rename(ctx, w, path);
+    if (!s && asprintf(&w->temporary, "%s%s%0*d", path, TEMPORARY, (int)N_RANDOM, 0) < 0) {
+        w->temporary = NULL;
+        s = ctx_no_memory(ctx);
     }
-    w->fd = create_temporary(w->temporary);
-    if (w->fd < 0) {
-        agon_status s = file_fail(ctx, path, "creating");
-        w->temporary[0] = 0;
+    if (!s && (w->fd = create_temporary(w->temporary)) < 0)
+        s = file_fail(ctx, path, "creating");
+    if (s) {
         file_writer_abort(w);
         return s;
     }
@@ -368,7 +368,7 @@ void file_writer_abort(file_writer *w) {
         return;
     if (w->fd >= 0)
         close(w->fd);
-    if (w->temporary[0])
+    if (w->fd >= 0 && w->temporary[0])
         unlink(w->temporary);
     free(w->temporary);
     free(w->path);

@@ -3,6 +3,7 @@
 #define BASE_FILE_H
 
 #include "base/byte_stream.h"
+#include "base/hash.h"
 
 /* The sentence for errno: what happened to `path` while `doing` ("writing"). AGON_ENOTFOUND, AGON_EIO. */
 agon_status file_fail(agon_ctx *ctx, const char *path, const char *doing);
@@ -56,6 +57,8 @@ typedef struct file_writer file_writer;
 AGON_MUST_CHECK agon_status file_writer_open(agon_ctx *ctx, const char *path, file_writer **out);
 AGON_MUST_CHECK agon_status file_writer_add(agon_ctx *ctx, file_writer *w, const void *data, size_t size);
 uint64_t file_writer_size(const file_writer *w);
+/* Another final name, in the same file system, for what was opened under a name of no use: where the bytes decide how they are called. */
+AGON_MUST_CHECK agon_status file_writer_rename(agon_ctx *ctx, file_writer *w, const char *path);
 AGON_MUST_CHECK agon_status file_writer_commit_take(agon_ctx *ctx, file_writer *w);
 void file_writer_abort(file_writer *w);
 

@@ -1,4 +1,4 @@
-/* Objects: large bytes by their SHA-256, objects/ab/cdef... Written under a temporary name, synced and renamed before
+/* Objects: large bytes by their SHA-256, objects/ab/cdef... Written under a temporary name in objects/, synced and renamed before
  * any row names them; a file that no row names is left over from a crash and is collected at the next run. */
 #include "base/file.h"
 #include "store/store_internal.h"
@@ -61,22 +61,60 @@ static bool holds(const char *path, const hash256 *hash) {
     return whole;
 }
 
+typedef struct hashed_writer {
+    agon_ctx *ctx;
+    file_writer *file;
+    hasher *hash;
+} hashed_writer;
+
+static agon_status add_hashed(void *arg, const void *data, size_t n) {
+    const hashed_writer *w = arg;
+    hasher_add(w->hash, data, n);
+    return file_writer_add(w->ctx, w->file, data, n);
+}
+
+/* Writes a file whose name is not known yet: *file is to be given one, and committed. */
+static agon_status write_nameless(store *s, const byte_stream *x, file_writer **file, hash256 *hash) {
+    hashed_writer w = {.ctx = s->ctx, .hash = hasher_new()};
+    char *path = store_path(s, "objects/new");
+    agon_status status = w.hash && path ? file_writer_open(s->ctx, path, &w.file) : ctx_no_memory(s->ctx);
+    free(path);
+    if (!status)
+        status = x->write(x, add_hashed, &w);
+    if (w.hash)
+        *hash = hasher_end(w.hash);
+    if (status)
+        file_writer_abort(w.file);
+    else
+        *file = w.file;
+    return status;
+}
+
+/* Gives a nameless file its name; taken. */
+static agon_status name_take(store *s, const char *path, file_writer *file) {
+    char *folder = strndup(path, (size_t)(strrchr(path, '/') - path));
+    agon_status status = folder ? folder_make(s->ctx, folder) : ctx_no_memory(s->ctx);
+    free(folder);
+    if (!status)
+        status = file_writer_rename(s->ctx, file, path);
+    if (!status)
+        return file_writer_commit_take(s->ctx, file);
+    file_writer_abort(file);
+    return status;
+}
+
 agon_status object_write(store *s, const byte_stream *x, hash256 *hash) {
     hash256 h;
     char *path = NULL;
-    agon_status status = stream_hash(s->ctx, x, &h);
+    file_writer *file = NULL;
+    agon_status status = write_nameless(s, x, &file, &h);
     if (!status)
         status = object_path(s, &h, &path);
-    if (status)
-        return status;
-    if (!holds(path, &h)) {
-        char *slash = strrchr(path, '/');
-        *slash = 0;
-        status = folder_make(s->ctx, path);
-        *slash = '/';
+    if (status || holds(path, &h)) {
+        file_writer_abort(file);
+    } else {
         store_point(s, "object.before");
-        if (!status)
-            status = file_write_stream(s->ctx, path, x);
+        status = name_take(s, path, file);
         store_point(s, "object.after");
     }
     free(path);
@@ -146,7 +184,7 @@ agon_status object_remove(store *s, const char *hex) {
     return status;
 }
 
-/* Files of one objects/ab folder. What killed writers left is removed when `sweep`. */
+/* Files of one objects/ab folder. What killed writers of earlier versions left there is removed when `sweep`. */
 static agon_status each_in(store *s, const char *prefix, bool sweep,
                            agon_status (*fn)(void *arg, const char *hex), void *arg) {
     char *path = NULL;
@@ -206,5 +244,10 @@ static agon_status collect_one(void *arg, const char *hex) {
 }
 
 agon_status object_collect(store *s) {
+    char *path = store_path(s, "objects");
+    if (!path)
+        return ctx_no_memory(s->ctx);
+    file_sweep(path);
+    free(path);
     return each_file(s, true, collect_one, s);
 }

@@ -64,6 +64,7 @@ static hash256 finished_head(const char *folder) {
     if (!report.ok)
         fail_msg("%s", report.problem);
     assert_int_equal(report.n_unreferenced_objects, 0);
+    assert_int_equal(workspace_n_left(folder), 0);
     store_close(s);
     agon_ctx_free(ctx);
     return head;

@@ -1,5 +1,6 @@
 /* The workspace: records and their ids, the descent rule (in C and in SQL), lock, inbox, objects, readers. */
 #include "workspace.h"
+#include "store/store_internal.h"
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -320,6 +321,30 @@ static void open__says_what_is_wrong_with_a_folder(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* `of`, how often it may still be made, counts down; at 0 it fails half way. */
+static agon_status write_halves(const byte_stream *x, stream_add add, void *arg) {
+    int *left = (int *)(uintptr_t)x->of;
+    agon_status status = add(arg, "half", 4);
+    return status ? status : (*left)-- > 0 ? add(arg, " and half", 9) : AGON_EIO;
+}
+
+static void object__is_made_once_and_leaves_no_half(void **state) {
+    (void)state;
+    fixture f = open_fixture();
+    int left = 2;
+    const byte_stream x = {write_halves, &left, 13};
+    const hash256 want = hash_bytes("half and half", 13);
+    hash256 hash;
+    assert_ok(f.ctx, object_write(f.s, &x, &hash));
+    assert_int_equal(left, 1);
+    assert_memory_equal(&hash, &want, sizeof want);
+    assert_true(object_exists(f.s, &want));
+    assert_ok(f.ctx, object_write(f.s, &x, &hash)); /* it is there */
+    assert_int_equal(object_write(f.s, &x, &hash), AGON_EIO);
+    assert_int_equal(workspace_n_left(f.folder), 0);
+    close_fixture(&f);
+}
+
 static void object__round_trip_and_damage(void **state) {
     (void)state;
     fixture f = open_fixture();
@@ -581,6 +606,7 @@ int main(void) {
         cmocka_unit_test(ledger__stays_sealed_while_a_run_holds_the_workspace),
         cmocka_unit_test(lock__second_runner_is_refused_and_named),
         cmocka_unit_test(open__says_what_is_wrong_with_a_folder),
+        cmocka_unit_test(object__is_made_once_and_leaves_no_half),
         cmocka_unit_test(object__round_trip_and_damage),
         cmocka_unit_test(query__reads_and_never_writes),
         cmocka_unit_test(query__takes_whole_numbers_only),
