@@ -56,6 +56,8 @@ hash256 merkle_leaf(const void *data, size_t n);
 hash256 merkle_root(hash256 *leaves, size_t n);
 
 void text_hash(const char *text, char hex[HASH_HEX_SIZE]);
+/* Forgets the open step or batch, if there is one. */
+void step_close(run *r);
 const char *step_kind(const step_key *key, char *memory, size_t size);
 /* Keys are checked; the place in the order of steps too (`recorded` its number, 0 when new). */
 agon_status step_check_key(run *r, const step_key *key);

@@ -47,6 +47,8 @@ agon_status store_bind(store *s, sqlite3 *db, sqlite3_stmt *statement, const jso
 const char *store_column(sqlite3_stmt *statement, int i);
 /* Runs SQL without results. */
 agon_status store_exec(store *s, sqlite3 *db, const char *sql);
+/* Opens a database of the workspace with SQLite's flags; one that it is to create is made. *out: sqlite3_close; NULL on failure. */
+AGON_MUST_CHECK agon_status store_open_database(store *s, const char *name, int flags, sqlite3 **out);
 /* Opens a database of the workspace to read, also where this user may not write. *out: sqlite3_close; NULL on failure. */
 AGON_MUST_CHECK agon_status store_open_reader(store *s, const char *name, sqlite3 **out);
 /* Whether tables, triggers or views are others than the schema's: a trigger that was taken out refuses nothing any more. */
