@@ -23,9 +23,8 @@
 #include "base/decimal.h"
 #include "base/nearest.h"
 #include "base/numbers.h"
-#include "eval/interval.h"
-#include "eval/noise_rate.h"
 #include "experiment/experiment.h"
+#include "experiment/preference_noise.h"
 #include "train/noise.h"
 #include <math.h>
 #include <stdio.h>
@@ -37,20 +36,11 @@ static const char defaults[] =
     "\"corpus_items\": 120000, \"corpus_lr\": 0.003, \"blur\": 0.3, \"pairs\": 1000, \"test_items\": 500, \"samples\": 1, \"rates\": [0, 0.1, 0.2, 0.3, 0.4],"
     "\"noise\": \"random\", \"subgroup\": 0, \"assumed\": [1], \"methods\": [], \"epochs\": 10, \"batch\": 32, \"lr\": 0.0005, \"beta\": 0.1, \"draws\": 2000}";
 
-enum { MAX_RATES = 8, N_TRIES = 4, MAX_ASSUMED = 6, N_FOLDS = 4 };
-enum { JUDGED_RATE, JUDGED_EPOCHS, N_JUDGED };
+enum { N_TRIES = 4, MAX_ASSUMED = 6 };
 static const double MOST_ASSUMED = 0.45; /* above, rdpo's weights explode */
 static const double SHAKEN = 0.05; /* noise on the second learner's weights, as a share of each tensor's root mean square */
 
-typedef enum measure { RANKED, GOLD, RIGHT, N_MEASURES } measure;
-static const char *const measure_names[N_MEASURES] = {"ranked", "gold", "right"};
-
-typedef enum told { TOLD_NOTHING, TOLD_RATE, TOLD_ESTIMATE, TOLD_LABELS, TOLD_SHARE } told; /* share: how many pairs a learner leaves out */
-static const struct method {
-    const char *name, *objective;
-    told told;
-    bool stops; /* after the epochs that the judges chose, not after all */
-} methods[] = {
+static const method methods[] = {
     {"dpo", "dpo", TOLD_NOTHING, false},
     {"cdpo", "cdpo", TOLD_RATE, false},
     {"rdpo", "rdpo", TOLD_RATE, false},
@@ -63,31 +53,8 @@ static const struct method {
     {"ours-stop", "dpo", TOLD_NOTHING, true},
     {"rdpo-stop", "rdpo", TOLD_ESTIMATE, true},
 };
-enum { N_METHODS = sizeof methods / sizeof *methods, MAX_VARIANTS = N_METHODS * MAX_ASSUMED };
-
-/* A method as it is run: those told the rate once for each factor. */
-typedef struct variant {
-    const struct method *method;
-    double factor;
-    char name[40];
-} variant;
-
-/* Held-out sources by whether their like was swapped; one group where all are. */
-typedef enum group { EVERYWHERE, INSIDE, OUTSIDE, N_GROUPS } group;
-static const char *const group_names[N_GROUPS] = {"everywhere", "subgroup", "others"};
-
-typedef struct noise {
-    lab *l;
-    size_t n_pairs, n_test, n_all, n_samples, n_rates, n_variants, n_groups, batch, epochs, steps, draws;
-    variant variants[MAX_VARIANTS];
-    int subgroup; /* domain; -1: noise is random */
-    double rates[MAX_RATES], lr, blur, beta;
-    sequence_item *sources;       /* [n_seeds, n_all] true statements: n_pairs to learn from, then the n_test, the same under every seed */
-    sequence_item *right, *wrong; /* the same: the better and the worse completion */
-    double *base_scores;          /* [n_seeds, N_MEASURES, n_test] */
-    double *soft;                 /* [n_seeds, n_rates, n_pairs + N_JUDGED] q of each pair, then the estimated rate and the epochs after which to stop */
-    double *scores;               /* [n_seeds, n_rates, n_variants, N_MEASURES, n_test] */
-} noise;
+enum { N_METHODS = sizeof methods / sizeof *methods };
+_Static_assert(N_METHODS * MAX_ASSUMED <= MAX_VARIANTS, "every method under every assumed rate is a variant");
 
 /* ---- options ----------------------------------------------------------------------------------------------- */
 
@@ -113,7 +80,7 @@ static agon_status take_methods(lab *l, bool *wanted) {
     return AGON_OK;
 }
 
-static agon_status take_variants(lab *l, noise *x) {
+static agon_status take_variants(lab *l, swaps *x) {
     double factors[MAX_ASSUMED];
     bool wanted[N_METHODS];
     size_t n = 0;
@@ -134,7 +101,7 @@ static agon_status take_variants(lab *l, noise *x) {
     return s;
 }
 
-static agon_status take_noise(lab *l, noise *x) {
+static agon_status take_noise(lab *l, swaps *x) {
     const char *name = json_string_value(json_object_get(l->settings, "noise"));
     bool subgroup = name && strcmp(name, "subgroup") == 0;
     size_t domain = 0;
@@ -147,7 +114,7 @@ static agon_status take_noise(lab *l, noise *x) {
 }
 
 static agon_status take_options(lab *l, void *arg) {
-    noise *x = arg;
+    swaps *x = arg;
     x->l = l;
     const lab_whole whole[] = {{"pairs", 32, 1000000, &x->n_pairs}, {"test_items", 50, 1000000, &x->n_test}, {"epochs", 1, 1000, &x->epochs},
                  {"samples", 1, 1000, &x->n_samples}, {"batch", 1, 4096, &x->batch}, {"draws", 100, 1000000, &x->draws}, {0}};
@@ -183,7 +150,7 @@ static void pick_pair(size_t family, rng *r, const sequence_item *truth, const s
         wrong->tokens[--wrong->n - 1] = SEQUENCE_END;
 }
 
-static agon_status draw_pairs(noise *x, agon_ctx *ctx, size_t seed) {
+static agon_status draw_pairs(swaps *x, agon_ctx *ctx, size_t seed) {
     const sequence_item *truth = x->sources + seed * x->n_all;
     sequence_item *asked = malloc(2 * N_TRIES * x->n_all * sizeof *asked), *samples = asked + N_TRIES * x->n_all;
     rng r = rng_new(lab_seed(x->l, seed, "faults"));
@@ -199,12 +166,12 @@ static agon_status draw_pairs(noise *x, agon_ctx *ctx, size_t seed) {
     return s;
 }
 
-static const sequence_item *test_of(const noise *x, size_t seed, const sequence_item *which) {
+const sequence_item *swaps_test_of(const swaps *x, size_t seed, const sequence_item *which) {
     return which + seed * x->n_all + x->n_pairs;
 }
 
 /* Implicit reward log pi - log base of completions, [n]. */
-static agon_status implicit_reward(const noise *x, agon_ctx *ctx, size_t seed, const lab_model *policy, const sequence_item *items,
+static agon_status implicit_reward(const swaps *x, agon_ctx *ctx, size_t seed, const lab_model *policy, const sequence_item *items,
                                    size_t n, double *out) {
     double *base = malloc(n * sizeof *base);
     agon_status s = base ? lab_score(ctx, policy, items, n, out) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
@@ -217,16 +184,16 @@ static agon_status implicit_reward(const noise *x, agon_ctx *ctx, size_t seed, c
 }
 
 /* Every measure of a policy on the held-out sources, out [N_MEASURES, n_test]. */
-static agon_status measure_policy(const noise *x, agon_ctx *ctx, size_t seed, const lab_model *policy, double *out) {
+static agon_status measure_policy(const swaps *x, agon_ctx *ctx, size_t seed, const lab_model *policy, double *out) {
     size_t n = x->n_test, n_samples = n * x->n_samples;
-    const sequence_item *truth = test_of(x, seed, x->sources);
+    const sequence_item *truth = swaps_test_of(x, seed, x->sources);
     sequence_item *asked = malloc(2 * n_samples * sizeof *asked), *said = asked + n_samples;
     double *better = malloc(2 * n * sizeof *better), *worse = better + n;
     agon_status s = asked && better ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s)
-        s = implicit_reward(x, ctx, seed, policy, test_of(x, seed, x->right), n, better);
+        s = implicit_reward(x, ctx, seed, policy, swaps_test_of(x, seed, x->right), n, better);
     if (!s)
-        s = implicit_reward(x, ctx, seed, policy, test_of(x, seed, x->wrong), n, worse);
+        s = implicit_reward(x, ctx, seed, policy, swaps_test_of(x, seed, x->wrong), n, worse);
     for (size_t i = 0; i < n && !s; i++)
         out[RANKED * n + i] = better[i] > worse[i] ? 1 : better[i] == worse[i] ? 0.5 : 0;
     if (!s)
@@ -246,27 +213,26 @@ static agon_status measure_policy(const noise *x, agon_ctx *ctx, size_t seed, co
     return s;
 }
 
-static bool is_inside(const noise *x, const sequence_item *source) {
+bool swaps_is_inside(const swaps *x, const sequence_item *source) {
     return x->subgroup < 0 || source->domain == x->subgroup;
 }
 
-/* Probability with which a pair of the subgroup is swapped at a total rate; above 1 where the subgroup is too small. */
-static double rate_inside(const noise *x, size_t seed, double rate) {
+double swaps_rate_inside(const swaps *x, size_t seed, double rate) {
     size_t n = 0;
     for (size_t i = 0; i < x->n_pairs; i++)
-        n += is_inside(x, &x->sources[seed * x->n_all + i]);
+        n += swaps_is_inside(x, &x->sources[seed * x->n_all + i]);
     return rate == 0 ? 0 : rate * (double)x->n_pairs / (double)n;
 }
 
-static agon_status check_subgroup(const noise *x, agon_ctx *ctx, size_t seed) {
+static agon_status check_subgroup(const swaps *x, agon_ctx *ctx, size_t seed) {
     for (size_t i = 0; i < x->n_rates; i++)
-        if (!(rate_inside(x, seed, x->rates[i]) <= 1))
+        if (!(swaps_rate_inside(x, seed, x->rates[i]) <= 1))
             return ctx_fail(ctx, AGON_EINVAL, "the subgroup has too few of seed %zu's pairs for a total rate of %g; leave that rate out", (size_t)x->l->seed + seed, x->rates[i]);
     return AGON_OK;
 }
 
 static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
-    noise *x = arg;
+    swaps *x = arg;
     sequence_item *corpus = NULL, *sources = x->sources + seed * x->n_all, *test = sources + x->n_pairs;
     double loss = 0, *scores = x->base_scores + seed * N_MEASURES * x->n_test;
     agon_status s = lab_draw(x->l, ctx, lab_seed(x->l, 0, "test"), NULL, 0, x->n_test, test);
@@ -289,144 +255,21 @@ static agon_status prepare_seed(void *arg, agon_ctx *ctx, size_t seed) {
     return s;
 }
 
-/* The pairs as the learner gets them: some are swapped. */
-static void noisy_pairs(const noise *x, size_t seed, size_t rate, bool *flipped, sequence_item *chosen, sequence_item *rejected) {
-    noise_flips(lab_seed(x->l, seed, "flips"), rate_inside(x, seed, x->rates[rate]), x->n_pairs, flipped);
+void swaps_pairs(const swaps *x, size_t seed, size_t rate, bool *flipped, sequence_item *chosen, sequence_item *rejected) {
+    noise_flips(lab_seed(x->l, seed, "flips"), swaps_rate_inside(x, seed, x->rates[rate]), x->n_pairs, flipped);
     for (size_t i = 0; i < x->n_pairs; i++) {
-        flipped[i] = flipped[i] && is_inside(x, &x->sources[seed * x->n_all + i]);
+        flipped[i] = flipped[i] && swaps_is_inside(x, &x->sources[seed * x->n_all + i]);
         const sequence_item *right = &x->right[seed * x->n_all + i], *wrong = &x->wrong[seed * x->n_all + i];
         chosen[i] = flipped[i] ? *wrong : *right;
         rejected[i] = flipped[i] ? *right : *wrong;
     }
 }
 
-/* ---- ours: which pairs are right, out of sample --------------------------------------------------------------- */
-
-/* One fold's judge: a policy in training on the pairs of all other folds. */
-typedef struct judge {
-    const noise *x;
-    const lab_model *policy;
-    size_t seed, fold;
-    const sequence_item *chosen, *rejected; /* [n_pairs] */
-    double *base;                           /* [2, n_pairs] the base's scores of this fold's chosen, then rejected ones */
-    double *margins;                        /* [epochs, n_pairs], of this fold's pairs */
-} judge;
-
-/* Pair i belongs to fold i % N_FOLDS: takes those of the fold, or all others. out [n_pairs]; gives how many. */
-static size_t take_fold(const noise *x, size_t fold, bool others, const sequence_item *from, sequence_item *out) {
-    size_t n = 0;
-    for (size_t i = 0; i < x->n_pairs; i++)
-        if ((i % N_FOLDS == fold) != others)
-            out[n++] = from[i];
-    return n;
-}
-
-/* Scores of the fold's pairs, out [2, n_pairs]: chosen, then rejected; the first *n of each are there. */
-static agon_status score_fold(const judge *j, agon_ctx *ctx, const lab_model *m, double *out, size_t *n) {
-    const noise *x = j->x;
-    sequence_item *items = malloc(x->n_pairs * sizeof *items);
-    agon_status s = items ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    for (size_t side = 0; side < 2 && !s; side++) {
-        *n = take_fold(x, j->fold, false, side ? j->rejected : j->chosen, items);
-        s = lab_score(ctx, m, items, *n, out + side * x->n_pairs);
-    }
-    free(items);
-    return s;
-}
-
-/* Margins of the judge's fold, out of sample: the implicit reward's difference. */
-static agon_status at_epoch(void *arg, agon_ctx *ctx, size_t epoch) {
-    const judge *j = arg;
-    size_t n = 0, all = j->x->n_pairs;
-    double *r = malloc(2 * all * sizeof *r), *margins = j->margins + epoch * all;
-    agon_status s = r ? score_fold(j, ctx, j->policy, r, &n) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    for (size_t k = 0; k < n && !s; k++)
-        margins[k * N_FOLDS + j->fold] = (r[k] - j->base[k]) - (r[all + k] - j->base[all + k]);
-    free(r);
-    return s;
-}
-
-static agon_status judge_fold(judge *j, agon_ctx *ctx) {
-    const noise *x = j->x;
-    lab_model *policy = NULL;
-    lab_rows rows = {0};
-    char beta[40];
-    sequence_item *chosen = malloc(2 * x->n_pairs * sizeof *chosen), *rejected = chosen + x->n_pairs;
-    decimal_print(beta, sizeof beta, "beta=%.17g", x->beta);
-    lab_training t = {.objective = "dpo", .settings = {beta}, .batch = x->batch, .lr = x->lr, .reference = x->l->models[j->seed]->m,
-                      .seed = lab_seed(x->l, j->seed, "fold %zu", j->fold), .at_mark = at_epoch, .mark_arg = j, .n_marks = x->epochs};
-    j->base = malloc(2 * x->n_pairs * sizeof *j->base);
-    agon_status s = chosen && j->base ? lab_model_copy(ctx, x->l->models[j->seed], &policy) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    j->policy = policy;
-    size_t n = 0;
-    if (!s)
-        s = score_fold(j, ctx, x->l->models[j->seed], j->base, &n);
-    if (!s)
-        n = take_fold(x, j->fold, true, j->chosen, chosen);
-    if (!s) {
-        take_fold(x, j->fold, true, j->rejected, rejected);
-        s = lab_pairs(ctx, chosen, rejected, n, NULL, &rows);
-    }
-    t.steps = x->steps * n / x->n_pairs > x->epochs ? x->steps * n / x->n_pairs : x->epochs; /* every epoch has its mark */
-    if (!s)
-        s = lab_train(x->l, ctx, policy, &rows, &t);
-    lab_rows_free(&rows);
-    lab_model_free(policy);
-    free(j->base);
-    free(chosen);
-    return s;
-}
-
-/* The epoch after which the judges explain the pairs they have not seen best (no truth is used), and what they say then. margins [epochs, n_pairs],
- * q [n_pairs + N_JUDGED] */
-static void conclude(const noise *x, const double *margins, double *q) {
-    size_t n = x->n_pairs, best = 0;
-    double least = INFINITY;
-    flip_model f = {0};
-    for (size_t e = 0; e < x->epochs; e++) {
-        const flip_model fit = flip_model_fit(margins + e * n, n, 0.45);
-        double nats = flip_model_nats(&fit, margins + e * n, n);
-        if (nats < least)
-            least = nats, best = e, f = fit;
-    }
-    for (size_t i = 0; i < n; i++)
-        q[i] = flip_model_posterior(&f, margins[best * n + i]);
-    q[n + JUDGED_RATE] = f.rate;
-    q[n + JUDGED_EPOCHS] = (double)best + 1;
-}
-
-static agon_status judge_pairs(void *arg, agon_ctx *ctx, size_t i) {
-    noise *x = arg;
-    size_t seed = i / x->n_rates, rate = i % x->n_rates, n = x->n_pairs;
-    double *q = x->soft + i * (n + N_JUDGED), *margins = malloc(x->epochs * n * sizeof *margins);
-    char key[64];
-    bool found = false, *flipped = malloc(n * sizeof *flipped);
-    sequence_item *chosen = malloc(2 * n * sizeof *chosen), *rejected = chosen + n;
-    snprintf(key, sizeof key, "judged %zu %g", seed, x->rates[rate]);
-    agon_status s = flipped && chosen && margins ? lab_recall(x->l, ctx, key, q, n + N_JUDGED, &found) : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
-    if (!s && !found) {
-        noisy_pairs(x, seed, rate, flipped, chosen, rejected);
-        for (size_t fold = 0; fold < N_FOLDS && !s; fold++)
-            s = judge_fold(&(judge){.x = x, .seed = seed, .fold = fold, .chosen = chosen, .rejected = rejected, .margins = margins}, ctx);
-        if (!s) {
-            conclude(x, margins, q);
-            s = lab_keep(x->l, ctx, key, q, n + N_JUDGED);
-        }
-        if (!s)
-            lab_say_seed(x->l, seed, "rate %.2f is estimated as %.3f; unseen pairs are explained best after epoch %.0f of %zu", x->rates[rate],
-                         q[n + JUDGED_RATE], q[n + JUDGED_EPOCHS], x->epochs);
-    }
-    free(flipped);
-    free(chosen);
-    free(margins);
-    return s;
-}
-
 /* ---- training ------------------------------------------------------------------------------------------------ */
 
-static agon_status train_policy(const noise *x, agon_ctx *ctx, size_t seed, size_t rate, const variant *v,
+static agon_status train_policy(const swaps *x, agon_ctx *ctx, size_t seed, size_t rate, const variant *v,
                                 const sequence_item *chosen, const sequence_item *rejected, double *scores) {
-    const struct method *m = v->method;
+    const method *m = v->method;
     const double *q = x->soft + (seed * x->n_rates + rate) * (x->n_pairs + N_JUDGED), *judged = q + x->n_pairs;
     double e = m->told == TOLD_ESTIMATE ? judged[JUDGED_RATE] : v->factor * x->rates[rate];
     char beta[40], smoothing[40];
@@ -458,22 +301,22 @@ static agon_status train_policy(const noise *x, agon_ctx *ctx, size_t seed, size
 }
 
 /* What is told a rate of 0 is dpo, the first variant. */
-static size_t trained_variant(const noise *x, size_t rate, size_t v) {
+static size_t trained_variant(const swaps *x, size_t rate, size_t v) {
     told t = x->variants[v].method->told;
     return x->rates[rate] == 0 && (t == TOLD_RATE || t == TOLD_SHARE) ? 0 : v;
 }
 
-static double *scores_of(const noise *x, size_t seed, size_t rate, size_t v) {
+double *swaps_scores(const swaps *x, size_t seed, size_t rate, size_t v) {
     return x->scores + ((seed * x->n_rates + rate) * x->n_variants + trained_variant(x, rate, v)) * N_MEASURES * x->n_test;
 }
 
 static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
-    noise *x = arg;
+    swaps *x = arg;
     size_t at = i % x->n_variants, rate = i / x->n_variants % x->n_rates, seed = i / x->n_variants / x->n_rates, n = x->n_pairs;
     const variant *v = &x->variants[at];
     if (trained_variant(x, rate, at) != at)
         return AGON_OK;
-    double *scores = scores_of(x, seed, rate, at);
+    double *scores = swaps_scores(x, seed, rate, at);
     char key[96];
     bool found = false, *flipped = malloc(n * sizeof *flipped);
     sequence_item *chosen = malloc(2 * n * sizeof *chosen), *rejected = chosen + n;
@@ -481,7 +324,7 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     agon_status s = flipped && chosen ? lab_recall(x->l, ctx, key, scores, N_MEASURES * x->n_test, &found)
                                       : ctx_fail(ctx, AGON_ENOMEM, "out of memory");
     if (!s && !found) {
-        noisy_pairs(x, seed, rate, flipped, chosen, rejected);
+        swaps_pairs(x, seed, rate, flipped, chosen, rejected);
         s = train_policy(x, ctx, seed, rate, v, chosen, rejected, scores);
         if (!s)
             s = lab_keep(x->l, ctx, key, scores, N_MEASURES * x->n_test);
@@ -495,217 +338,8 @@ static agon_status run_one(void *arg, agon_ctx *ctx, size_t i) {
     return s;
 }
 
-/* ---- figures ------------------------------------------------------------------------------------------------- */
-
-/* Means of one draw over seeds and sources: of the base, then of each rate and variant; every measure in every group. */
-typedef struct means {
-    double of[N_GROUPS][N_MEASURES];
-} means;
-typedef struct table {
-    means base, at[MAX_RATES][MAX_VARIANTS];
-} table;
-
-static bool in_group(const noise *x, size_t item, size_t g) {
-    return g == EVERYWHERE || is_inside(x, test_of(x, 0, x->sources) + item) == (g == INSIDE);
-}
-
-/* Adds one seed's share; a group that was not drawn is NAN. */
-static void add_means(const noise *x, const double *scores, const size_t *items, means *out) {
-    for (size_t g = 0; g < x->n_groups; g++) {
-        double sums[N_MEASURES] = {0}, n = 0;
-        for (size_t i = 0; i < x->n_test; i++) {
-            size_t item = items ? items[i] : i;
-            if (!in_group(x, item, g))
-                continue;
-            n++;
-            for (size_t k = 0; k < N_MEASURES; k++)
-                sums[k] += scores[k * x->n_test + item];
-        }
-        for (size_t k = 0; k < N_MEASURES; k++)
-            out->of[g][k] += sums[k] / n / (double)x->l->n_seeds;
-    }
-}
-
-static void fill(const noise *x, const size_t *seeds, const size_t *items, table *out) {
-    *out = (table){0};
-    for (size_t i = 0; i < x->l->n_seeds; i++) {
-        size_t seed = seeds ? seeds[i] : i;
-        add_means(x, x->base_scores + seed * N_MEASURES * x->n_test, items, &out->base);
-        for (size_t rate = 0; rate < x->n_rates; rate++)
-            for (size_t v = 0; v < x->n_variants; v++)
-                add_means(x, scores_of(x, seed, rate, v), items, &out->at[rate][v]);
-    }
-}
-
-/* Percentile bootstrap over seeds and sources, jointly over everything: drawn [draws]. */
-static agon_status draw_tables(const noise *x, table *drawn) {
-    size_t *seeds = malloc((x->l->n_seeds + x->n_test) * sizeof *seeds), *items = seeds + x->l->n_seeds;
-    if (!seeds)
-        return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-    rng r = rng_new(lab_seed(x->l, 0, "bootstrap"));
-    for (size_t d = 0; d < x->draws; d++) {
-        for (size_t i = 0; i < x->l->n_seeds; i++)
-            seeds[i] = (size_t)rng_below(&r, x->l->n_seeds);
-        for (size_t i = 0; i < x->n_test; i++)
-            items[i] = (size_t)rng_below(&r, x->n_test);
-        fill(x, seeds, items, &drawn[d]);
-    }
-    free(seeds);
-    return AGON_OK;
-}
-
-/* Plain dpo on clean pairs, the first of both tables, is the gain to be kept. NAN where there is none. */
-static double kept(const table *t, size_t rate, size_t v, size_t g, size_t k) {
-    double base = t->base.of[g][k], gain = t->at[0][0].of[g][k] - base;
-    return gain > 0 ? (t->at[rate][v].of[g][k] - base) / gain : NAN;
-}
-
-typedef enum figure { VALUE, KEPT, KEPT_OVER_DPO, N_FIGURES } figure;
-static const char *const figure_names[N_FIGURES] = {"value", "kept", "kept_over_dpo"};
-
-static double figure_of(const table *t, figure f, size_t rate, size_t v, size_t g, size_t k) {
-    return f == VALUE ? t->at[rate][v].of[g][k] : kept(t, rate, v, g, k) - (f == KEPT ? 0 : kept(t, rate, 0, g, k));
-}
-
-typedef struct estimate {
-    double value;
-    interval range;
-} estimate;
-
-/* 95%; draws without a gain at rate 0 are left out. scratch [draws]. */
-static estimate estimate_of(const noise *x, const table *whole, const table *drawn, figure f, size_t rate, size_t v, size_t g, size_t k,
-                            double *scratch) {
-    size_t n = 0;
-    for (size_t d = 0; d < x->draws; d++) {
-        double one = figure_of(&drawn[d], f, rate, v, g, k);
-        if (isfinite(one))
-            scratch[n++] = one;
-    }
-    return (estimate){figure_of(whole, f, rate, v, g, k), interval_of_draws(scratch, n)};
-}
-
-/* Of one measure in one group. */
-typedef struct curves {
-    double x[MAX_RATES], y[MAX_VARIANTS][MAX_RATES], low[MAX_VARIANTS][MAX_RATES], high[MAX_VARIANTS][MAX_RATES];
-} curves;
-
-enum { N_DRAWN = 2, MOST_SERIES = 8, MOST_PANELS = N_GROUPS * N_DRAWN * ((MAX_VARIANTS + MOST_SERIES - 1) / MOST_SERIES) };
-
-/* How much of the gain in ranking, and in gold reward, is kept: a panel each for every group, and more where there are too many variants for one.
- * c [N_GROUPS, N_DRAWN] */
-static agon_status draw(const noise *x, const curves *c) {
-    static const char *const titles[N_DRAWN] = {"held-out pairs ranked rightly", "gold reward of samples"};
-    plot_series series[MOST_PANELS][MOST_SERIES];
-    plot_panel panels[MOST_PANELS];
-    char names[MOST_PANELS][80];
-    size_t n = 0;
-    for (size_t i = 0; i < x->n_groups * N_DRAWN; i++)
-        for (size_t from = 0; from < x->n_variants; from += MOST_SERIES, n++) {
-            size_t many = x->n_variants - from < MOST_SERIES ? x->n_variants - from : MOST_SERIES;
-            for (size_t v = 0; v < many; v++)
-                series[n][v] = (plot_series){.name = x->variants[from + v].name, .x = c[i].x, .y = c[i].y[from + v], .low = c[i].low[from + v],
-                                                 .high = c[i].high[from + v], .n = x->n_rates};
-            snprintf(names[n], sizeof names[n], x->n_groups > 1 ? "%s (%s)" : "%s", titles[i % N_DRAWN], group_names[i / N_DRAWN]);
-            panels[n] = (plot_panel){.title = names[n], .x_name = "share of pairs swapped", .y_name = "share of the clean gain kept",
-                                     .series = series[n], .n_series = many, .y_low = x->n_groups > 1 ? -1.5 : -0.5, .y_high = 1.25};
-        }
-    agon_status s = lab_plot(x->l, "curves.svg", panels, n, 2);
-    return s;
-}
-
-/* Every figure of every measure of one variant at one rate in one group, into out. */
-static void add_measures(const noise *x, const table *whole, const table *drawn, size_t rate, size_t v, size_t g, curves *c, double *scratch, json_t *out) {
-    for (size_t k = 0; k < N_MEASURES; k++) {
-        json_t *one = json_object();
-        for (int f = 0; f < N_FIGURES; f++) {
-            estimate e = estimate_of(x, whole, drawn, (figure)f, rate, v, g, k, scratch);
-            json_object_set_new(one, figure_names[f], json_pack("[o,o,o]", real_or_null(e.value), real_or_null(e.range.low), real_or_null(e.range.high)));
-            curves *to = &c[g * N_DRAWN + k];
-            if (f == KEPT && k < N_DRAWN)
-                to->x[rate] = x->rates[rate], to->y[v][rate] = e.value, to->low[v][rate] = e.range.low, to->high[v][rate] = e.range.high;
-        }
-        json_object_set_new(out, measure_names[k], one);
-    }
-}
-
-static json_t *variant_json(const noise *x, const table *whole, const table *drawn, size_t rate, size_t at, curves *c, double *scratch) {
-    const variant *v = &x->variants[at];
-    json_t *out = json_pack("{s:s,s:f}", "method", v->method->name, "rate", x->rates[rate]);
-    if (v->method->told == TOLD_RATE)
-        json_object_set_new(out, "assumed_rate", json_real(v->factor * x->rates[rate]));
-    add_measures(x, whole, drawn, rate, at, EVERYWHERE, c, scratch, out);
-    for (size_t g = INSIDE; g < x->n_groups; g++) {
-        json_t *in = json_object();
-        add_measures(x, whole, drawn, rate, at, g, c, scratch, in);
-        json_object_set_new(out, group_names[g], in);
-    }
-    return out;
-}
-
-static void add_base(const table *whole, size_t g, json_t *out) {
-    for (size_t k = 0; k < N_MEASURES; k++)
-        json_object_set_new(out, measure_names[k], real_or_null(whole->base.of[g][k]));
-}
-
-static json_t *base_json(const noise *x, const table *whole) {
-    json_t *out = json_object();
-    add_base(whole, EVERYWHERE, out);
-    for (size_t g = INSIDE; g < x->n_groups; g++) {
-        json_t *in = json_object();
-        add_base(whole, g, in);
-        json_object_set_new(out, group_names[g], in);
-    }
-    return out;
-}
-
-/* By seed. */
-static json_t *in_subgroup_json(const noise *x, size_t rate) {
-    json_t *out = json_array();
-    for (size_t seed = 0; seed < x->l->n_seeds; seed++)
-        json_array_append_new(out, json_real(rate_inside(x, seed, x->rates[rate])));
-    return out;
-}
-
-static json_t *rates_json(const noise *x) {
-    json_t *out = json_array();
-    for (size_t rate = 0; rate < x->n_rates; rate++) {
-        json_t *estimates = json_array(), *epochs = json_array();
-        for (size_t seed = 0; seed < x->l->n_seeds; seed++) {
-            const double *judged = x->soft + (seed * x->n_rates + rate) * (x->n_pairs + N_JUDGED) + x->n_pairs;
-            json_array_append_new(estimates, json_real(judged[JUDGED_RATE]));
-            json_array_append_new(epochs, json_integer((json_int_t)judged[JUDGED_EPOCHS]));
-        }
-        json_t *one = json_pack("{s:f,s:o,s:o}", "rate", x->rates[rate], "estimated", estimates, "stop_after_epoch", epochs);
-        if (x->subgroup >= 0)
-            json_object_set_new(one, "rate_in_subgroup", in_subgroup_json(x, rate));
-        json_array_append_new(out, one);
-    }
-    return out;
-}
-
-static agon_status report(const noise *x, json_t **result) {
-    json_t *list = json_array();
-    table whole = {0}, *drawn = malloc(x->draws * sizeof *drawn);
-    curves *c = calloc(N_GROUPS * N_DRAWN, sizeof *c);
-    double *scratch = malloc(x->draws * sizeof *scratch);
-    agon_status s = drawn && c && scratch ? draw_tables(x, drawn) : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-    if (!s)
-        fill(x, NULL, NULL, &whole);
-    for (size_t i = 0; i < x->n_rates * x->n_variants && !s; i++)
-        json_array_append_new(list, variant_json(x, &whole, drawn, i / x->n_variants, i % x->n_variants, c, scratch));
-    if (!s)
-        s = draw(x, c);
-    if (!s)
-        *result = json_pack("{s:o,s:o,s:O}", "base", base_json(x, &whole), "rates", rates_json(x), "methods", list);
-    json_decref(list);
-    free(drawn);
-    free(c);
-    free(scratch);
-    return s;
-}
-
 static agon_status run(void *arg, json_t **result) {
-    noise *x = arg;
+    swaps *x = arg;
     lab *l = x->l;
     size_t n = l->n_seeds * x->n_rates;
     x->sources = lab_take(l, l->n_seeds * x->n_all, sizeof *x->sources);
@@ -718,15 +352,15 @@ static agon_status run(void *arg, json_t **result) {
     if (!s)
         s = lab_run(l, l->n_seeds, prepare_seed, x);
     if (!s)
-        s = lab_run(l, n, judge_pairs, x);
+        s = lab_run(l, n, swaps_judge, x);
     if (!s)
         s = lab_run(l, n * x->n_variants, run_one, x);
-    return s ? s : report(x, result);
+    return s ? s : swaps_report(x, result);
 }
 
 /* A pair is two rows, and once more for the reference; the estimate counts it as two trained and two asked. */
 static void plan(const void *arg, double *trained, double *asked) {
-    const noise *x = arg;
+    const swaps *x = arg;
     const lab *l = x->l;
     double seeds = (double)l->n_seeds, n = seeds * (double)x->n_rates, runs = 0;
     for (size_t i = 0; i < x->n_rates * x->n_variants; i++)
@@ -741,7 +375,7 @@ const experiment experiment_preference_noise = {
     .summary = "what is left of preference training when a share of the pairs is swapped",
     .defaults = defaults,
     .n_sizes = 1,
-    .size = sizeof(noise),
+    .size = sizeof(swaps),
     .options = take_options,
     .plan = plan,
     .run = run,
