@@ -1,5 +1,5 @@
-/* Reading one row of a file: what row_tokens.c (texts and messages to tokens), row_fields.c (fields by name) and row_read.c (fields to rows) share with data.c, which reads
- * files of them; private to src/train. */
+/* Reading one row of a file: what row_tokens.c (texts and messages to tokens), row_fields.c (fields by name), row_parts.c, row_pair.c and row_read.c (fields to
+ * rows) share with data.c, which reads files of them; private to src/train. */
 #ifndef TRAIN_ROW_READER_H
 #define TRAIN_ROW_READER_H
 
@@ -88,6 +88,40 @@ AGON_MUST_CHECK agon_status row_encode_pair(row_reader *r, const char *where, co
                                             row_example *e);
 /* "finish" of an answer that was encoded: "length" takes its end token away, which nobody wrote; "stop" or absent leaves it. */
 AGON_MUST_CHECK agon_status row_read_finish(row_reader *r, const char *where, const char *key, const json_t *finish, row_example *e);
+
+/* ---- row_parts.c -------------------------------------------------------------------------------------- */
+
+/* A row at the end of the dataset with room for n responses, its prompt the first tokens of e; not counted yet. */
+AGON_MUST_CHECK agon_status row_new(row_reader *r, const row_example *e, size_t n, train_row **out);
+/* A row of the n examples, which share their prompt. Too long: responses are cut at the end, which counts as truncated; a
+ * prompt that alone fills max_tokens leaves nothing to learn from. */
+AGON_MUST_CHECK agon_status row_keep(row_reader *r, const char *where, const row_example *e, size_t n, train_row **kept);
+bool row_same_tokens(const train_response *a, const train_response *b);
+
+AGON_MUST_CHECK agon_status row_prompt_of(row_reader *r, const char *where, json_t *object, row_prompt *out);
+/* A number, or true and false; absent leaves *out. */
+AGON_MUST_CHECK agon_status row_number(row_reader *r, const char *where, json_t *object, const char *key, double *out);
+/* The k-th of a list of numbers as long as the n completions; absent is fine. */
+AGON_MUST_CHECK agon_status row_list_number(row_reader *r, const char *where, json_t *object, const char *key, size_t n, size_t k, double *out);
+
+/* The text of a completion: a string, or a single message's content; NULL: neither. */
+const char *row_completion_text(const json_t *completion);
+/* cloud: a head, and the words of the critique before it. */
+bool row_learns_words(const row_reader *r);
+/* What an objective with a head reads: the response with the critique after it. *completion is put in its place, owned by `object`
+ * under `slot`. *n_context: bytes of the text before the critique, 0 without one. */
+AGON_MUST_CHECK agon_status row_add_critique(row_reader *r, const char *where, json_t *object, const char *key, json_t *critique, const char *slot,
+                                             json_t **completion, size_t *n_context);
+/* Rewards and weights of spans on a response that was kept, maybe cut. n_context: the first bytes are read and not learnt. */
+AGON_MUST_CHECK agon_status row_place_spans(row_reader *r, const char *where, const json_t *spans, const json_t *completion, size_t n_context,
+                                            const row_example *e, train_response *kept);
+/* log_probs of a response that was kept, maybe cut: one a token of the whole. name: "log_probs" or "log_probs[3]". */
+AGON_MUST_CHECK agon_status row_place_log_probs(row_reader *r, const char *where, const char *name, const json_t *list, const row_example *e,
+                                                train_response *kept);
+
+/* ---- row_pair.c --------------------------------------------------------------------------------------- */
+
+AGON_MUST_CHECK agon_status row_read_pair(row_reader *r, const char *where, json_t *object);
 
 /* ---- row_read.c --------------------------------------------------------------------------------------- */
 
