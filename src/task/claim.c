@@ -75,10 +75,6 @@ bool list_marker(const char *text, size_t start, size_t end) {
     return (start == 0 || text[start - 1] == '\n') && (text[end] == '.' || text[end] == ')') && text[end + 1] && strchr(" \t*", text[end + 1]);
 }
 
-static bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
-
 /* Digits that are a whole number by themselves: no sign, no decimals, no fraction. */
 static bool is_whole(const char *text, span s) {
     number_token t;

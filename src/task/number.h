@@ -3,6 +3,15 @@
 #define TASK_NUMBER_H
 
 #include "task/task.h"
+#include <ctype.h>
+
+static inline bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+static inline bool is_letter(char c) {
+    return isalpha((unsigned char)c) != 0;
+}
 
 /* A number as written: "1,234", "-3", "18.50", "3/4". invalid: beyond 18 digits. */
 typedef struct number_token {
@@ -13,6 +22,11 @@ typedef struct number_token {
 
 /* The first number that starts in text[from, end). Digits glued to a letter ("R2") are no number. */
 bool number_next(const char *text, size_t from, size_t end, number_token *out);
+
+/* A number that starts at text[i] but for blanks, a sign and a currency sign. */
+bool number_here(const char *text, size_t i, number_token *out);
+/* The value of an expression that starts with `first`: what stands after its last "=". */
+number_token number_evaluated(const char *text, number_token first);
 
 /* What a response claims. Only NUMBER_SAID is an answer. */
 typedef enum number_finding {
