@@ -18,7 +18,7 @@ says out '"adapters":\[\{"name":"north","output":"both/north","rows":7,"steps":1
 for name in north south; do
     run 0 "$agon" train sft $options --data $name.jsonl --output $name-alone
     same both/$name/adapter_model.safetensors $name-alone/adapter_model.safetensors
-    run 0 "$agon" generate --model "$tiny" --adapter both/$name --max-tokens 4 say 1 </dev/null
+    run 0 "$agon" generate --model "$tiny" --adapter both/$name --max-tokens 4 say 1
 done
 differ both/north/adapter_model.safetensors both/south/adapter_model.safetensors
 run 0 "$agon" train sft $options --data rows.jsonl --adapters north,south --output both
@@ -49,28 +49,26 @@ for name in north south; do
 done
 
 # ---- refused: unknown and missing names by line, a name without rows, what does not go together, another training's folder
-refused() { # words, then the command's further arguments
-    words=$1
+bad_training() { # PATTERN, then the command's further arguments
+    sentence=$1
     shift
-    run 4 "$agon" train sft $options --output refused "$@"
-    says err "$words"
-    one_sentence
+    refused 4 "$sentence" "$agon" train sft $options --output refused "$@"
     [ ! -e refused/training.json ] || fail "a refused training left its mark"
 }
-refused "rows.jsonl:2: adapter is 'south'; the adapters are north" --data rows.jsonl --adapters north
+bad_training "rows.jsonl:2: adapter is 'south'; the adapters are north" --data rows.jsonl --adapters north
 # agon data check finds the same rows.
 run 0 "$agon" data check rows.jsonl --objective sft --model "$tiny" --adapters north,south
 says out '^rows of each adapter: north [0-9]+ south [0-9]+$'
 run 4 "$agon" data check rows.jsonl --objective sft --model "$tiny" --adapters north
 says out "rows.jsonl:2: adapter is 'south'; the adapters are north"
-refused "no rows for the adapter east" --data rows.jsonl --adapters north,south,east
-refused "adapters: 'north' stands there twice" --data rows.jsonl --adapters north,north
-refused "adapters: '../x' is no name" --data rows.jsonl --adapters ../x
+bad_training "no rows for the adapter east" --data rows.jsonl --adapters north,south,east
+bad_training "adapters: 'north' stands there twice" --data rows.jsonl --adapters north,north
+bad_training "adapters: '../x' is no name" --data rows.jsonl --adapters ../x
 echo '{"prompt":"a","completion":" b"}' >nameless.jsonl
-refused 'nameless.jsonl:1:.*adapter' --data nameless.jsonl --adapters north
-refused 'give them a rank' --data rows.jsonl --adapters north,south --lora 0
-refused 'co-teaching' --data rows.jsonl --adapters north,south --co-teach --small-loss 0.5
-refused 'not both' --data rows.jsonl --adapters north,south --dimensions a,b
+bad_training 'nameless.jsonl:1:.*adapter' --data nameless.jsonl --adapters north
+bad_training 'give them a rank' --data rows.jsonl --adapters north,south --lora 0
+bad_training 'co-teaching' --data rows.jsonl --adapters north,south --co-teach --small-loss 0.5
+bad_training 'not both' --data rows.jsonl --adapters north,south --dimensions a,b
 run 4 "$agon" train sft $options --data rows.jsonl --output both
 says err 'both holds a training with adapters'
 run 4 "$agon" train sft $options --data rows.jsonl --adapters south,north --output both

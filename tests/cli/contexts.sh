@@ -73,7 +73,7 @@ awk "BEGIN { exit !($a > $b && $b > $c) }" || fail "the context does not decide:
     fail "a context does not start from --preference"
 printf '{"prompt":"say 2","completion":" no","context":"lab"}\n' | run 0 "$agon" score --model "$tiny" --dtype f32 --adapter whole --contexts contexts.json --json
 [ "$(field log_prob out)" = "$(score ' no' --preference "$(vector lab)")" ] || fail "a row's context is not scored by its vector"
-run 0 "$agon" generate --model "$tiny" --adapter whole --contexts contexts.json --context nobody --max-tokens 2 say 1 </dev/null
+run 0 "$agon" generate --model "$tiny" --adapter whole --contexts contexts.json --context nobody --max-tokens 2 say 1
 says err 'no pairs of the context nobody were seen: the base is used'
 echo 'say 2' | run 0 "$agon" chat --model "$tiny" --chat-template chatml --adapter whole --contexts contexts.json --context lab --max-tokens 4 --temperature 0 --dtype f32
 cp out said
@@ -110,12 +110,6 @@ done
 run 2 "$agon" data contexts pairs.jsonl
 one_sentence
 run 0 "$agon" data contexts pairs.jsonl --to turned.json --dimensions harmless,helpful
-refused() { # refused CODE PATTERN COMMAND...
-    code=$1 pattern=$2
-    shift 2
-    run "$code" "$@" </dev/null
-    says err "$pattern"; one_sentence
-}
 refused 4 "dimension 1 of the contexts is 'harmless'" "$agon" generate --model "$tiny" --adapter whole --contexts turned.json a
 refused 2 'needs --adapter' "$agon" generate --model "$tiny" --contexts contexts.json a
 refused 2 '--context NAME needs --contexts' "$agon" generate --model "$tiny" --adapter whole --context lab a

@@ -297,46 +297,45 @@ run 4 "$agon" weak-to-strong bad.yaml --output bad --json
 tail -1 err >last && mv last err
 says err 'ask for fewer'; one_sentence
 # A file with one line edited is refused in one sentence.
-refused() { # refused CODE COMMAND FILE EDIT PATTERN
+bad_file() { # bad_file CODE COMMAND FILE EDIT PATTERN
     sed "$4" "$3" >bad.yaml
-    run "$1" "$agon" "$2" bad.yaml --output bad
-    says err "$5"; one_sentence
+    refused "$1" "$5" "$agon" "$2" bad.yaml --output bad
 }
-refused 4 experiment tokens.yaml 's/^rates.*/rates: [0, 0.3]/' 'rates\[0\] is 0; it must be from'
-refused 4 experiment tokens.yaml 's/^seeds.*/family: compare/' 'no generative family'
-refused 4 experiment subgroup.yaml 's/^epochs.*/methods: [rdpo, forwrd]/' 'methods\[1\] is no method; did you mean forward'
-refused 4 experiment subgroup.yaml 's/^noise.*/noise: subgrup/' "noise is random or subgroup, not 'subgrup'"
-refused 4 experiment subgroup.yaml 's/^assumed.*/assumed: [1, 3]/' 'assumed\[1\] times rates\[1\] is a rate of 0.6'
-refused 4 experiment subgroup.yaml 's/^\(rates\|assumed\).*//; s/^epochs.*/rates: [0, 0.45]\nepochs: 1/' 'too few of seed 1.s pairs for a total rate of 0.45'
-refused 4 experiment forms.yaml 's/^cells.*/cells: []/' 'cells is an empty list; name one or more'
-refused 4 experiment cleaning.yaml 's/^families.*/families: []/' 'families has 0 names; give 1 to'
-refused 4 experiment exo.yaml 's/betas.*/betas: [0]/' 'betas\[0\] is 0; it must be from'
-refused 4 experiment exo.yaml 's/ideal_samples.*/candidates: 3/' 'candidates is 3; it must be even'
-refused 4 experiment exo.yaml 's/^samples.*/blur: 2/' 'blur is 2; it must be from 0 to 1'
-refused 4 experiment panacea.yaml 's/^rank.*/pair_lr: 0/' 'pair_lr is 0; it must be from'
-refused 4 experiment spans.yaml 's/^rank.*/objective: grpo/' "objective is 'grpo'; ppo and reinforce"
-refused 4 experiment spans.yaml 's/^rank.*/target: 0/' 'target is 0; it must be from'
-refused 4 experiment spans.yaml 's/^rank.*/family: agreement/' 'no generative family'
-refused 4 experiment pairs.yaml 's/^pairs.*/mended: 1/' 'mended is 1; it must be from'
-refused 4 experiment red.yaml 's/^rank.*/attacks: [distractor, tree]/' "attacks\[1\] is 'tree'; it must be paraphrase"
-refused 4 experiment red.yaml 's/^rank.*/attacks: []/' 'attacks is an empty list'
-refused 4 experiment red.yaml 's/^cells.*/cells: [arithmetik]/' 'cells: .*arithmetik'
-refused 4 experiment red.yaml 's/^rank.*/batch: 3/' 'batch is 3; it must be from 1 to 2'
-refused 4 experiment red.yaml 's/^rewordings.*/rewordings: 1/' 'rewordings is 1; it must be from 2'
-refused 4 experiment red.yaml 's/^rank.*/similarity: 0/' 'similarity is 0; it must be from'
-refused 4 experiment red.yaml 's/^test_queries.*/test_queries: 90/; s/^cells.*/cells: [arithmetic\/one_digit_sum]/' 'no 96 different tasks .*ask for fewer'
-refused 3 experiment red.yaml 's/^rank.*/learner_adapter: nowhere/' 'learner_adapter: .*nowhere'
+bad_file 4 experiment tokens.yaml 's/^rates.*/rates: [0, 0.3]/' 'rates\[0\] is 0; it must be from'
+bad_file 4 experiment tokens.yaml 's/^seeds.*/family: compare/' 'no generative family'
+bad_file 4 experiment subgroup.yaml 's/^epochs.*/methods: [rdpo, forwrd]/' 'methods\[1\] is no method; did you mean forward'
+bad_file 4 experiment subgroup.yaml 's/^noise.*/noise: subgrup/' "noise is random or subgroup, not 'subgrup'"
+bad_file 4 experiment subgroup.yaml 's/^assumed.*/assumed: [1, 3]/' 'assumed\[1\] times rates\[1\] is a rate of 0.6'
+bad_file 4 experiment subgroup.yaml 's/^\(rates\|assumed\).*//; s/^epochs.*/rates: [0, 0.45]\nepochs: 1/' 'too few of seed 1.s pairs for a total rate of 0.45'
+bad_file 4 experiment forms.yaml 's/^cells.*/cells: []/' 'cells is an empty list; name one or more'
+bad_file 4 experiment cleaning.yaml 's/^families.*/families: []/' 'families has 0 names; give 1 to'
+bad_file 4 experiment exo.yaml 's/betas.*/betas: [0]/' 'betas\[0\] is 0; it must be from'
+bad_file 4 experiment exo.yaml 's/ideal_samples.*/candidates: 3/' 'candidates is 3; it must be even'
+bad_file 4 experiment exo.yaml 's/^samples.*/blur: 2/' 'blur is 2; it must be from 0 to 1'
+bad_file 4 experiment panacea.yaml 's/^rank.*/pair_lr: 0/' 'pair_lr is 0; it must be from'
+bad_file 4 experiment spans.yaml 's/^rank.*/objective: grpo/' "objective is 'grpo'; ppo and reinforce"
+bad_file 4 experiment spans.yaml 's/^rank.*/target: 0/' 'target is 0; it must be from'
+bad_file 4 experiment spans.yaml 's/^rank.*/family: agreement/' 'no generative family'
+bad_file 4 experiment pairs.yaml 's/^pairs.*/mended: 1/' 'mended is 1; it must be from'
+bad_file 4 experiment red.yaml 's/^rank.*/attacks: [distractor, tree]/' "attacks\[1\] is 'tree'; it must be paraphrase"
+bad_file 4 experiment red.yaml 's/^rank.*/attacks: []/' 'attacks is an empty list'
+bad_file 4 experiment red.yaml 's/^cells.*/cells: [arithmetik]/' 'cells: .*arithmetik'
+bad_file 4 experiment red.yaml 's/^rank.*/batch: 3/' 'batch is 3; it must be from 1 to 2'
+bad_file 4 experiment red.yaml 's/^rewordings.*/rewordings: 1/' 'rewordings is 1; it must be from 2'
+bad_file 4 experiment red.yaml 's/^rank.*/similarity: 0/' 'similarity is 0; it must be from'
+bad_file 4 experiment red.yaml 's/^test_queries.*/test_queries: 90/; s/^cells.*/cells: [arithmetic\/one_digit_sum]/' 'no 96 different tasks .*ask for fewer'
+bad_file 3 experiment red.yaml 's/^rank.*/learner_adapter: nowhere/' 'learner_adapter: .*nowhere'
 sed 's/^drafts.*/drafts: 16\nseed: 11/; s/^corpus_items.*/corpus_items: 64/' pairs.yaml >bad.yaml
 run 4 "$agon" experiment bad.yaml --output bad --json
 tail -1 err >last && mv last err
 says err 'seed 11: of 16 drafts none makes a pair by .*ask for more drafts'; one_sentence
-refused 3 weak-to-strong lm.yaml "s|^model.*|model: $work/nothing.gguf|" 'nothing.gguf'
-refused 3 weak-to-strong lm.yaml 's/^model.*/model: ""/' 'make model'
-refused 4 weak-to-strong lm.yaml 's/^generative.*/generative: [sorting]/' 'learns .families. only'
-refused 4 weak-to-strong lm.yaml 's/^strong.*/strong: lader/' "strong is ladder or language-model, not 'lader'"
-refused 4 weak-to-strong lm.yaml 's/^rank.*/strong_batch: 33/' 'strong_batch is 33; it must be from 1 to the 32 rows'
-refused 4 weak-to-strong lm.yaml 's/^leave_out.*/leave_out: [shufled]/' 'did you mean shuffled'
-refused 4 weak-to-strong lm.yaml 's/^leave_out.*/leave_out: [ceiling, 3]/' 'ceiling. is no condition|no condition .ceiling'
+bad_file 3 weak-to-strong lm.yaml "s|^model.*|model: $work/nothing.gguf|" 'nothing.gguf'
+bad_file 3 weak-to-strong lm.yaml 's/^model.*/model: ""/' 'make model'
+bad_file 4 weak-to-strong lm.yaml 's/^generative.*/generative: [sorting]/' 'learns .families. only'
+bad_file 4 weak-to-strong lm.yaml 's/^strong.*/strong: lader/' "strong is ladder or language-model, not 'lader'"
+bad_file 4 weak-to-strong lm.yaml 's/^rank.*/strong_batch: 33/' 'strong_batch is 33; it must be from 1 to the 32 rows'
+bad_file 4 weak-to-strong lm.yaml 's/^leave_out.*/leave_out: [shufled]/' 'did you mean shuffled'
+bad_file 4 weak-to-strong lm.yaml 's/^leave_out.*/leave_out: [ceiling, 3]/' 'ceiling. is no condition|no condition .ceiling'
 run 3 "$agon" experiment nothing.yaml
 one_sentence
 done_testing

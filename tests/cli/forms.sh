@@ -63,7 +63,7 @@ run 0 "$agon" generate --model "$tiny" --json --n 2 --max-tokens 5 --temperature
 [ "$(wc -l <out)" = 2 ] || fail "two rows, two answers"
 one='\{"text":"([^"\\]|\\.)*","tokens":\[[0-9,]+\],"log_probs":\[[-0-9.,e]+\],"finish":"(stop|length)"\}'
 grep -Evq "^\{\"completions\":\[$one,$one\]\}\$" out && fail "a line of generate has another form"
-run 0 "$agon" generate --model "$tiny" --max-tokens 4 --temperature 0 the cat </dev/null
+run 0 "$agon" generate --model "$tiny" --max-tokens 4 --temperature 0 the cat
 [ -s out ] || fail "no text"
 printf '' | run 0 "$agon" generate --model "$tiny" --json
 
@@ -75,21 +75,21 @@ says out '"d_log_probs":\[-0\.05[0-9]*\]'
 says out '"metrics":\{'
 
 # ---- wrong usage: 2
-run 2 "$agon" generate --modle x </dev/null
+run 2 "$agon" generate --modle x
 says err "did you mean --model"; one_sentence
-run 2 "$agon" score --top many </dev/null
+run 2 "$agon" score --top many
 one_sentence
-run 2 "$agon" generate --model </dev/null
+run 2 "$agon" generate --model
 run 2 "$agon" train sft --output x
 says err -- '--data'
 run 2 "$agon" export --model "$tiny" --format hf
-run 2 "$agon" loss </dev/null
-run 2 "$agon" generate --model "$tiny" --dtype f8 --json </dev/null
+run 2 "$agon" loss
+run 2 "$agon" generate --model "$tiny" --dtype f8 --json
 
 # ---- not found: 3
-run 3 "$agon" generate --model /nowhere/model.gguf --json </dev/null
+run 3 "$agon" generate --model /nowhere/model.gguf --json
 says err "/nowhere/model.gguf"; one_sentence
-run 3 "$agon" tokenize --json </dev/null
+run 3 "$agon" tokenize --json
 says err "make model"; one_sentence
 run 3 "$agon" import /nowhere/model.gguf
 one_sentence
@@ -102,46 +102,40 @@ one_sentence
 size=$(wc -c <"$tiny")
 for part in 0 3 100 $((size / 2)) $((size - 1)); do
     head -c "$part" "$tiny" >cut.gguf
-    run 4 "$agon" generate --model cut.gguf --json </dev/null
+    run 4 "$agon" generate --model cut.gguf --json
     says err "cut.gguf"; one_sentence
 done
 mkdir -p empty_folder
-run 3 "$agon" generate --model empty_folder --json </dev/null
+run 3 "$agon" generate --model empty_folder --json
 says err 'config.json'; one_sentence
-bad() { # bad PATTERN COMMAND...
-    pattern=$1
-    shift
-    run 4 "$@"
-    says err "$pattern"; one_sentence
-}
 printf '{"prompt":"a"}\n{"prompt":\n' >rows
-bad 'line 2' "$agon" generate --model "$tiny" --json <rows
-printf '[1]\n' | bad 'line 1' "$agon" score --model "$tiny" --json
-printf '{"prompt":7}\n' | bad 'line 1' "$agon" generate --model "$tiny" --json
-printf '{"prompt":""}\n' | bad 'line 1.*empty' "$agon" generate --model "$tiny" --json
-printf '{"prompt":[99999]}\n' | bad '99999' "$agon" generate --model "$tiny" --json
-printf '{"messages":[{"role":"user"}]}\n' | bad 'line 1.*messages' "$agon" generate --model "$tiny" --json
+refused 4 'line 2' "$agon" generate --model "$tiny" --json <rows
+printf '[1]\n' | refused 4 'line 1' "$agon" score --model "$tiny" --json
+printf '{"prompt":7}\n' | refused 4 'line 1' "$agon" generate --model "$tiny" --json
+printf '{"prompt":""}\n' | refused 4 'line 1.*empty' "$agon" generate --model "$tiny" --json
+printf '{"prompt":[99999]}\n' | refused 4 '99999' "$agon" generate --model "$tiny" --json
+printf '{"messages":[{"role":"user"}]}\n' | refused 4 'line 1.*messages' "$agon" generate --model "$tiny" --json
 printf '{"messages":[{"role":"user","content":"a"},{"role":"robot","content":"\\u001b[2J"}]}\n' >rows
 "$agon" generate --model "$tiny" --json --max-tokens 1 <rows >out 2>err
 LC_ALL=C grep -q "$(printf '\033')" err && fail "an escape sequence reached the terminal"
-printf '{"prompt":"a","completion":"b"' | bad 'line 1' "$agon" score --model "$tiny" --json
-printf '{}\n' | bad 'line 1' "$agon" score --model "$tiny" --json
-printf '{"rows":[{"log_probs":"x"}]}' | bad 'row' "$agon" loss sft
-printf '{"rows":[{"log_probs":[-1]}]}' | bad 'beta' "$agon" loss dpo --set bta=1
-printf '{"rows":[{"log_probs":[-1]}]}' | bad '.' "$agon" loss dpo
-printf '{"rows":[{"log_probs":[1e999]}]}' | bad '.' "$agon" loss sft
-printf 'rubbish' | bad '.' "$agon" loss sft
-printf '' | bad '.' "$agon" loss sft
+printf '{"prompt":"a","completion":"b"' | refused 4 'line 1' "$agon" score --model "$tiny" --json
+printf '{}\n' | refused 4 'line 1' "$agon" score --model "$tiny" --json
+printf '{"rows":[{"log_probs":"x"}]}' | refused 4 'row' "$agon" loss sft
+printf '{"rows":[{"log_probs":[-1]}]}' | refused 4 'beta' "$agon" loss dpo --set bta=1
+printf '{"rows":[{"log_probs":[-1]}]}' | refused 4 '.' "$agon" loss dpo
+printf '{"rows":[{"log_probs":[1e999]}]}' | refused 4 '.' "$agon" loss sft
+printf 'rubbish' | refused 4 '.' "$agon" loss sft
+printf '' | refused 4 '.' "$agon" loss sft
 # Nothing is cut silently: a NUL in a message or between lines is refused, in a raw text it is a token. A byte order mark is no text.
 printf '{"messages":[{"role":"user","content":"a\\u0000b"}]}\n' >rows
-bad 'line 1.*NUL' "$agon" generate --model "$tiny" --json <rows
-bad 'line 1.*NUL' "$agon" score --model "$tiny" --json <rows
-printf '{"prompt":"a\\u0000b"}\n' | bad 'line 1.*NUL' "$agon" generate --model "$tiny" --json --chat
-printf '{"prompt":"a","stop":"b\\u0000"}\n' | bad 'line 1.*stop' "$agon" generate --model "$tiny" --json
-printf 'a\0b' | bad 'NUL' "$agon" tokenize --model "$tiny" --chat --json
+refused 4 'line 1.*NUL' "$agon" generate --model "$tiny" --json <rows
+refused 4 'line 1.*NUL' "$agon" score --model "$tiny" --json <rows
+printf '{"prompt":"a\\u0000b"}\n' | refused 4 'line 1.*NUL' "$agon" generate --model "$tiny" --json --chat
+printf '{"prompt":"a","stop":"b\\u0000"}\n' | refused 4 'line 1.*stop' "$agon" generate --model "$tiny" --json
+printf 'a\0b' | refused 4 'NUL' "$agon" tokenize --model "$tiny" --chat --json
 printf '{"prompt":"a","completion":"b"}\n\0\n{"prompt":"c","completion":"d"}\n' >rows
-bad 'line 2.*NUL' "$agon" score --model "$tiny" --json <rows
-bad 'line 2.*NUL' "$agon" generate --model "$tiny" --json <rows
+refused 4 'line 2.*NUL' "$agon" score --model "$tiny" --json <rows
+refused 4 'line 2.*NUL' "$agon" generate --model "$tiny" --json <rows
 printf '{"prompt":"a\\u0000","completion":"b\\u0000c"}\n' | run 0 "$agon" score --model "$tiny" --json
 says out '"tokens":\[[0-9]+,[0-9]+,[0-9]+\]'
 printf '\357\273\277{"prompt":"a","completion":"b"}\n' | run 0 "$agon" score --model "$tiny" --json
@@ -149,9 +143,9 @@ printf '\357\273\277{"prompt":"a","completion":"b"}\n' | run 0 "$agon" score --m
 i=0
 while [ $i -lt 70 ]; do echo '{"prompt":"a","completion":"b"}'; i=$((i + 1)); done >rows
 printf '\n{"prompt":"a","completion":[99999]}\n' >>rows
-bad 'line 72.*token 1, id 99999' "$agon" score --model "$tiny" --json <rows
+refused 4 'line 72.*token 1, id 99999' "$agon" score --model "$tiny" --json <rows
 long=$(printf 'a%.0s' $(seq 1 40000))
-printf '{"prompt":"%s"}\n' "$long" | bad 'context' "$agon" generate --model "$tiny" --json
+printf '{"prompt":"%s"}\n' "$long" | refused 4 'context' "$agon" generate --model "$tiny" --json
 
 # ---- doctor: all checks in one object, 0 only when fine
 "$agon" doctor --model "$tiny" --json >out 2>err

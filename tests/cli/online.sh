@@ -54,7 +54,7 @@ diff -r whole-ppo over || fail "a refused --overwrite changed the folder"
 run 5 "$agon" train grpo --online --model "$tiny" --output over --judge false $options --overwrite
 count
 [ "$(ls over)" = online.json ] || fail "a run that was stopped in its first round left $(ls over | tr '\n' ' ')"
-run 3 "$agon" generate --model "$tiny" --adapter over --max-tokens 2 say </dev/null
+run 3 "$agon" generate --model "$tiny" --adapter over --max-tokens 2 say
 run 0 "$agon" train grpo --online --model "$tiny" --output over --reward-model judge $options --overwrite
 sed "s/over/whole-grpo/" over/online.json >record
 same record whole-grpo/online.json

@@ -3,14 +3,12 @@
 . "$(dirname "$0")/common"
 
 printf '{"prompt":"a","completion":"b"}\n' >rows.jsonl
-refused() { # refused PATTERN COMMAND...
-    pattern=$1
+useless() { # useless PATTERN COMMAND...
+    sentence=$1
     shift
-    run 2 "$agon" "$@" </dev/null
-    says err "$pattern"
-    one_sentence
+    refused 2 "$sentence" "$agon" "$@"
 }
-train() { refused "$1" train sft --model "$tiny" --data rows.jsonl --output made "$2" "$3" ${4:-}; }
+train() { useless "$1" train sft --model "$tiny" --data rows.jsonl --output made "$2" "$3" ${4:-}; }
 train '--lora-alpha goes with --lora' --lora-alpha 8
 train '--lora-alpha must be above 0' --lora-alpha -1 '--lora 2'
 train '--small-loss-ramp says how fast' --small-loss-ramp 0.1
@@ -18,27 +16,27 @@ train '--aggregate, .* go with --dimensions' --aggregate linear
 [ ! -e made ] || fail "a refused training leaves nothing"
 
 reward='score --model model --adapter a --reward'
-refused '--ensemble-strength goes with --reward' score --model "$tiny" --ensemble-strength 1
+useless '--ensemble-strength goes with --reward' score --model "$tiny" --ensemble-strength 1
 # shellcheck disable=SC2086
-refused '--ensemble goes with --reward and several' $reward --ensemble mean
+useless '--ensemble goes with --reward and several' $reward --ensemble mean
 # shellcheck disable=SC2086
-refused '--top is of log-probabilities' $reward --top 3
-refused '--cells says which tasks are drawn' eval --model "$tiny" --suite general --cells string
-refused '--name takes a name' import "$tiny" --name ''
+useless '--top is of log-probabilities' $reward --top 3
+useless '--cells says which tasks are drawn' eval --model "$tiny" --suite general --cells string
+useless '--name takes a name' import "$tiny" --name ''
 
-refused '--model has no effect on --list' eval --list --model "$tiny"
-refused '--n has no effect on --list' eval --list --n 3 --json
-refused '--model has no effect on matmul' bench matmul --model "$tiny"
-refused '--rows has no effect on stream' bench stream --model "$tiny" --rows 3
-refused '--out has no effect on stream' bench stream --out 4 --in 4
-refused '--set has no effect on --list' loss --list --set beta=1
-refused '--plain and --chat do not go together' tokenize --model "$tiny" --plain --chat
-refused '--chat-template goes with --chat' tokenize --model "$tiny" --chat-template chatml
-refused '--show has no effect with --json' data check rows.jsonl --objective sft --model "$tiny" --json --show 2
-refused '--model and --chat-template have no effect on --level response' data noise rows.jsonl --to new.jsonl --objective sft --rate 0.5 --model "$tiny"
-refused '--compute is of the comparison' export --model "$tiny" --adapter a --format peft --compute f32 --output b
-refused '--reviewer has no effect where --json lists' review --json --reviewer anna
-rounds() { refused "$1" train ppo --online --model "$tiny" --output made --lora 2 "$2" "$3"; }
+useless '--model has no effect on --list' eval --list --model "$tiny"
+useless '--n has no effect on --list' eval --list --n 3 --json
+useless '--model has no effect on matmul' bench matmul --model "$tiny"
+useless '--rows has no effect on stream' bench stream --model "$tiny" --rows 3
+useless '--out has no effect on stream' bench stream --out 4 --in 4
+useless '--set has no effect on --list' loss --list --set beta=1
+useless '--plain and --chat do not go together' tokenize --model "$tiny" --plain --chat
+useless '--chat-template goes with --chat' tokenize --model "$tiny" --chat-template chatml
+useless '--show has no effect with --json' data check rows.jsonl --objective sft --model "$tiny" --json --show 2
+useless '--model and --chat-template have no effect on --level response' data noise rows.jsonl --to new.jsonl --objective sft --rate 0.5 --model "$tiny"
+useless '--compute is of the comparison' export --model "$tiny" --adapter a --format peft --compute f32 --output b
+useless '--reviewer has no effect where --json lists' review --json --reviewer anna
+rounds() { useless "$1" train ppo --online --model "$tiny" --output made --lora 2 "$2" "$3"; }
 rounds '--judge-timeout goes with --judge or --judge-url' --judge-timeout 3
 rounds '--judge-repeats goes with --judge or --judge-url' --judge-repeats 3
 rounds '--judge-key-env goes with --judge-url' --judge-key-env KEY
@@ -46,12 +44,12 @@ rounds '--span-placement goes with --span-reward' --span-placement last
 # What a script may write everywhere is not refused: --json where there is JSON anyway.
 echo '{"rows":[{"log_probs":[-1]}]}' | run 0 "$agon" loss nll --json
 
-refused '--objective has no effect on convert' data convert rows.jsonl --objective sft --to new.jsonl --rate 0.1
-refused '--rate has no effect on convert' data convert rows.jsonl --to new.jsonl --rate=0.1
-refused '--folds has no effect on fuse' data fuse rows.jsonl --to new.jsonl --folds 4 --rate 1
-refused '--to has no effect on stats' data stats rows.jsonl --objective sft --to new.jsonl
-refused '--gold has no effect on split' data split rows.jsonl --gold x
-refused 'is none of convert, check' data fold rows.jsonl --folds 3
+useless '--objective has no effect on convert' data convert rows.jsonl --objective sft --to new.jsonl --rate 0.1
+useless '--rate has no effect on convert' data convert rows.jsonl --to new.jsonl --rate=0.1
+useless '--folds has no effect on fuse' data fuse rows.jsonl --to new.jsonl --folds 4 --rate 1
+useless '--to has no effect on stats' data stats rows.jsonl --objective sft --to new.jsonl
+useless '--gold has no effect on split' data split rows.jsonl --gold x
+useless 'is none of convert, check' data fold rows.jsonl --folds 3
 [ ! -e new.jsonl ] || fail "a refused command leaves nothing"
 run 0 "$agon" data stats rows.jsonl --objective sft --model "$tiny" --max-length=9
 

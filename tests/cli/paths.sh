@@ -39,7 +39,7 @@ tells "$agon" train sft $small --data "$bad-rows.jsonl" --output preview --previ
 run 0 "$agon" import "$bad-hf" --name plain --json
 run 4 "$agon" import "$bad-hf"
 says err 'caf\\xe9-hf. is no name for a model'; one_sentence
-run 0 "$agon" chat --model "$bad-hf" --adapter "$bad-soup" </dev/null
+run 0 "$agon" chat --model "$bad-hf" --adapter "$bad-soup"
 mkdir "$bad-folder"
 tells env AGON_MODEL="$tiny" "$agon" init --output "$bad-folder/my.yaml" --json
 run 4 "$agon" init --output "$bad.yaml"

@@ -41,9 +41,9 @@ for vector in 1,0 0.5,0.5 0,1; do
 done >leads
 awk 'NR > 1 && !($1 - $2 < before) { exit 1 } { before = $1 - $2 } NR == 1 && before <= 0 { exit 1 } END { exit !(before < 0) }' leads ||
     fail "the vector does not decide: $(cat leads)"
-run 0 "$agon" generate --model "$tiny" --adapter whole --preference 1,0 --temperature 0 --max-tokens 8 --dtype f32 say 2 </dev/null
+run 0 "$agon" generate --model "$tiny" --adapter whole --preference 1,0 --temperature 0 --max-tokens 8 --dtype f32 say 2
 cp out first
-run 0 "$agon" generate --model "$tiny" --adapter whole --preference 0,1 --temperature 0 --max-tokens 8 --dtype f32 say 2 </dev/null
+run 0 "$agon" generate --model "$tiny" --adapter whole --preference 0,1 --temperature 0 --max-tokens 8 --dtype f32 say 2
 differ first out
 
 # ---- a vector of a row's own: the answers of the rows alone, whatever the order
@@ -97,12 +97,6 @@ a=$(score ' no' --adapter soup) b=$(score ' no' --adapter helpful)
 awk "BEGIN { exit !($a > $b) }" || fail "the soup has nothing of the second: $a, $b"
 
 # ---- refused in one sentence
-refused() { # refused CODE PATTERN COMMAND...
-    code=$1 pattern=$2
-    shift 2
-    run "$code" "$@" </dev/null
-    says err "$pattern"; one_sentence
-}
 refused 4 'the adapter.s dimensions are 2: helpful, harmless' "$agon" generate --model "$tiny" --adapter whole --preference 0.2,0.3,0.5 a
 refused 4 'sums to 1.5; it must sum to 1' "$agon" generate --model "$tiny" --adapter whole --preference 0.5,1 a
 refused 4 'is -1; each is 0 or more' "$agon" generate --model "$tiny" --adapter whole --preference=-1,2 a

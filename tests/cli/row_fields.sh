@@ -2,31 +2,29 @@
 # Rows of score and generate: a misspelt field is refused with the name that was meant, not passed over; the user's own fields stay.
 . "$(dirname "$0")/common"
 
-refused() { # refused COMMAND ROW PATTERN
+bad_row() { # bad_row COMMAND ROW PATTERN
     printf '{"prompt":"a","completion":"b"}\n%s\n' "$2" >rows
-    run 4 "$agon" "$1" --model "$tiny" --json <rows
-    says err "input line 2: .*$3"
-    one_sentence
+    refused 4 "input line 2: .*$3" "$agon" "$1" --model "$tiny" --json <rows
     count
     [ ! -s out ] || fail "rows were answered before the bad one was named"
 }
-refused score '{"promt":"a","completion":"b"}' 'there is no field "promt"; did you mean "prompt"\?'
-refused score '{"prompt":"a","compeltion":"b"}' 'did you mean "completion"\?'
-refused score '{"prompt":"a","Completion":"b"}' 'did you mean "completion"\?'
-refused score '{"completion":"b"}' 'a row needs "prompt"'
-refused score '{"question":"a","answer":"b"}' 'a row needs "prompt"'
-refused score '{"prompt":"a","answer":"b"}' 'there is nothing to score: no "completion"'
-refused score '{"messages":[{"role":"user","content":"a"}]}' 'there is nothing to score'
-refused score '{"message":[{"role":"user","content":"a"}]}' 'did you mean "messages"\?'
+bad_row score '{"promt":"a","completion":"b"}' 'there is no field "promt"; did you mean "prompt"\?'
+bad_row score '{"prompt":"a","compeltion":"b"}' 'did you mean "completion"\?'
+bad_row score '{"prompt":"a","Completion":"b"}' 'did you mean "completion"\?'
+bad_row score '{"completion":"b"}' 'a row needs "prompt"'
+bad_row score '{"question":"a","answer":"b"}' 'a row needs "prompt"'
+bad_row score '{"prompt":"a","answer":"b"}' 'there is nothing to score: no "completion"'
+bad_row score '{"messages":[{"role":"user","content":"a"}]}' 'there is nothing to score'
+bad_row score '{"message":[{"role":"user","content":"a"}]}' 'did you mean "messages"\?'
 for pair in temprature:temperature max-tokens:max_tokens max_token:max_tokens topk:top_k repetition_penality:repetition_penalty logit_bais:logit_bias; do
-    refused generate "{\"prompt\":\"a\",\"${pair%%:*}\":1}" "there is no field \"${pair%%:*}\"; did you mean \"${pair##*:}\"\?"
+    bad_row generate "{\"prompt\":\"a\",\"${pair%%:*}\":1}" "there is no field \"${pair%%:*}\"; did you mean \"${pair##*:}\"\?"
 done
-refused generate '{"promtp":"a"}' 'did you mean "prompt"\?'
+bad_row generate '{"promtp":"a"}' 'did you mean "prompt"\?'
 
 # what a row holds is not printed raw, and what is no row is said
-refused score "$(printf '\033[2J')" "this is not JSON: .*\\\\x1b"
-refused generate "$(printf '{"a":\302\2331m}')" "this is not JSON: .*\\\\x9b"
-refused generate "{\"promp$(printf '\302\205')\":\"a\"}" 'a row needs one of them'
+bad_row score "$(printf '\033[2J')" "this is not JSON: .*\\\\x1b"
+bad_row generate "$(printf '{"a":\302\2331m}')" "this is not JSON: .*\\\\x9b"
+bad_row generate "{\"promp$(printf '\302\205')\":\"a\"}" 'a row needs one of them'
 run 5 "$agon" score --model "$tiny" <.
 says err 'could not be read: Is a directory'
 one_sentence

@@ -55,7 +55,7 @@ says out '"tokens_per_second":'
 [ -f sft/config.json ] && [ -f sft/model.safetensors ] || fail "no Hugging Face folder"
 first=$(field loss out | head -1) last=$(field loss out | tail -1)
 awk "BEGIN { exit !($last < $first) }" || fail "the loss went from $first to $last"
-run 0 "$agon" generate --model sft --temperature 0 --max-tokens 4 the </dev/null
+run 0 "$agon" generate --model sft --temperature 0 --max-tokens 4 the
 for how in "--lora 4" ""; do
     rm -rf dpo
     run 0 "$agon" train dpo --model "$tiny" --data pairs.jsonl --output dpo $how --batch 3 --set beta=0.2 --json
@@ -63,7 +63,7 @@ for how in "--lora 4" ""; do
     says out '"step":1,.*"loss":0\.6931471805[0-9]*,'
 done
 run 0 "$agon" train grpo --model "$tiny" --data groups.jsonl --output grpo --lora 4 --batch 2
-run 0 "$agon" generate --model "$tiny" --adapter grpo --max-tokens 4 the </dev/null
+run 0 "$agon" generate --model "$tiny" --adapter grpo --max-tokens 4 the
 run 4 "$agon" train dpo --model "$tiny" --data sft.jsonl --output wrong --lora 4
 says err 'sft.jsonl:1: dpo learns from rows with prompt, chosen and rejected'; one_sentence
 run 4 "$agon" train grpo --model "$tiny" --data pairs.jsonl --output wrong --lora 4

@@ -37,7 +37,7 @@ done
 echo half >small.gguf.tmp-agonabcdef
 run 0 "$agon" export --model "$tiny" --adapter tuned --format gguf --dtype q8_0 --output small.gguf
 [ ! -e small.gguf.tmp-agonabcdef ] || fail "what a killed export left stays"
-run 0 "$agon" generate --model small.gguf --max-tokens 3 --temperature 0 the </dev/null
+run 0 "$agon" generate --model small.gguf --max-tokens 3 --temperature 0 the
 # A folder that a killed export began, with files that have their names already, is not in the way; a whole one, and anybody's, is.
 mkdir begun
 echo half >begun/config.json.tmp-agonabcdef
@@ -64,7 +64,7 @@ same copy/adapter_model.safetensors named/adapter_model.safetensors
 echo '{"prompt":"say 1","completion":"the number"}' >one.jsonl
 run 0 "$agon" train sft --model "$tiny" --data one.jsonl --lora 2 --base-name some/base --output named_too
 says named_too/adapter_config.json '"base_model_name_or_path": "some/base"'
-run 0 "$agon" generate --model "$tiny" --adapter named_too --max-tokens 1 the </dev/null
+run 0 "$agon" generate --model "$tiny" --adapter named_too --max-tokens 1 the
 run 4 "$agon" train sft --model "$tiny" --data one.jsonl --base-name some/base --output named_whole
 says err 'all weights are a model of their own'; one_sentence
 run 2 "$agon" export --model "$tiny" --adapter tuned --format gguf --base-name some/base --output copy2

@@ -140,22 +140,21 @@ bad_row '{"text":["a"],"label":"good"}' 'bad.jsonl:2: text must be a text'
 bad_row '{"prompt":[],"label":"good"}' 'bad.jsonl:2: prompt must be a text or a list of messages'
 bad_row '{"prompt":[{"role":"bot","content":"a"}],"label":"good"}' 'bad.jsonl:2: cannot be put to the weak model: .*has \(system, user'
 bad_row '{"text":"bright stone 7","label":"bad"}' "bad.jsonl:4: the text of line 2 with another label \('bad' there, 'good' here\)"
-refused() { # refused CODE EDIT PATTERN
+bad_file() { # bad_file CODE EDIT PATTERN
     sed "$2" my.yaml >bad.yaml
-    run "$1" "$agon" weak-to-strong bad.yaml --output bad
-    says err "$3"; one_sentence
+    refused "$1" "$3" "$agon" weak-to-strong bad.yaml --output bad
 }
-refused 4 's/^data.*//' 'data is missing'
-refused 3 's/^data.*/data: nothing.jsonl/' 'nothing.jsonl'
-refused 4 's/^weak:.*//' 'weak is missing'
-refused 3 's/^strong:.*/strong: nothing.gguf/' 'nothing.gguf'
-refused 4 's/^rank.*/parts: [0.5, 0.5, 0.1]/' 'three shares that sum to 1'
-refused 4 's/^rank.*/template: say/' 'must hold \{text\} once'
-refused 4 's/^rank.*/classes: [good, baad]/' "my.jsonl:1: label 'bad' is none of the classes; did you mean 'baad'"
-refused 4 's/^rank.*/words: [a, b]/' 'words has 2 texts and classes 0 names'
-refused 4 's/^leave_out.*/leave_out: [ceiling]/' 'no condition'
-refused 4 's/^rank.*/epochs: 3/' "no option 'epochs'"
-refused 4 's/^rank.*/max_tokens: 8/' 'of all 121 rows 1 are repeated and 120 too long'
+bad_file 4 's/^data.*//' 'data is missing'
+bad_file 3 's/^data.*/data: nothing.jsonl/' 'nothing.jsonl'
+bad_file 4 's/^weak:.*//' 'weak is missing'
+bad_file 3 's/^strong:.*/strong: nothing.gguf/' 'nothing.gguf'
+bad_file 4 's/^rank.*/parts: [0.5, 0.5, 0.1]/' 'three shares that sum to 1'
+bad_file 4 's/^rank.*/template: say/' 'must hold \{text\} once'
+bad_file 4 's/^rank.*/classes: [good, baad]/' "my.jsonl:1: label 'bad' is none of the classes; did you mean 'baad'"
+bad_file 4 's/^rank.*/words: [a, b]/' 'words has 2 texts and classes 0 names'
+bad_file 4 's/^leave_out.*/leave_out: [ceiling]/' 'no condition'
+bad_file 4 's/^rank.*/epochs: 3/' "no option 'epochs'"
+bad_file 4 's/^rank.*/max_tokens: 8/' 'of all 121 rows 1 are repeated and 120 too long'
 awk 'BEGIN { for (i = 0; i < 40; i++) printf "{\"text\":\"stone %d\",\"label\":%d}\n", i, i % 2 }' >few.jsonl
-refused 4 's/^data.*/data: few.jsonl/' 'few.jsonl: 40 rows can be used .* parts of 16 \(supervisor\), 16 \(student\) and 8 \(test\); they must have 32, 32 and 20'
+bad_file 4 's/^data.*/data: few.jsonl/' 'few.jsonl: 40 rows can be used .* parts of 16 \(supervisor\), 16 \(student\) and 8 \(test\); they must have 32, 32 and 20'
 done_testing
