@@ -27,10 +27,7 @@ static void write_row(const double *options, const row *r, double d) {
 static agon_status loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                         objective_result *out) {
     agon_status s = choices_check(ctx, self, options, rows, n_rows);
-    double total = s == AGON_OK ? row_normaliser(options, rows, n_rows) : 0;
-    if (s == AGON_OK)
-        s = weight_check(ctx, self, total);
-    return s ? s : confidence_loss(ctx, self, options, rows, n_rows, read_row, write_row, total, out);
+    return s ? s : confidence_loss(ctx, self, options, rows, n_rows, read_row, write_row, row_normaliser(options, rows, n_rows), out);
 }
 
 const objective objective_choices_confidence = {

@@ -49,9 +49,12 @@ static void step_loss(const double *options, confidence_row *rows, size_t n, dou
 agon_status confidence_loss(agon_ctx *ctx, const objective *self, const double *options, const row *rows, size_t n_rows,
                             confidence_row (*read)(const double *options, const row *r, double total),
                             void (*write)(const double *options, const row *r, double d), double total, objective_result *out) {
+    agon_status s = weight_check(ctx, self, total);
+    if (s)
+        return s;
     confidence_row *all = malloc(n_rows * sizeof *all);
     double *scratch = malloc(n_rows * sizeof *scratch);
-    agon_status s = all && scratch ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "%s: out of memory for %zu rows", self->name, n_rows);
+    s = all && scratch ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "%s: out of memory for %zu rows", self->name, n_rows);
     for (size_t i = 0; i < n_rows && !s; i++)
         all[i] = read(options, &rows[i], total);
     if (!s)
