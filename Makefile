@@ -12,6 +12,8 @@
 MAKEFLAGS += --no-print-directory
 BUILD ?= build
 PREFIX ?= /usr/local
+# Below it. Without it Meson asks dpkg-dev where libraries go, which need not be there, and takes lib64 then, where Debian looks for none.
+LIBDIR ?= lib
 # What scripts/setup installs for.
 PURPOSE = product
 model: PURPOSE += model
@@ -44,12 +46,12 @@ format:
 	@clang-format -i $$(find src include tests bench examples -name '*.[ch]')
 
 install: build
-	@meson configure $(BUILD) -Dprefix="$(PREFIX:~/%=$(HOME)/%)" && TARGETS=product scripts/build $(BUILD)
+	@meson configure $(BUILD) -Dprefix="$(PREFIX:~/%=$(HOME)/%)" -Dlibdir="$(LIBDIR)" && TARGETS=product scripts/build $(BUILD)
 	@meson install -C $(BUILD) --no-rebuild
 	@[ -n "$(DESTDIR)" ] || ldconfig 2>/dev/null || true # so that programs find the library
 
 uninstall:
-	@ninja -C $(BUILD) uninstall >/dev/null
+	@ninja -C $(BUILD) uninstall
 
 clean:
 	rm -rf build build-*

@@ -36,6 +36,6 @@ asks '^scripts/setup product tests$' check
 asks '^scripts/setup product tests model$' test
 asks '^scripts/setup product model$' run
 asks '^scripts/test quick elsewhere$' check BUILD=elsewhere
-asks '-Dprefix="/opt/agon"' install PREFIX=/opt/agon
+asks '-Dprefix="/opt/agon" -Dlibdir="lib"' install PREFIX=/opt/agon # where pkg-config and the loader look, also without dpkg-dev
 asks "-Dprefix=\"$HOME/.local\"" install 'PREFIX=~/.local'
 done_testing
