@@ -214,12 +214,14 @@ void print_expert(const summary_table *t, const json_t *budget) {
 }
 
 void print_lessons(const summary_table *t, const json_t *learnability) {
-    static const char *const forms[] = {"full", "masked"};
+    static const char *const forms[] = {"full", "masked", "critic"};
     if (!json_object_size(learnability))
         return;
     summary_title(t, "does a critique help? failed queries answered again");
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
         const json_t *form = json_object_get(learnability, forms[i]), *ci = json_object_get(form, "ci95");
+        if (!form)
+            continue;
         summary_line(t, forms[i], "%+.1f points [%+.1f, %+.1f] over a critique of something else, %+.1f over no critique (n %lld)", percent(form, "over_placebo"),
                      100 * json_number_value(json_array_get(ci, 0)), 100 * json_number_value(json_array_get(ci, 1)), percent(form, "over_retry"), count(learnability, "n"));
     }

@@ -280,6 +280,7 @@ static void drop_what_is_off(const run_config *c, json_t *config) {
                  {c->evaluate.xstest_unsafe == 0, "gate", "safety_margin"},
                  {c->gate.audit_agreement == 0, "gate", "audit_agreement"},
                  {c->gate.monitor_prompts == 0, "gate", "monitor_prompts"},
+                 {strcmp(c->refine.words, "verifier") == 0, "refine", "words"},
                  {c->build.new_share == 1, "build", "new_share"},
                  {c->gate.over_approval == 0, "gate", "over_approval"},
                  {!c->gate.critic, "gate", "critic"},

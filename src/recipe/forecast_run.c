@@ -207,7 +207,7 @@ static void generation(forecast *f, const lengths *n, const run_config *r, bool 
         forecast_generation(f, least_of(batch, (size_t)r->attacker.variations), 1, n->chat + n->prompts, ATTACKER_MAX_TOKENS);
         f->rank = own;
     }
-    if (is_local(&r->critic.by) && writes)
+    if (is_local(&r->critic.by) && (writes || strcmp(r->refine.words, "critic") == 0))
         forecast_generation(f, batch, 1, n->chat + judged, CRITIC_WRITE_TOKENS);
 }
 

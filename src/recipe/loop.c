@@ -27,6 +27,7 @@
 #include "recipe/own_rows.h"
 #include "recipe/recipe_private.h"
 #include "recipe/school.h"
+#include "role/critic.h"
 #include "train/samples.h"
 #include <math.h>
 #include <stdlib.h>
@@ -377,6 +378,8 @@ static void cost_of(const run_config *r, const own_rows *own, expected *t) {
         cost_answers(t, it * (double)r->attacker.variations, REWORDING_PROMPT_TOKENS, 1, REWORDING_TOKENS);
     cost_answers(t, it * drawn, PROMPT_TOKENS, samples, ANSWER_TOKENS);
     cost_answers(t, it * refined, 2 * PROMPT_TOKENS, 1, ANSWER_TOKENS);
+    if (strcmp(r->refine.words, "critic") == 0)
+        cost_answers(t, it * fmin(asked, fmax((double)r->refine.queries, (double)r->refine.learnability)), CRITIC_PROMPT_TOKENS, 1, CRITIC_WRITE_TOKENS);
     cost_answers(t, evaluations * held_out, PROMPT_TOKENS, 1, ANSWER_TOKENS);
     if (n > 0) { /* nobody knows how long their answers will be: as long as they may */
         cost_answers(t, it * file, prompt, samples, length);

@@ -1,5 +1,6 @@
-/* The loop's refinement, see loop.c: failed queries are answered again with the verifier's evidence as a critique, and what a critique is worth
- * is measured against a critique of something else and against simply trying again (loop 3.6, learnable). */
+/* The loop's refinement, see loop.c: failed queries are answered again with a critique, the verifier's evidence or what the model critic says without having
+ * seen it (refine.words), and what a critique is worth is measured against a critique of something else and against simply trying again (loop 3.6,
+ * learnable). The verifier judges what comes of it. */
 #include "base/ctx.h"
 #include "base/random.h"
 #include "eval/curriculum.h"
@@ -37,14 +38,39 @@ static agon_status failures(loop *l, size_t most, picked *out) {
 
 enum { FORM_PLACEBO = 2, FORM_RETRY = 3 };
 
+static bool by_critic(const loop *l) {
+    return strcmp(l->config->refine.words, "critic") == 0;
+}
+
+/* What is said of the failures; those of which nothing is are left out. */
+static agon_status criticise_failures(loop *l, picked *failed) {
+    size_t kept = 0;
+    if (!by_critic(l))
+        return critique_answers(&l->c->actors, cast_path(l->c, "critique"), &l->answers, failed->items, failed->n);
+    agon_status s = write_critiques(&l->c->actors, cast_path(l->c, "critique/written"), &l->queries, &l->answers, failed->items, failed->n, l->critic);
+    for (size_t i = 0; i < failed->n && !s; i++)
+        if (*l->answers.items[failed->items[i]].words)
+            failed->items[kept++] = failed->items[i];
+    if (!s && kept < failed->n)
+        cast_say(l->c, NULL, "the critic had no words for %zu of %zu failures", failed->n - kept, failed->n);
+    failed->n = s ? failed->n : kept;
+    return s;
+}
+
+/* New string. */
+static agon_status words_of(loop *l, const answer *x, int form, char **out) {
+    if (!by_critic(l))
+        return critique_words(&l->c->actors, x, form == FORM_PLACEBO ? CRITIQUE_MASKED : form, out);
+    *out = strdup(x->words);
+    return *out ? AGON_OK : ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for a critique");
+}
+
 /* The message that asks for a better answer: with the critique in a form, with another item's, or with none. */
 static agon_status refine_message(loop *l, const picked *drafts, size_t i, int form, const char **out) {
     const answer *x = &l->answers.items[drafts->items[i]];
     const answer *about = form == FORM_PLACEBO ? &l->answers.items[drafts->items[(i + 1) % drafts->n]] : x;
     char *words = NULL, *message = NULL;
-    agon_status s = form == FORM_RETRY ? AGON_OK
-                                       : critique_words(&l->c->actors, about,
-                                                        form == FORM_PLACEBO ? CRITIQUE_MASKED : form, &words);
+    agon_status s = form == FORM_RETRY ? AGON_OK : words_of(l, about, form, &words);
     if (!s)
         s = learner_refine_prompt(l->c->actors.ctx, l->queries.items[x->query].text, words, &message);
     if (!s && !(*out = arena_copy(l->c->memory, message)))
@@ -83,14 +109,14 @@ static agon_status refine_drafts(loop *l, const char *name, const char *kind, co
 }
 
 static agon_status measure_uplift(loop *l, const double *score[4], size_t n, json_t **out) {
-    static const char *const names[] = {"full", "masked"};
+    const char *const names[] = {by_critic(l) ? "critic" : "full", "masked"};
     double *before = memory_new(n + 1, sizeof *before); /* every draft failed */
     json_t *report = json_pack("{sI}", "n", (json_int_t)n);
     agon_status s = before && report ? AGON_OK : ctx_fail(l->c->actors.ctx, AGON_ENOMEM, "no memory for learnability");
     double retry = 0;
     for (size_t i = 0; i < n; i++)
         retry += score[FORM_RETRY][i] / (double)n;
-    for (int form = 0; form < 2 && !s; form++) {
+    for (int form = 0; form < (by_critic(l) ? 1 : 2) && !s; form++) {
         critic_uplift u;
         s = critic_uplift_measure(l->c->actors.ctx, before, score[form], score[FORM_PLACEBO], n, 2000,
                                   (uint64_t)l->config->seed, 0.05, &u);
@@ -109,8 +135,7 @@ static agon_status measure_uplift(loop *l, const double *score[4], size_t n, jso
 
 /* How much does a critique help, in each form, beyond a critique of something else and beyond simply trying again? */
 static agon_status learnability(loop *l, const picked *failed) {
-    static const char *const names[] = {"learnability/full", "learnability/masked", "learnability/placebo",
-                                        "learnability/retry"};
+    const char *const names[] = {by_critic(l) ? "learnability/critic" : "learnability/full", "learnability/masked", "learnability/placebo", "learnability/retry"};
     picked some = {failed->items, failed->n < (size_t)l->config->refine.learnability ? failed->n
                                                                                       : (size_t)l->config->refine.learnability};
     const double *score[4] = {0};
@@ -119,6 +144,8 @@ static agon_status learnability(loop *l, const picked *failed) {
     if (some.n < 2)
         return AGON_OK;
     for (int form = 0; form < 4 && !s; form++) {
+        if (form == CRITIQUE_MASKED && by_critic(l)) /* it cannot quote what it has not seen */
+            continue;
         size_t from = l->answers.n;
         double *right = arena_take(l->c->memory, some.n, sizeof *right);
         s = right ? refine_drafts(l, names[form], kind, &some, form, 1, 0)
@@ -131,7 +158,10 @@ static agon_status learnability(loop *l, const picked *failed) {
     l->learnability = NULL;
     if (!s)
         s = measure_uplift(l, score, some.n, &l->learnability);
-    if (!s)
+    if (!s && by_critic(l))
+        cast_say(l->c, json_pack("{sO}", "learnability", l->learnability), "the critic's words on %zu failures: %+.0f points over placebo, %+.0f over a plain retry", some.n,
+                 100 * field_real(json_object_get(l->learnability, "critic"), "over_placebo"), 100 * field_real(json_object_get(l->learnability, "critic"), "over_retry"));
+    else if (!s)
         cast_say(l->c, json_pack("{sO}", "learnability", l->learnability),
                  "critiques on %zu failures: full %+.0f points over placebo, masked %+.0f", some.n,
                  100 * field_real(json_object_get(l->learnability, "full"), "over_placebo"),
@@ -142,13 +172,13 @@ static agon_status learnability(loop *l, const picked *failed) {
 agon_status loop_refine(loop *l) {
     picked failed = {0};
     size_t n_passed = 0, from;
-    int form = strcmp(l->config->refine.form, "full") == 0 ? CRITIQUE_FULL : CRITIQUE_MASKED;
+    int form = by_critic(l) || strcmp(l->config->refine.form, "full") == 0 ? CRITIQUE_FULL : CRITIQUE_MASKED;
     agon_status s = cast_stage(l->c, "refine");
     size_t queries = (size_t)l->config->refine.queries, learn = (size_t)l->config->refine.learnability;
     if (!s)
         s = failures(l, queries > learn ? queries : learn, &failed);
     if (!s)
-        s = critique_answers(&l->c->actors, cast_path(l->c, "critique"), &l->answers, failed.items, failed.n);
+        s = criticise_failures(l, &failed);
     if (!s)
         s = learnability(l, &failed);
     from = l->answers.n;
@@ -159,7 +189,7 @@ agon_status loop_refine(loop *l) {
         n_passed += l->answers.items[i].outcome == OUTCOME_PASS;
     if (!s)
         cast_say(l->c, NULL, "refined %zu failures with %s critiques: %zu of %zu answers now pass", failed.n,
-                 l->config->refine.form, n_passed, l->answers.n - from);
+                 by_critic(l) ? "the critic's" : l->config->refine.form, n_passed, l->answers.n - from);
     free(failed.items);
     return s;
 }

@@ -53,7 +53,7 @@ typedef struct run_config {
         double lr, alpha, delta;
     } critic;
     struct {
-        char *form;
+        char *form, *words;
         int64_t queries, samples, learnability;
     } refine;
     struct {

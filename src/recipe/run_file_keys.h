@@ -77,6 +77,8 @@ KEY("critic", "least_calibration", KEY_INT, critic.least_calibration, "20", 1, 1
 KEY("refine", "queries", KEY_INT, refine.queries, "160", 0, 1e6,
     "failed queries answered again with the critique")
 KEY("refine", "samples", KEY_INT, refine.samples, "2", 1, 64, "refinements a query")
+KEY("refine", "words", KEY_CHOICE, refine.words, "verifier", 0, 0,
+    "verifier|critic: whose words the learner mends its answer by; critic: what the model critic says, which has not seen the verifier's evidence")
 KEY("refine", "form", KEY_CHOICE, refine.form, "full", 0, 0,
     "full|masked: masked critiques do not contain the right answer")
 KEY("refine", "learnability", KEY_INT, refine.learnability, "24", 0, 1e5,

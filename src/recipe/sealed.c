@@ -571,7 +571,7 @@ static agon_status check(agon_ctx *ctx, const run_config *c, const objective *o)
 }
 
 /* Nobody aims, rewords or refines here; the critics learn from human.calibration and human.demonstrations, and there is one gate. */
-static const char *const without_effect[] = {"attacker.adapter", "attacker.waves", "attacker.variations", "critic.examples", "refine.queries", "refine.samples", "refine.form",
+static const char *const without_effect[] = {"attacker.adapter", "attacker.waves", "attacker.variations", "critic.examples", "refine.queries", "refine.samples", "refine.form", "refine.words",
                                              "refine.learnability", "build.gold", "gate.rejections", "gate.monitor_prompts", "gate.react",
                                              "gate.approval_items", "gate.critic", NULL};
 

@@ -38,6 +38,7 @@ typedef struct answer {
     const char *evidence, *masked;
     size_t span_start, span_end; /* bytes of the text that the evidence is about; equal: none */
     char critique[2][STORE_ID_SIZE]; /* text records by critique_form; "" none */
+    const char *words;               /* what the model critic wrote of it; "" or NULL: nothing */
     double p_raw, p;                 /* the model critic's P(correct), as given and calibrated; NAN none */
 } answer;
 
@@ -137,7 +138,7 @@ AGON_MUST_CHECK agon_status critique_answers(actors *a, const char *path, answer
 /* The critique's words, new string. */
 AGON_MUST_CHECK agon_status critique_words(actors *a, const answer *answer, int form, char **out);
 
-/* write_critiques.c: what the model critic says in words of `which` [n], as text records; critique[CRITIQUE_FULL] of those answers. */
+/* write_critiques.c: what the model critic says in words of `which` [n], as text records; words and critique[CRITIQUE_FULL] of those answers. */
 AGON_MUST_CHECK agon_status write_critiques(actors *a, const char *path, const query_list *queries, answer_list *answers,
                                             const size_t *which, size_t n, const char *version);
 

@@ -38,9 +38,13 @@ agon_status write_critiques(actors *a, const char *path, const query_list *queri
     agon_status s = answers_to_judge(a, queries, answers, which, n, version, &inputs);
     if (!s)
         s = work_run(a, path, &work_criticise, inputs, record_critique, &r, &results);
-    for (size_t i = 0; i < n && !s; i++)
-        snprintf(answers->items[which[i]].critique[CRITIQUE_FULL], STORE_ID_SIZE, "%s",
-                 field_text(json_object_get(json_array_get(results, i), "ids"), "text"));
+    for (size_t i = 0; i < n && !s; i++) {
+        const json_t *result = json_array_get(results, i);
+        answer *x = &answers->items[which[i]];
+        snprintf(x->critique[CRITIQUE_FULL], STORE_ID_SIZE, "%s", field_text(json_object_get(result, "ids"), "text"));
+        x->words = arena_copy(answers->memory, field_text(json_object_get(result, "out"), "critique"));
+        s = x->words ? AGON_OK : ctx_fail(a->ctx, AGON_ENOMEM, "no memory for a critique");
+    }
     json_decref(results);
     json_decref(inputs);
     return s;
