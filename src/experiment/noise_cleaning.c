@@ -190,6 +190,7 @@ static void add_counts(counts *c, const bool *flagged, const bool *noisy, size_t
     c->flagged += q.n_flagged, c->noisy += q.n_noisy, c->both += q.n_both;
 }
 
+/* Exact for independent items; those of a seed share a judge, so over several seeds it is too narrow (docs/results.md). */
 static json_t *share_json(size_t k, size_t n) {
     interval i = clopper_pearson(k, n, 0.05);
     return json_pack("{s:o,s:[f,f]}", "share", n ? json_real((double)k / (double)n) : json_null(), "interval", i.low, i.high);
