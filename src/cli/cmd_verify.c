@@ -10,7 +10,7 @@ static void print_report(const json_t *report) {
            member_count(report, "runs"), member_count(report, "steps"), member_count(report, "items"), member_count(report, "records"),
            member_count(report, "objects"), member_count(report, "unreferenced_objects"));
     if (json_is_object(again))
-        printf("executed again: " N " steps, " N " with the same bits, " N " skipped\n", member_count(again, "executed"),
+        printf("executed again: " N " steps, " N " with the same bits; " N " are no work that is executed by itself, such as trainings\n", member_count(again, "executed"),
                member_count(again, "equal"), member_count(again, "skipped"));
     if (json_is_true(json_object_get(report, "ok"))) {
         puts("all is as recorded");
@@ -54,7 +54,8 @@ const command command_verify = {
     "verify",
     "checks journal, records and objects, and executes a sample again",
     "verify [--workspace DIR] [--sample N] [--seed S] [--json]\n\n"
-    "Exit code 7 when anything differs from what was recorded.\n\n"
+    "Exit code 7 when anything differs from what was recorded. Answers, judgements, verdicts and draws are executed again;\n"
+    "trainings are not: the same agon with the same run file in a new workspace does that, and ends at the same ids.\n\n"
     "  --workspace DIR  the run's folder (default: the only *.agon folder here)\n"
     "  --sample N       reproducible steps to execute again, bit for bit (default 8; 0: none)\n"
     "  --seed S         which ones (default 1)\n"
