@@ -46,6 +46,8 @@ static agon_status open_judge(online_judge *j, agon_model *m) {
         return ctx_fail(j->ctx, AGON_EINVAL, "the judge is a program or a model, not both");
     if (!(o->judge_timeout > 0))
         return ctx_fail(j->ctx, AGON_EINVAL, "the judge's time for an answer is %g s; it must be above 0", o->judge_timeout);
+    if (o->judge && !*o->judge)
+        return ctx_fail(j->ctx, AGON_EINVAL, "the judge is an empty text; give the command that is its program");
     if (o->judge) {
         j->by_program = true;
         return backend_command_new(j->ctx, o->judge, o->judge_timeout, &j->who);

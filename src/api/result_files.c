@@ -19,6 +19,19 @@ const char *result_files_find(int folder) {
     return NULL;
 }
 
+const char *result_files_missing(int folder) {
+    static const char *const wholes[][2] = {{"adapter_config.json", "adapter_model.safetensors"}, {"config.json", "model.safetensors"}};
+    const char *missing = NULL;
+    for (size_t i = 0; i < sizeof wholes / sizeof *wholes; i++) {
+        const bool config = faccessat(folder, wholes[i][0], F_OK, 0) == 0, weights = faccessat(folder, wholes[i][1], F_OK, 0) == 0;
+        if (config && weights)
+            return NULL;
+        if (!missing && (config || weights))
+            missing = wholes[i][config];
+    }
+    return missing ? missing : "what it made";
+}
+
 void result_files_remove(int folder) {
     for (size_t i = 0; i < N_NAMES; i++)
         unlinkat(folder, names[i], 0);

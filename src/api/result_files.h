@@ -4,6 +4,8 @@
 
 /* folder: open. The first of a result's files in it, NULL: none. Static storage. */
 const char *result_files_find(int folder);
+/* Of an adapter or a model that should be whole there: a file that is missing, or "what it made"; NULL: none. Static storage. */
+const char *result_files_missing(int folder);
 /* Removes a result's files. */
 void result_files_remove(int folder);
 /* The same of a folder directly below, and that folder where nothing else is in it. A link is left alone: it leads out of `folder`. */

@@ -104,12 +104,12 @@ agon_status training_folder_no_input(const training_folder *f, const char *model
 
 agon_status training_folder_has_result(const training_folder *f, const char *below) {
     const int folder = below ? openat(f->lock, below, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : f->lock;
-    const bool there = folder >= 0 && result_files_find(folder);
+    const char *missing = folder >= 0 ? result_files_missing(folder) : "what it made";
     if (below && folder >= 0)
         close(folder);
-    return there ? AGON_OK
-                 : ctx_fail(f->ctx, AGON_ENOTFOUND, "%s%s%s: the training is done, but what it made is gone; --overwrite trains anew", f->path, below ? "/" : "",
-                            below ? below : "");
+    return missing ? ctx_fail(f->ctx, AGON_ENOTFOUND, "%s%s%s: the training is done, but %s is gone; --overwrite trains anew", f->path, below ? "/" : "",
+                              below ? below : "", missing)
+                   : AGON_OK;
 }
 
 agon_status training_folder_finish_take(training_folder *f, json_t *summary, const char *of_call, char **text) {

@@ -418,6 +418,8 @@ static int check_arguments(train_arguments *a) {
         return usage_error(&command_train, "--epochs and --batch must be 1 or more, other counts 0 or more");
     if (a->lora > 65536 || a->batch > 1 << 24 || a->epochs > 1 << 24)
         return usage_error(&command_train, "--lora, --batch or --epochs is too large to be meant");
+    if (a->options.temperature == 0) /* which elsewhere is greedy, and to the library the default */
+        return usage_error(&command_train, "--temperature must be 0.0001 or more");
     if (a->schedule)
         a->options.schedule = a->online.schedule = a->schedule;
     if (a->small_loss_level)

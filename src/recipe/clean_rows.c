@@ -221,7 +221,7 @@ static agon_status judge_own(const watch *w, size_t epoch) {
     agon_status s = rows_score(x->ctx, x->m, w->judge, x->rows, w->own, w->n_own, w->scores);
     for (size_t i = 0; i < w->n_own && !s; i++)
         memcpy(x->judged + (epoch * x->n + w->own[i]) * x->width, w->scores + i * x->width, x->width * sizeof *w->scores);
-    return s;
+    return s == AGON_ENUMERIC ? ctx_prefix(x->ctx, s, "a judge is of no use after its training, a lower learning rate may mend it") : s;
 }
 
 static agon_status on_step(void *arg, const train_progress *p) {

@@ -212,4 +212,13 @@ says err '^  many.rows.jsonl:20: '
 says err '^  and 5 more'
 says out '"skipped":25,"skipped_rows":\[.*many.rows.jsonl:25: '
 says err 'many.rows.jsonl:27, response 1: prompt and response have [0-9]+ tokens and the model.s context'
+# a file without line ends is refused before it is in memory as a whole
+truncate -s 1G endless.jsonl
+run 4 "$agon" data split endless.jsonl
+says err 'endless.jsonl:1: the line is longer than 64 MiB'
+one_sentence
+rm endless.jsonl
+run 4 "$agon" data split .
+says err '\.: this is a folder; name a file of rows'
+
 done_testing

@@ -12,6 +12,7 @@ train() { useless "$1" train sft --model "$tiny" --data rows.jsonl --output made
 train '--lora-alpha goes with --lora' --lora-alpha 8
 train '--lora-alpha must be above 0' --lora-alpha -1 '--lora 2'
 train '--small-loss-ramp says how fast' --small-loss-ramp 0.1
+train '--temperature must be 0.0001 or more' --temperature 0
 train '--aggregate, .* go with --dimensions' --aggregate linear
 [ ! -e made ] || fail "a refused training leaves nothing"
 

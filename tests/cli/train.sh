@@ -215,6 +215,17 @@ printf 'damaged' >stopped/training.json
 run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output stopped $options
 one_sentence
 
+# ---- a result of which a file is gone is no result
+run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output part --lora 4 --steps 1
+for file in adapter_model.safetensors adapter_config.json; do
+    mv part/$file kept
+    run 3 "$agon" train sft --model "$tiny" --data sft.jsonl --output part --lora 4 --steps 1
+    says err "part: the training is done, but $file is gone; --overwrite trains anew"; one_sentence
+    mv kept part/$file
+done
+run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output part --lora 4 --steps 1
+says out 'done already'
+
 # ---- AdamW's constants belong to what is trained, also when they are left out the second time
 run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output adam --lora 4 --steps 2 --eps 1e-3
 run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output adam --lora 4 --steps 2
