@@ -121,4 +121,4 @@ static bool reproducible(const actors *a, const json_t *input) {
     return backend_reproducible(actors_backend(a, field_text(input, "role")));
 }
 
-const work_kind work_generate = {"generate", "answers", CHUNK, false, execute, reproducible};
+const work_kind work_generate = {"generate", "queries", CHUNK, false, execute, reproducible};
