@@ -98,6 +98,9 @@ static void forget_optimiser(json_t *config) {
     for (size_t i = 0; i < sizeof optimiser_keys / sizeof *optimiser_keys; i++)
         assert_int_equal(json_object_del(json_object_get(config, "train"), optimiser_keys[i]), 0);
     assert_int_equal(json_object_del(json_object_get(config, "gate"), "approval_items"), 0); /* as old */
+    assert_int_equal(json_object_del(json_object_get(config, "gate"), "react"), 0);          /* older than that */
+    assert_null(json_object_get(json_object_get(config, "build"), "new_share"));
+    assert_null(json_object_get(json_object_get(config, "refine"), "words"));
 }
 
 /* Runs begun before run files had keys of the optimiser pinned none. They go on with the defaults, which were so then, and their trainings name none. */
