@@ -3,6 +3,9 @@
  * This header is the contract: what it does not mention is private. It compiles alone as C17 and
  * inside extern "C".
  *
+ * In this order: the context; the loop (runs, workspaces, reviews); models, scoring and generation; rows, training and evaluation; files of rows;
+ * experiments; models in and out, and this machine. Each part needs only what stands before it.
+ *
  * Conventions
  *   status     every fallible function returns agon_status: 0 is success, negatives say why. The
  *              sentence for a person is in agon_error(ctx). `out` parameters are written only on
@@ -92,13 +95,145 @@ AGON_API void agon_ctx_free(agon_ctx *ctx);
 /* The last failure's sentence (one line, safe on a terminal), "" after none. Borrowed until the ctx's next call. */
 AGON_API const char *agon_error(const agon_ctx *ctx);
 
+/* Asks work under way with this context to stop at the next safe point with AGON_EINTERRUPTED; later calls stop at
+ * once as well, until agon_interrupt_clear. Both are safe to call from a signal handler and from any thread. */
+AGON_API void agon_interrupt(agon_ctx *ctx);
+AGON_API void agon_interrupt_clear(agon_ctx *ctx);
+
+/* Frees a text or JSON that a function here made new. */
+AGON_API void agon_text_free(char *text); /* NULL is fine */
+
+/* ---- the loop: runs ------------------------------------------------------------------------------------- */
+
+/* What a run reports while it works; everything borrowed for the call. */
+typedef struct agon_progress {
+    size_t struct_size;
+    int64_t iteration;   /* from 1; 0 before the first */
+    const char *stage;   /* attack, respond, critique, decide, refine, build, train, evaluate, gate, ... */
+    size_t done, total;  /* of the stage, in `unit`s; total 0: not known */
+    const char *unit;    /* "queries", "answers", "steps" */
+    const char *message; /* a line worth printing once, or NULL */
+    const char *data;    /* with a message: its figures as JSON, such as {"attack": {"query", "answer", "critique"}} or
+                            {"families": [{"family", "before", "after", "n"}]}; NULL: none */
+} agon_progress;
+/* Called on the thread that called agon_run, often; it should return soon. It may call agon_interrupt. */
+typedef void (*agon_run_observer)(void *arg, const agon_progress *progress);
+
+typedef struct agon_run_options {
+    size_t struct_size;
+    const char *workspace;      /* NULL: the run file's stem + ".agon" in the current folder; made if need be */
+    agon_run_observer observer; /* NULL: none */
+    void *arg;
+} agon_run_options;
+AGON_API agon_run_options agon_run_options_default(void);
+
+/* Runs the recipe a run file names, or goes on with it, in the numerics it names (ctx keeps its own). *summary, new,
+ * is JSON: {"run", "recipe", "oracle", "state", "iterations", "model", "version": {"id", "status"}, "seconds",
+ * "tokens", "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general", "gate":
+ * {"verdict", "reason", "figures"}, "labels", "budget", "learnability", "critic", "examples": recipe loop, what the last
+ * iteration trained on, {"n", "real": no version of the lineage wrote them, "new": it did, "replayed"}, "arms"?: where control arms were
+ * trained, [{"arm": "loop" (the version it ends with), then "random_labels", "real_only", "shuffled", "version", "n",
+ * "before", "after", "gain", "ci95", "examples", "loss_tokens", "labels_right", "difference"?: of the loop's version
+ * less this one, {"gain", "ci95", "p"}, "tokens_wanted"?: it had fewer}], "workspace", "example": id of a
+ * training example or null, "reviews": open review items, "answers_waiting": as agon_status_json has it, "model_option":
+ * the run file's model or null}. AGON_EBUSY: another process runs here. AGON_EINVAL: a folder that is no workspace.
+ * AGON_EINTERRUPTED after agon_interrupt: all that was done is kept, and the same call goes on. AGON_EMISMATCH: the
+ * run file changed since the run began (iterations, gate.rejections and recipe loop's evaluate.arms may). AGON_ENOMEM before any work: its largest
+ * phase does not fit; else messages tell the forecast, {"memory"}, and {"warning"}s, as agon_init_run_file has them. */
+AGON_API AGON_MUST_CHECK agon_status agon_run(agon_ctx *ctx, const char *run_file,
+                                              const agon_run_options *options, char **summary);
+/* The workspace agon_run uses when none is given; *path new (agon_text_free). */
+AGON_API AGON_MUST_CHECK agon_status agon_run_workspace(agon_ctx *ctx, const char *run_file, char **path);
+
+/* Writes a commented run file to `output`, which must not exist. `queries` NULL or a JSONL file of the user's own
+ * queries, {"query", "answer"?, "verifier"?, "arguments"?}, every row of which is checked (AGON_EINVAL names the bad
+ * ones with file:line, at most 20, and nothing is written). *json, new: {"output", "queries": {"n", "with_answer",
+ * "with_verifier", "unverifiable", "duplicates", "verifiers": {name: rows}, "exact_by_default"} or null, "cost":
+ * {"tokens", "minutes"?, "labels", "memory": {"peak_mib", "phase", "available_mib", "generation_mib", "scoring_mib",
+ * "training_mib"}?}, "tokens_per_second"?, "warnings": [what the run will not be able to do]}. ?: null without a model. */
+AGON_API AGON_MUST_CHECK agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *output,
+                                                        char **json);
+
+/* ---- workspaces ----------------------------------------------------------------------------------------
+ *
+ * A workspace is the folder of a run (docs/architecture.md). `workspace` NULL: the only *.agon folder in the current
+ * folder; AGON_ENOTFOUND or AGON_EINVAL says what there is instead. `run` NULL: the latest run in it. Everything here
+ * works while another process runs the loop, except where the comment says otherwise. *json new: agon_text_free. */
+
+/* The folder itself; *path new (agon_text_free). */
+AGON_API AGON_MUST_CHECK agon_status agon_workspace_find(agon_ctx *ctx, const char *workspace, char **path);
+
+/* {"run", "state": "running|done|halted|waiting", "iteration", "stage", "versions": [{"id", "parent", "role", "iteration",
+ * "status": "base|candidate|promoted|rejected|rolled_back", "reason", "held_out": {"n", "before", "after", "ci95":
+ * [lo, hi]} or null}] in order of creation, "labels": {"verifier", "critic", "human", "simulated", ...},
+ * "audits": [{"source": of the audited label, "audits", "agreed"}], "tokens": {...}, "counters": {...},
+ * "other_versions": critics and attackers, "updated_ms", "progress", "answers_waiting": of reviewers, not taken in
+ * yet, "arms": of the control arms {"run", "state", "iteration", "stage", "rows": as agon_run has them, or null} or
+ * null, "attacker": the trained one of the run file, {"version", "adapter": its folder, "object", "prompts": [templates]},
+ * or null}. `before`: the base on the same items, both are fractions; ci95 is the interval of after - before. "halted":
+ * stopped before its end; the same `agon run` goes on, after too many rejections with a larger gate.rejections. "waiting":
+ * people must answer first (agon_review): all held-out answers of the gate, or anything where there is nothing to train
+ * on; then the same `agon run` goes on. */
+AGON_API AGON_MUST_CHECK agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *run,
+                                                      char **json);
+/* The last `limit` (0: all) events, of the run and its control arms, whose number is above `after`, oldest first:
+ * [{"number", "time_ms", "iteration", "stage", "message", "data"}]. */
+AGON_API AGON_MUST_CHECK agon_status agon_log_json(agon_ctx *ctx, const char *workspace, const char *run,
+                                                   int64_t after, size_t limit, char **json);
+/* The record whose id begins with `id` (at least 4 digits): {"table", "id", "record", "from": [{"id", "table",
+ * "because"}], "referred_by": [...]}. AGON_ENOTFOUND; AGON_EINVAL when several begin so. */
+AGON_API AGON_MUST_CHECK agon_status agon_show_json(agon_ctx *ctx, const char *workspace, const char *id,
+                                                    char **json);
+/* Where a record came from, up to the queries' seeds, breadth first: [{"depth", "table", "id", "of": id of the
+ * record it explains (absent in the first), "because", "record"}]. Errors as agon_show_json. */
+AGON_API AGON_MUST_CHECK agon_status agon_why_json(agon_ctx *ctx, const char *workspace, const char *id,
+                                                   char **json);
+/* Checks chain, records, counters, descent and objects, and executes up to `sample` reproducible steps of the latest
+ * run again, chosen by `seed`: {"ok", "problem": text or null, "runs", "steps", "items", "records", "objects",
+ * "unreferenced_objects", "reexecuted": {"executed", "equal", "skipped", "problem"} or null}. Damage is AGON_OK with
+ * "ok": false; a status says what kept it from looking. */
+AGON_API AGON_MUST_CHECK agon_status agon_verify_json(agon_ctx *ctx, const char *workspace, size_t sample,
+                                                      uint64_t seed, char **json);
+/* Opens the sealed ledger of a finished run and says what was true: {"run", "gates": [{"iteration", "true_gain",
+ * "true_ci95", "estimate", "ci95", "covered", "judge_only", "labels_only", "verdict"}], "label_noise": [{"source",
+ * "family", "difficulty", "n", "wrong"}], "critic": [{"family", "n", "auroc"}], "arms": [{"arm", "before", "after",
+ * "gain", "ci95", "examples", "loss_tokens"}], "labels": {...}, "recovered": {"pgr": share of the gap between the
+ * arms labels_only and oracle, null where there is none, "ci95", "gap", "gap_is_noise"}, null without arms}.
+ * AGON_EREFUSED while a run is going or when it did not finish. */
+AGON_API AGON_MUST_CHECK agon_status agon_unseal_json(agon_ctx *ctx, const char *workspace, const char *run,
+                                                      char **json);
+
+/* ---- reviews: questions to a human, answered at any time, also while a run is going ------------------------ */
+
+/* Open items, most urgent first: [{"id", "kind": "verdict|pair|demonstration|audit|held_out", "purpose", "iteration",
+ * "priority", "query", "response", "other", "critique" (texts or null), "spans": [[start, end]] bytes of the
+ * response that the critique cites}]. */
+AGON_API AGON_MUST_CHECK agon_status agon_reviews_json(agon_ctx *ctx, const char *workspace, char **json);
+
+typedef struct agon_review_answer {
+    size_t struct_size;
+    const char *review;   /* id of an item, or a unique beginning of it (at least 4 digits) */
+    const char *verdict;  /* "accept", "reject", "skip"; for a pair "A", "B" (or "reject" both) */
+    const char *text;     /* the corrected or new answer; NULL: none. A demonstration's "accept" needs one */
+    const char *note;     /* NULL: none */
+    const char *reviewer; /* a pseudonym; NULL: one made from this machine and user, which tells neither */
+    double seconds;       /* the human's time; 0: not measured */
+} agon_review_answer;
+AGON_API agon_review_answer agon_review_answer_default(void);
+/* Puts an answer into the inbox; the run collects it at its next iteration. An item may be answered again, and
+ * the last answer counts: until it is collected as if it were the first, later as a correction, which costs no further
+ * label and takes what the answer before left out of training. A later skip changes nothing. "held_out" items are
+ * answers that measure versions: the gate takes their verdicts once all are there, a skip leaves the query out, and
+ * what is answered later changes nothing. AGON_EINVAL: a verdict that the item's kind does not take, a text for held_out; AGON_ENOTFOUND. */
+AGON_API AGON_MUST_CHECK agon_status agon_review(agon_ctx *ctx, const char *workspace,
+                                                 const agon_review_answer *answer);
+
 /* ---- models ----------------------------------------------------------------------------------------
  *
  * A model argument is a GGUF file or a Hugging Face folder. Tokens are int32_t ids of the model's own
  * vocabulary. What is called "new" here is released by the function named beside it. */
 
-AGON_API void agon_text_free(char *text); /* NULL is fine */
-AGON_API void agon_tokens_free(int32_t *tokens);
+AGON_API void agon_tokens_free(int32_t *tokens); /* NULL is fine */
 
 /* The path of a model: `name` itself when it exists, else a model of that name taken in by agon_import; NULL
  * or "": AGON_MODEL from the environment, else SmolLM2-135M-Instruct in the cache folder
@@ -373,7 +508,7 @@ AGON_API AGON_MUST_CHECK agon_status agon_generate(agon_ctx *ctx, const agon_mod
                                                    const agon_generate_request *requests, size_t n,
                                                    const agon_generate_options *options, agon_completion *out);
 
-/* ---- objectives and training ------------------------------------------------------------------------- */
+/* ---- objectives, and rows to train on ------------------------------------------------------------------- */
 
 /* An objective on numbers: the request and answer of `agon loss` (docs/cli.md). settings [n_settings]: "beta=0.1".
  * *answer new. AGON_ENOTFOUND: no such objective; AGON_EINVAL names the row or option and the nearest known name. */
@@ -450,121 +585,6 @@ AGON_API AGON_MUST_CHECK agon_status agon_dataset_report(agon_ctx *ctx, const ag
  * The packing, whose time grows with the square of the rows, is not computed. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_unused(agon_ctx *ctx, const agon_dataset *d, char **json);
 AGON_API void agon_dataset_free(agon_dataset *d);
-/* What reward models say of pairs they were not trained on, rows read for bt: members, rule and strength as in
- * agon_reward_ensemble; n_members 0: m's own head. Pairs with a label of 1/2 are ties and left out, one under 1/2
- * says that rejected is better; equal rewards are no order and count as wrong. *json new: {"pairs", "right",
- * "accuracy", "ci95" (exact), "ties", "loss": mean of -log sigmoid(gap of the rewards) in nats, "loss_ci95" (bootstrap
- * over pairs), "ece" and "brier" of sigmoid(|gap|) as the probability of being right (these four null for several
- * members, whose scale is another),
- * "by_margin": [{"from", "to" (null: none), and the first four}] by that gap, "by_label_margin": the same by the rows' margins, null where there are none, "reward_mean",
- * "reward_std", "length_correlation" of reward and tokens, "length_matched": the first four of pairs whose lengths
- * differ by at most a tenth}. AGON_EINVAL; else as agon_reward. */
-AGON_API AGON_MUST_CHECK agon_status agon_reward_pairs(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *members, size_t n_members,
-                                                       const char *rule, double strength, const agon_dataset *pairs, char **json);
-/* The same of a policy: its reward of an answer is beta (log_prob - the reference's), as dpo has it; pairs: rows read for
- * dpo. reference NULL: m itself, under reference_adapter (NULL: the base); both models must have one vocabulary. "loss" is
- * then dpo's on these pairs. AGON_EINVAL: the policy is its own reference, beta is not above 0; else as agon_score. */
-AGON_API AGON_MUST_CHECK agon_status agon_policy_pairs(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
-                                                       const agon_model *reference, const agon_adapter *reference_adapter,
-                                                       double beta, const agon_dataset *pairs, char **json);
-/* Two policies, or the reward heads of two adapters, on the same pairs: how much oftener the first ranks rightly, and what
- * how its loss differs (first less other). other NULL: m itself; adapter and other_adapter of their models, NULL: none. Rows, reference and beta as
- * in agon_policy_pairs. *json new: {"pairs", "ties", "right", "accuracy", "loss", "other": {"right", "accuracy", "loss"},
- * "gained": pairs only the first ranks rightly, "lost": only the other, "accuracy_difference", "accuracy_ci95"
- * (Newcombe's paired method 10), "p" (McNemar's exact test), "loss_difference", "loss_ci95" (bootstrap over pairs)}.
- * AGON_EINVAL: both are one, or one is the reference; else as above. */
-AGON_API AGON_MUST_CHECK agon_status agon_policy_pairs_paired(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *other,
-                                                              const agon_adapter *other_adapter, const agon_model *reference,
-                                                              const agon_adapter *reference_adapter, double beta, const agon_dataset *pairs, char **json);
-AGON_API AGON_MUST_CHECK agon_status agon_reward_pairs_paired(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *other,
-                                                              const agon_adapter *other_adapter, const agon_dataset *pairs, char **json);
-
-/* A file of other people's rows (JSONL or one JSON list) to JSONL that agon_dataset_open takes. format: "alpaca",
- * "sharegpt", "hh", "gsm8k", "spin", "orca", "trl", "refine-sft", "refine-guided", "refine-pairs", "refine-critic", "auto"
- * or NULL (told by each row's fields). skip_bad: as above. `to` is written whole or not at all, never over a file.
- * *json new: {"rows", "skipped", "cut_turns": turns after the last answer, left out, "formats": {name: count},
- * "skipped_rows": [{"sentence"}], "cut_rows": [{"sentence"}]} (as above). AGON_EINVAL names file and line. */
-AGON_API AGON_MUST_CHECK agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *format, const char *to,
-                                                       bool skip_bad, char **json);
-/* Divides a JSONL file into n files by shares [n] that sum to 1. Rows of one prompt stay together; equal rows are
- * written once, nothing is written over. *json new: {"parts": [{"path", "rows"}], "duplicates", "guessed_prompts": pairs
- * of two texts without "prompt" and without "\nAssistant:" in what both begin with: their prompt is taken to end with the
- * last sentence or line of that, so those of one prompt may come apart where answers begin alike}. AGON_EINVAL. */
-AGON_API AGON_MUST_CHECK agon_status agon_data_split(agon_ctx *ctx, const char *from, uint64_t seed,
-                                                     const char *const *paths, const double *shares, size_t n, char **json);
-
-/* Mixed feedback: rows with "votes": {"verifier": true, "critic": false, "human": true} (true: the completion is
- * good, or chosen is the better side; absent or null: no vote) to rows with one label, every other member kept. Who
- * is how reliable is estimated from the votes (Dawid and Skene 1979, two classes): a rare human label weighs more
- * than a common critic's when it is wrong more rarely. */
-typedef struct agon_fuse_options {
-    size_t struct_size;
-    const char *gold;            /* source that is taken as the truth where it voted; NULL: none, then the majority tells which class is which */
-    const char *const *together; /* [n_together] "critic,critic2": sources that are no independent witnesses: their majority is one vote */
-    size_t n_together;
-    size_t least_votes; /* independent votes a row must have, unless it has a gold vote; 0: 1. Others are left out, by line */
-    bool hard; /* decided rows with "weight" |2q-1|: completions get a label of true or false, pairs are swapped where q < 1/2. Default:
-                  "label" q = P(true), without a weight, for objectives that read it (dpo-soft, bt, kto, rm-pointwise, classify) */
-} agon_fuse_options;
-AGON_API agon_fuse_options agon_fuse_options_default(void);
-/* `to` must not exist; it is written whole or not at all. *json new: {"rows", "written", "swapped", "contradicted": pairs
- * whose rewards or margin said that the other side is the better one, and were taken out of the row, "hard", "gold",
- * "pinned": rows with a gold vote, "prior": P(true), "effective_sample_size" of the weights |2q-1|, "sources":
- * [{"source", "members"?, "votes", "yes", "confusion": [[P(no|false), P(yes|false)], [P(no|true), P(yes|true)]],
- * "flip_rate", "flip_ci95" (bootstrap over rows), "weight": ln((1-e)/e), "yes_weight", "no_weight", "against_gold":
- * {"n", "wrong", "rate", "ci95" (exact)} or null}], "n_left_out", "left_out": [{"line", "reason"}] (at most 1,000),
- * "notes": [text]}. AGON_EINVAL names file and line, or the option; AGON_EFORMAT, AGON_EINTERRUPTED. */
-AGON_API AGON_MUST_CHECK agon_status agon_data_fuse(agon_ctx *ctx, const char *from, const char *to, const agon_fuse_options *options,
-                                                    char **json);
-
-/* Noise on purpose, to measure what stands up to it. */
-typedef struct agon_noise_options {
-    size_t struct_size;
-    const char *objective; /* what the rows are for; must be given */
-    double rate;           /* in [0, 1]: of rows; of tokens, whole rows of them, however long */
-    const char *level;     /* "response" (pairs swapped, labels reversed, or completions replaced by other rows'), "token", "span" */
-    const agon_tokenizer *tokenizer; /* whose tokens are replaced, by others that are text by themselves; NULL at level response */
-    uint64_t seed;
-} agon_noise_options;
-/* Rate 0.2 at level response, seed 0, no objective. */
-AGON_API agon_noise_options agon_noise_options_default(void);
-/* `to`, and beside it TO.truth with a line for each changed row, {"line": in `to`, "original": the members as they
- * were}; neither may exist. *json new: {"rows", "changed", "kind": "swapped|reversed|replaced|tokens|spans", "rate",
- * "seed", "truth": path}, of tokens also {"tokens", "replaceable", "replaced", "read_otherwise": tokens of the
- * changed texts that are not read back as written}. AGON_EINVAL names file and line. */
-AGON_API AGON_MUST_CHECK agon_status agon_data_noise(agon_ctx *ctx, const char *from, const char *to, const agon_noise_options *options,
-                                                     char **json);
-
-/* Labels that are probably wrong, by models that have not seen them: the prompts are divided into folds, and for
- * each an adapter trained on the others judges its rows. Pairs by the implicit reward of DPO, labels of completions
- * by a class head, each beside the base model's own likelihood; the judge that explains the labels as given better
- * is believed. Answers to imitate by their loss, at a stated rate only. */
-typedef struct agon_clean_options {
-    size_t struct_size;
-    const char *objective; /* what the rows are for; must be given */
-    size_t folds, lora_rank, epochs, batch_rows;
-    double learning_rate;
-    uint64_t seed;
-    double drop_rate;  /* share to drop, the least credible; below 0: what is found (pairs with P(right) < 1/2; confident learning) */
-    bool soft;         /* keep all rows, with P as their "label" */
-    const char *truth; /* TO.truth of agon_data_noise, to measure by; NULL: none */
-    void (*on_line)(void *arg, const char *text); /* a line of progress, the first an estimate of the time; NULL: none */
-    void *arg;
-    size_t max_length; /* tokens of prompt and response that the judges read, as in agon_dataset_options; what is written is whole. 0: no limit */
-} agon_clean_options;
-/* 4 folds, rank 8, one epoch of 8 rows a step at 5e-4, seed 0, what is found, no limit. */
-AGON_API agon_clean_options agon_clean_options_default(void);
-/* `to` without what is dropped, and TO.dropped: {"file", "line", "given", "p_right", "margin", "why"} a line, the
- * least credible first; neither may exist. m's weights stay as they are. Equal calls give equal bits; what was
- * interrupted begins anew. *json new: {"rows", "truncated", "written", "kind": "pairs|labels|answers", "judge",
- * "judges": [{"name", "nats"}], "believed": false where no judge explains the labels better than a coin or their
- * base rate, and then nothing is found, "ignorant_nats": of those, "folds", "noise_rate": estimate or null,
- * "n_dropped", "dropped": path, "first": at most ten of its lines with "text", "quality": {"planted", "found",
- * "precision", "precision_ci95", "recall", "recall_ci95"} (exact intervals) or null}. AGON_EINVAL names file and
- * line, or the option; AGON_EUNSUPPORTED, AGON_EINTERRUPTED, AGON_ENOMEM. */
-AGON_API AGON_MUST_CHECK agon_status agon_data_clean(agon_ctx *ctx, agon_model *m, const char *from, const char *to,
-                                                     const agon_clean_options *options, char **json);
-
 AGON_API size_t agon_dataset_n_rows(const agon_dataset *d);
 AGON_API size_t agon_dataset_n_truncated(const agon_dataset *d);
 /* Rows of d that stand in `other` too, prompt and responses the same tokens: such rows are not held out. */
@@ -576,6 +596,8 @@ AGON_API size_t agon_dataset_n_tokens(const agon_dataset *d);
  * responses count from 1. *text new. AGON_EINVAL: there is no such row. */
 AGON_API AGON_MUST_CHECK agon_status agon_dataset_preview(agon_ctx *ctx, const agon_dataset *d, size_t i, bool as_json,
                                                           char **text);
+
+/* ---- training ------------------------------------------------------------------------------------------- */
 
 typedef struct agon_metric {
     const char *name;
@@ -785,6 +807,163 @@ AGON_API size_t agon_train_validate_every(const agon_dataset *d, const agon_trai
  * others 1e-6). */
 AGON_API double agon_train_learning_rate(const agon_dataset *d, const agon_train_options *options);
 
+/* ---- evaluation -------------------------------------------------------------------------------------- */
+
+typedef struct agon_eval_options {
+    size_t struct_size;
+    const char *suite; /* "tasks", "general", "perplexity", "gsm8k", "ifeval", "xstest_safe", "xstest_unsafe"; NULL or
+                        * "all": each in turn; with a file "own" or NULL */
+    size_t n;          /* questions of a suite, documents of perplexity, different tasks of a cell
+                        * (fewer where it has fewer); 0: the suite's default */
+    uint64_t seed;     /* of the tasks that are drawn, and of the bootstrap */
+    bool items;        /* every question, response and verdict too */
+    const char *const *cells; /* [n_cells] "family" or "family/cell": what tasks are drawn from; 0: the default cells */
+    size_t n_cells;
+    /* Called after each batch of answers; NULL none. */
+    void (*on_progress)(void *arg, const char *suite, size_t done, size_t total);
+    void *arg;
+    const char *file; /* questions of the user's own, JSONL {"query", "answer"?, "verifier"?, "arguments"?} as in run files,
+                       * in place of a suite; groups are their verifiers; equal rows are one question; NULL: none */
+} agon_eval_options;
+AGON_API agon_eval_options agon_eval_options_default(void);
+
+/* Evaluates a model (adapter NULL: as it is): one greedy answer a question, so equal calls give equal results. With
+ * `against`, a second version answers the same questions and the two are compared in pairs; it may be `m` itself with
+ * another adapter. *json new: {"suites": [...]}, of each
+ *   questions   {"name", "id", "n", "right", "rate", "ci95" (Clopper-Pearson), "groups": [{"name", the same}], "items"?,
+ *               "against": {the same, "gain", "gain_ci95" (Newcombe), "both", "gained", "lost", "neither",
+ *               "mcnemar_p" (exact), "non_inferiority": {"margin", "alpha", "lower", "p", "holds"} (Tango)}}
+ *   perplexity  {"name", "id", "documents", "tokens", "perplexity", "nats_per_token", "against": {"perplexity",
+ *               "rise", "non_inferiority": {"margin", "alpha", "upper", "p", "holds"}}}
+ *   not run     {"name", "not_run": why}, only under "all"
+ * "id" is a hash of the questions: equal ids, equal questions. AGON_ENOTFOUND: no such suite, or its data is absent;
+ * AGON_EINVAL names a row of the file that nothing judges. */
+AGON_API AGON_MUST_CHECK agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
+                                               const agon_model *against, const agon_adapter *against_adapter,
+                                               const agon_eval_options *options, char **json);
+/* What can be evaluated here: {"suites": [{"name", "summary", "n" or "not_run"}], "cells": [{"name", "difficulty",
+ * "hard", "by_default"}]}; *json new. */
+AGON_API AGON_MUST_CHECK agon_status agon_suites(agon_ctx *ctx, char **json);
+
+/* ---- evaluation on held-out pairs ----------------------------------------------------------------------- */
+
+/* What reward models say of pairs they were not trained on, rows read for bt: members, rule and strength as in
+ * agon_reward_ensemble; n_members 0: m's own head. Pairs with a label of 1/2 are ties and left out, one under 1/2
+ * says that rejected is better; equal rewards are no order and count as wrong. *json new: {"pairs", "right",
+ * "accuracy", "ci95" (exact), "ties", "loss": mean of -log sigmoid(gap of the rewards) in nats, "loss_ci95" (bootstrap
+ * over pairs), "ece" and "brier" of sigmoid(|gap|) as the probability of being right (these four null for several
+ * members, whose scale is another),
+ * "by_margin": [{"from", "to" (null: none), and the first four}] by that gap, "by_label_margin": the same by the rows' margins, null where there are none, "reward_mean",
+ * "reward_std", "length_correlation" of reward and tokens, "length_matched": the first four of pairs whose lengths
+ * differ by at most a tenth}. AGON_EINVAL; else as agon_reward. */
+AGON_API AGON_MUST_CHECK agon_status agon_reward_pairs(agon_ctx *ctx, const agon_model *m, const agon_adapter *const *members, size_t n_members,
+                                                       const char *rule, double strength, const agon_dataset *pairs, char **json);
+/* The same of a policy: its reward of an answer is beta (log_prob - the reference's), as dpo has it; pairs: rows read for
+ * dpo. reference NULL: m itself, under reference_adapter (NULL: the base); both models must have one vocabulary. "loss" is
+ * then dpo's on these pairs. AGON_EINVAL: the policy is its own reference, beta is not above 0; else as agon_score. */
+AGON_API AGON_MUST_CHECK agon_status agon_policy_pairs(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
+                                                       const agon_model *reference, const agon_adapter *reference_adapter,
+                                                       double beta, const agon_dataset *pairs, char **json);
+/* Two policies, or the reward heads of two adapters, on the same pairs: how much oftener the first ranks rightly, and
+ * how its loss differs (first less other). other NULL: m itself; adapter and other_adapter of their models, NULL: none. Rows, reference and beta as
+ * in agon_policy_pairs. *json new: {"pairs", "ties", "right", "accuracy", "loss", "other": {"right", "accuracy", "loss"},
+ * "gained": pairs only the first ranks rightly, "lost": only the other, "accuracy_difference", "accuracy_ci95"
+ * (Newcombe's paired method 10), "p" (McNemar's exact test), "loss_difference", "loss_ci95" (bootstrap over pairs)}.
+ * AGON_EINVAL: both are one, or one is the reference; else as above. */
+AGON_API AGON_MUST_CHECK agon_status agon_policy_pairs_paired(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *other,
+                                                              const agon_adapter *other_adapter, const agon_model *reference,
+                                                              const agon_adapter *reference_adapter, double beta, const agon_dataset *pairs, char **json);
+AGON_API AGON_MUST_CHECK agon_status agon_reward_pairs_paired(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter, const agon_model *other,
+                                                              const agon_adapter *other_adapter, const agon_dataset *pairs, char **json);
+
+/* ---- files of rows -------------------------------------------------------------------------------------- */
+
+/* A file of other people's rows (JSONL or one JSON list) to JSONL that agon_dataset_open takes. format: "alpaca",
+ * "sharegpt", "hh", "gsm8k", "spin", "orca", "trl", "refine-sft", "refine-guided", "refine-pairs", "refine-critic", "auto"
+ * or NULL (told by each row's fields). skip_bad: as in agon_dataset_options. `to` is written whole or not at all, never over a file.
+ * *json new: {"rows", "skipped", "cut_turns": turns after the last answer, left out, "formats": {name: count},
+ * "skipped_rows": [{"sentence"}], "cut_rows": [{"sentence"}]} (as in agon_dataset_report). AGON_EINVAL names file and line. */
+AGON_API AGON_MUST_CHECK agon_status agon_data_convert(agon_ctx *ctx, const char *from, const char *format, const char *to,
+                                                       bool skip_bad, char **json);
+/* Divides a JSONL file into n files by shares [n] that sum to 1. Rows of one prompt stay together; equal rows are
+ * written once, nothing is written over. *json new: {"parts": [{"path", "rows"}], "duplicates", "guessed_prompts": pairs
+ * of two texts without "prompt" and without "\nAssistant:" in what both begin with: their prompt is taken to end with the
+ * last sentence or line of that, so those of one prompt may come apart where answers begin alike}. AGON_EINVAL. */
+AGON_API AGON_MUST_CHECK agon_status agon_data_split(agon_ctx *ctx, const char *from, uint64_t seed,
+                                                     const char *const *paths, const double *shares, size_t n, char **json);
+
+/* Mixed feedback: rows with "votes": {"verifier": true, "critic": false, "human": true} (true: the completion is
+ * good, or chosen is the better side; absent or null: no vote) to rows with one label, every other member kept. Who
+ * is how reliable is estimated from the votes (Dawid and Skene 1979, two classes): a rare human label weighs more
+ * than a common critic's when it is wrong more rarely. */
+typedef struct agon_fuse_options {
+    size_t struct_size;
+    const char *gold;            /* source that is taken as the truth where it voted; NULL: none, then the majority tells which class is which */
+    const char *const *together; /* [n_together] "critic,critic2": sources that are no independent witnesses: their majority is one vote */
+    size_t n_together;
+    size_t least_votes; /* independent votes a row must have, unless it has a gold vote; 0: 1. Others are left out, by line */
+    bool hard; /* decided rows with "weight" |2q-1|: completions get a label of true or false, pairs are swapped where q < 1/2. Default:
+                  "label" q = P(true), without a weight, for objectives that read it (dpo-soft, bt, kto, rm-pointwise, classify) */
+} agon_fuse_options;
+AGON_API agon_fuse_options agon_fuse_options_default(void);
+/* `to` must not exist; it is written whole or not at all. *json new: {"rows", "written", "swapped", "contradicted": pairs
+ * whose rewards or margin said that the other side is the better one, and were taken out of the row, "hard", "gold",
+ * "pinned": rows with a gold vote, "prior": P(true), "effective_sample_size" of the weights |2q-1|, "sources":
+ * [{"source", "members"?, "votes", "yes", "confusion": [[P(no|false), P(yes|false)], [P(no|true), P(yes|true)]],
+ * "flip_rate", "flip_ci95" (bootstrap over rows), "weight": ln((1-e)/e), "yes_weight", "no_weight", "against_gold":
+ * {"n", "wrong", "rate", "ci95" (exact)} or null}], "n_left_out", "left_out": [{"line", "reason"}] (at most 1,000),
+ * "notes": [text]}. AGON_EINVAL names file and line, or the option; AGON_EFORMAT, AGON_EINTERRUPTED. */
+AGON_API AGON_MUST_CHECK agon_status agon_data_fuse(agon_ctx *ctx, const char *from, const char *to, const agon_fuse_options *options,
+                                                    char **json);
+
+/* Noise on purpose, to measure what stands up to it. */
+typedef struct agon_noise_options {
+    size_t struct_size;
+    const char *objective; /* what the rows are for; must be given */
+    double rate;           /* in [0, 1]: of rows; of tokens, whole rows of them, however long */
+    const char *level;     /* "response" (pairs swapped, labels reversed, or completions replaced by other rows'), "token", "span" */
+    const agon_tokenizer *tokenizer; /* whose tokens are replaced, by others that are text by themselves; NULL at level response */
+    uint64_t seed;
+} agon_noise_options;
+/* Rate 0.2 at level response, seed 0, no objective. */
+AGON_API agon_noise_options agon_noise_options_default(void);
+/* `to`, and beside it TO.truth with a line for each changed row, {"line": in `to`, "original": the members as they
+ * were}; neither may exist. *json new: {"rows", "changed", "kind": "swapped|reversed|replaced|tokens|spans", "rate",
+ * "seed", "truth": path}, of tokens also {"tokens", "replaceable", "replaced", "read_otherwise": tokens of the
+ * changed texts that are not read back as written}. AGON_EINVAL names file and line. */
+AGON_API AGON_MUST_CHECK agon_status agon_data_noise(agon_ctx *ctx, const char *from, const char *to, const agon_noise_options *options,
+                                                     char **json);
+
+/* Labels that are probably wrong, by models that have not seen them: the prompts are divided into folds, and for
+ * each an adapter trained on the others judges its rows. Pairs by the implicit reward of DPO, labels of completions
+ * by a class head, each beside the base model's own likelihood; the judge that explains the labels as given better
+ * is believed. Answers to imitate by their loss, at a stated rate only. */
+typedef struct agon_clean_options {
+    size_t struct_size;
+    const char *objective; /* what the rows are for; must be given */
+    size_t folds, lora_rank, epochs, batch_rows;
+    double learning_rate;
+    uint64_t seed;
+    double drop_rate;  /* share to drop, the least credible; below 0: what is found (pairs with P(right) < 1/2; confident learning) */
+    bool soft;         /* keep all rows, with P as their "label" */
+    const char *truth; /* TO.truth of agon_data_noise, to measure by; NULL: none */
+    void (*on_line)(void *arg, const char *text); /* a line of progress, the first an estimate of the time; NULL: none */
+    void *arg;
+    size_t max_length; /* tokens of prompt and response that the judges read, as in agon_dataset_options; what is written is whole. 0: no limit */
+} agon_clean_options;
+/* 4 folds, rank 8, one epoch of 8 rows a step at 5e-4, seed 0, what is found, no limit. */
+AGON_API agon_clean_options agon_clean_options_default(void);
+/* `to` without what is dropped, and TO.dropped: {"file", "line", "given", "p_right", "margin", "why"} a line, the
+ * least credible first; neither may exist. m's weights stay as they are. Equal calls give equal bits; what was
+ * interrupted begins anew. *json new: {"rows", "truncated", "written", "kind": "pairs|labels|answers", "judge",
+ * "judges": [{"name", "nats"}], "believed": false where no judge explains the labels better than a coin or their
+ * base rate, and then nothing is found, "ignorant_nats": of those, "folds", "noise_rate": estimate or null,
+ * "n_dropped", "dropped": path, "first": at most ten of its lines with "text", "quality": {"planted", "found",
+ * "precision", "precision_ci95", "recall", "recall_ci95"} (exact intervals) or null}. AGON_EINVAL names file and
+ * line, or the option; AGON_EUNSUPPORTED, AGON_EINTERRUPTED, AGON_ENOMEM. */
+AGON_API AGON_MUST_CHECK agon_status agon_data_clean(agon_ctx *ctx, agon_model *m, const char *from, const char *to,
+                                                     const agon_clean_options *options, char **json);
+
 /* ---- experiments on small models ------------------------------------------------------------------------ */
 
 typedef struct agon_experiment_options {
@@ -851,173 +1030,6 @@ AGON_API agon_bench_options agon_bench_options_default(void);
  * "weight_gbytes_per_s", "read_gbytes_per_s", "share_of_read"}, the bandwidth being the median of plain passes over
  * as many bytes, just before and after each answer. AGON_ENOTFOUND: no such group; AGON_EINVAL; AGON_EINTERRUPTED. */
 AGON_API AGON_MUST_CHECK agon_status agon_bench(agon_ctx *ctx, const char *group, const agon_bench_options *options, char **json);
-
-/* ---- workspaces ----------------------------------------------------------------------------------------
- *
- * A workspace is the folder of a run (docs/architecture.md). `workspace` NULL: the only *.agon folder in the current
- * folder; AGON_ENOTFOUND or AGON_EINVAL says what there is instead. `run` NULL: the latest run in it. Everything here
- * works while another process runs the loop, except where the comment says otherwise. *json new: agon_text_free. */
-
-/* The folder itself; *path new (agon_text_free). */
-AGON_API AGON_MUST_CHECK agon_status agon_workspace_find(agon_ctx *ctx, const char *workspace, char **path);
-
-/* {"run", "state": "running|done|halted|waiting", "iteration", "stage", "versions": [{"id", "parent", "role", "iteration",
- * "status": "base|candidate|promoted|rejected|rolled_back", "reason", "held_out": {"n", "before", "after", "ci95":
- * [lo, hi]} or null}] in order of creation, "labels": {"verifier", "critic", "human", "simulated", ...},
- * "audits": [{"source": of the audited label, "audits", "agreed"}], "tokens": {...}, "counters": {...},
- * "other_versions": critics and attackers, "updated_ms", "progress", "answers_waiting": of reviewers, not taken in
- * yet, "arms": of the control arms {"run", "state", "iteration", "stage", "rows": as agon_run has them, or null} or
- * null, "attacker": the trained one of the run file, {"version", "adapter": its folder, "object", "prompts": [templates]},
- * or null}. `before`: the base on the same items, both are fractions; ci95 is the interval of after - before. "halted":
- * stopped before its end; the same `agon run` goes on, after too many rejections with a larger gate.rejections. "waiting":
- * people must answer first (agon_review): all held-out answers of the gate, or anything where there is nothing to train
- * on; then the same `agon run` goes on. */
-AGON_API AGON_MUST_CHECK agon_status agon_status_json(agon_ctx *ctx, const char *workspace, const char *run,
-                                                      char **json);
-/* The last `limit` (0: all) events, of the run and its control arms, whose number is above `after`, oldest first:
- * [{"number", "time_ms", "iteration", "stage", "message", "data"}]. */
-AGON_API AGON_MUST_CHECK agon_status agon_log_json(agon_ctx *ctx, const char *workspace, const char *run,
-                                                   int64_t after, size_t limit, char **json);
-/* The record whose id begins with `id` (at least 4 digits): {"table", "id", "record", "from": [{"id", "table",
- * "because"}], "referred_by": [...]}. AGON_ENOTFOUND; AGON_EINVAL when several begin so. */
-AGON_API AGON_MUST_CHECK agon_status agon_show_json(agon_ctx *ctx, const char *workspace, const char *id,
-                                                    char **json);
-/* Where a record came from, up to the queries' seeds, breadth first: [{"depth", "table", "id", "of": id of the
- * record it explains (absent in the first), "because", "record"}]. Errors as agon_show_json. */
-AGON_API AGON_MUST_CHECK agon_status agon_why_json(agon_ctx *ctx, const char *workspace, const char *id,
-                                                   char **json);
-/* Checks chain, records, counters, descent and objects, and executes up to `sample` reproducible steps of the latest
- * run again, chosen by `seed`: {"ok", "problem": text or null, "runs", "steps", "items", "records", "objects",
- * "unreferenced_objects", "reexecuted": {"executed", "equal", "skipped", "problem"} or null}. Damage is AGON_OK with
- * "ok": false; a status says what kept it from looking. */
-AGON_API AGON_MUST_CHECK agon_status agon_verify_json(agon_ctx *ctx, const char *workspace, size_t sample,
-                                                      uint64_t seed, char **json);
-/* Opens the sealed ledger of a finished run and says what was true: {"run", "gates": [{"iteration", "true_gain",
- * "true_ci95", "estimate", "ci95", "covered", "judge_only", "labels_only", "verdict"}], "label_noise": [{"source",
- * "family", "difficulty", "n", "wrong"}], "critic": [{"family", "n", "auroc"}], "arms": [{"arm", "before", "after",
- * "gain", "ci95", "examples", "loss_tokens"}], "labels": {...}, "recovered": {"pgr": share of the gap between the
- * arms labels_only and oracle, null where there is none, "ci95", "gap", "gap_is_noise"}, null without arms}.
- * AGON_EREFUSED while a run is going or when it did not finish. */
-AGON_API AGON_MUST_CHECK agon_status agon_unseal_json(agon_ctx *ctx, const char *workspace, const char *run,
-                                                      char **json);
-
-/* ---- runs ---------------------------------------------------------------------------------------------- */
-
-/* What a run reports while it works; everything borrowed for the call. */
-typedef struct agon_progress {
-    size_t struct_size;
-    int64_t iteration;   /* from 1; 0 before the first */
-    const char *stage;   /* attack, respond, critique, decide, refine, build, train, evaluate, gate, ... */
-    size_t done, total;  /* of the stage, in `unit`s; total 0: not known */
-    const char *unit;    /* "queries", "answers", "steps" */
-    const char *message; /* a line worth printing once, or NULL */
-    const char *data;    /* with a message: its figures as JSON, such as {"attack": {"query", "answer", "critique"}} or
-                            {"families": [{"family", "before", "after", "n"}]}; NULL: none */
-} agon_progress;
-/* Called on the thread that called agon_run, often; it should return soon. It may call agon_interrupt. */
-typedef void (*agon_run_observer)(void *arg, const agon_progress *progress);
-
-typedef struct agon_run_options {
-    size_t struct_size;
-    const char *workspace;      /* NULL: the run file's stem + ".agon" in the current folder; made if need be */
-    agon_run_observer observer; /* NULL: none */
-    void *arg;
-} agon_run_options;
-AGON_API agon_run_options agon_run_options_default(void);
-
-/* Runs the recipe a run file names, or goes on with it, in the numerics it names (ctx keeps its own). *summary, new,
- * is JSON: {"run", "recipe", "oracle", "state", "iterations", "model", "version": {"id", "status"}, "seconds",
- * "tokens", "families": [{"family", "n", "before", "after", "gain", "ci95"}], "held_out", "general", "gate":
- * {"verdict", "reason", "figures"}, "labels", "budget", "learnability", "critic", "examples": recipe loop, what the last
- * iteration trained on, {"n", "real": no version of the lineage wrote them, "new": it did, "replayed"}, "arms"?: where control arms were
- * trained, [{"arm": "loop" (the version it ends with), then "random_labels", "real_only", "shuffled", "version", "n",
- * "before", "after", "gain", "ci95", "examples", "loss_tokens", "labels_right", "difference"?: of the loop's version
- * less this one, {"gain", "ci95", "p"}, "tokens_wanted"?: it had fewer}], "workspace", "example": id of a
- * training example or null, "reviews": open review items, "answers_waiting": as agon_status_json has it, "model_option":
- * the run file's model or null}. AGON_EBUSY: another process runs here. AGON_EINVAL: a folder that is no workspace.
- * AGON_EINTERRUPTED after agon_interrupt: all that was done is kept, and the same call goes on. AGON_EMISMATCH: the
- * run file changed since the run began (iterations, gate.rejections and recipe loop's evaluate.arms may). AGON_ENOMEM before any work: its largest
- * phase does not fit; else messages tell the forecast, {"memory"}, and {"warning"}s, as agon_init_run_file has them. */
-AGON_API AGON_MUST_CHECK agon_status agon_run(agon_ctx *ctx, const char *run_file,
-                                              const agon_run_options *options, char **summary);
-/* The workspace agon_run uses when none is given; *path new (agon_text_free). */
-AGON_API AGON_MUST_CHECK agon_status agon_run_workspace(agon_ctx *ctx, const char *run_file, char **path);
-
-/* Writes a commented run file to `output`, which must not exist. `queries` NULL or a JSONL file of the user's own
- * queries, {"query", "answer"?, "verifier"?, "arguments"?}, every row of which is checked (AGON_EINVAL names the bad
- * ones with file:line, at most 20, and nothing is written). *json, new: {"output", "queries": {"n", "with_answer",
- * "with_verifier", "unverifiable", "duplicates", "verifiers": {name: rows}, "exact_by_default"} or null, "cost":
- * {"tokens", "minutes"?, "labels", "memory": {"peak_mib", "phase", "available_mib", "generation_mib", "scoring_mib",
- * "training_mib"}?}, "tokens_per_second"?, "warnings": [what the run will not be able to do]}. ?: null without a model. */
-AGON_API AGON_MUST_CHECK agon_status agon_init_run_file(agon_ctx *ctx, const char *queries, const char *output,
-                                                        char **json);
-
-/* ---- reviews: questions to a human, answered at any time, also while a run is going ------------------------ */
-
-/* Open items, most urgent first: [{"id", "kind": "verdict|pair|demonstration|audit|held_out", "purpose", "iteration",
- * "priority", "query", "response", "other", "critique" (texts or null), "spans": [[start, end]] bytes of the
- * response that the critique cites}]. */
-AGON_API AGON_MUST_CHECK agon_status agon_reviews_json(agon_ctx *ctx, const char *workspace, char **json);
-
-typedef struct agon_review_answer {
-    size_t struct_size;
-    const char *review;   /* id of an item, or a unique beginning of it (at least 4 digits) */
-    const char *verdict;  /* "accept", "reject", "skip"; for a pair "A", "B" (or "reject" both) */
-    const char *text;     /* the corrected or new answer; NULL: none. A demonstration's "accept" needs one */
-    const char *note;     /* NULL: none */
-    const char *reviewer; /* a pseudonym; NULL: one made from this machine and user, which tells neither */
-    double seconds;       /* the human's time; 0: not measured */
-} agon_review_answer;
-AGON_API agon_review_answer agon_review_answer_default(void);
-/* Puts an answer into the inbox; the run collects it at its next iteration. An item may be answered again, and
- * the last answer counts: until it is collected as if it were the first, later as a correction, which costs no further
- * label and takes what the answer before left out of training. A later skip changes nothing. "held_out" items are
- * answers that measure versions: the gate takes their verdicts once all are there, a skip leaves the query out, and
- * what is answered later changes nothing. AGON_EINVAL: a verdict that the item's kind does not take, a text for held_out; AGON_ENOTFOUND. */
-AGON_API AGON_MUST_CHECK agon_status agon_review(agon_ctx *ctx, const char *workspace,
-                                                 const agon_review_answer *answer);
-/* ---- evaluation -------------------------------------------------------------------------------------- */
-
-typedef struct agon_eval_options {
-    size_t struct_size;
-    const char *suite; /* "tasks", "general", "perplexity", "gsm8k", "ifeval", "xstest_safe", "xstest_unsafe"; NULL or
-                        * "all": each in turn; with a file "own" or NULL */
-    size_t n;          /* questions of a suite, documents of perplexity, different tasks of a cell
-                        * (fewer where it has fewer); 0: the suite's default */
-    uint64_t seed;     /* of the tasks that are drawn, and of the bootstrap */
-    bool items;        /* every question, response and verdict too */
-    const char *const *cells; /* [n_cells] "family" or "family/cell": what tasks are drawn from; 0: the default cells */
-    size_t n_cells;
-    /* Called after each batch of answers; NULL none. */
-    void (*on_progress)(void *arg, const char *suite, size_t done, size_t total);
-    void *arg;
-    const char *file; /* questions of the user's own, JSONL {"query", "answer"?, "verifier"?, "arguments"?} as in run files,
-                       * in place of a suite; groups are their verifiers; equal rows are one question; NULL: none */
-} agon_eval_options;
-AGON_API agon_eval_options agon_eval_options_default(void);
-
-/* Evaluates a model (adapter NULL: as it is): one greedy answer a question, so equal calls give equal results. With
- * `against`, a second version answers the same questions and the two are compared in pairs; it may be `m` itself with
- * another adapter. *json new: {"suites": [...]}, of each
- *   questions   {"name", "id", "n", "right", "rate", "ci95" (Clopper-Pearson), "groups": [{"name", the same}], "items"?,
- *               "against": {the same, "gain", "gain_ci95" (Newcombe), "both", "gained", "lost", "neither",
- *               "mcnemar_p" (exact), "non_inferiority": {"margin", "alpha", "lower", "p", "holds"} (Tango)}}
- *   perplexity  {"name", "id", "documents", "tokens", "perplexity", "nats_per_token", "against": {"perplexity",
- *               "rise", "non_inferiority": {"margin", "alpha", "upper", "p", "holds"}}}
- *   not run     {"name", "not_run": why}, only under "all"
- * "id" is a hash of the questions: equal ids, equal questions. AGON_ENOTFOUND: no such suite, or its data is absent;
- * AGON_EINVAL names a row of the file that nothing judges. */
-AGON_API AGON_MUST_CHECK agon_status agon_eval(agon_ctx *ctx, const agon_model *m, const agon_adapter *adapter,
-                                               const agon_model *against, const agon_adapter *against_adapter,
-                                               const agon_eval_options *options, char **json);
-/* What can be evaluated here: {"suites": [{"name", "summary", "n" or "not_run"}], "cells": [{"name", "difficulty",
- * "hard", "by_default"}]}; *json new. */
-AGON_API AGON_MUST_CHECK agon_status agon_suites(agon_ctx *ctx, char **json);
-
-/* Asks work under way with this context to stop at the next safe point with AGON_EINTERRUPTED; later calls stop at
- * once as well, until agon_interrupt_clear. Both are safe to call from a signal handler and from any thread. */
-AGON_API void agon_interrupt(agon_ctx *ctx);
-AGON_API void agon_interrupt_clear(agon_ctx *ctx);
 
 #ifdef __cplusplus
 }
