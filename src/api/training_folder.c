@@ -70,7 +70,8 @@ const char *manifest_difference(json_t *found, json_t *wanted) {
     return NULL;
 }
 
-agon_status training_folder_same(const training_folder *f, json_t *found) {
+/* AGON_EINVAL names the folder, the first difference and how to mend it. */
+static agon_status check_same(const training_folder *f, json_t *found) {
     const char *key = manifest_difference(found, f->manifest);
     if (!key)
         return AGON_OK;
@@ -87,7 +88,7 @@ agon_status training_folder_same_tokens(const training_folder *f, json_t *found,
     json_t *wanted = json_object_get(f->manifest, "tokens");
     const bool others = json_object_get(found, "tokens") && !json_equal(json_object_get(found, "tokens"), wanted);
     json_object_set(found, "tokens", wanted);
-    agon_status s = training_folder_same(f, found); /* other rows are other tokens too */
+    agon_status s = check_same(f, found); /* other rows are other tokens too */
     if (!s && others)
         s = ctx_fail(f->ctx, AGON_EINVAL, "%s holds a training on other tokens of the same %s, by %s; give back what it was begun with, another output "
                      "folder, or --overwrite", f->path, rows, by);

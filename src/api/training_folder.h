@@ -30,8 +30,6 @@ AGON_MUST_CHECK agon_status training_folder_write(const training_folder *f);
 AGON_MUST_CHECK agon_status training_folder_read(const training_folder *f, json_t **found);
 /* A key that only one of two manifests has, or whose values differ; not how far it came. NULL: they describe the same. Borrowed. */
 const char *manifest_difference(json_t *found, json_t *wanted);
-/* AGON_EINVAL names the folder, the first difference and how to mend it. */
-AGON_MUST_CHECK agon_status training_folder_same(const training_folder *f, json_t *found);
 /* The same, of manifests that tell what their rows became as tokens; found ones of before they did go by the other keys, as they did then. rows:
  * "data" or "prompts", of which other tokens came `by` something. */
 AGON_MUST_CHECK agon_status training_folder_same_tokens(const training_folder *f, json_t *found, const char *rows, const char *by);

@@ -7,8 +7,6 @@
 
 /* One open item (agon_reviews_json) with its keys; `head` stands above it. */
 void review_draw(FILE *to, const terminal *t, const json_t *item, const char *head);
-/* What the keys do for an item of this kind. */
-const char *review_keys(const char *kind);
 
 /* One key: a byte, or EOF at the end of input, Ctrl-C and Ctrl-D. Waits; single keys on a terminal, where nothing is echoed. */
 int review_key(void);

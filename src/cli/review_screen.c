@@ -7,7 +7,8 @@
 
 enum { SIDE_BY_SIDE = 100, TALLEST = 200 };
 
-const char *review_keys(const char *kind) {
+/* What the keys do for an item of this kind. */
+static const char *review_keys(const char *kind) {
     if (strcmp(kind, "pair") == 0)
         return "[a] A  [b] B  [r] neither  [e]dit A  [w]rite  [s]kip  [p]revious  [q]uit";
     if (strcmp(kind, "demonstration") == 0)

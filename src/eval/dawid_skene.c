@@ -118,13 +118,8 @@ static double expect(const answers *a, rater_model *m, double *scratch) {
     return change;
 }
 
-agon_status dawid_skene(agon_ctx *ctx, const int *all, const int *gold, size_t n_items, size_t n_raters,
-                        size_t n_classes, double smoothing, size_t iterations, rater_model *out) {
-    return dawid_skene_weighted(ctx, all, gold, NULL, NULL, n_items, n_raters, n_classes, smoothing, iterations, out);
-}
-
-agon_status dawid_skene_weighted(agon_ctx *ctx, const int *all, const int *gold, const double *weights,
-                                 const double *begin, size_t n_items, size_t n_raters, size_t n_classes, double smoothing, size_t iterations, rater_model *out) {
+agon_status dawid_skene(agon_ctx *ctx, const int *all, const int *gold, const double *weights,
+                        const double *begin, size_t n_items, size_t n_raters, size_t n_classes, double smoothing, size_t iterations, rater_model *out) {
     const answers a = {all, gold, weights, n_items, n_raters, n_classes};
     if (n_items == 0 || n_raters == 0 || n_classes < 2 || iterations == 0 || !(smoothing > 0))
         return ctx_fail(ctx, AGON_EINVAL, "raters: items, raters and iterations must be 1 or more, classes 2 or more, "

@@ -63,15 +63,12 @@ typedef struct rater_model {
  * `iterations`. gold [n_items] (or NULL): known classes, -1 unknown; where every class is among them they pin which class is which, and the other
  * items then start even. With fewer than three raters and no gold of every class the model is not identified: votes alone do not tell a
  * rater's errors from the classes' shares. out: rater_model_free. AGON_EINVAL: an answer out
- * of range, an item without answer or gold. */
-AGON_MUST_CHECK agon_status dawid_skene(agon_ctx *ctx, const int *answers, const int *gold, size_t n_items,
-                                        size_t n_raters, size_t n_classes, double smoothing, size_t iterations,
-                                        rater_model *out);
-/* The same where item i stands weights[i] times (0 or more, not all 0): patterns of answers with their counts. NULL: once each. begin
+ * of range, an item without answer or gold.
+ * Item i stands weights[i] times (0 or more, not all 0): patterns of answers with their counts. NULL: once each. begin
  * [n_items, n_classes]: posteriors to start from; NULL: as above. */
-AGON_MUST_CHECK agon_status dawid_skene_weighted(agon_ctx *ctx, const int *answers, const int *gold, const double *weights,
-                                                 const double *begin, size_t n_items, size_t n_raters, size_t n_classes, double smoothing,
-                                                 size_t iterations, rater_model *out);
+AGON_MUST_CHECK agon_status dawid_skene(agon_ctx *ctx, const int *answers, const int *gold, const double *weights,
+                                        const double *begin, size_t n_items, size_t n_raters, size_t n_classes, double smoothing,
+                                        size_t iterations, rater_model *out);
 void rater_model_free(rater_model *m);
 
 #endif

@@ -18,7 +18,7 @@ static void count(approval_table *t, bool approved, bool right) {
     ++*(right ? approved ? &t->approved_right : &t->rejected_right : approved ? &t->approved_wrong : &t->rejected_wrong);
 }
 
-approval_table approval_count(const bool *approved, const bool *right, size_t n) {
+static approval_table approval_count(const bool *approved, const bool *right, size_t n) {
     approval_table t = {0};
     for (size_t i = 0; i < n; i++)
         count(&t, approved[i], right[i]);

@@ -12,7 +12,6 @@ typedef struct approval_table {
 } approval_table;
 
 size_t approval_n(const approval_table *t);
-approval_table approval_count(const bool *approved, const bool *right, size_t n);
 
 /* NAN where nothing is divided: of an empty table all, fpr where nothing is wrong, fnr where nothing is right. */
 typedef struct approval_shares {

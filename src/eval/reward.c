@@ -5,30 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-agon_status ratings_standardise(agon_ctx *ctx, double *ratings, const size_t *rater, size_t n) {
-    double *own = malloc((n ? n : 1) * sizeof *own);
-    bool *done = calloc(n ? n : 1, sizeof *done);
-    if (!own || !done) {
-        free(own), free(done);
-        return ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu ratings", n);
-    }
-    for (size_t i = 0; i < n; i++) {
-        size_t m = 0;
-        for (size_t j = i; !done[i] && j < n; j++)
-            if (rater[j] == rater[i])
-                own[m++] = ratings[j];
-        reward_scale s = m ? reward_scale_fit(own, m) : (reward_scale){.std = 1};
-        for (size_t j = i; m && j < n; j++)
-            if (rater[j] == rater[i]) {
-                ratings[j] = reward_scaled(&s, ratings[j]);
-                done[j] = true;
-            }
-    }
-    free(own);
-    free(done);
-    return AGON_OK;
-}
-
 void ensemble_rewards(const double *rewards, size_t k, size_t n, ensemble_rule rule, double strength, bool unbiased,
                       double *out) {
     for (size_t i = 0; i < n; i++) {

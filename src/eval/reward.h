@@ -5,9 +5,6 @@
 
 #include "model/reward_scale.h"
 
-/* In place: ratings [n] to mean 0, std 1 within each rater [n]. AGON_ENOMEM. */
-AGON_MUST_CHECK agon_status ratings_standardise(agon_ctx *ctx, double *ratings, const size_t *rater, size_t n);
-
 typedef enum ensemble_rule {
     ENSEMBLE_MEAN,
     ENSEMBLE_WORST,      /* WCO: the least */

@@ -39,10 +39,6 @@ vote_result votes_fuse(const double *accuracy, const double *votes, const size_t
     return r;
 }
 
-double flip_rate_shrunk(size_t errors, size_t n, double pooled, double prior_items) {
-    return ((double)errors + pooled * prior_items) / ((double)n + prior_items);
-}
-
 double confidence_weight(double q) {
     return fabs(2 * q - 1);
 }

@@ -17,9 +17,6 @@ typedef struct vote_result {
  * witnesses: their mean counts as one vote; NULL: all independent. V:noise.mixed_feedback, V:w2s.weak_ensemble. */
 vote_result votes_fuse(const double *accuracy, const double *votes, const size_t *cluster, size_t n, double limit);
 
-/* Flip rate of a source from `errors` of n checked items, shrunk to the pooled rate with a Beta prior worth
- * `prior_items` (20). */
-double flip_rate_shrunk(size_t errors, size_t n, double pooled, double prior_items);
 /* Row weight |2q-1| of a soft label q; 0 drops the row. */
 double confidence_weight(double q);
 /* (sum w)^2 / sum w^2: how many equally weighted items the weights are worth; 0 where all are 0. */

@@ -3,7 +3,7 @@
  *
  *   s = head output at the last supervised token
  *   squared = 0: loss = -y*logsig(s) - (1-y)*logsig(-s),  y = label in [0, 1], soft or hard
- *   squared = 1: loss = (s - reward)^2,  rewards standardised per rater beforehand (ratings_standardise, src/eval/reward.h) */
+ *   squared = 1: loss = (s - reward)^2,  rewards standardised per rater beforehand (by whoever writes the rows) */
 #include "objective/common.h"
 #include "objective/table.h"
 

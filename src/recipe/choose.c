@@ -170,7 +170,8 @@ static bool is_demonstration(const answer *x) {
     return strcmp(x->kind, "demonstration") == 0;
 }
 
-agon_status choose_real(cast *c, const query_list *queries, const answer_list *answers, size_t from, example_list *out) {
+/* Demonstrations from answer `from` on, as examples of origin "real"; appends to out. */
+static agon_status choose_real(cast *c, const query_list *queries, const answer_list *answers, size_t from, example_list *out) {
     agon_status s = AGON_OK;
     for (size_t i = from; i < answers->n && !s; i++) {
         const answer *x = &answers->items[i];

@@ -23,9 +23,6 @@ bool choose_is_cut(const cast *c, const answer *x);
 
 /* prose.c: documents of data/real.txt, at most, as examples of origin "real" at "prose"; appends to out. Without a local model: none. */
 AGON_MUST_CHECK agon_status prose_examples(cast *c, size_t documents, example_list *out);
-/* Demonstrations from answer `from` on, as examples of origin "real"; appends to out. */
-AGON_MUST_CHECK agon_status choose_real(cast *c, const query_list *queries, const answer_list *answers, size_t from,
-                                        example_list *out);
 /* Chooses SFT examples from answers whose outcome is pass and that measure nothing: demonstrations (real) all, then earlier examples (replay) and new answers, cells in
  * turn, as far as real tokens keep their share: too little real data shrinks what is new, never the floor. out: empty
  * before. */

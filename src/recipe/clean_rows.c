@@ -64,7 +64,7 @@ static void say(const cleaner *x, const char *format, ...) {
 
 /* ---- what is judged ----------------------------------------------------------------------------------------- */
 
-agon_status clean_kind_of(agon_ctx *ctx, const objective *o, clean_kind *out) {
+static agon_status clean_kind_of(agon_ctx *ctx, const objective *o, clean_kind *out) {
     const unsigned more = NEEDS_OLD | NEEDS_REWARD | NEEDS_VALUES | NEEDS_ADVANTAGE | NEEDS_TARGETS;
     if (o->rows & ROW_PAIR)
         *out = CLEAN_PAIRS;

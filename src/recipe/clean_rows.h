@@ -14,7 +14,6 @@ typedef enum clean_kind {
     CLEAN_LABELS,  /* 0 or 1 on one completion */
     CLEAN_ANSWERS, /* completions to imitate: nothing that could be wrong is said of them */
 } clean_kind;
-AGON_MUST_CHECK agon_status clean_kind_of(agon_ctx *ctx, const objective *o, clean_kind *out);
 
 /* ---- the decision (clean_decide.c): numbers only ----------------------------------------------------------- */
 

@@ -317,8 +317,8 @@ static agon_status fit_equal(const fuser *x, const double *count, rater_model *o
 static agon_status fit(fuser *x, const double *count, const double *begin, rater_model *out) {
     if (x->equal)
         return fit_equal(x, count, out);
-    return dawid_skene_weighted(x->ctx, x->pattern_answers, x->gold >= 0 ? x->pattern_truth : NULL, count, begin, x->n_patterns,
-                                (size_t)x->n_raters, 2, SMOOTHING, ITERATIONS, out);
+    return dawid_skene(x->ctx, x->pattern_answers, x->gold >= 0 ? x->pattern_truth : NULL, count, begin, x->n_patterns,
+                       (size_t)x->n_raters, 2, SMOOTHING, ITERATIONS, out);
 }
 
 static void find_out_what_is_known(fuser *x) {

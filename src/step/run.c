@@ -202,10 +202,6 @@ const char *run_id(const run *r) {
     return r->id;
 }
 
-uint64_t run_seed(const run *r) {
-    return r->seed;
-}
-
 store *run_store(const run *r) {
     return r->store;
 }

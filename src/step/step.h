@@ -38,7 +38,6 @@ AGON_MUST_CHECK agon_status run_event(run *r, int64_t iteration, const char *sta
 AGON_MUST_CHECK agon_status run_stage(run *r, int64_t iteration, const char *stage);
 
 const char *run_id(const run *r); /* for records' `run` */
-uint64_t run_seed(const run *r);
 store *run_store(const run *r);
 /* Hash of the last chained record. */
 hash256 run_head(const run *r);

@@ -26,8 +26,14 @@ agon_status data_format_find(agon_ctx *ctx, const char *name, data_format *out) 
             return AGON_OK;
         }
     const char *near = nearest_word(name, names, N_DATA_FORMATS);
-    return ctx_fail(ctx, AGON_EINVAL, "no data format is called '%.40s'; %s%s%sthere are auto, trl, alpaca, sharegpt, hh, "
-                    "gsm8k, spin, orca, refine-sft, refine-guided, refine-pairs and refine-critic", name, near ? "did you mean " : "", near ? near : "", near ? "? " : "");
+    buffer all = {0};
+    for (size_t i = 0; i < N_DATA_FORMATS; i++)
+        buffer_printf(&all, "%s%s", i == 0 ? "" : i + 1 < N_DATA_FORMATS ? ", " : " and ", names[i]);
+    agon_status s = all.failed ? ctx_no_memory(ctx)
+                               : ctx_fail(ctx, AGON_EINVAL, "no data format is called '%.40s'; %s%s%sthere are %s", name, near ? "did you mean " : "",
+                                          near ? near : "", near ? "? " : "", all.data);
+    buffer_free(&all);
+    return s;
 }
 
 /* ---- messages ------------------------------------------------------------------------------------------ */

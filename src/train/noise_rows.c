@@ -66,7 +66,8 @@ static agon_status plant_spans(agon_ctx *ctx, uint64_t seed, double share, size_
     return s;
 }
 
-char *noise_truth_path(const char *to) {
+/* The path of the truth beside `to`; new string, NULL on memory. */
+static char *truth_path_of(const char *to) {
     size_t size = strlen(to) + sizeof ".truth";
     char *path = malloc(size);
     if (path)
@@ -424,7 +425,7 @@ static void noiser_free(noiser *x) {
 
 agon_status noise_file(agon_ctx *ctx, const char *from, const char *to, const noise_options *options, json_t **report) {
     noiser x = {.ctx = ctx, .options = options};
-    char *truth_path = noise_truth_path(to);
+    char *truth_path = truth_path_of(to);
     json_t *made = NULL;
     agon_status s = truth_path ? check_options(ctx, options) : no_memory(&x);
     if (!s)

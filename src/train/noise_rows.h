@@ -37,7 +37,5 @@ void noise_plant(noise_level level, uint64_t seed, double rate, size_t vocabular
  * AGON_EINVAL names file and line: rows that do not fit the objective, a row with spans where its words would change, files that exist. */
 AGON_MUST_CHECK agon_status noise_file(agon_ctx *ctx, const char *from, const char *to, const noise_options *options, json_t **report);
 
-/* The path of the truth beside `to`; new string, NULL on memory. */
-char *noise_truth_path(const char *to);
 
 #endif

@@ -218,8 +218,6 @@ size_t train_memory_total(const train_memory *n, size_t room, size_t *workspace_
 size_t train_n_steps(const train_options *options, size_t n_rows);
 /* Steps from one validation to the next: those asked for, else a tenth of all, at least one. */
 size_t train_validate_every(const train_options *options, size_t n_rows);
-/* Whether held-out rows are scored after `step` of n_steps steps. */
-bool train_validation_is_due(size_t every, size_t step, size_t n_steps);
 /* Rows of a that stand in b too, with the same tokens of prompt and responses. */
 AGON_MUST_CHECK agon_status train_rows_shared(agon_ctx *ctx, const train_row *a, size_t n_a, const train_row *b, size_t n_b, size_t *out);
 

@@ -13,7 +13,8 @@ size_t train_validate_every(const train_options *o, size_t n_rows) {
     return o->validation.every ? o->validation.every : tenth ? tenth : 1;
 }
 
-bool train_validation_is_due(size_t every, size_t step, size_t n_steps) {
+/* Whether held-out rows are scored after `step` of n_steps steps. */
+static bool is_due(size_t every, size_t step, size_t n_steps) {
     return step == n_steps || step % every == 0;
 }
 
@@ -144,7 +145,7 @@ agon_status validation_run(trainer *t, const train_sink *sink) {
     trainer *v = t->held_out;
     size_t n_steps = train_n_steps(t->options, t->n_data);
     step s = {0};
-    if (!v || t->next_step < o->from || !train_validation_is_due(train_validate_every(t->options, t->n_data), t->next_step, n_steps))
+    if (!v || t->next_step < o->from || !is_due(train_validate_every(t->options, t->n_data), t->next_step, n_steps))
         return AGON_OK;
     v->next_step = t->next_step > 0 ? t->next_step - 1 : 0; /* what sentences name */
     agon_status status = score(v, &s);

@@ -124,7 +124,7 @@ static void dawid_skene__agrees_with_the_vector(void **state) {
     for (size_t c = 0; c < 2; c++) {
         json_t *want = get(v, "expected", keys[c]), *part = json_pack("{s:O}", "expected", want);
         rater_model m;
-        assert_ok(ctx, dawid_skene(ctx, answers, NULL, 8, 3, 2, 0.5, (size_t)element(v, "inputs", "iterations", c), &m));
+        assert_ok(ctx, dawid_skene(ctx, answers, NULL, NULL, NULL, 8, 3, 2, 0.5, (size_t)element(v, "inputs", "iterations", c), &m));
         expect_numbers(part, "prior", m.prior, 1e-8);
         expect_numbers(part, "confusion", m.confusion, 1e-8);
         expect_numbers(part, "posterior", m.posterior, 1e-8);
@@ -152,14 +152,14 @@ static void dawid_skene__recovers_raters(void **state) {
                                                                      : 1 - truth[i];
         }
         rater_model m;
-        assert_ok(ctx, dawid_skene(ctx, answers, gold, N, R, 2, 0.5, 200, &m));
+        assert_ok(ctx, dawid_skene(ctx, answers, gold, NULL, NULL, N, R, 2, 0.5, 200, &m));
         for (size_t k = 0; k < R; k++)
             assert_close((m.confusion[k * 4] + m.confusion[k * 4 + 3]) / 2, accuracy[k], 0.03);
         rater_model_free(&m);
     }
     answers[7] = 2;
     rater_model m;
-    assert_int_equal(dawid_skene(ctx, answers, NULL, N, R, 2, 0.5, 1, &m), AGON_EINVAL);
+    assert_int_equal(dawid_skene(ctx, answers, NULL, NULL, NULL, N, R, 2, 0.5, 1, &m), AGON_EINVAL);
     assert_non_null(strstr(agon_error(ctx), "item 2, rater 1"));
 }
 
@@ -176,7 +176,7 @@ static void check_dawid_skene(const json_t *c, double tol) {
             const json_t *vote = json_array_get(json_array_get(votes, k), i);
             answers[i * n_raters + k] = json_is_null(vote) ? -1 : (int)json_integer_value(vote);
         }
-    assert_ok(ctx, dawid_skene(ctx, answers, NULL, n, n_raters, 2, 0.01, 50, &m));
+    assert_ok(ctx, dawid_skene(ctx, answers, NULL, NULL, NULL, n, n_raters, 2, 0.01, 50, &m));
     for (size_t i = 0; i < n; i++)
         assert_close(m.posterior[2 * i + 1], json_real_value(json_array_get(want, i)), tol);
     rater_model_free(&m);

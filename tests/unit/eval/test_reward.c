@@ -145,18 +145,6 @@ static void overoptimisation__agrees_with_the_vector(void **state) {
     json_decref(root);
 }
 
-static void ratings__are_standardised_by_rater(void **state) {
-    agon_ctx *ctx = *state;
-    double x[6] = {1, 10, 2, 20, 3, 5};
-    const size_t rater[6] = {4, 7, 4, 7, 4, 9};
-    assert_ok(ctx, ratings_standardise(ctx, x, rater, 6));
-    assert_close(x[0], -sqrt(1.5), 1e-12);
-    assert_close(x[2], 0, 1e-12);
-    assert_close(x[1], -1, 1e-12);
-    assert_close(x[3], 1, 1e-12);
-    assert_close(x[5], 0, 0); /* one rating says nothing */
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ensemble__agrees_with_the_vector),
@@ -164,7 +152,6 @@ int main(void) {
         cmocka_unit_test(ensemble__errors_are_told_from_what_is_right),
         cmocka_unit_test(process__agrees_with_the_vector),
         cmocka_unit_test(overoptimisation__agrees_with_the_vector),
-        cmocka_unit_test(ratings__are_standardised_by_rater),
     };
     return cmocka_run_group_tests(tests, test_ctx_open, test_ctx_close);
 }

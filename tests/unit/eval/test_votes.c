@@ -72,8 +72,6 @@ static void weights__of_confidence(void **state) {
     assert_close(confidence_weight(0.1), 0.8, 1e-15);
     assert_close(effective_sample_size((double[]){1, 1, 0, 0}, 4), 2, 0);
     assert_close(effective_sample_size((double[]){0, 0}, 2), 0, 0);
-    assert_close(flip_rate_shrunk(0, 0, 0.25, 20), 0.25, 0);
-    assert_close(flip_rate_shrunk(20, 20, 0.25, 20), 0.625, 0);
 }
 
 int main(void) {
