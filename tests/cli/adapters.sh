@@ -81,15 +81,15 @@ run 0 "$agon" train sft $options --data north-only.jsonl --adapters north --outp
 [ -f both/north/adapter_model.safetensors ] && [ ! -e both/south ] || fail "both holds $(ls both both/south 2>/dev/null)"
 
 # Killed in between: the names stand in the new manifest until their folders are gone.
-cp -r both killed
-mkdir killed/south
-cp both/north/adapter_* killed/south
-sed 's/"done": true/"done": false, "removing": ["south"]/' both/training.json >killed/training.json
-run 0 "$agon" train sft $options --data north-only.jsonl --adapters north --output killed
-[ ! -e killed/south ] || fail "an earlier training's adapter stayed"
+cp -r both between
+mkdir between/south
+cp both/north/adapter_* between/south
+sed 's/"done": true/"done": false, "removing": ["south"]/' both/training.json >between/training.json
+run 0 "$agon" train sft $options --data north-only.jsonl --adapters north --output between
+[ ! -e between/south ] || fail "an earlier training's adapter stayed"
 count
-! grep -q removing killed/training.json || fail "the manifest still names what was removed"
-same both/north/adapter_model.safetensors killed/north/adapter_model.safetensors
+! grep -q removing between/training.json || fail "the manifest still names what was removed"
+same both/north/adapter_model.safetensors between/north/adapter_model.safetensors
 
 # ---- small-loss selection says the same of each adapter as of one by itself
 run 0 "$agon" train sft $options --data rows.jsonl --adapters north,south --output picked --small-loss 0.5 --json
