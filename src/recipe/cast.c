@@ -190,8 +190,9 @@ static agon_status write_templates(cast *c) {
  * 9: a rewording is kept only if it is worded as a known question for the same task.
  * 10: of an answer cut off at max_tokens no end is learnt.
  * 11: the loop reacts to a candidate whose samples have fallen (gate.react).
+ * 12: a held-out answer of the candidate's that people skip is a wrong one.
  * Runs begun before have none and go on as they began. */
-enum { RULES = 11 };
+enum { RULES = 12 };
 
 /* Several runs may have the same attacker: what belongs to one is in its step, as of the base. */
 static agon_status write_attacker(cast *c, json_t **result) {

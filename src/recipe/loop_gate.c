@@ -13,6 +13,7 @@ void held_out_result_free(held_out_result *r) {
     free(r->candidate);
     free(r->counted);
     free(r->same);
+    free(r->base_unknown);
     free(r->labels);
     free(r->left_to_people);
     suite_results_free(&r->suites);
@@ -54,6 +55,7 @@ static void leave_out_unknown(loop *l, held_out_result *r) {
             if (of[k])
                 of[k][r->n] = of[k][i];
         r->same[r->n] = r->same[i];
+        r->base_unknown[r->n] = r->base_unknown[i];
         r->counted[r->n++] = i;
     }
     if (r->n == 0)
@@ -71,7 +73,8 @@ agon_status loop_evaluate(loop *l, held_out_result *r) {
     r->labels = memory_new(3 * l->held_out.n + 1, sizeof *r->labels);
     r->counted = memory_new(l->held_out.n + 1, sizeof *r->counted);
     r->same = memory_new(l->held_out.n + 1, sizeof *r->same);
-    if (!s && (!r->labels || !r->counted || !r->same))
+    r->base_unknown = memory_new(l->held_out.n + 1, sizeof *r->base_unknown);
+    if (!s && (!r->labels || !r->counted || !r->same || !r->base_unknown))
         s = ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory to evaluate");
     if (!s)
         s = held_out_answers(l, c->actors.base, &r->base, &r->first[HELD_OUT_BASE], r);
@@ -103,6 +106,8 @@ static paired_table paired_with(const loop *l, const held_out_result *r, size_t 
     paired_table t = {0};
     for (size_t i = 0; i < r->n; i++) {
         if (family && strcmp(l->held_out.items[r->counted[i]].family, family) != 0)
+            continue;
+        if (version == HELD_OUT_BASE && r->base_unknown[i])
             continue;
         if (!r->same[i])
             paired_add(&t, r->candidate[i], before[i]);
@@ -182,6 +187,7 @@ agon_status loop_gate(loop *l, held_out_result *r) {
                        .collapse = loop_watch_report(l),
                        .n_people = r->n_people,
                        .n_left_to_people = r->n_left_to_people,
+                       .n_skipped = c->rules >= 12 ? &r->skipped[HELD_OUT_INCUMBENT] : NULL,
                        .attempt = ++l->attempt,
                        .alpha = l->config->gate.alpha,
                        .least_agreement = l->config->gate.audit_agreement,

@@ -4,8 +4,8 @@
  * them, drawn at random; prediction-powered inference joins the two. However wrong the critic is, also in favour of the candidate, the estimate is right on
  * average, since what it says is corrected by how it errs where people judged; how much it counts follows from how well it foretells them.
  *
- * Verified queries are a part of their own, known without error (ppi_stratified). A query that somebody skipped shows no difference: leaving it out would
- * leave the critic alone with queries of its kind. Nor does one to which both versions say the same: where it is drawn for people it is a labelled one
+ * Verified queries are a part of their own, known without error (ppi_stratified). A query of which somebody skipped the incumbent's answer shows no difference: leaving it out
+ * would leave the critic alone with queries of its kind. Nor does one to which both versions say the same: where it is drawn for people it is a labelled one
  * of difference 0, judged and true, though nobody was asked, and elsewhere an unlabelled one of judged difference 0. Were it unlabelled there too,
  * people's part would hold only queries on which the versions part, and what is said of them would be taken for all. Where there is no such critic, where people were asked about fewer than GATE_LEAST_LABELS, or
  * about all, the gate counts as it does without it; none of that depends on what they said. */
@@ -108,7 +108,7 @@ typedef struct differences {
 } differences;
 
 static agon_status collect(loop *l, const held_out_result *r, differences *d) {
-    double *by_place = memory_new(l->held_out.n + 1, sizeof *by_place); /* 0 where somebody skipped */
+    double *by_place = memory_new(l->held_out.n + 1, sizeof *by_place); /* 0 where somebody skipped the incumbent's */
     *d = (differences){.known = memory_new(r->n + 1, sizeof *d->known), .judge = memory_new(r->n_left_to_people + 1, sizeof *d->judge),
                        .truth = memory_new(r->n_asked + 1, sizeof *d->truth)};
     const bool made = by_place && d->known && d->judge && d->truth;

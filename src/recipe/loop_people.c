@@ -166,25 +166,31 @@ static agon_status ask_people(loop *l, const picked *questions, double propensit
     return s;
 }
 
-/* Right or wrong, by version, where all of it is known; else whether the versions that are compared say the same. */
-static void count_place(loop *l, held_out_result *r, size_t place) {
-    bool *right[HELD_OUT_VERSIONS] = {r->base, r->incumbent, r->candidate}, known = true;
+/* Right or wrong, by version. A candidate's answer that people skipped is a wrong one (since rules 12), as one is that makes a verifier give up: else a candidate
+ * would lose no query by answering so that nobody can tell. Skipping the incumbent's leaves the query out: counting it as wrong would make a gain of it. The
+ * base's decides nothing, so that it may stay unknown. Before rules 12 any skip left the query out. */
+void loop_count_place(loop *l, held_out_result *r, size_t place) {
+    bool *right[HELD_OUT_VERSIONS] = {r->base, r->incumbent, r->candidate}, known[HELD_OUT_VERSIONS];
+    const bool unasked = needs_nobody(l, r, place);
     const held_out_verdict *v[HELD_OUT_VERSIONS];
     for (size_t k = 0; k < HELD_OUT_VERSIONS; k++) {
         const answer *x = loop_held_out_answer(l, r, k, place);
         v[k] = verdict_on(l, place, x->text);
-        known = known && (v[k] || is_empty(x));
+        known[k] = v[k] || is_empty(x);
+        r->skipped[k] += !known[k] && !unasked;
     }
-    r->same[place] = !known && needs_nobody(l, r, place);
+    const bool counts = known[HELD_OUT_INCUMBENT] && (l->c->rules >= 12 || (known[HELD_OUT_BASE] && known[HELD_OUT_CANDIDATE]));
+    r->same[place] = !counts && unasked;
     if (r->same[place])
         r->counted[place] = 0;
-    if (!known)
+    if (!counts)
         return;
     for (size_t k = 0; k < HELD_OUT_VERSIONS; k++) {
         right[k][place] = v[k] && v[k]->right;
         if (k > HELD_OUT_BASE && v[k] && (k == HELD_OUT_INCUMBENT || v[k] != v[k - 1])) /* what the gate compares */
             r->labels[r->n_labels++] = v[k]->label;
     }
+    r->base_unknown[place] = !known[HELD_OUT_BASE];
     r->counted[place] = 0;
     r->n_people++;
 }
@@ -210,9 +216,11 @@ agon_status loop_ask_about_held_out(loop *l, held_out_result *r) {
     if (!s && questions.n > 0)
         s = ask_people(l, &questions, (double)places.n / (double)r->n_left_to_people);
     for (size_t i = 0; i < places.n && !s && !l->waiting; i++)
-        count_place(l, r, places.items[i]);
+        loop_count_place(l, r, places.items[i]);
     if (!s && !l->waiting)
         say_same(l, r, &places);
+    if (!s && !l->waiting && l->c->rules >= 12 && r->skipped[HELD_OUT_CANDIDATE] > 0)
+        cast_say(l->c, NULL, "people skipped %zu of the candidate's held-out answers: they count as wrong", r->skipped[HELD_OUT_CANDIDATE]);
     r->n_asked = places.n;
     free(questions.items);
     return s;

@@ -104,6 +104,8 @@ typedef struct held_out_result {
     size_t first[HELD_OUT_VERSIONS];    /* of each version's answers in held_out_answers; where the incumbent is the base, the same */
     size_t *counted, n;                 /* places of the held-out queries whose difference is known: judged by a verifier or people, or `same` */
     bool *same;                         /* of the queries counted: incumbent and candidate say the same, and nobody said whether it is right */
+    bool *base_unknown;                 /* of the queries counted: people judged the others' answers and skipped the base's */
+    size_t skipped[HELD_OUT_VERSIONS];  /* answers that people skipped, also where their query is not counted; where the incumbent is the base, the same ones */
     size_t n_people, n_left_to_people;  /* of them by people; of all held out, those that no verifier can judge */
     size_t *left_to_people, n_asked;    /* the places of the latter, in the order of their draw: people were asked about the first n_asked */
     const char **labels;                /* of incumbent's and candidate's verdicts */
@@ -164,8 +166,8 @@ void loop_watch_free(loop_watch *w);
 AGON_MUST_CHECK agon_status loop_react(loop *l);
 void loop_ancestors_free(loop *l);
 /* loop_people.c: held-out answers that no verifier can judge. How many labels this iteration's gate may need; people asked about a part of the queries, drawn
- * by seed once for the run, and what they said. l->waiting: not all of it is there. In r->counted as loop_gate.c needs it: 0 where people judged every
- * version's answer or nobody needs to (r->same, by place), HELD_OUT_VERSIONS where not. */
+ * by seed once for the run, and what they said. l->waiting: not all of it is there. In r->counted as loop_gate.c needs it: 0 where people judged what
+ * counts (loop_count_place) or nobody needs to (r->same, by place), HELD_OUT_VERSIONS where not. */
 bool loop_left_to_people(const query *q); /* neither an answer, nor a verifier of its own, nor the run's verifier program */
 const answer *loop_held_out_answer(const loop *l, const held_out_result *r, size_t version, size_t place);
 bool loop_same_words(const loop *l, const held_out_result *r, size_t place); /* incumbent's and candidate's */
@@ -174,6 +176,7 @@ int64_t loop_gate_labels(const loop *l);
  * HELD_OUT_VERSIONS a place; has them afterwards. */
 size_t loop_questions_within(const loop *l, const held_out_result *r, const size_t *places, size_t n, size_t budget, picked *questions);
 AGON_MUST_CHECK agon_status loop_ask_about_held_out(loop *l, held_out_result *r);
+void loop_count_place(loop *l, held_out_result *r, size_t place); /* one of those, by the verdicts that are there */
 /* loop_gate_critic.c: gate.critic. A critic for the gate alone, trained before the learner is; what it makes of the held-out answers that only people can judge,
  * joined with what people said of some of them and with what the verifier said of the others. */
 AGON_MUST_CHECK agon_status loop_teach_gate_critic(loop *l);

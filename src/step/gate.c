@@ -26,9 +26,12 @@ static json_t *estimate_json(const ppi_estimate *e) {
 
 /* Who judged the items that count, where some were left to people. */
 static void add_judges(const gate_evidence *e, json_t *gain) {
-    if (e->n_left_to_people > 0)
-        json_object_set_new(gain, "judged", json_pack("{sI sI sI}", "verifier", (json_int_t)(paired_n(e->primary) - e->primary->same - e->n_people), "people",
-                                                      (json_int_t)e->n_people, "left_to_people", (json_int_t)e->n_left_to_people));
+    if (e->n_left_to_people == 0)
+        return;
+    if (e->n_skipped)
+        json_object_set_new(gain, "skipped", json_pack("{sI sI}", "incumbent", (json_int_t)e->n_skipped[0], "candidate", (json_int_t)e->n_skipped[1]));
+    json_object_set_new(gain, "judged", json_pack("{sI sI sI}", "verifier", (json_int_t)(paired_n(e->primary) - e->primary->same - e->n_people), "people",
+                                                  (json_int_t)e->n_people, "left_to_people", (json_int_t)e->n_left_to_people));
 }
 
 static json_t *gain_counted(const gate_evidence *e, double alpha, bool *holds) {

@@ -68,7 +68,7 @@ static void fill_answers(bench *b, const candidate *c) {
         texts[i] = answer_of(c, i / N, i % N);
     }
     stand_answers(b->x, "answers", queries, texts, 2 * N);
-    b->r = (held_out_result){.first = {0, 0, N}, .n = N, .same = calloc(N, sizeof(bool)), .base = calloc(N, sizeof(bool)), .candidate = calloc(N, sizeof(bool)), .counted = calloc(N, sizeof(size_t))};
+    b->r = (held_out_result){.first = {0, 0, N}, .n = N, .same = calloc(N, sizeof(bool)), .base_unknown = calloc(N, sizeof(bool)), .base = calloc(N, sizeof(bool)), .candidate = calloc(N, sizeof(bool)), .counted = calloc(N, sizeof(size_t))};
     b->r.incumbent = b->r.base;
     for (size_t i = 0; i < N; i++) {
         b->r.counted[i] = i;

@@ -22,9 +22,13 @@ typedef struct bench {
     held_out_result r;
     query queries[MOST];
     answer answers[2 * MOST];
-    bool incumbent[MOST], candidate[MOST];
+    bool incumbent[MOST], candidate[MOST], same[MOST], base_unknown[MOST];
+    held_out_verdict verdicts[2 * MOST];
+    const char *labels[2 * MOST];
     size_t counted[MOST], left_to_people[MOST];
 } bench;
+
+enum { RULES = 12 };
 
 static bench *bench_new(size_t open, size_t asked, size_t verified) {
     bench *b = calloc(1, sizeof *b);
@@ -32,9 +36,9 @@ static bench *bench_new(size_t open, size_t asked, size_t verified) {
     const size_t n = open + verified;
     assert_true(n <= MOST);
     b->ctx = test_ctx(1, NULL);
-    b->cast = (cast){.actors.ctx = b->ctx, .config = &b->config};
-    b->l = (loop){.c = &b->cast, .config = &b->config, .held_out = {.items = b->queries, .n = n}, .held_out_answers = {.items = b->answers, .n = 2 * n}};
-    b->r = (held_out_result){.first = {0, 0, n}, .incumbent = b->incumbent, .candidate = b->candidate, .counted = b->counted,
+    b->cast = (cast){.actors.ctx = b->ctx, .config = &b->config, .rules = RULES};
+    b->l = (loop){.c = &b->cast, .config = &b->config, .held_out = {.items = b->queries, .n = n}, .held_out_answers = {.items = b->answers, .n = 2 * n}, .verdicts = b->verdicts};
+    b->r = (held_out_result){.first = {0, 0, n}, .base = b->incumbent, .incumbent = b->incumbent, .same = b->same, .base_unknown = b->base_unknown, .labels = b->labels, .candidate = b->candidate, .counted = b->counted,
                              .left_to_people = b->left_to_people, .n_left_to_people = open, .n_asked = asked};
     for (size_t i = 0; i < n; i++) {
         b->queries[i].cell = i < open ? SIZE_MAX : 0;
@@ -124,21 +128,35 @@ static bool happens(rng *r, double p) {
     return rng_uniform(r) < p;
 }
 
-/* `runs` gates, each of 400 open queries, 100 of them asked about, and 60 verified ones, the candidate truly better by `gain` of all. rambles: share of the open
- * queries that the candidate answers with what nobody can judge, so that they are skipped, and the critic loves. */
-static gates simulate(const judge *j, double gain, double rambles, uint64_t seed, int runs) {
+static void judge_by_hand(bench *b, size_t place, const char *text, bool right) {
+    b->verdicts[b->l.n_verdicts++] = (held_out_verdict){.place = place, .text = text, .label = "", .right = right};
+}
+
+/* `runs` gates, each of 400 open queries, 100 of them asked about, and 60 verified ones, the candidate truly better by `gain` of all. rambles: share of what the
+ * candidate gets wrong that it answers so that nobody can judge it: it is skipped, and the critic loves it. */
+static gates simulate(const judge *j, double gain, double rambles, int64_t rules, uint64_t seed, int runs) {
     enum { OPEN = 400, ASKED = 100, VERIFIED = 60 };
     gates out = {0};
     bench *b = bench_new(OPEN, ASKED, VERIFIED);
     rng r = rng_new(seed);
+    b->cast.rules = rules;
     for (int k = 0; k < runs; k++) {
         gain_estimate g = {0};
-        b->r.n = 0;
+        b->r.n = b->r.n_labels = b->l.n_verdicts = 0;
         for (size_t i = 0; i < OPEN + VERIFIED; i++) {
             const bool before = happens(&r, 0.4), other = happens(&r, 0.4), kept = happens(&r, 0.6) ? before : other, mended = happens(&r, gain / 0.6), after = kept || mended;
-            const bool skipped = happens(&r, rambles) && i < OPEN;
+            const bool skipped = happens(&r, rambles) && i < OPEN && !after;
             const double p_before = happens(&r, before ? j->true_pass : j->false_pass), p_after = happens(&r, (after ? j->true_pass : j->false_pass) + j->favour);
-            set_item(b, i, p_before, skipped ? 1 : p_after, after - before, i >= OPEN || (i < ASKED && !skipped));
+            set_item(b, i, p_before, skipped ? 1 : p_after, after - before, i >= OPEN);
+            if (i >= ASKED)
+                continue;
+            judge_by_hand(b, i, "as before", before);
+            if (!skipped)
+                judge_by_hand(b, i, "anew", after);
+            b->counted[i] = HELD_OUT_VERSIONS;
+            loop_count_place(&b->l, &b->r, i);
+            if (b->counted[i] < HELD_OUT_VERSIONS)
+                set_item(b, i, p_before, skipped ? 1 : p_after, b->candidate[i] - b->incumbent[i], true);
         }
         assert_ok(b->ctx, loop_join_verdicts(&b->l, &b->r, 0.05, &g));
         out.promoted += g.decides.tuned.range.low > 0;
@@ -158,14 +176,16 @@ static void join__a_null_candidate__is_promoted_no_more_than_alpha(void **state)
     static const judge *const all[] = {&good, &useless, &partial, &bribed};
     const double most = 0.05 + 2 * sqrt(0.05 * 0.95 / RUNS);
     for (size_t k = 0; k < 4; k++) {
-        const gates null = simulate(all[k], 0, 0, 40 + k, RUNS), better = simulate(all[k], 0.15, 0, 50 + k, FEW);
+        const gates null = simulate(all[k], 0, 0, RULES, 40 + k, RUNS), better = simulate(all[k], 0.15, 0, RULES, 50 + k, FEW);
         assert_true(null.promoted <= most * RUNS && null.promoted >= 0.03 * RUNS);
         assert_true(better.promoted >= 0.7 * FEW);
         assert_true(all[k] == &good ? null.width < 0.85 : null.width < 1.01);
         assert_true(all[k] != &bribed || null.judge_promoted > 0.9 * RUNS);
     }
-    /* Skipped queries count as no difference. */
-    assert_true(simulate(&good, 0, 0.3, 60, RUNS).promoted <= most * RUNS);
+    /* What the candidate gets wrong and people skip is wrong. */
+    for (int k = 1; k <= 3; k++)
+        assert_true(simulate(&good, 0, 0.2 * k, RULES, 60 + (uint64_t)k, RUNS).promoted <= most * RUNS);
+    assert_true(simulate(&good, 0, 0.6, 11, 63, RUNS).promoted > 0.15 * RUNS); /* before, it hid what was lost */
 }
 
 /* ---- whole runs ---------------------------------------------------------------------------------------------------------------------------- */

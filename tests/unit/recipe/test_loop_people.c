@@ -142,7 +142,7 @@ static void gate__where_only_people_can_judge__waits_for_them_and_promotes(void 
     stand_free(x);
 }
 
-/* Verified and judged items are counted together, a skip leaves its query out, and a candidate that people like no better is rejected. */
+/* Verified and judged items are counted together, a skip of the incumbent's answer leaves its query out and is shown, and a candidate that people like no better is rejected. */
 static void gate__on_a_mixed_file__counts_both_and_leaves_skips_out(void **state) {
     (void)state;
     stand *x = stand_new(NULL);
@@ -153,7 +153,7 @@ static void gate__on_a_mixed_file__counts_both_and_leaves_skips_out(void **state
     run_to_state(x, run_yaml(x, file, 1, human), "waiting", NULL);
     assert_int_equal(stand_count(x, "SELECT count(DISTINCT query) FROM review_item WHERE kind = 'held_out'"), 8);
     assert_true(stand_count(x, "SELECT count(*) FROM review_item WHERE kind = 'held_out' AND propensity < 1") > 8);
-    assert_ok(x->ctx, store_query_json(x->store, "SELECT id FROM review_item WHERE kind = 'held_out' ORDER BY id LIMIT 1", NULL, &items));
+    assert_ok(x->ctx, store_query_json(x->store, "SELECT i.id FROM review_item i JOIN text t ON t.id = i.response WHERE i.kind = 'held_out' AND NOT " BY_CANDIDATE " ORDER BY i.id LIMIT 1", NULL, &items));
     const char *skipped = field_text(json_array_get(items, 0), "id");
     answer_item(x, skipped, "skip");
     review(x, "held_out", "instr(t.body, 'a') % 2", SIZE_MAX);
@@ -163,8 +163,9 @@ static void gate__on_a_mixed_file__counts_both_and_leaves_skips_out(void **state
     judged_by(gate, "verifier", &n_verified);
     assert_int_equal(n_people, 7);
     assert_true(n_left > 8 && n_verified > 2);
-    const json_t *table = json_object_get(json_object_get(json_object_get(gate, "figures"), "G1"), "table");
+    const json_t *g1 = json_object_get(json_object_get(gate, "figures"), "G1"), *table = json_object_get(g1, "table"), *n_skipped = json_object_get(g1, "skipped");
     assert_int_equal(field_int(table, "n"), n_people + n_verified);
+    assert_true(field_int(n_skipped, "incumbent") == 1 && field_int(n_skipped, "candidate") == 0);
     /* What the next iteration waits for is something to train on: no new candidate, and the last one stays rejected. */
     json_t *summary = NULL;
     summary = run_well(x, run_yaml(x, file, 2, human));
@@ -243,7 +244,7 @@ static bench *bench_new(stand *x, const said *all, int64_t rules, int64_t labels
     b->cast = (cast){.actors = x->actors, .config = &b->config, .run = x->run, .memory = x->memory, .rules = rules};
     b->l = (loop){.c = &b->cast, .config = &b->config, .held_out = x->queries, .held_out_answers = x->answers, .n_file_held_out = PLACES};
     b->r = (held_out_result){.base = calloc(PLACES, sizeof(bool)), .incumbent = calloc(PLACES, sizeof(bool)), .candidate = calloc(PLACES, sizeof(bool)),
-                             .same = calloc(PLACES, sizeof(bool)), .counted = calloc(PLACES, sizeof(size_t)), .labels = calloc(TEXTS, sizeof(char *)),
+                             .same = calloc(PLACES, sizeof(bool)), .base_unknown = calloc(PLACES, sizeof(bool)), .counted = calloc(PLACES, sizeof(size_t)), .labels = calloc(TEXTS, sizeof(char *)),
                              .first = {0, PLACES, 2 * PLACES}};
     return b;
 }
@@ -332,6 +333,45 @@ static void gate__part__is_drawn_and_a_skip_costs_nothing(void **state) {
     }
     assert_true(n_sorted < PLACES - 1);
     stand_free(x);
+}
+
+/* A candidate's answer that people skip is wrong: it would hide what is lost. One of the incumbent's leaves its query out, the base's need not be judged. */
+static void gate__skipped_answer__costs_the_candidate_alone(void **state) {
+    (void)state;
+    static const said all[PLACES] = {{{"right", "right", "huh"}}, {{"wrong", "wrong", "huh"}}, {{"what", "wrong", "right"}}, {{"right", "huh", "right"}},
+                                     {{"wrong", "what", "huh"}}, {{"wrong", "", "huh"}}, {{"what", "huh", "huh"}}};
+    enum { LOST, NEITHER, GAINED, OUT, SAME };
+    static const int want[PLACES] = {LOST, NEITHER, GAINED, OUT, OUT, NEITHER, SAME};
+    for (int64_t rules = 11; rules <= 12; rules++) {
+        stand *x = stand_new(NULL);
+        bench *b = bench_new(x, all, rules, 100);
+        json_t *items = NULL, *item;
+        size_t k;
+        assert_ok(x->ctx, loop_ask_about_held_out(&b->l, &b->r));
+        bench_free(b);
+        assert_ok(x->ctx, store_query_json(x->store, "SELECT o.id, t.body FROM review_open o JOIN text t ON t.id = o.response", NULL, &items));
+        json_array_foreach(items, k, item) {
+            const char *text = field_text(item, "body");
+            answer_item(x, field_text(item, "id"), strcmp(text, "right") == 0 ? "accept" : strcmp(text, "wrong") == 0 ? "reject" : "skip");
+        }
+        json_decref(items);
+        stand_again(x);
+        b = bench_new(x, all, rules, 100);
+        assert_ok(x->ctx, loop_ask_about_held_out(&b->l, &b->r));
+        assert_false(b->l.waiting);
+        for (size_t i = 0; i < PLACES; i++) {
+            const int is = rules < 12 && want[i] != SAME ? OUT : want[i];
+            assert_int_equal(b->r.counted[i], is == OUT ? HELD_OUT_VERSIONS : 0);
+            assert_int_equal(b->r.same[i], is == SAME);
+            assert_int_equal(b->r.incumbent[i], is == LOST);
+            assert_int_equal(b->r.candidate[i], is == GAINED);
+            assert_int_equal(b->r.base_unknown[i], is == GAINED);
+        }
+        assert_int_equal(b->r.n_people, rules < 12 ? 0 : 4);
+        assert_true(b->r.skipped[HELD_OUT_BASE] == 1 && b->r.skipped[HELD_OUT_INCUMBENT] == 2 && b->r.skipped[HELD_OUT_CANDIDATE] == 4);
+        bench_free(b);
+        stand_free(x);
+    }
 }
 
 /* What was said before of words stands, also where they are both versions' now. */
@@ -471,6 +511,7 @@ int main(void) {
         cmocka_unit_test(gate__candidate_with_the_same_words__asks_nobody),
         cmocka_unit_test(gate__same_words__need_nobody),
         cmocka_unit_test(gate__part__is_drawn_and_a_skip_costs_nothing),
+        cmocka_unit_test(gate__skipped_answer__costs_the_candidate_alone),
         cmocka_unit_test(gate__same_words__that_were_judged__are_known),
         cmocka_unit_test(gate__part_cut_by_the_budget__is_right_on_average),
         cmocka_unit_test(gate__labels_are_kept_back__for_what_people_judge),
