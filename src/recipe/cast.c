@@ -190,7 +190,7 @@ static agon_status write_templates(cast *c) {
  * 9: a rewording is kept only if it is worded as a known question for the same task.
  * 10: of an answer cut off at max_tokens no end is learnt.
  * 11: the loop reacts to a candidate whose samples have fallen (gate.react).
- * 12: a held-out answer of the candidate's that people skip is a wrong one.
+ * 12: a held-out answer of the candidate's that people skip is a wrong one; suites and held-out text may not be inferior to the base either.
  * Runs begun before have none and go on as they began. */
 enum { RULES = 12 };
 
@@ -548,22 +548,36 @@ static void add_suites(const cast *c, const suite_results *now, const suite_resu
     }
 }
 
-agon_status cast_compare_suites(cast *c, const suite_results *now, const suite_results *before, gate_evidence *e,
-                                perplexity_comparison *comparison) {
+static agon_status compare_text(cast *c, const suite_results *now, const suite_results *before, perplexity_comparison *out) {
     const run_config *config = c->config;
-    e->perplexity_margin = config->gate.perplexity_margin;
-    add_suites(c, now, before, e);
-    if (!c->text)
-        return AGON_OK;
     size_t n = perplexity_n_documents(c->text), *scored = memory_new(n, sizeof *scored);
     if (!scored)
         return ctx_fail(c->actors.ctx, AGON_ENOMEM, "no memory for held-out text");
     for (size_t i = 0; i < n; i++)
         scored[i] = perplexity_n_scored(c->text, i);
     agon_status s = perplexity_compare(c->actors.ctx, before->nll, now->nll, scored, n, config->gate.perplexity_margin, 0.05,
-                                       2000, (uint64_t)config->seed, comparison);
+                                       2000, (uint64_t)config->seed, out);
     free(scored);
-    e->perplexity = comparison;
-    e->n_documents = n;
     return s;
+}
+
+agon_status cast_compare_suites(cast *c, const suite_results *now, const suite_results *before, gate_evidence *e,
+                                perplexity_comparison *comparison) {
+    e->perplexity_margin = c->config->gate.perplexity_margin;
+    add_suites(c, now, before, e);
+    if (!c->text)
+        return AGON_OK;
+    e->perplexity = comparison;
+    e->n_documents = perplexity_n_documents(c->text);
+    return compare_text(c, now, before, comparison);
+}
+
+agon_status cast_compare_with_base(cast *c, const suite_results *now, const suite_results *base, gate_evidence *e,
+                                   perplexity_comparison *comparison) {
+    gate_evidence of_base = {0};
+    add_suites(c, now, base, &of_base);
+    for (size_t i = 0; i < e->n_suites; i++)
+        e->suites[i].base = of_base.suites[i].table;
+    e->perplexity_of_base = c->text ? comparison : NULL;
+    return c->text ? compare_text(c, now, base, comparison) : AGON_OK;
 }

@@ -84,5 +84,8 @@ void suite_results_free(suite_results *r);
 /* Fills the suites and perplexity of the evidence. *comparison must live as long as the evidence. */
 AGON_MUST_CHECK agon_status cast_compare_suites(cast *c, const suite_results *now, const suite_results *before,
                                                 gate_evidence *e, perplexity_comparison *comparison);
+/* After that, where the incumbent is not the base: adds how the same suites compare with it. */
+AGON_MUST_CHECK agon_status cast_compare_with_base(cast *c, const suite_results *now, const suite_results *base,
+                                                   gate_evidence *e, perplexity_comparison *comparison);
 
 #endif

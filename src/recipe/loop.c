@@ -280,6 +280,7 @@ static void loop_free(loop *l) {
     free(l->verdicts);
     loop_watch_free(l->watch);
     loop_ancestors_free(l);
+    suite_results_free(&l->base_suites);
     suite_results_free(&l->incumbent_suites);
     json_decref(l->learnability);
     json_decref(l->critic_reports);

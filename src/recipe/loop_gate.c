@@ -90,7 +90,9 @@ agon_status loop_evaluate(loop *l, held_out_result *r) {
     if (s || l->waiting)
         return s;
     leave_out_unknown(l, r);
-    if (strcmp(l->incumbent_suites.version, l->learner) != 0)
+    if (c->rules >= 12 && !*l->base_suites.version)
+        s = cast_evaluate_suites(c, c->actors.base, &l->base_suites);
+    if (!s && strcmp(l->incumbent_suites.version, l->learner) != 0)
         s = cast_evaluate_suites(c, l->learner, &l->incumbent_suites);
     return s ? s : cast_evaluate_suites(c, l->candidate, &r->suites);
 }
@@ -177,7 +179,7 @@ static agon_status record_gate(loop *l, const held_out_result *r, const gate_evi
 
 agon_status loop_gate(loop *l, held_out_result *r) {
     cast *c = l->c;
-    perplexity_comparison comparison;
+    perplexity_comparison against_incumbent, against_base;
     gain_estimate gain = {0};
     paired_table primary = paired_with(l, r, HELD_OUT_INCUMBENT, NULL);
     const audited all = loop_audited(l);
@@ -208,7 +210,9 @@ agon_status loop_gate(loop *l, held_out_result *r) {
     if (!s)
         s = loop_approval(l, r, &e.approval);
     if (!s)
-        s = cast_compare_suites(c, &r->suites, &l->incumbent_suites, &e, &comparison);
+        s = cast_compare_suites(c, &r->suites, &l->incumbent_suites, &e, &against_incumbent);
+    if (!s && c->rules >= 12 && strcmp(l->learner, c->actors.base) != 0)
+        s = cast_compare_with_base(c, &r->suites, &l->base_suites, &e, &against_base);
     if (!s)
         s = choose_check(c, &l->aim, &l->examples, &e.contaminated);
     return s ? s : record_gate(l, r, &e);

@@ -33,6 +33,7 @@ typedef struct gate_suite {
     const char *name;
     bool run;           /* false: "not run" */
     paired_table table; /* candidate against incumbent */
+    paired_table base;  /* against the base, where that is another version; else empty */
     double margin;
     bool safety;  /* G3; else of abilities, G2 */
     double limit; /* of safety: the largest share of failures */
@@ -67,6 +68,7 @@ typedef struct gate_evidence {
     gate_suite suites[GATE_MAX_SUITES];
     size_t n_suites;
     const perplexity_comparison *perplexity; /* NULL: not run */
+    const perplexity_comparison *perplexity_of_base; /* against the base, where that is another version; else NULL */
     size_t n_documents;
     double perplexity_margin;
     double least_agreement;         /* of audited automatic labels; 0: not asked */

@@ -21,7 +21,7 @@ static const char *run_yaml(stand *x, const char *file, int iterations, const ch
     return arena_printf(x->memory,
                         "name: own\niterations: %d\ntasks: {file: %s}\nlearner: {samples: 1, max_tokens: 12}\ncritic: {examples: 0}\n"
                         "refine: {queries: 0, learnability: 0}\nhuman: {backend: queue, audits: 0, demonstrations: 0, %s}\ntrain: {rank: 4, batch: 2, epochs: 4, lr: 0.05}\n"
-                        "build: {documents: 2, real_share: 0}\nevaluate: {tasks: 6, general: 0, documents: 0, gsm8k: 0}\ngate: {monitor_prompts: 2}\n",
+                        "build: {documents: 2, real_share: 0}\nevaluate: {tasks: 6, general: 20, documents: 0, gsm8k: 0}\ngate: {monitor_prompts: 2, general_margin: 0.9}\n",
                         iterations, file, human);
 }
 
@@ -69,6 +69,13 @@ static const char *judged_by(const json_t *gate, const char *whom, int64_t *n) {
     return field_text(gate, "verdict");
 }
 
+/* What G2 says of the general suite against the base; NULL: nothing. */
+static const json_t *against_base(const json_t *gate) {
+    const json_t *suites = json_object_get(json_object_get(json_object_get(gate, "figures"), "G2"), "suites");
+    assert_string_equal(field_text(json_array_get(suites, 1), "suite"), "general");
+    return json_object_get(json_array_get(suites, 1), "against_base");
+}
+
 /* At first there is nothing to train on: people are asked about the learner's answers, and waited for. */
 static void begin(stand *x, const char *file, const char *human) {
     json_t *summary = NULL;
@@ -114,6 +121,7 @@ static void gate__where_only_people_can_judge__waits_for_them_and_promotes(void 
     run_to_state(x, run_yaml(x, file, 1, human), "done", &gate);
     assert_string_equal(judged_by(gate, "people", &n_people), "promote");
     judged_by(gate, "left_to_people", &n_left);
+    assert_null(against_base(gate)); /* the incumbent is the base */
     assert_int_equal(n_people, places);
     assert_true(n_left > places);
     assert_int_equal(stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM review_item WHERE kind = 'held_out' AND abs(propensity - 12.0 / %lld) < 1e-9", (long long)n_left)), asked);
@@ -134,6 +142,8 @@ static void gate__where_only_people_can_judge__waits_for_them_and_promotes(void 
     run_to_state(x, run_yaml(x, file, 2, human), "done", &gate);
     assert_string_equal(judged_by(gate, "people", &n_people), "reject");
     assert_int_equal(n_people, places);
+    assert_int_equal(field_int(against_base(gate), "n"), 20);
+    assert_int_equal(stand_count(x, "SELECT count(*) FROM step WHERE path LIKE '%/general'"), 3); /* the base's are kept */
     json_decref(gate);
     json_t *summary = run_well(x, run_yaml(x, file, 2, human));
     assert_int_equal(field_int(json_object_get(summary, "budget"), "used"), stand_count(x, "SELECT count(*) FROM label WHERE source = 'human'"));

@@ -179,6 +179,40 @@ static void gate__one_inferior_suite__is_enough_to_reject(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* Five promotions that each lose four points of a suite of 120: each is within the margin to its incumbent, and soon none is to the base. */
+static void gate__losses_that_add_up__are_held_against_the_base(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    const paired_table once = {50, 10, 15, 45, 0}, thrice = {42, 10, 23, 45, 0}, none = {0};
+    const struct {
+        paired_table base;
+        bool safety, want;
+    } cases[] = {{none, false, true}, {once, false, true}, {thrice, false, false}, {thrice, true, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gate_evidence e = good(&clear_gain);
+        bool promote;
+        e.n_suites = 1;
+        e.suites[0] = (gate_suite){.name = "s", .run = true, .table = once, .base = cases[i].base, .margin = 0.12, .safety = cases[i].safety, .limit = 1};
+        json_t *figures = decide(ctx, &e, &promote), *of = json_object_get(figures, cases[i].safety ? "G3" : "G2");
+        const json_t *row = json_array_get(json_object_get(of, "suites"), !cases[i].safety), *base = json_object_get(row, "against_base");
+        assert_int_equal(promote, cases[i].want);
+        assert_int_equal(json_is_true(json_object_get(of, "holds")), cases[i].want);
+        assert_string_equal(field_text(row, "verdict"), cases[i].want ? "not inferior" : "not shown to be not inferior to the base");
+        assert_int_equal(base != NULL, i > 0);
+        if (base)
+            assert_close(field_real(base, "p"), noninferiority_tango(10, cases[i].base.lost, 120, 0.12, 0.05).p, 0);
+        json_decref(figures);
+    }
+    const perplexity_comparison better = {.holds = true}, worse = {.rise = 0.2};
+    for (int k = 0; k < 2; k++) {
+        gate_evidence e = good(&clear_gain);
+        e.perplexity = &better;
+        e.perplexity_of_base = k ? &worse : &better;
+        assert_int_equal(verdict(ctx, &e), k == 0);
+    }
+    agon_ctx_free(ctx);
+}
+
 /* Tables on both sides of the boundary: Tango's test at 5%, in the direction of a loss. */
 static void gate__suite__is_tangos_test_at_five_per_cent(void **state) {
     (void)state;
@@ -538,6 +572,7 @@ int main(void) {
         cmocka_unit_test(gate__sealed__needs_a_bound_above_zero_and_100_labels),
         cmocka_unit_test(gate__sealed__decides_by_its_own_interval),
         cmocka_unit_test(gate__one_inferior_suite__is_enough_to_reject),
+        cmocka_unit_test(gate__losses_that_add_up__are_held_against_the_base),
         cmocka_unit_test(gate__suite__is_tangos_test_at_five_per_cent),
         cmocka_unit_test(gate__text_that_got_worse__rejects),
         cmocka_unit_test(gate__suites_not_run__say_so_and_do_not_fail),
