@@ -190,7 +190,8 @@ static agon_status write_templates(cast *c) {
  * 9: a rewording is kept only if it is worded as a known question for the same task.
  * 10: of an answer cut off at max_tokens no end is learnt.
  * 11: the loop reacts to a candidate whose samples have fallen (gate.react).
- * 12: a held-out answer of the candidate's that people skip is a wrong one; suites and held-out text may not be inferior to the base either.
+ * 12: a held-out answer of the candidate's that people skip is a wrong one; suites and held-out text may not be inferior to the base either;
+ * gates of other runs on the same held-out queries are attempts.
  * Runs begun before have none and go on as they began. */
 enum { RULES = 12 };
 

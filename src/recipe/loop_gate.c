@@ -177,6 +177,40 @@ static agon_status record_gate(loop *l, const held_out_result *r, const gate_evi
     return s;
 }
 
+/* Gates of other runs in this workspace that counted half or more of this one's held-out queries: each of them was a look at the same queries, as an earlier
+ * attempt is. In a user's file the same fifth is held out in every run. */
+static agon_status find_earlier(void *arg, json_t **result) {
+    static const char sql[] =
+        "WITH mine AS MATERIALIZED (SELECT DISTINCT q.body FROM text a JOIN text q ON q.id = a.parent WHERE a.run = ?1 AND a.iteration = ?2 AND a.kind = 'evaluation')"
+        " SELECT count(*) FROM gate g WHERE g.run <> ?1 AND 2 * (SELECT count(DISTINCT q.body) FROM text a JOIN text q ON q.id = a.parent WHERE a.run = g.run"
+        " AND a.iteration = g.iteration AND a.kind = 'evaluation' AND q.body IN (SELECT body FROM mine)) >= max(1, (SELECT count(*) FROM mine))";
+    cast *c = arg;
+    json_t *parameters = json_pack("[sI]", run_id(c->run), (json_int_t)c->actors.iteration);
+    int64_t n = 0;
+    agon_status s = json_made(c->actors.ctx, parameters);
+    if (!s)
+        s = store_query_int(c->actors.store, sql, parameters, &n);
+    json_decref(parameters);
+    if (!s)
+        *result = json_pack("{sI}", "gates", (json_int_t)n);
+    return s ? s : json_made(c->actors.ctx, *result);
+}
+
+/* Recorded, since other runs may follow before this one is gone on with. */
+static agon_status count_earlier(loop *l, size_t *attempt) {
+    cast *c = l->c;
+    json_t *input = json_pack("{ss}", "candidate", l->candidate), *result = NULL;
+    const step_key key = {.path = cast_path(c, "gate/earlier"), .kind = "earlier_gates"};
+    agon_status s = step_once(c->run, &key, input, find_earlier, c, &result);
+    const int64_t n = field_int(result, "gates");
+    if (!s && n > 0)
+        cast_say(c, NULL, "in this workspace gates of other runs decided on these held-out queries, %lld times: this is attempt %zu", (long long)n, *attempt + (size_t)n);
+    *attempt += (size_t)n;
+    json_decref(result);
+    json_decref(input);
+    return s;
+}
+
 agon_status loop_gate(loop *l, held_out_result *r) {
     cast *c = l->c;
     perplexity_comparison against_incumbent, against_base;
@@ -202,6 +236,8 @@ agon_status loop_gate(loop *l, held_out_result *r) {
         e.audits[k] = (gate_audits){k == AUDIT_CRITIC ? "critic" : "verifier", (size_t)l->audited[k].labels, (size_t)l->audited[k].n,
                                     (size_t)l->audited[k].agreed};
     agon_status s = cast_stage(c, "gate");
+    if (!s && c->rules >= 12)
+        s = count_earlier(l, &e.attempt);
     if (!s)
         s = loop_estimate_gain(l, r, alpha_spending(e.alpha, e.attempt), &gain);
     e.estimate = gain.made ? &gain.decides : NULL;

@@ -63,7 +63,7 @@ typedef struct gate_evidence {
     const char *no_estimate;    /* why there is none although the run file asks for one; static; NULL: it does not, or there is one */
     size_t n_people, n_left_to_people; /* of primary's items, those that people judged; of all held out, those that only people can judge */
     const size_t *n_skipped;           /* [2], of incumbent's and candidate's answers, those that people skipped; NULL: not counted */
-    size_t attempt; /* of this lineage, from 1 */
+    size_t attempt; /* of this lineage, from 1; and of others on these tasks */
     double alpha;   /* over all attempts */
     gate_suite suites[GATE_MAX_SUITES];
     size_t n_suites;

@@ -49,16 +49,19 @@ static void loop__small_loss__leaves_rows_out(void **state) {
     free(all), free(off), free(half);
 }
 
+static json_t *run_gated(stand *x, const char *name, const char *seed) {
+    return run_well(x, arena_printf(x->memory, "name: %s\n%siterations: 2\ntasks: {cells: [arithmetic/three_digit_sum]}\nattacker: {queries: 4, waves: 1, variations: 0}\n"
+                                               "learner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\nrefine: {queries: 2, samples: 1, learnability: 0}\n"
+                                               "human: {labels: 8, audits: 0, demonstrations: 2, backend: simulated}\n"
+                                               "train: {rank: 2, epochs: 1, batch: 4}\nbuild: {gold: 4, documents: 2, real_share: 0}\n"
+                                               "evaluate: {tasks: 4, general: 2, documents: 2, gsm8k: 0}\n", name, seed));
+}
+
 /* Every look at the held-out tasks costs a part of alpha: the gate counts them over the run, and compares with the version that stands. */
 static void loop__gate__spends_alpha_by_attempt(void **state) {
     (void)state;
     stand *x = stand_new(NULL);
-    json_t *summary = NULL, *gates = NULL;
-    assert_ok(x->ctx, run_recipe(x, "name: gated\niterations: 2\ntasks: {cells: [arithmetic/one_digit_sum]}\nattacker: {queries: 4, waves: 1, variations: 0}\n"
-                                    "learner: {samples: 1, max_tokens: 4}\ncritic: {examples: 0}\nrefine: {queries: 2, samples: 1, learnability: 0}\n"
-                                    "human: {labels: 8, audits: 0, demonstrations: 2, backend: simulated}\n"
-                                    "train: {rank: 2, epochs: 1, batch: 4}\nbuild: {gold: 4, documents: 2, real_share: 0}\n"
-                                    "evaluate: {tasks: 4, general: 2, documents: 2, gsm8k: 0}\n", &summary));
+    json_t *summary = run_gated(x, "gated", ""), *gates = NULL;
     assert_ok(x->ctx, store_query_json(x->store, "SELECT g.verdict, g.incumbent, json_extract(g.figures, '$.G1.attempt') AS attempt,"
                                        " json_extract(g.figures, '$.G1.alpha') AS alpha FROM gate g ORDER BY g.iteration", NULL, &gates));
     assert_int_equal(json_array_size(gates), 2);
@@ -71,6 +74,14 @@ static void loop__gate__spends_alpha_by_attempt(void **state) {
     }
     json_decref(gates);
     json_decref(summary);
+    /* So do looks of other runs at the same tasks; at other tasks they do not. */
+    static const char *const names[] = {"other", "again"};
+    for (size_t k = 0; k < 2; k++) {
+        json_decref(run_gated(x, names[k], k ? "" : "seed: 77\n"));
+        for (int i = 1; i <= 2; i++)
+            assert_int_equal(stand_count(x, arena_printf(x->memory, "SELECT json_extract(g.figures, '$.G1.attempt') FROM gate g JOIN run r ON r.id = g.run"
+                                                                    " WHERE r.name = '%s' AND g.iteration = %d", names[k], i)), i + (int)k);
+    }
     stand_free(x);
 }
 
