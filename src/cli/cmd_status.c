@@ -1,6 +1,7 @@
 /* agon status: where a run is and what came of it so far. */
 #include "cli/arms_table.h"
 #include "cli/live.h"
+#include "cli/summary_words.h"
 #include <string.h>
 
 static void print_counts(const terminal *t, const char *title, const json_t *counts) {
@@ -14,6 +15,11 @@ static void print_counts(const terminal *t, const char *title, const json_t *cou
         comma = ", ";
     }
     printf("%s\n", *comma ? "" : "none");
+}
+
+/* Does a version stand there that was promoted for the gain that is shown? */
+static bool shows_gain(const json_t *v) {
+    return strcmp(member_text(v, "status"), "promoted") == 0 && json_is_number(json_object_get(json_object_get(v, "held_out"), "gain"));
 }
 
 static void print_version(const terminal *t, const json_t *v) {
@@ -61,6 +67,7 @@ static void print_status(const json_t *status) {
     const terminal t = terminal_look(stdout);
     const json_t *v, *versions = json_object_get(status, "versions");
     const json_int_t waiting = json_integer_value(json_object_get(status, "answers_waiting"));
+    bool note = false;
     size_t i;
     fputs("run ", stdout);
     print_cut(&t, stdout, member_text(status, "run"), 40, false);
@@ -69,8 +76,12 @@ static void print_status(const json_t *status) {
     print_cut(&t, stdout, member_text(status, "stage"), 40, false);
     printf("\nversions, held-out success of the base and of the version on the same tasks:%s\n",
            json_array_size(versions) ? "" : " none yet");
-    json_array_foreach(versions, i, v)
+    json_array_foreach(versions, i, v) {
         print_version(&t, v);
+        note = note || shows_gain(v);
+    }
+    if (note)
+        print_paragraph(&t, stdout, GAIN_OF_PROMOTED, 2, t.columns, 2);
     print_attacker(&t, json_object_get(status, "attacker"));
     print_counts(&t, "labels: ", json_object_get(status, "labels"));
     json_array_foreach(json_object_get(status, "audits"), i, v)

@@ -89,6 +89,8 @@ static void print_families(const summary_table *t, const json_t *summary) {
     json_array_foreach(families, i, row)
         row_of_gain(t, member_text(row, "family"), row);
     row_of_gain(t, "all", all);
+    if (strcmp(member_text(json_object_get(summary, "version"), "status"), "promoted") == 0)
+        print_paragraph(&t->t, t->to, GAIN_OF_PROMOTED, 2, t->t.columns, 2);
 }
 
 static void print_suites(const summary_table *t, const char *heading, const json_t *suites) {

@@ -11,6 +11,9 @@ typedef struct summary_table {
     size_t name; /* cells of the first column */
 } summary_table;
 
+/* Beside the gains of promoted versions. */
+#define GAIN_OF_PROMOTED "gain on the items that decided: it overstates, most where p is near alpha"
+
 void summary_title(const summary_table *t, const char *text);
 /* "name  text", broken under the text. */
 void summary_line(const summary_table *t, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
