@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/numbers.h"
 #include "base/random.h"
+#include "eval/over_seeds.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -51,12 +52,24 @@ static void bootstrap(const scores *x, size_t draws, uint64_t seed, double alpha
     }
     double mean = sum / (double)draws;
     r->gap_se = sqrt(fmax(0, squares / (double)draws - mean * mean));
-    r->gap_is_noise = !(r->gap >= 2 * r->gap_se) || r->gap <= 0;
     r->n_undefined = draws - n;
     if (n > 0) {
         numbers_sort(drawn, n);
         r->range = (interval){numbers_quantile(drawn, n, alpha / 2), numbers_quantile(drawn, n, 1 - alpha / 2)};
     }
+}
+
+/* What the seeds alone say. by_seed [2, n_seeds]: how far the student and the ceiling are above the weak supervisor. */
+static void widen(const scores *x, double alpha, double *by_seed, gap_recovery *r) {
+    double *gained = by_seed, *gap = by_seed + x->n_seeds;
+    for (size_t s = 0; s < x->n_seeds; s++) {
+        const size_t at = s * x->n_items;
+        const double weak = numbers_mean(x->weak + at, x->n_items);
+        gained[s] = numbers_mean(x->student + at, x->n_items) - weak;
+        gap[s] = numbers_mean(x->ceiling + at, x->n_items) - weak;
+    }
+    r->range = over_seeds_wider(r->range, gained, gap, x->n_seeds, alpha);
+    r->gap_se = fmax(r->gap_se, over_seeds_error(gap, NULL, x->n_seeds)); /* NAN of one seed is passed over */
 }
 
 agon_status gap_recovery_measure(agon_ctx *ctx, const double *weak, const double *student, const double *ceiling,
@@ -66,18 +79,22 @@ agon_status gap_recovery_measure(agon_ctx *ctx, const double *weak, const double
         return ctx_fail(ctx, AGON_EINVAL, "gap recovered: there are no scores");
     const scores x = {weak, student, ceiling, n_seeds, n_items};
     double *drawn = memory_new(draws, sizeof *drawn);
+    double *by_seed = memory_new(size_add(n_seeds, n_seeds), sizeof *by_seed);
     size_t *index = memory_new(size_add(n_seeds, n_items), sizeof *index);
-    if (!drawn || !index) {
-        free(drawn), free(index);
+    if (!drawn || !by_seed || !index) {
+        free(drawn), free(by_seed), free(index);
         return ctx_fail(ctx, AGON_ENOMEM, "out of memory for %zu draws", draws);
     }
     means m = means_of(&x, NULL, NULL);
     gap_recovery r = {.weak = m.weak, .student = m.student, .ceiling = m.ceiling, .gap = m.ceiling - m.weak,
                       .pgr = gap_recovered(m.weak, m.student, m.ceiling), .range = {NAN, NAN}};
     bootstrap(&x, draws, seed, alpha, drawn, index, &r);
+    widen(&x, alpha, by_seed, &r);
+    r.gap_is_noise = !(r.gap >= 2 * r.gap_se) || r.gap <= 0;
     if (isnan(r.pgr))
         r.range = (interval){NAN, NAN};
     free(drawn);
+    free(by_seed);
     free(index);
     *out = r;
     return AGON_OK;

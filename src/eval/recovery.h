@@ -11,8 +11,9 @@ double gap_recovered(double weak, double student, double ceiling);
 typedef struct gap_recovery {
     double weak, student, ceiling; /* means over seeds and items */
     double pgr;                    /* of those means; NAN when undefined */
-    interval range;                /* percentile bootstrap over seeds and, jointly, items; NAN bounds when undefined */
-    double gap, gap_se;            /* ceiling - weak, and its bootstrap standard error */
+    interval range;                /* the wider of a percentile bootstrap over seeds and, jointly, items, and Student's over seeds
+                                    * (over_seeds.h); of one seed over items alone; NAN bounds when undefined */
+    double gap, gap_se;            /* ceiling - weak; its standard error, the larger of the bootstrap's and that over seeds */
     bool gap_is_noise;             /* gap below two standard errors: the PGR means little */
     size_t n_undefined;            /* draws without a gap; they are left out of the range */
 } gap_recovery;

@@ -10,12 +10,13 @@
  *
  * The critic is the tasks' verifier, so critiques are true; what differs is how much they say. Answers after a critique are verified once
  * more before they are trained on (retry, masked, full), as the loop does: so these forms know the score of two answers. `refined` is
- * the task's demonstration. Spec: training.md section 7; intervals: percentile bootstrap over seeds and queries. */
+ * the task's demonstration. Spec: training.md section 7; intervals: over seeds and queries (over_seeds.h). */
 #include "experiment/critique_forms.h"
 #include "base/ctx.h"
 #include "base/random.h"
 #include "eval/agreement.h"
 #include "eval/learnability.h"
+#include "eval/over_seeds.h"
 #include "eval/paired.h"
 #include "experiment/experiment.h"
 #include <math.h>
@@ -106,31 +107,9 @@ static agon_status expect(void *arg, double *minutes) {
 
 /* ---- figures -------------------------------------------------------------------------------------------------- */
 
-/* Mean over seeds and queries of x - y; y_seeds: y has a value under each seed, else it is the same under all. Its percentile interval over
- * drawn seeds and queries. */
+/* Mean over seeds and queries of a - b; b_seeds: b has a value under each seed, else it is the same under all. */
 static agon_status difference(const forms *x, const double *a, const double *b, bool b_seeds, double *mean, interval *range) {
-    size_t *items = malloc(x->n_test * sizeof *items), n = x->l->n_seeds * x->n_test;
-    double *draws = malloc(x->draws * sizeof *draws);
-    agon_status s = items && draws ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-    rng r = rng_new(lab_seed(x->l, 0, "bootstrap"));
-    *mean = 0;
-    for (size_t i = 0; i < n && !s; i++)
-        *mean += (a[i] - b[b_seeds ? i : i % x->n_test]) / (double)n;
-    for (size_t d = 0; d < x->draws && !s; d++) {
-        draws[d] = 0;
-        for (size_t i = 0; i < x->n_test; i++)
-            items[i] = (size_t)rng_below(&r, x->n_test);
-        for (size_t k = 0; k < x->l->n_seeds; k++) {
-            size_t seed = (size_t)rng_below(&r, x->l->n_seeds);
-            for (size_t i = 0; i < x->n_test; i++)
-                draws[d] += (a[seed * x->n_test + items[i]] - b[(b_seeds ? seed * x->n_test : 0) + items[i]]) / (double)n;
-        }
-    }
-    if (!s)
-        *range = interval_of_draws(draws, x->draws);
-    free(items);
-    free(draws);
-    return s;
+    return over_seeds_difference(x->l->ctx, a, b, b_seeds, x->l->n_seeds, x->n_test, x->draws, lab_seed(x->l, 0, "bootstrap"), mean, range);
 }
 
 /* scores [n_seeds, n_test] of one form out of [n_seeds, N_FORMS, n_test + FORMS_FIGURES]. */
@@ -299,10 +278,10 @@ static agon_status learnability_json(const forms *x, const mended *m, json_t **o
 
 /* ---- reward models ---------------------------------------------------------------------------------------------- */
 
-/* AUROC of rewards [n_seeds, N_REWARD_ARMS, n_test]: the mean over seeds, and its interval over drawn seeds and queries. */
+/* AUROC of rewards [n_seeds, N_REWARD_ARMS, n_test]: the mean over seeds, and its interval over seeds and queries. */
 static agon_status auroc_of(const forms *x, const double *rewards, size_t arm, double *mean, interval *range) {
     size_t n = x->n_test, n_draws = 0;
-    double *drawn = malloc(n * sizeof *drawn), *draws = malloc((x->draws + 1) * sizeof *draws), one = NAN;
+    double *drawn = malloc((n + x->l->n_seeds) * sizeof *drawn), *by_seed = drawn + n, *draws = malloc((x->draws + 1) * sizeof *draws), one = NAN;
     bool *label = malloc(n * sizeof *label);
     size_t *items = malloc(n * sizeof *items);
     agon_status s = drawn && draws && label && items ? AGON_OK : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
@@ -319,6 +298,8 @@ static agon_status auroc_of(const forms *x, const double *rewards, size_t arm, d
                 drawn[i] = rewards[(seed * N_REWARD_ARMS + arm) * n + items[i]];
             s = auroc(x->l->ctx, drawn, label, n, &one);
             sum += one / (double)x->l->n_seeds;
+            if (d == 0)
+                by_seed[k] = one;
         }
         if (d == 0)
             *mean = sum;
@@ -327,7 +308,7 @@ static agon_status auroc_of(const forms *x, const double *rewards, size_t arm, d
     }
     *range = (interval){NAN, NAN};
     if (!s && n_draws >= 40)
-        *range = interval_of_draws(draws, n_draws);
+        *range = over_seeds_wider(interval_of_draws(draws, n_draws), by_seed, NULL, x->l->n_seeds, 0.05);
     free(drawn), free(draws), free(label), free(items);
     return s;
 }

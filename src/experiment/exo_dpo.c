@@ -16,7 +16,7 @@
 #include "base/ctx.h"
 #include "base/decimal.h"
 #include "eval/front.h"
-#include "eval/interval.h"
+#include "eval/over_seeds.h"
 #include "eval/reward_kl.h"
 #include "experiment/experiment.h"
 #include <math.h>
@@ -321,8 +321,13 @@ static figures figures_of(const duel *x, size_t method, const size_t *seeds, con
     return f;
 }
 
-/* Bootstrap over seeds and sources, the same draws for every method: figures [draws, N_METHODS]. */
-static agon_status draw_figures(const duel *x, figures *out) {
+/* As they are; drawn over seeds and sources, the same draws for every method; and each seed by itself. */
+typedef struct all_figures {
+    figures whole[N_METHODS], *drawn, *by_seed; /* [draws, N_METHODS], [n_seeds, N_METHODS] */
+    double *scratch;                            /* [draws + n_seeds] */
+} all_figures;
+
+static agon_status fill_figures(const duel *x, all_figures *f) {
     size_t *seeds = malloc((x->l->n_seeds + x->n_test) * sizeof *seeds), *items = seeds + x->l->n_seeds;
     if (!seeds)
         return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
@@ -333,8 +338,16 @@ static agon_status draw_figures(const duel *x, figures *out) {
         for (size_t i = 0; i < x->n_test; i++)
             items[i] = (size_t)rng_below(&r, x->n_test);
         for (size_t m = 0; m < N_METHODS; m++)
-            out[d * N_METHODS + m] = figures_of(x, m, seeds, items);
+            f->drawn[d * N_METHODS + m] = figures_of(x, m, seeds, items);
     }
+    for (size_t k = 0; k < x->l->n_seeds; k++) {
+        for (size_t i = 0; i < x->l->n_seeds; i++)
+            seeds[i] = k; /* the mean of one seed taken n_seeds times */
+        for (size_t m = 0; m < N_METHODS; m++)
+            f->by_seed[k * N_METHODS + m] = figures_of(x, m, seeds, NULL);
+    }
+    for (size_t m = 0; m < N_METHODS; m++)
+        f->whole[m] = figures_of(x, m, NULL, NULL);
     free(seeds);
     return AGON_OK;
 }
@@ -350,21 +363,25 @@ typedef struct estimate {
     interval range;
 } estimate;
 
-/* 95% by percentiles; `scratch` [draws]. */
-static estimate estimate_of(const duel *x, const figures *whole, const figures *drawn, int a, int b, size_t k, double *scratch) {
+/* 95% over seeds and sources. */
+static estimate estimate_of(const duel *x, const all_figures *f, int a, int b, size_t k) {
+    double *by_seed = f->scratch + x->draws;
     for (size_t d = 0; d < x->draws; d++)
-        scratch[d] = figure(drawn + d * N_METHODS, a, b, k);
-    return (estimate){figure(whole, a, b, k), interval_of_draws(scratch, x->draws)};
+        f->scratch[d] = figure(f->drawn + d * N_METHODS, a, b, k);
+    for (size_t s = 0; s < x->l->n_seeds; s++)
+        by_seed[s] = figure(f->by_seed + s * N_METHODS, a, b, k);
+    return (estimate){figure(f->whole, a, b, k),
+                      over_seeds_wider(interval_of_draws(f->scratch, x->draws), by_seed, NULL, x->l->n_seeds, 0.05)};
 }
 
 static json_t *estimate_json(const estimate *e) {
     return json_pack("{s:f,s:[f,f]}", "value", e->value, "interval", e->range.low, e->range.high);
 }
 
-static json_t *at_json(const duel *x, const figures *whole, const figures *drawn, int a, int b, double *scratch) {
+static json_t *at_json(const duel *x, const all_figures *f, int a, int b) {
     json_t *out = json_array();
     for (size_t k = 0; k < x->kl_at.n; k++) {
-        estimate e = estimate_of(x, whole, drawn, a, b, k + 1, scratch);
+        estimate e = estimate_of(x, f, a, b, k + 1);
         json_t *one = estimate_json(&e);
         json_object_set_new(one, "kl", json_real(x->kl_at.x[k]));
         json_array_append_new(out, one);
@@ -390,13 +407,13 @@ static agon_status hypervolume(const duel *x, size_t method, double *out) {
     return s;
 }
 
-static json_t *contrast_json(const duel *x, const struct contrast *c, const figures *whole, const figures *drawn, double *scratch) {
-    estimate e = estimate_of(x, whole, drawn, c->exo, c->dpo, 0, scratch);
+static json_t *contrast_json(const duel *x, const struct contrast *c, const all_figures *f) {
+    estimate e = estimate_of(x, f, c->exo, c->dpo, 0);
     const char *finding = lab_finding(e.range.low, e.range.high, "reproduced", "refuted");
     lab_say(x->l, "%s less %s (%s): %+.4f [%+.4f, %+.4f] of gold reward, mean over a KL up to %g: the claim is %s",
             methods[c->exo].name, methods[c->dpo].name, c->what, e.value, e.range.low, e.range.high, x->kl_limit, finding);
     return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o}", "exo", methods[c->exo].name, "dpo", methods[c->dpo].name, "on", c->what, "claim",
-                     finding, "difference", estimate_json(&e), "at", at_json(x, whole, drawn, c->exo, c->dpo, scratch));
+                     finding, "difference", estimate_json(&e), "at", at_json(x, f, c->exo, c->dpo));
 }
 
 /* Mean over seeds and sources of one policy, or of a tilted reference. */
@@ -436,7 +453,7 @@ static json_t *policy_json(const duel *x, size_t method, size_t policy, double *
                      "reward_interval", reward.low, reward.high, "kl", mean.kl, "kl_interval", kl.low, kl.high);
 }
 
-static agon_status fronts_json(const duel *x, const figures *whole, const figures *drawn, double *scratch, double *policy_scratch, json_t *out) {
+static agon_status fronts_json(const duel *x, const all_figures *f, double *policy_scratch, json_t *out) {
     agon_status s = AGON_OK;
     for (size_t m = 0; m < N_METHODS && !s; m++) {
         double volume = 0;
@@ -444,10 +461,10 @@ static agon_status fronts_json(const duel *x, const figures *whole, const figure
         for (size_t p = 0; p < x->n_policies; p++)
             json_array_append_new(policies, policy_json(x, m, p, policy_scratch));
         s = hypervolume(x, m, &volume);
-        estimate e = estimate_of(x, whole, drawn, (int)m, -1, 0, scratch);
+        estimate e = estimate_of(x, f, (int)m, -1, 0);
         json_array_append_new(out, json_pack("{s:s,s:o,s:o,s:f,s:o}", "method", methods[m].name, "policies", policies, "mean_reward",
                                              estimate_json(&e), "hypervolume", volume, "at",
-                                             at_json(x, whole, drawn, (int)m, -1, scratch)));
+                                             at_json(x, f, (int)m, -1)));
     }
     return s;
 }
@@ -510,16 +527,15 @@ static agon_status draw(const duel *x, double *scratch) {
 }
 
 static agon_status report(const duel *x, json_t **result) {
-    figures whole[N_METHODS], *drawn = malloc(x->draws * N_METHODS * sizeof *drawn);
-    double *scratch = malloc(x->draws * sizeof *scratch), *policy_scratch = malloc((x->l->n_seeds + x->n_test) * sizeof *policy_scratch);
+    all_figures f = {.drawn = malloc(x->draws * N_METHODS * sizeof *f.drawn), .by_seed = malloc(x->l->n_seeds * N_METHODS * sizeof *f.by_seed),
+                     .scratch = malloc((x->draws + x->l->n_seeds) * sizeof *f.scratch)};
+    double *policy_scratch = malloc((x->l->n_seeds + x->n_test) * sizeof *policy_scratch);
     json_t *fronts = json_array(), *compared = json_array(), *ideal = json_array();
-    agon_status s = drawn && scratch && policy_scratch ? draw_figures(x, drawn) : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-    for (size_t m = 0; m < N_METHODS; m++)
-        whole[m] = figures_of(x, m, NULL, NULL);
+    agon_status s = f.drawn && f.by_seed && f.scratch && policy_scratch ? fill_figures(x, &f) : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
     if (!s)
-        s = fronts_json(x, whole, drawn, scratch, policy_scratch, fronts);
+        s = fronts_json(x, &f, policy_scratch, fronts);
     for (size_t c = 0; c < N_CONTRASTS && !s; c++)
-        json_array_append_new(compared, contrast_json(x, &contrasts[c], whole, drawn, scratch));
+        json_array_append_new(compared, contrast_json(x, &contrasts[c], &f));
     for (size_t b = 0; b < x->betas.n && !s; b++) {
         reward_kl mean = ideal_mean(x, b);
         json_array_append_new(ideal, json_pack("{s:f,s:f,s:f}", "beta", x->betas.x[b], "reward", mean.reward, "kl", mean.kl));
@@ -530,8 +546,9 @@ static agon_status report(const duel *x, json_t **result) {
         *result = json_pack("{s:f,s:f,s:O,s:O,s:O}", "reference_reward", over_seeds(x, x->base, x->n_test).reward, "kl_limit",
                             x->kl_limit, "fronts", fronts, "contrasts", compared, "best_there_is", ideal);
     json_decref(fronts), json_decref(compared), json_decref(ideal);
-    free(drawn);
-    free(scratch);
+    free(f.drawn);
+    free(f.by_seed);
+    free(f.scratch);
     free(policy_scratch);
     return s;
 }

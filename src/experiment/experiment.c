@@ -126,12 +126,16 @@ static agon_status estimate(lab *l, const experiment *e, const void *x, double *
 
 /* ---- running ----------------------------------------------------------------------------------------------- */
 
+static const char one_seed[] = "one seed: how much another one would change is unknown, and intervals, where there are any, are over items alone";
+
 static agon_status write_result(lab *l, const experiment *e, double minutes, json_t *found, json_t **result) {
     json_t *whole = json_pack("{s:s,s:O}", "experiment", e->name, "settings", l->settings);
     if (!whole || json_object_update(whole, found) != 0) {
         json_decref(whole);
         return ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
     }
+    if (json_integer_value(json_object_get(l->settings, "seeds")) == 1)
+        json_object_set_new(whole, "between_seeds", json_string(one_seed));
     /* The file is a function of the settings; how long it took here is not. */
     char *text = json_dumps(whole, JSON_INDENT(1) | JSON_SORT_KEYS | JSON_REAL_PRECISION(10));
     agon_status s = text ? lab_write(l, "result.json", text) : ctx_fail(l->ctx, AGON_ENOMEM, "out of memory");
@@ -161,6 +165,8 @@ static agon_status run_opened(lab *l, const experiment_request *r, const experim
     s = e->run(x, &found);
     if (!s)
         s = write_result(l, e, minutes, found, result);
+    if (!s && json_object_get(*result, "between_seeds"))
+        lab_say(l, "%s", one_seed);
     json_decref(found);
     return s;
 }

@@ -9,7 +9,7 @@
 #include "base/pool.h"
 #include "base/yaml_read.h"
 #include "base/numerics.h"
-#include "eval/special.h"
+#include "eval/over_seeds.h"
 #include "task/task.h"
 #include <errno.h>
 #include <math.h>
@@ -549,14 +549,11 @@ double lab_rounds(const lab *l, size_t n) {
 /* ---- figures --------------------------------------------------------------------------------------------- */
 
 lab_estimate lab_estimate_of(const double *v, size_t n) {
-    double mean = 0, squares = 0, half = NAN;
+    const interval range = over_seeds_student(v, NULL, n, 0.05);
+    double mean = 0;
     for (size_t i = 0; i < n; i++)
         mean += v[i] / (double)n;
-    for (size_t i = 0; i < n; i++)
-        squares += (v[i] - mean) * (v[i] - mean);
-    if (n > 1)
-        half = special_student_quantile(0.975, (double)n - 1) * sqrt(squares / (double)(n - 1) / (double)n);
-    return (lab_estimate){mean, mean - half, mean + half};
+    return (lab_estimate){mean, range.low, range.high};
 }
 
 const char *lab_finding(double low, double high, const char *up, const char *down) {

@@ -1,6 +1,6 @@
-/* Figures of preference-noise: means with intervals by a bootstrap over seeds and sources, how much of the clean gain is kept, and their picture. */
+/* Figures of preference-noise: means with intervals over seeds and sources (over_seeds.h), how much of the clean gain is kept, and their picture. */
 #include "base/ctx.h"
-#include "eval/interval.h"
+#include "eval/over_seeds.h"
 #include "experiment/preference_noise.h"
 #include <math.h>
 #include <stdio.h>
@@ -49,8 +49,13 @@ static void fill(const swaps *x, const size_t *seeds, const size_t *items, table
     }
 }
 
-/* Percentile bootstrap over seeds and sources, jointly over everything: drawn [draws]. */
-static agon_status draw_tables(const swaps *x, table *drawn) {
+/* As it is; drawn over seeds and sources, jointly over everything; and each seed by itself. */
+typedef struct tables {
+    table whole, *drawn, *by_seed; /* [draws], [n_seeds] */
+    double *scratch;               /* [draws + 2 n_seeds] */
+} tables;
+
+static agon_status fill_tables(const swaps *x, tables *t) {
     size_t *seeds = malloc((x->l->n_seeds + x->n_test) * sizeof *seeds), *items = seeds + x->l->n_seeds;
     if (!seeds)
         return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
@@ -60,8 +65,14 @@ static agon_status draw_tables(const swaps *x, table *drawn) {
             seeds[i] = (size_t)rng_below(&r, x->l->n_seeds);
         for (size_t i = 0; i < x->n_test; i++)
             items[i] = (size_t)rng_below(&r, x->n_test);
-        fill(x, seeds, items, &drawn[d]);
+        fill(x, seeds, items, &t->drawn[d]);
     }
+    for (size_t k = 0; k < x->l->n_seeds; k++) {
+        for (size_t i = 0; i < x->l->n_seeds; i++)
+            seeds[i] = k; /* the mean of one seed taken n_seeds times */
+        fill(x, seeds, NULL, &t->by_seed[k]);
+    }
+    fill(x, NULL, NULL, &t->whole);
     free(seeds);
     return AGON_OK;
 }
@@ -84,16 +95,27 @@ typedef struct estimate {
     interval range;
 } estimate;
 
-/* 95%; draws without a gain at rate 0 are left out. scratch [draws]. */
-static estimate estimate_of(const swaps *x, const table *whole, const table *drawn, figure f, size_t rate, size_t v, size_t g, size_t k,
-                            double *scratch) {
+/* The figure is the ratio of two means over seeds: these, of one seed. */
+static double above_of(const table *t, figure f, size_t rate, size_t v, size_t g, size_t k) {
+    return t->at[rate][v].of[g][k] - (f == VALUE ? 0 : f == KEPT ? t->base.of[g][k] : t->at[rate][0].of[g][k]);
+}
+static double below_of(const table *t, figure f, size_t g, size_t k) {
+    return f == VALUE ? 1 : t->at[0][0].of[g][k] - t->base.of[g][k];
+}
+
+/* 95%; draws without a gain at rate 0 are left out. */
+static estimate estimate_of(const swaps *x, const tables *t, figure f, size_t rate, size_t v, size_t g, size_t k) {
+    double *above = t->scratch + x->draws, *below = above + x->l->n_seeds;
     size_t n = 0;
     for (size_t d = 0; d < x->draws; d++) {
-        double one = figure_of(&drawn[d], f, rate, v, g, k);
+        double one = figure_of(&t->drawn[d], f, rate, v, g, k);
         if (isfinite(one))
-            scratch[n++] = one;
+            t->scratch[n++] = one;
     }
-    return (estimate){figure_of(whole, f, rate, v, g, k), interval_of_draws(scratch, n)};
+    for (size_t s = 0; s < x->l->n_seeds; s++)
+        above[s] = above_of(&t->by_seed[s], f, rate, v, g, k), below[s] = below_of(&t->by_seed[s], f, g, k);
+    return (estimate){figure_of(&t->whole, f, rate, v, g, k),
+                      over_seeds_wider(interval_of_draws(t->scratch, n), above, below, x->l->n_seeds, 0.05)};
 }
 
 /* Of one measure in one group. */
@@ -126,11 +148,11 @@ static agon_status draw(const swaps *x, const curves *c) {
 }
 
 /* Every figure of every measure of one variant at one rate in one group, into out. */
-static void add_measures(const swaps *x, const table *whole, const table *drawn, size_t rate, size_t v, size_t g, curves *c, double *scratch, json_t *out) {
+static void add_measures(const swaps *x, const tables *t, size_t rate, size_t v, size_t g, curves *c, json_t *out) {
     for (size_t k = 0; k < N_MEASURES; k++) {
         json_t *one = json_object();
         for (int f = 0; f < N_FIGURES; f++) {
-            estimate e = estimate_of(x, whole, drawn, (figure)f, rate, v, g, k, scratch);
+            estimate e = estimate_of(x, t, (figure)f, rate, v, g, k);
             json_object_set_new(one, figure_names[f], json_pack("[o,o,o]", real_or_null(e.value), real_or_null(e.range.low), real_or_null(e.range.high)));
             curves *to = &c[g * N_DRAWN + k];
             if (f == KEPT && k < N_DRAWN)
@@ -140,15 +162,15 @@ static void add_measures(const swaps *x, const table *whole, const table *drawn,
     }
 }
 
-static json_t *variant_json(const swaps *x, const table *whole, const table *drawn, size_t rate, size_t at, curves *c, double *scratch) {
+static json_t *variant_json(const swaps *x, const tables *t, size_t rate, size_t at, curves *c) {
     const variant *v = &x->variants[at];
     json_t *out = json_pack("{s:s,s:f}", "method", v->method->name, "rate", x->rates[rate]);
     if (v->method->told == TOLD_RATE)
         json_object_set_new(out, "assumed_rate", json_real(v->factor * x->rates[rate]));
-    add_measures(x, whole, drawn, rate, at, EVERYWHERE, c, scratch, out);
+    add_measures(x, t, rate, at, EVERYWHERE, c, out);
     for (size_t g = INSIDE; g < x->n_groups; g++) {
         json_t *in = json_object();
-        add_measures(x, whole, drawn, rate, at, g, c, scratch, in);
+        add_measures(x, t, rate, at, g, c, in);
         json_object_set_new(out, group_names[g], in);
     }
     return out;
@@ -197,21 +219,20 @@ static json_t *rates_json(const swaps *x) {
 
 agon_status swaps_report(const swaps *x, json_t **result) {
     json_t *list = json_array();
-    table whole = {0}, *drawn = malloc(x->draws * sizeof *drawn);
+    tables t = {.drawn = malloc(x->draws * sizeof *t.drawn), .by_seed = malloc(x->l->n_seeds * sizeof *t.by_seed),
+                .scratch = malloc((x->draws + 2 * x->l->n_seeds) * sizeof *t.scratch)};
     curves *c = calloc(N_GROUPS * N_DRAWN, sizeof *c);
-    double *scratch = malloc(x->draws * sizeof *scratch);
-    agon_status s = drawn && c && scratch ? draw_tables(x, drawn) : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
-    if (!s)
-        fill(x, NULL, NULL, &whole);
+    agon_status s = t.drawn && t.by_seed && t.scratch && c ? fill_tables(x, &t) : ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
     for (size_t i = 0; i < x->n_rates * x->n_variants && !s; i++)
-        json_array_append_new(list, variant_json(x, &whole, drawn, i / x->n_variants, i % x->n_variants, c, scratch));
+        json_array_append_new(list, variant_json(x, &t, i / x->n_variants, i % x->n_variants, c));
     if (!s)
         s = draw(x, c);
     if (!s)
-        *result = json_pack("{s:o,s:o,s:O}", "base", base_json(x, &whole), "rates", rates_json(x), "methods", list);
+        *result = json_pack("{s:o,s:o,s:O}", "base", base_json(x, &t.whole), "rates", rates_json(x), "methods", list);
     json_decref(list);
-    free(drawn);
+    free(t.drawn);
+    free(t.by_seed);
+    free(t.scratch);
     free(c);
-    free(scratch);
     return s;
 }

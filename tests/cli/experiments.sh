@@ -170,6 +170,9 @@ for name in w2s lm noise tokens subgroup cleaning exo panacea forms spans pairs 
     run 0 "$agon" experiment $name.yaml --output cut-$name --json
     same whole-$name/result.json cut-$name/result.json
 done
+# One seed says nothing of another; two have an interval that does, and no such sentence.
+for name in w2s noise exo forms; do says whole-$name/result.json '"between_seeds": "one seed: '; done
+if grep -q between_seeds whole-tokens/result.json; then fail "two seeds are called one"; fi
 [ -f whole-w2s/curves.svg ] && [ -f whole-noise/curves.svg ] && [ -f whole-tokens/curves.svg ] && [ -f whole-exo/front.svg ] && [ -f whole-panacea/front.svg ] || fail "no curves"
 
 # ---- what is in a result: every condition of every task, the controls, an interval
