@@ -90,7 +90,7 @@ static void print_recovered(const json_t *recovered) {
     if (!json_is_object(recovered))
         fputs("not evaluated", stdout);
     else if (json_is_number(pgr))
-        printf("%.2f [%.2f, %.2f over tasks; between seeds unknown: one run] of %.1f points between labels_only and oracle", json_number_value(pgr),
+        printf("%.2f [%.2f, %.2f] of %.1f points between labels_only and oracle; over tasks, one run knows nothing of other seeds", json_number_value(pgr),
                json_number_value(json_array_get(ci, 0)), json_number_value(json_array_get(ci, 1)), gap);
     else
         printf("undefined, the oracle is not above labels_only (%+.1f points)", gap);
