@@ -45,6 +45,10 @@ static void print_queries(const json_t *q) {
                member_count(q, "unverifiable"));
     if (member_count(q, "duplicates"))
         printf("          " N " repeat another one and will be left out\n", member_count(q, "duplicates"));
+    if (member_count(q, "joined"))
+        printf("          " N " ask nearly what another one asks, or share its \"group\": of each of the " N " sets of such all are held\n"
+               "          out or none\n",
+               member_count(q, "joined"), member_count(q, "joined_sets"));
 }
 
 static void print_memory(const json_t *memory) {

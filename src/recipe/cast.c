@@ -193,7 +193,7 @@ static agon_status write_templates(cast *c) {
  * 12: a held-out answer of the candidate's that people skip is a wrong one; suites and held-out text may not be inferior to the base either;
  * gates of other runs on the same held-out queries are attempts.
  * Runs begun before have none and go on as they began. */
-enum { RULES = 12 };
+enum { RULES = 13 };
 
 /* Several runs may have the same attacker: what belongs to one is in its step, as of the base. */
 static agon_status write_attacker(cast *c, json_t **result) {

@@ -25,6 +25,7 @@
 #include "recipe/loop_private.h"
 #include "recipe/open_prompts.h"
 #include "recipe/own_rows.h"
+#include "recipe/own_split.h"
 #include "recipe/recipe_private.h"
 #include "recipe/school.h"
 #include "role/critic.h"
@@ -42,15 +43,30 @@ static bool listed(const query_list *l, const query *q) {
     return false;
 }
 
-/* The user's own queries, equal rows as one: four of five are asked, the fifth is held out (by a hash of its text). */
+/* Which of the queries are held out; before rules 13 each by itself. */
+static agon_status split_file(cast *c, const query_list *all, own_text **out) {
+    own_text *rows = memory_new(all->n + 1, sizeof *rows);
+    if (!rows)
+        return ctx_no_memory(c->actors.ctx);
+    for (size_t i = 0; i < all->n; i++)
+        rows[i] = (own_text){.text = all->items[i].text, .group = json_string_value(json_object_get(json_object_get(all->items[i].task, "parameters"), "group")),
+                             .held_out = recipe_holds_out(all->items[i].text)};
+    *out = rows;
+    return c->rules < 13 ? AGON_OK : own_split(c->actors.ctx, rows, all->n);
+}
+
+/* The user's own queries, equal rows as one: about four of five are asked, the others are held out. */
 static agon_status read_file(loop *l) {
     cast *c = l->c;
     query_list all = {.memory = c->memory};
+    own_text *rows = NULL;
     if (!l->config->tasks.file || c->actors.iteration > 1)
         return AGON_OK;
     agon_status s = read_user_queries(&c->actors, cast_path(c, "file"), l->config->tasks.file, &all);
+    if (!s)
+        s = split_file(c, &all, &rows);
     for (size_t i = 0; i < all.n && !s; i++) {
-        bool held_out = recipe_holds_out(all.items[i].text);
+        const bool held_out = rows[i].held_out;
         query_list *to = held_out ? &l->held_out : &l->queries;
         if (c->rules >= 2 && listed(to, &all.items[i]))
             continue;
@@ -67,6 +83,7 @@ static agon_status read_file(loop *l) {
             s = contamination_add_query(c->actors.ctx, l->aim.held_out, &t);
         task_query_free(&t);
     }
+    free(rows);
     query_list_free(&all);
     l->n_file = l->queries.n;
     l->n_file_held_out = l->held_out.n;
@@ -409,7 +426,7 @@ static void cost_of(const run_config *r, const own_rows *own, expected *t) {
 
 static agon_status cost(agon_ctx *ctx, const run_config *r, expected *t) {
     own_rows own;
-    agon_status s = own_rows_of_run(ctx, r, NULL, &own);
+    agon_status s = own_rows_of_run(ctx, r, NULL, false, &own);
     if (!s)
         cost_of(r, &own, t);
     own_rows_free(&own);

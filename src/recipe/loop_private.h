@@ -210,7 +210,7 @@ AGON_MUST_CHECK agon_status loop_approval(loop *l, const held_out_result *r, gat
 double loop_approval_tokens(const run_config *config, double tasks, double own, double own_tokens);
 AGON_MUST_CHECK agon_status loop_approval_check(agon_ctx *ctx, const run_config *config);
 /* loop_warn.c: what the run will not be able to do with its tasks, as sentences appended to the array (queries: the file's rows as tasks, where the
- * run has read them already; else NULL). */
-AGON_MUST_CHECK agon_status loop_warn(agon_ctx *ctx, const run_config *config, const json_t *queries, json_t *sentences);
+ * run has read them already; else NULL; each_alone: see own_rows_of_run). */
+AGON_MUST_CHECK agon_status loop_warn(agon_ctx *ctx, const run_config *config, const json_t *queries, bool each_alone, json_t *sentences);
 
 #endif

@@ -107,9 +107,9 @@ static agon_status warn_of_tasks(agon_ctx *ctx, const run_config *config, const 
     return s ? s : warn_of_gate(ctx, config, own, sentences);
 }
 
-agon_status loop_warn(agon_ctx *ctx, const run_config *config, const json_t *queries, json_t *sentences) {
+agon_status loop_warn(agon_ctx *ctx, const run_config *config, const json_t *queries, bool each_alone, json_t *sentences) {
     own_rows own;
-    agon_status s = own_rows_of_run(ctx, config, queries, &own);
+    agon_status s = own_rows_of_run(ctx, config, queries, each_alone, &own);
     const bool unread = s && s != AGON_ENOMEM && s != AGON_EINTERRUPTED; /* the run says what is wrong with the rows */
     if (unread)
         s = AGON_OK;

@@ -1,18 +1,22 @@
 /* See own_rows.h. */
 #include "recipe/own_rows.h"
 #include "base/ctx.h"
-#include "base/random.h"
+#include "base/memory.h"
+#include "recipe/own_split.h"
 #include "task/task.h"
 #include <stdlib.h>
 #include <string.h>
 
-bool recipe_holds_out(const char *text) {
-    return seed_derive(0, text) % 5 == 0;
-}
+typedef struct counted {
+    char *text, *group; /* new; group NULL: none */
+    bool again, unverifiable;
+} counted;
 
 typedef struct counter {
     agon_ctx *ctx;
     json_t *seen; /* identities, as keys */
+    counted *rows;
+    size_t n, capacity;
     json_bad_line bad;
     void *arg;
     own_rows *own;
@@ -20,21 +24,48 @@ typedef struct counter {
 
 static agon_status count_query(counter *c, const task_query *q) {
     own_rows *own = c->own;
-    const bool unverifiable = !json_object_get(q->parameters, "verifier");
+    const char *group = json_string_value(json_object_get(q->parameters, "group"));
     char *identity = task_identity(q);
-    const bool again = identity && json_object_get(c->seen, identity);
-    agon_status s = identity && json_object_set_new(c->seen, identity, json_true()) == 0 ? AGON_OK : ctx_no_memory(c->ctx);
+    if (!identity || !memory_grow((void **)&c->rows, &c->capacity, c->n, sizeof *c->rows)) {
+        free(identity);
+        return ctx_no_memory(c->ctx);
+    }
+    counted *r = &c->rows[c->n++];
+    *r = (counted){strdup(q->text), group ? strdup(group) : NULL, json_object_get(c->seen, identity) != NULL, !json_object_get(q->parameters, "verifier")};
+    const bool ok = r->text && (!group || r->group) && json_object_set_new(c->seen, identity, json_true()) == 0;
     free(identity);
     own->n_rows++;
     own->n_bytes += strlen(q->text);
-    own->n_rows_unverifiable += unverifiable;
-    if (!again) {
-        const bool held_out = recipe_holds_out(q->text);
+    own->n_rows_unverifiable += r->unverifiable;
+    return ok ? AGON_OK : ctx_no_memory(c->ctx);
+}
+
+/* Queries, equal rows as one, and those of them that are held out. */
+static agon_status count_sides(counter *c, bool each_alone) {
+    own_rows *own = c->own;
+    own_text *texts = memory_new(c->n + 1, sizeof *texts);
+    size_t *together = memory_new(c->n + 1, sizeof *together);
+    agon_status s = texts && together ? AGON_OK : ctx_no_memory(c->ctx);
+    for (size_t i = 0; i < c->n && !s; i++)
+        texts[i] = (own_text){.text = c->rows[i].text, .group = c->rows[i].group, .with = i, .held_out = recipe_holds_out(c->rows[i].text)};
+    if (!s && !each_alone)
+        s = own_split(c->ctx, texts, c->n);
+    for (size_t i = 0; i < c->n && !s; i++) {
+        if (c->rows[i].again)
+            continue;
         own->n++;
-        own->n_unverifiable += unverifiable;
-        own->n_held_out += held_out;
-        own->n_held_out_unverifiable += held_out && unverifiable;
+        own->n_unverifiable += c->rows[i].unverifiable;
+        own->n_held_out += texts[i].held_out;
+        own->n_held_out_unverifiable += texts[i].held_out && c->rows[i].unverifiable;
+        together[texts[i].with]++;
     }
+    for (size_t i = 0; i < c->n && !s; i++)
+        if (together[i] > 1) {
+            own->n_joined += together[i];
+            own->n_sets++;
+        }
+    free(texts);
+    free(together);
     return s;
 }
 
@@ -83,23 +114,30 @@ static agon_status count_tasks(counter *c, const json_t *tasks) {
 }
 
 /* Of tasks, NULL: of the file. */
-static agon_status count(agon_ctx *ctx, const json_t *tasks, const char *path, json_bad_line bad, void *arg, own_rows *out) {
+static agon_status count(agon_ctx *ctx, const json_t *tasks, const char *path, bool each_alone, json_bad_line bad, void *arg, own_rows *out) {
     counter c = {.ctx = ctx, .seen = json_object(), .bad = bad, .arg = arg, .own = out};
     *out = (own_rows){.verifiers = json_object()};
     agon_status s = !c.seen || !out->verifiers ? ctx_no_memory(ctx) : tasks ? count_tasks(&c, tasks) : jsonl_read_lenient(ctx, path, count_row, refuse, &c);
+    if (!s)
+        s = count_sides(&c, each_alone);
+    for (size_t i = 0; i < c.n; i++) {
+        free(c.rows[i].text);
+        free(c.rows[i].group);
+    }
+    free(c.rows);
     json_decref(c.seen);
     return s;
 }
 
 agon_status own_rows_read(agon_ctx *ctx, const char *path, json_bad_line bad, void *arg, own_rows *out) {
-    return count(ctx, NULL, path, bad, arg, out);
+    return count(ctx, NULL, path, false, bad, arg, out);
 }
 
-agon_status own_rows_of_run(agon_ctx *ctx, const run_config *config, const json_t *tasks, own_rows *out) {
+agon_status own_rows_of_run(agon_ctx *ctx, const run_config *config, const json_t *tasks, bool each_alone, own_rows *out) {
     *out = (own_rows){0};
     if (!config->tasks.file)
         return AGON_OK;
-    agon_status s = count(ctx, tasks, config->tasks.file, NULL, NULL, out);
+    agon_status s = count(ctx, tasks, config->tasks.file, each_alone, NULL, NULL, out);
     if (config->verifier.command)
         out->n_rows_unverifiable = out->n_unverifiable = out->n_held_out_unverifiable = 0;
     return s;

@@ -62,25 +62,30 @@ agon_status recipe_memory(agon_ctx *ctx, const model *m, const run_config *confi
     return s;
 }
 
-/* The tasks of tasks.file that a run of this name has read: *out new, NULL: none. The file may be gone since. */
-static agon_status recorded_queries(const cast *c, json_t **out) {
+/* The tasks of tasks.file that a run of this name has read: *out new, NULL: none. The file may be gone since. *each_alone (NULL allowed): it began
+ * before rules 13 and holds each of them out or not by itself. */
+static agon_status recorded_queries(const cast *c, json_t **out, bool *each_alone) {
     json_t *name = json_pack("[s]", c->config->name), *rows = NULL;
+    const json_t *row;
     agon_status s = json_made(c->actors.ctx, name);
     if (!s)
-        s = store_query_json(c->actors.store, "SELECT s.result AS result_json FROM step s JOIN run r ON r.id = s.run WHERE r.name = ?1"
-                                              " AND s.kind = 'read_queries'", name, &rows);
-    *out = json_incref(json_object_get(json_object_get(json_array_get(rows, 0), "result"), "queries"));
+        s = store_query_json(c->actors.store, "SELECT s.result AS result_json, b.result ->> 'rules' AS rules FROM step s JOIN run r ON r.id = s.run"
+                                              " LEFT JOIN step b ON b.run = s.run AND b.path = 'begin' WHERE r.name = ?1 AND s.kind = 'read_queries'", name, &rows);
+    row = json_array_get(rows, 0);
+    *out = json_incref(json_object_get(json_object_get(row, "result"), "queries"));
+    if (each_alone)
+        *each_alone = row && field_int(row, "rules") < 13;
     json_decref(rows);
     json_decref(name);
     return s;
 }
 
-static agon_status warnings(agon_ctx *ctx, const run_config *config, const json_t *queries, json_t **out) {
+static agon_status warnings(agon_ctx *ctx, const run_config *config, const json_t *queries, bool each_alone, json_t **out) {
     const recipe *r = NULL;
     json_t *sentences = json_array();
     agon_status s = sentences ? recipe_find(ctx, config->recipe, &r) : ctx_fail(ctx, AGON_ENOMEM, "no memory for warnings");
     if (!s && r->warn)
-        s = r->warn(ctx, config, queries, sentences);
+        s = r->warn(ctx, config, queries, each_alone, sentences);
     if (s)
         json_decref(sentences);
     else
@@ -89,16 +94,17 @@ static agon_status warnings(agon_ctx *ctx, const run_config *config, const json_
 }
 
 agon_status recipe_warnings(agon_ctx *ctx, const run_config *config, json_t **out) {
-    return warnings(ctx, config, NULL, out);
+    return warnings(ctx, config, NULL, false, out);
 }
 
 /* Not in the log: it is said at each start. */
 static agon_status warn(const cast *c, recipe_observer observer, void *arg) {
     json_t *queries = NULL, *sentences = NULL, *sentence;
+    bool each_alone = false;
     size_t i;
-    agon_status s = observer ? recorded_queries(c, &queries) : AGON_OK;
+    agon_status s = observer ? recorded_queries(c, &queries, &each_alone) : AGON_OK;
     if (!s && observer)
-        s = warnings(c->actors.ctx, c->config, queries, &sentences);
+        s = warnings(c->actors.ctx, c->config, queries, each_alone, &sentences);
     json_decref(queries);
     json_array_foreach(sentences, i, sentence) {
         char message[1100];
@@ -118,7 +124,7 @@ static agon_status admit(const recipe *r, const cast *c, recipe_observer observe
     json_t *queries = NULL;
     if (!c->model || !r->memory)
         return AGON_OK;
-    agon_status s = recorded_queries(c, &queries);
+    agon_status s = recorded_queries(c, &queries, NULL);
     if (!s)
         s = r->memory(c->actors.ctx, c->model, c->config, queries, &f);
     json_decref(queries);

@@ -17,7 +17,7 @@ typedef struct recipe {
     /* What the local model will take of memory; NULL: known only from rows that the run reads first, so it says so itself (cast_admit). */
     agon_status (*memory)(agon_ctx *ctx, const model *m, const run_config *config, const json_t *queries, forecast *out); /* queries: see forecast_run */
     /* What recipe_warnings says; NULL: nothing. */
-    agon_status (*warn)(agon_ctx *ctx, const run_config *config, const json_t *queries, json_t *sentences);
+    agon_status (*warn)(agon_ctx *ctx, const run_config *config, const json_t *queries, bool each_alone, json_t *sentences);
     /* Keys of a run file, "section.name", that change nothing here, NULL at their end: a run that begins with one of them is refused. NULL: none. */
     const char *const *without_effect;
     agon_status (*run)(cast *c, json_t **summary); /* to the end, on an open cast; *summary as recipe_run says (recipe.c adds labels, tokens and time) */

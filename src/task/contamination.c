@@ -1,7 +1,8 @@
 /* Evaluation items that may not be trained on (spec: loop 0.2 BUILD, 7.7).
  *
- * Free texts: any shared 13-gram of lower-cased white-space tokens, an 8-gram for items of fewer than 26 tokens; an item of
- * fewer than 8 tokens is hit only by the same text ("Yes." must not clear a corpus). Generated queries: equal task_identity. */
+ * Free texts: any shared 13-gram of lower-cased white-space tokens, an 8-gram for items of fewer than 26 tokens; the same text but for case, blanks and
+ * punctuation (text_normal_form), which is all that hits an item of fewer than 8 tokens ("Yes." must not clear a corpus). Generated queries: equal
+ * task_identity. */
 #include <stdlib.h>
 #include <string.h>
 #include "base/ctx.h"
@@ -12,7 +13,8 @@
 enum { LONG_GRAM = 13, SHORT_GRAM = 8, SHORT_ITEM = 26 };
 
 struct contamination {
-    hash_set long_grams, short_grams, whole_texts, identities;
+    bool tokens_alone; /* as in runs begun before rules 13 */
+    hash_set long_grams, short_grams, whole_texts, normal_forms, identities;
 };
 
 agon_status contamination_new(agon_ctx *ctx, contamination **out) {
@@ -29,8 +31,24 @@ void contamination_free(contamination *c) {
     set_free(&c->long_grams);
     set_free(&c->short_grams);
     set_free(&c->whole_texts);
+    set_free(&c->normal_forms);
     set_free(&c->identities);
     free(c);
+}
+
+void contamination_compare_tokens(contamination *c) {
+    c->tokens_alone = true;
+}
+
+static agon_status normal_hash(agon_ctx *ctx, const char *text, uint64_t *out) {
+    char *normal = NULL;
+    agon_status status = text_normal_form(ctx, text, &normal);
+    if (status != AGON_OK)
+        return status;
+    hash256 h = hash_text(normal);
+    memcpy(out, h.bytes, sizeof *out);
+    free(normal);
+    return AGON_OK;
 }
 
 agon_status contamination_add_text(agon_ctx *ctx, contamination *c, const char *text) {
@@ -42,6 +60,12 @@ agon_status contamination_add_text(agon_ctx *ctx, contamination *c, const char *
     hash_set *set = t.n >= SHORT_ITEM ? &c->long_grams : t.n >= SHORT_GRAM ? &c->short_grams : &c->whole_texts;
     for (size_t i = 0; t.n > 0 && i + width <= t.n && status == AGON_OK; i++)
         status = set_add(ctx, set, tokens_hash(&t, i, width));
+    if (status == AGON_OK && t.n > 0 && !c->tokens_alone) {
+        uint64_t hash = 0;
+        status = normal_hash(ctx, text, &hash);
+        if (status == AGON_OK)
+            status = set_add(ctx, &c->normal_forms, hash);
+    }
     tokens_free(&t);
     return status;
 }
@@ -60,8 +84,13 @@ agon_status contamination_has_text(agon_ctx *ctx, const contamination *c, const 
         return status;
     *hit = shares_gram(&c->long_grams, &t, LONG_GRAM) || shares_gram(&c->short_grams, &t, SHORT_GRAM) ||
            (t.n > 0 && shares_gram(&c->whole_texts, &t, t.n));
+    if (!*hit && t.n > 0 && c->normal_forms.n > 0) {
+        uint64_t hash = 0;
+        status = normal_hash(ctx, text, &hash);
+        *hit = status == AGON_OK && set_has(&c->normal_forms, hash);
+    }
     tokens_free(&t);
-    return AGON_OK;
+    return status;
 }
 
 static agon_status identity_hash(agon_ctx *ctx, const task_query *query, uint64_t *out) {

@@ -28,17 +28,40 @@ static char *mend_utf8(const char *text) {
     return buffer_take(&b);
 }
 
-agon_status text_normalise(agon_ctx *ctx, const char *text, char **out) {
-    token_list t = {0};
+/* NFKC of a text, with these options more. */
+static agon_status compose(agon_ctx *ctx, const char *text, int more, uint8_t **out) {
     char *valid = mend_utf8(text);
-    uint8_t *composed = NULL;
-    utf8proc_ssize_t n = valid ? utf8proc_map((const uint8_t *)valid, 0, &composed,
-                                              UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT)
+    utf8proc_ssize_t n = valid ? utf8proc_map((const uint8_t *)valid, 0, out,
+                                              (utf8proc_option_t)(UTF8PROC_NULLTERM | UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | more))
                                : UTF8PROC_ERROR_NOMEM;
     free(valid);
-    if (n < 0)
-        return ctx_fail(ctx, AGON_ENOMEM, "a text could not be normalised: %s", utf8proc_errmsg(n));
-    agon_status status = tokens_read(ctx, (const char *)composed, &t); /* lower case, single spaces */
+    return n < 0 ? ctx_fail(ctx, AGON_ENOMEM, "a text could not be normalised: %s", utf8proc_errmsg(n)) : AGON_OK;
+}
+
+agon_status text_normal_form(agon_ctx *ctx, const char *text, char **out) {
+    uint8_t *composed = NULL;
+    buffer b = {0};
+    agon_status status = compose(ctx, text, UTF8PROC_CASEFOLD, &composed);
+    if (status != AGON_OK)
+        return status;
+    size_t from = 0, at = 0;
+    for (int32_t c; (c = text_next((const char *)composed, &at)); from = at)
+        if (code_is_word(c))
+            buffer_append(&b, composed + from, at - from);
+    if (b.size == 0)
+        buffer_text(&b, (const char *)composed);
+    free(composed);
+    *out = buffer_take(&b);
+    return *out ? AGON_OK : ctx_no_memory(ctx);
+}
+
+agon_status text_normalise(agon_ctx *ctx, const char *text, char **out) {
+    token_list t = {0};
+    uint8_t *composed = NULL;
+    agon_status status = compose(ctx, text, 0, &composed);
+    if (status != AGON_OK)
+        return status;
+    status = tokens_read(ctx, (const char *)composed, &t); /* lower case, single spaces */
     free(composed);
     free(t.starts);
     if (status == AGON_OK)

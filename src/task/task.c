@@ -173,7 +173,15 @@ agon_status task_query_read(agon_ctx *ctx, const char *where, const json_t *obje
 }
 
 char *task_identity(const task_query *query) {
-    char *parameters = json_canonical(query->parameters), *identity = NULL;
+    json_t *meant = json_incref(query->parameters);
+    char *identity = NULL;
+    if (strcmp(query->family, family_user.name) == 0 && json_object_get(meant, "group")) {
+        json_decref(meant);
+        if ((meant = json_copy(query->parameters)))
+            json_object_del(meant, "group"); /* says where it goes, not what is asked */
+    }
+    char *parameters = meant ? json_canonical(meant) : NULL;
+    json_decref(meant);
     if (!parameters || asprintf(&identity, "%s/%s%s", query->family, query->cell, parameters) < 0)
         identity = NULL;
     free(parameters);

@@ -60,7 +60,7 @@ void task_query_free(task_query *query); /* frees what it holds and zeroes it; N
 AGON_MUST_CHECK agon_status task_query_json(agon_ctx *ctx, const task_query *query, json_t **out);
 AGON_MUST_CHECK agon_status task_query_read(agon_ctx *ctx, const char *where, const json_t *object,
                                             task_query *out);
-/* "family/cell{canonical parameters}": equal for equal tasks. New string, NULL on memory. */
+/* "family/cell{canonical parameters}": equal for equal tasks (a user's "group" is no part of it). New string, NULL on memory. */
 char *task_identity(const task_query *query);
 
 /* Strings new; free with task_verdict_free. Zero-initialise. */
@@ -116,7 +116,7 @@ AGON_MUST_CHECK agon_status task_gold(agon_ctx *ctx, const task_query *query, ch
 
 /* ---- the user's own queries ---------------------------------------------------------------------- */
 
-/* One row {"query", "answer"?, "verifier"?, "arguments"?} as a query of family "user". "answer": text, number or list of accepted
+/* One row {"query", "answer"?, "verifier"?, "arguments"?, "group"?} as a query of family "user". "answer": text, number or list of accepted
  * ones; "verifier": a name of task_verifier_name. Neither: its verdict is always unknown. `where` names the row. */
 AGON_MUST_CHECK agon_status task_user_query(agon_ctx *ctx, const char *where, const json_t *row,
                                             task_query *out);
@@ -146,6 +146,10 @@ AGON_MUST_CHECK agon_status task_variation(agon_ctx *ctx, const task_query *quer
 /* NFKC, lower case, white space collapsed to one space and trimmed; bytes that are not UTF-8 become U+FFFD. New string. */
 AGON_MUST_CHECK agon_status text_normalise(agon_ctx *ctx, const char *text, char **out);
 
+/* NFKC with case folded, and of it letters, marks and digits only: "France?" and "france" are one. A text that has none of these stays as it is but for
+ * NFKC and case. New string. */
+AGON_MUST_CHECK agon_status text_normal_form(agon_ctx *ctx, const char *text, char **out);
+
 /* Texts seen so far. Exact: SHA-256 of the normalised text; near: 5-token shingles, MinHash of 128 in 32 bands of 4, confirmed
  * by exact Jaccard >= threshold (0.8 in the specification). */
 typedef struct dedup dedup;
@@ -158,14 +162,16 @@ AGON_MUST_CHECK agon_status dedup_add(agon_ctx *ctx, dedup *d, const char *text)
 /* Jaccard similarity of word n-grams (lower-cased white-space tokens; texts shorter than n count as one n-gram). */
 AGON_MUST_CHECK agon_status text_jaccard(agon_ctx *ctx, const char *a, const char *b, size_t n, double *out);
 
-/* Evaluation items that training may not contain: free texts by shared 13-grams (8-grams for items of fewer than 26 tokens),
+/* Evaluation items that training may not contain: free texts by shared 13-grams (8-grams for items of fewer than 26 tokens) and by equal normal forms,
  * generated queries by task_identity (their wording is a template, which training shares by design). */
 typedef struct contamination contamination;
 AGON_MUST_CHECK agon_status contamination_new(agon_ctx *ctx, contamination **out);
 void contamination_free(contamination *c);
+/* For runs begun before rules 13, before anything is added: no normal forms; an item of fewer than 8 tokens is hit only by the same tokens. */
+void contamination_compare_tokens(contamination *c);
 AGON_MUST_CHECK agon_status contamination_add_text(agon_ctx *ctx, contamination *c, const char *text);
 AGON_MUST_CHECK agon_status contamination_add_query(agon_ctx *ctx, contamination *c, const task_query *query);
-/* *hit: `text` (a query, or query and response) shares an n-gram with a free text. */
+/* *hit: `text` (a query, or query and response) shares an n-gram with a free text, or its normal form. */
 AGON_MUST_CHECK agon_status contamination_has_text(agon_ctx *ctx, const contamination *c, const char *text, bool *hit);
 /* *hit: the same task is an evaluation item; queries of family "user" are compared by text too. */
 AGON_MUST_CHECK agon_status contamination_has_query(agon_ctx *ctx, const contamination *c,

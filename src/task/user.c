@@ -1,4 +1,4 @@
-/* The user's own queries, one JSON row each: {"query", "answer"?, "verifier"?, "arguments"?}.
+/* The user's own queries, one JSON row each: {"query", "answer"?, "verifier"?, "arguments"?, "group"?}.
  *
  *   number    the one number that counts (number_find) equals an accepted answer
  *   exact     the response, its last line, or what follows "answer is", "Answer:", "####" or stands in \boxed{} is an accepted answer but for
@@ -8,7 +8,8 @@
  *   and every writing constraint (constraint.c), with its "arguments"
  *
  * Without "verifier": "number" when every answer is a number, else "exact"; without an answer too, the verdict is
- * unknown. Parameters hold the query as the file gave it, because it is what tells two such tasks apart. */
+ * unknown. Parameters hold the query as the file gave it, because it is what tells two such tasks apart. Rows of one "group" (a passage, a source) are
+ * held out together or not at all (recipe/own_split.c). */
 #include "task/family.h"
 #include "base/json.h"
 #include "task/number.h"
@@ -94,18 +95,19 @@ static agon_status read_answers(agon_ctx *ctx, const char *where, const json_t *
 }
 
 static agon_status check_keys(agon_ctx *ctx, const char *where, const json_t *row) {
-    static const char *const known[] = {"query", "answer", "verifier", "arguments"};
+    static const char *const known[] = {"query", "answer", "verifier", "arguments", "group"};
+    const size_t n = sizeof known / sizeof *known;
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)row, key, value) {
         bool found = false;
-        for (size_t i = 0; i < 4; i++)
+        for (size_t i = 0; i < n; i++)
             found |= strcmp(key, known[i]) == 0;
         if (found)
             continue;
-        const char *nearest = nearest_word(key, known, 4);
+        const char *nearest = nearest_word(key, known, n);
         return ctx_fail(ctx, AGON_EINVAL, "%s: unknown key '%.60s'%s%s%s", where, key,
-                        nearest ? "; did you mean '" : " (known: query, answer, verifier, arguments)",
+                        nearest ? "; did you mean '" : " (known: query, answer, verifier, arguments, group)",
                         nearest ? nearest : "", nearest ? "'?" : "");
     }
     return AGON_OK;
@@ -166,11 +168,12 @@ static agon_status keep_of(agon_ctx *ctx, const char *text, json_t **keep) {
 static agon_status check_answers(agon_ctx *ctx, const task_query *query);
 
 static agon_status build(agon_ctx *ctx, const char *where, const json_t *row, task_query *q) {
-    const char *text = NULL, *verifier = NULL;
+    const char *text = NULL, *verifier = NULL, *group = NULL;
     agon_status status;
     if ((status = check_keys(ctx, where, row)) ||
         (status = json_get_text(ctx, where, row, "query", true, &text)) ||
-        (status = json_get_text(ctx, where, row, "verifier", false, &verifier)))
+        (status = json_get_text(ctx, where, row, "verifier", false, &verifier)) ||
+        (status = json_get_text(ctx, where, row, "group", false, &group)))
         return status;
     if (is_blank(text) || strlen(text) > TASK_RESPONSE_MAX)
         return ctx_fail(ctx, AGON_EINVAL, "%s: 'query' may be neither empty nor longer than 64 KiB", where);
@@ -185,6 +188,7 @@ static agon_status build(agon_ctx *ctx, const char *where, const json_t *row, ta
     if (!verifier)
         verifier = default_verifier(answers);
     if ((verifier && json_object_set_new(q->parameters, "verifier", json_string(verifier)) != 0) ||
+        (group && json_object_set_new(q->parameters, "group", json_string(group)) != 0) ||
         (arguments && json_object_set_new(q->parameters, "arguments", json_deep_copy(arguments)) != 0))
         return ctx_fail(ctx, AGON_ENOMEM, "memory for a query is exhausted");
     if ((status = check_answers(ctx, q)))

@@ -72,7 +72,7 @@ tells 4 "exists already" "$agon" init small.jsonl
 # A plan for good rows: counts, what it costs, and a file that says so.
 printf '%s\n' '{"query":"What is 2 + 2?","answer":"4"}' '{"query":"Say hello"}' '{"query":"Say hello"}' >good.jsonl
 run 0 "$agon" init good.jsonl --json
-has out '"output":"good.yaml","queries":{"n":3,"with_answer":1,"with_verifier":0,"unverifiable":2,"duplicates":1,"verifiers":{"number":1},"exact_by_default":0}'
+has out '"output":"good.yaml","queries":{"n":3,"with_answer":1,"with_verifier":0,"unverifiable":2,"duplicates":1,"joined":0,"joined_sets":0,"verifiers":{"number":1},"exact_by_default":0}'
 has out '"equivalents":'
 has out '"warnings":["of the held-out queries at most 0 can be verified (1 of the 2 in good.jsonl are held out'
 has out '"labels":{"expert":102'
@@ -81,9 +81,18 @@ grep -q 'queries: 3 ' good.yaml || fail "as many queries as there are rows"
 awk 'BEGIN { for (i = 0; i < 700; i++) printf "{\"query\":\"How much is %d and 1?\",\"answer\":%d}\n", i, i + 1 }' >many.jsonl
 run 0 "$agon" init many.jsonl --json
 has out '"warnings":[]'
+has out '"joined":0,'
 grep -q 'queries: 700 ' many.yaml || fail "a limit of queries that is none"
 grep -q '^  backend: queue ' good.yaml || fail "where only people can judge, people are asked"
 grep -q '^  gate_items: 1 ' good.yaml || fail "people are asked about what is held out"
+
+# Twins, and rows of one group, are held out together or not at all.
+printf '%s\n' '{"query":"What is the capital of France?","answer":"Paris"}' '{"query":"what is the capital of france","answer":"Paris"}' \
+    '{"query":"Who came?","answer":"Ann","group":"story 1"}' '{"query":"Who left?","answer":"Bob","group":"story 1"}' '{"query":"Why?"}' >twins.jsonl
+run 0 "$agon" init twins.jsonl
+has out '4 ask nearly what another one asks, or share its "group": of each of the 2 sets of such all are held'
+printf '{"query":"Why?","group":7}\n' >seven.jsonl
+tells 4 "seven.jsonl:1: 'group'" "$agon" init seven.jsonl
 
 # Who judges which rows, and what that means.
 printf '%s\n' '{"query":"2 + 2?","answer":4}' '{"query":"Capital of France?","answer":"Paris"}' '{"query":"And of Spain?","answer":"Madrid","verifier":"exact"}' \

@@ -3,6 +3,7 @@
 #define TESTS_RECIPE_OWN_QUERIES_H
 
 #include "recipe/own_rows.h"
+#include "recipe/own_split.h"
 #include "recipe_runs.h"
 
 /* The end of a run file: as little of everything as there may be. */

@@ -1,5 +1,6 @@
 /* The census of the user's own rows: rows as they stand in the file, queries as the run takes them. */
 #include "recipe/own_rows.h"
+#include "recipe/own_split.h"
 #include "base/ctx.h"
 #include "test.h"
 #include <unistd.h>
@@ -51,6 +52,21 @@ static void own_rows__equal_rows__are_one_query(void **state) {
     agon_ctx_free(ctx);
 }
 
+static void own_rows__near_duplicates_and_groups__are_joined(void **state) {
+    (void)state;
+    agon_ctx *ctx = test_ctx(1, NULL);
+    own_rows own;
+    assert_ok(ctx, count(ctx, "{\"query\": \"say what you like\"}\n" /* a set with the one that ends in a stop */
+                              "{\"query\": \"Why?\", \"group\": \"passage 1\"}\n{\"query\": \"When did it rain?\", \"group\": \"passage 1\"}\n"
+                              "{\"query\": \"Why?\", \"group\": \"passage 2\"}\n", /* the same task: left out, and no set of its own */
+                         NULL, NULL, &own));
+    assert_int_equal(own.n, 5 + 3);
+    assert_int_equal(own.n_sets, 3); /* these two, and "Two and two?" with its two answers */
+    assert_int_equal(own.n_joined, 6);
+    own_rows_free(&own);
+    agon_ctx_free(ctx);
+}
+
 static void own_rows__bad_rows__end_it_or_are_handed_on(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
@@ -69,6 +85,7 @@ static void own_rows__bad_rows__end_it_or_are_handed_on(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(own_rows__equal_rows__are_one_query),
+        cmocka_unit_test(own_rows__near_duplicates_and_groups__are_joined),
         cmocka_unit_test(own_rows__bad_rows__end_it_or_are_handed_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -271,6 +271,39 @@ static void loop__begun_with_the_first_check_of_rewordings__goes_on_with_it(void
     stand_free(x);
 }
 
+/* How many queries that were asked are, but for case and blanks, held out too. */
+static int64_t n_twins(stand *x, const char *run) {
+    const char *of = "SELECT lower(replace(q.body, ' ', '')) FROM text a JOIN text q ON q.id = a.parent WHERE a.kind = '%s' AND a.run = (SELECT id FROM run WHERE name = '%s')";
+    const char *asked = arena_printf(x->memory, of, "response", run), *held_out = arena_printf(x->memory, of, "evaluation", run);
+    assert_true(stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM (%s)", asked)) > 4);
+    assert_true(stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM (%s)", held_out)) > 1);
+    return stand_count(x, arena_printf(x->memory, "SELECT count(*) FROM (%s INTERSECT %s)", asked, held_out));
+}
+
+/* Before rules 13 a row was held out by itself alone, so that its twin could be trained on. Runs begun then go on so. */
+static void loop__begun_when_rows_were_held_out_alone__goes_on_so(void **state) {
+    (void)state;
+    stand *x = stand_new(NULL);
+    char rows[4096] = "", twin[64];
+    size_t n_parted = 0;
+    for (size_t i = 0, used = 0; i < 20; i++) {
+        used += (size_t)snprintf(rows + used, sizeof rows - used, "{\"query\": \"How much is %zu and 1?\", \"answer\": %zu}\n", i, i + 1);
+        used += (size_t)snprintf(rows + used, sizeof rows - used, "{\"query\": \"how much is %zu and  1?\", \"answer\": %zu}\n", i, i + 1);
+        snprintf(twin, sizeof twin, "how much is %zu and  1?", i);
+        const bool held_out = recipe_holds_out(twin);
+        snprintf(twin, sizeof twin, "How much is %zu and 1?", i);
+        n_parted += held_out != recipe_holds_out(twin);
+    }
+    const char *yaml = arena_printf(x->memory, simulated_yaml, 1, write_file(x, "own.jsonl", rows), 1, small);
+    json_decref(run_well(x, yaml));
+    begin_with_rules(x, 12);
+    json_decref(run_well(x, arena_printf(x->memory, "name: old%s", strchr(yaml, '\n'))));
+    assert_true(n_parted > 2);
+    assert_int_equal(n_twins(x, "own"), 0);
+    assert_int_equal(n_twins(x, "old"), n_parted);
+    stand_free(x);
+}
+
 /* An older agon recorded a base with the first run's name, and a second run listed what it would have written: both stay readable. */
 typedef struct old_base {
     stand *x;
@@ -410,6 +443,7 @@ int main(void) {
         cmocka_unit_test(loop__begun_before_the_monitor__goes_on_without),
         cmocka_unit_test(loop__begun_with_the_first_prompts__goes_on_with_them),
         cmocka_unit_test(loop__begun_with_the_first_check_of_rewordings__goes_on_with_it),
+        cmocka_unit_test(loop__begun_when_rows_were_held_out_alone__goes_on_so),
         cmocka_unit_test(loop__begun_before_idle_critics_rested__goes_on_asking),
         cmocka_unit_test(runs__of_an_older_workspace__go_on),
         cmocka_unit_test(runs__of_one_workspace__share_their_versions),

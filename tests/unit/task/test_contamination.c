@@ -69,6 +69,18 @@ static void test_texts(void **state) {
     assert_false(hit);
     contamination_free(c);
     contamination_free(NULL);
+    static const char *const pairs[][2] = {{"What is 17 * 23?", "what is 17*23"}, {"What is the capital of France?", "What is the capital of France"}};
+    for (size_t k = 0; k < 4; k++) { /* as now, and as in runs begun before rules 13 */
+        assert_ok(ctx, contamination_new(ctx, &c));
+        if (k >= 2)
+            contamination_compare_tokens(c);
+        assert_ok(ctx, contamination_add_text(ctx, c, pairs[k % 2][0]));
+        assert_ok(ctx, contamination_has_text(ctx, c, pairs[k % 2][1], &hit));
+        assert_int_equal(hit, k < 2);
+        assert_ok(ctx, contamination_has_text(ctx, c, "What is it?", &hit));
+        assert_false(hit);
+        contamination_free(c);
+    }
     agon_ctx_free(ctx);
 }
 
