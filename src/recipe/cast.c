@@ -192,7 +192,7 @@ static agon_status write_templates(cast *c) {
  * 11: the loop reacts to a candidate whose samples have fallen (gate.react).
  * 12: a held-out answer of the candidate's that people skip is a wrong one; suites and held-out text may not be inferior to the base either;
  * gates of other runs on the same held-out queries are attempts.
- * 13: the user's own rows that ask nearly the same are held out together or not at all.
+ * 13: the user's own rows that ask nearly the same are held out together or not at all; words that many of them share are no trace of a held-out one.
  * Runs begun before have none and go on as they began. */
 enum { RULES = 13 };
 

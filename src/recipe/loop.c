@@ -55,6 +55,17 @@ static agon_status split_file(cast *c, const query_list *all, own_text **out) {
     return c->rules < 13 ? AGON_OK : own_split(c->actors.ctx, rows, all->n);
 }
 
+static agon_status leave_template(cast *c, aim *a, const query_list *all) {
+    const char **texts = memory_new(all->n + 1, sizeof *texts);
+    if (!texts)
+        return ctx_no_memory(c->actors.ctx);
+    for (size_t i = 0; i < all->n; i++)
+        texts[i] = all->items[i].text;
+    agon_status s = contamination_leave_template(c->actors.ctx, a->held_out, texts, all->n);
+    free(texts);
+    return s;
+}
+
 /* The user's own queries, equal rows as one: about four of five are asked, the others are held out. */
 static agon_status read_file(loop *l) {
     cast *c = l->c;
@@ -65,6 +76,8 @@ static agon_status read_file(loop *l) {
     agon_status s = read_user_queries(&c->actors, cast_path(c, "file"), l->config->tasks.file, &all);
     if (!s)
         s = split_file(c, &all, &rows);
+    if (!s && c->rules >= 13)
+        s = leave_template(c, &l->aim, &all);
     for (size_t i = 0; i < all.n && !s; i++) {
         const bool held_out = rows[i].held_out;
         query_list *to = held_out ? &l->held_out : &l->queries;

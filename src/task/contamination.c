@@ -7,14 +7,20 @@
 #include <string.h>
 #include "base/ctx.h"
 #include "base/hash.h"
+#include "base/memory.h"
 #include "task/ngram.h"
 #include "task/task.h"
 
-enum { LONG_GRAM = 13, SHORT_GRAM = 8, SHORT_ITEM = 26 };
+enum {
+    LONG_GRAM = 13, SHORT_GRAM = 8, SHORT_ITEM = 26,
+    /* A run of words that more rows of one file share, or a tenth of them, more than LEAST_COMMON, is the file's template and nobody's content. */
+    MOST_SHARED = 20, LEAST_COMMON = 3,
+};
 
 struct contamination {
     bool tokens_alone; /* as in runs begun before rules 13 */
     hash_set long_grams, short_grams, whole_texts, normal_forms, identities;
+    hash_set common; /* n-grams of the user's rows that hit nothing */
 };
 
 agon_status contamination_new(agon_ctx *ctx, contamination **out) {
@@ -33,6 +39,7 @@ void contamination_free(contamination *c) {
     set_free(&c->whole_texts);
     set_free(&c->normal_forms);
     set_free(&c->identities);
+    set_free(&c->common);
     free(c);
 }
 
@@ -51,15 +58,65 @@ static agon_status normal_hash(agon_ctx *ctx, const char *text, uint64_t *out) {
     return AGON_OK;
 }
 
-agon_status contamination_add_text(agon_ctx *ctx, contamination *c, const char *text) {
+/* All rows' distinct n-grams of both widths, a list that grows. */
+typedef struct gram_list {
+    uint64_t *hashes;
+    size_t n, capacity;
+} gram_list;
+
+static agon_status list_grams(agon_ctx *ctx, gram_list *l, const char *text, size_t width) {
+    uint64_t *grams = NULL;
+    size_t n = 0;
+    agon_status status = ngrams_distinct(ctx, text, width, &grams, &n);
+    if (status == AGON_OK && !memory_grow((void **)&l->hashes, &l->capacity, l->n + n, sizeof *l->hashes))
+        status = ctx_no_memory(ctx);
+    if (status == AGON_OK && n > 0) {
+        memcpy(l->hashes + l->n, grams, n * sizeof *grams);
+        l->n += n;
+    }
+    free(grams);
+    return status;
+}
+
+static int by_hash(const void *a, const void *b) {
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+agon_status contamination_leave_template(agon_ctx *ctx, contamination *c, const char *const *rows, size_t n_rows) {
+    const size_t tenth = n_rows / 10, most = tenth < LEAST_COMMON ? LEAST_COMMON : tenth < MOST_SHARED ? tenth : MOST_SHARED;
+    gram_list l = {0};
+    agon_status status = AGON_OK;
+    for (size_t i = 0; i < n_rows && status == AGON_OK; i++) {
+        status = list_grams(ctx, &l, rows[i], SHORT_GRAM);
+        if (status == AGON_OK)
+            status = list_grams(ctx, &l, rows[i], LONG_GRAM);
+    }
+    if (l.n > 0)
+        qsort(l.hashes, l.n, sizeof *l.hashes, by_hash);
+    for (size_t i = 0, end; i < l.n && status == AGON_OK; i = end) {
+        for (end = i + 1; end < l.n && l.hashes[end] == l.hashes[i];)
+            end++;
+        if (end - i > most)
+            status = set_add(ctx, &c->common, l.hashes[i]);
+    }
+    free(l.hashes);
+    return status;
+}
+
+/* The n-grams of common count where the text is not one of the user's rows. */
+static agon_status add_text(agon_ctx *ctx, contamination *c, const char *text, const hash_set *common) {
     token_list t = {0};
     agon_status status = tokens_read(ctx, text, &t);
     if (status != AGON_OK)
         return status;
     size_t width = t.n >= SHORT_ITEM ? LONG_GRAM : t.n >= SHORT_GRAM ? SHORT_GRAM : t.n;
     hash_set *set = t.n >= SHORT_ITEM ? &c->long_grams : t.n >= SHORT_GRAM ? &c->short_grams : &c->whole_texts;
-    for (size_t i = 0; t.n > 0 && i + width <= t.n && status == AGON_OK; i++)
-        status = set_add(ctx, set, tokens_hash(&t, i, width));
+    for (size_t i = 0; t.n > 0 && i + width <= t.n && status == AGON_OK; i++) {
+        const uint64_t hash = tokens_hash(&t, i, width);
+        if (!common || !set_has(common, hash))
+            status = set_add(ctx, set, hash);
+    }
     if (status == AGON_OK && t.n > 0 && !c->tokens_alone) {
         uint64_t hash = 0;
         status = normal_hash(ctx, text, &hash);
@@ -68,6 +125,10 @@ agon_status contamination_add_text(agon_ctx *ctx, contamination *c, const char *
     }
     tokens_free(&t);
     return status;
+}
+
+agon_status contamination_add_text(agon_ctx *ctx, contamination *c, const char *text) {
+    return add_text(ctx, c, text, NULL);
 }
 
 static bool shares_gram(const hash_set *set, const token_list *t, size_t width) {
@@ -112,7 +173,7 @@ agon_status contamination_add_query(agon_ctx *ctx, contamination *c, const task_
     agon_status status = identity_hash(ctx, query, &hash);
     if (status == AGON_OK)
         status = set_add(ctx, &c->identities, hash);
-    return status == AGON_OK && is_user(query) ? contamination_add_text(ctx, c, query->text) : status;
+    return status == AGON_OK && is_user(query) ? add_text(ctx, c, query->text, &c->common) : status;
 }
 
 agon_status contamination_has_query(agon_ctx *ctx, const contamination *c, const task_query *query, bool *hit) {

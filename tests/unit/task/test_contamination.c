@@ -130,12 +130,51 @@ static void test_user_queries(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* Rows of one file under an instruction of 15 words: what they share is no trace of a held-out one, what only some share is. */
+static void test_template(void **state) {
+    (void)state;
+    static const char instruction[] = "Say whether the following review of a customer is positive or negative, in one word. Review:";
+    enum { N = 40 };
+    char rows[N][400];
+    const char *texts[N];
+    for (int i = 0; i < N; i++) {
+        snprintf(rows[i], sizeof rows[i], "%s The thing%d was number%d and its maker%d never did come back to say.%d", instruction, i, 7 * i, 3 * i, i);
+        texts[i] = rows[i];
+    }
+    agon_ctx *ctx = test_ctx(1, NULL);
+    for (int mended = 0; mended < 2; mended++) {
+        contamination *c = NULL;
+        bool hit = false;
+        assert_ok(ctx, contamination_new(ctx, &c));
+        if (mended)
+            assert_ok(ctx, contamination_leave_template(ctx, c, texts, N));
+        task_query q = {0};
+        json_t *row = json_pack("{s:s,s:s}", "query", rows[0], "answer", "positive");
+        assert_ok(ctx, task_user_query(ctx, "row 1", row, &q));
+        assert_ok(ctx, contamination_add_query(ctx, c, &q));
+        task_query_free(&q);
+        json_decref(row);
+        assert_ok(ctx, contamination_has_text(ctx, c, rows[1], &hit));
+        assert_true(hit == !mended);
+        assert_ok(ctx, contamination_has_text(ctx, c, rows[0], &hit));
+        assert_true(hit);
+        assert_ok(ctx, contamination_has_text(ctx, c, "He wrote: the thing0 was number0 and its maker0 never did come back to say.0 He did.", &hit));
+        assert_true(hit);
+        assert_ok(ctx, contamination_add_text(ctx, c, instruction)); /* an evaluation text of others keeps its words */
+        assert_ok(ctx, contamination_has_text(ctx, c, rows[1], &hit));
+        assert_true(hit);
+        contamination_free(c);
+    }
+    agon_ctx_free(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_overlap),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_queries),
         cmocka_unit_test(test_user_queries),
+        cmocka_unit_test(test_template),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
