@@ -20,7 +20,7 @@ enum {
 struct contamination {
     bool tokens_alone; /* as in runs begun before rules 13 */
     hash_set long_grams, short_grams, whole_texts, normal_forms, identities;
-    hash_set common; /* n-grams of the user's rows that hit nothing */
+    hash_set common; /* 8-grams of the user's rows whose words are template */
 };
 
 agon_status contamination_new(agon_ctx *ctx, contamination **out) {
@@ -58,16 +58,16 @@ static agon_status normal_hash(agon_ctx *ctx, const char *text, uint64_t *out) {
     return AGON_OK;
 }
 
-/* All rows' distinct n-grams of both widths, a list that grows. */
+/* All rows' distinct 8-grams, a list that grows. */
 typedef struct gram_list {
     uint64_t *hashes;
     size_t n, capacity;
 } gram_list;
 
-static agon_status list_grams(agon_ctx *ctx, gram_list *l, const char *text, size_t width) {
+static agon_status list_grams(agon_ctx *ctx, gram_list *l, const char *text) {
     uint64_t *grams = NULL;
     size_t n = 0;
-    agon_status status = ngrams_distinct(ctx, text, width, &grams, &n);
+    agon_status status = ngrams_distinct(ctx, text, SHORT_GRAM, &grams, &n);
     if (status == AGON_OK && !memory_grow((void **)&l->hashes, &l->capacity, l->n + n, sizeof *l->hashes))
         status = ctx_no_memory(ctx);
     if (status == AGON_OK && n > 0) {
@@ -87,11 +87,8 @@ agon_status contamination_leave_template(agon_ctx *ctx, contamination *c, const 
     const size_t tenth = n_rows / 10, most = tenth < LEAST_COMMON ? LEAST_COMMON : tenth < MOST_SHARED ? tenth : MOST_SHARED;
     gram_list l = {0};
     agon_status status = AGON_OK;
-    for (size_t i = 0; i < n_rows && status == AGON_OK; i++) {
-        status = list_grams(ctx, &l, rows[i], SHORT_GRAM);
-        if (status == AGON_OK)
-            status = list_grams(ctx, &l, rows[i], LONG_GRAM);
-    }
+    for (size_t i = 0; i < n_rows && status == AGON_OK; i++)
+        status = list_grams(ctx, &l, rows[i]);
     if (l.n > 0)
         qsort(l.hashes, l.n, sizeof *l.hashes, by_hash);
     for (size_t i = 0, end; i < l.n && status == AGON_OK; i = end) {
@@ -104,19 +101,37 @@ agon_status contamination_leave_template(agon_ctx *ctx, contamination *c, const 
     return status;
 }
 
-/* The n-grams of common count where the text is not one of the user's rows. */
+/* own[i]: how many of the first i tokens stand in no 8-gram of `common` (NULL: all do not). New, [t->n + 1]; NULL: no memory. */
+static size_t *count_own(const token_list *t, const hash_set *common) {
+    size_t *own = malloc((t->n + 1) * sizeof *own), covered = 0; /* tokens before `covered` are template, from the last such 8-gram on */
+    if (!own)
+        return NULL;
+    own[0] = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        if (common && i + SHORT_GRAM <= t->n && set_has(common, tokens_hash(t, i, SHORT_GRAM)))
+            covered = i + SHORT_GRAM;
+        own[i + 1] = own[i] + (i >= covered);
+    }
+    return own;
+}
+
+/* Words of the template in `common` count for nothing: neither in an n-gram nor for how long the text is. */
 static agon_status add_text(agon_ctx *ctx, contamination *c, const char *text, const hash_set *common) {
     token_list t = {0};
     agon_status status = tokens_read(ctx, text, &t);
     if (status != AGON_OK)
         return status;
-    size_t width = t.n >= SHORT_ITEM ? LONG_GRAM : t.n >= SHORT_GRAM ? SHORT_GRAM : t.n;
-    hash_set *set = t.n >= SHORT_ITEM ? &c->long_grams : t.n >= SHORT_GRAM ? &c->short_grams : &c->whole_texts;
-    for (size_t i = 0; t.n > 0 && i + width <= t.n && status == AGON_OK; i++) {
-        const uint64_t hash = tokens_hash(&t, i, width);
-        if (!common || !set_has(common, hash))
-            status = set_add(ctx, set, hash);
+    size_t *own = count_own(&t, common);
+    if (!own) {
+        tokens_free(&t);
+        return ctx_no_memory(ctx);
     }
+    const size_t n = own[t.n], width = n >= SHORT_ITEM ? LONG_GRAM : t.n >= SHORT_GRAM ? SHORT_GRAM : t.n;
+    hash_set *set = n >= SHORT_ITEM ? &c->long_grams : t.n >= SHORT_GRAM ? &c->short_grams : &c->whole_texts;
+    for (size_t i = 0; t.n > 0 && i + width <= t.n && status == AGON_OK; i++)
+        if (own[i + width] - own[i] == width)
+            status = set_add(ctx, set, tokens_hash(&t, i, width));
+    free(own);
     if (status == AGON_OK && t.n > 0 && !c->tokens_alone) {
         uint64_t hash = 0;
         status = normal_hash(ctx, text, &hash);

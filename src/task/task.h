@@ -169,8 +169,8 @@ AGON_MUST_CHECK agon_status contamination_new(agon_ctx *ctx, contamination **out
 void contamination_free(contamination *c);
 /* For runs begun before rules 13, before anything is added: no normal forms; an item of fewer than 8 tokens is hit only by the same tokens. */
 void contamination_compare_tokens(contamination *c);
-/* Before the queries of a user's file are added: n-grams that more than 20 of its rows share (of a smaller file a tenth, more than three), such as an
- * instruction before each, are its template and hit nothing. rows [n_rows] texts. */
+/* Before the queries of a user's file are added: words in an 8-gram that more than 20 of its rows share (of a smaller file a tenth, more than three), such
+ * as an instruction before each, are its template and no trace of any row. rows [n_rows] texts. */
 AGON_MUST_CHECK agon_status contamination_leave_template(agon_ctx *ctx, contamination *c, const char *const *rows, size_t n_rows);
 AGON_MUST_CHECK agon_status contamination_add_text(agon_ctx *ctx, contamination *c, const char *text);
 AGON_MUST_CHECK agon_status contamination_add_query(agon_ctx *ctx, contamination *c, const task_query *query);

@@ -156,6 +156,10 @@ static void test_template(void **state) {
         json_decref(row);
         assert_ok(ctx, contamination_has_text(ctx, c, rows[1], &hit));
         assert_true(hit == !mended);
+        char start[400]; /* the instruction and a few words more are not enough */
+        snprintf(start, sizeof start, "%s The thing0 was number0 again.", instruction);
+        assert_ok(ctx, contamination_has_text(ctx, c, start, &hit));
+        assert_true(hit == !mended);
         assert_ok(ctx, contamination_has_text(ctx, c, rows[0], &hit));
         assert_true(hit);
         assert_ok(ctx, contamination_has_text(ctx, c, "He wrote: the thing0 was number0 and its maker0 never did come back to say.0 He did.", &hit));
