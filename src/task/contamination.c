@@ -68,12 +68,11 @@ static agon_status list_grams(agon_ctx *ctx, gram_list *l, const char *text) {
     uint64_t *grams = NULL;
     size_t n = 0;
     agon_status status = ngrams_distinct(ctx, text, SHORT_GRAM, &grams, &n);
-    if (status == AGON_OK && !memory_grow((void **)&l->hashes, &l->capacity, l->n + n, sizeof *l->hashes))
-        status = ctx_no_memory(ctx);
-    if (status == AGON_OK && n > 0) {
-        memcpy(l->hashes + l->n, grams, n * sizeof *grams);
-        l->n += n;
-    }
+    for (size_t i = 0; i < n && status == AGON_OK; i++)
+        if (memory_grow((void **)&l->hashes, &l->capacity, l->n, sizeof *l->hashes))
+            l->hashes[l->n++] = grams[i];
+        else
+            status = ctx_no_memory(ctx);
     free(grams);
     return status;
 }

@@ -172,6 +172,39 @@ static void test_template(void **state) {
     agon_ctx_free(ctx);
 }
 
+/* The same under an instruction of 300 words. */
+static void test_long_template(void **state) {
+    (void)state;
+    enum { N = 30 };
+    static char rows[N][4000];
+    const char *texts[N];
+    char start[3500];
+    words_of(0, 300, start);
+    for (int i = 0; i < N; i++) {
+        snprintf(rows[i], sizeof rows[i], "%s what%d is%d it%d that%d we%d ask%d of%d you%d here%d", start, i, i, i, i, i, i, i, i, i);
+        texts[i] = rows[i];
+    }
+    agon_ctx *ctx = test_ctx(1, NULL);
+    contamination *c = NULL;
+    assert_ok(ctx, contamination_new(ctx, &c));
+    assert_ok(ctx, contamination_leave_template(ctx, c, texts, N));
+    for (int i = 0; i < N / 2; i++) {
+        task_query q = {0};
+        json_t *row = json_pack("{s:s,s:s}", "query", rows[i], "answer", "yes");
+        assert_ok(ctx, task_user_query(ctx, "a row", row, &q));
+        assert_ok(ctx, contamination_add_query(ctx, c, &q));
+        task_query_free(&q);
+        json_decref(row);
+    }
+    for (int i = 0; i < N; i++) {
+        bool hit = false;
+        assert_ok(ctx, contamination_has_text(ctx, c, rows[i], &hit));
+        assert_true(hit == (i < N / 2));
+    }
+    contamination_free(c);
+    agon_ctx_free(ctx);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_overlap),
@@ -179,6 +212,7 @@ int main(void) {
         cmocka_unit_test(test_queries),
         cmocka_unit_test(test_user_queries),
         cmocka_unit_test(test_template),
+        cmocka_unit_test(test_long_template),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
