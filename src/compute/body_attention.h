@@ -237,10 +237,7 @@ static __attribute__((noinline)) void transpose_rows(key_tile t, const float *ba
 #pragma GCC unroll 16
         for (size_t j = 0; j < LANES_N; j++)
             x[j] = j < n ? v_load(base + (size_t)rows[j] * ld + d) : v_set(0.0f);
-        v_transpose16(x);
-#pragma GCC unroll 16
-        for (size_t j = 0; j < LANES_N; j++)
-            v_store(t[d + j], x[j]);
+        store_turned(x, t[d]);
     }
 }
 

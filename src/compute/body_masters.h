@@ -27,10 +27,7 @@ static inline void turn_lines(float lines[LANES_N][LANES_N]) {
 #pragma GCC unroll 16
     for (size_t i = 0; i < LANES_N; i++)
         x[i] = v_load(lines[i]);
-    v_transpose16(x);
-#pragma GCC unroll 16
-    for (size_t i = 0; i < LANES_N; i++)
-        v_store(lines[i], x[i]);
+    store_turned(x, lines[0]);
 #else
     for (size_t i = 0; i < LANES_N; i++)
         for (size_t j = 0; j < i; j++) {
@@ -62,10 +59,7 @@ static inline void turn_rounded(const uint16_t *x, size_t ldx, const int32_t *ro
 #pragma GCC unroll 16
             for (size_t row = 0; row < LANES_N; row++)
                 square[row] = row < n_rows ? v_load((const float *)(x + (size_t)rows[row] * ldx + k)) : v_set(0.0f);
-            v_transpose16(square);
-#pragma GCC unroll 16
-            for (size_t i = 0; i < LANES_N; i++)
-                v_store((float *)panel + (k / 2 + i) * LANES_N, square[i]);
+            store_turned(square, (float *)panel + k / 2 * LANES_N);
             continue;
         }
 #endif
@@ -86,10 +80,7 @@ static void split_rows(const float *x, size_t ldx, size_t n_rows, size_t n, void
 #pragma GCC unroll 16
             for (size_t row = 0; row < LANES_N; row++)
                 square[row] = p_row(x + row * ldx + k);
-            v_transpose16(square);
-#pragma GCC unroll 16
-            for (size_t i = 0; i < LANES_N; i++)
-                v_store((float *)panel + (k / 2 + i) * LANES_N, square[i]);
+            store_turned(square, (float *)panel + k / 2 * LANES_N);
             continue;
         }
 #endif

@@ -83,6 +83,16 @@ static inline void turn_pairs(const char *w, size_t panel_bytes, size_t n_panels
         p_turn(w + panel * panel_bytes, (char *)to + panel * LANES_N * LANES_N * sizeof(uint16_t));
 }
 
+#if defined(P_TURN)
+/* Word j of x[i] to word i of line j. */
+LANES void store_turned(lanes x[LANES_N], float *lines) {
+    v_transpose16(x);
+#pragma GCC unroll 16
+    for (size_t i = 0; i < LANES_N; i++)
+        v_store(lines + i * LANES_N, x[i]);
+}
+#endif
+
 static inline void turn_floats(const char *w, size_t panel_bytes, size_t n_panels, size_t n, void *to) {
     for (size_t panel = 0; panel < n_panels; panel++, w += panel_bytes) {
         float *out = (float *)to + panel * LANES_N * LANES_N;
@@ -92,10 +102,7 @@ static inline void turn_floats(const char *w, size_t panel_bytes, size_t n_panel
 #pragma GCC unroll 16
         for (size_t i = 0; i < LANES_N; i++)
             x[i] = i < n ? v_load(in + i * LANES_N) : v_set(0.0f);
-        v_transpose16(x);
-#pragma GCC unroll 16
-        for (size_t i = 0; i < LANES_N; i++)
-            v_store(out + i * LANES_N, x[i]);
+        store_turned(x, out);
 #else
         for (size_t i = 0; i < LANES_N; i++)
             for (size_t column = 0; column < LANES_N; column++)
