@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/ctx.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -163,15 +164,9 @@ agon_status jsonl_read(agon_ctx *ctx, const char *path, json_row row, void *arg)
 static size_t read_line(FILE *f, char **line, size_t *capacity, size_t limit, bool *no_memory) {
     size_t n = 0;
     for (int c; n <= limit && (c = getc_unlocked(f)) != EOF;) {
-        if (n + 1 >= *capacity) {
-            size_t more = *capacity ? 2 * *capacity : 4096;
-            char *grown = realloc(*line, more);
-            if (!grown) {
-                *no_memory = true;
-                return 0;
-            }
-            *line = grown;
-            *capacity = more;
+        if (!memory_grow((void **)line, capacity, n + 1, 1)) {
+            *no_memory = true;
+            return 0;
         }
         (*line)[n++] = (char)c;
         if (c == '\n')

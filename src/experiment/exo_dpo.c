@@ -333,10 +333,7 @@ static agon_status fill_figures(const duel *x, all_figures *f) {
         return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
     rng r = rng_new(lab_seed(x->l, 0, "bootstrap"));
     for (size_t d = 0; d < x->draws; d++) {
-        for (size_t i = 0; i < x->l->n_seeds; i++)
-            seeds[i] = (size_t)rng_below(&r, x->l->n_seeds);
-        for (size_t i = 0; i < x->n_test; i++)
-            items[i] = (size_t)rng_below(&r, x->n_test);
+        lab_resample(x->l, &r, x->n_test, seeds, items);
         for (size_t m = 0; m < N_METHODS; m++)
             f->drawn[d * N_METHODS + m] = figures_of(x, m, seeds, items);
     }

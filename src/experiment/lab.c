@@ -333,6 +333,13 @@ uint64_t lab_seed(const lab *l, size_t seed, const char *format, ...) {
     return seed_derive(l->seed + seed, name);
 }
 
+void lab_resample(const lab *l, rng *r, size_t n_items, size_t *seeds, size_t *items) {
+    for (size_t i = 0; i < l->n_seeds; i++)
+        seeds[i] = (size_t)rng_below(r, l->n_seeds);
+    for (size_t i = 0; i < n_items; i++)
+        items[i] = (size_t)rng_below(r, n_items);
+}
+
 void *lab_take(lab *l, size_t n, size_t size) {
     void *x = l->memory || arena_new(l->ctx, 0, &l->memory) == AGON_OK ? arena_take(l->memory, n, size) : NULL;
     l->memory_out |= !x;

@@ -9,6 +9,7 @@
 #include "base/ctx.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "eval/plot.h"
 #include "model/model.h"
 #include "recipe/forecast.h"
@@ -91,6 +92,8 @@ void lab_say(lab *l, const char *format, ...) __attribute__((format(printf, 2, 3
 void lab_say_seed(lab *l, size_t seed, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* What is drawn at random under the seed-th seed begins here, each by a name of its own; what is the same under every seed takes the 0th. */
 uint64_t lab_seed(const lab *l, size_t seed, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* One draw of a bootstrap over seeds and items: seeds [n_seeds], items [n_items], with replacement. */
+void lab_resample(const lab *l, rng *r, size_t n_items, size_t *seeds, size_t *items);
 /* Zeroed memory until lab_end, NULL where there is none: lab_taken says so of all that was taken. Not within works. */
 void *lab_take(lab *l, size_t n, size_t size);
 AGON_MUST_CHECK agon_status lab_taken(const lab *l);

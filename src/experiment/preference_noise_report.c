@@ -61,10 +61,7 @@ static agon_status fill_tables(const swaps *x, tables *t) {
         return ctx_fail(x->l->ctx, AGON_ENOMEM, "out of memory");
     rng r = rng_new(lab_seed(x->l, 0, "bootstrap"));
     for (size_t d = 0; d < x->draws; d++) {
-        for (size_t i = 0; i < x->l->n_seeds; i++)
-            seeds[i] = (size_t)rng_below(&r, x->l->n_seeds);
-        for (size_t i = 0; i < x->n_test; i++)
-            items[i] = (size_t)rng_below(&r, x->n_test);
+        lab_resample(x->l, &r, x->n_test, seeds, items);
         fill(x, seeds, items, &t->drawn[d]);
     }
     for (size_t k = 0; k < x->l->n_seeds; k++) {

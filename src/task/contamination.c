@@ -77,11 +77,6 @@ static agon_status list_grams(agon_ctx *ctx, gram_list *l, const char *text) {
     return status;
 }
 
-static int by_hash(const void *a, const void *b) {
-    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 agon_status contamination_leave_template(agon_ctx *ctx, contamination *c, const char *const *rows, size_t n_rows) {
     const size_t tenth = n_rows / 10, most = tenth < LEAST_COMMON ? LEAST_COMMON : tenth < MOST_SHARED ? tenth : MOST_SHARED;
     gram_list l = {0};
@@ -89,7 +84,7 @@ agon_status contamination_leave_template(agon_ctx *ctx, contamination *c, const 
     for (size_t i = 0; i < n_rows && status == AGON_OK; i++)
         status = list_grams(ctx, &l, rows[i]);
     if (l.n > 0)
-        qsort(l.hashes, l.n, sizeof *l.hashes, by_hash);
+        qsort(l.hashes, l.n, sizeof *l.hashes, hashes_rising);
     for (size_t i = 0, end; i < l.n && status == AGON_OK; i = end) {
         for (end = i + 1; end < l.n && l.hashes[end] == l.hashes[i];)
             end++;

@@ -106,7 +106,7 @@ void set_free(hash_set *s) {
 
 /* ---- n-grams ------------------------------------------------------------------------------------- */
 
-static int by_value(const void *a, const void *b) {
+int hashes_rising(const void *a, const void *b) {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return x < y ? -1 : x > y;
 }
@@ -123,7 +123,7 @@ agon_status ngrams_distinct(agon_ctx *ctx, const char *text, size_t n, uint64_t 
     tokens_free(&t);
     if (!grams)
         return no_memory(ctx);
-    qsort(grams, total, sizeof *grams, by_value);
+    qsort(grams, total, sizeof *grams, hashes_rising);
     for (size_t i = 0; i < total; i++)
         if (kept == 0 || grams[kept - 1] != grams[i])
             grams[kept++] = grams[i];

@@ -23,6 +23,7 @@ typedef struct hash_set {
 AGON_MUST_CHECK agon_status set_add(agon_ctx *ctx, hash_set *s, uint64_t value);
 bool set_has(const hash_set *s, uint64_t value);
 void set_free(hash_set *s);
+int hashes_rising(const void *a, const void *b); /* for qsort of uint64_t */
 
 /* Distinct n-grams of a text in rising order; a text of fewer than n tokens (but one) is one n-gram. *out new. n >= 1. */
 AGON_MUST_CHECK agon_status ngrams_distinct(agon_ctx *ctx, const char *text, size_t n, uint64_t **out, size_t *count);
