@@ -1,7 +1,7 @@
 /* The loop's control arms (loop specification sections 1 and 5): would training on something else, at the same loss tokens, have gained as much?
  *
  *   random_labels  what the untrained learner answered, whatever the verdict, in place of all that was demonstrated or verified; cells in turn
- *   real_only      the real data alone (gold, demonstrations, prose), repeated
+ *   real_only      the real answers alone (gold, demonstrations), repeated
  *   shuffled       the loop's own examples, each with the answer to another query of its cell: the form without the content
  *
  * Of an objective on pairs random_labels are the loop's own pairs, each turned round by a coin, and there is no shuffled.
@@ -269,15 +269,34 @@ static agon_status shuffled(loop *l, arm *a, const lesson *t) {
     return s;
 }
 
+static bool is_real_answer(const example *e) {
+    return !e->raw && strcmp(e->origin, "real") == 0;
+}
+
+static size_t n_real_answers(const lesson *t) {
+    size_t n = 0;
+    for (size_t i = 0; i < t->examples.n; i++)
+        n += is_real_answer(&t->examples.items[i]);
+    return n;
+}
+
+/* Prose once, as the version had it, and answers repeated to the tokens; nothing where there is no answer. Before rules 14 prose was repeated with
+ * them, which can be nearly all of it. */
 static agon_status real_only(loop *l, arm *a, const lesson *t) {
     const int64_t wanted = loss_tokens(&t->examples, false) + loss_tokens(&t->examples, true);
+    const bool once = l->c->rules >= 14;
     size_t *order = NULL, before;
+    if (once && n_real_answers(t) == 0)
+        return AGON_OK;
     agon_status s = arm_order(l->c, stream(l, a, t), t->examples.n, &order);
+    if (!s && once)
+        s = take_prose(l, a, t);
     do {
         before = a->examples.n;
         for (size_t k = 0; k < t->examples.n && !s; k++) {
             const example *e = &t->examples.items[order[k]];
-            if (strcmp(e->origin, "real") == 0 && a->n_tokens + e->n_tokens <= wanted)
+            const bool again = is_real_answer(e) || (!once && e->raw);
+            if (again && a->n_tokens + e->n_tokens <= wanted)
                 s = arm_add(l->c, a, e);
         }
     } while (a->examples.n > before && !s);

@@ -26,7 +26,7 @@ static bench *bench_new(const char *objective) {
     b->ctx = test_ctx(1, NULL);
     assert_ok(b->ctx, arena_new(b->ctx, 0, &b->memory));
     b->config = (run_config){.seed = 5, .train = {.objective = (char *)(uintptr_t)objective}};
-    b->cast = (cast){.actors = {.ctx = b->ctx, .iteration = 1}, .config = &b->config, .memory = b->memory, .rules = 10};
+    b->cast = (cast){.actors = {.ctx = b->ctx, .iteration = 1}, .config = &b->config, .memory = b->memory, .rules = 14};
     b->l = (loop){.c = &b->cast, .config = &b->config, .queries.items = b->queries, .answers.items = b->answers, .arms = {.lessons = &b->lesson, .n_lessons = 1}};
     b->lesson = (lesson){.iteration = 1, .examples.items = b->examples};
     assert_ok(b->ctx, aim_new(b->ctx, cells, CELLS, 0.8, &b->l.aim));
@@ -209,20 +209,24 @@ static void shuffled__answers_stay_among_their_own(void **state) {
     bench_free(b);
 }
 
-/* Real rows alone, again and again, up to the lesson's tokens and not past them. */
-static void real_only__repeats_up_to_the_tokens_of_all(void **state) {
+static void add_real_lesson(bench *b, int64_t own) {
+    const size_t q = add_query(b, cells[0], "which?");
+    add_example(b, "real", q, "written", 3);
+    add_prose(b, "prose", 4);
+    add_example(b, "new", q, "own", own);
+}
+
+/* Real answers alone, again and again, up to the lesson's tokens and not past them, beside the prose that the version had, once. */
+static void real_only__repeats_answers_and_not_the_prose(void **state) {
     (void)state;
-    for (int64_t more = 0; more <= 7; more++) {
+    for (int64_t own = 5; own <= 12; own++) {
         bench *b = bench_new("sft");
-        const size_t q = add_query(b, cells[0], "which?");
-        add_example(b, "real", q, "written", 3);
-        add_prose(b, "prose", 4);
-        add_example(b, "new", q, "own", 5 + more);
+        add_real_lesson(b, own);
         fill(b, "real_only");
-        const int64_t wanted = 12 + more;
         assert_int_equal(n_chosen(b, "own"), 0);
-        assert_true(n_chosen(b, "written") >= 1 && n_chosen(b, "prose") >= 1);
-        assert_true(b->arm.n_tokens <= wanted && b->arm.n_tokens > wanted - 3);
+        assert_int_equal(n_chosen(b, "prose"), 1);
+        assert_int_equal(n_chosen(b, "written"), 1 + own / 3);
+        assert_int_equal(b->arm.n_tokens, 4 + 3 * (1 + own / 3));
         bench_free(b);
     }
     bench *b = bench_new("sft"); /* to the last token */
@@ -232,6 +236,30 @@ static void real_only__repeats_up_to_the_tokens_of_all(void **state) {
     assert_int_equal(b->arm.examples.n, 3);
     arm none = {.name = "nobody"};
     assert_int_equal(loop_fill_arm(&b->l, "nobody", &b->lesson, &none), AGON_ENOTFOUND);
+    bench_free(b);
+}
+
+/* Prose answers nobody's query: without an answer beside it there is no arm. */
+static void real_only__prose_alone_is_none(void **state) {
+    (void)state;
+    bench *b = bench_new("sft");
+    add_prose(b, "prose", 4);
+    add_example(b, "new", add_query(b, cells[0], "which?"), "own", 6);
+    fill(b, "real_only");
+    assert_int_equal(b->arm.examples.n, 0);
+    bench_free(b);
+}
+
+/* A run that was begun before goes on with the arm it had: prose repeated too. */
+static void real_only__before_rules_14__repeats_all(void **state) {
+    (void)state;
+    bench *b = bench_new("sft");
+    b->cast.rules = 13;
+    add_real_lesson(b, 12);
+    fill(b, "real_only");
+    assert_int_equal(n_chosen(b, "own"), 0);
+    assert_true(n_chosen(b, "written") >= 2 && n_chosen(b, "prose") >= 2);
+    assert_true(b->arm.n_tokens <= 19 && b->arm.n_tokens > 16);
     bench_free(b);
 }
 
@@ -280,7 +308,9 @@ int main(void) {
         cmocka_unit_test(random_labels__keep_clear_of_evaluations),
         cmocka_unit_test(random_labels__of_pairs__turn_both_sides),
         cmocka_unit_test(shuffled__answers_stay_among_their_own),
-        cmocka_unit_test(real_only__repeats_up_to_the_tokens_of_all),
+        cmocka_unit_test(real_only__repeats_answers_and_not_the_prose),
+        cmocka_unit_test(real_only__prose_alone_is_none),
+        cmocka_unit_test(real_only__before_rules_14__repeats_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
