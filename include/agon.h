@@ -909,11 +909,12 @@ typedef struct agon_fuse_options {
 AGON_API agon_fuse_options agon_fuse_options_default(void);
 /* `to` must not exist; it is written whole or not at all. *json new: {"rows", "written", "swapped", "contradicted": pairs
  * whose rewards or margin said that the other side is the better one, and were taken out of the row, "hard", "gold",
- * "pinned": rows with a gold vote, "prior": P(true), "effective_sample_size" of the weights |2q-1|, "sources":
- * [{"source", "members"?, "votes", "yes", "confusion": [[P(no|false), P(yes|false)], [P(no|true), P(yes|true)]],
- * "flip_rate", "flip_ci95" (bootstrap over rows), "weight": ln((1-e)/e), "yes_weight", "no_weight", "against_gold":
- * {"n", "wrong", "rate", "ci95" (exact)} or null}], "n_left_out", "left_out": [{"line", "reason"}] (at most 1,000),
- * "notes": [text]}. AGON_EINVAL names file and line, or the option; AGON_EFORMAT, AGON_EINTERRUPTED. */
+ * "pinned": rows with a gold vote, "prior": P(true), "effective_sample_size" of the weights |2q-1|, "agreement":
+ * Krippendorff's alpha of the raters (1 always, 0 as by chance; null: nothing to compare), "sources": [{"source",
+ * "members"?, "votes", "yes", "confusion": [[P(no|false), P(yes|false)], [P(no|true), P(yes|true)]], "flip_rate",
+ * "flip_ci95" (bootstrap over rows), "weight": ln((1-e)/e), "yes_weight", "no_weight", "against_gold": {"n", "wrong",
+ * "rate", "ci95" (exact)} or null}], "n_left_out", "left_out": [{"line", "reason"}] (at most 1,000), "notes": [text]}.
+ * AGON_EINVAL names file and line, or the option; AGON_EFORMAT, AGON_EINTERRUPTED. */
 AGON_API AGON_MUST_CHECK agon_status agon_data_fuse(agon_ctx *ctx, const char *from, const char *to, const agon_fuse_options *options,
                                                     char **json);
 

@@ -71,6 +71,8 @@ static void show_fused(const label_arguments *a, const json_t *report) {
     printf("; P(true) %.3f, worth %.1f certain rows", member_real(report, "prior"), member_real(report, "effective_sample_size"));
     if (a->gold)
         printf_safe(stdout, "; %lld rows pinned by %s", member_count(report, "pinned"), a->gold);
+    if (isfinite(member_real(report, "agreement")))
+        printf("; raters agree at alpha %.3f", member_real(report, "agreement"));
     puts("\nsources, wrong [95%], and what a vote adds to the log-odds of true:");
     json_array_foreach(json_object_get(report, "sources"), i, one) show_source(one);
     show_left_out(report);

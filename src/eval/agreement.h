@@ -9,19 +9,10 @@
 AGON_MUST_CHECK agon_status auroc(agon_ctx *ctx, const double *score, const bool *label, size_t n,
                                   double *out);
 
-/* Cohen's kappa of a table [k, k], rows rater A, columns rater B (V:cohen_kappa); quadratic weights
- * on request. NaN when chance alone agrees always. */
-double cohen_kappa(const double *table, size_t k, bool quadratic);
-
-typedef enum agreement_scale {
-    AGREEMENT_NOMINAL,
-    AGREEMENT_ORDINAL,
-    AGREEMENT_INTERVAL
-} agreement_scale;
-/* Krippendorff's alpha of ratings [n_raters, n_units], NaN = missing (V:krippendorff_alpha). NaN
- * when nothing is comparable. AGON_EINVAL: more than 64 distinct values. */
-AGON_MUST_CHECK agon_status krippendorff_alpha(agon_ctx *ctx, const double *ratings,
-                                               size_t n_raters, size_t n_units,
-                                               agreement_scale scale, double *out);
+enum { AGREEMENT_MOST_CLASSES = 8 };
+/* Krippendorff's alpha, nominal (V:krippendorff_alpha): 1 where raters always say the same, 0 where they agree no more often than
+ * answers drawn from all that were given. answers [n_units, n_raters] from 0 to n_classes - 1, -1: none; n_classes at most
+ * AGREEMENT_MOST_CLASSES. count [n_units]: how many units are like this one, NULL: one each. NaN where no two answers of a unit can be compared, or all are the same. */
+double krippendorff_alpha(const int *answers, const double *count, size_t n_units, size_t n_raters, size_t n_classes);
 
 #endif

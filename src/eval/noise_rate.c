@@ -5,8 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-double flip_rate_from_agreement(double agreement) {
-    return agreement <= 0.5 ? 0.5 : (1 - sqrt(2 * agreement - 1)) / 2;
+double flip_rate_from_disagreement(double apart) {
+    return apart < 0.5 ? (1 - sqrt(1 - 2 * apart)) / 2 : 0.5;
 }
 
 static double sigmoid(double x) {

@@ -4,9 +4,9 @@
 
 #include "agon.h"
 
-/* Symmetric flip rate of two independent annotations that agree with probability a = (1-e)^2 + e^2:
- * e = (1 - sqrt(2a-1))/2; 0.5 where a <= 1/2 (V:noise.flip_rate). */
-double flip_rate_from_agreement(double agreement);
+/* Symmetric flip rate e of two independent annotations of which a share `apart` = 2 e (1 - e) disagrees: (1 - sqrt(1 - 2 apart))/2;
+ * 0.5 where half or more do (V:noise.flip_rate). */
+double flip_rate_from_disagreement(double apart);
 
 /* Symmetric flips read off out-of-sample margins: m_i speaks for the label given to item i, which is right with probability
  * sigmoid(slope m_i) and reversed with probability rate, so P(label | m) = (1 - rate) sigmoid(slope m) + rate sigmoid(-slope m). Where a judge is sure its

@@ -2,14 +2,10 @@
  * 2023, eq. for a mean); variances have ddof 1 everywhere. */
 #include "eval/ppi.h"
 #include "base/ctx.h"
-#include "base/memory.h"
 #include "base/numbers.h"
-#include "base/random.h"
 #include "eval/special.h"
 #include <math.h>
 #include <stdlib.h>
-
-static const double SMALLEST_PROBABILITY = 0.05;
 
 /* Sum of squared distances from `centre`. */
 static double spread(const double *x, size_t n, double centre) {
@@ -146,70 +142,4 @@ agon_status ppi_stratified(agon_ctx *ctx, const double *known, size_t n_known,
     }
     *out = r;
     return AGON_OK;
-}
-
-agon_status horvitz_thompson(agon_ctx *ctx, const double *probability, const bool *included,
-                             const double *residual, size_t m, ht_result *out) {
-    if (m == 0)
-        return ctx_fail(ctx, AGON_EINVAL, "Horvitz-Thompson: no items");
-    ht_result r = {0};
-    for (size_t i = 0; i < m; i++) {
-        if (!included[i])
-            continue;
-        double p = probability[i];
-        if (!(p > 0 && p <= 1))
-            return ctx_fail(
-                ctx, AGON_EINVAL,
-                "Horvitz-Thompson: inclusion probability %g of item %zu is not in (0, 1]", p, i);
-        r.mean += residual[i] / p;
-        r.design_variance += (1 - p) / (p * p) * residual[i] * residual[i];
-    }
-    r.mean /= (double)m;
-    r.design_variance /= (double)m * (double)m;
-    *out = r;
-    return AGON_OK;
-}
-
-agon_status ppi_unequal(agon_ctx *ctx, const double *judge, const double *truth,
-                        const double *probability, const bool *included, size_t m, double lambda,
-                        double alpha, size_t draws, uint64_t seed, ppi_estimate *out) {
-    if (m == 0 || draws < 2)
-        return ctx_fail(ctx, AGON_EINVAL,
-                        "gate: needs items and at least two bootstrap draws (%zu, %zu)", m, draws);
-    agon_status s = check_range(ctx, "judge difference", judge, m);
-    for (size_t i = 0; !s && i < m; i++)
-        if (!(probability[i] >= SMALLEST_PROBABILITY && probability[i] <= 1))
-            s = ctx_fail(ctx, AGON_EINVAL,
-                         "gate: inclusion probability %g of item %zu is not in [%g, 1]",
-                         probability[i], i, SMALLEST_PROBABILITY);
-    if (s)
-        return s;
-    double *part = memory_new(m, sizeof *part), *means = memory_new(draws, sizeof *means);
-    if (!part || !means) {
-        s = ctx_fail(ctx, AGON_ENOMEM, "no memory to bootstrap %zu items", m);
-        goto done;
-    }
-    /* The estimate is a mean of one number an item, so items can be resampled as they are. */
-    for (size_t i = 0; i < m; i++) {
-        part[i] = lambda * judge[i];
-        if (included[i])
-            part[i] += (truth[i] - lambda * judge[i]) / probability[i];
-    }
-    rng r = rng_new(seed);
-    for (size_t b = 0; b < draws; b++) {
-        double sum = 0;
-        for (size_t i = 0; i < m; i++)
-            sum += part[rng_below(&r, m)];
-        means[b] = sum / (double)m;
-    }
-    numbers_sort(means, draws);
-    double middle = numbers_mean(means, draws);
-    *out = (ppi_estimate){
-        numbers_mean(part, m),
-        sqrt(spread(means, draws, middle) / (double)(draws - 1)),
-        {numbers_quantile(means, draws, alpha / 2), numbers_quantile(means, draws, 1 - alpha / 2)}};
-done:
-    free(part);
-    free(means);
-    return s;
 }

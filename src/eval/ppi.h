@@ -1,6 +1,6 @@
 /* Prediction-powered inference: a difference between two versions from many judgements and few
- * expert labels (Angelopoulos et al. 2023, 2301.09633; power tuning 2311.01453; Horvitz and
- * Thompson 1952; spec: gate.md).
+ * expert labels (Angelopoulos et al. 2023, 2301.09633; power tuning 2311.01453; spec: gate.md).
+ * The labels are of a simple random subset: the gate draws them so, and what was labelled for another purpose never enters.
  *
  * Judge difference of an item: f_candidate - f_incumbent, each P(correct) in [0, 1]. True
  * difference: y_candidate - y_incumbent in {-1, 0, 1}, from an expert who labels both answers of an
@@ -39,23 +39,5 @@ AGON_MUST_CHECK agon_status ppi_stratified(agon_ctx *ctx, const double *known, s
                                            const double *unlabelled, size_t n_unlabelled,
                                            const double *labelled, const double *truth,
                                            size_t n_labelled, double alpha, ppi_result *out);
-
-typedef struct ht_result {
-    double mean, design_variance;
-} ht_result;
-/* Horvitz-Thompson mean over m items of residuals known where included, and its variance under
- * independent inclusion (V:gate.horvitz_thompson). AGON_EINVAL: m = 0, or a probability of an
- * included item outside (0, 1]. */
-AGON_MUST_CHECK agon_status horvitz_thompson(agon_ctx *ctx, const double *probability,
-                                             const bool *included, const double *residual, size_t m,
-                                             ht_result *out);
-
-/* F2, unequal inclusion probabilities fixed before labelling: lambda mean(judge) + HT mean of
- * (truth - lambda judge); truth is read where included only. Percentile interval by a bootstrap
- * over items. AGON_EINVAL also for a probability < 0.05: its weight would rule the estimate. */
-AGON_MUST_CHECK agon_status ppi_unequal(agon_ctx *ctx, const double *judge, const double *truth,
-                                        const double *probability, const bool *included, size_t m,
-                                        double lambda, double alpha, size_t draws, uint64_t seed,
-                                        ppi_estimate *out);
 
 #endif

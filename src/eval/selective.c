@@ -68,12 +68,3 @@ size_t selective_least(double alpha, double delta) {
 bool selective_decides(const selective_result *r, double confidence) {
     return !r->abstain && confidence >= r->lambda;
 }
-
-double value_of_information(double p, double gain, double loss) {
-    bool accept = p * gain > (1 - p) * loss;
-    return accept ? (1 - p) * loss : p * gain;
-}
-
-bool worth_asking(double p, double gain, double loss, double human_accuracy, double cost) {
-    return (2 * human_accuracy - 1) * value_of_information(p, gain, loss) > cost;
-}

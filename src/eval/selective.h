@@ -1,5 +1,5 @@
 /* When may a judge decide alone? Fixed-sequence testing of thresholds (Trust or Escalate, Jung et
- * al. 2024), and when is asking a human worth its price. */
+ * al. 2024). */
 #ifndef EVAL_SELECTIVE_H
 #define EVAL_SELECTIVE_H
 
@@ -36,11 +36,5 @@ AGON_MUST_CHECK agon_status selective_judge(agon_ctx *ctx, const double *confide
 size_t selective_least(double alpha, double delta);
 /* True when this confidence may decide alone under the result. */
 bool selective_decides(const selective_result *r, double confidence);
-
-/* Expected value of perfect information about an item with P(correct) = p: (1-p) loss where it
- * would be accepted (p gain > (1-p) loss), else p gain (V:value_of_information). A human of
- * accuracy h is asked iff (2h-1) evpi > cost. */
-double value_of_information(double p, double gain, double loss);
-bool worth_asking(double p, double gain, double loss, double human_accuracy, double cost);
 
 #endif

@@ -8,52 +8,20 @@
  *
  * A rare human label weighs more than a common critic's because its confusion says so: at flip rates of 5% and 25% a human's yes against a
  * critic's no gives q = 0.864. Rows are counted by pattern, so the bootstrap of the flip rates costs the same for any number of rows. */
-#include "recipe/fuse_rows.h"
 #include "base/ctx.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "eval/interval.h"
 #include "eval/noise_rate.h"
 #include "eval/votes.h"
-#include "train/row_file.h"
+#include "recipe/fuse_private.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ITERATIONS = 5000, USUAL_DRAWS = 200, MOST_LISTED = 1000, NO_RATER = -1, IDENTIFIED = 3 };
-static const double SMOOTHING = 0.5;
+enum { ITERATIONS = 5000, USUAL_DRAWS = 200, NO_RATER = -1, IDENTIFIED = 3 };
 /* Of equal raters: what is assumed of how often they are wrong weighs as much as ten votes that were checked, one of them wrong. */
 static const double ASSUMED_WRONG = 1, ASSUMED_VOTES = 10, MOST_WRONG = 0.45;
-
-typedef struct source {
-    char name[FUSE_MOST_NAME + 1];
-    size_t votes;
-    int rater; /* NO_RATER: gold, or not yet known */
-} source;
-
-typedef struct fuser {
-    agon_ctx *ctx;
-    const fuse_options *options;
-    row_file f;
-    source sources[FUSE_MOST_SOURCES];
-    size_t n_sources;
-    int n_raters, gold; /* gold: index of a source, -1 none */
-    int *answers;       /* [n rows, n_raters] -1, 0, 1 */
-    int *truth;         /* [n rows] the gold vote, -1 none */
-    const char **reason; /* [n rows] why it is left out; NULL: it is not */
-    size_t *pattern;    /* [n rows] */
-    int *pattern_answers, *pattern_truth;
-    double *count; /* [n_patterns] */
-    size_t n_patterns, n_used, n_draws;
-    bool equal;      /* raters that cannot be told apart are taken to be alike */
-    bool gold_both;  /* gold of both classes */
-    size_t n_removed; /* pairs whose rewards or margin said the other side */
-    size_t n_held;   /* rows whose label was held at 1/2: it would have gone against all of their votes */
-    rater_model model;
-    double *draws; /* [n_raters, n_draws] flip rates */
-    double *q;     /* [n rows] NAN where left out */
-} fuser;
 
 static agon_status no_memory(fuser *x) {
     return ctx_fail(x->ctx, AGON_ENOMEM, "out of memory fusing votes");
@@ -250,12 +218,7 @@ static agon_status count_patterns(fuser *x) {
     return AGON_OK;
 }
 
-static int pattern_answer(const fuser *x, size_t pattern, int rater) {
-    return x->pattern_answers[pattern * (size_t)x->n_raters + (size_t)rater];
-}
-
-/* Expected share of a rater's votes that are wrong, and how many it gave. */
-static double flip_rate(const fuser *x, const rater_model *m, const double *count, int rater, double *votes) {
+double fuse_flip_rate(const fuser *x, const rater_model *m, const double *count, int rater, double *votes) {
     double wrong = 0;
     *votes = 0;
     for (size_t p = 0; p < x->n_patterns; p++) {
@@ -284,7 +247,7 @@ static double equal_flip_rate(const fuser *x, const double *count) {
             apart += count[p] * (said[0] == 1);
         }
     }
-    double share = both > 0 ? apart / both : 0, e = share < 0.5 ? (1 - sqrt(1 - 2 * share)) / 2 : 0.5;
+    const double e = flip_rate_from_disagreement(both > 0 ? apart / both : 0);
     return fmin(MOST_WRONG, (wrong + 2 * both * e) / (votes + 2 * both));
 }
 
@@ -318,7 +281,7 @@ static agon_status fit(fuser *x, const double *count, const double *begin, rater
     if (x->equal)
         return fit_equal(x, count, out);
     return dawid_skene(x->ctx, x->pattern_answers, x->gold >= 0 ? x->pattern_truth : NULL, count, begin, x->n_patterns,
-                       (size_t)x->n_raters, 2, SMOOTHING, ITERATIONS, out);
+                       (size_t)x->n_raters, 2, FUSE_SMOOTHING, ITERATIONS, out);
 }
 
 static void find_out_what_is_known(fuser *x) {
@@ -357,7 +320,7 @@ static agon_status bootstrap(fuser *x) {
         if (!s)
             s = fit(x, count, x->model.posterior, &m); /* from the estimate: a draw that ends with the classes turned is no draw of it */
         for (int k = 0; k < x->n_raters && !s; k++)
-            x->draws[(size_t)k * x->n_draws + d] = flip_rate(x, &m, count, k, &votes);
+            x->draws[(size_t)k * x->n_draws + d] = fuse_flip_rate(x, &m, count, k, &votes);
         rater_model_free(&m);
     }
     free(rows);
@@ -472,121 +435,7 @@ static agon_status write_rows(fuser *x, const char *to) {
     return s;
 }
 
-/* ---- report ------------------------------------------------------------------------------------------------ */
-
-/* 95% of the draws; a draw may hold no vote of a rare rater. */
-static json_t *draws_json(double *draws, size_t n_draws) {
-    size_t n = 0;
-    for (size_t d = 0; d < n_draws; d++)
-        if (isfinite(draws[d]))
-            draws[n++] = draws[d];
-    if (n == 0 || n < n_draws / 2)
-        return json_null();
-    const interval range = interval_of_draws(draws, n);
-    return json_pack("[f,f]", range.low, range.high);
-}
-
-static json_t *gold_json(const fuser *x, int rater) {
-    size_t n = 0, wrong = 0;
-    for (size_t p = 0; p < x->n_patterns; p++) {
-        int said = pattern_answer(x, p, rater);
-        if (said < 0 || x->pattern_truth[p] < 0)
-            continue;
-        n += (size_t)x->count[p];
-        wrong += said != x->pattern_truth[p] ? (size_t)x->count[p] : 0;
-    }
-    if (n == 0)
-        return json_null();
-    interval i = clopper_pearson(wrong, n, 0.05);
-    return json_pack("{s:I,s:I,s:f,s:[f,f]}", "n", (json_int_t)n, "wrong", (json_int_t)wrong, "rate", (double)wrong / (double)n, "ci95",
-                     i.low, i.high);
-}
-
-/* "critic+critic2", and the members' votes where there are several. */
-static json_t *members_json(const fuser *x, int rater, char *name, size_t size) {
-    json_t *list = json_array();
-    size_t at = 0;
-    *name = '\0';
-    for (size_t i = 0; i < x->n_sources; i++) {
-        if (x->sources[i].rater != rater)
-            continue;
-        int wrote = snprintf(name + at, size - at, "%s%s", at ? "+" : "", x->sources[i].name);
-        at += (size_t)wrote < size - at ? (size_t)wrote : 0;
-        json_array_append_new(list, json_pack("{s:s,s:I}", "source", x->sources[i].name, "votes", (json_int_t)x->sources[i].votes));
-    }
-    return list;
-}
-
-/* Nothing that was seen tells how often the raters are wrong. */
-static bool is_assumed(const fuser *x) {
-    bool pinned = false;
-    for (size_t p = 0; p < x->n_patterns; p++)
-        pinned = pinned || x->pattern_truth[p] >= 0;
-    return x->equal && x->n_raters < 2 && !pinned;
-}
-
-static json_t *rater_json(fuser *x, int rater) {
-    char name[FUSE_MOST_SOURCES * (FUSE_MOST_NAME + 1) + 1];
-    const double *c = x->model.confusion + (size_t)rater * 4;
-    double votes, yes = 0, e = flip_rate(x, &x->model, x->count, rater, &votes);
-    for (size_t p = 0; p < x->n_patterns; p++)
-        yes += pattern_answer(x, p, rater) == 1 ? x->count[p] : 0;
-    double smooth = votes > 0 ? (e * votes + SMOOTHING) / (votes + 2 * SMOOTHING) : 0.5;
-    json_t *members = members_json(x, rater, name, sizeof name);
-    json_t *out = json_pack("{s:s,s:I,s:I,s:[[f,f],[f,f]],s:o,s:o,s:f,s:f,s:f,s:o}", "source", name, "votes", (json_int_t)votes, "yes",
-                            (json_int_t)yes, "confusion", c[0], c[1], c[2], c[3], "flip_rate", real_or_null(e), "flip_ci95",
-                            is_assumed(x) ? json_null() : draws_json(x->draws + (size_t)rater * x->n_draws, x->n_draws), "weight", log((1 - smooth) / smooth), "yes_weight",
-                            log(c[3] / c[1]), "no_weight", log(c[0] / c[2]), "against_gold", gold_json(x, rater));
-    if (json_array_size(members) > 1)
-        json_object_set(out, "members", members);
-    json_decref(members);
-    return out;
-}
-
-static json_t *notes_json(const fuser *x, size_t pinned) {
-    json_t *notes = json_array();
-    if (x->gold < 0 && !x->equal)
-        json_array_append_new(notes, json_string("no gold: which class is the good one is told by the majority of the votes alone; where most "
-                                                 "votes are wrong, all labels are reversed"));
-    if (x->equal)
-        json_array_append_new(notes, json_sprintf("fewer than three independent raters and no gold of both classes: votes alone do not tell who is right, so it "
-                                                  "was assumed that %s, wrong in %.3f of the votes, on both classes alike, and that both classes are as likely%s",
-                                                  x->n_raters > 1 ? "both raters are equally good" : "the rater is better than chance", x->model.confusion[1],
-                                                  x->n_raters > 1 ? "" : "; nothing but a gold vote could show how often"));
-    if (pinned && !x->gold_both)
-        json_array_append_new(notes, json_string("gold has one class only: it pins its own rows, and says nothing of the other class"));
-    if (x->n_held)
-        json_array_append_new(notes, json_sprintf("%zu rows have label 1/2: by the rates and shares alone they would go against all of their votes, which takes gold",
-                                                  x->n_held));
-    if (x->n_removed)
-        json_array_append_new(notes, json_sprintf("%zu pairs had rewards or a margin that say the other side than the label: these were taken out", x->n_removed));
-    if (x->gold >= 0 && pinned < 20)
-        json_array_append_new(notes, json_string("fewer than 20 gold rows: look at the intervals before believing the rates"));
-    if (x->options->n_together)
-        json_array_append_new(notes, json_string("sources together are one rater: the majority of those that voted; a tie is no vote"));
-    return notes;
-}
-
-static json_t *left_out_json(const fuser *x) {
-    json_t *list = json_array();
-    for (size_t i = 0; i < x->f.n && json_array_size(list) < MOST_LISTED; i++)
-        if (x->reason[i])
-            json_array_append_new(list, json_pack("{s:I,s:s}", "line", (json_int_t)x->f.lines[i], "reason", x->reason[i]));
-    return list;
-}
-
-static json_t *report_json(fuser *x, size_t swapped, size_t written, double effective) {
-    json_t *sources = json_array();
-    size_t pinned = 0;
-    for (size_t i = 0; i < x->f.n; i++)
-        pinned += x->truth[i] >= 0;
-    for (int r = 0; r < x->n_raters; r++)
-        json_array_append_new(sources, rater_json(x, r));
-    return json_pack("{s:I,s:I,s:I,s:I,s:b,s:s?,s:I,s:f,s:f,s:o,s:I,s:o,s:o}", "rows", (json_int_t)x->f.n, "written", (json_int_t)written, "swapped",
-                     (json_int_t)swapped, "contradicted", (json_int_t)x->n_removed, "hard", (int)x->options->hard, "gold", x->options->gold, "pinned",
-                     (json_int_t)pinned, "prior", x->model.prior[1], "effective_sample_size", effective, "sources", sources, "n_left_out",
-                     (json_int_t)(x->f.n - written), "left_out", left_out_json(x), "notes", notes_json(x, pinned));
-}
+/* ---- the file --------------------------------------------------------------------------------------------- */
 
 static void fuser_free(fuser *x) {
     row_file_free(&x->f);
@@ -616,7 +465,7 @@ agon_status fuse_file(agon_ctx *ctx, const char *from, const char *to, const fus
         s = label_rows(&x, &swapped, &written, &effective);
     if (!s && written == 0)
         s = ctx_fail(ctx, AGON_EINVAL, "%s: the votes leave every row undecided", from);
-    json_t *made = s ? NULL : report_json(&x, swapped, written, effective);
+    json_t *made = s ? NULL : fuse_report(&x, swapped, written, effective);
     if (!s && !made)
         s = no_memory(&x);
     if (!s)

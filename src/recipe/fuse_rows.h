@@ -22,9 +22,9 @@ typedef struct fuse_options {
  *   soft   "label": q. No weight beside it: the loss on a soft label already discounts what is unsure, and would do so twice
  *   hard   a completion: "label": q > 1/2; a pair: swapped where q < 1/2 (votes, critiques and rewards with it), without a label; both
  *          with "weight": |2q - 1|. q = 1/2 is left out
- * *report new: {"rows", "written", "swapped", "gold": name or null, "pinned": gold rows, "prior": P(true), "effective_sample_size" of the
- * weights |2q - 1|, "sources": [{"source", "members": [{"source", "votes"}] (only together), "votes", "yes", "confusion": [[P(no|false),
- * P(yes|false)], [P(no|true), P(yes|true)]], "flip_rate", "flip_ci95" (bootstrap over rows), "weight": ln((1-e)/e), "yes_weight",
+ * *report new: {"rows", "written", "swapped", "gold": name or null, "pinned": gold rows, "prior": P(true), "effective_sample_size" of the weights
+ * |2q - 1|, "agreement": Krippendorff's alpha of the raters or null, "sources": [{"source", "members": [{"source", "votes"}] (only
+ * together), "votes", "yes", "confusion": [[P(no|false), P(yes|false)], [P(no|true), P(yes|true)]], "flip_rate", "flip_ci95" (bootstrap over rows), "weight": ln((1-e)/e), "yes_weight",
  * "no_weight": what a vote adds to the log-odds of what it says, "against_gold": {"n", "wrong", "rate", "ci95" (exact)} or null}],
  * "left_out": [{"line", "reason"}], "notes": [text]}.
  * AGON_EINVAL names file and line, or the option; AGON_ENOMEM; AGON_EINTERRUPTED. */

@@ -16,6 +16,7 @@ printf '{"prompt":"last","chosen":"yes","rejected":"no"}\n' >>votes.jsonl
 run 0 "$agon" data fuse votes.jsonl --to fused.jsonl --gold human --together critic,critic2
 says out 'fused.jsonl: 60 of 61 rows'
 says out '12 rows pinned by human'
+says out 'raters agree at alpha 0\.660$' # 10 of 60 apart; 50 of 120 votes say no
 says out '^  critic\+critic2$'
 says out 'against gold: [0-9]+ of 12 wrong, [0-9.]+ \[[0-9.]+, [0-9.]+\] exact'
 says out '  line 61: no votes'

@@ -9,9 +9,9 @@ static void flip_rate__agrees_with_the_vector(void **state) {
     json_t *root, *v = test_vector("noise.flip_rate", &root);
     double got[3];
     for (size_t i = 0; i < 3; i++)
-        got[i] = flip_rate_from_agreement(element(v, "inputs", "agreement", i));
+        got[i] = flip_rate_from_disagreement(1 - element(v, "inputs", "agreement", i));
     expect_numbers(v, "eps", got, 1e-9);
-    assert_close(flip_rate_from_agreement(0.3), 0.5, 0);
+    assert_close(flip_rate_from_disagreement(0.7), 0.5, 0);
     json_decref(root);
 }
 

@@ -33,26 +33,6 @@ static void ppi__paired_matches_vector(void **state) {
     json_decref(all);
 }
 
-static void ppi__horvitz_thompson_matches_vector(void **state) {
-    (void)state;
-    json_t *all = vectors_load("gate_vectors.json");
-    const json_t *v = json_object_get(all, "gate.horvitz_thompson"),
-                 *e = json_object_get(v, "expected");
-    double tol = vectors_number(v, "tol");
-    size_t m;
-    double *p = vectors_list(json_object_get(v, "inclusion_probability"), &m);
-    double *residual = vectors_list(json_object_get(v, "residual"), &m);
-    bool *included = vectors_flags(json_object_get(v, "included"), &m);
-    ht_result r;
-    assert_ok(NULL, horvitz_thompson(NULL, p, included, residual, m, &r));
-    assert_close(r.mean, vectors_number(e, "mean"), tol);
-    assert_close(r.design_variance, vectors_number(e, "design_variance"), tol);
-    free(p);
-    free(residual);
-    free(included);
-    json_decref(all);
-}
-
 /* A judge passes a right answer with `true_pass`, a wrong one with `false_pass`; `favour` is added
  * for the candidate. */
 typedef struct judge {
@@ -140,38 +120,6 @@ static void ppi__stratified_weighs_parts_by_their_items(void **state) {
     assert_close(r.tuned.standard_error, sqrt(1. / 169 + 144. / 169 * se * se), 1e-12);
 }
 
-/* Labels taken by preference where the judge is unsure, with known probability: the estimate stays
- * unbiased and its interval covers, where the plain mean of those labels is off. */
-static void ppi__unequal_inclusion_is_corrected(void **state) {
-    (void)state;
-    enum { RUNS = 200, ITEMS = 400 };
-    rng r = rng_new(17);
-    int covered = 0;
-    double sum = 0, naive_sum = 0;
-    for (int run = 0; run < RUNS; run++) {
-        double judged[ITEMS], truth[ITEMS], p[ITEMS], naive = 0, n_naive = 0;
-        bool included[ITEMS];
-        for (int i = 0; i < ITEMS; i++) {
-            bool unsure = rng_uniform(&r) < 0.3;
-            truth[i] = rng_uniform(&r) < (unsure ? 0.6 : 0.1); /* mean 0.25 */
-            judged[i] = unsure ? 0.5 : 0.1;
-            p[i] = unsure ? 0.6 : 0.15;
-            included[i] = rng_uniform(&r) < p[i];
-            naive += included[i] ? truth[i] : 0;
-            n_naive += included[i];
-        }
-        ppi_estimate e;
-        assert_ok(NULL, ppi_unequal(NULL, judged, truth, p, included, ITEMS, 0.8, 0.05, 300,
-                                    (uint64_t)run, &e));
-        covered += e.range.low <= 0.25 && 0.25 <= e.range.high;
-        sum += e.estimate / RUNS;
-        naive_sum += naive / n_naive / RUNS;
-    }
-    assert_close(sum, 0.25, 0.01);
-    assert_true(naive_sum > 0.35);
-    assert_true(covered >= 0.9 * RUNS);
-}
-
 /* A critic that is wrong about the sign is not listened to, and one that is too modest not made bolder than it is; the judge's own interval is that of all items. */
 static void ppi__lambda_stays_between_nothing_and_all(void **state) {
     (void)state;
@@ -195,27 +143,17 @@ static void ppi__lambda_stays_between_nothing_and_all(void **state) {
 static void ppi__refuses_what_has_no_interval(void **state) {
     (void)state;
     agon_ctx *ctx = test_ctx(1, NULL);
-    const double x[] = {0, 0.5, 2}, p[] = {0.01, 1, 1}, few[] = {0.0499, 1}, least[] = {0.05, 1}, above[] = {1, 1.5};
-    const bool included[] = {1, 1, 1};
+    const double x[] = {0, 0.5, 2};
     ppi_result r;
-    ppi_estimate e;
     assert_int_equal(ppi_paired(ctx, x, 2, x, x, 1, 0.05, &r), AGON_EINVAL);
     assert_int_equal(ppi_paired(ctx, x, 2, x, x, 3, 0.05, &r),
                      AGON_EINVAL); /* 2 is no difference */
-    assert_int_equal(ppi_unequal(ctx, x, x, p, included, 2, 1, 0.05, 100, 1, &e), AGON_EINVAL);
     assert_int_equal(ppi_stratified(ctx, x, 3, x, 2, x, x, 2, 0.05, &r), AGON_EINVAL);
     assert_int_equal(ppi_stratified(ctx, x, 2, x, 2, x, x, 1, 0.05, &r), AGON_EINVAL);
     assert_int_equal(ppi_paired(ctx, x, 3, x, x, 2, 0.05, &r), AGON_EINVAL);     /* one of the three each */
     assert_int_equal(ppi_paired(ctx, x, 2, x + 1, x, 2, 0.05, &r), AGON_EINVAL);
     assert_int_equal(ppi_paired(ctx, x, 2, x, x + 1, 2, 0.05, &r), AGON_EINVAL);
     assert_int_equal(ppi_paired(ctx, x, 1, x, x, 2, 0.05, &r), AGON_EINVAL);
-    assert_int_equal(ppi_unequal(ctx, x, x, few, included, 2, 1, 0.05, 100, 1, &e), AGON_EINVAL);
-    assert_ok(ctx, ppi_unequal(ctx, x, x, least, included, 2, 1, 0.05, 100, 1, &e));
-    assert_int_equal(ppi_unequal(ctx, x, x, above, included, 2, 1, 0.05, 100, 1, &e), AGON_EINVAL);
-    assert_int_equal(ppi_unequal(ctx, x, x, least, included, 2, 1, 0.05, 1, 1, &e), AGON_EINVAL);
-    ht_result h;
-    assert_int_equal(horvitz_thompson(ctx, p, included, x, 0, &h), AGON_EINVAL);
-    assert_int_equal(horvitz_thompson(ctx, above, included, x, 2, &h), AGON_EINVAL);
     assert_ok(ctx, ppi_paired(ctx, NULL, 0, x, x, 2, 0.05, &r)); /* labels only */
     assert_true(r.lambda == 0 && r.tuned.estimate == r.labels_only.estimate && r.plain.estimate == r.labels_only.estimate);
     assert_close(r.labels_only.estimate, 0.25, 1e-12);
@@ -225,11 +163,9 @@ static void ppi__refuses_what_has_no_interval(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ppi__paired_matches_vector),
-        cmocka_unit_test(ppi__horvitz_thompson_matches_vector),
         cmocka_unit_test(gate__interval_covers_and_null_is_not_promoted),
         cmocka_unit_test(gate__judge_alone_promotes_nothing_into_something),
         cmocka_unit_test(ppi__stratified_weighs_parts_by_their_items),
-        cmocka_unit_test(ppi__unequal_inclusion_is_corrected),
         cmocka_unit_test(ppi__lambda_stays_between_nothing_and_all),
         cmocka_unit_test(ppi__refuses_what_has_no_interval),
     };

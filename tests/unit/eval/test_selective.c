@@ -106,19 +106,6 @@ static void selective__abstains_on_everything_when_the_top_fails(void **state) {
     assert_true(r.abstain && r.n_tested == 0);
 }
 
-static void check_voi(const json_t *c, double tol) {
-    double p = vectors_number(c, "p"), gain = vectors_number(c, "gain"),
-           loss = vectors_number(c, "loss");
-    assert_close(value_of_information(p, gain, loss), vectors_number(c, "evpi"), tol);
-    assert_int_equal(worth_asking(p, gain, loss, 0.95, 0.3),
-                     json_is_true(json_object_get(c, "ask_at_cost_0_3_h_0_95")));
-}
-
-static void selective__value_of_information_matches_vectors(void **state) {
-    (void)state;
-    vectors_each("value_of_information", check_voi);
-}
-
 static void selective__least_is_where_no_error_just_passes(void **state) {
     (void)state;
     for (double alpha = 0.05; alpha < 0.5; alpha += 0.05)
@@ -136,7 +123,6 @@ int main(void) {
         cmocka_unit_test(selective__keeps_its_promise),
         cmocka_unit_test(selective__abstains_on_everything_when_the_top_fails),
         cmocka_unit_test(selective__least_is_where_no_error_just_passes),
-        cmocka_unit_test(selective__value_of_information_matches_vectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

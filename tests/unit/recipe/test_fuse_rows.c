@@ -121,6 +121,7 @@ static void fuse__recovers_planted_raters(void **state) {
         wrong_human += json_is_true(json_object_get(votes, "human")) != truth[i];
     }
     assert_true(wrong < wrong_human); /* better than the best of them */
+    assert_close(real(w->report, "agreement"), 2 * 0.7433 - 1, 0.03); /* of two raters 0.7433 of the votes are equal in the mean, by chance half */
     assert_close(real(w->report, "prior"), 0.5, 0.03);
     assert_int_equal(json_array_size(json_object_get(w->report, "notes")), 1); /* no gold */
 }
@@ -283,13 +284,14 @@ static void fuse__counts_a_cluster_once(void **state) {
     }
     buffer_text(&w->text, "{\"prompt\":\"tie\",\"completion\":\"a\",\"votes\":{\"critic\":true,\"critic2\":false}}\n");
     assert_ok(w->ctx, fuse(w, (fuse_options){0}));
-    double doubled = real(source(w, "critic"), "flip_rate");
+    double doubled = real(source(w, "critic"), "flip_rate"), agreement = real(w->report, "agreement");
     assert_ok(w->ctx, fuse(w, (fuse_options){.together = together, .n_together = 1}));
     const json_t *one = source(w, "critic+critic2");
     assert_int_equal(json_array_size(json_object_get(one, "members")), 2);
     assert_int_equal(json_array_size(json_object_get(w->report, "sources")), 3);
     assert_close(real(one, "flip_rate"), 0.3, 0.05);
     assert_true(doubled < 0.15); /* what two copies make of themselves */
+    assert_true(real(w->report, "agreement") < agreement - 0.05);
     const json_t *out = json_array_get(json_object_get(w->report, "left_out"), 0);
     assert_int_equal(real(out, "line"), 801);
     assert_non_null(strstr(json_string_value(json_object_get(out, "reason")), "tied"));
