@@ -311,10 +311,8 @@ static void cut_columns(product_job *j) {
     j->additions_at = own;
 }
 
-void product_run(agon_ctx *ctx, const product *p) {
-    if (p->n_rows == 0)
-        return;
-    assert(p->n_parts > 0 && p->n_parts <= MATMUL_PARTS);
+/* A product of one job. */
+static void run_whole(agon_ctx *ctx, const product *p) {
     product_job j = {.ctx = ctx, .p = p, .row_block = rows_of_task(ctx, p), .unit = unit_panels(p)};
     size_t n_row_blocks = (p->n_rows + j.row_block - 1) / j.row_block, n_units = 0;
     for (size_t i = 0; i < p->n_parts; i++) {
@@ -331,6 +329,64 @@ void product_run(agon_ctx *ctx, const product *p) {
     if (p->swiglu)
         cut_columns(&j);
     pool_run(ctx->pool, n_row_blocks * j.n_unit_tasks, product_task, &j);
+}
+
+/* Of more depths than a task has room for in many rows of its own: a sum of slices, each a job whose chains go on from the one before. */
+static bool is_deep(const product *p) {
+    enum { FEW_ROWS = 48 };
+    const product_part *part = p->parts;
+    const size_t most = part->turned ? turned_depth(p->dtype) : 3 * SLICE_DEPTH;
+    return p->k > most && p->n_rows > FEW_ROWS && p->n_parts == 1 && p->scale == 1.0f && !part->bias && !part->rotate && !p->swiglu &&
+           (part->turned || !part->w->q8);
+}
+
+static void run_slices(agon_ctx *ctx, const product *p) {
+    const size_t most = turned_depth(p->dtype), n = (p->k + most - 1) / most, depth = round_up((p->k + n - 1) / n, K_BLOCK);
+    product slice = *p;
+    slice.accumulate = false;
+    slice.parts->n_additions = 0;
+    for (size_t k = 0; k < p->k; k += depth, slice.x += depth, slice.first_k += depth) {
+        slice.k = size_min(depth, p->k - k);
+        slice.resume = p->resume || k > 0;
+        run_whole(ctx, &slice);
+    }
+}
+
+/* y + the chains' sums, which wait in the shared scratch memory. */
+static void run_deep_accumulating(agon_ctx *ctx, const product *p) {
+    product rows = *p;
+    product_part *part = rows.parts;
+    float *y = part->y;
+    const size_t width = columns_of(part->w, part->turned), most = CTX_SHARED_FLOATS / width;
+    assert(most > 0 && part->ldy == width);
+    part->y = ctx_scratch(ctx, ctx->n_threads);
+    for (size_t row = 0; row < p->n_rows; row += most, rows.x += most * p->ldx) {
+        rows.n_rows = size_min(most, p->n_rows - row);
+        run_slices(ctx, &rows);
+        add_in_place(ctx, y + row * width, part->y, rows.n_rows * width);
+    }
+}
+
+static void run_deep(agon_ctx *ctx, const product *p) {
+    const product_part *part = p->parts;
+    if (p->accumulate && !p->resume)
+        run_deep_accumulating(ctx, p);
+    else
+        run_slices(ctx, p);
+    for (const matmul_addition *a = part->additions; a < part->additions + part->n_additions; a++)
+        product_run(ctx, &(product){.dtype = a->w->dtype, .x = a->x, .ldx = depths_of(&a->w->pack, part->turned), .n_rows = a->n_rows,
+                                    .k = depths_of(&a->w->pack, part->turned), .scale = a->scale, .accumulate = true, .n_parts = 1,
+                                    .parts = {{.w = &a->w->pack, .y = part->y + a->first * part->ldy, .ldy = part->ldy, .turned = part->turned}}});
+}
+
+void product_run(agon_ctx *ctx, const product *p) {
+    assert(p->n_parts > 0 && p->n_parts <= MATMUL_PARTS);
+    if (p->n_rows == 0)
+        return;
+    if (is_deep(p))
+        run_deep(ctx, p);
+    else
+        run_whole(ctx, p);
 }
 
 void matmul_run(agon_ctx *ctx, const matmul_job *job) {
@@ -365,9 +421,16 @@ void matmul_dx(agon_ctx *ctx, const float *dy, size_t n_rows, const matrix *w, f
 
 void matmul_dx_run(agon_ctx *ctx, size_t n_rows, const matmul_addition *terms, size_t n_terms, float *dx) {
     const matrix *w = terms->w;
-    assert(n_terms > 0 && terms->first == 0 && terms->n_rows == n_rows);
-    for (size_t i = 0; i < n_terms; i++)
-        assert(terms[i].w->n_in == w->n_in);
+    bool deep = false;
+    assert(n_terms > 0);
+    for (size_t i = 0; i < n_terms; i++) {
+        assert(terms[i].w->n_in == w->n_in && terms[i].first == 0 && terms[i].n_rows == n_rows);
+        deep |= terms[i].w->n_out > turned_depth(terms[i].w->dtype);
+    }
+    for (size_t i = 0; i < n_terms && deep; i++) /* an addition inside a task would leave it few rows */
+        matmul_dx(ctx, terms[i].x, n_rows, terms[i].w, terms[i].scale, i > 0, dx);
+    if (deep)
+        return;
     product_run(ctx, &(product){.dtype = w->dtype, .x = terms->x, .ldx = w->n_out, .n_rows = n_rows, .k = w->n_out, .scale = terms->scale,
                                 .n_parts = 1,
                                 .parts = {{.w = &w->pack, .y = dx, .ldy = w->n_in, .additions = terms + 1,
@@ -379,8 +442,7 @@ void matmul_dx_run(agon_ctx *ctx, size_t n_rows, const matmul_addition *terms, s
  * Both operands are packed once, in blocks, into the scratch memory that the tasks share, then multiplied block by block;
  * as many rows at a time as fit there. */
 
-enum { DW_OUT = 96, DW_IN = 192, DW_ROWS = 512 /* of pairs, half as many of floats: a panel of them takes half the L1 cache */,
-       DW_SLICE = 42 * DW_IN /* of K_BLOCK rows both fit */ };
+enum { DW_OUT = 96, DW_IN = 192, DW_ROWS = 512 /* of pairs, half as many of floats: a panel of them takes half the L1 cache */ };
 
 typedef struct dw_job {
     const weight_gradient *g;
@@ -392,9 +454,11 @@ typedef struct dw_job {
     float *a, *b;
 } dw_job;
 
-/* Layout of a block of `padded` rows; returns the floats all blocks take. */
+/* Layout of blocks of `padded` rows; returns the floats all of them take. */
 static size_t dw_layout(dw_job *j, size_t padded) {
     const size_t share = j->k->pairs ? 2 : 1;
+    j->n_out_blocks = (j->g->n_out + DW_OUT - 1) / DW_OUT;
+    j->n_in_blocks = (j->g->n_in + DW_IN - 1) / DW_IN;
     j->padded = padded;
     j->lda = j->k->dw_by_row ? padded / 2 + LANES_N : DW_OUT;
     j->a_floats = (j->k->dw_by_row ? DW_OUT : padded / share) * j->lda;
@@ -432,12 +496,13 @@ static void dw_task(void *arg, size_t task, int thread) {
                            .y = w->dw + out * DW_OUT * j->ld_dw + in * DW_IN, .ldy = j->ld_dw, .resume = true});
 }
 
+static size_t dw_rows_at_once(const dw_job *j) {
+    return size_min(j->k->pairs ? DW_ROWS : DW_ROWS / 2, round_up(j->g->n_rows, K_BLOCK));
+}
+
 static void weight_gradient_slice(agon_ctx *ctx, const weight_gradient *g, size_t ld_dw) {
-    dw_job j = {.g = g, .k = products_of(ctx, g->dtype), .ld_dw = ld_dw, .n_out_blocks = (g->n_out + DW_OUT - 1) / DW_OUT,
-                .n_in_blocks = (g->n_in + DW_IN - 1) / DW_IN, .a = ctx_scratch(ctx, ctx->n_threads)};
-    size_t most = size_min(j.k->pairs ? DW_ROWS : DW_ROWS / 2, round_up(g->n_rows, K_BLOCK));
-    while (dw_layout(&j, most) > CTX_SHARED_FLOATS)
-        most -= K_BLOCK;
+    dw_job j = {.g = g, .k = products_of(ctx, g->dtype), .ld_dw = ld_dw, .a = ctx_scratch(ctx, ctx->n_threads)};
+    const size_t most = dw_rows_at_once(&j);
     for (j.row = 0; j.row < g->n_rows; j.row += most) {
         j.n_rows = size_min(most, g->n_rows - j.row);
         dw_layout(&j, round_up(j.n_rows, K_BLOCK));
@@ -448,14 +513,21 @@ static void weight_gradient_slice(agon_ctx *ctx, const weight_gradient *g, size_
 }
 
 void weight_gradient_run(agon_ctx *ctx, const weight_gradient *g) {
-    for (size_t out = 0; out < g->n_out; out += DW_SLICE)
-        for (size_t in = 0; in < g->n_in; in += DW_SLICE) {
-            weight_gradient slice = *g;
+    weight_gradient slice = *g;
+    dw_job j = {.g = &slice, .k = products_of(ctx, g->dtype)};
+    while (dw_layout(&j, dw_rows_at_once(&j)) > CTX_SHARED_FLOATS) { /* sums go through memory once, whatever that packs again */
+        size_t *const more = slice.n_out > slice.n_in ? &slice.n_out : &slice.n_in;
+        *more = round_up(*more / 2, DW_OUT);
+    }
+    const size_t n_out = slice.n_out, n_in = slice.n_in;
+    for (size_t out = 0; out < g->n_out; out += n_out)
+        for (size_t in = 0; in < g->n_in; in += n_in) {
+            slice = *g;
             slice.dy += out;
             slice.x += in;
             slice.dw += out * g->n_in + in;
-            slice.n_out = size_min(DW_SLICE, g->n_out - out);
-            slice.n_in = size_min(DW_SLICE, g->n_in - in);
+            slice.n_out = size_min(n_out, g->n_out - out);
+            slice.n_in = size_min(n_in, g->n_in - in);
             weight_gradient_slice(ctx, &slice, g->n_in);
         }
 }

@@ -19,6 +19,11 @@ enum {
     SLICE_AT = SLICE_SUMS_AT - SLICE_PANELS * SLICE_PANEL_FLOATS,
 };
 
+/* Depths of a transpose that are laid out at once. */
+static inline size_t turned_depth(compute_dtype dtype) {
+    return dtype == COMPUTE_BF16 ? SLICE_DEPTH : SLICE_DEPTH / 2;
+}
+
 /* `n` columns of depth `k`: a matrix's n_out and n_in. Layout: matrix.c. */
 typedef struct pack {
     void *data;

@@ -103,6 +103,6 @@ static void turn_f32(agon_ctx *ctx, const sliced_product *s, size_t column, size
 
 void product_multiply_turned(agon_ctx *ctx, compute_dtype dtype, int thread, const pack *w, size_t panel, size_t first_k, const gemm *g) {
     const bool bf16 = dtype == COMPUTE_BF16;
-    product_multiply_sliced(ctx, thread, &(sliced_product){.p = products_of(ctx, dtype), .g = g, .depth = bf16 ? SLICE_DEPTH : SLICE_DEPTH / 2,
+    product_multiply_sliced(ctx, thread, &(sliced_product){.p = products_of(ctx, dtype), .g = g, .depth = turned_depth(dtype),
                                                            .prepare = bf16 ? turn_bf16 : turn_f32, .w = w, .panel = panel, .first_k = first_k});
 }

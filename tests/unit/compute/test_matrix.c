@@ -255,6 +255,89 @@ static void matmul_run__adds_turns_and_gates_as_one_after_the_other(void **state
 }
 
 /* More rows than are packed at a time. */
+/* Products of many rows are cut by depth where few are not: y, on top of what it held, with an adapter, and dx, alone and on top of it. */
+static void matmul__depths_are_cut_anywhere(void **state) {
+    (void)state;
+    enum { ROWS = 61, FEW = 31, DEPTH = 6200, WIDTH = 20, RANK = 3 };
+    rng r = rng_new(31);
+    float *x = random_floats(&r, ROWS * DEPTH), *w = random_floats(&r, WIDTH * DEPTH), *b = random_floats(&r, WIDTH * RANK);
+    float *before = random_floats(&r, ROWS * WIDTH), *low = random_floats(&r, ROWS * RANK), all[ROWS * WIDTH], some[ROWS * WIDTH];
+    FOR_EACH_MODE(ctx) {
+        for (int dtype = COMPUTE_F32; dtype <= COMPUTE_BF16; dtype++) {
+            matrix *m = NULL, *turned = NULL, *second = NULL;
+            assert_ok(ctx, matrix_new(ctx, (compute_dtype)dtype, WIDTH, DEPTH, w, &m));
+            assert_ok(ctx, matrix_new(ctx, (compute_dtype)dtype, DEPTH, WIDTH, w, &turned));
+            assert_ok(ctx, matrix_new(ctx, (compute_dtype)dtype, WIDTH, RANK, b, &second));
+            const matmul_addition adapter = {0, ROWS, low, second, 0.5f}, upper = {0, FEW, low, second, 0.5f},
+                                  lower = {0, ROWS - FEW, low + FEW * RANK, second, 0.5f};
+            matmul_job job = {.x = x, .n_rows = ROWS, .n_parts = 1, .accumulate = true, .parts = {{.w = m, .y = all, .additions = &adapter, .n_additions = 1}}};
+            memcpy(all, before, sizeof all);
+            memcpy(some, before, sizeof some);
+            matmul_run(ctx, &job);
+            job.n_rows = FEW;
+            job.parts[0] = (matmul_part){.w = m, .y = some, .additions = &upper, .n_additions = 1};
+            matmul_run(ctx, &job);
+            job.x = x + FEW * DEPTH;
+            job.n_rows = ROWS - FEW;
+            job.parts[0] = (matmul_part){.w = m, .y = some + FEW * WIDTH, .additions = &lower, .n_additions = 1};
+            matmul_run(ctx, &job);
+            assert_same_bits(all, some, ROWS * WIDTH);
+            for (int accumulate = 0; accumulate < 2; accumulate++) {
+                matmul_dx(ctx, x, ROWS, turned, 1, accumulate, all);
+                matmul_dx(ctx, x, FEW, turned, 1, accumulate, some);
+                matmul_dx(ctx, x + FEW * DEPTH, ROWS - FEW, turned, 1, accumulate, some + FEW * WIDTH);
+                assert_same_bits(all, some, ROWS * WIDTH);
+            }
+            matrix_free(m);
+            matrix_free(turned);
+            matrix_free(second);
+        }
+    }
+    free(x);
+    free(w);
+    free(b);
+    free(before);
+    free(low);
+}
+
+/* Sums of so many columns that the scratch memory holds those of some rows only, and a weight gradient that is cut both ways. */
+static void matmul__wide_results_are_cut_anywhere(void **state) {
+    (void)state;
+    enum { ROWS = 50, FEW = 25, DEPTH = 2100, WIDTH = 21000, MANY = 256, N_IN = 4300, N_OUT = 4500, SOME = 40 };
+    agon_ctx *ctx = NULL;
+    assert_int_equal(agon_ctx_new(NULL, &ctx, NULL, 0), AGON_OK);
+    rng r = rng_new(37);
+    float *x = random_floats(&r, MANY * N_OUT), *w = random_floats(&r, WIDTH * DEPTH), *dx = random_floats(&r, ROWS * WIDTH);
+    float *want = malloc(ROWS * WIDTH * sizeof *want), *dw = random_floats(&r, N_OUT * N_IN), *part = malloc(SOME * N_IN * sizeof *part);
+    float dy[MANY * SOME];
+    matrix *m = NULL;
+    assert_ok(ctx, matrix_new(ctx, COMPUTE_BF16, DEPTH, WIDTH, w, &m));
+    memcpy(want, dx, ROWS * WIDTH * sizeof *want);
+    matmul_dx(ctx, x, ROWS, m, 1, true, dx);
+    matmul_dx(ctx, x, FEW, m, 1, true, want);
+    matmul_dx(ctx, x + FEW * DEPTH, ROWS - FEW, m, 1, true, want + FEW * WIDTH);
+    assert_same_bits(dx, want, ROWS * WIDTH);
+    for (size_t first = 0; first < N_OUT; first += N_OUT - SOME) {
+        for (size_t row = 0; row < MANY; row++)
+            memcpy(dy + row * SOME, x + row * N_OUT + first, SOME * sizeof *dy);
+        memcpy(part, dw + first * N_IN, SOME * N_IN * sizeof *part);
+        float *all = malloc(N_OUT * N_IN * sizeof *all);
+        memcpy(all, dw, N_OUT * N_IN * sizeof *all);
+        matmul_dw(ctx, COMPUTE_BF16, x, w, MANY, N_OUT, N_IN, 1, all);
+        matmul_dw(ctx, COMPUTE_BF16, dy, w, MANY, SOME, N_IN, 1, part);
+        assert_same_bits(all + first * N_IN, part, SOME * N_IN);
+        free(all);
+    }
+    matrix_free(m);
+    agon_ctx_free(ctx);
+    free(x);
+    free(w);
+    free(dx);
+    free(want);
+    free(dw);
+    free(part);
+}
+
 static void matmul_dw__rows_are_cut_anywhere(void **state) {
     (void)state;
     enum { ROWS = 1100, N_IN = 20, N_OUT = 7, FIRST = 32 };
@@ -338,6 +421,8 @@ int main(void) {
         cmocka_unit_test(matmul_run__has_the_bits_of_single_products),
         cmocka_unit_test(matmul_dx_run__has_the_bits_of_single_products),
         cmocka_unit_test(matmul_run__adds_turns_and_gates_as_one_after_the_other),
+        cmocka_unit_test(matmul__depths_are_cut_anywhere),
+        cmocka_unit_test(matmul__wide_results_are_cut_anywhere),
         cmocka_unit_test(matmul_dw__rows_are_cut_anywhere),
         cmocka_unit_test(matmul_dw__continues_over_calls),
         cmocka_unit_test(matrix__rows_hold_its_values),
