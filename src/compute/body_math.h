@@ -13,9 +13,7 @@ LANES lanes v_exp(lanes x) {
     p = v_fma(p, r, v_set(1.6666665459e-1f));
     p = v_fma(p, r, v_set(5.0000001201e-1f));
     p = v_add(v_fma(p, v_mul(r, r), r), v_set(1.0f));
-    /* 2p * 2^(n-1): 2^128 is no float but results just below it are. */
-    lanes y = v_mul(v_add(p, p), v_exp2i(v_sub(n, v_set(1.0f))));
-    y = v_if_less(x, v_set(-86.6f), v_set(0.0f), y);
+    lanes y = v_if_less(x, v_set(-86.6f), v_set(0.0f), v_times_exp2(p, n));
     return v_if_less(v_set(88.8f), x, v_set(INFINITY), y);
 }
 

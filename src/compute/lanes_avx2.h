@@ -80,14 +80,12 @@ LANES lanes v_first(lanes a, lanes b, size_t n) {
     return (lanes){_mm256_blendv_ps(b.lo, a.lo, _mm256_castsi256_ps(lane_mask(n, 0))),
                    _mm256_blendv_ps(b.hi, a.hi, _mm256_castsi256_ps(lane_mask(n, 8)))};
 }
-LANES __m256 exp2i_half(__m256 n) {
-    __m256i bits = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
-    __m256 in = _mm256_and_ps(_mm256_cmp_ps(n, _mm256_set1_ps(-126), _CMP_GE_OQ),
-                              _mm256_cmp_ps(n, _mm256_set1_ps(127), _CMP_LE_OQ));
-    return _mm256_and_ps(_mm256_castsi256_ps(bits), in);
+LANES __m256 times_exp2_half(__m256 p, __m256 n) {
+    const __m256i bits = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(126)), 23);
+    return _mm256_mul_ps(_mm256_add_ps(p, p), _mm256_castsi256_ps(bits));
 }
-LANES lanes v_exp2i(lanes n) {
-    return (lanes){exp2i_half(n.lo), exp2i_half(n.hi)};
+LANES lanes v_times_exp2(lanes p, lanes n) {
+    return (lanes){times_exp2_half(p.lo, n.lo), times_exp2_half(p.hi, n.hi)};
 }
 LANES float v_sum(lanes a) {
     __m256 s8 = _mm256_add_ps(a.lo, a.hi);

@@ -14,12 +14,16 @@ LANES lanes v_load(const float *p) {
     return _mm512_loadu_ps(p);
 }
 LANES lanes v_load_n(const float *p, size_t n) {
-    return _mm512_maskz_loadu_ps(lane_mask(n), p);
+    return n == 16 ? v_load(p) : _mm512_maskz_loadu_ps(lane_mask(n), p);
 }
 LANES void v_store(float *p, lanes a) {
     _mm512_storeu_ps(p, a);
 }
 LANES void v_store_n(float *p, lanes a, size_t n) {
+    if (n == 16) {
+        v_store(p, a);
+        return;
+    }
     _mm512_mask_storeu_ps(p, lane_mask(n), a);
 }
 LANES lanes v_set(float x) {
@@ -59,13 +63,10 @@ LANES lanes v_if_less(lanes a, lanes b, lanes x, lanes y) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
 }
 LANES lanes v_first(lanes a, lanes b, size_t n) {
-    return _mm512_mask_blend_ps(lane_mask(n), b, a);
+    return n == 16 ? a : _mm512_mask_blend_ps(lane_mask(n), b, a);
 }
-LANES lanes v_exp2i(lanes n) {
-    __mmask16 in = _mm512_cmp_ps_mask(n, _mm512_set1_ps(-126), _CMP_GE_OQ) &
-                   _mm512_cmp_ps_mask(n, _mm512_set1_ps(127), _CMP_LE_OQ);
-    __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
-    return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(in, biased, 23));
+LANES lanes v_times_exp2(lanes p, lanes n) {
+    return _mm512_scalef_ps(p, n);
 }
 LANES float v_sum(lanes a) {
     __m256 s8 = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));

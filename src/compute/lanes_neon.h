@@ -82,12 +82,11 @@ LANES lanes v_first(lanes a, lanes b, size_t n) {
     return QUADS(AT);
 #undef AT
 }
-LANES float32x4_t exp2i_quad(float32x4_t n) {
-    uint32x4_t in = vandq_u32(vcgeq_f32(n, vdupq_n_f32(-126)), vcleq_f32(n, vdupq_n_f32(127)));
-    int32x4_t bits = vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127)), 23);
-    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_s32(bits), in));
+LANES float32x4_t times_exp2_quad(float32x4_t p, float32x4_t n) {
+    const int32x4_t bits = vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(126)), 23);
+    return vmulq_f32(vaddq_f32(p, p), vreinterpretq_f32_s32(bits));
 }
-UNARY(v_exp2i, exp2i_quad)
+BINARY(v_times_exp2, times_exp2_quad)
 LANES float v_sum(lanes a) {
     float32x4_t s4 = vaddq_f32(vaddq_f32(a.q[0], a.q[2]), vaddq_f32(a.q[1], a.q[3]));
     float32x2_t s2 = vadd_f32(vget_low_f32(s4), vget_high_f32(s4));

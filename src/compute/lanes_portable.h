@@ -93,13 +93,14 @@ LANES lanes v_first(lanes a, lanes b, size_t n) {
     EACH(i) a.f[i] = (size_t)i < n ? a.f[i] : b.f[i];
     return a;
 }
-/* 2^n for integer-valued n in [-126, 127]. */
-LANES lanes v_exp2i(lanes n) {
+/* p * 2^n, p in [0.5, 2], n an integer in [-125, 128]; of other operands anything. */
+LANES lanes v_times_exp2(lanes p, lanes n) {
     EACH(i) {
-        int32_t bits = n.f[i] >= -126 && n.f[i] <= 127 ? ((int32_t)n.f[i] + 127) * (1 << 23) : 0;
+        const int32_t bits = n.f[i] >= -125 && n.f[i] <= 128 ? ((int32_t)n.f[i] + 126) * (1 << 23) : 0;
         memcpy(&n.f[i], &bits, sizeof bits);
+        p.f[i] = (p.f[i] + p.f[i]) * n.f[i]; /* 2^128 is no float but results just below it are */
     }
-    return n;
+    return p;
 }
 /* The reduction tree of the arithmetic contract: lane i + lane i+8, then +4, +2, +1. */
 LANES float v_sum(lanes a) {
