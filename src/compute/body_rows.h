@@ -93,15 +93,15 @@ static void swiglu_range(const float *gate, const float *up, size_t n, float *y)
     }
 }
 
-/* silu'(g) = s * (1 + g * (1 - s)), s = sigmoid(g). */
-static void swiglu_backward_range(const float *gate, const float *up, const float *dy, size_t n,
-                                  float *dgate, float *dup) {
+/* silu'(g) = s * (1 + g * (1 - s)), s = sigmoid(g). y is what swiglu_range gave. */
+static void swiglu_backward_range(const float *gate, const float *up, const float *dy, size_t n, float *y, float *dgate, float *dup) {
     lanes one = v_set(1.0f), zero = v_set(0.0f);
     for (size_t i = 0; i < n; i += LANES_N) {
         size_t m = size_min(LANES_N, n - i);
         lanes g = v_load_n(gate + i, m), u = v_load_n(up + i, m), d = v_load_n(dy + i, m);
-        lanes s = v_div(one, v_add(one, v_exp(v_sub(zero, g))));
+        lanes below = v_add(one, v_exp(v_sub(zero, g))), s = v_div(one, below);
         lanes slope = v_mul(s, v_fma(g, v_sub(one, s), one));
+        v_store_n(y + i, v_mul(v_div(g, below), u), m);
         v_store_n(dgate + i, v_mul(v_mul(d, u), slope), m);
         v_store_n(dup + i, v_mul(d, v_mul(g, s)), m);
     }

@@ -193,8 +193,8 @@ void rope(agon_ctx *ctx, float *x, size_t n_rows, size_t n_heads, size_t head_di
 
 /* y = silu(gate) * up, [n]. */
 void swiglu(agon_ctx *ctx, const float *gate, const float *up, size_t n, float *y);
-void swiglu_backward(agon_ctx *ctx, const float *gate, const float *up, const float *dy, size_t n,
-                     float *dgate, float *dup);
+/* From dy [n] both gradients, and y once more, which shares their exponentials. */
+void swiglu_backward(agon_ctx *ctx, const float *gate, const float *up, const float *dy, size_t n, float *y, float *dgate, float *dup);
 void add_in_place(agon_ctx *ctx, float *y, const float *x, size_t n); /* y += x */
 /* db[width] += column sums of dy [n_rows, width], row order. */
 void bias_gradient(agon_ctx *ctx, const float *dy, size_t n_rows, size_t width, float *db);

@@ -24,7 +24,7 @@ void run_range(agon_ctx *ctx, size_t n, size_t grain, range_task fn, void *arg) 
 typedef struct arrays {
     const kernels *k;
     const float *a, *b, *c;
-    float *y, *z;
+    float *y, *z, *again;
     size_t n_rows, width;
 } arrays;
 
@@ -34,18 +34,16 @@ static void swiglu_piece(void *arg, size_t first, size_t n) {
 }
 
 void swiglu(agon_ctx *ctx, const float *gate, const float *up, size_t n, float *y) {
-    run_range(ctx, n, GRAIN, swiglu_piece, &(arrays){kernels_of(ctx), gate, up, NULL, y, NULL, 0, 0});
+    run_range(ctx, n, GRAIN, swiglu_piece, &(arrays){.k = kernels_of(ctx), .a = gate, .b = up, .y = y});
 }
 
 static void swiglu_backward_piece(void *arg, size_t first, size_t n) {
     const arrays *j = arg;
-    j->k->swiglu_backward(j->a + first, j->b + first, j->c + first, n, j->y + first, j->z + first);
+    j->k->swiglu_backward(j->a + first, j->b + first, j->c + first, n, j->again + first, j->y + first, j->z + first);
 }
 
-void swiglu_backward(agon_ctx *ctx, const float *gate, const float *up, const float *dy, size_t n,
-                     float *dgate, float *dup) {
-    run_range(ctx, n, GRAIN, swiglu_backward_piece,
-              &(arrays){kernels_of(ctx), gate, up, dy, dgate, dup, 0, 0});
+void swiglu_backward(agon_ctx *ctx, const float *gate, const float *up, const float *dy, size_t n, float *y, float *dgate, float *dup) {
+    run_range(ctx, n, GRAIN, swiglu_backward_piece, &(arrays){.k = kernels_of(ctx), .a = gate, .b = up, .c = dy, .y = dgate, .z = dup, .again = y});
 }
 
 static void add_piece(void *arg, size_t first, size_t n) {
@@ -54,7 +52,7 @@ static void add_piece(void *arg, size_t first, size_t n) {
 }
 
 void add_in_place(agon_ctx *ctx, float *y, const float *x, size_t n) {
-    run_range(ctx, n, GRAIN, add_piece, &(arrays){kernels_of(ctx), x, NULL, NULL, y, NULL, 0, 0});
+    run_range(ctx, n, GRAIN, add_piece, &(arrays){.k = kernels_of(ctx), .a = x, .y = y});
 }
 
 static void bias_piece(void *arg, size_t first, size_t n) {
@@ -64,6 +62,5 @@ static void bias_piece(void *arg, size_t first, size_t n) {
 }
 
 void bias_gradient(agon_ctx *ctx, const float *dy, size_t n_rows, size_t width, float *db) {
-    run_range(ctx, width, LANES_N, bias_piece,
-              &(arrays){kernels_of(ctx), dy, NULL, NULL, db, NULL, n_rows, width});
+    run_range(ctx, width, LANES_N, bias_piece, &(arrays){.k = kernels_of(ctx), .a = dy, .y = db, .n_rows = n_rows, .width = width});
 }

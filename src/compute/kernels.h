@@ -196,8 +196,7 @@ typedef struct kernels {
     void (*rope_table)(const float *inv_freq, size_t half, int32_t position, float *table);
     void (*rope)(float *x, size_t n_heads, size_t head_dim, const float *table, int direction);
     void (*swiglu)(const float *gate, const float *up, size_t n, float *y);
-    void (*swiglu_backward)(const float *gate, const float *up, const float *dy, size_t n,
-                            float *dgate, float *dup);
+    void (*swiglu_backward)(const float *gate, const float *up, const float *dy, size_t n, float *y, float *dgate, float *dup);
     void (*add)(float *y, const float *x, size_t n);
     void (*exp)(const float *x, size_t n, float *y);
     void (*adamw)(const adamw_step *s, const float *g, size_t n, float *theta, float *m, float *v);

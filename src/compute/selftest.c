@@ -196,7 +196,7 @@ static agon_status test_rows(bench *b, hasher *h) {
     add_bits(h, dw, N_IN);
     add_bits(h, inv, ROWS);
     swiglu(b->ctx, x, dy, N, y);
-    swiglu_backward(b->ctx, x, dy, dx, N, x, dx);
+    swiglu_backward(b->ctx, x, dy, dx, N, y, x, dx);
     add_in_place(b->ctx, y, dx, N);
     add_bits(h, y, N);
     add_bits(h, x, N);

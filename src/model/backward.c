@@ -86,49 +86,57 @@ static void pass_take(pass *p, workspace *w, size_t rank) {
 
 /* ---- linear layers --------------------------------------------------------------------------------------- */
 
-/* The gradients of one layer's weights, or of its adapter's. Returns the adapter, if it has one here, whose d_low [n, rank] is filled. */
-static const lora *linear_gradients(const pass *p, size_t layer, linear_kind kind, const float *x, const float *dy, float *d_low) {
+static const lora *adapter_of(const pass *p, size_t layer, linear_kind kind) {
+    const adapter *a = p->rows->groups[0].adapter;
+    const lora *item = a ? adapter_item(a, layer, kind) : NULL;
+    return item && item->a ? item : NULL;
+}
+
+/* What comes through the second factor of the layer's i-th adapter, [n, rank]. */
+static float *d_low_of(const pass *p, size_t i) {
+    return p->d_low + i * p->rows->n * p->rank;
+}
+
+/* The gradients of the weights that were given x, or of their adapters, whose d_low linears_dx has filled. */
+static void linear_gradients(const pass *p, size_t layer, linear_kind kind, const float *x, const float *dy, const float *d_low) {
     agon_ctx *ctx = p->ctx;
     size_t n = p->rows->n;
     size_t n_in = linear_n_in(&p->m->config, kind), n_out = linear_n_out(&p->m->config, kind);
+    const lora *item = adapter_of(p, layer, kind);
     if (!p->train) {
         const layer_gradients *g = &p->m->train->layers[layer];
         matmul_dw(ctx, p->m->dtype, dy, x, n, n_out, n_in, 1.0f, g->linear[kind]);
         if ((int)kind < N_BIASED && g->bias[kind])
             bias_gradient(ctx, dy, n, n_out, g->bias[kind]);
     }
-    const adapter *a = p->rows->groups[0].adapter;
-    const lora *item = a ? adapter_item(a, layer, kind) : NULL;
-    if (!item || !item->a)
-        return NULL;
-    matmul_dx(ctx, dy, n, item->b, adapter_scale(a), false, d_low);
-    if (p->train) {
+    if (item && p->train) {
+        const adapter *a = p->train;
         matmul(ctx, x, n, item->a, NULL, 1.0f, false, p->low);
         matmul_dw(ctx, a->dtype, dy, p->low, n, n_out, a->rank, adapter_scale(a), item->b_gradient);
         matmul_dw(ctx, a->dtype, d_low, x, n, a->rank, n_in, 1.0f, item->a_gradient);
     }
-    return item;
 }
 
-/* Layers that read the same x: their gradients, and dx = the sum through their weights and adapters; dx NULL: nobody needs it. */
-static void linears_backward(const pass *p, size_t layer, size_t n_kinds, const linear_kind *kinds, const float *x, const float *const *dy,
-                             float *dx) {
+static void linears_gradients(const pass *p, size_t layer, size_t n_kinds, const linear_kind *kinds, const float *x, const float *const *dy) {
+    for (size_t i = 0; i < n_kinds; i++)
+        linear_gradients(p, layer, kinds[i], x, dy[i], d_low_of(p, i));
+}
+
+/* Of layers that read the same x: dx = the sum through their weights and adapters; dx NULL: nobody needs it. */
+static void linears_dx(const pass *p, size_t layer, size_t n_kinds, const linear_kind *kinds, const float *const *dy, float *dx) {
     matmul_addition terms[2 * MATMUL_PARTS];
     size_t n_terms = 0, n = p->rows->n;
     assert(n_kinds <= MATMUL_PARTS);
     for (size_t i = 0; i < n_kinds; i++) {
-        float *d_low = p->d_low + i * n * p->rank;
-        const lora *item = linear_gradients(p, layer, kinds[i], x, dy[i], d_low);
+        const lora *item = adapter_of(p, layer, kinds[i]);
         terms[n_terms++] = (matmul_addition){0, n, dy[i], p->m->layers[layer].linear[kinds[i]], 1.0f};
-        if (item)
-            terms[n_terms++] = (matmul_addition){0, n, d_low, item->a, 1.0f};
+        if (!item)
+            continue;
+        matmul_dx(p->ctx, dy[i], n, item->b, adapter_scale(p->rows->groups[0].adapter), false, d_low_of(p, i));
+        terms[n_terms++] = (matmul_addition){0, n, d_low_of(p, i), item->a, 1.0f};
     }
     if (dx)
         matmul_dx_run(p->ctx, n, terms, n_terms, dx);
-}
-
-static void linear_backward(const pass *p, size_t layer, linear_kind kind, const float *x, const float *dy, float *dx) {
-    linears_backward(p, layer, 1, &kind, x, &dy, dx);
 }
 
 /* ---- one layer ------------------------------------------------------------------------------------------- */
@@ -137,12 +145,14 @@ static void mlp_backward(const pass *p, size_t layer, const activations *a) {
     const model_config *c = &p->m->config;
     const model_layer *l = &p->m->layers[layer];
     size_t n = p->rows->n, d = c->d_model;
-    swiglu(p->ctx, a->gate, a->up, n * c->d_ff, p->product);
-    linear_backward(p, layer, LINEAR_DOWN, p->product, p->dx, p->d_product);
-    swiglu_backward(p->ctx, a->gate, a->up, p->d_product, n * c->d_ff, p->d_gate, p->d_up);
+    static const linear_kind down[] = {LINEAR_DOWN}, kinds[] = {LINEAR_GATE, LINEAR_UP};
+    const float *const dy[] = {p->d_gate, p->d_up}, *const d_down[] = {p->dx};
+    linears_dx(p, layer, 1, down, d_down, p->d_product);
+    swiglu_backward(p->ctx, a->gate, a->up, p->d_product, n * c->d_ff, p->product, p->d_gate, p->d_up);
+    linears_gradients(p, layer, 1, down, p->product, d_down);
+    linears_dx(p, layer, 2, kinds, dy, p->d_normed);
     rms_norm(p->ctx, a->x_mlp, n, d, l->mlp_norm, c->norm_eps, p->normed, NULL);
-    static const linear_kind kinds[] = {LINEAR_GATE, LINEAR_UP};
-    linears_backward(p, layer, 2, kinds, p->normed, (const float *[]){p->d_gate, p->d_up}, p->d_normed);
+    linears_gradients(p, layer, 2, kinds, p->normed, dy);
     rms_norm_backward(p->ctx, a->x_mlp, a->inv_rms_mlp, l->mlp_norm, p->d_normed, n, d, true, p->dx,
                       p->train ? NULL : p->m->train->layers[layer].mlp_norm);
 }
@@ -170,15 +180,18 @@ static void attention_block_backward(const pass *p, size_t layer, const activati
     size_t n = p->rows->n, d = c->d_model, kv = n * c->n_kv_heads * c->head_dim;
     /* A LoRA's gradient ends at the first layer's inputs: the embedding below is frozen. */
     bool below = layer > 0 || !p->train;
-    linear_backward(p, layer, LINEAR_O, a->attention, p->dx, p->d_attention);
+    static const linear_kind o[] = {LINEAR_O}, kinds[] = {LINEAR_Q, LINEAR_K, LINEAR_V};
+    const float *const d_o[] = {p->dx}, *const dy[] = {p->dq_raw, p->dk_raw, p->dv};
+    linears_dx(p, layer, 1, o, d_o, p->d_attention);
+    linears_gradients(p, layer, 1, o, a->attention, d_o);
     memset(p->dk, 0, kv * sizeof *p->dk);
     memset(p->dv, 0, kv * sizeof *p->dv);
     attention_backward(p->ctx, &shape, n, p->rows->keys, a->q, a->k, a->v, a->attention, a->lse,
                        p->d_attention, p->dq, p->dk, p->dv, p->attention_scratch, p->n_attention_scratch);
     head_backward_rotary(p, layer, a);
+    linears_dx(p, layer, 3, kinds, dy, below ? p->d_normed : NULL);
     rms_norm(p->ctx, a->x_attention, n, d, l->attention_norm, c->norm_eps, p->normed, NULL);
-    static const linear_kind kinds[] = {LINEAR_Q, LINEAR_K, LINEAR_V};
-    linears_backward(p, layer, 3, kinds, p->normed, (const float *[]){p->dq_raw, p->dk_raw, p->dv}, below ? p->d_normed : NULL);
+    linears_gradients(p, layer, 3, kinds, p->normed, dy);
     if (below)
         rms_norm_backward(p->ctx, a->x_attention, a->inv_rms_attention, l->attention_norm, p->d_normed, n, d,
                           true, p->dx, p->train ? NULL : p->m->train->layers[layer].attention_norm);

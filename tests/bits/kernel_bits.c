@@ -157,7 +157,10 @@ static void rows_and_adamw(agon_ctx *ctx, const char *path, size_t n_rows, size_
     }
     swiglu(ctx, x, dy, n, y);
     show(path, "swiglu", n_rows, width, 0, y, n * sizeof *y);
-    swiglu_backward(ctx, x, dy, dx, n, y, m);
+    swiglu_backward(ctx, x, dy, dx, n, v, y, m);
+    show(path, "swiglu_again", n_rows, width, 0, v, n * sizeof *v);
+    for (size_t i = 0; i < n; i++)
+        v[i] = v[i] * v[i];
     show(path, "swiglu_dgate", n_rows, width, 0, y, n * sizeof *y);
     show(path, "swiglu_dup", n_rows, width, 0, m, n * sizeof *m);
     adamw_options o = {.lr = 1e-3f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .weight_decay = 0.01f, .step = 7};

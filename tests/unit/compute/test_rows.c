@@ -25,12 +25,13 @@ static void swiglu__values_gradients_and_bits(void **state) {
     (void)state;
     rng r = rng_new(11);
     float *gate = random_floats(&r, N), *up = random_floats(&r, N), *dy = random_floats(&r, N);
-    float y[N], dg[N], du[N], y1[N], dg1[N], du1[N];
+    float y[N], dg[N], du[N], y1[N], dg1[N], du1[N], again[N];
     gate[0] = 100, gate[1] = -100, gate[2] = 0, gate[3] = -87.5f;
     bool first = true;
     FOR_EACH_CTX(ctx) {
         swiglu(ctx, gate, up, N, y1);
-        swiglu_backward(ctx, gate, up, dy, N, dg1, du1);
+        swiglu_backward(ctx, gate, up, dy, N, again, dg1, du1);
+        assert_same_bits(again, y1, N);
         if (first) {
             memcpy(y, y1, sizeof y), memcpy(dg, dg1, sizeof dg), memcpy(du, du1, sizeof du);
             first = false;
