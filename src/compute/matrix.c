@@ -286,7 +286,7 @@ static size_t unit_panels(const product *p) {
 static size_t rows_of_task(agon_ctx *ctx, const product *p) {
     const products *k = products_of(ctx, p->dtype);
     const size_t most = p->parts->turned && p->n_rows > 2 * k->most_rows ? k->most_turned_rows : k->most_rows;
-    const size_t blocks = k->tasks == 1 ? (size_t)ctx->n_threads : 1;
+    const size_t blocks = (size_t)ctx->n_threads;
     size_t rows = product_row_block(ctx, p->dtype, round_up(p->k, K_BLOCK), p->n_rows, most, blocks);
     for (const product_part *part = p->parts; part < p->parts + p->n_parts; part++)
         for (const matmul_addition *a = part->additions; a < part->additions + part->n_additions; a++)
