@@ -687,7 +687,7 @@ AGON_API agon_train_options agon_train_options_default(void);
  * above 0 or an adapter given), else a Hugging Face folder in m's dtype. Adapters: m stays as it is, and several
  * contexts may train on it at a time. All weights: m itself changes and must have no other user, and where the
  * objective has a reference, m's file is opened a second time for it. Durable: training.json says what is trained,
- * checkpoint.bin how far; each is replaced whole. The same call after an interruption at any moment goes on, to the
+ * checkpoint.bin how far; each is replaced whole; steps.jsonl gets a line a step before on_step hears of it. The same call after an interruption at any moment goes on, to the
  * same bits; once done it changes nothing, m neither: open `output` for its result. All weights in one process: the
  * same call goes on also with the m that it left changed, and with `overwrite` begins where it began; AGON_EINVAL
  * where those weights were made in memory by a training before it and no checkpoint has them. Any other call trains

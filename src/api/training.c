@@ -1,6 +1,7 @@
 /* agon.h, training into a folder that survives kill -9.
  *
  *   training.json    what is trained (base, data, objective, every option), then "done" and the summary
+ *   steps.jsonl      a line a step
  *   checkpoint.bin   how far; gone when done
  *   best.bin         the same at the step with the least held-out loss, where that is to be kept; gone when done
  *   adapter_*, or a Hugging Face folder: the result; panacea.safetensors: an adapter with dimensions, whole
@@ -58,6 +59,10 @@ static agon_status open_parameters(training *t) {
 static agon_status on_step(void *arg, const train_progress *p) {
     training *t = arg;
     agon_metric metrics[MAX_METRICS];
+    const char *adapter = t->team.n ? t->d->adapters[p->member] : NULL;
+    agon_status s = training_steps_add(&t->steps, p, adapter);
+    if (s)
+        return s;
     for (size_t i = 0; i < p->n_metrics; i++)
         metrics[i] = (agon_metric){p->metrics[i].name, p->metrics[i].value};
     agon_train_progress progress = {.step = p->step,
@@ -70,8 +75,8 @@ static agon_status on_step(void *arg, const train_progress *p) {
                                     .seconds = monotonic_seconds() - t->step_start,
                                     .metrics = metrics,
                                     .n_metrics = p->n_metrics,
-                                    .adapter = t->team.n ? t->d->adapters[p->member] : NULL};
-    agon_status s = t->options.on_step ? t->options.on_step(t->options.arg, &progress) : AGON_OK;
+                                    .adapter = adapter};
+    s = t->options.on_step ? t->options.on_step(t->options.arg, &progress) : AGON_OK;
     t->step_start = monotonic_seconds();
     t->refused = s != AGON_OK;
     return s ? ctx_fail(t->ctx, s, "stopped after step %zu, as on_step asked", p->step) : s;
@@ -175,6 +180,8 @@ static agon_status run_training(training *t) {
         byte_reader_close(&image);
         return known;
     }
+    if (!s)
+        s = training_steps_open(t->ctx, t->folder.path, t->team.n ? t->team.n : 1, t->resumes, &t->steps);
     const byte_reader *resume = t->resumes ? &image : NULL;
     t->stored = monotonic_seconds();
     t->step_start = t->stored;
@@ -276,12 +283,13 @@ static void training_close(training *t) {
     free(t->checkpoint_path);
     free(t->best_path);
     byte_reader_close(&t->best);
+    training_steps_close(&t->steps);
     training_folder_close(&t->folder);
 }
 
 agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, const char *output,
                        const agon_train_options *options, char **summary) {
-    training t = {.ctx = ctx, .m = m, .d = d, .folder = {.ctx = ctx, .path = output, .lock = -1}};
+    training t = {.ctx = ctx, .m = m, .d = d, .folder = {.ctx = ctx, .path = output, .lock = -1}, .steps = {.file = -1}};
     char *made = NULL;
     agon_status s = OPTIONS_GIVEN(ctx, {"the model", m, 1}, {"the dataset", d, 1}, {"the output folder", output, 1});
     if (!s)
@@ -313,8 +321,11 @@ agon_status agon_train(agon_ctx *ctx, agon_model *m, const agon_dataset *d, cons
     if (s)
         remove_heads(&t);
     /* What can never be trained must not keep the folder from better options. */
-    if (s == AGON_EINVAL && t.folder.began && !file_exists(t.checkpoint_path))
+    if (s == AGON_EINVAL && t.folder.began && !file_exists(t.checkpoint_path)) {
+        if (t.steps.path)
+            unlink(t.steps.path);
         unlink(t.folder.manifest_path);
+    }
     training_close(&t);
     if (s || !summary)
         free(made);

@@ -4,6 +4,7 @@
 
 #include "api/training_folder.h"
 #include "api/training_options.h"
+#include "api/training_steps.h"
 #include "api/training_team.h"
 #include "base/file.h"
 
@@ -21,6 +22,7 @@ typedef struct training {
     hash256 base;                         /* the model's id */
     training_folder folder;
     char *checkpoint_path, *best_path;
+    training_steps steps;
     byte_reader best; /* the state at the best step, once it is taken */
     bool takes_best; /* and that was begun */
     bool again;   /* the model holds what the same call made of it before */

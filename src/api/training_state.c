@@ -241,7 +241,7 @@ static agon_status begin_over(training *t) {
     agon_status s = training_folder_no_input(&t->folder, weights_path(model_weights(t->m->m)), t->options.adapter);
     if (s)
         return s;
-    static const char *const others[] = {"partner", "checkpoint.bin", "best.bin", "online.json", "state.bin"};
+    static const char *const others[] = {"partner", "checkpoint.bin", "best.bin", "online.json", "state.bin", TRAINING_STEPS};
     const char *stray = earlier ? NULL : result_files_find(t->folder.lock);
     for (size_t i = 0; i < sizeof others / sizeof *others && !earlier && !stray; i++)
         if (faccessat(t->folder.lock, others[i], F_OK, 0) == 0)
@@ -252,6 +252,7 @@ static agon_status begin_over(training *t) {
     json_t *names = json_object_get(found, "adapters");
     unlinkat(t->folder.lock, "checkpoint.bin", 0);
     unlinkat(t->folder.lock, "best.bin", 0);
+    unlinkat(t->folder.lock, TRAINING_STEPS, 0);
     if (names)
         json_object_set(t->folder.manifest, "removing", names);
     s = training_folder_write(&t->folder);

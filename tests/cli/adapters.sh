@@ -47,6 +47,7 @@ run 0 "$agon" train sft $options --epochs 400 --data rows.jsonl --adapters north
 for name in north south; do
     same killed/$name/adapter_model.safetensors through/$name/adapter_model.safetensors
 done
+same killed/steps.jsonl through/steps.jsonl
 
 # ---- refused: unknown and missing names by line, a name without rows, what does not go together, another training's folder
 bad_training() { # PATTERN, then the command's further arguments

@@ -98,10 +98,14 @@ for how in "--lora 4" ""; do
     for at in 12 25; do
         killed killed $at $options
         [ ! -f killed/config.json ] && [ ! -f killed/adapter_config.json ] || fail "the killed training had ended"
+        printf '{"step":' >>killed/steps.jsonl # a line that a kill cut
     done
     run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output killed $options --json
     says out '"resumed_after":[1-9]'
     [ "$(field id out)" = "$id" ] || fail "the id after two kills is $(field id out), not $id"
+    same whole/steps.jsonl killed/steps.jsonl
+    [ "$(wc -l <whole/steps.jsonl)" = 500 ] || fail "$(wc -l <whole/steps.jsonl) lines of 500 steps"
+    [ "$(field loss whole/steps.jsonl | sed -n 40p)" = "$(grep '"step":40,' out | field loss /dev/stdin)" ] || fail "steps.jsonl has another loss"
     for f in model.safetensors adapter_model.safetensors; do
         [ ! -f whole/$f ] || same whole/$f killed/$f
     done
@@ -124,6 +128,7 @@ echo '{' >damaged/training.json
 run 4 "$agon" train sft --model "$tiny" --data sft.jsonl --output damaged $options
 says err 'damaged/training.json.*; --overwrite starts anew$'; one_sentence
 run 0 "$agon" train sft --model "$tiny" --data sft.jsonl --output damaged --overwrite --lora 4 --steps 1 --lr 1e-3
+[ "$(wc -l <damaged/steps.jsonl)" = 1 ] || fail "steps of the earlier training stayed"
 
 # ---- killed after --overwrite had begun and before it had removed the earlier result: that goes now
 cp -r damaged begun_over
