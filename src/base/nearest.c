@@ -1,5 +1,6 @@
 /* Nearest word by Levenshtein distance, see nearest.h. */
 #include "base/nearest.h"
+#include <ctype.h>
 #include <string.h>
 
 enum { LIMIT = 63 };
@@ -12,7 +13,7 @@ size_t edit_distance(const char *a, const char *b) {
         size_t diagonal = row[0];
         row[0] = i;
         for (size_t j = 1; j <= m; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            size_t best = diagonal + (tolower((unsigned char)a[i - 1]) != tolower((unsigned char)b[j - 1]));
             diagonal = row[j];
             if (row[j] + 1 < best)
                 best = row[j] + 1;

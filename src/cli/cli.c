@@ -117,8 +117,31 @@ static bool take_value(const command *self, const option_spec *s, const char *va
     return true;
 }
 
+/* What other tools call an option here, with words between in either of their two ways. */
+static const char *option_elsewhere(const option_spec *specs, const char *name) {
+    static const char *const same[][3] = {{"--learning-rate", "--lr"}, {"--num-train-epochs", "--epochs"}, {"--max-steps", "--steps"},
+                                          {"--per-device-train-batch-size", "--batch"}, {"--batch-size", "--batch"}, {"--max-seq-length", "--max-length"},
+                                          {"--lora-r", "--lora"}, {"--rank", "--lora"}, {"--max-grad-norm", "--clip-norm"},
+                                          {"--lr-scheduler-type", "--schedule"}, {"--warmup-ratio", "--warmup"}, {"--adam-beta1", "--beta1"},
+                                          {"--adam-beta2", "--beta2"}, {"--adam-epsilon", "--eps"}, {"--output-dir", "--output"},
+                                          {"--model-name-or-path", "--model"}, {"--dataset", "--data"}, {"--eval-steps", "--validate-every"},
+                                          {"--save-steps", "--checkpoint-every"}, {"--max-new-tokens", "--max-tokens"}, {"--n-predict", "--max-tokens"},
+                                          {"--temp", "--temperature"}, {"--repeat-penalty", "--repetition-penalty"}, {"--lora-adapter", "--adapter"},
+                                          {"--beta", "--set", "--set beta=NUMBER"}, {"--loss-type", "--set", "another objective, the first word"}};
+    char dashed[64];
+    snprintf(dashed, sizeof dashed, "%s", name);
+    for (char *c = dashed; *c; c++)
+        *c = *c == '_' ? '-' : *c;
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        for (const option_spec *s = specs; s->name && strcmp(same[i][0], dashed) == 0; s++)
+            if (strcmp(same[i][1], s->name) == 0)
+                return same[i][2] ? same[i][2] : s->name;
+    return NULL;
+}
+
 static bool unknown_option(const command *self, const option_spec *specs, const char *name, int *code) {
-    const char *near = similar_option(specs, name);
+    const char *near = option_elsewhere(specs, name);
+    near = near ? near : similar_option(specs, name);
     *code = near ? usage_error(self, "unknown option '%.40s'; did you mean %s?", name, near)
                  : usage_error(self, "unknown option '%.40s'", name);
     return false;

@@ -77,6 +77,16 @@ says out '"metrics":\{'
 # ---- wrong usage: 2
 run 2 "$agon" generate --modle x
 says err "did you mean --model"; one_sentence
+# Other tools' names, and a word in capitals.
+for pair in "--learning_rate:--lr" "--beta:--set beta=NUMBER" "--output-dir:--output" "--num-train-epochs:--epochs"; do
+    run 2 "$agon" train dpo "${pair%%:*}" 1
+    says err "unknown option '${pair%%:*}'; did you mean ${pair#*:}\?"; one_sentence
+done
+run 2 "$agon" generate --max_new_tokens 5
+says err 'did you mean --max-tokens'; one_sentence
+echo '{"text":"a b c"}' >capitals.jsonl
+run 3 "$agon" train SFT --model "$tiny" --data capitals.jsonl --output never
+says err 'did you mean sft'; one_sentence
 run 2 "$agon" score --top many
 one_sentence
 run 2 "$agon" generate --model
