@@ -81,7 +81,27 @@ static int by_name(const void *a, const void *b) {
     return strcmp(x->name, y->name);
 }
 
+static int by_place(const void *a, const void *b) {
+    const weights_tensor_entry *x = a, *y = b;
+    return (x->data > y->data) - (x->data < y->data);
+}
+
+/* No byte belongs to two tensors. Leaves them in the order of their places. */
+static agon_status check_apart(agon_ctx *ctx, weights *w) {
+    qsort(w->tensors, w->n_tensors, sizeof *w->tensors, by_place);
+    for (size_t i = 1; i < w->n_tensors; i++) {
+        const weights_tensor_entry *a = &w->tensors[i - 1], *b = &w->tensors[i];
+        if (b->data < a->data + a->n_rows * a->row_bytes)
+            return ctx_fail(ctx, AGON_EFORMAT, "%s: the tensors '%s' and '%s' overlap in the file; it is damaged, fetch it again", b->file, a->stored_name,
+                            b->stored_name);
+    }
+    return AGON_OK;
+}
+
 agon_status weights_index(agon_ctx *ctx, weights *w) {
+    agon_status s = w->n_tensors ? check_apart(ctx, w) : AGON_OK;
+    if (s)
+        return s;
     if (w->n_tensors)
         qsort(w->tensors, w->n_tensors, sizeof *w->tensors, by_name);
     for (size_t i = 1; i < w->n_tensors; i++)

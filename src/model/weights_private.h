@@ -62,7 +62,7 @@ AGON_MUST_CHECK agon_status weights_add_meta(agon_ctx *ctx, weights *w, const me
 const meta_value *weights_find_meta(const weights *w, const char *key);
 AGON_MUST_CHECK agon_status weights_add_tensor(agon_ctx *ctx, weights *w,
                                                const weights_tensor_entry *entry);
-/* Sorts the tensors; refuses two of one name. */
+/* Sorts the tensors; refuses two of one name, and two that share a byte. */
 AGON_MUST_CHECK agon_status weights_index(agon_ctx *ctx, weights *w);
 const weights_tensor_entry *weights_find(const weights *w, const char *name);
 

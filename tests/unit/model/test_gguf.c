@@ -225,7 +225,7 @@ static const damage damages[] = {
     {"tokenizer.ggml.token_type", 0, 13, 4, AGON_EFORMAT, "tokenizer.ggml.token_type", "type 13"},
     /* The vocabulary has 10 tokens, whatever the embedding has. */
     {"token_embd.weight", 12, 9, 8, AGON_EFORMAT, "'token_embd.weight' is 9 x 16", "metadata ask for 10 x 16"},
-    {"token_embd.weight", 12, 11, 8, AGON_EFORMAT, "'token_embd.weight' is 11 x 16", "metadata ask for 10 x 16"},
+    {"token_embd.weight", 12, 11, 8, AGON_EFORMAT, "the tensors 'token_embd.weight' and 'blk.0.", "overlap in the file"},
     {UP, 0, 5, 4, AGON_EFORMAT, UP, "5 dimensions"},
     {UP, 0, 0, 4, AGON_EFORMAT, UP, "0 dimensions"},
     {UP, 4, 0, 8, AGON_EFORMAT, UP, "dimension 0"},
@@ -236,6 +236,7 @@ static const damage damages[] = {
     {UP, 20, 12, 4, AGON_EFORMAT, UP, "Q4_K"},
     {UP, 24, 1ull << 62, 8, AGON_EFORMAT, UP, "offset"},
     {UP, 24, 33, 8, AGON_EFORMAT, UP, "alignment"},
+    {UP, 24, 0, 8, AGON_EFORMAT, "'" UP "'", "overlap in the file"},
 };
 
 static void gguf__damage_is_named(void **state) {

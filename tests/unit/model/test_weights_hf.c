@@ -336,6 +336,8 @@ static void safetensors__offsets_shapes_and_types_are_checked(void **state) {
          "F8_E4M3"},
         {"{\"t\":{\"dtype\":\"Q4_1\",\"shape\":[32],\"data_offsets\":[0,16]}}", AGON_EUNSUPPORTED, "Q4_1"},
         {"{\"t\":{\"shape\":[4],\"data_offsets\":[0,16]}}", AGON_EFORMAT, "dtype"},
+        {"{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]},\"u\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", AGON_EFORMAT,
+         "the tensors 'u' and 't' overlap"},
         {"{\"t\":7}", AGON_EFORMAT, "'t'"},
         {"{\"t\":{},\"t\":{}}", AGON_EFORMAT, "duplicate"},
         {"{\"__metadata__\":[]}", AGON_EFORMAT, "__metadata__"},
