@@ -60,8 +60,8 @@ typedef struct split_report {
     size_t n_guessed;    /* rows read whose prompt is a guess (row_prompt_hash) */
 } split_report;
 /* Divides a JSONL file by a permutation of the seed. Rows with the same prompt (row_prompt_hash) stay together, so that no test prompt
- * was trained on; equal rows are written once. Every part is written whole or not at all. AGON_EINVAL: shares, or fewer prompts than
- * parts. */
+ * was trained on; equal rows are written once. Every part is written whole or not at all, and all of them before the first gets its name; of a call that was
+ * killed among the names the same call makes the rest. AGON_EINVAL: shares, fewer prompts than parts, or something else stands where a part goes. */
 AGON_MUST_CHECK agon_status split_file(agon_ctx *ctx, const char *from, uint64_t seed, split_part *parts, size_t n_parts, split_report *report);
 
 #endif

@@ -93,31 +93,82 @@ static agon_status check_path(agon_ctx *ctx, const split_part *parts, size_t n_w
     return output_is_new(ctx, path);
 }
 
-/* All parts or none: a next call would not write over what is there. */
+/* A regular file of exactly these bytes. */
+static bool holds(const char *path, const buffer *b) {
+    struct stat st;
+    byte_reader r;
+    hash256 found;
+    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != b->size || byte_reader_open(NULL, path, &r) != AGON_OK)
+        return false;
+    const hash256 wanted = hash_bytes(b->data, b->size);
+    const bool same = byte_reader_hash(NULL, &r, &found) == AGON_OK && memcmp(&found, &wanted, sizeof found) == 0;
+    byte_reader_close(&r);
+    return same;
+}
+
+/* The rows of part k under its temporary name; *w stays NULL where the part is in its place already, from a call that was killed among the renames. */
+static agon_status write_part(agon_ctx *ctx, const place *places, size_t n, const size_t *part_of, size_t k, split_part *part, file_writer **w) {
+    buffer b = {0};
+    bool kept = true;
+    part->n_rows = 0;
+    for (size_t i = 0; i < n && kept; i++) {
+        if (part_of[places[i].group] != k)
+            continue;
+        kept = buffer_text(&b, places[i].row->line) && buffer_char(&b, '\n');
+        part->n_rows++;
+    }
+    agon_status s = kept ? AGON_OK : ctx_fail(ctx, AGON_ENOMEM, "out of memory dividing rows");
+    if (!s && !holds(part->path, &b)) {
+        s = output_is_new(ctx, part->path);
+        if (!s)
+            s = file_writer_open(ctx, part->path, w);
+        if (!s)
+            s = file_writer_add(ctx, *w, b.data, b.size);
+    }
+    buffer_free(&b);
+    return s;
+}
+
+/* All parts or none, since a next call would not write over what is there: all are written before the first is renamed. */
 static agon_status write_parts(agon_ctx *ctx, const place *places, size_t n, const size_t *part_of, split_part *parts,
                                size_t n_parts) {
-    agon_status s = AGON_OK;
-    size_t made = 0;
+    file_writer **writers = memory_new(n_parts, sizeof *writers);
+    bool *made = memory_new(n_parts, sizeof *made);
+    agon_status s = writers && made ? AGON_OK : ctx_no_memory(ctx);
+    for (size_t k = 0; k < n_parts && s == AGON_OK; k++)
+        s = write_part(ctx, places, n, part_of, k, &parts[k], &writers[k]);
     for (size_t k = 0; k < n_parts && s == AGON_OK; k++) {
-        buffer b = {0};
+        if (!writers[k])
+            continue;
         s = check_path(ctx, parts, k);
         if (s != AGON_OK)
             break;
-        made = k + 1;
-        bool kept = true;
-        parts[k].n_rows = 0;
-        for (size_t i = 0; i < n && kept; i++) {
-            if (part_of[places[i].group] != k)
-                continue;
-            kept = buffer_text(&b, places[i].row->line) && buffer_char(&b, '\n');
-            parts[k].n_rows++;
-        }
-        s = kept ? file_write(ctx, parts[k].path, b.data, b.size) : ctx_fail(ctx, AGON_ENOMEM, "out of memory dividing rows");
-        buffer_free(&b);
+        made[k] = true;
+        s = file_writer_commit_take(ctx, writers[k]);
+        writers[k] = NULL;
     }
-    for (size_t k = 0; k < made && s != AGON_OK; k++)
-        unlink(parts[k].path);
+    for (size_t k = 0; k < n_parts && s != AGON_OK && writers && made; k++) {
+        file_writer_abort(writers[k]);
+        if (made[k])
+            unlink(parts[k].path);
+    }
+    free(writers);
+    free(made);
     return s;
+}
+
+/* Some part is not there yet: else it is said before the rows are read. */
+static agon_status check_paths(agon_ctx *ctx, const split_part *parts, size_t n) {
+    agon_status s = AGON_OK;
+    size_t n_there = 0;
+    for (size_t k = 0; k < n; k++) {
+        struct stat st;
+        const bool regular = parts[k].path && lstat(parts[k].path, &st) == 0 && S_ISREG(st.st_mode);
+        n_there += regular;
+        if (!regular && !s)
+            s = output_is_new(ctx, parts[k].path);
+    }
+    return s || n_there < n ? s : output_is_new(ctx, parts[0].path);
 }
 
 static agon_status check_shares(agon_ctx *ctx, const split_part *parts, size_t n_parts) {
@@ -138,8 +189,8 @@ agon_status split_file(agon_ctx *ctx, const char *from, uint64_t seed, split_par
     place *places = NULL;
     size_t *order = NULL, *part_of = NULL;
     agon_status s = check_shares(ctx, parts, n_parts);
-    for (size_t k = 0; k < n_parts && s == AGON_OK; k++)
-        s = output_is_new(ctx, parts[k].path);
+    if (s == AGON_OK)
+        s = check_paths(ctx, parts, n_parts);
     if (s == AGON_OK)
         s = jsonl_read(ctx, from, keep_row, &x);
     if (s != AGON_OK)

@@ -131,11 +131,25 @@ while [ $i -lt 40 ]; do
     [ "$(grep -c "\"q$i\"" all.train.jsonl)" != 1 ] || fail "the prompt q$i is in both parts"
     i=$((i + 1))
 done
+refused 4 'all.train.jsonl is there already' "$agon" data split all.jsonl --test 0.25 --seed 3
 mv all.train.jsonl first.jsonl
-run 4 "$agon" data split all.jsonl --test 0.25 --seed 3
-says err 'all.test.jsonl is there already'
+cp all.test.jsonl second.jsonl
+echo '{"prompt":"mine","completion":"a"}' >>all.test.jsonl # the user's, not a part that a killed split left
+refused 4 'all.test.jsonl is there already' "$agon" data split all.jsonl --test 0.25 --seed 3
 [ ! -e all.train.jsonl ] || fail "a refused split writes nothing"
-rm all.test.jsonl
+has all.test.jsonl mine
+# A call that was killed between its renames has left one part: the same call makes the other.
+for part in train test; do
+    cp first.jsonl all.train.jsonl
+    cp second.jsonl all.test.jsonl
+    rm all.$part.jsonl
+    run 0 "$agon" data split all.jsonl --test 0.25 --seed 3 --json
+    says out '"rows":60.*"rows":20'
+    same all.train.jsonl first.jsonl
+    same all.test.jsonl second.jsonl
+done
+refused 4 'is there already' "$agon" data split all.jsonl --test 0.25 --seed 4
+rm all.t*.jsonl
 run 0 "$agon" data split all.jsonl --test 0.25 --seed 3
 same all.train.jsonl first.jsonl
 run 2 "$agon" data split all.jsonl --test 1.5
